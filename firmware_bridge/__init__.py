@@ -1,0 +1,1 @@
+"""The flight-controller link: the only package that imports pymavlink and pyserial."""
