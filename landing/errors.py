@@ -1,0 +1,43 @@
+"""Errors a user can act on. The command line prints their text alone, without a traceback."""
+
+from __future__ import annotations
+
+
+class TouchdownError(Exception):
+    """An error that names the thing, the value, what was expected and the next step.
+
+    Attributes:
+        exit_code: Exit status of a command that ends with this error.
+    """
+
+    exit_code = 2
+
+
+class InvalidValueError(TouchdownError, ValueError):
+    """A value of the wrong shape, type or range was handed to a domain type."""
+
+
+class ConfigError(TouchdownError):
+    """A configuration that must not fly. Exit 78 (EX_CONFIG), so systemd does not restart it."""
+
+    exit_code = 78
+
+
+class TaxonomyError(TouchdownError):
+    """A taxonomy file that is unreadable, incomplete or contradicts the model."""
+
+
+class ModelError(TouchdownError):
+    """A model file that is missing, broken or does not describe itself."""
+
+
+class CameraError(TouchdownError):
+    """A camera that cannot be opened, has stopped or delivers something else than promised."""
+
+
+class LinkError(TouchdownError):
+    """A flight-controller link that cannot be opened or used."""
+
+
+class DataError(TouchdownError):
+    """A data set or picture that cannot be read as what it claims to be."""

@@ -1,0 +1,81 @@
+"""Rotations and the naming rule ``target_from_source``.
+
+Quaternions are ``(w, x, y, z)``, Hamilton convention, unit norm. ``ned_from_frd`` turns a vector
+given in body axes (x forward, y right, z down) into local north-east-down axes.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from landing.errors import InvalidValueError
+
+FloatArray = npt.NDArray[np.float64]
+Quaternion = tuple[float, float, float, float]
+
+
+def quaternion_from_euler(roll_rad: float, pitch_rad: float, yaw_rad: float) -> Quaternion:
+    """Attitude ``ned_from_frd`` from aerospace Euler angles (yaw, then pitch, then roll)."""
+    cr, sr = math.cos(roll_rad / 2), math.sin(roll_rad / 2)
+    cp, sp = math.cos(pitch_rad / 2), math.sin(pitch_rad / 2)
+    cy, sy = math.cos(yaw_rad / 2), math.sin(yaw_rad / 2)
+    return (
+        cr * cp * cy + sr * sp * sy,
+        sr * cp * cy - cr * sp * sy,
+        cr * sp * cy + sr * cp * sy,
+        cr * cp * sy - sr * sp * cy,
+    )
+
+
+def euler_from_quaternion(quaternion: Quaternion) -> tuple[float, float, float]:
+    """Roll, pitch and yaw in radians of an attitude ``ned_from_frd``."""
+    w, x, y, z = quaternion
+    roll_rad = math.atan2(2 * (w * x + y * z), 1 - 2 * (x * x + y * y))
+    pitch_rad = math.asin(max(-1.0, min(1.0, 2 * (w * y - z * x))))
+    yaw_rad = math.atan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
+    return roll_rad, pitch_rad, yaw_rad
+
+
+def matrix_from_quaternion(quaternion: Quaternion) -> FloatArray:
+    """Rotation matrix, shape (3, 3), that does what the quaternion does: ``v_ned = R @ v_frd``."""
+    w, x, y, z = quaternion
+    return np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+        ]
+    )
+
+
+def normalized(quaternion: Quaternion) -> Quaternion:
+    """The quaternion at unit norm.
+
+    Raises:
+        InvalidValueError: A component is not finite, or the norm is too far from 1 to be rounding.
+    """
+    norm = math.sqrt(sum(c * c for c in quaternion))
+    if not math.isfinite(norm) or abs(norm - 1.0) > 0.05:
+        raise InvalidValueError(f"attitude quaternion {quaternion} has norm {norm:.4g}, expected 1")
+    w, x, y, z = (c / norm for c in quaternion)
+    return (w, x, y, z)
+
+
+def slerp(a: Quaternion, b: Quaternion, fraction: float) -> Quaternion:
+    """Attitude between ``a`` (fraction 0) and ``b`` (fraction 1) along the shorter arc."""
+    dot = sum(p * q for p, q in zip(a, b, strict=True))
+    if dot < 0.0:
+        b = (-b[0], -b[1], -b[2], -b[3])
+        dot = -dot
+    if dot > 0.9995:
+        mixed = tuple(p + fraction * (q - p) for p, q in zip(a, b, strict=True))
+    else:
+        angle_rad = math.acos(dot)
+        wa = math.sin((1 - fraction) * angle_rad) / math.sin(angle_rad)
+        wb = math.sin(fraction * angle_rad) / math.sin(angle_rad)
+        mixed = tuple(wa * p + wb * q for p, q in zip(a, b, strict=True))
+    norm = math.sqrt(sum(c * c for c in mixed))
+    return (mixed[0] / norm, mixed[1] / norm, mixed[2] / norm, mixed[3] / norm)

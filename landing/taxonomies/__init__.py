@@ -1,0 +1,1 @@
+"""Built-in taxonomies, one TOML file each."""

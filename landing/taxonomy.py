@@ -1,0 +1,169 @@
+"""What the classes of a model mean for landing: ids, names, colours, and a role for each."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from enum import Enum
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from landing.errors import TaxonomyError
+from landing.types import HAZARD_ORDER, ByteArray
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+BUILTIN = ("semantic-drone", "aeroscapes", "synthetic")
+
+
+class Role(str, Enum):
+    """What a class means for a landing vehicle."""
+
+    LANDABLE = "landable"
+    OBSTACLE = "obstacle"
+    WATER = "water"
+    PERSON = "person"
+    VEHICLE = "vehicle"
+    IGNORE = "ignore"
+
+
+HAZARD_ROLES = tuple(Role(name) for name in HAZARD_ORDER)
+
+DEFAULT_CLEARANCE_M: Mapping[Role, float] = {
+    Role.OBSTACLE: 1.0,
+    Role.WATER: 1.5,
+    Role.PERSON: 4.0,
+    Role.VEHICLE: 2.5,
+}
+"""Ground to keep free around a hazard beyond the vehicle's own radius, where a file says nothing."""
+
+
+class ClassInfo(BaseModel):
+    """One class: its id in the label map, its name, its colour and its role."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: int = Field(ge=0, le=254, description="value in the label map")
+    name: str = Field(min_length=1)
+    color_rgb: tuple[int, int, int] = Field(description="red, green, blue, 0 to 255")
+    role: Role
+
+
+class Taxonomy(BaseModel):
+    """The classes of a data set or model, each with its role. Ids run from 0 without a gap.
+
+    Attributes:
+        name: Short name, unique among the taxonomies a user has.
+        classes: In order of id.
+        clearance_m: Distance to keep from hazards of a role, metres beyond the vehicle's radius.
+        ignore_index: Value in a label map that means "not labelled"; never trained or scored on.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1)
+    description: str = ""
+    classes: tuple[ClassInfo, ...] = Field(min_length=2)
+    clearance_m: dict[Role, float] = Field(default_factory=lambda: dict(DEFAULT_CLEARANCE_M))
+    ignore_index: int = Field(default=255, ge=0, le=255)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Taxonomy:
+        ids = [c.id for c in self.classes]
+        if ids != list(range(len(ids))):
+            raise ValueError(f"class ids must run 0, 1, 2 ... without a gap, got {ids}")
+        names = [c.name for c in self.classes]
+        if len(set(names)) != len(names):
+            raise ValueError(f"class names must differ, got {names}")
+        if not any(c.role is Role.LANDABLE for c in self.classes):
+            raise ValueError("no class has the role 'landable', so no site could ever be chosen")
+        for role, clearance_m in self.clearance_m.items():
+            if role not in HAZARD_ROLES:
+                raise ValueError(f"clearance_m.{role.value}: only hazards have a clearance")
+            if not 0.0 <= clearance_m <= 100.0:
+                raise ValueError(f"clearance_m.{role.value} = {clearance_m}: expected 0 to 100 m")
+        return self
+
+    @classmethod
+    def parse(cls, data: Mapping[str, Any], origin: str) -> Taxonomy:
+        """Validates a mapping.
+
+        Raises:
+            TaxonomyError: With the first thing that is wrong, and where.
+        """
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "file"
+            raise TaxonomyError(f"{origin}: {where}: {first['msg']}") from error
+
+    @classmethod
+    def load(cls, name_or_path: str | Path) -> Taxonomy:
+        """A built-in taxonomy by name (see `BUILTIN`) or a TOML file by path.
+
+        Raises:
+            TaxonomyError: Unknown name, unreadable file or invalid content.
+        """
+        text = str(name_or_path)
+        if text in BUILTIN:
+            source = resources.files("landing.taxonomies").joinpath(f"{text}.toml")
+            return cls.parse(tomllib.loads(source.read_text("utf-8")), text)
+        path = Path(text)
+        try:
+            data = tomllib.loads(path.read_text("utf-8"))
+        except FileNotFoundError:
+            raise TaxonomyError(
+                f"taxonomy {text!r} is neither a file nor built in; "
+                f"built in are {', '.join(BUILTIN)}"
+            ) from None
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise TaxonomyError(f"taxonomy {text}: {error}") from error
+        return cls.parse(data, text)
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    def ids_of(self, role: Role) -> tuple[int, ...]:
+        """Ids of the classes of a role, ascending."""
+        return tuple(c.id for c in self.classes if c.role is role)
+
+    def clearance_of(self, role: Role) -> float:
+        """Clearance of a hazard role in metres, from the file or `DEFAULT_CLEARANCE_M`."""
+        return self.clearance_m.get(role, DEFAULT_CLEARANCE_M[role])
+
+    @cached_property
+    def landable_lut(self) -> npt.NDArray[np.bool_]:
+        """Shape (256,): True where a label value is landable ground."""
+        lut = np.zeros(256, dtype=np.bool_)
+        lut[list(self.ids_of(Role.LANDABLE))] = True
+        return lut
+
+    @cached_property
+    def palette_bgr(self) -> ByteArray:
+        """Shape (256, 3): colour of each label value, for pictures; unknown ids are black."""
+        palette = np.zeros((256, 3), dtype=np.uint8)
+        for c in self.classes:
+            palette[c.id] = c.color_rgb[::-1]
+        return palette
+
+    @cached_property
+    def merge_matrix(self) -> npt.NDArray[np.float32]:
+        """Shape (1 + 4, classes): row 0 sums landable classes, then a row per `HAZARD_ROLES`.
+
+        Classes of role `ignore` are in no row: their probability is neither landable nor hazard,
+        so ground that looks like them stays unknown.
+        """
+        matrix = np.zeros((1 + len(HAZARD_ROLES), len(self.classes)), dtype=np.float32)
+        for row, role in enumerate((Role.LANDABLE, *HAZARD_ROLES)):
+            matrix[row, list(self.ids_of(role))] = 1.0
+        return matrix

@@ -1,0 +1,168 @@
+"""The values that travel through the pipeline. Shapes, types and units are checked at the door."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from landing.errors import InvalidValueError
+from landing.geometry import FloatArray, Quaternion, matrix_from_quaternion, normalized
+
+ByteArray = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One camera picture.
+
+    Attributes:
+        image_bgr: uint8, shape (H, W, 3), blue-green-red.
+        frame_id: Counts up from 0 per camera; a gap is a dropped frame.
+        captured_at_ns: Monotonic time right after the grab, before any conversion.
+
+    Raises:
+        InvalidValueError: Wrong dtype or shape.
+    """
+
+    image_bgr: ByteArray
+    frame_id: int
+    captured_at_ns: int
+
+    def __post_init__(self) -> None:
+        shape = self.image_bgr.shape
+        if self.image_bgr.dtype != np.uint8 or len(shape) != 3 or shape[2] != 3 or 0 in shape:
+            raise InvalidValueError(
+                f"frame {self.frame_id}: expected uint8 of shape (H, W, 3), "
+                f"got {self.image_bgr.dtype} of shape {shape}"
+            )
+
+    @property
+    def width_px(self) -> int:
+        """Columns of the picture."""
+        return int(self.image_bgr.shape[1])
+
+    @property
+    def height_px(self) -> int:
+        """Rows of the picture."""
+        return int(self.image_bgr.shape[0])
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Where the vehicle is and how it is turned, at one moment.
+
+    Attributes:
+        at_ns: Monotonic time of the measurement (ours, mapped from the autopilot's clock).
+        ned_from_frd: Attitude quaternion (w, x, y, z), or None when it is not known.
+        position_ned_m: Position in the estimator's local frame, or None when it is not known.
+        height_agl_m: Height of the body origin above the ground below it, or None.
+
+    Raises:
+        InvalidValueError: A number that is given is not finite, or the quaternion is not unit.
+    """
+
+    at_ns: int
+    ned_from_frd: Quaternion | None = None
+    position_ned_m: tuple[float, float, float] | None = None
+    height_agl_m: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.ned_from_frd is not None:
+            object.__setattr__(self, "ned_from_frd", normalized(self.ned_from_frd))
+        if self.position_ned_m is not None and not all(map(math.isfinite, self.position_ned_m)):
+            raise InvalidValueError(f"pose position {self.position_ned_m} is not finite")
+        if self.height_agl_m is not None and not math.isfinite(self.height_agl_m):
+            raise InvalidValueError(f"pose height {self.height_agl_m} is not finite")
+
+    @cached_property
+    def rotation_ned_from_frd(self) -> FloatArray:
+        """Attitude as a matrix, shape (3, 3).
+
+        Raises:
+            InvalidValueError: The attitude is not known.
+        """
+        if self.ned_from_frd is None:
+            raise InvalidValueError("pose has no attitude")
+        return matrix_from_quaternion(self.ned_from_frd)
+
+    @property
+    def tilt_rad(self) -> float:
+        """Angle between the body's down axis and the vertical; 0 when level."""
+        return math.acos(max(-1.0, min(1.0, float(self.rotation_ned_from_frd[2, 2]))))
+
+    @property
+    def ground_down_m(self) -> float | None:
+        """Down coordinate of the ground plane below the vehicle, when position and height are."""
+        if self.position_ned_m is None or self.height_agl_m is None:
+            return None
+        return self.position_ned_m[2] + self.height_agl_m
+
+
+HAZARD_ORDER = ("obstacle", "water", "person", "vehicle")
+"""Roles of the hazard planes of a `Segmentation`, in order."""
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """What a network says of one frame, after the merge, covering exactly the frame's image.
+
+    It may be coarser than the image (`h`, `w` need not be the image's): a point at a fraction of
+    the image's width and height is found at the same fraction here.
+
+    Attributes:
+        class_id: uint8 (h, w), most probable class of the model's taxonomy.
+        landable: uint8 (h, w), probability x 255 that the ground is of a landable class.
+        hazards: uint8 (4, h, w), probability x 255 per role in `HAZARD_ORDER`.
+        captured_at_ns: Capture time of the frame it was made from.
+
+    Raises:
+        InvalidValueError: Shapes or types disagree.
+    """
+
+    class_id: ByteArray
+    landable: ByteArray
+    hazards: ByteArray
+    captured_at_ns: int = 0
+
+    def __post_init__(self) -> None:
+        shape = self.class_id.shape
+        ok = (
+            len(shape) == 2
+            and 0 not in shape
+            and self.landable.shape == shape
+            and self.hazards.shape == (len(HAZARD_ORDER), *shape)
+            and all(a.dtype == np.uint8 for a in (self.class_id, self.landable, self.hazards))
+        )
+        if not ok:
+            raise InvalidValueError(
+                "segmentation expects uint8 class_id (h, w), landable (h, w) and hazards "
+                f"({len(HAZARD_ORDER)}, h, w), got {self.class_id.dtype} {shape}, "
+                f"{self.landable.dtype} {self.landable.shape}, "
+                f"{self.hazards.dtype} {self.hazards.shape}"
+            )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return int(self.class_id.shape[0]), int(self.class_id.shape[1])
+
+
+@dataclass(frozen=True)
+class LandingTarget:
+    """What is to be sent to the autopilot now, for one landing site.
+
+    Attributes:
+        offset_frd_m: From the body origin to the site in body axes (forward, right, down), m.
+        position_ned_m: The site in the estimator's local frame (absolute), m.
+        evidence_at_ns: Monotonic capture time of the newest frame that supports the site.
+        pose_at_ns: Monotonic time of the pose the offset was computed with.
+    """
+
+    offset_frd_m: tuple[float, float, float]
+    position_ned_m: tuple[float, float, float]
+    evidence_at_ns: int
+    pose_at_ns: int
