@@ -44,7 +44,7 @@ DEFAULT_CLEARANCE_M: Mapping[Role, float] = {
     Role.PERSON: 4.0,
     Role.VEHICLE: 2.5,
 }
-"""Ground to keep free around a hazard beyond the vehicle's own radius, where a file says nothing."""
+"""Ground to keep free beyond the vehicle's own radius, where a taxonomy file says nothing."""
 
 
 class ClassInfo(BaseModel):

@@ -1,0 +1,167 @@
+"""The self-description every flying model carries: inside the ONNX metadata, beside an engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from landing.errors import ModelError
+from landing.taxonomy import Taxonomy
+from landing.types import ByteArray
+
+METADATA_KEY = "touchdown.model_spec"
+"""Key of the JSON text in the ONNX ``metadata_props``."""
+
+
+class InputSpec(BaseModel):
+    """What the graph takes: a uint8 picture as the camera gives it; the rest is in the graph."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = "image"
+    width_px: int = Field(ge=32, le=8192)
+    height_px: int = Field(ge=32, le=8192)
+    layout: Literal["HWC"] = "HWC"
+    color_order: Literal["BGR"] = "BGR"
+    dtype: Literal["uint8"] = "uint8"
+    mean_rgb: tuple[float, float, float] = Field(description="of values 0..1, in the graph")
+    std_rgb: tuple[float, float, float] = Field(description="of values 0..1, in the graph")
+
+
+class OutputSpec(BaseModel):
+    """What the graph gives: see `landing.types.Segmentation` for shapes and meaning."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    class_id: str = "class_id"
+    landable: str = "landable"
+    hazards: str = "hazards"
+    stride: int = Field(default=1, ge=1, le=32, description="input pixels per output pixel")
+
+
+class Provenance(BaseModel):
+    """Where a model comes from and on what terms it may be used."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    trained_on: str = ""
+    recipe: str = Field(default="", description="the command that trains it again")
+    licence: str = ""
+    touchdown_version: str = ""
+    checkpoint_sha256: str = ""
+    metrics: dict[str, float] = Field(default_factory=dict)
+
+
+class ModelSpec(BaseModel):
+    """Everything the daemon must know of a model, so that a model file explains itself.
+
+    Attributes:
+        format: Version of this description.
+        temperature: Logits are divided by it before the softmax (in the graph).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal[1] = 1
+    name: str
+    architecture: str
+    input: InputSpec
+    outputs: OutputSpec = Field(default_factory=OutputSpec)
+    taxonomy: Taxonomy
+    temperature: float = Field(default=1.0, gt=0)
+    provenance: Provenance = Field(default_factory=Provenance)
+
+    @model_validator(mode="after")
+    def _divisible(self) -> ModelSpec:
+        stride = self.outputs.stride
+        if self.input.width_px % stride or self.input.height_px % stride:
+            raise ValueError(f"input size must be a multiple of the output stride {stride}")
+        return self
+
+    def to_json(self) -> str:
+        """The text stored in the model file."""
+        return self.model_dump_json()
+
+    @classmethod
+    def from_json(cls, text: str, origin: str) -> ModelSpec:
+        """Parses the text stored in a model file.
+
+        Raises:
+            ModelError: Names the file, the field and what is wrong with it.
+        """
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "ModelSpec"
+            raise ModelError(
+                f"{origin}: its ModelSpec is not valid: {where}: {first['msg']}. "
+                "Export it again with this version of touchdown."
+            ) from error
+
+    @classmethod
+    def from_metadata(cls, metadata: dict[str, Any], origin: str) -> ModelSpec:
+        """Finds and parses the description among a model's metadata.
+
+        Raises:
+            ModelError: The model does not describe itself.
+        """
+        text = metadata.get(METADATA_KEY)
+        if not isinstance(text, str):
+            raise ModelError(
+                f"{origin} has no ModelSpec, so its classes and sizes are unknown. Export it with "
+                "`touchdown export onnx ckpt.pt`."
+            )
+        return cls.from_json(text, origin)
+
+
+@dataclass(frozen=True)
+class Letterbox:
+    """How a picture of one size goes into a network of another without changing its shape.
+
+    The picture is scaled to fit and placed at the top left; the rest is padding, cut off again
+    from the outputs. So an output covers exactly the picture, and scale is the same both ways.
+
+    Attributes:
+        input_wh: Network input, pixels.
+        valid_wh: Part of the input that shows the picture, pixels, multiples of the stride.
+        stride: Input pixels per output pixel.
+    """
+
+    input_wh: tuple[int, int]
+    valid_wh: tuple[int, int]
+    stride: int
+
+    @classmethod
+    def fit(cls, image_wh: tuple[int, int], spec: ModelSpec) -> Letterbox:
+        """The letterbox for pictures of one size."""
+        stride = spec.outputs.stride
+        width, height = spec.input.width_px, spec.input.height_px
+        scale = min(width / image_wh[0], height / image_wh[1])
+
+        def rounded(side: float, limit: int) -> int:
+            return max(stride, min(limit, round(side * scale / stride) * stride))
+
+        valid = (rounded(image_wh[0], width), rounded(image_wh[1], height))
+        return cls((width, height), valid, stride)
+
+    def apply(self, image_bgr: ByteArray) -> ByteArray:
+        """The network's input, uint8 (H, W, 3), padded with mid-grey."""
+        shrinking = image_bgr.shape[1] > self.valid_wh[0]
+        method = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
+        if image_bgr.shape[1::-1] != self.valid_wh:
+            image_bgr = cv2.resize(image_bgr, self.valid_wh, interpolation=method)
+        if self.valid_wh == self.input_wh:
+            return np.ascontiguousarray(image_bgr)
+        canvas = np.full((self.input_wh[1], self.input_wh[0], 3), 127, dtype=np.uint8)
+        canvas[: self.valid_wh[1], : self.valid_wh[0]] = image_bgr
+        return canvas
+
+    def crop(self, output: ByteArray) -> ByteArray:
+        """The part of an output (..., h, w) that covers the picture."""
+        rows, columns = self.valid_wh[1] // self.stride, self.valid_wh[0] // self.stride
+        return np.ascontiguousarray(output[..., :rows, :columns])
