@@ -1,0 +1,56 @@
+"""The answer: a landing site, or the reason why there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class NoSiteReason(str, Enum):
+    """Why there is no site. Every refusal names one of these; never a bare None."""
+
+    NO_FRAME = "no-frame"
+    STALE_FRAME = "stale-frame"
+    NO_POSE = "no-pose"
+    STALE_POSE = "stale-pose"
+    NO_HEIGHT = "no-height"
+    HEIGHT_OUT_OF_RANGE = "height-out-of-range"
+    TILT_TOO_LARGE = "tilt-too-large"
+    GROUND_NOT_IN_VIEW = "ground-not-in-view"
+    NOT_CONFIDENT = "not-confident"
+    NOTHING_LANDABLE = "nothing-landable"
+    TOO_SMALL = "too-small"
+    SITE_LOST = "site-lost"
+    NOT_CONFIRMED = "not-confirmed"
+
+
+@dataclass(frozen=True)
+class LandingSite:
+    """Chosen ground.
+
+    Attributes:
+        position_ned_m: Centre of the disc, local NED; down is the ground plane.
+        clearance_m: Radius around the centre free of everything non-landable or unknown, with the
+            clearance of each hazard already taken off.
+        area_m2: Clean area of the region that the site lies in.
+        confidence: Lowest probability of landable ground within the vehicle's disc, 0 to 1.
+        first_seen_ns, last_seen_ns: Capture times of the first and newest frame supporting it.
+    """
+
+    position_ned_m: tuple[float, float, float]
+    clearance_m: float
+    area_m2: float
+    confidence: float
+    first_seen_ns: int
+    last_seen_ns: int
+
+
+@dataclass(frozen=True)
+class NoSite:
+    """No site, because of `reason`; `detail` says it in words with numbers."""
+
+    reason: NoSiteReason
+    detail: str
+
+
+Selection = LandingSite | NoSite
