@@ -1,0 +1,344 @@
+"""A rolling metric map of the ground below, in local NED: what is landable, what is a hazard.
+
+Rows go north, columns go east; the map moves with the vehicle in whole cells. Every cell holds the
+log-odds of landable ground, those of each hazard role, and when it was last seen. A cell nobody has
+looked at lately is unknown, and unknown is never landable.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from landing.camera import MIN_DEPTH_M, CameraModel
+from landing.merge import smoothed
+from landing.settings import DecisionSettings
+from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
+from landing.types import Pose, Segmentation
+
+GridOfFloat = npt.NDArray[np.float32]
+GridOfBool = npt.NDArray[np.bool_]
+GridOfTime = npt.NDArray[np.int64]
+
+NEVER_NS = -(2**62)
+MOVING_ROLES = (Role.PERSON, Role.VEHICLE)
+
+
+def _logit_table(threshold: float, gain: float) -> GridOfFloat:
+    """Evidence of each probability byte, shape (256,), zero at the threshold."""
+    p = np.clip(np.arange(256) / 255.0, 0.02, 0.98)
+    return (gain * (np.log(p / (1 - p)) - math.log(threshold / (1 - threshold)))).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class GroundView:
+    """The map at one moment, as the picker sees it.
+
+    Attributes:
+        cell_m: Side of a cell, m.
+        south_west_m: North and east of the outer corner of cell [0, 0], local NED, m.
+        ground_down_m: Down coordinate of the ground plane, m.
+        free: bool (n, n): seen recently, confidently landable and no hazard.
+        hazards: Per role a bool grid (n, n).
+        unseen_s: float32 (n, n): seconds since a cell was seen; infinite where never.
+        probability: float32 (n, n): accumulated probability of landable ground.
+        known: bool (n, n): seen recently, whatever it is.
+    """
+
+    cell_m: float
+    south_west_m: tuple[float, float]
+    ground_down_m: float
+    free: GridOfBool
+    hazards: dict[Role, GridOfBool]
+    unseen_s: GridOfFloat
+    probability: GridOfFloat
+    known: GridOfBool
+
+    def cell_of(self, north_m: float, east_m: float) -> tuple[int, int] | None:
+        """Row and column of a point, or None outside the map."""
+        row = math.floor((north_m - self.south_west_m[0]) / self.cell_m)
+        column = math.floor((east_m - self.south_west_m[1]) / self.cell_m)
+        rows, columns = self.free.shape
+        return (row, column) if 0 <= row < rows and 0 <= column < columns else None
+
+    def centre_of(self, row: int, column: int) -> tuple[float, float]:
+        """North and east of a cell's centre, m."""
+        return (
+            self.south_west_m[0] + (row + 0.5) * self.cell_m,
+            self.south_west_m[1] + (column + 0.5) * self.cell_m,
+        )
+
+
+class GroundMap:
+    """Accumulates segmentations into the map. One owner; not shared between threads."""
+
+    def __init__(self, settings: DecisionSettings, taxonomy: Taxonomy) -> None:
+        self._settings = settings
+        thresholds = {
+            Role.OBSTACLE: settings.obstacle_probability,
+            Role.WATER: settings.water_probability,
+            Role.PERSON: settings.person_probability,
+            Role.VEHICLE: settings.vehicle_probability,
+        }
+        gain = settings.evidence_gain
+        self._landable_evidence = _logit_table(0.5, gain)
+        self._hazard_evidence = [_logit_table(thresholds[role], gain) for role in HAZARD_ROLES]
+        self._landable_logit = math.log(
+            settings.landable_probability / (1 - settings.landable_probability)
+        )
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets everything."""
+        n = self._settings.grid_cells
+        self._cell_m = 0.0
+        self._corner = (0, 0)  # south-west cell, counted in whole cells from the NED origin
+        self._down_m = 0.0
+        self._updated_ns = NEVER_NS
+        self._landable = np.zeros((n, n), np.float32)
+        self._hazards = np.zeros((len(HAZARD_ROLES), n, n), np.float32)
+        self._seen_ns = np.full((n, n), NEVER_NS, np.int64)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was ever put in."""
+        return self._cell_m == 0.0
+
+    @property
+    def ground_down_m(self) -> float:
+        """Down coordinate of the plane the map lies on, m."""
+        return self._down_m
+
+    def _wanted_cell_m(self, camera: CameraModel, height_m: float) -> float:
+        """The finest of cell_m x 1, 2, 4, 8 whose map holds what the camera sees."""
+        half_angle = min(
+            math.atan(math.hypot(camera.width_px / camera.fx, camera.height_px / camera.fy) / 2),
+            math.radians(self._settings.max_view_angle_deg),
+        )
+        across_m = 2.0 * height_m * math.tan(half_angle)
+        cell_m = self._settings.cell_m
+        for _ in range(3):
+            if across_m <= self._settings.grid_cells * cell_m:
+                break
+            cell_m *= 2
+        return cell_m
+
+    def update(
+        self, segmentation: Segmentation, camera: CameraModel, pose: Pose, ground_down_m: float
+    ) -> int:
+        """Adds one frame.
+
+        Args:
+            segmentation: Merged output, stamped with the capture time.
+            camera: Model of the camera; its resolution need not be the segmentation's.
+            pose: At capture time, with attitude and position.
+            ground_down_m: The plane to project onto.
+
+        Returns:
+            How many cells the frame showed.
+
+        Raises:
+            InvalidValueError: The pose has no attitude or no position.
+        """
+        at_ns = segmentation.captured_at_ns
+        centre = camera.centre_ned_m(pose)
+        height_m = ground_down_m - float(centre[2])
+        if height_m <= 0.0:
+            return 0
+        self._follow(camera, height_m, float(centre[0]), float(centre[1]), ground_down_m)
+        visible, u, v, px_per_cell = self._cells_in_picture(
+            segmentation, camera, pose, ground_down_m, centre, height_m
+        )
+        count = int(np.count_nonzero(visible))
+        self._decay(at_ns)
+        if count == 0:
+            return 0
+        segmentation = smoothed(segmentation, self._settings.smoothing_px)
+        side = max(1, round(px_per_cell))
+        self._add(segmentation, visible, u, v, side)
+        self._seen_ns[visible] = at_ns
+        return count
+
+    def _follow(
+        self, camera: CameraModel, height_m: float, north_m: float, east_m: float, down_m: float
+    ) -> None:
+        """Moves the map below the vehicle, at the scale that its height asks for."""
+        wanted_m = self._wanted_cell_m(camera, height_m)
+        # Coarser at once, finer only when clearly below: no flapping around a boundary.
+        coarser = wanted_m > self._cell_m
+        finer = wanted_m < self._cell_m and (
+            self._wanted_cell_m(camera, height_m * 1.15) < self._cell_m
+        )
+        n = self._settings.grid_cells
+        old_cell_m, old_corner = self._cell_m, self._corner
+        cell_m = wanted_m if coarser or finer else self._cell_m
+        corner = (math.floor(north_m / cell_m) - n // 2, math.floor(east_m / cell_m) - n // 2)
+        self._down_m = down_m
+        if old_cell_m == 0.0:
+            self._cell_m, self._corner = cell_m, corner
+        elif cell_m != old_cell_m:
+            self._rescale(old_cell_m, old_corner, cell_m, corner)
+        elif corner != old_corner:
+            self._shift(corner[0] - old_corner[0], corner[1] - old_corner[1])
+            self._corner = corner
+
+    def _shift(self, rows: int, columns: int) -> None:
+        n = self._settings.grid_cells
+        rows, columns = (max(-n, min(n, step)) for step in (rows, columns))
+        to_r = slice(max(0, -rows), n - max(0, rows))
+        from_r = slice(max(0, rows), n - max(0, -rows))
+        to_c = slice(max(0, -columns), n - max(0, columns))
+        from_c = slice(max(0, columns), n - max(0, -columns))
+        landable = np.zeros_like(self._landable)
+        landable[to_r, to_c] = self._landable[from_r, from_c]
+        hazards = np.zeros_like(self._hazards)
+        hazards[:, to_r, to_c] = self._hazards[:, from_r, from_c]
+        seen_ns = np.full_like(self._seen_ns, NEVER_NS)
+        seen_ns[to_r, to_c] = self._seen_ns[from_r, from_c]
+        self._landable, self._hazards, self._seen_ns = landable, hazards, seen_ns
+
+    def _rescale(
+        self, old_m: float, old_corner: tuple[int, int], new_m: float, corner: tuple[int, int]
+    ) -> None:
+        """Takes the old cells over at the new scale; coarser cells take the worst of what they hold."""
+        n = self._settings.grid_cells
+        index = (np.arange(n) + 0.5) * new_m
+        samples = max(1, round(new_m / old_m))
+        offsets = (np.arange(samples) + 0.5) / samples - 0.5
+        landable = np.full((n, n), np.inf, np.float32)
+        hazards = np.full((len(HAZARD_ROLES), n, n), -np.inf, np.float32)
+        seen_ns = np.full((n, n), 2**62, np.int64)
+        for dr in offsets:
+            north = corner[0] * new_m + index + dr * new_m
+            r = np.floor(north / old_m).astype(np.int64) - old_corner[0]
+            for dc in offsets:
+                east = corner[1] * new_m + index + dc * new_m
+                c = np.floor(east / old_m).astype(np.int64) - old_corner[1]
+                inside = ((r >= 0) & (r < n))[:, None] & ((c >= 0) & (c < n))[None, :]
+                grid = np.ix_(np.clip(r, 0, n - 1), np.clip(c, 0, n - 1))
+                landable = np.minimum(landable, np.where(inside, self._landable[grid], 0.0))
+                for k in range(len(HAZARD_ROLES)):
+                    old = np.where(inside, self._hazards[k][grid], 0.0)
+                    hazards[k] = np.maximum(hazards[k], old)
+                seen_ns = np.minimum(seen_ns, np.where(inside, self._seen_ns[grid], NEVER_NS))
+        self._landable = landable.astype(np.float32)
+        self._hazards, self._seen_ns = hazards, seen_ns
+        self._cell_m, self._corner = new_m, corner
+
+    def _decay(self, at_ns: int) -> None:
+        if self._updated_ns != NEVER_NS and at_ns > self._updated_ns:
+            passed_s = (at_ns - self._updated_ns) * 1e-9
+            factor = np.float32(math.exp(-passed_s / self._settings.evidence_decay_s))
+            self._landable *= factor
+            self._hazards *= factor
+        self._updated_ns = max(self._updated_ns, at_ns)
+
+    def _cells_in_picture(
+        self,
+        segmentation: Segmentation,
+        camera: CameraModel,
+        pose: Pose,
+        ground_down_m: float,
+        centre: npt.NDArray[np.float64],
+        height_m: float,
+    ) -> tuple[GridOfBool, GridOfFloat, GridOfFloat, float]:
+        """Which cells the frame shows, where in the mask (u, v), and mask pixels per cell."""
+        rows, columns = segmentation.shape
+        mask_camera = camera.resized(columns, rows)
+        h = mask_camera.pixel_from_ground_plane(pose, ground_down_m)
+        n = self._settings.grid_cells
+        cells = np.arange(n, dtype=np.float64) + 0.5
+        north = ((self._corner[0] + cells) * self._cell_m)[:, None]
+        east = ((self._corner[1] + cells) * self._cell_m)[None, :]
+        depth = (h[2, 0] * north + (h[2, 1] * east + h[2, 2])).astype(np.float32)
+        in_front = depth > MIN_DEPTH_M
+        inverse = 1.0 / np.where(in_front, depth, np.float32(1.0))
+        u = (h[0, 0] * north + (h[0, 1] * east + h[0, 2])).astype(np.float32) * inverse
+        v = (h[1, 0] * north + (h[1, 1] * east + h[1, 2])).astype(np.float32) * inverse
+        if mask_camera.has_distortion:
+            u, v, in_front = _distorted(mask_camera, u, v, in_front)
+        reach_m = height_m * math.tan(math.radians(self._settings.max_view_angle_deg))
+        near = (north - centre[0]) ** 2 + (east - centre[1]) ** 2 <= reach_m**2
+        # A whole mask pixel inside the border: what is cut off there cannot be judged.
+        visible = in_front & near & (u >= 0) & (u <= columns - 1) & (v >= 0) & (v <= rows - 1)
+        px_per_cell = self._cell_m * mask_camera.fx / max(height_m, 1e-3)
+        return visible, u, v, px_per_cell
+
+    def _add(
+        self,
+        segmentation: Segmentation,
+        visible: GridOfBool,
+        u: GridOfFloat,
+        v: GridOfFloat,
+        side_px: int,
+    ) -> None:
+        """Adds the evidence of each plane to the visible cells.
+
+        A cell takes the mean of the landable probability it covers, and the maximum of each hazard:
+        a person between two sampling points must not vanish.
+        """
+        limit = np.float32(self._settings.evidence_limit)
+        side_px = min(side_px, *segmentation.shape)
+        landable = segmentation.landable
+        if side_px > 1:
+            landable = np.asarray(
+                cv2.blur(landable, (side_px, side_px), borderType=cv2.BORDER_REPLICATE), np.uint8
+            )
+        sampled = cv2.remap(landable, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        evidence = np.where(visible, self._landable_evidence[sampled], np.float32(0))
+        self._landable = np.clip(self._landable + evidence, -limit, limit)
+        kernel = np.ones((side_px + 1 - side_px % 2, side_px + 1 - side_px % 2), np.uint8)
+        for k, plane in enumerate(segmentation.hazards):
+            if plane.any():
+                if side_px > 1:
+                    plane = np.asarray(cv2.dilate(plane, kernel), np.uint8)
+                found = cv2.remap(plane, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+                evidence = np.where(visible, self._hazard_evidence[k][found], np.float32(0))
+            else:
+                evidence = np.where(visible, self._hazard_evidence[k][0], np.float32(0))
+            self._hazards[k] = np.clip(self._hazards[k] + evidence, -limit, limit)
+
+    def view(self, now_ns: int, max_age_s: float | None = None) -> GroundView | None:
+        """The map as it stands at a time, or None while it is empty.
+
+        Args:
+            now_ns: Monotonic time.
+            max_age_s: Ground not seen for longer is unknown; the settings' value by default.
+        """
+        if self.empty:
+            return None
+        if max_age_s is None:
+            max_age_s = self._settings.max_cell_age_s
+        seen = self._seen_ns > NEVER_NS
+        unseen_s = np.where(seen, (now_ns - self._seen_ns) * 1e-9, np.inf).astype(np.float32)
+        known = unseen_s <= max_age_s
+        hazards = {role: self._hazards[k] > 0.0 for k, role in enumerate(HAZARD_ROLES)}
+        free = known & (self._landable >= self._landable_logit)
+        for grid in hazards.values():
+            free &= ~grid
+        probability = 1.0 / (1.0 + np.exp(-self._landable))
+        corner = (self._corner[0] * self._cell_m, self._corner[1] * self._cell_m)
+        return GroundView(
+            self._cell_m, corner, self._down_m, free, hazards, unseen_s, probability, known
+        )
+
+
+def _distorted(
+    camera: CameraModel, u: GridOfFloat, v: GridOfFloat, in_front: GridOfBool
+) -> tuple[GridOfFloat, GridOfFloat, GridOfBool]:
+    """Applies Brown-Conrady to ideal pixels; points beyond the model's turning point are dropped."""
+    k1, k2, p1, p2, k3 = (np.float32(k) for k in camera.distortion)
+    fx, fy, cx, cy = (np.float32(f) for f in (camera.fx, camera.fy, camera.cx, camera.cy))
+    x, y = (u - cx) / fx, (v - cy) / fy
+    x, y = np.clip(x, -10, 10), np.clip(y, -10, 10)
+    r2 = x * x + y * y
+    radial = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
+    # d(r * radial)/dr must stay positive, or far points fold back into the picture.
+    rising = 1 + r2 * (3 * k1 + r2 * (5 * k2 + r2 * 7 * k3)) > 0
+    bent_x = x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x)
+    bent_y = y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y
+    return bent_x * fx + cx, bent_y * fy + cy, in_front & rising

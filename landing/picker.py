@@ -1,0 +1,182 @@
+"""Which ground: the largest clean region, and inside it the point with the greatest clearance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from landing.groundmap import MOVING_ROLES, GridOfBool, GridOfFloat, GroundView
+from landing.settings import DecisionSettings
+from landing.site import NoSite, NoSiteReason
+from landing.taxonomy import HAZARD_ROLES, Taxonomy
+
+HALF_DIAGONAL = 0.5 * 2.0**0.5
+"""From a cell's centre to its corner, in cells: what a distance between centres overstates."""
+
+AGE_STEPS_S = (1.0, 3.0, 6.0, 10.0)
+"""Ages at which a moving hazard's clearance grows (older ones count as the last)."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """The best place of the map at one moment.
+
+    Attributes:
+        north_m, east_m: Centre of the disc, local NED.
+        clearance_m: Radius around it that is free of everything, hazard clearances taken off.
+        area_m2: Clean area of its region.
+        confidence: Least probability of landable ground within the vehicle's disc.
+    """
+
+    north_m: float
+    east_m: float
+    clearance_m: float
+    area_m2: float
+    confidence: float
+
+
+def distance_m(blocked: GridOfBool, cell_m: float) -> GridOfFloat:
+    """From each cell's centre to the nearest point of a blocked cell, m; the outside is blocked.
+
+    The distance between centres less half a cell's diagonal: never more than the true distance.
+    """
+    open_ground = np.zeros((blocked.shape[0] + 2, blocked.shape[1] + 2), np.uint8)
+    open_ground[1:-1, 1:-1] = ~blocked
+    between_centres = cv2.distanceTransform(open_ground, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    inner = np.asarray(between_centres[1:-1, 1:-1], np.float32)
+    return np.maximum(inner - np.float32(HALF_DIAGONAL), np.float32(0)) * np.float32(cell_m)
+
+
+def _distance_to(hazard: GridOfBool, cell_m: float) -> GridOfFloat:
+    """Like `distance_m`, but the outside of the map is no hazard."""
+    between_centres = cv2.distanceTransform(
+        (~hazard).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE
+    )
+    return np.maximum(np.asarray(between_centres) - np.float32(HALF_DIAGONAL), 0) * np.float32(
+        cell_m
+    )
+
+
+def clearance_grid(view: GroundView, taxonomy: Taxonomy, settings: DecisionSettings) -> GridOfFloat:
+    """Radius of the largest allowed disc around each cell, m, shape (n, n); 0 where none.
+
+    Such a disc holds no cell that is non-landable, unknown or outside the map, and keeps the
+    clearance of each hazard role beyond its rim. People and vehicles that went out of view may
+    have moved since: their clearance grows with the time they were not seen.
+    """
+    room = distance_m(~view.free, view.cell_m)
+    for role in HAZARD_ROLES:
+        cells = view.hazards[role]
+        if not cells.any():
+            continue
+        keep_m = taxonomy.clearance_of(role)
+        if role not in MOVING_ROLES or settings.hazard_speed_mps == 0.0:
+            np.minimum(room, _distance_to(cells, view.cell_m) - keep_m, out=room)
+            continue
+        newer_s = 0.0
+        for older_s in (*AGE_STEPS_S, np.inf):
+            bucket = cells & (view.unseen_s >= newer_s) & (view.unseen_s < older_s)
+            if bucket.any():
+                grown_m = keep_m + settings.hazard_speed_mps * newer_s
+                np.minimum(room, _distance_to(bucket, view.cell_m) - grown_m, out=room)
+            newer_s = older_s
+    return np.maximum(room, np.float32(0), out=room)
+
+
+def pick(
+    view: GroundView,
+    room_m: GridOfFloat,
+    settings: DecisionSettings,
+    vehicle_ne_m: tuple[float, float],
+) -> Candidate | NoSite:
+    """The best place in a view.
+
+    Regions are the connected cells (8 neighbours) that could be a centre. The region of largest
+    area wins, then the one with more clearance, then the nearer; inside it the point of greatest
+    clearance, then the nearest to the vehicle. Nothing depends on the grid's own directions, so a
+    mirrored or rotated world gives the mirrored or rotated site.
+
+    Args:
+        view: The map.
+        room_m: `clearance_grid` of the same view.
+        settings: Sizes and limits.
+        vehicle_ne_m: North and east of the vehicle, m.
+    """
+    if not view.known.any():
+        return NoSite(NoSiteReason.GROUND_NOT_IN_VIEW, "no ground seen lately")
+    if not view.free.any():
+        return NoSite(NoSiteReason.NOTHING_LANDABLE, _why_nothing(view))
+    rows, columns = view.free.shape
+    north = view.south_west_m[0] + (np.arange(rows) + 0.5) * view.cell_m - vehicle_ne_m[0]
+    east = view.south_west_m[1] + (np.arange(columns) + 0.5) * view.cell_m - vehicle_ne_m[1]
+    away2 = np.add.outer(north**2, east**2)
+    clean = (room_m >= settings.required_radius_m) & (away2 <= settings.max_distance_m**2)
+    if not clean.any():
+        return NoSite(
+            NoSiteReason.TOO_SMALL,
+            f"widest clean disc has {float(room_m.max()):.1f} m radius, "
+            f"{settings.required_radius_m:.1f} m needed",
+        )
+    count, regions, stats, _ = cv2.connectedComponentsWithStats(
+        clean.astype(np.uint8), connectivity=8
+    )
+    areas = stats[:, cv2.CC_STAT_AREA]
+    areas[0] = 0
+    best: tuple[tuple[float, float, float, float], int, int] | None = None
+    for label in np.flatnonzero(areas == areas.max()):
+        inside = np.flatnonzero(regions == label)
+        place = _best_inside(inside, room_m, away2, view)
+        if best is None or place[0] > best[0]:
+            best = place
+    assert best is not None  # clean.any() above: there is at least one region
+    _, row, column = best
+    region_area_m2 = float(areas.max()) * view.cell_m**2
+    point = view.centre_of(row, column)
+    confidence = _confidence(view, row, column, settings.vehicle_radius_m)
+    return Candidate(*point, float(room_m[row, column]), region_area_m2, confidence)
+
+
+def _best_inside(
+    inside: npt.NDArray[np.intp],
+    room_m: GridOfFloat,
+    away2: npt.NDArray[np.float64],
+    view: GroundView,
+) -> tuple[tuple[float, float, float, float], int, int]:
+    """Sort key (larger is better), row and column of the best cell of a region."""
+    room = room_m.ravel()[inside]
+    widest = inside[room >= room.max() - 1e-4]
+    distance2 = np.round(away2.ravel()[widest], 6)
+    nearest = widest[distance2 <= distance2.min()]
+    cell = int(nearest[np.argmax(view.probability.ravel()[nearest])])
+    row, column = divmod(cell, room_m.shape[1])
+    key = (
+        round(float(room_m[row, column]), 4),
+        -round(float(away2[row, column]), 6),
+        float(view.probability[row, column]),
+        0.0,
+    )
+    return key, row, column
+
+
+def _confidence(view: GroundView, row: int, column: int, radius_m: float) -> float:
+    """Least probability of landable ground in a disc around a cell."""
+    reach = int(np.ceil(radius_m / view.cell_m))
+    rows = slice(max(0, row - reach), row + reach + 1)
+    columns = slice(max(0, column - reach), column + reach + 1)
+    r, c = np.ogrid[rows, columns]
+    disc = (r - row) ** 2 + (c - column) ** 2 <= reach**2
+    return float(view.probability[rows, columns][disc[: view.free.shape[0], :]].min())
+
+
+def _why_nothing(view: GroundView) -> str:
+    """What the seen ground is instead, for the reason in words."""
+    seen = int(np.count_nonzero(view.known))
+    parts = [
+        f"{name.value} {100 * np.count_nonzero(grid & view.known) / seen:.0f} %"
+        for name, grid in view.hazards.items()
+        if (grid & view.known).any()
+    ]
+    return "no landable ground in view" + (f": {', '.join(parts)}" if parts else "")

@@ -1,0 +1,140 @@
+"""Every number the decision depends on, with its unit, range and reason."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Probability = Annotated[float, Field(gt=0.0, lt=1.0)]
+
+
+class DecisionSettings(BaseModel):
+    """How frames become a ground map, and the map a site."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    vehicle_radius_m: float = Field(
+        default=0.5, gt=0, le=10, description="radius of the circle that holds the vehicle, m"
+    )
+    margin_m: float = Field(
+        default=0.5, ge=0, le=10, description="extra radius for control and map errors, m"
+    )
+    max_distance_m: float = Field(
+        default=30.0, gt=0, le=200, description="farthest site from below the vehicle, m"
+    )
+    landable_probability: Probability = Field(
+        default=0.8, description="least accumulated probability of landable ground"
+    )
+    obstacle_probability: Probability = Field(
+        default=0.35, description="an obstacle at this probability is an obstacle"
+    )
+    water_probability: Probability = Field(
+        default=0.3, description="water at this probability is water"
+    )
+    person_probability: Probability = Field(
+        default=0.2, description="a person at this probability is a person"
+    )
+    vehicle_probability: Probability = Field(
+        default=0.25, description="a vehicle at this probability is a vehicle"
+    )
+    smoothing_px: int = Field(
+        default=3, ge=1, le=31, description="side of the noise filter on probabilities, mask px"
+    )
+    evidence_gain: float = Field(
+        default=0.6, gt=0, le=1, description="weight of one frame; below 1 as frames err alike"
+    )
+    evidence_limit: float = Field(
+        default=4.0, ge=1, le=10, description="largest log-odds a cell can gather"
+    )
+    evidence_decay_s: float = Field(
+        default=6.0, gt=0.1, le=60, description="time in which gathered log-odds fall to 1/e, s"
+    )
+    max_cell_age_s: float = Field(
+        default=6.0, gt=0, le=60, description="ground not seen for longer is unknown, s"
+    )
+    hazard_speed_mps: float = Field(
+        default=1.5,
+        ge=0,
+        le=20,
+        description="people and vehicles out of view: clearance grows, m/s",
+    )
+    grid_cells: int = Field(default=256, ge=32, le=1024, description="cells along a side")
+    cell_m: float = Field(default=0.2, ge=0.02, le=2, description="finest cell of the map, m")
+    max_view_angle_deg: float = Field(
+        default=65.0,
+        gt=5,
+        lt=85,
+        description="ground seen at a flatter angle than this is not used",
+    )
+    max_tilt_deg: float = Field(
+        default=40.0, gt=0, lt=80, description="frames taken at more tilt are not used"
+    )
+    min_height_m: float = Field(
+        default=1.2, ge=0, le=20, description="frames from lower show too little to be used, m"
+    )
+    max_height_m: float = Field(
+        default=120.0, gt=1, le=500, description="frames from higher show too little detail, m"
+    )
+    commit_height_m: float = Field(
+        default=3.0, ge=0, le=50, description="below it the site stays unless a hazard enters, m"
+    )
+    commit_max_age_s: float = Field(
+        default=15.0, gt=0, le=60, description="how long a committed site may be out of sight, s"
+    )
+    switch_area_ratio: float = Field(
+        default=1.5, ge=1, le=10, description="a better region must be this much larger"
+    )
+    switch_after_s: float = Field(
+        default=2.0, ge=0, le=60, description="... for this long before the site changes, s"
+    )
+    lost_after_s: float = Field(
+        default=0.25, ge=0, le=5, description="a site is given up when bad for this long, s"
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> DecisionSettings:
+        if self.min_height_m >= self.max_height_m:
+            raise ValueError(
+                f"min_height_m {self.min_height_m} must be below max_height_m {self.max_height_m}"
+            )
+        if self.required_radius_m * 2 > self.grid_cells * self.cell_m:
+            raise ValueError("the vehicle with its margin does not fit into the grid")
+        return self
+
+    @property
+    def required_radius_m(self) -> float:
+        """Least clearance of a site: the vehicle and its margin, m."""
+        return self.vehicle_radius_m + self.margin_m
+
+    def single_look(self) -> DecisionSettings:
+        """The same decision from one picture alone: that one frame counts in full."""
+        return self.model_copy(update={"evidence_gain": 1.0})
+
+
+class DirectorSettings(BaseModel):
+    """When a target may be sent, and when the director gives up."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    confirm_s: float = Field(
+        default=1.0, ge=0, le=30, description="a site must hold for this long before it is sent, s"
+    )
+    max_pose_age_s: float = Field(
+        default=0.3, gt=0, le=2, description="nothing is sent on an older pose, s"
+    )
+    max_decision_age_s: float = Field(
+        default=1.0, gt=0, le=5, description="nothing is sent when the pipeline is silent, s"
+    )
+    max_evidence_age_s: float = Field(
+        default=1.0, gt=0, le=5, description="the site must have been seen this recently, s"
+    )
+    commit_height_m: float = Field(
+        default=3.0, ge=0, le=50, description="below it the vehicle is committed to its site, m"
+    )
+    commit_evidence_age_s: float = Field(
+        default=15.0, gt=0, le=60, description="... and may have lost sight of it for this long, s"
+    )
+    hold_timeout_s: float = Field(
+        default=30.0, gt=0, le=600, description="without a site for this long while landing: abort"
+    )
