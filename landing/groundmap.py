@@ -204,7 +204,7 @@ class GroundMap:
     def _rescale(
         self, old_m: float, old_corner: tuple[int, int], new_m: float, corner: tuple[int, int]
     ) -> None:
-        """Takes the old cells over at the new scale; coarser cells take the worst of what they hold."""
+        """Takes the old cells over at the new scale; a coarser cell takes the worst of what it holds."""
         n = self._settings.grid_cells
         index = (np.arange(n) + 0.5) * new_m
         samples = max(1, round(new_m / old_m))
@@ -317,10 +317,12 @@ class GroundMap:
         unseen_s = np.where(seen, (now_ns - self._seen_ns) * 1e-9, np.inf).astype(np.float32)
         known = unseen_s <= max_age_s
         hazards = {role: self._hazards[k] > 0.0 for k, role in enumerate(HAZARD_ROLES)}
+        for role in MOVING_ROLES:  # what stood there a while ago has gone, we do not know where
+            hazards[role] &= unseen_s <= self._settings.hazard_memory_s
         free = known & (self._landable >= self._landable_logit)
         for grid in hazards.values():
             free &= ~grid
-        probability = 1.0 / (1.0 + np.exp(-self._landable))
+        probability = (1.0 / (1.0 + np.exp(-self._landable))).astype(np.float32)
         corner = (self._corner[0] * self._cell_m, self._corner[1] * self._cell_m)
         return GroundView(
             self._cell_m, corner, self._down_m, free, hazards, unseen_s, probability, known
@@ -330,7 +332,7 @@ class GroundMap:
 def _distorted(
     camera: CameraModel, u: GridOfFloat, v: GridOfFloat, in_front: GridOfBool
 ) -> tuple[GridOfFloat, GridOfFloat, GridOfBool]:
-    """Applies Brown-Conrady to ideal pixels; points beyond the model's turning point are dropped."""
+    """Applies Brown-Conrady to ideal pixels; points beyond its turning point are dropped."""
     k1, k2, p1, p2, k3 = (np.float32(k) for k in camera.distortion)
     fx, fy, cx, cy = (np.float32(f) for f in (camera.fx, camera.fy, camera.cx, camera.cy))
     x, y = (u - cx) / fx, (v - cy) / fy

@@ -16,8 +16,8 @@ from landing.taxonomy import HAZARD_ROLES, Taxonomy
 HALF_DIAGONAL = 0.5 * 2.0**0.5
 """From a cell's centre to its corner, in cells: what a distance between centres overstates."""
 
-AGE_STEPS_S = (1.0, 3.0, 6.0, 10.0)
-"""Ages at which a moving hazard's clearance grows (older ones count as the last)."""
+AGE_STEPS_S = (0.5, 1.5, 3.0, 6.0, 12.0)
+"""Moving hazards are sorted by how long they were not seen; each step counts as its older end."""
 
 
 @dataclass(frozen=True)
@@ -52,56 +52,113 @@ def distance_m(blocked: GridOfBool, cell_m: float) -> GridOfFloat:
 
 def _distance_to(hazard: GridOfBool, cell_m: float) -> GridOfFloat:
     """Like `distance_m`, but the outside of the map is no hazard."""
-    between_centres = cv2.distanceTransform(
-        (~hazard).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE
+    open_ground = (~hazard).astype(np.uint8)
+    between_centres = np.asarray(
+        cv2.distanceTransform(open_ground, cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32
     )
-    return np.maximum(np.asarray(between_centres) - np.float32(HALF_DIAGONAL), 0) * np.float32(
+    return np.maximum(between_centres - np.float32(HALF_DIAGONAL), np.float32(0)) * np.float32(
         cell_m
     )
 
 
-def clearance_grid(view: GroundView, taxonomy: Taxonomy, settings: DecisionSettings) -> GridOfFloat:
-    """Radius of the largest allowed disc around each cell, m, shape (n, n); 0 where none.
+def hazard_clearance_grid(
+    view: GroundView, taxonomy: Taxonomy, settings: DecisionSettings
+) -> GridOfFloat:
+    """Distance to the nearest hazard less that hazard's own clearance, m, shape (n, n).
 
-    Such a disc holds no cell that is non-landable, unknown or outside the map, and keeps the
-    clearance of each hazard role beyond its rim. People and vehicles that went out of view may
-    have moved since: their clearance grows with the time they were not seen.
+    Negative inside a hazard's clearance, infinite where there is no hazard at all. People and
+    vehicles that went out of view may have moved since: their clearance grows with that time.
     """
-    room = distance_m(~view.free, view.cell_m)
+    room = np.full(view.free.shape, np.inf, np.float32)
     for role in HAZARD_ROLES:
         cells = view.hazards[role]
         if not cells.any():
             continue
         keep_m = taxonomy.clearance_of(role)
-        if role not in MOVING_ROLES or settings.hazard_speed_mps == 0.0:
+        if role not in MOVING_ROLES:
             np.minimum(room, _distance_to(cells, view.cell_m) - keep_m, out=room)
             continue
         newer_s = 0.0
-        for older_s in (*AGE_STEPS_S, np.inf):
-            bucket = cells & (view.unseen_s >= newer_s) & (view.unseen_s < older_s)
+        for older_s in AGE_STEPS_S:
+            last = older_s == AGE_STEPS_S[-1]
+            bucket = cells & (view.unseen_s >= newer_s)
+            bucket &= (view.unseen_s < older_s) | last
             if bucket.any():
-                grown_m = keep_m + settings.hazard_speed_mps * newer_s
+                moved_m = settings.hazard_speed_mps * older_s if newer_s > 0.0 else 0.0
+                grown_m = keep_m + min(moved_m, settings.hazard_growth_limit_m)
                 np.minimum(room, _distance_to(bucket, view.cell_m) - grown_m, out=room)
             newer_s = older_s
+    return room
+
+
+def clearance_grid(view: GroundView, hazard_room_m: GridOfFloat) -> GridOfFloat:
+    """Radius of the largest allowed disc around each cell, m, shape (n, n); 0 where none.
+
+    Such a disc holds no cell that is non-landable, unknown or outside the map, and keeps the
+    clearance of each hazard (`hazard_clearance_grid`) beyond its rim.
+    """
+    room = np.minimum(distance_m(~view.free, view.cell_m), hazard_room_m)
     return np.maximum(room, np.float32(0), out=room)
+
+
+@dataclass(frozen=True)
+class Regions:
+    """The connected cells (8 neighbours) that could be a site's centre.
+
+    Attributes:
+        labels: int32 (n, n), 0 where no centre may be.
+        areas_m2: Clean area per label; 0 for label 0.
+    """
+
+    labels: npt.NDArray[np.int32]
+    areas_m2: npt.NDArray[np.float64]
+
+
+def clean_regions(
+    view: GroundView,
+    room_m: GridOfFloat,
+    settings: DecisionSettings,
+    vehicle_ne_m: tuple[float, float],
+) -> Regions:
+    """Splits the ground that could hold the vehicle with its margin into regions."""
+    away2 = _distance_from_vehicle2(view, vehicle_ne_m)
+    clean = (room_m >= settings.required_radius_m) & (away2 <= settings.max_distance_m**2)
+    _count, labels, stats, _centroids = cv2.connectedComponentsWithStats(
+        clean.astype(np.uint8), connectivity=8
+    )
+    areas_m2 = stats[:, cv2.CC_STAT_AREA].astype(np.float64) * view.cell_m**2
+    areas_m2[0] = 0.0
+    return Regions(np.asarray(labels, np.int32), areas_m2)
+
+
+def _distance_from_vehicle2(
+    view: GroundView, vehicle_ne_m: tuple[float, float]
+) -> npt.NDArray[np.float64]:
+    """Squared horizontal distance of each cell's centre from the vehicle, m2, shape (n, n)."""
+    rows, columns = view.free.shape
+    north = view.south_west_m[0] + (np.arange(rows) + 0.5) * view.cell_m - vehicle_ne_m[0]
+    east = view.south_west_m[1] + (np.arange(columns) + 0.5) * view.cell_m - vehicle_ne_m[1]
+    return np.add.outer(north**2, east**2)
 
 
 def pick(
     view: GroundView,
     room_m: GridOfFloat,
+    regions: Regions,
     settings: DecisionSettings,
     vehicle_ne_m: tuple[float, float],
 ) -> Candidate | NoSite:
     """The best place in a view.
 
-    Regions are the connected cells (8 neighbours) that could be a centre. The region of largest
-    area wins, then the one with more clearance, then the nearer; inside it the point of greatest
-    clearance, then the nearest to the vehicle. Nothing depends on the grid's own directions, so a
-    mirrored or rotated world gives the mirrored or rotated site.
+    The region of largest area wins, then the one with more clearance, then the nearer; inside it
+    the point of greatest clearance (never the centroid, which can lie outside), then the nearest
+    to the vehicle. Nothing depends on the grid's own directions, so a mirrored or rotated world
+    gives the mirrored or rotated site.
 
     Args:
         view: The map.
         room_m: `clearance_grid` of the same view.
+        regions: `clean_regions` of the same view.
         settings: Sizes and limits.
         vehicle_ne_m: North and east of the vehicle, m.
     """
@@ -109,34 +166,27 @@ def pick(
         return NoSite(NoSiteReason.GROUND_NOT_IN_VIEW, "no ground seen lately")
     if not view.free.any():
         return NoSite(NoSiteReason.NOTHING_LANDABLE, _why_nothing(view))
-    rows, columns = view.free.shape
-    north = view.south_west_m[0] + (np.arange(rows) + 0.5) * view.cell_m - vehicle_ne_m[0]
-    east = view.south_west_m[1] + (np.arange(columns) + 0.5) * view.cell_m - vehicle_ne_m[1]
-    away2 = np.add.outer(north**2, east**2)
-    clean = (room_m >= settings.required_radius_m) & (away2 <= settings.max_distance_m**2)
-    if not clean.any():
+    if len(regions.areas_m2) == 1:
         return NoSite(
             NoSiteReason.TOO_SMALL,
             f"widest clean disc has {float(room_m.max()):.1f} m radius, "
             f"{settings.required_radius_m:.1f} m needed",
         )
-    count, regions, stats, _ = cv2.connectedComponentsWithStats(
-        clean.astype(np.uint8), connectivity=8
+    away2 = _distance_from_vehicle2(view, vehicle_ne_m)
+    largest = np.flatnonzero(regions.areas_m2 == regions.areas_m2.max())
+    places = [
+        _best_inside(np.flatnonzero(regions.labels == label), room_m, away2, view)
+        for label in largest
+    ]
+    _, row, column = max(places)
+    north_m, east_m = view.centre_of(row, column)
+    return Candidate(
+        north_m,
+        east_m,
+        clearance_m=float(room_m[row, column]),
+        area_m2=float(regions.areas_m2[largest[0]]),
+        confidence=confidence_at(view, row, column, settings.vehicle_radius_m),
     )
-    areas = stats[:, cv2.CC_STAT_AREA]
-    areas[0] = 0
-    best: tuple[tuple[float, float, float, float], int, int] | None = None
-    for label in np.flatnonzero(areas == areas.max()):
-        inside = np.flatnonzero(regions == label)
-        place = _best_inside(inside, room_m, away2, view)
-        if best is None or place[0] > best[0]:
-            best = place
-    assert best is not None  # clean.any() above: there is at least one region
-    _, row, column = best
-    region_area_m2 = float(areas.max()) * view.cell_m**2
-    point = view.centre_of(row, column)
-    confidence = _confidence(view, row, column, settings.vehicle_radius_m)
-    return Candidate(*point, float(room_m[row, column]), region_area_m2, confidence)
 
 
 def _best_inside(
@@ -144,7 +194,7 @@ def _best_inside(
     room_m: GridOfFloat,
     away2: npt.NDArray[np.float64],
     view: GroundView,
-) -> tuple[tuple[float, float, float, float], int, int]:
+) -> tuple[tuple[float, float, float], int, int]:
     """Sort key (larger is better), row and column of the best cell of a region."""
     room = room_m.ravel()[inside]
     widest = inside[room >= room.max() - 1e-4]
@@ -156,19 +206,17 @@ def _best_inside(
         round(float(room_m[row, column]), 4),
         -round(float(away2[row, column]), 6),
         float(view.probability[row, column]),
-        0.0,
     )
     return key, row, column
 
 
-def _confidence(view: GroundView, row: int, column: int, radius_m: float) -> float:
+def confidence_at(view: GroundView, row: int, column: int, radius_m: float) -> float:
     """Least probability of landable ground in a disc around a cell."""
     reach = int(np.ceil(radius_m / view.cell_m))
-    rows = slice(max(0, row - reach), row + reach + 1)
-    columns = slice(max(0, column - reach), column + reach + 1)
-    r, c = np.ogrid[rows, columns]
-    disc = (r - row) ** 2 + (c - column) ** 2 <= reach**2
-    return float(view.probability[rows, columns][disc[: view.free.shape[0], :]].min())
+    top, left = max(0, row - reach), max(0, column - reach)
+    part = view.probability[top : row + reach + 1, left : column + reach + 1]
+    r, c = np.ogrid[: part.shape[0], : part.shape[1]]
+    return float(part[(r + top - row) ** 2 + (c + left - column) ** 2 <= reach**2].min())
 
 
 def _why_nothing(view: GroundView) -> str:

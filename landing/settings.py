@@ -59,6 +59,12 @@ class DecisionSettings(BaseModel):
         le=20,
         description="people and vehicles out of view: clearance grows, m/s",
     )
+    hazard_growth_limit_m: float = Field(
+        default=2.0, ge=0, le=50, description="... by this much at most, m"
+    )
+    hazard_memory_s: float = Field(
+        default=8.0, ge=0, le=60, description="people and vehicles out of view are remembered, s"
+    )
     grid_cells: int = Field(default=256, ge=32, le=1024, description="cells along a side")
     cell_m: float = Field(default=0.2, ge=0.02, le=2, description="finest cell of the map, m")
     max_view_angle_deg: float = Field(

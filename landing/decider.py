@@ -1,0 +1,319 @@
+"""One frame after another in, the present landing site (or why there is none) out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from landing.camera import CameraModel
+from landing.groundmap import GridOfFloat, GroundMap, GroundView
+from landing.picker import (
+    Candidate,
+    Regions,
+    clean_regions,
+    clearance_grid,
+    confidence_at,
+    hazard_clearance_grid,
+    pick,
+)
+from landing.settings import DecisionSettings
+from landing.site import LandingSite, NoSite, NoSiteReason, Selection
+from landing.taxonomy import Taxonomy
+from landing.types import Pose, Segmentation
+
+PLANE_SMOOTHING_S = 0.5
+"""Time constant of the ground plane's height: a rangefinder is noisy, flat ground does not move."""
+
+PLANE_JUMP_S = 2.0
+"""A jump of the measured height that lasts longer is new ground, a shorter one a roof or a tree."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What one frame led to.
+
+    Attributes:
+        selection: The site, or why there is none.
+        decided_at_ns: Monotonic time of the decision.
+        evidence_at_ns: Capture time of the frame it was made with.
+        timings_ms: Parts of the time it took, if the decider was given a clock.
+    """
+
+    selection: Selection
+    decided_at_ns: int
+    evidence_at_ns: int
+    timings_ms: dict[str, float] = field(default_factory=dict)
+
+
+class GroundPlane:
+    """Down coordinate of the ground, from noisy heights over ground that carries objects."""
+
+    def __init__(self) -> None:
+        self._down_m: float | None = None
+        self._at_ns = 0
+        self._jump_since_ns: int | None = None
+
+    def update(self, measured_down_m: float, height_m: float, at_ns: int) -> tuple[float, bool]:
+        """Takes a measurement.
+
+        Returns:
+            The plane's down coordinate, m, and whether it is another plane than before, so that
+            what was projected onto the old one must be forgotten.
+        """
+        if self._down_m is None:
+            self._down_m, self._at_ns = measured_down_m, at_ns
+            return measured_down_m, False
+        limit_m = 0.5 + 0.1 * max(height_m, 0.0)
+        if abs(measured_down_m - self._down_m) > limit_m:
+            if self._jump_since_ns is None:
+                self._jump_since_ns = at_ns
+            if at_ns - self._jump_since_ns < PLANE_JUMP_S * 1e9:
+                return self._down_m, False
+            self._down_m, self._at_ns, self._jump_since_ns = measured_down_m, at_ns, None
+            return measured_down_m, True
+        self._jump_since_ns = None
+        passed_s = max(0.0, (at_ns - self._at_ns) * 1e-9)
+        blend = 1.0 - math.exp(-passed_s / PLANE_SMOOTHING_S)
+        self._down_m += blend * (measured_down_m - self._down_m)
+        self._at_ns = at_ns
+        return self._down_m, False
+
+
+class SiteTracker:
+    """Keeps a site while it is good, so that the vehicle is not led back and forth."""
+
+    def __init__(self, settings: DecisionSettings) -> None:
+        self._settings = settings
+        self.site: LandingSite | None = None
+        self._bad_since_ns: int | None = None
+        self._better_since_ns: int | None = None
+
+    def forget(self) -> None:
+        """Drops the site."""
+        self.site = None
+        self._bad_since_ns = None
+        self._better_since_ns = None
+
+    def update(
+        self,
+        view: GroundView,
+        room_m: GridOfFloat,
+        hazard_room_m: GridOfFloat,
+        regions: Regions,
+        best: Candidate | NoSite,
+        height_m: float,
+        at_ns: int,
+    ) -> Selection:
+        """The site to use after a frame captured at `at_ns`."""
+        if self.site is None:
+            return self._take(best, view, at_ns)
+        committed = height_m <= self._settings.commit_height_m
+        cell = view.cell_of(*self.site.position_ned_m[:2])
+        problem = self._problem(view, room_m, hazard_room_m, cell, committed, at_ns)
+        if problem is not None:
+            if self._bad_since_ns is None:
+                self._bad_since_ns = at_ns
+            if at_ns - self._bad_since_ns >= self._settings.lost_after_s * 1e9:
+                self.forget()
+                if isinstance(best, NoSite):
+                    return NoSite(NoSiteReason.SITE_LOST, f"{problem}; {best.detail}")
+                return self._take(best, view, at_ns)
+            return self.site
+        self._bad_since_ns = None
+        assert cell is not None  # a site outside the map is a problem
+        in_view = float(view.unseen_s[cell]) <= 0.0
+        region = int(regions.labels[cell])
+        north_m, east_m, _ = self.site.position_ned_m
+        self.site = replace(
+            self.site,
+            position_ned_m=(north_m, east_m, view.ground_down_m),
+            clearance_m=float(room_m[cell]) if in_view or not committed else self.site.clearance_m,
+            area_m2=float(regions.areas_m2[region]) if region else self.site.area_m2,
+            confidence=confidence_at(view, *cell, self._settings.vehicle_radius_m),
+            last_seen_ns=at_ns if in_view else self.site.last_seen_ns,
+        )
+        if not committed and self._is_better(best, regions, region):
+            if self._better_since_ns is None:
+                self._better_since_ns = at_ns
+            if at_ns - self._better_since_ns >= self._settings.switch_after_s * 1e9:
+                self.forget()
+                return self._take(best, view, at_ns)
+        else:
+            self._better_since_ns = None
+        return self.site
+
+    def _take(self, best: Candidate | NoSite, view: GroundView, at_ns: int) -> Selection:
+        if isinstance(best, NoSite):
+            return best
+        position = (best.north_m, best.east_m, view.ground_down_m)
+        self.site = LandingSite(
+            position, best.clearance_m, best.area_m2, best.confidence, at_ns, at_ns
+        )
+        self._bad_since_ns = self._better_since_ns = None
+        return self.site
+
+    def _problem(
+        self,
+        view: GroundView,
+        room_m: GridOfFloat,
+        hazard_room_m: GridOfFloat,
+        cell: tuple[int, int] | None,
+        committed: bool,
+        at_ns: int,
+    ) -> str | None:
+        """Why the site can no longer be used, in words; None when it can."""
+        assert self.site is not None
+        if cell is None:
+            return "site is outside the map"
+        needed_m = self._settings.required_radius_m
+        if float(hazard_room_m[cell]) < needed_m:
+            return "hazard at the site"
+        if not committed:
+            if float(room_m[cell]) < needed_m:
+                return f"clean radius at the site fell to {float(room_m[cell]):.1f} m"
+            return None
+        # So low the camera sees less than the site: it stands on what was seen from higher up.
+        unseen_s = (at_ns - self.site.last_seen_ns) * 1e-9
+        if unseen_s > self._settings.commit_max_age_s:
+            return f"site not seen for {unseen_s:.0f} s"
+        return None
+
+    def _is_better(self, best: Candidate | NoSite, regions: Regions, region: int) -> bool:
+        if isinstance(best, NoSite):
+            return False
+        return best.area_m2 > self._settings.switch_area_ratio * float(regions.areas_m2[region])
+
+
+class Decider:
+    """The whole decision for one camera. One owner; not shared between threads."""
+
+    def __init__(
+        self,
+        settings: DecisionSettings,
+        taxonomy: Taxonomy,
+        camera: CameraModel,
+        clock_ns: Callable[[], int] | None = None,
+    ) -> None:
+        """Sets up an empty map.
+
+        Args:
+            settings: Numbers of the decision.
+            taxonomy: Of the model whose segmentations will come.
+            camera: Of the camera whose frames they are made from.
+            clock_ns: Only to measure how long the parts take; the decision does not depend on it.
+        """
+        self._settings = settings
+        self._taxonomy = taxonomy
+        self._camera = camera
+        self._clock_ns = clock_ns
+        self._map = GroundMap(settings, taxonomy)
+        self._plane = GroundPlane()
+        self._tracker = SiteTracker(settings)
+        self.last_view: GroundView | None = None
+        """The map of the last decision, for pictures and records."""
+        self.last_room_m: GridOfFloat | None = None
+        """The clearance grid of the last decision, m."""
+
+    @property
+    def ground_map(self) -> GroundMap:
+        """The accumulated map."""
+        return self._map
+
+    def reset(self) -> None:
+        """Forgets map, plane and site, as at start."""
+        self._map.reset()
+        self._plane = GroundPlane()
+        self._tracker.forget()
+        self.last_view = self.last_room_m = None
+
+    def observe(self, segmentation: Segmentation, pose: Pose | None, now_ns: int) -> Decision:
+        """Adds a frame and decides.
+
+        Args:
+            segmentation: Stamped with the frame's capture time.
+            pose: At that capture time; None when it is not known.
+            now_ns: Monotonic time of the decision.
+        """
+        started = self._now()
+        captured_ns = segmentation.captured_at_ns
+        refused = self._refuse(pose)
+        if refused is not None or pose is None:
+            assert refused is not None
+            return self._decision(self._while_blind(refused, pose), now_ns, captured_ns, started, 0)
+        assert pose.position_ned_m is not None and pose.height_agl_m is not None
+        measured_down_m = pose.position_ned_m[2] + pose.height_agl_m
+        down_m, other_ground = self._plane.update(measured_down_m, pose.height_agl_m, captured_ns)
+        if other_ground:
+            self._map.reset()
+            self._tracker.forget()
+        shown = self._map.update(segmentation, self._camera, pose, down_m)
+        mapped = self._now()
+        view = self._map.view(captured_ns)
+        if view is None or (shown == 0 and self._tracker.site is None):
+            self.last_view, self.last_room_m = view, None
+            reason = NoSite(NoSiteReason.GROUND_NOT_IN_VIEW, "the camera does not see the ground")
+            return self._decision(reason, now_ns, captured_ns, started, mapped)
+        vehicle = (pose.position_ned_m[0], pose.position_ned_m[1])
+        hazard_room_m = hazard_clearance_grid(view, self._taxonomy, self._settings)
+        room_m = clearance_grid(view, hazard_room_m)
+        regions = clean_regions(view, room_m, self._settings, vehicle)
+        best = pick(view, room_m, regions, self._settings, vehicle)
+        height_m = down_m - pose.position_ned_m[2]
+        selection = self._tracker.update(
+            view, room_m, hazard_room_m, regions, best, height_m, captured_ns
+        )
+        self.last_view, self.last_room_m = view, room_m
+        return self._decision(selection, now_ns, captured_ns, started, mapped)
+
+    def _refuse(self, pose: Pose | None) -> NoSite | None:
+        """Why a frame with this pose cannot be used; None when it can."""
+        if pose is None or pose.ned_from_frd is None or pose.position_ned_m is None:
+            missing = "pose" if pose is None else "attitude"
+            if pose is not None and pose.ned_from_frd is not None:
+                missing = "position"
+            return NoSite(NoSiteReason.NO_POSE, f"{missing} at capture time is not known")
+        if pose.height_agl_m is None:
+            return NoSite(NoSiteReason.NO_HEIGHT, "height above ground is not known")
+        settings = self._settings
+        if not settings.min_height_m <= pose.height_agl_m <= settings.max_height_m:
+            return NoSite(
+                NoSiteReason.HEIGHT_OUT_OF_RANGE,
+                f"height {pose.height_agl_m:.1f} m, frames are used from "
+                f"{settings.min_height_m:g} to {settings.max_height_m:g} m",
+            )
+        tilt_deg = math.degrees(pose.tilt_rad)
+        if tilt_deg > settings.max_tilt_deg:
+            return NoSite(
+                NoSiteReason.TILT_TOO_LARGE,
+                f"tilt {tilt_deg:.0f} degrees, at most {settings.max_tilt_deg:g}",
+            )
+        return None
+
+    def _while_blind(self, refused: NoSite, pose: Pose | None) -> Selection:
+        """A frame that cannot be used: the site stays only where that is expected, near the ground.
+
+        Its `last_seen_ns` does not move, so whoever acts on it sees how old the evidence is.
+        """
+        low = (
+            refused.reason is NoSiteReason.HEIGHT_OUT_OF_RANGE
+            and pose is not None
+            and pose.height_agl_m is not None
+            and pose.height_agl_m < self._settings.min_height_m
+        )
+        return self._tracker.site if low and self._tracker.site is not None else refused
+
+    def _now(self) -> int:
+        return self._clock_ns() if self._clock_ns is not None else 0
+
+    def _decision(
+        self, selection: Selection, now_ns: int, captured_ns: int, started: int, mapped: int
+    ) -> Decision:
+        timings: dict[str, float] = {}
+        if self._clock_ns is not None:
+            done = self._clock_ns()
+            if mapped:
+                timings["map"] = (mapped - started) * 1e-6
+                timings["pick"] = (done - mapped) * 1e-6
+            timings["decide"] = (done - started) * 1e-6
+        return Decision(selection, now_ns, captured_ns, timings)
