@@ -1,0 +1,71 @@
+"""Cameras: one contract, chosen by URI.
+
+| URI | What |
+|---|---|
+| `v4l2:///dev/video0` | a USB or other Video4Linux camera |
+| `csi://0` | a CSI camera of a Jetson, through `gst-launch-1.0` |
+| `rtsp://host/path` | a network stream, through `gst-launch-1.0` |
+| `pipe:COMMAND` | a command that writes raw BGR frames to its standard output |
+| `file://clip.mp4` | a video file |
+| `images://folder` | a folder of pictures, by name |
+"""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from edge.cameras.contract import (
+    Camera,
+    CameraInfo,
+    CameraRequest,
+    CameraTimeout,
+    EndOfStream,
+)
+from edge.cameras.pipe import PipeCamera, gstreamer_command
+from edge.cameras.recordings import FolderCamera, VideoCamera
+from edge.cameras.v4l2 import V4l2Camera
+from landing.errors import CameraError
+
+__all__ = [
+    "Camera",
+    "CameraInfo",
+    "CameraRequest",
+    "CameraTimeout",
+    "EndOfStream",
+    "make_camera",
+]
+
+SCHEMES = ("v4l2://", "csi://", "rtsp://", "pipe:", "file://", "images://")
+
+
+def make_camera(request: CameraRequest, base: Path | None = None) -> Camera:
+    """The camera of a URI, not yet open.
+
+    Args:
+        request: What is asked of it.
+        base: Folder that relative paths start from; the current one by default.
+
+    Raises:
+        CameraError: The URI is of no known kind, or lacks what its kind needs.
+    """
+    source = request.source
+    folder = base if base is not None else Path()
+    if source.startswith("file://"):
+        return VideoCamera(request, folder / source.removeprefix("file://"))
+    if source.startswith("images://"):
+        return FolderCamera(request, folder / source.removeprefix("images://"))
+    if source.startswith("v4l2://"):
+        return V4l2Camera(request, source.removeprefix("v4l2://"))
+    if source.startswith("pipe:"):
+        try:
+            command = shlex.split(source.removeprefix("pipe:"))
+        except ValueError as error:
+            raise CameraError(f"camera.source {source}: {error}") from error
+        return PipeCamera(request, command)
+    if source.startswith(("csi://", "rtsp://")):
+        if request.width_px is None or request.height_px is None:
+            raise CameraError(f"camera.source {source} needs camera.width_px and camera.height_px")
+        command = gstreamer_command(source, request.width_px, request.height_px, request.fps)
+        return PipeCamera(request, command)
+    raise CameraError(f"camera.source {source!r}: expected one of {', '.join(SCHEMES)}")

@@ -1,0 +1,219 @@
+"""``pipe:COMMAND``: any program that writes raw frames to its standard output.
+
+The command runs without a shell. It writes frames of width x height x 3 bytes, BGR, row by row
+without padding, and nothing else. The simulator's camera, CSI cameras and network streams (both
+through GStreamer) all come this way, so none of them needs a special build of OpenCV.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import select
+import shlex
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections import deque
+
+import numpy as np
+
+from edge.cameras.contract import Camera, CameraInfo, CameraRequest, Grabbed
+from edge.cameras.live import NewestReader
+from landing.errors import CameraError
+
+POLL_S = 0.1
+"""How often a waiting reader looks whether it should end."""
+
+END_TIMEOUT_S = 0.7
+"""How long a command has to end after SIGTERM before it is killed."""
+
+F_SETPIPE_SZ = 1031
+"""Linux's fcntl to enlarge a pipe; Python names it only from 3.10 on some builds."""
+
+
+class PipeCamera(Camera):
+    """Runs a command and reads its frames; the newest wins, so it never lags behind.
+
+    A frame is stamped when its first byte arrives: that is after its exposure, whatever happens
+    on the way of the rest.
+    """
+
+    def __init__(self, request: CameraRequest, command: list[str]) -> None:
+        super().__init__(request)
+        if not command:
+            raise CameraError("camera.source 'pipe:' names no command: expected pipe:COMMAND")
+        if request.width_px is None or request.height_px is None:
+            raise CameraError(
+                f"camera.source {request.source}: raw frames do not say their size, so "
+                "camera.width_px and camera.height_px must"
+            )
+        self.command = command
+        self._shape = (request.height_px, request.width_px, 3)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._reader: NewestReader | None = None
+        self._index = 0
+        self._stderr_tail: deque[str] = deque(maxlen=20)
+        self._stderr_thread: threading.Thread | None = None
+        self._closing = threading.Event()
+
+    @property
+    def dropped(self) -> int:
+        """Frames replaced by newer ones."""
+        return self._reader.dropped if self._reader else 0
+
+    def _open(self) -> CameraInfo:
+        program = self.command[0]
+        if shutil.which(program) is None:
+            hint = " (Debian, Ubuntu: gstreamer1.0-tools)" if program == "gst-launch-1.0" else ""
+            raise CameraError(
+                f"camera command {program!r} is not an executable on PATH{hint}: check "
+                "camera.source"
+            )
+        self._closing = threading.Event()
+        self._stderr_tail.clear()
+        try:
+            # Its own process group, so that closing ends its children as well.
+            self._process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise CameraError(f"camera command {shlex.join(self.command)}: {error}") from error
+        assert self._process.stdout is not None
+        with contextlib.suppress(OSError):  # only fewer system calls
+            fcntl.fcntl(self._process.stdout.fileno(), F_SETPIPE_SZ, 1 << 20)
+        self._stderr_thread = threading.Thread(
+            target=self._keep_stderr, args=(self._process,), name="camera stderr", daemon=True
+        )
+        self._stderr_thread.start()
+        self._index = 0
+        process, closing = self._process, self._closing
+        self._reader = NewestReader(program, lambda: self._read_next(process, closing))
+        height_px, width_px, _ = self._shape
+        detail = f"command, pid {process.pid}"
+        return CameraInfo(self.request.source, width_px, height_px, self.request.fps, detail)
+
+    def _read_next(
+        self, process: subprocess.Popen[bytes], closing: threading.Event
+    ) -> Grabbed | None:
+        assert process.stdout is not None
+        descriptor = process.stdout.fileno()
+        image = np.empty(self._shape, dtype=np.uint8)
+        room = memoryview(image).cast("B")
+        filled = 0
+        first_byte_ns = 0
+        while filled < len(room):
+            ready, _, _ = select.select([descriptor], [], [], POLL_S)
+            if closing.is_set():
+                return None
+            if not ready:
+                continue
+            count = os.readv(descriptor, [room[filled:]])
+            if count == 0:
+                raise CameraError(self._death(process, filled))
+            if filled == 0:
+                first_byte_ns = time.monotonic_ns()
+            filled += count
+        self._index += 1
+        return Grabbed(image, first_byte_ns, self._index - 1)
+
+    def _death(self, process: subprocess.Popen[bytes], filled: int) -> str:
+        """Why the command's output ended, in one line."""
+        try:
+            code = process.wait(END_TIMEOUT_S)
+            how = f"ended with exit code {code}" if code >= 0 else f"was killed by signal {-code}"
+        except subprocess.TimeoutExpired:
+            how = "closed its standard output"
+        if self._stderr_thread is not None:
+            self._stderr_thread.join(0.3)
+        last = self._stderr_tail[-1] if self._stderr_tail else "it printed no error"
+        height_px, width_px, _ = self._shape
+        within = (
+            f" within a frame ({filled} of {width_px}x{height_px}x3 bytes: is the size right?)"
+            if filled
+            else ""
+        )
+        return (
+            f"camera command {self.command[0]!r} {how} after {self._index} frames{within}: {last}"
+        )
+
+    def _keep_stderr(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stderr is not None
+        for line in process.stderr:
+            text = line[:500].decode("utf-8", "replace").strip()
+            if text:
+                self._stderr_tail.append(text)
+
+    def _grab(self, timeout_s: float) -> Grabbed:
+        if self._reader is None:
+            raise CameraError(f"camera command {self.command[0]!r} is not running")
+        return self._reader.newest(timeout_s)
+
+    def _close(self) -> None:
+        self._closing.set()
+        process, self._process = self._process, None
+        reader, self._reader = self._reader, None
+        if process is not None:
+            end_group(process)
+        if reader is not None:
+            reader.close()
+        if process is not None:
+            if self._stderr_thread is not None:
+                self._stderr_thread.join(0.3)
+            for stream in (process.stdout, process.stderr):
+                if stream is not None and not (reader is not None and reader.alive):
+                    stream.close()
+
+
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    """Ends a process that leads its own group, and the group: SIGTERM, then SIGKILL."""
+    for ending in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, ending)
+        try:
+            process.wait(END_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            continue
+    # The leader may be gone while a child of it still holds the camera.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def gstreamer_command(source: str, width_px: int, height_px: int, fps: float | None) -> list[str]:
+    """The ``gst-launch-1.0`` command for ``csi://N`` or an ``rtsp://`` address.
+
+    Raises:
+        CameraError: The address is not one of these, or the width does not suit GStreamer.
+    """
+    if width_px % 4:
+        raise CameraError(
+            f"camera.width_px = {width_px}: GStreamer pads rows to 4 bytes, so the width of a "
+            "csi:// or rtsp:// camera must be a multiple of 4"
+        )
+    size = f"width={width_px},height={height_px}"
+    if source.startswith("csi://"):
+        sensor = source.removeprefix("csi://")
+        if not sensor.isdigit():
+            raise CameraError(f"camera.source {source}: expected csi:// and a number, as csi://0")
+        rate = f",framerate={round(fps)}/1" if fps else ""
+        stages = [
+            f"nvarguscamerasrc sensor-id={sensor}",
+            f"video/x-raw(memory:NVMM),{size}{rate}",
+            "nvvidconv",
+            "video/x-raw,format=BGRx",
+        ]
+    else:
+        stages = [f"rtspsrc location={source} latency=100", "decodebin", "videoscale"]
+    stages += ["videoconvert", f"video/x-raw,format=BGR,{size}", "fdsink fd=1 sync=false"]
+    words: list[str] = ["gst-launch-1.0", "-q"]
+    for stage in stages:
+        words += [*stage.split(), "!"]
+    return words[:-1]

@@ -1,0 +1,228 @@
+"""Recordings as cameras: ``file://`` video and ``images://`` folder."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edge.cameras.contract import (
+    Camera,
+    CameraInfo,
+    CameraRequest,
+    CameraTimeout,
+    EndOfStream,
+    Grabbed,
+    Pacer,
+)
+from landing.errors import CameraError
+from landing.types import ByteArray
+
+logger = logging.getLogger("edge.cameras")
+
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".m4v", ".webm", ".ts", ".mjpeg", ".mpg")
+DEFAULT_FPS = 10.0
+"""Rate of a folder of pictures, which states none itself."""
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """The pictures of a folder, by name."""
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES)
+
+
+def read_picture(path: Path) -> ByteArray:
+    """A picture as uint8 (H, W, 3) BGR, as its pixels are stored.
+
+    The EXIF orientation is left alone, as in a label map made for the stored pixels.
+
+    Raises:
+        CameraError: It cannot be read or is not a whole picture.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise CameraError(f"picture {path}: {error.strerror or error}") from error
+    if path.suffix.lower() in (".jpg", ".jpeg") and b"\xff\xd9" not in data[-4096:]:
+        # OpenCV fills the missing part of a truncated JPEG with grey and says nothing.
+        raise CameraError(f"picture {path.name} is truncated: a JPEG without its end")
+    if not data:
+        raise CameraError(f"picture {path.name} is empty")
+    try:
+        image = cv2.imdecode(
+            np.frombuffer(data, dtype=np.uint8),
+            cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION,
+        )
+    except cv2.error as error:
+        raise CameraError(f"picture {path.name} cannot be decoded: {error.err}") from error
+    if image is None:
+        raise CameraError(f"picture {path.name} cannot be decoded")
+    result: ByteArray = image
+    return result
+
+
+def _size_agrees(request: CameraRequest, width_px: int, height_px: int) -> None:
+    asked = (request.width_px, request.height_px)
+    if asked != (None, None) and asked != (width_px, height_px):
+        raise CameraError(
+            f"camera {request.source} delivers {width_px}x{height_px} px, "
+            f"camera.width_px x height_px ask for {asked[0]}x{asked[1]}: set them to what it has"
+        )
+
+
+class VideoCamera(Camera):
+    """A video file. In real time it skips what is too late; in a replay nothing is skipped."""
+
+    def __init__(self, request: CameraRequest, path: Path) -> None:
+        super().__init__(request)
+        self.path = path
+        self._capture: cv2.VideoCapture | None = None
+        self._pacer: Pacer | None = None
+        self._index = 0
+        self._skipped_frames = 0
+
+    @property
+    def dropped(self) -> int:
+        """Frames passed over to keep up with real time."""
+        return self._skipped_frames
+
+    def _open(self) -> CameraInfo:
+        if not self.path.is_file():
+            raise CameraError(f"video {self.path} does not exist")
+        self._capture = cv2.VideoCapture(str(self.path))
+        if not self._capture.isOpened():
+            raise CameraError(
+                f"video {self.path} cannot be opened: it is damaged or of an unknown kind"
+            )
+        width_px = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
+        height_px = int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+        _size_agrees(self.request, width_px, height_px)
+        stated_fps = float(self._capture.get(cv2.CAP_PROP_FPS))
+        fps = self.request.fps or stated_fps
+        if not 0.1 <= fps <= 1000.0:
+            raise CameraError(
+                f"video {self.path} states {stated_fps:g} frames per second: set camera.fps"
+            )
+        self._pacer = Pacer(fps, self.request.realtime)
+        self._index = 0
+        self._skipped_frames = 0
+        count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        return CameraInfo(self.request.source, width_px, height_px, fps, f"video, {count} frames")
+
+    def _grab(self, timeout_s: float) -> Grabbed:
+        capture, pacer = self._capture, self._pacer
+        if capture is None or pacer is None:
+            raise CameraError(f"video {self.path} is not open")
+        if not pacer.wait(self._index, timeout_s):
+            raise CameraTimeout(f"video {self.path.name}: no frame due within {timeout_s:.2f} s")
+        if pacer.realtime:
+            # Late frames are passed over without decoding them.
+            while self._index < pacer.due_index() and capture.grab():
+                self._index += 1
+                self._skipped_frames += 1
+        ok, image = capture.read()
+        stamp_ns = pacer.stamp_ns(self._index)
+        if not ok:
+            if not self.request.loop or self._index == 0:
+                raise EndOfStream(f"video {self.path.name} ended after {self._index} frames")
+            capture.set(cv2.CAP_PROP_POS_FRAMES, 0)
+            ok, image = capture.read()
+            if not ok:
+                raise CameraError(f"video {self.path.name} cannot be played again from its start")
+        index = self._index
+        self._index += 1
+        return Grabbed(image, stamp_ns, index)
+
+    def _close(self) -> None:
+        if self._capture is not None:
+            self._capture.release()
+            self._capture = None
+
+
+class FolderCamera(Camera):
+    """A folder of pictures, by name. Unreadable ones are skipped, counted and said."""
+
+    def __init__(self, request: CameraRequest, folder: Path) -> None:
+        super().__init__(request)
+        self.folder = folder
+        self._paths: list[Path] = []
+        self._position = 0
+        self._index = 0
+        self._read_in_pass = 0
+        self._pacer: Pacer | None = None
+        self._bad: dict[str, str] = {}
+        self._size = (0, 0)
+
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """Why each unreadable picture was passed over."""
+        return tuple(self._bad.values())
+
+    def _open(self) -> CameraInfo:
+        if not self.folder.is_dir():
+            raise CameraError(f"picture folder {self.folder} does not exist")
+        self._paths = pictures_in(self.folder)
+        if not self._paths:
+            raise CameraError(
+                f"picture folder {self.folder} holds no pictures ({', '.join(PICTURE_SUFFIXES)})"
+            )
+        self._bad = {}
+        self._position = self._index = self._read_in_pass = 0
+        first = next((i for i in map(self._readable, self._paths) if i is not None), None)
+        if first is None:
+            raise CameraError(
+                f"picture folder {self.folder}: none of {len(self._paths)} pictures can be read; "
+                f"the first: {self.skipped[0]}"
+            )
+        height_px, width_px = first.shape[:2]
+        _size_agrees(self.request, width_px, height_px)
+        self._size = (width_px, height_px)
+        fps = self.request.fps or DEFAULT_FPS
+        self._pacer = Pacer(fps, self.request.realtime)
+        return CameraInfo(
+            self.request.source, width_px, height_px, fps, f"folder of {len(self._paths)} pictures"
+        )
+
+    def _grab(self, timeout_s: float) -> Grabbed:
+        pacer = self._pacer
+        if pacer is None:
+            raise CameraError(f"picture folder {self.folder} is not open")
+        if not pacer.wait(self._index, timeout_s):
+            raise CameraTimeout(f"folder {self.folder.name}: none due within {timeout_s:.2f} s")
+        while True:
+            if self._position >= len(self._paths):
+                if not self.request.loop or self._read_in_pass == 0:
+                    raise EndOfStream(
+                        f"folder {self.folder.name} ended after {self._index} pictures, "
+                        f"{len(self._bad)} unreadable ones skipped"
+                    )
+                self._position = self._read_in_pass = 0
+            path = self._paths[self._position]
+            self._position += 1
+            image = self._readable(path)
+            if image is None:
+                continue
+            if (image.shape[1], image.shape[0]) != self._size:
+                raise CameraError(
+                    f"picture {path.name} is {image.shape[1]}x{image.shape[0]} px, the first was "
+                    f"{self._size[0]}x{self._size[1]}: one camera has one size"
+                )
+            self._read_in_pass += 1
+            index = self._index
+            self._index += 1
+            return Grabbed(image, pacer.stamp_ns(index), index)
+
+    def _readable(self, path: Path) -> ByteArray | None:
+        try:
+            return read_picture(path)
+        except CameraError as error:
+            if path.name not in self._bad:
+                self._bad[path.name] = str(error)
+                logger.warning("skipped: %s", error)
+            return None
+
+    def _close(self) -> None:
+        self._paths = []
+        self._pacer = None

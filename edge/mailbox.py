@@ -1,0 +1,61 @@
+"""A one-slot mailbox: the newest item wins, what it replaces is counted as dropped."""
+
+from __future__ import annotations
+
+import threading
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Mailbox(Generic[T]):
+    """Hands items from one thread to another without ever queueing an old one.
+
+    A queue would make a slow reader fall behind the world; here it skips instead.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._item: T | None = None
+        self._put = 0
+        self._dropped = 0
+
+    def put(self, item: T) -> None:
+        """Leaves an item, replacing one that nobody took."""
+        with self._changed:
+            if self._item is not None:
+                self._dropped += 1
+            self._item = item
+            self._put += 1
+            self._changed.notify()
+
+    def take(self, timeout_s: float) -> T | None:
+        """Takes the newest item, waiting up to `timeout_s` for one; None when none came."""
+        with self._changed:
+            if self._item is None:
+                self._changed.wait_for(lambda: self._item is not None, timeout_s)
+            item, self._item = self._item, None
+            return item
+
+    def clear(self) -> None:
+        """Forgets the item that waits, if any, without counting it as dropped."""
+        with self._changed:
+            self._item = None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether an item waits to be taken."""
+        with self._changed:
+            return self._item is not None
+
+    @property
+    def put_count(self) -> int:
+        """Items ever left here."""
+        with self._changed:
+            return self._put
+
+    @property
+    def dropped(self) -> int:
+        """Items that were replaced before anybody took them."""
+        with self._changed:
+            return self._dropped

@@ -1,0 +1,73 @@
+"""Runtimes: one contract, chosen by the type of the model file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edge.runtimes.contract import Runtime, RuntimeOptions
+from landing.errors import ModelError, TaxonomyError
+from landing.spec import ModelSpec
+from landing.taxonomy import Taxonomy
+
+__all__ = ["Runtime", "RuntimeOptions", "load_runtime", "taxonomy_for"]
+
+BACKEND_OF_SUFFIX = {".onnx": "onnxruntime"}
+
+
+def load_runtime(path: Path, options: RuntimeOptions | None = None) -> Runtime:
+    """Loads a model with the runtime for its type.
+
+    Raises:
+        ModelError: The file is missing, damaged, of a type no runtime takes, or not as it
+            describes itself.
+    """
+    chosen = options if options is not None else RuntimeOptions()
+    backend = chosen.backend
+    if backend == "auto":
+        found = BACKEND_OF_SUFFIX.get(path.suffix.lower())
+        if found is None:
+            raise ModelError(
+                f"model {path}: no runtime takes {path.suffix or 'a file without suffix'!r}; "
+                f"expected {', '.join(BACKEND_OF_SUFFIX)}"
+            )
+        backend = found
+    if backend == "onnxruntime":
+        # Imported here: loading ONNX Runtime takes a while, and other runtimes do without it.
+        from edge.runtimes.onnxruntime import OnnxRuntime
+
+        return OnnxRuntime.load(path, chosen)
+    raise ModelError(f"model.runtime {backend!r}: expected auto or onnxruntime")
+
+
+def taxonomy_for(spec: ModelSpec, override: str | Path | None) -> Taxonomy:
+    """The taxonomy to decide with: the model's own, or another one of the very same classes.
+
+    Only what it says beside the classes (clearances, colours) can differ: which classes are
+    merged is part of the network's graph.
+
+    Raises:
+        TaxonomyError: The other taxonomy has other classes or gives one another role.
+    """
+    if override is None:
+        return spec.taxonomy
+    other = Taxonomy.load(override)
+    own_names = [c.name for c in spec.taxonomy.classes]
+    other_names = [c.name for c in other.classes]
+    if own_names != other_names:
+        differing = next(
+            (f"class {i} is {a!r} in the model and {b!r} in the taxonomy"
+             for i, (a, b) in enumerate(zip(own_names, other_names, strict=False)) if a != b),
+            f"the model has {len(own_names)} classes, the taxonomy {len(other_names)}",
+        )  # fmt: skip
+        raise TaxonomyError(
+            f"taxonomy {override} does not fit model {spec.name!r}: {differing}. Use the "
+            f"taxonomy it was trained with ({spec.taxonomy.name!r}), or leave model.taxonomy out."
+        )
+    for own, asked in zip(spec.taxonomy.classes, other.classes, strict=True):
+        if own.role is not asked.role:
+            raise TaxonomyError(
+                f"taxonomy {override}: class {own.name!r} is {asked.role.value!r} there and "
+                f"{own.role.value!r} in the model's graph. Export the model again with that "
+                "taxonomy."
+            )
+    return other

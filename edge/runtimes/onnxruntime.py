@@ -1,0 +1,118 @@
+"""ONNX models with ONNX Runtime: the CPU everywhere, CUDA or TensorRT where it has them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import onnxruntime as ort
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+
+from edge.runtimes.contract import Outputs, Runtime, RuntimeOptions
+from landing.errors import ModelError
+from landing.spec import ModelSpec
+from landing.types import ByteArray
+
+LOAD_ERRORS: tuple[type[Exception], ...] = (
+    ort_errors.Fail,
+    ort_errors.InvalidProtobuf,
+    ort_errors.InvalidGraph,
+    ort_errors.InvalidArgument,
+    ort_errors.NoModel,
+    ort_errors.NoSuchFile,
+    ort_errors.NotImplemented,
+    ort_errors.RuntimeException,
+)
+RUN_ERRORS: tuple[type[Exception], ...] = (
+    ort_errors.Fail,
+    ort_errors.InvalidArgument,
+    ort_errors.NotImplemented,
+    ort_errors.RuntimeException,
+    ort_errors.EPFail,
+)
+
+
+class OnnxRuntime(Runtime):
+    """An ONNX file that describes itself (`ModelSpec` in its metadata)."""
+
+    def __init__(self, path: Path, spec: ModelSpec, session: Any) -> None:
+        providers = [p.removesuffix("ExecutionProvider") for p in session.get_providers()]
+        super().__init__(path, spec, f"onnxruntime {ort.__version__} ({', '.join(providers)})")
+        self._session = session
+        self._names = [spec.outputs.class_id, spec.outputs.landable, spec.outputs.hazards]
+
+    @classmethod
+    def load(cls, path: Path, options: RuntimeOptions) -> OnnxRuntime:
+        """Reads the file and its description, and holds the one against the other.
+
+        Raises:
+            ModelError: Missing, damaged, without description, or not as described; or a provider
+                that this build of ONNX Runtime does not have.
+        """
+        if not path.is_file():
+            raise ModelError(f"model {path} does not exist: check the path ([model] path, --model)")
+        available = ort.get_available_providers()
+        unknown = [name for name in options.providers if name not in available]
+        if unknown:
+            raise ModelError(
+                f"model.providers: {unknown[0]!r} is not in this build of ONNX Runtime; it has "
+                f"{', '.join(available)}"
+            )
+        settings = ort.SessionOptions()
+        settings.intra_op_num_threads = options.threads
+        settings.inter_op_num_threads = 1
+        settings.log_severity_level = 3
+        # Spinning threads would take the cores that the camera and the link need.
+        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            session = ort.InferenceSession(
+                str(path), sess_options=settings, providers=list(options.providers)
+            )
+        except LOAD_ERRORS as error:
+            reason = str(error).strip().splitlines()[0][:200]
+            raise ModelError(
+                f"model {path} ({path.stat().st_size} bytes) cannot be loaded: it is truncated, "
+                f"damaged or no ONNX file. Copy or export it again. ({reason})"
+            ) from error
+        metadata = session.get_modelmeta().custom_metadata_map
+        spec = ModelSpec.from_metadata(dict(metadata), f"model {path}")
+        cls._hold_against(path, spec, session)
+        return cls(path, spec, session)
+
+    @staticmethod
+    def _hold_against(path: Path, spec: ModelSpec, session: Any) -> None:
+        inputs = {i.name: i for i in session.get_inputs()}
+        expected = [spec.input.height_px, spec.input.width_px, 3]
+        given = inputs.get(spec.input.name)
+        if len(inputs) != 1 or given is None:
+            raise ModelError(
+                f"model {path}: takes {sorted(inputs)}, its ModelSpec promises one input "
+                f"{spec.input.name!r}. Export it again with `touchdown export onnx`."
+            )
+        if given.type != "tensor(uint8)" or list(given.shape) != expected:
+            raise ModelError(
+                f"model {path}: input {given.name} is {given.type} {list(given.shape)}, its "
+                f"ModelSpec promises uint8 {expected}. Export it again with `touchdown export "
+                "onnx`."
+            )
+        has = {o.name for o in session.get_outputs()}
+        wanted = (spec.outputs.class_id, spec.outputs.landable, spec.outputs.hazards)
+        missing = [name for name in wanted if name not in has]
+        if missing:
+            raise ModelError(
+                f"model {path}: has no output {missing[0]!r} that its ModelSpec promises, only "
+                f"{sorted(has)}. Export it again with `touchdown export onnx`."
+            )
+
+    def _infer(self, picture: ByteArray) -> Outputs:
+        try:
+            class_id, landable, hazards = self._session.run(
+                self._names, {self.spec.input.name: picture}
+            )
+        except RUN_ERRORS as error:
+            reason = str(error).strip().splitlines()[0][:200]
+            raise ModelError(f"model {self.path} does not run: {reason}") from error
+        return Outputs(class_id, landable, hazards)
+
+    def _close(self) -> None:
+        self._session = None
