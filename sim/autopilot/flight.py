@@ -182,6 +182,19 @@ class Flight:
         return self.now_ms >= self._ready_after_ms
 
     @property
+    def has_rangefinder(self) -> bool:
+        """Whether a downward rangefinder was set up at boot (SITL's type 100)."""
+        return (
+            int(self._p["RNGFND1_TYPE"]) == _RNGFND_SITL
+            and int(self._p["RNGFND1_ORIENT"]) == _ORIENT_DOWN
+        )
+
+    @property
+    def rangefinder_limits_cm(self) -> tuple[int, int]:
+        """Nearest and farthest distance the rangefinder measures."""
+        return int(self._p["RNGFND1_MIN_CM"]), int(self._p["RNGFND1_MAX_CM"])
+
+    @property
     def landing(self) -> bool:
         """Whether a landing is being flown."""
         return self.armed and (
@@ -338,14 +351,10 @@ class Flight:
             return
         self._rangefinder_next_ms = self.now_ms + RANGEFINDER_PERIOD_MS
         self._heights_m.append(self.vehicle.height_m)
-        fitted = (
-            int(self._p["RNGFND1_TYPE"]) == _RNGFND_SITL
-            and int(self._p["RNGFND1_ORIENT"]) == _ORIENT_DOWN
-        )
         cos_tilt = self.vehicle.cos_tilt
         reading = self._heights_m[0] / cos_tilt if cos_tilt > 0.05 else math.inf
-        low, high = 0.01 * self._p["RNGFND1_MIN_CM"], 0.01 * self._p["RNGFND1_MAX_CM"]
-        if fitted and low <= reading <= high:
+        low_cm, high_cm = self.rangefinder_limits_cm
+        if self.has_rangefinder and 0.01 * low_cm <= reading <= 0.01 * high_cm:
             self.rangefinder_m = reading
             self._rangefinder_good = min(self._rangefinder_good + 1, RANGEFINDER_GOOD_READINGS)
         else:
