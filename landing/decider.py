@@ -137,18 +137,26 @@ class SiteTracker:
             if self._better_since_ns is None:
                 self._better_since_ns = at_ns
             if at_ns - self._better_since_ns >= self._settings.switch_after_s * 1e9:
+                since_ns = self._better_since_ns
                 self.forget()
-                return self._take(best, view, at_ns)
+                return self._take(best, view, at_ns, since_ns)
         else:
             self._better_since_ns = None
         return self.site
 
-    def _take(self, best: Candidate | NoSite, view: GroundView, at_ns: int) -> Selection:
+    def _take(
+        self,
+        best: Candidate | NoSite,
+        view: GroundView,
+        at_ns: int,
+        first_seen_ns: int | None = None,
+    ) -> Selection:
         if isinstance(best, NoSite):
             return best
         position = (best.north_m, best.east_m, view.ground_down_m)
+        since_ns = at_ns if first_seen_ns is None else first_seen_ns
         self.site = LandingSite(
-            position, best.clearance_m, best.area_m2, best.confidence, at_ns, at_ns
+            position, best.clearance_m, best.area_m2, best.confidence, since_ns, at_ns
         )
         self._bad_since_ns = self._better_since_ns = None
         return self.site

@@ -204,7 +204,7 @@ class GroundMap:
     def _rescale(
         self, old_m: float, old_corner: tuple[int, int], new_m: float, corner: tuple[int, int]
     ) -> None:
-        """Takes the old cells over at the new scale; a coarser cell takes the worst of what it holds."""
+        """Takes the old cells over at the new scale; a coarser cell takes its worst part."""
         n = self._settings.grid_cells
         index = (np.arange(n) + 0.5) * new_m
         samples = max(1, round(new_m / old_m))

@@ -47,7 +47,7 @@ def distance_m(blocked: GridOfBool, cell_m: float) -> GridOfFloat:
     open_ground[1:-1, 1:-1] = ~blocked
     between_centres = cv2.distanceTransform(open_ground, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     inner = np.asarray(between_centres[1:-1, 1:-1], np.float32)
-    return np.maximum(inner - np.float32(HALF_DIAGONAL), np.float32(0)) * np.float32(cell_m)
+    return _less_half_a_cell(inner, cell_m)
 
 
 def _distance_to(hazard: GridOfBool, cell_m: float) -> GridOfFloat:
@@ -56,9 +56,13 @@ def _distance_to(hazard: GridOfBool, cell_m: float) -> GridOfFloat:
     between_centres = np.asarray(
         cv2.distanceTransform(open_ground, cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32
     )
-    return np.maximum(between_centres - np.float32(HALF_DIAGONAL), np.float32(0)) * np.float32(
-        cell_m
-    )
+    return _less_half_a_cell(between_centres, cell_m)
+
+
+def _less_half_a_cell(between_centres: GridOfFloat, cell_m: float) -> GridOfFloat:
+    shortened: GridOfFloat = np.maximum(between_centres - HALF_DIAGONAL, 0.0).astype(np.float32)
+    shortened *= np.float32(cell_m)
+    return shortened
 
 
 def hazard_clearance_grid(
@@ -138,7 +142,8 @@ def _distance_from_vehicle2(
     rows, columns = view.free.shape
     north = view.south_west_m[0] + (np.arange(rows) + 0.5) * view.cell_m - vehicle_ne_m[0]
     east = view.south_west_m[1] + (np.arange(columns) + 0.5) * view.cell_m - vehicle_ne_m[1]
-    return np.add.outer(north**2, east**2)
+    squares: npt.NDArray[np.float64] = np.add.outer(north**2, east**2)
+    return squares
 
 
 def pick(

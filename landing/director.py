@@ -1,0 +1,239 @@
+"""What is to be done about the landing site now: an explicit state machine with a reason per step.
+
+    SEARCH -> CONFIRM -> TRACK -> DESCEND -> COMMIT -> LANDED,  with HOLD and ABORT
+
+A target is given only in TRACK, DESCEND and COMMIT, and only while every gate is open. All time is
+an argument; the caller steps it at the rate at which targets are to be sent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from landing.decider import Decision
+from landing.settings import DirectorSettings
+from landing.site import LandingSite, NoSite
+from landing.types import LandingTarget, Pose
+from landing.vehicle import VehicleStatus
+
+
+BELOW_SITE_M = 1.0
+"""This far below its site the vehicle cannot be: the height or the map is wrong."""
+
+MIN_DOWN_M = 0.1
+"""Least vertical distance put into a target."""
+
+
+class DirectorState(str, Enum):
+    """Where a landing stands."""
+
+    SEARCH = "search"
+    CONFIRM = "confirm"
+    TRACK = "track"
+    DESCEND = "descend"
+    COMMIT = "commit"
+    LANDED = "landed"
+    HOLD = "hold"
+    ABORT = "abort"
+
+
+SENDING = (DirectorState.TRACK, DirectorState.DESCEND, DirectorState.COMMIT)
+"""States in which a target is given."""
+
+
+@dataclass(frozen=True)
+class DirectorInput:
+    """Everything one step looks at.
+
+    Attributes:
+        now_ns: Monotonic time of the step.
+        decision: The newest one, or None before the first.
+        pose: The newest one, or None.
+        vehicle: As last reported by the autopilot.
+    """
+
+    now_ns: int
+    decision: Decision | None
+    pose: Pose | None
+    vehicle: VehicleStatus
+
+
+@dataclass(frozen=True)
+class Transition:
+    """One change of state, said once."""
+
+    from_state: DirectorState
+    to_state: DirectorState
+    reason: str
+    at_ns: int
+
+
+@dataclass(frozen=True)
+class DirectorOutput:
+    """What a step leads to.
+
+    Attributes:
+        state: After the step.
+        reason: Why it is in that state, or which gate keeps the target back.
+        target: To be sent now, or None.
+        transitions: Changes of state in this step, in order.
+    """
+
+    state: DirectorState
+    reason: str
+    target: LandingTarget | None
+    transitions: tuple[Transition, ...]
+
+
+class Director:
+    """Steps the state machine. One owner; not shared between threads."""
+
+    def __init__(self, settings: DirectorSettings) -> None:
+        self._settings = settings
+        self._state = DirectorState.SEARCH
+        self._reason = "start"
+        self._flying = False
+        self._without_site_since_ns: int | None = None
+        self._transitions: list[Transition] = []
+
+    @property
+    def state(self) -> DirectorState:
+        """The present state."""
+        return self._state
+
+    def step(self, inputs: DirectorInput) -> DirectorOutput:
+        """Looks at the newest evidence and says what to send now."""
+        self._transitions = []
+        target = self._step(inputs)
+        return DirectorOutput(self._state, self._reason, target, tuple(self._transitions))
+
+    def _step(self, inputs: DirectorInput) -> LandingTarget | None:
+        vehicle, now_ns = inputs.vehicle, inputs.now_ns
+        if not vehicle.link_alive:
+            self._wait(inputs, "no heartbeat from the autopilot")
+            return None
+        if not vehicle.armed or vehicle.airborne is False:
+            self._rest(inputs)
+            return None
+        self._flying = True
+        if self._state is DirectorState.LANDED:
+            self._enter(DirectorState.SEARCH, "airborne again", now_ns)
+        if self._state is DirectorState.ABORT:
+            if vehicle.landing:
+                return None  # given up for this landing: it is the pilot's
+            self._enter(DirectorState.SEARCH, f"mode {vehicle.mode}", now_ns)
+        closed = self._closed_gate(inputs)
+        if closed is not None:
+            self._wait(inputs, closed)
+            return None
+        assert inputs.decision is not None and inputs.pose is not None
+        site = inputs.decision.selection
+        assert isinstance(site, LandingSite)  # the gate is closed without one
+        if (site.last_seen_ns - site.first_seen_ns) * 1e-9 < self._settings.confirm_s:
+            self._give_up_in_time(inputs)
+            if self._state not in (DirectorState.HOLD, DirectorState.ABORT):
+                self._enter(DirectorState.CONFIRM, "site found, confirming", now_ns)
+            return None
+        self._without_site_since_ns = None
+        state, reason = self._sending_state(inputs, site)
+        self._enter(state, reason, now_ns)
+        return _target(site, inputs.pose)
+
+    def _rest(self, inputs: DirectorInput) -> None:
+        """On the ground: landed when it was flying before, else waiting to be flown."""
+        self._without_site_since_ns = None
+        why = "on the ground" if inputs.vehicle.armed else "disarmed"
+        if self._flying or self._state is DirectorState.LANDED:
+            self._enter(DirectorState.LANDED, why, inputs.now_ns)
+        else:
+            self._enter(DirectorState.SEARCH, why, inputs.now_ns)
+        self._flying = False
+
+    def _closed_gate(self, inputs: DirectorInput) -> str | None:
+        """The first gate that keeps a target back, in words; None when all are open."""
+        settings = self._settings
+        pose, decision = inputs.pose, inputs.decision
+        if pose is None or pose.ned_from_frd is None or pose.position_ned_m is None:
+            return "pose is not known"
+        pose_age_s = (inputs.now_ns - pose.at_ns) * 1e-9
+        if pose_age_s > settings.max_pose_age_s:
+            return f"pose is older than {settings.max_pose_age_s:g} s"
+        if decision is None:
+            return "no frame yet"
+        if (inputs.now_ns - decision.decided_at_ns) * 1e-9 > settings.max_decision_age_s:
+            return f"no decision for more than {settings.max_decision_age_s:g} s"
+        selection = decision.selection
+        if isinstance(selection, NoSite):
+            return f"{selection.reason.value}: {selection.detail}"
+        height_m = self._height_m(pose, selection)
+        if height_m < -BELOW_SITE_M:
+            return f"the vehicle is {-height_m:.1f} m below the site"
+        limit_s = settings.max_evidence_age_s
+        if height_m <= settings.commit_height_m:
+            limit_s = settings.commit_evidence_age_s
+        if (inputs.now_ns - selection.last_seen_ns) * 1e-9 > limit_s:
+            return f"site not seen for more than {limit_s:g} s"
+        return None
+
+    @staticmethod
+    def _height_m(pose: Pose, site: LandingSite) -> float:
+        assert pose.position_ned_m is not None
+        return site.position_ned_m[2] - pose.position_ned_m[2]
+
+    def _sending_state(self, inputs: DirectorInput, site: LandingSite) -> tuple[DirectorState, str]:
+        assert inputs.pose is not None
+        words = f"site {site.clearance_m:.1f} m clear, {site.area_m2:.0f} m2"
+        if not inputs.vehicle.landing:
+            return DirectorState.TRACK, words
+        height_m = self._height_m(inputs.pose, site)
+        if height_m <= self._settings.commit_height_m:
+            return DirectorState.COMMIT, f"{height_m:.1f} m above the site"
+        return DirectorState.DESCEND, words
+
+    def _wait(self, inputs: DirectorInput, why: str) -> None:
+        """No target now: hold when a landing with a site was under way, search otherwise."""
+        vehicle = inputs.vehicle
+        if self._state is DirectorState.ABORT:
+            return
+        was_landing = self._state in (
+            DirectorState.DESCEND,
+            DirectorState.COMMIT,
+            DirectorState.HOLD,
+        )
+        if was_landing and (vehicle.landing or not vehicle.link_alive):
+            self._enter(DirectorState.HOLD, why, inputs.now_ns)
+        else:
+            self._enter(DirectorState.SEARCH, why, inputs.now_ns)
+        self._give_up_in_time(inputs)
+
+    def _give_up_in_time(self, inputs: DirectorInput) -> None:
+        """Aborts a landing that has been without a site for too long."""
+        if not (inputs.vehicle.landing and inputs.vehicle.link_alive):
+            self._without_site_since_ns = None
+            return
+        if self._without_site_since_ns is None:
+            self._without_site_since_ns = inputs.now_ns
+        waited_s = (inputs.now_ns - self._without_site_since_ns) * 1e-9
+        if waited_s > self._settings.hold_timeout_s:
+            why = f"no site for {self._settings.hold_timeout_s:g} s while landing"
+            self._enter(DirectorState.ABORT, why, inputs.now_ns)
+
+    def _enter(self, state: DirectorState, reason: str, at_ns: int) -> None:
+        """Changes state, once; the reason is kept up to date in any case."""
+        if state is not self._state:
+            self._transitions.append(Transition(self._state, state, reason, at_ns))
+            self._state = state
+        self._reason = reason
+
+
+def _target(site: LandingSite, pose: Pose) -> LandingTarget:
+    """The site as seen from the vehicle: NED offset turned into body axes, m."""
+    assert pose.position_ned_m is not None
+    offset_ned = np.asarray(site.position_ned_m) - np.asarray(pose.position_ned_m)
+    # The last decimetres: the height is no better than this, and "above us" would mean nothing.
+    offset_ned[2] = max(float(offset_ned[2]), MIN_DOWN_M)
+    forward, right, down = (float(v) for v in pose.rotation_ned_from_frd.T @ offset_ned)
+    return LandingTarget((forward, right, down), site.position_ned_m, site.last_seen_ns, pose.at_ns)
