@@ -1,0 +1,160 @@
+"""Which pictures train, which choose the checkpoint (val), and which are only reported (test).
+
+Neighbouring frames of one flight show the same ground, so a split by single pictures would leak.
+Where no val part is given, it is cut from the training part in whole groups, or, with few groups,
+as one block at the end of each with a gap of unused frames before it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from landing.errors import DataError
+from trainer.data.samples import Sample
+
+GAP_FRAMES = 2
+"""Frames between a training block and the val block behind it that are used for neither."""
+
+_WHOLE_GROUPS_FROM = 8
+"""With this many groups or more, val takes whole groups."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """The three parts. `test` is never looked at to choose anything.
+
+    Attributes:
+        train, val, test: In order of name; only `test` may be empty.
+        unused: Number of samples in no part.
+    """
+
+    train: tuple[Sample, ...]
+    val: tuple[Sample, ...]
+    test: tuple[Sample, ...]
+    unused: int
+
+    def describe(self) -> str:
+        """One line for people and provenance."""
+        parts = ", ".join(
+            f"{name} {len(part)} ({len({s.group for s in part})} groups)"
+            for name, part in (("train", self.train), ("val", self.val), ("test", self.test))
+        )
+        return parts + (f", unused {self.unused}" if self.unused else "")
+
+
+def by_table(samples: Sequence[Sample], part_of: dict[str, str]) -> Split:
+    """Splits by a list of names.
+
+    Raises:
+        DataError: A sample is not in the list, or a needed part is empty.
+    """
+    missing = [s.name for s in samples if s.name not in part_of]
+    if missing:
+        raise DataError(
+            f"{len(missing)} of {len(samples)} pictures are not in the split file, the first is "
+            f"{missing[0]}"
+        )
+    parts: dict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        parts[part_of[sample.name]].append(sample)
+    return _checked(samples, parts["train"], parts["val"], parts["test"])
+
+
+def by_patterns(
+    samples: Sequence[Sample],
+    train: Sequence[str] = (),
+    val: Sequence[str] = (),
+    test: Sequence[str] = (),
+    val_fraction: float = 0.15,
+) -> Split:
+    """Splits by name prefixes or globs (`040001`, `*_01?`).
+
+    Args:
+        samples: All samples.
+        train: Empty for everything that is in no other part.
+        val: Empty for `val_fraction` of the training part, in whole groups or blocks.
+        test: Empty for no test part.
+        val_fraction: Share of the training part, 0 to 1.
+
+    Raises:
+        DataError: A pattern matches nothing, a sample is in two parts, or a part is empty.
+    """
+    chosen = {name: _matching(samples, patterns, name) for name, patterns in
+              (("train", train), ("val", val), ("test", test))}  # fmt: skip
+    for one, other in (("train", "val"), ("train", "test"), ("val", "test")):
+        both = sorted(chosen[one] & chosen[other])
+        if both:
+            raise DataError(
+                f"{len(both)} pictures are in both --{one} and --{other}, the first is {both[0]}"
+            )
+    if not train:
+        chosen["train"] = {s.name for s in samples} - chosen["val"] - chosen["test"]
+    training = [s for s in samples if s.name in chosen["train"]]
+    testing = [s for s in samples if s.name in chosen["test"]]
+    if val:
+        return _checked(samples, training, [s for s in samples if s.name in chosen["val"]], testing)
+    kept, carved = carve(training, val_fraction)
+    return _checked(samples, kept, carved, testing)
+
+
+def _matching(samples: Sequence[Sample], patterns: Sequence[str], part: str) -> set[str]:
+    names: set[str] = set()
+    for pattern in patterns:
+        glob = pattern if any(c in pattern for c in "*?[") else pattern + "*"
+        hits = {s.name for s in samples if fnmatchcase(s.name, glob)}
+        if not hits:
+            raise DataError(
+                f"--{part} {pattern!r} matches none of {len(samples)} pictures (the first is "
+                f"{samples[0].name})"
+            )
+        names |= hits
+    return names
+
+
+def carve(samples: Sequence[Sample], fraction: float) -> tuple[list[Sample], list[Sample]]:
+    """Cuts a val part out of samples, always the same one for the same names.
+
+    Returns:
+        What is left to train on, and the val part.
+    """
+    groups: dict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        groups[sample.group].append(sample)
+    kept: list[Sample] = []
+    carved: list[Sample] = []
+    if len(groups) >= _WHOLE_GROUPS_FROM:
+        ranked = sorted(groups, key=lambda g: hashlib.sha256(g.encode()).hexdigest())
+        for group in ranked:
+            target = carved if len(carved) < fraction * len(samples) else kept
+            target.extend(groups[group])
+        return sorted(kept, key=lambda s: s.name), sorted(carved, key=lambda s: s.name)
+    for group in sorted(groups):
+        members = groups[group]
+        count = max(1, round(fraction * len(members))) if fraction > 0 else 0
+        gap = GAP_FRAMES if len(members) >= 4 * (count + GAP_FRAMES) // 2 else 0
+        if count == 0 or len(members) - count - gap < 1:
+            kept.extend(members)
+            continue
+        kept.extend(members[: len(members) - count - gap])
+        carved.extend(members[len(members) - count :])
+    return kept, carved
+
+
+def _checked(
+    samples: Sequence[Sample],
+    train: Sequence[Sample],
+    val: Sequence[Sample],
+    test: Sequence[Sample],
+) -> Split:
+    for name, part in (("train", train), ("val", val)):
+        if not part:
+            raise DataError(
+                f"the {name} part is empty ({len(samples)} pictures, {len(train)} train, "
+                f"{len(val)} val, {len(test)} test); give another --split or --{name}"
+            )
+    return Split(tuple(train), tuple(val), tuple(test),
+                 len(samples) - len(train) - len(val) - len(test))  # fmt: skip

@@ -1,0 +1,219 @@
+"""The network: an encoder and decoder of segmentation-models-pytorch, and its starting weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from pickle import UnpicklingError  # only the name of what torch.load raises on a refused file
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import nn
+
+from landing.errors import InvalidValueError, ModelError
+from trainer.torchvision_guard import ensure_torchvision
+
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+NORMALISATIONS = {"imagenet": IMAGENET, "half": HALF}
+"""Mean and standard deviation of RGB values 0..1: torchvision's, and TensorFlow's x / 127.5 - 1."""
+
+_TENSORFLOW_EPS = 1e-3
+_TENSORFLOW_CLASSES = 1001
+_LEAST_MATCH = 0.9
+
+
+class ModelConfig(BaseModel):
+    """What is needed to build the network again; kept in every checkpoint.
+
+    Attributes:
+        arch: Decoder, a name that `smp.create_model` knows.
+        encoder: Encoder, a name that smp knows; `tu-...` for timm's.
+        encoder_depth: Stages of the encoder; the network is blind to what is larger than 2**depth.
+        decoder_channels: Per decoder stage, coarse to fine; None for the architecture's own.
+        classes: Output channels.
+        width_px, height_px: Input size.
+        mean_rgb, std_rgb: Of RGB values 0..1.
+        batchnorm_eps: Of the encoder, when it differs from torch's 1e-5.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    arch: str = "unet"
+    encoder: str = "mobilenet_v2"
+    encoder_depth: int = Field(default=5, ge=3, le=5)
+    decoder_channels: tuple[int, ...] | None = None
+    classes: int = Field(ge=2, le=255)
+    width_px: int = Field(ge=32, le=8192)
+    height_px: int = Field(ge=32, le=8192)
+    mean_rgb: tuple[float, float, float] = IMAGENET[0]
+    std_rgb: tuple[float, float, float] = IMAGENET[1]
+    batchnorm_eps: float | None = None
+
+    @property
+    def input_wh(self) -> tuple[int, int]:
+        """Width and height."""
+        return self.width_px, self.height_px
+
+    @property
+    def architecture(self) -> str:
+        """For people and `ModelSpec.architecture`."""
+        channels = "-".join(map(str, self.decoder_channels or ()))
+        return f"{self.arch}/{self.encoder} depth {self.encoder_depth}" + (
+            f" decoder {channels}" if channels else ""
+        )
+
+
+def build(config: ModelConfig) -> nn.Module:
+    """The network with random weights: float RGB normalised (B, 3, H, W) to logits (B, K, H, W).
+
+    Raises:
+        InvalidValueError: A combination that smp does not have, or an input size it cannot take.
+    """
+    ensure_torchvision()
+    import segmentation_models_pytorch as smp
+
+    step = 2**config.encoder_depth
+    if config.width_px % step or config.height_px % step:
+        raise InvalidValueError(
+            f"input {config.width_px}x{config.height_px}: both sides must be multiples of {step} "
+            f"with encoder depth {config.encoder_depth}"
+        )
+    options: dict[str, Any] = {}
+    if config.encoder_depth != 5:
+        options["encoder_depth"] = config.encoder_depth
+    if config.decoder_channels is not None:
+        one = len(config.decoder_channels) == 1
+        options["decoder_channels"] = config.decoder_channels[0] if one else config.decoder_channels
+    elif config.arch in ("unet", "unetplusplus", "manet") and config.encoder_depth != 5:
+        options["decoder_channels"] = (256, 128, 64, 32, 16)[-config.encoder_depth :]
+    try:
+        network: nn.Module = smp.create_model(
+            config.arch, config.encoder, encoder_weights=None, classes=config.classes, **options
+        )
+    except (KeyError, ValueError, TypeError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        raise InvalidValueError(
+            f"network {config.architecture} cannot be built: {reason[:300]}"
+        ) from error
+    _drop_unused_stages(network, config)
+    if config.batchnorm_eps is not None:
+        for module in network.encoder.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eps = config.batchnorm_eps
+    return network
+
+
+def _drop_unused_stages(network: nn.Module, config: ModelConfig) -> None:
+    """Removes what smp's MobileNetV2 computes and then throws away at a depth below 5."""
+    if config.encoder == "mobilenet_v2" and config.encoder_depth < 5:
+        encoder: Any = network.encoder
+        last = encoder._out_indexes[config.encoder_depth - 1]
+        encoder.features = encoder.features[: last + 1]
+
+
+class EncoderWeights:
+    """Pretrained encoder weights from a file, in the names of torchvision (`features.N...`).
+
+    Args:
+        path: A file of tensors by name.
+
+    Attributes:
+        tensors: By name, without the classifier.
+        tensorflow: True for weights converted from TensorFlow (1001 classes): they want RGB in
+            -1..1 and BatchNorm eps 1e-3; torchvision's own want ImageNet statistics and 1e-5.
+
+    Raises:
+        ModelError: Missing, or not such a file.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        loaded = load_tensors(self.path, "encoder weights")
+        tensors = {k: v for k, v in loaded.items() if isinstance(v, torch.Tensor)}
+        if not tensors:
+            raise ModelError(f"encoder weights {path}: expected tensors by name, found none")
+        head = tensors.get("classifier.1.bias")
+        self.tensorflow = head is not None and head.shape[0] == _TENSORFLOW_CLASSES
+        self.tensors = {k: v for k, v in tensors.items() if not k.startswith("classifier")}
+
+    def adapt(self, config: ModelConfig) -> ModelConfig:
+        """The configuration with the normalisation these weights were trained with."""
+        mean, std = HALF if self.tensorflow else IMAGENET
+        eps = _TENSORFLOW_EPS if self.tensorflow else None
+        return config.model_copy(update={"mean_rgb": mean, "std_rgb": std, "batchnorm_eps": eps})
+
+    def load_into(self, encoder: nn.Module) -> tuple[int, int]:
+        """Copies the tensors whose name and shape match.
+
+        Returns:
+            How many of the encoder's tensors were matched, and how many it has.
+
+        Raises:
+            ModelError: Too few match, so the file is for another encoder.
+        """
+        own = nn.Module.state_dict(encoder)
+        matching = {
+            k: v for k, v in self.tensors.items() if k in own and own[k].shape == v.shape
+        }
+        if len(matching) < _LEAST_MATCH * len(own):
+            missing = next(k for k in own if k not in matching)
+            raise ModelError(
+                f"encoder weights {self.path}: only {len(matching)} of the encoder's {len(own)} "
+                f"tensors are in the file with the right shape, the first that is not is "
+                f"{missing}; is it for another encoder?"
+            )
+        nn.Module.load_state_dict(encoder, {**own, **matching})
+        return len(matching), len(own)
+
+
+def load_imagenet(encoder: nn.Module, config: ModelConfig) -> ModelConfig:
+    """Loads smp's own ImageNet weights (downloads them once) and returns the adapted config.
+
+    Raises:
+        ModelError: smp has none for this encoder, or they cannot be downloaded.
+    """
+    import segmentation_models_pytorch as smp
+
+    try:
+        donor = smp.encoders.get_encoder(
+            config.encoder, depth=config.encoder_depth, weights="imagenet"
+        )
+        facts = smp.encoders.get_preprocessing_params(config.encoder, "imagenet")
+    except (KeyError, ValueError, OSError, RuntimeError) as error:
+        raise ModelError(
+            f"no ImageNet weights for encoder {config.encoder}: {str(error)[:200]}. Without a "
+            "network give a file: --encoder-weights FILE, or none"
+        ) from error
+    own = nn.Module.state_dict(encoder)
+    given = nn.Module.state_dict(donor)
+    nn.Module.load_state_dict(encoder, {k: given[k] for k in own})
+    return config.model_copy(
+        update={"mean_rgb": tuple(facts["mean"]), "std_rgb": tuple(facts["std"])}
+    )
+
+
+def normalise(images: torch.Tensor, config: ModelConfig) -> torch.Tensor:
+    """Pictures uint8 (B, H, W, 3) BGR to the network's float input (B, 3, H, W)."""
+    mean = torch.tensor(config.mean_rgb, device=images.device).view(1, 3, 1, 1) * 255
+    std = torch.tensor(config.std_rgb, device=images.device).view(1, 3, 1, 1) * 255
+    rgb = images.permute(0, 3, 1, 2).float().flip(1)
+    return ((rgb - mean) / std).contiguous(memory_format=torch.channels_last)
+
+
+def load_tensors(path: Path, what: str) -> dict[str, Any]:
+    """A mapping from a torch file, with nothing but tensors and plain values allowed in it.
+
+    Raises:
+        ModelError: Missing, truncated, foreign, or holding code.
+    """
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise ModelError(f"{what} {path} does not exist") from None
+    except (OSError, RuntimeError, EOFError, UnpicklingError, ValueError, KeyError) as error:
+        reason = (str(error).strip() or repr(error)).splitlines()[0]
+        raise ModelError(f"{what} {path} cannot be read: {reason[:200]}") from error
+    if not isinstance(loaded, dict):
+        raise ModelError(f"{what} {path} holds a {type(loaded).__name__}, expected a mapping")
+    return loaded
