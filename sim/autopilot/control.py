@@ -1,4 +1,4 @@
-"""Jerk-limited position control with the gains and limits of ArduCopter 4.6 (``PSC_*``, ``WPNAV_*``).
+"""Jerk-limited position control with ArduCopter 4.6's gains and limits (``PSC_*``, ``WPNAV_*``).
 
 Two independent pieces, horizontal (north, east) and vertical (up). Each first moves a *desired*
 trajectory towards what it is asked for, within speed, acceleration and jerk limits, and then closes
@@ -76,7 +76,8 @@ class HorizontalControl:
         if limit is not None:
             # The vehicle cannot lean further: do not run away from it in that direction.
             ln, le = limit
-            if move_n * ln + move_e * le > 0.0 and self._pos_err[0] * ln + self._pos_err[1] * le > 0:
+            behind = self._pos_err[0] * ln + self._pos_err[1] * le
+            if behind > 0.0 and move_n * ln + move_e * le > 0.0:
                 move_n = move_e = 0.0
             if (
                 dv_n * ln + dv_e * le > 0.0

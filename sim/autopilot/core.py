@@ -1,8 +1,8 @@
 """The stand-in autopilot: MAVLink messages in and out around a ``Flight``. Pure.
 
 ``step`` is the only thing that advances time; ``receive`` takes decoded messages from a link and
-``take_outbox`` hands over what is to be sent. There is no thread, socket or clock in here, so a test
-flies a landing in a fraction of a second. The real-time shell is ``sim.autopilot.shell``.
+``take_outbox`` hands over what is to be sent. There is no thread, socket or clock in here, so a
+test flies a landing in a fraction of a second. The real-time shell is ``sim.autopilot.shell``.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ _MODE_OF_COMMAND = {
     mavlink.MAV_CMD_NAV_RETURN_TO_LAUNCH: Mode.RTL,
     mavlink.MAV_CMD_NAV_LOITER_UNLIM: Mode.LOITER,
 }
-_ACCEPTED = mavlink.MAV_RESULT_ACCEPTED
-_DENIED = mavlink.MAV_RESULT_DENIED
-_FAILED = mavlink.MAV_RESULT_FAILED
-_UNSUPPORTED = mavlink.MAV_RESULT_UNSUPPORTED
+_ACCEPTED: int = mavlink.MAV_RESULT_ACCEPTED
+_DENIED: int = mavlink.MAV_RESULT_DENIED
+_FAILED: int = mavlink.MAV_RESULT_FAILED
+_UNSUPPORTED: int = mavlink.MAV_RESULT_UNSUPPORTED
 
 LinkId = Hashable
 
@@ -194,7 +194,7 @@ class Autopilot:
         self._links.setdefault(link_id, _Link())
 
     def step(self, dt_s: float) -> None:
-        """Advance time; whole ticks of ``TICK_MS`` are flown, the rest is kept for the next call."""
+        """Advance time; whole ticks of ``TICK_MS`` are flown, the rest waits for the next call."""
         self._owed_s += dt_s
         while self._owed_s >= TICK_S - 1e-9:
             self._owed_s -= TICK_S

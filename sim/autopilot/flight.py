@@ -1,4 +1,4 @@
-"""The flying half of the stand-in: estimate, modes, landing, arming. No MAVLink traffic, no clock."""
+"""The flying half of the stand-in: estimate, modes, landing, arming. No traffic, no clock."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sim.autopilot.control import HorizontalControl, VerticalControl, sqrt_rate
 from sim.autopilot.landing_rules import Action, LandingRules
 from sim.autopilot.parameters import ParameterStore
 from sim.autopilot.precision_landing import FrameRules, InertialSample, PrecisionLanding, Say
-from sim.vehicle import GRAVITY_MPS2, Quaternion, Vehicle, euler_rad
+from sim.vehicle import GRAVITY_MPS2, Quaternion, Vehicle
 
 Vector = tuple[float, float, float]
 
@@ -614,14 +614,3 @@ def _tilted(q: Quaternion, roll: float, pitch: float, yaw: float) -> Quaternion:
     )
     norm = math.sqrt(sum(c * c for c in out))
     return (out[0] / norm, out[1] / norm, out[2] / norm, out[3] / norm)
-
-
-__all__ = [
-    "ARMABLE",
-    "Estimate",
-    "EstimatorErrors",
-    "Flight",
-    "Mode",
-    "RefusedError",
-    "euler_rad",
-]
