@@ -1,0 +1,96 @@
+"""The one umbrella command. Sub-commands are imported only when they are used."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from landing.errors import TouchdownError
+from touchdown import __version__
+
+SUBCOMMANDS = {
+    "trainer": ("trainer.cli", "Train and judge a segmentation model (workstation)."),
+    "export": ("export.cli", "Turn a checkpoint into a model that flies, and check it."),
+    "edge": ("edge.cli", "The onboard daemon: serve, check, look."),
+    "sim": ("sim.cli", "Land a simulated vehicle with the real daemon."),
+}
+MISSING_EXTRAS = {
+    "torch": "train",
+    "segmentation_models_pytorch": "train",
+    "tqdm": "train",
+    "onnx": "export",
+    "onnxscript": "export",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its sub-commands by name and help, and imports one when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order of the work: train, export, fly, simulate."""
+        return list(SUBCOMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Imports the module that holds the sub-command."""
+        if cmd_name not in SUBCOMMANDS:
+            return None
+        command: click.Command = importlib.import_module(SUBCOMMANDS[cmd_name][0]).cli
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Lists the sub-commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in SUBCOMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="touchdown")
+def cli() -> None:
+    """Segment the ground below a drone, choose a clean landing site, send it over MAVLink.
+
+    Workstation: trainer fit, then export onnx. Drone: edge serve. Try it: sim land.
+    """
+
+
+def run(command: click.Command, name: str, arguments: list[str] | None = None) -> None:
+    """Runs a command; errors a user can act on become one or two lines and an exit status."""
+    try:
+        result: Any = command.main(args=arguments, prog_name=name, standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.exceptions.Abort:
+        click.echo("stopped", err=True)
+        sys.exit(130)
+    except TouchdownError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        extra = MISSING_EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        click.echo(
+            f"error: {error.name} is not installed, and this command needs it: "
+            f'pip install "touchdown[{extra}]"',
+            err=True,
+        )
+        sys.exit(2)
+    sys.exit(result if isinstance(result, int) else 0)
+
+
+def main() -> None:
+    """Entry point of ``touchdown``."""
+    run(cli, "touchdown")
+
+
+def trainer() -> None:
+    """Entry point of ``trainer``, alone."""
+    run(importlib.import_module("trainer.cli").cli, "trainer")
+
+
+def edge() -> None:
+    """Entry point of ``edge``, alone."""
+    run(importlib.import_module("edge.cli").cli, "edge")
