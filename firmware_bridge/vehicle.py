@@ -1,0 +1,195 @@
+"""The vehicle's state from HEARTBEAT and EXTENDED_SYS_STATE of the one autopilot we serve."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from firmware_bridge.dialect import mavlink
+from landing.vehicle import Autopilot, VehicleStatus
+
+COPTER_MODES: dict[int, str] = {
+    value: name.removeprefix("COPTER_MODE_")
+    for name, value in vars(mavlink).items()
+    if name.startswith("COPTER_MODE_") and not name.endswith("ENUM_END")
+}
+"""ArduCopter's ``custom_mode`` by number, in its own words."""
+
+COPTER_LANDING_MODES = frozenset({"LAND", "RTL", "SMART_RTL"})
+
+COPTER_TYPES = frozenset(
+    {
+        mavlink.MAV_TYPE_QUADROTOR,
+        mavlink.MAV_TYPE_COAXIAL,
+        mavlink.MAV_TYPE_HELICOPTER,
+        mavlink.MAV_TYPE_HEXAROTOR,
+        mavlink.MAV_TYPE_OCTOROTOR,
+        mavlink.MAV_TYPE_TRICOPTER,
+        mavlink.MAV_TYPE_DODECAROTOR,
+        mavlink.MAV_TYPE_DECAROTOR,
+    }
+)
+"""Vehicle types that ArduCopter flies; the mode numbers of other ArduPilot vehicles differ."""
+
+# PX4 src/modules/commander/px4_custom_mode.h
+PX4_MAIN_MODES: dict[int, str] = {
+    1: "MANUAL",
+    2: "ALTCTL",
+    3: "POSCTL",
+    4: "AUTO",
+    5: "ACRO",
+    6: "OFFBOARD",
+    7: "STABILIZED",
+    8: "RATTITUDE",
+    9: "SIMPLE",
+    10: "TERMINATION",
+    11: "ALTITUDE_CRUISE",
+}
+PX4_MAIN_AUTO = 4
+PX4_MAIN_POSCTL = 3
+PX4_AUTO_SUB_MODES: dict[int, str] = {
+    1: "READY",
+    2: "TAKEOFF",
+    3: "LOITER",
+    4: "MISSION",
+    5: "RTL",
+    6: "LAND",
+    8: "FOLLOW_TARGET",
+    9: "PRECLAND",
+    10: "VTOL_TAKEOFF",
+    **{10 + n: f"EXTERNAL{n}" for n in range(1, 9)},
+}
+PX4_POSCTL_SUB_MODES: dict[int, str] = {1: "ORBIT", 2: "SLOW"}
+PX4_LANDING_MODES = frozenset({"AUTO.LAND", "AUTO.RTL", "AUTO.PRECLAND"})
+
+_AIRBORNE: dict[int, bool] = {
+    mavlink.MAV_LANDED_STATE_ON_GROUND: False,
+    mavlink.MAV_LANDED_STATE_IN_AIR: True,
+    mavlink.MAV_LANDED_STATE_TAKEOFF: True,
+    mavlink.MAV_LANDED_STATE_LANDING: True,
+}
+
+
+def autopilot_of(heartbeat: Any) -> Autopilot:
+    """Whose rules apply, from a HEARTBEAT."""
+    if heartbeat.autopilot == mavlink.MAV_AUTOPILOT_ARDUPILOTMEGA:
+        return Autopilot.ARDUPILOT
+    if heartbeat.autopilot == mavlink.MAV_AUTOPILOT_PX4:
+        return Autopilot.PX4
+    return Autopilot.UNKNOWN
+
+
+def is_autopilot_heartbeat(message: Any) -> bool:
+    """Whether a message is the HEARTBEAT of an autopilot: not of a ground station, camera or us."""
+    return bool(
+        message.get_type() == "HEARTBEAT"
+        and message.get_srcSystem() != 0
+        and message.get_srcComponent() == mavlink.MAV_COMP_ID_AUTOPILOT1
+        and message.autopilot != mavlink.MAV_AUTOPILOT_INVALID
+        and message.type != mavlink.MAV_TYPE_GCS
+    )
+
+
+def mode_of(autopilot: Autopilot, vehicle_type: int, custom_mode: int) -> tuple[str, bool]:
+    """The mode's name and whether it ends on the ground.
+
+    An unknown number gives ``MODE(n)`` and False: not landing, so nothing is decided on it.
+
+    Args:
+        autopilot: Whose numbering applies.
+        vehicle_type: MAV_TYPE of the HEARTBEAT.
+        custom_mode: Its ``custom_mode``.
+    """
+    if autopilot is Autopilot.ARDUPILOT and vehicle_type in COPTER_TYPES:
+        name = COPTER_MODES.get(custom_mode, f"MODE({custom_mode})")
+        return name, name in COPTER_LANDING_MODES
+    if autopilot is Autopilot.PX4:
+        name = _px4_mode(main=custom_mode >> 16 & 0xFF, sub=custom_mode >> 24 & 0xFF)
+        return name, name in PX4_LANDING_MODES
+    return f"MODE({custom_mode})", False
+
+
+def _px4_mode(main: int, sub: int) -> str:
+    name = PX4_MAIN_MODES.get(main, f"MODE({main})")
+    if main == PX4_MAIN_AUTO:
+        return f"{name}.{PX4_AUTO_SUB_MODES.get(sub, str(sub))}"
+    if main == PX4_MAIN_POSCTL and sub in PX4_POSCTL_SUB_MODES:
+        return f"{name}.{PX4_POSCTL_SUB_MODES[sub]}"
+    return name
+
+
+@dataclass(frozen=True)
+class AutopilotId:
+    """Which autopilot is served.
+
+    Attributes:
+        system: MAVLink system id.
+        component: MAVLink component id.
+        autopilot: Its kind.
+        vehicle_type: MAV_TYPE.
+    """
+
+    system: int
+    component: int
+    autopilot: Autopilot
+    vehicle_type: int
+
+
+class VehicleTracker:
+    """Keeps the newest HEARTBEAT and EXTENDED_SYS_STATE. Time is an argument.
+
+    Args:
+        heartbeat_timeout_ns: Without a heartbeat for this long the link counts as dead.
+        landed_timeout_ns: An EXTENDED_SYS_STATE older than this says nothing any more.
+    """
+
+    def __init__(
+        self, heartbeat_timeout_ns: int = 3_000_000_000, landed_timeout_ns: int = 5_000_000_000
+    ) -> None:
+        self._heartbeat_timeout_ns = heartbeat_timeout_ns
+        self._landed_timeout_ns = landed_timeout_ns
+        self._heartbeat: Any = None
+        self._heartbeat_at_ns = 0
+        self._airborne: bool | None = None
+        self._airborne_at_ns = 0
+
+    @property
+    def autopilot(self) -> Autopilot:
+        """Kind of the autopilot heard last."""
+        return Autopilot.UNKNOWN if self._heartbeat is None else autopilot_of(self._heartbeat)
+
+    def on_heartbeat(self, heartbeat: Any, at_ns: int) -> None:
+        """Take a HEARTBEAT of the autopilot served."""
+        self._heartbeat = heartbeat
+        self._heartbeat_at_ns = at_ns
+
+    def on_extended_sys_state(self, message: Any, at_ns: int) -> None:
+        """Take an EXTENDED_SYS_STATE of the autopilot served."""
+        self._airborne = _AIRBORNE.get(message.landed_state)
+        self._airborne_at_ns = at_ns
+
+    def heartbeat_age_ns(self, now_ns: int) -> int | None:
+        """Time since the last heartbeat, or None when there was none."""
+        return None if self._heartbeat is None else max(0, now_ns - self._heartbeat_at_ns)
+
+    def alive(self, now_ns: int) -> bool:
+        """Whether the last heartbeat is younger than the timeout."""
+        age_ns = self.heartbeat_age_ns(now_ns)
+        return age_ns is not None and age_ns <= self._heartbeat_timeout_ns
+
+    def status(self, now_ns: int) -> VehicleStatus:
+        """The state as last reported; ``link_alive`` says whether it is still true."""
+        heartbeat = self._heartbeat
+        if heartbeat is None:
+            return VehicleStatus()
+        autopilot = autopilot_of(heartbeat)
+        mode, landing = mode_of(autopilot, heartbeat.type, heartbeat.custom_mode)
+        landed_known = now_ns - self._airborne_at_ns <= self._landed_timeout_ns
+        return VehicleStatus(
+            link_alive=self.alive(now_ns),
+            autopilot=autopilot,
+            armed=bool(heartbeat.base_mode & mavlink.MAV_MODE_FLAG_SAFETY_ARMED),
+            airborne=self._airborne if landed_known else None,
+            landing=landing,
+            mode=mode,
+        )

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firmware_bridge.clock import NS_PER_MS, ClockMap
+
+SECOND = 1_000_000_000
+
+
+@given(
+    offset_ns=st.integers(-(10**15), 10**15),
+    first_ms=st.integers(0, 10**6),
+    jitter_ns=st.lists(st.integers(0, 400_000_000), min_size=2, max_size=150),
+)
+def test_error_stays_within_the_smallest_delay_of_the_window(offset_ns, first_ms, jitter_ns):
+    clock = ClockMap(window_ns=3 * SECOND)
+    seen = []
+    arrival_ns = -(10**18)
+    for i, delay_ns in enumerate(jitter_ns):
+        boot_ms = first_ms + 20 * i
+        # A link keeps the order: nothing overtakes.
+        arrival_ns = max(arrival_ns, boot_ms * NS_PER_MS + offset_ns + delay_ns)
+        seen.append((arrival_ns, arrival_ns - boot_ms * NS_PER_MS - offset_ns))
+        reading = clock.update(boot_ms, arrival_ns)
+        assert not reading.rebooted
+        error_ns = reading.offset_ns - offset_ns
+        smallest = min(d for at, d in seen if at >= arrival_ns - 3 * SECOND)
+        assert error_ns == smallest
+        assert boot_ms * NS_PER_MS + reading.offset_ns <= arrival_ns
+
+
+@given(drift_ppm=st.floats(-200, 200))
+def test_drift_is_followed(drift_ppm):
+    clock = ClockMap()
+    for i in range(0, 60_000, 20):
+        true_ns = int(i * NS_PER_MS * (1 + drift_ppm * 1e-6))
+        clock.update(i, true_ns + 2_000_000)
+    mapped = clock.to_monotonic_ns(60_000)
+    truth = int(60_000 * NS_PER_MS * (1 + drift_ppm * 1e-6))
+    assert mapped is not None
+    # 200 ppm over the 3 s window is 0.6 ms; plus the constant delay of 2 ms.
+    assert abs(mapped - truth) <= 2_000_000 + 700_000
+
+
+@given(
+    uptime_ms=st.integers(2_000, 10**7), new_boot_ms=st.integers(0, 500), gap=st.integers(1, 10**11)
+)
+def test_reboot_resets(uptime_ms, new_boot_ms, gap):
+    clock = ClockMap()
+    at_ns = uptime_ms * NS_PER_MS + 7
+    clock.update(uptime_ms, at_ns)
+    reading = clock.update(new_boot_ms, at_ns + gap)
+    assert reading.rebooted
+    assert reading.offset_ns == at_ns + gap - new_boot_ms * NS_PER_MS
+
+
+def test_reordered_datagram_is_no_reboot():
+    clock = ClockMap()
+    clock.update(10_000, 10_000 * NS_PER_MS)
+    reading = clock.update(9_960, 10_005 * NS_PER_MS)
+    assert not reading.rebooted
+    assert reading.offset_ns == 0
+
+
+def test_reboot_that_overtakes_the_old_boot_clock():
+    """Up 5 s, away for a minute, back with a boot clock that already reads 20 s."""
+    clock = ClockMap()
+    for ms in range(0, 5_000, 20):
+        clock.update(ms, ms * NS_PER_MS)
+    new_offset = 45 * SECOND
+    results = [
+        clock.update(ms, ms * NS_PER_MS + new_offset) for ms in range(20_000, 20_000 + 4_000, 20)
+    ]
+    assert results[-1].offset_ns == new_offset
+
+
+def test_one_long_delay_is_no_reboot():
+    clock = ClockMap()
+    for ms in range(0, 2_000, 20):
+        clock.update(ms, ms * NS_PER_MS)
+    reading = clock.update(2_000, 2_000 * NS_PER_MS + 2 * SECOND)
+    assert not reading.rebooted
+    assert reading.offset_ns == 0
+
+
+def test_nothing_is_known_at_first():
+    clock = ClockMap()
+    assert clock.offset_ns is None
+    assert clock.to_monotonic_ns(5) is None
