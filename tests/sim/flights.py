@@ -31,6 +31,7 @@ SITL_WIND_FROM_DEG = 180.0
 BLIND_BELOW_M = 0.05
 # Case names say the wind; the flags do not.
 WIND_OF_CASE = {"wind5": 5.0, "wind8": 8.0}
+AFTER_DISARM_S = 0.5
 MODE_LAND = 9
 LINK = "companion"
 
@@ -83,17 +84,20 @@ class Outcome:
         lost = [at for at, text in self.texts if text == "PrecLand: Target Lost"]
         return "lost" if lost and lost[0] < self.duration_s - 5.0 else "accepted"
 
-    @property
-    def sequence(self) -> tuple[str, ...]:
-        """The texts before the touchdown, without times."""
-        return tuple(text for _, text in self.before_touchdown)
-
     @cached_property
-    def before_touchdown(self) -> tuple[tuple[float, str], ...]:
-        """The texts up to where the ground was hit."""
+    def touchdown_s(self) -> float:
+        """When the ground was hit, seconds since LAND; infinite without a landing."""
         hit = [at for at, text in self.texts if text.startswith("SIM Hit ground")]
-        end = hit[0] - 0.05 if hit else math.inf
-        return tuple((at, text) for at, text in self.texts if at < end)
+        return hit[0] if hit else math.inf
+
+    def texts_until(self, end_s: float) -> tuple[tuple[float, str], ...]:
+        """The texts before a time."""
+        return tuple((at, text) for at, text in self.texts if at < end_s)
+
+    @property
+    def words(self) -> frozenset[str]:
+        """Which texts were said at all, without numbers."""
+        return frozenset(text.split(" at ")[0].strip() for _, text in self.texts)
 
 
 @dataclass(frozen=True)
@@ -246,9 +250,7 @@ def fly(flight: Flight) -> Outcome:
             start_yaw_deg=flags.yaw,
             airborne_height_m=start.height_m,
             airborne_mode=Mode.GUIDED,
-            wind=Wind(
-                speed_mps, SITL_WIND_FROM_DEG, full_height_m=SITL_WIND_FULL_HEIGHT_M
-            ),
+            wind=Wind(speed_mps, SITL_WIND_FROM_DEG, full_height_m=SITL_WIND_FULL_HEIGHT_M),
         )
     )
     autopilot.connect(LINK)
@@ -264,16 +266,17 @@ def fly(flight: Flight) -> Outcome:
     texts: list[tuple[float, str]] = []
     track: list[Sample] = []
     land_sent = False
+    ended_s: float | None = None
     while True:
         now_ms = autopilot.now_ms
         at_s = (now_ms - land_ms) / 1000.0
         if not land_sent and now_ms >= land_ms:
             land_sent = True
-            autopilot.receive(
-                LINK, mavlink.MAVLink_set_mode_message(1, 1, MODE_LAND)
-            )
-        for message in companion.due(now_ms - first_ms, autopilot):
-            autopilot.receive(LINK, message)
+            autopilot.receive(LINK, mavlink.MAVLink_set_mode_message(1, 1, MODE_LAND))
+        # The first message leaves one step after the command, as from a real script.
+        if now_ms > first_ms:
+            for message in companion.due(now_ms - first_ms - TICK_MS, autopilot):
+                autopilot.receive(LINK, message)
         if land_sent and (now_ms - land_ms) % 500 < TICK_MS:
             v = autopilot.vehicle
             track.append(Sample(at_s, v.n_m, v.e_m, v.height_m))
@@ -281,11 +284,14 @@ def fly(flight: Flight) -> Outcome:
         for _, message in autopilot.take_outbox():
             if message.get_type() == "STATUSTEXT":
                 texts.append(((autopilot.now_ms - land_ms) / 1000.0, message.text.rstrip("\0")))
-        landed = land_sent and not autopilot.flight.armed
-        if landed or at_s >= flags.timeout:
+        if ended_s is None and land_sent and not autopilot.flight.armed:
+            ended_s = at_s
+        # The recording went on a little after the motors stopped.
+        if at_s >= flags.timeout or (ended_s is not None and at_s >= ended_s + AFTER_DISARM_S):
             break
     v = autopilot.vehicle
-    return Outcome(landed, v.n_m, v.e_m, at_s, tuple(texts), tuple(track))
+    duration_s = at_s if ended_s is None else ended_s
+    return Outcome(ended_s is not None, v.n_m, v.e_m, duration_s, tuple(texts), tuple(track))
 
 
 def profile_rms_m(recorded: Outcome, ours: Outcome) -> float:
