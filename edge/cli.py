@@ -1,0 +1,186 @@
+"""The command line of the daemon. Only click is imported at the top: `--help` must be quick."""
+
+from __future__ import annotations
+
+import click
+
+CONFIG = click.option(
+    "--config",
+    "-c",
+    "config_path",
+    type=click.Path(dir_okay=False),
+    help="Configuration file (TOML).",
+)
+
+
+@click.group(name="edge")
+def cli() -> None:
+    """The onboard daemon: see, decide, tell the autopilot where to land."""
+
+
+@cli.command()
+@click.option(
+    "--config",
+    "-c",
+    "config_path",
+    required=True,
+    type=click.Path(dir_okay=False),
+    help="Configuration file (TOML).",
+)
+@click.option("--max-seconds", type=click.FloatRange(min=0.1), help="Stop by itself after so long.")
+def serve(config_path: str, max_seconds: float | None) -> None:
+    """Run the daemon until SIGTERM.
+
+    Exit status: 0 after a clean stop, 2 for something that is missing or broken, 78 for a bad
+    configuration (so that systemd does not restart it), 1 after a crash.
+    """
+    from pathlib import Path
+
+    from edge.serve import serve as run
+
+    raise SystemExit(run(Path(config_path), max_seconds))
+
+
+@cli.command()
+@CONFIG
+@click.option("--print-default", is_flag=True, help="Print a commented example and stop.")
+@click.option("--skip-camera", is_flag=True, help="Do not open the camera.")
+@click.option("--skip-link", is_flag=True, help="Do not open the flight-controller link.")
+@click.option(
+    "--timeout", "timeout_s", default=10.0, show_default=True, type=click.FloatRange(1, 120),
+    help="Seconds to wait for the autopilot.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
+def check(
+    config_path: str | None,
+    print_default: bool,
+    skip_camera: bool,
+    skip_link: bool,
+    timeout_s: float,
+    as_json: bool,
+) -> None:
+    """Check configuration, model, camera and link without flying.
+
+    Exit status: 0 all well, 2 something failed, 78 bad configuration.
+    """
+    from pathlib import Path
+
+    from edge.check import check as run
+    from edge.check import example_text
+
+    if print_default:
+        click.echo(example_text(), nl=False)
+        return
+    if config_path is None:
+        raise click.UsageError("--config FILE is needed (or --print-default)")
+    ok = run(
+        Path(config_path),
+        camera=not skip_camera,
+        link=not skip_link,
+        timeout_s=timeout_s,
+        as_json=as_json,
+        say=click.echo,
+    )
+    raise SystemExit(0 if ok else 2)
+
+
+@cli.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path())
+@click.option("--model", "-m", required=True, type=click.Path(), help="Model file (.onnx).")
+@click.option(
+    "--height-agl-m", type=click.FloatRange(0.1, 1000),
+    help="Height above ground, metres. From the photo's XMP where left out.",
+)  # fmt: skip
+@click.option(
+    "--hfov-deg", type=click.FloatRange(1, 170, min_open=True, max_open=True),
+    help="Horizontal field of view, degrees. From EXIF where left out.",
+)  # fmt: skip
+@click.option("--calibration", type=click.Path(), help="ROS or OpenCV calibration YAML.")
+@click.option("--out", type=click.Path(file_okay=False), help="Folder for annotated pictures.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines instead of text.")
+@click.option("--profile", is_flag=True, help="Print how long each stage takes.")
+@click.option(
+    "--every", default=1, show_default=True, type=click.IntRange(min=1),
+    help="Take every n-th picture or frame.",
+)  # fmt: skip
+@click.option("--independent", is_flag=True, help="Decide on each video frame by itself.")
+@click.option("--decision", multiple=True, metavar="KEY=VALUE", help="A [decision] setting.")
+@click.option(
+    "--threads", default=0, show_default=True, type=click.IntRange(0, 64),
+    help="Threads of one inference; 0 leaves it to the runtime.",
+)  # fmt: skip
+@click.option("--provider", multiple=True, help="ONNX Runtime execution provider.")
+@click.option("--labels", type=click.Path(), help="Folder of label maps (NAME.png) to judge by.")
+@click.option("--label-taxonomy", help="Taxonomy of those label maps (name or file).")
+def look(
+    paths: tuple[str, ...],
+    model: str,
+    height_agl_m: float | None,
+    hfov_deg: float | None,
+    calibration: str | None,
+    out: str | None,
+    as_json: bool,
+    profile: bool,
+    every: int,
+    independent: bool,
+    decision: tuple[str, ...],
+    threads: int,
+    provider: tuple[str, ...],
+    labels: str | None,
+    label_taxonomy: str | None,
+) -> None:
+    """Decide on a photo, a folder of photos or a video.
+
+    The camera is taken to be level and to look straight down. With --out, annotated pictures (or a
+    video) and results.jsonl are written there.
+    """
+    import json
+    from pathlib import Path
+
+    from edge.look import Looker, LookOptions, parse_decision
+    from edge.runtimes import RuntimeOptions
+    from landing.taxonomy import Taxonomy
+
+    if (labels is None) != (label_taxonomy is None):
+        raise click.UsageError("--labels and --label-taxonomy belong together")
+    options = LookOptions(
+        model=Path(model),
+        runtime=RuntimeOptions(providers=provider or ("CPUExecutionProvider",), threads=threads),
+        settings=parse_decision(decision),
+        height_agl_m=height_agl_m,
+        hfov_deg=hfov_deg,
+        calibration=Path(calibration) if calibration else None,
+        out=Path(out) if out else None,
+        every=every,
+        independent=independent,
+        labels=Path(labels) if labels else None,
+        label_taxonomy=Taxonomy.load(label_taxonomy) if label_taxonomy else None,
+    )
+
+    def say(line: str) -> None:
+        if not as_json:
+            click.echo(line)
+
+    def emit(record: dict[str, object]) -> None:
+        if as_json:
+            click.echo(json.dumps(record))
+
+    summary = Looker(options, say, emit).run([Path(p) for p in paths])
+    if as_json:
+        click.echo(json.dumps({"summary": summary.as_dict()}))
+        return
+    click.echo(f"looked at {summary.looked}: {summary.sites} with a site")
+    for reason, count in summary.reasons.most_common():
+        click.echo(f"  no site, {reason}: {count}")
+    if summary.skipped:
+        click.echo(f"  skipped as unreadable: {len(summary.skipped)}")
+    if summary.judged:
+        click.echo(
+            f"judged by labels: {summary.judged} sites, {summary.sites_with_hazard} with a hazard "
+            f"in the clear disc, {summary.vehicle_discs_with_hazard} with one under the vehicle"
+        )
+    if out is not None:
+        click.echo(f"pictures and results.jsonl are in {out}")
+    if profile:
+        for line in summary.timings.table():
+            click.echo(line)

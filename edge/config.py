@@ -1,0 +1,275 @@
+"""The daemon's configuration: one TOML file, every field with its unit and range.
+
+Unknown keys are refused with the nearest valid name; relative paths start from the file's folder.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from edge.cameras.contract import CameraRequest
+from edge.lens import camera_for_size
+from edge.runtimes.contract import RuntimeOptions
+from edge.validation import first_problem
+from firmware_bridge.settings import LinkSettings
+from landing.camera import CameraModel, Mount
+from landing.errors import CameraError, ConfigError, InvalidValueError
+from landing.settings import DecisionSettings, DirectorSettings
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+class Section(BaseModel):
+    """What all sections share: unknown keys are refused, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelSection(Section):
+    """Which network, and what runs it."""
+
+    path: Path = Field(description="model file made by `touchdown export`")
+    runtime: Literal["auto", "onnxruntime"] = Field(
+        default="auto", description="what runs it; auto chooses by file type"
+    )
+    providers: tuple[str, ...] = Field(
+        default=("CPUExecutionProvider",),
+        min_length=1,
+        description="ONNX Runtime execution providers, in order of preference",
+    )
+    threads: int = Field(
+        default=0, ge=0, le=64, description="threads of one inference; 0 leaves it to the runtime"
+    )
+    taxonomy: str | None = Field(
+        default=None,
+        description="other taxonomy of the same classes and roles (name or file), for its "
+        "clearances; the model's own by default",
+    )
+
+    @property
+    def options(self) -> RuntimeOptions:
+        """For `edge.runtimes.load_runtime`."""
+        return RuntimeOptions(self.runtime, self.providers, self.threads)
+
+
+class MountSection(Section):
+    """How the camera is fixed to the vehicle; the default looks straight down, top forward."""
+
+    roll_deg: float = Field(default=0.0, ge=-180, le=180, description="turn about its view, deg")
+    pitch_deg: float = Field(default=-90.0, ge=-180, le=90, description="-90 looks down, deg")
+    yaw_deg: float = Field(default=0.0, ge=-180, le=180, description="clockwise from above, deg")
+    forward_m: float = Field(default=0.0, ge=-10, le=10, description="from the body origin, m")
+    right_m: float = Field(default=0.0, ge=-10, le=10, description="from the body origin, m")
+    down_m: float = Field(default=0.0, ge=-10, le=10, description="from the body origin, m")
+
+    @property
+    def mount(self) -> Mount:
+        """As the camera model wants it."""
+        offset = (self.forward_m, self.right_m, self.down_m)
+        return Mount(self.roll_deg, self.pitch_deg, self.yaw_deg, offset)
+
+
+class CameraSection(Section):
+    """Where frames come from and what the lens does to them.
+
+    The lens is given by `hfov_deg`, by a `calibration` file, or by `fx fy cx cy`.
+    """
+
+    source: str = Field(
+        description="v4l2:///dev/video0, csi://0, rtsp://..., pipe:COMMAND, file://clip.mp4 or "
+        "images://folder"
+    )
+    width_px: int = Field(ge=16, le=16384, description="picture width, px")
+    height_px: int = Field(ge=16, le=16384, description="picture height, px")
+    fps: float = Field(default=15.0, ge=0.1, le=240, description="frame rate to ask for, Hz")
+    hfov_deg: float | None = Field(
+        default=None, gt=1, lt=170, description="horizontal field of view, degrees"
+    )
+    calibration: Path | None = Field(
+        default=None, description="ROS camera_info or OpenCV calibration YAML"
+    )
+    fx: float | None = Field(default=None, gt=0, description="focal length, px")
+    fy: float | None = Field(default=None, gt=0, description="focal length, px; fx by default")
+    cx: float | None = Field(default=None, description="principal point, px; the centre by default")
+    cy: float | None = Field(default=None, description="principal point, px; the centre by default")
+    distortion: tuple[float, float, float, float, float] = Field(
+        default=(0.0, 0.0, 0.0, 0.0, 0.0), description="k1 k2 p1 p2 k3, with fx"
+    )
+    mount: MountSection = Field(default_factory=MountSection)
+    latency_ms: float = Field(
+        default=0.0, ge=0, le=1000, description="from exposure to arrival, ms; taken off the stamp"
+    )
+    max_frame_age_ms: float = Field(
+        default=300.0, ge=20, le=5000, description="older frames are dropped, not decided on, ms"
+    )
+    start_timeout_ms: float = Field(
+        default=5000.0, ge=100, le=60000, description="the first frame must come within, ms"
+    )
+    stall_timeout_ms: float = Field(
+        default=1000.0, ge=50, le=60000, description="without a frame for so long: reopen, ms"
+    )
+    realtime: bool = Field(
+        default=True, description="recordings play at their own rate, skipping what is too late"
+    )
+    loop: bool = Field(default=False, description="recordings start again at their end")
+
+    @model_validator(mode="after")
+    def _one_lens(self) -> CameraSection:
+        given = [
+            name for name in ("hfov_deg", "calibration", "fx") if getattr(self, name) is not None
+        ]
+        if len(given) != 1:
+            what = " and ".join(given) if given else "none of them"
+            raise ValueError(
+                f"the lens needs exactly one of hfov_deg, calibration or fx; got {what}"
+            )
+        return self
+
+    def request(self) -> CameraRequest:
+        """For `edge.cameras.make_camera`."""
+        return CameraRequest(
+            self.source,
+            self.width_px,
+            self.height_px,
+            self.fps,
+            self.realtime,
+            self.loop,
+            round(self.latency_ms * 1e6),
+        )
+
+    def model(self) -> CameraModel:
+        """The lens and mount, for pictures of the configured size.
+
+        Raises:
+            ConfigError: A calibration that is unreadable or for another shape of picture.
+            InvalidValueError: Numbers that no camera has.
+        """
+        mount = self.mount.mount
+        size = (self.width_px, self.height_px)
+        if self.hfov_deg is not None:
+            return CameraModel.from_hfov(*size, self.hfov_deg, mount)
+        if self.calibration is not None:
+            return camera_for_size(CameraModel.from_calibration(self.calibration, mount), *size)
+        assert self.fx is not None
+        return CameraModel(
+            *size,
+            self.fx,
+            self.fy if self.fy is not None else self.fx,
+            self.cx if self.cx is not None else (self.width_px - 1) / 2,
+            self.cy if self.cy is not None else (self.height_px - 1) / 2,
+            self.distortion,
+            mount,
+        )
+
+
+class HealthSection(Section):
+    """When an input counts as lost, and the process as hung."""
+
+    camera_timeout_ms: float = Field(
+        default=1000.0, ge=50, le=10000, description="no frame for so long: camera lost, ms"
+    )
+    pipeline_timeout_ms: float = Field(
+        default=1500.0, ge=50, le=10000, description="no decision for so long: pipeline lost, ms"
+    )
+    pose_timeout_ms: float = Field(
+        default=500.0, ge=50, le=10000, description="no newer pose for so long: pose lost, ms"
+    )
+    min_rate_hz: float = Field(
+        default=1.0, ge=0, le=100, description="fewer decisions a second are too few, Hz"
+    )
+    hang_timeout_ms: float = Field(
+        default=5000.0, ge=500, le=60000, description="frames wait but none is decided for so "
+        "long: heartbeats and watchdog stop, ms",
+    )  # fmt: skip
+
+
+class LogSection(Section):
+    """Where the daemon writes."""
+
+    events: Path | None = Field(default=None, description="JSON-lines event log; appended to")
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="of the text log on standard error"
+    )
+    status_period_s: float = Field(
+        default=1.0, ge=0.1, le=60, description="period of the status line, s"
+    )
+
+
+class EdgeConfig(Section):
+    """Everything the daemon is told."""
+
+    model: ModelSection
+    camera: CameraSection
+    link: LinkSettings = Field(default_factory=LinkSettings)
+    decision: DecisionSettings = Field(default_factory=DecisionSettings)
+    director: DirectorSettings = Field(default_factory=DirectorSettings)
+    health: HealthSection = Field(default_factory=HealthSection)
+    log: LogSection = Field(default_factory=LogSection)
+
+
+def load_config(path: Path) -> EdgeConfig:
+    """Reads and validates a configuration file.
+
+    Raises:
+        ConfigError: Names the file, the key, the value and what was expected.
+    """
+    try:
+        data = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(
+            f"config {path} does not exist; `touchdown edge check --print-default` prints one to "
+            "start from"
+        ) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"config {path}: {error}") from error
+    return parse_config(data, path)
+
+
+def parse_config(data: dict[str, Any], path: Path) -> EdgeConfig:
+    """Validates the mapping of a configuration file; see `load_config`."""
+    try:
+        config = EdgeConfig.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(f"config {path}: {first_problem(error, EdgeConfig)}") from error
+    config = _anchored(config, path.parent)
+    try:
+        config.camera.model()
+    except (InvalidValueError, CameraError) as error:
+        raise ConfigError(f"config {path}: [camera] {error}") from error
+    except ConfigError as error:
+        raise ConfigError(f"config {path}: {error}") from error
+    return config
+
+
+def _anchored(config: EdgeConfig, folder: Path) -> EdgeConfig:
+    """The configuration with its relative paths made to start at its file's folder."""
+
+    def at(path: Path | None) -> Path | None:
+        return None if path is None else folder / path.expanduser()
+
+    camera = config.camera
+    source = camera.source
+    for scheme in ("file://", "images://"):
+        if source.startswith(scheme):
+            source = scheme + str(folder / source.removeprefix(scheme))
+    taxonomy = config.model.taxonomy
+    if taxonomy is not None and (taxonomy.endswith(".toml") or "/" in taxonomy):
+        taxonomy = str(folder / taxonomy)
+    return config.model_copy(
+        update={
+            "model": config.model.model_copy(
+                update={"path": at(config.model.path), "taxonomy": taxonomy}
+            ),
+            "camera": camera.model_copy(
+                update={"source": source, "calibration": at(camera.calibration)}
+            ),
+            "log": config.log.model_copy(update={"events": at(config.log.events)}),
+        }
+    )

@@ -1,0 +1,153 @@
+"""How the daemon knows that it is well: for each input, is it valid, alive and often enough.
+
+The overall state is what the autopilot and the service manager are told. It follows evidence, an
+arrival of something, never a timer of its own.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+from enum import Enum
+
+RATE_WINDOW_NS = 3_000_000_000
+
+
+class HealthState(str, Enum):
+    """What is said of the daemon as a whole; the names are MAV_STATE's."""
+
+    BOOT = "boot"
+    STANDBY = "standby"
+    ACTIVE = "active"
+    CRITICAL = "critical"
+    EMERGENCY = "emergency"
+
+
+@dataclass(frozen=True)
+class InputHealth:
+    """One input at one moment.
+
+    Attributes:
+        name: Which.
+        ever: It has delivered at least once.
+        alive: It delivered within its timeout.
+        valid: What it delivered last can be used.
+        rate_ok: It delivers often enough.
+        rate_hz: How often it delivered lately.
+        detail: Why it is not well, in words.
+    """
+
+    name: str
+    ever: bool
+    alive: bool
+    valid: bool
+    rate_ok: bool
+    rate_hz: float
+    detail: str
+
+    @property
+    def ok(self) -> bool:
+        """Nothing is wrong with it."""
+        return self.alive and self.valid and self.rate_ok
+
+
+class InputMonitor:
+    """Watches one input. Thread-safe.
+
+    Args:
+        name: For messages.
+        timeout_ns: Longest gap.
+        min_rate_hz: Least rate; 0 asks for none.
+    """
+
+    def __init__(self, name: str, timeout_ns: int, min_rate_hz: float = 0.0) -> None:
+        self.name = name
+        self._timeout_ns = timeout_ns
+        self._min_rate_hz = min_rate_hz
+        self._lock = threading.Lock()
+        self._arrivals: deque[int] = deque(maxlen=1000)
+        self._since_ns: int | None = None
+        self._problem: str | None = None
+
+    def arrived(self, at_ns: int, problem: str | None = None) -> None:
+        """Something came at a time; `problem` says why it cannot be used."""
+        with self._lock:
+            if not self._arrivals or at_ns - self._arrivals[-1] > self._timeout_ns:
+                self._since_ns = at_ns  # a rate is measured from the end of a gap
+            self._arrivals.append(at_ns)
+            self._problem = problem
+
+    def failed(self, problem: str) -> None:
+        """It reports its own failure: it is not valid until something comes again."""
+        with self._lock:
+            self._problem = problem
+
+    @property
+    def last_ns(self) -> int | None:
+        """When something came last."""
+        with self._lock:
+            return self._arrivals[-1] if self._arrivals else None
+
+    def health(self, now_ns: int) -> InputHealth:
+        """Its health at a time."""
+        with self._lock:
+            if not self._arrivals or self._since_ns is None:
+                detail = self._problem or "nothing yet"
+                return InputHealth(self.name, False, False, False, False, 0.0, detail)
+            gap_ns = now_ns - self._arrivals[-1]
+            problem = self._problem
+            window_start_ns = max(self._since_ns, now_ns - RATE_WINDOW_NS)
+            recent = [t for t in self._arrivals if t >= window_start_ns]
+            span_ns = max(now_ns - window_start_ns, 1)
+            rate_hz = len(recent) / (span_ns / 1e9) if len(recent) > 1 else 0.0
+            settled = span_ns >= RATE_WINDOW_NS
+        alive = gap_ns <= self._timeout_ns
+        rate_ok = not settled or rate_hz >= self._min_rate_hz
+        detail = ""
+        if problem is not None:
+            detail = problem
+        elif not alive:
+            detail = f"nothing for {gap_ns / 1e9:.1f} s"
+        elif not rate_ok:
+            detail = f"{rate_hz:.1f} Hz, at least {self._min_rate_hz:g} expected"
+        return InputHealth(self.name, True, alive, problem is None, rate_ok, rate_hz, detail)
+
+
+@dataclass(frozen=True)
+class Health:
+    """The whole at one moment.
+
+    Attributes:
+        state: Overall.
+        reasons: What is wrong, one text per input that is not well.
+        inputs: Each input.
+    """
+
+    state: HealthState
+    reasons: tuple[str, ...]
+    inputs: tuple[InputHealth, ...]
+
+    @property
+    def text(self) -> str:
+        """One line."""
+        return self.state.value + (": " + "; ".join(self.reasons) if self.reasons else "")
+
+
+def overall(inputs: tuple[InputHealth, ...], active: bool, relied_on: bool) -> Health:
+    """The state that follows from the inputs.
+
+    Args:
+        inputs: All that a decision needs.
+        active: A landing site is being followed.
+        relied_on: The vehicle is landing with our help, so a failure now is an emergency.
+    """
+    bad = [i for i in inputs if not i.ok]
+    reasons = tuple(f"{i.name} {i.detail}" for i in bad)
+    if not bad:
+        return Health(HealthState.ACTIVE if active else HealthState.STANDBY, reasons, inputs)
+    if all(not i.ever and not i.valid and i.detail == "nothing yet" for i in bad):
+        return Health(HealthState.BOOT, reasons, inputs)  # still starting, nothing has failed
+    if all(i.alive and i.valid for i in bad):  # slow, but it works
+        return Health(HealthState.ACTIVE if active else HealthState.STANDBY, reasons, inputs)
+    return Health(HealthState.EMERGENCY if relied_on else HealthState.CRITICAL, reasons, inputs)

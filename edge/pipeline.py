@@ -1,0 +1,97 @@
+"""One frame through the whole decision: segment, pose at capture time, map, pick.
+
+The same step flies (`edge serve`) and looks at recordings (`edge look`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from edge.runtimes import Runtime
+from edge.timings import Timings
+from landing.camera import CameraModel
+from landing.decider import Decider, Decision
+from landing.errors import CameraError
+from landing.types import Frame, Pose, Segmentation
+
+PoseAt = Callable[[int], Pose | None]
+"""The pose at a monotonic time, or None when it is not known."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one frame led to.
+
+    Attributes:
+        frame: The picture.
+        segmentation: What the network says of it.
+        pose: At capture time; None when it was not known.
+        decision: The site, or why there is none.
+        timings_ms: ``preprocess, inference, pose, map, pick, total`` and ``age`` (from capture
+            to decision).
+    """
+
+    frame: Frame
+    segmentation: Segmentation
+    pose: Pose | None
+    decision: Decision
+    timings_ms: dict[str, float]
+
+
+class Pipeline:
+    """Owns the order of the stages; has no thread. One caller at a time.
+
+    Args:
+        runtime: The network.
+        decider: The decision.
+        camera: Lens and mount the decider was made with; frames must have its shape.
+        clock_ns: Monotonic time; a replay brings media time.
+        stopwatch_ns: What durations are measured with.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        decider: Decider,
+        camera: CameraModel,
+        clock_ns: Callable[[], int],
+        stopwatch_ns: Callable[[], int],
+    ) -> None:
+        self.runtime = runtime
+        self.decider = decider
+        self._camera = camera
+        self._clock_ns = clock_ns
+        self._stopwatch_ns = stopwatch_ns
+        self._size = (camera.width_px, camera.height_px)
+        self.timings = Timings()
+
+    def step(self, frame: Frame, pose_at: PoseAt) -> Step:
+        """Decides with one more frame.
+
+        The pose is asked for after the network has run: by then the poses on both sides of the
+        capture have arrived, so it is interpolated and not guessed.
+
+        Raises:
+            ModelError: The network does not run.
+            CameraError: The frame is of another shape than the camera model.
+        """
+        if (frame.width_px, frame.height_px) != self._size:
+            raise CameraError(
+                f"frame {frame.frame_id} is {frame.width_px}x{frame.height_px} px, the camera is "
+                f"set up for {self._size[0]}x{self._size[1]}"
+            )
+        started = self._stopwatch_ns()
+        segmentation = self.runtime.segment(frame)
+        segmented = self._stopwatch_ns()
+        pose = pose_at(frame.captured_at_ns)
+        posed = self._stopwatch_ns()
+        decision = self.decider.observe(segmentation, pose, self._clock_ns())
+        done = self._stopwatch_ns()
+        timings_ms = dict(self.runtime.timings_ms)
+        timings_ms["pose"] = (posed - segmented) * 1e-6
+        timings_ms.update(decision.timings_ms)
+        timings_ms["total"] = (done - started) * 1e-6
+        timings_ms["age"] = (self._clock_ns() - frame.captured_at_ns) * 1e-6
+        self.timings.add(timings_ms)
+        return Step(frame, segmentation, pose, decision, timings_ms)
