@@ -1,6 +1,15 @@
 """`python -m trainer`."""
 
+import sys
+
+import click
+
+from landing.errors import TouchdownError
 from trainer.cli import cli
 
 if __name__ == "__main__":
-    cli(prog_name="trainer")
+    try:
+        cli(prog_name="trainer")
+    except TouchdownError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)

@@ -13,7 +13,7 @@ from trainer.data.augment import Variation, vary
 from trainer.data.cache import CachedSample
 
 
-class _EpochPictures(Dataset):
+class _EpochPictures(Dataset):  # type: ignore[misc]  # torch is not followed
     """The pictures of one epoch: item `i` is a varied copy of sample `i % len(cached)`."""
 
     def __init__(

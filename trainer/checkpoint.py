@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,7 +70,7 @@ class Checkpoint:
             },
             partial,
         )
-        os.replace(partial, target)  # noqa: PTH105  (Path.replace, said as what it is: atomic)
+        partial.replace(target)
 
     @classmethod
     def load(cls, path: str | Path) -> Checkpoint:
@@ -84,7 +83,7 @@ class Checkpoint:
         if content.get("format") != FORMAT:
             raise ModelError(
                 f"checkpoint {path} is not of this trainer: its format is "
-                f"{content.get('format')!r}, expected {FORMAT!r}. Train with `touchdown trainer fit`"
+                f"{content.get('format')!r}, expected {FORMAT!r}. Train one: `touchdown trainer fit`"
             )
         try:
             return cls(

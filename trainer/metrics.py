@@ -116,7 +116,8 @@ class Scores:
             ("persons called landable", "person_false_safe_rate"),
         ):  # fmt: skip
             value = getattr(self, name)
-            lines.append(f"  {label:<24}" + ("none in the set" if value is None else f"{value:.4f}"))
+            text = "none in the set" if value is None else f"{value:.4f}"
+            lines.append(f"  {label:<24}{text}")
         lines.append(f"  {self.pictures} pictures, {self.pixels} labelled pixels")
         return "\n".join(lines)
 

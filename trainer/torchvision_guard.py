@@ -23,7 +23,7 @@ def ensure_torchvision() -> None:
         RuntimeError: It does not import for another reason.
     """
     try:
-        import torchvision  # noqa: F401
+        import torchvision
     except RuntimeError as error:
         if "torchvision::nms" not in str(error):
             raise

@@ -62,9 +62,9 @@ class Layout:
         """The folder with this layout at or under a root, or None."""
         for part in self.below:
             base = root / part
-            if (base / self.images).is_dir() and (base / self.labels).is_dir():
-                if not self.marker or (base / self.marker).is_file():
-                    return base
+            folders = (base / self.images).is_dir() and (base / self.labels).is_dir()
+            if folders and (not self.marker or (base / self.marker).is_file()):
+                return base
         return None
 
 
