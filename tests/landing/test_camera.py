@@ -82,7 +82,7 @@ def test_homography_agrees_with_the_projection_of_points():
 @pytest.mark.parametrize(
     ("what", "attitude", "point", "du", "dv"),
     [
-        # 45 degrees of field on a side: focal length = half the width = 100 px, 10 m up, so 1 m = 10 px.
+        # 45 degrees to a side: focal length = half the width = 100 px; from 10 m, 1 m is 10 px.
         ("north is up at yaw 0", (0, 0, 0), (1, 0, 0), 0, -10),
         ("east is right at yaw 0", (0, 0, 0), (0, 1, 0), 10, 0),
         ("facing east, east is up", (0, 0, 90), (0, 1, 0), 0, -10),
@@ -146,7 +146,9 @@ def test_one_pixel_camera_works():
     camera = CameraModel.from_hfov(1, 1, 60.0)
     pose = Pose(0, LEVEL, (0, 0, -10), 10)
     np.testing.assert_allclose(
-        camera.ground_from_pixel(np.array([[0.0, 0.0]]), pose, 0.0), [[0, 0, 0]]
+        camera.ground_from_pixel(np.array([[0.0, 0.0]]), pose, 0.0),
+        [[0, 0, 0]],
+        atol=1e-9,
     )
 
 

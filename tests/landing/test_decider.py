@@ -1,0 +1,303 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from landing.camera import CameraModel
+from landing.decider import Decider, GroundPlane
+from landing.errors import InvalidValueError
+from landing.geometry import quaternion_from_euler
+from landing.groundmap import GroundMap
+from landing.merge import merge_probabilities, smoothed
+from landing.settings import DecisionSettings
+from landing.site import LandingSite, NoSite, NoSiteReason
+from landing.taxonomy import Role
+from landing.types import Frame, Pose, Segmentation
+from tests.landing.worlds import CAMERA, GRASS, PERSON, ROOF, TAXONOMY, UNKNOWN, pose_at, seen
+
+S = 1_000_000_000
+SETTINGS = DecisionSettings()
+
+
+def square_of_grass(north, east, half):
+    """Roof everywhere but for one square of grass."""
+    return lambda n, e: np.where((abs(n - north) <= half) & (abs(e - east) <= half), GRASS, ROOF)
+
+
+def fly(decider, labels_at, poses):
+    decision = None
+    for pose in poses:
+        segmentation = seen(labels_at, pose, at_ns=pose.at_ns)
+        decision = decider.observe(segmentation, pose, pose.at_ns + S // 20)
+    assert decision is not None
+    return decision
+
+
+def hovering(frames=10, start_ns=0, **kwargs):
+    return [pose_at(at_ns=start_ns + k * S // 10, **kwargs) for k in range(frames)]
+
+
+@pytest.mark.parametrize("yaw_deg", [0, 57, 180, 301])
+@pytest.mark.parametrize("tilt", [(0, 0), (12, -9), (-20, 5)])
+def test_finds_the_square_whatever_the_attitude(yaw_deg, tilt):
+    attitude = quaternion_from_euler(*map(math.radians, (*tilt, yaw_deg)))
+    decider = Decider(SETTINGS, TAXONOMY, CAMERA)
+    decision = fly(decider, square_of_grass(2.0, -3.0, 3.0), hovering(attitude=attitude))
+    site = decision.selection
+    assert isinstance(site, LandingSite), site
+    # The whole square may not be in view when tilted: the site must lie well inside all the same.
+    assert abs(site.position_ned_m[0] - 2.0) < 2.0 and abs(site.position_ned_m[1] + 3.0) < 2.0
+    assert site.position_ned_m[2] == pytest.approx(0.0, abs=1e-6)
+    assert site.clearance_m <= 3.0
+
+
+def test_level_view_gives_the_centre_of_the_square():
+    decider = Decider(SETTINGS, TAXONOMY, CAMERA)
+    site = fly(decider, square_of_grass(1.5, -2.0, 3.0), hovering()).selection
+    assert isinstance(site, LandingSite)
+    np.testing.assert_allclose(site.position_ned_m, (1.5, -2.0, 0.0), atol=0.35)
+    # 3 m to the roof, less the obstacle clearance of 1 m, less the map's own caution.
+    assert 1.4 < site.clearance_m <= 2.0
+    assert site.confidence > 0.8
+
+
+def test_world_turned_by_a_quarter_turns_the_site():
+    def turned(n, e):
+        return square_of_grass(1.5, -2.0, 3.0)(e, -n)
+
+    a = fly(Decider(SETTINGS, TAXONOMY, CAMERA), square_of_grass(1.5, -2.0, 3.0), hovering())
+    attitude = quaternion_from_euler(0, 0, math.pi / 2)
+    b = fly(Decider(SETTINGS, TAXONOMY, CAMERA), turned, hovering(attitude=attitude))
+    assert isinstance(a.selection, LandingSite) and isinstance(b.selection, LandingSite)
+    n, e, _ = a.selection.position_ned_m
+    np.testing.assert_allclose(b.selection.position_ned_m, (-e, n, 0), atol=0.3)
+
+
+def test_single_look_decides_from_one_picture():
+    decider = Decider(SETTINGS.single_look(), TAXONOMY, CAMERA)
+    decision = fly(decider, square_of_grass(0, 0, 4.0), hovering(1))
+    assert isinstance(decision.selection, LandingSite)
+
+
+def test_small_person_is_seen_from_high_up_and_kept_clear_of():
+    def labels(n, e):
+        return np.where(np.hypot(n - 1.0, e - 1.0) < 0.3, PERSON, GRASS)
+
+    decider = Decider(SETTINGS, TAXONOMY, CAMERA)
+    site = fly(decider, labels, hovering(height=25.0)).selection
+    assert isinstance(site, LandingSite)
+    away = math.hypot(site.position_ned_m[0] - 1.0, site.position_ned_m[1] - 1.0)
+    assert away >= TAXONOMY.clearance_of(Role.PERSON) + SETTINGS.required_radius_m
+
+
+def test_site_is_given_up_when_a_person_walks_onto_it():
+    decider = Decider(SETTINGS, TAXONOMY, CAMERA)
+    first = fly(decider, square_of_grass(0, 0, 3.0), hovering(10)).selection
+    assert isinstance(first, LandingSite)
+
+    def with_person(n, e):
+        return np.where(np.hypot(n, e) < 0.4, PERSON, square_of_grass(0, 0, 3.0)(n, e))
+
+    after = fly(decider, with_person, hovering(6, start_ns=S)).selection
+    assert isinstance(after, NoSite)
+    again = fly(decider, square_of_grass(0, 0, 3.0), hovering(30, start_ns=2 * S)).selection
+    assert isinstance(again, LandingSite)
+    assert again.first_seen_ns > S
+
+
+def test_site_stays_while_the_vehicle_descends_on_it_and_survives_the_blind_end():
+    decider = Decider(SETTINGS, TAXONOMY, CAMERA)
+    sites, poses = [], []
+    for k in range(130):
+        height = max(0.3, 15.0 - k * 0.12)
+        poses.append(pose_at(height=height, at_ns=k * S // 10))
+    for pose in poses:
+        decision = fly(decider, square_of_grass(0.5, 0.5, 3.0), [pose])
+        sites.append(decision.selection)
+    assert all(isinstance(site, LandingSite) for site in sites[3:])
+    places = {tuple(np.round(site.position_ned_m[:2], 3)) for site in sites[3:]}
+    assert len(places) == 1
+    last = sites[-1]
+    assert (
+        last.last_seen_ns < poses[-1].at_ns
+    )  # too low to see: the evidence grows old, and says so
+
+
+def test_unknown_ground_is_never_landable():
+    decision = fly(
+        Decider(SETTINGS, TAXONOMY, CAMERA), lambda n, e: np.full(n.shape, UNKNOWN), hovering()
+    )
+    assert isinstance(decision.selection, NoSite)
+    assert decision.selection.reason is NoSiteReason.NOTHING_LANDABLE
+
+
+@pytest.mark.parametrize(
+    ("pose", "reason"),
+    [
+        (None, NoSiteReason.NO_POSE),
+        (Pose(0, None, (0, 0, -10), 10), NoSiteReason.NO_POSE),
+        (Pose(0, (1, 0, 0, 0), None, 10), NoSiteReason.NO_POSE),
+        (Pose(0, (1, 0, 0, 0), (0, 0, -10), None), NoSiteReason.NO_HEIGHT),
+        (pose_at(height=0.0), NoSiteReason.HEIGHT_OUT_OF_RANGE),
+        (pose_at(height=-3.0), NoSiteReason.HEIGHT_OUT_OF_RANGE),
+        (pose_at(height=500.0), NoSiteReason.HEIGHT_OUT_OF_RANGE),
+        (pose_at(attitude=quaternion_from_euler(0.9, 0, 0)), NoSiteReason.TILT_TOO_LARGE),
+    ],
+)
+def test_missing_evidence_has_a_reason(pose, reason):
+    decider = Decider(SETTINGS, TAXONOMY, CAMERA)
+    segmentation = seen(square_of_grass(0, 0, 5), pose_at())
+    decision = decider.observe(segmentation, pose, 0)
+    assert isinstance(decision.selection, NoSite)
+    assert decision.selection.reason is reason
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_nan_never_gets_into_a_pose(bad):
+    with pytest.raises(InvalidValueError):
+        Pose(0, (bad, 0, 0, 0))
+    with pytest.raises(InvalidValueError):
+        Pose(0, (1, 0, 0, 0), (0, bad, 0))
+    with pytest.raises(InvalidValueError):
+        Pose(0, (1, 0, 0, 0), (0, 0, 0), bad)
+    with pytest.raises(InvalidValueError):
+        Pose(0, (0, 0, 0, 0))
+
+
+ANY = st.floats(allow_nan=True, allow_infinity=True)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    quaternion=st.one_of(st.none(), st.tuples(ANY, ANY, ANY, ANY), st.just((1.0, 0.0, 0.0, 0.0))),
+    position=st.one_of(st.none(), st.tuples(ANY, ANY, ANY)),
+    height=st.one_of(st.none(), ANY, st.floats(0, 150)),
+    size=st.sampled_from([(1, 1), (1, 7), (3, 2), (24, 32)]),
+    fill=st.integers(0, 255),
+    at_ns=st.integers(-(2**62), 2**62),
+)
+def test_no_input_raises_anything_but_the_documented_error(
+    quaternion, position, height, size, fill, at_ns
+):
+    try:
+        pose = Pose(at_ns, quaternion, position, height)
+        plane = np.full(size, fill, np.uint8)
+        segmentation = Segmentation(plane, plane, np.stack([plane] * 4), at_ns)
+        decider = Decider(SETTINGS, TAXONOMY, CAMERA)
+        for _ in range(2):
+            decision = decider.observe(segmentation, pose, at_ns)
+    except InvalidValueError:
+        return
+    assert isinstance(decision.selection, LandingSite | NoSite)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8)],
+)
+def test_frame_checks_its_picture(image):
+    with pytest.raises(InvalidValueError):
+        Frame(image, 0, 0)
+
+
+def test_segmentation_checks_its_shapes():
+    a, b = np.zeros((4, 5), np.uint8), np.zeros((4, 6), np.uint8)
+    for args in [(a, b, np.stack([a] * 4)), (a, a, np.stack([a] * 3)), (a[:0], a[:0], a[None, :0])]:
+        with pytest.raises(InvalidValueError):
+            Segmentation(*args)
+
+
+def test_forward_camera_uses_no_ground_beyond_its_reach():
+    camera = CameraModel.from_hfov(160, 120, 80.0)
+    tilted = quaternion_from_euler(0, math.radians(39), 0)
+    ground = GroundMap(SETTINGS, TAXONOMY)
+    pose = pose_at(attitude=tilted, height=10.0)
+    grass = seen(lambda n, e: np.full(n.shape, GRASS), pose, camera)
+    assert ground.update(grass, camera, pose, 0.0) > 0
+    view = ground.view(0)
+    assert view is not None
+    rows, columns = np.nonzero(view.known)
+    north = view.south_west_m[0] + (rows + 0.5) * view.cell_m
+    east = view.south_west_m[1] + (columns + 0.5) * view.cell_m
+    reach = 10.0 * math.tan(math.radians(SETTINGS.max_view_angle_deg))
+    assert np.hypot(north, east).max() <= reach
+
+
+def test_map_follows_the_vehicle_and_changes_scale():
+    decider = Decider(SETTINGS, TAXONOMY, CAMERA)
+    grass = square_of_grass(0.0, 0.0, 4.0)
+    fly(decider, grass, hovering(5, height=80.0))
+    assert decider.last_view is not None and decider.last_view.cell_m > 0.2
+    poses = [
+        pose_at(north=k * 0.3, height=80.0 - 6 * k, at_ns=(10 + k) * S // 10) for k in range(11)
+    ]
+    decision = fly(decider, grass, poses)
+    assert decider.last_view.cell_m == pytest.approx(0.2)
+    assert isinstance(decision.selection, LandingSite)
+    np.testing.assert_allclose(decision.selection.position_ned_m[:2], (0, 0), atol=1.5)
+
+
+def test_ground_not_seen_for_long_is_unknown():
+    decider = Decider(SETTINGS, TAXONOMY, CAMERA)
+    fly(decider, square_of_grass(0, 0, 4), hovering(10))
+    view = decider.ground_map.view(int(S + (SETTINGS.max_cell_age_s + 0.1) * S))
+    assert view is not None
+    assert not view.free.any() and not view.known.any()
+
+
+def test_plane_ignores_a_roof_that_passes_below_and_follows_new_ground():
+    plane = GroundPlane()
+    assert plane.update(0.0, 15.0, 0) == (0.0, False)
+    for k in range(1, 10):
+        assert plane.update(-4.0, 11.0, k * S // 10)[0] == pytest.approx(0.0)
+    assert plane.update(0.02, 15.0, S)[1] is False
+    for k in range(11, 40):
+        down, other = plane.update(-4.0, 11.0, k * S // 10)
+        if other:
+            break
+    assert other and down == -4.0
+
+
+def test_reference_merge_sums_roles():
+    probabilities = np.zeros((len(TAXONOMY), 2, 2), np.float32)
+    probabilities[GRASS] = 0.5
+    probabilities[PERSON] = 0.2
+    probabilities[UNKNOWN] = 0.3
+    merged = merge_probabilities(probabilities, TAXONOMY, 7)
+    assert (merged.landable == 128).all() and (merged.hazards[2] == 51).all()
+    assert merged.captured_at_ns == 7 and (merged.class_id == GRASS).all()
+    with pytest.raises(InvalidValueError):
+        merge_probabilities(probabilities[:3], TAXONOMY)
+
+
+def test_noise_filter_drops_a_speck_but_keeps_a_person():
+    landable = np.zeros((20, 20), np.uint8)
+    hazards = np.zeros((4, 20, 20), np.uint8)
+    hazards[2, 3, 3] = 255  # one pixel of noise
+    hazards[2, 10:13, 10:13] = 255  # a person of 3 x 3 pixels
+    out = smoothed(Segmentation(landable, landable, hazards), 3)
+    assert out.hazards[2, 3, 3] < 0.2 * 255
+    assert out.hazards[2, 11, 11] == 255
+    tiny = np.zeros((1, 1), np.uint8)
+    assert smoothed(Segmentation(tiny, tiny, np.zeros((4, 1, 1), np.uint8)), 9).shape == (1, 1)
+
+
+def test_site_does_not_flap_between_two_nearly_equal_regions():
+    decider = Decider(SETTINGS, TAXONOMY, CAMERA)
+    places = set()
+    for k in range(60):
+        wobble = 0.2 if k % 2 else -0.2
+
+        def labels(n, e, wobble=wobble):
+            left = (abs(n) <= 3.0 + wobble) & (abs(e + 5) <= 3.0)
+            right = (abs(n) <= 3.0 - wobble) & (abs(e - 5) <= 3.0)
+            return np.where(left | right, GRASS, ROOF)
+
+        site = fly(decider, labels, [pose_at(height=18.0, at_ns=k * S // 10)]).selection
+        if isinstance(site, LandingSite):
+            places.add(np.sign(site.position_ned_m[1]))
+    assert len(places) == 1

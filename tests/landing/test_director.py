@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from landing.decider import Decision
+from landing.director import SENDING, Director, DirectorInput, DirectorState
+from landing.geometry import quaternion_from_euler
+from landing.settings import DirectorSettings
+from landing.site import LandingSite, NoSite, NoSiteReason
+from landing.types import Pose
+from landing.vehicle import Autopilot, VehicleStatus
+
+S = 1_000_000_000
+SETTINGS = DirectorSettings()
+FLYING = VehicleStatus(True, Autopilot.ARDUPILOT, armed=True, airborne=True, mode="LOITER")
+LANDING = replace(FLYING, landing=True, mode="LAND")
+NONE = NoSite(NoSiteReason.TOO_SMALL, "widest clean disc 0.4 m")
+
+
+def site(now_ns, held_s=5.0, seen_ago_s=0.1, at=(4.0, 3.0, 0.0)):
+    last = now_ns - int(seen_ago_s * S)
+    return LandingSite(at, 2.0, 40.0, 0.95, last - int(held_s * S), last)
+
+
+def step(
+    director, now_s, selection="site", vehicle=LANDING, height=10.0, pose_age=0.02,
+    decided_age=0.05, attitude=(1.0, 0.0, 0.0, 0.0),
+):  # fmt: skip
+    now = int(now_s * S)
+    chosen = site(now) if selection == "site" else selection
+    decision = (
+        None if chosen is None else Decision(chosen, now - int(decided_age * S), now - S // 10)
+    )
+    pose = Pose(now - int(pose_age * S), attitude, (0.0, 0.0, -height), height)
+    return director.step(DirectorInput(now, decision, pose, vehicle))
+
+
+def test_a_whole_landing_passes_through_every_state_once():
+    director, seen = Director(SETTINGS), []
+
+    def go(*args, **kwargs):
+        out = step(director, *args, **kwargs)
+        seen.extend(t.to_state for t in out.transitions)
+        return out
+
+    assert go(0, None, FLYING).state is DirectorState.SEARCH
+    assert go(1, NONE, FLYING).reason.startswith("too-small")
+    assert go(2, site(2 * S, held_s=0.2), FLYING).state is DirectorState.CONFIRM
+    assert go(3, vehicle=FLYING).state is DirectorState.TRACK
+    assert go(4).state is DirectorState.DESCEND
+    assert go(5, height=2.0).state is DirectorState.COMMIT
+    assert go(6, vehicle=replace(LANDING, airborne=False)).state is DirectorState.LANDED
+    states = ["confirm", "track", "descend", "commit", "landed"]
+    assert [s.value for s in seen] == states
+
+
+def test_target_points_from_the_vehicle_to_the_site_in_body_axes():
+    director = Director(SETTINGS)
+    target = step(director, 1, attitude=quaternion_from_euler(0, 0, math.pi / 2)).target
+    assert target is not None
+    # Facing east: 4 m north is to the left, 3 m east is ahead, 10 m down.
+    np.testing.assert_allclose(target.offset_frd_m, (3.0, -4.0, 10.0), atol=1e-9)
+    assert target.position_ned_m == (4.0, 3.0, 0.0)
+    # Nose up by 30 degrees, facing north: what lies ahead on the ground goes down in body axes.
+    target = step(director, 2, attitude=quaternion_from_euler(0, math.pi / 6, 0)).target
+    assert target is not None
+    c, s = math.cos(math.pi / 6), math.sin(math.pi / 6)
+    np.testing.assert_allclose(target.offset_frd_m, (4 * c - 10 * s, 3.0, 4 * s + 10 * c))
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "word"),
+    [
+        ({"selection": None}, "frame"),
+        ({"selection": NONE}, "too-small"),
+        ({"pose_age": 0.4}, "pose"),
+        ({"decided_age": 1.2}, "decision"),
+        ({"selection": site(S, seen_ago_s=1.5)}, "seen"),
+        ({"selection": site(S, held_s=0.3)}, "confirm"),
+        ({"vehicle": replace(LANDING, armed=False)}, "disarmed"),
+        ({"vehicle": replace(LANDING, airborne=False)}, "ground"),
+        ({"vehicle": replace(LANDING, link_alive=False)}, "heartbeat"),
+        ({"height": -2.0}, "below"),
+    ],
+)
+def test_each_gate_keeps_the_target_back_and_says_why(kwargs, word):
+    out = step(Director(SETTINGS), 1, **kwargs)
+    assert out.target is None
+    assert word in out.reason
+
+
+def test_pose_without_attitude_or_position_is_refused():
+    director = Director(SETTINGS)
+    for pose in (None, Pose(S, None, (0, 0, -5), 5), Pose(S, (1, 0, 0, 0), None, 5)):
+        out = director.step(DirectorInput(S, Decision(site(S), S, S), pose, LANDING))
+        assert out.target is None and "pose" in out.reason
+
+
+def test_losing_the_site_holds_then_aborts_and_stays_so_until_the_mode_changes():
+    director = Director(SETTINGS)
+    assert step(director, 1).state is DirectorState.DESCEND
+    out = step(director, 2, NONE)
+    assert out.state is DirectorState.HOLD and out.target is None
+    assert [t.to_state for t in out.transitions] == [DirectorState.HOLD]
+    assert step(director, 3, NONE).transitions == ()  # said once
+    out = step(director, 2 + SETTINGS.hold_timeout_s + 0.5, NONE)
+    assert out.state is DirectorState.ABORT
+    assert step(director, 60).target is None  # a site now comes too late for this landing
+    assert step(director, 61, vehicle=FLYING).state is DirectorState.TRACK
+
+
+def test_hold_ends_with_a_confirmed_site():
+    director = Director(SETTINGS)
+    step(director, 1)
+    step(director, 2, NONE)
+    young = site(3 * S, held_s=0.2)
+    assert step(director, 3, young).state is DirectorState.HOLD
+    out = step(director, 5)
+    assert out.state is DirectorState.DESCEND and out.target is not None
+
+
+def test_link_loss_stops_targets_and_they_resume():
+    director = Director(SETTINGS)
+    assert step(director, 1).target is not None
+    lost = step(director, 2, vehicle=replace(LANDING, link_alive=False), pose_age=1.0)
+    assert lost.target is None and lost.state is DirectorState.HOLD
+    assert step(director, 4).target is not None
+
+
+def test_committed_vehicle_may_lose_sight_for_a_while():
+    director = Director(SETTINGS)
+    unseen = site(10 * S, seen_ago_s=8.0)
+    assert step(director, 10, unseen, height=1.0).target is not None
+    assert step(director, 10, unseen, height=10.0).target is None
+    too_old = site(100 * S, seen_ago_s=SETTINGS.commit_evidence_age_s + 1)
+    assert step(director, 100, too_old, height=1.0).target is None
+
+
+def test_last_decimetres_keep_a_target_below():
+    target = step(Director(SETTINGS), 1, height=-0.05).target
+    assert target is not None and target.offset_frd_m[2] > 0
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(0.01, 5.0),
+            st.sampled_from(["site", "none", "nothing", "young", "old"]),
+            st.booleans(), st.booleans(), st.booleans(), st.sampled_from([None, True, False]),
+            st.floats(0, 2), st.floats(-1.5, 40),
+        ),
+        max_size=40,
+    )
+)  # fmt: skip
+def test_no_sequence_sends_without_evidence(steps):
+    director, now_s = Director(SETTINGS), 100.0
+    for passed, what, alive, armed, landing, airborne, pose_age, height in steps:
+        now_s += passed
+        now = int(now_s * S)
+        selection = {
+            "site": site(now), "none": NONE, "nothing": None,
+            "young": site(now, held_s=0.1), "old": site(now, seen_ago_s=30),
+        }[what]  # fmt: skip
+        vehicle = VehicleStatus(alive, Autopilot.PX4, armed, airborne, landing, "x")
+        before = director.state
+        out = step(director, now_s, selection, vehicle, height, pose_age)
+        if out.target is not None:
+            assert what == "site" and alive and armed and airborne is not False
+            assert pose_age <= SETTINGS.max_pose_age_s and out.state in SENDING
+            assert out.target.offset_frd_m[2] > 0
+        # Transitions chain from the state before to the state after.
+        for transition in out.transitions:
+            assert transition.from_state is before and transition.reason
+            before = transition.to_state
+        assert before is out.state
