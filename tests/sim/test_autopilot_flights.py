@@ -9,9 +9,8 @@ from __future__ import annotations
 import functools
 import math
 
+import flights
 import pytest
-
-from tests.sim import flights
 
 pytestmark = pytest.mark.realdata
 
@@ -29,7 +28,7 @@ RUNAWAY_HEIGHT_MAX_M = 1.5
 RUNAWAYS = {"flipx", "flipy", "rawangles"}
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def ours(case: str) -> flights.Outcome:
     if not RECORDED:
         pytest.skip("recorded flights absent: set TOUCHDOWN_DATA to the folder that has them")
