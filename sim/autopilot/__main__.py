@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
+import math
 import os
 import signal
-import sys
 import threading
+import time
 
 import click
 
@@ -18,40 +18,99 @@ from sim.autopilot.shell import LinkError, LinkSpec, Shell
 from sim.autopilot.telemetry import Home
 from sim.vehicle import Wind
 
-_PR_SET_PDEATHSIG = 1
-
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--link", "links", multiple=True, default=("tcp:127.0.0.1:5760",), show_default=True,
-              help="tcp:HOST:PORT listens, udp:HOST:PORT sends there; may be given several times.")
-@click.option("--speedup", type=click.FloatRange(0.1, 100.0), default=1.0, show_default=True,
-              help="Simulated seconds per real second.")
-@click.option("--airborne", type=click.FloatRange(0.5, 1000.0), metavar="HEIGHT_M",
-              help="Start hovering, armed, this high; otherwise on the ground, disarmed.")
-@click.option("--mode", type=click.Choice(["GUIDED", "LOITER"]), default="GUIDED",
-              show_default=True, help="Flight mode of an airborne start.")
+@click.option(
+    "--link",
+    "links",
+    multiple=True,
+    default=("tcp:127.0.0.1:5760",),
+    show_default=True,
+    help="tcp:HOST:PORT listens, udp:HOST:PORT sends there; may be given several times.",
+)
+@click.option(
+    "--speedup",
+    type=click.FloatRange(0.1, 100.0),
+    default=1.0,
+    show_default=True,
+    help="Simulated seconds per real second.",
+)
+@click.option(
+    "--airborne",
+    type=click.FloatRange(0.5, 1000.0),
+    metavar="HEIGHT_M",
+    help="Start hovering, armed, this high; otherwise on the ground, disarmed.",
+)
+@click.option(
+    "--mode",
+    type=click.Choice(["GUIDED", "LOITER"]),
+    default="GUIDED",
+    show_default=True,
+    help="Flight mode of an airborne start.",
+)
 @click.option("--start-n", type=float, default=0.0, help="Start north of home, m.")
 @click.option("--start-e", type=float, default=0.0, help="Start east of home, m.")
 @click.option("--yaw", type=float, default=0.0, help="Heading at the start, degrees.")
-@click.option("--home", default="-35.3632621,149.1652374,584", show_default=True,
-              metavar="LAT,LON,ALT", help="Origin of the local frame, degrees and metres.")
-@click.option("--wind", default="0,0", metavar="MPS,FROM_DEG", show_default=True,
-              help="Steady wind and where it comes from.")
-@click.option("--gust-mps", type=click.FloatRange(0.0, 20.0), default=0.0,
-              help="Standard deviation of the gusts.")
+@click.option(
+    "--home",
+    default="-35.3632621,149.1652374,584",
+    show_default=True,
+    metavar="LAT,LON,ALT",
+    help="Origin of the local frame, degrees and metres.",
+)
+@click.option(
+    "--wind",
+    default="0,0",
+    metavar="MPS,FROM_DEG",
+    show_default=True,
+    help="Steady wind and where it comes from.",
+)
+@click.option(
+    "--gust-mps",
+    type=click.FloatRange(0.0, 20.0),
+    default=0.0,
+    help="Standard deviation of the gusts.",
+)
 @click.option("--seed", type=int, default=0, help="Seed of gusts and estimator noise.")
-@click.option("--param", "parameters", multiple=True, metavar="NAME=VALUE",
-              help="Parameter in force from the first boot; may be given several times.")
-@click.option("--ready-after", type=click.FloatRange(0.0, 120.0), default=3.0, show_default=True,
-              help="Seconds after boot until there is a position estimate (real SITL: 41).")
-@click.option("--position-wander-m", type=click.FloatRange(0.0, 10.0), default=0.0,
-              help="Slow error of the position estimate, standard deviation.")
-@click.option("--attitude-noise-deg", type=click.FloatRange(0.0, 10.0), default=0.0,
-              help="Error of the attitude estimate, standard deviation.")
-@click.option("--height-error-m", type=float, default=0.0,
-              help="The height estimate reads this much too high.")
-@click.option("--rules", type=click.Choice([r.value for r in FrameRules]), default="4.6",
-              show_default=True, help="Whose rules on LANDING_TARGET frames.")
+@click.option(
+    "--param",
+    "parameters",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Parameter in force from the first boot; may be given several times.",
+)
+@click.option(
+    "--ready-after",
+    type=click.FloatRange(0.0, 120.0),
+    default=3.0,
+    show_default=True,
+    help="Seconds after boot until there is a position estimate (real SITL: 41).",
+)
+@click.option(
+    "--position-wander-m",
+    type=click.FloatRange(0.0, 10.0),
+    default=0.0,
+    help="Slow error of the position estimate, standard deviation.",
+)
+@click.option(
+    "--attitude-noise-deg",
+    type=click.FloatRange(0.0, 10.0),
+    default=0.0,
+    help="Error of the attitude estimate, standard deviation.",
+)
+@click.option(
+    "--height-error-m",
+    type=float,
+    default=0.0,
+    help="The height estimate reads this much too high.",
+)
+@click.option(
+    "--rules",
+    type=click.Choice([r.value for r in FrameRules]),
+    default="4.6",
+    show_default=True,
+    help="Whose rules on LANDING_TARGET frames.",
+)
 def main(  # one parameter per option
     links: tuple[str, ...],
     speedup: float,
@@ -92,15 +151,13 @@ def main(  # one parameter per option
         errors=EstimatorErrors(
             position_bias_ned_m=(0.0, 0.0, -height_error_m),
             position_wander_m=position_wander_m,
-            attitude_noise_rad=attitude_noise_deg * 0.017453292519943295,
+            attitude_noise_rad=math.radians(attitude_noise_deg),
         ),
         frame_rules=FrameRules(rules),
     )
     parent = os.getppid()
     try:
-        shell = Shell(
-            Autopilot(config), [LinkSpec.parse(text) for text in links], speedup=speedup
-        )
+        shell = Shell(Autopilot(config), [LinkSpec.parse(text) for text in links], speedup=speedup)
     except (LinkError, UnknownParameterError) as error:
         raise click.UsageError(str(error)) from None
     signal.signal(signal.SIGTERM, lambda *_: shell.stop())
@@ -111,17 +168,17 @@ def main(  # one parameter per option
 
 
 def _end_with_parent(shell: Shell, parent: int) -> None:
-    """Stop once the parent is gone: the kernel tells on Linux, polling elsewhere and in races."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    """Stop once the parent process is gone.
+
+    Polled, because Linux's parent-death signal already fires when the *thread* that started us
+    ends, and a test runner may well start us from a worker thread.
+    """
 
     def watch() -> None:
         while os.getppid() == parent:
-            if stopped.wait(1.0):
-                return
+            time.sleep(0.25)
         shell.stop()
 
-    stopped = threading.Event()
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()
 
 

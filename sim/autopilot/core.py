@@ -465,9 +465,7 @@ class Autopilot:
     def _set_interval(self, link_id: LinkId, c: _Command) -> int:
         message_id, interval_us = _whole(c.p1), _whole(c.p2)
         if message_id not in self._telemetry:
-            self._say(
-                mavlink.MAV_SEVERITY_INFO, f"No ap_message for mavlink id ({message_id})"
-            )
+            self._say(mavlink.MAV_SEVERITY_INFO, f"No ap_message for mavlink id ({message_id})")
             return _DENIED
         if interval_us < -1:
             return _DENIED

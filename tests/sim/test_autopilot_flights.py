@@ -72,9 +72,7 @@ def test_same_touchdown(case: str) -> None:
         ratio = flights.cruise_mps(mine) / flights.cruise_mps(recorded)
         assert ratio == pytest.approx(1.0, abs=RUNAWAY_SPEED_RATIO)
         return
-    off_m = math.hypot(
-        mine.final_n_m - recorded.final_n_m, mine.final_e_m - recorded.final_e_m
-    )
+    off_m = math.hypot(mine.final_n_m - recorded.final_n_m, mine.final_e_m - recorded.final_e_m)
     assert off_m <= TOUCHDOWN_MAX_M
     if recorded.landed:
         assert mine.touchdown_s == pytest.approx(recorded.touchdown_s, abs=TOUCHDOWN_TIME_MAX_S)
