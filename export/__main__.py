@@ -4,8 +4,8 @@ import sys
 
 import click
 
-from landing.errors import TouchdownError
 from export.cli import cli
+from landing.errors import TouchdownError
 
 if __name__ == "__main__":
     try:

@@ -83,7 +83,7 @@ class Checkpoint:
         if content.get("format") != FORMAT:
             raise ModelError(
                 f"checkpoint {path} is not of this trainer: its format is "
-                f"{content.get('format')!r}, expected {FORMAT!r}. Train one: `touchdown trainer fit`"
+                f"{content.get('format')!r}, expected {FORMAT!r}. Train with `trainer fit`"
             )
         try:
             return cls(

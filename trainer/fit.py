@@ -149,7 +149,8 @@ class Run:
             slowest_s = max(slowest_s, now - epoch_started)
             say(
                 f"epoch {self.state.epoch}/{self.state.planned}: loss {loss:.4f}, "
-                f"val mIoU {scores.miou:.4f}, "
+                f"val mIoU {scores.miou_in_truth:.4f}, "
+                f"false-safe {scores.false_safe_rate or 0.0:.4f}, "
                 f"{now - epoch_started:.1f} s" + (" *" if self._is_best() else "")
             )
             if self.limits.stop_after and self.state.epoch >= self.limits.stop_after:
@@ -232,8 +233,8 @@ class Run:
         return self.state.best_epoch == self.state.epoch
 
     def _keep(self, val: Scores) -> None:
-        if val.miou > self.state.best_miou:
-            self.state.best_miou = val.miou
+        if val.miou_in_truth > self.state.best_miou:
+            self.state.best_miou = val.miou_in_truth
             self.state.best_epoch = self.state.epoch
             self.state.best_val = val.to_mapping()
             self._checkpoint({"val": val.to_mapping()}, None).save(self.out / BEST)

@@ -34,6 +34,8 @@ class Scores:
 
     Attributes:
         miou: Mean IoU over the classes that occur in truth or prediction.
+        miou_in_truth: Mean IoU over the classes that occur in the truth: the same classes for every
+            checkpoint, so checkpoints are compared by it.
         class_iou: IoU by class name; None for classes in neither truth nor prediction.
         accuracy: Share of labelled pixels of the right class.
         landable_iou: IoU of the landable role.
@@ -46,6 +48,7 @@ class Scores:
     """
 
     miou: float
+    miou_in_truth: float
     class_iou: dict[str, float | None]
     accuracy: float
     landable_iou: float | None
@@ -63,6 +66,7 @@ class Scores:
         union = matrix.sum(0) + matrix.sum(1) - right
         iou = [int(r) / int(u) if u else None for r, u in zip(right, union, strict=True)]
         known = [v for v in iou if v is not None]
+        there = [v for v, row in zip(iou, matrix, strict=True) if v is not None and row.any()]
         landable = _mask(taxonomy, Role.LANDABLE)
         person = _mask(taxonomy, Role.PERSON)
         hazard = _mask(taxonomy, *HAZARD_ROLES)
@@ -70,6 +74,7 @@ class Scores:
         either = matrix[landable].sum() + matrix[:, landable].sum() - both
         return cls(
             miou=float(np.mean(known)) if known else 0.0,
+            miou_in_truth=float(np.mean(there)) if there else 0.0,
             class_iou={c.name: v for c, v in zip(taxonomy.classes, iou, strict=True)},
             accuracy=_rate(right.sum(), matrix.sum()) or 0.0,
             landable_iou=_rate(both, either),
@@ -110,7 +115,8 @@ class Scores:
         if absent:
             lines.append(f"  not in truth or prediction, left out: {', '.join(absent)}")
         for label, name in (
-            ("mIoU", "miou"), ("pixel accuracy", "accuracy"), ("landable IoU", "landable_iou"),
+            ("mIoU", "miou"), ("mIoU of classes in truth", "miou_in_truth"),
+            ("pixel accuracy", "accuracy"), ("landable IoU", "landable_iou"),
             ("person recall", "person_recall"), ("hazard recall", "hazard_recall"),
             ("false-safe rate", "false_safe_rate"),
             ("persons called landable", "person_false_safe_rate"),

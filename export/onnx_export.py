@@ -1,0 +1,269 @@
+"""Checkpoint to ONNX: one self-describing file, checked against the network before it appears."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import onnx
+import torch
+
+from export.graph import INPUT_NAME, OUTPUT_NAMES, LandingGraph
+from export.parity import TIE, Maps, Parity, compare, require_close, require_exact
+from export.runtime import runtime_maps
+from landing.errors import DataError, InvalidValueError, ModelError
+from landing.spec import METADATA_KEY, InputSpec, Letterbox, ModelSpec, OutputSpec, Provenance
+from landing.types import ByteArray
+from trainer.checkpoint import Checkpoint
+from trainer.data.layouts import IMAGE_SUFFIXES
+from trainer.data.samples import read_image
+
+OPSET = 18
+MAX_IR_VERSION = 10
+"""ONNX Runtime 1.17 and TensorRT 10 read no newer one."""
+
+OUTPUT_STRIDES = (1, 2, 4)
+_RANDOM_PICTURES = 3
+_MOST_CHECKED = 8
+_HALF_FROM_VALUES = 256
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """Choices of an export.
+
+    Attributes:
+        output_stride: Input pixels per output pixel: 1, 2 or 4.
+        half_weights: Store large weights as float16: half the file, the same speed.
+        temperature: Logits are divided by it; above 1 makes the model less sure.
+        name: Name in the ModelSpec; by default from architecture and taxonomy.
+        check_images: Folder of pictures to check parity on too; empty for random ones only.
+    """
+
+    output_stride: int = 1
+    half_weights: bool = False
+    temperature: float = 1.0
+    name: str = ""
+    check_images: str = ""
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What an export made.
+
+    Attributes:
+        path: The file.
+        size_bytes: Of the file.
+        spec: What the file says of itself.
+        parity: ONNX Runtime against torch, full weights.
+        half_parity: Half weights against full ones, or None.
+    """
+
+    path: Path
+    size_bytes: int
+    spec: ModelSpec
+    parity: Parity
+    half_parity: Parity | None
+
+
+def export_onnx(
+    checkpoint_path: str | Path, output: str | Path, options: ExportOptions | None = None
+) -> ExportReport:
+    """Exports a checkpoint; the file appears only when it computes what the network computes.
+
+    Raises:
+        ModelError: The checkpoint is not usable, or the exported graph fails the comparison.
+        DataError: A check picture cannot be read.
+        InvalidValueError: The options do not fit the model.
+    """
+    options = options or ExportOptions()
+    target = Path(output)
+    checkpoint = Checkpoint.load(checkpoint_path)
+    if options.output_stride not in OUTPUT_STRIDES:
+        raise InvalidValueError(f"output stride {options.output_stride}: expected 1, 2 or 4")
+    if not target.parent.is_dir():
+        raise InvalidValueError(f"folder {target.parent} does not exist")
+    spec = describe(checkpoint, _sha256(Path(checkpoint_path)), options)
+    graph = LandingGraph(
+        checkpoint.network(), checkpoint.taxonomy, checkpoint.model.mean_rgb,
+        checkpoint.model.std_rgb, options.output_stride, options.temperature,
+    ).eval()  # fmt: skip
+    pictures = check_pictures(spec, options.check_images)
+    model = to_onnx(graph, spec)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as folder:
+        full = Path(folder) / "full.onnx"
+        onnx.save(model, full)
+        expected, ties = torch_maps(graph, pictures)
+        found = runtime_maps(full, pictures)
+        parity = compare(expected, found, ties)
+        require_exact(parity, "the exported graph")
+        chosen, half_parity = full, None
+        if options.half_weights:
+            chosen = Path(folder) / "half.onnx"
+            onnx.save(with_half_weights(model), chosen)
+            half_parity = compare(found, runtime_maps(chosen, pictures), ties)
+            require_close(half_parity, "the file with half weights")
+        size_bytes = chosen.stat().st_size
+        chosen.replace(target)
+    return ExportReport(target, size_bytes, spec, parity, half_parity)
+
+
+def describe(checkpoint: Checkpoint, sha256: str, options: ExportOptions) -> ModelSpec:
+    """The ModelSpec of a checkpoint.
+
+    Raises:
+        InvalidValueError: The options do not fit the model.
+    """
+    model, own = checkpoint.model, checkpoint.provenance
+    metrics = {
+        f"{part}_{name}": value
+        for part, scores in checkpoint.metrics.items()
+        for name, value in scores.items()
+        if isinstance(value, float)
+    }
+    try:
+        return ModelSpec(
+            name=options.name or f"{model.arch}-{model.encoder}-{checkpoint.taxonomy.name}",
+            architecture=model.architecture,
+            input=InputSpec(
+                name=INPUT_NAME, width_px=model.width_px, height_px=model.height_px,
+                mean_rgb=model.mean_rgb, std_rgb=model.std_rgb,
+            ),
+            outputs=OutputSpec(stride=options.output_stride),
+            taxonomy=checkpoint.taxonomy,
+            temperature=options.temperature,
+            provenance=Provenance(
+                trained_on=own.get("trained_on", ""), recipe=own.get("recipe", ""),
+                licence=own.get("licence", ""),
+                touchdown_version=own.get("touchdown_version", ""),
+                checkpoint_sha256=sha256, metrics=metrics,
+            ),
+        )  # fmt: skip
+    except ValueError as error:
+        raise InvalidValueError(f"export options do not fit the model: {error}") from error
+
+
+def to_onnx(graph: LandingGraph, spec: ModelSpec) -> onnx.ModelProto:
+    """The graph as ONNX with static shapes and its ModelSpec, without traces of where it was made.
+
+    Raises:
+        ModelError: The exporter gave an opset or IR version that target runtimes do not read.
+    """
+    example = torch.zeros(spec.input.height_px, spec.input.width_px, 3, dtype=torch.uint8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecations inside torch's exporter, not ours to act on
+        program = torch.onnx.export(
+            graph, (example,), dynamo=True, opset_version=OPSET, external_data=False,
+            input_names=[INPUT_NAME], output_names=list(OUTPUT_NAMES), verbose=False,
+        )  # fmt: skip
+    model: onnx.ModelProto = program.model_proto
+    _remove_traces(model)
+    opset = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
+    if opset != OPSET or model.ir_version > MAX_IR_VERSION:
+        raise ModelError(
+            f"the exporter gave opset {opset} and IR version {model.ir_version}; expected {OPSET} "
+            f"and at most {MAX_IR_VERSION}. Install torch and onnxscript as pyproject.toml says"
+        )
+    model.producer_name = "touchdown"
+    model.producer_version = spec.provenance.touchdown_version
+    onnx.helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def _remove_traces(model: onnx.ModelProto) -> None:
+    """Drops stack traces and module names, which the exporter attaches to everything."""
+    del model.metadata_props[:]
+    del model.functions[:]
+    model.doc_string = ""
+    graph = model.graph
+    graph.doc_string = ""
+    graph.name = "touchdown"
+    del graph.metadata_props[:]
+    del graph.value_info[:]
+    for group in (graph.node, graph.initializer, graph.input, graph.output):
+        for item in group:
+            item.doc_string = ""
+            del item.metadata_props[:]
+
+
+def with_half_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same graph with large float weights stored as float16 and cast back on loading.
+
+    Runtimes fold the casts when they load the file, so it computes in float32 all the same.
+    """
+    half = onnx.ModelProto()
+    half.CopyFrom(model)
+    casts = []
+    for tensor in half.graph.initializer:
+        if tensor.data_type != onnx.TensorProto.FLOAT:
+            continue
+        values = onnx.numpy_helper.to_array(tensor)
+        if values.size < _HALF_FROM_VALUES or np.abs(values).max() > np.finfo(np.float16).max:
+            continue
+        name = tensor.name
+        tensor.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), name + ".half"))
+        casts.append(
+            onnx.helper.make_node(
+                "Cast", [name + ".half"], [name], name=name + ".cast", to=onnx.TensorProto.FLOAT
+            )
+        )
+    nodes = list(half.graph.node)
+    del half.graph.node[:]
+    half.graph.node.extend([*casts, *nodes])
+    onnx.checker.check_model(half, full_check=True)
+    return half
+
+
+def check_pictures(spec: ModelSpec, folder: str) -> list[ByteArray]:
+    """Pictures of the input size to compare on: random ones, and some of a folder, letterboxed.
+
+    Raises:
+        DataError: The folder has no pictures, or one cannot be read.
+    """
+    width, height = spec.input.width_px, spec.input.height_px
+    rng = np.random.default_rng(0)
+    pictures: list[ByteArray] = []
+    for blur_px in (1, 9, 41)[:_RANDOM_PICTURES]:
+        noise = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        smooth = cv2.blur(noise, (blur_px, blur_px)).astype(np.float32)
+        spread = (smooth - smooth.min()) / max(1.0, float(smooth.max() - smooth.min())) * 255
+        pictures.append(spread.astype(np.uint8))
+    if folder:
+        base = Path(folder)
+        files = sorted(p for p in base.glob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
+        if not files:
+            raise DataError(f"--check-images {folder}: no pictures (*.jpg, *.jpeg, *.png) there")
+        step = max(1, len(files) // _MOST_CHECKED)
+        for path in files[::step][:_MOST_CHECKED]:
+            image = read_image(path)
+            box = Letterbox.fit((image.shape[1], image.shape[0]), spec)
+            pictures.append(box.apply(image))
+    return pictures
+
+
+def torch_maps(
+    graph: LandingGraph, pictures: Sequence[ByteArray]
+) -> tuple[list[Maps], list[npt.NDArray[np.bool_]]]:
+    """What torch computes: maps by output name, and where the two best classes are a tie."""
+    maps: list[Maps] = []
+    ties: list[npt.NDArray[np.bool_]] = []
+    with torch.inference_mode():
+        for picture in pictures:
+            logits = graph.logits(torch.from_numpy(picture))
+            outputs = [output.numpy() for output in graph.maps(logits)]
+            maps.append(dict(zip(OUTPUT_NAMES, outputs, strict=True)))
+            first, second = logits.topk(2, dim=1).values[0].numpy()
+            ties.append(first - second < TIE)
+    return maps, ties
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

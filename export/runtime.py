@@ -1,0 +1,75 @@
+"""Opens model files with ONNX Runtime: what they say of themselves and what they compute."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
+
+from export.parity import Maps
+from landing.errors import ModelError
+from landing.spec import ModelSpec
+from landing.types import ByteArray
+
+_LOAD_ERRORS = (
+    ort_state.Fail,
+    ort_state.InvalidArgument,
+    ort_state.InvalidGraph,
+    ort_state.InvalidProtobuf,
+    ort_state.NoSuchFile,
+    ort_state.NotImplemented,
+    ort_state.RuntimeException,
+)
+"""ONNX Runtime's errors have no common base but Exception."""
+
+
+def open_session(path: str | Path, threads: int = 0) -> Any:
+    """An ONNX Runtime session on the CPU.
+
+    Args:
+        path: An ONNX file.
+        threads: For one operator; 0 for ONNX Runtime's own choice.
+
+    Raises:
+        ModelError: Missing, or no model that ONNX Runtime loads.
+    """
+    if not Path(path).is_file():
+        raise ModelError(f"model {path} does not exist")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"]
+        )
+    except _LOAD_ERRORS as error:
+        reason = (str(error).strip() or repr(error)).splitlines()[0]
+        raise ModelError(f"ONNX Runtime does not load {path}: {reason[:200]}") from error
+
+
+def read_spec(path: str | Path) -> ModelSpec:
+    """What a model file says of itself.
+
+    Raises:
+        ModelError: It does not load, or does not describe itself.
+    """
+    metadata = open_session(path).get_modelmeta().custom_metadata_map
+    return ModelSpec.from_metadata(metadata, str(path))
+
+
+def runtime_maps(path: str | Path, pictures: Sequence[ByteArray]) -> list[Maps]:
+    """The maps, by output name, that ONNX Runtime computes of pictures of the input size.
+
+    Raises:
+        ModelError: ONNX Runtime does not load the file.
+    """
+    session = open_session(path)
+    (image,) = session.get_inputs()
+    names = [output.name for output in session.get_outputs()]
+    return [
+        dict(zip(names, session.run(names, {image.name: picture}), strict=True))
+        for picture in pictures
+    ]
