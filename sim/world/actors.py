@@ -1,0 +1,329 @@
+"""People and cars: where they are at a time, and what they look like from above.
+
+An actor is drawn from flat polygons at several heights, so that it leans outwards in the picture
+of a low camera as a standing person does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from landing.errors import InvalidValueError
+from landing.geometry import FloatArray
+from landing.types import ByteArray
+
+PERSON_SIZE_M = (0.35, 0.5)
+CAR_SIZE_M = (4.5, 1.8)
+PERSON_HEIGHT_M = 1.72
+CAR_HEIGHT_M = 1.45
+KINDS = ("person", "car")
+
+SHIFT_BITS = 4
+"""OpenCV draws at sixteenths of a pixel."""
+
+Project = Callable[[FloatArray], FloatArray]
+"""From points in NED metres, shape (n, 3), to pixels, shape (n, 2); NaN where not in front."""
+
+
+@dataclass(frozen=True)
+class Sun:
+    """Where the light comes from.
+
+    Attributes:
+        azimuth_rad: Direction towards the sun, clockwise from north.
+        elevation_rad: Above the horizon.
+        strength: How much of the light a shadow takes away, 0 to 1.
+    """
+
+    azimuth_rad: float = 2.4
+    elevation_rad: float = 0.9
+    strength: float = 0.4
+
+    @property
+    def shadow_ne(self) -> tuple[float, float]:
+        """Where the shadow of a point at height 1 m falls, north and east metres."""
+        length = 1.0 / math.tan(self.elevation_rad)
+        return (-length * math.cos(self.azimuth_rad), -length * math.sin(self.azimuth_rad))
+
+
+@dataclass(frozen=True)
+class ActorState:
+    """An actor at one moment.
+
+    Attributes:
+        kind: "person" or "car".
+        north_m, east_m: Its middle on the ground.
+        heading_rad: Where it faces, clockwise from north.
+        stride_rad: Phase of the walk; 0 when standing.
+        style: Picks the look.
+    """
+
+    kind: str
+    north_m: float
+    east_m: float
+    heading_rad: float
+    stride_rad: float
+    style: int
+
+    def footprint_ne_m(self) -> FloatArray:
+        """Outline on the ground, shape (n, 2), north and east metres."""
+        if self.kind == "car":
+            half = (CAR_SIZE_M[0] / 2, CAR_SIZE_M[1] / 2)
+            local = _rounded(half[0], half[1], 0.25)
+        else:
+            local = _ellipse(0, 0, PERSON_SIZE_M[0] / 2, PERSON_SIZE_M[1] / 2, 24)
+        return self.ground_from_local(local)
+
+    def ground_from_local(self, forward_right_m: FloatArray) -> FloatArray:
+        """Turns and shifts points (n, 2), forward and right, to north and east."""
+        c, s = math.cos(self.heading_rad), math.sin(self.heading_rad)
+        turned = forward_right_m @ np.array([[c, s], [-s, c]])
+        return np.asarray(turned + np.array([self.north_m, self.east_m]), dtype=np.float64)
+
+    def distance_m(self, north_m: float, east_m: float) -> float:
+        """From a point to the outline; 0 inside."""
+        outline = self.footprint_ne_m().astype(np.float32).reshape(-1, 1, 2)
+        return max(0.0, -cv2.pointPolygonTest(outline, (float(north_m), float(east_m)), True))
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Somebody or something that stands, or goes to and fro along a path.
+
+    Attributes:
+        kind: "person" or "car".
+        path_ne_m: Corners of the path, north and east; a single one stands still.
+        speed_mps: Along the path.
+        phase_s: Time already walked at world time 0.
+        heading_rad: Where it faces while it stands.
+        style: Picks the look.
+
+    Raises:
+        InvalidValueError: Unknown kind, empty path or a speed that is not positive on a path.
+    """
+
+    kind: str
+    path_ne_m: tuple[tuple[float, float], ...]
+    speed_mps: float = 0.0
+    phase_s: float = 0.0
+    heading_rad: float = 0.0
+    style: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS or not self.path_ne_m:
+            raise InvalidValueError(
+                f"actor {self.kind!r} with {len(self.path_ne_m)} path points: "
+                f"expected one of {', '.join(KINDS)} and at least one point"
+            )
+
+    @cached_property
+    def _milestones_m(self) -> FloatArray:
+        steps = np.linalg.norm(np.diff(np.asarray(self.path_ne_m), axis=0), axis=1)
+        return np.concatenate([[0.0], np.cumsum(steps)])
+
+    def at(self, t_s: float) -> ActorState:
+        """Where it is at a world time; the same for the same time, whoever asks."""
+        length_m = float(self._milestones_m[-1])
+        if self.speed_mps <= 0 or length_m <= 1e-6:
+            n, e = self.path_ne_m[0]
+            return ActorState(self.kind, n, e, self.heading_rad, 0.0, self.style)
+        walked_m = (t_s + self.phase_s) * self.speed_mps
+        along_m = walked_m % (2 * length_m)
+        back = along_m > length_m
+        if back:
+            along_m = 2 * length_m - along_m
+        leg = int(np.searchsorted(self._milestones_m, along_m, side="right")) - 1
+        leg = min(max(leg, 0), len(self.path_ne_m) - 2)
+        (n0, e0), (n1, e1) = self.path_ne_m[leg], self.path_ne_m[leg + 1]
+        start_m, end_m = self._milestones_m[leg], self._milestones_m[leg + 1]
+        fraction = float((along_m - start_m) / max(end_m - start_m, 1e-9))
+        heading = math.atan2(e1 - e0, n1 - n0) + (math.pi if back else 0.0)
+        stride = walked_m / 0.75 * math.pi if self.kind == "person" else 0.0
+        return ActorState(
+            self.kind, n0 + fraction * (n1 - n0), e0 + fraction * (e1 - e0),
+            heading, stride, self.style,
+        )  # fmt: skip
+
+
+def _ellipse(f: float, r: float, half_f: float, half_r: float, points: int = 14) -> FloatArray:
+    turn = np.linspace(0, 2 * math.pi, points, endpoint=False)
+    return np.column_stack([f + half_f * np.cos(turn), r + half_r * np.sin(turn)])
+
+
+def _rounded(half_f: float, half_r: float, corner_m: float, f: float = 0.0) -> FloatArray:
+    turn = np.linspace(0, 2 * math.pi, 20, endpoint=False) + math.pi / 20
+    unit = np.column_stack([np.cos(turn), np.sin(turn)])
+    inner = np.array([half_f - corner_m, half_r - corner_m])
+    return np.asarray(np.sign(unit) * inner + unit * corner_m + [f, 0.0])
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A flat piece of a figure: an outline (forward, right) at a height, in one colour."""
+
+    outline_m: FloatArray
+    height_m: float
+    bgr: tuple[float, float, float]
+    swing: float = 0.0
+
+
+def _shade(bgr: Sequence[float], factor: float) -> tuple[float, float, float]:
+    b, g, r = (min(255.0, c * factor) for c in bgr)
+    return (b, g, r)
+
+
+_CLOTH: tuple[tuple[int, int, int], ...] = (
+    (40, 40, 40), (200, 200, 205), (60, 50, 150), (130, 70, 40), (60, 90, 60), (50, 120, 190),
+    (150, 140, 60), (110, 60, 130), (90, 110, 140), (35, 60, 170), (80, 75, 70), (170, 150, 140),
+    (60, 190, 210), (120, 100, 60), (45, 45, 90),
+)  # fmt: skip
+_HAIR: tuple[tuple[int, int, int], ...] = (
+    (25, 25, 30), (35, 50, 75), (60, 90, 130), (120, 150, 175), (150, 150, 155), (60, 60, 170),
+    (200, 200, 200),
+)  # fmt: skip
+_PAINT: tuple[tuple[int, int, int], ...] = (
+    (225, 225, 225), (185, 185, 185), (120, 118, 115), (60, 58, 56), (32, 30, 30), (45, 35, 140),
+    (120, 70, 35), (70, 90, 60), (120, 150, 175), (60, 130, 190), (40, 40, 95), (205, 210, 215),
+)  # fmt: skip
+
+
+@lru_cache(maxsize=256)
+def _figure(kind: str, style: int) -> tuple[_Part, ...]:
+    rng = np.random.default_rng(style)
+    if kind == "car":
+        paint = _shade(_PAINT[int(rng.integers(len(_PAINT)))], rng.uniform(0.85, 1.1))
+        half_f, half_r = CAR_SIZE_M[0] / 2, CAR_SIZE_M[1] / 2
+        glass = _shade((70, 60, 52), rng.uniform(0.5, 1.2))
+        van = rng.random() < 0.25
+        cabin = (-1.75, 0.9) if van else (-1.45, 0.55)
+        mid, half_cabin = (cabin[0] + cabin[1]) / 2, (cabin[1] - cabin[0]) / 2
+        parts = [
+            _Part(_rounded(half_f, half_r, 0.3), 0.3, _shade(paint, 0.55)),
+            _Part(_rounded(half_f - 0.04, half_r - 0.06, 0.32), 0.75, paint),
+            _Part(_rounded(0.55, half_r - 0.28, 0.12, half_f - 0.75), 0.78, _shade(paint, 1.08)),
+            _Part(_rounded(half_cabin + 0.4, half_r - 0.18, 0.2, mid), 1.0, glass),
+            _Part(_rounded(half_cabin - 0.1, half_r - 0.3, 0.16, mid - 0.05), 1.43,
+                  _shade(paint, 1.12)),
+        ]  # fmt: skip
+        for side in (-0.62, 0.62):
+            lamp = _ellipse(half_f - 0.14, side, 0.08, 0.16, 8)
+            parts.append(_Part(lamp, 0.7, (225, 232, 235)))
+            lamp = _ellipse(-half_f + 0.12, side, 0.06, 0.18, 8)
+            parts.append(_Part(lamp, 0.75, (40, 35, 150)))
+        return tuple(parts)
+    shirt = _shade(_CLOTH[int(rng.integers(len(_CLOTH)))], rng.uniform(0.8, 1.2))
+    legs = _shade(_CLOTH[int(rng.integers(len(_CLOTH)))], rng.uniform(0.6, 1.0))
+    hair = _HAIR[int(rng.integers(len(_HAIR)))]
+    skin = _shade((120, 150, 195), rng.uniform(0.5, 1.05))
+    broad = rng.uniform(0.21, 0.26)
+    parts = [
+        _Part(_ellipse(0.05, -0.1, 0.14, 0.06, 10), 0.1, (45, 45, 50), 0.25),
+        _Part(_ellipse(0.05, 0.1, 0.14, 0.06, 10), 0.1, (45, 45, 50), -0.25),
+        _Part(_ellipse(0, -0.1, 0.12, 0.085, 10), 0.6, legs, 0.14),
+        _Part(_ellipse(0, 0.1, 0.12, 0.085, 10), 0.6, legs, -0.14),
+        _Part(_ellipse(0, -broad, 0.09, 0.05, 10), 1.05, skin, -0.16),
+        _Part(_ellipse(0, broad, 0.09, 0.05, 10), 1.05, skin, 0.16),
+        _Part(_ellipse(0, 0, 0.14, broad - 0.02), 1.15, _shade(shirt, 0.8)),
+        _Part(_ellipse(0, 0, 0.12, broad), 1.42, shirt),
+        _Part(_ellipse(-0.02, 0, 0.06, broad * 0.8), 1.43, _shade(shirt, 1.12)),
+        _Part(_ellipse(0.015, 0, 0.115, 0.095), 1.62, skin),
+        _Part(_ellipse(-0.015, 0, 0.11, 0.095), 1.7, hair),
+    ]
+    if rng.random() < 0.25:
+        pack = _shade(_CLOTH[int(rng.integers(len(_CLOTH)))], 0.9)
+        parts.insert(-2, _Part(_ellipse(-0.2, 0, 0.1, 0.16), 1.3, pack))
+    return tuple(parts)
+
+
+def _draw(image: ByteArray, pixels: FloatArray, color: Sequence[float], line: int) -> None:
+    points = np.rint(pixels * (1 << SHIFT_BITS)).astype(np.int32)
+    cv2.fillConvexPoly(image, points, tuple(float(c) for c in color), line, SHIFT_BITS)
+
+
+def shadow_outlines(state: ActorState, sun: Sun) -> list[FloatArray]:
+    """Outlines of the shadow on the ground, each convex, shape (n, 2) north and east."""
+    dn, de = sun.shadow_ne
+    if state.kind == "car":
+        foot = state.footprint_ne_m()
+        both = np.vstack([foot, foot + np.array([dn, de]) * 0.8])
+    else:
+        middle = np.array([state.north_m, state.east_m])
+        foot = middle + _ellipse(0, 0, 0.13, 0.13, 10)
+        chest = middle + np.array([dn, de]) * 1.35 + _ellipse(0, 0, 0.19, 0.19, 10)
+        head = middle + np.array([dn, de]) * 1.6 + _ellipse(0, 0, 0.11, 0.11, 10)
+        both = np.vstack([foot, chest, head])
+    hull = cv2.convexHull(both.astype(np.float32))
+    return [np.asarray(hull.reshape(-1, 2), dtype=np.float64)]
+
+
+def draw_actors(
+    image_bgr: ByteArray | None,
+    labels: ByteArray | None,
+    states: Sequence[ActorState],
+    class_ids: dict[str, int],
+    project: Project,
+    sun: Sun,
+    ceiling_m: float = math.inf,
+    shadow_scale: float = 1.0,
+) -> None:
+    """Draws actors over a picture and a label raster, in place.
+
+    Args:
+        image_bgr: uint8 (H, W, 3), or None.
+        labels: uint8 (H, W), or None.
+        states: Where the actors are.
+        class_ids: Label of each kind.
+        project: From NED metres to pixels.
+        sun: For the shadows.
+        ceiling_m: Parts higher than this above the ground are not seen.
+        shadow_scale: Times the strength of the sun.
+    """
+    shadows, outlines, parts = [], [], []
+    for state in states:
+        swing = math.sin(state.stride_rad) if state.stride_rad else 0.0
+        for outline in shadow_outlines(state, sun):
+            shadows.append((state, np.column_stack([outline, np.zeros(len(outline))])))
+        for part in _figure(state.kind, state.style):
+            if part.height_m < ceiling_m:
+                flat = state.ground_from_local(part.outline_m + np.array([part.swing * swing, 0.0]))
+                outlines.append(np.column_stack([flat, np.full(len(flat), -part.height_m)]))
+                parts.append((state, part))
+    if not parts:
+        return
+    pieces = [outline for _, outline in shadows] + outlines
+    pixels = project(np.vstack(pieces))
+    ends = np.cumsum([len(piece) for piece in pieces])
+    split = np.split(pixels, ends[:-1])
+    if image_bgr is not None and sun.strength * shadow_scale > 0.01:
+        for outline in split[: len(shadows)]:
+            if np.isfinite(outline).all():
+                _darken(image_bgr, outline, 1.0 - sun.strength * shadow_scale)
+    for (state, part), outline in zip(parts, split[len(shadows) :], strict=True):
+        if not np.isfinite(outline).all() or np.abs(outline).max() > 20000:
+            continue
+        if image_bgr is not None:
+            _draw(image_bgr, outline, part.bgr, cv2.LINE_AA)
+        if labels is not None:
+            _draw(labels, outline, (class_ids[state.kind],), cv2.LINE_8)
+
+
+def _darken(image: ByteArray, outline: FloatArray, factor: float) -> None:
+    height, width = image.shape[:2]
+    low = np.floor(outline.min(axis=0)).astype(int) - 2
+    high = np.ceil(outline.max(axis=0)).astype(int) + 3
+    left, top = max(int(low[0]), 0), max(int(low[1]), 0)
+    right, bottom = min(int(high[0]), width), min(int(high[1]), height)
+    if left >= right or top >= bottom or np.abs(outline).max() > 20000:
+        return
+    mask: npt.NDArray[np.uint8] = np.zeros((bottom - top, right - left), dtype=np.uint8)
+    _draw(mask, outline - [left, top], (255,), cv2.LINE_AA)
+    light = cv2.merge([255 - cv2.convertScaleAbs(mask, alpha=1.0 - factor)] * 3)
+    region = image[top:bottom, left:right]
+    cv2.multiply(region, light, dst=region, scale=1 / 255)

@@ -1,0 +1,302 @@
+"""A flat world seen from above: a picture, its labels, its scale and who moves in it.
+
+North is up in the rasters. The centre of the pixel in column ``origin_px[0]`` and row
+``origin_px[1]`` is NED (0, 0); the ground is the plane at down 0.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from landing.errors import InvalidValueError
+from landing.geometry import FloatArray
+from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
+from landing.types import ByteArray
+from sim.world.actors import Actor, ActorState, Sun, draw_actors
+
+MAX_DISTANCE_M = 1000.0
+"""Reported as the distance to something that the world does not have."""
+
+
+DEFAULT_SUN = Sun()
+
+
+@dataclass(frozen=True)
+class DiscTruth:
+    """What a disc on the ground really holds at one moment.
+
+    Attributes:
+        fraction_landable: Part of its cells that are of a landable class.
+        all_landable: Every cell is landable and known.
+        classes: Names of the classes in it, by id; "unknown ground" for cells without a label.
+        clearance_m: From its middle to the nearest ground that is not landable (0 if it is there).
+        hazard_m: From its middle to the nearest class with a hazard role, actors included.
+        person_m: From its middle to the nearest person.
+    """
+
+    fraction_landable: float
+    all_landable: bool
+    classes: tuple[str, ...]
+    clearance_m: float
+    hazard_m: float
+    person_m: float
+
+
+@dataclass(frozen=True)
+class World:
+    """A labelled plane.
+
+    Attributes:
+        name: For logs and pictures.
+        ortho_bgr: uint8, shape (H, W, 3).
+        labels: uint8, shape (H, W); the taxonomy's ignore index where the truth is not known.
+        gsd_m: Metres per pixel.
+        taxonomy: Of the labels.
+        origin_px: Column and row of NED (0, 0).
+        actors: Those who move, or may; they are not in the rasters.
+        sun: For shadows of the actors.
+        reflects: Beyond its edge the picture is mirrored; otherwise the ground there is unknown.
+        detail_seed: Of the close-up texture of the synthetic classes; None for none.
+
+    Raises:
+        InvalidValueError: Rasters of the wrong type or shape, or a scale that is not positive.
+    """
+
+    name: str
+    ortho_bgr: ByteArray
+    labels: ByteArray
+    gsd_m: float
+    taxonomy: Taxonomy
+    origin_px: tuple[float, float]
+    actors: tuple[Actor, ...] = ()
+    sun: Sun = DEFAULT_SUN
+    reflects: bool = False
+    detail_seed: int | None = None
+
+    def __post_init__(self) -> None:
+        shape = self.ortho_bgr.shape
+        if len(shape) != 3 or shape[2] != 3 or self.labels.shape != shape[:2]:
+            raise InvalidValueError(
+                f"world {self.name!r}: expected a picture (H, W, 3) and labels (H, W) of one "
+                f"size, got {shape} and {self.labels.shape}"
+            )
+        if self.ortho_bgr.dtype != np.uint8 or self.labels.dtype != np.uint8:
+            raise InvalidValueError(
+                f"world {self.name!r}: expected uint8 rasters, "
+                f"got {self.ortho_bgr.dtype} and {self.labels.dtype}"
+            )
+        if not (math.isfinite(self.gsd_m) and self.gsd_m > 0):
+            raise InvalidValueError(f"world {self.name!r}: gsd_m {self.gsd_m} is not positive")
+
+    @property
+    def extent_m(self) -> tuple[float, float, float, float]:
+        """South, north, west and east edge: smallest and largest north, then east, metres."""
+        height, width = self.labels.shape
+        u0, v0 = self.origin_px
+        return (
+            (v0 - height + 0.5) * self.gsd_m, (v0 + 0.5) * self.gsd_m,
+            (-0.5 - u0) * self.gsd_m, (width - 0.5 - u0) * self.gsd_m,
+        )  # fmt: skip
+
+    @cached_property
+    def pixel_from_ground(self) -> FloatArray:
+        """Affine map, shape (3, 3), from (north, east, 1) to (column, row, 1)."""
+        u0, v0 = self.origin_px
+        return np.array([[0.0, 1 / self.gsd_m, u0], [-1 / self.gsd_m, 0.0, v0], [0.0, 0.0, 1.0]])
+
+    @cached_property
+    def pyramid(self) -> tuple[ByteArray, ...]:
+        """The picture, then averaged to a half, a quarter ... of its resolution."""
+        levels = [np.ascontiguousarray(self.ortho_bgr)]
+        while min(levels[-1].shape[:2]) >= 32:
+            height, width = levels[-1].shape[:2]
+            size = (width // 2, height // 2)
+            levels.append(cv2.resize(levels[-1], size, interpolation=cv2.INTER_AREA))
+        return tuple(levels)
+
+    @cached_property
+    def actor_class_ids(self) -> dict[str, int]:
+        """Label of a person and of a car in this taxonomy; the ignore index if it has none."""
+        ids = {}
+        for kind, role in (("person", Role.PERSON), ("car", Role.VEHICLE)):
+            named = [c.id for c in self.taxonomy.classes if c.name == kind and c.role is role]
+            found = named or list(self.taxonomy.ids_of(role))
+            ids[kind] = found[0] if found else self.taxonomy.ignore_index
+        return ids
+
+    def actors_at(self, t_s: float) -> tuple[ActorState, ...]:
+        """Everybody at a world time in seconds."""
+        return tuple(actor.at(t_s) for actor in self.actors)
+
+    def label_at(self, north_m: float, east_m: float, t_s: float = 0.0) -> int:
+        """Label of a point; the ignore index outside of the world."""
+        for state in self.actors_at(t_s):
+            if state.distance_m(north_m, east_m) <= 0.0:
+                return self.actor_class_ids[state.kind]
+        u, v, _ = self.pixel_from_ground @ [north_m, east_m, 1.0]
+        column, row = math.floor(u + 0.5), math.floor(v + 0.5)
+        height, width = self.labels.shape
+        if not (0 <= column < width and 0 <= row < height):
+            return self.taxonomy.ignore_index
+        return int(self.labels[row, column])
+
+    def labels_around(
+        self, north_m: float, east_m: float, half_m: float, t_s: float = 0.0
+    ) -> tuple[ByteArray, FloatArray, FloatArray]:
+        """Labels of a square, actors drawn in.
+
+        Returns:
+            Labels uint8 (h, w), and north (h, 1) and east (1, w) of the cells' centres, metres.
+        """
+        u, v, _ = self.pixel_from_ground @ [north_m, east_m, 1.0]
+        half = math.ceil(half_m / self.gsd_m) + 1
+        left, top = round(u) - half, round(v) - half
+        size = 2 * half + 1
+        window = np.full((size, size), self.taxonomy.ignore_index, dtype=np.uint8)
+        height, width = self.labels.shape
+        t, b = max(top, 0), min(top + size, height)
+        le, r = max(left, 0), min(left + size, width)
+        if t < b and le < r:
+            window[t - top : b - top, le - left : r - left] = self.labels[t:b, le:r]
+        for state in self.actors_at(t_s):
+            outline = state.footprint_ne_m()
+            columns = outline[:, 1] / self.gsd_m + self.origin_px[0] - left
+            rows = self.origin_px[1] - outline[:, 0] / self.gsd_m - top
+            box = (columns.min(), rows.min(), columns.max(), rows.max())
+            if box[0] < size and box[1] < size and box[2] > 0 and box[3] > 0:
+                points = np.rint(np.column_stack([columns, rows]) * 16).astype(np.int32)
+                label = (self.actor_class_ids[state.kind],)
+                cv2.fillConvexPoly(window, points, label, cv2.LINE_8, 4)
+        norths = (self.origin_px[1] - np.arange(top, top + size)) * self.gsd_m
+        easts = (np.arange(left, left + size) - self.origin_px[0]) * self.gsd_m
+        return window, norths[:, None], easts[None, :]
+
+    def landable_disc(
+        self, north_m: float, east_m: float, radius_m: float, t_s: float = 0.0
+    ) -> DiscTruth:
+        """What a disc on the ground holds, actors included.
+
+        Distances to ground are to centres of cells, within one cell; to actors, to their outline.
+
+        Raises:
+            InvalidValueError: The radius is not positive.
+        """
+        if not radius_m > 0:
+            raise InvalidValueError(f"radius_m {radius_m}: expected more than 0")
+        window, norths, easts = self.labels_around(north_m, east_m, radius_m, t_s)
+        inside = (norths - north_m) ** 2 + (easts - east_m) ** 2 <= radius_m**2
+        cells = window[inside]
+        if not len(cells):  # a disc smaller than a cell
+            cells = np.array([self.label_at(north_m, east_m, t_s)], dtype=np.uint8)
+        landable = self.taxonomy.landable_lut[cells]
+        names = {c.id: c.name for c in self.taxonomy.classes}
+        classes = tuple(names.get(int(i), "unknown ground") for i in np.unique(cells))
+        states = self.actors_at(t_s)
+        to_actor = min((s.distance_m(north_m, east_m) for s in states), default=MAX_DISTANCE_M)
+        to_person = min(
+            (s.distance_m(north_m, east_m) for s in states if s.kind == "person"),
+            default=MAX_DISTANCE_M,
+        )
+        return DiscTruth(
+            fraction_landable=float(landable.mean()),
+            all_landable=bool(landable.all()),
+            classes=classes,
+            clearance_m=min(to_actor, self._look_up(self._to_unlandable_m, north_m, east_m)),
+            hazard_m=min(to_actor, self._look_up(self._to_hazard_m, north_m, east_m)),
+            person_m=min(to_person, self._look_up(self._to_person_m, north_m, east_m)),
+        )
+
+    def _look_up(self, field: npt.NDArray[np.float32], north_m: float, east_m: float) -> float:
+        u, v, _ = self.pixel_from_ground @ [north_m, east_m, 1.0]
+        height, width = field.shape
+        column = min(max(math.floor(u + 0.5), 0), width - 1)
+        row = min(max(math.floor(v + 0.5), 0), height - 1)
+        return float(field[row, column])
+
+    def distance_to_m(self, classes: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+        """Distance of every cell to the nearest of some classes, without the actors.
+
+        Args:
+            classes: Shape (256,), True for the labels to measure to.
+
+        Returns:
+            Metres, shape (H, W); `MAX_DISTANCE_M` where there are none.
+        """
+        free = np.where(classes[self.labels], 0, 255).astype(np.uint8)
+        if free.all():
+            return np.full(free.shape, MAX_DISTANCE_M, dtype=np.float32)
+        cells = cv2.distanceTransform(free, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        return np.asarray(cells * self.gsd_m, dtype=np.float32)
+
+    def _of_roles(self, *roles: Role) -> npt.NDArray[np.bool_]:
+        lut = np.zeros(256, dtype=np.bool_)
+        for role in roles:
+            lut[list(self.taxonomy.ids_of(role))] = True
+        return lut
+
+    @cached_property
+    def _to_unlandable_m(self) -> npt.NDArray[np.float32]:
+        return self.distance_to_m(~self.taxonomy.landable_lut)
+
+    @cached_property
+    def _to_hazard_m(self) -> npt.NDArray[np.float32]:
+        return self.distance_to_m(self._of_roles(*HAZARD_ROLES))
+
+    @cached_property
+    def _to_person_m(self) -> npt.NDArray[np.float32]:
+        return self.distance_to_m(self._of_roles(Role.PERSON))
+
+    @cached_property
+    def margin_m(self) -> npt.NDArray[np.float32]:
+        """How far each cell is beyond the clearance that its hazards ask for, without the actors.
+
+        Returns:
+            Metres, shape (H, W): radius of the largest vehicle that may stand there; not positive
+            where none may.
+        """
+        margin = self._to_unlandable_m.copy()
+        for role in HAZARD_ROLES:
+            away = self.distance_to_m(self._of_roles(role)) - self.taxonomy.clearance_of(role)
+            np.minimum(margin, away, out=margin)
+        return margin
+
+    def picture(
+        self, size_px: int = 900, t_s: float | None = None, labels_alpha: float = 0.0
+    ) -> tuple[ByteArray, FloatArray]:
+        """The world from above, north up.
+
+        Args:
+            size_px: Longer side.
+            t_s: Draws the actors of this world time; None draws none.
+            labels_alpha: Blends the colours of the labels over it.
+
+        Returns:
+            The picture, uint8 (h, w, 3), and the map, shape (3, 3), from (north, east, 1) to it.
+        """
+        height, width = self.labels.shape
+        scale = size_px / max(height, width)
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        image = cv2.resize(self.ortho_bgr, size, interpolation=cv2.INTER_AREA)
+        classes = cv2.resize(self.labels, size, interpolation=cv2.INTER_NEAREST)
+        sx, sy = size[0] / width, size[1] / height
+        shrink = np.array([[sx, 0, sx / 2 - 0.5], [0, sy, sy / 2 - 0.5], [0, 0, 1]])
+        to_picture = np.asarray(shrink @ self.pixel_from_ground)
+        if t_s is not None:
+
+            def project(points: FloatArray) -> FloatArray:
+                flat = np.column_stack([points[:, :2], np.ones(len(points))])
+                return np.asarray((flat @ to_picture.T)[:, :2])
+
+            draw_actors(
+                image, classes, self.actors_at(t_s), self.actor_class_ids, project, self.sun
+            )
+        if labels_alpha > 0:
+            colors = self.taxonomy.palette_bgr[classes]
+            image = cv2.addWeighted(image, 1 - labels_alpha, colors, labels_alpha, 0)
+        return np.asarray(image, dtype=np.uint8), to_picture

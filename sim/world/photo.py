@@ -1,0 +1,112 @@
+"""A world from a picture of real ground, with labels where there are some."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from landing.errors import DataError
+from landing.taxonomy import Taxonomy
+from landing.types import ByteArray
+from sim.world.actors import Sun
+from sim.world.model import World
+
+MAX_SIDE_PX = 12_000
+
+
+def read_picture(path: Path, what: str) -> ByteArray:
+    """An 8-bit colour picture, uint8 (H, W, 3).
+
+    Raises:
+        DataError: Missing, or not a picture.
+    """
+    return _read(path, what, cv2.IMREAD_COLOR)
+
+
+def read_labels(path: Path, taxonomy: Taxonomy) -> ByteArray:
+    """An index picture, uint8 (H, W), whose values are ids of a taxonomy or its ignore index.
+
+    Raises:
+        DataError: Missing, not 8-bit single-channel, or with values the taxonomy does not have.
+    """
+    labels = _read(path, "labels", cv2.IMREAD_UNCHANGED)
+    if labels.ndim != 2 or labels.dtype != np.uint8:
+        raise DataError(
+            f"labels {path}: expected an 8-bit single-channel index PNG, "
+            f"got {labels.dtype} of shape {labels.shape}"
+        )
+    values = np.unique(labels)
+    strange = [int(v) for v in values if v >= len(taxonomy) and v != taxonomy.ignore_index]
+    if strange:
+        raise DataError(
+            f"labels {path}: value {strange[0]} is not in taxonomy {taxonomy.name!r} "
+            f"(0 to {len(taxonomy) - 1}, or {taxonomy.ignore_index}): name the right taxonomy"
+        )
+    return labels
+
+
+def _read(path: Path, what: str, flags: int) -> ByteArray:
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DataError(f"{what} {path}: {reason.lower()}; name a PNG or JPEG file") from error
+    image = cv2.imdecode(np.frombuffer(raw, np.uint8), flags) if raw else None
+    if image is None:
+        raise DataError(f"{what} {path}: not a picture that OpenCV can read ({len(raw)} bytes)")
+    return np.asarray(image)
+
+
+def photo(
+    picture: str | Path, gsd_m: float = 0.02, labels: str | Path | None = None,
+    taxonomy: str = "aeroscapes", size_m: float = 60.0,
+) -> World:  # fmt: skip
+    """A world whose plane is a picture, mirrored over and over beyond its edges, labels too.
+
+    Args:
+        picture: Straight-down picture; its middle is NED (0, 0), its top is north.
+        gsd_m: Metres per pixel.
+        labels: Index picture of the same size. Without it nothing is known: never landable.
+        taxonomy: Name or file, of the labels.
+        size_m: The plane is at least this wide and high.
+
+    Raises:
+        DataError: A file that cannot be used, sizes that differ, or a scale out of range.
+        TaxonomyError: No such taxonomy.
+    """
+    classes = Taxonomy.load(taxonomy)
+    path = Path(picture)
+    image = read_picture(path, "picture")
+    rows, columns = image.shape[:2]
+    if not (0.0005 <= gsd_m <= 1.0 and 1.0 <= size_m <= 1000.0):
+        raise DataError(
+            f"picture {path}: gsd_m={gsd_m:g} and size_m={size_m:g}, "
+            "expected 0.0005 to 1 m per pixel and 1 to 1000 m"
+        )
+    if labels is None:
+        raster: ByteArray = np.full((rows, columns), classes.ignore_index, dtype=np.uint8)
+    else:
+        raster = read_labels(Path(labels), classes)
+        if raster.shape != (rows, columns):
+            raise DataError(
+                f"labels {labels}: {raster.shape[1]}x{raster.shape[0]} px, but the picture "
+                f"{path.name} is {columns}x{rows} px: they must be of one size"
+            )
+    side = round(size_m / gsd_m)
+    if side > MAX_SIDE_PX:
+        raise DataError(
+            f"picture {path}: {size_m:g} m at gsd_m={gsd_m:g} is {side} px a side, "
+            f"expected up to {MAX_SIDE_PX}: ask for a smaller size_m"
+        )
+    pad_v, pad_u = max(0, -(-(side - rows) // 2)), max(0, -(-(side - columns) // 2))
+    borders = (pad_v, pad_v, pad_u, pad_u, cv2.BORDER_REFLECT)
+    return World(
+        name=f"photo {path.name}",
+        ortho_bgr=np.asarray(cv2.copyMakeBorder(image, *borders), np.uint8),
+        labels=np.asarray(cv2.copyMakeBorder(raster, *borders), np.uint8),
+        gsd_m=gsd_m, taxonomy=classes,
+        origin_px=(pad_u + (columns - 1) / 2, pad_v + (rows - 1) / 2),
+        sun=Sun(strength=0.3), reflects=True,
+    )  # fmt: skip

@@ -1,0 +1,99 @@
+"""A world named on a command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import parse_qsl
+
+from landing.errors import DataError
+from sim.world.model import World
+from sim.world.photo import photo
+from sim.world.procedural import procedural
+from sim.world.store import load_world
+
+T = TypeVar("T")
+
+_KEYS: dict[str, tuple[str, ...]] = {
+    "procedural": ("seed", "size_m", "gsd_m", "layout"),
+    "photo": ("gsd_m", "labels", "taxonomy", "size_m"),
+    "folder": (),
+}
+
+GRAMMAR = (
+    "procedural[?seed=1&size_m=80&gsd_m=0.05&layout=park], "
+    "photo:FILE[?gsd_m=0.02&labels=FILE&taxonomy=aeroscapes&size_m=60], "
+    "or a folder written by save_world"
+)
+
+
+def parse_world_spec(text: str, seed: int = 0) -> World:
+    """Makes or reads the world that a specification names.
+
+    Args:
+        text: See `GRAMMAR`. A folder may be given as ``folder:PATH`` or just its path.
+        seed: Of a procedural world that does not name its own.
+
+    Raises:
+        DataError: Not a specification, an unknown key, a bad value or an unusable file.
+        TaxonomyError: The taxonomy of a photo is neither built in nor a file.
+    """
+    kind, rest, options = _split(text)
+    if kind == "folder":
+        return load_world(rest)
+    if kind == "procedural":
+        return procedural(
+            seed=_number(text, options, "seed", seed, int),
+            size_m=_number(text, options, "size_m", 80.0, float),
+            gsd_m=_number(text, options, "gsd_m", 0.05, float),
+            layout=options.get("layout"),
+        )
+    return photo(
+        rest,
+        gsd_m=_number(text, options, "gsd_m", 0.02, float),
+        labels=options.get("labels"),
+        taxonomy=options.get("taxonomy", "aeroscapes"),
+        size_m=_number(text, options, "size_m", 60.0, float),
+    )
+
+
+def _split(text: str) -> tuple[str, str, dict[str, str]]:
+    for kind in ("photo", "folder"):
+        if text.startswith(f"{kind}:"):
+            rest = text[len(kind) + 1 :]
+            break
+    else:
+        if text == "procedural" or text.startswith("procedural?"):
+            kind, rest = "procedural", text[len("procedural") :]
+        elif text and Path(text).is_dir():
+            return "folder", text, {}
+        else:
+            raise DataError(f"world {text!r} is not one we know: expected {GRAMMAR}")
+    name, _, query = rest.partition("?")
+    if kind != "procedural" and not name:
+        raise DataError(f"world {text!r} names no file: expected {GRAMMAR}")
+    options: dict[str, str] = {}
+    for key, value in parse_qsl(query, keep_blank_values=True):
+        if key not in _KEYS[kind]:
+            known = ", ".join(_KEYS[kind]) or "none"
+            raise DataError(f"world {text!r}: key {key!r} is unknown; {kind} takes: {known}")
+        if key in options:
+            raise DataError(f"world {text!r}: key {key!r} is given twice")
+        options[key] = value
+    if query and not options:
+        raise DataError(f"world {text!r}: expected key=value after '?', got {query!r}")
+    return kind, name, options
+
+
+def _number(
+    text: str, options: dict[str, str], key: str, default: T, kind: Callable[[str], T]
+) -> T:
+    value = options.get(key)
+    if value is None:
+        return default
+    try:
+        return kind(value)
+    except ValueError:
+        expected = "a whole number" if kind is int else "a number"
+        raise DataError(f"world {text!r}: {key}={value!r}, expected {expected}") from None

@@ -1,0 +1,72 @@
+"""Where to begin a landing so that straight down is not the answer."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+
+from landing.errors import DataError
+from sim.world.model import World
+
+
+def suggest_start(
+    world: World, seed: int, vehicle_radius_m: float = 1.0, reach_m: float = 15.0,
+    hazard_share: float = 0.85,
+) -> tuple[float, float]:  # fmt: skip
+    """A place to start from: mostly over or beside a hazard, with safe ground not far away.
+
+    Args:
+        world: With labels.
+        seed: Same seed, same place.
+        vehicle_radius_m: A place is safe with this much room beyond every hazard's clearance.
+        reach_m: Safe ground is within this distance (with room to spare around it).
+        hazard_share: Part of the seeds that start where the vehicle must not land.
+
+    Returns:
+        North and east, metres.
+
+    Raises:
+        DataError: The world has no safe place near its middle.
+    """
+    rng = np.random.default_rng([seed, 11])
+    step = max(1, round(0.25 / world.gsd_m))
+    margin = world.margin_m[::step, ::step].copy()
+    rows, columns = margin.shape
+    norths = (world.origin_px[1] - np.arange(rows) * step)[:, None] * world.gsd_m
+    easts = (np.arange(columns) * step - world.origin_px[0])[None, :] * world.gsd_m
+    clearance_m = 4.0
+    for actor in world.actors:  # nobody may come near the safe ground while we land
+        for n, e in actor.path_ne_m:
+            away = np.hypot(norths - n, easts - e) - clearance_m
+            np.minimum(margin, away, out=margin)
+    roomy = margin >= vehicle_radius_m + 0.5
+    if not roomy.any():
+        raise DataError(
+            f"world {world.name!r} has no safe ground of radius {vehicle_radius_m + 0.5:g} m: "
+            "choose another seed, or a larger world"
+        )
+    to_safe = cv2.distanceTransform(
+        np.where(roomy, 0, 255).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE
+    ) * (step * world.gsd_m)  # fmt: skip
+    south, north, west, east = world.extent_m
+    half = min(north - south, east - west) / 2
+    middle_n, middle_e = (south + north) / 2, (west + east) / 2
+    for share in (0.45, 0.7, 1.0):
+        central = np.maximum(np.abs(norths - middle_n), np.abs(easts - middle_e)) <= half * share
+        near = central & (to_safe <= reach_m)
+        bad = near & (margin < -0.2) & (to_safe > 1.5)
+        wanted = bad if rng.random() < hazard_share and bad.any() else near
+        if wanted.any():
+            # The farther the safe ground, the likelier: otherwise most starts hug an edge.
+            over = world.labels[::step, ::step]
+            worst = np.where(world.taxonomy.landable_lut[over], 1.0, 4.0)
+            weights = np.where(wanted, worst * (0.3 + np.minimum(to_safe, reach_m)), 0).ravel()
+            chosen = int(rng.choice(weights.size, p=weights / weights.sum()))
+            row, column = divmod(chosen, columns)
+            return float(norths[row, 0]), float(easts[0, column])
+    raise DataError(
+        f"world {world.name!r} has no safe ground within {reach_m:g} m of a start: "
+        f"choose another seed ({math.floor(half * 2)} m world)"
+    )

@@ -1,0 +1,85 @@
+"""A world in a folder, so that separate processes look at the same one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from landing.errors import DataError, TouchdownError
+from landing.taxonomy import Taxonomy
+from sim.world.actors import Actor, Sun
+from sim.world.model import World
+from sim.world.photo import read_labels, read_picture
+
+FORMAT = "touchdown-world-1"
+
+
+def save_world(world: World, folder: str | Path) -> None:
+    """Writes ``world.json``, ``ortho.png`` and ``labels.png``; the JSON last.
+
+    Raises:
+        DataError: The folder cannot be written.
+    """
+    target = Path(folder)
+    data = {
+        "format": FORMAT, "name": world.name, "gsd_m": world.gsd_m,
+        "origin_px": list(world.origin_px), "reflects": world.reflects,
+        "detail_seed": world.detail_seed, "sun": asdict(world.sun),
+        "actors": [asdict(actor) for actor in world.actors],
+        "taxonomy": world.taxonomy.model_dump(mode="json"),
+    }  # fmt: skip
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        for name, raster in (("ortho.png", world.ortho_bgr), ("labels.png", world.labels)):
+            done, png = cv2.imencode(".png", raster, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+            if not done:
+                raise DataError(f"world folder {target}: {name} could not be encoded")
+            (target / name).write_bytes(png.tobytes())
+        (target / "world.json").write_text(json.dumps(data, indent=1), "utf-8")
+    except OSError as error:
+        raise DataError(f"world folder {target}: {error.strerror or error}") from error
+
+
+def load_world(folder: str | Path) -> World:
+    """Reads what `save_world` wrote.
+
+    Raises:
+        DataError: Missing or damaged files.
+    """
+    source = Path(folder)
+    path = source / "world.json"
+    try:
+        data: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise DataError(
+            f"world folder {source}: world.json: {(error.strerror or str(error)).lower()}; "
+            "expected a folder written by save_world"
+        ) from error
+    except ValueError as error:
+        raise DataError(f"world folder {source}: world.json is not JSON: {error}") from error
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise DataError(f"world folder {source}: world.json is not of format {FORMAT!r}")
+    try:
+        taxonomy = Taxonomy.parse(data["taxonomy"], str(path))
+        actors = tuple(
+            Actor(**{**a, "path_ne_m": tuple((float(n), float(e)) for n, e in a["path_ne_m"])})
+            for a in data["actors"]
+        )
+        u0, v0 = data["origin_px"]
+        return World(
+            name=str(data["name"]), ortho_bgr=read_picture(source / "ortho.png", "picture"),
+            labels=read_labels(source / "labels.png", taxonomy), gsd_m=float(data["gsd_m"]),
+            taxonomy=taxonomy, origin_px=(float(u0), float(v0)), actors=actors,
+            sun=Sun(**data["sun"]), reflects=bool(data["reflects"]),
+            detail_seed=data["detail_seed"],
+        )  # fmt: skip
+    except TouchdownError as error:
+        raise DataError(f"world folder {source}: {error}") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"world folder {source}: world.json lacks or garbles {error}: save it again"
+        ) from error
