@@ -339,12 +339,13 @@ class Autopilot:
                 mavlink.POSITION_TARGET_TYPEMASK_YAW_IGNORE,
             )
         )
-        if not all(map(math.isfinite, (*ned, *velocity))):
-            return
+        # Ignored fields may hold anything, NaN by convention; used ones may not.
         if not position_off:
+            if not all(map(math.isfinite, ned)):
+                return
             yaw = None if yaw_off or not math.isfinite(m.yaw) else float(m.yaw)
             self.flight.fly_to(*ned, yaw)
-        elif not velocity_off:
+        elif not velocity_off and all(map(math.isfinite, velocity)):
             self.flight.fly_at(*velocity)
 
     # -- parameters ----------------------------------------------------------------------------
@@ -456,6 +457,8 @@ class Autopilot:
         return _ACCEPTED if self.flight.fly_to(n, e, -c.z) else _FAILED
 
     def _turn(self, _: LinkId, c: _Command) -> int:
+        if not math.isfinite(c.p1):
+            return _DENIED
         yaw_rad = math.radians(c.p1)
         if c.p4 == 1.0:
             sign = -1.0 if c.p3 < 0.0 else 1.0

@@ -192,7 +192,7 @@ class Flight:
     @property
     def rangefinder_limits_cm(self) -> tuple[int, int]:
         """Nearest and farthest distance the rangefinder measures."""
-        return int(self._p["RNGFND1_MIN_CM"]), int(self._p["RNGFND1_MAX_CM"])
+        return max(int(self._p["RNGFND1_MIN_CM"]), 0), max(int(self._p["RNGFND1_MAX_CM"]), 0)
 
     @property
     def landing(self) -> bool:
@@ -261,7 +261,8 @@ class Flight:
         Raises:
             RefusedError: Not armed, not GUIDED, already flying, or not upwards.
         """
-        if self.mode is not Mode.GUIDED or not self.armed or not self.landed or height_m <= 0.0:
+        able = self.mode is Mode.GUIDED and self.armed and self.landed
+        if not (able and 0.0 < height_m < math.inf):
             raise RefusedError("")
         self._guided = _Guided.TAKEOFF
         self._guided_ned = (self.estimate.n_m, self.estimate.e_m, -height_m)
@@ -416,12 +417,16 @@ class Flight:
 
     def _set_limits(self) -> None:
         p, xy, z = self._p, self._horizontal, self._vertical
-        xy.speed_max_mps = 0.01 * p["WPNAV_SPEED"]
-        xy.accel_max_mps2 = 0.01 * p["WPNAV_ACCEL"]
-        xy.accel_limit_mps2 = GRAVITY_MPS2 * math.tan(math.radians(0.01 * p["ANGLE_MAX"]))
-        z.climb_max_mps = 0.01 * p["WPNAV_SPEED_UP"]
-        z.descent_max_mps = 0.01 * p["WPNAV_SPEED_DN"]
-        z.accel_max_mps2 = 0.01 * p["WPNAV_ACCEL_Z"]
+        # The floors stand for the real one's parameter limits: a zero here would divide.
+        xy.speed_max_mps = max(0.01 * p["WPNAV_SPEED"], 0.2)
+        xy.accel_max_mps2 = max(0.01 * p["WPNAV_ACCEL"], 0.5)
+        xy.accel_limit_mps2 = GRAVITY_MPS2 * math.tan(self._lean_max_rad())
+        z.climb_max_mps = max(0.01 * p["WPNAV_SPEED_UP"], 0.1)
+        z.descent_max_mps = max(0.01 * p["WPNAV_SPEED_DN"], 0.1)
+        z.accel_max_mps2 = max(0.01 * p["WPNAV_ACCEL_Z"], 0.5)
+
+    def _lean_max_rad(self) -> float:
+        return math.radians(min(max(0.01 * self._p["ANGLE_MAX"], 10.0), 80.0))
 
     def _stopping_point(self) -> Vector:
         est = self.estimate
@@ -474,7 +479,7 @@ class Flight:
     def _fly_level(self) -> None:
         # A pilot with the throttle in the middle: level, and the climb rate damped to nothing.
         right_n, right_e = self._stick_ne()
-        reach = GRAVITY_MPS2 * math.tan(math.radians(0.01 * self._p["ANGLE_MAX"]))
+        reach = GRAVITY_MPS2 * math.tan(self._lean_max_rad())
         vd = self.estimate.vd_mps
         self.vehicle.command(right_n * reach, right_e * reach, -1.0 * vd, self._yaw_rad)
         self._controlling = False

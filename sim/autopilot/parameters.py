@@ -29,6 +29,11 @@ class Parameter:
     at_boot: bool = False
 
 
+_INTEGER_LIMIT = {
+    ParameterType.INT8: 2**7 - 1,
+    ParameterType.INT16: 2**15 - 1,
+    ParameterType.INT32: 2**31 - 1,
+}
 _I8, _I16, _I32, _F32 = (
     ParameterType.INT8,
     ParameterType.INT16,
@@ -128,11 +133,18 @@ class ParameterStore:
         return self._values[name]
 
     def set(self, name: str, value: float) -> None:
-        """Store a value, rounded for integer parameters."""
+        """Store a value; integer parameters round and saturate.
+
+        Raises:
+            UnknownParameterError: There is no such parameter.
+        """
         row = self._table.get(name)
         if row is None:
             raise UnknownParameterError(name)
-        self._values[name] = value if row.type is ParameterType.REAL32 else float(round(value))
+        limit = _INTEGER_LIMIT.get(row.type)
+        self._values[name] = (
+            value if limit is None else float(min(max(round(value), -limit - 1), limit))
+        )
 
     def row(self, name: str) -> Parameter:
         """The table row of a parameter."""

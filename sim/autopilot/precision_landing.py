@@ -190,11 +190,14 @@ class PrecisionLanding:
                 message.y / distance_m,
                 message.z / distance_m,
             )
+        elif not (math.isfinite(message.angle_x) and math.isfinite(message.angle_y)):
+            return
         else:
             x, y = -math.tan(message.angle_y), math.tan(message.angle_x)
             norm = math.sqrt(x * x + y * y + 1.0)
             direction = (x / norm, y / norm, 1.0 / norm)
-        if not all(map(math.isfinite, direction)):
+        # The real one would take these in and lose its estimate; dropping them is the one mercy.
+        if not all(map(math.isfinite, (*direction, distance_m))):
             return
         self._sight = _Sight(direction, max(distance_m, 0.0), level, now_ms)
         self._sight_new = True

@@ -20,10 +20,12 @@ import pytest
 
 from firmware_bridge.dialect import mavlink
 from sim.autopilot import Autopilot, AutopilotConfig, EstimatorErrors, FrameRules, Mode
+from sim.autopilot.parameters import TABLE
 from sim.autopilot.shell import LinkError, LinkSpec
 from sim.vehicle import Wind, rotate_back
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+PARAMETER_NAMES = [row.name for row in TABLE if row.name != "SYSID_THISMAV"]
 PLND = {"PLND_ENABLED": 1, "PLND_TYPE": 1, "RNGFND1_TYPE": 100}
 REAL_TIME_MAX_S = 8.0
 
@@ -273,6 +275,55 @@ class TestCommands:
         land(autopilot, 4.0, 3.0, 60.0)
         assert not autopilot.flight.armed
         assert autopilot.vehicle.n_m < before_m - 1.0
+
+
+class TestNonsense:
+    KINDS = (
+        mavlink.MAVLink_landing_target_message,
+        mavlink.MAVLink_command_long_message,
+        mavlink.MAVLink_command_int_message,
+        mavlink.MAVLink_set_mode_message,
+        mavlink.MAVLink_param_set_message,
+        mavlink.MAVLink_param_request_read_message,
+        mavlink.MAVLink_timesync_message,
+        mavlink.MAVLink_set_position_target_local_ned_message,
+        mavlink.MAVLink_set_position_target_global_int_message,
+        mavlink.MAVLink_rc_channels_override_message,
+        mavlink.MAVLink_heartbeat_message,
+    )
+    COMMANDS = (20, 21, 22, 115, 176, 192, 400, 510, 511, 512, 520, 31000)
+    FLOATS = (math.nan, math.inf, -math.inf, 0.0, 1.0, -1.0, 1e30, 30.0, 511.0)
+
+    @pytest.mark.parametrize("seed", range(4))
+    def test_no_message_kills_it_or_makes_it_send_what_cannot_be_packed(self, seed: int) -> None:
+        rng = random.Random(seed)
+        autopilot = hovering(parameters=PLND)
+        mav = mavlink.MAVLink(None)
+        for _ in range(3000):
+            autopilot.receive("a", self.message(rng))
+            autopilot.step(0.01)
+            for _, out in autopilot.take_outbox():
+                out.pack(mav)
+        v = autopilot.vehicle
+        assert all(map(math.isfinite, (v.n_m, v.e_m, v.d_m, *v.q)))
+
+    def message(self, rng: random.Random) -> Any:
+        kind = rng.choice(self.KINDS)
+        fields: dict[str, Any] = {}
+        for name, wire in zip(kind.fieldnames, kind.fieldtypes, strict=True):
+            if name in ("target_system", "target_component"):
+                fields[name] = 1
+            elif name == "command":
+                fields[name] = rng.choice(self.COMMANDS)
+            elif name == "param_id":
+                fields[name] = rng.choice(PARAMETER_NAMES).encode()
+            elif name == "q":
+                fields[name] = [1.0, 0.0, 0.0, 0.0]
+            elif wire in ("float", "double"):
+                fields[name] = rng.choice(self.FLOATS)
+            else:
+                fields[name] = rng.choice((0, 1, 2, 3, 6, 12, 20, 100))
+        return kind(**fields)
 
 
 class TestLandingTarget:
