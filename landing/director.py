@@ -19,7 +19,6 @@ from landing.site import LandingSite, NoSite
 from landing.types import LandingTarget, Pose
 from landing.vehicle import VehicleStatus
 
-
 BELOW_SITE_M = 1.0
 """This far below its site the vehicle cannot be: the height or the map is wrong."""
 

@@ -18,11 +18,11 @@ from landing.camera import MIN_DEPTH_M, CameraModel
 from landing.merge import smoothed
 from landing.settings import DecisionSettings
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
-from landing.types import Pose, Segmentation
+from landing.types import ByteArray, Pose, Segmentation
 
 GridOfFloat = npt.NDArray[np.float32]
 GridOfBool = npt.NDArray[np.bool_]
-GridOfTime = npt.NDArray[np.int64]
+Window = tuple[slice, slice]
 
 NEVER_NS = -(2**62)
 MOVING_ROLES = (Role.PERSON, Role.VEHICLE)
@@ -36,17 +36,17 @@ def _logit_table(threshold: float, gain: float) -> GridOfFloat:
 
 @dataclass(frozen=True)
 class GroundView:
-    """The map at one moment, as the picker sees it.
+    """The part of the map with something in it at one moment, as the picker sees it.
 
     Attributes:
         cell_m: Side of a cell, m.
         south_west_m: North and east of the outer corner of cell [0, 0], local NED, m.
         ground_down_m: Down coordinate of the ground plane, m.
-        free: bool (n, n): seen recently, confidently landable and no hazard.
-        hazards: Per role a bool grid (n, n).
-        unseen_s: float32 (n, n): seconds since a cell was seen; infinite where never.
-        probability: float32 (n, n): accumulated probability of landable ground.
-        known: bool (n, n): seen recently, whatever it is.
+        free: bool (rows, columns): seen recently, confidently landable and no hazard.
+        hazards: Per role a bool grid of that shape.
+        unseen_s: float32: seconds since a cell was seen; infinite where never.
+        probability: float32: accumulated probability of landable ground.
+        known: bool: seen recently, whatever it is.
     """
 
     cell_m: float
@@ -150,17 +150,21 @@ class GroundMap:
         if height_m <= 0.0:
             return 0
         self._follow(camera, height_m, float(centre[0]), float(centre[1]), ground_down_m)
-        visible, u, v, px_per_cell = self._cells_in_picture(
-            segmentation, camera, pose, ground_down_m, centre, height_m
-        )
-        count = int(np.count_nonzero(visible))
         self._decay(at_ns)
+        rows, columns = segmentation.shape
+        mask_camera = camera.resized(columns, rows)
+        window = self._window_in_picture(mask_camera, pose, ground_down_m, height_m)
+        if window is None:
+            return 0
+        visible, u, v = self._cells_in_picture(window, mask_camera, pose, ground_down_m, height_m)
+        count = int(np.count_nonzero(visible))
         if count == 0:
             return 0
         segmentation = smoothed(segmentation, self._settings.smoothing_px)
-        side = max(1, round(px_per_cell))
-        self._add(segmentation, visible, u, v, side)
-        self._seen_ns[visible] = at_ns
+        px_per_cell = self._cell_m * mask_camera.fx / max(height_m, 1e-3)
+        side = math.ceil(min(px_per_cell, float(max(segmentation.shape))))
+        self._add(segmentation, window, visible, u, v, side)
+        self._seen_ns[window][visible] = at_ns
         return count
 
     def _follow(
@@ -237,23 +241,41 @@ class GroundMap:
             self._hazards *= factor
         self._updated_ns = max(self._updated_ns, at_ns)
 
+    def _window_in_picture(
+        self, mask_camera: CameraModel, pose: Pose, ground_down_m: float, height_m: float
+    ) -> Window | None:
+        """Rows and columns of the map that hold all the ground in the picture, or None."""
+        right, bottom = mask_camera.width_px - 1, mask_camera.height_px - 1
+        frame = [(u, v) for u in (0, right / 2, right) for v in (0, bottom / 2, bottom)]
+        points = mask_camera.ground_from_pixel(np.array(frame, float), pose, ground_down_m)[:, :2]
+        centre = mask_camera.centre_ned_m(pose)[:2]
+        reach_m = height_m * math.tan(math.radians(self._settings.max_view_angle_deg))
+        least, most = centre - reach_m, centre + reach_m
+        if np.isfinite(points).all():  # a corner above the horizon: everything within reach
+            # Lens distortion bends the picture's edges outwards by less than this share.
+            slack_m = 0.05 * (points.max(axis=0) - points.min(axis=0)) + self._cell_m
+            least = np.maximum(least, points.min(axis=0) - slack_m)
+            most = np.minimum(most, points.max(axis=0) + slack_m)
+        n = self._settings.grid_cells
+        low = [max(0, math.floor(least[k] / self._cell_m) - self._corner[k]) for k in (0, 1)]
+        high = [min(n, math.ceil(most[k] / self._cell_m) - self._corner[k]) for k in (0, 1)]
+        if low[0] >= high[0] or low[1] >= high[1]:
+            return None
+        return slice(low[0], high[0]), slice(low[1], high[1])
+
     def _cells_in_picture(
         self,
-        segmentation: Segmentation,
-        camera: CameraModel,
+        window: Window,
+        mask_camera: CameraModel,
         pose: Pose,
         ground_down_m: float,
-        centre: npt.NDArray[np.float64],
         height_m: float,
-    ) -> tuple[GridOfBool, GridOfFloat, GridOfFloat, float]:
-        """Which cells the frame shows, where in the mask (u, v), and mask pixels per cell."""
-        rows, columns = segmentation.shape
-        mask_camera = camera.resized(columns, rows)
+    ) -> tuple[GridOfBool, GridOfFloat, GridOfFloat]:
+        """Which cells of a window the frame shows, and where in the mask: column u, row v."""
         h = mask_camera.pixel_from_ground_plane(pose, ground_down_m)
-        n = self._settings.grid_cells
-        cells = np.arange(n, dtype=np.float64) + 0.5
-        north = ((self._corner[0] + cells) * self._cell_m)[:, None]
-        east = ((self._corner[1] + cells) * self._cell_m)[None, :]
+        rows, columns = (np.arange(s.start, s.stop) + 0.5 for s in window)
+        north = ((self._corner[0] + rows) * self._cell_m)[:, None]
+        east = ((self._corner[1] + columns) * self._cell_m)[None, :]
         depth = (h[2, 0] * north + (h[2, 1] * east + h[2, 2])).astype(np.float32)
         in_front = depth > MIN_DEPTH_M
         inverse = 1.0 / np.where(in_front, depth, np.float32(1.0))
@@ -261,16 +283,18 @@ class GroundMap:
         v = (h[1, 0] * north + (h[1, 1] * east + h[1, 2])).astype(np.float32) * inverse
         if mask_camera.has_distortion:
             u, v, in_front = _distorted(mask_camera, u, v, in_front)
+        centre = mask_camera.centre_ned_m(pose)
         reach_m = height_m * math.tan(math.radians(self._settings.max_view_angle_deg))
         near = (north - centre[0]) ** 2 + (east - centre[1]) ** 2 <= reach_m**2
-        # A whole mask pixel inside the border: what is cut off there cannot be judged.
-        visible = in_front & near & (u >= 0) & (u <= columns - 1) & (v >= 0) & (v <= rows - 1)
-        px_per_cell = self._cell_m * mask_camera.fx / max(height_m, 1e-3)
-        return visible, u, v, px_per_cell
+        # Up to the centres of the outermost pixels: what is cut off there cannot be judged.
+        right, bottom = mask_camera.width_px - 1, mask_camera.height_px - 1
+        visible = in_front & near & (u >= 0) & (u <= right) & (v >= 0) & (v <= bottom)
+        return visible, u, v
 
     def _add(
         self,
         segmentation: Segmentation,
+        window: Window,
         visible: GridOfBool,
         u: GridOfFloat,
         v: GridOfFloat,
@@ -281,26 +305,35 @@ class GroundMap:
         A cell takes the mean of the landable probability it covers, and the maximum of each hazard:
         a person between two sampling points must not vanish.
         """
-        limit = np.float32(self._settings.evidence_limit)
-        side_px = min(side_px, *segmentation.shape)
+        side_px = max(1, min(side_px, *segmentation.shape))
+        shown = visible.view(np.uint8)
         landable = segmentation.landable
         if side_px > 1:
             landable = np.asarray(
                 cv2.blur(landable, (side_px, side_px), borderType=cv2.BORDER_REPLICATE), np.uint8
             )
         sampled = cv2.remap(landable, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        evidence = np.where(visible, self._landable_evidence[sampled], np.float32(0))
-        self._landable = np.clip(self._landable + evidence, -limit, limit)
-        kernel = np.ones((side_px + 1 - side_px % 2, side_px + 1 - side_px % 2), np.uint8)
-        for k, plane in enumerate(segmentation.hazards):
+        self._gather(self._landable[window], self._landable_evidence.take(sampled), shown)
+        odd_px = side_px + 1 - side_px % 2
+        kernel = np.ones((odd_px, odd_px), np.uint8)
+        for plane, table, gathered in zip(
+            segmentation.hazards, self._hazard_evidence, self._hazards, strict=True
+        ):
             if plane.any():
-                if side_px > 1:
+                if odd_px > 1:
                     plane = np.asarray(cv2.dilate(plane, kernel), np.uint8)
-                found = cv2.remap(plane, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-                evidence = np.where(visible, self._hazard_evidence[k][found], np.float32(0))
+                # Nearest is enough: the maximum over the cell's surroundings was taken before.
+                found = cv2.remap(plane, u, v, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+                evidence = table.take(found)
             else:
-                evidence = np.where(visible, self._hazard_evidence[k][0], np.float32(0))
-            self._hazards[k] = np.clip(self._hazards[k] + evidence, -limit, limit)
+                evidence = np.full(shown.shape, table[0], np.float32)
+            self._gather(gathered[window], evidence, shown)
+
+    def _gather(self, gathered: GridOfFloat, evidence: GridOfFloat, shown: ByteArray) -> None:
+        """Adds evidence in place where cells are shown, within the limit."""
+        limit = self._settings.evidence_limit
+        cv2.add(gathered, evidence, dst=gathered, mask=shown)
+        np.clip(gathered, -limit, limit, out=gathered)
 
     def view(self, now_ns: int, max_age_s: float | None = None) -> GroundView | None:
         """The map as it stands at a time, or None while it is empty.
@@ -313,20 +346,38 @@ class GroundMap:
             return None
         if max_age_s is None:
             max_age_s = self._settings.max_cell_age_s
-        seen = self._seen_ns > NEVER_NS
-        unseen_s = np.where(seen, (now_ns - self._seen_ns) * 1e-9, np.inf).astype(np.float32)
+        window = self._window_of_interest(now_ns, max_age_s)
+        seen_ns = self._seen_ns[window]
+        unseen_s = ((now_ns - seen_ns) * 1e-9).astype(np.float32)
+        unseen_s[seen_ns == NEVER_NS] = np.inf
         known = unseen_s <= max_age_s
-        hazards = {role: self._hazards[k] > 0.0 for k, role in enumerate(HAZARD_ROLES)}
+        hazards = {role: self._hazards[k][window] > 0.0 for k, role in enumerate(HAZARD_ROLES)}
         for role in MOVING_ROLES:  # what stood there a while ago has gone, we do not know where
             hazards[role] &= unseen_s <= self._settings.hazard_memory_s
-        free = known & (self._landable >= self._landable_logit)
+        landable = self._landable[window]
+        free = known & (landable >= self._landable_logit)
         for grid in hazards.values():
             free &= ~grid
-        probability = (1.0 / (1.0 + np.exp(-self._landable))).astype(np.float32)
-        corner = (self._corner[0] * self._cell_m, self._corner[1] * self._cell_m)
+        probability = (1.0 / (1.0 + np.exp(-landable))).astype(np.float32)
+        corner = (
+            (self._corner[0] + window[0].start) * self._cell_m,
+            (self._corner[1] + window[1].start) * self._cell_m,
+        )
         return GroundView(
             self._cell_m, corner, self._down_m, free, hazards, unseen_s, probability, known
         )
+
+    def _window_of_interest(self, now_ns: int, max_age_s: float) -> Window:
+        """The part of the map that was seen lately or holds a hazard; beyond it all is unknown."""
+        oldest_ns = now_ns - int(max(max_age_s, self._settings.hazard_memory_s) * 1e9)
+        interest = self._seen_ns >= oldest_ns
+        for gathered in self._hazards:
+            interest |= gathered > 0.0
+        rows = np.flatnonzero(interest.any(axis=1))
+        columns = np.flatnonzero(interest.any(axis=0))
+        if rows.size == 0:
+            return slice(0, 1), slice(0, 1)
+        return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def _distorted(

@@ -13,7 +13,11 @@ from landing.settings import DecisionSettings
 from landing.site import NoSite, NoSiteReason
 from landing.taxonomy import HAZARD_ROLES, Taxonomy
 
-HALF_DIAGONAL = 0.5 * 2.0**0.5
+CHAMFER_EXCESS = np.float32(1.0193)
+"""Most by which the 5x5 chamfer distance (steps 1, 1.4, 2.1969; Borgefors 1986) overstates: with
+t = y / x it is (1 + 0.1969 t) / sqrt(1 + t^2), largest at t = 0.1969."""
+
+HALF_DIAGONAL = np.float32(0.5 * 2.0**0.5)
 """From a cell's centre to its corner, in cells: what a distance between centres overstates."""
 
 AGE_STEPS_S = (0.5, 1.5, 3.0, 6.0, 12.0)
@@ -38,31 +42,27 @@ class Candidate:
     confidence: float
 
 
-def distance_m(blocked: GridOfBool, cell_m: float) -> GridOfFloat:
-    """From each cell's centre to the nearest point of a blocked cell, m; the outside is blocked.
+def distance_m(blocked: GridOfBool, cell_m: float, outside_blocked: bool = True) -> GridOfFloat:
+    """From each cell's centre to the nearest point of a blocked cell, m: never more than true.
 
-    The distance between centres less half a cell's diagonal: never more than the true distance.
+    OpenCV's 5x5 chamfer distance between centres, shortened by the most it can overstate and by
+    half a cell's diagonal. The exact transform is three to five times slower.
+
+    Args:
+        blocked: bool (n, n).
+        cell_m: Side of a cell, m.
+        outside_blocked: Whether everything outside the map is blocked, too.
     """
-    open_ground = np.zeros((blocked.shape[0] + 2, blocked.shape[1] + 2), np.uint8)
-    open_ground[1:-1, 1:-1] = ~blocked
-    between_centres = cv2.distanceTransform(open_ground, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    inner = np.asarray(between_centres[1:-1, 1:-1], np.float32)
-    return _less_half_a_cell(inner, cell_m)
-
-
-def _distance_to(hazard: GridOfBool, cell_m: float) -> GridOfFloat:
-    """Like `distance_m`, but the outside of the map is no hazard."""
-    open_ground = (~hazard).astype(np.uint8)
-    between_centres = np.asarray(
-        cv2.distanceTransform(open_ground, cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32
-    )
-    return _less_half_a_cell(between_centres, cell_m)
-
-
-def _less_half_a_cell(between_centres: GridOfFloat, cell_m: float) -> GridOfFloat:
-    shortened: GridOfFloat = np.maximum(between_centres - HALF_DIAGONAL, 0.0).astype(np.float32)
-    shortened *= np.float32(cell_m)
-    return shortened
+    frame = 1 if outside_blocked else 0
+    open_ground = np.zeros((blocked.shape[0] + 2 * frame, blocked.shape[1] + 2 * frame), np.uint8)
+    inner = slice(frame, -frame) if frame else slice(None)
+    np.logical_not(blocked, out=open_ground[inner, inner].view(np.bool_))
+    between_centres = cv2.distanceTransform(open_ground, cv2.DIST_L2, cv2.DIST_MASK_5)
+    cells: GridOfFloat = np.asarray(between_centres[inner, inner], np.float32) / CHAMFER_EXCESS
+    cells -= HALF_DIAGONAL
+    np.maximum(cells, 0.0, out=cells)
+    cells *= cell_m
+    return cells
 
 
 def hazard_clearance_grid(
@@ -80,7 +80,7 @@ def hazard_clearance_grid(
             continue
         keep_m = taxonomy.clearance_of(role)
         if role not in MOVING_ROLES:
-            np.minimum(room, _distance_to(cells, view.cell_m) - keep_m, out=room)
+            np.minimum(room, distance_m(cells, view.cell_m, False) - keep_m, out=room)
             continue
         newer_s = 0.0
         for older_s in AGE_STEPS_S:
@@ -90,7 +90,7 @@ def hazard_clearance_grid(
             if bucket.any():
                 moved_m = settings.hazard_speed_mps * older_s if newer_s > 0.0 else 0.0
                 grown_m = keep_m + min(moved_m, settings.hazard_growth_limit_m)
-                np.minimum(room, _distance_to(bucket, view.cell_m) - grown_m, out=room)
+                np.minimum(room, distance_m(bucket, view.cell_m, False) - grown_m, out=room)
             newer_s = older_s
     return room
 

@@ -1,0 +1,1 @@
+"""The bundle: files that put the daemon onto a drone."""
