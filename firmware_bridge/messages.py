@@ -1,0 +1,89 @@
+"""What we say of ourselves: HEARTBEAT with our health, and STATUSTEXT."""
+
+from __future__ import annotations
+
+from enum import Enum, IntEnum
+from typing import Any
+
+from firmware_bridge.dialect import mavlink
+
+CHUNK = 50
+"""Characters in one STATUSTEXT."""
+
+MAX_CHUNKS = 4
+
+
+class HealthState(str, Enum):
+    """The daemon's health, as its HEARTBEAT tells it.
+
+    Attributes:
+        STARTING: Model or camera are not ready yet (MAV_STATE_BOOT).
+        STANDBY: Works, and nothing is asked of it (MAV_STATE_STANDBY).
+        OK: Works (MAV_STATE_ACTIVE).
+        DEGRADED: An input is late or missing; no target is sent (MAV_STATE_CRITICAL).
+        FAILED: Cannot work without help (MAV_STATE_EMERGENCY).
+        STOPPING: Shuts down in order (MAV_STATE_POWEROFF).
+    """
+
+    STARTING = "starting"
+    STANDBY = "standby"
+    OK = "ok"
+    DEGRADED = "degraded"
+    FAILED = "failed"
+    STOPPING = "stopping"
+
+
+MAV_STATES: dict[HealthState, int] = {
+    HealthState.STARTING: mavlink.MAV_STATE_BOOT,
+    HealthState.STANDBY: mavlink.MAV_STATE_STANDBY,
+    HealthState.OK: mavlink.MAV_STATE_ACTIVE,
+    HealthState.DEGRADED: mavlink.MAV_STATE_CRITICAL,
+    HealthState.FAILED: mavlink.MAV_STATE_EMERGENCY,
+    HealthState.STOPPING: mavlink.MAV_STATE_POWEROFF,
+}
+
+
+class Severity(IntEnum):
+    """MAV_SEVERITY, as far as a companion needs it."""
+
+    CRITICAL = 2
+    ERROR = 3
+    WARNING = 4
+    NOTICE = 5
+    INFO = 6
+    DEBUG = 7
+
+
+def heartbeat_message(state: HealthState) -> Any:
+    """HEARTBEAT of an onboard controller that is no autopilot, with its real health."""
+    return mavlink.MAVLink_heartbeat_message(
+        type=mavlink.MAV_TYPE_ONBOARD_CONTROLLER,
+        autopilot=mavlink.MAV_AUTOPILOT_INVALID,
+        base_mode=0,
+        custom_mode=0,
+        system_status=MAV_STATES[state],
+        mavlink_version=3,
+    )
+
+
+def statustext_messages(text: str, severity: Severity, text_id: int) -> list[Any]:
+    """STATUSTEXT, in chunks of 50 characters when the text is longer.
+
+    The last chunk of several is the first with fewer than 50 characters, so a text that fills its
+    chunks exactly is followed by an empty one. Text beyond four chunks is cut.
+
+    Args:
+        text: What to say; characters outside ASCII become ``?``.
+        severity: How bad it is.
+        text_id: From 1 to 65535, another for each long text; short ones carry 0.
+    """
+    data = text.encode("ascii", "replace").replace(b"\0", b"?")
+    if len(data) <= CHUNK:
+        return [mavlink.MAVLink_statustext_message(int(severity), data, 0, 0)]
+    data = data[: MAX_CHUNKS * CHUNK - 1]
+    return [
+        mavlink.MAVLink_statustext_message(
+            int(severity), data[start : start + CHUNK], text_id, start // CHUNK
+        )
+        for start in range(0, len(data) + 1, CHUNK)
+    ]

@@ -1,0 +1,86 @@
+"""What a link says of itself, and of each message it was given to send."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from landing.vehicle import Autopilot
+
+
+class Refusal(str, Enum):
+    """Why a message was not sent."""
+
+    NOT_CONNECTED = "not connected"
+    NO_AUTOPILOT = "no autopilot heard yet"
+    AUTOPILOT_SILENT = "the autopilot is silent"
+    UNSUPPORTED_AUTOPILOT = "unsupported autopilot"
+    INVALID_TARGET = "invalid target"
+    DROPPED = "dropped, the way out is full"
+
+
+@dataclass(frozen=True)
+class SendResult:
+    """What became of a message.
+
+    Attributes:
+        refusal: Why it was not sent; None when it was handed to the connection.
+        detail: The same in words, for the log.
+    """
+
+    refusal: Refusal | None = None
+    detail: str = ""
+
+    @property
+    def sent(self) -> bool:
+        """Whether it was handed to the connection."""
+        return self.refusal is None
+
+
+@dataclass(frozen=True)
+class LinkStatus:
+    """State of the link at one moment.
+
+    Attributes:
+        connection: Connection string.
+        connected: The device or socket is open (for UDP that says nothing of the other side).
+        alive: A heartbeat of the autopilot came within the timeout.
+        heartbeat_age_s: Time since its last heartbeat; None when there was none.
+        autopilot: Its kind.
+        system_id: Its MAVLink system id; None before its first heartbeat.
+        rates_hz: Message name to measured rate, of all that it sends or is asked for.
+        missing: Asked messages that do not come.
+        slow: Asked messages that come well under their rate.
+        bytes_received: Bytes received, of any kind.
+        bytes_bad: Those that belonged to no good MAVLink frame.
+        dropped_writes: Messages dropped because the way out was full or gone.
+        reconnects: How often the connection was opened again after the first time.
+        reboots: How often the autopilot's boot clock started anew.
+        position_resets: How often the estimator's local frame has jumped.
+        last_error: Text of the last error; empty when there was none.
+        problems: What keeps the link from being ready, each with its next step.
+    """
+
+    connection: str
+    connected: bool = False
+    alive: bool = False
+    heartbeat_age_s: float | None = None
+    autopilot: Autopilot = Autopilot.UNKNOWN
+    system_id: int | None = None
+    rates_hz: Mapping[str, float] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    slow: tuple[str, ...] = ()
+    bytes_received: int = 0
+    bytes_bad: int = 0
+    dropped_writes: int = 0
+    reconnects: int = 0
+    reboots: int = 0
+    position_resets: int = 0
+    last_error: str = ""
+    problems: tuple[str, ...] = ()
+
+    @property
+    def ready(self) -> bool:
+        """Whether targets can be computed and sent."""
+        return not self.problems
