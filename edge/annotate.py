@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from edge.pipeline import Step
 from landing.camera import CameraModel
+from landing.merge import smoothed
 from landing.settings import DecisionSettings
 from landing.site import LandingSite
 from landing.taxonomy import Role
@@ -66,7 +67,7 @@ def _signed(value_m: float, positive: str, negative: str) -> str:
 
 
 def _tinted(step: Step, settings: DecisionSettings) -> ByteArray:
-    segmentation = step.segmentation
+    segmentation = smoothed(step.segmentation, settings.smoothing_px)  # as the decision saw it
     thresholds = {
         Role.OBSTACLE: settings.obstacle_probability,
         Role.WATER: settings.water_probability,

@@ -134,20 +134,23 @@ class Health:
         return self.state.value + (": " + "; ".join(self.reasons) if self.reasons else "")
 
 
-def overall(inputs: tuple[InputHealth, ...], active: bool, relied_on: bool) -> Health:
+def overall(
+    inputs: tuple[InputHealth, ...], *, active: bool, relied_on: bool, starting: bool
+) -> Health:
     """The state that follows from the inputs.
 
     Args:
         inputs: All that a decision needs.
         active: A landing site is being followed.
         relied_on: The vehicle is landing with our help, so a failure now is an emergency.
+        starting: Inputs that have not delivered yet may still be on their way.
     """
     bad = [i for i in inputs if not i.ok]
     reasons = tuple(f"{i.name} {i.detail}" for i in bad)
-    if not bad:
-        return Health(HealthState.ACTIVE if active else HealthState.STANDBY, reasons, inputs)
-    if all(not i.ever and not i.valid and i.detail == "nothing yet" for i in bad):
-        return Health(HealthState.BOOT, reasons, inputs)  # still starting, nothing has failed
-    if all(i.alive and i.valid for i in bad):  # slow, but it works
-        return Health(HealthState.ACTIVE if active else HealthState.STANDBY, reasons, inputs)
+    well = HealthState.ACTIVE if active else HealthState.STANDBY
+    failed = [i for i in bad if not (i.alive and i.valid)]  # the others are slow, but work
+    if not failed:
+        return Health(well, reasons, inputs)
+    if starting and all(not i.ever for i in failed):
+        return Health(HealthState.BOOT, reasons, inputs)
     return Health(HealthState.EMERGENCY if relied_on else HealthState.CRITICAL, reasons, inputs)

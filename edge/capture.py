@@ -1,0 +1,141 @@
+"""The capture loop: keeps a camera delivering into the mailbox, and reopens it when it fails."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+
+from edge.cameras import Camera, CameraTimeout, EndOfStream
+from edge.health import InputMonitor
+from edge.log import EventLog
+from edge.mailbox import Mailbox
+from landing.errors import CameraError
+from landing.types import Frame
+
+logger = logging.getLogger("edge.capture")
+
+POLL_S = 0.1
+"""How often a waiting loop looks whether it should stop."""
+
+FIRST_WAIT_S = 0.25
+LONGEST_WAIT_S = 2.0
+"""Back-off between attempts to open a camera: doubling from the first to the longest."""
+
+
+@dataclass(frozen=True)
+class CaptureLimits:
+    """How long the loop waits for a camera.
+
+    Attributes:
+        start_s: For the first frame after it was opened.
+        stall_s: For the next one.
+    """
+
+    start_s: float
+    stall_s: float
+
+
+class CaptureLoop:
+    """Owns the camera; `run` is the body of the capture thread.
+
+    Args:
+        camera: Not open yet.
+        mailbox: Where frames go.
+        monitor: Is told of frames and failures.
+        limits: When a camera that is silent has failed.
+        events: Where failures and reopenings are written.
+        stop: Ends the loop.
+        live: A camera that may come back. A recording that cannot be opened ends the process.
+    """
+
+    def __init__(
+        self,
+        camera: Camera,
+        mailbox: Mailbox[Frame],
+        monitor: InputMonitor,
+        limits: CaptureLimits,
+        events: EventLog,
+        stop: threading.Event,
+        live: bool,
+    ) -> None:
+        self._camera = camera
+        self._mailbox = mailbox
+        self._monitor = monitor
+        self._limits = limits
+        self._events = events
+        self._stop = stop
+        self._live = live
+        self._dropped_before = 0
+        self.attempts_failed = 0
+        self.reopened = 0
+        self.frames = 0
+        self.ended: str | None = None
+        """Why a recording is over; None while it plays."""
+
+    @property
+    def dropped_by_camera(self) -> int:
+        """Frames the camera delivered that were replaced before they were taken from it."""
+        return self._dropped_before + self._camera.dropped
+
+    def run(self) -> None:
+        """Delivers frames until it is stopped or a recording ends.
+
+        Raises:
+            CameraError: A recording cannot be opened or has failed.
+        """
+        wait_s = FIRST_WAIT_S
+        while not self._stop.is_set():
+            frames_before = self.frames
+            try:
+                self._camera.open()
+                self._events.write("camera-open", **vars(self._camera.info))
+                self._deliver()
+            except EndOfStream as end:
+                self.ended = str(end)
+                self._events.write("camera-end", reason=str(end), skipped=self._camera.skipped)
+                return
+            except CameraError as error:
+                if not self._live:
+                    raise
+                if self.frames > frames_before:
+                    wait_s = FIRST_WAIT_S
+                self._failed(error, wait_s)
+                self._stop.wait(wait_s)
+                wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+            finally:
+                self._dropped_before += self._camera.dropped
+                self._camera.close()
+
+    def _failed(self, error: CameraError, wait_s: float) -> None:
+        self._monitor.failed(str(error))
+        self.attempts_failed += 1
+        self._mailbox.clear()
+        logger.warning("%s; opening it again in %.2f s", error, wait_s)
+        self._events.write(
+            "camera-failed", error=str(error), attempt=self.attempts_failed, retry_in_s=wait_s
+        )
+
+    def _deliver(self) -> None:
+        limit_s = self._limits.start_s
+        since_ns = time.monotonic_ns()
+        while not self._stop.is_set():
+            try:
+                frame = self._camera.grab(POLL_S)
+            except CameraTimeout:
+                silent_s = (time.monotonic_ns() - since_ns) * 1e-9
+                if silent_s > limit_s:
+                    raise CameraError(
+                        f"camera {self._camera.request.source} stalled: no frame for "
+                        f"{silent_s:.1f} s"
+                    ) from None
+                continue
+            since_ns = time.monotonic_ns()
+            if self.attempts_failed and limit_s == self._limits.start_s:
+                self.reopened += 1
+                self._events.write("camera-back", frame_id=frame.frame_id)
+            limit_s = self._limits.stall_s
+            self.frames += 1
+            self._monitor.arrived(since_ns)
+            self._mailbox.put(frame)

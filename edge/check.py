@@ -1,0 +1,150 @@
+"""`edge check`: is everything there and as configured? Without flying."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from edge.cameras import CameraTimeout, EndOfStream, make_camera
+from edge.config import EdgeConfig, load_config
+from edge.flightlink import DaemonLink
+from edge.log import plain
+from edge.runtimes import load_runtime, taxonomy_for
+from landing.errors import CameraError, ConfigError, TouchdownError
+
+CAMERA_FRAMES = 15
+CAMERA_SECONDS = 4.0
+
+
+@dataclass
+class Finding:
+    """One line of the report."""
+
+    name: str
+    ok: bool
+    text: str
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+def example_text() -> str:
+    """The commented example configuration."""
+    return resources.files("edge").joinpath("example.toml").read_text("utf-8")
+
+
+def check(
+    path: Path,
+    *,
+    camera: bool,
+    link: bool,
+    timeout_s: float,
+    as_json: bool,
+    say: Callable[[str], None],
+) -> bool:
+    """Checks configuration, model, camera and link, one line each.
+
+    Returns:
+        Whether all is well.
+
+    Raises:
+        ConfigError: The configuration itself is bad.
+    """
+    findings: list[Finding] = []
+
+    def found(finding: Finding) -> None:
+        findings.append(finding)
+        if not as_json:
+            say(f"{'ok  ' if finding.ok else 'FAIL'} {finding.name}: {finding.text}")
+
+    try:
+        config = load_config(path)
+    except ConfigError as error:
+        if as_json:
+            say(json.dumps({"ok": False, "config": {"ok": False, "text": str(error)}}))
+        raise
+    lens = config.camera.model()
+    found(
+        Finding(
+            "config", True, f"{path}; lens {lens.hfov_deg:.1f} degrees wide",
+            {"hfov_deg": lens.hfov_deg},
+        )
+    )  # fmt: skip
+    found(_guarded("model", _check_model, config))
+    found(
+        _guarded("camera", _check_camera, config) if camera else Finding("camera", True, "skipped")
+    )
+    found(
+        _guarded("link", lambda c: _check_link(c, timeout_s), config)
+        if link
+        else Finding("link", True, "skipped")
+    )
+    ok = all(f.ok for f in findings)
+    if as_json:
+        report: dict[str, Any] = {"ok": ok}
+        report.update({f.name: {"ok": f.ok, "text": f.text, **plain(f.data)} for f in findings})
+        say(json.dumps(report))
+    return ok
+
+
+def _guarded(name: str, what: Callable[[EdgeConfig], Finding], config: EdgeConfig) -> Finding:
+    try:
+        return what(config)
+    except TouchdownError as error:
+        return Finding(name, False, str(error))
+
+
+def _check_model(config: EdgeConfig) -> Finding:
+    with load_runtime(config.model.path, config.model.options) as runtime:
+        taxonomy = taxonomy_for(runtime.spec, config.model.taxonomy)
+        runtime.warm_up()
+        times_ms = sorted(runtime.warm_up() for _ in range(5))
+        spec = runtime.spec
+        return Finding(
+            "model",
+            True,
+            f"{config.model.path.name}: {spec.name}, {len(taxonomy)} classes of {taxonomy.name}, "
+            f"{spec.input.width_px}x{spec.input.height_px}, {runtime.backend}, "
+            f"{times_ms[2]:.1f} ms a frame",
+            {"name": spec.name, "backend": runtime.backend, "frame_ms": times_ms[2]},
+        )
+
+
+def _check_camera(config: EdgeConfig) -> Finding:
+    with ExitStack() as stack:
+        camera = make_camera(config.camera.request())
+        stack.enter_context(camera)
+        info = camera.info
+        stamps: list[int] = []
+        wait_s = config.camera.start_timeout_ms / 1e3
+        until_ns = time.monotonic_ns() + round((wait_s + CAMERA_SECONDS) * 1e9)
+        try:
+            while len(stamps) < CAMERA_FRAMES and time.monotonic_ns() < until_ns:
+                stamps.append(camera.grab(wait_s).captured_at_ns)
+                wait_s = config.camera.stall_timeout_ms / 1e3
+        except EndOfStream:
+            if not stamps:
+                raise CameraError(f"camera {info.source} ended before its first frame") from None
+        except CameraTimeout as error:
+            raise CameraError(f"{error}, after {len(stamps)} frames") from error
+    fps = (len(stamps) - 1) / ((stamps[-1] - stamps[0]) / 1e9) if len(stamps) > 1 else 0.0
+    text = f"{info.width_px}x{info.height_px}, {len(stamps)} frames at {fps:.1f} Hz ({info.detail})"
+    ok = len(stamps) < 2 or fps >= 0.7 * config.camera.fps
+    if not ok:
+        text += f"; camera.fps asks for {config.camera.fps:g}"
+    if camera.skipped:
+        text += f"; {len(camera.skipped)} unreadable pictures skipped"
+    return Finding(
+        "camera", ok, text,
+        {"width_px": info.width_px, "height_px": info.height_px, "fps": fps,
+         "frames": len(stamps), "skipped": list(camera.skipped)},
+    )  # fmt: skip
+
+
+def _check_link(config: EdgeConfig, timeout_s: float) -> Finding:
+    with DaemonLink(config.link) as link:
+        return Finding("link", *link.report(timeout_s))

@@ -1,0 +1,105 @@
+"""`edge serve`: puts the daemon together from its configuration, runs it and takes it apart."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import signal
+import sys
+import time
+import traceback
+from contextlib import ExitStack
+from pathlib import Path
+from types import FrameType
+
+from edge.cameras import make_camera
+from edge.config import EdgeConfig, load_config
+from edge.daemon import Daemon
+from edge.flightlink import DaemonLink
+from edge.log import EventLog, set_up_text_log
+from edge.pipeline import Pipeline
+from edge.runtimes import Runtime, load_runtime, taxonomy_for
+from edge.sdnotify import ServiceNotifier
+from landing.decider import Decider
+from landing.errors import TouchdownError
+
+logger = logging.getLogger("edge")
+
+RECORDINGS = ("file://", "images://")
+
+
+def serve(path: Path, max_seconds: float | None = None) -> int:
+    """Runs the daemon until SIGTERM, SIGINT or the end of a recording.
+
+    Returns:
+        Exit status.
+
+    Raises:
+        TouchdownError: Configuration, model, recording or link cannot be used.
+    """
+    config = load_config(path)
+    set_up_text_log(config.log.level)
+    with ExitStack() as stack:
+        events = stack.enter_context(EventLog(config.log.events))
+        try:
+            _run(config, path, events, stack, max_seconds)
+        except TouchdownError as error:
+            events.write("failed", error=str(error))
+            raise
+        except BaseException:
+            logger.critical("crash\n%s", traceback.format_exc())
+            events.write("crash", error=traceback.format_exc())
+            raise
+    return 0
+
+
+def _run(
+    config: EdgeConfig,
+    path: Path,
+    events: EventLog,
+    stack: ExitStack,
+    max_seconds: float | None,
+) -> None:
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    events.write("start", config=path, config_sha256=digest, pid=os.getpid())
+    camera_model = config.camera.model()
+    camera = make_camera(config.camera.request())
+    runtime = stack.enter_context(load_runtime(config.model.path, config.model.options))
+    taxonomy = taxonomy_for(runtime.spec, config.model.taxonomy)
+    warm_ms = runtime.warm_up()
+    _log_model(events, runtime, taxonomy.name, warm_ms)
+    link = stack.enter_context(DaemonLink(config.link))
+    events.write("link", **link.describe())
+    decider = Decider(config.decision, taxonomy, camera_model, time.perf_counter_ns)
+    pipeline = Pipeline(
+        runtime, decider, camera_model, time.monotonic_ns, time.perf_counter_ns
+    )
+    live = not config.camera.source.startswith(RECORDINGS)
+    daemon = Daemon(config, camera, pipeline, link, events, ServiceNotifier(), live)
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        daemon.stop(signal.Signals(number).name)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        previous = signal.signal(number, on_signal)
+        stack.callback(signal.signal, number, previous)
+    daemon.run(max_seconds)
+
+
+def _log_model(events: EventLog, runtime: Runtime, taxonomy: str, warm_ms: float) -> None:
+    spec = runtime.spec
+    logger.info(
+        "model %s (%s) on %s: %.1f ms per frame", runtime.path.name, spec.name, runtime.backend,
+        warm_ms,
+    )  # fmt: skip
+    events.write(
+        "model",
+        path=runtime.path,
+        sha256=hashlib.sha256(runtime.path.read_bytes()).hexdigest(),
+        name=spec.name,
+        taxonomy=taxonomy,
+        backend=runtime.backend,
+        warm_up_ms=warm_ms,
+        python=sys.version.split()[0],
+    )

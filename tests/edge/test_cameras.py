@@ -1,0 +1,386 @@
+"""One contract for every camera, then what is particular to each."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edge.cameras import Camera, CameraRequest, CameraTimeout, EndOfStream, make_camera
+from edge.cameras.pipe import gstreamer_command
+from edge.cameras.v4l2 import V4l2Camera
+from landing.errors import CameraError
+
+WIDTH, HEIGHT = 64, 48
+RAW_CAMERA = Path(__file__).with_name("raw_camera.py")
+
+
+def raw_command(*options: str, fps: float = 50, size: tuple[int, int] = (WIDTH, HEIGHT)) -> str:
+    words = [sys.executable, str(RAW_CAMERA), str(size[0]), str(size[1]), str(fps), *options]
+    return "pipe:" + shlex.join(words)
+
+
+def numbered(number: int) -> np.ndarray:
+    image = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
+    image[:, :, 1] = 40 + number
+    return image
+
+
+class FakeDevice:
+    """Stands in for cv2.VideoCapture of one camera: 50 Hz, one size, can be unplugged."""
+
+    def __init__(self, sizes: tuple[tuple[int, int], ...] = ((WIDTH, HEIGHT),)) -> None:
+        self.sizes = sizes
+        self.properties: dict[int, float] = {
+            cv2.CAP_PROP_FRAME_WIDTH: sizes[0][0],
+            cv2.CAP_PROP_FRAME_HEIGHT: sizes[0][1],
+            cv2.CAP_PROP_FPS: 50.0,
+        }
+        self.unplugged = threading.Event()
+        self.released = 0
+        self.opened = True
+
+    def isOpened(self) -> bool:
+        return self.opened
+
+    def set(self, key: int, value: float) -> bool:
+        if key in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT):
+            known = {s[0] if key == cv2.CAP_PROP_FRAME_WIDTH else s[1] for s in self.sizes}
+            if value not in known:
+                return False
+        self.properties[key] = value
+        return True
+
+    def get(self, key: int) -> float:
+        return self.properties.get(key, 0.0)
+
+    def grab(self) -> bool:
+        time.sleep(0.02)
+        return not self.unplugged.is_set()
+
+    def retrieve(self) -> tuple[bool, np.ndarray]:
+        return True, numbered(0)
+
+    def release(self) -> None:
+        self.released += 1
+
+
+def write_video(path: Path, frames: int = 200, fps: float = 50.0) -> Path:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), fps, (WIDTH, HEIGHT))
+    assert writer.isOpened()
+    for number in range(frames):
+        writer.write(numbered(number % 200))
+    writer.release()
+    return path
+
+
+def write_pictures(folder: Path, count: int = 200) -> Path:
+    folder.mkdir(exist_ok=True)
+    for number in range(count):
+        cv2.imwrite(str(folder / f"{number:04d}.png"), numbered(number % 200))
+    return folder
+
+
+KINDS = ("file", "images", "pipe", "v4l2", "gstreamer")
+
+
+@pytest.fixture(params=KINDS)
+def camera(request: pytest.FixtureRequest, tmp_path: Path) -> Camera:
+    kind = request.param
+    size = {"width_px": WIDTH, "height_px": HEIGHT, "fps": 50.0}
+    if kind == "file":
+        return make_camera(CameraRequest(f"file://{write_video(tmp_path / 'a.avi')}", **size))
+    if kind == "images":
+        return make_camera(CameraRequest(f"images://{write_pictures(tmp_path / 'p')}", **size))
+    if kind == "pipe":
+        return make_camera(CameraRequest(raw_command(), **size))
+    if kind == "gstreamer":
+        if shutil.which("gst-launch-1.0") is None:
+            pytest.skip("gst-launch-1.0 is not installed")
+        caps = f"video/x-raw,format=BGR,width={WIDTH},height={HEIGHT},framerate=50/1"
+        source = f"pipe:gst-launch-1.0 -q videotestsrc is-live=true ! {caps} ! fdsink fd=1"
+        return make_camera(CameraRequest(source, **size))
+    return V4l2Camera(
+        CameraRequest("v4l2:///dev/video0", **size), "/dev/video0", lambda _: FakeDevice()
+    )
+
+
+class TestContract:
+    def test_frames_have_the_size_that_info_tells(self, camera: Camera) -> None:
+        with camera:
+            frame = camera.grab(5.0)
+            assert (camera.info.width_px, camera.info.height_px) == (WIDTH, HEIGHT)
+            assert frame.image_bgr.shape == (HEIGHT, WIDTH, 3)
+            assert frame.image_bgr.dtype == np.uint8
+
+    def test_stamps_are_monotonic_and_not_in_the_future(self, camera: Camera) -> None:
+        before_ns = time.monotonic_ns()
+        with camera:
+            frames = [camera.grab(5.0) for _ in range(5)]
+        stamps = [f.captured_at_ns for f in frames]
+        assert stamps == sorted(stamps)
+        assert before_ns < stamps[0] and stamps[-1] <= time.monotonic_ns()
+        ids = [f.frame_id for f in frames]
+        assert ids == sorted(set(ids))
+
+    def test_latency_is_taken_off_the_stamp(self, camera: Camera) -> None:
+        object.__setattr__(camera.request, "latency_ns", 10**9)
+        with camera:
+            assert camera.grab(5.0).captured_at_ns < time.monotonic_ns() - 900_000_000
+
+    def test_a_slow_reader_gets_new_frames_and_gaps_in_the_ids(self, camera: Camera) -> None:
+        with camera:
+            first = camera.grab(5.0)
+            time.sleep(0.4)
+            camera.grab(5.0)
+            frame = camera.grab(5.0)
+            if camera.request.source.startswith("images://"):
+                return  # a folder waits for its reader
+            assert frame.frame_id - first.frame_id > 5
+            assert camera.dropped > 3
+
+    def test_it_can_be_opened_again(self, camera: Camera) -> None:
+        ids = []
+        for _ in range(2):
+            with camera:
+                ids.append(camera.grab(5.0).frame_id)
+            assert not camera.is_open
+        assert ids[1] > ids[0]
+
+    def test_order_of_calls_is_checked(self, camera: Camera) -> None:
+        with pytest.raises(CameraError, match="not open"):
+            camera.grab(0.1)
+        camera.close()
+        with camera, pytest.raises(CameraError, match="already open"):
+            camera.open()
+        camera.close()
+
+    def test_grab_keeps_its_timeout(self, camera: Camera) -> None:
+        with camera:
+            camera.grab(5.0)
+            started = time.monotonic()
+            try:
+                camera.grab(0.001)
+            except CameraTimeout:
+                pass
+            assert time.monotonic() - started < 0.3
+
+    def test_close_is_quick_and_ends_its_threads(self, camera: Camera) -> None:
+        with camera:
+            camera.grab(5.0)
+            started = time.monotonic()
+        assert time.monotonic() - started < 1.0
+        time.sleep(0.15)
+        assert not [t for t in threading.enumerate() if t.name.startswith("camera")]
+
+
+BAD_SOURCES: list[tuple[str, dict[str, object], str]] = [
+    ("usb:0", {}, "expected one of v4l2://"),
+    ("file://missing.mp4", {}, "does not exist"),
+    ("images://missing", {}, "does not exist"),
+    ("v4l2:///dev/video99", {"width_px": 64, "height_px": 48}, "does not exist"),
+    ("pipe:", {"width_px": 64, "height_px": 48}, "names no command"),
+    ("pipe:'unclosed", {"width_px": 64, "height_px": 48}, "No closing quotation"),
+    ("pipe:cat /dev/zero", {}, "camera.width_px and camera.height_px"),
+    ("pipe:no-such-program-here x", {"width_px": 64, "height_px": 48}, "not an executable"),
+    ("csi://front", {"width_px": 64, "height_px": 48}, "expected csi:// and a number"),
+    ("csi://0", {"width_px": 66, "height_px": 48}, "multiple of 4"),
+    ("rtsp://host/x", {}, "needs camera.width_px"),
+]
+
+
+@pytest.mark.parametrize(("source", "size", "words"), BAD_SOURCES)
+def test_a_bad_source_is_said_in_one_line(
+    source: str, size: dict[str, int], words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(CameraError) as caught:
+        make_camera(CameraRequest(source, **size), tmp_path).open()
+    assert words in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_gstreamer_commands_end_in_raw_frames_on_stdout() -> None:
+    csi = gstreamer_command("csi://1", 1280, 720, 30)
+    assert csi[:2] == ["gst-launch-1.0", "-q"]
+    assert "sensor-id=1" in csi and "video/x-raw(memory:NVMM),width=1280,height=720,framerate=30/1" in csi
+    assert csi[-4:] == ["!", "fdsink", "fd=1", "sync=false"]
+    rtsp = gstreamer_command("rtsp://cam/live", 640, 480, None)
+    assert "location=rtsp://cam/live" in rtsp
+    assert "video/x-raw,format=BGR,width=640,height=480" in rtsp
+
+
+class TestVideo:
+    def test_replay_gives_every_frame_with_media_time_then_ends(self, tmp_path: Path) -> None:
+        path = write_video(tmp_path / "a.avi", frames=30, fps=10)
+        camera = make_camera(CameraRequest(f"file://{path}", realtime=False))
+        frames = []
+        with camera, pytest.raises(EndOfStream, match="after 30 frames"):
+            while True:
+                frames.append(camera.grab(1.0))
+        assert [f.frame_id for f in frames] == list(range(30))
+        assert {b.captured_at_ns - a.captured_at_ns for a, b in zip(frames, frames[1:])} == {
+            100_000_000
+        }
+
+    def test_it_can_loop(self, tmp_path: Path) -> None:
+        path = write_video(tmp_path / "a.avi", frames=5)
+        camera = make_camera(CameraRequest(f"file://{path}", realtime=False, loop=True))
+        with camera:
+            assert [camera.grab(1.0).frame_id for _ in range(12)] == list(range(12))
+
+    def test_a_damaged_file_is_refused(self, tmp_path: Path) -> None:
+        bad = tmp_path / "bad.mp4"
+        bad.write_bytes(b"not a video" * 100)
+        with pytest.raises(CameraError, match="damaged or of an unknown kind"):
+            make_camera(CameraRequest(f"file://{bad}")).open()
+
+    def test_another_size_than_configured_is_refused(self, tmp_path: Path) -> None:
+        path = write_video(tmp_path / "a.avi", frames=3)
+        camera = make_camera(CameraRequest(f"file://{path}", 1280, 720))
+        with pytest.raises(CameraError, match=r"delivers 64x48 px.*1280x720"):
+            camera.open()
+        assert not camera.is_open
+
+
+class TestFolder:
+    def test_corrupt_pictures_are_skipped_counted_and_said(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        folder = write_pictures(tmp_path / "p", 4)
+        (folder / "0001.png").write_bytes((folder / "0001.png").read_bytes()[:60])
+        (folder / "0002.jpg").write_bytes(b"")
+        cv2.imwrite(str(folder / "0005.jpg"), numbered(3))
+        whole = (folder / "0005.jpg").read_bytes()
+        (folder / "0006.jpg").write_bytes(whole[: len(whole) // 2])
+        camera = make_camera(CameraRequest(f"images://{folder}", realtime=False))
+        with camera:
+            frames = []
+            with pytest.raises(EndOfStream, match="after 4 pictures, 3 unreadable"):
+                while True:
+                    frames.append(camera.grab(1.0))
+            assert len(camera.skipped) == 3
+        assert len(frames) == 4
+        assert "0001.png" in caplog.text and "truncated" in caplog.text
+
+    def test_a_folder_without_one_readable_picture_is_refused(self, tmp_path: Path) -> None:
+        (tmp_path / "a.png").write_bytes(b"no")
+        with pytest.raises(CameraError, match="none of 1 pictures can be read"):
+            make_camera(CameraRequest(f"images://{tmp_path}")).open()
+        with pytest.raises(CameraError, match="holds no pictures"):
+            (tmp_path / "empty").mkdir()
+            make_camera(CameraRequest(f"images://{tmp_path / 'empty'}")).open()
+
+    def test_pictures_of_different_sizes_are_no_camera(self, tmp_path: Path) -> None:
+        folder = write_pictures(tmp_path / "p", 1)
+        cv2.imwrite(str(folder / "9.png"), np.zeros((10, 10, 3), np.uint8))
+        with make_camera(CameraRequest(f"images://{folder}", realtime=False)) as camera:
+            camera.grab(1.0)
+            with pytest.raises(CameraError, match="one camera has one size"):
+                camera.grab(1.0)
+
+
+class TestPipe:
+    @staticmethod
+    def make(*options: str, fps: float = 50) -> Camera:
+        return make_camera(CameraRequest(raw_command(*options, fps=fps), WIDTH, HEIGHT))
+
+    @staticmethod
+    def drain(camera: Camera) -> CameraError:
+        with pytest.raises(CameraError) as caught:
+            while True:
+                camera.grab(3.0)
+        return caught.value
+
+    def test_a_command_that_dies_tells_its_exit_code_and_last_word(self) -> None:
+        with self.make("--frames", "3", "--exit", "3", "--say", "sensor lost") as camera:
+            error = self.drain(camera)
+            text = "ended with exit code 3 after 3 frames: sensor lost"
+            assert text in str(error) and not isinstance(error, CameraTimeout)
+            with pytest.raises(CameraError, match="exit code 3"):
+                camera.grab(0.1)
+
+    def test_a_live_camera_that_ends_cleanly_has_failed_too(self) -> None:
+        with self.make("--frames", "2") as camera:
+            assert "exit code 0 after 2 frames" in str(self.drain(camera))
+
+    def test_half_a_frame_hints_at_the_size(self) -> None:
+        source = raw_command("--frames", "1", size=(WIDTH, HEIGHT // 2))
+        with make_camera(CameraRequest(source, WIDTH, HEIGHT)) as camera:
+            assert "is the size right?" in str(self.drain(camera))
+
+    def test_a_command_that_stalls_times_out(self) -> None:
+        with self.make("--stall-after", "2") as camera:
+            error = self.drain(camera)
+            assert isinstance(error, CameraTimeout)
+
+    def test_it_never_lags_behind_a_fast_writer(self) -> None:
+        with self.make(fps=400) as camera:
+            camera.grab(5.0)
+            for _ in range(3):
+                time.sleep(0.2)
+                camera.grab(1.0)
+                frame = camera.grab(1.0)
+                assert time.monotonic_ns() - frame.captured_at_ns < 100_000_000
+
+    def test_closing_ends_the_whole_process_group(self) -> None:
+        camera = self.make("--child")
+        with camera:
+            camera.grab(5.0)
+            child = int(camera._stderr_tail[0])  # type: ignore[attr-defined]
+            os.kill(child, 0)
+        deadline = time.monotonic() + 2
+        while time.monotonic() < deadline and _running(child):
+            time.sleep(0.02)
+        assert not _running(child)
+
+
+def _running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+class TestV4l2:
+    @staticmethod
+    def make(device: FakeDevice, **size: object) -> Camera:
+        open_device: Callable[[str], FakeDevice] = lambda _: device  # noqa: E731
+        return V4l2Camera(CameraRequest("v4l2:///dev/video0", **size), "/dev/video0", open_device)
+
+    def test_a_size_that_the_device_refuses_is_an_error(self) -> None:
+        device = FakeDevice()
+        with pytest.raises(CameraError, match="refuses 1280x720 px and gives 64x48"):
+            self.make(device, width_px=1280, height_px=720).open()
+        assert device.released == 1
+
+    def test_a_rate_that_the_device_refuses_is_an_error(self) -> None:
+        device = FakeDevice()
+        device.set = lambda key, value: False  # type: ignore[method-assign]
+        with pytest.raises(CameraError, match=r"gives 50 frames per second.*asks for 120"):
+            self.make(device, width_px=WIDTH, height_px=HEIGHT, fps=120.0).open()
+
+    def test_a_device_that_does_not_open_is_released(self) -> None:
+        device = FakeDevice()
+        device.opened = False
+        with pytest.raises(CameraError, match="cannot be opened: is it in use"):
+            self.make(device).open()
+        assert device.released == 1
+
+    def test_unplugging_is_an_error_and_releases_the_device(self) -> None:
+        device = FakeDevice()
+        with self.make(device) as camera:
+            camera.grab(2.0)
+            device.unplugged.set()
+            with pytest.raises(CameraError, match="unplugged"):
+                while True:
+                    camera.grab(2.0)
+        assert device.released == 1
