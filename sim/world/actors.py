@@ -166,12 +166,21 @@ def _rounded(half_f: float, half_r: float, corner_m: float, f: float = 0.0) -> F
 
 @dataclass(frozen=True)
 class _Part:
-    """A flat piece of a figure: an outline (forward, right) at a height, in one colour."""
+    """A piece of a figure in one colour: an outline (forward, right), flat or upright.
+
+    Attributes:
+        outline_m: Seen from above.
+        height_m: Of its top above the ground.
+        bgr: Colour.
+        swing: How far the top's lower end swings forward at full stride, metres.
+        base_m: Height it reaches down to; None for a flat piece.
+    """
 
     outline_m: FloatArray
     height_m: float
     bgr: tuple[float, float, float]
     swing: float = 0.0
+    base_m: float | None = None
 
 
 def _shade(bgr: Sequence[float], factor: float) -> tuple[float, float, float]:
@@ -205,10 +214,11 @@ def _figure(kind: str, style: int) -> tuple[_Part, ...]:
         cabin = (-1.75, 0.9) if van else (-1.45, 0.55)
         mid, half_cabin = (cabin[0] + cabin[1]) / 2, (cabin[1] - cabin[0]) / 2
         parts = [
-            _Part(_rounded(half_f, half_r, 0.3), 0.3, _shade(paint, 0.55)),
+            _Part(_rounded(half_f, half_r, 0.3), 0.7, _shade(paint, 0.6), base_m=0.25),
             _Part(_rounded(half_f - 0.04, half_r - 0.06, 0.32), 0.75, paint),
             _Part(_rounded(0.55, half_r - 0.28, 0.12, half_f - 0.75), 0.78, _shade(paint, 1.08)),
             _Part(_rounded(half_cabin + 0.4, half_r - 0.18, 0.2, mid), 1.0, glass),
+            _Part(_rounded(half_cabin, half_r - 0.28, 0.18, mid), 1.4, glass, base_m=0.85),
             _Part(_rounded(half_cabin - 0.1, half_r - 0.3, 0.16, mid - 0.05), 1.43,
                   _shade(paint, 1.12)),
         ]  # fmt: skip
@@ -226,14 +236,14 @@ def _figure(kind: str, style: int) -> tuple[_Part, ...]:
     parts = [
         _Part(_ellipse(0.05, -0.1, 0.14, 0.06, 10), 0.1, (45, 45, 50), 0.25),
         _Part(_ellipse(0.05, 0.1, 0.14, 0.06, 10), 0.1, (45, 45, 50), -0.25),
-        _Part(_ellipse(0, -0.1, 0.12, 0.085, 10), 0.6, legs, 0.14),
-        _Part(_ellipse(0, 0.1, 0.12, 0.085, 10), 0.6, legs, -0.14),
-        _Part(_ellipse(0, -broad, 0.09, 0.05, 10), 1.05, skin, -0.16),
-        _Part(_ellipse(0, broad, 0.09, 0.05, 10), 1.05, skin, 0.16),
-        _Part(_ellipse(0, 0, 0.14, broad - 0.02), 1.15, _shade(shirt, 0.8)),
+        _Part(_ellipse(0, -0.1, 0.09, 0.08, 10), 0.85, legs, 0.22, 0.12),
+        _Part(_ellipse(0, 0.1, 0.09, 0.08, 10), 0.85, legs, -0.22, 0.12),
+        _Part(_ellipse(0, -broad, 0.06, 0.045, 10), 1.38, skin, -0.2, 0.85),
+        _Part(_ellipse(0, broad, 0.06, 0.045, 10), 1.38, skin, 0.2, 0.85),
+        _Part(_ellipse(0, 0, 0.12, broad - 0.04), 1.4, _shade(shirt, 0.8), base_m=0.85),
         _Part(_ellipse(0, 0, 0.12, broad), 1.42, shirt),
         _Part(_ellipse(-0.02, 0, 0.06, broad * 0.8), 1.43, _shade(shirt, 1.12)),
-        _Part(_ellipse(0.015, 0, 0.115, 0.095), 1.62, skin),
+        _Part(_ellipse(0.015, 0, 0.1, 0.085), 1.66, skin, base_m=1.45),
         _Part(_ellipse(-0.015, 0, 0.11, 0.095), 1.7, hair),
     ]
     if rng.random() < 0.25:
@@ -292,8 +302,7 @@ def draw_actors(
             shadows.append((state, np.column_stack([outline, np.zeros(len(outline))])))
         for part in _figure(state.kind, state.style):
             if part.height_m < ceiling_m:
-                flat = state.ground_from_local(part.outline_m + np.array([part.swing * swing, 0.0]))
-                outlines.append(np.column_stack([flat, np.full(len(flat), -part.height_m)]))
+                outlines.append(_points(state, part, swing))
                 parts.append((state, part))
     if not parts:
         return
@@ -308,10 +317,26 @@ def draw_actors(
     for (state, part), outline in zip(parts, split[len(shadows) :], strict=True):
         if not np.isfinite(outline).all() or np.abs(outline).max() > 20000:
             continue
+        if part.base_m is not None:
+            hull = cv2.convexHull(outline.astype(np.float32))
+            outline = np.asarray(hull.reshape(-1, 2), dtype=np.float64)
         if image_bgr is not None:
             _draw(image_bgr, outline, part.bgr, cv2.LINE_AA)
         if labels is not None:
             _draw(labels, outline, (class_ids[state.kind],), cv2.LINE_8)
+
+
+def _points(state: ActorState, part: _Part, swing: float) -> FloatArray:
+    """Points of a part in NED metres; an upright one has its lower outline, then its upper."""
+    ahead = np.array([part.swing * swing, 0.0])
+    low = state.ground_from_local(part.outline_m + ahead)
+    if part.base_m is None:
+        return np.column_stack([low, np.full(len(low), -part.height_m)])
+    high = state.ground_from_local(part.outline_m)
+    return np.vstack(
+        [np.column_stack([low, np.full(len(low), -part.base_m)]),
+         np.column_stack([high, np.full(len(high), -part.height_m)])]
+    )  # fmt: skip
 
 
 def _darken(image: ByteArray, outline: FloatArray, factor: float) -> None:

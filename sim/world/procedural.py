@@ -340,7 +340,8 @@ def _farm(site: _Site) -> None:
     canvas.area(blob(site.rng, yard.north_m, yard.east_m, site.between(9, 15), 0.15),
                 site.pick("gravel", "dirt", "concrete", "ballast"), 0.3)  # fmt: skip
     for _ in range(int(site.rng.integers(1, 5))):
-        at = yard.moved(site.between(-14, 14), site.between(-14, 14), math.pi / 2 * site.chance(0.5))
+        turn = math.pi / 2 if site.chance(0.5) else 0.0
+        at = yard.moved(site.between(-14, 14), site.between(-14, 14), turn)
         canvas.building(at, site.between(8, 20), site.between(6, 11), site.between(4, 7),
                         site.pick("metal", "gable", "metal", "hip", "flat"))  # fmt: skip
     for _ in range(int(site.rng.integers(0, 4))):

@@ -177,7 +177,7 @@ def detail_layer(family: str, seed: int) -> ByteArray:
         layer = 0.07 * _tileable(rng, size, 6) + 0.06 * _tileable(rng, size, 2) + 0.05 * grain
         layer += 0.06 * _stones(rng, size, 160, (1, 4))
     elif family == "paved":
-        layer = 0.09 * grain + 0.04 * _tileable(rng, size, 1.6) + 0.03 * _tileable(rng, size, 14)
+        layer = 0.06 * grain + 0.04 * _tileable(rng, size, 1.6) + 0.03 * _tileable(rng, size, 14)
     elif family == "roof":
         rows = np.sin(np.arange(size, dtype=np.float32) * np.float32(2 * math.pi * 16 / size))
         layer = 0.05 * grain + 0.04 * _tileable(rng, size, 3) + 0.04 * rows[:, None]
