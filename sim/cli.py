@@ -1,0 +1,124 @@
+"""`touchdown sim`: land a simulated vehicle with the real daemon."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from landing.errors import TouchdownError
+
+DEMO_MODEL = "models/synthetic-unet.onnx"
+
+
+@click.group(name="sim", context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Land a simulated vehicle with the real daemon, and judge it by the ground truth."""
+
+
+def _start(_: click.Context, __: click.Parameter, value: str | None) -> tuple[float, float] | None:
+    if value is None:
+        return None
+    try:
+        north_m, east_m = (float(part) for part in value.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not NORTH,EAST in metres") from None
+    return north_m, east_m
+
+
+def seeds_of(text: str) -> list[int]:
+    """`3` or `0:20` (0 to 19) or `1,5,7`.
+
+    Raises:
+        click.BadParameter: Anything else.
+    """
+    try:
+        if ":" in text:
+            first, last = (int(part) for part in text.split(":"))
+            seeds = list(range(first, last))
+        else:
+            seeds = [int(part) for part in text.split(",")]
+    except ValueError:
+        seeds = []
+    if not seeds or min(seeds) < 0:
+        raise click.BadParameter(f"{text!r} is not a seed (3), a range (0:20) or a list (1,5,7)")
+    return seeds
+
+
+@cli.command()
+@click.option("--world", default="procedural", show_default=True,
+              help="procedural, photo:FILE?gsd_m=0.02&labels=FILE, or a world folder.")
+@click.option("--seed", "seeds", default="0", show_default=True,
+              help="Seed of world, start, gusts and noise; 0:20 or 1,5,7 fly several in turn.")
+@click.option("--model", type=click.Path(path_type=Path), default=None,
+              help=f"ONNX model to fly with.  [default: {DEMO_MODEL} beside the sources]")
+@click.option("--height-m", type=click.FloatRange(3.0, 120.0), default=20.0, show_default=True,
+              help="Start height above ground, m.")
+@click.option("--start", callback=_start, default=None, metavar="NORTH,EAST",
+              help="Start over the ground, m; by the seed when left out.")
+@click.option("--wind-mps", type=click.FloatRange(0.0, 20.0), default=2.0, show_default=True,
+              help="Steady wind, m/s.")
+@click.option("--gust-mps", type=click.FloatRange(0.0, 10.0), default=0.5, show_default=True,
+              help="Standard deviation of gusts, m/s.")
+@click.option("--hfov-deg", type=click.FloatRange(20.0, 120.0), default=80.0, show_default=True,
+              help="Horizontal field of view of the camera, degrees.")
+@click.option("--fps", type=click.FloatRange(1.0, 60.0), default=10.0, show_default=True,
+              help="Frame rate of the camera, Hz.")
+@click.option("--vehicle-radius-m", type=click.FloatRange(0.1, 5.0), default=0.5,
+              show_default=True, help="Ground this far around the touchdown must be landable, m.")
+@click.option("--search-s", type=click.FloatRange(2.0, 600.0), default=25.0, show_default=True,
+              help="The pilot gives up hovering without a site after this time, s.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("out/land"),
+              show_default=True, help="Folder for picture, result and logs.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def land(
+    world: str, seeds: str, model: Path | None, height_m: float, start: tuple[float, float] | None,
+    wind_mps: float, gust_mps: float, hfov_deg: float, fps: float, vehicle_radius_m: float,
+    search_s: float, out: Path, as_json: bool,
+) -> int:  # fmt: skip
+    """Fly whole landings: autopilot, camera and `edge serve` as separate processes.
+
+    Ends with 0 when every flight came down on landable ground with the vehicle's radius clear, by
+    the ground truth; with 3 when at least one abstained and none came down badly; else with 1.
+    """
+    import json
+
+    from sim.flight import FlightPlan
+    from sim.runs import fly_one
+
+    model = model if model is not None else find_demo_model()
+    numbers = seeds_of(seeds)
+    results = []
+    for seed in numbers:
+        folder = out if len(numbers) == 1 else out / f"seed-{seed}"
+        plan = FlightPlan(
+            model=model, out=folder, world=world, seed=seed, height_m=height_m, start_ne_m=start,
+            wind=(wind_mps, (seed * 73.0) % 360.0), gust_mps=gust_mps, hfov_deg=hfov_deg, fps=fps,
+            vehicle_radius_m=vehicle_radius_m, search_s=search_s,
+        )  # fmt: skip
+        result = fly_one(plan)
+        results.append(result)
+        if as_json:
+            click.echo(json.dumps(result.to_json()))
+        else:
+            click.echo(result.summary())
+            click.echo(f"  picture: {result.picture}")
+    if len(results) > 1 and not as_json:
+        safe = sum(r.verdict == "landed-safe" for r in results)
+        click.echo(f"{safe} of {len(results)} landed safely")
+    statuses = {result.exit_status for result in results}
+    return 1 if 1 in statuses else max(statuses)
+
+
+def find_demo_model() -> Path:
+    """The committed demo model, from a checkout.
+
+    Raises:
+        TouchdownError: There is none beside the sources.
+    """
+    for folder in (Path.cwd(), Path(__file__).resolve().parent.parent):
+        if (folder / DEMO_MODEL).is_file():
+            return folder / DEMO_MODEL
+    raise TouchdownError(
+        f"no --model given and {DEMO_MODEL} is not here: run from a checkout, or give --model"
+    )

@@ -1,0 +1,23 @@
+"""A flight with everything that is kept of it: result, picture, logs."""
+
+from __future__ import annotations
+
+import json
+
+from sim.flight import FlightPlan, FlightResult, fly
+from sim.picture import draw_flight
+
+
+def fly_one(plan: FlightPlan) -> FlightResult:
+    """Flies a plan and writes `result.json` and `landing.png` into its folder.
+
+    Raises:
+        FlightError: A process of the simulation failed.
+        TouchdownError: The world or its start cannot be made.
+    """
+    result, world, track = fly(plan)
+    picture = plan.out / "landing.png"
+    draw_flight(plan, result, world, track, picture)
+    result.picture = str(picture)
+    (plan.out / "result.json").write_text(json.dumps(result.to_json(), indent=1) + "\n", "utf-8")
+    return result
