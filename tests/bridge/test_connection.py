@@ -1,0 +1,302 @@
+"""One contract for every transport, and what is special about each."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+
+import pytest
+
+from firmware_bridge.connection import (
+    Endpoint,
+    SerialTransport,
+    TcpClient,
+    UdpServer,
+    _baud_of,
+    make_transport,
+    parse_connection,
+)
+from landing.errors import LinkError
+from tests.bridge.peers import PEERS, PtyPeer, free_port, make_peer, wait_for
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("/dev/ttyTHS1", Endpoint("serial", device="/dev/ttyTHS1", baud=57_600)),
+        ("/dev/ttyACM0,115200", Endpoint("serial", device="/dev/ttyACM0", baud=115_200)),
+        ("udpin:0.0.0.0:14550", Endpoint("udpin", host="0.0.0.0", port=14_550)),
+        ("udp:127.0.0.1:14550", Endpoint("udpin", host="127.0.0.1", port=14_550)),
+        ("udpout:10.0.0.2:14551", Endpoint("udpout", host="10.0.0.2", port=14_551)),
+        ("tcp:drone.local:5760", Endpoint("tcp", host="drone.local", port=5760)),
+        ("tcpin:0.0.0.0:5760", Endpoint("tcpin", host="0.0.0.0", port=5760)),
+        ("tcp:[::1]:5760", Endpoint("tcp", host="::1", port=5760)),
+    ],
+)
+def test_strings(text, expected):
+    assert parse_connection(text, baud=57_600) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "ttyACM0",
+        "udp",
+        "udpin:14550",
+        "udpin::14550",
+        "tcp:host:",
+        "tcp:host:abc",
+        "tcp:host:70000",
+        "tcp:host:0",
+        "tcp:host:²",
+        "udpbcast:1.2.3.4:5",
+        "ws://x:1",
+        "/dev/ttyACM0,fast",
+        "/dev/ttyACM0,5",
+    ],
+)
+def test_bad_strings_name_the_value(text):
+    with pytest.raises(LinkError) as caught:
+        parse_connection(text)
+    assert f"'{text}'" in str(caught.value)
+
+
+@pytest.fixture(params=sorted(PEERS))
+def pair(request, tmp_path):
+    """An open transport and its peer, introduced to each other where the kind needs it."""
+    peer = make_peer(request.param, tmp_path)
+    transport = make_transport(parse_connection(peer.connection))
+    transport.open()
+    introduce(transport, peer)
+    yield transport, peer
+    transport.close()
+    peer.close()
+
+
+def introduce(transport, peer):
+    """Each side says hello until both have heard the other."""
+    heard = {"us": False, "them": False}
+
+    def hello():
+        transport.write(b"hello")
+        heard["them"] |= bool(peer.receive(0.02))
+        peer.send(b"hello")
+        heard["us"] |= bool(transport.read(0.02))
+        return all(heard.values())
+
+    assert wait_for(hello)
+    while transport.read(0.02) or peer.receive(0.02):
+        pass
+
+
+def read_all(read, size, timeout_s=3.0):
+    data = b""
+    deadline = time.monotonic() + timeout_s
+    while len(data) < size and time.monotonic() < deadline:
+        data += read(0.1)
+    return data
+
+
+def test_bytes_both_ways(pair):
+    transport, peer = pair
+    every_byte = bytes(range(256))
+    peer.send(every_byte)
+    assert read_all(transport.read, 256) == every_byte
+    assert transport.write(every_byte)
+    assert read_all(peer.receive, 256) == every_byte
+
+
+def test_read_keeps_its_timeout(pair):
+    transport, _ = pair
+    start = time.monotonic()
+    assert transport.read(0.05) == b""
+    assert 0.03 < time.monotonic() - start < 1.0
+    assert transport.read(0.0) == b""
+
+
+def test_read_wakes_up_at_once(pair):
+    transport, peer = pair
+    timer = threading.Timer(0.05, peer.send, [b"x"])
+    timer.start()
+    start = time.monotonic()
+    assert transport.read(5.0) == b"x"
+    assert time.monotonic() - start < 2.0
+    timer.join()
+
+
+def test_a_stuck_peer_never_blocks_a_write(pair):
+    """Nobody reads: frames are dropped or buffered, whole, and each call returns at once."""
+    transport, _ = pair
+    frame = bytes(280)
+    longest = 0.0
+    for _ in range(20_000):
+        start = time.monotonic()
+        taken = transport.write(frame)
+        longest = max(longest, time.monotonic() - start)
+        if not taken:
+            break
+    assert longest < 0.5
+
+
+def test_hangup_is_noticed_or_survived_and_it_can_be_opened_again(pair):
+    transport, peer = pair
+    peer.hangup()
+    if peer.survives_hangup:
+        for _ in range(3):
+            transport.write(b"into the void")
+            assert transport.read(0.02) == b""
+    else:
+        with pytest.raises(LinkError, match=r"lost|gone|closed"):
+            for _ in range(50):
+                transport.read(0.05)
+        assert transport.write(b"x") in (True, False)
+        transport.close()
+    peer.come_back()
+    if not peer.survives_hangup:
+        transport.open()
+    introduce(transport, peer)
+
+
+def test_close_twice_and_use_after(pair):
+    transport, _ = pair
+    transport.close()
+    transport.close()
+    assert transport.write(b"x") is False
+    with pytest.raises(LinkError, match="not open"):
+        transport.read(0.01)
+
+
+def test_open_twice_is_a_reopen(pair):
+    transport, peer = pair
+    peer.hangup()
+    peer.come_back()
+    transport.open()
+    introduce(transport, peer)
+
+
+# --- serial ---
+
+
+@pytest.mark.parametrize("baud", [57_600, 115_200, 921_600, 1_500_000])
+def test_serial_sets_the_baud_rate(tmp_path, baud):
+    peer = PtyPeer(tmp_path, baud)
+    transport = make_transport(parse_connection(peer.connection))
+    transport.open()
+    assert _baud_of(peer.fileno()) == baud
+    transport.close()
+    peer.close()
+
+
+def test_serial_refuses_a_rate_the_driver_did_not_take(tmp_path, monkeypatch):
+    peer = PtyPeer(tmp_path, 921_600)
+    monkeypatch.setattr("firmware_bridge.connection._baud_of", lambda fd: 115_200)
+    with pytest.raises(LinkError, match=r"921600.*115200"):
+        make_transport(parse_connection(peer.connection)).open()
+    peer.close()
+
+
+def test_serial_is_exclusive(tmp_path):
+    peer = PtyPeer(tmp_path)
+    first = make_transport(parse_connection(peer.connection))
+    first.open()
+    with pytest.raises(LinkError, match="in use"):
+        make_transport(parse_connection(peer.connection)).open()
+    first.close()
+    peer.close()
+
+
+def test_serial_cut_frames_are_finished_before_the_next(tmp_path):
+    """However full the line was, what arrives is a sequence of whole frames."""
+    peer = PtyPeer(tmp_path)
+    transport = make_transport(parse_connection(peer.connection))
+    transport.open()
+    frames = [bytes([i % 251]) * 37 for i in range(4000)]
+    taken = [frame for frame in frames if transport.write(frame)]
+    assert len(taken) < len(frames)
+    received = b""
+    for _ in range(3):
+        received += read_all(peer.receive, len(b"".join(taken)), timeout_s=0.3)
+        if transport.write(b"last"):
+            taken.append(b"last")
+            break
+    received += peer.receive(0.2)
+    assert received == b"".join(taken)
+    transport.close()
+    peer.close()
+
+
+def test_serial_errors(tmp_path):
+    with pytest.raises(LinkError, match="no such device"):
+        SerialTransport(str(tmp_path / "none"), 921_600).open()
+    plain = tmp_path / "plain"
+    plain.write_text("no port")
+    with pytest.raises(LinkError, match="serial port"):
+        SerialTransport(str(plain), 921_600).open()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may open anything")
+def test_serial_permission(tmp_path):
+    locked = tmp_path / "locked"
+    locked.touch(mode=0o000)
+    with pytest.raises(LinkError, match="dialout"):
+        SerialTransport(str(locked), 921_600).open()
+
+
+def test_serial_permission_text():
+    error = PermissionError(13, "Permission denied")
+    assert "dialout" in SerialTransport("/dev/ttyX", 921_600)._why(error)
+
+
+# --- sockets ---
+
+
+def test_udp_port_in_use():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", 0))
+        with pytest.raises(LinkError, match="in use"):
+            UdpServer("127.0.0.1", other.getsockname()[1]).open()
+
+
+def test_foreign_address_cannot_be_bound():
+    with pytest.raises(LinkError, match="not an address of this computer"):
+        UdpServer("192.0.2.1", 0).open()
+
+
+def test_tcp_refused_names_the_place():
+    port = free_port()
+    with pytest.raises(LinkError, match=rf"tcp:127.0.0.1:{port}.*refused"):
+        TcpClient("127.0.0.1", port).open()
+
+
+def test_unknown_host():
+    with pytest.raises(LinkError, match="not found"):
+        TcpClient("no-such-host.invalid", 5760).open()
+
+
+def test_udp_answers_everybody_heard_lately():
+    """A ground station on the same port does not draw our messages from the autopilot."""
+    server = UdpServer("127.0.0.1", 0)
+    server.open()
+    to = ("127.0.0.1", server.bound_port)
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as autopilot,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as station,
+    ):
+        for peer in (autopilot, station):
+            peer.settimeout(2)
+            peer.sendto(b"hi", to)
+            assert server.read(1.0) == b"hi"
+        assert server.write(b"answer")
+        assert autopilot.recv(100) == b"answer"
+        assert station.recv(100) == b"answer"
+    server.close()
+
+
+def test_udp_without_a_peer_drops():
+    server = UdpServer("127.0.0.1", 0)
+    server.open()
+    assert server.write(b"x") is False
+    server.close()
