@@ -49,6 +49,7 @@ class DatasetPlan:
         val_share, test_share: Of the worlds; the last ones.
         world_size_m: Side of a world.
         world_gsd_m: Metres per pixel of a world.
+        aim: Share of pictures taken near a person or car, who would otherwise be rare.
 
     Raises:
         DataError: No worlds, benchmark worlds, or shares that leave nothing to train on.
@@ -65,6 +66,7 @@ class DatasetPlan:
     test_share: float = 0.1
     world_size_m: float = 80.0
     world_gsd_m: float = 0.05
+    aim: float = 0.4
 
     def __post_init__(self) -> None:
         taken = set(self.seeds) & set(BENCHMARK_SEEDS)
@@ -142,14 +144,14 @@ def write_world(plan: DatasetPlan, out: Path, seed: int) -> int:
         camera = CameraModel.from_hfov(
             plan.width_px, plan.height_px, float(rng.uniform(*plan.hfov_deg))
         )
-        pose = random_pose(plan, world, rng)
+        t_s = float(rng.uniform(0, _LATEST_S))
+        pose = random_pose(plan, world, t_s, rng)
         motion = Motion(
             velocity_ned_mps=_three(rng.normal(0, 1.0, 3)),
             rates_frd_radps=_three(rng.normal(0, 0.1, 3)),
         )
         image, truth = render(
-            world, camera, pose, float(rng.uniform(0, _LATEST_S)), random_effects(rng), rng,
-            motion=motion,
+            world, camera, pose, t_s, random_effects(rng), rng, motion=motion,
         )  # fmt: skip
         assert truth is not None
         quality = [cv2.IMWRITE_JPEG_QUALITY, 95]
@@ -162,7 +164,9 @@ def write_world(plan: DatasetPlan, out: Path, seed: int) -> int:
     return seed
 
 
-def random_pose(plan: DatasetPlan, world: World, rng: np.random.Generator) -> Pose:
+def random_pose(
+    plan: DatasetPlan, world: World, t_s: float, rng: np.random.Generator
+) -> Pose:
     """A pose over a world, with height, tilt and heading at random."""
     low, high = plan.heights_m
     height_m = math.exp(rng.uniform(math.log(low), math.log(high)))
@@ -171,6 +175,11 @@ def random_pose(plan: DatasetPlan, world: World, rng: np.random.Generator) -> Po
     inset = min(0.45, 0.05 + 0.4 * height_m / 40.0)
     north_m = rng.uniform(south + inset * (north - south), north - inset * (north - south))
     east_m = rng.uniform(west + inset * (east - west), east - inset * (east - west))
+    people = world.actors_at(t_s)
+    if people and rng.random() < plan.aim:
+        near = people[int(rng.integers(len(people)))]
+        north_m = near.north_m + rng.uniform(-0.4, 0.4) * height_m
+        east_m = near.east_m + rng.uniform(-0.4, 0.4) * height_m
     tilt = math.radians(plan.tilt_deg) * rng.beta(1.2, 2.5)
     towards = rng.uniform(0, 2 * math.pi)
     attitude = quaternion_from_euler(
