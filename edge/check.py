@@ -13,9 +13,9 @@ from typing import Any
 
 from edge.cameras import CameraTimeout, EndOfStream, make_camera
 from edge.config import EdgeConfig, load_config
-from edge.flightlink import DaemonLink
 from edge.log import plain
 from edge.runtimes import load_runtime, taxonomy_for
+from firmware_bridge.link import FlightLink
 from landing.errors import CameraError, ConfigError, TouchdownError
 
 CAMERA_FRAMES = 15
@@ -146,5 +146,12 @@ def _check_camera(config: EdgeConfig) -> Finding:
 
 
 def _check_link(config: EdgeConfig, timeout_s: float) -> Finding:
-    with DaemonLink(config.link) as link:
-        return Finding("link", *link.report(timeout_s))
+    with FlightLink(config.link.settings()) as link:
+        status = link.wait_ready(timeout_s)
+    if not status.ready:
+        return Finding("link", False, "; ".join(status.problems), vars(status))
+    rates = ", ".join(f"{name} {hz:.0f} Hz" for name, hz in sorted(status.rates_hz.items()))
+    text = f"{status.connection}: {status.autopilot.value}, system {status.system_id}; {rates}"
+    if status.slow:
+        text += f"; slower than asked: {', '.join(status.slow)}"
+    return Finding("link", True, text, vars(status))

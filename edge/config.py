@@ -15,9 +15,11 @@ from edge.cameras.contract import CameraRequest
 from edge.lens import camera_for_size
 from edge.runtimes.contract import RuntimeOptions
 from edge.validation import first_problem
+from firmware_bridge.connection import parse_connection
+from firmware_bridge.pose_history import HeightSource
 from firmware_bridge.settings import LinkSettings
 from landing.camera import CameraModel, Mount
-from landing.errors import CameraError, ConfigError, InvalidValueError
+from landing.errors import CameraError, ConfigError, InvalidValueError, LinkError
 from landing.settings import DecisionSettings, DirectorSettings
 
 if sys.version_info >= (3, 11):
@@ -169,6 +171,51 @@ class CameraSection(Section):
         )
 
 
+class LinkSection(Section):
+    """How to reach the autopilot and what to ask of it."""
+
+    connection: str = Field(
+        description="/dev/ttyACM0, /dev/ttyTHS1:921600, udpin:HOST:PORT, udpout:HOST:PORT, "
+        "tcp:HOST:PORT"
+    )
+    baud: int = Field(
+        default=921_600, ge=1200, le=12_000_000, description="serial speed, where none is named"
+    )
+    system_id: int | None = Field(
+        default=None, ge=1, le=255, description="of the autopilot; the first one heard by default"
+    )
+    component_id: int = Field(default=191, ge=2, le=255, description="ours (191: companion)")
+    heartbeat_timeout_s: float = Field(
+        default=3.0, ge=0.1, le=60, description="silent for longer: the autopilot is lost, s"
+    )
+    attitude_rate_hz: float = Field(default=50.0, ge=0.1, le=400, description="asked rate, Hz")
+    position_rate_hz: float = Field(default=25.0, ge=0.1, le=400, description="asked rate, Hz")
+    range_rate_hz: float = Field(default=15.0, ge=0.1, le=400, description="asked rate, Hz")
+    landed_rate_hz: float = Field(default=2.0, ge=0.1, le=400, description="asked rate, Hz")
+    height_source: HeightSource = Field(
+        default=HeightSource.AUTO, description="where the height above ground comes from"
+    )
+    rangefinder_offset_frd_m: tuple[float, float, float] = Field(
+        default=(0.0, 0.0, 0.0), description="from the body origin, body axes, m"
+    )
+    ground_down_m: float | None = Field(
+        default=None,
+        ge=-10_000,
+        le=10_000,
+        description="down coordinate of the ground, m; learnt on the ground by default",
+    )
+
+    def settings(self) -> LinkSettings:
+        """As the link wants it.
+
+        Raises:
+            LinkError: The connection string is in none of the known forms.
+            InvalidValueError: A number is out of its range.
+        """
+        parse_connection(self.connection, self.baud)
+        return LinkSettings(**self.model_dump())
+
+
 class HealthSection(Section):
     """When an input counts as lost, and the process as hung."""
 
@@ -207,7 +254,7 @@ class EdgeConfig(Section):
 
     model: ModelSection
     camera: CameraSection
-    link: LinkSettings = Field(default_factory=LinkSettings)
+    link: LinkSection
     decision: DecisionSettings = Field(default_factory=DecisionSettings)
     director: DirectorSettings = Field(default_factory=DirectorSettings)
     health: HealthSection = Field(default_factory=HealthSection)
@@ -245,6 +292,10 @@ def parse_config(data: dict[str, Any], path: Path) -> EdgeConfig:
         raise ConfigError(f"config {path}: [camera] {error}") from error
     except ConfigError as error:
         raise ConfigError(f"config {path}: {error}") from error
+    try:
+        config.link.settings()
+    except (InvalidValueError, LinkError) as error:
+        raise ConfigError(f"config {path}: [link] {error}") from error
     return config
 
 

@@ -17,12 +17,14 @@ from typing import Protocol
 from edge.cameras import Camera
 from edge.capture import CaptureLimits, CaptureLoop
 from edge.config import EdgeConfig
-from edge.health import Health, HealthState, InputMonitor, overall
+from edge.health import Health, InputMonitor, overall
 from edge.log import EventLog
 from edge.mailbox import Mailbox
 from edge.pipeline import Pipeline
 from edge.sdnotify import ServiceNotifier
 from edge.worker import Worker
+from firmware_bridge.messages import HealthState, Severity
+from firmware_bridge.report import SendResult
 from landing.decider import Decision
 from landing.director import Director, DirectorInput, DirectorOutput, DirectorState
 from landing.site import LandingSite, NoSite, Selection
@@ -45,7 +47,7 @@ RELIED_ON = (DirectorState.DESCEND, DirectorState.COMMIT, DirectorState.HOLD)
 
 
 class Link(Protocol):
-    """What the daemon needs of a flight-controller link; none of it blocks."""
+    """What the daemon needs of `firmware_bridge.link.FlightLink`; none of it waits."""
 
     def pose_at(self, at_ns: int) -> Pose | None:
         """Interpolated pose at a monotonic time."""
@@ -56,13 +58,13 @@ class Link(Protocol):
     def vehicle(self, now_ns: int) -> VehicleStatus:
         """What the autopilot says of itself."""
 
-    def send_heartbeat(self, state: HealthState) -> None:
+    def send_heartbeat(self, state: HealthState) -> SendResult:
         """Says how we are."""
 
-    def send_target(self, target: LandingTarget) -> str | None:
-        """Sends a landing target; why it was not sent, or None when it was."""
+    def send_target(self, target: LandingTarget) -> SendResult:
+        """Sends a landing target."""
 
-    def send_text(self, text: str, warning: bool) -> None:
+    def send_text(self, text: str, severity: Severity) -> SendResult:
         """Says something to the pilot."""
 
 
@@ -166,6 +168,7 @@ class Daemon:
         finally:
             self._stop.set()
             self._notifier.stopping()
+            self._link.send_heartbeat(HealthState.STOPPING)
             late = [w.name for w in workers if not w.join(JOIN_TIMEOUT_S)]
             if late:
                 logger.error("threads that do not stop: %s", ", ".join(late))
@@ -251,12 +254,14 @@ class Daemon:
             logger.info("landing %s", text)
             self._events.write("transition", **vars(change))
             self._link.send_text(
-                f"Landing {change.to_state.value}: {change.reason}", change.to_state in GRAVE
+                f"Landing {change.to_state.value}: {change.reason}",
+                Severity.WARNING if change.to_state in GRAVE else Severity.INFO,
             )
         sent = False
         if output.target is not None:
-            refusal = self._link.send_target(output.target)
-            sent = refusal is None
+            result = self._link.send_target(output.target)
+            sent = result.sent
+            refusal = None if sent else result.detail or str(result.refusal)
             self.counters.targets_sent += sent
             self.counters.targets_refused += not sent
             if refusal is not None and refusal != self._refusal:
@@ -370,7 +375,7 @@ class Daemon:
         }
 
 
-_BAD = (HealthState.CRITICAL, HealthState.EMERGENCY)
+_BAD = (HealthState.DEGRADED, HealthState.FAILED)
 
 
 def _ns(milliseconds: float) -> int:

@@ -9,19 +9,10 @@ from __future__ import annotations
 import threading
 from collections import deque
 from dataclasses import dataclass
-from enum import Enum
+
+from firmware_bridge.messages import HealthState
 
 RATE_WINDOW_NS = 3_000_000_000
-
-
-class HealthState(str, Enum):
-    """What is said of the daemon as a whole; the names are MAV_STATE's."""
-
-    BOOT = "boot"
-    STANDBY = "standby"
-    ACTIVE = "active"
-    CRITICAL = "critical"
-    EMERGENCY = "emergency"
 
 
 @dataclass(frozen=True)
@@ -147,10 +138,10 @@ def overall(
     """
     bad = [i for i in inputs if not i.ok]
     reasons = tuple(f"{i.name} {i.detail}" for i in bad)
-    well = HealthState.ACTIVE if active else HealthState.STANDBY
+    well = HealthState.OK if active else HealthState.STANDBY
     failed = [i for i in bad if not (i.alive and i.valid)]  # the others are slow, but work
     if not failed:
         return Health(well, reasons, inputs)
     if starting and all(not i.ever for i in failed):
-        return Health(HealthState.BOOT, reasons, inputs)
-    return Health(HealthState.EMERGENCY if relied_on else HealthState.CRITICAL, reasons, inputs)
+        return Health(HealthState.STARTING, reasons, inputs)
+    return Health(HealthState.FAILED if relied_on else HealthState.DEGRADED, reasons, inputs)

@@ -34,7 +34,7 @@ def set_up_text_log(level: str) -> None:
 
 
 def plain(value: Any) -> Any:
-    """What `json` can write: enums by value, dataclasses as mappings, paths as text, NaN as None."""
+    """What `json` can write: enums by value, dataclasses as mappings, NaN as None."""
     if isinstance(value, Enum):
         return plain(value.value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

@@ -37,6 +37,9 @@ from landing.types import Frame, Pose
 
 LEVEL = (1.0, 0.0, 0.0, 0.0)
 
+LEAST_PITCH_DEG = -20.0
+"""A photo whose camera looked closer to the horizon is taken as one that looked down."""
+
 
 @dataclass(frozen=True)
 class LookOptions:
@@ -224,9 +227,7 @@ class Looker:
                 )
             decider = Decider(settings, runtime.spec.taxonomy, view.camera, time.perf_counter_ns)
             now_ns = 0
-            pipeline = Pipeline(
-                runtime, decider, view.camera, lambda: now_ns, time.perf_counter_ns
-            )
+            pipeline = Pipeline(runtime, decider, view.camera, lambda: now_ns, time.perf_counter_ns)
             writer: Any = None
             for frame in _frames(camera.grab):
                 if frame.frame_id % self.options.every:
@@ -246,9 +247,7 @@ class Looker:
                     record["picture"] = target.name
                 self._done(record, step)
 
-    def _viewpoint(
-        self, path: Path, width_px: int, height_px: int, facts: PhotoFacts
-    ) -> Viewpoint:
+    def _viewpoint(self, path: Path, width_px: int, height_px: int, facts: PhotoFacts) -> Viewpoint:
         options = self.options
         height_m, height_from = options.height_agl_m, "--height-agl-m"
         if height_m is None:
@@ -263,7 +262,10 @@ class Looker:
                 f"{path.name}: the height above ground is not in the file; give it with "
                 f"--height-agl-m.{msl}"
             )
-        mount = Mount(pitch_deg=facts.pitch_deg) if _usable_pitch(facts.pitch_deg) else Mount()
+        pitch_deg = facts.pitch_deg
+        if pitch_deg is None or not -180.0 <= pitch_deg <= LEAST_PITCH_DEG:
+            pitch_deg = -90.0
+        mount = Mount(pitch_deg=pitch_deg)
         if options.hfov_deg is not None:
             camera = CameraModel.from_hfov(width_px, height_px, options.hfov_deg, mount)
             lens_from = "--hfov-deg"
@@ -280,8 +282,8 @@ class Looker:
             )
         source = f"height {height_m:g} m from {height_from}, "
         source += f"horizontal field of view {camera.hfov_deg:.1f} degrees from {lens_from}"
-        if _usable_pitch(facts.pitch_deg) and facts.pitch_deg != -90.0:
-            source += f", camera pitch {facts.pitch_deg:g} degrees from XMP"
+        if pitch_deg != -90.0:
+            source += f", camera pitch {pitch_deg:g} degrees from XMP"
         self._note(source)
         return Viewpoint(camera, height_m, source)
 
@@ -371,10 +373,6 @@ class Looker:
 
 def _way(value_m: float, positive: str, negative: str) -> str:
     return f"{abs(value_m):.1f} m {positive if value_m >= 0 else negative}"
-
-
-def _usable_pitch(pitch_deg: float | None) -> bool:
-    return pitch_deg is not None and -180.0 <= pitch_deg <= -20.0
 
 
 def _frames(grab: Callable[[float], Frame]) -> Iterator[Frame]:

@@ -16,11 +16,11 @@ from types import FrameType
 from edge.cameras import make_camera
 from edge.config import EdgeConfig, load_config
 from edge.daemon import Daemon
-from edge.flightlink import DaemonLink
 from edge.log import EventLog, set_up_text_log
 from edge.pipeline import Pipeline
 from edge.runtimes import Runtime, load_runtime, taxonomy_for
 from edge.sdnotify import ServiceNotifier
+from firmware_bridge.link import FlightLink
 from landing.decider import Decider
 from landing.errors import TouchdownError
 
@@ -69,12 +69,10 @@ def _run(
     taxonomy = taxonomy_for(runtime.spec, config.model.taxonomy)
     warm_ms = runtime.warm_up()
     _log_model(events, runtime, taxonomy.name, warm_ms)
-    link = stack.enter_context(DaemonLink(config.link))
-    events.write("link", **link.describe())
+    link = stack.enter_context(FlightLink(config.link.settings()))
+    events.write("link", settings=config.link.model_dump())
     decider = Decider(config.decision, taxonomy, camera_model, time.perf_counter_ns)
-    pipeline = Pipeline(
-        runtime, decider, camera_model, time.monotonic_ns, time.perf_counter_ns
-    )
+    pipeline = Pipeline(runtime, decider, camera_model, time.monotonic_ns, time.perf_counter_ns)
     live = not config.camera.source.startswith(RECORDINGS)
     daemon = Daemon(config, camera, pipeline, link, events, ServiceNotifier(), live)
 

@@ -39,10 +39,11 @@ class Timings:
         """Percentiles of each part."""
         with self._lock:
             kept = {name: np.array(values) for name, values in self._durations.items()}
-        return {
-            name: Percentiles(*(float(p) for p in np.percentile(v, (50, 95, 99))), len(v))
-            for name, v in kept.items()
-        }
+        result = {}
+        for name, values in kept.items():
+            p50, p95, p99 = (float(p) for p in np.percentile(values, (50, 95, 99)))
+            result[name] = Percentiles(p50, p95, p99, len(values))
+        return result
 
     def table(self) -> list[str]:
         """Lines for people."""

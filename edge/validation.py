@@ -10,7 +10,9 @@ from pydantic import BaseModel, ValidationError
 
 def first_problem(error: ValidationError, root: type[BaseModel]) -> str:
     """The first thing that is wrong, with the nearest valid name for an unknown key."""
-    first = error.errors()[0]
+    errors = error.errors()
+    # A misspelt key is often also a missing one; its own name is the better hint.
+    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
     location = [str(part) for part in first["loc"]]
     where = ".".join(location) or "file"
     if first["type"] == "extra_forbidden":

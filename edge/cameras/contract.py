@@ -11,7 +11,7 @@ from landing.errors import CameraError, InvalidValueError
 from landing.types import ByteArray, Frame
 
 
-class EndOfStream(Exception):  # noqa: N818 - like StopIteration it is no error
+class EndOfStream(Exception):
     """A recording has been played to its end. Live cameras never end; they fail."""
 
 

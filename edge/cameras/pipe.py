@@ -107,7 +107,7 @@ class PipeCamera(Camera):
         assert process.stdout is not None
         descriptor = process.stdout.fileno()
         image = np.empty(self._shape, dtype=np.uint8)
-        room = memoryview(image).cast("B")
+        room = image.data.cast("B")
         filled = 0
         first_byte_ns = 0
         while filled < len(room):

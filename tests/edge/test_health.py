@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from edge.health import Health, HealthState, InputMonitor, overall
+from edge.health import Health, InputMonitor, overall
+from firmware_bridge.messages import HealthState
 
 MS = 1_000_000
 S = 1000 * MS
@@ -23,17 +24,17 @@ def test_a_steady_input_is_well() -> None:
     assert health.ok and health.detail == ""
     assert abs(health.rate_hz - 10.0) < 1.0
     assert judged(monitor, now_ns=10 * S).state is HealthState.STANDBY
-    assert judged(monitor, now_ns=10 * S, active=True).state is HealthState.ACTIVE
+    assert judged(monitor, now_ns=10 * S, active=True).state is HealthState.OK
 
 
-def test_silence_is_critical_and_an_emergency_while_landing() -> None:
+def test_silence_is_degraded_and_failed_while_landing() -> None:
     monitor = InputMonitor("camera", 500 * MS)
     steady(monitor, 10 * S)
     assert judged(monitor, now_ns=10 * S + 499 * MS).state is HealthState.STANDBY
     gone = judged(monitor, now_ns=12 * S)
-    assert gone.state is HealthState.CRITICAL
+    assert gone.state is HealthState.DEGRADED
     assert gone.reasons == ("camera nothing for 2.0 s",)
-    assert judged(monitor, now_ns=12 * S, relied_on=True).state is HealthState.EMERGENCY
+    assert judged(monitor, now_ns=12 * S, relied_on=True).state is HealthState.FAILED
 
 
 def test_an_input_can_be_alive_but_not_valid() -> None:
@@ -41,7 +42,7 @@ def test_an_input_can_be_alive_but_not_valid() -> None:
     monitor.arrived(0, "without height")
     health = monitor.health(1 * MS)
     assert health.alive and not health.valid and not health.ok
-    assert judged(monitor, now_ns=1 * MS).text == "critical: pose without height"
+    assert judged(monitor, now_ns=1 * MS).text == "degraded: pose without height"
     monitor.arrived(10 * MS)
     assert monitor.health(20 * MS).ok
 
@@ -70,9 +71,9 @@ def test_the_rate_starts_anew_after_a_gap() -> None:
     assert health.ok and health.rate_hz > 9.0
 
 
-def test_what_never_came_is_booting_at_first_and_a_failure_later() -> None:
+def test_what_never_came_is_booting_at_first_and_too_late_later() -> None:
     camera, pose = InputMonitor("camera", 500 * MS), InputMonitor("pose", 500 * MS)
     steady(camera, 1 * S)
-    assert judged(camera, pose, now_ns=1 * S, starting=True).state is HealthState.BOOT
-    assert judged(camera, pose, now_ns=1 * S).state is HealthState.CRITICAL
-    assert judged(camera, pose, now_ns=5 * S, starting=True).state is HealthState.CRITICAL
+    assert judged(camera, pose, now_ns=1 * S, starting=True).state is HealthState.STARTING
+    assert judged(camera, pose, now_ns=1 * S).state is HealthState.DEGRADED
+    assert judged(camera, pose, now_ns=5 * S, starting=True).state is HealthState.DEGRADED

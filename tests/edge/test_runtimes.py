@@ -99,9 +99,7 @@ def test_a_model_that_is_not_as_described(tmp_path: Path) -> None:
     assert "no output 'hazards'" in refused(path)
     renamed = fake_model.spec_of(SYNTHETIC)
     inputs = InputSpec(**{**renamed.input.model_dump(), "name": "picture"})
-    onnx.save(
-        fake_model.build(SYNTHETIC, renamed.model_copy(update={"input": inputs})), str(path)
-    )
+    onnx.save(fake_model.build(SYNTHETIC, renamed.model_copy(update={"input": inputs})), str(path))
     assert "promises one input 'picture'" in refused(path)
 
 
@@ -109,9 +107,7 @@ def test_outputs_of_another_shape_are_caught_when_it_runs(tmp_path: Path) -> Non
     path = tmp_path / "stride.onnx"
     spec = fake_model.spec_of(SYNTHETIC)
     outputs = spec.outputs.model_copy(update={"stride": 2})
-    onnx.save(
-        fake_model.build(SYNTHETIC, spec.model_copy(update={"outputs": outputs})), str(path)
-    )
+    onnx.save(fake_model.build(SYNTHETIC, spec.model_copy(update={"outputs": outputs})), str(path))
     with (
         load_runtime(path) as runtime,
         pytest.raises(ModelError, match=r"promises uint8 \(64, 64\)"),

@@ -1,0 +1,55 @@
+"""A flight-controller link without a wire: a vehicle that hovers, and a record of what was sent."""
+
+from __future__ import annotations
+
+import time
+
+from firmware_bridge.messages import HealthState, Severity
+from firmware_bridge.report import SendResult
+from landing.types import LandingTarget, Pose
+from landing.vehicle import Autopilot, VehicleStatus
+
+LEVEL = (1.0, 0.0, 0.0, 0.0)
+
+
+class FakeLink:
+    """Stands in for FlightLink. `alive` and `posing` switch the autopilot and its poses off."""
+
+    def __init__(self, height_m: float = 15.0) -> None:
+        self.height_m = height_m
+        self.alive = True
+        self.posing = True
+        self.landing = False
+        self.heartbeats: list[tuple[int, HealthState]] = []
+        self.targets: list[tuple[int, LandingTarget]] = []
+        self.texts: list[tuple[str, Severity]] = []
+
+    def pose_at(self, at_ns: int) -> Pose | None:
+        if not self.posing:
+            return None
+        return Pose(at_ns, LEVEL, (0.0, 0.0, -self.height_m), self.height_m)
+
+    def latest_pose(self, now_ns: int) -> Pose | None:
+        return self.pose_at(now_ns)
+
+    def vehicle(self, now_ns: int) -> VehicleStatus:
+        return VehicleStatus(
+            self.alive,
+            Autopilot.ARDUPILOT,
+            True,
+            True,
+            self.landing,
+            "LAND" if self.landing else "",
+        )
+
+    def send_heartbeat(self, state: HealthState) -> SendResult:
+        self.heartbeats.append((time.monotonic_ns(), state))
+        return SendResult()
+
+    def send_target(self, target: LandingTarget) -> SendResult:
+        self.targets.append((time.monotonic_ns(), target))
+        return SendResult()
+
+    def send_text(self, text: str, severity: Severity) -> SendResult:
+        self.texts.append((text, severity))
+        return SendResult()
