@@ -328,7 +328,8 @@ class _View:
         row = self.ground_from_pixel[2]
         if self._straight is None:
             width, height = self.size
-            u, v = np.arange(width)[None, :], np.arange(height)[:, None]
+            u = np.arange(width, dtype=np.float32)[None, :]
+            v = np.arange(height, dtype=np.float32)[:, None]
         else:
             u, v = self._straight[..., 0], self._straight[..., 1]
         above = row[0] * u + row[1] * v + row[2] <= 1e-6

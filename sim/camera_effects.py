@@ -144,4 +144,4 @@ def _streak(right_px: float, down_px: float) -> npt.NDArray[np.float32]:
         for du in (0, 1):
             for dv in (0, 1):
                 kernel[v0 + dv, u0 + du] += (1 - abs(u - u0 - du)) * (1 - abs(v - v0 - dv))
-    return kernel / kernel.sum()
+    return np.asarray(kernel / kernel.sum(), dtype=np.float32)
