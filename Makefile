@@ -1,0 +1,47 @@
+# Two commands on a fresh machine with Python >= 3.10, make and git:
+#   make demo   a whole simulated landing, and where its picture is
+#   make test   linters, types, tests, packaging
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PYTEST_ARGS ?=
+
+.PHONY: help demo test lint types unit clean
+
+help:
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -3
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "error: $(PYTHON) is older than Python 3.10; try make PYTHON=python3.11 ..."; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { rm -rf $(VENV); echo "error: no venv module; on Debian or Ubuntu: apt-get install python3-venv"; exit 2; }
+
+# The demo flies with the committed model, so it needs the base package alone: no torch.
+$(VENV)/.base: pyproject.toml | $(BIN)/python
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	$(PIP) -e ".[dev]"
+	@touch $@ $(VENV)/.base
+
+demo: $(VENV)/.base
+	$(BIN)/touchdown sim land --seed 5 --out out/demo
+
+test: lint types unit
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+unit: $(VENV)/.dev
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+clean:
+	rm -rf $(VENV) out build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
