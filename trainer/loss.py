@@ -43,11 +43,13 @@ def _soft_dice_loss(
 ) -> torch.Tensor:
     classes = logits.shape[1]
     probability = logits.softmax(1) * valid.unsqueeze(1)
-    truth = F.one_hot(labels.where(valid, labels.new_zeros(())), classes).permute(0, 3, 1, 2)
-    truth = truth * valid.unsqueeze(1)
-    overlap = (probability * truth).sum((0, 2, 3))
-    size = probability.sum((0, 2, 3)) + truth.sum((0, 2, 3))
-    present = truth.sum((0, 2, 3)) > 0
+    truth = labels.where(valid, labels.new_zeros(()))
+    # Gathered and summed by class: a one-hot map of all classes would cost more than the network.
+    of_truth = probability.gather(1, truth.unsqueeze(1)).flatten()
+    overlap = of_truth.new_zeros(classes).index_add(0, truth.flatten(), of_truth)
+    pixels = torch.bincount(labels[valid], minlength=classes)
+    size = probability.sum((0, 2, 3)) + pixels
+    present = pixels > 0
     dice = 2 * overlap / size.clamp(min=1.0)
     return ((1 - dice) * present).sum() / present.sum().clamp(min=1)
 
