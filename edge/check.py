@@ -133,9 +133,10 @@ def _check_camera(config: EdgeConfig) -> Finding:
             raise CameraError(f"{error}, after {len(stamps)} frames") from error
     fps = (len(stamps) - 1) / ((stamps[-1] - stamps[0]) / 1e9) if len(stamps) > 1 else 0.0
     text = f"{info.width_px}x{info.height_px}, {len(stamps)} frames at {fps:.1f} Hz ({info.detail})"
-    ok = len(stamps) < 2 or fps >= 0.7 * config.camera.fps
+    asked_fps = config.camera.fps or info.fps or 0.0
+    ok = len(stamps) < 2 or fps >= 0.7 * asked_fps
     if not ok:
-        text += f"; camera.fps asks for {config.camera.fps:g}"
+        text += f"; {asked_fps:g} Hz expected"
     if camera.skipped:
         text += f"; {len(camera.skipped)} unreadable pictures skipped"
     return Finding(

@@ -90,7 +90,9 @@ class CameraSection(Section):
     )
     width_px: int = Field(ge=16, le=16384, description="picture width, px")
     height_px: int = Field(ge=16, le=16384, description="picture height, px")
-    fps: float = Field(default=15.0, ge=0.1, le=240, description="frame rate to ask for, Hz")
+    fps: float | None = Field(
+        default=None, ge=0.1, le=240, description="frame rate to ask for, Hz; else the source's own"
+    )
     hfov_deg: float | None = Field(
         default=None, gt=1, lt=170, description="horizontal field of view, degrees"
     )
@@ -117,9 +119,6 @@ class CameraSection(Section):
     stall_timeout_ms: float = Field(
         default=1000.0, ge=50, le=60000, description="without a frame for so long: reopen, ms"
     )
-    realtime: bool = Field(
-        default=True, description="recordings play at their own rate, skipping what is too late"
-    )
     loop: bool = Field(default=False, description="recordings start again at their end")
 
     @model_validator(mode="after")
@@ -141,9 +140,8 @@ class CameraSection(Section):
             self.width_px,
             self.height_px,
             self.fps,
-            self.realtime,
-            self.loop,
-            round(self.latency_ms * 1e6),
+            loop=self.loop,
+            latency_ns=round(self.latency_ms * 1e6),
         )
 
     def model(self) -> CameraModel:

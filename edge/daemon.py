@@ -36,6 +36,9 @@ logger = logging.getLogger("edge")
 CONTROL_PERIOD_NS = 50_000_000
 HEARTBEAT_PERIOD_NS = 1_000_000_000
 JOIN_TIMEOUT_S = 0.8
+RECORD_PERIOD_NS = 10_000_000_000
+"""How often counters, drops and latencies are written to the event log."""
+
 BOOT_GRACE_NS = 15_000_000_000
 """How long an input that never delivered is starting, not failed."""
 
@@ -133,6 +136,7 @@ class Daemon:
         self._ready = False
         self._heartbeat_ns = 0
         self._status_ns = self._started_ns
+        self._record_ns = self._started_ns
         self._fed_ns = 0
         self._fed_evidence = 0
         self._sending = False
@@ -241,6 +245,10 @@ class Daemon:
             self._heartbeat_ns = now_ns
             self._link.send_heartbeat(health.state)
         self._notify(now_ns, hung)
+        if now_ns - self._record_ns >= RECORD_PERIOD_NS:
+            self._record_ns = now_ns
+            rates = {i.name: i.rate_hz for i in health.inputs}
+            self._events.write("status", state=output.state, rates_hz=rates, **self._totals())
         if now_ns - self._status_ns >= self._config.log.status_period_s * 1e9:
             self._status_ns = now_ns
             line = self._status_line(health, output)

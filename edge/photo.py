@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,12 @@ SENSOR_WIDTH_MM = {
 }  # fmt: skip
 
 FULL_FRAME_DIAGONAL_MM = math.hypot(36.0, 24.0)
+UNREADABLE = (
+    OSError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError,
+    TypeError, LookupError, struct.error,
+)  # fmt: skip
+"""What Pillow raises for a file that is no picture, or whose EXIF is damaged."""
+
 MM_PER_RESOLUTION_UNIT = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}
 
 
@@ -57,7 +64,7 @@ def read_facts(path: Path) -> PhotoFacts:
             size = image.size
         with path.open("rb") as file:
             head = file.read(XMP_SEARCH_BYTES)
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except UNREADABLE:
         return PhotoFacts()
     height_m = xmp_number(head, "RelativeAltitude")
     hfov_deg, hfov_from = _field_of_view(base, detail, size)

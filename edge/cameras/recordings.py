@@ -139,6 +139,7 @@ class VideoCamera(Camera):
         if self._capture is not None:
             self._capture.release()
             self._capture = None
+        self._skipped_frames = 0
 
 
 class FolderCamera(Camera):

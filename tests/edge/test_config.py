@@ -93,8 +93,8 @@ def test_a_missing_file_names_the_next_step(tmp_path: Path) -> None:
 def test_a_calibration_for_another_shape_is_refused(tmp_path: Path) -> None:
     (tmp_path / "cal.yaml").write_text(
         "image_width: 1280\nimage_height: 720\n"
-        "camera_matrix:\n  rows: 3\n  cols: 3\n  data: [900., 0., 640., 0., 900., 360., 0., 0., 1.]\n"
-        "distortion_coefficients:\n  rows: 1\n  cols: 5\n  data: [0., 0., 0., 0., 0.]\n"
+        "camera_matrix:\n  rows: 3\n  cols: 3\n  data: [900, 0, 640, 0, 900, 360, 0, 0, 1]\n"
+        "distortion_coefficients:\n  rows: 1\n  cols: 5\n  data: [0, 0, 0, 0, 0]\n"
     )
     text = MINIMAL.replace("hfov_deg = 70", 'calibration = "cal.yaml"')
     with pytest.raises(ConfigError, match="another shape"):

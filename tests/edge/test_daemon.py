@@ -1,4 +1,4 @@
-"""The daemon in this process, with a fake link, a real pipe camera and a model of palette colours."""
+"""The daemon in this process: a fake link, a real pipe camera, a model of palette colours."""
 
 from __future__ import annotations
 

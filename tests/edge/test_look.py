@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from edge.look import Looker, LookOptions, Summary, parse_decision
+from edge.photo import read_facts, xmp_number
+from edge.runtimes import RuntimeOptions
+from landing.errors import ConfigError, DataError
+from landing.settings import DecisionSettings
+from landing.taxonomy import Taxonomy
+from tests.edge import fake_model
+
+WIDTH, HEIGHT = 640, 480
+XMP = (
+    b'<x:xmpmeta><rdf:Description drone-dji:RelativeAltitude="+31.50" '
+    b'drone-dji:GimbalPitchDegree="-90.00"/></x:xmpmeta>'
+)
+
+
+def look(model: Path, *paths: Path, **options: Any) -> tuple[Summary, list[str], list[Any]]:
+    said: list[str] = []
+    records: list[Any] = []
+    settings = options.pop("settings", DecisionSettings())
+    chosen = LookOptions(model, RuntimeOptions(), settings, **options)
+    summary = Looker(chosen, said.append, records.append).run(list(paths))
+    return summary, said, records
+
+
+def paint(path: Path, *patches: Any, ground: str = "grass", size: Any = (WIDTH, HEIGHT)) -> Path:
+    assert cv2.imwrite(str(path), fake_model.paint(*size, *patches, ground=ground))
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    paint(pictures / "a.png", ("car", (100, 100, 60, 40)), ("tree", (400, 0, 240, 480)))
+    paint(pictures / "b.png", ground="water")
+    paint(pictures / "d.png", size=(320, 320))
+    (pictures / "c.png").write_bytes((pictures / "a.png").read_bytes()[:200])
+    (pictures / "notes.txt").write_text("no picture")
+    return pictures
+
+
+def test_a_folder(folder: Path, model_path: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    summary, said, records = look(model_path, folder, height_agl_m=20.0, hfov_deg=70.0, out=out)
+    assert (summary.looked, summary.sites, dict(summary.reasons)) == (3, 2, {"nothing-landable": 1})
+    assert len(summary.skipped) == 1 and any("c.png: skipped" in line for line in said)
+    site = records[0]["site"]
+    assert site["clearance_m"] > 1 and site["right_m"] < 0  # the tree is on the right
+    assert 0 <= site["u_px"] < 400 and 0 <= site["v_px"] < HEIGHT
+    stored = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
+    assert [r["name"] for r in stored] == [r["name"] for r in records]
+    picture = cv2.imread(str(out / "a.look.jpg"))
+    assert picture.shape == (HEIGHT, WIDTH, 3)
+    water = cv2.imread(str(out / "b.look.jpg"))
+    assert water[300, 100, 2] > water[300, 100, 1]  # hazards are red
+
+
+def test_every_n_th(folder: Path, model_path: Path) -> None:
+    summary, _, records = look(model_path, folder, height_agl_m=20.0, hfov_deg=70.0, every=3)
+    assert [r["name"] for r in records] == ["a.png", "d.png"]
+    assert summary.timings.percentiles()["total"].count == 2
+
+
+def test_pictures_of_a_folder_do_not_know_each_other(tmp_path: Path, model_path: Path) -> None:
+    for name in "abc":
+        paint(tmp_path / f"{name}.png", ground="grass" if name != "b" else "tree")
+    _, _, records = look(model_path, tmp_path, height_agl_m=20.0, hfov_deg=70.0)
+    assert ["site" in r for r in records] == [True, False, True]
+    assert records[0]["site"] == records[2]["site"]
+
+
+def write_video(path: Path, grounds: list[str]) -> Path:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10.0, (WIDTH, HEIGHT))
+    for ground in grounds:
+        writer.write(fake_model.paint(WIDTH, HEIGHT, ground=ground))
+    writer.release()
+    return path
+
+
+def test_a_video_accumulates(tmp_path: Path, model_path: Path) -> None:
+    video = write_video(tmp_path / "v.avi", ["grass"] * 10 + ["tree"] * 10)
+    out = tmp_path / "out"
+    summary, said, records = look(model_path, video, height_agl_m=20.0, hfov_deg=70.0, out=out)
+    assert summary.looked == 20 and records[9]["name"] == "v.avi#9"
+    assert "site" in records[9] and "site" in records[10]  # one bad frame does not end a site
+    assert "no_site" in records[-1]
+    assert any("no poses" in line for line in said)
+    capture = cv2.VideoCapture(str(out / "v.look.mp4"))
+    assert int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) == 20
+
+
+def test_independent_frames_of_a_video(tmp_path: Path, model_path: Path) -> None:
+    video = write_video(tmp_path / "v.avi", ["grass", "tree", "grass"])
+    _, _, records = look(model_path, video, height_agl_m=20.0, hfov_deg=70.0, independent=True)
+    assert ["site" in r for r in records] == [True, False, True]
+
+
+def test_height_and_lens_from_the_file(tmp_path: Path, model_path: Path) -> None:
+    photo = tmp_path / "p.jpg"
+    image = Image.fromarray(fake_model.paint(WIDTH, HEIGHT)[:, :, ::-1].copy())
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x920A] = 4.5  # FocalLength
+    exif.get_ifd(0x8769)[0xA405] = 24  # FocalLengthIn35mmFilm
+    image.save(photo, exif=exif, xmp=XMP, quality=95)
+    facts = read_facts(photo)
+    assert (facts.height_m, facts.pitch_deg) == (31.5, -90.0)
+    # The diagonal of full frame over that of a 4:3 picture: 0.8 x 43.27 mm wide.
+    assert facts.hfov_deg == pytest.approx(71.6, abs=0.2)
+    _, said, records = look(model_path, photo)
+    assert records[0]["height_agl_m"] == 31.5
+    assert "above take-off" in said[0] and "35 mm equivalent" in said[0]
+
+
+def test_the_height_above_the_sea_is_never_used(real_data: Path, model_path: Path) -> None:
+    photo = sorted((real_data / "brighton").glob("*.JPG"))[0]
+    facts = read_facts(photo)
+    assert facts.height_m is None and facts.msl_m == pytest.approx(198, abs=1)
+    assert facts.hfov_deg == pytest.approx(81.0, abs=0.5)
+    with pytest.raises(
+        DataError, match=r"--height-agl-m\. Its GPS altitude 198 m is above the sea"
+    ):
+        look(model_path, photo)
+
+
+def test_the_sensor_width_of_the_camera_is_used(real_data: Path) -> None:
+    photo = sorted((real_data / "caliterra").glob("*.jpg"))[0]
+    facts = read_facts(photo)
+    assert facts.hfov_deg == pytest.approx(69.1, abs=0.5)
+    assert "sensor width 6.2 mm" in facts.hfov_from
+
+
+def test_real_photos_are_taken(real_data: Path, model_path: Path, tmp_path: Path) -> None:
+    summary, _, _ = look(
+        model_path, real_data / "brighton", height_agl_m=40.0, every=6, out=tmp_path
+    )
+    assert summary.looked == 3 and not summary.skipped
+
+
+def test_what_is_unknown_names_its_option(folder: Path, model_path: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="--height-agl-m"):
+        look(model_path, folder, hfov_deg=70.0)
+    with pytest.raises(DataError, match="--hfov-deg or --calibration"):
+        look(model_path, folder, height_agl_m=20.0)
+    with pytest.raises(DataError, match="does not exist"):
+        look(model_path, tmp_path / "none")
+    with pytest.raises(DataError, match="expected a photo"):
+        look(model_path, folder / "notes.txt", height_agl_m=20.0, hfov_deg=70.0)
+    (tmp_path / "bad.jpg").write_bytes(b"\xff\xd8 no")
+    with pytest.raises(DataError, match="none of 1 pictures can be read"):
+        look(model_path, tmp_path / "bad.jpg", height_agl_m=20.0, hfov_deg=70.0)
+
+
+def test_sites_are_judged_by_labels(folder: Path, model_path: Path, tmp_path: Path) -> None:
+    labels = tmp_path / "labels"
+    labels.mkdir()
+    taxonomy = Taxonomy.load("synthetic")
+    ids = {c.name: c.id for c in taxonomy.classes}
+    cv2.imwrite(str(labels / "a.png"), np.full((HEIGHT, WIDTH), ids["grass"], np.uint8))
+    cv2.imwrite(str(labels / "d.png"), np.full((320, 320), ids["person"], np.uint8))
+    summary, said, records = look(
+        model_path, folder, height_agl_m=20.0, hfov_deg=70.0,
+        labels=labels, label_taxonomy=taxonomy,
+    )  # fmt: skip
+    assert (summary.judged, summary.sites_with_hazard) == (2, 1)
+    assert records[0]["hazard_px"] == 0
+    assert records[2]["hazard_px"] > records[2]["hazard_px_under_vehicle"] > 0
+    assert any("0 hazard px" in line for line in said)
+
+
+def test_decision_settings_from_the_command_line() -> None:
+    assert parse_decision(("vehicle_radius_m=0.4", "margin_m = 0.2")).required_radius_m == (
+        pytest.approx(0.6)
+    )
+    for bad, words in (
+        ("vehicle_radius=1", "did you mean 'vehicle_radius_m'"),
+        ("vehicle_radius_m", "expected KEY=VALUE"),
+        ("vehicle_radius_m=-1", "greater than 0"),
+        ("vehicle_radius_m=big", "valid number"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            parse_decision((bad,))
+
+
+def test_numbers_in_xmp() -> None:
+    assert xmp_number(XMP, "RelativeAltitude") == 31.5
+    assert xmp_number(b"<drone-dji:RelativeAltitude>-2.5</x>", "RelativeAltitude") == -2.5
+    assert xmp_number(b"AbsoluteRelativeAltitude", "RelativeAltitude") is None
