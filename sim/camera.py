@@ -212,8 +212,10 @@ class _View:
         """The ground from the pyramid, mixed between levels by the local scale."""
         border = cv2.BORDER_REFLECT if self.world.reflects else cv2.BORDER_CONSTANT
         pyramid = self.world.pyramid
-        level = np.log2(self._scale_m / self.world.gsd_m) - 0.15
-        level = np.clip(level, 0, len(pyramid) - 1).astype(np.float32)
+        octaves = np.clip(np.log2(self._scale_m / self.world.gsd_m), 0, len(pyramid) - 1)
+        # Half an octave past a level is already the next one: a cell is never skipped.
+        level = np.floor(octaves) + np.minimum(1.0, 2.0 * (octaves % 1.0))
+        level = level.clip(0, len(pyramid) - 1).astype(np.float32)
 
         def warped(k: int) -> ByteArray:
             full, part = pyramid[0].shape, pyramid[k].shape
@@ -230,7 +232,7 @@ class _View:
         image = warped(first)
         for k in range(first + 1, math.ceil(high) + 1):
             if low == high:
-                share = low - first
+                share = low - first  # one scale everywhere, as when looking straight down
                 image = np.asarray(cv2.addWeighted(image, 1 - share, warped(k), share, 0))
             else:
                 coarse = np.clip(level - np.float32(k - 1), 0, 1)

@@ -149,7 +149,7 @@ class World:
     def labels_around(
         self, north_m: float, east_m: float, half_m: float, t_s: float = 0.0
     ) -> tuple[ByteArray, FloatArray, FloatArray]:
-        """Labels of a square, actors drawn in.
+        """Labels of a square, actors drawn in: every cell that one touches is theirs.
 
         Returns:
             Labels uint8 (h, w), and north (h, 1) and east (1, w) of the cells' centres, metres.
