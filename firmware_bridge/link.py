@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from firmware_bridge.clock import NS_PER_MS, ClockMap
-from firmware_bridge.connection import Transport, make_transport, parse_connection
+from firmware_bridge.connection import make_transport, parse_connection
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.frames import FrameReader
 from firmware_bridge.messages import (
@@ -25,6 +25,7 @@ from firmware_bridge.report import LinkStatus, Refusal, SendResult
 from firmware_bridge.settings import LinkSettings
 from firmware_bridge.streams import StreamRequests, set_message_interval
 from firmware_bridge.target import landing_target_message
+from firmware_bridge.transport import Transport
 from firmware_bridge.vehicle import (
     AutopilotId,
     VehicleTracker,

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import math
 import threading
-from bisect import bisect_right
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Generic, Protocol, TypeVar
 
+from firmware_bridge.track import Stamped, Track
 from landing.geometry import Quaternion, matrix_from_quaternion, slerp
 from landing.types import Pose
 
@@ -87,86 +85,6 @@ class _Height:
     agl_m: float
 
 
-class _Stamped(Protocol):
-    @property
-    def at_ns(self) -> int: ...
-
-
-S = TypeVar("S", bound=_Stamped)
-
-
-class _Track(Generic[S]):
-    """Samples in order of time, with a mark where a jump parts them.
-
-    A sample that jumps is held back until the next one agrees with it: a lone outlier vanishes, a
-    real step (an estimator reset) starts a new segment that is never interpolated into.
-    """
-
-    def __init__(self, keep_ns: int, jumps: Callable[[S, S], bool], limit: int = 1024) -> None:
-        self._keep_ns = keep_ns
-        self._limit = limit
-        self._jumps = jumps
-        self._stamps: list[int] = []
-        self._samples: list[S] = []
-        self._segments: list[int] = []
-        self._suspect: S | None = None
-        self.resets = 0
-
-    def clear(self) -> None:
-        self._stamps.clear()
-        self._samples.clear()
-        self._segments.clear()
-        self._suspect = None
-
-    @property
-    def newest(self) -> S | None:
-        return self._samples[-1] if self._samples else None
-
-    def add(self, sample: S) -> bool:
-        """Take a sample; False when it is out of order, a duplicate or held back as a jump."""
-        newest = self.newest
-        if newest is None:
-            self._append(sample, 0)
-            return True
-        if sample.at_ns <= newest.at_ns:
-            return False
-        segment = self._segments[-1]
-        if sample.at_ns - newest.at_ns > self._keep_ns or not self._jumps(newest, sample):
-            self._suspect = None
-            self._append(sample, segment)
-            return True
-        suspect = self._suspect
-        if suspect is None or suspect.at_ns >= sample.at_ns or self._jumps(suspect, sample):
-            self._suspect = sample
-            return False
-        self.resets += 1
-        self._suspect = None
-        self._append(suspect, segment + 1)
-        self._append(sample, segment + 1)
-        return True
-
-    def around(self, at_ns: int) -> tuple[S | None, S | None]:
-        """Newest sample at or before the moment and oldest after it, of one segment."""
-        index = bisect_right(self._stamps, at_ns)
-        before = self._samples[index - 1] if index > 0 else None
-        after = self._samples[index] if index < len(self._samples) else None
-        if before is not None and after is not None:
-            if before.at_ns == at_ns:
-                return before, None
-            if self._segments[index - 1] != self._segments[index]:
-                return None, None
-        return before, after
-
-    def _append(self, sample: S, segment: int) -> None:
-        self._stamps.append(sample.at_ns)
-        self._samples.append(sample)
-        self._segments.append(segment)
-        oldest_ns = sample.at_ns - self._keep_ns
-        drop = max(bisect_right(self._stamps, oldest_ns - 1), len(self._stamps) - self._limit)
-        if drop > 0:
-            del self._stamps[:drop], self._samples[:drop], self._segments[:drop]
-
-
 class PoseHistory:
     """The last seconds of attitude, position and height; thread-safe, bounded.
 
@@ -196,9 +114,9 @@ class PoseHistory:
         self._ground_m = ground_down_m
         self._offset_ns = 0
         keep_ns = self._limits.keep_ns
-        self._attitudes: _Track[_Attitude] = _Track(keep_ns, self._attitude_jumps)
-        self._positions: _Track[_Position] = _Track(keep_ns, self._position_jumps)
-        self._heights: _Track[_Height] = _Track(keep_ns, self._height_jumps)
+        self._attitudes: Track[_Attitude] = Track(keep_ns, self._attitude_jumps)
+        self._positions: Track[_Position] = Track(keep_ns, self._position_jumps)
+        self._heights: Track[_Height] = Track(keep_ns, self._height_jumps)
         self._lock = threading.Lock()
 
     def rebase(self, offset_ns: int) -> None:
@@ -403,7 +321,7 @@ def _finite(values: tuple[float, ...]) -> bool:
     return all(map(math.isfinite, values))
 
 
-def _fraction(before: _Stamped, after: _Stamped, at_ns: int) -> float:
+def _fraction(before: Stamped, after: Stamped, at_ns: int) -> float:
     return (at_ns - before.at_ns) / (after.at_ns - before.at_ns)
 
 

@@ -221,20 +221,20 @@ class TcpClientPeer(SocketPeer):
         self.connection = f"tcpin:127.0.0.1:{self._port}"
 
     def come_back(self):
-        def connect():
-            self._socket = socket.socket()
-            try:
-                self._socket.connect(("127.0.0.1", self._port))
-            except ConnectionError:
-                self.hangup()
-                return False
-            return True
+        wait_for(self._connect)
 
-        wait_for(connect)
+    def _connect(self):
+        self._socket = socket.socket()
+        try:
+            self._socket.connect(("127.0.0.1", self._port))
+        except ConnectionError:
+            self.hangup()
+            return False
+        return True
 
     def send(self, data):
         if self._socket is None:
-            self.come_back()
+            self._connect()
         if self._socket is not None:
             try:
                 self._socket.sendall(data)

@@ -9,15 +9,9 @@ import time
 
 import pytest
 
-from firmware_bridge.connection import (
-    Endpoint,
-    SerialTransport,
-    TcpClient,
-    UdpServer,
-    _baud_of,
-    make_transport,
-    parse_connection,
-)
+from firmware_bridge.connection import Endpoint, make_transport, parse_connection
+from firmware_bridge.serial_port import SerialTransport, _baud_of
+from firmware_bridge.sockets import TcpClient, UdpServer
 from landing.errors import LinkError
 from tests.bridge.peers import PEERS, PtyPeer, free_port, make_peer, wait_for
 
@@ -192,7 +186,7 @@ def test_serial_sets_the_baud_rate(tmp_path, baud):
 
 def test_serial_refuses_a_rate_the_driver_did_not_take(tmp_path, monkeypatch):
     peer = PtyPeer(tmp_path, 921_600)
-    monkeypatch.setattr("firmware_bridge.connection._baud_of", lambda fd: 115_200)
+    monkeypatch.setattr("firmware_bridge.serial_port._baud_of", lambda fd: 115_200)
     with pytest.raises(LinkError, match=r"921600.*115200"):
         make_transport(parse_connection(peer.connection)).open()
     peer.close()

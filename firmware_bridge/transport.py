@@ -1,0 +1,63 @@
+"""The contract that every way to the flight controller keeps, and what streams share."""
+
+from __future__ import annotations
+
+import os
+import select
+from typing import Protocol
+
+READ_SIZE = 4096
+
+
+class Transport(Protocol):
+    """One way to the flight controller.
+
+    ``open``, ``read`` and ``close`` are called by one thread. ``write`` may be called by another,
+    never at the same time as ``close``, and never from two threads at once.
+    """
+
+    def open(self) -> None:
+        """Open it, within a few seconds. It can be opened again after ``close``.
+
+        Raises:
+            LinkError: It cannot be opened; the text says why and what to do.
+        """
+
+    def read(self, timeout_s: float) -> bytes:
+        """Bytes that have come, waiting no longer than the timeout; empty when there are none.
+
+        Raises:
+            LinkError: The connection is lost or was never open.
+        """
+
+    def write(self, data: bytes) -> bool:
+        """Hand over one whole frame without waiting; False when it was dropped. Never raises."""
+
+    def close(self) -> None:
+        """Let go of it at once. Harmless when it is not open."""
+
+
+class Outbox:
+    """Writes whole frames to a non-blocking stream: the rest of a cut frame goes first."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def write(self, fd: int, data: bytes) -> bool:
+        """Write a frame without waiting; False when nothing of it was taken."""
+        try:
+            if self._rest:
+                self._rest = self._rest[os.write(fd, self._rest) :]
+                if self._rest:
+                    return False
+            self._rest = data[os.write(fd, data) :]
+        except OSError:  # full (EAGAIN), or lost: then the next read says so
+            return False
+        return True
+
+
+def wait_readable(fd: int, timeout_s: float) -> bool:
+    """Whether bytes, or an end, can be read within the timeout; any descriptor number."""
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(max(0.0, timeout_s) * 1000))
