@@ -193,17 +193,21 @@ class _View:
 
     def _warp(
         self, source: ByteArray, source_from_ground: FloatArray, interpolation: int,
-        border: int, value: tuple[float, ...] | float = 0,
+        border: int, value: tuple[float, ...] | float = 0, rows: slice | None = None,
     ) -> ByteArray:  # fmt: skip
+        """What the camera sees of a raster on the ground, in all rows of the picture or a few."""
         matrix = source_from_ground @ self.ground_from_pixel
+        rows = slice(0, self.size[1]) if rows is None else rows
         if self._straight is None:
+            down = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, rows.start], [0.0, 0.0, 1.0]])
             return np.asarray(
                 cv2.warpPerspective(
-                    source, matrix, self.size, flags=interpolation | cv2.WARP_INVERSE_MAP,
+                    source, matrix @ down, (self.size[0], rows.stop - rows.start),
+                    flags=interpolation | cv2.WARP_INVERSE_MAP,
                     borderMode=border, borderValue=value,
                 )
             )  # fmt: skip
-        places = cv2.perspectiveTransform(self._straight, matrix)
+        places = cv2.perspectiveTransform(self._straight[rows], matrix)
         return np.asarray(
             cv2.remap(source, places, None, interpolation, borderMode=border, borderValue=value)
         )
@@ -217,12 +221,12 @@ class _View:
         level = np.floor(octaves) + np.minimum(1.0, 2.0 * (octaves % 1.0))
         level = level.clip(0, len(pyramid) - 1).astype(np.float32)
 
-        def warped(k: int) -> ByteArray:
+        def warped(k: int, rows: slice | None = None) -> ByteArray:
             full, part = pyramid[0].shape, pyramid[k].shape
             sx, sy = part[1] / full[1], part[0] / full[0]
             shrink = np.array([[sx, 0, sx / 2 - 0.5], [0, sy, sy / 2 - 0.5], [0, 0, 1]])
             to_source = shrink @ self.world.pixel_from_ground
-            return self._warp(pyramid[k], to_source, cv2.INTER_LINEAR, border, BEYOND_BGR)
+            return self._warp(pyramid[k], to_source, cv2.INTER_LINEAR, border, BEYOND_BGR, rows)
 
         low, high = float(level.min()), float(level.max())
         if high - low < 0.02:
@@ -236,9 +240,18 @@ class _View:
                 image = np.asarray(cv2.addWeighted(image, 1 - share, warped(k), share, 0))
             else:
                 coarse = np.clip(level - np.float32(k - 1), 0, 1)
-                weight = cv2.resize(coarse, self.size, interpolation=cv2.INTER_LINEAR)
-                image = np.asarray(cv2.blendLinear(image, warped(k), 1 - weight, weight))
+                rows = self._rows_of(coarse.any(axis=1))
+                weight = cv2.resize(coarse, self.size, interpolation=cv2.INTER_LINEAR)[rows]
+                image[rows] = cv2.blendLinear(image[rows], warped(k, rows), 1 - weight, weight)
         return image
+
+    def _rows_of(self, coarse_rows: npt.NDArray[np.bool_]) -> slice:
+        """Rows of the picture around those of the coarse grid."""
+        found = np.flatnonzero(coarse_rows)
+        per_row = self.size[1] / len(coarse_rows)
+        top = math.floor((found[0] - 1) * per_row)
+        bottom = math.ceil((found[-1] + 2) * per_row)
+        return slice(max(0, top), min(self.size[1], bottom))
 
     def labels(self) -> ByteArray:
         """Labels of the ground, by the nearest cell."""
