@@ -54,6 +54,11 @@ class GroundPlane:
         self._at_ns = 0
         self._jump_since_ns: int | None = None
 
+    @property
+    def down_m(self) -> float | None:
+        """The plane's down coordinate, m; None before the first measurement."""
+        return self._down_m
+
     def update(self, measured_down_m: float, height_m: float, at_ns: int) -> tuple[float, bool]:
         """Takes a measurement.
 
@@ -303,13 +308,14 @@ class Decider:
 
         Its `last_seen_ns` does not move, so whoever acts on it sees how old the evidence is.
         """
-        low = (
-            refused.reason is NoSiteReason.HEIGHT_OUT_OF_RANGE
-            and pose is not None
-            and pose.height_agl_m is not None
-            and pose.height_agl_m < self._settings.min_height_m
-        )
-        return self._tracker.site if low and self._tracker.site is not None else refused
+        site, down_m = self._tracker.site, self._plane.down_m
+        if site is None or pose is None or pose.position_ned_m is None or down_m is None:
+            return refused
+        # A rangefinder goes silent near the ground; the plane it measured before stays.
+        expected = (NoSiteReason.HEIGHT_OUT_OF_RANGE, NoSiteReason.NO_HEIGHT)
+        height_m = down_m - pose.position_ned_m[2]
+        low = height_m <= max(self._settings.min_height_m, 0.5)
+        return site if refused.reason in expected and low else refused
 
     def _now(self) -> int:
         return self._clock_ns() if self._clock_ns is not None else 0

@@ -146,5 +146,6 @@ def _text(
     color: tuple[int, int, int], thickness: int = 1,
 ) -> None:  # fmt: skip
     font = cv2.FONT_HERSHEY_SIMPLEX
-    cv2.putText(image, text, at, font, scale, BLACK, thickness + 2, cv2.LINE_AA)
+    # A shadow, not an outline: OpenCV 5 spaces thicker letters wider.
+    cv2.putText(image, text, (at[0] + 1, at[1] + 1), font, scale, BLACK, thickness, cv2.LINE_AA)
     cv2.putText(image, text, at, font, scale, color, thickness, cv2.LINE_AA)

@@ -81,7 +81,7 @@ def test_target_points_from_the_vehicle_to_the_site_in_body_axes():
         ({"selection": NONE}, "too-small"),
         ({"pose_age": 0.4}, "pose"),
         ({"decided_age": 1.2}, "decision"),
-        ({"selection": site(S, seen_ago_s=1.5)}, "seen"),
+        ({"selection": site(S, seen_ago_s=3.0)}, "seen"),
         ({"selection": site(S, held_s=0.3)}, "confirm"),
         ({"vehicle": replace(LANDING, armed=False)}, "disarmed"),
         ({"vehicle": replace(LANDING, airborne=False)}, "ground"),
