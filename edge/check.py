@@ -7,9 +7,12 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from enum import Enum
 from importlib import resources
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel
 
 from edge.cameras import CameraTimeout, EndOfStream, make_camera
 from edge.config import EdgeConfig, load_config
@@ -35,6 +38,47 @@ class Finding:
 def example_text() -> str:
     """The commented example configuration."""
     return resources.files("edge").joinpath("example.toml").read_text("utf-8")
+
+
+def key_lines() -> list[str]:
+    """Every key of the configuration: section, name, default, meaning and range."""
+    lines: list[str] = []
+
+    def add(model: type[BaseModel], section: str) -> None:
+        summary = (model.__doc__ or "").strip().splitlines()[0]
+        lines.append(f"[{section}]  # {summary}")
+        nested: list[tuple[type[BaseModel], str]] = []
+        for name, info in model.model_fields.items():
+            kind = info.annotation
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                nested.append((kind, f"{section}.{name}"))
+                continue
+            limits = [
+                f"{word} {getattr(limit, attribute):g}"
+                for limit in info.metadata
+                for attribute, word in (
+                    ("ge", "from"),
+                    ("gt", "above"),
+                    ("le", "to"),
+                    ("lt", "below"),
+                )
+                if hasattr(limit, attribute)
+            ]
+            if isinstance(kind, type) and issubclass(kind, Enum):
+                limits.append(", ".join(str(member.value) for member in kind))
+            default = "needed" if info.is_required() else json.dumps(plain(info.default))
+            if default == "null":
+                default = "not set"
+            within = f" ({', '.join(limits)})" if limits else ""
+            lines.append(f"{name} = {default}  # {info.description}{within}")
+        lines.append("")
+        for kind, where in nested:
+            add(kind, where)
+
+    for name, info in EdgeConfig.model_fields.items():
+        assert isinstance(info.annotation, type)
+        add(info.annotation, name)
+    return lines
 
 
 def check(

@@ -44,6 +44,7 @@ def serve(config_path: str, max_seconds: float | None) -> None:
 @cli.command()
 @CONFIG
 @click.option("--print-default", is_flag=True, help="Print a commented example and stop.")
+@click.option("--print-keys", is_flag=True, help="Print every key with its default and stop.")
 @click.option("--skip-camera", is_flag=True, help="Do not open the camera.")
 @click.option("--skip-link", is_flag=True, help="Do not open the flight-controller link.")
 @click.option(
@@ -54,6 +55,7 @@ def serve(config_path: str, max_seconds: float | None) -> None:
 def check(
     config_path: str | None,
     print_default: bool,
+    print_keys: bool,
     skip_camera: bool,
     skip_link: bool,
     timeout_s: float,
@@ -66,8 +68,11 @@ def check(
     from pathlib import Path
 
     from edge.check import check as run
-    from edge.check import example_text
+    from edge.check import example_text, key_lines
 
+    if print_keys:
+        click.echo("\n".join(key_lines()))
+        return
     if print_default:
         click.echo(example_text(), nl=False)
         return

@@ -5,6 +5,7 @@ The only module of the daemon that reads the wall clock, and only to print it.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import logging
@@ -104,7 +105,8 @@ class EventLog:
         """Closes the file; later events reach the text log only."""
         with self._lock:
             if self._stream is not None:
-                self._stream.close()
+                with contextlib.suppress(OSError):  # what a full disk did not take was counted
+                    self._stream.close()
                 self._stream = None
 
     def __enter__(self) -> EventLog:

@@ -28,11 +28,10 @@ from landing.errors import CameraError
 POLL_S = 0.1
 """How often a waiting reader looks whether it should end."""
 
-END_TIMEOUT_S = 0.7
+END_TIMEOUT_S = 0.4
 """How long a command has to end after SIGTERM before it is killed."""
 
-F_SETPIPE_SZ = 1031
-"""Linux's fcntl to enlarge a pipe; Python names it only from 3.10 on some builds."""
+PIPE_BYTES = 1 << 20
 
 
 class PipeCamera(Camera):
@@ -89,7 +88,7 @@ class PipeCamera(Camera):
             raise CameraError(f"camera command {shlex.join(self.command)}: {error}") from error
         assert self._process.stdout is not None
         with contextlib.suppress(OSError):  # only fewer system calls
-            fcntl.fcntl(self._process.stdout.fileno(), F_SETPIPE_SZ, 1 << 20)
+            fcntl.fcntl(self._process.stdout.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         self._stderr_thread = threading.Thread(
             target=self._keep_stderr, args=(self._process,), name="camera stderr", daemon=True
         )

@@ -25,7 +25,7 @@ logger = logging.getLogger("edge.cameras")
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".m4v", ".webm", ".ts", ".mjpeg", ".mpg")
 DEFAULT_FPS = 10.0
-"""Rate of a folder of pictures, which states none itself."""
+"""Rate of a folder of pictures, and of a replayed video that does not state one."""
 
 
 def pictures_in(folder: Path) -> list[Path]:
@@ -101,6 +101,8 @@ class VideoCamera(Camera):
         _size_agrees(self.request, width_px, height_px)
         stated_fps = float(self._capture.get(cv2.CAP_PROP_FPS))
         fps = self.request.fps or stated_fps
+        if not 0.1 <= fps <= 1000.0 and not self.request.realtime:
+            fps = DEFAULT_FPS
         if not 0.1 <= fps <= 1000.0:
             raise CameraError(
                 f"video {self.path} states {stated_fps:g} frames per second: set camera.fps"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -42,7 +43,6 @@ class V4l2Camera(Camera):
         self._open_device = open_device
         self._capture: Any = None
         self._reader: NewestReader | None = None
-        self._index = 0
 
     @property
     def dropped(self) -> int:
@@ -85,21 +85,22 @@ class V4l2Camera(Camera):
                 f"camera {self.device} gives {fps:g} frames per second at {got[0]}x{got[1]}, "
                 f"camera.fps asks for {self.request.fps:g}: lower the one or the other"
             )
-        self._index = 0
-        self._reader = NewestReader(self.device, self._read_next, capture.release)
+        # Bound to this capture: a thread left behind in the driver must not touch the next one.
+        numbers = itertools.count()
+        self._reader = NewestReader(
+            self.device, lambda: self._read_next(capture, next(numbers)), capture.release
+        )
         return CameraInfo(self.request.source, *got, fps if fps > 0 else None, "Video4Linux")
 
-    def _read_next(self) -> Grabbed:
-        capture = self._capture
+    def _read_next(self, capture: Any, index: int) -> Grabbed:
         # grab() alone takes the picture off the driver: stamp it before it is decompressed.
-        if capture is None or not capture.grab():
+        if not capture.grab():
             raise CameraError(f"camera {self.device} stopped delivering: unplugged?")
         arrived_at_ns = time.monotonic_ns()
         ok, image = capture.retrieve()
         if not ok:
             raise CameraError(f"camera {self.device} delivered a frame that cannot be decoded")
-        self._index += 1
-        return Grabbed(image, arrived_at_ns, self._index - 1)
+        return Grabbed(image, arrived_at_ns, index)
 
     def _grab(self, timeout_s: float) -> Grabbed:
         if self._reader is None:

@@ -1,7 +1,7 @@
 """A camera command for tests: writes raw BGR frames to its standard output.
 
 python raw_camera.py WIDTH HEIGHT FPS [--frames N] [--exit CODE] [--say TEXT] [--stall-after N]
-                     [--picture FILE] [--child]
+                     [--picture FILE] [--child] [--deaf]
 
 The frame's number stands in its first two pixels, so that a test can tell frames apart.
 """
@@ -9,6 +9,7 @@ The frame's number stands in its first two pixels, so that a test can tell frame
 from __future__ import annotations
 
 import argparse
+import signal
 import subprocess
 import sys
 import time
@@ -28,12 +29,10 @@ def main() -> int:
     parser.add_argument("--stall-after", type=int, default=10**9)
     parser.add_argument("--picture", type=Path)
     parser.add_argument("--child", action="store_true", help="write its child's pid to stderr")
-    parser.add_argument("--once", type=Path, help="fail at once where this file exists not yet")
+    parser.add_argument("--deaf", action="store_true", help="ignore SIGTERM")
     options = parser.parse_args()
-    if options.once is not None and not options.once.exists():
-        options.once.touch()
-        print("no device", file=sys.stderr)
-        return 4
+    if options.deaf:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if options.child:
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
         print(child.pid, file=sys.stderr, flush=True)

@@ -348,6 +348,23 @@ class TestPipe:
             time.sleep(0.02)
         assert not _running(child)
 
+    def test_a_command_that_ignores_sigterm_is_killed(self) -> None:
+        camera = self.make("--deaf")
+        with camera:
+            camera.grab(5.0)
+            process = camera._process  # type: ignore[attr-defined]
+            started = time.monotonic()
+        assert time.monotonic() - started < 0.8
+        assert process.poll() == -9
+
+    def test_many_openings_leave_nothing_behind(self) -> None:
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        camera = make_camera(CameraRequest("pipe:head -c 0 /dev/null", WIDTH, HEIGHT))
+        for _ in range(20):
+            with camera, pytest.raises(CameraError, match="exit code 0"):
+                camera.grab(3.0)
+        assert len(list(Path("/proc/self/fd").iterdir())) <= before + 1
+
 
 def _running(pid: int) -> bool:
     try:

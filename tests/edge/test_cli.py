@@ -148,6 +148,9 @@ def test_check_prints_an_example(tmp_path: Path) -> None:
     result = run("edge", "check", "--print-default")
     assert result.returncode == 0 and "[camera]" in result.stdout
     assert run("edge", "check").returncode == 2
+    result = run("edge", "check", "--print-keys")
+    assert "vehicle_radius_m = 0.5  # radius of the circle" in result.stdout
+    assert "(above 0, to 10)" in result.stdout and "[camera.mount]" in result.stdout
 
 
 def test_look(tmp_path: Path, model_path: Path) -> None:

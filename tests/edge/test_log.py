@@ -50,6 +50,7 @@ def test_a_full_disk_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
     log = EventLog(Path("/dev/full"))
     log.write("a")
     log.write("b")
+    log.close()
     assert log.lost >= 1
     assert "events are lost" in caplog.text
 
