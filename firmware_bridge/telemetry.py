@@ -1,0 +1,242 @@
+"""What is heard on the link, made sense of. No thread, no socket; time is an argument.
+
+A recording fed in gives the same poses as the flight did.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+from typing import Any
+
+from firmware_bridge.clock import NS_PER_MS, ClockMap
+from firmware_bridge.dialect import mavlink
+from firmware_bridge.frames import FrameReader, ReceivedFrame
+from firmware_bridge.pose_history import PoseHistory
+from firmware_bridge.settings import LinkSettings
+from firmware_bridge.streams import StreamRequests, set_message_interval
+from firmware_bridge.vehicle import (
+    AutopilotId,
+    VehicleTracker,
+    autopilot_of,
+    is_autopilot_heartbeat,
+)
+from landing.geometry import quaternion_from_euler
+from landing.vehicle import Autopilot
+
+log = logging.getLogger(__name__)
+
+NS_PER_S = 1_000_000_000
+ATTITUDE_STANDS_IN_AFTER_NS = 500_000_000
+RANGE_STAMP_TOLERANCE_NS = 1_000_000_000
+
+
+class Telemetry:
+    """Turns received bytes into the pose history, the vehicle's state and stream requests.
+
+    Not thread-safe but for ``history``: the link guards the rest.
+
+    Args:
+        settings: Of the link.
+
+    Attributes:
+        history: Poses.
+        vehicle: Heartbeat and landed state.
+        streams: What is asked for, and how fast it comes.
+        frames: Bytes to frames, with counters.
+        autopilot: The one that is served, from its first heartbeat on.
+        reboots: How often its boot clock started anew.
+        last_error: What was last found wrong; the link writes its own errors here too.
+    """
+
+    def __init__(self, settings: LinkSettings) -> None:
+        self._settings = settings
+        self.history = PoseHistory(
+            settings.height_source,
+            settings.pose_limits,
+            settings.rangefinder_offset_frd_m,
+            settings.ground_down_m,
+        )
+        self.vehicle = VehicleTracker(round(settings.heartbeat_timeout_s * NS_PER_S))
+        self.streams = StreamRequests(
+            settings.asked_rates_hz(), {"ATTITUDE_QUATERNION": "ATTITUDE"}
+        )
+        self.frames = FrameReader()
+        self.autopilot: AutopilotId | None = None
+        self.reboots = 0
+        self.last_error = ""
+        self._clock = ClockMap()
+        self._quaternion_at_ns: int | None = None
+        self._handlers: dict[str, Callable[[Any, int], None]] = {
+            "HEARTBEAT": self._on_heartbeat,
+            "ATTITUDE_QUATERNION": self._on_attitude_quaternion,
+            "ATTITUDE": self._on_attitude,
+            "LOCAL_POSITION_NED": self._on_local_position,
+            "DISTANCE_SENSOR": self._on_distance,
+            "EXTENDED_SYS_STATE": self._on_extended_sys_state,
+            "COMMAND_ACK": self._on_command_ack,
+        }
+
+    @property
+    def own_system(self) -> int:
+        """System id we send with: the autopilot's; before it is heard, the pinned one or 1."""
+        if self.autopilot is not None:
+            return self.autopilot.system
+        return self._settings.system_id or 1
+
+    def reopened(self, now_ns: int) -> None:
+        """The connection is new: half a frame is worth nothing, and all streams are asked anew."""
+        self.frames.clear()
+        self.streams.restart(now_ns)
+
+    def feed(self, data: bytes, now_ns: int) -> list[ReceivedFrame]:
+        """Take bytes that arrived at ``now_ns``; returns the frames they completed."""
+        frames = self.frames.feed(data)
+        for frame in frames:
+            self._on_message(frame.message, now_ns)
+        return frames
+
+    def request(self, now_ns: int) -> Any:
+        """The stream request to send now, or None."""
+        autopilot = self.autopilot
+        if autopilot is None or not self.vehicle.alive(now_ns):
+            return None
+        due = self.streams.due(now_ns)
+        if due is None:
+            return None
+        return set_message_interval(autopilot.system, autopilot.component, *due)
+
+    def problems(self, connected: bool, now_ns: int) -> list[str]:
+        """What keeps the link from being ready, each with its next step."""
+        where = self._settings.connection
+        if not connected:
+            return [self.last_error or f"{where}: not open yet"]
+        if self.autopilot is None:
+            if self.last_error.startswith("system "):
+                return [self.last_error]
+            if self.frames.bytes_received == 0:
+                return [f"{where}: nothing comes; check wiring, port and the autopilot's protocol"]
+            if self.frames.bytes_bad > self.frames.bytes_received // 2:
+                return [f"{where}: bytes, but no MAVLink; check the baud rate on both ends"]
+            return [f"{where}: MAVLink, but no autopilot's heartbeat; check the routing"]
+        if not self.vehicle.alive(now_ns):
+            return [f"{where}: the autopilot has fallen silent; check its power and the cable"]
+        if self.vehicle.autopilot is Autopilot.UNKNOWN:
+            return [f"{where}: the autopilot is neither ArduPilot nor PX4; none else is supported"]
+        return [
+            f"{where}: {name} does not come; check the stream rates and its sensor"
+            for name in self.streams.missing(now_ns)
+            if name in self._settings.needed()
+        ]
+
+    def _on_message(self, message: Any, now_ns: int) -> None:
+        if self.autopilot is None and is_autopilot_heartbeat(message):
+            self._adopt_autopilot(message)
+        autopilot = self.autopilot
+        if autopilot is None or message.get_srcComponent() != autopilot.component:
+            return
+        if message.get_srcSystem() != autopilot.system:
+            if is_autopilot_heartbeat(message) and not self.vehicle.alive(now_ns):
+                self.last_error = (
+                    f"system {message.get_srcSystem()} is heard, but the link serves system "
+                    f"{autopilot.system}, which is silent; restart, or set system_id"
+                )
+            return
+        name = message.get_type()
+        self.streams.on_message(name, now_ns)
+        handler = self._handlers.get(name)
+        if handler is not None:
+            handler(message, now_ns)
+
+    def _adopt_autopilot(self, heartbeat: Any) -> None:
+        system = heartbeat.get_srcSystem()
+        pinned = self._settings.system_id
+        if pinned is not None and system != pinned:
+            self.last_error = f"system {system} is heard, but system_id is set to {pinned}"
+            return
+        self.autopilot = AutopilotId(
+            system, heartbeat.get_srcComponent(), autopilot_of(heartbeat), heartbeat.type
+        )
+        log.info("link: autopilot %s, system %d", autopilot_of(heartbeat).value, system)
+
+    def _on_heartbeat(self, message: Any, now_ns: int) -> None:
+        if not is_autopilot_heartbeat(message):
+            return
+        if not self.vehicle.alive(now_ns):
+            # First heard, or back after a silence in which it may have forgotten our requests.
+            self.streams.restart(now_ns)
+        self.vehicle.on_heartbeat(message, now_ns)
+
+    def _on_attitude_quaternion(self, message: Any, now_ns: int) -> None:
+        at_ns = self._stamp(message.time_boot_ms, now_ns)
+        self._quaternion_at_ns = now_ns
+        self.history.add_attitude(
+            at_ns,
+            (message.q1, message.q2, message.q3, message.q4),
+            (message.rollspeed, message.pitchspeed, message.yawspeed),
+        )
+
+    def _on_attitude(self, message: Any, now_ns: int) -> None:
+        at_ns = self._stamp(message.time_boot_ms, now_ns)
+        last_ns = self._quaternion_at_ns
+        if last_ns is not None and now_ns - last_ns < ATTITUDE_STANDS_IN_AFTER_NS:
+            return
+        if all(map(math.isfinite, (message.roll, message.pitch, message.yaw))):
+            self.history.add_attitude(
+                at_ns,
+                quaternion_from_euler(message.roll, message.pitch, message.yaw),
+                (message.rollspeed, message.pitchspeed, message.yawspeed),
+            )
+
+    def _on_local_position(self, message: Any, now_ns: int) -> None:
+        self.history.add_position(
+            self._stamp(message.time_boot_ms, now_ns),
+            (message.x, message.y, message.z),
+            (message.vx, message.vy, message.vz),
+        )
+
+    def _on_distance(self, message: Any, now_ns: int) -> None:
+        # signal_quality by the message's definition: 0 is unknown, 1 is an invalid signal.
+        if (
+            message.orientation != mavlink.MAV_SENSOR_ROTATION_PITCH_270
+            or message.signal_quality == 1
+        ):
+            return
+        offset_ns = self._clock.offset_ns
+        if offset_ns is None:
+            return  # without attitude or position a range is of no use yet
+        at_ns = message.time_boot_ms * NS_PER_MS
+        if not 0 <= now_ns - offset_ns - at_ns <= RANGE_STAMP_TOLERANCE_NS:
+            at_ns = now_ns - offset_ns  # some drivers stamp 0, or with a clock of their own
+        self.history.add_range(
+            at_ns,
+            message.current_distance / 100.0,
+            message.min_distance / 100.0,
+            message.max_distance / 100.0,
+        )
+
+    def _on_extended_sys_state(self, message: Any, now_ns: int) -> None:
+        self.vehicle.on_extended_sys_state(message, now_ns)
+        on_ground = message.landed_state == mavlink.MAV_LANDED_STATE_ON_GROUND
+        if on_ground and not self.vehicle.status(now_ns).armed:
+            self.history.learn_ground()
+
+    def _on_command_ack(self, message: Any, now_ns: int) -> None:
+        to_us = message.target_system in (0, self.own_system) and (
+            message.target_component in (0, self._settings.component_id)
+        )
+        if to_us and message.command == mavlink.MAV_CMD_SET_MESSAGE_INTERVAL:
+            self.streams.on_ack(message.result, now_ns)
+
+    def _stamp(self, boot_ms: int, now_ns: int) -> int:
+        """Stamp for the pose history, in the autopilot's own clock, after learning from it."""
+        reading = self._clock.update(boot_ms, now_ns)
+        if reading.rebooted:
+            self.reboots += 1
+            self.history.clear()
+            self._quaternion_at_ns = None
+            self.streams.restart(now_ns)
+            log.warning("link: the autopilot's clock started anew (reboot)")
+        self.history.rebase(reading.offset_ns)
+        return boot_ms * NS_PER_MS
