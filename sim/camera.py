@@ -331,6 +331,7 @@ class _View:
             draw_actors(
                 image, labels, states, self.world.actor_class_ids, self._project,
                 self.world.sun, ceiling_m=self.height_m - 0.3,
+                finest_m=1.3 * self.nearest_scale_m,
             )  # fmt: skip
 
     def _project(self, points: FloatArray) -> FloatArray:

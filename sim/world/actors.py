@@ -182,6 +182,11 @@ class _Part:
     swing: float = 0.0
     base_m: float | None = None
 
+    @cached_property
+    def size_m(self) -> float:
+        """Its longer side seen from above."""
+        return float(np.ptp(self.outline_m, axis=0).max())
+
 
 def _shade(bgr: Sequence[float], factor: float) -> tuple[float, float, float]:
     b, g, r = (min(255.0, c * factor) for c in bgr)
@@ -282,6 +287,7 @@ def draw_actors(
     sun: Sun,
     ceiling_m: float = math.inf,
     shadow_scale: float = 1.0,
+    finest_m: float = 0.0,
 ) -> None:
     """Draws actors over a picture and a label raster, in place.
 
@@ -294,6 +300,7 @@ def draw_actors(
         sun: For the shadows.
         ceiling_m: Parts higher than this above the ground are not seen.
         shadow_scale: Times the strength of the sun.
+        finest_m: Smaller parts are left out: nobody could see them.
     """
     shadows, outlines, parts = [], [], []
     for state in states:
@@ -301,7 +308,7 @@ def draw_actors(
         for outline in shadow_outlines(state, sun):
             shadows.append((state, np.column_stack([outline, np.zeros(len(outline))])))
         for part in _figure(state.kind, state.style):
-            if part.height_m < ceiling_m:
+            if part.height_m < ceiling_m and part.size_m >= finest_m:
                 outlines.append(_points(state, part, swing))
                 parts.append((state, part))
     if not parts:
