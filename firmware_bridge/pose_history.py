@@ -138,6 +138,12 @@ class PoseHistory:
         with self._lock:
             return self._positions.resets
 
+    @property
+    def ground_known(self) -> bool:
+        """Whether a height from local position has its reference, configured or learned."""
+        with self._lock:
+            return self._ground_m is not None
+
     def add_attitude(
         self, at_ns: int, ned_from_frd: Quaternion, rates_frd_rad_s: Vector = (0.0, 0.0, 0.0)
     ) -> bool:

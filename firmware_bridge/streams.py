@@ -45,7 +45,8 @@ class RateMeter:
             self._stamps.popleft()
         if len(self._stamps) < 2:
             return len(self._stamps) / (self.WINDOW_NS / NS_PER_S)
-        span_ns = max(self._stamps[-1] - self._stamps[0], 1)
+        # 0.2 s: two messages in one packet are not a rate of thousands.
+        span_ns = max(self._stamps[-1] - self._stamps[0], 200_000_000)
         rate_hz = (len(self._stamps) - 1) * NS_PER_S / span_ns
         # When nothing has come for longer than a period, the silence counts too.
         silence_ns = now_ns - self._stamps[0]

@@ -13,7 +13,7 @@ from typing import Any
 from firmware_bridge.clock import NS_PER_MS, ClockMap
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.frames import FrameReader, ReceivedFrame
-from firmware_bridge.pose_history import PoseHistory
+from firmware_bridge.pose_history import HeightSource, PoseHistory
 from firmware_bridge.settings import LinkSettings
 from firmware_bridge.streams import StreamRequests, set_message_interval
 from firmware_bridge.vehicle import (
@@ -124,11 +124,20 @@ class Telemetry:
             return [f"{where}: the autopilot has fallen silent; check its power and the cable"]
         if self.vehicle.autopilot is Autopilot.UNKNOWN:
             return [f"{where}: the autopilot is neither ArduPilot nor PX4; none else is supported"]
-        return [
+        missing = self.streams.missing(now_ns)
+        found = [
             f"{where}: {name} does not come; check the stream rates and its sensor"
-            for name in self.streams.missing(now_ns)
+            for name in missing
             if name in self._settings.needed()
         ]
+        source = self._settings.height_source
+        ranged = source is HeightSource.AUTO and "DISTANCE_SENSOR" not in missing
+        if source is not HeightSource.RANGEFINDER and not ranged and not self.history.ground_known:
+            found.append(
+                f"{where}: no height: no rangefinder is heard and the ground is unknown; fit one, "
+                "start disarmed on the ground, or set ground_down_m"
+            )
+        return found
 
     def _on_message(self, message: Any, now_ns: int) -> None:
         if self.autopilot is None and is_autopilot_heartbeat(message):

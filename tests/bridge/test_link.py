@@ -389,6 +389,23 @@ def test_ground_is_learned_on_the_ground(udp):
         assert "DISTANCE_SENSOR" not in link.status(now()).rates_hz
 
 
+def test_airborne_without_a_rangefinder_nobody_knows_the_height(udp):
+    silent = (mavlink.MAVLINK_MSG_ID_DISTANCE_SENSOR,)
+    with FakeAutopilot(udp, silent_streams=silent), FlightLink(settings(udp)) as link:
+        status = link.wait_ready(0.8)
+        assert status.alive
+        assert "no height" in status.problems[-1]
+
+
+def test_airborne_with_the_ground_configured_it_is_ready(udp):
+    silent = (mavlink.MAVLINK_MSG_ID_DISTANCE_SENSOR,)
+    with (
+        FakeAutopilot(udp, silent_streams=silent),
+        FlightLink(settings(udp, ground_down_m=0.0)) as link,
+    ):
+        assert link.wait_ready(5).ready
+
+
 def test_rangefinders_that_do_not_look_down_or_see_nothing(udp):
     with FakeAutopilot(udp, silent_streams=(132,)) as fake, FlightLink(settings(udp)) as link:
         assert wait_for(lambda: link.latest_pose(now()) is not None)
