@@ -42,6 +42,7 @@ class Scores:
         person_recall: Share of pixels of persons recognised as role person.
         hazard_recall: Share of pixels of any hazard role recognised as some hazard.
         false_safe_rate: Share of labelled pixels that are not landable but predicted landable.
+        hazard_false_safe_rate: Share of pixels of hazard roles predicted landable.
         person_false_safe_rate: Share of pixels of persons predicted landable.
         pictures: Pictures scored.
         pixels: Labelled pixels scored.
@@ -55,6 +56,7 @@ class Scores:
     person_recall: float | None
     hazard_recall: float | None
     false_safe_rate: float | None
+    hazard_false_safe_rate: float | None
     person_false_safe_rate: float | None
     pictures: int
     pixels: int
@@ -82,6 +84,9 @@ class Scores:
             hazard_recall=_rate(matrix[np.ix_(hazard, hazard)].sum(), matrix[hazard].sum()),
             false_safe_rate=_rate(
                 matrix[np.ix_(~landable, landable)].sum(), matrix[~landable].sum()
+            ),
+            hazard_false_safe_rate=_rate(
+                matrix[np.ix_(hazard, landable)].sum(), matrix[hazard].sum()
             ),
             person_false_safe_rate=_rate(
                 matrix[np.ix_(person, landable)].sum(), matrix[person].sum()
@@ -119,11 +124,12 @@ class Scores:
             ("pixel accuracy", "accuracy"), ("landable IoU", "landable_iou"),
             ("person recall", "person_recall"), ("hazard recall", "hazard_recall"),
             ("false-safe rate", "false_safe_rate"),
+            ("hazards called landable", "hazard_false_safe_rate"),
             ("persons called landable", "person_false_safe_rate"),
         ):  # fmt: skip
             value = getattr(self, name)
             text = "none in the set" if value is None else f"{value:.4f}"
-            lines.append(f"  {label:<24}{text}")
+            lines.append(f"  {label:<26}{text}")
         lines.append(f"  {self.pictures} pictures, {self.pixels} labelled pixels")
         return "\n".join(lines)
 

@@ -36,6 +36,7 @@ def test_scores_by_hand(toy):
     assert scores.person_recall == pytest.approx(4 / 10)
     assert scores.hazard_recall == pytest.approx(31 / 45)
     assert scores.false_safe_rate == pytest.approx(14 / 45)
+    assert scores.hazard_false_safe_rate == pytest.approx(14 / 45)
     assert scores.person_false_safe_rate == pytest.approx(4 / 10)
     assert scores.pictures == 7
     assert scores.pixels == 100
