@@ -23,6 +23,8 @@ from landing.errors import CameraError, ConfigError, TouchdownError
 
 CAMERA_FRAMES = 15
 CAMERA_SECONDS = 4.0
+RATE_SECONDS = 3.0
+"""How long a ready link is listened to, to tell its rates."""
 
 
 @dataclass
@@ -193,10 +195,21 @@ def _check_camera(config: EdgeConfig) -> Finding:
 def _check_link(config: EdgeConfig, timeout_s: float) -> Finding:
     with FlightLink(config.link.settings()) as link:
         status = link.wait_ready(timeout_s)
+        if status.ready:
+            time.sleep(RATE_SECONDS)
+            status = link.status(time.monotonic_ns())
+            pose = link.latest_pose(time.monotonic_ns())
     if not status.ready:
         return Finding("link", False, "; ".join(status.problems), vars(status))
-    rates = ", ".join(f"{name} {hz:.0f} Hz" for name, hz in sorted(status.rates_hz.items()))
+    asked = config.link.settings().asked_rates_hz()
+    rates = ", ".join(f"{name} {status.rates_hz.get(name, 0.0):.0f} Hz" for name in asked)
     text = f"{status.connection}: {status.autopilot.value}, system {status.system_id}; {rates}"
     if status.slow:
         text += f"; slower than asked: {', '.join(status.slow)}"
-    return Finding("link", True, text, vars(status))
+    height_m = pose.height_agl_m if pose is not None else None
+    text += (
+        f"; height above ground {height_m:.1f} m"
+        if height_m is not None
+        else ("; no height above ground yet (rangefinder, or learnt on the ground)")
+    )
+    return Finding("link", True, text, {**vars(status), "height_agl_m": height_m})

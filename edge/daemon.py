@@ -24,7 +24,7 @@ from edge.pipeline import Pipeline
 from edge.sdnotify import ServiceNotifier
 from edge.worker import Worker
 from firmware_bridge.messages import HealthState, Severity
-from firmware_bridge.report import SendResult
+from firmware_bridge.report import LinkStatus, SendResult
 from landing.decider import Decision
 from landing.director import Director, DirectorInput, DirectorOutput, DirectorState
 from landing.site import LandingSite, NoSite, Selection
@@ -61,6 +61,9 @@ class Link(Protocol):
     def vehicle(self, now_ns: int) -> VehicleStatus:
         """What the autopilot says of itself."""
 
+    def status(self, now_ns: int) -> LinkStatus:
+        """State of the link."""
+
     def send_heartbeat(self, state: HealthState) -> SendResult:
         """Says how we are."""
 
@@ -81,6 +84,7 @@ class Counters:
     targets_refused: int = 0
     transitions: int = 0
     late_ticks: int = 0
+    map_resets: int = 0
 
 
 class Daemon:
@@ -130,6 +134,7 @@ class Daemon:
         self._director = Director(config.director)
         self._decision: Decision | None = None  # replaced whole, so reading needs no lock
         self._busy_since_ns: int | None = None
+        self._frame_of_reference: tuple[int, int] | None = None
         self._started_ns = time.monotonic_ns()
         self.counters = Counters()
         self.health: Health | None = None
@@ -194,11 +199,29 @@ class Daemon:
                 self.counters.stale_frames += 1
                 continue
             self._busy_since_ns = now_ns
+            self._forget_moved_ground(now_ns)
             step = self._pipeline.step(frame, self._link.pose_at)
             self._decision = step.decision
             self.counters.decisions += 1
             self._pipeline_monitor.arrived(time.monotonic_ns())
             self._busy_since_ns = None
+
+    def _forget_moved_ground(self, now_ns: int) -> None:
+        """Starts the map anew when the estimator's local frame is not what it was.
+
+        After a reboot or a position reset the same coordinates are another place.
+        """
+        status = self._link.status(now_ns)
+        frame_of_reference = (status.reboots, status.position_resets)
+        if frame_of_reference != self._frame_of_reference:
+            if self._frame_of_reference is not None:
+                self._pipeline.decider.reset()
+                self.counters.map_resets += 1
+                logger.warning("the autopilot's local frame has moved: the ground map starts anew")
+                self._events.write(
+                    "map-reset", reboots=status.reboots, position_resets=status.position_resets
+                )
+            self._frame_of_reference = frame_of_reference
 
     def _control(self, workers: tuple[Worker, ...], max_seconds: float | None) -> None:
         next_ns = time.monotonic_ns()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import struct
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,8 @@ class PhotoFacts:
 def read_facts(path: Path) -> PhotoFacts:
     """The facts in a picture file; nothing at all for one without EXIF or XMP."""
     try:
-        with Image.open(path) as image:
+        with warnings.catch_warnings(), Image.open(path) as image:
+            warnings.simplefilter("ignore")  # of damaged EXIF; what cannot be read is not used
             exif = image.getexif()
             base: dict[int, Any] = dict(exif)
             detail: dict[int, Any] = dict(exif.get_ifd(ExifTags.IFD.Exif))

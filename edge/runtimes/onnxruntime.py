@@ -74,6 +74,14 @@ class OnnxRuntime(Runtime):
                 f"model {path} ({path.stat().st_size} bytes) cannot be loaded: it is truncated, "
                 f"damaged or no ONNX file. Copy or export it again. ({reason})"
             ) from error
+        started = session.get_providers()
+        failed = [name for name in options.providers if name not in started]
+        if failed:
+            # ONNX Runtime would go on without it, many times slower, and say so only in its log.
+            raise ModelError(
+                f"model.providers: {failed[0]} is in this build of ONNX Runtime but does not start "
+                f"here (driver, libraries?); what runs is {', '.join(started)}"
+            )
         metadata = session.get_modelmeta().custom_metadata_map
         spec = ModelSpec.from_metadata(dict(metadata), f"model {path}")
         cls._hold_against(path, spec, session)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from firmware_bridge.messages import HealthState, Severity
-from firmware_bridge.report import SendResult
+from firmware_bridge.report import LinkStatus, SendResult
 from landing.types import LandingTarget, Pose
 from landing.vehicle import Autopilot, VehicleStatus
 
@@ -20,6 +20,7 @@ class FakeLink:
         self.alive = True
         self.posing = True
         self.landing = False
+        self.reboots = 0
         self.heartbeats: list[tuple[int, HealthState]] = []
         self.targets: list[tuple[int, LandingTarget]] = []
         self.texts: list[tuple[str, Severity]] = []
@@ -41,6 +42,9 @@ class FakeLink:
             self.landing,
             "LAND" if self.landing else "",
         )
+
+    def status(self, now_ns: int) -> LinkStatus:
+        return LinkStatus("fake", True, self.alive, reboots=self.reboots)
 
     def send_heartbeat(self, state: HealthState) -> SendResult:
         self.heartbeats.append((time.monotonic_ns(), state))

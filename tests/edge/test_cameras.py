@@ -166,13 +166,13 @@ class TestContract:
             started = time.monotonic()
             with contextlib.suppress(CameraTimeout):
                 camera.grab(0.001)
-            assert time.monotonic() - started < 0.3
+            assert time.monotonic() - started < 1.0
 
     def test_close_is_quick_and_ends_its_threads(self, camera: Camera) -> None:
         with camera:
             camera.grab(5.0)
             started = time.monotonic()
-        assert time.monotonic() - started < 1.0
+        assert time.monotonic() - started < 1.5
         time.sleep(0.15)
         assert not [t for t in threading.enumerate() if t.name.startswith("camera")]
 
@@ -335,7 +335,7 @@ class TestPipe:
                 time.sleep(0.2)
                 camera.grab(1.0)
                 frame = camera.grab(1.0)
-                assert time.monotonic_ns() - frame.captured_at_ns < 100_000_000
+                assert time.monotonic_ns() - frame.captured_at_ns < 250_000_000
 
     def test_closing_ends_the_whole_process_group(self) -> None:
         camera = self.make("--child")
@@ -354,7 +354,7 @@ class TestPipe:
             camera.grab(5.0)
             process = camera._process  # type: ignore[attr-defined]
             started = time.monotonic()
-        assert time.monotonic() - started < 0.8
+        assert time.monotonic() - started < 1.5
         assert process.poll() == -9
 
     def test_many_openings_leave_nothing_behind(self) -> None:
