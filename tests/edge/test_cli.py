@@ -106,6 +106,25 @@ def test_serve_exit_codes(tmp_path: Path, model_path: Path) -> None:
     assert events_of(tmp_path)[-1]["event"] == "failed"
 
 
+def test_a_bug_ends_the_process_with_a_traceback(tmp_path: Path, model_path: Path) -> None:
+    config = write_config(tmp_path, model_path)
+    code = (
+        "import sys, edge.pipeline\n"
+        "def broken(self, frame, pose_at): raise ZeroDivisionError('bug')\n"
+        "edge.pipeline.Pipeline.step = broken\n"
+        f"sys.argv = ['touchdown', 'edge', 'serve', '--config', {str(config)!r}]\n"
+        "from touchdown.cli import main\nmain()\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=30
+    )
+    assert result.returncode == 1
+    assert "ZeroDivisionError: bug" in result.stderr
+    events = events_of(tmp_path)
+    assert [e["event"] for e in events[-2:]] == ["stop", "crash"]
+    assert "in broken" in str(events[-1]["error"])
+
+
 def test_serve_stops_by_itself(tmp_path: Path, model_path: Path) -> None:
     config = write_config(tmp_path, model_path)
     result = run("edge", "serve", "--config", config, "--max-seconds", 1)
