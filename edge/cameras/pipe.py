@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import select
 import shlex
 import shutil
@@ -32,6 +33,7 @@ END_TIMEOUT_S = 0.4
 """How long a command has to end after SIGTERM before it is killed."""
 
 PIPE_BYTES = 1 << 20
+LINE_BYTES = 500
 
 
 class PipeCamera(Camera):
@@ -90,7 +92,10 @@ class PipeCamera(Camera):
         with contextlib.suppress(OSError):  # only fewer system calls
             fcntl.fcntl(self._process.stdout.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         self._stderr_thread = threading.Thread(
-            target=self._keep_stderr, args=(self._process,), name="camera stderr", daemon=True
+            target=self._keep_stderr,
+            args=(self._process, self._closing),
+            name="camera stderr",
+            daemon=True,
         )
         self._stderr_thread.start()
         self._index = 0
@@ -144,12 +149,24 @@ class PipeCamera(Camera):
             f"camera command {self.command[0]!r} {how} after {self._index} frames{within}: {last}"
         )
 
-    def _keep_stderr(self, process: subprocess.Popen[bytes]) -> None:
+    def _keep_stderr(self, process: subprocess.Popen[bytes], closing: threading.Event) -> None:
+        """Keeps the last lines, however much is written and with whatever line ends."""
         assert process.stderr is not None
-        for line in process.stderr:
-            text = line[:500].decode("utf-8", "replace").strip()
-            if text:
-                self._stderr_tail.append(text)
+        descriptor = process.stderr.fileno()
+        partial = b""
+        while not closing.is_set():
+            ready, _, _ = select.select([descriptor], [], [], POLL_S)
+            if not ready:
+                continue
+            data = os.read(descriptor, 4096)
+            *lines, partial = re.split(rb"[\r\n]+", partial + (data or b"\n"))
+            partial = partial[-LINE_BYTES:]
+            for line in lines:
+                text = line[:LINE_BYTES].decode("utf-8", "replace").strip()
+                if text:
+                    self._stderr_tail.append(text)
+            if not data:
+                return
 
     def _grab(self, timeout_s: float) -> Grabbed:
         if self._reader is None:
@@ -164,12 +181,15 @@ class PipeCamera(Camera):
             end_group(process)
         if reader is not None:
             reader.close()
-        if process is not None:
-            if self._stderr_thread is not None:
-                self._stderr_thread.join(0.3)
-            for stream in (process.stdout, process.stderr):
-                if stream is not None and not (reader is not None and reader.alive):
-                    stream.close()
+        stderr_thread, self._stderr_thread = self._stderr_thread, None
+        if stderr_thread is not None:
+            stderr_thread.join(3 * POLL_S)
+        if process is not None and process.stdout is not None and process.stderr is not None:
+            # Never closed under a thread that still reads: the number may be another file by then.
+            if reader is None or not reader.alive:
+                process.stdout.close()
+            if stderr_thread is None or not stderr_thread.is_alive():
+                process.stderr.close()
 
 
 def end_group(process: subprocess.Popen[bytes]) -> None:

@@ -357,6 +357,13 @@ class TestPipe:
         assert time.monotonic() - started < 1.5
         assert process.poll() == -9
 
+    def test_a_chatty_command_does_not_fill_the_memory(self) -> None:
+        code = "import sys; sys.stderr.write('x' * 3_000_000 + chr(13) + 'last word'); sys.exit(9)"
+        source = "pipe:" + shlex.join([sys.executable, "-c", code])
+        with make_camera(CameraRequest(source, WIDTH, HEIGHT)) as camera:
+            assert str(self.drain(camera)).endswith("exit code 9 after 0 frames: last word")
+            assert sum(map(len, camera._stderr_tail)) < 20_000  # type: ignore[attr-defined]
+
     def test_many_openings_leave_nothing_behind(self) -> None:
         before = len(list(Path("/proc/self/fd").iterdir()))
         camera = make_camera(CameraRequest("pipe:head -c 0 /dev/null", WIDTH, HEIGHT))
