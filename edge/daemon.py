@@ -46,6 +46,7 @@ MOVED_M = 0.5
 """A site this far from the last one is another site, worth a line in the log."""
 
 GRAVE = (DirectorState.HOLD, DirectorState.ABORT)
+GROUND = (DirectorState.COMMIT, DirectorState.LANDED)
 RELIED_ON = (DirectorState.DESCEND, DirectorState.COMMIT, DirectorState.HOLD)
 
 
@@ -250,7 +251,7 @@ class Daemon:
         output = self._director.step(DirectorInput(now_ns, decision, pose, vehicle))
         self._send(output)
         self._log_selection(decision)
-        self._watch_inputs(now_ns, pose, vehicle)
+        self._watch_inputs(now_ns, pose, vehicle, output.state)
         health = overall(
             (
                 self._camera_monitor.health(now_ns),
@@ -327,7 +328,11 @@ class Daemon:
             self._events.write("site-changed", site=selection, moved_m=moved_m)
         self._site, self._no_site_reason = selection, ""
 
-    def _watch_inputs(self, now_ns: int, pose: Pose | None, vehicle: VehicleStatus) -> None:
+    def _watch_inputs(
+        self, now_ns: int, pose: Pose | None, vehicle: VehicleStatus, state: DirectorState
+    ) -> None:
+        # On the ground and right above it a rangefinder is below its range: that is no failure.
+        down = state in GROUND or not vehicle.armed or vehicle.airborne is False
         if pose is not None and pose.at_ns != self._pose_monitor.last_ns:
             missing = [
                 name
@@ -336,7 +341,7 @@ class Daemon:
                     ("position", pose.position_ned_m),
                     ("height", pose.height_agl_m),
                 )
-                if value is None
+                if value is None and not (down and name == "height")
             ]
             problem = f"without {' and '.join(missing)}" if missing else None
             self._pose_monitor.arrived(pose.at_ns, problem)
