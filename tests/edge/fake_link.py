@@ -19,6 +19,8 @@ class FakeLink:
         self.height_m = height_m
         self.alive = True
         self.posing = True
+        self.ranging = True
+        self.armed = True
         self.landing = False
         self.reboots = 0
         self.heartbeats: list[tuple[int, HealthState]] = []
@@ -28,7 +30,8 @@ class FakeLink:
     def pose_at(self, at_ns: int) -> Pose | None:
         if not self.posing:
             return None
-        return Pose(at_ns, LEVEL, (0.0, 0.0, -self.height_m), self.height_m)
+        height_agl_m = self.height_m if self.ranging else None
+        return Pose(at_ns, LEVEL, (0.0, 0.0, -self.height_m), height_agl_m)
 
     def latest_pose(self, now_ns: int) -> Pose | None:
         return self.pose_at(now_ns)
@@ -37,8 +40,8 @@ class FakeLink:
         return VehicleStatus(
             self.alive,
             Autopilot.ARDUPILOT,
-            True,
-            True,
+            self.armed,
+            self.armed,
             self.landing,
             "LAND" if self.landing else "",
         )

@@ -152,6 +152,19 @@ def test_the_heartbeat_tells_the_truth(tmp_path: Path, model_path: Path) -> None
     assert any("pose" in r for e in rig.logged("health") for r in e["reasons"])
 
 
+def test_a_height_is_missed_in_the_air_but_not_on_the_ground(
+    tmp_path: Path, model_path: Path
+) -> None:
+    rig = Rig(tmp_path, model_path, pipe_source(tmp_path))
+    with rig.running():
+        wait_for(lambda: rig.logged("target-start"))
+        rig.link.ranging = False
+        wait_for(lambda: rig.link.heartbeats[-1][1] is HealthState.DEGRADED)
+        rig.link.armed = False
+        wait_for(lambda: rig.link.heartbeats[-1][1] is HealthState.STANDBY)
+    assert any("pose without height" in r for e in rig.logged("health") for r in e["reasons"])
+
+
 def test_a_moved_local_frame_starts_the_map_anew(tmp_path: Path, model_path: Path) -> None:
     rig = Rig(tmp_path, model_path, pipe_source(tmp_path))
     with rig.running():
