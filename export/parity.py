@@ -74,9 +74,7 @@ def compare(
         same += int(equal.sum())
         pixels += equal.size
         conflicts += int((~equal & ~tie).sum())
-    return Parity(
-        len(expected), worst, total / max(1, values), same / max(1, pixels), conflicts
-    )
+    return Parity(len(expected), worst, total / max(1, values), same / max(1, pixels), conflicts)
 
 
 def require_exact(parity: Parity, what: str) -> None:

@@ -42,9 +42,7 @@ def open_session(path: str | Path, threads: int = 0) -> Any:
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except _LOAD_ERRORS as error:
         reason = (str(error).strip() or repr(error)).splitlines()[0]
         raise ModelError(f"ONNX Runtime does not load {path}: {reason[:200]}") from error

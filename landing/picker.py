@@ -172,11 +172,13 @@ def pick(
     if not view.free.any():
         return NoSite(NoSiteReason.NOTHING_LANDABLE, _why_nothing(view))
     if len(regions.areas_m2) == 1:
-        return NoSite(
-            NoSiteReason.TOO_SMALL,
-            f"widest clean disc has {float(room_m.max()):.1f} m radius, "
-            f"{settings.required_radius_m:.1f} m needed",
-        )
+        widest_m = float(room_m.max())
+        detail = f"widest clean disc has {widest_m:.1f} m radius"
+        if widest_m >= settings.required_radius_m:
+            detail += f" but is farther than {settings.max_distance_m:g} m"
+        else:
+            detail += f", {settings.required_radius_m:.1f} m needed"
+        return NoSite(NoSiteReason.TOO_SMALL, detail)
     away2 = _distance_from_vehicle2(view, vehicle_ne_m)
     largest = np.flatnonzero(regions.areas_m2 == regions.areas_m2.max())
     places = [

@@ -363,5 +363,3 @@ def _detail_mip(family: str, seed: int, octave: int) -> ByteArray:
     # Repeated so that a level view falls inside: beyond the edge OpenCV is three times slower.
     times = max(1, 1536 // side)
     return np.tile(np.asarray(small), (times, times))
-
-

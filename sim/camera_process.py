@@ -36,7 +36,8 @@ from landing.errors import DataError, InvalidValueError, TouchdownError
 from landing.types import Pose
 from sim.camera import render
 from sim.camera_effects import Effects
-from sim.truth_link import Home, Truth, TruthLink
+from sim.home import Home
+from sim.truth_link import Truth, TruthLink
 from sim.world import World, parse_world_spec
 
 POLL_S = 0.05
@@ -226,28 +227,58 @@ _SECONDS = click.FloatRange(min=0.0)
 
 
 @click.command(help=__doc__.split("\n\n")[0] if __doc__ else None)
-@click.option("--world", "spec", default="procedural", show_default=True,
-              help="procedural[?..], photo:FILE[?..] or the folder of a saved world.")
+@click.option(
+    "--world",
+    "spec",
+    default="procedural",
+    show_default=True,
+    help="procedural[?..], photo:FILE[?..] or the folder of a saved world.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of world and effects.")
 @click.option("--width", type=click.IntRange(16, 8192), default=640, show_default=True)
 @click.option("--height", type=click.IntRange(16, 8192), default=480, show_default=True)
 @click.option("--hfov-deg", type=float, default=70.0, show_default=True)
 @click.option("--distortion", default=None, help="k1,k2,p1,p2,k3 of OpenCV's model.")
-@click.option("--mount-deg", type=(float, float, float), default=(0.0, -90.0, 0.0),
-              show_default=True, help="Roll, pitch and yaw of the camera; pitch -90 looks down.")
-@click.option("--offset-m", type=(float, float, float), default=(0.0, 0.0, 0.0),
-              show_default=True, help="Of the camera from the body, forward right down.")
+@click.option(
+    "--mount-deg",
+    type=(float, float, float),
+    default=(0.0, -90.0, 0.0),
+    show_default=True,
+    help="Roll, pitch and yaw of the camera; pitch -90 looks down.",
+)
+@click.option(
+    "--offset-m",
+    type=(float, float, float),
+    default=(0.0, 0.0, 0.0),
+    show_default=True,
+    help="Of the camera from the body, forward right down.",
+)
 @click.option("--fps", type=click.FloatRange(0.1, 240), default=10.0, show_default=True)
-@click.option("--autopilot", required=True,
-              help="tcp:HOST:PORT to connect to, or udp:HOST:PORT to listen on.")
+@click.option(
+    "--autopilot", required=True, help="tcp:HOST:PORT to connect to, or udp:HOST:PORT to listen on."
+)
 @click.option("--home", default=None, help="LAT,LON,ALT of NED zero; default: ask the autopilot.")
 @click.option("--truth-rate-hz", type=click.FloatRange(10, 400), default=100.0, show_default=True)
-@click.option("--t0-boot", type=float, default=0.0, show_default=True,
-              help="Autopilot time since boot, s, at world time 0.")
-@click.option("--patience", type=_SECONDS, default=30.0, show_default=True,
-              help="Seconds to wait for the first true pose.")
-@click.option("--truth-log", type=click.Path(dir_okay=False, path_type=Path), default=None,
-              help="JSON lines: time and true pose of each frame.")
+@click.option(
+    "--t0-boot",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="Autopilot time since boot, s, at world time 0.",
+)
+@click.option(
+    "--patience",
+    type=_SECONDS,
+    default=30.0,
+    show_default=True,
+    help="Seconds to wait for the first true pose.",
+)
+@click.option(
+    "--truth-log",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=None,
+    help="JSON lines: time and true pose of each frame.",
+)
 @click.option("--latency", type=_SECONDS, default=0.0, show_default=True, help="Seconds.")
 @click.option("--noise", type=float, default=0.0, help="Sensor noise, grey steps.")
 @click.option("--exposure", type=float, default=0.0, help="Shutter time, s: motion blur.")

@@ -46,30 +46,88 @@ def seeds_of(text: str) -> list[int]:
 
 
 @cli.command()
-@click.option("--world", default="procedural", show_default=True,
-              help="procedural, photo:FILE?gsd_m=0.02&labels=FILE, or a world folder.")
-@click.option("--seed", "seeds", default="0", show_default=True,
-              help="Seed of world, start, gusts and noise; 0:20 or 1,5,7 fly several in turn.")
-@click.option("--model", type=click.Path(path_type=Path), default=None,
-              help=f"ONNX model to fly with.  [default: {DEMO_MODEL} beside the sources]")
-@click.option("--height-m", type=click.FloatRange(3.0, 120.0), default=20.0, show_default=True,
-              help="Start height above ground, m.")
-@click.option("--start", callback=_start, default=None, metavar="NORTH,EAST",
-              help="Start over the ground, m; by the seed when left out.")
-@click.option("--wind-mps", type=click.FloatRange(0.0, 20.0), default=2.0, show_default=True,
-              help="Steady wind, m/s.")
-@click.option("--gust-mps", type=click.FloatRange(0.0, 10.0), default=0.5, show_default=True,
-              help="Standard deviation of gusts, m/s.")
-@click.option("--hfov-deg", type=click.FloatRange(20.0, 120.0), default=80.0, show_default=True,
-              help="Horizontal field of view of the camera, degrees.")
-@click.option("--fps", type=click.FloatRange(1.0, 60.0), default=10.0, show_default=True,
-              help="Frame rate of the camera, Hz.")
-@click.option("--vehicle-radius-m", type=click.FloatRange(0.1, 5.0), default=0.5,
-              show_default=True, help="Ground this far around the touchdown must be landable, m.")
-@click.option("--search-s", type=click.FloatRange(2.0, 600.0), default=25.0, show_default=True,
-              help="The pilot gives up hovering without a site after this time, s.")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("out/land"),
-              show_default=True, help="Folder for picture, result and logs.")
+@click.option(
+    "--world",
+    default="procedural",
+    show_default=True,
+    help="procedural, photo:FILE?gsd_m=0.02&labels=FILE, or a world folder.",
+)
+@click.option(
+    "--seed",
+    "seeds",
+    default="0",
+    show_default=True,
+    help="Seed of world, start, gusts and noise; 0:20 or 1,5,7 fly several in turn.",
+)
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    default=None,
+    help=f"ONNX model to fly with.  [default: {DEMO_MODEL} beside the sources]",
+)
+@click.option(
+    "--height-m",
+    type=click.FloatRange(3.0, 120.0),
+    default=20.0,
+    show_default=True,
+    help="Start height above ground, m.",
+)
+@click.option(
+    "--start",
+    callback=_start,
+    default=None,
+    metavar="NORTH,EAST",
+    help="Start over the ground, m; by the seed when left out.",
+)
+@click.option(
+    "--wind-mps",
+    type=click.FloatRange(0.0, 20.0),
+    default=2.0,
+    show_default=True,
+    help="Steady wind, m/s.",
+)
+@click.option(
+    "--gust-mps",
+    type=click.FloatRange(0.0, 10.0),
+    default=0.5,
+    show_default=True,
+    help="Standard deviation of gusts, m/s.",
+)
+@click.option(
+    "--hfov-deg",
+    type=click.FloatRange(20.0, 120.0),
+    default=80.0,
+    show_default=True,
+    help="Horizontal field of view of the camera, degrees.",
+)
+@click.option(
+    "--fps",
+    type=click.FloatRange(1.0, 60.0),
+    default=10.0,
+    show_default=True,
+    help="Frame rate of the camera, Hz.",
+)
+@click.option(
+    "--vehicle-radius-m",
+    type=click.FloatRange(0.1, 5.0),
+    default=0.5,
+    show_default=True,
+    help="Ground this far around the touchdown must be landable, m.",
+)
+@click.option(
+    "--search-s",
+    type=click.FloatRange(2.0, 600.0),
+    default=25.0,
+    show_default=True,
+    help="The pilot gives up hovering without a site after this time, s.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("out/land"),
+    show_default=True,
+    help="Folder for picture, result and logs.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def land(
     world: str, seeds: str, model: Path | None, height_m: float, start: tuple[float, float] | None,
@@ -86,8 +144,8 @@ def land(
     from sim.flight import FlightPlan
     from sim.runs import fly_one
 
-    model = model if model is not None else find_demo_model()
     numbers = seeds_of(seeds)
+    model = model if model is not None else find_demo_model()
     results = []
     for seed in numbers:
         folder = out if len(numbers) == 1 else out / f"seed-{seed}"

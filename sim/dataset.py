@@ -164,9 +164,7 @@ def write_world(plan: DatasetPlan, out: Path, seed: int) -> int:
     return seed
 
 
-def random_pose(
-    plan: DatasetPlan, world: World, t_s: float, rng: np.random.Generator
-) -> Pose:
+def random_pose(plan: DatasetPlan, world: World, t_s: float, rng: np.random.Generator) -> Pose:
     """A pose over a world, with height, tilt and heading at random."""
     low, high = plan.heights_m
     height_m = math.exp(rng.uniform(math.log(low), math.log(high)))
@@ -227,13 +225,24 @@ class _Range(click.ParamType):  # type: ignore[type-arg]  # not generic before c
 
 @click.command(name="dataset")
 @click.option("--out", required=True, metavar="DIR", help="Folder to make.")
-@click.option("--seeds", type=_Range(), default="1000:1200", show_default=True,
-              help="Seeds of the worlds, the end left out; 0 to 19 are refused.")
+@click.option(
+    "--seeds",
+    type=_Range(),
+    default="1000:1200",
+    show_default=True,
+    help="Seeds of the worlds, the end left out; 0 to 19 are refused.",
+)
 @click.option("--frames-per-world", default=12, show_default=True, help="Pictures of each world.")
 @click.option("--width", default=640, show_default=True, help="Of a picture, pixels.")
 @click.option("--height", default=480, show_default=True, help="Of a picture, pixels.")
-@click.option("--heights-m", nargs=2, default=(2.0, 40.0), show_default=True, type=float,
-              help="Least and greatest height above ground, metres; log-uniform.")
+@click.option(
+    "--heights-m",
+    nargs=2,
+    default=(2.0, 40.0),
+    show_default=True,
+    type=float,
+    help="Least and greatest height above ground, metres; log-uniform.",
+)
 @click.option("--tilt-deg", default=20.0, show_default=True, help="Greatest tilt, degrees.")
 @click.option("--jobs", default=2, show_default=True, help="Processes.")
 def cli(

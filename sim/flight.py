@@ -23,8 +23,9 @@ from typing import Any
 
 from firmware_bridge.dialect import mavlink
 from landing.errors import TouchdownError
-from sim.autopilot import Home, Mode
+from sim.autopilot import Mode
 from sim.ground_station import GroundStation, TruthSample
+from sim.home import Home
 from sim.world import World, parse_world_spec, save_world, suggest_start
 from sim.world.model import DiscTruth
 

@@ -15,7 +15,7 @@ from firmware_bridge.connection import make_transport, parse_connection
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.frames import FrameReader
 from landing.errors import LinkError
-from sim.autopilot import Home
+from sim.home import Home
 
 GROUND_STATION_ID = 255
 ACK_TIMEOUT_S = 1.0

@@ -18,53 +18,12 @@ from landing.errors import LinkError
 from landing.geometry import Quaternion, matrix_from_quaternion, normalized, quaternion_from_euler
 from landing.types import Pose
 from sim.camera import Motion
-
-METRES_PER_DEGREE = 111318.84502145034
-"""Of latitude, as ArduPilot counts it."""
+from sim.home import Home
 
 SYSTEM_ID = 254
 HEARTBEAT_S = 1.0
 ASK_AGAIN_S = 1.0
 MAX_EXTRAPOLATION_S = 0.25
-
-
-@dataclass(frozen=True)
-class Home:
-    """Where NED (0, 0, 0) is.
-
-    Attributes:
-        lat_deg, lon_deg: Degrees.
-        alt_m: Above mean sea level.
-    """
-
-    lat_deg: float
-    lon_deg: float
-    alt_m: float
-
-    @classmethod
-    def parse(cls, text: str) -> Home:
-        """From ``LAT,LON,ALT``.
-
-        Raises:
-            LinkError: Not three numbers in range.
-        """
-        try:
-            lat, lon, alt = (float(part) for part in text.split(",")[:3])
-        except ValueError:
-            lat = lon = alt = math.nan
-        if not (abs(lat) <= 90 and abs(lon) <= 180 and math.isfinite(alt)):
-            raise LinkError(f"home {text!r}: expected LAT,LON,ALT in degrees and metres")
-        return cls(lat, lon, alt)
-
-    def ned_m(self, lat_deg: float, lon_deg: float, alt_m: float) -> tuple[float, float, float]:
-        """Local position of a global one."""
-        scale = max(math.cos(math.radians(0.5 * (lat_deg + self.lat_deg))), 0.01)
-        turn = (lon_deg - self.lon_deg + 180.0) % 360.0 - 180.0
-        return (
-            (lat_deg - self.lat_deg) * METRES_PER_DEGREE,
-            turn * METRES_PER_DEGREE * scale,
-            self.alt_m - alt_m,
-        )
 
 
 @dataclass(frozen=True)
@@ -125,7 +84,8 @@ def truth_from_sim_state(message: Any, home: Home, at_ns: int) -> Truth | None:
         if abs(difference).max() < 0.02:
             attitude = normalized(given)
     motion = Motion((message.vn, message.ve, message.vd), rates)
-    return Truth(at_ns, attitude, home.ned_m(lat, lon, message.alt), motion)
+    position = (*home.ned_from_global(lat, lon), home.alt_m - message.alt)
+    return Truth(at_ns, attitude, position, motion)
 
 
 def _degrees(message: Any) -> tuple[float, float]:

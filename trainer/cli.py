@@ -160,8 +160,13 @@ def cli() -> None:
 @cli.command(name="fit")
 @click.option("--data", "folder", default="", metavar="DIR", help="Folder of labelled pictures.")
 @click.option("--out", default="", metavar="DIR", help="Where best.pt, last.pt, metrics.json go.")
-@click.option("--resume", "resume_from", default="", metavar="LAST.PT",
-              help="Go on with this run, by its own recipe (other recipe options are refused).")
+@click.option(
+    "--resume",
+    "resume_from",
+    default="",
+    metavar="LAST.PT",
+    help="Go on with this run, by its own recipe (other recipe options are refused).",
+)
 @_split_options
 @_recipe_options
 @_limit_options
@@ -192,8 +197,13 @@ def fit_command(
 @cli.command(name="eval")
 @click.argument("checkpoint", metavar="CKPT.PT")
 @click.option("--data", "folder", required=True, metavar="DIR", help="Labelled pictures.")
-@click.option("--part", default="test", show_default=True,
-              type=click.Choice(("train", "val", "test", "all")), help="Part of the split.")
+@click.option(
+    "--part",
+    default="test",
+    show_default=True,
+    type=click.Choice(("train", "val", "test", "all")),
+    help="Part of the split.",
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @_split_options

@@ -65,8 +65,11 @@ class Evaluator:
         height, width = image_bgr.shape[:2]
         box = letterbox_of((width, height), self._config.input_wh)
         batch = torch.from_numpy(box.apply(image_bgr)).unsqueeze(0).to(self._device)
-        with torch.inference_mode(), torch.autocast(
-            self._device.type, torch.bfloat16, enabled=self._precision == "bfloat16"
+        with (
+            torch.inference_mode(),
+            torch.autocast(
+                self._device.type, torch.bfloat16, enabled=self._precision == "bfloat16"
+            ),
         ):
             logits = self._network(normalise(batch, self._config))
         best = logits[0].argmax(0).to(torch.uint8).cpu().numpy()

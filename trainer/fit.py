@@ -189,9 +189,7 @@ class Run:
         return inverse_sqrt_weights(cache.class_pixels(train, len(self.data.taxonomy)))
 
     def _evaluator(self) -> Evaluator:
-        return Evaluator(
-            self.network, self.config, self.data.taxonomy, self.device, self.precision
-        )
+        return Evaluator(self.network, self.config, self.data.taxonomy, self.device, self.precision)
 
     def _one_epoch(self, batches: TrainingBatches, loss_of: SegmentationLoss) -> float:
         total_steps = len(batches) * self.state.planned
@@ -218,9 +216,7 @@ class Run:
         self, images: torch.Tensor, labels: torch.Tensor, loss_of: SegmentationLoss
     ) -> float:
         images, labels = images.to(self.device), labels.to(self.device).long()
-        with torch.autocast(
-            self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"
-        ):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
             logits = self.network(normalise(images, self.config))
         loss = loss_of(logits, labels)
         self.optimizer.zero_grad(set_to_none=True)
@@ -249,9 +245,7 @@ class Run:
         }
         self._checkpoint({"val": val.to_mapping()}, training).save(self.out / LAST)
 
-    def _checkpoint(
-        self, metrics: dict[str, Any], training: dict[str, Any] | None
-    ) -> Checkpoint:
+    def _checkpoint(self, metrics: dict[str, Any], training: dict[str, Any] | None) -> Checkpoint:
         weights = {
             k: v.detach().cpu().contiguous().clone() for k, v in self.network.state_dict().items()
         }

@@ -153,9 +153,7 @@ class EncoderWeights:
             ModelError: Too few match, so the file is for another encoder.
         """
         own = nn.Module.state_dict(encoder)
-        matching = {
-            k: v for k, v in self.tensors.items() if k in own and own[k].shape == v.shape
-        }
+        matching = {k: v for k, v in self.tensors.items() if k in own and own[k].shape == v.shape}
         if len(matching) < _LEAST_MATCH * len(own):
             missing = next(k for k in own if k not in matching)
             raise ModelError(

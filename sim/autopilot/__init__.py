@@ -9,7 +9,7 @@ from __future__ import annotations
 from sim.autopilot.core import TICK_S, Autopilot, AutopilotConfig
 from sim.autopilot.flight import EstimatorErrors, Mode
 from sim.autopilot.precision_landing import FrameRules
-from sim.autopilot.telemetry import Home
+from sim.home import Home
 
 __all__ = [
     "TICK_S",

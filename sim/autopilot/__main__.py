@@ -15,7 +15,7 @@ from sim.autopilot.flight import EstimatorErrors, Mode
 from sim.autopilot.parameters import UnknownParameterError
 from sim.autopilot.precision_landing import FrameRules
 from sim.autopilot.shell import LinkError, LinkSpec, Shell
-from sim.autopilot.telemetry import Home
+from sim.home import Home
 from sim.vehicle import Wind
 
 

@@ -17,7 +17,8 @@ from firmware_bridge.dialect import mavlink
 from sim.autopilot.flight import EstimatorErrors, Flight, Mode, RefusedError
 from sim.autopilot.parameters import ParameterStore
 from sim.autopilot.precision_landing import FrameRules
-from sim.autopilot.telemetry import Home, Telemetry
+from sim.autopilot.telemetry import Telemetry
+from sim.home import Home
 from sim.vehicle import GroundHeight, Vehicle, VehicleParameters, Wind, flat_ground_m
 
 TICK_MS = 10

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from firmware_bridge.dialect import mavlink
 from sim.autopilot.flight import Flight, Mode
+from sim.home import Home
 from sim.vehicle import GRAVITY_MPS2, euler_rad, rotate_back
 
-METRES_PER_DEGREE = 111_319.4908
 _SENSORS = (
     mavlink.MAV_SYS_STATUS_SENSOR_3D_GYRO
     | mavlink.MAV_SYS_STATUS_SENSOR_3D_ACCEL
@@ -19,29 +18,6 @@ _SENSORS = (
     | mavlink.MAV_SYS_STATUS_AHRS
 )
 _VERSION = (4 << 24) | (6 << 16) | (2 << 8) | mavlink.FIRMWARE_VERSION_TYPE_OFFICIAL
-
-
-@dataclass(frozen=True)
-class Home:
-    """Origin of local NED and home: degrees and metres above mean sea level."""
-
-    lat_deg: float = -35.3632621
-    lon_deg: float = 149.1652374
-    alt_m: float = 584.0
-
-    def global_from_ned(self, n_m: float, e_m: float) -> tuple[float, float]:
-        """Latitude and longitude in degrees, by the flat-earth formula ArduPilot uses."""
-        lat = self.lat_deg + n_m / METRES_PER_DEGREE
-        scale = max(math.cos(math.radians(0.5 * (lat + self.lat_deg))), 0.01)
-        return lat, self.lon_deg + e_m / (METRES_PER_DEGREE * scale)
-
-    def ned_from_global(self, lat_deg: float, lon_deg: float) -> tuple[float, float]:
-        """North and east in metres; the inverse of ``global_from_ned``."""
-        scale = max(math.cos(math.radians(0.5 * (lat_deg + self.lat_deg))), 0.01)
-        return (
-            (lat_deg - self.lat_deg) * METRES_PER_DEGREE,
-            (lon_deg - self.lon_deg) * METRES_PER_DEGREE * scale,
-        )
 
 
 class Telemetry:

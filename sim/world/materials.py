@@ -93,9 +93,7 @@ class Palette:
 def vary(rng: np.random.Generator, base: Color, swing: float = 0.08) -> Color:
     """The colour, a little brighter or darker and a little off in hue."""
     factor = rng.normal(1.0, swing)
-    b, g, r = (
-        float(np.clip(c * factor * rng.normal(1.0, swing * 0.35), 8, 250)) for c in base
-    )
+    b, g, r = (float(np.clip(c * factor * rng.normal(1.0, swing * 0.35), 8, 250)) for c in base)
     return (b, g, r)
 
 

@@ -46,7 +46,7 @@ def test_the_file_explains_itself(exported, checkpoint_path):
 
 def test_no_traces_of_the_workstation_are_in_the_file(exported):
     data = exported.path.read_bytes()
-    for trace in (b"File \"", b"site-packages", b"onnx_export.py", b"stack_trace"):
+    for trace in (b'File "', b"site-packages", b"onnx_export.py", b"stack_trace"):
         assert trace not in data
 
 
@@ -95,9 +95,7 @@ def test_output_stride(checkpoint_path, tmp_path, stride):
 
 
 def test_half_weights_halve_the_file_and_agree(exported, checkpoint_path, tmp_path):
-    report = export_onnx(
-        checkpoint_path, tmp_path / "half.onnx", ExportOptions(half_weights=True)
-    )
+    report = export_onnx(checkpoint_path, tmp_path / "half.onnx", ExportOptions(half_weights=True))
     assert report.half_parity is not None
     assert report.half_parity.class_agreement > 0.99
     full, half = exported.size_bytes, report.size_bytes

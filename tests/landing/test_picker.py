@@ -213,6 +213,7 @@ def test_no_site_beyond_reach():
     assume_free = np.ones((N, N), bool)
     best, _, _ = choose(view_of(assume_free), (100.0, 0.0), settings_near)
     assert isinstance(best, NoSite)
+    assert "farther than 1 m" in best.detail
     best, _, _ = choose(view_of(assume_free), (2.0, 0.0), settings_near)
     assert isinstance(best, Candidate)
     assert np.hypot(best.north_m - 2.0, best.east_m) <= 1.0

@@ -23,7 +23,8 @@ from landing.errors import LinkError
 from landing.geometry import quaternion_from_euler
 from landing.types import Pose
 from sim.camera import render
-from sim.truth_link import METRES_PER_DEGREE, Home, TruthLink, parse_address, truth_from_sim_state
+from sim.home import METRES_PER_DEGREE, Home
+from sim.truth_link import TruthLink, parse_address, truth_from_sim_state
 from sim.world import load_world, procedural, save_world
 
 LAT, LON, ALT = -35.3632621, 149.1652374, 584.0
@@ -187,9 +188,7 @@ def test_ends_when_the_autopilot_goes(autopilot: FakeAutopilot, world_folder: Pa
 
 
 def test_freezes_without_ending_and_dies_when_told(autopilot: FakeAutopilot, world_folder: Path):
-    process = start(
-        world_folder, autopilot.address, "--freeze-after", "0.5", "--die-after", "1.5"
-    )
+    process = start(world_folder, autopilot.address, "--freeze-after", "0.5", "--die-after", "1.5")
     out, err = process.communicate(timeout=20)
     assert process.returncode == 1
     assert b"die-after" in err

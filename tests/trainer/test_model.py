@@ -27,9 +27,7 @@ def test_torchvision_imports_beside_a_cpu_torch():
 
 @pytest.mark.parametrize("depth", [3, 4, 5])
 def test_unused_encoder_stages_are_gone_and_all_weights_learn(depth):
-    config = TINY.model_copy(
-        update={"encoder_depth": depth, "decoder_channels": (16,) * depth}
-    )
+    config = TINY.model_copy(update={"encoder_depth": depth, "decoder_channels": (16,) * depth})
     network = build(config)
     logits = network(torch.randn(2, 3, 32, 64))
     assert logits.shape == (2, 12, 32, 64)
