@@ -26,6 +26,16 @@ def _start(_: click.Context, __: click.Parameter, value: str | None) -> tuple[fl
     return north_m, east_m
 
 
+def _size(_: click.Context, __: click.Parameter, value: str) -> tuple[int, int]:
+    try:
+        width_px, height_px = (int(part) for part in value.lower().split("x"))
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not WIDTHxHEIGHT in pixels") from None
+    if not (32 <= width_px <= 4096 and 32 <= height_px <= 4096):
+        raise click.BadParameter(f"{value!r}: expected 32 to 4096 pixels a side")
+    return width_px, height_px
+
+
 def seeds_of(text: str) -> list[int]:
     """`3` or `0:20` (0 to 19) or `1,5,7`.
 
@@ -101,6 +111,14 @@ def seeds_of(text: str) -> list[int]:
     help="Horizontal field of view of the camera, degrees.",
 )
 @click.option(
+    "--size",
+    default="640x480",
+    callback=_size,
+    show_default=True,
+    metavar="WxH",
+    help="Pictures of the camera, pixels.",
+)
+@click.option(
     "--fps",
     type=click.FloatRange(1.0, 60.0),
     default=10.0,
@@ -131,7 +149,8 @@ def seeds_of(text: str) -> list[int]:
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def land(
     world: str, seeds: str, model: Path | None, height_m: float, start: tuple[float, float] | None,
-    wind_mps: float, gust_mps: float, hfov_deg: float, fps: float, vehicle_radius_m: float,
+    wind_mps: float, gust_mps: float, hfov_deg: float,
+    size: tuple[int, int], fps: float, vehicle_radius_m: float,
     search_s: float, out: Path, as_json: bool,
 ) -> int:  # fmt: skip
     """Fly whole landings: autopilot, camera and `edge serve` as separate processes.
@@ -152,6 +171,7 @@ def land(
         plan = FlightPlan(
             model=model, out=folder, world=world, seed=seed, height_m=height_m, start_ne_m=start,
             wind=(wind_mps, (seed * 73.0) % 360.0), gust_mps=gust_mps, hfov_deg=hfov_deg, fps=fps,
+            width_px=size[0], height_px=size[1],
             vehicle_radius_m=vehicle_radius_m, search_s=search_s,
         )  # fmt: skip
         result = fly_one(plan)

@@ -42,6 +42,11 @@ PLND_PARAMETERS = {"PLND_ENABLED": 1, "PLND_TYPE": 1, "RNGFND1_TYPE": 100, "RNGF
 """What the facts of ArduPilot say a precision landing needs."""
 
 
+CAMERA_EFFECTS = {"noise": 3.0, "exposure": 0.004, "exposure-wobble": 0.05, "vignetting": 0.15,
+                  "lens-blur": 0.6, "dropped": 0.02}  # fmt: skip
+"""A middling camera: grey steps, seconds, shares, pixels (see `sim.camera_process`)."""
+
+
 class FlightError(TouchdownError):
     """A process of the simulation failed, so nothing can be said of the landing."""
 
@@ -165,6 +170,7 @@ def daemon_config(plan: FlightPlan, world_folder: Path, daemon_link: str, camera
         "--autopilot", camera_link, "--seed", str(plan.seed),
         "--width", str(plan.width_px), "--height", str(plan.height_px),
         "--hfov-deg", str(plan.hfov_deg), "--fps", str(plan.fps),
+        *(part for name, value in CAMERA_EFFECTS.items() for part in (f"--{name}", str(value))),
     ]  # fmt: skip
     sections: dict[str, dict[str, Any]] = {
         "model": {"path": plan.model.resolve(), "threads": plan.threads},
