@@ -133,6 +133,8 @@ _recipe_options = _options(
                  help="Probability of blur, of noise and of JPEG artefacts, 0 to 1."),
     click.option("--focus", default=0.3, show_default=True,
                  help="Probability to centre on a person, vehicle or water, 0 to 1."),
+    click.option("--markings", default=0.0, show_default=True,
+                 help="Probability of lane lines and arrows painted on landable ground, 0 to 1."),
     click.option("--seed", default=0, show_default=True, help="Of everything random."),
     click.option("--precision", default="auto", show_default=True,
                  type=click.Choice(("auto", "float32", "bfloat16")),

@@ -20,6 +20,7 @@ import torch
 from torch import nn
 
 from landing.errors import DataError, InvalidValueError, ModelError, TouchdownError
+from landing.taxonomy import Role
 from trainer.batches import TrainingBatches
 from trainer.checkpoint import Checkpoint
 from trainer.data import cache
@@ -181,7 +182,8 @@ class Run:
 
     def _variation(self) -> Variation:
         r = self.recipe
-        return Variation(r.zoom, r.tilt_deg, r.light, r.faults, r.focus)
+        paintable = self.data.taxonomy.ids_of(Role.LANDABLE)
+        return Variation(r.zoom, r.tilt_deg, r.light, r.faults, r.focus, r.markings, paintable)
 
     def _class_weights(self, train: list[cache.CachedSample]) -> torch.Tensor | None:
         if self.recipe.class_weights == "none":

@@ -54,6 +54,7 @@ class Recipe(BaseModel):
     light: float = Field(default=1.0, ge=0, le=2)
     faults: float = Field(default=0.15, ge=0, le=1)
     focus: float = Field(default=0.3, ge=0, le=1)
+    markings: float = Field(default=0.0, ge=0, le=1)
     seed: int = Field(default=0, ge=0)
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
 

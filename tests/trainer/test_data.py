@@ -225,3 +225,20 @@ def test_real_aeroscapes_reads_whole(real_data: Path):
         image, labels = data.read(sample)
         assert image.shape == (720, 1280, 3)
         assert set(np.unique(labels)) <= set(range(12))
+
+
+def test_markings_are_painted_on_landable_ground_only_and_change_no_label():
+    image = np.full((60, 80, 3), 90, np.uint8)
+    labels = np.zeros((60, 80), np.uint8)
+    labels[:, 40:] = 1
+    still = Variation((1.0, 1.0), 0.0, 0.0, 0.0, 0.0)
+    paint = Variation((1.0, 1.0), 0.0, 0.0, 0.0, 0.0, markings=1.0, paintable=(1,))
+    painted = 0
+    for seed in range(20):
+        plain, ids = vary(image, labels, (80, 60), still, np.random.default_rng(seed))
+        out, same = vary(image, labels, (80, 60), paint, np.random.default_rng(seed))
+        assert (same == ids).all()
+        changed = (out != plain).any(axis=2)
+        assert not changed[ids != 1].any()
+        painted += changed.any()
+    assert painted >= 15

@@ -30,6 +30,8 @@ class Variation:
         light: Strength of brightness, contrast, gamma and colour changes; 0 for none.
         faults: Probability of each of blur, noise and JPEG artefacts.
         focus: Probability that the picture is centred on a pixel of a rare hazard.
+        markings: Probability that paint is put on landable ground: lane lines and arrows.
+        paintable: Ids of the classes that may carry such paint.
     """
 
     zoom: tuple[float, float] = (0.8, 2.0)
@@ -37,6 +39,8 @@ class Variation:
     light: float = 1.0
     faults: float = 0.15
     focus: float = 0.3
+    markings: float = 0.0
+    paintable: tuple[int, ...] = ()
 
 
 def vary(
@@ -69,6 +73,9 @@ def vary(
         labels, matrix, output_wh, flags=cv2.INTER_NEAREST,
         borderMode=cv2.BORDER_CONSTANT, borderValue=(IGNORE,),
     )  # fmt: skip
+    if variation.markings > 0 and rng.random() < variation.markings:
+        ground = np.isin(labels, variation.paintable)
+        image = _painted(np.asarray(image, dtype=np.uint8), ground, rng)
     image = _relight(image, variation.light, rng)
     image = _spoil(image, variation.faults, rng)
     return np.ascontiguousarray(image, dtype=np.uint8), np.ascontiguousarray(labels, dtype=np.uint8)
@@ -106,6 +113,34 @@ def _random_view(
         centre = size / 2 + (place - 0.5) * slack
     shift = np.array(output_wh) / 2 - linear @ centre
     return np.column_stack([linear, shift])
+
+
+def _painted(
+    image: ByteArray, ground: npt.NDArray[np.bool_], rng: np.random.Generator
+) -> ByteArray:
+    """Paint on landable ground; the labels stay, so the network learns that paint is no hazard."""
+    height, width = ground.shape
+    paint = np.zeros((height, width), np.uint8)
+    for _ in range(int(rng.integers(1, 5))):
+        start = rng.random(2) * (width, height)
+        angle, length = rng.uniform(0, 2 * math.pi), rng.uniform(0.05, 0.8) * max(width, height)
+        end = start + length * np.array([math.cos(angle), math.sin(angle)])
+        thick = int(rng.integers(2, max(4, height // 20)))
+        dashes = int(rng.integers(1, 6))
+        for k in range(dashes):
+            a = start + (end - start) * k / dashes
+            b = start + (end - start) * (k + rng.uniform(0.4, 1.0)) / dashes
+            ends = [(round(float(p[0])), round(float(p[1]))) for p in (a, b)]
+            if rng.random() < 0.25:
+                cv2.arrowedLine(paint, ends[0], ends[1], 255, thick, cv2.LINE_AA, 0, 0.3)
+            else:
+                cv2.line(paint, ends[0], ends[1], 255, thick, cv2.LINE_AA)
+    colours = np.array([(245, 245, 245), (60, 200, 240), (50, 60, 200), (200, 120, 50)])  # BGR
+    colour = colours[int(rng.choice(4, p=(0.5, 0.35, 0.08, 0.07)))] * rng.uniform(0.7, 1.0)
+    worn = np.clip(rng.standard_normal((height // 4 + 1, width // 4 + 1)) * 0.4 + 1.0, 0, 1)
+    worn = cv2.resize(worn.astype(np.float32), (width, height))
+    share = (paint / 255.0 * worn * rng.uniform(0.5, 0.95) * ground)[..., None]
+    return np.asarray(image * (1 - share) + colour * share, dtype=np.uint8)
 
 
 def _relight(image: ByteArray, light: float, rng: np.random.Generator) -> ByteArray:
