@@ -210,7 +210,9 @@ def test_ends_with_its_parent(autopilot: FakeAutopilot, world_folder: Path, tmp_
         "import os, subprocess, sys\n"
         "p = subprocess.Popen(sys.argv[1:])\n"
         "print(p.pid, file=sys.stderr, flush=True)\n"
-        "import time; time.sleep(1.5); os._exit(9)\n"
+        "import time\n"
+        "while os.fstat(1).st_size == 0: time.sleep(0.05)\n"  # it runs: frames come
+        "os._exit(9)\n"
     )
     command = [
         sys.executable, "-m", "sim.camera_process", "--world", str(world_folder),
@@ -223,7 +225,7 @@ def test_ends_with_its_parent(autopilot: FakeAutopilot, world_folder: Path, tmp_
         )  # fmt: skip
         assert parent.stderr is not None
         child = int(parent.stderr.readline())
-        parent.wait(20)
+        parent.wait(60)
         deadline = time.monotonic() + 8
         while time.monotonic() < deadline and _runs(child):
             time.sleep(0.05)
