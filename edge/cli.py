@@ -101,7 +101,11 @@ def check(
     help="Horizontal field of view, degrees. From EXIF where left out.",
 )  # fmt: skip
 @click.option("--calibration", type=click.Path(), help="ROS or OpenCV calibration YAML.")
-@click.option("--out", type=click.Path(file_okay=False), help="Folder for annotated pictures.")
+@click.option(
+    "--out", type=click.Path(file_okay=False), default="out/look", show_default=True,
+    help="Folder for annotated pictures and results.jsonl.",
+)  # fmt: skip
+@click.option("--no-pictures", is_flag=True, help="Write nothing; only print.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines instead of text.")
 @click.option("--profile", is_flag=True, help="Print how long each stage takes.")
 @click.option(
@@ -123,7 +127,8 @@ def look(
     height_agl_m: float | None,
     hfov_deg: float | None,
     calibration: str | None,
-    out: str | None,
+    out: str,
+    no_pictures: bool,
     as_json: bool,
     profile: bool,
     every: int,
@@ -136,8 +141,8 @@ def look(
 ) -> None:
     """Decide on a photo, a folder of photos or a video.
 
-    The camera is taken to be level and to look straight down. With --out, annotated pictures (or a
-    video) and results.jsonl are written there.
+    The camera is taken to be level and to look straight down. Annotated pictures (or a video) and
+    results.jsonl are written to --out.
     """
     import json
     from pathlib import Path
@@ -155,7 +160,7 @@ def look(
         height_agl_m=height_agl_m,
         hfov_deg=hfov_deg,
         calibration=Path(calibration) if calibration else None,
-        out=Path(out) if out else None,
+        out=None if no_pictures else Path(out),
         every=every,
         independent=independent,
         labels=Path(labels) if labels else None,

@@ -200,3 +200,70 @@ def find_demo_model() -> Path:
     raise TouchdownError(
         f"no --model given and {DEMO_MODEL} is not here: run from a checkout, or give --model"
     )
+
+
+def _seed_range(_: click.Context, __: click.Parameter, value: str) -> range:
+    seeds = seeds_of(value)
+    if seeds != list(range(seeds[0], seeds[-1] + 1)):
+        raise click.BadParameter(f"{value!r}: expected FIRST:END, such as 1000:1200")
+    return range(seeds[0], seeds[-1] + 1)
+
+
+@cli.command()
+@click.option(
+    "--out", required=True, metavar="DIR", type=click.Path(path_type=Path), help="Folder to make."
+)
+@click.option(
+    "--seeds",
+    callback=_seed_range,
+    default="1000:1200",
+    show_default=True,
+    help="Seeds of the worlds, the end left out; 0 to 19 are refused.",
+)
+@click.option(
+    "--frames-per-world",
+    type=click.IntRange(1, 1000),
+    default=12,
+    show_default=True,
+    help="Pictures of each world.",
+)
+@click.option(
+    "--size",
+    default="640x480",
+    callback=_size,
+    show_default=True,
+    metavar="WxH",
+    help="Of the pictures, pixels.",
+)
+@click.option(
+    "--heights-m",
+    nargs=2,
+    type=float,
+    default=(2.0, 40.0),
+    show_default=True,
+    help="Least and greatest height above ground, m; log-uniform.",
+)
+@click.option(
+    "--tilt-deg",
+    type=click.FloatRange(0.0, 60.0),
+    default=20.0,
+    show_default=True,
+    help="Greatest tilt, degrees.",
+)
+@click.option(
+    "--jobs", type=click.IntRange(1, 256), default=2, show_default=True, help="Processes."
+)
+def dataset(
+    out: Path, seeds: range, frames_per_world: int, size: tuple[int, int],
+    heights_m: tuple[float, float], tilt_deg: float, jobs: int,
+) -> None:  # fmt: skip
+    """Render labelled pictures of procedural worlds, for the trainer."""
+    from sim.dataset import DatasetPlan, write_dataset
+
+    plan = DatasetPlan(seeds, frames_per_world, *size, heights_m, tilt_deg)
+    total = len(seeds)
+    for done, _seed in enumerate(write_dataset(plan, out, jobs), start=1):
+        if done % max(1, total // 20) == 0 or done == total:
+            click.echo(f"{done}/{total} worlds, {done * frames_per_world} pictures")
+    parts = ", ".join(f"{part} {plan.worlds_in(part)}" for part in ("train", "val", "test"))
+    click.echo(f"wrote {out}: worlds {parts}")

@@ -1,13 +1,12 @@
 """Renders labelled pictures of procedural worlds for the trainer, in its `folder` layout.
 
-`python -m sim.dataset --out DIR --seeds 1000:1200`. A world's pictures are all in one part of the
+`touchdown sim dataset --out DIR --seeds 1000:1200`. A world's pictures are all in one part of the
 split. Landings are measured on worlds 0 to 19, so their seeds are refused here.
 """
 
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -15,13 +14,12 @@ from importlib import resources
 from multiprocessing import get_context
 from pathlib import Path
 
-import click
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from landing.camera import CameraModel
-from landing.errors import DataError, TouchdownError
+from landing.errors import DataError
 from landing.geometry import quaternion_from_euler
 from landing.types import Pose
 from sim.camera import Motion, render
@@ -205,63 +203,3 @@ def random_effects(rng: np.random.Generator) -> Effects:
 def _three(values: npt.NDArray[np.float64]) -> tuple[float, float, float]:
     one, two, three = (float(v) for v in values)
     return one, two, three
-
-
-class _Range(click.ParamType):  # type: ignore[type-arg]  # not generic before click 8.2
-    """`A:B` as whole numbers."""
-
-    name = "A:B"
-
-    def convert(self, value: object, param: object, ctx: object) -> range:
-        """Parses the text."""
-        if isinstance(value, range):
-            return value
-        try:
-            first, last = (int(part) for part in str(value).split(":"))
-        except ValueError:
-            self.fail(f"{value!r}: expected FIRST:END, such as 1000:1200")
-        return range(first, last)
-
-
-@click.command(name="dataset")
-@click.option("--out", required=True, metavar="DIR", help="Folder to make.")
-@click.option(
-    "--seeds",
-    type=_Range(),
-    default="1000:1200",
-    show_default=True,
-    help="Seeds of the worlds, the end left out; 0 to 19 are refused.",
-)
-@click.option("--frames-per-world", default=12, show_default=True, help="Pictures of each world.")
-@click.option("--width", default=640, show_default=True, help="Of a picture, pixels.")
-@click.option("--height", default=480, show_default=True, help="Of a picture, pixels.")
-@click.option(
-    "--heights-m",
-    nargs=2,
-    default=(2.0, 40.0),
-    show_default=True,
-    type=float,
-    help="Least and greatest height above ground, metres; log-uniform.",
-)
-@click.option("--tilt-deg", default=20.0, show_default=True, help="Greatest tilt, degrees.")
-@click.option("--jobs", default=2, show_default=True, help="Processes.")
-def cli(
-    out: str, seeds: range, frames_per_world: int, width: int, height: int,
-    heights_m: tuple[float, float], tilt_deg: float, jobs: int,
-) -> None:  # fmt: skip
-    """Render labelled pictures of procedural worlds for the trainer."""
-    plan = DatasetPlan(seeds, frames_per_world, width, height, heights_m, tilt_deg)
-    total = len(seeds)
-    for done, _seed in enumerate(write_dataset(plan, Path(out), jobs), start=1):
-        if done % max(1, total // 20) == 0 or done == total:
-            click.echo(f"{done}/{total} worlds, {done * frames_per_world} pictures")
-    parts = ", ".join(f"{part} {plan.worlds_in(part)}" for part in ("train", "val", "test"))
-    click.echo(f"wrote {out}: worlds {parts}")
-
-
-if __name__ == "__main__":
-    try:
-        cli(prog_name="sim dataset")
-    except TouchdownError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)

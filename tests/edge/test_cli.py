@@ -182,10 +182,10 @@ def test_look(tmp_path: Path, model_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     assert "a.png: site" in result.stdout and "looked at 1: 1 with a site" in result.stdout
     assert "inference" in result.stdout and (tmp_path / "o" / "a.look.jpg").exists()
-    result = run(*words, "--height-agl-m", 12, "--json")
+    result = run(*words, "--height-agl-m", 12, "--json", "--no-pictures")
     lines = [json.loads(line) for line in result.stdout.splitlines()]
     assert lines[0]["site"]["clearance_m"] > 1 and lines[1]["summary"]["sites"] == 1
-    result = run(*words)
+    result = run(*words, "--no-pictures")
     assert result.returncode == 2 and "--height-agl-m" in result.stderr
     assert len(result.stderr.splitlines()) == 1
 
