@@ -134,7 +134,9 @@ class Director:
         if (site.last_seen_ns - site.first_seen_ns) * 1e-9 < self._settings.confirm_s:
             self._give_up_in_time(inputs)
             if self._state not in (DirectorState.HOLD, DirectorState.ABORT):
-                self._enter(DirectorState.CONFIRM, "site found, confirming", now_ns)
+                what = "another site" if self._state in SENDING else "site found"
+                if self._state is not DirectorState.CONFIRM:
+                    self._enter(DirectorState.CONFIRM, f"{what}, confirming", now_ns)
             return None
         self._without_site_since_ns = None
         state, reason = self._sending_state(inputs, site)
