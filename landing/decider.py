@@ -158,6 +158,13 @@ class SiteTracker:
     ) -> Selection:
         if isinstance(best, NoSite):
             return best
+        needed_m = self._settings.required_radius_m + self._settings.new_site_margin_m
+        if best.clearance_m < needed_m:  # it would be lost again with the next noise
+            return NoSite(
+                NoSiteReason.TOO_SMALL,
+                f"widest clean disc of the largest region has {best.clearance_m:.1f} m radius, "
+                f"{needed_m:.1f} m needed for a new site",
+            )
         position = (best.north_m, best.east_m, view.ground_down_m)
         since_ns = at_ns if first_seen_ns is None else first_seen_ns
         self.site = LandingSite(

@@ -2,7 +2,8 @@
 
     SEARCH -> CONFIRM -> TRACK -> DESCEND -> COMMIT -> LANDED,  with HOLD and ABORT
 
-A target is given only in TRACK, DESCEND and COMMIT, and only while every gate is open. All time is
+A target is given only in TRACK, DESCEND and COMMIT, and only while every gate is open. A vehicle
+that is landing without one is always in HOLD or ABORT, so that the pilot hears of it. All time is
 an argument; the caller steps it at the rate at which targets are to be sent.
 """
 
@@ -132,11 +133,7 @@ class Director:
         site = inputs.decision.selection
         assert isinstance(site, LandingSite)  # the gate is closed without one
         if (site.last_seen_ns - site.first_seen_ns) * 1e-9 < self._settings.confirm_s:
-            self._give_up_in_time(inputs)
-            if self._state not in (DirectorState.HOLD, DirectorState.ABORT):
-                what = "another site" if self._state in SENDING else "site found"
-                if self._state is not DirectorState.CONFIRM:
-                    self._enter(DirectorState.CONFIRM, f"{what}, confirming", now_ns)
+            self._confirm(inputs)
             return None
         self._without_site_since_ns = None
         state, reason = self._sending_state(inputs, site)
@@ -194,8 +191,16 @@ class Director:
             return DirectorState.COMMIT, f"{height_m:.1f} m above the site"
         return DirectorState.DESCEND, words
 
+    def _confirm(self, inputs: DirectorInput) -> None:
+        """A site, but not for long enough to be sent."""
+        waiting = DirectorState.HOLD if inputs.vehicle.landing else DirectorState.CONFIRM
+        what = "another site" if self._state in SENDING else "site found"
+        if self._state is not waiting:
+            self._enter(waiting, f"{what}, confirming", inputs.now_ns)
+        self._give_up_in_time(inputs)
+
     def _wait(self, inputs: DirectorInput, why: str) -> None:
-        """No target now: hold when a landing with a site was under way, search otherwise."""
+        """No target now: hold when the vehicle is landing all the same, search otherwise."""
         vehicle = inputs.vehicle
         if self._state is DirectorState.ABORT:
             return
@@ -204,10 +209,9 @@ class Director:
             DirectorState.COMMIT,
             DirectorState.HOLD,
         )
-        if was_landing and (vehicle.landing or not vehicle.link_alive):
-            self._enter(DirectorState.HOLD, why, inputs.now_ns)
-        else:
-            self._enter(DirectorState.SEARCH, why, inputs.now_ns)
+        landing = vehicle.landing or (was_landing and not vehicle.link_alive)
+        state = DirectorState.HOLD if landing else DirectorState.SEARCH
+        self._enter(state, why, inputs.now_ns)
         self._give_up_in_time(inputs)
 
     def _give_up_in_time(self, inputs: DirectorInput) -> None:

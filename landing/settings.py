@@ -20,6 +20,9 @@ class DecisionSettings(BaseModel):
     margin_m: float = Field(
         default=0.5, ge=0, le=10, description="extra radius for control and map errors, m"
     )
+    new_site_margin_m: float = Field(
+        default=0.2, ge=0, le=5, description="a new site must be this much wider than kept ones, m"
+    )
     max_distance_m: float = Field(
         default=30.0, gt=0, le=200, description="farthest site from below the vehicle, m"
     )
@@ -115,7 +118,7 @@ class DecisionSettings(BaseModel):
 
     def single_look(self) -> DecisionSettings:
         """The same decision from one picture alone: that one frame counts in full."""
-        return self.model_copy(update={"evidence_gain": 1.0})
+        return self.model_copy(update={"evidence_gain": 1.0, "new_site_margin_m": 0.0})
 
 
 class DirectorSettings(BaseModel):

@@ -34,6 +34,9 @@ STOP_S = 5.0
 HOLD_PATIENCE_S = 1.5
 """How long the pilot lets the daemon be without a site before taking over."""
 
+STEADY_S = 1.0
+"""A site must have been tracked for so long before the pilot trusts it with a landing."""
+
 TAKE_OVER_ABOVE_M = 3.0
 """Lower than this the pilot lets the landing finish."""
 
@@ -371,15 +374,22 @@ class _Pilot:
     def _hover_until_tracking(self) -> bool:
         """True when the daemon tracks a site; False when the pilot gives up."""
         deadline_s = min(time.monotonic() + self._plan.search_s, self._deadline_s)
-        while self._tail.state != "track":
+        tracked_since_s: float | None = None
+        while True:
             self._look()
-            if time.monotonic() > deadline_s:
+            now_s = time.monotonic()
+            if self._tail.state != "track":
+                tracked_since_s = None
+            elif tracked_since_s is None:
+                tracked_since_s = now_s
+            elif now_s - tracked_since_s >= STEADY_S:
+                return True
+            if now_s > deadline_s:
                 said = self._tail.last("no-site", "transition")
                 words = f"{said.get('reason')}: {said.get('detail', '')}" if said else "no site"
                 self._result.verdict = "abstained"
                 self._result.reason = words.strip(": ")
                 return False
-        return True
 
     def _watch_landing(self) -> bool:
         """True when it has landed; False when the pilot must take over."""

@@ -180,3 +180,17 @@ def test_no_sequence_sends_without_evidence(steps):
             assert transition.from_state is before and transition.reason
             before = transition.to_state
         assert before is out.state
+
+
+@pytest.mark.parametrize("selection", [NONE, None, "young"])
+def test_a_vehicle_that_lands_without_a_site_is_on_hold_from_whatever_state(selection):
+    """A pilot who orders a landing in the moment the site is lost must hear of it."""
+    director = Director(SETTINGS)
+    step(director, 1, vehicle=FLYING)
+    step(director, 2, site(2 * S, held_s=0.1), vehicle=FLYING)
+    assert director.state is DirectorState.CONFIRM
+    chosen = site(3 * S, held_s=0.1) if selection == "young" else selection
+    out = step(director, 3, chosen, vehicle=LANDING)
+    assert out.state is DirectorState.HOLD and out.target is None
+    later = step(director, 3 + SETTINGS.hold_timeout_s + 1, chosen, vehicle=LANDING)
+    assert later.state in (DirectorState.ABORT, DirectorState.DESCEND)
