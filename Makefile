@@ -28,7 +28,7 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	@touch $@ $(VENV)/.base
 
 demo: $(VENV)/.base
-	$(BIN)/touchdown sim land --seed 5 --out out/demo
+	$(BIN)/touchdown sim land --seed 16 --out out/demo
 
 test: lint types unit
 

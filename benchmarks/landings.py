@@ -57,7 +57,7 @@ def aeroscapes_cases(data: Path, model: Path) -> list[Case]:
                     "--model",
                     str(model),
                     "--height-m",
-                    "14",
+                    "20",
                     "--size",
                     "640x360",
                 ),

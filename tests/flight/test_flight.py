@@ -163,7 +163,7 @@ def test_ground_station_refuses_a_dead_link():
 def test_demo_lands(tmp_path):
     """What `make demo` runs."""
     done = subprocess.run(
-        [sys.executable, "-m", "touchdown", "sim", "land", "--seed", "5", "--out", str(tmp_path)],
+        [sys.executable, "-m", "touchdown", "sim", "land", "--seed", "16", "--out", str(tmp_path)],
         capture_output=True, text=True, timeout=300, cwd=ROOT, check=False,
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
     )  # fmt: skip
