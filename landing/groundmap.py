@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from landing.camera import MIN_DEPTH_M, CameraModel
-from landing.merge import smoothed
+from landing.merge import smoothed, without_specks
 from landing.settings import DecisionSettings
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 from landing.types import ByteArray, Pose, Segmentation
@@ -160,8 +160,11 @@ class GroundMap:
         count = int(np.count_nonzero(visible))
         if count == 0:
             return 0
+        px_per_m = mask_camera.fx / max(height_m, 1e-3)
+        speck_px = math.floor(min(self._settings.smallest_person_m * px_per_m, 1e3))
+        segmentation = without_specks(segmentation, speck_px)
         segmentation = smoothed(segmentation, self._settings.smoothing_px)
-        px_per_cell = self._cell_m * mask_camera.fx / max(height_m, 1e-3)
+        px_per_cell = self._cell_m * px_per_m
         side = math.ceil(min(px_per_cell, float(max(segmentation.shape))))
         self._add(segmentation, window, visible, u, v, side)
         self._seen_ns[window][visible] = at_ns

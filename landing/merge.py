@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from landing.errors import InvalidValueError
-from landing.taxonomy import Taxonomy
+from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 from landing.types import Segmentation
 
 
@@ -66,3 +68,20 @@ def smoothed(segmentation: Segmentation, side_px: int) -> Segmentation:
         hazards,
         segmentation.captured_at_ns,
     )
+
+
+def without_specks(segmentation: Segmentation, side_px: int) -> Segmentation:
+    """Takes out people and vehicles that are smaller than `side_px` in either direction.
+
+    A grey-scale opening: what remains keeps its shape and its probability. Nobody is that small, so
+    the side must be given in metres by the caller, from the height at which the picture was taken.
+    """
+    side_px = min(side_px, *segmentation.shape)
+    if side_px <= 1:
+        return segmentation
+    kernel = np.ones((side_px, side_px), np.uint8)
+    hazards = segmentation.hazards.copy()
+    for k, role in enumerate(HAZARD_ROLES):
+        if role in (Role.PERSON, Role.VEHICLE) and hazards[k].any():
+            hazards[k] = cv2.morphologyEx(hazards[k], cv2.MORPH_OPEN, kernel)
+    return replace(segmentation, hazards=hazards)

@@ -44,6 +44,13 @@ class DecisionSettings(BaseModel):
     smoothing_px: int = Field(
         default=3, ge=1, le=31, description="side of the noise filter on probabilities, mask px"
     )
+    smallest_person_m: float = Field(
+        # Seen from above a person is at least 0.35 m wide, head and shoulders; a dog 0.25 m.
+        default=0.2,
+        ge=0,
+        le=0.5,
+        description="people and vehicles narrower than this are noise, m; 0 keeps all",
+    )
     evidence_gain: float = Field(
         default=0.6, gt=0, le=1, description="weight of one frame; below 1 as frames err alike"
     )

@@ -12,7 +12,7 @@ from landing.decider import Decider, GroundPlane
 from landing.errors import InvalidValueError
 from landing.geometry import quaternion_from_euler
 from landing.groundmap import GroundMap
-from landing.merge import merge_probabilities, smoothed
+from landing.merge import merge_probabilities, smoothed, without_specks
 from landing.settings import DecisionSettings
 from landing.site import LandingSite, NoSite, NoSiteReason
 from landing.taxonomy import Role
@@ -301,3 +301,26 @@ def test_site_does_not_flap_between_two_nearly_equal_regions():
         if isinstance(site, LandingSite):
             places.add(np.sign(site.position_ned_m[1]))
     assert len(places) == 1
+
+
+def test_specks_go_but_people_stay_whatever_the_height():
+    plane = np.zeros((40, 40), np.uint8)
+    hazards = np.zeros((4, 40, 40), np.uint8)
+    hazards[2, 5:7, 5:7] = 230  # 2 x 2 px
+    hazards[2, 20:24, 20:25] = 60  # 4 x 5 px, faint
+    hazards[0, 5:7, 30:32] = 255  # an obstacle may be thin: a post, a wire
+    out = without_specks(Segmentation(plane, plane, hazards), 3)
+    assert not out.hazards[2, :10, :10].any()
+    assert (out.hazards[2, 20:24, 20:25] == 60).all()
+    assert (out.hazards[0] == hazards[0]).all()
+    assert without_specks(out, 1) is out
+
+    def person(n, e):
+        return np.where((abs(n - 1.0) < 0.18) & (abs(e - 1.0) < 0.25), PERSON, GRASS)
+
+    for height in (4.0, 9.0, 15.0, 24.0):
+        decider = Decider(SETTINGS, TAXONOMY, CAMERA)
+        fly(decider, person, hovering(height=height))
+        assert decider.last_view is not None
+        cell = decider.last_view.cell_of(1.0, 1.0)
+        assert cell is not None and decider.last_view.hazards[Role.PERSON][cell], height
