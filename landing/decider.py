@@ -138,7 +138,9 @@ class SiteTracker:
             confidence=confidence_at(view, *cell, self._settings.vehicle_radius_m),
             last_seen_ns=at_ns if in_view else self.site.last_seen_ns,
         )
-        if not committed and self._is_better(best, regions, region):
+        # Later on what is larger depends on where we look from: no leading back and forth.
+        young = at_ns - self.site.first_seen_ns <= self._settings.switch_within_s * 1e9
+        if young and not committed and self._is_better(best, regions, region):
             if self._better_since_ns is None:
                 self._better_since_ns = at_ns
             if at_ns - self._better_since_ns >= self._settings.switch_after_s * 1e9:

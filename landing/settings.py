@@ -104,6 +104,12 @@ class DecisionSettings(BaseModel):
     switch_after_s: float = Field(
         default=2.0, ge=0, le=60, description="... for this long before the site changes, s"
     )
+    switch_within_s: float = Field(
+        default=4.0,
+        ge=0,
+        le=600,
+        description="... and only this soon after its choice, s; later it stays while it is good",
+    )
     lost_after_s: float = Field(
         default=0.25, ge=0, le=5, description="a site is given up when bad for this long, s"
     )
