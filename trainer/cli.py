@@ -3,105 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
-from pydantic import ValidationError
 
 from landing.errors import InvalidValueError
-from trainer.data.layouts import LAYOUT_NAMES
-from trainer.recipe import DataChoice, Recipe, RunLimits
+from trainer.options import Numbers, Size, checked, data_choice, options, split_options
+from trainer.recipe import Recipe, RunLimits
 
-_Command = TypeVar("_Command", bound=Callable[..., Any])
-
-
-class _Size(click.ParamType):  # type: ignore[type-arg]  # not generic before click 8.2
-    """`WIDTHxHEIGHT` in pixels."""
-
-    name = "WxH"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
-        """Parses the text."""
-        if isinstance(value, tuple):
-            return value
-        try:
-            width, height = (int(part) for part in str(value).lower().split("x"))
-        except ValueError:
-            self.fail(f"{value!r} is no size; expected WIDTHxHEIGHT, such as 512x288")
-        return width, height
-
-
-class _Numbers(click.ParamType):  # type: ignore[type-arg]
-    """Numbers with commas between them."""
-
-    name = "N,N,..."
-
-    def __init__(self, kind: type[int] | type[float]) -> None:
-        self._kind = kind
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
-        """Parses the text."""
-        if isinstance(value, tuple):
-            return value
-        try:
-            return tuple(self._kind(part) for part in str(value).split(","))
-        except ValueError:
-            self.fail(f"{value!r}: expected numbers with commas between them")
-
-
-def _words(_ctx: Any, _param: Any, values: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(word for value in values for word in value.split(",") if word)
-
-
-def _options(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _Command]:
-    def apply(command: _Command) -> _Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return apply
-
-
-def _pattern_option(part: str, meaning: str) -> Any:
-    return click.option(
-        f"--{part}", multiple=True, callback=_words, metavar="PATTERN,...",
-        help=f"{meaning}: name prefixes or globs, such as 040001,041007 or '*_01?'.",
-    )  # fmt: skip
-
-
-_split_options = _options(
-    click.option("--layout", default="auto", show_default=True,
-                 type=click.Choice(("auto", *LAYOUT_NAMES)), help="How the data lies in --data."),
-    click.option("--taxonomy", default="", metavar="NAME|FILE",
-                 help="Meaning of the labels; by default the layout's own."),
-    click.option("--split", "split_file", default="", metavar="CSV",
-                 help="File with columns id and --split-column that says train, val or test."),
-    click.option("--split-column", default="split", show_default=True, metavar="NAME",
-                 help="Column of --split."),
-    _pattern_option("train", "Training pictures (default: all that are in no other part)"),
-    _pattern_option("val", "Pictures that choose the checkpoint (default: cut from training)"),
-    _pattern_option("test", "Pictures that are reported and choose nothing (default: none)"),
-    click.option("--val-fraction", default=0.15, show_default=True, metavar="SHARE",
-                 help="Share of training pictures cut off for val, 0 to 0.9."),
-    click.option("--unknown-labels", default="refuse", show_default=True,
-                 type=click.Choice(("refuse", "ignore")),
-                 help="What becomes of label values that the taxonomy does not know."),
-    click.option("--limit", default=0, show_default=True, metavar="N",
-                 help="At most so many pictures per part, for a smoke test; 0 for all."),
-)  # fmt: skip
-
-_recipe_options = _options(
+_recipe_options = options(
     click.option("--arch", default="unet", show_default=True,
                  help="Decoder of segmentation-models-pytorch."),
     click.option("--encoder", default="mobilenet_v2", show_default=True,
                  help="Encoder of segmentation-models-pytorch; tu-NAME for timm's."),
     click.option("--encoder-depth", default=5, show_default=True, type=click.IntRange(3, 5),
                  help="Encoder stages; 4 is lighter and sees less context."),
-    click.option("--decoder-channels", type=_Numbers(int), default=None,
+    click.option("--decoder-channels", type=Numbers(int), default=None,
                  help="Channels per decoder stage, coarse to fine; default: the architecture's."),
-    click.option("--input", "input_wh", type=_Size(), default="512x512", show_default=True,
+    click.option("--input", "input_wh", type=Size(), default="512x512", show_default=True,
                  help="Network input, pixels; multiples of 2**depth."),
     click.option("--encoder-weights", default="none", show_default=True,
                  metavar="imagenet|none|FILE",
@@ -123,7 +43,7 @@ _recipe_options = _options(
     click.option("--class-weights", default="none", show_default=True,
                  type=click.Choice(("none", "auto")),
                  help="auto: one over the root of a class's frequency, clipped."),
-    click.option("--zoom", type=_Numbers(float), default="0.8,2.0", show_default=True,
+    click.option("--zoom", type=Numbers(float), default="0.8,2.0", show_default=True,
                  help="Least and greatest scale of training pictures against a full fit."),
     click.option("--tilt-deg", default=15.0, show_default=True,
                  help="Turn of training pictures beyond quarter turns, degrees."),
@@ -142,7 +62,7 @@ _recipe_options = _options(
                       "have it."),
 )  # fmt: skip
 
-_limit_options = _options(
+_limit_options = options(
     click.option("--workers", default=1, show_default=True, help="Loader processes; 0 for none."),
     click.option("--threads", default=0, show_default=True,
                  help="Torch's threads; 0 for its own choice."),
@@ -169,7 +89,7 @@ def cli() -> None:
     metavar="LAST.PT",
     help="Go on with this run, by its own recipe (other recipe options are refused).",
 )
-@_split_options
+@split_options
 @_recipe_options
 @_limit_options
 @click.pass_context
@@ -180,17 +100,17 @@ def fit_command(
     limits = {name: options.pop(name) for name in RunLimits.model_fields if name in options}
     if resume_from:
         _refuse_recipe_options(ctx, {"folder", "out", "resume_from", *limits})
-        run_limits = _checked(RunLimits, out=out or str(Path(resume_from).parent), **limits)
+        run_limits = checked(RunLimits, out=out or str(Path(resume_from).parent), **limits)
         from trainer.fit import resume
 
         resume(resume_from, run_limits, folder)
         return
     if not folder or not out:
         raise click.UsageError("--data DIR and --out DIR are needed (or --resume last.pt)")
-    choice = _data_choice(folder, options)
+    choice = data_choice(folder, options)
     width, height = options.pop("input_wh")
-    recipe = _checked(Recipe, data=choice, width_px=width, height_px=height, **options)
-    run_limits = _checked(RunLimits, out=out, **limits)
+    recipe = checked(Recipe, data=choice, width_px=width, height_px=height, **options)
+    run_limits = checked(RunLimits, out=out, **limits)
     from trainer.fit import fit
 
     fit(recipe, run_limits)
@@ -208,22 +128,16 @@ def fit_command(
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-@_split_options
+@split_options
 def eval_command(
     checkpoint: str, folder: str, part: str, device: str, as_json: bool, **options: Any
 ) -> None:
     """Score a checkpoint on labelled pictures, at the resolution of their labels."""
-    choice = _data_choice(folder, options)
+    choice = data_choice(folder, options)
     from trainer.fit import evaluate
 
     scores = evaluate(checkpoint, choice, part, device)
     click.echo(json.dumps(scores.to_mapping(), indent=2) if as_json else scores.table())
-
-
-def _data_choice(folder: str, options: dict[str, Any]) -> DataChoice:
-    fields = {name: options.pop(name) for name in DataChoice.model_fields if name in options}
-    choice: DataChoice = _checked(DataChoice, folder=folder, **fields)
-    return choice
 
 
 def _refuse_recipe_options(ctx: click.Context, allowed: set[str]) -> None:
@@ -234,12 +148,3 @@ def _refuse_recipe_options(ctx: click.Context, allowed: set[str]) -> None:
                 f"--{name.replace('_', '-')} cannot be changed on --resume: the run goes on by the "
                 "recipe in its checkpoint"
             )
-
-
-def _checked(kind: Any, **fields: Any) -> Any:
-    try:
-        return kind(**fields)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = "-".join(str(part) for part in first["loc"]).replace("_", "-")
-        raise InvalidValueError(f"--{name} {first['input']!r}: {first['msg']}") from error

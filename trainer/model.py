@@ -18,6 +18,20 @@ HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 NORMALISATIONS = {"imagenet": IMAGENET, "half": HALF}
 """Mean and standard deviation of RGB values 0..1: torchvision's, and TensorFlow's x / 127.5 - 1."""
 
+_STAGED = ("unet", "unetplusplus", "manet")
+"""Architectures whose decoder has one width per encoder stage."""
+
+_WIDTHS = {
+    "fpn": ("decoder_pyramid_channels", "decoder_segmentation_channels"),
+    "pan": ("decoder_channels",),
+    "deeplabv3": ("decoder_channels",),
+    "deeplabv3plus": ("decoder_channels",),
+    "upernet": ("decoder_channels",),
+    "segformer": ("decoder_segmentation_channels",),
+    "pspnet": ("psp_out_channels",),
+}
+"""What smp calls the decoder's widths, by architecture."""
+
 _TENSORFLOW_EPS = 1e-3
 _TENSORFLOW_CLASSES = 1001
 _LEAST_MATCH = 0.9
@@ -83,9 +97,8 @@ def build(config: ModelConfig) -> nn.Module:
     if config.encoder_depth != 5:
         options["encoder_depth"] = config.encoder_depth
     if config.decoder_channels is not None:
-        one = len(config.decoder_channels) == 1
-        options["decoder_channels"] = config.decoder_channels[0] if one else config.decoder_channels
-    elif config.arch in ("unet", "unetplusplus", "manet") and config.encoder_depth != 5:
+        options.update(_decoder_options(config))
+    elif config.arch in _STAGED and config.encoder_depth != 5:
         options["decoder_channels"] = (256, 128, 64, 32, 16)[-config.encoder_depth :]
     try:
         network: nn.Module = smp.create_model(
@@ -102,6 +115,30 @@ def build(config: ModelConfig) -> nn.Module:
             if isinstance(module, nn.BatchNorm2d):
                 module.eps = config.batchnorm_eps
     return network
+
+
+def _decoder_options(config: ModelConfig) -> dict[str, Any]:
+    """The decoder's width in the words of each architecture of smp.
+
+    Raises:
+        InvalidValueError: The architecture has no such width, or wants another number of them.
+    """
+    channels = config.decoder_channels or ()
+    names = _WIDTHS.get(config.arch)
+    if config.arch in _STAGED:
+        if len(channels) != config.encoder_depth:
+            raise InvalidValueError(
+                f"decoder channels {channels}: {config.arch} of encoder depth "
+                f"{config.encoder_depth} wants {config.encoder_depth} of them, coarse to fine"
+            )
+        return {"decoder_channels": channels}
+    if names is None:
+        raise InvalidValueError(f"the decoder of {config.arch} has no width to choose")
+    if len(channels) != len(names):
+        raise InvalidValueError(
+            f"decoder channels {channels}: {config.arch} wants {len(names)}, for {', '.join(names)}"
+        )
+    return dict(zip(names, channels, strict=True))
 
 
 def _drop_unused_stages(network: nn.Module, config: ModelConfig) -> None:

@@ -1,17 +1,23 @@
-"""What a training run is told: every choice that changes its result. No torch here."""
+"""What a training run is told: every choice that changes its result. No torch here.
+
+Each field is an option of `trainer fit` (see `trainer.options.model_options`): its description is
+the option's help. The groups keep apart what different modules care about.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+_STRICT = ConfigDict(extra="forbid", frozen=True)
 
 
 class DataChoice(BaseModel):
     """Which pictures, and which of them train, choose and report."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = _STRICT
 
     folder: str
     layout: str = "auto"
@@ -26,66 +32,202 @@ class DataChoice(BaseModel):
     limit: int = Field(default=0, ge=0, description="pictures per part at most; 0 for all")
 
 
+class NetworkChoice(BaseModel):
+    """The network and its starting weights."""
+
+    model_config = _STRICT
+
+    arch: str = Field(default="fpn", description="Decoder of segmentation-models-pytorch.")
+    encoder: str = Field(
+        default="mobilenet_v2",
+        description="Encoder of segmentation-models-pytorch; tu-NAME for timm's.",
+    )
+    encoder_depth: int = Field(
+        default=5, ge=3, le=5, description="Encoder stages; 4 is lighter and sees less context."
+    )
+    decoder_channels: tuple[int, ...] | None = Field(
+        default=None, description="Width of the decoder; default: the architecture's own."
+    )
+    output_stride: int = Field(
+        default=0, ge=0, le=32,
+        description="Input pixels per pixel of the network's own output; 0: the architecture's.",
+    )  # fmt: skip
+    encoder_weights: str = Field(
+        default="none",
+        description="Start of the encoder: imagenet (downloaded), none, or a file with "
+        "torchvision's names.",
+    )
+    init: str = Field(
+        default="", description="Start from all weights of this checkpoint that fit (fine-tuning)."
+    )
+    normalisation: Literal["auto", "imagenet", "half"] = Field(
+        default="auto", description="Of the input; auto: what the encoder weights were trained with."
+    )
+
+
+class Variation(BaseModel):
+    """How far training pictures are varied: what a flying camera does to them."""
+
+    model_config = _STRICT
+
+    zoom: tuple[float, float] = Field(
+        default=(0.7, 2.0),
+        description="Least and greatest scale of training pictures against a full fit: altitude.",
+    )
+    turn_deg: float = Field(
+        default=45.0, ge=0, le=45,
+        description="Turn beyond quarter turns, either way, degrees; from above there is no up.",
+    )  # fmt: skip
+    perspective_deg: float = Field(
+        default=10.0, ge=0, le=40, description="Greatest tilt of the camera, degrees."
+    )
+    light: float = Field(
+        default=1.0, ge=0, le=2, description="Strength of exposure and colour changes."
+    )
+    shadow: float = Field(default=0.2, ge=0, le=1, description="Probability of cast shadows.")
+    haze: float = Field(default=0.1, ge=0, le=1, description="Probability of haze.")
+    motion_blur: float = Field(default=0.1, ge=0, le=1, description="Probability of motion blur.")
+    faults: float = Field(
+        default=0.15, ge=0, le=1,
+        description="Probability of each of defocus, sensor noise and JPEG artefacts.",
+    )  # fmt: skip
+    markings: float = Field(
+        default=0.0, ge=0, le=1,
+        description="Probability of lane lines and arrows painted on landable ground.",
+    )  # fmt: skip
+
+
+class LossChoice(BaseModel):
+    """What is minimised."""
+
+    model_config = _STRICT
+
+    loss: Literal["ce", "focal"] = Field(default="ce", description="Loss per pixel.")
+    focal_gamma: float = Field(default=2.0, ge=0, le=5, description="Of the focal loss.")
+    dice: float = Field(default=0.5, ge=0, description="Weight of the soft Dice loss beside it.")
+    lovasz: float = Field(default=0.0, ge=0, description="Weight of the Lovasz-softmax loss.")
+    hazard_cost: float = Field(
+        default=0.0, ge=0,
+        description="Weight of the asymmetric cost: probability of landable on hazard pixels.",
+    )  # fmt: skip
+    class_weights: Literal["none", "auto"] = Field(
+        default="auto", description="auto: one over the root of a class's frequency, clipped."
+    )
+
+
 class Recipe(BaseModel):
     """A training run. The same recipe on the same data and CPU gives the same weights."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = _STRICT
 
     data: DataChoice
-    arch: str = "unet"
-    encoder: str = "mobilenet_v2"
-    encoder_depth: int = Field(default=5, ge=3, le=5)
-    decoder_channels: tuple[int, ...] | None = None
+    network: NetworkChoice = NetworkChoice()
+    variation: Variation = Variation()
+    loss: LossChoice = LossChoice()
     width_px: int = 512
     height_px: int = 512
-    encoder_weights: str = "none"
-    normalisation: Literal["auto", "imagenet", "half"] = "auto"
-    epochs: int = Field(default=30, ge=1)
-    batch: int = Field(default=8, ge=1)
-    repeat: int = Field(default=1, ge=1)
-    lr: float = Field(default=1e-3, gt=0)
-    encoder_lr_factor: float = Field(default=1.0, ge=0, le=1)
-    weight_decay: float = Field(default=1e-2, ge=0)
-    clip_norm: float = Field(default=1.0, gt=0)
-    dice: float = Field(default=0.0, ge=0)
-    class_weights: Literal["none", "auto"] = "none"
-    zoom: tuple[float, float] = (0.8, 2.0)
-    tilt_deg: float = Field(default=15.0, ge=0, le=45)
-    light: float = Field(default=1.0, ge=0, le=2)
-    faults: float = Field(default=0.15, ge=0, le=1)
-    focus: float = Field(default=0.3, ge=0, le=1)
-    markings: float = Field(default=0.0, ge=0, le=1)
-    seed: int = Field(default=0, ge=0)
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    crop_wh: tuple[int, int] | None = Field(
+        default=None, description="Size of training pictures, cut from the input's scale."
+    )
+    epochs: int = Field(default=40, ge=1, description="Passes over the training pictures.")
+    batch: int = Field(default=8, ge=1, description="Pictures per step and process.")
+    accumulate: int = Field(default=1, ge=1, description="Steps per change of the weights.")
+    repeat: int = Field(default=1, ge=1, description="Varied copies of each picture per epoch.")
+    rare: float = Field(
+        default=0.4, ge=0, le=1,
+        description="Share of training pictures chosen for, and centred on, a rare class.",
+    )  # fmt: skip
+    rare_classes: tuple[str, ...] = Field(
+        default=(),
+        description="Names of the classes for --rare; default: people, vehicles, and what covers "
+        "less than 2 % of the pixels.",
+    )
+    lr: float = Field(default=1e-3, gt=0, description="Peak learning rate (AdamW, one cycle).")
+    encoder_lr_factor: float = Field(
+        default=0.5, ge=0, le=1, description="Learning rate of the encoder as a share of --lr."
+    )
+    weight_decay: float = Field(default=1e-2, ge=0, description="Of AdamW.")
+    clip_norm: float = Field(default=1.0, gt=0, description="Greatest gradient norm.")
+    ema: float = Field(
+        default=0.99, ge=0, lt=1,
+        description="Decay per step of the averaged weights, which are what is kept; 0: none.",
+    )  # fmt: skip
+    choose_by: Literal["miou", "person_recall", "safety"] = Field(
+        default="miou",
+        description="Metric on val that chooses the best epoch; safety: mIoU less false-safe.",
+    )
+    patience: int = Field(
+        default=0, ge=0, description="Stop after so many epochs without a better one; 0: never."
+    )
+    seed: int = Field(default=0, ge=0, description="Of everything random.")
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        default="auto",
+        description="auto: bfloat16 or float16 on a GPU, else float32. bfloat16 is three times "
+        "quicker on CPUs that have it.",
+    )
+
+    @property
+    def input_wh(self) -> tuple[int, int]:
+        """Input of the network that is trained, pixels."""
+        return self.width_px, self.height_px
+
+    def options(self) -> dict[str, Any]:
+        """What differs from the defaults, by option name, groups opened."""
+        flat: dict[str, Any] = {}
+        for group in (self.data, self.network, self.variation, self.loss):
+            flat |= group.model_dump(exclude_defaults=True, exclude={"folder"})
+        return flat | self.model_dump(exclude_defaults=True, exclude=_NOT_OPTIONS)
 
     def command(self) -> str:
-        """The command that trains it again, with folders by their own name only."""
-        given = self.model_dump(exclude_defaults=True, exclude={"data", "width_px", "height_px"})
-        data = self.data.model_dump(exclude_defaults=True, exclude={"folder"})
+        """The command that trains it again, with files and folders by their own name only."""
         words = ["touchdown trainer fit", "--data", Path(self.data.folder).resolve().name]
         words += ["--input", f"{self.width_px}x{self.height_px}"]
-        for name, value in {**data, **given}.items():
-            if name in ("split_file", "encoder_weights", "taxonomy"):
+        for name, value in self.options().items():
+            if name in ("split_file", "encoder_weights", "taxonomy", "init"):
                 value = Path(str(value)).name
+            if name == "crop_wh":
+                value = "x".join(map(str, value))
             if isinstance(value, (tuple, list)):
                 value = ",".join(map(str, value))
-            option = _OPTION_OF.get(name, name)
+            option = OPTION_OF.get(name, name)
             words += [f"--{option.replace('_', '-')}", str(value)]
         return " ".join(words)
 
 
-_OPTION_OF = {"split_file": "split"}
+_NOT_OPTIONS = {"data", "network", "variation", "loss", "width_px", "height_px"}
+
+OPTION_OF = {"split_file": "split", "crop_wh": "crop"}
 """Fields whose option has another name."""
 
 
 class RunLimits(BaseModel):
-    """What does not change the result of a step: where it runs, and when it stops."""
+    """What does not change what is learnt: where a run happens, when it stops, what it keeps."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = _STRICT
 
     out: str
-    workers: int = Field(default=1, ge=0)
-    threads: int = Field(default=0, ge=0, description="0: torch's own choice")
-    device: str = "auto"
-    time_limit_min: float = Field(default=0.0, ge=0, description="0: none")
-    stop_after: int = Field(default=0, ge=0, description="epochs; 0: none")
+    workers: int = Field(default=1, ge=0, description="Loader processes; 0 for none.")
+    threads: int = Field(default=0, ge=0, description="Torch's threads; 0 for its own choice.")
+    device: str = Field(default="auto", description="auto, cpu, or gpu.")
+    devices: int = Field(default=1, ge=1, description="Processes, or GPUs, on each node (DDP).")
+    nodes: int = Field(
+        default=1, ge=1, description="Machines; start with torchrun or SLURM on each."
+    )
+    compile: bool = Field(default=False, description="torch.compile the network.")
+    deterministic: bool = Field(
+        default=False, description="Only deterministic kernels; a CPU run is so anyhow."
+    )
+    keep_best: int = Field(default=1, ge=1, description="Best checkpoints to keep.")
+    keep_every: int = Field(
+        default=0, ge=0, description="Keep a checkpoint of every n-th epoch; 0: of none."
+    )
+    logger: str = Field(
+        default="tensorboard",
+        description="tensorboard, csv, none, or the path of a Lightning logger class.",
+    )
+    time_limit_min: float = Field(
+        default=0.0, ge=0, description="Shorten the plan to what fits, minutes; 0: no limit."
+    )
+    stop_after: int = Field(
+        default=0, ge=0, description="Stop after this epoch, to go on with --resume; 0: never."
+    )

@@ -1,0 +1,105 @@
+"""Options and conversions that several commands of the trainer share. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+from pydantic import ValidationError
+
+from landing.errors import InvalidValueError
+from trainer.data.layouts import LAYOUT_NAMES
+from trainer.recipe import DataChoice
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+class Size(click.ParamType):  # type: ignore[type-arg]  # not generic before click 8.2
+    """`WIDTHxHEIGHT` in pixels."""
+
+    name = "WxH"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
+        """Parses the text."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            width, height = (int(part) for part in str(value).lower().split("x"))
+        except ValueError:
+            self.fail(f"{value!r} is no size; expected WIDTHxHEIGHT, such as 512x288")
+        return width, height
+
+
+class Numbers(click.ParamType):  # type: ignore[type-arg]
+    """Numbers with commas between them."""
+
+    name = "N,N,..."
+
+    def __init__(self, kind: type[int] | type[float]) -> None:
+        self._kind = kind
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
+        """Parses the text."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(self._kind(part) for part in str(value).split(","))
+        except ValueError:
+            self.fail(f"{value!r}: expected numbers with commas between them")
+
+
+def _words(_ctx: Any, _param: Any, values: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(word for value in values for word in value.split(",") if word)
+
+
+def options(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _Command]:
+    def apply(command: _Command) -> _Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return apply
+
+
+def _pattern_option(part: str, meaning: str) -> Any:
+    return click.option(
+        f"--{part}", multiple=True, callback=_words, metavar="PATTERN,...",
+        help=f"{meaning}: name prefixes or globs, such as 040001,041007 or '*_01?'.",
+    )  # fmt: skip
+
+
+split_options = options(
+    click.option("--layout", default="auto", show_default=True,
+                 type=click.Choice(("auto", *LAYOUT_NAMES)), help="How the data lies in --data."),
+    click.option("--taxonomy", default="", metavar="NAME|FILE",
+                 help="Meaning of the labels; by default the layout's own."),
+    click.option("--split", "split_file", default="", metavar="CSV",
+                 help="File with columns id and --split-column that says train, val or test."),
+    click.option("--split-column", default="split", show_default=True, metavar="NAME",
+                 help="Column of --split."),
+    _pattern_option("train", "Training pictures (default: all that are in no other part)"),
+    _pattern_option("val", "Pictures that choose the checkpoint (default: cut from training)"),
+    _pattern_option("test", "Pictures that are reported and choose nothing (default: none)"),
+    click.option("--val-fraction", default=0.15, show_default=True, metavar="SHARE",
+                 help="Share of training pictures cut off for val, 0 to 0.9."),
+    click.option("--unknown-labels", default="refuse", show_default=True,
+                 type=click.Choice(("refuse", "ignore")),
+                 help="What becomes of label values that the taxonomy does not know."),
+    click.option("--limit", default=0, show_default=True, metavar="N",
+                 help="At most so many pictures per part, for a smoke test; 0 for all."),
+)  # fmt: skip
+
+def data_choice(folder: str, options: dict[str, Any]) -> DataChoice:
+    fields = {name: options.pop(name) for name in DataChoice.model_fields if name in options}
+    choice: DataChoice = checked(DataChoice, folder=folder, **fields)
+    return choice
+
+
+def checked(kind: Any, **fields: Any) -> Any:
+    try:
+        return kind(**fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "-".join(str(part) for part in first["loc"]).replace("_", "-")
+        raise InvalidValueError(f"--{name} {first['input']!r}: {first['msg']}") from error
