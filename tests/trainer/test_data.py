@@ -12,7 +12,7 @@ from landing.errors import DataError
 from landing.taxonomy import Taxonomy
 from tests.trainer import fake_data
 from trainer.data.augment import PAD_GREY, Variation, vary
-from trainer.data.cache import load, shrink
+from trainer.data.cache import CENTRES_PER_CLASS, centres_of, load, shrink
 from trainer.data.layouts import open_set, read_split_file
 from trainer.data.samples import IGNORE
 from trainer.data.splits import by_patterns, by_table, carve
@@ -203,18 +203,34 @@ def test_focus_brings_the_person_into_view():
         assert (ids == 1).any()
 
 
-def test_cache_shrinks_and_remembers_persons(tmp_path):
+def test_cache_shrinks_and_remembers_pixels_of_every_class(tmp_path):
     data = open_set(fake_data.folder(tmp_path / "set"))
     done = []
     cached = load(data, data.samples, (48, 48), done=lambda: done.append(1))
     assert len(done) == len(cached) == 15
     assert cached[0].image.shape == (32, 48, 3)
     for item in cached:
-        values = item.labels[item.centres[:, 1], item.centres[:, 0]]
-        assert (values == 2).all()
-        assert bool(len(item.centres)) == bool((item.labels == 2).any())
+        columns, rows, ids = item.centres.T
+        assert item.centres.dtype == np.int32
+        np.testing.assert_array_equal(item.labels[rows, columns], ids)
+        np.testing.assert_array_equal(np.unique(ids), np.unique(item.labels))
+        assert np.bincount(ids).max() <= CENTRES_PER_CLASS
     image, labels = fake_data.picture(data.taxonomy, 0)
     assert shrink(image, labels, (500, 500))[0] is image
+
+
+def test_centres_spread_over_a_class_and_leave_out_what_is_unlabelled():
+    labels = np.full((100, 50), IGNORE, np.uint8)
+    labels[20:80] = 3
+    labels[5, 7] = 0
+    found = centres_of(labels)
+    assert found[found[:, 2] == 0].tolist() == [[7, 5, 0]]
+    field = found[found[:, 2] == 3]
+    assert len(field) == CENTRES_PER_CLASS
+    assert np.diff(field[:, 1]).max() <= 3
+    assert (20 <= field[0, 1] <= 22) and (77 <= field[-1, 1] < 80)
+    assert set(found[:, 2]) == {0, 3}
+    assert centres_of(np.full((4, 4), IGNORE, np.uint8)).shape == (0, 3)
 
 
 @pytest.mark.realdata

@@ -59,7 +59,7 @@ def vary(
         output_wh: Size to make, pixels.
         variation: How far.
         rng: The only source of chance.
-        centres: Pixels (n, 2) as (column, row) that `focus` may centre on.
+        centres: Pixels (n, 2 or more) as (column, row, ...) that `focus` may centre on.
 
     Returns:
         Picture and labels; outside the source the picture is grey and the label `IGNORE`.
@@ -102,7 +102,7 @@ def _random_view(
     focused = rng.random() < variation.focus
     place = rng.random(2)
     if focused and centres is not None and len(centres):
-        centre = centres[int(rng.integers(len(centres)))].astype(np.float64)
+        centre = centres[int(rng.integers(len(centres))), :2].astype(np.float64)
         # Not always in the very middle: the network must not learn that persons stand there.
         centre += np.linalg.solve(linear, (place - 0.5) * np.array(output_wh) * 0.6)
     else:

@@ -13,12 +13,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from landing.taxonomy import Role, Taxonomy
 from landing.types import ByteArray
-from trainer.data.samples import LabeledSet, Sample, UnknownPolicy
+from trainer.data.samples import IGNORE, LabeledSet, Sample, UnknownPolicy
 
-_CENTRES_PER_PICTURE = 256
-FOCUS_ROLES = (Role.PERSON, Role.VEHICLE, Role.WATER)
+CENTRES_PER_CLASS = 32
+"""Pixels of each class that a picture remembers, for crops centred on a class."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class CachedSample:
         name: Of the sample.
         image: BGR uint8 (H, W, 3).
         labels: uint8 (H, W).
-        centres: Some pixels (n, 2), (column, row), of persons, vehicles and water.
+        centres: Some pixels of every class, (n, 3): column, row, class id; see `centres_of`.
     """
 
     name: str
@@ -76,7 +75,7 @@ def load(
 
     def one(sample: Sample) -> CachedSample:
         image, labels = shrink(*data.read(sample, unknown), limit_wh)
-        return CachedSample(sample.name, image, labels, _centres(labels, data.taxonomy))
+        return CachedSample(sample.name, image, labels, centres_of(labels))
 
     cached = []
     with ThreadPoolExecutor(max(1, threads)) as pool:
@@ -86,21 +85,24 @@ def load(
     return cached
 
 
-def _centres(labels: ByteArray, taxonomy: Taxonomy) -> npt.NDArray[np.int32]:
-    rare = np.zeros(256, dtype=np.bool_)
-    for role in FOCUS_ROLES:
-        rare[list(taxonomy.ids_of(role))] = True
-    found = np.argwhere(rare[labels])[:, ::-1].astype(np.int32)
-    if len(found) > _CENTRES_PER_PICTURE:
-        # Per class alike, so that a lake does not crowd out a person.
-        values = labels[found[:, 1], found[:, 0]]
-        per_class = _CENTRES_PER_PICTURE // len(np.unique(values))
-        picks = [
-            places[np.linspace(0, len(places) - 1, min(per_class, len(places))).astype(int)]
-            for places in (np.flatnonzero(values == v) for v in np.unique(values))
-        ]
-        found = found[np.concatenate(picks)]
-    return np.ascontiguousarray(found)
+def centres_of(labels: ByteArray) -> npt.NDArray[np.int32]:
+    """Some pixels of every class in a label map, int32 (n, 3): column, row, class id.
+
+    At most `CENTRES_PER_CLASS` of each class, evenly spaced in reading order: a lake does not
+    crowd out a person, and the same map always gives the same pixels.
+    """
+    flat = labels.ravel()
+    present = np.flatnonzero(np.bincount(flat, minlength=256)[:IGNORE])
+    picks = []
+    for value in present:
+        places = np.flatnonzero(flat == value)
+        count = min(CENTRES_PER_CLASS, len(places))
+        # The middles of `count` equal stretches, so no class is drawn from its edge pixels alone.
+        chosen = places[(2 * np.arange(count) + 1) * len(places) // (2 * count)]
+        rows, columns = np.divmod(chosen, labels.shape[1])
+        picks.append(np.column_stack([columns, rows, np.full(count, value)]))
+    found = np.concatenate(picks) if picks else np.empty((0, 3))
+    return np.ascontiguousarray(found, dtype=np.int32)
 
 
 def class_pixels(cached: Sequence[CachedSample], classes: int) -> npt.NDArray[np.int64]:
