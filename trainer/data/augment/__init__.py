@@ -1,0 +1,78 @@
+"""Varies a training picture and its labels: what height, attitude, weather and a camera change.
+
+OpenCV and numpy only, and everything random comes from the caller's generator: with one generator
+per (seed, epoch, sample), a run gives the same pictures whatever the number of loader processes,
+and a resumed run goes on as if uninterrupted.
+
+The order is that of the light: ground (`markings`), air (`weather`), lens (`camera.blurred`),
+exposure (`light`), sensor and coder (`camera.recorded`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from landing.types import ByteArray
+from trainer.data.augment.camera import blurred, recorded
+from trainer.data.augment.light import relit
+from trainer.data.augment.markings import painted
+from trainer.data.augment.view import PAD_GREY, random_view, seen_from, source_mask
+from trainer.data.augment.weather import hazed, shadowed
+from trainer.data.samples import IGNORE
+from trainer.recipe import Variation
+
+__all__ = ["PAD_GREY", "Variation", "vary"]
+
+
+def vary(
+    image: ByteArray,
+    labels: ByteArray,
+    output_wh: tuple[int, int],
+    variation: Variation,
+    rng: np.random.Generator,
+    *,
+    centre: tuple[float, float] | None = None,
+    paintable: Sequence[int] = (),
+    scale_wh: tuple[int, int] | None = None,
+) -> tuple[ByteArray, ByteArray]:
+    """A varied picture of the wanted size.
+
+    Args:
+        image: BGR uint8 (H, W, 3), any size.
+        labels: uint8 (H, W).
+        output_wh: Size to make, pixels.
+        variation: How far.
+        rng: The only source of chance.
+        centre: Source pixel (column, row) to look at; it comes to lie in the middle 60 % of the
+            output, for the network must not learn that persons stand in the very middle. None
+            looks anywhere.
+        paintable: Ids of the classes that `variation.markings` may paint on.
+        scale_wh: Size that a picture of zoom 1 just fits into, pixels; by default `output_wh`. A
+            crop of a larger input has that input's size here, so that it shows things as large.
+
+    Returns:
+        Picture and labels; outside the source the picture is `PAD_GREY` and the label `IGNORE`.
+    """
+    height, width = labels.shape
+    view = random_view((width, height), output_wh, scale_wh or output_wh, variation, rng, centre)
+    image, labels = seen_from(image, labels, view, output_wh)
+
+    if rng.random() < variation.markings:
+        image = painted(image, np.isin(labels, list(paintable)), rng)
+    if rng.random() < variation.shadow:
+        image = shadowed(image, rng)
+    if rng.random() < variation.haze:
+        image = hazed(image, rng)
+    image = blurred(image, variation.motion_blur, variation.faults, rng)
+    image = relit(image, variation.light, rng)
+    image = recorded(image, variation.faults, rng)
+
+    if (labels == IGNORE).any():
+        # Padding is no part of what the camera saw: in flight, too, it is exactly this grey.
+        outside = cv2.bitwise_not(source_mask((width, height), view, output_wh))
+        image = np.array(image)
+        cv2.copyTo(np.full_like(image, PAD_GREY), outside, image)
+    return np.ascontiguousarray(image), np.ascontiguousarray(labels)

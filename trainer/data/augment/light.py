@@ -1,0 +1,43 @@
+"""Exposure and colour: what the camera's automatics and the time of day change."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from landing.types import ByteArray
+
+_LUMA_BGR = np.array([0.114, 0.587, 0.299])
+_DISPLAY_GAMMA = 2.2
+
+
+def relit(image: ByteArray, strength: float, rng: np.random.Generator) -> ByteArray:
+    """A picture in other light: one colour matrix and one table per channel, so it is cheap.
+
+    At strength 1: exposure by 0.8 stops either way, contrast 30 %, gamma e**0.3, colour
+    temperature 10 %, green-magenta 4 %, saturation 40 %, hue 12 degrees.
+
+    Args:
+        image: BGR uint8 (H, W, 3).
+        strength: 0 leaves the picture as it is.
+        rng: The only source of chance.
+    """
+    if strength <= 0:
+        return image
+    exposure, contrast, gamma, warmth, green, colour, hue = rng.uniform(-strength, strength, 7)
+    image = np.asarray(cv2.transform(image, _colour_matrix(1 + 0.4 * colour, 12 * hue)), np.uint8)
+    ramp = np.linspace(0.0, 1.0, 256) * 2 ** (0.8 * exposure / _DISPLAY_GAMMA)
+    tone = (ramp ** math.exp(0.3 * gamma) - 0.5) * (1 + 0.3 * contrast) + 0.5
+    cast = np.array([1 - 0.1 * warmth, 1 + 0.04 * green, 1 + 0.1 * warmth])
+    table = np.clip(np.rint(tone[:, None] * cast * 255), 0, 255).astype(np.uint8)
+    return np.asarray(cv2.LUT(image, table.reshape(256, 1, 3)), dtype=np.uint8)
+
+
+def _colour_matrix(saturation: float, hue_deg: float) -> npt.NDArray[np.float64]:
+    """Scales and turns what differs from grey, about the grey axis; shape (3, 3)."""
+    grey = np.tile(_LUMA_BGR, (3, 1))
+    turn = np.asarray(cv2.Rodrigues(np.full(3, math.radians(hue_deg) / math.sqrt(3)))[0])
+    return np.asarray(grey + saturation * turn @ (np.eye(3) - grey))
