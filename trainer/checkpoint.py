@@ -1,7 +1,13 @@
-"""Checkpoints: tensors and plain values, readable without running any code from the file."""
+"""Checkpoints: tensors and plain values, readable without running any code from the file.
+
+One format for all: the slim `best.pt` that is exported, and what Lightning writes during a run
+(`last.pt`, `epoch-012.pt`), which holds the state of the optimiser and the loops besides.
+"""
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +20,13 @@ from landing.errors import ModelError, TouchdownError
 from landing.taxonomy import Taxonomy
 from trainer.model import ModelConfig, build, load_tensors
 
-FORMAT = "touchdown.checkpoint.1"
+FORMAT = "touchdown.checkpoint.2"
+NETWORK = "network."
+"""Prefix of the network's tensors in `state_dict`."""
+
+
+class SavingError(TouchdownError):
+    """A checkpoint could not be written; an older one of that name is untouched."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +36,12 @@ class Checkpoint:
     Attributes:
         model: How to build the network.
         taxonomy: What its classes mean.
-        weights: Tensors by name.
+        weights: Tensors by name; the averaged ones where the run averages.
         epoch: Epochs trained.
         provenance: Strings: trained_on, split, recipe, licence, touchdown_version, versions.
-        metrics: Scores by part ("val", "test"), as `metrics.Scores.to_mapping` gives them.
-        training: What resuming needs; None in a finished `best.pt`.
+        metrics: Scores by part ("val", "test"), as `metrics.Scores.to_mapping` gives them, and what
+            judgement adds: "temperature" and "operating" (see `trainer.judge`).
+        recipe: What trained it; empty for foreign weights.
     """
 
     model: ModelConfig
@@ -37,7 +50,7 @@ class Checkpoint:
     epoch: int = 0
     provenance: dict[str, str] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
-    training: dict[str, Any] | None = None
+    recipe: dict[str, Any] = field(default_factory=dict)
 
     def network(self) -> nn.Module:
         """The network with these weights, in evaluation mode.
@@ -53,24 +66,26 @@ class Checkpoint:
             raise ModelError(f"checkpoint does not fit its own configuration: {reason}") from error
         return network.eval()
 
+    def description(self) -> dict[str, Any]:
+        """All but the weights, as plain values."""
+        return {
+            "format": FORMAT,
+            "model": self.model.model_dump(mode="json"),
+            "taxonomy": self.taxonomy.model_dump(mode="json"),
+            "epochs_trained": self.epoch,
+            "provenance": self.provenance,
+            "metrics": self.metrics,
+            "recipe": self.recipe,
+        }
+
     def save(self, path: str | Path) -> None:
-        """Writes the file whole or not at all."""
-        target = Path(path)
-        partial = target.with_name(target.name + ".partial")
-        torch.save(
-            {
-                "format": FORMAT,
-                "model": self.model.model_dump(mode="json"),
-                "taxonomy": self.taxonomy.model_dump(mode="json"),
-                "weights": self.weights,
-                "epoch": self.epoch,
-                "provenance": self.provenance,
-                "metrics": self.metrics,
-                "training": self.training,
-            },
-            partial,
-        )
-        partial.replace(target)
+        """Writes the slim file, whole or not at all.
+
+        Raises:
+            SavingError: It cannot be written.
+        """
+        weights = {NETWORK + k: v.detach().cpu().contiguous() for k, v in self.weights.items()}
+        write_whole({**self.description(), "state_dict": weights}, Path(path))
 
     @classmethod
     def load(cls, path: str | Path) -> Checkpoint:
@@ -79,7 +94,15 @@ class Checkpoint:
         Raises:
             ModelError: Missing, broken, or not one of ours.
         """
-        content = load_tensors(Path(path), "checkpoint")
+        return cls.of(load_tensors(Path(path), "checkpoint"), path)
+
+    @classmethod
+    def of(cls, content: dict[str, Any], path: str | Path) -> Checkpoint:
+        """Makes sense of a file's content; `path` is for messages.
+
+        Raises:
+            ModelError: It is broken, or not one of ours.
+        """
         if content.get("format") != FORMAT:
             raise ModelError(
                 f"checkpoint {path} is not of this trainer: its format is "
@@ -89,12 +112,44 @@ class Checkpoint:
             return cls(
                 model=ModelConfig.model_validate(content["model"]),
                 taxonomy=Taxonomy.parse(content["taxonomy"], f"checkpoint {path}"),
-                weights=dict(content["weights"]),
-                epoch=int(content["epoch"]),
+                weights={
+                    name.removeprefix(NETWORK): tensor
+                    for name, tensor in content["state_dict"].items()
+                    if name.startswith(NETWORK)
+                },
+                epoch=int(content["epochs_trained"]),
                 provenance=dict(content["provenance"]),
                 metrics=dict(content["metrics"]),
-                training=content["training"],
+                recipe=dict(content["recipe"]),
             )
-        except (KeyError, TypeError, ValueError, ValidationError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, ValidationError) as error:
             reason = str(error).strip().splitlines()[0]
             raise ModelError(f"checkpoint {path} is incomplete or broken: {reason}") from error
+
+
+def write_whole(content: dict[str, Any], target: Path) -> None:
+    """Writes tensors and plain values to a file that appears whole or not at all.
+
+    The bytes reach the disk before the name does, so that a kill or a power cut leaves the old file
+    or the new one.
+
+    Raises:
+        SavingError: It cannot be written; what was there before is untouched.
+    """
+    partial = target.with_name(target.name + ".partial")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as stream:
+            torch.save(content, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(target)
+    except (OSError, RuntimeError) as error:  # torch's writer reports a full disk as RuntimeError
+        partial.unlink(missing_ok=True)
+        full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+        reason = "the disk is full" if full else str(error).strip().splitlines()[0][:200]
+        raise SavingError(
+            f"checkpoint {target} cannot be written: {reason}. "
+            + (f"The {target.name} of before is untouched" if target.exists() else "Nothing is lost")
+            + "; free some space and go on with --resume"
+        ) from error

@@ -32,6 +32,10 @@ _WIDTHS = {
 }
 """What smp calls the decoder's widths, by architecture."""
 
+_OWN_STRIDE = {
+    "fpn": 4, "pan": 4, "deeplabv3": 8, "deeplabv3plus": 4, "upernet": 4, "segformer": 4
+}  # fmt: skip
+
 _TENSORFLOW_EPS = 1e-3
 _TENSORFLOW_CLASSES = 1001
 _LEAST_MATCH = 0.9
@@ -45,6 +49,7 @@ class ModelConfig(BaseModel):
         encoder: Encoder, a name that smp knows; `tu-...` for timm's.
         encoder_depth: Stages of the encoder; the network is blind to what is larger than 2**depth.
         decoder_channels: Per decoder stage, coarse to fine; None for the architecture's own.
+        output_stride: Input pixels per pixel of the logits.
         classes: Output channels.
         width_px, height_px: Input size.
         mean_rgb, std_rgb: Of RGB values 0..1.
@@ -57,6 +62,7 @@ class ModelConfig(BaseModel):
     encoder: str = "mobilenet_v2"
     encoder_depth: int = Field(default=5, ge=3, le=5)
     decoder_channels: tuple[int, ...] | None = None
+    output_stride: int = Field(default=1, ge=1, le=32)
     classes: int = Field(ge=2, le=255)
     width_px: int = Field(ge=32, le=8192)
     height_px: int = Field(ge=32, le=8192)
@@ -73,13 +79,24 @@ class ModelConfig(BaseModel):
     def architecture(self) -> str:
         """For people and `ModelSpec.architecture`."""
         channels = "-".join(map(str, self.decoder_channels or ()))
-        return f"{self.arch}/{self.encoder} depth {self.encoder_depth}" + (
-            f" decoder {channels}" if channels else ""
+        return (
+            f"{self.arch}/{self.encoder} depth {self.encoder_depth}"
+            + (f" decoder {channels}" if channels else "")
+            + (f" stride {self.output_stride}" if self.output_stride != 1 else "")
         )
 
 
+def own_stride(arch: str, encoder_depth: int = 5) -> int:
+    """Input pixels per pixel of what a decoder computes, before smp scales it up to the input."""
+    if arch == "pspnet":
+        return int(2**encoder_depth)
+    return _OWN_STRIDE.get(arch, 1)
+
+
 def build(config: ModelConfig) -> nn.Module:
-    """The network with random weights: float RGB normalised (B, 3, H, W) to logits (B, K, H, W).
+    """The network with random weights: float RGB normalised (B, 3, H, W) to logits (B, K, h, w).
+
+    h and w are H and W over `config.output_stride`.
 
     Raises:
         InvalidValueError: A combination that smp does not have, or an input size it cannot take.
@@ -100,6 +117,7 @@ def build(config: ModelConfig) -> nn.Module:
         options.update(_decoder_options(config))
     elif config.arch in _STAGED and config.encoder_depth != 5:
         options["decoder_channels"] = (256, 128, 64, 32, 16)[-config.encoder_depth :]
+    options.update(_upsampling_option(config))
     try:
         network: nn.Module = smp.create_model(
             config.arch, config.encoder, encoder_weights=None, classes=config.classes, **options
@@ -139,6 +157,24 @@ def _decoder_options(config: ModelConfig) -> dict[str, Any]:
             f"decoder channels {channels}: {config.arch} wants {len(names)}, for {', '.join(names)}"
         )
     return dict(zip(names, channels, strict=True))
+
+
+def _upsampling_option(config: ModelConfig) -> dict[str, int]:
+    """How far smp scales the decoder's logits up, so that they come out at the chosen stride.
+
+    Raises:
+        InvalidValueError: The decoder cannot give that stride.
+    """
+    own = own_stride(config.arch, config.encoder_depth)
+    if config.output_stride == 1:
+        return {}
+    if own == 1 or own % config.output_stride:
+        strides = [s for s in (1, 2, 4, 8, 16, 32) if own % s == 0]
+        raise InvalidValueError(
+            f"output stride {config.output_stride}: {config.arch} can give "
+            f"{', '.join(map(str, strides))}"
+        )
+    return {"upsampling": own // config.output_stride}
 
 
 def _drop_unused_stages(network: nn.Module, config: ModelConfig) -> None:

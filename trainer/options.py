@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from types import UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 import click
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from landing.errors import InvalidValueError
 from trainer.data.layouts import LAYOUT_NAMES
-from trainer.recipe import DataChoice
+from trainer.recipe import OPTION_OF, DataChoice
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -47,6 +48,18 @@ class Numbers(click.ParamType):  # type: ignore[type-arg]
             return tuple(self._kind(part) for part in str(value).split(","))
         except ValueError:
             self.fail(f"{value!r}: expected numbers with commas between them")
+
+
+class Words(click.ParamType):  # type: ignore[type-arg]
+    """Words with commas between them."""
+
+    name = "NAME,NAME,..."
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, ...]:
+        """Parses the text."""
+        if isinstance(value, tuple):
+            return value
+        return tuple(word for word in str(value).split(",") if word)
 
 
 def _words(_ctx: Any, _param: Any, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -90,9 +103,10 @@ split_options = options(
                  help="At most so many pictures per part, for a smoke test; 0 for all."),
 )  # fmt: skip
 
-def data_choice(folder: str, options: dict[str, Any]) -> DataChoice:
+def data_choice(folders: Sequence[str], options: dict[str, Any]) -> DataChoice:
+    """Takes the choice of data out of a command's options."""
     fields = {name: options.pop(name) for name in DataChoice.model_fields if name in options}
-    choice: DataChoice = checked(DataChoice, folder=folder, **fields)
+    choice: DataChoice = checked(DataChoice, folders=tuple(folders), **fields)
     return choice
 
 
@@ -103,3 +117,49 @@ def checked(kind: Any, **fields: Any) -> Any:
         first = error.errors()[0]
         name = "-".join(str(part) for part in first["loc"]).replace("_", "-")
         raise InvalidValueError(f"--{name} {first['input']!r}: {first['msg']}") from error
+
+
+def model_options(
+    *models: type[BaseModel], without: Sequence[str] = ()
+) -> Callable[[_Command], _Command]:
+    """Click options for the fields of pydantic models, with their descriptions as help.
+
+    A field becomes `--its-name`; what is not given on the command line is None there, so that
+    presets and defaults of the model can fill it in (`given`).
+    """
+    made = []
+    for model in models:
+        for name, field in model.model_fields.items():
+            if name in without or not field.description:
+                continue
+            option = "--" + OPTION_OF.get(name, name).replace("_", "-")
+            kind, shown = _kind_of(field.annotation), _shown(field.default)
+            text = field.description + (f"  [default: {shown}]" if shown else "")
+            if kind is bool:
+                made.append(click.option(option, name, is_flag=True, default=None, help=text))
+            else:
+                made.append(click.option(option, name, type=kind, default=None, help=text))
+    return options(*made)
+
+
+def given(model: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
+    """Takes a model's fields that were given out of a command's options."""
+    taken = {name: values.pop(name) for name in model.model_fields if name in values}
+    return {name: value for name, value in taken.items() if value is not None}
+
+
+def _kind_of(annotation: Any) -> Any:
+    if get_origin(annotation) in (Union, UnionType):
+        annotation = next(a for a in get_args(annotation) if a is not type(None))
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return click.Choice([str(choice) for choice in inner])
+    if origin is tuple:
+        return Words() if inner[0] is str else Numbers(inner[0])
+    return annotation
+
+
+def _shown(default: Any) -> str:
+    if default is None or default == "" or default is False or default == ():
+        return ""
+    return ",".join(map(str, default)) if isinstance(default, tuple) else str(default)

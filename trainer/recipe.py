@@ -19,7 +19,7 @@ class DataChoice(BaseModel):
 
     model_config = _STRICT
 
-    folder: str
+    folders: tuple[str, ...] = Field(min_length=1)
     layout: str = "auto"
     taxonomy: str = ""
     split_file: str = ""
@@ -175,12 +175,14 @@ class Recipe(BaseModel):
         """What differs from the defaults, by option name, groups opened."""
         flat: dict[str, Any] = {}
         for group in (self.data, self.network, self.variation, self.loss):
-            flat |= group.model_dump(exclude_defaults=True, exclude={"folder"})
+            flat |= group.model_dump(exclude_defaults=True, exclude={"folders"})
         return flat | self.model_dump(exclude_defaults=True, exclude=_NOT_OPTIONS)
 
     def command(self) -> str:
         """The command that trains it again, with files and folders by their own name only."""
-        words = ["touchdown trainer fit", "--data", Path(self.data.folder).resolve().name]
+        words = ["touchdown trainer fit"]
+        for folder in self.data.folders:
+            words += ["--data", Path(folder).resolve().name]
         words += ["--input", f"{self.width_px}x{self.height_px}"]
         for name, value in self.options().items():
             if name in ("split_file", "encoder_weights", "taxonomy", "init"):
@@ -209,7 +211,9 @@ class RunLimits(BaseModel):
     workers: int = Field(default=1, ge=0, description="Loader processes; 0 for none.")
     threads: int = Field(default=0, ge=0, description="Torch's threads; 0 for its own choice.")
     device: str = Field(default="auto", description="auto, cpu, or gpu.")
-    devices: int = Field(default=1, ge=1, description="Processes, or GPUs, on each node (DDP).")
+    devices: int = Field(
+        default=0, ge=0, description="GPUs, or CPU processes, on each node; 0: all GPUs, one on CPU."
+    )
     nodes: int = Field(
         default=1, ge=1, description="Machines; start with torchrun or SLURM on each."
     )

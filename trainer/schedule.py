@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 _WARM_UP = 0.15
 _START = 1 / 25
@@ -42,3 +43,16 @@ def epochs_that_fit(
         return planned
     more = int(max(0.0, limit_s - elapsed_s) / max(epoch_s, 1e-9))
     return min(planned, done + more)
+
+
+@dataclass
+class Plan:
+    """How far a run goes; a time limit may lower `epochs` while it runs.
+
+    Attributes:
+        epochs: To train.
+        steps_per_epoch: Of each process.
+    """
+
+    epochs: int
+    steps_per_epoch: int = 1

@@ -21,7 +21,7 @@ def open_and_split(choice: DataChoice) -> tuple[LabeledSet, Split]:
         DataError: The data or the split is not usable, or the choice contradicts itself.
         TaxonomyError: The taxonomy is not readable.
     """
-    data = open_set(choice.folder, choice.layout, choice.taxonomy)
+    data = open_set(choice.folders[0], choice.layout, choice.taxonomy)
     patterns = bool(choice.train or choice.val or choice.test)
     if choice.split_file and patterns:
         raise DataError("give either --split or --train / --val / --test, not both")

@@ -1,0 +1,136 @@
+"""What happens around the steps of a run: saving, saying how it goes, and ending in time."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from trainer.checkpoint import write_whole
+from trainer.model import load_tensors
+from trainer.progress import say
+from trainer.schedule import epochs_that_fit
+from trainer.task import SegmentationTask
+from trainer.torchvision_guard import ensure_torchvision
+
+ensure_torchvision()
+from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO  # noqa: E402
+from lightning.pytorch import Trainer  # noqa: E402
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint  # noqa: E402
+
+LAST = "last.pt"
+
+
+class WholeFiles(CheckpointIO):  # type: ignore[misc]  # lightning is not followed
+    """Writes checkpoints whole or not at all, and reads no code from them."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
+    ) -> None:
+        """See `trainer.checkpoint.write_whole`."""
+        write_whole(checkpoint, Path(path))
+
+    def load_checkpoint(
+        self, path: Any, map_location: Any | None = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """Tensors and plain values only, whatever is asked for."""
+        return load_tensors(Path(path), "checkpoint")
+
+    def remove_checkpoint(self, path: Any) -> None:
+        """Removes one that is no longer among the best."""
+        Path(path).unlink(missing_ok=True)
+
+
+class KeepCheckpoints(ModelCheckpoint):  # type: ignore[misc]
+    """`last.pt` after every epoch, and the best ones by the recipe's metric on val."""
+
+    CHECKPOINT_NAME_LAST = "last"
+    FILE_EXTENSION = ".pt"
+
+    def __init__(self, folder: Path, keep_best: int) -> None:
+        super().__init__(
+            dirpath=folder, filename="best-epoch-{epoch:03d}", monitor="val_choice", mode="max",
+            save_top_k=keep_best, save_last=True, auto_insert_metric_name=False,
+            save_on_train_epoch_end=True, enable_version_counter=False,
+        )  # fmt: skip
+
+
+class KeepEvery(ModelCheckpoint):  # type: ignore[misc]
+    """A checkpoint of every n-th epoch, for comparing the stages of a run."""
+
+    FILE_EXTENSION = ".pt"
+
+    def __init__(self, folder: Path, epochs: int) -> None:
+        super().__init__(
+            dirpath=folder, filename="epoch-{epoch:03d}", every_n_epochs=epochs, save_top_k=-1,
+            auto_insert_metric_name=False, save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        )  # fmt: skip
+
+
+class Reporter(Callback):  # type: ignore[misc]
+    """A line per epoch; on a terminal Lightning shows its bar besides."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._best = -1.0
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: SegmentationTask) -> None:
+        """Takes the time."""
+        self._started = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: SegmentationTask) -> None:
+        """Says how the epoch went."""
+        scores = pl_module.scores
+        if scores is None or not trainer.is_global_zero:
+            return
+        value = pl_module.choice(scores)
+        better, self._best = value > self._best, max(value, self._best)
+        false_safe, person = scores.hazard_false_safe_rate, scores.person_recall
+        say(
+            f"epoch {trainer.current_epoch + 1}/{pl_module.plan.epochs}: loss "
+            f"{pl_module.train_loss:.4f}, val mIoU {scores.miou_in_truth:.4f}, person recall "
+            f"{'none' if person is None else f'{person:.3f}'}, hazard called landable "
+            f"{'none' if false_safe is None else f'{false_safe:.3f}'}, "
+            f"{time.monotonic() - self._started:.1f} s" + (" *" if better else "")
+        )
+
+
+class EndInTime(Callback):  # type: ignore[misc]
+    """Shortens the plan to what a time limit holds, and ends the run when the plan is done.
+
+    Args:
+        limit_s: 0 for none.
+        stop_after: Epochs after which to stop, plan or not; 0 for none.
+    """
+
+    def __init__(self, limit_s: float, stop_after: int) -> None:
+        self._limit_s = limit_s
+        self._stop_after = stop_after
+        self._started = self._epoch_started = time.monotonic()
+        self._slowest_s = 0.0
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: SegmentationTask) -> None:
+        """Takes the time."""
+        self._epoch_started = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: SegmentationTask) -> None:
+        """Looks at the clock; all processes follow the first one's."""
+        now = time.monotonic()
+        done = trainer.current_epoch + 1
+        self._slowest_s = max(self._slowest_s, now - self._epoch_started)
+        fits = epochs_that_fit(
+            pl_module.plan.epochs, done, now - self._started, self._slowest_s, self._limit_s
+        )
+        fits = int(trainer.strategy.broadcast(torch.tensor(fits)))
+        if fits < pl_module.plan.epochs:
+            if trainer.is_global_zero:
+                say(
+                    f"time limit: {self._limit_s / 60:g} min hold {fits} of the "
+                    f"{pl_module.plan.epochs} planned epochs"
+                )
+            pl_module.plan.epochs = fits
+        if done >= pl_module.plan.epochs or (self._stop_after and done >= self._stop_after):
+            trainer.should_stop = True

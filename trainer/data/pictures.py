@@ -1,0 +1,136 @@
+"""What the network is fed: varied training pictures and letterboxed val pictures, as tensors.
+
+Everything random comes from one generator per (seed, epoch, index). So a run sees the same pictures
+whatever the number of loader processes, and a resumed run goes on as if it had not been
+interrupted. The sampler carries the epoch in its indices, because loader processes outlive epochs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import Dataset, Sampler
+
+from landing.spec import Letterbox
+from trainer.data.augment import vary
+from trainer.data.cache import CachedSample
+from trainer.data.rare import RarePicker
+from trainer.data.samples import IGNORE
+from trainer.recipe import Recipe
+
+Place = tuple[int, int]
+"""Epoch, and index of a training picture in it."""
+
+Batch = tuple[torch.Tensor, torch.Tensor, Sequence[str]]
+"""Pictures uint8 (B, H, W, 3) BGR, labels uint8 (B, H, W), and names."""
+
+
+class EpochOrder(Sampler):  # type: ignore[misc]  # torch is not followed
+    """The order of one process in each epoch; a last incomplete step is left out.
+
+    Args:
+        length: Training pictures per epoch, over all processes.
+        batch: Pictures per step and process.
+        seed: Of the order.
+        rank, world: This process among all.
+    """
+
+    def __init__(self, length: int, batch: int, seed: int, rank: int = 0, world: int = 1) -> None:
+        self._length = length
+        self._seed = seed
+        self._rank = rank
+        self._world = world
+        self._epoch = 0
+        self._count = length // (batch * world) * batch
+
+    def set_epoch(self, epoch: int) -> None:
+        """Lightning calls it before each epoch."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Place]:
+        order = np.random.default_rng([self._seed, self._epoch]).permutation(self._length)
+        mine = order[self._rank :: self._world][: self._count]
+        return iter([(self._epoch, int(index)) for index in mine])
+
+
+class TrainingPictures(Dataset):  # type: ignore[misc]
+    """Item (epoch, i) is a varied copy of sample `i % len(cached)`, or of one with a rare class.
+
+    Args:
+        cached: The training pictures.
+        recipe: How they are varied.
+        rare: Chooses pictures and places for rare classes.
+        paintable: Ids of the classes that may carry painted markings.
+    """
+
+    def __init__(
+        self,
+        cached: Sequence[CachedSample],
+        recipe: Recipe,
+        rare: RarePicker,
+        paintable: tuple[int, ...],
+    ) -> None:
+        self._cached = cached
+        self._recipe = recipe
+        self._rare = rare
+        self._paintable = paintable
+
+    def __len__(self) -> int:
+        return len(self._cached) * self._recipe.repeat
+
+    def __getitem__(self, place: Place) -> tuple[torch.Tensor, torch.Tensor, str]:
+        epoch, index = place
+        rng = np.random.default_rng([self._recipe.seed, epoch, index])
+        number, centre = index % len(self._cached), None
+        if rng.random() < self._recipe.rare:
+            number, centre = self._rare.pick(rng) or (number, None)
+        item = self._cached[number]
+        image, labels = vary(
+            item.image, item.labels, self._recipe.crop_wh or self._recipe.input_wh,
+            self._recipe.variation, rng, centre=centre, paintable=self._paintable,
+            scale_wh=self._recipe.input_wh,
+        )  # fmt: skip
+        return torch.from_numpy(image), torch.from_numpy(labels), item.name
+
+
+class LetterboxedPictures(Dataset):  # type: ignore[misc]
+    """Val pictures as the network sees them in flight; padding is labelled `IGNORE`."""
+
+    def __init__(self, cached: Sequence[CachedSample], input_wh: tuple[int, int]) -> None:
+        self._cached = cached
+        self._input_wh = input_wh
+
+    def __len__(self) -> int:
+        return len(self._cached)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor, str]:
+        item = self._cached[index]
+        box = letterbox_of((item.labels.shape[1], item.labels.shape[0]), self._input_wh)
+        width, height = self._input_wh
+        labels = np.full((height, width), IGNORE, dtype=np.uint8)
+        labels[: box.valid_wh[1], : box.valid_wh[0]] = cv2.resize(
+            np.ascontiguousarray(item.labels), box.valid_wh, interpolation=cv2.INTER_NEAREST_EXACT
+        )
+        image = box.apply(np.ascontiguousarray(item.image))
+        return torch.from_numpy(image), torch.from_numpy(labels), item.name
+
+
+def letterbox_of(image_wh: tuple[int, int], input_wh: tuple[int, int]) -> Letterbox:
+    """The letterbox of the trainer: as in flight, at stride 1."""
+    scale = min(input_wh[0] / image_wh[0], input_wh[1] / image_wh[1])
+    valid = (
+        max(1, min(input_wh[0], round(image_wh[0] * scale))),
+        max(1, min(input_wh[1], round(image_wh[1] * scale))),
+    )
+    return Letterbox(input_wh, valid, 1)
+
+
+def one_thread_each(_worker: int) -> None:
+    """Keeps OpenCV in a loader process from taking the cores of the others."""
+    cv2.setNumThreads(0)

@@ -1,0 +1,197 @@
+"""The training task for Lightning: what one step is, what is measured on val, what is kept."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import nn
+
+from landing.errors import TouchdownError
+from trainer.checkpoint import NETWORK, Checkpoint
+from trainer.data.pictures import Batch
+from trainer.data.samples import IGNORE
+from trainer.loss import SegmentationLoss
+from trainer.metrics import Scores
+from trainer.model import ModelConfig, normalise
+from trainer.recipe import Recipe
+from trainer.schedule import Plan, one_cycle
+from trainer.torchvision_guard import ensure_torchvision
+
+ensure_torchvision()
+from lightning.pytorch import LightningModule  # noqa: E402
+from torchmetrics.classification import MulticlassConfusionMatrix  # noqa: E402
+
+CHECK_EVERY_GPU = 20
+"""Steps between looks at the loss on a GPU, where each look waits for the device."""
+
+
+class NotFiniteError(TouchdownError):
+    """The loss became infinite or not a number."""
+
+
+class SegmentationTask(LightningModule):  # type: ignore[misc]  # torch is not followed
+    """Trains a network by a recipe and measures it on val.
+
+    Args:
+        network: Normalised pictures to logits, see `trainer.model.build`.
+        about: Everything a checkpoint says beside the weights; its `weights` are not used.
+        recipe: What to do.
+        loss: Of logits and labels.
+        plan: How many epochs, and how many steps in each.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        about: Checkpoint,
+        recipe: Recipe,
+        loss: SegmentationLoss,
+        plan: Plan,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.loss = loss
+        self.plan = plan
+        self._about = about
+        self._recipe = recipe
+        self._config: ModelConfig = about.model
+        self._confusion = MulticlassConfusionMatrix(
+            len(about.taxonomy), ignore_index=IGNORE, validate_args=False
+        )
+        self._loss_sum = 0.0
+        self._val_pictures = 0
+        self.train_loss = math.nan
+        self.scores: Scores | None = None
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits (B, K, h, w) of pictures uint8 (B, H, W, 3)."""
+        logits: torch.Tensor = self.network(normalise(images, self._config))
+        return logits
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """AdamW; its learning rate is set before each step."""
+        return torch.optim.AdamW(
+            parameter_groups(self.network, self._recipe.lr, self._recipe.encoder_lr_factor),
+            weight_decay=self._recipe.weight_decay,
+        )
+
+    def on_train_epoch_start(self) -> None:
+        """Seeds dropout by epoch and process, so that a resumed run draws what it would have."""
+        seed = self._recipe.seed + 100_003 * self.current_epoch + 1_009 * self.global_rank
+        torch.manual_seed(seed)
+        self._loss_sum = 0.0
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Sets the learning rate of the step."""
+        step = self.current_epoch * self.plan.steps_per_epoch + batch_idx
+        share = one_cycle(step, self.plan.epochs * self.plan.steps_per_epoch)
+        for group in self.optimizers().param_groups:
+            group["lr"] = group["peak_lr"] * share
+        if batch_idx % 10 == 0:
+            self.log("lr", self._recipe.lr * share)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
+        """Loss of a batch.
+
+        Raises:
+            NotFiniteError: It is not a finite number; the last checkpoint is from before that.
+        """
+        images, labels, names = batch
+        loss: torch.Tensor = self.loss(self(images), labels.long())
+        if self.device.type == "cpu" or batch_idx % CHECK_EVERY_GPU == 0:
+            self._stop_unless_finite(loss, batch_idx, names)
+        self._loss_sum = self._loss_sum + loss.detach()
+        self.log("train_loss", loss.detach())
+        return loss
+
+    def _stop_unless_finite(self, loss: torch.Tensor, batch_idx: int, names: Any) -> None:
+        finite = math.isfinite(float(loss))
+        if self.trainer.world_size > 1:
+            finite = self.trainer.strategy.reduce_boolean_decision(finite, all=True)
+        if not finite:
+            raise NotFiniteError(
+                f"the loss became {float(loss)} in epoch {self.current_epoch + 1}, step "
+                f"{batch_idx + 1}, on the pictures {', '.join(names[:8])}. The checkpoint of the "
+                f"epoch before is kept; try a smaller --lr than {self._recipe.lr:g}, or "
+                "--precision float32"
+            )
+
+    def on_train_epoch_end(self) -> None:
+        """Notes the mean loss; a loss that went bad between two looks must not be saved.
+
+        Raises:
+            NotFiniteError: It did.
+        """
+        self.train_loss = float(self._loss_sum) / max(1, self.plan.steps_per_epoch)
+        if not math.isfinite(self.train_loss):
+            self._stop_unless_finite(
+                torch.tensor(self.train_loss), self.plan.steps_per_epoch - 1, ["of this epoch"]
+            )
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Counts the pixels of a batch."""
+        images, labels, names = batch
+        logits = self(images).float()
+        if logits.shape[-2:] != labels.shape[-2:]:
+            logits = nn.functional.interpolate(
+                logits, size=labels.shape[-2:], mode="bilinear", align_corners=False
+            )
+        self._confusion.update(logits.argmax(1), labels.long())
+        self._val_pictures += len(names)
+
+    def on_validation_epoch_end(self) -> None:
+        """Turns the counts of all processes into scores."""
+        matrix = self._confusion.compute().long().cpu().numpy()
+        self._confusion.reset()
+        self.scores = Scores.of(matrix, self._about.taxonomy, self._val_pictures)
+        self._val_pictures = 0
+        for name, value in self.scores.rates().items():
+            self.log(f"val_{name}", value, rank_zero_only=True)
+        self.log("val_choice", self.choice(self.scores))
+
+    def choice(self, scores: Scores) -> float:
+        """What the best epoch has most of."""
+        if self._recipe.choose_by == "person_recall":
+            return scores.person_recall or 0.0
+        if self._recipe.choose_by == "safety":
+            return scores.miou_in_truth - (scores.hazard_false_safe_rate or 0.0)
+        return scores.miou_in_truth
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Makes Lightning's file one of ours too."""
+        about = self._about.description()
+        about["epochs_trained"] = self.current_epoch + 1
+        if self.scores is not None:
+            about["metrics"] = {"val": self.scores.to_mapping()}
+        checkpoint.update(about)
+        checkpoint["plan"] = {"epochs": self.plan.epochs}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Goes on with the plan of the interrupted run, which a time limit may have shortened."""
+        self.plan.epochs = int(checkpoint["plan"]["epochs"])
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """The network's tensors."""
+        prefix = len(NETWORK)
+        own = self.state_dict()
+        return {k[prefix:]: v.detach().cpu() for k, v in own.items() if k.startswith(NETWORK)}
+
+
+def parameter_groups(
+    network: nn.Module, lr: float, encoder_lr_factor: float
+) -> list[dict[str, Any]]:
+    """Optimiser groups: encoder and rest, each with and without decay (none for scales, biases)."""
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        key = (name.startswith("encoder."), parameter.ndim > 1)
+        groups.setdefault(key, []).append(parameter)
+    result = []
+    for (in_encoder, decays), parameters in groups.items():
+        peak = lr * (encoder_lr_factor if in_encoder else 1.0)
+        group: dict[str, Any] = {"params": parameters, "lr": peak, "peak_lr": peak}
+        if not decays:
+            group["weight_decay"] = 0.0
+        result.append(group)
+    return result
