@@ -12,7 +12,7 @@ import numpy.typing as npt
 from landing.types import ByteArray
 
 _LONGEST_BLUR = 0.02
-"""Motion during the exposure, as a share of the width: 10 m/s at 20 m height and 1/50 s are .7 %."""
+"""Motion during the exposure, as a share of the width; 10 m/s, 20 m high, at 1/50 s make 0.7 %."""
 
 _GRAIN_SIDE = 1024
 
@@ -84,8 +84,8 @@ def noisy(image: ByteArray, shot: float, read: float, rng: np.random.Generator) 
     deviation = 255 * slope * np.sqrt(shot**2 * linear + read**2)
     tables = deviation.astype(np.float32).reshape(256, 1)
     grain = _grain(height, width)
-    down, right = (rng.integers(0, s - n + 1, 4) for s, n in zip(grain.shape, (height, width)))
-    windows = [grain[d : d + height, r : r + width] for d, r in zip(down, right)]
+    corners = rng.integers(0, _GRAIN_SIDE + 1, (4, 2)).tolist()
+    windows = [grain[top : top + height, left : left + width] for top, left in corners]
     # Denoising in the camera leaves more grain in brightness than in colour.
     coloured = cv2.merge([0.85 * windows[0] + 0.5 * w for w in windows[1:]])
     noise = cv2.multiply(cv2.LUT(image, tables), coloured)

@@ -58,7 +58,7 @@ def _draw_tree(mask: ByteArray, rng: np.random.Generator) -> None:
     radii = rng.uniform(0.08, 0.4, clumps) * radius
     sunlit = rng.random(clumps) < 0.25
     sunlit[: clumps // 2] = False
-    for place, r, lit in zip(places, radii, sunlit):
+    for place, r, lit in zip(places, radii, sunlit, strict=True):
         at = round(float(place[0])), round(float(place[1]))
         r_px = max(1, round(float(r) * (0.4 if lit else 1.0)))
         cv2.circle(mask, at, r_px, 0 if lit else 255, -1, cv2.LINE_AA)
