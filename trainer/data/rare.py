@@ -1,0 +1,85 @@
+"""Chooses training pictures for what is rare and matters: a class, a picture of it, a place in it.
+
+Drawn evenly, a person in one picture of ten, on one pixel of a thousand, is hardly ever seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from landing.errors import InvalidValueError
+from landing.taxonomy import ClassInfo, Role, Taxonomy
+from trainer.data.cache import CachedSample
+
+RARE_SHARE = 0.02
+"""A class on a smaller share of the labelled pixels is rare."""
+
+_ALWAYS = (Role.PERSON, Role.VEHICLE)
+
+
+class RarePicker:
+    """Picks a rare class, then a picture that has it, then a pixel of it, each with equal chance.
+
+    Rare are people and vehicles, however many there are, and every class that covers less than
+    `RARE_SHARE`, but never a class of role `ignore`. Those are annotators' doubts ("unlabeled",
+    "conflicting"), of which there is nothing to learn, or things of no consequence for landing (a
+    calibration marker): each would take its full share of the picks from the people. Who wants
+    one for its IoU can name it.
+
+    Args:
+        cached: The training pictures.
+        class_pixels: Labelled pixels of each class in them, shape (classes,).
+        taxonomy: Names and roles of the classes.
+        names: Classes to pick instead of these.
+
+    Attributes:
+        classes: Names of the classes that are picked, those of them that occur, in order of id.
+
+    Raises:
+        InvalidValueError: A name that the taxonomy does not have.
+    """
+
+    def __init__(
+        self,
+        cached: Sequence[CachedSample],
+        class_pixels: npt.NDArray[np.int64],
+        taxonomy: Taxonomy,
+        names: Sequence[str] = (),
+    ) -> None:
+        known = [c.name for c in taxonomy.classes]
+        for name in names:
+            if name not in known:
+                raise InvalidValueError(
+                    f"rare class {name!r} is not in taxonomy {taxonomy.name!r}; it has "
+                    f"{', '.join(known)}"
+                )
+        total = max(1, int(class_pixels.sum()))
+
+        def wanted(c: ClassInfo) -> bool:
+            if names:
+                return c.name in names
+            few = class_pixels[c.id] < RARE_SHARE * total
+            return c.role in _ALWAYS or (bool(few) and c.role is not Role.IGNORE)
+
+        self._cached = cached
+        having: dict[int, list[int]] = {c.id: [] for c in taxonomy.classes if wanted(c)}
+        for number, item in enumerate(cached):
+            for class_id in np.unique(item.centres[:, 2]).tolist():
+                if class_id in having:
+                    having[class_id].append(number)
+        self._pictures = [(c, numbers) for c, numbers in having.items() if numbers]
+        self.classes = tuple(known[class_id] for class_id, _ in self._pictures)
+
+    def pick(self, rng: np.random.Generator) -> tuple[int, tuple[int, int]] | None:
+        """A training picture's number and a pixel (column, row) in it; None if nothing is rare."""
+        if not self._pictures:
+            return None
+        class_id, numbers = self._pictures[int(rng.integers(len(self._pictures)))]
+        number = numbers[int(rng.integers(len(numbers)))]
+        centres = self._cached[number].centres
+        places = centres[centres[:, 2] == class_id]
+        column, row, _ = places[int(rng.integers(len(places)))].tolist()
+        return number, (column, row)
