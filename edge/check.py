@@ -20,6 +20,7 @@ from edge.log import plain
 from edge.runtimes import load_runtime, taxonomy_for
 from firmware_bridge.link import FlightLink
 from landing.errors import CameraError, ConfigError, TouchdownError
+from landing.operating import describe, thresholds_in_force
 
 CAMERA_FRAMES = 15
 CAMERA_SECONDS = 4.0
@@ -150,13 +151,22 @@ def _check_model(config: EdgeConfig) -> Finding:
         runtime.warm_up()
         times_ms = sorted(runtime.warm_up() for _ in range(5))
         spec = runtime.spec
+        _settings, thresholds = thresholds_in_force(config.decision, spec.operating)
         return Finding(
             "model",
             True,
             f"{config.model.path.name}: {spec.name}, {len(taxonomy)} classes of {taxonomy.name}, "
             f"{spec.input.width_px}x{spec.input.height_px}, {runtime.backend}, "
-            f"{times_ms[2]:.1f} ms a frame",
-            {"name": spec.name, "backend": runtime.backend, "frame_ms": times_ms[2]},
+            f"{times_ms[2]:.1f} ms a frame; thresholds of a frame: {describe(thresholds)}",
+            {
+                "name": spec.name,
+                "backend": runtime.backend,
+                "frame_ms": times_ms[2],
+                "thresholds": {
+                    t.role.value: {"value": t.value, "source": t.source, "asked": t.asked}
+                    for t in thresholds
+                },
+            },
         )
 
 

@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from edge.timings import Timings
 from landing.camera import CameraModel, Mount
 from landing.decider import Decider
 from landing.errors import CameraError, DataError, TouchdownError
+from landing.operating import describe, thresholds_in_force
 from landing.settings import DecisionSettings
 from landing.site import LandingSite
 from landing.taxonomy import HAZARD_ROLES, Taxonomy
@@ -148,6 +149,12 @@ class Looker:
         with ExitStack() as stack:
             runtime = stack.enter_context(load_runtime(self.options.model, self.options.runtime))
             runtime.warm_up()
+            settings, thresholds = thresholds_in_force(
+                self.options.settings, runtime.spec.operating
+            )
+            self.options = replace(self.options, settings=settings)
+            if runtime.spec.operating is not None:
+                self._note(f"thresholds of a frame: {describe(thresholds)}")
             if self.options.out is not None:
                 _make_folder(self.options.out)
                 results = (self.options.out / "results.jsonl").open("w", encoding="utf-8")

@@ -23,6 +23,7 @@ from edge.sdnotify import ServiceNotifier
 from firmware_bridge.link import FlightLink
 from landing.decider import Decider
 from landing.errors import TouchdownError
+from landing.operating import describe, thresholds_in_force
 
 logger = logging.getLogger("edge")
 
@@ -71,7 +72,10 @@ def _run(
     _log_model(events, runtime, taxonomy.name, warm_ms)
     link = stack.enter_context(FlightLink(config.link.settings()))
     events.write("link", settings=config.link.model_dump())
-    decider = Decider(config.decision, taxonomy, camera_model, time.perf_counter_ns)
+    settings, thresholds = thresholds_in_force(config.decision, runtime.spec.operating)
+    logger.info("thresholds: %s", describe(thresholds))
+    events.write("thresholds", **{t.role.value: [t.value, t.source] for t in thresholds})
+    decider = Decider(settings, taxonomy, camera_model, time.perf_counter_ns)
     pipeline = Pipeline(runtime, decider, camera_model, time.monotonic_ns, time.perf_counter_ns)
     live = not config.camera.source.startswith(RECORDINGS)
     daemon = Daemon(config, camera, pipeline, link, events, ServiceNotifier(), live)

@@ -45,7 +45,8 @@ class GroundView:
         free: bool (rows, columns): seen recently, confidently landable and no hazard.
         hazards: Per role a bool grid of that shape.
         unseen_s: float32: seconds since a cell was seen; infinite where never.
-        probability: float32: accumulated probability of landable ground.
+        probability: float32: what the evidence for landable ground adds up to, as a probability;
+            one half where frames say just `frame_landable_probability`.
         known: bool: seen recently, whatever it is.
     """
 
@@ -85,7 +86,7 @@ class GroundMap:
             Role.VEHICLE: settings.vehicle_probability,
         }
         gain = settings.evidence_gain
-        self._landable_evidence = _logit_table(0.5, gain)
+        self._landable_evidence = _logit_table(settings.frame_landable_probability, gain)
         self._hazard_evidence = [_logit_table(thresholds[role], gain) for role in HAZARD_ROLES]
         self._landable_logit = math.log(
             settings.landable_probability / (1 - settings.landable_probability)

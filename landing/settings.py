@@ -8,6 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Probability = Annotated[float, Field(gt=0.0, lt=1.0)]
 
+FRAME_LANDABLE_LIMITS = (0.5, 0.975)
+"""Below one half a frame says itself that the ground is more likely not landable, so no number of
+such frames may add up to a site. Above the other end evidence is cut off anyhow."""
+
 
 class DecisionSettings(BaseModel):
     """How frames become a ground map, and the map a site."""
@@ -27,7 +31,13 @@ class DecisionSettings(BaseModel):
         default=30.0, gt=0, le=200, description="farthest site from below the vehicle, m"
     )
     landable_probability: Probability = Field(
-        default=0.8, description="least accumulated probability of landable ground"
+        default=0.8, description="least probability of landable ground that frames must add up to"
+    )
+    frame_landable_probability: float = Field(
+        default=0.5,
+        ge=FRAME_LANDABLE_LIMITS[0],
+        le=FRAME_LANDABLE_LIMITS[1],
+        description="a frame below this speaks against landing there, above it for it",
     )
     obstacle_probability: Probability = Field(
         default=0.35, description="an obstacle at this probability is an obstacle"
@@ -130,8 +140,19 @@ class DecisionSettings(BaseModel):
         return self.vehicle_radius_m + self.margin_m
 
     def single_look(self) -> DecisionSettings:
-        """The same decision from one picture alone: that one frame counts in full."""
-        return self.model_copy(update={"evidence_gain": 1.0, "new_site_margin_m": 0.0})
+        """The same decision from one picture alone: that one frame counts in full.
+
+        It must show both by itself: the probability asked of a frame and that of gathered evidence.
+        """
+        landable = max(self.landable_probability, self.frame_landable_probability)
+        return self.model_copy(
+            update={
+                "evidence_gain": 1.0,
+                "new_site_margin_m": 0.0,
+                "frame_landable_probability": 0.5,
+                "landable_probability": landable,
+            }
+        )
 
 
 class DirectorSettings(BaseModel):

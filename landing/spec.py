@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from landing.errors import ModelError
-from landing.taxonomy import Taxonomy
+from landing.taxonomy import Role, Taxonomy
 from landing.types import ByteArray
 
 METADATA_KEY = "touchdown.model_spec"
@@ -56,12 +56,45 @@ class Provenance(BaseModel):
     metrics: dict[str, float] = Field(default_factory=dict)
 
 
+class OperatingPoint(BaseModel):
+    """Thresholds that were chosen for one model on pictures that neither trained nor test it.
+
+    All are probabilities of a single frame, of the tempered softmax summed by role. They are what
+    the model asks for; `landing.settings.thresholds_in_force` says what of it flies.
+
+    Attributes:
+        landable: Ground below it is not taken as landable.
+        obstacle, water, person, vehicle: A hazard of that role from this probability on.
+        chosen_on: The pictures it was chosen on, in words.
+        targets: What was asked of the choice, by name.
+        measured: What it reached on those pictures, by name.
+        unmet: Targets that no threshold within the limits reaches, in words.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    landable: float = Field(gt=0.02, lt=0.98)
+    obstacle: float = Field(gt=0.02, lt=0.98)
+    water: float = Field(gt=0.02, lt=0.98)
+    person: float = Field(gt=0.02, lt=0.98)
+    vehicle: float = Field(gt=0.02, lt=0.98)
+    chosen_on: str = ""
+    targets: dict[str, float] = Field(default_factory=dict)
+    measured: dict[str, float] = Field(default_factory=dict)
+    unmet: tuple[str, ...] = ()
+
+    def of_role(self, role: Role) -> float:
+        """The threshold of a hazard role, or of landable ground."""
+        return float(getattr(self, role.value))
+
+
 class ModelSpec(BaseModel):
     """Everything the daemon must know of a model, so that a model file explains itself.
 
     Attributes:
         format: Version of this description.
         temperature: Logits are divided by it before the softmax (in the graph).
+        operating: Thresholds chosen for this model; None where nobody chose any.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -73,6 +106,7 @@ class ModelSpec(BaseModel):
     outputs: OutputSpec = Field(default_factory=OutputSpec)
     taxonomy: Taxonomy
     temperature: float = Field(default=1.0, gt=0)
+    operating: OperatingPoint | None = None
     provenance: Provenance = Field(default_factory=Provenance)
 
     @model_validator(mode="after")
