@@ -1,6 +1,7 @@
-"""Decoded pictures in memory, a little larger than the network's input.
+"""Decoded pictures, a little larger than the network's input, ready to be varied.
 
-Decoding a 24-megapixel JPEG takes longer than a training step on it, so each is decoded once.
+Decoding a 24-megapixel JPEG takes longer than a training step on it, so each is decoded once: into
+memory here, or into a file that is mapped into memory (`trainer.data.store`).
 """
 
 from __future__ import annotations
@@ -36,16 +37,24 @@ class CachedSample:
     labels: ByteArray
     centres: npt.NDArray[np.int32]
 
+    def class_counts(self) -> npt.NDArray[np.int64]:
+        """Pixels of each label value, shape (256,)."""
+        return np.bincount(self.labels.ravel(), minlength=256)
+
+
+def shrunk_wh(size_wh: tuple[int, int], limit_wh: tuple[int, int]) -> tuple[int, int]:
+    """Size that fits a limit, with the same proportions; never larger than it was."""
+    scale = min(limit_wh[0] / size_wh[0], limit_wh[1] / size_wh[1], 1.0)
+    return max(1, round(size_wh[0] * scale)), max(1, round(size_wh[1] * scale))
+
 
 def shrink(
     image: ByteArray, labels: ByteArray, limit_wh: tuple[int, int]
 ) -> tuple[ByteArray, ByteArray]:
     """Picture and labels scaled down to fit a size; never scaled up."""
-    height, width = labels.shape
-    scale = min(limit_wh[0] / width, limit_wh[1] / height)
-    if scale >= 1:
+    size = shrunk_wh((labels.shape[1], labels.shape[0]), limit_wh)
+    if size == (labels.shape[1], labels.shape[0]):
         return image, labels
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     small_labels = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST_EXACT)
     return np.asarray(small, dtype=np.uint8), np.asarray(small_labels, dtype=np.uint8)
@@ -109,5 +118,5 @@ def class_pixels(cached: Sequence[CachedSample], classes: int) -> npt.NDArray[np
     """Labelled pixels of each class, shape (classes,)."""
     counts = np.zeros(256, dtype=np.int64)
     for item in cached:
-        counts += np.bincount(item.labels.ravel(), minlength=256)
+        counts += item.class_counts()
     return counts[:classes]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from landing.errors import DataError
 from landing.taxonomy import Taxonomy
-from trainer.data.samples import LabeledSet, LabelFormat, Sample
+from trainer.data.samples import FolderSet, LabelFormat, Sample
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 SPLIT_FILE = "split.csv"
@@ -43,7 +43,7 @@ class Layout:
         below: Folders under the root the data set may lie in.
         marker: A file that must be there too, to tell it from other layouts; empty for none.
         taxonomy: Built-in taxonomy, or empty for the folder's own file.
-        label_format: See `LabeledSet`.
+        label_format: See `FolderSet`.
         group_of: Group of a sample from its name.
         terms: Licence of the data.
     """
@@ -99,7 +99,7 @@ LAYOUT_NAMES = tuple(layout.name for layout in LAYOUTS)
 
 def open_set(
     root: str | Path, layout_name: str = "auto", taxonomy_name: str = "", name: str = ""
-) -> LabeledSet:
+) -> FolderSet:
     """Lists the labelled pictures of a folder; decodes none of them.
 
     Args:
@@ -121,7 +121,7 @@ def open_set(
     terms_file = base / TERMS_FILE
     terms = terms_file.read_text("utf-8").strip() if terms_file.is_file() else layout.terms
     split_file = base / SPLIT_FILE
-    return LabeledSet(
+    return FolderSet(
         name=name or (layout.name if layout.taxonomy else folder.resolve().name),
         taxonomy=taxonomy,
         samples=samples,

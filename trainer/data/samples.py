@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import cv2
 import numpy as np
@@ -41,25 +44,28 @@ class Sample:
     label: Path
 
 
-@dataclass(frozen=True)
-class LabeledSet:
-    """All pictures of a folder, with what their labels mean.
+class LabeledSet(Protocol):
+    """Labelled pictures and what their labels mean: a folder, several merged, a prepared copy."""
 
-    Attributes:
-        name: Name of the data set, for provenance.
-        taxonomy: Classes of the labels.
-        samples: In order of name.
-        label_format: "index": the value is the class id. "palette": the colour is the class.
-        terms: Licence of the data, for provenance; empty when the folder does not say.
-        own_split: Part of each sample by name ("train", "val", "test"), if the folder has one.
-    """
+    @property
+    def name(self) -> str:
+        """Name of the data set, for provenance."""
 
-    name: str
-    taxonomy: Taxonomy
-    samples: tuple[Sample, ...]
-    label_format: LabelFormat = "index"
-    terms: str = ""
-    own_split: dict[str, str] | None = None
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """Classes of the labels that `read` gives."""
+
+    @property
+    def samples(self) -> tuple[Sample, ...]:
+        """All of them, in order of name."""
+
+    @property
+    def terms(self) -> str:
+        """Licence of the data, for provenance; empty when it does not say."""
+
+    @property
+    def own_split(self) -> dict[str, str] | None:
+        """Part of each sample by name ("train", "val", "test"), if the data set has one."""
 
     def read(
         self, sample: Sample, unknown: UnknownPolicy = "refuse"
@@ -76,6 +82,41 @@ class LabeledSet:
         Raises:
             DataError: Unreadable, sizes differ, or labels the taxonomy does not know.
         """
+
+    def size_wh(self, sample: Sample) -> tuple[int, int]:
+        """Size of a picture, pixels, without decoding it.
+
+        Raises:
+            DataError: Unreadable.
+        """
+
+    def digest(self, sample: Sample) -> str:
+        """Hexadecimal; changes when what `read` gives may have changed. No path goes into it.
+
+        Raises:
+            DataError: The files are gone.
+        """
+
+
+@dataclass(frozen=True)
+class FolderSet:
+    """The labelled pictures of a folder, decoded from their own files; see `LabeledSet`.
+
+    Attributes:
+        label_format: "index": the value is the class id. "palette": the colour is the class.
+    """
+
+    name: str
+    taxonomy: Taxonomy
+    samples: tuple[Sample, ...]
+    label_format: LabelFormat = "index"
+    terms: str = ""
+    own_split: dict[str, str] | None = None
+
+    def read(
+        self, sample: Sample, unknown: UnknownPolicy = "refuse"
+    ) -> tuple[ByteArray, ByteArray]:
+        """See `LabeledSet.read`."""
         image = read_image(sample.image)
         labels = read_labels(sample.label, self.taxonomy, self.label_format, unknown)
         if image.shape[:2] != labels.shape:
@@ -85,22 +126,78 @@ class LabeledSet:
             )
         return image, labels
 
+    def size_wh(self, sample: Sample) -> tuple[int, int]:
+        """See `LabeledSet.size_wh`."""
+        return size_in_header(sample.image)
 
-def read_image(path: Path) -> ByteArray:
-    """A picture as BGR uint8 (H, W, 3), rows as stored (label maps have no EXIF orientation).
+    def digest(self, sample: Sample) -> str:
+        """See `LabeledSet.digest`: of both files' names, sizes and times, and of the taxonomy."""
+        facts: list[object] = [self.taxonomy.model_dump_json(), self.label_format]
+        for path in (sample.image, sample.label):
+            try:
+                stat = path.stat()
+            except OSError as error:
+                raise DataError(f"{path}: {error.strerror}") from error
+            facts += [path.name, stat.st_size, stat.st_mtime_ns]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def size_in_header(path: Path) -> tuple[int, int]:
+    """Width and height of a picture file as stored, without decoding it.
 
     Raises:
         DataError: Missing, or no picture.
     """
     try:
-        data = np.frombuffer(path.read_bytes(), dtype=np.uint8)
+        with Image.open(path) as picture:
+            return picture.size
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        raise DataError(f"picture {path} cannot be decoded: {_reason(error)}") from error
+
+
+def read_image(path: Path) -> ByteArray:
+    """A picture as BGR uint8 (H, W, 3), rows as stored (label maps have no EXIF orientation).
+
+    Raises:
+        DataError: Missing, cut short, or no picture.
+    """
+    try:
+        data = path.read_bytes()
     except OSError as error:
         raise DataError(f"picture {path}: {error.strerror}") from error
+    return decode_image(data, str(path))
+
+
+def decode_image(data: bytes, origin: str) -> ByteArray:
+    """See `read_image`; the bytes of a file, and what to call it in errors."""
+    if is_cut_short(data):
+        # OpenCV would fill the rest with grey, which would be trained on.
+        raise DataError(f"picture {origin} ends too early: it was not copied or written whole")
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    image = cv2.imdecode(data, flags) if data.size else None
+    image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags) if data else None
     if image is None:
-        raise DataError(f"picture {path} cannot be decoded; expected a whole JPEG or PNG file")
+        raise DataError(f"picture {origin} cannot be decoded; expected a whole JPEG or PNG file")
     return np.asarray(image, dtype=np.uint8)
+
+
+def is_cut_short(data: bytes) -> bool:
+    """Whether a JPEG or PNG file lacks its end."""
+    if data.startswith(b"\x89PNG"):
+        return b"IEND" not in data
+    if not data.startswith(b"\xff\xd8"):
+        return False
+    # A thumbnail has an end of its own, so the search starts behind the first scan's header.
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return b"\xff\xd9" not in data[at:]
+
+
+def _reason(error: Exception) -> str:
+    """Why a file is no picture, without Pillow's repetition of its path."""
+    if isinstance(error, UnidentifiedImageError):
+        return "no JPEG or PNG file"
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def read_labels(
@@ -112,21 +209,44 @@ def read_labels(
         DataError: Missing, no picture, of another kind, or labels the taxonomy does not know.
     """
     try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"label map {path} cannot be read: {error.strerror}") from error
+    return decode_labels(data, path, taxonomy, label_format, unknown)
+
+
+def stored_labels(data: bytes, path: Path, label_format: LabelFormat) -> ByteArray:
+    """Values of a label map as stored: ids (H, W), or RGB (H, W, 3).
+
+    Raises:
+        DataError: No picture, cut short, or of a kind that cannot hold labels.
+    """
+    try:
         # Pillow keeps the indices of a palette PNG; OpenCV would turn them into colours.
-        with Image.open(path) as picture:
+        with Image.open(io.BytesIO(data)) as picture:
             mode = picture.mode
-            stored = np.asarray(picture.convert("RGB") if label_format == "palette" else picture)
+            as_colours = label_format == "palette" and mode in ("P", "L", "RGB", "RGBA")
+            stored = np.asarray(picture.convert("RGB") if as_colours else picture)
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise DataError(f"label map {path} cannot be read: {error}") from error
+        raise DataError(f"label map {path} cannot be read: {_reason(error)}") from error
+    if label_format == "index" and stored.ndim == 3 and (stored[..., :3] == stored[..., :1]).all():
+        stored = stored[..., 0]
+    if stored.ndim != (3 if label_format == "palette" else 2) or stored.dtype != np.uint8:
+        expected = (
+            "8-bit colours that are classes" if label_format == "palette"
+            else "one 8-bit channel whose values are class ids"
+        )  # fmt: skip
+        raise DataError(f"label map {path} is a {mode} picture; expected {expected}")
+    return stored
+
+
+def decode_labels(
+    data: bytes, path: Path, taxonomy: Taxonomy, label_format: LabelFormat, unknown: UnknownPolicy
+) -> ByteArray:
+    """See `read_labels`; the bytes of a file, and its path for errors."""
+    stored = stored_labels(data, path, label_format)
     if label_format == "palette":
         return _from_colours(stored, path, taxonomy, unknown)
-    if stored.ndim == 3 and (stored[..., :3] == stored[..., :1]).all():
-        stored = stored[..., 0]
-    if stored.ndim != 2 or stored.dtype != np.uint8:
-        raise DataError(
-            f"label map {path} is a {mode} picture; expected one 8-bit channel whose values are "
-            "class ids"
-        )
     ids = stored.copy()
     if taxonomy.ignore_index != IGNORE:
         ids[stored == taxonomy.ignore_index] = IGNORE

@@ -1,0 +1,222 @@
+"""Prepared pictures: what they hold, when they are made again, and what stops them."""
+
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+from collections import namedtuple
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from landing.errors import DataError
+from tests.trainer import fake_data
+from trainer.data import cache, pack, store
+from trainer.data.layouts import open_set
+from trainer.data.samples import FolderSet
+
+LIMIT = (48, 48)
+
+
+@pytest.fixture
+def reads(monkeypatch) -> list[str]:
+    """Names of the samples that are decoded."""
+    names: list[str] = []
+    read = FolderSet.read
+
+    def counted(self, sample, unknown="refuse"):
+        names.append(sample.name)
+        return read(self, sample, unknown)
+
+    monkeypatch.setattr(FolderSet, "read", counted)
+    return names
+
+
+def prepared(data, folder, samples=None, limit=LIMIT, **more):
+    samples = data.samples if samples is None else samples
+    return store.open_or_prepare(data, samples, limit, "refuse", folder, **more)
+
+
+def test_a_store_holds_what_the_memory_cache_holds_and_is_filled_once(tmp_path, reads):
+    data = open_set(fake_data.folder(tmp_path / "set"))
+    done = []
+    stored = prepared(data, tmp_path / "cache", done=lambda: done.append(1))
+    assert len(done) == len(stored) == 15
+    in_memory = cache.load(data, data.samples, LIMIT)
+    for one, other in zip(stored, in_memory, strict=True):
+        assert one.name == other.name
+        np.testing.assert_array_equal(one.image, other.image)
+        np.testing.assert_array_equal(one.labels, other.labels)
+        np.testing.assert_array_equal(one.centres, other.centres)
+        np.testing.assert_array_equal(one.class_counts(), other.class_counts())
+    np.testing.assert_array_equal(cache.class_pixels(stored, 3), cache.class_pixels(in_memory, 3))
+    reads.clear()
+    again = prepared(data, tmp_path / "cache", done=lambda: done.append(1))
+    assert reads == []
+    assert len(done) == 30
+    np.testing.assert_array_equal(again[-1].image, stored[-1].image)
+    assert [item.name for item in again[2:4]] == [s.name for s in data.samples[2:4]]
+
+
+def test_parts_share_a_store_and_only_what_is_new_is_decoded(tmp_path, reads):
+    data = open_set(fake_data.folder(tmp_path / "set"))
+    prepared(data, tmp_path / "cache", data.samples[:6])
+    reads.clear()
+    both = prepared(data, tmp_path / "cache", data.samples[3:9])
+    assert sorted(reads) == [s.name for s in data.samples[6:9]]
+    assert [item.name for item in both] == [s.name for s in data.samples[3:9]]
+    prepared(data, tmp_path / "cache", data.samples[:6], limit=(24, 24))
+    assert sorted(p.name for p in (tmp_path / "cache").iterdir()) == ["set-24x24", "set-48x48"]
+
+
+def test_a_stale_store_is_noticed_and_its_old_version_removed(tmp_path, reads):
+    data = open_set(fake_data.folder(tmp_path / "set"))
+    prepared(data, tmp_path / "cache")
+    changed = data.samples[4]
+    cv2.imwrite(str(changed.label), np.full((64, 96), 1, np.uint8))
+    reads.clear()
+    stored = prepared(data, tmp_path / "cache")
+    assert reads == [changed.name]
+    assert (stored[4].labels == 1).all()
+    for sample in data.samples:
+        os.utime(sample.image, ns=(1, 1))
+    prepared(data, tmp_path / "cache")
+    assert len(list((tmp_path / "cache" / "set-48x48").glob("pack-*"))) == 1
+
+
+def test_stored_pictures_go_to_another_process_without_their_pixels(tmp_path):
+    data = open_set(fake_data.folder(tmp_path / "set"))
+    stored = prepared(data, tmp_path / "cache", limit=(96, 64))
+    first = stored[0].image.copy()
+    packed = pickle.dumps(stored)
+    assert len(packed) < first.size * len(stored) / 4
+    np.testing.assert_array_equal(pickle.loads(packed)[0].image, first)
+    with pytest.raises(ValueError, match="read-only"):
+        stored[0].image[0, 0] = 0
+
+
+def test_too_small_a_disk_is_said_before_anything_is_decoded(tmp_path, monkeypatch, reads):
+    data = open_set(fake_data.folder(tmp_path / "set"))
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 10**9 - 5, pack.SPARE_BYTES))
+    with pytest.raises(DataError, match=r"15 prepared pictures need .* choose another folder"):
+        prepared(data, tmp_path / "cache")
+    assert reads == []
+
+
+def test_a_disk_that_fills_up_keeps_what_is_done(tmp_path, monkeypatch, reads):
+    data = open_set(fake_data.folder(tmp_path / "set"))
+    write, written = os.pwrite, []
+
+    def full_after_five(descriptor, view, offset):
+        if len(written) == 5:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written.append(offset)
+        return write(descriptor, view, offset)
+
+    monkeypatch.setattr(os, "pwrite", full_after_five)
+    with pytest.raises(DataError, match=r"became full .* run it again"):
+        prepared(data, tmp_path / "cache", threads=1)
+    monkeypatch.setattr(os, "pwrite", write)
+    reads.clear()
+    assert len(prepared(data, tmp_path / "cache")) == 15
+    assert len(reads) == 10
+
+
+KILLED = """
+import os, signal, sys
+from trainer.data import store
+from trainer.data.layouts import open_set
+count = 0
+def done():
+    global count
+    count += 1
+    if count == 6:
+        os.kill(os.getpid(), signal.SIGKILL)
+data = open_set(sys.argv[1])
+store.open_or_prepare(data, data.samples, (48, 48), "refuse", sys.argv[2], done, threads=1)
+"""
+
+
+def test_a_killed_preparation_goes_on_where_it_stopped(tmp_path, reads):
+    root = fake_data.folder(tmp_path / "set")
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, str(root), str(tmp_path / "cache")], timeout=60, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL
+    (half,) = (tmp_path / "cache" / "set-48x48").glob("pack-*")
+    assert not (half / pack.INDEX).exists()
+    journal = half / pack.JOURNAL
+    lines = journal.read_text().splitlines()
+    # One was written but its bytes were lost with the power, and one line was cut off.
+    with (half / pack.PIXELS).open("r+b") as pixels:
+        pixels.write(b"\0" * 64)
+    journal.write_text("\n".join(lines) + "\n14")
+    data = open_set(root)
+    stored = prepared(data, tmp_path / "cache")
+    assert len(reads) == 15 - (len(lines) - 1)
+    expected = cache.load(data, data.samples, LIMIT)
+    for one, other in zip(stored, expected, strict=True):
+        np.testing.assert_array_equal(one.image, other.image)
+        np.testing.assert_array_equal(one.centres, other.centres)
+
+
+def _prepare_and_count(root: str, folder: str, queue) -> None:
+    reads = []
+    read = FolderSet.read
+    FolderSet.read = lambda self, s, unknown="refuse": (reads.append(1), read(self, s, unknown))[1]
+    data = open_set(root)
+    stored = store.open_or_prepare(data, data.samples, LIMIT, "refuse", folder)
+    queue.put((len(reads), int(sum(int(item.image.sum()) for item in stored))))
+
+
+def test_two_processes_at_once_decode_once(tmp_path):
+    root = fake_data.folder(tmp_path / "set")
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    arguments = (str(root), str(tmp_path / "cache"), queue)
+    processes = [context.Process(target=_prepare_and_count, args=arguments) for _ in range(2)]
+    for process in processes:
+        process.start()
+    found = [queue.get(timeout=60) for _ in processes]
+    for process in processes:
+        process.join(timeout=60)
+    assert sorted(count for count, _ in found) == [0, 15]
+    assert found[0][1] == found[1][1]
+
+
+def test_a_damaged_pack_is_named(tmp_path):
+    data = open_set(fake_data.folder(tmp_path / "set"))
+    prepared(data, tmp_path / "cache")
+    (folder,) = (tmp_path / "cache" / "set-48x48").glob("pack-*")
+    assert pack.Pack(folder).damaged() == []
+    content = bytearray((folder / pack.PIXELS).read_bytes())
+    content[0] ^= 255
+    (folder / pack.PIXELS).write_bytes(content)
+    assert pack.Pack(folder).damaged() == [data.samples[0].name]
+    (folder / pack.PIXELS).write_bytes(content[:-1])
+    with pytest.raises(DataError, match=r"pixels.bin have \d+ bytes, expected \d+; delete"):
+        prepared(data, tmp_path / "cache")
+    (folder / pack.TABLES).write_bytes(b"no tables")
+    with pytest.raises(DataError, match=r"not usable .* delete the folder"):
+        prepared(data, tmp_path / "cache")
+
+
+@pytest.mark.parametrize("broken", ["image", "label"])
+def test_a_broken_picture_stops_the_preparation_with_its_name(tmp_path, broken):
+    data = open_set(fake_data.folder(tmp_path / "set"))
+    path: Path = getattr(data.samples[7], broken)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match=path.name):
+        prepared(data, tmp_path / "cache")
+    path.write_bytes(whole)
+    assert len(prepared(data, tmp_path / "cache")) == 15
