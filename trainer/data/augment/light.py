@@ -30,7 +30,10 @@ def relit(image: ByteArray, strength: float, rng: np.random.Generator) -> ByteAr
     exposure, contrast, gamma, warmth, green, colour, hue = rng.uniform(-strength, strength, 7)
     image = np.asarray(cv2.transform(image, _colour_matrix(1 + 0.4 * colour, 12 * hue)), np.uint8)
     ramp = np.linspace(0.0, 1.0, 256) * 2 ** (0.8 * exposure / _DISPLAY_GAMMA)
-    tone = (ramp ** math.exp(0.3 * gamma) - 0.5) * (1 + 0.3 * contrast) + 0.5
+    tone = ramp ** math.exp(0.3 * gamma)
+    # Contrast about the picture's own brightness: about mid-grey, dark ground would drown.
+    middle = tone[round(float(np.mean(cv2.mean(image)[:3])))]
+    tone = (tone - middle) * (1 + 0.3 * contrast) + middle
     cast = np.array([1 - 0.1 * warmth, 1 + 0.04 * green, 1 + 0.1 * warmth])
     table = np.clip(np.rint(tone[:, None] * cast * 255), 0, 255).astype(np.uint8)
     return np.asarray(cv2.LUT(image, table.reshape(256, 1, 3)), dtype=np.uint8)

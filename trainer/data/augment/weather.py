@@ -40,23 +40,26 @@ def shadowed(image: ByteArray, rng: np.random.Generator) -> ByteArray:
 
 
 def _draw_building(mask: ByteArray, rng: np.random.Generator) -> None:
-    """A quadrangle from a fifth of the picture to larger than it."""
+    """A parallelogram, of a wall up to larger than the picture: a roof's shadow slants."""
     size = max(mask.shape)
-    middle = rng.random(2) * mask.shape[::-1]
-    angles = np.sort(rng.uniform(0, math.pi / 2, 4)) + np.arange(4) * math.pi / 2
-    radii = rng.uniform(0.1, 0.6, 4) * size
-    corners = middle + radii[:, None] * np.column_stack([np.cos(angles), np.sin(angles)])
+    middle, angle = rng.random(2) * mask.shape[::-1], rng.uniform(0, math.pi)
+    half_long, half_short = rng.uniform(0.1, 0.7) * size, rng.uniform(0.03, 0.3) * size
+    along = half_long * np.array([math.cos(angle), math.sin(angle)])
+    slant = angle + rng.uniform(math.pi / 4, 3 * math.pi / 4)
+    across = half_short * np.array([math.cos(slant), math.sin(slant)])
+    corners = [middle - along - across, middle + along - across, middle + along + across,
+               middle - along + across]  # fmt: skip
     cv2.fillPoly(mask, [np.rint(corners).astype(np.int32)], 255, cv2.LINE_AA)
 
 
 def _draw_tree(mask: ByteArray, rng: np.random.Generator) -> None:
-    """A crown of leaf clumps, with gaps that the sun shines through."""
+    """A crown of leaf clumps around each other, with gaps that the sun shines through."""
     size = max(mask.shape)
     middle, radius = rng.random(2) * mask.shape[::-1], rng.uniform(0.06, 0.25) * size
-    clumps = int(rng.integers(12, 40))
-    places = middle + rng.standard_normal((clumps, 2)) * radius * 0.5
-    radii = rng.uniform(0.08, 0.4, clumps) * radius
-    sunlit = rng.random(clumps) < 0.25
+    clumps = int(rng.integers(30, 70))
+    places = middle + rng.standard_normal((clumps, 2)) * radius * 0.42
+    radii = rng.uniform(0.06, 0.28, clumps) * radius
+    sunlit = rng.random(clumps) < 0.35
     sunlit[: clumps // 2] = False
     for place, r, lit in zip(places, radii, sunlit, strict=True):
         at = round(float(place[0])), round(float(place[1]))
@@ -80,10 +83,10 @@ def hazed(image: ByteArray, rng: np.random.Generator) -> ByteArray:
     slope = rng.uniform(0, 0.4) * (math.cos(angle) * across + math.sin(angle) * down)
     swathes = cv2.resize(0.3 * rng.standard_normal((3, 3)), (8, 8), interpolation=cv2.INTER_CUBIC)
     depth = rng.uniform(0.1, 0.8) * np.clip(1 + slope + swathes, 0.1, 2.5)
-    clear = np.exp(-depth)[..., None] * np.ones(3)
+    clear = np.repeat(np.exp(-depth)[..., None], 3, axis=2)
     airlight = rng.uniform(170, 245) * np.array([1.0, 0.98, 0.95])  # a little blue
-    veil = (1 - clear) * airlight
-    maps = np.concatenate([clear * 255, veil], axis=2).astype(np.float32)
-    maps = np.rint(np.clip(cv2.resize(maps, (width, height)), 0, 255)).astype(np.uint8)
-    kept = cv2.multiply(image, np.ascontiguousarray(maps[..., :3]), scale=1 / 255)
-    return np.asarray(cv2.add(kept, np.ascontiguousarray(maps[..., 3:])), dtype=np.uint8)
+    kept, veil = (
+        cv2.resize(np.rint(grid).astype(np.uint8), (width, height), interpolation=cv2.INTER_LINEAR)
+        for grid in (clear * 255, (1 - clear) * airlight)
+    )
+    return np.asarray(cv2.add(cv2.multiply(image, kept, scale=1 / 255), veil), dtype=np.uint8)
