@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 
@@ -84,7 +84,7 @@ class Variation(BaseModel):
     light: float = Field(
         default=1.0, ge=0, le=2, description="Strength of exposure and colour changes."
     )
-    shadow: float = Field(default=0.2, ge=0, le=1, description="Probability of cast shadows.")
+    shadow: float = Field(default=0.2, ge=0, le=1, description="Probability of cast shadows of roofs and trees.")
     haze: float = Field(default=0.1, ge=0, le=1, description="Probability of haze.")
     motion_blur: float = Field(default=0.1, ge=0, le=1, description="Probability of motion blur.")
     faults: float = Field(
@@ -95,6 +95,13 @@ class Variation(BaseModel):
         default=0.0, ge=0, le=1,
         description="Probability of lane lines and arrows painted on landable ground.",
     )  # fmt: skip
+
+    @field_validator("zoom")
+    @classmethod
+    def _ascending(cls, zoom: tuple[float, float]) -> tuple[float, float]:
+        if not 0 < zoom[0] <= zoom[1]:
+            raise ValueError("expected the least, above 0, and then the greatest scale")
+        return zoom
 
 
 class LossChoice(BaseModel):
