@@ -346,6 +346,7 @@ def _quieten() -> None:
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*logging interval.*")
     warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*")
 
 
 def provenance(recipe: Recipe, data: LabeledSet, split: Split, precision: str) -> dict[str, str]:

@@ -60,9 +60,8 @@ class SegmentationTask(LightningModule):  # type: ignore[misc]  # torch is not f
         self._confusion = MulticlassConfusionMatrix(
             len(about.taxonomy), ignore_index=IGNORE, validate_args=False
         )
-        self._loss_sum = 0.0
+        self._loss_sum: torch.Tensor | float = 0.0
         self._val_pictures = 0
-        self.train_loss = math.nan
         self.scores: Scores | None = None
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -107,28 +106,31 @@ class SegmentationTask(LightningModule):  # type: ignore[misc]  # torch is not f
         return loss
 
     def _stop_unless_finite(self, loss: torch.Tensor, batch_idx: int, names: Any) -> None:
-        finite = math.isfinite(float(loss))
+        finite = math.isfinite(float(loss.detach()))
         if self.trainer.world_size > 1:
             finite = self.trainer.strategy.reduce_boolean_decision(finite, all=True)
         if not finite:
             raise NotFiniteError(
-                f"the loss became {float(loss)} in epoch {self.current_epoch + 1}, step "
+                f"the loss became {float(loss.detach())} in epoch {self.current_epoch + 1}, step "
                 f"{batch_idx + 1}, on the pictures {', '.join(names[:8])}. The checkpoint of the "
                 f"epoch before is kept; try a smaller --lr than {self._recipe.lr:g}, or "
                 "--precision float32"
             )
 
-    def on_train_epoch_end(self) -> None:
-        """Notes the mean loss; a loss that went bad between two looks must not be saved.
+    @property
+    def train_loss(self) -> float:
+        """Mean loss of this process in the epoch."""
+        return float(self._loss_sum) / max(1, self.plan.steps_per_epoch)
+
+    def on_validation_start(self) -> None:
+        """A loss that went bad between two looks must not be saved.
 
         Raises:
             NotFiniteError: It did.
         """
-        self.train_loss = float(self._loss_sum) / max(1, self.plan.steps_per_epoch)
-        if not math.isfinite(self.train_loss):
-            self._stop_unless_finite(
-                torch.tensor(self.train_loss), self.plan.steps_per_epoch - 1, ["of this epoch"]
-            )
+        self._stop_unless_finite(
+            torch.tensor(self.train_loss), self.plan.steps_per_epoch - 1, ["of this epoch"]
+        )
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Counts the pixels of a batch."""
