@@ -157,7 +157,9 @@ def _check_model(config: EdgeConfig) -> Finding:
             True,
             f"{config.model.path.name}: {spec.name}, {len(taxonomy)} classes of {taxonomy.name}, "
             f"{spec.input.width_px}x{spec.input.height_px}, {runtime.backend}, "
-            f"{times_ms[2]:.1f} ms a frame; thresholds of a frame: {describe(thresholds)}",
+            f"{times_ms[2]:.1f} ms a frame; "
+            f"{runtime.gate.describe() if runtime.gate else 'never verified (export verify)'}; "
+            f"thresholds of a frame: {describe(thresholds)}",
             {
                 "name": spec.name,
                 "backend": runtime.backend,

@@ -91,7 +91,9 @@ def check(
 
 @cli.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path())
-@click.option("--model", "-m", required=True, type=click.Path(), help="Model file (.onnx).")
+@click.option(
+    "--model", "-m", required=True, type=click.Path(), help="Model file (.onnx, .engine)."
+)
 @click.option(
     "--height-agl-m", type=click.FloatRange(0.1, 1000),
     help="Height above ground, metres. From the photo's XMP where left out.",
@@ -119,6 +121,7 @@ def check(
     help="Threads of one inference; 0 leaves it to the runtime.",
 )  # fmt: skip
 @click.option("--provider", multiple=True, help="ONNX Runtime execution provider.")
+@click.option("--allow-failed-gate", is_flag=True, help="Take a model that failed its gate.")
 @click.option("--labels", type=click.Path(), help="Folder of label maps (NAME.png) to judge by.")
 @click.option("--label-taxonomy", help="Taxonomy of those label maps (name or file).")
 def look(
@@ -136,6 +139,7 @@ def look(
     decision: tuple[str, ...],
     threads: int,
     provider: tuple[str, ...],
+    allow_failed_gate: bool,
     labels: str | None,
     label_taxonomy: str | None,
 ) -> None:
@@ -155,7 +159,11 @@ def look(
         raise click.UsageError("--labels and --label-taxonomy belong together")
     options = LookOptions(
         model=Path(model),
-        runtime=RuntimeOptions(providers=provider or ("CPUExecutionProvider",), threads=threads),
+        runtime=RuntimeOptions(
+            providers=provider or ("CPUExecutionProvider",),
+            threads=threads,
+            allow_failed_gate=allow_failed_gate,
+        ),
         settings=parse_decision(decision),
         height_agl_m=height_agl_m,
         hfov_deg=hfov_deg,

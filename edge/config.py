@@ -38,7 +38,7 @@ class ModelSection(Section):
     """Which network, and what runs it."""
 
     path: Path = Field(description="model file made by `touchdown export`")
-    runtime: Literal["auto", "onnxruntime"] = Field(
+    runtime: Literal["auto", "onnxruntime", "tensorrt"] = Field(
         default="auto", description="what runs it; auto chooses by file type"
     )
     providers: tuple[str, ...] = Field(
@@ -49,6 +49,9 @@ class ModelSection(Section):
     threads: int = Field(
         default=0, ge=0, le=64, description="threads of one inference; 0 leaves it to the runtime"
     )
+    allow_failed_gate: bool = Field(
+        default=False, description="fly a model that `export verify` found to decide otherwise"
+    )
     taxonomy: str | None = Field(
         default=None,
         description="other taxonomy of the same classes and roles (name or file), for its "
@@ -58,7 +61,7 @@ class ModelSection(Section):
     @property
     def options(self) -> RuntimeOptions:
         """For `edge.runtimes.load_runtime`."""
-        return RuntimeOptions(self.runtime, self.providers, self.threads)
+        return RuntimeOptions(self.runtime, self.providers, self.threads, self.allow_failed_gate)
 
 
 class MountSection(Section):

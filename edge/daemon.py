@@ -190,22 +190,30 @@ class Daemon:
 
     def _run_pipeline(self) -> None:
         """Body of the pipeline thread."""
-        max_age_ns = _ns(self._config.camera.max_frame_age_ms)
         while not self._stop.is_set():
-            frame = self.mailbox.take(0.1)
+            frame = self._pipeline.ahead or self._take(0.1)
             if frame is None:
                 continue
             now_ns = time.monotonic_ns()
-            if now_ns - frame.captured_at_ns > max_age_ns:
-                self.counters.stale_frames += 1
-                continue
             self._busy_since_ns = now_ns
             self._forget_moved_ground(now_ns)
-            step = self._pipeline.step(frame, self._link.pose_at)
+            step = self._pipeline.step(frame, self._link.pose_at, lambda: self._take(0.0))
             self._decision = step.decision
             self.counters.decisions += 1
             self._pipeline_monitor.arrived(time.monotonic_ns())
-            self._busy_since_ns = None
+            if self._pipeline.ahead is None:
+                self._busy_since_ns = None
+
+    def _take(self, timeout_s: float) -> Frame | None:
+        """The newest frame, unless it is too old to decide on."""
+        frame = self.mailbox.take(timeout_s)
+        if frame is None:
+            return None
+        age_ns = time.monotonic_ns() - frame.captured_at_ns
+        if age_ns > _ns(self._config.camera.max_frame_age_ms):
+            self.counters.stale_frames += 1
+            return None
+        return frame
 
     def _forget_moved_ground(self, now_ns: int) -> None:
         """Starts the map anew when the estimator's local frame is not what it was.

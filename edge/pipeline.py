@@ -18,6 +18,9 @@ from landing.types import Frame, Pose, Segmentation
 PoseAt = Callable[[int], Pose | None]
 """The pose at a monotonic time, or None when it is not known."""
 
+Upcoming = Callable[[], Frame | None]
+"""The next frame if there is one already; does not wait."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -64,34 +67,62 @@ class Pipeline:
         self._clock_ns = clock_ns
         self._stopwatch_ns = stopwatch_ns
         self._size = (camera.width_px, camera.height_px)
+        self._ahead: Frame | None = None
         self.timings = Timings()
 
-    def step(self, frame: Frame, pose_at: PoseAt) -> Step:
+    @property
+    def ahead(self) -> Frame | None:
+        """The frame the network is at work on already; the next one to `step` with."""
+        return self._ahead
+
+    def step(self, frame: Frame, pose_at: PoseAt, upcoming: Upcoming | None = None) -> Step:
         """Decides with one more frame.
 
         The pose is asked for after the network has run: by then the poses on both sides of the
         capture have arrived, so it is interpolated and not guessed.
 
+        Args:
+            frame: The frame; `ahead`, where there is one.
+            pose_at: The vehicle's poses.
+            upcoming: Asked once this frame's segmentation is there. Where the runtime overlaps,
+                the network starts on what it gives, then `ahead`, while this frame is decided on.
+
         Raises:
             ModelError: The network does not run.
             CameraError: The frame is of another shape than the camera model.
+            ValueError: The network is at work on another frame.
         """
+        started = self._stopwatch_ns()
+        if self._ahead is None:
+            self._submit(frame)
+        elif self._ahead is not frame:
+            raise ValueError(f"frame {self._ahead.frame_id} is under way, not {frame.frame_id}")
+        self._ahead = None
+        segmentation = self.runtime.result()
+        model_ms = dict(self.runtime.timings_ms)
+        segmented = self._stopwatch_ns()
+        if upcoming is not None and self.runtime.overlaps:
+            following = upcoming()
+            if following is not None:
+                self._submit(following)
+                self._ahead = following
+        handed_on = self._stopwatch_ns()
+        pose = pose_at(frame.captured_at_ns)
+        posed = self._stopwatch_ns()
+        decision = self.decider.observe(segmentation, pose, self._clock_ns())
+        done = self._stopwatch_ns()
+        timings_ms = model_ms
+        timings_ms["pose"] = (posed - handed_on) * 1e-6
+        timings_ms.update(decision.timings_ms)
+        timings_ms["total"] = (done - started - (handed_on - segmented)) * 1e-6
+        timings_ms["age"] = (self._clock_ns() - frame.captured_at_ns) * 1e-6
+        self.timings.add(timings_ms)
+        return Step(frame, segmentation, pose, decision, timings_ms)
+
+    def _submit(self, frame: Frame) -> None:
         if (frame.width_px, frame.height_px) != self._size:
             raise CameraError(
                 f"frame {frame.frame_id} is {frame.width_px}x{frame.height_px} px, the camera is "
                 f"set up for {self._size[0]}x{self._size[1]}"
             )
-        started = self._stopwatch_ns()
-        segmentation = self.runtime.segment(frame)
-        segmented = self._stopwatch_ns()
-        pose = pose_at(frame.captured_at_ns)
-        posed = self._stopwatch_ns()
-        decision = self.decider.observe(segmentation, pose, self._clock_ns())
-        done = self._stopwatch_ns()
-        timings_ms = dict(self.runtime.timings_ms)
-        timings_ms["pose"] = (posed - segmented) * 1e-6
-        timings_ms.update(decision.timings_ms)
-        timings_ms["total"] = (done - started) * 1e-6
-        timings_ms["age"] = (self._clock_ns() - frame.captured_at_ns) * 1e-6
-        self.timings.add(timings_ms)
-        return Step(frame, segmentation, pose, decision, timings_ms)
+        self.runtime.submit(frame)

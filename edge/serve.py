@@ -95,6 +95,8 @@ def _log_model(events: EventLog, runtime: Runtime, taxonomy: str, warm_ms: float
         "model %s (%s) on %s: %.1f ms per frame", runtime.path.name, spec.name, runtime.backend,
         warm_ms,
     )  # fmt: skip
+    if runtime.gate is None:
+        logger.warning("model %s was never verified (touchdown export verify)", runtime.path.name)
     events.write(
         "model",
         path=runtime.path,
@@ -102,6 +104,7 @@ def _log_model(events: EventLog, runtime: Runtime, taxonomy: str, warm_ms: float
         name=spec.name,
         taxonomy=taxonomy,
         backend=runtime.backend,
+        gate=runtime.gate.describe() if runtime.gate else "never verified",
         warm_up_ms=warm_ms,
         python=sys.version.split()[0],
     )

@@ -11,15 +11,15 @@ from landing.taxonomy import Taxonomy
 
 __all__ = ["Runtime", "RuntimeOptions", "load_runtime", "taxonomy_for"]
 
-BACKEND_OF_SUFFIX = {".onnx": "onnxruntime"}
+BACKEND_OF_SUFFIX = {".onnx": "onnxruntime", ".engine": "tensorrt"}
 
 
 def load_runtime(path: Path, options: RuntimeOptions | None = None) -> Runtime:
     """Loads a model with the runtime for its type.
 
     Raises:
-        ModelError: The file is missing, damaged, of a type no runtime takes, or not as it
-            describes itself.
+        ModelError: The file is missing, damaged, of a type no runtime takes, not as it describes
+            itself, built for another machine, or failed its gate.
     """
     chosen = options if options is not None else RuntimeOptions()
     backend = chosen.backend
@@ -36,7 +36,11 @@ def load_runtime(path: Path, options: RuntimeOptions | None = None) -> Runtime:
         from edge.runtimes.onnxruntime import OnnxRuntime
 
         return OnnxRuntime.load(path, chosen)
-    raise ModelError(f"model.runtime {backend!r}: expected auto or onnxruntime")
+    if backend == "tensorrt":
+        from edge.runtimes.tensorrt import TensorRTRuntime
+
+        return TensorRTRuntime.load(path, chosen)
+    raise ModelError(f"model.runtime {backend!r}: expected auto, onnxruntime or tensorrt")
 
 
 def taxonomy_for(spec: ModelSpec, override: str | Path | None) -> Taxonomy:

@@ -10,6 +10,7 @@ from types import TracebackType
 
 import numpy as np
 
+from landing.artefact import GateReport
 from landing.errors import ModelError
 from landing.spec import Letterbox, ModelSpec
 from landing.types import ByteArray, Frame, Segmentation
@@ -23,11 +24,16 @@ class RuntimeOptions:
         backend: Name of the runtime, or ``auto`` to choose by file type.
         providers: ONNX Runtime execution providers by name, in order of preference.
         threads: Threads of one inference; 0 leaves it to the runtime.
+        allow_failed_gate: Run a model that `export verify` found to decide otherwise than the one
+            it was made from.
+        cuda_graph: Launch the network as one captured CUDA graph, where the runtime can.
     """
 
     backend: str = "auto"
     providers: tuple[str, ...] = ("CPUExecutionProvider",)
     threads: int = 0
+    allow_failed_gate: bool = False
+    cuda_graph: bool = True
 
 
 @dataclass(frozen=True)
@@ -45,21 +51,46 @@ class Outputs:
     hazards: ByteArray
 
 
+@dataclass(frozen=True)
+class _Submitted:
+    """A frame the network is at work on."""
+
+    letterbox: Letterbox
+    captured_at_ns: int
+    preprocess_ns: int
+    start_ns: int
+
+
 class Runtime(ABC):
-    """A loaded model. The public methods check and convert; backends fill in `_infer`.
+    """A loaded model. The public methods check and convert; backends fill in `_start`, `_finish`.
+
+    One frame at a time: `segment`, or `submit` and later `result`. A runtime that `overlaps` works
+    on the frame between the two, so that its caller can decide on the frame before meanwhile.
+    One thread at a time, which need not be the one that loaded it.
 
     Attributes:
         path: The model file.
         spec: What the model says of itself.
         backend: Name of the runtime and what it runs on, for people.
-        timings_ms: Parts of the last `segment`: ``preprocess`` and ``inference``.
+        gate: What `export verify` found of it; None when it has not run.
+        timings_ms: Parts of the last frame: ``preprocess``, and ``inference`` as the caller paid
+            for it, without what was done between `submit` and `result`.
+        device_ms: GPU time of the last frame: ``h2d``, ``compute``, ``d2h``; empty on a CPU.
+        overlaps: Whether the network runs between `submit` and `result`.
     """
 
-    def __init__(self, path: Path, spec: ModelSpec, backend: str) -> None:
+    overlaps = False
+
+    def __init__(
+        self, path: Path, spec: ModelSpec, backend: str, gate: GateReport | None = None
+    ) -> None:
         self.path = path
         self.spec = spec
         self.backend = backend
+        self.gate = gate
         self.timings_ms: dict[str, float] = {}
+        self.device_ms: dict[str, float] = {}
+        self._submitted: _Submitted | None = None
         self._open = True
 
     def segment(self, frame: Frame) -> Segmentation:
@@ -68,23 +99,55 @@ class Runtime(ABC):
         Raises:
             ModelError: The model gives something else than its description says, or is closed.
         """
+        self.submit(frame)
+        return self.result()
+
+    def submit(self, frame: Frame) -> None:
+        """Letterboxes the picture and hands it to the network. The frame is not used afterwards.
+
+        Raises:
+            ModelError: The model does not run, is closed or is at work on another frame.
+        """
         if not self._open:
             raise ModelError(f"model {self.path} is closed")
-        start_ns = time.perf_counter_ns()
+        if self._submitted is not None:
+            raise ModelError(f"model {self.path} is at work on another frame: call result() first")
+        started_ns = time.perf_counter_ns()
         letterbox = Letterbox.fit((frame.width_px, frame.height_px), self.spec)
         picture = letterbox.apply(frame.image_bgr)
         ready_ns = time.perf_counter_ns()
-        outputs = self._infer(picture)
+        self._start(picture)
+        done_ns = time.perf_counter_ns()
+        self._submitted = _Submitted(
+            letterbox, frame.captured_at_ns, ready_ns - started_ns, done_ns - ready_ns
+        )
+
+    def result(self) -> Segmentation:
+        """What the network says of the submitted frame; waits for it.
+
+        Raises:
+            ModelError: The model does not run, gives something else than its description says, is
+                closed, or no frame was submitted.
+        """
+        if not self._open:
+            raise ModelError(f"model {self.path} is closed")
+        submitted, self._submitted = self._submitted, None
+        if submitted is None:
+            raise ModelError(f"model {self.path} has no frame to give a result of")
+        started_ns = time.perf_counter_ns()
+        outputs = self._finish()
         self._check(outputs)
+        letterbox = submitted.letterbox
         result = Segmentation(
             letterbox.crop(outputs.class_id),
             letterbox.crop(outputs.landable),
             letterbox.crop(outputs.hazards),
-            frame.captured_at_ns,
+            submitted.captured_at_ns,
         )
+        waited_ns = time.perf_counter_ns() - started_ns
         self.timings_ms = {
-            "preprocess": (ready_ns - start_ns) / 1e6,
-            "inference": (time.perf_counter_ns() - ready_ns) / 1e6,
+            "preprocess": submitted.preprocess_ns / 1e6,
+            "inference": (submitted.start_ns + waited_ns) / 1e6,
         }
         return result
 
@@ -133,8 +196,12 @@ class Runtime(ABC):
                 )
 
     @abstractmethod
-    def _infer(self, picture: ByteArray) -> Outputs:
-        """Runs the network on its input, uint8 (H, W, 3)."""
+    def _start(self, picture: ByteArray) -> None:
+        """Gives the network its input, uint8 (H, W, 3)."""
+
+    @abstractmethod
+    def _finish(self) -> Outputs:
+        """The outputs for the input given last, in memory of their own."""
 
     @abstractmethod
     def _close(self) -> None:

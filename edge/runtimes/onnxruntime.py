@@ -9,6 +9,9 @@ import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from edge.runtimes.contract import Outputs, Runtime, RuntimeOptions
+from edge.runtimes.gate import require_gate
+from edge.runtimes.onnx_file import read_onnx
+from landing.artefact import GateReport
 from landing.errors import ModelError
 from landing.spec import ModelSpec
 from landing.types import ByteArray
@@ -35,10 +38,15 @@ RUN_ERRORS: tuple[type[Exception], ...] = (
 class OnnxRuntime(Runtime):
     """An ONNX file that describes itself (`ModelSpec` in its metadata)."""
 
-    def __init__(self, path: Path, spec: ModelSpec, session: Any) -> None:
+    def __init__(
+        self, path: Path, spec: ModelSpec, session: Any, gate: GateReport | None = None
+    ) -> None:
         providers = [p.removesuffix("ExecutionProvider") for p in session.get_providers()]
-        super().__init__(path, spec, f"onnxruntime {ort.__version__} ({', '.join(providers)})")
+        super().__init__(
+            path, spec, f"onnxruntime {ort.__version__} ({', '.join(providers)})", gate
+        )
         self._session = session
+        self._picture: ByteArray | None = None
         self._names = [spec.outputs.class_id, spec.outputs.landable, spec.outputs.hazards]
 
     @classmethod
@@ -46,11 +54,11 @@ class OnnxRuntime(Runtime):
         """Reads the file and its description, and holds the one against the other.
 
         Raises:
-            ModelError: Missing, damaged, without description, or not as described; or a provider
-                that this build of ONNX Runtime does not have.
+            ModelError: Missing, damaged, with weights in another file, without description, not as
+                described or refused by its gate; or a provider that this build of ONNX Runtime
+                does not have.
         """
-        if not path.is_file():
-            raise ModelError(f"model {path} does not exist: check the path ([model] path, --model)")
+        data = read_onnx(path)
         available = ort.get_available_providers()
         unknown = [name for name in options.providers if name not in available]
         if unknown:
@@ -65,13 +73,14 @@ class OnnxRuntime(Runtime):
         # Spinning threads would take the cores that the camera and the link need.
         settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
+            # From bytes, so that nothing but what was read and checked is ever opened.
             session = ort.InferenceSession(
-                str(path), sess_options=settings, providers=list(options.providers)
+                data, sess_options=settings, providers=list(options.providers)
             )
         except LOAD_ERRORS as error:
             reason = str(error).strip().splitlines()[0][:200]
             raise ModelError(
-                f"model {path} ({path.stat().st_size} bytes) cannot be loaded: it is truncated, "
+                f"model {path} ({len(data)} bytes) cannot be loaded: it is truncated, "
                 f"damaged or no ONNX file. Copy or export it again. ({reason})"
             ) from error
         started = session.get_providers()
@@ -82,10 +91,12 @@ class OnnxRuntime(Runtime):
                 f"model.providers: {failed[0]} is in this build of ONNX Runtime but does not start "
                 f"here (driver, libraries?); what runs is {', '.join(started)}"
             )
-        metadata = session.get_modelmeta().custom_metadata_map
-        spec = ModelSpec.from_metadata(dict(metadata), f"model {path}")
+        metadata = dict(session.get_modelmeta().custom_metadata_map)
+        spec = ModelSpec.from_metadata(metadata, f"model {path}")
+        gate = GateReport.from_metadata(metadata, f"model {path}")
+        require_gate(path, gate, options)
         cls._hold_against(path, spec, session)
-        return cls(path, spec, session)
+        return cls(path, spec, session, gate)
 
     @staticmethod
     def _hold_against(path: Path, spec: ModelSpec, session: Any) -> None:
@@ -112,10 +123,13 @@ class OnnxRuntime(Runtime):
                 f"{sorted(has)}. Export it again with `touchdown export onnx`."
             )
 
-    def _infer(self, picture: ByteArray) -> Outputs:
+    def _start(self, picture: ByteArray) -> None:
+        self._picture = picture
+
+    def _finish(self) -> Outputs:
         try:
             class_id, landable, hazards = self._session.run(
-                self._names, {self.spec.input.name: picture}
+                self._names, {self.spec.input.name: self._picture}
             )
         except RUN_ERRORS as error:
             reason = str(error).strip().splitlines()[0][:200]

@@ -271,7 +271,7 @@ def test_a_pipeline_that_hangs_silences_heartbeat_and_watchdog(
         with rig.running():
             wait_for(lambda: listen().count("WATCHDOG=1") > 4)
             rig.pipeline.step = (  # type: ignore[method-assign]
-                lambda frame, pose_at: (release.wait(20), step(frame, pose_at))[1]
+                lambda *arguments: (release.wait(20), step(*arguments))[1]
             )
             wait_for(lambda: rig.logged("hang"))
             listen()

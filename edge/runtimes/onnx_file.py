@@ -1,0 +1,132 @@
+"""Reads an ONNX file without trusting it, and without the onnx package.
+
+A tensor in an ONNX file may point to another file ("external data"). A model that flies is one
+file, so any such pointer is refused before a runtime sees it: whatever path it names, relative,
+absolute or through a link, nothing but the model file itself is ever opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from landing.errors import ModelError
+
+MOST_BYTES = 2**31 - 1
+"""Protobuf's own limit for one message."""
+
+_NESTED = {
+    "model": {7: "graph", 20: "training", 25: "function"},
+    "training": {1: "graph", 2: "graph"},
+    "function": {7: "node", 11: "attribute"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse"},
+    "node": {5: "attribute"},
+    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
+    "sparse": {1: "tensor", 2: "tensor"},
+    "tensor": {},
+}
+"""Field numbers of onnx.proto under which a tensor can be found."""
+
+_EXTERNAL_DATA, _DATA_LOCATION = 13, 14
+_GRAPH = 7
+
+
+class _DamagedError(ValueError):
+    """The bytes are no protobuf message."""
+
+
+def read_onnx(path: Path) -> bytes:
+    """The bytes of a model file that refers to no other file.
+
+    Raises:
+        ModelError: Missing, unreadable, truncated, no ONNX file, or with external data.
+    """
+    if not path.is_file():
+        raise ModelError(f"model {path} does not exist: check the path ([model] path, --model)")
+    try:
+        size = path.stat().st_size
+        if size > MOST_BYTES:
+            raise ModelError(f"model {path}: {size} bytes; an ONNX file has at most {MOST_BYTES}")
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"model {path} cannot be read: {error.strerror or error}") from error
+    try:
+        outside = _external(memoryview(data))
+    except _DamagedError as error:
+        raise ModelError(
+            f"model {path} ({len(data)} bytes) cannot be loaded: it is truncated, damaged or no "
+            f"ONNX file. Copy or export it again. ({error})"
+        ) from error
+    if outside:
+        raise ModelError(
+            f"model {path}: its weights are in another file ({outside}); a model that flies is one "
+            "file. Export it again with `touchdown export onnx`, or put the weights inside: "
+            "onnx.save(onnx.load(PATH), NEW_PATH)"
+        )
+    return data
+
+
+def _external(data: memoryview) -> str:
+    """What the first tensor with external data points to; empty when there is none."""
+    waiting = [("model", data)]
+    graphs = 0
+    while waiting:
+        kind, message = waiting.pop()
+        nested = _NESTED[kind]
+        for number, value in _fields(message):
+            if kind == "tensor" and number == _EXTERNAL_DATA:
+                return _location(value)
+            if kind == "tensor" and number == _DATA_LOCATION and value == 1:
+                return "location not said"
+            graphs += kind == "model" and number == _GRAPH
+            if number in nested:
+                if isinstance(value, int):
+                    raise _DamagedError(f"field {number} of {kind} is a number")
+                waiting.append((nested[number], value))
+    if not graphs:
+        raise _DamagedError("it holds no graph")
+    return ""
+
+
+def _location(entry: memoryview | int) -> str:
+    """The value of a key-value entry, shortened for a message."""
+    if isinstance(entry, int):
+        return "location not readable"
+    values = [bytes(v) for number, v in _fields(entry) if number == 2 and not isinstance(v, int)]
+    return repr(values[0].decode("utf-8", "replace")[:80]) if values else "location not said"
+
+
+def _fields(message: memoryview) -> Iterator[tuple[int, memoryview | int]]:
+    """Field numbers and values of a protobuf message; numbers of fixed width count as 0."""
+    at, end = 0, len(message)
+    while at < end:
+        key, at = _varint(message, at)
+        number, wire_type = key >> 3, key & 7
+        if wire_type == 0:
+            value, at = _varint(message, at)
+            yield number, value
+            continue
+        if wire_type == 2:
+            length, at = _varint(message, at)
+        elif wire_type in (1, 5):
+            length = 8 if wire_type == 1 else 4
+        else:
+            raise _DamagedError(f"wire type {wire_type} at byte {at}")
+        if at + length > end:
+            raise _DamagedError(f"a field of {length} bytes where {end - at} are left")
+        yield number, message[at : at + length] if wire_type == 2 else 0
+        at += length
+
+
+def _varint(message: memoryview, at: int) -> tuple[int, int]:
+    """A number of variable width, and where it ends."""
+    value = 0
+    for shift in range(0, 70, 7):
+        if at >= len(message):
+            raise _DamagedError("it ends in the middle of a number")
+        byte = message[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+    raise _DamagedError(f"a number that does not end at byte {at}")
