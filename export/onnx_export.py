@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import tempfile
+import copy
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,21 +15,41 @@ import numpy.typing as npt
 import onnx
 import torch
 
-from export.graph import INPUT_NAME, OUTPUT_NAMES, LandingGraph
+from export.files import MAX_IR_VERSION, OPSET, replacing, sha256_of
+from export.files import describe as put_description
+from export.graph import (
+    INPUT_NAME,
+    MERGE_NAME,
+    OUTPUT_NAMES,
+    LandingGraph,
+    Upsample,
+    stride_of,
+    with_folded_input,
+    without_upsampling,
+)  # fmt: skip
 from export.parity import TIE, Maps, Parity, compare, require_close, require_exact
+from export.remerge import same_classes
+from export.rewrite import rewritten
 from export.runtime import runtime_maps
 from landing.errors import DataError, InvalidValueError, ModelError
-from landing.spec import METADATA_KEY, InputSpec, Letterbox, ModelSpec, OutputSpec, Provenance
+from landing.spec import (
+    InputSpec,
+    Letterbox,
+    ModelSpec,
+    OperatingPoint,
+    OutputSpec,
+    Provenance,
+)
+from landing.taxonomy import Taxonomy
 from landing.types import ByteArray
 from trainer.checkpoint import Checkpoint
 from trainer.data.layouts import IMAGE_SUFFIXES
 from trainer.data.samples import read_image
 
-OPSET = 18
-MAX_IR_VERSION = 10
-"""ONNX Runtime 1.17 and TensorRT 10 read no newer one."""
+OUTPUT_STRIDES = (0, 1, 2, 4, 8, 16, 32)
+OWN_STRIDE = 0
+"""Output stride: as fine as the network's last convolution computes, and no finer."""
 
-OUTPUT_STRIDES = (1, 2, 4)
 _RANDOM_PICTURES = 3
 _MOST_CHECKED = 8
 _HALF_FROM_VALUES = 256
@@ -40,18 +60,24 @@ class ExportOptions:
     """Choices of an export.
 
     Attributes:
-        output_stride: Input pixels per output pixel: 1, 2 or 4.
+        output_stride: Input pixels per output pixel; `OWN_STRIDE` for the network's own, without
+            the enlargement of logits that smp appends.
         half_weights: Store large weights as float16: half the file, the same speed.
-        temperature: Logits are divided by it; above 1 makes the model less sure.
+        temperature: Logits are divided by it, above 1 makes the model less sure; None for the
+            checkpoint's own, or 1.
         name: Name in the ModelSpec; by default from architecture and taxonomy.
         check_images: Folder of pictures to check parity on too; empty for random ones only.
+        upsample: What is scaled up where the output is finer than the logits.
+        taxonomy: Name or file of other roles for the same classes; empty for the checkpoint's.
     """
 
-    output_stride: int = 1
+    output_stride: int = OWN_STRIDE
     half_weights: bool = False
-    temperature: float = 1.0
+    temperature: float | None = None
     name: str = ""
     check_images: str = ""
+    upsample: Upsample = "maps"
+    taxonomy: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,63 +108,105 @@ def export_onnx(
         ModelError: The checkpoint is not usable, or the exported graph fails the comparison.
         DataError: A check picture cannot be read.
         InvalidValueError: The options do not fit the model.
+        TouchdownError: The file cannot be written.
     """
     options = options or ExportOptions()
     target = Path(output)
-    checkpoint = Checkpoint.load(checkpoint_path)
-    if options.output_stride not in OUTPUT_STRIDES:
-        raise InvalidValueError(f"output stride {options.output_stride}: expected 1, 2 or 4")
     if not target.parent.is_dir():
         raise InvalidValueError(f"folder {target.parent} does not exist")
-    spec = describe(checkpoint, _sha256(Path(checkpoint_path)), options)
-    graph = LandingGraph(
-        checkpoint.network(), checkpoint.taxonomy, checkpoint.model.mean_rgb,
-        checkpoint.model.std_rgb, options.output_stride, options.temperature,
-    ).eval()  # fmt: skip
+    checkpoint = Checkpoint.load(checkpoint_path)
+    graph, spec = landing_graph(checkpoint, sha256_of(checkpoint_path), options)
     pictures = check_pictures(spec, options.check_images)
-    model = to_onnx(graph, spec)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as folder:
-        full = Path(folder) / "full.onnx"
-        onnx.save(model, full)
-        expected, ties = torch_maps(graph, pictures)
-        found = runtime_maps(full, pictures)
-        parity = compare(expected, found, ties)
-        require_exact(parity, "the exported graph")
-        chosen, half_parity = full, None
-        if options.half_weights:
-            chosen = Path(folder) / "half.onnx"
-            onnx.save(with_half_weights(model), chosen)
-            half_parity = compare(found, runtime_maps(chosen, pictures), ties)
-            require_close(half_parity, "the file with half weights")
-        size_bytes = chosen.stat().st_size
-        chosen.replace(target)
-    return ExportReport(target, size_bytes, spec, parity, half_parity)
+    model = to_onnx(faster(graph, spec), spec)
+    # Against the graph as it was trained, so that what was rewritten is checked too.
+    expected, ties = torch_maps(graph, pictures)
+    found = runtime_maps(model, pictures)
+    parity = compare(expected, found, ties)
+    require_exact(parity, "the exported graph")
+    half_parity = None
+    if options.half_weights:
+        model = with_half_weights(model)
+        half_parity = compare(found, runtime_maps(model, pictures), ties)
+        require_close(half_parity, "the file with half weights")
+    data = model.SerializeToString()
+    with replacing(target) as partial:
+        partial.write_bytes(data)
+    return ExportReport(target, len(data), spec, parity, half_parity)
 
 
-def describe(checkpoint: Checkpoint, sha256: str, options: ExportOptions) -> ModelSpec:
+def landing_graph(
+    checkpoint: Checkpoint, sha256: str, options: ExportOptions
+) -> tuple[LandingGraph, ModelSpec]:
+    """The torch graph of a checkpoint that everything exported is compared with, and its spec.
+
+    Args:
+        checkpoint: Trained.
+        sha256: Of its file.
+        options: Of the export.
+
+    Raises:
+        ModelError: The checkpoint does not fit itself.
+        InvalidValueError: The options do not fit the model.
+    """
+    if options.output_stride not in OUTPUT_STRIDES:
+        raise InvalidValueError(
+            f"output stride {options.output_stride}: expected 1, 2, 4, 8, 16 or 32"
+        )
+    network = checkpoint.network()
+    width_px, height_px = checkpoint.model.width_px, checkpoint.model.height_px
+    bare, factor = without_upsampling(network)
+    given = stride_of(network, width_px, height_px)
+    own = given * factor
+    stride = options.output_stride or own
+    if own > given and stride < own and options.upsample == "logits":
+        # As in training: the network enlarges its logits itself, and they are averaged from there.
+        bare, own = network, given
+    spec = describe(checkpoint, sha256, options, stride)
+    graph = LandingGraph(
+        bare, spec.taxonomy, spec.input.mean_rgb, spec.input.std_rgb, stride, spec.temperature,
+        own, options.upsample,
+    ).eval()  # fmt: skip
+    return graph, spec
+
+
+def faster(graph: LandingGraph, spec: ModelSpec) -> LandingGraph:
+    """The graph in the form that is exported: the same function, fewer operations."""
+    reworked = copy.copy(graph)
+    reworked._modules = {**graph._modules, "network": rewritten(graph.network)}
+    return with_folded_input(reworked, spec.input.width_px, spec.input.height_px)
+
+
+def describe(checkpoint: Checkpoint, sha256: str, options: ExportOptions, stride: int) -> ModelSpec:
     """The ModelSpec of a checkpoint.
 
     Raises:
         InvalidValueError: The options do not fit the model.
+        TaxonomyError: Another taxonomy was asked for that has other classes.
     """
     model, own = checkpoint.model, checkpoint.provenance
     metrics = {
         f"{part}_{name}": value
         for part, scores in checkpoint.metrics.items()
+        if isinstance(scores, dict)
         for name, value in scores.items()
         if isinstance(value, float)
     }
+    taxonomy = checkpoint.taxonomy
+    if options.taxonomy:
+        taxonomy = same_classes(Taxonomy.load(options.taxonomy), taxonomy, options.taxonomy)
+    temperature = options.temperature or _number(checkpoint.metrics.get("temperature")) or 1.0
     try:
         return ModelSpec(
-            name=options.name or f"{model.arch}-{model.encoder}-{checkpoint.taxonomy.name}",
+            name=options.name or f"{model.arch}-{model.encoder}-{taxonomy.name}",
             architecture=model.architecture,
             input=InputSpec(
                 name=INPUT_NAME, width_px=model.width_px, height_px=model.height_px,
                 mean_rgb=model.mean_rgb, std_rgb=model.std_rgb,
             ),
-            outputs=OutputSpec(stride=options.output_stride),
-            taxonomy=checkpoint.taxonomy,
-            temperature=options.temperature,
+            outputs=OutputSpec(stride=stride),
+            taxonomy=taxonomy,
+            temperature=temperature,
+            operating=_operating_point(checkpoint, options),
             provenance=Provenance(
                 trained_on=own.get("trained_on", ""), recipe=own.get("recipe", ""),
                 licence=own.get("licence", ""),
@@ -148,6 +216,18 @@ def describe(checkpoint: Checkpoint, sha256: str, options: ExportOptions) -> Mod
         )  # fmt: skip
     except ValueError as error:
         raise InvalidValueError(f"export options do not fit the model: {error}") from error
+
+
+def _operating_point(checkpoint: Checkpoint, options: ExportOptions) -> OperatingPoint | None:
+    """The thresholds chosen for the checkpoint, unless what they were chosen for is changed."""
+    chosen = checkpoint.metrics.get("operating")
+    if not isinstance(chosen, dict) or options.taxonomy or options.temperature is not None:
+        return None
+    return OperatingPoint.model_validate(chosen)
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, (int, float)) else None
 
 
 def to_onnx(graph: LandingGraph, spec: ModelSpec) -> onnx.ModelProto:
@@ -173,7 +253,8 @@ def to_onnx(graph: LandingGraph, spec: ModelSpec) -> onnx.ModelProto:
         )
     model.producer_name = "touchdown"
     model.producer_version = spec.provenance.touchdown_version
-    onnx.helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
+    rename(model.graph, "sums", MERGE_NAME)
+    put_description(model, spec)
     onnx.checker.check_model(model, full_check=True)
     return model
 
@@ -194,6 +275,18 @@ def _remove_traces(model: onnx.ModelProto) -> None:
             del item.metadata_props[:]
 
 
+def rename(graph: onnx.GraphProto, old: str, new: str) -> None:
+    """Gives a tensor of a graph another name."""
+    for tensor in graph.initializer:
+        if tensor.name == old:
+            tensor.name = new
+    for node in graph.node:
+        for names in (node.input, node.output):
+            for i, name in enumerate(names):
+                if name == old:
+                    names[i] = new
+
+
 def with_half_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     """The same graph with large float weights stored as float16 and cast back on loading.
 
@@ -203,7 +296,7 @@ def with_half_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     half.CopyFrom(model)
     casts = []
     for tensor in half.graph.initializer:
-        if tensor.data_type != onnx.TensorProto.FLOAT:
+        if tensor.data_type != onnx.TensorProto.FLOAT or tensor.name == MERGE_NAME:
             continue
         values = onnx.numpy_helper.to_array(tensor)
         if values.size < _HALF_FROM_VALUES or np.abs(values).max() > np.finfo(np.float16).max:
@@ -261,9 +354,6 @@ def torch_maps(
             outputs = [output.numpy() for output in graph.maps(logits)]
             maps.append(dict(zip(OUTPUT_NAMES, outputs, strict=True)))
             first, second = logits.topk(2, dim=1).values[0].numpy()
-            ties.append(first - second < TIE)
+            side = maps[-1]["class_id"].shape[0] // first.shape[0]
+            ties.append(np.repeat(np.repeat(first - second < TIE, side, 0), side, 1))
     return maps, ties
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import onnx
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
+from edge.runtimes.onnx_file import read_onnx
 from export.parity import Maps
 from landing.errors import ModelError
 from landing.spec import ModelSpec
@@ -26,26 +28,28 @@ _LOAD_ERRORS = (
 """ONNX Runtime's errors have no common base but Exception."""
 
 
-def open_session(path: str | Path, threads: int = 0) -> Any:
-    """An ONNX Runtime session on the CPU.
+def open_session(model: str | Path | onnx.ModelProto, threads: int = 0) -> Any:
+    """An ONNX Runtime session on the CPU, from bytes: nothing but the model itself is opened.
 
     Args:
-        path: An ONNX file.
+        model: An ONNX file, or a graph in memory.
         threads: For one operator; 0 for ONNX Runtime's own choice.
 
     Raises:
-        ModelError: Missing, or no model that ONNX Runtime loads.
+        ModelError: Missing, with external data, or no model that ONNX Runtime loads.
     """
-    if not Path(path).is_file():
-        raise ModelError(f"model {path} does not exist")
+    if isinstance(model, (str, Path)):
+        data, what = read_onnx(Path(model)), str(model)
+    else:
+        data, what = model.SerializeToString(), "the graph"
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except _LOAD_ERRORS as error:
         reason = (str(error).strip() or repr(error)).splitlines()[0]
-        raise ModelError(f"ONNX Runtime does not load {path}: {reason[:200]}") from error
+        raise ModelError(f"ONNX Runtime does not load {what}: {reason[:200]}") from error
 
 
 def read_spec(path: str | Path) -> ModelSpec:
@@ -58,13 +62,13 @@ def read_spec(path: str | Path) -> ModelSpec:
     return ModelSpec.from_metadata(metadata, str(path))
 
 
-def runtime_maps(path: str | Path, pictures: Sequence[ByteArray]) -> list[Maps]:
+def runtime_maps(model: str | Path | onnx.ModelProto, pictures: Sequence[ByteArray]) -> list[Maps]:
     """The maps, by output name, that ONNX Runtime computes of pictures of the input size.
 
     Raises:
-        ModelError: ONNX Runtime does not load the file.
+        ModelError: ONNX Runtime does not load the model.
     """
-    session = open_session(path)
+    session = open_session(model)
     (image,) = session.get_inputs()
     names = [output.name for output in session.get_outputs()]
     return [

@@ -1,0 +1,124 @@
+"""ONNX files read with suspicion and written whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+from edge.runtimes.onnx_file import read_onnx
+from landing.artefact import GATE_KEY, GateReport
+from landing.errors import InvalidValueError, ModelError, TouchdownError
+from landing.spec import METADATA_KEY, ModelSpec
+
+OPSET = 18
+MAX_IR_VERSION = 10
+"""ONNX Runtime 1.17 and TensorRT 10 read no newer one."""
+
+_CHECK_ERRORS = (onnx.checker.ValidationError, onnx.shape_inference.InferenceError)
+
+
+def read_model(path: str | Path) -> onnx.ModelProto:
+    """An ONNX file, checked; one with external data is refused before anything else is opened.
+
+    Raises:
+        ModelError: Missing, truncated, no valid ONNX graph, or its weights are in another file.
+    """
+    data = read_onnx(Path(path))
+    try:
+        model = onnx.load_model_from_string(data)
+        onnx.checker.check_model(model)
+    except (DecodeError, *_CHECK_ERRORS) as error:
+        reason = (str(error).strip() or repr(error)).splitlines()[0]
+        raise ModelError(f"model {path} is no valid ONNX graph: {reason[:200]}") from error
+    return model
+
+
+def spec_of(model: onnx.ModelProto, origin: str | Path) -> ModelSpec:
+    """What a graph says of itself.
+
+    Raises:
+        ModelError: Nothing, or something that is not valid.
+    """
+    return ModelSpec.from_metadata(metadata_of(model), f"model {origin}")
+
+
+def gate_of(model: onnx.ModelProto, origin: str | Path) -> GateReport | None:
+    """The report of the last verification in a graph's metadata.
+
+    Raises:
+        ModelError: It is damaged.
+    """
+    return GateReport.from_metadata(metadata_of(model), f"model {origin}")
+
+
+def metadata_of(model: onnx.ModelProto) -> dict[str, str]:
+    """A graph's metadata by key."""
+    return {entry.key: entry.value for entry in model.metadata_props}
+
+
+def describe(model: onnx.ModelProto, spec: ModelSpec, gate: GateReport | None = None) -> None:
+    """Puts a description, and what was proven if anything, into a graph: nothing else stays."""
+    properties = {METADATA_KEY: spec.to_json()}
+    if gate is not None:
+        properties[GATE_KEY] = gate.to_json()
+    del model.metadata_props[:]
+    onnx.helper.set_model_props(model, properties)
+
+
+def write_model(model: onnx.ModelProto, target: str | Path) -> int:
+    """Writes an ONNX file under its name only when it is complete and on the disk; its bytes.
+
+    Raises:
+        TouchdownError: It cannot be written; an older file of that name is untouched.
+    """
+    data = model.SerializeToString()
+    with replacing(Path(target)) as partial:
+        partial.write_bytes(data)
+    return len(data)
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """A path to write to; what is there in the end takes the target's name in one step.
+
+    The partial file lies in the target's folder under a hidden name with another suffix, so that
+    nothing picks it up when the process is killed in between.
+
+    Raises:
+        InvalidValueError: The folder does not exist.
+        TouchdownError: Disk full, folder read-only and the like.
+    """
+    if not target.parent.is_dir():
+        raise InvalidValueError(f"folder {target.parent} does not exist")
+    try:
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".touchdown-") as folder:
+            partial = Path(folder) / (target.name + ".partial")
+            yield partial
+            with partial.open("rb") as written:
+                os.fsync(written.fileno())
+            partial.replace(target)
+    except OSError as error:
+        hint = "the disk is full; free some space" if error.errno == errno.ENOSPC else "check it"
+        raise TouchdownError(
+            f"{target} cannot be written: {error.strerror or error}; {hint}. Nothing was changed"
+        ) from error
+
+
+def sha256_of(path: str | Path) -> str:
+    """Digest of a file, hexadecimal.
+
+    Raises:
+        ModelError: It cannot be read.
+    """
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
