@@ -11,7 +11,6 @@ from PIL import Image
 from landing.errors import DataError
 from landing.taxonomy import Taxonomy
 from tests.trainer import fake_data
-from trainer.data.augment import PAD_GREY, Variation, vary
 from trainer.data.cache import CENTRES_PER_CLASS, centres_of, load, shrink
 from trainer.data.layouts import open_set, read_split_file
 from trainer.data.samples import IGNORE
@@ -162,47 +161,6 @@ def test_many_groups_are_carved_whole(tmp_path):
     assert 6 <= len(carved) <= 9
 
 
-def test_variation_keeps_picture_and_labels_together():
-    taxonomy = Taxonomy.load("aeroscapes")
-    _, labels = fake_data.picture(taxonomy, 3, (160, 96))
-    image = taxonomy.palette_bgr[labels]
-    quiet = Variation(zoom=(0.5, 1.5), light=0, faults=0, focus=0)
-    seen_padding = False
-    for seed in range(20):
-        out, ids = vary(image, labels, (64, 64), quiet, np.random.default_rng(seed))
-        assert out.shape == (64, 64, 3)
-        padded = ids == IGNORE
-        seen_padding |= bool(padded.any())
-        expected = taxonomy.palette_bgr[np.where(padded, 0, ids)]
-        expected[padded] = PAD_GREY
-        # Only pixels at the edges of regions are mixed.
-        assert (np.abs(out.astype(int) - expected).max(2) < 3).mean() > 0.6
-    assert seen_padding
-
-
-def test_variation_is_the_generators_alone():
-    taxonomy = Taxonomy.load("aeroscapes")
-    image, labels = fake_data.picture(taxonomy, 4)
-    loud = Variation(faults=1.0)
-    one = vary(image, labels, (64, 48), loud, np.random.default_rng(7))
-    two = vary(image, labels, (64, 48), loud, np.random.default_rng(7))
-    other = vary(image, labels, (64, 48), loud, np.random.default_rng(8))
-    np.testing.assert_array_equal(one[0], two[0])
-    np.testing.assert_array_equal(one[1], two[1])
-    assert (one[0] != other[0]).any()
-
-
-def test_focus_brings_the_person_into_view():
-    labels = np.zeros((200, 300), np.uint8)
-    labels[150:154, 250:254] = 1
-    image = np.zeros((200, 300, 3), np.uint8)
-    centres = np.array([[252, 152]], np.int32)
-    always = Variation(zoom=(2, 3), focus=1.0)
-    for seed in range(10):
-        ids = vary(image, labels, (96, 64), always, np.random.default_rng(seed), centres)[1]
-        assert (ids == 1).any()
-
-
 def test_cache_shrinks_and_remembers_pixels_of_every_class(tmp_path):
     data = open_set(fake_data.folder(tmp_path / "set"))
     done = []
@@ -241,20 +199,3 @@ def test_real_aeroscapes_reads_whole(real_data: Path):
         image, labels = data.read(sample)
         assert image.shape == (720, 1280, 3)
         assert set(np.unique(labels)) <= set(range(12))
-
-
-def test_markings_are_painted_on_landable_ground_only_and_change_no_label():
-    image = np.full((60, 80, 3), 90, np.uint8)
-    labels = np.zeros((60, 80), np.uint8)
-    labels[:, 40:] = 1
-    still = Variation((1.0, 1.0), 0.0, 0.0, 0.0, 0.0)
-    paint = Variation((1.0, 1.0), 0.0, 0.0, 0.0, 0.0, markings=1.0, paintable=(1,))
-    painted = 0
-    for seed in range(20):
-        plain, ids = vary(image, labels, (80, 60), still, np.random.default_rng(seed))
-        out, same = vary(image, labels, (80, 60), paint, np.random.default_rng(seed))
-        assert (same == ids).all()
-        changed = (out != plain).any(axis=2)
-        assert not changed[ids != 1].any()
-        painted += changed.any()
-    assert painted >= 15

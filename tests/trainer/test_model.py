@@ -7,7 +7,6 @@ import torch
 from landing.errors import InvalidValueError, ModelError
 from landing.taxonomy import Taxonomy
 from trainer.checkpoint import FORMAT, Checkpoint
-from trainer.loss import SegmentationLoss, inverse_sqrt_weights
 from trainer.model import HALF, EncoderWeights, ModelConfig, build, normalise
 from trainer.schedule import epochs_that_fit, one_cycle
 from trainer.torchvision_guard import ensure_torchvision
@@ -142,35 +141,6 @@ def test_weights_of_another_shape_are_refused(tmp_path):
     )
     with pytest.raises(ModelError, match="does not fit its own configuration"):
         wrong.network()
-
-
-def test_loss_ignores_unlabelled_pixels_and_survives_none():
-    logits = torch.randn(2, 3, 8, 8, requires_grad=True)
-    labels = torch.randint(0, 3, (2, 8, 8))
-    labels[:, :, 4:] = 255
-    for dice in (0.0, 1.0):
-        loss = SegmentationLoss(None, dice)
-        changed = logits.detach().clone()
-        changed[:, :, :, 4:] += 5
-        assert torch.isclose(loss(logits, labels), loss(changed, labels))
-        nothing = loss(logits, torch.full_like(labels, 255))
-        nothing.backward()
-        assert float(nothing.detach()) == 0
-        assert torch.isfinite(logits.grad).all()
-
-
-def test_dice_by_hand():
-    labels = torch.tensor([[[0, 0], [1, 255]]])
-    logits = torch.zeros(1, 2, 2, 2)
-    # All probabilities 1/2: class 0: 2*1/(1.5+2), class 1: 2*0.5/(1.5+1).
-    expected = 1 - (2 / 3.5 + 1 / 2.5) / 2
-    both = SegmentationLoss(None, 1.0)(logits, labels)
-    assert float(both) == pytest.approx(np.log(2) + expected, rel=1e-5)
-
-
-def test_rare_classes_weigh_more_within_bounds():
-    weights = inverse_sqrt_weights(np.array([1_000_000, 10_000, 100, 0])).tolist()
-    assert weights == pytest.approx([0.3, 1.0, 6.0, 1.0])
 
 
 def test_learning_rate_rises_then_falls_to_almost_nothing():
