@@ -43,17 +43,28 @@ class WholeFiles(CheckpointIO):  # type: ignore[misc]  # lightning is not follow
         Path(path).unlink(missing_ok=True)
 
 
-class KeepCheckpoints(ModelCheckpoint):  # type: ignore[misc]
-    """`last.pt` after every epoch, and the best ones by the recipe's metric on val."""
+class KeepBest(ModelCheckpoint):  # type: ignore[misc]
+    """The best checkpoints by the recipe's metric on val."""
 
-    CHECKPOINT_NAME_LAST = "last"
     FILE_EXTENSION = ".pt"
 
-    def __init__(self, folder: Path, keep_best: int) -> None:
+    def __init__(self, folder: Path, count: int) -> None:
         super().__init__(
             dirpath=folder, filename="best-epoch-{epoch:03d}", monitor="val_choice", mode="max",
-            save_top_k=keep_best, save_last=True, auto_insert_metric_name=False,
-            save_on_train_epoch_end=True, enable_version_counter=False,
+            save_top_k=count, auto_insert_metric_name=False, save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        )  # fmt: skip
+
+
+class KeepLast(ModelCheckpoint):  # type: ignore[misc]
+    """`last.pt` after every epoch; Lightning's own `save_last` writes only after a best one."""
+
+    FILE_EXTENSION = ".pt"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            dirpath=folder, filename="last", save_on_train_epoch_end=True,
+            enable_version_counter=False,
         )  # fmt: skip
 
 

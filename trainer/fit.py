@@ -29,8 +29,9 @@ from landing.taxonomy import Role
 from trainer.callbacks import (
     LAST,
     EndInTime,
-    KeepCheckpoints,
+    KeepBest,
     KeepEvery,
+    KeepLast,
     Reporter,
     WholeFiles,
 )
@@ -212,7 +213,7 @@ def _run(recipe: Recipe, limits: RunLimits, resume_from: Path | None) -> dict[st
         recipe.model_dump(mode="json"),
     )  # fmt: skip
     task = SegmentationTask(network, about, recipe, loss, plan)
-    keep = KeepCheckpoints(out, limits.keep_best)
+    keep = KeepBest(out, limits.keep_best)
     trainer = _trainer(recipe, limits, hardware, out, keep)
     _say_first(
         f"network: {config.architecture}, input {config.width_px}x{config.height_px}, "
@@ -231,7 +232,7 @@ def _run(recipe: Recipe, limits: RunLimits, resume_from: Path | None) -> dict[st
 
 
 def _trainer(
-    recipe: Recipe, limits: RunLimits, hardware: Hardware, out: Path, keep: KeepCheckpoints
+    recipe: Recipe, limits: RunLimits, hardware: Hardware, out: Path, keep: KeepBest
 ) -> Trainer:
     callbacks: list[Callback] = [
         Reporter(),
@@ -241,7 +242,7 @@ def _trainer(
         callbacks.append(EMAWeightAveraging(decay=recipe.ema))
     if recipe.patience:
         callbacks.append(EarlyStopping("val_choice", patience=recipe.patience, mode="max"))
-    callbacks.append(keep)
+    callbacks += [keep, KeepLast(out)]
     if limits.keep_every:
         callbacks.append(KeepEvery(out, limits.keep_every))
     terminal = sys.stderr.isatty()
@@ -288,7 +289,7 @@ def _logger(name: str, out: Path) -> Any:
 
 def _finish(
     trainer: Trainer,
-    keep: KeepCheckpoints,
+    keep: KeepBest,
     out: Path,
     recipe: Recipe,
     data: LabeledSet,
