@@ -36,10 +36,14 @@ class Scores:
         miou: Mean IoU over the classes that occur in truth or prediction.
         miou_in_truth: Mean IoU over the classes that occur in the truth: the same classes for every
             checkpoint, so checkpoints are compared by it.
+        classes: Classes of the taxonomy; none is left out because of what it means.
+        classes_counted: Those in truth or prediction, over which `miou` is the mean.
+        classes_in_truth: Those in the truth, over which `miou_in_truth` is.
         class_iou: IoU by class name; None for classes in neither truth nor prediction.
         accuracy: Share of labelled pixels of the right class.
         landable_iou: IoU of the landable role.
         person_recall: Share of pixels of persons recognised as role person.
+        role_recall: By hazard role, share of its pixels recognised as that role.
         hazard_recall: Share of pixels of any hazard role recognised as some hazard.
         false_safe_rate: Share of labelled pixels that are not landable but predicted landable.
         hazard_false_safe_rate: Share of pixels of hazard roles predicted landable.
@@ -50,10 +54,14 @@ class Scores:
 
     miou: float
     miou_in_truth: float
+    classes: int
+    classes_counted: int
+    classes_in_truth: int
     class_iou: dict[str, float | None]
     accuracy: float
     landable_iou: float | None
     person_recall: float | None
+    role_recall: dict[str, float | None]
     hazard_recall: float | None
     false_safe_rate: float | None
     hazard_false_safe_rate: float | None
@@ -77,10 +85,14 @@ class Scores:
         return cls(
             miou=float(np.mean(known)) if known else 0.0,
             miou_in_truth=float(np.mean(there)) if there else 0.0,
+            classes=len(taxonomy),
+            classes_counted=len(known),
+            classes_in_truth=int(np.count_nonzero(matrix.any(axis=1))),
             class_iou={c.name: v for c, v in zip(taxonomy.classes, iou, strict=True)},
             accuracy=_rate(right.sum(), matrix.sum()) or 0.0,
             landable_iou=_rate(both, either),
             person_recall=_rate(matrix[np.ix_(person, person)].sum(), matrix[person].sum()),
+            role_recall={role.value: _recall(matrix, taxonomy, role) for role in HAZARD_ROLES},
             hazard_recall=_rate(matrix[np.ix_(hazard, hazard)].sum(), matrix[hazard].sum()),
             false_safe_rate=_rate(
                 matrix[np.ix_(~landable, landable)].sum(), matrix[~landable].sum()
@@ -119,6 +131,10 @@ class Scores:
                 lines.append(f"  {name:<{width}}  {value:6.3f}")
         if absent:
             lines.append(f"  not in truth or prediction, left out: {', '.join(absent)}")
+        lines.append(
+            f"  {self.classes} classes, {self.classes_in_truth} of them in the truth, "
+            f"{self.classes_counted} in truth or prediction"
+        )
         for label, name in (
             ("mIoU", "miou"), ("mIoU of classes in truth", "miou_in_truth"),
             ("pixel accuracy", "accuracy"), ("landable IoU", "landable_iou"),
@@ -136,6 +152,11 @@ class Scores:
 
 def _mask(taxonomy: Taxonomy, *roles: Role) -> npt.NDArray[np.bool_]:
     return np.array([c.role in roles for c in taxonomy.classes], dtype=np.bool_)
+
+
+def _recall(matrix: Counts, taxonomy: Taxonomy, role: Role) -> float | None:
+    mine = _mask(taxonomy, role)
+    return _rate(matrix[np.ix_(mine, mine)].sum(), matrix[mine].sum())
 
 
 def _rate(part: np.int64, whole: np.int64) -> float | None:
