@@ -22,7 +22,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-BUILTIN = ("semantic-drone", "aeroscapes", "synthetic")
+BUILTIN = ("semantic-drone", "aeroscapes", "uavid", "vdd", "synthetic", "roles")
 
 
 class Role(str, Enum):

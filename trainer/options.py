@@ -85,10 +85,16 @@ def _pattern_option(part: str, meaning: str) -> Any:
 split_options = options(
     click.option("--layout", default="auto", show_default=True,
                  type=click.Choice(("auto", *LAYOUT_NAMES)), help="How the data lies in --data."),
+    click.option("--images", default="", metavar="DIR",
+                 help="Pictures of a data set of no known layout; with --labels and --taxonomy."),
+    click.option("--labels", default="", metavar="DIR",
+                 help="Label maps for --images, of the same names."),
     click.option("--taxonomy", default="", metavar="NAME|FILE",
-                 help="Meaning of the labels; by default the layout's own."),
-    click.option("--split", "split_file", default="", metavar="CSV",
-                 help="File with columns id and --split-column that says train, val or test."),
+                 help="Meaning of the labels, by default the layout's own; roles: merge classes by "
+                      "their role."),
+    click.option("--split", "split_files", multiple=True, metavar="[SOURCE=]CSV",
+                 help="File with columns id and --split-column that says train, val or test; may "
+                      "have a column group. One for each source, or one with ids SOURCE/id."),
     click.option("--split-column", default="split", show_default=True, metavar="NAME",
                  help="Column of --split."),
     _pattern_option("train", "Training pictures (default: all that are in no other part)"),

@@ -19,10 +19,12 @@ class DataChoice(BaseModel):
 
     model_config = _STRICT
 
-    folders: tuple[str, ...] = Field(min_length=1)
+    folders: tuple[str, ...] = ()
+    images: str = ""
+    labels: str = ""
     layout: str = "auto"
     taxonomy: str = ""
-    split_file: str = ""
+    split_files: tuple[str, ...] = ()
     split_column: str = "split"
     train: tuple[str, ...] = ()
     val: tuple[str, ...] = ()
@@ -84,7 +86,9 @@ class Variation(BaseModel):
     light: float = Field(
         default=1.0, ge=0, le=2, description="Strength of exposure and colour changes."
     )
-    shadow: float = Field(default=0.2, ge=0, le=1, description="Probability of cast shadows of roofs and trees.")
+    shadow: float = Field(
+        default=0.2, ge=0, le=1, description="Probability of shadows of roofs and trees."
+    )
     haze: float = Field(default=0.1, ge=0, le=1, description="Probability of haze.")
     motion_blur: float = Field(default=0.1, ge=0, le=1, description="Probability of motion blur.")
     faults: float = Field(
@@ -182,7 +186,7 @@ class Recipe(BaseModel):
         """What differs from the defaults, by option name, groups opened."""
         flat: dict[str, Any] = {}
         for group in (self.data, self.network, self.variation, self.loss):
-            flat |= group.model_dump(exclude_defaults=True, exclude={"folders"})
+            flat |= group.model_dump(exclude_defaults=True, exclude={"folders", "split_files"})
         return flat | self.model_dump(exclude_defaults=True, exclude=_NOT_OPTIONS)
 
     def command(self) -> str:
@@ -191,8 +195,11 @@ class Recipe(BaseModel):
         for folder in self.data.folders:
             words += ["--data", Path(folder).resolve().name]
         words += ["--input", f"{self.width_px}x{self.height_px}"]
+        for split_file in self.data.split_files:
+            source, equals, path = split_file.rpartition("=")
+            words += ["--split", source + equals + Path(path).name]
         for name, value in self.options().items():
-            if name in ("split_file", "encoder_weights", "taxonomy", "init"):
+            if name in ("images", "labels", "encoder_weights", "taxonomy", "init"):
                 value = Path(str(value)).name
             if name == "crop_wh":
                 value = "x".join(map(str, value))
@@ -205,7 +212,7 @@ class Recipe(BaseModel):
 
 _NOT_OPTIONS = {"data", "network", "variation", "loss", "width_px", "height_px"}
 
-OPTION_OF = {"split_file": "split", "crop_wh": "crop"}
+OPTION_OF = {"crop_wh": "crop"}
 """Fields whose option has another name."""
 
 

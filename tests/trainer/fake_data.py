@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import cv2
@@ -67,6 +68,30 @@ def aeroscapes(root: Path, original: bool = False, per_sequence: int = 6) -> Pat
             write_pair(root / names[0], root / names[1], f"{sequence}_{i:03d}", pair)
     if not original:
         (root / "classes.csv").write_text("id,name,r,g,b\n")
+    return root
+
+
+def uavid(root: Path, per_sequence: int = 3) -> Path:
+    """Labels as RGB colours; the test part has none, as in the published set."""
+    taxonomy = Taxonomy.load("uavid")
+    seed = 0
+    # In order of the names the samples get, so that the first one has seed 0.
+    for part, sequence in (("val", 16), ("val", 17), ("train", 1), ("train", 2), ("test", 21)):
+        base = root / part / f"seq{sequence}"
+        for i in range(per_sequence):
+            pair = picture(taxonomy, seed)
+            seed += 1
+            write_pair(base / "Images", base / "Labels", f"{100 * i:06d}", pair, taxonomy)
+    shutil.rmtree(root / "test" / "seq21" / "Labels")
+    return root
+
+
+def vdd(root: Path, per_part: int = 3) -> Path:
+    taxonomy = Taxonomy.load("vdd")
+    for p, part in enumerate(("test", "train", "val")):
+        for i in range(per_part):
+            pair = picture(taxonomy, 10 * p + i)
+            write_pair(root / part / "src", root / part / "gt", f"DJI_{i:04d}", pair)
     return root
 
 

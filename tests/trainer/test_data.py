@@ -12,8 +12,9 @@ from landing.errors import DataError
 from landing.taxonomy import Taxonomy
 from tests.trainer import fake_data
 from trainer.data.cache import CENTRES_PER_CLASS, centres_of, load, shrink
-from trainer.data.layouts import open_set, read_split_file
+from trainer.data.layouts import open_set
 from trainer.data.samples import IGNORE
+from trainer.data.splitfile import read_split_file
 from trainer.data.splits import by_patterns, by_table, carve
 
 
@@ -25,6 +26,8 @@ from trainer.data.splits import by_patterns, by_table, carve
         (fake_data.aeroscapes, "aeroscapes", 18),
         (lambda root: fake_data.aeroscapes(root, original=True), "aeroscapes", 18),
         (fake_data.folder, "toy", 15),
+        (fake_data.uavid, "uavid", 12),
+        (fake_data.vdd, "vdd", 9),
     ],
 )
 def test_every_layout_is_found_and_gives_class_ids(tmp_path, make, taxonomy, count):
@@ -121,9 +124,9 @@ def test_split_file_puts_every_picture_in_its_part(tmp_path):
         f"{i:03d},{part}\n" for i, part in enumerate(["train", "train", "val", "test", "train"])
     ))  # fmt: skip
     with pytest.raises(DataError, match=r"1 of 6 pictures are not in the split file.* 005"):
-        by_table(data.samples, read_split_file(table, "scene"))
+        by_table(data.samples, read_split_file(table, "scene").part_of)
     table.write_text(table.read_text() + "005,\n")
-    split = by_table(data.samples, read_split_file(table, "scene"))
+    split = by_table(data.samples, read_split_file(table, "scene").part_of)
     assert [s.name for s in split.train] == ["000", "001", "004"]
     assert [s.name for s in split.val] == ["002"]
     assert [s.name for s in split.test] == ["003"]

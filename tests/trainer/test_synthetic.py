@@ -18,7 +18,7 @@ SMALL = DatasetPlan(
 
 def test_rendered_worlds_are_read_and_split_by_world(tmp_path):
     assert list(write_dataset(SMALL, tmp_path / "synthetic")) == [1000, 1001, 1002, 1003]
-    data, split = open_and_split(DataChoice(folder=str(tmp_path / "synthetic")))
+    data, split = open_and_split(DataChoice(folders=(str(tmp_path / "synthetic"),)))
     assert data.taxonomy.name == "synthetic"
     assert "CC0" in data.terms
     assert [s.group for s in split.train] == ["01000", "01000", "01001", "01001"]

@@ -2,44 +2,125 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from landing.errors import DataError
-from trainer.data.layouts import open_set, read_split_file
+from trainer.data.layouts import open_pair, open_set
+from trainer.data.merge import ROLES, MergedSet, unique_names
 from trainer.data.samples import LabeledSet, Sample
-from trainer.data.splits import Split, by_patterns, by_table
+from trainer.data.splitfile import SplitTable, read_split_file
+from trainer.data.splits import Split, by_patterns, by_table, carve
 from trainer.recipe import DataChoice
 
 
 def open_and_split(choice: DataChoice) -> tuple[LabeledSet, Split]:
     """The set of labelled pictures and its parts.
 
-    A split file wins over the folder's own `split.csv`, and patterns over both.
+    A split file wins over a folder's own split, and patterns over both. What has neither is split
+    in whole groups: scenes, sequences or worlds, so that val shows ground that training did not.
 
     Raises:
         DataError: The data or the split is not usable, or the choice contradicts itself.
         TaxonomyError: The taxonomy is not readable.
     """
-    data = open_set(choice.folders[0], choice.layout, choice.taxonomy)
     patterns = bool(choice.train or choice.val or choice.test)
-    if choice.split_file and patterns:
+    if choice.split_files and patterns:
         raise DataError("give either --split or --train / --val / --test, not both")
-    if choice.split_file:
-        table = read_split_file(Path(choice.split_file), choice.split_column)
-        split = by_table(data.samples, table)
-    elif data.own_split is not None and not patterns:
-        split = by_table(data.samples, data.own_split)
-    else:
+    data = open_data(choice)
+    if patterns or data.own_split is None:
         split = by_patterns(
             data.samples, choice.train, choice.val, choice.test, choice.val_fraction
         )
+    else:
+        split = _by_own_split(data, data.own_split, choice.val_fraction)
     if choice.limit:
         split = replace(
             split, train=_thin(split.train, choice.limit), val=_thin(split.val, choice.limit),
             test=_thin(split.test, choice.limit),
         )  # fmt: skip
     return data, split
+
+
+def open_data(choice: DataChoice) -> LabeledSet:
+    """The set of labelled pictures, merged where there are several, with the split files' split.
+
+    Raises:
+        DataError: The data or a split file is not usable, or the choice contradicts itself.
+        TaxonomyError: The taxonomy is not readable.
+    """
+    sources = open_sources(choice)
+    by_role = choice.taxonomy == ROLES and any(s.taxonomy.name != ROLES for s in sources)
+    if len(sources) == 1 and not by_role and not choice.split_files:
+        return sources[0]
+    names = unique_names(sources)
+    common, table_of = _split_tables(choice, names)
+    merged = MergedSet(sources, [table_of.get(name) for name in names], by_role)
+    if common is not None:
+        merged = MergedSet([merged], [common])
+    return merged
+
+
+def open_sources(choice: DataChoice) -> list[LabeledSet]:
+    """The data sets of a choice, each as it is.
+
+    Raises:
+        DataError: One is not usable, or none is given.
+        TaxonomyError: The taxonomy is not readable.
+    """
+    if bool(choice.images) != bool(choice.labels) or (choice.images and not choice.taxonomy):
+        raise DataError("--images DIR, --labels DIR and --taxonomy FILE go together")
+    if not choice.images and not choice.folders:
+        raise DataError("no data: give --data DIR, or --images DIR --labels DIR --taxonomy FILE")
+    # With a pair, the taxonomy is the pair's; folders have their own.
+    own = choice.taxonomy if choice.taxonomy != ROLES and not choice.images else ""
+    sources = [open_set(folder, choice.layout, own) for folder in choice.folders]
+    if choice.images:
+        sources.append(open_pair(choice.images, choice.labels, choice.taxonomy))
+    return sources
+
+
+def _split_tables(
+    choice: DataChoice, names: Sequence[str]
+) -> tuple[SplitTable | None, dict[str, SplitTable]]:
+    """The table for all sources together, if there is one, and those of single sources."""
+    common: SplitTable | None = None
+    table_of: dict[str, SplitTable] = {}
+    for given in choice.split_files:
+        source, equals, path = given.partition("=")
+        if equals and source in names:
+            table_of[source] = read_split_file(Path(path), choice.split_column)
+        elif equals and not Path(given).exists():
+            raise DataError(
+                f"--split {given}: no source is called {source!r}; there are {', '.join(names)}"
+            )
+        elif common is not None:
+            raise DataError(
+                f"--split {given}: which source is it for? Give --split SOURCE=CSV; there are "
+                f"{', '.join(names)}"
+            )
+        else:
+            common = read_split_file(Path(given), choice.split_column)
+    if common is not None and table_of:
+        raise DataError("give either one --split for all sources or one --split SOURCE=CSV each")
+    return common, table_of
+
+
+def _by_own_split(data: LabeledSet, part_of: dict[str, str], val_fraction: float) -> Split:
+    """By the table; sources that are not in it at all are split in whole groups."""
+    listed = {name.partition("/")[0] for name in part_of} if isinstance(data, MergedSet) else set()
+    several = isinstance(data, MergedSet) and len(data.source_names) > 1
+    alone = [s for s in data.samples if several and s.name.partition("/")[0] not in listed]
+    by_source: dict[str, list[Sample]] = {}
+    for sample in alone:
+        by_source.setdefault(sample.name.partition("/")[0], []).append(sample)
+    part_of = dict(part_of)
+    for samples in by_source.values():
+        kept, carved = carve(samples, val_fraction)
+        part_of |= {s.name: "" for s in samples}
+        part_of |= {s.name: "train" for s in kept} | {s.name: "val" for s in carved}
+    return by_table(data.samples, part_of, val_fraction)
 
 
 def _thin(samples: tuple[Sample, ...], count: int) -> tuple[Sample, ...]:

@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from landing.errors import DataError
 from landing.taxonomy import Taxonomy
-from trainer.data.samples import FolderSet, LabelFormat, Sample
+from trainer.data.pairs import Pairs, Place, find_pairs, refuse_problems
+from trainer.data.prepared import PREPARED_FILE, PreparedSet
+from trainer.data.samples import (
+    FolderSet,
+    LabeledSet,
+    LabelFormat,
+    Sample,
+    decode_labels,
+    stored_labels,
+)
+from trainer.data.splitfile import SplitTable, read_split_file
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 SPLIT_FILE = "split.csv"
 TAXONOMY_FILE = "taxonomy.toml"
 TERMS_FILE = "TERMS.txt"
+_LOOKED_AT = 4
+"""Label maps that are opened to see whether they hold indices or colours."""
 
 _TU_GRAZ_TERMS = (
     "Semantic Drone Dataset, TU Graz: non-commercial research only; pictures not redistributable; "
     "models trained on it may be distributed but not used commercially"
 )
 _AEROSCAPES_TERMS = "AeroScapes (Nigam, Huang, Ramanan, WACV 2018): CC BY-SA 4.0"
+_UAVID_TERMS = (
+    "UAVid (Lyu, Vosselman, Xia, Yilmaz, Yang, ISPRS Journal 2020): CC BY-NC-SA 4.0, non-commercial"
+)
+_VDD_TERMS = (
+    "VDD, Varied Drone Dataset (Cai et al. 2023): non-commercial only; pictures not "
+    "redistributable; models trained on it may be distributed but not used commercially"
+)
 
 
 def _sequence(name: str) -> str:
@@ -33,74 +51,138 @@ def _block_of_ten(name: str) -> str:
     return f"{int(name) // 10:03d}x" if name.isdigit() else name
 
 
+def _two_folders(images: str, labels: str) -> Callable[[Path], list[Place]]:
+    def places(base: Path) -> list[Place]:
+        place = Place(base / images, base / labels)
+        return [place] if place.images.is_dir() and place.labels.is_dir() else []
+
+    return places
+
+
+def _uavid_places(base: Path) -> list[Place]:
+    """`train/seq1/Images`, `train/seq1/Labels`; the labels of the test part are not public."""
+    places = []
+    for part, folders in (
+        ("train", ("train", "uavid_train")), ("val", ("val", "valid", "uavid_val")),
+        ("test", ("test", "uavid_test")),
+    ):  # fmt: skip
+        for sequence in (s for folder in folders for s in sorted((base / folder).glob("seq*"))):
+            images, labels = sequence / "Images", sequence / "Labels"
+            if images.is_dir() and (labels.is_dir() or part != "test"):
+                places.append(Place(images, labels, part, f"{sequence.name}_"))
+    return places if any(place.labels.is_dir() for place in places) else []
+
+
+def _vdd_places(base: Path) -> list[Place]:
+    return [
+        Place(base / part / "src", base / part / "gt", part, f"{part}-")
+        for part in ("train", "val", "test")
+        if (base / part / "src").is_dir() and (base / part / "gt").is_dir()
+    ]
+
+
 @dataclass(frozen=True)
 class Layout:
     """One way in which a data set lies on disk.
 
     Attributes:
         name: What the user calls it.
-        images, labels: Folders under the root, or under one of `below`.
+        shape: The folders, for messages.
+        places: Where pictures and labels are under a base folder; none if it is another layout.
+        taxonomy: Built-in taxonomy, or empty for the folder's own file.
+        label_format: See `FolderSet`; "look" to find out from the files.
         below: Folders under the root the data set may lie in.
         marker: A file that must be there too, to tell it from other layouts; empty for none.
-        taxonomy: Built-in taxonomy, or empty for the folder's own file.
-        label_format: See `FolderSet`.
         group_of: Group of a sample from its name.
         terms: Licence of the data.
     """
 
     name: str
-    images: str
-    labels: str
+    shape: str
+    places: Callable[[Path], list[Place]]
     taxonomy: str
-    label_format: LabelFormat = "index"
+    label_format: LabelFormat | Literal["look"] = "index"
     below: tuple[str, ...] = ("",)
     marker: str = ""
     group_of: Callable[[str], str] = _sequence
     terms: str = ""
 
-    def find(self, root: Path) -> Path | None:
-        """The folder with this layout at or under a root, or None."""
+    def find(self, root: Path) -> tuple[Path, list[Place]] | None:
+        """The folder with this layout at or under a root and its places, or None."""
         for part in self.below:
             base = root / part
-            folders = (base / self.images).is_dir() and (base / self.labels).is_dir()
-            if folders and (not self.marker or (base / self.marker).is_file()):
-                return base
+            places = self.places(base)
+            if places and (not self.marker or (base / self.marker).is_file()):
+                return base, places
         return None
 
 
 LAYOUTS = (
-    Layout("folder", "images", "labels", "", marker=TAXONOMY_FILE),
     Layout(
-        "semantic-drone", "original_images", "label_images_semantic", "semantic-drone",
+        "folder", "images/ + labels/ + taxonomy.toml", _two_folders("images", "labels"), "",
+        "look", marker=TAXONOMY_FILE,
+    ),
+    Layout(
+        "semantic-drone", "original_images/ + label_images_semantic/",
+        _two_folders("original_images", "label_images_semantic"), "semantic-drone",
         below=("", "semantic_drone_dataset", "dataset/semantic_drone_dataset"),
         group_of=_block_of_ten, terms=_TU_GRAZ_TERMS,
     ),
     Layout(
-        "semantic-drone-low-res", "low_res_images", "gt/semantic/low_res_label_images",
-        "semantic-drone", "palette", below=("", "training_set"),
-        group_of=_block_of_ten, terms=_TU_GRAZ_TERMS,
+        "semantic-drone-low-res", "low_res_images/ + gt/semantic/low_res_label_images/",
+        _two_folders("low_res_images", "gt/semantic/low_res_label_images"), "semantic-drone",
+        "palette", below=("", "training_set"), group_of=_block_of_ten, terms=_TU_GRAZ_TERMS,
     ),
     Layout(
-        "semantic-drone-rgb", "images", "gt/semantic/label_images", "semantic-drone", "palette",
+        "semantic-drone-rgb", "images/ + gt/semantic/label_images/",
+        _two_folders("images", "gt/semantic/label_images"), "semantic-drone", "palette",
         below=("", "training_set"), group_of=_block_of_ten, terms=_TU_GRAZ_TERMS,
     ),
     Layout(
-        "aeroscapes-original", "JPEGImages", "SegmentationClass", "aeroscapes",
+        "aeroscapes-original", "JPEGImages/ + SegmentationClass/",
+        _two_folders("JPEGImages", "SegmentationClass"), "aeroscapes",
         below=("", "aeroscapes"), terms=_AEROSCAPES_TERMS,
     ),
     Layout(
-        "aeroscapes", "images", "labels", "aeroscapes", marker="classes.csv",
-        terms=_AEROSCAPES_TERMS,
+        "aeroscapes", "images/ + labels/ + classes.csv", _two_folders("images", "labels"),
+        "aeroscapes", marker="classes.csv", terms=_AEROSCAPES_TERMS,
+    ),
+    Layout(
+        "uavid", "train/seqN/Images/ + train/seqN/Labels/", _uavid_places, "uavid", "look",
+        below=("", "uavid", "uavid_v1.5_official_release_image"), terms=_UAVID_TERMS,
+    ),
+    Layout(
+        "vdd", "train/src/ + train/gt/", _vdd_places, "vdd", "look", below=("", "VDD"),
+        group_of=str, terms=_VDD_TERMS,
     ),
 )  # fmt: skip
 
-LAYOUT_NAMES = tuple(layout.name for layout in LAYOUTS)
+LAYOUT_NAMES = (*(layout.name for layout in LAYOUTS), "prepared")
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where a data set lies and what it is, before its files were looked at."""
+
+    layout: Layout
+    base: Path
+    places: list[Place]
+    taxonomy: Taxonomy
+
+    def pairs(self) -> Pairs:
+        """Its pictures and label maps, decoding nothing."""
+        return find_pairs(self.places, self.layout.group_of)
+
+    def label_format(self, samples: tuple[Sample, ...]) -> LabelFormat:
+        """Whether labels are indices or colours, by looking where the layout does not say."""
+        stated = self.layout.label_format
+        return format_of(samples, self.taxonomy) if stated == "look" else stated
 
 
 def open_set(
     root: str | Path, layout_name: str = "auto", taxonomy_name: str = "", name: str = ""
-) -> FolderSet:
-    """Lists the labelled pictures of a folder; decodes none of them.
+) -> LabeledSet:
+    """Lists the labelled pictures of a folder; decodes at most a few label maps.
 
     Args:
         root: The folder.
@@ -113,100 +195,91 @@ def open_set(
         TaxonomyError: The taxonomy is not readable.
     """
     folder = Path(root)
-    if not folder.is_dir():
-        raise DataError(f"data folder {folder} does not exist or is no folder")
-    layout, base = _find_layout(folder, layout_name)
-    taxonomy = Taxonomy.load(taxonomy_name or layout.taxonomy or base / TAXONOMY_FILE)
-    samples = _pairs(base / layout.images, base / layout.labels, layout)
-    terms_file = base / TERMS_FILE
-    terms = terms_file.read_text("utf-8").strip() if terms_file.is_file() else layout.terms
-    split_file = base / SPLIT_FILE
+    if (folder / PREPARED_FILE).is_file() and layout_name in ("auto", "prepared"):
+        return PreparedSet.open(folder, taxonomy_name)
+    found = find_layout(folder, layout_name, taxonomy_name)
+    pairs = found.pairs()
+    refuse_problems(pairs, found.places)
+    own = found.base / SPLIT_FILE
+    table = read_split_file(own) if own.is_file() else SplitTable(pairs.part_of, {})
+    terms_file = found.base / TERMS_FILE
     return FolderSet(
-        name=name or (layout.name if layout.taxonomy else folder.resolve().name),
-        taxonomy=taxonomy,
-        samples=samples,
-        label_format=layout.label_format,
-        terms=terms,
-        own_split=read_split_file(split_file, "split") if split_file.is_file() else None,
+        name=name or (found.layout.name if found.layout.taxonomy else folder.resolve().name),
+        taxonomy=found.taxonomy,
+        samples=table.regrouped(pairs.samples),
+        label_format=found.label_format(pairs.samples),
+        terms=terms_file.read_text("utf-8").strip() if terms_file.is_file() else found.layout.terms,
+        own_split=dict(table.part_of) or None,
     )
 
 
-def _find_layout(folder: Path, layout_name: str) -> tuple[Layout, Path]:
-    for layout in LAYOUTS:
-        if layout_name in ("auto", layout.name):
-            base = layout.find(folder)
-            if base is not None:
-                return layout, base
-    if layout_name == "auto":
-        known = "; ".join(
-            f"{item.name}: {item.images}/ + {item.labels}/"
-            + (f" + {item.marker}" if item.marker else "")
-            for item in LAYOUTS
-        )
-        raise DataError(f"{folder} has no layout that is known here ({known})")
-    if layout_name not in LAYOUT_NAMES:
-        raise DataError(f"layout {layout_name!r} is unknown; known are {', '.join(LAYOUT_NAMES)}")
-    wanted = next(item for item in LAYOUTS if item.name == layout_name)
-    raise DataError(
-        f"{folder} is not of layout {layout_name!r}: expected {wanted.images}/ and "
-        f"{wanted.labels}/" + (f" and {wanted.marker}" if wanted.marker else "")
-    )
-
-
-def _files_by_name(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in suffixes:
-            if path.stem in found:
-                raise DataError(f"{folder} has both {found[path.stem].name} and {path.name}")
-            found[path.stem] = path
-    return found
-
-
-def _pairs(images: Path, labels: Path, layout: Layout) -> tuple[Sample, ...]:
-    image_of = _files_by_name(images, IMAGE_SUFFIXES)
-    label_of = _files_by_name(labels, (".png",))
-    if not image_of:
-        raise DataError(f"{images} has no pictures (*.jpg, *.jpeg, *.png)")
-    for here, there, have, lack in (
-        (image_of, label_of, "pictures", f"label map in {labels}"),
-        (label_of, image_of, "label maps", f"picture in {images}"),
-    ):
-        alone = sorted(set(here) - set(there))
-        if alone:
-            raise DataError(
-                f"{len(alone)} of {len(here)} {have} have no {lack}, the first is "
-                f"{here[alone[0]].name}"
-            )
-    return tuple(
-        Sample(name, layout.group_of(name), image_of[name], label_of[name])
-        for name in sorted(image_of)
-    )
-
-
-def read_split_file(path: Path, column: str) -> dict[str, str]:
-    """Part of each sample from a CSV file with a column `id` (or `name`) and one of parts.
+def open_pair(images: str | Path, labels: str | Path, taxonomy_name: str) -> LabeledSet:
+    """Two folders of any name whose files pair up, with a taxonomy.
 
     Raises:
-        DataError: Unreadable, no such column, or a part that is not train, val or test.
+        DataError: No such folder, no pictures, or pictures without labels.
+        TaxonomyError: The taxonomy is not readable.
     """
-    try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            rows = list(csv.DictReader(stream))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"split file {path}: {error}") from error
-    columns = list(rows[0]) if rows else []
-    key = next((c for c in ("id", "name") if c in columns), None)
-    if key is None or column not in columns:
-        raise DataError(
-            f"split file {path} has the columns {', '.join(map(str, columns)) or '(none)'}; "
-            f"expected 'id' and {column!r} (choose with --split-column)"
-        )
-    split = {row[key]: row[column] for row in rows}
-    wrong = sorted({part for part in split.values() if part not in ("train", "val", "test", "")})
-    if wrong:
-        raise DataError(
-            f"split file {path}, column {column!r}: part {wrong[0]!r} is unknown; expected train, "
-            "val, test or nothing"
-        )
-    return split
+    found = found_pair(Path(images), Path(labels), taxonomy_name)
+    pairs = found.pairs()
+    refuse_problems(pairs, found.places)
+    return FolderSet(
+        found.base.name, found.taxonomy, pairs.samples, found.label_format(pairs.samples)
+    )
+
+
+def found_pair(images: Path, labels: Path, taxonomy_name: str) -> Found:
+    """As `find_layout`, for two folders.
+
+    Raises:
+        DataError: No such folder.
+        TaxonomyError: The taxonomy is not readable.
+    """
+    for folder in (images, labels):
+        if not folder.is_dir():
+            raise DataError(f"data folder {folder} does not exist or is no folder")
+    place = Place(images, labels)
+    layout = Layout("pair", "--images + --labels", lambda _: [place], "", "look")
+    return Found(layout, images.resolve().parent, [place], Taxonomy.load(taxonomy_name))
+
+
+def find_layout(folder: Path, layout_name: str = "auto", taxonomy_name: str = "") -> Found:
+    """What kind of data set lies in a folder.
+
+    Raises:
+        DataError: No such folder, or no known layout.
+        TaxonomyError: The taxonomy is not readable.
+    """
+    if not folder.is_dir():
+        raise DataError(f"data folder {folder} does not exist or is no folder")
+    if layout_name not in ("auto", *LAYOUT_NAMES):
+        raise DataError(f"layout {layout_name!r} is unknown; known are {', '.join(LAYOUT_NAMES)}")
+    for layout in LAYOUTS:
+        place = layout.find(folder) if layout_name in ("auto", layout.name) else None
+        if place is not None:
+            taxonomy = Taxonomy.load(taxonomy_name or layout.taxonomy or place[0] / TAXONOMY_FILE)
+            return Found(layout, place[0], place[1], taxonomy)
+    shapes = {layout.name: layout.shape for layout in LAYOUTS} | {"prepared": PREPARED_FILE}
+    if layout_name == "auto":
+        known = "; ".join(f"{name}: {shape}" for name, shape in shapes.items())
+        raise DataError(f"{folder} has no layout that is known here ({known})")
+    raise DataError(f"{folder} is not of layout {layout_name!r}: expected {shapes[layout_name]}")
+
+
+def format_of(samples: tuple[Sample, ...], taxonomy: Taxonomy) -> LabelFormat:
+    """Whether some label maps are indices or colours: what leaves fewer pixels unknown."""
+    unknown = {"index": 0.0, "palette": 0.0}
+    formats: tuple[LabelFormat, ...] = ("index", "palette")
+    for sample in samples[:: max(1, len(samples) // _LOOKED_AT)]:
+        for label_format in formats:
+            try:
+                data = sample.label.read_bytes()
+                stored = stored_labels(data, sample.label, label_format)
+                ids = decode_labels(data, sample.label, taxonomy, label_format, "ignore")
+            except (DataError, OSError):
+                unknown[label_format] += 1.0  # reading it as a sample says what is wrong
+                continue
+            listed = (stored == taxonomy.ignore_index) | (stored == 255)
+            ignored = listed if stored.ndim == 2 else listed.all(axis=2)
+            unknown[label_format] += float(((ids == 255) & ~ignored).mean())
+    return "palette" if unknown["palette"] < unknown["index"] else "index"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -46,8 +46,15 @@ class Split:
         return parts + (f", unused {self.unused}" if self.unused else "")
 
 
-def by_table(samples: Sequence[Sample], part_of: dict[str, str]) -> Split:
+def by_table(
+    samples: Sequence[Sample], part_of: Mapping[str, str], val_fraction: float = 0.0
+) -> Split:
     """Splits by a list of names.
+
+    Args:
+        samples: All samples.
+        part_of: Part of each by name; "" for none.
+        val_fraction: Share cut off the training part for val, if the list has no val.
 
     Raises:
         DataError: A sample is not in the list, or a needed part is empty.
@@ -61,6 +68,8 @@ def by_table(samples: Sequence[Sample], part_of: dict[str, str]) -> Split:
     parts: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
         parts[part_of[sample.name]].append(sample)
+    if not parts["val"] and val_fraction > 0:
+        parts["train"], parts["val"] = carve(parts["train"], val_fraction)
     return _checked(samples, parts["train"], parts["val"], parts["test"])
 
 

@@ -1,0 +1,230 @@
+"""Layouts with parts, folder pairs, several sources at once, and splits as files."""
+
+from __future__ import annotations
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from landing.errors import DataError
+from landing.taxonomy import Role, Taxonomy
+from tests.trainer import fake_data
+from trainer.data.choice import open_and_split, open_data
+from trainer.data.layouts import open_pair, open_set
+from trainer.data.merge import role_ids
+from trainer.data.prepared import PREPARED_FILE, prepare
+from trainer.data.samples import IGNORE
+from trainer.data.store import open_or_prepare
+from trainer.recipe import DataChoice, Recipe
+
+
+def choice(*folders, **more) -> DataChoice:
+    return DataChoice(folders=tuple(map(str, folders)), **more)
+
+
+def test_uavid_keeps_its_parts_and_its_unlabelled_test_part_is_no_error(tmp_path):
+    data, split = open_and_split(choice(fake_data.uavid(tmp_path / "uavid")))
+    assert {s.group for s in split.train} == {"seq1", "seq2"}
+    assert {s.group for s in split.val} == {"seq16", "seq17"}
+    assert split.test == ()
+    assert "CC BY-NC-SA" in data.terms
+    (tmp_path / "uavid" / "train" / "seq2" / "Labels" / "000100.png").unlink()
+    with pytest.raises(DataError, match=r"1 of 12 pictures have no label map .* 000100.jpg"):
+        open_set(tmp_path / "uavid")
+
+
+def test_vdd_keeps_its_parts_and_takes_colours_too(tmp_path):
+    root = fake_data.vdd(tmp_path / "vdd")
+    data, split = open_and_split(choice(root))
+    assert [s.name for s in split.test] == ["test-DJI_0000", "test-DJI_0001", "test-DJI_0002"]
+    ids = data.read(split.test[0])[1]
+    for sample in data.samples:
+        stored = cv2.imread(str(sample.label), cv2.IMREAD_UNCHANGED)
+        cv2.imwrite(str(sample.label), data.taxonomy.palette_bgr[stored])
+    coloured = open_set(root)
+    np.testing.assert_array_equal(coloured.read(coloured.samples[0])[1], ids)
+
+
+def test_only_surely_landable_classes_are_landable():
+    for name, landable in (("uavid", ["road"]), ("vdd", ["road"])):
+        taxonomy = Taxonomy.load(name)
+        assert [c.name for c in taxonomy.classes if c.role is Role.LANDABLE] == landable
+
+
+@pytest.mark.parametrize("palette", [False, True])
+def test_any_two_folders_with_a_taxonomy(tmp_path, palette):
+    root = fake_data.folder(tmp_path / "set")
+    taxonomy = Taxonomy.load(root / "taxonomy.toml")
+    expected = open_set(root).read(open_set(root).samples[0])[1]
+    (root / "images").rename(tmp_path / "photos")
+    (root / "labels").rename(tmp_path / "masks")
+    if palette:
+        for path in (tmp_path / "masks").iterdir():
+            ids = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+            cv2.imwrite(str(path), taxonomy.palette_bgr[ids])
+    pair = {"images": str(tmp_path / "photos"), "labels": str(tmp_path / "masks")}
+    data, split = open_and_split(choice(**pair, taxonomy=str(root / "taxonomy.toml")))
+    assert len(data.samples) == 15
+    assert (len(split.train), len(split.val)) == (10, 5)
+    np.testing.assert_array_equal(data.read(data.samples[0])[1], expected)
+    with pytest.raises(DataError, match="go together"):
+        open_and_split(choice(**pair))
+    with pytest.raises(DataError, match="no data: give --data"):
+        open_and_split(choice())
+    with pytest.raises(DataError, match="does not exist"):
+        open_pair(tmp_path / "photos", tmp_path / "nowhere", "roles")
+
+
+def test_sources_with_the_same_classes_stay_as_they_are(tmp_path):
+    one, two = (fake_data.folder(tmp_path / name) for name in ("one", "two"))
+    (two / "TERMS.txt").write_text("CC0")
+    data, split = open_and_split(choice(one, two))
+    assert data.taxonomy.name == "toy"
+    assert data.name == "one+two"
+    assert data.terms == "one: terms not stated; two: CC0"
+    assert [len(part) for part in (split.train, split.val, split.test)] == [18, 6, 6]
+    assert {s.group for s in split.val} == {"one/1003", "two/1003"}
+    source = open_set(two)
+    sample = next(s for s in data.samples if s.name == "two/1001_02")
+    original = next(s for s in source.samples if s.name == "1001_02")
+    for mine, theirs in zip(data.read(sample), source.read(original), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_sources_with_different_classes_are_merged_by_role(tmp_path):
+    toy, aero = fake_data.folder(tmp_path / "toy"), fake_data.aeroscapes(tmp_path / "aero")
+    data, split = open_and_split(choice(toy, aero))
+    assert data.taxonomy.name == "roles"
+    assert "AeroScapes" in data.terms
+    names = [c.name for c in data.taxonomy.classes]
+    sample = next(s for s in data.samples if s.name == "aeroscapes/040001_003")
+    source = open_set(aero)
+    before = source.read(next(s for s in source.samples if s.name == "040001_003"))[1]
+    after = data.read(sample)[1]
+    for c in source.taxonomy.classes:
+        expected = IGNORE if c.role is Role.IGNORE else names.index(c.role.value)
+        assert (after[before == c.id] == expected).all()
+    assert {s.name.split("/")[0] for s in split.val} == {"toy", "aeroscapes"}
+    assert {s.name.split("/")[0] for s in split.test} == {"toy"}
+    # The own split of toy is kept; aeroscapes, which has none, is cut without touching it.
+    assert {s.group for s in split.val if s.name.startswith("toy")} == {"toy/1003"}
+    stored = open_or_prepare(data, data.samples, (48, 48), "refuse", tmp_path / "cache")
+    assert {int(v) for item in stored for v in np.unique(item.labels)} <= {0, 1, 2, 3, 4, IGNORE}
+
+
+def test_one_source_is_merged_by_role_when_asked(tmp_path):
+    root = fake_data.semantic_drone(tmp_path / "drone")
+    data = open_data(choice(root, taxonomy="roles"))
+    assert data.taxonomy.name == "roles"
+    assert data.samples[0].name == "000"
+    plain = open_set(root)
+    expected = role_ids(plain.taxonomy)[plain.read(plain.samples[0])[1]]
+    np.testing.assert_array_equal(data.read(data.samples[0])[1], expected)
+    assert data.digest(data.samples[0]) != plain.digest(plain.samples[0])
+
+
+def test_two_folders_of_one_name_are_told_apart(tmp_path):
+    one, two = (fake_data.folder(tmp_path / name / "set") for name in ("a", "b"))
+    data = open_data(choice(one, two))
+    assert {s.name.split("/")[0] for s in data.samples} == {"set", "set-2"}
+    assert len({s.name for s in data.samples}) == 30
+
+
+def test_each_source_has_its_split_file_or_one_has_all(tmp_path):
+    one, two = (fake_data.folder(tmp_path / n, split=n == "two") for n in ("one", "two"))
+    names = [s.name for s in open_set(one).samples]
+    parts = ["train"] * 9 + ["val"] * 3 + ["test"] * 3
+    table = tmp_path / "one.csv"
+    table.write_text("name,mine,scene_group\n" + "".join(
+        f"{n},{p},{i % 5}\n" for i, (n, p) in enumerate(zip(names, parts, strict=True))
+    ))  # fmt: skip
+    data, split = open_and_split(
+        choice(one, two, split_files=(f"one={table}",), split_column="mine")
+    )
+    assert [s.name for s in split.test][:3] == [f"one/{n}" for n in names[12:]]
+    assert {s.group for s in split.train if s.name.startswith("one")} == {
+        f"one/{i}" for i in range(5)
+    }
+    everything = tmp_path / "all.csv"
+    everything.write_text("id,split\n" + "".join(
+        f"{s.name},{'val' if i % 2 else 'train'}\n" for i, s in enumerate(data.samples)
+    ))  # fmt: skip
+    split = open_and_split(choice(one, two, split_files=(str(everything),)))[1]
+    assert (len(split.train), len(split.val)) == (15, 15)
+    with pytest.raises(
+        DataError, match=r"30 of 30 pictures are not in the split file.* one/1000_00"
+    ):
+        open_and_split(choice(one, two, split_files=(str(table),), split_column="mine"))
+    with pytest.raises(DataError, match="no source is called 'three'; there are one, two"):
+        open_and_split(choice(one, two, split_files=(f"three={table}",)))
+    with pytest.raises(DataError, match="which source is it for"):
+        open_and_split(choice(one, two, split_files=(str(everything), str(everything))))
+
+
+def test_a_table_without_val_gets_one_cut_from_training(tmp_path):
+    root = fake_data.folder(tmp_path / "set", worlds=10, split=False)
+    data = open_set(root)
+    table = tmp_path / "two.csv"
+    table.write_text("id,split,group\n" + "".join(
+        f"{s.name},{'test' if s.group == '1000' else 'train'},{s.group}\n" for s in data.samples
+    ))  # fmt: skip
+    split = open_and_split(choice(root, split_files=(str(table),)))[1]
+    assert {s.group for s in split.test} == {"1000"}
+    assert split.val and not {s.group for s in split.val} & {s.group for s in split.train}
+
+
+def test_a_picture_in_two_parts_is_refused(tmp_path):
+    root = fake_data.folder(tmp_path / "set")
+    (root / "split.csv").write_text("id,split\n1000_00,train\n1000_00,test\n")
+    with pytest.raises(DataError, match="1000_00 is in 'train' and in 'test'"):
+        open_set(root)
+
+
+def test_a_prepared_set_is_a_layout_of_its_own(tmp_path):
+    root = fake_data.aeroscapes(tmp_path / "aero")
+    source = open_set(root)
+    prepared = prepare(source, tmp_path / "cache", (48, 48))
+    assert "/" not in json.loads((tmp_path / "cache" / PREPARED_FILE).read_text())["names"][0]
+    assert str(tmp_path) not in (tmp_path / "cache" / PREPARED_FILE).read_text()
+    for path in root.rglob("*.*"):
+        path.unlink()
+    data, split = open_and_split(choice(tmp_path / "cache", test=("001101",)))
+    assert (data.name, data.terms, data.taxonomy) == ("aeroscapes", source.terms, source.taxonomy)
+    assert [s.group for s in data.samples] == [s.group for s in source.samples]
+    assert {s.group for s in split.test} == {"001101"}
+    stored = open_or_prepare(data, split.train, (64, 64), "refuse", tmp_path / "unused")
+    assert not (tmp_path / "unused").exists()
+    np.testing.assert_array_equal(stored[0].labels, data.read(split.train[0])[1])
+    smaller = open_or_prepare(data, split.train, (24, 24), "refuse", tmp_path / "used")
+    assert smaller[0].image.shape == (16, 24, 3)
+    assert open_data(choice(tmp_path / "cache", taxonomy="roles")).taxonomy.name == "roles"
+    assert prepared.size_wh(prepared.samples[0]) == (48, 32)
+
+
+def test_a_prepared_set_is_brought_up_to_date_and_never_mixed_with_other_files(tmp_path):
+    root = fake_data.folder(tmp_path / "set")
+    out = tmp_path / "cache"
+    prepare(open_set(root), out, (48, 48))
+    data = open_set(root)
+    cv2.imwrite(str(data.samples[0].label), np.full((64, 96), 2, np.uint8))
+    again = prepare(data, out, (48, 48))
+    assert (again.read(again.samples[0])[1] == 2).all()
+    assert again.own_split == data.own_split
+    with pytest.raises(DataError, match="holds other files"):
+        prepare(data, root, (48, 48))
+    for path in out.glob("pack-*/index.json"):
+        path.unlink()
+    with pytest.raises(DataError, match=r"lacks 15 of 15 pictures.* prepare it again"):
+        open_set(out)
+    (out / PREPARED_FILE).write_text("{}")
+    with pytest.raises(DataError, match="not of format"):
+        open_set(out)
+
+
+def test_the_recorded_command_names_every_source_without_its_path(tmp_path):
+    data = choice(tmp_path / "a", tmp_path / "b", split_files=(f"a={tmp_path}/x.csv",))
+    assert Recipe(data=data).command() == (
+        "touchdown trainer fit --data a --data b --input 512x512 --split a=x.csv"
+    )

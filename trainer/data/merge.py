@@ -1,0 +1,124 @@
+"""Several data sets as one: with the same classes as they are, with different ones by role.
+
+SafeLand merged seven aerial sets in the same way (arXiv 2603.17430): what differs between them is
+how finely they name things, and a landing needs to know only what may be landed on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from landing.taxonomy import Role, Taxonomy
+from landing.types import ByteArray
+from trainer.data.samples import IGNORE, LabeledSet, Sample, UnknownPolicy
+from trainer.data.splitfile import SplitTable
+from trainer.data.store import Ready, StoredPictures
+
+ROLES = "roles"
+"""Name of the built-in taxonomy whose classes are the landing roles."""
+
+
+def role_ids(taxonomy: Taxonomy) -> ByteArray:
+    """Class id in the taxonomy `roles` of each label value, shape (256,); `IGNORE` for the rest."""
+    id_of = {c.role: c.id for c in Taxonomy.load(ROLES).classes}
+    ids = np.full(256, IGNORE, dtype=np.uint8)
+    for c in taxonomy.classes:
+        if c.role is not Role.IGNORE:
+            ids[c.id] = id_of[c.role]
+    return ids
+
+
+class MergedSet:
+    """Data sets as one, or one with other roles, groups or split; see `LabeledSet`.
+
+    With several sources a sample is called `source/name`, and so is its group.
+
+    Args:
+        sources: At least one.
+        tables: Split table of each, instead of its own split.
+        by_role: Whether the labels become roles even if the classes are the same.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[LabeledSet],
+        tables: Sequence[SplitTable | None],
+        by_role: bool = False,
+    ) -> None:
+        first = sources[0].taxonomy
+        self.merged_by_role = by_role or any(
+            _meaning(s.taxonomy) != _meaning(first) for s in sources
+        )
+        self.taxonomy = Taxonomy.load(ROLES) if self.merged_by_role else first
+        self.source_names = unique_names(sources)
+        self.name = "+".join(self.source_names)
+        self.terms = _joined_terms(sources, self.source_names)
+        self._origin: dict[str, tuple[LabeledSet, Sample]] = {}
+        samples: list[Sample] = []
+        split: dict[str, str] = {}
+        for source, name, table in zip(sources, self.source_names, tables, strict=True):
+            prefix = f"{name}/" if len(sources) > 1 else ""
+            parts = source.own_split if table is None else table.part_of
+            regrouped = source.samples if table is None else table.regrouped(source.samples)
+            for original, sample in zip(source.samples, regrouped, strict=True):
+                called = replace(sample, name=prefix + sample.name, group=prefix + sample.group)
+                self._origin[called.name] = (source, original)
+                samples.append(called)
+            split |= {prefix + key: part for key, part in (parts or {}).items()}
+        self.samples = tuple(sorted(samples, key=lambda sample: sample.name))
+        self.own_split = split or None
+
+    def read(
+        self, sample: Sample, unknown: UnknownPolicy = "refuse"
+    ) -> tuple[ByteArray, ByteArray]:
+        """See `LabeledSet.read`."""
+        source, original = self._origin[sample.name]
+        image, labels = source.read(original, unknown)
+        return image, role_ids(source.taxonomy)[labels] if self.merged_by_role else labels
+
+    def pictures_within(
+        self, samples: Sequence[Sample], limit_wh: tuple[int, int]
+    ) -> StoredPictures | None:
+        """See `Ready`: those of a prepared source that is alone and keeps its classes."""
+        origins = [self._origin[sample.name] for sample in samples]
+        source = origins[0][0] if origins and len(self.source_names) == 1 else None
+        if self.merged_by_role or not isinstance(source, Ready):
+            return None
+        return source.pictures_within([original for _, original in origins], limit_wh)
+
+    def size_wh(self, sample: Sample) -> tuple[int, int]:
+        """See `LabeledSet.size_wh`."""
+        source, original = self._origin[sample.name]
+        return source.size_wh(original)
+
+    def digest(self, sample: Sample) -> str:
+        """See `LabeledSet.digest`."""
+        source, original = self._origin[sample.name]
+        roles = role_ids(source.taxonomy).tobytes().hex() if self.merged_by_role else ""
+        return f"{source.digest(original)}{roles}"
+
+
+def unique_names(sources: Sequence[LabeledSet]) -> tuple[str, ...]:
+    """Names of the sources, with a number where two would be the same."""
+    names: list[str] = []
+    for source in sources:
+        base = source.name.replace("/", "-")
+        count = sum(name == base or name.startswith(f"{base}-") for name in names)
+        names.append(base if base not in names else f"{base}-{count + 1}")
+    return tuple(names)
+
+
+def _meaning(taxonomy: Taxonomy) -> list[tuple[str, Role]]:
+    return [(c.name, c.role) for c in taxonomy.classes]
+
+
+def _joined_terms(sources: Sequence[LabeledSet], names: Sequence[str]) -> str:
+    if len(sources) == 1:
+        return sources[0].terms
+    return "; ".join(
+        f"{name}: {source.terms or 'terms not stated'}"
+        for source, name in zip(sources, names, strict=True)
+    )

@@ -1,0 +1,88 @@
+"""Splits as files: a CSV that says which part, and which group, each picture belongs to."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from landing.errors import DataError
+from trainer.data.samples import Sample
+
+PARTS = ("train", "val", "test")
+GROUP_COLUMNS = ("scene_group", "group")
+_KEYS = ("id", "name")
+
+
+@dataclass(frozen=True)
+class SplitTable:
+    """What a split file says.
+
+    Attributes:
+        part_of: "train", "val", "test", or "" for none, by name of the picture.
+        group_of: Scene of each picture by name; empty when the file has no such column.
+    """
+
+    part_of: Mapping[str, str]
+    group_of: Mapping[str, str]
+
+    def regrouped(self, samples: Sequence[Sample]) -> tuple[Sample, ...]:
+        """The samples, with the groups of the file where it has some."""
+        return tuple(replace(s, group=self.group_of.get(s.name) or s.group) for s in samples)
+
+
+def read_split_file(path: Path, column: str = "split") -> SplitTable:
+    """Reads a CSV file with a column `id` (or `name`), one of parts, and perhaps one of groups.
+
+    Args:
+        path: The file.
+        column: Of the parts; empty for a file that gives only groups.
+
+    Raises:
+        DataError: Unreadable, no such column, a part that is not train, val or test, or a picture
+            with two parts.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            rows = list(csv.DictReader(stream))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DataError(f"split file {path}: {reason}") from error
+    columns = list(rows[0]) if rows else []
+    key = next((c for c in _KEYS if c in columns), None)
+    group = next((c for c in GROUP_COLUMNS if c in columns), None)
+    if key is None or (column and column not in columns) or not (column or group):
+        expected = (
+            f"'id' and {column!r} (choose with --split-column)" if column else "'id', 'group'"
+        )
+        raise DataError(
+            f"split file {path} has the columns {', '.join(map(str, columns)) or '(none)'}; "
+            f"expected {expected}"
+        )
+    part_of: dict[str, str] = {}
+    for row in rows:
+        name, part = row[key] or "", (row[column] or "") if column else ""
+        if part not in (*PARTS, ""):
+            raise DataError(
+                f"split file {path}, column {column!r}: part {part!r} is unknown; expected train, "
+                "val, test or nothing"
+            )
+        if part_of.setdefault(name, part) != part:
+            raise DataError(f"split file {path}: {name} is in {part_of[name]!r} and in {part!r}")
+    return SplitTable(part_of, {row[key]: row[group] or "" for row in rows} if group else {})
+
+
+def write_split_file(path: Path, samples: Sequence[Sample], part_of: Mapping[str, str]) -> None:
+    """Writes id, split and group of each sample; read back with `read_split_file`.
+
+    Raises:
+        DataError: The file cannot be written.
+    """
+    try:
+        with path.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow(("id", "split", "group"))
+            writer.writerows((s.name, part_of.get(s.name, ""), s.group) for s in samples)
+    except OSError as error:
+        raise DataError(f"split file {path}: {error.strerror}") from error
