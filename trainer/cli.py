@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from landing.errors import InvalidValueError
+from trainer.augment_cli import augment_command
 from trainer.options import (
     Size,
     checked,
@@ -64,7 +65,7 @@ def fit_command(
 
         resume(resume_from, run_limits, folders)
         return
-    if not folders or not out:
+    if not (folders or values["images"]) or not out:
         raise click.UsageError("--data DIR and --out DIR are needed (or --resume last.pt)")
     run_limits = checked(RunLimits, out=out, **limits)
     recipe = recipe_of(folders, preset, values)
@@ -95,3 +96,6 @@ def _refuse_recipe_options(ctx: click.Context, allowed: set[str]) -> None:
                 f"--{name.replace('_', '-')} cannot be changed on --resume: the run goes on by the "
                 "recipe in its checkpoint"
             )
+
+
+cli.add_command(augment_command)

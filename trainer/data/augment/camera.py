@@ -15,6 +15,9 @@ _LONGEST_BLUR = 0.02
 """Motion during the exposure, as a share of the width; 10 m/s, 20 m high, at 1/50 s make 0.7 %."""
 
 _GRAIN_SIDE = 1024
+_GAMMA = 2.2
+_TOE = 0.005
+"""Linear light below which the tone curve is straight."""
 
 
 def blurred(image: ByteArray, motion: float, defocus: float, rng: np.random.Generator) -> ByteArray:
@@ -58,7 +61,7 @@ def recorded(image: ByteArray, probability: float, rng: np.random.Generator) -> 
         rng: The only source of chance.
     """
     if rng.random() < probability:
-        image = noisy(image, rng.uniform(0.005, 0.04), rng.uniform(0.001, 0.012), rng)
+        image = noisy(image, rng.uniform(0.005, 0.06), rng.uniform(0.0005, 0.006), rng)
     if rng.random() < probability:
         quality = int(rng.integers(25, 85))
         _, packed = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
@@ -79,8 +82,9 @@ def noisy(image: ByteArray, shot: float, read: float, rng: np.random.Generator) 
         rng: The only source of chance.
     """
     height, width = image.shape[:2]
-    linear = np.maximum(np.arange(256) / 255, 0.01) ** 2.2
-    slope = linear ** (1 / 2.2 - 1) / 2.2
+    linear = (np.arange(256) / 255) ** _GAMMA
+    # Real curves start with a straight piece, or black would be all noise.
+    slope = np.maximum(linear, _TOE) ** (1 / _GAMMA - 1) / _GAMMA
     deviation = 255 * slope * np.sqrt(shot**2 * linear + read**2)
     tables = deviation.astype(np.float32).reshape(256, 1)
     grain = _grain(height, width)

@@ -1,0 +1,207 @@
+"""`trainer augment`: shows what training pictures look like once varied. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from landing.errors import DataError, InvalidValueError
+from landing.taxonomy import Role, Taxonomy
+from landing.types import ByteArray
+from trainer.data.augment import vary
+from trainer.data.choice import open_and_split, open_data
+from trainer.data.samples import IGNORE, LabeledSet, Sample
+from trainer.options import Size, checked, data_choice, given, model_options, split_options
+from trainer.recipe import DataChoice, Variation
+
+GRID, ANIMATION = "augment.png", "augment.gif"
+_GAP_PX = 4
+_LABEL_SHARE = 0.45
+_FRAME_MS = 500
+_LEGEND_LINE_PX = 20
+
+
+@click.command(name="augment")
+@click.option("--data", "folders", multiple=True, metavar="DIR", help="Folder of labelled "
+              "pictures; several are merged by role.")  # fmt: skip
+@click.option("--out", required=True, metavar="DIR", help=f"Where {GRID} and {ANIMATION} go.")
+@click.option("--input", "input_wh", type=Size(), default="384x256", show_default=True,
+              help="Network input, pixels: what zoom 1 fits a picture into.")  # fmt: skip
+@click.option("--crop", "crop_wh", type=Size(), default=None, help="Training pictures, cut out "
+              "at the scale of the input.  [default: the input]")  # fmt: skip
+@click.option("--rows", type=click.IntRange(1, 50), default=4, show_default=True,
+              help="Training pictures in the grid.")  # fmt: skip
+@click.option("--columns", type=click.IntRange(1, 20), default=3, show_default=True,
+              help="Varied copies of each.")  # fmt: skip
+@click.option("--frames", type=click.IntRange(1, 200), default=16, show_default=True,
+              help="Varied copies of the first one in the animation.")  # fmt: skip
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
+              help="Of everything random.")  # fmt: skip
+@split_options
+@model_options(Variation)
+def augment_command(
+    folders: tuple[str, ...],
+    out: str,
+    input_wh: tuple[int, int],
+    crop_wh: tuple[int, int] | None,
+    rows: int,
+    columns: int,
+    frames: int,
+    seed: int,
+    **values: Any,
+) -> None:
+    """Write a grid and an animation of varied training pictures, to judge the options by eye.
+
+    A row of the grid holds a picture as it is, then varied copies, each beside itself with the
+    labels over it. Use the same options as for fit.
+    """
+    variation: Variation = checked(Variation, **given(Variation, values))
+    choice = data_choice(folders, values)
+    data, samples = _training_samples(choice)
+    count = min(rows, len(samples))
+    shown = [samples[i * len(samples) // count] for i in range(count)]
+    pictures = [data.read(sample, choice.unknown_labels) for sample in shown]
+    varied = _Varied(variation, crop_wh or input_wh, input_wh, data.taxonomy, seed)
+    folder = Path(out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        grid = _grid(pictures, varied, columns)
+        Image.fromarray(grid[..., ::-1]).save(folder / GRID)
+        _animation(pictures[0], varied, frames, folder / ANIMATION)
+    except OSError as error:
+        raise InvalidValueError(f"output folder {folder}: {error.strerror or error}") from error
+    names = ", ".join(sample.name for sample in shown)
+    click.echo(f"{folder / GRID}: {count} pictures ({names}), {columns} varied copies of each")
+    click.echo(f"{folder / ANIMATION}: {frames} varied copies of {shown[0].name}")
+
+
+def _training_samples(choice: DataChoice) -> tuple[LabeledSet, Sequence[Sample]]:
+    """The training part, or, where nothing says what that is, all pictures."""
+    if choice.train or choice.val or choice.test:
+        data, split = open_and_split(choice)
+        return data, split.train
+    data = open_data(choice)
+    part_of = data.own_split
+    samples = [s for s in data.samples if part_of is None or part_of.get(s.name) == "train"]
+    if not samples:
+        raise DataError(f"data set {data.name}: its split has no training pictures")
+    return data, samples
+
+
+class _Varied:
+    """Makes the n-th varied copy of a picture, the same one each time.
+
+    Args:
+        variation: How far.
+        crop_wh: Size of a copy, pixels.
+        input_wh: Size that zoom 1 fits into, pixels.
+        taxonomy: Of the labels.
+        seed: Of everything random.
+    """
+
+    def __init__(
+        self,
+        variation: Variation,
+        crop_wh: tuple[int, int],
+        input_wh: tuple[int, int],
+        taxonomy: Taxonomy,
+        seed: int,
+    ) -> None:
+        self.taxonomy = taxonomy
+        self.size_wh = crop_wh
+        self._variation = variation
+        self._input_wh = input_wh
+        self._paintable = taxonomy.ids_of(Role.LANDABLE)
+        self._seed = seed
+
+    def copy(
+        self, picture: tuple[ByteArray, ByteArray], row: int, number: int
+    ) -> tuple[ByteArray, ByteArray]:
+        """Picture and labels of copy `number` of the picture of a row."""
+        rng = np.random.default_rng([self._seed, row, number])
+        image, labels = picture
+        return vary(
+            image, labels, self.size_wh, self._variation, rng, paintable=self._paintable,
+            scale_wh=self._input_wh,
+        )  # fmt: skip
+
+    def with_labels(self, image: ByteArray, labels: ByteArray) -> ByteArray:
+        """A picture with the colours of its labels over it; bare where nothing is labelled."""
+        colours = self.taxonomy.palette_bgr[labels]
+        mixed = cv2.addWeighted(image, 1 - _LABEL_SHARE, colours, _LABEL_SHARE, 0)
+        mixed[labels == IGNORE] = image[labels == IGNORE]
+        return np.asarray(mixed, dtype=np.uint8)
+
+
+def _grid(
+    pictures: Sequence[tuple[ByteArray, ByteArray]], varied: _Varied, columns: int
+) -> ByteArray:
+    """BGR picture of the rows, with a legend of the classes in them below."""
+    seen = np.zeros(256, dtype=np.bool_)
+    rows = []
+    for row, picture in enumerate(pictures):
+        cells = [_fitted(picture[0], varied.size_wh)]
+        for number in range(columns):
+            image, labels = varied.copy(picture, row, number)
+            cells += [image, varied.with_labels(image, labels)]
+            seen[np.unique(labels)] = True
+        rows.append(_joined(cells, axis=1))
+    grid = _joined(rows, axis=0)
+    return _joined(
+        [grid, _legend(varied.taxonomy, np.flatnonzero(seen).tolist(), grid.shape[1])], axis=0
+    )
+
+
+def _joined(cells: Sequence[ByteArray], axis: int) -> ByteArray:
+    shape = list(cells[0].shape)
+    shape[axis] = _GAP_PX
+    gap = np.full(shape, 255, np.uint8)
+    return np.concatenate([part for cell in cells for part in (gap, cell)][1:], axis=axis)
+
+
+def _fitted(image: ByteArray, size_wh: tuple[int, int]) -> ByteArray:
+    """A picture shrunk or enlarged to fit a size, on white."""
+    height, width = image.shape[:2]
+    scale = min(size_wh[0] / width, size_wh[1] / height)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    left, top = (size_wh[0] - size[0]) // 2, (size_wh[1] - size[1]) // 2
+    canvas = np.full((size_wh[1], size_wh[0], 3), 255, np.uint8)
+    canvas[top : top + size[1], left : left + size[0]] = small
+    return canvas
+
+
+def _legend(taxonomy: Taxonomy, ids: Sequence[int], width: int) -> ByteArray:
+    """Colour and name of classes, in as many lines as they need."""
+    font = ImageFont.load_default()
+    places, x, line = [], _GAP_PX, 0
+    for c in (taxonomy.classes[i] for i in ids if i < len(taxonomy)):
+        needed = round(font.getlength(c.name)) + 36
+        if x + needed > width and x > _GAP_PX:
+            x, line = _GAP_PX, line + 1
+        places.append((c, x, line * _LEGEND_LINE_PX))
+        x += needed
+    picture = Image.new("RGB", (width, (line + 1) * _LEGEND_LINE_PX), "white")
+    draw = ImageDraw.Draw(picture)
+    for c, x, y in places:
+        draw.rectangle((x, y + 3, x + 14, y + 16), fill=c.color_rgb, outline="black")
+        draw.text((x + 20, y + 3), c.name, fill="black", font=font)
+    return np.ascontiguousarray(np.asarray(picture)[..., ::-1])
+
+
+def _animation(
+    picture: tuple[ByteArray, ByteArray], varied: _Varied, frames: int, path: Path
+) -> None:
+    """Writes a GIF: each frame a varied copy, bare and with its labels."""
+    shown = []
+    for number in range(frames):
+        image, labels = varied.copy(picture, 0, number)
+        both = _joined([image, varied.with_labels(image, labels)], axis=1)
+        shown.append(Image.fromarray(np.ascontiguousarray(both[..., ::-1])))
+    shown[0].save(path, save_all=True, append_images=shown[1:], duration=_FRAME_MS, loop=0)
