@@ -105,7 +105,7 @@ def test_things_are_as_large_as_zoom_says_at_the_aim(tilt_deg, zoom):
         here, right, below = moved(view, aim + np.array([[0, 0], [1e-3, 0], [0, 1e-3]]))
         area = abs(np.linalg.det(np.column_stack([right - here, below - here]))) / 1e-6
         assert math.sqrt(area) == pytest.approx(2 * zoom, rel=1e-3)
-        assert (np.abs(here - 32) <= 0.3 * 64 + 1e-6).all()
+        assert (np.abs(here - 32) <= 0.42 * 64 + 1e-6).all()
 
 
 def test_labels_follow_the_picture_under_any_view():
@@ -148,3 +148,15 @@ def test_headings_and_flips_all_occur():
         view = random_view(SOURCE, SOURCE, SOURCE, still, np.random.default_rng(seed), None)
         seen.add(tuple(np.rint(view[:2, :2]).astype(int).ravel().tolist()))
     assert len(seen) == 8
+
+
+def test_a_centre_at_the_border_of_the_source_wastes_little_on_padding():
+    variation = Variation(zoom=(1.5, 2.0), perspective_deg=10)
+    padding = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        view = random_view(SOURCE, (40, 40), SOURCE, variation, rng, (2, 3))
+        here = moved(view, np.array([[2.5, 3.5]]))[0]
+        assert (np.abs(here - 20) <= 0.42 * 40 + 1e-6).all()
+        padding.append((source_mask(SOURCE, view, (40, 40)) == 0).mean())
+    assert np.mean(padding) < 0.3

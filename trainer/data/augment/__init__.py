@@ -46,9 +46,9 @@ def vary(
         output_wh: Size to make, pixels.
         variation: How far.
         rng: The only source of chance.
-        centre: Source pixel (column, row) to look at; it comes to lie in the middle 60 % of the
-            output, for the network must not learn that persons stand in the very middle. None
-            looks anywhere.
+        centre: Source pixel (column, row) to show; None looks anywhere. It comes to lie off the
+            middle, for the network must not learn that persons stand there, and near a border of
+            the output where it is near one of the source: what is beyond that teaches nothing.
         paintable: Ids of the classes that `variation.markings` may paint on.
         scale_wh: Size that a picture of zoom 1 just fits into, pixels; by default `output_wh`. A
             crop of a larger input has that input's size here, so that it shows things as large.

@@ -25,7 +25,10 @@ _HFOV_DEG = 70.0
 """Of a typical drone camera along its longer side; data sets rarely say theirs."""
 
 _OFF_CENTRE = 0.6
-"""Middle share of the output in which a chosen centre comes to lie."""
+"""Middle share of the output over which a chosen centre wanders."""
+
+_MARGIN = 0.08
+"""Share of the output along its borders where a chosen centre is never put."""
 
 _LEAST_SLACK = 0.25
 """Share of the source over which the aim wanders even where the view is larger than it."""
@@ -50,14 +53,19 @@ def random_view(
     linear = np.array([[cos * flip, -sin], [sin * flip, cos]])
     tilt = tilted_camera(source_wh, rng.uniform(0, variation.perspective_deg), rng.uniform(0, 360))
 
+    # Middles of the view for which it stays inside the source, as far as there are such.
     place = rng.random(2) - 0.5
-    if centre is not None:
-        aim, target = np.array(centre, np.float64) + 0.5, output / 2 + place * output * _OFF_CENTRE
-    else:
-        # Aims for which the view stays inside the source, as far as there are such.
-        reach = np.abs(np.linalg.inv(linear)) @ output / 2
-        slack = np.maximum(size - 2 * reach, _LEAST_SLACK * size)
+    back = np.linalg.inv(linear)
+    slack = np.maximum(size - np.abs(back) @ output, _LEAST_SLACK * size)
+    if centre is None:
         aim, target = size / 2 + place * slack, output / 2
+    else:
+        # Off the middle by chance, and as far as needed to show little beyond the source's border.
+        aim = np.array(centre, np.float64) + 0.5
+        middle = aim - back @ (place * output * _OFF_CENTRE)
+        middle = np.clip(middle, (size - slack) / 2, (size + slack) / 2)
+        margin = _MARGIN * output
+        target = np.clip(output / 2 + linear @ (aim - middle), margin, output - margin)
 
     seen = tilt @ np.array([*aim, 1.0])
     # A turned camera enlarges what it moves away from its axis, by 1 / depth**3 in area: undone
