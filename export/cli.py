@@ -1,100 +1,44 @@
-"""`export onnx` and `export info`. Torch is imported inside the command that needs it."""
+"""`touchdown export`: sub-commands by name, imported when they are called."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import importlib
 
 import click
 
-from landing.spec import ModelSpec
+COMMANDS = {
+    "onnx": ("export.commands_make", "Checkpoint to ONNX, or other roles for a finished ONNX."),
+    "adopt": ("export.commands_make", "Make somebody else's segmentation ONNX fly."),
+    "int8": ("export.commands_make", "Quantise a model, keeping in float what needs it."),
+    "trt": ("export.trt.cli", "Build a TensorRT engine, here or on the Jetson over ssh."),
+    "verify": ("export.commands_prove", "Does one model decide as the other? On real frames."),
+    "bench": ("export.commands_prove", "Latency, throughput and memory, next to the roofline."),
+    "info": ("export.commands_prove", "What a model file says of itself."),
+}
+"""Module that defines the command, and its help, by name."""
 
 
-@click.group(name="export")
+class LazyCommands(click.Group):
+    """A group that lists its sub-commands without importing any."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order of the work."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Imports the module that defines the sub-command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(COMMANDS[cmd_name][0])
+        command: click.Command = getattr(module, f"{cmd_name}_command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Lists the sub-commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(name="export", cls=LazyCommands)
 def cli() -> None:
-    """Turn a checkpoint into a model file for the drone."""
-
-
-@cli.command(name="onnx")
-@click.argument("checkpoint", metavar="CKPT.PT")
-@click.option(
-    "-o", "--output", default="", metavar="FILE", help="Model file; default: CKPT.onnx beside it."
-)
-@click.option(
-    "--output-stride",
-    default="1",
-    show_default=True,
-    type=click.Choice(("1", "2", "4")),
-    help="Input pixels per output pixel.",
-)
-@click.option(
-    "--half-weights", is_flag=True, help="Store weights as float16: half the file, same speed."
-)
-@click.option(
-    "--temperature",
-    default=1.0,
-    show_default=True,
-    type=click.FloatRange(0.05, 20.0),
-    help="Logits are divided by it; above 1 makes the model less sure.",
-)
-@click.option("--name", default="", help="Name in the ModelSpec; default: from the network.")
-@click.option(
-    "--check-images",
-    default="",
-    metavar="DIR",
-    help="Pictures to compare with torch on, beside random ones.",
-)
-def onnx_command(
-    checkpoint: str,
-    output: str,
-    output_stride: str,
-    half_weights: bool,
-    temperature: float,
-    name: str,
-    check_images: str,
-) -> None:
-    """Export a checkpoint to ONNX, compared with torch before the file appears."""
-    from export.onnx_export import ExportOptions, export_onnx
-
-    options = ExportOptions(int(output_stride), half_weights, temperature, name, check_images)
-    target = output or str(Path(checkpoint).with_suffix(".onnx"))
-    report = export_onnx(checkpoint, target, options)
-    click.echo(f"torch against ONNX Runtime: {report.parity.describe()}")
-    if report.half_parity is not None:
-        click.echo(f"half weights against full: {report.half_parity.describe()}")
-    click.echo(f"wrote {report.path} ({report.size_bytes / 1e6:.2f} MB), {report.spec.name}")
-
-
-@cli.command(name="info")
-@click.argument("model", metavar="MODEL.ONNX")
-@click.option("--json", "as_json", is_flag=True, help="Print the whole ModelSpec as JSON.")
-def info_command(model: str, as_json: bool) -> None:
-    """Print what a model file says of itself."""
-    from export.runtime import read_spec
-
-    spec = read_spec(model)
-    click.echo(spec.model_dump_json(indent=2) if as_json else summary(spec))
-
-
-def summary(spec: ModelSpec) -> str:
-    """A model's description for people."""
-    source, own = spec.input, spec.provenance
-    lines = [
-        f"name          {spec.name}",
-        f"architecture  {spec.architecture}",
-        f"input         {source.name}: {source.dtype} {source.height_px}x{source.width_px}x3 "
-        f"{source.color_order}",
-        f"outputs       every {spec.outputs.stride} px: class_id, landable, hazards",
-        f"temperature   {spec.temperature:g}",
-        f"taxonomy      {spec.taxonomy.name}:",
-    ]
-    lines += [f"  {c.id:3d} {c.name:<16} {c.role.value}" for c in spec.taxonomy.classes]
-    for title, text in (
-        ("trained on", own.trained_on),
-        ("recipe", own.recipe),
-        ("licence", own.licence),
-        ("touchdown", own.touchdown_version),
-        ("checkpoint", own.checkpoint_sha256),
-    ):
-        lines.append(f"{title:<14}{text or '(not said)'}")
-    lines += [f"  {name} {value:.4f}" for name, value in sorted(own.metrics.items())]
-    return "\n".join(lines)
+    """Turn a checkpoint into what flies, prove that it decides the same, and measure it."""

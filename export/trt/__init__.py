@@ -1,0 +1,1 @@
+"""ONNX to TensorRT engine: prepared here, built where it flies, taken home with its manifest."""

@@ -1,0 +1,70 @@
+"""What is handed to the machine that builds: a graph, and a note of what to make of it.
+
+Neither needs onnx or torch there: a Jetson has TensorRT and the base package.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from landing.errors import ModelError
+from landing.manifest import BuilderOptions, Precision
+from landing.spec import ModelSpec
+
+GRAPH_NAME, JOB_NAME, CACHE_NAME = "graph.onnx", "job.json", "timing.cache"
+
+
+class BuildJob(BaseModel):
+    """A note beside a prepared graph.
+
+    Attributes:
+        format: Version of this note.
+        onnx_name, onnx_sha256: Of the file the graph was made from.
+        graph_sha256: Of the graph beside this note.
+        precision: Of the network.
+        options: For the builder.
+        model: What the file says of itself.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal[1] = 1
+    onnx_name: str
+    onnx_sha256: str
+    graph_sha256: str
+    precision: Precision
+    options: BuilderOptions
+    model: ModelSpec
+
+
+def write_job(folder: Path, job: BuildJob, graph: bytes) -> None:
+    """Puts a graph and its note into a folder."""
+    (folder / GRAPH_NAME).write_bytes(graph)
+    (folder / JOB_NAME).write_text(job.model_dump_json(), "utf-8")
+
+
+def read_job(path: Path) -> tuple[BuildJob, bytes]:
+    """A note and the graph beside it.
+
+    Raises:
+        ModelError: One is missing or damaged, or they do not belong together.
+    """
+    try:
+        job = BuildJob.model_validate_json(path.read_bytes())
+        graph = (path.parent / GRAPH_NAME).read_bytes()
+    except OSError as error:
+        raise ModelError(f"build job {path}: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the whole"
+        raise ModelError(
+            f"build job {path} is not valid: {where}: {first['msg']}. Both machines need the same "
+            "version of touchdown"
+        ) from error
+    if hashlib.sha256(graph).hexdigest() != job.graph_sha256:
+        raise ModelError(f"build job {path}: {GRAPH_NAME} beside it is damaged or another one")
+    return job, graph
