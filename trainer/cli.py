@@ -9,6 +9,7 @@ import click
 
 from landing.errors import InvalidValueError
 from trainer.augment_cli import augment_command
+from trainer.data.cli import data
 from trainer.options import (
     Size,
     checked,
@@ -99,3 +100,4 @@ def _refuse_recipe_options(ctx: click.Context, allowed: set[str]) -> None:
 
 
 cli.add_command(augment_command)
+cli.add_command(data)

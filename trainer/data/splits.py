@@ -15,6 +15,7 @@ from fnmatch import fnmatchcase
 
 from landing.errors import DataError
 from trainer.data.samples import Sample
+from trainer.data.splitfile import PARTS
 
 GAP_FRAMES = 2
 """Frames between a training block and the val block behind it that are used for neither."""
@@ -151,6 +152,62 @@ def carve(samples: Sequence[Sample], fraction: float) -> tuple[list[Sample], lis
         kept.extend(members[: len(members) - count - gap])
         carved.extend(members[len(members) - count :])
     return kept, carved
+
+
+def assign(
+    samples: Sequence[Sample],
+    shares: tuple[float, float, float] = (0.75, 0.1, 0.15),
+    seed: int = 0,
+    by_group: bool = True,
+) -> dict[str, str]:
+    """Makes a new split, always the same one for the same names and seed.
+
+    Args:
+        samples: What to split.
+        shares: Of train, val and test; they add up to 1.
+        seed: Of the order in which groups of one size are placed.
+        by_group: Whether groups stay whole. Without, pictures are drawn one by one, and what is
+            reported on them is not what flies: neighbours in a scene are in both parts.
+
+    Returns:
+        Part of each sample by name.
+
+    Raises:
+        DataError: The shares make no sense, or there are too few groups for the parts.
+    """
+    if min(shares) < 0 or shares[0] <= 0 or abs(sum(shares) - 1) > 1e-6:
+        raise DataError(
+            f"shares {', '.join(f'{s:g}' for s in shares)}: expected three, for train, val and "
+            "test, that add up to 1"
+        )
+    groups: dict[str, list[str]] = defaultdict(list)
+    for sample in samples:
+        groups[sample.group if by_group else sample.name].append(sample.name)
+    wanted = {
+        part: share * len(samples) for part, share in zip(PARTS, shares, strict=True) if share
+    }
+    if len(groups) < len(wanted):
+        raise DataError(
+            f"{len(groups)} groups are too few for {len(wanted)} parts; name groups in a split "
+            "file, or ask for a split by single pictures with --random"
+        )
+
+    def order(group: str) -> tuple[int, str]:
+        mixed = hashlib.sha256(f"{seed} {group}".encode()).hexdigest()
+        return -len(groups[group]), mixed
+
+    # Largest first, each to the part that lacks most of its share: a well-known heuristic for
+    # filling bins. The last ones are kept for parts that are still empty.
+    part_of: dict[str, str] = {}
+    lacking = dict(wanted)
+    ranked = sorted(groups, key=order)
+    for placed, group in enumerate(ranked):
+        empty = [part for part in wanted if lacking[part] == wanted[part]]
+        must = empty if len(empty) >= len(ranked) - placed else list(wanted)
+        part = max(must, key=lambda p: (lacking[p] / wanted[p], wanted[p]))
+        lacking[part] -= len(groups[group])
+        part_of |= dict.fromkeys(groups[group], part)
+    return part_of
 
 
 def _checked(

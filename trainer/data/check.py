@@ -1,0 +1,318 @@
+"""Looks at every file of a data set and lists all that is wrong, not only the first thing."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from landing.errors import DataError
+from landing.taxonomy import Taxonomy
+from landing.types import ByteArray
+from trainer.data.layouts import Found
+from trainer.data.pairs import Pairs
+from trainer.data.prepared import PreparedSet
+from trainer.data.samples import (
+    IGNORE,
+    LabelFormat,
+    Sample,
+    decode_image,
+    decode_labels,
+    stored_labels,
+)
+from trainer.data.splitfile import SplitTable
+
+ERRORS = (
+    "no pictures", "picture without label map", "label map without picture", "name used twice",
+    "unreadable picture", "unreadable label map", "label map of another size", "unknown labels",
+    "nothing labelled", "same picture in two parts", "not in the split", "only in the split",
+    "damaged picture",
+)  # fmt: skip
+NOTES = ("same picture twice", "class hardly there")
+"""Kinds of findings that need not be wrong: they do not make the check fail."""
+
+RARE_PICTURES = 3
+"""A class in fewer pictures than this is hardly there."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was found.
+
+    Attributes:
+        kind: One of `ERRORS` or `NOTES`.
+        file: Name of the file, below the data set's folder; or of the class or picture.
+        detail: What exactly.
+    """
+
+    kind: str
+    file: str
+    detail: str = ""
+
+
+@dataclass
+class Report:
+    """What a check found.
+
+    Attributes:
+        name: Of the data set.
+        taxonomy: Of its labels.
+        label_format: "index" or "palette".
+        pictures: Picture files.
+        findings: All, by kind and file.
+        sizes: Number of pictures of each size.
+        class_pixels, class_pictures: Pixels of each class, and pictures that have it.
+        unknown: Pixels and files of each label value, or RGB colour, without a class.
+    """
+
+    name: str
+    taxonomy: Taxonomy
+    label_format: str
+    pictures: int
+    findings: list[Finding] = field(default_factory=list)
+    sizes: Counter[str] = field(default_factory=Counter)
+    class_pixels: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
+    class_pictures: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
+    unknown: dict[str, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of findings of each kind that occurs."""
+        found = Counter(finding.kind for finding in self.findings)
+        return {kind: found[kind] for kind in (*ERRORS, *NOTES) if found[kind]}
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is wrong; notes do not count."""
+        return not any(finding.kind in ERRORS for finding in self.findings)
+
+    def classes(self) -> list[dict[str, Any]]:
+        """A row for each class: name, role, pixels, share of labelled pixels, pictures."""
+        total = max(1, int(self.class_pixels[: len(self.taxonomy)].sum()))
+        return [
+            {
+                "id": c.id, "name": c.name, "role": c.role.value,
+                "pixels": int(self.class_pixels[c.id]),
+                "share": int(self.class_pixels[c.id]) / total,
+                "pictures": int(self.class_pictures[c.id]),
+            }
+            for c in self.taxonomy.classes
+        ]  # fmt: skip
+
+    def to_mapping(self) -> dict[str, Any]:
+        """All of it, for JSON."""
+        return {
+            "name": self.name,
+            "taxonomy": self.taxonomy.name,
+            "label_format": self.label_format,
+            "pictures": self.pictures,
+            "sound": self.sound,
+            "counts": self.counts,
+            "findings": [vars(finding) for finding in self.findings],
+            "sizes": dict(self.sizes),
+            "unknown_labels": {
+                value: {"pixels": pixels, "files": files}
+                for value, (pixels, files) in self.unknown.items()
+            },
+            "classes": self.classes(),
+        }
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What one pair of files shows."""
+
+    findings: tuple[Finding, ...] = ()
+    size: str = ""
+    sha256: str = ""
+    counts: npt.NDArray[np.int64] | None = None
+    unknown: tuple[tuple[str, int], ...] = ()
+
+
+def check_folder(
+    found: Found,
+    table: SplitTable | None = None,
+    done: Callable[[], None] = lambda: None,
+    threads: int = 0,
+    pairs: Pairs | None = None,
+) -> Report:
+    """Reads every file of a data set.
+
+    Args:
+        found: Where it lies; see `layouts.find_layout`.
+        table: Its split, to find pictures that are in two parts.
+        done: Called for each pair that was read.
+        threads: Reading threads; 0 for one per core.
+        pairs: What `found.pairs()` gave, if it is known already.
+
+    Returns:
+        The report; files that cannot be read are findings, never errors.
+    """
+    pairs = pairs or found.pairs()
+    label_format = found.label_format(pairs.samples)
+    report = Report(found.base.resolve().name, found.taxonomy, label_format, pairs.images)
+    report.findings += _unpaired(pairs, found.base)
+
+    def one(sample: Sample) -> _Look:
+        return _look(sample, found.taxonomy, label_format, found.base)
+
+    looks = []
+    with ThreadPoolExecutor(threads or len(os.sched_getaffinity(0))) as pool:
+        for look in pool.map(one, pairs.samples):
+            looks.append(look)
+            _add(report, look)
+            done()
+    part_of = dict(table.part_of) if table is not None and table.part_of else pairs.part_of
+    report.findings += _duplicates(pairs.samples, looks, part_of)
+    if table is not None and table.part_of:
+        names = {sample.name for sample in pairs.samples}
+        listed = set(table.part_of)
+        report.findings += [Finding("not in the split", n) for n in sorted(names - listed)]
+        report.findings += [Finding("only in the split", n) for n in sorted(listed - names)]
+    report.findings += _rare(report)
+    return report
+
+
+def check_prepared(data: PreparedSet, done: Callable[[], None] = lambda: None) -> Report:
+    """Compares every byte of a prepared data set with its check sum."""
+    report = Report(data.name, data.taxonomy, "index", len(data.samples))
+    packs = {pack.folder: pack for pack, _ in data.places.values()}
+    damaged = {name for pack in packs.values() for name in pack.damaged()}
+    for sample in data.samples:
+        pack, number = data.places[sample.name]
+        stored = pack.sample(number)
+        look = _Look(size=_size(stored.labels), counts=stored.class_counts())
+        if sample.name in damaged:
+            look = _Look((Finding("damaged picture", sample.name, "prepare it again"),))
+        elif not stored.class_counts()[:IGNORE].any():
+            look = _Look((Finding("nothing labelled", sample.name),), look.size, "", look.counts)
+        _add(report, look)
+        done()
+    if not data.samples:
+        report.findings.append(Finding("no pictures", data.name))
+    report.findings += _rare(report)
+    return report
+
+
+def _add(report: Report, look: _Look) -> None:
+    report.findings += look.findings
+    if look.size:
+        report.sizes[look.size] += 1
+    if look.counts is not None:
+        report.class_pixels += look.counts
+        report.class_pictures += look.counts > 0
+    for value, pixels in look.unknown:
+        report.unknown[value][0] += pixels
+        report.unknown[value][1] += 1
+
+
+def _look(sample: Sample, taxonomy: Taxonomy, label_format: LabelFormat, base: Path) -> _Look:
+    findings: list[Finding] = []
+    image: ByteArray | None = None
+    image_name, label_name = _below(sample.image, base), _below(sample.label, base)
+    data = b""
+    try:
+        data = sample.image.read_bytes()
+        image = decode_image(data, image_name)
+    except (DataError, OSError) as error:
+        findings.append(Finding("unreadable picture", image_name, _text(error)))
+    sha256 = hashlib.sha256(data).hexdigest() if data else ""
+    size = _size(image) if image is not None else ""
+    try:
+        content = sample.label.read_bytes()
+        stored = stored_labels(content, Path(label_name), label_format)
+        labels = decode_labels(content, Path(label_name), taxonomy, label_format, "ignore")
+    except (DataError, OSError) as error:
+        findings.append(Finding("unreadable label map", label_name, _text(error)))
+        return _Look(tuple(findings), size, sha256)
+    if size and size != _size(labels):
+        findings.append(
+            Finding("label map of another size", label_name, f"{_size(labels)}, picture {size}")
+        )
+    unknown = _unknown_values(stored, labels, taxonomy)
+    if unknown:
+        pixels = sum(count for _, count in unknown)
+        worst = ", ".join(f"{value} ({count})" for value, count in unknown[:4])
+        findings.append(
+            Finding("unknown labels", label_name, f"{pixels} of {labels.size} px: {worst}")
+        )
+    counts = np.bincount(labels.ravel(), minlength=256)
+    if not counts[:IGNORE].any() and not unknown:
+        findings.append(Finding("nothing labelled", label_name))
+    counts[len(taxonomy) :] = 0
+    return _Look(tuple(findings), size, sha256, counts, unknown)
+
+
+def _unknown_values(
+    stored: ByteArray, labels: ByteArray, taxonomy: Taxonomy
+) -> tuple[tuple[str, int], ...]:
+    """Label values without a class, with their pixels, most frequent first."""
+    if stored.ndim == 2:
+        counts = np.bincount(stored.ravel(), minlength=256)
+        counts[: len(taxonomy)] = 0
+        counts[[IGNORE, taxonomy.ignore_index]] = 0
+        values = [(str(v), int(counts[v])) for v in np.flatnonzero(counts)]
+    else:
+        red, green, blue = stored[labels == IGNORE].astype(np.uint32).T
+        colours, pixels = np.unique(red << 16 | green << 8 | blue, return_counts=True)
+        values = [
+            (f"rgb({c >> 16},{c >> 8 & 255},{c & 255})", int(count))
+            for c, count in zip(colours.tolist(), pixels, strict=True)
+        ]
+    return tuple(sorted(values, key=lambda item: -item[1]))
+
+
+def _unpaired(pairs: Pairs, base: Path) -> list[Finding]:
+    kinds = (
+        ("picture without label map", pairs.lonely_images),
+        ("label map without picture", pairs.lonely_labels),
+        ("name used twice", pairs.doubles),
+    )
+    findings = [Finding(kind, _below(path, base)) for kind, paths in kinds for path in paths]
+    return findings if pairs.images else [Finding("no pictures", base.name), *findings]
+
+
+def _duplicates(
+    samples: tuple[Sample, ...], looks: list[_Look], part_of: Mapping[str, str]
+) -> list[Finding]:
+    same: dict[str, list[str]] = defaultdict(list)
+    for sample, look in zip(samples, looks, strict=True):
+        if look.sha256:
+            same[look.sha256].append(sample.name)
+    findings = []
+    for names in (n for n in same.values() if len(n) > 1):
+        parts = sorted({part_of.get(name, "") for name in names} - {""})
+        kind = "same picture in two parts" if len(parts) > 1 else "same picture twice"
+        where = ", ".join(f"{n} ({part_of[n]})" if part_of.get(n) else n for n in names[1:])
+        findings.append(Finding(kind, names[0], f"as {where}"))
+    return findings
+
+
+def _rare(report: Report) -> list[Finding]:
+    return [
+        Finding(
+            "class hardly there", row["name"], f"{row['pictures']} pictures, {row['pixels']} px"
+        )
+        for row in report.classes()
+        if row["role"] != "ignore" and row["pictures"] < min(RARE_PICTURES, report.pictures)
+    ]
+
+
+def _size(picture: ByteArray) -> str:
+    return f"{picture.shape[1]}x{picture.shape[0]}"
+
+
+def _below(path: Path, base: Path) -> str:
+    return str(path.relative_to(base)) if path.is_relative_to(base) else str(path)
+
+
+def _text(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
