@@ -39,7 +39,7 @@ from landing.manifest import Precision
     "--build-timeout", default=3600.0, show_default=True, type=click.FloatRange(10),
     help="Seconds the build may take there.",
 )  # fmt: skip
-def trt(
+def trt_command(
     source: str,
     out: str,
     precision: str,
