@@ -67,7 +67,7 @@ class SegmentationLoss(torch.nn.Module):  # type: ignore[misc]  # torch is not f
         valid = labels != IGNORE
         truth = labels.where(valid, labels.new_zeros(()))
         # One gather of the true class serves cross-entropy, focal and Dice. One-hot maps of all
-        # classes, as smp.losses.DiceLoss builds, make Dice alone 2 to 4 times as long.
+        # classes, as smp.losses.DiceLoss builds, make Dice alone 3 to 6 times as long.
         log_true = logs.gather(1, truth.unsqueeze(1)).squeeze(1)
         loss = self._per_pixel(log_true, truth, valid)
         choice = self._choice
@@ -91,7 +91,9 @@ class SegmentationLoss(torch.nn.Module):  # type: ignore[misc]  # torch is not f
             weights = weights * self._class_weights[truth]
         cost = -log_true
         if self._choice.loss == "focal":
-            cost = cost * (1 - log_true.exp()).clamp(min=0) ** self._choice.focal_gamma
+            # Not 0 itself: there, a power below one has an infinite slope, and 0 times it is NaN.
+            doubt = (-log_true.expm1()).clamp(min=1e-6)
+            cost = cost * doubt**self._choice.focal_gamma
         return (weights * cost).sum() / weights.sum().clamp(min=1e-6)
 
     def _hazard_cost(
@@ -137,7 +139,9 @@ def _lovasz_softmax() -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
     """The Lovasz-softmax loss (Berman et al. 2018) of segmentation-models-pytorch.
 
     It leaves out ignored pixels rightly, except when there are no others: then it returns an empty
-    tensor, so it must not be asked. Its softmax of log-probabilities is that of the logits.
+    tensor, so it must not be asked. Its softmax of log-probabilities is that of the logits. It
+    sorts all pixels for each class: at full resolution on a CPU that takes as long as a small
+    network's whole step, at an output stride of 4 a twentieth of it.
     """
     from trainer.torchvision_guard import ensure_torchvision
 

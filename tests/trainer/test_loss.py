@@ -59,6 +59,14 @@ def test_focal_loss_by_hand():
     assert loss == pytest.approx(-(0.4**2) * math.log(0.6), rel=1e-5)
 
 
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+def test_focal_loss_of_a_certain_answer_has_a_gradient_that_is_a_number(gamma):
+    logits = torch.tensor([200.0, 0, 0, 0, 0]).reshape(1, 5, 1, 1).requires_grad_()
+    focal = SegmentationLoss(LossChoice(loss="focal", focal_gamma=gamma, dice=0), None, TAXONOMY)
+    focal(logits, torch.zeros(1, 1, 1, dtype=torch.int64)).backward()
+    assert (logits.grad == 0).all()
+
+
 def test_dice_by_hand():
     labels = torch.tensor([[[0, 0], [1, 255]]])
     logits = torch.full((1, 5, 2, 2), -50.0)

@@ -40,6 +40,7 @@ def painted(image: ByteArray, ground: npt.NDArray[np.bool_], rng: np.random.Gene
                 cv2.line(paint, ends[0], ends[1], 255, thick, cv2.LINE_AA)
     colour = _PAINTS_BGR[int(rng.choice(4, p=_SHARE_OF_PAINT))] * rng.uniform(0.7, 1.0)
     worn = np.clip(rng.standard_normal((height // 4 + 1, width // 4 + 1)) * 0.4 + 1.0, 0, 1)
-    worn = cv2.resize(worn.astype(np.float32), (width, height))
-    share = (paint / 255.0 * worn * rng.uniform(0.5, 0.95) * ground)[..., None]
-    return np.asarray(image * (1 - share) + colour * share, dtype=np.uint8)
+    share = cv2.resize(worn.astype(np.float32), (width, height))
+    share *= (paint * ground) * np.float32(rng.uniform(0.5, 0.95) / 255)
+    plane = np.full_like(image, np.rint(colour))
+    return np.asarray(cv2.blendLinear(image, plane, 1 - share, share), dtype=np.uint8)
