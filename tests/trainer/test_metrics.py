@@ -5,7 +5,7 @@ import pytest
 
 from landing.taxonomy import Taxonomy
 from tests.trainer import fake_data
-from trainer.evaluate import letterbox_of
+from trainer.judge.predictor import letterbox_of
 from trainer.metrics import Scores, confusion
 
 

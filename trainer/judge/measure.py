@@ -14,7 +14,7 @@ import torch
 from landing.errors import DataError
 from landing.settings import DecisionSettings
 from landing.spec import OperatingPoint
-from landing.taxonomy import HAZARD_ROLES
+from landing.taxonomy import HAZARD_ROLES, Taxonomy
 from landing.types import ByteArray
 from trainer.checkpoint import Checkpoint
 from trainer.data.samples import IGNORE, LabeledSet, Sample, UnknownPolicy
@@ -98,6 +98,25 @@ class Calibration:
     nll: tuple[float, ...] = ()
 
 
+@dataclass(frozen=True)
+class Ground:
+    """How sites are judged on pictures.
+
+    Attributes:
+        view: From where they are taken to be taken.
+        settings: Of the decision: the vehicle's size and margin.
+        truths: Filled in with whether the true labels of a picture have a site.
+    """
+
+    view: View
+    settings: DecisionSettings = field(default_factory=DecisionSettings)
+    truths: dict[str, bool] = field(default_factory=dict)
+
+    def book(self, taxonomy: Taxonomy) -> SiteBook:
+        """An empty book of sites."""
+        return SiteBook(taxonomy, self.view, self.settings, self.truths)
+
+
 @dataclass
 class Measured:
     """What one pass over pictures leaves.
@@ -139,8 +158,7 @@ def measure(
     predictor: Predictor,
     pictures: Pictures,
     temperature: float,
-    view: View,
-    settings: DecisionSettings | None = None,
+    ground: Ground,
 ) -> Measured:
     """Goes over pictures once and counts everything.
 
@@ -148,7 +166,7 @@ def measure(
         DataError: The part is empty, or a picture cannot be read.
     """
     taxonomy = predictor.checkpoint.taxonomy
-    found = Measured(Tally(taxonomy), SiteBook(taxonomy, view, settings))
+    found = Measured(Tally(taxonomy), ground.book(taxonomy))
     merger: Merger | None = None
     landable = taxonomy.landable_lut
     for sample, image, labels in pictures.read(pictures.part):
@@ -187,9 +205,8 @@ def measure(
 def calibrate(
     predictor: Predictor,
     pictures: Pictures,
-    view: View,
+    ground: Ground,
     targets: Targets | None = None,
-    settings: DecisionSettings | None = None,
 ) -> tuple[Calibration, Measured]:
     """Fits the temperature and chooses the operating point.
 
@@ -204,7 +221,7 @@ def calibrate(
         raise DataError(f"no pixel of the {len(pictures.samples)} pictures of val is labelled")
     temperature = round(fit_temperature(logits, labels), 4)
     nll = tuple(negative_log_likelihood(logits, labels, t) for t in (1.0, temperature))
-    measured = measure(predictor, pictures, temperature, view, settings)
+    measured = measure(predictor, pictures, temperature, ground)
     where = f"{pictures.part}: {len(pictures.samples)} pictures of {pictures.data.name}"
     if pictures.split_column:
         where += f", split {pictures.split_column}"

@@ -163,10 +163,16 @@ class SiteBook:
         taxonomy: Roles and clearances.
         view: Assumed of the pictures.
         settings: Of the decision; its thresholds are replaced by those tried.
+        truths: Whether the true labels have a site, by name, to share among books of the same
+            pictures.
     """
 
     def __init__(
-        self, taxonomy: Taxonomy, view: View, settings: DecisionSettings | None = None
+        self,
+        taxonomy: Taxonomy,
+        view: View,
+        settings: DecisionSettings | None = None,
+        truths: dict[str, bool] | None = None,
     ) -> None:
         self.taxonomy = taxonomy
         self.view = view
@@ -177,11 +183,7 @@ class SiteBook:
         self._hazard[hazards] = True
         self._not_landable = ~taxonomy.landable_lut
         self._not_landable[IGNORE] = False
-        self._truths: dict[str, bool] = {}
-
-    def share_truths(self, other: SiteBook) -> None:
-        """Takes over what another book of the same pictures found in the true labels."""
-        self._truths = other._truths
+        self._truths: dict[str, bool] = {} if truths is None else truths
 
     def add(self, name: str, segmentation: Segmentation, labels: ByteArray) -> None:
         """Keeps a picture.

@@ -14,6 +14,7 @@ the share, it is the highest there is.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -75,8 +76,7 @@ def hazard_threshold(tally: Tally, role: Role, target: float) -> tuple[float, fl
     if not histogram.any():
         return default, None
     found = np.cumsum(histogram[::-1])[::-1] / histogram.sum()  # by least byte that counts
-    least = byte_of(LEAST_HAZARD)
-    most = int(default * 255)
+    least, most = math.ceil(LEAST_HAZARD * 255 + 0.5), math.floor(default * 255 + 0.5)
     enough = [b for b in range(least, most + 1) if found[b] >= target]
     byte = max(enough, default=least)
     return threshold_of(byte), float(found[byte])

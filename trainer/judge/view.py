@@ -58,7 +58,9 @@ _ASSUMED = {
 }  # fmt: skip
 
 
-def assumed_view(taxonomy: Taxonomy, height_m: float | None, hfov_deg: float | None) -> View:
+def assumed_view(
+    taxonomy: Taxonomy, height_m: float | None = None, hfov_deg: float | None = None
+) -> View:
     """The view of a data set, told by its taxonomy, where the user does not say it."""
     known = _ASSUMED.get(taxonomy.name, View(15.0, 65.0, "assumed: nothing is known of the camera"))
     if height_m is None and hfov_deg is None:
