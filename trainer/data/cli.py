@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
 from landing.errors import DataError
-from trainer.data.choice import open_data
+from trainer.data.choice import open_and_split, open_data
 from trainer.data.layouts import SPLIT_FILE, Found, find_layout, found_pair
 from trainer.data.prepared import PREPARED_FILE, PreparedSet, prepare
 from trainer.data.splitfile import SplitTable, read_split_file, write_split_file
@@ -186,3 +186,31 @@ def prepare_command(
         f"{out}: {len(prepared.samples)} pictures of {prepared.name} up to {size[0]}x{size[1]}, "
         f"{used / 1e9:.2f} GB; train with --data {out}"
     )
+
+
+@data.command(name="shard")
+@_folders
+@click.option("--out", required=True, metavar="DIR", help="Folder of the shards.")
+@click.option("--size", type=Size(), required=True, help="Greatest size kept, pixels.")
+@click.option("--shard-mb", default=256.0, show_default=True, help="Size of a shard, 10^6 bytes.")
+@click.option("--picture", type=click.Choice(("jpg", "png")), default="jpg", show_default=True,
+              help="jpg at quality 95, or png without loss.")  # fmt: skip
+@click.option("--threads", default=0, show_default=True, help="Encoding threads; 0: one per core.")
+@split_options
+def shard_command(
+    folders: tuple[str, ...], out: str, size: tuple[int, int], shard_mb: float,
+    picture: Literal["jpg", "png"], threads: int, **options: Any,
+) -> None:  # fmt: skip
+    """Cut the parts of a split into WebDataset shards, to be streamed in training."""
+    from trainer.data.shards import ShardPlan, write_shards
+
+    choice = data_choice(folders, options)
+    opened, split = open_and_split(choice)
+    total = len(split.train) + len(split.val) + len(split.test)
+    with Progress("sharding", total, every=200) as progress:
+        index = write_shards(
+            opened, split, Path(out), ShardPlan(size, shard_mb, picture, threads=threads),
+            choice.unknown_labels, progress.step,
+        )  # fmt: skip
+    counts = ", ".join(f"{part} {len(shards)}" for part, shards in index["parts"].items())
+    say(f"{out}: {total} pictures, shards: {counts}; train with --data {out}")

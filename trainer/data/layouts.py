@@ -19,7 +19,9 @@ from trainer.data.samples import (
     decode_labels,
     stored_labels,
 )
+from trainer.data.shards import SHARDS_FILE
 from trainer.data.splitfile import SplitTable, read_split_file
+from trainer.data.streaming import ShardedSet, is_sharded
 
 SPLIT_FILE = "split.csv"
 TAXONOMY_FILE = "taxonomy.toml"
@@ -157,7 +159,7 @@ LAYOUTS = (
     ),
 )  # fmt: skip
 
-LAYOUT_NAMES = (*(layout.name for layout in LAYOUTS), "prepared")
+LAYOUT_NAMES = (*(layout.name for layout in LAYOUTS), "prepared", "shards")
 
 
 @dataclass(frozen=True)
@@ -194,6 +196,8 @@ def open_set(
         DataError: No such folder, no known layout, no pictures, or pictures without labels.
         TaxonomyError: The taxonomy is not readable.
     """
+    if layout_name in ("auto", "shards") and is_sharded(str(root)):
+        return ShardedSet.open(str(root))
     folder = Path(root)
     if (folder / PREPARED_FILE).is_file() and layout_name in ("auto", "prepared"):
         return PreparedSet.open(folder, taxonomy_name)
@@ -259,7 +263,8 @@ def find_layout(folder: Path, layout_name: str = "auto", taxonomy_name: str = ""
         if place is not None:
             taxonomy = Taxonomy.load(taxonomy_name or layout.taxonomy or place[0] / TAXONOMY_FILE)
             return Found(layout, place[0], place[1], taxonomy)
-    shapes = {layout.name: layout.shape for layout in LAYOUTS} | {"prepared": PREPARED_FILE}
+    shapes = {layout.name: layout.shape for layout in LAYOUTS}
+    shapes |= {"prepared": PREPARED_FILE, "shards": SHARDS_FILE}
     if layout_name == "auto":
         known = "; ".join(f"{name}: {shape}" for name, shape in shapes.items())
         raise DataError(f"{folder} has no layout that is known here ({known})")
