@@ -18,7 +18,7 @@ from trainer.torchvision_guard import ensure_torchvision
 ensure_torchvision()
 from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO  # noqa: E402
 from lightning.pytorch import Trainer  # noqa: E402
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint  # noqa: E402
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, WeightAveraging  # noqa: E402
 
 LAST = "last.pt"
 
@@ -79,6 +79,23 @@ class KeepEvery(ModelCheckpoint):  # type: ignore[misc]
             auto_insert_metric_name=False, save_on_train_epoch_end=True,
             enable_version_counter=False,
         )  # fmt: skip
+
+
+class AverageWeights(WeightAveraging):  # type: ignore[misc]
+    """Exponentially averaged weights: what is measured on val and what a checkpoint holds.
+
+    The decay rises from 0.1 towards its final value, so that the random start is soon forgotten
+    (as in TensorFlow's ExponentialMovingAverage with `num_updates`).
+    """
+
+    def __init__(self, decay: float) -> None:
+        def averaged(mean: torch.Tensor, now: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
+            if not mean.is_floating_point():
+                return now
+            share = 1.0 - min(decay, (1.0 + int(count)) / (10.0 + int(count)))
+            return torch.lerp(mean, now.to(mean.dtype), share)
+
+        super().__init__(avg_fn=averaged)
 
 
 class Reporter(Callback):  # type: ignore[misc]

@@ -10,6 +10,7 @@ import click
 from landing.errors import InvalidValueError
 from trainer.augment_cli import augment_command
 from trainer.data.cli import data
+from trainer.judge.cli import calibrate_command, evaluate_command, predict_command
 from trainer.options import (
     Size,
     checked,
@@ -101,3 +102,6 @@ def _refuse_recipe_options(ctx: click.Context, allowed: set[str]) -> None:
 
 cli.add_command(augment_command)
 cli.add_command(data)
+cli.add_command(evaluate_command)
+cli.add_command(calibrate_command)
+cli.add_command(predict_command)

@@ -28,6 +28,7 @@ from landing.errors import InvalidValueError, ModelError, TouchdownError
 from landing.taxonomy import Role
 from trainer.callbacks import (
     LAST,
+    AverageWeights,
     EndInTime,
     KeepBest,
     KeepEvery,
@@ -62,7 +63,6 @@ from lightning.pytorch import LightningDataModule, Trainer  # noqa: E402
 from lightning.pytorch.callbacks import (  # noqa: E402
     Callback,
     EarlyStopping,
-    EMAWeightAveraging,
     TQDMProgressBar,
 )
 
@@ -126,6 +126,8 @@ class Pictures(LightningDataModule):  # type: ignore[misc]  # lightning is not f
         world, rank = self.trainer.world_size, self.trainer.global_rank
         batch, workers = self._batch(world), self._limits.workers
         order = EpochOrder(len(self._training), batch, self._recipe.seed, rank, world)
+        # Loader processes fetch ahead before Lightning tells the sampler where a resumed run is.
+        order.set_epoch(self.trainer.lightning_module.plan.done)
         return DataLoader(
             self._training, batch_size=batch, sampler=order, num_workers=workers, drop_last=True,
             worker_init_fn=one_thread_each if workers else None, persistent_workers=workers > 0,
@@ -239,7 +241,7 @@ def _trainer(
         EndInTime(limits.time_limit_min * 60, limits.stop_after),
     ]
     if recipe.ema:
-        callbacks.append(EMAWeightAveraging(decay=recipe.ema))
+        callbacks.append(AverageWeights(recipe.ema))
     if recipe.patience:
         callbacks.append(EarlyStopping("val_choice", patience=recipe.patience, mode="max"))
     callbacks += [keep, KeepLast(out)]

@@ -52,7 +52,9 @@ class Plan:
     Attributes:
         epochs: To train.
         steps_per_epoch: Of each process.
+        done: Epochs trained before this run began, when it was resumed.
     """
 
     epochs: int
     steps_per_epoch: int = 1
+    done: int = 0

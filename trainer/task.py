@@ -173,6 +173,7 @@ class SegmentationTask(LightningModule):  # type: ignore[misc]  # torch is not f
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Goes on with the plan of the interrupted run, which a time limit may have shortened."""
         self.plan.epochs = int(checkpoint["plan"]["epochs"])
+        self.plan.done = int(checkpoint["epochs_trained"])
 
     def weights(self) -> dict[str, torch.Tensor]:
         """The network's tensors."""
