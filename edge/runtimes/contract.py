@@ -103,7 +103,7 @@ class Runtime(ABC):
         return self.result()
 
     def submit(self, frame: Frame) -> None:
-        """Letterboxes the picture and hands it to the network. The frame is not used afterwards.
+        """Letterboxes the picture and hands it to the network. It must not change until `result`.
 
         Raises:
             ModelError: The model does not run, is closed or is at work on another frame.

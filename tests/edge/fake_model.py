@@ -9,6 +9,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from landing.artefact import GATE_KEY, GateReport
 from landing.spec import METADATA_KEY, InputSpec, ModelSpec, OutputSpec
 from landing.taxonomy import Taxonomy
 
@@ -90,6 +91,15 @@ def build(
 
 def save(path: Path, taxonomy_name: str = "synthetic", **options: object) -> Path:
     onnx.save(build(Taxonomy.load(taxonomy_name), **options), str(path))  # type: ignore[arg-type]
+    return path
+
+
+def with_gate(model: Path, path: Path, gate: GateReport | None) -> Path:
+    """A copy of a model file that says what was proven of it."""
+    copy = onnx.load(str(model))
+    if gate is not None:
+        copy.metadata_props.add(key=GATE_KEY, value=gate.to_json())
+    onnx.save(copy, str(path))
     return path
 
 
