@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 
 import onnx
@@ -122,3 +123,11 @@ def sha256_of(path: str | Path) -> str:
         return hashlib.sha256(Path(path).read_bytes()).hexdigest()
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def own_version() -> str:
+    """Version of this package, for what it writes; empty in a bare checkout."""
+    try:
+        return metadata.version("touchdown")
+    except metadata.PackageNotFoundError:
+        return ""

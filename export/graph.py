@@ -118,9 +118,11 @@ class LandingGraph(nn.Module):  # type: ignore[misc]  # torch is not followed by
         if self.enlarge > 1 and self.upsample == "maps":
             best = nn.functional.interpolate(best, scale_factor=self.enlarge, mode="nearest")
             share = self._enlarged(share)
-        scaled = torch.round(share * 255.0).clamp(0.0, 255.0).to(torch.uint8)
-        # From float32: TensorRT has no cast from int64 to uint8.
-        return best.to(torch.uint8)[0, 0], scaled[0, 0], scaled[0, 1:]
+        scaled = torch.round(share * 255.0).clamp(0.0, 255.0)
+        # Cut first and cast last: TensorRT takes UINT8 for its outputs, not between. And from
+        # float32: it has no cast from int64 to UINT8.
+        planes = (best[0, 0], scaled[0, 0], scaled[0, 1:])
+        return tuple(plane.to(torch.uint8) for plane in planes)
 
     def _enlarged(self, planes: Any) -> Any:
         """Scaled up as smp does it in training: the corners' centres stay the corners' centres."""

@@ -28,10 +28,11 @@ from export.graph import (
     without_upsampling,
 )  # fmt: skip
 from export.parity import TIE, Maps, Parity, compare, require_close, require_exact
+from export.pictures import pictures_in, read_picture, spread
 from export.remerge import same_classes
 from export.rewrite import rewritten
 from export.runtime import runtime_maps
-from landing.errors import DataError, InvalidValueError, ModelError
+from landing.errors import InvalidValueError, ModelError
 from landing.spec import (
     InputSpec,
     Letterbox,
@@ -43,8 +44,6 @@ from landing.spec import (
 from landing.taxonomy import Taxonomy
 from landing.types import ByteArray
 from trainer.checkpoint import Checkpoint
-from trainer.data.layouts import IMAGE_SUFFIXES
-from trainer.data.samples import read_image
 
 OUTPUT_STRIDES = (0, 1, 2, 4, 8, 16, 32)
 OWN_STRIDE = 0
@@ -327,16 +326,11 @@ def check_pictures(spec: ModelSpec, folder: str) -> list[ByteArray]:
     for blur_px in (1, 9, 41)[:_RANDOM_PICTURES]:
         noise = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
         smooth = cv2.blur(noise, (blur_px, blur_px)).astype(np.float32)
-        spread = (smooth - smooth.min()) / max(1.0, float(smooth.max() - smooth.min())) * 255
-        pictures.append(spread.astype(np.uint8))
+        stretched = (smooth - smooth.min()) / max(1.0, float(smooth.max() - smooth.min())) * 255
+        pictures.append(stretched.astype(np.uint8))
     if folder:
-        base = Path(folder)
-        files = sorted(p for p in base.glob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
-        if not files:
-            raise DataError(f"--check-images {folder}: no pictures (*.jpg, *.jpeg, *.png) there")
-        step = max(1, len(files) // _MOST_CHECKED)
-        for path in files[::step][:_MOST_CHECKED]:
-            image = read_image(path)
+        for path in spread(pictures_in(folder), _MOST_CHECKED):
+            image = read_picture(path)
             box = Letterbox.fit((image.shape[1], image.shape[0]), spec)
             pictures.append(box.apply(image))
     return pictures

@@ -90,8 +90,8 @@ def require_exact(parity: Parity, what: str) -> None:
         )
 
 
-def require_close(parity: Parity, what: str) -> None:
-    """The tolerance of a file with rounded weights: mean 1/255, and 99 % of classes equal.
+def require_close(parity: Parity, what: str, hint: str = "Export without --half-weights") -> None:
+    """The tolerance of half floats: mean 1/255, and 99 % of classes equal.
 
     Half floats keep 11 bits, so each weight is off by up to 0.05 % and the logits by about 0.1 to
     1 %: enough to move a class only where two are almost equal.
@@ -101,6 +101,6 @@ def require_close(parity: Parity, what: str) -> None:
     """
     if parity.mean_step > 1.0 or parity.class_agreement < 0.99:
         raise ModelError(
-            f"{what} differs too much from full weights ({parity.describe()}; allowed are a mean "
-            "of 1/255 and 1 % of classes); no file was written. Export without --half-weights"
+            f"{what} differs too much ({parity.describe()}; allowed are a mean "
+            f"of 1/255 and 1 % of classes); no file was written. {hint}"
         )

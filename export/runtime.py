@@ -52,6 +52,22 @@ def open_session(model: str | Path | onnx.ModelProto, threads: int = 0) -> Any:
         raise ModelError(f"ONNX Runtime does not load {what}: {reason[:200]}") from error
 
 
+def run_session(
+    session: Any, outputs: list[str], inputs: dict[str, Any], origin: str | Path
+) -> list[Any]:
+    """Runs a session.
+
+    Raises:
+        ModelError: The graph does not run on these inputs.
+    """
+    try:
+        values: list[Any] = session.run(outputs, inputs)
+    except _LOAD_ERRORS as error:
+        reason = (str(error).strip() or repr(error)).splitlines()[0]
+        raise ModelError(f"model {origin} does not run: {reason[:200]}") from error
+    return values
+
+
 def read_spec(path: str | Path) -> ModelSpec:
     """What a model file says of itself.
 

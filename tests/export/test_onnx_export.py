@@ -168,7 +168,7 @@ def test_check_images_are_letterboxed(exported, tmp_path):
     assert len(pictures) == 5
     assert {p.shape for p in pictures} == {(64, 96, 3)}
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="no pictures"):
+    with pytest.raises(DataError, match="holds no pictures"):
         check_pictures(exported.spec, str(tmp_path / "empty"))
 
 
@@ -182,7 +182,7 @@ def test_bad_inputs(checkpoint_path, tmp_path):
     with pytest.raises(ModelError, match="does not exist"):
         read_spec(tmp_path / "nothing.onnx")
     (tmp_path / "broken.onnx").write_bytes(b"broken")
-    with pytest.raises(ModelError, match="does not load"):
+    with pytest.raises(ModelError, match="truncated, damaged or no ONNX file"):
         read_spec(tmp_path / "broken.onnx")
 
 
@@ -206,4 +206,4 @@ def test_commands(checkpoint_path, tmp_path):
     assert "name          toy" in shown.output
     assert "road             landable" in shown.output
     as_json = CliRunner().invoke(cli, ["info", str(target), "--json"], catch_exceptions=False)
-    assert json.loads(as_json.output)["name"] == "toy"
+    assert json.loads(as_json.output)["spec"]["name"] == "toy"

@@ -1,0 +1,167 @@
+"""`export onnx`, `export adopt`, `export int8`: what makes a model file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from landing.errors import InvalidValueError
+
+_STRIDES = ("own", "1", "2", "4", "8", "16", "32")
+
+
+@click.command(name="onnx")
+@click.argument("source", metavar="CKPT.PT|MODEL.ONNX")
+@click.option(
+    "-o", "--output", default="", metavar="FILE", help="Model file; default: CKPT.onnx beside it."
+)
+@click.option(
+    "--taxonomy",
+    default="",
+    metavar="NAME|FILE",
+    help="Other roles for the same classes. With MODEL.ONNX: only the merge is replaced, no torch.",
+)
+@click.option(
+    "--output-stride",
+    default="own",
+    show_default=True,
+    type=click.Choice(_STRIDES),
+    help="Input pixels per output pixel; own: as fine as the network computes, and no finer.",
+)
+@click.option(
+    "--upsample",
+    default="maps",
+    show_default=True,
+    type=click.Choice(("maps", "logits")),
+    help="What is scaled up where the output is finer than the network: merged maps, or logits.",
+)
+@click.option(
+    "--half-weights", is_flag=True, help="Store weights as float16: half the file, same speed."
+)
+@click.option(
+    "--temperature",
+    default=None,
+    type=click.FloatRange(0.05, 20.0),
+    help="Logits are divided by it; above 1 makes the model less sure. Default: the checkpoint's.",
+)
+@click.option("--name", default="", help="Name in the ModelSpec; default: from the network.")
+@click.option(
+    "--check-images",
+    default="",
+    metavar="DIR",
+    help="Pictures to compare with torch on, beside random ones.",
+)
+def onnx_command(source: str, output: str, taxonomy: str, **choices: Any) -> None:
+    """Export a checkpoint to ONNX, compared with torch before the file appears.
+
+    Given an ONNX of ours and --taxonomy, it replaces the merge in the graph instead.
+    """
+    if Path(source).suffix.lower() == ".onnx":
+        _remerge(source, output, taxonomy, choices)
+        return
+    from export.onnx_export import ExportOptions, export_onnx
+
+    stride = choices.pop("output_stride")
+    options = ExportOptions(
+        output_stride=0 if stride == "own" else int(stride), taxonomy=taxonomy, **choices
+    )
+    target = output or str(Path(source).with_suffix(".onnx"))
+    report = export_onnx(source, target, options)
+    click.echo(f"torch against ONNX Runtime: {report.parity.describe()}")
+    if report.half_parity is not None:
+        click.echo(f"half weights against full: {report.half_parity.describe()}")
+    click.echo(
+        f"wrote {report.path} ({report.size_bytes / 1e6:.2f} MB), {report.spec.name}, output every "
+        f"{report.spec.outputs.stride} px"
+    )
+
+
+def _remerge(source: str, output: str, taxonomy: str, choices: dict[str, Any]) -> None:
+    from export.remerge import remerge
+
+    if not taxonomy:
+        raise InvalidValueError(
+            f"{source} is an ONNX file already; give --taxonomy to merge its classes by other roles"
+        )
+    defaults = {p.name: p.default for p in onnx_command.params}
+    set_ones = [name for name, value in choices.items() if value != defaults[name]]
+    if set_ones:
+        raise InvalidValueError(
+            f"--{set_ones[0].replace('_', '-')} needs the checkpoint: {source} is an ONNX file, of "
+            "which only the roles can be changed"
+        )
+    report = remerge(source, taxonomy, output or source)
+    for line in report.changed or ("no role is another one",):
+        click.echo(line)
+    click.echo(f"wrote {report.path}, merged by {report.spec.taxonomy.name}")
+
+
+def _three(text: str, option: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise InvalidValueError(
+            f"{option} {text!r}: expected three numbers as 0.485,0.456,0.406"
+        ) from None
+
+
+def _size(text: str) -> tuple[int, int] | None:
+    if not text:
+        return None
+    width, _, height = text.lower().partition("x")
+    if not (width.isdigit() and height.isdigit()):
+        raise InvalidValueError(f"--input {text!r}: expected WIDTHxHEIGHT as 512x512")
+    return int(width), int(height)
+
+
+@click.command(name="adopt")
+@click.argument("source", metavar="FOREIGN.ONNX")
+@click.option("--taxonomy", required=True, metavar="NAME|FILE", help="Its classes, in their order.")
+@click.option("-o", "--output", default="", metavar="FILE", help="Default: FOREIGN.touchdown.onnx.")
+@click.option("--mean", default="0.485,0.456,0.406", show_default=True, help="Of scaled values.")
+@click.option("--std", default="0.229,0.224,0.225", show_default=True, help="Of scaled values.")
+@click.option(
+    "--input-scale", default="1/255", show_default=True, help="Pixel values 0..255 times this."
+)
+@click.option("--layout", default="", type=click.Choice(("", "nchw", "nhwc")), help="Of its input.")
+@click.option(
+    "--colour", default="rgb", show_default=True, type=click.Choice(("rgb", "bgr")),
+    help="Order of its channels, and of --mean and --std.",
+)  # fmt: skip
+@click.option(
+    "--activation", default="logits", show_default=True,
+    type=click.Choice(("logits", "softmax", "sigmoid", "sigmoid-logits", "labels")),
+    help="What it gives.",
+)  # fmt: skip
+@click.option(
+    "--input", "input_wh", default="", metavar="WxH", help="Where the file leaves it open."
+)
+@click.option("--temperature", default=1.0, show_default=True, type=click.FloatRange(0.05, 20.0))
+@click.option("--name", default="", help="Name in the ModelSpec.")
+@click.option("--licence", default="", help="Terms of the weights, for the description.")
+@click.option("--trained-on", default="", help="For the description.")
+@click.option("--output-name", default="", help="Which output, where there are several.")
+def adopt_command(
+    source: str, output: str, mean: str, std: str, input_scale: str, input_wh: str, **choices: Any
+) -> None:
+    """Make somebody else's segmentation ONNX fly: our input, our outputs, our description."""
+    from export.adopt import AdoptOptions, adopt
+
+    above, _, below = input_scale.partition("/")
+    try:
+        scale = float(above) / float(below or 1)
+    except (ValueError, ZeroDivisionError):
+        raise InvalidValueError(
+            f"--input-scale {input_scale!r}: expected a number as 1/255 or 1"
+        ) from None
+    options = AdoptOptions(
+        mean=_three(mean, "--mean"), std=_three(std, "--std"), input_scale=scale,
+        input_wh=_size(input_wh), **choices,
+    )  # fmt: skip
+    report = adopt(source, output or str(Path(source).with_suffix(".touchdown.onnx")), options)
+    for note in report.notes:
+        click.echo(note)
+    click.echo(f"original against adopted: {report.parity.describe()}")
+    click.echo(f"wrote {report.path}, {report.spec.name}")
