@@ -62,6 +62,9 @@ def evaluate(
     """
     earlier = [column for path in options.also for column in results.read_json(path)]
     data, split = open_and_split(choice)
+    loaded = [(path, Checkpoint.load(path)) for path in paths]
+    for _path, checkpoint in loaded:  # all are looked at before any is measured
+        require_same_classes(checkpoint, data)
     samples = data.samples if options.part == "all" else getattr(split, options.part)
     if not samples:
         raise DataError(f"the {options.part} part is empty ({split.describe()})")
@@ -74,10 +77,6 @@ def evaluate(
     frames: dict[str, list[FramePicture]] = {}
     truths: dict[str, bool] = {}
     device = choose_device(options.device)
-    loaded = []
-    for path in paths:  # all are looked at before any is measured
-        loaded.append((path, Checkpoint.load(path)))
-        require_same_classes(loaded[-1][1], data)
     for (path, checkpoint), name in zip(loaded, _names(paths), strict=True):
         started = time.monotonic()
         say(f"{name}: {checkpoint.model.architecture}, {options.part} {len(samples)} pictures")
