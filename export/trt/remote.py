@@ -31,6 +31,7 @@ _HOST = re.compile(
 _FOLDER = re.compile(r"/[A-Za-z0-9_./-]+/touchdown-trt-[A-Za-z0-9]+")
 _SSH_FAILED = 255
 _TIMED_OUT = 124
+_NOT_FOUND = (126, 127)
 
 
 class RemoteError(TouchdownError):
@@ -116,7 +117,7 @@ class Remote:
                 raise RemoteError(
                     f"{self.host}: the build took longer than {limit} s; raise --build-timeout"
                 ) from error
-            if "No module named" in error.text or "not found" in error.text:
+            if error.status in _NOT_FOUND or "No module named" in error.text:
                 raise RemoteError(
                     f"{self.host}: {self.python} has no touchdown ({error.text}). Install it there "
                     "in a venv made with --system-site-packages and name it: --remote-python "

@@ -220,11 +220,14 @@ def test_killed_while_building_leaves_nothing(model: Path, tmp_path: Path) -> No
         "sys.argv = ['x', '-m', 'export', 'trt', sys.argv[1]]\n"
         "import runpy; runpy.run_module('tests.export.fake_board', run_name='__main__')"
     )
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
     done = subprocess.run(
-        [sys.executable, "-c", code, str(model)], cwd=ROOT, check=False, timeout=60
-    )
+        [sys.executable, "-c", code, str(model)], cwd=ROOT, check=False, timeout=60,
+        env={**os.environ, "TMPDIR": str(temporary)},
+    )  # fmt: skip
     assert done.returncode == -signal.SIGKILL
-    assert left_in(tmp_path) == ["small.onnx"]
+    assert left_in(tmp_path) == ["small.onnx", "tmp"]
 
 
 def test_the_gate_is_kept_in_the_manifest(tmp_path: Path) -> None:
