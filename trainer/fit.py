@@ -6,6 +6,7 @@ Lightning brings devices, processes, precision and the loop; this file says what
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 import logging
@@ -46,9 +47,11 @@ from trainer.data.pictures import (
     one_thread_each,
 )
 from trainer.data.rare import RarePicker
-from trainer.data.samples import LabeledSet
+from trainer.data.samples import LabeledSet, Sample, UnknownPolicy
 from trainer.data.splits import Split
+from trainer.data.store import StoredPictures, open_or_prepare
 from trainer.hardware import Hardware, OutOfMemoryError, memory_advice
+from trainer.judge.finish import finish
 from trainer.loss import SegmentationLoss, inverse_sqrt_weights
 from trainer.model import ModelConfig, build, load_tensors
 from trainer.progress import Progress, say
@@ -93,9 +96,10 @@ class Pictures(LightningDataModule):  # type: ignore[misc]  # lightning is not f
         self._limits = limits
         self._input_wh = input_wh
         self._data = data
-        margin = tuple(math.ceil(side * _CACHE_MARGIN) for side in input_wh)
+        margin = (math.ceil(input_wh[0] * _CACHE_MARGIN), math.ceil(input_wh[1] * _CACHE_MARGIN))
+        store = store_folder(limits.cache, recipe)
         self.train, self.val = (
-            _decoded(data, samples, (margin[0], margin[1]), recipe.data.unknown_labels, title)
+            _decoded(data, samples, margin, recipe.data.unknown_labels, store, title)
             for title, samples in (("train", split.train), ("val", split.val))
         )
         self.class_pixels = cache.class_pixels(self.train, len(data.taxonomy))
@@ -144,10 +148,23 @@ class Pictures(LightningDataModule):  # type: ignore[misc]  # lightning is not f
 
 
 def _decoded(
-    data: LabeledSet, samples: Sequence[Any], limit_wh: tuple[int, int], unknown: Any, title: str
-) -> list[cache.CachedSample]:
+    data: LabeledSet,
+    samples: Sequence[Sample],
+    limit_wh: tuple[int, int],
+    unknown: UnknownPolicy,
+    folder: Path,
+    title: str,
+) -> StoredPictures:
     with Progress(f"reading {title}", len(samples), every=100) as progress:
-        return cache.load(data, samples, limit_wh, unknown, done=progress.step)
+        return open_or_prepare(data, samples, limit_wh, unknown, folder, progress.step)
+
+
+def store_folder(chosen: str, recipe: Recipe) -> Path:
+    """Where the decoded pictures of a data set are kept: one place for each set of folders."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "touchdown"
+    where = [Path(f).resolve() for f in (*recipe.data.folders, recipe.data.images)]
+    digest = hashlib.sha256("\n".join(map(str, where)).encode()).hexdigest()[:12]
+    return (Path(chosen) if chosen else home / "pictures") / digest
 
 
 def fit(recipe: Recipe, limits: RunLimits) -> dict[str, Any]:
@@ -230,7 +247,9 @@ def _run(recipe: Recipe, limits: RunLimits, resume_from: Path | None) -> dict[st
         if advice is None:
             raise
         raise OutOfMemoryError(advice) from error
-    return _finish(trainer, keep, out, recipe, data, split) if trainer.is_global_zero else {}
+    if not trainer.is_global_zero:
+        return {}
+    return _finish(trainer.current_epoch, keep, out, recipe, data, split, hardware)
 
 
 def _trainer(
@@ -290,24 +309,30 @@ def _logger(name: str, out: Path) -> Any:
 
 
 def _finish(
-    trainer: Trainer,
+    epochs: int,
     keep: KeepBest,
     out: Path,
     recipe: Recipe,
     data: LabeledSet,
     split: Split,
+    hardware: Hardware,
 ) -> dict[str, Any]:
-    """Writes the best epoch as a slim `best.pt`, and what is known of it."""
+    """Writes the best epoch as a slim `best.pt`, calibrated and measured on val."""
     path = keep.best_model_path
     if not path or not Path(path).is_file():
         raise TouchdownError(f"no checkpoint was kept in {out}: not one epoch was finished")
     best = Checkpoint.load(path)
     best.save(out / BEST)
+    best = finish(
+        out / BEST, data, split, "cuda" if hardware.accelerator == "gpu" else "cpu",
+        parts=("val",), unknown=recipe.data.unknown_labels, split_column=recipe.data.split_column,
+        precision="bfloat16" if hardware.precision == "bfloat16" else "float32",
+    )  # fmt: skip
     report = {
         "best_epoch": best.epoch,
-        "epochs": trainer.current_epoch,
+        "epochs": epochs,
         "planned_epochs": recipe.epochs,
-        "resolution": "network input",
+        "resolution": "labels",
         "parts": best.metrics,
         "provenance": best.provenance,
     }

@@ -235,6 +235,9 @@ class RunLimits(BaseModel):
     deterministic: bool = Field(
         default=False, description="Only deterministic kernels; a CPU run is so anyhow."
     )
+    cache: str = Field(
+        default="", description="Where decoded pictures are kept; default: the user's cache folder."
+    )
     keep_best: int = Field(default=1, ge=1, description="Best checkpoints to keep.")
     keep_every: int = Field(
         default=0, ge=0, description="Keep a checkpoint of every n-th epoch; 0: of none."
