@@ -181,7 +181,7 @@ def _legend(taxonomy: Taxonomy, height: int, counts: Any) -> ByteArray:
     size = row / 42
     total = max(1, int(counts.sum()))
     texts = [
-        f"{c.name} {100 * counts[c.id] / total:.0f}%" if counts[c.id] else c.name
+        f"{c.name} {_share(counts[c.id] / total)}" if counts[c.id] else c.name
         for c in taxonomy.classes
     ]
     widest = max(cv2.getTextSize(f"{c.name} 100%", _FONT, size, 1)[0][0] for c in taxonomy.classes)
@@ -198,6 +198,10 @@ def _legend(taxonomy: Taxonomy, height: int, counts: Any) -> ByteArray:
         place = (row // 2 + row, top + row - 2 * inset)
         cv2.putText(panel, text, place, _FONT, size, ink, 1, cv2.LINE_AA)
     return panel
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.0f}%" if value >= 0.005 else "<1%"
 
 
 def _write(path: Path, image: ByteArray) -> None:
