@@ -165,3 +165,59 @@ def adopt_command(
         click.echo(note)
     click.echo(f"original against adopted: {report.parity.describe()}")
     click.echo(f"wrote {report.path}, {report.spec.name}")
+
+
+@click.command(name="int8")
+@click.argument("model", metavar="MODEL.ONNX", type=click.Path(path_type=Path))
+@click.option(
+    "--calibrate", required=True, type=click.Path(path_type=Path),
+    help="Folder of training pictures.",
+)  # fmt: skip
+@click.option(
+    "--for", "target", default="cpu", show_default=True, type=click.Choice(("cpu", "tensorrt")),
+    help="cpu: uint8 by int8, as VNNI likes it; tensorrt: int8 by int8, biases in float.",
+)  # fmt: skip
+@click.option(
+    "-o", "--out", default=None, type=click.Path(path_type=Path),
+    help="Default: MODEL.int8.onnx, or MODEL.int8-trt.onnx.",
+)  # fmt: skip
+@click.option(
+    "--split", default=None, type=click.Path(path_type=Path),
+    help="CSV of parts: its train part calibrates, its val part judges.",
+)  # fmt: skip
+@click.option("--split-column", default="", help="Column of the split.")
+@click.option(
+    "--labels", default=None, type=click.Path(path_type=Path),
+    help="Folder of label maps, to judge by mIoU and hazard recall too.",
+)  # fmt: skip
+@click.option(
+    "--gate-data", default=None, type=click.Path(path_type=Path),
+    help="Folder of pictures to judge by, when not that of --calibrate.",
+)  # fmt: skip
+@click.option("--pictures", default=64, show_default=True, help="At most so many calibrate.")
+@click.option("--gate-pictures", default=24, show_default=True, help="At most so many judge.")
+@click.option("--tries", default=8, show_default=True, type=click.IntRange(1, 32))
+@click.option("--height-agl-m", default=20.0, show_default=True, type=click.FloatRange(1, 500))
+@click.option("--hfov-deg", default=75.0, show_default=True, type=click.FloatRange(5, 170))
+def int8_command(model: Path, out: Path | None, **choices: Any) -> None:
+    """Quantise a model; layers stay in float until the gate passes. Exit 1 if it never does."""
+    from export.int8 import Int8Options, quantise
+
+    suffix = ".int8.onnx" if choices["target"] == "cpu" else ".int8-trt.onnx"
+    options = Int8Options(**choices)
+    report = quantise(model, out or model.with_suffix(suffix), options, click.echo)
+    if report.path is None:
+        click.echo(
+            f"no file was written: the gate did not pass within {len(report.tried)} tries. Fly the "
+            "float model, or train longer and try again",
+            err=True,
+        )
+        click.get_current_context().exit(1)
+    for name in report.in_float:
+        click.echo(f"in float: {name}")
+    click.echo(
+        f"wrote {report.path}: {report.layers - len(report.in_float)} of {report.layers} layers in "
+        f"8 bits; {report.speedup:.2f} times as fast as float here"
+    )
+    if choices["target"] == "cpu" and report.speedup < 1.5:
+        click.echo("that is little: on this machine the float model is the better choice")

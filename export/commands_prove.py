@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import click
+
+HEIGHT_AGL_M, HFOV_DEG = 20.0, 75.0
 
 
 @click.command(name="info")
@@ -14,3 +19,46 @@ def info_command(model: str, as_json: bool) -> None:
 
     info = Info.of(model)
     click.echo(info.to_json() if as_json else info.describe())
+
+
+@click.command(name="verify")
+@click.argument("a", metavar="A", type=click.Path(path_type=Path))
+@click.argument("b", metavar="B", type=click.Path(path_type=Path))
+@click.option(
+    "--data", required=True, type=click.Path(path_type=Path), help="Folder of real pictures."
+)
+@click.option(
+    "--labels", default=None, type=click.Path(path_type=Path),
+    help="Folder of label maps with the same names.",
+)  # fmt: skip
+@click.option(
+    "--split", default=None, type=click.Path(path_type=Path),
+    help="CSV of parts; compares on one part alone.",
+)  # fmt: skip
+@click.option("--split-column", default="", help="Column of the split.")
+@click.option("--part", default="val", show_default=True, help="Part of the split.")
+@click.option("--frames", default=0, help="At most so many, spread evenly; default: all.")
+@click.option(
+    "--limits", "kind", default=None, type=click.Choice(("exact", "half", "quantised")),
+    help="Row of the table of limits; default: by B's precision.",
+)  # fmt: skip
+@click.option(
+    "--height-agl-m", default=HEIGHT_AGL_M, show_default=True, type=click.FloatRange(1, 500),
+    help="Sites are chosen as if seen from here.",
+)  # fmt: skip
+@click.option(
+    "--hfov-deg", default=HFOV_DEG, show_default=True, type=click.FloatRange(5, 170),
+    help="Horizontal field of view of the pictures.",
+)  # fmt: skip
+@click.option("--threads", default=0, help="Of each runtime.")
+@click.option("--store/--no-store", "keep", default=True, help="Put the report into B.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def verify_command(a: Path, b: Path, keep: bool, as_json: bool, **choices: Any) -> None:
+    """Does B decide as A does? A, B: checkpoint, ONNX, INT8 ONNX or engine. Exit 1 if not."""
+    from export.verify import VerifyOptions, store, table, verify
+
+    report = verify(a, b, VerifyOptions(**choices), lambda line: click.echo(line, err=True))
+    if keep:
+        store(report, b)
+    click.echo(report.model_dump_json(indent=2) if as_json else table(report))
+    click.get_current_context().exit(0 if report.passed else 1)

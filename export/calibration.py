@@ -1,0 +1,136 @@
+"""Which pictures a quantiser may see, and how they get there: through the letterbox of flight."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx
+from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod
+from onnxruntime.quantization.calibrate import TensorsData, create_calibrator
+
+from export.pictures import pictures_in, read_picture, split_parts, spread
+from landing.errors import DataError
+from landing.spec import Letterbox, ModelSpec
+from landing.types import ByteArray
+
+TRAINING, HELD_OUT = "train", ("val", "test")
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Pictures to calibrate on, and others to judge the result by.
+
+    Attributes:
+        calibration: Of the training part.
+        gate: Pictures that calibration does not see.
+        note: How they were told apart.
+    """
+
+    calibration: list[Path]
+    gate: list[Path]
+    note: str
+
+
+def choose(
+    folder: Path,
+    split: Path | None,
+    column: str,
+    count: int,
+    gate_folder: Path | None,
+    gate_count: int,
+) -> Chosen:
+    """Picks the pictures.
+
+    With a split only its training part is calibrated on, and its `val` part judges; never `test`.
+    Without one, every fourth picture is kept back to judge.
+
+    Raises:
+        DataError: No picture is left to calibrate on, or none to judge by.
+    """
+    pictures = pictures_in(folder)
+    others = pictures_in(gate_folder) if gate_folder is not None else None
+    if split is None:
+        kept = others if others is not None else pictures[::4]
+        seen = {p.resolve() for p in kept}
+        left = [p for p in pictures if p.resolve() not in seen]
+        note = "no --split: every fourth picture judges, the others calibrate"
+        if others is not None:
+            note = "no --split: make sure that --calibrate holds no picture of val or test"
+    else:
+        parts = split_parts(split, column)
+        left = [p for p in pictures if parts.get(p.stem) == TRAINING]
+        kept = [p for p in (others or pictures) if parts.get(p.stem) == HELD_OUT[0]]
+        note = f"{len(left)} of {len(pictures)} pictures are in part {TRAINING!r}"
+        if not left:
+            held = [p for p in pictures if parts.get(p.stem) in HELD_OUT]
+            why = f"{len(held)} are in val or test" if held else "the split does not name them"
+            raise DataError(
+                f"--calibrate {folder}: none of {len(pictures)} pictures is in the training part "
+                f"of {split} ({why}); a model is not calibrated on what judges it"
+            )
+    if not left or not kept:
+        raise DataError(
+            f"--calibrate {folder}: {len(left)} pictures to calibrate on and {len(kept)} to judge "
+            "by; expected some of each: more pictures, or --gate-data FOLDER"
+        )
+    return Chosen(spread(left, count), spread(kept, gate_count), note)
+
+
+class PictureReader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
+    """Feeds pictures to ONNX Runtime's calibration as the drone would feed its frames.
+
+    Args:
+        paths: Pictures.
+        spec: Of the model.
+    """
+
+    def __init__(self, paths: list[Path], spec: ModelSpec) -> None:
+        self._pictures = letterboxed(paths, spec)
+        self._name = spec.input.name
+
+    def get_next(self) -> dict[str, ByteArray] | None:
+        """The next input, or None at the end."""
+        picture = next(self._pictures, None)
+        return None if picture is None else {self._name: picture}
+
+
+def letterboxed(paths: list[Path], spec: ModelSpec) -> Iterator[ByteArray]:
+    """The pictures as the network's input.
+
+    Raises:
+        DataError: One cannot be read.
+    """
+    for path in paths:
+        image = read_picture(path)
+        yield Letterbox.fit((image.shape[1], image.shape[0]), spec).apply(image)
+
+
+def ranges_of(
+    model: onnx.ModelProto, spec: ModelSpec, paths: list[Path], kinds: list[str], *, average: bool
+) -> TensorsData:
+    """Least and greatest value of every tensor of the given kinds of node, over the pictures.
+
+    Args:
+        model: In float.
+        spec: Of the model.
+        paths: Pictures.
+        kinds: Kinds of node whose inputs and outputs are looked at.
+        average: The mean over pictures of each one's extremes, which a single glare does not
+            stretch, instead of the extremes of all.
+    """
+    with tempfile.TemporaryDirectory(prefix="touchdown-int8-") as folder:
+        source = Path(folder) / "model.onnx"
+        onnx.save(model, source)
+        calibrator: Any = create_calibrator(
+            source,
+            kinds,
+            augmented_model_path=str(Path(folder) / "augmented.onnx"),
+            calibrate_method=CalibrationMethod.MinMax,
+            extra_options={"moving_average": average, "averaging_constant": 0.01},
+        )
+        calibrator.collect_data(PictureReader(paths, spec))
+        return calibrator.compute_data()

@@ -1,0 +1,204 @@
+"""What two artefacts say of the same frames, held against each other frame by frame."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from export.limits import SAME_SITE_M
+from landing.camera import CameraModel
+from landing.decider import Decider
+from landing.operating import thresholds_in_force
+from landing.settings import DecisionSettings
+from landing.site import LandingSite
+from landing.spec import ModelSpec
+from landing.taxonomy import HAZARD_ROLES, Taxonomy
+from landing.types import ByteArray, Pose, Segmentation
+
+Mask = npt.NDArray[np.bool_]
+LEVEL = (1.0, 0.0, 0.0, 0.0)
+HEIGHT_AGL_M, HFOV_DEG = 20.0, 75.0
+"""The view the sites are compared from, where nothing else is said."""
+
+
+class Comparison:
+    """Counts over frames. A is the reference, B is judged; both have the same classes and roles.
+
+    Args:
+        spec: Of A: its taxonomy, and its operating point if it has one.
+        height_agl_m: Height of the level camera that the sites are chosen from.
+        hfov_deg: Its horizontal field of view.
+    """
+
+    def __init__(
+        self, spec: ModelSpec, height_agl_m: float = HEIGHT_AGL_M, hfov_deg: float = HFOV_DEG
+    ) -> None:
+        self.taxonomy = spec.taxonomy
+        settings, self.thresholds = thresholds_in_force(DecisionSettings(), spec.operating)
+        self._settings = settings.single_look()
+        self._landable = self._settings.landable_probability
+        self._hazard = [getattr(settings, f"{role.value}_probability") for role in HAZARD_ROLES]
+        self._view = (height_agl_m, hfov_deg)
+        self.frames = self.labelled = 0
+        self._worst = 0
+        self._steps = self._values = self._pixels = 0
+        self._other_class = self._flips = self._lost = 0
+        self._other_site = self._only_b = self._only_a = 0
+        classes = len(self.taxonomy)
+        self._confusion = np.zeros((2, classes, classes), np.int64)
+        self._of_role = np.zeros(len(HAZARD_ROLES), np.int64)
+        self._recalled = np.zeros((2, len(HAZARD_ROLES)), np.int64)
+        self._truly_bad = 0
+        self._false_safe = [0, 0]
+
+    def add(
+        self, a: Segmentation, b: Segmentation, labels: ByteArray | None, image_wh: tuple[int, int]
+    ) -> None:
+        """Takes a frame.
+
+        Args:
+            a: What A says of it.
+            b: What B says of it.
+            labels: Its truth, at any size; None where there is none.
+            image_wh: Size of the picture, for the sites.
+        """
+        self._sites(a, b, image_wh)
+        a, b = _same_size(a, b)
+        planes_a, planes_b = _planes(a), _planes(b)
+        steps = np.abs(planes_a.astype(np.int16) - planes_b)
+        self.frames += 1
+        self._worst = max(self._worst, int(steps.max()))
+        self._steps += int(steps.sum(dtype=np.int64))
+        self._values += steps.size
+        self._pixels += a.class_id.size
+        self._other_class += int(np.count_nonzero(a.class_id != b.class_id))
+        safe_a, safe_b = self.safe(a), self.safe(b)
+        self._flips += int(np.count_nonzero(~safe_a & safe_b))
+        self._lost += int(np.count_nonzero(safe_a & ~safe_b))
+        if labels is not None:
+            self._judge((a, b), (safe_a, safe_b), labels)
+
+    def safe(self, seen: Segmentation) -> Mask:
+        """Pixels that one frame takes for landable: landable enough, and no hazard at its own."""
+        safe: Mask = seen.landable >= math.ceil(self._landable * 255)
+        for plane, threshold in zip(seen.hazards, self._hazard, strict=True):
+            safe &= plane < math.ceil(threshold * 255)
+        return safe
+
+    def _judge(
+        self, seen: tuple[Segmentation, Segmentation], safe: tuple[Mask, Mask], labels: ByteArray
+    ) -> None:
+        rows, columns = seen[0].shape
+        truth = cv2.resize(labels, (columns, rows), interpolation=cv2.INTER_NEAREST)
+        classes = len(self.taxonomy)
+        known = truth < classes
+        self.labelled += 1
+        bad = np.zeros(truth.shape, np.bool_)
+        for r, role in enumerate(HAZARD_ROLES):
+            here = np.isin(truth, self.taxonomy.ids_of(role)) & known
+            bad |= here
+            self._of_role[r] += int(np.count_nonzero(here))
+            for i, one in enumerate(seen):
+                found = one.hazards[r] >= math.ceil(self._hazard[r] * 255)
+                self._recalled[i, r] += int(np.count_nonzero(found & here))
+        self._truly_bad += int(np.count_nonzero(bad))
+        for i, one in enumerate(seen):
+            pairs = truth[known].astype(np.int64) * classes + np.minimum(
+                one.class_id[known], classes - 1
+            )
+            self._confusion[i] += np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+            self._false_safe[i] += int(np.count_nonzero(safe[i] & bad))
+
+    def _sites(self, a: Segmentation, b: Segmentation, image_wh: tuple[int, int]) -> None:
+        height_m, hfov_deg = self._view
+        camera = CameraModel.from_hfov(*image_wh, hfov_deg)
+        pose = Pose(0, LEVEL, (0.0, 0.0, -height_m), height_m)
+        chosen = []
+        for seen in (a, b):
+            decider = Decider(self._settings, self.taxonomy, camera)
+            once = Segmentation(seen.class_id, seen.landable, seen.hazards, 0)
+            selection = decider.observe(once, pose, 0).selection
+            chosen.append(selection if isinstance(selection, LandingSite) else None)
+        one, other = chosen
+        self._only_b += one is None and other is not None
+        self._only_a += one is not None and other is None
+        same = one is other is None or (
+            one is not None
+            and other is not None
+            and math.dist(one.position_ned_m[:2], other.position_ned_m[:2]) <= SAME_SITE_M
+        )
+        self._other_site += not same
+
+    def measured(self) -> dict[str, float | None]:
+        """What was found, by the names of `Limits` and more; None where it cannot be known."""
+        frames, pixels = max(1, self.frames), max(1, self._pixels)
+        found: dict[str, float | None] = {
+            "max_difference": self._worst / 255,
+            "mean_difference": self._steps / max(1, self._values) / 255,
+            "class_disagreement": self._other_class / pixels,
+            "false_safe_flips": self._flips / pixels,
+            "lost_landable": self._lost / pixels,
+            "site_differs": self._other_site / frames,
+            "site_only_in_b": self._only_b / frames,
+            "site_only_in_a": self._only_a / frames,
+            "miou_a": None, "miou_b": None, "miou_drop": None, "hazard_recall_drop": None,
+            "false_safe_a": None, "false_safe_b": None,
+        }  # fmt: skip
+        if self.labelled:
+            miou = [_mean_iou(matrix) for matrix in self._confusion]
+            found.update(miou_a=miou[0], miou_b=miou[1], miou_drop=miou[0] - miou[1])
+            bad = max(1, self._truly_bad)
+            found.update(false_safe_a=self._false_safe[0] / bad)
+            found.update(false_safe_b=self._false_safe[1] / bad)
+            drops = dict(self._recall_drops())
+            found.update({f"recall_drop_{role}": drop for role, drop in drops.items()})
+            found["hazard_recall_drop"] = max(drops.values(), default=None)
+        return found
+
+    def _recall_drops(self) -> Iterator[tuple[str, float]]:
+        for r, role in enumerate(HAZARD_ROLES):
+            if self._of_role[r]:
+                lost = int(self._recalled[0, r]) - int(self._recalled[1, r])
+                yield role.value, lost / int(self._of_role[r])
+
+
+def same_meaning(a: Taxonomy, b: Taxonomy) -> bool:
+    """Whether two taxonomies have the same classes in the same roles."""
+    return [(c.name, c.role) for c in a.classes] == [(c.name, c.role) for c in b.classes]
+
+
+def _planes(seen: Segmentation) -> ByteArray:
+    return np.concatenate([seen.landable[None], seen.hazards])
+
+
+def _same_size(a: Segmentation, b: Segmentation) -> tuple[Segmentation, Segmentation]:
+    """Both at the finer one's size, by repetition: an output pixel stands for its square."""
+    if a.shape == b.shape:
+        return a, b
+    rows, columns = max(a.shape, b.shape)
+
+    def scaled(plane: ByteArray) -> ByteArray:
+        resized = cv2.resize(plane, (columns, rows), interpolation=cv2.INTER_NEAREST)
+        return np.asarray(resized, np.uint8)
+
+    def fitted(seen: Segmentation) -> Segmentation:
+        if seen.shape == (rows, columns):
+            return seen
+        hazards = np.stack([scaled(plane) for plane in seen.hazards])
+        return Segmentation(
+            scaled(seen.class_id), scaled(seen.landable), hazards, seen.captured_at_ns
+        )
+
+    return fitted(a), fitted(b)
+
+
+def _mean_iou(matrix: npt.NDArray[np.int64]) -> float:
+    """Mean over the classes that are in truth or prediction."""
+    right = np.diag(matrix)
+    union = matrix.sum(0) + matrix.sum(1) - right
+    there = union > 0
+    return float(np.mean(right[there] / union[there])) if there.any() else 0.0

@@ -1,0 +1,206 @@
+"""Does one artefact decide as the other? Asked of both through the very runtimes that fly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.runtimes import RuntimeOptions, load_runtime
+from edge.runtimes.contract import Runtime
+from export.comparison import HEIGHT_AGL_M, HFOV_DEG, Comparison, same_meaning
+from export.files import describe, read_model, sha256_of, spec_of, write_model
+from export.limits import LIMITS, Kind
+from export.pictures import of_split, pictures_in, read_labels, read_picture, spread
+from landing.artefact import GateReport
+from landing.errors import DataError, ModelError
+from landing.manifest import read_engine
+from landing.spec import ModelSpec
+from landing.types import Frame
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class VerifyOptions:
+    """What to compare on.
+
+    Attributes:
+        data: Folder of pictures.
+        labels: Folder of label maps (PNG of class ids, same names); None without.
+        split: CSV that puts pictures into parts; None for all of the folder.
+        split_column: Its column.
+        part: The part to compare on.
+        frames: At most so many, spread evenly; 0 for all.
+        kind: Which limits; None to see it from B.
+        height_agl_m: Height the sites are chosen from.
+        hfov_deg: Horizontal field of view of the pictures.
+        threads: Of each runtime; 0 leaves it to them.
+    """
+
+    data: Path
+    labels: Path | None = None
+    split: Path | None = None
+    split_column: str = ""
+    part: str = "val"
+    frames: int = 0
+    kind: Kind | None = None
+    height_agl_m: float = HEIGHT_AGL_M
+    hfov_deg: float = HFOV_DEG
+    threads: int = 0
+
+
+def verify(a: Path, b: Path, options: VerifyOptions, say: Say = lambda _: None) -> GateReport:
+    """Runs both on the pictures and judges B by the table of limits.
+
+    Raises:
+        ModelError: One does not load, or they are not comparable.
+        DataError: There are no pictures, or one cannot be read.
+    """
+    pictures = frames_of(options)
+    kind = options.kind or kind_of(a, b)
+    with ExitStack() as stack:
+        spec_b = described(b)
+        one = stack.enter_context(opened(a, spec_b, options.threads))
+        other = stack.enter_context(opened(b, one.spec, options.threads))
+        _comparable(one, other)
+        comparison = Comparison(one.spec, options.height_agl_m, options.hfov_deg)
+        for i, path in enumerate(pictures, 1):
+            image = read_picture(path)
+            frame = Frame(image, i, 0)
+            labels = None
+            if options.labels is not None:
+                labels = read_labels(options.labels, path, len(one.spec.taxonomy))
+            comparison.add(
+                one.segment(frame), other.segment(frame), labels,
+                (frame.width_px, frame.height_px),
+            )  # fmt: skip
+            if i % 20 == 0:
+                say(f"{i} of {len(pictures)}")
+        if options.labels is not None and not comparison.labelled:
+            raise DataError(
+                f"--labels {options.labels}: no label map there has the name of a picture of "
+                f"{options.data}"
+            )
+        return report_of(comparison, kind, a, b, (one.backend, other.backend))
+
+
+def report_of(
+    comparison: Comparison, kind: Kind, a: Path, b: Path, runtimes: tuple[str, ...]
+) -> GateReport:
+    """The verdict on what was counted."""
+    measured = comparison.measured()
+    limits = LIMITS[kind]
+    failures = limits.failures(measured)
+    return GateReport(
+        passed=not failures,
+        artefact_sha256=sha256_of(b),
+        against_sha256=sha256_of(a),
+        against=a.name,
+        frames=comparison.frames,
+        labelled_frames=comparison.labelled,
+        thresholds=dict(limits),
+        measured=measured,
+        failures=failures,
+        runtimes=runtimes,
+    )
+
+
+def frames_of(options: VerifyOptions) -> list[Path]:
+    """The pictures to compare on.
+
+    Raises:
+        DataError: None there, or none in the part of the split.
+    """
+    pictures = pictures_in(options.data)
+    if options.split is not None:
+        pictures = of_split(pictures, options.split, options.split_column, options.part)
+    return spread(pictures, options.frames)
+
+
+def opened(path: Path, like: ModelSpec | None, threads: int = 0) -> Runtime:
+    """An artefact in the runtime for its kind; a failed gate is no reason to refuse it here.
+
+    Raises:
+        ModelError: It does not load.
+    """
+    if path.suffix.lower() == ".pt":
+        from export.checkpoint_runtime import CheckpointRuntime
+
+        return CheckpointRuntime.load(path, like)
+    return load_runtime(path, RuntimeOptions(threads=threads, allow_failed_gate=True))
+
+
+def described(path: Path) -> ModelSpec | None:
+    """What an artefact says of itself; None of a checkpoint.
+
+    Raises:
+        ModelError: It cannot be read.
+    """
+    if path.suffix.lower() == ".pt":
+        return None
+    if path.suffix.lower() == ".engine":
+        return read_engine(path)[0].model
+    return spec_of(read_model(path), path)
+
+
+def kind_of(a: Path, b: Path) -> Kind:
+    """Which limits hold: those of the coarser of the two."""
+    kinds = {_precision(path) for path in (a, b)}
+    order: tuple[Kind, ...] = ("quantised", "half", "exact")
+    return next(kind for kind in order if kind in kinds)
+
+
+def _precision(path: Path) -> Kind:
+    if path.suffix.lower() == ".engine":
+        of: dict[str, Kind] = {"fp32": "exact", "fp16": "half", "int8": "quantised"}
+        return of[read_engine(path)[0].precision]
+    if path.suffix.lower() != ".onnx":
+        return "exact"
+    model = read_model(path)
+    kinds = {node.op_type for node in model.graph.node}
+    if kinds & {"QuantizeLinear", "DequantizeLinear", "QLinearConv"}:
+        return "quantised"
+    halves = sum(tensor.data_type == 10 for tensor in model.graph.initializer)
+    return "half" if halves else "exact"
+
+
+def _comparable(a: Runtime, b: Runtime) -> None:
+    if not same_meaning(a.spec.taxonomy, b.spec.taxonomy):
+        raise ModelError(
+            f"{a.path} ({a.spec.taxonomy.name}) and {b.path} ({b.spec.taxonomy.name}) give their "
+            "classes other names or roles: nothing they say can be compared. `touchdown export "
+            "onnx MODEL.onnx --taxonomy T` gives one the other's roles"
+        )
+
+
+def store(report: GateReport, artefact: Path) -> None:
+    """Puts the report where whatever loads the artefact finds it.
+
+    Raises:
+        TouchdownError: It cannot be written.
+    """
+    if artefact.suffix.lower() == ".engine":
+        from export.manifest import record_gate
+
+        record_gate(artefact, report)
+    elif artefact.suffix.lower() == ".onnx":
+        model = read_model(artefact)
+        describe(model, spec_of(model, artefact), report)
+        write_model(model, artefact)
+
+
+def table(report: GateReport) -> str:
+    """For people: what was found, and the limit."""
+    lines = [f"{'':<22}{'found':>10}{'at most':>10}"]
+    for name, value in report.measured.items():
+        if value is None:
+            if name in report.thresholds:
+                lines.append(f"{name:<22}{'-':>10}{report.thresholds[name]:>10g}  needs --labels")
+            continue
+        limit = report.thresholds.get(name)
+        mark = "" if limit is None or value <= limit else "  exceeded"
+        lines.append(f"{name:<22}{value:>10.5f}{'' if limit is None else f'{limit:g}':>10}{mark}")
+    lines.append(report.describe())
+    return "\n".join(lines)
