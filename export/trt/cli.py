@@ -14,7 +14,7 @@ from landing.manifest import Precision
 @click.argument("source", metavar="CKPT.PT|MODEL.ONNX")
 @click.option("-o", "--out", default="", metavar="FILE", help="Engine; default: SOURCE.engine.")
 @click.option(
-    "--precision", default="", type=click.Choice(("", *get_args(Precision))), metavar="P",
+    "--precision", type=click.Choice(get_args(Precision)),
     help="fp32, fp16 (the default) or int8 (an ONNX of `export int8 --for tensorrt`).",
 )  # fmt: skip
 @click.option("--dla", type=click.IntRange(0, 7), help="Deep learning accelerator core to use.")
@@ -42,7 +42,7 @@ from landing.manifest import Precision
 def trt_command(
     source: str,
     out: str,
-    precision: str,
+    precision: Precision | None,
     dla: int | None,
     workspace_mb: int | None,
     timing_cache: str | None,
@@ -78,7 +78,7 @@ def trt_command(
     request = EngineRequest(
         source=Path(source),
         out=Path(out) if out else Path(source).with_suffix(".engine"),
-        precision=next((p for p in get_args(Precision) if p == precision), None),
+        precision=precision,
         options=BuilderOptions(workspace_mb=workspace_mb, dla_core=dla),
         timing_cache=Path(timing_cache) if timing_cache else None,
         check_only=check_only,

@@ -165,8 +165,15 @@ def _manifest(module: TensorRT, gpu: Gpu, job: BuildJob, built: Built) -> Engine
         layers=built.layers,
         warnings=built.warnings,
         model=job.model,
-        touchdown_version=metadata.version("touchdown"),
+        touchdown_version=_own_version(),
     )
+
+
+def _own_version() -> str:
+    try:
+        return metadata.version("touchdown")
+    except metadata.PackageNotFoundError:  # run from a checkout that is not installed
+        return ""
 
 
 def _stored(cache: Path) -> bytes:

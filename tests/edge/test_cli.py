@@ -110,7 +110,7 @@ def test_a_bug_ends_the_process_with_a_traceback(tmp_path: Path, model_path: Pat
     config = write_config(tmp_path, model_path)
     code = (
         "import sys, edge.pipeline\n"
-        "def broken(self, frame, pose_at): raise ZeroDivisionError('bug')\n"
+        "def broken(self, *arguments): raise ZeroDivisionError('bug')\n"
         "edge.pipeline.Pipeline.step = broken\n"
         f"sys.argv = ['touchdown', 'edge', 'serve', '--config', {str(config)!r}]\n"
         "from touchdown.cli import main\nmain()\n"

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from edge.check import check
 from edge.runtimes import Runtime, RuntimeOptions, load_runtime, tensorrt, tensorrt_api
 from edge.runtimes.cudart import SIGNATURES, CudaError, Cudart, Device, find_library
 from landing.artefact import GateReport
@@ -208,6 +209,31 @@ def test_without_tensorrt(
     monkeypatch.setattr(tensorrt_api.importlib, "import_module", absent)
     with pytest.raises(ModelError, match=r"TensorRT is not installed.*python3-libnvinfer"):
         load_runtime(fake_gpu.engine(model_path))
+
+
+def test_edge_check_takes_an_engine(fake_gpu: FakeGpu, tmp_path: Path, model_path: Path) -> None:
+    gate = GateReport(passed=True, frames=40, against="best.onnx")
+    engine = fake_gpu.engine(model_path, gate)
+    config = tmp_path / "edge.toml"
+
+    def checked(text: str = "") -> tuple[bool, str]:
+        config.write_text(
+            f'[model]\npath = "{engine}"\n{text}[camera]\nsource = "images://none"\n'
+            'width_px = 160\nheight_px = 120\nhfov_deg = 70\n[link]\nconnection = "tcp:h:1"\n'
+        )
+        lines: list[str] = []
+        ok = check(config, camera=False, link=False, timeout_s=1, as_json=False, say=lines.append)
+        return ok, next(line for line in lines if "model:" in line)
+
+    ok, line = checked()
+    assert ok and "tensorrt 10.3.0" in line and "gate passed against best.onnx" in line
+    fake_gpu.engine(model_path)
+    assert "never verified" in checked('runtime = "tensorrt"\n')[1]
+    fake_gpu.engine(model_path, GateReport(passed=False, frames=1, failures=("bad",)))
+    ok, line = checked()
+    assert not ok and "gate FAILED" in line and "allow_failed_gate = true" in line
+    assert checked("allow_failed_gate = true\n")[0]
+    assert fake_gpu.cuda.live == 0
 
 
 def real_library() -> Any:
