@@ -48,6 +48,7 @@ def test_wheel_holds_every_package_and_its_data(dist):
             assert str(relative) in names, f"{relative} is missing: list its package"
     assert "landing/taxonomies/semantic-drone.toml" in names
     assert "landing/py.typed" in names
+    assert "trainer/judge/report.html.jinja" in names
     assert "deploy/systemd/touchdown-edge.service" in names
     assert not any(name.startswith("tests/") for name in names)
     with tarfile.open(next(dist.glob("*.tar.gz"))) as sdist:

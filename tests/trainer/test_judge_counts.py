@@ -12,6 +12,7 @@ from landing.errors import InvalidValueError
 from landing.merge import merge_probabilities
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 from tests.trainer import judge_fakes
+from trainer.checkpoint import Checkpoint
 from trainer.data.samples import IGNORE
 from trainer.judge.calibration import (
     TEMPERATURE_LIMITS,
@@ -22,6 +23,7 @@ from trainer.judge.calibration import (
 )
 from trainer.judge.predictor import Merger, Predictor, choose_device, class_map, strips
 from trainer.judge.tally import LEAST_LANDABLE, Tally, byte_of, threshold_of
+from trainer.model import ModelConfig, build, normalise
 
 SYNTHETIC = Taxonomy.load("synthetic")
 CPU = torch.device("cpu")
@@ -64,6 +66,22 @@ def test_predictor_covers_just_the_picture_at_any_stride(stride, size):
     edge = 2 * stride * max(1, -(-size[0] // 96)) + 1
     assert (found[:, : half - edge] == 1).all()
     assert (found[:, half + edge :] == 3).all()
+
+
+def test_what_smp_enlarges_is_judged_as_trained_and_decided_on_as_it_flies():
+    config = ModelConfig(arch="fpn", classes=12, width_px=128, height_px=64)
+    torch.manual_seed(0)
+    known = Checkpoint(config, SYNTHETIC, build(config).state_dict())
+    predictor = Predictor(known, CPU)
+    assert predictor.stride == 4
+    image = np.random.default_rng(0).integers(0, 256, (64, 96, 3)).astype(np.uint8)
+    trained, flying = predictor.both(image)
+    assert trained.shape == (12, 64, 96) and flying.shape == (12, 16, 24)
+    padded = np.full((1, 64, 128, 3), 127, np.uint8)
+    padded[0, :, :96] = image
+    with torch.inference_mode():
+        whole = known.network()(normalise(torch.from_numpy(padded), config))[0]
+    assert torch.allclose(trained, whole[:, :, :96], atol=1e-4)
 
 
 def test_no_such_device():

@@ -170,7 +170,7 @@ def measure(
     merger: Merger | None = None
     landable = taxonomy.landable_lut
     for sample, image, labels in pictures.read(pictures.part):
-        logits = predictor.logits(image)
+        logits, flying = predictor.both(image)
         merger = merger or Merger(taxonomy, logits.device)
         size = (labels.shape[1], labels.shape[0])
         classes = np.empty(labels.shape, np.uint8)
@@ -198,7 +198,7 @@ def measure(
             ):
                 found.reliability[name].add(probability.cpu().numpy()[known], true)
         found.tally.add(sample.name, sample.group, labels, classes, planes)
-        found.book.add(sample.name, merger.segmentation(logits, temperature), labels)
+        found.book.add(sample.name, merger.segmentation(flying, temperature), labels)
     return found
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from landing.errors import InvalidValueError, ModelError
 from landing.spec import Letterbox
@@ -35,7 +36,8 @@ class Predictor:
 
     Attributes:
         checkpoint: The same.
-        stride: Input pixels per pixel of the network's own output.
+        stride: Input pixels per pixel of what the network computes itself, before the enlargement
+            of logits that smp may append. An exported model gives its maps at that stride.
 
     Raises:
         ModelError: The network gives something else than the input's size over a whole number.
@@ -48,6 +50,7 @@ class Predictor:
         self._device = device
         self._precision = precision
         network = checkpoint.network().to(device)
+        self._enlarge = _take_enlargement(network)
         self._network = network.to(memory_format=torch.channels_last)
         self.stride = self._probe()
 
@@ -73,12 +76,30 @@ class Predictor:
         return logits[0].float()
 
     def logits(self, image_bgr: ByteArray) -> torch.Tensor:
-        """Logits float32 (K, h, w) at the network's own resolution, covering just the picture."""
+        """Logits float32 (K, h, w) as trained, covering just the picture."""
+        return self.both(image_bgr)[0]
+
+    def both(self, image_bgr: ByteArray) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits float32 (K, h, w) of just the picture: as trained, and at the stride that flies."""
         height, width = image_bgr.shape[:2]
         box = letterbox_of((width, height), self.checkpoint.model.input_wh, self.stride)
-        logits = self._forward(box.apply(image_bgr))
+        own = self._forward(box.apply(image_bgr))
+        trained = own if self._enlarge is None else self._enlarge(own[None])[0]
+        factor = trained.shape[2] // own.shape[2]
         rows, columns = box.valid_wh[1] // self.stride, box.valid_wh[0] // self.stride
-        return logits[:, :rows, :columns]
+        return trained[:, : rows * factor, : columns * factor], own[:, :rows, :columns]
+
+
+def _take_enlargement(network: nn.Module) -> nn.Module | None:
+    """Takes smp's last enlargement of the logits, which has no weights, out of a network."""
+    head = getattr(network, "segmentation_head", None)
+    if not isinstance(head, nn.Sequential) or len(head) < 2 or not isinstance(head[1], nn.Upsample):
+        return None
+    enlarge = head[1]
+    if float(enlarge.scale_factor) % 1 or enlarge.scale_factor <= 1:
+        return None
+    head[1] = nn.Identity()
+    return enlarge
 
 
 def letterbox_of(
