@@ -150,6 +150,10 @@ def write_whole(content: dict[str, Any], target: Path) -> None:
         reason = "the disk is full" if full else str(error).strip().splitlines()[0][:200]
         raise SavingError(
             f"checkpoint {target} cannot be written: {reason}. "
-            + (f"The {target.name} of before is untouched" if target.exists() else "Nothing is lost")
+            + (
+                f"The {target.name} of before is untouched"
+                if target.exists()
+                else "Nothing is lost"
+            )
             + "; free some space and go on with --resume"
         ) from error

@@ -34,14 +34,33 @@ def cli() -> None:
 @click.option("--data", "folders", multiple=True, metavar="DIR", help="Folder of labelled "
               "pictures; several are merged by role.")  # fmt: skip
 @click.option("--out", default="", metavar="DIR", help="Where checkpoints and logs go.")
-@click.option("--preset", type=click.Choice(tuple(PRESETS)), default=None,
-              help="Network and input that were measured (README of models/); other options win.")  # fmt: skip
-@click.option("--resume", "resume_from", default="", metavar="LAST.PT",
-              help="Go on with this run, by its own recipe (other recipe options are refused).")  # fmt: skip
-@click.option("--input", "input_wh", type=Size(), default=None,
-              help="Network input, pixels; multiples of 2**depth.  [default: 512x512]")  # fmt: skip
-@click.option("--crop", "crop_wh", type=Size(), default=None,
-              help="Training pictures, cut out at the scale of the input.  [default: the input]")  # fmt: skip
+@click.option(
+    "--preset",
+    type=click.Choice(tuple(PRESETS)),
+    default=None,
+    help="Network and input that were measured (benchmarks/results); other options win.",
+)
+@click.option(
+    "--resume",
+    "resume_from",
+    default="",
+    metavar="LAST.PT",
+    help="Go on with this run, by its own recipe (other recipe options are refused).",
+)
+@click.option(
+    "--input",
+    "input_wh",
+    type=Size(),
+    default=None,
+    help="Network input, pixels; multiples of 2**depth.  [default: 512x512]",
+)
+@click.option(
+    "--crop",
+    "crop_wh",
+    type=Size(),
+    default=None,
+    help="Training pictures, cut out at the scale of the input.  [default: the input]",
+)
 @split_options
 @model_options(NetworkChoice)
 @model_options(Recipe, without=("crop_wh",))

@@ -6,27 +6,21 @@ Lightning brings devices, processes, precision and the loop; this file says what
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import json
 import logging
-import math
 import os
 import platform
 import sys
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
-from torch.utils.data import DataLoader
 
 from landing.errors import InvalidValueError, ModelError, TouchdownError
-from landing.taxonomy import Role
 from trainer.callbacks import (
     LAST,
     AverageWeights,
@@ -37,24 +31,16 @@ from trainer.callbacks import (
     Reporter,
     WholeFiles,
 )
-from trainer.checkpoint import Checkpoint, write_whole
-from trainer.data import cache
+from trainer.checkpoint import Checkpoint
 from trainer.data.choice import open_and_split
-from trainer.data.pictures import (
-    EpochOrder,
-    LetterboxedPictures,
-    TrainingPictures,
-    one_thread_each,
-)
-from trainer.data.rare import RarePicker
-from trainer.data.samples import LabeledSet, Sample, UnknownPolicy
+from trainer.data.samples import LabeledSet
 from trainer.data.splits import Split
-from trainer.data.store import StoredPictures, open_or_prepare
+from trainer.datamodule import Pictures
 from trainer.hardware import Hardware, OutOfMemoryError, memory_advice
 from trainer.judge.finish import finish
 from trainer.loss import SegmentationLoss, inverse_sqrt_weights
-from trainer.model import ModelConfig, build, load_tensors
-from trainer.progress import Progress, say
+from trainer.model import build, load_tensors
+from trainer.progress import say
 from trainer.recipe import Recipe, RunLimits
 from trainer.schedule import Plan
 from trainer.start import prepare_network
@@ -62,7 +48,7 @@ from trainer.task import SegmentationTask
 from trainer.torchvision_guard import ensure_torchvision
 
 ensure_torchvision()
-from lightning.pytorch import LightningDataModule, Trainer  # noqa: E402
+from lightning.pytorch import Trainer  # noqa: E402
 from lightning.pytorch.callbacks import (  # noqa: E402
     Callback,
     EarlyStopping,
@@ -70,101 +56,6 @@ from lightning.pytorch.callbacks import (  # noqa: E402
 )
 
 BEST, METRICS = "best.pt", "metrics.json"
-_CACHE_MARGIN = 1.25
-"""Pictures are kept a quarter larger than the input, for what zooms in."""
-
-
-class Pictures(LightningDataModule):  # type: ignore[misc]  # lightning is not followed
-    """The pictures of a run: decoded once, the same ones for every process.
-
-    Args:
-        data, split: What there is, and its parts.
-        recipe, limits: Of the run.
-        input_wh: Of the network, pixels.
-    """
-
-    def __init__(
-        self,
-        data: LabeledSet,
-        split: Split,
-        recipe: Recipe,
-        limits: RunLimits,
-        input_wh: tuple[int, int],
-    ) -> None:
-        super().__init__()
-        self._recipe = recipe
-        self._limits = limits
-        self._input_wh = input_wh
-        self._data = data
-        margin = (math.ceil(input_wh[0] * _CACHE_MARGIN), math.ceil(input_wh[1] * _CACHE_MARGIN))
-        store = store_folder(limits.cache, recipe)
-        self.train, self.val = (
-            _decoded(data, samples, margin, recipe.data.unknown_labels, store, title)
-            for title, samples in (("train", split.train), ("val", split.val))
-        )
-        self.class_pixels = cache.class_pixels(self.train, len(data.taxonomy))
-        rare = RarePicker(self.train, self.class_pixels, data.taxonomy, recipe.rare_classes)
-        self._training = TrainingPictures(
-            self.train, recipe, rare, data.taxonomy.ids_of(Role.LANDABLE)
-        )
-
-    def steps_per_epoch(self, world: int) -> int:
-        """Steps of each process.
-
-        Raises:
-            InvalidValueError: There are fewer pictures than processes.
-        """
-        count = len(self._training)
-        if count < world:
-            raise InvalidValueError(
-                f"{count} training pictures for {world} processes; use fewer --devices, or "
-                f"--repeat {world}"
-            )
-        return count // (self._batch(world) * world)
-
-    def _batch(self, world: int) -> int:
-        return min(self._recipe.batch, len(self._training) // world)
-
-    def train_dataloader(self) -> DataLoader:
-        """The varied pictures of this process."""
-        world, rank = self.trainer.world_size, self.trainer.global_rank
-        batch, workers = self._batch(world), self._limits.workers
-        order = EpochOrder(len(self._training), batch, self._recipe.seed, rank, world)
-        # Loader processes fetch ahead before Lightning tells the sampler where a resumed run is.
-        order.set_epoch(self.trainer.lightning_module.plan.done)
-        return DataLoader(
-            self._training, batch_size=batch, sampler=order, num_workers=workers, drop_last=True,
-            worker_init_fn=one_thread_each if workers else None, persistent_workers=workers > 0,
-            pin_memory=torch.cuda.is_available(),
-            # Its own generator: the loader's seeds must not move the one that dropout draws from.
-            generator=torch.Generator().manual_seed(self._recipe.seed),
-        )  # fmt: skip
-
-    def val_dataloader(self) -> DataLoader:
-        """This process's share of val, letterboxed."""
-        mine = self.val[self.trainer.global_rank :: self.trainer.world_size]
-        pictures = LetterboxedPictures(mine, self._input_wh)
-        return DataLoader(pictures, batch_size=min(4, max(1, len(mine))))
-
-
-def _decoded(
-    data: LabeledSet,
-    samples: Sequence[Sample],
-    limit_wh: tuple[int, int],
-    unknown: UnknownPolicy,
-    folder: Path,
-    title: str,
-) -> StoredPictures:
-    with Progress(f"reading {title}", len(samples), every=100) as progress:
-        return open_or_prepare(data, samples, limit_wh, unknown, folder, progress.step)
-
-
-def store_folder(chosen: str, recipe: Recipe) -> Path:
-    """Where the decoded pictures of a data set are kept: one place for each set of folders."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "touchdown"
-    where = [Path(f).resolve() for f in (*recipe.data.folders, recipe.data.images)]
-    digest = hashlib.sha256("\n".join(map(str, where)).encode()).hexdigest()[:12]
-    return (Path(chosen) if chosen else home / "pictures") / digest
 
 
 def fit(recipe: Recipe, limits: RunLimits) -> dict[str, Any]:
@@ -375,6 +266,7 @@ def _quieten() -> None:
     warnings.filterwarnings("ignore", message=".*logging interval.*")
     warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+    warnings.filterwarnings("ignore", message=".*`IterableDataset` has `__len__`.*")
 
 
 def provenance(recipe: Recipe, data: LabeledSet, split: Split, precision: str) -> dict[str, str]:

@@ -67,6 +67,8 @@ def _words(_ctx: Any, _param: Any, values: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def options(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _Command]:
+    """Several options as one decorator, shown in the given order."""
+
     def apply(command: _Command) -> _Command:
         for option in reversed(options):
             command = option(command)
@@ -109,6 +111,7 @@ split_options = options(
                  help="At most so many pictures per part, for a smoke test; 0 for all."),
 )  # fmt: skip
 
+
 def data_choice(folders: Sequence[str], options: dict[str, Any]) -> DataChoice:
     """Takes the choice of data out of a command's options."""
     fields = {name: options.pop(name) for name in DataChoice.model_fields if name in options}
@@ -117,6 +120,11 @@ def data_choice(folders: Sequence[str], options: dict[str, Any]) -> DataChoice:
 
 
 def checked(kind: Any, **fields: Any) -> Any:
+    """A pydantic model of fields.
+
+    Raises:
+        InvalidValueError: Names the option whose value is not valid, and why.
+    """
     try:
         return kind(**fields)
     except ValidationError as error:

@@ -63,7 +63,8 @@ class NetworkChoice(BaseModel):
         default="", description="Start from all weights of this checkpoint that fit (fine-tuning)."
     )
     normalisation: Literal["auto", "imagenet", "half"] = Field(
-        default="auto", description="Of the input; auto: what the encoder weights were trained with."
+        default="auto",
+        description="Of the input; auto: what the encoder weights were trained with.",
     )
 
 
@@ -226,7 +227,9 @@ class RunLimits(BaseModel):
     threads: int = Field(default=0, ge=0, description="Torch's threads; 0 for its own choice.")
     device: str = Field(default="auto", description="auto, cpu, or gpu.")
     devices: int = Field(
-        default=0, ge=0, description="GPUs, or CPU processes, on each node; 0: all GPUs, one on CPU."
+        default=0,
+        ge=0,
+        description="GPUs, or CPU processes, on each node; 0: all GPUs, one on CPU.",
     )
     nodes: int = Field(
         default=1, ge=1, description="Machines; start with torchrun or SLURM on each."

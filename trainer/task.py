@@ -77,9 +77,13 @@ class SegmentationTask(LightningModule):  # type: ignore[misc]  # torch is not f
         )
 
     def on_train_epoch_start(self) -> None:
-        """Seeds dropout by epoch and process, so that a resumed run draws what it would have."""
+        """Seeds dropout by epoch and process, so that a resumed run draws what it would have.
+
+        Lightning tells samplers the epoch, but not streams.
+        """
         seed = self._recipe.seed + 100_003 * self.current_epoch + 1_009 * self.global_rank
         torch.manual_seed(seed)
+        self.trainer.datamodule.set_epoch(self.current_epoch)
         self._loss_sum = 0.0
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:

@@ -168,6 +168,24 @@ def test_every_layout_trains(tmp_path):
     assert "train 4 (2 groups), val 2 (2 groups), test 4 (1 groups)" in printed
 
 
+def test_shards_stream_and_resume_to_the_last_digit(toy, tmp_path):
+    shards = tmp_path / "shards"
+    run("data", "shard", toy, "--out", shards, "--size", "96x64", "--shard-mb", "0.02")
+    recipe = ["--data", shards, *TINY, "--epochs", "2"]
+    printed = run("fit", *recipe, "--out", tmp_path / "whole")
+    assert "2 steps per epoch" in printed
+    run("fit", *recipe, "--out", tmp_path / "parts", "--stop-after", "1")
+    run("fit", "--resume", tmp_path / "parts" / "last.pt", "--threads", "1", "--workers", "0",
+        "--logger", "none")  # fmt: skip
+    same_weights(tmp_path / "whole" / "last.pt", tmp_path / "parts" / "last.pt")
+    done = subprocess.run(
+        command("fit", *recipe, "--batch", "2", "--devices", "2", "--device", "cpu", "--out",
+                tmp_path / "two"),
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
 def test_a_time_limit_shortens_the_plan_and_patience_ends_it(toy, tmp_path):
     printed = run("fit", "--data", toy, "--out", tmp_path / "run", *TINY, "--epochs", "100000",
                   "--time-limit-min", "0.02")  # fmt: skip
@@ -192,7 +210,8 @@ def test_a_time_limit_shortens_the_plan_and_patience_ends_it(toy, tmp_path):
          InvalidValueError, "unet can give 1"),
         (["--data", "{toy}", "--out", "x", "--arch", "fpn", "--decoder-channels", "1,2,3"],
          InvalidValueError, "fpn wants 2"),
-        (["--data", "{toy}", "--out", "x", "--rare-classes", "unicorn"], InvalidValueError, "unicorn"),
+        (["--data", "{toy}", "--out", "x", "--rare-classes", "unicorn"], InvalidValueError,
+         "unicorn"),
         (["--resume", "none.pt"], ModelError, "does not exist"),
         (["--resume", "none.pt", "--epochs", "4"], InvalidValueError, "--epochs cannot be changed"),
     ],

@@ -90,13 +90,49 @@ class TrainingPictures(Dataset):  # type: ignore[misc]
         number, centre = index % len(self._cached), None
         if rng.random() < self._recipe.rare:
             number, centre = self._rare.pick(rng) or (number, None)
-        item = self._cached[number]
-        image, labels = vary(
-            item.image, item.labels, self._recipe.crop_wh or self._recipe.input_wh,
-            self._recipe.variation, rng, centre=centre, paintable=self._paintable,
-            scale_wh=self._recipe.input_wh,
-        )  # fmt: skip
-        return torch.from_numpy(image), torch.from_numpy(labels), item.name
+        return _varied(self._cached[number], self._recipe, rng, centre, self._paintable)
+
+
+class StreamedPicture:
+    """Varies a picture out of a stream; a rare class is looked for in that picture only.
+
+    Args:
+        recipe: How.
+        rare: Ids of the rare classes.
+        paintable: Ids of the classes that may carry painted markings.
+    """
+
+    def __init__(self, recipe: Recipe, rare: Sequence[int], paintable: tuple[int, ...]) -> None:
+        self._recipe = recipe
+        self._rare = list(rare)
+        self._paintable = paintable
+
+    def __call__(
+        self, item: CachedSample, rng: np.random.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor, str]:
+        """The varied picture."""
+        centre = None
+        places = item.centres[np.isin(item.centres[:, 2], self._rare)]
+        if len(places) and rng.random() < self._recipe.rare:
+            class_id = rng.choice(np.unique(places[:, 2]))
+            places = places[places[:, 2] == class_id]
+            column, row, _ = places[int(rng.integers(len(places)))].tolist()
+            centre = (column, row)
+        return _varied(item, self._recipe, rng, centre, self._paintable)
+
+
+def _varied(
+    item: CachedSample,
+    recipe: Recipe,
+    rng: np.random.Generator,
+    centre: tuple[int, int] | None,
+    paintable: tuple[int, ...],
+) -> tuple[torch.Tensor, torch.Tensor, str]:
+    image, labels = vary(
+        item.image, item.labels, recipe.crop_wh or recipe.input_wh, recipe.variation, rng,
+        centre=centre, paintable=paintable, scale_wh=recipe.input_wh,
+    )  # fmt: skip
+    return torch.from_numpy(image), torch.from_numpy(labels), item.name
 
 
 class LetterboxedPictures(Dataset):  # type: ignore[misc]

@@ -49,29 +49,16 @@ class RarePicker:
         taxonomy: Taxonomy,
         names: Sequence[str] = (),
     ) -> None:
-        known = [c.name for c in taxonomy.classes]
-        for name in names:
-            if name not in known:
-                raise InvalidValueError(
-                    f"rare class {name!r} is not in taxonomy {taxonomy.name!r}; it has "
-                    f"{', '.join(known)}"
-                )
-        total = max(1, int(class_pixels.sum()))
-
-        def wanted(c: ClassInfo) -> bool:
-            if names:
-                return c.name in names
-            few = class_pixels[c.id] < RARE_SHARE * total
-            return c.role in _ALWAYS or (bool(few) and c.role is not Role.IGNORE)
-
         self._cached = cached
-        having: dict[int, list[int]] = {c.id: [] for c in taxonomy.classes if wanted(c)}
+        having: dict[int, list[int]] = {
+            class_id: [] for class_id in rare_ids(class_pixels, taxonomy, names)
+        }
         for number, item in enumerate(cached):
             for class_id in np.unique(item.centres[:, 2]).tolist():
                 if class_id in having:
                     having[class_id].append(number)
         self._pictures = [(c, numbers) for c, numbers in having.items() if numbers]
-        self.classes = tuple(known[class_id] for class_id, _ in self._pictures)
+        self.classes = tuple(taxonomy.classes[class_id].name for class_id, _ in self._pictures)
 
     def pick(self, rng: np.random.Generator) -> tuple[int, tuple[int, int]] | None:
         """A training picture's number and a pixel (column, row) in it; None if nothing is rare."""
@@ -83,3 +70,29 @@ class RarePicker:
         places = centres[centres[:, 2] == class_id]
         column, row, _ = places[int(rng.integers(len(places)))].tolist()
         return number, (column, row)
+
+
+def rare_ids(
+    class_pixels: npt.NDArray[np.int64], taxonomy: Taxonomy, names: Sequence[str] = ()
+) -> tuple[int, ...]:
+    """Ids of the rare classes, see `RarePicker`.
+
+    Raises:
+        InvalidValueError: A name that the taxonomy does not have.
+    """
+    known = [c.name for c in taxonomy.classes]
+    for name in names:
+        if name not in known:
+            raise InvalidValueError(
+                f"rare class {name!r} is not in taxonomy {taxonomy.name!r}; it has "
+                f"{', '.join(known)}"
+            )
+    total = max(1, int(class_pixels.sum()))
+
+    def wanted(c: ClassInfo) -> bool:
+        if names:
+            return c.name in names
+        few = class_pixels[c.id] < RARE_SHARE * total
+        return c.role in _ALWAYS or (bool(few) and c.role is not Role.IGNORE)
+
+    return tuple(c.id for c in taxonomy.classes if wanted(c))

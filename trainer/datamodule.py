@@ -1,0 +1,153 @@
+"""The pictures of a run, for Lightning: decoded once into a store, or streamed from shards."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from landing.errors import InvalidValueError
+from landing.taxonomy import Role
+from trainer.data import cache
+from trainer.data.iterable import StreamedSamples
+from trainer.data.pictures import (
+    EpochOrder,
+    LetterboxedPictures,
+    StreamedPicture,
+    TrainingPictures,
+    one_thread_each,
+)
+from trainer.data.rare import RarePicker, rare_ids
+from trainer.data.samples import LabeledSet, Sample, UnknownPolicy
+from trainer.data.splits import Split
+from trainer.data.store import StoredPictures, open_or_prepare
+from trainer.data.streaming import ShardedSet, ShardStream
+from trainer.progress import Progress
+from trainer.recipe import Recipe, RunLimits
+from trainer.torchvision_guard import ensure_torchvision
+
+ensure_torchvision()
+from lightning.pytorch import LightningDataModule  # noqa: E402
+
+_STORE_MARGIN = 1.25
+"""Pictures are kept a quarter larger than the input, for what zooms in."""
+
+
+class Pictures(LightningDataModule):  # type: ignore[misc]  # lightning is not followed
+    """The pictures of a run: the same ones for every process.
+
+    Args:
+        data, split: What there is, and its parts.
+        recipe, limits: Of the run.
+        input_wh: Of the network, pixels.
+
+    Attributes:
+        class_pixels: Labelled training pixels of each class, shape (classes,).
+    """
+
+    def __init__(
+        self,
+        data: LabeledSet,
+        split: Split,
+        recipe: Recipe,
+        limits: RunLimits,
+        input_wh: tuple[int, int],
+    ) -> None:
+        super().__init__()
+        self._recipe = recipe
+        self._limits = limits
+        self._input_wh = input_wh
+        margin = (math.ceil(input_wh[0] * _STORE_MARGIN), math.ceil(input_wh[1] * _STORE_MARGIN))
+        unknown, store = recipe.data.unknown_labels, store_folder(limits.cache, recipe)
+        self._val = _decoded(data, split.val, margin, unknown, store, "val")
+        paintable = data.taxonomy.ids_of(Role.LANDABLE)
+        self._stream: ShardStream | None = None
+        self._to_tell: EpochOrder | StreamedSamples | None = None
+        if isinstance(data, ShardedSet) and not recipe.data.limit:
+            self._stream = ShardStream(data, "train", recipe.seed)
+            self.class_pixels = data.class_pixels["train"]
+            rare = rare_ids(self.class_pixels, data.taxonomy, recipe.rare_classes)
+            self._vary = StreamedPicture(recipe, rare, paintable)
+            self._count = len(self._stream)
+            return
+        train = _decoded(data, split.train, margin, unknown, store, "train")
+        self.class_pixels = cache.class_pixels(train, len(data.taxonomy))
+        picker = RarePicker(train, self.class_pixels, data.taxonomy, recipe.rare_classes)
+        self._training = TrainingPictures(train, recipe, picker, paintable)
+        self._count = len(self._training)
+
+    def steps_per_epoch(self, world: int) -> int:
+        """Steps of each process.
+
+        Raises:
+            InvalidValueError: There are fewer pictures than processes.
+        """
+        if self._count < world:
+            raise InvalidValueError(
+                f"{self._count} training pictures for {world} processes; use fewer --devices, or "
+                f"--repeat {world}"
+            )
+        return self._count // world // self._batch(world)
+
+    def _batch(self, world: int) -> int:
+        return min(self._recipe.batch, self._count // world)
+
+    def train_dataloader(self) -> DataLoader:
+        """The varied pictures of this process."""
+        world, rank = self.trainer.world_size, self.trainer.global_rank
+        batch, workers = self._batch(world), self._limits.workers
+        pictures: Dataset
+        order: EpochOrder | None = None
+        if self._stream is not None:
+            pictures = StreamedSamples(self._stream, self._vary, rank, world)
+            self._to_tell = pictures
+        else:
+            self._to_tell = order = EpochOrder(self._count, batch, self._recipe.seed, rank, world)
+            pictures = self._training
+        # Loader processes fetch ahead before Lightning tells the sampler where a resumed run is.
+        self.set_epoch(self.trainer.lightning_module.plan.done)
+        return DataLoader(
+            pictures, batch_size=batch, sampler=order, drop_last=True,
+            num_workers=workers, worker_init_fn=one_thread_each if workers else None,
+            # A stream's loader processes are started for each epoch: they read the epoch once.
+            persistent_workers=workers > 0 and self._stream is None,
+            pin_memory=torch.cuda.is_available(),
+            # Its own generator: the loader's seeds must not move the one that dropout draws from.
+            generator=torch.Generator().manual_seed(self._recipe.seed),
+        )  # fmt: skip
+
+    def set_epoch(self, epoch: int) -> None:
+        """Which epoch the next pictures are of."""
+        if self._to_tell is not None:
+            self._to_tell.set_epoch(epoch)
+
+    def val_dataloader(self) -> DataLoader:
+        """This process's share of val, letterboxed."""
+        mine = self._val[self.trainer.global_rank :: self.trainer.world_size]
+        pictures = LetterboxedPictures(mine, self._input_wh)
+        return DataLoader(pictures, batch_size=min(4, max(1, len(mine))))
+
+
+def _decoded(
+    data: LabeledSet,
+    samples: Sequence[Sample],
+    limit_wh: tuple[int, int],
+    unknown: UnknownPolicy,
+    folder: Path,
+    title: str,
+) -> StoredPictures:
+    with Progress(f"reading {title}", len(samples), every=100) as progress:
+        return open_or_prepare(data, samples, limit_wh, unknown, folder, progress.step)
+
+
+def store_folder(chosen: str, recipe: Recipe) -> Path:
+    """Where the decoded pictures of a data set are kept: one place for each set of folders."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "touchdown"
+    where = [str(Path(f).resolve()) for f in (*recipe.data.folders, recipe.data.images) if f]
+    digest = hashlib.sha256("\n".join(where).encode()).hexdigest()[:12]
+    return (Path(chosen) if chosen else home / "pictures") / digest
