@@ -80,7 +80,7 @@ class Predictor:
         return self.both(image_bgr)[0]
 
     def both(self, image_bgr: ByteArray) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits float32 (K, h, w) of just the picture: as trained, and at the stride that flies."""
+        """Logits float32 (K, h, w) of just the picture: as trained, and at the flying stride."""
         height, width = image_bgr.shape[:2]
         box = letterbox_of((width, height), self.checkpoint.model.input_wh, self.stride)
         own = self._forward(box.apply(image_bgr))
