@@ -21,6 +21,12 @@ MISSING_EXTRAS = {
     "torch": "train",
     "segmentation_models_pytorch": "train",
     "tqdm": "train",
+    "lightning": "train",
+    "torchmetrics": "train",
+    "webdataset": "train",
+    "braceexpand": "train",
+    "jinja2": "train",
+    "matplotlib": "train",
     "onnx": "export",
     "onnxscript": "export",
 }

@@ -156,7 +156,7 @@ def model_options(
     return options(*made)
 
 
-def given(model: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
+def given(model: Any, values: dict[str, Any]) -> dict[str, Any]:
     """Takes a model's fields that were given out of a command's options."""
     taken = {name: values.pop(name) for name in model.model_fields if name in values}
     return {name: value for name, value in taken.items() if value is not None}
