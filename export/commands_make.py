@@ -107,12 +107,17 @@ def _three(text: str, option: str) -> tuple[float, ...]:
         ) from None
 
 
-def _size(text: str) -> tuple[int, int] | None:
+def size_of(text: str, option: str = "--input") -> tuple[int, int] | None:
+    """A size as typed, or None for an empty text.
+
+    Raises:
+        InvalidValueError: It is no size.
+    """
     if not text:
         return None
     width, _, height = text.lower().partition("x")
     if not (width.isdigit() and height.isdigit()):
-        raise InvalidValueError(f"--input {text!r}: expected WIDTHxHEIGHT as 512x512")
+        raise InvalidValueError(f"{option} {text!r}: expected WIDTHxHEIGHT as 512x512")
     return int(width), int(height)
 
 
@@ -158,7 +163,7 @@ def adopt_command(
         ) from None
     options = AdoptOptions(
         mean=_three(mean, "--mean"), std=_three(std, "--std"), input_scale=scale,
-        input_wh=_size(input_wh), **choices,
+        input_wh=size_of(input_wh), **choices,
     )  # fmt: skip
     report = adopt(source, output or str(Path(source).with_suffix(".touchdown.onnx")), options)
     for note in report.notes:

@@ -62,3 +62,32 @@ def verify_command(a: Path, b: Path, keep: bool, as_json: bool, **choices: Any) 
         store(report, b)
     click.echo(report.model_dump_json(indent=2) if as_json else table(report))
     click.get_current_context().exit(0 if report.passed else 1)
+
+
+@click.command(name="bench")
+@click.argument(
+    "models", metavar="MODEL...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+@click.option("--rounds", default=50, show_default=True, type=click.IntRange(1, 100000))
+@click.option("--threads", default=0, type=click.IntRange(0, 256), help="0: each runtime's own.")
+@click.option(
+    "--frame", default="", metavar="WxH", help="Size of the camera's frames; default: the input's."
+)
+@click.option("--memory/--no-memory", default=True, help="Peak memory, in processes of their own.")
+@click.option(
+    "--plot", "picture", default=None, type=click.Path(path_type=Path), help="Write a PNG."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def bench_command(
+    models: tuple[Path, ...], frame: str, picture: Path | None, as_json: bool, **choices: Any
+) -> None:
+    """Latency, throughput and memory of models run in turn, next to the machine's roofline."""
+    from export.bench import BenchOptions, bench, plot
+    from export.commands_make import size_of
+
+    options = BenchOptions(frame_wh=size_of(frame, "--frame"), **choices)
+    report, times = bench(models, options)
+    click.echo(report.to_json() if as_json else report.table())
+    if picture is not None:
+        plot(report, times, picture)
+        click.echo(f"wrote {picture}", err=True)

@@ -249,6 +249,7 @@ class _Work:
             self.ranges, nodes, [], _KINDS[target], dict(_OPTIONS[target]),
         )  # fmt: skip
         quantizer.quantize_model()
+        quantizer.model.topological_sort()
         result: onnx.ModelProto = quantizer.model.model
         del result.graph.value_info[:]
         result.ir_version = min(result.ir_version, MAX_IR_VERSION)
@@ -308,7 +309,7 @@ class _Work:
         for path, image, want in zip(self.chosen.gate, self.frames, self.expected, strict=True):
             labels = None
             if options.labels is not None:
-                labels = read_labels(options.labels, path, len(self.spec.taxonomy))
+                labels = read_labels(options.labels, path, self.spec.taxonomy)
             size = (image.shape[1], image.shape[0])
             comparison.add(want, self._seen(session, image), labels, size)
         limits = LIMITS["quantised"]

@@ -9,9 +9,12 @@ import cv2
 import numpy as np
 
 from landing.errors import DataError
+from landing.taxonomy import Taxonomy
 from landing.types import ByteArray
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+
+UNLABELLED = 255
 
 
 def pictures_in(folder: str | Path) -> list[Path]:
@@ -41,21 +44,36 @@ def read_picture(path: Path) -> ByteArray:
     return np.asarray(image, np.uint8)
 
 
-def read_labels(folder: Path, picture: Path, classes: int) -> ByteArray | None:
+def read_labels(folder: Path, picture: Path, taxonomy: Taxonomy) -> ByteArray | None:
     """The label map of a picture, uint8 (H, W), by the same name; None when there is none.
 
+    A PNG with one channel of class ids, or one painted in the taxonomy's colours. What is neither
+    is `UNLABELLED`.
+
     Raises:
-        DataError: It is not one channel of class ids.
+        DataError: It is no such picture.
     """
     path = folder / f"{picture.stem}.png"
     if not path.is_file():
         return None
     labels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if labels is not None and labels.ndim == 3 and labels.dtype == np.uint8:
+        labels = _ids_of_colours(labels[..., :3], taxonomy)
     if labels is None or labels.ndim != 2 or labels.dtype != np.uint8:
-        raise DataError(f"label map {path}: expected a PNG with one channel of class ids")
-    if not (labels < classes).any():
-        raise DataError(f"label map {path}: no value in it is one of the {classes} class ids")
+        raise DataError(f"label map {path}: expected a PNG of class ids, or in the class colours")
+    if not (labels < len(taxonomy)).any():
+        raise DataError(f"label map {path}: no pixel of it is of taxonomy {taxonomy.name!r}")
     return np.asarray(labels, np.uint8)
+
+
+def _ids_of_colours(image_bgr: ByteArray, taxonomy: Taxonomy) -> ByteArray:
+    factors = np.array([1 << 16, 1 << 8, 1], np.int64)
+    colours = taxonomy.palette_bgr[: len(taxonomy)].astype(np.int64) @ factors
+    order = np.argsort(colours)
+    codes = image_bgr.astype(np.int64) @ factors
+    at = np.minimum(np.searchsorted(colours[order], codes), len(order) - 1)
+    ids = np.where(colours[order][at] == codes, order[at], UNLABELLED)
+    return ids.astype(np.uint8)
 
 
 def spread(paths: list[Path], count: int) -> list[Path]:

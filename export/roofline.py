@@ -7,6 +7,7 @@ than its bytes at the memory's peak rate (Williams et al. 2009). Both peaks are 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,31 +116,47 @@ class Peak:
         return 1e3 * max(compute, memory)
 
 
-def measured_peak(threads: int, rounds: int = 5) -> Peak:
-    """Measures the machine; the best of some rounds, since other work only ever slows it.
+class PeakMeter:
+    """Measures the machine, a sample at a time between other work; the best samples count.
+
+    Other work on the machine only ever slows a sample, so the best of many is the machine's.
 
     Args:
         threads: As the models run with; 0 for all.
-        rounds: Repetitions.
     """
-    side = 1024
-    rng = np.random.default_rng(0)
-    floats = rng.random((side, side), dtype=np.float32)
-    bytes_ = rng.integers(0, 255, (side, side), dtype=np.uint8)
-    mac = side**3 / 1e9
-    fp32 = _product("MatMul", floats, rng.random((side, side), dtype=np.float32), threads)
-    int8 = _product("MatMulInteger", bytes_, bytes_.astype(np.int8), threads)
-    source = np.ones(64 * 2**20 // 4, np.float32)
-    target = np.empty_like(source)
-    copied = 2 * source.nbytes / 1e9
-    return Peak(
-        mac / _best(fp32, rounds),
-        mac / _best(int8, rounds),
-        copied / _best(lambda: np.copyto(target, source), rounds),
-    )
+
+    def __init__(self, threads: int) -> None:
+        side = 1024
+        rng = np.random.default_rng(0)
+        floats = rng.random((side, side), dtype=np.float32)
+        bytes_ = rng.integers(0, 255, (side, side), dtype=np.uint8)
+        source = np.ones(64 * 2**20 // 4, np.float32)
+        target = np.empty_like(source)
+        self._tasks: dict[str, tuple[float, Callable[[], Any]]] = {
+            "fp32": (side**3 / 1e9, _product("MatMul", floats, floats.copy(), threads)),
+            "int8": (
+                side**3 / 1e9, _product("MatMulInteger", bytes_, bytes_.astype(np.int8), threads)
+            ),
+            "copy": (2 * source.nbytes / 1e9, lambda: np.copyto(target, source)),
+        }  # fmt: skip
+        self._best = dict.fromkeys(self._tasks, 0.0)
+        for _, task in self._tasks.values():
+            task()
+
+    def sample(self) -> None:
+        """One sample of each."""
+        for name, (amount, task) in self._tasks.items():
+            start = time.perf_counter()
+            task()
+            rate = amount / (time.perf_counter() - start)
+            self._best[name] = max(self._best[name], rate)
+
+    def peak(self) -> Peak:
+        """The best so far."""
+        return Peak(self._best["fp32"], self._best["int8"], self._best["copy"])
 
 
-def _product(kind: str, first: Any, second: Any, threads: int) -> Any:
+def _product(kind: str, first: Any, second: Any, threads: int) -> Callable[[], Any]:
     from export.runtime import open_session
 
     types = {np.dtype(np.float32): 1, np.dtype(np.uint8): 2, np.dtype(np.int8): 3}
@@ -154,14 +171,3 @@ def _product(kind: str, first: Any, second: Any, threads: int) -> Any:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     session = open_session(model, threads)
     return lambda: session.run(None, {"a": first})
-
-
-def _best(work: Any, rounds: int) -> float:
-    """Seconds of the fastest of some rounds, after one to warm up."""
-    work()
-    times = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return min(times)

@@ -71,7 +71,7 @@ def verify(a: Path, b: Path, options: VerifyOptions, say: Say = lambda _: None) 
             frame = Frame(image, i, 0)
             labels = None
             if options.labels is not None:
-                labels = read_labels(options.labels, path, len(one.spec.taxonomy))
+                labels = read_labels(options.labels, path, one.spec.taxonomy)
             comparison.add(
                 one.segment(frame), other.segment(frame), labels,
                 (frame.width_px, frame.height_px),

@@ -1,0 +1,282 @@
+"""How long artefacts take here, all in turn, next to the least the machine could take."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge.runtimes.contract import Runtime
+from export.files import read_model
+from export.roofline import Peak, PeakMeter, Work, work_of
+from export.verify import opened
+from landing.errors import InvalidValueError, TouchdownError
+from landing.types import ByteArray, Frame
+
+PERCENTILES = (50, 95, 99)
+
+
+@dataclass(frozen=True)
+class BenchOptions:
+    """How to measure.
+
+    Attributes:
+        rounds: Frames per model that count.
+        warm_up: Frames per model before.
+        threads: Of each runtime; 0 leaves it to it.
+        frame_wh: Size of the camera's frames; None for each model's own input.
+        memory: Measure peak memory too, each model in a process of its own.
+    """
+
+    rounds: int = 50
+    warm_up: int = 5
+    threads: int = 0
+    frame_wh: tuple[int, int] | None = None
+    memory: bool = True
+
+
+@dataclass
+class Timed:
+    """What was measured of one model.
+
+    Attributes:
+        name: File name.
+        runtime: What it ran on.
+        ms: Percentiles of frame-to-maps time, by ``p50``, ``p95``, ``p99`` and ``least``.
+        frames_per_s: Of frames one after the other, by the median.
+        device_ms: Medians of ``h2d``, ``compute``, ``d2h`` where there is a GPU.
+        peak_mb: Greatest resident memory of a process with nothing but this model.
+        gmac: Of one inference; None of an engine.
+        weight_mb: Of its weights; None of an engine.
+        roofline_ms: Least time the machine could take; None where the work is not known.
+        percent_of_limit: Share of the roofline that the median reaches.
+    """
+
+    name: str
+    runtime: str
+    ms: dict[str, float]
+    frames_per_s: float
+    device_ms: dict[str, float] = field(default_factory=dict)
+    peak_mb: float | None = None
+    gmac: float | None = None
+    weight_mb: float | None = None
+    roofline_ms: float | None = None
+    percent_of_limit: float | None = None
+
+
+@dataclass(frozen=True)
+class BenchReport:
+    """What was measured, and on what.
+
+    Attributes:
+        machine: Processor, cores and threads used.
+        peak: Of the machine.
+        models: In the order given.
+    """
+
+    machine: dict[str, Any]
+    peak: Peak
+    models: list[Timed]
+
+    def to_json(self) -> str:
+        """Everything, for scripts."""
+        return json.dumps(
+            {
+                "machine": self.machine,
+                "peak": asdict(self.peak),
+                "models": [asdict(m) for m in self.models],
+            },
+            indent=2,
+        )
+
+    def table(self) -> str:
+        """For people."""
+        width = max(len(m.name) for m in self.models) + 2
+        heads = (
+            "p50 ms",
+            "p95",
+            "p99",
+            "least",
+            "frames/s",
+            "peak MB",
+            "GMAC",
+            "limit ms",
+            "of it",
+        )
+        lines = [" " * width + "".join(f"{head:>10}" for head in heads)]
+        for m in self.models:
+            values: list[Any] = [m.ms["p50"], m.ms["p95"], m.ms["p99"], m.ms["least"]]
+            values += [m.frames_per_s, m.peak_mb, m.gmac, m.roofline_ms]
+            cells = [f"{v:>10.2f}" if v is not None else f"{'-':>10}" for v in values]
+            share = f"{m.percent_of_limit:>8.0f} %" if m.percent_of_limit is not None else ""
+            lines.append(f"{m.name:<{width}}" + "".join(cells) + share)
+            if m.device_ms:
+                parts = ", ".join(f"{k} {v:.3f}" for k, v in m.device_ms.items())
+                lines.append(f"{'':<{width}}  on the device: {parts} ms")
+        p = self.peak
+        lines.append(
+            f"machine: {p.gmac_per_s:.0f} GMAC/s in float32, {p.gmac_int8_per_s:.0f} in 8 bits, "
+            f"{p.gbyte_per_s:.1f} GB/s; {self.machine['cpu']}, threads {self.machine['threads']}"
+        )
+        return "\n".join(lines)
+
+
+def bench(paths: Sequence[Path], options: BenchOptions) -> tuple[BenchReport, list[list[float]]]:
+    """Measures the models in turn, one frame each per round, so that all see the same machine.
+
+    Returns:
+        The report, and every model's times in ms in the order they were taken.
+
+    Raises:
+        ModelError: One does not load or run.
+        InvalidValueError: Nothing to measure.
+    """
+    if not paths or options.rounds < 1:
+        raise InvalidValueError("bench needs at least one model and one round")
+    with ExitStack() as stack:
+        runtimes = [stack.enter_context(opened(p, None, options.threads)) for p in paths]
+        frames = [_frame(r, options) for r in runtimes]
+        times: list[list[float]] = [[] for _ in runtimes]
+        device: list[list[dict[str, float]]] = [[] for _ in runtimes]
+        meter = PeakMeter(options.threads)
+        for round_ in range(options.warm_up + options.rounds):
+            if round_ % 5 == 0:
+                meter.sample()
+            for i, (runtime, frame) in enumerate(zip(runtimes, frames, strict=True)):
+                start_ns = time.perf_counter_ns()
+                runtime.segment(frame)
+                taken_ns = time.perf_counter_ns() - start_ns
+                if round_ >= options.warm_up:
+                    times[i].append(taken_ns / 1e6)
+                    device[i].append(dict(runtime.device_ms))
+        peak = meter.peak()
+        models = [
+            _timed(path, runtime, taken, parts, peak)
+            for path, runtime, taken, parts in zip(paths, runtimes, times, device, strict=True)
+        ]
+    if options.memory:
+        for model, path in zip(models, paths, strict=True):
+            model.peak_mb = peak_memory_mb(path, options)
+    return BenchReport(machine(options.threads), peak, models), times
+
+
+def _frame(runtime: Runtime, options: BenchOptions) -> Frame:
+    source = runtime.spec.input
+    width, height = options.frame_wh or (source.width_px, source.height_px)
+    rng = np.random.default_rng(0)
+    image: ByteArray = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return Frame(image, 0, 0)
+
+
+def _timed(
+    path: Path, runtime: Runtime, times: list[float], parts: list[dict[str, float]], peak: Peak
+) -> Timed:
+    ms = {f"p{p}": float(np.percentile(times, p)) for p in PERCENTILES}
+    ms["least"] = min(times)
+    timed = Timed(path.name, runtime.backend, ms, 1e3 / ms["p50"])
+    names = parts[0] if parts else {}
+    timed.device_ms = {n: float(np.median([p[n] for p in parts if n in p])) for n in names}
+    if path.suffix.lower() == ".onnx":
+        work: Work = work_of(read_model(path))
+        timed.gmac, timed.weight_mb = work.gmac, work.weight_bytes / 1e6
+        timed.roofline_ms = peak.least_ms(work)
+        timed.percent_of_limit = 100 * timed.roofline_ms / ms["p50"]
+    return timed
+
+
+_ALONE = """
+import sys
+from pathlib import Path
+from export.bench import BenchOptions, run_alone
+run_alone(Path(sys.argv[1]), int(sys.argv[2]))
+"""
+
+
+def peak_memory_mb(path: Path, options: BenchOptions) -> float:
+    """Greatest resident memory of a process that does nothing but run this model.
+
+    Raises:
+        TouchdownError: The process failed.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", _ALONE, str(path), str(options.threads)],
+        capture_output=True, text=True, check=False, timeout=600,
+    )  # fmt: skip
+    if done.returncode:
+        raise TouchdownError(f"{path}: measuring its memory failed: {done.stderr.strip()[-200:]}")
+    return float(done.stdout.split()[-1])
+
+
+def run_alone(path: Path, threads: int) -> None:
+    """Runs a model a few times and prints the process's greatest resident memory, MB."""
+    with opened(path, None, threads) as runtime:
+        for _ in range(3):
+            runtime.warm_up()
+    print(_own_peak_mb())
+
+
+def _own_peak_mb() -> float:
+    """Greatest resident memory of this program, MB.
+
+    Not of getrusage where Linux says it: its figure includes the parent before the program began.
+    """
+    try:
+        for line in Path("/proc/self/status").read_text("ascii").splitlines():
+            if line.startswith("VmHWM:"):
+                return float(line.split()[1]) / 1024
+    except OSError:
+        pass
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def machine(threads: int) -> dict[str, Any]:
+    """Processor and threads."""
+    cpu = platform.processor()
+    try:
+        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
+            if line.lower().startswith("model name"):
+                cpu = line.partition(":")[2].strip()
+                break
+    except OSError:
+        pass
+    return {"cpu": cpu or platform.machine(), "cores": os.cpu_count(), "threads": threads or "auto"}
+
+
+def plot(report: BenchReport, times: list[list[float]], path: Path) -> None:
+    """Writes a picture: the spread of times per model, and each one's roofline.
+
+    Raises:
+        TouchdownError: It cannot be written.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(8, 1.2 + 0.6 * len(times)), layout="constrained")
+    names = [m.name for m in report.models]
+    axes.boxplot(times, vert=False, whis=(5, 95), showfliers=False)
+    axes.set_yticks(range(1, len(names) + 1), names)
+    for i, model in enumerate(report.models, 1):
+        if model.roofline_ms is not None:
+            axes.plot([model.roofline_ms] * 2, [i - 0.35, i + 0.35], color="tab:red", lw=2)
+    axes.set_xlim(left=0)
+    axes.invert_yaxis()
+    axes.set_xlabel("frame to maps, ms (box: quartiles, whiskers: 5 to 95 %; red: roofline)")
+    try:
+        figure.savefig(path, dpi=120)
+    except OSError as error:
+        raise TouchdownError(f"{path} cannot be written: {error.strerror or error}") from error
+    finally:
+        pyplot.close(figure)
