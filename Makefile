@@ -7,7 +7,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST_ARGS ?=
 
-.PHONY: help demo test lint types unit clean
+# Debian packages that single tests need; without them those tests skip and say so.
+SYSTEM := gst-launch-1.0:gstreamer1.0-tools sshd:openssh-server
+
+.PHONY: help demo test lint types unit system clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -3
@@ -30,7 +33,20 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 demo: $(VENV)/.base
 	$(BIN)/touchdown sim land --seed 16 --out out/demo
 
-test: lint types unit
+test: system lint types unit
+
+system:
+	@for pair in $(SYSTEM); do \
+	  command -v $${pair%%:*} >/dev/null 2>&1 || [ -x /usr/sbin/$${pair%%:*} ] || missing="$$missing $${pair##*:}"; \
+	done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ -n "$$CI" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+	  echo "installing for the tests:$$missing"; \
+	  (apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $$missing) >/dev/null || \
+	    echo "not installed:$$missing; the tests that need them skip"; \
+	else \
+	  echo "note: some tests skip without:$$missing (apt-get install$$missing)"; \
+	fi
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
