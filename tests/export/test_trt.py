@@ -16,6 +16,7 @@ from edge.runtimes import load_runtime
 from edge.runtimes.cudart import CudaError
 from export import manifest as pair
 from export.manifest import record_gate, write_pair
+from export.onnx_export import ExportOptions, export_onnx
 from export.trt import builder
 from export.trt.builder import find_gpu, l4t_release
 from export.trt.job import GRAPH_NAME, BuildJob, read_job, write_job
@@ -64,6 +65,28 @@ def test_tensorrt_takes_every_shipped_model(path: Path, precision: str, tmp_path
     (line,) = make(path, tmp_path / "x.engine", precision=precision, check_only=True)
     assert f"in {precision}: tensorrt" in line and "thrown away" in line
     assert not list(tmp_path.glob("*.engine*"))
+
+
+@pytest.mark.parametrize(
+    "form", [ExportOptions(), ExportOptions(1), ExportOptions(2, upsample="logits")]
+)
+def test_tensorrt_takes_every_form_of_our_graph(
+    checkpoint_path: Path, tmp_path: Path, form: ExportOptions
+) -> None:
+    path = export_onnx(checkpoint_path, tmp_path / "form.onnx", form).path
+    for precision in ("fp32", "fp16"):
+        (line,) = make(path, tmp_path / "x.engine", precision=precision, check_only=True)
+        assert "thrown away" in line
+
+
+def test_a_checkpoint_goes_by_way_of_onnx(checkpoint_path: Path, tmp_path: Path) -> None:
+    with with_gpu():
+        make(checkpoint_path, tmp_path / "x.engine")
+    manifest, _ = read_engine(tmp_path / "x.engine")
+    assert manifest.onnx_name == "best.pt" and manifest.precision == "fp16"
+    assert manifest.model.taxonomy.name == "aeroscapes"
+    assert "touchdown export trt best.pt" in manifest.rebuild_command
+    assert left_in(tmp_path) == ["x.engine", "x.engine.json"]
 
 
 def test_an_engine_and_its_manifest(model: Path, tmp_path: Path) -> None:
