@@ -16,6 +16,8 @@ from typing import Any, Protocol
 from landing.errors import ModelError
 
 logger = logging.getLogger("tensorrt")
+# Without a log set up (`export`), what TensorRT says is in our own messages, not on the terminal.
+logger.addHandler(logging.NullHandler())
 
 FLAVOURS = ("tensorrt", "tensorrt_rtx")
 
