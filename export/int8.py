@@ -242,7 +242,7 @@ class _Work:
         target = self.options.target
         copy = onnx.ModelProto()
         copy.CopyFrom(self.model)
-        nodes = [only] if only else [n for n in self.weighted if n not in in_float] + self.others
+        nodes = [only] if only else self._quantised(in_float)
         quantizer: Any = QDQQuantizer(
             copy, True, False, QuantType.QInt8,
             QuantType.QUInt8 if target == "cpu" else QuantType.QInt8,
@@ -255,6 +255,20 @@ class _Work:
         result.ir_version = min(result.ir_version, MAX_IR_VERSION)
         onnx.checker.check_model(result)
         return result
+
+    def _quantised(self, in_float: set[str]) -> list[str]:
+        """Names of the nodes to quantise.
+
+        ONNX Runtime's quantiser takes out a Clip or Relu behind a quantised layer, since the range
+        of its 8 bits clips too; it does so even where what follows stays in float and no 8 bits are
+        in between. So a Clip or Relu counts only where all that reads it is quantised.
+        """
+        nodes = {n for n in self.weighted if n not in in_float} | set(self.others)
+        for node in self.model.graph.node:
+            readers = [n.name for n in self.model.graph.node if node.output[0] in n.input]
+            if node.op_type in ("Clip", "Relu") and not nodes.issuperset(readers):
+                nodes.discard(node.name)
+        return [node.name for node in self.model.graph.node if node.name in nodes]
 
     def search(self) -> tuple[onnx.ModelProto | None, Int8Report]:
         """Fewest layers in float that pass: doubled until the gate passes, then halved back."""
