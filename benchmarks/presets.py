@@ -27,10 +27,12 @@ import torch
 from edge.runtimes import RuntimeOptions, load_runtime
 from export.onnx_export import export_onnx
 from export.roofline import work_of
+from landing.taxonomy import Taxonomy
 from landing.types import Frame
 from trainer.checkpoint import Checkpoint
 from trainer.cli import recipe_of
 from trainer.fit import fit, resume
+from trainer.model import ModelConfig, build
 from trainer.recipe import DataChoice, RunLimits
 
 CANDIDATES: dict[str, dict[str, Any]] = {
@@ -41,7 +43,15 @@ CANDIDATES: dict[str, dict[str, Any]] = {
     "deeplabv3plus 128": {"arch": "deeplabv3plus", "decoder_channels": (128,), "output_stride": 2},
     "unet 96-64-48-32-16": {"arch": "unet", "decoder_channels": (96, 64, 48, 32, 16)},
 }
-"""All with the MobileNetV2 encoder, whose weights anybody can have as a file."""
+"""All with the MobileNetV2 encoder, whose weights are at hand as a file."""
+
+COST_ONLY: dict[str, dict[str, Any]] = {
+    "fpn 96-64 mobilenetv4": {"arch": "fpn", "encoder": "tu-mobilenetv4_conv_small",
+                              "decoder_channels": (96, 64), "output_stride": 2},
+    "segformer mit_b0": {"arch": "segformer", "encoder": "mit_b0", "output_stride": 2},
+    "segformer mit_b3": {"arch": "segformer", "encoder": "mit_b3", "output_stride": 2},
+}  # fmt: skip
+"""Whose pretrained weights need a download: what they cost, not what they reach."""
 
 FIGURES = (
     "miou_in_truth", "person_recall", "person_recall_operating", "false_safe_operating_non_landable"
@@ -68,6 +78,16 @@ def trained(name: str, options: dict[str, Any], arguments: argparse.Namespace) -
         },
     )  # fmt: skip
     fit(recipe, limits)
+    return out / "best.pt"
+
+
+def untrained(name: str, options: dict[str, Any], arguments: argparse.Namespace) -> Path:
+    """A checkpoint of random weights."""
+    taxonomy = Taxonomy.load("semantic-drone")
+    config = ModelConfig(classes=len(taxonomy), width_px=512, height_px=512, **options)
+    out = arguments.out / name.replace(" ", "-")
+    out.mkdir(parents=True, exist_ok=True)
+    Checkpoint(config, taxonomy, build(config).state_dict()).save(out / "best.pt")
     return out / "best.pt"
 
 
@@ -112,11 +132,13 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     wanted = [n for n in arguments.only.split(",") if n] or list(CANDIDATES)
     checkpoints = {n: trained(n, CANDIDATES[n], arguments) for n in wanted}
+    for name, options in () if arguments.only else COST_ONLY.items():
+        checkpoints[name] = untrained(name, options, arguments)
     models = {name: exported(name, path) for name, path in checkpoints.items()}
     times = latencies_ms(models, arguments.rounds, arguments.threads)
     rows = []
     for name, path in checkpoints.items():
-        val = Checkpoint.load(path).metrics["val"]
+        val = Checkpoint.load(path).metrics.get("val", {})
         weights = Checkpoint.load(path).weights
         rows.append(
             {
@@ -143,7 +165,8 @@ def table(rows: list[dict[str, Any]]) -> str:
     heads = list(rows[0])
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for row in rows:
-        cells = [f"{v:.3f}" if isinstance(v, float) else str(v) for v in row.values()]
+        cells = ["" if v is None else f"{v:.3f}" if isinstance(v, float) else str(v)
+                 for v in row.values()]  # fmt: skip
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
