@@ -290,6 +290,8 @@ class _Work:
                 low = count
                 if nearest is None or len(gate.failures) <= len(nearest[0].failures):
                     nearest = (gate, count)
+            if best is not None and high - low <= 1:
+                break
             count = max(1, count * 2) if best is None else (low + high) // 2
             if count >= len(self.weighted) or count in (c for c, _ in tried):
                 break

@@ -16,7 +16,10 @@ from trainer.checkpoint import Checkpoint
 from trainer.model import ModelConfig, build
 
 
-@pytest.mark.parametrize("network", CHECKED, ids=lambda one: one.name)
+@pytest.mark.parametrize(
+    "network",
+    [pytest.param(n, id=n.name, marks=[pytest.mark.soak] if n.slow else []) for n in CHECKED],
+)
 def test_it_exports_runs_and_agrees(network, tmp_path):
     torch.manual_seed(0)
     width, height = network.width_px, network.height_px

@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import json
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+from click.testing import CliRunner
+
+from edge.runtimes import RuntimeOptions, load_runtime
+from export.cli import cli
+from export.comparison import Comparison
+from export.files import gate_of, read_model
+from export.limits import LIMITS
+from export.verify import VerifyOptions, kind_of, verify
+from landing.errors import DataError, ModelError
+from landing.merge import segmentation_from_labels
+from landing.taxonomy import Taxonomy
+from tests.edge import fake_model
+from tests.export import tiny
+
+SYNTHETIC = Taxonomy.load("synthetic")
+ID = {c.name: c.id for c in SYNTHETIC.classes}
+
+
+def labels(*patches, ground="grass"):
+    image = np.full((64, 64), ID[ground], np.uint8)
+    for name, (x, y, w, h) in patches:
+        image[y : y + h, x : x + w] = ID[name]
+    return image
+
+
+def seen(*patches, **options):
+    return segmentation_from_labels(labels(*patches, **options), SYNTHETIC)
+
+
+@pytest.fixture
+def comparison():
+    return Comparison(fake_model.spec_of(SYNTHETIC))
+
+
+def test_counts_by_hand(comparison):
+    """B misses half of a car: 8 x 16 pixels become landable for B alone."""
+    truth = labels(("car", (0, 0, 16, 16)))
+    comparison.add(
+        seen(("car", (0, 0, 16, 16))), seen(("car", (0, 0, 8, 16))), truth, (640, 640)
+    )  # fmt: skip
+    found = comparison.measured()
+    assert found["false_safe_flips"] == pytest.approx(128 / 4096)
+    assert found["lost_landable"] == 0
+    assert found["class_disagreement"] == pytest.approx(128 / 4096)
+    assert found["max_difference"] == 1.0
+    assert found["mean_difference"] == pytest.approx(2 * 128 / 4096 / 5)
+    assert found["recall_drop_vehicle"] == pytest.approx(0.5)
+    assert found["hazard_recall_drop"] == pytest.approx(0.5)
+    assert "recall_drop_person" not in found  # nobody in the truth
+    assert found["miou_a"] == 1.0
+    grass, car = (4096 - 256) / (4096 - 128), 0.5
+    assert found["miou_b"] == pytest.approx((grass + car) / 2)
+    assert found["false_safe_b"] == pytest.approx(0.5) and found["false_safe_a"] == 0
+
+
+def test_a_site_elsewhere_and_a_site_out_of_nothing(comparison):
+    left, right = ("pool", (0, 0, 32, 64)), ("pool", (32, 0, 32, 64))
+    comparison.add(seen(left), seen(left), None, (640, 640))
+    assert comparison.measured()["site_differs"] == 0
+    comparison.add(seen(left), seen(right), None, (640, 640))
+    found = comparison.measured()
+    assert found["site_differs"] == 0.5 and found["site_only_in_b"] == 0
+    comparison.add(seen(ground="pool"), seen(), None, (640, 640))
+    found = comparison.measured()
+    assert found["site_only_in_b"] == pytest.approx(1 / 3)
+    assert found["miou_drop"] is None and found["hazard_recall_drop"] is None
+
+
+def test_other_resolutions_are_compared_square_by_square(comparison):
+    fine = seen(("car", (0, 0, 16, 16)))
+    coarse = segmentation_from_labels(labels(("car", (0, 0, 16, 16)))[::4, ::4].copy(), SYNTHETIC)
+    comparison.add(fine, coarse, None, (640, 640))
+    found = comparison.measured()
+    assert found["false_safe_flips"] == 0 and found["class_disagreement"] == 0
+
+
+def test_not_a_number_is_no_pass():
+    limits = LIMITS["exact"]
+    assert limits.failures({"mean_difference": float("nan")})
+    assert not limits.failures({"mean_difference": None, "miou_drop": -0.2})
+    assert limits.failures({"false_safe_flips": 0.5}) == ("false_safe_flips 0.5 is above 0.0001",)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return tiny.save(tmp_path_factory.mktemp("tiny") / "m.onnx")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tiny.pictures(tmp_path_factory.mktemp("data") / "pictures", 4)
+
+
+def spoiled(model, path, name="net/d.w"):
+    graph = read_model(model)
+    tensor = next(t for t in graph.graph.initializer if t.name == name)
+    values = -onnx.numpy_helper.to_array(tensor)
+    tensor.CopyFrom(onnx.numpy_helper.from_array(values, name))
+    onnx.save(graph, path)
+    return path
+
+
+def run(*words):
+    return CliRunner().invoke(cli, ["verify", *map(str, words)], catch_exceptions=False)
+
+
+def test_the_same_model_passes_and_says_so(model, folder, tmp_path):
+    copy = tmp_path / "copy.onnx"
+    copy.write_bytes(model.read_bytes())
+    result = run(model, copy, "--data", folder)
+    assert result.exit_code == 0, result.output
+    assert "gate passed against m.onnx on 4 frames" in result.output
+    gate = gate_of(read_model(copy), copy)
+    assert gate.passed and gate.thresholds == dict(LIMITS["exact"])
+    assert gate.measured["max_difference"] == 0
+    with load_runtime(copy) as runtime:
+        assert runtime.gate == gate
+
+
+def test_another_model_fails_and_does_not_fly(model, folder, tmp_path):
+    bad = spoiled(model, tmp_path / "bad.onnx")
+    result = run(model, bad, "--data", folder, "--json")
+    assert result.exit_code == 1
+    report = json.loads(result.output)
+    assert not report["passed"] and report["failures"]
+    with pytest.raises(ModelError, match=r"gate FAILED against m\.onnx"):
+        load_runtime(bad)
+    load_runtime(bad, RuntimeOptions(allow_failed_gate=True)).close()
+    # It can be verified again, and without keeping what comes of it.
+    before = bad.read_bytes()
+    assert run(model, bad, "--data", folder, "--no-store").exit_code == 1
+    assert bad.read_bytes() == before
+
+
+def test_labels_are_ids_or_colours(tmp_path):
+    model = fake_model.save(tmp_path / "m.onnx")
+    folder, truth = tmp_path / "pictures", tmp_path / "labels"
+    folder.mkdir()
+    truth.mkdir()
+    painted = fake_model.paint(128, 96, ("car", (0, 0, 40, 40)))
+    ids = np.full((96, 128), ID["grass"], np.uint8)
+    ids[:40, :40] = ID["car"]
+    for name, label in (("a", ids), ("b", painted)):
+        cv2.imwrite(str(folder / f"{name}.png"), painted)
+        cv2.imwrite(str(truth / f"{name}.png"), label)
+    report = verify(model, model, VerifyOptions(folder, labels=truth))
+    assert report.passed and report.labelled_frames == 2
+    assert report.measured["miou_a"] > 0.98
+    assert report.measured["recall_drop_vehicle"] == 0
+    with pytest.raises(DataError, match="no label map there has the name"):
+        verify(model, model, VerifyOptions(folder, labels=folder.parent))
+    (truth / "a.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"label map .*a\.png"):
+        verify(model, model, VerifyOptions(folder, labels=truth))
+
+
+def test_models_with_other_roles_are_not_comparable(model, folder, tmp_path):
+    other = fake_model.save(tmp_path / "other.onnx")
+    with pytest.raises(ModelError, match="nothing they say can be compared"):
+        verify(model, other, VerifyOptions(folder))
+
+
+def test_the_limits_follow_the_precision(model, tmp_path):
+    assert kind_of(model, model) == "exact"
+    graph = read_model(model)
+    for tensor in graph.graph.initializer:
+        if tensor.name == "net/d.w":
+            values = onnx.numpy_helper.to_array(tensor).astype(np.float16)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(values, "net/d.half"))
+    cast = onnx.helper.make_node("Cast", ["net/d.half"], ["net/d.w"], to=1)
+    graph.graph.node.insert(0, cast)
+    half = tmp_path / "half.onnx"
+    onnx.save(graph, half)
+    assert kind_of(model, half) == "half"
+    assert kind_of(half, model) == "half"
+
+
+def test_a_checkpoint_is_compared_through_torch(checkpoint_path, folder, tmp_path):
+    from export.onnx_export import ExportOptions, export_onnx
+
+    options = ExportOptions(output_stride=2, temperature=1.5)
+    exported = export_onnx(checkpoint_path, tmp_path / "m.onnx", options).path
+    report = verify(checkpoint_path, exported, VerifyOptions(folder))
+    assert report.passed, report.failures
+    assert report.runtimes[0].startswith("torch") and report.runtimes[1].startswith("onnxruntime")
