@@ -85,8 +85,9 @@ def _remerge(source: str, output: str, taxonomy: str, choices: dict[str, Any]) -
         raise InvalidValueError(
             f"{source} is an ONNX file already; give --taxonomy to merge its classes by other roles"
         )
-    defaults = {p.name: p.default for p in onnx_command.params}
-    set_ones = [name for name, value in choices.items() if value != defaults[name]]
+    context = click.get_current_context()
+    typed = click.core.ParameterSource.COMMANDLINE
+    set_ones = [name for name in choices if context.get_parameter_source(name) is typed]
     if set_ones:
         raise InvalidValueError(
             f"--{set_ones[0].replace('_', '-')} needs the checkpoint: {source} is an ONNX file, of "

@@ -1,0 +1,252 @@
+"""Frame to mask on a CPU: the starting point's way, the plain way, and what flies here.
+
+    python benchmarks/export_speed.py [MODEL.onnx ...] [--threads 2] [--rounds 15] [--json FILE]
+
+Same frames, batch 1, everything in turn in one process, medians and ratios. The ways:
+
+* eager: torch eager, U-Net MobileNetV2, softmax and argmax in numpy, median blur in OpenCV.
+* plain: the same network by `torch.onnx.export` as smp gives it, ONNX Runtime's defaults,
+  preprocessing, softmax, merge and argmax in numpy.
+* ours: the same network by `touchdown export onnx`, in the runtime that flies.
+* every MODEL.onnx given, in the runtime that flies, at its own input size.
+
+Weights of the U-Net are random: they do not change the time. `--settings` measures the settings of
+the ONNX Runtime backend instead (threads, arena, spinning, optimisation, IO binding).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import machine
+import numpy as np
+import onnxruntime as ort
+
+from edge.runtimes import RuntimeOptions, load_runtime
+from landing.taxonomy import Taxonomy
+from landing.types import Frame
+
+SIZES = ((512, 512), (1056, 704))
+FRAME_WH = (1280, 720)
+MEAN, STD = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
+TAXONOMY = Taxonomy.load("semantic-drone")
+Way = Callable[[np.ndarray], Any]
+
+
+def normalised(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """As a notebook does it: resize, RGB, 0..1, mean and deviation, channels first."""
+    rgb = cv2.cvtColor(cv2.resize(frame, size), cv2.COLOR_BGR2RGB)
+    return ((rgb.astype(np.float32) / 255 - MEAN) / STD).transpose(2, 0, 1)[None]
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    parts = np.exp(logits - logits.max(0))
+    return parts / parts.sum(0)
+
+
+def eager(network: Any, size: tuple[int, int]) -> Way:
+    import torch
+
+    landable = np.zeros(len(TAXONOMY), np.uint8)
+    landable[[i for i in range(len(TAXONOMY)) if TAXONOMY.landable_lut[i]]] = 255
+
+    def run(frame: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            logits = network(torch.from_numpy(normalised(frame, size)))[0].numpy()
+        classes = softmax(logits).argmax(0).astype(np.uint8)
+        return cv2.medianBlur(landable[classes], 5)
+
+    return run
+
+
+def plain(network: Any, size: tuple[int, int], folder: Path, threads: int) -> Way:
+    import torch
+
+    example = torch.zeros(1, 3, size[1], size[0])
+    path = folder / f"plain-{size[0]}.onnx"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(network, (example,), dynamo=True, opset_version=18, verbose=False,
+                          external_data=False, input_names=["x"]).save(path)  # fmt: skip
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+    def run(frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        (logits,) = session.run(None, {"x": normalised(frame, size)})
+        p = softmax(logits[0])
+        merged = np.tensordot(TAXONOMY.merge_matrix, p, axes=1)
+        return p.argmax(0).astype(np.uint8), np.rint(merged * 255).astype(np.uint8)
+
+    return run
+
+
+def flying(path: Path, threads: int) -> Way:
+    runtime = load_runtime(path, RuntimeOptions(threads=threads))
+    return lambda frame: runtime.segment(Frame(frame, 0, 0))
+
+
+def unet_ways(size: tuple[int, int], folder: Path, threads: int) -> dict[str, Way]:
+    import torch
+
+    from export.onnx_export import export_onnx
+    from trainer.checkpoint import Checkpoint
+    from trainer.model import ModelConfig, build
+
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    config = ModelConfig(
+        arch="unet", encoder="mobilenet_v2", classes=len(TAXONOMY), width_px=size[0],
+        height_px=size[1],
+    )  # fmt: skip
+    network = build(config).eval()
+    checkpoint = folder / f"unet-{size[0]}.pt"
+    Checkpoint(config, TAXONOMY, dict(network.state_dict())).save(checkpoint)
+    ours = export_onnx(checkpoint, checkpoint.with_suffix(".onnx")).path
+    at = f"{size[0]}x{size[1]}"
+    return {
+        f"eager U-Net {at}": eager(network, size),
+        f"plain U-Net {at}": plain(network, size, folder, threads),
+        f"ours  U-Net {at}": flying(ours, threads),
+    }
+
+
+def in_turn(ways: dict[str, Way], rounds: int) -> dict[str, list[float]]:
+    """Milliseconds of each way, all in turn on the same frame; two rounds to warm up."""
+    rng = np.random.default_rng(0)
+    frames = [
+        cv2.resize(rng.integers(0, 256, (24, 42, 3), dtype=np.uint8), FRAME_WH) for _ in range(4)
+    ]
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for i in range(rounds + 2):
+        for name, way in ways.items():
+            start = time.perf_counter()
+            way(frames[i % len(frames)])
+            if i >= 2:
+                times[name].append(1e3 * (time.perf_counter() - start))
+    return times
+
+
+def summary(times: dict[str, list[float]]) -> list[dict[str, Any]]:
+    """Median and least of each, and how many times faster than each eager and plain way."""
+    medians = {name: statistics.median(taken) for name, taken in times.items()}
+    rows = []
+    for name, taken in times.items():
+        row: dict[str, Any] = {"way": name, "median_ms": medians[name], "least_ms": min(taken)}
+        for way in ("eager", "plain"):
+            for reference in (n for n in medians if n.startswith(way)):
+                ratio = statistics.median(
+                    a / b for a, b in zip(times[reference], taken, strict=True)
+                )
+                row[f"times faster than {reference}"] = ratio
+        rows.append(row)
+    return rows
+
+
+def show(rows: list[dict[str, Any]]) -> None:
+    width = max(len(row["way"]) for row in rows) + 2
+    references = [key for key in rows[0] if key.startswith("times")]
+    for key in references:
+        print(f"  [{references.index(key) + 1}] {key}")
+    heads = "".join(f"{f'[{i + 1}]':>8}" for i in range(len(references)))
+    print(f"{'':<{width}}{'median ms':>10}{'least':>10}{heads}")
+    for row in rows:
+        ratios = "".join(f"{row[key]:>8.2f}" for key in references)
+        print(f"{row['way']:<{width}}{row['median_ms']:>10.1f}{row['least_ms']:>10.1f}{ratios}")
+
+
+def settings_of(path: Path, threads: int) -> dict[str, Way]:
+    """The same model with one setting of ONNX Runtime changed at a time."""
+    data = path.read_bytes()
+
+    def session(**changes: Any) -> Any:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = changes.get("threads", threads)
+        options.inter_op_num_threads = 1
+        options.enable_cpu_mem_arena = changes.get("arena", True)
+        options.enable_mem_pattern = changes.get("pattern", True)
+        options.graph_optimization_level = changes.get(
+            "level", ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+        )
+        options.add_session_config_entry(
+            "session.intra_op.allow_spinning", changes.get("spinning", "0")
+        )
+        if "denormals" in changes:
+            options.add_session_config_entry("session.set_denormal_as_zero", "1")
+        return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+    level = ort.GraphOptimizationLevel
+    sessions = {
+        "as it flies": session(),
+        "spinning": session(spinning="1"),
+        "no arena": session(arena=False),
+        "no memory pattern": session(pattern=False),
+        "optimisation: extended": session(level=level.ORT_ENABLE_EXTENDED),
+        "optimisation: basic": session(level=level.ORT_ENABLE_BASIC),
+        "denormals as zero": session(denormals=True),
+        "one thread": session(threads=1),
+        "threads by ONNX Runtime": session(threads=0),
+    }
+    image = sessions["as it flies"].get_inputs()[0]
+
+    def picture(frame: np.ndarray) -> np.ndarray:
+        return cv2.resize(frame, (image.shape[1], image.shape[0]))
+
+    ways: dict[str, Way] = {
+        name: (lambda frame, one=one: one.run(None, {image.name: picture(frame)}))
+        for name, one in sessions.items()
+    }
+    one = sessions["as it flies"]
+    binding = one.io_binding()
+    outputs = {o.name: np.empty(o.shape, np.uint8) for o in one.get_outputs()}
+    for name, array in outputs.items():
+        binding.bind_ortvalue_output(name, ort.OrtValue.ortvalue_from_numpy(array))
+
+    def bound(frame: np.ndarray) -> list[np.ndarray]:
+        binding.bind_cpu_input(image.name, picture(frame))
+        one.run_with_iobinding(binding)
+        return [array.copy() for array in outputs.values()]
+
+    ways["IO binding, outputs copied out"] = bound
+    return ways
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("models", nargs="*", type=Path, help="models of ours to measure too")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--settings", action="store_true", help="settings of the backend instead")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        ways: dict[str, Way] = {}
+        if options.settings:
+            for path in options.models:
+                own = settings_of(path, options.threads)
+                ways |= {f"{path.stem}: {name}": way for name, way in own.items()}
+        else:
+            for size in SIZES:
+                ways |= unet_ways(size, Path(folder), options.threads)
+            ways |= {path.name: flying(path, options.threads) for path in options.models}
+        if not ways:
+            parser.error("--settings needs a model")
+        rows = summary(in_turn(ways, options.rounds))
+    show(rows)
+    if options.json is not None:
+        result = {"machine": machine.describe(), "threads": options.threads,
+                  "rounds": options.rounds, "frame_wh": FRAME_WH, "ways": rows}  # fmt: skip
+        options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
