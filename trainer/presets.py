@@ -22,7 +22,17 @@ class Preset:
 PRESETS = {
     "fast": Preset(
         "smallest latency at useful accuracy: a drone without a GPU",
-        {"arch": "fpn", "encoder": "mobilenet_v2", "decoder_channels": (96, 64)},
-    ),
+        {
+            "arch": "fpn",
+            "encoder": "mobilenet_v2",
+            "decoder_channels": (96, 64),
+            "output_stride": 2,
+            "input_wh": (768, 512),
+            "crop_wh": (448, 448),
+            "zoom": (0.6, 1.8),
+            "epochs": 70,
+            "ema": 0.995,
+        },
+    ),  # fmt: skip
 }
 """By name."""
