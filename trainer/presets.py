@@ -33,6 +33,6 @@ PRESETS = {
             "epochs": 70,
             "ema": 0.995,
         },
-    ),  # fmt: skip
+    ),
 }
 """By name."""
