@@ -40,7 +40,6 @@ CANDIDATES: dict[str, dict[str, Any]] = {
     "fpn 96-64": {"arch": "fpn", "decoder_channels": (96, 64), "output_stride": 2},
     "fpn 256-128": {"arch": "fpn", "output_stride": 2},
     "segformer 128": {"arch": "segformer", "decoder_channels": (128,), "output_stride": 2},
-    "deeplabv3plus 128": {"arch": "deeplabv3plus", "decoder_channels": (128,), "output_stride": 2},
     "unet 96-64-48-32-16": {"arch": "unet", "decoder_channels": (96, 64, 48, 32, 16)},
 }
 """All with the MobileNetV2 encoder, whose weights are at hand as a file."""
