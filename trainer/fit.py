@@ -266,6 +266,8 @@ def _quieten() -> None:
     warnings.filterwarnings("ignore", message=".*logging interval.*")
     warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+    # Every process logs the same scores: their counts were summed over all before.
+    warnings.filterwarnings("ignore", message=".*sync_dist=True.*")
     warnings.filterwarnings("ignore", message=".*`IterableDataset` has `__len__`.*")
 
 

@@ -156,6 +156,7 @@ class SegmentationTask(LightningModule):  # type: ignore[misc]  # torch is not f
         for name, value in self.scores.rates().items():
             self.log(f"val_{name}", value, rank_zero_only=True)
         self.log("val_choice", self.choice(self.scores))
+        self.log("epochs_trained", float(self.current_epoch + 1))
 
     def choice(self, scores: Scores) -> float:
         """What the best epoch has most of."""
