@@ -30,8 +30,13 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(PIP) -e ".[dev]"
 	@touch $@ $(VENV)/.base
 
+# With PHOTOS=folder (and HEIGHT_M=30 where the files do not say it): the same decision on real photographs.
 demo: $(VENV)/.base
+ifdef PHOTOS
+	$(BIN)/touchdown edge look $(PHOTOS) --model models/semantic-drone-fast.onnx $(if $(HEIGHT_M),--height-agl-m $(HEIGHT_M)) --out out/photos
+else
 	$(BIN)/touchdown sim land --seed 16 --out out/demo
+endif
 
 test: system lint types unit
 
