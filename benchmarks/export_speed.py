@@ -11,7 +11,8 @@ Same frames, batch 1, everything in turn in one process, medians and ratios. The
 * every MODEL.onnx given, in the runtime that flies, at its own input size.
 
 Weights of the U-Net are random: they do not change the time. `--settings` measures the settings of
-the ONNX Runtime backend instead (threads, arena, spinning, optimisation, IO binding).
+the ONNX Runtime backend instead (threads, arena, spinning, optimisation, IO binding). `--openvino`
+measures the models in OpenVINO besides, where that is installed.
 """
 
 from __future__ import annotations
@@ -93,6 +94,34 @@ def plain(network: Any, size: tuple[int, int], folder: Path, threads: int) -> Wa
 def flying(path: Path, threads: int) -> Way:
     runtime = load_runtime(path, RuntimeOptions(threads=threads))
     return lambda frame: runtime.segment(Frame(frame, 0, 0))
+
+
+def openvino_ways(path: Path, threads: int) -> dict[str, Way]:
+    """The same file in OpenVINO, which is not a dependency: `pip install openvino==2026.4.1`."""
+    import openvino
+
+    core = openvino.Core()
+    ways: dict[str, Way] = {}
+    for precision in ("f32", "bf16"):
+        compiled = core.compile_model(
+            core.read_model(str(path)), "CPU",
+            {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads,
+             "PERFORMANCE_HINT": "LATENCY"},
+        )  # fmt: skip
+        height, width = list(compiled.input(0).shape)[:2]
+
+        ways[f"{path.name} OpenVINO {precision}"] = _in_openvino(compiled, (width, height))
+    return ways
+
+
+def _in_openvino(compiled: Any, size: tuple[int, int]) -> Way:
+    request = compiled.create_infer_request()
+
+    def run(frame: np.ndarray) -> list[np.ndarray]:
+        request.infer([cv2.resize(frame, size, interpolation=cv2.INTER_AREA)])
+        return [request.get_output_tensor(k).data.copy() for k in range(3)]
+
+    return run
 
 
 def unet_ways(size: tuple[int, int], folder: Path, threads: int) -> dict[str, Way]:
@@ -226,6 +255,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--settings", action="store_true", help="settings of the backend instead")
+    parser.add_argument("--openvino", action="store_true", help="the models in OpenVINO too")
+    parser.add_argument("--no-unet", action="store_true", help="only the models given")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -235,11 +266,14 @@ def main() -> None:
                 own = settings_of(path, options.threads)
                 ways |= {f"{path.stem}: {name}": way for name, way in own.items()}
         else:
-            for size in SIZES:
+            for size in () if options.no_unet else SIZES:
                 ways |= unet_ways(size, Path(folder), options.threads)
-            ways |= {path.name: flying(path, options.threads) for path in options.models}
+            for path in options.models:
+                ways[path.name] = flying(path, options.threads)
+                if options.openvino:
+                    ways |= openvino_ways(path, options.threads)
         if not ways:
-            parser.error("--settings needs a model")
+            parser.error("give a model")
         rows = summary(in_turn(ways, options.rounds))
     show(rows)
     if options.json is not None:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import onnx
 import torch
 
+from export import checked
 from export.files import MAX_IR_VERSION, OPSET, replacing, sha256_of
 from export.files import describe as put_description
 from export.graph import (
@@ -233,15 +234,22 @@ def to_onnx(graph: LandingGraph, spec: ModelSpec) -> onnx.ModelProto:
     """The graph as ONNX with static shapes and its ModelSpec, without traces of where it was made.
 
     Raises:
-        ModelError: The exporter gave an opset or IR version that target runtimes do not read.
+        ModelError: torch cannot export it, or gave an opset or IR version that target runtimes do not read.
     """
     example = torch.zeros(spec.input.height_px, spec.input.width_px, 3, dtype=torch.uint8)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations inside torch's exporter, not ours to act on
-        program = torch.onnx.export(
-            graph, (example,), dynamo=True, opset_version=OPSET, external_data=False,
-            input_names=[INPUT_NAME], output_names=list(OUTPUT_NAMES), verbose=False,
-        )  # fmt: skip
+        try:
+            program = torch.onnx.export(
+                graph, (example,), dynamo=True, opset_version=OPSET, external_data=False,
+                input_names=[INPUT_NAME], output_names=list(OUTPUT_NAMES), verbose=False,
+            )  # fmt: skip
+        except torch.onnx.OnnxExporterError as error:
+            reason = (str(error).strip() or repr(error)).splitlines()[0]
+            raise ModelError(
+                f"torch does not export {spec.architecture}: {reason[:200]}. Networks that are "
+                f"known to export: {checked.names()}"
+            ) from error
     model: onnx.ModelProto = program.model_proto
     _remove_traces(model)
     opset = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))

@@ -40,23 +40,19 @@ def test_it_exports_runs_and_agrees(network, tmp_path):
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
     rgb = image[..., ::-1].astype(np.float32) / 255
     normal = (rgb - np.float32(config.mean_rgb)) / np.float32(config.std_rgb)
+    stride = report.spec.outputs.stride
+    if stride > 1:
+        own.segmentation_head[1] = torch.nn.Identity()  # smp's enlargement, left out by the export
     with torch.inference_mode():
         logits = own(torch.from_numpy(normal.transpose(2, 0, 1)[None]))
+    assert tuple(logits.shape[2:]) == (height // stride, width // stride)
     with load_runtime(report.path) as runtime:
         seen = runtime.segment(Frame(image, 0, 0))
-    stride = report.spec.outputs.stride
-    if stride > 1:  # smp's enlargement keeps the corners where they are
-        size = (height // stride, width // stride)
-        logits = torch.nn.functional.interpolate(
-            logits, size=size, mode="bilinear", align_corners=True
-        )
     p = logits.softmax(1)[0].numpy()
     merged = np.tensordot(Taxonomy.load("aeroscapes").merge_matrix, p, axes=1) * 255
     assert merged.std() > 5  # the comparison is not of constants
     apart = np.abs(np.concatenate([seen.landable[None], seen.hazards]) - merged)
-    # At a stride, torch here samples the enlarged logits again: near, not equal.
-    assert apart.max() <= (1.01 if stride == 1 else 25)
-    assert apart.mean() <= (0.5 if stride == 1 else 3)
+    assert apart.max() < 1.01
 
 
 def _spread_out(network, width, height):
