@@ -201,7 +201,7 @@ def adopt_command(
     help="Folder of pictures to judge by, when not that of --calibrate.",
 )  # fmt: skip
 @click.option("--pictures", default=64, show_default=True, help="At most so many calibrate.")
-@click.option("--gate-pictures", default=24, show_default=True, help="At most so many judge.")
+@click.option("--gate-pictures", default=64, show_default=True, help="At most so many judge.")
 @click.option("--tries", default=8, show_default=True, type=click.IntRange(1, 32))
 @click.option("--height-agl-m", default=20.0, show_default=True, type=click.FloatRange(1, 500))
 @click.option("--hfov-deg", default=75.0, show_default=True, type=click.FloatRange(5, 170))

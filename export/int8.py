@@ -73,7 +73,7 @@ class Int8Options:
     labels: Path | None = None
     gate_data: Path | None = None
     pictures: int = 64
-    gate_pictures: int = 24
+    gate_pictures: int = 64
     rank_pictures: int = 2
     tries: int = 8
     height_agl_m: float = HEIGHT_AGL_M

@@ -234,7 +234,8 @@ def to_onnx(graph: LandingGraph, spec: ModelSpec) -> onnx.ModelProto:
     """The graph as ONNX with static shapes and its ModelSpec, without traces of where it was made.
 
     Raises:
-        ModelError: torch cannot export it, or gave an opset or IR version that target runtimes do not read.
+        ModelError: torch cannot export it, or gave an opset or IR version that target runtimes do
+            not read.
     """
     example = torch.zeros(spec.input.height_px, spec.input.width_px, 3, dtype=torch.uint8)
     with warnings.catch_warnings():
