@@ -51,7 +51,8 @@ class KeepBest(ModelCheckpoint):  # type: ignore[misc]
     def __init__(self, folder: Path, count: int) -> None:
         super().__init__(
             dirpath=folder, filename="best-epoch-{epochs_trained:03.0f}",
-            monitor="val_choice", mode="max", save_top_k=count, auto_insert_metric_name=False, save_on_train_epoch_end=True,
+            monitor="val_choice", mode="max", save_top_k=count,
+            auto_insert_metric_name=False, save_on_train_epoch_end=True,
             enable_version_counter=False,
         )  # fmt: skip
 
