@@ -266,7 +266,7 @@ def plot(report: BenchReport, times: list[list[float]], path: Path) -> None:
 
     figure, axes = pyplot.subplots(figsize=(8, 1.2 + 0.6 * len(times)), layout="constrained")
     names = [m.name for m in report.models]
-    axes.boxplot(times, vert=False, whis=(5, 95), showfliers=False)
+    axes.boxplot(times, orientation="horizontal", whis=(5, 95), showfliers=False)
     axes.set_yticks(range(1, len(names) + 1), names)
     for i, model in enumerate(report.models, 1):
         if model.roofline_ms is not None:

@@ -104,6 +104,10 @@ def build(config: ModelConfig) -> nn.Module:
     ensure_torchvision()
     import segmentation_models_pytorch as smp
 
+    if config.arch not in (known := sorted(name.lower() for name in _architectures(smp))):
+        raise InvalidValueError(
+            f"no decoder is called {config.arch!r}; there are {', '.join(known)}"
+        )
     step = 2**config.encoder_depth
     if config.width_px % step or config.height_px % step:
         raise InvalidValueError(
@@ -133,6 +137,12 @@ def build(config: ModelConfig) -> nn.Module:
             if isinstance(module, nn.BatchNorm2d):
                 module.eps = config.batchnorm_eps
     return network
+
+
+def _architectures(smp: Any) -> list[str]:
+    """Names of the segmentation models that smp has."""
+    base = smp.base.SegmentationModel
+    return [n for n, m in vars(smp).items() if isinstance(m, type) and issubclass(m, base)]
 
 
 def _decoder_options(config: ModelConfig) -> dict[str, Any]:

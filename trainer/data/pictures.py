@@ -153,7 +153,7 @@ class LetterboxedPictures(Dataset):  # type: ignore[misc]
         labels[: box.valid_wh[1], : box.valid_wh[0]] = cv2.resize(
             np.ascontiguousarray(item.labels), box.valid_wh, interpolation=cv2.INTER_NEAREST_EXACT
         )
-        image = box.apply(np.ascontiguousarray(item.image))
+        image = box.apply(np.array(item.image))  # a copy: what is stored is mapped read-only
         return torch.from_numpy(image), torch.from_numpy(labels), item.name
 
 
