@@ -8,10 +8,12 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from landing.errors import InvalidValueError
+from landing.errors import DataError, InvalidValueError
 from landing.taxonomy import Role
 from trainer.data import cache
 from trainer.data.iterable import StreamedSamples
@@ -65,18 +67,21 @@ class Pictures(LightningDataModule):  # type: ignore[misc]  # lightning is not f
         margin = (math.ceil(input_wh[0] * _STORE_MARGIN), math.ceil(input_wh[1] * _STORE_MARGIN))
         unknown, store = recipe.data.unknown_labels, store_folder(limits.cache, recipe)
         self._val = _decoded(data, split.val, margin, unknown, store, "val")
+        require_labels(cache.class_pixels(self._val, len(data.taxonomy)), "val", len(self._val))
         paintable = data.taxonomy.ids_of(Role.LANDABLE)
         self._stream: ShardStream | None = None
         self._to_tell: EpochOrder | StreamedSamples | None = None
         if isinstance(data, ShardedSet) and not recipe.data.limit:
             self._stream = ShardStream(data, "train", recipe.seed)
             self.class_pixels = data.class_pixels["train"]
+            require_labels(self.class_pixels, "train", len(self._stream))
             rare = rare_ids(self.class_pixels, data.taxonomy, recipe.rare_classes)
             self._vary = StreamedPicture(recipe, rare, paintable)
             self._count = len(self._stream)
             return
         train = _decoded(data, split.train, margin, unknown, store, "train")
         self.class_pixels = cache.class_pixels(train, len(data.taxonomy))
+        require_labels(self.class_pixels, "train", len(train))
         picker = RarePicker(train, self.class_pixels, data.taxonomy, recipe.rare_classes)
         self._training = TrainingPictures(train, recipe, picker, paintable)
         self._count = len(self._training)
@@ -131,6 +136,19 @@ class Pictures(LightningDataModule):  # type: ignore[misc]  # lightning is not f
         mine = self._val[self.trainer.global_rank :: self.trainer.world_size]
         pictures = LetterboxedPictures(mine, self._input_wh)
         return DataLoader(pictures, batch_size=min(4, max(1, len(mine))))
+
+
+def require_labels(class_pixels: npt.NDArray[np.int64], part: str, pictures: int) -> None:
+    """Refuses a part in which there is nothing to learn or to measure, before hours are spent.
+
+    Raises:
+        DataError: Every label is "ignore".
+    """
+    if not class_pixels.any():
+        raise DataError(
+            f"no pixel of the {pictures} pictures of {part} is labelled; `trainer data check` says "
+            "which label maps are empty"
+        )
 
 
 def _decoded(

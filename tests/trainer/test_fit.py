@@ -12,6 +12,8 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
@@ -221,6 +223,15 @@ def test_what_fit_refuses(toy, tmp_path, monkeypatch, arguments, error, message)
     with pytest.raises(error, match=message) as caught:
         run("fit", *(a.format(toy=toy) for a in arguments))
     assert isinstance(caught.value, TouchdownError)
+
+
+def test_labels_that_say_nothing_are_refused_before_training(tmp_path):
+    root = fake_data.folder(tmp_path / "set")
+    for path in (root / "labels").iterdir():
+        cv2.imwrite(str(path), np.full((64, 96), 255, np.uint8))
+    with pytest.raises(DataError, match="no pixel of the 3 pictures of val is labelled"):
+        run("fit", "--data", root, "--out", tmp_path / "run", *TINY)
+    assert not (tmp_path / "run" / "last.pt").exists()
 
 
 def test_a_run_is_not_overwritten_and_best_cannot_be_resumed(toy, tmp_path):
