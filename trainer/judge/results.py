@@ -80,7 +80,8 @@ def share_of(part: int, whole: int, shown: dict[str, float] | None) -> str:
 
 def title(column: Column) -> str:
     """Name, part and split of a column."""
-    split = f", {column['split_column']} split" if column["split_column"] else ""
+    which = column["split_column"]
+    split = f", {which} split" if which and which != "split" else ""  # the column's plain name
     return f"{column['name']} ({column['part']}{split})"
 
 
