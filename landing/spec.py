@@ -173,15 +173,18 @@ class Letterbox:
     @classmethod
     def fit(cls, image_wh: tuple[int, int], spec: ModelSpec) -> Letterbox:
         """The letterbox for pictures of one size."""
-        stride = spec.outputs.stride
-        width, height = spec.input.width_px, spec.input.height_px
-        scale = min(width / image_wh[0], height / image_wh[1])
+        return cls.of(image_wh, (spec.input.width_px, spec.input.height_px), spec.outputs.stride)
+
+    @classmethod
+    def of(cls, image_wh: tuple[int, int], input_wh: tuple[int, int], stride: int = 1) -> Letterbox:
+        """The same for a network that has no ModelSpec yet, as in training."""
+        scale = min(input_wh[0] / image_wh[0], input_wh[1] / image_wh[1])
 
         def rounded(side: float, limit: int) -> int:
             return max(stride, min(limit, round(side * scale / stride) * stride))
 
-        valid = (rounded(image_wh[0], width), rounded(image_wh[1], height))
-        return cls((width, height), valid, stride)
+        valid = (rounded(image_wh[0], input_wh[0]), rounded(image_wh[1], input_wh[1]))
+        return cls(input_wh, valid, stride)
 
     def apply(self, image_bgr: ByteArray) -> ByteArray:
         """The network's input, uint8 (H, W, 3), padded with mid-grey."""

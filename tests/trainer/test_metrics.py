@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from landing.spec import Letterbox
 from landing.taxonomy import Taxonomy
 from tests.trainer import fake_data
-from trainer.judge.predictor import letterbox_of
 from trainer.metrics import Scores, confusion
 
 
@@ -61,7 +61,7 @@ def test_a_class_only_predicted_lowers_miou_but_not_what_chooses(toy):
 
 @pytest.mark.parametrize("size", [(1280, 720), (100, 400), (33, 17), (512, 288)])
 def test_letterbox_fits_top_left(size):
-    box = letterbox_of(size, (512, 288))
+    box = Letterbox.of(size, (512, 288))
     assert box.valid_wh[0] <= 512
     assert box.valid_wh[1] <= 288
     assert 512 in box.valid_wh[:1] or 288 in box.valid_wh[1:]

@@ -147,7 +147,7 @@ class LetterboxedPictures(Dataset):  # type: ignore[misc]
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor, str]:
         item = self._cached[index]
-        box = letterbox_of((item.labels.shape[1], item.labels.shape[0]), self._input_wh)
+        box = Letterbox.of((item.labels.shape[1], item.labels.shape[0]), self._input_wh)
         width, height = self._input_wh
         labels = np.full((height, width), IGNORE, dtype=np.uint8)
         labels[: box.valid_wh[1], : box.valid_wh[0]] = cv2.resize(
@@ -155,16 +155,6 @@ class LetterboxedPictures(Dataset):  # type: ignore[misc]
         )
         image = box.apply(np.array(item.image))  # a copy: what is stored is mapped read-only
         return torch.from_numpy(image), torch.from_numpy(labels), item.name
-
-
-def letterbox_of(image_wh: tuple[int, int], input_wh: tuple[int, int]) -> Letterbox:
-    """The letterbox of the trainer: as in flight, at stride 1."""
-    scale = min(input_wh[0] / image_wh[0], input_wh[1] / image_wh[1])
-    valid = (
-        max(1, min(input_wh[0], round(image_wh[0] * scale))),
-        max(1, min(input_wh[1], round(image_wh[1] * scale))),
-    )
-    return Letterbox(input_wh, valid, 1)
 
 
 def one_thread_each(_worker: int) -> None:

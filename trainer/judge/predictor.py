@@ -82,7 +82,7 @@ class Predictor:
     def both(self, image_bgr: ByteArray) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits float32 (K, h, w) of just the picture: as trained, and at the flying stride."""
         height, width = image_bgr.shape[:2]
-        box = letterbox_of((width, height), self.checkpoint.model.input_wh, self.stride)
+        box = Letterbox.of((width, height), self.checkpoint.model.input_wh, self.stride)
         own = self._forward(box.apply(image_bgr))
         trained = own if self._enlarge is None else self._enlarge(own[None])[0]
         factor = trained.shape[2] // own.shape[2]
@@ -100,18 +100,6 @@ def _take_enlargement(network: nn.Module) -> nn.Module | None:
         return None
     head[1] = nn.Identity()
     return enlarge
-
-
-def letterbox_of(
-    image_wh: tuple[int, int], input_wh: tuple[int, int], stride: int = 1
-) -> Letterbox:
-    """The letterbox of flight (`Letterbox.fit`) for a network that has no ModelSpec yet."""
-    scale = min(input_wh[0] / image_wh[0], input_wh[1] / image_wh[1])
-    valid = [
-        max(stride, min(limit, round(side * scale / stride) * stride))
-        for side, limit in zip(image_wh, input_wh, strict=True)
-    ]
-    return Letterbox(input_wh, (valid[0], valid[1]), stride)
 
 
 def strips(logits: torch.Tensor, size_wh: tuple[int, int]) -> Iterator[tuple[slice, torch.Tensor]]:
