@@ -10,6 +10,8 @@ import numpy as np
 
 from landing.taxonomy import Taxonomy
 from landing.types import ByteArray
+from trainer.data.cache import CachedSample, centres_of, shrink
+from trainer.data.samples import LabeledSet
 
 
 def picture(
@@ -130,3 +132,12 @@ def folder(root: Path, worlds: int = 5, per_world: int = 3, split: bool = True) 
     if split:
         (root / "split.csv").write_text("\n".join(rows) + "\n")
     return root
+
+
+def in_memory(data: LabeledSet, limit_wh: tuple[int, int]) -> list[CachedSample]:
+    """What a store must hold of a data set, made the plain way."""
+    cached = []
+    for sample in data.samples:
+        image, labels = shrink(*data.read(sample), limit_wh)
+        cached.append(CachedSample(sample.name, image, labels, centres_of(labels)))
+    return cached

@@ -11,7 +11,7 @@ from PIL import Image
 from landing.errors import DataError
 from landing.taxonomy import Taxonomy
 from tests.trainer import fake_data
-from trainer.data.cache import CENTRES_PER_CLASS, centres_of, load, shrink
+from trainer.data.cache import CENTRES_PER_CLASS, centres_of, shrink
 from trainer.data.layouts import open_set
 from trainer.data.samples import IGNORE
 from trainer.data.splitfile import read_split_file
@@ -166,9 +166,8 @@ def test_many_groups_are_carved_whole(tmp_path):
 
 def test_cache_shrinks_and_remembers_pixels_of_every_class(tmp_path):
     data = open_set(fake_data.folder(tmp_path / "set"))
-    done = []
-    cached = load(data, data.samples, (48, 48), done=lambda: done.append(1))
-    assert len(done) == len(cached) == 15
+    cached = fake_data.in_memory(data, (48, 48))
+    assert len(cached) == 15
     assert cached[0].image.shape == (32, 48, 3)
     for item in cached:
         columns, rows, ids = item.centres.T

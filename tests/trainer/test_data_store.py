@@ -50,7 +50,7 @@ def test_a_store_holds_what_the_memory_cache_holds_and_is_filled_once(tmp_path, 
     done = []
     stored = prepared(data, tmp_path / "cache", done=lambda: done.append(1))
     assert len(done) == len(stored) == 15
-    in_memory = cache.load(data, data.samples, LIMIT)
+    in_memory = fake_data.in_memory(data, LIMIT)
     for one, other in zip(stored, in_memory, strict=True):
         assert one.name == other.name
         np.testing.assert_array_equal(one.image, other.image)
@@ -163,7 +163,7 @@ def test_a_killed_preparation_goes_on_where_it_stopped(tmp_path, reads):
     data = open_set(root)
     stored = prepared(data, tmp_path / "cache")
     assert len(reads) == 15 - (len(lines) - 1)
-    expected = cache.load(data, data.samples, LIMIT)
+    expected = fake_data.in_memory(data, LIMIT)
     for one, other in zip(stored, expected, strict=True):
         np.testing.assert_array_equal(one.image, other.image)
         np.testing.assert_array_equal(one.centres, other.centres)

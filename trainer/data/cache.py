@@ -6,8 +6,7 @@ memory here, or into a file that is mapped into memory (`trainer.data.store`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -15,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from landing.types import ByteArray
-from trainer.data.samples import IGNORE, LabeledSet, Sample, UnknownPolicy
+from trainer.data.samples import IGNORE
 
 CENTRES_PER_CLASS = 32
 """Pixels of each class that a picture remembers, for crops centred on a class."""
@@ -58,40 +57,6 @@ def shrink(
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     small_labels = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST_EXACT)
     return np.asarray(small, dtype=np.uint8), np.asarray(small_labels, dtype=np.uint8)
-
-
-def load(
-    data: LabeledSet,
-    samples: Sequence[Sample],
-    limit_wh: tuple[int, int],
-    unknown: UnknownPolicy = "refuse",
-    threads: int = 2,
-    done: Callable[[], None] = lambda: None,
-) -> list[CachedSample]:
-    """Decodes samples into memory, shrunk to fit a size.
-
-    Args:
-        data: The set they are of.
-        samples: Which.
-        limit_wh: Greatest size kept, pixels.
-        unknown: What becomes of labels the taxonomy does not know.
-        threads: Decoding threads.
-        done: Called after each.
-
-    Raises:
-        DataError: The first sample that cannot be read.
-    """
-
-    def one(sample: Sample) -> CachedSample:
-        image, labels = shrink(*data.read(sample, unknown), limit_wh)
-        return CachedSample(sample.name, image, labels, centres_of(labels))
-
-    cached = []
-    with ThreadPoolExecutor(max(1, threads)) as pool:
-        for item in pool.map(one, samples):
-            cached.append(item)
-            done()
-    return cached
 
 
 def centres_of(labels: ByteArray) -> npt.NDArray[np.int32]:
