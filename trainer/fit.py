@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 
 from landing.errors import InvalidValueError, ModelError, TouchdownError
 from trainer.callbacks import (
@@ -87,7 +88,15 @@ def resume(path: str | Path, limits: RunLimits, folders: Sequence[str] = ()) -> 
     if "optimizer_states" not in content:
         raise ModelError(f"{path} holds no optimiser state; resume from {LAST}")
     del content
-    recipe = Recipe.model_validate(checkpoint.recipe)
+    try:
+        recipe = Recipe.model_validate(checkpoint.recipe)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ModelError(
+            f"{path} was written by another version of the trainer, its recipe is not understood "
+            f"({where}: {first['msg']}); start anew with --init {path}"
+        ) from error
     if folders:
         moved = recipe.data.model_copy(update={"folders": tuple(folders)})
         recipe = recipe.model_copy(update={"data": moved})

@@ -49,9 +49,12 @@ class Hardware:
         if limits.threads:
             torch.set_num_threads(limits.threads)
         gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        wanted = limits.device.split(":")[0].replace("cuda", "gpu")
+        wanted = "gpu" if limits.device == "cuda" else limits.device
         if wanted not in ("auto", "cpu", "gpu"):
-            raise InvalidValueError(f"device {limits.device!r}: expected auto, cpu or gpu")
+            raise InvalidValueError(
+                f"device {limits.device!r}: expected auto, cpu or gpu; to use one GPU of several, "
+                "set CUDA_VISIBLE_DEVICES"
+            )
         if wanted == "gpu" and not gpus:
             raise InvalidValueError("--device gpu: torch sees no GPU here; use --device cpu")
         accelerator = "gpu" if gpus and wanted != "cpu" else "cpu"

@@ -244,6 +244,11 @@ def test_a_run_is_not_overwritten_and_best_cannot_be_resumed(toy, tmp_path):
     other = fake_data.aeroscapes(tmp_path / "aero")
     with pytest.raises(ModelError, match="another taxonomy"):
         run("fit", "--resume", out / "last.pt", "--data", other)
+    content = torch.load(out / "last.pt", weights_only=True)
+    content["recipe"]["of_a_later_version"] = 1
+    torch.save(content, out / "later.pt")
+    with pytest.raises(ModelError, match=r"another version of the trainer.*of_a_later_version"):
+        run("fit", "--resume", out / "later.pt")
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_epoch_before(
@@ -310,6 +315,8 @@ def test_a_pickle_is_refused_and_not_executed(tmp_path, monkeypatch):
             Checkpoint.load(path)
     assert not (tmp_path / "exploded").exists()
     torch.save({"state_dict": {}}, tmp_path / "foreign.pt")
+    with pytest.raises(ModelError, match="not of this trainer"):
+        run("fit", "--resume", tmp_path / "foreign.pt")
     with pytest.raises(ModelError, match="not of this trainer"):
         Checkpoint.load(tmp_path / "foreign.pt")
 
