@@ -12,6 +12,7 @@ import logging
 import sys
 import threading
 import time
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from enum import Enum
 from pathlib import Path
@@ -64,6 +65,10 @@ class EventLog:
     Args:
         path: File to append to; None keeps events out of files (they still reach the text log).
 
+    Attributes:
+        lost: Events that the disk did not take.
+        listeners: Called with every line, as a mapping, in the writer's thread; must not wait.
+
     Raises:
         ConfigError: The file cannot be opened.
     """
@@ -72,6 +77,7 @@ class EventLog:
         self._lock = threading.Lock()
         self._stream: IO[str] | None = None
         self.lost = 0
+        self.listeners: list[Callable[[Mapping[str, Any]], None]] = []
         if path is None:
             return
         try:
@@ -90,6 +96,8 @@ class EventLog:
         }
         text = json.dumps(line, separators=(",", ":"), ensure_ascii=False)
         logger.debug("event %s", text)
+        for listener in tuple(self.listeners):
+            listener(line)
         with self._lock:
             if self._stream is None:
                 return

@@ -13,6 +13,7 @@ from edge.timings import Timings
 from landing.camera import CameraModel
 from landing.decider import Decider, Decision
 from landing.errors import CameraError
+from landing.groundmap import GridOfFloat, GroundView
 from landing.types import Frame, Pose, Segmentation
 
 PoseAt = Callable[[int], Pose | None]
@@ -31,6 +32,8 @@ class Step:
         segmentation: What the network says of it.
         pose: At capture time; None when it was not known.
         decision: The site, or why there is none.
+        view: The newest ground map: a refused frame leaves the one before; None while empty.
+        room_m: Clearance around each cell of the view, m; None where nothing was picked from it.
         timings_ms: ``preprocess, inference, pose, map, pick, total`` and ``age`` (from capture
             to decision).
     """
@@ -39,6 +42,8 @@ class Step:
     segmentation: Segmentation
     pose: Pose | None
     decision: Decision
+    view: GroundView | None
+    room_m: GridOfFloat | None
     timings_ms: dict[str, float]
 
 
@@ -117,7 +122,10 @@ class Pipeline:
         timings_ms["total"] = (done - started - (handed_on - segmented)) * 1e-6
         timings_ms["age"] = (self._clock_ns() - frame.captured_at_ns) * 1e-6
         self.timings.add(timings_ms)
-        return Step(frame, segmentation, pose, decision, timings_ms)
+        decider = self.decider
+        return Step(
+            frame, segmentation, pose, decision, decider.last_view, decider.last_room_m, timings_ms
+        )
 
     def _submit(self, frame: Frame) -> None:
         if (frame.width_px, frame.height_px) != self._size:

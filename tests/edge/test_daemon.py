@@ -20,6 +20,7 @@ from edge.cameras import Camera, make_camera
 from edge.config import EdgeConfig, parse_config
 from edge.daemon import Daemon
 from edge.log import EventLog
+from edge.observer import Observer
 from edge.pipeline import Pipeline
 from edge.runtimes import load_runtime
 from edge.sdnotify import ServiceNotifier
@@ -57,6 +58,7 @@ class Rig:
         model_path: Path,
         source: str,
         notifier: ServiceNotifier | None = None,
+        observers: tuple[Observer, ...] = (),
         **sections: dict[str, Any],
     ) -> None:
         camera = {"source": source, "width_px": WIDTH, "height_px": HEIGHT, "hfov_deg": 70.0}
@@ -82,7 +84,7 @@ class Rig:
         live = not source.startswith(("file://", "images://"))
         self.daemon = Daemon(
             self.config, self.camera, self.pipeline, self.link, self.events,
-            notifier or ServiceNotifier({}), live,
+            notifier or ServiceNotifier({}), live, observers,
         )  # fmt: skip
         self.error: BaseException | None = None
 
@@ -107,9 +109,11 @@ class Rig:
             self.runtime.close()
         assert not thread.is_alive()
 
+    def all_logged(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.log_path.read_text().splitlines()]
+
     def logged(self, event: str) -> list[dict[str, Any]]:
-        lines = self.log_path.read_text().splitlines()
-        return [e for e in map(json.loads, lines) if e["event"] == event]
+        return [e for e in self.all_logged() if e["event"] == event]
 
 
 def test_it_decides_and_sends_targets_at_its_own_rate(tmp_path: Path, model_path: Path) -> None:

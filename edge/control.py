@@ -1,0 +1,134 @@
+"""What the daemon does twenty times a second: step the director, send the target, say what changed.
+
+No thread and no clock in here, time is an argument: `edge serve` ticks it in real time, a
+simulated campaign as fast as the machine can.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+from edge.log import EventLog
+from firmware_bridge.messages import Severity
+from firmware_bridge.report import SendResult
+from landing.decider import Decision
+from landing.director import Director, DirectorInput, DirectorOutput, DirectorState
+from landing.settings import DirectorSettings
+from landing.site import LandingSite, NoSite
+from landing.types import LandingTarget, Pose
+from landing.vehicle import VehicleStatus
+
+logger = logging.getLogger("edge")
+
+MOVED_M = 0.5
+"""A site this far from the last one is another site, worth a line in the log."""
+
+GRAVE = (DirectorState.HOLD, DirectorState.ABORT)
+
+
+class ControlLink(Protocol):
+    """What control sends through; none of it waits."""
+
+    def send_target(self, target: LandingTarget) -> SendResult:
+        """Sends a landing target."""
+
+    def send_text(self, text: str, severity: Severity) -> SendResult:
+        """Says something to the pilot."""
+
+
+@dataclass
+class ControlCounters:
+    """What was done since the start."""
+
+    targets_sent: int = 0
+    targets_refused: int = 0
+    transitions: int = 0
+
+
+class Control:
+    """Owns the director and everything that is said of it. One caller at a time.
+
+    Args:
+        settings: The director's.
+        link: Where targets and texts go.
+        events: Where changes are written.
+
+    Attributes:
+        counters: Since the start.
+        refusal: Why the link did not take the last target, in words; None when it did.
+    """
+
+    def __init__(self, settings: DirectorSettings, link: ControlLink, events: EventLog) -> None:
+        self._director = Director(settings)
+        self._link = link
+        self._events = events
+        self.counters = ControlCounters()
+        self.refusal: str | None = None
+        self._sending = False
+        self._site: LandingSite | None = None
+        self._no_site_reason = ""
+        self._seen_decision: Decision | None = None
+
+    def tick(
+        self, now_ns: int, decision: Decision | None, pose: Pose | None, vehicle: VehicleStatus
+    ) -> DirectorOutput:
+        """Acts on the newest evidence."""
+        output = self._director.step(DirectorInput(now_ns, decision, pose, vehicle))
+        self._say(output)
+        self._send(output)
+        self._log_selection(decision)
+        return output
+
+    def _say(self, output: DirectorOutput) -> None:
+        for change in output.transitions:
+            self.counters.transitions += 1
+            text = f"{change.from_state.value} -> {change.to_state.value}: {change.reason}"
+            logger.info("landing %s", text)
+            self._events.write("transition", **vars(change))
+            self._link.send_text(
+                f"Landing {change.to_state.value}: {change.reason}",
+                Severity.WARNING if change.to_state in GRAVE else Severity.INFO,
+            )
+
+    def _send(self, output: DirectorOutput) -> None:
+        sent = False
+        if output.target is not None:
+            result = self._link.send_target(output.target)
+            sent = result.sent
+            refusal = None if sent else result.detail or str(result.refusal)
+            self.counters.targets_sent += sent
+            self.counters.targets_refused += not sent
+            if refusal is not None and refusal != self.refusal:
+                logger.warning("target not sent: %s", refusal)
+                self._events.write("target-refused", reason=refusal)
+            self.refusal = refusal
+        if sent != self._sending:
+            self._sending = sent
+            if sent:
+                self._events.write("target-start", reason=output.reason, target=output.target)
+            else:
+                self._events.write("target-stop", reason=self.refusal or output.reason)
+
+    def _log_selection(self, decision: Decision | None) -> None:
+        """One line per site chosen, changed or lost; not one per frame."""
+        if decision is None or decision is self._seen_decision:
+            return
+        self._seen_decision = decision
+        selection = decision.selection
+        if isinstance(selection, NoSite):
+            if self._site is not None or selection.reason.value != self._no_site_reason:
+                self._events.write("no-site", reason=selection.reason, detail=selection.detail)
+            self._site, self._no_site_reason = None, selection.reason.value
+            return
+        before = self._site
+        if before is None:
+            self._events.write("site-chosen", site=selection)
+        else:
+            moved_m = math.dist(before.position_ned_m[:2], selection.position_ned_m[:2])
+            if moved_m < MOVED_M:
+                return
+            self._events.write("site-changed", site=selection, moved_m=moved_m)
+        self._site, self._no_site_reason = selection, ""
