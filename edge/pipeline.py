@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
-from edge.runtimes import Runtime
 from edge.timings import Timings
 from landing.camera import CameraModel
-from landing.decider import Decider, Decision
+from landing.decider import Decision
 from landing.errors import CameraError
 from landing.groundmap import GridOfFloat, GroundView
 from landing.types import Frame, Pose, Segmentation
@@ -21,6 +21,37 @@ PoseAt = Callable[[int], Pose | None]
 
 Upcoming = Callable[[], Frame | None]
 """The next frame if there is one already; does not wait."""
+
+
+class Segments(Protocol):
+    """What the pipeline needs of an `edge.runtimes.Runtime`."""
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether the network runs between `submit` and `result`."""
+
+    @property
+    def timings_ms(self) -> dict[str, float]:
+        """Parts of the last frame's time."""
+
+    def submit(self, frame: Frame) -> None:
+        """Takes a frame."""
+
+    def result(self) -> Segmentation:
+        """What it says of the frame."""
+
+
+class Decides(Protocol):
+    """What the pipeline needs of a `landing.decider.Decider`."""
+
+    last_view: GroundView | None
+    last_room_m: GridOfFloat | None
+
+    def observe(self, segmentation: Segmentation, pose: Pose | None, now_ns: int) -> Decision:
+        """Adds a frame and decides."""
+
+    def reset(self) -> None:
+        """Forgets everything, as at start."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +91,8 @@ class Pipeline:
 
     def __init__(
         self,
-        runtime: Runtime,
-        decider: Decider,
+        runtime: Segments,
+        decider: Decides,
         camera: CameraModel,
         clock_ns: Callable[[], int],
         stopwatch_ns: Callable[[], int],
