@@ -38,8 +38,12 @@ class ModelSection(Section):
     """Which network, and what runs it."""
 
     path: Path = Field(description="model file made by `touchdown export`")
-    runtime: Literal["auto", "onnxruntime", "tensorrt"] = Field(
+    runtime: Literal["auto", "onnxruntime", "openvino", "tensorrt"] = Field(
         default="auto", description="what runs it; auto chooses by file type"
+    )
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        default="auto",
+        description="of OpenVINO; auto: bf16 where the CPU has it and `export verify` passed at it",
     )
     providers: tuple[str, ...] = Field(
         default=("CPUExecutionProvider",),
@@ -61,7 +65,10 @@ class ModelSection(Section):
     @property
     def options(self) -> RuntimeOptions:
         """For `edge.runtimes.load_runtime`."""
-        return RuntimeOptions(self.runtime, self.providers, self.threads, self.allow_failed_gate)
+        return RuntimeOptions(
+            self.runtime, self.providers, self.threads, self.allow_failed_gate,
+            precision=self.precision,
+        )  # fmt: skip
 
 
 class MountSection(Section):

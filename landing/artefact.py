@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from landing.errors import ModelError
+from landing.document import parse_document
 
 GATE_KEY = "touchdown.gate"
 """Key of the report's JSON text in the ONNX ``metadata_props``."""
+BF16_GATE_KEY = "touchdown.gate.bf16"
+"""Key of the report on the same file computed in bfloat16, where numbers are other ones."""
 
 
 class GateReport(BaseModel):
@@ -62,22 +64,23 @@ class GateReport(BaseModel):
         Raises:
             ModelError: Names the file, the field and what is wrong with it.
         """
-        try:
-            return cls.model_validate_json(text)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "gate report"
-            raise ModelError(
-                f"{origin}: its gate report is not valid: {where}: {first['msg']}. Run "
-                "`touchdown export verify` on it again."
-            ) from error
+        return parse_document(
+            cls, text, f"{origin}: its gate report", "Run `touchdown export verify` on it again."
+        )
 
     @classmethod
-    def from_metadata(cls, metadata: Mapping[str, Any], origin: str) -> GateReport | None:
+    def from_metadata(
+        cls, metadata: Mapping[str, Any], origin: str, key: str = GATE_KEY
+    ) -> GateReport | None:
         """The report among a model's metadata; None when it was never verified.
+
+        Args:
+            metadata: By key.
+            origin: Names the file in an error.
+            key: `GATE_KEY`, or `BF16_GATE_KEY` for the file as bfloat16 computes it.
 
         Raises:
             ModelError: There is one, and it is damaged.
         """
-        text = metadata.get(GATE_KEY)
+        text = metadata.get(key)
         return cls.from_json(text, origin) if isinstance(text, str) else None

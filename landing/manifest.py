@@ -11,9 +11,10 @@ import hashlib
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from landing.artefact import GateReport
+from landing.document import parse_document
 from landing.errors import ModelError
 from landing.spec import ModelSpec
 
@@ -131,15 +132,10 @@ def read_manifest(engine: Path) -> EngineManifest:
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(f"manifest {path} cannot be read: {error}") from error
-    try:
-        return EngineManifest.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the whole"
-        raise ModelError(
-            f"manifest {path} is not valid: {where}: {first['msg']}. Build the engine again with "
-            "`touchdown export trt`."
-        ) from error
+    return parse_document(
+        EngineManifest, text, f"manifest {path}",
+        "Build the engine again with `touchdown export trt`.",
+    )  # fmt: skip
 
 
 def read_engine(engine: Path) -> tuple[EngineManifest, bytes]:

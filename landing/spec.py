@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 import cv2
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from landing.document import parse_document
 from landing.errors import ModelError
 from landing.taxonomy import Role, Taxonomy
 from landing.types import ByteArray
@@ -127,15 +128,9 @@ class ModelSpec(BaseModel):
         Raises:
             ModelError: Names the file, the field and what is wrong with it.
         """
-        try:
-            return cls.model_validate_json(text)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "ModelSpec"
-            raise ModelError(
-                f"{origin}: its ModelSpec is not valid: {where}: {first['msg']}. "
-                "Export it again with this version of touchdown."
-            ) from error
+        return parse_document(
+            cls, text, f"{origin}: its ModelSpec", "Export it again with this version of touchdown."
+        )
 
     @classmethod
     def from_metadata(cls, metadata: dict[str, Any], origin: str) -> ModelSpec:

@@ -31,16 +31,25 @@ def load_runtime(path: Path, options: RuntimeOptions | None = None) -> Runtime:
                 f"expected {', '.join(BACKEND_OF_SUFFIX)}"
             )
         backend = found
+    if chosen.precision != "auto" and backend != "openvino":
+        raise ModelError(
+            f"model.precision {chosen.precision!r}: {backend} computes {path} as the file says; "
+            "leave precision out, or set model.runtime to openvino"
+        )
     if backend == "onnxruntime":
         # Imported here: loading ONNX Runtime takes a while, and other runtimes do without it.
         from edge.runtimes.onnxruntime import OnnxRuntime
 
         return OnnxRuntime.load(path, chosen)
+    if backend == "openvino":
+        from edge.runtimes.openvino import OpenVinoRuntime
+
+        return OpenVinoRuntime.load(path, chosen)
     if backend == "tensorrt":
         from edge.runtimes.tensorrt import TensorRTRuntime
 
         return TensorRTRuntime.load(path, chosen)
-    raise ModelError(f"model.runtime {backend!r}: expected auto, onnxruntime or tensorrt")
+    raise ModelError(f"model.runtime {backend!r}: expected auto, onnxruntime, openvino or tensorrt")
 
 
 def taxonomy_for(spec: ModelSpec, override: str | Path | None) -> Taxonomy:

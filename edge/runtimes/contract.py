@@ -27,6 +27,9 @@ class RuntimeOptions:
         allow_failed_gate: Run a model that `export verify` found to decide otherwise than the one
             it was made from.
         cuda_graph: Launch the network as one captured CUDA graph, where the runtime can.
+        precision: What layers in float are computed in, where the runtime has a choice: ``fp32``,
+            ``bf16``, or ``auto`` for bfloat16 where the processor has it and the model was proven
+            at it.
     """
 
     backend: str = "auto"
@@ -34,6 +37,7 @@ class RuntimeOptions:
     threads: int = 0
     allow_failed_gate: bool = False
     cuda_graph: bool = True
+    precision: str = "auto"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Reads an ONNX file without trusting it, and without the onnx package.
+"""Reads an ONNX file and what it says of itself without trusting it, and without the onnx package.
 
 A tensor in an ONNX file may point to another file ("external data"). A model that flies is one
 file, so any such pointer is refused before a runtime sees it: whatever path it names, relative,
@@ -7,10 +7,11 @@ absolute or through a link, nothing but the model file itself is ever opened.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from landing.errors import ModelError
+from landing.spec import ModelSpec
 
 MOST_BYTES = 2**31 - 1
 """Protobuf's own limit for one message."""
@@ -28,7 +29,7 @@ _NESTED = {
 """Field numbers of onnx.proto under which a tensor can be found."""
 
 _EXTERNAL_DATA, _DATA_LOCATION = 13, 14
-_GRAPH = 7
+_GRAPH, _METADATA = 7, 14
 
 
 class _DamagedError(ValueError):
@@ -64,6 +65,51 @@ def read_onnx(path: Path) -> bytes:
             "onnx.save(onnx.load(PATH), NEW_PATH)"
         )
     return data
+
+
+def hold_against(
+    path: Path, spec: ModelSpec, inputs: Mapping[str, str], outputs: Collection[str]
+) -> None:
+    """Compares what a file says of itself with what a runtime found in it.
+
+    Args:
+        path: Of the file.
+        spec: What it says of itself.
+        inputs: Type and shape by name, as ``uint8 [512, 512, 3]``.
+        outputs: Names.
+
+    Raises:
+        ModelError: They differ.
+    """
+    remedy = "Export it again with `touchdown export onnx`."
+    if list(inputs) != [spec.input.name]:
+        raise ModelError(
+            f"model {path}: takes {sorted(inputs)}, its ModelSpec promises one input "
+            f"{spec.input.name!r}. {remedy}"
+        )
+    expected = f"uint8 {[spec.input.height_px, spec.input.width_px, 3]}"
+    if inputs[spec.input.name] != expected:
+        raise ModelError(
+            f"model {path}: input {spec.input.name} is {inputs[spec.input.name]}, its ModelSpec "
+            f"promises {expected}. {remedy}"
+        )
+    for name in (spec.outputs.class_id, spec.outputs.landable, spec.outputs.hazards):
+        if name not in outputs:
+            raise ModelError(
+                f"model {path}: has no output {name!r} that its ModelSpec promises, only "
+                f"{sorted(outputs)}. {remedy}"
+            )
+
+
+def metadata_of(data: bytes) -> dict[str, str]:
+    """The ``metadata_props`` of a file that `read_onnx` took, by key."""
+    found = {}
+    for number, entry in _fields(memoryview(data)):
+        if number == _METADATA and not isinstance(entry, int):
+            texts = {n: bytes(v) for n, v in _fields(entry) if not isinstance(v, int)}
+            key, value = (texts.get(n, b"").decode("utf-8", "replace") for n in (1, 2))
+            found[key] = value
+    return found
 
 
 def _external(data: memoryview) -> str:

@@ -10,7 +10,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from edge.runtimes.contract import Outputs, Runtime, RuntimeOptions
 from edge.runtimes.gate import require_gate
-from edge.runtimes.onnx_file import read_onnx
+from edge.runtimes.onnx_file import hold_against, metadata_of, read_onnx
 from landing.artefact import GateReport
 from landing.errors import ModelError
 from landing.spec import ModelSpec
@@ -113,37 +113,16 @@ class OnnxRuntime(Runtime):
                 f"model.providers: {failed[0]} is in this build of ONNX Runtime but does not start "
                 f"here (driver, libraries?); what runs is {', '.join(started)}"
             )
-        metadata = dict(session.get_modelmeta().custom_metadata_map)
+        metadata = metadata_of(data)
         spec = ModelSpec.from_metadata(metadata, f"model {path}")
         gate = GateReport.from_metadata(metadata, f"model {path}")
         require_gate(path, gate, options)
-        cls._hold_against(path, spec, session)
+        inputs = {
+            one.name: f"{one.type.removeprefix('tensor(').removesuffix(')')} {list(one.shape)}"
+            for one in session.get_inputs()
+        }
+        hold_against(path, spec, inputs, [one.name for one in session.get_outputs()])
         return cls(path, spec, session, gate)
-
-    @staticmethod
-    def _hold_against(path: Path, spec: ModelSpec, session: Any) -> None:
-        inputs = {i.name: i for i in session.get_inputs()}
-        expected = [spec.input.height_px, spec.input.width_px, 3]
-        given = inputs.get(spec.input.name)
-        if len(inputs) != 1 or given is None:
-            raise ModelError(
-                f"model {path}: takes {sorted(inputs)}, its ModelSpec promises one input "
-                f"{spec.input.name!r}. Export it again with `touchdown export onnx`."
-            )
-        if given.type != "tensor(uint8)" or list(given.shape) != expected:
-            raise ModelError(
-                f"model {path}: input {given.name} is {given.type} {list(given.shape)}, its "
-                f"ModelSpec promises uint8 {expected}. Export it again with `touchdown export "
-                "onnx`."
-            )
-        has = {o.name for o in session.get_outputs()}
-        wanted = (spec.outputs.class_id, spec.outputs.landable, spec.outputs.hazards)
-        missing = [name for name in wanted if name not in has]
-        if missing:
-            raise ModelError(
-                f"model {path}: has no output {missing[0]!r} that its ModelSpec promises, only "
-                f"{sorted(has)}. Export it again with `touchdown export onnx`."
-            )
 
     def _start(self, picture: ByteArray) -> None:
         self._picture = picture

@@ -1,4 +1,4 @@
-"""What every runtime promises, asked of each: ONNX Runtime, and TensorRT on a fake GPU.
+"""What every runtime promises, asked of each: ONNX Runtime, OpenVINO, TensorRT on a fake GPU.
 
 Where there is a GPU and TensorRT, the same questions go to a real engine.
 """
@@ -24,16 +24,21 @@ Load = Callable[..., Runtime]
 SYNTHETIC = [c.name for c in Taxonomy.load("synthetic").classes]
 
 
-@pytest.fixture(params=["onnxruntime", "tensorrt", pytest.param("gpu", marks=pytest.mark.gpu)])
+@pytest.fixture(
+    params=["onnxruntime", "openvino", "tensorrt", pytest.param("gpu", marks=pytest.mark.gpu)]
+)
 def load(request: pytest.FixtureRequest, model_path: Path, tmp_path: Path) -> Iterator[Load]:
     """Loads the model of palette colours with one runtime, optionally with a gate report."""
     opened: list[Runtime] = []
     gpu: FakeGpu | None = None
+    if request.param == "openvino":
+        pytest.importorskip("openvino")
     if request.param == "tensorrt":
         gpu = request.getfixturevalue("fake_gpu")
 
     def make(gate: GateReport | None = None, **options: object) -> Runtime:
-        if request.param == "onnxruntime":
+        if request.param in ("onnxruntime", "openvino"):
+            options["backend"] = request.param
             path = fake_model.with_gate(model_path, tmp_path / "model.onnx", gate)
         elif gpu is not None:
             path = gpu.engine(model_path, gate=gate)
