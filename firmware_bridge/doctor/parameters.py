@@ -1,0 +1,226 @@
+"""Parameters over MAVLink: read with retries, written and read back, never while armed.
+
+Integers travel in a float field: PX4 puts their bytes there, ArduPilot their value. The capability
+bits tell which (MAVLink parameter protocol, "parameter encoding").
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from firmware_bridge.dialect import mavlink
+from firmware_bridge.doctor.session import Session
+from firmware_bridge.identity import ParameterEncoding
+from landing.errors import LinkError
+
+WINDOW = 6
+"""Requests under way at a time: more would fill a slow autopilot's queue."""
+
+ROUND_S = 0.7
+"""Without any answer for so long, what is open is asked again."""
+
+TRIES = 4
+
+_FORMATS: dict[int, str] = {
+    mavlink.MAV_PARAM_TYPE_UINT8: "<B",
+    mavlink.MAV_PARAM_TYPE_INT8: "<b",
+    mavlink.MAV_PARAM_TYPE_UINT16: "<H",
+    mavlink.MAV_PARAM_TYPE_INT16: "<h",
+    mavlink.MAV_PARAM_TYPE_UINT32: "<I",
+    mavlink.MAV_PARAM_TYPE_INT32: "<i",
+}
+"""Integer types as `struct` sees them."""
+
+
+class ParameterError(LinkError):
+    """A parameter that could not be written or does not hold what was written."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter as the autopilot holds it.
+
+    Attributes:
+        name: At most 16 letters.
+        value: The number meant, whatever the encoding.
+        type: MAV_PARAM_TYPE.
+    """
+
+    name: str
+    value: float
+    type: int
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether it holds whole numbers only."""
+        return self.type in _FORMATS
+
+
+@dataclass(frozen=True)
+class Written:
+    """A parameter that was written and read back.
+
+    Attributes:
+        name: Which.
+        before: Value before.
+        after: Value read back.
+    """
+
+    name: str
+    before: float
+    after: float
+
+
+def decode_value(field: float, kind: int, encoding: ParameterEncoding) -> float:
+    """The number meant by PARAM_VALUE's float field."""
+    layout = _FORMATS.get(kind)
+    if layout is None or encoding is ParameterEncoding.C_CAST:
+        return float(round(field)) if layout is not None and math.isfinite(field) else field
+    raw = struct.pack("<f", field)
+    return float(struct.unpack_from(layout, raw)[0])
+
+
+def encode_value(value: float, kind: int, encoding: ParameterEncoding) -> float:
+    """The float field that carries a number.
+
+    Raises:
+        ParameterError: An integer parameter cannot hold it.
+    """
+    layout = _FORMATS.get(kind)
+    if layout is None:
+        return value
+    if not math.isfinite(value) or value != round(value):
+        raise ParameterError(f"{value:g} is no whole number, and the parameter holds no other")
+    try:
+        raw = struct.pack(layout, round(value))
+    except struct.error as error:
+        raise ParameterError(f"value {value:g} does not fit the parameter: {error}") from error
+    if encoding is ParameterEncoding.C_CAST:
+        return value
+    return float(struct.unpack("<f", raw.ljust(4, b"\0"))[0])
+
+
+def read_parameters(session: Session, names: Iterable[str]) -> dict[str, Parameter | None]:
+    """Read parameters by name.
+
+    Args:
+        session: Connected or not yet.
+        names: Which.
+
+    Returns:
+        Every name; None for one that the autopilot does not have (it stays silent about it).
+
+    Raises:
+        LinkError: The autopilot is not heard.
+    """
+    encoding = session.identify().encoding
+    found: dict[str, Parameter | None] = dict.fromkeys(names)
+    open_names = list(found)
+
+    def on_message(message: Any, _: int) -> None:
+        parameter = _parameter(message, encoding)
+        if parameter is not None and parameter.name in found:
+            found[parameter.name] = parameter
+
+    session.listeners.append(on_message)
+    try:
+        for _ in range(TRIES):
+            for start in range(0, len(open_names), WINDOW):
+                batch = open_names[start : start + WINDOW]
+                for name in batch:
+                    _request(session, name)
+                session.listen(ROUND_S, until=partial(_all_there, found, batch))
+            open_names = [name for name in open_names if found[name] is None]
+            if not open_names:
+                break
+    finally:
+        session.listeners.remove(on_message)
+    return found
+
+
+def write_parameters(session: Session, values: Mapping[str, float]) -> list[Written]:
+    """Write parameters and read each back; those that hold the value already are left alone.
+
+    Args:
+        session: Connected or not yet.
+        values: Parameter name to the number it shall hold.
+
+    Returns:
+        What was changed, in order.
+
+    Raises:
+        ParameterError: The vehicle is armed, or a parameter is missing, refuses the value or
+            holds another one afterwards. What was written before stays.
+        LinkError: The autopilot is not heard.
+    """
+    session.connect()
+    present = read_parameters(session, values)
+    missing = [name for name, parameter in present.items() if parameter is None]
+    if missing:
+        raise ParameterError(
+            f"the autopilot has no parameter {', '.join(missing)}; check the name and its firmware"
+        )
+    written: list[Written] = []
+    for name, value in values.items():
+        before = present[name]
+        assert before is not None
+        if not holds(before.value, value):
+            written.append(Written(name, before.value, _write(session, before, value)))
+    return written
+
+
+def holds(actual: float, wanted: float) -> bool:
+    """Whether a stored float32 is the number wanted."""
+    return math.isclose(actual, wanted, rel_tol=1e-5, abs_tol=1e-6)
+
+
+def _write(session: Session, before: Parameter, value: float) -> float:
+    encoding = session.identify().encoding
+    field = encode_value(value, before.type, encoding)
+    # Looked at before every single write: somebody may arm in between.
+    if session.vehicle().armed:
+        raise ParameterError(f"{before.name} is not written: the vehicle is armed; disarm first")
+    target = session.connect()
+    message = mavlink.MAVLink_param_set_message(
+        target.system, target.component, before.name.encode("ascii"), field, before.type
+    )
+
+    def echo(heard: Any) -> Parameter | None:
+        parameter = _parameter(heard, encoding)
+        return parameter if parameter is not None and parameter.name == before.name else None
+
+    session.ask(lambda: session.send(message), echo, tries=TRIES, timeout_s=ROUND_S)
+    after = read_parameters(session, [before.name])[before.name]
+    if after is None or not holds(after.value, value):
+        now = "does not answer" if after is None else f"reads {after.value:g}"
+        raise ParameterError(
+            f"{before.name} was set to {value:g} but {now}; it may be read-only, or limited"
+        )
+    return after.value
+
+
+def _all_there(found: Mapping[str, Parameter | None], names: Iterable[str]) -> bool:
+    return all(found[name] is not None for name in names)
+
+
+def _request(session: Session, name: str) -> None:
+    target = session.connect()
+    session.send(
+        mavlink.MAVLink_param_request_read_message(
+            target.system, target.component, name.encode("ascii"), -1
+        )
+    )
+
+
+def _parameter(message: Any, encoding: ParameterEncoding) -> Parameter | None:
+    if message.get_type() != "PARAM_VALUE":
+        return None
+    raw = message.param_id
+    name = raw.decode("ascii", "replace") if isinstance(raw, bytes) else str(raw)
+    value = decode_value(message.param_value, message.param_type, encoding)
+    return Parameter(name.rstrip("\0"), value, message.param_type)

@@ -1,0 +1,362 @@
+"""A conversation with one autopilot: ask, wait for the answer, ask again. One thread, no daemon.
+
+The daemon's link never waits. Here everything waits, with a limit: a person or a script stands
+beside it. What is heard goes through the same `Telemetry` that flies.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, TypeVar
+
+from firmware_bridge.connection import make_transport, parse_connection
+from firmware_bridge.dialect import mavlink
+from firmware_bridge.identity import Identity, identity_of
+from firmware_bridge.messages import HealthState, heartbeat_message
+from firmware_bridge.settings import LinkSettings
+from firmware_bridge.telemetry import Telemetry
+from firmware_bridge.texts import StatusText, TextAssembler
+from firmware_bridge.transport import Transport
+from firmware_bridge.vehicle import AutopilotId
+from landing.errors import LinkError
+from landing.vehicle import VehicleStatus
+
+NS_PER_S = 1_000_000_000
+TOOL_COMPONENT = 192
+"""MAV_COMP_ID_ONBOARD_COMPUTER2: the daemon is 191, and a tool must never be taken for it."""
+
+READ_S = 0.02
+REOPEN_PAUSE_S = 0.2
+HEARTBEAT_NS = NS_PER_S
+REBOOT_SILENCE_S = 1.0
+
+T = TypeVar("T")
+Listener = Callable[[Any, int], None]
+"""Called with every message heard, of any sender, and our monotonic time in ns."""
+
+
+class Session:
+    """A context manager; open until its end, and opened again when the connection is lost.
+
+    Args:
+        settings: How to reach the autopilot. `tool_settings` makes them for a tool.
+        make: Makes the transport; replaced in tests.
+
+    Attributes:
+        settings: As given.
+        telemetry: What was heard, made sense of.
+        listeners: Called with every message.
+        texts: Every STATUSTEXT of the autopilot, in order.
+        silent: While True nothing is sent but what is asked for by name: no heartbeat.
+
+    Raises:
+        LinkError: The connection string is in none of the known forms.
+    """
+
+    def __init__(
+        self,
+        settings: LinkSettings,
+        make: Callable[[], Transport] | None = None,
+        *,
+        silent: bool = False,
+    ) -> None:
+        endpoint = parse_connection(settings.connection, settings.baud)
+        self.settings = settings
+        self.telemetry = Telemetry(settings)
+        self.listeners: list[Listener] = []
+        self.texts: list[StatusText] = []
+        self.silent = silent
+        self._make = make or (lambda: make_transport(endpoint))
+        self._transport: Transport | None = None
+        self._packer = mavlink.MAVLink(
+            None,
+            srcSystem=self.telemetry.own_system,
+            srcComponent=settings.component_id,
+        )
+        self._assembler = TextAssembler()
+        self._asks_streams = False
+        self._heartbeat_ns = 0
+        self._identity: Identity | None = None
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the connection; the next wait opens it again."""
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.close()
+
+    # --- who is there ---
+
+    def connect(self, timeout_s: float = 10.0) -> AutopilotId:
+        """Wait for the autopilot's heartbeat.
+
+        Raises:
+            LinkError: It does not come; says what came instead and what to look at.
+        """
+        now_ns = time.monotonic_ns()
+        deadline_ns = now_ns + round(timeout_s * NS_PER_S)
+        while not (self.telemetry.autopilot and self.telemetry.vehicle.alive(now_ns)):
+            if now_ns > deadline_ns:
+                problems = self.telemetry.problems(self._transport is not None, now_ns)
+                raise LinkError(f"{problems[0]} (waited {timeout_s:g} s)")
+            self._turn()
+            now_ns = time.monotonic_ns()
+        assert self.telemetry.autopilot is not None
+        return self.telemetry.autopilot
+
+    def identify(self, timeout_s: float = 4.0) -> Identity:
+        """Ask for AUTOPILOT_VERSION; what is not told is left open in the answer."""
+        if self._identity is None or self._identity.version is None:
+            known = self.connect()
+            tries = max(1, round(timeout_s / 1.0))
+            answer = self.ask(
+                lambda: self.send_command(
+                    mavlink.MAV_CMD_REQUEST_MESSAGE, mavlink.MAVLINK_MSG_ID_AUTOPILOT_VERSION
+                ),
+                lambda m: m if m.get_type() == "AUTOPILOT_VERSION" else None,
+                tries=tries,
+                timeout_s=1.0,
+            )
+            if answer is None:  # the older way
+                answer = self.ask(
+                    lambda: self.send_command(mavlink.MAV_CMD_REQUEST_AUTOPILOT_CAPABILITIES, 1.0),
+                    lambda m: m if m.get_type() == "AUTOPILOT_VERSION" else None,
+                    tries=1,
+                    timeout_s=1.0,
+                )
+            self._identity = identity_of(known.autopilot, known.vehicle_type, answer)
+        return self._identity
+
+    def vehicle(self) -> VehicleStatus:
+        """What the autopilot last said of itself."""
+        return self.telemetry.vehicle.status(time.monotonic_ns())
+
+    # --- talk ---
+
+    def send(self, message: Any) -> bool:
+        """Send one message as ours; False when the connection takes none now."""
+        transport = self._transport
+        if transport is None:
+            return False
+        frame = message.pack(self._packer)
+        self._packer.seq = (self._packer.seq + 1) % 256
+        return transport.write(frame)
+
+    def send_command(self, command: int, *parameters: float) -> bool:
+        """Send a COMMAND_LONG to the autopilot; missing parameters are 0."""
+        target = self.telemetry.autopilot
+        if target is None:
+            return False
+        values = [float(p) for p in parameters] + [0.0] * (7 - len(parameters))
+        return self.send(
+            mavlink.MAVLink_command_long_message(
+                target.system, target.component, command, 0, *values
+            )
+        )
+
+    def command(
+        self, command: int, *parameters: float, tries: int = 3, timeout_s: float = 1.0
+    ) -> int | None:
+        """Send a command until it is acknowledged; MAV_RESULT, or None when no answer comes."""
+        return self.ask(
+            lambda: self.send_command(command, *parameters),
+            lambda m: (
+                m.result
+                if m.get_type() == "COMMAND_ACK"
+                and m.command == command
+                and m.target_component in (0, self.settings.component_id)
+                else None
+            ),
+            tries=tries,
+            timeout_s=timeout_s,
+        )
+
+    def ask(
+        self,
+        send: Callable[[], object],
+        accept: Callable[[Any], T | None],
+        *,
+        tries: int = 3,
+        timeout_s: float = 0.7,
+    ) -> T | None:
+        """Send and wait for the answer, again and again.
+
+        Args:
+            send: Sends the question.
+            accept: Given each message of the autopilot; its answer, or None to wait on.
+            tries: How often it is sent.
+            timeout_s: How long each answer is waited for.
+        """
+        for _ in range(tries):
+            answer = self._ask_once(send, accept, timeout_s)
+            if answer is not None:
+                return answer
+        return None
+
+    def _ask_once(
+        self, send: Callable[[], object], accept: Callable[[Any], T | None], timeout_s: float
+    ) -> T | None:
+        found: list[T] = []
+
+        def look(message: Any, _: int) -> None:
+            if not found and self._is_autopilot(message):
+                answer = accept(message)
+                if answer is not None:
+                    found.append(answer)
+
+        self.listeners.append(look)
+        try:
+            self._open_if_needed()
+            send()
+            self.listen(timeout_s, until=lambda: bool(found))
+        finally:
+            self.listeners.remove(look)
+        return found[0] if found else None
+
+    def listen(self, seconds: float, until: Callable[[], bool] | None = None) -> None:
+        """Take in what comes, for so long or until the condition holds."""
+        deadline_ns = time.monotonic_ns() + round(seconds * NS_PER_S)
+        while not (until is not None and until()):
+            left_ns = deadline_ns - time.monotonic_ns()
+            if left_ns <= 0:
+                return
+            self._turn(min(READ_S, left_ns / NS_PER_S))
+
+    def ask_streams(self, asked: bool = True) -> None:
+        """Ask for the streams of the settings from now on, as the daemon does."""
+        if asked and not self._asks_streams:
+            self.telemetry.streams.restart(time.monotonic_ns())
+        self._asks_streams = asked
+
+    def reboot(self, timeout_s: float = 60.0) -> float:
+        """Reboot the autopilot, disarmed only, and wait until it speaks again.
+
+        Returns:
+            Seconds from the command to the first heartbeat after it.
+
+        Raises:
+            LinkError: It is armed, refuses, does not come back, or never went away.
+        """
+        self.connect()
+        if self.vehicle().armed:
+            raise LinkError("the autopilot is armed: it is not rebooted; disarm first")
+        started_ns = time.monotonic_ns()
+        result = self.command(mavlink.MAV_CMD_PREFLIGHT_REBOOT_SHUTDOWN, 1.0, tries=2)
+        if result not in (None, mavlink.MAV_RESULT_ACCEPTED):
+            raise LinkError(f"the autopilot refuses to reboot ({result_name(result)})")
+        self.close()
+        time.sleep(REBOOT_SILENCE_S)
+        self.telemetry = Telemetry(self.settings)
+        self.connect(timeout_s)
+        took_s = (time.monotonic_ns() - started_ns) / NS_PER_S
+        up_s = self._uptime_s()
+        since_s = (time.monotonic_ns() - started_ns) / NS_PER_S
+        if up_s is not None and up_s > since_s + 2.0:
+            raise LinkError(
+                f"the autopilot has not rebooted: it is up for {up_s:.0f} s; reboot it by hand"
+            )
+        return took_s
+
+    def _uptime_s(self) -> float | None:
+        def boot_ms(message: Any) -> int | None:
+            value: int | None = getattr(message, "time_boot_ms", None)
+            return value
+
+        found = self.ask(
+            lambda: self.send_command(
+                mavlink.MAV_CMD_REQUEST_MESSAGE, mavlink.MAVLINK_MSG_ID_ATTITUDE
+            ),
+            boot_ms,
+            tries=3,
+        )
+        return None if found is None else found / 1000.0
+
+    # --- one turn of the wheel ---
+
+    def _is_autopilot(self, message: Any) -> bool:
+        known = self.telemetry.autopilot
+        return (
+            known is not None
+            and message.get_srcSystem() == known.system
+            and message.get_srcComponent() == known.component
+        )
+
+    def _open_if_needed(self) -> bool:
+        if self._transport is not None:
+            return True
+        transport = self._make()
+        try:
+            transport.open()
+        except LinkError as error:
+            transport.close()
+            self.telemetry.last_error = str(error)
+            return False
+        self._transport = transport
+        self._heartbeat_ns = 0
+        self.telemetry.reopened(time.monotonic_ns())
+        return True
+
+    def _turn(self, wait_s: float = READ_S) -> None:
+        if not self._open_if_needed():
+            time.sleep(REOPEN_PAUSE_S)
+            return
+        assert self._transport is not None
+        self._say_hello()
+        try:
+            data = self._transport.read(wait_s)
+        except LinkError as error:
+            self.telemetry.last_error = str(error)
+            self.close()
+            return
+        now_ns = time.monotonic_ns()
+        for frame in self.telemetry.feed(data, now_ns) if data else ():
+            self._packer.srcSystem = self.telemetry.own_system
+            self._on_message(frame.message, now_ns)
+        if self._asks_streams:
+            request = self.telemetry.request(now_ns)
+            if request is not None:
+                self.send(request)
+
+    def _say_hello(self) -> None:
+        """A HEARTBEAT a second: some autopilots and routers answer only to who has spoken."""
+        now_ns = time.monotonic_ns()
+        if not self.silent and now_ns >= self._heartbeat_ns:
+            self._heartbeat_ns = now_ns + HEARTBEAT_NS
+            self.send(heartbeat_message(HealthState.STANDBY))
+
+    def _on_message(self, message: Any, now_ns: int) -> None:
+        if message.get_type() == "STATUSTEXT" and self._is_autopilot(message):
+            text = self._assembler.add(message, now_ns)
+            if text is not None:
+                self.texts.append(text)
+        for listener in tuple(self.listeners):
+            listener(message, now_ns)
+
+
+_RESULTS: dict[int, str] = {
+    value: name.removeprefix("MAV_RESULT_").lower().replace("_", " ")
+    for name, value in vars(mavlink).items()
+    if name.startswith("MAV_RESULT_") and not name.endswith("ENUM_END")
+}
+
+
+def result_name(result: int | None) -> str:
+    """A MAV_RESULT in words."""
+    return "no answer" if result is None else _RESULTS.get(result, f"MAV_RESULT {result}")
+
+
+def tool_settings(connection: str, baud: int = 921_600, **others: Any) -> LinkSettings:
+    """Link settings of a tool beside the daemon: another component id, the daemon's streams."""
+    return LinkSettings(connection, baud, **{"component_id": TOOL_COMPONENT, **others})
