@@ -1,1 +1,1 @@
-"""The bundle: files that put the daemon onto a drone."""
+"""The bundle: model, configuration and software put onto a drone whole or not at all."""

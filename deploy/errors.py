@@ -1,0 +1,35 @@
+"""What goes wrong with bundles, on either side."""
+
+from __future__ import annotations
+
+import errno
+
+from landing.errors import TouchdownError
+
+
+class BundleError(TouchdownError):
+    """A bundle that must not be taken, or that cannot be made."""
+
+
+class InstallError(TouchdownError):
+    """An installation that did not come about; what flew before still flies."""
+
+
+class PushError(TouchdownError):
+    """A bundle that did not reach the other machine."""
+
+
+def disk_words(error: OSError) -> str:
+    """An error of the disk, with the next step.
+
+    Args:
+        error: As the system raised it.
+    """
+    reason = error.strerror or str(error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return f"{reason}: free some space (`touchdown deploy prune --keep 2`)"
+    if error.errno == errno.EROFS:
+        return f"{reason}: remount it writable"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"{reason}: run it as the owner of the folder (root for /opt/touchdown)"
+    return reason

@@ -1,0 +1,201 @@
+"""Wheels: which machine they are for, and collecting those a drone needs."""
+
+from __future__ import annotations
+
+import platform
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.errors import BundleError
+from deploy.manifest import ARCHITECTURES, Architecture, Target
+
+PROJECT = "touchdown"
+
+_MACHINES: dict[str, Architecture] = {
+    "x86_64": "x86-64", "amd64": "x86-64", "aarch64": "aarch64", "arm64": "aarch64",
+}  # fmt: skip
+_SUFFIXES: dict[str, Architecture] = {"_x86_64": "x86-64", "_aarch64": "aarch64"}
+_PIP_NAMES = {"x86-64": "x86_64", "aarch64": "aarch64"}
+_GLIBC = range(17, 36)
+"""Minor versions of glibc 2 whose wheels are taken: JetPack 6 (Ubuntu 22.04) has 2.35."""
+
+_NAME = re.compile(
+    r"(?P<name>[A-Za-z0-9._]+)-(?P<version>[A-Za-z0-9._!+]+)(?:-(?P<build>\d[A-Za-z0-9._]*))?"
+    r"-(?P<python>[a-z0-9.]+)-(?P<abi>[a-z0-9_.]+)-(?P<platform>[a-z0-9_.]+)\.whl"
+)
+_REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:\[[A-Za-z0-9,._-]+\])?==[^\s;]+.*")
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """What a wheel's file name says (PEP 427).
+
+    Attributes:
+        path: The file.
+        name: Normalised, as ``opencv-python-headless``.
+        version: Of the package.
+        target: What it runs on.
+    """
+
+    path: Path
+    name: str
+    version: str
+    target: Target
+
+    @classmethod
+    def of(cls, path: Path) -> Wheel:
+        """Reads a file name.
+
+        Raises:
+            BundleError: No wheel's name, or for a platform that no drone has.
+        """
+        found = _NAME.fullmatch(path.name)
+        if found is None:
+            raise BundleError(f"{path}: expected a wheel, NAME-VERSION-PYTHON-ABI-PLATFORM.whl")
+        name = re.sub(r"[-_.]+", "-", found["name"]).lower()
+        architecture = _architecture(path, found["platform"])
+        python = ""
+        if found["abi"] not in ("none", "abi3"):
+            minors = re.findall(r"cp3(\d+)", found["python"])
+            python = f"3.{minors[0]}" if minors else ""
+        return cls(path, name, found["version"], Target(architecture=architecture, python=python))
+
+
+def this_machine(python: str = "") -> Target:
+    """Architecture of this machine, and a Python; the running one by default.
+
+    Raises:
+        BundleError: Neither aarch64 nor x86-64.
+    """
+    machine = platform.machine().lower()
+    if machine not in _MACHINES:
+        raise BundleError(
+            f"this machine is {machine}: bundles are for {' and '.join(ARCHITECTURES)}"
+        )
+    return Target(
+        architecture=_MACHINES[machine],
+        python=python or f"{sys.version_info.major}.{sys.version_info.minor}",
+    )
+
+
+def read_wheelhouse(folder: Path, asked: Target) -> tuple[list[Wheel], Target]:
+    """All wheels of a folder, and what they run on together.
+
+    Args:
+        folder: With wheels, one per package.
+        asked: What they must run on; empty parts are found out.
+
+    Raises:
+        BundleError: Nothing there, two versions of a package, no touchdown, or wheels for
+            different machines.
+    """
+    if not folder.is_dir():
+        raise BundleError(f"--wheels {folder} is no folder: `touchdown deploy wheels` fills one")
+    wheels = [Wheel.of(path) for path in sorted(folder.iterdir()) if path.suffix == ".whl"]
+    names = [wheel.name for wheel in wheels]
+    for name in names:
+        if names.count(name) > 1:
+            versions = ", ".join(w.version for w in wheels if w.name == name)
+            raise BundleError(f"--wheels {folder} holds {name} more than once ({versions})")
+    if PROJECT not in names:
+        raise BundleError(
+            f"--wheels {folder} holds no wheel of {PROJECT} itself: `pip wheel --no-deps "
+            f"-w {folder} .` in its source, or `touchdown deploy wheels`"
+        )
+    architecture: Architecture = asked.architecture
+    python = asked.python
+    for wheel in wheels:
+        own = wheel.target
+        if own.architecture != "any":
+            if architecture not in ("any", own.architecture):
+                raise BundleError(
+                    f"wheel {wheel.path.name} is for {own.architecture}, the bundle for "
+                    f"{architecture}: `touchdown deploy wheels --target {architecture}`"
+                )
+            architecture = own.architecture
+        if own.python:
+            if python not in ("", own.python):
+                raise BundleError(
+                    f"wheel {wheel.path.name} is for Python {own.python}, the bundle for {python}: "
+                    f"`touchdown deploy wheels --python {python}`"
+                )
+            python = own.python
+    return wheels, Target(architecture=architecture, python=python)
+
+
+def require_pinned(path: Path) -> None:
+    """Refuses a requirement set that could install something else tomorrow.
+
+    Raises:
+        BundleError: Unreadable, or a line without ``==`` and a SHA-256.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BundleError(f"--requirements {path} cannot be read: {error}") from error
+    joined = re.sub(r"\\\n\s*", " ", text)
+    lines = [line.partition(" #")[0].strip() for line in joined.splitlines()]
+    wanted = [line for line in lines if line and not line.startswith("#")]
+    for line in wanted:
+        if not _REQUIREMENT.fullmatch(line) or "--hash=sha256:" not in line:
+            raise BundleError(
+                f"--requirements {path}: {line[:100]!r} is not pinned: expected NAME==VERSION "
+                "--hash=sha256:...; `pip-compile --generate-hashes` or `uv pip compile "
+                "--generate-hashes` writes such a file"
+            )
+    if not any(re.match(rf"{PROJECT}[\[=]", line) for line in wanted):
+        raise BundleError(f"--requirements {path} does not name {PROJECT} itself")
+
+
+def collect(project: str, target: Target, out: Path) -> list[Wheel]:
+    """Fills a folder with our wheel and all it needs, for a machine that need not be this one.
+
+    Args:
+        project: Wheel of touchdown, or its source folder.
+        target: What they are to run on.
+        out: Folder; wheels that are there are kept if they fit.
+
+    Raises:
+        BundleError: pip finds no wheel for that machine; says which.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    if any(out.glob("*.whl")):
+        raise BundleError(f"--out {out} holds wheels already: empty it, or choose another folder")
+    wheel = Path(project)
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+    if wheel.suffix != ".whl":
+        _pip([*pip, "wheel", "--quiet", "--no-deps", "--wheel-dir", str(out), project])
+        wheel = next(out.glob(f"{PROJECT}-*.whl"))
+    machine = _PIP_NAMES[target.architecture]
+    words = [*pip, "download", "--quiet", "--dest", str(out), "--only-binary=:all:"]
+    words += ["--python-version", target.python, "--implementation", "cp"]
+    words += ["--abi", f"cp{target.python.replace('.', '')}", "--abi", "abi3", "--abi", "none"]
+    for minor in reversed(_GLIBC):
+        words += ["--platform", f"manylinux_2_{minor}_{machine}"]
+    words += ["--platform", f"manylinux2014_{machine}", "--platform", f"linux_{machine}"]
+    _pip([*words, f"{wheel.resolve()}[deploy]"])
+    return read_wheelhouse(out, target)[0]
+
+
+def _architecture(path: Path, platforms: str) -> Architecture:
+    if platforms == "any":
+        return "any"
+    for suffix, architecture in _SUFFIXES.items():
+        if all(tag.endswith(suffix) and "linux" in tag for tag in platforms.split(".")):
+            return architecture
+    raise BundleError(
+        f"wheel {path.name} is for {platforms}: expected Linux on {' or '.join(ARCHITECTURES)}"
+    )
+
+
+def _pip(words: list[str]) -> None:
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=1800)
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if "ERROR" in line] or [done.stderr]
+        raise BundleError(
+            f"pip: {lines[-1].removeprefix('ERROR: ').strip()[:300]}. Is there a wheel for that "
+            "architecture and Python?"
+        )
