@@ -1,23 +1,17 @@
-"""People and cars: where they are at a time, and what they look like from above.
-
-An actor is drawn from flat polygons at several heights, so that it leans outwards in the picture
-of a low camera as a standing person does.
-"""
+"""People and cars: where they are at a time, as a function of that time alone."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from landing.errors import InvalidValueError
 from landing.geometry import FloatArray
-from landing.types import ByteArray
 
 PERSON_SIZE_M = (0.35, 0.5)
 CAR_SIZE_M = (4.5, 1.8)
@@ -25,11 +19,30 @@ PERSON_HEIGHT_M = 1.72
 CAR_HEIGHT_M = 1.45
 KINDS = ("person", "car")
 
-SHIFT_BITS = 4
-"""OpenCV draws at sixteenths of a pixel."""
+STEP_M = 0.75
+"""Length of a walker's step."""
 
-Project = Callable[[FloatArray], FloatArray]
-"""From points in NED metres, shape (n, 3), to pixels, shape (n, 2); NaN where not in front."""
+
+def ellipse(f: float, r: float, half_f: float, half_r: float, points: int = 14) -> FloatArray:
+    """Outline of an ellipse, forward and right, shape (n, 2)."""
+    turn = np.linspace(0, 2 * math.pi, points, endpoint=False)
+    return np.column_stack([f + half_f * np.cos(turn), r + half_r * np.sin(turn)])
+
+
+def rounded(half_f: float, half_r: float, corner_m: float, f: float = 0.0) -> FloatArray:
+    """Outline of a rectangle with round corners, forward and right, shape (20, 2)."""
+    turn = np.linspace(0, 2 * math.pi, 20, endpoint=False) + math.pi / 20
+    unit = np.column_stack([np.cos(turn), np.sin(turn)])
+    inner = np.array([half_f - corner_m, half_r - corner_m])
+    return np.asarray(np.sign(unit) * inner + unit * corner_m + [f, 0.0])
+
+
+@lru_cache(maxsize=2)
+def outline_m(kind: str) -> FloatArray:
+    """What a kind of actor covers of the ground, forward and right of its middle, shape (n, 2)."""
+    if kind == "car":
+        return rounded(CAR_SIZE_M[0] / 2, CAR_SIZE_M[1] / 2, 0.25)
+    return ellipse(0, 0, PERSON_SIZE_M[0] / 2, PERSON_SIZE_M[1] / 2, 24)
 
 
 @dataclass(frozen=True)
@@ -40,11 +53,13 @@ class Sun:
         azimuth_rad: Direction towards the sun, clockwise from north.
         elevation_rad: Above the horizon.
         strength: How much of the light a shadow takes away, 0 to 1.
+        daylight_bgr: Brightness and colour of the light that falls on the actors; 1 by day.
     """
 
     azimuth_rad: float = 2.4
     elevation_rad: float = 0.9
     strength: float = 0.4
+    daylight_bgr: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
     @property
     def shadow_ne(self) -> tuple[float, float]:
@@ -74,12 +89,7 @@ class ActorState:
 
     def footprint_ne_m(self) -> FloatArray:
         """Outline on the ground, shape (n, 2), north and east metres."""
-        if self.kind == "car":
-            half = (CAR_SIZE_M[0] / 2, CAR_SIZE_M[1] / 2)
-            local = _rounded(half[0], half[1], 0.25)
-        else:
-            local = _ellipse(0, 0, PERSON_SIZE_M[0] / 2, PERSON_SIZE_M[1] / 2, 24)
-        return self.ground_from_local(local)
+        return self.ground_from_local(outline_m(self.kind))
 
     def ground_from_local(self, forward_right_m: FloatArray) -> FloatArray:
         """Turns and shifts points (n, 2), forward and right, to north and east."""
@@ -145,217 +155,144 @@ class Actor:
         start_m, end_m = self._milestones_m[leg], self._milestones_m[leg + 1]
         fraction = float((along_m - start_m) / max(end_m - start_m, 1e-9))
         heading = math.atan2(e1 - e0, n1 - n0) + (math.pi if back else 0.0)
-        stride = walked_m / 0.75 * math.pi if self.kind == "person" else 0.0
+        stride = walked_m / STEP_M * math.pi if self.kind == "person" else 0.0
         return ActorState(
             self.kind, n0 + fraction * (n1 - n0), e0 + fraction * (e1 - e0),
             heading, stride, self.style,
         )  # fmt: skip
 
 
-def _ellipse(f: float, r: float, half_f: float, half_r: float, points: int = 14) -> FloatArray:
-    turn = np.linspace(0, 2 * math.pi, points, endpoint=False)
-    return np.column_stack([f + half_f * np.cos(turn), r + half_r * np.sin(turn)])
-
-
-def _rounded(half_f: float, half_r: float, corner_m: float, f: float = 0.0) -> FloatArray:
-    turn = np.linspace(0, 2 * math.pi, 20, endpoint=False) + math.pi / 20
-    unit = np.column_stack([np.cos(turn), np.sin(turn)])
-    inner = np.array([half_f - corner_m, half_r - corner_m])
-    return np.asarray(np.sign(unit) * inner + unit * corner_m + [f, 0.0])
-
-
 @dataclass(frozen=True)
-class _Part:
-    """A piece of a figure in one colour: an outline (forward, right), flat or upright.
+class Timetable:
+    """Somebody or something that is at given places at given times, on straight lines between.
+
+    It waits at its first place before the first time and at its last after the last; with a
+    period it starts over. Equal places one after the other make it stand.
 
     Attributes:
-        outline_m: Seen from above.
-        height_m: Of its top above the ground.
-        bgr: Colour.
-        swing: How far the top's lower end swings forward at full stride, metres.
-        base_m: Height it reaches down to; None for a flat piece.
+        kind: "person" or "car".
+        times_s: World times, ascending.
+        path_ne_m: The place of each time, north and east.
+        period_s: At least the last time less the first; None for never again. A repeating actor
+            jumps from its last place to its first, so both should be out of sight.
+        phase_s: Added to the world time; only with a period.
+        heading_rad: Where it faces before its first move.
+        style: Picks the look.
+
+    Raises:
+        InvalidValueError: Unknown kind, times that do not match the places or do not ascend, or a
+            period that is too short.
     """
 
-    outline_m: FloatArray
-    height_m: float
-    bgr: tuple[float, float, float]
-    swing: float = 0.0
-    base_m: float | None = None
+    kind: str
+    times_s: tuple[float, ...]
+    path_ne_m: tuple[tuple[float, float], ...]
+    period_s: float | None = None
+    phase_s: float = 0.0
+    heading_rad: float = 0.0
+    style: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS or not self.path_ne_m:
+            raise InvalidValueError(
+                f"timetable of a {self.kind!r} with {len(self.path_ne_m)} places: "
+                f"expected one of {', '.join(KINDS)} and at least one place"
+            )
+        ascending = all(a <= b for a, b in zip(self.times_s, self.times_s[1:], strict=False))
+        if len(self.times_s) != len(self.path_ne_m) or not ascending:
+            raise InvalidValueError(
+                f"timetable of a {self.kind}: {len(self.times_s)} times for "
+                f"{len(self.path_ne_m)} places: expected one each, in order of time"
+            )
+        lasts_s = self.times_s[-1] - self.times_s[0]
+        if self.period_s is not None and not (self.period_s > 0 and self.period_s >= lasts_s):
+            raise InvalidValueError(
+                f"timetable of a {self.kind}: period_s {self.period_s} is shorter than its "
+                f"{lasts_s:g} s"
+            )
 
     @cached_property
-    def size_m(self) -> float:
-        """Its longer side seen from above."""
-        return float(np.ptp(self.outline_m, axis=0).max())
+    def _legs(self) -> tuple[tuple[float, float], ...]:
+        """Heading and walked distance at the start of each place's leg; standing keeps both."""
+        heading, walked_m, legs = self.heading_rad, 0.0, []
+        for (n0, e0), (n1, e1) in zip(self.path_ne_m, self.path_ne_m[1:], strict=False):
+            step_m = math.hypot(n1 - n0, e1 - e0)
+            if step_m > 1e-6:
+                heading = math.atan2(e1 - e0, n1 - n0)
+            legs.append((heading, walked_m))
+            walked_m += step_m
+        return (*legs, (heading, walked_m))
+
+    def at(self, t_s: float) -> ActorState:
+        """Where it is at a world time; the same for the same time, whoever asks."""
+        if self.period_s is not None:
+            first_s = self.times_s[0]
+            t_s = first_s + (t_s + self.phase_s - first_s) % self.period_s
+        leg = bisect_right(self.times_s, t_s) - 1
+        if leg < 0 or leg >= len(self.times_s) - 1:
+            leg = max(leg, 0)
+            n, e = self.path_ne_m[leg]
+            heading = self._legs[leg][0] if leg else self.heading_rad
+            return ActorState(self.kind, n, e, heading, 0.0, self.style)
+        (n0, e0), (n1, e1) = self.path_ne_m[leg], self.path_ne_m[leg + 1]
+        share = (t_s - self.times_s[leg]) / max(self.times_s[leg + 1] - self.times_s[leg], 1e-9)
+        heading, walked_m = self._legs[leg]
+        step_m = math.hypot(n1 - n0, e1 - e0)
+        walking = self.kind == "person" and step_m > 1e-6
+        stride = (walked_m + share * step_m) / STEP_M * math.pi if walking else 0.0
+        return ActorState(
+            self.kind, n0 + share * (n1 - n0), e0 + share * (e1 - e0), heading, stride, self.style
+        )
 
 
-def _shade(bgr: Sequence[float], factor: float) -> tuple[float, float, float]:
-    b, g, r = (min(255.0, c * factor) for c in bgr)
-    return (b, g, r)
+AnyActor = Actor | Timetable
 
 
-_CLOTH: tuple[tuple[int, int, int], ...] = (
-    (40, 40, 40), (200, 200, 205), (60, 50, 150), (130, 70, 40), (60, 90, 60), (50, 120, 190),
-    (150, 140, 60), (110, 60, 130), (90, 110, 140), (35, 60, 170), (80, 75, 70), (170, 150, 140),
-    (60, 190, 210), (120, 100, 60), (45, 45, 90),
-)  # fmt: skip
-_HAIR: tuple[tuple[int, int, int], ...] = (
-    (25, 25, 30), (35, 50, 75), (60, 90, 130), (120, 150, 175), (150, 150, 155), (60, 60, 170),
-    (200, 200, 200),
-)  # fmt: skip
-_PAINT: tuple[tuple[int, int, int], ...] = (
-    (225, 225, 225), (185, 185, 185), (120, 118, 115), (60, 58, 56), (32, 30, 30), (45, 35, 140),
-    (120, 70, 35), (70, 90, 60), (120, 150, 175), (60, 130, 190), (40, 40, 95), (205, 210, 215),
-)  # fmt: skip
-
-
-@lru_cache(maxsize=256)
-def _figure(kind: str, style: int) -> tuple[_Part, ...]:
-    rng = np.random.default_rng(style)
-    if kind == "car":
-        paint = _shade(_PAINT[int(rng.integers(len(_PAINT)))], rng.uniform(0.85, 1.1))
-        half_f, half_r = CAR_SIZE_M[0] / 2, CAR_SIZE_M[1] / 2
-        glass = _shade((70, 60, 52), rng.uniform(0.5, 1.2))
-        van = rng.random() < 0.25
-        cabin = (-1.75, 0.9) if van else (-1.45, 0.55)
-        mid, half_cabin = (cabin[0] + cabin[1]) / 2, (cabin[1] - cabin[0]) / 2
-        parts = [
-            _Part(_rounded(half_f, half_r, 0.3), 0.7, _shade(paint, 0.6), base_m=0.25),
-            _Part(_rounded(half_f - 0.04, half_r - 0.06, 0.32), 0.75, paint),
-            _Part(_rounded(0.55, half_r - 0.28, 0.12, half_f - 0.75), 0.78, _shade(paint, 1.08)),
-            _Part(_rounded(half_cabin + 0.4, half_r - 0.18, 0.2, mid), 1.0, glass),
-            _Part(_rounded(half_cabin, half_r - 0.28, 0.18, mid), 1.4, glass, base_m=0.85),
-            _Part(_rounded(half_cabin - 0.1, half_r - 0.3, 0.16, mid - 0.05), 1.43,
-                  _shade(paint, 1.12)),
-        ]  # fmt: skip
-        for side in (-0.62, 0.62):
-            lamp = _ellipse(half_f - 0.14, side, 0.08, 0.16, 8)
-            parts.append(_Part(lamp, 0.7, (225, 232, 235)))
-            lamp = _ellipse(-half_f + 0.12, side, 0.06, 0.18, 8)
-            parts.append(_Part(lamp, 0.75, (40, 35, 150)))
-        return tuple(parts)
-    shirt = _shade(_CLOTH[int(rng.integers(len(_CLOTH)))], rng.uniform(0.8, 1.2))
-    legs = _shade(_CLOTH[int(rng.integers(len(_CLOTH)))], rng.uniform(0.6, 1.0))
-    hair = _HAIR[int(rng.integers(len(_HAIR)))]
-    skin = _shade((120, 150, 195), rng.uniform(0.5, 1.05))
-    broad = rng.uniform(0.21, 0.26)
-    parts = [
-        _Part(_ellipse(0.05, -0.1, 0.14, 0.06, 10), 0.1, (45, 45, 50), 0.25),
-        _Part(_ellipse(0.05, 0.1, 0.14, 0.06, 10), 0.1, (45, 45, 50), -0.25),
-        _Part(_ellipse(0, -0.1, 0.09, 0.08, 10), 0.85, legs, 0.22, 0.12),
-        _Part(_ellipse(0, 0.1, 0.09, 0.08, 10), 0.85, legs, -0.22, 0.12),
-        _Part(_ellipse(0, -broad, 0.06, 0.045, 10), 1.38, skin, -0.2, 0.85),
-        _Part(_ellipse(0, broad, 0.06, 0.045, 10), 1.38, skin, 0.2, 0.85),
-        _Part(_ellipse(0, 0, 0.12, broad - 0.04), 1.4, _shade(shirt, 0.8), base_m=0.85),
-        _Part(_ellipse(0, 0, 0.12, broad), 1.42, shirt),
-        _Part(_ellipse(-0.02, 0, 0.06, broad * 0.8), 1.43, _shade(shirt, 1.12)),
-        _Part(_ellipse(0.015, 0, 0.1, 0.085), 1.66, skin, base_m=1.45),
-        _Part(_ellipse(-0.015, 0, 0.11, 0.095), 1.7, hair),
-    ]
-    if rng.random() < 0.25:
-        pack = _shade(_CLOTH[int(rng.integers(len(_CLOTH)))], 0.9)
-        parts.insert(-2, _Part(_ellipse(-0.2, 0, 0.1, 0.16), 1.3, pack))
-    return tuple(parts)
-
-
-def _draw(image: ByteArray, pixels: FloatArray, color: Sequence[float], line: int) -> None:
-    points = np.rint(pixels * (1 << SHIFT_BITS)).astype(np.int32)
-    cv2.fillConvexPoly(image, points, tuple(float(c) for c in color), line, SHIFT_BITS)
-
-
-def shadow_outlines(state: ActorState, sun: Sun) -> list[FloatArray]:
-    """Outlines of the shadow on the ground, each convex, shape (n, 2) north and east."""
-    dn, de = sun.shadow_ne
-    if state.kind == "car":
-        foot = state.footprint_ne_m()
-        both = np.vstack([foot, foot + np.array([dn, de]) * 0.8])
-    else:
-        middle = np.array([state.north_m, state.east_m])
-        foot = middle + _ellipse(0, 0, 0.13, 0.13, 10)
-        chest = middle + np.array([dn, de]) * 1.35 + _ellipse(0, 0, 0.19, 0.19, 10)
-        head = middle + np.array([dn, de]) * 1.6 + _ellipse(0, 0, 0.11, 0.11, 10)
-        both = np.vstack([foot, chest, head])
-    hull = cv2.convexHull(both.astype(np.float32))
-    return [np.asarray(hull.reshape(-1, 2), dtype=np.float64)]
-
-
-def draw_actors(
-    image_bgr: ByteArray | None,
-    labels: ByteArray | None,
-    states: Sequence[ActorState],
-    class_ids: dict[str, int],
-    project: Project,
-    sun: Sun,
-    ceiling_m: float = math.inf,
-    shadow_scale: float = 1.0,
-    finest_m: float = 0.0,
-) -> None:
-    """Draws actors over a picture and a label raster, in place.
+def visit(
+    kind: str, place_ne_m: tuple[float, float], arrives_s: float, *, from_rad: float,
+    walk_m: float = 25.0, speed_mps: float = 1.4, stay_s: float = math.inf,
+    leaves_rad: float | None = None, returns_s: float | None = None, style: int = 0,
+) -> Timetable:  # fmt: skip
+    """Somebody who comes to a place at a given time, stays, may leave, and may come back.
 
     Args:
-        image_bgr: uint8 (H, W, 3), or None.
-        labels: uint8 (H, W), or None.
-        states: Where the actors are.
-        class_ids: Label of each kind.
-        project: From NED metres to pixels.
-        sun: For the shadows.
-        ceiling_m: Parts higher than this above the ground are not seen.
-        shadow_scale: Times the strength of the sun.
-        finest_m: Smaller parts are left out: nobody could see them.
+        kind: "person" or "car".
+        place_ne_m: Where to, north and east.
+        arrives_s: World time of the arrival.
+        from_rad: Direction the visitor comes from, clockwise from north.
+        walk_m: Distance of the way in, and out.
+        speed_mps: On the way.
+        stay_s: Time at the place; infinite for good.
+        leaves_rad: Direction of the way out; back where it came from when None.
+        returns_s: World time of the second arrival, then for good; None for never.
+        style: Picks the look.
+
+    Raises:
+        InvalidValueError: A speed or distance that is not positive, or a return before the visitor
+            has left.
     """
-    shadows, outlines, parts = [], [], []
-    for state in states:
-        swing = math.sin(state.stride_rad) if state.stride_rad else 0.0
-        for outline in shadow_outlines(state, sun):
-            shadows.append((state, np.column_stack([outline, np.zeros(len(outline))])))
-        for part in _figure(state.kind, state.style):
-            if part.height_m < ceiling_m and part.size_m >= finest_m:
-                outlines.append(_points(state, part, swing))
-                parts.append((state, part))
-    if not parts:
-        return
-    pieces = [outline for _, outline in shadows] + outlines
-    pixels = project(np.vstack(pieces))
-    ends = np.cumsum([len(piece) for piece in pieces])
-    split = np.split(pixels, ends[:-1])
-    if image_bgr is not None and sun.strength * shadow_scale > 0.01:
-        for outline in split[: len(shadows)]:
-            if np.isfinite(outline).all():
-                _darken(image_bgr, outline, 1.0 - sun.strength * shadow_scale)
-    for (state, part), outline in zip(parts, split[len(shadows) :], strict=True):
-        if not np.isfinite(outline).all() or np.abs(outline).max() > 20000:
-            continue
-        if part.base_m is not None:
-            hull = cv2.convexHull(outline.astype(np.float32))
-            outline = np.asarray(hull.reshape(-1, 2), dtype=np.float64)
-        if image_bgr is not None:
-            _draw(image_bgr, outline, part.bgr, cv2.LINE_AA)
-        if labels is not None:
-            _draw(labels, outline, (class_ids[state.kind],), cv2.LINE_8)
+    if not (speed_mps > 0 and walk_m > 0 and stay_s >= 0):
+        raise InvalidValueError(
+            f"visit with speed_mps {speed_mps}, walk_m {walk_m}, stay_s {stay_s}: "
+            "expected a positive speed and distance"
+        )
 
+    def away(direction_rad: float) -> tuple[float, float]:
+        n, e = place_ne_m
+        return (n + walk_m * math.cos(direction_rad), e + walk_m * math.sin(direction_rad))
 
-def _points(state: ActorState, part: _Part, swing: float) -> FloatArray:
-    """Points of a part in NED metres; an upright one has its lower outline, then its upper."""
-    ahead = np.array([part.swing * swing, 0.0])
-    low = state.ground_from_local(part.outline_m + ahead)
-    if part.base_m is None:
-        return np.column_stack([low, np.full(len(low), -part.height_m)])
-    high = state.ground_from_local(part.outline_m)
-    return np.vstack(
-        [np.column_stack([low, np.full(len(low), -part.base_m)]),
-         np.column_stack([high, np.full(len(high), -part.height_m)])]
-    )  # fmt: skip
-
-
-def _darken(image: ByteArray, outline: FloatArray, factor: float) -> None:
-    height, width = image.shape[:2]
-    low = np.floor(outline.min(axis=0)).astype(int) - 2
-    high = np.ceil(outline.max(axis=0)).astype(int) + 3
-    left, top = max(int(low[0]), 0), max(int(low[1]), 0)
-    right, bottom = min(int(high[0]), width), min(int(high[1]), height)
-    if left >= right or top >= bottom or np.abs(outline).max() > 20000:
-        return
-    mask: npt.NDArray[np.uint8] = np.zeros((bottom - top, right - left), dtype=np.uint8)
-    _draw(mask, outline - [left, top], (255,), cv2.LINE_AA)
-    light = cv2.merge([255 - cv2.convertScaleAbs(mask, alpha=1.0 - factor)] * 3)
-    region = image[top:bottom, left:right]
-    cv2.multiply(region, light, dst=region, scale=1 / 255)
+    way_s = walk_m / speed_mps
+    stops = [(arrives_s - way_s, away(from_rad)), (arrives_s, place_ne_m)]
+    if math.isfinite(stay_s):
+        out = away(from_rad if leaves_rad is None else leaves_rad)
+        stops += [(arrives_s + stay_s, place_ne_m), (arrives_s + stay_s + way_s, out)]
+        if returns_s is not None:
+            if returns_s - way_s < stops[-1][0]:
+                raise InvalidValueError(
+                    f"visit until {arrives_s + stay_s:g} s cannot return at {returns_s:g} s: "
+                    f"the way takes {way_s:g} s out and back in"
+                )
+            stops += [(returns_s - way_s, out), (returns_s, place_ne_m)]
+    heading = math.remainder(from_rad + math.pi, 2 * math.pi)
+    times, places = zip(*stops, strict=True)
+    return Timetable(kind, times, places, heading_rad=heading, style=style)

@@ -1,4 +1,4 @@
-"""The brush: paints areas, buildings, trees, cars and walls on picture, labels and heights.
+"""The brush for what stands on the ground: trees, buildings, cars; and the light at the end.
 
 Coordinates are metres north and east of the middle. Light and shadow are added once at the end,
 from the heights.
@@ -7,228 +7,23 @@ from the heights.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from landing.geometry import FloatArray
-from landing.taxonomy import Taxonomy
 from landing.types import ByteArray
-from sim.world.actors import ActorState, Sun, draw_actors
-from sim.world.materials import Materials, random_palette, rgb, vary
-from sim.world.texture import Color, Field, NoiseBank, colored, slabs
-
-Box = tuple[int, int, int, int]
-"""Left, top, right, bottom in pixels, right and bottom not included."""
-
-
-@dataclass(frozen=True)
-class Spot:
-    """A place, turned: a rectangle's or car's middle and heading.
-
-    Attributes:
-        north_m, east_m: Middle.
-        heading_rad: Direction of its length, clockwise from north.
-    """
-
-    north_m: float
-    east_m: float
-    heading_rad: float = 0.0
-
-    def corners(self, length_m: float, width_m: float) -> FloatArray:
-        """Corners of a rectangle, shape (4, 2), north and east."""
-        half_l, half_w = length_m / 2, width_m / 2
-        local = np.array(
-            [[half_l, half_w], [half_l, -half_w], [-half_l, -half_w], [-half_l, half_w]]
-        )
-        return self.place(local)
-
-    def place(self, forward_right_m: FloatArray) -> FloatArray:
-        """From forward and right of the spot, shape (n, 2), to north and east."""
-        c, s = math.cos(self.heading_rad), math.sin(self.heading_rad)
-        turned = forward_right_m @ np.array([[c, s], [-s, c]])
-        return np.asarray(turned + np.array([self.north_m, self.east_m]))
-
-    def moved(self, forward_m: float, right_m: float, turn_rad: float = 0.0) -> Spot:
-        """A spot beside this one."""
-        n, e = self.place(np.array([[forward_m, right_m]]))[0]
-        return Spot(float(n), float(e), self.heading_rad + turn_rad)
+from sim.world.actors import ActorState
+from sim.world.figures import draw_actors
+from sim.world.grid import Spot
+from sim.world.ground import Ground
+from sim.world.light import shadows
+from sim.world.materials import rgb, vary
+from sim.world.texture import Color, Field, colored, slabs
 
 
-class Canvas:
+class Canvas(Ground):
     """A world while it is being painted."""
-
-    def __init__(
-        self, rng: np.random.Generator, size_m: float, gsd_m: float, taxonomy: Taxonomy
-    ) -> None:
-        self.rng = rng
-        self.gsd_m = gsd_m
-        side = max(32, round(size_m / gsd_m))
-        self.half_m = side * gsd_m / 2
-        self.shape = (side, side)
-        self.origin_px = ((side - 1) / 2, (side - 1) / 2)
-        self.bgr = np.zeros((side, side, 3), dtype=np.float32)
-        self.labels: ByteArray = np.zeros((side, side), dtype=np.uint8)
-        self.height: Field = np.zeros((side, side), dtype=np.float32)
-        self.ids = {c.name: c.id for c in taxonomy.classes}
-        self.noise = NoiseBank(rng, self.shape, gsd_m)
-        self.palette = random_palette(rng)
-        self.materials = Materials(rng, self.noise, self.palette)
-        self.sun = Sun(
-            float(rng.uniform(0, 2 * math.pi)),
-            float(rng.uniform(math.radians(28), math.radians(68))),
-            float(rng.choice([0.06, 0.2, 0.4, 0.5, 0.6])),
-        )
-        self._car_look = 0
-
-    # --- masks ---------------------------------------------------------------------------------
-
-    def pixels(self, points_ne_m: FloatArray) -> FloatArray:
-        """Column and row of points, shape (n, 2)."""
-        points = np.atleast_2d(points_ne_m)
-        return np.column_stack(
-            [self.origin_px[0] + points[:, 1] / self.gsd_m,
-             self.origin_px[1] - points[:, 0] / self.gsd_m]
-        )  # fmt: skip
-
-    def box_of(self, points_ne_m: FloatArray, margin_m: float = 0.3) -> Box | None:
-        """The part of the raster around points; None when they are all outside."""
-        pixels = self.pixels(points_ne_m)
-        margin = margin_m / self.gsd_m + 2
-        left, top = np.floor(pixels.min(axis=0) - margin).astype(int)
-        right, bottom = np.ceil(pixels.max(axis=0) + margin).astype(int)
-        rows, columns = self.shape
-        box = (max(left, 0), max(top, 0), min(right, columns), min(bottom, rows))
-        return box if box[0] < box[2] and box[1] < box[3] else None
-
-    def polygon_mask(self, points_ne_m: FloatArray, box: Box) -> ByteArray:
-        """Coverage 0 to 255 of a polygon within a box."""
-        mask: ByteArray = np.zeros((box[3] - box[1], box[2] - box[0]), dtype=np.uint8)
-        local = (self.pixels(points_ne_m) - [box[0], box[1]]) * 16
-        cv2.fillPoly(mask, [np.rint(local).astype(np.int32)], (255,), cv2.LINE_AA, 4)
-        return mask
-
-    def ribbon_mask(self, path_ne_m: FloatArray, width_m: FloatArray, box: Box) -> ByteArray:
-        """Coverage of a band along a path with a width at each of its points."""
-        mask: ByteArray = np.zeros((box[3] - box[1], box[2] - box[0]), dtype=np.uint8)
-        pixels = (self.pixels(path_ne_m) - [box[0], box[1]]) * 16
-        radius = width_m / 2 / self.gsd_m * 16
-        for i in range(len(pixels)):
-            centre = (round(float(pixels[i, 0])), round(float(pixels[i, 1])))
-            cv2.circle(mask, centre, max(1, round(float(radius[i]))), (255,), -1, cv2.LINE_AA, 4)
-            if i + 1 < len(pixels):
-                step = pixels[i + 1] - pixels[i]
-                length = float(np.hypot(*step))
-                if length < 1e-6:
-                    continue
-                side = np.array([-step[1], step[0]]) / length
-                quad = np.array(
-                    [pixels[i] + side * radius[i], pixels[i + 1] + side * radius[i + 1],
-                     pixels[i + 1] - side * radius[i + 1], pixels[i] - side * radius[i]]
-                )  # fmt: skip
-                cv2.fillConvexPoly(mask, np.rint(quad).astype(np.int32), (255,), cv2.LINE_AA, 4)
-        return mask
-
-    def ragged(self, mask: ByteArray, width_m: float) -> ByteArray:
-        """The mask with an edge that wanders as grass grows over it."""
-        soft = cv2.GaussianBlur(mask, (0, 0), max(1.0, width_m / self.gsd_m))
-        shape = (mask.shape[0], mask.shape[1])
-        medium = self.noise.crop(self.noise.medium, self.rng, shape)
-        fine = self.noise.crop(self.noise.fine, self.rng, shape)
-        edge = (soft.astype(np.float32) - 128) * 2.2 + 40 * medium + 26 * fine
-        return np.asarray(np.clip(edge + 128, 0, 255), dtype=np.uint8)
-
-    # --- areas ---------------------------------------------------------------------------------
-
-    def blend(
-        self, box: Box, mask: ByteArray, texture: Field, label: str, height_m: float | None = None
-    ) -> None:
-        """Lays a texture over a box where the mask covers it, and labels what it covers."""
-        left, top, right, bottom = box
-        region = self.bgr[top:bottom, left:right]
-        alpha = mask.astype(np.float32) * np.float32(1 / 255)
-        region[:] = cv2.blendLinear(texture, np.ascontiguousarray(region), alpha, 1 - alpha)
-        covered = mask > 127
-        self.labels[top:bottom, left:right][covered] = self.ids[label]
-        if height_m is not None:
-            self.height[top:bottom, left:right][covered] = height_m
-
-    def fill(self, kind: str, angle_rad: float | None = None) -> None:
-        """Covers everything with a ground material."""
-        self.bgr[:] = self.materials.texture(kind, self.shape, angle_rad)
-        self.labels[:] = self.ids[Materials.KINDS[kind]]
-
-    def area(
-        self, points_ne_m: FloatArray, kind: str, ragged_m: float = 0.0,
-        heading_rad: float | None = None,
-    ) -> None:  # fmt: skip
-        """A polygon of a ground material."""
-        box = self.box_of(points_ne_m, ragged_m + 0.3)
-        if box is not None:
-            mask = self.polygon_mask(points_ne_m, box)
-            self._lay(box, mask, kind, ragged_m, heading_rad)
-
-    def ribbon(
-        self, path_ne_m: FloatArray, width_m: float | FloatArray, kind: str, ragged_m: float = 0.0,
-        heading_rad: float | None = None,
-    ) -> None:  # fmt: skip
-        """A path, road or stream of a ground material."""
-        widths = np.broadcast_to(np.asarray(width_m, dtype=np.float64), (len(path_ne_m),))
-        box = self.box_of(path_ne_m, float(widths.max()) / 2 + ragged_m + 0.3)
-        if box is not None:
-            mask = self.ribbon_mask(path_ne_m, np.asarray(widths), box)
-            self._lay(box, mask, kind, ragged_m, heading_rad)
-
-    def _lay(
-        self, box: Box, mask: ByteArray, kind: str, ragged_m: float, heading_rad: float | None
-    ) -> None:
-        if ragged_m > 0:
-            mask = self.ragged(mask, ragged_m)
-        angle = None if heading_rad is None else heading_rad - math.pi / 2
-        texture = self.materials.texture(kind, (mask.shape[0], mask.shape[1]), angle)
-        if kind == "water":  # shallow and silty at the bank
-            deep = cv2.distanceTransform((mask > 127).astype(np.uint8), cv2.DIST_L2, 3)
-            bank = np.exp(-deep * np.float32(self.gsd_m / 0.7))[..., None]
-            texture = texture + bank * (np.array(self.palette.dirt, np.float32) * 0.8 - texture)
-        self.blend(box, mask, np.ascontiguousarray(texture, dtype=np.float32),
-                   Materials.KINDS[kind])  # fmt: skip
-        self.height[box[1] : box[3], box[0] : box[2]][mask > 127] = 0.0
-
-    def marking(
-        self, path_ne_m: FloatArray, width_m: float, color: Color, strength: float = 0.8
-    ) -> None:
-        """A line of paint or wear: changes the picture, not the labels."""
-        box = self.box_of(path_ne_m, width_m)
-        if box is None:
-            return
-        mask = self.ribbon_mask(path_ne_m, np.full(len(path_ne_m), width_m), box)
-        shape = (mask.shape[0], mask.shape[1])
-        worn = np.clip(0.9 + 0.25 * self.noise.crop(self.noise.fine, self.rng, shape), 0, 1)
-        alpha = mask.astype(np.float32)[..., None] / 255 * strength * worn[..., None]
-        region = self.bgr[box[1] : box[3], box[0] : box[2]]
-        region += alpha * (np.array(color, dtype=np.float32) - region)
-
-    # --- things that stand on it ---------------------------------------------------------------
-
-    def wall(
-        self, path_ne_m: FloatArray, width_m: float, height_m: float, color: Color, label: str
-    ) -> None:
-        """A wall, fence or hedge along a path."""
-        box = self.box_of(path_ne_m, width_m)
-        if box is None:
-            return
-        mask = self.ribbon_mask(path_ne_m, np.full(len(path_ne_m), max(width_m, 0.15)), box)
-        shape = (mask.shape[0], mask.shape[1])
-        _, medium, fine, white = self.materials.fields(shape)
-        if label == "tree":
-            mask = self.ragged(mask, 0.12)
-            lum = 0.12 * medium + 0.2 * fine + 0.1 * white
-        else:
-            lum = 0.04 * medium + 0.04 * white
-        self.blend(box, mask, colored(color, lum.astype(np.float32)), label, height_m)
 
     def tree(self, north_m: float, east_m: float, radius_m: float, height_m: float) -> None:
         """A crown: a clumpy dome with a lit and a dark side."""
@@ -392,25 +187,9 @@ class Canvas:
         coverage = cv2.resize(labels, region.shape[1::-1], interpolation=cv2.INTER_AREA)
         self.blend(box, np.asarray(coverage, np.uint8), small.astype(np.float32), "car", 1.3)
 
-    # --- light ---------------------------------------------------------------------------------
-
     def shadows(self) -> Field:
-        """Where the sun does not reach, 0 to 1, shape of the raster, by marching the heights."""
-        dn, de = self.sun.shadow_ne
-        half = cv2.resize(self.height, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_NEAREST)
-        gsd = self.gsd_m * self.shape[1] / half.shape[1]
-        top = float(half.max())
-        reach_m = top * math.hypot(dn, de)
-        steps = max(1, min(96, math.ceil(reach_m / max(0.2, gsd))))
-        roof = np.zeros_like(half)
-        for i in range(1, steps + 1):
-            drop = top * i / steps  # how far the ray has come down
-            du, dv = round(de * drop / gsd), round(-dn * drop / gsd)
-            _maximum_shifted(roof, half - np.float32(drop), du, dv)
-        shade = (roof > half + 0.12).astype(np.float32)
-        shade = cv2.resize(shade, self.shape[::-1], interpolation=cv2.INTER_LINEAR)
-        soft: Field = cv2.GaussianBlur(shade, (0, 0), max(0.8, 0.07 / self.gsd_m))
-        return soft
+        """Where the sun does not reach, 0 to 1, shape of the raster."""
+        return shadows(self.height, self.gsd_m, self.sun)
 
     def finished(self) -> ByteArray:
         """The picture in its light: shadows, colour of the light, contrast, brightness."""
@@ -427,40 +206,3 @@ class Canvas:
             plane = (plane - pivot) * np.float32(contrast) + np.float32(pivot)
             planes.append(cv2.convertScaleAbs(np.maximum(plane, 0)))
         return np.asarray(cv2.merge(planes), dtype=np.uint8)
-
-
-def _maximum_shifted(target: Field, source: Field, du: int, dv: int) -> None:
-    rows, columns = target.shape
-    if abs(du) >= columns or abs(dv) >= rows:
-        return
-    to = target[max(dv, 0) : rows + min(dv, 0), max(du, 0) : columns + min(du, 0)]
-    fro = source[max(-dv, 0) : rows + min(-dv, 0), max(-du, 0) : columns + min(-du, 0)]
-    np.maximum(to, fro, out=to)
-
-
-def smooth_path(corners_ne_m: Sequence[Sequence[float]], per_leg: int = 14) -> FloatArray:
-    """A Catmull-Rom curve through points, shape (n, 2)."""
-    points: npt.NDArray[np.float64] = np.asarray(corners_ne_m, dtype=np.float64)
-    padded = np.vstack([2 * points[0] - points[1], points, 2 * points[-1] - points[-2]])
-    out = []
-    for i in range(1, len(padded) - 2):
-        a, b, c, d = padded[i - 1 : i + 3]
-        t = np.linspace(0, 1, per_leg, endpoint=False)[:, None]
-        out.append(0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2
-                          + (3 * b - a - 3 * c + d) * t**3))  # fmt: skip
-    return np.vstack([*out, points[-1:]])
-
-
-def blob(
-    rng: np.random.Generator, north_m: float, east_m: float, radius_m: float, wild: float = 0.3
-) -> FloatArray:
-    """A closed rounded outline, shape (n, 2)."""
-    turn = np.linspace(0, 2 * math.pi, 72, endpoint=False)
-    radius = np.ones_like(turn)
-    for lobes in (1, 2, 3, 4, 5):
-        radius += wild / lobes * rng.normal() * np.cos(lobes * turn + rng.uniform(0, 6.3))
-    radius = radius_m * np.clip(radius, 0.35, 1.8)
-    stretch = rng.uniform(0.6, 1.0)
-    return np.column_stack(
-        [north_m + radius * np.cos(turn) * stretch, east_m + radius * np.sin(turn)]
-    )

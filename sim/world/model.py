@@ -7,8 +7,10 @@ North is up in the rasters. The centre of the pixel in column ``origin_px[0]`` a
 from __future__ import annotations
 
 import math
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -18,10 +20,15 @@ from landing.errors import InvalidValueError
 from landing.geometry import FloatArray
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 from landing.types import ByteArray
-from sim.world.actors import Actor, ActorState, Sun, draw_actors
+from sim.world.actors import ActorState, AnyActor, Sun
+from sim.world.figures import draw_actors
+from sim.world.raster import DeferredPicture, Painter, label_pyramid
 
 MAX_DISTANCE_M = 1000.0
 """Reported as the distance to something that the world does not have."""
+
+LARGEST_ACTOR_M = 2.5
+"""No outline reaches farther than this from its actor's middle."""
 
 
 DEFAULT_SUN = Sun()
@@ -54,7 +61,7 @@ class World:
 
     Attributes:
         name: For logs and pictures.
-        ortho_bgr: uint8, shape (H, W, 3).
+        ortho_bgr: uint8, shape (H, W, 3); `sim.world.raster.deferred` paints it when needed.
         labels: uint8, shape (H, W); the taxonomy's ignore index where the truth is not known.
         gsd_m: Metres per pixel.
         taxonomy: Of the labels.
@@ -69,30 +76,47 @@ class World:
     """
 
     name: str
-    ortho_bgr: ByteArray
+    if TYPE_CHECKING:
+        ortho_bgr: ByteArray
+    else:  # a descriptor without a default: mypy takes it for one with
+        ortho_bgr: ByteArray = DeferredPicture()
     labels: ByteArray
     gsd_m: float
     taxonomy: Taxonomy
     origin_px: tuple[float, float]
-    actors: tuple[Actor, ...] = ()
+    actors: tuple[AnyActor, ...] = ()
     sun: Sun = DEFAULT_SUN
     reflects: bool = False
     detail_seed: int | None = None
 
     def __post_init__(self) -> None:
-        shape = self.ortho_bgr.shape
+        if not callable(self._held_picture):
+            self._check_rasters(self._held_picture)
+        if not (math.isfinite(self.gsd_m) and self.gsd_m > 0):
+            raise InvalidValueError(f"world {self.name!r}: gsd_m {self.gsd_m} is not positive")
+
+    @property
+    def _held_picture(self) -> ByteArray | Painter:
+        return World.__dict__["ortho_bgr"].peek(self)  # type: ignore[no-any-return]
+
+    def _check_rasters(self, picture: ByteArray) -> None:
+        shape = picture.shape
         if len(shape) != 3 or shape[2] != 3 or self.labels.shape != shape[:2]:
             raise InvalidValueError(
                 f"world {self.name!r}: expected a picture (H, W, 3) and labels (H, W) of one "
                 f"size, got {shape} and {self.labels.shape}"
             )
-        if self.ortho_bgr.dtype != np.uint8 or self.labels.dtype != np.uint8:
+        if picture.dtype != np.uint8 or self.labels.dtype != np.uint8:
             raise InvalidValueError(
                 f"world {self.name!r}: expected uint8 rasters, "
-                f"got {self.ortho_bgr.dtype} and {self.labels.dtype}"
+                f"got {picture.dtype} and {self.labels.dtype}"
             )
-        if not (math.isfinite(self.gsd_m) and self.gsd_m > 0):
-            raise InvalidValueError(f"world {self.name!r}: gsd_m {self.gsd_m} is not positive")
+
+    def with_actors(self, *more: AnyActor) -> World:
+        """The same world with further actors; rasters and distances are shared, not made again."""
+        other = copy(self)
+        other.__dict__["actors"] = (*self.actors, *more)
+        return other
 
     @property
     def extent_m(self) -> tuple[float, float, float, float]:
@@ -121,6 +145,11 @@ class World:
         return tuple(levels)
 
     @cached_property
+    def label_pyramid(self) -> tuple[ByteArray, ...]:
+        """The labels, then at a half, a quarter ... of their resolution; see `sim.world.raster`."""
+        return label_pyramid(self.labels, self.taxonomy)
+
+    @cached_property
     def actor_class_ids(self) -> dict[str, int]:
         """Label of a person and of a car in this taxonomy; the ignore index if it has none."""
         ids = {}
@@ -133,6 +162,26 @@ class World:
     def actors_at(self, t_s: float) -> tuple[ActorState, ...]:
         """Everybody at a world time in seconds."""
         return tuple(actor.at(t_s) for actor in self.actors)
+
+    def nearest_actor_m(
+        self, north_m: float, east_m: float, t_s: float, kind: str | None = None
+    ) -> float:
+        """From a point to the nearest actor's outline, 0 inside; `MAX_DISTANCE_M` without any.
+
+        Args:
+            north_m: Of the point.
+            east_m: Of the point.
+            t_s: World time.
+            kind: "person" or "car"; None for either.
+        """
+        nearest_m = MAX_DISTANCE_M
+        for actor in self.actors:
+            if kind is None or actor.kind == kind:
+                state = actor.at(t_s)
+                middle_m = math.hypot(state.north_m - north_m, state.east_m - east_m)
+                if middle_m - LARGEST_ACTOR_M < nearest_m:  # worth measuring to the outline
+                    nearest_m = min(nearest_m, state.distance_m(north_m, east_m))
+        return nearest_m
 
     def label_at(self, north_m: float, east_m: float, t_s: float = 0.0) -> int:
         """Label of a point; the ignore index outside of the world."""
@@ -197,12 +246,8 @@ class World:
         landable = self.taxonomy.landable_lut[cells]
         names = {c.id: c.name for c in self.taxonomy.classes}
         classes = tuple(names.get(int(i), "unknown ground") for i in np.unique(cells))
-        states = self.actors_at(t_s)
-        to_actor = min((s.distance_m(north_m, east_m) for s in states), default=MAX_DISTANCE_M)
-        to_person = min(
-            (s.distance_m(north_m, east_m) for s in states if s.kind == "person"),
-            default=MAX_DISTANCE_M,
-        )
+        to_person = self.nearest_actor_m(north_m, east_m, t_s, "person")
+        to_actor = min(to_person, self.nearest_actor_m(north_m, east_m, t_s, "car"))
         return DiscTruth(
             fraction_landable=float(landable.mean()),
             all_landable=bool(landable.all()),

@@ -11,7 +11,7 @@ import cv2
 
 from landing.errors import DataError, TouchdownError
 from landing.taxonomy import Taxonomy
-from sim.world.actors import Actor, Sun
+from sim.world.actors import Actor, AnyActor, Sun, Timetable
 from sim.world.model import World
 from sim.world.photo import read_labels, read_picture
 
@@ -29,7 +29,7 @@ def save_world(world: World, folder: str | Path) -> None:
         "format": FORMAT, "name": world.name, "gsd_m": world.gsd_m,
         "origin_px": list(world.origin_px), "reflects": world.reflects,
         "detail_seed": world.detail_seed, "sun": asdict(world.sun),
-        "actors": [asdict(actor) for actor in world.actors],
+        "actors": [_actor_to_json(actor) for actor in world.actors],
         "taxonomy": world.taxonomy.model_dump(mode="json"),
     }  # fmt: skip
     try:
@@ -42,6 +42,20 @@ def save_world(world: World, folder: str | Path) -> None:
         (target / "world.json").write_text(json.dumps(data, indent=1), "utf-8")
     except OSError as error:
         raise DataError(f"world folder {target}: {error.strerror or error}") from error
+
+
+def _actor_to_json(actor: AnyActor) -> dict[str, Any]:
+    return {"type": type(actor).__name__.lower(), **asdict(actor)}
+
+
+def _actor_from_json(data: dict[str, Any]) -> AnyActor:
+    fields = dict(data)
+    scheduled = fields.pop("type", "actor") == "timetable"
+    fields["path_ne_m"] = tuple((float(n), float(e)) for n, e in fields["path_ne_m"])
+    if not scheduled:
+        return Actor(**fields)
+    fields["times_s"] = tuple(float(t) for t in fields["times_s"])
+    return Timetable(**fields)
 
 
 def load_world(folder: str | Path) -> World:
@@ -65,16 +79,16 @@ def load_world(folder: str | Path) -> World:
         raise DataError(f"world folder {source}: world.json is not of format {FORMAT!r}")
     try:
         taxonomy = Taxonomy.parse(data["taxonomy"], str(path))
-        actors = tuple(
-            Actor(**{**a, "path_ne_m": tuple((float(n), float(e)) for n, e in a["path_ne_m"])})
-            for a in data["actors"]
-        )
+        actors = tuple(_actor_from_json(a) for a in data["actors"])
+        light = dict(data["sun"])
+        if "daylight_bgr" in light:
+            light["daylight_bgr"] = tuple(float(c) for c in light["daylight_bgr"])
         u0, v0 = data["origin_px"]
         return World(
             name=str(data["name"]), ortho_bgr=read_picture(source / "ortho.png", "picture"),
             labels=read_labels(source / "labels.png", taxonomy), gsd_m=float(data["gsd_m"]),
             taxonomy=taxonomy, origin_px=(float(u0), float(v0)), actors=actors,
-            sun=Sun(**data["sun"]), reflects=bool(data["reflects"]),
+            sun=Sun(**light), reflects=bool(data["reflects"]),
             detail_seed=data["detail_seed"],
         )  # fmt: skip
     except TouchdownError as error:

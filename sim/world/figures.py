@@ -1,0 +1,224 @@
+"""What people and cars look like from above.
+
+An actor is drawn from flat polygons at several heights, so that it leans outwards in the picture
+of a low camera as a standing person does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from landing.geometry import FloatArray
+from landing.types import ByteArray
+from sim.world.actors import CAR_SIZE_M, ActorState, Sun, ellipse, rounded
+
+SHIFT_BITS = 4
+"""OpenCV draws at sixteenths of a pixel."""
+
+Project = Callable[[FloatArray], FloatArray]
+"""From points in NED metres, shape (n, 3), to pixels, shape (n, 2); NaN where not in front."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A piece of a figure in one colour: an outline (forward, right), flat or upright.
+
+    Attributes:
+        outline_m: Seen from above.
+        height_m: Of its top above the ground.
+        bgr: Colour.
+        swing: How far the top's lower end swings forward at full stride, metres.
+        base_m: Height it reaches down to; None for a flat piece.
+    """
+
+    outline_m: FloatArray
+    height_m: float
+    bgr: tuple[float, float, float]
+    swing: float = 0.0
+    base_m: float | None = None
+
+    @cached_property
+    def size_m(self) -> float:
+        """Its longer side seen from above."""
+        return float(np.ptp(self.outline_m, axis=0).max())
+
+
+def _shade(bgr: Sequence[float], factor: float) -> tuple[float, float, float]:
+    b, g, r = (min(255.0, c * factor) for c in bgr)
+    return (b, g, r)
+
+
+_CLOTH: tuple[tuple[int, int, int], ...] = (
+    (40, 40, 40), (200, 200, 205), (60, 50, 150), (130, 70, 40), (60, 90, 60), (50, 120, 190),
+    (150, 140, 60), (110, 60, 130), (90, 110, 140), (35, 60, 170), (80, 75, 70), (170, 150, 140),
+    (60, 190, 210), (120, 100, 60), (45, 45, 90),
+)  # fmt: skip
+_HAIR: tuple[tuple[int, int, int], ...] = (
+    (25, 25, 30), (35, 50, 75), (60, 90, 130), (120, 150, 175), (150, 150, 155), (60, 60, 170),
+    (200, 200, 200),
+)  # fmt: skip
+_PAINT: tuple[tuple[int, int, int], ...] = (
+    (225, 225, 225), (185, 185, 185), (120, 118, 115), (60, 58, 56), (32, 30, 30), (45, 35, 140),
+    (120, 70, 35), (70, 90, 60), (120, 150, 175), (60, 130, 190), (40, 40, 95), (205, 210, 215),
+)  # fmt: skip
+
+
+@lru_cache(maxsize=256)
+def _figure(kind: str, style: int) -> tuple[_Part, ...]:
+    rng = np.random.default_rng(style)
+    if kind == "car":
+        paint = _shade(_PAINT[int(rng.integers(len(_PAINT)))], rng.uniform(0.85, 1.1))
+        half_f, half_r = CAR_SIZE_M[0] / 2, CAR_SIZE_M[1] / 2
+        glass = _shade((70, 60, 52), rng.uniform(0.5, 1.2))
+        van = rng.random() < 0.25
+        cabin = (-1.75, 0.9) if van else (-1.45, 0.55)
+        mid, half_cabin = (cabin[0] + cabin[1]) / 2, (cabin[1] - cabin[0]) / 2
+        parts = [
+            _Part(rounded(half_f, half_r, 0.3), 0.7, _shade(paint, 0.6), base_m=0.25),
+            _Part(rounded(half_f - 0.04, half_r - 0.06, 0.32), 0.75, paint),
+            _Part(rounded(0.55, half_r - 0.28, 0.12, half_f - 0.75), 0.78, _shade(paint, 1.08)),
+            _Part(rounded(half_cabin + 0.4, half_r - 0.18, 0.2, mid), 1.0, glass),
+            _Part(rounded(half_cabin, half_r - 0.28, 0.18, mid), 1.4, glass, base_m=0.85),
+            _Part(rounded(half_cabin - 0.1, half_r - 0.3, 0.16, mid - 0.05), 1.43,
+                  _shade(paint, 1.12)),
+        ]  # fmt: skip
+        for side in (-0.62, 0.62):
+            lamp = ellipse(half_f - 0.14, side, 0.08, 0.16, 8)
+            parts.append(_Part(lamp, 0.7, (225, 232, 235)))
+            lamp = ellipse(-half_f + 0.12, side, 0.06, 0.18, 8)
+            parts.append(_Part(lamp, 0.75, (40, 35, 150)))
+        return tuple(parts)
+    shirt = _shade(_CLOTH[int(rng.integers(len(_CLOTH)))], rng.uniform(0.8, 1.2))
+    legs = _shade(_CLOTH[int(rng.integers(len(_CLOTH)))], rng.uniform(0.6, 1.0))
+    hair = _HAIR[int(rng.integers(len(_HAIR)))]
+    skin = _shade((120, 150, 195), rng.uniform(0.5, 1.05))
+    broad = rng.uniform(0.21, 0.26)
+    parts = [
+        _Part(ellipse(0.05, -0.1, 0.14, 0.06, 10), 0.1, (45, 45, 50), 0.25),
+        _Part(ellipse(0.05, 0.1, 0.14, 0.06, 10), 0.1, (45, 45, 50), -0.25),
+        _Part(ellipse(0, -0.1, 0.09, 0.08, 10), 0.85, legs, 0.22, 0.12),
+        _Part(ellipse(0, 0.1, 0.09, 0.08, 10), 0.85, legs, -0.22, 0.12),
+        _Part(ellipse(0, -broad, 0.06, 0.045, 10), 1.38, skin, -0.2, 0.85),
+        _Part(ellipse(0, broad, 0.06, 0.045, 10), 1.38, skin, 0.2, 0.85),
+        _Part(ellipse(0, 0, 0.12, broad - 0.04), 1.4, _shade(shirt, 0.8), base_m=0.85),
+        _Part(ellipse(0, 0, 0.12, broad), 1.42, shirt),
+        _Part(ellipse(-0.02, 0, 0.06, broad * 0.8), 1.43, _shade(shirt, 1.12)),
+        _Part(ellipse(0.015, 0, 0.1, 0.085), 1.66, skin, base_m=1.45),
+        _Part(ellipse(-0.015, 0, 0.11, 0.095), 1.7, hair),
+    ]
+    if rng.random() < 0.25:
+        pack = _shade(_CLOTH[int(rng.integers(len(_CLOTH)))], 0.9)
+        parts.insert(-2, _Part(ellipse(-0.2, 0, 0.1, 0.16), 1.3, pack))
+    return tuple(parts)
+
+
+def _draw(image: ByteArray, pixels: FloatArray, color: Sequence[float], line: int) -> None:
+    points = np.rint(pixels * (1 << SHIFT_BITS)).astype(np.int32)
+    cv2.fillConvexPoly(image, points, tuple(float(c) for c in color), line, SHIFT_BITS)
+
+
+def shadow_outlines(state: ActorState, sun: Sun) -> list[FloatArray]:
+    """Outlines of the shadow on the ground, each convex, shape (n, 2) north and east."""
+    dn, de = sun.shadow_ne
+    if state.kind == "car":
+        foot = state.footprint_ne_m()
+        both = np.vstack([foot, foot + np.array([dn, de]) * 0.8])
+    else:
+        middle = np.array([state.north_m, state.east_m])
+        foot = middle + ellipse(0, 0, 0.13, 0.13, 10)
+        chest = middle + np.array([dn, de]) * 1.35 + ellipse(0, 0, 0.19, 0.19, 10)
+        head = middle + np.array([dn, de]) * 1.6 + ellipse(0, 0, 0.11, 0.11, 10)
+        both = np.vstack([foot, chest, head])
+    hull = cv2.convexHull(both.astype(np.float32))
+    return [np.asarray(hull.reshape(-1, 2), dtype=np.float64)]
+
+
+def draw_actors(
+    image_bgr: ByteArray | None,
+    labels: ByteArray | None,
+    states: Sequence[ActorState],
+    class_ids: dict[str, int],
+    project: Project,
+    sun: Sun,
+    ceiling_m: float = math.inf,
+    shadow_scale: float = 1.0,
+    finest_m: float = 0.0,
+) -> None:
+    """Draws actors over a picture and a label raster, in place.
+
+    Args:
+        image_bgr: uint8 (H, W, 3), or None.
+        labels: uint8 (H, W), or None.
+        states: Where the actors are.
+        class_ids: Label of each kind.
+        project: From NED metres to pixels.
+        sun: For the shadows.
+        ceiling_m: Parts higher than this above the ground are not seen.
+        shadow_scale: Times the strength of the sun.
+        finest_m: Smaller parts are left out: nobody could see them.
+    """
+    shadows, outlines, parts = [], [], []
+    for state in states:
+        swing = math.sin(state.stride_rad) if state.stride_rad else 0.0
+        for outline in shadow_outlines(state, sun):
+            shadows.append((state, np.column_stack([outline, np.zeros(len(outline))])))
+        for part in _figure(state.kind, state.style):
+            if part.height_m < ceiling_m and part.size_m >= finest_m:
+                outlines.append(_points(state, part, swing))
+                parts.append((state, part))
+    if not parts:
+        return
+    pieces = [outline for _, outline in shadows] + outlines
+    pixels = project(np.vstack(pieces))
+    ends = np.cumsum([len(piece) for piece in pieces])
+    split = np.split(pixels, ends[:-1])
+    if image_bgr is not None and sun.strength * shadow_scale > 0.01:
+        for outline in split[: len(shadows)]:
+            if np.isfinite(outline).all():
+                _darken(image_bgr, outline, 1.0 - sun.strength * shadow_scale)
+    for (state, part), outline in zip(parts, split[len(shadows) :], strict=True):
+        if not np.isfinite(outline).all() or np.abs(outline).max() > 20000:
+            continue
+        if part.base_m is not None:
+            hull = cv2.convexHull(outline.astype(np.float32))
+            outline = np.asarray(hull.reshape(-1, 2), dtype=np.float64)
+        if image_bgr is not None:
+            lit = [c * light for c, light in zip(part.bgr, sun.daylight_bgr, strict=True)]
+            _draw(image_bgr, outline, lit, cv2.LINE_AA)
+        if labels is not None:
+            _draw(labels, outline, (class_ids[state.kind],), cv2.LINE_8)
+
+
+def _points(state: ActorState, part: _Part, swing: float) -> FloatArray:
+    """Points of a part in NED metres; an upright one has its lower outline, then its upper."""
+    ahead = np.array([part.swing * swing, 0.0])
+    low = state.ground_from_local(part.outline_m + ahead)
+    if part.base_m is None:
+        return np.column_stack([low, np.full(len(low), -part.height_m)])
+    high = state.ground_from_local(part.outline_m)
+    return np.vstack(
+        [np.column_stack([low, np.full(len(low), -part.base_m)]),
+         np.column_stack([high, np.full(len(high), -part.height_m)])]
+    )  # fmt: skip
+
+
+def _darken(image: ByteArray, outline: FloatArray, factor: float) -> None:
+    height, width = image.shape[:2]
+    low = np.floor(outline.min(axis=0)).astype(int) - 2
+    high = np.ceil(outline.max(axis=0)).astype(int) + 3
+    left, top = max(int(low[0]), 0), max(int(low[1]), 0)
+    right, bottom = min(int(high[0]), width), min(int(high[1]), height)
+    if left >= right or top >= bottom or np.abs(outline).max() > 20000:
+        return
+    mask: npt.NDArray[np.uint8] = np.zeros((bottom - top, right - left), dtype=np.uint8)
+    _draw(mask, outline - [left, top], (255,), cv2.LINE_AA)
+    light = cv2.merge([255 - cv2.convertScaleAbs(mask, alpha=1.0 - factor)] * 3)
+    region = image[top:bottom, left:right]
+    cv2.multiply(region, light, dst=region, scale=1 / 255)

@@ -1,0 +1,145 @@
+"""A raster of ground with a scale: from metres to pixels, and outlines to masks of coverage.
+
+Coordinates are metres north and east of the middle; north is up.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from landing.geometry import FloatArray
+from landing.types import ByteArray
+
+Box = tuple[int, int, int, int]
+"""Left, top, right, bottom in pixels, right and bottom not included."""
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A place, turned: a rectangle's or car's middle and heading.
+
+    Attributes:
+        north_m, east_m: Middle.
+        heading_rad: Direction of its length, clockwise from north.
+    """
+
+    north_m: float
+    east_m: float
+    heading_rad: float = 0.0
+
+    def corners(self, length_m: float, width_m: float) -> FloatArray:
+        """Corners of a rectangle, shape (4, 2), north and east."""
+        half_l, half_w = length_m / 2, width_m / 2
+        local = np.array(
+            [[half_l, half_w], [half_l, -half_w], [-half_l, -half_w], [-half_l, half_w]]
+        )
+        return self.place(local)
+
+    def place(self, forward_right_m: FloatArray) -> FloatArray:
+        """From forward and right of the spot, shape (n, 2), to north and east."""
+        c, s = math.cos(self.heading_rad), math.sin(self.heading_rad)
+        turned = forward_right_m @ np.array([[c, s], [-s, c]])
+        return np.asarray(turned + np.array([self.north_m, self.east_m]))
+
+    def moved(self, forward_m: float, right_m: float, turn_rad: float = 0.0) -> Spot:
+        """A spot beside this one."""
+        n, e = self.place(np.array([[forward_m, right_m]]))[0]
+        return Spot(float(n), float(e), self.heading_rad + turn_rad)
+
+
+class Grid:
+    """A square raster of ground, its middle at NED (0, 0).
+
+    Attributes:
+        gsd_m: Metres per pixel.
+        half_m: From the middle to an edge.
+        shape: Rows and columns.
+        origin_px: Column and row of NED (0, 0).
+    """
+
+    def __init__(self, size_m: float, gsd_m: float) -> None:
+        side = max(32, round(size_m / gsd_m))
+        self.gsd_m = gsd_m
+        self.half_m = side * gsd_m / 2
+        self.shape = (side, side)
+        self.origin_px = ((side - 1) / 2, (side - 1) / 2)
+
+    def pixels(self, points_ne_m: FloatArray) -> FloatArray:
+        """Column and row of points, shape (n, 2)."""
+        points = np.atleast_2d(points_ne_m)
+        return np.column_stack(
+            [self.origin_px[0] + points[:, 1] / self.gsd_m,
+             self.origin_px[1] - points[:, 0] / self.gsd_m]
+        )  # fmt: skip
+
+    def box_of(self, points_ne_m: FloatArray, margin_m: float = 0.3) -> Box | None:
+        """The part of the raster around points; None when they are all outside."""
+        pixels = self.pixels(points_ne_m)
+        margin = margin_m / self.gsd_m + 2
+        left, top = np.floor(pixels.min(axis=0) - margin).astype(int)
+        right, bottom = np.ceil(pixels.max(axis=0) + margin).astype(int)
+        rows, columns = self.shape
+        box = (max(left, 0), max(top, 0), min(right, columns), min(bottom, rows))
+        return box if box[0] < box[2] and box[1] < box[3] else None
+
+    def polygon_mask(self, points_ne_m: FloatArray, box: Box) -> ByteArray:
+        """Coverage 0 to 255 of a polygon within a box."""
+        mask: ByteArray = np.zeros((box[3] - box[1], box[2] - box[0]), dtype=np.uint8)
+        local = (self.pixels(points_ne_m) - [box[0], box[1]]) * 16
+        cv2.fillPoly(mask, [np.rint(local).astype(np.int32)], (255,), cv2.LINE_AA, 4)
+        return mask
+
+    def ribbon_mask(self, path_ne_m: FloatArray, width_m: FloatArray, box: Box) -> ByteArray:
+        """Coverage of a band along a path with a width at each of its points."""
+        mask: ByteArray = np.zeros((box[3] - box[1], box[2] - box[0]), dtype=np.uint8)
+        pixels = (self.pixels(path_ne_m) - [box[0], box[1]]) * 16
+        radius = width_m / 2 / self.gsd_m * 16
+        for i in range(len(pixels)):
+            centre = (round(float(pixels[i, 0])), round(float(pixels[i, 1])))
+            cv2.circle(mask, centre, max(1, round(float(radius[i]))), (255,), -1, cv2.LINE_AA, 4)
+            if i + 1 < len(pixels):
+                step = pixels[i + 1] - pixels[i]
+                length = float(np.hypot(*step))
+                if length < 1e-6:
+                    continue
+                side = np.array([-step[1], step[0]]) / length
+                quad = np.array(
+                    [pixels[i] + side * radius[i], pixels[i + 1] + side * radius[i + 1],
+                     pixels[i + 1] - side * radius[i + 1], pixels[i] - side * radius[i]]
+                )  # fmt: skip
+                cv2.fillConvexPoly(mask, np.rint(quad).astype(np.int32), (255,), cv2.LINE_AA, 4)
+        return mask
+
+
+def smooth_path(corners_ne_m: Sequence[Sequence[float]], per_leg: int = 14) -> FloatArray:
+    """A Catmull-Rom curve through points, shape (n, 2)."""
+    points: npt.NDArray[np.float64] = np.asarray(corners_ne_m, dtype=np.float64)
+    padded = np.vstack([2 * points[0] - points[1], points, 2 * points[-1] - points[-2]])
+    out = []
+    for i in range(1, len(padded) - 2):
+        a, b, c, d = padded[i - 1 : i + 3]
+        t = np.linspace(0, 1, per_leg, endpoint=False)[:, None]
+        out.append(0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2
+                          + (3 * b - a - 3 * c + d) * t**3))  # fmt: skip
+    return np.vstack([*out, points[-1:]])
+
+
+def blob(
+    rng: np.random.Generator, north_m: float, east_m: float, radius_m: float, wild: float = 0.3
+) -> FloatArray:
+    """A closed rounded outline, shape (n, 2)."""
+    turn = np.linspace(0, 2 * math.pi, 72, endpoint=False)
+    radius = np.ones_like(turn)
+    for lobes in (1, 2, 3, 4, 5):
+        radius += wild / lobes * rng.normal() * np.cos(lobes * turn + rng.uniform(0, 6.3))
+    radius = radius_m * np.clip(radius, 0.35, 1.8)
+    stretch = rng.uniform(0.6, 1.0)
+    return np.column_stack(
+        [north_m + radius * np.cos(turn) * stretch, east_m + radius * np.sin(turn)]
+    )

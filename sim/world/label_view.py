@@ -1,0 +1,196 @@
+"""What a perfect segmentation of a camera's picture would say, made without the picture.
+
+The lean path for landings by the thousand: one perspective warp of a label raster at the scale of
+the view, and the actors drawn over it. `sim.camera.render_labels` is the pixel-exact one.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from landing.camera import CameraModel
+from landing.geometry import FloatArray
+from landing.types import ByteArray, Pose
+from sim.world.actors import CAR_HEIGHT_M, PERSON_HEIGHT_M, ActorState, outline_m
+from sim.world.model import LARGEST_ACTOR_M, World
+
+Floats = npt.NDArray[np.float32]
+
+LOWEST_M = 0.03
+"""A camera on or below the ground looks from this height instead."""
+
+_SKY = 1e-6
+"""Inverse depth, 1/m, of what counts as sky."""
+
+_SHIFT_BITS = 4
+_HEIGHT_M = {"person": PERSON_HEIGHT_M, "car": CAR_HEIGHT_M}
+_TAPER = {"person": 0.6, "car": 0.8}
+"""Width of an actor's top against its foot."""
+
+
+def label_view(
+    world: World, camera: CameraModel, pose: Pose, t_s: float,
+    size_px: tuple[int, int] = (96, 72), finest_px: float = 0.0,
+) -> ByteArray:  # fmt: skip
+    """Class ids of the ground and of the actors on it, as a camera sees them.
+
+    Args:
+        world: What is there.
+        camera: With its mount and distortion; its whole picture is covered.
+        pose: With attitude and position; its down coordinate is against the world's ground.
+        t_s: World time, for the actors.
+        size_px: Width and height of the result.
+        finest_px: Actors whose height or length is less than this many pixels of the result are
+            left out; with 0 each one in view covers at least a pixel.
+
+    Returns:
+        uint8, shape (height, width): ids of the world's taxonomy; its ignore index for the sky and
+        for ground beyond the world.
+
+    Raises:
+        InvalidValueError: The pose has no attitude or no position.
+    """
+    view = _resized(camera, size_px)
+    centre = view.centre_ned_m(pose)
+    centre[2] = min(float(centre[2]), -LOWEST_M)
+    camera_from_ned = view.ned_from_camera(pose).T
+    plane = np.column_stack([camera_from_ned[:, :2], -camera_from_ned @ centre])
+    ground_from_view: FloatArray = np.asarray(np.linalg.inv(view.matrix @ plane), np.float64)
+    straight = _straight_pixels(view) if view.has_distortion else None
+    labels = _ground(world, view, ground_from_view, straight, -float(centre[2]))
+    _draw_actors(labels, world, view, camera_from_ned, centre, t_s, finest_px)
+    _clear_sky(labels, ground_from_view[2], straight, world.taxonomy.ignore_index)
+    return labels
+
+
+@lru_cache(maxsize=64)
+def _resized(camera: CameraModel, size_px: tuple[int, int]) -> CameraModel:
+    return camera.resized(*size_px)
+
+
+@lru_cache(maxsize=8)
+def _straight_pixels(view: CameraModel) -> Floats:
+    """Where each pixel would be without distortion, shape (height, width, 2)."""
+    v, u = np.mgrid[0 : view.height_px, 0 : view.width_px]
+    level = Pose(at_ns=0, ned_from_frd=(1.0, 0.0, 0.0, 0.0), position_ned_m=(0.0, 0.0, 0.0))
+    pixels = np.column_stack([u.ravel(), v.ravel()]).astype(np.float64)
+    rays = view.rays_ned(pixels, level) @ view.mount.frd_from_camera
+    straight = rays[:, :2] / rays[:, 2:] * [view.fx, view.fy] + [view.cx, view.cy]
+    return straight.reshape(view.height_px, view.width_px, 2).astype(np.float32)
+
+
+def _ground(
+    world: World, view: CameraModel, ground_from_view: FloatArray, straight: Floats | None,
+    height_m: float,
+) -> ByteArray:  # fmt: skip
+    """The label raster of the view's scale, by the nearest cell."""
+    gsd_m = height_m / math.sqrt(view.fx * view.fy)
+    pyramid = world.label_pyramid
+    level = min(max(0, round(math.log2(gsd_m / world.gsd_m))), len(pyramid) - 1)
+    source, cells = pyramid[level], float(1 << level)
+    coarser = np.array(
+        [[1 / cells, 0, 0.5 / cells - 0.5], [0, 1 / cells, 0.5 / cells - 0.5], [0, 0, 1]]
+    )
+    matrix = coarser @ world.pixel_from_ground @ ground_from_view
+    border = cv2.BORDER_REFLECT if world.reflects else cv2.BORDER_CONSTANT
+    beyond = world.taxonomy.ignore_index
+    if straight is None:
+        flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
+        size = (view.width_px, view.height_px)
+        return np.asarray(
+            cv2.warpPerspective(
+                source, matrix, size, flags=flags, borderMode=border, borderValue=beyond
+            )
+        )
+    places = cv2.perspectiveTransform(straight, matrix)
+    return np.asarray(
+        cv2.remap(source, places, None, cv2.INTER_NEAREST, borderMode=border, borderValue=beyond)
+    )
+
+
+def _draw_actors(
+    labels: ByteArray, world: World, view: CameraModel, camera_from_ned: FloatArray,
+    centre_ned_m: FloatArray, t_s: float, finest_px: float,
+) -> None:  # fmt: skip
+    """Each actor as the hull of its foot and its top, the farthest first."""
+    states = world.actors_at(t_s)
+    if not states:
+        return
+    middles = np.array([(state.north_m, state.east_m, 0.0) for state in states]) - centre_ned_m
+    seen = middles @ camera_from_ned.T
+    depth = seen[:, 2]
+    safe = np.maximum(depth, 0.1)[:, None]
+    away_px = np.abs(seen[:, :2]) * [view.fx, view.fy] / safe
+    reach_px = 2.0 * (LARGEST_ACTOR_M + 1.0) * view.fx / safe[:, 0]
+    # Distortion may move a pixel, not a picture: half a picture is a bound on both.
+    limit_px = np.array([view.width_px, view.height_px]) * (0.9 if view.has_distortion else 0.55)
+    near = (depth > 0.1) & (away_px <= limit_px + reach_px[:, None]).all(axis=1)
+    if finest_px > 0:
+        length_m = np.array([_HEIGHT_M[s.kind] if s.kind == "person" else 4.5 for s in states])
+        near &= length_m * view.fx / safe[:, 0] >= finest_px
+    order = np.flatnonzero(near)
+    if not len(order):
+        return
+    order = order[np.argsort(-depth[order])]
+    ceiling_m = -float(centre_ned_m[2]) - 0.3
+    hulls = [_solid(states[i], ceiling_m) for i in order]
+    points = np.vstack(hulls) - centre_ned_m
+    pixels = _project(view, points @ camera_from_ned.T)
+    pixels = np.clip(np.rint(pixels * (1 << _SHIFT_BITS)), -(1 << 19), 1 << 19).astype(np.int32)
+    start = 0
+    for i, hull in zip(order, hulls, strict=True):
+        outline = cv2.convexHull(pixels[start : start + len(hull)])
+        start += len(hull)
+        label = (world.actor_class_ids[states[i].kind],)
+        cv2.fillConvexPoly(labels, outline, label, cv2.LINE_8, _SHIFT_BITS)
+
+
+@lru_cache(maxsize=4)
+def _foot_and_top(kind: str) -> tuple[FloatArray, FloatArray]:
+    foot = outline_m(kind)[:: 3 if kind == "person" else 2]
+    return foot, foot * _TAPER[kind]
+
+
+def _solid(state: ActorState, ceiling_m: float) -> FloatArray:
+    """Points of the foot and the top of an actor, NED metres, shape (2 n, 3)."""
+    foot, top = _foot_and_top(state.kind)
+    flat = state.ground_from_local(np.vstack([foot, top]))
+    down = np.zeros((len(flat), 1))
+    down[len(foot) :] = -max(0.0, min(_HEIGHT_M[state.kind], ceiling_m))
+    return np.hstack([flat, down])
+
+
+def _project(view: CameraModel, points: FloatArray) -> FloatArray:
+    """From camera axes, shape (n, 3), to pixels; points that are not in front end up far away."""
+    ahead = points[:, 2:]
+    flat = points[:, :2] / np.where(ahead > 0.05, ahead, 1e-4)
+    if view.has_distortion:
+        k1, k2, p1, p2, k3 = view.distortion
+        x, y = flat[:, 0], flat[:, 1]
+        r2 = x * x + y * y
+        radial = (1 + r2 * (k1 + r2 * (k2 + r2 * k3)))[:, None]
+        flat = flat * radial + np.column_stack(
+            [2 * p1 * x * y + p2 * (r2 + 2 * x * x), p1 * (r2 + 2 * y * y) + 2 * p2 * x * y]
+        )
+    return np.asarray(flat * [view.fx, view.fy] + [view.cx, view.cy])
+
+
+def _clear_sky(
+    labels: ByteArray, inverse_depth: FloatArray, straight: Floats | None, ignore_index: int
+) -> None:
+    """Unlabels what is above the horizon; `inverse_depth` is linear in the straight pixels."""
+    height, width = labels.shape
+    a, b, c = (float(x) for x in inverse_depth)
+    if straight is None:
+        corners = [a * u + b * v + c for u in (0, width - 1) for v in (0, height - 1)]
+        if min(corners) > _SKY:
+            return
+        depth = a * np.arange(width)[None, :] + b * np.arange(height)[:, None] + c
+    else:
+        depth = straight[..., 0] * a + straight[..., 1] * b + c
+    labels[depth <= _SKY] = ignore_index
