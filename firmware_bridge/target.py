@@ -12,15 +12,28 @@ angles      same vector as x, y, z         same as for ArduPilot (not read)
 =========== ============================== ================================================
 
 Anything else is dropped by the receiver without a word, or flies away from the site.
+
+ArduPilot 4.7 takes a second form, MAV_FRAME_LOCAL_FRD (20): the same vector in level axes that turn
+with the heading, which it does not compensate for roll and pitch. That is what a camera on a
+stabilised gimbal measures. 4.6 drops it with a position and reads it as BODY_FRD without one, so
+there, and on PX4, it is refused here, with the reason.
 """
 
 from __future__ import annotations
 
 import math
+from enum import Enum
 from typing import Any
 
 from firmware_bridge.dialect import mavlink
+from firmware_bridge.identity import Version, version_text
 from landing.errors import InvalidValueError
+from landing.geometry import (
+    Quaternion,
+    euler_from_quaternion,
+    matrix_from_quaternion,
+    quaternion_from_euler,
+)
 from landing.types import LandingTarget
 from landing.vehicle import Autopilot
 
@@ -31,11 +44,81 @@ MAX_LOCAL_COORDINATE_M = 100_000.0
 """Beyond this a float32 coordinate is coarser than a centimetre."""
 
 
-def landing_target_message(target: LandingTarget, autopilot: Autopilot) -> Any:
+LOCAL_FRD_SINCE: Version = (4, 7, 0)
+"""First ArduPilot that takes MAV_FRAME_LOCAL_FRD targets."""
+
+GRAZING_DOWN_M = 0.01
+"""A level vector with less down than this has no line of sight."""
+
+
+class TargetForm(str, Enum):
+    """The axes that a target is sent in.
+
+    ``AUTO``: the one that is proven for the autopilot. ``BODY_FRD``: axes of the body.
+    ``LOCAL_FRD``: level axes that turn with the heading. ``LOCAL_NED``: the estimator's frame.
+    """
+
+    AUTO = "auto"
+    BODY_FRD = "body_frd"
+    LOCAL_FRD = "local_frd"
+    LOCAL_NED = "local_ned"
+
+
+def choose_form(
+    autopilot: Autopilot, asked: TargetForm = TargetForm.AUTO, version: Version | None = None
+) -> TargetForm:
+    """The form to send, never one that the autopilot drops or misreads.
+
+    Args:
+        autopilot: From its HEARTBEAT.
+        asked: What the configuration asks for.
+        version: Of its firmware; None when it is not known.
+
+    Raises:
+        InvalidValueError: It does not take the form asked for; says what it takes.
+    """
+    proven = {
+        Autopilot.ARDUPILOT: TargetForm.BODY_FRD,
+        Autopilot.PX4: TargetForm.LOCAL_NED,
+    }.get(autopilot)
+    if proven is None:
+        raise InvalidValueError(
+            f"landing target for autopilot '{autopilot.value}': the form to send is not known; "
+            "supported are ArduPilot and PX4"
+        )
+    if asked in (TargetForm.AUTO, proven):
+        return proven
+    if asked is TargetForm.LOCAL_FRD and autopilot is Autopilot.ARDUPILOT:
+        least = version_text(LOCAL_FRD_SINCE)
+        if version is None:
+            raise InvalidValueError(
+                f"landing target as local_frd: ArduPilot takes it from {least} on, and this one's "
+                f"version is not known; send {proven.value}"
+            )
+        if version < LOCAL_FRD_SINCE:
+            raise InvalidValueError(
+                f"landing target as local_frd: ArduPilot {version_text(version)} drops it, "
+                f"{least} is needed; send {proven.value}"
+            )
+        return asked
+    name = {Autopilot.ARDUPILOT: "ArduPilot", Autopilot.PX4: "PX4"}[autopilot]
+    raise InvalidValueError(
+        f"landing target as {asked.value}: {name} drops it; send {proven.value}"
+    )
+
+
+def landing_target_message(
+    target: LandingTarget,
+    autopilot: Autopilot,
+    *,
+    form: TargetForm = TargetForm.AUTO,
+    version: Version | None = None,
+    ned_from_frd: Quaternion | None = None,
+) -> Any:
     """The LANDING_TARGET for one autopilot.
 
     The angle fields carry the same line of sight as the position, by ArduPilot's formula
-    ``los_frd = (-tan(angle_y), tan(angle_x), 1)``: angle_x = atan2(right, down) is positive to the
+    ``los = (-tan(angle_y), tan(angle_x), 1)``: angle_x = atan2(right, down) is positive to the
     right, angle_y = atan2(-forward, down) is positive behind.
 
     ``time_usec`` is the pose's monotonic time in microseconds, at least 1. ArduPilot uses the
@@ -47,31 +130,30 @@ def landing_target_message(target: LandingTarget, autopilot: Autopilot) -> Any:
     Args:
         target: The site, both relative to the body (m, FRD) and absolute (m, local NED).
         autopilot: Whose rules apply, from its HEARTBEAT.
+        form: The form asked for.
+        version: Of the firmware; needed for `TargetForm.LOCAL_FRD`.
+        ned_from_frd: Attitude that the target was computed with; needed for
+            `TargetForm.LOCAL_FRD`.
 
     Returns:
         A LANDING_TARGET message of the dialect, not yet packed.
 
     Raises:
-        InvalidValueError: The autopilot is unknown, or the target is not finite, not below the
-            vehicle, or too far to be true.
+        InvalidValueError: The autopilot does not take the form, or the target is not finite, not
+            below the vehicle, or too far to be true, or its attitude is not known.
     """
+    chosen = choose_form(autopilot, form, version)
     forward_m, right_m, down_m = _checked_offset(target.offset_frd_m)
+    if chosen is TargetForm.LOCAL_FRD:
+        forward_m, right_m, down_m = _levelled((forward_m, right_m, down_m), ned_from_frd)
     distance_m = math.hypot(forward_m, right_m, down_m)
-    if autopilot is Autopilot.ARDUPILOT:
-        frame = mavlink.MAV_FRAME_BODY_FRD
-        x_m, y_m, z_m = forward_m, right_m, down_m
-    elif autopilot is Autopilot.PX4:
-        frame = mavlink.MAV_FRAME_LOCAL_NED
+    x_m, y_m, z_m = forward_m, right_m, down_m
+    if chosen is TargetForm.LOCAL_NED:
         x_m, y_m, z_m = _checked_position(target.position_ned_m)
-    else:
-        raise InvalidValueError(
-            f"landing target for autopilot '{autopilot.value}': the form to send is not known; "
-            "supported are ArduPilot and PX4"
-        )
     return mavlink.MAVLink_landing_target_message(
         time_usec=max(1, target.pose_at_ns // 1000),
         target_num=0,
-        frame=frame,
+        frame=_FRAMES[chosen],
         angle_x=math.atan2(right_m, down_m),
         angle_y=math.atan2(-forward_m, down_m),
         distance=distance_m,
@@ -84,6 +166,31 @@ def landing_target_message(target: LandingTarget, autopilot: Autopilot) -> Any:
         type=mavlink.LANDING_TARGET_TYPE_VISION_OTHER,
         position_valid=1,
     )
+
+
+_FRAMES: dict[TargetForm, int] = {
+    TargetForm.BODY_FRD: mavlink.MAV_FRAME_BODY_FRD,
+    TargetForm.LOCAL_FRD: mavlink.MAV_FRAME_LOCAL_FRD,
+    TargetForm.LOCAL_NED: mavlink.MAV_FRAME_LOCAL_NED,
+}
+
+
+def _levelled(
+    offset_frd_m: tuple[float, float, float], ned_from_frd: Quaternion | None
+) -> tuple[float, float, float]:
+    """A body vector in level axes of the same heading: ``Rz(-yaw) @ R(attitude) @ v``."""
+    if ned_from_frd is None:
+        raise InvalidValueError(
+            "landing target as local_frd: the attitude that it was computed with is not known"
+        )
+    roll_rad, pitch_rad, _ = euler_from_quaternion(ned_from_frd)
+    level_from_frd = matrix_from_quaternion(quaternion_from_euler(roll_rad, pitch_rad, 0.0))
+    forward_m, right_m, down_m = (float(c) for c in level_from_frd @ offset_frd_m)
+    if down_m < GRAZING_DOWN_M:
+        raise InvalidValueError(
+            f"landing target is {down_m:.2f} m down in level axes, expected below the vehicle (> 0)"
+        )
+    return forward_m, right_m, down_m
 
 
 def _checked_offset(offset_frd_m: tuple[float, float, float]) -> tuple[float, float, float]:

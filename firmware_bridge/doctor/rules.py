@@ -1,0 +1,254 @@
+"""Rules about parameters, as data: what a parameter should be, why, and how much it matters.
+
+A rule is judged on the values read, and on nothing else. The rules of each autopilot are tables in
+`ardupilot` and `px4`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from firmware_bridge.doctor.findings import Change, Finding, Level
+from firmware_bridge.doctor.parameters import Parameter, holds
+from firmware_bridge.identity import Version
+
+Values = Mapping[str, float]
+"""Parameter name to value, of those that the autopilot has."""
+
+
+class Expectation(Protocol):
+    """What a value should be."""
+
+    def accepts(self, value: float) -> bool:
+        """Whether it is so."""
+
+    def words(self) -> str:
+        """What is expected, in words."""
+
+    def meaning(self, value: float) -> str:
+        """The value in words, with its unit."""
+
+    @property
+    def wanted(self) -> float | None:
+        """What a fix would write; None where that is for the owner to say."""
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """One of some numbers; the first mends it.
+
+    Attributes:
+        values: The accepted ones.
+        names: What numbers mean, accepted or not.
+        mend: Whether a fix may write the first.
+    """
+
+    values: tuple[float, ...]
+    names: Mapping[int, str] = field(default_factory=dict)
+    mend: bool = True
+
+    def accepts(self, value: float) -> bool:
+        """See `Expectation`."""
+        return any(holds(value, accepted) for accepted in self.values)
+
+    def words(self) -> str:
+        """See `Expectation`."""
+        return " or ".join(self.meaning(value) for value in self.values)
+
+    def meaning(self, value: float) -> str:
+        """See `Expectation`."""
+        name = self.names.get(round(value)) if value == round(value) else None
+        return f"{number(value)} ({name})" if name else number(value)
+
+    @property
+    def wanted(self) -> float | None:
+        """See `Expectation`."""
+        return self.values[0] if self.mend else None
+
+
+@dataclass(frozen=True)
+class Within:
+    """Between two numbers.
+
+    Attributes:
+        low, high: Both accepted.
+        unit: Of the value.
+        mend: What a fix writes; None leaves it to the owner.
+    """
+
+    low: float
+    high: float
+    unit: str = ""
+    mend: float | None = None
+
+    def accepts(self, value: float) -> bool:
+        """See `Expectation`."""
+        return (self.low <= value <= self.high) or holds(value, self.low) or holds(value, self.high)
+
+    def words(self) -> str:
+        """See `Expectation`."""
+        return f"{number(self.low)} to {self.meaning(self.high)}"
+
+    def meaning(self, value: float) -> str:
+        """See `Expectation`."""
+        return f"{number(value)} {self.unit}".rstrip()
+
+    @property
+    def wanted(self) -> float | None:
+        """See `Expectation`."""
+        return self.mend
+
+
+@dataclass(frozen=True)
+class Bits:
+    """Some bits set, some clear.
+
+    Attributes:
+        set_bits, clear_bits: Masks.
+        names: What each bit means, by its mask.
+    """
+
+    set_bits: int = 0
+    clear_bits: int = 0
+    names: Mapping[int, str] = field(default_factory=dict)
+
+    def accepts(self, value: float) -> bool:
+        """See `Expectation`."""
+        bits = round(value)
+        return bits & self.set_bits == self.set_bits and not bits & self.clear_bits
+
+    def words(self) -> str:
+        """See `Expectation`."""
+        wanted = [f"'{self.names.get(1 << i, 1 << i)}' set" for i in _places(self.set_bits)]
+        wanted += [f"'{self.names.get(1 << i, 1 << i)}' clear" for i in _places(self.clear_bits)]
+        return ", ".join(wanted)
+
+    def meaning(self, value: float) -> str:
+        """See `Expectation`."""
+        names = [self.names.get(1 << i, f"bit {i}") for i in _places(round(value))]
+        return f"{number(value)} ({', '.join(names)})" if names else number(value)
+
+    @property
+    def wanted(self) -> float | None:
+        """See `Expectation`."""
+        return None
+
+
+@dataclass(frozen=True)
+class Anything:
+    """Shown for the reader; nothing is wrong with any value.
+
+    Attributes:
+        unit: Of the value.
+        names: What numbers mean.
+    """
+
+    unit: str = ""
+    names: Mapping[int, str] = field(default_factory=dict)
+
+    def accepts(self, value: float) -> bool:
+        """See `Expectation`."""
+        return True
+
+    def words(self) -> str:
+        """See `Expectation`."""
+        return ""
+
+    def meaning(self, value: float) -> str:
+        """See `Expectation`."""
+        name = self.names.get(round(value)) if value == round(value) else None
+        return f"{number(value)} ({name})" if name else f"{number(value)} {self.unit}".rstrip()
+
+    @property
+    def wanted(self) -> float | None:
+        """See `Expectation`."""
+        return None
+
+
+def _always(_: Values) -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What one parameter should be.
+
+    Attributes:
+        parameter: Its name.
+        expect: What it should be.
+        why: What comes of it.
+        level: How much it matters when it is otherwise.
+        reboot: The autopilot reads it at boot only.
+        since: First firmware version that has it.
+        before: First firmware version that has it no more, e.g. under another name.
+        missing: How much it matters that it is not there.
+        when: Whether the rule applies, by the other values.
+    """
+
+    parameter: str
+    expect: Expectation
+    why: str
+    level: Level = Level.WARNING
+    reboot: bool = False
+    since: Version = (0, 0, 0)
+    before: Version | None = None
+    missing: Level | None = None
+    when: Callable[[Values], bool] = _always
+
+    def belongs_to(self, version: Version | None) -> bool:
+        """Whether a firmware has this parameter; one that hides its version is asked for all."""
+        if version is None:
+            return True
+        return self.since <= version and (self.before is None or version < self.before)
+
+    def judge(self, values: Values) -> Finding | None:
+        """The finding, or None where the rule does not apply."""
+        if not self.when(values):
+            return None
+        value = values.get(self.parameter)
+        if value is None:
+            return self._missing()
+        ok = self.expect.accepts(value)
+        wanted = self.expect.wanted
+        return Finding(
+            "parameters",
+            self.parameter,
+            Level.OK if ok else self.level,
+            self.expect.meaning(value),
+            self.expect.words(),
+            self.why,
+            None if ok or wanted is None else Change(self.parameter, wanted, self.reboot),
+            {"value": value},
+        )
+
+    def _missing(self) -> Finding | None:
+        if self.missing is None:
+            return None
+        return Finding(
+            "parameters", self.parameter, self.missing, "not there", self.expect.words(), self.why
+        )
+
+
+def names_of(rules: Iterable[Rule], version: Version | None) -> list[str]:
+    """Parameters that the rules ask about, in order, each once."""
+    return list(dict.fromkeys(r.parameter for r in rules if r.belongs_to(version)))
+
+
+def judge_all(
+    rules: Sequence[Rule], parameters: Mapping[str, Parameter | None], version: Version | None
+) -> list[Finding]:
+    """Every rule's finding on the parameters read."""
+    values = {name: p.value for name, p in parameters.items() if p is not None}
+    found = (rule.judge(values) for rule in rules if rule.belongs_to(version))
+    return [finding for finding in found if finding is not None]
+
+
+def number(value: float) -> str:
+    """A float32 as people write it: 0.02, not 0.0199999996."""
+    return f"{value:.6g}"
+
+
+def _places(bits: int) -> list[int]:
+    return [i for i in range(32) if bits >> i & 1]
