@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from edge.log import EventLog
 from firmware_bridge.messages import Severity
@@ -71,6 +71,10 @@ class Control:
         self._site: LandingSite | None = None
         self._no_site_reason = ""
         self._seen_decision: Decision | None = None
+
+    def memory(self) -> dict[str, Any]:
+        """What the director's next step builds on."""
+        return self._director.memory()
 
     def tick(
         self, now_ns: int, decision: Decision | None, pose: Pose | None, vehicle: VehicleStatus

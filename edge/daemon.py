@@ -28,7 +28,7 @@ from firmware_bridge.messages import HealthState
 from firmware_bridge.report import LinkStatus, SendResult
 from landing.decider import Decision
 from landing.director import DirectorOutput
-from landing.types import Frame, Pose
+from landing.types import Frame, LandingTarget, Pose
 from landing.vehicle import VehicleStatus
 
 logger = logging.getLogger("edge")
@@ -225,6 +225,7 @@ class Daemon:
         vehicle = self._link.vehicle(now_ns)
         decision = self._decision
         output = self._control.tick(now_ns, decision, pose, vehicle)
+        self._time_target(output.target)
         health = self._vitals.watch(now_ns, pose, vehicle, output)
         if not self._vitals.hung(now_ns, self._busy_since_ns):
             if self._vitals.heartbeat_due(now_ns):
@@ -234,8 +235,8 @@ class Daemon:
             link = self._link.status(now_ns)
             self._observers.status(
                 DaemonStatus(
-                    now_ns, self._started_ns, output, self._control.refusal, decision, pose,
-                    vehicle, link, health, self._counts(),
+                    now_ns, self._started_ns, output, self._control.memory(),
+                    self._control.refusal, decision, pose, vehicle, link, health, self._counts(),
                 )
             )  # fmt: skip
         if now_ns - self._record_ns >= RECORD_PERIOD_NS:
@@ -257,6 +258,18 @@ class Daemon:
             f"Hz, decisions {rates['pipeline']:.1f} Hz, pose {rates['pose']:.1f} Hz | frame to "
             f"decision p50/p95 {latency} | dropped {self._dropped()}, stale "
             f"{self.counters.stale_frames}, targets {self._control.counters.targets_sent}"
+        )
+
+    def _time_target(self, target: LandingTarget | None) -> None:
+        """Times what was sent: the age of its evidence, and of its pose (what PLND_LAG means)."""
+        if target is None or self._control.refusal is not None:
+            return
+        sent_ns = time.monotonic_ns()
+        self._pipeline.timings.add(
+            {
+                "frame_to_send": (sent_ns - target.evidence_at_ns) * 1e-6,
+                "pose_to_send": (sent_ns - target.pose_at_ns) * 1e-6,
+            }
         )
 
     def _dropped(self) -> int:

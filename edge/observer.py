@@ -30,6 +30,7 @@ class DaemonStatus:
         at_ns: Monotonic time of the tick.
         started_ns: Monotonic time of the daemon's start.
         output: State, reason and target of the director.
+        memory: What the director's next step builds on.
         refusal: Why the link did not take the last target; None when it did.
         decision: The newest.
         pose: The newest.
@@ -42,6 +43,7 @@ class DaemonStatus:
     at_ns: int
     started_ns: int
     output: DirectorOutput
+    memory: Mapping[str, Any]
     refusal: str | None
     decision: Decision | None
     pose: Pose | None

@@ -52,7 +52,7 @@ def matrix_from_quaternion(quaternion: Quaternion) -> FloatArray:
 
 
 def normalized(quaternion: Quaternion) -> Quaternion:
-    """The quaternion at unit norm.
+    """The quaternion at unit norm. Done twice it changes nothing, so a recorded one stays itself.
 
     Raises:
         InvalidValueError: A component is not finite, or the norm is too far from 1 to be rounding.
@@ -60,6 +60,8 @@ def normalized(quaternion: Quaternion) -> Quaternion:
     norm = math.sqrt(sum(c * c for c in quaternion))
     if not math.isfinite(norm) or abs(norm - 1.0) > 0.05:
         raise InvalidValueError(f"attitude quaternion {quaternion} has norm {norm:.4g}, expected 1")
+    if abs(norm - 1.0) < 1e-12:
+        return quaternion
     w, x, y, z = (c / norm for c in quaternion)
     return (w, x, y, z)
 

@@ -1,0 +1,132 @@
+"""Reads recordings: one file, several, or the folder of a flight, in the order of time.
+
+A file that a crash cut short is read as far as it goes.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from foxglove_schemas_protobuf.CompressedImage_pb2 import CompressedImage
+from mcap.exceptions import McapError
+from mcap.records import Channel, Message
+from mcap.stream_reader import StreamReader
+from zstandard import ZstdError
+
+from edge.blackbox import views
+from edge.blackbox.records import RecordingError, Start, Topic, start_from
+from edge.blackbox.ring import SUFFIX
+from edge.blackbox.segment import PART
+
+MAX_RECORD_BYTES = 256_000_000
+"""A length beyond it is damage, not data."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One message.
+
+    Attributes:
+        topic: Channel.
+        at_ns: Monotonic time of the daemon.
+        data: As written.
+    """
+
+    topic: str
+    at_ns: int
+    data: bytes
+
+
+class Flight:
+    """A recording.
+
+    Args:
+        paths: Files, or folders of files.
+
+    Attributes:
+        start: What was recorded at the head of the first file.
+        files: In the order of time.
+
+    Raises:
+        RecordingError: There is nothing to read, or it is of another kind.
+    """
+
+    def __init__(self, *paths: Path) -> None:
+        self.files = _files(paths)
+        heads = [(self._head(path), path) for path in self.files]
+        boots = {start.boot for start, _ in heads}
+        if len(boots) > 1:
+            raise RecordingError(
+                f"{', '.join(map(str, paths))} holds {len(boots)} runs of the daemon "
+                f"({', '.join(sorted(boots))}), whose clocks have nothing in common; name the "
+                "files of one"
+            )
+        self.start: Start = heads[0][0]
+
+    def entries(self, *topics: str) -> Iterator[Entry]:
+        """The messages, of all topics or of some, in the order in which they were written.
+
+        Raises:
+            RecordingError: A file cannot be opened.
+        """
+        for path in self.files:
+            yield from _read(path, self.start.utc_offset_ns, frozenset(topics))
+
+    @staticmethod
+    def _head(path: Path) -> Start:
+        for entry in _read(path, 0, frozenset()):
+            if entry.topic == Topic.START.value:
+                return start_from(entry.data, str(path))
+            break
+        raise RecordingError(f"{path} is no recording of touchdown: it does not begin with a start")
+
+
+def picture_of(entry: Entry) -> bytes:
+    """The JPEG or PNG file in a picture's message.
+
+    Raises:
+        RecordingError: It is none.
+    """
+    if entry.topic not in (views.PICTURE, views.MASKS):
+        raise RecordingError(f"{entry.topic} holds no picture")
+    return bytes(CompressedImage.FromString(entry.data).data)
+
+
+def _files(paths: tuple[Path, ...]) -> tuple[Path, ...]:
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found += sorted(p for p in path.iterdir() if p.name.endswith((SUFFIX, SUFFIX + PART)))
+        elif path.is_file():
+            found.append(path)
+        else:
+            raise RecordingError(
+                f"{path} does not exist; expected an {SUFFIX} file or a folder of them"
+            )
+    if not found:
+        raise RecordingError(f"{', '.join(map(str, paths))} holds no {SUFFIX} file")
+    return tuple(found)
+
+
+def _read(path: Path, utc_offset_ns: int, topics: frozenset[str]) -> Iterator[Entry]:
+    names: dict[int, str] = {}
+    try:
+        with path.open("rb") as stream:
+            reader = StreamReader(stream, validate_crcs=True, record_size_limit=MAX_RECORD_BYTES)
+            for record in reader.records:
+                if isinstance(record, Channel):
+                    names[record.id] = record.topic
+                elif isinstance(record, Message):
+                    topic = names.get(record.channel_id, "")
+                    if not topics or topic in topics:
+                        yield Entry(topic, record.log_time - utc_offset_ns, record.data)
+    except OSError as error:
+        raise RecordingError(f"{path}: {error.strerror or error}") from error
+    except (McapError, ZstdError, ValueError, struct.error) as error:
+        if not names:
+            raise RecordingError(f"{path} is not an MCAP file: {error}") from error
+        # The daemon was killed, or the power went, while it wrote: what is before that is good.
+        return

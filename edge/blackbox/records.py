@@ -1,0 +1,243 @@
+"""What the black box writes for machines: plain JSON that gives back the very same numbers.
+
+Python writes a float as the shortest text that reads back to the same bits, so a decision made
+again from a record is the same to the last digit, or it is another decision.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from landing.decider import Decision
+from landing.director import DirectorOutput
+from landing.errors import TouchdownError
+from landing.types import Pose, Segmentation
+from landing.vehicle import VehicleStatus
+
+Record = TypeVar("Record")
+
+FORMAT = 1
+"""Version of the records; a reader refuses a later one."""
+
+
+class RecordingError(TouchdownError):
+    """A recording cannot be read."""
+
+
+class Topic(str, Enum):
+    """The channels that a reader of ours uses; those of `edge.blackbox.views` are for people."""
+
+    START = "touchdown/start"
+    STEP = "touchdown/step"
+    MEMORY = "touchdown/memory"
+    TICK = "touchdown/tick"
+    EVENT = "touchdown/event"
+    RECEIVED = "mavlink/received"
+    SENT = "mavlink/sent"
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """Opens every file: what is needed to decide again.
+
+    Attributes:
+        format: `FORMAT` of the writer.
+        touchdown_version: Of the daemon.
+        boot: Random name of the daemon's run: files of one run belong together.
+        started_ns: Monotonic time of the run's start.
+        utc_offset_ns: Added to a monotonic time it gives the time of the wall clock at the start.
+        config: The whole configuration.
+        model: Path, digest, runtime and gate of the network.
+        model_spec: What the network says of itself.
+        decision: Settings in force, thresholds of the model included.
+        director: Settings of the director.
+        taxonomy: In use.
+        camera: Lens and mount, as `landing.camera.CameraModel` takes them.
+    """
+
+    format: int
+    touchdown_version: str
+    boot: str
+    started_ns: int
+    utc_offset_ns: int
+    config: dict[str, Any]
+    model: dict[str, Any]
+    model_spec: dict[str, Any]
+    decision: dict[str, Any]
+    director: dict[str, Any]
+    taxonomy: dict[str, Any]
+    camera: dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class StepRecord:
+    """One decision.
+
+    Attributes:
+        number: Counts decisions of a run; a gap was not recorded.
+        frame_id: Of the camera.
+        captured_at_ns: Monotonic time.
+        reset: The ground map was made empty right before.
+        pose: At capture time.
+        decision: What was decided.
+        ground_down_m: Plane of the ground map; None while it is empty.
+        timings_ms: Parts of the time it took.
+    """
+
+    number: int
+    frame_id: int
+    captured_at_ns: int
+    reset: bool
+    pose: Pose | None
+    decision: Decision
+    ground_down_m: float | None
+    timings_ms: dict[str, float]
+
+    @property
+    def decided_at_ns(self) -> int:
+        """Monotonic time of the decision, which is also its name."""
+        return self.decision.decided_at_ns
+
+
+@dataclasses.dataclass(frozen=True)
+class TickRecord:
+    """One step of the control loop: what the director was given, and what it gave.
+
+    Attributes:
+        at_ns: Monotonic time.
+        decided_at_ns: Which decision it acted on; None before the first.
+        pose: The newest.
+        vehicle: As the autopilot described it.
+        output: State, reason, target and transitions.
+        memory: All that the director's next step builds on.
+        refusal: Why the link did not take the target.
+        health: Overall state and what is wrong, one line.
+        counters: Of the daemon.
+    """
+
+    at_ns: int
+    decided_at_ns: int | None
+    pose: Pose | None
+    vehicle: VehicleStatus
+    output: DirectorOutput
+    memory: dict[str, Any]
+    refusal: str | None
+    health: str
+    counters: dict[str, int]
+
+
+def exact(value: Any) -> Any:
+    """What `json` writes without loss; enums by value, dataclasses as mappings."""
+    if isinstance(value, Enum):
+        return value.value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: exact(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(exact(key)): exact(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [exact(item) for item in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Path):
+        return str(value)
+    return value
+
+
+def to_json(value: Any) -> bytes:
+    """The bytes of a record."""
+    return json.dumps(exact(value), separators=(",", ":")).encode()
+
+
+def start_from(data: bytes, origin: str) -> Start:
+    """Reads a `Start`.
+
+    Raises:
+        RecordingError: It is of a later format, or not a start at all.
+    """
+    try:
+        values = json.loads(data)
+        written = int(values["format"])
+        if written > FORMAT:
+            raise RecordingError(
+                f"{origin} is of format {written}, this version reads up to {FORMAT}; update "
+                "touchdown to replay it"
+            )
+        return Start(**values)
+    except (ValueError, KeyError, TypeError) as error:
+        raise RecordingError(f"{origin}: its first record cannot be read: {error}") from error
+
+
+_STEP = TypeAdapter(StepRecord)
+_TICK = TypeAdapter(TickRecord)
+
+
+def step_from(data: bytes) -> StepRecord:
+    """Reads a step. Fields of a later version are left out.
+
+    Raises:
+        RecordingError: It is none.
+    """
+    return _read(_STEP, data)
+
+
+def tick_from(data: bytes) -> TickRecord:
+    """Reads a tick. Fields of a later version are left out.
+
+    Raises:
+        RecordingError: It is none.
+    """
+    return _read(_TICK, data)
+
+
+def _read(kind: TypeAdapter[Record], data: bytes) -> Record:
+    try:
+        return kind.validate_python(json.loads(data))
+    except ValueError as error:
+        raise RecordingError(f"a record cannot be read: {error}") from error
+
+
+def memory_to_bytes(memory: Mapping[str, Any]) -> bytes:
+    """A decider's memory: arrays as they are, the rest as JSON, in NumPy's zip format."""
+    arrays = {k: v for k, v in memory.items() if isinstance(v, np.ndarray)}
+    plain = {k: exact(v) for k, v in memory.items() if k not in arrays}
+    text = np.frombuffer(json.dumps(plain).encode(), np.uint8)
+    stream = io.BytesIO()
+    np.savez(stream, allow_pickle=False, plain=text, **{f"array.{k}": v for k, v in arrays.items()})
+    return stream.getvalue()
+
+
+def memory_from_bytes(data: bytes) -> dict[str, Any]:
+    """The memory back again."""
+    with np.load(io.BytesIO(data), allow_pickle=False) as stored:
+        memory: dict[str, Any] = json.loads(stored["plain"].tobytes())
+        for name in stored.files:
+            if name.startswith("array."):
+                memory[name.removeprefix("array.")] = stored[name]
+    return memory
+
+
+def masks_to_picture(segmentation: Segmentation) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """All maps of a segmentation below each other, uint8 (6 h, w), for a lossless picture."""
+    return np.concatenate(
+        [segmentation.class_id, segmentation.landable, *segmentation.hazards], axis=0
+    )
+
+
+def masks_from_picture(
+    picture: np.ndarray[Any, np.dtype[np.uint8]], captured_at_ns: int
+) -> Segmentation:
+    """The segmentation back again."""
+    class_id, landable, *hazards = np.split(picture, 6, axis=0)
+    return Segmentation(
+        np.ascontiguousarray(class_id), np.ascontiguousarray(landable),
+        np.ascontiguousarray(np.stack(hazards)), captured_at_ns,
+    )  # fmt: skip
