@@ -5,9 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import numpy as np
 
 from landing.camera import CameraModel
-from landing.groundmap import GridOfFloat, GroundMap, GroundView
+from landing.errors import InvalidValueError
+from landing.groundmap import MOVING_ROLES, GridOfFloat, GroundMap, GroundView
 from landing.picker import (
     Candidate,
     Regions,
@@ -18,8 +22,8 @@ from landing.picker import (
     pick,
 )
 from landing.settings import DecisionSettings
-from landing.site import LandingSite, NoSite, NoSiteReason, Selection
-from landing.taxonomy import Taxonomy
+from landing.site import Intruder, LandingSite, NoSite, NoSiteReason, Selection
+from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 from landing.types import Pose, Segmentation
 
 PLANE_SMOOTHING_S = 0.5
@@ -27,6 +31,12 @@ PLANE_SMOOTHING_S = 0.5
 
 PLANE_JUMP_S = 2.0
 """A jump of the measured height that lasts longer is new ground, a shorter one a roof or a tree."""
+
+STANDING_ROLES = tuple(role for role in HAZARD_ROLES if role not in MOVING_ROLES)
+
+INTRUSION_M = 0.2
+"""How far into a site's clearance somebody must be seen for a single frame to count: a site may be
+chosen next to people who stand still, and their outline wavers by about a cell."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +48,16 @@ class Decision:
         decided_at_ns: Monotonic time of the decision.
         evidence_at_ns: Capture time of the frame it was made with.
         timings_ms: Parts of the time it took, if the decider was given a clock.
+        intruder: Who came too close to the site that was in use before this frame. It is told from
+            the first frame on, while the site itself is given up only after `lost_after_s`: to
+            stop is cheap and may be wrong once, to lead elsewhere is not.
     """
 
     selection: Selection
     decided_at_ns: int
     evidence_at_ns: int
     timings_ms: dict[str, float] = field(default_factory=dict)
+    intruder: Intruder | None = None
 
 
 class GroundPlane:
@@ -126,6 +140,23 @@ class SiteTracker:
                 return self._take(best, view, at_ns)
             return self.site
         self._bad_since_ns = None
+    def intruder(self, view: GroundView, moving_room_m: dict[Role, GridOfFloat]) -> Intruder | None:
+        """Who is too close to the present site, by this very frame.
+
+        Args:
+            view: The map.
+            moving_room_m: `hazard_clearance_grid` of each moving role alone.
+        """
+        cell = view.cell_of(*self.site.position_ned_m[:2]) if self.site is not None else None
+        if cell is None:
+            return None
+        role, room_m = min(
+            ((role, float(grid[cell])) for role, grid in moving_room_m.items()),
+            key=lambda pair: pair[1],
+        )
+        near = room_m < self._settings.required_radius_m - INTRUSION_M
+        return Intruder(role, room_m) if near else None
+
         assert cell is not None  # a site outside the map is a problem
         in_view = float(view.unseen_s[cell]) <= 0.0
         region = int(regions.labels[cell])
@@ -277,7 +308,14 @@ class Decider:
             reason = NoSite(NoSiteReason.GROUND_NOT_IN_VIEW, "the camera does not see the ground")
             return self._decision(reason, now_ns, captured_ns, started, mapped)
         vehicle = (pose.position_ned_m[0], pose.position_ned_m[1])
-        hazard_room_m = hazard_clearance_grid(view, self._taxonomy, self._settings)
+        moving_room_m = {
+            role: hazard_clearance_grid(view, self._taxonomy, self._settings, (role,))
+            for role in MOVING_ROLES
+        }
+        intruder = self._tracker.intruder(view, moving_room_m)
+        hazard_room_m = hazard_clearance_grid(view, self._taxonomy, self._settings, STANDING_ROLES)
+        for grid in moving_room_m.values():
+            np.minimum(hazard_room_m, grid, out=hazard_room_m)
         room_m = clearance_grid(view, hazard_room_m)
         regions = clean_regions(view, room_m, self._settings, vehicle)
         best = pick(view, room_m, regions, self._settings, vehicle)
@@ -286,7 +324,8 @@ class Decider:
             view, room_m, hazard_room_m, regions, best, height_m, captured_ns
         )
         self.last_view, self.last_room_m = view, room_m
-        return self._decision(selection, now_ns, captured_ns, started, mapped)
+        decision = self._decision(selection, now_ns, captured_ns, started, mapped)
+        return replace(decision, intruder=intruder) if intruder is not None else decision
 
     def _refuse(self, pose: Pose | None) -> NoSite | None:
         """Why a frame with this pose cannot be used; None when it can."""

@@ -9,14 +9,16 @@ an argument; the caller steps it at the rate at which targets are to be sent.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 import numpy as np
 
 from landing.decider import Decision
 from landing.settings import DirectorSettings
-from landing.site import LandingSite, NoSite
+from landing.site import Intruder, LandingSite, NoSite
 from landing.types import LandingTarget, Pose
 from landing.vehicle import VehicleStatus
 
@@ -80,12 +82,14 @@ class DirectorOutput:
         reason: Why it is in that state, or which gate keeps the target back.
         target: To be sent now, or None.
         transitions: Changes of state in this step, in order.
+        intruder: Who is at the site by the newest decision; then there is no target.
     """
 
     state: DirectorState
     reason: str
     target: LandingTarget | None
     transitions: tuple[Transition, ...]
+    intruder: Intruder | None = None
 
 
 class Director:
@@ -104,11 +108,27 @@ class Director:
         """The present state."""
         return self._state
 
+    def memory(self) -> dict[str, Any]:
+        """All that the next step builds on, as plain values."""
+        return {
+            "state": self._state.value,
+            "reason": self._reason,
+            "flying": self._flying,
+            "without_site_since_ns": self._without_site_since_ns,
+        }
+
+    def remember(self, memory: Mapping[str, Any]) -> None:
+        """Goes on from another director's `memory`."""
+        self._state = DirectorState(memory["state"])
+        self._reason, self._flying = memory["reason"], memory["flying"]
+        self._without_site_since_ns = memory["without_site_since_ns"]
+
     def step(self, inputs: DirectorInput) -> DirectorOutput:
         """Looks at the newest evidence and says what to send now."""
         self._transitions = []
         target = self._step(inputs)
-        return DirectorOutput(self._state, self._reason, target, tuple(self._transitions))
+        intruder = inputs.decision.intruder if inputs.decision is not None else None
+        return DirectorOutput(self._state, self._reason, target, tuple(self._transitions), intruder)
 
     def _step(self, inputs: DirectorInput) -> LandingTarget | None:
         vehicle, now_ns = inputs.vehicle, inputs.now_ns
@@ -163,6 +183,8 @@ class Director:
             return "no frame yet"
         if (inputs.now_ns - decision.decided_at_ns) * 1e-9 > settings.max_decision_age_s:
             return f"no decision for more than {settings.max_decision_age_s:g} s"
+        if decision.intruder is not None:
+            return decision.intruder.text
         selection = decision.selection
         if isinstance(selection, NoSite):
             return f"{selection.reason.value}: {selection.detail}"

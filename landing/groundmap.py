@@ -317,11 +317,12 @@ class GroundMap:
                 cv2.blur(landable, (side_px, side_px), borderType=cv2.BORDER_REPLICATE), np.uint8
             )
         sampled = cv2.remap(landable, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        self._gather(self._landable[window], self._landable_evidence.take(sampled), shown)
+        limit = self._settings.evidence_limit
+        self._gather(self._landable[window], self._landable_evidence.take(sampled), shown, -limit)
         odd_px = side_px + 1 - side_px % 2
         kernel = np.ones((odd_px, odd_px), np.uint8)
-        for plane, table, gathered in zip(
-            segmentation.hazards, self._hazard_evidence, self._hazards, strict=True
+        for role, plane, table, gathered in zip(
+            HAZARD_ROLES, segmentation.hazards, self._hazard_evidence, self._hazards, strict=True
         ):
             if plane.any():
                 if odd_px > 1:
@@ -331,13 +332,17 @@ class GroundMap:
                 evidence = table.take(found)
             else:
                 evidence = np.full(shown.shape, table[0], np.float32)
-            self._gather(gathered[window], evidence, shown)
+            # That nobody stood there for a minute says nothing of who steps in now: what people
+            # and vehicles must overcome is never more than the one frame before.
+            floor = max(float(table[0]), -limit) if role in MOVING_ROLES else -limit
+            self._gather(gathered[window], evidence, shown, floor)
 
-    def _gather(self, gathered: GridOfFloat, evidence: GridOfFloat, shown: ByteArray) -> None:
-        """Adds evidence in place where cells are shown, within the limit."""
-        limit = self._settings.evidence_limit
+    def _gather(
+        self, gathered: GridOfFloat, evidence: GridOfFloat, shown: ByteArray, floor: float
+    ) -> None:
+        """Adds evidence in place where cells are shown, within the limits."""
         cv2.add(gathered, evidence, dst=gathered, mask=shown)
-        np.clip(gathered, -limit, limit, out=gathered)
+        np.clip(gathered, floor, self._settings.evidence_limit, out=gathered)
 
     def view(self, now_ns: int, max_age_s: float | None = None) -> GroundView | None:
         """The map as it stands at a time, or None while it is empty.

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from landing.groundmap import MOVING_ROLES, GridOfBool, GridOfFloat, GroundView
 from landing.settings import DecisionSettings
 from landing.site import NoSite, NoSiteReason
-from landing.taxonomy import HAZARD_ROLES, Taxonomy
+from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 
 CHAMFER_EXCESS = np.float32(1.0193)
 """Most by which the 5x5 chamfer distance (steps 1, 1.4, 2.1969; Borgefors 1986) overstates: with
@@ -66,15 +66,24 @@ def distance_m(blocked: GridOfBool, cell_m: float, outside_blocked: bool = True)
 
 
 def hazard_clearance_grid(
-    view: GroundView, taxonomy: Taxonomy, settings: DecisionSettings
+    view: GroundView,
+    taxonomy: Taxonomy,
+    settings: DecisionSettings,
+    roles: tuple[Role, ...] = HAZARD_ROLES,
 ) -> GridOfFloat:
     """Distance to the nearest hazard less that hazard's own clearance, m, shape (n, n).
 
     Negative inside a hazard's clearance, infinite where there is no hazard at all. People and
     vehicles that went out of view may have moved since: their clearance grows with that time.
+
+    Args:
+        view: The map.
+        taxonomy: Whose clearances hold.
+        settings: How fast the clearance of what is out of view grows.
+        roles: The hazards to look at; all by default.
     """
     room = np.full(view.free.shape, np.inf, np.float32)
-    for role in HAZARD_ROLES:
+    for role in roles:
         cells = view.hazards[role]
         if not cells.any():
             continue

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from enum import Enum
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -184,4 +185,93 @@ class DirectorSettings(BaseModel):
     )
     hold_timeout_s: float = Field(
         default=30.0, gt=0, le=600, description="without a site for this long while landing: abort"
+    )
+
+
+class AuthorityLevel(str, Enum):
+    """How much we may ask of the autopilot beyond the landing target."""
+
+    ADVISE = "advise"
+    GUARD = "guard"
+    LAND = "land"
+
+
+class AuthoritySettings(BaseModel):
+    """What may be commanded, when, and when it ends (see `landing.authority`)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    level: AuthorityLevel = Field(
+        default=AuthorityLevel.ADVISE,
+        description="advise: commands nothing; guard: may stop a landing, climb and retry; "
+        "land: may also fly to the site and start the landing",
+    )
+    rearm: Literal["never", "on_disarm"] = Field(
+        # A pilot who took over once must not have to wonder in the same flight whether we come
+        # back; that the next flight may be guarded again is for the owner to write down.
+        default="never",
+        description="once ended by the pilot or a fault: stays ended until the daemon is started "
+        "again, or until the vehicle is disarmed",
+    )
+    grace_s: float = Field(
+        default=1.0, ge=0, le=10, description="no target for so long while landing: stop, s; a "
+        "person or vehicle at the site stops it at once",
+    )  # fmt: skip
+    floor_height_m: float = Field(
+        # Below DecisionSettings.min_height_m no frame is used, so nothing new can be known; and the
+        # ground is reached sooner than a climb would clear a person's head.
+        default=1.2,
+        ge=0.5,
+        le=10,
+        description="lower than this above the site nothing is commanded, m",
+    )
+    clear_height_m: float = Field(
+        default=5.0, ge=2, le=50, description="never waits lower than this: climbs to it first, m"
+    )
+    climb_m: float = Field(
+        default=6.0, ge=1, le=50, description="how much higher each new search goes, m"
+    )
+    ceiling_m: float = Field(
+        default=30.0, ge=2, le=120, description="highest it climbs above the site, m; never "
+        "above where the landing began, unless that is lower than clear_height_m",
+    )  # fmt: skip
+    wait_s: float = Field(
+        default=6.0, ge=0, le=60, description="holds for so long for the site to come back, s"
+    )
+    search_s: float = Field(
+        default=10.0, ge=1, le=120, description="searches for so long at each height, s"
+    )
+    max_tries: int = Field(
+        default=3, ge=1, le=10, description="landings resumed, and searches, before giving up"
+    )
+    max_total_s: float = Field(
+        default=150.0, ge=10, le=900, description="all that it does in one landing takes at most, s"
+    )
+    when_spent: Literal["hold", "land"] = Field(
+        # A vehicle that hovers tells everybody that something is wrong and leaves the choice to the
+        # pilot; one that lands straight down may land on the very person it was stopped for.
+        default="hold",
+        description="at the end of all tries: stay, for the pilot to take over; or land plainly, "
+        "unless somebody is seen at the site",
+    )
+    steady_s: float = Field(
+        # ArduPilot's estimator wants 2 s of targets; it is fed from the first one on, and LAND
+        # holds its height until it is within PLND_XY_DIST_MAX.
+        default=1.0, ge=0, le=30, description="a site is landed on again once it was sent for "
+        "so long, s",
+    )  # fmt: skip
+    stick_dead_zone: float = Field(
+        default=0.2, ge=0.02, le=0.9, description="a stick beyond this part of its travel is the "
+        "pilot's word",
+    )  # fmt: skip
+    start_modes: tuple[str, ...] = Field(
+        default=("GUIDED", "AUTO.LOITER"),
+        description="land: modes in which it may begin, once the pilot enters one in the air; "
+        "RTL or AUTO.RTL may be added",
+    )
+    start_height_m: float = Field(
+        default=5.0, ge=2, le=120, description="land: does not begin lower than this, m"
+    )
+    announce_s: float = Field(
+        default=5.0, ge=1, le=60, description="land: says so for this long before it begins, s"
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from landing.taxonomy import Role
+
 
 class NoSiteReason(str, Enum):
     """Why there is no site. Every refusal names one of these; never a bare None."""
@@ -54,3 +56,21 @@ class NoSite:
 
 
 Selection = LandingSite | NoSite
+
+
+@dataclass(frozen=True)
+class Intruder:
+    """A person or a vehicle that came too close to the site in use.
+
+    Attributes:
+        role: Which.
+        room_m: Radius it leaves at the site, its own clearance taken off; negative inside that.
+    """
+
+    role: Role
+    room_m: float
+
+    @property
+    def text(self) -> str:
+        """In words."""
+        return f"{self.role.value} at the site"

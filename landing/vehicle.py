@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 
 
@@ -12,6 +13,34 @@ class Autopilot(str, Enum):
     ARDUPILOT = "ardupilot"
     PX4 = "px4"
     UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Sticks:
+    """The pilot's sticks, each from -1 to 1 with 0 in the middle of its travel.
+
+    Attributes:
+        roll, pitch, yaw: 0 where the spring leaves them.
+        throttle: Has no spring on most transmitters: wherever the pilot left it.
+    """
+
+    roll: float
+    pitch: float
+    throttle: float
+    yaw: float
+
+
+@dataclass(frozen=True)
+class PilotReport:
+    """What the autopilot last reported of the pilot's transmitter.
+
+    Attributes:
+        at_ns: Monotonic time of the report.
+        sticks: None while there is no transmitter, or it is out of range.
+    """
+
+    at_ns: int
+    sticks: Sticks | None
 
 
 @dataclass(frozen=True)
@@ -25,6 +54,11 @@ class VehicleStatus:
         airborne: True or False from EXTENDED_SYS_STATE, None when the autopilot does not say.
         landing: It is in a mode that ends on the ground (LAND, RTL, precision landing).
         mode: The mode's name in the autopilot's own words, e.g. ``LAND``.
+        touching_down: It says that it is on its way to the ground now: RTL's last part, not its
+            way home. None when it does not say.
+        failsafe: One of the autopilot's own failsafes is in force.
+        heartbeat_ns: Monotonic time of its last heartbeat, which is how old `mode` is.
+        pilot: What it reports of the transmitter; None where it reports nothing.
     """
 
     link_alive: bool = False
@@ -33,3 +67,32 @@ class VehicleStatus:
     airborne: bool | None = None
     landing: bool = False
     mode: str = ""
+    touching_down: bool | None = field(default=None, compare=False)
+    failsafe: bool = False
+    heartbeat_ns: int | None = field(default=None, compare=False)
+    pilot: PilotReport | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class FlightModes:
+    """The modes that commands of ours lead into, in the autopilot's own words.
+
+    Attributes:
+        hold: Stays where it is without the sticks and takes position targets.
+        land: Lands on targets; the first one is what we ask for.
+        home: Flies home first and lands then.
+    """
+
+    hold: str
+    land: tuple[str, ...]
+    home: tuple[str, ...]
+
+
+FLIGHT_MODES: Mapping[Autopilot, FlightModes] = {
+    # GUIDED, not LOITER or BRAKE: LOITER descends when the throttle stick lies at the bottom, as it
+    # does with nobody at the sticks; BRAKE takes no position target, so that a climb would need one
+    # more mode change that can fail.
+    Autopilot.ARDUPILOT: FlightModes("GUIDED", ("LAND",), ("RTL", "SMART_RTL")),
+    # AUTO.PRECLAND by DO_SET_MODE: NAV_LAND is acknowledged, but forgets the targets (flown).
+    Autopilot.PX4: FlightModes("AUTO.LOITER", ("AUTO.PRECLAND", "AUTO.LAND"), ("AUTO.RTL",)),
+}

@@ -1,0 +1,69 @@
+"""What may be asked of an autopilot beyond a landing target, and what it answers.
+
+Abstract: how a command is said to one autopilot or the other is `firmware_bridge.commands`' part.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Stop and stay, in the mode that `landing.vehicle.FLIGHT_MODES` names for it."""
+
+
+@dataclass(frozen=True)
+class FlyTo:
+    """Fly there in a straight line and stay; only in the hold mode.
+
+    Attributes:
+        position_ned_m: In the estimator's local frame, m.
+    """
+
+    position_ned_m: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Land:
+    """Land, on the targets that are being sent."""
+
+
+FlightCommand = Hold | FlyTo | Land
+
+
+@dataclass(frozen=True)
+class CommandRequest:
+    """A command to be sent until it is answered.
+
+    Attributes:
+        number: Counts up; a newer request takes the place of an older one.
+        command: What is asked.
+    """
+
+    number: int
+    command: FlightCommand
+
+
+class AnswerKind(str, Enum):
+    """What became of a request."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    SILENT = "silent"
+
+
+@dataclass(frozen=True)
+class CommandAnswer:
+    """The end of a request.
+
+    Attributes:
+        number: Of the request.
+        kind: Whether the autopilot will do it.
+        detail: In words: its result, or how often it was asked.
+    """
+
+    number: int
+    kind: AnswerKind
+    detail: str
