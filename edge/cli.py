@@ -202,3 +202,103 @@ def look(
     if profile:
         for line in summary.timings.table():
             click.echo(line)
+
+
+FLIGHT = click.argument(
+    "flight", nargs=-1, required=True, type=click.Path(exists=True), metavar="FLIGHT..."
+)
+
+
+@cli.command()
+@FLIGHT
+@click.option("--model", "-m", type=click.Path(), help="Segment the pictures with another model.")
+@click.option("--config", "-c", "config_path", type=click.Path(), help="Decide by another one.")
+@click.option(
+    "--threads", default=0, show_default=True, type=click.IntRange(0, 64),
+    help="Threads of one inference; 0 leaves it to the runtime.",
+)  # fmt: skip
+@click.option("--allow-failed-gate", is_flag=True, help="Take a model that failed its gate.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
+def replay(
+    flight: tuple[str, ...],
+    model: str | None,
+    config_path: str | None,
+    threads: int,
+    allow_failed_gate: bool,
+    as_json: bool,
+) -> None:
+    """Decide a recorded flight again and print what is different.
+
+    FLIGHT is an .mcap file of the black box or a folder of them. Without --model and --config
+    every decision comes out the same to the last digit with the build that flew.
+
+    Exit status: 0 all the same (or another model or configuration was asked for), 1 differences.
+    """
+    import json
+    from contextlib import ExitStack
+    from pathlib import Path
+
+    from edge.blackbox.flight import Flight
+    from edge.blackbox.replay import Replacement, Replay
+    from edge.config import load_config
+    from edge.runtimes import RuntimeOptions, load_runtime
+
+    with ExitStack() as stack:
+        runtime = None
+        if model is not None:
+            options = RuntimeOptions(threads=threads, allow_failed_gate=allow_failed_gate)
+            runtime = stack.enter_context(load_runtime(Path(model), options))
+            runtime.warm_up()
+        config = None if config_path is None else load_config(Path(config_path))
+        recording = Flight(*(Path(p) for p in flight))
+        result = Replay(recording, Replacement(runtime, config)).run()
+    if as_json:
+        click.echo(json.dumps(result.as_dict()))
+    else:
+        for line in result.lines():
+            click.echo(line)
+    asked = model is not None or config_path is not None
+    raise SystemExit(0 if asked or result.same else 1)
+
+
+@cli.command()
+@FLIGHT
+@click.option(
+    "--out", required=True, type=click.Path(file_okay=False), help="Folder to write them to."
+)
+@click.option(
+    "--count", default=50, show_default=True, type=click.IntRange(min=1), help="At most so many."
+)
+@click.option(
+    "--apart-s", default=1.0, show_default=True, type=click.FloatRange(min=0.0),
+    help="Least time between two of them, s.",
+)  # fmt: skip
+def mine(flight: tuple[str, ...], out: str, count: int, apart_s: float) -> None:
+    """Take the frames of a recorded flight that are worth labelling.
+
+    Those where the network knew least, contradicted itself, or nearly went wrong; written in the
+    trainer's layout, with the network's own maps as proposals to correct.
+    """
+    from pathlib import Path
+
+    from edge.blackbox.flight import Flight
+    from edge.blackbox.mine import mine as run
+
+    chosen = run(Flight(*(Path(p) for p in flight)), Path(out), count, apart_s, ", ".join(flight))
+    for frame in chosen:
+        click.echo(f"{frame.at_s:8.1f} s  {frame.why:<13} score {frame.score:.2f}")
+    click.echo(f"{len(chosen)} frames in {out}; correct proposals/ into labels/, then train")
+
+
+@cli.command()
+@FLIGHT
+@click.option("--out", required=True, type=click.Path(dir_okay=False), help="File to write.")
+def tlog(flight: tuple[str, ...], out: str) -> None:
+    """Write a recorded flight's MAVLink as a telemetry log (.tlog)."""
+    from pathlib import Path
+
+    from edge.blackbox.flight import Flight
+    from edge.blackbox.tlog import write_tlog
+
+    count = write_tlog(Flight(*(Path(p) for p in flight)), Path(out))
+    click.echo(f"{count} frames in {out}")

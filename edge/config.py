@@ -257,6 +257,24 @@ class LogSection(Section):
     )
 
 
+class RecorderSection(Section):
+    """The black box: what is written and what is kept of it."""
+
+    enabled: bool = Field(default=True, description="whether anything is recorded")
+    folder: Path = Field(default=Path("recordings"), description="of ring and kept flights")
+    ring_s: float = Field(default=180.0, ge=10, le=36_000, description="kept in any case, s")
+    before_s: float = Field(default=60.0, ge=0, le=3600, description="kept before an event, s")
+    after_s: float = Field(default=20.0, ge=0, le=3600, description="kept after an event, s")
+    segment_s: float = Field(default=15.0, ge=1, le=600, description="length of one file, s")
+    budget_mb: float = Field(
+        default=4000.0, ge=10, le=10_000_000, description="of all recordings; oldest go first, MB"
+    )
+    free_mb: float = Field(
+        default=300.0, ge=0, le=1_000_000, description="left free on the disk, MB"
+    )
+    image_quality: int = Field(default=85, ge=10, le=100, description="of the JPEG pictures")
+
+
 class EdgeConfig(Section):
     """Everything the daemon is told."""
 
@@ -267,6 +285,7 @@ class EdgeConfig(Section):
     director: DirectorSettings = Field(default_factory=DirectorSettings)
     health: HealthSection = Field(default_factory=HealthSection)
     log: LogSection = Field(default_factory=LogSection)
+    recorder: RecorderSection = Field(default_factory=RecorderSection)
 
 
 def load_config(path: Path) -> EdgeConfig:
@@ -330,5 +349,6 @@ def _anchored(config: EdgeConfig, folder: Path) -> EdgeConfig:
                 update={"source": source, "calibration": at(camera.calibration)}
             ),
             "log": config.log.model_copy(update={"events": at(config.log.events)}),
+            "recorder": config.recorder.model_copy(update={"folder": at(config.recorder.folder)}),
         }
     )

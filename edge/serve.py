@@ -13,10 +13,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 
+from edge.blackbox.make import make_recorder
 from edge.cameras import make_camera
 from edge.config import EdgeConfig, load_config
 from edge.daemon import Daemon
 from edge.log import EventLog, set_up_text_log
+from edge.observer import Observer
 from edge.pipeline import Pipeline
 from edge.runtimes import Runtime, load_runtime, taxonomy_for
 from edge.sdnotify import ServiceNotifier
@@ -78,7 +80,15 @@ def _run(
     decider = Decider(settings, taxonomy, camera_model, time.perf_counter_ns)
     pipeline = Pipeline(runtime, decider, camera_model, time.monotonic_ns, time.perf_counter_ns)
     live = not config.camera.source.startswith(RECORDINGS)
-    daemon = Daemon(config, camera, pipeline, link, events, ServiceNotifier(), live)
+    observers: list[Observer] = []
+    if config.recorder.enabled:
+        recorder = make_recorder(config, runtime, decider, settings, taxonomy, camera_model)
+        stack.enter_context(recorder)
+        link.observers.append(recorder.on_mavlink)
+        observers.append(recorder)
+    daemon = Daemon(
+        config, camera, pipeline, link, events, ServiceNotifier(), live, tuple(observers)
+    )
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
         daemon.stop(signal.Signals(number).name)

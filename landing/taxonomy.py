@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping
 from enum import Enum
@@ -130,6 +131,16 @@ class Taxonomy(BaseModel):
             raise TaxonomyError(f"taxonomy {text}: {error}") from error
         return cls.parse(data, text)
 
+    def to_toml(self) -> str:
+        """The text of a file that `load` reads back as the same taxonomy."""
+        lines = [f"name = {_toml_text(self.name)}", f"description = {_toml_text(self.description)}",
+                 f"ignore_index = {self.ignore_index}", "", "[clearance_m]"]  # fmt: skip
+        lines += [f"{role.value} = {float(m)}" for role, m in self.clearance_m.items()]
+        for c in self.classes:
+            lines += ["", "[[classes]]", f"id = {c.id}", f"name = {_toml_text(c.name)}",
+                      f"color_rgb = {list(c.color_rgb)}", f'role = "{c.role.value}"']  # fmt: skip
+        return "\n".join(lines) + "\n"
+
     def __len__(self) -> int:
         return len(self.classes)
 
@@ -167,3 +178,8 @@ class Taxonomy(BaseModel):
         for row, role in enumerate((Role.LANDABLE, *HAZARD_ROLES)):
             matrix[row, list(self.ids_of(role))] = 1.0
         return matrix
+
+
+def _toml_text(text: str) -> str:
+    """A basic string: JSON escapes the same characters, but for DEL."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

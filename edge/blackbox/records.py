@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 from pydantic import TypeAdapter
 
+from landing.camera import CameraModel
 from landing.decider import Decision
 from landing.director import DirectorOutput
 from landing.errors import TouchdownError
@@ -174,6 +175,18 @@ def start_from(data: bytes, origin: str) -> Start:
         return Start(**values)
     except (ValueError, KeyError, TypeError) as error:
         raise RecordingError(f"{origin}: its first record cannot be read: {error}") from error
+
+
+def camera_of(start: Start) -> CameraModel:
+    """Lens and mount of a recording.
+
+    Raises:
+        RecordingError: They make no camera.
+    """
+    try:
+        return TypeAdapter(CameraModel).validate_python(start.camera)
+    except ValueError as error:
+        raise RecordingError(f"the recording's camera cannot be read: {error}") from error
 
 
 _STEP = TypeAdapter(StepRecord)

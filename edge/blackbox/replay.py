@@ -9,7 +9,6 @@ segmented anew (JPEG pictures, so even the same model may differ in a pixel).
 from __future__ import annotations
 
 import math
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -25,6 +24,7 @@ from edge.blackbox.records import (
     StepRecord,
     TickRecord,
     Topic,
+    camera_of,
     exact,
     masks_from_picture,
     memory_from_bytes,
@@ -33,7 +33,7 @@ from edge.blackbox.records import (
 )
 from edge.config import EdgeConfig
 from edge.runtimes import Runtime, taxonomy_for
-from landing.camera import CameraModel, camera_from_mapping
+from landing.camera import CameraModel
 from landing.decider import Decider, Decision
 from landing.director import Director, DirectorInput
 from landing.operating import thresholds_in_force
@@ -160,7 +160,7 @@ class Replay:
         taxonomy = Taxonomy.parse(start.taxonomy, "the recording's taxonomy")
         decision = DecisionSettings.model_validate(start.decision)
         director = DirectorSettings.model_validate(start.director)
-        camera = camera_from_mapping(_tuples(start.camera))
+        camera = camera_of(start)
         if self._runtime is not None:
             taxonomy = self._runtime.spec.taxonomy
         if instead.config is not None:
@@ -172,7 +172,7 @@ class Replay:
                 decision, _ = thresholds_in_force(decision, point)
         # Another network or lens makes other maps: the recorded memory is not what it would know.
         self._other_evidence = instead.runtime is not None or instead.config is not None
-        self._decider = Decider(decision, taxonomy, camera, time.perf_counter_ns)
+        self._decider = Decider(decision, taxonomy, camera)
         self._camera: CameraModel = camera
         self._director = Director(director)
         self._result = Comparison()
@@ -202,7 +202,7 @@ class Replay:
             if entry.topic == views.PICTURE:
                 self._jpeg = picture_of(entry)
             elif entry.topic == views.MASKS:
-                self._segmentation = _maps(picture_of(entry))
+                self._segmentation = maps_of(picture_of(entry))
             elif entry.topic == Topic.STEP.value:
                 self._step(step_from(entry.data), progress)
             elif entry.topic == Topic.MEMORY.value:
@@ -317,15 +317,13 @@ def _words(selection: Selection) -> str:
     )
 
 
-def _maps(png: bytes) -> Segmentation:
+def maps_of(png: bytes) -> Segmentation:
+    """The segmentation in a picture of stacked maps; its capture time is in the step.
+
+    Raises:
+        RecordingError: It is damaged.
+    """
     picture = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE)
     if picture is None or picture.shape[0] % 6:
         raise RecordingError("the maps of a decision cannot be read")
     return masks_from_picture(np.asarray(picture, np.uint8), 0)
-
-
-def _tuples(values: dict[str, Any]) -> dict[str, Any]:
-    """A camera as it was written: JSON lists back to tuples, the mount's fields too."""
-    mount = {k: tuple(v) if isinstance(v, list) else v for k, v in values["mount"].items()}
-    plain = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-    return {**plain, "mount": mount}

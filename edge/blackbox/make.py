@@ -1,0 +1,56 @@
+"""The recorder of a daemon, from its configuration."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.metadata import version
+from typing import Any
+
+from edge.blackbox.recorder import Recorder
+from edge.blackbox.records import FORMAT, Start, exact
+from edge.blackbox.ring import Limits
+from edge.config import EdgeConfig
+from edge.runtimes import Runtime
+from landing.camera import CameraModel
+from landing.decider import Decider
+from landing.settings import DecisionSettings
+from landing.taxonomy import Taxonomy
+
+
+def make_recorder(
+    config: EdgeConfig,
+    runtime: Runtime,
+    decider: Decider,
+    settings: DecisionSettings,
+    taxonomy: Taxonomy,
+    camera: CameraModel,
+) -> Recorder:
+    """A recorder that is not started yet.
+
+    Args:
+        config: Of the daemon.
+        runtime: Its network.
+        decider: Whose memory goes into the files.
+        settings: Of the decision, as in force.
+        taxonomy: As the decider has it.
+        camera: As the decider has it.
+    """
+    section = config.recorder
+    model: dict[str, Any] = {
+        "path": str(runtime.path),
+        "sha256": hashlib.sha256(runtime.path.read_bytes()).hexdigest(),
+        "backend": runtime.backend,
+        "gate": runtime.gate.describe() if runtime.gate else "never verified",
+    }
+    start = Start(
+        FORMAT, version("touchdown"), "", 0, 0, config.model_dump(mode="json"), model,
+        runtime.spec.model_dump(mode="json"), settings.model_dump(mode="json"),
+        config.director.model_dump(mode="json"), taxonomy.model_dump(mode="json"), exact(camera),
+    )  # fmt: skip
+    limits = Limits(
+        section.ring_s, section.before_s, section.after_s, round(section.budget_mb * 1e6),
+        round(section.free_mb * 1e6),
+    )  # fmt: skip
+    return Recorder(
+        section.folder, start, decider.memory, limits, section.segment_s, section.image_quality
+    )
