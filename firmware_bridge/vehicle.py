@@ -1,4 +1,8 @@
-"""The vehicle's state from HEARTBEAT and EXTENDED_SYS_STATE of the one autopilot we serve."""
+"""The vehicle's state from HEARTBEAT and EXTENDED_SYS_STATE of the one autopilot we serve.
+
+And the pilot's sticks, from RC_CHANNELS (ArduPilot) or MANUAL_CONTROL (PX4, which has resolved its
+own channel mapping and joysticks by then).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from firmware_bridge.dialect import mavlink
-from landing.vehicle import Autopilot, VehicleStatus
+from landing.errors import InvalidValueError
+from landing.vehicle import Autopilot, PilotReport, Sticks, VehicleStatus
 
 COPTER_MODES: dict[int, str] = {
     value: name.removeprefix("COPTER_MODE_")
@@ -62,6 +67,19 @@ PX4_AUTO_SUB_MODES: dict[int, str] = {
 PX4_POSCTL_SUB_MODES: dict[int, str] = {1: "ORBIT", 2: "SLOW"}
 PX4_LANDING_MODES = frozenset({"AUTO.LAND", "AUTO.RTL", "AUTO.PRECLAND"})
 
+FAILSAFE_STATES = frozenset(
+    {mavlink.MAV_STATE_CRITICAL, mavlink.MAV_STATE_EMERGENCY, mavlink.MAV_STATE_FLIGHT_TERMINATION}
+)
+"""HEARTBEAT.system_status while a failsafe is in force, by both autopilots' sources."""
+
+STICK_CHANNELS = (1, 2, 3, 4)
+"""RC channels of roll, pitch, throttle and yaw (ArduPilot's RCMAP_*, by default)."""
+
+RC_MIDDLE_US, RC_HALF_TRAVEL_US = 1500, 400
+RC_VALID_US = range(800, 2201)
+"""Outside of these a channel carries nothing: 0 and 65535 are MAVLink's and ArduPilot's words for
+a transmitter that is not there."""
+
 _AIRBORNE: dict[int, bool] = {
     mavlink.MAV_LANDED_STATE_ON_GROUND: False,
     mavlink.MAV_LANDED_STATE_IN_AIR: True,
@@ -109,6 +127,51 @@ def mode_of(autopilot: Autopilot, vehicle_type: int, custom_mode: int) -> tuple[
     return f"MODE({custom_mode})", False
 
 
+def mode_number(autopilot: Autopilot, name: str) -> tuple[int, int]:
+    """A mode's number for DO_SET_MODE: its custom mode and sub mode (0 on ArduPilot).
+
+    Raises:
+        InvalidValueError: The autopilot has no such mode, or its modes are not known.
+    """
+    if autopilot is Autopilot.ARDUPILOT:
+        for number, known in COPTER_MODES.items():
+            if known == name:
+                return number, 0
+    if autopilot is Autopilot.PX4:
+        main_name, _, sub_name = name.partition(".")
+        for main, known in PX4_MAIN_MODES.items():
+            if known != main_name:
+                continue
+            if not sub_name:
+                return main, 0
+            for sub, known_sub in PX4_AUTO_SUB_MODES.items():
+                if main == PX4_MAIN_AUTO and known_sub == sub_name:
+                    return main, sub
+    raise InvalidValueError(f"{autopilot.value} has no mode '{name}' that can be asked for")
+
+
+def sticks_of_channels(message: Any, channels: tuple[int, int, int, int]) -> Sticks | None:
+    """The sticks in RC_CHANNELS; None while there is no transmitter.
+
+    Args:
+        message: The message, pulses in microseconds.
+        channels: Number of the channel of roll, pitch, throttle and yaw, from 1.
+    """
+    pulses_us = [int(getattr(message, f"chan{n}_raw")) for n in channels]
+    if message.chancount == 0 or any(us not in RC_VALID_US for us in pulses_us):
+        return None
+    parts = [max(-1.0, min(1.0, (us - RC_MIDDLE_US) / RC_HALF_TRAVEL_US)) for us in pulses_us]
+    return Sticks(*parts)
+
+
+def sticks_of_manual_control(message: Any) -> Sticks | None:
+    """The sticks in MANUAL_CONTROL as PX4 streams it; None where an axis is not given."""
+    axes = (message.y, message.x, message.z, message.r)  # roll, pitch, throttle, yaw
+    if any(abs(axis) > 1000 for axis in axes):
+        return None
+    return Sticks(*(axis / 1000.0 for axis in axes))
+
+
 def _px4_mode(main: int, sub: int) -> str:
     name = PX4_MAIN_MODES.get(main, f"MODE({main})")
     if main == PX4_MAIN_AUTO:
@@ -136,22 +199,29 @@ class AutopilotId:
 
 
 class VehicleTracker:
-    """Keeps the newest HEARTBEAT and EXTENDED_SYS_STATE. Time is an argument.
+    """Keeps the newest HEARTBEAT, EXTENDED_SYS_STATE and sticks. Time is an argument.
 
     Args:
         heartbeat_timeout_ns: Without a heartbeat for this long the link counts as dead.
         landed_timeout_ns: An EXTENDED_SYS_STATE older than this says nothing any more.
+        stick_channels: RC channel of roll, pitch, throttle and yaw.
     """
 
     def __init__(
-        self, heartbeat_timeout_ns: int = 3_000_000_000, landed_timeout_ns: int = 5_000_000_000
+        self,
+        heartbeat_timeout_ns: int = 3_000_000_000,
+        landed_timeout_ns: int = 5_000_000_000,
+        stick_channels: tuple[int, int, int, int] = STICK_CHANNELS,
     ) -> None:
         self._heartbeat_timeout_ns = heartbeat_timeout_ns
         self._landed_timeout_ns = landed_timeout_ns
         self._heartbeat: Any = None
         self._heartbeat_at_ns = 0
+        self._stick_channels = stick_channels
         self._airborne: bool | None = None
+        self._touching_down: bool | None = None
         self._airborne_at_ns = 0
+        self._pilot: PilotReport | None = None
 
     @property
     def autopilot(self) -> Autopilot:
@@ -166,7 +236,18 @@ class VehicleTracker:
     def on_extended_sys_state(self, message: Any, at_ns: int) -> None:
         """Take an EXTENDED_SYS_STATE of the autopilot served."""
         self._airborne = _AIRBORNE.get(message.landed_state)
+        self._touching_down = message.landed_state == mavlink.MAV_LANDED_STATE_LANDING
         self._airborne_at_ns = at_ns
+
+    def on_rc_channels(self, message: Any, at_ns: int) -> None:
+        """Take ArduPilot's RC_CHANNELS; PX4's are raw, before its own mapping of channels."""
+        if self.autopilot is Autopilot.ARDUPILOT:
+            sticks = sticks_of_channels(message, self._stick_channels)
+            self._pilot = PilotReport(at_ns, sticks)
+
+    def on_manual_control(self, message: Any, at_ns: int) -> None:
+        """Take a MANUAL_CONTROL of the autopilot served."""
+        self._pilot = PilotReport(at_ns, sticks_of_manual_control(message))
 
     def heartbeat_age_ns(self, now_ns: int) -> int | None:
         """Time since the last heartbeat, or None when there was none."""
@@ -192,4 +273,8 @@ class VehicleTracker:
             airborne=self._airborne if landed_known else None,
             landing=landing,
             mode=mode,
+            touching_down=self._touching_down if landed_known else None,
+            failsafe=heartbeat.system_status in FAILSAFE_STATES,
+            heartbeat_ns=self._heartbeat_at_ns,
+            pilot=self._pilot,
         )

@@ -1,0 +1,300 @@
+"""Commands to the autopilot, each followed until it is acknowledged. Pure: time is given.
+
+What is sent, and why in this form (read in ArduCopter 4.6 and PX4 1.15):
+
+======= =============================== =====================================================
+        ArduPilot                       PX4
+======= =============================== =====================================================
+Hold    DO_SET_MODE GUIDED              DO_SET_MODE AUTO.LOITER
+FlyTo   DO_REPOSITION                   DO_REPOSITION with its CHANGE_MODE flag, without which
+                                        PX4 answers UNSUPPORTED
+Land    DO_SET_MODE LAND                DO_SET_MODE AUTO.PRECLAND: NAV_LAND is acknowledged and
+                                        forgets the targets
+======= =============================== =====================================================
+
+DO_REPOSITION and not SET_POSITION_TARGET_LOCAL_NED, because it is acknowledged, and because PX4
+takes the latter in OFFBOARD only. It wants latitude and longitude: they are made from the site's
+offset to the vehicle and the vehicle's own global position, so that neither the local frame's
+origin nor the autopilot's model of the earth comes in (over 30 m models agree to centimetres).
+On ArduPilot it goes without CHANGE_MODE: a pilot who has just switched away is not overruled.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from firmware_bridge.dialect import mavlink
+from firmware_bridge.vehicle import mode_number
+from landing.command import (
+    AnswerKind,
+    CommandAnswer,
+    CommandRequest,
+    FlightCommand,
+    FlyTo,
+    Hold,
+)
+from landing.errors import InvalidValueError
+from landing.types import Pose
+from landing.vehicle import FLIGHT_MODES, Autopilot
+
+ANSWER_WITHIN_NS = 300_000_000
+"""Longer than a round trip on a telemetry radio, short enough to be asked three times a second."""
+
+PROGRESS_WITHIN_NS = 3_000_000_000
+"""After IN_PROGRESS the autopilot has this long for its next word."""
+
+TRIES = 5
+OVERDUE_NS = 1_000_000_000
+"""How long an answer to a request that was put aside may still come."""
+
+GLOBAL_FRESH_NS = 1_000_000_000
+METRES_PER_DEGREE = 111_319.49
+"""Of latitude on WGS-84's equatorial radius, 6378137 m x pi / 180."""
+
+FARTHEST_M = 200.0
+"""A target farther away than this is a fault upstream."""
+
+RESULT_WORDS: dict[int, str] = {
+    value: name.removeprefix("MAV_RESULT_").replace("_", " ").lower()
+    for name, value in vars(mavlink).items()
+    if name.startswith("MAV_RESULT_") and not name.endswith("ENUM_END")
+}
+"""COMMAND_ACK.result in words."""
+
+
+@dataclass(frozen=True)
+class GlobalFix:
+    """The same place in both frames at the same moment.
+
+    Attributes:
+        at_ns: Monotonic time.
+        latitude_deg, longitude_deg: WGS-84.
+        altitude_m: Above mean sea level.
+        position_ned_m: In the estimator's local frame.
+    """
+
+    at_ns: int
+    latitude_deg: float
+    longitude_deg: float
+    altitude_m: float
+    position_ned_m: tuple[float, float, float]
+
+    @classmethod
+    def paired(cls, message: Any, pose: Pose | None, at_ns: int) -> GlobalFix | None:
+        """From a GLOBAL_POSITION_INT and the pose at its time; None when that has no position."""
+        if pose is None or pose.position_ned_m is None or (message.lat == 0 and message.lon == 0):
+            return None
+        return cls(
+            at_ns, message.lat * 1e-7, message.lon * 1e-7, message.alt * 1e-3, pose.position_ned_m
+        )
+
+    def global_of(self, position_ned_m: tuple[float, float, float]) -> tuple[float, float, float]:
+        """Latitude and longitude in degrees and altitude in metres of a place nearby.
+
+        Raises:
+            InvalidValueError: It is not finite or too far away to be meant.
+        """
+        north_m, east_m, down_m = (
+            there - here for there, here in zip(position_ned_m, self.position_ned_m, strict=True)
+        )
+        away_m = math.hypot(north_m, east_m, down_m)
+        if not away_m <= FARTHEST_M:
+            raise InvalidValueError(
+                f"position {position_ned_m} is {away_m:.0f} m away, at most {FARTHEST_M:.0f} m"
+            )
+        latitude_deg = self.latitude_deg + north_m / METRES_PER_DEGREE
+        narrower = math.cos(math.radians(self.latitude_deg))
+        longitude_deg = self.longitude_deg + east_m / (METRES_PER_DEGREE * narrower)
+        return latitude_deg, longitude_deg, self.altitude_m - down_m
+
+
+@dataclass(frozen=True)
+class Addressee:
+    """Whom a command is for.
+
+    Attributes:
+        system: MAVLink system id.
+        component: MAVLink component id.
+        autopilot: Whose rules apply.
+    """
+
+    system: int
+    component: int
+    autopilot: Autopilot
+
+
+def command_message(
+    command: FlightCommand, to: Addressee, fix: GlobalFix | None, confirmation: int
+) -> Any:
+    """The message that asks for a command.
+
+    Args:
+        command: What is asked.
+        to: Of whom.
+        fix: Where the vehicle is on the globe; needed to fly somewhere.
+        confirmation: 0 the first time, then counted up.
+
+    Raises:
+        InvalidValueError: The autopilot's commands are not known, or there is no fix.
+    """
+    modes = FLIGHT_MODES.get(to.autopilot)
+    if modes is None:
+        raise InvalidValueError(f"commands of autopilot '{to.autopilot.value}' are not known")
+    if isinstance(command, FlyTo):
+        if fix is None:
+            raise InvalidValueError("no GLOBAL_POSITION_INT of the last second to fly by")
+        return _reposition(command.position_ned_m, to, fix)
+    name = modes.hold if isinstance(command, Hold) else modes.land[0]
+    custom_mode, custom_sub_mode = mode_number(to.autopilot, name)
+    return mavlink.MAVLink_command_long_message(
+        to.system,
+        to.component,
+        mavlink.MAV_CMD_DO_SET_MODE,
+        min(confirmation, 255),
+        float(mavlink.MAV_MODE_FLAG_CUSTOM_MODE_ENABLED),
+        float(custom_mode),
+        float(custom_sub_mode),
+        0.0,
+        0.0,
+        0.0,
+        0.0,
+    )
+
+
+def _reposition(position_ned_m: tuple[float, float, float], to: Addressee, fix: GlobalFix) -> Any:
+    latitude_deg, longitude_deg, altitude_m = fix.global_of(position_ned_m)
+    change_mode = float(mavlink.MAV_DO_REPOSITION_FLAGS_CHANGE_MODE)
+    return mavlink.MAVLink_command_int_message(
+        to.system,
+        to.component,
+        mavlink.MAV_FRAME_GLOBAL,  # above mean sea level: the one form that both take alike
+        mavlink.MAV_CMD_DO_REPOSITION,
+        0,
+        0,
+        -1.0,  # speed: the autopilot's own
+        change_mode if to.autopilot is Autopilot.PX4 else 0.0,
+        0.0,
+        math.nan,  # heading: as it is
+        round(latitude_deg * 1e7),
+        round(longitude_deg * 1e7),
+        altitude_m,
+    )
+
+
+@dataclass
+class _Asked:
+    request: CommandRequest
+    message_of: Callable[[int], Any]
+    command_id: int
+    next_ns: int
+    tries: int = 0
+    said: str = ""
+
+
+@dataclass
+class _Overdue:
+    """Acknowledgements that may still come for a request that was put aside.
+
+    COMMAND_ACK names the command and not the request: without this the answer to "land" would
+    pass for that to the "hold" right after it, as both are DO_SET_MODE.
+    """
+
+    command_id: int = -1
+    left: int = 0
+    until_ns: int = 0
+
+    def takes(self, now_ns: int) -> bool:
+        """Whether an acknowledgement now belongs to what was put aside."""
+        if self.left == 0 or now_ns > self.until_ns:
+            return False
+        self.left -= 1
+        return True
+
+
+class CommandDesk:
+    """Follows one request at a time; a newer one takes its place.
+
+    A request is sent at once, and again every 0.3 s until it is acknowledged, at most five times.
+    "Temporarily rejected" is asked again, "in progress" waited for; any other refusal is final.
+    """
+
+    def __init__(self) -> None:
+        self._asked: _Asked | None = None
+        self._answers: list[CommandAnswer] = []
+        self._overdue = _Overdue()
+
+    def ask(
+        self, request: CommandRequest, to: Addressee, fix: GlobalFix | None, now_ns: int
+    ) -> None:
+        """Begins to ask; what cannot be asked is answered with a refusal."""
+        self._put_aside(now_ns)
+        if fix is not None and now_ns - fix.at_ns > GLOBAL_FRESH_NS:
+            fix = None
+        try:
+            first = command_message(request.command, to, fix, 0)
+        except InvalidValueError as error:
+            self._answers.append(CommandAnswer(request.number, AnswerKind.REFUSED, str(error)))
+            return
+        if self._overdue.command_id != first.command:
+            self._overdue = _Overdue()
+        self._asked = _Asked(
+            request,
+            lambda tries: command_message(request.command, to, fix, tries),
+            int(first.command),
+            now_ns,
+        )
+
+    def withdraw(self) -> None:
+        """Does not ask again."""
+        self._asked = None
+        self._answers = []
+
+    def due(self, now_ns: int) -> Any:
+        """The message to send now, or None."""
+        asked = self._asked
+        if asked is None or now_ns < asked.next_ns:
+            return None
+        if asked.tries >= TRIES:
+            said = f", the last answer was '{asked.said}'" if asked.said else ""
+            self._close(AnswerKind.SILENT, f"not acknowledged in {TRIES} tries{said}")
+            return None
+        message = asked.message_of(asked.tries)
+        asked.tries += 1
+        asked.next_ns = now_ns + ANSWER_WITHIN_NS
+        return message
+
+    def on_ack(self, message: Any, now_ns: int) -> None:
+        """Takes a COMMAND_ACK that is meant for us."""
+        asked = self._asked
+        if asked is None or asked.tries == 0 or message.command != asked.command_id:
+            return
+        if self._overdue.takes(now_ns):
+            return
+        words = RESULT_WORDS.get(message.result, f"result {message.result}")
+        if message.result == mavlink.MAV_RESULT_ACCEPTED:
+            self._close(AnswerKind.ACCEPTED, words)
+        elif message.result == mavlink.MAV_RESULT_IN_PROGRESS:
+            asked.next_ns = now_ns + PROGRESS_WITHIN_NS
+            asked.said = words
+        elif message.result == mavlink.MAV_RESULT_TEMPORARILY_REJECTED:
+            asked.said = words
+        else:
+            self._close(AnswerKind.REFUSED, words)
+
+    def take_answers(self) -> tuple[CommandAnswer, ...]:
+        """The answers since the last call."""
+        answers, self._answers = tuple(self._answers), []
+        return answers
+
+    def _put_aside(self, now_ns: int) -> None:
+        asked, self._asked = self._asked, None
+        if asked is not None and asked.tries > 0:
+            self._overdue = _Overdue(asked.command_id, asked.tries, now_ns + OVERDUE_NS)
+
+    def _close(self, kind: AnswerKind, detail: str) -> None:
+        assert self._asked is not None
+        self._answers.append(CommandAnswer(self._asked.request.number, kind, detail))
+        self._asked = None
