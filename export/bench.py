@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from edge.runtimes import BACKENDS, RuntimeOptions
 from edge.runtimes.contract import Runtime
 from export.files import read_model
 from export.roofline import Peak, PeakMeter, Work, work_of
@@ -37,6 +38,7 @@ class BenchOptions:
         threads: Of each runtime; 0 leaves it to it.
         frame_wh: Size of the camera's frames; None for each model's own input.
         memory: Measure peak memory too, each model in a process of its own.
+        runtimes: Each model is measured in each, as ``openvino:bf16``; empty: by file type.
     """
 
     rounds: int = 50
@@ -44,6 +46,7 @@ class BenchOptions:
     threads: int = 0
     frame_wh: tuple[int, int] | None = None
     memory: bool = True
+    runtimes: tuple[str, ...] = ()
 
 
 @dataclass
@@ -102,7 +105,8 @@ class BenchReport:
 
     def table(self) -> str:
         """For people."""
-        width = max(len(m.name) for m in self.models) + 2
+        names = [f"{m.name}, {m.runtime}" for m in self.models]
+        width = max(len(name) for name in names) + 2
         heads = (
             "p50 ms",
             "p95",
@@ -115,12 +119,12 @@ class BenchReport:
             "of it",
         )
         lines = [" " * width + "".join(f"{head:>10}" for head in heads)]
-        for m in self.models:
+        for m, name in zip(self.models, names, strict=True):
             values: list[Any] = [m.ms["p50"], m.ms["p95"], m.ms["p99"], m.ms["least"]]
             values += [m.frames_per_s, m.peak_mb, m.gmac, m.roofline_ms]
             cells = [f"{v:>10.2f}" if v is not None else f"{'-':>10}" for v in values]
             share = f"{m.percent_of_limit:>8.0f} %" if m.percent_of_limit is not None else ""
-            lines.append(f"{m.name:<{width}}" + "".join(cells) + share)
+            lines.append(f"{name:<{width}}" + "".join(cells) + share)
             if m.device_ms:
                 parts = ", ".join(f"{k} {v:.3f}" for k, v in m.device_ms.items())
                 lines.append(f"{'':<{width}}  on the device: {parts} ms")
@@ -144,8 +148,12 @@ def bench(paths: Sequence[Path], options: BenchOptions) -> tuple[BenchReport, li
     """
     if not paths or options.rounds < 1:
         raise InvalidValueError("bench needs at least one model and one round")
+    ways = [(path, how) for path in paths for how in options.runtimes or ("auto",)]
     with ExitStack() as stack:
-        runtimes = [stack.enter_context(opened(p, None, options.threads)) for p in paths]
+        runtimes = [
+            stack.enter_context(opened(path, None, running(how, options.threads)))
+            for path, how in ways
+        ]
         frames = [_frame(r, options) for r in runtimes]
         times: list[list[float]] = [[] for _ in runtimes]
         device: list[list[dict[str, float]]] = [[] for _ in runtimes]
@@ -163,12 +171,26 @@ def bench(paths: Sequence[Path], options: BenchOptions) -> tuple[BenchReport, li
         peak = meter.peak()
         models = [
             _timed(path, runtime, taken, parts, peak)
-            for path, runtime, taken, parts in zip(paths, runtimes, times, device, strict=True)
+            for (path, _), runtime, taken, parts in zip(ways, runtimes, times, device, strict=True)
         ]
     if options.memory:
-        for model, path in zip(models, paths, strict=True):
-            model.peak_mb = peak_memory_mb(path, options)
+        for model, (path, how) in zip(models, ways, strict=True):
+            model.peak_mb = peak_memory_mb(path, how, options)
     return BenchReport(machine(options.threads), peak, models), times
+
+
+def running(how: str, threads: int) -> RuntimeOptions:
+    """``openvino:bf16`` as options; a failed gate is no reason not to measure.
+
+    Raises:
+        InvalidValueError: No such runtime.
+    """
+    backend, _, precision = how.partition(":")
+    if backend not in BACKENDS:
+        raise InvalidValueError(f"--runtime {how!r}: expected {', '.join(BACKENDS)}[:PRECISION]")
+    return RuntimeOptions(
+        backend, threads=threads, allow_failed_gate=True, precision=precision or "auto"
+    )
 
 
 def _frame(runtime: Runtime, options: BenchOptions) -> Frame:
@@ -199,18 +221,18 @@ _ALONE = """
 import sys
 from pathlib import Path
 from export.bench import BenchOptions, run_alone
-run_alone(Path(sys.argv[1]), int(sys.argv[2]))
+run_alone(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
 """
 
 
-def peak_memory_mb(path: Path, options: BenchOptions) -> float:
+def peak_memory_mb(path: Path, how: str, options: BenchOptions) -> float:
     """Greatest resident memory of a process that does nothing but run this model.
 
     Raises:
         TouchdownError: The process failed.
     """
     done = subprocess.run(
-        [sys.executable, "-c", _ALONE, str(path), str(options.threads)],
+        [sys.executable, "-c", _ALONE, str(path), how, str(options.threads)],
         capture_output=True, text=True, check=False, timeout=600,
     )  # fmt: skip
     if done.returncode:
@@ -218,9 +240,9 @@ def peak_memory_mb(path: Path, options: BenchOptions) -> float:
     return float(done.stdout.split()[-1])
 
 
-def run_alone(path: Path, threads: int) -> None:
+def run_alone(path: Path, how: str, threads: int) -> None:
     """Runs a model a few times and prints the process's greatest resident memory, MB."""
-    with opened(path, None, threads) as runtime:
+    with opened(path, None, running(how, threads)) as runtime:
         for _ in range(3):
             runtime.warm_up()
     print(_own_peak_mb())
@@ -265,7 +287,7 @@ def plot(report: BenchReport, times: list[list[float]], path: Path) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(8, 1.2 + 0.6 * len(times)), layout="constrained")
-    names = [m.name for m in report.models]
+    names = [f"{m.name}\n{m.runtime}" for m in report.models]
     axes.boxplot(times, orientation="horizontal", whis=(5, 95), showfliers=False)
     axes.set_yticks(range(1, len(names) + 1), names)
     for i, model in enumerate(report.models, 1):

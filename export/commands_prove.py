@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
+F = TypeVar("F", bound=Callable[..., Any])
+RUNTIMES = ("auto", "onnxruntime", "openvino", "tensorrt")
 HEIGHT_AGL_M, HFOV_DEG = 20.0, 75.0
 
 
@@ -19,6 +22,22 @@ def info_command(model: str, as_json: bool) -> None:
 
     info = Info.of(model)
     click.echo(info.to_json() if as_json else info.describe())
+
+
+def _runs(side: str) -> Callable[[F], F]:
+    """The options that say what runs A or B."""
+
+    def add(command: F) -> F:
+        command = click.option(
+            f"--precision-{side}", default="auto", type=click.Choice(("auto", "fp32", "bf16")),
+            help=f"Of {side.upper()} in OpenVINO; auto is fp32 here.",
+        )(command)  # fmt: skip
+        return click.option(
+            f"--runtime-{side}", default="auto", type=click.Choice(RUNTIMES),
+            help=f"What runs {side.upper()}; auto: by file type.",
+        )(command)  # fmt: skip
+
+    return add
 
 
 @click.command(name="verify")
@@ -39,8 +58,8 @@ def info_command(model: str, as_json: bool) -> None:
 @click.option("--part", default="val", show_default=True, help="Part of the split.")
 @click.option("--frames", default=0, help="At most so many, spread evenly; default: all.")
 @click.option(
-    "--limits", "kind", default=None, type=click.Choice(("exact", "half", "quantised")),
-    help="Row of the table of limits; default: by B's precision.",
+    "--limits", "kind", default=None, type=click.Choice(("exact", "half", "bf16", "quantised")),
+    help="Row of the table of limits; default: by the coarser one's precision.",
 )  # fmt: skip
 @click.option(
     "--height-agl-m", default=HEIGHT_AGL_M, show_default=True, type=click.FloatRange(1, 500),
@@ -51,15 +70,20 @@ def info_command(model: str, as_json: bool) -> None:
     help="Horizontal field of view of the pictures.",
 )  # fmt: skip
 @click.option("--threads", default=0, help="Of each runtime.")
+@_runs("a")
+@_runs("b")
 @click.option("--store/--no-store", "keep", default=True, help="Put the report into B.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def verify_command(a: Path, b: Path, keep: bool, as_json: bool, **choices: Any) -> None:
-    """Does B decide as A does? A, B: checkpoint, ONNX, INT8 ONNX or engine. Exit 1 if not."""
+    """Does B decide as A does? A, B: checkpoint, ONNX, INT8 ONNX or engine. Exit 1 if not.
+
+    One file in two runtimes too: verify M.onnx M.onnx --runtime-b openvino --precision-b bf16
+    """
     from export.verify import VerifyOptions, store, table, verify
 
     report = verify(a, b, VerifyOptions(**choices), lambda line: click.echo(line, err=True))
     if keep:
-        store(report, b)
+        store(report, b, choices["precision_b"])
     click.echo(report.model_dump_json(indent=2) if as_json else table(report))
     click.get_current_context().exit(0 if report.passed else 1)
 
@@ -73,6 +97,10 @@ def verify_command(a: Path, b: Path, keep: bool, as_json: bool, **choices: Any) 
 @click.option(
     "--frame", default="", metavar="WxH", help="Size of the camera's frames; default: the input's."
 )
+@click.option(
+    "--runtime", "runtimes", multiple=True, metavar="NAME[:PRECISION]",
+    help="onnxruntime, openvino:fp32, openvino:bf16; each model in each. Default: by file type.",
+)  # fmt: skip
 @click.option("--memory/--no-memory", default=True, help="Peak memory, in processes of their own.")
 @click.option(
     "--plot", "picture", default=None, type=click.Path(path_type=Path), help="Write a PNG."

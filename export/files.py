@@ -51,13 +51,18 @@ def spec_of(model: onnx.ModelProto, origin: str | Path) -> ModelSpec:
     return ModelSpec.from_metadata(metadata_of(model), f"model {origin}")
 
 
-def gate_of(model: onnx.ModelProto, origin: str | Path) -> GateReport | None:
+def gate_of(model: onnx.ModelProto, origin: str | Path, key: str = GATE_KEY) -> GateReport | None:
     """The report of the last verification in a graph's metadata.
+
+    Args:
+        model: The graph.
+        origin: Names it in an error.
+        key: See `GateReport.from_metadata`.
 
     Raises:
         ModelError: It is damaged.
     """
-    return GateReport.from_metadata(metadata_of(model), f"model {origin}")
+    return GateReport.from_metadata(metadata_of(model), f"model {origin}", key)
 
 
 def metadata_of(model: onnx.ModelProto) -> dict[str, str]:

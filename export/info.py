@@ -10,7 +10,7 @@ from typing import Any
 
 from export.files import gate_of, read_model, sha256_of, spec_of
 from export.roofline import Work, work_of
-from landing.artefact import GateReport
+from landing.artefact import BF16_GATE_KEY, GateReport
 from landing.errors import ModelError
 from landing.manifest import read_engine
 from landing.spec import ModelSpec
@@ -26,6 +26,7 @@ class Info:
         sha256: Of the file.
         spec: What it says of itself.
         gate: What its last verification found.
+        bf16_gate: The same of what OpenVINO computes of it in bfloat16.
         layers: Nodes by kind, for an ONNX.
         work: What one inference takes, for an ONNX.
         parameters: Numbers in its weights, for an ONNX.
@@ -38,6 +39,7 @@ class Info:
     sha256: str
     spec: ModelSpec
     gate: GateReport | None
+    bf16_gate: GateReport | None
     layers: dict[str, int]
     work: Work | None
     parameters: int
@@ -61,7 +63,8 @@ class Info:
         sizes = [(t.data_type, _size(t.dims)) for t in model.graph.initializer]
         return cls(
             source, source.stat().st_size, sha256_of(source), spec_of(model, source),
-            gate_of(model, source), dict(layers.most_common()), work_of(model),
+            gate_of(model, source), gate_of(model, source, BF16_GATE_KEY),
+            dict(layers.most_common()), work_of(model),
             sum(size for _, size in sizes), sum(size for kind, size in sizes if kind in (2, 3)), {},
         )  # fmt: skip
 
@@ -70,7 +73,7 @@ class Info:
         manifest, data = read_engine(path)
         extra = json.loads(manifest.model_dump_json(exclude={"model", "gate"}))
         return cls(
-            path, len(data), manifest.engine_sha256, manifest.model, manifest.gate,
+            path, len(data), manifest.engine_sha256, manifest.model, manifest.gate, None,
             {}, None, 0, 0, extra,
         )  # fmt: skip
 
@@ -86,6 +89,7 @@ class Info:
                 "layers": self.layers,
                 "work": self.work.as_dict() if self.work else None,
                 "gate": json.loads(self.gate.to_json()) if self.gate else None,
+                "bf16_gate": json.loads(self.bf16_gate.to_json()) if self.bf16_gate else None,
                 "engine": self.extra or None,
                 "spec": json.loads(self.spec.to_json()),
             },
@@ -109,6 +113,8 @@ class Info:
             if not isinstance(value, (dict, list)) and value not in (None, ""):
                 lines.append(f"{name:<14}{value}")
         lines.append(f"gate          {self.gate.describe() if self.gate else '(not verified)'}")
+        if self.bf16_gate:
+            lines.append(f"at bf16       {self.bf16_gate.describe()}")
         return "\n".join(lines)
 
 

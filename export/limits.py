@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Kind = Literal["exact", "half", "quantised"]
+Kind = Literal["exact", "half", "bf16", "quantised"]
 
 
 class Limits(BaseModel):
@@ -46,6 +46,11 @@ LIMITS: Mapping[Kind, Limits] = {
     "half": Limits(
         max_difference=1.0, mean_difference=0.004, class_disagreement=0.01, miou_drop=0.005,
         hazard_recall_drop=0.005, false_safe_flips=0.001, site_differs=0.05,
+    ),
+    # 8 bits of mantissa: as float16, but for the flips, of which it may have what 8 bits may.
+    "bf16": Limits(
+        max_difference=1.0, mean_difference=0.004, class_disagreement=0.01, miou_drop=0.005,
+        hazard_recall_drop=0.005, false_safe_flips=0.002, site_differs=0.05,
     ),
     # 8 bits. A single pixel at the edge of something may say anything, so the greatest difference
     # is not limited; how many do, and what that does to the decision, is.

@@ -7,13 +7,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import onnx
+
 from edge.runtimes import RuntimeOptions, load_runtime
 from edge.runtimes.contract import Runtime
 from export.comparison import HEIGHT_AGL_M, HFOV_DEG, Comparison, same_meaning
-from export.files import describe, read_model, sha256_of, spec_of, write_model
+from export.files import metadata_of, read_model, sha256_of, spec_of, write_model
 from export.limits import LIMITS, Kind
 from export.pictures import of_split, pictures_in, read_labels, read_picture, spread
-from landing.artefact import GateReport
+from landing.artefact import BF16_GATE_KEY, GATE_KEY, GateReport
 from landing.errors import DataError, ModelError
 from landing.manifest import read_engine
 from landing.spec import ModelSpec
@@ -37,6 +39,8 @@ class VerifyOptions:
         height_agl_m: Height the sites are chosen from.
         hfov_deg: Horizontal field of view of the pictures.
         threads: Of each runtime; 0 leaves it to them.
+        runtime_a, runtime_b: What runs them; auto chooses by file type.
+        precision_a, precision_b: Of OpenVINO; auto is fp32 here, so that what is proven is said.
     """
 
     data: Path
@@ -49,6 +53,18 @@ class VerifyOptions:
     height_agl_m: float = HEIGHT_AGL_M
     hfov_deg: float = HFOV_DEG
     threads: int = 0
+    runtime_a: str = "auto"
+    runtime_b: str = "auto"
+    precision_a: str = "auto"
+    precision_b: str = "auto"
+
+    def running(self, backend: str, precision: str) -> RuntimeOptions:
+        """How one of the two is run; a failed gate is no reason to refuse it here."""
+        if backend == "openvino" and precision == "auto":
+            precision = "fp32"
+        return RuntimeOptions(
+            backend, threads=self.threads, allow_failed_gate=True, precision=precision
+        )
 
 
 def verify(a: Path, b: Path, options: VerifyOptions, say: Say = lambda _: None) -> GateReport:
@@ -59,11 +75,13 @@ def verify(a: Path, b: Path, options: VerifyOptions, say: Say = lambda _: None) 
         DataError: There are no pictures, or one cannot be read.
     """
     pictures = frames_of(options)
-    kind = options.kind or kind_of(a, b)
+    kind = options.kind or kind_of(a, b, "bf16" in (options.precision_a, options.precision_b))
     with ExitStack() as stack:
         spec_b = described(b)
-        one = stack.enter_context(opened(a, spec_b, options.threads))
-        other = stack.enter_context(opened(b, one.spec, options.threads))
+        how_a = options.running(options.runtime_a, options.precision_a)
+        how_b = options.running(options.runtime_b, options.precision_b)
+        one = stack.enter_context(opened(a, spec_b, how_a))
+        other = stack.enter_context(opened(b, one.spec, how_b))
         _comparable(one, other)
         comparison = Comparison(one.spec, options.height_agl_m, options.hfov_deg)
         for i, path in enumerate(pictures, 1):
@@ -119,17 +137,24 @@ def frames_of(options: VerifyOptions) -> list[Path]:
     return spread(pictures, options.frames)
 
 
-def opened(path: Path, like: ModelSpec | None, threads: int = 0) -> Runtime:
-    """An artefact in the runtime for its kind; a failed gate is no reason to refuse it here.
+def opened(path: Path, like: ModelSpec | None, how: RuntimeOptions) -> Runtime:
+    """An artefact in the runtime for its kind.
+
+    Args:
+        path: Of the artefact.
+        like: What a checkpoint is compared with.
+        how: To run it.
 
     Raises:
         ModelError: It does not load.
     """
-    if path.suffix.lower() == ".pt":
-        from export.checkpoint_runtime import CheckpointRuntime
+    if path.suffix.lower() != ".pt":
+        return load_runtime(path, how)
+    if how.backend != "auto":
+        raise ModelError(f"{path} is a checkpoint, which torch runs, not {how.backend}")
+    from export.checkpoint_runtime import CheckpointRuntime
 
-        return CheckpointRuntime.load(path, like)
-    return load_runtime(path, RuntimeOptions(threads=threads, allow_failed_gate=True))
+    return CheckpointRuntime.load(path, like)
 
 
 def described(path: Path) -> ModelSpec | None:
@@ -145,10 +170,10 @@ def described(path: Path) -> ModelSpec | None:
     return spec_of(read_model(path), path)
 
 
-def kind_of(a: Path, b: Path) -> Kind:
+def kind_of(a: Path, b: Path, bf16: bool = False) -> Kind:
     """Which limits hold: those of the coarser of the two."""
-    kinds = {_precision(path) for path in (a, b)}
-    order: tuple[Kind, ...] = ("quantised", "half", "exact")
+    kinds = {_precision(path) for path in (a, b)} | ({"bf16"} if bf16 else set())
+    order: tuple[Kind, ...] = ("quantised", "bf16", "half", "exact")
     return next(kind for kind in order if kind in kinds)
 
 
@@ -175,8 +200,13 @@ def _comparable(a: Runtime, b: Runtime) -> None:
         )
 
 
-def store(report: GateReport, artefact: Path) -> None:
+def store(report: GateReport, artefact: Path, precision: str = "auto") -> None:
     """Puts the report where whatever loads the artefact finds it.
+
+    Args:
+        report: To store.
+        artefact: Checkpoint (of which nothing is stored), ONNX or engine.
+        precision: It was judged at; what is proven at bf16 is kept beside what is proven without.
 
     Raises:
         TouchdownError: It cannot be written.
@@ -187,7 +217,9 @@ def store(report: GateReport, artefact: Path) -> None:
         record_gate(artefact, report)
     elif artefact.suffix.lower() == ".onnx":
         model = read_model(artefact)
-        describe(model, spec_of(model, artefact), report)
+        gates = metadata_of(model)
+        gates[BF16_GATE_KEY if precision == "bf16" else GATE_KEY] = report.to_json()
+        onnx.helper.set_model_props(model, gates)
         write_model(model, artefact)
 
 

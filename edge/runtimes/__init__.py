@@ -9,8 +9,9 @@ from landing.errors import ModelError, TaxonomyError
 from landing.spec import ModelSpec
 from landing.taxonomy import Taxonomy
 
-__all__ = ["Runtime", "RuntimeOptions", "load_runtime", "taxonomy_for"]
+__all__ = ["BACKENDS", "Runtime", "RuntimeOptions", "load_runtime", "taxonomy_for"]
 
+BACKENDS = ("auto", "onnxruntime", "openvino", "tensorrt")
 BACKEND_OF_SUFFIX = {".onnx": "onnxruntime", ".engine": "tensorrt"}
 
 
@@ -49,7 +50,7 @@ def load_runtime(path: Path, options: RuntimeOptions | None = None) -> Runtime:
         from edge.runtimes.tensorrt import TensorRTRuntime
 
         return TensorRTRuntime.load(path, chosen)
-    raise ModelError(f"model.runtime {backend!r}: expected auto, onnxruntime, openvino or tensorrt")
+    raise ModelError(f"model.runtime {backend!r}: expected {', '.join(BACKENDS)}")
 
 
 def taxonomy_for(spec: ModelSpec, override: str | Path | None) -> Taxonomy:

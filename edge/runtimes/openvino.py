@@ -7,6 +7,7 @@ that it decides the same there (`landing.artefact.BF16_GATE_KEY`).
 from __future__ import annotations
 
 import importlib
+import itertools
 import logging
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 from edge.runtimes.contract import Outputs, Runtime, RuntimeOptions
 from edge.runtimes.gate import require_gate
 from edge.runtimes.onnx_file import hold_against, metadata_of, read_onnx
+from edge.runtimes.openvino_stages import in_stages
 from landing.artefact import BF16_GATE_KEY, GateReport
 from landing.errors import ModelError
 from landing.spec import ModelSpec
@@ -41,11 +43,13 @@ class OpenVinoRuntime(Runtime):
     """
 
     def __init__(
-        self, path: Path, spec: ModelSpec, compiled: Any, backend: str, gate: GateReport | None
+        self, path: Path, spec: ModelSpec, stages: list[Any], backend: str, gate: GateReport | None
     ) -> None:
         super().__init__(path, spec, backend, gate)
-        self._compiled = compiled
-        self._request = compiled.create_infer_request()
+        self._requests = [stage.create_infer_request() for stage in stages]
+        for before, after in itertools.pairwise(self._requests):
+            for i in range(len(after.model_inputs)):
+                after.set_input_tensor(i, before.get_output_tensor(i))
         self._picture: ByteArray | None = None
 
     @classmethod
@@ -72,7 +76,6 @@ class OpenVinoRuntime(Runtime):
         settings: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,
-            "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
             # Pinned threads would stay on the cores that the camera and the link happen to need.
             "ENABLE_CPU_PINNING": False,
         }
@@ -80,19 +83,22 @@ class OpenVinoRuntime(Runtime):
             settings["INFERENCE_NUM_THREADS"] = options.threads
         try:
             # From bytes, so that nothing but what was read and checked is ever opened.
-            compiled = core.compile_model(core.read_model(data), "CPU", settings)
+            model = core.read_model(data)
+            inputs = {one.get_any_name(): _shape(one) for one in model.inputs}
+            named = {name for one in model.outputs for name in one.get_names()}
+            hold_against(path, spec, inputs, named)
+            parts = in_stages(module, model, spec) if precision == "bf16" else [(model, "f32")]
+            stages = [
+                core.compile_model(part, "CPU", {**settings, "INFERENCE_PRECISION_HINT": hint})
+                for part, hint in parts
+            ]
         except RuntimeError as error:
             raise ModelError(
                 f"model {path} ({len(data)} bytes) cannot be loaded by OpenVINO: it is truncated, "
                 f"damaged or no ONNX file. Copy or export it again. ({_reason(error)})"
             ) from error
-        inputs = {
-            one.get_any_name(): f"{_type(one)} {[int(side) for side in one.get_shape()]}"
-            for one in compiled.inputs
-        }
-        hold_against(path, spec, inputs, {n for one in compiled.outputs for n in one.get_names()})
         version = str(module.get_version()).partition("-")[0]
-        return cls(path, spec, compiled, f"openvino {version} (CPU, {precision})", gate)
+        return cls(path, spec, stages, f"openvino {version} (CPU, {precision})", gate)
 
     def _start(self, picture: ByteArray) -> None:
         self._picture = picture
@@ -100,10 +106,14 @@ class OpenVinoRuntime(Runtime):
     def _finish(self) -> Outputs:
         outputs = self.spec.outputs
         try:
-            self._request.infer({self.spec.input.name: self._picture}, share_inputs=True)
+            first, *others = self._requests
+            first.infer({self.spec.input.name: self._picture}, share_inputs=True)
+            for request in others:
+                request.infer()
+            last = self._requests[-1]
             class_id, landable, hazards = (
                 # Copied: the next inference writes into the same memory.
-                self._request.get_tensor(name).data.copy()
+                last.get_tensor(name).data.copy()
                 for name in (outputs.class_id, outputs.landable, outputs.hazards)
             )
         except RuntimeError as error:
@@ -111,7 +121,8 @@ class OpenVinoRuntime(Runtime):
         return Outputs(class_id, landable, hazards)
 
     def _close(self) -> None:
-        self._request = self._compiled = self._picture = None
+        self._requests = []
+        self._picture = None
 
 
 def choose_precision(asked: str, proven: GateReport | None) -> str:
@@ -178,9 +189,10 @@ def open_openvino() -> Any:
         ) from error
 
 
-def _type(port: Any) -> str:
-    name = str(port.get_element_type().get_type_name())
-    return _TYPES.get(name, name)
+def _shape(port: Any) -> str:
+    kind = str(port.get_element_type().get_type_name())
+    sides = [int(side) for side in port.get_shape()] if port.get_partial_shape().is_static else "?"
+    return f"{_TYPES.get(kind, kind)} {sides}"
 
 
 def _reason(error: RuntimeError) -> str:

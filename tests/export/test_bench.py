@@ -65,7 +65,7 @@ def test_models_are_measured_in_turn(model, tmp_path):
 
 def test_memory_is_of_a_process_with_the_model_alone(model):
     ballast = np.ones(400 * 2**20, np.uint8)  # what this process holds does not count
-    peak_mb = peak_memory_mb(model, BenchOptions())
+    peak_mb = peak_memory_mb(model, "auto", BenchOptions())
     assert 20 < peak_mb < 400 and ballast.any()
 
 
