@@ -1,9 +1,11 @@
-"""The autopilot's boot clock in our monotonic time, by the smallest delay seen lately.
+"""The autopilot's boot clock in our monotonic time, between an upper and a lower bound.
 
 A message stamped ``t_boot`` arrives at ``t_boot + offset + delay`` with ``delay >= 0``, so the
-smallest ``arrival - t_boot`` of the last seconds is the best estimate of ``offset``. What remains
-is the smallest delay of the window (a few milliseconds on a serial line: a mapped stamp is late by
-that much, never earlier than the truth) and drift over the window.
+smallest ``arrival - t_boot`` of the last seconds bounds ``offset`` from above. TIMESYNC bounds it
+from below: what the autopilot stamped ``tc1`` was sent by us before, so ``offset`` is at least
+``sent - tc1``. The estimate is the middle, so a delay that both ways share cancels, and what
+remains is at most half of the smallest delay there plus the smallest delay back. Without TIMESYNC
+it is the upper bound: a mapped stamp is then late by the smallest delay, never early.
 """
 
 from __future__ import annotations
@@ -13,6 +15,14 @@ from dataclasses import dataclass
 
 NS_PER_MS = 1_000_000
 
+FOREIGN_EARLY_NS = 200_000_000
+FOREIGN_LATE_NS = 1_000_000_000
+"""An answer whose own upper bound lies outside of these around the known one comes from another
+clock than the boot clock (a wall clock, a companion's), and says nothing."""
+
+CROSSED_NS = 5_000_000
+"""The bounds may cross by so much from drift and the rounding of stamps to milliseconds."""
+
 
 @dataclass(frozen=True)
 class ClockReading:
@@ -21,10 +31,12 @@ class ClockReading:
     Attributes:
         offset_ns: Our monotonic time minus the autopilot's boot time, as estimated now.
         rebooted: The boot clock is another one than before: every earlier stamp is void.
+        trusted: The stamp fits the clock; a message with one that does not is to be left out.
     """
 
     offset_ns: int
     rebooted: bool
+    trusted: bool = True
 
 
 class ClockMap:
@@ -37,35 +49,63 @@ class ClockMap:
             by more it is a reboot.
         step_ns: Stamps that are steadily later than expected by more than this are a reboot too:
             the autopilot was away for longer than its new boot clock shows.
+        sync_window_ns: The same for the lower bounds, which are rarer.
     """
 
     STEADY = 10
     """Messages in a row beyond ``step_ns`` that make it a reboot instead of a delay."""
+
+    CONFIRM = 3
+    """Messages in a row that must agree on another clock before it is believed: a lone stamp that
+    makes no sense (a fault, a forgery) is left out, and moves nothing."""
 
     def __init__(
         self,
         window_ns: int = 3_000_000_000,
         reorder_ms: int = 1000,
         step_ns: int = 1_000_000_000,
+        sync_window_ns: int = 6_000_000_000,
     ) -> None:
-        self._window_ns = window_ns
         self._reorder_ms = reorder_ms
         self._step_ns = step_ns
         self._newest_ms: int | None = None
-        # Monotone queue: arrival rises, offset rises; the head is the minimum of the window.
-        self._candidates: deque[tuple[int, int]] = deque()
+        self._upper = _Smallest(window_ns)
+        self._lower = _Smallest(sync_window_ns)  # of the negated bounds
         self._late_in_a_row = 0
+        self._suspects = 0
+        self._suspect_ms = 0
+        self._suspect_offset_ns = 0
 
     @property
     def offset_ns(self) -> int | None:
         """Monotonic minus boot time, or None before the first message."""
-        return self._candidates[0][1] if self._candidates else None
+        upper_ns, lower_ns = self._upper.value, self._lower_ns
+        if upper_ns is None or lower_ns is None or lower_ns >= upper_ns:
+            return upper_ns
+        return (upper_ns + lower_ns) // 2
+
+    @property
+    def uncertainty_ns(self) -> int | None:
+        """Largest error of the offset but for drift; None while nothing bounds it from below."""
+        upper_ns, lower_ns = self._upper.value, self._lower_ns
+        if upper_ns is None or lower_ns is None:
+            return None
+        return max(0, upper_ns - lower_ns) // 2
+
+    @property
+    def _lower_ns(self) -> int | None:
+        upper_ns, negated_ns = self._upper.value, self._lower.value
+        if upper_ns is None or negated_ns is None or -negated_ns > upper_ns + CROSSED_NS:
+            return None
+        return -negated_ns
 
     def reset(self) -> None:
         """Forget everything, as after a reboot."""
         self._newest_ms = None
-        self._candidates.clear()
+        self._upper.clear()
+        self._lower.clear()
         self._late_in_a_row = 0
+        self._suspects = 0
 
     def update(self, boot_ms: int, arrival_ns: int) -> ClockReading:
         """Learn from one message.
@@ -78,30 +118,99 @@ class ClockMap:
             The offset, with which the message's own stamp is at most its arrival.
         """
         offset_ns = arrival_ns - boot_ms * NS_PER_MS
-        rebooted = self._is_reboot(boot_ms, offset_ns)
+        known_ns = self._upper.value
+        if known_ns is not None and self._is_another_clock(boot_ms, offset_ns, known_ns):
+            if not self._confirmed(boot_ms, offset_ns):
+                return ClockReading(self.offset_ns or known_ns, rebooted=False, trusted=False)
+            rebooted = True
+        else:
+            self._suspects = 0
+            rebooted = self._is_steadily_late(offset_ns)
         if rebooted:
             self.reset()
         self._newest_ms = max(boot_ms, self._newest_ms or 0)
-        while self._candidates and self._candidates[0][0] < arrival_ns - self._window_ns:
-            self._candidates.popleft()
-        while self._candidates and self._candidates[-1][1] >= offset_ns:
-            self._candidates.pop()
-        self._candidates.append((arrival_ns, offset_ns))
-        return ClockReading(self._candidates[0][1], rebooted)
+        self._upper.add(offset_ns, arrival_ns)
+        self._lower.forget(arrival_ns)
+        offset = self.offset_ns
+        assert offset is not None
+        return ClockReading(offset, rebooted)
+
+    def synchronise(self, sent_ns: int, answer_ns: int, received_ns: int) -> bool:
+        """Learn from an answered TIMESYNC.
+
+        Args:
+            sent_ns: Our time when we asked.
+            answer_ns: The autopilot's boot time when it answered.
+            received_ns: Our time when the answer arrived.
+
+        Returns:
+            False when the answer was no use: another clock, or no message was heard before.
+        """
+        known_ns = self._upper.value
+        if known_ns is None:
+            return False
+        late_ns = received_ns - answer_ns - known_ns
+        if not -FOREIGN_EARLY_NS <= late_ns <= FOREIGN_LATE_NS:
+            return False
+        self._upper.add(received_ns - answer_ns, received_ns)
+        self._lower.add(answer_ns - sent_ns, received_ns)
+        return True
 
     def to_monotonic_ns(self, boot_ms: int) -> int | None:
         """Our time of a boot stamp, or None before the first message."""
         offset_ns = self.offset_ns
         return None if offset_ns is None else boot_ms * NS_PER_MS + offset_ns
 
-    def _is_reboot(self, boot_ms: int, offset_ns: int) -> bool:
-        if self._newest_ms is None:
-            return False
-        if boot_ms < self._newest_ms - self._reorder_ms:
-            return True
-        known_ns = self.offset_ns
+    def _is_another_clock(self, boot_ms: int, offset_ns: int, known_ns: int) -> bool:
+        """The stamp runs backward, or is from our future."""
+        assert self._newest_ms is not None
+        backward = boot_ms < self._newest_ms - self._reorder_ms
+        return backward or offset_ns < known_ns - self._step_ns
+
+    def _confirmed(self, boot_ms: int, offset_ns: int) -> bool:
+        agrees = (
+            self._suspects > 0
+            and boot_ms >= self._suspect_ms - self._reorder_ms
+            and abs(offset_ns - self._suspect_offset_ns) <= self._step_ns
+        )
+        self._suspects = self._suspects + 1 if agrees else 1
+        self._suspect_ms, self._suspect_offset_ns = boot_ms, offset_ns
+        return self._suspects >= self.CONFIRM
+
+    def _is_steadily_late(self, offset_ns: int) -> bool:
+        known_ns = self._upper.value
         if known_ns is not None and offset_ns - known_ns > self._step_ns:
             self._late_in_a_row += 1
         else:
             self._late_in_a_row = 0
         return self._late_in_a_row >= self.STEADY
+
+
+class _Smallest:
+    """The smallest value of a moving window of time."""
+
+    def __init__(self, window_ns: int) -> None:
+        self._window_ns = window_ns
+        # Monotone queue: time rises, value rises; the head is the smallest of the window.
+        self._queue: deque[tuple[int, int]] = deque()
+
+    @property
+    def value(self) -> int | None:
+        """The smallest, or None when there is none."""
+        return self._queue[0][1] if self._queue else None
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._queue.clear()
+
+    def forget(self, now_ns: int) -> None:
+        """Let go of what is older than the window."""
+        while self._queue and self._queue[0][0] < now_ns - self._window_ns:
+            self._queue.popleft()
+
+    def add(self, value: int, at_ns: int) -> None:
+        """Take a value."""
+        self.forget(at_ns)
+        while self._queue and self._queue[-1][1] >= value:
+            self._queue.pop()
+        self._queue.append((at_ns, value))

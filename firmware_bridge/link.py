@@ -1,4 +1,9 @@
-"""The link to the autopilot: one reader thread, and sends that never wait."""
+"""The link to the autopilot, and to ground stations beside it. Sends never wait.
+
+What is here is the shell: it joins the connections (`channel`), what is heard of the autopilot
+(`telemetry`), and what is asked of us (`component`). Each connection has a thread; a ground
+station's may die or flood without the autopilot's noticing.
+"""
 
 from __future__ import annotations
 
@@ -6,99 +11,150 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import Any
 
+from firmware_bridge import camera_protocol
+from firmware_bridge.addressing import sender_of, target_of
+from firmware_bridge.channel import Channel, ChannelSettings, Observer
+from firmware_bridge.component import Component, Surroundings
+from firmware_bridge.computer import ComputerMonitor
+from firmware_bridge.computer_sender import ComputerStatusSender
 from firmware_bridge.connection import make_transport, parse_connection
-from firmware_bridge.dialect import mavlink
+from firmware_bridge.forward import Router
+from firmware_bridge.frames import FrameReader, ReceivedFrame
 from firmware_bridge.messages import (
     HealthState,
     Severity,
     heartbeat_message,
     statustext_messages,
 )
-from firmware_bridge.report import LinkStatus, Refusal, SendResult
+from firmware_bridge.parameters import NoParameters, ParameterTable
+from firmware_bridge.report import LinkStatus, Refusal, SendResult, SigningStatus
 from firmware_bridge.settings import LinkSettings
+from firmware_bridge.signing import LinkSigning
+from firmware_bridge.stamp_file import StampKeeper, load_signing
 from firmware_bridge.target import landing_target_message
 from firmware_bridge.telemetry import Telemetry
+from firmware_bridge.timesync import Timesync
 from firmware_bridge.transport import Transport
-from landing.errors import InvalidValueError, LinkError
+from firmware_bridge.video import VIDEO_COMPONENT
+from landing.errors import InvalidValueError
 from landing.types import LandingTarget, Pose
 from landing.vehicle import Autopilot, VehicleStatus
 
 log = logging.getLogger(__name__)
 
 NS_PER_S = 1_000_000_000
-READ_TIMEOUT_S = 0.02
-JOIN_TIMEOUT_S = 5.0
-
-Observer = Callable[[str, int, bytes], None]
-"""Called with ``"rx"`` or ``"tx"``, our monotonic time in ns, and one frame's bytes."""
 
 
 class FlightLink:
     """Listens to one autopilot, keeps its pose and state, and sends what it is given.
 
     After construction nothing here raises into the caller: an unreachable autopilot is a status,
-    and a message that cannot go out is a `SendResult`. The reader thread opens the connection,
-    opens it again after every loss, and asks for the messages it needs. There is no heartbeat
-    thread: the daemon calls `send_heartbeat` once a second, out of its own progress.
+    and a message that cannot go out is a `SendResult`. There is no heartbeat thread: the daemon
+    calls `send_heartbeat` once a second, out of its own progress.
+
+    Only the autopilot's connection moves the pose, and only there do targets go. Heartbeats and
+    texts go everywhere, and questions are answered wherever they come from.
 
     Args:
-        settings: How to reach the autopilot.
-        make: Makes the transport; replaced in tests.
+        settings: How to reach the autopilot, and who else listens.
+        make: Makes the autopilot's transport; replaced in tests.
+        parameters: What ground stations may see and set.
 
     Attributes:
         settings: As given.
-        observers: Called with every frame received and sent, e.g. to record it. They must not
-            wait. One that raises OSError or ValueError is removed.
+        channels: The connections; the first is the autopilot's.
+        observers: Of the autopilot's connection, see `Channel`.
 
     Raises:
-        LinkError: The connection string is in none of the known forms.
+        LinkError: A connection string is in none of the known forms, or the signing key cannot be
+            used.
     """
 
-    def __init__(self, settings: LinkSettings, make: Callable[[], Transport] | None = None) -> None:
-        endpoint = parse_connection(settings.connection, settings.baud)
+    def __init__(
+        self,
+        settings: LinkSettings,
+        make: Callable[[], Transport] | None = None,
+        parameters: ParameterTable | None = None,
+    ) -> None:
         self.settings = settings
-        self.observers: list[Observer] = []
-        self._make = make or (lambda: make_transport(endpoint))
-        self._thread: threading.Thread | None = None
-        self._stop = threading.Event()
         # Guarded by _lock: what was heard (the pose history in it guards itself).
         self._lock = threading.Lock()
         self._telemetry = Telemetry(settings)
-        self._opened = 0
-
-        # Guarded by _write_lock: the way out.
-        self._write_lock = threading.Lock()
-        self._transport: Transport | None = None
-        self._packer = mavlink.MAVLink(
-            None, srcSystem=self._telemetry.own_system, srcComponent=settings.component_id
+        self._timesync = Timesync()
+        self._timesync_answered = 0
+        # Guarded by _ask_lock: what is asked of us. Never taken together with _lock.
+        self._ask_lock = threading.Lock()
+        self._component = Component(
+            settings.component_id, parameters or NoParameters(), settings.video, time.monotonic_ns()
         )
-        self._dropped_writes = 0
+        self._signing: LinkSigning | None = None
+        self._stamps: StampKeeper | None = None
+        if settings.signing_key is not None and settings.stamp_file is not None:
+            self._signing, self._stamps = load_signing(settings.signing_key, settings.stamp_file)
+        self.channels = self._make_channels(make)
+        self._flight = self.channels[0]
+        self._router = Router(len(self.channels)) if settings.forward else None
+        self._computer = ComputerStatusSender(ComputerMonitor(), self._everywhere)
+        self._running = False
         self._text_id = 0
+        self._text_lock = threading.Lock()
+        self.observers: list[Observer] = self._flight.observers
+
+    def _make_channels(self, make: Callable[[], Transport] | None) -> tuple[Channel, ...]:
+        settings = self.settings
+        channels = []
+        for index, connection in enumerate((settings.connection, *settings.ground_stations)):
+            endpoint = parse_connection(connection, settings.baud)
+            is_flight = index == 0
+            channels.append(
+                Channel(
+                    ChannelSettings(
+                        connection=connection,
+                        index=index,
+                        system_id=self._telemetry.own_system,
+                        component_id=settings.component_id,
+                        reconnect_first_s=settings.reconnect_first_s,
+                        reconnect_longest_s=settings.reconnect_longest_s,
+                        limited_intake=not is_flight,
+                    ),
+                    endpoint,
+                    make if is_flight and make else partial(make_transport, endpoint),
+                    self,
+                    self._telemetry.frames if is_flight else FrameReader(),
+                    self._signing,
+                )
+            )
+        return tuple(channels)
 
     # --- life ---
 
     def start(self) -> None:
         """Begin to connect and listen. Returns at once; calling it again does nothing."""
-        if self._thread is not None:
+        if self._running:
             return
-        self._stop = threading.Event()
-        self._thread = threading.Thread(
-            target=self._run, args=(self._stop,), name="flight-link", daemon=True
-        )
-        self._thread.start()
+        self._running = True
+        if self._stamps is not None:
+            self._stamps.start()
+        self._computer.start()
+        for channel in self.channels:
+            channel.start()
 
     def close(self) -> None:
-        """Stop listening and let go of the connection. Calling it again does nothing."""
-        thread, self._thread = self._thread, None
-        if thread is None:
+        """Stop listening and let go of the connections. Calling it again does nothing."""
+        if not self._running:
             return
-        self._stop.set()
-        thread.join(JOIN_TIMEOUT_S)
-        if thread.is_alive():
-            log.warning("link %s: reader has not ended in time", self.settings.connection)
+        self._running = False
+        self._computer.close()
+        for channel in self.channels:
+            channel.stop()
+        for channel in self.channels:
+            channel.close()
+        if self._stamps is not None:
+            self._stamps.close()
 
     def __enter__(self) -> FlightLink:
         self.start()
@@ -129,15 +185,14 @@ class FlightLink:
 
     def status(self, now_ns: int) -> LinkStatus:
         """State of the link, for health, checks and logs."""
-        with self._write_lock:
-            connected = self._transport is not None
-            dropped_writes = self._dropped_writes
+        flight = self._flight.status()
+        ground_stations = tuple(channel.status() for channel in self.channels[1:])
         with self._lock:
             heard = self._telemetry
             age_ns = heard.vehicle.heartbeat_age_ns(now_ns)
             return LinkStatus(
                 connection=self.settings.connection,
-                connected=connected,
+                connected=flight.connected,
                 alive=heard.vehicle.alive(now_ns),
                 heartbeat_age_s=None if age_ns is None else age_ns / NS_PER_S,
                 autopilot=heard.vehicle.autopilot,
@@ -145,15 +200,39 @@ class FlightLink:
                 rates_hz=heard.streams.rates_hz(now_ns),
                 missing=heard.streams.missing(now_ns),
                 slow=heard.streams.slow(now_ns),
-                bytes_received=heard.frames.bytes_received,
-                bytes_bad=heard.frames.bytes_bad,
-                dropped_writes=dropped_writes,
-                reconnects=max(0, self._opened - 1),
+                bytes_received=flight.bytes_received,
+                bytes_bad=flight.bytes_bad,
+                dropped_writes=flight.dropped_writes,
+                reconnects=max(0, flight.opened - 1),
                 reboots=heard.reboots,
                 position_resets=heard.history.position_resets,
                 last_error=heard.last_error,
-                problems=tuple(heard.problems(connected, now_ns)),
+                problems=(
+                    *self._signing_problems(),
+                    *heard.problems(flight.connected, now_ns),
+                ),
+                clock_offset_ns=heard.clock.offset_ns,
+                clock_uncertainty_ns=heard.clock.uncertainty_ns,
+                timesync_answered=self._timesync_answered,
+                ground_stations=ground_stations,
+                signing=self._signing_status(),
             )
+
+    def _signing_status(self) -> SigningStatus | None:
+        signing = self._signing
+        if signing is None:
+            return None
+        return SigningStatus(signing.accepted, signing.unsigned, signing.forged)
+
+    def _signing_problems(self) -> list[str]:
+        status = self._signing_status()
+        if status is None or status.accepted or not status.unsigned + status.forged:
+            return []
+        how = "unsigned" if status.unsigned else "signed with another key"
+        return [
+            f"{self.settings.connection}: {status.unsigned + status.forged} frames ignored, "
+            f"{how}; give the autopilot the key of {self.settings.signing_key}"
+        ]
 
     def wait_ready(self, timeout_s: float) -> LinkStatus:
         """Wait until the autopilot is heard and sends what we need, or until the timeout.
@@ -174,13 +253,23 @@ class FlightLink:
             if now_ns >= heartbeat_ns and status.connected:
                 self.send_heartbeat(HealthState.STARTING)
                 heartbeat_ns = now_ns + NS_PER_S
-            self._stop.wait(0.02)
+            time.sleep(0.02)
 
     # --- what is sent ---
 
     def send_heartbeat(self, state: HealthState) -> SendResult:
-        """Send our HEARTBEAT. To be called once a second by the work itself, not by a timer."""
-        return self._send(heartbeat_message(state))
+        """Send our HEARTBEAT everywhere, and how the computer is, soon after.
+
+        To be called once a second by the work itself, not by a timer.
+
+        Returns:
+            What became of it on the autopilot's connection.
+        """
+        result = self._everywhere(heartbeat_message(state))
+        if self.settings.video is not None:
+            self._everywhere(camera_protocol.camera_heartbeat(), VIDEO_COMPONENT)
+        self._computer.wake()
+        return result
 
     def send_target(self, target: LandingTarget) -> SendResult:
         """Send a landing target in the form that the autopilot accepts.
@@ -206,100 +295,103 @@ class FlightLink:
         return self._send(message)
 
     def send_text(self, text: str, severity: Severity = Severity.INFO) -> SendResult:
-        """Send a STATUSTEXT, in chunks when it is longer than 50 characters."""
-        with self._write_lock:
+        """Send a STATUSTEXT everywhere, in chunks when it is longer than 50 characters.
+
+        Returns:
+            What became of it on the autopilot's connection.
+        """
+        with self._text_lock:
             self._text_id = self._text_id % 65_535 + 1
             text_id = self._text_id
         for message in statustext_messages(text, severity, text_id):
-            result = self._send(message)
+            result = self._everywhere(message)
             if not result.sent:
                 return result
         return SendResult()
 
     def _send(self, message: Any) -> SendResult:
-        with self._write_lock:
-            if self._transport is None:
-                self._dropped_writes += 1
-                return SendResult(Refusal.NOT_CONNECTED, f"{self.settings.connection} is not open")
-            frame = message.pack(self._packer)
-            self._packer.seq = (self._packer.seq + 1) % 256
-            if not self._transport.write(frame):
-                self._dropped_writes += 1
-                return SendResult(Refusal.DROPPED, f"{self.settings.connection} takes no bytes now")
-        self._observe("tx", time.monotonic_ns(), frame)
-        return SendResult()
+        """To the autopilot alone."""
+        return self._flight.send(message)
 
-    # --- the reader thread ---
+    def _everywhere(self, message: Any, component_id: int | None = None) -> SendResult:
+        result = self._flight.send(message, component_id)
+        for channel in self.channels[1:]:
+            channel.send(message, component_id)
+        return result
 
-    def _run(self, stop: threading.Event) -> None:
-        pause_s = self.settings.reconnect_first_s
-        while not stop.is_set():
-            transport = self._make()
-            try:
-                transport.open()
-                self._adopt_transport(transport)
-                if self._listen(transport, stop):
-                    pause_s = self.settings.reconnect_first_s
-            except LinkError as error:
-                self._note(str(error))
-            finally:
-                with self._write_lock:
-                    was_open, self._transport = self._transport is not None, None
-                transport.close()
-            if was_open and not stop.is_set():
-                log.warning("link %s: lost, opening it again", self.settings.connection)
-            stop.wait(pause_s)
-            pause_s = min(2 * pause_s, self.settings.reconnect_longest_s)
+    # --- what the connections tell, in their threads (see `ChannelUser`) ---
 
-    def _adopt_transport(self, transport: Transport) -> None:
+    def opened(self, channel: Channel, now_ns: int) -> None:
+        """A connection is new."""
+        if channel is self._flight:
+            with self._lock:
+                self._telemetry.reopened(now_ns)
+                self._timesync.restart()
+
+    def failed(self, channel: Channel, reason: str) -> None:
+        """A connection is lost, or cannot be opened."""
+        if channel is self._flight:
+            with self._lock:
+                self._telemetry.last_error = reason
+
+    def tick(self, channel: Channel, now_ns: int) -> None:
+        """Ask the autopilot for what is due."""
+        if channel is not self._flight:
+            return
         with self._lock:
-            self._opened += 1
-            self._telemetry.reopened(time.monotonic_ns())
-        with self._write_lock:
-            self._transport = transport
-        log.info("link %s: open", self.settings.connection)
-
-    def _listen(self, transport: Transport, stop: threading.Event) -> bool:
-        """Read until told to stop or lost. True when anything was heard, for the back-off."""
-        heard = False
-        try:
-            while not stop.is_set():
-                data = transport.read(READ_TIMEOUT_S)
-                now_ns = time.monotonic_ns()
-                if data:
-                    heard = True
-                    self._on_bytes(data, now_ns)
-                self._ask(now_ns)
-        except LinkError as error:
-            self._note(str(error))
-        return heard
-
-    def _on_bytes(self, data: bytes, now_ns: int) -> None:
-        with self._lock:
-            frames = self._telemetry.feed(data, now_ns)
-            own_system = self._telemetry.own_system
-        if frames and own_system != self._packer.srcSystem:
-            with self._write_lock:
-                self._packer.srcSystem = own_system
-        for frame in frames:
-            self._observe("rx", now_ns, frame.raw)
-
-    def _ask(self, now_ns: int) -> None:
-        with self._lock:
+            autopilot = self._telemetry.autopilot
             request = self._telemetry.request(now_ns)
-        if request is not None:
-            self._send(request)
+            question = None
+            if autopilot is not None and self._telemetry.vehicle.alive(now_ns):
+                question = self._timesync.question(now_ns, autopilot.system, autopilot.component)
+        for message in (request, question):
+            if message is not None:
+                self._send(message)
 
-    def _note(self, text: str) -> None:
-        with self._lock:
-            changed, self._telemetry.last_error = text != self._telemetry.last_error, text
-        if changed:
-            log.warning("%s", text)
+    def heard(self, channel: Channel, frame: ReceivedFrame, now_ns: int) -> None:
+        """Give a frame to all whom it concerns."""
+        system = self._telemetry.own_system
+        own = self._component.own(system)
+        if sender_of(frame.message) in own:
+            return  # our own words, come back through somebody's network
+        if frame.message.get_type() == "TIMESYNC":
+            self._on_timesync(channel, frame, now_ns)
+        if channel is self._flight:
+            with self._lock:
+                self._telemetry.take(frame.message, now_ns)
+                system = self._telemetry.own_system
+            for each in self.channels:
+                each.speak_as(system)
+        if self._router is not None:
+            for index in self._router_targets(frame, channel, now_ns):
+                self.channels[index].post(frame.raw)
+        if target_of(frame.message) is not None:
+            around = Surroundings(system, self.vehicle(now_ns), now_ns)
+            with self._ask_lock:
+                self._component.take(frame.message, around, channel.post)
 
-    def _observe(self, direction: str, at_ns: int, frame: bytes) -> None:
-        for observer in tuple(self.observers):
-            try:
-                observer(direction, at_ns, frame)
-            except (OSError, ValueError) as error:
-                log.warning("link observer removed: %s", error)
-                self.observers.remove(observer)
+    def _on_timesync(self, channel: Channel, frame: ReceivedFrame, now_ns: int) -> None:
+        own = (self._telemetry.own_system, self.settings.component_id)
+        reply = self._timesync.reply(frame.raw, frame.message, now_ns, own)
+        if reply is not None:
+            # At once: what an answer waits here, the asker takes for a delay on the way.
+            sent = channel.send(reply).sent
+            self._timesync_answered += sent and channel is self._flight
+        elif channel is self._flight:
+            with self._lock:
+                autopilot = self._telemetry.autopilot
+                sender = sender_of(frame.message)
+                if autopilot is None or (sender.system, sender.component) != (
+                    autopilot.system,
+                    autopilot.component,
+                ):
+                    return
+                answer = self._timesync.answer(frame.message, now_ns)
+                if answer is not None:
+                    self._telemetry.synchronise(answer)
+
+    def _router_targets(self, frame: ReceivedFrame, channel: Channel, now_ns: int) -> list[int]:
+        assert self._router is not None
+        own = self._component.own(self._telemetry.own_system)
+        with self._ask_lock:
+            return self._router.targets(frame, channel.settings.index, now_ns, own)

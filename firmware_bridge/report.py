@@ -39,6 +39,44 @@ class SendResult:
 
 
 @dataclass(frozen=True)
+class ChannelStatus:
+    """State of one connection.
+
+    Attributes:
+        connection: Connection string.
+        connected: The device or socket is open (for UDP that says nothing of the other side).
+        opened: How often it was opened.
+        bytes_received: Bytes received, of any kind.
+        bytes_bad: Those that belonged to no good MAVLink frame.
+        dropped_writes: Messages dropped because the way out was full or gone.
+        last_error: Text of the last error; empty when there was none.
+    """
+
+    connection: str
+    connected: bool
+    opened: int
+    bytes_received: int
+    bytes_bad: int
+    dropped_writes: int
+    last_error: str
+
+
+@dataclass(frozen=True)
+class SigningStatus:
+    """What signatures have decided so far.
+
+    Attributes:
+        accepted: Frames with a good signature.
+        unsigned: Frames ignored for want of a signature.
+        forged: Frames ignored for a wrong signature, or a stamp that was seen or is too old.
+    """
+
+    accepted: int
+    unsigned: int
+    forged: int
+
+
+@dataclass(frozen=True)
 class LinkStatus:
     """State of the link at one moment.
 
@@ -60,6 +98,11 @@ class LinkStatus:
         position_resets: How often the estimator's local frame has jumped.
         last_error: Text of the last error; empty when there was none.
         problems: What keeps the link from being ready, each with its next step.
+        clock_offset_ns: Our monotonic time minus the autopilot's boot time; None when not known.
+        clock_uncertainty_ns: Largest error of that but for drift; None without TIMESYNC answers.
+        timesync_answered: How many of the autopilot's TIMESYNC questions we have answered.
+        ground_stations: The other connections.
+        signing: What signatures have decided; None on an unsigned link.
     """
 
     connection: str
@@ -79,6 +122,11 @@ class LinkStatus:
     position_resets: int = 0
     last_error: str = ""
     problems: tuple[str, ...] = ()
+    clock_offset_ns: int | None = None
+    clock_uncertainty_ns: int | None = None
+    timesync_answered: int = 0
+    ground_stations: tuple[ChannelStatus, ...] = ()
+    signing: SigningStatus | None = None
 
     @property
     def ready(self) -> bool:

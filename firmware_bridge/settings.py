@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from firmware_bridge.pose_history import HeightSource, PoseLimits
+from firmware_bridge.video import VIDEO_COMPONENT, VideoSettings
 from landing.errors import InvalidValueError
 
 
@@ -30,6 +32,13 @@ class LinkSettings:
         pose_limits: How far samples may be stretched in time.
         reconnect_first_s: Pause before the first attempt to open a lost connection again.
         reconnect_longest_s: Longest pause; each failure doubles it until there.
+        ground_stations: Further connections, to ground stations or a router: they hear what we
+            say, and may ask; nothing of the flight is taken from them.
+        forward: Pass frames on between all connections.
+        signing_key: File with the key of MAVLink 2 signing; None leaves the link unsigned.
+        signing_stamp: File in which the stamp of signatures survives a restart; next to the key
+            by default.
+        video: The video stream to announce; None announces no camera.
 
     Raises:
         InvalidValueError: A number is out of its range.
@@ -50,6 +59,11 @@ class LinkSettings:
     pose_limits: PoseLimits = field(default_factory=PoseLimits)
     reconnect_first_s: float = 0.2
     reconnect_longest_s: float = 5.0
+    ground_stations: tuple[str, ...] = ()
+    forward: bool = False
+    signing_key: Path | None = None
+    signing_stamp: Path | None = None
+    video: VideoSettings | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "height_source", HeightSource(self.height_source))
@@ -66,7 +80,18 @@ class LinkSettings:
         if self.ground_down_m is not None:
             _within("ground_down_m", self.ground_down_m, -10_000.0, 10_000.0)
         _within("reconnect_first_s", self.reconnect_first_s, 0.01, 60.0)
+        if self.component_id == VIDEO_COMPONENT and self.video is not None:
+            raise InvalidValueError(
+                f"link component_id is {VIDEO_COMPONENT}, the camera's, which is announced as well"
+            )
         _within("reconnect_longest_s", self.reconnect_longest_s, self.reconnect_first_s, 60.0)
+
+    @property
+    def stamp_file(self) -> Path | None:
+        """Where the signing stamp is kept; None on an unsigned link."""
+        if self.signing_key is None:
+            return None
+        return self.signing_stamp or self.signing_key.with_name(self.signing_key.name + ".stamp")
 
     def asked_rates_hz(self) -> dict[str, float]:
         """Message name to the rate asked of the autopilot."""

@@ -16,6 +16,7 @@ from firmware_bridge.frames import FrameReader, ReceivedFrame
 from firmware_bridge.pose_history import HeightSource, PoseHistory
 from firmware_bridge.settings import LinkSettings
 from firmware_bridge.streams import StreamRequests, set_message_interval
+from firmware_bridge.timesync import Answer
 from firmware_bridge.vehicle import (
     AutopilotId,
     VehicleTracker,
@@ -47,6 +48,7 @@ class Telemetry:
         frames: Bytes to frames, with counters.
         autopilot: The one that is served, from its first heartbeat on.
         reboots: How often its boot clock started anew.
+        clock: Its boot clock in our monotonic time.
         last_error: What was last found wrong; the link writes its own errors here too.
     """
 
@@ -66,7 +68,7 @@ class Telemetry:
         self.autopilot: AutopilotId | None = None
         self.reboots = 0
         self.last_error = ""
-        self._clock = ClockMap()
+        self.clock = ClockMap()
         self._quaternion_at_ns: int | None = None
         self._handlers: dict[str, Callable[[Any, int], None]] = {
             "HEARTBEAT": self._on_heartbeat,
@@ -86,16 +88,22 @@ class Telemetry:
         return self._settings.system_id or 1
 
     def reopened(self, now_ns: int) -> None:
-        """The connection is new: half a frame is worth nothing, and all streams are asked anew."""
-        self.frames.clear()
+        """The connection is new: all streams are asked for anew."""
         self.streams.restart(now_ns)
 
     def feed(self, data: bytes, now_ns: int) -> list[ReceivedFrame]:
         """Take bytes that arrived at ``now_ns``; returns the frames they completed."""
         frames = self.frames.feed(data)
         for frame in frames:
-            self._on_message(frame.message, now_ns)
+            self.take(frame.message, now_ns)
         return frames
+
+    def synchronise(self, answer: Answer) -> None:
+        """Take the autopilot's answer to a TIMESYNC of ours."""
+        if self.clock.synchronise(answer.sent_ns, answer.answer_ns, answer.received_ns):
+            offset_ns = self.clock.offset_ns
+            assert offset_ns is not None
+            self.history.rebase(offset_ns)
 
     def request(self, now_ns: int) -> Any:
         """The stream request to send now, or None."""
@@ -139,7 +147,8 @@ class Telemetry:
             )
         return found
 
-    def _on_message(self, message: Any, now_ns: int) -> None:
+    def take(self, message: Any, now_ns: int) -> None:
+        """Take a message that arrived at ``now_ns``."""
         if self.autopilot is None and is_autopilot_heartbeat(message):
             self._adopt_autopilot(message)
         autopilot = self.autopilot
@@ -179,6 +188,8 @@ class Telemetry:
 
     def _on_attitude_quaternion(self, message: Any, now_ns: int) -> None:
         at_ns = self._stamp(message.time_boot_ms, now_ns)
+        if at_ns is None:
+            return
         self._quaternion_at_ns = now_ns
         self.history.add_attitude(
             at_ns,
@@ -189,7 +200,8 @@ class Telemetry:
     def _on_attitude(self, message: Any, now_ns: int) -> None:
         at_ns = self._stamp(message.time_boot_ms, now_ns)
         last_ns = self._quaternion_at_ns
-        if last_ns is not None and now_ns - last_ns < ATTITUDE_STANDS_IN_AFTER_NS:
+        stands_in = last_ns is None or now_ns - last_ns >= ATTITUDE_STANDS_IN_AFTER_NS
+        if at_ns is None or not stands_in:
             return
         if all(map(math.isfinite, (message.roll, message.pitch, message.yaw))):
             self.history.add_attitude(
@@ -199,11 +211,11 @@ class Telemetry:
             )
 
     def _on_local_position(self, message: Any, now_ns: int) -> None:
-        self.history.add_position(
-            self._stamp(message.time_boot_ms, now_ns),
-            (message.x, message.y, message.z),
-            (message.vx, message.vy, message.vz),
-        )
+        at_ns = self._stamp(message.time_boot_ms, now_ns)
+        if at_ns is not None:
+            self.history.add_position(
+                at_ns, (message.x, message.y, message.z), (message.vx, message.vy, message.vz)
+            )
 
     def _on_distance(self, message: Any, now_ns: int) -> None:
         # signal_quality by the message's definition: 0 is unknown, 1 is an invalid signal.
@@ -212,7 +224,7 @@ class Telemetry:
             or message.signal_quality == 1
         ):
             return
-        offset_ns = self._clock.offset_ns
+        offset_ns = self.clock.offset_ns
         if offset_ns is None:
             return  # without attitude or position a range is of no use yet
         at_ns = message.time_boot_ms * NS_PER_MS
@@ -238,9 +250,14 @@ class Telemetry:
         if to_us and message.command == mavlink.MAV_CMD_SET_MESSAGE_INTERVAL:
             self.streams.on_ack(message.result, now_ns)
 
-    def _stamp(self, boot_ms: int, now_ns: int) -> int:
-        """Stamp for the pose history, in the autopilot's own clock, after learning from it."""
-        reading = self._clock.update(boot_ms, now_ns)
+    def _stamp(self, boot_ms: int, now_ns: int) -> int | None:
+        """Stamp for the pose history, in the autopilot's own clock, after learning from it.
+
+        None when the stamp makes no sense: then the message is left out.
+        """
+        reading = self.clock.update(boot_ms, now_ns)
+        if not reading.trusted:
+            return None
         if reading.rebooted:
             self.reboots += 1
             self.history.clear()

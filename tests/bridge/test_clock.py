@@ -50,9 +50,34 @@ def test_reboot_resets(uptime_ms, new_boot_ms, gap):
     clock = ClockMap()
     at_ns = uptime_ms * NS_PER_MS + 7
     clock.update(uptime_ms, at_ns)
-    reading = clock.update(new_boot_ms, at_ns + gap)
-    assert reading.rebooted
-    assert reading.offset_ns == at_ns + gap - new_boot_ms * NS_PER_MS
+    readings = [
+        clock.update(new_boot_ms + ms, at_ns + gap + ms * NS_PER_MS) for ms in range(0, 60, 20)
+    ]
+    # The first ones could be a fault; until others agree they are left out.
+    assert [r.trusted for r in readings] == [False, False, True]
+    assert [r.rebooted for r in readings] == [False, False, True]
+    assert readings[-1].offset_ns == at_ns + gap - new_boot_ms * NS_PER_MS
+
+
+@given(
+    strays=st.lists(
+        st.tuples(st.integers(0, 3000), st.integers(0, 2**32 - 1)), min_size=1, max_size=40
+    )
+)
+def test_lone_stamps_that_make_no_sense_move_nothing(strays):
+    """A fault or a forgery between good messages, at any moment, of any value."""
+    clock = ClockMap()
+    offset_ns = 7 * SECOND
+    by_time = {}
+    for ms, value in strays:
+        by_time[20 * (ms // 20)] = value
+    for ms in range(10_000, 13_000, 20):
+        reading = clock.update(ms, ms * NS_PER_MS + offset_ns)
+        assert reading.trusted
+        assert reading.offset_ns >= offset_ns - SECOND  # never thrown off by more than a step
+        stray = by_time.get(ms - 10_000)
+        if stray is not None:
+            assert not clock.update(stray, ms * NS_PER_MS + offset_ns).rebooted
 
 
 def test_reordered_datagram_is_no_reboot():

@@ -54,7 +54,9 @@ def test_reboot_forgets_the_old_poses():
     for boot_ms in range(60_000, 61_000, 20):
         telemetry.feed(attitude(boot_ms, 0), boot_ms * MS)
     assert telemetry.request(61 * SECOND) is None  # no heartbeat for a while: it asks nobody
-    telemetry.feed(attitude(300, 90), 63 * SECOND)
+    for boot_ms in (260, 280, 300):
+        assert telemetry.reboots == 0
+        telemetry.feed(attitude(boot_ms, 90), 62 * SECOND + 700 * MS + boot_ms * MS)
     assert telemetry.reboots == 1
     assert telemetry.history.at(60_500 * MS) is None
     assert telemetry.history.latest(63 * SECOND).at_ns == 63 * SECOND

@@ -1,0 +1,53 @@
+"""Who a message is for."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Address:
+    """A system and a component; 0 stands for all of them where it is a target.
+
+    Attributes:
+        system: MAVLink system id.
+        component: MAVLink component id.
+    """
+
+    system: int
+    component: int
+
+    def __str__(self) -> str:
+        return f"{self.system}/{self.component}"
+
+
+def sender_of(message: Any) -> Address:
+    """Who a message says it comes from."""
+    return Address(message.get_srcSystem(), message.get_srcComponent())
+
+
+def target_of(message: Any) -> Address | None:
+    """Who a message is for; None for one that has no addressee, as a heartbeat."""
+    system = getattr(message, "target_system", None)
+    if system is None:
+        return None
+    return Address(system, getattr(message, "target_component", 0))
+
+
+def is_for(target: Address, own: Address) -> bool:
+    """Whether exactly this component is addressed."""
+    return target.system in (0, own.system) and target.component == own.component
+
+
+def is_for_all(target: Address, own: Address) -> bool:
+    """Whether all components, and so this one, are addressed."""
+    return target.system in (0, own.system) and target.component == 0
+
+
+def whole_number(value: float) -> int | None:
+    """A command's float parameter as the number it stands for; None when it is none."""
+    if not math.isfinite(value) or value != int(value):
+        return None
+    return int(value)

@@ -1,0 +1,321 @@
+"""One connection: a reader thread that opens it again after every loss, and two ways out of it.
+
+`Channel.send` goes out at once and never waits. `Channel.post` is for answers and forwarded
+frames: they wait in a short queue for a share of the line, so that no question, however often it
+is asked, keeps a landing target waiting behind it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from firmware_bridge.connection import Endpoint
+from firmware_bridge.dialect import mavlink
+from firmware_bridge.frames import FrameReader, ReceivedFrame
+from firmware_bridge.pacing import Allowance
+from firmware_bridge.report import ChannelStatus, Refusal, SendResult
+from firmware_bridge.signing import LinkSigning
+from firmware_bridge.transport import Transport
+from landing.errors import LinkError
+
+log = logging.getLogger(__name__)
+
+READ_TIMEOUT_S = 0.02
+JOIN_TIMEOUT_S = 5.0
+QUEUE_FRAMES = 256
+
+ANSWER_SHARE = 0.25
+"""Part of a serial line that answers may take; the rest is the flight's."""
+
+ANSWER_BYTES_PER_S = 64_000
+ANSWER_BURST_BYTES = 600
+
+INTAKE_BYTES_PER_S = 100_000
+"""What is read from a ground station at most. More is left to the network to drop: a flood costs
+us this much work and no more. The autopilot's own connection is read without limit."""
+
+Observer = Callable[[str, int, bytes], None]
+"""Called with ``"rx"`` or ``"tx"``, our monotonic time in ns, and one frame's bytes."""
+
+
+class ChannelUser(Protocol):
+    """Who a channel works for. Called in the channel's thread; must not wait."""
+
+    def opened(self, channel: Channel, now_ns: int) -> None:
+        """The connection is new."""
+
+    def heard(self, channel: Channel, frame: ReceivedFrame, now_ns: int) -> None:
+        """A frame has come that may be listened to."""
+
+    def tick(self, channel: Channel, now_ns: int) -> None:
+        """Something may be due; at least every 20 ms while the connection is open."""
+
+    def failed(self, channel: Channel, reason: str) -> None:
+        """The connection is lost or cannot be opened."""
+
+
+@dataclass(frozen=True)
+class ChannelSettings:
+    """How a channel behaves.
+
+    Attributes:
+        connection: Connection string, for messages.
+        index: From 0; also the link id in signatures.
+        system_id: What we send as until told otherwise.
+        component_id: What we send as where nothing else is said.
+        reconnect_first_s: Pause before the first attempt to open a lost connection again.
+        reconnect_longest_s: Longest pause; each failure doubles it until there.
+        limited_intake: Whether to read no more than `INTAKE_BYTES_PER_S`.
+    """
+
+    connection: str
+    index: int
+    system_id: int
+    component_id: int
+    reconnect_first_s: float = 0.2
+    reconnect_longest_s: float = 5.0
+    limited_intake: bool = False
+
+
+class Channel:
+    """See the module. Nothing here raises into a sender.
+
+    Args:
+        settings: How it behaves.
+        endpoint: Where it leads; a serial line's speed sets the share of answers.
+        make: Makes the transport, anew for every attempt.
+        user: Who is told of what comes.
+        reader: Bytes to frames; used by the channel's thread alone.
+        signing: Signs what goes and judges what comes; None leaves both alone.
+
+    Attributes:
+        settings: As given.
+        observers: Called with every frame received and sent, e.g. to record it. They must not
+            wait. One that raises OSError or ValueError is removed.
+    """
+
+    def __init__(
+        self,
+        settings: ChannelSettings,
+        endpoint: Endpoint,
+        make: Callable[[], Transport],
+        user: ChannelUser,
+        reader: FrameReader,
+        signing: LinkSigning | None = None,
+    ) -> None:
+        self.settings = settings
+        self.observers: list[Observer] = []
+        self._make = make
+        self._user = user
+        self._reader = reader
+        self._signing = signing
+        self._thread: threading.Thread | None = None
+        self._stop = threading.Event()
+        self._opened = 0
+        self._last_error = ""
+        self._intake = (
+            Allowance(INTAKE_BYTES_PER_S, INTAKE_BYTES_PER_S / 10)
+            if settings.limited_intake
+            else None
+        )
+        # Guarded by _write_lock: the way out.
+        self._write_lock = threading.Lock()
+        self._transport: Transport | None = None
+        self._system_id = settings.system_id
+        self._packers: dict[int, mavlink.MAVLink] = {}
+        self._dropped = 0
+        self._queue: deque[tuple[Any, int]] = deque()
+        serial = endpoint.kind == "serial"
+        # 10 bits on the line per byte: 8 data bits between a start and a stop bit.
+        share = ANSWER_SHARE * endpoint.baud / 10 if serial else ANSWER_BYTES_PER_S
+        self._answers = Allowance(share, ANSWER_BURST_BYTES)
+
+    # --- life ---
+
+    def start(self) -> None:
+        """Begin to connect and listen. Returns at once; calling it again does nothing."""
+        if self._thread is not None:
+            return
+        self._stop = threading.Event()
+        name = "flight-link" if self.settings.index == 0 else f"ground-link-{self.settings.index}"
+        self._thread = threading.Thread(
+            target=self._run, args=(self._stop,), name=name, daemon=True
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask the thread to end; `close` waits for it."""
+        self._stop.set()
+
+    def close(self) -> None:
+        """Stop listening and let go of the connection. Calling it again does nothing."""
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        self._stop.set()
+        thread.join(JOIN_TIMEOUT_S)
+        if thread.is_alive():
+            log.warning("link %s: reader has not ended in time", self.settings.connection)
+
+    def status(self) -> ChannelStatus:
+        """State of the connection."""
+        with self._write_lock:
+            return ChannelStatus(
+                connection=self.settings.connection,
+                connected=self._transport is not None,
+                opened=self._opened,
+                bytes_received=self._reader.bytes_received,
+                bytes_bad=self._reader.bytes_bad,
+                dropped_writes=self._dropped,
+                last_error=self._last_error,
+            )
+
+    # --- the way out ---
+
+    def speak_as(self, system_id: int) -> None:
+        """Send with another system id from now on."""
+        if system_id != self._system_id:
+            with self._write_lock:
+                self._system_id = system_id
+
+    def send(self, message: Any, component_id: int | None = None) -> SendResult:
+        """Send a message at once, or say why not."""
+        component = self.settings.component_id if component_id is None else component_id
+        with self._write_lock:
+            if self._transport is None:
+                self._dropped += 1
+                where = self.settings.connection
+                return SendResult(Refusal.NOT_CONNECTED, f"{where} is not open")
+            frame = self._framed(message, component)
+            result = self._write(frame)
+        if result.sent:
+            self._observe("tx", time.monotonic_ns(), frame)
+        return result
+
+    def post(self, message: Any, component_id: int | None = None) -> bool:
+        """Queue a message, or the bytes of a whole frame; False when the queue is full."""
+        component = self.settings.component_id if component_id is None else component_id
+        with self._write_lock:
+            if self._transport is None or len(self._queue) >= QUEUE_FRAMES:
+                self._dropped += 1
+                return False
+            self._queue.append((message, component))
+            return True
+
+    def room(self) -> int:
+        """How many more messages `post` would take."""
+        with self._write_lock:
+            return QUEUE_FRAMES - len(self._queue)
+
+    def _framed(self, message: Any, component_id: int) -> bytes:
+        packer = self._packers.get(component_id)
+        if packer is None:
+            packer = self._packers[component_id] = mavlink.MAVLink(None)
+            packer.srcComponent = component_id
+        packer.srcSystem = self._system_id
+        if self._signing is not None:
+            self._signing.prepare(packer, self.settings.index)
+        frame: bytes = message.pack(packer)
+        packer.seq = (packer.seq + 1) % 256
+        return frame
+
+    def _write(self, frame: bytes) -> SendResult:
+        assert self._transport is not None
+        if not self._transport.write(frame):
+            self._dropped += 1
+            where = self.settings.connection
+            return SendResult(Refusal.DROPPED, f"{where} takes no bytes now")
+        return SendResult()
+
+    def _send_posted(self, now_ns: int) -> None:
+        while True:
+            with self._write_lock:
+                if not self._queue or self._transport is None or not self._answers.open(now_ns):
+                    return
+                message, component = self._queue.popleft()
+                forwarded = isinstance(message, bytes)
+                frame = message if forwarded else self._framed(message, component)
+                self._answers.take(len(frame))
+                sent = self._write(frame).sent
+            if sent:
+                self._observe("tx", now_ns, frame)
+
+    # --- the reader thread ---
+
+    def _run(self, stop: threading.Event) -> None:
+        pause_s = self.settings.reconnect_first_s
+        while not stop.is_set():
+            transport = self._make()
+            try:
+                transport.open()
+                self._adopt(transport)
+                if self._listen(transport, stop):
+                    pause_s = self.settings.reconnect_first_s
+            except LinkError as error:
+                self._failed(str(error))
+            finally:
+                with self._write_lock:
+                    was_open, self._transport = self._transport is not None, None
+                    self._queue.clear()
+                transport.close()
+            if was_open and not stop.is_set():
+                log.warning("link %s: lost, opening it again", self.settings.connection)
+            stop.wait(pause_s)
+            pause_s = min(2 * pause_s, self.settings.reconnect_longest_s)
+
+    def _adopt(self, transport: Transport) -> None:
+        self._opened += 1
+        self._reader.clear()
+        self._user.opened(self, time.monotonic_ns())
+        with self._write_lock:
+            self._transport = transport
+        log.info("link %s: open", self.settings.connection)
+
+    def _listen(self, transport: Transport, stop: threading.Event) -> bool:
+        """Read until told to stop or lost. True when anything was heard, for the back-off."""
+        heard = False
+        try:
+            while not stop.is_set():
+                now_ns = time.monotonic_ns()
+                if self._intake is not None and not self._intake.open(now_ns):
+                    stop.wait(READ_TIMEOUT_S)
+                    data = b""
+                else:
+                    data = transport.read(READ_TIMEOUT_S)
+                now_ns = time.monotonic_ns()
+                if data:
+                    heard = True
+                    self._take(data, now_ns)
+                self._user.tick(self, now_ns)
+                self._send_posted(now_ns)
+        except LinkError as error:
+            self._failed(str(error))
+        return heard
+
+    def _take(self, data: bytes, now_ns: int) -> None:
+        if self._intake is not None:
+            self._intake.take(len(data))
+        for frame in self._reader.feed(data):
+            if self._signing is None or self._signing.accepts(frame.raw, frame.message.get_msgId()):
+                self._user.heard(self, frame, now_ns)
+                self._observe("rx", now_ns, frame.raw)
+
+    def _failed(self, reason: str) -> None:
+        changed, self._last_error = reason != self._last_error, reason
+        self._user.failed(self, reason)
+        if changed:
+            log.warning("%s", reason)
+
+    def _observe(self, direction: str, at_ns: int, frame: bytes) -> None:
+        for observer in tuple(self.observers):
+            try:
+                observer(direction, at_ns, frame)
+            except (OSError, ValueError) as error:
+                log.warning("link observer removed: %s", error)
+                self.observers.remove(observer)

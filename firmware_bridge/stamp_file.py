@@ -1,0 +1,136 @@
+"""Where the signing stamp survives a restart: a file that is replaced whole, and ahead of time."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+import time
+from pathlib import Path
+
+from firmware_bridge.signing import (
+    LARGEST_STAMP,
+    STAMPS_PER_S,
+    LinkSigning,
+    SigningKey,
+    StampClock,
+    stamp_of_unix_s,
+)
+
+log = logging.getLogger(__name__)
+
+PERIOD_S = 5.0
+AHEAD = 15 * STAMPS_PER_S
+"""What is written lies so far ahead that a crash before the next write never repeats a stamp, and
+far enough inside the one-minute window that others are still heard after it."""
+
+
+class StampFile:
+    """The stamp before which nothing will be signed any more.
+
+    Args:
+        path: The file; its folder must be writable.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> int:
+        """The stamp of the last run; 0 when there is none or it is damaged."""
+        try:
+            text = self._path.read_text("ascii").strip()
+        except FileNotFoundError:
+            return 0
+        except (OSError, ValueError) as error:
+            log.warning("signing stamp %s: cannot be read (%s)", self._path, error)
+            return 0
+        if not text.isdecimal() or int(text) > LARGEST_STAMP:
+            log.warning("signing stamp %s: '%.40s' is none; the clock is taken", self._path, text)
+            return 0
+        return int(text)
+
+    def write(self, stamp: int) -> None:
+        """Replace the file in one step, after its bytes are on the disk.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        draft = self._path.with_name(self._path.name + ".new")
+        with draft.open("w", encoding="ascii") as file:
+            file.write(f"{stamp}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(self._path)
+
+
+class StampKeeper:
+    """Writes the stamp every few seconds in a thread of its own: a slow card delays nobody."""
+
+    def __init__(self, file: StampFile, clock: StampClock) -> None:
+        self._file = file
+        self._clock = clock
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._failed = False
+
+    def start(self) -> None:
+        """Write now, before anything is signed, and from then on."""
+        self._write()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="signing-stamp", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Write once more and stop."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._stop.set()
+            thread.join(5.0)
+            self._write()
+
+    def _run(self) -> None:
+        while not self._stop.wait(PERIOD_S):
+            self._write()
+
+    def _write(self) -> None:
+        try:
+            self._file.write(min(self._clock.present() + AHEAD, LARGEST_STAMP))
+            self._failed = False
+        except OSError as error:
+            if not self._failed:
+                log.warning("signing stamp is not kept: %s; make its folder writable", error)
+            self._failed = True
+
+
+def load_signing(key_file: Path, stamp_file: Path) -> tuple[LinkSigning, StampKeeper]:
+    """Key, clock and the keeper of its stamp, which is yet to be started.
+
+    Raises:
+        LinkError: The key file cannot be used.
+    """
+    key = SigningKey.read(key_file)
+    kept = StampFile(stamp_file)
+    # The protocol's stamps count from a date, so the wall clock is asked, once: see StampClock.
+    today = stamp_of_unix_s(time.time())  # noqa: TID251
+    clock = StampClock(max(kept.read(), today), time.monotonic_ns)
+    return LinkSigning(key, clock), StampKeeper(kept, clock)
+
+
+def make_key_file(path: Path, secret: bytes) -> None:
+    """Write a new key in hexadecimal digits, readable by us alone. An old one is never replaced.
+
+    Raises:
+        FileExistsError: There is a file of that name.
+        OSError: It cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(secret.hex() + "\n")
+    except OSError:
+        with contextlib.suppress(OSError):
+            path.unlink()
+        raise
