@@ -1,13 +1,20 @@
 """`touchdown bridge doctor`: can this autopilot be led to a landing target, and if not, why?
 
 `session` talks, `parameters` reads and writes, `quality` measures the link, `rules` (with
-`ardupilot` and `px4`, which are data) and `traps` judge, `test_target` and `latency` try it out,
-`examination` puts them in order, `show` prints. Other programs use `Session`, `read_parameters`,
-`write_parameters`, `examine` and `repair`.
+`ardupilot` and `px4`, which are data) and `traps` judge, `latency` and `trial` try it out,
+`examination` puts them in order, `show` prints, `command` is the command. Other programs use:
+
+    with Session(tool_settings("tcp:127.0.0.1:5760")) as session:
+        report = examine(session, listen_s=0)      # what is, what should be, why
+        repair(session, report)                    # writes and reads back, never while armed
+        write_parameters(session, {"PLND_LAG": 0.05})
+        session.reboot()
 """
 
 from __future__ import annotations
 
+from firmware_bridge.doctor.examination import Examination, Repair, examine, repair
+from firmware_bridge.doctor.findings import Change, Finding, Level
 from firmware_bridge.doctor.parameters import (
     Parameter,
     ParameterError,
@@ -18,11 +25,18 @@ from firmware_bridge.doctor.parameters import (
 from firmware_bridge.doctor.session import Session, tool_settings
 
 __all__ = [
+    "Change",
+    "Examination",
+    "Finding",
+    "Level",
     "Parameter",
     "ParameterError",
+    "Repair",
     "Session",
     "Written",
+    "examine",
     "read_parameters",
+    "repair",
     "tool_settings",
     "write_parameters",
 ]

@@ -1,0 +1,256 @@
+"""The whole examination in order, and the repair: the functions that other programs call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from firmware_bridge.doctor import ardupilot, px4
+from firmware_bridge.doctor.findings import EXIT_STATUS, Finding, Level, worst
+from firmware_bridge.doctor.latency import Latency, latency_findings, pose_age_ms
+from firmware_bridge.doctor.parameters import (
+    Parameter,
+    Written,
+    read_parameters,
+    write_parameters,
+)
+from firmware_bridge.doctor.quality import Quality, measure, quality_findings
+from firmware_bridge.doctor.rules import Rule, judge_all, names_of, number
+from firmware_bridge.doctor.session import Session
+from firmware_bridge.doctor.traps import find_traps, timesync_trap
+from firmware_bridge.identity import Identity
+from landing.errors import LinkError
+from landing.vehicle import Autopilot
+
+RULES: Mapping[Autopilot, tuple[Rule, ...]] = {
+    Autopilot.ARDUPILOT: ardupilot.RULES,
+    Autopilot.PX4: px4.RULES,
+}
+LISTEN_S = 5.0
+POSE_AGE_S = 2.0
+
+Say = Callable[[Finding], None]
+"""Called with each finding as it is made."""
+
+
+@dataclass
+class Examination:
+    """What was found.
+
+    Attributes:
+        identity: Of the autopilot.
+        findings: In order.
+        parameters: Every parameter asked for; None for those that it does not have.
+        quality: Of the link; None when it was not measured.
+    """
+
+    identity: Identity
+    findings: list[Finding] = field(default_factory=list)
+    parameters: dict[str, Parameter | None] = field(default_factory=dict)
+    quality: Quality | None = None
+
+    @property
+    def values(self) -> dict[str, float]:
+        """Value of every parameter that the autopilot has."""
+        return {name: p.value for name, p in self.parameters.items() if p is not None}
+
+    @property
+    def level(self) -> Level:
+        """The worst of the findings."""
+        return worst(self.findings)
+
+    @property
+    def exit_status(self) -> int:
+        """0 nothing worse than a note, 1 a warning, 2 an error."""
+        return EXIT_STATUS[self.level]
+
+    def changes(self) -> dict[str, float]:
+        """What `repair` would write: parameter to value."""
+        proposed = [f.change for f in self.findings if f.change is not None]
+        return {change.parameter: change.value for change in proposed}
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "status": self.level.name.lower(),
+            "exit_status": self.exit_status,
+            "autopilot": {
+                **{k: v for k, v in vars(self.identity).items() if k != "autopilot"},
+                "name": self.identity.name,
+                "kind": self.identity.autopilot.value,
+                "encoding": self.identity.encoding.value,
+            },
+            "parameters": self.values,
+            "findings": [finding.as_dict() for finding in self.findings],
+        }
+
+
+def examine(
+    session: Session,
+    *,
+    listen_s: float = LISTEN_S,
+    latency: Latency | None = None,
+    timeout_s: float = 10.0,
+    say: Say = lambda finding: None,
+) -> Examination:
+    """Look at everything that decides whether a landing on a target can work.
+
+    Args:
+        session: To the autopilot; it need not be connected yet.
+        listen_s: How long the link is measured; 0 leaves that out, and the latency with it.
+        latency: What the daemon has measured of itself, if anything.
+        timeout_s: How long the autopilot is waited for.
+        say: Told of each finding at once.
+
+    Raises:
+        LinkError: The autopilot is not heard, or is neither ArduPilot nor PX4.
+    """
+    session.connect(timeout_s)
+    identity = session.identify()
+    rules = RULES.get(identity.autopilot)
+    if rules is None:
+        raise LinkError(
+            f"{session.settings.connection}: the autopilot is neither ArduPilot nor PX4; "
+            "none else is supported"
+        )
+    report = Examination(identity)
+
+    def found(findings: Sequence[Finding | None]) -> None:
+        for finding in findings:
+            if finding is not None:
+                report.findings.append(finding)
+                say(finding)
+
+    found(_who(session, identity))
+    if listen_s > 0:
+        report.quality = measure(session, listen_s)
+        found(quality_findings(report.quality, session))
+    report.parameters = read_parameters(session, names_of(rules, identity.version))
+    if not report.values:
+        found([_no_parameters()])
+    else:
+        found(judge_all(rules, report.parameters, identity.version))
+    found(find_traps(identity, report.values))
+    if report.quality is not None:
+        quality = report.quality
+        asked_hz = quality.timesync_asked / quality.seconds
+        found([timesync_trap(identity, asked_hz, quality.timesync_answered)])
+        known = latency or Latency()
+        if known.pose_to_send_ms is None:
+            measured_ms = pose_age_ms(session, min(POSE_AGE_S, listen_s))
+            known = Latency(
+                known.frame_to_decision_ms,
+                known.frame_to_decision_p95_ms,
+                known.frame_to_send_ms,
+                measured_ms,
+                known.source,
+            )
+        found(latency_findings(known, quality, identity.autopilot, report.values))
+    return report
+
+
+@dataclass(frozen=True)
+class Repair:
+    """What was mended.
+
+    Attributes:
+        written: What was changed and read back, in order.
+        reboot_needed: Parameters that count only from the next boot.
+    """
+
+    written: tuple[Written, ...]
+    reboot_needed: tuple[str, ...]
+
+
+def repair(session: Session, report: Examination) -> Repair:
+    """Write what the findings propose, and read each back. Never while armed.
+
+    Args:
+        session: To the autopilot.
+        report: What `examine` found.
+
+    Raises:
+        ParameterError: The vehicle is armed, or a parameter does not take its value.
+        LinkError: The autopilot is not heard.
+    """
+    changes = {f.change.parameter: f.change for f in report.findings if f.change is not None}
+    present = {name: change for name, change in changes.items() if name in report.values}
+    written = write_parameters(session, {name: c.value for name, c in present.items()})
+    reboot = tuple(w.name for w in written if present[w.name].reboot)
+    return Repair(tuple(written), reboot)
+
+
+def repair_findings(done: Repair, rebooted: bool) -> list[Finding]:
+    """What was mended, for the report."""
+    found = [
+        Finding(
+            "fix",
+            change.name,
+            Level.OK,
+            f"{number(change.before)} -> {number(change.after)}, read back",
+            data={"before": change.before, "after": change.after},
+        )
+        for change in done.written
+    ]
+    if done.reboot_needed and not rebooted:
+        found.append(
+            Finding(
+                "fix",
+                "reboot",
+                Level.WARNING,
+                f"{', '.join(done.reboot_needed)} count only from the next boot",
+                why="reboot the autopilot (--reboot does it, disarmed) and look again",
+            )
+        )
+    return found
+
+
+def _who(session: Session, identity: Identity) -> list[Finding]:
+    known = session.telemetry.autopilot
+    assert known is not None
+    vehicle = session.vehicle()
+    details = [identity.vehicle, f"system {known.system}"]
+    details += [f"git {identity.git}"] if identity.git else []
+    details += [f"board {identity.board}"] if identity.board else []
+    details += [f"usb {identity.usb}"] if identity.usb else []
+    found = [
+        Finding(
+            "autopilot",
+            "identity",
+            Level.OK if identity.version is not None else Level.WARNING,
+            f"{identity.name} ({', '.join(details)})",
+            why=""
+            if identity.version is not None
+            else "it tells no version, so every known trap is listed",
+            data={"capabilities": identity.capability_names()},
+        ),
+        Finding(
+            "autopilot",
+            "state",
+            Level.OK,
+            f"{'armed' if vehicle.armed else 'disarmed'}, mode {vehicle.mode or 'unknown'}",
+        ),
+    ]
+    if identity.stage:
+        found.append(
+            Finding(
+                "autopilot",
+                "release",
+                Level.NOTE,
+                f"{identity.stage}: no release",
+                why="what is known of versions was flown on releases",
+            )
+        )
+    return found
+
+
+def _no_parameters() -> Finding:
+    return Finding(
+        "parameters",
+        "all",
+        Level.ERROR,
+        "not one could be read",
+        why="what we send does not arrive: check the transmit line, or a router that lets us "
+        "listen only",
+    )

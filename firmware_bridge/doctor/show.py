@@ -1,0 +1,76 @@
+"""The report for people: a table on a terminal, plain lines elsewhere or without rich."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable
+
+from firmware_bridge.doctor.examination import Examination
+from firmware_bridge.doctor.findings import Finding, Level
+
+WORDS = {Level.OK: "ok  ", Level.NOTE: "note", Level.WARNING: "WARN", Level.ERROR: "FAIL"}
+STYLES = {Level.OK: "green", Level.NOTE: "cyan", Level.WARNING: "yellow", Level.ERROR: "bold red"}
+
+
+def line_of(finding: Finding) -> str:
+    """``FAIL PLND_TYPE: 0 (none), should be 1 (MAVLink); only type 1 listens ...``."""
+    text = f"{WORDS[finding.level]} {finding.name}: {finding.value}"
+    if finding.level is not Level.OK:
+        if finding.expected:
+            text += f", should be {finding.expected}"
+        if finding.why:
+            text += f"; {finding.why}"
+    return text
+
+
+def closing_line(report: Examination) -> str:
+    """How many findings of each kind, and what `--fix` would do."""
+    counts = {level: sum(f.level is level for f in report.findings) for level in Level}
+    text = (
+        f"{report.identity.name}: {counts[Level.ERROR]} errors, {counts[Level.WARNING]} warnings, "
+        f"{counts[Level.NOTE]} notes, {counts[Level.OK]} in order"
+    )
+    changes = report.changes()
+    return f"{text}; --fix would set {', '.join(changes)}" if changes else text
+
+
+def has_rich() -> bool:
+    """Whether tables can be drawn: rich is installed and standard output is a terminal."""
+    return sys.stdout.isatty() and importlib.util.find_spec("rich") is not None
+
+
+def print_lines(findings: list[Finding], say: Callable[[str], None]) -> None:
+    """One line a finding."""
+    for finding in findings:
+        say(line_of(finding))
+
+
+def print_table(report: Examination) -> None:
+    """A table by section."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=True)
+    table.add_column("", no_wrap=True)
+    table.add_column("what", no_wrap=True)
+    table.add_column("is", ratio=3)
+    table.add_column("should be", ratio=2)
+    table.add_column("why", ratio=4)
+    section = ""
+    for finding in report.findings:
+        if finding.section != section:
+            section = finding.section
+            table.add_section()
+        style = STYLES[finding.level]
+        quiet = "dim" if finding.level is Level.OK else ""
+        table.add_row(
+            Text(WORDS[finding.level].strip(), style=style),
+            Text(finding.name),
+            Text(finding.value),
+            Text(finding.expected, style=quiet),
+            Text(finding.why, style=quiet),
+        )
+    Console().print(table)

@@ -1,0 +1,127 @@
+"""A test target: does the autopilot take our LANDING_TARGET, or drop it? Disarmed only."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+
+from firmware_bridge.doctor.findings import Finding, Level
+from firmware_bridge.doctor.session import NS_PER_S, Session
+from firmware_bridge.identity import Identity
+from firmware_bridge.target import TargetForm, landing_target_message
+from firmware_bridge.texts import StatusText
+from landing.errors import LinkError
+from landing.types import LandingTarget, Pose
+from landing.vehicle import Autopilot
+
+RATE_HZ = 20.0
+BELOW_M = 5.0
+"""The target is this far straight below: led there, a vehicle would not move sideways."""
+
+_ACCEPTED = re.compile(r"PrecLand: (Target Found|Init Complete)")
+_REJECTED = re.compile(
+    r"Plnd: Frame not supported|landing.?target.*(not supported|unsupported|invalid)", re.IGNORECASE
+)
+
+
+def try_target(
+    session: Session,
+    identity: Identity,
+    seconds: float = 4.0,
+    form: TargetForm = TargetForm.AUTO,
+) -> list[Finding]:
+    """Send a target straight below and listen for what the autopilot says of it.
+
+    Args:
+        session: With its streams asked for.
+        identity: Of the autopilot.
+        seconds: For how long; ArduPilot's filter needs 2 s.
+        form: The form to send.
+
+    Raises:
+        LinkError: The vehicle is armed, or gets armed meanwhile.
+        InvalidValueError: The autopilot does not take the form.
+    """
+    session.connect()
+    heard_before = len(session.texts)
+    period_ns = round(NS_PER_S / RATE_HZ)
+    next_ns = time.monotonic_ns()
+    deadline_ns = next_ns + round(seconds * NS_PER_S)
+    sent = 0
+    while (now_ns := time.monotonic_ns()) < deadline_ns:
+        if session.vehicle().armed:
+            raise LinkError(
+                "no test target is sent: the vehicle is armed and may follow it; disarm"
+            )
+        if now_ns >= next_ns:
+            next_ns = max(next_ns + period_ns, now_ns)
+            pose = session.telemetry.history.latest(now_ns)
+            message = landing_target_message(
+                _straight_below(pose, now_ns),
+                identity.autopilot,
+                form=form,
+                version=identity.version,
+                ned_from_frd=None if pose is None else pose.ned_from_frd,
+            )
+            sent += session.send(message)
+        session.listen(min(0.01, period_ns / NS_PER_S))
+    return [_judge(session.texts[heard_before:], identity, sent, seconds)]
+
+
+def _straight_below(pose: Pose | None, now_ns: int) -> LandingTarget:
+    """A target on the vertical through the vehicle, in whatever attitude it stands."""
+    offset_frd_m = (0.0, 0.0, BELOW_M)
+    position_ned_m = (0.0, 0.0, BELOW_M)
+    if pose is not None and pose.ned_from_frd is not None:
+        if pose.tilt_rad < math.radians(80.0):
+            down_of_body = pose.rotation_ned_from_frd[2]
+            forward, right, down = (float(BELOW_M * c) for c in down_of_body)
+            offset_frd_m = (forward, right, down)
+        if pose.position_ned_m is not None:
+            north_m, east_m, down_m = pose.position_ned_m
+            position_ned_m = (north_m, east_m, down_m + BELOW_M)
+    at_ns = now_ns if pose is None else pose.at_ns
+    return LandingTarget(offset_frd_m, position_ned_m, at_ns, at_ns)
+
+
+def _judge(texts: list[StatusText], identity: Identity, sent: int, seconds: float) -> Finding:
+    name = "test target"
+    said = [text.text for text in texts]
+    rejected = [text for text in said if _REJECTED.search(text)]
+    accepted = [text for text in said if _ACCEPTED.search(text)]
+    data = {"sent": sent, "texts": said}
+    if rejected:
+        return Finding(
+            "target",
+            name,
+            Level.ERROR,
+            f"rejected: '{rejected[0]}'",
+            "accepted",
+            "another companion may send a wrong frame too; stop it and try again",
+            data=data,
+        )
+    if accepted:
+        return Finding("target", name, Level.OK, f"accepted: '{accepted[-1]}'", data=data)
+    if sent == 0:
+        return Finding(
+            "target", name, Level.ERROR, "could not be sent: the way out is full", data=data
+        )
+    if identity.autopilot is Autopilot.PX4:
+        return Finding(
+            "target",
+            name,
+            Level.NOTE,
+            f"{sent} sent in {seconds:g} s, none rejected; PX4 never confirms one",
+            data=data,
+        )
+    return Finding(
+        "target",
+        name,
+        Level.WARNING,
+        f"{sent} sent in {seconds:g} s, and not a word of it",
+        "'PrecLand: Target Found'",
+        "PLND_ENABLED and PLND_TYPE count from the next boot; the estimator needs a position; "
+        "a daemon that is sending already has been found before",
+        data=data,
+    )
