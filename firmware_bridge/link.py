@@ -40,6 +40,7 @@ from firmware_bridge.telemetry import Telemetry
 from firmware_bridge.timesync import Timesync
 from firmware_bridge.transport import Transport
 from firmware_bridge.video import VIDEO_COMPONENT
+from landing.command import CommandAnswer, CommandRequest
 from landing.errors import InvalidValueError
 from landing.types import LandingTarget, Pose
 from landing.vehicle import Autopilot, VehicleStatus
@@ -308,6 +309,27 @@ class FlightLink:
             if not result.sent:
                 return result
         return SendResult()
+
+    def command(self, request: CommandRequest) -> SendResult:
+        """Ask the autopilot for a command, at once and again until it is acknowledged.
+
+        A newer request takes the place of an older one. What becomes of it `take_answers` says.
+        """
+        now_ns = time.monotonic_ns()
+        with self._lock:
+            self._telemetry.ask(request, now_ns)
+            message = self._telemetry.request(now_ns)
+        return SendResult() if message is None else self._send(message)
+
+    def withdraw_command(self) -> None:
+        """Do not ask again for what was asked last."""
+        with self._lock:
+            self._telemetry.desk.withdraw()
+
+    def take_answers(self) -> tuple[CommandAnswer, ...]:
+        """The answers to our commands since the last call."""
+        with self._lock:
+            return self._telemetry.desk.take_answers()
 
     def _send(self, message: Any) -> SendResult:
         """To the autopilot alone."""

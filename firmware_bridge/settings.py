@@ -25,6 +25,11 @@ class LinkSettings:
         position_rate_hz: Asked rate of LOCAL_POSITION_NED.
         range_rate_hz: Asked rate of DISTANCE_SENSOR.
         landed_rate_hz: Asked rate of EXTENDED_SYS_STATE.
+        commands: We may command: asks for what that needs beside, and for the mode more often.
+        mode_rate_hz: Asked rate of HEARTBEAT then, which is what tells the mode.
+        stick_rate_hz: Asked rate of the pilot's sticks then.
+        global_rate_hz: Asked rate of GLOBAL_POSITION_INT then.
+        stick_channels: RC channel of roll, pitch, throttle and yaw (ArduPilot's RCMAP_*).
         height_source: Where the height above ground comes from.
         rangefinder_offset_frd_m: Rangefinder from the body origin, body axes, m.
         ground_down_m: Down coordinate of the ground in the local frame, m, for the height from
@@ -53,6 +58,11 @@ class LinkSettings:
     position_rate_hz: float = 25.0
     range_rate_hz: float = 15.0
     landed_rate_hz: float = 2.0
+    commands: bool = False
+    mode_rate_hz: float = 5.0
+    stick_rate_hz: float = 10.0
+    global_rate_hz: float = 5.0
+    stick_channels: tuple[int, int, int, int] = (1, 2, 3, 4)
     height_source: HeightSource = HeightSource.AUTO
     rangefinder_offset_frd_m: tuple[float, float, float] = (0.0, 0.0, 0.0)
     ground_down_m: float | None = None
@@ -73,8 +83,10 @@ class LinkSettings:
         if self.component_id == 1:
             raise InvalidValueError("link component_id is 1, the autopilot's own; take 191")
         _within("heartbeat_timeout_s", self.heartbeat_timeout_s, 0.1, 60.0)
-        for name in ("attitude", "position", "range", "landed"):
+        for name in ("attitude", "position", "range", "landed", "mode", "stick", "global"):
             _within(f"{name}_rate_hz", getattr(self, f"{name}_rate_hz"), 0.1, 400.0)
+        for channel in self.stick_channels:
+            _within("stick_channels", channel, 1, 18)
         for offset_m in self.rangefinder_offset_frd_m:
             _within("rangefinder_offset_frd_m", offset_m, -5.0, 5.0)
         if self.ground_down_m is not None:
@@ -102,6 +114,9 @@ class LinkSettings:
         }
         if self.height_source is not HeightSource.LOCAL:
             rates["DISTANCE_SENSOR"] = self.range_rate_hz
+        if self.commands:
+            rates["HEARTBEAT"] = self.mode_rate_hz
+            rates["GLOBAL_POSITION_INT"] = self.global_rate_hz
         return rates
 
     def needed(self) -> frozenset[str]:

@@ -86,6 +86,11 @@ class StreamRequests:
         self._answer_until_ns = 0
         self.restart(0)
 
+    def add(self, name: str, rate_hz: float, now_ns: int) -> None:
+        """Ask for one more stream, from now on."""
+        self._rates_hz[name] = rate_hz
+        self._streams[name] = _Stream(name, rate_hz, next_ask_ns=now_ns)
+
     def restart(self, now_ns: int) -> None:
         """Ask for everything anew, as after a reconnect or a reboot."""
         self._streams = {

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from firmware_bridge.clock import NS_PER_MS, ClockMap
+from firmware_bridge.commands import Addressee, CommandDesk, GlobalFix
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.frames import FrameReader, ReceivedFrame
 from firmware_bridge.pose_history import HeightSource, PoseHistory
@@ -23,6 +24,7 @@ from firmware_bridge.vehicle import (
     autopilot_of,
     is_autopilot_heartbeat,
 )
+from landing.command import CommandRequest
 from landing.geometry import quaternion_from_euler
 from landing.vehicle import Autopilot
 
@@ -31,6 +33,9 @@ log = logging.getLogger(__name__)
 NS_PER_S = 1_000_000_000
 ATTITUDE_STANDS_IN_AFTER_NS = 500_000_000
 RANGE_STAMP_TOLERANCE_NS = 1_000_000_000
+
+STICK_STREAMS = {Autopilot.ARDUPILOT: "RC_CHANNELS", Autopilot.PX4: "MANUAL_CONTROL"}
+"""Where each tells of the pilot's sticks; ArduPilot protests aloud when asked for the other."""
 
 
 class Telemetry:
@@ -46,6 +51,7 @@ class Telemetry:
         vehicle: Heartbeat and landed state.
         streams: What is asked for, and how fast it comes.
         frames: Bytes to frames, with counters.
+        desk: Our commands, until they are acknowledged.
         autopilot: The one that is served, from its first heartbeat on.
         reboots: How often its boot clock started anew.
         clock: Its boot clock in our monotonic time.
@@ -60,11 +66,15 @@ class Telemetry:
             settings.rangefinder_offset_frd_m,
             settings.ground_down_m,
         )
-        self.vehicle = VehicleTracker(round(settings.heartbeat_timeout_s * NS_PER_S))
+        self.vehicle = VehicleTracker(
+            round(settings.heartbeat_timeout_s * NS_PER_S), stick_channels=settings.stick_channels
+        )
         self.streams = StreamRequests(
             settings.asked_rates_hz(), {"ATTITUDE_QUATERNION": "ATTITUDE"}
         )
         self.frames = FrameReader()
+        self.desk = CommandDesk()
+        self._fix: GlobalFix | None = None
         self.autopilot: AutopilotId | None = None
         self.reboots = 0
         self.last_error = ""
@@ -78,6 +88,9 @@ class Telemetry:
             "DISTANCE_SENSOR": self._on_distance,
             "EXTENDED_SYS_STATE": self._on_extended_sys_state,
             "COMMAND_ACK": self._on_command_ack,
+            "RC_CHANNELS": self.vehicle.on_rc_channels,
+            "MANUAL_CONTROL": self.vehicle.on_manual_control,
+            "GLOBAL_POSITION_INT": self._on_global_position,
         }
 
     @property
@@ -105,8 +118,19 @@ class Telemetry:
             assert offset_ns is not None
             self.history.rebase(offset_ns)
 
+    def ask(self, request: CommandRequest, now_ns: int) -> None:
+        """Begin to ask the autopilot for a command; `request` gives the messages."""
+        who = self.autopilot
+        to = Addressee(0, 0, Autopilot.UNKNOWN)
+        if who is not None:
+            to = Addressee(who.system, who.component, self.vehicle.autopilot)
+        self.desk.ask(request, to, self._fix, now_ns)
+
     def request(self, now_ns: int) -> Any:
-        """The stream request to send now, or None."""
+        """The command or stream request to send now, or None."""
+        command = self.desk.due(now_ns)
+        if command is not None:
+            return command
         autopilot = self.autopilot
         if autopilot is None or not self.vehicle.alive(now_ns):
             return None
@@ -176,6 +200,9 @@ class Telemetry:
         self.autopilot = AutopilotId(
             system, heartbeat.get_srcComponent(), autopilot_of(heartbeat), heartbeat.type
         )
+        sticks = STICK_STREAMS.get(autopilot_of(heartbeat))
+        if self._settings.commands and sticks is not None:
+            self.streams.add(sticks, self._settings.stick_rate_hz, 0)
         log.info("link: autopilot %s, system %d", autopilot_of(heartbeat).value, system)
 
     def _on_heartbeat(self, message: Any, now_ns: int) -> None:
@@ -249,6 +276,14 @@ class Telemetry:
         )
         if to_us and message.command == mavlink.MAV_CMD_SET_MESSAGE_INTERVAL:
             self.streams.on_ack(message.result, now_ns)
+        elif to_us:
+            self.desk.on_ack(message, now_ns)
+
+    def _on_global_position(self, message: Any, now_ns: int) -> None:
+        offset_ns = self.clock.offset_ns
+        if offset_ns is not None:
+            at_ns = message.time_boot_ms * NS_PER_MS + offset_ns
+            self._fix = GlobalFix.paired(message, self.history.at(at_ns), now_ns)
 
     def _stamp(self, boot_ms: int, now_ns: int) -> int | None:
         """Stamp for the pose history, in the autopilot's own clock, after learning from it.
