@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO
 
 import zstandard
 
@@ -110,11 +110,8 @@ def header(name: str, size: int) -> bytes:
     return bytes(block)
 
 
-class Sink(Protocol):
-    """Where the content of a file goes, piece by piece; nothing counts until all are right."""
-
-    def __call__(self, data: bytes) -> object:
-        """Takes the next piece."""
+Sink = Callable[[bytes], object]
+"""Takes the content of a file, piece by piece; nothing counts until all files are right."""
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ CUDA libraries has some 3 GiB; a network some 100 MiB."""
 
 ARCHITECTURES = ("aarch64", "x86-64")
 Architecture = Literal["aarch64", "x86-64", "any"]
+Environment = Literal["wheels", "requirements", "installed"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!-]{0,127}")
@@ -145,7 +146,7 @@ class BundleManifest(Strict):
     versions: Versions
     model: ModelEntry
     config: Literal["edge.toml"] = "edge.toml"
-    environment: Literal["wheels", "requirements", "installed"]
+    environment: Environment
     samples: tuple[Expectation, ...] = ()
     files: tuple[FileEntry, ...] = Field(min_length=1, max_length=MOST_FILES)
 

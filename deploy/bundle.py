@@ -1,0 +1,285 @@
+"""`deploy bundle`: everything a drone needs, in one signed file, the same bytes every time."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import metadata, resources
+from pathlib import Path
+
+import cv2
+
+from deploy.archive import write_archive
+from deploy.configuration import (
+    CALIBRATION,
+    MODEL_PATH,
+    TAXONOMY,
+    Key,
+    check_text,
+    read_configuration,
+    with_values,
+)
+from deploy.contents import Contents
+from deploy.durable import sync_folder
+from deploy.errors import BundleError, disk_words
+from deploy.keys import PublicKey, load_private
+from deploy.manifest import (
+    CONFIG_NAME,
+    MODEL_FOLDER,
+    REQUIREMENTS_NAME,
+    SAMPLE_FOLDER,
+    SYSTEMD_FOLDER,
+    WHEEL_FOLDER,
+    BundleManifest,
+    Environment,
+    Expectation,
+    ModelEntry,
+    Target,
+    Versions,
+    release_name,
+)
+from deploy.prepared import prepare_job
+from deploy.selftest import SAMPLE_HEIGHT_M, decide, generated_pictures
+from deploy.wheels import PROJECT, read_wheelhouse, require_pinned
+from edge.cameras.recordings import pictures_in
+from edge.config import EdgeConfig
+from edge.runtimes import load_runtime, taxonomy_for
+from landing.camera import CameraModel
+from landing.errors import ModelError, TouchdownError
+from landing.manifest import Precision
+from touchdown import __version__
+
+UNITS = ("touchdown-edge.service", "touchdown.sysusers", "touchdown.rules")
+_MOST_SAMPLES = 20
+
+
+@dataclass(frozen=True)
+class BundleRequest:
+    """What the command line asks for.
+
+    Attributes:
+        model: ONNX file of `export onnx`.
+        config: The daemon's configuration; its model path is replaced by the bundle's.
+        key: Private key.
+        out: The bundle, ``NAME.tar.zst``.
+        camera_info: Calibration; the configuration's own where None.
+        wheels: Folder of wheels to take along.
+        requirements: Pinned requirement set to take along instead.
+        target: What the wheels must run on; empty parts are found out.
+        samples: Folder of pictures for the self-test; generated ones where None.
+        sample_height_m: Above ground, from which they were taken.
+        engine: Precision of the TensorRT engine that the drone is to build; None for none.
+    """
+
+    model: Path
+    config: Path
+    key: Path
+    out: Path
+    camera_info: Path | None = None
+    wheels: Path | None = None
+    requirements: Path | None = None
+    target: Target = field(default_factory=Target)
+    samples: Path | None = None
+    sample_height_m: float = SAMPLE_HEIGHT_M
+    engine: Precision | None = None
+
+
+def make_bundle(request: BundleRequest, say: Callable[[str], None]) -> BundleManifest:
+    """Makes a bundle, or nothing.
+
+    Args:
+        request: What is asked for.
+        say: Told of each step.
+
+    Returns:
+        Its manifest.
+
+    Raises:
+        TouchdownError: Something that is to go in is missing, not valid or does not fit; or the
+            disk is full.
+    """
+    name = _bundle_name(request.out)
+    if request.wheels is not None and request.requirements is not None:
+        raise BundleError("--wheels and --requirements: a bundle brings one of them")
+    private = load_private(request.key)
+    with tempfile.TemporaryDirectory(prefix="touchdown-bundle-") as scratch:
+        contents = Contents(Path(scratch))
+        config = _add_config(contents, request)
+        model = _add_model(contents, request, config)
+        versions, target, environment = _add_software(contents, request, say)
+        samples = _add_samples(contents, request, config, say)
+        for unit in UNITS:
+            source = resources.files("deploy").joinpath("systemd", unit)
+            contents.add_bytes(f"{SYSTEMD_FOLDER}/{unit}", source.read_bytes())
+        if request.engine is not None:
+            say(f"preparing the graph of an {request.engine} engine")
+            for path, data in prepare_job(request.model, request.engine).items():
+                contents.add_bytes(path, data)
+        entries = contents.entries()
+        try:
+            manifest = BundleManifest(
+                name=name,
+                signed_by=PublicKey.of(private.public_key()).key_id,
+                target=target,
+                versions=versions,
+                model=model,
+                environment=environment,
+                samples=tuple(samples),
+                files=tuple(entry for entry, _ in entries),
+            )
+        except ValueError as error:  # pydantic's is one: too many or too large files
+            raise BundleError(f"{request.out}: {error}") from error
+        data = manifest.canonical()
+        with _in_place(request.out) as partial:
+            write_archive(partial, data, private.sign(data), entries)
+        say(
+            f"wrote {request.out}: {len(entries)} files, {manifest.total_bytes / 1e6:.1f} MB "
+            f"({request.out.stat().st_size / 1e6:.1f} MB packed), release "
+            f"{release_name(manifest, data)}, signed by {manifest.signed_by}"
+        )
+        return manifest
+
+
+def _add_config(contents: Contents, request: BundleRequest) -> EdgeConfig:
+    """The configuration with the bundle's paths in it; returned with the workstation's."""
+    found = read_configuration(request.config)
+    values: dict[Key, str] = {MODEL_PATH: f"{MODEL_FOLDER}/{request.model.name}"}
+    calibration = request.camera_info or found.config.camera.calibration
+    if request.camera_info is not None and found.config.camera.calibration is None:
+        raise BundleError(
+            f"--camera-info {calibration}: config {request.config} gives its lens by hfov_deg or "
+            'fx; write calibration = "camera.yaml" there instead, so that there is one lens'
+        )
+    if calibration is not None:
+        CameraModel.from_calibration(calibration)
+        contents.add(f"camera/{calibration.name}", calibration)
+        values[CALIBRATION] = f"camera/{calibration.name}"
+    if found.taxonomy_file is not None:
+        contents.add(f"taxonomy/{found.taxonomy_file.name}", found.taxonomy_file)
+        values[TAXONOMY] = f"taxonomy/{found.taxonomy_file.name}"
+    text = with_values(found.text, values, request.config)
+    contents.add_bytes(CONFIG_NAME, text.encode())
+    here = dict(values)
+    here[MODEL_PATH] = str(request.model.resolve())
+    if calibration is not None:
+        here[CALIBRATION] = str(calibration.resolve())
+    if found.taxonomy_file is not None:
+        here[TAXONOMY] = str(found.taxonomy_file.resolve())
+    return check_text(with_values(found.text, here, request.config), request.config.parent)
+
+
+def _add_model(contents: Contents, request: BundleRequest, config: EdgeConfig) -> ModelEntry:
+    if request.model.suffix != ".onnx":
+        raise ModelError(
+            f"model {request.model}: a bundle carries an .onnx; an engine is built on the drone "
+            "(--engine fp16)"
+        )
+    with load_runtime(request.model, config.model.options) as runtime:
+        taxonomy_for(runtime.spec, config.model.taxonomy)
+        spec, gate = runtime.spec, runtime.gate
+    path = f"{MODEL_FOLDER}/{request.model.name}"
+    contents.add(path, request.model)
+    return ModelEntry(
+        path=path,
+        name=spec.name,
+        taxonomy=spec.taxonomy.name,
+        trained_on=spec.provenance.trained_on,
+        licence=spec.provenance.licence,
+        gate=gate,
+    )
+
+
+def _add_software(
+    contents: Contents, request: BundleRequest, say: Callable[[str], None]
+) -> tuple[Versions, Target, Environment]:
+    onnxruntime = metadata.version("onnxruntime")
+    if request.requirements is not None:
+        require_pinned(request.requirements)
+        contents.add(REQUIREMENTS_NAME, request.requirements)
+        return Versions(touchdown=__version__), request.target, "requirements"
+    if request.wheels is None:
+        say(
+            "no --wheels: this bundle brings model and configuration, and runs with the touchdown "
+            f"{__version__} that is installed on the drone"
+        )
+        return Versions(touchdown=__version__, onnxruntime=onnxruntime), request.target, "installed"
+    wheels, target = read_wheelhouse(request.wheels, request.target)
+    for wheel in wheels:
+        contents.add(f"{WHEEL_FOLDER}/{wheel.path.name}", wheel.path)
+    versions = {wheel.name: wheel.version for wheel in wheels}
+    say(
+        f"{len(wheels)} wheels for {target.architecture}"
+        + (f" and Python {target.python}" if target.python else "")
+    )
+    return (
+        Versions(
+            touchdown=versions[PROJECT],
+            onnxruntime=versions.get("onnxruntime", ""),
+            wheels=versions,
+        ),
+        target,
+        "wheels",
+    )
+
+
+def _add_samples(
+    contents: Contents, request: BundleRequest, config: EdgeConfig, say: Callable[[str], None]
+) -> list[Expectation]:
+    with tempfile.TemporaryDirectory(prefix="touchdown-samples-") as scratch:
+        if request.samples is not None:
+            if not request.samples.is_dir():
+                raise BundleError(f"--samples {request.samples} is no folder of pictures")
+            pictures = pictures_in(request.samples)
+            if not 1 <= len(pictures) <= _MOST_SAMPLES:
+                raise BundleError(
+                    f"--samples {request.samples} holds {len(pictures)} pictures: expected 1 to "
+                    f"{_MOST_SAMPLES}"
+                )
+        else:
+            pictures = []
+            for name, image in generated_pictures().items():
+                path = Path(scratch) / f"{name}.png"
+                cv2.imwrite(str(path), image)
+                pictures.append(path)
+        found = decide(config, [(path, request.sample_height_m) for path in pictures])
+        expected: list[Expectation] = []
+        for path, expectation in zip(pictures, found, strict=True):
+            target = f"{SAMPLE_FOLDER}/{path.name}"
+            contents.add_bytes(target, path.read_bytes())
+            expected.append(expectation.model_copy(update={"path": target}))
+    say(f"self-test: {len(expected)} pictures, {sum(e.site for e in expected)} with a site")
+    return expected
+
+
+def _bundle_name(out: Path) -> str:
+    suffix = ".tar.zst"
+    name = out.name.removesuffix(suffix).lower()
+    if not out.name.endswith(suffix) or not name:
+        raise BundleError(f"--out {out}: expected a name that ends in {suffix}")
+    kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in name)
+    return kept.lstrip("._-")[:64] or "bundle"
+
+
+@contextmanager
+def _in_place(out: Path) -> Iterator[Path]:
+    """A hidden name beside the target; it takes the target's place when all is on the disk."""
+    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        descriptor = os.open(partial, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        partial.replace(out)
+        sync_folder(out.parent)
+    except OSError as error:
+        raise TouchdownError(
+            f"bundle {out} cannot be written: {disk_words(error)}. Nothing was changed"
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)

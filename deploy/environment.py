@@ -1,0 +1,126 @@
+"""The Python environment of a release, made in the folder it stays in.
+
+A virtual environment holds absolute paths, so it cannot be made elsewhere and moved; it is made in
+the release's folder, which nothing uses before its `release.json` is written.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from deploy.errors import InstallError
+from deploy.layout import BUNDLE_FOLDER, VENV_FOLDER
+from deploy.manifest import REQUIREMENTS_NAME, BundleManifest
+
+_PIP_TIMEOUT_S = 1800.0
+_VERSION = "import sys; print(f'{sys.version_info.major}.{sys.version_info.minor}')"
+
+
+def python_version(python: str) -> str:
+    """Version of an interpreter, as ``3.10``.
+
+    Raises:
+        InstallError: It does not run.
+    """
+    if python == sys.executable:
+        return f"{sys.version_info.major}.{sys.version_info.minor}"
+    return run([python, "-I", "-c", _VERSION], f"--python {python}", 30.0).strip()
+
+
+def make_environment(
+    release: Path, manifest: BundleManifest, python: str, system_site_packages: bool
+) -> Path:
+    """Makes a release's environment.
+
+    Args:
+        release: Folder; the bundle is unpacked in it.
+        manifest: Of that bundle.
+        python: Interpreter to make it with.
+        system_site_packages: Whether it sees the system's packages, as TensorRT of a Jetson.
+
+    Returns:
+        Its folder; ``bin/python`` and ``bin/touchdown`` are in it.
+
+    Raises:
+        InstallError: A wheel does not install here or something it needs is not in the bundle.
+    """
+    venv = release / VENV_FOLDER
+    if manifest.environment == "installed":
+        _borrow(venv, sys.executable)
+        return venv
+    words = [python, "-m", "venv"]
+    words += ["--system-site-packages"] if system_site_packages else []
+    run([*words, str(venv)], "making the environment")
+    pip = [str(venv / "bin" / "python"), "-I", "-m", "pip", "--disable-pip-version-check"]
+    install = [*pip, "install", "--quiet", "--no-input", "--no-cache-dir", "--ignore-installed"]
+    bundle = release / BUNDLE_FOLDER
+    if manifest.environment == "wheels":
+        wheels = [str(bundle / path) for path in manifest.wheels]
+        # Every wheel is named, so there is nothing to resolve, and nothing to ask a network for.
+        run([*install, "--isolated", "--no-index", "--no-deps", *wheels], "installing the wheels")
+    else:
+        requirements = str(bundle / REQUIREMENTS_NAME)
+        run([*install, "--require-hashes", "--no-deps", "-r", requirements], "installing")
+    if not system_site_packages:
+        try:
+            run([*pip, "check"], "pip check")
+        except InstallError as error:
+            raise InstallError(
+                f"{error}. Collect wheels again with `touchdown deploy wheels`"
+            ) from error
+    if not (venv / "bin" / "touchdown").is_file():
+        raise InstallError("the bundle's wheels bring no `touchdown` command: it is no touchdown")
+    return venv
+
+
+def run(words: Sequence[str], what: str, timeout_s: float = _PIP_TIMEOUT_S) -> str:
+    """Runs a program and gives what it printed.
+
+    Args:
+        words: Program and arguments.
+        what: It is doing, for messages.
+        timeout_s: Seconds it may take.
+
+    Raises:
+        InstallError: It cannot be started, fails or takes too long.
+    """
+    try:
+        done = subprocess.run(
+            list(words), stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            errors="replace", timeout=timeout_s, check=False, env=clean_environ(),
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise InstallError(f"{what}: took longer than {timeout_s:g} s") from None
+    except OSError as error:
+        raise InstallError(f"{what}: {words[0]}: {error.strerror or error}") from error
+    if done.returncode:
+        raise InstallError(f"{what}: {last_lines(done.stderr or done.stdout)}")
+    return done.stdout
+
+
+def clean_environ() -> dict[str, str]:
+    """This process's environment without what would lead another Python astray."""
+    return {name: v for name, v in os.environ.items() if not name.startswith("PYTHON")}
+
+
+def last_lines(text: str) -> str:
+    """The end of an output, as one line; its last error where one is marked."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    marked = [line for line in lines if line.lower().startswith("error: ")]
+    chosen = marked[-1:] or lines[-2:] or ["no reason given"]
+    return " / ".join(chosen).removeprefix("ERROR: ").removeprefix("error: ")[:500]
+
+
+def _borrow(venv: Path, python: str) -> None:
+    """Commands that run the touchdown that is installed already."""
+    (venv / "bin").mkdir(parents=True)
+    quoted = shlex.quote(python)
+    for name, words in (("python", ""), ("touchdown", " -I -m touchdown")):
+        path = venv / "bin" / name
+        path.write_text(f'#!/bin/sh\nexec {quoted}{words} "$@"\n')
+        path.chmod(0o755)

@@ -1,0 +1,137 @@
+"""`deploy install` and `deploy prune`: what flies is changed by one rename, and then watched."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.environment import python_version
+from deploy.keys import PublicKey, load_public
+from deploy.layout import Root
+from deploy.manifest import release_name
+from deploy.release import Reached, ReleasePlan, Say, make_release
+from deploy.trial import Steps, Supervision, judge
+from deploy.unpack import require_fitting, require_space, verify_bundle
+from deploy.wheels import this_machine
+from landing.manifest import Precision
+from touchdown import __version__
+
+
+@dataclass(frozen=True)
+class InstallRequest:
+    """What the command line asks for.
+
+    Attributes:
+        bundle: File.
+        root: As ``/opt/touchdown``.
+        trusted_keys: Public key files, of which one must have signed the bundle.
+        python: Interpreter for the release's environment.
+        engine: Precision of the engine to build; None for none.
+        system_site_packages: Whether the environment sees the system's packages.
+        camera, link: Whether `edge check` opens them.
+    """
+
+    bundle: Path
+    root: Path
+    trusted_keys: tuple[Path, ...]
+    python: str = sys.executable
+    engine: Precision | None = None
+    system_site_packages: bool = False
+    camera: bool = False
+    link: bool = False
+
+
+def install(
+    request: InstallRequest,
+    supervision: Supervision,
+    say: Say,
+    reached: Reached = lambda _step: None,
+) -> str:
+    """Installs a bundle and makes it fly, or leaves what flew before.
+
+    Args:
+        request: What is asked for.
+        supervision: Of the daemon.
+        say: Told of each step.
+        reached: Told of each step that is done.
+
+    Returns:
+        Name of the release.
+
+    Raises:
+        BundleError: The bundle must not be taken; nothing was changed.
+        InstallError: The release does not come about, and nothing was changed; or it was not
+            healthy, and the one before flies again.
+    """
+    steps = Steps(say)
+    trusted = tuple(load_public(path) for path in request.trusted_keys)
+    plan = _verified(request, trusted, steps)
+    reached("verified")
+    root = Root(request.root)
+    with root.locked():
+        before = root.current()
+        if root.record(plan.name) is None:
+            require_space(plan.manifest, root.path)
+            reached("space")
+            make_release(root, plan, steps, reached)
+            steps(f"release {plan.name} is complete")
+        else:
+            steps(f"release {plan.name} is here already")
+        last = root.verdict(plan.name)
+        if before == plan.name and last is not None and last.verdict == "healthy":
+            steps(f"{plan.name} flies already: nothing to do")
+            return plan.name
+        root.begin_trial(plan.name)
+        reached("trial")
+        root.switch(plan.name)
+        steps(f"current -> {plan.name}" + (f" (before: {before})" if before else ""))
+        reached("switched")
+        judge(root, plan.name, before, supervision, steps, reached)
+    return plan.name
+
+
+def prune(root_path: Path, keep: int, say: Say) -> list[str]:
+    """Removes old releases, never the one that flies nor the one to go back to.
+
+    Args:
+        root_path: As ``/opt/touchdown``.
+        keep: How many complete releases stay, the newest first.
+        say: Told of each that is removed.
+
+    Returns:
+        Their names.
+    """
+    root = Root(root_path)
+    with root.locked():
+        order = [entry.release for entry in reversed(root.history())]
+        complete = [name for name in root.names() if root.record(name) is not None]
+        newest = sorted(complete, key=lambda n: order.index(n) if n in order else len(order))
+        kept = {root.current(), root.last_good(), *newest[:keep]}
+        removed = [name for name in root.names() if name not in kept]
+        for name in removed:
+            root.remove(name)
+            say(f"removed {name}")
+    return removed
+
+
+def _verified(request: InstallRequest, trusted: tuple[PublicKey, ...], say: Say) -> ReleasePlan:
+    manifest, data = verify_bundle(request.bundle, trusted)
+    machine = this_machine(python_version(request.python))
+    require_fitting(manifest, machine, __version__)
+    say(
+        f"verified {request.bundle.name}: signed by {manifest.signed_by}, {len(manifest.files)} "
+        f"files, {manifest.total_bytes / 1e6:.1f} MB"
+    )
+    return ReleasePlan(
+        bundle=request.bundle,
+        trusted=trusted,
+        manifest=manifest,
+        manifest_bytes=data,
+        name=release_name(manifest, data) + (f"-{request.engine}" if request.engine else ""),
+        python=request.python,
+        engine=request.engine,
+        system_site_packages=request.system_site_packages,
+        camera=request.camera,
+        link=request.link,
+    )

@@ -1,0 +1,260 @@
+"""What lies on the drone, and the one symbolic link that says what flies.
+
+ROOT/releases/NAME-DIGEST/   a release; never changed once it is complete
+    bundle/                  the signed files, as they came
+    venv/  engine/           made here
+    edge.toml                the configuration that flies
+    systemd/                 units, for this root
+    release.json             written last: without it the release is incomplete
+ROOT/current                 link to the release that flies: the only truth
+ROOT/history.jsonl           what was switched to, and how it went
+ROOT/.staging/               half-unpacked bundles; nothing in it counts
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from deploy.durable import make_folder, remove_link, replace_link, sync_folder, write_file
+from deploy.errors import InstallError
+from deploy.manifest import Environment
+from landing.manifest import Precision
+
+Verdict = Literal["trial", "healthy", "failed", "rejected"]
+"""Of a switch: under watch, found healthy, found unhealthy, or turned away by `deploy rollback`."""
+
+RELEASE_FILE = "release.json"
+FLIGHT_CONFIG = "edge.toml"
+BUNDLE_FOLDER, VENV_FOLDER, ENGINE_FOLDER, UNIT_FOLDER = "bundle", "venv", "engine", "systemd"
+_STAGING = ".staging"
+
+
+class ReleaseRecord(BaseModel):
+    """What `deploy install` did to make a release.
+
+    Attributes:
+        format: Version of this description.
+        name: Of the release.
+        manifest_sha256: Of the signed manifest.
+        signed_by: Key id.
+        environment: Where its software comes from.
+        python: Interpreter of its environment.
+        touchdown: Version.
+        model: Name of the network.
+        engine: Precision of the engine that was built; None when the ONNX file flies.
+        config_sha256: Of the configuration that flies.
+        checked: What `edge check` and the self-test said, in lines.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal[1] = 1
+    name: str
+    manifest_sha256: str
+    signed_by: str
+    environment: Environment
+    python: str
+    touchdown: str
+    model: str
+    engine: Precision | None = None
+    config_sha256: str
+    checked: tuple[str, ...] = ()
+
+
+class HistoryEntry(BaseModel):
+    """One line of the history.
+
+    Attributes:
+        release: Its name.
+        verdict: What became of it.
+        at: Wall-clock time, for people.
+        why: In words.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    release: str
+    verdict: Verdict
+    at: str = ""
+    why: str = Field(default="")
+
+
+@dataclass(frozen=True)
+class Root:
+    """The folder everything is installed under, as ``/opt/touchdown``."""
+
+    path: Path
+
+    @property
+    def releases(self) -> Path:
+        """Folder of all releases."""
+        return self.path / "releases"
+
+    @property
+    def current_link(self) -> Path:
+        """The link that says what flies."""
+        return self.path / "current"
+
+    def release(self, name: str) -> Path:
+        """Folder of a release."""
+        return self.releases / name
+
+    def current(self) -> str | None:
+        """Name of the release that flies; None when there is none."""
+        try:
+            target = self.current_link.readlink()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise InstallError(
+                f"{self.current_link} is no symbolic link ({error.strerror}): it is not of "
+                "`touchdown deploy`. Move it away, or choose another --root"
+            ) from error
+        return target.name
+
+    def record(self, name: str) -> ReleaseRecord | None:
+        """What was done to make a release; None when it is incomplete or not there."""
+        try:
+            return ReleaseRecord.model_validate_json(
+                (self.release(name) / RELEASE_FILE).read_bytes()
+            )
+        except (OSError, ValidationError):
+            return None
+
+    def names(self) -> list[str]:
+        """All releases, complete or not, sorted."""
+        try:
+            return sorted(p.name for p in self.releases.iterdir() if p.is_dir())
+        except FileNotFoundError:
+            return []
+
+    def history(self) -> list[HistoryEntry]:
+        """What was switched to, oldest first. A line that a power cut tore is left out."""
+        try:
+            lines = (self.path / "history.jsonl").read_bytes().splitlines()
+        except OSError:
+            return []
+        entries = []
+        for line in lines:
+            with contextlib.suppress(ValidationError):
+                entries.append(HistoryEntry.model_validate_json(line))
+        return entries
+
+    def note(self, release: str, verdict: Verdict, why: str = "") -> None:
+        """Appends to the history, durably."""
+        entry = {
+            "release": release,
+            "verdict": verdict,
+            "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),  # noqa: TID251 - for people; nothing is decided by it
+            "why": why,
+        }
+        path = self.path / "history.jsonl"
+        with path.open("ab") as file:
+            # A torn last line must not swallow this one; an empty line means nothing.
+            file.write(b"\n" + json.dumps(entry).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        sync_folder(self.path)
+
+    @property
+    def on_trial(self) -> bool:
+        """Whether a release was, or was about to be, switched to and has no verdict yet."""
+        return (self.path / "trial").exists()
+
+    def begin_trial(self, release: str) -> None:
+        """Notes that a release is about to be switched to, so that a power cut is noticed."""
+        self.note(release, "trial")
+        write_file(self.path / "trial", release.encode() + b"\n")
+
+    def end_trial(self) -> None:
+        """There is a verdict."""
+        (self.path / "trial").unlink(missing_ok=True)
+        sync_folder(self.path)
+
+    def verdict(self, release: str) -> HistoryEntry | None:
+        """The last word on a release; None when it was never switched to."""
+        return next((e for e in reversed(self.history()) if e.release == release), None)
+
+    def last_good(self) -> str | None:
+        """The release to go back to: the newest one found healthy that is not the current one."""
+        current = self.current()
+        seen: set[str] = set()
+        for entry in reversed(self.history()):
+            if entry.release in seen or entry.release == current:
+                continue
+            seen.add(entry.release)
+            if entry.verdict == "healthy" and self.record(entry.release) is not None:
+                return entry.release
+        return None
+
+    def switch(self, release: str) -> None:
+        """Makes a release the one that flies, in one step."""
+        replace_link(self.current_link, f"releases/{release}")
+
+    def switch_off(self) -> None:
+        """Nothing flies any more."""
+        remove_link(self.current_link)
+
+    def complete(self, record: ReleaseRecord) -> None:
+        """Declares a release complete: from now on it may be switched to."""
+        # A release has thousands of files, made by pip and by others: one flush of all of them.
+        os.sync()
+        write_file(
+            self.release(record.name) / RELEASE_FILE, record.model_dump_json(indent=2).encode()
+        )
+        sync_folder(self.releases)
+
+    def remove(self, name: str) -> None:
+        """Removes a release: first the file that makes it complete, then the rest."""
+        folder = self.release(name)
+        with contextlib.suppress(FileNotFoundError):
+            (folder / RELEASE_FILE).unlink()
+            sync_folder(folder)
+        shutil.rmtree(folder)
+
+    @contextmanager
+    def staging(self, name: str) -> Iterator[Path]:
+        """An empty folder on the same file system; what killed installers left there is removed."""
+        area = self.path / _STAGING
+        shutil.rmtree(area, ignore_errors=True)
+        make_folder(area, 0o700)
+        try:
+            yield area / name
+        finally:
+            shutil.rmtree(area, ignore_errors=True)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """One installer at a time.
+
+        Raises:
+            InstallError: Another one is at work, or the folder cannot be written to.
+        """
+        try:
+            make_folder(self.releases)
+            lock = (self.path / ".lock").open("w")
+        except OSError as error:
+            raise InstallError(
+                f"--root {self.path} cannot be written to: {error.strerror or error}. Run it as "
+                "its owner (sudo), or choose another --root"
+            ) from error
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InstallError(
+                    f"--root {self.path}: another `touchdown deploy` is at work there; wait for it"
+                ) from None
+            yield

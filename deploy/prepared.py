@@ -1,0 +1,44 @@
+"""The graph a drone builds its engine from: made where onnx is, built where TensorRT is."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from pathlib import Path
+
+from landing.manifest import BuilderOptions, Precision
+
+ENGINE_FOLDER = "engine-job"
+
+
+def prepare_job(model: Path, precision: Precision) -> dict[str, bytes]:
+    """A build job of `export trt`: the graph in its precision, and a note.
+
+    Args:
+        model: ONNX file.
+        precision: Of the engine.
+
+    Returns:
+        Content by path in the bundle.
+
+    Raises:
+        ModelError: The model cannot be had in that precision.
+        ModuleNotFoundError: onnx is not installed: this needs the ``export`` extra.
+    """
+    # Not needed on a drone, and it needs onnx.
+    from export.trt.job import BuildJob, write_job
+    from export.trt.prepare import prepare
+
+    prepared = prepare(model, precision)
+    job = BuildJob(
+        onnx_name=prepared.name,
+        onnx_sha256=prepared.sha256,
+        graph_sha256=hashlib.sha256(prepared.data).hexdigest(),
+        precision=prepared.precision,
+        options=BuilderOptions(),
+        model=prepared.spec,
+    )
+    with tempfile.TemporaryDirectory(prefix="touchdown-job-") as name:
+        folder = Path(name)
+        write_job(folder, job, prepared.data)
+        return {f"{ENGINE_FOLDER}/{p.name}": p.read_bytes() for p in sorted(folder.iterdir())}

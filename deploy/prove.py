@@ -1,0 +1,128 @@
+"""Whether a release works on this machine, asked before it is switched to."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from deploy.environment import clean_environ, run
+from deploy.errors import InstallError
+from deploy.layout import BUNDLE_FOLDER, ENGINE_FOLDER, FLIGHT_CONFIG, VENV_FOLDER
+from deploy.manifest import BundleManifest
+from deploy.prepared import ENGINE_FOLDER as JOB_FOLDER
+from landing.errors import ModelError
+from landing.manifest import Precision
+
+_CHECK_TIMEOUT_S = 300.0
+_ENGINE_TIMEOUT_S = 3600.0
+
+
+def build_engine(
+    release: Path, manifest: BundleManifest, precision: Precision, timing_cache: Path
+) -> Path:
+    """Builds the TensorRT engine of a release, with the release's own software.
+
+    Args:
+        release: Its folder, with bundle and environment.
+        manifest: Of its bundle.
+        precision: Of the engine.
+        timing_cache: Timings kept from release to release: the next build takes seconds.
+
+    Returns:
+        The engine; its manifest is beside it.
+
+    Raises:
+        InstallError: No TensorRT, no GPU, no graph of that precision; in `export trt`'s words.
+    """
+    bundle = release / BUNDLE_FOLDER
+    job = bundle / JOB_FOLDER / "job.json"
+    engine = release / ENGINE_FOLDER / f"{Path(manifest.model.path).stem}.engine"
+    engine.parent.mkdir()
+    words = [_touchdown(release), "export", "trt"]
+    if job.is_file() and _precision_of(job) == precision:
+        words += [str(job)]
+    else:
+        words += [str(bundle / manifest.model.path), "--precision", precision]
+    words += ["--out", str(engine), "--timing-cache", str(timing_cache)]
+    run(words, f"--engine {precision}", _ENGINE_TIMEOUT_S)
+    return engine
+
+
+def check_release(release: Path, camera: bool, link: bool) -> list[str]:
+    """Runs `edge check` of a release.
+
+    Args:
+        release: Its folder.
+        camera: Whether to open it; the daemon that still flies may hold it.
+        link: Whether to open the autopilot's port; likewise.
+
+    Returns:
+        What it found, in lines.
+
+    Raises:
+        InstallError: Something is not well; says what.
+    """
+    words = [_touchdown(release), "edge", "check", "--config", str(release / FLIGHT_CONFIG)]
+    words += [] if camera else ["--skip-camera"]
+    words += [] if link else ["--skip-link"]
+    report = _json_of([*words, "--json"], "edge check")
+    findings = {name: found for name, found in report.items() if isinstance(found, dict)}
+    wrong = [f"{name}: {found['text']}" for name, found in findings.items() if not found["ok"]]
+    if wrong:
+        raise InstallError(f"edge check of the new release failed: {'; '.join(wrong)}")
+    return [f"{name}: {found['text']}" for name, found in findings.items()]
+
+
+def self_test(release: Path, manifest: BundleManifest) -> str:
+    """Lets a release decide on its sample pictures and holds that against the workstation.
+
+    Returns:
+        What came of it, a line.
+
+    Raises:
+        InstallError: It decides otherwise, or does not run.
+    """
+    expected = json.dumps([sample.model_dump() for sample in manifest.samples])
+    words = [str(release / VENV_FOLDER / "bin" / "python"), "-I", "-m", "deploy.selftest"]
+    words += [str(release / FLIGHT_CONFIG), str(release / BUNDLE_FOLDER), expected]
+    report = _json_of(words, "self-test")
+    if "error" in report:
+        raise InstallError(f"self-test of the new release: {report['error']}")
+    if report["wrong"]:
+        raise InstallError(
+            f"self-test of the new release: it decides otherwise than the workstation did on "
+            f"{len(report['wrong'])} of {report['pictures']} pictures: {report['wrong'][0]}"
+        )
+    return f"self-test: {report['pictures']} pictures decided as on the workstation"
+
+
+def _touchdown(release: Path) -> str:
+    return str(release / VENV_FOLDER / "bin" / "touchdown")
+
+
+def _json_of(words: list[str], what: str) -> dict[str, Any]:
+    """What a program that prints one JSON object said, whatever its exit status."""
+    try:
+        done = subprocess.run(
+            words, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+            timeout=_CHECK_TIMEOUT_S, check=False, env=clean_environ(),
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise InstallError(f"{what} of the new release: {error}") from error
+    for line in reversed(done.stdout.splitlines()):
+        try:
+            report = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(report, dict):
+            return report
+    raise InstallError(f"{what} of the new release: {done.stderr.strip()[-500:]}")
+
+
+def _precision_of(job: Path) -> str:
+    try:
+        return str(json.loads(job.read_bytes())["precision"])
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"build job {job}: {error!r}") from error

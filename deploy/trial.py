@@ -1,0 +1,224 @@
+"""A release under trial: restarted, watched, and left again unless it is healthy.
+
+At every moment `current` points to a complete release, or to none before the first. What is noted
+beside it only says what to do next, so a power cut between any two lines here costs a watch, never
+a mixture.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+
+from deploy.errors import InstallError
+from deploy.layout import Root
+from deploy.release import Reached, Say
+from deploy.service import Health, Patience, Probe, Service, watch
+
+
+@dataclass(frozen=True)
+class Supervision:
+    """What restarts the daemon after a switch, and how its health is seen.
+
+    Attributes:
+        service: None where nothing is to be restarted: then nothing is watched either.
+        probes: All must be ready.
+        patience: How long they may take.
+        place_units: Makes the service manager know the current release; before each restart.
+        watcher: Waits for the probes.
+    """
+
+    service: Service | None = None
+    probes: Sequence[Probe] = ()
+    patience: Patience = field(default_factory=Patience)
+    place_units: Callable[[], None] = lambda: None
+    watcher: Callable[[Sequence[Probe], Patience], Health] = watch
+
+
+@dataclass
+class Steps:
+    """Says each step with the time since the one before."""
+
+    say: Say
+    last_s: float = field(default_factory=time.monotonic)
+
+    def __call__(self, text: str) -> None:
+        now_s = time.monotonic()
+        self.say(f"{now_s - self.last_s:6.1f} s  {text}")
+        self.last_s = now_s
+
+
+def settle(
+    root_path: Path,
+    supervision: Supervision,
+    say: Say,
+    reached: Reached = lambda _step: None,
+) -> str | None:
+    """Ends a trial that a power cut interrupted: watches what flies, or goes back.
+
+    Args:
+        root_path: As ``/opt/touchdown``.
+        supervision: Of the daemon.
+        say: Told of each step.
+        reached: Told of each step that is done.
+
+    Returns:
+        The release that was under trial and is healthy; None when there was none.
+
+    Raises:
+        InstallError: It was not healthy, and the one before flies again.
+    """
+    root = Root(root_path)
+    if not root.on_trial:
+        return None
+    with root.locked():
+        current, steps = root.current(), Steps(say)
+        last = root.verdict(current) if current is not None else None
+        if current is None or last is None or last.verdict not in ("trial", "failed"):
+            root.end_trial()  # the power went before the switch, or after the verdict
+            return None
+        if last.verdict == "failed":  # it went on the way back
+            _go_back(root, current, None, last.why, supervision, steps, reached)
+        judge(root, current, None, supervision, steps, reached)
+    return current
+
+
+def rollback(
+    root_path: Path,
+    to: str | None,
+    supervision: Supervision,
+    say: Say,
+    reached: Reached = lambda _step: None,
+) -> str:
+    """Goes back to an earlier release.
+
+    Args:
+        root_path: As ``/opt/touchdown``.
+        to: Name of the release; the newest healthy one before the current where None.
+        supervision: Of the daemon.
+        say: Told of each step.
+        reached: Told of each step that is done.
+
+    Returns:
+        The release that flies now.
+
+    Raises:
+        InstallError: There is none to go back to, or it is not healthy either.
+    """
+    steps = Steps(say)
+    root = Root(root_path)
+    if not root.releases.is_dir():
+        raise InstallError(
+            f"--root {root_path} holds no releases: `touchdown deploy install` first"
+        )
+    with root.locked():
+        current = root.current()
+        target = to if to is not None else root.last_good()
+        if target is None:
+            raise InstallError(
+                f"--root {root_path}: there is no earlier healthy release; `touchdown deploy list` "
+                "shows what is there, --to NAME takes any of them"
+            )
+        if root.record(target) is None:
+            raise InstallError(
+                f"--to {target}: no complete release of that name; there are: "
+                f"{', '.join(name for name in root.names() if root.record(name)) or 'none'}"
+            )
+        if target == current:
+            raise InstallError(f"--to {target}: it flies already")
+        if current is not None:
+            root.note(current, "rejected", f"deploy rollback to {target}")
+        reached("rejected")
+        root.switch(target)
+        steps(f"current -> {target} (before: {current})")
+        reached("switched")
+        health = _restart_and_watch(supervision, steps, reached)
+        if not health.ready:
+            root.note(target, "failed", health.text)
+            reached("failed")
+            raise InstallError(f"{target} flies now, but is not healthy: {health.text}")
+        root.note(target, "healthy", health.text)
+        reached("healthy")
+    return target
+
+
+def judge(
+    root: Root,
+    release: str,
+    before: str | None,
+    supervision: Supervision,
+    say: Say,
+    reached: Reached,
+) -> None:
+    """Restarts and watches a release that was switched to; goes back unless it is healthy.
+
+    Args:
+        root: Locked by the caller.
+        release: That `current` points to.
+        before: That flew before it; the last healthy one where None.
+        supervision: Of the daemon.
+        say: Told of each step.
+        reached: Told of each step that is done.
+
+    Raises:
+        InstallError: It is not healthy; the one before flies again.
+    """
+    health = _restart_and_watch(supervision, say, reached)
+    if not health.ready:
+        reached("unhealthy")
+        _go_back(root, release, before, health.text, supervision, say, reached)
+    root.note(release, "healthy", health.text)
+    root.end_trial()
+    reached("healthy")
+
+
+def _restart_and_watch(supervision: Supervision, say: Say, reached: Reached) -> Health:
+    try:
+        supervision.place_units()
+        reached("placed")
+        if supervision.service is None:
+            return Health(True, False, "not watched: no service")
+        supervision.service.restart()
+        reached("restarted")
+    except InstallError as error:
+        return Health(False, True, str(error))
+    say("restarted; watching")
+    health = supervision.watcher(supervision.probes, supervision.patience)
+    say(health.text)
+    return health
+
+
+def _go_back(
+    root: Root,
+    failed: str,
+    before: str | None,
+    why: str,
+    supervision: Supervision,
+    say: Say,
+    reached: Reached,
+) -> NoReturn:
+    """Leaves an unhealthy release."""
+    root.note(failed, "failed", why)
+    reached("failed")
+    usable = before is not None and before != failed and root.record(before) is not None
+    target = before if usable else root.last_good()
+    if target is None:
+        root.switch_off()
+        root.end_trial()
+        reached("switched back")
+        if supervision.service is not None:
+            supervision.service.stop()
+        raise InstallError(
+            f"release {failed} is not healthy: {why}\nThere is no earlier release: nothing "
+            "flies now"
+        )
+    root.switch(target)
+    root.end_trial()
+    say(f"rolled back: current -> {target}")
+    reached("switched back")
+    again = _restart_and_watch(supervision, say, reached)
+    state = "flies again and is healthy" if again.ready else f"flies again, but: {again.text}"
+    raise InstallError(f"release {failed} is not healthy: {why}\n{target} {state}")

@@ -1,0 +1,187 @@
+"""From a bundle to a folder of verified files: all of it, or nothing.
+
+A bundle is read twice. The first time nothing is written: signature, every header and every digest
+are checked. The second time each file is checked again while it is written, into a hidden folder
+that gets its name only when the last file was right and all are on the disk.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from deploy.archive import Opened, Sink, open_bundle
+from deploy.durable import sync_folder, write_file
+from deploy.errors import BundleError, InstallError, disk_words
+from deploy.keys import PublicKey
+from deploy.manifest import MANIFEST_NAME, SIGNATURE_NAME, BundleManifest, FileEntry, Target
+
+_RESERVE_BYTES = 64 * 2**20
+_VENV_RATIO = 5
+"""An installed wheel takes up to so many times its size: numpy, OpenCV and ONNX Runtime as wheels
+have 100 MB, and with compiled modules 400 MB."""
+
+_EMPTY_VENV_BYTES = 40 * 2**20
+
+
+def verify_bundle(path: Path, trusted: tuple[PublicKey, ...]) -> tuple[BundleManifest, bytes]:
+    """Reads a whole bundle and checks everything in it, writing nothing.
+
+    Returns:
+        Its manifest, and the manifest's bytes as they were signed.
+
+    Raises:
+        BundleError: It must not be taken; says why.
+    """
+
+    def nowhere(_entry: FileEntry) -> Sink:
+        return _ignore
+
+    with open_bundle(path, trusted) as bundle:
+        bundle.read_files(nowhere)
+        return bundle.manifest, bundle.manifest_bytes
+
+
+def require_fitting(manifest: BundleManifest, machine: Target, installed: str) -> None:
+    """Refuses a bundle that is for another machine.
+
+    Args:
+        manifest: Verified.
+        machine: This one, with the Python that the release is to have.
+        installed: Version of the touchdown that runs here.
+
+    Raises:
+        BundleError: Another architecture, another Python, or another touchdown than the one that
+            the bundle counts on being installed.
+    """
+    target = manifest.target
+    wanted = f"--target {machine.architecture} --python {machine.python}"
+    if target.architecture not in ("any", machine.architecture):
+        raise BundleError(
+            f"bundle {manifest.name} is for {target.architecture}, this machine is "
+            f"{machine.architecture}: collect wheels with `touchdown deploy wheels {wanted}` and "
+            "make the bundle again"
+        )
+    if target.python not in ("", machine.python):
+        raise BundleError(
+            f"bundle {manifest.name} is for Python {target.python}, this machine would run it with "
+            f"Python {machine.python}: name another one (--python), or collect wheels with "
+            f"`touchdown deploy wheels {wanted}`"
+        )
+    if manifest.environment == "installed" and manifest.versions.touchdown != installed:
+        raise BundleError(
+            f"bundle {manifest.name} brings no software and was made with touchdown "
+            f"{manifest.versions.touchdown}; here is {installed}. Make it with --wheels"
+        )
+
+
+def require_space(manifest: BundleManifest, root: Path) -> None:
+    """Refuses a bundle that would fill the disk.
+
+    Raises:
+        InstallError: Too little is free; says how much is needed.
+    """
+    wheels = sum(e.size for e in manifest.files if e.path in manifest.wheels)
+    needed = manifest.total_bytes + _RESERVE_BYTES
+    if manifest.environment != "installed":
+        needed += _VENV_RATIO * wheels + _EMPTY_VENV_BYTES
+    free = shutil.disk_usage(root).free
+    if free < needed:
+        raise InstallError(
+            f"--root {root}: {free / 1e6:.0f} MB are free, bundle {manifest.name} needs "
+            f"{needed / 1e6:.0f} MB. `touchdown deploy prune --root {root} --keep 2` removes old "
+            "releases. Nothing was changed"
+        )
+
+
+def unpack(
+    path: Path,
+    trusted: tuple[PublicKey, ...],
+    expected: bytes,
+    folder: Path,
+    written: Callable[[str], None] = lambda _path: None,
+) -> None:
+    """Unpacks a bundle into a new folder and makes it durable.
+
+    Args:
+        path: Of the bundle.
+        trusted: Keys of which one must have signed it.
+        expected: Manifest that was verified before; another one is refused.
+        folder: Must not exist.
+        written: Told of each file.
+
+    Raises:
+        BundleError: It is not what was verified a moment ago.
+        InstallError: Disk full and the like.
+    """
+    try:
+        with open_bundle(path, trusted) as bundle, ExitStack() as stack:
+            if bundle.manifest_bytes != expected:
+                raise BundleError(f"bundle {path} was replaced while it was being installed")
+            folder.mkdir(mode=0o755)
+            writer = _Writer(folder, stack, written)
+            bundle.read_files(writer.open)
+            writer.finish()
+            _write_signed(folder, bundle)
+        for parent, _folders, _files in os.walk(folder, topdown=False):
+            sync_folder(Path(parent))
+    except OSError as error:
+        raise InstallError(f"{folder.parent}: {disk_words(error)}. Nothing was changed") from error
+
+
+class _Writer:
+    """Writes one file after the other, each flushed to the disk before the next."""
+
+    def __init__(self, folder: Path, stack: ExitStack, written: Callable[[str], None]) -> None:
+        self._folder = folder
+        self._descriptor: int | None = None
+        self._path = ""
+        self._written = written
+        stack.callback(self._close)
+
+    def open(self, entry: FileEntry) -> Sink:
+        """Starts the next file."""
+        self.finish()
+        target = self._folder / entry.path
+        self._make_parents(target.parent)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._descriptor = os.open(target, flags, 0o644)
+        self._path = entry.path
+        os.fchmod(self._descriptor, 0o644)  # whatever the umask
+        return self._write
+
+    def finish(self) -> None:
+        """Flushes and closes the file at hand."""
+        if self._descriptor is not None:
+            os.fsync(self._descriptor)
+            self._close()
+            self._written(self._path)
+
+    def _write(self, data: bytes) -> None:
+        assert self._descriptor is not None
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._descriptor, view) :]
+
+    def _close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _make_parents(self, folder: Path) -> None:
+        if folder != self._folder and not folder.is_dir():
+            self._make_parents(folder.parent)
+            folder.mkdir()
+            folder.chmod(0o755)
+
+
+def _write_signed(folder: Path, bundle: Opened) -> None:
+    write_file(folder / MANIFEST_NAME, bundle.manifest_bytes)
+    write_file(folder / SIGNATURE_NAME, bundle.signature)
+
+
+def _ignore(_data: bytes) -> None:
+    """Where the content goes while a bundle is only checked."""
