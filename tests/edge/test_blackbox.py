@@ -1,0 +1,348 @@
+"""The black box: what flew is decided again to the last digit, and nothing of it stops a flight."""
+
+from __future__ import annotations
+
+import errno
+import json
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from mcap.reader import make_reader
+from mcap_protobuf.decoder import DecoderFactory
+from pymavlink import mavutil
+
+from edge.blackbox import recorder as recorder_module
+from edge.blackbox import views
+from edge.blackbox.flight import Flight
+from edge.blackbox.make import make_recorder
+from edge.blackbox.mine import mine
+from edge.blackbox.recorder import Recorder
+from edge.blackbox.records import RecordingError, Topic, step_from
+from edge.blackbox.replay import Replacement, Replay
+from edge.blackbox.ring import Limits, Ring
+from edge.blackbox.segment import PART, Segment
+from edge.blackbox.tlog import write_tlog
+from edge.cli import cli
+from edge.config import parse_config
+from edge.runtimes import load_runtime
+from firmware_bridge.dialect import mavlink
+from tests.edge.test_daemon import Rig, pipe_source, wait_for
+from trainer.data.layouts import open_set
+
+
+def recording_rig(tmp_path: Path, model_path: Path, **section: Any) -> tuple[Rig, Recorder]:
+    """A daemon with a black box of short files."""
+    holder: list[Recorder] = []
+
+    class Late:
+        """Hands on to a recorder that needs the rig's own decider."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(holder[0], name)
+
+    rig = Rig(
+        tmp_path, model_path, pipe_source(tmp_path), observers=(Late(),),
+        recorder={"folder": str(tmp_path / "rec"), "segment_s": 1.0, "free_mb": 0.0, **section},
+    )  # fmt: skip
+    lens = rig.config.camera.model()
+    holder.append(
+        make_recorder(
+            rig.config, rig.runtime, rig.pipeline.decider, rig.config.decision,
+            rig.runtime.spec.taxonomy, lens,
+        )
+    )  # fmt: skip
+    return rig, holder[0]
+
+
+@contextmanager
+def flown(tmp_path: Path, model_path: Path, **section: Any) -> Iterator[tuple[Rig, Recorder]]:
+    rig, recorder = recording_rig(tmp_path, model_path, **section)
+    with recorder, rig.running():
+        yield rig, recorder
+    assert rig.error is None
+
+
+@pytest.fixture(scope="module")
+def flight_folder(tmp_path_factory: pytest.TempPathFactory, model_path: Path) -> Path:
+    """A kept flight of several files, in which a person walked into the picture's middle."""
+    folder = tmp_path_factory.mktemp("flown")
+    with flown(folder, model_path) as (rig, recorder):
+        frame = heartbeat_frame()
+        wait_for(lambda: rig.daemon.counters.decisions > 15)
+        recorder.on_mavlink("rx", time.monotonic_ns(), frame)
+        recorder.on_mavlink("tx", time.monotonic_ns(), frame)
+        rig.link.reboots += 1  # the map starts anew in mid-flight
+        wait_for(lambda: rig.daemon.counters.decisions > 60)
+    (kept,) = (folder / "rec" / "flights").iterdir()
+    assert kept.name.endswith("-armed") and len(list(kept.iterdir())) >= 2
+    assert not list((folder / "rec" / "ring").iterdir())  # an orderly end leaves what was kept
+    return kept
+
+
+def heartbeat_frame() -> bytes:
+    packer = mavlink.MAVLink(None, srcSystem=1, srcComponent=1)
+    return bytes(mavlink.MAVLink_heartbeat_message(2, 3, 0, 0, 4, 3).pack(packer))
+
+
+def test_every_decision_is_made_again_to_the_last_digit(flight_folder: Path) -> None:
+    result = Replay(Flight(flight_folder)).run()
+    assert result.decisions > 50 and result.ticks > 30
+    assert result.same and not result.differences
+    assert result.skipped <= 1  # a decision made before the first file was open
+
+
+def test_a_replay_can_begin_in_mid_flight(flight_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(flight_folder, tmp_path / "cut")
+    first, *rest = sorted((tmp_path / "cut").iterdir())
+    first.unlink()
+    result = Replay(Flight(tmp_path / "cut")).run()
+    assert rest and result.same and result.decisions > 5
+    assert 1 <= result.skipped <= 5  # until the one after which the memory was written
+    result = Replay(Flight(rest[-1])).run()
+    assert result.identical == result.decisions
+
+
+def test_another_configuration_shows_its_differences(
+    flight_folder: Path, tmp_path: Path, model_path: Path
+) -> None:
+    start = Flight(flight_folder).start
+    section = {k: v for k, v in start.config["camera"].items() if v is not None}
+    config = parse_config(
+        {
+            "model": {"path": str(model_path)}, "camera": section,
+            "link": {"connection": "udpin:127.0.0.1:14550"},
+            "decision": {"vehicle_radius_m": 8.0},
+        },
+        tmp_path / "edge.toml",
+    )  # fmt: skip
+    result = Replay(Flight(flight_folder), Replacement(config=config)).run()
+    assert not result.same and result.site_lost > 0 and result.site_kept == 0
+    assert result.reasons["too-small"] == result.site_lost
+    assert any("too-small" in line for line in result.lines())
+    assert len(result.differences) <= 20 and json.dumps(result.as_dict())
+
+
+def test_another_model_sees_the_recorded_pictures(flight_folder: Path, model_path: Path) -> None:
+    with load_runtime(model_path) as runtime:
+        runtime.warm_up()
+        result = Replay(Flight(flight_folder), Replacement(runtime=runtime)).run()
+    # The same network on JPEG instead of the very frames: hardly any difference.
+    assert result.decisions > 50
+    assert result.site_kept > 0.9 * (result.site_kept + result.site_moved + result.site_lost)
+
+
+def test_the_command_says_whether_it_is_the_same(flight_folder: Path) -> None:
+    done = CliRunner().invoke(cli, ["replay", str(flight_folder)])
+    assert done.exit_code == 0 and "identical to the last digit" in done.output
+    done = CliRunner().invoke(cli, ["replay", "--json", str(flight_folder)])
+    assert json.loads(done.output)["same"] is True
+
+
+def test_foxglove_finds_pictures_maps_grid_pose_site_and_texts(flight_folder: Path) -> None:
+    seen: dict[str, Any] = {}
+    names = set()
+    for path in sorted(flight_folder.iterdir()):
+        with path.open("rb") as stream:
+            reader = make_reader(stream, decoder_factories=[DecoderFactory()], validate_crcs=True)
+            summary = reader.get_summary()
+            assert summary is not None and summary.statistics is not None
+            names |= {schema.name for schema in summary.schemas.values()}
+            for decoded in reader.iter_decoded_messages(
+                topics=[views.PICTURE, views.MASKS, views.GRID, views.POSE, views.SITE, views.TEXT]
+            ):
+                seen[decoded.channel.topic] = decoded.decoded_message
+    assert {"foxglove.CompressedImage", "foxglove.Grid", "foxglove.FrameTransform"} <= names
+    assert {"foxglove.SceneUpdate", "foxglove.Log"} <= names
+    assert seen[views.PICTURE].format == "jpeg" and seen[views.MASKS].format == "png"
+    grid = seen[views.GRID]
+    assert len(grid.data) % (grid.row_stride) == 0 and grid.cell_size.x > 0
+    assert seen[views.SITE].entities[0].cylinders[0].size.x > 2.0
+    assert seen[views.POSE].translation.z == pytest.approx(15.0)  # up, not down
+
+
+def test_what_a_kill_left_is_read_and_kept(
+    flight_folder: Path, tmp_path: Path, model_path: Path
+) -> None:
+    ring = tmp_path / "rec" / "ring"
+    ring.mkdir(parents=True)
+    whole, *_ = sorted(flight_folder.iterdir())
+    data = whole.read_bytes()
+    cut = ring / f"{whole.name}{PART}"
+    cut.write_bytes(data[: len(data) * 3 // 4])
+    result = Replay(Flight(cut)).run()
+    assert result.decisions > 0 and result.identical == result.decisions
+    with flown(tmp_path, model_path) as (rig, _):
+        wait_for(lambda: rig.daemon.counters.decisions > 5)
+    crashed = [p for p in (tmp_path / "rec" / "flights").iterdir() if p.name.endswith("-crash")]
+    assert [p.name for p in crashed[0].iterdir()] == [whole.name]
+
+
+def test_damage_is_named(tmp_path: Path, flight_folder: Path) -> None:
+    (tmp_path / "no.mcap").write_bytes(b"nothing of the kind")
+    (tmp_path / "empty.mcap").write_bytes(b"")
+    for name in ("no.mcap", "empty.mcap"):
+        with pytest.raises(RecordingError, match=name):
+            Flight(tmp_path / name)
+    with pytest.raises(RecordingError, match="does not exist"):
+        Flight(tmp_path / "nowhere.mcap")
+    with pytest.raises(RecordingError, match=r"no \.mcap"):
+        (tmp_path / "folder").mkdir()
+        Flight(tmp_path / "folder")
+    whole, *_ = sorted(flight_folder.iterdir())
+    data = bytearray(whole.read_bytes())
+    for at in range(len(data) // 2, len(data) // 2 + 400):
+        data[at] ^= 0x5A
+    (tmp_path / "bits.mcap").write_bytes(data)
+    before = Replay(Flight(whole)).run().decisions
+    assert Replay(Flight(tmp_path / "bits.mcap")).run().decisions <= before
+
+
+def test_a_full_disk_stops_the_recording_not_the_flight(
+    tmp_path: Path, model_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = {"now": False}
+    write = Segment.record
+
+    def record(self: Segment, topic: Topic, data: bytes, at_ns: int) -> None:
+        if full["now"]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(self, topic, data, at_ns)
+
+    monkeypatch.setattr(Segment, "record", record)
+    monkeypatch.setattr(recorder_module, "RETRY_NS", 200_000_000)
+    with flown(tmp_path, model_path) as (rig, recorder):
+        wait_for(lambda: recorder.counters.written > 20)
+        full["now"] = True
+        wait_for(lambda: recorder.counters.failures > 0)
+        sent = len(rig.link.targets)
+        wait_for(lambda: len(rig.link.targets) > sent + 20)  # the flight goes on
+        full["now"] = False
+        written = recorder.counters.written
+        wait_for(lambda: recorder.counters.written > written + 30)  # and the recording comes back
+        decisions = rig.daemon.counters.decisions
+        wait_for(lambda: rig.daemon.counters.decisions > decisions + 5)
+    assert recorder.counters.dropped > 0
+    for folder in (tmp_path / "rec" / "flights").iterdir():
+        result = Replay(Flight(folder)).run()
+        assert result.identical == result.decisions > 0  # the gap did no harm
+
+
+def test_a_slow_disk_makes_nobody_wait(
+    tmp_path: Path, model_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Segment.show
+
+    def slow(self: Segment, topic: str, message: Any, at_ns: int) -> None:
+        time.sleep(0.3)
+        write(self, topic, message, at_ns)
+
+    monkeypatch.setattr(Segment, "show", slow)
+    rig, recorder = recording_rig(tmp_path, model_path)
+    recorder._queue_bytes = 3 * 160 * 120 * 3
+    longest_s = 0.0
+    on_step = recorder.on_step
+
+    def timed(step: Any) -> None:
+        nonlocal longest_s
+        started = time.monotonic()
+        on_step(step)
+        longest_s = max(longest_s, time.monotonic() - started)
+
+    monkeypatch.setattr(recorder, "on_step", timed)
+    with recorder, rig.running():
+        wait_for(lambda: rig.daemon.counters.decisions > 30)
+    assert rig.error is None and recorder.counters.dropped > 0
+    assert longest_s < 0.25  # less than a single write takes
+
+
+def test_a_folder_that_cannot_be_made_is_said_and_the_flight_goes_on(
+    tmp_path: Path, model_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "rec").write_text("a file where the folder should be")
+    with flown(tmp_path, model_path) as (rig, recorder):
+        wait_for(lambda: recorder.counters.failures > 0)
+        wait_for(lambda: len(rig.link.targets) > 10)
+    assert "nothing is recorded until that is cured" in caplog.text
+
+
+def test_the_ring_forgets_and_the_budget_holds(tmp_path: Path) -> None:
+    def write(ring: Ring, first_s: float, last_s: float) -> Path:
+        path = ring.next_path()
+        path.write_bytes(b"x" * 1000)
+        ring.completed(path, round(first_s * 1e9), round(last_s * 1e9))
+        return path
+
+    limits = Limits(ring_s=30, before_s=10, after_s=5, budget_bytes=8_000, free_bytes=0)
+    ring = Ring(tmp_path, "boot", limits)
+    paths = [write(ring, t, t + 10) for t in range(0, 50, 10)]
+    assert [p.exists() for p in paths] == [False, True, True, True, True]
+    ring.keep(round(51e9), "hold", "20260101T000000Z")
+    flight = ring.flight
+    assert flight is not None
+    assert sorted(p.name for p in flight.iterdir()) == [paths[4].name]  # ended within 10 s before
+    later = write(ring, 50, 60)  # covers the event and what is after it
+    assert ring.flight is None and (flight / later.name).exists()
+    assert not (flight / write(ring, 60, 70).name).exists()
+    for k in range(4):
+        ring.keep(round((80 + 20 * k) * 1e9), "armed", f"20260101T00000{k + 1}Z")
+        write(ring, 75 + 20 * k, 95 + 20 * k)
+    flights = sorted(p.name for p in (tmp_path / "flights").iterdir())
+    assert "20260101T000000Z-hold" not in flights and flights[-1] == "20260101T000004Z-armed"
+    ring.close()
+    assert not list((tmp_path / "ring").iterdir())
+
+
+def test_mined_frames_are_a_data_set_once_corrected(flight_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "mined"
+    chosen = mine(Flight(flight_folder), out, count=3, apart_s=0.5, source="a flight")
+    assert 1 <= len(chosen) <= 3
+    assert all(b.at_s - a.at_s >= 0.5 for a, b in pairwise(chosen))
+    names = {p.stem for p in (out / "images").iterdir()}
+    assert names == {p.stem for p in (out / "proposals").iterdir()} and len(names) == len(chosen)
+    rows = (out / "mined.csv").read_text().splitlines()
+    assert rows[0].startswith("name,why,score") and len(rows) == len(chosen) + 1
+    import cv2
+
+    (out / "labels").mkdir()
+    for path in (out / "proposals").iterdir():  # what a person does, corrections aside
+        proposal = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        picture = cv2.imread(str(out / "images" / f"{path.stem}.jpg"))
+        assert proposal is not None and picture is not None
+        full = cv2.resize(proposal, picture.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+        cv2.imwrite(str(out / "labels" / path.name), full)
+    data = open_set(out)
+    assert len(data.samples) == len(chosen)
+    assert data.taxonomy.name == Flight(flight_folder).start.taxonomy["name"]
+
+
+def test_the_mavlink_of_a_flight_opens_as_a_telemetry_log(
+    flight_folder: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "flight.tlog"
+    assert write_tlog(Flight(flight_folder), path) == 2
+    log = mavutil.mavlink_connection(str(path))
+    first = log.recv_match(type="HEARTBEAT")
+    assert first is not None and log.recv_match(type="HEARTBEAT") is not None
+    assert abs(first._timestamp - log.start_time) < 5.0 or first._timestamp > 1.6e9
+
+
+def test_a_later_format_is_refused_and_unknown_fields_are_not(
+    flight_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.blackbox.records.FORMAT", 0)
+    with pytest.raises(RecordingError, match="format 1, this version reads up to 0"):
+        Flight(flight_folder)
+    monkeypatch.undo()
+    entry = next(iter(Flight(flight_folder).entries(Topic.STEP.value)))
+    values: Mapping[str, Any] = json.loads(entry.data)
+    later = {**values, "decision": {**values["decision"], "news": 1}, "more": [1, 2]}
+    assert step_from(json.dumps(later).encode()) == step_from(entry.data)
+    assert replace(step_from(entry.data), number=5).number == 5
