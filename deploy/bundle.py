@@ -52,7 +52,9 @@ from landing.errors import ModelError, TouchdownError
 from landing.manifest import Precision
 from touchdown import __version__
 
-UNITS = ("touchdown-edge.service", "touchdown.sysusers", "touchdown.rules")
+UNITS = (
+    "touchdown-edge.service", "touchdown-settle.service", "touchdown.rules", "touchdown.sysusers",
+)  # fmt: skip
 _MOST_SAMPLES = 20
 
 

@@ -21,7 +21,7 @@ from deploy.keys import PublicKey
 from deploy.layout import BUNDLE_FOLDER, FLIGHT_CONFIG, UNIT_FOLDER, ReleaseRecord, Root
 from deploy.manifest import CONFIG_NAME, SYSTEMD_FOLDER, BundleManifest
 from deploy.prove import build_engine, check_release, self_test
-from deploy.units import UNIT_NAME, render_unit
+from deploy.units import render_unit
 from deploy.unpack import unpack
 from edge.config import EdgeConfig
 from landing.manifest import Precision
@@ -119,7 +119,7 @@ def _fill(
     make_folder(release / UNIT_FOLDER)
     for source in sorted((release / BUNDLE_FOLDER / SYSTEMD_FOLDER).iterdir()):
         unit = source.read_text("utf-8")
-        if source.name == UNIT_NAME:
+        if source.suffix == ".service":
             unit = render_unit(unit, root.path, config, os.cpu_count() or 1)
         write_file(release / UNIT_FOLDER / source.name, unit.encode())
     reached("units")

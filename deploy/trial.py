@@ -46,6 +46,7 @@ class Steps:
     last_s: float = field(default_factory=time.monotonic)
 
     def __call__(self, text: str) -> None:
+        """Says that a step is done."""
         now_s = time.monotonic()
         self.say(f"{now_s - self.last_s:6.1f} s  {text}")
         self.last_s = now_s

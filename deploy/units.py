@@ -18,6 +18,7 @@ from deploy.layout import UNIT_FOLDER, Root
 from edge.config import EdgeConfig
 
 UNIT_NAME = "touchdown-edge.service"
+SETTLE_NAME = "touchdown-settle.service"
 SYSUSERS_NAME, RULES_NAME = "touchdown.sysusers", "touchdown.rules"
 DEFAULT_ROOT = "/opt/touchdown"
 
@@ -25,7 +26,7 @@ Run = Callable[[Sequence[str], str], object]
 
 
 def render_unit(text: str, root: Path, config: EdgeConfig, cores: int) -> str:
-    """The unit for a root folder, a configuration and a machine.
+    """A unit for a root folder; the daemon's also for a configuration and a machine.
 
     Args:
         text: Of the unit in the bundle, for `DEFAULT_ROOT`.
@@ -38,7 +39,7 @@ def render_unit(text: str, root: Path, config: EdgeConfig, cores: int) -> str:
     """
     if any(c.isspace() or c in "%\\\"'$;" for c in str(root)):
         raise InstallError(f"--root {root}: a systemd unit takes no such name; use {DEFAULT_ROOT}")
-    devices = waited_for(config)
+    devices = waited_for(config) if "\nType=notify\n" in text else []
     lines = []
     for line in text.replace(DEFAULT_ROOT, str(root)).splitlines():
         if line.startswith("CPUQuota="):
@@ -93,12 +94,14 @@ def place_units(root: Root, etc: Path, run: Run, say: Callable[[str], None]) -> 
     if os.geteuid() != 0:
         raise InstallError("--systemd: only root may write to /etc; run it with sudo")
     units = root.current_link / UNIT_FOLDER
-    unit = etc / "systemd" / "system" / UNIT_NAME
-    if unit.exists() and not unit.is_symlink():
-        raise InstallError(
-            f"{unit} is a file of somebody else: move it away, so that the release's unit can "
-            "take its place"
-        )
+    system = etc / "systemd" / "system"
+    links = {system / name: units / name for name in (UNIT_NAME, SETTLE_NAME)}
+    for link in links:
+        if link.exists() and not link.is_symlink():
+            raise InstallError(
+                f"{link} is a file of somebody else: move it away, so that the release's unit can "
+                "take its place"
+            )
     copies = {
         SYSUSERS_NAME: etc / "sysusers.d" / "touchdown.conf",
         RULES_NAME: etc / "udev" / "rules.d" / "70-touchdown.rules",
@@ -106,14 +109,15 @@ def place_units(root: Root, etc: Path, run: Run, say: Callable[[str], None]) -> 
     for name, target in copies.items():
         make_folder(target.parent)
         write_file(target, (units / name).read_bytes())
-    make_folder(unit.parent)
-    replace_link(unit, str(units / UNIT_NAME))
+    make_folder(system)
+    for link, target in links.items():
+        replace_link(link, str(target))
     for words in (
         ["systemd-sysusers", str(copies[SYSUSERS_NAME])],
         ["udevadm", "control", "--reload"],
         ["udevadm", "trigger", "--subsystem-match=video4linux", "--subsystem-match=tty"],
         ["systemctl", "daemon-reload"],
-        ["systemctl", "enable", UNIT_NAME],
+        ["systemctl", "enable", UNIT_NAME, SETTLE_NAME],
     ):
         if shutil.which(words[0]) is None:
             say(f"note: {words[0]} is not here; left out: {' '.join(words)}")

@@ -15,6 +15,7 @@ SUBCOMMANDS = {
     "trainer": ("trainer.cli", "Train and judge a segmentation model (workstation)."),
     "export": ("export.cli", "Turn a checkpoint into a model that flies, and check it."),
     "edge": ("edge.cli", "The onboard daemon: serve, check, look."),
+    "deploy": ("deploy.cli", "Bundle, sign, install on the drone, roll back."),
     "sim": ("sim.cli", "Land a simulated vehicle with the real daemon."),
 }
 MISSING_EXTRAS = {
@@ -29,6 +30,8 @@ MISSING_EXTRAS = {
     "matplotlib": "train",
     "onnx": "export",
     "onnxscript": "export",
+    "cryptography": "deploy",
+    "zstandard": "deploy",
 }
 
 
