@@ -17,13 +17,11 @@ from typing import Any
 import numpy as np
 
 from landing.decider import Decision
+from landing.gates import evidence_gates, height_above_m
 from landing.settings import DirectorSettings
 from landing.site import Intruder, LandingSite, NoSite
 from landing.types import LandingTarget, Pose
 from landing.vehicle import VehicleStatus
-
-BELOW_SITE_M = 1.0
-"""This far below its site the vehicle cannot be: the height or the map is wrong."""
 
 MIN_DOWN_M = 0.1
 """Least vertical distance put into a target."""
@@ -171,44 +169,19 @@ class Director:
         self._flying = False
 
     def _closed_gate(self, inputs: DirectorInput) -> str | None:
-        """The first gate that keeps a target back, in words; None when all are open."""
-        settings = self._settings
-        pose, decision = inputs.pose, inputs.decision
-        if pose is None or pose.ned_from_frd is None or pose.position_ned_m is None:
-            return "pose is not known"
-        pose_age_s = (inputs.now_ns - pose.at_ns) * 1e-9
-        if pose_age_s > settings.max_pose_age_s:
-            return f"pose is older than {settings.max_pose_age_s:g} s"
-        if decision is None:
-            return "no frame yet"
-        if (inputs.now_ns - decision.decided_at_ns) * 1e-9 > settings.max_decision_age_s:
-            return f"no decision for more than {settings.max_decision_age_s:g} s"
-        if decision.intruder is not None:
-            return decision.intruder.text
-        selection = decision.selection
-        if isinstance(selection, NoSite):
-            return f"{selection.reason.value}: {selection.detail}"
-        height_m = self._height_m(pose, selection)
-        if height_m < -BELOW_SITE_M:
-            return f"the vehicle is {-height_m:.1f} m below the site"
-        limit_s = settings.max_evidence_age_s
-        if height_m <= settings.commit_height_m:
-            limit_s = settings.commit_evidence_age_s
-        if (inputs.now_ns - selection.last_seen_ns) * 1e-9 > limit_s:
-            return f"site not seen for more than {limit_s:g} s"
-        return None
+        """The first gate that keeps a target back, in words; None when all are open.
 
-    @staticmethod
-    def _height_m(pose: Pose, site: LandingSite) -> float:
-        assert pose.position_ned_m is not None
-        return site.position_ned_m[2] - pose.position_ned_m[2]
+        Whether the site is confirmed is not asked here: a site that is not yet is being confirmed.
+        """
+        evidence = evidence_gates(inputs.now_ns, inputs.decision, inputs.pose, self._settings)
+        return next((g.closed for g in evidence if not g.is_open and g.name != "confirmed"), None)
 
     def _sending_state(self, inputs: DirectorInput, site: LandingSite) -> tuple[DirectorState, str]:
         assert inputs.pose is not None
         words = f"site {site.clearance_m:.1f} m clear, {site.area_m2:.0f} m2"
         if not inputs.vehicle.landing:
             return DirectorState.TRACK, words
-        height_m = self._height_m(inputs.pose, site)
+        height_m = height_above_m(inputs.pose, site)
         if height_m <= self._settings.commit_height_m:
             return DirectorState.COMMIT, f"{height_m:.1f} m above the site"
         return DirectorState.DESCEND, words

@@ -1,0 +1,106 @@
+"""What must hold before a target is given: one gate per kind of evidence, each with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from landing.decider import Decision
+from landing.settings import DirectorSettings
+from landing.site import LandingSite, NoSite
+from landing.types import Pose
+from landing.vehicle import VehicleStatus
+
+BELOW_SITE_M = 1.0
+"""This far below its site the vehicle cannot be: the height or the map is wrong."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One condition.
+
+    Attributes:
+        name: Short and stable: `link armed airborne pose decision intruder site height evidence
+            confirmed`.
+        closed: Why it keeps the target back, in words; None while it is open.
+    """
+
+    name: str
+    closed: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it lets a target through."""
+        return self.closed is None
+
+
+def height_above_m(pose: Pose, site: LandingSite) -> float:
+    """Height of the body origin above a site; the pose must have a position."""
+    assert pose.position_ned_m is not None
+    return site.position_ned_m[2] - pose.position_ned_m[2]
+
+
+def gates(
+    now_ns: int,
+    decision: Decision | None,
+    pose: Pose | None,
+    vehicle: VehicleStatus,
+    settings: DirectorSettings,
+) -> tuple[Gate, ...]:
+    """All gates in the order in which they are asked; later ones may rest on earlier ones.
+
+    A gate that cannot be judged, because what it looks at is missing, is left out: the one that
+    says what is missing is closed.
+    """
+    return (
+        Gate("link", None if vehicle.link_alive else "no heartbeat from the autopilot"),
+        Gate("armed", None if vehicle.armed else "disarmed"),
+        Gate("airborne", "on the ground" if vehicle.airborne is False else None),
+        *evidence_gates(now_ns, decision, pose, settings),
+    )
+
+
+def evidence_gates(
+    now_ns: int, decision: Decision | None, pose: Pose | None, settings: DirectorSettings
+) -> Iterator[Gate]:
+    """The gates that ask for evidence of ground and place, in their order."""
+    where = _pose(now_ns, pose, settings)
+    yield where
+    decided = _decision(now_ns, decision, settings)
+    yield decided
+    if decision is None:
+        return
+    yield Gate("intruder", None if decision.intruder is None else decision.intruder.text)
+    site = decision.selection
+    if isinstance(site, NoSite):
+        yield Gate("site", f"{site.reason.value}: {site.detail}")
+        return
+    yield Gate("site")
+    if pose is None or pose.position_ned_m is None:
+        return
+    height_m = height_above_m(pose, site)
+    too_low = height_m < -BELOW_SITE_M
+    yield Gate("height", f"the vehicle is {-height_m:.1f} m below the site" if too_low else None)
+    low = height_m <= settings.commit_height_m
+    limit_s = settings.commit_evidence_age_s if low else settings.max_evidence_age_s
+    unseen = (now_ns - site.last_seen_ns) * 1e-9 > limit_s
+    yield Gate("evidence", f"site not seen for more than {limit_s:g} s" if unseen else None)
+    known_s = (site.last_seen_ns - site.first_seen_ns) * 1e-9
+    unsure = known_s < settings.confirm_s
+    yield Gate("confirmed", f"seen for less than {settings.confirm_s:g} s" if unsure else None)
+
+
+def _pose(now_ns: int, pose: Pose | None, settings: DirectorSettings) -> Gate:
+    if pose is None or pose.ned_from_frd is None or pose.position_ned_m is None:
+        return Gate("pose", "pose is not known")
+    if (now_ns - pose.at_ns) * 1e-9 > settings.max_pose_age_s:
+        return Gate("pose", f"pose is older than {settings.max_pose_age_s:g} s")
+    return Gate("pose")
+
+
+def _decision(now_ns: int, decision: Decision | None, settings: DirectorSettings) -> Gate:
+    if decision is None:
+        return Gate("decision", "no frame yet")
+    if (now_ns - decision.decided_at_ns) * 1e-9 > settings.max_decision_age_s:
+        return Gate("decision", f"no decision for more than {settings.max_decision_age_s:g} s")
+    return Gate("decision")
