@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Any
@@ -100,6 +101,7 @@ class FlightLink:
         self._flight = self.channels[0]
         self._router = Router(len(self.channels)) if settings.forward else None
         self._computer = ComputerStatusSender(ComputerMonitor(), self._everywhere)
+        self._targets_off: str | None = None
         self._running = False
         self._text_id = 0
         self._text_lock = threading.Lock()
@@ -277,6 +279,9 @@ class FlightLink:
 
         Whether the target is still true (ages, mode, armed) is the caller's to decide before.
         """
+        reason = self._targets_off
+        if reason is not None:
+            return SendResult(Refusal.SWITCHED_OFF, reason)
         with self._lock:
             autopilot = self._telemetry.vehicle.autopilot
             heard = self._telemetry.autopilot is not None
@@ -290,10 +295,16 @@ class FlightLink:
                 Refusal.UNSUPPORTED_AUTOPILOT, "the autopilot is neither ArduPilot nor PX4"
             )
         try:
-            message = landing_target_message(target, autopilot)
+            # Never from the future: PX4 would not notice the loss of such a target.
+            pose_at_ns = min(target.pose_at_ns, time.monotonic_ns())
+            message = landing_target_message(replace(target, pose_at_ns=pose_at_ns), autopilot)
         except InvalidValueError as error:
             return SendResult(Refusal.INVALID_TARGET, str(error))
         return self._send(message)
+
+    def withhold_targets(self, reason: str | None) -> None:
+        """Send no landing target from now on, and say why; None lifts that."""
+        self._targets_off = reason
 
     def send_text(self, text: str, severity: Severity = Severity.INFO) -> SendResult:
         """Send a STATUSTEXT everywhere, in chunks when it is longer than 50 characters.

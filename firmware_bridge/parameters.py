@@ -166,7 +166,7 @@ class ParameterServer:
         value = decoded(message.param_value, message.param_type, parameter.kind, autopilot)
         if value is None:
             return [self._error(message, mavlink.MAV_PARAM_ERROR_VALUE_OUT_OF_RANGE)]
-        if value == self._table.get(parameter.name):
+        if value == as_real32(self._table.get(parameter.name)):
             return []
         try:
             self._table.set(parameter.name, value, source)
@@ -194,6 +194,12 @@ class ParameterServer:
             getattr(message, "param_index", -1),
             error,
         )
+
+
+def as_real32(value: float) -> float:
+    """A value after a journey in a float field of 32 bits."""
+    (rounded,) = struct.unpack("<f", struct.pack("<f", value))
+    return float(rounded)
 
 
 def encoded(value: float, kind: ParameterKind, autopilot: Autopilot) -> float:

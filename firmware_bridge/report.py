@@ -17,6 +17,7 @@ class Refusal(str, Enum):
     AUTOPILOT_SILENT = "the autopilot is silent"
     UNSUPPORTED_AUTOPILOT = "unsupported autopilot"
     INVALID_TARGET = "invalid target"
+    SWITCHED_OFF = "switched off"
     DROPPED = "dropped, the way out is full"
 
 

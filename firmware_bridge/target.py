@@ -121,11 +121,14 @@ def landing_target_message(
     ``los = (-tan(angle_y), tan(angle_x), 1)``: angle_x = atan2(right, down) is positive to the
     right, angle_y = atan2(-forward, down) is positive behind.
 
-    ``time_usec`` is the pose's monotonic time in microseconds, at least 1. ArduPilot uses the
-    time of receipt. PX4 uses the time of arrival for as long as the sender does not answer its
-    TIMESYNC, and this link does not answer: a clock that is nearly right makes a stamp lie in
-    PX4's future, where it never expires, so the loss of the target is never noticed. For the same
-    reason the stamp is never 0, which a synchronised PX4 takes for such a time.
+    ``time_usec`` is the pose's monotonic time in microseconds: the moment at which the vector was
+    true. The link answers TIMESYNC with the same clock. ArduPilot uses the time of receipt. PX4
+    uses the time of arrival until it has had some 500 answers, and from then on the stamp, mapped
+    by what it learnt from them. A stamp in its future would never expire, so the loss of the
+    target would never be noticed; a pose is older than its target's departure by at least its own
+    way here, which is more than the mapping can err. Stamps are never 0, which PX4 takes for such
+    a time. The capture time of the evidence would be no better: below the commit height it grows
+    older than PLD_BTOUT (5 s), and PX4 would drop the target in the last metres.
 
     Args:
         target: The site, both relative to the body (m, FRD) and absolute (m, local NED).
