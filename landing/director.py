@@ -19,7 +19,7 @@ import numpy as np
 from landing.decider import Decision
 from landing.gates import evidence_gates, height_above_m
 from landing.settings import DirectorSettings
-from landing.site import Intruder, LandingSite, NoSite
+from landing.site import Intruder, LandingSite
 from landing.types import LandingTarget, Pose
 from landing.vehicle import VehicleStatus
 
