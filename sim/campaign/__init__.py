@@ -1,0 +1,1 @@
+"""Landings by the thousand: randomized scenes, the code that flies, the truth, and a score."""

@@ -1,0 +1,81 @@
+"""`touchdown sim campaign` behind its options: imported only when it is called."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+from pydantic import ValidationError
+
+from landing.settings import DecisionSettings, DirectorSettings
+from sim.campaign.campaign import PlainProgress, run_campaign
+from sim.campaign.policies import POLICIES, policy_named
+from sim.campaign.scene import SPLITS, CampaignError
+from sim.campaign.summary import words
+from sim.campaign.task import Plan
+
+
+def plan_from(
+    scenes: int, seed: int, split: str, worlds: str, policies: str, segmentation: str,
+    model: Path | None, confusion: Path | None, settings: tuple[str, ...], search_s: float,
+) -> Plan:  # fmt: skip
+    """A plan from what was typed.
+
+    Raises:
+        CampaignError: Something in it cannot be.
+    """
+    names = tuple(POLICIES) if policies == "all" else tuple(policies.split(","))
+    for name in names:
+        policy_named(name)
+    if split not in SPLITS:
+        raise CampaignError(f"--split {split!r}: expected {', '.join(SPLITS)}")
+    if segmentation == "model" and model is None:
+        raise CampaignError("--segmentation model needs --model FILE.onnx")
+    decision, director = _settings(settings)
+    return Plan(
+        scenes=scenes, seed=seed, split=split, worlds=tuple(worlds.split(",")),
+        policies=names, segmentation=segmentation,
+        confusion=None if confusion is None else str(confusion.resolve()),
+        model=None if model is None else str(model.resolve()),
+        decision=decision, director=director, search_s=search_s,
+    )  # fmt: skip
+
+
+def _settings(assignments: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """``decision.margin_m=0.6`` and the like, checked."""
+    found: dict[str, dict[str, Any]] = {"decision": {}, "director": {}}
+    for text in assignments:
+        name, _, value = text.partition("=")
+        section, _, key = name.partition(".")
+        if section not in found or not key or not value:
+            raise CampaignError(
+                f"--set {text!r}: expected decision.NAME=VALUE or director.NAME=VALUE"
+            )
+        try:
+            found[section][key] = json.loads(value)
+        except json.JSONDecodeError:
+            found[section][key] = value
+    for model, section in ((DecisionSettings, "decision"), (DirectorSettings, "director")):
+        try:
+            model(**found[section])
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(str(part) for part in first["loc"]) or section
+            raise CampaignError(f"--set {section}.{key}: {first['msg']}") from error
+    return found["decision"], found["director"]
+
+
+def campaign_command(
+    plan: Plan, out: Path, engine: str, jobs: int, scheduler: str | None, as_json: bool
+) -> None:
+    """Flies and says what came of it."""
+    progress = None if as_json else PlainProgress(click.echo)
+    _, summary = run_campaign(plan, out, engine, jobs, scheduler, progress)
+    if as_json:
+        click.echo(json.dumps(summary))
+        return
+    for name, figures in summary.items():
+        click.echo(words(name, figures))
+    click.echo(f"results: {out / 'results.jsonl'}")

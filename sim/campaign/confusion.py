@@ -1,0 +1,257 @@
+"""What a network would say of a picture, from the truth and its measured mistakes.
+
+Mistakes are not noise per pixel: a network errs in patches, mostly at edges, and it errs again at
+the same place in the next picture. So two Gaussian fields are mixed, one fixed to the ground and
+one new with each frame, with the measured patch size and the measured share of the first. Where
+the mixed field is high the network does badly: the field's value picks a quantile of the outputs
+measured on ground of that class, at that height, inside or at the edge of an area.
+
+`sim.campaign.measure` makes the file from a real model on rendered pictures.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from statistics import NormalDist
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from landing.errors import DataError
+from landing.geometry import FloatArray
+from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
+from landing.types import ByteArray, Segmentation
+
+FORMAT = 1
+DEFAULT_FILE = "measured.json"
+ZONES = ("interior", "edge")
+PLANES = 1 + len(HAZARD_ROLES)
+LEVELS = (
+    0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8,
+    0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995,
+)  # fmt: skip
+"""Quantiles kept of the outputs of a class, from right to wrong; dense where it matters."""
+
+Z_STEPS = 256
+Z_SCALE = 32.0
+"""A field's value z is stored as the byte z x 32 + 128: from -4 to +4."""
+
+GROUND_SIDE = 512
+TEXELS_PER_LENGTH = 4.0
+FRAME_SIDE = 768
+
+Field = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Band:
+    """What was measured at heights from `low_m` to `high_m`.
+
+    Attributes:
+        low_m, high_m: Heights.
+        correlation_px: Patch size: distance at which the field's correlation falls to 1/e, pixels
+            of the label picture.
+        persistence: Share of the field's variance that stays with the ground.
+        outputs: uint8 (zones, classes, levels, planes): landable, then the hazards.
+    """
+
+    low_m: float
+    high_m: float
+    correlation_px: float
+    persistence: float
+    outputs: ByteArray
+
+
+@dataclass(frozen=True)
+class ConfusionModel:
+    """A measured model, ready to be sampled.
+
+    Attributes:
+        origin: Which network it was measured from.
+        size_px: Width and height of the label pictures it was measured at.
+        class_names: The rows of the bands' outputs.
+        bands: From low to high.
+        shifts: Probits per unit of each camera fault, by name.
+    """
+
+    origin: str
+    size_px: tuple[int, int]
+    class_names: tuple[str, ...]
+    bands: tuple[Band, ...]
+    shifts: dict[str, float]
+
+    def band_at(self, height_m: float) -> Band:
+        """The band of a height; the nearest outside of all."""
+        for band in self.bands:
+            if height_m < band.high_m:
+                return band
+        return self.bands[-1]
+
+    def shift_of(self, faults: dict[str, float]) -> float:
+        """How much worse than measured the network does under camera faults, probits."""
+        return sum(self.shifts.get(name, 0.0) * value for name, value in faults.items())
+
+
+def load_confusion(path: Path | None = None) -> ConfusionModel:
+    """Reads a measured model; the committed one when no path is given.
+
+    Raises:
+        DataError: The file is missing or is not one.
+    """
+    name = str(path) if path is not None else DEFAULT_FILE
+    try:
+        if path is not None:
+            text = path.read_text("utf-8")
+        else:
+            text = resources.files("sim.campaign").joinpath(DEFAULT_FILE).read_text("utf-8")
+        data = json.loads(text)
+        return _parse(data)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"confusion model {name}: {error}; make one with `touchdown sim confusion`"
+        ) from error
+
+
+def _parse(data: dict[str, Any]) -> ConfusionModel:
+    if data["format"] != FORMAT or tuple(data["levels"]) != LEVELS:
+        raise ValueError(f"format {data['format']}, expected {FORMAT} with the present levels")
+    names = tuple(data["classes"])
+    bands = []
+    for entry in data["bands"]:
+        outputs = np.array([[entry["outputs"][zone][n] for n in names] for zone in ZONES], np.uint8)
+        if outputs.shape != (len(ZONES), len(names), len(LEVELS), PLANES):
+            raise ValueError(f"outputs of shape {outputs.shape}")
+        low_m, high_m = entry["height_m"]
+        bands.append(Band(low_m, high_m, entry["correlation_px"], entry["persistence"], outputs))
+    width, height = data["size_px"]
+    return ConfusionModel(data["origin"], (width, height), names, tuple(bands), data["shifts"])
+
+
+class ConfusionSampler:
+    """Draws segmentations of one landing.
+
+    Args:
+        model: Measured.
+        taxonomy: Of the labels to come; its classes are found in the model by name, else by role.
+        shift: Of the whole landing, probits: the network is better or worse than measured.
+        rng: Randomness of the landing.
+    """
+
+    def __init__(
+        self, model: ConfusionModel, taxonomy: Taxonomy, shift: float, rng: np.random.Generator
+    ) -> None:
+        self._model = model
+        self._shift = shift
+        self._rng = rng
+        self._tables = [_table(band, model, taxonomy) for band in model.bands]
+        self._origin_px = rng.integers(0, GROUND_SIDE, 2)
+        self._turn_rad = float(rng.uniform(0.0, 2.0 * math.pi))
+
+    def segment(
+        self, labels: ByteArray, ground_from_pixel: FloatArray, height_m: float, m_per_px: float,
+        captured_at_ns: int, shift: float = 0.0,
+    ) -> Segmentation:  # fmt: skip
+        """What the network says of a picture with these true labels.
+
+        Args:
+            labels: uint8 (h, w).
+            ground_from_pixel: From (u, v, 1) of the label picture to north, east, 1; shape (3, 3).
+            height_m: Of the camera above the ground.
+            m_per_px: Of the label picture right below.
+            captured_at_ns: Stamp of the frame.
+            shift: Of this frame, probits, on top of the landing's.
+        """
+        band = self._model.band_at(height_m)
+        table = self._tables[self._model.bands.index(band)]
+        z = self._ground(labels.shape, ground_from_pixel, band.correlation_px * m_per_px)
+        z *= np.float32(math.sqrt(band.persistence))
+        fresh = self._frame(labels.shape, band.correlation_px)
+        cv2.scaleAdd(fresh, math.sqrt(1.0 - band.persistence), z, dst=z)
+        steps = np.clip((z + np.float32(self._shift + shift)) * np.float32(Z_SCALE) + 128.0, 0, 255)
+        index = steps.astype(np.int32)
+        kernel = np.ones((3, 3), np.uint8)
+        edge = cv2.morphologyEx(labels, cv2.MORPH_GRADIENT, kernel) > 0
+        index += labels.astype(np.int32) * Z_STEPS
+        index += edge.astype(np.int32) * (256 * Z_STEPS)
+        landable, *hazards = (plane.take(index) for plane in table)
+        return Segmentation(labels, landable, np.stack(hazards), captured_at_ns)
+
+    def _ground(
+        self, shape: tuple[int, ...], ground_from_pixel: FloatArray, length_m: float
+    ) -> Field:
+        """The field that stays with the ground; its grain follows the height by octaves."""
+        length_m = 2.0 ** round(math.log2(length_m))
+        scale = TEXELS_PER_LENGTH / length_m
+        c, s = scale * math.cos(self._turn_rad), scale * math.sin(self._turn_rad)
+        # Octaves lie at different places of the tile.
+        offset = self._origin_px + 97 * round(math.log2(length_m))
+        tile_from_ground = np.array([[c, -s, offset[0]], [s, c, offset[1]], [0.0, 0.0, 1.0]])
+        return np.asarray(
+            cv2.warpPerspective(
+                _ground_tile(), tile_from_ground @ ground_from_pixel, (shape[1], shape[0]),
+                flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_WRAP,
+            ), np.float32,
+        )  # fmt: skip
+
+    def _frame(self, shape: tuple[int, ...], correlation_px: float) -> Field:
+        """The field that is new with each frame: a random part of a stored one."""
+        bank = _frame_bank(round(correlation_px, 2))
+        top = int(self._rng.integers(0, FRAME_SIDE - shape[0]))
+        left = int(self._rng.integers(0, FRAME_SIDE - shape[1]))
+        return bank[top : top + shape[0], left : left + shape[1]]
+
+
+def _table(band: Band, model: ConfusionModel, taxonomy: Taxonomy) -> ByteArray:
+    """Output planes by zone, label value and field value: uint8 (planes, zones x 256 x steps)."""
+    normal = NormalDist()
+    quantile = [normal.cdf((step + 0.5 - 128.0) / Z_SCALE) for step in range(Z_STEPS)]
+    level = np.searchsorted(LEVELS, quantile).clip(0, len(LEVELS) - 1)
+    table = np.zeros((PLANES, len(ZONES), 256, Z_STEPS), np.uint8)
+    for info in taxonomy.classes:
+        row = _row_of(info.name, info.role, model.class_names)
+        if row is not None:
+            table[:, :, info.id, :] = band.outputs[:, row][:, level].transpose(2, 0, 1)
+    return table.reshape(PLANES, -1)
+
+
+_STANDS_FOR = {
+    Role.LANDABLE: "grass", Role.OBSTACLE: "tree", Role.WATER: "water", Role.PERSON: "person",
+    Role.VEHICLE: "car",
+}  # fmt: skip
+
+
+def _row_of(name: str, role: Role, names: tuple[str, ...]) -> int | None:
+    if name not in names:
+        name = _STANDS_FOR.get(role, "")
+    return names.index(name) if name in names else None
+
+
+def _gaussian_field(side: int, length_px: float, seed: int, wrap: bool) -> Field:
+    """White noise blurred to a correlation length (1/e), standard normal."""
+    rng = np.random.default_rng([31, seed])
+    noise = rng.standard_normal((side, side)).astype(np.float32)
+    # Blurred by sigma, the correlation is exp(-d^2 / (4 sigma^2)): 1/e at d = 2 sigma.
+    sigma = length_px / 2.0
+    pad = math.ceil(4 * sigma) + 1 if wrap else 0
+    padded = np.pad(noise, pad, mode="wrap") if pad else noise
+    if sigma > 0.2:
+        padded = np.asarray(cv2.GaussianBlur(padded, (0, 0), sigma), np.float32)
+    field = padded[pad : pad + side, pad : pad + side]
+    return np.ascontiguousarray((field - field.mean()) / field.std(), np.float32)
+
+
+@lru_cache(maxsize=1)
+def _ground_tile() -> Field:
+    return _gaussian_field(GROUND_SIDE, TEXELS_PER_LENGTH, 1, wrap=True)
+
+
+@lru_cache(maxsize=16)
+def _frame_bank(correlation_px: float) -> Field:
+    return _gaussian_field(FRAME_SIDE, correlation_px, 2, wrap=False)

@@ -1,0 +1,89 @@
+"""Where tasks are run: this process, its cores, or machines. One interface, any order of results.
+
+Machines: Dask distributed. It is a scheduler that exists, is BSD-licensed, pure Python and some
+10 MB with what it needs; it runs on anything (SSH, SLURM, Kubernetes, or two workers on a laptop),
+moves tasks away from a worker that dies, and a campaign needs none of Ray's object store or actors
+for its 70 MB.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+
+from sim.campaign.scene import CampaignError
+from sim.campaign.task import Outcome, Task, run
+
+ENGINES = ("processes", "dask")
+
+IN_FLIGHT_PER_WORKER = 4
+"""Tasks handed to a cluster beyond those it works on, so that memory does not grow with them."""
+
+
+def outcomes(
+    tasks: Sequence[Task], engine: str, jobs: int, scheduler: str | None = None
+) -> Iterator[Outcome]:
+    """Runs tasks and gives what came of each, as it comes.
+
+    Args:
+        tasks: Independent of each other.
+        engine: One of `ENGINES`.
+        jobs: Workers on this machine; not used with a scheduler.
+        scheduler: Address of a running Dask scheduler, such as ``tcp://10.0.0.5:8786``.
+
+    Raises:
+        CampaignError: No such engine, or it is not installed.
+        TouchdownError: A task cannot be flown.
+    """
+    if engine == "processes":
+        if scheduler is not None:
+            raise CampaignError("--scheduler needs --engine dask")
+        return _in_processes(tasks, jobs)
+    if engine == "dask":
+        return _with_dask(tasks, jobs, scheduler)
+    raise CampaignError(f"engine {engine!r}: expected {', '.join(ENGINES)}")
+
+
+def _in_processes(tasks: Sequence[Task], jobs: int) -> Iterator[Outcome]:
+    if jobs <= 1:
+        yield from map(run, tasks)
+        return
+    # Spawned: a forked OpenCV may inherit locks held by threads that are not there any more.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(jobs, max(1, len(tasks))), context) as pool:
+        futures = [pool.submit(run, task) for task in tasks]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _with_dask(tasks: Sequence[Task], jobs: int, scheduler: str | None) -> Iterator[Outcome]:
+    try:
+        import distributed
+    except ImportError:
+        raise CampaignError(
+            "engine dask needs Dask distributed: pip install 'touchdown[campaign]'"
+        ) from None
+    cluster = None
+    if scheduler is None:
+        cluster = distributed.LocalCluster(
+            n_workers=jobs, threads_per_worker=1, host="127.0.0.1", dashboard_address=None,
+        )  # fmt: skip
+    try:
+        with distributed.Client(scheduler if cluster is None else cluster) as client:
+            workers = max(1, len(client.scheduler_info()["workers"]))
+            waiting = iter(tasks)
+            running = distributed.as_completed()
+            for _, task in zip(range(workers * IN_FLIGHT_PER_WORKER), waiting, strict=False):
+                running.add(client.submit(run, task, pure=False))
+            for future in running:
+                yield future.result()
+                for task in waiting:
+                    running.add(client.submit(run, task, pure=False))
+                    break
+    finally:
+        if cluster is not None:
+            cluster.close()

@@ -1,0 +1,285 @@
+"""One landing, faster than real time: every part that flies, one thread, no clock but an argument.
+
+The order of the steps is the daemon's (`edge.daemon`, `edge.pipeline`, `edge.control`): a frame is
+stamped when it arrives, the newest waits in a mailbox, the pipeline takes it when it is free unless
+it is stale, the decision is there when the network is done, and the control loop steps the director
+and sends at 20 Hz whatever the network does. The stand-in autopilot is stepped at its own rate.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from edge.control import Control
+from edge.pipeline import Pipeline
+from firmware_bridge.dialect import mavlink
+from firmware_bridge.messages import HealthState
+from landing.decider import Decision
+from landing.director import DirectorOutput
+from landing.settings import DecisionSettings, DirectorSettings
+from landing.types import Pose
+from sim.autopilot import Mode
+from sim.autopilot.core import TICK_MS, TICK_S, Autopilot, AutopilotConfig
+from sim.autopilot.flight import EstimatorErrors
+from sim.camera import Motion
+from sim.campaign.intruder import Intruder
+from sim.campaign.link import InProcessLink, link_settings
+from sim.campaign.pilot import Phase, Pilot
+from sim.campaign.policies import Policy
+from sim.campaign.ranges import Conditions
+from sim.campaign.ranges import stream as scene_stream
+from sim.campaign.reaction import ReactionWatch
+from sim.campaign.scene import Scene
+from sim.campaign.trace import Flown, Moment, Trace
+from sim.campaign.views import Eyes, Shot, believed_camera, shaken
+from sim.vehicle import Wind
+from sim.world import World
+
+BOOT_NS = 1_000_000_000_000
+"""Our monotonic time at the start of a scene: not zero, so that nothing relies on it."""
+
+CONTROL_MS = 50
+HEARTBEAT_MS = 1000
+MOMENT_MS = 100
+LONGEST_S = 300.0
+MAX_FRAME_AGE_NS = 500_000_000
+"""Default of `camera.max_frame_age_ms` in the daemon's configuration."""
+
+WIND_FULL_HEIGHT_M = 60.0
+PILOT = "pilot"
+
+PRECISION_LANDING = {
+    "PLND_ENABLED": 1, "PLND_TYPE": 1, "RNGFND1_TYPE": 100, "RNGFND1_MIN_CM": 10,
+    "RNGFND1_ORIENT": 25,
+}  # fmt: skip
+"""What the facts of ArduPilot say a precision landing needs."""
+
+
+@dataclass(frozen=True)
+class FlightSetup:
+    """What is flown, the same in every scene of a campaign.
+
+    Attributes:
+        decision: Settings of the decision.
+        director: Settings of the director.
+        search_s: The pilot gives up hovering without a site after this time.
+    """
+
+    decision: DecisionSettings
+    director: DirectorSettings
+    search_s: float = 25.0
+
+
+class Landing:
+    """Steps one landing from the start to its end.
+
+    Args:
+        scene: To be flown.
+        world: Its world.
+        start_ne_m: Over which place.
+        eyes: Camera and network.
+        policy: The decision.
+        setup: What is flown.
+    """
+
+    def __init__(
+        self, scene: Scene, world: World, start_ne_m: tuple[float, float], eyes: Eyes,
+        policy: Policy, setup: FlightSetup,
+    ) -> None:  # fmt: skip
+        conditions = scene.conditions
+        self._conditions = conditions
+        self._setup = setup
+        self.world = world
+        self._eyes = eyes
+        self._rng = scene_stream(scene.key, "camera")
+        self._autopilot = Autopilot(autopilot_config(scene, start_ne_m))
+        self._autopilot.connect(PILOT)
+        self.link = InProcessLink(
+            self._autopilot, link_settings(conditions), conditions,
+            scene_stream(scene.key, "link"), BOOT_NS,
+        )  # fmt: skip
+        camera = believed_camera(conditions)
+        decider = policy.make(setup.decision, world.taxonomy, camera)
+        self.pipeline = Pipeline(eyes, decider, camera, lambda: self._now_ns, _no_stopwatch)
+        self.trace = Trace()
+        self._control = Control(setup.director, self.link, self.trace)
+        self._pilot = Pilot(setup.search_s)
+        self._reaction = ReactionWatch(world.taxonomy, setup.decision.vehicle_radius_m)
+        style = int(scene_stream(scene.key, "style").integers(1 << 30))
+        self._intruder = Intruder(scene.intruder, style) if scene.intruder else None
+        self._now_ns = BOOT_NS
+        self._decision: Decision | None = None
+        self._arriving: list[Shot] = []
+        self._waiting: Shot | None = None
+        self._working: tuple[Shot, int] | None = None
+        self._frame_of_reference: tuple[int, int] | None = None
+        self._next_frame_ms = 0.0
+        self._touched: Moment | None = None
+        self.flown = Flown("timeout", f"not down after {LONGEST_S:g} s", LONGEST_S)
+
+    @property
+    def t_s(self) -> float:
+        """Since the start; also the world's time."""
+        return (self._now_ns - BOOT_NS) * 1e-9
+
+    def fly(self) -> Flown:
+        """Flies until the vehicle is down, the pilot gives up or the time is over."""
+        output: DirectorOutput | None = None
+        flown = self.flown
+        for now_ms in range(0, round(LONGEST_S * 1000), TICK_MS):
+            self._now_ns = BOOT_NS + now_ms * 1_000_000
+            self.trace.now_s = now_ms * 1e-3
+            self._autopilot.step(TICK_S)
+            self.link.carry(self._now_ns)
+            self._camera(now_ms)
+            self._work()
+            if now_ms % HEARTBEAT_MS == 0:
+                self.link.send_heartbeat(HealthState.OK)
+            if now_ms % CONTROL_MS == 0:
+                output = self._tick()
+            if now_ms % MOMENT_MS == 0 and output is not None:
+                flown.moments.append(self._moment(output))
+            if self._ended(output):
+                break
+        self._reaction.end()
+        flown.seconds = self.t_s
+        flown.take_overs = self._pilot.take_overs
+        flown.targets = self.link.targets
+        flown.reactions = self._reaction.reactions
+        flown.events = self.trace.events
+        return flown
+
+    # --- camera and pipeline ---
+
+    def _camera(self, now_ms: int) -> None:
+        """Takes a frame when one is due; it arrives some milliseconds later."""
+        if now_ms >= self._next_frame_ms:
+            self._next_frame_ms += 1000.0 / self._conditions.fps
+            number = self.flown.frames
+            self.flown.frames += 1
+            lost = self._rng.random() < self._conditions.dropped
+            shot = self._shot(number)
+            if not lost:
+                self._arriving.append(shot)
+        while self._arriving and self._arriving[0].stamp_ns <= self._now_ns:
+            self._waiting = self._arriving.pop(0)  # newest wins
+
+    def _shot(self, number: int) -> Shot:
+        v = self._autopilot.vehicle
+        q = shaken(v.q, self._conditions.vibration_deg, self._rng)
+        pose = Pose(self._now_ns, q, (v.n_m, v.e_m, v.d_m), v.height_m)
+        delay_ms = self._conditions.camera_delay_ms * float(self._rng.uniform(0.8, 1.3))
+        motion = Motion((v.vn_mps, v.ve_mps, v.vd_mps), v.rates_radps)
+        return Shot(number, self._now_ns + round(delay_ms * 1e6), pose, self.t_s, motion)
+
+    def _work(self) -> None:
+        """The pipeline thread: one frame at a time, the newest, unless it is stale."""
+        if self._working is not None and self._now_ns >= self._working[1]:
+            shot, _ = self._working
+            self._working = None
+            self._eyes.world = self.world
+            self._forget_moved_ground()
+            step = self.pipeline.step(self._eyes.frame(shot), self.link.pose_at)
+            self._decision = step.decision
+            self.flown.decisions += 1
+        if self._working is None and self._waiting is not None:
+            shot, self._waiting = self._waiting, None
+            if self._now_ns - shot.stamp_ns <= MAX_FRAME_AGE_NS:
+                takes_ms = self._conditions.inference_ms * float(self._rng.uniform(0.9, 1.25))
+                self._working = (shot, self._now_ns + round(takes_ms * 1e6))
+
+    def _forget_moved_ground(self) -> None:
+        """As the daemon does: after a jump of the local frame the map is of another place."""
+        frame_of_reference = self.link.frame_of_reference
+        if self._frame_of_reference not in (None, frame_of_reference):
+            self.pipeline.decider.reset()
+            self.trace.write("map-reset")
+        self._frame_of_reference = frame_of_reference
+
+    # --- control and pilot ---
+
+    def _tick(self) -> DirectorOutput:
+        """The control loop, then the pilot and who else looks on."""
+        link, now_ns = self.link, self._now_ns
+        output = self._control.tick(
+            now_ns, self._decision, link.latest_pose(now_ns), link.vehicle(now_ns)
+        )
+        height_m = self._autopilot.vehicle.height_m
+        mode = self._pilot.step(self.t_s, output.state, height_m)
+        if mode is not None:
+            self._switch_to(mode)
+        site = self._true_site(output)
+        if self._intruder is not None and not self._intruder.came:
+            landing_site = site if self._pilot.phase is Phase.LANDING else None
+            self.world = self._intruder.look(self.t_s, landing_site, height_m, self.world)
+            if self._intruder.came:
+                self.trace.write("intruder", kind=self.world.actors[-1].kind)
+        self._reaction.look(self.t_s, site, height_m, self.world)
+        return output
+
+    def _switch_to(self, mode: Mode) -> None:
+        self.trace.write("pilot", mode=mode.name)
+        self._autopilot.receive(
+            PILOT, mavlink.MAVLink_set_mode_message(
+                self._autopilot.system_id, mavlink.MAV_MODE_FLAG_CUSTOM_MODE_ENABLED, int(mode)
+            ),
+        )  # fmt: skip
+
+    def _true_site(self, output: DirectorOutput) -> tuple[float, float] | None:
+        """Where the target that is being sent really lies on the ground."""
+        if output.target is None:
+            return None
+        estimate, v = self._autopilot.flight.estimate, self._autopilot.vehicle
+        north_m, east_m, _ = output.target.position_ned_m
+        return north_m - (estimate.n_m - v.n_m), east_m - (estimate.e_m - v.e_m)
+
+    def _moment(self, output: DirectorOutput) -> Moment:
+        v = self._autopilot.vehicle
+        return Moment(
+            self.t_s, v.n_m, v.e_m, v.height_m, output.state.value, self._true_site(output)
+        )
+
+    def _ended(self, output: DirectorOutput | None) -> bool:
+        vehicle, flight = self._autopilot.vehicle, self._autopilot.flight
+        if not vehicle.on_ground:
+            self._touched = None
+        elif self._touched is None and output is not None:
+            self._touched = self._moment(output)
+        if self._touched is not None and (flight.landed or not flight.armed):
+            self.flown.outcome, self.flown.reason = "landed", ""
+            self.flown.moments.append(self._touched)
+            return True
+        if self._pilot.phase is Phase.GIVEN_UP:
+            said = next(
+                (e for e in reversed(self.trace.events) if e["event"] in ("no-site", "transition")),
+                {},
+            )
+            words = f"{said.get('reason', 'no site')}: {said.get('detail', '')}".strip(": ")
+            self.flown.outcome, self.flown.reason = "abstained", words
+            return True
+        return False
+
+
+def autopilot_config(scene: Scene, start_ne_m: tuple[float, float]) -> AutopilotConfig:
+    """The stand-in of a scene, hovering."""
+    c: Conditions = scene.conditions
+    bias = scene_stream(scene.key, "bias").uniform(-1.0, 1.0, 2)
+    return AutopilotConfig(
+        parameters={**PRECISION_LANDING, "RNGFND1_MAX_CM": round(100 * c.range_max_m)},
+        start_n_m=start_ne_m[0], start_e_m=start_ne_m[1], start_yaw_deg=c.yaw_deg,
+        airborne_height_m=c.height_m, airborne_mode=Mode.GUIDED,
+        wind=Wind(c.wind_mps, c.wind_from_deg, c.gust_mps, full_height_m=WIND_FULL_HEIGHT_M),
+        seed=int(scene_stream(scene.key, "autopilot").integers(1 << 30)),
+        errors=EstimatorErrors(
+            position_bias_ned_m=(float(bias[0]), float(bias[1]), 0.0),
+            position_wander_m=c.position_wander_m,
+            attitude_noise_rad=math.radians(c.attitude_noise_deg),
+            velocity_noise_mps=c.velocity_noise_mps,
+        ),
+    )  # fmt: skip
+
+
+def _no_stopwatch() -> int:
+    """Durations of the machine have no place in a result."""
+    return 0

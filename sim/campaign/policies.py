@@ -1,0 +1,75 @@
+"""Ways to decide, side by side: ours and those of others, behind one interface.
+
+Everything around them (poses, director, messages, autopilot, pilot) is the same for all, so a
+difference in the score is a difference of the decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from edge.pipeline import Decides
+from landing.camera import CameraModel
+from landing.decider import Decider
+from landing.errors import TouchdownError
+from landing.settings import DecisionSettings
+from landing.taxonomy import Taxonomy
+from sim.campaign.baselines import Dovesei, LargestCentroid, SingleFrame, StraightDown
+
+Make = Callable[[DecisionSettings, Taxonomy, CameraModel], Decides]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """One way to decide.
+
+    Attributes:
+        name: On the command line and in results.
+        words: What it does, for the report.
+        make: A decider for one landing.
+        confirms: Whether the director waits until a site has held for a while. Those that keep no
+            memory of the ground send what they see, as they were published; confirmed, most of
+            them would never begin.
+    """
+
+    name: str
+    words: str
+    make: Make
+    confirms: bool = False
+
+
+POLICIES: dict[str, Policy] = {
+    p.name: p
+    for p in (
+        Policy("ours", "landing.decider.Decider, as it flies", Decider, True),
+        Policy(
+            "single-frame",
+            "our picker on each frame alone: no ground map, no memory of people",
+            SingleFrame,
+        ),
+        Policy(
+            "dovesei",
+            "largest area / (perimeter x (distance to the picture's middle + 1)), then the peak of "
+            "its distance transform (DOVESEI, Bong et al. 2023)",
+            Dovesei,
+        ),
+        Policy(
+            "largest-centroid",
+            "largest connected safe area of the blurred mask, its centroid",
+            LargestCentroid,
+        ),
+        Policy("straight-down", "lands where it is", StraightDown),
+    )
+}
+
+
+def policy_named(name: str) -> Policy:
+    """The policy of a name.
+
+    Raises:
+        TouchdownError: There is none.
+    """
+    if name not in POLICIES:
+        raise TouchdownError(f"policy {name!r}: expected one of {', '.join(POLICIES)}")
+    return POLICIES[name]

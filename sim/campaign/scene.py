@@ -1,0 +1,115 @@
+"""One landing to be flown: which world, from where, under which conditions; all from seeds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from landing.errors import TouchdownError
+from sim.campaign.ranges import Conditions, draw_conditions, stream
+
+SEEDS = {
+    "train": range(10_000, 20_000),
+    "val": range(20_000, 30_000),
+    "test": range(90_000, 100_000),
+}
+SPLITS = ("train", "val", "test")
+"""A decision is tuned on the first, compared on the second; the third is reported once."""
+
+INTRUDER_SHARE = 0.35
+"""Part of the scenes in which somebody walks or drives into the very site that was chosen."""
+
+CAR_SHARE = 0.15
+"""Part of the intruders that are cars."""
+
+
+class CampaignError(TouchdownError):
+    """A campaign that cannot be flown as asked."""
+
+
+@dataclass(frozen=True)
+class IntruderPlan:
+    """Somebody who goes to the site once it is chosen and the vehicle has come down to a height.
+
+    Attributes:
+        kind: ``person`` or ``car``.
+        below_m: Starts when the descending vehicle is lower than this share of the start height.
+        from_deg: Direction it comes from, clockwise from north.
+        speed_mps: Of the walk or drive.
+        away_m: Distance at which it starts.
+        stay_s: How long it stays at the site; then it goes on.
+    """
+
+    kind: str
+    below_m: float
+    from_deg: float
+    speed_mps: float
+    away_m: float
+    stay_s: float
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Everything that is decided before the flight.
+
+    Attributes:
+        number: Within the campaign.
+        split: Which seeds it belongs to.
+        seed: The campaign's.
+        world: Specification, see `sim.world.spec`.
+        world_seed: Of the world.
+        conditions: Vehicle, camera, sensors, weather.
+        intruder: None where nobody is sent into the site.
+    """
+
+    number: int
+    split: str
+    seed: int
+    world: str
+    world_seed: int
+    conditions: Conditions
+    intruder: IntruderPlan | None
+
+    @property
+    def key(self) -> tuple[int, int, int]:
+        """What identifies its random streams."""
+        return SPLITS.index(self.split) + 1, self.seed, self.number
+
+
+def draw_scene(number: int, split: str, seed: int, worlds: tuple[str, ...]) -> Scene:
+    """The scene of a number: the same for the same arguments, whatever was drawn before.
+
+    Args:
+        number: From 0.
+        split: One of `SPLITS`.
+        seed: Of the campaign.
+        worlds: Specifications taken in turn.
+
+    Raises:
+        CampaignError: There is no such split.
+    """
+    if split not in SPLITS:
+        raise CampaignError(f"split {split!r}: expected {', '.join(SPLITS)}")
+    key = (SPLITS.index(split) + 1, seed, number)
+    seeds = SEEDS[split]
+    conditions = draw_conditions(key)
+    return Scene(
+        number=number, split=split, seed=seed, world=worlds[number % len(worlds)],
+        # Campaigns of up to a thousand scenes with different seeds meet different worlds.
+        world_seed=seeds.start + (seed * 1000 + number) % len(seeds),
+        conditions=conditions, intruder=_intruder(key, conditions),
+    )  # fmt: skip
+
+
+def _intruder(key: tuple[int, int, int], conditions: Conditions) -> IntruderPlan | None:
+    rng = stream(key, "intruder")
+    if rng.random() >= INTRUDER_SHARE:
+        return None
+    car = bool(rng.random() < CAR_SHARE)
+    return IntruderPlan(
+        kind="car" if car else "person",
+        below_m=conditions.height_m * float(rng.uniform(0.08, 0.8)),
+        from_deg=float(rng.uniform(0.0, 360.0)),
+        speed_mps=float(rng.uniform(2.0, 6.0) if car else rng.uniform(0.7, 2.0)),
+        away_m=float(rng.uniform(20.0, 30.0) if car else rng.uniform(10.0, 20.0)),
+        stay_s=float(rng.choice([0.0, 5.0, 600.0])),
+    )

@@ -1,0 +1,133 @@
+"""What the ground truth says of a landing: one record, a line of a campaign's results."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import asdict
+from typing import Any
+
+from landing.settings import DecisionSettings
+from sim.campaign.place import Place, site_verdict
+from sim.campaign.scene import Scene
+from sim.campaign.trace import Flown, Moment
+from sim.world import World
+from sim.world.feasibility import Verdict
+
+PERSON_AWAY_M = 2.0
+"""A touchdown nearer to a person than this is never a success."""
+
+LAST_M = 5.0
+"""The least distances are taken over this last height."""
+
+Record = dict[str, Any]
+
+
+def score(
+    scene: Scene, policy: str, place: Place, world: World, flown: Flown, decision: DecisionSettings
+) -> Record:
+    """Judges a landing.
+
+    Args:
+        scene: That was flown.
+        policy: Name of the decision.
+        place: Where.
+        world: As it was at the end: with the intruder, if one came.
+        flown: What happened.
+        decision: For the vehicle's radius.
+
+    Returns:
+        Plain values. ``verdict``: ``landed-safe``, ``landed-unsafe``, ``abstained`` or ``timeout``.
+    """
+    site = place.site
+    intruded = len(world.actors) > len(place.world.actors)
+    if intruded and site is Verdict.SITE:
+        # Whoever stands in the only site takes it away: then to abstain is right, to land is luck.
+        after = site_verdict(world, place.start_ne_m, scene, decision)
+        site = Verdict.SITE if after is Verdict.SITE else Verdict.MARGINAL
+    record: Record = {
+        "scene": scene.number, "split": scene.split, "seed": scene.seed, "policy": policy,
+        "world": world.name, "spec": scene.world, "world_seed": scene.world_seed,
+        "start_ne_m": place.start_ne_m, "conditions": asdict(scene.conditions),
+        "intruder": None if scene.intruder is None else asdict(scene.intruder),
+        "intruded": intruded, "site": site.value, "verdict": flown.outcome,
+        "reason": flown.reason, "seconds": flown.seconds, "path_m": _path_m(flown.moments),
+        "switches": _switches(flown.moments), "take_overs": flown.take_overs,
+        "frames": flown.frames, "decisions": flown.decisions, "targets": flown.targets,
+        "reactions": flown.reactions, "end_height_m": flown.moments[-1].height_m,
+        "touchdown": None, "last": None,
+    }  # fmt: skip
+    if flown.outcome == "landed":
+        down = flown.moments[-1]
+        record["touchdown"] = touchdown = _touchdown(world, down, flown.moments, decision)
+        record["last"] = _last(world, flown.moments)
+        safe = touchdown["all_landable"] and touchdown["person_m"] >= PERSON_AWAY_M
+        record["verdict"] = "landed-safe" if safe else "landed-unsafe"
+        record["reason"] = "" if safe else why_unsafe(touchdown)
+    return rounded(record)
+
+
+def _touchdown(
+    world: World, down: Moment, moments: list[Moment], decision: DecisionSettings
+) -> dict[str, Any]:
+    truth = world.landable_disc(down.north_m, down.east_m, decision.vehicle_radius_m, down.t_s)
+    site = next((m.target_ne_m for m in reversed(moments) if m.target_ne_m is not None), None)
+    miss_m = None if site is None else math.dist(site, (down.north_m, down.east_m))
+    return {
+        "t_s": down.t_s, "ne_m": (down.north_m, down.east_m), "all_landable": truth.all_landable,
+        "fraction_landable": truth.fraction_landable, "classes": truth.classes,
+        "clearance_m": truth.clearance_m, "hazard_m": truth.hazard_m, "person_m": truth.person_m,
+        "miss_m": miss_m,
+    }  # fmt: skip
+
+
+def why_unsafe(touchdown: dict[str, Any]) -> str:
+    """In words, what was wrong with a touchdown."""
+    if touchdown["person_m"] < PERSON_AWAY_M:
+        return f"a person {touchdown['person_m']:.1f} m from the touchdown"
+    return f"only {touchdown['fraction_landable']:.0%} landable: {', '.join(touchdown['classes'])}"
+
+
+def _last(world: World, moments: list[Moment]) -> dict[str, float]:
+    """Least distances along the ground while lower than `LAST_M`, to the touchdown."""
+    final = []
+    for moment in reversed(moments):
+        if moment.height_m > LAST_M:
+            break
+        final.append(moment)
+    person_m = hazard_m = math.inf
+    for moment in final[::2]:
+        truth = world.landable_disc(moment.north_m, moment.east_m, world.gsd_m, moment.t_s)
+        person_m, hazard_m = min(person_m, truth.person_m), min(hazard_m, truth.hazard_m)
+    return {"person_m": person_m, "hazard_m": hazard_m}
+
+
+def _path_m(moments: list[Moment]) -> float:
+    return sum(
+        math.dist((a.north_m, a.east_m, a.height_m), (b.north_m, b.east_m, b.height_m))
+        for a, b in itertools.pairwise(moments)
+    )
+
+
+def _switches(moments: list[Moment]) -> int:
+    """How often the target moved to another place, losses in between included."""
+    sites = [m.target_ne_m for m in moments if m.target_ne_m is not None]
+    moved, last = 0, sites[0] if sites else None
+    for site in sites:
+        assert last is not None
+        if math.dist(site, last) > 1.0:
+            moved += 1
+            last = site
+    return moved
+
+
+def rounded(value: Any) -> Any:
+    """Plain values for JSON: floats to tenths of a millimetre, tuples as lists."""
+    if isinstance(value, dict):
+        return {str(k): rounded(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [rounded(v) for v in value]
+    if isinstance(value, bool) or value is None or isinstance(value, (int, str)):
+        return value
+    number = float(value)
+    return round(number, 4) if math.isfinite(number) else None

@@ -1,0 +1,171 @@
+"""The folder of a campaign: its plan, a journal that survives a kill, the results in order.
+
+campaign.json   the plan and the digest of the code; a folder holds one campaign
+journal.jsonl   records as they came in, in any order; a torn last line is dropped
+results.jsonl   the same, sorted and complete: equal bytes for equal plan and code
+timings.jsonl   what the machine took; never equal
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+from sim.campaign.scene import CampaignError
+from sim.campaign.score import Record
+from sim.campaign.task import Outcome, Plan, Task
+
+PLAN, JOURNAL, RESULTS, TIMINGS = (
+    "campaign.json", "journal.jsonl", "results.jsonl", "timings.jsonl"
+)  # fmt: skip
+
+CODE = ("landing", "firmware_bridge", "edge", "sim")
+CODE_SUFFIXES = (".py", ".toml", ".json")
+
+
+def line_of(value: Any) -> str:
+    """A value as one line of JSON, always the same for the same value."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def code_digest() -> str:
+    """Digest of everything that a result can depend on: the sources of what flies and the sim."""
+    root = Path(__file__).resolve().parents[2]
+    digest = hashlib.sha256()
+    for package in CODE:
+        for path in sorted((root / package).rglob("*")):
+            if path.suffix in CODE_SUFFIXES and path.is_file():
+                digest.update(str(path.relative_to(root)).encode() + b"\0")
+                digest.update(path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+class CampaignFolder:
+    """Keeps a campaign on disk.
+
+    Args:
+        path: Folder; made when missing.
+        plan: What is to be flown.
+
+    Raises:
+        CampaignError: The folder holds another campaign, or one of other code.
+    """
+
+    def __init__(self, path: Path, plan: Plan) -> None:
+        self.path = path
+        self._plan = plan
+        head = {"plan": asdict(plan), "code": code_digest()}
+        path.mkdir(parents=True, exist_ok=True)
+        file = path / PLAN
+        if file.exists():
+            self._check(json.loads(file.read_text("utf-8")), json.loads(line_of(head)))
+        else:
+            replace_text(file, json.dumps(head, indent=1, sort_keys=True) + "\n")
+        self._records = {(r["scene"], r["policy"]): r for r in _lines(path / JOURNAL)}
+        self._journal = _appending(path / JOURNAL)
+        self._timings = _appending(path / TIMINGS)
+
+    def _check(self, before: dict[str, Any], now: dict[str, Any]) -> None:
+        differing = [
+            f"{name} {before['plan'].get(name)!r} (asked now: {value!r})"
+            for name, value in now["plan"].items()
+            if before["plan"].get(name) != value
+        ]
+        if differing:
+            raise CampaignError(
+                f"{self.path} holds another campaign: {'; '.join(differing)}. "
+                "Give another --out, or the same options to go on with it."
+            )
+        if before["code"] != now["code"]:
+            raise CampaignError(
+                f"{self.path} was begun with other code ({before['code']}, now {now['code']}): "
+                "results of two versions do not mix. Give another --out."
+            )
+
+    def missing(self) -> tuple[Task, ...]:
+        """What is still to be flown."""
+        tasks = []
+        for number in range(self._plan.scenes):
+            policies = tuple(p for p in self._plan.policies if (number, p) not in self._records)
+            if policies:
+                tasks.append(Task(self._plan, number, policies))
+        return tuple(tasks)
+
+    @property
+    def done(self) -> int:
+        """Landings that are in the journal."""
+        return len(self._records)
+
+    def add(self, outcome: Outcome) -> None:
+        """Keeps what came of a task; on the disk before this returns."""
+        for record in outcome.records:
+            self._records[record["scene"], record["policy"]] = record
+            self._journal.write(line_of(record) + "\n")
+        self._journal.flush()
+        os.fsync(self._journal.fileno())
+        for timing in outcome.timings:
+            self._timings.write(line_of(timing) + "\n")
+        self._timings.flush()
+
+    def finish(self) -> list[Record]:
+        """Writes the results in their order and gives them back."""
+        order = {name: k for k, name in enumerate(self._plan.policies)}
+        records = sorted(self._records.values(), key=lambda r: (r["scene"], order[r["policy"]]))
+        replace_text(self.path / RESULTS, "".join(line_of(r) + "\n" for r in records))
+        self.close()
+        return records
+
+    def close(self) -> None:
+        """Closes the files."""
+        self._journal.close()
+        self._timings.close()
+
+
+def _appending(path: Path) -> IO[str]:
+    """Opened to append, behind the last whole line."""
+    if path.exists():
+        data = path.read_bytes()
+        whole = data.rfind(b"\n") + 1
+        if whole != len(data):
+            with path.open("r+b") as stream:
+                stream.truncate(whole)
+    return path.open("a", encoding="utf-8")
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    if not path.exists():
+        return
+    with path.open("rb") as stream:
+        for line in stream:
+            if line.endswith(b"\n"):
+                yield json.loads(line)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Writes a file whole or not at all."""
+    temporary = path.with_suffix(path.suffix + ".part")
+    temporary.write_text(text, "utf-8")
+    temporary.replace(path)
+
+
+def read_campaign(path: Path) -> tuple[Plan, list[Record]]:
+    """The plan and the finished results of a folder.
+
+    Raises:
+        CampaignError: The folder has none.
+    """
+    try:
+        head = json.loads((path / PLAN).read_text("utf-8"))
+        plan = head["plan"]
+        for name in ("worlds", "policies"):
+            plan[name] = tuple(plan[name])
+        return Plan(**plan), list(_lines(path / RESULTS))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CampaignError(
+            f"{path} is not a campaign's folder ({error}); make one with `touchdown sim campaign`"
+        ) from error

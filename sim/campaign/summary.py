@@ -1,0 +1,109 @@
+"""A campaign in figures: shares with their intervals, distances, times, by policy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from sim.campaign.score import PERSON_AWAY_M, Record
+from sim.campaign.wilson import Share, share
+
+REACTION_LIMIT_S = 0.3
+
+
+def summarize(records: Sequence[Record]) -> dict[str, Any]:
+    """The figures of every policy, in the order in which they appear."""
+    policies = list(dict.fromkeys(r["policy"] for r in records))
+    return {p: of_policy([r for r in records if r["policy"] == p]) for p in policies}
+
+
+def of_policy(records: Sequence[Record]) -> dict[str, Any]:
+    """The figures of one policy.
+
+    ``success``: of the landings that were begun and ended where a site exists, those that are safe
+    (anything but an abstention counts as an end). ``landed_safe``: of all scenes with a site, those
+    that ended safely down. ``wrongful_abstention``: of those with a site, those given up.
+    ``should_have_abstained``: of all landings, those where there is no site at all, safe or not.
+    """
+    with_site = [r for r in records if r["site"] == "site"]
+    without = [r for r in records if r["site"] == "none"]
+    landed = [r for r in records if r["touchdown"] is not None]
+    ended = [r for r in with_site if r["verdict"] != "abstained"]
+
+    def count(among: Sequence[Record], verdict: str) -> int:
+        return sum(r["verdict"] == verdict for r in among)
+
+    on_nothing = sum(r["touchdown"] is not None for r in without)
+    near_person = sum(r["touchdown"]["person_m"] < PERSON_AWAY_M for r in landed)
+    reactions = [x["reaction_s"] for r in records for x in r["reactions"]]
+    known = [s for s in reactions if s is not None]
+    soon = sum(s <= REACTION_LIMIT_S for s in known)
+    shares: dict[str, Share] = {
+        "success": share(count(ended, "landed-safe"), len(ended)),
+        "landed_safe": share(count(with_site, "landed-safe"), len(with_site)),
+        "wrongful_abstention": share(count(with_site, "abstained"), len(with_site)),
+        "landed_without_site": share(on_nothing, len(without)),
+        "should_have_abstained": share(on_nothing, len(records)),
+        "unsafe": share(count(records, "landed-unsafe"), len(records)),
+        "person_within_2m": share(near_person, len(landed)),
+        "reaction_within_300ms": share(soon, len(reactions)),
+        "timeout": share(count(records, "timeout"), len(records)),
+    }
+    return {
+        "scenes": len(records), "with_site": len(with_site), "without_site": len(without),
+        "marginal": len(records) - len(with_site) - len(without),
+        "shares": {name: {**asdict(s), "value": s.value} for name, s in shares.items()},
+        "touchdown_person_m": spread(landed, lambda r: r["touchdown"]["person_m"], low=True),
+        "touchdown_hazard_m": spread(landed, lambda r: r["touchdown"]["hazard_m"], low=True),
+        "last_5m_person_m": spread(landed, lambda r: r["last"]["person_m"], low=True),
+        "last_5m_hazard_m": spread(landed, lambda r: r["last"]["hazard_m"], low=True),
+        "miss_m": spread(landed, lambda r: r["touchdown"]["miss_m"]),
+        "seconds": spread(landed, lambda r: r["seconds"]),
+        "path_m": spread(landed, lambda r: r["path_m"]),
+        "switches": spread(landed, lambda r: r["switches"]),
+        "take_overs": spread(records, lambda r: r["take_overs"]),
+        "reaction_s": {
+            "count": len(reactions), "never": len(reactions) - len(known),
+            **({} if not known else _quantiles(known, (50, 95, 99))),
+        },
+    }  # fmt: skip
+
+
+def spread(
+    records: Sequence[Record], value: Callable[[Record], float | None], low: bool = False
+) -> dict[str, float] | None:
+    """Median and the bad end (p5 and least, or p95 and largest) of a figure; None of nothing."""
+    values = [v for v in map(value, records) if v is not None]
+    if not values:
+        return None
+    figures = _quantiles(values, (5, 50) if low else (50, 95))
+    figures["least" if low else "largest"] = round(float(min(values) if low else max(values)), 3)
+    return figures
+
+
+def _quantiles(values: Sequence[float], percents: Sequence[int]) -> dict[str, float]:
+    return {f"p{p}": round(float(np.percentile(values, p)), 3) for p in percents}
+
+
+def words(name: str, figures: dict[str, Any]) -> str:
+    """A few lines for a terminal."""
+    s = figures["shares"]
+
+    def said(key: str) -> str:
+        x = s[key]
+        if not x["of"]:
+            return "none"
+        return f"{x['count']}/{x['of']} = {x['value']:.1%} [{x['low']:.1%}, {x['high']:.1%}]"
+
+    reaction = figures["reaction_s"]
+    p95 = f"p95 {reaction['p95']:.2f} s" if "p95" in reaction else "none"
+    return (
+        f"{name}: safe of ended where a site exists {said('success')}; "
+        f"abstained wrongly {said('wrongful_abstention')}\n"
+        f"  landed without a site {said('landed_without_site')}; unsafe {said('unsafe')}; "
+        f"person within 2 m {said('person_within_2m')}\n"
+        f"  reaction {p95} of {reaction['count']}, never {reaction['never']}"
+    )

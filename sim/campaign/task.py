@@ -1,0 +1,157 @@
+"""One unit of work: a scene and the policies to fly it with. The same on any core or machine."""
+
+from __future__ import annotations
+
+import resource
+import time
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from edge.runtimes import Runtime
+from landing.settings import DecisionSettings, DirectorSettings
+from sim.campaign.confusion import ConfusionModel, load_confusion
+from sim.campaign.landing import FlightSetup, Landing
+from sim.campaign.place import Place, make_place
+from sim.campaign.policies import policy_named
+from sim.campaign.ranges import stream
+from sim.campaign.scene import Scene, draw_scene
+from sim.campaign.score import Record, score
+from sim.campaign.trace import Flown
+from sim.campaign.views import Eyes, ModelEyes, TruthEyes, load_network, true_camera
+from sim.world import World
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a campaign is; with the code, it decides every byte of the results.
+
+    Attributes:
+        scenes: How many.
+        seed: Of the campaign.
+        split: ``train``, ``val`` or ``test``.
+        worlds: Specifications taken in turn.
+        policies: Names, each flown in every scene.
+        segmentation: ``confusion``, or ``model`` for rendered pictures and a network.
+        confusion: File of the measured mistakes; None for the committed one.
+        model: ONNX file; only for ``model``.
+        decision: Settings that differ from the defaults, by name.
+        director: The same of the director.
+        search_s: The pilot gives up hovering without a site after this time.
+    """
+
+    scenes: int
+    seed: int
+    split: str
+    worlds: tuple[str, ...]
+    policies: tuple[str, ...]
+    segmentation: str = "confusion"
+    confusion: str | None = None
+    model: str | None = None
+    decision: dict[str, Any] = field(default_factory=dict)
+    director: dict[str, Any] = field(default_factory=dict)
+    search_s: float = 25.0
+
+    def scene(self, number: int) -> Scene:
+        """The scene of a number."""
+        return draw_scene(number, self.split, self.seed, self.worlds)
+
+    def setup(self) -> FlightSetup:
+        """What is flown.
+
+        Raises:
+            ValueError: A setting that there is not, or out of its range.
+        """
+        return FlightSetup(
+            DecisionSettings(**self.decision), DirectorSettings(**self.director), self.search_s
+        )
+
+
+@dataclass(frozen=True)
+class Task:
+    """A scene to be flown with some policies."""
+
+    plan: Plan
+    number: int
+    policies: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a task.
+
+    Attributes:
+        records: One for each policy, in the task's order.
+        timings: What the machine took for each; never part of the results.
+    """
+
+    records: tuple[Record, ...]
+    timings: tuple[dict[str, Any], ...]
+
+
+def run(task: Task) -> Outcome:
+    """Flies a task. Depends on nothing but the task.
+
+    Raises:
+        TouchdownError: The world or the network cannot be had.
+    """
+    cv2.setNumThreads(1)  # tasks run beside each other
+    plan, scene, setup = task.plan, task.plan.scene(task.number), task.plan.setup()
+    began = time.perf_counter()
+    place = make_place(scene, setup.decision)
+    made_s = time.perf_counter() - began
+    records, timings = [], []
+    for policy in task.policies:
+        began = time.perf_counter()
+        flown, world = fly(plan, scene, place, policy, setup)
+        took_s = time.perf_counter() - began
+        records.append(score(scene, policy, place, world, flown, setup.decision))
+        timings.append({
+            "scene": scene.number, "policy": policy, "place_s": round(made_s, 3),
+            "flight_s": round(took_s, 3), "simulated_s": round(flown.seconds, 2),
+            "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        })  # fmt: skip
+    return Outcome(tuple(records), tuple(timings))
+
+
+def fly(
+    plan: Plan, scene: Scene, place: Place, policy: str, setup: FlightSetup
+) -> tuple[Flown, World]:
+    """One landing; what happened, and the world as it was at the end."""
+    landing = make_landing(plan, scene, place, policy, setup)
+    return landing.fly(), landing.world
+
+
+def make_landing(
+    plan: Plan, scene: Scene, place: Place, policy: str, setup: FlightSetup
+) -> Landing:
+    """A landing that is about to begin."""
+    chosen = policy_named(policy)
+    if not chosen.confirms:
+        setup = replace(setup, director=setup.director.model_copy(update={"confirm_s": 0.0}))
+    return Landing(scene, place.world, place.start_ne_m, _eyes(plan, scene, place), chosen, setup)
+
+
+def _eyes(plan: Plan, scene: Scene, place: Place) -> Eyes:
+    camera = true_camera(scene.conditions, stream(scene.key, "mount"))
+    if plan.segmentation == "model":
+        assert plan.model is not None
+        network = _network(plan.model)
+        noise_seed = int(stream(scene.key, "eyes").integers(1 << 30))
+        return ModelEyes(place.world, camera, network, scene.conditions, noise_seed)
+    model = _confusion(plan.confusion)
+    rng = stream(scene.key, "eyes")
+    return TruthEyes(place.world, camera, model, scene.conditions, rng)
+
+
+@lru_cache(maxsize=1)
+def _confusion(path: str | None) -> ConfusionModel:
+    return load_confusion(Path(path) if path is not None else None)
+
+
+@lru_cache(maxsize=1)
+def _network(path: str) -> Runtime:
+    return load_network(Path(path))

@@ -1,0 +1,71 @@
+"""What happened in one landing, in simulated time: for the score, the picture and the replay."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from edge.log import EventLog, plain
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The true state of the vehicle.
+
+    Attributes:
+        t_s: Since the start of the scene, which is also the world's time.
+        north_m, east_m, height_m: True position over the ground.
+        state: The director's.
+        target_ne_m: Site that is being sent (true ground position as the estimator has it), or
+            None.
+    """
+
+    t_s: float
+    north_m: float
+    east_m: float
+    height_m: float
+    state: str
+    target_ne_m: tuple[float, float] | None
+
+
+class Trace(EventLog):
+    """Keeps the daemon's events with simulated time instead of writing them to a disk."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.now_s = 0.0
+        self.events: list[dict[str, Any]] = []
+
+    def write(self, event: str, **data: Any) -> None:
+        """Keeps one event."""
+        line = {"t_s": round(self.now_s, 3), "event": event}
+        line.update({name: plain(value) for name, value in data.items()})
+        self.events.append(line)
+
+
+@dataclass
+class Flown:
+    """What came of one landing.
+
+    Attributes:
+        outcome: ``landed``, ``abstained`` or ``timeout``.
+        reason: Why there was no landing, in words.
+        seconds: Simulated time until then.
+        moments: Ten a second.
+        events: The daemon's and the pilot's.
+        take_overs: How often the pilot stopped a descent.
+        frames, decisions: Taken by the camera, decided on.
+        targets: That reached the autopilot.
+        reactions: Hazards that came into the site that was being sent, see `reaction`.
+    """
+
+    outcome: str
+    reason: str
+    seconds: float
+    moments: list[Moment] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    take_overs: int = 0
+    frames: int = 0
+    decisions: int = 0
+    targets: int = 0
+    reactions: list[dict[str, Any]] = field(default_factory=list)

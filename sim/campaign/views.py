@@ -1,0 +1,231 @@
+"""What the camera of a landing delivers: frames, and what a network says of them.
+
+Two ways with one interface. `TruthEyes` makes no pictures: it looks at the true labels and errs as
+the measured model errs. `ModelEyes` renders each frame that the pipeline takes and runs a network.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from edge.pipeline import Segments
+from edge.runtimes import Runtime, RuntimeOptions, load_runtime
+from landing.camera import CameraModel
+from landing.errors import DataError
+from landing.geometry import quaternion_from_euler
+from landing.types import Frame, Pose, Segmentation
+from sim.camera import Motion, render
+from sim.camera_effects import Effects
+from sim.campaign.confusion import ConfusionModel, ConfusionSampler
+from sim.campaign.ranges import Conditions
+from sim.vehicle import Quaternion
+from sim.world import World
+from sim.world.label_view import label_view
+
+PICTURE_PX = (640, 480)
+"""Of the onboard camera, as the daemon is set up for it."""
+
+USUAL_NOISE_SD, USUAL_BLUR_PX = 2.5, 0.6
+"""Camera faults that the measured model has in it already."""
+
+LOWEST_M = 0.05
+"""A camera of a vehicle that stands is this high."""
+
+PX_PER_RAD = 600.0
+"""Of a middling camera at 640 px: what motion blur comes to."""
+
+
+@dataclass(frozen=True)
+class Shot:
+    """What was in front of the camera when the shutter opened.
+
+    Attributes:
+        frame_id: Counts up.
+        stamp_ns: What the daemon stamps it with: later than the exposure.
+        pose: The true one, with the vibration of this moment.
+        t_s: World time.
+        motion: True movement of the vehicle.
+    """
+
+    frame_id: int
+    stamp_ns: int
+    pose: Pose
+    t_s: float
+    motion: Motion
+
+
+class Eyes(Segments, Protocol):
+    """A camera with a network behind it.
+
+    Attributes:
+        world: What is there; replaced when somebody enters it.
+    """
+
+    world: World
+
+    def frame(self, shot: Shot) -> Frame:
+        """The picture of a shot."""
+
+
+def believed_camera(conditions: Conditions) -> CameraModel:
+    """The camera as the daemon is told: level, without the error of its mount."""
+    return CameraModel.from_hfov(*PICTURE_PX, conditions.hfov_deg)
+
+
+def true_camera(conditions: Conditions, rng: np.random.Generator) -> CameraModel:
+    """The camera as it is mounted."""
+    camera = believed_camera(conditions)
+    roll, pitch, yaw = (conditions.mount_error_deg * rng.standard_normal(3) / math.sqrt(3)).tolist()
+    mount = replace(camera.mount, roll_deg=roll, pitch_deg=-90.0 + pitch, yaw_deg=yaw)
+    return replace(camera, mount=mount)
+
+
+def shaken(q: Quaternion, vibration_deg: float, rng: np.random.Generator) -> Quaternion:
+    """An attitude with the camera's vibration in it."""
+    roll, pitch, yaw = (math.radians(vibration_deg) * rng.standard_normal(3)).tolist()
+    w, x, y, z = quaternion_from_euler(roll, pitch, yaw)
+    a, b, c, d = q
+    return (
+        a * w - b * x - c * y - d * z,
+        a * x + b * w + c * z - d * y,
+        a * y - b * z + c * w + d * x,
+        a * z + b * y - c * x + d * w,
+    )
+
+
+class TruthEyes:
+    """True labels with measured mistakes; no pictures.
+
+    Args:
+        world: What is there.
+        camera: As it is mounted.
+        model: Measured mistakes.
+        conditions: Faults of the camera, which make the network worse.
+        rng: Randomness of the landing.
+    """
+
+    overlaps = False
+
+    def __init__(
+        self, world: World, camera: CameraModel, model: ConfusionModel, conditions: Conditions,
+        rng: np.random.Generator,
+    ) -> None:  # fmt: skip
+        self.world = world
+        self.timings_ms: dict[str, float] = {}
+        self._camera = camera
+        self._small = camera.resized(*model.size_px)
+        self._model = model
+        self._conditions = conditions
+        self._sampler = ConfusionSampler(model, world.taxonomy, conditions.model_shift, rng)
+        self._blank = np.zeros((camera.height_px, camera.width_px, 3), np.uint8)
+        self._shot: Shot | None = None
+
+    def frame(self, shot: Shot) -> Frame:
+        """A black picture with the right stamp: nobody looks at it."""
+        self._shot = shot
+        return Frame(self._blank, shot.frame_id, shot.stamp_ns)
+
+    def submit(self, frame: Frame) -> None:
+        """Takes the frame of the newest shot."""
+        assert self._shot is not None and self._shot.frame_id == frame.frame_id
+
+    def result(self) -> Segmentation:
+        """What the network would say."""
+        shot = self._shot
+        assert shot is not None
+        pose = _above_ground(shot.pose)
+        labels = label_view(self.world, self._camera, pose, shot.t_s, self._model.size_px)
+        height_m = -float(self._small.centre_ned_m(pose)[2])
+        ground_from_pixel = np.linalg.inv(self._small.pixel_from_ground_plane(pose, 0.0))
+        shift = self._model.shift_of(self._faults(shot.motion, height_m))
+        return self._sampler.segment(
+            labels, ground_from_pixel, height_m, height_m / self._small.fx, shot.stamp_ns, shift
+        )
+
+    def _faults(self, motion: Motion, height_m: float) -> dict[str, float]:
+        """How far beyond the usual the camera's faults are, by the names of the shifts."""
+        c = self._conditions
+        across_mps = math.hypot(*motion.velocity_ned_mps[:2])
+        turn_radps = math.hypot(*motion.rates_frd_radps[:2])
+        streak_px = PX_PER_RAD * (across_mps / height_m + turn_radps) * c.exposure_ms * 1e-3
+        blur_px = math.hypot(c.lens_blur_px, 0.3 * streak_px)  # sd of a streak: length / sqrt 12
+        return {
+            "noise_sd": max(0.0, c.noise_sd / c.light - USUAL_NOISE_SD),
+            "lens_blur_px": max(0.0, blur_px - USUAL_BLUR_PX),
+            "darkness": max(0.0, 1.0 - c.light),
+        }
+
+
+class ModelEyes:
+    """Rendered pictures and a real network.
+
+    Args:
+        world: What is there; its taxonomy has the network's classes.
+        camera: As it is mounted.
+        runtime: The network.
+        conditions: Faults of the camera.
+        seed: Of the camera's noise.
+    """
+
+    overlaps = False
+
+    def __init__(
+        self, world: World, camera: CameraModel, runtime: Runtime, conditions: Conditions, seed: int
+    ) -> None:
+        if runtime.spec.taxonomy.name != world.taxonomy.name:
+            raise DataError(
+                f"model {runtime.path} knows the classes of {runtime.spec.taxonomy.name!r}, the "
+                f"world {world.name!r} those of {world.taxonomy.name!r}"
+            )
+        self.world = world
+        self._camera = camera
+        self._runtime = runtime
+        self._effects = Effects(
+            seed=seed, noise_sd=conditions.noise_sd, exposure_s=conditions.exposure_ms * 1e-3,
+            gain=conditions.light, exposure_wobble=0.05, vignetting=0.15,
+            lens_blur_px=conditions.lens_blur_px,
+        )  # fmt: skip
+
+    @property
+    def timings_ms(self) -> dict[str, float]:
+        """Of the network."""
+        return self._runtime.timings_ms
+
+    def frame(self, shot: Shot) -> Frame:
+        """Renders the shot."""
+        image, _ = render(
+            self.world, self._camera, shot.pose, shot.t_s, self._effects, motion=shot.motion,
+            labels=False,
+        )  # fmt: skip
+        return Frame(image, shot.frame_id, shot.stamp_ns)
+
+    def submit(self, frame: Frame) -> None:
+        """Hands the frame to the network."""
+        self._runtime.submit(frame)
+
+    def result(self) -> Segmentation:
+        """What the network says."""
+        return self._runtime.result()
+
+
+def _above_ground(pose: Pose) -> Pose:
+    """The pose, lifted when it stands on the ground: a camera has some height."""
+    assert pose.position_ned_m is not None
+    north_m, east_m, down_m = pose.position_ned_m
+    if down_m <= -LOWEST_M:
+        return pose
+    return replace(pose, position_ned_m=(north_m, east_m, -LOWEST_M))
+
+
+def load_network(path: Path) -> Runtime:
+    """A network on one core, so that landings beside each other do not fight for them.
+
+    Raises:
+        ModelError: It cannot be loaded.
+    """
+    return load_runtime(path, RuntimeOptions(threads=1))
