@@ -21,6 +21,7 @@ from edge.runtimes import load_runtime, taxonomy_for
 from firmware_bridge.link import FlightLink
 from landing.errors import CameraError, ConfigError, TouchdownError
 from landing.operating import describe, thresholds_in_force
+from landing.settings import AuthorityLevel
 
 CAMERA_FRAMES = 15
 CAMERA_SECONDS = 4.0
@@ -121,6 +122,7 @@ def check(
             {"hfov_deg": lens.hfov_deg},
         )
     )  # fmt: skip
+    found(_authority(config))
     found(_guarded("model", _check_model, config))
     found(
         _guarded("camera", _check_camera, config) if camera else Finding("camera", True, "skipped")
@@ -143,6 +145,27 @@ def _guarded(name: str, what: Callable[[EdgeConfig], Finding], config: EdgeConfi
         return what(config)
     except TouchdownError as error:
         return Finding(name, False, str(error))
+
+
+def _authority(config: EdgeConfig) -> Finding:
+    """What may be commanded: to be read before every flight, so said in words."""
+    settings = config.authority
+    words = {
+        AuthorityLevel.ADVISE: "advise: sends targets and texts, commands nothing",
+        AuthorityLevel.GUARD: "guard: may stop a landing whose site turns bad, climb, search and "
+        "land again",
+        AuthorityLevel.LAND: "land: may fly to the site and land by itself from "
+        f"{' or '.join(settings.start_modes)}, and guard every landing",
+    }
+    text = words[settings.level]
+    if settings.level is not AuthorityLevel.ADVISE:
+        again = "until the daemon starts anew" if settings.rearm == "never" else "until disarmed"
+        end = "holds for the pilot" if settings.when_spent == "hold" else "lands straight down"
+        text += (
+            f"; {settings.max_tries} tries, then it {end}; the pilot's mode switch or stick "
+            f"ends it {again}"
+        )
+    return Finding("authority", True, text, settings.model_dump(mode="json"))
 
 
 def _check_model(config: EdgeConfig) -> Finding:
@@ -205,7 +228,7 @@ def _check_camera(config: EdgeConfig) -> Finding:
 
 
 def _check_link(config: EdgeConfig, timeout_s: float) -> Finding:
-    with FlightLink(config.link.settings()) as link:
+    with FlightLink(config.link_settings()) as link:
         status = link.wait_ready(timeout_s)
         if status.ready:
             time.sleep(RATE_SECONDS)
@@ -213,7 +236,7 @@ def _check_link(config: EdgeConfig, timeout_s: float) -> Finding:
             pose = link.latest_pose(time.monotonic_ns())
     if not status.ready:
         return Finding("link", False, "; ".join(status.problems), vars(status))
-    asked = config.link.settings().asked_rates_hz()
+    asked = config.link_settings().asked_rates_hz()
     rates = ", ".join(f"{name} {status.rates_hz.get(name, 0.0):.0f} Hz" for name in asked)
     text = f"{status.connection}: {status.autopilot.value}, system {status.system_id}; {rates}"
     if status.slow:

@@ -6,6 +6,7 @@ Unknown keys are refused with the nearest valid name; relative paths start from 
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +21,12 @@ from firmware_bridge.pose_history import HeightSource
 from firmware_bridge.settings import LinkSettings
 from landing.camera import CameraModel, Mount
 from landing.errors import CameraError, ConfigError, InvalidValueError, LinkError
-from landing.settings import DecisionSettings, DirectorSettings
+from landing.settings import (
+    AuthorityLevel,
+    AuthoritySettings,
+    DecisionSettings,
+    DirectorSettings,
+)
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -212,6 +218,10 @@ class LinkSection(Section):
         le=10_000,
         description="down coordinate of the ground, m; learnt on the ground by default",
     )
+    stick_channels: tuple[int, int, int, int] = Field(
+        default=(1, 2, 3, 4),
+        description="RC channels of roll, pitch, throttle and yaw (ArduPilot: its RCMAP_*)",
+    )
 
     def settings(self) -> LinkSettings:
         """As the link wants it.
@@ -283,9 +293,20 @@ class EdgeConfig(Section):
     link: LinkSection
     decision: DecisionSettings = Field(default_factory=DecisionSettings)
     director: DirectorSettings = Field(default_factory=DirectorSettings)
+    authority: AuthoritySettings = Field(default_factory=AuthoritySettings)
     health: HealthSection = Field(default_factory=HealthSection)
     log: LogSection = Field(default_factory=LogSection)
     recorder: RecorderSection = Field(default_factory=RecorderSection)
+
+    def link_settings(self) -> LinkSettings:
+        """Of the link, which asks for more where something may be commanded.
+
+        Raises:
+            LinkError: The connection string is in none of the known forms.
+            InvalidValueError: A number is out of its range.
+        """
+        commands = self.authority.level is not AuthorityLevel.ADVISE
+        return replace(self.link.settings(), commands=commands)
 
 
 def load_config(path: Path) -> EdgeConfig:
@@ -320,7 +341,7 @@ def parse_config(data: dict[str, Any], path: Path) -> EdgeConfig:
     except ConfigError as error:
         raise ConfigError(f"config {path}: {error}") from error
     try:
-        config.link.settings()
+        config.link_settings()
     except (InvalidValueError, LinkError) as error:
         raise ConfigError(f"config {path}: [link] {error}") from error
     return config

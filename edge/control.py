@@ -11,12 +11,13 @@ import math
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from edge.commanding import Commanding, CommandLink
 from edge.log import EventLog
 from firmware_bridge.messages import Severity
 from firmware_bridge.report import SendResult
 from landing.decider import Decision
 from landing.director import Director, DirectorInput, DirectorOutput, DirectorState
-from landing.settings import DirectorSettings
+from landing.settings import AuthorityLevel, AuthoritySettings, DirectorSettings
 from landing.site import LandingSite, NoSite
 from landing.types import LandingTarget, Pose
 from landing.vehicle import VehicleStatus
@@ -29,7 +30,7 @@ MOVED_M = 0.5
 GRAVE = (DirectorState.HOLD, DirectorState.ABORT)
 
 
-class ControlLink(Protocol):
+class ControlLink(CommandLink, Protocol):
     """What control sends through; none of it waits."""
 
     def send_target(self, target: LandingTarget) -> SendResult:
@@ -53,18 +54,29 @@ class Control:
 
     Args:
         settings: The director's.
-        link: Where targets and texts go.
+        link: Where targets, commands and texts go.
         events: Where changes are written.
+        authority: What may be commanded; nothing by default.
 
     Attributes:
+        commanding: Beside the director; None in `advise`.
         counters: Since the start.
         refusal: Why the link did not take the last target, in words; None when it did.
     """
 
-    def __init__(self, settings: DirectorSettings, link: ControlLink, events: EventLog) -> None:
+    def __init__(
+        self,
+        settings: DirectorSettings,
+        link: ControlLink,
+        events: EventLog,
+        authority: AuthoritySettings | None = None,
+    ) -> None:
         self._director = Director(settings)
         self._link = link
         self._events = events
+        self.commanding: Commanding | None = None
+        if authority is not None and authority.level is not AuthorityLevel.ADVISE:
+            self.commanding = Commanding(authority, settings, link, events)
         self.counters = ControlCounters()
         self.refusal: str | None = None
         self._sending = False
@@ -81,6 +93,8 @@ class Control:
     ) -> DirectorOutput:
         """Acts on the newest evidence."""
         output = self._director.step(DirectorInput(now_ns, decision, pose, vehicle))
+        if self.commanding is not None:
+            self.commanding.tick(now_ns, output, pose, vehicle)
         self._say(output)
         self._send(output)
         self._log_selection(decision)

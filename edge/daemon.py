@@ -111,7 +111,7 @@ class Daemon:
         self._capture = CaptureLoop(
             camera, self.mailbox, self._vitals.camera, limits, events, self._stop, live
         )
-        self._control = Control(config.director, link, events)
+        self._control = Control(config.director, link, events, config.authority)
         self._decision: Decision | None = None  # replaced whole, so reading needs no lock
         self._busy_since_ns: int | None = None
         self._frame_of_reference: tuple[int, int] | None = None

@@ -72,7 +72,7 @@ def _run(
     taxonomy = taxonomy_for(runtime.spec, config.model.taxonomy)
     warm_ms = runtime.warm_up()
     _log_model(events, runtime, taxonomy.name, warm_ms)
-    link = stack.enter_context(FlightLink(config.link.settings()))
+    link = stack.enter_context(FlightLink(config.link_settings()))
     events.write("link", settings=config.link.model_dump())
     settings, thresholds = thresholds_in_force(config.decision, runtime.spec.operating)
     logger.info("thresholds: %s", describe(thresholds))

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from landing.vehicle import FLIGHT_MODES
+
 Probability = Annotated[float, Field(gt=0.0, lt=1.0)]
 
 FRAME_LANDABLE_LIMITS = (0.5, 0.975)
@@ -275,3 +277,16 @@ class AuthoritySettings(BaseModel):
     announce_s: float = Field(
         default=5.0, ge=1, le=60, description="land: says so for this long before it begins, s"
     )
+
+    @model_validator(mode="after")
+    def _possible(self) -> AuthoritySettings:
+        if not self.floor_height_m < self.clear_height_m <= self.ceiling_m:
+            raise ValueError(
+                f"floor_height_m {self.floor_height_m:g} must be below clear_height_m "
+                f"{self.clear_height_m:g}, and that not above ceiling_m {self.ceiling_m:g}"
+            )
+        known = sorted({m for modes in FLIGHT_MODES.values() for m in (modes.hold, *modes.home)})
+        unknown = [mode for mode in self.start_modes if mode not in known]
+        if unknown:
+            raise ValueError(f"start_modes has {unknown[0]!r}; expected some of {', '.join(known)}")
+        return self

@@ -93,7 +93,7 @@ class _Link:
 
 @dataclass(frozen=True)
 class _Command:
-    """COMMAND_LONG and COMMAND_INT in one shape; x and y are degrees or metres."""
+    """COMMAND_LONG and COMMAND_INT in one shape; x and y are degrees or metres, z in a frame."""
 
     number: int
     p1: float
@@ -103,6 +103,7 @@ class _Command:
     x: float
     y: float
     z: float
+    frame: int
 
 
 class Autopilot:
@@ -143,6 +144,7 @@ class Autopilot:
         self._rebooting_for_ms: int | None = None
         self._now_ms = 0
         self._heartbeat_due_ms = 0
+        self._told_mode = self.flight.mode
         self._commands: dict[int, Callable[[LinkId, _Command], int | None]] = {
             mavlink.MAV_CMD_COMPONENT_ARM_DISARM: self._arm_disarm,
             mavlink.MAV_CMD_NAV_TAKEOFF: self._take_off,
@@ -228,8 +230,10 @@ class Autopilot:
         self.flight.step(self._now_ms, TICK_S)
         if self._now_ms < self._silent_until_ms:
             return
-        beat = self._now_ms >= self._heartbeat_due_ms
+        changed = self.flight.mode is not self._told_mode  # told at once, as the real one does
+        beat = changed or self._now_ms >= self._heartbeat_due_ms
         if beat:
+            self._told_mode = self.flight.mode
             self._heartbeat_due_ms = self._now_ms + HEARTBEAT_MS
         for link_id, link in self._links.items():
             if beat:
@@ -289,6 +293,7 @@ class Autopilot:
 
         # Channel 1 is roll (right positive), 2 pitch (stick back positive).
         self.flight.stick(deflection(m.chan1_raw), -deflection(m.chan2_raw))
+        self.flight.override_channels((m.chan1_raw, m.chan2_raw, m.chan3_raw, m.chan4_raw))
 
     def _on_local_target(self, _: LinkId, m: Any) -> None:
         frames = {
@@ -382,14 +387,16 @@ class Autopilot:
 
     def _on_command_long(self, link_id: LinkId, m: Any) -> None:
         command = _Command(
-            m.command, m.param1, m.param2, m.param3, m.param4, m.param5, m.param6, m.param7
-        )
+            m.command, m.param1, m.param2, m.param3, m.param4, m.param5, m.param6, m.param7,
+            mavlink.MAV_FRAME_GLOBAL_RELATIVE_ALT,
+        )  # fmt: skip
         self._run(link_id, command, m)
 
     def _on_command_int(self, link_id: LinkId, m: Any) -> None:
         command = _Command(
-            m.command, m.param1, m.param2, m.param3, m.param4, 1e-7 * m.x, 1e-7 * m.y, m.z
-        )
+            m.command, m.param1, m.param2, m.param3, m.param4, 1e-7 * m.x, 1e-7 * m.y, m.z,
+            m.frame,
+        )  # fmt: skip
         self._run(link_id, command, m)
 
     def _run(self, link_id: LinkId, command: _Command, m: Any) -> None:
@@ -453,9 +460,17 @@ class Autopilot:
                 return _FAILED
         if not all(map(math.isfinite, (c.x, c.y, c.z))):
             return _DENIED
-        # The height is taken as relative to home (frame 3 or 6), the form companions use.
+        if c.frame in (
+            mavlink.MAV_FRAME_GLOBAL_RELATIVE_ALT,
+            mavlink.MAV_FRAME_GLOBAL_RELATIVE_ALT_INT,
+        ):
+            down_m = -c.z
+        elif c.frame in (mavlink.MAV_FRAME_GLOBAL, mavlink.MAV_FRAME_GLOBAL_INT):
+            down_m = self.config.home.alt_m - c.z
+        else:
+            return _DENIED
         n, e = self.config.home.ned_from_global(c.x, c.y)
-        return _ACCEPTED if self.flight.fly_to(n, e, -c.z) else _FAILED
+        return _ACCEPTED if self.flight.fly_to(n, e, down_m) else _FAILED
 
     def _turn(self, _: LinkId, c: _Command) -> int:
         if not math.isfinite(c.p1):

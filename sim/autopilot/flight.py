@@ -27,6 +27,9 @@ LANDED_AFTER_MS = THROTTLE_LOW_AFTER_MS + 1000
 DISARM_DELAY_MS = 10_000
 STICK_TIMEOUT_MS = 3000
 SPOOL_UP_MS = 1000
+RC_AT_REST_US = (1500, 1500, 1000, 1500)
+"""Channels 1 to 4 of SITL while nobody moves them: the throttle lies at the bottom."""
+
 _RNGFND_SITL = 100
 _ORIENT_DOWN = 25
 _OPTION_AFTER_REPOSITION, _OPTION_FAST_FINAL = 2, 4
@@ -157,6 +160,7 @@ class Flight:
         self._yaw_rad = self.vehicle.yaw_rad
         self._stick = (0.0, 0.0)
         self._stick_at_ms = -STICK_TIMEOUT_MS
+        self._channels_us = RC_AT_REST_US
         self._repositioned = False
         self._controlling = False
         self.vehicle.motors_on = False
@@ -297,6 +301,18 @@ class Flight:
     def stick(self, right: float, forward: float) -> None:
         """The pilot's roll / pitch stick, -1 to 1 in body axes; lapses after 3 s."""
         self._stick, self._stick_at_ms = (right, forward), self.now_ms
+
+    def override_channels(self, channels_us: tuple[int, int, int, int]) -> None:
+        """RC_CHANNELS_OVERRIDE: channels 1 to 4; 0 and 65535 leave the transmitter's."""
+        kept = zip(channels_us, RC_AT_REST_US, strict=True)
+        first, second, third, fourth = (rest if us in (0, 65535) else us for us, rest in kept)
+        self._channels_us = (first, second, third, fourth)
+
+    @property
+    def channels_us(self) -> tuple[int, int, int, int]:
+        """Channels 1 to 4 as RC_CHANNELS reports them: overrides lapse as the stick does."""
+        held = self.now_ms - self._stick_at_ms < STICK_TIMEOUT_MS
+        return self._channels_us if held else RC_AT_REST_US
 
     # -- one step ------------------------------------------------------------------------------
 

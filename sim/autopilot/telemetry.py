@@ -43,6 +43,7 @@ class Telemetry:
             mavlink.MAVLINK_MSG_ID_DISTANCE_SENSOR: self._distance_sensor,
             mavlink.MAVLINK_MSG_ID_RANGEFINDER: self._rangefinder,
             mavlink.MAVLINK_MSG_ID_EXTENDED_SYS_STATE: self._extended_sys_state,
+            mavlink.MAVLINK_MSG_ID_RC_CHANNELS: self._rc_channels,
             mavlink.MAVLINK_MSG_ID_GPS_GLOBAL_ORIGIN: self._gps_global_origin,
             mavlink.MAVLINK_MSG_ID_HOME_POSITION: self._home_position,
             mavlink.MAVLINK_MSG_ID_AUTOPILOT_VERSION: self._autopilot_version,
@@ -198,6 +199,12 @@ class Telemetry:
         else:
             state = mavlink.MAV_LANDED_STATE_IN_AIR
         return mavlink.MAVLink_extended_sys_state_message(mavlink.MAV_VTOL_STATE_UNDEFINED, state)
+
+    def _rc_channels(self) -> Any:
+        unused = [0] * 10  # SITL reports 8 channels, the switches among them at their ends
+        return mavlink.MAVLink_rc_channels_message(
+            self._f.now_ms, 8, *self._f.channels_us, 1800, 1000, 1000, 1800, *unused, 255
+        )
 
     def _gps_global_origin(self) -> Any | None:
         if not self._f.ready:

@@ -1,0 +1,112 @@
+"""The daemon's side of authority: steps it, sends what it asks for, and says so.
+
+In `advise` nothing in here runs. The rules are `landing.authority`'s.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Protocol
+
+from edge.log import EventLog
+from firmware_bridge.messages import Severity
+from firmware_bridge.report import SendResult
+from landing.authority import (
+    Authority,
+    AuthorityInput,
+    AuthorityOutput,
+    AuthorityState,
+)
+from landing.command import CommandAnswer, CommandRequest
+from landing.director import DirectorOutput
+from landing.settings import AuthoritySettings, DirectorSettings
+from landing.types import Pose
+from landing.vehicle import VehicleStatus
+
+logger = logging.getLogger("edge")
+
+QUIET = (AuthorityState.READY, AuthorityState.GUARD)
+"""States that ask nothing of the pilot's attention."""
+
+
+class CommandLink(Protocol):
+    """What commands are sent through; none of it waits."""
+
+    def command(self, request: CommandRequest) -> SendResult:
+        """Asks the autopilot, until it answers."""
+
+    def withdraw_command(self) -> None:
+        """Does not ask again."""
+
+    def take_answers(self) -> tuple[CommandAnswer, ...]:
+        """Answers since the last call."""
+
+    def send_text(self, text: str, severity: Severity) -> SendResult:
+        """Says something to the pilot."""
+
+
+class Commanding:
+    """Owns the authority and everything that is said of it. One caller at a time.
+
+    Args:
+        settings: What is allowed; not `advise`.
+        director: The director's settings.
+        link: Where commands and texts go.
+        events: Where changes, commands and answers are written.
+
+    Attributes:
+        output: Of the last step; None before the first.
+        commands: How many requests were made.
+    """
+
+    def __init__(
+        self,
+        settings: AuthoritySettings,
+        director: DirectorSettings,
+        link: CommandLink,
+        events: EventLog,
+    ) -> None:
+        self._authority = Authority(settings, director.commit_height_m)
+        self._link = link
+        self._events = events
+        self.output: AuthorityOutput | None = None
+        self.commands = 0
+
+    def tick(
+        self, now_ns: int, director: DirectorOutput, pose: Pose | None, vehicle: VehicleStatus
+    ) -> None:
+        """Acts on the director's last step."""
+        answers = self._link.take_answers()
+        for answer in answers:
+            self._events.write("command-answer", **vars(answer))
+        output = self._authority.step(AuthorityInput(now_ns, director, pose, vehicle, answers))
+        self.output = output
+        # The command first: a pilot can read the reason a little later.
+        if output.withdrawn:
+            self._link.withdraw_command()
+        if output.request is not None:
+            self.commands += 1
+            result = self._link.command(output.request)
+            words = type(output.request.command).__name__
+            logger.warning("command %s: %s", words, output.reason)
+            self._events.write(
+                "command",
+                number=output.request.number,
+                command=words,
+                **vars(output.request.command),
+                reason=output.reason,
+                sent=result.sent,
+            )
+        self._say(output)
+
+    def _say(self, output: AuthorityOutput) -> None:
+        for change in output.transitions:
+            words = f"{change.from_state.value} -> {change.to_state.value}: {change.reason}"
+            logger.info("authority %s", words)
+            self._events.write("authority", **vars(change))
+            severity = Severity.WARNING
+            if change.to_state is AuthorityState.ENDED:
+                severity = Severity.CRITICAL
+            elif change.to_state in QUIET:
+                severity = Severity.INFO
+            self._link.send_text(f"Authority {change.to_state.value}: {change.reason}", severity)
