@@ -1,0 +1,259 @@
+"""One clock for TIMESYNC and targets, and the autopilot's clock in it within milliseconds."""
+
+from __future__ import annotations
+
+import re
+import statistics
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import firmware_bridge
+from firmware_bridge.clock import NS_PER_MS, ClockMap
+from firmware_bridge.dialect import mavlink
+from firmware_bridge.frames import FrameReader
+from firmware_bridge.link import FlightLink
+from firmware_bridge.supplement import timesync, timesync_addressee
+from firmware_bridge.timesync import ASK_PERIOD_NS, Timesync
+from landing.types import LandingTarget
+from tests.bridge.delays import Delay, DelayProxy, ProxyPeer
+from tests.bridge.fake_autopilot import PX4, FakeAutopilot
+from tests.bridge.peers import UdpOutgoingPeer, wait_for
+from tests.bridge.test_link import now, settings
+
+SECOND = 1_000_000_000
+OFFSET_NS = 987_654_321_123
+
+
+def worst_error_ms(to_us, to_them, seconds=20, settle_s=4):
+    """Largest error of mapped stamps in a simulated exchange: 50 Hz of pose, 5 Hz of TIMESYNC."""
+    clock = ClockMap()
+    events = []
+    for i in range(seconds * 50):
+        boot_ns = SECOND + i * 20 * NS_PER_MS + i * 7919 % NS_PER_MS
+        events.append((to_us.arrival_ns(boot_ns + OFFSET_NS), "pose", boot_ns, 0))
+        if i % 10 == 0:
+            sent_ns = boot_ns + OFFSET_NS
+            answer_ns = to_them.arrival_ns(sent_ns) - OFFSET_NS
+            events.append((to_us.arrival_ns(answer_ns + OFFSET_NS), "sync", answer_ns, sent_ns))
+    worst_ns = 0
+    events.sort()
+    start_ns = events[0][0]
+    for arrival_ns, kind, boot_ns, sent_ns in events:
+        if kind == "sync":
+            clock.synchronise(sent_ns, boot_ns, arrival_ns)
+            continue
+        clock.update(boot_ns // NS_PER_MS, arrival_ns)
+        mapped_ns = clock.to_monotonic_ns(boot_ns // NS_PER_MS)
+        assert mapped_ns <= arrival_ns
+        if arrival_ns - start_ns > settle_s * SECOND:
+            worst_ns = max(worst_ns, abs(mapped_ns - boot_ns - OFFSET_NS))
+    return worst_ns / 1e6
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_within_5_ms_on_a_link_with_20_ms_jitter(seed):
+    assert worst_error_ms(Delay(3, 20, seed), Delay(3, 20, seed + 100)) < 5.0
+
+
+@pytest.mark.parametrize(("up_ms", "down_ms"), [(40, 2), (2, 40), (0, 20), (20, 0)])
+def test_asymmetry_costs_at_most_half_of_it(up_ms, down_ms):
+    """Nobody can tell which way the delay is; the error is half of the difference, no more."""
+    error_ms = worst_error_ms(Delay(up_ms, 20, 1), Delay(down_ms, 20, 2))
+    assert error_ms < abs(up_ms - down_ms) / 2 + 5.0
+
+
+def test_timesync_is_better_than_the_smallest_delay_alone():
+    """30 ms each way, as on a telemetry radio: the smallest delay alone is wrong by all of it."""
+    clock = ClockMap()
+    clock.update(1000, 1000 * NS_PER_MS + OFFSET_NS + 30 * NS_PER_MS)
+    assert clock.offset_ns - OFFSET_NS == 30 * NS_PER_MS
+    assert clock.uncertainty_ns is None
+    sent_ns = 1000 * NS_PER_MS + OFFSET_NS
+    answer_ns = sent_ns + 30 * NS_PER_MS - OFFSET_NS
+    assert clock.synchronise(sent_ns, answer_ns, sent_ns + 60 * NS_PER_MS)
+    assert clock.offset_ns == OFFSET_NS
+    assert clock.uncertainty_ns == 30 * NS_PER_MS
+
+
+@given(
+    delays=st.lists(
+        st.tuples(st.integers(0, 80_000_000), st.integers(0, 80_000_000)), min_size=1, max_size=40
+    )
+)
+def test_the_error_never_exceeds_the_stated_uncertainty(delays):
+    clock = ClockMap()
+    arrival_ns = 0
+    for i, (down_ns, up_ns) in enumerate(delays):
+        sent_ns = 1000 * NS_PER_MS + i * 200 * NS_PER_MS + OFFSET_NS
+        arrival_ns = max(arrival_ns, sent_ns + up_ns)
+        clock.update((sent_ns - OFFSET_NS) // NS_PER_MS, arrival_ns)
+        answered_ns = sent_ns + down_ns
+        received_ns = max(arrival_ns, answered_ns + up_ns)
+        clock.synchronise(sent_ns, answered_ns - OFFSET_NS, received_ns)
+        arrival_ns = received_ns
+        assert abs(clock.offset_ns - OFFSET_NS) <= clock.uncertainty_ns + 1
+
+
+@pytest.mark.parametrize("answer_ns", [1, 1_900_000_000 * SECOND, 2**63 - 1, 3600 * SECOND])
+def test_another_clock_in_the_answer_says_nothing(answer_ns):
+    """Unix time, garbage, or a forged value: the smallest delay goes on to serve."""
+    clock = ClockMap()
+    clock.update(60_000, 60_000 * NS_PER_MS + OFFSET_NS)
+    assert not clock.synchronise(60_000 * NS_PER_MS + OFFSET_NS, answer_ns,
+                                 60_010 * NS_PER_MS + OFFSET_NS)  # fmt: skip
+    assert clock.offset_ns == OFFSET_NS
+    assert clock.uncertainty_ns is None
+
+
+# --- the messages ---
+
+
+def received(message, system=1, component=1):
+    raw = message.pack(mavlink.MAVLink(None, srcSystem=system, srcComponent=component))
+    (frame,) = FrameReader().feed(raw)
+    return frame
+
+
+def test_questions_are_answered_with_our_clock_and_addressed_back():
+    frame = received(mavlink.MAVLink_timesync_message(0, 4711))
+    answer = Timesync().reply(frame.raw, frame.message, 99, (1, 191))
+    back = received(answer, 1, 191)
+    assert (back.message.tc1, back.message.ts1) == (99, 4711)
+    assert timesync_addressee(back.raw) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("target", "answered"),
+    [((0, 0), True), ((1, 191), True), ((1, 0), True), ((1, 1), False), ((2, 191), False)],
+)
+def test_only_questions_to_us_or_all_are_answered(target, answered):
+    frame = received(timesync(0, 4711, *target))
+    assert (Timesync().reply(frame.raw, frame.message, 99, (1, 191)) is not None) is answered
+
+
+def test_answers_to_others_repeats_and_late_ones_are_no_use():
+    sync = Timesync()
+    assert sync.question(SECOND, 1, 1) is not None
+    assert sync.question(SECOND + ASK_PERIOD_NS - 1, 1, 1) is None
+    stranger = mavlink.MAVLink_timesync_message(5, SECOND + 1)
+    assert sync.answer(stranger, SECOND + 10) is None
+    ours = mavlink.MAVLink_timesync_message(5, SECOND)
+    assert sync.answer(ours, SECOND + 10).answer_ns == 5
+    assert sync.answer(ours, SECOND + 11) is None
+    assert sync.question(3 * SECOND, 1, 1) is not None
+    assert sync.answer(mavlink.MAVLink_timesync_message(5, 3 * SECOND), 5 * SECOND) is None
+
+
+# --- the whole link through a proxy that delays ---
+
+
+class SyncedAutopilot(FakeAutopilot):
+    """Answers and asks TIMESYNC; tells its own boot time in ns."""
+
+    def boot_ns(self):
+        return time.monotonic_ns() - self._booted_ns
+
+    def _answer(self, message):
+        if message.get_type() == "TIMESYNC" and message.tc1 == 0:
+            self.send(mavlink.MAVLink_timesync_message(self.boot_ns(), message.ts1))
+        super()._answer(message)
+
+
+@pytest.mark.parametrize(("up_ms", "down_ms"), [(2, 2), (12, 4)])
+def test_whole_link_through_a_proxy_with_20_ms_jitter_each_way(up_ms, down_ms):
+    """Real sockets and threads; the median is judged, as a loaded machine delays some for real."""
+    with DelayProxy(Delay(up_ms, 20, 5), Delay(down_ms, 20, 6)) as proxy:
+        fake = SyncedAutopilot(ProxyPeer(proxy))
+        with fake, FlightLink(settings(proxy, heartbeat_timeout_s=3.0)) as link:
+            assert link.wait_ready(20).ready
+            assert wait_for(lambda: link.status(now()).clock_uncertainty_ns is not None, 20)
+            time.sleep(2.0)
+            errors_ms = []
+            for _ in range(40):
+                status = link.status(now())
+                errors_ms.append((status.clock_offset_ns - fake._booted_ns) / 1e6)
+                time.sleep(0.05)
+            allowed_ms = 5.0 + (up_ms - down_ms) / 2
+            assert abs(statistics.median(errors_ms)) < allowed_ms
+
+
+def px4_map(rounds):
+    """What PX4 learns from answers: the mean of its (sent + received) / 2 - answer."""
+    return sum((sent + received) // 2 - answer for sent, answer, received in rounds) // len(rounds)
+
+
+def test_targets_are_stamped_in_the_clock_that_answers_timesync():
+    """As PX4 sees it: after its mapping, a stamp is just past, never ahead, never 0."""
+    udp = UdpOutgoingPeer()
+    arrivals = {}
+    rounds = []
+    lock = threading.Lock()
+
+    class AskingPx4(FakeAutopilot):
+        def _answer(self, message):
+            at_ns = time.monotonic_ns() - self._booted_ns
+            if message.get_type() == "TIMESYNC" and message.tc1:
+                with lock:
+                    rounds.append((message.ts1, message.tc1, at_ns))
+            if message.get_type() == "LANDING_TARGET":
+                arrivals[at_ns] = message.time_usec
+            super()._answer(message)
+
+    with AskingPx4(udp, autopilot=PX4) as fake, FlightLink(settings(udp)) as link:
+        assert link.wait_ready(10).ready
+        for _ in range(30):
+            at_ns = time.monotonic_ns() - fake._booted_ns
+            fake.send(mavlink.MAVLink_timesync_message(0, at_ns))
+            time.sleep(0.01)
+        assert wait_for(lambda: len(rounds) == 30)
+        assert link.status(now()).timesync_answered == 30
+        pose = link.latest_pose(now())
+        stamps = [pose.at_ns, now() + 3600 * SECOND]  # and one from our own future
+        for stamp in stamps:
+            target = LandingTarget((1.0, 2.0, 10.0), (4.0, 3.0, 0.5), stamp, stamp)
+            assert link.send_target(target).sent
+        assert wait_for(lambda: len(arrivals) == 2)
+        offset_ns = px4_map(rounds)
+        for at_ns, time_usec in arrivals.items():
+            age_ns = at_ns - (time_usec * 1000 + offset_ns)
+            # Never ahead of its arrival but for the mapping's own error, here a scheduling delay.
+            assert -20 * NS_PER_MS < age_ns < 5 * SECOND
+            assert time_usec > 0
+
+
+def test_jumps_of_the_wall_clock_by_hours_change_nothing(monkeypatch):
+    udp = UdpOutgoingPeer()
+    with SyncedAutopilot(udp) as fake, FlightLink(settings(udp)) as link:
+        assert link.wait_ready(10).ready
+        before = link.status(now())
+        real_time, real_ns = time.time, time.time_ns  # noqa: TID251 - what jumps here
+        for hours in (5, -9, 10_000):
+            monkeypatch.setattr("time.time", lambda h=hours: real_time() + 3600 * h)
+            monkeypatch.setattr("time.time_ns", lambda h=hours: real_ns() + 3600 * h * SECOND)
+            pose = link.latest_pose(now())
+            assert 0 <= now() - pose.at_ns < 2 * SECOND
+            target = LandingTarget((1.0, 2.0, 10.0), (4.0, 3.0, 0.5), pose.at_ns, pose.at_ns)
+            assert link.send_target(target).sent
+        assert wait_for(lambda: len(fake.of_type("LANDING_TARGET")) == 3)
+        after = link.status(now())
+        assert after.alive
+        assert (after.reboots, after.reconnects, after.position_resets) == (0, 0, 0)
+        assert abs(after.clock_offset_ns - before.clock_offset_ns) < 200 * NS_PER_MS
+
+
+def test_only_the_signing_stamp_asks_the_wall_clock():
+    """And that once, at the start: the stamps of MAVLink signing count from a date."""
+    asks = re.compile(r"\btime\.(time|time_ns|localtime|gmtime|ctime)\b|datetime|clock_gettime")
+    folder = Path(firmware_bridge.__file__).parent
+    found = {
+        path.name: len(asks.findall(line))
+        for path in folder.rglob("*.py")
+        for line in path.read_text("utf-8").splitlines()
+        if asks.search(line) and not line.lstrip().startswith("#")
+    }
+    assert found == {"stamp_file.py": 1}
