@@ -100,6 +100,10 @@ class ComputerMonitor:
             link_rx_max=_filled([], LINKS, UNKNOWN_U32),
         )
 
+    def hottest_c(self) -> int | None:
+        """The hottest core, degrees Celsius; None where no sensor can be read."""
+        return max(self._temperatures_c()[0], default=None)
+
     def _cpu_percent(self) -> list[int]:
         cores = [_cpu_times(line) for line in self._text("proc/stat").splitlines()
                  if re.match(r"cpu\d", line)]  # fmt: skip
