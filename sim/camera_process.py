@@ -30,15 +30,19 @@ from typing import TextIO
 
 import click
 import cv2
+import numpy as np
 
 from landing.camera import CameraModel, Mount
 from landing.errors import DataError, InvalidValueError, TouchdownError
-from landing.types import Pose
+from landing.types import ByteArray, Pose
 from sim.camera import render
 from sim.camera_effects import Effects
+from sim.camera_orders import OrderTail, Stall, Visit
+from sim.camera_shake import Shake
 from sim.home import Home
 from sim.truth_link import Truth, TruthLink
 from sim.world import World, parse_world_spec
+from sim.world.label_view import label_view
 
 POLL_S = 0.05
 SILENT_S = 5.0
@@ -56,6 +60,8 @@ class Shooting:
         freeze_after_s: No more frames after this; the process lives on. None for never.
         repeat_after_s: The same picture over and over after this. None for never.
         die_after_s: The process ends after this. None for never.
+        painted: Frames show what the ground is, in the colours of its classes, instead of what it
+            looks like: with a network that knows the colours, perception is perfect.
     """
 
     fps: float = 10.0
@@ -64,6 +70,7 @@ class Shooting:
     freeze_after_s: float | None = None
     repeat_after_s: float | None = None
     die_after_s: float | None = None
+    painted: bool = False
 
 
 class _Over(Exception):
@@ -90,6 +97,7 @@ class CameraProcess:
     def __init__(
         self, world: World, camera: CameraModel, link: TruthLink, shooting: Shooting,
         effects: Effects, truth_log: TextIO | None, stdout_fd: int,
+        shake: Shake | None = None, orders: OrderTail | None = None,
     ) -> None:  # fmt: skip
         self.world = world
         self.camera = camera
@@ -98,7 +106,10 @@ class CameraProcess:
         self.effects = effects
         self.truth_log = truth_log
         self.stdout_fd = stdout_fd
+        self.shake = shake
+        self.orders = orders
         self.frames = 0
+        self._stalled_until_ns = 0
         self._parent = os.getppid()
         self._stopping = False
         self._pending: deque[tuple[int, bytes]] = deque()
@@ -121,6 +132,7 @@ class CameraProcess:
             now_ns = time.monotonic_ns()
             self._check(now_ns, begun_ns)
             if now_ns >= next_ns:
+                self._obey(now_ns)
                 self._shoot(now_ns, (now_ns - begun_ns) * 1e-9)
                 next_ns += period_ns
                 if next_ns < now_ns:  # too slow: leave frames out rather than lag
@@ -167,24 +179,42 @@ class CameraProcess:
             if any(event & (select.POLLERR | select.POLLNVAL) for _, event in poller.poll(0)):
                 raise _Over("stdout was closed")
 
+    def _obey(self, now_ns: int) -> None:
+        """Does what was ordered since the last frame."""
+        for order in self.orders.read() if self.orders is not None else ():
+            if isinstance(order, Visit):
+                self.world = self.world.with_actors(order.actor())
+            elif isinstance(order, Stall):
+                self._stalled_until_ns = now_ns + round(order.for_s * 1e9)
+            _log(f"ordered: {order}")
+
     def _shoot(self, now_ns: int, age_s: float) -> None:
         truth = self.link.truth()
         boot_s = self.link.boot_time_s(now_ns)
         frozen_s, repeat_s = self.shooting.freeze_after_s, self.shooting.repeat_after_s
         if truth is None or boot_s is None or (frozen_s is not None and age_s >= frozen_s):
             return
+        if now_ns < self._stalled_until_ns:
+            return
         frame, self.frames = self.frames, self.frames + 1
         if self.effects.drops(frame):
             return
         if repeat_s is None or age_s < repeat_s or not self._last:
             pose, t_s = truth.pose_at(now_ns), boot_s - self.shooting.t0_boot_s
-            image, _ = render(
-                self.world, self.camera, pose, t_s, self.effects,
-                motion=truth.motion, labels=False,
-            )  # fmt: skip
-            self._last = image.tobytes()
+            seen_from = pose if self.shake is None else self.shake.applied(pose)
+            self._last = self._picture(seen_from, t_s, truth).tobytes()
             self._note(frame, now_ns, t_s, pose, truth)
         self._pending.append((now_ns + round(self.shooting.latency_s * 1e9), self._last))
+
+    def _picture(self, pose: Pose, t_s: float, truth: Truth) -> ByteArray:
+        if self.shooting.painted:
+            size_px = (self.camera.width_px, self.camera.height_px)
+            classes = label_view(self.world, self.camera, pose, t_s, size_px)
+            return np.asarray(self.world.taxonomy.palette_bgr[classes], dtype=np.uint8)
+        image, _ = render(
+            self.world, self.camera, pose, t_s, self.effects, motion=truth.motion, labels=False
+        )
+        return image
 
     def _note(self, frame: int, now_ns: int, t_s: float, pose: Pose, truth: Truth) -> None:
         if self.truth_log is None:
@@ -287,6 +317,19 @@ _SECONDS = click.FloatRange(min=0.0)
 @click.option("--vignetting", type=float, default=0.0, help="Light lost in the corners, 0 to 1.")
 @click.option("--lens-blur", type=float, default=0.0, help="Pixels.")
 @click.option("--dropped", type=float, default=0.0, help="Fraction of frames lost.")
+@click.option(
+    "--shake-deg",
+    type=click.FloatRange(0.0, 10.0),
+    default=0.0,
+    help="Standard deviation of the attitude the camera has beyond the true one.",
+)
+@click.option(
+    "--orders",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=None,
+    help="File of orders to follow while it runs, see sim.camera_orders.",
+)
+@click.option("--painted", is_flag=True, help="Show classes in their colours, not the ground.")
 @click.option("--freeze-after", type=_SECONDS, default=None, help="No frame after so many s.")
 @click.option("--repeat-after", type=_SECONDS, default=None, help="One picture after so many s.")
 @click.option("--die-after", type=_SECONDS, default=None, help="Exit after so many s.")
@@ -296,6 +339,7 @@ def main(
     autopilot: str, home: str | None, truth_rate_hz: float, t0_boot: float, patience: float,
     truth_log: Path | None, latency: float, noise: float, exposure: float,
     exposure_wobble: float, gain: float, vignetting: float, lens_blur: float, dropped: float,
+    shake_deg: float, orders: Path | None, painted: bool,
     freeze_after: float | None, repeat_after: float | None, die_after: float | None,
 ) -> None:  # fmt: skip
     """Entry point; see the module."""
@@ -314,7 +358,7 @@ def main(
         origin = Home.parse(home) if home else None
         link = TruthLink(autopilot, origin, truth_rate_hz, patience)
         world = parse_world_spec(spec, seed)
-        shooting = Shooting(fps, latency, t0_boot, freeze_after, repeat_after, die_after)
+        shooting = Shooting(fps, latency, t0_boot, freeze_after, repeat_after, die_after, painted)
         with ExitStack() as stack:
             log = None
             if truth_log is not None:
@@ -322,7 +366,12 @@ def main(
                     log = stack.enter_context(truth_log.open("w", encoding="utf-8"))
                 except OSError as error:
                     raise DataError(f"truth log {truth_log}: {error.strerror}") from error
-            code = _shoot_until_over(world, camera, link, shooting, effects, log, patience)
+            process = CameraProcess(
+                world, camera, link, shooting, effects, log, sys.stdout.fileno(),
+                Shake(shake_deg, seed) if shake_deg > 0 else None,
+                OrderTail(orders) if orders is not None else None,
+            )  # fmt: skip
+            code = _shoot_until_over(process, patience)
     except TouchdownError as error:
         _log(str(error))
         sys.exit(error.exit_code)
@@ -331,18 +380,15 @@ def main(
     os._exit(code)
 
 
-def _shoot_until_over(
-    world: World, camera: CameraModel, link: TruthLink, shooting: Shooting, effects: Effects,
-    log: TextIO | None, patience_s: float,
-) -> int:  # fmt: skip
-    fd = sys.stdout.fileno()
-    process = CameraProcess(world, camera, link, shooting, effects, log, fd)
+def _shoot_until_over(process: CameraProcess, patience_s: float) -> int:
+    world, camera, link = process.world, process.camera, process.link
     signal.signal(signal.SIGTERM, process.stop)
     signal.signal(signal.SIGINT, process.stop)
-    world.pyramid  # noqa: B018  built before the first frame is due
-    os.set_blocking(fd, False)
+    world.label_pyramid if process.shooting.painted else world.pyramid  # noqa: B018  made in time
+    os.set_blocking(process.stdout_fd, False)
     link.start()
-    _log(f"{world.name}, {camera.width_px}x{camera.height_px} at {shooting.fps:g} fps")
+    fps = process.shooting.fps
+    _log(f"{world.name}, {camera.width_px}x{camera.height_px} at {fps:g} fps")
     try:
         process.run(patience_s)
     except _Over as over:

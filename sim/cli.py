@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from landing.errors import TouchdownError
+from sim.campaign.cli import campaign
 
 DEMO_MODEL = "models/synthetic-unet.onnx"
 
@@ -14,6 +15,9 @@ DEMO_MODEL = "models/synthetic-unet.onnx"
 @click.group(name="sim", context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
     """Land a simulated vehicle with the real daemon, and judge it by the ground truth."""
+
+
+cli.add_command(campaign)
 
 
 def _start(_: click.Context, __: click.Parameter, value: str | None) -> tuple[float, float] | None:
@@ -56,6 +60,20 @@ def seeds_of(text: str) -> list[int]:
 
 
 @cli.command()
+@click.option(
+    "--autopilot",
+    type=click.Choice(("stand-in", "ardupilot", "px4")),
+    default="stand-in",
+    show_default=True,
+    help="Who flies: our stand-in, or a real autopilot's simulator (ARDUPILOT_SITL, PX4_SITL).",
+)
+@click.option(
+    "--authority",
+    type=click.Choice(("advise", "guard", "land")),
+    default="advise",
+    show_default=True,
+    help="What the daemon may do by itself.",
+)
 @click.option(
     "--world",
     default="procedural",
@@ -104,6 +122,28 @@ def seeds_of(text: str) -> list[int]:
     help="Standard deviation of gusts, m/s.",
 )
 @click.option(
+    "--attitude-noise-deg",
+    type=click.FloatRange(0.0, 5.0),
+    default=0.0,
+    show_default=True,
+    help="Standard deviation of the attitude's error, degrees.",
+)
+@click.option(
+    "--latency-ms",
+    type=click.FloatRange(0.0, 1000.0),
+    default=0.0,
+    show_default=True,
+    help="Of the camera, ms; the daemon is told of it.",
+)
+@click.option(
+    "--intruder",
+    "intruder_m",
+    type=click.FloatRange(1.0, 100.0),
+    default=None,
+    metavar="HEIGHT_M",
+    help="A person sets out for the site when the vehicle comes below this height, m.",
+)
+@click.option(
     "--hfov-deg",
     type=click.FloatRange(20.0, 120.0),
     default=80.0,
@@ -148,19 +188,23 @@ def seeds_of(text: str) -> list[int]:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def land(
+    autopilot: str, authority: str,
     world: str, seeds: str, model: Path | None, height_m: float, start: tuple[float, float] | None,
-    wind_mps: float, gust_mps: float, hfov_deg: float,
+    wind_mps: float, gust_mps: float, attitude_noise_deg: float, latency_ms: float,
+    intruder_m: float | None, hfov_deg: float,
     size: tuple[int, int], fps: float, vehicle_radius_m: float,
     search_s: float, out: Path, as_json: bool,
 ) -> int:  # fmt: skip
     """Fly whole landings: autopilot, camera and `edge serve` as separate processes.
+
+    ardupilot and px4 need the simulator of that autopilot; without, the command says how to get it.
 
     Ends with 0 when every flight came down on landable ground with the vehicle's radius clear, by
     the ground truth; with 3 when at least one abstained and none came down badly; else with 1.
     """
     import json
 
-    from sim.flight import FlightPlan
+    from sim.flight_plan import Disturbance, FlightPlan, Mishap
     from sim.runs import fly_one
 
     numbers = seeds_of(seeds)
@@ -168,9 +212,15 @@ def land(
     results = []
     for seed in numbers:
         folder = out if len(numbers) == 1 else out / f"seed-{seed}"
+        intruders = () if intruder_m is None else (
+            Disturbance(Mishap.INTRUDER, intruder_m, from_deg=(seed * 51.0) % 360.0),
+        )
         plan = FlightPlan(
-            model=model, out=folder, world=world, seed=seed, height_m=height_m, start_ne_m=start,
+            model=model, out=folder, autopilot=autopilot, authority=authority,
+            world=world, seed=seed, height_m=height_m, start_ne_m=start,
             wind=(wind_mps, (seed * 73.0) % 360.0), gust_mps=gust_mps, hfov_deg=hfov_deg, fps=fps,
+            attitude_noise_deg=attitude_noise_deg, camera_latency_s=latency_ms / 1000.0,
+            disturbances=intruders,
             width_px=size[0], height_px=size[1],
             vehicle_radius_m=vehicle_radius_m, search_s=search_s,
         )  # fmt: skip

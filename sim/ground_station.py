@@ -1,6 +1,7 @@
 """The pilot of a simulated flight: a ground station that watches, gives orders and keeps track.
 
-It uses the simulator's ground truth (SIM_STATE), which no real link has, and so may judge.
+It uses the simulator's ground truth (ArduPilot's SIM_STATE, PX4's HIL_STATE_QUATERNION), which no
+real link has, and so may judge. What the autopilot believes is kept beside it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from sim.home import Home
 GROUND_STATION_ID = 255
 ACK_TIMEOUT_S = 1.0
 ATTEMPTS = 5
+OPEN_S = 20.0
+"""An autopilot that has just been started listens within this time."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,21 @@ class TruthSample:
     north_m: float
     east_m: float
     height_m: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Where the autopilot believes to be, in its local frame.
+
+    Attributes:
+        boot_s: Its time since boot, s.
+        north_m, east_m, down_m: From the frame's origin, m.
+    """
+
+    boot_s: float
+    north_m: float
+    east_m: float
+    down_m: float
 
 
 @dataclass(frozen=True)
@@ -64,18 +82,47 @@ class GroundStation:
         self._home = home
         self._system_id = 1
         self._acks: dict[int, int] = {}
+        self._parameters: dict[str, float] = {}
         self._heartbeat_sent_s = -math.inf
         self.boot_s = 0.0
         self.armed = False
         self.mode = -1
         self.landed_state = mavlink.MAV_LANDED_STATE_UNDEFINED
         self.heard_autopilot = False
+        self.is_px4 = False
+        self.ready_to_arm = False
+        self.altitude_m: float | None = None
+        self.truth_speed_mps = math.inf
+        self.version = ""
+        self.origin_ne_m: tuple[float, float] | None = None
+        self.estimate: Estimate | None = None
         self.track: list[TruthSample] = []
         self.texts: list[Text] = []
 
     def __enter__(self) -> GroundStation:
-        self._transport.open()
+        self.open()
         return self
+
+    def open(self) -> None:
+        """Connects, again after a loss; an autopilot that was just started is waited for.
+
+        Raises:
+            LinkError: Nobody listens there.
+        """
+        self._transport.close()
+        self.heard_autopilot = self.armed = self.ready_to_arm = False
+        self.landed_state = mavlink.MAV_LANDED_STATE_UNDEFINED
+        self.origin_ne_m = self.estimate = self.altitude_m = None
+        deadline_s = time.monotonic() + OPEN_S
+        while True:
+            try:
+                self._transport.open()
+            except LinkError:
+                if time.monotonic() > deadline_s:
+                    raise
+                time.sleep(0.1)
+            else:
+                return
 
     def __exit__(
         self,
@@ -119,15 +166,58 @@ class GroundStation:
                 raise LinkError(f"no heartbeat on {self._connection} within {timeout_s:g} s")
             self.poll()
 
+    def wait(self, seconds: float) -> None:
+        """Listens for a while."""
+        deadline_s = time.monotonic() + seconds
+        while time.monotonic() < deadline_s:
+            self.poll(0.02)
+
     def ask_for(self, message_id: int, rate_hz: float) -> None:
         """Has a message sent at a rate."""
         self.command(mavlink.MAV_CMD_SET_MESSAGE_INTERVAL, message_id, 1e6 / rate_hz)
 
-    def set_mode(self, custom_mode: int) -> None:
-        """Switches the flight mode, as the pilot would."""
-        self.command(
-            mavlink.MAV_CMD_DO_SET_MODE, mavlink.MAV_MODE_FLAG_CUSTOM_MODE_ENABLED, custom_mode
+    def watch(self) -> None:
+        """Asks for all that a landing is followed by and judged from."""
+        simulator = (
+            mavlink.MAVLINK_MSG_ID_HIL_STATE_QUATERNION
+            if self.is_px4
+            else mavlink.MAVLINK_MSG_ID_SIM_STATE
         )
+        for message_id, rate_hz in (
+            (mavlink.MAVLINK_MSG_ID_ATTITUDE, 50.0), (simulator, 25.0),
+            (mavlink.MAVLINK_MSG_ID_LOCAL_POSITION_NED, 10.0),
+            (mavlink.MAVLINK_MSG_ID_EXTENDED_SYS_STATE, 10.0),
+            (mavlink.MAVLINK_MSG_ID_GPS_GLOBAL_ORIGIN, 1.0),
+        ):  # fmt: skip
+            self.ask_for(message_id, rate_hz)
+        self.try_command(mavlink.MAV_CMD_REQUEST_MESSAGE, mavlink.MAVLINK_MSG_ID_AUTOPILOT_VERSION)
+
+    def set_mode(self, custom_mode: int, sub_mode: int = 0) -> None:
+        """Switches the flight mode, as the pilot would; PX4 has sub-modes."""
+        self.command(
+            mavlink.MAV_CMD_DO_SET_MODE, mavlink.MAV_MODE_FLAG_CUSTOM_MODE_ENABLED,
+            custom_mode, sub_mode,
+        )  # fmt: skip
+
+    def set_parameter(self, name: str, value: float) -> None:
+        """Sets a real-valued parameter and reads it back.
+
+        Raises:
+            LinkError: It did not take the value.
+        """
+        for _ in range(ATTEMPTS):
+            self._parameters.pop(name, None)
+            self._send(
+                self._codec.param_set_encode(
+                    self._system_id, 1, name.encode(), value, mavlink.MAV_PARAM_TYPE_REAL32
+                )
+            )
+            deadline_s = time.monotonic() + ACK_TIMEOUT_S
+            while time.monotonic() < deadline_s:
+                self.poll(0.02)
+                if math.isclose(self._parameters.get(name, math.nan), value, rel_tol=1e-5):
+                    return
+        raise LinkError(f"the autopilot did not take {name} = {value:g}")
 
     def command(self, command: int, *parameters: float) -> None:
         """Sends a COMMAND_LONG until it is acknowledged.
@@ -135,6 +225,14 @@ class GroundStation:
         Raises:
             LinkError: Refused, or not acknowledged in `ATTEMPTS` tries.
         """
+        result = self.try_command(command, *parameters)
+        if result is None:
+            raise LinkError(f"the autopilot did not acknowledge command {command}")
+        if result != mavlink.MAV_RESULT_ACCEPTED:
+            raise LinkError(f"the autopilot refused command {command}: result {result}")
+
+    def try_command(self, command: int, *parameters: float) -> int | None:
+        """Sends a COMMAND_LONG until it is answered; the MAV_RESULT, or None without an answer."""
         padded = [*parameters, *([0.0] * (7 - len(parameters)))]
         for attempt in range(ATTEMPTS):
             self._acks.pop(command, None)
@@ -145,11 +243,9 @@ class GroundStation:
             while time.monotonic() < deadline_s:
                 self.poll(0.02)
                 result = self._acks.get(command)
-                if result == mavlink.MAV_RESULT_ACCEPTED:
-                    return
-                if result is not None:
-                    raise LinkError(f"the autopilot refused command {command}: result {result}")
-        raise LinkError(f"the autopilot did not acknowledge command {command}")
+                if result not in (None, mavlink.MAV_RESULT_IN_PROGRESS):
+                    return result
+        return None
 
     def _send(self, message: Any) -> None:
         self._transport.write(message.pack(self._codec))
@@ -160,22 +256,67 @@ class GroundStation:
             self.texts.append(Text(self.boot_s, message.get_srcComponent(), str(message.text)))
         if message.get_srcComponent() != mavlink.MAV_COMP_ID_AUTOPILOT1:
             return
-        if kind == "HEARTBEAT":
-            self.heard_autopilot = True
-            self._system_id = message.get_srcSystem()
-            self.armed = bool(message.base_mode & mavlink.MAV_MODE_FLAG_SAFETY_ARMED)
-            self.mode = int(message.custom_mode)
-        elif kind == "COMMAND_ACK":
-            self._acks[int(message.command)] = int(message.result)
-        elif kind == "EXTENDED_SYS_STATE":
-            self.landed_state = int(message.landed_state)
-        elif kind == "ATTITUDE":
-            self.boot_s = message.time_boot_ms * 1e-3
-        elif kind == "SIM_STATE":
-            self.track.append(self._truth(message))
+        handler = getattr(self, f"_on_{kind.lower()}", None)
+        if handler is not None:
+            handler(message)
 
-    def _truth(self, message: Any) -> TruthSample:
+    def _on_heartbeat(self, message: Any) -> None:
+        self.heard_autopilot = True
+        self.is_px4 = message.autopilot == mavlink.MAV_AUTOPILOT_PX4
+        self._system_id = message.get_srcSystem()
+        self.armed = bool(message.base_mode & mavlink.MAV_MODE_FLAG_SAFETY_ARMED)
+        self.mode = int(message.custom_mode)
+
+    def _on_command_ack(self, message: Any) -> None:
+        self._acks[int(message.command)] = int(message.result)
+
+    def _on_param_value(self, message: Any) -> None:
+        self._parameters[str(message.param_id)] = float(message.param_value)
+
+    def _on_extended_sys_state(self, message: Any) -> None:
+        self.landed_state = int(message.landed_state)
+
+    def _on_sys_status(self, message: Any) -> None:
+        bit = mavlink.MAV_SYS_STATUS_PREARM_CHECK
+        self.ready_to_arm = bool(message.onboard_control_sensors_health & bit)
+
+    def _on_global_position_int(self, message: Any) -> None:
+        self.altitude_m = message.alt * 1e-3
+
+    def _on_autopilot_version(self, message: Any) -> None:
+        number = int(message.flight_sw_version)
+        self.version = ".".join(str(number >> shift & 0xFF) for shift in (24, 16, 8))
+
+    def _on_gps_global_origin(self, message: Any) -> None:
+        self.origin_ne_m = self._home.ned_from_global(
+            message.latitude * 1e-7, message.longitude * 1e-7
+        )
+
+    def _on_attitude(self, message: Any) -> None:
+        self.boot_s = message.time_boot_ms * 1e-3
+
+    def _on_local_position_ned(self, message: Any) -> None:
+        at_s = message.time_boot_ms * 1e-3
+        self.estimate = Estimate(at_s, message.x, message.y, message.z)
+
+    def _on_sim_state(self, message: Any) -> None:
         lat_deg = message.lat_int * 1e-7 if message.lat_int else float(message.lat)
         lon_deg = message.lon_int * 1e-7 if message.lon_int else float(message.lon)
+        self._learn_truth(lat_deg, lon_deg, float(message.alt), message, 1.0)
+
+    def _on_hil_state_quaternion(self, message: Any) -> None:
+        lat_deg, lon_deg = message.lat * 1e-7, message.lon * 1e-7
+        self._learn_truth(lat_deg, lon_deg, message.alt * 1e-3, message, 0.01)
+
+    def _learn_truth(
+        self, lat_deg: float, lon_deg: float, alt_m: float, message: Any, mps: float
+    ) -> None:
+        """Takes a true position, and velocities in the message's own unit of so many m/s."""
         north_m, east_m = self._home.ned_from_global(lat_deg, lon_deg)
-        return TruthSample(self.boot_s, north_m, east_m, float(message.alt) - self._home.alt_m)
+        velocity = (
+            (message.vn, message.ve, message.vd)
+            if hasattr(message, "vn")
+            else (message.vx, message.vy, message.vz)
+        )
+        self.truth_speed_mps = math.hypot(*velocity) * mps
+        self.track.append(TruthSample(self.boot_s, north_m, east_m, alt_m - self._home.alt_m))

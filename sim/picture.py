@@ -9,7 +9,7 @@ import numpy as np
 
 from landing.geometry import FloatArray
 from landing.types import ByteArray
-from sim.flight import FlightPlan, FlightResult
+from sim.flight_plan import FlightPlan, FlightResult
 from sim.ground_station import TruthSample
 from sim.world import World
 

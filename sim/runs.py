@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from sim.flight import FlightPlan, FlightResult, fly
+from sim.flight import fly
+from sim.flight_plan import FlightPlan, FlightResult
 from sim.picture import draw_flight
 
 
@@ -13,6 +14,7 @@ def fly_one(plan: FlightPlan) -> FlightResult:
 
     Raises:
         FlightError: A process of the simulation failed.
+        MissingSimulatorError: The autopilot's simulator is not installed.
         TouchdownError: The world or its start cannot be made.
     """
     result, world, track = fly(plan)

@@ -1,6 +1,7 @@
-"""The simulated camera's own link to the autopilot: the true pose, from SIM_STATE.
+"""The simulated camera's own link to the autopilot: the true pose.
 
-SIM_STATE has no time stamp, so it is stamped when it arrives, by a thread that does nothing else.
+ArduPilot and the stand-in tell it in SIM_STATE, PX4 in HIL_STATE_QUATERNION. The first has no time
+stamp, so both are stamped when they arrive, by a thread that does nothing else.
 World time is the autopilot's time since boot, from any message that carries ``time_boot_ms``.
 """
 
@@ -10,6 +11,7 @@ import math
 import socket
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +30,7 @@ MAX_EXTRAPOLATION_S = 0.25
 
 @dataclass(frozen=True)
 class Truth:
-    """The true state as it was when SIM_STATE arrived.
+    """The true state as it was when the message with it arrived.
 
     Attributes:
         at_ns: Monotonic arrival time.
@@ -50,10 +52,11 @@ class Truth:
             for p, v in zip(self.position_ned_m, self.motion.velocity_ned_mps, strict=True)
         )
         turn = quaternion_from_euler(*(rate * dt for rate in self.motion.rates_frd_radps))
-        return Pose(at_ns, _product(self.ned_from_frd, turn), (n, e, d))
+        return Pose(at_ns, product(self.ned_from_frd, turn), (n, e, d))
 
 
-def _product(a: Quaternion, b: Quaternion) -> Quaternion:
+def product(a: Quaternion, b: Quaternion) -> Quaternion:
+    """Hamilton product: the rotation b, then a, in the frame that a turns into."""
     w1, x1, y1, z1 = a
     w2, x2, y2, z2 = b
     return (
@@ -88,11 +91,31 @@ def truth_from_sim_state(message: Any, home: Home, at_ns: int) -> Truth | None:
     return Truth(at_ns, attitude, position, motion)
 
 
+def truth_from_hil_state(message: Any, home: Home, at_ns: int) -> Truth | None:
+    """Reads a HIL_STATE_QUATERNION; None when it cannot be one of a flying vehicle."""
+    attitude = tuple(float(c) for c in message.attitude_quaternion)
+    rates = (message.rollspeed, message.pitchspeed, message.yawspeed)
+    norm = math.sqrt(sum(c * c for c in attitude))
+    if not (all(map(math.isfinite, rates)) and abs(norm - 1) < 0.01):
+        return None
+    w, x, y, z = attitude
+    velocity = (message.vx * 0.01, message.vy * 0.01, message.vz * 0.01)
+    north_m, east_m = home.ned_from_global(message.lat * 1e-7, message.lon * 1e-7)
+    position = (north_m, east_m, home.alt_m - message.alt * 1e-3)
+    return Truth(at_ns, normalized((w, x, y, z)), position, Motion(velocity, rates))
+
+
 def _degrees(message: Any) -> tuple[float, float]:
     """Latitude and longitude: the integers, or the coarser floats of an old autopilot."""
     if message.lat_int or message.lon_int:
         return message.lat_int * 1e-7, message.lon_int * 1e-7
     return message.lat, message.lon
+
+
+_READERS: dict[str, Callable[[Any, Home, int], Truth | None]] = {
+    "SIM_STATE": truth_from_sim_state,
+    "HIL_STATE_QUATERNION": truth_from_hil_state,
+}
 
 
 def parse_address(text: str) -> tuple[str, str, int]:
@@ -116,7 +139,7 @@ class TruthLink(threading.Thread):
     Args:
         address: ``tcp:HOST:PORT`` is connected to, ``udp:HOST:PORT`` is listened on.
         home: Where NED has its origin; None asks the autopilot (GPS_GLOBAL_ORIGIN).
-        rate_hz: Of SIM_STATE.
+        rate_hz: Of the message with the true state.
         patience_s: To connect within.
     """
 
@@ -153,7 +176,7 @@ class TruthLink(threading.Thread):
         return None if offset is None else (at_ns - offset) * 1e-9
 
     def run(self) -> None:
-        """Connects, asks for SIM_STATE and reads until the autopilot goes or `stop`."""
+        """Connects, asks for the true state and reads until the autopilot goes or `stop`."""
         try:
             with self._connected() as sock:
                 sock.settimeout(0.1)
@@ -183,6 +206,7 @@ class TruthLink(threading.Thread):
         mav = mavlink.MAVLink(None, SYSTEM_ID, mavlink.MAV_COMP_ID_CAMERA)
         mav.robust_parsing = True
         system: int | None = None
+        is_px4 = False
         beat_at = ask_at = 0.0
         while not self._stopping.is_set():
             now = time.monotonic()
@@ -193,7 +217,7 @@ class TruthLink(threading.Thread):
             waiting = truth is None or time.monotonic_ns() - truth.at_ns > 5e8
             if system is not None and waiting and now >= ask_at:
                 ask_at = now + ASK_AGAIN_S
-                for request in self._requests(system):
+                for request in self._requests(system, is_px4):
                     self._send(sock, request.pack(mav))
             try:
                 if self._kind == "udp":
@@ -209,6 +233,7 @@ class TruthLink(threading.Thread):
             for message in mav.parse_buffer(data) or ():
                 if message.get_type() == "HEARTBEAT" and message.autopilot != 8:  # not a camera
                     system = message.get_srcSystem()
+                    is_px4 = message.autopilot == mavlink.MAV_AUTOPILOT_PX4
                 elif system is None or message.get_srcSystem() == system:
                     self._take(message, at_ns)
 
@@ -218,9 +243,14 @@ class TruthLink(threading.Thread):
         elif self._peer is not None:
             sock.sendto(data, self._peer)
 
-    def _requests(self, system: int) -> list[Any]:
+    def _requests(self, system: int, is_px4: bool) -> list[Any]:
+        state = (
+            mavlink.MAVLINK_MSG_ID_HIL_STATE_QUATERNION
+            if is_px4
+            else mavlink.MAVLINK_MSG_ID_SIM_STATE
+        )
         wanted = (
-            (mavlink.MAVLINK_MSG_ID_SIM_STATE, self._interval_us),
+            (state, self._interval_us),
             (mavlink.MAVLINK_MSG_ID_SYSTEM_TIME, 100_000),
             (mavlink.MAVLINK_MSG_ID_GPS_GLOBAL_ORIGIN, 500_000 if self._home is None else -1),
         )
@@ -237,10 +267,11 @@ class TruthLink(threading.Thread):
         if kind == "GPS_GLOBAL_ORIGIN" and self._home is None:
             lat, lon = message.latitude * 1e-7, message.longitude * 1e-7
             self._home = Home(lat, lon, message.altitude * 1e-3)
-        if kind == "SIM_STATE":
+        reader = _READERS.get(kind)
+        if reader is not None:
             if self._home is None:
                 return
-            truth = truth_from_sim_state(message, self._home, at_ns)
+            truth = reader(message, self._home, at_ns)
             if truth is not None:
                 with self._lock:
                     self._truth = truth

@@ -18,9 +18,11 @@ import onnx
 import pytest
 
 from landing.taxonomy import Taxonomy
-from sim.flight import PLND_PARAMETERS, EventTail, FlightPlan, daemon_config
+from sim.daemon_process import EventTail, daemon_config
+from sim.flight_plan import FlightPlan
 from sim.ground_station import GroundStation
 from sim.runs import fly_one
+from sim.standin import PLND_PARAMETERS
 from sim.world import procedural, save_world
 from tests.edge.fake_model import build
 

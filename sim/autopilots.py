@@ -1,0 +1,126 @@
+"""The autopilots a landing can be flown on, behind one contract: stand-in, ArduPilot, PX4.
+
+Whoever flies a landing knows only `AutopilotProcess`: what differs between the three (how they are
+started, how they get to the start of the landing, which mode lands) is theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from sim.ground_station import GroundStation
+from sim.home import Home
+
+AUTOPILOTS = ("stand-in", "ardupilot", "px4")
+
+
+@dataclass(frozen=True)
+class Links:
+    """One link for each that talks to the autopilot.
+
+    Attributes:
+        daemon: Connection string for `edge serve`.
+        camera: Address for the simulated camera, see `sim.truth_link.parse_address`.
+        pilot: Connection string for the ground station.
+    """
+
+    daemon: str
+    camera: str
+    pilot: str
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Where a landing begins, and in what air.
+
+    Attributes:
+        start_ne_m: Over the ground, world NED.
+        height_m: Above the ground.
+        yaw_deg: Heading.
+        wind: Speed m/s and direction it comes from, degrees.
+        gust_mps: Standard deviation of gusts.
+        attitude_noise_deg: Standard deviation of the error of the attitude estimate.
+        seed: Of whatever is random.
+        home: World NED (0, 0, 0).
+        parameters: Of the autopilot, in force from its first boot.
+    """
+
+    start_ne_m: tuple[float, float]
+    height_m: float
+    yaw_deg: float
+    wind: tuple[float, float] = (0.0, 0.0)
+    gust_mps: float = 0.0
+    attitude_noise_deg: float = 0.0
+    seed: int = 0
+    home: Home = field(default_factory=Home)
+    parameters: Mapping[str, float] = field(default_factory=dict)
+
+
+class AutopilotProcess(Protocol):
+    """A simulated vehicle in a process of its own.
+
+    Attributes:
+        name: One of `AUTOPILOTS`.
+        home: World NED (0, 0, 0), for whoever reads the true position.
+        links: Valid after `start`.
+        binds_everywhere: It listens on every interface, so it belongs in a namespace of its own.
+    """
+
+    name: str
+    home: Home
+    links: Links
+    binds_everywhere: bool
+
+    def start(self, stack: ExitStack) -> None:
+        """Starts the process; it ends with the stack.
+
+        Raises:
+            FlightError: It did not start.
+        """
+
+    def hover(self, station: GroundStation) -> None:
+        """Brings the vehicle to where the landing begins, hovering in `order_hover`'s mode.
+
+        Raises:
+            FlightError: It did not get there in time.
+        """
+
+    def order_landing(self, station: GroundStation) -> None:
+        """What a pilot switches to for a precision landing."""
+
+    def order_hover(self, station: GroundStation) -> None:
+        """What a pilot switches to in order to take over."""
+
+    def hovering(self, station: GroundStation) -> bool:
+        """Whether the vehicle is in the mode of `order_hover`."""
+
+    def die(self) -> None:
+        """Ends the process at once, as a loss of power does."""
+
+
+def make_autopilot(name: str, conditions: Conditions, folder: Path) -> AutopilotProcess:
+    """The autopilot of a name, not yet started.
+
+    Args:
+        name: One of `AUTOPILOTS`.
+        conditions: Where and in what air.
+        folder: For its logs and parameter files.
+
+    Raises:
+        MissingSimulatorError: Its simulator is not installed.
+    """
+    if name == "ardupilot":
+        from sim.sitl.ardupilot import ArduPilotSitl
+
+        return ArduPilotSitl(conditions, folder)
+    if name == "px4":
+        from sim.sitl.px4 import Px4Sitl
+
+        return Px4Sitl(conditions, folder)
+    from sim.standin import StandIn
+
+    return StandIn(conditions, folder)

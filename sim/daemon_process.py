@@ -1,0 +1,139 @@
+"""The ordinary `edge serve` of a simulated flight: its configuration, its process, its events."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from sim.flight_plan import FlightPlan
+from sim.home import Home
+from sim.processes import FlightError, start_process
+
+ORDERS = "camera-orders.jsonl"
+
+
+def toml_value(value: Any) -> str:
+    """A TOML literal; strings and numbers look the same as in JSON."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{k} = {toml_value(v)}" for k, v in value.items()) + " }"
+    if isinstance(value, Path):
+        value = str(value)
+    return json.dumps(value)
+
+
+def daemon_config(
+    plan: FlightPlan, world_folder: Path, daemon_link: str, camera_link: str,
+    home: Home | None = None,
+) -> str:  # fmt: skip
+    """The `edge.toml` of a simulated flight."""
+    where = home or Home()
+    camera = [
+        sys.executable, "-m", "sim.camera_process", "--world", str(world_folder),
+        "--autopilot", camera_link, "--seed", str(plan.seed),
+        "--home", f"{where.lat_deg},{where.lon_deg},{where.alt_m}",
+        "--width", str(plan.width_px), "--height", str(plan.height_px),
+        "--hfov-deg", str(plan.hfov_deg), "--fps", str(plan.fps),
+        "--latency", str(plan.camera_latency_s), "--shake-deg", str(plan.attitude_noise_deg),
+        "--orders", str((plan.out / ORDERS).resolve()),
+        *(part for name, value in plan.effects.items() for part in (f"--{name}", str(value))),
+        *(("--painted",) if plan.painted else ()),
+    ]  # fmt: skip
+    sections: dict[str, dict[str, Any]] = {
+        "model": {"path": plan.model.resolve(), "threads": plan.threads},
+        "camera": {
+            "source": "pipe:" + shlex.join(camera), "width_px": plan.width_px,
+            "height_px": plan.height_px, "fps": plan.fps, "hfov_deg": plan.hfov_deg,
+            "latency_ms": 1000.0 * plan.camera_latency_s, "start_timeout_ms": 30000.0,
+        },
+        "link": {"connection": daemon_link},
+        "decision": {"vehicle_radius_m": plan.vehicle_radius_m},
+        "log": {"events": "events.jsonl"},
+    }  # fmt: skip
+    if plan.authority != "advise":
+        sections["authority"] = {"level": plan.authority}
+    for name, values in plan.settings.items():
+        sections.setdefault(name, {}).update(values)
+    lines = ["# Written by touchdown sim land."]
+    for name, values in sections.items():
+        lines += ["", f"[{name}]", *(f"{key} = {toml_value(v)}" for key, v in values.items())]
+    return "\n".join(lines) + "\n"
+
+
+class EventTail:
+    """Reads the daemon's event log while it grows."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+        self.events: list[dict[str, Any]] = []
+
+    def read(self) -> list[dict[str, Any]]:
+        """The events since the last call."""
+        if not self._path.exists():
+            return []
+        with self._path.open("rb") as stream:
+            stream.seek(self._offset)
+            data = stream.read()
+        whole = data[: data.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        new = [json.loads(line) for line in whole.splitlines()]
+        self.events += new
+        return new
+
+    def last(self, *names: str) -> dict[str, Any] | None:
+        """The newest event with one of these names."""
+        return next((e for e in reversed(self.events) if e["event"] in names), None)
+
+    @property
+    def state(self) -> str:
+        """The director's state."""
+        change = self.last("transition")
+        return str(change["to_state"]) if change else "search"
+
+    @property
+    def site(self) -> dict[str, Any] | None:
+        """The site it last chose, in the autopilot's frame; None before the first."""
+        event = self.last("site-chosen", "site-changed")
+        return None if event is None else dict(event["site"])
+
+
+class DaemonProcess:
+    """`touchdown edge serve`, started the way a user starts it; it knows nothing of a simulator.
+
+    Args:
+        config: Its `edge.toml`; the event log is beside it.
+        stack: Ends it.
+    """
+
+    def __init__(self, config: Path, stack: ExitStack) -> None:
+        self._folder = config.parent
+        self.tail = EventTail(self._folder / "events.jsonl")
+        self.killed = False
+        self._process: subprocess.Popen[bytes] = start_process(
+            [sys.executable, "-m", "touchdown", "edge", "serve", "--config", str(config)],
+            self._folder / "daemon.log", stack,
+        )  # fmt: skip
+
+    def look(self) -> None:
+        """Reads its newest events.
+
+        Raises:
+            FlightError: It has ended by itself.
+        """
+        self.tail.read()
+        if self._process.poll() is not None and not self.killed:
+            raise FlightError(
+                f"edge serve ended with status {self._process.returncode}; "
+                f"see {self._folder / 'daemon.log'}"
+            )
+
+    def kill(self) -> None:
+        """SIGKILL: no farewell."""
+        self.killed = True
+        self._process.kill()
+        self._process.wait()

@@ -1,0 +1,184 @@
+"""What to fly, and how it went: plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from sim.world.model import DiscTruth
+
+
+class Mishap(str, Enum):
+    """What may happen in the middle of a landing."""
+
+    INTRUDER = "intruder"
+    """A person walks to the middle of the site."""
+    LINK_CUT = "link-cut"
+    """Nothing passes between daemon and autopilot for a while."""
+    CAMERA_STALL = "camera-stall"
+    """No frame comes for a while."""
+    DAEMON_KILL = "daemon-kill"
+    """The daemon is killed and stays away."""
+    AUTOPILOT_RESTART = "autopilot-restart"
+    """The autopilot is killed, starts anew and climbs to the start again."""
+
+
+@dataclass(frozen=True)
+class Disturbance:
+    """A mishap and when it happens.
+
+    Attributes:
+        mishap: What.
+        below_m: As soon as the vehicle, landing, is lower than this.
+        for_s: How long it lasts; None for the rest of the flight.
+        walk_m: How far from the site an intruder sets out.
+        from_deg: Direction an intruder comes from, clockwise from north.
+    """
+
+    mishap: Mishap
+    below_m: float
+    for_s: float | None = None
+    walk_m: float = 8.0
+    from_deg: float = 0.0
+
+
+@dataclass(frozen=True)
+class FlightPlan:
+    """What to fly.
+
+    Attributes:
+        model: ONNX file made by `touchdown export onnx`.
+        out: Folder for configuration, logs, result and picture.
+        autopilot: One of `sim.autopilots.AUTOPILOTS`.
+        authority: How much the daemon may do by itself: `advise`, `guard` or `land`.
+        world: Specification, see `sim.world.spec.GRAMMAR`.
+        seed: Of the world, the start, the wind's gusts and the camera's noise.
+        height_m: Start height above ground.
+        start_ne_m: Start over the ground; chosen by the seed when None.
+        yaw_deg: Heading; chosen by the seed when None.
+        wind: Speed m/s and direction it comes from, degrees.
+        gust_mps: Standard deviation of gusts.
+        attitude_noise_deg: Standard deviation of the attitude error, of estimate and camera.
+        camera_latency_s: From exposure to the first byte; the daemon is told of it.
+        vehicle_radius_m: The ground truth must be landable within this radius.
+        width_px, height_px, hfov_deg, fps: The camera.
+        painted: The camera shows what the ground is, in the colours of its classes.
+        effects: Of the camera, see `sim.camera_process`.
+        threads: Of the network's inference.
+        search_s: The pilot gives up hovering without a site after this time.
+        lands_anyway: The pilot lands when that time is over, instead of giving up.
+        timeout_s: Limit for the whole flight.
+        disturbances: What happens on the way down.
+        parameters: Of the autopilot.
+        settings: Further daemon configuration, by section.
+    """
+
+    model: Path
+    out: Path
+    autopilot: str = "stand-in"
+    authority: str = "advise"
+    world: str = "procedural"
+    seed: int = 0
+    height_m: float = 20.0
+    start_ne_m: tuple[float, float] | None = None
+    yaw_deg: float | None = None
+    wind: tuple[float, float] = (2.0, 230.0)
+    gust_mps: float = 0.5
+    attitude_noise_deg: float = 0.0
+    camera_latency_s: float = 0.0
+    vehicle_radius_m: float = 0.5
+    width_px: int = 640
+    height_px: int = 480
+    hfov_deg: float = 80.0
+    fps: float = 10.0
+    painted: bool = False
+    effects: Mapping[str, float] = field(
+        default_factory=lambda: {
+            "noise": 3.0, "exposure": 0.004, "exposure-wobble": 0.05, "vignetting": 0.15,
+            "lens-blur": 0.6, "dropped": 0.02,
+        }
+    )  # fmt: skip
+    threads: int = 1
+    search_s: float = 25.0
+    lands_anyway: bool = False
+    timeout_s: float = 240.0
+    disturbances: tuple[Disturbance, ...] = ()
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+@dataclass
+class FlightResult:
+    """How it ended.
+
+    Attributes:
+        verdict: `landed-safe`, `landed-unsafe`, `abstained` or `not-landed`.
+        reason: Why there was no landing, in words; empty after a landing.
+        autopilot, version: Who flew, and what it says it is.
+        touchdown_ne_m: Where it really came down, world NED.
+        truth: What the ground there really is, within the vehicle's radius.
+        site_ne_m: Where the site it was led to at the end really is: as the autopilot's frame says,
+            moved by where that frame really begins.
+        miss_m: From that site to the touchdown, both true.
+        miss_estimated_m: The same in the estimator's own frame: the guidance's own share.
+        person_m: From the touchdown to the nearest person then; None without any.
+        seconds: From the order to land to the touchdown.
+        sites: All sites the daemon chose, in order, each with its event; in world NED.
+        take_overs: How often the pilot had to stop a descent because the site was lost.
+        happened: The disturbances as they came: what, boot time, true height.
+        transitions: The director's.
+        heights: True height every second from the order to land, m.
+        texts: What autopilot and daemon said.
+        daemon: Its counters and latencies at the end.
+    """
+
+    world: str
+    seed: int
+    verdict: str
+    autopilot: str = "stand-in"
+    version: str = ""
+    reason: str = ""
+    start_ne_m: tuple[float, float] = (0.0, 0.0)
+    start_height_m: float = 0.0
+    straight_down_ok: bool | None = None
+    touchdown_ne_m: tuple[float, float] | None = None
+    truth: DiscTruth | None = None
+    site_ne_m: tuple[float, float] | None = None
+    miss_m: float | None = None
+    miss_estimated_m: float | None = None
+    person_m: float | None = None
+    seconds: float | None = None
+    take_overs: int = 0
+    sites: list[dict[str, Any]] = field(default_factory=list)
+    happened: list[dict[str, Any]] = field(default_factory=list)
+    transitions: list[dict[str, Any]] = field(default_factory=list)
+    heights: list[float] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    daemon: dict[str, Any] = field(default_factory=dict)
+    picture: str = ""
+
+    @property
+    def exit_status(self) -> int:
+        """0 for a safe landing, 3 for an abstention, 1 for anything else."""
+        return {"landed-safe": 0, "abstained": 3}.get(self.verdict, 1)
+
+    def summary(self) -> str:
+        """One line for people."""
+        words = f"seed {self.seed}: {self.verdict}"
+        if self.truth is not None and self.seconds is not None:
+            where = f" on {', '.join(self.truth.classes)}, {self.truth.clearance_m:.1f} m clear"
+            words += f"{where}, {self.seconds:.0f} s"
+        if self.miss_m is not None:
+            words += f", {self.miss_m:.2f} m from the site"
+        if self.person_m is not None:
+            words += f", {self.person_m:.1f} m from a person"
+        if self.reason:
+            words += f", {self.reason}"
+        return words + (f", {self.take_overs} take-overs" if self.take_overs else "")
+
+    def to_json(self) -> dict[str, Any]:
+        """As written to `result.json`."""
+        return asdict(self)

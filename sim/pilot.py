@@ -1,0 +1,245 @@
+"""The pilot of a simulated landing, and the mishaps that befall it.
+
+What a pilot does depends on the daemon's authority (see SAFETY.md). With `advise` it hovers until
+the daemon has tracked a site for a second, switches to LAND, and takes over when the site is lost.
+With `guard` it switches to LAND and leaves the rest to the daemon; when that has handed back,
+hovering, it tries again. With `land` it only watches.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from firmware_bridge.dialect import mavlink
+from sim.autopilots import AutopilotProcess
+from sim.camera_orders import Stall, Visit, give_order
+from sim.daemon_process import ORDERS, DaemonProcess
+from sim.flight_plan import Disturbance, FlightPlan, FlightResult, Mishap
+from sim.ground_station import GroundStation
+from sim.link_proxy import LinkProxy
+from sim.processes import START_S, FlightError
+from sim.world import World
+
+HOLD_PATIENCE_S = 1.5
+"""How long the pilot lets the daemon be without a site before taking over."""
+
+STEADY_S = 1.0
+"""A site must have been tracked for so long before the pilot trusts it with a landing."""
+
+TAKE_OVER_ABOVE_M = 3.0
+"""Lower than this the pilot lets the landing finish."""
+
+HANDED_BACK_S = 5.0
+"""A vehicle that a guarding daemon has left hovering for so long is the pilot's again."""
+
+FOREVER_S = 3600.0
+WALK_MPS = 1.4
+
+
+class Pilot:
+    """Flies one plan from the hover to the ground; fills in the result as it goes.
+
+    Args:
+        plan: What to fly.
+        world: Where; people who walk in are added to it.
+        autopilot: Whose vehicle it is.
+        station: The pilot's own link.
+        daemon: Whose events it follows.
+        proxy: Between daemon and autopilot, when the plan cuts it.
+        result: Takes verdict, times and what happened.
+        stack: Ends what a mishap starts.
+    """
+
+    def __init__(
+        self, plan: FlightPlan, world: World, autopilot: AutopilotProcess,
+        station: GroundStation, daemon: DaemonProcess, proxy: LinkProxy | None,
+        result: FlightResult, stack: ExitStack,
+    ) -> None:  # fmt: skip
+        self.world = world
+        self._plan = plan
+        self._autopilot = autopilot
+        self._station = station
+        self._daemon = daemon
+        self._proxy = proxy
+        self._result = result
+        self._stack = stack
+        self._deadline_s = time.monotonic() + plan.timeout_s
+        self._pending = list(plan.disturbances)
+        self._mend_at_s = math.inf
+        self._ordered_s: float | None = None
+        self._height_due_s = 0.0
+
+    def fly(self) -> None:
+        """Until the vehicle is on the ground or the pilot gives up.
+
+        Raises:
+            FlightError: The daemon ended by itself, or the time is up.
+        """
+        self._station.watch()
+        self._wait_for_daemon()
+        if self._plan.authority == "land":
+            self._ordered_s = self._station.boot_s
+            self._finish(self._watch_landing(lambda: False))
+            return
+        takes_over = self._site_lost if self._plan.authority == "advise" else self._handed_back
+        while self._hover_until_tracking():
+            self._autopilot.order_landing(self._station)
+            if self._ordered_s is None:
+                self._ordered_s = self._station.boot_s
+            if self._watch_landing(takes_over):
+                self._finish(True)
+                return
+            self._result.take_overs += 1
+            self._autopilot.order_hover(self._station)
+
+    def _finish(self, landed: bool) -> None:
+        if landed and self._ordered_s is not None:
+            self._result.verdict = "landed"
+            self._result.seconds = round(self._station.boot_s - self._ordered_s, 2)
+
+    def _look(self) -> None:
+        """One short wait for news."""
+        self._station.poll(0.05)
+        self._daemon.look()
+        now_s = time.monotonic()
+        if now_s > self._mend_at_s and self._proxy is not None:
+            self._mend_at_s = math.inf
+            self._proxy.mend()
+        if now_s > self._deadline_s:
+            raise FlightError(f"not landed after {self._plan.timeout_s:g} s; see {self._plan.out}")
+
+    def _wait_for_daemon(self) -> None:
+        deadline_s = time.monotonic() + START_S
+        while self._daemon.tail.last("ready") is None:
+            self._look()
+            if time.monotonic() > deadline_s:
+                raise FlightError(f"edge serve was not ready in time; see {self._plan.out}")
+
+    def _hover_until_tracking(self) -> bool:
+        """True when it is time to land; False when the pilot gives up."""
+        deadline_s = time.monotonic() + self._plan.search_s
+        tracked_since_s: float | None = None
+        while True:
+            self._look()
+            now_s = time.monotonic()
+            if self._daemon.tail.state != "track":
+                tracked_since_s = None
+            elif tracked_since_s is None:
+                tracked_since_s = now_s
+            elif now_s - tracked_since_s >= STEADY_S:
+                return True
+            if now_s > deadline_s or self._daemon.killed:
+                said = self._daemon.tail.last("no-site", "transition")
+                words = f"{said.get('reason')}: {said.get('detail', '')}" if said else "no site"
+                self._result.reason = words.strip(": ")
+                if self._plan.lands_anyway:
+                    return True
+                self._result.verdict = "abstained"
+                return False
+
+    def _watch_landing(self, takes_over: Callable[[], bool]) -> bool:
+        """True when it has landed; False when the pilot must take over."""
+        self._lost_since_s = math.inf
+        while not self._landed():
+            self._look()
+            self._note_height()
+            self._suffer()
+            if takes_over():
+                return False
+        return True
+
+    def _landed(self) -> bool:
+        on_ground = self._station.landed_state == mavlink.MAV_LANDED_STATE_ON_GROUND
+        return on_ground or not self._station.armed
+
+    def _site_lost(self) -> bool:
+        """Whether an advised pilot takes over: no site for a while, and height to do so."""
+        truth = self._station.truth
+        high = truth is not None and truth.height_m > TAKE_OVER_ABOVE_M
+        lost = self._daemon.tail.state in ("hold", "abort") and not self._plan.lands_anyway
+        return self._lasts(lost and high and not self._daemon.killed, HOLD_PATIENCE_S)
+
+    def _handed_back(self) -> bool:
+        """Whether the guarding daemon has let go: it hovers, tracking a site or none."""
+        hovering = self._autopilot.hovering(self._station)
+        authority = self._daemon.tail.last("authority")
+        done = authority is None or authority.get("state") in ("idle", "handed-back", "ended")
+        return self._lasts(hovering and done, HANDED_BACK_S)
+
+    def _lasts(self, condition: bool, seconds: float) -> bool:
+        now_s = time.monotonic()
+        self._lost_since_s = min(self._lost_since_s, now_s) if condition else math.inf
+        return now_s - self._lost_since_s > seconds
+
+    def _note_height(self) -> None:
+        truth = self._station.truth
+        if truth is not None and truth.boot_s >= self._height_due_s:
+            self._height_due_s = truth.boot_s + 1.0
+            self._result.heights.append(round(truth.height_m, 2))
+
+    # -- mishaps -------------------------------------------------------------------------------
+
+    def _suffer(self) -> None:
+        """Lets those mishaps happen whose height is reached."""
+        truth = self._station.truth
+        for disturbance in tuple(self._pending):
+            if truth is None or truth.height_m >= disturbance.below_m:
+                continue
+            if disturbance.mishap is Mishap.INTRUDER and self._daemon.tail.site is None:
+                continue
+            self._pending.remove(disturbance)
+            self._result.happened.append(
+                {"mishap": disturbance.mishap.value, "boot_s": self._station.boot_s,
+                 "height_m": round(truth.height_m, 2), "mono_ns": time.monotonic_ns()}
+            )  # fmt: skip
+            self._happens(disturbance)
+
+    def _happens(self, disturbance: Disturbance) -> None:
+        for_s = FOREVER_S if disturbance.for_s is None else disturbance.for_s
+        if disturbance.mishap is Mishap.INTRUDER:
+            self._walk_in(disturbance)
+        elif disturbance.mishap is Mishap.CAMERA_STALL:
+            give_order(self._plan.out / ORDERS, Stall(for_s))
+        elif disturbance.mishap is Mishap.DAEMON_KILL:
+            self._daemon.kill()
+        elif disturbance.mishap is Mishap.LINK_CUT:
+            assert self._proxy is not None
+            self._proxy.cut()
+            self._mend_at_s = time.monotonic() + for_s
+        else:
+            self._restart_autopilot()
+
+    def _walk_in(self, disturbance: Disturbance) -> None:
+        site = self._daemon.tail.site
+        assert site is not None
+        origin_n_m, origin_e_m = self._station.origin_ne_m or (0.0, 0.0)
+        north_m, east_m, _ = site["position_ned_m"]
+        order = Visit(
+            (origin_n_m + north_m, origin_e_m + east_m),
+            self._station.boot_s + disturbance.walk_m / WALK_MPS,
+            math.radians(disturbance.from_deg), disturbance.walk_m, disturbance.for_s,
+        )  # fmt: skip
+        self.world = self.world.with_actors(order.actor())
+        give_order(self._plan.out / ORDERS, order)
+
+    def _restart_autopilot(self) -> None:
+        self._autopilot.die()
+        self._autopilot.start(self._stack)
+        self._station.open()
+        self._autopilot.hover(self._station)
+        self._station.watch()
+        self._station.wait(1.0)
+        self._ordered_s = None
+        self._lost_since_s = -math.inf  # taken over, by force
+
+
+def landing_phase(result: FlightResult) -> list[float]:
+    """True heights from the first disturbance on, by seconds; all of them without any."""
+    if not result.happened:
+        return result.heights
+    height_m = result.happened[0]["height_m"]
+    below = next((i for i, h in enumerate(result.heights) if h <= height_m), 0)
+    return result.heights[below:]

@@ -1,0 +1,63 @@
+"""Processes of a simulated flight: started with a log, and ended with it, by force if need be."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from landing.errors import TouchdownError
+
+START_S = 30.0
+STOP_S = 5.0
+
+
+class FlightError(TouchdownError):
+    """A process of the simulation failed, so nothing can be said of the landing."""
+
+    exit_code = 4
+
+
+def start_process(
+    command: Sequence[str], log: Path, stack: ExitStack, *, stdout: int | None = None,
+    env: Mapping[str, str] | None = None, cwd: Path | None = None,
+) -> subprocess.Popen[bytes]:  # fmt: skip
+    """Starts a process in a session of its own that ends, at the latest, when the stack unwinds.
+
+    Args:
+        command: Program and arguments.
+        log: Takes its output, appended.
+        stack: Ends it.
+        stdout: Where its standard output goes instead, e.g. `subprocess.PIPE`.
+        env: Its environment; ours when None.
+        cwd: Its working folder; ours when None.
+
+    Raises:
+        FlightError: It cannot be started.
+    """
+    stream = stack.enter_context(log.open("ab"))
+    try:
+        process = subprocess.Popen(
+            list(command), stdin=subprocess.DEVNULL, stdout=stdout or stream, stderr=stream,
+            start_new_session=True, env=None if env is None else dict(env), cwd=cwd,
+        )  # fmt: skip
+    except OSError as error:
+        raise FlightError(f"{command[0]}: {error.strerror or error}") from error
+    stack.callback(stop_process, process)
+    return process
+
+
+def stop_process(process: subprocess.Popen[bytes]) -> None:
+    """Asks it to end, and makes it. Harmless for one that has ended."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGCONT)
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(STOP_S)
+    if process.stdout is not None:
+        process.stdout.close()

@@ -1,0 +1,77 @@
+"""Where the simulators of the real autopilots are: an environment variable, or PATH."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from landing.errors import TouchdownError
+
+
+class MissingSimulatorError(TouchdownError):
+    """The simulator of an autopilot is not on this machine."""
+
+
+@dataclass(frozen=True)
+class Simulator:
+    """A program that is not ours and has to be installed by hand.
+
+    Attributes:
+        name: For people.
+        variable: Environment variable with the path of the binary.
+        program: Its name on PATH.
+        command: What makes it, in a checkout of its project.
+        makes: Where that leaves the binary, in the checkout.
+    """
+
+    name: str
+    variable: str
+    program: str
+    command: str
+    makes: str
+
+    @property
+    def how(self) -> str:
+        """How to provide it, in words."""
+        return (
+            f"run `{self.command}` in a checkout of the autopilot, then "
+            f"`export {self.variable}=CHECKOUT/{self.makes}`"
+        )
+
+
+SIMULATORS: dict[str, Simulator] = {
+    "ardupilot": Simulator(
+        "ArduPilot Copter SITL", "ARDUPILOT_SITL", "arducopter",
+        "./waf configure --board sitl && ./waf copter", "build/sitl/bin/arducopter",
+    ),
+    "px4": Simulator(
+        "PX4 SITL with SIH", "PX4_SITL", "px4",
+        "make px4_sitl_default", "build/px4_sitl_default/bin/px4",
+    ),
+}  # fmt: skip
+
+
+def find_simulator(kind: str) -> Path:
+    """The binary of ``ardupilot`` or ``px4``.
+
+    Raises:
+        MissingSimulatorError: It is not installed, or the variable names no program.
+    """
+    simulator = SIMULATORS[kind]
+    named = os.environ.get(simulator.variable)
+    if named:
+        path = Path(named).expanduser()
+        if path.is_file() and os.access(path, os.X_OK):
+            return path.resolve()
+        raise MissingSimulatorError(
+            f"{simulator.variable}={named} is not a program: {simulator.how}"
+        )
+    found = shutil.which(simulator.program)
+    if found is None:
+        raise MissingSimulatorError(
+            f"{simulator.name} is not here ({simulator.variable} is unset, "
+            f"{simulator.program!r} is not on PATH): {simulator.how}"
+        )
+    return Path(found).resolve()

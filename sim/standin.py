@@ -1,0 +1,89 @@
+"""The stand-in autopilot as a process: airborne from the start."""
+
+from __future__ import annotations
+
+import json
+import select
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+from sim.autopilot import Mode
+from sim.autopilots import Conditions, Links
+from sim.ground_station import GroundStation
+from sim.processes import START_S, FlightError, start_process
+
+PLND_PARAMETERS: dict[str, float] = {
+    "PLND_ENABLED": 1, "PLND_TYPE": 1, "RNGFND1_TYPE": 100, "RNGFND1_MIN_CM": 10,
+    "RNGFND1_MAX_CM": 4000, "RNGFND1_ORIENT": 25,
+}  # fmt: skip
+"""What a precision landing of ArduCopter 4.6 needs, flown (see `firmware_bridge/doctor`)."""
+
+
+class StandIn:
+    """Our own MAVLink stand-in for ArduCopter, `sim.autopilot`."""
+
+    name = "stand-in"
+    binds_everywhere = False
+
+    def __init__(self, conditions: Conditions, folder: Path) -> None:
+        self.home = conditions.home
+        self.links = Links("", "", "")
+        self._conditions = conditions
+        self._log = folder / "autopilot.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, stack: ExitStack) -> None:
+        """See `AutopilotProcess`; a second start listens where the first did."""
+        given = self.links
+        ports = (given.daemon, given.camera, given.pilot) if given.daemon else ()
+        process = start_process(
+            [*self._command(), *(part for link in ports or ("tcp:127.0.0.1:0",) * 3
+             for part in ("--link", link))],
+            self._log, stack, stdout=subprocess.PIPE,
+        )  # fmt: skip
+        self._process = process
+        assert process.stdout is not None
+        ready, _, _ = select.select([process.stdout], [], [], START_S)
+        line = process.stdout.readline() if ready else b""
+        try:
+            self.links = Links(*json.loads(line)["links"])
+        except (ValueError, KeyError, TypeError):
+            raise FlightError(f"the stand-in autopilot did not start; see {self._log}") from None
+
+    def _command(self) -> list[str]:
+        c = self._conditions
+        command = [
+            sys.executable, "-m", "sim.autopilot", "--airborne", str(c.height_m),
+            "--mode", "GUIDED", "--start-n", str(c.start_ne_m[0]),
+            "--start-e", str(c.start_ne_m[1]), "--yaw", str(c.yaw_deg),
+            "--home", f"{c.home.lat_deg},{c.home.lon_deg},{c.home.alt_m}",
+            "--wind", f"{c.wind[0]},{c.wind[1]}", "--gust-mps", str(c.gust_mps),
+            "--attitude-noise-deg", str(c.attitude_noise_deg), "--seed", str(c.seed),
+        ]  # fmt: skip
+        for name, value in {**PLND_PARAMETERS, **c.parameters}.items():
+            command += ["--param", f"{name}={value}"]
+        return command
+
+    def hover(self, station: GroundStation) -> None:
+        """It hovers since it started."""
+        station.wait_for_autopilot(START_S)
+
+    def order_landing(self, station: GroundStation) -> None:
+        """LAND."""
+        station.set_mode(Mode.LAND)
+
+    def order_hover(self, station: GroundStation) -> None:
+        """GUIDED."""
+        station.set_mode(Mode.GUIDED)
+
+    def hovering(self, station: GroundStation) -> bool:
+        """In GUIDED."""
+        return station.mode == Mode.GUIDED
+
+    def die(self) -> None:
+        """SIGKILL."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
