@@ -19,6 +19,7 @@ from edge.validation import first_problem
 from firmware_bridge.connection import parse_connection
 from firmware_bridge.pose_history import HeightSource
 from firmware_bridge.settings import LinkSettings
+from firmware_bridge.video import VideoSettings
 from landing.camera import CameraModel, Mount
 from landing.errors import CameraError, ConfigError, InvalidValueError, LinkError
 from landing.settings import (
@@ -185,6 +186,27 @@ class CameraSection(Section):
         )
 
 
+class VideoSection(Section):
+    """A video stream that something else serves, announced so that ground stations find it."""
+
+    uri: str = Field(description="where it is served, e.g. rtsp://192.168.1.20:8554/preview")
+    type: Literal["auto", "rtsp", "rtpudp", "tcp-mpeg", "mpeg-ts", "whep"] = Field(
+        default="auto", description="kind of stream; auto tells it from the address"
+    )
+    width_px: int = Field(default=0, ge=0, le=65535, description="picture width, px; 0: unknown")
+    height_px: int = Field(default=0, ge=0, le=65535, description="picture height, px; 0: unknown")
+    rate_hz: float = Field(default=0.0, ge=0, le=1000, description="frame rate, Hz; 0: unknown")
+
+    def settings(self) -> VideoSettings:
+        """As the link wants it.
+
+        Raises:
+            InvalidValueError: The address cannot be announced.
+        """
+        kind = "" if self.type == "auto" else self.type
+        return VideoSettings(self.uri, kind, self.width_px, self.height_px, self.rate_hz)
+
+
 class LinkSection(Section):
     """How to reach the autopilot and what to ask of it."""
 
@@ -222,16 +244,40 @@ class LinkSection(Section):
         default=(1, 2, 3, 4),
         description="RC channels of roll, pitch, throttle and yaw (ArduPilot: its RCMAP_*)",
     )
+    ground_stations: tuple[str, ...] = Field(
+        default=(),
+        max_length=4,
+        description="further connections: they hear us and may ask, e.g. udpout:192.168.1.10:14550",
+    )
+    forward: bool = Field(
+        default=False, description="pass frames on between all connections, as a router does"
+    )
+    signing_key: Path | None = Field(
+        default=None,
+        description="key file of MAVLink 2 signing, mode 0600 (`touchdown bridge keygen`); then "
+        "everything unsigned but RADIO_STATUS is ignored, on every connection",
+    )
+    signing_stamp: Path | None = Field(
+        default=None, description="file of the signing stamp; the key's name + .stamp by default"
+    )
+    parameters: Path | None = Field(
+        default=None,
+        description="file that keeps what ground stations set; without it only TD_ENABLE and "
+        "TD_STATUS_S can be set, until the daemon ends",
+    )
+    video: VideoSection | None = Field(default=None, description="video stream to announce")
 
     def settings(self) -> LinkSettings:
         """As the link wants it.
 
         Raises:
-            LinkError: The connection string is in none of the known forms.
+            LinkError: A connection string is in none of the known forms.
             InvalidValueError: A number is out of its range.
         """
-        parse_connection(self.connection, self.baud)
-        return LinkSettings(**self.model_dump())
+        for connection in (self.connection, *self.ground_stations):
+            parse_connection(connection, self.baud)
+        values = self.model_dump(exclude={"parameters", "video"})
+        return LinkSettings(**values, video=None if self.video is None else self.video.settings())
 
 
 class HealthSection(Section):
@@ -353,7 +399,7 @@ def _anchored(config: EdgeConfig, folder: Path) -> EdgeConfig:
     def at(path: Path | None) -> Path | None:
         return None if path is None else folder / path.expanduser()
 
-    camera = config.camera
+    camera, link = config.camera, config.link
     source = camera.source
     for scheme in ("file://", "images://"):
         if source.startswith(scheme):
@@ -368,6 +414,13 @@ def _anchored(config: EdgeConfig, folder: Path) -> EdgeConfig:
             ),
             "camera": camera.model_copy(
                 update={"source": source, "calibration": at(camera.calibration)}
+            ),
+            "link": link.model_copy(
+                update={
+                    "signing_key": at(link.signing_key),
+                    "signing_stamp": at(link.signing_stamp),
+                    "parameters": at(link.parameters),
+                }
             ),
             "log": config.log.model_copy(update={"events": at(config.log.events)}),
             "recorder": config.recorder.model_copy(update={"folder": at(config.recorder.folder)}),

@@ -116,6 +116,7 @@ class Daemon:
         self._busy_since_ns: int | None = None
         self._frame_of_reference: tuple[int, int] | None = None
         self.counters = Counters()
+        self._status_period_s = config.log.status_period_s
         self._status_ns = self._started_ns
         self._record_ns = self._started_ns
 
@@ -154,6 +155,10 @@ class Daemon:
             )
         for worker in workers:
             worker.check()
+
+    def set_status_period(self, period_s: float) -> None:
+        """Another period of the status line, s."""
+        self._status_period_s = period_s
 
     def _run_pipeline(self) -> None:
         """Body of the pipeline thread."""
@@ -243,7 +248,7 @@ class Daemon:
             self._record_ns = now_ns
             rates = {i.name: i.rate_hz for i in health.inputs}
             self._events.write("status", state=output.state, rates_hz=rates, **self._totals())
-        if now_ns - self._status_ns >= self._config.log.status_period_s * 1e9:
+        if now_ns - self._status_ns >= self._status_period_s * 1e9:
             self._status_ns = now_ns
             line = self._status_line(health, output)
             logger.info("%s", line)

@@ -19,6 +19,7 @@ from edge.config import EdgeConfig, load_config
 from edge.daemon import Daemon
 from edge.log import EventLog, set_up_text_log
 from edge.observer import Observer
+from edge.parameters import DaemonParameters, read_kept, with_kept
 from edge.pipeline import Pipeline
 from edge.runtimes import Runtime, load_runtime, taxonomy_for
 from edge.sdnotify import ServiceNotifier
@@ -66,13 +67,16 @@ def _run(
 ) -> None:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     events.write("start", config=path, config_sha256=digest, pid=os.getpid())
+    configured, kept = config, read_kept(config.link.parameters)
+    config = with_kept(configured, kept)
     camera_model = config.camera.model()
     camera = make_camera(config.camera.request())
     runtime = stack.enter_context(load_runtime(config.model.path, config.model.options))
     taxonomy = taxonomy_for(runtime.spec, config.model.taxonomy)
     warm_ms = runtime.warm_up()
     _log_model(events, runtime, taxonomy.name, warm_ms)
-    link = stack.enter_context(FlightLink(config.link_settings()))
+    parameters = DaemonParameters(config, configured, kept, events)
+    link = stack.enter_context(FlightLink(config.link_settings(), parameters=parameters))
     events.write("link", settings=config.link.model_dump())
     settings, thresholds = thresholds_in_force(config.decision, runtime.spec.operating)
     logger.info("thresholds: %s", describe(thresholds))
@@ -89,6 +93,7 @@ def _run(
     daemon = Daemon(
         config, camera, pipeline, link, events, ServiceNotifier(), live, tuple(observers)
     )
+    parameters.connect(link.withhold, daemon.set_status_period)
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
         daemon.stop(signal.Signals(number).name)

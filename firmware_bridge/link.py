@@ -101,7 +101,7 @@ class FlightLink:
         self._flight = self.channels[0]
         self._router = Router(len(self.channels)) if settings.forward else None
         self._computer = ComputerStatusSender(ComputerMonitor(), self._everywhere)
-        self._targets_off: str | None = None
+        self._withheld: str | None = None
         self._running = False
         self._text_id = 0
         self._text_lock = threading.Lock()
@@ -279,7 +279,7 @@ class FlightLink:
 
         Whether the target is still true (ages, mode, armed) is the caller's to decide before.
         """
-        reason = self._targets_off
+        reason = self._withheld
         if reason is not None:
             return SendResult(Refusal.SWITCHED_OFF, reason)
         with self._lock:
@@ -302,9 +302,14 @@ class FlightLink:
             return SendResult(Refusal.INVALID_TARGET, str(error))
         return self._send(message)
 
-    def withhold_targets(self, reason: str | None) -> None:
-        """Send no landing target from now on, and say why; None lifts that."""
-        self._targets_off = reason
+    def withhold(self, reason: str | None) -> None:
+        """Send no landing target and no command from now on, and say why; None lifts that.
+
+        What the autopilot was last told stays: it goes on as if we were not there.
+        """
+        self._withheld = reason
+        if reason is not None:
+            self.withdraw_command()
 
     def send_text(self, text: str, severity: Severity = Severity.INFO) -> SendResult:
         """Send a STATUSTEXT everywhere, in chunks when it is longer than 50 characters.
@@ -326,6 +331,9 @@ class FlightLink:
 
         A newer request takes the place of an older one. What becomes of it `take_answers` says.
         """
+        reason = self._withheld
+        if reason is not None:
+            return SendResult(Refusal.SWITCHED_OFF, reason)
         now_ns = time.monotonic_ns()
         with self._lock:
             self._telemetry.ask(request, now_ns)
