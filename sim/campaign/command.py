@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from landing.settings import DecisionSettings, DirectorSettings
+from landing.settings import AuthoritySettings, DecisionSettings, DirectorSettings
 from sim.campaign.campaign import PlainProgress, run_campaign
 from sim.campaign.policies import POLICIES, policy_named
 from sim.campaign.scene import SPLITS, CampaignError
@@ -33,38 +33,46 @@ def plan_from(
         raise CampaignError(f"--split {split!r}: expected {', '.join(SPLITS)}")
     if segmentation == "model" and model is None:
         raise CampaignError("--segmentation model needs --model FILE.onnx")
-    decision, director = _settings(settings)
+    checked = _settings(settings)
     return Plan(
         scenes=scenes, seed=seed, split=split, worlds=tuple(worlds.split(",")),
         policies=names, segmentation=segmentation,
         confusion=None if confusion is None else str(confusion.resolve()),
         model=None if model is None else str(model.resolve()),
-        decision=decision, director=director, search_s=search_s,
+        search_s=search_s, **checked,
     )  # fmt: skip
 
 
-def _settings(assignments: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
+SECTIONS: dict[str, type[BaseModel]] = {
+    "decision": DecisionSettings,
+    "director": DirectorSettings,
+    "authority": AuthoritySettings,
+}
+
+
+def _settings(assignments: tuple[str, ...]) -> dict[str, dict[str, Any]]:
     """``decision.margin_m=0.6`` and the like, checked."""
-    found: dict[str, dict[str, Any]] = {"decision": {}, "director": {}}
+    found: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
     for text in assignments:
         name, _, value = text.partition("=")
         section, _, key = name.partition(".")
         if section not in found or not key or not value:
             raise CampaignError(
-                f"--set {text!r}: expected decision.NAME=VALUE or director.NAME=VALUE"
+                f"--set {text!r}: expected SECTION.NAME=VALUE with a section of "
+                f"{', '.join(SECTIONS)}"
             )
         try:
             found[section][key] = json.loads(value)
         except json.JSONDecodeError:
             found[section][key] = value
-    for model, section in ((DecisionSettings, "decision"), (DirectorSettings, "director")):
+    for section, model in SECTIONS.items():
         try:
             model(**found[section])
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(str(part) for part in first["loc"]) or section
             raise CampaignError(f"--set {section}.{key}: {first['msg']}") from error
-    return found["decision"], found["director"]
+    return found
 
 
 def campaign_command(

@@ -15,9 +15,15 @@ from edge.control import Control
 from edge.pipeline import Pipeline
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.messages import HealthState
+from landing.authority import AuthorityState
 from landing.decider import Decision
 from landing.director import DirectorOutput
-from landing.settings import DecisionSettings, DirectorSettings
+from landing.settings import (
+    AuthorityLevel,
+    AuthoritySettings,
+    DecisionSettings,
+    DirectorSettings,
+)
 from landing.types import Pose
 from sim.autopilot import Mode
 from sim.autopilot.core import TICK_MS, TICK_S, Autopilot, AutopilotConfig
@@ -63,11 +69,13 @@ class FlightSetup:
     Attributes:
         decision: Settings of the decision.
         director: Settings of the director.
+        authority: What the daemon may command.
         search_s: The pilot gives up hovering without a site after this time.
     """
 
     decision: DecisionSettings
     director: DirectorSettings
+    authority: AuthoritySettings
     search_s: float = 25.0
 
 
@@ -95,15 +103,16 @@ class Landing:
         self._rng = scene_stream(scene.key, "camera")
         self._autopilot = Autopilot(autopilot_config(scene, start_ne_m))
         self._autopilot.connect(PILOT)
+        commands = setup.authority.level is not AuthorityLevel.ADVISE
         self.link = InProcessLink(
-            self._autopilot, link_settings(conditions), conditions,
+            self._autopilot, link_settings(conditions, commands), conditions,
             scene_stream(scene.key, "link"), BOOT_NS,
         )  # fmt: skip
         camera = believed_camera(conditions)
         decider = policy.make(setup.decision, world.taxonomy, camera)
         self.pipeline = Pipeline(eyes, decider, camera, lambda: self._now_ns, _no_stopwatch)
         self.trace = Trace()
-        self._control = Control(setup.director, self.link, self.trace)
+        self._control = Control(setup.director, self.link, self.trace, setup.authority)
         self._pilot = Pilot(setup.search_s)
         self._reaction = ReactionWatch(world.taxonomy, setup.decision.vehicle_radius_m)
         style = int(scene_stream(scene.key, "style").integers(1 << 30))
@@ -206,7 +215,9 @@ class Landing:
             now_ns, self._decision, link.latest_pose(now_ns), link.vehicle(now_ns)
         )
         height_m = self._autopilot.vehicle.height_m
-        mode = self._pilot.step(self.t_s, output.state, height_m)
+        mode = self._pilot.step(
+            self.t_s, output.state, self._authority, self._autopilot.flight.mode, height_m
+        )
         if mode is not None:
             self._switch_to(mode)
         site = self._true_site(output)
@@ -217,6 +228,13 @@ class Landing:
                 self.trace.write("intruder", kind=self.world.actors[-1].kind)
         self._reaction.look(self.t_s, site, height_m, self.world)
         return output
+
+    @property
+    def _authority(self) -> AuthorityState:
+        commanding = self._control.commanding
+        if commanding is None or commanding.output is None:
+            return AuthorityState.OFF
+        return commanding.output.state
 
     def _switch_to(self, mode: Mode) -> None:
         self.trace.write("pilot", mode=mode.name)
@@ -251,14 +269,17 @@ class Landing:
             self.flown.moments.append(self._touched)
             return True
         if self._pilot.phase is Phase.GIVEN_UP:
-            said = next(
-                (e for e in reversed(self.trace.events) if e["event"] in ("no-site", "transition")),
-                {},
-            )
-            words = f"{said.get('reason', 'no site')}: {said.get('detail', '')}".strip(": ")
-            self.flown.outcome, self.flown.reason = "abstained", words
+            self.flown.outcome, self.flown.reason = "abstained", self._last_words()
             return True
         return False
+
+    def _last_words(self) -> str:
+        """Why there is no site, or what the authority ended with."""
+        told = ("no-site", "transition", "authority")
+        for event in reversed(self.trace.events):
+            if event["event"] in told:
+                return f"{event['reason']}: {event.get('detail', '')}".strip(": ")
+        return "no site"
 
 
 def autopilot_config(scene: Scene, start_ne_m: tuple[float, float]) -> AutopilotConfig:

@@ -7,7 +7,6 @@ ones that fly.
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from typing import Any
 
@@ -19,6 +18,7 @@ from firmware_bridge.report import Refusal, SendResult
 from firmware_bridge.settings import LinkSettings
 from firmware_bridge.target import landing_target_message
 from firmware_bridge.telemetry import Telemetry
+from landing.command import CommandAnswer, CommandRequest
 from landing.errors import InvalidValueError
 from landing.types import LandingTarget, Pose
 from landing.vehicle import Autopilot, VehicleStatus
@@ -158,12 +158,27 @@ class InProcessLink:
             self._send(message)
         return SendResult()
 
+    def command(self, request: CommandRequest) -> SendResult:
+        """Asks the autopilot for a command, at once and again until it is acknowledged."""
+        self.telemetry.ask(request, self.now_ns)
+        message = self.telemetry.request(self.now_ns)
+        return SendResult() if message is None else self._send(message)
+
+    def withdraw_command(self) -> None:
+        """Does not ask again for what was asked last."""
+        self.telemetry.desk.withdraw()
+
+    def take_answers(self) -> tuple[CommandAnswer, ...]:
+        """The answers to our commands since the last call."""
+        return self.telemetry.desk.take_answers()
+
     def _send(self, message: Any) -> SendResult:
         self._queue(self._up, self._ours, message)
         return SendResult()
 
 
-def link_settings(conditions: Conditions) -> LinkSettings:
+def link_settings(conditions: Conditions, commands: bool) -> LinkSettings:
     """As a user with this vehicle would configure it: it took off from the ground it lands on."""
-    bias_m = conditions.height_bias_m
-    return LinkSettings("udpin:127.0.0.1:0", ground_down_m=bias_m if math.isfinite(bias_m) else 0.0)
+    return LinkSettings(
+        "udpin:127.0.0.1:0", ground_down_m=conditions.height_bias_m, commands=commands
+    )

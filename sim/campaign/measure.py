@@ -196,7 +196,8 @@ def _wrong_of(outputs: ByteArray, plane: int) -> npt.NDArray[np.float32]:
     others = np.delete(outputs, plane, axis=1)
     # On landable ground a phantom hazard counts; at a hazard, that it looks landable.
     worst = others.max(axis=1) if plane == 0 else outputs[:, 0]
-    return np.maximum(255.0 - own, worst.astype(np.float32)) + (255.0 - own) / 512.0
+    wrong = np.maximum(255.0 - own, worst.astype(np.float32)) + (255.0 - own) / 512.0
+    return np.asarray(wrong, np.float32)
 
 
 def _edges(labels: ByteArray) -> npt.NDArray[np.bool_]:
@@ -338,7 +339,8 @@ def _shifts(
         for k in range(frames):
             camera = CameraModel.from_hfov(*PICTURE_PX, float(local.uniform(*HFOV_DEG)))
             height_m = float(local.uniform(*heights_m))
-            pose = _pose(*(float(v) for v in local.uniform(-15, 15, 2)), height_m, 0.0, local)
+            north_m, east_m = local.uniform(-15, 15, 2).tolist()
+            pose = _pose(north_m, east_m, height_m, 0.0, local)
             usual = {"noise_sd": 2.5, "lens_blur_px": 0.6, **effects}
             labels, said = _look(
                 runtime, worlds[k % len(worlds)], camera, pose, 0.0, Effects(**usual), local

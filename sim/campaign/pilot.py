@@ -1,13 +1,15 @@
-"""The pilot of a campaign: lands when the daemon tracks a site, takes over when it says hold.
+"""The pilot of a campaign: lands when the daemon tracks a site, takes over when it must.
 
-This is what the smallest authority, `advise`, asks of a person (see SAFETY.md), with the patience
-and the limits of `sim.flight`'s pilot.
+With the smallest authority, `advise`, a pilot stops a descent whose site is lost (see SAFETY.md).
+With `guard` the daemon does that itself; the pilot lets it, and gives the landing up when it has
+come to an end of what it may do.
 """
 
 from __future__ import annotations
 
 from enum import Enum
 
+from landing.authority import AuthorityState
 from landing.director import DirectorState
 from sim.autopilot import Mode
 
@@ -48,17 +50,27 @@ class Pilot:
         self._steady_since_s: float | None = None
         self._lost_since_s: float | None = None
 
-    def step(self, t_s: float, state: DirectorState, height_m: float) -> Mode | None:
+    def step(
+        self, t_s: float, state: DirectorState, authority: AuthorityState, mode: Mode,
+        height_m: float,
+    ) -> Mode | None:  # fmt: skip
         """The mode to switch to now, or None.
 
         Args:
             t_s: Since the start.
             state: What the daemon says.
+            authority: What it does by itself.
+            mode: Of the vehicle.
             height_m: As seen from the ground.
         """
         if self.phase is Phase.HOVER:
             return self._hover(t_s, state)
-        if self.phase is Phase.LANDING:
+        if self.phase is Phase.GIVEN_UP:
+            return None
+        if authority is AuthorityState.ENDED and mode is not Mode.LAND:
+            self.phase = Phase.GIVEN_UP  # it holds and asks to be taken over
+            return None
+        if authority in (AuthorityState.OFF, AuthorityState.READY, AuthorityState.ENDED):
             return self._watch(t_s, state, height_m)
         return None
 

@@ -64,7 +64,8 @@ def score(
         safe = touchdown["all_landable"] and touchdown["person_m"] >= PERSON_AWAY_M
         record["verdict"] = "landed-safe" if safe else "landed-unsafe"
         record["reason"] = "" if safe else why_unsafe(touchdown)
-    return rounded(record)
+    plain: Record = rounded(record)
+    return plain
 
 
 def _touchdown(

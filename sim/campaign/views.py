@@ -17,7 +17,7 @@ from edge.pipeline import Segments
 from edge.runtimes import Runtime, RuntimeOptions, load_runtime
 from landing.camera import CameraModel
 from landing.errors import DataError
-from landing.geometry import quaternion_from_euler
+from landing.geometry import FloatArray, quaternion_from_euler
 from landing.types import Frame, Pose, Segmentation
 from sim.camera import Motion, render
 from sim.camera_effects import Effects
@@ -141,7 +141,9 @@ class TruthEyes:
         pose = _above_ground(shot.pose)
         labels = label_view(self.world, self._camera, pose, shot.t_s, self._model.size_px)
         height_m = -float(self._small.centre_ned_m(pose)[2])
-        ground_from_pixel = np.linalg.inv(self._small.pixel_from_ground_plane(pose, 0.0))
+        ground_from_pixel: FloatArray = np.asarray(
+            np.linalg.inv(self._small.pixel_from_ground_plane(pose, 0.0)), np.float64
+        )
         shift = self._model.shift_of(self._faults(shot.motion, height_m))
         return self._sampler.segment(
             labels, ground_from_pixel, height_m, height_m / self._small.fx, shot.stamp_ns, shift
