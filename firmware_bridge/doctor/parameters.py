@@ -8,23 +8,33 @@ from __future__ import annotations
 
 import math
 import struct
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from firmware_bridge.dialect import mavlink
-from firmware_bridge.doctor.session import Session
+from firmware_bridge.doctor.session import NS_PER_S, Session
 from firmware_bridge.identity import ParameterEncoding
 from landing.errors import LinkError
 
-WINDOW = 6
-"""Requests under way at a time: more would fill a slow autopilot's queue."""
+WINDOW = 10
+"""Requests under way at a time: ArduPilot queues 20, and a slow line must not be flooded."""
 
-ROUND_S = 0.7
-"""Without any answer for so long, what is open is asked again."""
+REPEATS = (1, 2, 2)
+"""How often a parameter is asked for in each round. Silence is the only word for one that does not
+exist, so the rounds end soon for a quick autopilot and late for a slow one."""
+
+PATIENCE_S = 0.7
+"""How long answers are waited for until it is known how quick the autopilot is."""
+
+LEAST_PATIENCE_S = 0.15
+SLOWER_THAN_SEEN = 5.0
+"""The slowest answer so far, this many times, is waited for."""
 
 TRIES = 4
+"""How often a value is sent until its echo comes."""
 
 _FORMATS: dict[int, str] = {
     mavlink.MAV_PARAM_TYPE_UINT8: "<B",
@@ -121,20 +131,30 @@ def read_parameters(session: Session, names: Iterable[str]) -> dict[str, Paramet
     encoding = session.identify().encoding
     found: dict[str, Parameter | None] = dict.fromkeys(names)
     open_names = list(found)
+    answered: list[int] = []
 
-    def on_message(message: Any, _: int) -> None:
+    def on_message(message: Any, now_ns: int) -> None:
         parameter = _parameter(message, encoding)
         if parameter is not None and parameter.name in found:
             found[parameter.name] = parameter
+            answered.append(now_ns)
 
     session.listeners.append(on_message)
+    patience_s = PATIENCE_S
     try:
-        for _ in range(TRIES):
+        for repeats in REPEATS:
             for start in range(0, len(open_names), WINDOW):
                 batch = open_names[start : start + WINDOW]
-                for name in batch:
+                asked_ns = time.monotonic_ns()
+                for name in batch * repeats:
                     _request(session, name)
-                session.listen(ROUND_S, until=partial(_all_there, found, batch))
+                answered.clear()
+                session.listen(patience_s, until=partial(_all_there, found, batch))
+                if answered:
+                    slowest_s = (max(answered) - asked_ns) / NS_PER_S
+                    patience_s = min(
+                        max(SLOWER_THAN_SEEN * slowest_s, LEAST_PATIENCE_S), PATIENCE_S
+                    )
             open_names = [name for name in open_names if found[name] is None]
             if not open_names:
                 break
@@ -194,7 +214,7 @@ def _write(session: Session, before: Parameter, value: float) -> float:
         parameter = _parameter(heard, encoding)
         return parameter if parameter is not None and parameter.name == before.name else None
 
-    session.ask(lambda: session.send(message), echo, tries=TRIES, timeout_s=ROUND_S)
+    session.ask(lambda: session.send(message), echo, tries=TRIES, timeout_s=PATIENCE_S)
     after = read_parameters(session, [before.name])[before.name]
     if after is None or not holds(after.value, value):
         now = "does not answer" if after is None else f"reads {after.value:g}"

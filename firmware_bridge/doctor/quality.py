@@ -156,7 +156,7 @@ def measure(session: Session, seconds: float) -> Quality:
     """
     known = session.connect()
     session.ask_streams()
-    session.listen(SETTLE_S)
+    session.listen(min(SETTLE_S, seconds))
     counter, trips = SequenceCounter(), RoundTrip(session)
     quality = Quality(asked_hz=session.settings.asked_rates_hz())
 

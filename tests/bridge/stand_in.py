@@ -1,0 +1,28 @@
+"""The stand-in autopilot in a thread, on a TCP link of its own, with a fast boot."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+from contextlib import contextmanager
+
+from sim.autopilot import Autopilot, AutopilotConfig
+from sim.autopilot.shell import LinkSpec, Shell
+
+
+@contextmanager
+def stand_in(**config):
+    """Gives (connection string, the pure autopilot)."""
+    config = {"boot_ms": 100, "ready_after_ms": 200, **config}
+    autopilot = Autopilot(AutopilotConfig(**config))
+    shell = Shell(autopilot, [LinkSpec.parse("tcp:127.0.0.1:0")])
+    said = io.StringIO()
+    shell.announce(said)
+    thread = threading.Thread(target=shell.run, name="stand-in", daemon=True)
+    thread.start()
+    try:
+        yield json.loads(said.getvalue())["links"][0], autopilot
+    finally:
+        shell.stop()
+        thread.join(5)
