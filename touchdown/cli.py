@@ -15,6 +15,7 @@ SUBCOMMANDS = {
     "trainer": ("trainer.cli", "Train and judge a segmentation model (workstation)."),
     "export": ("export.cli", "Turn a checkpoint into a model that flies, and check it."),
     "edge": ("edge.cli", "The onboard daemon: serve, check, look."),
+    "bridge": ("firmware_bridge.cli", "The flight-controller link: doctor, monitor."),
     "deploy": ("deploy.cli", "Bundle, sign, install on the drone, roll back."),
     "sim": ("sim.cli", "Land a simulated vehicle with the real daemon."),
 }
@@ -28,6 +29,7 @@ MISSING_EXTRAS = {
     "braceexpand": "train",
     "jinja2": "train",
     "matplotlib": "train",
+    "rich": "tools",
     "onnx": "export",
     "onnxscript": "export",
     "cryptography": "deploy",
