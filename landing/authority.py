@@ -6,7 +6,8 @@
 `guard` accompanies a landing that the pilot ordered on a site that we follow. When somebody comes
 to that site it stops the vehicle at once; when the site or the evidence is missing for `grace_s`,
 then. It waits, climbs, searches again, and lands again on a confirmed site, a bounded number of
-times. `land` may also begin: from a mode that the pilot chose in the air, said beforehand.
+times; above a site that is another one it flies first. `land` may also begin: from a mode that the
+pilot chose in the air, said beforehand.
 
 The pilot's word ends it: a mode that we did not ask for or a stick that moves, and from then on
 nothing is commanded until `rearm`. So do a refusal, an unanswered command and a lost link while a
@@ -51,6 +52,7 @@ NEAR_SITE_M = 2.0
 """From within this distance LAND finds the site by its targets; ArduPilot descends only here."""
 
 MOVED_M = 1.0
+OUT_OF_VIEW_S = 3.0
 SLOWEST_MPS = 0.3
 """A climb or approach slower than this on average has failed."""
 
@@ -71,6 +73,12 @@ class AuthorityState(str, Enum):
     RESUME = "resume"
     HAND_BACK = "hand-back"
     ENDED = "ended"
+
+
+IN_THE_AIR = (
+    AuthorityState.HOLD, AuthorityState.CLIMB, AuthorityState.SEARCH, AuthorityState.APPROACH,
+)  # fmt: skip
+"""States in which the vehicle stays up on our word, so that together they must end."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +165,7 @@ class _Seen:
     followed_ns: int | None = None
     steady_since_ns: int | None = None
     missing_since_ns: int | None = None
+    intruded_ns: int | None = None
     mode: str = ""
     ordered: bool = False
 
@@ -240,6 +249,8 @@ class Authority:
         else:
             seen.steady_since_ns = None
             seen.missing_since_ns = seen.missing_since_ns or now_ns
+        if inputs.output.intruder is not None:
+            seen.intruded_ns = now_ns
         pose = inputs.pose
         if pose is None or now_ns - pose.at_ns > POSE_FRESH_NS:
             seen.position_ned_m = None  # the height stays: low is low, also when blind
@@ -254,9 +265,16 @@ class Authority:
         since_ns = self._seen.steady_since_ns
         return since_ns is not None and now_ns - since_ns >= for_s * 1e9
 
-    def _missing(self, now_ns: int) -> bool:
-        since_ns = self._seen.missing_since_ns
-        return since_ns is not None and now_ns - since_ns >= self._settings.grace_s * 1e9
+    def _missing(self, now_ns: int, more_s: float = 0.0) -> bool:
+        since_ns, limit_s = self._seen.missing_since_ns, self._settings.grace_s + more_s
+        return since_ns is not None and now_ns - since_ns >= limit_s * 1e9
+
+    def _calm(self, now_ns: int) -> bool:
+        """Whether the site may be landed on again: sent for long enough, and nobody about."""
+        settings, seen = self._settings, self._seen
+        last_ns = seen.intruded_ns
+        quiet = last_ns is None or now_ns - last_ns >= settings.calm_s * 1e9
+        return quiet and self._steady(now_ns, settings.steady_s)
 
     def _distance_m(self) -> float:
         """Horizontally to the site; infinite while either is unknown."""
@@ -296,7 +314,7 @@ class Authority:
     def _act(self, inputs: AuthorityInput, modes: FlightModes) -> None:
         now_ns, state, landing = inputs.now_ns, self._state, self._landing
         touched_ns = landing.touched_ns
-        waiting = state in (AuthorityState.HOLD, AuthorityState.CLIMB, AuthorityState.SEARCH)
+        waiting = state in IN_THE_AIR
         limit_s = self._settings.max_total_s
         if waiting and touched_ns is not None and now_ns - touched_ns > limit_s * 1e9:
             self._spent(inputs, modes, f"{limit_s:g} s are over")
@@ -344,7 +362,7 @@ class Authority:
         height_m, now_ns = self._seen.height_m, inputs.now_ns
         if height_m is not None and height_m < self._settings.clear_height_m - ARRIVED_M:
             self._climb(inputs, modes, self._settings.clear_height_m)
-        elif self._steady(now_ns, self._settings.steady_s):
+        elif self._calm(now_ns):
             self._go_on(inputs, modes)
         elif self._passed(now_ns, self._settings.wait_s):
             self._search_higher(inputs, modes)
@@ -354,7 +372,7 @@ class Authority:
         to, landing = self._landing.destination_ned_m, self._landing
         here = self._seen.position_ned_m
         clear = height_m is not None and height_m >= self._settings.clear_height_m - ARRIVED_M
-        if clear and self._steady(now_ns, self._settings.steady_s):
+        if clear and self._calm(now_ns):
             self._go_on(inputs, modes)
         elif here is not None and to is not None and here[2] - to[2] <= ARRIVED_M:
             self._enter(AuthorityState.SEARCH, f"searches from {height_m or 0:.0f} m", now_ns)
@@ -362,14 +380,15 @@ class Authority:
             self._spent(inputs, modes, "the climb does not end")
 
     def _search(self, inputs: AuthorityInput, modes: FlightModes) -> None:
-        if self._steady(inputs.now_ns, self._settings.steady_s):
+        if self._calm(inputs.now_ns):
             self._go_on(inputs, modes)
         elif self._passed(inputs.now_ns, self._settings.search_s):
             self._search_higher(inputs, modes)
 
     def _approach(self, inputs: AuthorityInput, modes: FlightModes) -> None:
         landing, now_ns, site = self._landing, inputs.now_ns, self._seen.site_ned_m
-        if inputs.output.intruder is not None or self._missing(now_ns):
+        # Out of view for a while is no harm here: the vehicle does not go down.
+        if inputs.output.intruder is not None or self._missing(now_ns, OUT_OF_VIEW_S):
             self._stop(inputs, modes, inputs.output.reason)
         elif self._distance_m() <= NEAR_SITE_M / 2 and self._steady(now_ns, 0.0):
             self._land(inputs, modes)
@@ -424,10 +443,13 @@ class Authority:
         return True
 
     def _go_on(self, inputs: AuthorityInput, modes: FlightModes) -> None:
-        """To the confirmed site: land on it, after flying there where that is ours to do."""
+        """To the confirmed site: there first, then down, so that the camera sees it all the way.
+
+        ArduPilot would fly there in LAND as well, but slowly and with the site out of view.
+        """
         if self._landing.resumes >= self._settings.max_tries:
             self._spent(inputs, modes, f"{self._settings.max_tries} tries did not end well")
-        elif self._settings.level is AuthorityLevel.LAND and self._distance_m() > NEAR_SITE_M:
+        elif self._distance_m() > NEAR_SITE_M:
             self._fly_to_site(inputs, modes)
         else:
             self._land(inputs, modes)

@@ -262,6 +262,10 @@ class AuthoritySettings(BaseModel):
         default=1.0, ge=0, le=30, description="a site is landed on again once it was sent for "
         "so long, s",
     )  # fmt: skip
+    calm_s: float = Field(
+        default=3.0, ge=0, le=60, description="... and nobody was at a site for so long, s: who "
+        "walks through one is soon at the next",
+    )  # fmt: skip
     stick_dead_zone: float = Field(
         default=0.2, ge=0.02, le=0.9, description="a stick beyond this part of its travel is the "
         "pilot's word",
