@@ -136,3 +136,27 @@ def monitor(
         plain=plain,
     )
     run(options, click.echo)
+
+
+@cli.command()
+@click.argument("path", type=click.Path(dir_okay=False))
+def keygen(path: str) -> None:
+    """Write a new MAVLink 2 signing key to PATH, readable by you alone.
+
+    Give the same key to the autopilot and the ground station, and name the file in link.signing_key.
+    An existing file is never replaced.
+    """
+    import secrets
+    from pathlib import Path
+
+    from firmware_bridge.signing import KEY_BYTES
+    from firmware_bridge.stamp_file import make_key_file
+    from landing.errors import LinkError
+
+    try:
+        make_key_file(Path(path), secrets.token_bytes(KEY_BYTES))
+    except FileExistsError:
+        raise LinkError(f"signing key {path}: there is a file already; it is kept") from None
+    except OSError as error:
+        raise LinkError(f"signing key {path}: {error.strerror or error}") from error
+    click.echo(f"{path}: {KEY_BYTES} random bytes in hexadecimal, mode 0600")

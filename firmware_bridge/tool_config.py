@@ -22,11 +22,19 @@ else:
     import tomli as tomllib
 
 NOT_FOR_TOOLS = frozenset(
-    {"connection", "baud", "component_id", "ground_stations", "forward", "video", "pose_limits"}
+    {
+        "connection",
+        "baud",
+        "component_id",
+        "commands",
+        "ground_stations",
+        "forward",
+        "signing_stamp",
+        "video",
+        "pose_limits",
+    }
 )
 """Keys of `[link]` that belong to the daemon alone, or that the command line says."""
-
-PATHS = ("signing_key", "signing_stamp")
 
 
 @dataclass(frozen=True)
@@ -89,9 +97,8 @@ def load_tool_config(path: Path | None) -> ToolConfig:
         raise ConfigError(f"config {path}: [link] and [log] are expected to be tables")
     known = {f.name for f in fields(LinkSettings)} - NOT_FOR_TOOLS
     shared = {name: _plain(value) for name, value in link.items() if name in known}
-    for name in PATHS:
-        if isinstance(shared.get(name), str):
-            shared[name] = path.parent / Path(shared[name]).expanduser()
+    if isinstance(shared.get("signing_key"), str):
+        shared["signing_key"] = path.parent / Path(shared["signing_key"]).expanduser()
     events = log.get("events")
     asked = link.get("target_frame", TargetForm.AUTO.value)
     if asked not in [form.value for form in TargetForm]:

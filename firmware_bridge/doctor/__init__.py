@@ -8,11 +8,12 @@
         report = examine(session, listen_s=0)      # what is, what should be, why
         repair(session, report)                    # writes and reads back, never while armed
         write_parameters(session, {"PLND_LAG": 0.05})
-        session.reboot()
+        reboot(session)
 """
 
 from __future__ import annotations
 
+from firmware_bridge.doctor.boot import reboot
 from firmware_bridge.doctor.examination import Examination, Repair, examine, repair
 from firmware_bridge.doctor.findings import Change, Finding, Level
 from firmware_bridge.doctor.parameters import (
@@ -36,6 +37,7 @@ __all__ = [
     "Written",
     "examine",
     "read_parameters",
+    "reboot",
     "repair",
     "tool_settings",
     "write_parameters",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from firmware_bridge.doctor.boot import reboot
 from firmware_bridge.doctor.examination import (
     Examination,
     Repair,
@@ -143,7 +144,7 @@ def _mend(
         rebooted = bool(change.reboot_needed) and options.reboot
         made = repair_findings(change, rebooted)
         if rebooted:
-            took_s = session.reboot(REBOOT_TIMEOUT_S)
+            took_s = reboot(session, REBOOT_TIMEOUT_S)
             made.append(Finding("fix", "reboot", Level.OK, f"speaks again after {took_s:.0f} s"))
         done += made
         for finding in made:

@@ -3,9 +3,10 @@
 A target is computed from the site (fixed in local NED) and the newest pose, twenty times a second.
 So the *frame* may be old without harm, unless the site moves on the map; what ArduPilot must take
 off is the age of the *pose*: it looks PLND_LAG back in its own attitude history for the axes that
-the vector was given in. The pose's stamp is late by the way down, the message by the way up:
+the vector was given in. The pose's stamp is the autopilot's own, mapped by TIMESYNC, so its age
+holds the way down already; the way up is half of the round trip:
 
-    PLND_LAG = age of the pose when sent + round trip
+    PLND_LAG = age of the pose when sent + round trip / 2
 """
 
 from __future__ import annotations
@@ -130,7 +131,7 @@ def pose_age_ms(session: Session, seconds: float) -> float | None:
 
 def proposed_lag_s(pose_to_send_ms: float, rtt_ms: float) -> float:
     """PLND_LAG for an age of the pose and a round trip, within what ArduPilot takes."""
-    lag_s = (pose_to_send_ms + rtt_ms) / 1000.0
+    lag_s = (pose_to_send_ms + rtt_ms / 2) / 1000.0
     return min(max(round(lag_s / LAG_STEP_S) * LAG_STEP_S, SMALLEST_LAG_S), LARGEST_LAG_S)
 
 

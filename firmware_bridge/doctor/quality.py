@@ -12,6 +12,7 @@ from firmware_bridge.connection import parse_connection
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.doctor.findings import Finding, Level
 from firmware_bridge.doctor.session import NS_PER_S, Session
+from firmware_bridge.supplement import timesync
 
 PROBE_PERIOD_NS = 100_000_000
 LOSS_WARNING = 0.01
@@ -109,7 +110,8 @@ class RoundTrip:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._stamps: dict[int, int] = {}
+        self._asked: set[int] = set()
+        self._pings: dict[int, int] = {}
         self._next_ns = 0
         self._sequence = 0
         self.timesync_ms: list[float] = []
@@ -123,9 +125,10 @@ class RoundTrip:
         if target is None or now_ns < self._next_ns:
             return
         self._next_ns = now_ns + PROBE_PERIOD_NS
-        self._session.send(mavlink.MAVLink_timesync_message(0, now_ns))
+        self._asked.add(now_ns)
+        self._session.send(timesync(0, now_ns, target.system, target.component))
         self._sequence += 1
-        self._stamps[self._sequence] = now_ns
+        self._pings[self._sequence] = now_ns
         self._session.send(
             mavlink.MAVLink_ping_message(
                 now_ns // 1000, self._sequence, target.system, target.component
@@ -136,14 +139,15 @@ class RoundTrip:
         """Take any message of the autopilot."""
         kind = message.get_type()
         if kind == "TIMESYNC" and message.tc1 != 0:
-            rtt_ns = now_ns - message.ts1
-            if 0 <= rtt_ns < 10 * NS_PER_S:
+            if message.ts1 in self._asked:
+                self._asked.remove(message.ts1)
+                rtt_ns = now_ns - message.ts1
                 self.timesync_ms.append(rtt_ns / 1e6)
                 if self._best_ns is None or rtt_ns < self._best_ns:
                     self._best_ns = rtt_ns
                     self.offset_ns = message.ts1 + rtt_ns // 2 - message.tc1
         elif kind == "PING" and message.target_system != 0:
-            sent_ns = self._stamps.pop(message.seq, None)
+            sent_ns = self._pings.pop(message.seq, None)
             if sent_ns is not None:
                 self.ping_ms.append((now_ns - sent_ns) / 1e6)
 
@@ -164,15 +168,15 @@ def measure(session: Session, seconds: float) -> Quality:
         if message.get_srcSystem() != known.system:
             return
         component = message.get_srcComponent()
-        timesync = message.get_type() == "TIMESYNC"
+        is_timesync = message.get_type() == "TIMESYNC"
         if component != known.component:
-            if timesync and message.tc1 != 0:
+            if is_timesync and message.tc1 != 0:
                 answers = quality.timesync_answered
                 answers[component] = answers.get(component, 0) + 1
             return
         counter.add(message)
         trips.on_message(message, now_ns)
-        quality.timesync_asked += timesync and message.tc1 == 0
+        quality.timesync_asked += is_timesync and message.tc1 == 0
 
     frames = session.telemetry.frames
     bytes_before, bad_before = frames.bytes_received, frames.bytes_bad

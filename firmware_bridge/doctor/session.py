@@ -16,8 +16,11 @@ from firmware_bridge.dialect import mavlink
 from firmware_bridge.identity import Identity, identity_of
 from firmware_bridge.messages import HealthState, heartbeat_message
 from firmware_bridge.settings import LinkSettings
+from firmware_bridge.signing import LinkSigning
+from firmware_bridge.stamp_file import StampKeeper, load_signing
 from firmware_bridge.telemetry import Telemetry
 from firmware_bridge.texts import StatusText, TextAssembler
+from firmware_bridge.timesync import Timesync
 from firmware_bridge.transport import Transport
 from firmware_bridge.vehicle import AutopilotId
 from landing.errors import LinkError
@@ -27,10 +30,12 @@ NS_PER_S = 1_000_000_000
 TOOL_COMPONENT = 192
 """MAV_COMP_ID_ONBOARD_COMPUTER2: the daemon is 191, and a tool must never be taken for it."""
 
+SIGNING_LINK_ID = 192
+"""Of our signatures; the daemon's connections count from 0."""
+
 READ_S = 0.02
 REOPEN_PAUSE_S = 0.2
 HEARTBEAT_NS = NS_PER_S
-REBOOT_SILENCE_S = 1.0
 
 T = TypeVar("T")
 Listener = Callable[[Any, int], None]
@@ -50,9 +55,11 @@ class Session:
         listeners: Called with every message.
         texts: Every STATUSTEXT of the autopilot, in order.
         silent: While True nothing is sent but what is asked for by name: no heartbeat.
+        signing: On a signed link, what was accepted and ignored; None on others.
 
     Raises:
-        LinkError: The connection string is in none of the known forms.
+        LinkError: The connection string is in none of the known forms, or the signing key cannot
+            be used.
     """
 
     def __init__(
@@ -75,12 +82,21 @@ class Session:
             srcSystem=self.telemetry.own_system,
             srcComponent=settings.component_id,
         )
+        self.signing: LinkSigning | None = None
+        self._stamps: StampKeeper | None = None
+        if settings.signing_key is not None:
+            # A stamp file of its own: two programs must not write the daemon's.
+            stamps = settings.signing_key.with_name(settings.signing_key.name + ".tools.stamp")
+            self.signing, self._stamps = load_signing(settings.signing_key, stamps)
+        self._timesync = Timesync()
         self._assembler = TextAssembler()
         self._asks_streams = False
         self._heartbeat_ns = 0
         self._identity: Identity | None = None
 
     def __enter__(self) -> Session:
+        if self._stamps is not None:
+            self._stamps.start()
         return self
 
     def __exit__(
@@ -90,6 +106,8 @@ class Session:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+        if self._stamps is not None:
+            self._stamps.close()
 
     def close(self) -> None:
         """Let go of the connection; the next wait opens it again."""
@@ -109,12 +127,26 @@ class Session:
         deadline_ns = now_ns + round(timeout_s * NS_PER_S)
         while not (self.telemetry.autopilot and self.telemetry.vehicle.alive(now_ns)):
             if now_ns > deadline_ns:
-                problems = self.telemetry.problems(self._transport is not None, now_ns)
-                raise LinkError(f"{problems[0]} (waited {timeout_s:g} s)")
+                problem = (
+                    self._unsigned()
+                    or self.telemetry.problems(self._transport is not None, now_ns)[0]
+                )
+                raise LinkError(f"{problem} (waited {timeout_s:g} s)")
             self._turn()
             now_ns = time.monotonic_ns()
         assert self.telemetry.autopilot is not None
         return self.telemetry.autopilot
+
+    def _unsigned(self) -> str | None:
+        """What keeps a signed link silent, in words."""
+        signing = self.signing
+        if signing is None or signing.accepted or not signing.unsigned + signing.forged:
+            return None
+        how = "unsigned" if signing.unsigned else "signed with another key"
+        return (
+            f"{self.settings.connection}: frames come, but {how}; give the autopilot the key of "
+            f"{self.settings.signing_key}"
+        )
 
     def identify(self, timeout_s: float = 4.0) -> Identity:
         """Ask for AUTOPILOT_VERSION; what is not told is left open in the answer."""
@@ -150,6 +182,8 @@ class Session:
         transport = self._transport
         if transport is None:
             return False
+        if self.signing is not None:
+            self.signing.prepare(self._packer, SIGNING_LINK_ID)
         frame = message.pack(self._packer)
         self._packer.seq = (self._packer.seq + 1) % 256
         return transport.write(frame)
@@ -240,48 +274,10 @@ class Session:
             self.telemetry.streams.restart(time.monotonic_ns())
         self._asks_streams = asked
 
-    def reboot(self, timeout_s: float = 60.0) -> float:
-        """Reboot the autopilot, disarmed only, and wait until it speaks again.
-
-        Returns:
-            Seconds from the command to the first heartbeat after it.
-
-        Raises:
-            LinkError: It is armed, refuses, does not come back, or never went away.
-        """
-        self.connect()
-        if self.vehicle().armed:
-            raise LinkError("the autopilot is armed: it is not rebooted; disarm first")
-        started_ns = time.monotonic_ns()
-        result = self.command(mavlink.MAV_CMD_PREFLIGHT_REBOOT_SHUTDOWN, 1.0, tries=2)
-        if result not in (None, mavlink.MAV_RESULT_ACCEPTED):
-            raise LinkError(f"the autopilot refuses to reboot ({result_name(result)})")
+    def forget(self) -> None:
+        """Let go of the connection and of all that was heard, as before a reboot."""
         self.close()
-        time.sleep(REBOOT_SILENCE_S)
         self.telemetry = Telemetry(self.settings)
-        self.connect(timeout_s)
-        took_s = (time.monotonic_ns() - started_ns) / NS_PER_S
-        up_s = self._uptime_s()
-        since_s = (time.monotonic_ns() - started_ns) / NS_PER_S
-        if up_s is not None and up_s > since_s + 2.0:
-            raise LinkError(
-                f"the autopilot has not rebooted: it is up for {up_s:.0f} s; reboot it by hand"
-            )
-        return took_s
-
-    def _uptime_s(self) -> float | None:
-        def boot_ms(message: Any) -> int | None:
-            value: int | None = getattr(message, "time_boot_ms", None)
-            return value
-
-        found = self.ask(
-            lambda: self.send_command(
-                mavlink.MAV_CMD_REQUEST_MESSAGE, mavlink.MAVLINK_MSG_ID_ATTITUDE
-            ),
-            boot_ms,
-            tries=3,
-        )
-        return None if found is None else found / 1000.0
 
     # --- one turn of the wheel ---
 
@@ -305,7 +301,9 @@ class Session:
             return False
         self._transport = transport
         self._heartbeat_ns = 0
+        self.telemetry.frames.clear()
         self.telemetry.reopened(time.monotonic_ns())
+        self._timesync.restart()
         return True
 
     def _turn(self, wait_s: float = READ_S) -> None:
@@ -321,13 +319,24 @@ class Session:
             self.close()
             return
         now_ns = time.monotonic_ns()
-        for frame in self.telemetry.feed(data, now_ns) if data else ():
-            self._packer.srcSystem = self.telemetry.own_system
-            self._on_message(frame.message, now_ns)
+        for frame in self.telemetry.frames.feed(data) if data else ():
+            if self.signing is None or self.signing.accepts(frame.raw, frame.message.get_msgId()):
+                self.telemetry.take(frame.message, now_ns)
+                self._packer.srcSystem = self.telemetry.own_system
+                self._on_message(frame.message, now_ns)
         if self._asks_streams:
-            request = self.telemetry.request(now_ns)
-            if request is not None:
-                self.send(request)
+            self._ask_what_is_due(now_ns)
+
+    def _ask_what_is_due(self, now_ns: int) -> None:
+        """Streams, and the autopilot's clock: as the daemon asks for them."""
+        request = self.telemetry.request(now_ns)
+        known = self.telemetry.autopilot
+        question = None
+        if known is not None and self.telemetry.vehicle.alive(now_ns):
+            question = self._timesync.question(now_ns, known.system, known.component)
+        for message in (request, question):
+            if message is not None:
+                self.send(message)
 
     def _say_hello(self) -> None:
         """A HEARTBEAT a second: some autopilots and routers answer only to who has spoken."""
@@ -341,6 +350,10 @@ class Session:
             text = self._assembler.add(message, now_ns)
             if text is not None:
                 self.texts.append(text)
+        elif message.get_type() == "TIMESYNC" and self._is_autopilot(message):
+            answer = self._timesync.answer(message, now_ns)
+            if answer is not None:
+                self.telemetry.synchronise(answer)
         for listener in tuple(self.listeners):
             listener(message, now_ns)
 

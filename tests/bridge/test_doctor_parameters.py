@@ -13,6 +13,7 @@ from firmware_bridge.doctor import (
     ParameterError,
     Session,
     read_parameters,
+    reboot,
     tool_settings,
     write_parameters,
 )
@@ -143,7 +144,7 @@ def test_ardupilot_is_rebooted_and_holds_what_was_written():
         assert autopilot.parameters["PLND_TYPE"] == 0
         write_parameters(session, {"PLND_TYPE": 1, "PLND_LAG": 0.05})
         assert autopilot.parameters["PLND_TYPE"] == 0, "counts from the next boot"
-        assert session.reboot() > 0
+        assert reboot(session) > 0
         assert autopilot.reboots == 1
         assert autopilot.parameters["PLND_TYPE"] == 1
         assert read_parameters(session, ["PLND_LAG"])["PLND_LAG"].value == pytest.approx(0.05)
@@ -155,5 +156,5 @@ def test_no_reboot_while_armed():
         Session(tool_settings(connection)) as session,
     ):
         with pytest.raises(LinkError, match="armed"):
-            session.reboot()
+            reboot(session)
         assert autopilot.reboots == 0
