@@ -62,7 +62,7 @@ class Ground(Grid):
     def fill(self, kind: str, angle_rad: float | None = None) -> None:
         """Covers everything with a ground material."""
         self.bgr[:] = self.materials.texture(kind, self.shape, angle_rad)
-        self.labels[:] = self.ids[Materials.KINDS[kind]]
+        self.labels[:] = self.ids[self.materials.KINDS[kind]]
 
     def area(
         self, points_ne_m: FloatArray, kind: str, ragged_m: float = 0.0,
@@ -92,12 +92,12 @@ class Ground(Grid):
             mask = self.ragged(mask, ragged_m)
         angle = None if heading_rad is None else heading_rad - math.pi / 2
         texture = self.materials.texture(kind, (mask.shape[0], mask.shape[1]), angle)
-        if kind == "water":  # shallow and silty at the bank
+        if kind in ("water", "river"):  # shallow and silty at the bank
             deep = cv2.distanceTransform((mask > 127).astype(np.uint8), cv2.DIST_L2, 3)
             bank = np.exp(-deep * np.float32(self.gsd_m / 0.7))[..., None]
             texture = texture + bank * (np.array(self.palette.dirt, np.float32) * 0.8 - texture)
         self.blend(box, mask, np.ascontiguousarray(texture, dtype=np.float32),
-                   Materials.KINDS[kind])  # fmt: skip
+                   self.materials.KINDS[kind])  # fmt: skip
         self.height[box[1] : box[3], box[0] : box[2]][mask > 127] = 0.0
 
     def marking(

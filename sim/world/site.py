@@ -11,6 +11,7 @@ from landing.geometry import FloatArray
 from sim.world.canvas import Canvas
 from sim.world.grid import Spot, blob, smooth_path
 from sim.world.materials import rgb, vary
+from sim.world.sketch import Sketch
 
 Rng = np.random.Generator
 
@@ -19,7 +20,7 @@ Rng = np.random.Generator
 class Site:
     """A canvas with what the layouts note for the actors."""
 
-    canvas: Canvas
+    canvas: Canvas | Sketch
     rng: Rng
     root: Spot
     walks: list[FloatArray] = field(default_factory=list)

@@ -11,18 +11,26 @@ from landing.errors import DataError
 from sim.world.model import World
 from sim.world.photo import photo
 from sim.world.procedural import procedural
+from sim.world.scenes import FAMILIES, scene
 from sim.world.store import load_world
+from sim.world.worst import TRAPS
 
 T = TypeVar("T")
 
+ALL = "all"
+"""In the place of a trap or family: each of them."""
+
 _KEYS: dict[str, tuple[str, ...]] = {
     "procedural": ("seed", "size_m", "gsd_m", "layout"),
+    "scenes": ("seed", "size_m", "gsd_m", "season", "light"),
+    "worst": (),
     "photo": ("gsd_m", "labels", "taxonomy", "size_m"),
     "folder": (),
 }
 
 GRAMMAR = (
     "procedural[?seed=1&size_m=80&gsd_m=0.05&layout=park], "
+    "scenes[:FAMILY][?seed=1&size_m=160&gsd_m=0.1&season=snow&light=dusk], worst:TRAP, "
     "photo:FILE[?gsd_m=0.02&labels=FILE&taxonomy=aeroscapes&size_m=60], "
     "or a folder written by save_world"
 )
@@ -33,7 +41,7 @@ def parse_world_spec(text: str, seed: int = 0) -> World:
 
     Args:
         text: See `GRAMMAR`. A folder may be given as ``folder:PATH`` or just its path.
-        seed: Of a procedural world that does not name its own.
+        seed: Of a procedural world or scene that does not name its own.
 
     Raises:
         DataError: Not a specification, an unknown key, a bad value or an unusable file.
@@ -42,6 +50,24 @@ def parse_world_spec(text: str, seed: int = 0) -> World:
     kind, rest, options = _split(text)
     if kind == "folder":
         return load_world(rest)
+    if kind == "worst":
+        if rest not in TRAPS:
+            names = ", ".join(TRAPS)
+            raise DataError(f"world {text!r}: trap {rest!r} is unknown: expected one of {names}")
+        return TRAPS[rest].build()
+    if kind == "scenes":
+        if rest == ALL:
+            raise DataError(
+                f"world {text!r} is many worlds; one of them is scenes:{next(iter(FAMILIES))}"
+            )
+        return scene(
+            seed=_number(text, options, "seed", seed, int),
+            family=rest or None,
+            size_m=_number(text, options, "size_m", 160.0, float),
+            gsd_m=_number(text, options, "gsd_m", 0.1, float),
+            season=options.get("season"),
+            light=options.get("light"),
+        )
     if kind == "procedural":
         return procedural(
             seed=_number(text, options, "seed", seed, int),
@@ -58,21 +84,34 @@ def parse_world_spec(text: str, seed: int = 0) -> World:
     )
 
 
+def expand_world_spec(text: str) -> tuple[str, ...]:
+    """``worst:all`` and ``scenes:all`` as one specification for each; anything else as it is."""
+    kind, _, rest = text.partition(":")
+    name, mark, query = rest.partition("?")
+    members = {"worst": TRAPS, "scenes": FAMILIES}.get(kind)
+    if members is None or name != ALL:
+        return (text,)
+    return tuple(f"{kind}:{member}{mark}{query}" for member in members)
+
+
 def _split(text: str) -> tuple[str, str, dict[str, str]]:
-    for kind in ("photo", "folder"):
+    for kind in ("photo", "folder", "worst", "scenes"):
         if text.startswith(f"{kind}:"):
             rest = text[len(kind) + 1 :]
             break
     else:
-        if text == "procedural" or text.startswith("procedural?"):
-            kind, rest = "procedural", text[len("procedural") :]
+        if text.partition("?")[0] in ("procedural", "scenes"):
+            kind = text.partition("?")[0]
+            rest = text[len(kind) :]
         elif text and Path(text).is_dir():
             return "folder", text, {}
         else:
             raise DataError(f"world {text!r} is not one we know: expected {GRAMMAR}")
     name, _, query = rest.partition("?")
-    if kind != "procedural" and not name:
-        raise DataError(f"world {text!r} names no file: expected {GRAMMAR}")
+    if kind in ("photo", "folder", "worst") and not name:
+        raise DataError(
+            f"world {text!r} names no {'trap' if kind == 'worst' else 'file'}: expected {GRAMMAR}"
+        )
     options: dict[str, str] = {}
     for key, value in parse_qsl(query, keep_blank_values=True):
         if key not in _KEYS[kind]:

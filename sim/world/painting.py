@@ -1,0 +1,178 @@
+"""Paints the picture of a sketch: its strokes in order, then weather, light and shadow."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from landing.types import ByteArray
+from sim.world.canvas import Canvas
+from sim.world.classes import scene_taxonomy
+from sim.world.crowns import crown, ragged
+from sim.world.daylight import Daylight
+from sim.world.grid import Spot
+from sim.world.materials import rgb, vary
+from sim.world.sketch import Glow, Sketch, Stroke, stroke_rng
+from sim.world.surfaces import SceneMaterials
+from sim.world.texture import Field, colored, fractal
+
+_SNOW = rgb(232, 236, 242)
+_SNOW_ON = {
+    "grass": 0.97, "dirt": 0.93, "gravel": 0.92, "paved": 0.72, "road": 0.3, "roof": 0.94,
+    "tree": 0.42, "wall": 0.85, "car": 0.5, "slope": 0.9, "crop": 0.8,
+}  # fmt: skip
+"""How much of each class lies under snow; the swept and the wet less."""
+
+_LAMP_BGR = (0.55, 0.82, 1.0)
+
+
+@dataclass(frozen=True)
+class Painting:
+    """The picture of a sketch, not yet painted; calling it paints.
+
+    Attributes:
+        sketch: What to paint.
+        light: In which light.
+    """
+
+    sketch: Sketch
+    light: Daylight
+
+    def __call__(self) -> ByteArray:
+        """The picture, uint8 (H, W, 3)."""
+        canvas = _SceneCanvas(self.sketch, self.light)
+        for stroke in self.sketch.strokes:
+            canvas.replay(stroke)
+        return canvas.finished()
+
+
+class _SceneCanvas(Canvas):
+    """A canvas whose rough outlines are those of the sketch."""
+
+    def __init__(self, sketch: Sketch, light: Daylight) -> None:
+        rng = np.random.default_rng([sketch.seed, 105])
+        super().__init__(rng, sketch.size_m, sketch.gsd_m, scene_taxonomy())
+        self.sketch = sketch
+        self.light = light
+        self.sun = light.sun
+        self.palette = sketch.palette
+        self.materials = SceneMaterials(rng, self.noise, sketch.palette)
+        self._outline = rng
+
+    def replay(self, stroke: Stroke) -> None:
+        """Draws a stroke with the outline it has in the labels."""
+        self._outline = stroke_rng(stroke)
+        self.rng = self.materials.rng = np.random.default_rng([*stroke.seed, 1])
+        getattr(self, stroke.name)(*stroke.arguments)
+
+    def ragged(self, mask: ByteArray, width_m: float) -> ByteArray:
+        """The mask with the edge it has in the labels."""
+        return ragged(mask, width_m, self.gsd_m, self._outline)
+
+    def tree(self, north_m: float, east_m: float, radius_m: float, height_m: float) -> None:
+        """A crown: a clumpy dome with a lit and a dark side; bare in the snow."""
+        shape = crown(self, north_m, east_m, radius_m, self._outline)
+        if shape is None:
+            return
+        size = (shape.dome.shape[0], shape.dome.shape[1])
+        _, medium, fine, white = self.materials.fields(size)
+        conifer = self.rng.random() < 0.25
+        dome = shape.dome + 0.12 * medium + 0.12 * fine
+        if conifer:
+            spokes = int(self.rng.integers(9, 15))
+            dome = dome + 0.12 * np.sin(spokes * shape.turn + 3 * np.sqrt(shape.r2))
+        bumps = np.clip(dome, 0, 1.3) * radius_m * 0.5 + 0.17 * fine + 0.06 * white
+        bumps = bumps.astype(np.float32)
+        toward_n, toward_e = math.cos(self.sun.azimuth_rad), math.sin(self.sun.azimuth_rad)
+        slope_u = cv2.Sobel(bumps, cv2.CV_32F, 1, 0, ksize=3) / np.float32(8 * self.gsd_m)
+        slope_v = cv2.Sobel(bumps, cv2.CV_32F, 0, 1, ksize=3) / np.float32(8 * self.gsd_m)
+        facing = slope_v * np.float32(toward_n) - slope_u * np.float32(toward_e)
+        lit = np.clip(facing * np.float32(0.15 + 0.35 * self.sun.strength), -0.5, 0.55)
+        lum = lit + 0.08 * medium + 0.1 * fine + 0.05 * white - 0.06
+        base = self.palette.trees[int(self.rng.integers(len(self.palette.trees)))]
+        if conifer:
+            base = rgb(46, 64, 48)
+        texture = colored(vary(self.rng, base, 0.1), lum.astype(np.float32))
+        mask = shape.mask
+        if self.sketch.season == "snow" and not conifer:  # the ground shows between bare twigs
+            seen = np.clip(0.55 + 0.35 * fine + 0.25 * white, 0.1, 1.0)
+            left, top, right, bottom = shape.box
+            under = self.bgr[top:bottom, left:right]
+            texture = (under + seen[..., None] * (texture - under)).astype(np.float32)
+        self.blend(shape.box, mask, texture, "tree")
+        left, top, right, bottom = shape.box
+        high = self.height[top:bottom, left:right]
+        top_m = height_m * np.sqrt(np.clip(1 - 0.75 * shape.r2, 0.05, 1))
+        np.copyto(high, np.maximum(high, top_m).astype(np.float32), where=mask > 127)
+
+    def building(
+        self, spot: Spot, length_m: float, width_m: float, height_m: float, roof: str
+    ) -> None:
+        """A building; a "green" roof is planted and looks like a meadow."""
+        if roof != "green":
+            super().building(spot, length_m, width_m, height_m, roof)
+            return
+        corners = spot.corners(length_m, width_m)
+        box = self.box_of(corners)
+        if box is not None:
+            mask = self.polygon_mask(corners, box)
+            size = (mask.shape[0], mask.shape[1])
+            self.blend(box, mask, self.materials.texture("meadow", size), "roof", height_m)
+
+    def finished(self) -> ByteArray:
+        """The picture in its weather and light."""
+        rng = np.random.default_rng([self.sketch.seed, 106])
+        gsd = self.gsd_m
+        octaves = [(max(2.0, m / gsd), weight) for m, weight in ((45.0, 1.0), (14.0, 0.6))]
+        self.bgr *= (1.0 + 0.045 * fractal(rng, self.shape, octaves))[..., None]
+        if self.sketch.season == "snow":
+            self._snow(rng)
+        dark = self.shadows()[..., None]
+        lit = np.array(self.light.sunlit_bgr, dtype=np.float32)
+        shaded = np.array(self.light.shaded_bgr, dtype=np.float32)
+        gain = lit + dark * (shaded - lit)
+        if self.light.lamps > 0:
+            gain = gain + self._lamplight()[..., None] * np.array(_LAMP_BGR, dtype=np.float32)
+        middle_grey = 105.0 * float(np.mean(self.light.sunlit_bgr))
+        contrast = self.light.contrast
+        image = self.bgr * gain * contrast + middle_grey * (1 - contrast)
+        return np.asarray(np.clip(image, 0, 255), dtype=np.uint8)
+
+    def _snow(self, rng: np.random.Generator) -> None:
+        """Lays snow on what is not vertical, swept or wet."""
+        share = np.zeros(256, dtype=np.float32)
+        for name, cover in _SNOW_ON.items():
+            share[self.ids[name]] = cover
+        if self.sketch.frozen:
+            share[[self.ids["water"], self.ids["pool"]]] = 0.93
+        cover = share[self.labels]
+        coarse, medium, fine, white = self.materials.fields(self.shape)
+        patchy = 4 * cover * (1 - cover)
+        cover = cover + patchy * (0.16 * medium + 0.12 * fine + 0.12 * coarse)
+        cover = np.clip(cover, 0, 1) * (cover > 0)
+        lum = 0.025 * coarse + 0.03 * medium + 0.015 * fine + 0.01 * white
+        snow = colored(_SNOW, lum.astype(np.float32))
+        self.bgr += cover[..., None] * (snow - self.bgr)
+
+    def _lamplight(self) -> Field:
+        """Gain from the street lamps."""
+        glow = np.zeros(self.shape, dtype=np.float32)
+        for lamp in self.sketch.lamps:
+            _add_lamp(self, glow, lamp)
+        return np.asarray(np.minimum(glow, 0.85) * np.float32(self.light.lamps))
+
+
+def _add_lamp(canvas: Canvas, glow: Field, lamp: Glow) -> None:
+    centre = np.array([[lamp.north_m, lamp.east_m]])
+    box = canvas.box_of(centre, 3 * lamp.radius_m)
+    if box is None:
+        return
+    left, top, right, bottom = box
+    u, v = canvas.pixels(centre)[0]
+    du = (np.arange(left, right, dtype=np.float32) - np.float32(u)) * canvas.gsd_m
+    dv = (np.arange(top, bottom, dtype=np.float32) - np.float32(v)) * canvas.gsd_m
+    r2 = (du[None, :] ** 2 + dv[:, None] ** 2) / np.float32(lamp.radius_m**2)
+    glow[top:bottom, left:right] += 0.5 / (1 + 3 * r2) ** 2
