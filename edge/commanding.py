@@ -11,12 +11,8 @@ from typing import Protocol
 from edge.log import EventLog
 from firmware_bridge.messages import Severity
 from firmware_bridge.report import SendResult
-from landing.authority import (
-    Authority,
-    AuthorityInput,
-    AuthorityOutput,
-    AuthorityState,
-)
+from landing.authority import Authority
+from landing.authority_io import AuthorityInput, AuthorityOutput, AuthorityState
 from landing.command import CommandAnswer, CommandRequest
 from landing.director import DirectorOutput
 from landing.settings import AuthoritySettings, DirectorSettings

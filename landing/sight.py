@@ -1,0 +1,85 @@
+"""What the evidence says of the site and of our place above it, kept from step to step.
+
+For `landing.authority`, which must know not only what is so now, but for how long it has been.
+"""
+
+from __future__ import annotations
+
+import math
+
+from landing.director import DirectorOutput
+from landing.types import Pose
+
+POSE_FRESH_NS = 1_000_000_000
+FOLLOWED_NS = 5_000_000_000
+"""A landing ordered this soon after a site was followed is a landing on that site."""
+
+Position = tuple[float, float, float]
+
+
+class Sight:
+    """Time is an argument.
+
+    Attributes:
+        site_ned_m: The site that was sent last; None before the first.
+        position_ned_m: The vehicle's, m; None while it is not known.
+        height_m: Above the site, or above the ground before there was one. It stays while the
+            vehicle is blind: low is low.
+    """
+
+    def __init__(self) -> None:
+        self.site_ned_m: Position | None = None
+        self.position_ned_m: Position | None = None
+        self.height_m: float | None = None
+        self._followed_ns: int | None = None
+        self._steady_since_ns: int | None = None
+        self._missing_since_ns: int | None = None
+        self._intruded_ns: int | None = None
+
+    def look(self, output: DirectorOutput, pose: Pose | None, now_ns: int) -> None:
+        """Takes the director's newest step and the newest pose."""
+        if output.target is not None:
+            self.site_ned_m, self._followed_ns = output.target.position_ned_m, now_ns
+            self._steady_since_ns = self._steady_since_ns or now_ns
+            self._missing_since_ns = None
+        else:
+            self._steady_since_ns = None
+            self._missing_since_ns = self._missing_since_ns or now_ns
+        if output.intruder is not None:
+            self._intruded_ns = now_ns
+        if pose is None or now_ns - pose.at_ns > POSE_FRESH_NS:
+            self.position_ned_m = None
+            return
+        self.position_ned_m = pose.position_ned_m
+        if pose.position_ned_m is not None and self.site_ned_m is not None:
+            self.height_m = self.site_ned_m[2] - pose.position_ned_m[2]
+        elif pose.height_agl_m is not None:
+            self.height_m = pose.height_agl_m
+
+    def start_over(self) -> None:
+        """What was sent until now does not count as steady."""
+        self._steady_since_ns = None
+
+    def followed(self, now_ns: int) -> bool:
+        """Whether a site was sent a moment ago."""
+        return self._followed_ns is not None and now_ns - self._followed_ns <= FOLLOWED_NS
+
+    def steady(self, now_ns: int, for_s: float = 0.0) -> bool:
+        """Whether a site has been sent without a gap for so long."""
+        since_ns = self._steady_since_ns
+        return since_ns is not None and now_ns - since_ns >= for_s * 1e9
+
+    def missing(self, now_ns: int, for_s: float) -> bool:
+        """Whether none has been sent for so long."""
+        since_ns = self._missing_since_ns
+        return since_ns is not None and now_ns - since_ns >= for_s * 1e9
+
+    def quiet(self, now_ns: int, for_s: float) -> bool:
+        """Whether nobody has been at a site for so long."""
+        return self._intruded_ns is None or now_ns - self._intruded_ns >= for_s * 1e9
+
+    @property
+    def distance_m(self) -> float:
+        """Horizontally to the site; infinite while either is unknown."""
+        here, site = self.position_ned_m, self.site_ned_m
+        return math.inf if here is None or site is None else math.dist(here[:2], site[:2])
