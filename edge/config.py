@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from edge.cameras.contract import CameraRequest
 from edge.lens import camera_for_size
 from edge.runtimes.contract import RuntimeOptions
-from edge.validation import first_problem
+from edge.validation import first_problem, is_loopback
 from firmware_bridge.connection import parse_connection
 from firmware_bridge.pose_history import HeightSource
 from firmware_bridge.settings import LinkSettings
@@ -331,6 +331,41 @@ class RecorderSection(Section):
     image_quality: int = Field(default=85, ge=10, le=100, description="of the JPEG pictures")
 
 
+class PreviewSection(Section):
+    """Health, metrics and the live page over HTTP; the loopback alone unless told otherwise."""
+
+    enabled: bool = Field(default=True, description="whether anything is served")
+    listen: str = Field(
+        default="127.0.0.1:8650",
+        pattern=r"^(\[[0-9a-fA-F:]+\]|[^\[\]:]+):\d{1,5}$",
+        description="HOST:PORT; beyond the loopback a token is needed; port 0 takes a free one",
+    )
+    token_file: Path | None = Field(
+        default=None, description="file with the token that viewers need, mode 0600"
+    )
+    fps: float = Field(default=10.0, ge=0.2, le=60, description="pictures a second at most, Hz")
+    width_px: int = Field(default=640, ge=64, le=4096, description="width of the picture, px")
+    history_s: float = Field(default=300.0, ge=10, le=3600, description="of the page's slider, s")
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host, without brackets, and port."""
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]"), int(port)
+
+    @model_validator(mode="after")
+    def _guarded(self) -> PreviewSection:
+        host, port = self.address
+        if port > 65_535:
+            raise ValueError(f"port {port} of preview.listen is more than 65535")
+        if self.enabled and self.token_file is None and not is_loopback(host):
+            raise ValueError(
+                f"preview.listen {self.listen} is open beyond the loopback: set token_file to a "
+                "file made by `openssl rand -hex 16`, mode 0600"
+            )
+        return self
+
+
 class EdgeConfig(Section):
     """Everything the daemon is told."""
 
@@ -343,6 +378,7 @@ class EdgeConfig(Section):
     health: HealthSection = Field(default_factory=HealthSection)
     log: LogSection = Field(default_factory=LogSection)
     recorder: RecorderSection = Field(default_factory=RecorderSection)
+    preview: PreviewSection = Field(default_factory=PreviewSection)
 
     def link_settings(self) -> LinkSettings:
         """Of the link, which asks for more where something may be commanded.
@@ -424,5 +460,8 @@ def _anchored(config: EdgeConfig, folder: Path) -> EdgeConfig:
             ),
             "log": config.log.model_copy(update={"events": at(config.log.events)}),
             "recorder": config.recorder.model_copy(update={"folder": at(config.recorder.folder)}),
+            "preview": config.preview.model_copy(
+                update={"token_file": at(config.preview.token_file)}
+            ),
         }
     )

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 from edge.blackbox.make import make_recorder
+from edge.blackbox.recorder import Recorder
 from edge.cameras import make_camera
 from edge.config import EdgeConfig, load_config
 from edge.daemon import Daemon
@@ -23,6 +24,7 @@ from edge.parameters import DaemonParameters, read_kept, with_kept
 from edge.pipeline import Pipeline
 from edge.runtimes import Runtime, load_runtime, taxonomy_for
 from edge.sdnotify import ServiceNotifier
+from edge.web.make import make_web
 from firmware_bridge.link import FlightLink
 from landing.decider import Decider
 from landing.errors import TouchdownError
@@ -85,11 +87,17 @@ def _run(
     pipeline = Pipeline(runtime, decider, camera_model, time.monotonic_ns, time.perf_counter_ns)
     live = not config.camera.source.startswith(RECORDINGS)
     observers: list[Observer] = []
+    recorder: Recorder | None = None
     if config.recorder.enabled:
         recorder = make_recorder(config, runtime, decider, settings, taxonomy, camera_model)
         stack.enter_context(recorder)
         link.observers.append(recorder.on_mavlink)
         observers.append(recorder)
+    if config.preview.enabled:
+        counts = None if recorder is None else recorder.counters
+        server, feed = make_web(config, camera_model, settings, pipeline.timings, counts)
+        stack.enter_context(server)
+        observers.append(feed)
     daemon = Daemon(
         config, camera, pipeline, link, events, ServiceNotifier(), live, tuple(observers)
     )

@@ -1,0 +1,91 @@
+"""Who may look: anybody on the loopback, elsewhere whoever has the token.
+
+The token comes as `Authorization: Bearer TOKEN`, once as `?token=TOKEN` (then it is a cookie), and
+is compared in constant time. On the loopback the request must name the loopback: a page of another
+site that points a name of its own at 127.0.0.1 gets nothing.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import stat
+from pathlib import Path
+
+from edge.validation import is_loopback
+from landing.errors import ConfigError
+
+COOKIE = "touchdown_token"
+LEAST_CHARACTERS = 16
+
+
+class Access:
+    """Decides about requests.
+
+    Args:
+        host: Address that is listened on.
+        token: Needed wherever it is given; must be given beyond the loopback.
+
+    Raises:
+        ConfigError: Beyond the loopback without a token, or with one that can be guessed.
+    """
+
+    def __init__(self, host: str, token: str | None) -> None:
+        self.loopback = is_loopback(host)
+        if token is None and not self.loopback:
+            raise ConfigError(
+                f"preview.listen {host}: beyond the loopback a token is needed; set "
+                "preview.token_file, e.g. to a file made by `openssl rand -hex 16`, mode 0600"
+            )
+        if token is not None and len(token) < LEAST_CHARACTERS:
+            raise ConfigError(
+                f"the preview token has {len(token)} characters, at least {LEAST_CHARACTERS} "
+                "expected; `openssl rand -hex 16` makes one"
+            )
+        self._token = token
+
+    def host_allowed(self, host_header: str) -> bool:
+        """Whether a request's Host may be answered."""
+        return not self.loopback or is_loopback(_without_port(host_header))
+
+    def allowed(self, authorization: str, cookie: str, query: str) -> bool:
+        """Whether a request with these credentials may be answered."""
+        if self._token is None:
+            return True
+        bearer = authorization[7:] if authorization.lower().startswith("bearer ") else ""
+        given = (bearer, cookie, query)
+        return any([hmac.compare_digest(g.encode(), self._token.encode()) for g in given])
+
+    @property
+    def token(self) -> str | None:
+        """What is needed; None for nothing."""
+        return self._token
+
+
+def read_token(path: Path) -> str:
+    """The token in a file that only its owner can read.
+
+    Raises:
+        ConfigError: It cannot be read, others can read it, or it is empty.
+    """
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        text = path.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"preview.token_file {path}: {error}") from error
+    if mode & 0o077:
+        raise ConfigError(
+            f"preview.token_file {path} has mode {mode:04o}, so others can read it; "
+            f"chmod 0600 {path}"
+        )
+    if not text:
+        raise ConfigError(f"preview.token_file {path} is empty; `openssl rand -hex 16` makes one")
+    if not os.access(path, os.R_OK):
+        raise ConfigError(f"preview.token_file {path} cannot be read")
+    return text
+
+
+def _without_port(host: str) -> str:
+    if host.startswith("["):
+        return host.partition("]")[0].lstrip("[")
+    return host.rsplit(":", 1)[0] if host.count(":") == 1 else host

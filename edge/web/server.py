@@ -1,0 +1,386 @@
+"""Serves health, metrics and the page, in a thread with an event loop of its own.
+
+    GET /            the page                     GET /healthz   200 while the control loop ticks
+    GET /live        WebSocket: looks, statuses   GET /readyz    200 while decisions are good
+    GET /history     times of kept looks          GET /metrics   for Prometheus
+    GET /history/NS  the look nearest to a time   GET /picture.jpg, /stream.mjpg  pictures alone
+
+A look is drawn when somebody watches, and once a second for the history; viewers that are slow get
+fewer looks, never later ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import secrets
+import struct
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from importlib import resources
+
+from aiohttp import WSMsgType, web
+from prometheus_client import CollectorRegistry
+
+from edge.timings import Timings
+from edge.web import status as words
+from edge.web.access import COOKIE, Access
+from edge.web.feed import Feed
+from edge.web.history import History
+from edge.web.look import Look, look_at
+from edge.web.metrics import CONTENT_TYPE, render
+from landing.camera import CameraModel
+from landing.settings import DecisionSettings
+
+logger = logging.getLogger("edge.web")
+
+STATUS_PERIOD_S = 0.2
+GROUND_PERIOD_NS = 500_000_000
+SEND_TIMEOUT_S = 2.0
+START_S = 5.0
+MAX_VIEWERS = 12
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True)
+class WebSettings:
+    """What the server is told.
+
+    Attributes:
+        host, port: Where to listen; port 0 takes a free one.
+        token: Needed of everybody; None on the loopback alone.
+        fps: Looks a second at most.
+        width_px: Of the picture.
+        history_s: Length of the slider.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8650
+    token: str | None = None
+    fps: float = 10.0
+    width_px: int = 640
+    history_s: float = 300.0
+
+
+class WebServer:
+    """The server; `start` and `close` may be called from any thread.
+
+    Args:
+        settings: Where and how.
+        feed: Of the daemon.
+        camera: For the frame's size.
+        decision: Settings in force.
+        timings: Of the pipeline.
+        registry: Of the metrics.
+        temperature_c: The hottest core, or None where no sensor can be read.
+
+    Attributes:
+        port: That is listened on, once started.
+
+    Raises:
+        ConfigError: Beyond the loopback without a token.
+    """
+
+    def __init__(
+        self,
+        settings: WebSettings,
+        feed: Feed,
+        camera: CameraModel,
+        decision: DecisionSettings,
+        timings: Timings,
+        registry: CollectorRegistry,
+        temperature_c: Callable[[], float | None],
+    ) -> None:
+        self._settings = settings
+        self._access = Access(settings.host, settings.token)
+        self._feed = feed
+        self._camera = camera
+        self._decision = decision
+        self._timings = timings
+        self._registry = registry
+        self._temperature_c = temperature_c
+        self._page = resources.files("edge.web").joinpath("page.html").read_text("utf-8")
+        self._viewers: set[_Viewer] = set()
+        self._history = History(settings.history_s)
+        self._drawn: tuple[int, bytes, Look] | None = None
+        self._ground_ns = 0
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping: asyncio.Event | None = None
+        self._started = threading.Event()
+        self._error: OSError | None = None
+        self.port = settings.port
+
+    # --- life ---
+
+    def start(self) -> bool:
+        """Listens; False where that cannot be, which is said and keeps nobody from flying."""
+        self._thread = threading.Thread(target=self._run, name="web", daemon=True)
+        self._thread.start()
+        self._started.wait(START_S)
+        if self._error is not None:
+            logger.error("no preview: %s", self._error.strerror or self._error)
+        return self._error is None
+
+    def close(self) -> None:
+        """Stops listening; viewers are told that it was on purpose."""
+        loop, stopping = self._loop, self._stopping
+        if loop is not None and stopping is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(stopping.set)
+        if self._thread is not None:
+            self._thread.join(2.0)
+
+    def __enter__(self) -> WebServer:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except OSError as error:
+            self._error = error
+        finally:
+            self._started.set()
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stopping = asyncio.Event()
+        app = web.Application(middlewares=[self._guard])
+        app.router.add_get("/", self._get_page)
+        app.router.add_get("/live", self._get_live)
+        app.router.add_get("/history", self._get_history)
+        app.router.add_get("/history/{at_ns:[0-9]{1,20}}", self._get_moment)
+        app.router.add_get("/picture.jpg", self._get_picture)
+        app.router.add_get("/stream.mjpg", self._get_stream)
+        app.router.add_get("/healthz", self._get_health)
+        app.router.add_get("/readyz", self._get_ready)
+        app.router.add_get("/metrics", self._get_metrics)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, self._settings.host, self._settings.port)
+            await site.start()
+            self.port = int(runner.addresses[0][1])
+            self._started.set()
+            logger.info("preview at http://%s:%d/", self._settings.host, self.port)
+            tasks = [asyncio.create_task(self._draw()), asyncio.create_task(self._tell())]
+            await self._stopping.wait()
+            for task in tasks:
+                task.cancel()
+            for viewer in tuple(self._viewers):
+                await viewer.socket.close(code=1001, message=b"shutdown")
+        finally:
+            await runner.cleanup()
+
+    # --- who may ---
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        host = request.headers.get("Host", "")
+        origin = request.headers.get("Origin")
+        if not self._access.host_allowed(host):
+            raise web.HTTPMisdirectedRequest(text="this server answers to the loopback alone\n")
+        if origin is not None and origin.split("://", 1)[-1] != host:
+            raise web.HTTPForbidden(text="pages of other sites may not look\n")
+        query = request.query.get("token", "")
+        if not self._access.allowed(
+            request.headers.get("Authorization", ""), request.cookies.get(COOKIE, ""), query
+        ):
+            await asyncio.sleep(0.2)  # guessing stays slow
+            raise web.HTTPUnauthorized(
+                text="a token is needed: open /?token=TOKEN, or send Authorization: Bearer TOKEN\n",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+        response = await handler(request)
+        if not response.prepared:
+            response.headers["X-Content-Type-Options"] = "nosniff"
+            response.headers["Referrer-Policy"] = "no-referrer"
+            response.headers["Cache-Control"] = "no-store"
+        return response
+
+    # --- what there is ---
+
+    async def _get_page(self, request: web.Request) -> web.StreamResponse:
+        if request.query.get("token"):
+            # Out of the address bar and the history, into a cookie that scripts cannot read.
+            answer = web.Response(status=303, headers={"Location": "/"})
+            assert self._access.token is not None or self._access.loopback
+            if self._access.token is not None:
+                answer.set_cookie(COOKIE, self._access.token, httponly=True, samesite="Strict")
+            return answer
+        nonce = secrets.token_urlsafe(16)
+        response = web.Response(
+            text=self._page.replace("NONCE", nonce), content_type="text/html", charset="utf-8"
+        )
+        response.headers["Content-Security-Policy"] = (
+            f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; "
+            "img-src 'self' blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+            "frame-ancestors 'none'"
+        )
+        return response
+
+    async def _get_health(self, _request: web.Request) -> web.StreamResponse:
+        return _verdict(*words.alive(self._feed.status, time.monotonic_ns()))
+
+    async def _get_ready(self, _request: web.Request) -> web.StreamResponse:
+        return _verdict(*words.ready(self._feed.status, time.monotonic_ns()))
+
+    async def _get_metrics(self, _request: web.Request) -> web.StreamResponse:
+        return web.Response(body=render(self._registry), headers={"Content-Type": CONTENT_TYPE})
+
+    async def _get_history(self, _request: web.Request) -> web.StreamResponse:
+        return web.json_response(
+            {"now_ns": time.monotonic_ns(), "times_ns": self._history.times_ns()}
+        )
+
+    async def _get_moment(self, request: web.Request) -> web.StreamResponse:
+        moment = self._history.nearest(int(request.match_info["at_ns"]))
+        if moment is None:
+            raise web.HTTPNotFound(text="nothing is kept yet\n")
+        return web.Response(body=moment.message, content_type="application/octet-stream")
+
+    async def _get_picture(self, _request: web.Request) -> web.StreamResponse:
+        look = await self._fresh_look()
+        if look is None:
+            raise web.HTTPServiceUnavailable(text="no frame yet\n")
+        return web.Response(body=look.picture, content_type="image/jpeg")
+
+    async def _get_stream(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(
+            headers={"Content-Type": "multipart/x-mixed-replace; boundary=frame"}
+        )
+        await response.prepare(request)
+        before = -1
+        assert self._stopping is not None
+        while not self._stopping.is_set():
+            look = await self._fresh_look()
+            if look is not None and look.header["captured_ns"] != before:
+                before = look.header["captured_ns"]
+                head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(look.picture)}"
+                await response.write(f"{head}\r\n\r\n".encode() + look.picture + b"\r\n")
+            await asyncio.sleep(1.0 / self._settings.fps)
+        return response
+
+    async def _get_live(self, request: web.Request) -> web.StreamResponse:
+        if len(self._viewers) >= MAX_VIEWERS:
+            raise web.HTTPServiceUnavailable(text=f"{MAX_VIEWERS} viewers are looking already\n")
+        socket = web.WebSocketResponse(heartbeat=10.0, max_msg_size=1024)
+        await socket.prepare(request)
+        viewer = _Viewer(socket)
+        self._viewers.add(viewer)
+        sender = asyncio.create_task(viewer.send())
+        try:
+            async for message in socket:  # a viewer has nothing to say; this notices when it leaves
+                if message.type is WSMsgType.ERROR:
+                    break
+        finally:
+            self._viewers.discard(viewer)
+            sender.cancel()
+        return socket
+
+    # --- what is drawn and told ---
+
+    async def _draw(self) -> None:
+        period_s = 1.0 / self._settings.fps
+        while True:
+            started = time.monotonic()
+            step = self._feed.step
+            now_ns = time.monotonic_ns()
+            if step is not None and (self._viewers or self._history.due(now_ns)):
+                await self._fresh_look()
+            if self._drawn is not None:
+                _, message, _ = self._drawn
+                for viewer in self._viewers:
+                    viewer.offer_look(message)
+                if self._history.due(now_ns) and now_ns - self._drawn[0] < History.PERIOD_NS:
+                    self._history.add(now_ns, message)
+            await asyncio.sleep(max(0.01, period_s - (time.monotonic() - started)))
+
+    async def _fresh_look(self) -> Look | None:
+        """The look of the newest step, drawn once however many ask."""
+        step = self._feed.step
+        if step is None:
+            return None
+        if self._drawn is not None and self._drawn[2].header["captured_ns"] == (
+            step.frame.captured_at_ns
+        ):
+            return self._drawn[2]
+        now_ns = time.monotonic_ns()
+        with_ground = now_ns - self._ground_ns >= GROUND_PERIOD_NS
+        if with_ground:
+            self._ground_ns = now_ns
+        look = await asyncio.to_thread(
+            look_at, step, self._camera, self._decision, self._settings.width_px, with_ground
+        )
+        self._drawn = (now_ns, pack(look), look)
+        return look
+
+    async def _tell(self) -> None:
+        while True:
+            await asyncio.sleep(STATUS_PERIOD_S)
+            status = self._feed.status
+            if status is None or not self._viewers:
+                continue
+            described = words.describe(
+                status, self._feed.held, self._timings.percentiles(), self._temperature_c()
+            )
+            for viewer in self._viewers:
+                described["events"] = list(self._feed.events_since(viewer.told_ns))
+                viewer.told_ns = status.at_ns
+                viewer.offer_status(json.dumps(described))
+
+
+class _Viewer:
+    """One open page: the newest look and status wait for it, older ones are replaced."""
+
+    def __init__(self, socket: web.WebSocketResponse) -> None:
+        self.socket = socket
+        self.told_ns = 0
+        self._look: bytes | None = None
+        self._last: bytes | None = None
+        self._statuses: list[str] = []
+        self._wake = asyncio.Event()
+
+    def offer_look(self, message: bytes) -> None:
+        """To be sent unless a newer one comes first."""
+        if message is not self._last:
+            self._look = self._last = message
+            self._wake.set()
+
+    def offer_status(self, text: str) -> None:
+        """To be sent; of a viewer that does not read only the last few are kept."""
+        self._statuses = [*self._statuses[-4:], text]
+        self._wake.set()
+
+    async def send(self) -> None:
+        """Sends what waits until the page is closed."""
+        while not self.socket.closed:
+            await self._wake.wait()
+            self._wake.clear()
+            statuses, self._statuses = self._statuses, []
+            look, self._look = self._look, None
+            try:
+                for text in statuses:
+                    await asyncio.wait_for(self.socket.send_str(text), SEND_TIMEOUT_S)
+                if look is not None:
+                    await asyncio.wait_for(self.socket.send_bytes(look), SEND_TIMEOUT_S)
+            except (ConnectionError, asyncio.TimeoutError):
+                await self.socket.close()
+                return
+
+
+def pack(look: Look) -> bytes:
+    """A look as one message: four lengths (little-endian uint32), header, picture, mask, ground."""
+    header = json.dumps(look.header, separators=(",", ":")).encode()
+    parts = (header, look.picture, look.mask, look.ground)
+    return struct.pack("<4I", *(len(p) for p in parts)) + b"".join(parts)
+
+
+def _verdict(good: bool, text: str) -> web.Response:
+    return web.json_response({"ok": good, "detail": text}, status=200 if good else 503)
