@@ -31,6 +31,7 @@ FANS = 4
 STORAGES = 4
 LINKS = 6
 
+_CPU_LINE = re.compile(r"cpu\d+(?: \d+){8}")
 _CORE_ZONE = re.compile(r"cpu|gpu|soc|core|x86_pkg|^cv\d|^tj", re.IGNORECASE)
 _BOARD_ZONE = re.compile(r"board|diode|pcb", re.IGNORECASE)
 
@@ -105,8 +106,8 @@ class ComputerMonitor:
         return max(self._temperatures_c()[0], default=None)
 
     def _cpu_percent(self) -> list[int]:
-        cores = [_cpu_times(line) for line in self._text("proc/stat").splitlines()
-                 if re.match(r"cpu\d", line)]  # fmt: skip
+        lines = self._text("proc/stat").splitlines()
+        cores = [_cpu_times(line) for line in lines if _CPU_LINE.match(line)]
         before, self._cores_before = self._cores_before, cores
         if len(before) != len(cores):
             return [UNKNOWN_U8] * len(cores)
@@ -157,11 +158,8 @@ class ComputerMonitor:
         return [rpm for rpm in found if rpm is not None and 0 <= rpm < UNKNOWN_I16]
 
     def _uptime_ms(self) -> int:
-        first = self._text("proc/uptime").split(" ")[0]
-        try:
-            return round(float(first) * 1000) & 0xFFFFFFFF
-        except ValueError:
-            return 0
+        found = re.match(r"(\d+)\.(\d\d) ", self._text("proc/uptime"))
+        return 0 if found is None else int(found[1] + found[2]) * 10 & 0xFFFFFFFF
 
     def _text(self, path: str) -> str:
         return self._read(self._root / path)
