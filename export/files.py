@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 import onnx
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from google.protobuf.message import DecodeError
 
 from edge.runtimes.onnx_file import read_onnx
 from landing.artefact import GATE_KEY, GateReport

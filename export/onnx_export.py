@@ -31,7 +31,7 @@ from export.graph import (
 from export.parity import TIE, Maps, Parity, compare, require_close, require_exact
 from export.pictures import pictures_in, read_picture, spread
 from export.remerge import same_classes
-from export.rewrite import rewritten
+from export.rewrite import rewritten, with_pooled_head
 from export.runtime import runtime_maps
 from landing.errors import InvalidValueError, ModelError
 from landing.spec import (
@@ -172,7 +172,10 @@ def landing_graph(
 def faster(graph: LandingGraph, spec: ModelSpec) -> LandingGraph:
     """The graph in the form that is exported: the same function, fewer operations."""
     reworked = copy.copy(graph)
-    reworked._modules = {**graph._modules, "network": rewritten(graph.network)}
+    network = rewritten(graph.network)
+    if graph.pool > 1 and (joined := with_pooled_head(network, graph.pool)) is not None:
+        network, reworked.pool = joined, 1
+    reworked._modules = {**graph._modules, "network": network}
     return with_folded_input(reworked, spec.input.width_px, spec.input.height_px)
 
 

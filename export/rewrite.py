@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import nn
 
+from export.subpixel import SubpixelBlock, pooled
+
 
 class SummedPyramid(nn.Module):  # type: ignore[misc]  # torch is not followed by the type checker
     """smp's FPN decoder with one enlargement at the end instead of one per level.
@@ -45,13 +47,68 @@ class SummedPyramid(nn.Module):  # type: ignore[misc]  # torch is not followed b
         return own.seg_blocks[3].block(p2) + enlarged
 
 
+_SPLIT_FROM_CHANNELS = 64
+"""With fewer, putting the four parts together takes as long as the saved taps."""
+
+
 def rewritten(network: Any) -> Any:
     """The network, or a copy of it that computes the same in less time."""
     from segmentation_models_pytorch.decoders.fpn.decoder import FPNDecoder
+    from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoder
 
     decoder = getattr(network, "decoder", None)
-    if not isinstance(decoder, FPNDecoder) or decoder.merge.policy != "add":
-        return network
+    if isinstance(decoder, FPNDecoder) and decoder.merge.policy == "add":
+        faster = copy.deepcopy(network)
+        faster.decoder = SummedPyramid(faster.decoder)
+        return faster.eval()
+    if isinstance(decoder, UnetDecoder):
+        faster = copy.deepcopy(network).eval()
+        _split_blocks(faster.decoder.blocks, faster.encoder.out_channels[-1])
+        return faster
+    return network
+
+
+def _split_blocks(blocks: Any, channels: int) -> None:
+    """Puts a `SubpixelBlock` in place of each block of a U-Net's decoder where that saves time.
+
+    Args:
+        blocks: From the coarsest on, changed in place.
+        channels: That the encoder gives the first of them.
+    """
+    for i, block in enumerate(blocks):
+        attention = [block.attention1.attention, block.attention2.attention]
+        plain = (
+            block.interpolation_mode == "nearest"
+            and all(isinstance(one, nn.Identity) for one in attention)
+            and isinstance(block.conv1[1], nn.BatchNorm2d)
+            and isinstance(block.conv1[2], nn.ReLU)
+        )
+        if plain and channels >= _SPLIT_FROM_CHANNELS:
+            blocks[i] = SubpixelBlock(block, channels)
+        channels = block.conv2[0].out_channels
+
+
+def with_pooled_head(network: Any, pool: int) -> Any | None:
+    """The network with a mean over squares inside its last convolution, or None.
+
+    Args:
+        network: smp's; logits (1, K, h, w).
+        pool: Side of the squares.
+    """
+    head = getattr(network, "segmentation_head", None)
+    if not isinstance(head, nn.Sequential) or not isinstance(head[0], nn.Conv2d):
+        return None
+    plain = all(
+        isinstance(one, nn.Identity) or isinstance(getattr(one, "activation", None), nn.Identity)
+        for one in list(head)[1:]
+    )
+    last = head[0]
+    if not plain or last.groups != 1 or set(last.stride + last.dilation) != {1}:
+        return None
+    if last.padding_mode != "zeros" or last.padding != tuple(
+        side // 2 for side in last.kernel_size
+    ):
+        return None
     faster = copy.deepcopy(network)
-    faster.decoder = SummedPyramid(faster.decoder)
+    faster.segmentation_head[0] = pooled(last, pool)
     return faster.eval()
