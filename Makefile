@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST_ARGS ?=
 
 # Debian packages that single tests need; without them those tests skip and say so.
-SYSTEM := gstreamer1.0-tools gstreamer1.0-plugins-base openssh-server systemd
+SYSTEM := gstreamer1.0-tools gstreamer1.0-plugins-base openssh-server systemd chromium chromium-driver
 
 .PHONY: help demo test lint types unit system clean
 
