@@ -1,0 +1,183 @@
+"""What a ground station may change of the daemon: only towards caution, and never its authority."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from edge.config import EdgeConfig
+from edge.log import EventLog
+from edge.parameters import LIMITS, DaemonParameters, read_kept, with_kept
+from firmware_bridge.parameters import ParameterKind, ParameterServer, Writable, as_real32
+from landing.errors import ConfigError, InvalidValueError
+from landing.vehicle import Autopilot
+from tests.edge.test_config import MINIMAL, load
+
+KEEPING = MINIMAL + 'parameters = "kept.json"\n'
+
+
+class Effects:
+    """What is connected to the table."""
+
+    def __init__(self) -> None:
+        self.withheld: list[str | None] = []
+        self.periods: list[float] = []
+
+
+def table_of(config: EdgeConfig, folder: Path) -> tuple[DaemonParameters, Effects]:
+    kept = read_kept(config.link.parameters)
+    table = DaemonParameters(with_kept(config, kept), config, kept, EventLog(folder / "events"))
+    effects = Effects()
+    table.connect(effects.withheld.append, effects.periods.append)
+    return table, effects
+
+
+def test_names_types_and_order_are_stable(tmp_path: Path) -> None:
+    table, _ = table_of(load(tmp_path, MINIMAL), tmp_path)
+    assert [p.name for p in table.parameters] == [
+        "TD_ENABLE", "TD_STATUS_S", "TD_AUTHORITY", "TD_RADIUS_M", "TD_MARGIN_M",
+        "TD_MAX_DIST_M", "TD_PERSON_P", "TD_LANDABLE_P", "TD_CONFIRM_S", "TD_COMMIT_M",
+        "TD_HOLD_S", "TD_CAM_LAT_MS", "TD_FRAME_AGE_MS",
+    ]  # fmt: skip
+    assert all(len(p.name) <= 16 and p.description for p in table.parameters)
+    whole = {p.name for p in table.parameters if p.kind is ParameterKind.INT32}
+    assert whole == {"TD_ENABLE", "TD_AUTHORITY"}
+    assert len(ParameterServer(table).answer(_List(), False, Autopilot.PX4)) == 13
+
+
+class _List:
+    def get_type(self) -> str:
+        return "PARAM_REQUEST_LIST"
+
+
+def test_off_switch_and_period_work_at_once(tmp_path: Path) -> None:
+    table, effects = table_of(load(tmp_path, MINIMAL), tmp_path)
+    assert effects.withheld == [None]
+    table.set("TD_ENABLE", 0.0, "a test")
+    table.set("TD_STATUS_S", 5.0, "a test")
+    table.set("TD_ENABLE", 1.0, "a test")
+    assert effects.withheld == [None, "switched off by TD_ENABLE", "switched off by TD_ENABLE",
+                                None]  # fmt: skip
+    assert effects.periods[-1] == 5.0
+    lines = [json.loads(line) for line in (tmp_path / "events").read_text().splitlines()]
+    assert [(e["event"], e["name"], e["before"], e["value"], e["source"]) for e in lines] == [
+        ("parameter", "TD_ENABLE", 1.0, 0.0, "a test"),
+        ("parameter", "TD_STATUS_S", 1.0, 5.0, "a test"),
+        ("parameter", "TD_ENABLE", 0.0, 1.0, "a test"),
+    ]
+
+
+def test_without_a_file_no_limit_can_be_set(tmp_path: Path) -> None:
+    table, _ = table_of(load(tmp_path, MINIMAL), tmp_path)
+    writable = {p.name for p in table.parameters if p.writable is not Writable.NEVER}
+    assert writable == {"TD_ENABLE", "TD_STATUS_S"}
+
+
+def test_authority_is_never_writable(tmp_path: Path) -> None:
+    text = KEEPING + '[authority]\nlevel = "guard"\n'
+    table, _ = table_of(load(tmp_path, text), tmp_path)
+    (authority,) = (p for p in table.parameters if p.name == "TD_AUTHORITY")
+    assert authority.writable is Writable.NEVER
+    assert table.get("TD_AUTHORITY") == 1.0
+
+
+def test_a_stricter_limit_counts_after_the_next_start(tmp_path: Path) -> None:
+    config = load(tmp_path, KEEPING)
+    table, _ = table_of(config, tmp_path)
+    table.set("TD_RADIUS_M", 0.75, "a test")
+    table.set("TD_PERSON_P", as_real32(0.1), "a test")
+    assert table.get("TD_RADIUS_M") == 0.75
+    again = with_kept(config, read_kept(config.link.parameters))
+    assert again.decision.vehicle_radius_m == 0.75
+    assert again.decision.person_probability == pytest.approx(0.1)
+    assert again.link == config.link
+    assert [p.name for p in tmp_path.iterdir() if p.suffix == ".new"] == []
+
+
+def test_off_stays_off_over_a_restart_where_it_is_kept(tmp_path: Path) -> None:
+    """A crash in the air must not switch targets on again that the pilot has switched off."""
+    config = load(tmp_path, KEEPING)
+    table, _ = table_of(config, tmp_path)
+    table.set("TD_ENABLE", 0.0, "a test")
+    again, effects = table_of(config, tmp_path)
+    assert again.get("TD_ENABLE") == 0.0
+    assert effects.withheld == ["switched off by TD_ENABLE"]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@given(index=st.integers(0, len(LIMITS) - 1), value=st.floats(-1e3, 1e3, width=32))
+def test_no_write_ever_makes_the_decision_laxer(tmp_path: Path, index: int, value: float) -> None:
+    limit = LIMITS[index]
+    (tmp_path / "kept.json").unlink(missing_ok=True)
+    config = load(tmp_path, KEEPING)
+    table, _ = table_of(config, tmp_path)
+    configured = limit.configured(config)
+    try:
+        table.set(limit.name, value, "a test")
+    except InvalidValueError as error:
+        assert limit.name in str(error)
+        assert table.get(limit.name) == configured
+        assert read_kept(config.link.parameters) == {}
+        return
+    in_force = limit.configured(with_kept(config, read_kept(config.link.parameters)))
+    stricter = in_force >= configured if limit.loosest > configured else in_force <= configured
+    assert stricter
+
+
+def test_a_limit_can_be_set_back_to_what_is_configured(tmp_path: Path) -> None:
+    """Though a float of 32 bits holds it only nearly."""
+    table, _ = table_of(load(tmp_path, KEEPING), tmp_path)
+    table.set("TD_PERSON_P", 0.125, "a test")
+    (wire,) = struct.unpack("<f", struct.pack("<f", 0.2))
+    assert wire > 0.2
+    table.set("TD_PERSON_P", wire, "a test")
+    assert table.get("TD_PERSON_P") == 0.2
+
+
+def test_kept_values_laxer_than_a_new_configuration_are_left_out(tmp_path: Path) -> None:
+    config = load(tmp_path, KEEPING.replace("[link]", "[decision]\nmargin_m = 1.5\n[link]"))
+    assert with_kept(config, {"TD_MARGIN_M": 0.8}).decision.margin_m == 1.5
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"TD_ENABLE": "off"}', '{"TD_AUTHORITY": 2}'])
+def test_a_damaged_file_is_not_passed_over(tmp_path: Path, content: str) -> None:
+    (tmp_path / "kept.json").write_text(content)
+    with pytest.raises(ConfigError, match=r"kept\.json"):
+        read_kept(tmp_path / "kept.json")
+
+
+# --- the rest of [link] ---
+
+
+def test_link_section_of_a_full_configuration(tmp_path: Path) -> None:
+    text = MINIMAL + (
+        'ground_stations = ["udpout:192.168.1.10:14550", "tcpin:0.0.0.0:5790"]\n'
+        'forward = true\nsigning_key = "link.key"\nparameters = "kept.json"\n'
+        '[link.video]\nuri = "rtsp://192.168.1.20:8554/preview"\nwidth_px = 640\n'
+    )
+    config = load(tmp_path, text)
+    link = config.link_settings()
+    assert link.ground_stations == ("udpout:192.168.1.10:14550", "tcpin:0.0.0.0:5790")
+    assert link.forward
+    assert link.signing_key == tmp_path / "link.key"
+    assert link.stamp_file == tmp_path / "link.key.stamp"
+    assert link.video is not None
+    assert (link.video.kind, link.video.width_px) == ("rtsp", 640)
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ('ground_stations = ["carrier:pigeon"]', "carrier:pigeon"),
+        ('[link.video]\nuri = "http://192.168.1.20:8080/preview"', "MJPEG"),
+        ('component_id = 100\n[link.video]\nuri = "rtsp://a/b"', "component_id"),
+    ],
+)
+def test_link_sections_that_are_refused(tmp_path: Path, line: str, named: str) -> None:
+    with pytest.raises(ConfigError, match=named):
+        load(tmp_path, MINIMAL + line + "\n")
