@@ -97,6 +97,32 @@ def autopilot_of(heartbeat: Any) -> Autopilot:
     return Autopilot.UNKNOWN
 
 
+NO_VEHICLES = frozenset(
+    {
+        mavlink.MAV_TYPE_ANTENNA_TRACKER,
+        mavlink.MAV_TYPE_GCS,
+        mavlink.MAV_TYPE_ONBOARD_CONTROLLER,
+        mavlink.MAV_TYPE_GIMBAL,
+        mavlink.MAV_TYPE_ADSB,
+        mavlink.MAV_TYPE_CAMERA,
+        mavlink.MAV_TYPE_CHARGING_STATION,
+        mavlink.MAV_TYPE_FLARM,
+        mavlink.MAV_TYPE_SERVO,
+        mavlink.MAV_TYPE_ODID,
+        mavlink.MAV_TYPE_BATTERY,
+        mavlink.MAV_TYPE_PARACHUTE,
+        mavlink.MAV_TYPE_LOG,
+        mavlink.MAV_TYPE_OSD,
+        mavlink.MAV_TYPE_IMU,
+        mavlink.MAV_TYPE_GPS,
+        mavlink.MAV_TYPE_WINCH,
+        mavlink.MAV_TYPE_ILLUMINATOR,
+        mavlink.MAV_TYPE_GRIPPER,
+    }
+)
+"""Types that nothing flies under: their heartbeats are never the autopilot's, whatever their ids."""
+
+
 def is_autopilot_heartbeat(message: Any) -> bool:
     """Whether a message is the HEARTBEAT of an autopilot: not of a ground station, camera or us."""
     return bool(
@@ -104,7 +130,7 @@ def is_autopilot_heartbeat(message: Any) -> bool:
         and message.get_srcSystem() != 0
         and message.get_srcComponent() == mavlink.MAV_COMP_ID_AUTOPILOT1
         and message.autopilot != mavlink.MAV_AUTOPILOT_INVALID
-        and message.type != mavlink.MAV_TYPE_GCS
+        and message.type not in NO_VEHICLES
     )
 
 
