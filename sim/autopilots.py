@@ -43,7 +43,6 @@ class Conditions:
         yaw_deg: Heading.
         wind: Speed m/s and direction it comes from, degrees.
         gust_mps: Standard deviation of gusts.
-        attitude_noise_deg: Standard deviation of the error of the attitude estimate.
         seed: Of whatever is random.
         home: World NED (0, 0, 0).
         parameters: Of the autopilot, in force from its first boot.
@@ -54,7 +53,6 @@ class Conditions:
     yaw_deg: float
     wind: tuple[float, float] = (0.0, 0.0)
     gust_mps: float = 0.0
-    attitude_noise_deg: float = 0.0
     seed: int = 0
     home: Home = field(default_factory=Home)
     parameters: Mapping[str, float] = field(default_factory=dict)

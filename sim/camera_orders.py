@@ -53,10 +53,10 @@ class Stall:
     """No frame arrives for a while.
 
     Attributes:
-        for_s: So long.
+        until_ns: Monotonic time; a camera started anew meanwhile obeys as well.
     """
 
-    for_s: float
+    until_ns: int
 
 
 Order = Visit | Stall

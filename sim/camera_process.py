@@ -132,7 +132,7 @@ class CameraProcess:
             now_ns = time.monotonic_ns()
             self._check(now_ns, begun_ns)
             if now_ns >= next_ns:
-                self._obey(now_ns)
+                self._obey()
                 self._shoot(now_ns, (now_ns - begun_ns) * 1e-9)
                 next_ns += period_ns
                 if next_ns < now_ns:  # too slow: leave frames out rather than lag
@@ -179,13 +179,13 @@ class CameraProcess:
             if any(event & (select.POLLERR | select.POLLNVAL) for _, event in poller.poll(0)):
                 raise _Over("stdout was closed")
 
-    def _obey(self, now_ns: int) -> None:
+    def _obey(self) -> None:
         """Does what was ordered since the last frame."""
         for order in self.orders.read() if self.orders is not None else ():
             if isinstance(order, Visit):
                 self.world = self.world.with_actors(order.actor())
             elif isinstance(order, Stall):
-                self._stalled_until_ns = now_ns + round(order.for_s * 1e9)
+                self._stalled_until_ns = order.until_ns
             _log(f"ordered: {order}")
 
     def _shoot(self, now_ns: int, age_s: float) -> None:

@@ -76,7 +76,7 @@ def _conditions(plan: FlightPlan, start: tuple[float, float]) -> Conditions:
     yaw_deg = plan.yaw_deg if plan.yaw_deg is not None else (plan.seed * 137.5) % 360.0
     return Conditions(
         start_ne_m=start, height_m=plan.height_m, yaw_deg=yaw_deg, wind=plan.wind,
-        gust_mps=plan.gust_mps, attitude_noise_deg=plan.attitude_noise_deg, seed=plan.seed,
+        gust_mps=plan.gust_mps, seed=plan.seed,
         parameters=plan.parameters,
     )  # fmt: skip
 

@@ -61,7 +61,8 @@ class FlightPlan:
         yaw_deg: Heading; chosen by the seed when None.
         wind: Speed m/s and direction it comes from, degrees.
         gust_mps: Standard deviation of gusts.
-        attitude_noise_deg: Standard deviation of the attitude error, of estimate and camera.
+        attitude_noise_deg: Standard deviation of the angle between the attitude that the
+            autopilot believes and the one that the camera looks from.
         camera_latency_s: From exposure to the first byte; the daemon is told of it.
         vehicle_radius_m: The ground truth must be landable within this radius.
         width_px, height_px, hfov_deg, fps: The camera.

@@ -35,6 +35,9 @@ TAKE_OVER_ABOVE_M = 3.0
 HANDED_BACK_S = 5.0
 """A vehicle that a guarding daemon has left hovering for so long is the pilot's again."""
 
+BUSY = ("announce", "guard", "hold", "climb", "search", "approach", "resume")
+"""States of the authority in which the daemon has the vehicle, see `landing.authority`."""
+
 FOREVER_S = 3600.0
 WALK_MPS = 1.4
 
@@ -92,8 +95,9 @@ class Pilot:
             if self._watch_landing(takes_over):
                 self._finish(True)
                 return
-            self._result.take_overs += 1
-            self._autopilot.order_hover(self._station)
+            if not self._autopilot.hovering(self._station):
+                self._result.take_overs += 1
+                self._autopilot.order_hover(self._station)
 
     def _finish(self, landed: bool) -> None:
         if landed and self._ordered_s is not None:
@@ -146,8 +150,7 @@ class Pilot:
         while not self._landed():
             self._look()
             self._note_height()
-            self._suffer()
-            if takes_over():
+            if self._suffer() or takes_over():
                 return False
         return True
 
@@ -163,11 +166,11 @@ class Pilot:
         return self._lasts(lost and high and not self._daemon.killed, HOLD_PATIENCE_S)
 
     def _handed_back(self) -> bool:
-        """Whether the guarding daemon has let go: it hovers, tracking a site or none."""
+        """Whether the guarding daemon has let go: it commands nothing, and the vehicle hovers."""
         hovering = self._autopilot.hovering(self._station)
-        authority = self._daemon.tail.last("authority")
-        done = authority is None or authority.get("state") in ("idle", "handed-back", "ended")
-        return self._lasts(hovering and done, HANDED_BACK_S)
+        change = self._daemon.tail.last("authority")
+        busy = change is not None and change["to_state"] in BUSY
+        return self._lasts(hovering and not busy, HANDED_BACK_S)
 
     def _lasts(self, condition: bool, seconds: float) -> bool:
         now_s = time.monotonic()
@@ -182,8 +185,8 @@ class Pilot:
 
     # -- mishaps -------------------------------------------------------------------------------
 
-    def _suffer(self) -> None:
-        """Lets those mishaps happen whose height is reached."""
+    def _suffer(self) -> bool:
+        """Lets those mishaps happen whose height is reached; whether the flight begins anew."""
         truth = self._station.truth
         for disturbance in tuple(self._pending):
             if truth is None or truth.height_m >= disturbance.below_m:
@@ -196,13 +199,17 @@ class Pilot:
                  "height_m": round(truth.height_m, 2), "mono_ns": time.monotonic_ns()}
             )  # fmt: skip
             self._happens(disturbance)
+            if disturbance.mishap is Mishap.AUTOPILOT_RESTART:
+                return True
+        return False
 
     def _happens(self, disturbance: Disturbance) -> None:
         for_s = FOREVER_S if disturbance.for_s is None else disturbance.for_s
         if disturbance.mishap is Mishap.INTRUDER:
             self._walk_in(disturbance)
         elif disturbance.mishap is Mishap.CAMERA_STALL:
-            give_order(self._plan.out / ORDERS, Stall(for_s))
+            until_ns = time.monotonic_ns() + round(for_s * 1e9)
+            give_order(self._plan.out / ORDERS, Stall(until_ns))
         elif disturbance.mishap is Mishap.DAEMON_KILL:
             self._daemon.kill()
         elif disturbance.mishap is Mishap.LINK_CUT:
@@ -231,15 +238,5 @@ class Pilot:
         self._station.open()
         self._autopilot.hover(self._station)
         self._station.watch()
-        self._station.wait(1.0)
         self._ordered_s = None
-        self._lost_since_s = -math.inf  # taken over, by force
-
-
-def landing_phase(result: FlightResult) -> list[float]:
-    """True heights from the first disturbance on, by seconds; all of them without any."""
-    if not result.happened:
-        return result.heights
-    height_m = result.happened[0]["height_m"]
-    below = next((i for i, h in enumerate(result.heights) if h <= height_m), 0)
-    return result.heights[below:]
+        self._height_due_s = 0.0

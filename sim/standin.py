@@ -14,11 +14,13 @@ from sim.autopilots import Conditions, Links
 from sim.ground_station import GroundStation
 from sim.processes import START_S, FlightError, start_process
 
-PLND_PARAMETERS: dict[str, float] = {
-    "PLND_ENABLED": 1, "PLND_TYPE": 1, "RNGFND1_TYPE": 100, "RNGFND1_MIN_CM": 10,
-    "RNGFND1_MAX_CM": 4000, "RNGFND1_ORIENT": 25,
+RANGEFINDER: dict[str, float] = {
+    "RNGFND1_TYPE": 100, "RNGFND1_MIN_CM": 10, "RNGFND1_MAX_CM": 4000, "RNGFND1_ORIENT": 25,
 }  # fmt: skip
-"""What a precision landing of ArduCopter 4.6 needs, flown (see `firmware_bridge/doctor`)."""
+"""The simulator's own rangefinder, looking down: hardware, so no doctor can know of it."""
+
+PLND_PARAMETERS: dict[str, float] = {"PLND_ENABLED": 1, "PLND_TYPE": 1, **RANGEFINDER}
+"""What a precision landing of ArduCopter 4.6 needs, flown; `firmware_bridge.doctor` sets it."""
 
 
 class StandIn:
@@ -60,7 +62,7 @@ class StandIn:
             "--start-e", str(c.start_ne_m[1]), "--yaw", str(c.yaw_deg),
             "--home", f"{c.home.lat_deg},{c.home.lon_deg},{c.home.alt_m}",
             "--wind", f"{c.wind[0]},{c.wind[1]}", "--gust-mps", str(c.gust_mps),
-            "--attitude-noise-deg", str(c.attitude_noise_deg), "--seed", str(c.seed),
+            "--seed", str(c.seed),
         ]  # fmt: skip
         for name, value in {**PLND_PARAMETERS, **c.parameters}.items():
             command += ["--param", f"{name}={value}"]

@@ -214,7 +214,11 @@ class TruthLink(threading.Thread):
                 beat_at = now + HEARTBEAT_S
                 self._send(sock, _heartbeat().pack(mav))
             truth = self.truth()
-            waiting = truth is None or time.monotonic_ns() - truth.at_ns > 5e8
+            waiting = (
+                truth is None
+                or self.boot_time_s(0) is None
+                or time.monotonic_ns() - truth.at_ns > 5e8
+            )
             if system is not None and waiting and now >= ask_at:
                 ask_at = now + ASK_AGAIN_S
                 for request in self._requests(system, is_px4):
@@ -234,6 +238,9 @@ class TruthLink(threading.Thread):
                 if message.get_type() == "HEARTBEAT" and message.autopilot != 8:  # not a camera
                     system = message.get_srcSystem()
                     is_px4 = message.autopilot == mavlink.MAV_AUTOPILOT_PX4
+                elif system is None and message.get_type() == "HIL_STATE_QUATERNION":
+                    # PX4's link for simulators has this stream, and no heartbeat.
+                    system, is_px4 = message.get_srcSystem(), True
                 elif system is None or message.get_srcSystem() == system:
                     self._take(message, at_ns)
 

@@ -1,9 +1,10 @@
 """ArduPilot Copter SITL: one binary and one parameter file, flown to where a landing begins.
 
-It boots, finds its position (41 s) and climbs at `WARM_UP_SPEEDUP` times real time; before the
-landing SIM_SPEEDUP is set to 1, as the camera and the daemon live in real time. Facts used here
+It finds its position (41 s after boot) and climbs at `WARM_UP_SPEEDUP` times real time; before the
+landing SIM_SPEEDUP is set to 1 again, as the doctor, the camera and the daemon live in real time. Facts used here
 were flown: silence until asked for messages, PREARM good before there is a position, so arming is
-tried until it is accepted.
+tried until it is accepted. The parameters of precision landing are not in the file: our own doctor
+sets them on the running autopilot and reboots it, as on a real vehicle.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from sim.autopilots import Conditions, Links
 from sim.ground_station import GroundStation
 from sim.processes import START_S, FlightError, start_process
 from sim.sitl.binaries import find_simulator
-from sim.standin import PLND_PARAMETERS
+from sim.sitl.doctor import let_doctor_fix
+from sim.standin import RANGEFINDER
 
 GUIDED, LAND = 4, 9
-WARM_UP_SPEEDUP = 10
+WARM_UP_SPEEDUP = 10.0
 READY_S = 60.0
 """Real time for boot, position estimate and climb; some 12 s on an idle machine."""
 
@@ -42,10 +44,6 @@ VEHICLE: dict[str, float] = {
     "LOG_BACKEND_TYPE": 0,
 }  # fmt: skip
 
-GYRO_NOISE_PER_DEG = 10.0
-"""SIM_GYR1_RND (rad/s at full throttle, as the simulator counts it) for a degree of attitude noise:
-the estimate hardly moves by it, but what leans on the rates does."""
-
 
 class ArduPilotSitl:
     """Copter SITL. The world's NED zero is `Conditions.home`; SITL's own home is the start."""
@@ -60,6 +58,7 @@ class ArduPilotSitl:
         self._conditions = conditions
         self._folder = folder.resolve()
         self._process: subprocess.Popen[bytes] | None = None
+        self._examined = False
 
     def start(self, stack: ExitStack) -> None:
         """See `AutopilotProcess`."""
@@ -71,9 +70,9 @@ class ArduPilotSitl:
         defaults.write_text("\n".join(lines) + "\n", "utf-8")
         lat, lon = c.home.global_from_ned(*c.start_ne_m)
         self._process = start_process(
-            [str(self._binary), "--model", "+", "--speedup", str(WARM_UP_SPEEDUP),
+            [str(self._binary), "--model", "+", "--speedup", "1",
              "--home", f"{lat:.9f},{lon:.9f},{c.home.alt_m},{c.yaw_deg % 360.0}",
-             "--defaults", str(defaults), "-w"],
+             "--defaults", str(defaults), *(() if self._examined else ("-w",))],
             self._folder / "autopilot.log", stack, cwd=scratch,
         )  # fmt: skip
         self._wait_for_port(int(self.links.pilot.rpartition(":")[2]))
@@ -81,9 +80,8 @@ class ArduPilotSitl:
     def _parameters(self) -> dict[str, float]:
         c = self._conditions
         return {
-            **VEHICLE, **PLND_PARAMETERS,
+            **VEHICLE, **RANGEFINDER,
             "SIM_WIND_SPD": c.wind[0], "SIM_WIND_DIR": c.wind[1], "SIM_WIND_TURB": c.gust_mps,
-            "SIM_GYR1_RND": c.attitude_noise_deg * GYRO_NOISE_PER_DEG,
             **c.parameters,
         }  # fmt: skip
 
@@ -101,8 +99,13 @@ class ArduPilotSitl:
             time.sleep(0.05)
 
     def hover(self, station: GroundStation) -> None:
-        """Arms as soon as it is let, climbs in GUIDED, and slows the simulator to real time."""
+        """Examined by the doctor, arms as soon as it is let, climbs, and slows to real time."""
         station.wait_for_autopilot(START_S)
+        if not self._examined:
+            let_doctor_fix(self.links.daemon, self._folder, station)
+            self._examined = True
+            station.wait_for_autopilot(START_S)
+        station.set_parameter("SIM_SPEEDUP", WARM_UP_SPEEDUP)
         station.ask_for(mavlink.MAVLINK_MSG_ID_ATTITUDE, 10.0)
         station.ask_for(mavlink.MAVLINK_MSG_ID_SIM_STATE, 25.0)
         deadline_s = time.monotonic() + READY_S

@@ -22,6 +22,7 @@ from sim.autopilots import Conditions, Links
 from sim.ground_station import GroundStation
 from sim.processes import START_S, FlightError, start_process
 from sim.sitl.binaries import find_simulator
+from sim.sitl.doctor import let_doctor_fix
 
 MODEL = "sihsim_quadx"
 GROUND_ALT_M = 32.34
@@ -49,6 +50,7 @@ class Px4Sitl:
         self._folder = folder.resolve()
         self._process: subprocess.Popen[bytes] | None = None
         self._instance: int | None = None
+        self._examined = False
         if conditions.wind[0] > 0 or conditions.gust_mps > 0:
             raise FlightError("PX4's SIH has no wind: fly it with --wind-mps 0 --gust-mps 0")
 
@@ -76,10 +78,13 @@ class Px4Sitl:
         )  # fmt: skip
 
     def hover(self, station: GroundStation) -> None:
-        """Waits for the pre-arm check, takes off, and waits in AUTO.LOITER for the height."""
+        """Examined by the doctor, waits for the pre-arm check, and climbs to AUTO.LOITER."""
         station.wait_for_autopilot(START_S)
         station.ask_for(mavlink.MAVLINK_MSG_ID_HIL_STATE_QUATERNION, 25.0)
         station.ask_for(mavlink.MAVLINK_MSG_ID_SYS_STATUS, 2.0)
+        if not self._examined:
+            let_doctor_fix(self.links.daemon, self._folder, station)
+            self._examined = True
         deadline_s = time.monotonic() + READY_S
         while not (station.ready_to_arm and station.altitude_m is not None):
             if time.monotonic() > deadline_s:
