@@ -19,6 +19,7 @@ from edge.validation import first_problem, is_loopback
 from firmware_bridge.connection import parse_connection
 from firmware_bridge.pose_history import HeightSource
 from firmware_bridge.settings import LinkSettings
+from firmware_bridge.target import TargetForm
 from firmware_bridge.video import VideoSettings
 from landing.camera import CameraModel, Mount
 from landing.errors import CameraError, ConfigError, InvalidValueError, LinkError
@@ -88,11 +89,13 @@ class MountSection(Section):
     right_m: float = Field(default=0.0, ge=-10, le=10, description="from the body origin, m")
     down_m: float = Field(default=0.0, ge=-10, le=10, description="from the body origin, m")
 
-    @property
-    def mount(self) -> Mount:
-        """As the camera model wants it."""
+    def mount(self, gimbal: bool) -> Mount:
+        """As the camera model wants it; on a gimbal pitch_deg is 0 by default, not -90."""
         offset = (self.forward_m, self.right_m, self.down_m)
-        return Mount(self.roll_deg, self.pitch_deg, self.yaw_deg, offset)
+        if not gimbal:
+            return Mount(self.roll_deg, self.pitch_deg, self.yaw_deg, offset)
+        pitch_deg = self.pitch_deg if "pitch_deg" in self.model_fields_set else 0.0
+        return Mount.on_gimbal(self.roll_deg, pitch_deg, self.yaw_deg, offset)
 
 
 class CameraSection(Section):
@@ -124,6 +127,11 @@ class CameraSection(Section):
         default=(0.0, 0.0, 0.0, 0.0, 0.0), description="k1 k2 p1 p2 k3, with fx"
     )
     mount: MountSection = Field(default_factory=MountSection)
+    gimbal: Literal["none", "mavlink"] = Field(
+        default="none",
+        description="mavlink: a stabilised gimbal carries the camera and tells its attitude by "
+        "GIMBAL_DEVICE_ATTITUDE_STATUS or MOUNT_ORIENTATION, and the mount's angles are against it",
+    )
     latency_ms: float = Field(
         default=0.0, ge=0, le=1000, description="from exposure to arrival, ms; taken off the stamp"
     )
@@ -168,7 +176,7 @@ class CameraSection(Section):
             ConfigError: A calibration that is unreadable or for another shape of picture.
             InvalidValueError: Numbers that no camera has.
         """
-        mount = self.mount.mount
+        mount = self.mount.mount(self.gimbal != "none")
         size = (self.width_px, self.height_px)
         if self.hfov_deg is not None:
             return CameraModel.from_hfov(*size, self.hfov_deg, mount)
@@ -239,6 +247,14 @@ class LinkSection(Section):
         ge=-10_000,
         le=10_000,
         description="down coordinate of the ground, m; learnt on the ground by default",
+    )
+    target_frame: TargetForm = Field(
+        default=TargetForm.AUTO,
+        description="axes of the targets sent; local_frd (ArduPilot 4.7 on) is what a stabilised "
+        "gimbal measures; one that the autopilot drops is refused, with the reason",
+    )
+    gimbal_rate_hz: float = Field(
+        default=20.0, ge=0.1, le=400, description="asked rate of the gimbal's attitude, Hz"
     )
     stick_channels: tuple[int, int, int, int] = Field(
         default=(1, 2, 3, 4),
@@ -381,14 +397,15 @@ class EdgeConfig(Section):
     preview: PreviewSection = Field(default_factory=PreviewSection)
 
     def link_settings(self) -> LinkSettings:
-        """Of the link, which asks for more where something may be commanded.
+        """Of the link, which asks for more where something may be commanded, or of a gimbal.
 
         Raises:
             LinkError: The connection string is in none of the known forms.
             InvalidValueError: A number is out of its range.
         """
         commands = self.authority.level is not AuthorityLevel.ADVISE
-        return replace(self.link.settings(), commands=commands)
+        gimbal = self.camera.gimbal != "none"
+        return replace(self.link.settings(), commands=commands, gimbal=gimbal)
 
 
 def load_config(path: Path) -> EdgeConfig:

@@ -143,8 +143,8 @@ def monitor(
 def keygen(path: str) -> None:
     """Write a new MAVLink 2 signing key to PATH, readable by you alone.
 
-    Give the same key to the autopilot and the ground station, and name the file in link.signing_key.
-    An existing file is never replaced.
+    Give the same key to the autopilot and the ground station, and name the file in
+    link.signing_key. An existing file is never replaced.
     """
     import secrets
     from pathlib import Path

@@ -284,6 +284,7 @@ class FlightLink:
             return SendResult(Refusal.SWITCHED_OFF, reason)
         with self._lock:
             autopilot = self._telemetry.vehicle.autopilot
+            version = self._telemetry.version
             heard = self._telemetry.autopilot is not None
             alive = self._telemetry.vehicle.alive(time.monotonic_ns())
         if not heard:
@@ -297,7 +298,14 @@ class FlightLink:
         try:
             # Never from the future: PX4 would not notice the loss of such a target.
             pose_at_ns = min(target.pose_at_ns, time.monotonic_ns())
-            message = landing_target_message(replace(target, pose_at_ns=pose_at_ns), autopilot)
+            pose = self._telemetry.history.at(pose_at_ns)
+            message = landing_target_message(
+                replace(target, pose_at_ns=pose_at_ns),
+                autopilot,
+                form=self.settings.target_frame,
+                version=version,
+                ned_from_frd=None if pose is None else pose.ned_from_frd,
+            )
         except InvalidValueError as error:
             return SendResult(Refusal.INVALID_TARGET, str(error))
         return self._send(message)

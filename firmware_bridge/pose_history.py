@@ -12,6 +12,7 @@ import threading
 from dataclasses import dataclass
 from enum import Enum
 
+from firmware_bridge.gimbal import GimbalHistory
 from firmware_bridge.track import Stamped, Track
 from landing.geometry import Quaternion, matrix_from_quaternion, slerp
 from landing.types import Pose
@@ -98,6 +99,7 @@ class PoseHistory:
         rangefinder_offset_frd_m: Rangefinder from the body origin, body axes, m.
         ground_down_m: Down coordinate of the ground in the local frame (m), for the height from
             local position; None when it is not known (see ``learn_ground``).
+        gimbal: Of the gimbal that carries the camera, if one does.
     """
 
     def __init__(
@@ -106,7 +108,9 @@ class PoseHistory:
         limits: PoseLimits | None = None,
         rangefinder_offset_frd_m: Vector = (0.0, 0.0, 0.0),
         ground_down_m: float | None = None,
+        gimbal: GimbalHistory | None = None,
     ) -> None:
+        self._gimbal = gimbal
         self._limits = limits or PoseLimits()
         self._height_source = height_source
         self._rangefinder_offset_frd_m = rangefinder_offset_frd_m
@@ -246,7 +250,9 @@ class PoseHistory:
         height_m = self._height_at(at_ns, position)
         if attitude is None and position is None and height_m is None:
             return None
-        return Pose(at_ns + self._offset_ns, attitude, position, height_m)
+        ours_ns = at_ns + self._offset_ns
+        pointing = None if self._gimbal is None else self._gimbal.at(ours_ns, attitude)
+        return Pose(ours_ns, attitude, position, height_m, pointing)
 
     def _attitude_at(self, at_ns: int, longest_ahead_ns: int) -> Quaternion | None:
         before, after = self._attitudes.around(at_ns)

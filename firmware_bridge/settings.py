@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from firmware_bridge.pose_history import HeightSource, PoseLimits
+from firmware_bridge.target import TargetForm
 from firmware_bridge.video import VIDEO_COMPONENT, VideoSettings
 from landing.errors import InvalidValueError
 
@@ -29,6 +30,9 @@ class LinkSettings:
         mode_rate_hz: Asked rate of HEARTBEAT then, which is what tells the mode.
         stick_rate_hz: Asked rate of the pilot's sticks then.
         global_rate_hz: Asked rate of GLOBAL_POSITION_INT then.
+        gimbal: A gimbal carries the camera: asks for its attitude.
+        gimbal_rate_hz: Asked rate of GIMBAL_DEVICE_ATTITUDE_STATUS, or MOUNT_ORIENTATION, then.
+        target_frame: Axes to send targets in; one that the autopilot drops is refused.
         stick_channels: RC channel of roll, pitch, throttle and yaw (ArduPilot's RCMAP_*).
         height_source: Where the height above ground comes from.
         rangefinder_offset_frd_m: Rangefinder from the body origin, body axes, m.
@@ -62,6 +66,9 @@ class LinkSettings:
     mode_rate_hz: float = 5.0
     stick_rate_hz: float = 10.0
     global_rate_hz: float = 5.0
+    gimbal: bool = False
+    gimbal_rate_hz: float = 20.0
+    target_frame: TargetForm = TargetForm.AUTO
     stick_channels: tuple[int, int, int, int] = (1, 2, 3, 4)
     height_source: HeightSource = HeightSource.AUTO
     rangefinder_offset_frd_m: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -77,13 +84,23 @@ class LinkSettings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "height_source", HeightSource(self.height_source))
+        object.__setattr__(self, "target_frame", TargetForm(self.target_frame))
         if self.system_id is not None:
             _within("system_id", self.system_id, 1, 255)
         _within("component_id", self.component_id, 1, 255)
         if self.component_id == 1:
             raise InvalidValueError("link component_id is 1, the autopilot's own; take 191")
         _within("heartbeat_timeout_s", self.heartbeat_timeout_s, 0.1, 60.0)
-        for name in ("attitude", "position", "range", "landed", "mode", "stick", "global"):
+        for name in (
+            "attitude",
+            "position",
+            "range",
+            "landed",
+            "mode",
+            "stick",
+            "global",
+            "gimbal",
+        ):
             _within(f"{name}_rate_hz", getattr(self, f"{name}_rate_hz"), 0.1, 400.0)
         for channel in self.stick_channels:
             _within("stick_channels", channel, 1, 18)
@@ -114,6 +131,8 @@ class LinkSettings:
         }
         if self.height_source is not HeightSource.LOCAL:
             rates["DISTANCE_SENSOR"] = self.range_rate_hz
+        if self.gimbal:
+            rates["GIMBAL_DEVICE_ATTITUDE_STATUS"] = self.gimbal_rate_hz
         if self.commands:
             rates["HEARTBEAT"] = self.mode_rate_hz
             rates["GLOBAL_POSITION_INT"] = self.global_rate_hz
@@ -124,6 +143,8 @@ class LinkSettings:
         names = {"ATTITUDE_QUATERNION", "LOCAL_POSITION_NED"}
         if self.height_source is HeightSource.RANGEFINDER:
             names.add("DISTANCE_SENSOR")
+        if self.gimbal:
+            names.add("GIMBAL_DEVICE_ATTITUDE_STATUS")
         return frozenset(names)
 
 

@@ -182,6 +182,23 @@ class StreamRequests:
             self._streams[other] = _Stream(other, stream.rate_hz, next_ask_ns=now_ns)
 
 
+def request_message(system: int, component: int, message_id: int) -> Any:
+    """The COMMAND_LONG that asks one component for one message, once."""
+    return mavlink.MAVLink_command_long_message(
+        system,
+        component,
+        mavlink.MAV_CMD_REQUEST_MESSAGE,
+        0,
+        float(message_id),
+        0.0,
+        0.0,
+        0.0,
+        0.0,
+        0.0,
+        0.0,
+    )
+
+
 def set_message_interval(system: int, component: int, message_id: int, interval_us: int) -> Any:
     """The COMMAND_LONG that asks one component for one stream, answers to the asker."""
     return mavlink.MAVLink_command_long_message(

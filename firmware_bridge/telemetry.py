@@ -14,9 +14,13 @@ from firmware_bridge.clock import NS_PER_MS, ClockMap
 from firmware_bridge.commands import Addressee, CommandDesk, GlobalFix
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.frames import FrameReader, ReceivedFrame
+from firmware_bridge.gimbal import READERS as GIMBAL_READERS
+from firmware_bridge.gimbal import GimbalHistory
+from firmware_bridge.identity import Version, identity_of
 from firmware_bridge.pose_history import HeightSource, PoseHistory
 from firmware_bridge.settings import LinkSettings
-from firmware_bridge.streams import StreamRequests, set_message_interval
+from firmware_bridge.streams import StreamRequests, request_message, set_message_interval
+from firmware_bridge.target import TargetForm
 from firmware_bridge.timesync import Answer
 from firmware_bridge.vehicle import (
     AutopilotId,
@@ -34,6 +38,14 @@ NS_PER_S = 1_000_000_000
 ATTITUDE_STANDS_IN_AFTER_NS = 500_000_000
 RANGE_STAMP_TOLERANCE_NS = 1_000_000_000
 
+VERSION_PERIOD_NS = 2 * NS_PER_S
+
+SUBSTITUTES = {
+    "ATTITUDE_QUATERNION": "ATTITUDE",
+    "GIMBAL_DEVICE_ATTITUDE_STATUS": "MOUNT_ORIENTATION",
+}
+"""What does as well, where the first does not come."""
+
 STICK_STREAMS = {Autopilot.ARDUPILOT: "RC_CHANNELS", Autopilot.PX4: "MANUAL_CONTROL"}
 """Where each tells of the pilot's sticks; ArduPilot protests aloud when asked for the other."""
 
@@ -48,6 +60,8 @@ class Telemetry:
 
     Attributes:
         history: Poses.
+        gimbal: Attitude of the gimbal that carries the camera; None where none does.
+        version: Of the autopilot's firmware; None until it has told.
         vehicle: Heartbeat and landed state.
         streams: What is asked for, and how fast it comes.
         frames: Bytes to frames, with counters.
@@ -60,22 +74,24 @@ class Telemetry:
 
     def __init__(self, settings: LinkSettings) -> None:
         self._settings = settings
+        self.gimbal = GimbalHistory() if settings.gimbal else None
         self.history = PoseHistory(
             settings.height_source,
             settings.pose_limits,
             settings.rangefinder_offset_frd_m,
             settings.ground_down_m,
+            self.gimbal,
         )
         self.vehicle = VehicleTracker(
             round(settings.heartbeat_timeout_s * NS_PER_S), stick_channels=settings.stick_channels
         )
-        self.streams = StreamRequests(
-            settings.asked_rates_hz(), {"ATTITUDE_QUATERNION": "ATTITUDE"}
-        )
+        self.streams = StreamRequests(settings.asked_rates_hz(), SUBSTITUTES)
         self.frames = FrameReader()
         self.desk = CommandDesk()
         self._fix: GlobalFix | None = None
         self.autopilot: AutopilotId | None = None
+        self.version: Version | None = None
+        self._version_asked_ns = 0
         self.reboots = 0
         self.last_error = ""
         self.clock = ClockMap()
@@ -91,6 +107,7 @@ class Telemetry:
             "RC_CHANNELS": self.vehicle.on_rc_channels,
             "MANUAL_CONTROL": self.vehicle.on_manual_control,
             "GLOBAL_POSITION_INT": self._on_global_position,
+            "AUTOPILOT_VERSION": self._on_autopilot_version,
         }
 
     @property
@@ -136,8 +153,18 @@ class Telemetry:
             return None
         due = self.streams.due(now_ns)
         if due is None:
-            return None
+            return self._version_request(autopilot, now_ns)
         return set_message_interval(autopilot.system, autopilot.component, *due)
+
+    def _version_request(self, autopilot: AutopilotId, now_ns: int) -> Any:
+        """Asks for AUTOPILOT_VERSION, where the form of a target hangs on it; or None."""
+        wanted = self._settings.target_frame is TargetForm.LOCAL_FRD and self.version is None
+        if not wanted or now_ns < self._version_asked_ns + VERSION_PERIOD_NS:
+            return None
+        self._version_asked_ns = now_ns
+        return request_message(
+            autopilot.system, autopilot.component, mavlink.MAVLINK_MSG_ID_AUTOPILOT_VERSION
+        )
 
     def problems(self, connected: bool, now_ns: int) -> list[str]:
         """What keeps the link from being ready, each with its next step."""
@@ -162,6 +189,8 @@ class Telemetry:
             for name in missing
             if name in self._settings.needed()
         ]
+        if self.gimbal is not None and self.gimbal.problem:
+            found.append(f"{where}: {self.gimbal.problem}")
         source = self._settings.height_source
         ranged = source is HeightSource.AUTO and "DISTANCE_SENSOR" not in missing
         if source is not HeightSource.RANGEFINDER and not ranged and not self.history.ground_known:
@@ -176,6 +205,8 @@ class Telemetry:
         if self.autopilot is None and is_autopilot_heartbeat(message):
             self._adopt_autopilot(message)
         autopilot = self.autopilot
+        if autopilot is not None and message.get_srcSystem() == autopilot.system:
+            self._on_gimbal(message, now_ns)
         if autopilot is None or message.get_srcComponent() != autopilot.component:
             return
         if message.get_srcSystem() != autopilot.system:
@@ -279,6 +310,19 @@ class Telemetry:
         elif to_us:
             self.desk.on_ack(message, now_ns)
 
+    def _on_gimbal(self, message: Any, now_ns: int) -> None:
+        """A gimbal speaks for itself, or the autopilot for it."""
+        if self.gimbal is None or message.get_type() not in GIMBAL_READERS:
+            return
+        if self.gimbal.take(message, now_ns):
+            if message.get_srcComponent() != mavlink.MAV_COMP_ID_AUTOPILOT1:
+                self.streams.on_message(message.get_type(), now_ns)
+        elif self.gimbal.problem:
+            self.last_error = self.gimbal.problem
+
+    def _on_autopilot_version(self, message: Any, _: int) -> None:
+        self.version = identity_of(self.vehicle.autopilot, 0, message).version
+
     def _on_global_position(self, message: Any, now_ns: int) -> None:
         offset_ns = self.clock.offset_ns
         if offset_ns is not None:
@@ -296,6 +340,7 @@ class Telemetry:
         if reading.rebooted:
             self.reboots += 1
             self.history.clear()
+            self.version = None  # it may have been given another firmware
             self._quaternion_at_ns = None
             self.streams.restart(now_ns)
             log.warning("link: the autopilot's clock started anew (reboot)")

@@ -30,24 +30,42 @@ MIN_DEPTH_M = 0.05
 
 @dataclass(frozen=True)
 class Mount:
-    """How the camera is fixed to the vehicle.
+    """How the camera is fixed to the vehicle, or to a gimbal on it.
 
     A camera at zero angles looks forward with its top up. The angles turn it like a gimbal: yaw,
     then pitch, then roll. The default looks straight down with the picture's top forward.
 
+    On a gimbal the camera's attitude is the gimbal's own, told by its messages, and the angles are
+    what is left between the two: usually none (see `on_gimbal`).
+
     Attributes:
-        roll_deg, pitch_deg, yaw_deg: Turn of the camera against the body, degrees.
-        offset_frd_m: Position of the optical centre from the body origin, metres.
+        roll_deg, pitch_deg, yaw_deg: Turn of the camera against the body, or the gimbal's last
+            axis, degrees.
+        offset_frd_m: Position of the optical centre from the body origin, body axes, metres; on a
+            gimbal that of its pivot.
+        gimbal: Whether a gimbal carries the camera.
     """
 
     roll_deg: float = 0.0
     pitch_deg: float = -90.0
     yaw_deg: float = 0.0
     offset_frd_m: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    gimbal: bool = False
+
+    @classmethod
+    def on_gimbal(
+        cls,
+        roll_deg: float = 0.0,
+        pitch_deg: float = 0.0,
+        yaw_deg: float = 0.0,
+        offset_frd_m: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    ) -> Mount:
+        """A camera that looks where its gimbal points, unless turned against it."""
+        return cls(roll_deg, pitch_deg, yaw_deg, offset_frd_m, gimbal=True)
 
     @cached_property
     def frd_from_camera(self) -> FloatArray:
-        """Rotation from camera optical axes to body axes, shape (3, 3)."""
+        """Rotation from camera optical axes to those it is fixed to (body, or gimbal), (3, 3)."""
         turn = quaternion_from_euler(
             math.radians(self.roll_deg), math.radians(self.pitch_deg), math.radians(self.yaw_deg)
         )
@@ -205,9 +223,31 @@ class CameraModel:
         return centre
 
     def ned_from_camera(self, pose: Pose) -> FloatArray:
-        """Rotation from camera optical axes to NED at a pose, shape (3, 3)."""
-        rotation: FloatArray = pose.rotation_ned_from_frd @ self.mount.frd_from_camera
-        return rotation
+        """Rotation from camera optical axes to NED at a pose, shape (3, 3).
+
+        Raises:
+            InvalidValueError: The attitude of the body, or of the gimbal, is not known.
+        """
+        if not self.mount.gimbal:
+            fixed: FloatArray = pose.rotation_ned_from_frd @ self.mount.frd_from_camera
+            return fixed
+        if pose.ned_from_gimbal is None:
+            raise InvalidValueError("pose has no gimbal attitude")
+        ned_from_gimbal = matrix_from_quaternion(pose.ned_from_gimbal)
+        carried: FloatArray = ned_from_gimbal @ self.mount.frd_from_camera
+        return carried
+
+    def missing_in(self, pose: Pose | None) -> str | None:
+        """What is missing in a pose for a projection, in words; None when all is there."""
+        if pose is None:
+            return "pose"
+        if pose.ned_from_frd is None:
+            return "attitude"
+        if pose.position_ned_m is None:
+            return "position"
+        if self.mount.gimbal and pose.ned_from_gimbal is None:
+            return "gimbal attitude"
+        return None
 
     def pixel_from_ned(self, points_ned_m: FloatArray, pose: Pose) -> FloatArray:
         """Projects points, shape (n, 3), to pixels, shape (n, 2); NaN where not in front.

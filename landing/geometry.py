@@ -66,6 +66,18 @@ def normalized(quaternion: Quaternion) -> Quaternion:
     return (w, x, y, z)
 
 
+def multiplied(a: Quaternion, b: Quaternion) -> Quaternion:
+    """The turn ``b`` and then ``a``: ``multiplied(c_from_b, b_from_a)`` is ``c_from_a``."""
+    aw, ax, ay, az = a
+    bw, bx, by, bz = b
+    return (
+        aw * bw - ax * bx - ay * by - az * bz,
+        aw * bx + ax * bw + ay * bz - az * by,
+        aw * by - ax * bz + ay * bw + az * bx,
+        aw * bz + ax * by - ay * bx + az * bw,
+    )
+
+
 def slerp(a: Quaternion, b: Quaternion, fraction: float) -> Quaternion:
     """Attitude between ``a`` (fraction 0) and ``b`` (fraction 1) along the shorter arc."""
     dot = sum(p * q for p, q in zip(a, b, strict=True))

@@ -60,6 +60,8 @@ class Pose:
         ned_from_frd: Attitude quaternion (w, x, y, z), or None when it is not known.
         position_ned_m: Position in the estimator's local frame, or None when it is not known.
         height_agl_m: Height of the body origin above the ground below it, or None.
+        ned_from_gimbal: Attitude quaternion of the gimbal that carries the camera (x where it
+            looks, z down), or None when there is none or it is not known.
 
     Raises:
         InvalidValueError: A number that is given is not finite, or the quaternion is not unit.
@@ -69,10 +71,13 @@ class Pose:
     ned_from_frd: Quaternion | None = None
     position_ned_m: tuple[float, float, float] | None = None
     height_agl_m: float | None = None
+    ned_from_gimbal: Quaternion | None = None
 
     def __post_init__(self) -> None:
-        if self.ned_from_frd is not None:
-            object.__setattr__(self, "ned_from_frd", normalized(self.ned_from_frd))
+        for name in ("ned_from_frd", "ned_from_gimbal"):
+            attitude = getattr(self, name)
+            if attitude is not None:
+                object.__setattr__(self, name, normalized(attitude))
         if self.position_ned_m is not None and not all(map(math.isfinite, self.position_ned_m)):
             raise InvalidValueError(f"pose position {self.position_ned_m} is not finite")
         if self.height_agl_m is not None and not math.isfinite(self.height_agl_m):

@@ -1,0 +1,211 @@
+"""Where a gimbal pointed at the moment a frame was captured.
+
+Its messages come from the gimbal itself or from the autopilot, each with the sender's own boot
+clock, at 5 to 20 Hz. They are kept as they came, against what they came, and interpolated there: a
+stabilised gimbal hardly moves against the heading while the heading itself may turn fast. Only the
+answer is brought into NED, with the vehicle's attitude at that very moment.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from firmware_bridge.clock import NS_PER_MS, ClockMap
+from firmware_bridge.gimbal_message import (
+    GimbalFrame,
+    GimbalReading,
+    read_device_status,
+    read_mount_orientation,
+)
+from firmware_bridge.track import Track
+from landing.errors import InvalidValueError
+from landing.geometry import (
+    Quaternion,
+    euler_from_quaternion,
+    multiplied,
+    quaternion_from_euler,
+    slerp,
+)
+
+NS_PER_S = 1_000_000_000
+READERS = {
+    "GIMBAL_DEVICE_ATTITUDE_STATUS": read_device_status,
+    "MOUNT_ORIENTATION": read_mount_orientation,
+}
+SOURCE_SILENT_NS = 2 * NS_PER_S
+"""A source silent for so long may be replaced by another."""
+
+
+@dataclass(frozen=True)
+class GimbalLimits:
+    """How far the samples may be stretched.
+
+    Attributes:
+        keep_ns: Age at which samples are forgotten.
+        gap_ns: Longest gap interpolated across.
+        ahead_ns: Longest hold of the newest sample, while it turns slower than `hold_rad_s`.
+        hold_rad_s: Turning faster than this between the last two samples, it is not held.
+        max_rate_rad_s: Two samples that imply more than this are a jump.
+    """
+
+    keep_ns: int = 5 * NS_PER_S
+    gap_ns: int = 400_000_000
+    ahead_ns: int = 150_000_000
+    hold_rad_s: float = math.radians(10.0)
+    max_rate_rad_s: float = math.radians(400.0)
+
+
+@dataclass(frozen=True)
+class _Sample:
+    at_ns: int
+    frame: GimbalFrame
+    attitude: Quaternion
+
+
+_Source = tuple[str, int, int, int]
+"""Message name, system, component, gimbal device id."""
+
+
+class GimbalHistory:
+    """The last seconds of one gimbal's attitude; thread-safe, bounded.
+
+    The first source heard is served until it falls silent; the newer message is preferred to
+    MOUNT_ORIENTATION from then on.
+
+    Args:
+        limits: How far samples may be stretched.
+    """
+
+    def __init__(self, limits: GimbalLimits | None = None) -> None:
+        self._limits = limits or GimbalLimits()
+        self._track: Track[_Sample] = Track(self._limits.keep_ns, self._jumps)
+        self._clock = ClockMap()
+        self._source: _Source | None = None
+        self._heard_ns = 0
+        self._refusal = ""
+        self._lock = threading.Lock()
+
+    def clear(self) -> None:
+        """Forget all, as after a reboot."""
+        with self._lock:
+            self._forget()
+
+    @property
+    def problem(self) -> str:
+        """Why the newest message was of no use; empty when it was, or when none has come."""
+        with self._lock:
+            return self._refusal
+
+    def take(self, message: Any, now_ns: int) -> bool:
+        """Take any message; False when it is no attitude of the gimbal served, or unusable."""
+        name = message.get_type()
+        reader = READERS.get(name)
+        if reader is None:
+            return False
+        source = (
+            name,
+            message.get_srcSystem(),
+            message.get_srcComponent(),
+            getattr(message, "gimbal_device_id", 0),
+        )
+        with self._lock:
+            if not self._serves(source, now_ns):
+                return False
+            self._heard_ns = now_ns
+            try:
+                reading = reader(message)
+            except InvalidValueError as error:
+                # What it says now is not known; what it said before must not stand in for it.
+                self._track.clear()
+                self._refusal = str(error)
+                return False
+            self._refusal = ""
+            return self._add(reading, now_ns)
+
+    def at(self, at_ns: int, ned_from_frd: Quaternion | None) -> Quaternion | None:
+        """Attitude of the gimbal at a moment, from gimbal axes to NED; None when it is not known.
+
+        Args:
+            at_ns: Our monotonic time.
+            ned_from_frd: The vehicle's attitude then; needed unless the gimbal tells its own
+                against north.
+        """
+        with self._lock:
+            offset_ns = self._clock.offset_ns
+            if offset_ns is None:
+                return None
+            sample = self._sample_at(at_ns - offset_ns)
+        if sample is None:
+            return None
+        if sample.frame is GimbalFrame.EARTH:
+            return sample.attitude
+        if ned_from_frd is None:
+            return None
+        base = ned_from_frd
+        if sample.frame is GimbalFrame.HEADING:
+            base = quaternion_from_euler(0.0, 0.0, euler_from_quaternion(ned_from_frd)[2])
+        return multiplied(base, sample.attitude)
+
+    def _serves(self, source: _Source, now_ns: int) -> bool:
+        served = self._source
+        if source == served:
+            return True
+        silent = now_ns - self._heard_ns > SOURCE_SILENT_NS
+        better = served is not None and (served[0], source[0]) == (
+            "MOUNT_ORIENTATION",
+            "GIMBAL_DEVICE_ATTITUDE_STATUS",
+        )
+        if served is not None and not silent and not better:
+            return False
+        self._forget()
+        self._source = source
+        return True
+
+    def _forget(self) -> None:
+        self._track.clear()
+        self._clock.reset()
+        self._source = None
+        self._refusal = ""
+
+    def _add(self, reading: GimbalReading, now_ns: int) -> bool:
+        clock = self._clock.update(reading.boot_ms, now_ns)
+        if not clock.trusted:
+            return False
+        if clock.rebooted:
+            self._track.clear()
+        at_ns = reading.boot_ms * NS_PER_MS
+        return self._track.add(_Sample(at_ns, reading.frame, reading.attitude))
+
+    def _sample_at(self, at_ns: int) -> _Sample | None:
+        before, after = self._track.around(at_ns)
+        if before is None:
+            return None
+        if after is not None:
+            if after.at_ns - before.at_ns > self._limits.gap_ns:
+                return None
+            fraction = (at_ns - before.at_ns) / (after.at_ns - before.at_ns)
+            return _Sample(at_ns, before.frame, slerp(before.attitude, after.attitude, fraction))
+        if at_ns == before.at_ns:
+            return before
+        if at_ns - before.at_ns > self._limits.ahead_ns:
+            return None
+        earlier, _ = self._track.around(before.at_ns - 1)
+        if earlier is None or before.at_ns - earlier.at_ns > self._limits.gap_ns:
+            return None
+        seconds = (before.at_ns - earlier.at_ns) / NS_PER_S
+        rate_rad_s = _angle_rad(earlier.attitude, before.attitude) / seconds
+        return before if rate_rad_s <= self._limits.hold_rad_s else None
+
+    def _jumps(self, a: _Sample, b: _Sample) -> bool:
+        if a.frame is not b.frame:
+            return True
+        allowed_rad = 0.05 + self._limits.max_rate_rad_s * (b.at_ns - a.at_ns) / NS_PER_S
+        return _angle_rad(a.attitude, b.attitude) > allowed_rad
+
+
+def _angle_rad(a: Quaternion, b: Quaternion) -> float:
+    dot = abs(sum(p * q for p, q in zip(a, b, strict=True)))
+    return 2 * math.acos(min(1.0, dot))
