@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from landing.errors import TouchdownError
-from sim.campaign.cli import campaign
+from sim.campaign.cli import campaign, confusion
 
 DEMO_MODEL = "models/synthetic-unet.onnx"
 
@@ -18,6 +18,7 @@ def cli() -> None:
 
 
 cli.add_command(campaign)
+cli.add_command(confusion)
 
 
 def _start(_: click.Context, __: click.Parameter, value: str | None) -> tuple[float, float] | None:
@@ -212,8 +213,10 @@ def land(
     results = []
     for seed in numbers:
         folder = out if len(numbers) == 1 else out / f"seed-{seed}"
-        intruders = () if intruder_m is None else (
-            Disturbance(Mishap.INTRUDER, intruder_m, from_deg=(seed * 51.0) % 360.0),
+        intruders = (
+            ()
+            if intruder_m is None
+            else (Disturbance(Mishap.INTRUDER, intruder_m, from_deg=(seed * 51.0) % 360.0),)
         )
         plan = FlightPlan(
             model=model, out=folder, autopilot=autopilot, authority=authority,

@@ -47,10 +47,10 @@ def daylight(rng: np.random.Generator, time_of_day: TimeOfDay) -> Daylight:
         lit = (0.98 * gain, gain, 1.01 * gain)
         sky = (1.16, 1.0, 0.9)
     elif time_of_day == "low":
-        sun = Sun(azimuth, math.radians(rng.uniform(17, 28)), float(rng.uniform(0.5, 0.62)))
+        sun = Sun(azimuth, math.radians(rng.uniform(22, 31)), float(rng.uniform(0.5, 0.62)))
         gain = 0.94 + 0.07 * swing
-        lit = (0.8 * gain, 0.97 * gain, 1.12 * gain)
-        sky = (1.3, 1.05, 0.86)
+        lit = (0.86 * gain, 0.98 * gain, 1.07 * gain)
+        sky = (1.24, 1.04, 0.9)
     elif time_of_day == "overcast":
         sun = Sun(azimuth, math.radians(60), 0.07)
         gain = 0.88 + 0.1 * swing
@@ -58,8 +58,8 @@ def daylight(rng: np.random.Generator, time_of_day: TimeOfDay) -> Daylight:
         sky = (1.0, 1.0, 1.0)
     else:
         sun = Sun(azimuth, math.radians(30), 0.05)
-        gain = 0.34 + 0.09 * swing
-        lit = (1.28 * gain, 1.0 * gain, 0.86 * gain)
+        gain = 0.5 + 0.12 * swing
+        lit = (1.2 * gain, 1.0 * gain, 0.9 * gain)
         sky = (1.0, 1.0, 1.0)
     dark = 1.0 - sun.strength
     shaded = tuple(dark * a * b for a, b in zip(lit, sky, strict=True))

@@ -21,7 +21,7 @@ from sim.world.texture import Field, colored, fractal
 
 _SNOW = rgb(232, 236, 242)
 _SNOW_ON = {
-    "grass": 0.97, "dirt": 0.93, "gravel": 0.92, "paved": 0.72, "road": 0.3, "roof": 0.94,
+    "grass": 0.97, "dirt": 0.93, "gravel": 0.92, "paved": 0.5, "road": 0.15, "roof": 0.92,
     "tree": 0.42, "wall": 0.85, "car": 0.5, "slope": 0.9, "crop": 0.8,
 }  # fmt: skip
 """How much of each class lies under snow; the swept and the wet less."""
@@ -144,8 +144,8 @@ class _SceneCanvas(Canvas):
     def _snow(self, rng: np.random.Generator) -> None:
         """Lays snow on what is not vertical, swept or wet."""
         share = np.zeros(256, dtype=np.float32)
-        for name, cover in _SNOW_ON.items():
-            share[self.ids[name]] = cover
+        for name, part in _SNOW_ON.items():
+            share[self.ids[name]] = part
         if self.sketch.frozen:
             share[[self.ids["water"], self.ids["pool"]]] = 0.93
         cover = share[self.labels]

@@ -9,10 +9,10 @@ import numpy as np
 
 from landing.geometry import FloatArray
 from sim.world.actors import Actor, AnyActor, Timetable
-from sim.world.grid import Spot, smooth_path
+from sim.world.grid import Spot, blob, smooth_path
 from sim.world.materials import rgb, vary
 from sim.world.people import stander, walker
-from sim.world.site import Site, offset
+from sim.world.site import Site, grove, offset
 from sim.world.sketch import Sketch
 
 _CAR_GAP_S = 3.0
@@ -182,6 +182,45 @@ class Place(Site):
         color = vary(self.rng, rgb(150, 148, 142), 0.15)
         self.sketch.wall(np.vstack([corners, corners[:1]]), 0.15, height_m, color, "wall")
 
+    def fringe(self, inner_m: float, count: int) -> None:
+        """What stands around a place: houses, groves, hedges and other ground beyond a square."""
+        for _ in range(count):
+            f, r = (self.between(-1.05, 1.05) * self.half_m for _ in range(2))
+            spot = self.at(f, r, self.pick_turn() + self.between(-0.1, 0.1))
+            if max(abs(f), abs(r)) < inner_m or self.label(spot.north_m, spot.east_m) not in OPEN:
+                continue
+            what = self.rng.random()
+            if what < 0.3:
+                length, width = self.between(8, 20), self.between(7, 13)
+                self.canvas.area(spot.corners(length + 7, width + 7), self.pick("lawn", "gravel",
+                                 "slabs", "meadow"), 0.1, spot.heading_rad)  # fmt: skip
+                roof = self.pick("gable", "hip", "flat", "metal")
+                self.canvas.building(spot, length, width, self.between(3.5, 9), roof)
+            elif what < 0.6:
+                grove(self, spot.north_m, spot.east_m, self.between(4, 10), self.count(3, 14))
+            elif what < 0.85:
+                outline = blob(self.rng, spot.north_m, spot.east_m, self.between(5, 13))
+                kind = self.pick("meadow", "mown", "gravel", "dirt", "trampled", "wheat", "slope")
+                self.canvas.area(outline, kind, 0.4)
+            else:
+                ends = [spot.moved(-self.between(6, 16), 0), spot.moved(self.between(6, 16), 0)]
+                hedge = np.array([(p.north_m, p.east_m) for p in ends])
+                color = self.canvas.palette.trees[0]
+                self.canvas.wall(hedge, self.between(0.7, 1.6), 1.8, color, "tree")
+
+    def scatter(self, count: int) -> None:
+        """Bushes, young trees, stones and stakes all over, so that room becomes rare."""
+        for _ in range(count):
+            n, e = self.somewhere(1.0)
+            if self.label(n, e) not in OPEN:
+                continue
+            if self.chance(0.7):
+                radius_m = self.between(0.4, 1.6)
+                self.canvas.tree(n, e, radius_m, radius_m * self.between(1.2, 2.4))
+            else:
+                spot = Spot(n, e, self.between(0, 6))
+                self.canvas.clutter(spot, self.between(0.5, 2.2), self.between(0.4, 1.0), 0.7)
+
     def forest(self, spacing_m: float, radius: tuple[float, float], clear: FloatArray) -> None:
         """Trees everywhere, but not within glades: rows of north, east and radius."""
         steps = np.arange(-self.half_m - 2, self.half_m + 2, spacing_m)
@@ -192,4 +231,4 @@ class Place(Site):
                 away = np.hypot(clear[:, 0] - n, clear[:, 1] - e) - clear[:, 2]
                 free = away.min(initial=99.0) > radius_m * self.between(0.3, 1.3)
                 if free and self.label(float(n), float(e)) in (*OPEN, "tree", "slope"):
-                    self.canvas.tree(n, e, radius_m, radius_m * self.between(2.2, 4.0))
+                    self.canvas.tree(n, e, radius_m, radius_m * self.between(1.6, 2.8))

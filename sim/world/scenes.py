@@ -16,7 +16,7 @@ from landing.errors import DataError
 from sim.world.actors import AnyActor
 from sim.world.classes import scene_taxonomy
 from sim.world.daylight import TimeOfDay, daylight
-from sim.world.families import green, land, shores, town, work
+from sim.world.families import green, land, shores, tight, town, work
 from sim.world.grid import Spot
 from sim.world.model import World
 from sim.world.painting import Painting
@@ -27,6 +27,7 @@ from sim.world.surfaces import Season
 
 FAMILIES: Mapping[str, Callable[[Place], None]] = {
     **town.FAMILIES, **work.FAMILIES, **green.FAMILIES, **shores.FAMILIES, **land.FAMILIES,
+    **tight.FAMILIES,
 }  # fmt: skip
 
 SEEDS: Mapping[str, range] = {
@@ -39,6 +40,9 @@ SEEDS: Mapping[str, range] = {
 """What seeds may be used for: a decision is tuned on `train` alone, and `test` is reported once."""
 
 MAX_SIDE_PX = 6_000
+
+_SCATTER, _SCATTER_ODDS = (0, 60, 180, 420, 900), (0.25, 0.25, 0.2, 0.18, 0.12)
+"""Small obstacles on a scene of 160 m, from tidy to overgrown."""
 
 T = TypeVar("T", bound=str)
 
@@ -85,6 +89,7 @@ def scene(
     root = Spot(float(north_m), float(east_m), float(turn_rad))
     place = Place(sketch, np.random.default_rng([seed, 102]), root)
     FAMILIES[name](place)
+    place.scatter(int(rng.choice(_SCATTER, p=_SCATTER_ODDS) * (size_m / 160.0) ** 2))
     title = f"{name} {seed} ({chosen}, {time_of_day})"
     return world_of(title, sketch, tuple(place.actors), time_of_day)
 

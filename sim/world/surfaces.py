@@ -175,10 +175,10 @@ class SceneMaterials(Materials):
         along, across = axes_m(shape, self.noise.gsd_m, angle_rad)
         coarse, medium, fine, _ = self.fields(shape)
         flow = np.sin((across + 0.25 * coarse + 0.1 * medium + 0.05 * np.sin(along)) * 5.0)
-        lum = 0.05 * coarse + 0.03 * flow + 0.02 * fine
-        tint = np.clip(0.25 + 0.2 * coarse, 0, 0.6)
+        lum = 0.03 * coarse + 0.04 * flow + 0.025 * fine
+        tint = np.clip(0.2 + 0.06 * coarse + 0.03 * medium, 0, 0.5)
         base = self._same("river", self.palette.water)
-        return colored(base, lum.astype(np.float32), tint, self.palette.dirt)
+        return colored(base, lum.astype(np.float32), tint, rgb(112, 118, 104))
 
     def _greypool(self, shape: tuple[int, int], angle_rad: float) -> Field:
         """A pool lined with grey slabs under still water: hardly to be told from the terrace."""

@@ -118,7 +118,7 @@ def sports(place: Place) -> None:
             lamp = place.at(float(f), float(r))
             place.sketch.lamp(lamp.north_m, lamp.east_m, 16)
     tree_row(place, place.through(-38, 1.0), place.between(7, 14), 2.4)
-    grove(place, *place.somewhere(0.95), 14, 22)
+    place.fringe(52, 26)
     trees(place, 18)
     place.groups(place.count(1, 4), 6)
     place.wanderers(place.count(1, 4))

@@ -120,6 +120,7 @@ def street(place: Place) -> None:
             *((place.between(-2, 2) + 12, float(r)) for r in np.linspace(-130, 130, 9))
         )
         place.street(cross, place.between(6, 8), 1.5, place.between(4, 14))
+    place.fringe(road_m / 2 + verge + 30, 30)
     bushes(place, 20)
     clutter(place, 8)
 
@@ -218,7 +219,7 @@ def carpark(place: Place) -> None:
     for f in np.arange(-40, 41, 20.0):
         lamp = place.at(float(f), 0)
         place.sketch.lamp(lamp.north_m, lamp.east_m, 12)
-    grove(place, *place.somewhere(0.9), 12, 15)
+    place.fringe(rows * 8.5 + 16, 40)
     clutter(place, 10)
 
 

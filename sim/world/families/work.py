@@ -9,7 +9,7 @@ import numpy as np
 from sim.world.grid import blob
 from sim.world.materials import rgb, vary
 from sim.world.place import Place
-from sim.world.site import bushes, clutter, grove, offset, parking, patches, ruts, trees
+from sim.world.site import bushes, clutter, offset, parking, patches, ruts, trees
 
 
 def _containers(place: Place, forward_m: float, right_m: float, rows: int, columns: int) -> None:
@@ -51,6 +51,7 @@ def industry(place: Place) -> None:
     place.fence(spot, 150, 148, 2.4)
     place.wanderers(place.count(2, 8))
     place.groups(place.count(1, 3), 3)
+    place.fringe(58, 16)
     trees(place, place.count(6, 20), (0.8, 3.0))
     bushes(place, 12)
     clutter(place, place.count(12, 35))
@@ -129,8 +130,7 @@ def railway(place: Place) -> None:
     canvas.ribbon(way, 3, place.pick("dirt", "gravel"), 0.2)
     place.strollers(way, place.count(1, 5), 0.6)
     place.street(offset(base, side * (tracks * 2.3 + 55)), 7, 1.6, place.between(4, 18))
-    for _ in range(4):
-        grove(place, *place.somewhere(), place.between(6, 13), place.count(5, 18))
+    place.fringe(26, 30)
     place.wanderers(place.count(1, 4))
     bushes(place, 40)
     clutter(place, 10)
