@@ -1,0 +1,316 @@
+"""A camera on a gimbal: what its messages mean, and where the camera pointed at capture time."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firmware_bridge.dialect import mavlink
+from firmware_bridge.gimbal import GimbalHistory
+from firmware_bridge.gimbal_message import (
+    PITCH_LOCK,
+    ROLL_LOCK,
+    YAW_IN_EARTH_FRAME,
+    YAW_IN_VEHICLE_FRAME,
+    YAW_LOCK,
+    GimbalFrame,
+    frame_of_flags,
+)
+from firmware_bridge.settings import LinkSettings
+from firmware_bridge.telemetry import Telemetry
+from landing.camera import CameraModel, Mount
+from landing.errors import InvalidValueError
+from landing.geometry import matrix_from_quaternion, multiplied, quaternion_from_euler
+from landing.types import Pose
+
+LEVELLED = ROLL_LOCK | PITCH_LOCK
+NS_PER_S = 1_000_000_000
+NADIR_DEG = -90.0
+
+
+def quaternion(roll_deg, pitch_deg, yaw_deg):
+    return quaternion_from_euler(*map(math.radians, (roll_deg, pitch_deg, yaw_deg)))
+
+
+def on_the_wire(message, system=1, component=154):
+    packer = mavlink.MAVLink(None, system, component)
+    return mavlink.MAVLink(None).decode(bytearray(message.pack(packer)))
+
+
+def status(boot_ms, attitude, flags=LEVELLED | YAW_IN_VEHICLE_FRAME, failures=0, **source):
+    return on_the_wire(
+        mavlink.MAVLink_gimbal_device_attitude_status_message(
+            0, 0, boot_ms, flags, attitude, math.nan, math.nan, math.nan, failures
+        ),
+        **source,
+    )
+
+
+def orientation(boot_ms, roll, pitch, yaw, absolute=math.nan, **source):
+    return on_the_wire(
+        mavlink.MAVLink_mount_orientation_message(boot_ms, roll, pitch, yaw, absolute), **source
+    )
+
+
+def same_turn(a, b, tolerance_rad=1e-3):
+    return np.abs(matrix_from_quaternion(a) - matrix_from_quaternion(b)).max() < tolerance_rad
+
+
+@pytest.mark.parametrize(
+    ("flags", "frame"),
+    [
+        (LEVELLED | YAW_IN_VEHICLE_FRAME, GimbalFrame.HEADING),
+        (LEVELLED | YAW_IN_VEHICLE_FRAME | YAW_LOCK, GimbalFrame.HEADING),
+        (LEVELLED | YAW_IN_EARTH_FRAME, GimbalFrame.EARTH),
+        (LEVELLED | YAW_IN_EARTH_FRAME | YAW_LOCK, GimbalFrame.EARTH),
+        (LEVELLED, GimbalFrame.HEADING),
+        (YAW_IN_VEHICLE_FRAME, GimbalFrame.BODY),
+        (0, GimbalFrame.BODY),
+    ],
+)
+def test_the_flags_say_against_what(flags, frame):
+    assert frame_of_flags(flags) is frame
+
+
+@pytest.mark.parametrize(
+    ("flags", "reason"),
+    [
+        (LEVELLED | YAW_LOCK, "yaw frame is not known"),
+        (LEVELLED | YAW_IN_VEHICLE_FRAME | YAW_IN_EARTH_FRAME, "both"),
+        (ROLL_LOCK | YAW_IN_VEHICLE_FRAME, "only one"),
+        (PITCH_LOCK, "only one"),
+        (YAW_IN_EARTH_FRAME, "no one frame"),
+    ],
+)
+def test_what_the_flags_do_not_say_is_refused_with_the_reason(flags, reason):
+    with pytest.raises(InvalidValueError, match=reason):
+        frame_of_flags(flags)
+    history = GimbalHistory()
+    assert not history.take(status(1000, quaternion(0, NADIR_DEG, 0), flags), NS_PER_S)
+    assert reason in history.problem
+    assert history.at(NS_PER_S, quaternion(0, 0, 0)) is None
+
+
+@given(st.integers(0, 1023))
+def test_every_combination_of_flags_is_read_or_refused(flags):
+    try:
+        assert frame_of_flags(flags) in GimbalFrame
+    except InvalidValueError as error:
+        assert "gimbal" in str(error)
+
+
+def history_of(*messages, arrivals_ns=None):
+    history = GimbalHistory()
+    for index, message in enumerate(messages):
+        at_ns = message.time_boot_ms * 1_000_000 if arrivals_ns is None else arrivals_ns[index]
+        assert history.take(message, at_ns), history.problem
+    return history
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        # Pointing 30 degrees right of the nose and 60 down, on a vehicle that heads east, banked.
+        (LEVELLED | YAW_IN_VEHICLE_FRAME, quaternion(0, -60, 120)),
+        (LEVELLED | YAW_IN_EARTH_FRAME, quaternion(0, -60, 30)),
+        (YAW_IN_VEHICLE_FRAME, multiplied(quaternion(10, 5, 90), quaternion(0, -60, 30))),
+    ],
+)
+def test_the_answer_is_against_north_whatever_it_came_against(flags, expected):
+    attitude = quaternion(0, -60, 30)
+    history = history_of(*(status(ms, attitude, flags) for ms in (1000, 1100)))
+    assert same_turn(history.at(1_050_000_000, quaternion(10, 5, 90)), expected)
+
+
+def test_the_heading_at_capture_time_counts_not_that_of_the_message():
+    history = history_of(*(status(ms, quaternion(0, NADIR_DEG, 0)) for ms in (1000, 1200)))
+    for yaw_deg in (0.0, 20.0, -130.0):
+        found = history.at(1_100_000_000, quaternion(3, -2, yaw_deg))
+        assert same_turn(found, quaternion(0, NADIR_DEG, yaw_deg))
+
+
+def test_it_is_interpolated_and_not_stretched_over_gaps_or_into_the_future():
+    slow = history_of(
+        status(1000, quaternion(0, -80, 0)),
+        status(1200, quaternion(0, -80.5, 0)),
+        status(1400, quaternion(0, -81, 0)),
+    )
+    level = quaternion(0, 0, 0)
+    assert same_turn(slow.at(1_100_000_000, level), quaternion(0, -80.25, 0))
+    assert same_turn(slow.at(1_500_000_000, level), quaternion(0, -81, 0))
+    assert slow.at(1_600_000_000, level) is None, "older than the limit"
+    assert slow.at(900_000_000, level) is None, "before anything was heard"
+    turning = history_of(status(1000, quaternion(0, -60, 0)), status(1200, quaternion(0, -80, 0)))
+    assert turning.at(1_250_000_000, level) is None, "it turns, so it is not held"
+    gap = history_of(status(1000, quaternion(0, -80, 0)), status(1700, quaternion(0, -81, 0)))
+    assert gap.at(1_300_000_000, level) is None
+
+
+def test_the_senders_clock_is_mapped_to_ours():
+    boot = [5000, 5100, 5200]
+    ours = [
+        77 * NS_PER_S + 1_000_000 * (ms - 5000 + delay)
+        for ms, delay in zip(boot, (9, 4, 30), strict=True)
+    ]
+    attitudes = [quaternion(0, -80, 0), quaternion(0, -81, 0), quaternion(0, -82, 0)]
+    messages = [status(ms, a) for ms, a in zip(boot, attitudes, strict=True)]
+    history = history_of(*messages, arrivals_ns=ours)
+    # 4 ms is the smallest delay seen: the mapping is late by no more than that.
+    found = history.at(77 * NS_PER_S + 104_000_000 + 50_000_000, quaternion(0, 0, 0))
+    assert same_turn(found, quaternion(0, -81.5, 0))
+
+
+def test_a_failing_gimbal_is_not_believed_and_its_past_does_not_stand_in():
+    history = history_of(*(status(ms, quaternion(0, NADIR_DEG, 0)) for ms in (1000, 1100)))
+    encoder = mavlink.GIMBAL_DEVICE_ERROR_FLAGS_ENCODER_ERROR
+    assert not history.take(
+        status(1200, quaternion(0, NADIR_DEG, 0), failures=encoder), 1_200_000_000
+    )
+    assert "failure" in history.problem
+    assert history.at(1_150_000_000, quaternion(0, 0, 0)) is None
+
+
+@pytest.mark.parametrize("bad", [(0, 0, 0, 0), (math.nan, 0, 0, 0), (2, 0, 0, 0)])
+def test_no_rotation_is_refused(bad):
+    history = GimbalHistory()
+    assert not history.take(status(1000, bad), NS_PER_S)
+    assert "quaternion" in history.problem
+
+
+def test_the_older_message_stands_in_and_gives_way():
+    level = quaternion(0, 0, 45)
+    history = GimbalHistory()
+    for ms in (1000, 1100):
+        assert history.take(orientation(ms, 0, NADIR_DEG, 10), ms * 1_000_000)
+    assert same_turn(history.at(1_050_000_000, level), quaternion(0, NADIR_DEG, 55))
+    for ms in (1200, 1300):
+        assert history.take(status(ms, quaternion(0, -45, 0)), ms * 1_000_000)
+        assert not history.take(orientation(ms, 0, NADIR_DEG, 10), ms * 1_000_000)
+    assert same_turn(history.at(1_250_000_000, level), quaternion(0, -45, 45))
+
+
+def test_the_older_message_may_know_only_the_absolute_yaw():
+    history = history_of(*(orientation(ms, 0, -60, math.nan, absolute=200) for ms in (1000, 1100)))
+    assert same_turn(history.at(1_050_000_000, quaternion(0, 0, 45)), quaternion(0, -60, 200))
+    unknown = GimbalHistory()
+    assert not unknown.take(orientation(1000, 0, -60, math.nan), NS_PER_S)
+    assert "not known" in unknown.problem
+
+
+def test_another_gimbal_is_not_mixed_in_until_the_first_is_silent():
+    history = history_of(*(status(ms, quaternion(0, -80, 0)) for ms in (1000, 1100)))
+    other = status(1150, quaternion(0, 0, 0), component=171)
+    assert not history.take(other, 1_150_000_000)
+    assert same_turn(history.at(1_090_000_000, quaternion(0, 0, 0)), quaternion(0, -80, 0))
+    late = status(9000, quaternion(0, 0, 0), component=171)
+    assert history.take(late, 9 * NS_PER_S)
+
+
+# --- the projection ---
+
+
+@given(
+    roll=st.floats(-20, 20), pitch=st.floats(-20, 20), yaw=st.floats(-180, 180),
+    tilt=st.floats(-100, -60), pan=st.floats(-40, 40),
+    north=st.floats(-8, 8), east=st.floats(-8, 8),
+)  # fmt: skip
+def test_a_point_on_the_ground_is_found_again_through_the_gimbal(
+    roll, pitch, yaw, tilt, pan, north, east
+):
+    camera = CameraModel.from_hfov(640, 480, 100.0, Mount.on_gimbal(offset_frd_m=(0.1, 0.0, 0.05)))
+    pose = Pose(
+        0,
+        quaternion(roll, pitch, yaw),
+        (1.0, 2.0, -10.0),
+        10.0,
+        quaternion(0.0, tilt, yaw + pan),
+    )
+    [pixel] = camera.pixel_from_ned(np.array([[north, east, 0.0]]), pose)
+    if np.isnan(pixel).any():
+        return
+    [point] = camera.ground_from_pixel(pixel[None], pose, 0.0)
+    assert point == pytest.approx([north, east, 0.0], abs=1e-6)
+
+
+def test_the_bodys_tilt_does_not_move_what_a_stabilised_camera_sees():
+    camera = CameraModel.from_hfov(640, 480, 70.0, Mount.on_gimbal())
+    centre = np.array([[camera.cx, camera.cy]])
+    for roll_deg in (-15.0, 0.0, 15.0):
+        pose = Pose(
+            0, quaternion(roll_deg, 0, 0), (0.0, 0.0, -20.0), 20.0, quaternion(0, NADIR_DEG, 0)
+        )
+        [point] = camera.ground_from_pixel(centre, pose, 0.0)
+        assert point == pytest.approx([0.0, 0.0, 0.0], abs=1e-9)
+    fixed = CameraModel.from_hfov(640, 480, 70.0)
+    [point] = fixed.ground_from_pixel(centre, pose, 0.0)
+    assert abs(point[1]) > 5.0, "a fixed camera would have seen 5 m aside"
+
+
+def test_a_gimbal_that_points_down_sees_as_the_fixed_camera_that_looks_down():
+    fixed = CameraModel.from_hfov(640, 480, 70.0)
+    carried = CameraModel.from_hfov(640, 480, 70.0, Mount.on_gimbal())
+    down = Pose(0, quaternion(0, 0, 33), (0.0, 0.0, -9.0), 9.0, quaternion(0, NADIR_DEG, 33))
+    pixels = np.array([[0.0, 0.0], [639.0, 100.0], [300.0, 400.0]])
+    assert carried.ground_from_pixel(pixels, down, 0.0) == pytest.approx(
+        fixed.ground_from_pixel(pixels, down, 0.0), abs=1e-6
+    )
+
+
+def test_without_the_gimbals_attitude_nothing_is_projected():
+    camera = CameraModel.from_hfov(640, 480, 70.0, Mount.on_gimbal())
+    pose = Pose(0, quaternion(0, 0, 0), (0.0, 0.0, -9.0), 9.0)
+    assert camera.missing_in(pose) == "gimbal attitude"
+    with pytest.raises(InvalidValueError, match="gimbal"):
+        camera.rays_ned(np.array([[0.0, 0.0]]), pose)
+    assert CameraModel.from_hfov(640, 480, 70.0).missing_in(pose) is None
+
+
+# --- on the link ---
+
+
+def heartbeat():
+    return on_the_wire(
+        mavlink.MAVLink_heartbeat_message(
+            mavlink.MAV_TYPE_QUADROTOR, mavlink.MAV_AUTOPILOT_ARDUPILOTMEGA, 0, 0, 4, 3
+        ),
+        component=1,
+    )
+
+
+def attitude(boot_ms, yaw_deg):
+    w, x, y, z = quaternion(5, 0, yaw_deg)
+    return on_the_wire(
+        mavlink.MAVLink_attitude_quaternion_message(boot_ms, w, x, y, z, 0, 0, 0), component=1
+    )
+
+
+@pytest.mark.parametrize("component", [1, 154])
+def test_the_pose_holds_the_gimbals_attitude_whoever_tells_it(component):
+    telemetry = Telemetry(LinkSettings("udpin:127.0.0.1:0", gimbal=True))
+    telemetry.take(heartbeat(), NS_PER_S)
+    for ms in range(1000, 1500, 20):
+        telemetry.take(attitude(ms, 90.0), ms * 1_000_000)
+        if ms % 100 == 0:
+            message = status(ms, quaternion(0, NADIR_DEG, 0), component=component)
+            telemetry.take(message, ms * 1_000_000)
+    pose = telemetry.history.at(1_330_000_000)
+    assert same_turn(pose.ned_from_gimbal, quaternion(0, NADIR_DEG, 90))
+    assert "GIMBAL_DEVICE_ATTITUDE_STATUS" not in telemetry.streams.missing(1_500_000_000)
+    refused = status(1500, quaternion(0, NADIR_DEG, 0), LEVELLED | YAW_LOCK, component=component)
+    telemetry.take(refused, 1_500_000_000)
+    assert telemetry.history.at(1_330_000_000).ned_from_gimbal is None
+    assert any("yaw frame is not known" in p for p in telemetry.problems(True, 1_500_000_000))
+
+
+def test_without_a_gimbal_configured_its_messages_mean_nothing():
+    telemetry = Telemetry(LinkSettings("udpin:127.0.0.1:0"))
+    telemetry.take(heartbeat(), NS_PER_S)
+    for ms in (1000, 1020):
+        telemetry.take(attitude(ms, 0.0), ms * 1_000_000)
+        telemetry.take(status(ms, quaternion(0, NADIR_DEG, 0)), ms * 1_000_000)
+    assert telemetry.history.at(1_010_000_000).ned_from_gimbal is None
+    assert "GIMBAL_DEVICE_ATTITUDE_STATUS" not in telemetry.streams.rates_hz(1_020_000_000)
