@@ -13,9 +13,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from deploy.durable import make_folder
 from deploy.errors import InstallError
 from deploy.layout import BUNDLE_FOLDER, VENV_FOLDER
 from deploy.manifest import REQUIREMENTS_NAME, BundleManifest
+from deploy.wheels import PROJECT, normalised
 
 _PIP_TIMEOUT_S = 1800.0
 _VERSION = "import sys; print(f'{sys.version_info.major}.{sys.version_info.minor}')"
@@ -66,13 +68,7 @@ def make_environment(
     else:
         requirements = str(bundle / REQUIREMENTS_NAME)
         run([*install, "--require-hashes", "--no-deps", "-r", requirements], "installing")
-    if not system_site_packages:
-        try:
-            run([*pip, "check"], "pip check")
-        except InstallError as error:
-            raise InstallError(
-                f"{error}. Collect wheels again with `touchdown deploy wheels`"
-            ) from error
+    _require_consistent(pip, manifest)
     if not (venv / "bin" / "touchdown").is_file():
         raise InstallError("the bundle's wheels bring no `touchdown` command: it is no touchdown")
     return venv
@@ -93,6 +89,7 @@ def run(words: Sequence[str], what: str, timeout_s: float = _PIP_TIMEOUT_S) -> s
         done = subprocess.run(
             list(words), stdin=subprocess.DEVNULL, capture_output=True, text=True,
             errors="replace", timeout=timeout_s, check=False, env=clean_environ(),
+            umask=0o022,  # the daemon runs as another user, and must read what root made
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise InstallError(f"{what}: took longer than {timeout_s:g} s") from None
@@ -116,9 +113,31 @@ def last_lines(text: str) -> str:
     return " / ".join(chosen).removeprefix("ERROR: ").removeprefix("error: ")[:500]
 
 
+def _require_consistent(pip: list[str], manifest: BundleManifest) -> None:
+    """Each package of the bundle finds what it needs; what the system's lack is not our business.
+
+    Raises:
+        InstallError: One does not.
+    """
+    words = [*pip, "check"]
+    done = subprocess.run(
+        words, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+        timeout=_PIP_TIMEOUT_S, check=False, env=clean_environ(),
+    )  # fmt: skip
+    ours = set(manifest.versions.wheels) or {PROJECT}
+    wrong = [
+        line for line in done.stdout.splitlines() if normalised(line.partition(" ")[0]) in ours
+    ]
+    if wrong:
+        raise InstallError(
+            f"{wrong[0]} Collect the wheels again with `touchdown deploy wheels`: it brings all "
+            "that is needed"
+        )
+
+
 def _borrow(venv: Path, python: str) -> None:
     """Commands that run the touchdown that is installed already."""
-    (venv / "bin").mkdir(parents=True)
+    make_folder(venv / "bin")
     quoted = shlex.quote(python)
     for name, words in (("python", ""), ("touchdown", " -I -m touchdown")):
         path = venv / "bin" / name

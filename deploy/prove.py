@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from deploy.durable import make_folder
 from deploy.environment import clean_environ, run
 from deploy.errors import InstallError
 from deploy.layout import BUNDLE_FOLDER, ENGINE_FOLDER, FLIGHT_CONFIG, VENV_FOLDER
@@ -39,7 +40,7 @@ def build_engine(
     bundle = release / BUNDLE_FOLDER
     job = bundle / JOB_FOLDER / "job.json"
     engine = release / ENGINE_FOLDER / f"{Path(manifest.model.path).stem}.engine"
-    engine.parent.mkdir()
+    make_folder(engine.parent)
     words = [_touchdown(release), "export", "trt"]
     if job.is_file() and _precision_of(job) == precision:
         words += [str(job)]

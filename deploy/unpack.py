@@ -121,7 +121,8 @@ def unpack(
         with open_bundle(path, trusted) as bundle, ExitStack() as stack:
             if bundle.manifest_bytes != expected:
                 raise BundleError(f"bundle {path} was replaced while it was being installed")
-            folder.mkdir(mode=0o755)
+            folder.mkdir()
+            folder.chmod(0o755)  # whatever the umask
             writer = _Writer(folder, stack, written)
             bundle.read_files(writer.open)
             writer.finish()
@@ -150,7 +151,7 @@ class _Writer:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         self._descriptor = os.open(target, flags, 0o644)
         self._path = entry.path
-        os.fchmod(self._descriptor, 0o644)  # whatever the umask
+        os.fchmod(self._descriptor, 0o644)
         return self._write
 
     def finish(self) -> None:

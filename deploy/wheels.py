@@ -55,13 +55,18 @@ class Wheel:
         found = _NAME.fullmatch(path.name)
         if found is None:
             raise BundleError(f"{path}: expected a wheel, NAME-VERSION-PYTHON-ABI-PLATFORM.whl")
-        name = re.sub(r"[-_.]+", "-", found["name"]).lower()
+        name = normalised(found["name"])
         architecture = _architecture(path, found["platform"])
         python = ""
         if found["abi"] not in ("none", "abi3"):
             minors = re.findall(r"cp3(\d+)", found["python"])
             python = f"3.{minors[0]}" if minors else ""
         return cls(path, name, found["version"], Target(architecture=architecture, python=python))
+
+
+def normalised(name: str) -> str:
+    """A package's name as it is compared (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def this_machine(python: str = "") -> Target:

@@ -1,0 +1,145 @@
+"""Container files, read the way Docker does, without Docker: what they say must be there."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from touchdown import __version__
+from touchdown.cli import cli
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "deploy" / "docker"
+NAMES = ("Dockerfile.edge", "Dockerfile.train", "Dockerfile.blueos")
+KNOWN = {
+    "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "FROM", "HEALTHCHECK", "LABEL", "RUN", "STOPSIGNAL",
+    "USER", "WORKDIR",
+}  # fmt: skip
+
+
+def instructions(name: str) -> list[tuple[str, str]]:
+    """Instruction and the rest, continuation lines joined, comments left out."""
+    lines = (FOLDER / name).read_text("utf-8").splitlines()
+    joined = re.sub(r"\\\n", "", "\n".join(line for line in lines if not line.startswith("#")))
+    found = [line.strip().partition(" ") for line in joined.splitlines() if line.strip()]
+    return [(word, rest.strip()) for word, _, rest in found]
+
+
+def arguments(name: str) -> dict[str, str]:
+    words = [rest for word, rest in instructions(name) if word == "ARG"]
+    pairs = (word.partition("=") for word in words)
+    return {key: value.strip('"') for key, _, value in pairs}
+
+
+def expanded(name: str, text: str) -> str:
+    for key, value in arguments(name).items():
+        text = text.replace(f"${{{key}}}", value).replace(f"${key}", value)
+    return text
+
+
+def labels(name: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for word, rest in instructions(name):
+        if word == "LABEL":
+            for pair in shlex.split(expanded(name, rest)):
+                key, equals, value = pair.partition("=")
+                assert equals, pair
+                found[key] = value
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_instructions_are_known_and_bases_have_tags(name: str) -> None:
+    found = instructions(name)
+    assert {word for word, _ in found} <= KNOWN
+    first = next(word for word, _ in found if word != "ARG")
+    assert first == "FROM"
+    for word, rest in found:
+        if word == "FROM":
+            image = expanded(name, rest).split()[0]
+            _, colon, tag = image.rpartition(":")
+            assert colon and tag not in ("", "latest"), image
+        if word in ("CMD", "ENTRYPOINT"):
+            assert json.loads(rest), "the exec form: signals reach the process itself"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_copied_and_installed_exists(name: str) -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    known = set(extras["optional-dependencies"])
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    kept = {line[1:] for line in ignored if line.startswith("!")}
+    packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    assert {p.partition(".")[0] for p in packages["packages"]} | {"pyproject.toml"} <= kept
+    for path in kept:
+        assert (ROOT / path).exists(), path
+    for word, rest in instructions(name):
+        if word == "COPY" and not rest.startswith("--from"):
+            assert (ROOT / rest.split()[0]).exists(), rest
+        if word == "RUN":
+            for group in re.findall(r"(?:/source|\.whl\)?)\[([a-z,]+)\]", rest):
+                assert set(group.split(",")) <= known, group
+            if "apt-get install" in rest:
+                assert "--no-install-recommends" in rest and "rm -rf /var/lib/apt" in rest
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_command_is_one_of_ours(name: str) -> None:
+    found = dict(instructions(name))
+    words = json.loads(found["ENTRYPOINT"]) + json.loads(found.get("CMD", "[]"))
+    assert words[0] == "touchdown"
+    path = [word for word in words[1:] if not word.startswith(("-", "/"))]
+    result = CliRunner().invoke(cli, [*path, "--help"])
+    assert result.exit_code == 0
+    for option in (word for word in words if word.startswith("--") and word != "--help"):
+        assert option in result.output
+    health = re.search(r"CMD (\[.+\])", found.get("HEALTHCHECK", ""))
+    if health is not None:
+        check = CliRunner().invoke(cli, ["edge", "check", "--help"])
+        for option in (word for word in json.loads(health[1]) if word.startswith("--")):
+            assert option in check.output
+
+
+@pytest.mark.parametrize("name", ["Dockerfile.edge", "Dockerfile.train"])
+def test_nothing_runs_as_root(name: str) -> None:
+    users = [rest for word, rest in instructions(name) if word == "USER"]
+    assert users and users[-1] not in ("root", "0")
+
+
+def test_the_jetson_image_is_the_documented_one() -> None:
+    assert arguments("Dockerfile.edge")["L4T"] == "r36.4.0"
+    froms = [rest for word, rest in instructions("Dockerfile.edge") if word == "FROM"]
+    assert all("nvcr.io/nvidia/l4t-jetpack:" in rest for rest in froms)
+    installs = " ".join(rest for word, rest in instructions("Dockerfile.edge") if word == "RUN")
+    assert "--system-site-packages" in installs, "TensorRT's Python module is the system's"
+
+
+def test_the_extension_of_blueos() -> None:
+    """The format that its extensions repository documents."""
+    found = labels("Dockerfile.blueos")
+    assert {"version", "permissions", "authors", "company", "type", "tags", "readme", "links",
+            "requirements"} == set(found)  # fmt: skip
+    assert found["version"] == __version__ and re.fullmatch(r"\d+\.\d+\.\d+", found["version"])
+    permissions = json.loads(found["permissions"])
+    host = permissions["HostConfig"]
+    assert host["NetworkMode"] == "host" and "Privileged" not in host
+    assert all(bind.count(":") in (1, 2) for bind in host["Binds"])
+    assert all(set(author) == {"name", "email"} for author in json.loads(found["authors"]))
+    assert set(json.loads(found["company"])) == {"about", "name", "email"}
+    assert found["type"] in ("device-integration", "example", "tool", "other", "education")
+    tags = json.loads(found["tags"])
+    assert len(tags) <= 10 and all(re.fullmatch(r"[a-z0-9-]+", tag) for tag in tags)
+    assert "{tag}" in found["readme"] and json.loads(found["links"])
+    metadata = json.loads((ROOT / "deploy" / "blueos" / "metadata.json").read_text())
+    assert set(metadata) == {"name", "website", "docker", "description"}
