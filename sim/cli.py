@@ -320,3 +320,55 @@ def dataset(
             click.echo(f"{done}/{total} worlds, {done * frames_per_world} pictures")
     parts = ", ".join(f"{part} {plan.worlds_in(part)}" for part in ("train", "val", "test"))
     click.echo(f"wrote {out}: worlds {parts}")
+
+
+@cli.command(name="world")
+@click.option(
+    "--spec",
+    default="scenes:all",
+    show_default=True,
+    help="World to show: scenes, scenes:FAMILY, scenes:all, worst:TRAP, worst:all, procedural, "
+    "photo:FILE?gsd_m=.. or a world folder.",
+)
+@click.option(
+    "--seeds",
+    default="20000",
+    show_default=True,
+    help="Seeds of scenes and procedural worlds: 20000, 20000:20006 or 1,5,7.",
+)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("out/worlds.png"),
+    show_default=True,
+    help="Contact sheet to write, PNG or JPEG.",
+)
+@click.option(
+    "--tile-px",
+    type=click.IntRange(100, 2000),
+    default=480,
+    show_default=True,
+    help="Side of a world on the sheet, pixels.",
+)
+@click.option(
+    "--columns", type=click.IntRange(1, 20), default=None, help="Worlds in a row; square if not."
+)
+@click.option("--time-s", type=float, default=0.0, show_default=True, help="World time, s.")
+@click.option("--labels", is_flag=True, help="Show the true labels beside each picture.")
+def show_world(
+    spec: str, seeds: str, out: Path, tile_px: int, columns: int | None, time_s: float,
+    labels: bool,
+) -> None:  # fmt: skip
+    """Draw worlds from above, with their people and cars, on one contact sheet."""
+    from sim.world import expand_world_spec, parse_world_spec
+    from sim.world.sheet import contact_sheet, tile, write_picture
+
+    tiles = []
+    for member in expand_world_spec(spec):
+        seeded = member.startswith(("scenes", "procedural")) and "seed=" not in member
+        for seed in seeds_of(seeds) if seeded else [0]:
+            shown = parse_world_spec(member, seed)
+            tiles.append(tile(shown, tile_px, time_s, labels))
+            click.echo(f"{shown.name}: {len(shown.actors)} who may move")
+    write_picture(contact_sheet(tiles, columns), out)
+    click.echo(f"wrote {out}: {len(tiles)} worlds")

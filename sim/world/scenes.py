@@ -41,6 +41,10 @@ SEEDS: Mapping[str, range] = {
 
 MAX_SIDE_PX = 6_000
 
+_TIDY = ("sports", "plaza", "carpark", "pools", "courtyard", "festival")
+_BATHING = ("beach", "pools", "festival")
+"""Nobody goes there in the snow, unless a specification says so."""
+
 _SCATTER, _SCATTER_ODDS = (0, 60, 180, 420, 900), (0.25, 0.25, 0.2, 0.18, 0.12)
 """Small obstacles on a scene of 160 m, from tidy to overgrown."""
 
@@ -72,7 +76,6 @@ def scene(
     Raises:
         DataError: An unknown name, or a size or scale that cannot be made.
     """
-    _known("family", family, tuple(FAMILIES))
     if not (gsd_m > 0 and 20.0 <= size_m <= 1000.0 and 64 <= size_m / gsd_m <= MAX_SIDE_PX):
         raise DataError(
             f"scene of size_m={size_m:g} at gsd_m={gsd_m:g}: expected 20 to 1000 m and "
@@ -81,15 +84,19 @@ def scene(
     if seed < 0:
         raise DataError(f"scene seed {seed}: expected 0 or more")
     rng = np.random.default_rng([seed, 101])
-    name = family or list(FAMILIES)[int(rng.integers(len(FAMILIES)))]
+    odds = {member: 2.0 if member in tight.FAMILIES else 1.0 for member in FAMILIES}
+    name = _chosen(rng, "family", odds, family)
     chosen = _chosen(rng, "season", _SEASON_ODDS, season)
+    if season is None and name in _BATHING and chosen == "snow":
+        chosen = "summer"
     time_of_day = _chosen(rng, "light", _LIGHT_ODDS, light)
     sketch = Sketch(seed, size_m, gsd_m, chosen)
     north_m, east_m, turn_rad = rng.uniform([-8, -8, 0], [8, 8, 2 * math.pi])
     root = Spot(float(north_m), float(east_m), float(turn_rad))
     place = Place(sketch, np.random.default_rng([seed, 102]), root)
     FAMILIES[name](place)
-    place.scatter(int(rng.choice(_SCATTER, p=_SCATTER_ODDS) * (size_m / 160.0) ** 2))
+    count = int(rng.choice(_SCATTER, p=_SCATTER_ODDS) * (size_m / 160.0) ** 2)
+    place.scatter(min(count, 40) if name in _TIDY else count)
     title = f"{name} {seed} ({chosen}, {time_of_day})"
     return world_of(title, sketch, tuple(place.actors), time_of_day)
 
@@ -113,6 +120,7 @@ def _known(what: str, name: str | None, names: tuple[str, ...]) -> None:
 
 def _chosen(rng: np.random.Generator, what: str, odds: Mapping[T, float], given: str | None) -> T:
     names = list(odds)
-    picked = names[int(rng.choice(len(names), p=list(odds.values())))]  # drawn even when given
+    shares = np.array(list(odds.values())) / sum(odds.values())
+    picked = names[int(rng.choice(len(names), p=shares))]  # drawn even when given
     _known(what, given, tuple(str(name) for name in names))
     return next((name for name in names if name == given), picked)

@@ -147,11 +147,11 @@ class SceneMaterials(Materials):
         """A grassy bank: the side of it in the sun or out of it, trodden along its contours."""
         along, across = axes_m(shape, self.noise.gsd_m, angle_rad)
         coarse, medium, fine, white = self.fields(shape)
-        paths = np.clip(np.sin((across + 0.8 * medium) * 2 * math.pi / 1.7) - 0.7, 0, 1)
+        paths = np.clip(np.sin((across + 0.35 * medium) * 2 * math.pi / 1.4) - 0.45, 0, 1)
         rills = np.clip(np.sin((along + 1.2 * coarse) * 2 * math.pi / 5.3) - 0.8, 0, 1)
-        shade = float(self.rng.choice([-0.24, -0.16, 0.16]))
+        shade = float(self.rng.choice([-0.3, -0.2, 0.2]))
         lum = shade + 0.07 * coarse + 0.07 * medium + 0.08 * fine + 0.06 * white - 0.4 * rills
-        tint = np.clip(0.25 + 0.2 * coarse + 1.2 * paths, 0, 0.85)
+        tint = np.clip(0.25 + 0.15 * coarse + 1.3 * paths, 0, 0.9)
         return colored(self._same("grass", self.palette.grass), lum.astype(np.float32),
                        tint.astype(np.float32), self.palette.dirt)  # fmt: skip
 
@@ -161,6 +161,19 @@ class SceneMaterials(Materials):
         streams = np.sin((along + 2.0 * coarse) * np.float32(2 * math.pi / 7.0))
         lum = -0.1 + 0.08 * streams + 0.12 * medium + 0.16 * fine + 0.16 * white
         return colored(self._same("scree", rgb(138, 130, 120)), lum.astype(np.float32))
+
+    def _water(self, shape: tuple[int, int], angle_rad: float) -> Field:
+        _, across = axes_m(shape, self.noise.gsd_m, angle_rad)
+        coarse, medium, fine, _ = self.fields(shape)
+        period_m = float(self.rng.uniform(0.5, 1.4))
+        ripple = np.sin((across + 0.2 * medium) * np.float32(2 * math.pi / period_m))
+        ripple *= np.clip(0.4 + 0.4 * coarse, 0, 1)
+        strength = float(self.rng.uniform(0.01, 0.08))
+        lum = 0.04 * coarse + 0.02 * medium + strength * ripple + 0.015 * fine
+        glint = np.clip(float(self.rng.choice([0.0, 0.6])) * (strength * ripple * 4 - 0.2), 0, 1)
+        tint = np.clip(0.12 + 0.05 * coarse + glint, 0, 0.7)
+        base = self._same("water", self.palette.water)
+        return colored(base, lum.astype(np.float32), tint.astype(np.float32), rgb(128, 140, 148))
 
     def _sea(self, shape: tuple[int, int], angle_rad: float) -> Field:
         _, across = axes_m(shape, self.noise.gsd_m, angle_rad)

@@ -149,6 +149,7 @@ def pools(place: Place) -> None:
     canvas = place.canvas
     canvas.fill(place.pick("lawn", "mown"))
     patches(place, 6, ("lawn", "meadow", "mown", "trampled"), (5, 12))
+    paths(place, 2, (1.8, 3))
     place.box(
         0,
         0,
@@ -173,7 +174,6 @@ def pools(place: Place) -> None:
     canvas.building(
         place.at(48, 0, math.pi / 2), place.between(30, 50), 9, 4.5, place.pick("flat", "metal")
     )
-    paths(place, 2, (1.8, 3))
     for _ in range(place.count(3, 10)):
         n, e = place.somewhere(0.65)
         place.crowd(Spot(n, e), place.between(2, 7), place.count(1, 7), 0.35)

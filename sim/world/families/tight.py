@@ -17,7 +17,7 @@ def wood(place: Place) -> None:
     canvas.fill(place.pick("trampled", "dirt", "meadow"))
     patches(place, 12, ("meadow", "dirt", "trampled", "slope"), (4, 12))
     gaps = [(999.0, 999.0, 0.0)]
-    for _ in range(place.count(0, 3)):
+    for _ in range(place.count(0, 2)):
         n, e = place.somewhere(0.6)
         gaps.append((n, e, place.between(1.5, 6.5)))
     if place.chance(0.4):
@@ -45,7 +45,7 @@ def scrub(place: Place) -> None:
         canvas.area(rock, "scree", 0.2)
     for _ in range(place.count(2, 6)):
         grove(place, *place.somewhere(), place.between(5, 14), place.count(8, 25))
-    place.scatter(place.count(900, 2800))
+    place.scatter(place.count(1500, 4500))
 
 
 def flood(place: Place) -> None:
@@ -85,17 +85,16 @@ def festival(place: Place) -> None:
             if place.chance(0.7):
                 place.crowd(stall.moved(0, -row * 4.0), 2.5, place.count(1, 4), 0.2)
     place.crowd(place.at(14, 0), 13, place.count(25, 55), 0.15)
-    for _ in range(place.count(3, 8)):
+    for _ in range(place.count(3, 12)):
         spot = place.at(place.between(-70, 25), place.between(-24, 24))
-        place.crowd(spot, place.between(3, 8), place.count(3, 9), 0.5)
+        place.crowd(spot, place.between(4, 11), place.count(4, 10), 0.5)
     for side in (-1, 1):
         camp = place.at(place.between(-20, 20), side * 58)
         place.fence(camp, 110, 36, 1.8)
         for i in range(-6, 7):
             for j in range(-2, 3):
-                tent = camp.moved(
-                    i * 8.0 + place.between(-1.5, 1.5), j * 6.5 + place.between(-1, 1)
-                )
+                along, aside = place.between(-1.5, 1.5), place.between(-1, 1)
+                tent = camp.moved(i * 8.0 + along, j * 6.5 + aside)
                 if place.chance(0.75):
                     canvas.building(tent, 3.4, 2.4, 1.6, place.pick("gable", "hip"))
     place.wanderers(place.count(6, 16), 0.5)

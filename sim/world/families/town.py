@@ -226,16 +226,16 @@ def carpark(place: Place) -> None:
 def roofs(place: Place) -> None:
     """A dense old town: hardly any ground between the roofs."""
     canvas = place.canvas
-    canvas.fill(place.pick("cobbles", "asphalt", "slabs"), place.root.heading_rad)
+    canvas.fill(place.pick("cobbles", "road", "slabs", "road"), place.root.heading_rad)
     cell = place.between(15, 20)
-    square = (place.count(-1, 1), place.count(-1, 1)) if place.chance(0.7) else (99, 99)
+    square = (place.count(-1, 1), place.count(-1, 1)) if place.chance(0.5) else (99, 99)
     for i in range(-6, 7):
         for j in range(-6, 7):
             at = place.at(i * cell + place.between(-1, 1), j * cell + place.between(-1, 1),
                           place.pick_turn())  # fmt: skip
             if (i, j) == square or max(abs(at.north_m), abs(at.east_m)) > place.half_m + 12:
                 continue
-            if place.chance(0.06):
+            if place.chance(0.02):
                 yard = at.corners(cell * 0.8, cell * 0.7)
                 canvas.area(yard, place.pick("lawn", "gravel", "slabs"))
                 continue
