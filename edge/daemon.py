@@ -21,10 +21,11 @@ from edge.log import EventLog
 from edge.mailbox import Mailbox
 from edge.observer import DaemonStatus, Observer, Observers
 from edge.pipeline import Pipeline
+from edge.reload import Reloader
 from edge.sdnotify import ServiceNotifier
 from edge.vitals import Vitals
 from edge.worker import Worker
-from firmware_bridge.messages import HealthState
+from firmware_bridge.messages import HealthState, Severity
 from firmware_bridge.report import LinkStatus, SendResult
 from landing.decider import Decision
 from landing.director import DirectorOutput
@@ -80,6 +81,7 @@ class Daemon:
         notifier: To the service manager.
         live: Whether the camera may come back after a failure.
         observers: Who looks on.
+        reloader: Asked once a tick whether another configuration is to be taken.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class Daemon:
         notifier: ServiceNotifier,
         live: bool,
         observers: tuple[Observer, ...] = (),
+        reloader: Reloader | None = None,
     ) -> None:
         self._config = config
         self._pipeline = pipeline
@@ -99,6 +102,8 @@ class Daemon:
         self._events = events
         self._notifier = notifier
         self._observers = Observers(observers)
+        self._reloader = reloader
+        self._restarting = False
         events.listeners.append(self._observers.event)
         self._stop = threading.Event()
         self._stop_reason = ""
@@ -145,7 +150,10 @@ class Daemon:
             self._loop(workers, max_seconds)
         finally:
             self._stop.set()
-            self._notifier.stopping()
+            if self._restarting:
+                self._notifier.reloading(time.monotonic_ns() // 1000)
+            else:
+                self._notifier.stopping()
             self._link.send_heartbeat(HealthState.STOPPING)
             late = [w.name for w in workers if not w.join(JOIN_TIMEOUT_S)]
             if late:
@@ -212,6 +220,7 @@ class Daemon:
             for worker in workers:
                 worker.check()
             self._tick(now_ns)
+            self._reload(now_ns)
             if max_seconds is not None and now_ns - self._started_ns > max_seconds * 1e9:
                 self.stop(f"--max-seconds {max_seconds:g}")
             ended = self._capture.ended
@@ -253,6 +262,21 @@ class Daemon:
             line = self._status_line(health, output)
             logger.info("%s", line)
             self._notifier.status(line)
+
+    def _reload(self, now_ns: int) -> None:
+        """Takes another configuration if one was asked for: at once, or by ending this run."""
+        if self._reloader is None:
+            return
+        verdict = self._reloader.poll(self._link.vehicle(now_ns))
+        if verdict is None:
+            return
+        self._link.send_text(verdict.text, Severity.NOTICE)
+        if verdict.restart:
+            self._restarting = True
+            self.stop("another configuration")
+        else:
+            logging.getLogger().setLevel(verdict.config.log.level.upper())
+            self.set_status_period(verdict.config.log.status_period_s)
 
     def _status_line(self, health: Health, output: DirectorOutput) -> str:
         rates = {i.name: i.rate_hz for i in health.inputs}

@@ -64,6 +64,10 @@ class ServiceNotifier:
             self._last_status = line
             self.send(f"STATUS={line}")
 
+    def reloading(self, now_us: int) -> None:
+        """Configuration is being read again; `ready` follows. Monotonic time in us."""
+        self.send(f"RELOADING=1\nMONOTONIC_USEC={now_us}")
+
     def stopping(self) -> None:
         """Shutdown has begun."""
         self.send("STOPPING=1")

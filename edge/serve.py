@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
@@ -16,12 +17,13 @@ from types import FrameType
 from edge.blackbox.make import make_recorder
 from edge.blackbox.recorder import Recorder
 from edge.cameras import make_camera
-from edge.config import EdgeConfig, load_config
+from edge.config import load_config
 from edge.daemon import Daemon
 from edge.log import EventLog, set_up_text_log
 from edge.observer import Observer
 from edge.parameters import DaemonParameters, read_kept, with_kept
 from edge.pipeline import Pipeline
+from edge.reload import Reloader
 from edge.runtimes import Runtime, load_runtime, taxonomy_for
 from edge.sdnotify import ServiceNotifier
 from edge.web.make import make_web
@@ -48,8 +50,10 @@ def serve(path: Path, max_seconds: float | None = None) -> int:
     set_up_text_log(config.log.level)
     with ExitStack() as stack:
         events = stack.enter_context(EventLog(config.log.events))
+        reloader = Reloader(path, config, events)
+        _on_signals(stack, (signal.SIGHUP,), lambda _: reloader.ask())
         try:
-            _run(config, path, events, stack, max_seconds)
+            _run_until_done(path, events, reloader, max_seconds)
         except TouchdownError as error:
             events.write("failed", error=str(error))
             raise
@@ -60,8 +64,43 @@ def serve(path: Path, max_seconds: float | None = None) -> int:
     return 0
 
 
+def _run_until_done(
+    path: Path, events: EventLog, reloader: Reloader, max_seconds: float | None
+) -> None:
+    """One run after another, each with the configuration of its time."""
+    started = time.monotonic()
+    left_s = max_seconds
+    while True:
+        listeners = tuple(events.listeners)
+        try:
+            with ExitStack() as stack:
+                _run(reloader, path, events, stack, left_s)
+        except TouchdownError as error:
+            if not reloader.revert(error):
+                raise
+            continue
+        finally:
+            events.listeners[:] = listeners  # those of a run go with it
+        if not reloader.begin_again():
+            return
+        if max_seconds is not None:
+            left_s = max(0.1, started + max_seconds - time.monotonic())
+
+
+def _on_signals(
+    stack: ExitStack, numbers: tuple[signal.Signals, ...], act: Callable[[signal.Signals], None]
+) -> None:
+    """Handles signals until the stack unwinds."""
+
+    def handler(number: int, _frame: FrameType | None) -> None:
+        act(signal.Signals(number))
+
+    for number in numbers:
+        stack.callback(signal.signal, number, signal.signal(number, handler))
+
+
 def _run(
-    config: EdgeConfig,
+    reloader: Reloader,
     path: Path,
     events: EventLog,
     stack: ExitStack,
@@ -69,7 +108,8 @@ def _run(
 ) -> None:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     events.write("start", config=path, config_sha256=digest, pid=os.getpid())
-    configured, kept = config, read_kept(config.link.parameters)
+    configured = reloader.config
+    kept = read_kept(configured.link.parameters)
     config = with_kept(configured, kept)
     camera_model = config.camera.model()
     camera = make_camera(config.camera.request())
@@ -99,16 +139,12 @@ def _run(
         stack.enter_context(server)
         observers.append(feed)
     daemon = Daemon(
-        config, camera, pipeline, link, events, ServiceNotifier(), live, tuple(observers)
-    )
+        config, camera, pipeline, link, events, ServiceNotifier(), live, tuple(observers),
+        reloader,
+    )  # fmt: skip
     parameters.connect(link.withhold, daemon.set_status_period)
 
-    def on_signal(number: int, _frame: FrameType | None) -> None:
-        daemon.stop(signal.Signals(number).name)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        previous = signal.signal(number, on_signal)
-        stack.callback(signal.signal, number, previous)
+    _on_signals(stack, (signal.SIGTERM, signal.SIGINT), lambda number: daemon.stop(number.name))
     daemon.run(max_seconds)
 
 

@@ -1,0 +1,148 @@
+"""SIGHUP: the configuration file is read again, checked whole, and taken or left.
+
+A file that is bad, or that asks for something that cannot be had, changes nothing and is said. The
+period of the status line and the level of the text log change at once. Everything else begins anew
+within the process, on the ground only: so a flight is decided on by one set of rules from its
+first frame to its last, and its recording too.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge.config import EdgeConfig, load_config
+from edge.log import EventLog
+from landing.errors import TouchdownError
+from landing.vehicle import VehicleStatus
+
+logger = logging.getLogger("edge")
+
+AT_ONCE = ("log.level", "log.status_period_s")
+
+
+@dataclass(frozen=True)
+class Change:
+    """One key that is different.
+
+    Attributes:
+        key: With its section.
+        before, after: Values.
+    """
+
+    key: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a request to reload.
+
+    Attributes:
+        restart: The daemon is to end its run, so that the next begins with the new configuration.
+        config: In force from now on, as far as it takes effect at once.
+        text: For the pilot.
+    """
+
+    restart: bool
+    config: EdgeConfig
+    text: str
+
+
+class Reloader:
+    """Keeps the configuration of a process over its runs.
+
+    Args:
+        path: Of the file.
+        config: That was read from it.
+        events: Where every change, and every refusal, is written.
+
+    Attributes:
+        config: For the next run.
+    """
+
+    def __init__(self, path: Path, config: EdgeConfig, events: EventLog) -> None:
+        self._path = path
+        self._events = events
+        self._asked = threading.Event()
+        self._before: EdgeConfig | None = None
+        self._again = False
+        self.config = config
+
+    def ask(self) -> None:
+        """Asks for a reload. Callable from a signal handler."""
+        self._asked.set()
+
+    def poll(self, vehicle: VehicleStatus) -> Verdict | None:
+        """Does what was asked for since the last call; None when nothing was.
+
+        Args:
+            vehicle: Whether it is armed. One that says nothing counts as disarmed: it cannot be
+                guided either.
+        """
+        if not self._asked.is_set():
+            return None
+        self._asked.clear()
+        try:
+            wanted = load_config(self._path)
+        except TouchdownError as error:
+            return self._refuse(str(error))
+        changes = tuple(differences(self.config, wanted))
+        if not changes:
+            self._events.write("reload", taken=True, changes=0)
+            return Verdict(False, self.config, "Configuration read again: nothing is different")
+        later = [c for c in changes if c.key not in AT_ONCE]
+        if later and vehicle.link_alive and vehicle.armed:
+            names = ", ".join(c.key for c in later[:3]) + (" ..." if len(later) > 3 else "")
+            return self._refuse(f"armed; {names} can change on the ground only")
+        for change in changes:
+            logger.warning("config %s: %s -> %s", change.key, change.before, change.after)
+            self._events.write("config-changed", key=change.key, before=change.before,
+                               after=change.after)  # fmt: skip
+        if later:
+            self._before, self._again = self.config, True
+        self.config = wanted
+        self._events.write("reload", taken=True, changes=len(changes))
+        return Verdict(bool(later), wanted, f"Configuration taken: {len(changes)} changes")
+
+    def begin_again(self) -> bool:
+        """Whether the run that ended was ended for another one."""
+        again, self._again = self._again, False
+        return again
+
+    def revert(self, error: TouchdownError) -> bool:
+        """A run could not begin: whether there is an earlier configuration to go back to."""
+        before, self._before = self._before, None
+        if before is None:
+            return False
+        self._refuse(str(error))
+        self.config = before
+        return True
+
+    def _refuse(self, why: str) -> Verdict:
+        logger.error("configuration not taken, nothing has changed: %s", why)
+        self._events.write("reload", taken=False, reason=why)
+        return Verdict(False, self.config, f"Configuration not taken: {why}")
+
+
+def differences(before: EdgeConfig, after: EdgeConfig) -> Iterator[Change]:
+    """The keys whose values differ, in the order of the configuration."""
+    old, new = _flat(before.model_dump(mode="json")), _flat(after.model_dump(mode="json"))
+    for key in [*old, *(k for k in new if k not in old)]:
+        if old.get(key) != new.get(key):
+            yield Change(key, old.get(key), new.get(key))
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            result.update(_flat(value, f"{prefix}{name}."))
+        else:
+            result[prefix + name] = value
+    return result
