@@ -239,7 +239,10 @@ class Telemetry:
     def _on_heartbeat(self, message: Any, now_ns: int) -> None:
         if not is_autopilot_heartbeat(message):
             return
-        if not self.vehicle.alive(now_ns):
+        alive = self.vehicle.alive(now_ns)
+        if alive and autopilot_of(message) is not self.vehicle.autopilot:
+            return  # an autopilot does not turn into another one in flight
+        if not alive:
             # First heard, or back after a silence in which it may have forgotten our requests.
             self.streams.restart(now_ns)
         self.vehicle.on_heartbeat(message, now_ns)

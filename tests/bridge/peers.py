@@ -80,7 +80,7 @@ class PtyPeer(Peer):
         return self._fd
 
     def send(self, data):
-        os.write(self._fd, data)
+        return os.write(self._fd, data)
 
     def _receive(self):
         try:
