@@ -23,8 +23,8 @@ from firmware_bridge.telemetry import Telemetry
 from landing.camera import CameraModel
 from landing.decider import Decider, Decision
 from landing.settings import AuthoritySettings, DecisionSettings, DirectorSettings
+from landing.types import Pose
 from sim.autopilot import Autopilot, AutopilotConfig, Mode
-from sim.home import Home
 from tests.landing.worlds import GRASS, PERSON, TAXONOMY, seen
 
 CAMERA = CameraModel.from_hfov(128, 96, 80.0)
@@ -59,13 +59,13 @@ class InProcessFlight:
         log = EventLog(None)
         log.listeners.append(lambda line: self.events.append({**line, "t_s": self.t_s}))
         self.control = Control(DirectorSettings(), self, log, authority)
-        self.decider = Decider(DecisionSettings(), TAXONOMY, CAMERA)
+        self.decider = Decider(DecisionSettings(grid_cells=160), TAXONOMY, CAMERA)
         self.people = people
         self.ground = ground or (lambda n, e: np.full(n.shape, GRASS))
         self.now_ns = BOOT_NS
-        self.cut = False
-        self.deaf = False
-        self.seeing = True
+        self.cut = False  # neither side hears the other
+        self.deaf = False  # the autopilot does not hear us
+        self.seeing = True  # pictures come
         self.said: list[str] = []
         self.modes: list[tuple[float, Mode]] = []
         self.output = None
@@ -158,8 +158,6 @@ class InProcessFlight:
 
     def _look(self) -> None:
         """A picture now; what the network says of it is there some time later."""
-        from landing.types import Pose
-
         v = self.vehicle
         if v.height_m < 0.3:
             return
@@ -172,9 +170,7 @@ class InProcessFlight:
                 out = np.where(np.hypot(n - north, e - east) < 0.25, PERSON, out)
             return out
 
-        self._sight.append(
-            (self.now_ns + SIGHT_NS, seen(labels, pose, CAMERA, at_ns=self.now_ns))
-        )
+        self._sight.append((self.now_ns + SIGHT_NS, seen(labels, pose, CAMERA, at_ns=self.now_ns)))
 
     def _packed(self, message: Any, packer: Any) -> bytes:
         data = bytes(message.pack(packer))
@@ -215,7 +211,3 @@ class InProcessFlight:
     def distance_m(self, north: float, east: float) -> float:
         """From the vehicle, horizontally."""
         return math.hypot(self.vehicle.n_m - north, self.vehicle.e_m - east)
-
-    @staticmethod
-    def home() -> Home:
-        return Home()

@@ -324,3 +324,42 @@ def test_specks_go_but_people_stay_whatever_the_height():
         assert decider.last_view is not None
         cell = decider.last_view.cell_of(1.0, 1.0)
         assert cell is not None and decider.last_view.hazards[Role.PERSON][cell], height
+
+
+def walker(east):
+    """Grass with one person at (0, east)."""
+    return lambda n, e: np.where((abs(n) < 0.25) & (abs(e - east) < 0.25), PERSON, GRASS)
+
+
+def test_who_walks_into_the_site_is_told_by_the_first_frame_however_long_it_was_empty():
+    decider = Decider(SETTINGS, TAXONOMY, CAMERA)
+    before = fly(decider, lambda n, e: np.full(n.shape, GRASS), hovering(40, height=8.0))
+    assert isinstance(before.selection, LandingSite) and before.intruder is None
+    north, east, _ = before.selection.position_ned_m
+    assert math.hypot(north, east) < 0.5
+    after = fly(decider, walker(east + 4.0), [pose_at(height=8.0, at_ns=4 * S)])
+    assert after.intruder is not None and after.intruder.role is Role.PERSON
+    assert after.intruder.room_m < SETTINGS.required_radius_m
+    # The site itself stays for `lost_after_s`: one wrong frame does not lead elsewhere.
+    assert isinstance(after.selection, LandingSite)
+    assert after.selection.position_ned_m[:2] == before.selection.position_ned_m[:2]
+
+
+def test_a_single_wrong_frame_is_forgotten_in_three_and_keeps_the_site():
+    decider = Decider(SETTINGS, TAXONOMY, CAMERA)
+    grass = lambda n, e: np.full(n.shape, GRASS)  # noqa: E731
+    site = fly(decider, grass, hovering(20, height=8.0)).selection
+    assert isinstance(site, LandingSite)
+    flash = fly(decider, walker(1.0), [pose_at(height=8.0, at_ns=2 * S)])
+    assert flash.intruder is not None
+    later = fly(decider, grass, hovering(3, start_ns=2 * S + S // 10, height=8.0))
+    assert later.intruder is None and isinstance(later.selection, LandingSite)
+    assert later.selection.position_ned_m[:2] == site.position_ned_m[:2]
+
+
+def test_nobody_is_an_intruder_before_there_is_a_site_or_at_its_distance():
+    decider = Decider(SETTINGS, TAXONOMY, CAMERA)
+    poses = hovering(20, height=10.0)
+    decisions = [fly(decider, walker(2.0), [pose]) for pose in poses]
+    assert isinstance(decisions[-1].selection, LandingSite)
+    assert all(d.intruder is None for d in decisions)

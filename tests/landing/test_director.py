@@ -12,7 +12,8 @@ from landing.decider import Decision
 from landing.director import SENDING, Director, DirectorInput, DirectorState
 from landing.geometry import quaternion_from_euler
 from landing.settings import DirectorSettings
-from landing.site import LandingSite, NoSite, NoSiteReason
+from landing.site import Intruder, LandingSite, NoSite, NoSiteReason
+from landing.taxonomy import Role
 from landing.types import Pose
 from landing.vehicle import Autopilot, VehicleStatus
 
@@ -194,3 +195,17 @@ def test_a_vehicle_that_lands_without_a_site_is_on_hold_from_whatever_state(sele
     assert out.state is DirectorState.HOLD and out.target is None
     later = step(director, 3 + SETTINGS.hold_timeout_s + 1, chosen, vehicle=LANDING)
     assert later.state in (DirectorState.ABORT, DirectorState.DESCEND)
+
+
+def test_an_intruder_stops_the_target_at_once_and_it_is_back_with_the_next_clean_decision():
+    director = Director(SETTINGS)
+    assert step(director, 1).state is DirectorState.DESCEND
+    now = 2 * S
+    intruder = Intruder(Role.PERSON, 0.3)
+    decision = Decision(site(now), now, now, intruder=intruder)
+    pose = Pose(now, (1.0, 0.0, 0.0, 0.0), (0.0, 0.0, -10.0), 10.0)
+    out = director.step(DirectorInput(now, decision, pose, LANDING))
+    assert out.target is None and out.state is DirectorState.HOLD
+    assert out.reason == "person at the site" and out.intruder is intruder
+    out = step(director, 2.1)
+    assert out.target is not None and out.intruder is None

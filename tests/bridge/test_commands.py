@@ -1,0 +1,284 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from firmware_bridge.commands import (
+    ANSWER_WITHIN_NS,
+    FARTHEST_M,
+    TRIES,
+    Addressee,
+    CommandDesk,
+    GlobalFix,
+    command_message,
+)
+from firmware_bridge.dialect import mavlink
+from firmware_bridge.settings import LinkSettings
+from firmware_bridge.telemetry import Telemetry
+from firmware_bridge.vehicle import (
+    VehicleTracker,
+    mode_number,
+    mode_of,
+    sticks_of_channels,
+    sticks_of_manual_control,
+)
+from landing.command import AnswerKind, CommandRequest, FlyTo, Hold, Land
+from landing.errors import InvalidValueError
+from landing.types import Pose
+from landing.vehicle import FLIGHT_MODES, Autopilot, Sticks
+from sim.home import Home
+
+MS = 1_000_000
+S = 1_000 * MS
+ARDUPILOT = Addressee(1, 1, Autopilot.ARDUPILOT)
+PX4 = Addressee(1, 1, Autopilot.PX4)
+HOME = Home()
+QUAD = mavlink.MAV_TYPE_QUADROTOR
+
+
+def fix_at(ned=(0.0, 0.0, -10.0), at_ns=0):
+    lat, lon = HOME.global_from_ned(ned[0], ned[1])
+    return GlobalFix(at_ns, lat, lon, HOME.alt_m - ned[2], ned)
+
+
+def ack(command, result):
+    return mavlink.MAVLink_command_ack_message(command, result, 0, 0, 1, 191)
+
+
+def asked(desk, command=None, now_ns=0, number=1, to=ARDUPILOT, fix=None):
+    desk.ask(CommandRequest(number, command or Hold()), to, fix, now_ns)
+    return desk.due(now_ns)
+
+
+# --- what is sent ---
+
+
+@pytest.mark.parametrize(
+    ("to", "command", "custom_mode", "sub_mode", "name"),
+    [
+        (ARDUPILOT, Hold(), 4, 0, "GUIDED"),
+        (ARDUPILOT, Land(), 9, 0, "LAND"),
+        (PX4, Hold(), 4, 3, "AUTO.LOITER"),
+        (PX4, Land(), 4, 9, "AUTO.PRECLAND"),  # not NAV_LAND, which forgets the targets
+    ],
+)
+def test_modes_are_asked_for_by_the_numbers_that_each_autopilot_reports(
+    to, command, custom_mode, sub_mode, name
+):
+    message = command_message(command, to, None, 3)
+    assert message.command == mavlink.MAV_CMD_DO_SET_MODE and message.confirmation == 3
+    assert message.param1 == mavlink.MAV_MODE_FLAG_CUSTOM_MODE_ENABLED
+    assert (message.param2, message.param3) == (custom_mode, sub_mode)
+    number = custom_mode << 16 | sub_mode << 24 if to is PX4 else custom_mode
+    assert mode_of(to.autopilot, QUAD, number)[0] == name
+
+
+@pytest.mark.parametrize("autopilot", FLIGHT_MODES)
+def test_every_mode_that_may_be_asked_for_is_one_the_autopilot_has(autopilot):
+    modes = FLIGHT_MODES[autopilot]
+    for name in (modes.hold, *modes.land, *modes.home):
+        number, sub = mode_number(autopilot, name)
+        reported = number if autopilot is Autopilot.ARDUPILOT else number << 16 | sub << 24
+        assert mode_of(autopilot, QUAD, reported) == (name, name != modes.hold)
+    with pytest.raises(InvalidValueError, match="no mode 'NONSENSE'"):
+        mode_number(autopilot, "NONSENSE")
+
+
+@pytest.mark.parametrize(("to", "flag"), [(ARDUPILOT, 0), (PX4, 1)])
+def test_a_place_is_flown_to_by_a_command_that_is_acknowledged(to, flag):
+    there = (12.0, -20.0, -14.0)
+    message = command_message(FlyTo(there), to, fix_at((5.0, 3.0, -8.0)), 0)
+    assert message.get_type() == "COMMAND_INT"
+    assert message.command == mavlink.MAV_CMD_DO_REPOSITION
+    assert message.frame == mavlink.MAV_FRAME_GLOBAL
+    # PX4 answers UNSUPPORTED without the flag; on ArduPilot it would overrule a pilot's mode.
+    assert message.param2 == flag and math.isnan(message.param4)
+    north, east = HOME.ned_from_global(message.x * 1e-7, message.y * 1e-7)
+    assert (north, east) == (pytest.approx(12.0, abs=0.05), pytest.approx(-20.0, abs=0.05))
+    assert message.z == pytest.approx(HOME.alt_m + 14.0)
+
+
+def test_what_cannot_be_asked_is_refused_in_words():
+    desk = CommandDesk()
+    far = (FARTHEST_M + 20.0, 0.0, 0.0)
+    cases = [
+        (Hold(), Addressee(1, 1, Autopilot.UNKNOWN), None, "unknown"),
+        (FlyTo((0.0, 0.0, -5.0)), ARDUPILOT, None, "GLOBAL_POSITION_INT"),
+        (FlyTo((0.0, 0.0, -5.0)), ARDUPILOT, fix_at(at_ns=-2 * S), "GLOBAL_POSITION_INT"),
+        (FlyTo(far), ARDUPILOT, fix_at(), "away"),
+        (FlyTo((math.nan, 0.0, 0.0)), ARDUPILOT, fix_at(), "away"),
+    ]
+    for number, (command, to, fix, word) in enumerate(cases):
+        assert asked(desk, command, 0, number, to, fix) is None
+        (answer,) = desk.take_answers()
+        assert answer.kind is AnswerKind.REFUSED and answer.number == number
+        assert word in answer.detail
+
+
+# --- until it is answered ---
+
+
+def test_it_is_asked_until_it_is_acknowledged():
+    desk = CommandDesk()
+    first = asked(desk)
+    assert first.confirmation == 0
+    assert desk.due(ANSWER_WITHIN_NS - 1) is None
+    assert desk.due(ANSWER_WITHIN_NS).confirmation == 1
+    desk.on_ack(ack(mavlink.MAV_CMD_NAV_LAND, 0), 0)  # of something else
+    assert desk.take_answers() == ()
+    desk.on_ack(ack(mavlink.MAV_CMD_DO_SET_MODE, mavlink.MAV_RESULT_ACCEPTED), 0)
+    (answer,) = desk.take_answers()
+    assert answer.kind is AnswerKind.ACCEPTED and answer.number == 1
+    assert desk.due(100 * S) is None and desk.take_answers() == ()
+
+
+def test_silence_ends_after_a_few_tries():
+    desk, sent, now_ns = CommandDesk(), 0, 0
+    desk.ask(CommandRequest(7, Hold()), ARDUPILOT, None, 0)
+    for step in range(1000):
+        now_ns = step * 20 * MS
+        sent += desk.due(now_ns) is not None
+        answers = desk.take_answers()
+        if answers:
+            break
+    assert sent == TRIES and now_ns < 2 * S
+    assert answers[0].kind is AnswerKind.SILENT and f"{TRIES} tries" in answers[0].detail
+
+
+@pytest.mark.parametrize(
+    ("result", "kind"),
+    [
+        (mavlink.MAV_RESULT_DENIED, AnswerKind.REFUSED),
+        (mavlink.MAV_RESULT_FAILED, AnswerKind.REFUSED),
+        (mavlink.MAV_RESULT_UNSUPPORTED, AnswerKind.REFUSED),
+        (mavlink.MAV_RESULT_COMMAND_LONG_ONLY, AnswerKind.REFUSED),
+        (77, AnswerKind.REFUSED),
+        (mavlink.MAV_RESULT_TEMPORARILY_REJECTED, None),
+        (mavlink.MAV_RESULT_IN_PROGRESS, None),
+    ],
+)
+def test_each_result_has_its_consequence(result, kind):
+    desk = CommandDesk()
+    asked(desk)
+    desk.on_ack(ack(mavlink.MAV_CMD_DO_SET_MODE, result), 10 * MS)
+    answers = desk.take_answers()
+    assert [a.kind for a in answers] == ([] if kind is None else [kind])
+    if result == mavlink.MAV_RESULT_DENIED:
+        assert answers[0].detail == "denied"
+    if result == mavlink.MAV_RESULT_TEMPORARILY_REJECTED:
+        assert desk.due(ANSWER_WITHIN_NS) is not None  # asked again
+    if result == mavlink.MAV_RESULT_IN_PROGRESS:
+        assert desk.due(ANSWER_WITHIN_NS) is None  # waited for
+        assert desk.due(4 * S) is not None
+
+
+def test_the_late_answer_to_an_older_request_is_not_taken_for_that_of_the_newer():
+    desk = CommandDesk()
+    asked(desk, Land())
+    asked(desk, Hold(), 50 * MS, 2)
+    desk.on_ack(ack(mavlink.MAV_CMD_DO_SET_MODE, mavlink.MAV_RESULT_ACCEPTED), 60 * MS)
+    assert desk.take_answers() == ()
+    desk.on_ack(ack(mavlink.MAV_CMD_DO_SET_MODE, mavlink.MAV_RESULT_DENIED), 70 * MS)
+    (answer,) = desk.take_answers()
+    assert answer.number == 2 and answer.kind is AnswerKind.REFUSED
+    # An older one that never comes does not keep the newer waiting: it is asked again.
+    asked(desk, Land(), S, 3)
+    asked(desk, Hold(), S, 4)
+    desk.on_ack(ack(mavlink.MAV_CMD_DO_SET_MODE, mavlink.MAV_RESULT_ACCEPTED), S + MS)
+    assert desk.due(S + ANSWER_WITHIN_NS) is not None
+    desk.on_ack(ack(mavlink.MAV_CMD_DO_SET_MODE, mavlink.MAV_RESULT_ACCEPTED), S + 400 * MS)
+    assert [a.number for a in desk.take_answers()] == [4]
+
+
+def test_what_is_withdrawn_is_not_asked_again():
+    desk = CommandDesk()
+    asked(desk)
+    desk.withdraw()
+    assert desk.due(10 * S) is None
+    desk.on_ack(ack(mavlink.MAV_CMD_DO_SET_MODE, mavlink.MAV_RESULT_ACCEPTED), 10 * S)
+    assert desk.take_answers() == ()
+
+
+# --- what is heard ---
+
+
+def channels(*us, count=8):
+    values = list(us) + [1500] * (18 - len(us))
+    return mavlink.MAVLink_rc_channels_message(0, count, *values, 255)
+
+
+def test_sticks_of_ardupilots_channels():
+    order = (1, 2, 3, 4)
+    assert sticks_of_channels(channels(1500, 1500, 1100, 1500), order) == Sticks(0, 0, -1, 0)
+    assert sticks_of_channels(channels(1700, 1300, 1500, 2100), order) == Sticks(0.5, -0.5, 0, 1)
+    assert sticks_of_channels(channels(1500, 1500, 1500, 1700), (4, 2, 3, 1)).roll == 0.5
+    for missing in (0, 65535, 300):
+        assert sticks_of_channels(channels(1500, 1500, missing, 1500), order) is None
+    assert sticks_of_channels(channels(1500, 1500, 1500, 1500, count=0), order) is None
+
+
+def test_sticks_of_px4():
+    message = mavlink.MAVLink_manual_control_message(1, 250, -500, 1000, 0, 0)
+    assert sticks_of_manual_control(message) == Sticks(-0.5, 0.25, 1.0, 0.0)
+    message = mavlink.MAVLink_manual_control_message(1, 32767, 0, 0, 0, 0)
+    assert sticks_of_manual_control(message) is None
+
+
+@pytest.mark.parametrize(
+    ("state", "failsafe"),
+    [(mavlink.MAV_STATE_ACTIVE, False), (mavlink.MAV_STATE_STANDBY, False),
+     (mavlink.MAV_STATE_CRITICAL, True), (mavlink.MAV_STATE_EMERGENCY, True)],
+)  # fmt: skip
+def test_a_failsafe_and_the_last_part_of_a_landing_are_told(state, failsafe):
+    tracker = VehicleTracker()
+    beat = mavlink.MAVLink_heartbeat_message(
+        QUAD, mavlink.MAV_AUTOPILOT_ARDUPILOTMEGA, 128, 6, state, 3
+    )
+    tracker.on_heartbeat(beat, S)
+    assert tracker.status(S).failsafe is failsafe and tracker.status(S).heartbeat_ns == S
+    assert tracker.status(S).touching_down is None
+    for landed_state, down in ((2, False), (4, True)):
+        tracker.on_extended_sys_state(
+            mavlink.MAVLink_extended_sys_state_message(0, landed_state), S
+        )
+        assert tracker.status(S).touching_down is down
+
+
+@pytest.mark.parametrize(
+    ("autopilot", "stream"),
+    [(mavlink.MAV_AUTOPILOT_ARDUPILOTMEGA, "RC_CHANNELS"),
+     (mavlink.MAV_AUTOPILOT_PX4, "MANUAL_CONTROL")],
+)  # fmt: skip
+@pytest.mark.parametrize("commands", [True, False])
+def test_sticks_and_modes_are_asked_for_where_something_may_be_commanded(
+    autopilot, stream, commands
+):
+    telemetry = Telemetry(LinkSettings("udpin:127.0.0.1:0", commands=commands))
+    packer = mavlink.MAVLink(None, srcSystem=1, srcComponent=1)
+    beat = mavlink.MAVLink_heartbeat_message(QUAD, autopilot, 128, 4, 4, 3)
+    telemetry.feed(bytes(beat.pack(packer)), S)
+    asked_for, now_ns = set(), S
+    for _ in range(40):
+        now_ns += 600 * MS
+        telemetry.feed(bytes(beat.pack(packer)), now_ns)
+        request = telemetry.request(now_ns)
+        if request is not None:
+            asked_for.add(mavlink.mavlink_map[int(request.param1)].msgname)
+    wanted = {"HEARTBEAT", "GLOBAL_POSITION_INT", stream}
+    assert asked_for >= wanted if commands else not asked_for & wanted
+    other = {"RC_CHANNELS", "MANUAL_CONTROL"} - {stream}
+    assert not asked_for & other
+
+
+def test_the_fix_pairs_both_frames_at_the_same_moment():
+    message = mavlink.MAVLink_global_position_int_message(0, 0, 0, 584_000, 0, 0, 0, 0, 0)
+    pose = Pose(0, None, (1.0, 2.0, -3.0))
+    assert GlobalFix.paired(message, pose, 0) is None  # no fix yet: zeros
+    message.lat, message.lon = -353_632_621, 1_491_652_374
+    assert GlobalFix.paired(message, None, 0) is None
+    fix = GlobalFix.paired(message, pose, 5)
+    assert fix is not None and fix.at_ns == 5
+    assert fix.global_of((1.0, 2.0, -3.0)) == (
+        pytest.approx(-35.3632621), pytest.approx(149.1652374), 584.0,
+    )  # fmt: skip

@@ -1,0 +1,224 @@
+"""Whole landings under `guard` and `land` on the stand-in, in one process and simulated time."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from landing.settings import AuthoritySettings
+from sim.autopilot import Mode
+from tests.flight.in_process import InProcessFlight
+from tests.landing.worlds import GRASS, ROOF
+
+GUARD = AuthoritySettings(level="guard")
+CLEARANCE_M = 4.0 + 0.5
+"""A person nearer than this to the site's middle is in it: their clearance and the vehicle."""
+
+AWAY_M, SPEED_MPS = 12.0, 1.4
+
+
+class Intrusion:
+    """Somebody walks to the site that the vehicle descends to, stays, and goes on."""
+
+    def __init__(self, below_m: float = 9.0, stay_s: float = math.inf) -> None:
+        self.below_m = below_m
+        self.stay_s = stay_s
+        self.flight: InProcessFlight | None = None
+        self.site: tuple[float, float] | None = None
+        self.from_s: float | None = None
+
+    def people(self, t_s: float) -> list[tuple[float, float]]:
+        flight = self.flight
+        if flight is None or self.site is None:
+            return []
+        if self.from_s is None:
+            if flight.vehicle.height_m > self.below_m:
+                return []
+            self.from_s = t_s
+        walked_m = SPEED_MPS * (t_s - self.from_s)
+        stays_m = SPEED_MPS * self.stay_s
+        if walked_m > AWAY_M:
+            walked_m = max(AWAY_M, walked_m - stays_m)
+        return [(self.site[0], self.site[1] + AWAY_M - walked_m)]  # along the picture's width
+
+    @property
+    def entered_s(self) -> float:
+        """When they came into the site."""
+        assert self.from_s is not None
+        return self.from_s + (AWAY_M - CLEARANCE_M) / SPEED_MPS
+
+
+def descending(settings=GUARD, intrusion=None, **kwargs) -> InProcessFlight:
+    """A landing that the pilot has just ordered, on a site that is tracked."""
+    people = {"people": intrusion.people} if intrusion is not None else {}
+    flight = InProcessFlight(settings, **people, **kwargs)
+    flight.run(lambda: flight.output is not None and flight.output.state.value == "track", 10)
+    flight.run_for(2)
+    if intrusion is not None:
+        intrusion.flight = flight
+        intrusion.site = flight.output.target.position_ned_m[:2]
+    flight.switch(Mode.LAND)
+    flight.run(lambda: flight.authority == "guard", 1)
+    return flight
+
+
+def over(flight) -> bool:
+    return flight.landed or flight.authority == "ended"
+
+
+def island(radius_m: float):
+    """Grass around the origin, roofs beyond."""
+    return lambda n, e: np.where(np.hypot(n, e) < radius_m, GRASS, ROOF)
+
+
+def test_an_undisturbed_landing_is_not_touched():
+    flight = descending()
+    flight.run(lambda: flight.landed, 60)
+    assert flight.commands == [] and flight.modes == []
+
+
+def test_somebody_in_the_site_stops_it_at_once_and_it_lands_elsewhere():
+    intrusion = Intrusion()
+    flight = descending(intrusion=intrusion)
+    flight.run(lambda: flight.commands != [], 30)
+    hold = flight.commands[0]
+    assert hold["command"] == "Hold" and "person" in hold["reason"]
+    assert hold["t_s"] - intrusion.entered_s < 0.3
+    flight.run(lambda: flight.mode is Mode.GUIDED, 0.3)
+    flight.run(lambda: over(flight), 150)
+    assert flight.landed, flight.said
+    (where,) = intrusion.people(flight.t_s)
+    assert flight.distance_m(*where) > 4.0
+    assert flight.distance_m(*intrusion.site) > 2.0
+    assert any("Authority hold: person at the site" in text for text in flight.said)
+    accepted = [e for e in flight.events if e["event"] == "command-answer"]
+    assert [e["kind"] for e in accepted] == ["accepted"] * len(flight.commands)
+
+
+@pytest.mark.parametrize("below_m", [9.0, 7.0, 5.0])
+def test_where_there_is_no_other_site_nobody_is_landed_on(below_m):
+    intrusion = Intrusion(below_m)
+    flight = descending(intrusion=intrusion, ground=island(6.0), height_m=14.0)
+    lowest_m = math.inf
+    while not over(flight):
+        flight.step()
+        assert flight.t_s < 300
+        if flight.commands:
+            lowest_m = min(lowest_m, flight.vehicle.height_m)
+    assert not flight.landed and flight.authority == "ended"
+    assert flight.mode is Mode.GUIDED and flight.vehicle.height_m > 4.0
+    assert "take over" in flight.said[-1]
+    assert lowest_m > 1.0
+    count = len(flight.commands)
+    flight.run_for(20)
+    assert len(flight.commands) == count and flight.vehicle.height_m > 4.0
+
+
+def test_it_lands_once_they_have_gone():
+    intrusion = Intrusion(stay_s=4.0)
+    flight = descending(intrusion=intrusion, ground=island(6.0), height_m=14.0)
+    flight.run(lambda: over(flight), 150)
+    assert flight.landed, flight.said
+    assert flight.distance_m(0.0, 0.0) < 5.0
+    (where,) = intrusion.people(flight.t_s)
+    assert flight.distance_m(*where) > 4.0
+    assert [c["command"] for c in flight.commands][-1] == "Land"
+
+
+@pytest.mark.parametrize("how", ["stick", "mode"])
+def test_the_pilot_takes_over_in_the_middle_of_it(how):
+    flight = descending(intrusion=Intrusion(), ground=island(6.0))
+    flight.run(lambda: flight.authority == "hold", 30)
+    flight.run_for(2)
+    count = len(flight.commands)
+    if how == "stick":
+        flight.sticks(roll=1700)
+    else:
+        flight.switch(Mode.LOITER)
+    flight.run(lambda: flight.authority == "ended", 0.5)
+    assert any("the pilot has it" in text for text in flight.said)
+    flight.switch(Mode.LOITER)
+    flight.run_for(15)
+    assert flight.mode is Mode.LOITER
+    flight.switch(Mode.LAND)  # whoever stands there: it is the pilot's landing now
+    flight.run(lambda: flight.landed, 60)
+    assert len(flight.commands) == count
+
+
+def test_an_autopilot_that_does_not_hear_us_ends_it_with_a_reason():
+    flight = descending(intrusion=Intrusion())
+    flight.run(lambda: flight.vehicle.height_m < 8.5, 30)
+    flight.deaf = True
+    flight.run(lambda: flight.authority == "ended", 30)
+    (hold,) = flight.commands
+    assert flight.t_s - hold["t_s"] < 2.5
+    assert "not acknowledged in 5 tries" in flight.said[-1]
+
+
+def test_a_cut_link_in_the_middle_of_it_ends_it_and_nothing_is_sent_when_it_is_back():
+    flight = descending(intrusion=Intrusion(), ground=island(6.0))
+    flight.run(lambda: flight.authority == "hold", 30)
+    flight.run_for(1)
+    flight.cut = True
+    flight.run_for(5)
+    assert flight.authority == "ended"
+    flight.cut = False
+    count = len(flight.commands)
+    flight.run_for(10)
+    assert len(flight.commands) == count and flight.mode is Mode.GUIDED
+
+
+def test_low_down_a_blind_camera_changes_nothing_but_higher_up_it_holds():
+    flight = descending()
+    flight.run(lambda: flight.vehicle.height_m < 2.5, 40)
+    flight.seeing = False
+    flight.run(lambda: flight.landed, 30)
+    assert flight.commands == []
+    flight = descending()
+    flight.run(lambda: flight.vehicle.height_m < 8.0, 40)
+    flight.seeing = False
+    flight.run(lambda: flight.mode is Mode.GUIDED, 6)
+    assert "no decision" in flight.commands[0]["reason"]
+    flight.seeing = True
+    flight.run(lambda: flight.landed, 90)
+
+
+def patch_of_grass(n, e):
+    return np.where(np.hypot(n - 7.0, e + 4.0) < 3.5, GRASS, ROOF)
+
+
+def test_land_flies_to_the_site_and_lands():
+    settings = AuthoritySettings(level="land", announce_s=3.0)
+    flight = InProcessFlight(settings, height_m=15.0, ground=patch_of_grass, mode=Mode.LOITER)
+    flight.run(lambda: flight.output is not None and flight.output.state.value == "track", 10)
+    flight.run_for(8)
+    assert flight.commands == []  # the mode was not entered in the air
+    flight.switch(Mode.GUIDED)
+    flight.run(lambda: flight.landed, 90)
+    assert [c["command"] for c in flight.commands] == ["FlyTo", "Land"]
+    assert flight.distance_m(7.0, -4.0) < 1.0
+    assert any("Authority announce" in text for text in flight.said)
+
+
+def test_a_stick_during_the_announcement_stops_it():
+    settings = AuthoritySettings(level="land")
+    flight = InProcessFlight(settings, height_m=15.0, ground=patch_of_grass, mode=Mode.LOITER)
+    flight.run(lambda: flight.output is not None and flight.output.state.value == "track", 10)
+    flight.switch(Mode.GUIDED)
+    flight.run(lambda: flight.authority == "announce", 5)
+    flight.run_for(2)
+    flight.sticks(pitch=1650)
+    flight.run(lambda: flight.authority == "ended", 0.5)
+    flight.run_for(20)
+    assert flight.commands == [] and flight.mode is Mode.GUIDED
+
+
+def test_in_advise_nothing_is_ever_commanded():
+    flight = InProcessFlight(AuthoritySettings(), people=(intrusion := Intrusion()).people)
+    flight.run(lambda: flight.output is not None and flight.output.state.value == "track", 10)
+    intrusion.flight, intrusion.site = flight, flight.output.target.position_ned_m[:2]
+    flight.switch(Mode.LAND)
+    flight.run(lambda: flight.landed, 120)
+    assert flight.commands == [] and flight.authority == "off"

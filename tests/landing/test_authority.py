@@ -1,0 +1,515 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from landing.authority import Authority
+from landing.authority_io import AuthorityInput, AuthorityOutput, AuthorityState
+from landing.command import AnswerKind, CommandAnswer, FlyTo, Hold, Land
+from landing.director import DirectorOutput, DirectorState
+from landing.settings import AuthoritySettings
+from landing.site import Intruder
+from landing.taxonomy import Role
+from landing.types import LandingTarget, Pose
+from landing.vehicle import Autopilot, PilotReport, Sticks, VehicleStatus
+
+S = 1_000_000_000
+STEP_NS = S // 20
+LEVEL = (1.0, 0.0, 0.0, 0.0)
+PERSON = Intruder(Role.PERSON, 0.2)
+GUARD = AuthoritySettings(level="guard")
+LAND = AuthoritySettings(level="land")
+REST = Sticks(0.0, 0.0, -1.0, 0.0)
+COMMIT_M = 3.0
+
+
+@dataclass
+class World:
+    """An autopilot that obeys at once, a vehicle that is where it is put, and a pilot."""
+
+    authority: Authority
+    autopilot: Autopilot = Autopilot.ARDUPILOT
+    mode: str = "LOITER"
+    height_m: float = 10.0
+    site: tuple[float, float, float] | None = (0.0, 0.0, 0.0)
+    position: tuple[float, float] = (0.0, 0.0)
+    intruder: Intruder | None = None
+    obeys: bool = True
+    answers_with: AnswerKind | None = AnswerKind.ACCEPTED
+    alive: bool = True
+    armed: bool = True
+    airborne: bool = True
+    failsafe: bool = False
+    touching_down: bool | None = None
+    sticks: Sticks | None = REST
+    stick_age_s: float = 0.0
+    heartbeat_age_s: float = 0.1
+    now_ns: int = 1000 * S
+
+    def __post_init__(self) -> None:
+        self.requests: list[object] = []
+        self.log: list[str] = []
+        self.answers: list[CommandAnswer] = []
+        self.pilot_reports = True
+
+    @property
+    def state(self) -> AuthorityState:
+        return self.authority.state
+
+    def step(self) -> AuthorityOutput:
+        self.now_ns += STEP_NS
+        down = -self.height_m
+        target = None
+        if self.site is not None and self.intruder is None:
+            target = LandingTarget((0, 0, 5), self.site, self.now_ns, self.now_ns)
+        landing = self.mode in ("LAND", "RTL", "AUTO.PRECLAND", "AUTO.LAND")
+        state = DirectorState.DESCEND if landing else DirectorState.TRACK
+        reason = "site" if target else self.intruder.text if self.intruder else "site lost"
+        pilot = None
+        if self.pilot_reports:
+            pilot = PilotReport(self.now_ns - round(self.stick_age_s * S), self.sticks)
+        vehicle = VehicleStatus(
+            self.alive, self.autopilot, self.armed, self.airborne, landing, self.mode,
+            touching_down=self.touching_down, failsafe=self.failsafe,
+            heartbeat_ns=self.now_ns - round(self.heartbeat_age_s * S), pilot=pilot,
+        )  # fmt: skip
+        pose = Pose(self.now_ns, LEVEL, (*self.position, down), self.height_m)
+        answers, self.answers = tuple(self.answers), []
+        output = self.authority.step(
+            AuthorityInput(
+                self.now_ns,
+                DirectorOutput(state, reason, target, (), self.intruder),
+                pose,
+                vehicle,
+                answers,
+            )
+        )
+        self.log += [t.to_state.value for t in output.transitions]
+        if output.request is not None:
+            self._take(output)
+        return output
+
+    def _take(self, output: AuthorityOutput) -> None:
+        request = output.request
+        assert request is not None
+        self.requests.append(request.command)
+        if self.obeys:
+            px4 = self.autopilot is Autopilot.PX4
+            if isinstance(request.command, Hold):
+                self.mode = "AUTO.LOITER" if px4 else "GUIDED"
+            elif isinstance(request.command, Land):
+                self.mode = "AUTO.PRECLAND" if px4 else "LAND"
+            else:
+                assert isinstance(request.command, FlyTo)
+                north, east, down = request.command.position_ned_m
+                self.position, self.height_m = (north, east), -down
+        if self.answers_with is not None:
+            self.answers.append(CommandAnswer(request.number, self.answers_with, "words"))
+
+    def run(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
+        for _ in range(round(seconds * 20)):
+            if until():
+                return
+            self.step()
+
+    def until(self, state: str, seconds: float = 60.0) -> None:
+        self.run(seconds, lambda: self.state.value == state)
+        assert self.state.value == state, self.log
+
+    def land(self) -> None:
+        """The pilot hovers over a site, then orders a landing."""
+        self.run(1.0)
+        self.mode = "AUTO.PRECLAND" if self.autopilot is Autopilot.PX4 else "LAND"
+        self.until("guard", 1.0)
+
+
+def world(settings: AuthoritySettings = GUARD, **kwargs: object) -> World:
+    return World(Authority(settings, COMMIT_M), **kwargs)  # type: ignore[arg-type]
+
+
+def test_a_person_at_the_site_stops_the_landing_in_the_same_step():
+    w = world()
+    w.land()
+    w.intruder = PERSON
+    output = w.step()
+    assert w.requests == [Hold()] and output.state is AuthorityState.HOLD
+    assert "person" in output.transitions[0].reason
+
+
+def test_a_dip_of_the_evidence_stops_it_only_after_the_grace():
+    w = world()
+    w.land()
+    w.site = None
+    w.run(GUARD.grace_s - 0.1)
+    assert w.requests == [] and w.state is AuthorityState.GUARD
+    w.run(0.3)
+    assert w.requests == [Hold()]
+
+
+@pytest.mark.parametrize("autopilot", [Autopilot.ARDUPILOT, Autopilot.PX4])
+def test_it_lands_again_when_the_site_is_back(autopilot):
+    w = world(autopilot=autopilot)
+    w.land()
+    w.intruder = PERSON
+    w.run(1.0)
+    w.intruder = None
+    w.run(GUARD.calm_s - 0.2)
+    assert w.requests == [Hold()]  # not while they may come back
+    w.until("guard", 2.0)
+    assert w.requests == [Hold(), Land()]
+    assert w.mode == ("AUTO.PRECLAND" if autopilot is Autopilot.PX4 else "LAND")
+
+
+def test_another_site_is_flown_to_before_the_descent():
+    w = world()
+    w.land()
+    w.site = None
+    w.until("hold")
+    w.site = (8.0, 3.0, 0.0)
+    w.until("guard")
+    assert w.requests == [Hold(), FlyTo((8.0, 3.0, -10.0)), Land()]
+
+
+def test_without_a_site_it_climbs_searches_and_hands_back_holding():
+    w = world(height_m=12.0)
+    w.land()
+    w.height_m = 7.0
+    w.site = None
+    w.until("ended", GUARD.max_total_s + 10)
+    heights = [-c.position_ned_m[2] for c in w.requests if isinstance(c, FlyTo)]
+    assert heights == [12.0]  # 7 + 6, but not above where the landing began
+    assert w.requests[0] == Hold() and Land() not in w.requests
+    assert w.log[-1] == "ended" and w.log.count("search") == 1
+    assert "take over" in w.step().reason and w.mode == "GUIDED"
+
+
+def test_without_a_site_it_may_be_told_to_land_as_if_alone():
+    w = world(GUARD.model_copy(update={"when_spent": "land"}))
+    w.land()
+    w.site = None
+    w.until("ended", GUARD.max_total_s + 10)
+    assert w.requests[-1] == Land() and w.mode == "LAND" and "hand-back" in w.log
+    w = world(GUARD.model_copy(update={"when_spent": "land"}))
+    w.land()
+    w.intruder = PERSON  # who is still there
+    w.until("ended", GUARD.max_total_s + 10)
+    assert Land() not in w.requests
+
+
+def test_it_resumes_a_bounded_number_of_times():
+    w = world()
+    w.land()
+    for _ in range(100):
+        w.intruder = PERSON
+        w.run(0.5)
+        w.intruder = None
+        w.run(10.0)
+    assert w.state is AuthorityState.ENDED
+    assert w.requests.count(Land()) == GUARD.max_tries
+    assert w.requests.count(Hold()) == GUARD.max_tries + 1  # the last bad one is stopped as well
+
+
+@pytest.mark.parametrize("height_m", [2.9, 2.0, 1.3])
+def test_low_down_only_somebody_stops_it_and_it_climbs_clear_at_once(height_m):
+    w = world(height_m=height_m)
+    w.land()
+    w.site = None
+    w.run(5.0)
+    assert w.requests == []  # committed: it stands on what was seen from above
+    w.intruder = PERSON
+    w.run(0.3)
+    assert w.requests == [Hold(), FlyTo((0.0, 0.0, pytest.approx(-GUARD.clear_height_m)))]
+
+
+def test_below_the_floor_nothing_is_commanded():
+    w = world(height_m=1.1)
+    w.land()
+    w.intruder = PERSON
+    w.run(10.0)
+    assert w.requests == [] and w.state is AuthorityState.GUARD
+
+
+@pytest.mark.parametrize("state", ["guard", "hold", "climb", "search", "approach", "announce"])
+@pytest.mark.parametrize("how", ["mode", "roll", "pitch", "yaw", "throttle", "blind"])
+def test_the_pilots_word_ends_it_in_every_state(state, how):
+    w = world(LAND)
+    w.run(1.5)
+    if state == "announce":
+        w.mode = "GUIDED"
+    else:
+        w.land()
+        w.height_m = 6.0
+        w.run(1.5)
+        if state == "approach":
+            w.site = None
+            w.until("hold")
+            w.run(0.2)
+            w.site, w.obeys = (9.0, 0.0, 0.0), False
+        elif state != "guard":
+            w.intruder = PERSON
+            w.until("hold")
+            w.run(0.2)
+            w.obeys = state != "climb"  # which takes its time
+    w.until(state)
+    w.run(1.2)
+    assert w.state.value == state
+    if how == "mode":
+        w.mode = "STABILIZE"
+    elif how == "blind":
+        w.stick_age_s = 2.0
+    else:
+        w.sticks = replace(REST, **{how: -0.5 if how == "throttle" else 0.5})
+    before = len(w.requests)
+    output = w.step()
+    assert output.state is AuthorityState.ENDED and output.withdrawn and output.request is None
+    assert "the pilot" in output.reason
+    w.sticks, w.stick_age_s, w.obeys = REST, 0.0, True
+    for mode in ("LAND", "GUIDED", "LOITER", "GUIDED", "LAND"):  # whatever is flown afterwards
+        w.mode = mode
+        w.intruder = PERSON if mode == "LAND" else None
+        w.run(10.0)
+    w.armed = False
+    w.run(1.0)
+    w.armed = True
+    w.run(1.0)
+    assert len(w.requests) == before and w.state is AuthorityState.ENDED
+
+
+def test_it_comes_back_after_disarming_only_where_that_is_configured():
+    w = world(GUARD.model_copy(update={"rearm": "on_disarm"}))
+    w.land()
+    w.mode = "LOITER"
+    w.step()
+    assert w.state is AuthorityState.ENDED
+    w.run(5.0)
+    w.alive = w.armed = False
+    w.run(1.0)
+    assert w.state is AuthorityState.ENDED  # a dead link does not tell of a disarmed vehicle
+    w.alive = True
+    w.step()
+    assert w.state is AuthorityState.READY
+    w.armed = True
+    w.land()
+
+
+def test_a_hand_still_on_the_sticks_at_the_order_is_no_word_but_nothing_is_commanded():
+    w = world()
+    w.run(1.0)
+    w.sticks = Sticks(0.4, 0.0, 0.1, 0.0)
+    w.mode = "LAND"
+    w.intruder = PERSON
+    w.run(0.5)
+    assert w.state is AuthorityState.GUARD and w.requests == []
+    w.sticks = Sticks(0.02, 0.0, 0.1, 0.0)
+    w.run(0.2)
+    assert w.requests == [Hold()]
+
+
+@pytest.mark.parametrize("reports", [True, False])
+def test_without_a_transmitter_the_mode_is_the_pilots_voice(reports):
+    w = world(sticks=None)
+    w.pilot_reports = reports
+    w.land()
+    w.intruder = PERSON
+    w.run(1.0)
+    assert w.requests[0] == Hold()
+    w.mode = "LAND"
+    w.step()
+    assert w.state is AuthorityState.ENDED
+
+
+@pytest.mark.parametrize(
+    ("kind", "obeys", "ended"),
+    [
+        (AnswerKind.REFUSED, False, True), (AnswerKind.SILENT, False, True),
+        (AnswerKind.ACCEPTED, False, True),  # accepted, but the mode never comes
+        (AnswerKind.SILENT, True, False),  # done, only the acknowledgement was lost
+    ],
+)  # fmt: skip
+def test_what_the_autopilot_does_not_do_ends_it_with_a_reason(kind, obeys, ended):
+    w = world(answers_with=kind, obeys=obeys, heartbeat_age_s=0.01)
+    w.land()
+    w.intruder = PERSON
+    w.run(5.0)
+    assert (w.state is AuthorityState.ENDED) is ended
+    if ended:
+        assert w.requests == [Hold()]
+        reason = w.step().reason
+        assert "take over" in reason and "hold" in reason
+
+
+def test_a_lost_link_or_a_failsafe_ends_it_once_something_was_commanded():
+    for what in ("link", "failsafe"):
+        w = world()
+        w.land()
+        setattr(w, "alive" if what == "link" else "failsafe", what != "link")
+        w.run(4.0)
+        assert w.state is AuthorityState.READY  # nothing of ours was in force
+        w.alive, w.failsafe = True, False
+        w.until("guard", 2.0)
+        w.intruder = PERSON
+        w.run(1.0)
+        setattr(w, "alive" if what == "link" else "failsafe", what != "link")
+        w.step()
+        assert w.state is AuthorityState.ENDED
+
+
+def test_nothing_is_commanded_on_an_old_report_of_the_mode():
+    w = world()
+    w.land()
+    w.heartbeat_age_s = 2.0
+    w.intruder = PERSON
+    w.run(3.0)
+    assert w.requests == []
+    w.heartbeat_age_s = 0.1
+    w.step()
+    assert w.requests == [Hold()]
+
+
+def test_the_way_home_is_not_guarded_but_its_landing_is():
+    w = world()
+    w.run(1.0)
+    w.mode, w.touching_down = "RTL", False
+    w.run(1.0)
+    w.intruder = PERSON
+    w.run(3.0)
+    assert w.state is AuthorityState.READY and w.requests == []
+    w.intruder, w.touching_down = None, True
+    w.until("guard", 1.0)
+    w.intruder = PERSON
+    w.step()
+    assert w.requests == [Hold()]
+
+
+def test_a_landing_on_no_site_is_the_pilots_own():
+    w = world(site=None)
+    w.run(10.0)
+    w.mode = "LAND"
+    w.run(10.0)
+    assert w.requests == [] and w.state is AuthorityState.READY
+
+
+def test_land_begins_only_in_a_mode_entered_in_the_air_and_says_so_first():
+    w = world(LAND, mode="GUIDED", site=(12.0, -5.0, 0.0))
+    w.airborne, w.height_m = False, 0.0
+    w.run(2.0)
+    w.airborne, w.height_m = True, 10.0
+    w.run(20.0)
+    assert w.requests == [], "a take-off in GUIDED is no order to land"
+    w.mode = "LOITER"
+    w.run(2.0)
+    w.mode = "GUIDED"
+    w.until("announce", 1.0)
+    w.run(LAND.announce_s - 0.2)
+    assert w.requests == []
+    w.until("guard", 5.0)
+    assert w.requests == [FlyTo((12.0, -5.0, -10.0)), Land()]
+
+
+def test_land_leaves_the_way_home_where_that_is_allowed():
+    w = world(LAND.model_copy(update={"start_modes": ("RTL",)}), site=(12.0, -5.0, 0.0))
+    w.run(1.0)
+    w.mode = "RTL"
+    w.until("guard")
+    assert w.requests == [Hold(), FlyTo((12.0, -5.0, -10.0)), Land()]
+
+
+@pytest.mark.parametrize("kwargs", [{"armed": False}, {"airborne": False}, {"height_m": 3.0}])
+def test_land_does_not_begin(kwargs):
+    w = world(LAND, site=(12.0, -5.0, 0.0), **kwargs)
+    w.run(1.0)
+    w.mode = "GUIDED"
+    w.run(20.0)
+    assert w.requests == []
+
+
+def test_guard_never_begins_a_landing():
+    w = world(GUARD, site=(12.0, -5.0, 0.0))
+    w.run(1.0)
+    w.mode = "GUIDED"
+    w.run(20.0)
+    assert w.requests == []
+
+
+@pytest.mark.parametrize(
+    ("values", "word"),
+    [
+        ({"start_modes": ("AUTO",)}, "start_modes"),
+        ({"clear_height_m": 2.0, "floor_height_m": 3.0}, "floor_height_m"),
+        ({"clear_height_m": 20.0, "ceiling_m": 10.0}, "ceiling_m"),
+        ({"level": "fly"}, "level"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(values, word):
+    with pytest.raises(ValidationError, match=word):
+        AuthoritySettings(**values)
+
+
+WHAT = ["person", "site", "none", "far", "pilot-mode", "stick", "link", "failsafe", "refuse",
+        "mute", "disobey", "low", "high", "ground", "old-mode"]  # fmt: skip
+MODES = ["LAND", "LAND", "GUIDED", "LOITER", "RTL", "STABILIZE"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    level=st.sampled_from(["advise", "guard", "land"]),
+    spent=st.sampled_from(["hold", "land"]),
+    events=st.lists(
+        st.tuples(
+            st.sampled_from(WHAT),
+            st.integers(1, 200),
+            st.sampled_from(MODES),
+        ),
+        max_size=30,
+    ),
+)
+def test_whatever_happens(level, spent, events):
+    """Never a command in advise, on the ground, blind to the mode, or after the pilot's word."""
+    w = world(AuthoritySettings(level=level, when_spent=spent))
+    w.land() if level != "advise" else w.run(1.0)
+    over = False
+    for what, steps, mode in events:
+        w.intruder = PERSON if what == "person" else None
+        w.site = {"none": None, "far": (15.0, 2.0, 0.0)}.get(what, (0.0, 0.0, 0.0))
+        w.alive, w.failsafe = what != "link", what == "failsafe"
+        w.airborne = what != "ground"
+        w.obeys = what not in ("disobey", "refuse")
+        w.answers_with = {"refuse": AnswerKind.REFUSED, "mute": AnswerKind.SILENT}.get(
+            what, AnswerKind.ACCEPTED
+        )
+        w.heartbeat_age_s = 2.0 if what == "old-mode" else 0.1
+        w.height_m = {"low": 1.0, "high": 25.0}.get(what, w.height_m)
+        engaged = w.state not in (AuthorityState.READY, AuthorityState.OFF)
+        if what == "pilot-mode":
+            over = over or (engaged and mode not in w.authority._asking.expected_modes)
+            w.mode = mode
+        w.sticks = replace(REST, roll=0.6) if what == "stick" else REST
+        for _ in range(steps):
+            flown_by_pilot = what == "stick" and w.state not in (
+                AuthorityState.READY, AuthorityState.OFF, AuthorityState.ENDED,
+            )  # fmt: skip
+            before = len(w.requests)
+            output = w.step()
+            if len(w.requests) > before:
+                assert level != "advise" and not over and not flown_by_pilot
+                assert w.alive and w.armed and w.airborne and not w.failsafe
+                assert what != "old-mode" and output.state is not AuthorityState.ENDED
+                command = w.requests[-1]
+                if isinstance(command, FlyTo):
+                    assert -command.position_ned_m[2] <= max(GUARD.ceiling_m, 25.0) + 1e-6
+            over = over or output.state is AuthorityState.ENDED
+            assert output.state is AuthorityState.ENDED or not over
+    # Every path ends: with the site bad for good, it is over or untouched, in bounded time.
+    w.alive, w.failsafe, w.airborne, w.obeys = True, False, True, True
+    w.answers_with, w.heartbeat_age_s, w.sticks = AnswerKind.ACCEPTED, 0.1, REST
+    w.intruder, w.site = None, None
+    w.run(GUARD.max_total_s + 60.0)
+    assert w.state.value in ("off", "ready", "ended", "guard")
+    count = len(w.requests)
+    w.run(60.0)
+    assert len(w.requests) == count
