@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -68,6 +68,15 @@ class GroundPlane:
         self._at_ns = 0
         self._jump_since_ns: int | None = None
 
+    def memory(self) -> dict[str, Any]:
+        """All that it knows, as plain values."""
+        return {"down_m": self._down_m, "at_ns": self._at_ns, "jump_since_ns": self._jump_since_ns}
+
+    def remember(self, memory: Mapping[str, Any]) -> None:
+        """Goes on from another plane's `memory`."""
+        self._down_m, self._at_ns = memory["down_m"], memory["at_ns"]
+        self._jump_since_ns = memory["jump_since_ns"]
+
     @property
     def down_m(self) -> float | None:
         """The plane's down coordinate, m; None before the first measurement."""
@@ -108,11 +117,45 @@ class SiteTracker:
         self._bad_since_ns: int | None = None
         self._better_since_ns: int | None = None
 
+    def memory(self) -> dict[str, Any]:
+        """All that it knows, as plain values."""
+        return {
+            "site": None if self.site is None else vars(self.site).copy(),
+            "bad_since_ns": self._bad_since_ns,
+            "better_since_ns": self._better_since_ns,
+        }
+
+    def remember(self, memory: Mapping[str, Any]) -> None:
+        """Goes on from another tracker's `memory`."""
+        site = memory["site"]
+        if site is not None:
+            site = LandingSite(**{**site, "position_ned_m": tuple(site["position_ned_m"])})
+        self.site = site
+        self._bad_since_ns = memory["bad_since_ns"]
+        self._better_since_ns = memory["better_since_ns"]
+
     def forget(self) -> None:
         """Drops the site."""
         self.site = None
         self._bad_since_ns = None
         self._better_since_ns = None
+
+    def intruder(self, view: GroundView, moving_room_m: dict[Role, GridOfFloat]) -> Intruder | None:
+        """Who is too close to the present site, by this very frame.
+
+        Args:
+            view: The map.
+            moving_room_m: `hazard_clearance_grid` of each moving role alone.
+        """
+        cell = view.cell_of(*self.site.position_ned_m[:2]) if self.site is not None else None
+        if cell is None:
+            return None
+        role, room_m = min(
+            ((role, float(grid[cell])) for role, grid in moving_room_m.items()),
+            key=lambda pair: pair[1],
+        )
+        near = room_m < self._settings.required_radius_m - INTRUSION_M
+        return Intruder(role, room_m) if near else None
 
     def update(
         self,
@@ -140,23 +183,6 @@ class SiteTracker:
                 return self._take(best, view, at_ns)
             return self.site
         self._bad_since_ns = None
-    def intruder(self, view: GroundView, moving_room_m: dict[Role, GridOfFloat]) -> Intruder | None:
-        """Who is too close to the present site, by this very frame.
-
-        Args:
-            view: The map.
-            moving_room_m: `hazard_clearance_grid` of each moving role alone.
-        """
-        cell = view.cell_of(*self.site.position_ned_m[:2]) if self.site is not None else None
-        if cell is None:
-            return None
-        role, room_m = min(
-            ((role, float(grid[cell])) for role, grid in moving_room_m.items()),
-            key=lambda pair: pair[1],
-        )
-        near = room_m < self._settings.required_radius_m - INTRUSION_M
-        return Intruder(role, room_m) if near else None
-
         assert cell is not None  # a site outside the map is a problem
         in_view = float(view.unseen_s[cell]) <= 0.0
         region = int(regions.labels[cell])
@@ -238,6 +264,10 @@ class SiteTracker:
         return best.area_m2 > self._settings.switch_area_ratio * float(regions.areas_m2[region])
 
 
+class _Remembers(Protocol):
+    def remember(self, memory: Mapping[str, Any]) -> None: ...
+
+
 class Decider:
     """The whole decision for one camera. One owner; not shared between threads."""
 
@@ -272,6 +302,36 @@ class Decider:
     def ground_map(self) -> GroundMap:
         """The accumulated map."""
         return self._map
+
+    def memory(self) -> dict[str, Any]:
+        """A copy of all that the next decision builds on, of plain values and arrays.
+
+        With it a recording that starts in mid-flight is decided again to the last digit.
+        """
+        parts = {"map": self._map.memory(), "plane": self._plane.memory(),
+                 "tracker": self._tracker.memory()}  # fmt: skip
+        return {f"{part}.{k}": v for part, values in parts.items() for k, v in values.items()}
+
+    def remember(self, memory: Mapping[str, Any]) -> None:
+        """Goes on from another decider's `memory`.
+
+        Raises:
+            InvalidValueError: It was made with another number of cells.
+        """
+        cells = int(memory["map.landable"].shape[0])
+        if cells != self._settings.grid_cells:
+            raise InvalidValueError(
+                f"the memory is of a map of {cells} cells a side, this one has "
+                f"{self._settings.grid_cells}"
+            )
+        owners: tuple[tuple[str, _Remembers], ...] = (
+            ("map", self._map), ("plane", self._plane), ("tracker", self._tracker),
+        )  # fmt: skip
+        for part, owner in owners:
+            prefix = f"{part}."
+            owner.remember(
+                {k.removeprefix(prefix): v for k, v in memory.items() if k.startswith(prefix)}
+            )
 
     def reset(self) -> None:
         """Forgets map, plane and site, as at start."""

@@ -8,7 +8,9 @@ looked at lately is unknown, and unknown is never landable.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -74,6 +76,10 @@ class GroundView:
         )
 
 
+_MEMORY = ("cell_m", "corner", "down_m", "updated_ns", "landable", "hazards", "seen_ns")
+"""What makes the map what it is, beside its settings."""
+
+
 class GroundMap:
     """Accumulates segmentations into the map. One owner; not shared between threads."""
 
@@ -103,6 +109,17 @@ class GroundMap:
         self._landable = np.zeros((n, n), np.float32)
         self._hazards = np.zeros((len(HAZARD_ROLES), n, n), np.float32)
         self._seen_ns = np.full((n, n), NEVER_NS, np.int64)
+
+    def memory(self) -> dict[str, Any]:
+        """A copy of all that was gathered: plain values and arrays, see `remember`."""
+        values = {name: getattr(self, f"_{name}") for name in _MEMORY}
+        return {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in values.items()}
+
+    def remember(self, memory: Mapping[str, Any]) -> None:
+        """Goes on from another map's `memory`, of the same number of cells."""
+        for name in _MEMORY:
+            value = memory[name]
+            setattr(self, f"_{name}", tuple(value) if isinstance(value, list) else value)
 
     @property
     def empty(self) -> bool:
