@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("numpy", "opencv-python-headless", "onnxruntime", "pymavlink")
+PACKAGES = ("numpy", "opencv-python-headless", "onnxruntime", "openvino", "pymavlink")
 
 
 def describe() -> dict[str, Any]:

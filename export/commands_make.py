@@ -153,7 +153,8 @@ def adopt_command(
     source: str, output: str, mean: str, std: str, input_scale: str, input_wh: str, **choices: Any
 ) -> None:
     """Make somebody else's segmentation ONNX fly: our input, our outputs, our description."""
-    from export.adopt import AdoptOptions, adopt
+    from export.adopt import adopt
+    from export.foreign import AdoptOptions
 
     above, _, below = input_scale.partition("/")
     try:

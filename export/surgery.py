@@ -135,7 +135,7 @@ def output_nodes(
     Args:
         build: Takes the nodes.
         scores: Name of the scores; of class ids (1, 1, h, w) for `labels`.
-        activation: What the scores are: see `export.adopt.ACTIVATIONS`.
+        activation: What the scores are: see `export.foreign.ACTIVATIONS`.
         taxonomy: Of the K classes.
         temperature: Logits are divided by it.
         single: One channel that stands for class 1 of two.

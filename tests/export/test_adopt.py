@@ -8,9 +8,10 @@ from click.testing import CliRunner
 from onnx import TensorProto
 
 from edge.runtimes import load_runtime
-from export.adopt import AdoptOptions, adopt
+from export.adopt import adopt
 from export.cli import cli
 from export.files import read_model, spec_of
+from export.foreign import AdoptOptions
 from landing.errors import InvalidValueError, ModelError
 from landing.taxonomy import Taxonomy
 from landing.types import Frame

@@ -88,3 +88,16 @@ def test_info_counts_layers_and_work(model):
     assert info.parameters > 16 * 16 * 9
     text = info.describe()
     assert "GMAC" in text and "(not verified)" in text and "6 Conv" in text
+
+
+def test_each_model_in_each_runtime(tmp_path):
+    pytest.importorskip("openvino")
+    model = tiny.save(tmp_path / "tiny.onnx")
+    options = BenchOptions(
+        rounds=1, warm_up=1, memory=False, runtimes=("onnxruntime", "openvino:fp32")
+    )
+    report, times = bench([model], options)
+    assert [m.runtime.split()[0] for m in report.models] == ["onnxruntime", "openvino"]
+    assert [len(taken) for taken in times] == [1, 1]
+    with pytest.raises(InvalidValueError, match="--runtime 'tflite': expected auto"):
+        bench([model], BenchOptions(runtimes=("tflite",)))

@@ -9,7 +9,8 @@ from edge.runtimes import load_runtime
 from export import int8
 from export.cli import cli
 from export.files import read_model
-from export.int8 import Int8Options, network_nodes, quantise
+from export.int8 import Int8Options, quantise
+from export.int8_nodes import network_nodes
 from export.limits import LIMITS
 from export.trt.quantized import require_symmetric
 from landing.errors import DataError, ModelError

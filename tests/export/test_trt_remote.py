@@ -5,8 +5,6 @@ from __future__ import annotations
 import getpass
 import os
 import shutil
-import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -21,6 +19,7 @@ from export.trt.remote import Remote, RemoteError
 from landing.errors import ModelError
 from landing.manifest import BuilderOptions, read_engine
 from tests.export.trt_models import small
+from tests.ssh_server import ssh_server
 
 BOARD = Path(__file__).with_name("fake_board.py")
 ROOT = Path(__file__).resolve().parents[2]
@@ -239,49 +238,10 @@ def test_without_ssh(model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[tuple[int, Path]]:
-    """A real ssh server on this machine, with keys of its own; its port and a client's config."""
-    sshd = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
-    if sshd is None or not all(map(shutil.which, ("ssh", "scp", "ssh-keygen"))):
-        pytest.skip("no ssh server here (apt-get install openssh-server openssh-client)")
-    if os.geteuid() == 0:
-        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+    """A real ssh server on this machine: its port, and the folder of its keys."""
     folder = tmp_path / "sshd"
-    folder.mkdir(mode=0o700)
-    for name in ("host", "user"):
-        subprocess.run(
-            ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)], check=True
-        )
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    (folder / "keys").write_bytes((folder / "user.pub").read_bytes())
-    (folder / "known").write_text(f"[127.0.0.1]:{port} {(folder / 'host.pub').read_text()}")
-    (folder / "sshd_config").write_text(
-        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\n"
-        f"AuthorizedKeysFile {folder}/keys\nPidFile none\nStrictModes no\nUsePAM no\n"
-        "PasswordAuthentication no\nPermitRootLogin prohibit-password\n"
-        "Subsystem sftp internal-sftp\n"
-    )
-    (folder / "ssh_config").write_text(
-        f"UserKnownHostsFile {folder}/known\nStrictHostKeyChecking yes\nIdentitiesOnly yes\n"
-    )
-    log = (folder / "log").open("w")
-    process = subprocess.Popen(
-        [sshd, "-D", "-e", "-f", str(folder / "sshd_config")], stderr=log, stdout=log
-    )
-    try:
-        for _ in range(100):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            if process.poll() is not None:
-                pytest.skip(f"sshd does not run here: {(folder / 'log').read_text()[-300:]}")
-            time.sleep(0.05)
+    with ssh_server(folder) as port:
         yield port, folder
-    finally:
-        process.terminate()
-        process.wait(10)
-        log.close()
 
 
 def test_over_a_real_ssh_server(model: Path, server: tuple[int, Path], python: str) -> None:

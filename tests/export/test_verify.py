@@ -9,11 +9,13 @@ import pytest
 from click.testing import CliRunner
 
 from edge.runtimes import RuntimeOptions, load_runtime
+from edge.runtimes.openvino import has_bf16
 from export.cli import cli
 from export.comparison import Comparison
 from export.files import gate_of, read_model
 from export.limits import LIMITS
 from export.verify import VerifyOptions, kind_of, verify
+from landing.artefact import BF16_GATE_KEY
 from landing.errors import DataError, ModelError
 from landing.merge import segmentation_from_labels
 from landing.taxonomy import Taxonomy
@@ -191,3 +193,39 @@ def test_a_checkpoint_is_compared_through_torch(checkpoint_path, folder, tmp_pat
     report = verify(checkpoint_path, exported, VerifyOptions(folder))
     assert report.passed, report.failures
     assert report.runtimes[0].startswith("torch") and report.runtimes[1].startswith("onnxruntime")
+
+
+def test_one_file_in_two_runtimes(tmp_path):
+    """What OpenVINO computes in bfloat16 is judged and kept for itself."""
+    pytest.importorskip("openvino")
+    if not has_bf16():
+        pytest.skip("this CPU does not compute in bfloat16")
+    model = tiny.save(tmp_path / "tiny.onnx")
+    folder = tiny.pictures(tmp_path / "pictures", 3)
+    as_it_flies = ["--runtime-b", "openvino", "--precision-b", "bf16"]
+    done = CliRunner().invoke(
+        cli, ["verify", str(model), str(model), "--data", str(folder), "--json", *as_it_flies]
+    )
+    report = json.loads(done.stdout)
+    assert report["thresholds"] == dict(LIMITS["bf16"])
+    assert report["runtimes"][0].startswith("onnxruntime")
+    assert report["runtimes"][1].endswith("(CPU, bf16)")
+    assert 0 < report["measured"]["mean_difference"] < 0.05  # it does round
+    assert gate_of(read_model(model), model) is None
+    assert gate_of(read_model(model), model, BF16_GATE_KEY).measured == report["measured"]
+    # The other report is kept beside it, and neither replaces the other.
+    exact = ["verify", str(model), str(model), "--data", str(folder), "--runtime-b", "openvino"]
+    done = CliRunner().invoke(cli, exact)
+    assert done.exit_code == 0, done.output
+    assert gate_of(read_model(model), model).passed
+    assert gate_of(read_model(model), model, BF16_GATE_KEY) is not None
+    assert "at bf16" in CliRunner().invoke(cli, ["info", str(model)]).output
+
+
+def test_a_checkpoint_runs_in_torch_alone(checkpoint_path, tmp_path):
+    folder = tiny.pictures(tmp_path / "pictures", 1)
+    with pytest.raises(ModelError, match="torch runs, not openvino"):
+        verify(
+            checkpoint_path, tiny.save(tmp_path / "tiny.onnx"),
+            VerifyOptions(folder, runtime_a="openvino"),
+        )  # fmt: skip

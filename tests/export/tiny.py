@@ -9,7 +9,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from export.adopt import AdoptOptions, adopt
+from export.adopt import adopt
+from export.foreign import AdoptOptions
 
 WIDTH, HEIGHT = 64, 48
 
