@@ -323,7 +323,8 @@ def _implausible(link, by_strangers):
             wrong.append(f"strangers changed the vehicle: {vehicle}")
         if (status.reboots, status.position_resets) != (0, 0):
             wrong.append(f"strangers caused {status.reboots} reboots")
-        if pose is not None and pose.position_ned_m != (1.0, 2.0, -10.0):
+        # None on a machine so loaded that the autopilot itself is late.
+        if pose is not None and pose.position_ned_m not in (None, (1.0, 2.0, -10.0)):
             wrong.append(f"strangers moved the vehicle to {pose.position_ned_m}")
     return wrong
 
