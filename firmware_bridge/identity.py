@@ -136,6 +136,7 @@ def _git(autopilot: Autopilot, data: bytes) -> str:
     if not any(data):
         return ""
     if autopilot is Autopilot.PX4:
-        return data[::-1].hex()
+        # Its last bytes are the vendor's version, 0 where there is none.
+        return data[::-1].hex().rstrip("0")
     text = data.rstrip(b"\0").decode("ascii", "replace")
     return text if text.isprintable() else data.hex()

@@ -157,5 +157,8 @@ def _mend(
         )
         if not report.changes() or not change.written:
             break
+    for finding in report.findings:
+        if finding.level >= Level.WARNING:
+            tell(finding)
     report.findings[:0] = done
     return report

@@ -13,6 +13,7 @@ from firmware_bridge.dialect import mavlink
 from firmware_bridge.doctor.findings import Finding, Level
 from firmware_bridge.doctor.session import NS_PER_S, Session
 from firmware_bridge.supplement import timesync
+from firmware_bridge.telemetry import SUBSTITUTES
 
 PROBE_PERIOD_NS = 100_000_000
 LOSS_WARNING = 0.01
@@ -24,6 +25,15 @@ BITS_PER_BYTE = 10
 
 FULL = 0.7
 """Above this part of a serial line's bytes, streams start to be thinned."""
+
+WHY_MISSING = {
+    "ATTITUDE_QUATERNION": "the estimator has no attitude: wait (PX4 takes some 35 s after boot)",
+    "LOCAL_POSITION_NED": "the estimator has no position: wait (ArduPilot takes some 45 s after "
+    "boot), and give it a sky or optical flow",
+    "DISTANCE_SENSOR": "no rangefinder, or it sees nothing; the height is then above where the "
+    "vehicle stood",
+    "GIMBAL_DEVICE_ATTITUDE_STATUS": "no gimbal tells its attitude: no decision is made",
+}
 
 SETTLE_S = 2.0
 """Time in which the streams asked for begin to flow, before rates are taken."""
@@ -180,6 +190,7 @@ def measure(session: Session, seconds: float) -> Quality:
 
     frames = session.telemetry.frames
     bytes_before, bad_before = frames.bytes_received, frames.bytes_bad
+    unknown_before = frames.unknown
     started_ns = time.monotonic_ns()
     deadline_ns = started_ns + round(seconds * NS_PER_S)
     session.listeners.append(on_message)
@@ -191,6 +202,8 @@ def measure(session: Session, seconds: float) -> Quality:
         session.listeners.remove(on_message)
     streams = session.telemetry.streams
     quality.seconds = (now_ns - started_ns) / NS_PER_S
+    # Messages that our dialect does not know came, and yet leave a gap.
+    counter.lost = max(0, counter.lost - (frames.unknown - unknown_before))
     quality.loss, quality.frames = counter.loss, counter.received
     quality.bytes_per_s = (frames.bytes_received - bytes_before) / quality.seconds
     quality.bytes_bad = frames.bytes_bad - bad_before
@@ -206,16 +219,13 @@ def quality_findings(quality: Quality, session: Session) -> list[Finding]:
     """What the measurement means."""
     found = [_loss(quality), _round_trip(quality), *_load(quality, session)]
     needed = session.settings.needed()
-    substitutes = {"ATTITUDE_QUATERNION": "ATTITUDE"}
     for name, asked_hz in quality.asked_hz.items():
-        rate_hz = max(
-            quality.rates_hz.get(name, 0.0), quality.rates_hz.get(substitutes.get(name, ""), 0.0)
-        )
+        rate_hz = quality.rates_hz.get(name) or quality.rates_hz.get(SUBSTITUTES.get(name, ""), 0.0)
         level = Level.OK
         why = ""
         if name in quality.missing:
             level = Level.ERROR if name in needed else Level.WARNING
-            why = "it does not come: no sensor, or the autopilot refuses the stream"
+            why = WHY_MISSING.get(name, "it does not come: the autopilot refuses the stream")
         elif name in quality.slow:
             level = Level.WARNING
             why = "the line is full, or somebody else on it asks for less"

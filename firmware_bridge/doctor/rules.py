@@ -6,6 +6,7 @@ A rule is judged on the values read, and on nothing else. The rules of each auto
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -73,7 +74,7 @@ class Within:
     """Between two numbers.
 
     Attributes:
-        low, high: Both accepted.
+        low, high: Both accepted; an infinite high is no limit.
         unit: Of the value.
         mend: What a fix writes; None leaves it to the owner.
     """
@@ -89,6 +90,8 @@ class Within:
 
     def words(self) -> str:
         """See `Expectation`."""
+        if math.isinf(self.high):
+            return f"at least {self.meaning(self.low)}"
         return f"{number(self.low)} to {self.meaning(self.high)}"
 
     def meaning(self, value: float) -> str:
