@@ -282,6 +282,10 @@ class LinkSection(Section):
         "TD_STATUS_S can be set, until the daemon ends",
     )
     video: VideoSection | None = Field(default=None, description="video stream to announce")
+    pcap: Path | None = Field(
+        default=None,
+        description="capture file of the autopilot's connection, for Wireshark; replaced at start",
+    )
 
     def settings(self) -> LinkSettings:
         """As the link wants it.
@@ -292,7 +296,7 @@ class LinkSection(Section):
         """
         for connection in (self.connection, *self.ground_stations):
             parse_connection(connection, self.baud)
-        values = self.model_dump(exclude={"parameters", "video"})
+        values = self.model_dump(exclude={"parameters", "pcap", "video"})
         return LinkSettings(**values, video=None if self.video is None else self.video.settings())
 
 
@@ -473,6 +477,7 @@ def _anchored(config: EdgeConfig, folder: Path) -> EdgeConfig:
                     "signing_key": at(link.signing_key),
                     "signing_stamp": at(link.signing_stamp),
                     "parameters": at(link.parameters),
+                    "pcap": at(link.pcap),
                 }
             ),
             "log": config.log.model_copy(update={"events": at(config.log.events)}),

@@ -28,6 +28,7 @@ from edge.runtimes import Runtime, load_runtime, taxonomy_for
 from edge.sdnotify import ServiceNotifier
 from edge.web.make import make_web
 from firmware_bridge.link import FlightLink
+from firmware_bridge.pcap import PcapWriter
 from landing.decider import Decider
 from landing.errors import TouchdownError
 from landing.operating import describe, thresholds_in_force
@@ -118,7 +119,10 @@ def _run(
     warm_ms = runtime.warm_up()
     _log_model(events, runtime, taxonomy.name, warm_ms)
     parameters = DaemonParameters(config, configured, kept, events)
-    link = stack.enter_context(FlightLink(config.link_settings(), parameters=parameters))
+    link = FlightLink(config.link_settings(), parameters=parameters)
+    if config.link.pcap is not None:
+        link.observers.append(stack.enter_context(PcapWriter(config.link.pcap)).on_frame)
+    stack.enter_context(link)
     events.write("link", settings=config.link.model_dump())
     settings, thresholds = thresholds_in_force(config.decision, runtime.spec.operating)
     logger.info("thresholds: %s", describe(thresholds))
