@@ -117,7 +117,8 @@ class Daemon:
             camera, self.mailbox, self._vitals.camera, limits, events, self._stop, live
         )
         self._control = Control(config.director, link, events, config.authority)
-        self._decision: Decision | None = None  # replaced whole, so reading needs no lock
+        # With the local frame it was made in; replaced whole, so reading needs no lock.
+        self._decided: tuple[Decision, tuple[int, int] | None] | None = None
         self._busy_since_ns: int | None = None
         self._frame_of_reference: tuple[int, int] | None = None
         self.counters = Counters()
@@ -178,7 +179,7 @@ class Daemon:
             self._busy_since_ns = now_ns
             self._forget_moved_ground(now_ns)
             step = self._pipeline.step(frame, self._link.pose_at, lambda: self._take(0.0))
-            self._decision = step.decision
+            self._decided = (step.decision, self._frame_of_reference)
             self.counters.decisions += 1
             self._vitals.pipeline.arrived(time.monotonic_ns())
             self._observers.step(step)
@@ -196,21 +197,35 @@ class Daemon:
             return None
         return frame
 
+    def _decision(self, now_ns: int) -> Decision | None:
+        """The newest decision, unless the local frame has moved since.
+
+        The pipeline notices a reboot only with its next frame; until then its site, in the frame of
+        before, is some other place.
+        """
+        if self._decided is None:
+            return None
+        decision, frame_of_reference = self._decided
+        return decision if frame_of_reference == self._local_frame(now_ns) else None
+
+    def _local_frame(self, now_ns: int) -> tuple[int, int]:
+        """Counts what moves the origin of local positions."""
+        status = self._link.status(now_ns)
+        return (status.reboots, status.position_resets)
+
     def _forget_moved_ground(self, now_ns: int) -> None:
         """Starts the map anew when the estimator's local frame is not what it was.
 
         After a reboot or a position reset the same coordinates are another place.
         """
-        status = self._link.status(now_ns)
-        frame_of_reference = (status.reboots, status.position_resets)
+        frame_of_reference = self._local_frame(now_ns)
         if frame_of_reference != self._frame_of_reference:
             if self._frame_of_reference is not None:
                 self._pipeline.decider.reset()
                 self.counters.map_resets += 1
                 logger.warning("the autopilot's local frame has moved: the ground map starts anew")
-                self._events.write(
-                    "map-reset", reboots=status.reboots, position_resets=status.position_resets
-                )
+                reboots, position_resets = frame_of_reference
+                self._events.write("map-reset", reboots=reboots, position_resets=position_resets)
             self._frame_of_reference = frame_of_reference
 
     def _loop(self, workers: tuple[Worker, ...], max_seconds: float | None) -> None:
@@ -237,7 +252,7 @@ class Daemon:
         """One step of the control loop."""
         pose = self._link.latest_pose(now_ns)
         vehicle = self._link.vehicle(now_ns)
-        decision = self._decision
+        decision = self._decision(now_ns)
         output = self._control.tick(now_ns, decision, pose, vehicle)
         self._time_target(output.target)
         health = self._vitals.watch(now_ns, pose, vehicle, output)
