@@ -1,0 +1,216 @@
+"""Whole landings on the real autopilots' simulators, counted and measured against the truth.
+
+    python benchmarks/sitl_landings.py ardupilot landings --jobs 3
+    python benchmarks/sitl_landings.py ardupilot hazard --jobs 3
+    python benchmarks/sitl_landings.py px4 landings --count 10
+
+Each flight is `edge serve` with a camera that follows the simulator's true pose. The camera is
+painted (every pixel has the colour of its true class) and the network knows the colours, so that
+perception is perfect and what is measured is map, decision, link, authority and autopilot. The
+result is written after every flight; run again, only what is missing is flown. A series that was
+flown by another version of what flies is told apart by the commit beside each flight.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import statistics
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(REPOSITORY))
+
+import onnx  # noqa: E402
+from machine import describe  # noqa: E402
+
+from landing.errors import TouchdownError  # noqa: E402
+from landing.taxonomy import Taxonomy  # noqa: E402
+from sim.flight_plan import Disturbance, FlightPlan, FlightResult, Mishap  # noqa: E402
+from sim.runs import fly_one  # noqa: E402
+from sim.world import procedural, save_world  # noqa: E402
+from tests.edge.fake_model import build  # noqa: E402
+
+WIDTH_PX, HEIGHT_PX = 192, 144
+ATTITUDE_NOISE_DEG, LATENCY_S = 0.5, 0.05
+MOST_WIND_MPS = 8.0
+GUST_SHARE = 0.2
+"""Standard deviation of the gusts against the mean wind."""
+
+WALK_MPS, DESCENT_MPS = 1.4, 0.5
+ARRIVAL_M = (2.0, 8.5)
+"""Heights at which an intruder reaches the middle of the site if the descent goes on."""
+
+SEEDS = {"landings": 30_000, "hazard": 31_000}
+COUNTS = {"landings": 20, "hazard": 20}
+_writing = threading.Lock()
+
+
+def model_of(folder: Path) -> Path:
+    """The network that knows the colours of the classes."""
+    path = folder / "nearest-colour.onnx"
+    if not path.exists():
+        taxonomy = Taxonomy.load("synthetic")
+        onnx.save(build(taxonomy, width_px=WIDTH_PX, height_px=HEIGHT_PX), str(path))
+    return path
+
+
+def world_of(folder: Path, seed: int) -> Path:
+    """A procedural world in which nobody moves until somebody is sent."""
+    path = folder / "worlds" / str(seed)
+    if not (path / "world.json").exists():
+        save_world(replace(procedural(seed), actors=()), path)
+    return path
+
+
+def plan_of(autopilot: str, series: str, seed: int, out: Path) -> FlightPlan:
+    """What a flight of a series is; everything follows from the seed."""
+    rng = random.Random(seed)
+    wind_mps = rng.uniform(0.0, MOST_WIND_MPS) if autopilot != "px4" else 0.0
+    from_deg, height_m = rng.uniform(0.0, 360.0), rng.uniform(20.0, 40.0)
+    plan = FlightPlan(
+        model=model_of(out), out=out / autopilot / series / str(seed), autopilot=autopilot,
+        world=str(world_of(out, seed)), seed=seed, height_m=round(height_m, 1),
+        wind=(round(wind_mps, 1), round(from_deg)), gust_mps=round(GUST_SHARE * wind_mps, 2),
+        attitude_noise_deg=ATTITUDE_NOISE_DEG, camera_latency_s=LATENCY_S, painted=True,
+        effects={}, width_px=WIDTH_PX, height_px=HEIGHT_PX, timeout_s=260.0,
+    )  # fmt: skip
+    if series == "landings":
+        return plan
+    arrives_m, walk_m = rng.uniform(*ARRIVAL_M), rng.uniform(6.0, 12.0)
+    sets_out_m = min(10.0, arrives_m + walk_m / WALK_MPS * DESCENT_MPS)
+    intruder = Disturbance(
+        Mishap.INTRUDER, round(sets_out_m, 2), walk_m=round(walk_m, 1),
+        from_deg=round(rng.uniform(0.0, 360.0)), for_s=None if rng.random() < 0.5 else 20.0,
+    )  # fmt: skip
+    height_m = min(20.0, plan.height_m - 5.0)
+    return replace(plan, authority="guard", disturbances=(intruder,), height_m=height_m)
+
+
+def row_of(plan: FlightPlan, result: FlightResult, wall_s: float) -> dict[str, Any]:
+    """What is kept of a flight."""
+    states = [t["to_state"] for t in result.transitions]
+    sent = result.daemon.get("timings_ms", {}).get("frame_to_send", {})
+    return {
+        "seed": plan.seed, "verdict": result.verdict, "reason": result.reason,
+        "version": result.version, "commit": describe()["commit"],
+        "height_m": plan.height_m, "wind": plan.wind, "gust_mps": plan.gust_mps,
+        "miss_m": result.miss_m, "miss_estimated_m": result.miss_estimated_m,
+        "person_m": result.person_m, "clearance_m": result.truth and result.truth.clearance_m,
+        "seconds": result.seconds, "take_overs": result.take_overs, "sites": len(result.sites),
+        "holds": states.count("hold"), "happened": result.happened,
+        "frame_to_send_p95_ms": sent.get("p95_ms"), "wall_s": round(wall_s, 1),
+    }  # fmt: skip
+
+
+def fly(plan: FlightPlan) -> dict[str, Any]:
+    """One flight; a failure of a process is a row too."""
+    begun_s = time.monotonic()
+    try:
+        result = fly_one(plan)
+    except TouchdownError as error:
+        result = FlightResult(plan.world, plan.seed, "failed", reason=str(error))
+    return row_of(plan, result, time.monotonic() - begun_s)
+
+
+def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The figures of a series."""
+
+    def figures(key: str) -> dict[str, float] | None:
+        values = [row[key] for row in rows if row[key] is not None]
+        if not values:
+            return None
+        return {
+            "n": len(values), "mean": round(statistics.mean(values), 3),
+            "median": round(statistics.median(values), 3), "max": max(values),
+            "min": min(values),
+        }  # fmt: skip
+
+    verdicts = [row["verdict"] for row in rows]
+    near = [row["seed"] for row in rows if row["person_m"] is not None and row["person_m"] < 2.0]
+    return {
+        "flights": len(rows),
+        "verdicts": {verdict: verdicts.count(verdict) for verdict in sorted(set(verdicts))},
+        "miss_m": figures("miss_m"), "miss_estimated_m": figures("miss_estimated_m"),
+        "person_m": figures("person_m"), "touchdown_within_2_m_of_a_person": near,
+        "seconds": figures("seconds"), "take_overs": sum(row["take_overs"] for row in rows),
+    }  # fmt: skip
+
+
+def load(path: Path) -> dict[str, Any]:
+    """What was written before."""
+    if not path.exists():
+        return {"series": {}}
+    return dict(json.loads(path.read_text("utf-8")))
+
+
+def store(path: Path, series: str, row: dict[str, Any]) -> None:
+    """Adds a flight, and writes the whole file anew."""
+    with _writing:
+        document = load(path)
+        rows = document["series"].get(series, {}).get("flights", [])
+        rows = sorted(
+            [r for r in rows if r["seed"] != row["seed"]] + [row], key=lambda r: r["seed"]
+        )
+        document["machine"] = describe()
+        document["conditions"] = {
+            "attitude_noise_deg": ATTITUDE_NOISE_DEG, "camera_latency_s": LATENCY_S,
+            "gust_sd_share_of_wind": GUST_SHARE, "camera": "painted, 192x144 at 10 Hz, 80 deg",
+        }  # fmt: skip
+        document["series"][series] = {"summary": summary(rows), "flights": rows}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_suffix(".new")
+        fresh.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
+        fresh.replace(path)
+
+
+def main() -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("autopilot", choices=("stand-in", "ardupilot", "px4"))
+    parser.add_argument("series", choices=tuple(SEEDS))
+    parser.add_argument("--count", type=int, help="flights of the series")
+    parser.add_argument("--jobs", type=int, default=1, help="flights at a time")
+    parser.add_argument("--limit-s", type=float, default=1e9, help="begins none after so long")
+    parser.add_argument("--again", action="store_true", help="fly also what was flown")
+    parser.add_argument("--out", type=Path, default=REPOSITORY / "out" / "sitl-landings")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    path = options.json or REPOSITORY / "benchmarks" / "results" / f"sitl-{options.autopilot}.json"
+    count = options.count or COUNTS[options.series]
+    first = SEEDS[options.series]
+    known = load(path)["series"].get(options.series, {}).get("flights", [])
+    done = set() if options.again else {r["seed"] for r in known if r["verdict"] != "failed"}
+    seeds = [seed for seed in range(first, first + count) if seed not in done]
+    options.out.mkdir(parents=True, exist_ok=True)
+    begun_s = time.monotonic()
+
+    def one(seed: int) -> None:
+        if time.monotonic() - begun_s > options.limit_s:
+            return
+        plan = plan_of(options.autopilot, options.series, seed, options.out)
+        row = fly(plan)
+        store(path, options.series, row)
+        print(json.dumps({k: v for k, v in row.items() if k not in ("happened", "commit")}),
+              flush=True)  # fmt: skip
+
+    with ThreadPoolExecutor(options.jobs) as pool:
+        list(pool.map(one, seeds))
+    print(json.dumps(load(path)["series"].get(options.series, {}).get("summary"), indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,79 @@
+"""The landings that every autopilot has to fly, as data; what differs between them are bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sim.flight_plan import Disturbance, Mishap
+
+
+@dataclass(frozen=True)
+class Case:
+    """A landing under a circumstance.
+
+    Attributes:
+        name: Of the circumstance.
+        plan: What is different from the plain plan.
+        world: ``quiet`` (site and hazards, nobody moves) or ``sea`` (nowhere to land).
+        windless: Needs no wind; the others are not flown where there is none.
+    """
+
+    name: str
+    plan: Mapping[str, Any] = field(default_factory=dict)
+    world: str = "quiet"
+    windless: bool = True
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What may differ between autopilots.
+
+    Attributes:
+        height_m: Start of the landing.
+        miss_m: From the chosen site to the touchdown, by the estimator.
+        drift_m: From straight down to the touchdown, without any target.
+        climbs_m: When targets stop at 6 m it climbs at least this much to look again.
+        lands_within_s: From the order to land, with targets to the end.
+        without_target: A text the autopilot says when it lands without a target; None if none.
+    """
+
+    height_m: float
+    miss_m: float
+    drift_m: float
+    climbs_m: float
+    lands_within_s: float
+    without_target: str | None
+
+
+BOUNDS = {
+    "stand-in": Bounds(9.0, 0.4, 1.0, 2.0, 60.0, "PrecLand: Failsafe Measures"),
+    "ardupilot": Bounds(12.0, 0.4, 1.0, 2.0, 60.0, "PrecLand: Failsafe Measures"),
+    # Its simulated position is noisy: 0.20 m mean, 0.60 m at most in the estimator's frame, flown.
+    "px4": Bounds(12.0, 0.7, 3.0, 1.5, 120.0, None),
+}
+
+LOW_M = 6.0
+
+CASES = (
+    Case("plain"),
+    Case("wind", {"wind": (6.0, 200.0), "gust_mps": 1.2}, windless=False),
+    Case("latency", {"camera_latency_s": 0.05}),
+    Case("attitude-noise", {"attitude_noise_deg": 0.5}),
+    Case("no-target", {"lands_anyway": True, "search_s": 4.0}, world="sea"),
+    Case("targets-stop", {
+        "lands_anyway": True, "disturbances": (Disturbance(Mishap.LINK_CUT, LOW_M),),
+    }),
+    Case("link-cut", {
+        "lands_anyway": True, "disturbances": (Disturbance(Mishap.LINK_CUT, LOW_M, 5.0),),
+    }),
+    Case("camera-stall", {
+        "lands_anyway": True, "disturbances": (Disturbance(Mishap.CAMERA_STALL, LOW_M, 3.0),),
+    }),
+    Case("daemon-kill", {
+        "lands_anyway": True, "disturbances": (Disturbance(Mishap.DAEMON_KILL, LOW_M),),
+    }),
+    Case("autopilot-restart", {"disturbances": (Disturbance(Mishap.AUTOPILOT_RESTART, LOW_M),)}),
+)  # fmt: skip
+BY_NAME = {case.name: case for case in CASES}

@@ -1,0 +1,126 @@
+"""One suite for stand-in, ArduPilot SITL and PX4 SIH: the same landings, the same promises.
+
+The stand-in's part runs everywhere; the real autopilots' where their simulators are installed
+(`touchdown sim land --autopilot ardupilot` says how). What the stand-in may not do is drift from
+what it stands for: a bound that differs is written down in `cases.BOUNDS`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from tests.sitl.cases import BOUNDS, BY_NAME
+from tests.sitl.conftest import START_NE_M, Flown
+
+pytestmark = pytest.mark.timeout(2400)
+
+AUTOPILOTS = [
+    pytest.param("stand-in", marks=pytest.mark.flight),
+    pytest.param("ardupilot", marks=pytest.mark.sitl),
+    pytest.param("px4", marks=pytest.mark.sitl),
+]
+POSE_GATE_S = 0.3
+"""`director.max_pose_age_s`: nothing is sent on an older pose."""
+
+STARVED_S = 1.5
+"""What a loaded machine may add to a reaction."""
+
+
+def cases(*names: str):
+    return pytest.mark.parametrize("case", names)
+
+
+@pytest.mark.parametrize("autopilot", AUTOPILOTS)
+class TestEveryAutopilot:
+    @cases("plain", "wind", "latency", "attitude-noise")
+    def test_lands_on_the_site_it_was_led_to(self, flown: Flown, autopilot: str, case: str):
+        bounds, result = BOUNDS[autopilot], flown.result
+        assert result.verdict == "landed-safe", result.reason
+        assert result.take_overs == 0
+        assert result.miss_estimated_m is not None and result.miss_estimated_m < bounds.miss_m
+        assert result.seconds is not None and result.seconds < bounds.lands_within_s
+        states = [t["to_state"] for t in result.transitions]
+        assert states[0] == "confirm" and "descend" in states and "commit" in states
+
+    @cases("plain", "wind", "latency", "attitude-noise")
+    def test_the_site_is_clear_of_every_hazard_by_the_truth(
+        self, flown: Flown, autopilot: str, case: str
+    ):
+        assert flown.result.truth is not None
+        assert flown.result.truth.all_landable and flown.result.truth.clearance_m > 0.5
+
+    @cases("no-target")
+    def test_without_a_target_it_lands_as_if_we_were_not_there(
+        self, flown: Flown, autopilot: str, case: str
+    ):
+        bounds, result = BOUNDS[autopilot], flown.result
+        assert result.daemon["targets_sent"] == 0 and not result.sites
+        assert result.touchdown_ne_m is not None, result.reason
+        assert math.dist(result.touchdown_ne_m, START_NE_M) < bounds.drift_m
+        if bounds.without_target is not None:
+            assert any(bounds.without_target in text for text in result.texts)
+
+    @cases("targets-stop", "daemon-kill")
+    def test_targets_that_stop_leave_an_autopilot_that_climbs_looks_and_lands_there(
+        self, flown: Flown, autopilot: str, case: str
+    ):
+        bounds, result = BOUNDS[autopilot], flown.result
+        assert result.touchdown_ne_m is not None, result.reason
+        below = [i for i, h in enumerate(result.heights) if h < 6.5]
+        after = result.heights[below[0] :]
+        lowest = after.index(min(after[: len(after) // 2]))
+        assert max(after[lowest:]) - after[lowest] >= bounds.climbs_m, after
+        # It was led to the site until then, and comes down where it is.
+        assert result.miss_m is not None and result.miss_m < bounds.miss_m + 1.5
+
+    @cases("link-cut")
+    def test_a_cut_link_stops_the_targets_and_mended_lands_on_the_site(
+        self, flown: Flown, autopilot: str, case: str
+    ):
+        stop = flown.after(flown.happened_ns, "target-stop")[0]
+        assert (stop["mono_ns"] - flown.happened_ns) * 1e-9 < POSE_GATE_S + STARVED_S
+        again = flown.after(stop["mono_ns"], "target-start")[0]
+        assert (again["mono_ns"] - flown.happened_ns) * 1e-9 > 4.5
+        self._landed_on_its_site(flown, autopilot)
+
+    @cases("camera-stall")
+    def test_a_stalled_camera_stops_the_targets_and_comes_back(
+        self, flown: Flown, autopilot: str, case: str
+    ):
+        stop = flown.after(flown.happened_ns, "target-stop")[0]
+        assert "no decision" in stop["reason"] or "not seen" in stop["reason"]
+        assert (stop["mono_ns"] - flown.happened_ns) * 1e-9 < 2.5 + STARVED_S
+        assert flown.after(stop["mono_ns"], "target-start")
+        self._landed_on_its_site(flown, autopilot)
+
+    @cases("daemon-kill")
+    def test_nothing_of_a_killed_daemon_reaches_the_autopilot(
+        self, flown: Flown, autopilot: str, case: str
+    ):
+        assert flown.result.happened[0]["mishap"] == "daemon-kill"
+        assert not flown.after(flown.happened_ns, "stop", "target-stop")  # no farewell
+
+    @cases("autopilot-restart")
+    def test_a_restarted_autopilot_is_met_anew(self, flown: Flown, autopilot: str, case: str):
+        stop = flown.after(flown.happened_ns, "target-stop")[0]
+        assert (stop["mono_ns"] - flown.happened_ns) * 1e-9 < POSE_GATE_S + STARVED_S
+        # Local positions may mean other places now: no target before the map began anew.
+        anew = flown.after(stop["mono_ns"], "map-reset")[0]
+        assert flown.after(stop["mono_ns"], "target-start")[0]["mono_ns"] > anew["mono_ns"]
+        self._landed_on_its_site(flown, autopilot)
+
+    def _landed_on_its_site(self, flown: Flown, autopilot: str) -> None:
+        result = flown.result
+        assert result.verdict == "landed-safe", result.reason
+        assert result.miss_estimated_m is not None
+        assert result.miss_estimated_m < BOUNDS[autopilot].miss_m
+
+
+def test_every_case_is_flown():
+    named = set()
+    for mark in vars(TestEveryAutopilot).values():
+        for parameter in getattr(mark, "pytestmark", ()):
+            named |= set(parameter.args[1])
+    assert named == set(BY_NAME)
