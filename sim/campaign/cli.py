@@ -44,9 +44,7 @@ import click
 @click.option(
     "--policy",
     "policies",
-    default="ours",
-    show_default=True,
-    help="Names with commas between, or all.",
+    help="Names with commas between, or all; with --replay, whose landing.  [default: ours]",
 )
 @click.option(
     "--segmentation",
@@ -94,11 +92,27 @@ import click
     show_default=True,
     help="Workers on this machine.",
 )
+@click.option(
+    "--pictures",
+    type=click.IntRange(0, 1000),
+    default=24,
+    show_default=True,
+    help="Failures that get a picture in the report; each is flown again.",
+)
+@click.option(
+    "--replay",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Fly one landing of this campaign again: picture and trace.",
+)
+@click.option("--scene", type=click.IntRange(0), help="Which, for --replay.")
+@click.option("--sheet", is_flag=True, help="With --replay: also what the camera saw.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def campaign(
-    out: Path, scenes: int, seed: int, split: str, worlds: str, policies: str, segmentation: str,
-    model: Path | None, confusion: Path | None, settings: tuple[str, ...], search_s: float,
-    engine: str, scheduler: str | None, jobs: int, as_json: bool,
+    out: Path, scenes: int, seed: int, split: str, worlds: str, policies: str | None,
+    segmentation: str, model: Path | None, confusion: Path | None, settings: tuple[str, ...],
+    search_s: float, engine: str, scheduler: str | None, jobs: int, pictures: int,
+    replay: Path | None, scene: int | None, sheet: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Fly landings by the hundred, faster than real time, and score them by the truth.
 
@@ -106,9 +120,58 @@ def campaign(
     sensors and people. The same options and the same code give the same results to the byte. A
     campaign that was stopped goes on when it is called again.
     """
-    from sim.campaign.command import campaign_command, plan_from
+    from sim.campaign.command import campaign_command, plan_from, replay_command
 
+    if replay is not None:
+        if scene is None:
+            raise click.UsageError("--replay needs --scene")
+        replay_command(replay, scene, policies, sheet, as_json)
+        return
     plan = plan_from(
-        scenes, seed, split, worlds, policies, segmentation, model, confusion, settings, search_s
-    )
-    campaign_command(plan, out, engine, jobs, scheduler, as_json)
+        scenes, seed, split, worlds, policies or "ours", segmentation, model, confusion, settings,
+        search_s,
+    )  # fmt: skip
+    campaign_command(plan, out, engine, jobs, scheduler, pictures, as_json)
+
+
+@click.command()
+@click.option(
+    "--model",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    help="ONNX file of the network, of the classes of the worlds.",
+)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="JSON file to write.")
+@click.option(
+    "--worlds",
+    default="procedural",
+    show_default=True,
+    help="Specifications, taken in turn, with commas between.",
+)
+@click.option(
+    "--seeds",
+    nargs=2,
+    type=int,
+    default=(10_000, 10_024),
+    show_default=True,
+    help="First and end of the seeds of the worlds; of train, and none the network was trained on.",
+)
+@click.option(
+    "--frames",
+    type=click.IntRange(2, 10_000),
+    default=60,
+    show_default=True,
+    help="Pairs of pictures in each band of heights.",
+)
+def confusion(model: Path, out: Path, worlds: str, seeds: tuple[int, int], frames: int) -> None:
+    """Measure a network's mistakes on rendered pictures, for `touchdown sim campaign`."""
+    from sim.campaign.measure import measure, write_measured
+    from sim.campaign.views import load_network
+
+    with load_network(model) as network:
+        found = measure(network, tuple(worlds.split(",")), range(*seeds), frames, model.name)
+        for words, measured in found:
+            click.echo(words)
+            if measured is not None:
+                write_measured(measured, out)
+    click.echo(f"wrote {out}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from sim.campaign.policies import POLICIES, policy_named
 from sim.campaign.scene import SPLITS, CampaignError
 from sim.campaign.summary import words
 from sim.campaign.task import Plan
+
+NO_REPORT = "no report: it needs matplotlib and jinja2, pip install 'touchdown[campaign]'"
 
 
 def plan_from(
@@ -76,14 +79,45 @@ def _settings(assignments: tuple[str, ...]) -> dict[str, dict[str, Any]]:
 
 
 def campaign_command(
-    plan: Plan, out: Path, engine: str, jobs: int, scheduler: str | None, as_json: bool
-) -> None:
-    """Flies and says what came of it."""
+    plan: Plan, out: Path, engine: str, jobs: int, scheduler: str | None, pictures: int,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Flies, writes the report and says what came of it."""
     progress = None if as_json else PlainProgress(click.echo)
     _, summary = run_campaign(plan, out, engine, jobs, scheduler, progress)
+    report = _report(out, pictures, None if as_json else click.echo)
     if as_json:
         click.echo(json.dumps(summary))
         return
     for name, figures in summary.items():
         click.echo(words(name, figures))
     click.echo(f"results: {out / 'results.jsonl'}")
+    click.echo(f"report: {report}" if report is not None else NO_REPORT)
+
+
+def _report(out: Path, pictures: int, say: Callable[[str], None] | None) -> Path | None:
+    """The report's file; None without what it is made with."""
+    try:
+        from sim.campaign.report import write_report
+    except ImportError:
+        return None
+    return write_report(out, pictures, say)
+
+
+def replay_command(
+    folder: Path, number: int, policy: str | None, sheet: bool, as_json: bool
+) -> None:
+    """Flies one landing again and says where its picture is."""
+    try:
+        from sim.campaign.replay import replay
+    except ImportError:
+        raise CampaignError(f"--replay draws: {NO_REPORT}") from None
+    record, where, same = replay(folder, number, policy, sheet)
+    if as_json:
+        click.echo(json.dumps(record))
+        return
+    reason = f", {record['reason']}" if record["reason"] else ""
+    click.echo(f"scene {number} {record['policy']}: {record['verdict']}{reason}")
+    click.echo(f"picture and trace: {where}")
+    if not same:
+        click.echo("the campaign's results say otherwise: they are of other code", err=True)

@@ -26,8 +26,8 @@ TRIES = 6
 WINDOW_S = (0.0, 120.0)
 NARROWEST_REACH_M = 3.0
 
-BUSH_EVERY_M = 2.2
-BUSH_RADIUS_M = (0.35, 0.8)
+BUSH_EVERY_M = 1.5
+BUSH_RADIUS_M = (0.45, 0.8)
 BUSH_BGR = (38, 74, 44)
 
 
@@ -113,7 +113,7 @@ def overgrown(world: World, rng: np.random.Generator) -> World:
     every = BUSH_EVERY_M / world.gsd_m
     for v in np.arange(0, rows + every, every):
         for u in np.arange(0, columns + every, every):
-            du, dv = rng.uniform(-0.25, 0.25, 2) * every
+            du, dv = rng.uniform(-0.2, 0.2, 2) * every
             radius = round(float(rng.uniform(*BUSH_RADIUS_M)) / world.gsd_m)
             cv2.circle(mask, (round(u + du), round(v + dv)), radius, 255, -1)
     bush = world.taxonomy.ids_of(Role.OBSTACLE)

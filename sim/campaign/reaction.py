@@ -12,8 +12,12 @@ from sim.world import World
 MOVED_M = 0.5
 """A target this far from where it was is another site."""
 
-NEAR_M = 12.0
-"""Only actors whose middle is nearer than this are measured to their outline."""
+NEAR_M = 10.0
+"""Only actors whose middle is nearer than this are measured to their outline: well beyond any
+clearance and the size of a car."""
+
+FASTEST_MPS = {"person": 6.0, "car": 25.0}
+"""Who is far away is looked at again when it could be near."""
 
 ROLE_OF_KIND = {"person": Role.PERSON, "car": Role.VEHICLE}
 
@@ -49,6 +53,7 @@ class ReactionWatch:
         }
         self._site: tuple[float, float] | None = None
         self._inside: set[int] = set()
+        self._look_at_s: dict[int, float] = {}
         self._open: dict[int, _Entry] = {}
         self.reactions: list[dict[str, Any]] = []
 
@@ -65,12 +70,16 @@ class ReactionWatch:
             self._close(t_s)
             self._site = site_ne_m
             self._inside = set()
+            self._look_at_s = {}
         if self._site is None:
             return
         for number, actor in enumerate(world.actors):
+            if t_s < self._look_at_s.get(number, 0.0):
+                continue
             state = actor.at(t_s)
             middle_m = math.hypot(state.north_m - self._site[0], state.east_m - self._site[1])
             if middle_m > NEAR_M:
+                self._look_at_s[number] = t_s + (middle_m - NEAR_M) / FASTEST_MPS[actor.kind]
                 self._inside.discard(number)
                 continue
             if state.distance_m(*self._site) > self._keep_m[state.kind]:

@@ -25,7 +25,6 @@ from sim.campaign.trace import Flown
 from sim.campaign.views import Eyes, ModelEyes, TruthEyes, load_network, true_camera
 from sim.world import World
 
-
 LOGGERS = ("edge", "firmware_bridge", "landing")
 
 
@@ -73,7 +72,7 @@ class Plan:
         """
         return FlightSetup(
             DecisionSettings(**self.decision), DirectorSettings(**self.director),
-            AuthoritySettings(**{"level": "guard", **self.authority}), self.search_s,
+            AuthoritySettings(**{"level": "guard", "begin_in_air": True, **self.authority}), self.search_s,
         )  # fmt: skip
 
 

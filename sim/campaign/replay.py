@@ -1,0 +1,109 @@
+"""Flies one landing of a finished campaign again, and keeps everything that can be seen of it."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from landing.geometry import quaternion_from_euler
+from landing.types import ByteArray, Pose
+from sim.camera import render
+from sim.campaign.landing import Landing
+from sim.campaign.pictures import draw_landing
+from sim.campaign.place import make_place
+from sim.campaign.ranges import stream
+from sim.campaign.scene import CampaignError
+from sim.campaign.score import Record, score
+from sim.campaign.store import line_of, read_campaign
+from sim.campaign.task import Plan, make_landing
+from sim.campaign.trace import Flown
+from sim.campaign.views import true_camera
+from sim.world import World
+
+SHEET_COLUMNS, SHEET_ROWS = 5, 4
+TILE_PX = (384, 288)
+
+
+def refly(plan: Plan, number: int, policy: str) -> tuple[Record, Flown, Landing]:
+    """One landing of a plan, flown again."""
+    scene, setup = plan.scene(number), plan.setup()
+    place = make_place(scene, setup.decision)
+    landing = make_landing(plan, scene, place, policy, setup)
+    flown = landing.fly()
+    record = score(scene, policy, place, landing.world, flown, setup.decision)
+    return record, flown, landing
+
+
+def picture_of(plan: Plan, record: Record) -> bytes:
+    """A PNG of a landing of a plan, flown again for it."""
+    again, flown, landing = refly(plan, record["scene"], record["policy"])
+    return draw_landing(again, flown, landing.world, plan.setup().decision.vehicle_radius_m)
+
+
+def replay(folder: Path, number: int, policy: str | None, sheet: bool) -> tuple[Record, Path, bool]:
+    """Flies a landing of a campaign's folder again and writes what there is to see.
+
+    Args:
+        folder: Of the campaign.
+        number: Of the scene.
+        policy: Whose; the campaign's first when None.
+        sheet: Also what the camera saw, as a contact sheet.
+
+    Returns:
+        The record, the folder with picture and trace, and whether the record is the campaign's.
+
+    Raises:
+        CampaignError: The folder is none, or has no such scene or policy.
+    """
+    plan, records = read_campaign(folder)
+    policy = plan.policies[0] if policy is None else policy
+    if not 0 <= number < plan.scenes or policy not in plan.policies:
+        raise CampaignError(
+            f"{folder} has scenes 0 to {plan.scenes - 1} of {', '.join(plan.policies)}; asked for "
+            f"scene {number} of {policy}"
+        )
+    record, flown, landing = refly(plan, number, policy)
+    before = next((r for r in records if (r["scene"], r["policy"]) == (number, policy)), None)
+    same = before is not None and line_of(before) == line_of(record)
+    out = folder / "replay" / f"scene-{number}-{policy}"
+    out.mkdir(parents=True, exist_ok=True)
+    radius_m = plan.setup().decision.vehicle_radius_m
+    (out / "landing.png").write_bytes(draw_landing(record, flown, landing.world, radius_m))
+    (out / "record.json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+    moments = [{"event": "moment", **vars(m)} for m in flown.moments]
+    trace = sorted([*flown.events, *moments], key=lambda e: float(e["t_s"]))
+    (out / "trace.jsonl").write_text("".join(json.dumps(e) + "\n" for e in trace), "utf-8")
+    if sheet:
+        cv2.imwrite(str(out / "camera.jpg"), contact_sheet(plan, number, flown, landing.world))
+    return record, out, same
+
+
+def contact_sheet(plan: Plan, number: int, flown: Flown, world: World) -> ByteArray:
+    """What the camera saw at equal steps of the landing, the target marked; uint8 (h, w, 3)."""
+    scene = plan.scene(number)
+    camera = true_camera(scene.conditions, stream(scene.key, "mount")).resized(*TILE_PX)
+    count = SHEET_COLUMNS * SHEET_ROWS
+    flying = [m for m in flown.moments if m.height_m > 0.2] or flown.moments
+    chosen = [flying[round(k)] for k in np.linspace(0, len(flying) - 1, count)]
+    level = quaternion_from_euler(0.0, 0.0, math.radians(scene.conditions.yaw_deg))
+    tiles = []
+    for moment in chosen:
+        pose = Pose(0, level, (moment.north_m, moment.east_m, -moment.height_m), moment.height_m)
+        image, _ = render(world, camera, pose, moment.t_s, labels=False)
+        if moment.target_ne_m is not None:
+            site = np.array([[*moment.target_ne_m, 0.0]])
+            u, v = camera.pixel_from_ned(site, pose)[0]
+            if math.isfinite(u) and abs(u) < 1e4 and abs(v) < 1e4:
+                radius = max(4, round(camera.fx * 0.5 / max(moment.height_m, 0.5)))
+                cv2.circle(image, (round(u), round(v)), radius, (80, 255, 80), 2, cv2.LINE_AA)
+        words = f"{moment.t_s:.1f} s  {moment.height_m:.1f} m  {moment.state}"
+        for color, width in (((0, 0, 0), 3), ((255, 255, 255), 1)):
+            cv2.putText(image, words, (8, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.5, color, width,
+                        cv2.LINE_AA)  # fmt: skip
+        tiles.append(image)
+    rows = [np.hstack(tiles[k : k + SHEET_COLUMNS]) for k in range(0, count, SHEET_COLUMNS)]
+    return np.asarray(np.vstack(rows), np.uint8)

@@ -1,0 +1,129 @@
+"""The report of a campaign: one HTML file that needs nothing beside it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from sim.campaign.plots import by_policy, conditions_plot, distances_plot, verdicts_plot
+from sim.campaign.policies import POLICIES
+from sim.campaign.ranges import RANGES
+from sim.campaign.replay import picture_of
+from sim.campaign.score import LAST_M, PERSON_AWAY_M, Record
+from sim.campaign.store import PLAN, read_campaign, replace_text
+from sim.campaign.summary import summarize
+from sim.campaign.task import Plan
+
+REPORT = "report.html"
+
+ROWS: tuple[tuple[str, str, str], ...] = (
+    ("success", "safe, of landings that ended where a site exists", "high"),
+    ("landed_safe", "safely down, of scenes with a site", "high"),
+    ("wrongful_abstention", "gave up although there is a site", "low"),
+    ("landed_without_site", "landed although there is none, of those scenes", "low"),
+    ("should_have_abstained", "landed although there is none, of all scenes", "low"),
+    ("unsafe", "unsafe touchdowns, of all scenes", "low"),
+    ("person_within_2m", "person within 2 m of the touchdown, of landings", "low"),
+    ("reaction_within_300ms", "intruder answered within 300 ms", "high"),
+    ("timeout", "neither down nor given up in time", "low"),
+)  # fmt: skip
+"""Shares of the table: name, words, and which way is better."""
+
+SPREADS: tuple[tuple[str, str], ...] = (
+    ("touchdown_person_m", "nearest person at touchdown, m: p5 / median / least"),
+    ("last_5m_person_m", f"nearest person over the last {LAST_M:g} m, m: p5 / median / least"),
+    ("touchdown_hazard_m", "nearest hazard at touchdown, m: p5 / median / least"),
+    ("miss_m", "touchdown from the target, m: median / p95 / largest"),
+    ("seconds", "time, s: median / p95 / largest"),
+    ("path_m", "path, m: median / p95 / largest"),
+    ("switches", "site switches: median / p95 / largest"),
+)  # fmt: skip
+
+
+def failures(records: Sequence[Record]) -> list[Record]:
+    """What must not happen, the worst first: unsafe, landed without a site, timeout, gave up."""
+
+    def badness(record: Record) -> int:
+        if record["verdict"] == "landed-unsafe":
+            return 0
+        if record["touchdown"] is not None and record["site"] == "none":
+            return 1
+        if record["verdict"] == "timeout":
+            return 2
+        return 3 if record["verdict"] == "abstained" and record["site"] == "site" else 4
+
+    bad = [r for r in records if badness(r) < 4]
+    return sorted(bad, key=lambda r: (badness(r), r["scene"]))
+
+
+def write_report(
+    folder: Path, pictures: int = 24, progress: Callable[[str], None] | None = None
+) -> Path:
+    """Writes the report of a finished campaign.
+
+    Args:
+        folder: Of the campaign.
+        pictures: Failures that get one, of the first policy; each is flown again for it.
+        progress: Told of each.
+
+    Raises:
+        CampaignError: The folder holds no finished campaign.
+    """
+    plan, records = read_campaign(folder)
+    own = by_policy(records)
+    failed = {policy: failures(mine) for policy, mine in own.items()}
+    drawn: dict[tuple[int, str], str] = {}
+    for record in failed.get(plan.policies[0], [])[:pictures]:
+        if progress is not None:
+            progress(f"picture of scene {record['scene']}: {record['verdict']}")
+        png = picture_of(plan, record)
+        drawn[record["scene"], record["policy"]] = base64.b64encode(png).decode()
+    template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(
+        resources.files("sim.campaign").joinpath("report.jinja").read_text("utf-8")
+    )
+    page = template.render(
+        plan=plan, code=json.loads((folder / PLAN).read_text("utf-8"))["code"],
+        command=command_of(plan), folder=folder.name, summary=summarize(records), rows=ROWS,
+        spreads=SPREADS, policies=POLICIES, failed=failed, drawn=drawn, ranges=RANGES,
+        person_away_m=PERSON_AWAY_M, conditions_svg=conditions_plot(records),
+        verdicts_svg=verdicts_plot(records), distances_svg=distances_plot(records),
+        best=best_of(summarize(records)),
+    )  # fmt: skip
+    path = folder / REPORT
+    replace_text(path, page)
+    return path
+
+
+def best_of(summary: dict[str, Any]) -> dict[str, str]:
+    """The policy with the best value of each share."""
+    best = {}
+    for name, _, better in ROWS:
+        known = {
+            policy: figures["shares"][name]["value"]
+            for policy, figures in summary.items()
+            if figures["shares"][name]["value"] is not None
+        }
+        if len(known) > 1 and len(set(known.values())) > 1:
+            choose = max if better == "high" else min
+            best[name] = choose(known, key=lambda policy: known[policy])
+    return best
+
+
+def command_of(plan: Plan) -> str:
+    """The command that flies this campaign again."""
+    words = [
+        "touchdown sim campaign", f"--scenes {plan.scenes}", f"--seed {plan.seed}",
+        f"--split {plan.split}", f"--worlds '{','.join(plan.worlds)}'",
+        f"--policy {','.join(plan.policies)}",
+    ]  # fmt: skip
+    if plan.segmentation == "model":
+        words += ["--segmentation model", f"--model {Path(plan.model or '').name}"]
+    for section in ("decision", "director", "authority"):
+        words += [f"--set {section}.{k}={json.dumps(v)}" for k, v in getattr(plan, section).items()]
+    return " ".join([*words, "--out DIR"])

@@ -1,0 +1,149 @@
+"""Whole small campaigns: the same bytes however they are run, and what the page shows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from sim.campaign.campaign import run_campaign
+from sim.campaign.replay import replay
+from sim.campaign.scene import CampaignError
+from sim.campaign.store import JOURNAL, PLAN, RESULTS, TIMINGS, CampaignFolder
+from sim.campaign.task import Plan, Task, run
+from sim.cli import cli
+
+WORLD = "procedural?gsd_m=0.2&size_m=60"
+LOW_SEED = 1083
+"""Of a campaign whose first scenes begin low, at 16 m: the quickest to fly."""
+
+
+def plan(**changes: object) -> Plan:
+    settings: dict[str, object] = {
+        "scenes": 2, "seed": LOW_SEED, "split": "train", "worlds": (WORLD,),
+        "policies": ("straight-down",), "search_s": 3.0,
+    }  # fmt: skip
+    return Plan(**{**settings, **changes})  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("campaign")
+    run_campaign(plan(), out, "processes", 1)
+    return out
+
+
+def test_two_workers_give_the_bytes_of_one(finished: Path, tmp_path: Path) -> None:
+    run_campaign(plan(), tmp_path, "processes", 2)
+    assert (tmp_path / RESULTS).read_bytes() == (finished / RESULTS).read_bytes()
+
+
+def test_a_cluster_gives_the_bytes_of_one(finished: Path, tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    run_campaign(plan(), tmp_path, "dask", 2)
+    assert (tmp_path / RESULTS).read_bytes() == (finished / RESULTS).read_bytes()
+
+
+def test_a_killed_campaign_goes_on_to_the_same_bytes(finished: Path, tmp_path: Path) -> None:
+    for name in (PLAN, JOURNAL):
+        (tmp_path / name).write_bytes((finished / name).read_bytes())
+    lines = (finished / JOURNAL).read_bytes().splitlines(keepends=True)
+    # Killed in the middle of the second line.
+    (tmp_path / JOURNAL).write_bytes(lines[0] + lines[1][: len(lines[1]) // 2])
+    flown = []
+    run_campaign(
+        plan(), tmp_path, "processes", 1, progress=lambda done, total, newest: flown.append(done)
+    )
+    assert flown == [2]
+    assert (tmp_path / RESULTS).read_bytes() == (finished / RESULTS).read_bytes()
+
+
+def test_a_finished_campaign_flies_nothing_again(finished: Path) -> None:
+    before = (finished / RESULTS).read_bytes()
+    flown = []
+    run_campaign(plan(), finished, "processes", 1, progress=lambda *news: flown.append(news))
+    assert flown == []
+    assert (finished / RESULTS).read_bytes() == before
+
+
+def test_results_are_in_order_and_hold_nothing_of_the_machine(finished: Path) -> None:
+    lines = (finished / RESULTS).read_text("utf-8").splitlines()
+    records = [json.loads(line) for line in lines]
+    assert [r["scene"] for r in records] == [0, 1]
+    assert not any("cpu" in line or str(finished) in line for line in lines)
+    timings = (finished / TIMINGS).read_text("utf-8").splitlines()
+    assert all(json.loads(line)["flight_cpu_s"] > 0 for line in timings)
+
+
+def test_a_folder_holds_one_campaign(finished: Path) -> None:
+    with pytest.raises(CampaignError, match=r"seed 1083 \(asked now: 5\)"):
+        CampaignFolder(finished, plan(seed=5))
+
+
+def test_a_folder_holds_results_of_one_code(finished: Path, tmp_path: Path) -> None:
+    head = json.loads((finished / PLAN).read_text("utf-8"))
+    head["code"] = "another"
+    (tmp_path / PLAN).write_text(json.dumps(head), "utf-8")
+    with pytest.raises(CampaignError, match="other code"):
+        CampaignFolder(tmp_path, plan())
+
+
+def test_policies_meet_the_very_same_scene() -> None:
+    both = plan(policies=("straight-down", "largest-centroid"), scenes=1)
+    together = run(Task(both, 0, both.policies)).records
+    alone = run(Task(both, 0, ("largest-centroid",))).records
+    assert together[1] == alone[0]
+    same = ("start_ne_m", "conditions", "world", "world_seed", "intruder")
+    assert all(together[0][name] == together[1][name] for name in same)
+
+
+def test_ours_flies_through_messages_to_the_ground_or_says_why() -> None:
+    (record,) = run(Task(plan(policies=("ours",), search_s=25.0), 1, ("ours",))).records
+    assert record["verdict"] in ("landed-safe", "abstained")
+    if record["verdict"] == "landed-safe":
+        assert record["touchdown"]["miss_m"] < 2.0
+        assert record["targets"] > 100
+    else:
+        assert record["reason"]
+
+
+def test_replay_gives_the_record_again_and_draws_it(finished: Path) -> None:
+    record, where, same = replay(finished, 1, None, sheet=False)
+    assert same
+    assert record["scene"] == 1
+    assert (where / "landing.png").read_bytes().startswith(b"\x89PNG")
+    moments = [json.loads(x) for x in (where / "trace.jsonl").read_text("utf-8").splitlines()]
+    assert [m["t_s"] for m in moments] == sorted(m["t_s"] for m in moments)
+    with pytest.raises(CampaignError, match="scenes 0 to 1"):
+        replay(finished, 2, None, sheet=False)
+
+
+def test_the_report_stands_alone_and_names_the_replay_of_each_failure(finished: Path) -> None:
+    from sim.campaign.report import failures, write_report
+    from sim.campaign.store import read_campaign
+
+    page = write_report(finished, pictures=1).read_text("utf-8")
+    _, records = read_campaign(finished)
+    for record in failures(records):
+        assert f"--replay {finished.name} --scene {record['scene']} " in page
+    assert page.count("<svg") == 3
+    assert 'src="http' not in page
+    assert "<script" not in page
+    assert page.count("data:image/png") == min(1, len(failures(records)))
+
+
+def test_bad_options_are_words_and_not_tracebacks(tmp_path: Path) -> None:
+    runner = CliRunner()
+    for options, said in (
+        (["--policy", "luck"], "policy 'luck'"),
+        (["--split", "exam"], "--split 'exam'"),
+        (["--segmentation", "model"], "needs --model"),
+        (["--set", "decision.margin_m=-1"], "decision.margin_m"),
+        (["--set", "magic=1"], "SECTION.NAME=VALUE"),
+        (["--scheduler", "tcp://127.0.0.1:1"], "--engine dask"),
+    ):
+        result = runner.invoke(cli, ["campaign", "--out", str(tmp_path / "c"), *options])
+        assert result.exception is not None
+        assert said in str(result.exception)

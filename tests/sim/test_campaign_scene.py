@@ -1,0 +1,65 @@
+"""What is drawn follows from the seeds alone, and stays within the table."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from sim.campaign.ranges import RANGES, Conditions, draw_conditions, stream
+from sim.campaign.scene import SEEDS, SPLITS, CampaignError, draw_scene
+
+WORLDS = ("procedural?gsd_m=0.2&size_m=60",)
+
+
+def test_every_condition_is_a_row_of_the_table_and_stays_inside() -> None:
+    assert [f.name for f in fields(Conditions)] == list(RANGES)
+    for number in range(200):
+        conditions = draw_conditions((1, 5, number))
+        for name, row in RANGES.items():
+            assert row.low <= getattr(conditions, name) <= row.high
+
+
+def test_a_quantity_draws_from_a_stream_of_its_own() -> None:
+    assert stream((1, 2, 3), "wind_mps").random() == stream((1, 2, 3), "wind_mps").random()
+    names = {stream((1, 2, 3), name).random() for name in RANGES}
+    assert len(names) == len(RANGES)
+
+
+def test_scenes_do_not_depend_on_each_other_and_differ() -> None:
+    alone = draw_scene(7, "train", 3, WORLDS)
+    after_others = [draw_scene(k, "train", 3, WORLDS) for k in range(8)][7]
+    assert alone == after_others
+    assert len({draw_scene(k, "train", 3, WORLDS).conditions.height_m for k in range(50)}) == 50
+    assert draw_scene(7, "val", 3, WORLDS).conditions != alone.conditions
+
+
+def test_splits_never_share_a_world() -> None:
+    seen = {
+        split: {
+            draw_scene(k, split, seed, WORLDS).world_seed for k in range(300) for seed in (0, 9)
+        }
+        for split in SPLITS
+    }
+    for split in SPLITS:
+        assert seen[split] <= set(SEEDS[split])
+    assert not seen["train"] & seen["val"]
+    assert not seen["train"] & seen["test"]
+    assert not seen["val"] & seen["test"]
+
+
+def test_worlds_are_taken_in_turn() -> None:
+    assert [draw_scene(k, "train", 1, ("a", "b")).world for k in range(4)] == ["a", "b", "a", "b"]
+
+
+def test_intruders_come_in_about_their_share() -> None:
+    plans = [draw_scene(k, "train", 1, WORLDS).intruder for k in range(400)]
+    share = np.mean([p is not None for p in plans])
+    assert 0.27 < share < 0.43
+    assert {p.kind for p in plans if p is not None} == {"person", "car"}
+
+
+def test_an_unknown_split_is_refused() -> None:
+    with pytest.raises(CampaignError, match="train, val, test"):
+        draw_scene(0, "exam", 1, WORLDS)

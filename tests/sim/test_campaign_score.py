@@ -1,0 +1,188 @@
+"""Landings put together by hand, judged by the truth of a drawn world."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from landing.settings import DecisionSettings
+from landing.taxonomy import Taxonomy
+from sim.campaign.intruder import Intruder
+from sim.campaign.place import Place, overgrown, site_verdict
+from sim.campaign.reaction import ReactionWatch
+from sim.campaign.scene import IntruderPlan, Scene, draw_scene
+from sim.campaign.score import score
+from sim.campaign.summary import of_policy
+from sim.campaign.trace import Flown, Moment
+from sim.world import Actor, World
+from sim.world.feasibility import Verdict
+
+TAXONOMY = Taxonomy.load("synthetic")
+GRASS, ROOF = 1, 7
+SETTINGS = DecisionSettings()
+
+
+def world(*actors: Actor) -> World:
+    """80 m of grass, a roof from 10 m east on."""
+    labels = np.full((400, 400), GRASS, np.uint8)
+    labels[:, 250:] = ROOF
+    picture = np.zeros((400, 400, 3), np.uint8)
+    return World("drawn", picture, labels, 0.2, TAXONOMY, (199.5, 199.5), actors)
+
+
+def person(north_m: float, east_m: float) -> Actor:
+    return Actor("person", ((north_m, east_m),))
+
+
+def scene() -> Scene:
+    return draw_scene(0, "train", 1, ("drawn",))
+
+
+def landed(ground: World, at: tuple[float, float], site: tuple[float, float] | None = None) -> dict:  # type: ignore[type-arg]
+    moments = [
+        Moment(0.1 * k, at[0], at[1], 10.0 - 0.1 * k, "descend", site or at) for k in range(101)
+    ]
+    flown = Flown("landed", "", 10.0, moments)
+    place = Place(ground, (0.0, 0.0), Verdict.SITE)
+    return score(scene(), "ours", place, ground, flown, SETTINGS)
+
+
+def test_clear_ground_is_safe() -> None:
+    record = landed(world(), (0.0, 0.0))
+    assert record["verdict"] == "landed-safe"
+    assert record["touchdown"]["classes"] == ["grass"]
+    assert record["touchdown"]["hazard_m"] == pytest.approx(10.0, abs=0.3)
+    assert record["path_m"] == pytest.approx(10.0)
+
+
+def test_one_cell_of_roof_within_the_radius_is_unsafe() -> None:
+    record = landed(world(), (0.0, 9.7))
+    assert record["verdict"] == "landed-unsafe"
+    assert "roof" in record["reason"]
+    assert 0.0 < record["touchdown"]["fraction_landable"] < 1.0
+
+
+def test_the_radius_must_be_clear_and_no_more() -> None:
+    assert landed(world(), (0.0, 9.2))["verdict"] == "landed-safe"
+
+
+@pytest.mark.parametrize(("east_m", "verdict"), [(1.9, "landed-unsafe"), (2.6, "landed-safe")])
+def test_a_person_within_two_metres_is_never_a_success(east_m: float, verdict: str) -> None:
+    record = landed(world(person(0.0, -east_m)), (0.0, 0.0))
+    assert record["verdict"] == verdict
+    assert ("person" in record["reason"]) is (verdict == "landed-unsafe")
+
+
+def test_least_distance_over_the_last_metres_is_of_those_metres_only() -> None:
+    walker = Actor("person", ((0.0, -60.0), (0.0, 60.0)), 10.0, 1.0)  # right below at 5 s
+    record = landed(world(walker), (0.0, 0.0))
+    assert record["last"]["person_m"] < 1.0
+    assert record["touchdown"]["person_m"] > 30.0
+    earlier = Actor("person", ((0.0, -60.0), (0.0, 60.0)), 10.0, 3.5)  # at 2.5 s: 7.5 m high
+    assert landed(world(earlier), (0.0, 0.0))["last"]["person_m"] > 10.0
+
+
+def test_switches_and_miss_are_counted() -> None:
+    sites = [None, (0.0, 0.0), (0.1, 0.0), None, (5.0, 0.0), (5.0, 0.4), (0.0, 0.0)]
+    moments = [Moment(float(k), 0.0, 0.3, 1.0, "track", s) for k, s in enumerate(sites)]
+    place = Place(world(), (0.0, 0.0), Verdict.SITE)
+    flown = Flown("landed", "", 6.0, moments)
+    record = score(scene(), "ours", place, place.world, flown, SETTINGS)
+    assert record["switches"] == 2
+    assert record["touchdown"]["miss_m"] == pytest.approx(0.3)
+
+
+def test_an_intruder_in_the_only_site_makes_it_marginal() -> None:
+    labels = np.full((400, 400), ROOF, np.uint8)
+    labels[170:230, 170:230] = GRASS  # 12 m across: one person in the middle leaves nothing
+    picture = np.zeros((400, 400, 3), np.uint8)
+    small = World("drawn", picture, labels, 0.2, TAXONOMY, (199.5, 199.5))
+    assert site_verdict(small, (0.0, 0.0), scene(), SETTINGS) is Verdict.SITE
+    place = Place(small, (0.0, 0.0), Verdict.SITE)
+    gone = Flown("abstained", "person", 1.0, [Moment(0.0, 0.0, 0.0, 9.0, "hold", None)])
+    alone = score(scene(), "ours", place, small, gone, SETTINGS)
+    assert alone["site"] == "site"
+    visited = score(scene(), "ours", place, small.with_actors(person(0, 0)), gone, SETTINGS)
+    assert visited["site"] == "marginal"
+
+
+def test_an_overgrown_world_has_no_site() -> None:
+    rng = np.random.default_rng(1)
+    assert site_verdict(overgrown(world(), rng), (0.0, 0.0), scene(), SETTINGS) is Verdict.NONE
+
+
+def test_reaction_is_from_the_entry_by_the_truth_to_the_target_gone() -> None:
+    walker = Actor("person", ((20.0, 0.0), (-40.0, 0.0)), 2.0)
+    ground = world(walker)
+    watch = ReactionWatch(TAXONOMY, 0.5)
+    # 4.5 m off its outline, half of 0.35 m: entered at (20 - 4.675) / 2 = 7.66 s.
+    for k in range(200):
+        t_s = 0.05 * k
+        watch.look(t_s, (0.0, 0.0) if t_s < 7.95 else None, 6.0, ground)
+    watch.end()
+    (reaction,) = watch.reactions
+    assert reaction["entered_s"] == pytest.approx(7.7, abs=0.051)
+    assert reaction["reaction_s"] == pytest.approx(0.3, abs=0.101)
+
+
+def test_leaving_before_the_entry_is_no_reaction_and_never_leaving_is_none() -> None:
+    walker = Actor("person", ((20.0, 0.0), (-40.0, 0.0)), 2.0)
+    early, never = ReactionWatch(TAXONOMY, 0.5), ReactionWatch(TAXONOMY, 0.5)
+    for k in range(240):
+        t_s = 0.05 * k
+        early.look(t_s, (0.0, 0.0) if t_s < 7.0 else (0.0, -20.0), 6.0, world(walker))
+        never.look(t_s, (0.0, 0.0), 6.0, world(walker))
+    early.end()
+    never.end()
+    assert early.reactions == []
+    assert [r["reaction_s"] for r in never.reactions] == [None]
+
+
+def test_somebody_inside_when_the_site_is_chosen_does_not_count() -> None:
+    watch = ReactionWatch(TAXONOMY, 0.5)
+    for k in range(20):
+        watch.look(0.05 * k, (0.0, 0.0), 6.0, world(person(1.0, 0.0)))
+    watch.end()
+    assert watch.reactions == []
+
+
+def test_an_intruder_walks_to_the_site_once_the_vehicle_is_low_enough() -> None:
+    intruder = Intruder(IntruderPlan("person", 8.0, 90.0, 2.0, 10.0, 3.0), style=1)
+    ground = world()
+    assert intruder.look(1.0, (0.0, 0.0), 9.0, ground) is ground
+    assert intruder.look(2.0, None, 5.0, ground) is ground
+    visited = intruder.look(3.0, (2.0, 1.0), 7.9, ground)
+    (walk,) = visited.actors
+    at_site = walk.at(3.0 + 10.0 / 2.0 + 1.0)
+    assert (at_site.north_m, at_site.east_m) == pytest.approx((2.0, 1.0), abs=1e-6)
+    assert walk.at(3.0).east_m == pytest.approx(11.0)
+    assert walk.at(13.0).east_m < -2.0  # it went on after its stay
+    assert intruder.look(4.0, (9.0, 9.0), 2.0, visited) is visited
+
+
+def test_a_campaigns_figures_on_counted_records() -> None:
+    def record(site: str, verdict: str, person_m: float = 9.0) -> dict:  # type: ignore[type-arg]
+        down = {"person_m": person_m, "hazard_m": 5.0, "miss_m": 0.1}
+        is_down = verdict.startswith("landed")
+        return {
+            "site": site, "verdict": verdict, "touchdown": down if is_down else None,
+            "last": {"person_m": 9.0, "hazard_m": 4.0}, "reactions": [{"reaction_s": 0.2}],
+            "seconds": 60.0, "path_m": 70.0, "switches": 0, "take_overs": 0,
+        }  # fmt: skip
+
+    records = [
+        *[record("site", "landed-safe")] * 6, record("site", "landed-unsafe", 1.0),
+        record("site", "timeout"), *[record("site", "abstained")] * 2,
+        record("marginal", "abstained"), record("none", "abstained"),
+        record("none", "landed-safe"),
+    ]  # fmt: skip
+    found = of_policy(records)
+    counts = {name: (s["count"], s["of"]) for name, s in found["shares"].items()}
+    assert counts["success"] == (6, 8)
+    assert counts["landed_safe"] == (6, 10)
+    assert counts["wrongful_abstention"] == (2, 10)
+    assert counts["landed_without_site"] == (1, 2)
+    assert counts["should_have_abstained"] == (1, 13)
+    assert counts["person_within_2m"] == (1, 8)
+    assert counts["reaction_within_300ms"] == (13, 13)
+    assert (found["with_site"], found["marginal"], found["without_site"]) == (10, 1, 2)
