@@ -41,7 +41,7 @@ def annotate(step: Step, camera: CameraModel, settings: DecisionSettings) -> Byt
     selection, pose = step.decision.selection, step.pose
     lines: list[tuple[str, tuple[int, int, int]]] = []
     if isinstance(selection, LandingSite):
-        if pose is not None:
+        if pose is not None and camera.missing_in(pose) is None:
             _draw_site(picture, selection, camera, pose, settings, unit)
         lines.append((
             f"SITE  clear radius {selection.clearance_m:.1f} m   area {selection.area_m2:.0f} m2"

@@ -389,10 +389,8 @@ class Decider:
 
     def _refuse(self, pose: Pose | None) -> NoSite | None:
         """Why a frame with this pose cannot be used; None when it can."""
-        if pose is None or pose.ned_from_frd is None or pose.position_ned_m is None:
-            missing = "pose" if pose is None else "attitude"
-            if pose is not None and pose.ned_from_frd is not None:
-                missing = "position"
+        missing = self._camera.missing_in(pose)
+        if pose is None or missing is not None:
             return NoSite(NoSiteReason.NO_POSE, f"{missing} at capture time is not known")
         if pose.height_agl_m is None:
             return NoSite(NoSiteReason.NO_HEIGHT, "height above ground is not known")

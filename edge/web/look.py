@@ -104,7 +104,7 @@ def ground_rgba(view: GroundView) -> ByteArray:
 
 def _geometry(step: Step, camera: CameraModel, settings: DecisionSettings) -> dict[str, Any]:
     pose, site = step.pose, step.decision.selection
-    located = pose is not None and pose.position_ned_m is not None and pose.ned_from_frd is not None
+    located = camera.missing_in(pose) is None
     result: dict[str, Any] = {"site": None, "vehicle": None, "horizon": None}
     if pose is None or not located:
         return result

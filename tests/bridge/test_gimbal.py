@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,9 +24,13 @@ from firmware_bridge.gimbal_message import (
 from firmware_bridge.settings import LinkSettings
 from firmware_bridge.telemetry import Telemetry
 from landing.camera import CameraModel, Mount
+from landing.decider import Decider
 from landing.errors import InvalidValueError
 from landing.geometry import matrix_from_quaternion, multiplied, quaternion_from_euler
+from landing.settings import DecisionSettings
+from landing.site import LandingSite, NoSite, NoSiteReason
 from landing.types import Pose
+from tests.landing.worlds import GRASS, ROOF, TAXONOMY, seen
 
 LEVELLED = ROLL_LOCK | PITCH_LOCK
 NS_PER_S = 1_000_000_000
@@ -267,6 +272,31 @@ def test_without_the_gimbals_attitude_nothing_is_projected():
     with pytest.raises(InvalidValueError, match="gimbal"):
         camera.rays_ned(np.array([[0.0, 0.0]]), pose)
     assert CameraModel.from_hfov(640, 480, 70.0).missing_in(pose) is None
+
+
+@pytest.mark.parametrize("bank_deg", [-12.0, 0.0, 12.0])
+def test_a_site_is_found_through_a_gimbal_however_the_body_banks(bank_deg):
+    camera = CameraModel.from_hfov(96, 72, 70.0, Mount.on_gimbal())
+    decider = Decider(DecisionSettings(), TAXONOMY, camera)
+
+    def labels_at(north, east):
+        return np.where((abs(north - 1.5) <= 3.0) & (abs(east + 2.0) <= 3.0), GRASS, ROOF)
+
+    selection = None
+    for step in range(10):
+        at_ns = step * NS_PER_S // 10
+        pose = Pose(
+            at_ns, quaternion(bank_deg, 0, 40), (0.0, 0.0, -15.0), 15.0, quaternion(2, -88, 40)
+        )
+        segmentation = seen(labels_at, pose, camera, at_ns)
+        selection = decider.observe(segmentation, pose, at_ns + NS_PER_S // 20).selection
+    assert isinstance(selection, LandingSite), selection
+    assert selection.position_ned_m == pytest.approx((1.5, -2.0, 0.0), abs=0.5)
+    blind = replace(pose, ned_from_gimbal=None)
+    decision = Decider(DecisionSettings(), TAXONOMY, camera).observe(segmentation, blind, at_ns)
+    assert isinstance(decision.selection, NoSite)
+    assert decision.selection.reason is NoSiteReason.NO_POSE
+    assert "gimbal attitude" in decision.selection.detail
 
 
 # --- on the link ---
