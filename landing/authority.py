@@ -10,8 +10,9 @@ times; above a site that is another one it flies first. `land` may also begin: f
 pilot chose in the air, said beforehand.
 
 The pilot's word ends it: a mode that we did not ask for or a stick that moves, and from then on
-nothing is commanded until `rearm`. So do a refusal, an unanswered command and a lost link while a
-command of ours is in force. A vehicle is then left as it is, and the text says how that is.
+nothing is commanded until `rearm`, nor in a flight that a restarted daemon finds itself in. So do a
+refusal, an unanswered command and a lost link while a command of ours is in force. A vehicle is
+then left as it is, and the text says how that is.
 
 Why low down less is done: below `commit_height_m` the camera sees less than the site, the landing
 stands on what was seen from above, and to stop there for a dip of the evidence would be the larger
@@ -40,6 +41,14 @@ from landing.pilot import PilotWatch
 from landing.settings import AuthorityLevel, AuthoritySettings
 from landing.sight import Position, Sight
 from landing.vehicle import FLIGHT_MODES, FlightModes
+
+__all__ = [
+    "Authority",
+    "AuthorityInput",
+    "AuthorityOutput",
+    "AuthorityState",
+    "AuthorityTransition",
+]
 
 ARRIVED_M = 0.7
 NEAR_SITE_M = 2.0
@@ -99,6 +108,7 @@ class Authority:
         self._landing = _Landing()
         self._mode = ""
         self._ordered = False
+        self._from_ground = settings.begin_in_air
         self._transitions: list[AuthorityTransition] = []
 
     @property
@@ -132,6 +142,7 @@ class Authority:
         modes = FLIGHT_MODES.get(vehicle.autopilot)
         if not vehicle.armed or vehicle.airborne is False or modes is None:
             self._sight, self._mode, self._ordered = Sight(), vehicle.mode, False
+            self._from_ground = True
             self._rest(now_ns, "on the ground")
             return
         self._sight.look(inputs.output, inputs.pose, now_ns)
@@ -155,7 +166,9 @@ class Authority:
         if vehicle.mode != before:
             # A take-off in GUIDED is no order to land: the mode must be entered in the air.
             self._ordered = before != "" and vehicle.mode in self._settings.start_modes
-        if vehicle.failsafe:
+        if not self._from_ground:
+            self._reason = "came up in the air: commands nothing in this flight"
+        if vehicle.failsafe or not self._from_ground:
             return
         down = vehicle.mode in modes.land or (vehicle.mode in modes.home and vehicle.touching_down)
         if down and sight.followed(now_ns):

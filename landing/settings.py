@@ -215,6 +215,13 @@ class AuthoritySettings(BaseModel):
         description="once ended by the pilot or a fault: stays ended until the daemon is started "
         "again, or until the vehicle is disarmed",
     )
+    begin_in_air: bool = Field(
+        # A daemon that comes up in mid-flight, after a crash, cannot know whether the pilot had
+        # ended its authority before.
+        default=False,
+        description="may command in a flight that it did not see begin on the ground; for "
+        "simulations that start in the air",
+    )
     grace_s: float = Field(
         default=1.0, ge=0, le=10, description="no target for so long while landing: stop, s; a "
         "person or vehicle at the site stops it at once",

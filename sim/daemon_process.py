@@ -55,7 +55,8 @@ def daemon_config(
         "log": {"events": "events.jsonl"},
     }  # fmt: skip
     if plan.authority != "advise":
-        sections["authority"] = {"level": plan.authority}
+        # The stand-in's flight begins in the air.
+        sections["authority"] = {"level": plan.authority, "begin_in_air": True}
     for name, values in plan.settings.items():
         sections.setdefault(name, {}).update(values)
     lines = ["# Written by touchdown sim land."]

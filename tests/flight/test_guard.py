@@ -12,7 +12,7 @@ from sim.autopilot import Mode
 from tests.flight.in_process import InProcessFlight
 from tests.landing.worlds import GRASS, ROOF
 
-GUARD = AuthoritySettings(level="guard")
+GUARD = AuthoritySettings(level="guard", begin_in_air=True)
 CLEARANCE_M = 4.0 + 0.5
 """A person nearer than this to the site's middle is in it: their clearance and the vehicle."""
 
@@ -190,7 +190,7 @@ def patch_of_grass(n, e):
 
 
 def test_land_flies_to_the_site_and_lands():
-    settings = AuthoritySettings(level="land", announce_s=3.0)
+    settings = AuthoritySettings(level="land", announce_s=3.0, begin_in_air=True)
     flight = InProcessFlight(settings, height_m=15.0, ground=patch_of_grass, mode=Mode.LOITER)
     flight.run(lambda: flight.output is not None and flight.output.state.value == "track", 10)
     flight.run_for(8)
@@ -203,7 +203,7 @@ def test_land_flies_to_the_site_and_lands():
 
 
 def test_a_stick_during_the_announcement_stops_it():
-    settings = AuthoritySettings(level="land")
+    settings = AuthoritySettings(level="land", begin_in_air=True)
     flight = InProcessFlight(settings, height_m=15.0, ground=patch_of_grass, mode=Mode.LOITER)
     flight.run(lambda: flight.output is not None and flight.output.state.value == "track", 10)
     flight.switch(Mode.GUIDED)

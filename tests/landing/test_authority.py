@@ -22,8 +22,8 @@ S = 1_000_000_000
 STEP_NS = S // 20
 LEVEL = (1.0, 0.0, 0.0, 0.0)
 PERSON = Intruder(Role.PERSON, 0.2)
-GUARD = AuthoritySettings(level="guard")
-LAND = AuthoritySettings(level="land")
+GUARD = AuthoritySettings(level="guard", begin_in_air=True)
+LAND = AuthoritySettings(level="land", begin_in_air=True)
 REST = Sticks(0.0, 0.0, -1.0, 0.0)
 COMMIT_M = 3.0
 
@@ -297,6 +297,19 @@ def test_it_comes_back_after_disarming_only_where_that_is_configured():
     w.land()
 
 
+def test_a_daemon_that_comes_up_in_the_air_commands_nothing_in_that_flight():
+    w = world(AuthoritySettings(level="land"))
+    for mode in ("LAND", "LOITER", "GUIDED", "LAND"):
+        w.mode = mode
+        w.intruder = PERSON if mode == "LAND" else None
+        w.run(10.0)
+    assert w.requests == [] and "came up in the air" in w.step().reason
+    w.airborne, w.intruder = False, None
+    w.step()
+    w.airborne = True
+    w.land()
+
+
 def test_a_hand_still_on_the_sticks_at_the_order_is_no_word_but_nothing_is_commanded():
     w = world()
     w.run(1.0)
@@ -470,7 +483,7 @@ MODES = ["LAND", "LAND", "GUIDED", "LOITER", "RTL", "STABILIZE"]
 )
 def test_whatever_happens(level, spent, events):
     """Never a command in advise, on the ground, blind to the mode, or after the pilot's word."""
-    w = world(AuthoritySettings(level=level, when_spent=spent))
+    w = world(AuthoritySettings(level=level, when_spent=spent, begin_in_air=True))
     w.land() if level != "advise" else w.run(1.0)
     over = False
     for what, steps, mode in events:
