@@ -29,12 +29,14 @@ FAILED = GateReport(passed=False, frames=9, failures=("flips 3 > 0.2 %",))
 
 
 @pytest.fixture(params=[True, False], ids=["bf16 CPU", "older CPU"])
-def has_bf16(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def has_bf16(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> bool:
     flags = "fpu sse4_2 avx512f" + (" avx512_bf16" if request.param else "")
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text(f"model name\t: Some CPU\nflags\t\t: {flags}\n")
     monkeypatch.setattr(openvino, "_CPUINFO", cpuinfo)
-    return request.param
+    return bool(request.param)
 
 
 def proven(model: Path, target: Path, gate: GateReport) -> Path:

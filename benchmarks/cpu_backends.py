@@ -1,0 +1,142 @@
+"""CPU backends weighed: how fast each runs a model, and whether it decides the same.
+
+    python benchmarks/cpu_backends.py FLOAT.onnx [INT8.onnx ...] --data PICTURES [--labels LABELS] \
+        [--split CSV --split-column COLUMN] --json benchmarks/results/cpu_backends.json
+
+Every file runs in ONNX Runtime and in OpenVINO, in float32 and in bfloat16, in turn on the same
+frames; every way is held against the first file in ONNX Runtime by the gate of `export verify`.
+For bfloat16 the share of layers that stay in float32 is varied too: what
+`edge.runtimes.openvino_stages.EARLY_SHARE` was chosen from.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import machine
+
+from edge.runtimes import RuntimeOptions, load_runtime, openvino, openvino_stages
+from edge.runtimes.contract import Runtime
+from export.comparison import Comparison
+from export.limits import LIMITS
+from export.pictures import read_labels, read_picture
+from export.verify import VerifyOptions, frames_of, kind_of
+from landing.types import Frame
+
+SHARES = (0.0, 0.05, 0.125, 0.25, 0.4)
+REST_S = 0.03
+SHOWN = ("mean_difference", "class_disagreement", "false_safe_flips", "site_differs", "miou_drop",
+         "hazard_recall_drop")  # fmt: skip
+
+
+@dataclass
+class Way:
+    """A file in a runtime, with what was found of it."""
+
+    name: str
+    path: Path
+    bf16: bool
+    runtime: Runtime
+    comparison: Comparison
+    ms: list[float] = field(default_factory=list)
+
+
+def ways_of(path: Path, reference: Path, threads: int) -> list[Way]:
+    def way(name: str, runtime: Runtime, bf16: bool = False) -> Way:
+        return Way(f"{path.name}, {name}", path, bf16, runtime, Comparison(runtime.spec))
+
+    ort = RuntimeOptions("onnxruntime", threads=threads, allow_failed_gate=True)
+    fp32 = RuntimeOptions("openvino", threads=threads, allow_failed_gate=True, precision="fp32")
+    bf16 = RuntimeOptions("openvino", threads=threads, allow_failed_gate=True, precision="bf16")
+    ways = [way("ONNX Runtime", load_runtime(path, ort)), way("OpenVINO", load_runtime(path, fp32))]
+    if not openvino.has_bf16():
+        return ways
+    if path == reference:
+        with mock.patch.object(openvino, "in_stages", lambda _m, model, _s: [(model, "bf16")]):
+            ways.append(way("OpenVINO bf16 throughout", load_runtime(path, bf16), True))
+        for share in SHARES:
+            with mock.patch.object(openvino_stages, "EARLY_SHARE", share):
+                name = f"OpenVINO bf16 but for the first {100 * share:g} % and the decision"
+                ways.append(way(name, load_runtime(path, bf16), True))
+    else:
+        ways.append(way("OpenVINO bf16", load_runtime(path, bf16), True))
+    return ways
+
+
+def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    reference = arguments.models[0]
+    ways = [w for path in arguments.models for w in ways_of(path, reference, arguments.threads)]
+    options = VerifyOptions(
+        arguments.data, arguments.labels, arguments.split, arguments.split_column,
+        frames=arguments.frames,
+    )  # fmt: skip
+    taxonomy = ways[0].runtime.spec.taxonomy
+    for way in ways:
+        way.runtime.warm_up()
+    for i, path in enumerate(frames_of(options)):
+        image = read_picture(path)
+        labels = None
+        if arguments.labels is not None:
+            labels = read_labels(arguments.labels, path, taxonomy)
+        expected = None
+        for way in ways:
+            time.sleep(REST_S)
+            start = time.perf_counter()
+            seen = way.runtime.segment(Frame(image, i, 0))
+            way.ms.append(1e3 * (time.perf_counter() - start))
+            expected = expected if expected is not None else seen
+            way.comparison.add(expected, seen, labels, (image.shape[1], image.shape[0]))
+    return [row(way, ways[0], reference) for way in ways]
+
+
+def row(way: Way, first: Way, reference: Path) -> dict[str, Any]:
+    measured = way.comparison.measured()
+    failures = LIMITS[kind_of(reference, way.path, way.bf16)].failures(measured)
+    faster = statistics.median(a / b for a, b in zip(first.ms, way.ms, strict=True))
+    return {
+        "way": way.name, "median_ms": statistics.median(way.ms), "least_ms": min(way.ms),
+        "times faster than the first": faster, "passed": not failures, "failures": failures,
+        "frames": way.comparison.frames,
+        **{name: measured[name] for name in SHOWN if measured[name] is not None},
+    }  # fmt: skip
+
+
+def show(rows: list[dict[str, Any]]) -> None:
+    width = max(len(one["way"]) for one in rows) + 2
+    print(
+        f"{'':<{width}}{'median ms':>10}{'faster':>8}{'classes':>9}{'flips':>9}{'sites':>8}  gate"
+    )
+    for one in rows:
+        verdict = "passed" if one["passed"] else "; ".join(one["failures"])
+        print(f"{one['way']:<{width}}{one['median_ms']:>10.1f}"
+              f"{one['times faster than the first']:>8.2f}{one['class_disagreement']:>9.4f}"
+              f"{one['false_safe_flips']:>9.5f}{one['site_differs']:>8.3f}  {verdict}")  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("models", nargs="+", type=Path, help="the first one is what all must be as")
+    parser.add_argument("--data", type=Path, required=True, help="folder of pictures")
+    parser.add_argument("--labels", type=Path, help="folder of label maps")
+    parser.add_argument("--split", type=Path)
+    parser.add_argument("--split-column", default="")
+    parser.add_argument("--frames", type=int, default=0, help="at most so many; all by default")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    rows = measure(arguments)
+    show(rows)
+    if arguments.json is not None:
+        result = {"machine": machine.describe(), "threads": arguments.threads, "ways": rows}
+        arguments.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
