@@ -387,6 +387,18 @@ class Decider:
         decision = self._decision(selection, now_ns, captured_ns, started, mapped)
         return replace(decision, intruder=intruder) if intruder is not None else decision
 
+    def refuse(self, problem: str, pose: Pose | None, captured_ns: int, now_ns: int) -> Decision:
+        """Decides without a frame that is not worth looking at: nothing of it enters the map.
+
+        Args:
+            problem: What is wrong with it, in words.
+            pose: At its capture time.
+            captured_ns: Of the frame.
+            now_ns: Monotonic time of the decision.
+        """
+        reason = NoSite(NoSiteReason.BAD_PICTURE, problem)
+        return self._decision(self._while_blind(reason, pose), now_ns, captured_ns, self._now(), 0)
+
     def _refuse(self, pose: Pose | None) -> NoSite | None:
         """Why a frame with this pose cannot be used; None when it can."""
         missing = self._camera.missing_in(pose)
@@ -418,7 +430,9 @@ class Decider:
         if site is None or pose is None or pose.position_ned_m is None or down_m is None:
             return refused
         # A rangefinder goes silent near the ground; the plane it measured before stays.
-        expected = (NoSiteReason.HEIGHT_OUT_OF_RANGE, NoSiteReason.NO_HEIGHT)
+        expected = (
+            NoSiteReason.HEIGHT_OUT_OF_RANGE, NoSiteReason.NO_HEIGHT, NoSiteReason.BAD_PICTURE,
+        )  # fmt: skip
         height_m = down_m - pose.position_ned_m[2]
         low = height_m <= max(self._settings.min_height_m, 0.5)
         return site if refused.reason in expected and low else refused
