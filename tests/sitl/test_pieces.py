@@ -1,0 +1,234 @@
+"""The parts of a flight on a real autopilot's simulator that need none."""
+
+from __future__ import annotations
+
+import math
+import os
+import socket
+import stat
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from firmware_bridge.dialect import mavlink
+from landing.errors import DataError
+from landing.types import Pose
+from sim.autopilots import AUTOPILOTS, Conditions, make_autopilot
+from sim.camera_orders import OrderTail, Stall, Visit, give_order
+from sim.camera_shake import Shake
+from sim.home import Home
+from sim.link_proxy import LinkProxy
+from sim.processes import FlightError
+from sim.sitl import SIMULATORS, MissingSimulatorError, find_simulator
+from sim.sitl.namespace import loopback_only
+from sim.truth_link import truth_from_hil_state
+
+NO_CAPABILITY = os.geteuid() != 0
+
+
+def namespace() -> Path:
+    """Which network this thread is in."""
+    return Path("/proc/thread-self/ns/net").readlink()
+
+
+@pytest.fixture
+def no_simulators(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for simulator in SIMULATORS.values():
+        monkeypatch.delenv(simulator.variable, raising=False)
+
+
+@pytest.mark.usefixtures("no_simulators")
+class TestFindingASimulator:
+    @pytest.mark.parametrize("kind", SIMULATORS)
+    def test_missing_is_said_with_the_command_that_provides_it(self, kind: str):
+        with pytest.raises(MissingSimulatorError) as error:
+            find_simulator(kind)
+        simulator = SIMULATORS[kind]
+        assert simulator.variable in str(error.value) and simulator.command in str(error.value)
+        assert error.value.exit_code == 2
+
+    def test_on_path(self, tmp_path: Path):
+        program = tmp_path / "arducopter"
+        program.write_text("#!/bin/sh\n")
+        program.chmod(program.stat().st_mode | stat.S_IXUSR)
+        assert find_simulator("ardupilot") == program.resolve()
+
+    def test_a_variable_that_names_no_program_is_an_error_even_with_one_on_path(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        (tmp_path / "px4").write_text("")
+        (tmp_path / "px4").chmod(0o755)
+        monkeypatch.setenv("PX4_SITL", str(tmp_path / "nothing"))
+        with pytest.raises(MissingSimulatorError, match="nothing is not a program"):
+            find_simulator("px4")
+
+    @pytest.mark.parametrize("name", [name for name in AUTOPILOTS if name != "stand-in"])
+    def test_an_autopilot_without_its_simulator_cannot_be_made(self, name: str, tmp_path: Path):
+        with pytest.raises(MissingSimulatorError):
+            make_autopilot(name, Conditions((0.0, 0.0), 10.0, 0.0), tmp_path)
+
+
+def test_px4_refuses_wind_that_its_simulator_does_not_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    program = tmp_path / "px4"
+    program.write_text("")
+    program.chmod(0o755)
+    monkeypatch.setenv("PX4_SITL", str(program))
+    with pytest.raises(FlightError, match="no wind"):
+        make_autopilot("px4", Conditions((0.0, 0.0), 10.0, 0.0, wind=(3.0, 90.0)), tmp_path)
+
+
+@pytest.mark.skipif(NO_CAPABILITY, reason="a network namespace takes root")
+class TestLoopbackOnly:
+    def test_takes_along_one_thread_and_comes_back(self):
+        home = namespace()
+        elsewhere: list[Path] = []
+        with loopback_only() as private:
+            assert private
+            assert namespace() != home
+            other = threading.Thread(target=lambda: elsewhere.append(namespace()))
+            other.start()
+            other.join()
+            with socket.create_server(("127.0.0.1", 0)) as server:
+                socket.create_connection(server.getsockname(), timeout=2.0).close()
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out, pytest.raises(OSError):
+                out.connect(("192.0.2.1", 9))  # no way out, not even to an address of no one
+        assert elsewhere[0] != home  # what it starts is in there, too
+        assert namespace() == home
+
+    def test_comes_back_after_an_error(self):
+        home = namespace()
+        with pytest.raises(RuntimeError), loopback_only():
+            raise RuntimeError
+        assert namespace() == home
+
+
+class TestCable:
+    def test_passes_both_ways_drops_while_cut_and_closes_with_the_other_side(self):
+        with socket.create_server(("127.0.0.1", 0)) as autopilot:
+            proxy = LinkProxy(f"tcp:127.0.0.1:{autopilot.getsockname()[1]}")
+            proxy.start()
+            try:
+                host, _, port = proxy.connection.removeprefix("tcp:").rpartition(":")
+                with socket.create_connection((host, int(port)), timeout=5.0) as daemon:
+                    far, _ = autopilot.accept()
+                    far.settimeout(5.0)
+                    daemon.sendall(b"down")
+                    assert far.recv(64) == b"down"
+                    far.sendall(b"up")
+                    assert daemon.recv(64) == b"up"
+                    proxy.cut()
+                    daemon.sendall(b"lost")
+                    far.sendall(b"lost")
+                    time.sleep(0.3)
+                    proxy.mend()
+                    daemon.sendall(b"again")
+                    assert far.recv(64) == b"again"
+                    far.close()
+                    assert daemon.recv(64) == b""
+            finally:
+                proxy.close()
+
+    def test_answers_who_sends_it_datagrams(self):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        proxy = LinkProxy(f"udpin:127.0.0.1:{port}")
+        proxy.start()
+        try:
+            host, _, tcp = proxy.connection.removeprefix("tcp:").rpartition(":")
+            with (
+                socket.create_connection((host, int(tcp)), timeout=5.0) as daemon,
+                socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as px4,
+            ):
+                px4.settimeout(5.0)
+                px4.sendto(b"hello", ("127.0.0.1", port))
+                assert daemon.recv(64) == b"hello"
+                daemon.sendall(b"target")
+                assert px4.recv(64) == b"target"
+        finally:
+            proxy.close()
+
+
+class TestOrders:
+    def test_are_read_once_each_and_only_when_whole(self, tmp_path: Path):
+        path = tmp_path / "orders.jsonl"
+        tail = OrderTail(path)
+        assert list(tail.read()) == []
+        visit = Visit((1.0, -2.0), 30.0, from_rad=math.pi / 2, walk_m=7.0, stay_s=4.0)
+        give_order(path, visit)
+        give_order(path, Stall(123))
+        assert list(tail.read()) == [visit, Stall(123)]
+        with path.open("a") as stream:
+            stream.write('{"order": "stall", ')
+            stream.flush()
+            assert list(tail.read()) == []
+            stream.write('"until_ns": 5}\n')
+        assert list(tail.read()) == [Stall(5)]
+
+    def test_a_line_that_is_no_order_is_named(self, tmp_path: Path):
+        path = tmp_path / "orders.jsonl"
+        path.write_text('{"order": "dance"}\n')
+        with pytest.raises(DataError, match="dance"):
+            list(OrderTail(path).read())
+
+    def test_a_visitor_arrives_when_told_and_from_where_told(self):
+        person = Visit((10.0, 5.0), 100.0, from_rad=0.0, walk_m=7.0).actor()
+        there = person.at(100.0)
+        assert (there.north_m, there.east_m) == pytest.approx((10.0, 5.0))
+        before = person.at(97.5)
+        assert before.north_m == pytest.approx(10.0 + 2.5 * 1.4)
+        assert person.at(1000.0).north_m == pytest.approx(10.0)
+
+
+class TestShake:
+    @staticmethod
+    def angles_deg(sd_deg: float, seed: int) -> np.ndarray:
+        shake = Shake(sd_deg, seed)
+        poses = [Pose(i * 100_000_000, (1.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0)) for i in range(4000)]
+        quaternions = np.array([shake.applied(pose).ned_from_frd for pose in poses])
+        return np.degrees(2.0 * quaternions[:, 1:])
+
+    def test_has_the_deviation_it_was_asked_for_and_forgets(self):
+        angles = self.angles_deg(0.5, 7)
+        assert np.allclose(angles.std(axis=0), 0.5, rtol=0.15)
+        assert np.abs(angles.mean(axis=0)).max() < 0.1
+        roll = angles[:, 0]
+        assert np.corrcoef(roll[:-1], roll[1:])[0, 1] == pytest.approx(math.exp(-1 / 3), abs=0.1)
+
+    def test_follows_from_its_seed(self):
+        assert np.array_equal(self.angles_deg(0.5, 7), self.angles_deg(0.5, 7))
+        assert not np.array_equal(self.angles_deg(0.5, 7), self.angles_deg(0.5, 8))
+
+
+class TestPx4Truth:
+    HOME = Home(alt_m=32.34)
+
+    def message(self, **changes):
+        lat, lon = self.HOME.global_from_ned(12.0, -3.0)
+        fields = {
+            "time_usec": 1, "attitude_quaternion": [0.8, 0.0, 0.0, 0.6], "rollspeed": 0.1,
+            "pitchspeed": 0.2, "yawspeed": 0.3, "lat": round(lat * 1e7), "lon": round(lon * 1e7),
+            "alt": 52_340, "vx": 150, "vy": -20, "vz": 5, "ind_airspeed": 0, "true_airspeed": 0,
+            "xacc": 0, "yacc": 0, "zacc": 0,
+        }  # fmt: skip
+        return mavlink.MAVLink_hil_state_quaternion_message(**{**fields, **changes})
+
+    def test_is_read_in_metres_about_the_home(self):
+        truth = truth_from_hil_state(self.message(), self.HOME, 99)
+        assert truth is not None
+        assert truth.position_ned_m == pytest.approx((12.0, -3.0, -20.0), abs=0.02)
+        assert truth.motion.velocity_ned_mps == pytest.approx((1.5, -0.2, 0.05))
+        assert truth.ned_from_frd == pytest.approx((0.8, 0.0, 0.0, 0.6))
+
+    @pytest.mark.parametrize(
+        "changes",
+        [{"attitude_quaternion": [0.0, 0.0, 0.0, 0.0]}, {"yawspeed": math.nan}],
+    )
+    def test_what_no_vehicle_can_be_is_none(self, changes):
+        assert truth_from_hil_state(self.message(**changes), self.HOME, 99) is None
