@@ -15,6 +15,7 @@ from edge.commanding import Commanding, CommandLink
 from edge.log import EventLog
 from firmware_bridge.messages import Severity
 from firmware_bridge.report import SendResult
+from landing.authority_io import AuthorityOutput
 from landing.decider import Decision
 from landing.director import Director, DirectorInput, DirectorOutput, DirectorState
 from landing.settings import AuthorityLevel, AuthoritySettings, DirectorSettings
@@ -47,6 +48,7 @@ class ControlCounters:
     targets_sent: int = 0
     targets_refused: int = 0
     transitions: int = 0
+    commands: int = 0
 
 
 class Control:
@@ -88,6 +90,11 @@ class Control:
         """What the director's next step builds on."""
         return self._director.memory()
 
+    @property
+    def authority(self) -> AuthorityOutput | None:
+        """The authority's last step; None in `advise`."""
+        return None if self.commanding is None else self.commanding.output
+
     def tick(
         self, now_ns: int, decision: Decision | None, pose: Pose | None, vehicle: VehicleStatus
     ) -> DirectorOutput:
@@ -95,6 +102,7 @@ class Control:
         output = self._director.step(DirectorInput(now_ns, decision, pose, vehicle))
         if self.commanding is not None:
             self.commanding.tick(now_ns, output, pose, vehicle)
+            self.counters.commands = self.commanding.commands
         self._say(output)
         self._send(output)
         self._log_selection(decision)

@@ -266,6 +266,7 @@ class Daemon:
                 DaemonStatus(
                     now_ns, self._started_ns, output, self._control.memory(),
                     self._control.refusal, decision, pose, vehicle, link, health, self._counts(),
+                    self._control.authority,
                 )
             )  # fmt: skip
         if now_ns - self._record_ns >= RECORD_PERIOD_NS:
@@ -297,8 +298,11 @@ class Daemon:
         rates = {i.name: i.rate_hz for i in health.inputs}
         age = self._pipeline.timings.percentiles().get("age")
         latency = f"{age.p50_ms:.0f}/{age.p95_ms:.0f} ms" if age else "-"
+        authority = self._control.authority
+        may = f" | authority {authority.state.value}: {authority.reason}" if authority else ""
         return (
-            f"{health.text} | {output.state.value}: {output.reason} | camera {rates['camera']:.1f} "
+            f"{health.text} | {output.state.value}: {output.reason}{may} | "
+            f"camera {rates['camera']:.1f} "
             f"Hz, decisions {rates['pipeline']:.1f} Hz, pose {rates['pose']:.1f} Hz | frame to "
             f"decision p50/p95 {latency} | dropped {self._dropped()}, stale "
             f"{self.counters.stale_frames}, targets {self._control.counters.targets_sent}"

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from edge.health import Health
 from edge.pipeline import Step
 from firmware_bridge.report import LinkStatus
+from landing.authority_io import AuthorityOutput
 from landing.decider import Decision
 from landing.director import DirectorOutput
 from landing.types import Pose
@@ -38,6 +39,7 @@ class DaemonStatus:
         link: State of the link.
         health: Of the inputs and the whole.
         counters: Since the start, by name.
+        authority: State and reason of what may be commanded; None in `advise`.
     """
 
     at_ns: int
@@ -51,6 +53,7 @@ class DaemonStatus:
     link: LinkStatus
     health: Health
     counters: Mapping[str, int]
+    authority: AuthorityOutput | None = None
 
 
 class Observer(Protocol):
