@@ -16,6 +16,7 @@ from sim.campaign.policies import POLICIES, policy_named
 from sim.campaign.scene import SPLITS, CampaignError
 from sim.campaign.summary import words
 from sim.campaign.task import Plan
+from sim.world import expand_world_spec
 
 NO_REPORT = "no report: it needs matplotlib and jinja2, pip install 'touchdown[campaign]'"
 
@@ -38,7 +39,8 @@ def plan_from(
         raise CampaignError("--segmentation model needs --model FILE.onnx")
     checked = _settings(settings)
     return Plan(
-        scenes=scenes, seed=seed, split=split, worlds=tuple(worlds.split(",")),
+        scenes=scenes, seed=seed, split=split,
+        worlds=tuple(world for part in worlds.split(",") for world in expand_world_spec(part)),
         policies=names, segmentation=segmentation,
         confusion=None if confusion is None else str(confusion.resolve()),
         model=None if model is None else str(model.resolve()),

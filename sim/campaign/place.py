@@ -12,10 +12,11 @@ from landing.settings import DecisionSettings
 from landing.taxonomy import Role
 from landing.types import ByteArray
 from sim.campaign.ranges import stream
-from sim.campaign.scene import Scene
+from sim.campaign.scene import Scene, trap_of
 from sim.world import World, parse_world_spec
 from sim.world.feasibility import Verdict, feasibility
 from sim.world.raster import deferred
+from sim.world.worst import Expect
 
 NO_SITE_SHARE = 0.08
 """Part of the scenes that are made without any site, beside those that have none by themselves."""
@@ -29,6 +30,12 @@ NARROWEST_REACH_M = 3.0
 BUSH_EVERY_M = 1.5
 BUSH_RADIUS_M = (0.45, 0.8)
 BUSH_BGR = (38, 74, 44)
+
+
+EXPECTED = {
+    Expect.LAND: Verdict.SITE, Expect.ABSTAIN: Verdict.NONE, Expect.EITHER: Verdict.MARGINAL,
+}  # fmt: skip
+"""What a trap asks for, in the words of the ground truth."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,9 @@ def make_place(scene: Scene, decision: DecisionSettings) -> Place:
     Raises:
         TouchdownError: The world cannot be made.
     """
+    trap = trap_of(scene.world)
+    if trap is not None:
+        return Place(trap.build(), trap.start_ne_m, EXPECTED[trap.expect])
     rng = stream(scene.key, "place")
     world = parse_world_spec(scene.world, scene.world_seed)
     if rng.random() < NO_SITE_SHARE:

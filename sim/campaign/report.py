@@ -31,6 +31,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("unsafe", "unsafe touchdowns, of all scenes", "low"),
     ("person_within_2m", "person within 2 m of the touchdown, of landings", "low"),
     ("reaction_within_300ms", "intruder answered within 300 ms", "high"),
+    ("traps_passed", "traps passed", "high"),
     ("timeout", "neither down nor given up in time", "low"),
 )  # fmt: skip
 """Shares of the table: name, words, and which way is better."""
@@ -107,7 +108,7 @@ def best_of(summary: dict[str, Any]) -> dict[str, str]:
         known = {
             policy: figures["shares"][name]["value"]
             for policy, figures in summary.items()
-            if figures["shares"][name]["value"] is not None
+            if name in figures["shares"] and figures["shares"][name]["value"] is not None
         }
         if len(known) > 1 and len(set(known.values())) > 1:
             choose = max if better == "high" else min

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from landing.errors import TouchdownError
 from sim.campaign.ranges import Conditions, draw_conditions, stream
+from sim.world import SEEDS, TRAPS
+from sim.world.worst import Trap
 
-SEEDS = {
-    "train": range(10_000, 20_000),
-    "val": range(20_000, 30_000),
-    "test": range(90_000, 100_000),
-}
 SPLITS = ("train", "val", "test")
 """A decision is tuned on the first, compared on the second; the third is reported once."""
 
@@ -90,14 +87,22 @@ def draw_scene(number: int, split: str, seed: int, worlds: tuple[str, ...]) -> S
     if split not in SPLITS:
         raise CampaignError(f"split {split!r}: expected {', '.join(SPLITS)}")
     key = (SPLITS.index(split) + 1, seed, number)
-    seeds = SEEDS[split]
-    conditions = draw_conditions(key)
-    return Scene(
-        number=number, split=split, seed=seed, world=worlds[number % len(worlds)],
-        # Campaigns of up to a thousand scenes with different seeds meet different worlds.
-        world_seed=seeds.start + (seed * 1000 + number) % len(seeds),
-        conditions=conditions, intruder=_intruder(key, conditions),
-    )  # fmt: skip
+    seeds, world = SEEDS[split], worlds[number % len(worlds)]
+    conditions, intruder = draw_conditions(key), None
+    trap = trap_of(world)
+    if trap is None:
+        intruder = _intruder(key, conditions)
+    else:
+        conditions = replace(conditions, height_m=trap.start_height_m)
+    # Campaigns of up to a thousand scenes with different seeds meet different worlds.
+    world_seed = seeds.start + (seed * 1000 + number) % len(seeds)
+    return Scene(number, split, seed, world, world_seed, conditions, intruder)
+
+
+def trap_of(world: str) -> Trap | None:
+    """The hand-made trap that a specification names, ``worst:NAME``; None for other worlds."""
+    kind, _, name = world.partition(":")
+    return TRAPS.get(name) if kind == "worst" else None
 
 
 def _intruder(key: tuple[int, int, int], conditions: Conditions) -> IntruderPlan | None:

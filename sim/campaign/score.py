@@ -9,7 +9,7 @@ from typing import Any
 
 from landing.settings import DecisionSettings
 from sim.campaign.place import Place, site_verdict
-from sim.campaign.scene import Scene
+from sim.campaign.scene import Scene, trap_of
 from sim.campaign.trace import Flown, Moment
 from sim.world import World
 from sim.world.feasibility import Verdict
@@ -55,7 +55,7 @@ def score(
         "switches": _switches(flown.moments), "take_overs": flown.take_overs,
         "frames": flown.frames, "decisions": flown.decisions, "targets": flown.targets,
         "reactions": flown.reactions, "end_height_m": flown.moments[-1].height_m,
-        "touchdown": None, "last": None,
+        "touchdown": None, "last": None, "trap": None,
     }  # fmt: skip
     if flown.outcome == "landed":
         down = flown.moments[-1]
@@ -64,6 +64,14 @@ def score(
         safe = touchdown["all_landable"] and touchdown["person_m"] >= PERSON_AWAY_M
         record["verdict"] = "landed-safe" if safe else "landed-unsafe"
         record["reason"] = "" if safe else why_unsafe(touchdown)
+    trap = trap_of(scene.world)
+    if trap is not None:
+        end = flown.moments[-1]
+        where = (end.north_m, end.east_m) if flown.outcome == "landed" else None
+        passed, why = trap.judge(where, end.t_s, world)
+        record["trap"] = {"passed": passed, "why": why}
+        if where is not None and not passed:
+            record["verdict"], record["reason"] = "landed-unsafe", why
     plain: Record = rounded(record)
     return plain
 

@@ -52,6 +52,9 @@ def of_policy(records: Sequence[Record]) -> dict[str, Any]:
         "reaction_within_300ms": share(soon, len(reactions)),
         "timeout": share(count(records, "timeout"), len(records)),
     }
+    traps = [r["trap"] for r in records if r.get("trap") is not None]
+    if traps:
+        shares["traps_passed"] = share(sum(t["passed"] for t in traps), len(traps))
     return {
         "scenes": len(records), "with_site": len(with_site), "without_site": len(without),
         "marginal": len(records) - len(with_site) - len(without),
@@ -98,6 +101,7 @@ def words(name: str, figures: dict[str, Any]) -> str:
             return "none"
         return f"{x['count']}/{x['of']} = {x['value']:.1%} [{x['low']:.1%}, {x['high']:.1%}]"
 
+    traps = f"; traps passed {said('traps_passed')}" if "traps_passed" in s else ""
     reaction = figures["reaction_s"]
     p95 = f"p95 {reaction['p95']:.2f} s" if "p95" in reaction else "none"
     return (
@@ -105,5 +109,5 @@ def words(name: str, figures: dict[str, Any]) -> str:
         f"abstained wrongly {said('wrongful_abstention')}\n"
         f"  landed without a site {said('landed_without_site')}; unsafe {said('unsafe')}; "
         f"person within 2 m {said('person_within_2m')}\n"
-        f"  reaction {p95} of {reaction['count']}, never {reaction['never']}"
+        f"  reaction {p95} of {reaction['count']}, never {reaction['never']}{traps}"
     )

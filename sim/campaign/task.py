@@ -71,9 +71,11 @@ class Plan:
             ValueError: A setting that there is not, or out of its range.
         """
         return FlightSetup(
-            DecisionSettings(**self.decision), DirectorSettings(**self.director),
-            AuthoritySettings(**{"level": "guard", "begin_in_air": True, **self.authority}), self.search_s,
-        )  # fmt: skip
+            DecisionSettings(**self.decision),
+            DirectorSettings(**self.director),
+            AuthoritySettings(**{"level": "guard", **self.authority}),
+            self.search_s,
+        )
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from sim.campaign.ranges import RANGES, Conditions, draw_conditions, stream
-from sim.campaign.scene import SEEDS, SPLITS, CampaignError, draw_scene
+from sim.campaign.scene import SPLITS, CampaignError, draw_scene
+from sim.world import SEEDS, TRAPS
 
 WORLDS = ("procedural?gsd_m=0.2&size_m=60",)
 
@@ -58,6 +59,13 @@ def test_intruders_come_in_about_their_share() -> None:
     share = np.mean([p is not None for p in plans])
     assert 0.27 < share < 0.43
     assert {p.kind for p in plans if p is not None} == {"person", "car"}
+
+
+def test_a_trap_is_begun_where_its_maker_says_and_nobody_is_sent_into_it() -> None:
+    for name, trap in TRAPS.items():
+        scene = draw_scene(3, "train", 1, (f"worst:{name}",))
+        assert scene.conditions.height_m == trap.start_height_m
+        assert scene.intruder is None
 
 
 def test_an_unknown_split_is_refused() -> None:
