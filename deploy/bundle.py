@@ -42,6 +42,7 @@ from deploy.manifest import (
     release_name,
 )
 from deploy.prepared import prepare_job
+from deploy.requirements import missing
 from deploy.selftest import SAMPLE_HEIGHT_M, decide, generated_pictures
 from deploy.wheels import PROJECT, read_wheelhouse, require_pinned
 from edge.cameras.recordings import pictures_in
@@ -209,6 +210,13 @@ def _add_software(
         )
         return Versions(touchdown=__version__, onnxruntime=onnxruntime), request.target, "installed"
     wheels, target = read_wheelhouse(request.wheels, request.target)
+    lacking = missing(wheels, target)
+    if lacking:
+        raise BundleError(
+            f"--wheels {request.wheels}: {lacking[0]} is needed"
+            + (f" on Python {target.python}" if target.python else "")
+            + " and not there: `touchdown deploy wheels` brings all that is needed"
+        )
     for wheel in wheels:
         contents.add(f"{WHEEL_FOLDER}/{wheel.path.name}", wheel.path)
     versions = {wheel.name: wheel.version for wheel in wheels}

@@ -87,13 +87,14 @@ def wheels(project: str, target: str | None, python_version: str, out: str) -> N
     from pathlib import Path
 
     from deploy.manifest import Target
-    from deploy.wheels import collect, this_machine
+    from deploy.wheelhouse import collect
+    from deploy.wheels import this_machine
 
     here = this_machine()
     wanted = Target.model_validate(
         {"architecture": target or here.architecture, "python": python_version or here.python}
     )
-    found = collect(project, wanted, Path(out))
+    found = collect(Path(project), wanted, Path(out))
     size = sum(wheel.path.stat().st_size for wheel in found)
     click.echo(
         f"{len(found)} wheels for {wanted.architecture} and Python {wanted.python} in {out}, "

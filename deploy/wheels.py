@@ -1,10 +1,9 @@
-"""Wheels: which machine they are for, and collecting those a drone needs."""
+"""Wheels and pinned requirement sets: which machine they are for, and whether they may fly."""
 
 from __future__ import annotations
 
 import platform
 import re
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +17,6 @@ _MACHINES: dict[str, Architecture] = {
     "x86_64": "x86-64", "amd64": "x86-64", "aarch64": "aarch64", "arm64": "aarch64",
 }  # fmt: skip
 _SUFFIXES: dict[str, Architecture] = {"_x86_64": "x86-64", "_aarch64": "aarch64"}
-_PIP_NAMES = {"x86-64": "x86_64", "aarch64": "aarch64"}
-_GLIBC = range(17, 36)
-"""Minor versions of glibc 2 whose wheels are taken: JetPack 6 (Ubuntu 22.04) has 2.35."""
-
 _NAME = re.compile(
     r"(?P<name>[A-Za-z0-9._]+)-(?P<version>[A-Za-z0-9._!+]+)(?:-(?P<build>\d[A-Za-z0-9._]*))?"
     r"-(?P<python>[a-z0-9.]+)-(?P<abi>[a-z0-9_.]+)-(?P<platform>[a-z0-9_.]+)\.whl"
@@ -155,36 +150,6 @@ def require_pinned(path: Path) -> None:
         raise BundleError(f"--requirements {path} does not name {PROJECT} itself")
 
 
-def collect(project: str, target: Target, out: Path) -> list[Wheel]:
-    """Fills a folder with our wheel and all it needs, for a machine that need not be this one.
-
-    Args:
-        project: Wheel of touchdown, or its source folder.
-        target: What they are to run on.
-        out: Folder; wheels that are there are kept if they fit.
-
-    Raises:
-        BundleError: pip finds no wheel for that machine; says which.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    if any(out.glob("*.whl")):
-        raise BundleError(f"--out {out} holds wheels already: empty it, or choose another folder")
-    wheel = Path(project)
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
-    if wheel.suffix != ".whl":
-        _pip([*pip, "wheel", "--quiet", "--no-deps", "--wheel-dir", str(out), project])
-        wheel = next(out.glob(f"{PROJECT}-*.whl"))
-    machine = _PIP_NAMES[target.architecture]
-    words = [*pip, "download", "--quiet", "--dest", str(out), "--only-binary=:all:"]
-    words += ["--python-version", target.python, "--implementation", "cp"]
-    words += ["--abi", f"cp{target.python.replace('.', '')}", "--abi", "abi3", "--abi", "none"]
-    for minor in reversed(_GLIBC):
-        words += ["--platform", f"manylinux_2_{minor}_{machine}"]
-    words += ["--platform", f"manylinux2014_{machine}", "--platform", f"linux_{machine}"]
-    _pip([*words, f"{wheel.resolve()}[deploy]"])
-    return read_wheelhouse(out, target)[0]
-
-
 def _architecture(path: Path, platforms: str) -> Architecture:
     if platforms == "any":
         return "any"
@@ -194,13 +159,3 @@ def _architecture(path: Path, platforms: str) -> Architecture:
     raise BundleError(
         f"wheel {path.name} is for {platforms}: expected Linux on {' or '.join(ARCHITECTURES)}"
     )
-
-
-def _pip(words: list[str]) -> None:
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=1800)
-    if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if "ERROR" in line] or [done.stderr]
-        raise BundleError(
-            f"pip: {lines[-1].removeprefix('ERROR: ').strip()[:300]}. Is there a wheel for that "
-            "architecture and Python?"
-        )

@@ -34,6 +34,7 @@ MISSING_EXTRAS = {
     "onnxscript": "export",
     "cryptography": "deploy",
     "zstandard": "deploy",
+    "packaging": "deploy",
 }
 
 
