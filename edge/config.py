@@ -23,6 +23,7 @@ from firmware_bridge.target import TargetForm
 from firmware_bridge.video import VideoSettings
 from landing.camera import CameraModel, Mount
 from landing.errors import CameraError, ConfigError, InvalidValueError, LinkError
+from landing.picture import PictureSettings
 from landing.settings import (
     AuthorityLevel,
     AuthoritySettings,
@@ -392,6 +393,7 @@ class EdgeConfig(Section):
     model: ModelSection
     camera: CameraSection
     link: LinkSection
+    picture: PictureSettings = Field(default_factory=PictureSettings)
     decision: DecisionSettings = Field(default_factory=DecisionSettings)
     director: DirectorSettings = Field(default_factory=DirectorSettings)
     authority: AuthoritySettings = Field(default_factory=AuthoritySettings)

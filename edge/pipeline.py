@@ -14,6 +14,7 @@ from landing.camera import CameraModel
 from landing.decider import Decision
 from landing.errors import CameraError
 from landing.groundmap import GridOfFloat, GroundView
+from landing.picture import PictureMonitor
 from landing.types import Frame, Pose, Segmentation
 
 PoseAt = Callable[[int], Pose | None]
@@ -50,6 +51,9 @@ class Decides(Protocol):
     def observe(self, segmentation: Segmentation, pose: Pose | None, now_ns: int) -> Decision:
         """Adds a frame and decides."""
 
+    def refuse(self, problem: str, pose: Pose | None, captured_ns: int, now_ns: int) -> Decision:
+        """Decides without a frame that is not worth looking at."""
+
     def reset(self) -> None:
         """Forgets everything, as at start."""
 
@@ -62,6 +66,7 @@ class Step:
         frame: The picture.
         segmentation: What the network says of it.
         pose: At capture time; None when it was not known.
+        problem: Why the picture was not decided on; None when it was.
         decision: The site, or why there is none.
         view: The newest ground map: a refused frame leaves the one before; None while empty.
         room_m: Clearance around each cell of the view, m; None where nothing was picked from it.
@@ -72,6 +77,7 @@ class Step:
     frame: Frame
     segmentation: Segmentation
     pose: Pose | None
+    problem: str | None
     decision: Decision
     view: GroundView | None
     room_m: GridOfFloat | None
@@ -87,6 +93,7 @@ class Pipeline:
         camera: Lens and mount the decider was made with; frames must have its shape.
         clock_ns: Monotonic time; a replay brings media time.
         stopwatch_ns: What durations are measured with.
+        monitor: Tells pictures that are not worth deciding on; None takes all.
     """
 
     def __init__(
@@ -96,7 +103,9 @@ class Pipeline:
         camera: CameraModel,
         clock_ns: Callable[[], int],
         stopwatch_ns: Callable[[], int],
+        monitor: PictureMonitor | None = None,
     ) -> None:
+        self._monitor = monitor
         self.runtime = runtime
         self.decider = decider
         self._camera = camera
@@ -145,7 +154,12 @@ class Pipeline:
         handed_on = self._stopwatch_ns()
         pose = pose_at(frame.captured_at_ns)
         posed = self._stopwatch_ns()
-        decision = self.decider.observe(segmentation, pose, self._clock_ns())
+        problem = None if self._monitor is None else self._monitor.problem(frame, pose)
+        now_ns = self._clock_ns()
+        if problem is None:
+            decision = self.decider.observe(segmentation, pose, now_ns)
+        else:
+            decision = self.decider.refuse(problem, pose, frame.captured_at_ns, now_ns)
         done = self._stopwatch_ns()
         timings_ms = model_ms
         timings_ms["pose"] = (posed - handed_on) * 1e-6
@@ -155,7 +169,14 @@ class Pipeline:
         self.timings.add(timings_ms)
         decider = self.decider
         return Step(
-            frame, segmentation, pose, decision, decider.last_view, decider.last_room_m, timings_ms
+            frame,
+            segmentation,
+            pose,
+            problem,
+            decision,
+            decider.last_view,
+            decider.last_room_m,
+            timings_ms,
         )
 
     def _submit(self, frame: Frame) -> None:

@@ -32,6 +32,7 @@ from firmware_bridge.pcap import PcapWriter
 from landing.decider import Decider
 from landing.errors import TouchdownError
 from landing.operating import describe, thresholds_in_force
+from landing.picture import PictureMonitor
 
 logger = logging.getLogger("edge")
 
@@ -128,7 +129,10 @@ def _run(
     logger.info("thresholds: %s", describe(thresholds))
     events.write("thresholds", **{t.role.value: [t.value, t.source] for t in thresholds})
     decider = Decider(settings, taxonomy, camera_model, time.perf_counter_ns)
-    pipeline = Pipeline(runtime, decider, camera_model, time.monotonic_ns, time.perf_counter_ns)
+    monitor = PictureMonitor(config.picture)
+    pipeline = Pipeline(
+        runtime, decider, camera_model, time.monotonic_ns, time.perf_counter_ns, monitor
+    )
     live = not config.camera.source.startswith(RECORDINGS)
     observers: list[Observer] = []
     recorder: Recorder | None = None

@@ -101,6 +101,6 @@ def _pose(now_ns: int, pose: Pose | None, settings: DirectorSettings) -> Gate:
 def _decision(now_ns: int, decision: Decision | None, settings: DirectorSettings) -> Gate:
     if decision is None:
         return Gate("decision", "no frame yet")
-    if (now_ns - decision.decided_at_ns) * 1e-9 > settings.max_decision_age_s:
-        return Gate("decision", f"no decision for more than {settings.max_decision_age_s:g} s")
+    if (now_ns - decision.evidence_at_ns) * 1e-9 > settings.max_decision_age_s:
+        return Gate("decision", f"no frame decided on for {settings.max_decision_age_s:g} s")
     return Gate("decision")

@@ -170,7 +170,12 @@ class DirectorSettings(BaseModel):
         default=0.3, gt=0, le=2, description="nothing is sent on an older pose, s"
     )
     max_decision_age_s: float = Field(
-        default=1.0, gt=0, le=5, description="nothing is sent when the pipeline is silent, s"
+        # With the control loop's period the last target leaves at most 0.5 s after the last frame
+        # was taken. A board that decides less than four times a second needs more.
+        default=0.45,
+        gt=0,
+        le=5,
+        description="nothing is sent when the newest frame decided on was taken longer ago, s",
     )
     max_evidence_age_s: float = Field(
         # A person walks through the default clearance of 4 m in 2.7 s.

@@ -54,6 +54,8 @@ def daemon_config(
         "decision": {"vehicle_radius_m": plan.vehicle_radius_m},
         "log": {"events": "events.jsonl"},
     }  # fmt: skip
+    if plan.painted:  # one flat colour over the whole picture is no fault there
+        sections["picture"] = {"least_contrast": 0.0, "least_sharpness": 0.0}
     if plan.authority != "advise":
         # The stand-in's flight begins in the air.
         sections["authority"] = {"level": plan.authority, "begin_in_air": True}

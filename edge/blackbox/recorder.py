@@ -142,6 +142,7 @@ class Recorder:
         reset, self._reset = self._reset, False
         record = StepRecord(
             self._number, step.frame.frame_id, step.frame.captured_at_ns, reset, step.pose,
+            step.problem,
             replace(step.decision, timings_ms={}),
             None if step.view is None else step.view.ground_down_m, step.timings_ms,
         )  # fmt: skip

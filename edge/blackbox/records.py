@@ -89,6 +89,7 @@ class StepRecord:
         captured_at_ns: Monotonic time.
         reset: The ground map was made empty right before.
         pose: At capture time.
+        problem: Why the picture was not decided on; None when it was.
         decision: What was decided.
         ground_down_m: Plane of the ground map; None while it is empty.
         timings_ms: Parts of the time it took.
@@ -99,6 +100,7 @@ class StepRecord:
     captured_at_ns: int
     reset: bool
     pose: Pose | None
+    problem: str | None
     decision: Decision
     ground_down_m: float | None
     timings_ms: dict[str, float]

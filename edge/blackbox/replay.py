@@ -224,7 +224,14 @@ class Replay:
             return
         if record.reset:
             self._decider.reset()
-        decision = self._decider.observe(self._segment(record), record.pose, record.decided_at_ns)
+        if record.problem is None:
+            decision = self._decider.observe(
+                self._segment(record), record.pose, record.decided_at_ns
+            )
+        else:
+            decision = self._decider.refuse(
+                record.problem, record.pose, record.captured_at_ns, record.decided_at_ns
+            )
         self._replayed[record.decided_at_ns] = decision
         while len(self._replayed) > 4:  # a tick acts on the newest, or on the one before
             self._replayed.pop(next(iter(self._replayed)))

@@ -36,7 +36,7 @@ def step(
     now = int(now_s * S)
     chosen = site(now) if selection == "site" else selection
     decision = (
-        None if chosen is None else Decision(chosen, now - int(decided_age * S), now - S // 10)
+        None if chosen is None else Decision(chosen, now - int(decided_age * S), now - int(decided_age * S) - S // 20)
     )
     pose = Pose(now - int(pose_age * S), attitude, (0.0, 0.0, -height), height)
     return director.step(DirectorInput(now, decision, pose, vehicle))

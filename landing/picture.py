@@ -1,0 +1,134 @@
+"""Is a picture worth deciding on? Black, white, blank, blurred and frozen ones are not.
+
+A network gives an answer to any picture. These checks know nothing of classes: they ask whether
+the camera shows something, in focus, and new. All are made on a thumbnail, well under 1 ms.
+"""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from landing.types import ByteArray, Frame, Pose
+
+THUMBNAIL_PX = 160
+LEAST_ROWS = 360
+"""Of a larger picture rows are left out down to no fewer than these: reading all of it is slow."""
+
+SAMPLE_STEP = 8
+"""A frozen picture is the same in every eighth pixel of every eighth row too."""
+
+
+class PictureSettings(BaseModel):
+    """When a picture is not decided on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    least_brightness: float = Field(
+        default=10.0, ge=0, le=255, description="mean grey below it is a black picture, 0 to 255"
+    )
+    most_brightness: float = Field(
+        default=246.0, ge=0, le=255, description="mean grey above it is a white picture, 0 to 255"
+    )
+    least_contrast: float = Field(
+        default=1.0, ge=0, le=64, description="standard deviation of grey below it is blank"
+    )
+    least_sharpness: float = Field(
+        # Of 183 pictures of four cameras the softest has 0.021; blurred by 4 px of 640 half of them
+        # are below 0.005, by 8 px nearly all are below 0.003 (benchmarks/picture_checks.py).
+        default=0.007,
+        ge=0,
+        le=1,
+        description="share of the contrast in a thumbnail's finest detail; below it is blurred",
+    )
+    frozen_after_m: float = Field(
+        default=0.3, gt=0, le=10, description="the very same picture after so much motion, m"
+    )
+    frozen_after_deg: float = Field(
+        default=3.0, gt=0, le=90, description="... or after so much turning, degrees"
+    )
+
+
+class PictureMonitor:
+    """Looks at one frame after another. One owner.
+
+    Args:
+        settings: Limits.
+    """
+
+    def __init__(self, settings: PictureSettings) -> None:
+        self._settings = settings
+        self._sample: ByteArray | None = None
+        self._pose: Pose | None = None
+
+    def problem(self, frame: Frame, pose: Pose | None) -> str | None:
+        """Why a frame is not to be decided on, in words; None when it is.
+
+        Args:
+            frame: The newest.
+            pose: At its capture; without one it cannot be told whether the picture is frozen.
+        """
+        settings = self._settings
+        grey = _thumbnail(frame.image_bgr)
+        mean, deviation = (float(v[0, 0]) for v in cv2.meanStdDev(grey))
+        frozen = self._frozen(frame, pose)
+        if mean < settings.least_brightness:
+            return f"the picture is black (mean {mean:.0f} of 255)"
+        if mean > settings.most_brightness:
+            return f"the picture is white (mean {mean:.0f} of 255)"
+        if deviation < settings.least_contrast:
+            return f"the picture is blank (contrast {deviation:.1f} of 255)"
+        share = sharpness(grey)
+        if share < settings.least_sharpness:
+            return f"the picture is blurred (sharpness {share:.4f})"
+        return frozen
+
+    def _frozen(self, frame: Frame, pose: Pose | None) -> str | None:
+        """Whether the same picture keeps coming while the vehicle moves."""
+        sample = frame.image_bgr[::SAMPLE_STEP, ::SAMPLE_STEP]
+        before = self._sample
+        if before is None or before.shape != sample.shape or not np.array_equal(before, sample):
+            self._sample, self._pose = sample.copy(), pose
+            return None
+        if self._pose is None or pose is None:
+            self._pose = self._pose or pose
+            return None
+        moved_m, turned_deg = _motion(self._pose, pose)
+        if moved_m < self._settings.frozen_after_m and turned_deg < self._settings.frozen_after_deg:
+            return None
+        return f"the picture is frozen ({moved_m:.1f} m and {turned_deg:.0f} degrees ago)"
+
+
+def sharpness(grey: ByteArray) -> float:
+    """Share of a picture's variance that is in its finest detail, 0 to 1.
+
+    Relative to the contrast, so that a flat lawn in focus is not taken for a blurred town: what a
+    3x3 mean takes away, as a part of the whole.
+    """
+    fine = cv2.subtract(grey.astype(np.float32), cv2.blur(grey, (3, 3)).astype(np.float32))
+    whole = float(np.var(grey))
+    return float(np.var(fine)) / whole if whole > 0 else 0.0
+
+
+def _thumbnail(image_bgr: ByteArray) -> ByteArray:
+    """Grey, at most 160x120, each pixel the mean of those it covers; the shape is not kept."""
+    image_bgr = image_bgr[:: max(1, image_bgr.shape[0] // LEAST_ROWS)]
+    height, width = image_bgr.shape[:2]
+    if width > THUMBNAIL_PX:
+        size = (THUMBNAIL_PX, max(1, min(height, THUMBNAIL_PX * 3 // 4)))
+        image_bgr = np.asarray(cv2.resize(image_bgr, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(cv2.cvtColor(image_bgr, cv2.COLOR_BGR2GRAY), np.uint8)
+
+
+def _motion(before: Pose, now: Pose) -> tuple[float, float]:
+    """Distance, m, and angle, degrees, between two poses; 0 for what is not known."""
+    moved_m = turned_deg = 0.0
+    if before.position_ned_m is not None and now.position_ned_m is not None:
+        moved_m = math.dist(before.position_ned_m, now.position_ned_m)
+    if before.ned_from_frd is not None and now.ned_from_frd is not None:
+        dot = abs(sum(p * q for p, q in zip(before.ned_from_frd, now.ned_from_frd, strict=True)))
+        turned_deg = math.degrees(2.0 * math.acos(min(1.0, dot)))
+    return moved_m, turned_deg

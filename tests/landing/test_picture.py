@@ -1,0 +1,91 @@
+"""Pictures that are not worth deciding on are told from those that are."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+import pytest
+
+from landing.geometry import quaternion_from_euler
+from landing.picture import PictureMonitor, PictureSettings, sharpness
+from landing.types import ByteArray, Frame, Pose
+
+LEVEL = quaternion_from_euler(0, 0, 0)
+
+
+def ground(seed: int = 0, width: int = 640, height: int = 480) -> ByteArray:
+    """Texture at every scale, as ground has."""
+    rng = np.random.default_rng(seed)
+    total = np.zeros((height, width, 3), np.float32)
+    for step in (64, 16, 4, 1):
+        coarse = rng.normal(0, 12, (height // step + 1, width // step + 1, 3)).astype(np.float32)
+        total += cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.clip(total + 110, 0, 255).astype(np.uint8)
+
+
+def pose(north_m: float = 0.0, yaw_rad: float = 0.0) -> Pose:
+    return Pose(0, quaternion_from_euler(0, 0, yaw_rad), (north_m, 0.0, -20.0), 20.0)
+
+
+def problem(image: ByteArray) -> str | None:
+    return PictureMonitor(PictureSettings()).problem(Frame(image, 0, 0), None)
+
+
+def test_good_pictures_pass() -> None:
+    assert problem(ground()) is None
+    assert problem(ground(1, 1920, 1080)) is None
+    assert problem(ground(2, 100, 80)) is None
+    assert problem((ground(3) // 3).astype(np.uint8)) is None  # dusk
+
+
+@pytest.mark.parametrize(
+    ("image", "word"),
+    [
+        (np.zeros((480, 640, 3), np.uint8), "black"),
+        (np.full((480, 640, 3), 255, np.uint8), "white"),
+        (np.full((480, 640, 3), 128, np.uint8), "blank"),
+        (np.clip(np.random.default_rng(0).normal(3, 2, (480, 640, 3)), 0, 255).astype(np.uint8),
+         "black"),
+        (cv2.GaussianBlur(ground(), (0, 0), 8), "blurred"),
+    ],
+)  # fmt: skip
+def test_bad_pictures_are_named(image: ByteArray, word: str) -> None:
+    said = problem(image)
+    assert said is not None and word in said
+
+
+def test_sharpness_falls_with_blur_and_not_with_contrast() -> None:
+    grey = cv2.cvtColor(ground(), cv2.COLOR_BGR2GRAY)
+    values = [sharpness(np.asarray(cv2.GaussianBlur(grey, (0, 0), s), np.uint8)) for s in (1, 2, 4)]
+    assert sharpness(grey) > values[0] > values[1] > values[2]
+    dull = np.asarray(110 + (grey.astype(np.float32) - 110) * 0.5, np.uint8)
+    assert sharpness(dull) == pytest.approx(sharpness(grey), rel=0.1)
+
+
+def test_a_frozen_picture_is_told_by_the_vehicle_that_moves() -> None:
+    monitor = PictureMonitor(PictureSettings())
+    image = ground()
+    assert monitor.problem(Frame(image, 0, 0), pose(0.0)) is None
+    for step in range(1, 3):  # it hovers: the same picture is no proof yet
+        assert monitor.problem(Frame(image.copy(), step, step), pose(0.1 * step)) is None
+    said = monitor.problem(Frame(image.copy(), 3, 3), pose(0.5))
+    assert said is not None and "frozen (0.5 m" in said
+    assert monitor.problem(Frame(image.copy(), 4, 4), None) is None  # nothing is known of motion
+    assert monitor.problem(Frame(ground(9), 5, 5), pose(0.6)) is None  # it moves again
+    assert monitor.problem(Frame(ground(9), 6, 6), pose(0.6, math.radians(10))) is not None
+
+
+def test_a_noisy_picture_of_the_same_ground_is_not_frozen() -> None:
+    monitor = PictureMonitor(PictureSettings())
+    image, rng = ground(), np.random.default_rng(0)
+    for step in range(5):
+        noisy = np.clip(image + rng.normal(0, 1.5, image.shape), 0, 255).astype(np.uint8)
+        assert monitor.problem(Frame(noisy, step, step), pose(float(step))) is None
+
+
+def test_another_size_is_not_compared() -> None:
+    monitor = PictureMonitor(PictureSettings())
+    assert monitor.problem(Frame(ground(0, 640, 480), 0, 0), pose(0)) is None
+    assert monitor.problem(Frame(ground(0, 320, 240), 1, 1), pose(5)) is None
