@@ -102,5 +102,7 @@ def _decision(now_ns: int, decision: Decision | None, settings: DirectorSettings
     if decision is None:
         return Gate("decision", "no frame yet")
     if (now_ns - decision.evidence_at_ns) * 1e-9 > settings.max_decision_age_s:
-        return Gate("decision", f"no frame decided on for {settings.max_decision_age_s:g} s")
+        return Gate(
+            "decision", f"no decision on a frame of the last {settings.max_decision_age_s:g} s"
+        )
     return Gate("decision")

@@ -35,9 +35,8 @@ def step(
 ):  # fmt: skip
     now = int(now_s * S)
     chosen = site(now) if selection == "site" else selection
-    decision = (
-        None if chosen is None else Decision(chosen, now - int(decided_age * S), now - int(decided_age * S) - S // 20)
-    )
+    decided_ns = now - int(decided_age * S)
+    decision = None if chosen is None else Decision(chosen, decided_ns, decided_ns - S // 20)
     pose = Pose(now - int(pose_age * S), attitude, (0.0, 0.0, -height), height)
     return director.step(DirectorInput(now, decision, pose, vehicle))
 
