@@ -45,6 +45,9 @@ from sim.world import World, parse_world_spec
 from sim.world.label_view import label_view
 
 POLL_S = 0.05
+GRAIN = 15
+"""Greatest deviation of a painted pixel, grey steps: far less than between two classes."""
+
 SILENT_S = 5.0
 """Without SIM_STATE for this long the autopilot counts as gone."""
 
@@ -110,6 +113,7 @@ class CameraProcess:
         self.orders = orders
         self.frames = 0
         self._stalled_until_ns = 0
+        self._grain = np.random.default_rng(effects.seed)
         self._parent = os.getppid()
         self._stopping = False
         self._pending: deque[tuple[int, bytes]] = deque()
@@ -210,7 +214,10 @@ class CameraProcess:
         if self.shooting.painted:
             size_px = (self.camera.width_px, self.camera.height_px)
             classes = label_view(self.world, self.camera, pose, t_s, size_px)
-            return np.asarray(self.world.taxonomy.palette_bgr[classes], dtype=np.uint8)
+            painted = self.world.taxonomy.palette_bgr[classes].astype(np.int16)
+            # Grain, as of any sensor: the daemon refuses pictures without detail as blurred.
+            painted += self._grain.integers(-GRAIN, GRAIN + 1, painted.shape, dtype=np.int16)
+            return np.asarray(np.clip(painted, 0, 255), dtype=np.uint8)
         image, _ = render(
             self.world, self.camera, pose, t_s, self.effects, motion=truth.motion, labels=False
         )

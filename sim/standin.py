@@ -15,7 +15,7 @@ from sim.ground_station import GroundStation
 from sim.processes import START_S, FlightError, start_process
 
 RANGEFINDER: dict[str, float] = {
-    "RNGFND1_TYPE": 100, "RNGFND1_MIN_CM": 10, "RNGFND1_MAX_CM": 4000, "RNGFND1_ORIENT": 25,
+    "RNGFND1_TYPE": 100, "RNGFND1_MIN_CM": 10, "RNGFND1_MAX_CM": 6000, "RNGFND1_ORIENT": 25,
 }  # fmt: skip
 """The simulator's own rangefinder, looking down: hardware, so no doctor can know of it."""
 
