@@ -1,13 +1,11 @@
 """The link to the autopilot, and to ground stations beside it. Sends never wait.
 
-What is here is the shell: it joins the connections (`channel`), what is heard of the autopilot
-(`telemetry`), and what is asked of us (`component`). Each connection has a thread; a ground
-station's may die or flood without the autopilot's noticing.
+What is here is the shell around the connections (`channel`) and what they bring (`exchange`). Each
+connection has a thread; a ground station's may die or flood without the autopilot's noticing.
 """
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -17,14 +15,13 @@ from types import TracebackType
 from typing import Any
 
 from firmware_bridge import camera_protocol
-from firmware_bridge.addressing import sender_of, target_of
 from firmware_bridge.channel import Channel, ChannelSettings, Observer
-from firmware_bridge.component import Component, Surroundings
 from firmware_bridge.computer import ComputerMonitor
 from firmware_bridge.computer_sender import ComputerStatusSender
 from firmware_bridge.connection import make_transport, parse_connection
-from firmware_bridge.forward import Router
-from firmware_bridge.frames import FrameReader, ReceivedFrame
+from firmware_bridge.exchange import Exchange
+from firmware_bridge.frames import FrameReader
+from firmware_bridge.link_status import link_status, signing_status
 from firmware_bridge.messages import (
     HealthState,
     Severity,
@@ -32,21 +29,17 @@ from firmware_bridge.messages import (
     statustext_messages,
 )
 from firmware_bridge.parameters import NoParameters, ParameterTable
-from firmware_bridge.report import LinkStatus, Refusal, SendResult, SigningStatus
+from firmware_bridge.report import LinkStatus, Refusal, SendResult
 from firmware_bridge.settings import LinkSettings
 from firmware_bridge.signing import LinkSigning
 from firmware_bridge.stamp_file import StampKeeper, load_signing
 from firmware_bridge.target import landing_target_message
-from firmware_bridge.telemetry import Telemetry
-from firmware_bridge.timesync import Timesync
 from firmware_bridge.transport import Transport
 from firmware_bridge.video import VIDEO_COMPONENT
 from landing.command import CommandAnswer, CommandRequest
 from landing.errors import InvalidValueError
 from landing.types import LandingTarget, Pose
 from landing.vehicle import Autopilot, VehicleStatus
-
-log = logging.getLogger(__name__)
 
 NS_PER_S = 1_000_000_000
 
@@ -83,23 +76,16 @@ class FlightLink:
         parameters: ParameterTable | None = None,
     ) -> None:
         self.settings = settings
-        # Guarded by _lock: what was heard (the pose history in it guards itself).
-        self._lock = threading.Lock()
-        self._telemetry = Telemetry(settings)
-        self._timesync = Timesync()
-        self._timesync_answered = 0
-        # Guarded by _ask_lock: what is asked of us. Never taken together with _lock.
-        self._ask_lock = threading.Lock()
-        self._component = Component(
-            settings.component_id, parameters or NoParameters(), settings.video, time.monotonic_ns()
-        )
+        self._exchange = Exchange(settings, parameters or NoParameters())
+        self._telemetry = self._exchange.telemetry  # guarded by _lock
+        self._lock = self._exchange.lock
         self._signing: LinkSigning | None = None
         self._stamps: StampKeeper | None = None
         if settings.signing_key is not None and settings.stamp_file is not None:
             self._signing, self._stamps = load_signing(settings.signing_key, settings.stamp_file)
         self.channels = self._make_channels(make)
+        self._exchange.connect(self.channels)
         self._flight = self.channels[0]
-        self._router = Router(len(self.channels)) if settings.forward else None
         self._computer = ComputerStatusSender(ComputerMonitor(), self._everywhere)
         self._withheld: str | None = None
         self._running = False
@@ -126,7 +112,7 @@ class FlightLink:
                     ),
                     endpoint,
                     make if is_flight and make else partial(make_transport, endpoint),
-                    self,
+                    self._exchange,
                     self._telemetry.frames if is_flight else FrameReader(),
                     self._signing,
                 )
@@ -191,51 +177,15 @@ class FlightLink:
         flight = self._flight.status()
         ground_stations = tuple(channel.status() for channel in self.channels[1:])
         with self._lock:
-            heard = self._telemetry
-            age_ns = heard.vehicle.heartbeat_age_ns(now_ns)
-            return LinkStatus(
-                connection=self.settings.connection,
-                connected=flight.connected,
-                alive=heard.vehicle.alive(now_ns),
-                heartbeat_age_s=None if age_ns is None else age_ns / NS_PER_S,
-                autopilot=heard.vehicle.autopilot,
-                system_id=None if heard.autopilot is None else heard.autopilot.system,
-                rates_hz=heard.streams.rates_hz(now_ns),
-                missing=heard.streams.missing(now_ns),
-                slow=heard.streams.slow(now_ns),
-                bytes_received=flight.bytes_received,
-                bytes_bad=flight.bytes_bad,
-                dropped_writes=flight.dropped_writes,
-                reconnects=max(0, flight.opened - 1),
-                reboots=heard.reboots,
-                position_resets=heard.history.position_resets,
-                last_error=heard.last_error,
-                problems=(
-                    *self._signing_problems(),
-                    *heard.problems(flight.connected, now_ns),
-                ),
-                clock_offset_ns=heard.clock.offset_ns,
-                clock_uncertainty_ns=heard.clock.uncertainty_ns,
-                timesync_answered=self._timesync_answered,
-                ground_stations=ground_stations,
-                signing=self._signing_status(),
+            return link_status(
+                self._telemetry,
+                flight,
+                ground_stations,
+                signing_status(self._signing),
+                self.settings.signing_key,
+                self._exchange.timesync_answered,
+                now_ns,
             )
-
-    def _signing_status(self) -> SigningStatus | None:
-        signing = self._signing
-        if signing is None:
-            return None
-        return SigningStatus(signing.accepted, signing.unsigned, signing.forged)
-
-    def _signing_problems(self) -> list[str]:
-        status = self._signing_status()
-        if status is None or status.accepted or not status.unsigned + status.forged:
-            return []
-        how = "unsigned" if status.unsigned else "signed with another key"
-        return [
-            f"{self.settings.connection}: {status.unsigned + status.forged} frames ignored, "
-            f"{how}; give the autopilot the key of {self.settings.signing_key}"
-        ]
 
     def wait_ready(self, timeout_s: float) -> LinkStatus:
         """Wait until the autopilot is heard and sends what we need, or until the timeout.
@@ -367,80 +317,3 @@ class FlightLink:
         for channel in self.channels[1:]:
             channel.send(message, component_id)
         return result
-
-    # --- what the connections tell, in their threads (see `ChannelUser`) ---
-
-    def opened(self, channel: Channel, now_ns: int) -> None:
-        """A connection is new."""
-        if channel is self._flight:
-            with self._lock:
-                self._telemetry.reopened(now_ns)
-                self._timesync.restart()
-
-    def failed(self, channel: Channel, reason: str) -> None:
-        """A connection is lost, or cannot be opened."""
-        if channel is self._flight:
-            with self._lock:
-                self._telemetry.last_error = reason
-
-    def tick(self, channel: Channel, now_ns: int) -> None:
-        """Ask the autopilot for what is due."""
-        if channel is not self._flight:
-            return
-        with self._lock:
-            autopilot = self._telemetry.autopilot
-            request = self._telemetry.request(now_ns)
-            question = None
-            if autopilot is not None and self._telemetry.vehicle.alive(now_ns):
-                question = self._timesync.question(now_ns, autopilot.system, autopilot.component)
-        for message in (request, question):
-            if message is not None:
-                self._send(message)
-
-    def heard(self, channel: Channel, frame: ReceivedFrame, now_ns: int) -> None:
-        """Give a frame to all whom it concerns."""
-        system = self._telemetry.own_system
-        own = self._component.own(system)
-        if sender_of(frame.message) in own:
-            return  # our own words, come back through somebody's network
-        if frame.message.get_type() == "TIMESYNC":
-            self._on_timesync(channel, frame, now_ns)
-        if channel is self._flight:
-            with self._lock:
-                self._telemetry.take(frame.message, now_ns)
-                system = self._telemetry.own_system
-            for each in self.channels:
-                each.speak_as(system)
-        if self._router is not None:
-            for index in self._router_targets(frame, channel, now_ns):
-                self.channels[index].post(frame.raw)
-        if target_of(frame.message) is not None:
-            around = Surroundings(system, self.vehicle(now_ns), now_ns)
-            with self._ask_lock:
-                self._component.take(frame.message, around, channel.post)
-
-    def _on_timesync(self, channel: Channel, frame: ReceivedFrame, now_ns: int) -> None:
-        own = (self._telemetry.own_system, self.settings.component_id)
-        reply = self._timesync.reply(frame.raw, frame.message, now_ns, own)
-        if reply is not None:
-            # At once: what an answer waits here, the asker takes for a delay on the way.
-            sent = channel.send(reply).sent
-            self._timesync_answered += sent and channel is self._flight
-        elif channel is self._flight:
-            with self._lock:
-                autopilot = self._telemetry.autopilot
-                sender = sender_of(frame.message)
-                if autopilot is None or (sender.system, sender.component) != (
-                    autopilot.system,
-                    autopilot.component,
-                ):
-                    return
-                answer = self._timesync.answer(frame.message, now_ns)
-                if answer is not None:
-                    self._telemetry.synchronise(answer)
-
-    def _router_targets(self, frame: ReceivedFrame, channel: Channel, now_ns: int) -> list[int]:
-        assert self._router is not None
-        own = self._component.own(self._telemetry.own_system)
-        with self._ask_lock:
-            return self._router.targets(frame, channel.settings.index, now_ns, own)
