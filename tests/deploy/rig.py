@@ -264,13 +264,16 @@ def snapshot(folder: Path) -> dict[str, tuple[object, ...]]:
     return found
 
 
-def fake_wheel(folder: Path, version: str = "0.1.0", name: str = "touchdown") -> Path:
+def fake_wheel(
+    folder: Path, version: str = "0.1.0", name: str = "touchdown", needs: Sequence[str] = ()
+) -> Path:
     """A wheel that borrows this checkout and this environment's packages: small and quick."""
     folder.mkdir(parents=True, exist_ok=True)
     info = f"{name}-{version}.dist-info"
     borrowed = [str(ROOT), *(p for p in sys.path if p.endswith("site-packages"))]
     files = {
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        + "".join(f"Requires-Dist: {need}\n" for need in needs),
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\n"
         "Tag: py3-none-any\n",
     }

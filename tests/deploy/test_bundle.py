@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -374,7 +375,8 @@ def test_a_large_file_is_streamed(kit: Kit, tmp_path: Path) -> None:
     shutil.copytree(kit.samples, samples)
     wheels = tmp_path / "wheels"
     fake_wheel(wheels)
-    (wheels / "leaf-1.0-py3-none-any.whl").write_bytes(os.urandom(1 << 20) * 9 + b"end")
+    with zipfile.ZipFile(fake_wheel(wheels, "1.0", "leaf"), "a") as leaf:
+        leaf.writestr("weights.bin", os.urandom(1 << 20) * 9 + b"end")
     bundle = kit.pack(out=tmp_path / "l.tar.zst", wheels=wheels)
     manifest = manifest_of(kit, bundle)
     assert manifest.total_bytes > 9 * 2**20

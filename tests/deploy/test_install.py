@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import pytest
 
+from deploy import bundle as bundle_module
 from deploy import release as release_module
 from deploy.errors import BundleError, InstallError
 from deploy.install import install, prune
@@ -320,16 +321,13 @@ def test_wheels_make_an_environment_of_their_own_without_a_network(
 def test_wheels_that_lack_something_are_refused(
     kit: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = fake_wheel(tmp_path / "wheels")
-    import zipfile
-
-    with zipfile.ZipFile(path) as wheel:
-        parts = {n: wheel.read(n) for n in wheel.namelist()}
-    with zipfile.ZipFile(path, "w") as wheel:
-        for inside, data in parts.items():
-            extra = b"Requires-Dist: hologram>=3\n" if inside.endswith("METADATA") else b""
-            wheel.writestr(inside, data + extra if not inside.endswith("RECORD") else b"")
-    bundle = kit.pack(out=tmp_path / "wheels.tar.zst", wheels=tmp_path / "wheels")
+    """On the workstation already; and on the drone, should a bundle come that was not checked."""
+    wheels = tmp_path / "wheels"
+    fake_wheel(wheels, needs=("hologram>=3", "moon; python_version < '3'"))
+    with pytest.raises(BundleError, match=r"hologram>=3 is needed .*`touchdown deploy wheels`"):
+        kit.pack(out=tmp_path / "wheels.tar.zst", wheels=wheels)
+    monkeypatch.setattr(bundle_module, "missing", lambda *_: [])
+    bundle = kit.pack(out=tmp_path / "wheels.tar.zst", wheels=wheels)
     drone = Drone(tmp_path / "root", kit)
     with pytest.raises(InstallError, match=r"requires hologram.*`touchdown deploy wheels`"):
         drone.install(bundle)

@@ -1,0 +1,113 @@
+"""Collecting wheels: complete for the drone's Python and processor, and only from ourselves."""
+
+from __future__ import annotations
+
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from deploy import wheelhouse
+from deploy.errors import BundleError
+from deploy.manifest import Target
+from deploy.requirements import missing
+from deploy.wheelhouse import collect
+from deploy.wheels import read_wheelhouse, this_machine
+from tests.deploy.rig import fake_wheel
+
+ORIN = Target(architecture="aarch64", python="3.10")
+NEEDS = (
+    "leaf>=2",
+    "tomli>=2,<3; python_version < '3.11'",
+    "arm-only==1; platform_machine == 'aarch64'",
+    "seal[fast]>=1; extra == 'deploy'",
+    "torch>=2; extra == 'train'",
+    "win>=1; sys_platform == 'win32'",
+)
+
+
+def lacking(folder: Path, target: Target) -> list[str]:
+    return missing(read_wheelhouse(folder, target)[0], target)
+
+
+def test_what_is_missing_is_read_for_the_target(tmp_path: Path) -> None:
+    fake_wheel(tmp_path, needs=NEEDS)
+    assert lacking(tmp_path, ORIN) == ["arm-only==1", "leaf>=2", "seal[fast]>=1", "tomli<3,>=2"]
+    here = Target(architecture="x86-64", python="3.12")
+    assert lacking(tmp_path, here) == ["leaf>=2", "seal[fast]>=1"]
+
+
+def test_extras_and_their_requirements_are_followed(tmp_path: Path) -> None:
+    fake_wheel(tmp_path, needs=NEEDS)
+    for name, version in (("tomli", "2.1"), ("arm_only", "1"), ("leaf", "1.9")):
+        fake_wheel(tmp_path, version, name)
+    fake_wheel(tmp_path, "1.0", "seal", ("engine; extra == 'fast'", "slow; extra == 'slow'"))
+    assert lacking(tmp_path, ORIN) == ["engine", "leaf>=2"]
+
+
+def test_a_damaged_wheel(tmp_path: Path) -> None:
+    fake_wheel(tmp_path)
+    (tmp_path / "leaf-1.0-py3-none-any.whl").write_bytes(b"PK nonsense")
+    with pytest.raises(BundleError, match=r"leaf-1\.0-py3-none-any\.whl is damaged"):
+        lacking(tmp_path, ORIN)
+
+
+@pytest.fixture
+def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that stands for the index, and nothing else is asked."""
+    folder = tmp_path / "index"
+    folder.mkdir()
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    return folder
+
+
+def test_pip_collects_for_another_python(tmp_path: Path, index: Path) -> None:
+    """pip alone would leave out what only the other Python needs."""
+    project = fake_wheel(tmp_path / "dist", needs=("leaf", "old; python_version < '3.11'"))
+    fake_wheel(index, "1.0", "leaf", ("older; python_version < '3.11'",))
+    fake_wheel(index, "2.0", "old")
+    fake_wheel(index, "3.0", "older")
+    found = collect(project, ORIN, tmp_path / "out")
+    names = {wheel.name for wheel in found}
+    assert names == {"touchdown", "leaf", "old", "older"}
+    assert not lacking(tmp_path / "out", ORIN)
+    with pytest.raises(BundleError, match="holds wheels already"):
+        collect(project, ORIN, tmp_path / "out")
+
+
+def test_what_no_wheel_is_there_for(tmp_path: Path, index: Path) -> None:
+    project = fake_wheel(tmp_path / "dist", needs=("leaf",))
+    native = fake_wheel(index, "1.0", "leaf")
+    native.rename(index / "leaf-1.0-cp310-cp310-manylinux_2_17_x86_64.whl")
+    with pytest.raises(BundleError, match=r"pip: .*leaf.* wheel for that architecture and Python"):
+        collect(project, ORIN, tmp_path / "out")
+
+
+def test_a_strangers_package_is_never_built(
+    tmp_path: Path, index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pip takes `src` for a package of that name on the index; we take it for a folder."""
+    monkeypatch.setattr(wheelhouse, "_pip", lambda words: pytest.fail(str(words)))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BundleError, match=r"expected a wheel of touchdown, or the folder"):
+        collect(Path("src"), ORIN, tmp_path / "out")
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "pyproject.toml").write_text('[project]\nname = "other"\n')
+    with pytest.raises(BundleError, match=r"expected a wheel of touchdown"):
+        collect(Path("src"), ORIN, tmp_path / "out")
+    with pytest.raises(BundleError, match=r"expected a wheel of touchdown"):
+        collect(fake_wheel(tmp_path, "1.0", "leaf"), ORIN, tmp_path / "out")
+
+
+def test_this_machine() -> None:
+    assert this_machine("3.10").python == "3.10"
+    assert this_machine().python == f"{sys.version_info.major}.{sys.version_info.minor}"
+    assert this_machine().architecture in ("aarch64", "x86-64")
+
+
+def test_fake_wheels_are_wheels(tmp_path: Path) -> None:
+    with zipfile.ZipFile(fake_wheel(tmp_path)) as wheel:
+        assert wheel.testzip() is None
