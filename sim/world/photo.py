@@ -6,6 +6,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from landing.errors import DataError
 from landing.taxonomy import Taxonomy
@@ -26,16 +27,24 @@ def read_picture(path: Path, what: str) -> ByteArray:
 
 
 def read_labels(path: Path, taxonomy: Taxonomy) -> ByteArray:
-    """An index picture, uint8 (H, W), whose values are ids of a taxonomy or its ignore index.
+    """A label map, uint8 (H, W): ids of a taxonomy, or its ignore index.
+
+    The file holds the ids themselves, in 8 or 16 bits, or the colours of the taxonomy's classes
+    (a palette PNG reads as its colours too). White, black and transparent pixels that are the
+    colour of no class are not labelled.
 
     Raises:
-        DataError: Missing, not 8-bit single-channel, or with values the taxonomy does not have.
+        DataError: Missing, neither of the two, or with values or colours the taxonomy lacks.
     """
     labels = _read(path, "labels", cv2.IMREAD_UNCHANGED)
+    if labels.ndim == 2 and labels.dtype == np.uint16 and labels.max(initial=0) <= 255:
+        labels = labels.astype(np.uint8)
+    if labels.ndim == 3 and labels.dtype == np.uint8 and labels.shape[2] in (3, 4):
+        return _ids_of_colours(path, labels, taxonomy)
     if labels.ndim != 2 or labels.dtype != np.uint8:
         raise DataError(
-            f"labels {path}: expected an 8-bit single-channel index PNG, "
-            f"got {labels.dtype} of shape {labels.shape}"
+            f"labels {path}: expected an 8-bit single-channel index PNG or the colours of a "
+            f"taxonomy, got {labels.dtype} of shape {labels.shape}"
         )
     values = np.unique(labels)
     strange = [int(v) for v in values if v >= len(taxonomy) and v != taxonomy.ignore_index]
@@ -45,6 +54,39 @@ def read_labels(path: Path, taxonomy: Taxonomy) -> ByteArray:
             f"(0 to {len(taxonomy) - 1}, or {taxonomy.ignore_index}): name the right taxonomy"
         )
     return labels
+
+
+def _ids_of_colours(path: Path, colours: ByteArray, taxonomy: Taxonomy) -> ByteArray:
+    packed = colours[..., :3].astype(np.uint32) @ np.array([1, 1 << 8, 1 << 16], dtype=np.uint32)
+    ids = np.full(packed.shape, taxonomy.ignore_index, dtype=np.uint8)
+    known = np.isin(packed, (0x000000, 0xFFFFFF))
+    for entry in taxonomy.classes:
+        red, green, blue = entry.color_rgb
+        same = packed == (blue | green << 8 | red << 16)
+        ids[same] = entry.id
+        known |= same
+    if colours.shape[2] == 4:
+        clear = colours[..., 3] == 0
+        ids[clear] = taxonomy.ignore_index
+        known |= clear
+    if not known.all():
+        strange = packed[~known]
+        first = int(strange[0])
+        rgb = (first >> 16, first >> 8 & 255, first & 255)
+        raise DataError(
+            f"labels {path}: colour {rgb} is of no class of taxonomy {taxonomy.name!r} "
+            f"({len(strange)} of {packed.size} px are not): expected its colours, or an 8-bit "
+            "single-channel index PNG"
+        )
+    return ids
+
+
+def _outside(path: Path) -> npt.NDArray[np.bool_] | None:
+    """Where an orthophoto holds no ground: its transparent pixels; None without an alpha."""
+    if path.suffix.lower() not in (".png", ".tif", ".tiff", ".webp"):
+        return None
+    whole = _read(path, "picture", cv2.IMREAD_UNCHANGED)
+    return whole[..., 3] == 0 if whole.ndim == 3 and whole.shape[2] == 4 else None
 
 
 def _read(path: Path, what: str, flags: int) -> ByteArray:
@@ -66,9 +108,11 @@ def photo(
     """A world whose plane is a picture, mirrored over and over beyond its edges, labels too.
 
     Args:
-        picture: Straight-down picture; its middle is NED (0, 0), its top is north.
+        picture: Straight-down picture or orthophoto; its middle is NED (0, 0), its top is north.
+            Transparent parts are unknown ground.
         gsd_m: Metres per pixel.
-        labels: Index picture of the same size. Without it nothing is known: never landable.
+        labels: Label map of the same size, see `read_labels`. Without it nothing is known: never
+            landable.
         taxonomy: Name or file, of the labels.
         size_m: The plane is at least this wide and high.
 
@@ -94,6 +138,14 @@ def photo(
                 f"labels {labels}: {raster.shape[1]}x{raster.shape[0]} px, but the picture "
                 f"{path.name} is {columns}x{rows} px: they must be of one size"
             )
+    outside = _outside(path)
+    if outside is not None and outside.shape == raster.shape:
+        raster = np.where(outside, np.uint8(classes.ignore_index), raster)
+    if max(rows, columns) > MAX_SIDE_PX:
+        raise DataError(
+            f"picture {path}: {columns}x{rows} px, expected up to {MAX_SIDE_PX} a side: cut a part "
+            "out, or reduce it and its labels (labels by the nearest pixel) and give a larger gsd_m"
+        )
     side = round(size_m / gsd_m)
     if side > MAX_SIDE_PX:
         raise DataError(

@@ -151,7 +151,7 @@ class SceneMaterials(Materials):
         rills = np.clip(np.sin((along + 1.2 * coarse) * 2 * math.pi / 5.3) - 0.8, 0, 1)
         shade = float(self.rng.choice([-0.3, -0.2, 0.2]))
         lum = shade + 0.07 * coarse + 0.07 * medium + 0.08 * fine + 0.06 * white - 0.4 * rills
-        tint = np.clip(0.25 + 0.15 * coarse + 1.3 * paths, 0, 0.9)
+        tint = np.clip(0.12 + 0.12 * coarse + 0.9 * paths, 0, 0.75)
         return colored(self._same("grass", self.palette.grass), lum.astype(np.float32),
                        tint.astype(np.float32), self.palette.dirt)  # fmt: skip
 

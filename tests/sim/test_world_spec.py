@@ -8,8 +8,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from landing.errors import DataError, TaxonomyError
+from landing.taxonomy import Taxonomy
+from sim.cli import cli
 from sim.world import load_world, parse_world_spec, procedural, save_world
 
 
@@ -121,6 +124,69 @@ def test_damaged_folder(tmp_path: Path, damage: str):
     (tmp_path / "world.json").write_text(damage, "utf-8")
     with pytest.raises(DataError, match="world folder"):
         load_world(tmp_path)
+
+
+def test_labels_as_colours_of_another_taxonomy(picture: Path):
+    taxonomy = Taxonomy.load("uavid")
+    ids = np.zeros((40, 60), np.uint8)
+    ids[:, 20:] = next(c.id for c in taxonomy.classes if c.name == "road")
+    ids[30:, :] = next(c.id for c in taxonomy.classes if c.name == "tree")
+    colours = taxonomy.palette_bgr[ids]
+    colours[0, 0] = 255  # a white corner: not labelled
+    cv2.imwrite(str(picture.with_name("c.png")), colours)
+    spec = f"photo:{picture}?gsd_m=0.1&labels={picture.with_name('c.png')}&taxonomy=uavid&size_m=4"
+    world = parse_world_spec(spec)
+    expected = ids.copy()
+    expected[0, 0] = taxonomy.ignore_index
+    assert np.array_equal(world.labels, expected)
+    assert world.landable_disc(0.0, 1.0, 0.4).all_landable
+    colours[5, 5] = (1, 2, 3)
+    cv2.imwrite(str(picture.with_name("c.png")), colours)
+    with pytest.raises(DataError, match=r"colour \(3, 2, 1\) is of no class.*1 of 2400 px"):
+        parse_world_spec(spec)
+
+
+def test_sixteen_bit_labels_and_a_taxonomy_file(picture: Path):
+    own = picture.with_name("own.toml")
+    text = 'name = "own"\n'
+    for i, (name, role) in enumerate((("turf", "landable"), ("pond", "water"))):
+        text += (
+            f'[[classes]]\nid = {i}\nname = "{name}"\ncolor_rgb = [{i}, 9, 9]\nrole = "{role}"\n'
+        )
+    own.write_text(text, "utf-8")
+    labels = np.zeros((40, 60), np.uint16)
+    labels[:, :30] = 1
+    cv2.imwrite(str(picture.with_name("l16.png")), labels)
+    world = parse_world_spec(
+        f"photo:{picture}?gsd_m=0.1&labels={picture.with_name('l16.png')}&taxonomy={own}&size_m=4"
+    )
+    assert world.taxonomy.name == "own"
+    assert np.array_equal(world.labels, labels)
+    assert world.landable_disc(0.0, -2.0, 0.5).classes == ("pond",)
+
+
+def test_transparent_parts_of_an_orthophoto_are_unknown(picture: Path):
+    image = np.full((40, 60, 4), 255, np.uint8)
+    image[:, :15, 3] = 0
+    cv2.imwrite(str(picture.with_name("o.png")), image)
+    world = parse_world_spec(
+        f"photo:{picture.with_name('o.png')}?gsd_m=0.1&labels={picture.with_name('l.png')}&size_m=4"
+    )
+    assert (world.labels[:, :15] == 255).all()
+    assert (world.labels[1:, 15:20] == 9).all()
+
+
+def test_sheet_of_worlds(tmp_path: Path):
+    out = tmp_path / "sheets" / "w.png"
+    arguments = ["world", "--spec", "scenes:park?size_m=30&gsd_m=0.2", "--seeds", "20000:20002"]
+    run = CliRunner().invoke(cli, [*arguments, "--out", str(out), "--tile-px", "120", "--labels"])
+    assert run.exit_code == 0, run.output
+    assert "2 worlds" in run.output
+    sheet = cv2.imread(str(out))
+    assert sheet.shape[1] == 2 * (2 * 120 + 6 + 6)
+    wrong = CliRunner().invoke(cli, [*arguments, "--out", str(tmp_path / "w.gif")])
+    assert isinstance(wrong.exception, DataError)
+    assert ".png or .jpg" in str(wrong.exception)
 
 
 @pytest.mark.realdata
