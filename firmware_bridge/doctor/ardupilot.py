@@ -94,17 +94,14 @@ PRECISION = (
         "targets are sent in body axes: a turn here leads to another place",
         Level.ERROR,
     ),
-    Rule(
-        "PLND_LAND_OFS_X",
-        Within(-20, 20, "cm", 0),
-        "the vehicle lands this far off the site on purpose",
-        Level.WARNING,
-    ),
-    Rule(
-        "PLND_LAND_OFS_Y",
-        Within(-20, 20, "cm", 0),
-        "the vehicle lands this far off the site on purpose",
-        Level.WARNING,
+    *(
+        Rule(
+            f"PLND_LAND_OFS_{axis}",
+            OneOf((0,), mend=False),
+            "cm that the vehicle lands off the site, on purpose",
+            Level.NOTE,
+        )
+        for axis in "XY"
     ),
     *(
         Rule(

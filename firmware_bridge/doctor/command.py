@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from firmware_bridge.doctor.examination import (
 from firmware_bridge.doctor.findings import Finding, Level
 from firmware_bridge.doctor.latency import Latency, latency_of, run_daemon
 from firmware_bridge.doctor.session import Session
-from firmware_bridge.doctor.show import closing_line, has_rich, line_of, print_table
+from firmware_bridge.doctor.show import busy, closing_line, has_rich, line_of, print_table
 from firmware_bridge.doctor.trial import try_target
 from firmware_bridge.events import EventTail
 from firmware_bridge.tool_config import ToolConfig, load_tool_config
@@ -61,7 +62,8 @@ def run(options: DoctorOptions, echo: Echo) -> int:
             `as_json` the JSON object holds the error as well.
     """
     try:
-        report = _examine_and_mend(options, _teller(options, echo))
+        with busy("examining the link and the autopilot") if not options.as_json else nullcontext():
+            report = _examine_and_mend(options, _teller(options, echo))
     except TouchdownError as error:
         if options.as_json:
             status = {"status": "error", "exit_status": error.exit_code, "error": str(error)}

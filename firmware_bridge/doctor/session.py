@@ -48,6 +48,8 @@ class Session:
     Args:
         settings: How to reach the autopilot. `tool_settings` makes them for a tool.
         make: Makes the transport; replaced in tests.
+        silent: See the attribute.
+        grace_s: How long after opening it only listens before it asks for streams.
 
     Attributes:
         settings: As given.
@@ -68,6 +70,7 @@ class Session:
         make: Callable[[], Transport] | None = None,
         *,
         silent: bool = False,
+        grace_s: float = 0.0,
     ) -> None:
         endpoint = parse_connection(settings.connection, settings.baud)
         self.settings = settings
@@ -91,6 +94,8 @@ class Session:
         self._timesync = Timesync()
         self._assembler = TextAssembler()
         self._asks_streams = False
+        self._grace_ns = round(grace_s * NS_PER_S)
+        self._ask_from_ns = 0
         self._heartbeat_ns = 0
         self._identity: Identity | None = None
 
@@ -304,6 +309,7 @@ class Session:
         self.telemetry.frames.clear()
         self.telemetry.reopened(time.monotonic_ns())
         self._timesync.restart()
+        self._ask_from_ns = time.monotonic_ns() + self._grace_ns
         return True
 
     def _turn(self, wait_s: float = READ_S) -> None:
@@ -324,7 +330,7 @@ class Session:
                 self.telemetry.take(frame.message, now_ns)
                 self._packer.srcSystem = self.telemetry.own_system
                 self._on_message(frame.message, now_ns)
-        if self._asks_streams:
+        if self._asks_streams and now_ns >= self._ask_from_ns:
             self._ask_what_is_due(now_ns)
 
     def _ask_what_is_due(self, now_ns: int) -> None:

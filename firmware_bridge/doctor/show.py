@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 from firmware_bridge.doctor.examination import Examination
 from firmware_bridge.doctor.findings import Finding, Level
@@ -40,10 +40,13 @@ def has_rich() -> bool:
     return sys.stdout.isatty() and importlib.util.find_spec("rich") is not None
 
 
-def print_lines(findings: list[Finding], say: Callable[[str], None]) -> None:
-    """One line a finding."""
-    for finding in findings:
-        say(line_of(finding))
+def busy(what: str) -> AbstractContextManager[object]:
+    """Says on a terminal that something is under way; nothing elsewhere."""
+    if not has_rich():
+        return nullcontext()
+    from rich.console import Console
+
+    return Console(stderr=True).status(what)
 
 
 def print_table(report: Examination) -> None:

@@ -1,0 +1,287 @@
+"""What the monitor knows: from the wire, and from the daemon's event log. No socket in here."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from firmware_bridge.dialect import mavlink
+from firmware_bridge.doctor.quality import SequenceCounter
+from firmware_bridge.doctor.session import NS_PER_S, Session
+from firmware_bridge.streams import RateMeter
+from firmware_bridge.texts import TextAssembler
+from landing.vehicle import VehicleStatus
+
+LAST = 8
+"""Texts and events shown."""
+
+QUIET = frozenset({"link", "thresholds"})
+"""Events that fill a screen and tell a pilot nothing."""
+
+DETAILS = 100
+"""Letters shown of an event that has no words of its own."""
+
+FRAMES: dict[int, str] = {
+    value: name.removeprefix("MAV_FRAME_")
+    for name, value in vars(mavlink).items()
+    if name.startswith("MAV_FRAME_") and not name.endswith("ENUM_END")
+}
+STATES: dict[int, str] = {
+    value: name.removeprefix("MAV_STATE_").lower()
+    for name, value in vars(mavlink).items()
+    if name.startswith("MAV_STATE_") and not name.endswith("ENUM_END")
+}
+
+_REJECTION = re.compile(
+    r"frame not supported|not supported|unsupported|denied|reject|refus|PrecLand: (Target Lost|"
+    r"Failsafe)|hold:|abort:",
+    re.IGNORECASE,
+)
+"""Texts that say that something was not taken, or is no longer followed."""
+
+
+@dataclass(frozen=True)
+class SeenTarget:
+    """A LANDING_TARGET on the wire.
+
+    Attributes:
+        at_ns: When it came.
+        system, component: Who sent it.
+        frame: Its MAV_FRAME, in words.
+        position_m: x, y, z of that frame; None for one of angles only.
+        angles_rad: angle_x (right) and angle_y (behind).
+        distance_m: As it says.
+    """
+
+    at_ns: int
+    system: int
+    component: int
+    frame: str
+    position_m: tuple[float, float, float] | None
+    angles_rad: tuple[float, float]
+    distance_m: float
+
+
+@dataclass(frozen=True)
+class Said:
+    """One line of somebody.
+
+    Attributes:
+        at_ns: Monotonic time, ours.
+        who: ``autopilot``, ``component 191``, ``daemon``.
+        text: What.
+        bad: Whether it tells of a rejection, a failure or a warning.
+    """
+
+    at_ns: int
+    who: str
+    text: str
+    bad: bool
+
+
+@dataclass
+class Station:
+    """Somebody with a heartbeat on the link.
+
+    Attributes:
+        at_ns: Time of the last one.
+        state: MAV_STATE in words.
+        kind: MAV_TYPE.
+    """
+
+    at_ns: int
+    state: str
+    kind: int
+
+
+@dataclass
+class DaemonNews:
+    """What the event log told.
+
+    Attributes:
+        state: Of the director.
+        reason: Of that state.
+        health: Of the daemon, with its reasons.
+        sending: Whether targets go out.
+        not_sent: Why they do not; empty when they do.
+        site: Of the decision in words, or why there is none.
+        timings_ms: Newest percentiles, by stage.
+        counters: Newest counters.
+    """
+
+    state: str = ""
+    reason: str = ""
+    health: str = ""
+    sending: bool = False
+    not_sent: str = ""
+    site: str = ""
+    timings_ms: dict[str, Any] = field(default_factory=dict)
+    counters: dict[str, Any] = field(default_factory=dict)
+
+
+class MonitorState:
+    """Takes messages and events, in one thread; `firmware_bridge.monitor_view` shows it.
+
+    Args:
+        session: The link, or None for the event log alone.
+    """
+
+    def __init__(self, session: Session | None) -> None:
+        self.session = session
+        self.target: SeenTarget | None = None
+        self.stations: dict[tuple[int, int], Station] = {}
+        self.said: deque[Said] = deque(maxlen=LAST)
+        self.rejections: deque[Said] = deque(maxlen=LAST)
+        self.daemon: DaemonNews | None = None
+        self.news: list[Said] = []
+        self._targets = RateMeter()
+        self._sequence = SequenceCounter()
+        self._assembler = TextAssembler()
+        if session is not None:
+            session.listeners.append(self.on_message)
+
+    # --- the wire ---
+
+    def on_message(self, message: Any, now_ns: int) -> None:
+        """Take any message heard."""
+        kind = message.get_type()
+        system, component = message.get_srcSystem(), message.get_srcComponent()
+        known = self.session.telemetry.autopilot if self.session is not None else None
+        if known is not None and (system, component) == (known.system, known.component):
+            self._sequence.add(message)
+        if kind == "LANDING_TARGET":
+            self._on_target(message, now_ns)
+        elif kind == "HEARTBEAT":
+            self.stations[system, component] = Station(
+                now_ns, STATES.get(message.system_status, str(message.system_status)), message.type
+            )
+        elif kind == "STATUSTEXT":
+            text = self._assembler.add(message, now_ns)
+            if text is not None:
+                bad = text.severity <= mavlink.MAV_SEVERITY_WARNING
+                self._say(now_ns, self._name(system, component), text.text, bad)
+        elif kind == "COMMAND_ACK" and message.result not in (
+            mavlink.MAV_RESULT_ACCEPTED,
+            mavlink.MAV_RESULT_IN_PROGRESS,
+        ):
+            text_of = f"command {message.command} not taken (MAV_RESULT {message.result})"
+            self._say(now_ns, self._name(system, component), text_of, True)
+
+    def _on_target(self, message: Any, now_ns: int) -> None:
+        self._targets.count(now_ns)
+        position = (message.x, message.y, message.z) if message.position_valid == 1 else None
+        self.target = SeenTarget(
+            now_ns,
+            message.get_srcSystem(),
+            message.get_srcComponent(),
+            FRAMES.get(message.frame, f"frame {message.frame}"),
+            position,
+            (message.angle_x, message.angle_y),
+            message.distance,
+        )
+
+    def _name(self, system: int, component: int) -> str:
+        known = self.session.telemetry.autopilot if self.session is not None else None
+        if known is not None and (system, component) == (known.system, known.component):
+            return "autopilot"
+        return (
+            f"component {component}"
+            if known and system == known.system
+            else (f"system {system} component {component}")
+        )
+
+    def target_rate_hz(self, now_ns: int) -> float:
+        """LANDING_TARGET messages a second."""
+        return self._targets.rate_hz(now_ns)
+
+    @property
+    def loss(self) -> float:
+        """Part of the autopilot's frames that did not come, since the start."""
+        return self._sequence.loss
+
+    def vehicle(self, now_ns: int) -> VehicleStatus | None:
+        """What the autopilot last said of itself; None without a link."""
+        return None if self.session is None else self.session.telemetry.vehicle.status(now_ns)
+
+    # --- the event log ---
+
+    def on_event(self, event: Mapping[str, Any], now_ns: int) -> None:
+        """Take one event of the daemon."""
+        daemon = self.daemon = self.daemon or DaemonNews()
+        kind = event["event"]
+        text = ""
+        bad = False
+        if kind == "transition":
+            daemon.state, daemon.reason = str(event.get("to_state")), str(event.get("reason"))
+            text = f"{event.get('from_state')} -> {daemon.state}: {daemon.reason}"
+            bad = daemon.state in ("hold", "abort")
+        elif kind == "target-refused":
+            text, bad = f"target refused by the link: {event.get('reason')}", True
+            daemon.sending, daemon.not_sent = False, str(event.get("reason"))
+        elif kind == "target-start":
+            daemon.sending, daemon.not_sent = True, ""
+            text = f"targets go out: {event.get('reason')}"
+        elif kind == "target-stop":
+            daemon.sending, daemon.not_sent = False, str(event.get("reason"))
+            text, bad = f"targets stop: {event.get('reason')}", True
+        elif kind == "no-site":
+            daemon.site = f"none, {event.get('reason')}: {event.get('detail')}"
+            text = f"no site, {event.get('reason')}: {event.get('detail')}"
+        elif kind in ("site-chosen", "site-changed"):
+            daemon.site = _site_words(event.get("site"))
+            text = f"{kind.replace('-', ' ')}: {daemon.site}"
+        elif kind == "health":
+            reasons = ", ".join(map(str, event.get("reasons") or ()))
+            daemon.health = f"{event.get('state')}{': ' + reasons if reasons else ''}"
+            text = f"health {daemon.health}"
+            bad = event.get("state") in ("degraded", "failed")
+        elif kind in ("status", "stop"):
+            timings = event.get("timings_ms")
+            daemon.timings_ms = timings if isinstance(timings, dict) else daemon.timings_ms
+            daemon.state = str(event.get("state", daemon.state))
+            daemon.counters = {k: v for k, v in event.items() if isinstance(v, int)}
+            text = f"stopped: {event.get('reason')}" if kind == "stop" else ""
+            daemon.sending = daemon.sending and kind != "stop"
+        elif kind not in QUIET:
+            text = f"{kind} {_details(event)}".rstrip()
+            bad = kind in ("hang", "map-reset", "crash", "failed")
+        if text:
+            self._say(now_ns, "daemon", text, bad)
+
+    # --- both ---
+
+    def take_news(self) -> list[Said]:
+        """What was said since the last call."""
+        news, self.news = self.news, []
+        return news
+
+    def _say(self, at_ns: int, who: str, text: str, bad: bool) -> None:
+        said = Said(at_ns, who, text, bad)
+        self.said.append(said)
+        self.news.append(said)
+        if bad or _REJECTION.search(text):
+            self.rejections.append(said)
+
+
+def _details(event: Mapping[str, Any]) -> str:
+    own = ("time", "mono_ns", "event")
+    text = ", ".join(f"{k} {v}" for k, v in event.items() if k not in own and v is not None)
+    return text if len(text) <= DETAILS else text[: DETAILS - 3] + "..."
+
+
+def _site_words(site: object) -> str:
+    if not isinstance(site, dict):
+        return "one"
+    position = site.get("position_ned_m") or (math.nan, math.nan)
+    return (
+        f"{position[0]:.1f} N {position[1]:.1f} E, {site.get('clearance_m', math.nan):.1f} m clear"
+    )
+
+
+def age_s(at_ns: int | None, now_ns: int) -> float | None:
+    """Seconds since, or None."""
+    return None if at_ns is None else max(0, now_ns - at_ns) / NS_PER_S

@@ -1,0 +1,225 @@
+"""The monitor's rows: the same for the live view and for plain lines."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from firmware_bridge.doctor.findings import Level
+from firmware_bridge.doctor.show import STYLES
+from firmware_bridge.monitor_state import MonitorState, age_s
+from landing.geometry import euler_from_quaternion
+
+LATE_TARGET_S = 0.5
+LATE_POSE_S = 0.5
+LATE_HEARTBEAT_S = 3.0
+LOSS = 0.01
+
+
+@dataclass(frozen=True)
+class Row:
+    """One thing shown.
+
+    Attributes:
+        name: What.
+        value: In words.
+        level: Whether it is as it should be.
+    """
+
+    name: str
+    value: str
+    level: Level = Level.OK
+
+
+Block = tuple[str, list[Row]]
+"""Title and rows."""
+
+
+def blocks(state: MonitorState, now_ns: int) -> list[Block]:
+    """Everything there is to show now."""
+    found: list[Block] = []
+    if state.session is not None:
+        found += [("link", _link(state, now_ns)), ("vehicle", _vehicle(state, now_ns))]
+        found.append(("target on the wire", _target(state, now_ns)))
+    if state.daemon is not None:
+        found.append(("daemon", _daemon(state)))
+    return found
+
+
+def line(state: MonitorState, now_ns: int) -> str:
+    """The same in one line, for logs."""
+    return (
+        " | ".join(
+            f"{title}: " + ", ".join(f"{row.name} {row.value}" for row in rows)
+            for title, rows in blocks(state, now_ns)
+        )
+        or "nothing heard yet"
+    )
+
+
+def _link(state: MonitorState, now_ns: int) -> list[Row]:
+    assert state.session is not None
+    telemetry, rows = state.session.telemetry, []
+    heartbeat = telemetry.vehicle.heartbeat_age_ns(now_ns)
+    if heartbeat is None:
+        problem = telemetry.problems(True, now_ns)[0] if not telemetry.last_error else ""
+        return [Row("autopilot", telemetry.last_error or problem, Level.ERROR)]
+    silent_s = heartbeat / 1e9
+    rows.append(
+        Row(
+            "autopilot",
+            f"{telemetry.vehicle.autopilot.value}, heartbeat {silent_s:.1f} s ago",
+            Level.ERROR if silent_s > LATE_HEARTBEAT_S else Level.OK,
+        )
+    )
+    rates = telemetry.streams.rates_hz(now_ns)
+    shown = [f"{_short(name)} {rate:.0f} Hz" for name, rate in rates.items() if rate > 0.3]
+    rows.append(Row("rates", ", ".join(shown) or "none", Level.OK if shown else Level.WARNING))
+    rows.append(
+        Row(
+            "loss",
+            f"{100 * state.loss:.1f} %, {telemetry.frames.bytes_bad} bad bytes",
+            Level.WARNING if state.loss > LOSS else Level.OK,
+        )
+    )
+    rows.append(_clock(telemetry))
+    others = [
+        f"{system}/{component} {station.state} {age_s(station.at_ns, now_ns):.0f} s ago"
+        for (system, component), station in sorted(state.stations.items())
+        if telemetry.autopilot is None
+        or (system, component) != (telemetry.autopilot.system, telemetry.autopilot.component)
+    ]
+    rows.append(Row("others", ", ".join(others) or "nobody"))
+    return rows
+
+
+def _clock(telemetry: Any) -> Row:
+    offset_ns, uncertainty_ns = telemetry.clock.offset_ns, telemetry.clock.uncertainty_ns
+    if offset_ns is None:
+        return Row("clock", "not known", Level.NOTE)
+    sure = f" within {uncertainty_ns / 1e6:.1f} ms" if uncertainty_ns is not None else ""
+    return Row("clock", f"autopilot's boot {offset_ns / 1e9:+.3f} s on ours{sure}")
+
+
+def _vehicle(state: MonitorState, now_ns: int) -> list[Row]:
+    assert state.session is not None
+    vehicle = state.vehicle(now_ns)
+    assert vehicle is not None
+    flying = {True: "in the air", False: "on the ground", None: "unknown"}[vehicle.airborne]
+    rows = [
+        Row("mode", f"{vehicle.mode or 'unknown'}{', landing' if vehicle.landing else ''}"),
+        Row("state", f"{'armed' if vehicle.armed else 'disarmed'}, {flying}"),
+    ]
+    pose = state.session.telemetry.history.latest(now_ns)
+    old_s = None if pose is None else age_s(pose.at_ns, now_ns)
+    if pose is None or old_s is None:
+        return [*rows, Row("pose", "not known", Level.WARNING)]
+    parts = [f"{1000 * old_s:.0f} ms old"]
+    if pose.ned_from_frd is not None:
+        roll, pitch, yaw = map(math.degrees, euler_from_quaternion(pose.ned_from_frd))
+        parts.append(f"roll {roll:+.0f} pitch {pitch:+.0f} yaw {yaw % 360:.0f}")
+    if pose.position_ned_m is not None:
+        north, east, down = pose.position_ned_m
+        parts.append(f"NED {north:.1f} {east:.1f} {down:.1f} m")
+    height = "unknown" if pose.height_agl_m is None else f"{pose.height_agl_m:.1f} m"
+    rows.append(Row("pose", ", ".join(parts), Level.WARNING if old_s > LATE_POSE_S else Level.OK))
+    rows.append(Row("height", height, Level.OK if pose.height_agl_m is not None else Level.NOTE))
+    return rows
+
+
+def _target(state: MonitorState, now_ns: int) -> list[Row]:
+    target = state.target
+    if target is None:
+        return [Row("target", "none seen", Level.NOTE)]
+    old_s = age_s(target.at_ns, now_ns)
+    assert old_s is not None
+    rate_hz = state.target_rate_hz(now_ns)
+    where = (
+        "angles {:+.1f} {:+.1f} deg".format(*map(math.degrees, target.angles_rad))
+        if target.position_m is None
+        else "{:.2f} {:.2f} {:.2f} m".format(*target.position_m)
+    )
+    return [
+        Row("from", f"{target.system}/{target.component}, {rate_hz:.1f} Hz"),
+        Row("where", f"{target.frame} {where}, distance {target.distance_m:.2f} m"),
+        Row("age", f"{old_s:.1f} s", Level.WARNING if old_s > LATE_TARGET_S else Level.OK),
+    ]
+
+
+def _daemon(state: MonitorState) -> list[Row]:
+    daemon = state.daemon
+    assert daemon is not None
+    bad = daemon.state in ("hold", "abort")
+    rows = [
+        Row(
+            "state",
+            f"{daemon.state or 'unknown'}{': ' + daemon.reason if daemon.reason else ''}",
+            Level.WARNING if bad else Level.OK,
+        ),
+        Row(
+            "targets",
+            "go out" if daemon.sending else f"do not go out: {daemon.not_sent or 'no site yet'}",
+            Level.OK if daemon.sending else Level.NOTE,
+        ),
+    ]
+    if daemon.site:
+        rows.append(Row("site", daemon.site))
+    if daemon.health:
+        fine = not daemon.health.startswith(("degraded", "failed"))
+        rows.append(Row("health", daemon.health, Level.OK if fine else Level.WARNING))
+    shown = [
+        f"{label} {entry['p50_ms']:.0f}/{entry['p95_ms']:.0f} ms"
+        for name, label in (
+            ("age", "frame to decision"),
+            ("frame_to_send", "frame to send"),
+            ("pose_to_send", "pose to send"),
+        )
+        if isinstance(entry := daemon.timings_ms.get(name), dict)
+    ]
+    if shown:
+        rows.append(Row("latency", ", ".join(shown) + " (p50/p95)"))
+    return rows
+
+
+def _short(name: str) -> str:
+    return name.lower().replace("_", " ")
+
+
+def print_news(state: MonitorState, started_ns: int, echo: Callable[[str], None]) -> None:
+    """What was said since the last time, one line each."""
+    for said in state.take_news():
+        mark = "WARN" if said.bad else "said"
+        echo(f"{(said.at_ns - started_ns) / 1e9:8.2f} {mark} {said.who}: {said.text}")
+
+
+def picture(state: MonitorState, now_ns: int) -> Any:
+    """The live view, for rich."""
+    from rich.console import Group
+    from rich.panel import Panel
+    from rich.table import Table
+    from rich.text import Text
+
+    panels: list[Any] = []
+    for title, rows in blocks(state, now_ns):
+        table = Table.grid(padding=(0, 2), expand=True)
+        table.add_column(style="bold", no_wrap=True, width=10)
+        table.add_column(ratio=1)
+        for row in rows:
+            style = "" if row.level is Level.OK else STYLES[row.level]
+            table.add_row(row.name, Text(row.value, style=style))
+        panels.append(Panel(table, title=title, title_align="left", border_style="dim"))
+    for title, lines in (("rejected, and why", state.rejections), ("said", state.said)):
+        text = Text("\n").join(
+            Text(
+                f"{age_s(said.at_ns, now_ns):6.1f} s ago  {said.who}: {said.text}",
+                style="yellow" if said.bad else "",
+            )
+            for said in reversed(lines)
+        )
+        panels.append(
+            Panel(text if lines else Text("nothing", style="dim"), title=title,
+                  title_align="left", border_style="dim")
+        )  # fmt: skip
+    return Group(*panels)
