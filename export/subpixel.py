@@ -19,6 +19,31 @@ _TAPS = {0: ((0,), (1, 2)), 1: ((0, 1), (2,))}
 """By the parity of a fine row: which of three taps fall on the first and the second coarse row."""
 
 
+class EnlargedConvolution(nn.Module):  # type: ignore[misc]  # torch is not followed by mypy
+    """A 3x3 convolution, without bias, of what is first enlarged twofold by repetition.
+
+    Args:
+        weight: Shape (to, from, 3, 3).
+    """
+
+    def __init__(self, weight: Any) -> None:
+        super().__init__()
+        self.parts = nn.ParameterList([_part(weight, a, b) for a in (0, 1) for b in (0, 1)])
+
+    def forward(self, coarse: Any) -> Any:
+        """From (1, from, h, w) to (1, to, 2 h, 2 w)."""
+        _, _, height, width = coarse.shape
+        sums = [
+            conv2d(pad(coarse, (1 - i % 2, i % 2, 1 - i // 2, i // 2)), part)
+            for i, part in enumerate(self.parts)
+        ]
+        channels = sums[0].shape[1]
+        # Columns first, then rows: moving five axes at once takes ONNX Runtime four times as long.
+        columns = torch.cat(sums, 1).view(2, 2, channels * height * width).transpose(1, 2)
+        rows = columns.reshape(2, channels * height, 2 * width).transpose(0, 1)
+        return rows.reshape(1, channels, 2 * height, 2 * width)
+
+
 class SubpixelBlock(nn.Module):  # type: ignore[misc]  # torch is not followed by the type checker
     """smp's U-Net decoder block with the enlarged half of its first convolution done coarsely.
 
@@ -32,7 +57,7 @@ class SubpixelBlock(nn.Module):  # type: ignore[misc]  # torch is not followed b
         weight, bias = _with_norm(block.conv1[0], block.conv1[1])
         skipped = weight.shape[1] - channels
         coarse, fine = weight.split([channels, skipped], dim=1)
-        self.parts = nn.ParameterList([_part(coarse, a, b) for a in (0, 1) for b in (0, 1)])
+        self.enlarged = EnlargedConvolution(coarse)
         self.fine = nn.Parameter(fine) if skipped else None
         self.bias = nn.Parameter(bias)
         self.block = block
@@ -41,23 +66,39 @@ class SubpixelBlock(nn.Module):  # type: ignore[misc]  # torch is not followed b
         self, feature_map: Any, target_height: int, target_width: int, skip_connection: Any = None
     ) -> Any:
         """What the block gives; by the block itself where the target is not of twice the size."""
-        batch, _, height, width = feature_map.shape
-        if (target_height, target_width) != (2 * height, 2 * width):
+        if (target_height, target_width) != tuple(2 * side for side in feature_map.shape[2:]):
             return self.block(feature_map, target_height, target_width, skip_connection)
-        sums = [
-            conv2d(pad(feature_map, (1 - i % 2, i % 2, 1 - i // 2, i // 2)), part)
-            for i, part in enumerate(self.parts)
-        ]
-        channels = sums[0].shape[1]
-        # Columns first, then rows: moving five axes at once takes ONNX Runtime four times as long.
-        columns = torch.cat(sums, 1).view(2, 2, channels * height * width).transpose(1, 2)
-        rows = columns.reshape(2, channels * height, 2 * width).transpose(0, 1)
-        total = rows.reshape(batch, channels, 2 * height, 2 * width)
+        total = self.enlarged(feature_map)
         if self.fine is None:
             total = total + self.bias.view(1, -1, 1, 1)
         else:
             total = total + conv2d(skip_connection, self.fine, self.bias, padding=1)
         return self.block.conv2(relu(total))
+
+
+class SubpixelSum(nn.Module):  # type: ignore[misc]  # torch is not followed by the type checker
+    """A 3x3 convolution of an FPN's level, itself the enlarged coarser one plus what skips it.
+
+    What skips goes through a 1x1 convolution first: both are one 3x3 convolution of fewer channels.
+    Its bias is added to the coarser level, where zero padding cuts it off as before.
+
+    Args:
+        level: smp's FPNBlock that enlarges by repetition.
+        convolution: 3x3, without bias, of what that gives.
+    """
+
+    def __init__(self, level: Any, convolution: Any) -> None:
+        super().__init__()
+        skip = level.skip_conv
+        self.enlarged = EnlargedConvolution(convolution.weight)
+        with torch.no_grad():
+            joined = torch.einsum("omyx,mi->oiyx", convolution.weight, skip.weight[:, :, 0, 0])
+        self.fine = nn.Parameter(joined)
+        self.bias = nn.Parameter(skip.bias.detach().clone().view(1, -1, 1, 1))
+
+    def forward(self, coarse: Any, skip: Any) -> Any:
+        """What the convolution gives of the level, which need not be computed for it."""
+        return self.enlarged(coarse + self.bias) + conv2d(skip, self.fine, padding=1)
 
 
 def _part(weight: Any, row: int, column: int) -> Any:

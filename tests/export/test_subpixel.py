@@ -10,7 +10,7 @@ from torch import nn
 
 from export.graph import without_upsampling
 from export.rewrite import rewritten, with_pooled_head
-from export.subpixel import SubpixelBlock, pooled
+from export.subpixel import SubpixelBlock, SubpixelSum, pooled
 from trainer.model import ModelConfig, build
 
 
@@ -55,6 +55,42 @@ def test_a_block_alone_borders_included(skipped):
     assert torch.allclose(fast(coarse, 10, 14, skip), expected, atol=1e-5)
     if not skipped:  # another factor: as the block itself does it
         assert torch.equal(fast(coarse, 15, 21), block(coarse, 15, 21))
+
+
+@torch.inference_mode()
+def test_the_finest_level_of_a_pyramid_borders_included():
+    from segmentation_models_pytorch.decoders.fpn.decoder import FPNBlock
+
+    torch.manual_seed(3)
+    level, convolution = FPNBlock(8, 5), nn.Conv2d(8, 6, 3, padding=1, bias=False)
+    nn.init.normal_(level.skip_conv.bias)
+    coarse, skip = torch.randn(1, 8, 5, 7), torch.randn(1, 5, 10, 14)
+    expected = convolution(level(coarse, skip))
+    assert torch.allclose(SubpixelSum(level, convolution)(coarse, skip), expected, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_a_wide_pyramid_is_the_same_function():
+    import segmentation_models_pytorch as smp
+
+    torch.manual_seed(5)
+    network = smp.FPN("mobilenet_v2", encoder_weights=None, classes=3).eval()
+    faster, picture = rewritten(network), torch.randn(1, 3, 64, 96)
+    assert isinstance(faster.decoder.finest, SubpixelSum)
+    assert torch.allclose(faster(picture), network(picture), atol=1e-5)
+
+
+@torch.inference_mode()
+def test_a_pyramid_enlarged_otherwise_is_summed_all_the_same():
+    import segmentation_models_pytorch as smp
+
+    torch.manual_seed(4)
+    network = smp.FPN(
+        "mobilenet_v2", encoder_weights=None, classes=3, decoder_interpolation="bilinear"
+    ).eval()
+    faster, picture = rewritten(network), torch.randn(1, 3, 64, 96)
+    assert faster.decoder.finest is None
+    assert torch.allclose(faster(picture), network(picture), atol=1e-5)
 
 
 def test_blocks_that_do_more_are_left_alone():
