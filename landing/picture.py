@@ -44,11 +44,15 @@ class PictureSettings(BaseModel):
         le=1,
         description="share of the contrast in a thumbnail's finest detail; below it is blurred",
     )
+    frozen_after_s: float = Field(
+        # Two pictures in a row may be the same: rate conversion of a video stream does that.
+        default=0.2, ge=0, le=5, description="the very same picture for so long, s",
+    )  # fmt: skip
     frozen_after_m: float = Field(
-        default=0.3, gt=0, le=10, description="the very same picture after so much motion, m"
+        default=0.1, gt=0, le=10, description="... while the vehicle moved by so much, m"
     )
     frozen_after_deg: float = Field(
-        default=3.0, gt=0, le=90, description="... or after so much turning, degrees"
+        default=1.0, gt=0, le=90, description="... or turned by so much, degrees"
     )
 
 
@@ -63,6 +67,7 @@ class PictureMonitor:
         self._settings = settings
         self._sample: ByteArray | None = None
         self._pose: Pose | None = None
+        self._since_ns = 0
 
     def problem(self, frame: Frame, pose: Pose | None) -> str | None:
         """Why a frame is not to be decided on, in words; None when it is.
@@ -92,14 +97,19 @@ class PictureMonitor:
         before = self._sample
         if before is None or before.shape != sample.shape or not np.array_equal(before, sample):
             self._sample, self._pose = sample.copy(), pose
+            self._since_ns = frame.captured_at_ns
             return None
         if self._pose is None or pose is None:
             self._pose = self._pose or pose
             return None
-        moved_m, turned_deg = _motion(self._pose, pose)
-        if moved_m < self._settings.frozen_after_m and turned_deg < self._settings.frozen_after_deg:
+        settings = self._settings
+        same_s = (frame.captured_at_ns - self._since_ns) * 1e-9
+        if same_s < settings.frozen_after_s:
             return None
-        return f"the picture is frozen ({moved_m:.1f} m and {turned_deg:.0f} degrees ago)"
+        moved_m, turned_deg = _motion(self._pose, pose)
+        if moved_m < settings.frozen_after_m and turned_deg < settings.frozen_after_deg:
+            return None
+        return f"the picture is frozen (since {moved_m:.1f} m and {turned_deg:.0f} degrees)"
 
 
 def sharpness(grey: ByteArray) -> float:

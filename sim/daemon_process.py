@@ -55,7 +55,10 @@ def daemon_config(
         "log": {"events": "events.jsonl"},
     }  # fmt: skip
     if plan.painted:  # one flat colour over the whole picture is no fault there
-        sections["picture"] = {"least_contrast": 0.0, "least_sharpness": 0.0}
+        sections["picture"] = {
+            "least_contrast": 0.0, "least_sharpness": 0.0, "frozen_after_m": 10.0,
+            "frozen_after_deg": 90.0,
+        }  # fmt: skip
     if plan.authority != "advise":
         # The stand-in's flight begins in the air.
         sections["authority"] = {"level": plan.authority, "begin_in_air": True}

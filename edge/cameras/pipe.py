@@ -32,6 +32,10 @@ POLL_S = 0.1
 END_TIMEOUT_S = 0.4
 """How long a command has to end after SIGTERM before it is killed."""
 
+WITHIN_FRAME_NS = 250_000_000
+"""A frame whose bytes stop for so long is a torn one. What comes after it would be taken for its
+rest, and every later frame for one that begins in the middle: only a new start puts that right."""
+
 PIPE_BYTES = 1 << 20
 LINE_BYTES = 500
 
@@ -113,18 +117,24 @@ class PipeCamera(Camera):
         image = np.empty(self._shape, dtype=np.uint8)
         room = image.data.cast("B")
         filled = 0
-        first_byte_ns = 0
+        first_byte_ns = last_byte_ns = 0
         while filled < len(room):
             ready, _, _ = select.select([descriptor], [], [], POLL_S)
             if closing.is_set():
                 return None
             if not ready:
+                if filled and time.monotonic_ns() - last_byte_ns > WITHIN_FRAME_NS:
+                    raise CameraError(
+                        f"camera command {self.command[0]!r} stopped within a frame ({filled} of "
+                        f"{len(room)} bytes) after {self._index} frames"
+                    )
                 continue
             count = os.readv(descriptor, [room[filled:]])
             if count == 0:
                 raise CameraError(self._death(process, filled))
+            last_byte_ns = time.monotonic_ns()
             if filled == 0:
-                first_byte_ns = time.monotonic_ns()
+                first_byte_ns = last_byte_ns
             filled += count
         self._index += 1
         return Grabbed(image, first_byte_ns, self._index - 1)

@@ -67,14 +67,19 @@ def test_sharpness_falls_with_blur_and_not_with_contrast() -> None:
 def test_a_frozen_picture_is_told_by_the_vehicle_that_moves() -> None:
     monitor = PictureMonitor(PictureSettings())
     image = ground()
-    assert monitor.problem(Frame(image, 0, 0), pose(0.0)) is None
-    for step in range(1, 3):  # it hovers: the same picture is no proof yet
-        assert monitor.problem(Frame(image.copy(), step, step), pose(0.1 * step)) is None
-    said = monitor.problem(Frame(image.copy(), 3, 3), pose(0.5))
-    assert said is not None and "frozen (0.5 m" in said
-    assert monitor.problem(Frame(image.copy(), 4, 4), None) is None  # nothing is known of motion
-    assert monitor.problem(Frame(ground(9), 5, 5), pose(0.6)) is None  # it moves again
-    assert monitor.problem(Frame(ground(9), 6, 6), pose(0.6, math.radians(10))) is not None
+
+    def look(picture: ByteArray, at_s: float, where: Pose | None) -> str | None:
+        return monitor.problem(Frame(picture.copy(), 0, round(at_s * 1e9)), where)
+
+    assert look(image, 0.0, pose(0.0)) is None
+    assert look(image, 0.1, pose(0.5)) is None  # a picture that came twice
+    assert look(ground(5), 0.2, pose(0.5)) is None
+    assert look(ground(5), 0.7, pose(0.55)) is None  # it hovers: that is no proof
+    said = look(ground(5), 0.8, pose(1.0))
+    assert said is not None and "frozen (since 0.5 m" in said
+    assert look(ground(5), 0.9, None) is None  # nothing is known of its motion
+    assert look(ground(9), 1.0, pose(1.1)) is None  # new pictures come again
+    assert look(ground(9), 1.3, pose(1.1, math.radians(10))) is not None
 
 
 def test_a_noisy_picture_of_the_same_ground_is_not_frozen() -> None:
@@ -82,7 +87,7 @@ def test_a_noisy_picture_of_the_same_ground_is_not_frozen() -> None:
     image, rng = ground(), np.random.default_rng(0)
     for step in range(5):
         noisy = np.clip(image + rng.normal(0, 1.5, image.shape), 0, 255).astype(np.uint8)
-        assert monitor.problem(Frame(noisy, step, step), pose(float(step))) is None
+        assert monitor.problem(Frame(noisy, step, step * 10**9), pose(float(step))) is None
 
 
 def test_another_size_is_not_compared() -> None:
