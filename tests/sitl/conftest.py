@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
+import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -20,13 +23,16 @@ from sim.runs import fly_one
 from sim.sitl import SIMULATORS, MissingSimulatorError, find_simulator
 from sim.world import procedural, save_world
 from tests.edge.fake_model import build
-from tests.sitl.cases import BOUNDS, BY_NAME, Case
+from tests.sitl.cases import BOUNDS, BY_NAME, LOW_M, Case
 
 TAXONOMY = Taxonomy.load("synthetic")
 WIDTH_PX, HEIGHT_PX = 128, 96
 SEED = 5
 AT_A_TIME = 4
 """A flight takes a fifth of a core and a minute of waiting."""
+
+RECORDS = os.environ.get("TOUCHDOWN_CONTRACT_JSON", "")
+"""File in which to keep how each autopilot flew each case."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,32 @@ class Flown:
         """When the first mishap happened."""
         return int(self.result.happened[0]["mono_ns"])
 
+    @property
+    def climb_m(self) -> float:
+        """How much it climbed again, once it had been below the height of the mishaps."""
+        heights = self.result.heights
+        below = next((i for i, h in enumerate(heights) if h < LOW_M + 0.5), len(heights))
+        lowest, most = math.inf, 0.0
+        for height_m in heights[below:]:
+            lowest = min(lowest, height_m)
+            most = max(most, height_m - lowest)
+        return round(most, 2)
+
+    def record(self) -> dict[str, Any]:
+        """What differs between autopilots, for whoever compares them."""
+        result = self.result
+        row = {
+            "verdict": result.verdict, "version": result.version, "seconds": result.seconds,
+            "miss_m": result.miss_m, "miss_estimated_m": result.miss_estimated_m,
+            "climb_m": self.climb_m, "take_overs": result.take_overs, "heights_m": result.heights,
+            "plnd": [text for text in result.texts if "PrecLand" in text],
+        }  # fmt: skip
+        if result.happened:
+            after = [e["mono_ns"] for e in self.after(self.happened_ns, "target-stop")]
+            if after:
+                row["targets_stop_after_s"] = round((after[0] - self.happened_ns) * 1e-9, 2)
+        return row
+
 
 class Fleet:
     """All flights of a test run, begun when the first of an autopilot is asked for."""
@@ -60,6 +92,7 @@ class Fleet:
         self._folder = folder
         self._wanted = wanted
         self._pool = ThreadPoolExecutor(AT_A_TIME)
+        self._recording = threading.Lock()
         self._futures: dict[tuple[str, str], Future[Flown]] = {}
         self._model = folder / "nearest-colour.onnx"
         onnx.save(build(TAXONOMY, width_px=WIDTH_PX, height_px=HEIGHT_PX), str(self._model))
@@ -86,7 +119,17 @@ class Fleet:
         plan = replace(plan, **case.plan)
         result = fly_one(plan)
         tail = EventTail(plan.out / "events.jsonl")
-        return Flown(case, result, tail.read())
+        flown = Flown(case, result, tail.read())
+        if RECORDS:
+            self._record(autopilot, name, flown)
+        return flown
+
+    def _record(self, autopilot: str, name: str, flown: Flown) -> None:
+        path = Path(RECORDS)
+        with self._recording:
+            rows = json.loads(path.read_text("utf-8")) if path.exists() else {}
+            rows.setdefault(name, {})[autopilot] = flown.record()
+            path.write_text(json.dumps(rows, indent=1, sort_keys=True) + "\n", "utf-8")
 
     def land_all(self) -> None:
         """Waits for what is in the air."""
