@@ -9,7 +9,6 @@ from torch import nn
 
 from export.subpixel import SubpixelBlock, SubpixelSum, pooled
 
-
 _SPLIT_FROM_CHANNELS, _SUM_FROM_CHANNELS = 64, 128
 """Of a U-Net's block and an FPN's level. With fewer, putting parts together costs what it saves."""
 
