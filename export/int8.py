@@ -36,7 +36,7 @@ Say = Callable[[str], None]
 _KINDS: dict[Target, list[str]] = {
     # What ONNX Runtime has 8-bit kernels for, so that a value seldom goes back to float between.
     "cpu": [*WEIGHTED, "Add", "Mul", "Concat", "Resize", "MaxPool", "AveragePool",
-            "GlobalAveragePool", "Clip", "Relu"],
+            "GlobalAveragePool", "Clip", "Relu", "Reshape", "Transpose"],
     # TensorRT chooses by itself what runs between quantised convolutions.
     "tensorrt": [*WEIGHTED],
 }  # fmt: skip
