@@ -345,6 +345,9 @@ class TestPipe:
         camera = self.make("--child")
         with camera:
             camera.grab(5.0)
+            deadline = time.monotonic() + 5
+            while not camera._stderr_tail and time.monotonic() < deadline:  # type: ignore[attr-defined]
+                time.sleep(0.02)
             child = int(camera._stderr_tail[0])  # type: ignore[attr-defined]
             os.kill(child, 0)
         deadline = time.monotonic() + 2
