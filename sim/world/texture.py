@@ -147,6 +147,10 @@ def _stones(rng: np.random.Generator, size: int, count: int, radius_px: tuple[in
     return layer
 
 
+_LOOKS_LIKE = {"road": "paved", "slope": "grass", "crop": "grass"}
+"""Classes of the scenes with the close-up texture of another class."""
+
+
 @lru_cache(maxsize=64)
 def detail_layer(family: str, seed: int) -> ByteArray:
     """Close-up brightness of a material: a tile of `DETAIL_TILE_M` metres that repeats.
@@ -159,6 +163,7 @@ def detail_layer(family: str, seed: int) -> ByteArray:
         uint8, shape (512, 512); 128 is neutral, see `DETAIL_SWING`.
     """
     size = round(DETAIL_TILE_M / DETAIL_GSD_M)
+    family = _LOOKS_LIKE.get(family, family)
     rng = np.random.default_rng([seed, *family.encode()])
     grain = _tileable(rng, size, 0.7)
     if family == "grass":

@@ -96,6 +96,7 @@ def street(place: Place) -> None:
     road_m = place.between(8, 14)
     verge = place.between(4, 14)
     path = place.through(0.0, 2.5)
+    crossing = place.between(-20, 20) if place.chance(0.6) else None
     for side in (-1, 1):
         walk = offset(path, side * (road_m / 2 + verge + 1.5))
         canvas.ribbon(walk, place.between(2, 3.5), place.pick("asphalt", "pavers", "slabs"))
@@ -105,8 +106,10 @@ def street(place: Place) -> None:
                  place.between(1.5, 3))  # fmt: skip
         for i in range(-3, 4):
             what = place.rng.random()
-            back = road_m / 2 + verge + place.between(16, 22)
-            at = place.at(i * 27 + place.between(-3, 3), side * back)
+            along = i * 27 + place.between(-3, 3)
+            at = place.at(along, side * (road_m / 2 + verge + place.between(16, 22)))
+            if crossing is not None and abs(along - crossing) < 20:
+                continue
             if what < 0.55:
                 canvas.building(at, place.between(14, 23), place.between(10, 16),
                                 place.between(5, 16), place.pick(*_FLAT_ROOFS))  # fmt: skip
@@ -115,11 +118,9 @@ def street(place: Place) -> None:
             elif what < 0.9:
                 grove(place, at.north_m, at.east_m, 8, place.count(3, 9))
     place.street(path, road_m, 0.0, place.between(10, 40), place.between(8, 14))
-    if place.chance(0.6):
-        cross = place.path(
-            *((place.between(-2, 2) + 12, float(r)) for r in np.linspace(-130, 130, 9))
-        )
-        place.street(cross, place.between(6, 8), 1.5, place.between(4, 14))
+    if crossing is not None:
+        bends = [(crossing + place.between(-2, 2), float(r)) for r in np.linspace(-130, 130, 9)]
+        place.street(place.path(*bends), place.between(6, 8), 1.5, place.between(4, 14))
     place.fringe(road_m / 2 + verge + 30, 30)
     bushes(place, 20)
     clutter(place, 8)
