@@ -20,6 +20,8 @@ MANIFEST_NAME, SIGNATURE_NAME = "manifest.json", "manifest.sig"
 CONFIG_NAME = "edge.toml"
 MODEL_FOLDER, WHEEL_FOLDER, SAMPLE_FOLDER, SYSTEMD_FOLDER = "model", "wheels", "samples", "systemd"
 REQUIREMENTS_NAME = "requirements.txt"
+JOB_FOLDER = "engine-job"
+"""Holds the graph a TensorRT engine is built from, and the note of `export trt` beside it."""
 
 MOST_MANIFEST_BYTES = 4 * 2**20
 MOST_FILES = 4096

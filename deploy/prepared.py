@@ -6,9 +6,8 @@ import hashlib
 import tempfile
 from pathlib import Path
 
+from deploy.manifest import JOB_FOLDER
 from landing.manifest import BuilderOptions, Precision
-
-ENGINE_FOLDER = "engine-job"
 
 
 def prepare_job(model: Path, precision: Precision) -> dict[str, bytes]:
@@ -41,4 +40,4 @@ def prepare_job(model: Path, precision: Precision) -> dict[str, bytes]:
     with tempfile.TemporaryDirectory(prefix="touchdown-job-") as name:
         folder = Path(name)
         write_job(folder, job, prepared.data)
-        return {f"{ENGINE_FOLDER}/{p.name}": p.read_bytes() for p in sorted(folder.iterdir())}
+        return {f"{JOB_FOLDER}/{p.name}": p.read_bytes() for p in sorted(folder.iterdir())}

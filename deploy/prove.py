@@ -11,8 +11,7 @@ from deploy.durable import make_folder
 from deploy.environment import clean_environ, run
 from deploy.errors import InstallError
 from deploy.layout import BUNDLE_FOLDER, ENGINE_FOLDER, FLIGHT_CONFIG, VENV_FOLDER
-from deploy.manifest import BundleManifest
-from deploy.prepared import ENGINE_FOLDER as JOB_FOLDER
+from deploy.manifest import JOB_FOLDER, BundleManifest
 from landing.errors import ModelError
 from landing.manifest import Precision
 

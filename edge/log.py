@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import json
 import logging
+import os
 import sys
 import threading
 import time
@@ -19,13 +20,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+from edge.journal import JournalHandler, is_the_journal
 from landing.errors import ConfigError
 
 logger = logging.getLogger("edge")
 
 
 def set_up_text_log(level: str) -> None:
-    """Text lines to standard error, time first."""
+    """Text lines to standard error, time first; entries with fields where that is the journal."""
+    if is_the_journal(sys.stderr, os.environ):
+        logging.basicConfig(
+            level=level.upper(), format="%(message)s", handlers=[JournalHandler()], force=True
+        )
+        return
     logging.basicConfig(
         level=level.upper(),
         format="%(asctime)s.%(msecs)03d %(levelname)-7s %(name)s: %(message)s",
@@ -95,7 +102,7 @@ class EventLog:
             **{name: plain(value) for name, value in data.items()},
         }
         text = json.dumps(line, separators=(",", ":"), ensure_ascii=False)
-        logger.debug("event %s", text)
+        logger.debug("event %s", text, extra={"event": event})
         for listener in tuple(self.listeners):
             listener(line)
         with self._lock:

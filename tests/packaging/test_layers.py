@@ -16,10 +16,14 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("command", ["", "edge", "edge serve", "sim", "export", "trainer"])
+@pytest.mark.parametrize(
+    "command", ["", "edge", "edge serve", "deploy", "deploy install", "sim", "export", "trainer"]
+)
 def test_help_imports_no_heavy_library(command):
     heavy = ["torch", "onnx", "onnxruntime", "pymavlink", "segmentation_models_pytorch"]
-    if command.startswith(("edge", "sim")) or not command:  # a drone is slower than a workstation
+    if (
+        command.startswith(("edge", "deploy", "sim")) or not command
+    ):  # a drone is slower than a workstation
         heavy.append("cv2")
     code = (
         "import sys\nfrom touchdown.cli import cli\n"

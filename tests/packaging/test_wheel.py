@@ -49,7 +49,9 @@ def test_wheel_holds_every_package_and_its_data(dist):
     assert "landing/taxonomies/semantic-drone.toml" in names
     assert "landing/py.typed" in names
     assert "trainer/judge/report.html.jinja" in names
-    assert "deploy/systemd/touchdown-edge.service" in names
+    for path in ROOT.glob("deploy/*/*"):
+        if path.suffix not in (".py", ".pyc"):
+            assert str(path.relative_to(ROOT)) in names, f"{path} is missing: list it"
     assert not any(name.startswith("tests/") for name in names)
     with tarfile.open(next(dist.glob("*.tar.gz"))) as sdist:
         assert any(name.endswith("/LICENSE") for name in sdist.getnames())
