@@ -38,6 +38,9 @@ def test_any_bytes(chunks):
 
 
 @given(noise=st.binary(max_size=300), cut=st.integers(1, 40))
+@example(noise=b"\xfe\x00\x00\x00\x00\x08", cut=1)  # an unknown message's head, before a frame
+@example(noise=b"\xfe\x20\x00\x00\x00\x08", cut=40)  # the same, ending where a frame ends
+@example(noise=b"\xfe\x26\x00\x00\x00\x08", cut=7)
 def test_good_frames_after_noise_are_found(noise, cut):
     """However the bytes are cut, and whatever came before, the last frames come through."""
     reader = FrameReader()
