@@ -44,14 +44,13 @@ from deploy.manifest import (
 from deploy.prepared import prepare_job
 from deploy.requirements import missing
 from deploy.selftest import SAMPLE_HEIGHT_M, decide, generated_pictures
-from deploy.wheels import PROJECT, read_wheelhouse, require_pinned
+from deploy.wheels import PROJECT, installed_version, read_wheelhouse, require_pinned
 from edge.cameras.recordings import pictures_in
 from edge.config import EdgeConfig
 from edge.runtimes import load_runtime, taxonomy_for
 from landing.camera import CameraModel
 from landing.errors import ModelError, TouchdownError
 from landing.manifest import Precision
-from touchdown import __version__
 
 UNITS = (
     "touchdown-edge.service", "touchdown-settle.service", "touchdown.rules", "touchdown.sysusers",
@@ -198,17 +197,17 @@ def _add_model(contents: Contents, request: BundleRequest, config: EdgeConfig) -
 def _add_software(
     contents: Contents, request: BundleRequest, say: Callable[[str], None]
 ) -> tuple[Versions, Target, Environment]:
-    onnxruntime = metadata.version("onnxruntime")
+    version, onnxruntime = installed_version(), metadata.version("onnxruntime")
     if request.requirements is not None:
         require_pinned(request.requirements)
         contents.add(REQUIREMENTS_NAME, request.requirements)
-        return Versions(touchdown=__version__), request.target, "requirements"
+        return Versions(touchdown=version), request.target, "requirements"
     if request.wheels is None:
         say(
             "no --wheels: this bundle brings model and configuration, and runs with the touchdown "
-            f"{__version__} that is installed on the drone"
+            f"{version} that is installed on the drone"
         )
-        return Versions(touchdown=__version__, onnxruntime=onnxruntime), request.target, "installed"
+        return Versions(touchdown=version, onnxruntime=onnxruntime), request.target, "installed"
     wheels, target = read_wheelhouse(request.wheels, request.target)
     lacking = missing(wheels, target)
     if lacking:

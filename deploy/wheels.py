@@ -6,6 +6,7 @@ import platform
 import re
 import sys
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 from deploy.errors import BundleError
@@ -62,6 +63,14 @@ class Wheel:
 def normalised(name: str) -> str:
     """A package's name as it is compared (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def installed_version() -> str:
+    """Version of the touchdown that runs; empty in a checkout that is not installed."""
+    try:
+        return metadata.version(PROJECT)
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 def this_machine(python: str = "") -> Target:

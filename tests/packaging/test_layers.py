@@ -21,9 +21,8 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
 )
 def test_help_imports_no_heavy_library(command):
     heavy = ["torch", "onnx", "onnxruntime", "pymavlink", "segmentation_models_pytorch"]
-    if (
-        command.startswith(("edge", "deploy", "sim")) or not command
-    ):  # a drone is slower than a workstation
+    # A drone is slower than a workstation.
+    if command.startswith(("edge", "deploy", "sim")) or not command:
         heavy.append("cv2")
     code = (
         "import sys\nfrom touchdown.cli import cli\n"
