@@ -108,9 +108,10 @@ class ParameterStore:
         self._table = {row.name: row for row in TABLE}
         self._index = {row.name: i for i, row in enumerate(TABLE)}
         self._values = {row.name: float(row.default) for row in TABLE}
+        self._in_force = dict(self._values)  # looked up some twenty times a step
         for name, value in (overrides or {}).items():
             self.set(name, value)
-        self._booted = dict(self._values)
+        self.boot()
 
     def __len__(self) -> int:
         return len(self._table)
@@ -123,10 +124,10 @@ class ParameterStore:
 
     def __getitem__(self, name: str) -> float:
         """Value in force: the boot-time one for parameters that need a reboot."""
-        row = self._table.get(name)
-        if row is None:
+        value = self._in_force.get(name)
+        if value is None:
             raise UnknownParameterError(name)
-        return self._booted[name] if row.at_boot else self._values[name]
+        return value
 
     def stored(self, name: str) -> float:
         """Value as stored, which PARAM_VALUE reports."""
@@ -145,6 +146,8 @@ class ParameterStore:
         self._values[name] = (
             value if limit is None else float(min(max(round(value), -limit - 1), limit))
         )
+        if not row.at_boot:
+            self._in_force[name] = self._values[name]
 
     def row(self, name: str) -> Parameter:
         """The table row of a parameter."""
@@ -160,4 +163,4 @@ class ParameterStore:
 
     def boot(self) -> None:
         """Latch the values that only a boot reads."""
-        self._booted = dict(self._values)
+        self._in_force = dict(self._values)

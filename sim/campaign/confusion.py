@@ -49,6 +49,8 @@ FRAME_SIDE = 768
 
 Field = npt.NDArray[np.float32]
 
+_NEIGHBOURS = np.ones((3, 3), np.uint8)
+
 
 @dataclass(frozen=True)
 class Band:
@@ -87,12 +89,10 @@ class ConfusionModel:
     bands: tuple[Band, ...]
     shifts: dict[str, float]
 
-    def band_at(self, height_m: float) -> Band:
-        """The band of a height; the nearest outside of all."""
-        for band in self.bands:
-            if height_m < band.high_m:
-                return band
-        return self.bands[-1]
+    def band_number_at(self, height_m: float) -> int:
+        """Which band a height lies in; the nearest outside of all."""
+        below = (k for k, band in enumerate(self.bands) if height_m < band.high_m)
+        return next(below, len(self.bands) - 1)
 
     def shift_of(self, faults: dict[str, float]) -> float:
         """How much worse than measured the network does under camera faults, probits."""
@@ -151,6 +151,10 @@ class ConfusionSampler:
         self._shift = shift
         self._rng = rng
         self._tables = [_table(band, model, taxonomy) for band in model.bands]
+        rows = np.full(256, len(taxonomy), np.intp)  # the last row is nothing at all
+        rows[: len(taxonomy)] = np.arange(len(taxonomy))
+        self._row_of_label = rows * Z_STEPS
+        self._edge_from = np.intp((len(taxonomy) + 1) * Z_STEPS)
         self._origin_px = rng.integers(0, GROUND_SIDE, 2)
         self._turn_rad = float(rng.uniform(0.0, 2.0 * math.pi))
 
@@ -168,18 +172,20 @@ class ConfusionSampler:
             captured_at_ns: Stamp of the frame.
             shift: Of this frame, probits, on top of the landing's.
         """
-        band = self._model.band_at(height_m)
-        table = self._tables[self._model.bands.index(band)]
-        z = self._ground(labels.shape, ground_from_pixel, band.correlation_px * m_per_px)
-        z *= np.float32(math.sqrt(band.persistence))
+        number = self._model.band_number_at(height_m)
+        band, table = self._model.bands[number], self._tables[number]
+        ground = self._ground(labels.shape, ground_from_pixel, band.correlation_px * m_per_px)
         fresh = self._frame(labels.shape, band.correlation_px)
-        cv2.scaleAdd(fresh, math.sqrt(1.0 - band.persistence), z, dst=z)
-        steps = np.clip((z + np.float32(self._shift + shift)) * np.float32(Z_SCALE) + 128.0, 0, 255)
-        index = steps.astype(np.int32)
-        kernel = np.ones((3, 3), np.uint8)
-        edge = cv2.morphologyEx(labels, cv2.MORPH_GRADIENT, kernel) > 0
-        index += labels.astype(np.int32) * Z_STEPS
-        index += edge.astype(np.int32) * (256 * Z_STEPS)
+        # Mixed, shifted, scaled to bytes and cut off in one pass.
+        z = cv2.addWeighted(
+            ground, Z_SCALE * math.sqrt(band.persistence),
+            fresh, Z_SCALE * math.sqrt(1.0 - band.persistence),
+            128.0 + Z_SCALE * (self._shift + shift), dtype=cv2.CV_8U,
+        )  # fmt: skip
+        edge = cv2.morphologyEx(labels, cv2.MORPH_GRADIENT, _NEIGHBOURS) > 0
+        index = self._row_of_label.take(labels)
+        index += edge * self._edge_from
+        index += np.asarray(z)
         landable, *hazards = (plane.take(index) for plane in table)
         return Segmentation(labels, landable, np.stack(hazards), captured_at_ns)
 
@@ -209,11 +215,14 @@ class ConfusionSampler:
 
 
 def _table(band: Band, model: ConfusionModel, taxonomy: Taxonomy) -> ByteArray:
-    """Output planes by zone, label value and field value: uint8 (planes, zones x 256 x steps)."""
+    """Output planes by zone, class and field value: uint8 (planes, zones x rows x steps).
+
+    Small on purpose: it is looked up for every pixel, so it should stay in the nearest cache.
+    """
     normal = NormalDist()
     quantile = [normal.cdf((step + 0.5 - 128.0) / Z_SCALE) for step in range(Z_STEPS)]
     level = np.searchsorted(LEVELS, quantile).clip(0, len(LEVELS) - 1)
-    table = np.zeros((PLANES, len(ZONES), 256, Z_STEPS), np.uint8)
+    table = np.zeros((PLANES, len(ZONES), len(taxonomy) + 1, Z_STEPS), np.uint8)
     for info in taxonomy.classes:
         row = _row_of(info.name, info.role, model.class_names)
         if row is not None:

@@ -26,8 +26,8 @@ from sim.autopilot.core import Autopilot as StandIn
 from sim.campaign.ranges import Conditions
 
 LINK = "daemon"
-ASK_PERIOD_NS = 20_000_000
-"""How often the reader looks whether a stream is to be asked for, as `FlightLink` does."""
+ASK_PERIOD_NS = 50_000_000
+"""How often the reader looks whether a stream or a command is to be asked for again."""
 
 
 class InProcessLink:
