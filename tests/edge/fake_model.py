@@ -94,11 +94,11 @@ def save(path: Path, taxonomy_name: str = "synthetic", **options: object) -> Pat
     return path
 
 
-def with_gate(model: Path, path: Path, gate: GateReport | None) -> Path:
+def with_gate(model: Path, path: Path, gate: GateReport | None, key: str = GATE_KEY) -> Path:
     """A copy of a model file that says what was proven of it."""
     copy = onnx.load(str(model))
     if gate is not None:
-        copy.metadata_props.add(key=GATE_KEY, value=gate.to_json())
+        copy.metadata_props.add(key=key, value=gate.to_json())
     onnx.save(copy, str(path))
     return path
 

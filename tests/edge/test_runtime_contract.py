@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.runtimes import Runtime, RuntimeOptions, load_runtime
-from landing.artefact import GateReport
+from edge.runtimes import Runtime, RuntimeOptions, load_runtime, openvino
+from landing.artefact import BF16_GATE_KEY, GATE_KEY, GateReport
 from landing.errors import ModelError
 from landing.taxonomy import Taxonomy
 from landing.types import HAZARD_ORDER, Frame, Segmentation
@@ -21,25 +21,28 @@ from tests.edge import fake_model
 from tests.edge.conftest import FakeGpu, require_real_engine
 
 Load = Callable[..., Runtime]
+RUNTIMES = ("onnxruntime", "openvino", "openvino-bf16", "tensorrt")
 SYNTHETIC = [c.name for c in Taxonomy.load("synthetic").classes]
 
 
-@pytest.fixture(
-    params=["onnxruntime", "openvino", "tensorrt", pytest.param("gpu", marks=pytest.mark.gpu)]
-)
+@pytest.fixture(params=[*RUNTIMES, pytest.param("gpu", marks=pytest.mark.gpu)])
 def load(request: pytest.FixtureRequest, model_path: Path, tmp_path: Path) -> Iterator[Load]:
     """Loads the model of palette colours with one runtime, optionally with a gate report."""
     opened: list[Runtime] = []
     gpu: FakeGpu | None = None
-    if request.param == "openvino":
+    if request.param.startswith("openvino"):
         pytest.importorskip("openvino")
+        if request.param == "openvino-bf16" and not openvino.has_bf16():
+            pytest.skip("this CPU does not compute in bfloat16")
     if request.param == "tensorrt":
         gpu = request.getfixturevalue("fake_gpu")
 
     def make(gate: GateReport | None = None, **options: object) -> Runtime:
-        if request.param in ("onnxruntime", "openvino"):
-            options["backend"] = request.param
-            path = fake_model.with_gate(model_path, tmp_path / "model.onnx", gate)
+        backend, _, precision = request.param.partition("-")
+        if backend in ("onnxruntime", "openvino"):
+            options |= {"backend": backend, "precision": precision or "auto"}
+            key = BF16_GATE_KEY if precision else GATE_KEY
+            path = fake_model.with_gate(model_path, tmp_path / "model.onnx", gate, key)
         elif gpu is not None:
             path = gpu.engine(model_path, gate=gate)
         else:

@@ -12,6 +12,7 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
+from edge.config import ModelSection
 from edge.runtimes import RuntimeOptions, load_runtime, openvino
 from edge.runtimes.openvino import choose_precision, open_openvino
 from edge.runtimes.openvino_stages import in_stages
@@ -40,10 +41,7 @@ def has_bf16(
 
 
 def proven(model: Path, target: Path, gate: GateReport) -> Path:
-    copy = onnx.load(str(model))
-    copy.metadata_props.add(key=BF16_GATE_KEY, value=gate.to_json())
-    onnx.save(copy, str(target))
-    return target
+    return fake_model.with_gate(model, target, gate, BF16_GATE_KEY)
 
 
 def test_bf16_only_where_the_cpu_has_it_and_the_model_is_proven_at_it(has_bf16: bool) -> None:
@@ -90,6 +88,11 @@ def test_precision_is_openvinos_choice_alone(model_path: Path) -> None:
         load_runtime(model_path, RuntimeOptions(precision="bf16"))
 
 
+def test_the_configuration_chooses_it() -> None:
+    section = ModelSection(path=Path("m.onnx"), runtime="openvino", precision="bf16", threads=2)
+    assert section.options == RuntimeOptions("openvino", threads=2, precision="bf16")
+
+
 def test_it_takes_the_threads_it_is_given(model_path: Path) -> None:
     with load_runtime(model_path, RuntimeOptions(backend="openvino", threads=1)) as runtime:
         assert isinstance(runtime, openvino.OpenVinoRuntime)
@@ -111,6 +114,7 @@ def watch(event, args):
         raise SystemExit(f"{event} {args}")
 
 sys.addaudithook(watch)
+from edge.config import ModelSection
 from edge.runtimes import RuntimeOptions, load_runtime
 with load_runtime(Path(sys.argv[1]), RuntimeOptions(backend="openvino")) as runtime:
     runtime.warm_up()
