@@ -61,19 +61,11 @@ CASES = (
     Case("wind", {"wind": (6.0, 200.0), "gust_mps": 1.2}, windless=False),
     Case("latency", {"camera_latency_s": 0.05}),
     Case("attitude-noise", {"attitude_noise_deg": 0.5}),
-    Case("no-target", {"lands_anyway": True, "search_s": 4.0}, world="sea"),
-    Case("targets-stop", {
-        "lands_anyway": True, "disturbances": (Disturbance(Mishap.LINK_CUT, LOW_M),),
-    }),
-    Case("link-cut", {
-        "lands_anyway": True, "disturbances": (Disturbance(Mishap.LINK_CUT, LOW_M, 5.0),),
-    }),
-    Case("camera-stall", {
-        "lands_anyway": True, "disturbances": (Disturbance(Mishap.CAMERA_STALL, LOW_M, 3.0),),
-    }),
-    Case("daemon-kill", {
-        "lands_anyway": True, "disturbances": (Disturbance(Mishap.DAEMON_KILL, LOW_M),),
-    }),
+    Case("no-target", {"search_s": 4.0}, world="sea"),
+    Case("targets-stop", {"disturbances": (Disturbance(Mishap.LINK_CUT, LOW_M),)}),
+    Case("link-cut", {"disturbances": (Disturbance(Mishap.LINK_CUT, LOW_M, 5.0),)}),
+    Case("camera-stall", {"disturbances": (Disturbance(Mishap.CAMERA_STALL, LOW_M, 3.0),)}),
+    Case("daemon-kill", {"disturbances": (Disturbance(Mishap.DAEMON_KILL, LOW_M),)}),
     Case("autopilot-restart", {"disturbances": (Disturbance(Mishap.AUTOPILOT_RESTART, LOW_M),)}),
 )  # fmt: skip
 BY_NAME = {case.name: case for case in CASES}

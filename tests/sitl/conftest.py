@@ -115,6 +115,8 @@ class Fleet:
             world=str(self._folder / case.world), seed=SEED, height_m=BOUNDS[autopilot].height_m,
             painted=True, effects={}, width_px=WIDTH_PX, height_px=HEIGHT_PX, timeout_s=300.0,
             wind=(0.0, 0.0), gust_mps=0.0, start_ne_m=START_NE_M,
+            # The autopilots are compared, not pilots: nobody takes over.
+            lands_anyway=True,
         )  # fmt: skip
         plan = replace(plan, **case.plan)
         result = fly_one(plan)
