@@ -19,6 +19,9 @@ from landing.vehicle import VehicleStatus
 LAST = 8
 """Texts and events shown."""
 
+MOST_STATIONS = 12
+"""Others shown; of more, those heard last."""
+
 QUIET = frozenset({"link", "thresholds"})
 """Events that fill a screen and tell a pilot nothing."""
 
@@ -156,6 +159,8 @@ class MonitorState:
         if kind == "LANDING_TARGET":
             self._on_target(message, now_ns)
         elif kind == "HEARTBEAT":
+            if len(self.stations) >= MOST_STATIONS and (system, component) not in self.stations:
+                del self.stations[min(self.stations, key=lambda who: self.stations[who].at_ns)]
             self.stations[system, component] = Station(
                 now_ns, STATES.get(message.system_status, str(message.system_status)), message.type
             )

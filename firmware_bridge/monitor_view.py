@@ -99,7 +99,11 @@ def _clock(telemetry: Any) -> Row:
     offset_ns, uncertainty_ns = telemetry.clock.offset_ns, telemetry.clock.uncertainty_ns
     if offset_ns is None:
         return Row("clock", "not known", Level.NOTE)
-    sure = f" within {uncertainty_ns / 1e6:.1f} ms" if uncertainty_ns is not None else ""
+    sure = (
+        f" within {uncertainty_ns / 1e6:.1f} ms"
+        if uncertainty_ns is not None
+        else " at most, by arrival"
+    )
     return Row("clock", f"autopilot's boot {offset_ns / 1e9:+.3f} s on ours{sure}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -81,7 +82,9 @@ class Examination:
                 "kind": self.identity.autopilot.value,
                 "encoding": self.identity.encoding.value,
             },
-            "parameters": self.values,
+            "parameters": {
+                name: value if math.isfinite(value) else None for name, value in self.values.items()
+            },
             "findings": [finding.as_dict() for finding in self.findings],
         }
 

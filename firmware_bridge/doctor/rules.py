@@ -213,6 +213,15 @@ class Rule:
         value = values.get(self.parameter)
         if value is None:
             return self._missing()
+        if not math.isfinite(value):
+            return Finding(
+                "parameters",
+                self.parameter,
+                Level.ERROR,
+                "not a number",
+                self.expect.words(),
+                "it was never set, or its storage is damaged; set it in a ground station",
+            )
         ok = self.expect.accepts(value)
         wanted = self.expect.wanted
         return Finding(

@@ -7,6 +7,7 @@ beside it. What is heard goes through the same `Telemetry` that flies.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TypeVar
@@ -33,6 +34,7 @@ TOOL_COMPONENT = 192
 SIGNING_LINK_ID = 192
 """Of our signatures; the daemon's connections count from 0."""
 
+TEXTS = 500
 READ_S = 0.02
 REOPEN_PAUSE_S = 0.2
 HEARTBEAT_NS = NS_PER_S
@@ -55,7 +57,7 @@ class Session:
         settings: As given.
         telemetry: What was heard, made sense of.
         listeners: Called with every message.
-        texts: Every STATUSTEXT of the autopilot, in order.
+        texts: The last STATUSTEXTs of the autopilot, in order.
         silent: While True nothing is sent but what is asked for by name: no heartbeat.
         signing: On a signed link, what was accepted and ignored; None on others.
 
@@ -76,7 +78,7 @@ class Session:
         self.settings = settings
         self.telemetry = Telemetry(settings)
         self.listeners: list[Listener] = []
-        self.texts: list[StatusText] = []
+        self.texts: deque[StatusText] = deque(maxlen=TEXTS)
         self.silent = silent
         self._make = make or (lambda: make_transport(endpoint))
         self._transport: Transport | None = None

@@ -44,10 +44,9 @@ def try_target(
         InvalidValueError: The autopilot does not take the form.
     """
     session.connect()
-    heard_before = len(session.texts)
     period_ns = round(NS_PER_S / RATE_HZ)
-    next_ns = time.monotonic_ns()
-    deadline_ns = next_ns + round(seconds * NS_PER_S)
+    started_ns = next_ns = time.monotonic_ns()
+    deadline_ns = started_ns + round(seconds * NS_PER_S)
     sent = 0
     while (now_ns := time.monotonic_ns()) < deadline_ns:
         if session.vehicle().armed:
@@ -66,7 +65,8 @@ def try_target(
             )
             sent += session.send(message)
         session.listen(min(0.01, period_ns / NS_PER_S))
-    return [_judge(session.texts[heard_before:], identity, sent, seconds)]
+    heard = [text for text in session.texts if text.at_ns >= started_ns]
+    return [_judge(heard, identity, sent, seconds)]
 
 
 def _straight_below(pose: Pose | None, now_ns: int) -> LandingTarget:

@@ -158,3 +158,31 @@ def test_no_reboot_while_armed():
         with pytest.raises(LinkError, match="armed"):
             reboot(session)
         assert autopilot.reboots == 0
+
+
+class SignedPx4(FakePx4):
+    """Signs what it says, and keeps apart what came with and without a signature."""
+
+    KEY = bytes(range(32))
+
+    def __init__(self, peer):
+        super().__init__(peer)
+        self._mav.signing.secret_key = self.KEY
+        self._mav.signing.sign_outgoing = True
+        self._mav.signing.timestamp = 10**14
+
+
+def test_a_signed_link_is_spoken_signed_and_an_unsigned_one_is_told(tmp_path):
+    key = tmp_path / "key.hex"
+    key.write_text(SignedPx4.KEY.hex())
+    key.chmod(0o600)
+    with SignedPx4(UdpOutgoingPeer()) as px4:
+        settings = tool_settings(px4.peer.connection, signing_key=key)
+        with Session(settings) as session:
+            write_parameters(session, {"PLD_BTOUT": 3.0})
+        assert px4.parameters["PLD_BTOUT"] == 3.0
+        assert px4.received and all(m.get_header().incompat_flags & 1 for m in px4.received)
+    with FakePx4(UdpOutgoingPeer()) as px4:
+        settings = tool_settings(px4.peer.connection, signing_key=key)
+        with Session(settings) as session, pytest.raises(LinkError, match="unsigned"):
+            session.connect(1.0)

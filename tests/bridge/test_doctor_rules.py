@@ -1,0 +1,161 @@
+"""Rules and traps as data: they hold together, and no value or version breaks them."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firmware_bridge.dialect import mavlink
+from firmware_bridge.doctor import ardupilot, px4
+from firmware_bridge.doctor.examination import RULES, Examination
+from firmware_bridge.doctor.findings import EXIT_STATUS, Level
+from firmware_bridge.doctor.latency import LARGEST_LAG_S, SMALLEST_LAG_S, proposed_lag_s
+from firmware_bridge.doctor.parameters import Parameter
+from firmware_bridge.doctor.rules import Bits, OneOf, Within, judge_all, names_of
+from firmware_bridge.doctor.traps import TRAPS, find_traps
+from firmware_bridge.identity import Identity, ParameterEncoding, identity_of
+from firmware_bridge.texts import TextAssembler
+from landing.vehicle import Autopilot
+from sim.autopilot.parameters import TABLE
+
+ALL = [*ardupilot.RULES, *px4.RULES]
+VERSIONS = [None, (4, 0, 0), (4, 6, 2), (4, 7, 0), (1, 13, 0), (1, 15, 4), (1, 16, 0)]
+REAL32 = mavlink.MAV_PARAM_TYPE_REAL32
+
+
+@pytest.mark.parametrize("rule", ALL, ids=lambda rule: rule.parameter)
+def test_every_rule_can_be_sent_says_why_and_accepts_what_it_would_write(rule):
+    assert 0 < len(rule.parameter) <= 16 and rule.parameter.isascii()
+    assert rule.why
+    if rule.expect.wanted is not None:
+        assert rule.expect.accepts(rule.expect.wanted)
+        assert rule.level >= Level.NOTE
+
+
+@pytest.mark.parametrize("rules", RULES.values())
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_parameter_has_one_rule_in_every_version(rules, version):
+    names = [rule.parameter for rule in rules if rule.belongs_to(version)]
+    assert len(names) == len(set(names))
+    assert names == names_of(rules, version)
+
+
+def test_the_defaults_of_copter_4_6_need_nothing_but_precision_landing_switched_on():
+    parameters = {row.name: Parameter(row.name, row.default, int(row.type)) for row in TABLE}
+    found = judge_all(ardupilot.RULES, parameters, (4, 6, 2))
+    assert {f.name for f in found if f.level > Level.NOTE} == {"PLND_ENABLED", "PLND_TYPE"}
+
+
+def test_renamed_parameters_are_asked_for_by_the_name_of_the_version():
+    old, new = (names_of(ardupilot.RULES, v) for v in ((4, 6, 3), (4, 7, 0)))
+    assert {"LAND_SPEED", "RNGFND1_MAX_CM", "SYSID_THISMAV"} <= set(old) - set(new)
+    assert {"LAND_SPD_MS", "RNGFND1_MAX", "MAV_SYSID"} <= set(new) - set(old)
+    unknown = names_of(ardupilot.RULES, None)
+    assert {*old, *new} == set(unknown)
+
+
+@given(
+    st.sampled_from(sorted(RULES)),
+    st.sampled_from(VERSIONS),
+    st.dictionaries(
+        st.sampled_from([rule.parameter for rule in ALL]),
+        st.one_of(st.integers(-(2**31), 2**31 - 1).map(float), st.floats(width=32)),
+    ),
+)
+def test_no_values_break_the_judgement_or_its_json(autopilot, version, values):
+    parameters = {name: Parameter(name, value, REAL32) for name, value in values.items()}
+    identity = Identity(autopilot, 2, version)
+    findings = judge_all(RULES[autopilot], parameters, version)
+    finite = {name: value for name, value in values.items() if math.isfinite(value)}
+    findings += find_traps(identity, finite)
+    report = Examination(identity, findings, dict(parameters))
+    assert json.loads(json.dumps(report.as_dict(), allow_nan=False))
+    assert report.exit_status == EXIT_STATUS[report.level]
+    assert all(finding.value for finding in findings)
+
+
+def test_what_is_expected_is_said_in_words():
+    assert OneOf((1, 0), {1: "on"}).words() == "1 (on) or 0"
+    assert Within(0.02, 0.25, "s").words() == "0.02 to 0.25 s"
+    assert Within(115, math.inf).words() == "at least 115"
+    bits = Bits(set_bits=1, clear_bits=6, names={1: "a", 2: "b", 4: "c"})
+    assert bits.words() == "'a' set, 'b' clear, 'c' clear"
+    assert bits.meaning(5) == "5 (a, c)"
+    assert Within(0.02, 1).accepts(0.02 - 1e-9), "float32 of the limit itself"
+
+
+@pytest.mark.parametrize("trap", TRAPS, ids=lambda trap: f"{trap.autopilot.value} {trap.name}")
+def test_a_trap_holds_for_its_autopilot_and_an_unknown_version(trap):
+    assert trap.finding(Identity(trap.autopilot, 2)) is not None
+    other = Autopilot.PX4 if trap.autopilot is Autopilot.ARDUPILOT else Autopilot.ARDUPILOT
+    assert trap.finding(Identity(other, 2)) is None
+
+
+@given(st.floats(0, 5000), st.floats(0, 5000))
+def test_the_proposed_lag_is_one_that_ardupilot_takes(pose_ms, rtt_ms):
+    lag_s = proposed_lag_s(pose_ms, rtt_ms)
+    assert SMALLEST_LAG_S <= lag_s <= LARGEST_LAG_S
+    expected_s = (pose_ms + rtt_ms / 2) / 1000
+    if SMALLEST_LAG_S <= expected_s <= LARGEST_LAG_S:
+        assert lag_s == pytest.approx(expected_s, abs=0.0051)
+
+
+def version_message(packed, custom=b"\0" * 8, capabilities=0):
+    return mavlink.MAVLink_autopilot_version_message(
+        capabilities, packed, 0, 0, 0, list(custom), [0] * 8, [0] * 8, 0, 0, 0
+    )
+
+
+@pytest.mark.parametrize(
+    ("stage", "name"),
+    [
+        (255, "ArduPilot 4.6.2"),
+        (192, "ArduPilot 4.6.2 rc"),
+        (130, "ArduPilot 4.6.2 beta"),
+        (0, "ArduPilot 4.6.2 dev"),
+    ],
+)
+def test_the_version_is_named_with_its_stage(stage, name):
+    message = version_message(4 << 24 | 6 << 16 | 2 << 8 | stage, b"1a132e4b")
+    identity = identity_of(Autopilot.ARDUPILOT, 2, message)
+    assert identity.name == name and identity.git == "1a132e4b"
+    assert identity.encoding is ParameterEncoding.C_CAST
+
+
+@given(
+    st.integers(0, 2**32 - 1), st.binary(min_size=8, max_size=8), st.integers(0, 2**64 - 1),
+    st.sampled_from(list(Autopilot)),
+)  # fmt: skip
+def test_any_autopilot_version_is_read(packed, custom, capabilities, autopilot):
+    identity = identity_of(autopilot, 2, version_message(packed, custom, capabilities))
+    assert identity.name and identity.encoding in ParameterEncoding
+    assert identity.git.isprintable() or identity.git == ""
+
+
+def text(chunk, number, sequence, severity=6, component=1):
+    packer = mavlink.MAVLink(None, 1, component)
+    message = mavlink.MAVLink_statustext_message(severity, chunk, number, sequence)
+    return mavlink.MAVLink(None).decode(bytearray(message.pack(packer)))
+
+
+def test_long_texts_are_joined_and_missing_chunks_are_marked():
+    joiner = TextAssembler()
+    assert joiner.add(text(b"a" * 50, 7, 0), 1) is None
+    assert joiner.add(text(b"short", 0, 0, component=191), 2).text == "short"
+    assert joiner.add(text(b"b" * 50, 7, 1), 3) is None
+    whole = joiner.add(text(b"end", 7, 2), 4)
+    assert whole.text == "a" * 50 + "b" * 50 + "end" and whole.at_ns == 4
+    joiner.add(text(b"a" * 50, 8, 0), 5)
+    assert joiner.add(text(b"end", 8, 2), 6).text == "a" * 50 + "[...]end"
+
+
+@given(st.lists(st.tuples(st.binary(max_size=50), st.integers(0, 65535), st.integers(0, 255))))
+def test_no_texts_break_the_joiner_or_fill_the_memory(chunks):
+    joiner = TextAssembler()
+    for chunk, number, sequence in chunks:
+        joiner.add(text(chunk, number, sequence), 0)
+    assert len(joiner._open) <= 8
