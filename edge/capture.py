@@ -126,10 +126,7 @@ class CaptureLoop:
             except CameraTimeout:
                 silent_s = (time.monotonic_ns() - since_ns) * 1e-9
                 if silent_s > limit_s:
-                    raise CameraError(
-                        f"camera {self._camera.request.source} stalled: no frame for "
-                        f"{silent_s:.1f} s"
-                    ) from None
+                    raise CameraError(f"camera stalled: no frame for {silent_s:.1f} s") from None
                 continue
             since_ns = time.monotonic_ns()
             if self.attempts_failed and limit_s == self._limits.start_s:

@@ -137,7 +137,10 @@ def overall(
         starting: Inputs that have not delivered yet may still be on their way.
     """
     bad = [i for i in inputs if not i.ok]
-    reasons = tuple(f"{i.name} {i.detail}" for i in bad)
+    # A detail that names its input already, as a camera's own error does, is not named twice.
+    reasons = tuple(
+        i.detail if i.detail.startswith(i.name) else f"{i.name} {i.detail}" for i in bad
+    )
     well = HealthState.OK if active else HealthState.STANDBY
     failed = [i for i in bad if not (i.alive and i.valid)]  # the others are slow, but work
     if not failed:

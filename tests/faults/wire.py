@@ -1,0 +1,106 @@
+"""A cable between daemon and autopilot that misbehaves on order, and sees every target."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import select
+import socket
+import threading
+import time
+from dataclasses import dataclass
+
+from firmware_bridge.dialect import mavlink
+
+POLL_S = 0.02
+READ_SIZE = 65_536
+TARGET, POSITION, ATTITUDE = 149, 32, 31
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One LANDING_TARGET that passed.
+
+    Attributes:
+        at_ns: Monotonic time.
+        stamp_us: Its time_usec.
+    """
+
+    at_ns: int
+    stamp_us: int
+
+
+class Wire(threading.Thread):
+    """Listens for the daemon, connects to the autopilot.
+
+    Args:
+        port: The autopilot's TCP port on the loopback.
+    """
+
+    def __init__(self, port: int) -> None:
+        super().__init__(name="wire", daemon=True)
+        self.upstream_port = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.settimeout(POLL_S)
+        self.connection = f"tcp:127.0.0.1:{self._listener.getsockname()[1]}"
+        self.order = "good"  # or: cut, garble, flood
+        self.targets: list[Seen] = []
+        self.last_pose_ns = 0
+        self._stopping = threading.Event()
+        self._random = random.Random(0)
+
+    def close(self) -> None:
+        """Ends the thread."""
+        self._stopping.set()
+        self.join(5.0)
+        self._listener.close()
+
+    def run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                client, _ = self._listener.accept()
+            except TimeoutError:
+                continue
+            with client, contextlib.suppress(OSError):
+                address = ("127.0.0.1", self.upstream_port)
+                with socket.create_connection(address, 2.0) as autopilot:
+                    for door in (client, autopilot):
+                        door.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    self._pass_on(client, autopilot)
+
+    def _pass_on(self, client: socket.socket, autopilot: socket.socket) -> None:
+        down, up = mavlink.MAVLink(None), mavlink.MAVLink(None)
+        down.robust_parsing = up.robust_parsing = True
+        while not self._stopping.is_set():
+            ready, _, _ = select.select([client, autopilot], [], [], POLL_S)
+            order = self.order
+            if order == "flood":
+                junk = self._random.randbytes(40_000)  # some 2 MB/s
+                with contextlib.suppress(BlockingIOError):
+                    client.send(junk, socket.MSG_DONTWAIT)
+            for door in ready:
+                data = door.recv(READ_SIZE)
+                if not data:
+                    return
+                if order == "cut":
+                    continue
+                if order == "garble":
+                    data = bytes(b ^ 0x55 if k % 3 == 0 else b for k, b in enumerate(data))
+                now_ns = time.monotonic_ns()
+                if door is autopilot:
+                    if order in ("good", "flood"):
+                        self._note_pose(down, data, now_ns)
+                    client.sendall(data)
+                else:
+                    self._note_targets(up, data, now_ns)
+                    autopilot.sendall(data)
+
+    def _note_pose(self, parser: mavlink.MAVLink, data: bytes, now_ns: int) -> None:
+        for message in parser.parse_buffer(data) or ():
+            if message.get_msgId() in (POSITION, ATTITUDE):
+                self.last_pose_ns = now_ns
+
+    def _note_targets(self, parser: mavlink.MAVLink, data: bytes, now_ns: int) -> None:
+        for message in parser.parse_buffer(data) or ():
+            if message.get_msgId() == TARGET:
+                self.targets.append(Seen(now_ns, message.time_usec))
