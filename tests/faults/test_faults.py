@@ -84,9 +84,17 @@ def test_frozen_camera(tmp_path: Path, model_path: Path, keep: Keep) -> None:
         bench.order_camera("good")
         recovery_s = bench.wait_for_targets(5)
     promise = "silent once the vehicle moved 0.1 m under the same picture; resumes"
-    keep(Row(5, "camera delivers the same picture for ever, while landing", promise,
-             frozen[0]["detail"] if frozen else "nothing was said", silence_s, recovery_s,
-             bool(frozen) and silence_s <= SILENCE_S))  # fmt: skip
+    keep(
+        Row(
+            5,
+            "camera delivers the same picture for ever, while landing",
+            promise,
+            frozen[0]["detail"] if frozen else "nothing was said",
+            silence_s,
+            recovery_s,
+            bool(frozen) and silence_s <= SILENCE_S,
+        )
+    )
 
 
 def test_slow_camera(tmp_path: Path, model_path: Path, keep: Keep) -> None:
@@ -103,9 +111,17 @@ def test_slow_camera(tmp_path: Path, model_path: Path, keep: Keep) -> None:
         ]
         bench.order_camera("good")
         recovery_s = bench.wait_for_targets(5)
-    keep(Row(6, "camera three times slower", "goes on; no target on a frame older than 0.5 s",
-             f"{count} targets in 4 s, longest gap {gap_s:.2f} s, oldest frame {max(ages):.2f} s",
-             None, recovery_s, count > 20 and max(ages) <= SILENCE_S))  # fmt: skip
+    keep(
+        Row(
+            6,
+            "camera three times slower",
+            "goes on; no target on a frame older than 0.5 s",
+            f"{count} targets in 4 s, longest gap {gap_s:.2f} s, oldest frame {max(ages):.2f} s",
+            None,
+            recovery_s,
+            count > 20 and max(ages) <= SILENCE_S,
+        )
+    )
 
 
 def test_model_replaced(tmp_path: Path, model_path: Path, keep: Keep) -> None:
@@ -115,9 +131,17 @@ def test_model_replaced(tmp_path: Path, model_path: Path, keep: Keep) -> None:
         count, gap_s = goes_on(bench, 2.0)
         bench.model.unlink()
         more, _ = goes_on(bench, 1.0)
-    keep(Row(7, "model file overwritten, then deleted, while it flies",
-             "goes on with what it loaded", f"{count + more} targets in 3 s, longest gap {gap_s:.2f} s", None, None,
-             count > 25 and more > 10))  # fmt: skip
+    keep(
+        Row(
+            7,
+            "model file overwritten, then deleted, while it flies",
+            "goes on with what it loaded",
+            f"{count + more} targets in 3 s, longest gap {gap_s:.2f} s",
+            None,
+            None,
+            count > 25 and more > 10,
+        )
+    )
 
 
 INSIDE = [
@@ -146,9 +170,17 @@ def test_inside(
         )
         bench.start_daemon()  # as systemd does
         recovery_s = bench.wait_for_targets(5)
-    keep(Row(order, fault, "ends at once with an error, is started again by systemd, resumes",
-             f"exit status {status}: {said}", max(silence_s, 0.0), recovery_s,
-             silence_s <= SILENCE_S))  # fmt: skip
+    keep(
+        Row(
+            order,
+            fault,
+            "ends at once with an error, is started again by systemd, resumes",
+            f"exit status {status}: {said}",
+            max(silence_s, 0.0),
+            recovery_s,
+            silence_s <= SILENCE_S,
+        )
+    )
 
 
 def test_hang(tmp_path: Path, model_path: Path, keep: Keep) -> None:
@@ -160,10 +192,17 @@ def test_hang(tmp_path: Path, model_path: Path, keep: Keep) -> None:
         wait_for(lambda: bench.events("hang"), 10, bench.said)
         bench.order_daemon("good")
         recovery_s = bench.wait_for_targets(5)
-    keep(Row(10, "an inference does not come back",
-             "silent; heartbeat and watchdog stop, so systemd restarts it; or resumes",
-             "silent, `hang` logged, heartbeat stopped", silence_s, recovery_s,
-             silence_s <= SILENCE_S))  # fmt: skip
+    keep(
+        Row(
+            10,
+            "an inference does not come back",
+            "silent; heartbeat and watchdog stop, so systemd restarts it; or resumes",
+            "silent, `hang` logged, heartbeat stopped",
+            silence_s,
+            recovery_s,
+            silence_s <= SILENCE_S,
+        )
+    )
 
 
 LINK = [
@@ -187,8 +226,17 @@ def test_link(
         bench.wire.order = "good"
         recovery_s = bench.wait_for_targets(5)
         reasons = {str(e["reason"]) for e in bench.events("target-stop")}
-    keep(Row(order, fault, promise, "; ".join(sorted(reasons)), silence_s, recovery_s,
-             silence_s <= SILENCE_S))  # fmt: skip
+    keep(
+        Row(
+            order,
+            fault,
+            promise,
+            "; ".join(sorted(reasons)),
+            silence_s,
+            recovery_s,
+            silence_s <= SILENCE_S,
+        )
+    )
 
 
 def test_flood(tmp_path: Path, model_path: Path, keep: Keep) -> None:
@@ -200,10 +248,17 @@ def test_flood(tmp_path: Path, model_path: Path, keep: Keep) -> None:
         grown_mb = _resident_mb(bench.daemon.pid) - before_mb
         bench.wire.order = "good"
         recovery_s = bench.wait_for_targets(5)
-    keep(Row(13, "link flooded with 2 MB/s of random bytes",
-             "goes on with the poses that come through, or is silent; memory stays",
-             f"{count} targets in 4 s, longest gap {gap_s:.2f} s, memory {grown_mb:+.0f} MB", None,
-             recovery_s, grown_mb < 60))  # fmt: skip
+    keep(
+        Row(
+            13,
+            "link flooded with 2 MB/s of random bytes",
+            "goes on with the poses that come through, or is silent; memory stays",
+            f"{count} targets in 4 s, longest gap {gap_s:.2f} s, memory {grown_mb:+.0f} MB",
+            None,
+            recovery_s,
+            grown_mb < 60,
+        )
+    )
 
 
 def _resident_mb(pid: int) -> float:
@@ -218,9 +273,17 @@ def test_autopilot_reboot(tmp_path: Path, model_path: Path, keep: Keep) -> None:
         bench.restart_autopilot()
         recovery_s = bench.wait_for_targets(5)
         resets = len(bench.events("map-reset"))
-    keep(Row(14, "autopilot reboots", "silent; the ground map starts anew; resumes",
-             f"silent, {resets} map reset", silence_s, recovery_s,
-             silence_s <= SILENCE_S and resets >= 1))  # fmt: skip
+    keep(
+        Row(
+            14,
+            "autopilot reboots",
+            "silent; the ground map starts anew; resumes",
+            f"silent, {resets} map reset",
+            silence_s,
+            recovery_s,
+            silence_s <= SILENCE_S and resets >= 1,
+        )
+    )
 
 
 def test_clock_jumps(tmp_path: Path, model_path: Path, keep: Keep) -> None:
@@ -245,9 +308,17 @@ def test_clock_jumps(tmp_path: Path, model_path: Path, keep: Keep) -> None:
         times = [str(e["time"]) for e in bench.events()]
         years = {t[:4] for t in times}
     assert len(years) > 1, "the clock did not jump"
-    keep(Row(15, "wall clock jumps by +5 h, -3 h, +400 days",
-             "goes on: nothing but log lines uses it", f"{total} targets in 4.5 s, longest gap {max(gaps):.2f} s", None, None,
-             total > 60 and max(gaps) < SILENCE_S))  # fmt: skip
+    keep(
+        Row(
+            15,
+            "wall clock jumps by +5 h, -3 h, +400 days",
+            "goes on: nothing but log lines uses it",
+            f"{total} targets in 4.5 s, longest gap {max(gaps):.2f} s",
+            None,
+            None,
+            total > 60 and max(gaps) < SILENCE_S,
+        )
+    )
 
 
 def test_full_disk(tmp_path: Path, model_path: Path, keep: Keep) -> None:
@@ -260,9 +331,17 @@ def test_full_disk(tmp_path: Path, model_path: Path, keep: Keep) -> None:
         wait_for(lambda: "nothing is recorded until" in bench.said(), 30, bench.said)
         count, gap_s = goes_on(bench, 3.0)
         said = bench.said().count("nothing is recorded until")
-    keep(Row(16, "disk full: no file may grow", "goes on without recording, says so once",
-             f"{count} targets in 3 s, longest gap {gap_s:.2f} s, said {said} time", None, None,
-             count > 40 and said == 1))  # fmt: skip
+    keep(
+        Row(
+            16,
+            "disk full: no file may grow",
+            "goes on without recording, says so once",
+            f"{count} targets in 3 s, longest gap {gap_s:.2f} s, said {said} time",
+            None,
+            None,
+            count > 40 and said == 1,
+        )
+    )
 
 
 def test_read_only_disk(tmp_path: Path, model_path: Path, keep: Keep) -> None:
@@ -271,8 +350,17 @@ def test_read_only_disk(tmp_path: Path, model_path: Path, keep: Keep) -> None:
         bench.wait_for_targets()
         count, gap_s = goes_on(bench, 2.0)
         assert "nothing is recorded until" in bench.said()
-    keep(Row(17, "folder of the recordings cannot be written",
-             "goes on without recording, says so", f"{count} targets in 2 s, longest gap {gap_s:.2f} s", None, None, count > 25))  # fmt: skip
+    keep(
+        Row(
+            17,
+            "folder of the recordings cannot be written",
+            "goes on without recording, says so",
+            f"{count} targets in 2 s, longest gap {gap_s:.2f} s",
+            None,
+            None,
+            count > 25,
+        )
+    )
 
 
 def test_stopped_and_continued(tmp_path: Path, model_path: Path, keep: Keep) -> None:
@@ -289,10 +377,17 @@ def test_stopped_and_continued(tmp_path: Path, model_path: Path, keep: Keep) -> 
         first = next(t for t in bench.wire.targets if t.at_ns > woken_ns)
         # It slept through 3 s: what it sends first must rest on what it saw after it woke.
         evidence_ns = first.stamp_us * 1000
-    keep(Row(18, "SIGSTOP for 3 s, then SIGCONT",
-             "after waking nothing is sent before a frame of that time was decided on",
-             f"first target rests on a frame {(evidence_ns - woken_ns) * 1e-9:+.2f} s from waking",
-             None, recovery_s, before == 0 and evidence_ns > woken_ns - 300_000_000))  # fmt: skip
+    keep(
+        Row(
+            18,
+            "SIGSTOP for 3 s, then SIGCONT",
+            "after waking nothing is sent before a frame of that time was decided on",
+            f"first target rests on a frame {(evidence_ns - woken_ns) * 1e-9:+.2f} s from waking",
+            None,
+            recovery_s,
+            before == 0 and evidence_ns > woken_ns - 300_000_000,
+        )
+    )
 
 
 def test_throttled(tmp_path: Path, model_path: Path, keep: Keep) -> None:
@@ -304,10 +399,17 @@ def test_throttled(tmp_path: Path, model_path: Path, keep: Keep) -> None:
                 t.at_ns * 1e-9 - t.stamp_us * 1e-6 for t in bench.wire.targets[-max(count, 1):]
             ]  # fmt: skip
         recovery_s = bench.wait_for_targets(5)
-    keep(Row(19, f"processor throttled ({how})",
-             "goes on, or is silent; no target on evidence older than 0.5 s",
-             f"{count} targets in 5 s, longest gap {gap_s:.2f} s, oldest frame {max(ages):.2f} s",
-             None, recovery_s, max(ages) <= SILENCE_S + 0.05))  # fmt: skip
+    keep(
+        Row(
+            19,
+            f"processor throttled ({how})",
+            "goes on, or is silent; no target on evidence older than 0.5 s",
+            f"{count} targets in 5 s, longest gap {gap_s:.2f} s, oldest frame {max(ages):.2f} s",
+            None,
+            recovery_s,
+            max(ages) <= SILENCE_S + 0.05,
+        )
+    )
 
 
 @contextlib.contextmanager
@@ -388,10 +490,17 @@ def killed(folder: Path, model: Path, times: int) -> tuple[float, float, int]:
 
 def test_killed_at_random_moments(tmp_path: Path, model_path: Path, keep: Keep) -> None:
     silence_s, recovery_s, read = killed(tmp_path, model_path, 4)
-    keep(Row(20, "SIGKILL at random moments, 4 times (200 times under `-m soak`)",
-             "silent at once; started again it resumes; log and recordings can be read",
-             f"resumed 4 times; {read} recordings decided again, identical", max(silence_s, 0.0),
-             recovery_s, silence_s <= 0.0 + SILENCE_S and read >= 4))  # fmt: skip
+    keep(
+        Row(
+            20,
+            "SIGKILL at random moments, 4 times (200 times under `-m soak`)",
+            "silent at once; started again it resumes; log and recordings can be read",
+            f"resumed 4 times; {read} recordings decided again, identical",
+            max(silence_s, 0.0),
+            recovery_s,
+            silence_s <= 0.0 + SILENCE_S and read >= 4,
+        )
+    )
 
 
 @pytest.mark.soak
