@@ -1,10 +1,10 @@
 """ArduPilot Copter SITL: one binary and one parameter file, flown to where a landing begins.
 
 It finds its position (41 s after boot) and climbs at `WARM_UP_SPEEDUP` times real time; before the
-landing SIM_SPEEDUP is set to 1 again, as the doctor, the camera and the daemon live in real time. Facts used here
-were flown: silence until asked for messages, PREARM good before there is a position, so arming is
-tried until it is accepted. The parameters of precision landing are not in the file: our own doctor
-sets them on the running autopilot and reboots it, as on a real vehicle.
+landing SIM_SPEEDUP is set to 1 again, as doctor, camera and daemon live in real time. Flown facts
+used here: it is silent until asked for messages, and PREARM is good before there is a position, so
+arming is tried until it is accepted. The parameters of precision landing are not in the file: our
+own doctor sets them on the running autopilot and reboots it, as on a real vehicle.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from sim.ground_station import GroundStation
 from sim.processes import START_S, FlightError, start_process
 from sim.sitl.binaries import find_simulator
 from sim.sitl.doctor import let_doctor_fix
+from sim.sitl.leash import leashed
 from sim.standin import RANGEFINDER
 
 GUIDED, LAND = 4, 9
@@ -70,9 +71,9 @@ class ArduPilotSitl:
         defaults.write_text("\n".join(lines) + "\n", "utf-8")
         lat, lon = c.home.global_from_ned(*c.start_ne_m)
         self._process = start_process(
-            [str(self._binary), "--model", "+", "--speedup", "1",
+            leashed([str(self._binary), "--model", "+", "--speedup", "1",
              "--home", f"{lat:.9f},{lon:.9f},{c.home.alt_m},{c.yaw_deg % 360.0}",
-             "--defaults", str(defaults), *(() if self._examined else ("-w",))],
+             "--defaults", str(defaults), *(() if self._examined else ("-w",))]),
             self._folder / "autopilot.log", stack, cwd=scratch,
         )  # fmt: skip
         self._wait_for_port(int(self.links.pilot.rpartition(":")[2]))

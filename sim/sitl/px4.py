@@ -23,6 +23,7 @@ from sim.ground_station import GroundStation
 from sim.processes import START_S, FlightError, start_process
 from sim.sitl.binaries import find_simulator
 from sim.sitl.doctor import let_doctor_fix
+from sim.sitl.leash import leashed
 
 MODEL = "sihsim_quadx"
 GROUND_ALT_M = 32.34
@@ -70,8 +71,8 @@ class Px4Sitl:
             "udpin:127.0.0.1:14550",
         )  # fmt: skip
         self._process = start_process(
-            [str(self._binary), "-d", "-i", str(instance), "-s", "etc/init.d-posix/rcS",
-             "-w", str(scratch), str(data)],
+            leashed([str(self._binary), "-d", "-i", str(instance), "-s", "etc/init.d-posix/rcS",
+             "-w", str(scratch), str(data)]),
             self._folder / "autopilot.log", stack, cwd=scratch,
             env={**os.environ, "PX4_SIM_MODEL": MODEL, "PX4_HOME_LAT": str(round(lat * 1e7)),
                  "PX4_HOME_LON": str(round(lon * 1e7))},

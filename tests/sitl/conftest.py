@@ -28,7 +28,7 @@ from tests.sitl.cases import BOUNDS, BY_NAME, LOW_M, Case
 TAXONOMY = Taxonomy.load("synthetic")
 WIDTH_PX, HEIGHT_PX = 128, 96
 SEED = 5
-AT_A_TIME = 4
+AT_A_TIME = int(os.environ.get("TOUCHDOWN_FLIGHTS", "4"))
 """A flight takes a fifth of a core and a minute of waiting."""
 
 RECORDS = os.environ.get("TOUCHDOWN_CONTRACT_JSON", "")

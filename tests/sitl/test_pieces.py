@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import socket
 import stat
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -26,6 +29,7 @@ from sim.sitl import SIMULATORS, MissingSimulatorError, find_simulator
 from sim.sitl.namespace import loopback_only
 from sim.truth_link import truth_from_hil_state
 
+ROOT = Path(__file__).resolve().parents[2]
 NO_CAPABILITY = os.geteuid() != 0
 
 
@@ -232,3 +236,28 @@ class TestPx4Truth:
     )
     def test_what_no_vehicle_can_be_is_none(self, changes):
         assert truth_from_hil_state(self.message(**changes), self.HOME, 99) is None
+
+
+def test_a_program_on_the_leash_dies_with_who_started_it(tmp_path: Path):
+    started = tmp_path / "pid"
+    script = (
+        "import subprocess, sys, time\n"
+        "from sim.sitl.leash import leashed\n"
+        f"child = subprocess.Popen(leashed(['{shutil.which('sleep')}', '60']))\n"
+        f"open({str(started)!r}, 'w').write(str(child.pid) + chr(10))\n"
+        "time.sleep(60)\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT)
+    deadline_s = time.monotonic() + 30.0
+    while not (started.exists() and started.read_text().endswith("\n")):
+        assert parent.poll() is None and time.monotonic() < deadline_s
+        time.sleep(0.02)
+    child = Path(f"/proc/{started.read_text().strip()}")
+    while "sleep" not in (child / "cmdline").read_text():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.02)
+    parent.kill()
+    parent.wait()
+    while child.exists() and "Z" not in (child / "stat").read_text().rpartition(")")[2]:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.02)
