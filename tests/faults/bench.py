@@ -41,6 +41,7 @@ class Bench:
         environment: Added to the daemon's.
         before: Words before the daemon's command, e.g. of a tool that changes its clock.
         preexec: Called in the daemon's process before it begins.
+        size: Of the camera's pictures, px.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Bench:
         environment: Mapping[str, str] | None = None,
         before: Sequence[str] = (),
         preexec: Callable[[], None] | None = None,
+        size: tuple[int, int] = (WIDTH, HEIGHT),
     ) -> None:
         self.folder = folder
         self._settings = settings or {}
@@ -60,6 +62,7 @@ class Bench:
         self._environment = {**os.environ, **(environment or {})}
         self._before = before
         self._preexec = preexec
+        self._size = size
         self._stack = ExitStack()
         self.camera_order = folder / "camera-order"
         self.daemon_order = folder / "daemon-order"
@@ -132,16 +135,17 @@ class Bench:
     def _write_config(self) -> None:
         taxonomy = Taxonomy.load("synthetic")
         ids = {c.name: c.id for c in taxonomy.classes}
-        picture = np.full((HEIGHT, WIDTH, 3), taxonomy.palette_bgr[ids["grass"]], np.uint8)
-        picture[2:10, 2:12] = taxonomy.palette_bgr[ids["car"]]  # at the edge
+        width, height = self._size
+        picture = np.full((height, width, 3), taxonomy.palette_bgr[ids["grass"]], np.uint8)
+        picture[: height // 5, : width // 6] = taxonomy.palette_bgr[ids["car"]]
         np.save(self.folder / "picture.npy", picture)
-        camera = [sys.executable, str(HERE / "camera.py"), str(WIDTH), str(HEIGHT), str(FPS),
+        camera = [sys.executable, str(HERE / "camera.py"), str(width), str(height), str(FPS),
                   str(self.folder / "picture.npy"), str(self.camera_order),
                   str(self.frames_log)]  # fmt: skip
         sections: dict[str, dict[str, Any]] = {
             "model": {"path": self.model, "threads": 1},
-            "camera": {"source": "pipe:" + " ".join(camera), "width_px": WIDTH,
-                       "height_px": HEIGHT, "fps": FPS, "hfov_deg": 70.0},
+            "camera": {"source": "pipe:" + " ".join(camera), "width_px": width,
+                       "height_px": height, "fps": FPS, "hfov_deg": 70.0},
             "link": {"connection": self.wire.connection},
             "log": {"events": "events.jsonl"},
             "preview": {"listen": "127.0.0.1:0"},
