@@ -198,7 +198,11 @@ class CameraSection(Section):
 class VideoSection(Section):
     """A video stream that something else serves, announced so that ground stations find it."""
 
-    uri: str = Field(description="where it is served, e.g. rtsp://192.168.1.20:8554/preview")
+    uri: str | None = Field(
+        default=None,
+        description="where it is served, e.g. rtsp://192.168.1.20:8554/preview; nothing is "
+        "announced without",
+    )
     type: Literal["auto", "rtsp", "rtpudp", "tcp-mpeg", "mpeg-ts", "whep"] = Field(
         default="auto", description="kind of stream; auto tells it from the address"
     )
@@ -206,12 +210,14 @@ class VideoSection(Section):
     height_px: int = Field(default=0, ge=0, le=65535, description="picture height, px; 0: unknown")
     rate_hz: float = Field(default=0.0, ge=0, le=1000, description="frame rate, Hz; 0: unknown")
 
-    def settings(self) -> VideoSettings:
-        """As the link wants it.
+    def settings(self) -> VideoSettings | None:
+        """As the link wants it; None where nothing is to be announced.
 
         Raises:
             InvalidValueError: The address cannot be announced.
         """
+        if self.uri is None:
+            return None
         kind = "" if self.type == "auto" else self.type
         return VideoSettings(self.uri, kind, self.width_px, self.height_px, self.rate_hz)
 
@@ -282,7 +288,7 @@ class LinkSection(Section):
         description="file that keeps what ground stations set; without it only TD_ENABLE and "
         "TD_STATUS_S can be set, until the daemon ends",
     )
-    video: VideoSection | None = Field(default=None, description="video stream to announce")
+    video: VideoSection = Field(default_factory=VideoSection)
     pcap: Path | None = Field(
         default=None,
         description="capture file of the autopilot's connection, for Wireshark; replaced at start",
@@ -298,7 +304,7 @@ class LinkSection(Section):
         for connection in (self.connection, *self.ground_stations):
             parse_connection(connection, self.baud)
         values = self.model_dump(exclude={"parameters", "pcap", "video"})
-        return LinkSettings(**values, video=None if self.video is None else self.video.settings())
+        return LinkSettings(**values, video=self.video.settings())
 
 
 class HealthSection(Section):
