@@ -6,6 +6,7 @@ import json
 import shlex
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,24 @@ class EventTail:
         """The site it last chose, in the autopilot's frame; None before the first."""
         event = self.last("site-chosen", "site-changed")
         return None if event is None else dict(event["site"])
+
+
+def site_led_to(events: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """The last site for which a target was sent, in the autopilot's frame; None without any.
+
+    One that was chosen later, while no target was sent, has not been flown to.
+    """
+    sending = False
+    chosen: dict[str, Any] | None = None
+    led: dict[str, Any] | None = None
+    for event in events:
+        if event["event"] in ("site-chosen", "site-changed"):
+            chosen = dict(event["site"])
+        elif event["event"] in ("target-start", "target-stop"):
+            sending = event["event"] == "target-start"
+        if sending and chosen is not None:
+            led = chosen
+    return led
 
 
 class DaemonProcess:

@@ -10,7 +10,13 @@ import math
 from contextlib import ExitStack
 
 from sim.autopilots import Conditions, make_autopilot
-from sim.daemon_process import ORDERS, DaemonProcess, EventTail, daemon_config
+from sim.daemon_process import (
+    ORDERS,
+    DaemonProcess,
+    EventTail,
+    daemon_config,
+    site_led_to,
+)
 from sim.flight_plan import FlightPlan, FlightResult, Mishap
 from sim.ground_station import GroundStation, TruthSample
 from sim.link_proxy import LinkProxy
@@ -126,20 +132,22 @@ def _complete(
     if people:
         away_m = min(person.distance_m(down.north_m, down.east_m) for person in people)
         result.person_m = round(away_m, 2)
-    _measure_miss(result, station, down)
+    _measure_miss(result, tail, station, down)
 
 
-def _measure_miss(result: FlightResult, station: GroundStation, down: TruthSample) -> None:
-    """From the site that the daemon chose last to the touchdown, truly and as estimated."""
-    if not result.sites:
+def _measure_miss(
+    result: FlightResult, tail: EventTail, station: GroundStation, down: TruthSample
+) -> None:
+    """From the site that the vehicle was led to last to the touchdown, truly and as estimated."""
+    site = site_led_to(tail.events)
+    if site is None:
         return
-    north_m, east_m, _ = result.sites[-1]["position_ned_m"]
-    result.site_ne_m = (round(north_m, 3), round(east_m, 3))
-    result.miss_m = round(math.hypot(down.north_m - north_m, down.east_m - east_m), 3)
+    north_m, east_m, _ = site["position_ned_m"]
     origin_n_m, origin_e_m = station.origin_ne_m or (0.0, 0.0)
+    true_n_m, true_e_m = origin_n_m + north_m, origin_e_m + east_m
+    result.site_ne_m = (round(true_n_m, 3), round(true_e_m, 3))
+    result.miss_m = round(math.hypot(down.north_m - true_n_m, down.east_m - true_e_m), 3)
     estimate = station.estimate
     if estimate is not None:
-        estimated_m = math.hypot(
-            origin_n_m + estimate.north_m - north_m, origin_e_m + estimate.east_m - east_m
-        )
+        estimated_m = math.hypot(estimate.north_m - north_m, estimate.east_m - east_m)
         result.miss_estimated_m = round(estimated_m, 3)

@@ -22,6 +22,7 @@ from landing.types import Pose
 from sim.autopilots import AUTOPILOTS, Conditions, make_autopilot
 from sim.camera_orders import OrderTail, Stall, Visit, give_order
 from sim.camera_shake import Shake
+from sim.daemon_process import site_led_to
 from sim.home import Home
 from sim.link_proxy import LinkProxy
 from sim.processes import FlightError
@@ -261,3 +262,28 @@ def test_a_program_on_the_leash_dies_with_who_started_it(tmp_path: Path):
     while child.exists() and "Z" not in (child / "stat").read_text().rpartition(")")[2]:
         assert time.monotonic() < deadline_s
         time.sleep(0.02)
+
+
+class TestSiteLedTo:
+    @staticmethod
+    def site(north_m: float, event: str = "site-chosen") -> dict:
+        return {"event": event, "site": {"position_ned_m": [north_m, 0.0, 0.0]}}
+
+    START, STOP = {"event": "target-start"}, {"event": "target-stop"}
+
+    def north_m(self, *events: dict) -> float | None:
+        site = site_led_to(events)
+        return None if site is None else site["position_ned_m"][0]
+
+    def test_is_the_one_for_which_targets_were_sent_last(self):
+        assert self.north_m(self.site(1), self.START) == 1
+        assert self.north_m(self.site(1), self.START, self.site(2, "site-changed")) == 2
+
+    def test_is_not_one_chosen_after_the_targets_had_stopped(self):
+        events = (self.site(1), self.START, self.STOP, self.site(2, "site-changed"))
+        assert self.north_m(*events) == 1
+        assert self.north_m(*events, self.START) == 2
+
+    def test_is_none_where_nothing_was_sent(self):
+        assert self.north_m() is None
+        assert self.north_m(self.site(1)) is None
