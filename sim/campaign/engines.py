@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
 
 from sim.campaign.scene import CampaignError
 from sim.campaign.task import Outcome, Task, run
@@ -18,7 +20,7 @@ from sim.campaign.task import Outcome, Task, run
 ENGINES = ("processes", "dask")
 
 IN_FLIGHT_PER_WORKER = 4
-"""Tasks handed to a cluster beyond those it works on, so that memory does not grow with them."""
+"""Tasks that are handed out at a time, so that memory does not grow with the campaign."""
 
 
 def outcomes(
@@ -51,11 +53,19 @@ def _in_processes(tasks: Sequence[Task], jobs: int) -> Iterator[Outcome]:
         return
     # Spawned: a forked OpenCV may inherit locks held by threads that are not there any more.
     context = multiprocessing.get_context("spawn")
+    waiting = iter(tasks)
     with ProcessPoolExecutor(min(jobs, max(1, len(tasks))), context) as pool:
-        futures = [pool.submit(run, task) for task in tasks]
+        running = {pool.submit(run, task) for task in islice(waiting, jobs * IN_FLIGHT_PER_WORKER)}
         try:
-            for future in as_completed(futures):
-                yield future.result()
+            while running:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield future.result()
+                running |= {pool.submit(run, task) for task in islice(waiting, len(done))}
+        except BrokenProcessPool:
+            raise CampaignError(
+                "a worker was killed, perhaps for memory; call again to go on, with fewer --jobs"
+            ) from None
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -77,13 +87,12 @@ def _with_dask(tasks: Sequence[Task], jobs: int, scheduler: str | None) -> Itera
             workers = max(1, len(client.scheduler_info()["workers"]))
             waiting = iter(tasks)
             running = distributed.as_completed()
-            for _, task in zip(range(workers * IN_FLIGHT_PER_WORKER), waiting, strict=False):
+            for task in islice(waiting, workers * IN_FLIGHT_PER_WORKER):
                 running.add(client.submit(run, task, pure=False))
             for future in running:
                 yield future.result()
-                for task in waiting:
+                for task in islice(waiting, 1):
                     running.add(client.submit(run, task, pure=False))
-                    break
     finally:
         if cluster is not None:
             cluster.close()

@@ -11,6 +11,7 @@ from typing import Any
 
 import jinja2
 
+from sim.campaign.code import code_digest
 from sim.campaign.plots import by_policy, conditions_plot, distances_plot, verdicts_plot
 from sim.campaign.policies import POLICIES
 from sim.campaign.ranges import RANGES
@@ -79,6 +80,9 @@ def write_report(
     plan, records = read_campaign(folder)
     own = by_policy(records)
     failed = {policy: failures(mine) for policy, mine in own.items()}
+    code = json.loads((folder / PLAN).read_text("utf-8"))["code"]
+    if code != code_digest():
+        pictures = 0  # other code would draw other landings
     drawn: dict[tuple[int, str], str] = {}
     for record in failed.get(plan.policies[0], [])[:pictures]:
         if progress is not None:
@@ -89,7 +93,7 @@ def write_report(
         resources.files("sim.campaign").joinpath("report.jinja").read_text("utf-8")
     )
     page = template.render(
-        plan=plan, code=json.loads((folder / PLAN).read_text("utf-8"))["code"],
+        plan=plan, code=code, code_now=code_digest(),
         command=command_of(plan), folder=folder.name, summary=summarize(records), rows=ROWS,
         spreads=SPREADS, policies=POLICIES, failed=failed, drawn=drawn, ranges=RANGES,
         person_away_m=PERSON_AWAY_M, conditions_svg=conditions_plot(records),

@@ -8,15 +8,14 @@ timings.jsonl   what the machine took; never equal
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator
 from dataclasses import asdict
-from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
+from sim.campaign.code import code_digest
 from sim.campaign.scene import CampaignError
 from sim.campaign.score import Record
 from sim.campaign.task import Outcome, Plan, Task
@@ -25,32 +24,10 @@ PLAN, JOURNAL, RESULTS, TIMINGS = (
     "campaign.json", "journal.jsonl", "results.jsonl", "timings.jsonl"
 )  # fmt: skip
 
-CODE = ("landing", "firmware_bridge", "edge", "sim")
-CODE_SUFFIXES = (".py", ".toml", ".json")
-ONLY_SHOWS = frozenset(
-    f"sim/campaign/{name}.py"
-    for name in ("cli", "command", "pictures", "plots", "replay", "report", "summary", "wilson")
-) | {"sim/cli.py"}
-"""Sources that show results and make none: a better plot does not undo a campaign."""
-
 
 def line_of(value: Any) -> str:
     """A value as one line of JSON, always the same for the same value."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-@lru_cache(maxsize=1)
-def code_digest() -> str:
-    """Digest of everything that a result can depend on: the sources of what flies and the sim."""
-    root = Path(__file__).resolve().parents[2]
-    digest = hashlib.sha256()
-    for package in CODE:
-        for path in sorted((root / package).rglob("*")):
-            name = path.relative_to(root).as_posix()
-            if path.suffix in CODE_SUFFIXES and name not in ONLY_SHOWS and path.is_file():
-                digest.update(name.encode() + b"\0")
-                digest.update(path.read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
 
 
 class CampaignFolder:
@@ -110,7 +87,16 @@ class CampaignFolder:
         return len(self._records)
 
     def add(self, outcome: Outcome) -> None:
-        """Keeps what came of a task; on the disk before this returns."""
+        """Keeps what came of a task; on the disk before this returns.
+
+        Raises:
+            CampaignError: It was flown with other code, as on a machine that was not updated.
+        """
+        if outcome.code != code_digest():
+            raise CampaignError(
+                f"a worker has other code ({outcome.code}) than this ({code_digest()}): install "
+                "the same version on every machine, then call again to go on"
+            )
         for record in outcome.records:
             self._records[record["scene"], record["policy"]] = record
             self._journal.write(line_of(record) + "\n")

@@ -14,6 +14,7 @@ import cv2
 
 from edge.runtimes import Runtime
 from landing.settings import AuthoritySettings, DecisionSettings, DirectorSettings
+from sim.campaign.code import code_digest
 from sim.campaign.confusion import ConfusionModel, load_confusion
 from sim.campaign.landing import FlightSetup, Landing
 from sim.campaign.place import Place, make_place
@@ -94,10 +95,12 @@ class Outcome:
     Attributes:
         records: One for each policy, in the task's order.
         timings: What the machine took for each; never part of the results.
+        code: Digest of the code that flew it.
     """
 
     records: tuple[Record, ...]
     timings: tuple[dict[str, Any], ...]
+    code: str
 
 
 def run(task: Task) -> Outcome:
@@ -124,7 +127,7 @@ def run(task: Task) -> Outcome:
             "flight_cpu_s": round(took_s, 3), "simulated_s": round(flown.seconds, 2),
             "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         })  # fmt: skip
-    return Outcome(tuple(records), tuple(timings))
+    return Outcome(tuple(records), tuple(timings), code_digest())
 
 
 def fly(

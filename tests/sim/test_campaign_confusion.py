@@ -1,0 +1,112 @@
+"""Segmentations drawn from the measured model behave as it was measured."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from landing.errors import DataError
+from landing.taxonomy import Taxonomy
+from landing.types import Segmentation
+from sim.campaign.confusion import LEVELS, PLANES, ZONES, ConfusionSampler, load_confusion
+
+TAXONOMY = Taxonomy.load("synthetic")
+GRASS, PERSON = 1, 10
+HEIGHT_M, M_PER_PX = 10.0, 0.1
+
+
+def ground_from_pixel(north_m: float = 0.0) -> np.ndarray:
+    """Level and right below: column to east, row to south."""
+    return np.array([[0.0, -M_PER_PX, north_m], [M_PER_PX, 0.0, 0.0], [0.0, 0.0, 1.0]])
+
+
+def sampler(shift: float = 0.0, seed: int = 1) -> ConfusionSampler:
+    return ConfusionSampler(load_confusion(), TAXONOMY, shift, np.random.default_rng(seed))
+
+
+def look(drawn: ConfusionSampler, labels: np.ndarray, north_m: float = 0.0) -> Segmentation:
+    return drawn.segment(labels, ground_from_pixel(north_m), HEIGHT_M, M_PER_PX, 7)
+
+
+def grass() -> np.ndarray:
+    return np.full((120, 160), GRASS, np.uint8)
+
+
+def test_the_committed_model_is_whole() -> None:
+    model = load_confusion()
+    assert model.class_names == tuple(c.name for c in TAXONOMY.classes)
+    assert [b.low_m for b in model.bands[1:]] == [b.high_m for b in model.bands[:-1]]
+    for band in model.bands:
+        assert 1.0 < band.correlation_px < 30.0
+        assert 0.0 <= band.persistence < 1.0
+        assert band.outputs.shape == (len(ZONES), 12, len(LEVELS), PLANES)
+        landable = band.outputs[:, GRASS, :, 0]
+        assert (landable[:, 0] >= landable[:, -1]).all()  # from right to wrong
+
+
+def test_quantiles_of_the_outputs_are_those_measured() -> None:
+    model = load_confusion()
+    band = model.bands[model.band_number_at(HEIGHT_M)]
+    seen = [look(sampler(seed=s), grass()).landable for s in range(60)]
+    share_bad = np.mean(np.stack(seen) < 128)
+    outputs = band.outputs[ZONES.index("interior"), GRASS, :, 0]
+    widths = np.diff([0.0, *LEVELS])
+    measured = float(widths[outputs < 128].sum())
+    assert share_bad == pytest.approx(measured, abs=0.4 * measured + 0.01)
+
+
+def test_mistakes_come_in_patches_and_stay_with_the_ground() -> None:
+    drawn = sampler(shift=1.5)
+    first = (look(drawn, grass()).landable < 128).astype(float)
+    again = (look(drawn, grass()).landable < 128).astype(float)
+    # 2 m north is 20 px: the ground's patches have moved down by as much.
+    moved = (look(drawn, grass(), north_m=2.0).landable < 128).astype(float)
+
+    def alike(a: np.ndarray, b: np.ndarray) -> float:
+        return float(np.corrcoef(a.ravel(), b.ravel())[0, 1])
+
+    assert alike(first[:, :-1], first[:, 1:]) > 0.5
+    assert alike(first, again) > 0.15
+    assert alike(first[:-20], moved[20:]) > alike(first, moved) + 0.1
+
+
+def test_a_worse_network_errs_more() -> None:
+    shares = [np.mean(look(sampler(shift), grass()).landable < 128) for shift in (-1.0, 0.0, 1.0)]
+    assert shares[0] <= shares[1] <= shares[2]
+    assert shares[2] > shares[0]
+
+
+def test_ignored_ground_says_nothing_and_people_are_mostly_seen() -> None:
+    labels = grass()
+    labels[:, :40] = TAXONOMY.ignore_index
+    labels[50:60, 100:106] = PERSON
+    said = look(sampler(), labels)
+    assert not said.landable[:, :40].any()
+    assert not said.hazards[:, :, :40].any()
+    person = said.hazards[2]
+    assert person[50:60, 100:106].mean() > 4 * person[:, 110:].mean()
+    assert said.captured_at_ns == 7
+
+
+def test_equal_seeds_draw_equal_segmentations() -> None:
+    a, b, c = (look(sampler(seed=s), grass()).landable for s in (5, 5, 6))
+    assert np.array_equal(a, b)
+    assert not np.array_equal(a, c)
+
+
+def test_classes_the_network_does_not_know_take_those_of_their_role() -> None:
+    scenes = Taxonomy.load("aeroscapes")
+    drawn = ConfusionSampler(load_confusion(), scenes, 0.0, np.random.default_rng(1))
+    road = next(c.id for c in scenes.classes if c.name == "road")
+    said = look(drawn, np.full((120, 160), road, np.uint8))
+    assert said.landable.mean() > 128
+
+
+def test_a_file_that_is_none_is_refused_in_words(tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    path.write_text(json.dumps({"format": 99, "levels": []}), "utf-8")
+    with pytest.raises(DataError, match="touchdown sim confusion"):
+        load_confusion(path)

@@ -1,0 +1,95 @@
+"""The statistics behind the measured model, on outputs put together by hand."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from landing.taxonomy import Taxonomy
+from landing.types import Segmentation
+from sim.campaign.confusion import LEVELS, PLANES, load_confusion
+from sim.campaign.measure import (
+    SIZE_PX,
+    _length_px,
+    _own_plane,
+    _quantiles,
+    _wrong_of,
+    reduced,
+    write_measured,
+)
+
+
+def test_length_is_where_the_correlation_falls_to_1_over_e() -> None:
+    lags = np.exp(-np.arange(1, 13) / 4.0)
+    assert _length_px(lags) == pytest.approx(4.0, abs=0.02)
+    assert _length_px(np.full(12, 0.9)) == 12.0
+
+
+def test_wrong_is_missing_the_own_role_or_a_phantom_hazard() -> None:
+    right = np.array([[255, 0, 0, 0, 0]], np.uint8)
+    unsure = np.array([[100, 0, 0, 0, 0]], np.uint8)
+    phantom = np.array([[250, 0, 0, 200, 0]], np.uint8)
+    wrong = [float(_wrong_of(o, 0)[0]) for o in (right, unsure, phantom)]
+    assert wrong[0] < wrong[1] < wrong[2]
+    seen = np.array([[0, 0, 0, 240, 0]], np.uint8)
+    missed = np.array([[250, 0, 0, 5, 0]], np.uint8)
+    assert _wrong_of(seen, 3)[0] < _wrong_of(missed, 3)[0]
+
+
+def test_quantiles_keep_the_share_of_bad_outputs() -> None:
+    outputs = np.zeros((10_000, PLANES), np.uint8)
+    outputs[:, 0] = 250
+    outputs[:500, 0], outputs[:500, 1] = 10, 240  # one in twenty looks like an obstacle
+    rows = np.array(_quantiles([outputs], 0, np.random.default_rng(1)))
+    bad = rows[:, 0] < 128
+    assert list(bad) == sorted(bad)
+    widths = np.diff([0.0, *LEVELS])
+    assert widths[bad].sum() == pytest.approx(0.05, abs=0.02)
+
+
+def test_a_class_that_was_never_seen_says_nothing() -> None:
+    assert _quantiles(None, 0, np.random.default_rng(1)) == [[0] * PLANES for _ in LEVELS]
+
+
+def test_a_reduced_segmentation_keeps_a_person_of_one_pixel() -> None:
+    shape = (288, 384)
+    hazards = np.zeros((4, *shape), np.uint8)
+    hazards[2, 100, 200] = 255
+    said = Segmentation(np.zeros(shape, np.uint8), np.full(shape, 255, np.uint8), hazards, 3)
+    small = reduced(said, SIZE_PX)
+    assert small.shape == (SIZE_PX[1], SIZE_PX[0])
+    assert small.hazards[2].max() == 255
+    assert small.captured_at_ns == 3
+
+
+def test_every_role_has_its_plane() -> None:
+    taxonomy = Taxonomy.load("synthetic")
+    own = _own_plane(taxonomy)
+    by_name = {c.name: own[c.id] for c in taxonomy.classes}
+    assert by_name["grass"] == 0
+    assert (by_name["roof"], by_name["pool"], by_name["person"], by_name["car"]) == (1, 2, 3, 4)
+    assert by_name["unknown"] == -1
+
+
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+    model = load_confusion()
+    names = list(model.class_names)
+    data = {
+        "format": 1, "origin": "test", "size_px": [160, 120], "levels": list(LEVELS),
+        "classes": names, "shifts": {"darkness": 0.5},
+        "bands": [{
+            "height_m": [2.0, 9.0], "correlation_px": 4.0, "persistence": 0.5,
+            "outputs": {z: {n: [[1] * PLANES] * len(LEVELS) for n in names}
+                        for z in ("interior", "edge")},
+        }],
+    }  # fmt: skip
+    path = tmp_path / "m.json"
+    write_measured(data, path)
+    assert json.loads(path.read_text("utf-8")) == data
+    again = load_confusion(path)
+    assert again.bands[0].outputs.max() == 1
+    assert math.isclose(again.shift_of({"darkness": 0.5, "unheard": 9.0}), 0.25)
