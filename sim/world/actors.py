@@ -134,13 +134,13 @@ class Actor:
             )
 
     @cached_property
-    def _milestones_m(self) -> FloatArray:
+    def _milestones_m(self) -> tuple[float, ...]:
         steps = np.linalg.norm(np.diff(np.asarray(self.path_ne_m), axis=0), axis=1)
-        return np.concatenate([[0.0], np.cumsum(steps)])
+        return (0.0, *np.cumsum(steps).tolist())
 
     def at(self, t_s: float) -> ActorState:
         """Where it is at a world time; the same for the same time, whoever asks."""
-        length_m = float(self._milestones_m[-1])
+        length_m = self._milestones_m[-1]
         if self.speed_mps <= 0 or length_m <= 1e-6:
             n, e = self.path_ne_m[0]
             return ActorState(self.kind, n, e, self.heading_rad, 0.0, self.style)
@@ -149,11 +149,11 @@ class Actor:
         back = along_m > length_m
         if back:
             along_m = 2 * length_m - along_m
-        leg = int(np.searchsorted(self._milestones_m, along_m, side="right")) - 1
+        leg = bisect_right(self._milestones_m, along_m) - 1
         leg = min(max(leg, 0), len(self.path_ne_m) - 2)
         (n0, e0), (n1, e1) = self.path_ne_m[leg], self.path_ne_m[leg + 1]
         start_m, end_m = self._milestones_m[leg], self._milestones_m[leg + 1]
-        fraction = float((along_m - start_m) / max(end_m - start_m, 1e-9))
+        fraction = (along_m - start_m) / max(end_m - start_m, 1e-9)
         heading = math.atan2(e1 - e0, n1 - n0) + (math.pi if back else 0.0)
         stride = walked_m / STEP_M * math.pi if self.kind == "person" else 0.0
         return ActorState(

@@ -7,6 +7,7 @@ the view, and the actors drawn over it. `sim.camera.render_labels` is the pixel-
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 import cv2
@@ -16,7 +17,7 @@ import numpy.typing as npt
 from landing.camera import CameraModel
 from landing.geometry import FloatArray
 from landing.types import ByteArray, Pose
-from sim.world.actors import CAR_HEIGHT_M, PERSON_HEIGHT_M, ActorState, outline_m
+from sim.world.actors import CAR_HEIGHT_M, KINDS, PERSON_HEIGHT_M, ActorState, outline_m
 from sim.world.model import LARGEST_ACTOR_M, World
 
 Floats = npt.NDArray[np.float32]
@@ -31,6 +32,9 @@ _SHIFT_BITS = 4
 _HEIGHT_M = {"person": PERSON_HEIGHT_M, "car": CAR_HEIGHT_M}
 _TAPER = {"person": 0.6, "car": 0.8}
 """Width of an actor's top against its foot."""
+
+_CORNERS = 10
+"""Of an outline: fewer than in a picture, as pixels of labels are coarse."""
 
 
 def label_view(
@@ -138,31 +142,37 @@ def _draw_actors(
         return
     order = order[np.argsort(-depth[order])]
     ceiling_m = -float(centre_ned_m[2]) - 0.3
-    hulls = [_solid(states[i], ceiling_m) for i in order]
-    points = np.vstack(hulls) - centre_ned_m
-    pixels = _project(view, points @ camera_from_ned.T)
+    solids = _solids([states[i] for i in order], ceiling_m)
+    pixels = _project(view, (solids.reshape(-1, 3) - centre_ned_m) @ camera_from_ned.T)
     pixels = np.clip(np.rint(pixels * (1 << _SHIFT_BITS)), -(1 << 19), 1 << 19).astype(np.int32)
-    start = 0
-    for i, hull in zip(order, hulls, strict=True):
-        outline = cv2.convexHull(pixels[start : start + len(hull)])
-        start += len(hull)
+    for i, points in zip(order, pixels.reshape(len(order), -1, 2), strict=True):
         label = (world.actor_class_ids[states[i].kind],)
-        cv2.fillConvexPoly(labels, outline, label, cv2.LINE_8, _SHIFT_BITS)
+        cv2.fillConvexPoly(labels, cv2.convexHull(points), label, cv2.LINE_8, _SHIFT_BITS)
 
 
-@lru_cache(maxsize=4)
-def _foot_and_top(kind: str) -> tuple[FloatArray, FloatArray]:
-    foot = outline_m(kind)[:: 3 if kind == "person" else 2]
-    return foot, foot * _TAPER[kind]
+@lru_cache(maxsize=1)
+def _foot_and_top() -> tuple[dict[str, int], FloatArray, FloatArray]:
+    """Row of each kind, and its outline: forward and right of foot and top; height of each."""
+    outlines, heights = [], []
+    for kind in KINDS:
+        around = outline_m(kind)
+        foot = around[np.linspace(0, len(around), _CORNERS, endpoint=False).astype(int)]
+        outlines.append(np.vstack([foot, foot * _TAPER[kind]]))
+        heights.append(np.repeat([0.0, _HEIGHT_M[kind]], _CORNERS))
+    return {kind: row for row, kind in enumerate(KINDS)}, np.array(outlines), np.array(heights)
 
 
-def _solid(state: ActorState, ceiling_m: float) -> FloatArray:
-    """Points of the foot and the top of an actor, NED metres, shape (2 n, 3)."""
-    foot, top = _foot_and_top(state.kind)
-    flat = state.ground_from_local(np.vstack([foot, top]))
-    down = np.zeros((len(flat), 1))
-    down[len(foot) :] = -max(0.0, min(_HEIGHT_M[state.kind], ceiling_m))
-    return np.hstack([flat, down])
+def _solids(states: Sequence[ActorState], ceiling_m: float) -> FloatArray:
+    """Points of the foot and the top of actors, NED metres, shape (actors, points, 3)."""
+    rows, outlines, heights = _foot_and_top()
+    kinds = [rows[state.kind] for state in states]
+    placed = np.array([(state.north_m, state.east_m, state.heading_rad) for state in states])
+    cos, sin = np.cos(placed[:, 2:]), np.sin(placed[:, 2:])
+    forward, right = outlines[kinds, :, 0], outlines[kinds, :, 1]
+    north = placed[:, :1] + forward * cos - right * sin
+    east = placed[:, 1:2] + forward * sin + right * cos
+    down = -np.clip(heights[kinds], 0.0, max(0.0, ceiling_m))
+    return np.stack([north, east, down], axis=-1)
 
 
 def _project(view: CameraModel, points: FloatArray) -> FloatArray:
