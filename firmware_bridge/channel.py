@@ -27,7 +27,10 @@ from landing.errors import LinkError
 log = logging.getLogger(__name__)
 
 READ_TIMEOUT_S = 0.02
-JOIN_TIMEOUT_S = 5.0
+FLIGHT_JOIN_TIMEOUT_S = 5.0
+GROUND_JOIN_TIMEOUT_S = 0.5
+"""A ground station that does not answer a TCP connect must not hold up the end of the daemon."""
+
 QUEUE_FRAMES = 256
 
 ANSWER_SHARE = 0.25
@@ -159,7 +162,8 @@ class Channel:
         if thread is None:
             return
         self._stop.set()
-        thread.join(JOIN_TIMEOUT_S)
+        is_flight = self.settings.index == 0
+        thread.join(FLIGHT_JOIN_TIMEOUT_S if is_flight else GROUND_JOIN_TIMEOUT_S)
         if thread.is_alive():
             log.warning("link %s: reader has not ended in time", self.settings.connection)
 
