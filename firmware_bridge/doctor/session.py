@@ -12,13 +12,11 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TypeVar
 
-from firmware_bridge.connection import make_transport, parse_connection
 from firmware_bridge.dialect import mavlink
+from firmware_bridge.doctor.wire import Wire
 from firmware_bridge.identity import Identity, identity_of
 from firmware_bridge.messages import HealthState, heartbeat_message
 from firmware_bridge.settings import LinkSettings
-from firmware_bridge.signing import LinkSigning
-from firmware_bridge.stamp_file import StampKeeper, load_signing
 from firmware_bridge.telemetry import Telemetry
 from firmware_bridge.texts import StatusText, TextAssembler
 from firmware_bridge.timesync import Timesync
@@ -30,9 +28,6 @@ from landing.vehicle import VehicleStatus
 NS_PER_S = 1_000_000_000
 TOOL_COMPONENT = 192
 """MAV_COMP_ID_ONBOARD_COMPUTER2: the daemon is 191, and a tool must never be taken for it."""
-
-SIGNING_LINK_ID = 192
-"""Of our signatures; the daemon's connections count from 0."""
 
 TEXTS = 500
 READ_S = 0.02
@@ -59,7 +54,6 @@ class Session:
         listeners: Called with every message.
         texts: The last STATUSTEXTs of the autopilot, in order.
         silent: While True nothing is sent but what is asked for by name: no heartbeat.
-        signing: On a signed link, what was accepted and ignored; None on others.
 
     Raises:
         LinkError: The connection string is in none of the known forms, or the signing key cannot
@@ -74,25 +68,12 @@ class Session:
         silent: bool = False,
         grace_s: float = 0.0,
     ) -> None:
-        endpoint = parse_connection(settings.connection, settings.baud)
         self.settings = settings
         self.telemetry = Telemetry(settings)
         self.listeners: list[Listener] = []
         self.texts: deque[StatusText] = deque(maxlen=TEXTS)
         self.silent = silent
-        self._make = make or (lambda: make_transport(endpoint))
-        self._transport: Transport | None = None
-        self._packer = mavlink.MAVLink(
-            None,
-            srcSystem=self.telemetry.own_system,
-            srcComponent=settings.component_id,
-        )
-        self.signing: LinkSigning | None = None
-        self._stamps: StampKeeper | None = None
-        if settings.signing_key is not None:
-            # A stamp file of its own: two programs must not write the daemon's.
-            stamps = settings.signing_key.with_name(settings.signing_key.name + ".tools.stamp")
-            self.signing, self._stamps = load_signing(settings.signing_key, stamps)
+        self._wire = Wire(settings, make)
         self._timesync = Timesync()
         self._assembler = TextAssembler()
         self._asks_streams = False
@@ -102,8 +83,6 @@ class Session:
         self._identity: Identity | None = None
 
     def __enter__(self) -> Session:
-        if self._stamps is not None:
-            self._stamps.start()
         return self
 
     def __exit__(
@@ -112,15 +91,11 @@ class Session:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.close()
-        if self._stamps is not None:
-            self._stamps.close()
+        self._wire.end()
 
     def close(self) -> None:
         """Let go of the connection; the next wait opens it again."""
-        transport, self._transport = self._transport, None
-        if transport is not None:
-            transport.close()
+        self._wire.close()
 
     # --- who is there ---
 
@@ -134,49 +109,31 @@ class Session:
         deadline_ns = now_ns + round(timeout_s * NS_PER_S)
         while not (self.telemetry.autopilot and self.telemetry.vehicle.alive(now_ns)):
             if now_ns > deadline_ns:
-                problem = (
-                    self._unsigned()
-                    or self.telemetry.problems(self._transport is not None, now_ns)[0]
-                )
+                problems = self.telemetry.problems(self._wire.is_open, now_ns)
+                problem = self._wire.unsigned or problems[0]
                 raise LinkError(f"{problem} (waited {timeout_s:g} s)")
             self._turn()
             now_ns = time.monotonic_ns()
         assert self.telemetry.autopilot is not None
         return self.telemetry.autopilot
 
-    def _unsigned(self) -> str | None:
-        """What keeps a signed link silent, in words."""
-        signing = self.signing
-        if signing is None or signing.accepted or not signing.unsigned + signing.forged:
-            return None
-        how = "unsigned" if signing.unsigned else "signed with another key"
-        return (
-            f"{self.settings.connection}: frames come, but {how}; give the autopilot the key of "
-            f"{self.settings.signing_key}"
-        )
-
-    def identify(self, timeout_s: float = 4.0) -> Identity:
-        """Ask for AUTOPILOT_VERSION; what is not told is left open in the answer."""
-        if self._identity is None or self._identity.version is None:
+    def identify(self) -> Identity:
+        """Ask for AUTOPILOT_VERSION, once; what is not told is left open in the answer."""
+        if self._identity is None:
             known = self.connect()
-            tries = max(1, round(timeout_s / 1.0))
-            answer = self.ask(
-                lambda: self.send_command(
-                    mavlink.MAV_CMD_REQUEST_MESSAGE, mavlink.MAVLINK_MSG_ID_AUTOPILOT_VERSION
-                ),
-                lambda m: m if m.get_type() == "AUTOPILOT_VERSION" else None,
-                tries=tries,
-                timeout_s=1.0,
-            )
-            if answer is None:  # the older way
-                answer = self.ask(
-                    lambda: self.send_command(mavlink.MAV_CMD_REQUEST_AUTOPILOT_CAPABILITIES, 1.0),
-                    lambda m: m if m.get_type() == "AUTOPILOT_VERSION" else None,
-                    tries=1,
-                    timeout_s=1.0,
-                )
+            request = mavlink.MAV_CMD_REQUEST_MESSAGE, mavlink.MAVLINK_MSG_ID_AUTOPILOT_VERSION
+            older = mavlink.MAV_CMD_REQUEST_AUTOPILOT_CAPABILITIES, 1.0
+            answer = self._version(*request, tries=4) or self._version(*older, tries=1)
             self._identity = identity_of(known.autopilot, known.vehicle_type, answer)
         return self._identity
+
+    def _version(self, command: int, parameter: float, tries: int) -> Any:
+        return self.ask(
+            lambda: self.send_command(command, parameter),
+            lambda m: m if m.get_type() == "AUTOPILOT_VERSION" else None,
+            tries=tries,
+            timeout_s=1.0,
+        )
 
     def vehicle(self) -> VehicleStatus:
         """What the autopilot last said of itself."""
@@ -186,14 +143,7 @@ class Session:
 
     def send(self, message: Any) -> bool:
         """Send one message as ours; False when the connection takes none now."""
-        transport = self._transport
-        if transport is None:
-            return False
-        if self.signing is not None:
-            self.signing.prepare(self._packer, SIGNING_LINK_ID)
-        frame = message.pack(self._packer)
-        self._packer.seq = (self._packer.seq + 1) % 256
-        return transport.write(frame)
+        return self._wire.send(message)
 
     def send_command(self, command: int, *parameters: float) -> bool:
         """Send a COMMAND_LONG to the autopilot; missing parameters are 0."""
@@ -284,6 +234,7 @@ class Session:
     def forget(self) -> None:
         """Let go of the connection and of all that was heard, as before a reboot."""
         self.close()
+        self._identity = None
         self.telemetry = Telemetry(self.settings)
 
     # --- one turn of the wheel ---
@@ -297,16 +248,11 @@ class Session:
         )
 
     def _open_if_needed(self) -> bool:
-        if self._transport is not None:
+        if self._wire.is_open:
             return True
-        transport = self._make()
-        try:
-            transport.open()
-        except LinkError as error:
-            transport.close()
-            self.telemetry.last_error = str(error)
+        if not self._wire.open():
+            self.telemetry.last_error = self._wire.error
             return False
-        self._transport = transport
         self._heartbeat_ns = 0
         self.telemetry.frames.clear()
         self.telemetry.reopened(time.monotonic_ns())
@@ -318,20 +264,15 @@ class Session:
         if not self._open_if_needed():
             time.sleep(REOPEN_PAUSE_S)
             return
-        assert self._transport is not None
         self._say_hello()
-        try:
-            data = self._transport.read(wait_s)
-        except LinkError as error:
-            self.telemetry.last_error = str(error)
-            self.close()
-            return
+        messages = self._wire.read(self.telemetry.frames, wait_s)
+        if not self._wire.is_open:
+            self.telemetry.last_error = self._wire.error
         now_ns = time.monotonic_ns()
-        for frame in self.telemetry.frames.feed(data) if data else ():
-            if self.signing is None or self.signing.accepts(frame.raw, frame.message.get_msgId()):
-                self.telemetry.take(frame.message, now_ns)
-                self._packer.srcSystem = self.telemetry.own_system
-                self._on_message(frame.message, now_ns)
+        for message in messages:
+            self.telemetry.take(message, now_ns)
+            self._wire.system_id = self.telemetry.own_system
+            self._on_message(message, now_ns)
         if self._asks_streams and now_ns >= self._ask_from_ns:
             self._ask_what_is_due(now_ns)
 
