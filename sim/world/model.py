@@ -55,7 +55,7 @@ class DiscTruth:
     person_m: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class World:
     """A labelled plane.
 
@@ -94,6 +94,11 @@ class World:
             self._check_rasters(self._held_picture)
         if not (math.isfinite(self.gsd_m) and self.gsd_m > 0):
             raise InvalidValueError(f"world {self.name!r}: gsd_m {self.gsd_m} is not positive")
+
+    def __repr__(self) -> str:
+        """Name and size; the picture is not painted for it."""
+        rows, columns = self.labels.shape
+        return f"World({self.name!r}, {columns}x{rows} px of {self.gsd_m:g} m)"
 
     @property
     def _held_picture(self) -> ByteArray | Painter:

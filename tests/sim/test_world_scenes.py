@@ -75,7 +75,8 @@ def test_each_family_has_ground_of_both_kinds_and_no_unknown(family):
     assert present <= {c.id for c in TAXONOMY.classes}
     landable = TAXONOMY.landable_lut[world.labels].mean()
     assert 0.001 < landable < 0.995
-    assert callable(held_picture(world)), "laying a scene out must not paint it"
+    assert family in repr(world)
+    assert callable(held_picture(world)), "neither laying a scene out nor its name may paint it"
 
 
 def test_every_class_occurs_and_some_move():

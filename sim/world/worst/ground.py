@@ -8,11 +8,8 @@ import numpy as np
 
 from sim.world.grid import Spot
 from sim.world.materials import rgb
-from sim.world.model import World
 from sim.world.worst.stage import Stage
-from sim.world.worst.trap import Expect, Trap, Zone, zone
-
-Made = tuple[World, tuple[Zone, ...]]
+from sim.world.worst.trap import Expect, Made, Trap, zone
 
 
 def _plain_meadow() -> Made:

@@ -11,12 +11,11 @@ from landing.geometry import FloatArray
 from sim.world.actors import AnyActor
 from sim.world.daylight import TimeOfDay
 from sim.world.grid import Spot
-from sim.world.model import World
 from sim.world.place import Place
 from sim.world.scenes import world_of
 from sim.world.sketch import Sketch
 from sim.world.surfaces import Season
-from sim.world.worst.trap import Zone
+from sim.world.worst.trap import Made, Zone
 
 SIZE_M = 100.0
 GSD_M = 0.1
@@ -72,7 +71,7 @@ class Stage(Place):
     def finish(
         self, name: str, *zones: Zone, actors: tuple[AnyActor, ...] = (),
         light: TimeOfDay = "noon",
-    ) -> tuple[World, tuple[Zone, ...]]:  # fmt: skip
+    ) -> Made:  # fmt: skip
         """The world, and where a landing in it fails."""
         everybody = (*self.actors, *actors)
         return world_of(f"worst {name}", self.sketch, everybody, light), zones

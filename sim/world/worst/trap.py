@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -47,6 +48,15 @@ def zone(name: str, outline_ne_m: FloatArray) -> Zone:
     return Zone(name, tuple((float(n), float(e)) for n, e in outline_ne_m))
 
 
+Made = tuple[World, tuple[Zone, ...]]
+"""A world and where a landing in it fails."""
+
+
+@lru_cache(maxsize=2)
+def _made(make: Callable[[], Made]) -> Made:
+    return make()
+
+
 @dataclass(frozen=True)
 class Trap:
     """One hand-made world with its verdict.
@@ -64,7 +74,7 @@ class Trap:
 
     name: str
     story: str
-    make: Callable[[], tuple[World, tuple[Zone, ...]]]
+    make: Callable[[], Made]
     expect: Expect
     start_ne_m: tuple[float, float] = (0.0, 0.0)
     start_height_m: float = 30.0
@@ -73,12 +83,12 @@ class Trap:
 
     def build(self) -> World:
         """The world; its picture is painted when first asked for."""
-        return self.make()[0]
+        return _made(self.make)[0]
 
     @property
     def forbidden(self) -> tuple[Zone, ...]:
         """Where a landing is a failure, whatever the labels say."""
-        return self.make()[1]
+        return _made(self.make)[1]
 
     def judge(
         self, touchdown_ne_m: tuple[float, float] | None, t_s: float, world: World | None = None
@@ -96,7 +106,7 @@ class Trap:
             return True, "abstained"
         if self.expect is Expect.ABSTAIN:
             return False, "landed although there is no site"
-        built, zones = self.make()
+        built, zones = _made(self.make)
         truth = (world or built).landable_disc(*touchdown_ne_m, self.vehicle_radius_m, t_s)
         for bad in zones:
             if bad.distance_m(*touchdown_ne_m) < self.vehicle_radius_m:
