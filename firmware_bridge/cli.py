@@ -140,23 +140,32 @@ def monitor(
 
 @cli.command()
 @click.argument("path", type=click.Path(dir_okay=False))
-def keygen(path: str) -> None:
+@click.option(
+    "--passphrase", is_flag=True,
+    help="Ask for a passphrase, and make the key from it as MAVProxy and Mission Planner do.",
+)  # fmt: skip
+def keygen(path: str, passphrase: bool) -> None:
     """Write a new MAVLink 2 signing key to PATH, readable by you alone.
 
-    Give the same key to the autopilot and the ground station, and name the file in
-    link.signing_key. An existing file is never replaced.
+    Give the same key to the autopilot and the ground station (`signing setup PASSPHRASE` in
+    MAVProxy does both), and name the file in link.signing_key. An existing file is never replaced.
     """
     import secrets
     from pathlib import Path
 
-    from firmware_bridge.signing import KEY_BYTES
+    from firmware_bridge.signing import KEY_BYTES, secret_of_passphrase
     from firmware_bridge.stamp_file import make_key_file
     from landing.errors import LinkError
 
+    secret = secrets.token_bytes(KEY_BYTES)
+    if passphrase:
+        words = click.prompt("Passphrase", hide_input=True, confirmation_prompt=True)
+        secret = secret_of_passphrase(words)
     try:
-        make_key_file(Path(path), secrets.token_bytes(KEY_BYTES))
+        make_key_file(Path(path), secret)
     except FileExistsError:
         raise LinkError(f"signing key {path}: there is a file already; it is kept") from None
     except OSError as error:
         raise LinkError(f"signing key {path}: {error.strerror or error}") from error
-    click.echo(f"{path}: {KEY_BYTES} random bytes in hexadecimal, mode 0600")
+    what = "the passphrase's key" if passphrase else f"{KEY_BYTES} random bytes"
+    click.echo(f"{path}: {what} in hexadecimal, mode 0600")

@@ -34,6 +34,7 @@ NEW_STREAM_WINDOW = 60 * STAMPS_PER_S
 """A sender not heard before may be this far behind our stamp, by the specification."""
 
 LARGEST_STAMP = (1 << 48) - 1
+SHORTEST_PASSPHRASE = 12
 MAX_STREAMS = 256
 """Senders remembered. Only those who know the key are, so this bounds a fault, not an attack."""
 
@@ -82,6 +83,19 @@ class SigningKey:
         if mode & 0o077:
             raise LinkError(f"{where}: mode is {mode:04o}, others may use it; chmod 600 {path}")
         return cls(_secret_of(data, where))
+
+
+def secret_of_passphrase(passphrase: str) -> bytes:
+    """The key that MAVProxy and Mission Planner make from a passphrase: its SHA-256.
+
+    Raises:
+        LinkError: It is too short: the hash is quick to try, so a short one is soon guessed.
+    """
+    if len(passphrase) < SHORTEST_PASSPHRASE:
+        raise LinkError(
+            f"passphrase of {len(passphrase)} characters: expected {SHORTEST_PASSPHRASE} or more"
+        )
+    return hashlib.sha256(passphrase.encode("utf-8")).digest()
 
 
 def _secret_of(data: bytes, where: str) -> bytes:

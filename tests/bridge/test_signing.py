@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 
 import pytest
+from click.testing import CliRunner
 
+from firmware_bridge.cli import cli
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.frames import FrameReader
 from firmware_bridge.link import FlightLink
@@ -212,6 +215,34 @@ def test_key_of_the_wrong_form_is_refused(tmp_path, content):
 def test_missing_key_names_the_command(tmp_path):
     with pytest.raises(LinkError, match="bridge keygen"):
         SigningKey.read(tmp_path / "none")
+
+
+def keygen(*words, typed=""):
+    return CliRunner().invoke(cli, ["keygen", *map(str, words)], input=typed)
+
+
+def test_keygen_makes_a_key_once(tmp_path):
+    path = tmp_path / "link.key"
+    result = keygen(path)
+    assert result.exit_code == 0
+    first = SigningKey.read(path)
+    assert first.secret.hex() not in result.output
+    again = keygen(path)
+    assert isinstance(again.exception, LinkError)
+    assert SigningKey.read(path) == first
+    assert keygen(tmp_path / "other").exit_code == 0
+    assert SigningKey.read(tmp_path / "other") != first
+
+
+def test_keygen_from_a_passphrase_is_mavproxys_key(tmp_path):
+    words = "a long enough passphrase"
+    result = keygen(tmp_path / "key", "--passphrase", typed=f"{words}\n{words}\n")
+    assert result.exit_code == 0, result.output
+    assert words not in result.output
+    assert SigningKey.read(tmp_path / "key").secret == hashlib.sha256(words.encode()).digest()
+    short = keygen(tmp_path / "short", "--passphrase", typed="secret\nsecret\n")
+    assert isinstance(short.exception, LinkError)
+    assert not (tmp_path / "short").exists()
 
 
 # --- the stamp across restarts ---
