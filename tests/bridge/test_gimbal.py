@@ -344,3 +344,12 @@ def test_without_a_gimbal_configured_its_messages_mean_nothing():
         telemetry.take(status(ms, quaternion(0, NADIR_DEG, 0)), ms * 1_000_000)
     assert telemetry.history.at(1_010_000_000).ned_from_gimbal is None
     assert "GIMBAL_DEVICE_ATTITUDE_STATUS" not in telemetry.streams.rates_hz(1_020_000_000)
+
+
+def test_what_arducopter_4_6_2_said_of_its_gimbal_is_read_as_it_was_pointed():
+    """Commanded 80 degrees down and 20 to the right of the nose, while heading 81 degrees."""
+    said = (0.754383, 0.111445, -0.633115, 0.132858)
+    messages = [status(ms, said, flags=44, component=1) for ms in (18_974, 19_024)]
+    history = history_of(*messages)
+    found = history.at(19_000_000_000, quaternion(0, 0, 81))
+    assert same_turn(found, quaternion(0, -80, 101), tolerance_rad=0.01)
