@@ -170,8 +170,9 @@ def bundle(
 @click.argument("bundle", type=click.Path(dir_okay=False))
 @ROOT
 @click.option(
-    "--trusted-key", "trusted", multiple=True, required=True, type=click.Path(dir_okay=False),
-    metavar="PUB", help="Public key; one of several must have signed the bundle.",
+    "--trusted-key", "trusted", multiple=True, type=click.Path(dir_okay=False), metavar="PUB",
+    help="Public key that must have signed the bundle, or one of several; by default those in "
+    "/etc/touchdown/keys.",
 )  # fmt: skip
 @click.option("--python", default="", metavar="PROGRAM", help="For the release; this one's own.")
 @click.option("--engine", type=PRECISION, help="Build a TensorRT engine and fly it.")
@@ -208,11 +209,12 @@ def install(
 
     from deploy.install import InstallRequest
     from deploy.install import install as run
+    from deploy.keys import standing_keys
 
     request = InstallRequest(
         bundle=Path(bundle),
         root=Path(root).absolute(),
-        trusted_keys=tuple(Path(path) for path in trusted),
+        trusted_keys=tuple(Path(path) for path in trusted) or standing_keys(Path(etc)),
         python=python or sys.executable,
         engine=engine,  # type: ignore[arg-type]  # click.Choice gives one of them
         system_site_packages=bool(engine) if system_site_packages is None else system_site_packages,

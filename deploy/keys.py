@@ -133,6 +133,25 @@ def load_public(path: Path) -> PublicKey:
     return PublicKey.of(key)
 
 
+def standing_keys(etc: Path) -> tuple[Path, ...]:
+    """Public keys that a machine trusts without being told.
+
+    Args:
+        etc: ``/etc``.
+
+    Raises:
+        BundleError: There is none.
+    """
+    folder = etc / "touchdown" / "keys"
+    found = tuple(sorted(folder.glob("*.pub")))
+    if not found:
+        raise BundleError(
+            f"no trusted key: copy the .pub file of `touchdown deploy keygen` to {folder}, or name "
+            "it: --trusted-key"
+        )
+    return found
+
+
 def _create(path: Path, data: bytes, mode: int) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
