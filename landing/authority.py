@@ -254,7 +254,7 @@ class Authority:
             self._approach(inputs, modes)
         elif state is AuthorityState.RESUME:
             self._asking.expected_modes = frozenset(modes.land)
-            self._enter(AuthorityState.GUARD, "landing again", now_ns)
+            self._enter(AuthorityState.GUARD, "landing on the site", now_ns)
             self._guard(inputs, modes)
         elif state is AuthorityState.HAND_BACK:
             self._end(now_ns, "lands without us")
