@@ -10,10 +10,10 @@ from typing import Protocol
 
 from edge.log import EventLog
 from firmware_bridge.messages import Severity
-from firmware_bridge.report import SendResult
+from firmware_bridge.report import Refusal, SendResult
 from landing.authority import Authority
 from landing.authority_io import AuthorityInput, AuthorityOutput, AuthorityState
-from landing.command import CommandAnswer, CommandRequest
+from landing.command import AnswerKind, CommandAnswer, CommandRequest
 from landing.director import DirectorOutput
 from landing.settings import AuthoritySettings, DirectorSettings
 from landing.types import Pose
@@ -67,12 +67,13 @@ class Commanding:
         self._events = events
         self.output: AuthorityOutput | None = None
         self.commands = 0
+        self._refused: tuple[CommandAnswer, ...] = ()
 
     def tick(
         self, now_ns: int, director: DirectorOutput, pose: Pose | None, vehicle: VehicleStatus
     ) -> None:
         """Acts on the director's last step."""
-        answers = self._link.take_answers()
+        answers, self._refused = (*self._refused, *self._link.take_answers()), ()
         for answer in answers:
             self._events.write("command-answer", **vars(answer))
         output = self._authority.step(AuthorityInput(now_ns, director, pose, vehicle, answers))
@@ -83,6 +84,9 @@ class Commanding:
         if output.request is not None:
             self.commands += 1
             result = self._link.command(output.request)
+            if result.refusal is Refusal.SWITCHED_OFF:  # anything else is tried again by the link
+                number = output.request.number
+                self._refused = (CommandAnswer(number, AnswerKind.REFUSED, result.detail),)
             words = type(output.request.command).__name__
             logger.warning("command %s: %s", words, output.reason)
             self._events.write(

@@ -14,6 +14,9 @@ from landing.vehicle import VehicleStatus
 FRESH_MODE_NS = 1_500_000_000
 """Nothing is asked on an older report of the mode: it may be the pilot's by now."""
 
+ANSWER_WITHIN_NS = 10_000_000_000
+"""A request that is neither accepted nor refused for so long was lost on our side of the link."""
+
 MODE_WITHIN_NS = 3_000_000_000
 """An accepted change of mode must be reported within."""
 
@@ -100,4 +103,6 @@ class Asking:
             self.expected_modes = frozenset({pending.mode})
         elif pending.accepted_ns is not None and now_ns - pending.accepted_ns > MODE_WITHIN_NS:
             return f"{pending.mode} accepted, but not reported"
+        elif pending.accepted_ns is None and now_ns - pending.asked_ns > ANSWER_WITHIN_NS:
+            return "no answer"
         return None

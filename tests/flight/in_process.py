@@ -16,7 +16,7 @@ from edge.control import Control
 from edge.log import EventLog
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.messages import Severity
-from firmware_bridge.report import SendResult
+from firmware_bridge.report import Refusal, SendResult
 from firmware_bridge.settings import LinkSettings
 from firmware_bridge.target import landing_target_message
 from firmware_bridge.telemetry import Telemetry
@@ -65,6 +65,7 @@ class InProcessFlight:
         self.now_ns = BOOT_NS
         self.cut = False  # neither side hears the other
         self.deaf = False  # the autopilot does not hear us
+        self.switched_off = False  # by a ground station
         self.seeing = True  # pictures come
         self.said: list[str] = []
         self.modes: list[tuple[float, Mode]] = []
@@ -194,6 +195,8 @@ class InProcessFlight:
         return SendResult()
 
     def command(self, request) -> SendResult:
+        if self.switched_off:
+            return SendResult(Refusal.SWITCHED_OFF, "switched off by TD_ENABLE")
         self.telemetry.ask(request, self.now_ns)
         message = self.telemetry.request(self.now_ns)
         if message is not None:

@@ -157,6 +157,14 @@ def test_an_autopilot_that_does_not_hear_us_ends_it_with_a_reason():
     assert "not acknowledged in 5 tries" in flight.said[-1]
 
 
+def test_a_ground_station_that_switches_us_off_is_obeyed_and_that_is_said():
+    flight = descending(intrusion=Intrusion())
+    flight.switched_off = True
+    flight.run(lambda: flight.authority == "ended", 30)
+    flight.run_for(1)
+    assert flight.mode is Mode.LAND and "switched off by TD_ENABLE" in flight.said[-1]
+
+
 def test_a_cut_link_in_the_middle_of_it_ends_it_and_nothing_is_sent_when_it_is_back():
     flight = descending(intrusion=Intrusion(), ground=island(6.0))
     flight.run(lambda: flight.authority == "hold", 30)

@@ -377,6 +377,16 @@ def test_what_the_autopilot_does_not_do_ends_it_with_a_reason(kind, obeys, ended
         assert "take over" in reason and "hold" in reason
 
 
+def test_a_request_that_is_never_answered_at_all_does_not_wait_for_ever():
+    w = world(answers_with=None, obeys=False)
+    w.land()
+    w.intruder = PERSON
+    w.run(9.0)
+    assert w.state is AuthorityState.HOLD
+    w.run(2.0)
+    assert w.state is AuthorityState.ENDED and w.requests == [Hold()]
+
+
 def test_a_lost_link_or_a_failsafe_ends_it_once_something_was_commanded():
     for what in ("link", "failsafe"):
         w = world()
