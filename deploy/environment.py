@@ -34,6 +34,12 @@ def python_version(python: str) -> str:
     return run([python, "-I", "-c", _VERSION], f"--python {python}", 30.0).strip()
 
 
+def own_python() -> str:
+    """The interpreter that runs this, by a path that does not change when `current` does."""
+    path = Path(sys.executable)
+    return str(path.parent.resolve() / path.name)  # the last part of it makes it a venv's
+
+
 def make_environment(
     release: Path, manifest: BundleManifest, python: str, system_site_packages: bool
 ) -> Path:
@@ -53,7 +59,7 @@ def make_environment(
     """
     venv = release / VENV_FOLDER
     if manifest.environment == "installed":
-        _borrow(venv, sys.executable)
+        _borrow(venv, own_python())
         return venv
     words = [python, "-m", "venv"]
     words += ["--system-site-packages"] if system_site_packages else []

@@ -106,7 +106,9 @@ def prune(root_path: Path, keep: int, say: Say) -> list[str]:
         order = [entry.release for entry in reversed(root.history())]
         complete = [name for name in root.names() if root.record(name) is not None]
         newest = sorted(complete, key=lambda n: order.index(n) if n in order else len(order))
-        kept = {root.current(), root.last_good(), *newest[:keep]}
+        kept = {root.current(), root.last_good(), *newest[:keep]} - {None}
+        while lenders := {root.lender(name) for name in kept if name is not None} - kept - {None}:
+            kept |= lenders
         removed = [name for name in root.names() if name not in kept]
         for name in removed:
             root.remove(name)

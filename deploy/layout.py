@@ -50,7 +50,8 @@ class ReleaseRecord(BaseModel):
         manifest_sha256: Of the signed manifest.
         signed_by: Key id.
         environment: Where its software comes from.
-        python: Interpreter of its environment.
+        python: Interpreter its environment was made with; the one it borrows, where it brings no
+            software: that may be another release's.
         touchdown: Version.
         model: Name of the network.
         engine: Precision of the engine that was built; None when the ONNX file flies.
@@ -198,6 +199,14 @@ class Root:
             if entry.verdict == "healthy" and self.record(entry.release) is not None:
                 return entry.release
         return None
+
+    def lender(self, release: str) -> str | None:
+        """The release whose software a release without any runs with; None when it needs none."""
+        record = self.record(release)
+        if record is None or record.environment != "installed":
+            return None
+        python = Path(record.python)
+        return next((n for n in self.names() if python.is_relative_to(self.release(n))), None)
 
     def switch(self, release: str) -> None:
         """Makes a release the one that flies, in one step."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from deploy.configuration import CALIBRATION, MODEL_PATH, TAXONOMY, Key, check_text, with_values
 from deploy.durable import make_folder, sync_folder, write_file
-from deploy.environment import make_environment
+from deploy.environment import make_environment, own_python
 from deploy.errors import InstallError, disk_words
 from deploy.keys import PublicKey
 from deploy.layout import BUNDLE_FOLDER, FLIGHT_CONFIG, UNIT_FOLDER, ReleaseRecord, Root
@@ -135,7 +135,7 @@ def _fill(
         manifest_sha256=hashlib.sha256(plan.manifest_bytes).hexdigest(),
         signed_by=manifest.signed_by,
         environment=manifest.environment,
-        python=plan.python,
+        python=own_python() if manifest.environment == "installed" else plan.python,
         touchdown=manifest.versions.touchdown,
         model=manifest.model.name,
         engine=plan.engine,

@@ -232,6 +232,24 @@ def test_prune_keeps_what_flies_and_what_to_go_back_to(
     assert rollback(drone.folder, None, drone.supervision(), quiet) == names[0]
 
 
+def test_a_release_keeps_the_one_whose_software_it_runs_with(
+    drone: Drone, second: Path, third: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bundle of model and configuration, installed by the touchdown of the release before."""
+    lender = drone.install()
+    python = drone.root.release(lender) / "venv" / "bin" / "python"
+    monkeypatch.setattr(sys, "executable", str(drone.folder / "current" / "venv/bin/python"))
+    names = [drone.install(second), drone.install(third)]
+    for name in names:
+        script = (drone.root.release(name) / "venv" / "bin" / "python").read_text()
+        assert f"exec {python}" in script or name != names[0], "not by way of `current`"
+        assert "/current/" not in script
+    assert drone.root.lender(names[0]) == lender and drone.root.lender(lender) is None
+    (drone.root.releases / "old-000000000000").mkdir()
+    assert prune(drone.folder, 1, quiet) == ["old-000000000000"]
+    assert lender in drone.root.names()
+
+
 def test_list(drone: Drone, second: Path) -> None:
     assert lines_of(listing(drone.folder)) == [f"no releases under {drone.folder}"]
     old, new = drone.install(), drone.install(second)
