@@ -139,7 +139,7 @@ def score(flight: Flight) -> list[Scored]:
         first_ns = at_ns if first_ns is None else first_ns
         pose, down_m = record.pose, record.ground_down_m
         contradiction = 0.0
-        located = _located(pose)
+        located = camera.missing_in(pose) is None
         if pose and located and before and down_m is not None and maps.shape == before[0].shape:
             contradiction = disagreement(maps, pose, *before, camera, down_m)
         near = [what for when_ns, what in troubles if abs(when_ns - at_ns) <= NEAR_MISS_S * 1e9]
@@ -211,10 +211,6 @@ def mine(flight: Flight, out: Path, count: int, apart_s: float, source: str) -> 
     taxonomy = Taxonomy.parse(flight.start.taxonomy, "the recording's taxonomy")
     (out / "taxonomy.toml").write_text(taxonomy.to_toml(), "utf-8")
     return [chosen[number] for number in sorted(chosen)]
-
-
-def _located(pose: Pose | None) -> bool:
-    return pose is not None and pose.position_ned_m is not None and pose.ned_from_frd is not None
 
 
 def _steps(flight: Flight) -> Iterator[tuple[StepRecord, Segmentation]]:
