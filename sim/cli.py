@@ -334,7 +334,8 @@ def dataset(
     "--seeds",
     default="20000",
     show_default=True,
-    help="Seeds of scenes and procedural worlds: 20000, 20000:20006 or 1,5,7.",
+    help="Seeds of scenes and procedural worlds: 20000, 20000:20006 or 1,5,7; of scenes:all that "
+    "of the first family, the others count on.",
 )
 @click.option(
     "--out",
@@ -364,10 +365,10 @@ def show_world(
     from sim.world.sheet import contact_sheet, tile, write_picture
 
     tiles = []
-    for member in expand_world_spec(spec):
+    for number, member in enumerate(expand_world_spec(spec)):
         seeded = member.startswith(("scenes", "procedural")) and "seed=" not in member
         for seed in seeds_of(seeds) if seeded else [0]:
-            shown = parse_world_spec(member, seed)
+            shown = parse_world_spec(member, seed + number)  # seasons differ along the sheet
             tiles.append(tile(shown, tile_px, time_s, labels))
             click.echo(f"{shown.name}: {len(shown.actors)} who may move")
     write_picture(contact_sheet(tiles, columns), out)

@@ -22,7 +22,7 @@ from sim.world.texture import Field, colored, fractal
 _SNOW = rgb(232, 236, 242)
 _SNOW_ON = {
     "grass": 0.97, "dirt": 0.93, "gravel": 0.92, "paved": 0.5, "road": 0.15, "roof": 0.92,
-    "tree": 0.42, "wall": 0.85, "car": 0.5, "slope": 0.9, "crop": 0.8,
+    "tree": 0.42, "wall": 0.85, "car": 0.5, "slope": 0.66, "crop": 0.8,
 }  # fmt: skip
 """How much of each class lies under snow; the swept and the wet less."""
 
