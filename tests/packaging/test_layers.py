@@ -17,12 +17,14 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    "command", ["", "edge", "edge serve", "deploy", "deploy install", "sim", "export", "trainer"]
-)
+    "command",
+    ["", "edge", "edge serve", "bridge", "bridge doctor", "bridge monitor", "deploy",
+     "deploy install", "sim", "export", "trainer"],
+)  # fmt: skip
 def test_help_imports_no_heavy_library(command):
-    heavy = ["torch", "onnx", "onnxruntime", "pymavlink", "segmentation_models_pytorch"]
+    heavy = ["torch", "onnx", "onnxruntime", "pymavlink", "rich", "segmentation_models_pytorch"]
     # A drone is slower than a workstation.
-    if command.startswith(("edge", "deploy", "sim")) or not command:
+    if command.startswith(("edge", "bridge", "deploy", "sim")) or not command:
         heavy.append("cv2")
     code = (
         "import sys\nfrom touchdown.cli import cli\n"
