@@ -80,6 +80,10 @@ class ModelSection(Section):
         )  # fmt: skip
 
 
+GIMBAL_TURN_DEG = 45.0
+"""A camera turned farther against its gimbal is a fixed mount's angles left in by mistake."""
+
+
 class MountSection(Section):
     """How the camera is fixed to the vehicle; the default looks straight down, top forward."""
 
@@ -156,6 +160,17 @@ class CameraSection(Section):
             what = " and ".join(given) if given else "none of them"
             raise ValueError(
                 f"the lens needs exactly one of hfov_deg, calibration or fx; got {what}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _looks_along_its_gimbal(self) -> CameraSection:
+        mount = self.mount.mount(self.gimbal != "none")
+        if mount.gimbal and max(abs(mount.pitch_deg), abs(mount.roll_deg)) > GIMBAL_TURN_DEG:
+            raise ValueError(
+                f"mount.pitch_deg {mount.pitch_deg:g} and roll_deg {mount.roll_deg:g} are against "
+                "the gimbal, which points the camera itself: leave them out, or at most "
+                f"{GIMBAL_TURN_DEG:g}"
             )
         return self
 

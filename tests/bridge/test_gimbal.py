@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.config import load_config
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.gimbal import GimbalHistory
 from firmware_bridge.gimbal_message import (
@@ -22,10 +23,11 @@ from firmware_bridge.gimbal_message import (
     frame_of_flags,
 )
 from firmware_bridge.settings import LinkSettings
+from firmware_bridge.target import TargetForm
 from firmware_bridge.telemetry import Telemetry
 from landing.camera import CameraModel, Mount
 from landing.decider import Decider
-from landing.errors import InvalidValueError
+from landing.errors import ConfigError, InvalidValueError
 from landing.geometry import matrix_from_quaternion, multiplied, quaternion_from_euler
 from landing.settings import DecisionSettings
 from landing.site import LandingSite, NoSite, NoSiteReason
@@ -353,3 +355,41 @@ def test_what_arducopter_4_6_2_said_of_its_gimbal_is_read_as_it_was_pointed():
     history = history_of(*messages)
     found = history.at(19_000_000_000, quaternion(0, 0, 81))
     assert same_turn(found, quaternion(0, -80, 101), tolerance_rad=0.01)
+
+
+# --- in the configuration ---
+
+
+def configured(tmp_path, camera, link=""):
+    path = tmp_path / "edge.toml"
+    path.write_text(
+        '[model]\npath = "m.onnx"\n[camera]\nsource = "v4l2:///dev/video0"\nwidth_px = 640\n'
+        f"height_px = 480\nhfov_deg = 70\n{camera}\n[link]\n"
+        f'connection = "/dev/ttyACM0"\n{link}\n'
+    )
+    return load_config(path)
+
+
+def test_a_gimbal_is_configured_in_one_line(tmp_path):
+    config = configured(tmp_path, 'gimbal = "mavlink"\n[camera.mount]\nforward_m = 0.1')
+    mount = config.camera.model().mount
+    assert mount.gimbal and (mount.roll_deg, mount.pitch_deg, mount.yaw_deg) == (0, 0, 0)
+    assert mount.offset_frd_m == (0.1, 0, 0)
+    settings = config.link_settings()
+    assert settings.gimbal
+    assert settings.asked_rates_hz()["GIMBAL_DEVICE_ATTITUDE_STATUS"] == 20.0
+    assert "GIMBAL_DEVICE_ATTITUDE_STATUS" in settings.needed()
+
+
+def test_without_one_the_mount_looks_down_and_nothing_is_asked(tmp_path):
+    config = configured(tmp_path, "", 'target_frame = "local_frd"')
+    mount = config.camera.model().mount
+    assert not mount.gimbal and mount.pitch_deg == -90
+    settings = config.link_settings()
+    assert not settings.gimbal and "GIMBAL_DEVICE_ATTITUDE_STATUS" not in settings.asked_rates_hz()
+    assert settings.target_frame is TargetForm.LOCAL_FRD
+
+
+def test_a_fixed_mounts_angles_left_in_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match="against the gimbal"):
+        configured(tmp_path, 'gimbal = "mavlink"\n[camera.mount]\npitch_deg = -90')
