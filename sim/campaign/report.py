@@ -105,8 +105,8 @@ def write_report(
     return path
 
 
-def best_of(summary: dict[str, Any]) -> dict[str, str]:
-    """The policy with the best value of each share."""
+def best_of(summary: dict[str, Any]) -> dict[str, list[str]]:
+    """The policies with the best value of each share; none where all are alike."""
     best = {}
     for name, _, better in ROWS:
         known = {
@@ -114,9 +114,9 @@ def best_of(summary: dict[str, Any]) -> dict[str, str]:
             for policy, figures in summary.items()
             if name in figures["shares"] and figures["shares"][name]["value"] is not None
         }
-        if len(known) > 1 and len(set(known.values())) > 1:
-            choose = max if better == "high" else min
-            best[name] = choose(known, key=lambda policy: known[policy])
+        if len(set(known.values())) > 1:
+            value = max(known.values()) if better == "high" else min(known.values())
+            best[name] = [policy for policy, own in known.items() if own == value]
     return best
 
 

@@ -134,6 +134,17 @@ def test_the_report_stands_alone_and_names_the_replay_of_each_failure(finished: 
     assert page.count("data:image/png") == min(1, len(failures(records)))
 
 
+def test_the_best_of_a_row_are_all_that_share_it() -> None:
+    from sim.campaign.report import best_of
+
+    def of(**values: float) -> dict[str, object]:
+        return {"shares": {name: {"value": value} for name, value in values.items()}}
+
+    best = best_of({"a": of(success=0.9, unsafe=0.1), "b": of(success=0.9, unsafe=0.0),
+                    "c": of(success=0.5, unsafe=0.0)})  # fmt: skip
+    assert best == {"success": ["a", "b"], "unsafe": ["b", "c"]}
+
+
 def test_bad_options_are_words_and_not_tracebacks(tmp_path: Path) -> None:
     runner = CliRunner()
     for options, said in (
