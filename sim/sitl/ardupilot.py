@@ -29,6 +29,11 @@ WARM_UP_SPEEDUP = 10.0
 READY_S = 60.0
 """Real time for boot, position estimate and climb; some 12 s on an idle machine."""
 
+FULL_WIND_M = 20.0
+"""SIM_WIND_T_ALT. Below it the simulator's wind falls with the root of the height, by default from
+60 m. Without that (SIM_WIND_T 1) 8 m/s blow on the ground, and Copter 4.6 never notices that it has
+landed: it stands where it was led to with its motors running, flown."""
+
 SETTLED_M, SETTLED_MPS, SETTLED_S = 0.4, 0.25, 1.0
 
 VEHICLE: dict[str, float] = {
@@ -83,6 +88,7 @@ class ArduPilotSitl:
         return {
             **VEHICLE, **RANGEFINDER,
             "SIM_WIND_SPD": c.wind[0], "SIM_WIND_DIR": c.wind[1], "SIM_WIND_TURB": c.gust_mps,
+            "SIM_WIND_T_ALT": FULL_WIND_M,
             **c.parameters,
         }  # fmt: skip
 
