@@ -206,7 +206,11 @@ class MonitorState:
     @property
     def loss(self) -> float:
         """Part of the autopilot's frames that did not come, since the start."""
-        return self._sequence.loss
+        # Messages that our dialect does not know came, and yet leave a gap.
+        unknown = 0 if self.session is None else self.session.telemetry.frames.unknown
+        lost = max(0, self._sequence.lost - unknown)
+        sent = self._sequence.received + lost
+        return lost / sent if sent else 0.0
 
     def vehicle(self, now_ns: int) -> VehicleStatus | None:
         """What the autopilot last said of itself; None without a link."""

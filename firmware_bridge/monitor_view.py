@@ -10,12 +10,14 @@ from typing import Any
 from firmware_bridge.doctor.findings import Level
 from firmware_bridge.doctor.show import STYLES
 from firmware_bridge.monitor_state import MonitorState, age_s
+from firmware_bridge.telemetry import SUBSTITUTES
 from landing.geometry import euler_from_quaternion
 
 LATE_TARGET_S = 0.5
 LATE_POSE_S = 0.5
 LATE_HEARTBEAT_S = 3.0
 LOSS = 0.01
+SEEN_HZ = 0.3
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,10 @@ def blocks(state: MonitorState, now_ns: int) -> list[Block]:
     """Everything there is to show now."""
     found: list[Block] = []
     if state.session is not None:
-        found += [("link", _link(state, now_ns)), ("vehicle", _vehicle(state, now_ns))]
-        found.append(("target on the wire", _target(state, now_ns)))
+        found.append(("link", _link(state, now_ns)))
+        if state.session.telemetry.autopilot is not None:
+            found.append(("vehicle", _vehicle(state, now_ns)))
+            found.append(("target on the wire", _target(state, now_ns)))
     if state.daemon is not None:
         found.append(("daemon", _daemon(state)))
     return found
@@ -75,7 +79,15 @@ def _link(state: MonitorState, now_ns: int) -> list[Row]:
         )
     )
     rates = telemetry.streams.rates_hz(now_ns)
-    shown = [f"{_short(name)} {rate:.0f} Hz" for name, rate in rates.items() if rate > 0.3]
+    wanted = state.session.settings.asked_rates_hz()
+    known = {*wanted, *(SUBSTITUTES[name] for name in wanted if name in SUBSTITUTES)}
+    shown = [
+        f"{_short(name)} {rate:.0f} Hz"
+        for name, rate in rates.items()
+        if rate > SEEN_HZ and (name in known or name == "HEARTBEAT")
+    ]
+    more = sum(rate > SEEN_HZ for rate in rates.values()) - len(shown)
+    shown += [f"{more} other messages"] if more else []
     rows.append(Row("rates", ", ".join(shown) or "none", Level.OK if shown else Level.WARNING))
     rows.append(
         Row(
