@@ -22,6 +22,9 @@ from firmware_bridge.requests import COMMANDS, CommandServer
 from firmware_bridge.video import VIDEO_COMPONENT, VideoSettings
 from landing.vehicle import VehicleStatus
 
+QUESTIONS = COMMANDS | PARAMETER_MESSAGES | {"FILE_TRANSFER_PROTOCOL"}
+"""All that is ever answered by a `Component`."""
+
 Post = Callable[[Any, int], object]
 """Takes a message and the component id of ours that it is sent as."""
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import threading
 import time
 
-from firmware_bridge.addressing import Address, sender_of, target_of
+from firmware_bridge.addressing import Address, sender_of
 from firmware_bridge.channel import Channel
-from firmware_bridge.component import Component, Surroundings
+from firmware_bridge.component import QUESTIONS, Component, Surroundings
 from firmware_bridge.forward import Router
 from firmware_bridge.frames import ReceivedFrame
 from firmware_bridge.parameters import ParameterTable
@@ -39,11 +39,13 @@ class Exchange:
         self.timesync_answered = 0
         self._timesync = Timesync()
         self._component_id = settings.component_id
-        # Guarded by _ask_lock: what is asked of us. Never taken together with `lock`.
+        # Guarded by _ask_lock: what is asked of us. A question may be answered from a disk, so what
+        # the flight needs never waits for this lock, and it is never taken together with `lock`.
         self._ask_lock = threading.Lock()
         self._component = Component(
             settings.component_id, parameters, settings.video, time.monotonic_ns()
         )
+        self._router_lock = threading.Lock()
         self._router = Router(1 + len(settings.ground_stations)) if settings.forward else None
         self._channels: tuple[Channel, ...] = ()
 
@@ -94,7 +96,7 @@ class Exchange:
                 each.speak_as(system)
         if self._router is not None:
             self._pass_on(self._router, channel, frame, now_ns, own)
-        if target_of(frame.message) is not None:
+        if frame.message.get_type() in QUESTIONS:
             self._answer(channel, frame, system, now_ns)
 
     def _on_timesync(self, channel: Channel, frame: ReceivedFrame, now_ns: int) -> None:
@@ -123,7 +125,7 @@ class Exchange:
         now_ns: int,
         own: frozenset[Address],
     ) -> None:
-        with self._ask_lock:
+        with self._router_lock:
             targets = router.targets(frame, channel.settings.index, now_ns, own)
         for index in targets:
             self._channels[index].post(frame.raw)

@@ -22,7 +22,9 @@ RATES_HZ = {
 }
 """Least and most per second, over the time from the first frame to the last."""
 
-LONGEST_HEARTBEAT_GAP_S = 2.5
+LONGEST_HEARTBEAT_GAP_S = 3.5
+"""After that ground stations take a component for gone."""
+
 BYTES_PER_S = 6000
 """Within the room of a telemetry radio at 57600 baud, answers included."""
 

@@ -176,5 +176,5 @@ def test_the_judge_finds_wrong_envelopes():
     assert any("sequence" in c for c in complaints(good[:3] + good[4:]))
     spoiled = [(at, raw[:-1] + bytes([raw[-1] ^ 1])) for at, raw in good]
     assert any("malformed" in c for c in complaints(spoiled))
-    assert any("apart" in c for c in complaints(frames_of(target(), gap_ms=3000)))
+    assert any("apart" in c for c in complaints(frames_of(target(), gap_ms=4000)))
     assert any("Hz" in c for c in complaints(frames_of(target(), count=60, gap_ms=100)))
