@@ -12,6 +12,7 @@ from firmware_bridge.doctor.findings import EXIT_STATUS, Finding, Level, worst
 from firmware_bridge.doctor.latency import Latency, latency_findings, pose_age_ms
 from firmware_bridge.doctor.parameters import (
     Parameter,
+    ParameterError,
     Written,
     read_parameters,
     write_parameters,
@@ -160,28 +161,41 @@ class Repair:
     Attributes:
         written: What was changed and read back, in order.
         reboot_needed: Parameters that count only from the next boot.
+        failed: Parameter to the reason why it could not be mended.
     """
 
     written: tuple[Written, ...]
     reboot_needed: tuple[str, ...]
+    failed: Mapping[str, str] = field(default_factory=dict)
 
 
 def repair(session: Session, report: Examination) -> Repair:
     """Write what the findings propose, and read each back. Never while armed.
+
+    One that does not take its value keeps none of the others from being mended.
 
     Args:
         session: To the autopilot.
         report: What `examine` found.
 
     Raises:
-        ParameterError: The vehicle is armed, or a parameter does not take its value.
+        ParameterError: The vehicle is armed; nothing was written.
         LinkError: The autopilot is not heard.
     """
     changes = {f.change.parameter: f.change for f in report.findings if f.change is not None}
     present = {name: change for name, change in changes.items() if name in report.values}
-    written = write_parameters(session, {name: c.value for name, c in present.items()})
+    session.connect()
+    if present and session.vehicle().armed:
+        raise ParameterError("nothing is written: the vehicle is armed; disarm first")
+    written: list[Written] = []
+    failed: dict[str, str] = {}
+    for name, change in present.items():
+        try:
+            written += write_parameters(session, {name: change.value})
+        except ParameterError as error:
+            failed[name] = str(error)
     reboot = tuple(w.name for w in written if present[w.name].reboot)
-    return Repair(tuple(written), reboot)
+    return Repair(tuple(written), reboot, failed)
 
 
 def repair_findings(done: Repair, rebooted: bool) -> list[Finding]:
@@ -196,6 +210,7 @@ def repair_findings(done: Repair, rebooted: bool) -> list[Finding]:
         )
         for change in done.written
     ]
+    found += [Finding("fix", name, Level.ERROR, why) for name, why in done.failed.items()]
     if done.reboot_needed and not rebooted:
         found.append(
             Finding(

@@ -134,7 +134,8 @@ def read_parameters(session: Session, names: Iterable[str]) -> dict[str, Paramet
     answered: list[int] = []
 
     def on_message(message: Any, now_ns: int) -> None:
-        parameter = _parameter(message, encoding)
+        # A gimbal, a camera or the daemon has parameters too, maybe of the same name.
+        parameter = _parameter(message, encoding) if session.is_autopilot(message) else None
         if parameter is not None and parameter.name in found:
             found[parameter.name] = parameter
             answered.append(now_ns)

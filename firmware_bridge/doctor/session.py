@@ -202,7 +202,7 @@ class Session:
         found: list[T] = []
 
         def look(message: Any, _: int) -> None:
-            if not found and self._is_autopilot(message):
+            if not found and self.is_autopilot(message):
                 answer = accept(message)
                 if answer is not None:
                     found.append(answer)
@@ -239,7 +239,8 @@ class Session:
 
     # --- one turn of the wheel ---
 
-    def _is_autopilot(self, message: Any) -> bool:
+    def is_autopilot(self, message: Any) -> bool:
+        """Whether the autopilot served sent it, not another component or vehicle."""
         known = self.telemetry.autopilot
         return (
             known is not None
@@ -295,11 +296,11 @@ class Session:
             self.send(heartbeat_message(HealthState.STANDBY))
 
     def _on_message(self, message: Any, now_ns: int) -> None:
-        if message.get_type() == "STATUSTEXT" and self._is_autopilot(message):
+        if message.get_type() == "STATUSTEXT" and self.is_autopilot(message):
             text = self._assembler.add(message, now_ns)
             if text is not None:
                 self.texts.append(text)
-        elif message.get_type() == "TIMESYNC" and self._is_autopilot(message):
+        elif message.get_type() == "TIMESYNC" and self.is_autopilot(message):
             answer = self._timesync.answer(message, now_ns)
             if answer is not None:
                 self.telemetry.synchronise(answer)

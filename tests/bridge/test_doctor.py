@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from firmware_bridge.cli import cli
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.doctor import Level, ParameterError, Session, examine, repair, tool_settings
+from firmware_bridge.doctor.examination import repair_findings
 from firmware_bridge.doctor.quality import SequenceCounter
 from firmware_bridge.doctor.trial import try_target
 from landing.errors import LinkError
@@ -88,6 +89,38 @@ def test_nothing_is_mended_while_armed():
         with pytest.raises(ParameterError, match="armed"):
             repair(session, report)
         assert autopilot.parameters.stored("PLND_ENABLED") == 0
+
+
+def test_one_parameter_that_refuses_keeps_no_other_from_being_mended():
+    with (
+        FakePx4(UdpOutgoingPeer(), parameters={"PLD_BTOUT": 0.0, "PLD_HACC_RAD": 9.0}) as px4,
+        Session(tool_settings(px4.peer.connection)) as session,
+    ):
+        px4.read_only = frozenset({"PLD_BTOUT"})
+        report = examine(session, listen_s=0)
+        assert report.changes() == {"PLD_BTOUT": 5, "PLD_HACC_RAD": 0.2}
+        done = repair(session, report)
+        assert [w.name for w in done.written] == ["PLD_HACC_RAD"]
+        assert "was set to 5 but reads 0" in done.failed["PLD_BTOUT"]
+        assert px4.parameters["PLD_HACC_RAD"] == pytest.approx(0.2)
+        told = {f.name: f.level for f in repair_findings(done, rebooted=False)}
+        assert told == {"PLD_HACC_RAD": Level.OK, "PLD_BTOUT": Level.ERROR}
+
+
+def test_the_command_refuses_to_mend_an_armed_vehicle_in_one_line():
+    with stand_in(airborne_height_m=10.0) as (connection, autopilot):
+        done = run("--link", connection, "--fix", "--json")
+        assert autopilot.parameters.stored("PLND_ENABLED") == 0
+    assert done.exit_code == 2
+    assert "armed" in json.loads(done.output)["error"]
+
+
+def test_a_daemon_that_does_not_run_is_told_in_one_line(tmp_path):
+    config = tmp_path / "edge.toml"
+    config.write_text('[log]\nevents = "events.jsonl"\n')
+    done = run("--link", "udpin:127.0.0.1:0", "--config", str(config), "--timed-run", "5", "--json")
+    assert done.exit_code == 2
+    assert "ended with status 78" in json.loads(done.output)["error"]
 
 
 def test_the_link_is_measured():

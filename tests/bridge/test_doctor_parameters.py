@@ -104,6 +104,23 @@ def test_lost_requests_are_asked_again():
         assert all(read_parameters(session, names).values())
 
 
+def test_another_components_parameter_of_the_same_name_is_not_taken_for_it():
+    with (
+        FakePx4(UdpOutgoingPeer()) as px4,
+        Session(tool_settings(px4.peer.connection)) as session,
+    ):
+        session.identify()
+        gimbal = mavlink.MAVLink(None, srcSystem=1, srcComponent=154)
+        wrong = mavlink.MAVLink_param_value_message(b"PLD_BTOUT", 99.0, 9, 1, 0)
+
+        def answer_first(message, _):
+            px4.peer.send(wrong.pack(gimbal))
+
+        session.listeners.append(answer_first)
+        for _ in range(3):
+            assert read_parameters(session, ["PLD_BTOUT"])["PLD_BTOUT"].value == 5.0
+
+
 def test_what_holds_the_value_already_is_not_written():
     with (
         FakePx4(UdpOutgoingPeer()) as px4,
