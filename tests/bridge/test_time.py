@@ -183,8 +183,12 @@ def test_whole_link_through_a_proxy_with_20_ms_jitter_each_way(up_ms, down_ms):
 
 
 def px4_map(rounds):
-    """What PX4 learns from answers: the mean of its (sent + received) / 2 - answer."""
-    return sum((sent + received) // 2 - answer for sent, answer, received in rounds) // len(rounds)
+    """What PX4 learns from answers, (sent + received) / 2 - answer, of the quickest round here.
+
+    PX4 leaves slow rounds out and smooths the rest; a loaded machine makes many of them slow.
+    """
+    sent, answer, received = min(rounds, key=lambda r: r[2] - r[0])
+    return (sent + received) // 2 - answer
 
 
 def test_targets_are_stamped_in_the_clock_that_answers_timesync():
