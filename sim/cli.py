@@ -187,6 +187,7 @@ def seeds_of(text: str) -> list[int]:
     show_default=True,
     help="Folder for picture, result and logs.",
 )
+@click.option("--pcap", is_flag=True, help="Keep the daemon's link as OUT/link.pcap, for Wireshark.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def land(
     autopilot: str, authority: str,
@@ -194,7 +195,7 @@ def land(
     wind_mps: float, gust_mps: float, attitude_noise_deg: float, latency_ms: float,
     intruder_m: float | None, hfov_deg: float,
     size: tuple[int, int], fps: float, vehicle_radius_m: float,
-    search_s: float, out: Path, as_json: bool,
+    search_s: float, out: Path, pcap: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Fly whole landings: autopilot, camera and `edge serve` as separate processes.
 
@@ -226,6 +227,7 @@ def land(
             disturbances=intruders,
             width_px=size[0], height_px=size[1],
             vehicle_radius_m=vehicle_radius_m, search_s=search_s,
+            settings={"link": {"pcap": "link.pcap"}} if pcap else {},
         )  # fmt: skip
         result = fly_one(plan)
         results.append(result)
