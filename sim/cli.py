@@ -187,7 +187,7 @@ def seeds_of(text: str) -> list[int]:
     show_default=True,
     help="Folder for picture, result and logs.",
 )
-@click.option("--pcap", is_flag=True, help="Keep the daemon's link as OUT/link.pcap, for Wireshark.")
+@click.option("--pcap", is_flag=True, help="Keep the daemon's link in OUT/link.pcap (Wireshark).")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def land(
     autopilot: str, authority: str,
