@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.environment import python_version
+from deploy.errors import InstallError
 from deploy.keys import PublicKey, load_public
-from deploy.layout import Root
+from deploy.layout import BUNDLE_FOLDER, Root
 from deploy.manifest import release_name
 from deploy.release import Reached, ReleasePlan, Say, make_release
 from deploy.trial import Steps, Supervision, judge
-from deploy.unpack import require_fitting, require_space, verify_bundle
+from deploy.unpack import damaged, require_fitting, require_space, verify_bundle
 from deploy.wheels import installed_version, this_machine
 from landing.manifest import Precision
 
@@ -70,7 +71,7 @@ def install(
     root = Root(request.root)
     with root.locked():
         before = root.current()
-        if root.record(plan.name) is None:
+        if not _is_here(root, plan, before):
             require_space(plan.manifest, root.path)
             reached("space")
             make_release(root, plan, steps, reached)
@@ -88,6 +89,24 @@ def install(
         reached("switched")
         judge(root, plan.name, before, supervision, steps, reached)
     return plan.name
+
+
+def _is_here(root: Root, plan: ReleasePlan, current: str | None) -> bool:
+    """Whether a release is complete and still what was signed.
+
+    Raises:
+        InstallError: It is damaged, and it flies, so it cannot be made anew.
+    """
+    if root.record(plan.name) is None:
+        return False
+    bundle = root.release(plan.name) / BUNDLE_FOLDER
+    bad = damaged(bundle, plan.manifest, plan.manifest_bytes)
+    if bad and plan.name == current:
+        raise InstallError(
+            f"{plan.name} flies, and {bad} of it is damaged on this disk: install another bundle "
+            "or roll back, then install this one again. Check the disk"
+        )
+    return not bad
 
 
 def prune(root_path: Path, keep: int, say: Say) -> list[str]:

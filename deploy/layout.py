@@ -28,7 +28,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from deploy.durable import make_folder, remove_link, replace_link, sync_folder, write_file
-from deploy.errors import InstallError
+from deploy.errors import InstallError, disk_words
 from deploy.manifest import Environment
 from landing.manifest import Precision
 
@@ -249,7 +249,8 @@ class Root:
         """One installer at a time.
 
         Raises:
-            InstallError: Another one is at work, or the folder cannot be written to.
+            InstallError: Another one is at work, the folder cannot be written to, or the disk
+                fails meanwhile.
         """
         try:
             make_folder(self.releases)
@@ -266,4 +267,10 @@ class Root:
                 raise InstallError(
                     f"--root {self.path}: another `touchdown deploy` is at work there; wait for it"
                 ) from None
-            yield
+            try:
+                yield
+            except OSError as error:
+                raise InstallError(
+                    f"--root {self.path}: {disk_words(error)}. `touchdown deploy list` says what "
+                    "flies; then do the same again"
+                ) from error

@@ -7,13 +7,14 @@ that gets its name only when the last file was right and all are on the disk.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from deploy.archive import Opened, Sink, open_bundle
+from deploy.archive import CHUNK, Opened, Sink, open_bundle
 from deploy.durable import sync_folder, write_file
 from deploy.errors import BundleError, InstallError, disk_words
 from deploy.keys import PublicKey
@@ -131,6 +132,29 @@ def unpack(
             sync_folder(Path(parent))
     except OSError as error:
         raise InstallError(f"{folder.parent}: {disk_words(error)}. Nothing was changed") from error
+
+
+def damaged(folder: Path, manifest: BundleManifest, expected: bytes) -> str:
+    """The first file of an unpacked bundle that is not what was signed; empty when all are.
+
+    Args:
+        folder: That the bundle was unpacked to.
+        manifest: Of the bundle.
+        expected: The manifest's bytes.
+    """
+    try:
+        if (folder / MANIFEST_NAME).read_bytes() != expected:
+            return MANIFEST_NAME
+        for entry in manifest.files:
+            digest = hashlib.sha256()
+            with (folder / entry.path).open("rb") as file:
+                while chunk := file.read(CHUNK):
+                    digest.update(chunk)
+            if digest.hexdigest() != entry.sha256:
+                return entry.path
+    except OSError as error:
+        return f"{error.filename}: {error.strerror}"
+    return ""
 
 
 class _Writer:

@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "deploy" / "docker"
 NAMES = ("Dockerfile.edge", "Dockerfile.train", "Dockerfile.blueos")
 KNOWN = {
-    "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "FROM", "HEALTHCHECK", "LABEL", "RUN", "STOPSIGNAL",
+    "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "FROM", "LABEL", "RUN", "STOPSIGNAL",
     "USER", "WORKDIR",
 }  # fmt: skip
 
@@ -104,11 +104,6 @@ def test_the_command_is_one_of_ours(name: str) -> None:
     assert result.exit_code == 0
     for option in (word for word in words if word.startswith("--") and word != "--help"):
         assert option in result.output
-    health = re.search(r"CMD (\[.+\])", found.get("HEALTHCHECK", ""))
-    if health is not None:
-        check = CliRunner().invoke(cli, ["edge", "check", "--help"])
-        for option in (word for word in json.loads(health[1]) if word.startswith("--")):
-            assert option in check.output
 
 
 @pytest.mark.parametrize("name", ["Dockerfile.edge", "Dockerfile.train"])

@@ -180,6 +180,34 @@ def test_the_same_bundle_again_does_nothing(drone: Drone) -> None:
     assert f"{name} flies already: nothing to do" in said[-1]
 
 
+def test_a_release_that_rotted_on_the_disk_is_made_anew(drone: Drone, second: Path) -> None:
+    first = drone.install()
+    model = drone.root.release(first) / "bundle" / "model" / "colours.onnx"
+    good = model.read_bytes()
+    model.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    with pytest.raises(InstallError, match=r"flies, and model/colours\.onnx of it is damaged"):
+        drone.install()
+    drone.install(second)
+    assert drone.install() == first and model.read_bytes() == good
+    model.unlink()
+    drone.install(second)
+    assert drone.install() == first and model.read_bytes() == good
+
+
+def test_a_disk_that_fails_in_the_middle_is_said(
+    drone: Drone, second: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = drone.install()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("deploy.layout.write_file", full)
+    with pytest.raises(InstallError, match=r"No space left .*`touchdown deploy list` says what"):
+        drone.install(second)
+    assert drone.root.current() == old
+
+
 def test_rollback_goes_back_step_by_step(drone: Drone, second: Path, third: Path) -> None:
     names = [drone.install(), drone.install(second), drone.install(third)]
 
@@ -362,9 +390,9 @@ def test_errors_of_the_command_have_no_traceback(kit: Kit, tmp_path: Path) -> No
          "not by a trusted key"),
         (["rollback"], "holds no releases"),
     ):  # fmt: skip
-        words = [sys.executable, "-m", "touchdown", "deploy", *arguments]
+        command = [sys.executable, "-m", "touchdown", "deploy", *arguments]
         done = subprocess.run(
-            [*words, "--root", str(tmp_path / "r")],
+            [*command, "--root", str(tmp_path / "r")],
             cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
         assert done.returncode == 2, done.stderr
