@@ -227,4 +227,7 @@ def int8_command(model: Path, out: Path | None, **choices: Any) -> None:
         f"8 bits; {report.speedup:.2f} times as fast as float here"
     )
     if choices["target"] == "cpu" and report.speedup < 1.5:
-        click.echo("that is little: on this machine the float model is the better choice")
+        click.echo(
+            "that is little: in ONNX Runtime on this machine the float model is the better choice; "
+            "OpenVINO may gain more (touchdown export bench --runtime openvino)"
+        )
