@@ -14,6 +14,7 @@ from landing.settings import AuthoritySettings, DecisionSettings, DirectorSettin
 from sim.campaign.campaign import PlainProgress, run_campaign
 from sim.campaign.policies import POLICIES, policy_named
 from sim.campaign.scene import SPLITS, CampaignError
+from sim.campaign.store import cost_of
 from sim.campaign.summary import words
 from sim.campaign.task import Plan
 from sim.world import expand_world_spec
@@ -93,6 +94,9 @@ def campaign_command(
         return
     for name, figures in summary.items():
         click.echo(words(name, figures))
+    cost = cost_of(out)
+    if cost is not None:
+        click.echo(cost.words)
     click.echo(f"results: {out / 'results.jsonl'}")
     click.echo(f"report: {report}" if report is not None else NO_REPORT)
 

@@ -8,10 +8,11 @@ timings.jsonl   what the machine took; never equal
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -30,6 +31,12 @@ def line_of(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
+def inputs_of(plan: Plan) -> dict[str, str]:
+    """Digests of the files that a plan names, by file name."""
+    files = [Path(name) for name in (plan.model, plan.confusion) if name is not None]
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest()[:16] for file in files}
+
+
 class CampaignFolder:
     """Keeps a campaign on disk.
 
@@ -44,7 +51,7 @@ class CampaignFolder:
     def __init__(self, path: Path, plan: Plan) -> None:
         self.path = path
         self._plan = plan
-        head = {"plan": asdict(plan), "code": code_digest()}
+        head = {"plan": asdict(plan), "code": code_digest(), "inputs": inputs_of(plan)}
         path.mkdir(parents=True, exist_ok=True)
         file = path / PLAN
         if file.exists():
@@ -65,6 +72,11 @@ class CampaignFolder:
             raise CampaignError(
                 f"{self.path} holds another campaign: {'; '.join(differing)}. "
                 "Give another --out, or the same options to go on with it."
+            )
+        if before.get("inputs", {}) != now["inputs"]:
+            raise CampaignError(
+                f"{self.path}: the content of {', '.join(now['inputs'])} has changed since the "
+                "campaign was begun. Give another --out."
             )
         if before["code"] != now["code"]:
             raise CampaignError(
@@ -145,6 +157,46 @@ def replace_text(path: Path, text: str) -> None:
     temporary = path.with_suffix(path.suffix + ".part")
     temporary.write_text(text, "utf-8")
     temporary.replace(path)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a campaign took of the machine.
+
+    Attributes:
+        simulated_s: Time that was flown.
+        flight_cpu_s: CPU time of the landings; worlds and scores are in `all_cpu_s` only.
+        all_cpu_s: With the making of the worlds.
+        peak_rss_mb: Largest memory of a worker.
+    """
+
+    simulated_s: float
+    flight_cpu_s: float
+    all_cpu_s: float
+    peak_rss_mb: int
+
+    @property
+    def words(self) -> str:
+        """For people."""
+        flight = self.simulated_s / max(self.flight_cpu_s, 1e-9)
+        everything = self.simulated_s / max(self.all_cpu_s, 1e-9)
+        return (
+            f"{self.simulated_s / 3600:.1f} h flown at {flight:.1f} times real time per core "
+            f"({everything:.1f} with the making of the worlds); workers took {self.peak_rss_mb} MB"
+        )
+
+
+def cost_of(path: Path) -> Cost | None:
+    """What the landings of a folder took; None when nothing is written of it."""
+    timings = list(_lines(path / TIMINGS))
+    if not timings:
+        return None
+    places = {t["scene"]: t["place_cpu_s"] for t in timings}
+    flight_s = sum(t["flight_cpu_s"] for t in timings)
+    return Cost(
+        sum(t["simulated_s"] for t in timings), flight_s, flight_s + sum(places.values()),
+        max(t["peak_rss_mb"] for t in timings),
+    )  # fmt: skip
 
 
 def read_campaign(path: Path) -> tuple[Plan, list[Record]]:

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from sim.campaign.campaign import run_campaign
 from sim.campaign.replay import replay
 from sim.campaign.scene import CampaignError
-from sim.campaign.store import JOURNAL, PLAN, RESULTS, TIMINGS, CampaignFolder
+from sim.campaign.store import JOURNAL, PLAN, RESULTS, TIMINGS, CampaignFolder, cost_of
 from sim.campaign.task import Plan, Task, run
 from sim.cli import cli
 
@@ -75,6 +75,10 @@ def test_results_are_in_order_and_hold_nothing_of_the_machine(finished: Path) ->
     assert not any("cpu" in line or str(finished) in line for line in lines)
     timings = (finished / TIMINGS).read_text("utf-8").splitlines()
     assert all(json.loads(line)["flight_cpu_s"] > 0 for line in timings)
+    cost = cost_of(finished)
+    assert cost is not None
+    assert cost.simulated_s == pytest.approx(sum(r["seconds"] for r in records), abs=0.02)
+    assert "times real time per core" in cost.words
 
 
 def test_a_folder_holds_one_campaign(finished: Path) -> None:
@@ -88,6 +92,17 @@ def test_a_folder_holds_results_of_one_code(finished: Path, tmp_path: Path) -> N
     (tmp_path / PLAN).write_text(json.dumps(head), "utf-8")
     with pytest.raises(CampaignError, match="other code"):
         CampaignFolder(tmp_path, plan())
+
+
+def test_a_folder_holds_results_of_the_same_files(finished: Path, tmp_path: Path) -> None:
+    measured = tmp_path / "measured.json"
+    measured.write_text("{}", "utf-8")
+    asked = plan(confusion=str(measured))
+    CampaignFolder(tmp_path / "c", asked).close()
+    CampaignFolder(tmp_path / "c", asked).close()
+    measured.write_text("{ }", "utf-8")
+    with pytest.raises(CampaignError, match=r"content of measured\.json has changed"):
+        CampaignFolder(tmp_path / "c", asked)
 
 
 def test_policies_meet_the_very_same_scene() -> None:
