@@ -205,10 +205,14 @@ def land(
     the ground truth; with 3 when at least one abstained and none came down badly; else with 1.
     """
     import json
+    import signal
+    import sys
 
     from sim.flight_plan import Disturbance, FlightPlan, Mishap
     from sim.runs import fly_one
 
+    # Whoever ends us ends what we started, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     numbers = seeds_of(seeds)
     model = model if model is not None else find_demo_model()
     results = []
