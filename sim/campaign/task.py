@@ -74,7 +74,8 @@ class Plan:
         return FlightSetup(
             DecisionSettings(**self.decision),
             DirectorSettings(**self.director),
-            AuthoritySettings(**{"level": "guard", **self.authority}),
+            # A landing begins in the air here, and nobody has said anything before it.
+            AuthoritySettings(**{"level": "guard", "begin_in_air": True, **self.authority}),
             self.search_s,
         )
 
