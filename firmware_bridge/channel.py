@@ -212,11 +212,6 @@ class Channel:
             self._queue.append((message, component))
             return True
 
-    def room(self) -> int:
-        """How many more messages `post` would take."""
-        with self._write_lock:
-            return QUEUE_FRAMES - len(self._queue)
-
     def _framed(self, message: Any, component_id: int) -> bytes:
         packer = self._packers.get(component_id)
         if packer is None:
