@@ -27,7 +27,7 @@ VERDICT_COLORS = {
     "landed-safe": "#1b9e4b", "landed-unsafe": "#d6283b", "abstained": "#e0a100",
     "timeout": "#6c757d",
 }  # fmt: skip
-GROUND_PX = 1000
+GROUND_PX = 1600
 MARGIN_M = 12.0
 ROLE_LETTERS = {"person": "P", "car": "C"}
 
@@ -154,7 +154,7 @@ def _facts(record: Record) -> str:
     c: dict[str, Any] = record["conditions"]
     lines = [
         f"{record['world']} ({record['spec']}, seed {record['world_seed']}); "
-        f"site: {record['site']}",
+        f"by the truth: {record['site']}",
         f"wind {c['wind_mps']:.1f} m/s, gusts {c['gust_mps']:.1f}; field of view "
         f"{c['hfov_deg']:.0f} deg; inference {c['inference_ms']:.0f} ms; light {c['light']:.2f}",
         f"network {c['model_shift']:+.2f} probits; drift {c['position_wander_m']:.2f} m; attitude "
