@@ -201,9 +201,9 @@ def _supervision(
 
     from deploy.environment import run
     from deploy.layout import Root
-    from deploy.service import Patience, Probe, ReadyPage, Systemd, has_systemd
+    from deploy.service import Patience, Probe, ReadyPage, Systemd
     from deploy.trial import Supervision
-    from deploy.units import UNIT_NAME, place_units
+    from deploy.units import UNIT_NAME, has_systemd, place_units
 
     unit = {"auto": UNIT_NAME if has_systemd() else "none"}.get(service, service)
     manager = None if unit == "none" else Systemd(unit)
@@ -213,6 +213,7 @@ def _supervision(
 
     def place() -> None:
         if systemd:
-            place_units(Root(Path(root).absolute()), Path(etc), run, click.echo)
+            own = run if etc == "/etc" else None
+            place_units(Root(Path(root).absolute()), Path(etc), own, click.echo)
 
     return Supervision(manager, probes, Patience(ready_s, hold_s), place)

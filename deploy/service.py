@@ -9,7 +9,6 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from deploy.errors import InstallError
@@ -195,8 +194,3 @@ def watch(
         elif now_s - began_s >= patience.ready_s:
             return Health(False, True, f"not ready after {patience.ready_s:g} s: {text}")
         sleep(patience.period_s)
-
-
-def has_systemd() -> bool:
-    """Whether systemd runs this machine."""
-    return Path("/run/systemd/system").is_dir()

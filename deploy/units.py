@@ -79,13 +79,13 @@ def device_unit(path: str) -> str:
     return f"{escaped}.device"
 
 
-def place_units(root: Root, etc: Path, run: Run, say: Callable[[str], None]) -> None:
+def place_units(root: Root, etc: Path, run: Run | None, say: Callable[[str], None]) -> None:
     """Makes systemd know the current release: unit, user and device rules.
 
     Args:
         root: With a current release.
         etc: ``/etc``.
-        run: Runs a program.
+        run: Runs a program; None where ``etc`` is not this system's own, as in an image.
         say: Told what is not here.
 
     Raises:
@@ -112,14 +112,27 @@ def place_units(root: Root, etc: Path, run: Run, say: Callable[[str], None]) -> 
     make_folder(system)
     for link, target in links.items():
         replace_link(link, str(target))
-    for words in (
-        ["systemd-sysusers", str(copies[SYSUSERS_NAME])],
-        ["udevadm", "control", "--reload"],
-        ["udevadm", "trigger", "--subsystem-match=video4linux", "--subsystem-match=tty"],
-        ["systemctl", "daemon-reload"],
-        ["systemctl", "enable", UNIT_NAME, SETTLE_NAME],
-    ):
+    if run is None:
+        return
+    for words in _commands(copies[SYSUSERS_NAME]):
         if shutil.which(words[0]) is None:
             say(f"note: {words[0]} is not here; left out: {' '.join(words)}")
         else:
-            run(words, words[0])
+            run(words, " ".join(words))
+
+
+def _commands(sysusers: Path) -> list[list[str]]:
+    """What makes the placed files known; udev and systemd are told only where they run."""
+    commands = [["systemd-sysusers", str(sysusers)]]
+    if has_systemd():
+        subsystems = ["--subsystem-match=video4linux", "--subsystem-match=tty"]
+        commands.append(["udevadm", "control", "--reload"])
+        commands.append(["udevadm", "trigger", *subsystems])
+        commands.append(["systemctl", "daemon-reload"])
+    commands.append(["systemctl", "enable", UNIT_NAME, SETTLE_NAME])
+    return commands
+
+
+def has_systemd() -> bool:
+    """Whether systemd runs this machine."""
+    return Path("/run/systemd/system").is_dir()

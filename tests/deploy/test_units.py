@@ -168,6 +168,7 @@ def test_every_unit_goes_into_a_bundle() -> None:
 def placed(drone: Drone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("os.geteuid", lambda: 0)
     monkeypatch.setattr(module.shutil, "which", lambda name: f"/bin/{name}")
+    monkeypatch.setattr(module, "has_systemd", lambda: True)
     return tmp_path / "etc"
 
 
@@ -193,6 +194,18 @@ def test_units_follow_the_current_release(drone: Drone, kit: Kit, placed: Path) 
     assert ["systemctl", "daemon-reload"] in ran
     assert ["systemctl", "enable", UNIT_NAME, "touchdown-settle.service"] in ran
     place_units(drone.root, placed, run, quiet)
+
+
+def test_where_systemd_does_not_run_it_is_not_told(
+    drone: Drone, placed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An image that is being built: users and enabling work there, reloading does not."""
+    drone.install()
+    ran: list[str] = []
+    monkeypatch.setattr(module, "has_systemd", lambda: False)
+    place_units(drone.root, placed, lambda words, _: ran.append(" ".join(words[:2])), quiet)
+    assert ran == [f"systemd-sysusers {placed}/sysusers.d/touchdown.conf", "systemctl enable"]
+    place_units(drone.root, placed, None, lambda _: pytest.fail("nothing to say"))
 
 
 def test_what_is_not_there_is_left_out_and_said(
