@@ -56,8 +56,8 @@ def fly(plan: FlightPlan) -> tuple[FlightResult, World, list[TruthSample]]:
             stack.enter_context(loopback_only())
         autopilot.start(stack)
         station = stack.enter_context(GroundStation(autopilot.links.pilot, autopilot.home))
-        proxy = _proxy(plan, autopilot.links.daemon, stack)
         autopilot.hover(station)
+        proxy = _proxy(plan, autopilot.links.daemon, stack)
         config = plan.out / "edge.toml"
         daemon_link = autopilot.links.daemon if proxy is None else proxy.connection
         config.write_text(
