@@ -111,6 +111,8 @@ def make_bundle(request: BundleRequest, say: Callable[[str], None]) -> BundleMan
         contents = Contents(Path(scratch))
         config = _add_config(contents, request)
         model = _add_model(contents, request, config)
+        gate = model.gate.describe() if model.gate else "never verified (touchdown export verify)"
+        say(f"model {model.name}: {gate}")
         versions, target, environment = _add_software(contents, request, say)
         samples = _add_samples(contents, request, config, say)
         for unit in UNITS:

@@ -134,6 +134,7 @@ def rollback(
             root.note(current, "rejected", f"deploy rollback to {target}")
         reached("rejected")
         root.switch(target)
+        root.end_trial()  # whatever was under trial was turned away
         steps(f"current -> {target} (before: {current})")
         reached("switched")
         health = _restart_and_watch(supervision, steps, reached)

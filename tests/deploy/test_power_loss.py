@@ -187,6 +187,21 @@ def test_a_healthy_release_whose_watch_was_cut_off_is_kept(
     assert settle(at.folder, at.supervision(), quiet) is None
 
 
+def test_a_trial_that_was_cut_off_can_be_turned_away_by_hand(
+    drone: Drone, kit: Kit, second: Path
+) -> None:
+    at = fresh(drone, 1, kit.bundle)
+    old = at.root.current()
+    killed_at(1, lambda reached: install(
+        at.request(second), at.supervision(), quiet,
+        lambda s: reached(s) if s == "restarted" else None,
+    ))  # fmt: skip
+    assert at.root.on_trial and at.root.current() != old
+    assert rollback(at.folder, None, at.supervision(), quiet) == old == require_whole(at)
+    assert not at.root.on_trial
+    assert settle(at.folder, at.supervision(), quiet) is None
+
+
 def test_rollback(drone: Drone, kit: Kit, second: Path) -> None:
     def once(step: int) -> str:
         at = fresh(drone, step, kit.bundle)
