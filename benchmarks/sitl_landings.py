@@ -35,9 +35,9 @@ from machine import describe  # noqa: E402
 
 from landing.errors import TouchdownError  # noqa: E402
 from landing.taxonomy import Taxonomy  # noqa: E402
+from sim.autopilots import FULL_WIND_M  # noqa: E402
 from sim.flight_plan import Disturbance, FlightPlan, FlightResult, Mishap  # noqa: E402
 from sim.runs import fly_one  # noqa: E402
-from sim.sitl.ardupilot import FULL_WIND_M  # noqa: E402
 from sim.world import procedural, save_world  # noqa: E402
 from tests.edge.fake_model import build  # noqa: E402
 
@@ -165,7 +165,7 @@ def store(path: Path, series: str, row: dict[str, Any]) -> None:
         document["machine"] = describe()
         document["conditions"] = {
             "attitude_noise_deg": ATTITUDE_NOISE_DEG, "camera_latency_s": LATENCY_S,
-            "gust_sd_share_of_wind": GUST_SHARE, "ardupilot_full_wind_from_m": FULL_WIND_M,
+            "gust_sd_share_of_wind": GUST_SHARE, "full_wind_from_m": FULL_WIND_M,
             "camera": f"painted, {WIDTH_PX}x{HEIGHT_PX} at 10 Hz, 80 deg",
         }  # fmt: skip
         document["series"][series] = {"summary": summary(rows), "flights": rows}

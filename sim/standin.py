@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from sim.autopilot import Mode
-from sim.autopilots import Conditions, Links
+from sim.autopilots import FULL_WIND_M, Conditions, Links
 from sim.ground_station import GroundStation
 from sim.processes import START_S, FlightError, start_process
 
@@ -62,6 +62,7 @@ class StandIn:
             "--start-e", str(c.start_ne_m[1]), "--yaw", str(c.yaw_deg),
             "--home", f"{c.home.lat_deg},{c.home.lon_deg},{c.home.alt_m}",
             "--wind", f"{c.wind[0]},{c.wind[1]}", "--gust-mps", str(c.gust_mps),
+            "--full-wind-m", str(FULL_WIND_M),
             "--seed", str(c.seed),
         ]  # fmt: skip
         for name, value in {**PLND_PARAMETERS, **c.parameters}.items():

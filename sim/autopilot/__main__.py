@@ -66,6 +66,13 @@ from sim.vehicle import Wind
     help="Steady wind and where it comes from.",
 )
 @click.option(
+    "--full-wind-m",
+    type=click.FloatRange(0.0, 1000.0),
+    default=0.0,
+    show_default=True,
+    help="Below this height the wind falls with its root, as SITL's does; 0: as strong below.",
+)
+@click.option(
     "--gust-mps",
     type=click.FloatRange(0.0, 20.0),
     default=0.0,
@@ -121,6 +128,7 @@ def main(  # one parameter per option
     yaw: float,
     home: str,
     wind: str,
+    full_wind_m: float,
     gust_mps: float,
     seed: int,
     parameters: tuple[str, ...],
@@ -146,7 +154,7 @@ def main(  # one parameter per option
         airborne_height_m=airborne,
         airborne_mode=Mode[mode],
         ready_after_ms=round(1000.0 * ready_after),
-        wind=Wind(wind_mps, wind_from_deg, gust_mps),
+        wind=Wind(wind_mps, wind_from_deg, gust_mps, full_height_m=full_wind_m),
         seed=seed,
         errors=EstimatorErrors(
             position_bias_ned_m=(0.0, 0.0, -height_error_m),

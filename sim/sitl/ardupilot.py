@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from firmware_bridge.dialect import mavlink
-from sim.autopilots import Conditions, Links
+from sim.autopilots import FULL_WIND_M, Conditions, Links
 from sim.ground_station import GroundStation
 from sim.processes import START_S, FlightError, start_process
 from sim.sitl.binaries import find_simulator
@@ -28,11 +28,6 @@ GUIDED, LAND = 4, 9
 WARM_UP_SPEEDUP = 10.0
 READY_S = 60.0
 """Real time for boot, position estimate and climb; some 12 s on an idle machine."""
-
-FULL_WIND_M = 20.0
-"""SIM_WIND_T_ALT. Below it the simulator's wind falls with the root of the height, by default from
-60 m. Without that (SIM_WIND_T 1) 8 m/s blow on the ground, and Copter 4.6 never notices that it has
-landed: it stands where it was led to with its motors running, flown."""
 
 SETTLED_M, SETTLED_MPS, SETTLED_S = 0.4, 0.25, 1.0
 
