@@ -77,7 +77,7 @@ class PictureMonitor:
             pose: At its capture; without one it cannot be told whether the picture is frozen.
         """
         settings = self._settings
-        grey = _thumbnail(frame.image_bgr)
+        grey = thumbnail(frame.image_bgr)
         mean, deviation = (float(v[0, 0]) for v in cv2.meanStdDev(grey))
         frozen = self._frozen(frame, pose)
         if mean < settings.least_brightness:
@@ -123,7 +123,7 @@ def sharpness(grey: ByteArray) -> float:
     return float(np.var(fine)) / whole if whole > 0 else 0.0
 
 
-def _thumbnail(image_bgr: ByteArray) -> ByteArray:
+def thumbnail(image_bgr: ByteArray) -> ByteArray:
     """Grey, at most 160x120, each pixel the mean of those it covers; the shape is not kept."""
     image_bgr = image_bgr[:: max(1, image_bgr.shape[0] // LEAST_ROWS)]
     height, width = image_bgr.shape[:2]
