@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 # Debian packages that single tests need; without them those tests skip and say so.
 SYSTEM := gstreamer1.0-tools gstreamer1.0-plugins-base openssh-server systemd chromium chromium-driver
 
-.PHONY: help demo test lint types unit system clean
+.PHONY: help demo test lint types unit system faults clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -3
@@ -62,6 +62,12 @@ types: $(VENV)/.dev
 
 unit: $(VENV)/.dev
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# Every fault injected, timed and judged anew; writes docs/faults.md.
+faults: $(VENV)/.dev
+	rm -rf out/faults
+	$(BIN)/python -m pytest tests/faults -m "not soak"
+	$(BIN)/python -m tests.faults
 
 clean:
 	rm -rf $(VENV) out build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
