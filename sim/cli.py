@@ -145,6 +145,14 @@ def seeds_of(text: str) -> list[int]:
     help="A person sets out for the site when the vehicle comes below this height, m.",
 )
 @click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="NAME@HEIGHT_M[:SECONDS]",
+    help="Something fails below a height: camera-stall, link-cut, daemon-kill, autopilot-restart, "
+    "intruder; without seconds for the rest of the flight. May be given several times.",
+)
+@click.option(
     "--hfov-deg",
     type=click.FloatRange(20.0, 120.0),
     default=80.0,
@@ -193,7 +201,7 @@ def land(
     autopilot: str, authority: str,
     world: str, seeds: str, model: Path | None, height_m: float, start: tuple[float, float] | None,
     wind_mps: float, gust_mps: float, attitude_noise_deg: float, latency_ms: float,
-    intruder_m: float | None, hfov_deg: float,
+    intruder_m: float | None, faults: tuple[str, ...], hfov_deg: float,
     size: tuple[int, int], fps: float, vehicle_radius_m: float,
     search_s: float, out: Path, pcap: bool, as_json: bool,
 ) -> int:  # fmt: skip
@@ -208,12 +216,14 @@ def land(
     import signal
     import sys
 
-    from sim.flight_plan import Disturbance, FlightPlan, Mishap
+    from sim.flight_plan import Disturbance, FlightPlan, Mishap, disturbance_of
     from sim.runs import fly_one
 
     # Whoever ends us ends what we started, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     numbers = seeds_of(seeds)
+    for fault in faults:
+        disturbance_of(fault)  # a misspelt one is told before anything starts
     model = model if model is not None else find_demo_model()
     results = []
     for seed in numbers:
@@ -228,7 +238,7 @@ def land(
             world=world, seed=seed, height_m=height_m, start_ne_m=start,
             wind=(wind_mps, (seed * 73.0) % 360.0), gust_mps=gust_mps, hfov_deg=hfov_deg, fps=fps,
             attitude_noise_deg=attitude_noise_deg, camera_latency_s=latency_ms / 1000.0,
-            disturbances=intruders,
+            disturbances=(*intruders, *(disturbance_of(fault) for fault in faults)),
             width_px=size[0], height_px=size[1],
             vehicle_radius_m=vehicle_radius_m, search_s=search_s,
             settings={"link": {"pcap": "link.pcap"}} if pcap else {},

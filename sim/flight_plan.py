@@ -8,6 +8,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from landing.errors import TouchdownError
 from sim.world.model import DiscTruth
 
 
@@ -43,6 +44,27 @@ class Disturbance:
     for_s: float | None = None
     walk_m: float = 8.0
     from_deg: float = 0.0
+
+
+def disturbance_of(text: str) -> Disturbance:
+    """``NAME@HEIGHT_M`` or ``NAME@HEIGHT_M:SECONDS``, e.g. ``camera-stall@8:2``.
+
+    Raises:
+        TouchdownError: It is not of that form, or names no mishap.
+    """
+    name, _, rest = text.partition("@")
+    height, _, seconds = rest.partition(":")
+    try:
+        below_m, for_s = float(height), float(seconds) if seconds else None
+        if not 0 < below_m < 1000 or (for_s is not None and not 0 < for_s < 1000):
+            raise ValueError
+        return Disturbance(Mishap(name), below_m, for_s)
+    except ValueError:
+        names = ", ".join(m.value for m in Mishap)
+        raise TouchdownError(
+            f"fault {text!r}: expected NAME@HEIGHT_M or NAME@HEIGHT_M:SECONDS, as in "
+            f"camera-stall@8:2, with one of {names}"
+        ) from None
 
 
 @dataclass(frozen=True)
