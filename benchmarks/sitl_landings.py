@@ -36,6 +36,7 @@ from machine import describe  # noqa: E402
 from landing.errors import TouchdownError  # noqa: E402
 from landing.taxonomy import Taxonomy  # noqa: E402
 from sim.autopilots import FULL_WIND_M  # noqa: E402
+from sim.daemon_process import EventTail  # noqa: E402
 from sim.flight_plan import Disturbance, FlightPlan, FlightResult, Mishap  # noqa: E402
 from sim.runs import fly_one  # noqa: E402
 from sim.world import procedural, save_world  # noqa: E402
@@ -51,8 +52,13 @@ WALK_MPS, DESCENT_MPS = 1.4, 0.5
 ARRIVAL_M = (2.0, 8.5)
 """Heights at which an intruder reaches the middle of the site if the descent goes on."""
 
+STARVED_HZ = 7.0
+"""A daemon that decided on fewer of the ten frames a second did not get its share of the machine:
+such a flight says nothing, whatever came of it. It is counted apart and flown again."""
+
 SEEDS = {"landings": 30_000, "hazard": 31_000}
 COUNTS = {"landings": 20, "hazard": 20}
+STARVED = "starved"
 _writing = threading.Lock()
 
 
@@ -97,6 +103,17 @@ def plan_of(autopilot: str, series: str, seed: int, out: Path) -> FlightPlan:
     return replace(plan, authority="guard", disturbances=(intruder,), height_m=height_m)
 
 
+def decisions_hz(folder: Path) -> float | None:
+    """How often the daemon decided, from its first to its last; None when it never did."""
+    tail = EventTail(folder / "events.jsonl")
+    tail.read()
+    ready, stop = tail.last("ready"), tail.last("stop")
+    if ready is None or stop is None:
+        return None
+    seconds = (stop["mono_ns"] - ready["mono_ns"]) * 1e-9
+    return round(stop["decisions"] / max(seconds, 1e-3), 2)
+
+
 def row_of(plan: FlightPlan, result: FlightResult, wall_s: float) -> dict[str, Any]:
     """What is kept of a flight."""
     states = [t["to_state"] for t in result.transitions]
@@ -109,7 +126,7 @@ def row_of(plan: FlightPlan, result: FlightResult, wall_s: float) -> dict[str, A
         "person_m": result.person_m, "clearance_m": result.truth and result.truth.clearance_m,
         "seconds": result.seconds, "take_overs": result.take_overs, "sites": len(result.sites),
         "holds": states.count("hold"), "happened": result.happened,
-        "frame_to_send_p95_ms": sent.get("p95_ms"), "wall_s": round(wall_s, 1),
+        "decisions_hz": decisions_hz(plan.out), "frame_to_send_p95_ms": sent.get("p95_ms"), "wall_s": round(wall_s, 1),
     }  # fmt: skip
 
 
@@ -120,11 +137,15 @@ def fly(plan: FlightPlan) -> dict[str, Any]:
         result = fly_one(plan)
     except TouchdownError as error:
         result = FlightResult(plan.world, plan.seed, "failed", reason=str(error))
-    return row_of(plan, result, time.monotonic() - begun_s)
+    row = row_of(plan, result, time.monotonic() - begun_s)
+    if row["decisions_hz"] is not None and row["decisions_hz"] < STARVED_HZ:
+        row["verdict"] = STARVED
+    return row
 
 
-def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """The figures of a series."""
+def summary(flown: list[dict[str, Any]]) -> dict[str, Any]:
+    """The figures of a series; starved flights aside."""
+    rows = [row for row in flown if row["verdict"] != STARVED]
 
     def figures(key: str) -> dict[str, float] | None:
         values = [row[key] for row in rows if row[key] is not None]
@@ -139,7 +160,7 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     verdicts = [row["verdict"] for row in rows]
     near = [row["seed"] for row in rows if row["person_m"] is not None and row["person_m"] < 2.0]
     return {
-        "flights": len(rows),
+        "flights": len(rows), "starved": len(flown) - len(rows),
         "verdicts": {verdict: verdicts.count(verdict) for verdict in sorted(set(verdicts))},
         "miss_m": figures("miss_m"), "miss_estimated_m": figures("miss_estimated_m"),
         "person_m": figures("person_m"), "touchdown_within_2_m_of_a_person": near,
@@ -194,7 +215,11 @@ def main() -> int:
     count = options.count or COUNTS[options.series]
     first = SEEDS[options.series]
     known = load(path)["series"].get(options.series, {}).get("flights", [])
-    done = set() if options.again else {r["seed"] for r in known if r["verdict"] != "failed"}
+    done = (
+        set()
+        if options.again
+        else {r["seed"] for r in known if r["verdict"] not in ("failed", STARVED)}
+    )
     seeds = [seed for seed in range(first, first + count) if seed not in done]
     options.out.mkdir(parents=True, exist_ok=True)
     begun_s = time.monotonic()
