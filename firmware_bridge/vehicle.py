@@ -120,7 +120,7 @@ NO_VEHICLES = frozenset(
         mavlink.MAV_TYPE_GRIPPER,
     }
 )
-"""Types that nothing flies under: their heartbeats are never the autopilot's, whatever their ids."""
+"""Types that nothing flies under: their heartbeats are never the autopilot's, whatever ids."""
 
 
 def is_autopilot_heartbeat(message: Any) -> bool:
