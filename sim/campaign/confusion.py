@@ -164,6 +164,8 @@ class ConfusionSampler:
     ) -> Segmentation:  # fmt: skip
         """What the network says of a picture with these true labels.
 
+        Only the probabilities err; `class_id` are the true labels, which no decision reads.
+
         Args:
             labels: uint8 (h, w).
             ground_from_pixel: From (u, v, 1) of the label picture to north, east, 1; shape (3, 3).

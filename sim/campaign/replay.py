@@ -19,7 +19,7 @@ from sim.campaign.ranges import stream
 from sim.campaign.scene import CampaignError
 from sim.campaign.score import Record, score
 from sim.campaign.store import line_of, read_campaign
-from sim.campaign.task import Plan, make_landing
+from sim.campaign.task import Plan, make_landing, settle
 from sim.campaign.trace import Flown
 from sim.campaign.views import true_camera
 from sim.world import World
@@ -30,6 +30,7 @@ TILE_PX = (384, 288)
 
 def refly(plan: Plan, number: int, policy: str) -> tuple[Record, Flown, Landing]:
     """One landing of a plan, flown again."""
+    settle()
     scene, setup = plan.scene(number), plan.setup()
     place = make_place(scene, setup.decision)
     landing = make_landing(plan, scene, place, policy, setup)

@@ -104,15 +104,20 @@ class Outcome:
     code: str
 
 
+def settle() -> None:
+    """Makes this process fit for landings: one thread, and nothing said but in the trace."""
+    cv2.setNumThreads(1)  # tasks run beside each other, and a replay does what they did
+    for name in LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
 def run(task: Task) -> Outcome:
     """Flies a task. Depends on nothing but the task.
 
     Raises:
         TouchdownError: The world or the network cannot be had.
     """
-    cv2.setNumThreads(1)  # tasks run beside each other
-    for name in LOGGERS:  # what flies tells a pilot's story; here the trace keeps it
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    settle()
     plan, scene, setup = task.plan, task.plan.scene(task.number), task.plan.setup()
     began = time.process_time()
     place = make_place(scene, setup.decision)
