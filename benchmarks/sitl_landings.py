@@ -126,7 +126,8 @@ def row_of(plan: FlightPlan, result: FlightResult, wall_s: float) -> dict[str, A
         "person_m": result.person_m, "clearance_m": result.truth and result.truth.clearance_m,
         "seconds": result.seconds, "take_overs": result.take_overs, "sites": len(result.sites),
         "holds": states.count("hold"), "happened": result.happened,
-        "decisions_hz": decisions_hz(plan.out), "frame_to_send_p95_ms": sent.get("p95_ms"), "wall_s": round(wall_s, 1),
+        "decisions_hz": decisions_hz(plan.out), "frame_to_send_p95_ms": sent.get("p95_ms"),
+        "wall_s": round(wall_s, 1),
     }  # fmt: skip
 
 
