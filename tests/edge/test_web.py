@@ -200,8 +200,13 @@ def test_other_sites_and_names_get_nothing(tmp_path: Path, model_path: Path) -> 
 
 def test_rubbish_does_not_stop_the_server(tmp_path: Path, model_path: Path) -> None:
     with served(tmp_path, model_path) as (rig, server):
-        for junk in (b"\x00" * 2000, b"GET " + b"a" * 20000 + b" HTTP/1.1\r\n\r\n", b"\r\n\r\n",
-                     b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n"):  # fmt: skip
+        junks = (
+            b"\x00" * 2000,
+            b"GET " + b"a" * 20000 + b" HTTP/1.1\r\n\r\n",
+            b"\r\n\r\n",
+            b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n",
+        )
+        for junk in junks:
             with socket.create_connection(("127.0.0.1", server.port), timeout=5) as door:
                 door.sendall(junk)
         wait_for(lambda: len(rig.link.targets) > 5)
