@@ -9,6 +9,8 @@ for its 70 MB.
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -54,7 +56,8 @@ def _in_processes(tasks: Sequence[Task], jobs: int) -> Iterator[Outcome]:
     # Spawned: a forked OpenCV may inherit locks held by threads that are not there any more.
     context = multiprocessing.get_context("spawn")
     waiting = iter(tasks)
-    with ProcessPoolExecutor(min(jobs, max(1, len(tasks))), context) as pool:
+    workers = min(jobs, max(1, len(tasks)))
+    with ProcessPoolExecutor(workers, context, initializer=_end_with_parent) as pool:
         running = {pool.submit(run, task) for task in islice(waiting, jobs * IN_FLIGHT_PER_WORKER)}
         try:
             while running:
@@ -68,6 +71,18 @@ def _in_processes(tasks: Sequence[Task], jobs: int) -> Iterator[Outcome]:
             ) from None
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """A worker whose campaign was killed ends too, instead of flying for nobody."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
 def _with_dask(tasks: Sequence[Task], jobs: int, scheduler: str | None) -> Iterator[Outcome]:
