@@ -8,6 +8,7 @@ base package.
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import sys
@@ -133,12 +134,18 @@ def main(arguments: Sequence[str]) -> int:
     """
     config_path, folder, text = arguments
     try:
+        # Nothing here needs it, but a release whose daemon does not even start must not be tried.
+        importlib.import_module("edge.serve")
         expected = [Expectation.model_validate(entry) for entry in json.loads(text)]
         config = load_config(Path(config_path))
         pictures = [(Path(folder) / e.path, e.height_agl_m) for e in expected]
         found = decide(config, pictures)
     except TouchdownError as error:
         print(json.dumps({"error": str(error)}))
+        return 2
+    except ImportError as error:
+        reason = f"its software is not complete: {error}. Build its wheel again"
+        print(json.dumps({"error": reason}))
         return 2
     wrong = [text for e, f in zip(expected, found, strict=True) if (text := disagreement(e, f))]
     sites = sum(f.site for f in found)

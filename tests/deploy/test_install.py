@@ -13,6 +13,7 @@ import pytest
 
 from deploy import bundle as bundle_module
 from deploy import release as release_module
+from deploy import selftest
 from deploy.errors import BundleError, InstallError
 from deploy.install import install, prune
 from deploy.keys import generate
@@ -98,6 +99,16 @@ def test_a_config_that_must_not_fly_here_is_not_switched_to(kit: Kit, tmp_path: 
     with pytest.raises(ConfigError, match="colour"):
         drone.install(forged.write(tmp_path / "odd.tar.zst"))
     assert drone.root.names() == [] and drone.root.current() is None
+
+
+def test_a_release_whose_daemon_cannot_start_is_not_switched_to(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A wheel that lacks a module which only `edge serve` imports."""
+    monkeypatch.setitem(sys.modules, "edge.serve", None)
+    assert selftest.main([str(kit.config), str(kit.folder), "[]"]) == 2
+    report = json.loads(capsys.readouterr().out)
+    assert report["error"].startswith("its software is not complete: import of edge.serve")
 
 
 @pytest.mark.parametrize(
