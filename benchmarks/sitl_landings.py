@@ -139,7 +139,7 @@ def fly(plan: FlightPlan) -> dict[str, Any]:
     except TouchdownError as error:
         result = FlightResult(plan.world, plan.seed, "failed", reason=str(error))
     row = row_of(plan, result, time.monotonic() - begun_s)
-    if row["decisions_hz"] is not None and row["decisions_hz"] < STARVED_HZ:
+    if row["verdict"] != "failed" and (row["decisions_hz"] or 0.0) < STARVED_HZ:
         row["verdict"] = STARVED
     return row
 
