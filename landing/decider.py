@@ -20,6 +20,7 @@ from landing.picker import (
     confidence_at,
     hazard_clearance_grid,
     pick,
+    worth_grid,
 )
 from landing.settings import DecisionSettings
 from landing.site import Intruder, LandingSite, NoSite, NoSiteReason, Selection
@@ -37,6 +38,10 @@ STANDING_ROLES = tuple(role for role in HAZARD_ROLES if role not in MOVING_ROLES
 INTRUSION_M = 0.2
 """How far into a site's clearance somebody must be seen for a single frame to count: a site may be
 chosen next to people who stand still, and their outline wavers by about a cell."""
+
+SHIFT_COST = 0.3
+SHIFT_GAIN_M = 0.3
+"""A site moves over to where it is worth so much more, after this cost of each metre."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +113,33 @@ class GroundPlane:
         return self._down_m, False
 
 
+@dataclass(frozen=True)
+class Look:
+    """What the map says after one frame.
+
+    Attributes:
+        view: The map.
+        room_m: `clearance_grid`.
+        hazard_room_m: `hazard_clearance_grid` of all roles.
+        moving_room_m: The same of people and vehicles alone.
+        worth_m: `worth_grid`.
+        regions: `clean_regions`.
+        best: What `pick` says.
+        height_m: Of the vehicle above the ground.
+        at_ns: Capture time of the frame.
+    """
+
+    view: GroundView
+    room_m: GridOfFloat
+    hazard_room_m: GridOfFloat
+    moving_room_m: GridOfFloat
+    worth_m: GridOfFloat
+    regions: Regions
+    best: Candidate | NoSite
+    height_m: float
+    at_ns: int
+
+
 class SiteTracker:
     """Keeps a site while it is good, so that the vehicle is not led back and forth."""
 
@@ -157,111 +189,129 @@ class SiteTracker:
         near = room_m < self._settings.required_radius_m - INTRUSION_M
         return Intruder(role, room_m) if near else None
 
-    def update(
-        self,
-        view: GroundView,
-        room_m: GridOfFloat,
-        hazard_room_m: GridOfFloat,
-        regions: Regions,
-        best: Candidate | NoSite,
-        height_m: float,
-        at_ns: int,
-    ) -> Selection:
-        """The site to use after a frame captured at `at_ns`."""
+    def update(self, look: Look) -> Selection:
+        """The site to use after a frame."""
         if self.site is None:
-            return self._take(best, view, at_ns)
+            return self._take(look.best, look)
+        at_ns, height_m = look.at_ns, look.height_m
         committed = height_m <= self._settings.commit_height_m
-        cell = view.cell_of(*self.site.position_ned_m[:2])
-        problem = self._problem(view, room_m, hazard_room_m, cell, committed, at_ns)
+        cell = look.view.cell_of(*self.site.position_ned_m[:2])
+        problem = self._problem(look, cell, committed)
+        if not committed and cell is not None:
+            better = self._nearby(look, cell, problem is not None)
+            if better is not None:
+                cell, problem = better, None
         if problem is not None:
             if self._bad_since_ns is None:
                 self._bad_since_ns = at_ns
             if at_ns - self._bad_since_ns >= self._settings.lost_after_s * 1e9:
                 self.forget()
-                if isinstance(best, NoSite):
-                    return NoSite(NoSiteReason.SITE_LOST, f"{problem}; {best.detail}")
-                return self._take(best, view, at_ns)
+                if isinstance(look.best, NoSite):
+                    return NoSite(NoSiteReason.SITE_LOST, f"{problem}; {look.best.detail}")
+                return self._take(look.best, look)
             return self.site
         self._bad_since_ns = None
         assert cell is not None  # a site outside the map is a problem
-        in_view = float(view.unseen_s[cell]) <= 0.0
-        region = int(regions.labels[cell])
-        north_m, east_m, _ = self.site.position_ned_m
-        self.site = replace(
-            self.site,
-            position_ned_m=(north_m, east_m, view.ground_down_m),
-            clearance_m=float(room_m[cell]) if in_view or not committed else self.site.clearance_m,
-            area_m2=float(regions.areas_m2[region]) if region else self.site.area_m2,
-            confidence=confidence_at(view, *cell, self._settings.vehicle_radius_m),
-            last_seen_ns=at_ns if in_view else self.site.last_seen_ns,
-        )
-        # Later on what is larger depends on where we look from: no leading back and forth.
+        self._seen(look, cell, committed)
+        # Later on what is better depends on where we look from: no leading back and forth.
         young = at_ns - self.site.first_seen_ns <= self._settings.switch_within_s * 1e9
-        if young and not committed and self._is_better(best, regions, region):
+        if young and not committed and self._is_better(look, cell):
             if self._better_since_ns is None:
                 self._better_since_ns = at_ns
             if at_ns - self._better_since_ns >= self._settings.switch_after_s * 1e9:
                 since_ns = self._better_since_ns
                 self.forget()
-                return self._take(best, view, at_ns, since_ns)
+                return self._take(look.best, look, since_ns)
         else:
             self._better_since_ns = None
         return self.site
 
+    def _seen(self, look: Look, cell: tuple[int, int], committed: bool) -> None:
+        """Brings what is known of the site up to date."""
+        assert self.site is not None
+        view, room_m = look.view, float(look.room_m[cell])
+        in_view = float(view.unseen_s[cell]) <= 0.0
+        region = int(look.regions.labels[cell])
+        north_m, east_m, _ = self.site.position_ned_m
+        self.site = replace(
+            self.site,
+            position_ned_m=(north_m, east_m, view.ground_down_m),
+            clearance_m=room_m if in_view or not committed else self.site.clearance_m,
+            area_m2=float(look.regions.areas_m2[region]) if region else self.site.area_m2,
+            confidence=confidence_at(view, *cell, self._settings.vehicle_radius_m),
+            last_seen_ns=look.at_ns if in_view else self.site.last_seen_ns,
+        )
+
+    def _nearby(self, look: Look, cell: tuple[int, int], bad: bool) -> tuple[int, int] | None:
+        """Moves the site over to better ground close by; the cell it is in then, or None.
+
+        From high up a site lies where errors of pose and of coarse pixels have put it. On the way
+        down its surroundings come out clearer, and the best of them is the same site seen better,
+        not another one: it need not be confirmed anew. It never moves because of people or
+        vehicles: who comes to a site ends it.
+        """
+        assert self.site is not None
+        settings, height_m = self._settings, look.height_m
+        if float(look.moving_room_m[cell]) < settings.required_radius_m:
+            return None
+        view, reach_m = look.view, settings.shift_m + settings.shift_per_height * height_m
+        steps = math.ceil(reach_m / view.cell_m)
+        top, left = max(0, cell[0] - steps), max(0, cell[1] - steps)
+        part = (slice(top, cell[0] + steps + 1), slice(left, cell[1] + steps + 1))
+        rows, columns = np.ogrid[: look.room_m[part].shape[0], : look.room_m[part].shape[1]]
+        away_m = view.cell_m * np.hypot(rows + top - cell[0], columns + left - cell[1])
+        # Farther off counts less, and what is worth it must be clearly so: a site does not roam.
+        worth = np.where(
+            (away_m <= reach_m) & (look.regions.labels[part] > 0) & (view.unseen_s[part] <= 0.0),
+            look.worth_m[part] - SHIFT_COST * away_m,
+            -np.inf,
+        )
+        row, column = divmod(int(worth.argmax()), worth.shape[1])
+        found = (row + top, column + left)
+        if not math.isfinite(float(worth[row, column])) or found == cell:
+            return None
+        if not bad and float(worth[row, column]) < float(look.worth_m[cell]) + SHIFT_GAIN_M:
+            return None
+        if float(look.room_m[found]) < settings.required_radius_m + settings.new_site_margin_m:
+            return None
+        north_m, east_m = view.centre_of(*found)
+        self.site = replace(self.site, position_ned_m=(north_m, east_m, view.ground_down_m))
+        return found
+
     def _take(
-        self,
-        best: Candidate | NoSite,
-        view: GroundView,
-        at_ns: int,
-        first_seen_ns: int | None = None,
+        self, best: Candidate | NoSite, look: Look, first_seen_ns: int | None = None
     ) -> Selection:
         if isinstance(best, NoSite):
             return best
-        needed_m = self._settings.required_radius_m + self._settings.new_site_margin_m
-        if best.clearance_m < needed_m:  # it would be lost again with the next noise
-            return NoSite(
-                NoSiteReason.TOO_SMALL,
-                f"widest clean disc of the largest region has {best.clearance_m:.1f} m radius, "
-                f"{needed_m:.1f} m needed for a new site",
-            )
-        position = (best.north_m, best.east_m, view.ground_down_m)
-        since_ns = at_ns if first_seen_ns is None else first_seen_ns
+        position = (best.north_m, best.east_m, look.view.ground_down_m)
+        since_ns = look.at_ns if first_seen_ns is None else first_seen_ns
         self.site = LandingSite(
-            position, best.clearance_m, best.area_m2, best.confidence, since_ns, at_ns
+            position, best.clearance_m, best.area_m2, best.confidence, since_ns, look.at_ns
         )
         self._bad_since_ns = self._better_since_ns = None
         return self.site
 
-    def _problem(
-        self,
-        view: GroundView,
-        room_m: GridOfFloat,
-        hazard_room_m: GridOfFloat,
-        cell: tuple[int, int] | None,
-        committed: bool,
-        at_ns: int,
-    ) -> str | None:
+    def _problem(self, look: Look, cell: tuple[int, int] | None, committed: bool) -> str | None:
         """Why the site can no longer be used, in words; None when it can."""
         assert self.site is not None
         if cell is None:
             return "site is outside the map"
         needed_m = self._settings.required_radius_m
-        if float(hazard_room_m[cell]) < needed_m:
+        if float(look.hazard_room_m[cell]) < needed_m:
             return "hazard at the site"
         if not committed:
-            if float(room_m[cell]) < needed_m:
-                return f"clean radius at the site fell to {float(room_m[cell]):.1f} m"
-            return None
+            room_m = float(look.room_m[cell])
+            return f"clean radius at the site fell to {room_m:.1f} m" if room_m < needed_m else None
         # So low the camera sees less than the site: it stands on what was seen from higher up.
-        unseen_s = (at_ns - self.site.last_seen_ns) * 1e-9
+        unseen_s = (look.at_ns - self.site.last_seen_ns) * 1e-9
         if unseen_s > self._settings.commit_max_age_s:
             return f"site not seen for {unseen_s:.0f} s"
         return None
 
-    def _is_better(self, best: Candidate | NoSite, regions: Regions, region: int) -> bool:
-        if isinstance(best, NoSite):
+    def _is_better(self, look: Look, cell: tuple[int, int]) -> bool:
+        if isinstance(look.best, NoSite):
             return False
-        return best.area_m2 > self._settings.switch_area_ratio * float(regions.areas_m2[region])
+        return look.best.worth_m > float(look.worth_m[cell]) + self._settings.switch_gain_m
 
 
 class _Remembers(Protocol):
@@ -374,15 +424,17 @@ class Decider:
         }
         intruder = self._tracker.intruder(view, moving_room_m)
         hazard_room_m = hazard_clearance_grid(view, self._taxonomy, self._settings, STANDING_ROLES)
-        for grid in moving_room_m.values():
-            np.minimum(hazard_room_m, grid, out=hazard_room_m)
+        anybody_m = np.minimum(*moving_room_m.values())
+        np.minimum(hazard_room_m, anybody_m, out=hazard_room_m)
         room_m = clearance_grid(view, hazard_room_m)
         regions = clean_regions(view, room_m, self._settings, vehicle)
-        best = pick(view, room_m, regions, self._settings, vehicle)
         height_m = down_m - pose.position_ned_m[2]
+        best = pick(view, room_m, regions, self._settings, vehicle, height_m)
+        worth_m = worth_grid(view, room_m, self._settings, vehicle, height_m)
         selection = self._tracker.update(
-            view, room_m, hazard_room_m, regions, best, height_m, captured_ns
-        )
+            Look(view, room_m, hazard_room_m, anybody_m, worth_m, regions, best, height_m,
+                 captured_ns)
+        )  # fmt: skip
         self.last_view, self.last_room_m = view, room_m
         decision = self._decision(selection, now_ns, captured_ns, started, mapped)
         return replace(decision, intruder=intruder) if intruder is not None else decision

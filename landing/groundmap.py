@@ -29,6 +29,9 @@ Window = tuple[slice, slice]
 NEVER_NS = -(2**62)
 MOVING_ROLES = (Role.PERSON, Role.VEHICLE)
 
+BEYOND_SITES_M = 8.0
+"""How far around the farthest site the map must reach: who stands there is kept clear of."""
+
 
 def _logit_table(threshold: float, gain: float) -> GridOfFloat:
     """Evidence of each probability byte, shape (256,), zero at the threshold."""
@@ -97,6 +100,8 @@ class GroundMap:
         self._landable_logit = math.log(
             settings.landable_probability / (1 - settings.landable_probability)
         )
+        still, moving = settings.ground_evidence_limit, settings.evidence_limit
+        self._limits = (still, *(moving if r in MOVING_ROLES else still for r in HAZARD_ROLES))
         self.reset()
 
     def reset(self) -> None:
@@ -132,12 +137,17 @@ class GroundMap:
         return self._down_m
 
     def _wanted_cell_m(self, camera: CameraModel, height_m: float) -> float:
-        """The finest of cell_m x 1, 2, 4, 8 whose map holds what the camera sees."""
+        """The finest of cell_m x 1, 2, 4, 8 whose map holds what the camera sees.
+
+        Ground that lies farther than any site may be is not worth coarser cells: they would hide
+        small sites from high up.
+        """
         half_angle = min(
             math.atan(math.hypot(camera.width_px / camera.fx, camera.height_px / camera.fy) / 2),
             math.radians(self._settings.max_view_angle_deg),
         )
-        across_m = 2.0 * height_m * math.tan(half_angle)
+        reach_m = self._settings.max_distance_m + BEYOND_SITES_M
+        across_m = 2.0 * min(height_m * math.tan(half_angle), reach_m)
         cell_m = self._settings.cell_m
         for _ in range(3):
             if across_m <= self._settings.grid_cells * cell_m:
@@ -334,13 +344,17 @@ class GroundMap:
                 cv2.blur(landable, (side_px, side_px), borderType=cv2.BORDER_REPLICATE), np.uint8
             )
         sampled = cv2.remap(landable, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        limit = self._settings.evidence_limit
-        self._gather(self._landable[window], self._landable_evidence.take(sampled), shown, -limit)
+        limits = self._limits
+        _gather(
+            self._landable[window], self._landable_evidence.take(sampled), shown, -limits[0],
+            limits[0],
+        )  # fmt: skip
         odd_px = side_px + 1 - side_px % 2
         kernel = np.ones((odd_px, odd_px), np.uint8)
-        for role, plane, table, gathered in zip(
-            HAZARD_ROLES, segmentation.hazards, self._hazard_evidence, self._hazards, strict=True
-        ):
+        for role, plane, table, gathered, limit in zip(
+            HAZARD_ROLES, segmentation.hazards, self._hazard_evidence, self._hazards, limits[1:],
+            strict=True,
+        ):  # fmt: skip
             if plane.any():
                 if odd_px > 1:
                     plane = np.asarray(cv2.dilate(plane, kernel), np.uint8)
@@ -352,14 +366,7 @@ class GroundMap:
             # That nobody stood there for a minute says nothing of who steps in now: what people
             # and vehicles must overcome is never more than the one frame before.
             floor = max(float(table[0]), -limit) if role in MOVING_ROLES else -limit
-            self._gather(gathered[window], evidence, shown, floor)
-
-    def _gather(
-        self, gathered: GridOfFloat, evidence: GridOfFloat, shown: ByteArray, floor: float
-    ) -> None:
-        """Adds evidence in place where cells are shown, within the limits."""
-        cv2.add(gathered, evidence, dst=gathered, mask=shown)
-        np.clip(gathered, floor, self._settings.evidence_limit, out=gathered)
+            _gather(gathered[window], evidence, shown, floor, limit)
 
     def view(self, now_ns: int, max_age_s: float | None = None) -> GroundView | None:
         """The map as it stands at a time, or None while it is empty.
@@ -404,6 +411,14 @@ class GroundMap:
         if rows.size == 0:
             return slice(0, 1), slice(0, 1)
         return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+
+def _gather(
+    gathered: GridOfFloat, evidence: GridOfFloat, shown: ByteArray, floor: float, limit: float
+) -> None:
+    """Adds evidence in place where cells are shown, within the limits."""
+    cv2.add(gathered, evidence, dst=gathered, mask=shown)
+    np.clip(gathered, floor, limit, out=gathered)
 
 
 def _distorted(

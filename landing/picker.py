@@ -1,4 +1,8 @@
-"""Which ground: the largest clean region, and inside it the point with the greatest clearance."""
+"""Which ground: the clean place with most room, its way paid for.
+
+Without a height (one picture is judged, nobody flies there) it is the largest clean region, and
+inside it the point with the greatest clearance.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +37,7 @@ class Candidate:
         clearance_m: Radius around it that is free of everything, hazard clearances taken off.
         area_m2: Clean area of its region.
         confidence: Least probability of landable ground within the vehicle's disc.
+        worth_m: What it is worth, see `worth_grid`; the clearance where no height was given.
     """
 
     north_m: float
@@ -40,6 +45,7 @@ class Candidate:
     clearance_m: float
     area_m2: float
     confidence: float
+    worth_m: float
 
 
 def distance_m(blocked: GridOfBool, cell_m: float, outside_blocked: bool = True) -> GridOfFloat:
@@ -155,19 +161,40 @@ def _distance_from_vehicle2(
     return squares
 
 
+def worth_grid(
+    view: GroundView,
+    room_m: GridOfFloat,
+    settings: DecisionSettings,
+    vehicle_ne_m: tuple[float, float],
+    height_m: float,
+) -> GridOfFloat:
+    """What each cell is worth as a site, m of clearance, shape (n, n).
+
+    Room up to what is enough at this height (higher up more, since the place is known less well),
+    less the cost of the way there.
+    """
+    enough_m = settings.required_radius_m + settings.enough_room_m
+    enough_m += settings.room_per_height * max(height_m, 0.0)
+    away_m = np.sqrt(_distance_from_vehicle2(view, vehicle_ne_m)).astype(np.float32)
+    away_m *= np.float32(settings.travel_cost)
+    return np.asarray(np.minimum(room_m, np.float32(enough_m)) - away_m, np.float32)
+
+
 def pick(
     view: GroundView,
     room_m: GridOfFloat,
     regions: Regions,
     settings: DecisionSettings,
     vehicle_ne_m: tuple[float, float],
+    height_m: float | None = None,
 ) -> Candidate | NoSite:
     """The best place in a view.
 
-    The region of largest area wins, then the one with more clearance, then the nearer; inside it
-    the point of greatest clearance (never the centroid, which can lie outside), then the nearest
-    to the vehicle. Nothing depends on the grid's own directions, so a mirrored or rotated world
-    gives the mirrored or rotated site.
+    With a height it is the place of most worth (`worth_grid`) that can be reached from there, and
+    wide enough for a new site. Without one the region of largest area wins, then the one with more
+    clearance, then the nearer; inside it the point of greatest clearance (never the centroid,
+    which can lie outside), then the nearest to the vehicle. Nothing depends on the grid's own
+    directions, so a mirrored or rotated world gives the mirrored or rotated site.
 
     Args:
         view: The map.
@@ -175,6 +202,7 @@ def pick(
         regions: `clean_regions` of the same view.
         settings: Sizes and limits.
         vehicle_ne_m: North and east of the vehicle, m.
+        height_m: From which it would be flown to; None to judge the ground alone.
     """
     if not view.known.any():
         return NoSite(NoSiteReason.GROUND_NOT_IN_VIEW, "no ground seen lately")
@@ -188,6 +216,8 @@ def pick(
         else:
             detail += f", {settings.required_radius_m:.1f} m needed"
         return NoSite(NoSiteReason.TOO_SMALL, detail)
+    if height_m is not None:
+        return _most_worth(view, room_m, regions, settings, vehicle_ne_m, height_m)
     away2 = _distance_from_vehicle2(view, vehicle_ne_m)
     largest = np.flatnonzero(regions.areas_m2 == regions.areas_m2.max())
     places = [
@@ -202,6 +232,48 @@ def pick(
         clearance_m=float(room_m[row, column]),
         area_m2=float(regions.areas_m2[largest[0]]),
         confidence=confidence_at(view, row, column, settings.vehicle_radius_m),
+        worth_m=float(room_m[row, column]),
+    )
+
+
+def _most_worth(
+    view: GroundView,
+    room_m: GridOfFloat,
+    regions: Regions,
+    settings: DecisionSettings,
+    vehicle_ne_m: tuple[float, float],
+    height_m: float,
+) -> Candidate | NoSite:
+    """The place of most worth within reach; of equal ones that with more room, then confidence."""
+    needed_m = settings.required_radius_m + settings.new_site_margin_m
+    reach_m = min(
+        settings.max_distance_m,
+        settings.reach_m + settings.reach_per_height * max(height_m, 0.0),
+    )
+    away2 = _distance_from_vehicle2(view, vehicle_ne_m)
+    wide = (regions.labels > 0) & (room_m >= needed_m)
+    inside = np.flatnonzero(wide & (away2 <= reach_m**2))
+    if inside.size == 0:
+        widest_m = float(room_m[regions.labels > 0].max())
+        if not wide.any():  # it would be lost again with the next noise
+            detail = f"{widest_m:.1f} m radius, {needed_m:.1f} m needed for a new site"
+        else:
+            detail = f"{widest_m:.1f} m radius but is farther than {reach_m:.0f} m"
+        return NoSite(NoSiteReason.TOO_SMALL, f"widest clean disc has {detail}")
+    worth = worth_grid(view, room_m, settings, vehicle_ne_m, height_m).ravel()[inside]
+    best = inside[worth >= worth.max() - 1e-4]
+    room = room_m.ravel()[best]
+    best = best[room >= room.max() - 1e-4]
+    cell = int(best[np.argmax(view.probability.ravel()[best])])
+    row, column = divmod(cell, room_m.shape[1])
+    north_m, east_m = view.centre_of(row, column)
+    return Candidate(
+        north_m,
+        east_m,
+        clearance_m=float(room_m[row, column]),
+        area_m2=float(regions.areas_m2[regions.labels[row, column]]),
+        confidence=confidence_at(view, row, column, settings.vehicle_radius_m),
+        worth_m=float(worth.max()),
     )
 
 

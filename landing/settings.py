@@ -33,6 +33,45 @@ class DecisionSettings(BaseModel):
     max_distance_m: float = Field(
         default=30.0, gt=0, le=200, description="farthest site from below the vehicle, m"
     )
+    reach_m: float = Field(
+        # From low down the camera does not see a far site on the way, and the way is not known to
+        # be free: ground is judged, the air between is not.
+        default=6.0,
+        gt=0,
+        le=200,
+        description="a new site may be this far from below the vehicle, m",
+    )
+    reach_per_height: float = Field(
+        default=1.0,
+        ge=0,
+        le=10,
+        description="... and farther by this much for each metre of height",
+    )
+    travel_cost: float = Field(
+        # 20 m to the side cost as much energy as 13 s of hovering and are worth 1 m of clearance.
+        default=0.05,
+        ge=0,
+        le=1,
+        description="clearance that a metre of way to the site must be worth, m",
+    )
+    enough_room_m: float = Field(
+        default=2.0, ge=0, le=20, description="room beyond the vehicle and its margin that is "
+        "enough: more is not worth a way, m",
+    )  # fmt: skip
+    room_per_height: float = Field(
+        # Mount 1 degree, attitude 0.6 degrees, and a cell: a site seen from 60 m lies 2 m off.
+        default=0.03,
+        ge=0,
+        le=0.5,
+        description="... and this much more for each metre of height, for errors of the pose",
+    )
+    shift_m: float = Field(
+        default=0.8, ge=0, le=10, description="a site may move over to better ground this near, m"
+    )
+    shift_per_height: float = Field(
+        default=0.06, ge=0, le=0.5, description="... and farther by this much for each metre of "
+        "height: with the height go the errors of where it lies",
+    )  # fmt: skip
     landable_probability: Probability = Field(
         default=0.8, description="least probability of landable ground that frames must add up to"
     )
@@ -68,7 +107,15 @@ class DecisionSettings(BaseModel):
         default=0.6, gt=0, le=1, description="weight of one frame; below 1 as frames err alike"
     )
     evidence_limit: float = Field(
-        default=4.0, ge=1, le=10, description="largest log-odds a cell can gather"
+        default=4.0, ge=1, le=10, description="largest log-odds of a person or vehicle in a cell"
+    )
+    ground_evidence_limit: float = Field(
+        # A network errs in patches and for a few frames. What stands still is judged by more than
+        # two frames against dozens, or somewhere in the disc some patch is always wrong.
+        default=8.0,
+        ge=1,
+        le=20,
+        description="largest log-odds a cell can gather of ground, obstacles and water",
     )
     evidence_decay_s: float = Field(
         default=6.0, gt=0.1, le=60, description="time in which gathered log-odds fall to 1/e, s"
@@ -111,9 +158,10 @@ class DecisionSettings(BaseModel):
     commit_max_age_s: float = Field(
         default=15.0, gt=0, le=60, description="how long a committed site may be out of sight, s"
     )
-    switch_area_ratio: float = Field(
-        default=1.5, ge=1, le=10, description="a better region must be this much larger"
-    )
+    switch_gain_m: float = Field(
+        default=0.8, ge=0, le=20, description="a better site must be worth this much more clearance"
+        ", its way paid for, m",
+    )  # fmt: skip
     switch_after_s: float = Field(
         default=2.0, ge=0, le=60, description="... for this long before the site changes, s"
     )
