@@ -147,7 +147,7 @@ def _measure_miss(
     true_n_m, true_e_m = origin_n_m + north_m, origin_e_m + east_m
     result.site_ne_m = (round(true_n_m, 3), round(true_e_m, 3))
     result.miss_m = round(math.hypot(down.north_m - true_n_m, down.east_m - true_e_m), 3)
-    estimate = station.estimate
+    estimate = station.touchdown_estimate()
     if estimate is not None:
         estimated_m = math.hypot(estimate.north_m - north_m, estimate.east_m - east_m)
         result.miss_estimated_m = round(estimated_m, 3)

@@ -25,6 +25,10 @@ OPEN_S = 20.0
 """An autopilot that has just been started listens within this time."""
 
 
+TOUCHDOWN_M = 0.1
+"""A vehicle less than this above where it came to rest touches the ground."""
+
+
 @dataclass(frozen=True)
 class TruthSample:
     """Where the vehicle really is.
@@ -95,7 +99,7 @@ class GroundStation:
         self.truth_speed_mps = math.inf
         self.version = ""
         self.origin_ne_m: tuple[float, float] | None = None
-        self.estimate: Estimate | None = None
+        self.estimates: list[Estimate] = []
         self.track: list[TruthSample] = []
         self.texts: list[Text] = []
 
@@ -112,7 +116,8 @@ class GroundStation:
         self._transport.close()
         self.heard_autopilot = self.armed = self.ready_to_arm = False
         self.landed_state = mavlink.MAV_LANDED_STATE_UNDEFINED
-        self.origin_ne_m = self.estimate = self.altitude_m = None
+        self.origin_ne_m = self.altitude_m = None
+        self.estimates.clear()
         deadline_s = time.monotonic() + OPEN_S
         while True:
             try:
@@ -136,6 +141,18 @@ class GroundStation:
     def truth(self) -> TruthSample | None:
         """The newest ground truth."""
         return self.track[-1] if self.track else None
+
+    def touchdown_estimate(self) -> Estimate | None:
+        """Where the autopilot believed to be when it touched the ground for the last time.
+
+        Not where it believes to be afterwards: a noisy estimator wanders on while it stands.
+        """
+        if not self.track or not self.estimates:
+            return None
+        ground_m = self.track[-1].height_m + TOUCHDOWN_M
+        in_air = [sample.boot_s for sample in self.track if sample.height_m > ground_m]
+        touched_s = in_air[-1] if in_air else self.track[0].boot_s
+        return min(self.estimates, key=lambda estimate: abs(estimate.boot_s - touched_s))
 
     def poll(self, timeout_s: float = 0.05) -> None:
         """Reads what has come, waiting at most this long, and keeps our heartbeat up.
@@ -297,7 +314,7 @@ class GroundStation:
 
     def _on_local_position_ned(self, message: Any) -> None:
         at_s = message.time_boot_ms * 1e-3
-        self.estimate = Estimate(at_s, message.x, message.y, message.z)
+        self.estimates.append(Estimate(at_s, message.x, message.y, message.z))
 
     def _on_sim_state(self, message: Any) -> None:
         lat_deg = message.lat_int * 1e-7 if message.lat_int else float(message.lat)

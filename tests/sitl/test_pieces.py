@@ -23,6 +23,7 @@ from sim.autopilots import AUTOPILOTS, Conditions, make_autopilot
 from sim.camera_orders import OrderTail, Stall, Visit, give_order
 from sim.camera_shake import Shake
 from sim.daemon_process import site_led_to
+from sim.ground_station import Estimate, GroundStation, TruthSample
 from sim.home import Home
 from sim.link_proxy import LinkProxy
 from sim.processes import FlightError
@@ -287,3 +288,14 @@ class TestSiteLedTo:
     def test_is_none_where_nothing_was_sent(self):
         assert self.north_m() is None
         assert self.north_m(self.site(1)) is None
+
+
+def test_the_estimate_of_a_touchdown_is_of_its_moment_not_of_the_standing_after():
+    station = GroundStation("tcp:127.0.0.1:1", Home())
+    assert station.touchdown_estimate() is None
+    for tick in range(100):
+        at_s = 0.1 * tick
+        station.track.append(TruthSample(at_s, 0.0, 0.0, max(5.0 - at_s, 0.0)))
+        station.estimates.append(Estimate(at_s, 0.01 * tick, 0.0, 0.0))
+    estimate = station.touchdown_estimate()
+    assert estimate is not None and estimate.boot_s == pytest.approx(4.9, abs=0.11)
