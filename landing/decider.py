@@ -15,6 +15,7 @@ from landing.groundmap import MOVING_ROLES, GridOfFloat, GroundMap, GroundView
 from landing.picker import (
     Candidate,
     Regions,
+    any_within,
     clean_regions,
     clearance_grid,
     confidence_at,
@@ -297,8 +298,14 @@ class SiteTracker:
         if cell is None:
             return "site is outside the map"
         needed_m = self._settings.required_radius_m
-        if float(look.hazard_room_m[cell]) < needed_m:
+        # Committed, what stands still was judged from where all of it was seen; from so low a
+        # patch of it looks like anything. Only what stands where the vehicle would counts then.
+        reach_m = self._settings.vehicle_radius_m
+        hazard_room_m = look.moving_room_m if committed else look.hazard_room_m
+        if float(hazard_room_m[cell]) < needed_m:
             return "hazard at the site"
+        if committed and any_within(look.view, STANDING_ROLES, *cell, reach_m):
+            return "obstacle at the site"
         if not committed:
             room_m = float(look.room_m[cell])
             return f"clean radius at the site fell to {room_m:.1f} m" if room_m < needed_m else None
@@ -423,12 +430,15 @@ class Decider:
             for role in MOVING_ROLES
         }
         intruder = self._tracker.intruder(view, moving_room_m)
-        hazard_room_m = hazard_clearance_grid(view, self._taxonomy, self._settings, STANDING_ROLES)
+        height_m = down_m - pose.position_ned_m[2]
+        hazard_room_m = hazard_clearance_grid(
+            view, self._taxonomy, self._settings, STANDING_ROLES,
+            self._settings.standing_share(height_m),
+        )  # fmt: skip
         anybody_m = np.minimum(*moving_room_m.values())
         np.minimum(hazard_room_m, anybody_m, out=hazard_room_m)
         room_m = clearance_grid(view, hazard_room_m)
         regions = clean_regions(view, room_m, self._settings, vehicle)
-        height_m = down_m - pose.position_ned_m[2]
         best = pick(view, room_m, regions, self._settings, vehicle, height_m)
         worth_m = worth_grid(view, room_m, self._settings, vehicle, height_m)
         selection = self._tracker.update(

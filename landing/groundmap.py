@@ -29,6 +29,9 @@ Window = tuple[slice, slice]
 NEVER_NS = -(2**62)
 MOVING_ROLES = (Role.PERSON, Role.VEHICLE)
 
+PERSON_WIDE_M = 0.5
+"""Of a grown-up seen from above."""
+
 BEYOND_SITES_M = 8.0
 """How far around the farthest site the map must reach: who stands there is kept clear of."""
 
@@ -94,9 +97,12 @@ class GroundMap:
             Role.PERSON: settings.person_probability,
             Role.VEHICLE: settings.vehicle_probability,
         }
-        gain = settings.evidence_gain
+        gain = settings.ground_evidence_gain
         self._landable_evidence = _logit_table(settings.frame_landable_probability, gain)
-        self._hazard_evidence = [_logit_table(thresholds[role], gain) for role in HAZARD_ROLES]
+        self._hazard_evidence = [
+            _logit_table(thresholds[role], settings.evidence_gain if role in MOVING_ROLES else gain)
+            for role in HAZARD_ROLES
+        ]
         self._landable_logit = math.log(
             settings.landable_probability / (1 - settings.landable_probability)
         )
@@ -191,10 +197,12 @@ class GroundMap:
         px_per_m = mask_camera.fx / max(height_m, 1e-3)
         speck_px = math.floor(min(self._settings.smallest_person_m * px_per_m, 1e3))
         segmentation = without_specks(segmentation, speck_px)
-        segmentation = smoothed(segmentation, self._settings.smoothing_px)
+        person_px = PERSON_WIDE_M * px_per_m
+        segmentation = smoothed(segmentation, self._settings.smoothing_px, math.floor(person_px))
         px_per_cell = self._cell_m * px_per_m
         side = math.ceil(min(px_per_cell, float(max(segmentation.shape))))
-        self._add(segmentation, window, visible, u, v, side)
+        plain = min(1.0, person_px / max(self._settings.plain_person_px, 1e-3))
+        self._add(segmentation, window, visible, u, v, side, plain)
         self._seen_ns[window][visible] = at_ns
         return count
 
@@ -330,11 +338,22 @@ class GroundMap:
         u: GridOfFloat,
         v: GridOfFloat,
         side_px: int,
+        plain: float,
     ) -> None:
         """Adds the evidence of each plane to the visible cells.
 
         A cell takes the mean of the landable probability it covers, and the maximum of each hazard:
         a person between two sampling points must not vanish.
+
+        Args:
+            segmentation: Filtered.
+            window: Of the map.
+            visible: Cells of the window that the frame shows.
+            u: Column of the mask that each of these cells lies in.
+            v: Row.
+            side_px: Of a cell in the mask.
+            plain: How well a person would be seen in this frame, 0 to 1. That nobody is seen where
+                nobody could be does not make those go who were seen before from lower down.
         """
         side_px = max(1, min(side_px, *segmentation.shape))
         shown = visible.view(np.uint8)
@@ -366,6 +385,8 @@ class GroundMap:
             # That nobody stood there for a minute says nothing of who steps in now: what people
             # and vehicles must overcome is never more than the one frame before.
             floor = max(float(table[0]), -limit) if role in MOVING_ROLES else -limit
+            if role is Role.PERSON and plain < 1.0:
+                evidence = np.where(evidence < 0, evidence * np.float32(plain), evidence)
             _gather(gathered[window], evidence, shown, floor, limit)
 
     def view(self, now_ns: int, max_age_s: float | None = None) -> GroundView | None:

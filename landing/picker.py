@@ -76,6 +76,7 @@ def hazard_clearance_grid(
     taxonomy: Taxonomy,
     settings: DecisionSettings,
     roles: tuple[Role, ...] = HAZARD_ROLES,
+    standing_share: float = 1.0,
 ) -> GridOfFloat:
     """Distance to the nearest hazard less that hazard's own clearance, m, shape (n, n).
 
@@ -87,6 +88,7 @@ def hazard_clearance_grid(
         taxonomy: Whose clearances hold.
         settings: How fast the clearance of what is out of view grows.
         roles: The hazards to look at; all by default.
+        standing_share: Part of the clearance that is asked of what stands still.
     """
     room = np.full(view.free.shape, np.inf, np.float32)
     for role in roles:
@@ -95,6 +97,7 @@ def hazard_clearance_grid(
             continue
         keep_m = taxonomy.clearance_of(role)
         if role not in MOVING_ROLES:
+            keep_m *= standing_share
             np.minimum(room, distance_m(cells, view.cell_m, False) - keep_m, out=room)
             continue
         newer_s = 0.0
@@ -305,6 +308,18 @@ def confidence_at(view: GroundView, row: int, column: int, radius_m: float) -> f
     part = view.probability[top : row + reach + 1, left : column + reach + 1]
     r, c = np.ogrid[: part.shape[0], : part.shape[1]]
     return float(part[(r + top - row) ** 2 + (c + left - column) ** 2 <= reach**2].min())
+
+
+def any_within(
+    view: GroundView, roles: tuple[Role, ...], row: int, column: int, radius_m: float
+) -> bool:
+    """Whether a hazard of some roles is in a cell whose centre lies in a disc around a cell's."""
+    reach = int(np.ceil(radius_m / view.cell_m))
+    top, left = max(0, row - reach), max(0, column - reach)
+    part = (slice(top, row + reach + 1), slice(left, column + reach + 1))
+    r, c = np.ogrid[: view.free[part].shape[0], : view.free[part].shape[1]]
+    near = np.hypot(r + top - row, c + left - column) * view.cell_m <= radius_m
+    return any(bool((view.hazards[role][part] & near).any()) for role in roles)
 
 
 def _why_nothing(view: GroundView) -> str:

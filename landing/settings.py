@@ -104,7 +104,18 @@ class DecisionSettings(BaseModel):
         description="people and vehicles narrower than this are noise, m; 0 keeps all",
     )
     evidence_gain: float = Field(
-        default=0.6, gt=0, le=1, description="weight of one frame; below 1 as frames err alike"
+        default=0.6,
+        gt=0,
+        le=1,
+        description="weight of one frame for people and vehicles; below 1 as frames err alike",
+    )
+    ground_evidence_gain: float = Field(
+        # More than half of an error is there again in the next frame (sim/campaign/measured.json),
+        # so ten frames a second are worth one or two. What stands still can wait for them.
+        default=0.15,
+        gt=0,
+        le=1,
+        description="weight of one frame for ground, obstacles and water",
     )
     evidence_limit: float = Field(
         default=4.0, ge=1, le=10, description="largest log-odds of a person or vehicle in a cell"
@@ -122,6 +133,31 @@ class DecisionSettings(BaseModel):
     )
     max_cell_age_s: float = Field(
         default=6.0, gt=0, le=60, description="ground not seen for longer is unknown, s"
+    )
+    near_height_m: float = Field(
+        default=10.0,
+        ge=0,
+        le=100,
+        description="up to here a site keeps the whole clearance of what stands still, m",
+    )
+    far_height_m: float = Field(
+        # From high up a site is where to look closer. A cell is as wide as half the clearance there
+        # and a network errs in patches larger than that, so the whole clearance would only hide
+        # ground from us that is good; nobody lands without it, because it is asked for in time.
+        # People and vehicles are always kept clear of in full.
+        default=30.0,
+        ge=0,
+        le=200,
+        description="from here on it keeps none of it beyond the vehicle and its margin, m; "
+        "between, a share",
+    )
+    plain_person_px: float = Field(
+        # Measured: people of 3 px are found in two frames of three, those of 1 px in one of four.
+        default=3.0,
+        ge=0,
+        le=20,
+        description="people narrower than this in the mask may be overlooked: that none is seen "
+        "counts less, px",
     )
     hazard_speed_mps: float = Field(
         default=1.5,
@@ -181,6 +217,10 @@ class DecisionSettings(BaseModel):
             raise ValueError(
                 f"min_height_m {self.min_height_m} must be below max_height_m {self.max_height_m}"
             )
+        if self.near_height_m >= self.far_height_m:
+            raise ValueError(
+                f"near_height_m {self.near_height_m} must be below far_height_m {self.far_height_m}"
+            )
         if self.required_radius_m * 2 > self.grid_cells * self.cell_m:
             raise ValueError("the vehicle with its margin does not fit into the grid")
         return self
@@ -189,6 +229,11 @@ class DecisionSettings(BaseModel):
     def required_radius_m(self) -> float:
         """Least clearance of a site: the vehicle and its margin, m."""
         return self.vehicle_radius_m + self.margin_m
+
+    def standing_share(self, height_m: float) -> float:
+        """Which part of the clearance of obstacles and water a site keeps, seen from a height."""
+        share = (self.far_height_m - height_m) / (self.far_height_m - self.near_height_m)
+        return min(1.0, max(0.0, share))
 
     def single_look(self) -> DecisionSettings:
         """The same decision from one picture alone: that one frame counts in full.
@@ -199,6 +244,7 @@ class DecisionSettings(BaseModel):
         return self.model_copy(
             update={
                 "evidence_gain": 1.0,
+                "ground_evidence_gain": 1.0,
                 "new_site_margin_m": 0.0,
                 "frame_landable_probability": 0.5,
                 "landable_probability": landable,
