@@ -95,18 +95,23 @@ class Fleet:
         self._recording = threading.Lock()
         self._futures: dict[tuple[str, str], Future[Flown]] = {}
         self._model = folder / "nearest-colour.onnx"
-        onnx.save(build(TAXONOMY, width_px=WIDTH_PX, height_px=HEIGHT_PX), str(self._model))
-        quiet = replace(procedural(SEED), actors=())
-        save_world(quiet, folder / "quiet")
-        water = next(c.id for c in TAXONOMY.classes if c.name == "water")
-        save_world(replace(quiet, labels=np.full_like(quiet.labels, water)), folder / "sea")
 
     def flown(self, autopilot: str, case: str) -> Flown:
         """Waits for a flight."""
+        if not self._futures:
+            self._prepare()
         if (autopilot, case) not in self._futures:
             for key in sorted(k for k in self._wanted if k[0] == autopilot):
                 self._futures[key] = self._pool.submit(self._fly, *key)
         return self._futures[autopilot, case].result()
+
+    def _prepare(self) -> None:
+        """Network and worlds: some seconds that a skipped test need not wait for."""
+        onnx.save(build(TAXONOMY, width_px=WIDTH_PX, height_px=HEIGHT_PX), str(self._model))
+        quiet = replace(procedural(SEED), actors=())
+        save_world(quiet, self._folder / "quiet")
+        water = next(c.id for c in TAXONOMY.classes if c.name == "water")
+        save_world(replace(quiet, labels=np.full_like(quiet.labels, water)), self._folder / "sea")
 
     def _fly(self, autopilot: str, name: str) -> Flown:
         case = BY_NAME[name]
