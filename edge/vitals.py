@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import logging
 
-from edge.config import HealthSection
 from edge.health import Health, InputMonitor, overall
 from edge.log import EventLog
 from edge.sdnotify import ServiceNotifier
+from edge.sections.watch import HealthSection
 from firmware_bridge.messages import HealthState
 from landing.director import DirectorOutput, DirectorState
 from landing.types import Pose

@@ -13,7 +13,7 @@ from typing import Any
 from landing.spec import ModelSpec
 
 EARLY_SHARE = 0.25
-"""Of the layers with weights that stay in float32. Measured in `benchmarks/results/cpu_backends.json`:
+"""Of the layers with weights that stay in float32. Measured (`benchmarks/results/cpu_backends.json`):
 from here on more of them change little, and they are the cheap ones."""
 
 _WEIGHTED = ("Convolution", "GroupConvolution", "MatMul", "ConvolutionBackpropData")

@@ -12,10 +12,10 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from edge.config import ModelSection
 from edge.runtimes import RuntimeOptions, load_runtime, openvino
 from edge.runtimes.openvino import choose_precision, open_openvino
 from edge.runtimes.openvino_stages import in_stages
+from edge.sections.model import ModelSection
 from landing.artefact import BF16_GATE_KEY, GateReport
 from landing.errors import ModelError
 from landing.taxonomy import Taxonomy
@@ -114,7 +114,7 @@ def watch(event, args):
         raise SystemExit(f"{event} {args}")
 
 sys.addaudithook(watch)
-from edge.config import ModelSection
+from edge.sections.model import ModelSection
 from edge.runtimes import RuntimeOptions, load_runtime
 with load_runtime(Path(sys.argv[1]), RuntimeOptions(backend="openvino")) as runtime:
     runtime.warm_up()

@@ -18,7 +18,7 @@ import pytest
 from aiohttp import ClientSession, WSMsgType
 from prometheus_client.parser import text_string_to_metric_families
 
-from edge.config import PreviewSection
+from edge.sections.watch import PreviewSection
 from edge.web.access import Access, read_token
 from edge.web.history import History
 from landing.errors import ConfigError

@@ -1,0 +1,1 @@
+"""The sections of the daemon's configuration; `edge.config` puts them together."""

@@ -1,0 +1,52 @@
+"""Which network flies, and what runs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from edge.runtimes.contract import RuntimeOptions
+from edge.sections.base import Section
+
+
+class ModelSection(Section):
+    """Which network, and what runs it."""
+
+    path: Path = Field(description="model file made by `touchdown export`")
+    runtime: Literal["auto", "onnxruntime", "openvino", "tensorrt"] = Field(
+        default="auto", description="what runs it; auto chooses by file type"
+    )
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        default="auto",
+        description="of OpenVINO; auto: bf16 where the CPU has it and `export verify` passed at it",
+    )
+    providers: tuple[str, ...] = Field(
+        default=("CPUExecutionProvider",),
+        min_length=1,
+        description="ONNX Runtime execution providers, in order of preference",
+    )
+    threads: int = Field(
+        default=0, ge=0, le=64, description="threads of one inference; 0 leaves it to the runtime"
+    )
+    allow_failed_gate: bool = Field(
+        default=False, description="fly a model that `export verify` found to decide otherwise"
+    )
+    taxonomy: str | None = Field(
+        default=None,
+        description="other taxonomy of the same classes and roles (name or file), for its "
+        "clearances; the model's own by default",
+    )
+
+    @property
+    def options(self) -> RuntimeOptions:
+        """For `edge.runtimes.load_runtime`."""
+        return RuntimeOptions(
+            self.runtime, self.providers, self.threads, self.allow_failed_gate,
+            precision=self.precision,
+        )  # fmt: skip
+
+
+GIMBAL_TURN_DEG = 45.0
+"""A camera turned farther against its gimbal is a fixed mount's angles left in by mistake."""
