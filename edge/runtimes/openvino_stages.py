@@ -13,8 +13,8 @@ from typing import Any
 from landing.spec import ModelSpec
 
 EARLY_SHARE = 0.25
-"""Of the layers with weights that stay in float32. Measured (`benchmarks/results/cpu_backends.json`):
-from here on more of them change little, and they are the cheap ones."""
+"""Of the layers with weights that stay in float32. Measured (`benchmarks/cpu_backends.py`): from
+here on more of them change little, and they are the cheap ones."""
 
 _WEIGHTED = ("Convolution", "GroupConvolution", "MatMul", "ConvolutionBackpropData")
 _FOLLOWERS = ("Add", "Clamp", "Relu", "Multiply", "Swish", "HSwish", "Sigmoid")
