@@ -5,9 +5,10 @@
 
 `guard` accompanies a landing that the pilot ordered on a site that we follow. When somebody comes
 to that site it stops the vehicle at once; when the site or the evidence is missing for `grace_s`,
-then. It waits, climbs, searches again, and lands again on a confirmed site, a bounded number of
-times; above a site that is another one it flies first. `land` may also begin: from a mode that the
-pilot chose in the air, said beforehand.
+then. Above `alert_height_m` only the target ends at once, and `high_grace_s` is waited: there is
+time to look again from nearer. It waits, climbs, searches again, and lands again on a confirmed
+site, a bounded number of times; above a site that is another one it flies first. `land` may also
+begin: from a mode that the pilot chose in the air, said beforehand.
 
 The pilot's word ends it: a mode that we did not ask for or a stick that moves, and from then on
 nothing is commanded until `rearm`, nor in a flight that a restarted daemon finds itself in. So do a
@@ -40,6 +41,7 @@ from landing.command import FlightCommand, FlyTo, Hold, Land
 from landing.pilot import PilotWatch
 from landing.settings import AuthorityLevel, AuthoritySettings
 from landing.sight import Position, Sight
+from landing.site import Intruder
 from landing.vehicle import FLIGHT_MODES, FlightModes
 
 __all__ = [
@@ -103,7 +105,7 @@ class Authority:
         self._state = AuthorityState.OFF if off else AuthorityState.READY
         self._reason = "advise" if off else "waits for a landing"
         self._pilot = PilotWatch(settings.stick_dead_zone)
-        self._sight = Sight()
+        self._sight = Sight(settings.alert_height_m)
         self._asking = Asking()
         self._landing = _Landing()
         self._mode = ""
@@ -141,7 +143,8 @@ class Authority:
             return
         modes = FLIGHT_MODES.get(vehicle.autopilot)
         if not vehicle.armed or vehicle.airborne is False or modes is None:
-            self._sight, self._mode, self._ordered = Sight(), vehicle.mode, False
+            self._sight = Sight(self._settings.alert_height_m)
+            self._mode, self._ordered = vehicle.mode, False
             self._from_ground = True
             self._rest(now_ns, "on the ground")
             return
@@ -231,8 +234,9 @@ class Authority:
             if asked:
                 self._landing.entered_ns = inputs.now_ns
             return True
-        if self._state is AuthorityState.RESUME and inputs.output.intruder is not None:
-            self._stop(inputs, modes, inputs.output.intruder.text)
+        somebody = self._somebody(inputs)
+        if self._state is AuthorityState.RESUME and somebody is not None:
+            self._stop(inputs, modes, somebody.text)
         return False
 
     def _act(self, inputs: AuthorityInput, modes: FlightModes) -> None:
@@ -272,11 +276,14 @@ class Authority:
         settings, height_m = self._settings, self._sight.height_m
         if self._pilot.settling or (height_m is not None and height_m < settings.floor_height_m):
             return
-        if inputs.output.intruder is not None:
-            self._stop(inputs, modes, inputs.output.intruder.text)
+        somebody = self._somebody(inputs)
+        if somebody is not None:
+            self._stop(inputs, modes, somebody.text)
             return
         committed = height_m is not None and height_m <= self._commit_height_m
-        if not committed and self._sight.missing(inputs.now_ns, settings.grace_s):
+        high = height_m is not None and height_m > settings.alert_height_m
+        grace_s = max(settings.grace_s, settings.high_grace_s) if high else settings.grace_s
+        if not committed and self._sight.missing(inputs.now_ns, grace_s):
             self._stop(inputs, modes, inputs.output.reason)
 
     def _wait(self, inputs: AuthorityInput, modes: FlightModes) -> None:
@@ -309,7 +316,7 @@ class Authority:
         now_ns, sight, to = inputs.now_ns, self._sight, self._landing.destination_ned_m
         # Out of view for a while is no harm here: the vehicle does not go down.
         lost = sight.missing(now_ns, self._settings.grace_s + OUT_OF_VIEW_S)
-        if inputs.output.intruder is not None or lost:
+        if self._somebody(inputs) is not None or lost:
             self._stop(inputs, modes, inputs.output.reason)
         elif sight.distance_m <= NEAR_SITE_M / 2 and sight.steady(now_ns):
             self._land(inputs, modes)
@@ -317,6 +324,12 @@ class Authority:
             self._spent(inputs, modes, "the site is not reached")
         elif to is not None and math.dist(to[:2], (sight.site_ned_m or to)[:2]) > MOVED_M:
             self._fly_to_site(inputs, modes)
+
+    def _somebody(self, inputs: AuthorityInput) -> Intruder | None:
+        """Who is at the site, where it matters at once: higher up there is time to look again."""
+        height_m = self._sight.height_m
+        high = height_m is not None and height_m > self._settings.alert_height_m
+        return None if high else inputs.output.intruder
 
     def _calm(self, now_ns: int) -> bool:
         """Whether the site may be landed on: sent for long enough, and nobody about."""

@@ -40,8 +40,15 @@ INTRUSION_M = 0.2
 """How far into a site's clearance somebody must be seen for a single frame to count: a site may be
 chosen next to people who stand still, and their outline wavers by about a cell."""
 
+APPROACH_LOOKS = 4
+APPROACH_NS = (300_000_000, 900_000_000)
+"""An approach is told from so many frames over at least and at most so long."""
+
+APPROACH_JUMP_M = 1.0
+"""The nearest one is not so much nearer or farther a frame later: that is somebody else."""
+
 SHIFT_COST = 0.3
-SHIFT_GAIN_M = 0.3
+SHIFT_GAIN_M = 0.6
 """A site moves over to where it is worth so much more, after this cost of each metre."""
 
 
@@ -149,6 +156,7 @@ class SiteTracker:
         self.site: LandingSite | None = None
         self._bad_since_ns: int | None = None
         self._better_since_ns: int | None = None
+        self._approach: dict[Role, list[tuple[int, float]]] = {}
 
     def memory(self) -> dict[str, Any]:
         """All that it knows, as plain values."""
@@ -156,6 +164,9 @@ class SiteTracker:
             "site": None if self.site is None else vars(self.site).copy(),
             "bad_since_ns": self._bad_since_ns,
             "better_since_ns": self._better_since_ns,
+            "approach": {
+                role.value: [list(look) for look in seen] for role, seen in self._approach.items()
+            },
         }
 
     def remember(self, memory: Mapping[str, Any]) -> None:
@@ -166,29 +177,65 @@ class SiteTracker:
         self.site = site
         self._bad_since_ns = memory["bad_since_ns"]
         self._better_since_ns = memory["better_since_ns"]
+        self._approach = {
+            Role(role): [(int(t), float(r)) for t, r in seen]
+            for role, seen in memory["approach"].items()
+        }
 
     def forget(self) -> None:
         """Drops the site."""
         self.site = None
         self._bad_since_ns = None
         self._better_since_ns = None
+        self._approach.clear()
 
-    def intruder(self, view: GroundView, moving_room_m: dict[Role, GridOfFloat]) -> Intruder | None:
-        """Who is too close to the present site, by this very frame.
+    def intruder(
+        self, view: GroundView, moving_room_m: dict[Role, GridOfFloat], at_ns: int
+    ) -> Intruder | None:
+        """Who is too close to the present site, by this very frame, or will soon be.
 
         Args:
             view: The map.
             moving_room_m: `hazard_clearance_grid` of each moving role alone.
+            at_ns: Capture time of the frame.
         """
         cell = view.cell_of(*self.site.position_ned_m[:2]) if self.site is not None else None
         if cell is None:
+            self._approach.clear()
             return None
-        role, room_m = min(
-            ((role, float(grid[cell])) for role, grid in moving_room_m.items()),
-            key=lambda pair: pair[1],
-        )
-        near = room_m < self._settings.required_radius_m - INTRUSION_M
-        return Intruder(role, room_m) if near else None
+        rooms_m = {role: float(grid[cell]) for role, grid in moving_room_m.items()}
+        role, room_m = min(rooms_m.items(), key=lambda pair: pair[1])
+        needed_m = self._settings.required_radius_m - INTRUSION_M
+        if room_m < needed_m:
+            return Intruder(role, room_m)
+        for role, room_m in rooms_m.items():
+            soon_m = self._room_soon_m(role, room_m, at_ns)
+            if soon_m < needed_m:
+                return Intruder(role, soon_m)
+        return None
+
+    def _room_soon_m(self, role: Role, room_m: float, at_ns: int) -> float:
+        """The room that people or vehicles leave at the site soon, if they go on as they do.
+
+        How the distance of the nearest one changes is enough; nobody need be told from anybody.
+        """
+        seen = self._approach.setdefault(role, [])
+        if not math.isfinite(room_m) or (seen and abs(room_m - seen[-1][1]) > APPROACH_JUMP_M):
+            seen.clear()  # nobody, or somebody else
+        if math.isfinite(room_m):
+            seen.append((at_ns, room_m))
+        while seen and at_ns - seen[0][0] > APPROACH_NS[1]:
+            seen.pop(0)
+        if len(seen) < APPROACH_LOOKS or at_ns - seen[0][0] < APPROACH_NS[0]:
+            return room_m
+        t_s = np.array([(t - at_ns) * 1e-9 for t, _ in seen])
+        rooms_m = np.array([r for _, r in seen])
+        mean_s, mean_m = float(t_s.mean()), float(rooms_m.mean())
+        spread = float(((t_s - mean_s) ** 2).sum())
+        closing_mps = -float(((t_s - mean_s) * (rooms_m - mean_m)).sum()) / spread
+        if closing_mps < self._settings.approach_mps:
+            return room_m
+        return room_m - closing_mps * self._settings.approach_s
 
     def update(self, look: Look) -> Selection:
         """The site to use after a frame."""
@@ -277,6 +324,7 @@ class SiteTracker:
             return None
         north_m, east_m = view.centre_of(*found)
         self.site = replace(self.site, position_ned_m=(north_m, east_m, view.ground_down_m))
+        self._approach.clear()  # the distances are to another place now
         return found
 
     def _take(
@@ -429,7 +477,7 @@ class Decider:
             role: hazard_clearance_grid(view, self._taxonomy, self._settings, (role,))
             for role in MOVING_ROLES
         }
-        intruder = self._tracker.intruder(view, moving_room_m)
+        intruder = self._tracker.intruder(view, moving_room_m, captured_ns)
         height_m = down_m - pose.position_ned_m[2]
         hazard_room_m = hazard_clearance_grid(
             view, self._taxonomy, self._settings, STANDING_ROLES,

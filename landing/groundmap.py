@@ -198,7 +198,7 @@ class GroundMap:
         speck_px = math.floor(min(self._settings.smallest_person_m * px_per_m, 1e3))
         segmentation = without_specks(segmentation, speck_px)
         person_px = PERSON_WIDE_M * px_per_m
-        segmentation = smoothed(segmentation, self._settings.smoothing_px, math.floor(person_px))
+        segmentation = smoothed(segmentation, self._settings.smoothing_px)
         px_per_cell = self._cell_m * px_per_m
         side = math.ceil(min(px_per_cell, float(max(segmentation.shape))))
         plain = min(1.0, person_px / max(self._settings.plain_person_px, 1e-3))

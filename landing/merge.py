@@ -45,30 +45,20 @@ def segmentation_from_labels(labels: npt.NDArray[np.uint8], taxonomy: Taxonomy) 
     return Segmentation(labels.copy(), planes[0], np.ascontiguousarray(planes[1:]))
 
 
-def smoothed(
-    segmentation: Segmentation, side_px: int, person_px: int | None = None
-) -> Segmentation:
+def smoothed(segmentation: Segmentation, side_px: int) -> Segmentation:
     """The noise filter: a box mean over the *probabilities*; labels stay as they are.
 
     Labels are never smoothed: a vote among labels would erase a person who is a few pixels wide,
     while a mean leaves a person's probability well above the threshold that counts.
-
-    Args:
-        segmentation: To be filtered.
-        side_px: Of the box.
-        person_px: Width of a person in this picture. From high up it is less than the box, and a
-            mean over more than the person would erase them: the box is then no wider than that.
     """
     if side_px <= 1:
         return segmentation
     side_px = min(side_px, *segmentation.shape)
     size = (side_px, side_px)
-    person_side_px = side_px if person_px is None else max(1, min(side_px, person_px))
     hazards = np.empty_like(segmentation.hazards)
-    for role, plane, out in zip(HAZARD_ROLES, segmentation.hazards, hazards, strict=True):
-        own = (person_side_px, person_side_px) if role is Role.PERSON else size
+    for plane, out in zip(segmentation.hazards, hazards, strict=True):
         if plane.any():
-            cv2.blur(plane, own, dst=out, borderType=cv2.BORDER_REPLICATE)
+            cv2.blur(plane, size, dst=out, borderType=cv2.BORDER_REPLICATE)
         else:
             out[:] = 0
     landable = cv2.blur(segmentation.landable, size, borderType=cv2.BORDER_REPLICATE)

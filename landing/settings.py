@@ -165,6 +165,22 @@ class DecisionSettings(BaseModel):
         le=20,
         description="people and vehicles out of view: clearance grows, m/s",
     )
+    approach_s: float = Field(
+        # In the last metres the camera sees less than the clearance: who walks in from outside of
+        # it is seen too late or not at all, so who is on the way is told while still in view.
+        default=2.0,
+        ge=0,
+        le=10,
+        description="who would come too close to the site within this time, walking or driving on, "
+        "is at it already, s",
+    )
+    approach_mps: float = Field(
+        # Outlines waver by a cell within half a second, which looks like 0.4 m/s.
+        default=0.6,
+        gt=0,
+        le=20,
+        description="slower approaches are no approach, m/s",
+    )
     hazard_growth_limit_m: float = Field(
         default=2.0, ge=0, le=50, description="... by this much at most, m"
     )
@@ -324,6 +340,20 @@ class AuthoritySettings(BaseModel):
     grace_s: float = Field(
         default=1.0, ge=0, le=10, description="no target for so long while landing: stop, s; a "
         "person or vehicle at the site stops it at once",
+    )  # fmt: skip
+    alert_height_m: float = Field(
+        # From here the ground is 15 s away, ten times what a stop takes. Higher up people are
+        # found where there are none, and a stop for each of them would use up all tries before the
+        # camera is near enough to tell.
+        default=20.0,
+        ge=5,
+        le=120,
+        description="somebody at the site stops the vehicle at once up to this height, m; higher "
+        "up only the target ends at once",
+    )
+    high_grace_s: float = Field(
+        default=5.0, ge=0, le=10, description="above that, no target for so long while landing: "
+        "stop, s; it sinks straight down meanwhile",
     )  # fmt: skip
     floor_height_m: float = Field(
         # Below DecisionSettings.min_height_m no frame is used, so nothing new can be known; and the

@@ -20,6 +20,10 @@ Position = tuple[float, float, float]
 class Sight:
     """Time is an argument.
 
+    Args:
+        alert_height_m: Who is at a site that is seen from higher up may not be there at all, and
+            does not count as somebody about.
+
     Attributes:
         site_ned_m: The site that was sent last; None before the first.
         position_ned_m: The vehicle's, m; None while it is not known.
@@ -27,7 +31,8 @@ class Sight:
             vehicle is blind: low is low.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, alert_height_m: float = math.inf) -> None:
+        self._alert_height_m = alert_height_m
         self.site_ned_m: Position | None = None
         self.position_ned_m: Position | None = None
         self.height_m: float | None = None
@@ -45,16 +50,22 @@ class Sight:
         else:
             self._steady_since_ns = None
             self._missing_since_ns = self._missing_since_ns or now_ns
-        if output.intruder is not None:
-            self._intruded_ns = now_ns
         if pose is None or now_ns - pose.at_ns > POSE_FRESH_NS:
             self.position_ned_m = None
+            self._count(output, now_ns)
             return
         self.position_ned_m = pose.position_ned_m
         if pose.position_ned_m is not None and self.site_ned_m is not None:
             self.height_m = self.site_ned_m[2] - pose.position_ned_m[2]
         elif pose.height_agl_m is not None:
             self.height_m = pose.height_agl_m
+        self._count(output, now_ns)
+
+    def _count(self, output: DirectorOutput, now_ns: int) -> None:
+        """Remembers when somebody was at the site last."""
+        low = self.height_m is None or self.height_m <= self._alert_height_m
+        if output.intruder is not None and low:
+            self._intruded_ns = now_ns
 
     def start_over(self) -> None:
         """What was sent until now does not count as steady."""
