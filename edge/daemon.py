@@ -36,6 +36,10 @@ logger = logging.getLogger("edge")
 
 CONTROL_PERIOD_NS = 50_000_000
 JOIN_TIMEOUT_S = 0.8
+POSE_WAIT_NS = 60_000_000
+"""Three periods of the attitude stream."""
+
+POSE_POLL_S = 0.005
 RECORD_PERIOD_NS = 10_000_000_000
 """How often counters, drops and latencies are written to the event log."""
 
@@ -178,13 +182,28 @@ class Daemon:
             now_ns = time.monotonic_ns()
             self._busy_since_ns = now_ns
             self._forget_moved_ground(now_ns)
-            step = self._pipeline.step(frame, self._link.pose_at, lambda: self._take(0.0))
+            step = self._pipeline.step(frame, self._pose_at, lambda: self._take(0.0))
             self._decided = (step.decision, self._frame_of_reference)
             self.counters.decisions += 1
             self._vitals.pipeline.arrived(time.monotonic_ns())
             self._observers.step(step)
             if self._pipeline.ahead is None:
                 self._busy_since_ns = None
+
+    def _pose_at(self, at_ns: int) -> Pose | None:
+        """The pose at a frame's capture; waits a little for one that is still on its way.
+
+        A fast network is done before the next attitude has arrived. To refuse the frame for that
+        would end the target for a tick and have the pilot told to hold.
+        """
+        deadline_ns = time.monotonic_ns() + POSE_WAIT_NS
+        while True:
+            pose = self._link.pose_at(at_ns)
+            known = pose is not None and None not in (pose.ned_from_frd, pose.position_ned_m)
+            now_ns = time.monotonic_ns()
+            if known or now_ns >= deadline_ns or not self._link.vehicle(now_ns).link_alive:
+                return pose
+            self._stop.wait(POSE_POLL_S)
 
     def _take(self, timeout_s: float) -> Frame | None:
         """The newest frame, unless it is too old to decide on."""

@@ -28,6 +28,7 @@ from firmware_bridge.messages import HealthState, Severity
 from landing.decider import Decider
 from landing.errors import CameraError
 from landing.site import LandingSite
+from landing.types import Pose
 from tests.edge import fake_model
 from tests.edge.fake_link import FakeLink
 
@@ -314,3 +315,22 @@ def test_the_same_step_gives_the_same_site_as_the_decider(tmp_path: Path, model_
         step.timings_ms
     )
     rig.runtime.close()
+
+
+def test_a_pose_that_is_still_on_its_way_is_waited_for(tmp_path: Path, model_path: Path) -> None:
+    rig = Rig(tmp_path, model_path, pipe_source(tmp_path, fps=10))
+    seen: dict[int, int] = {}
+    pose_at = rig.link.pose_at
+
+    def late(at_ns: int) -> Pose | None:
+        """Known only at the third time of asking."""
+        seen[at_ns] = seen.get(at_ns, 0) + 1
+        return pose_at(at_ns) if seen[at_ns] >= 3 or len(seen) == 1 else None
+
+    rig.link.pose_at = late  # type: ignore[method-assign]
+    rig.link.latest_pose = lambda now_ns: pose_at(now_ns)  # type: ignore[method-assign]
+    with rig.running():
+        wait_for(lambda: len(rig.link.targets) > 10)
+    assert rig.error is None
+    # Only the first frame may have been refused, before anything was known.
+    assert not [e for e in rig.logged("no-site")[1:] if e["reason"] == "no-pose"]
