@@ -135,7 +135,8 @@ class DecisionSettings(BaseModel):
         default=6.0, gt=0, le=60, description="ground not seen for longer is unknown, s"
     )
     near_height_m: float = Field(
-        default=10.0,
+        # Above commit_height_m for six seconds more, while the whole of a site is in view.
+        default=6.0,
         ge=0,
         le=100,
         description="up to here a site keeps the whole clearance of what stands still, m",
@@ -145,7 +146,7 @@ class DecisionSettings(BaseModel):
         # and a network errs in patches larger than that, so the whole clearance would only hide
         # ground from us that is good; nobody lands without it, because it is asked for in time.
         # People and vehicles are always kept clear of in full.
-        default=30.0,
+        default=18.0,
         ge=0,
         le=200,
         description="from here on it keeps none of it beyond the vehicle and its margin, m; "
@@ -380,7 +381,12 @@ class AuthoritySettings(BaseModel):
         default=10.0, ge=1, le=120, description="searches for so long at each height, s"
     )
     max_tries: int = Field(
-        default=3, ge=1, le=10, description="landings resumed, and searches, before giving up"
+        # A site of a middling network is lost twice on the way down before a good one is found;
+        # max_total_s bounds what all of it may cost.
+        default=5,
+        ge=1,
+        le=10,
+        description="landings resumed, and searches, before giving up",
     )
     max_total_s: float = Field(
         default=150.0, ge=10, le=900, description="all that it does in one landing takes at most, s"

@@ -133,9 +133,9 @@ def test_without_a_height_the_largest_region_wins_as_ever():
 
 
 def test_the_clearance_of_what_stands_grows_to_its_whole_on_the_way_down():
-    shares = [SETTINGS.standing_share(h) for h in (0.0, 10.0, 20.0, 30.0, 100.0)]
+    shares = [SETTINGS.standing_share(h) for h in (0.0, 6.0, 12.0, 18.0, 100.0)]
     assert shares == [1.0, 1.0, 0.5, 0.0, 0.0]
-    lawn = disc(0, 0, 2.0)  # wide enough for the vehicle, not for the clearance of 1 m as well
+    lawn = disc(0, 0, 2.15)  # wide enough for the vehicle, not for the clearance of 1 m as well
     high = looks(Decider(SETTINGS, TAXONOMY, CAMERA), lawn, 35.0, 15).selection
     assert isinstance(high, LandingSite)
     decider = Decider(SETTINGS, TAXONOMY, CAMERA)
