@@ -124,11 +124,7 @@ def soak(minutes: float, folder: Path) -> dict[str, Any]:
     stop = threading.Event()
     with Bench(folder, model, settings, size=(640, 480)) as bench:
         bench.wait_for_targets(20)
-        port = next(
-            int(line.rsplit(":", 1)[1].rstrip("/ \n"))
-            for line in bench.said().splitlines()
-            if "preview at" in line
-        )
+        port = bench.preview_port
         viewer = threading.Thread(target=watch, args=(port, stop), daemon=True)
         viewer.start()
         started = time.monotonic()

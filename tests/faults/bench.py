@@ -42,6 +42,7 @@ class Bench:
         before: Words before the daemon's command, e.g. of a tool that changes its clock.
         preexec: Called in the daemon's process before it begins.
         size: Of the camera's pictures, px.
+        fps: Of the camera, Hz.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Bench:
         before: Sequence[str] = (),
         preexec: Callable[[], None] | None = None,
         size: tuple[int, int] = (WIDTH, HEIGHT),
+        fps: float = FPS,
     ) -> None:
         self.folder = folder
         self._settings = settings or {}
@@ -63,6 +65,7 @@ class Bench:
         self._before = before
         self._preexec = preexec
         self._size = size
+        self._fps = fps
         self._stack = ExitStack()
         self.camera_order = folder / "camera-order"
         self.daemon_order = folder / "daemon-order"
@@ -139,13 +142,13 @@ class Bench:
         picture = np.full((height, width, 3), taxonomy.palette_bgr[ids["grass"]], np.uint8)
         picture[: height // 5, : width // 6] = taxonomy.palette_bgr[ids["car"]]
         np.save(self.folder / "picture.npy", picture)
-        camera = [sys.executable, str(HERE / "camera.py"), str(width), str(height), str(FPS),
+        camera = [sys.executable, str(HERE / "camera.py"), str(width), str(height), str(self._fps),
                   str(self.folder / "picture.npy"), str(self.camera_order),
                   str(self.frames_log)]  # fmt: skip
         sections: dict[str, dict[str, Any]] = {
             "model": {"path": self.model, "threads": 1},
             "camera": {"source": "pipe:" + " ".join(camera), "width_px": width,
-                       "height_px": height, "fps": FPS, "hfov_deg": 70.0},
+                       "height_px": height, "fps": self._fps, "hfov_deg": 70.0},
             "link": {"connection": self.wire.connection},
             "log": {"events": "events.jsonl"},
             "preview": {"listen": "127.0.0.1:0"},
@@ -209,6 +212,13 @@ class Bench:
         wait_for(lambda: self.targets_after(started_ns) >= count, timeout_s, self.said)
         first = next(seen.at_ns for seen in self.wire.targets if seen.at_ns > started_ns)
         return (first - started_ns) * 1e-9
+
+    @property
+    def preview_port(self) -> int:
+        """Where the live page of the daemon is."""
+        lines = (self.folder / "daemon.log").read_text("utf-8").splitlines()
+        page = next(line for line in reversed(lines) if "preview at" in line)
+        return int(page.rsplit(":", 1)[1].rstrip("/ "))
 
     def said(self) -> str:
         """The end of the daemon's log, for failures."""
