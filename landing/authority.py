@@ -105,7 +105,7 @@ class Authority:
         self._state = AuthorityState.OFF if off else AuthorityState.READY
         self._reason = "advise" if off else "waits for a landing"
         self._pilot = PilotWatch(settings.stick_dead_zone)
-        self._sight = Sight(settings.alert_height_m)
+        self._sight = Sight(settings)
         self._asking = Asking()
         self._landing = _Landing()
         self._mode = ""
@@ -143,7 +143,7 @@ class Authority:
             return
         modes = FLIGHT_MODES.get(vehicle.autopilot)
         if not vehicle.armed or vehicle.airborne is False or modes is None:
-            self._sight = Sight(self._settings.alert_height_m)
+            self._sight = Sight(self._settings)
             self._mode, self._ordered = vehicle.mode, False
             self._from_ground = True
             self._rest(now_ns, "on the ground")
@@ -326,10 +326,8 @@ class Authority:
             self._fly_to_site(inputs, modes)
 
     def _somebody(self, inputs: AuthorityInput) -> Intruder | None:
-        """Who is at the site, where it matters at once: higher up there is time to look again."""
-        height_m = self._sight.height_m
-        high = height_m is not None and height_m > self._settings.alert_height_m
-        return None if high else inputs.output.intruder
+        """Who is at the site, where that must stop the vehicle now."""
+        return inputs.output.intruder if self._sight.somebody(inputs.now_ns) else None
 
     def _calm(self, now_ns: int) -> bool:
         """Whether the site may be landed on: sent for long enough, and nobody about."""

@@ -352,6 +352,20 @@ class AuthoritySettings(BaseModel):
         description="somebody at the site stops the vehicle at once up to this height, m; higher "
         "up only the target ends at once",
     )
+    sure_height_m: float = Field(
+        default=10.0,
+        ge=2,
+        le=120,
+        description="up to here the first frame that shows somebody at the site stops it, m",
+    )
+    sure_s: float = Field(
+        # A wrong patch comes and goes within two frames; the target ends by the first at any
+        # height, and ten metres take the vehicle more than ten seconds.
+        default=0.3,
+        ge=0,
+        le=2,
+        description="... and higher up somebody must be there for so long, s",
+    )
     high_grace_s: float = Field(
         default=5.0, ge=0, le=10, description="above that, no target for so long while landing: "
         "stop, s; it sinks straight down meanwhile",

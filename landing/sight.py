@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 from landing.director import DirectorOutput
+from landing.settings import AuthoritySettings
 from landing.types import Pose
 
 POSE_FRESH_NS = 1_000_000_000
@@ -21,8 +22,7 @@ class Sight:
     """Time is an argument.
 
     Args:
-        alert_height_m: Who is at a site that is seen from higher up may not be there at all, and
-            does not count as somebody about.
+        settings: How sure it must be that somebody is at the site.
 
     Attributes:
         site_ned_m: The site that was sent last; None before the first.
@@ -31,8 +31,8 @@ class Sight:
             vehicle is blind: low is low.
     """
 
-    def __init__(self, alert_height_m: float = math.inf) -> None:
-        self._alert_height_m = alert_height_m
+    def __init__(self, settings: AuthoritySettings) -> None:
+        self._settings = settings
         self.site_ned_m: Position | None = None
         self.position_ned_m: Position | None = None
         self.height_m: float | None = None
@@ -40,6 +40,7 @@ class Sight:
         self._steady_since_ns: int | None = None
         self._missing_since_ns: int | None = None
         self._intruded_ns: int | None = None
+        self._intruder_since_ns: int | None = None
 
     def look(self, output: DirectorOutput, pose: Pose | None, now_ns: int) -> None:
         """Takes the director's newest step and the newest pose."""
@@ -62,10 +63,26 @@ class Sight:
         self._count(output, now_ns)
 
     def _count(self, output: DirectorOutput, now_ns: int) -> None:
-        """Remembers when somebody was at the site last."""
-        low = self.height_m is None or self.height_m <= self._alert_height_m
-        if output.intruder is not None and low:
+        """Remembers since when somebody is at the site, and when somebody was."""
+        if output.intruder is None:
+            self._intruder_since_ns = None
+            return
+        self._intruder_since_ns = self._intruder_since_ns or now_ns
+        if self.somebody(now_ns):
             self._intruded_ns = now_ns
+
+    def somebody(self, now_ns: int) -> bool:
+        """Whether there is somebody at the site, as surely as the height leaves time to make sure.
+
+        Low down the first frame that shows them counts. Higher up it must be more than a flash.
+        """
+        if self._intruder_since_ns is None:
+            return False
+        if self.height_m is None or self.height_m <= self._settings.sure_height_m:
+            return True
+        if self.height_m > self._settings.alert_height_m:
+            return False
+        return now_ns - self._intruder_since_ns >= self._settings.sure_s * 1e9
 
     def start_over(self) -> None:
         """What was sent until now does not count as steady."""
