@@ -216,7 +216,13 @@ def land(
     import signal
     import sys
 
-    from sim.flight_plan import Disturbance, FlightPlan, Mishap, disturbance_of
+    from sim.flight_plan import (
+        SHARED_MACHINE,
+        Disturbance,
+        FlightPlan,
+        Mishap,
+        disturbance_of,
+    )
     from sim.runs import fly_one
 
     # Whoever ends us ends what we started, too.
@@ -241,7 +247,7 @@ def land(
             disturbances=(*intruders, *(disturbance_of(fault) for fault in faults)),
             width_px=size[0], height_px=size[1],
             vehicle_radius_m=vehicle_radius_m, search_s=search_s,
-            settings={"link": {"pcap": "link.pcap"}} if pcap else {},
+            settings=SHARED_MACHINE | ({"link": {"pcap": "link.pcap"}} if pcap else {}),
         )  # fmt: skip
         result = fly_one(plan)
         results.append(result)

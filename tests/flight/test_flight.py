@@ -19,7 +19,7 @@ import pytest
 
 from landing.taxonomy import Taxonomy
 from sim.daemon_process import EventTail, daemon_config
-from sim.flight_plan import FlightPlan
+from sim.flight_plan import SHARED_MACHINE, FlightPlan
 from sim.ground_station import GroundStation
 from sim.runs import fly_one
 from sim.standin import PLND_PARAMETERS
@@ -49,7 +49,10 @@ def painted_world(seed: int, folder: Path) -> Path:
 
 def test_lands_on_safe_ground_where_straight_down_is_not(tmp_path, colour_model):
     world = painted_world(5, tmp_path / "painted")
-    plan = FlightPlan(model=colour_model, out=tmp_path / "out", world=str(world), seed=5)
+    plan = FlightPlan(
+        model=colour_model, out=tmp_path / "out", world=str(world), seed=5,
+        settings=SHARED_MACHINE,
+    )  # fmt: skip
     result = fly_one(plan)
     assert result.straight_down_ok is False
     assert result.verdict == "landed-safe", result.reason
@@ -78,7 +81,7 @@ def test_world_without_safe_ground_is_an_abstention_with_its_reason(tmp_path, co
     )  # fmt: skip
     plan = FlightPlan(
         model=colour_model, out=tmp_path / "out", world=str(tmp_path / "sea"), seed=1,
-        start_ne_m=(0.0, 0.0), search_s=6.0,
+        start_ne_m=(0.0, 0.0), search_s=6.0, settings=SHARED_MACHINE,
     )  # fmt: skip
     result = fly_one(plan)
     assert result.verdict == "abstained" and result.exit_status == 3
