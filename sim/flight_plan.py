@@ -11,12 +11,13 @@ from typing import Any
 from landing.errors import TouchdownError
 from sim.world.model import DiscTruth
 
-
 SHARED_MACHINE: dict[str, dict[str, Any]] = {
-    "director": {"max_decision_age_s": 1.0}, "camera": {"max_frame_age_ms": 600.0},
-}  # fmt: skip
-"""Daemon settings for a landing for show: camera, autopilot and network share one processor in real
-time, and what that costs is no fault of the landing. Measurements fly with the daemon's defaults."""
+    "director": {"max_decision_age_s": 1.0},
+    "camera": {"max_frame_age_ms": 600.0},
+}
+"""Daemon settings for a landing for show: camera, autopilot and network share one processor in
+real time, and what that costs is no fault of the landing. Measurements fly with the daemon's
+defaults."""
 
 
 class Mishap(str, Enum):
