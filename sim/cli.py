@@ -293,7 +293,13 @@ def _seed_range(_: click.Context, __: click.Parameter, value: str) -> range:
     callback=_seed_range,
     default="1000:1200",
     show_default=True,
-    help="Seeds of the worlds, the end left out; 0 to 19 are refused.",
+    help="Seeds of the worlds, the end left out; those that judge landings are refused.",
+)
+@click.option(
+    "--worlds",
+    default="scenes,procedural",
+    show_default=True,
+    help="Specifications, taken in turn, with commas between.",
 )
 @click.option(
     "--frames-per-world",
@@ -314,9 +320,24 @@ def _seed_range(_: click.Context, __: click.Parameter, value: str) -> range:
     "--heights-m",
     nargs=2,
     type=float,
-    default=(2.0, 40.0),
+    default=(2.0, 100.0),
     show_default=True,
     help="Least and greatest height above ground, m; log-uniform.",
+)
+@click.option(
+    "--hfov-deg",
+    nargs=2,
+    type=float,
+    default=(55.0, 95.0),
+    show_default=True,
+    help="Least and greatest horizontal field of view, degrees.",
+)
+@click.option(
+    "--aim",
+    type=click.FloatRange(0.0, 1.0),
+    default=0.4,
+    show_default=True,
+    help="Share of the pictures taken near a person or car, from up to 35 m.",
 )
 @click.option(
     "--tilt-deg",
@@ -329,13 +350,21 @@ def _seed_range(_: click.Context, __: click.Parameter, value: str) -> range:
     "--jobs", type=click.IntRange(1, 256), default=2, show_default=True, help="Processes."
 )
 def dataset(
-    out: Path, seeds: range, frames_per_world: int, size: tuple[int, int],
-    heights_m: tuple[float, float], tilt_deg: float, jobs: int,
+    out: Path, seeds: range, worlds: str, frames_per_world: int, size: tuple[int, int],
+    heights_m: tuple[float, float], hfov_deg: tuple[float, float], aim: float, tilt_deg: float,
+    jobs: int,
 ) -> None:  # fmt: skip
-    """Render labelled pictures of procedural worlds, for the trainer."""
-    from sim.dataset import DatasetPlan, write_dataset
+    """Render labelled pictures of the simulator's worlds, for the trainer.
 
-    plan = DatasetPlan(seeds, frames_per_world, *size, heights_m, tilt_deg)
+    The camera has the faults of a campaign's: noise, blur, motion and little light.
+    """
+    from sim.dataset import DatasetPlan, write_dataset
+    from sim.world import expand_world_spec
+
+    specs = tuple(world for part in worlds.split(",") for world in expand_world_spec(part))
+    plan = DatasetPlan(
+        seeds, frames_per_world, *size, heights_m, tilt_deg, hfov_deg, specs, aim
+    )  # fmt: skip
     total = len(seeds)
     for done, _seed in enumerate(write_dataset(plan, out, jobs), start=1):
         if done % max(1, total // 20) == 0 or done == total:

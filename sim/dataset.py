@@ -1,7 +1,8 @@
-"""Renders labelled pictures of procedural worlds for the trainer, in its `folder` layout.
+"""Renders labelled pictures of the simulator's worlds for the trainer, in its `folder` layout.
 
-`touchdown sim dataset --out DIR --seeds 1000:1200`. A world's pictures are all in one part of the
-split. Landings are measured on worlds 0 to 19, so their seeds are refused here.
+`touchdown sim dataset --out DIR --worlds scenes,procedural --seeds 19000:19200`. A world's pictures
+are all in one part of the split. Their camera has the lens and the faults of a campaign's
+(`sim.campaign.ranges`). Seeds on which landings or networks are judged are refused.
 """
 
 from __future__ import annotations
@@ -21,16 +22,19 @@ import numpy.typing as npt
 from landing.camera import CameraModel
 from landing.errors import DataError
 from landing.geometry import quaternion_from_euler
+from landing.taxonomy import Taxonomy
 from landing.types import Pose
 from sim.camera import Motion, render
 from sim.camera_effects import Effects
-from sim.world import World, procedural
+from sim.campaign.ranges import RANGES
+from sim.world import World, parse_world_spec, split_of
+from sim.world.scenes import JUDGED_SEEDS
 
-BENCHMARK_SEEDS = range(0, 20)
-"""Worlds on which landings are measured; never trained on."""
-
+TAXONOMY = "synthetic"
 TERMS = "Rendered by touchdown's simulator; CC0"
 _LATEST_S = 120.0
+_NEAR_M = 35.0
+"""From higher up a person is a pixel or two: pictures aimed at one are taken from below."""
 
 
 @dataclass(frozen=True)
@@ -44,35 +48,34 @@ class DatasetPlan:
         heights_m: Least and greatest height above ground; log-uniform between.
         tilt_deg: Greatest tilt of the camera from straight down.
         hfov_deg: Least and greatest horizontal field of view.
+        worlds: Specifications taken in turn, see `sim.world.spec`.
+        aim: Share of pictures taken near a person or car, who would otherwise be rare, from a
+            height at which they can be made out.
         val_share, test_share: Of the worlds; the last ones.
-        world_size_m: Side of a world.
-        world_gsd_m: Metres per pixel of a world.
-        aim: Share of pictures taken near a person or car, who would otherwise be rare.
 
     Raises:
-        DataError: No worlds, benchmark worlds, or shares that leave nothing to train on.
+        DataError: No worlds, worlds for judging, or shares that leave nothing to train on.
     """
 
     seeds: range
     frames_per_world: int = 12
     width_px: int = 640
     height_px: int = 480
-    heights_m: tuple[float, float] = (2.0, 40.0)
+    heights_m: tuple[float, float] = (2.0, 100.0)
     tilt_deg: float = 20.0
-    hfov_deg: tuple[float, float] = (60.0, 90.0)
+    hfov_deg: tuple[float, float] = (RANGES["hfov_deg"].low, RANGES["hfov_deg"].high)
+    worlds: tuple[str, ...] = ("scenes", "procedural")
+    aim: float = 0.4
     val_share: float = 0.1
     test_share: float = 0.1
-    world_size_m: float = 80.0
-    world_gsd_m: float = 0.05
-    aim: float = 0.4
 
     def __post_init__(self) -> None:
-        taken = set(self.seeds) & set(BENCHMARK_SEEDS)
-        if taken:
-            raise DataError(
-                f"world seed {min(taken)} is one of {BENCHMARK_SEEDS.start} to "
-                f"{BENCHMARK_SEEDS.stop - 1}, on which landings are measured; start at 1000"
-            )
+        for seed in self.seeds:
+            if seed in JUDGED_SEEDS or split_of(seed) in ("demo", "val", "test"):
+                raise DataError(
+                    f"world seed {seed} is one of those on which landings or networks are judged; "
+                    "take seeds from 1000 or from 19000"
+                )
         if self.worlds_in("train") < 1 or self.frames_per_world < 1:
             raise DataError(
                 f"{len(self.seeds)} worlds with {self.frames_per_world} pictures each, of which "
@@ -81,6 +84,11 @@ class DatasetPlan:
         low, high = self.heights_m
         if not 0 < low <= high:
             raise DataError(f"heights {low:g} to {high:g} m: expected 0 < least <= greatest")
+        low, high = self.hfov_deg
+        if not 10 <= low <= high <= 150:
+            raise DataError(f"fields of view {low:g} to {high:g} degrees: expected 10 to 150")
+        if not self.worlds or not 0 <= self.aim <= 1:
+            raise DataError(f"worlds {self.worlds}, aim {self.aim:g}: expected some, and 0 to 1")
 
     def worlds_in(self, part: str) -> int:
         """Number of worlds in "train", "val" or "test"."""
@@ -113,7 +121,7 @@ def write_dataset(plan: DatasetPlan, out: Path, jobs: int = 1) -> Iterator[int]:
     try:
         for folder in (images, labels):
             folder.mkdir(parents=True, exist_ok=True)
-        taxonomy = resources.files("landing.taxonomies").joinpath("synthetic.toml")
+        taxonomy = resources.files("landing.taxonomies").joinpath(f"{TAXONOMY}.toml")
         (out / "taxonomy.toml").write_text(taxonomy.read_text("utf-8"), "utf-8")
         (out / "TERMS.txt").write_text(TERMS + "\n", "utf-8")
         rows = [f"{name},{plan.part_of(seed)}" for seed in plan.seeds for name in plan.names(seed)]
@@ -137,7 +145,8 @@ def write_world(plan: DatasetPlan, out: Path, seed: int) -> int:
     """
     cv2.setNumThreads(1)
     rng = np.random.default_rng([seed, 31])
-    world = procedural(seed, size_m=plan.world_size_m, gsd_m=plan.world_gsd_m)
+    classes = len(Taxonomy.load(TAXONOMY))
+    world = parse_world_spec(plan.worlds[seed % len(plan.worlds)], seed)
     for name in plan.names(seed):
         camera = CameraModel.from_hfov(
             plan.width_px, plan.height_px, float(rng.uniform(*plan.hfov_deg))
@@ -145,13 +154,16 @@ def write_world(plan: DatasetPlan, out: Path, seed: int) -> int:
         t_s = float(rng.uniform(0, _LATEST_S))
         pose = random_pose(plan, world, t_s, rng)
         motion = Motion(
-            velocity_ned_mps=_three(rng.normal(0, 1.0, 3)),
-            rates_frd_radps=_three(rng.normal(0, 0.1, 3)),
+            velocity_ned_mps=_three(rng.normal(0, 2.0, 3)),
+            rates_frd_radps=_three(rng.normal(0, 0.2, 3)),
         )
         image, truth = render(
             world, camera, pose, t_s, random_effects(rng), rng, motion=motion,
         )  # fmt: skip
         assert truth is not None
+        # Slopes, roads and crops of scenes are no classes of the data set, and the ids before
+        # them mean the same: nothing is learnt from such ground.
+        truth[truth >= classes] = world.taxonomy.ignore_index
         quality = [cv2.IMWRITE_JPEG_QUALITY, 95]
         for path, picture, options in (
             (out / "images" / f"{name}.jpg", image, quality),
@@ -165,17 +177,21 @@ def write_world(plan: DatasetPlan, out: Path, seed: int) -> int:
 def random_pose(plan: DatasetPlan, world: World, t_s: float, rng: np.random.Generator) -> Pose:
     """A pose over a world, with height, tilt and heading at random."""
     low, high = plan.heights_m
+    actors = world.actors_at(t_s)
+    near = None
+    if actors and rng.random() < plan.aim:
+        near = actors[int(rng.integers(len(actors)))]
+        high = max(low, min(high, _NEAR_M))
     height_m = math.exp(rng.uniform(math.log(low), math.log(high)))
-    south, north, west, east = world.extent_m
-    # High up the view is wide: near the middle, so that it shows the world and not its edge.
-    inset = min(0.45, 0.05 + 0.4 * height_m / 40.0)
-    north_m = rng.uniform(south + inset * (north - south), north - inset * (north - south))
-    east_m = rng.uniform(west + inset * (east - west), east - inset * (east - west))
-    people = world.actors_at(t_s)
-    if people and rng.random() < plan.aim:
-        near = people[int(rng.integers(len(people)))]
+    if near is not None:
         north_m = near.north_m + rng.uniform(-0.4, 0.4) * height_m
         east_m = near.east_m + rng.uniform(-0.4, 0.4) * height_m
+    else:
+        south, north, west, east = world.extent_m
+        # High up the view is wide: near the middle, so that it shows the world and not its edge.
+        inset = min(0.45, 0.05 + 0.8 * height_m / (north - south))
+        north_m = rng.uniform(south + inset * (north - south), north - inset * (north - south))
+        east_m = rng.uniform(west + inset * (east - west), east - inset * (east - west))
     tilt = math.radians(plan.tilt_deg) * rng.beta(1.2, 2.5)
     towards = rng.uniform(0, 2 * math.pi)
     attitude = quaternion_from_euler(
@@ -185,18 +201,16 @@ def random_pose(plan: DatasetPlan, world: World, t_s: float, rng: np.random.Gene
 
 
 def random_effects(rng: np.random.Generator) -> Effects:
-    """Faults of a camera, mild in most pictures."""
-    mild = rng.random() < 0.7
-    strength = 0.5 if mild else 1.0
+    """Faults of a camera, as a campaign draws them, and the tints and shades of cheap ones."""
     return Effects(
         seed=int(rng.integers(1 << 31)),
-        noise_sd=float(rng.uniform(0, 8) * strength),
-        exposure_s=float(rng.uniform(0, 0.02) * strength),
-        gain=float(math.exp(rng.uniform(-0.35, 0.35) * strength)),
-        exposure_wobble=float(rng.uniform(0, 0.2) * strength),
-        white_balance=_three(np.exp(rng.uniform(-0.1, 0.1, 3) * strength)),
-        vignetting=float(rng.uniform(0, 0.4) * strength),
-        lens_blur_px=float(rng.uniform(0, 1.2) * strength),
+        noise_sd=RANGES["noise_sd"].draw(rng),
+        exposure_s=RANGES["exposure_ms"].draw(rng) * 1e-3,
+        gain=RANGES["light"].draw(rng),
+        exposure_wobble=float(rng.uniform(0, 0.2)),
+        white_balance=_three(np.exp(rng.uniform(-0.08, 0.08, 3))),
+        vignetting=float(rng.uniform(0, 0.35)),
+        lens_blur_px=RANGES["lens_blur_px"].draw(rng),
     )
 
 

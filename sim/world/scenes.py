@@ -39,6 +39,9 @@ SEEDS: Mapping[str, range] = {
 }
 """What seeds may be used for: a decision is tuned on `train` alone, and `test` is reported once."""
 
+JUDGED_SEEDS = range(10_000, 10_100)
+"""Of `train`: worlds on which networks are judged and their mistakes measured; none trains one."""
+
 MAX_SIDE_PX = 6_000
 
 _TIDY = ("sports", "plaza", "carpark", "pools", "courtyard", "festival")

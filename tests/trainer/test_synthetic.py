@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
+import cv2
 import numpy as np
 import pytest
 
 from landing.errors import DataError
-from sim.dataset import DatasetPlan, write_dataset
+from landing.taxonomy import Taxonomy
+from sim.campaign.ranges import RANGES
+from sim.dataset import DatasetPlan, random_effects, random_pose, write_dataset
+from sim.world import scene
 from trainer.data.choice import open_and_split
 from trainer.recipe import DataChoice
 
+QUICK = "procedural?size_m=30&gsd_m=0.1"
 SMALL = DatasetPlan(
-    range(1000, 1004), frames_per_world=2, width_px=96, height_px=64, world_size_m=30.0,
-    world_gsd_m=0.1,
+    range(1000, 1004), frames_per_world=2, width_px=96, height_px=64, worlds=(QUICK,)
 )  # fmt: skip
 
 
@@ -32,18 +39,72 @@ def test_rendered_worlds_are_read_and_split_by_world(tmp_path):
 
 
 def test_the_same_plan_gives_the_same_files(tmp_path):
-    plan = DatasetPlan(range(1000, 1003), 1, 64, 48, world_size_m=30.0, world_gsd_m=0.1)
+    plan = DatasetPlan(range(1000, 1003), 1, 64, 48, worlds=(QUICK,))
     for name in ("a", "b"):
         list(write_dataset(plan, tmp_path / name))
     for path in sorted((tmp_path / "a").rglob("*.*")):
         assert path.read_bytes() == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes()
 
 
-def test_worlds_that_landings_are_measured_on_are_refused(tmp_path):
-    with pytest.raises(DataError, match="world seed 19 is one of 0 to 19"):
-        DatasetPlan(range(19, 40))
+def test_worlds_are_taken_in_turn_and_scenes_keep_the_networks_classes(tmp_path):
+    scenes = "scenes:hillside?size_m=40&gsd_m=0.4"
+    plan = DatasetPlan(range(1000, 1004), 4, 64, 48, worlds=(QUICK, scenes), heights_m=(10, 30))
+    list(write_dataset(plan, tmp_path))
+    classes = len(Taxonomy.load("synthetic"))
+    unlabelled = {}
+    for seed in plan.seeds:
+        labels = np.stack([cv2.imread(str(tmp_path / "labels" / f"{name}.png"), -1)
+                           for name in plan.names(seed)])  # fmt: skip
+        assert set(np.unique(labels)) <= {*range(classes), 255}
+        unlabelled[seed] = float((labels == 255).mean())
+    # The second kind of world has slopes, which no class of the network means.
+    assert min(unlabelled[1001], unlabelled[1003]) > 0.02
+
+
+def test_pictures_aimed_at_somebody_show_him_from_where_he_can_be_made_out():
+    plan = DatasetPlan(range(1000, 1003), heights_m=(2.0, 100.0), tilt_deg=0.0, aim=1.0)
+    world = scene(1000, family="plaza", size_m=60.0, gsd_m=0.5)
+    rng = np.random.default_rng(4)
+    for _ in range(30):
+        pose = random_pose(plan, world, 5.0, rng)
+        assert pose.position_ned_m is not None
+        north_m, east_m, down_m = pose.position_ned_m
+        assert 2.0 <= -down_m <= 35.0
+        nearest = min(math.hypot(a.north_m - north_m, a.east_m - east_m)
+                      for a in world.actors_at(5.0))  # fmt: skip
+        assert nearest <= 0.4 * math.sqrt(2) * -down_m + 1e-6
+    unaimed = replace(plan, aim=0.0)
+    heights = [-random_pose(unaimed, world, 5.0, rng).position_ned_m[2] for _ in range(200)]
+    assert max(heights) > 70 and min(heights) < 4
+
+
+def test_the_camera_has_the_faults_of_a_campaigns():
+    rng = np.random.default_rng(5)
+    drawn = [random_effects(rng) for _ in range(200)]
+    for name, unit, row in (
+        ("gain", 1.0, "light"), ("noise_sd", 1.0, "noise_sd"),
+        ("lens_blur_px", 1.0, "lens_blur_px"), ("exposure_s", 1e-3, "exposure_ms"),
+    ):  # fmt: skip
+        values = [getattr(effects, name) / unit for effects in drawn]
+        low, high = RANGES[row].low, RANGES[row].high
+        assert low <= min(values) < max(values) <= high
+        assert max(values) - min(values) > 0.6 * (high - low)
+
+
+@pytest.mark.parametrize("seeds", [range(19, 40), range(10_099, 10_120), range(20_000, 20_040),
+                                   range(95_000, 95_040)])  # fmt: skip
+def test_worlds_that_landings_or_networks_are_judged_on_are_refused(seeds):
+    with pytest.raises(DataError, match=f"world seed {seeds.start} is one of those"):
+        DatasetPlan(seeds)
+
+
+def test_a_plan_that_cannot_be_is_refused(tmp_path):
     with pytest.raises(DataError, match="leave nothing to train on"):
         DatasetPlan(range(1000, 1002))
+    with pytest.raises(DataError, match="fields of view 90 to 60 degrees"):
+        DatasetPlan(range(1000, 1010), hfov_deg=(90.0, 60.0))
+    with pytest.raises(DataError, match="heights 0 to 5 m"):
+        DatasetPlan(range(1000, 1010), heights_m=(0.0, 5.0))
     list(write_dataset(SMALL, tmp_path / "x"))
     with pytest.raises(DataError, match="already holds pictures"):
         list(write_dataset(SMALL, tmp_path / "x"))
