@@ -256,6 +256,7 @@ class DecisionSettings(BaseModel):
         """The same decision from one picture alone: that one frame counts in full.
 
         It must show both by itself: the probability asked of a frame and that of gathered evidence.
+        Nobody looks again from lower down, so whole clearances are asked from any height.
         """
         landable = max(self.landable_probability, self.frame_landable_probability)
         return self.model_copy(
@@ -265,6 +266,8 @@ class DecisionSettings(BaseModel):
                 "new_site_margin_m": 0.0,
                 "frame_landable_probability": 0.5,
                 "landable_probability": landable,
+                "near_height_m": self.max_height_m,
+                "far_height_m": self.max_height_m + 1.0,
             }
         )
 

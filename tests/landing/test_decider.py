@@ -60,8 +60,9 @@ def test_level_view_gives_the_centre_of_the_square():
     site = fly(decider, square_of_grass(1.5, -2.0, 3.0), hovering()).selection
     assert isinstance(site, LandingSite)
     np.testing.assert_allclose(site.position_ned_m, (1.5, -2.0, 0.0), atol=0.35)
-    # 3 m to the roof, less the obstacle clearance of 1 m, less the map's own caution.
-    assert 1.4 < site.clearance_m <= 2.0
+    # 3 m to the roof, less what is asked of its clearance from 12 m, less the map's own caution.
+    most_m = 3.0 - SETTINGS.standing_share(12.0) * TAXONOMY.clearance_of(Role.OBSTACLE)
+    assert most_m - 0.6 < site.clearance_m <= most_m + SETTINGS.cell_m / 2
     assert site.confidence > 0.8
 
 

@@ -296,6 +296,6 @@ def decide(
         tried = replace(view, free=free)
         room_m = clearance_grid(tried, hazard_room_m)
         regions = clean_regions(tried, room_m, chosen, (0.0, 0.0))
-        best = pick(tried, room_m, regions, chosen, (0.0, 0.0))
+        best = pick(tried, room_m, regions, chosen, (0.0, 0.0), pose.height_agl_m)
         found.append(best if isinstance(best, Candidate) else None)
     return found
