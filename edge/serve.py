@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 
+from edge.allocator import share_one_heap
 from edge.blackbox.make import make_recorder
 from edge.blackbox.recorder import Recorder
 from edge.cameras import make_camera
@@ -48,6 +49,7 @@ def serve(path: Path, max_seconds: float | None = None) -> int:
     Raises:
         TouchdownError: Configuration, model, recording or link cannot be used.
     """
+    share_one_heap(os.environ)
     config = load_config(path)
     set_up_text_log(config.log.level)
     with ExitStack() as stack:

@@ -76,7 +76,9 @@ class Feed:
             self._status = status
 
     def on_event(self, line: Mapping[str, Any]) -> None:
-        """An event of the log."""
+        """An event of the log; the page has what a periodic ``status`` holds, and newer."""
+        if line["event"] == "status":
+            return
         with self._lock:
             self._events.append(line)
 

@@ -19,6 +19,7 @@ import struct
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import resources
 
@@ -106,6 +107,9 @@ class WebServer:
         self._viewers: set[_Viewer] = set()
         self._history = History(settings.history_s)
         self._drawn: tuple[int, bytes, Look] | None = None
+        self._drawing = asyncio.Lock()
+        # The loop's own pool would grow by a thread now and then, up to four more than cores.
+        self._artist = ThreadPoolExecutor(1, "web-draw")
         self._ground_ns = 0
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -132,6 +136,7 @@ class WebServer:
             loop.call_soon_threadsafe(stopping.set)
         if self._thread is not None:
             self._thread.join(2.0)
+        self._artist.shutdown(wait=False)
 
     def __enter__(self) -> WebServer:
         self.start()
@@ -304,22 +309,24 @@ class WebServer:
 
     async def _fresh_look(self) -> Look | None:
         """The look of the newest step, drawn once however many ask."""
-        step = self._feed.step
-        if step is None:
-            return None
-        if self._drawn is not None and self._drawn[2].header["captured_ns"] == (
-            step.frame.captured_at_ns
-        ):
-            return self._drawn[2]
-        now_ns = time.monotonic_ns()
-        with_ground = now_ns - self._ground_ns >= GROUND_PERIOD_NS
-        if with_ground:
-            self._ground_ns = now_ns
-        look = await asyncio.to_thread(
-            look_at, step, self._camera, self._decision, self._settings.width_px, with_ground
-        )
-        self._drawn = (now_ns, pack(look), look)
-        return look
+        async with self._drawing:
+            step = self._feed.step
+            if step is None:
+                return None
+            if self._drawn is not None and self._drawn[2].header["captured_ns"] == (
+                step.frame.captured_at_ns
+            ):
+                return self._drawn[2]
+            now_ns = time.monotonic_ns()
+            with_ground = now_ns - self._ground_ns >= GROUND_PERIOD_NS
+            if with_ground:
+                self._ground_ns = now_ns
+            look = await asyncio.get_running_loop().run_in_executor(
+                self._artist, look_at, step, self._camera, self._decision,
+                self._settings.width_px, with_ground,
+            )  # fmt: skip
+            self._drawn = (now_ns, pack(look), look)
+            return look
 
     async def _tell(self) -> None:
         while True:

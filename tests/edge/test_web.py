@@ -20,8 +20,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from edge.sections.watch import PreviewSection
 from edge.web.access import Access, read_token
+from edge.web.feed import Feed
 from edge.web.history import History
 from landing.errors import ConfigError
+from landing.settings import DirectorSettings
 from tests.edge.test_config import MINIMAL, load
 from tests.edge.test_daemon import wait_for
 from tests.edge.web_rig import served
@@ -101,6 +103,7 @@ def test_a_viewer_gets_pictures_geometry_gates_and_numbers(
     assert all(g["open"] for g in gates.values()) and gates["link"]["for_s"] > 0.5
     assert told["latency_ms"]["inference"]["p50"] > 0 and told["site"]["clearance_m"] > 1.0
     events = [e["event"] for s in statuses for e in s["events"]]
+    assert "site-chosen" in events
     assert len(events) == len({(e["mono_ns"], e["event"]) for s in statuses for e in s["events"]})
 
 
@@ -264,6 +267,14 @@ def test_beyond_the_loopback_a_good_token_is_asked_for(tmp_path: Path) -> None:
     loose.write_text("")
     with pytest.raises(ConfigError, match="empty"):
         read_token(loose)
+
+
+def test_what_is_told_every_few_seconds_pushes_no_event_away() -> None:
+    feed = Feed(DirectorSettings())
+    feed.on_event({"event": "site-chosen", "mono_ns": 5})
+    for second in range(1000):
+        feed.on_event({"event": "status", "mono_ns": second * 10**9})
+    assert [e["event"] for e in feed.events_since(0)] == ["site-chosen"]
 
 
 def test_history_keeps_its_limits() -> None:
