@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from landing.camera import CameraModel
-from landing.decider import Decision, GroundPlane
+from landing.decider import Decision
 from landing.groundmap import GridOfFloat, GroundMap, GroundView
 from landing.picker import clean_regions, clearance_grid, hazard_clearance_grid, pick
+from landing.plane import GroundPlane
 from landing.settings import DecisionSettings
 from landing.site import LandingSite, NoSite, NoSiteReason
 from landing.taxonomy import Taxonomy

@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from landing.camera import CameraModel
-from landing.decider import Decider, GroundPlane
+from landing.decider import Decider
 from landing.errors import InvalidValueError
 from landing.geometry import quaternion_from_euler
 from landing.groundmap import GroundMap
 from landing.merge import merge_probabilities, smoothed, without_specks
+from landing.plane import GroundPlane
 from landing.settings import DecisionSettings
 from landing.site import LandingSite, NoSite, NoSiteReason
 from landing.taxonomy import Role

@@ -1,0 +1,247 @@
+"""Which site is kept from frame to frame, when it is given up, and who comes too close to it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from landing.approach import Approaches
+from landing.groundmap import MOVING_ROLES, GridOfFloat, GroundView
+from landing.picker import Candidate, Regions, any_within, confidence_at
+from landing.settings import DecisionSettings
+from landing.site import Intruder, LandingSite, NoSite, NoSiteReason, Selection
+from landing.taxonomy import HAZARD_ROLES, Role
+
+STANDING_ROLES = tuple(role for role in HAZARD_ROLES if role not in MOVING_ROLES)
+
+INTRUSION_M = 0.2
+"""How far into a site's clearance somebody must be seen for a single frame to count: a site may be
+chosen next to people who stand still, and their outline wavers by about a cell."""
+
+SHIFT_COST = 0.3
+SHIFT_GAIN_M = 0.6
+"""A site moves over to where it is worth so much more, after this cost of each metre."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the map says after one frame.
+
+    Attributes:
+        view: The map.
+        room_m: `clearance_grid`.
+        hazard_room_m: `hazard_clearance_grid` of all roles.
+        moving_room_m: The same of people and vehicles alone.
+        worth_m: `worth_grid`.
+        regions: `clean_regions`.
+        best: What `pick` says.
+        height_m: Of the vehicle above the ground.
+        at_ns: Capture time of the frame.
+    """
+
+    view: GroundView
+    room_m: GridOfFloat
+    hazard_room_m: GridOfFloat
+    moving_room_m: GridOfFloat
+    worth_m: GridOfFloat
+    regions: Regions
+    best: Candidate | NoSite
+    height_m: float
+    at_ns: int
+
+
+class SiteTracker:
+    """Keeps a site while it is good, so that the vehicle is not led back and forth."""
+
+    def __init__(self, settings: DecisionSettings) -> None:
+        self._settings = settings
+        self.site: LandingSite | None = None
+        self._bad_since_ns: int | None = None
+        self._better_since_ns: int | None = None
+        self._approaches = Approaches(settings)
+
+    def memory(self) -> dict[str, Any]:
+        """All that it knows, as plain values."""
+        return {
+            "site": None if self.site is None else vars(self.site).copy(),
+            "bad_since_ns": self._bad_since_ns,
+            "better_since_ns": self._better_since_ns,
+            "approach": self._approaches.memory(),
+        }
+
+    def remember(self, memory: Mapping[str, Any]) -> None:
+        """Goes on from another tracker's `memory`."""
+        site = memory["site"]
+        if site is not None:
+            site = LandingSite(**{**site, "position_ned_m": tuple(site["position_ned_m"])})
+        self.site = site
+        self._bad_since_ns = memory["bad_since_ns"]
+        self._better_since_ns = memory["better_since_ns"]
+        self._approaches.remember(memory["approach"])
+
+    def forget(self) -> None:
+        """Drops the site."""
+        self.site = None
+        self._bad_since_ns = None
+        self._better_since_ns = None
+        self._approaches.forget()
+
+    def intruder(
+        self, view: GroundView, moving_room_m: dict[Role, GridOfFloat], at_ns: int
+    ) -> Intruder | None:
+        """Who is too close to the present site, by this very frame, or will soon be.
+
+        Args:
+            view: The map.
+            moving_room_m: `hazard_clearance_grid` of each moving role alone.
+            at_ns: Capture time of the frame.
+        """
+        cell = view.cell_of(*self.site.position_ned_m[:2]) if self.site is not None else None
+        if cell is None:
+            self._approaches.forget()
+            return None
+        rooms_m = {role: float(grid[cell]) for role, grid in moving_room_m.items()}
+        role, room_m = min(rooms_m.items(), key=lambda pair: pair[1])
+        needed_m = self._settings.required_radius_m - INTRUSION_M
+        if room_m < needed_m:
+            return Intruder(role, room_m)
+        for role, room_m in rooms_m.items():
+            soon_m = self._approaches.room_soon_m(role, room_m, at_ns)
+            if soon_m < needed_m:
+                return Intruder(role, soon_m)
+        return None
+
+    def update(self, look: Look) -> Selection:
+        """The site to use after a frame."""
+        if self.site is None:
+            return self._take(look.best, look)
+        at_ns, height_m = look.at_ns, look.height_m
+        committed = height_m <= self._settings.commit_height_m
+        cell = look.view.cell_of(*self.site.position_ned_m[:2])
+        problem = self._problem(look, cell, committed)
+        if not committed and cell is not None:
+            better = self._nearby(look, cell, problem is not None)
+            if better is not None:
+                cell, problem = better, None
+        if problem is not None:
+            if self._bad_since_ns is None:
+                self._bad_since_ns = at_ns
+            if at_ns - self._bad_since_ns >= self._settings.lost_after_s * 1e9:
+                self.forget()
+                if isinstance(look.best, NoSite):
+                    return NoSite(NoSiteReason.SITE_LOST, f"{problem}; {look.best.detail}")
+                return self._take(look.best, look)
+            return self.site
+        self._bad_since_ns = None
+        assert cell is not None  # a site outside the map is a problem
+        self._seen(look, cell, committed)
+        # Later on what is better depends on where we look from: no leading back and forth.
+        young = at_ns - self.site.first_seen_ns <= self._settings.switch_within_s * 1e9
+        if young and not committed and self._is_better(look, cell):
+            if self._better_since_ns is None:
+                self._better_since_ns = at_ns
+            if at_ns - self._better_since_ns >= self._settings.switch_after_s * 1e9:
+                since_ns = self._better_since_ns
+                self.forget()
+                return self._take(look.best, look, since_ns)
+        else:
+            self._better_since_ns = None
+        return self.site
+
+    def _seen(self, look: Look, cell: tuple[int, int], committed: bool) -> None:
+        """Brings what is known of the site up to date."""
+        assert self.site is not None
+        view, room_m = look.view, float(look.room_m[cell])
+        in_view = float(view.unseen_s[cell]) <= 0.0
+        region = int(look.regions.labels[cell])
+        north_m, east_m, _ = self.site.position_ned_m
+        self.site = replace(
+            self.site,
+            position_ned_m=(north_m, east_m, view.ground_down_m),
+            clearance_m=room_m if in_view or not committed else self.site.clearance_m,
+            area_m2=float(look.regions.areas_m2[region]) if region else self.site.area_m2,
+            confidence=confidence_at(view, *cell, self._settings.vehicle_radius_m),
+            last_seen_ns=look.at_ns if in_view else self.site.last_seen_ns,
+        )
+
+    def _nearby(self, look: Look, cell: tuple[int, int], bad: bool) -> tuple[int, int] | None:
+        """Moves the site over to better ground close by; the cell it is in then, or None.
+
+        From high up a site lies where errors of pose and of coarse pixels have put it. On the way
+        down its surroundings come out clearer, and the best of them is the same site seen better,
+        not another one: it need not be confirmed anew. It never moves because of people or
+        vehicles: who comes to a site ends it.
+        """
+        assert self.site is not None
+        settings, height_m = self._settings, look.height_m
+        if float(look.moving_room_m[cell]) < settings.required_radius_m:
+            return None
+        view, reach_m = look.view, settings.shift_m + settings.shift_per_height * height_m
+        steps = math.ceil(reach_m / view.cell_m)
+        top, left = max(0, cell[0] - steps), max(0, cell[1] - steps)
+        part = (slice(top, cell[0] + steps + 1), slice(left, cell[1] + steps + 1))
+        rows, columns = np.ogrid[: look.room_m[part].shape[0], : look.room_m[part].shape[1]]
+        away_m = view.cell_m * np.hypot(rows + top - cell[0], columns + left - cell[1])
+        # Farther off counts less, and what is worth it must be clearly so: a site does not roam.
+        worth = np.where(
+            (away_m <= reach_m) & (look.regions.labels[part] > 0) & (view.unseen_s[part] <= 0.0),
+            look.worth_m[part] - SHIFT_COST * away_m,
+            -np.inf,
+        )
+        row, column = divmod(int(worth.argmax()), worth.shape[1])
+        found = (row + top, column + left)
+        if not math.isfinite(float(worth[row, column])) or found == cell:
+            return None
+        if not bad and float(worth[row, column]) < float(look.worth_m[cell]) + SHIFT_GAIN_M:
+            return None
+        if float(look.room_m[found]) < settings.required_radius_m + settings.new_site_margin_m:
+            return None
+        north_m, east_m = view.centre_of(*found)
+        self.site = replace(self.site, position_ned_m=(north_m, east_m, view.ground_down_m))
+        self._approaches.forget()  # the distances are to another place now
+        return found
+
+    def _take(
+        self, best: Candidate | NoSite, look: Look, first_seen_ns: int | None = None
+    ) -> Selection:
+        if isinstance(best, NoSite):
+            return best
+        position = (best.north_m, best.east_m, look.view.ground_down_m)
+        since_ns = look.at_ns if first_seen_ns is None else first_seen_ns
+        self.site = LandingSite(
+            position, best.clearance_m, best.area_m2, best.confidence, since_ns, look.at_ns
+        )
+        self._bad_since_ns = self._better_since_ns = None
+        return self.site
+
+    def _problem(self, look: Look, cell: tuple[int, int] | None, committed: bool) -> str | None:
+        """Why the site can no longer be used, in words; None when it can."""
+        assert self.site is not None
+        if cell is None:
+            return "site is outside the map"
+        needed_m = self._settings.required_radius_m
+        # Committed, what stands still was judged from where all of it was seen; from so low a
+        # patch of it looks like anything. Only what stands where the vehicle would counts then.
+        reach_m = self._settings.vehicle_radius_m
+        hazard_room_m = look.moving_room_m if committed else look.hazard_room_m
+        if float(hazard_room_m[cell]) < needed_m:
+            return "hazard at the site"
+        if committed and any_within(look.view, STANDING_ROLES, *cell, reach_m):
+            return "obstacle at the site"
+        if not committed:
+            room_m = float(look.room_m[cell])
+            return f"clean radius at the site fell to {room_m:.1f} m" if room_m < needed_m else None
+        # So low the camera sees less than the site: it stands on what was seen from higher up.
+        unseen_s = (look.at_ns - self.site.last_seen_ns) * 1e-9
+        if unseen_s > self._settings.commit_max_age_s:
+            return f"site not seen for {unseen_s:.0f} s"
+        return None
+
+    def _is_better(self, look: Look, cell: tuple[int, int]) -> bool:
+        if isinstance(look.best, NoSite):
+            return False
+        return look.best.worth_m > float(look.worth_m[cell]) + self._settings.switch_gain_m
