@@ -144,7 +144,7 @@ def campaign(
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="JSON file to write.")
 @click.option(
     "--worlds",
-    default="procedural",
+    default="scenes,procedural",
     show_default=True,
     help="Specifications, taken in turn, with commas between.",
 )
@@ -152,24 +152,26 @@ def campaign(
     "--seeds",
     nargs=2,
     type=int,
-    default=(10_000, 10_024),
+    default=(10_000, 10_100),
     show_default=True,
-    help="First and end of the seeds of the worlds; of train, and none the network was trained on.",
+    help="First and end of the seeds of the worlds; those that `touchdown sim dataset` refuses.",
 )
 @click.option(
     "--frames",
     type=click.IntRange(2, 10_000),
-    default=60,
+    default=200,
     show_default=True,
-    help="Pairs of pictures in each band of heights.",
+    help="Pairs of pictures in each band of heights, spread over the worlds.",
 )
 def confusion(model: Path, out: Path, worlds: str, seeds: tuple[int, int], frames: int) -> None:
     """Measure a network's mistakes on rendered pictures, for `touchdown sim campaign`."""
     from sim.campaign.measure import measure, write_measured
     from sim.campaign.views import load_network
+    from sim.world import expand_world_spec
 
+    specs = tuple(world for part in worlds.split(",") for world in expand_world_spec(part))
     with load_network(model) as network:
-        found = measure(network, tuple(worlds.split(",")), range(*seeds), frames, model.name)
+        found = measure(network, specs, range(*seeds), frames, model.name)
         for words, measured in found:
             click.echo(words)
             if measured is not None:

@@ -4,12 +4,17 @@ For each band of heights the network sees pictures of worlds it was not trained 
 are set against the truth: which outputs it gives on ground of each class, inside areas and at their
 edges; how large the patches are in which it errs; how much of an error is still there in the next
 picture from another place; and how much worse it gets with each fault of the camera.
+
+Pictures are taken over each class of ground and each kind of actor alike, so that pools, walls and
+people are seen as often as lawns. Where a band still shows too little of a class, its neighbours'
+outputs are taken with its own, and the file says so (`pooled`).
 """
 
 from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +46,12 @@ TILT_DEG = 8.0
 SAMPLES_KEPT = 60_000
 """Outputs kept of a class in a zone of a band."""
 
+LEAST_PICTURES, LEAST_PIXELS = 12, 1_000
+"""A class in a zone is known from so many pictures and pixels; else neighbouring bands help."""
+
+AIM = 0.35
+"""How far off the middle of a picture lies what it was aimed at, at most: part of the height."""
+
 FAULTS: dict[str, tuple[float, dict[str, Any]]] = {
     "noise_sd": (8.0, {"noise_sd": 8.0}),
     "lens_blur_px": (1.6, {"lens_blur_px": 1.6}),
@@ -71,24 +82,27 @@ def measure(
         runtime: Loaded network, of the taxonomy of the worlds.
         worlds: Specifications taken in turn.
         seeds: Of the worlds, one for each.
-        frames: Pairs of pictures in each band.
+        frames: Pairs of pictures in each band, spread over the worlds.
         origin: What the network is, for whoever reads the file.
     """
     taxonomy = runtime.spec.taxonomy
-    made = [parse_world_spec(worlds[s % len(worlds)], s) for s in seeds]
-    rng = np.random.default_rng([77, seeds.start])
-    bands, tallies = [], []
-    for number, (low_m, high_m) in enumerate(BANDS_M):
-        tally = _Tally()
-        for k in range(frames):
-            height_m = float(rng.uniform(low_m, high_m))
-            _look_twice(runtime, made[k % len(made)], height_m, rng, tally)
-        tallies.append(tally)
-        bands.append(_band(tally, (low_m, high_m), taxonomy, rng))
-        yield f"{low_m:g} to {high_m:g} m: {_words(bands[-1])}", None
-        if number == FAULT_BAND:
-            shifts = _shifts(runtime, made, frames, (low_m, high_m), rng)
-            yield f"camera faults: {shifts}", None
+    tallies = [_Tally() for _ in BANDS_M]
+    faulty = _FaultTally()
+    for number, seed in enumerate(seeds):
+        world = parse_world_spec(worlds[seed % len(worlds)], seed)
+        rng = np.random.default_rng([77, seed])
+        pairs = frames * (number + 1) // len(seeds) - frames * number // len(seeds)
+        for heights_m, tally in zip(BANDS_M, tallies, strict=True):
+            for _ in range(pairs):
+                _look_twice(runtime, world, heights_m, rng, tally)
+        _look_through_faults(runtime, world, pairs, [41, seed], faulty)
+        yield f"{number + 1}/{len(seeds)} worlds: {world.name}", None
+    rng = np.random.default_rng([77])
+    bands = [_band(tallies, number, taxonomy, rng) for number in range(len(BANDS_M))]
+    for band in bands:
+        yield _words(band), None
+    shifts = faulty.shifts()
+    yield f"camera faults: {shifts}", None
     yield "done", {
         "format": FORMAT, "origin": origin, "size_px": list(SIZE_PX), "levels": list(LEVELS),
         "classes": [c.name for c in taxonomy.classes], "worlds": list(worlds),
@@ -113,24 +127,46 @@ def _compact(value: Any, depth: int = 0) -> str:
 
 
 def _look_twice(
-    runtime: Runtime, world: World, height_m: float, rng: np.random.Generator, tally: _Tally
-) -> None:
+    runtime: Runtime, world: World, heights_m: tuple[float, float], rng: np.random.Generator,
+    tally: _Tally,
+) -> None:  # fmt: skip
     """Two pictures of one place, the second from a little further, as in flight."""
+    taxonomy = runtime.spec.taxonomy
+    height_m = float(rng.uniform(*heights_m))
     camera = CameraModel.from_hfov(*PICTURE_PX, float(rng.uniform(*HFOV_DEG)))
-    south, north, west, east = world.extent_m
-    north_m = float(rng.uniform(south * 0.6, north * 0.6))
-    east_m = float(rng.uniform(west * 0.6, east * 0.6))
     yaw_rad, t_s = float(rng.uniform(0, 2 * math.pi)), float(rng.uniform(0, 60))
+    north_m, east_m = (
+        place_m + float(rng.uniform(-AIM, AIM)) * height_m
+        for place_m in _place(world, t_s, taxonomy, rng)
+    )
     fields = []
     for step in range(2):
         pose = _pose(north_m, east_m, height_m * (1 - 0.02 * step), yaw_rad, rng)
         effects = _usual_effects(rng)
         labels, said = _look(runtime, world, camera, pose, t_s + 0.3 * step, effects, rng)
-        _count(tally, labels, said, runtime.spec.taxonomy, rng)
-        fields.append((_wrongness(labels, said, runtime.spec.taxonomy), labels, pose))
+        _count(tally, labels, said, taxonomy, rng)
+        fields.append((_wrongness(labels, said, taxonomy), labels, pose))
         north_m += 0.04 * height_m * float(rng.standard_normal())
         east_m += 0.04 * height_m * float(rng.standard_normal())
     _correlate(tally, fields, camera.resized(*SIZE_PX))
+
+
+def _place(
+    world: World, t_s: float, taxonomy: Taxonomy, rng: np.random.Generator
+) -> tuple[float, float]:
+    """A place of a class or kind of actor, each that the world has with equal chance."""
+    actors = world.actors_at(t_s)
+    kinds = sorted({actor.kind for actor in actors})
+    ground = [int(c) for c in np.unique(world.labels) if _own_plane(taxonomy)[c] >= 0]
+    choice = int(rng.integers(len(ground) + len(kinds)))
+    if choice >= len(ground):
+        there = [actor for actor in actors if actor.kind == kinds[choice - len(ground)]]
+        chosen = there[int(rng.integers(len(there)))]
+        return chosen.north_m, chosen.east_m
+    pixels = np.flatnonzero(world.labels == ground[choice])
+    row, column = divmod(int(pixels[int(rng.integers(len(pixels)))]), world.labels.shape[1])
+    u0, v0 = world.origin_px
+    return (v0 - row) * world.gsd_m, (column - u0) * world.gsd_m
 
 
 def _pose(
@@ -274,27 +310,52 @@ def _correlate(
 
 
 def _band(
-    tally: _Tally, heights_m: tuple[float, float], taxonomy: Taxonomy, rng: np.random.Generator
+    tallies: list[_Tally], number: int, taxonomy: Taxonomy, rng: np.random.Generator
 ) -> dict[str, Any]:
-    own = _own_plane(taxonomy)
+    tally, own = tallies[number], _own_plane(taxonomy)
     outputs: dict[str, dict[str, Any]] = {zone: {} for zone in ZONES}
+    pooled: dict[str, dict[str, list[float]]] = {zone: {} for zone in ZONES}
     for zone, zone_name in enumerate(ZONES):
         for info in taxonomy.classes:
             plane = int(own[info.id])
-            found = tally.samples.get((zone, info.id)) or tally.samples.get((1 - zone, info.id))
+            key = (zone, info.id)
+            if not any(key in other.samples for other in tallies):
+                key = (1 - zone, info.id)
+            found, heights_m = _enough(tallies, number, key)
             outputs[zone_name][info.name] = _quantiles(found, plane, rng)
+            if plane >= 0 and heights_m != BANDS_M[number]:
+                pooled[zone_name][info.name] = list(heights_m)
     lags = np.nanmean(np.array(tally.neighbours), axis=0)
     weights = sum(n for _, n in tally.persisting)
     kept = sum(c * n for c, n in tally.persisting) / max(weights, 1)
     assert tally.confusion is not None
     shares = tally.confusion / np.maximum(tally.confusion.sum(axis=1, keepdims=True), 1)
     return {
-        "height_m": list(heights_m),
+        "height_m": list(BANDS_M[number]),
         "correlation_px": round(_length_px(lags), 2),
         "persistence": round(min(max(kept, 0.0), 0.98), 3),
         "confusion": {c.name: [round(float(s), 4) for s in shares[c.id]] for c in taxonomy.classes},
+        "pooled": pooled,
         "outputs": outputs,
     }
+
+
+def _enough(
+    tallies: list[_Tally], number: int, key: tuple[int, int]
+) -> tuple[list[ByteArray], tuple[float, float]]:
+    """Outputs of a class in a zone, of one band or of as many around it as it takes.
+
+    Returns:
+        The outputs, by picture, and the heights they are from.
+    """
+    found: list[ByteArray] = []
+    low = high = number
+    for reach in range(len(tallies)):
+        low, high = max(0, number - reach), min(len(tallies) - 1, number + reach)
+        found = [o for tally in tallies[low : high + 1] for o in tally.samples.get(key, ())]
+        if len(found) >= LEAST_PICTURES and sum(map(len, found)) >= LEAST_PIXELS:
+            break
+    return found, (BANDS_M[low][0], BANDS_M[high][1])
 
 
 def _quantiles(
@@ -325,40 +386,54 @@ def _length_px(lags: FloatArray) -> float:
     return float(len(values) - 1)
 
 
-def _shifts(
-    runtime: Runtime, worlds: list[World], frames: int, heights_m: tuple[float, float],
-    rng: np.random.Generator,
-) -> dict[str, float]:  # fmt: skip
-    """Probits by which each fault raises the share of wrong pixels, per unit of the fault."""
-    normal = NormalDist()
-    own = _own_plane(runtime.spec.taxonomy)
+@dataclass
+class _FaultTally:
+    """Pixels inside areas that came out wrong, and all of them, by fault; "" is without one."""
 
-    def wrong_share(effects: dict[str, Any]) -> float:
-        local = np.random.default_rng(41)
-        wrong = total = 0
-        for k in range(frames):
-            camera = CameraModel.from_hfov(*PICTURE_PX, float(local.uniform(*HFOV_DEG)))
-            height_m = float(local.uniform(*heights_m))
-            north_m, east_m = local.uniform(-15, 15, 2).tolist()
-            pose = _pose(north_m, east_m, height_m, 0.0, local)
-            usual = {"noise_sd": 2.5, "lens_blur_px": 0.6, **effects}
-            labels, said = _look(
-                runtime, worlds[k % len(worlds)], camera, pose, 0.0, Effects(**usual), local
-            )
+    wrong: Counter[str] = field(default_factory=Counter)
+    total: Counter[str] = field(default_factory=Counter)
+
+    def shifts(self) -> dict[str, float]:
+        """Probits by which each fault raises the share of wrong pixels, per unit of the fault."""
+        normal = NormalDist()
+
+        def probits(name: str) -> float:
+            share = self.wrong[name] / max(self.total[name], 1)
+            return normal.inv_cdf(min(max(share, 1e-4), 0.9999))
+
+        return {
+            name: round(max(0.0, probits(name) - probits("")) / strength, 4)
+            for name, (strength, _) in FAULTS.items()
+        }
+
+
+def _look_through_faults(
+    runtime: Runtime, world: World, pictures: int, seed: list[int], tally: _FaultTally
+) -> None:
+    """The same pictures without a fault and with each."""
+    taxonomy = runtime.spec.taxonomy
+    own = _own_plane(taxonomy)
+    usual: dict[str, Any] = {"noise_sd": 2.5, "lens_blur_px": 0.6}
+    cameras = {"": usual} | {name: usual | fault for name, (_, fault) in FAULTS.items()}
+    for name, effects in cameras.items():
+        rng = np.random.default_rng(seed)
+        for _ in range(pictures):
+            camera = CameraModel.from_hfov(*PICTURE_PX, float(rng.uniform(*HFOV_DEG)))
+            height_m = float(rng.uniform(*BANDS_M[FAULT_BAND]))
+            pose = _pose(*_place(world, 0.0, taxonomy, rng), height_m, 0.0, rng)
+            labels, said = _look(runtime, world, camera, pose, 0.0, Effects(**effects), rng)
             right = own[labels]
             known = (right >= 0) & ~_edges(labels)
             own_said = np.take_along_axis(_planes(said), right.clip(0)[None], axis=0)[0]
-            wrong += int(np.count_nonzero(known & (own_said < 128)))
-            total += int(np.count_nonzero(known))
-        return min(max(wrong / max(total, 1), 1e-4), 0.9999)
-
-    usual = wrong_share({})
-    shifts = {}
-    for name, (strength, effects) in FAULTS.items():
-        probits = normal.inv_cdf(wrong_share(effects)) - normal.inv_cdf(usual)
-        shifts[name] = round(max(0.0, probits) / strength, 4)
-    return shifts
+            tally.wrong[name] += int(np.count_nonzero(known & (own_said < 128)))
+            tally.total[name] += int(np.count_nonzero(known))
 
 
 def _words(band: dict[str, Any]) -> str:
-    return f"patches of {band['correlation_px']} px, {band['persistence']:.0%} stays"
+    low_m, high_m = band["height_m"]
+    helped = sorted({name for names in band["pooled"].values() for name in names})
+    return (
+        f"{low_m:g} to {high_m:g} m: patches of {band['correlation_px']} px, "
+        f"{band['persistence']:.0%} stays"
+        + (f"; too little seen of {', '.join(helped)}: neighbours helped" if helped else "")
+    )

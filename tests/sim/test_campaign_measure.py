@@ -13,14 +13,22 @@ from landing.taxonomy import Taxonomy
 from landing.types import Segmentation
 from sim.campaign.confusion import LEVELS, PLANES, load_confusion
 from sim.campaign.measure import (
+    BANDS_M,
+    LEAST_PICTURES,
+    LEAST_PIXELS,
     SIZE_PX,
+    _enough,
+    _FaultTally,
     _length_px,
     _own_plane,
+    _place,
     _quantiles,
+    _Tally,
     _wrong_of,
     reduced,
     write_measured,
 )
+from sim.world import scene
 
 
 def test_length_is_where_the_correlation_falls_to_1_over_e() -> None:
@@ -53,6 +61,51 @@ def test_quantiles_keep_the_share_of_bad_outputs() -> None:
 
 def test_a_class_that_was_never_seen_says_nothing() -> None:
     assert _quantiles(None, 0, np.random.default_rng(1)) == [[0] * PLANES for _ in LEVELS]
+
+
+def test_a_band_that_shows_too_little_of_a_class_asks_its_neighbours() -> None:
+    def seen(pictures: int, pixels: int, value: int) -> _Tally:
+        outputs = [np.full((pixels, PLANES), value, np.uint8) for _ in range(pictures)]
+        return _Tally(samples={(0, 6): outputs} if outputs else {})
+
+    plenty, little, nothing = (LEAST_PICTURES, LEAST_PIXELS), (2, 30), (0, 0)
+    sizes = [plenty, plenty, little, nothing, nothing, nothing]
+    tallies = [seen(*size, value) for value, size in enumerate(sizes)]
+    own, heights_m = _enough(tallies, 0, (0, 6))
+    assert heights_m == BANDS_M[0]
+    assert {int(o[0, 0]) for o in own} == {0}
+    near, heights_m = _enough(tallies, 2, (0, 6))
+    assert heights_m == (BANDS_M[1][0], BANDS_M[3][1])
+    assert {int(o[0, 0]) for o in near} == {1, 2}
+    far, heights_m = _enough(tallies, 5, (0, 6))
+    assert heights_m == (BANDS_M[1][0], BANDS_M[5][1])
+    assert len(far) >= LEAST_PICTURES
+    assert _enough(tallies, 0, (1, 6)) == ([], (BANDS_M[0][0], BANDS_M[5][1]))
+
+
+def test_pictures_are_taken_over_every_class_that_a_world_has() -> None:
+    taxonomy = Taxonomy.load("synthetic")
+    world = scene(10_003, family="pools", size_m=80.0, gsd_m=0.4)
+    own = _own_plane(taxonomy)
+    there = {int(c) for c in np.unique(world.labels) if own[c] >= 0}
+    rng = np.random.default_rng(2)
+    hit = [world.label_at(*_place(world, 0.0, taxonomy, rng)) for _ in range(40 * len(there))]
+    counts = np.bincount(hit, minlength=12)
+    expected = len(hit) / (len(there) + 1)
+    # Somebody may stand on what was aimed at, and an actor may be aimed at himself.
+    assert all(counts[c] > 0.3 * expected for c in there)
+    assert {c for c in range(len(counts)) if counts[c] and own[c] < 0} == set()
+
+
+def test_a_fault_shifts_by_what_it_adds_to_the_wrong_share() -> None:
+    tally = _FaultTally()
+    for name, wrong in (("", 100), ("noise_sd", 200), ("lens_blur_px", 90), ("darkness", 1000)):
+        tally.wrong[name], tally.total[name] = wrong, 1000
+    shifts = tally.shifts()
+    # 10 and 20 % are 1.2816 and 0.8416 standard deviations below the middle; strength is 8.
+    assert shifts["noise_sd"] == pytest.approx((1.2816 - 0.8416) / 8.0, abs=1e-3)
+    assert shifts["lens_blur_px"] == 0.0
+    assert math.isfinite(shifts["darkness"])
 
 
 def test_a_reduced_segmentation_keeps_a_person_of_one_pixel() -> None:
