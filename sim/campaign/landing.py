@@ -40,7 +40,7 @@ from sim.campaign.scene import Scene
 from sim.campaign.trace import Flown, Moment, Trace
 from sim.campaign.views import Eyes, Shot, believed_camera, shaken
 from sim.vehicle import Wind
-from sim.world import World
+from sim.world import ActorState, World
 
 BOOT_NS = 1_000_000_000_000
 """Our monotonic time at the start of a scene: not zero, so that nothing relies on it."""
@@ -114,7 +114,9 @@ class Landing:
         self.trace = Trace()
         self._control = Control(setup.director, self.link, self.trace, setup.authority)
         self._pilot = Pilot(setup.search_s)
-        self._reaction = ReactionWatch(world.taxonomy, setup.decision.vehicle_radius_m)
+        self._reaction = ReactionWatch(
+            world.taxonomy, setup.decision.vehicle_radius_m, self._width_px
+        )
         style = int(scene_stream(scene.key, "style").integers(1 << 30))
         self._intruder = Intruder(scene.intruder, style) if scene.intruder else None
         self._now_ns = BOOT_NS
@@ -258,6 +260,11 @@ class Landing:
         estimate, v = self._autopilot.flight.estimate, self._autopilot.vehicle
         north_m, east_m, _ = output.target.position_ned_m
         return north_m - (estimate.n_m - v.n_m), east_m - (estimate.e_m - v.e_m)
+
+    def _width_px(self, actor: ActorState) -> float:
+        v = self._autopilot.vehicle
+        pose = Pose(self._now_ns, v.q, (v.n_m, v.e_m, v.d_m), v.height_m)
+        return self._eyes.width_px(actor, pose)
 
     def _moment(self, output: DirectorOutput) -> Moment:
         v = self._autopilot.vehicle

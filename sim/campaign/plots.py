@@ -120,7 +120,8 @@ def distances_plot(records: Records) -> str:
     for k, (policy, own) in enumerate(by_policy(records).items()):
         color = POLICY_COLORS[k % len(POLICY_COLORS)]
         landed = [r["touchdown"] for r in own if r["touchdown"] is not None]
-        times = [x["reaction_s"] for r in own for x in r["reactions"]]
+        intruders = [x for r in own for x in r["reactions"] if x["seen_s"] is not None]
+        times = [x["seen_reaction_s"] for x in intruders]
         _cumulative(person, [min(d["person_m"], 30.0) for d in landed], color, policy)
         _cumulative(hazard, [min(d["hazard_m"], 10.0) for d in landed], color, policy)
         _cumulative(reaction, [min(t, 3.0) if t is not None else 3.0 for t in times], color, policy)
@@ -129,7 +130,7 @@ def distances_plot(records: Records) -> str:
     for axes, label in (
         (person, "nearest person at touchdown, m (to 30)"),
         (hazard, "nearest hazard at touchdown, m (to 10)"),
-        (reaction, "somebody in the site to target gone, s (3: later or never)"),
+        (reaction, "somebody to be seen in the site to target gone, s (3: later or never)"),
     ):
         axes.set_xlabel(label, fontsize=9)
         axes.set_ylim(0, 1.02)

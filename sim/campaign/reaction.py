@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from landing.taxonomy import Role, Taxonomy
-from sim.world import World
+from sim.world import ActorState, World
 
 MOVED_M = 0.5
 """A target this far from where it was is another site."""
@@ -21,6 +22,13 @@ FASTEST_MPS = {"person": 6.0, "car": 25.0}
 
 ROLE_OF_KIND = {"person": Role.PERSON, "car": Role.VEHICLE}
 
+SEEN_PX = 3.0
+"""Somebody who is that wide in what the network puts out can be seen: measured, such people are
+found in two frames of three (see `landing.settings.DecisionSettings.plain_person_px`)."""
+
+WidthPx = Callable[[ActorState], float]
+"""How wide somebody is in what the network puts out, px; 0 out of the picture."""
+
 
 @dataclass
 class _Entry:
@@ -29,6 +37,7 @@ class _Entry:
     kind: str
     entered_s: float
     height_m: float
+    seen_s: float | None
 
 
 class ReactionWatch:
@@ -36,21 +45,31 @@ class ReactionWatch:
 
     The site of a hazard is entered when the hazard's outline comes nearer to the site's middle than
     the vehicle's radius and the hazard's clearance. The reaction is over when no target is sent, or
-    one somewhere else. Whoever was inside already when the site was chosen does not count.
+    one somewhere else. Whoever was inside already when the site was chosen does not count, and
+    whoever was answered before they were inside does not come up.
+
+    From 2 m above it the camera does not see a site's 4.5 m, and from 60 m nobody. So each reaction
+    is also told from when the intruder was inside, in the picture and wide enough to be seen.
 
     Args:
         taxonomy: For the clearances.
         vehicle_radius_m: Of the vehicle.
+        width_px: How somebody is seen now; everybody plainly by default.
 
     Attributes:
-        reactions: ``kind``, ``entered_s``, ``height_m`` then, ``reaction_s`` (None: never).
+        reactions: ``kind``, ``entered_s``, ``height_m`` then, ``reaction_s`` (None: never);
+            ``seen_s`` (None: not before the end), ``seen_reaction_s``: the same from there.
     """
 
-    def __init__(self, taxonomy: Taxonomy, vehicle_radius_m: float) -> None:
+    def __init__(
+        self, taxonomy: Taxonomy, vehicle_radius_m: float,
+        width_px: WidthPx = lambda _actor: SEEN_PX,
+    ) -> None:  # fmt: skip
         self._keep_m = {
             kind: vehicle_radius_m + taxonomy.clearance_of(role)
             for kind, role in ROLE_OF_KIND.items()
         }
+        self._width_px = width_px
         self._site: tuple[float, float] | None = None
         self._inside: set[int] = set()
         self._look_at_s: dict[int, float] = {}
@@ -86,7 +105,10 @@ class ReactionWatch:
                 self._inside.discard(number)
                 continue
             if same and number not in self._inside:
-                self._open.setdefault(number, _Entry(state.kind, t_s, height_m))
+                self._open.setdefault(number, _Entry(state.kind, t_s, height_m, None))
+            entry = self._open.get(number)
+            if entry is not None and entry.seen_s is None and self._width_px(state) >= SEEN_PX:
+                entry.seen_s = t_s
             self._inside.add(number)
 
     def end(self) -> None:
@@ -95,9 +117,14 @@ class ReactionWatch:
 
     def _close(self, t_s: float | None) -> None:
         for entry in self._open.values():
-            reaction_s = None if t_s is None else round(t_s - entry.entered_s, 3)
             self.reactions.append({
                 "kind": entry.kind, "entered_s": round(entry.entered_s, 3),
-                "height_m": round(entry.height_m, 2), "reaction_s": reaction_s,
+                "height_m": round(entry.height_m, 2), "reaction_s": _passed(entry.entered_s, t_s),
+                "seen_s": None if entry.seen_s is None else round(entry.seen_s, 3),
+                "seen_reaction_s": _passed(entry.seen_s, t_s),
             })  # fmt: skip
         self._open = {}
+
+
+def _passed(from_s: float | None, to_s: float | None) -> float | None:
+    return None if from_s is None or to_s is None else round(to_s - from_s, 3)

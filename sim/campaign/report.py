@@ -15,6 +15,7 @@ from sim.campaign.code import code_digest
 from sim.campaign.plots import by_policy, conditions_plot, distances_plot, verdicts_plot
 from sim.campaign.policies import POLICIES
 from sim.campaign.ranges import RANGES
+from sim.campaign.reaction import SEEN_PX
 from sim.campaign.replay import picture_of
 from sim.campaign.score import LAST_M, PERSON_AWAY_M, Record
 from sim.campaign.store import PLAN, read_campaign, replace_text
@@ -98,7 +99,7 @@ def write_report(
         spreads=SPREADS, policies=POLICIES, failed=failed, drawn=drawn, ranges=RANGES,
         person_away_m=PERSON_AWAY_M, conditions_svg=conditions_plot(records),
         verdicts_svg=verdicts_plot(records), distances_svg=distances_plot(records),
-        best=best_of(summarize(records)),
+        best=best_of(summarize(records)), seen_px=f"{SEEN_PX:g}",
     )  # fmt: skip
     path = folder / REPORT
     replace_text(path, page)

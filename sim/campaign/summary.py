@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -38,9 +39,9 @@ def of_policy(records: Sequence[Record]) -> dict[str, Any]:
 
     on_nothing = sum(r["touchdown"] is not None for r in without)
     near_person = sum(r["touchdown"]["person_m"] < PERSON_AWAY_M for r in landed)
-    reactions = [x["reaction_s"] for r in records for x in r["reactions"]]
-    known = [s for s in reactions if s is not None]
-    soon = sum(s <= REACTION_LIMIT_S for s in known)
+    intruders = [x for r in records for x in r["reactions"]]
+    seen = [x["seen_reaction_s"] for x in intruders if x["seen_s"] is not None]
+    soon = sum(s is not None and s <= REACTION_LIMIT_S for s in seen)
     shares: dict[str, Share] = {
         "success": share(count(ended, "landed-safe"), len(ended)),
         "landed_safe": share(count(with_site, "landed-safe"), len(with_site)),
@@ -49,7 +50,7 @@ def of_policy(records: Sequence[Record]) -> dict[str, Any]:
         "should_have_abstained": share(on_nothing, len(records)),
         "unsafe": share(count(records, "landed-unsafe"), len(records)),
         "person_within_2m": share(near_person, len(landed)),
-        "reaction_within_300ms": share(soon, len(reactions)),
+        "reaction_within_300ms": share(soon, len(seen)),
         "timeout": share(count(records, "timeout"), len(records)),
     }
     traps = [r["trap"] for r in records if r.get("trap") is not None]
@@ -68,11 +69,21 @@ def of_policy(records: Sequence[Record]) -> dict[str, Any]:
         "path_m": spread(landed, lambda r: r["path_m"]),
         "switches": spread(landed, lambda r: r["switches"]),
         "take_overs": spread(records, lambda r: r["take_overs"]),
-        "reaction_s": {
-            "count": len(reactions), "never": len(reactions) - len(known),
-            **({} if not known else _quantiles(known, (50, 95, 99))),
-        },
+        "reaction_s": _reaction([x["reaction_s"] for x in intruders]),
+        "seen_reaction_s": _reaction(seen),
     }  # fmt: skip
+
+
+def _reaction(times_s: Sequence[float | None]) -> dict[str, Any]:
+    """How many, how many of them without any reaction, and quantiles; none counts as the worst."""
+    known = [s for s in times_s if s is not None]
+    figures: dict[str, Any] = {"count": len(times_s), "never": len(times_s) - len(known)}
+    ranked = sorted(known) + [math.inf] * (len(times_s) - len(known))
+    for percent in (50, 95, 99):
+        if ranked:
+            value = ranked[min(len(ranked) - 1, math.ceil(percent / 100 * len(ranked)) - 1)]
+            figures[f"p{percent}"] = round(value, 3) if math.isfinite(value) else None
+    return figures
 
 
 def spread(
@@ -102,12 +113,21 @@ def words(name: str, figures: dict[str, Any]) -> str:
         return f"{x['count']}/{x['of']} = {x['value']:.1%} [{x['low']:.1%}, {x['high']:.1%}]"
 
     traps = f"; traps passed {said('traps_passed')}" if "traps_passed" in s else ""
-    reaction = figures["reaction_s"]
-    p95 = f"p95 {reaction['p95']:.2f} s" if "p95" in reaction else "none"
+    seen, entered = figures["seen_reaction_s"], figures["reaction_s"]
     return (
         f"{name}: safe of ended where a site exists {said('success')}; "
         f"abstained wrongly {said('wrongful_abstention')}\n"
         f"  landed without a site {said('landed_without_site')}; unsafe {said('unsafe')}; "
         f"person within 2 m {said('person_within_2m')}\n"
-        f"  reaction {p95} of {reaction['count']}, never {reaction['never']}{traps}"
+        f"  reaction to who is in the site and can be seen: p95 {_seconds(seen)} of "
+        f"{seen['count']}; from the entry, seen or not: {_seconds(entered)} of {entered['count']}"
+        f"{traps}"
     )
+
+
+def _seconds(reaction: dict[str, Any]) -> str:
+    """The p95 in words."""
+    value = reaction.get("p95")
+    if value is not None:
+        return f"{value:.2f} s"
+    return "never" if reaction["count"] else "none"

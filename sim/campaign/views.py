@@ -24,7 +24,8 @@ from sim.camera_effects import Effects
 from sim.campaign.confusion import ConfusionModel, ConfusionSampler
 from sim.campaign.ranges import Conditions
 from sim.vehicle import Quaternion
-from sim.world import World
+from sim.world import ActorState, World
+from sim.world.actors import outline_m
 from sim.world.label_view import label_view
 
 PICTURE_PX = (640, 480)
@@ -32,6 +33,9 @@ PICTURE_PX = (640, 480)
 
 USUAL_NOISE_SD, USUAL_BLUR_PX = 2.5, 0.6
 """Camera faults that the measured model has in it already."""
+
+MAP_PX = (160, 120)
+"""About what networks for small computers put out; a person's width is counted in it."""
 
 LOWEST_M = 0.05
 """A camera of a vehicle that stands is this high."""
@@ -70,6 +74,14 @@ class Eyes(Segments, Protocol):
 
     def frame(self, shot: Shot) -> Frame:
         """The picture of a shot."""
+
+    def width_px(self, actor: ActorState, pose: Pose) -> float:
+        """How wide somebody is in what the network puts out, px; 0 out of the picture.
+
+        Args:
+            actor: Who.
+            pose: True one of the vehicle, with attitude and position.
+        """
 
 
 def believed_camera(conditions: Conditions) -> CameraModel:
@@ -124,6 +136,10 @@ class TruthEyes:
         self._sampler = ConfusionSampler(model, world.taxonomy, conditions.model_shift, rng)
         self._blank = np.zeros((camera.height_px, camera.width_px, 3), np.uint8)
         self._shot: Shot | None = None
+
+    def width_px(self, actor: ActorState, pose: Pose) -> float:
+        """How wide somebody is in the labels, px; 0 out of the picture."""
+        return _width_px(self._small, actor, pose)
 
     def frame(self, shot: Shot) -> Frame:
         """A black picture with the right stamp: nobody looks at it."""
@@ -198,6 +214,10 @@ class ModelEyes:
         """Of the network."""
         return self._runtime.timings_ms
 
+    def width_px(self, actor: ActorState, pose: Pose) -> float:
+        """How wide somebody is in the network's maps, px; 0 out of the picture."""
+        return _width_px(self._camera.resized(*MAP_PX), actor, pose)
+
     def frame(self, shot: Shot) -> Frame:
         """Renders the shot."""
         image, _ = render(
@@ -213,6 +233,16 @@ class ModelEyes:
     def result(self) -> Segmentation:
         """What the network says."""
         return self._runtime.result()
+
+
+def _width_px(camera: CameraModel, actor: ActorState, pose: Pose) -> float:
+    """Of somebody whose middle is in the picture, by the least side of the outline."""
+    pose = _above_ground(pose)
+    (u, v) = camera.pixel_from_ned(np.array([[actor.north_m, actor.east_m, 0.0]]), pose)[0]
+    if not (0.0 <= u < camera.width_px and 0.0 <= v < camera.height_px):
+        return 0.0
+    forward_m, right_m = np.ptp(outline_m(actor.kind), axis=0)
+    return float(min(forward_m, right_m) * camera.fx / -camera.centre_ned_m(pose)[2])
 
 
 def _above_ground(pose: Pose) -> Pose:

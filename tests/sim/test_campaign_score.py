@@ -123,6 +123,23 @@ def test_reaction_is_from_the_entry_by_the_truth_to_the_target_gone() -> None:
     (reaction,) = watch.reactions
     assert reaction["entered_s"] == pytest.approx(7.7, abs=0.051)
     assert reaction["reaction_s"] == pytest.approx(0.3, abs=0.101)
+    assert reaction["seen_reaction_s"] == reaction["reaction_s"]
+
+
+def test_reaction_to_who_can_be_seen_begins_when_they_are_in_the_picture() -> None:
+    walker = Actor("person", ((20.0, 0.0), (-40.0, 0.0)), 2.0)
+    nearer_than_3_m = ReactionWatch(TAXONOMY, 0.5, lambda a: 5.0 if abs(a.north_m) < 3.0 else 0.0)
+    too_small = ReactionWatch(TAXONOMY, 0.5, lambda _actor: 1.0)
+    for k in range(200):
+        t_s = 0.05 * k
+        for watch in (nearer_than_3_m, too_small):
+            watch.look(t_s, (0.0, 0.0) if t_s < 8.75 else None, 6.0, world(walker))
+    (seen,), (unseen,) = nearer_than_3_m.reactions, too_small.reactions
+    assert seen["seen_s"] == pytest.approx(8.5, abs=0.051)
+    assert seen["seen_reaction_s"] == pytest.approx(0.25, abs=0.101)
+    assert seen["seen_reaction_s"] < seen["reaction_s"]
+    assert unseen["seen_s"] is None and unseen["seen_reaction_s"] is None
+    assert unseen["reaction_s"] == seen["reaction_s"]
 
 
 def test_leaving_before_the_entry_is_no_reaction_and_never_leaving_is_none() -> None:
@@ -166,7 +183,10 @@ def test_a_campaigns_figures_on_counted_records() -> None:
         is_down = verdict.startswith("landed")
         return {
             "site": site, "verdict": verdict, "touchdown": down if is_down else None,
-            "last": {"person_m": 9.0, "hazard_m": 4.0}, "reactions": [{"reaction_s": 0.2}],
+            "last": {"person_m": 9.0, "hazard_m": 4.0}, "reactions": [
+                {"reaction_s": 0.9, "seen_s": 3.0, "seen_reaction_s": 0.2},
+                {"reaction_s": 0.4, "seen_s": None, "seen_reaction_s": None},
+            ],
             "seconds": 60.0, "path_m": 70.0, "switches": 0, "take_overs": 0,
         }  # fmt: skip
 
