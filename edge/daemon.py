@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import Protocol
 
+from edge.allocator import TRIM_PERIOD_NS, give_back_free_memory
 from edge.cameras import Camera
 from edge.capture import CaptureLimits, CaptureLoop
 from edge.config import EdgeConfig
@@ -129,6 +130,7 @@ class Daemon:
         self._status_period_s = config.log.status_period_s
         self._status_ns = self._started_ns
         self._record_ns = self._started_ns
+        self._trim_ns = self._started_ns
 
     def stop(self, reason: str) -> None:
         """Asks for a clean shutdown. Callable from a signal handler and from any thread."""
@@ -254,6 +256,9 @@ class Daemon:
             for worker in workers:
                 worker.check()
             self._tick(now_ns)
+            if now_ns - self._trim_ns >= TRIM_PERIOD_NS:
+                self._trim_ns = now_ns
+                give_back_free_memory()
             self._reload(now_ns)
             if max_seconds is not None and now_ns - self._started_ns > max_seconds * 1e9:
                 self.stop(f"--max-seconds {max_seconds:g}")
