@@ -129,7 +129,10 @@ class Ring:
         self.keep_within_budget()
 
     def keep_within_budget(self) -> None:
-        """Removes the oldest flights, never the one being written, until the budget holds."""
+        """Removes the oldest until the budget holds: whole flights, then files of the present one.
+
+        Else a vehicle that stays armed for hours would fill the disk.
+        """
         flights = sorted(p for p in self._flights.iterdir() if p.is_dir())
         sizes = {flight: _size(flight) for flight in flights}
         total = sum(sizes.values()) + _size(self._ring)
@@ -140,6 +143,15 @@ class Ring:
                 continue
             shutil.rmtree(flight, ignore_errors=True)
             total -= sizes[flight]
+        if self._flight is None:
+            return
+        for path in sorted(self._flight.iterdir()):  # numbered within the run
+            if total <= self._limits.budget_bytes:
+                return
+            with contextlib.suppress(OSError):
+                size = path.stat().st_size
+                path.unlink()
+                total -= size
 
     def has_room(self) -> bool:
         """Whether the disk has more left than the limit."""

@@ -300,6 +300,23 @@ def test_the_ring_forgets_and_the_budget_holds(tmp_path: Path) -> None:
     assert not list((tmp_path / "ring").iterdir())
 
 
+def test_the_budget_holds_in_a_flight_that_does_not_end(tmp_path: Path) -> None:
+    limits = Limits(ring_s=20, before_s=10, after_s=5, budget_bytes=8_000, free_bytes=0)
+    ring = Ring(tmp_path, "boot", limits)
+    paths = []
+    for t in range(0, 300, 10):  # armed all the time
+        ring.keep(round((t + 5) * 1e9), "armed", "20260101T000000Z")
+        path = ring.next_path()
+        path.write_bytes(b"x" * 1000)
+        ring.completed(path, t * 10**9, (t + 10) * 10**9)
+        paths.append(path)
+        held = list(tmp_path.rglob("*.mcap"))
+        assert sum(p.stat().st_size for p in held) <= limits.budget_bytes
+    assert ring.flight is not None
+    kept = sorted(p.name for p in ring.flight.iterdir())
+    assert len(kept) >= 4 and kept == [p.name for p in paths[-len(kept) :]]  # the newest
+
+
 def test_mined_frames_are_a_data_set_once_corrected(flight_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "mined"
     chosen = mine(Flight(flight_folder), out, count=3, apart_s=0.5, source="a flight")
