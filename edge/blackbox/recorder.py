@@ -134,6 +134,11 @@ class Recorder:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def waiting_bytes(self) -> int:
+        """What waits for the disk, about."""
+        return self._waiting_bytes
+
     # --- what the daemon tells; none of it waits ---
 
     def on_step(self, step: Step) -> None:
