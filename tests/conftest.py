@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,3 +19,13 @@ def real_data() -> Path:
     if not (folder / "aeroscapes").is_dir():
         pytest.skip(f"no real data at {folder}: set TOUCHDOWN_DATA (see CONTRIBUTING.md)")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _log_level() -> Iterator[None]:
+    """A daemon sets the level of all logging, for its process; a test's daemon, for its test."""
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    yield
+    root.setLevel(level)
+    root.handlers[:] = handlers

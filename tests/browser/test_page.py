@@ -42,6 +42,7 @@ def browser() -> Iterator[Any]:
 @pytest.fixture
 def page(tmp_path: Path, model_path: Path, browser: Any) -> Iterator[tuple[Any, Rig, WebServer]]:
     with served(tmp_path, model_path) as (rig, server):
+        errors(browser)  # what the page before said of its end
         browser.get(f"http://127.0.0.1:{server.port}/")
         wait_for(lambda: text(browser, "state").startswith("track"), 20)
         yield browser, rig, server

@@ -68,10 +68,11 @@ def test_base_package_alone_imports_all_that_flies_without_torch(dist, tmp_path)
     code = """
 import importlib, json, pkgutil, sys
 names = []
+drawing = {"sim.campaign.pictures", "sim.campaign.plots", "sim.campaign.report"}  # [campaign]
 for package in ("landing", "firmware_bridge", "edge", "touchdown", "sim"):
     root = importlib.import_module(package)
     for found in pkgutil.walk_packages(root.__path__, package + "."):
-        if not found.name.endswith("__main__"):
+        if not found.name.endswith("__main__") and found.name not in drawing:
             importlib.import_module(found.name)
             names.append(found.name)
 bad = ("torch", "torchvision", "segmentation_models_pytorch", "lightning", "onnx", "timm")
