@@ -224,6 +224,10 @@ class Bench:
         """The end of the daemon's log, for failures."""
         return (self.folder / "daemon.log").read_text("utf-8")[-3000:]
 
+    def times_said(self, words: str) -> int:
+        """How often words are in the daemon's whole log."""
+        return (self.folder / "daemon.log").read_text("utf-8").count(words)
+
 
 def wait_for(what: Callable[[], Any], timeout_s: float, explain: Callable[[], str]) -> None:
     """Until something holds.
