@@ -16,7 +16,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Mapping
 
-TRIM_PERIOD_NS = 30_000_000_000
+TRIM_PERIOD_NS = 10_000_000_000
 
 M_ARENA_MAX = -8
 """malloc.h of glibc; mallopt(3)."""
