@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST_ARGS ?=
+WHOLE := flight or packaging or browser or sitl
 
 # Debian packages that single tests need; without them those tests skip and say so.
 SYSTEM := gstreamer1.0-tools gstreamer1.0-plugins-base openssh-server systemd chromium chromium-driver
@@ -60,8 +61,15 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev
 	$(BIN)/mypy
 
+# In two processes: what waits for daemons, browsers and installers for minutes does so in one that has not loaded
+# every native library of the training and export tests before.
 unit: $(VENV)/.dev
+ifeq ($(PYTEST_ARGS),)
+	@parts=0; $(BIN)/python -m pytest -m "not soak and not ($(WHOLE))" || parts=1; \
+	$(BIN)/python -m pytest -m "not soak and ($(WHOLE))" || parts=1; exit $$parts
+else
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+endif
 
 # Every fault injected, timed and judged anew; writes docs/faults.md.
 faults: $(VENV)/.dev

@@ -1,8 +1,8 @@
 """Somebody's first day, typed as the guide says: from keys to a daemon that flies, and back.
 
 Each step is a process of its own and is timed; the times are in the test's output (-s) and in
-`walk.txt` of its folder. Once with a small wheelhouse that borrows this environment, once (marked
-`packaging`) with our real wheel and all it needs.
+`walk.txt` of its folder. Once with a small wheelhouse that borrows this environment, once with our
+real wheel and all it needs.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ import pytest
 
 from tests.deploy.rig import HEIGHT, RAW_CAMERA, ROOT, WIDTH, Kit, config_text, fake_wheel
 from tests.edge import fake_model
+
+pytestmark = pytest.mark.packaging
 
 
 @dataclass
@@ -153,7 +155,6 @@ def test_the_first_day_with_a_small_wheelhouse(tmp_path: Path) -> None:
     assert len(user.times) >= 18
 
 
-@pytest.mark.packaging
 @pytest.mark.timeout(1500)
 def test_the_first_day_with_our_wheel_and_all_it_needs(tmp_path: Path, kit: Kit) -> None:
     """The wheel is built from what is committed or about to be, as in tests/packaging."""
