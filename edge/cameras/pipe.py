@@ -15,7 +15,9 @@ import select
 import shlex
 import shutil
 import signal
+import struct
 import subprocess
+import termios
 import threading
 import time
 from collections import deque
@@ -61,6 +63,7 @@ class PipeCamera(Camera):
         self._process: subprocess.Popen[bytes] | None = None
         self._reader: NewestReader | None = None
         self._index = 0
+        self._overtaken = 0
         self._stderr_tail: deque[str] = deque(maxlen=20)
         self._stderr_thread: threading.Thread | None = None
         self._closing = threading.Event()
@@ -68,7 +71,7 @@ class PipeCamera(Camera):
     @property
     def dropped(self) -> int:
         """Frames replaced by newer ones."""
-        return self._reader.dropped if self._reader else 0
+        return self._overtaken + (self._reader.dropped if self._reader else 0)
 
     def _open(self) -> CameraInfo:
         program = self.command[0]
@@ -102,7 +105,7 @@ class PipeCamera(Camera):
             daemon=True,
         )
         self._stderr_thread.start()
-        self._index = 0
+        self._index = self._overtaken = 0
         process, closing = self._process, self._closing
         self._reader = NewestReader(program, lambda: self._read_next(process, closing))
         height_px, width_px, _ = self._shape
@@ -112,10 +115,36 @@ class PipeCamera(Camera):
     def _read_next(
         self, process: subprocess.Popen[bytes], closing: threading.Event
     ) -> Grabbed | None:
+        """The next frame; of several that wait in the pipe, the last.
+
+        A process that got no time for a moment finds several there. Stamped as they are read, the
+        others would look younger than they are.
+        """
         assert process.stdout is not None
         descriptor = process.stdout.fileno()
         image = np.empty(self._shape, dtype=np.uint8)
         room = image.data.cast("B")
+        behind: int | None = None
+        while True:
+            first_byte_ns = self._fill(descriptor, room, process, closing)
+            if first_byte_ns is None:
+                return None
+            self._index += 1
+            if behind is None:  # once: a source that is always ahead would never be caught up with
+                behind = _bytes_waiting(descriptor) // len(room)
+            if behind == 0:
+                return Grabbed(image, first_byte_ns, self._index - 1)
+            behind -= 1
+            self._overtaken += 1
+
+    def _fill(
+        self,
+        descriptor: int,
+        room: memoryview,
+        process: subprocess.Popen[bytes],
+        closing: threading.Event,
+    ) -> int | None:
+        """Reads a whole frame; when its first byte came, monotonic ns, or None when closing."""
         filled = 0
         first_byte_ns = last_byte_ns = 0
         while filled < len(room):
@@ -124,9 +153,10 @@ class PipeCamera(Camera):
                 return None
             if not ready:
                 if filled and time.monotonic_ns() - last_byte_ns > WITHIN_FRAME_NS:
+                    hint = "" if self._index else ": is the size right?"
                     raise CameraError(
                         f"camera command {self.command[0]!r} stopped within a frame ({filled} of "
-                        f"{len(room)} bytes) after {self._index} frames"
+                        f"{len(room)} bytes) after {self._index} frames{hint}"
                     )
                 continue
             count = os.readv(descriptor, [room[filled:]])
@@ -136,8 +166,7 @@ class PipeCamera(Camera):
             if filled == 0:
                 first_byte_ns = last_byte_ns
             filled += count
-        self._index += 1
-        return Grabbed(image, first_byte_ns, self._index - 1)
+        return first_byte_ns
 
     def _death(self, process: subprocess.Popen[bytes], filled: int) -> str:
         """Why the command's output ended, in one line."""
@@ -200,6 +229,12 @@ class PipeCamera(Camera):
                 process.stdout.close()
             if stderr_thread is None or not stderr_thread.is_alive():
                 process.stderr.close()
+
+
+def _bytes_waiting(descriptor: int) -> int:
+    """What a pipe holds now."""
+    answer = fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4))
+    return int(struct.unpack("i", answer)[0])
 
 
 def end_group(process: subprocess.Popen[bytes]) -> None:

@@ -216,6 +216,36 @@ def test_gstreamer_commands_end_in_raw_frames_on_stdout() -> None:
     assert "video/x-raw,format=BGR,width=640,height=480" in rtsp
 
 
+def test_of_frames_that_wait_in_the_pipe_the_last_is_taken() -> None:
+    """A daemon that got no time for a moment must not take what waited for what is there now."""
+    code = (
+        "import os, time\n"
+        f"frames = [bytes([k]) * {WIDTH * HEIGHT * 3} for k in range(8)]\n"
+        "for burst in (frames[:5], frames[5:7], frames[7:]):\n"
+        "    os.write(1, b''.join(burst))\n"
+        "    time.sleep(1.0)\n"
+        "time.sleep(60)\n"
+    )
+    source = "pipe:" + shlex.join([sys.executable, "-c", code])
+    camera = make_camera(CameraRequest(source, WIDTH, HEIGHT))
+    camera.open()
+    try:
+        frames = [camera.grab(20) for _ in range(3)]
+        assert [int(f.image_bgr[0, 0, 0]) for f in frames] == [4, 6, 7]
+        assert camera.dropped == 5
+    finally:
+        camera.close()
+
+
+def test_a_source_that_is_always_ahead_delivers_all_the_same() -> None:
+    camera = make_camera(CameraRequest("pipe:cat /dev/zero", WIDTH, HEIGHT))
+    camera.open()
+    try:
+        assert camera.grab(20).frame_id < camera.grab(20).frame_id
+    finally:
+        camera.close()
+
+
 def test_gstreamer_writes_what_a_pipe_reads() -> None:
     if shutil.which("gst-launch-1.0") is None:
         pytest.skip("gst-launch-1.0 is not installed (gstreamer1.0-tools)")
@@ -304,10 +334,10 @@ class TestPipe:
         return make_camera(CameraRequest(raw_command(*options, fps=fps), WIDTH, HEIGHT))
 
     @staticmethod
-    def drain(camera: Camera) -> CameraError:
+    def drain(camera: Camera, timeout_s: float = 30.0) -> CameraError:
         with pytest.raises(CameraError) as caught:
             while True:
-                camera.grab(3.0)
+                camera.grab(timeout_s)
         return caught.value
 
     def test_a_command_that_dies_tells_its_exit_code_and_last_word(self) -> None:
@@ -329,7 +359,7 @@ class TestPipe:
 
     def test_a_command_that_stalls_times_out(self) -> None:
         with self.make("--stall-after", "2") as camera:
-            error = self.drain(camera)
+            error = self.drain(camera, 3.0)
             assert isinstance(error, CameraTimeout)
 
     def test_it_never_lags_behind_a_fast_writer(self) -> None:
