@@ -14,6 +14,7 @@ from foxglove_schemas_protobuf.CompressedImage_pb2 import CompressedImage
 from mcap.exceptions import McapError
 from mcap.records import Channel, Message
 from mcap.stream_reader import StreamReader
+from mcap.writer import MCAP0_MAGIC
 from zstandard import ZstdError
 
 from edge.blackbox import views
@@ -48,23 +49,29 @@ class Flight:
 
     Attributes:
         start: What was recorded at the head of the first file.
-        files: In the order of time.
+        files: In the order of time, without those that were cut short before their first message.
 
     Raises:
         RecordingError: There is nothing to read, or it is of another kind.
     """
 
     def __init__(self, *paths: Path) -> None:
-        self.files = _files(paths)
-        heads = [(self._head(path), path) for path in self.files]
-        boots = {start.boot for start, _ in heads}
+        starts = {path: _start_of(path) for path in _files(paths)}
+        heads = {path: start for path, start in starts.items() if start is not None}
+        if not heads:
+            raise RecordingError(
+                f"{', '.join(map(str, paths))}: cut short before anything was written; the file "
+                "before it holds the last that was recorded"
+            )
+        self.files = tuple(heads)
+        boots = {start.boot for start in heads.values()}
         if len(boots) > 1:
             raise RecordingError(
                 f"{', '.join(map(str, paths))} holds {len(boots)} runs of the daemon "
                 f"({', '.join(sorted(boots))}), whose clocks have nothing in common; name the "
                 "files of one"
             )
-        self.start: Start = heads[0][0]
+        self.start = heads[self.files[0]]
 
     def entries(self, *topics: str) -> Iterator[Entry]:
         """The messages, of all topics or of some, in the order in which they were written.
@@ -74,14 +81,6 @@ class Flight:
         """
         for path in self.files:
             yield from _read(path, self.start.utc_offset_ns, frozenset(topics))
-
-    @staticmethod
-    def _head(path: Path) -> Start:
-        for entry in _read(path, 0, frozenset()):
-            if entry.topic == Topic.START.value:
-                return start_from(entry.data, str(path))
-            break
-        raise RecordingError(f"{path} is no recording of touchdown: it does not begin with a start")
 
 
 def picture_of(entry: Entry) -> bytes:
@@ -109,6 +108,30 @@ def _files(paths: tuple[Path, ...]) -> tuple[Path, ...]:
     if not found:
         raise RecordingError(f"{', '.join(map(str, paths))} holds no {SUFFIX} file")
     return tuple(found)
+
+
+def _start_of(path: Path) -> Start | None:
+    """What opens a file; None when the daemon was killed before that reached the disk."""
+    try:
+        first = next(_read(path, 0, frozenset()), None)
+    except RecordingError:
+        if path.is_file() and _is_cut_at_its_head(path):
+            return None
+        raise
+    if first is None:
+        return None
+    if first.topic != Topic.START.value:
+        raise RecordingError(f"{path} is no recording of touchdown: it does not begin with a start")
+    return start_from(first.data, str(path))
+
+
+def _is_cut_at_its_head(path: Path) -> bool:
+    """Whether a file that cannot be read begins as MCAP does, as far as it goes."""
+    try:
+        with path.open("rb") as stream:
+            return MCAP0_MAGIC.startswith(stream.read(len(MCAP0_MAGIC)))
+    except OSError:
+        return False
 
 
 def _read(path: Path, utc_offset_ns: int, topics: frozenset[str]) -> Iterator[Entry]:

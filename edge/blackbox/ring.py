@@ -84,15 +84,18 @@ class Ring:
             The flight's folder, or None when the last run ended in order.
         """
         left = sorted(p for p in self._ring.iterdir() if SUFFIX in p.name)
-        crashed = [p for p in left if p.name.endswith(PART)]
-        if crashed:
-            folder = self._new_flight(stamp, "crash")
-            for path in left:
-                path.rename(folder / path.name.removesuffix(PART))
-            return folder
+        crashed = any(p.name.endswith(PART) for p in left)
+        # Killed before the first bytes of a file reached the disk, it is empty.
+        worth = [p for p in left if crashed and p.stat().st_size]
         for path in left:
-            path.unlink(missing_ok=True)
-        return None
+            if path not in worth:
+                path.unlink(missing_ok=True)
+        if not worth:
+            return None
+        folder = self._new_flight(stamp, "crash")
+        for path in worth:
+            path.rename(folder / path.name.removesuffix(PART))
+        return folder
 
     def next_path(self) -> Path:
         """Name of the next file of the ring."""

@@ -185,6 +185,36 @@ def test_what_a_kill_left_is_read_and_kept(
     assert [p.name for p in crashed[0].iterdir()] == [whole.name]
 
 
+@pytest.mark.parametrize("length", [0, 5, 8, 300])
+def test_a_file_that_was_cut_before_anything_was_in_it_does_not_hide_the_others(
+    flight_folder: Path, tmp_path: Path, length: int
+) -> None:
+    folder = shutil.copytree(flight_folder, tmp_path / "flight")
+    whole, *rest = sorted(folder.iterdir())
+    for path in rest:
+        path.unlink()
+    torn = folder / whole.name.replace("-0000", "-9999")
+    torn.write_bytes(whole.read_bytes()[:length])
+    flight = Flight(folder)
+    assert flight.files == (whole,) and Replay(flight).run().decisions > 0
+    with pytest.raises(RecordingError, match="cut short before anything was written"):
+        Flight(torn)
+
+
+def test_an_empty_part_is_a_crash_and_nothing_to_keep(tmp_path: Path) -> None:
+    limits = Limits(budget_bytes=10_000, free_bytes=0)
+    ring = Ring(tmp_path, "first", limits)
+    whole, torn = ring.next_path(), ring.next_path()
+    whole.write_bytes(b"x" * 1000)
+    torn.with_name(torn.name + PART).write_bytes(b"")
+    kept = Ring(tmp_path, "second", limits).rescue("20260101T000000Z")
+    assert kept is not None and [p.name for p in kept.iterdir()] == [whole.name]
+    torn.with_name(torn.name + PART).write_bytes(b"")
+    assert Ring(tmp_path, "third", limits).rescue("20260101T000001Z") is None
+    assert not list((tmp_path / "ring").iterdir())
+    assert len(list((tmp_path / "flights").iterdir())) == 1
+
+
 def test_damage_is_named(tmp_path: Path, flight_folder: Path) -> None:
     (tmp_path / "no.mcap").write_bytes(b"nothing of the kind")
     (tmp_path / "empty.mcap").write_bytes(b"")

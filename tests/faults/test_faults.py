@@ -411,28 +411,13 @@ def test_throttled(tmp_path: Path, model_path: Path, keep: Keep) -> None:
 @contextlib.contextmanager
 def throttled(pid: int) -> Iterator[str]:
     """Gives a process a fifth of a core, by the kernel's quota or by stopping it in turns."""
-    for root, name, quota in (
-        (Path("/sys/fs/cgroup/cpu"), "cpu.cfs_quota_us", "20000"),
-        (Path("/sys/fs/cgroup"), "cpu.max", "20000 100000"),
-    ):
-        group = root / f"touchdown-test-{pid}"
-        with contextlib.suppress(OSError):
-            if not (root / "cgroup.procs").exists():
-                continue
-            group.mkdir()
-            try:
-                (group / name).write_text(quota)
-                (group / "cgroup.procs").write_text(str(pid))
-            except OSError:
-                group.rmdir()
-                continue
-            try:
-                yield "cgroup quota of 0.2 cores"
-            finally:
-                (root / "cgroup.procs").write_text(str(pid))
-                time.sleep(0.1)
-                group.rmdir()
-            return
+    group = quota_group(pid)
+    if group is not None:
+        try:
+            yield "cgroup quota of 0.2 cores"
+        finally:
+            leave(group)
+        return
     stop = os.fork()
     if stop == 0:
         with contextlib.suppress(OSError):
@@ -448,6 +433,38 @@ def throttled(pid: int) -> Iterator[str]:
         os.kill(stop, signal.SIGKILL)
         os.waitpid(stop, 0)
         os.kill(pid, signal.SIGCONT)
+
+
+def quota_group(pid: int) -> Path | None:
+    """Moves a process into a group of its own with a quota; None where that is not allowed."""
+    for root, name, quota in (
+        (Path("/sys/fs/cgroup/cpu"), "cpu.cfs_quota_us", "20000"),
+        (Path("/sys/fs/cgroup"), "cpu.max", "20000 100000"),
+    ):
+        if not (root / "cgroup.procs").exists():
+            continue
+        group = root / f"touchdown-test-{pid}"
+        with contextlib.suppress(OSError):
+            group.mkdir()
+            try:
+                (group / name).write_text(quota)
+                (group / "cgroup.procs").write_text(str(pid))
+                return group
+            except OSError:
+                group.rmdir()
+    return None
+
+
+def leave(group: Path) -> None:
+    """Moves everybody out of a group, children that began in it too, and removes it."""
+    deadline = time.monotonic() + 10
+    while group.exists():
+        for member in (group / "cgroup.procs").read_text().split():
+            with contextlib.suppress(OSError):  # it has ended
+                (group.parent / "cgroup.procs").write_text(member)
+        with contextlib.suppress(OSError):
+            group.rmdir()
+        assert time.monotonic() < deadline, f"{group} does not become empty"
 
 
 def killed(folder: Path, model: Path, times: int) -> tuple[float, float, int]:
