@@ -15,6 +15,8 @@ from firmware_bridge.dialect import mavlink
 POLL_S = 0.02
 READ_SIZE = 65_536
 TARGET, POSITION, ATTITUDE = 149, 32, 31
+LIE_EACH, LIE_MS = 5, 4000
+"""Every so many stamps of the autopilot's clock are off by so much, when it is to lie."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,11 @@ class Wire(threading.Thread):
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.settimeout(POLL_S)
         self.connection = f"tcp:127.0.0.1:{self._listener.getsockname()[1]}"
-        self.order = "good"  # or: cut, garble, flood
+        self.order = "good"  # or: cut, garble, flood, lie
+        self.lies = 0
         self.targets: list[Seen] = []
         self.last_pose_ns = 0
+        self._stamped = 0
         self._stopping = threading.Event()
         self._random = random.Random(0)
 
@@ -87,7 +91,9 @@ class Wire(threading.Thread):
                 if order == "garble":
                     data = bytes(b ^ 0x55 if k % 3 == 0 else b for k, b in enumerate(data))
                 now_ns = time.monotonic_ns()
-                if door is autopilot:
+                if door is autopilot and order == "lie":
+                    client.sendall(self._with_lies(down, data))
+                elif door is autopilot:
                     if order in ("good", "flood"):
                         self._note_pose(down, data, now_ns)
                     client.sendall(data)
@@ -99,6 +105,23 @@ class Wire(threading.Thread):
         for message in parser.parse_buffer(data) or ():
             if message.get_msgId() in (POSITION, ATTITUDE):
                 self.last_pose_ns = now_ns
+
+    def _with_lies(self, parser: mavlink.MAVLink, data: bytes) -> bytes:
+        """The same messages, some of them with another time since boot."""
+        told = b""
+        for message in parser.parse_buffer(data) or ():
+            if not hasattr(message, "time_boot_ms"):
+                told += message.get_msgbuf()
+                continue
+            self._stamped += 1
+            if self._stamped % LIE_EACH == 0:
+                self.lies += 1
+                off_ms = LIE_MS if self.lies % 2 else -LIE_MS
+                message.time_boot_ms = max(0, message.time_boot_ms + off_ms)
+            packer = mavlink.MAVLink(None, message.get_srcSystem(), message.get_srcComponent())
+            packer.seq = message.get_seq()
+            told += message.pack(packer)
+        return told
 
     def _note_targets(self, parser: mavlink.MAVLink, data: bytes, now_ns: int) -> None:
         for message in parser.parse_buffer(data) or ():
