@@ -71,6 +71,13 @@ import click
     help="A setting of decision, director or authority; may be given several times.",
 )
 @click.option(
+    "--network-shift",
+    type=click.FloatRange(-4.0, 4.0),
+    default=0.0,
+    show_default=True,
+    help="How much worse the network is than measured, probits; better when negative.",
+)
+@click.option(
     "--search-s",
     type=click.FloatRange(2.0, 600.0),
     default=25.0,
@@ -111,7 +118,7 @@ import click
 def campaign(
     out: Path, scenes: int, seed: int, split: str, worlds: str, policies: str | None,
     segmentation: str, model: Path | None, confusion: Path | None, settings: tuple[str, ...],
-    search_s: float, engine: str, scheduler: str | None, jobs: int, pictures: int,
+    network_shift: float, search_s: float, engine: str, scheduler: str | None, jobs: int, pictures: int,
     replay: Path | None, scene: int | None, sheet: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Fly landings by the hundred, faster than real time, and score them by the truth.
@@ -129,7 +136,7 @@ def campaign(
         return
     plan = plan_from(
         scenes, seed, split, worlds, policies or "ours", segmentation, model, confusion, settings,
-        search_s,
+        search_s, network_shift,
     )  # fmt: skip
     campaign_command(plan, out, engine, jobs, scheduler, pictures, as_json)
 

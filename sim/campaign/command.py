@@ -25,6 +25,7 @@ NO_REPORT = "no report: it needs matplotlib and jinja2, pip install 'touchdown[c
 def plan_from(
     scenes: int, seed: int, split: str, worlds: str, policies: str, segmentation: str,
     model: Path | None, confusion: Path | None, settings: tuple[str, ...], search_s: float,
+    network_shift: float = 0.0,
 ) -> Plan:  # fmt: skip
     """A plan from what was typed.
 
@@ -36,6 +37,8 @@ def plan_from(
         policy_named(name)
     if split not in SPLITS:
         raise CampaignError(f"--split {split!r}: expected {', '.join(SPLITS)}")
+    if segmentation == "model" and network_shift:
+        raise CampaignError("--network-shift is of --segmentation confusion: a model is what it is")
     if segmentation == "model" and model is None:
         raise CampaignError("--segmentation model needs --model FILE.onnx")
     checked = _settings(settings)
@@ -45,7 +48,7 @@ def plan_from(
         policies=names, segmentation=segmentation,
         confusion=None if confusion is None else str(confusion.resolve()),
         model=None if model is None else str(model.resolve()),
-        search_s=search_s, **checked,
+        search_s=search_s, network_shift=network_shift, **checked,
     )  # fmt: skip
 
 

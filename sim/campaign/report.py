@@ -132,4 +132,6 @@ def command_of(plan: Plan) -> str:
         words += ["--segmentation model", f"--model {Path(plan.model or '').name}"]
     for section in ("decision", "director", "authority"):
         words += [f"--set {section}.{k}={json.dumps(v)}" for k, v in getattr(plan, section).items()]
+    if plan.network_shift:
+        words.append(f"--network-shift {plan.network_shift:g}")
     return " ".join([*words, "--out DIR"])

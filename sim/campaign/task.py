@@ -46,6 +46,8 @@ class Plan:
         director: The same of the director.
         authority: The same of the authority; its level is ``guard`` unless it is given.
         search_s: The pilot gives up hovering without a site after this time.
+        network_shift: How much worse the network is than measured, probits: at -1 an error that
+            one pixel in six has is left to one in forty. What would a better network be worth?
     """
 
     scenes: int
@@ -60,10 +62,13 @@ class Plan:
     director: dict[str, Any] = field(default_factory=dict)
     authority: dict[str, Any] = field(default_factory=dict)
     search_s: float = 25.0
+    network_shift: float = 0.0
 
     def scene(self, number: int) -> Scene:
         """The scene of a number."""
-        return draw_scene(number, self.split, self.seed, self.worlds)
+        scene = draw_scene(number, self.split, self.seed, self.worlds)
+        shift = scene.conditions.model_shift + self.network_shift
+        return replace(scene, conditions=replace(scene.conditions, model_shift=shift))
 
     def setup(self) -> FlightSetup:
         """What is flown.

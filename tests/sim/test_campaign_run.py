@@ -9,7 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 from sim.campaign.campaign import run_campaign
+from sim.campaign.command import plan_from
 from sim.campaign.replay import replay
+from sim.campaign.report import command_of
 from sim.campaign.scene import CampaignError
 from sim.campaign.store import JOURNAL, PLAN, RESULTS, TIMINGS, CampaignFolder, cost_of
 from sim.campaign.task import Plan, Task, run
@@ -173,3 +175,16 @@ def test_bad_options_are_words_and_not_tracebacks(tmp_path: Path) -> None:
         result = runner.invoke(cli, ["campaign", "--out", str(tmp_path / "c"), *options])
         assert result.exception is not None
         assert said in str(result.exception)
+
+
+def test_a_networks_shift_is_added_in_every_scene_and_said_in_the_command() -> None:
+    usual, better = plan(), plan(network_shift=-1.5)
+    for number in range(3):
+        before, after = (p.scene(number).conditions.model_shift for p in (usual, better))
+        assert after == pytest.approx(before - 1.5)
+    assert command_of(better).endswith("--network-shift -1.5 --out DIR")
+    assert "--network-shift" not in command_of(usual)
+    with pytest.raises(CampaignError, match="a model is what it is"):
+        plan_from(
+            1, 1, "train", "scenes", "ours", "model", Path("m.onnx"), None, (), 25.0, -1.0,
+        )  # fmt: skip
