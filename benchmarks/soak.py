@@ -6,9 +6,10 @@
 The stand-in autopilot hovers, a camera delivers 640x480 at 10 Hz, the daemon decides, sends
 targets, records, and one viewer watches. Every two seconds memory, threads, descriptors and log are
 read from outside. The first ten minutes are left out: the page's history holds 300 s, the longest
-window of anything that is kept. Then each minute's median counts, because what lies in the
-recorder's queue and in the frame that is being decided on moves the memory by a megabyte up and
-down; slopes are least squares over those medians, with their standard error.
+window of anything that is kept. Of memory each minute's least counts after that: the daemon gives
+back what is free every ten seconds (`edge.allocator`); between, 3 to 6 MB of frames and maps come
+and go, more of them the busier the machine is. What is not let go of stays in the
+least. Slopes are least squares over the minutes, with their standard error.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -98,17 +99,46 @@ def after_warm_up(samples: list[Sample]) -> list[Sample]:
     return [s for s in samples if s.at_s >= min(WARM_UP_S, samples[-1].at_s / 4)]
 
 
-def slope_per_hour(samples: list[Sample], field: str) -> tuple[float, float]:
-    """Slope of a field after the warm-up, per hour, and its standard error."""
+@dataclass(frozen=True)
+class Minute:
+    """What was read within one minute."""
+
+    at_h: float
+    resident_mb: float
+    median_mb: float
+    threads: float
+    descriptors: float
+    log_mb: float
+
+    @classmethod
+    def of(cls, samples: list[Sample]) -> Minute:
+        """The least memory, and medians of everything."""
+        return cls(
+            float(np.median([s.at_s for s in samples])) / 3600,
+            min(s.resident_mb for s in samples),
+            float(np.median([s.resident_mb for s in samples])),
+            float(np.median([s.threads for s in samples])),
+            float(np.median([s.descriptors for s in samples])),
+            samples[-1].log_bytes / 1e6,
+        )
+
+
+def minutes_of(samples: list[Sample]) -> list[Minute]:
+    """Minute by minute."""
     windows: dict[int, list[Sample]] = {}
-    for sample in after_warm_up(samples):
+    for sample in samples:
         windows.setdefault(int(sample.at_s / WINDOW_S), []).append(sample)
-    hours = np.array([np.median([s.at_s for s in w]) for w in windows.values()]) / 3600
-    medians = np.array([np.median([getattr(s, field) for s in w]) for w in windows.values()])
-    if len(hours) < 4:  # three are the least of a slope with an error
+    return [Minute.of(window) for window in windows.values()]
+
+
+def slope_per_hour(minutes: list[Minute], field: str) -> tuple[float, float]:
+    """Slope of a field per hour, and its standard error."""
+    if len(minutes) < 4:  # three are the least of a slope with an error
         return float("nan"), float("nan")
-    slope, offset = np.polyfit(hours, medians, 1)
-    rest = medians - (slope * hours + offset)
+    hours = np.array([m.at_h for m in minutes])
+    values = np.array([getattr(m, field) for m in minutes])
+    slope, offset = np.polyfit(hours, values, 1)
+    rest = values - (slope * hours + offset)
     spread = np.sum((hours - hours.mean()) ** 2)
     return float(slope), float(np.sqrt(np.sum(rest**2) / (len(hours) - 2) / spread))
 
@@ -116,22 +146,24 @@ def slope_per_hour(samples: list[Sample], field: str) -> tuple[float, float]:
 def summarise(samples: list[Sample]) -> dict[str, Any]:
     """The figures and whether they are within what is allowed."""
     late = after_warm_up(samples)
+    minutes = minutes_of(late)
     hours = (samples[-1].at_s - samples[0].at_s) / 3600
-    memory, error = slope_per_hour(samples, "resident_mb")
+    memory, error = slope_per_hour(minutes, "resident_mb")
     log = (samples[-1].log_bytes - samples[0].log_bytes) / 1e6 / hours
     threads = Counter(s.threads for s in late)
     descriptors = Counter(s.descriptors for s in late)
     return {
         "minutes": round(hours * 60, 1),
         "minutes_left_out": round(late[0].at_s / 60, 1),
-        "memory_mb": [round(late[0].resident_mb, 1), round(samples[-1].resident_mb, 1)],
+        "memory_mb": [round(f(s.resident_mb for s in late), 1) for f in (min, max)],
         "memory_slope_mb_per_hour": round(memory, 2),
         "memory_slope_standard_error": round(error, 2),
+        "median_slope_mb_per_hour": round(slope_per_hour(minutes, "median_mb")[0], 2),
         "log_mb_per_hour": round(log, 3),
         "threads": {str(n): threads[n] for n in sorted(threads)},
-        "thread_slope_per_hour": round(slope_per_hour(samples, "threads")[0], 3),
+        "thread_slope_per_hour": round(slope_per_hour(minutes, "threads")[0], 3),
         "descriptors": {str(n): descriptors[n] for n in sorted(descriptors)},
-        "descriptor_slope_per_hour": round(slope_per_hour(samples, "descriptors")[0], 3),
+        "descriptor_slope_per_hour": round(slope_per_hour(minutes, "descriptors")[0], 3),
         "targets_per_second": round((samples[-1].targets - samples[0].targets) / hours / 3600, 2),
         "cores_busy": round((samples[-1].cpu_s - samples[0].cpu_s) / hours / 3600, 3),
         "within_limits": bool(memory < ALLOWED_MB_PER_HOUR and log < ALLOWED_MB_PER_HOUR),
@@ -166,10 +198,8 @@ def soak(minutes: float, folder: Path) -> dict[str, Any]:
         **summarise(samples),
         "camera_restarts": len(failed),
         "machine": describe(),
-        "samples": [
-            [round(s.at_s), round(s.resident_mb, 2), s.threads, s.descriptors, s.log_bytes]
-            for s in samples[:: max(1, len(samples) // 120)]
-        ],
+        "columns": list(Minute.__annotations__),
+        "samples": [[round(v, 3) for v in astuple(m)] for m in minutes_of(samples)],
     }
 
 
