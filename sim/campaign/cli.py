@@ -118,7 +118,8 @@ import click
 def campaign(
     out: Path, scenes: int, seed: int, split: str, worlds: str, policies: str | None,
     segmentation: str, model: Path | None, confusion: Path | None, settings: tuple[str, ...],
-    network_shift: float, search_s: float, engine: str, scheduler: str | None, jobs: int, pictures: int,
+    network_shift: float, search_s: float, engine: str, scheduler: str | None, jobs: int,
+    pictures: int,
     replay: Path | None, scene: int | None, sheet: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Fly landings by the hundred, faster than real time, and score them by the truth.
