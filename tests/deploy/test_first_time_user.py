@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -60,11 +61,15 @@ class User:
         (self.folder / "walk.txt").write_text(table)
 
     @contextmanager
-    def serving(self, current: Path) -> Iterator[None]:
+    def serving(self, current: Path, end: signal.Signals = signal.SIGTERM) -> Iterator[None]:
         """The daemon as the unit starts it, until it says READY; then SIGTERM, as systemd does."""
+        log = self.folder / "serve.log"
         address = self.folder / "notify"
         address.unlink(missing_ok=True)
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        with (
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager,
+            log.open("wb") as said,
+        ):
             manager.bind(str(address))
             manager.settimeout(120)
             began_s = time.monotonic()
@@ -72,21 +77,33 @@ class User:
                 [str(current / "venv/bin/touchdown"), "edge", "serve", "--config",
                  str(current / "edge.toml")],
                 cwd=self.folder, env={**os.environ, "NOTIFY_SOCKET": str(address)},
-                stderr=subprocess.PIPE, text=True,
+                stderr=said,
             )  # fmt: skip
             try:
                 while manager.recv(4000) != b"READY=1":
-                    assert process.poll() is None, process.communicate()[1]
+                    assert process.poll() is None, log.read_text()
                 self.note("serve until READY", time.monotonic() - began_s)
                 yield
                 began_s = time.monotonic()
-                process.send_signal(signal.SIGTERM)
-                _, log = process.communicate(timeout=30)
-                self.note("SIGTERM until the end", time.monotonic() - began_s)
-                assert process.returncode == 0, log
+                process.send_signal(end)
+                process.wait(timeout=30)
+                self.note(f"{end.name} until the end", time.monotonic() - began_s)
+                assert process.returncode in (0, -signal.SIGKILL), log.read_text()
             finally:
                 process.kill()
-                process.communicate()
+                process.wait()
+
+    def opens_the_page(self) -> None:
+        """As a browser and Prometheus would."""
+        lines = (self.folder / "serve.log").read_text().splitlines()
+        page = next(line for line in lines if "preview at" in line).split("preview at ")[1]
+        began_s = time.monotonic()
+        with urllib.request.urlopen(page, timeout=60) as answer:
+            assert b"<title>" in answer.read()
+        self.note("open the page", time.monotonic() - began_s)
+        for path, word in (("healthz", b'"ok": true'), ("metrics", b"touchdown_up 1.0")):
+            with urllib.request.urlopen(page + path, timeout=60) as answer:
+                assert word in answer.read(), path
 
 
 def walk(folder: Path, wheels: Path) -> User:
@@ -102,6 +119,7 @@ def walk(folder: Path, wheels: Path) -> User:
         link = f"udpin:127.0.0.1:{probe.getsockname()[1]}"
     config = folder / "edge.toml"
     text = config_text("none.onnx", folder / "events.jsonl", source, link)
+    text += '[preview]\nlisten = "127.0.0.1:0"\n'
     config.write_text(text)
 
     user.types("deploy", "keygen", "--out", "fleet.key")
@@ -121,7 +139,11 @@ def walk(folder: Path, wheels: Path) -> User:
     current = root / "current"
     first = current.readlink().name
     with user.serving(current):
+        user.opens_the_page()
+    with user.serving(current, signal.SIGKILL):  # a crash, or the power
         pass
+    with user.serving(current):
+        user.opens_the_page()
     assert any(json.loads(line)["event"] == "ready"
                for line in (folder / "events.jsonl").read_text().splitlines())  # fmt: skip
 
@@ -144,7 +166,7 @@ def walk(folder: Path, wheels: Path) -> User:
     with user.serving(current):
         pass
     stops = [seconds for step, seconds in user.times if step.startswith("SIGTERM")]
-    assert len(stops) == 4
+    assert len(stops) == 5
     return user
 
 
