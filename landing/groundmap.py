@@ -383,8 +383,9 @@ class GroundMap:
             else:
                 evidence = np.full(shown.shape, table[0], np.float32)
             # That nobody stood there for a minute says nothing of who steps in now: what people
-            # and vehicles must overcome is never more than the one frame before.
-            floor = max(float(table[0]), -limit) if role in MOVING_ROLES else -limit
+            # and vehicles must overcome is never more than the last frames.
+            last = self._settings.nobody_frames * float(table[0])
+            floor = max(last, -limit) if role in MOVING_ROLES else -limit
             if role is Role.PERSON and plain < 1.0:
                 evidence = np.where(evidence < 0, evidence * np.float32(plain), evidence)
             _gather(gathered[window], evidence, shown, floor, limit)

@@ -109,6 +109,13 @@ class DecisionSettings(BaseModel):
         le=1,
         description="weight of one frame for people and vehicles; below 1 as frames err alike",
     )
+    nobody_frames: float = Field(
+        # Up to 1 the first frame that is sure of somebody is enough; from 1.3 it takes two.
+        default=1.0,
+        gt=0,
+        le=10,
+        description="frames without anybody that whoever steps in must overcome",
+    )
     ground_evidence_gain: float = Field(
         # More than half of an error is there again in the next frame (sim/campaign/measured.json),
         # so ten frames a second are worth one or two. What stands still can wait for them.
