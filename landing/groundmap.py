@@ -56,6 +56,7 @@ class GroundView:
         probability: float32: what the evidence for landable ground adds up to, as a probability;
             one half where frames say just `frame_landable_probability`.
         known: bool: seen recently, whatever it is.
+        visited: bool: a person or vehicle was seen there within `lately_s`, now included.
     """
 
     cell_m: float
@@ -66,6 +67,7 @@ class GroundView:
     unseen_s: GridOfFloat
     probability: GridOfFloat
     known: GridOfBool
+    visited: GridOfBool
 
     def cell_of(self, north_m: float, east_m: float) -> tuple[int, int] | None:
         """Row and column of a point, or None outside the map."""
@@ -82,7 +84,9 @@ class GroundView:
         )
 
 
-_MEMORY = ("cell_m", "corner", "down_m", "updated_ns", "landable", "hazards", "seen_ns")
+_MEMORY = (
+    "cell_m", "corner", "down_m", "updated_ns", "landable", "hazards", "seen_ns", "visited_ns",
+)  # fmt: skip
 """What makes the map what it is, beside its settings."""
 
 
@@ -120,6 +124,7 @@ class GroundMap:
         self._landable = np.zeros((n, n), np.float32)
         self._hazards = np.zeros((len(HAZARD_ROLES), n, n), np.float32)
         self._seen_ns = np.full((n, n), NEVER_NS, np.int64)
+        self._visited_ns = np.full((n, n), NEVER_NS, np.int64)
 
     def memory(self) -> dict[str, Any]:
         """A copy of all that was gathered: plain values and arrays, see `remember`."""
@@ -204,6 +209,9 @@ class GroundMap:
         plain = min(1.0, person_px / max(self._settings.plain_person_px, 1e-3))
         self._add(segmentation, window, visible, u, v, side, plain)
         self._seen_ns[window][visible] = at_ns
+        for role in MOVING_ROLES:
+            somebody = self._hazards[HAZARD_ROLES.index(role)][window] > 0.0
+            self._visited_ns[window][somebody & visible] = at_ns
         return count
 
     def _follow(
@@ -242,7 +250,10 @@ class GroundMap:
         hazards[:, to_r, to_c] = self._hazards[:, from_r, from_c]
         seen_ns = np.full_like(self._seen_ns, NEVER_NS)
         seen_ns[to_r, to_c] = self._seen_ns[from_r, from_c]
-        self._landable, self._hazards, self._seen_ns = landable, hazards, seen_ns
+        visited_ns = np.full_like(self._visited_ns, NEVER_NS)
+        visited_ns[to_r, to_c] = self._visited_ns[from_r, from_c]
+        self._landable, self._hazards = landable, hazards
+        self._seen_ns, self._visited_ns = seen_ns, visited_ns
 
     def _rescale(
         self, old_m: float, old_corner: tuple[int, int], new_m: float, corner: tuple[int, int]
@@ -255,6 +266,7 @@ class GroundMap:
         landable = np.full((n, n), np.inf, np.float32)
         hazards = np.full((len(HAZARD_ROLES), n, n), -np.inf, np.float32)
         seen_ns = np.full((n, n), 2**62, np.int64)
+        visited_ns = np.full((n, n), NEVER_NS, np.int64)
         for dr in offsets:
             north = corner[0] * new_m + index + dr * new_m
             r = np.floor(north / old_m).astype(np.int64) - old_corner[0]
@@ -268,8 +280,10 @@ class GroundMap:
                     old = np.where(inside, self._hazards[k][grid], 0.0)
                     hazards[k] = np.maximum(hazards[k], old)
                 seen_ns = np.minimum(seen_ns, np.where(inside, self._seen_ns[grid], NEVER_NS))
+                visited = np.where(inside, self._visited_ns[grid], NEVER_NS)
+                visited_ns = np.maximum(visited_ns, visited)
         self._landable = landable.astype(np.float32)
-        self._hazards, self._seen_ns = hazards, seen_ns
+        self._hazards, self._seen_ns, self._visited_ns = hazards, seen_ns, visited_ns
         self._cell_m, self._corner = new_m, corner
 
     def _decay(self, at_ns: int) -> None:
@@ -409,6 +423,7 @@ class GroundMap:
         hazards = {role: self._hazards[k][window] > 0.0 for k, role in enumerate(HAZARD_ROLES)}
         for role in MOVING_ROLES:  # what stood there a while ago has gone, we do not know where
             hazards[role] &= unseen_s <= self._settings.hazard_memory_s
+        visited = self._visited_ns[window] >= now_ns - int(self._settings.lately_s * 1e9)
         landable = self._landable[window]
         free = known & (landable >= self._landable_logit)
         for grid in hazards.values():
@@ -419,7 +434,15 @@ class GroundMap:
             (self._corner[1] + window[1].start) * self._cell_m,
         )
         return GroundView(
-            self._cell_m, corner, self._down_m, free, hazards, unseen_s, probability, known
+            self._cell_m,
+            corner,
+            self._down_m,
+            free,
+            hazards,
+            unseen_s,
+            probability,
+            known,
+            visited,
         )
 
     def _window_of_interest(self, now_ns: int, max_age_s: float) -> Window:

@@ -174,13 +174,17 @@ def worth_grid(
     """What each cell is worth as a site, m of clearance, shape (n, n).
 
     Room up to what is enough at this height (higher up more, since the place is known less well),
-    less the cost of the way there.
+    less the cost of the way there, and less where people or vehicles were seen lately.
     """
     enough_m = settings.required_radius_m + settings.enough_room_m
     enough_m += settings.room_per_height * max(height_m, 0.0)
     away_m = np.sqrt(_distance_from_vehicle2(view, vehicle_ne_m)).astype(np.float32)
     away_m *= np.float32(settings.travel_cost)
-    return np.asarray(np.minimum(room_m, np.float32(enough_m)) - away_m, np.float32)
+    worth = np.minimum(room_m, np.float32(enough_m)) - away_m
+    if settings.lately_cost > 0.0 and view.visited.any():
+        near = 1.0 - distance_m(view.visited, view.cell_m, False) / np.float32(settings.lately_m)
+        worth -= np.float32(settings.lately_cost) * np.maximum(near, np.float32(0.0))
+    return np.asarray(worth, np.float32)
 
 
 def pick(

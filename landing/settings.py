@@ -65,6 +65,15 @@ class DecisionSettings(BaseModel):
         le=0.5,
         description="... and this much more for each metre of height, for errors of the pose",
     )
+    lately_s: float = Field(
+        # Who left may return; and where a network saw somebody who was none it does so again.
+        default=45.0, ge=0, le=600, description="where people or vehicles were seen within this "
+        "time is a worse place, s",
+    )  # fmt: skip
+    lately_m: float = Field(default=6.0, gt=0, le=50, description="... up to this far around, m")
+    lately_cost: float = Field(
+        default=2.0, ge=0, le=20, description="... by this much clearance right there, m"
+    )
     shift_m: float = Field(
         default=0.8, ge=0, le=10, description="a site may move over to better ground this near, m"
     )
@@ -275,6 +284,7 @@ class DecisionSettings(BaseModel):
                 "landable_probability": landable,
                 "near_height_m": self.max_height_m,
                 "far_height_m": self.max_height_m + 1.0,
+                "lately_cost": 0.0,
             }
         )
 
@@ -363,15 +373,16 @@ class AuthoritySettings(BaseModel):
         "up only the target ends at once",
     )
     sure_height_m: float = Field(
-        default=10.0,
+        # From here the ground is six seconds away, and a stop takes one and a half.
+        default=3.0,
         ge=2,
         le=120,
         description="up to here the first frame that shows somebody at the site stops it, m",
     )
     sure_s: float = Field(
-        # A wrong patch comes and goes within two frames; the target ends by the first at any
-        # height, and ten metres take the vehicle more than ten seconds.
-        default=0.3,
+        # A wrong patch comes and goes within a few frames; the target ends by the first at any
+        # height, so that nobody is led to anybody meanwhile.
+        default=0.4,
         ge=0,
         le=2,
         description="... and higher up somebody must be there for so long, s",
@@ -405,9 +416,9 @@ class AuthoritySettings(BaseModel):
         default=10.0, ge=1, le=120, description="searches for so long at each height, s"
     )
     max_tries: int = Field(
-        # A site of a middling network is lost twice on the way down before a good one is found;
-        # max_total_s bounds what all of it may cost.
-        default=5,
+        # A site of a middling network is lost several times before a good one is found; what all
+        # of it may cost is for max_total_s to say.
+        default=8,
         ge=1,
         le=10,
         description="landings resumed, and searches, before giving up",

@@ -22,7 +22,7 @@ S = 1_000_000_000
 STEP_NS = S // 20
 LEVEL = (1.0, 0.0, 0.0, 0.0)
 PERSON = Intruder(Role.PERSON, 0.2)
-GUARD = AuthoritySettings(level="guard", begin_in_air=True)
+GUARD = AuthoritySettings(level="guard", begin_in_air=True, sure_height_m=10.0)
 LAND = AuthoritySettings(level="land", begin_in_air=True)
 REST = Sticks(0.0, 0.0, -1.0, 0.0)
 COMMIT_M = 3.0
@@ -139,6 +139,22 @@ def test_a_person_at_the_site_stops_the_landing_in_the_same_step():
     output = w.step()
     assert w.requests == [Hold()] and output.state is AuthorityState.HOLD
     assert "person" in output.transitions[0].reason
+
+
+def test_higher_up_somebody_must_be_there_for_longer_than_a_flash():
+    settings = GUARD.model_copy(update={"sure_height_m": 3.0})
+    w = world(settings)
+    w.land()
+    w.intruder = PERSON
+    w.run(settings.sure_s - 0.1)
+    assert w.requests == [] and w.state is AuthorityState.GUARD
+    w.run(0.2)
+    assert w.requests == [Hold()]
+    low = world(settings)
+    low.land()
+    low.height_m, low.intruder = 2.9, PERSON
+    low.step()
+    assert low.requests == [Hold()]
 
 
 def test_a_dip_of_the_evidence_stops_it_only_after_the_grace():

@@ -96,6 +96,17 @@ def test_what_is_out_of_reach_is_no_site():
     assert isinstance(picked(view_of(free), 30.0), Candidate)
 
 
+def test_of_two_alike_places_the_one_where_nobody_was_lately_is_worth_more():
+    free = np.zeros((N, N), np.bool_)
+    free[4:20, 4:20] = free[4:20, 28:44] = True  # two squares of 3.2 m, west and east
+    visited = np.zeros((N, N), np.bool_)  # south-west corner first: rows go north
+    west = picked(view_of(free, visited=visited), 12.0, (-2.0, -0.3))
+    visited[12, 6] = True
+    east = picked(view_of(free, visited=visited), 12.0, (-2.0, -0.3))
+    assert isinstance(west, Candidate) and isinstance(east, Candidate)
+    assert west.east_m < 0.0 < east.east_m
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 10**6),

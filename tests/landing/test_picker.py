@@ -24,7 +24,7 @@ SETTINGS = DecisionSettings(vehicle_radius_m=0.3, margin_m=0.3, cell_m=0.2)
 N = 48
 
 
-def view_of(free, hazards=None, probability=None, known=None, unseen_s=None) -> GroundView:
+def view_of(free, hazards=None, probability=None, known=None, unseen_s=None, visited=None) -> GroundView:
     n = free.shape[0]
     none = np.zeros_like(free)
     hazards = {role: (hazards or {}).get(role, none) for role in HAZARD_ROLES}
@@ -39,6 +39,7 @@ def view_of(free, hazards=None, probability=None, known=None, unseen_s=None) -> 
         unseen_s=np.zeros(free.shape, np.float32) if unseen_s is None else unseen_s,
         probability=np.full(free.shape, 0.9, np.float32) if probability is None else probability,
         known=np.ones_like(free) if known is None else known,
+        visited=none if visited is None else visited,
     )
 
 
