@@ -17,6 +17,7 @@ from edge.runtimes.contract import Outputs, Runtime, RuntimeOptions
 from edge.runtimes.gate import require_gate
 from edge.runtimes.onnx_file import hold_against, metadata_of, read_onnx
 from edge.runtimes.openvino_stages import in_stages
+from edge.runtimes.signal_stack import kept_signal_stack
 from landing.artefact import BF16_GATE_KEY, GateReport
 from landing.errors import ModelError
 from landing.spec import ModelSpec
@@ -88,10 +89,11 @@ class OpenVinoRuntime(Runtime):
             named = {name for one in model.outputs for name in one.get_names()}
             hold_against(path, spec, inputs, named)
             parts = in_stages(module, model, spec) if precision == "bf16" else [(model, "f32")]
-            stages = [
-                core.compile_model(part, "CPU", {**settings, "INFERENCE_PRECISION_HINT": hint})
-                for part, hint in parts
-            ]
+            with kept_signal_stack():
+                stages = [
+                    core.compile_model(part, "CPU", {**settings, "INFERENCE_PRECISION_HINT": hint})
+                    for part, hint in parts
+                ]
         except RuntimeError as error:
             raise ModelError(
                 f"model {path} ({len(data)} bytes) cannot be loaded by OpenVINO: it is truncated, "
@@ -121,7 +123,8 @@ class OpenVinoRuntime(Runtime):
         return Outputs(class_id, landable, hazards)
 
     def _close(self) -> None:
-        self._requests = []
+        with kept_signal_stack():
+            self._requests = []
         self._picture = None
 
 

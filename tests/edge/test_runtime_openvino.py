@@ -217,3 +217,38 @@ def test_a_model_without_logits_stays_whole(tmp_path: Path) -> None:
     whole = module.Core().read_model(model.SerializeToString())
     stages = in_stages(module, whole, fake_model.spec_of(SYNTHETIC))
     assert len(stages) == 1 and stages[0][1] == "bf16"
+
+
+def test_signals_are_handled_where_they_were_before_whatever_comes_and_goes(tmp_path: Path) -> None:
+    """In a process of its own: what is left wrong here would kill this one later."""
+    model = fake_model.save(tmp_path / "m.onnx")
+    code = """
+import faulthandler, os, signal, sys
+from pathlib import Path
+from edge.runtimes import RuntimeOptions, load_runtime
+from edge.runtimes.signal_stack import signal_stack
+faulthandler.enable()
+heard = []
+signal.signal(signal.SIGHUP, lambda *_: heard.append(1))
+before = signal_stack()
+assert before[0] != 0
+first, second = (
+    load_runtime(Path(sys.argv[1]), RuntimeOptions(backend="openvino", precision="fp32"))
+    for _ in range(2)
+)
+assert signal_stack() == before, "loading"
+first.close()
+del first
+assert signal_stack() == before, "one closed"
+second.close()
+del second
+assert signal_stack() == before, "both closed"
+os.kill(os.getpid(), signal.SIGHUP)
+print(len(heard))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(model)], capture_output=True, text=True, timeout=120,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "1"
