@@ -24,7 +24,9 @@ SETTINGS = DecisionSettings(vehicle_radius_m=0.3, margin_m=0.3, cell_m=0.2)
 N = 48
 
 
-def view_of(free, hazards=None, probability=None, known=None, unseen_s=None, visited=None) -> GroundView:
+def view_of(
+    free, hazards=None, probability=None, known=None, unseen_s=None, visited=None
+) -> GroundView:
     n = free.shape[0]
     none = np.zeros_like(free)
     hazards = {role: (hazards or {}).get(role, none) for role in HAZARD_ROLES}
