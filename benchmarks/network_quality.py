@@ -1,0 +1,87 @@
+"""What share of landings ends well, by how good the network is: the same scenes, flown again.
+
+    python -m benchmarks.network_quality --scenes 60 --out out/network-quality
+
+Each quality is an ordinary campaign in a folder of its own (`touchdown sim campaign
+--network-shift`), so a run that was stopped goes on. Scenes are of val: nothing was tuned on them,
+and those of test stay unseen until a decision is finished.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmarks.machine import describe
+from sim.campaign.campaign import PlainProgress, run_campaign
+from sim.campaign.code import code_digest
+from sim.campaign.command import plan_from
+from sim.campaign.report import command_of
+
+RESULTS = Path(__file__).parent / "results"
+SHARES = (
+    "success", "wrongful_abstention", "landed_without_site", "unsafe", "person_within_2m",
+    "timeout",
+)  # fmt: skip
+
+
+@click.command()
+@click.option("--scenes", type=int, default=60, show_default=True, help="Of val, for each quality.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Of the campaigns.")
+@click.option(
+    "--shifts", default="0,-1,-2,-4", show_default=True, help="Probits; negative is better."
+)
+@click.option("--jobs", type=int, default=2, show_default=True, help="Landings at a time.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("out/network-quality"))
+def main(scenes: int, seed: int, shifts: str, jobs: int, out: Path) -> None:
+    """Flies them and writes results/network_quality.json and .md."""
+    found: list[dict[str, Any]] = []
+    for shift in (float(text) for text in shifts.split(",")):
+        plan = plan_from(
+            scenes, seed, "val", "scenes", "ours", "confusion", None, None, (), 25.0, shift
+        )
+        _, summary = run_campaign(
+            plan, out / f"shift{shift:+g}", "processes", jobs, progress=PlainProgress(click.echo)
+        )
+        found.append({"shift": shift, "command": command_of(plan), "summary": summary["ours"]})
+    result = {"machine": describe(), "code": code_digest(), "scenes": scenes, "campaigns": found}
+    (RESULTS / "network_quality.json").write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    (RESULTS / "network_quality.md").write_text(page(result), "utf-8")
+
+
+def page(result: dict[str, Any]) -> str:
+    """The table for people."""
+    lines = [
+        "# Landings by the quality of the network", "",
+        f"{result['scenes']} scenes of val each, the same ones; code {result['code'][:12]}, "
+        f"{result['machine']['date']}. Shares with Wilson's 95 % interval. A shift of -1 makes the "
+        "measured network (`models/synthetic-unet.onnx`) better by one probit: an error that one "
+        "pixel in six has is left to one in forty. Nothing here is of the test seeds.", "",
+        "| shift, probits | " + " | ".join(name.replace("_", " ") for name in SHARES)
+        + " | reaction to who can be seen, p95 s (of) |",
+        "|" + "---|" * (len(SHARES) + 2),
+    ]  # fmt: skip
+    for campaign in result["campaigns"]:
+        summary = campaign["summary"]
+        cells = [_share(summary["shares"][name]) for name in SHARES]
+        seen = summary["seen_reaction_s"]
+        cells.append(f"{seen.get('p95', '-')} ({seen['count']})")
+        lines.append(f"| {campaign['shift']:+g} | " + " | ".join(cells) + " |")
+    commands = "\n".join(f"    {c['command']}" for c in result["campaigns"])
+    return "\n".join([*lines, "", commands, ""])
+
+
+def _share(share: dict[str, Any]) -> str:
+    if not share["of"]:
+        return "-"
+    return (
+        f"{share['count']}/{share['of']} = {100 * share['value']:.0f} % "
+        f"({100 * share['low']:.0f} to {100 * share['high']:.0f})"
+    )
+
+
+if __name__ == "__main__":
+    main()
