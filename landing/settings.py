@@ -381,8 +381,9 @@ class AuthoritySettings(BaseModel):
     )
     sure_s: float = Field(
         # A wrong patch comes and goes within a few frames; the target ends by the first at any
-        # height, so that nobody is led to anybody meanwhile.
-        default=0.4,
+        # height, so that nobody is led to anybody meanwhile. Shorter than a site takes to be given
+        # up (lost_after_s): at the next one nobody would be.
+        default=0.2,
         ge=0,
         le=2,
         description="... and higher up somebody must be there for so long, s",

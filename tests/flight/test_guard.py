@@ -85,7 +85,7 @@ def test_somebody_in_the_site_stops_it_at_once_and_it_lands_elsewhere():
     flight.run(lambda: flight.commands != [], 30)
     hold = flight.commands[0]
     assert hold["command"] == "Hold" and "person" in hold["reason"]
-    assert hold["t_s"] - intrusion.entered_s < 0.3
+    assert hold["t_s"] - intrusion.entered_s < 0.3 + GUARD.sure_s
     flight.run(lambda: flight.mode is Mode.GUIDED, 0.3)
     flight.run(lambda: over(flight), 150)
     assert flight.landed, flight.said
