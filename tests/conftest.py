@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+OURS = ("edge", "firmware_bridge", "landing")
 
 
 @pytest.fixture(scope="session")
@@ -22,10 +23,12 @@ def real_data() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _log_level() -> Iterator[None]:
-    """A daemon sets the level of all logging, for its process; a test's daemon, for its test."""
+def _log_levels() -> Iterator[None]:
+    """A daemon or a campaign sets levels for its process; a test's one only for its test."""
     root = logging.getLogger()
     level, handlers = root.level, list(root.handlers)
+    for name in OURS:  # a fixture of a wider scope may have been at them
+        logging.getLogger(name).setLevel(logging.NOTSET)
     yield
     root.setLevel(level)
     root.handlers[:] = handlers
