@@ -12,6 +12,9 @@ from export.graph import without_upsampling
 from export.rewrite import rewritten, with_pooled_head
 from export.subpixel import SubpixelBlock, SubpixelSum, pooled
 from trainer.model import ModelConfig, build
+from trainer.torchvision_guard import ensure_torchvision
+
+ensure_torchvision()  # whichever test comes first imports smp, some of them directly
 
 
 @pytest.fixture(scope="module")
