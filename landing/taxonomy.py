@@ -23,7 +23,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-BUILTIN = ("semantic-drone", "aeroscapes", "uavid", "vdd", "synthetic", "roles")
+BUILTIN = ("semantic-drone", "aeroscapes", "uavid", "vdd", "synthetic", "scenes", "roles")
 
 
 class Role(str, Enum):

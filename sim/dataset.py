@@ -22,7 +22,6 @@ import numpy.typing as npt
 from landing.camera import CameraModel
 from landing.errors import DataError
 from landing.geometry import quaternion_from_euler
-from landing.taxonomy import Taxonomy
 from landing.types import Pose
 from sim.camera import Motion, render
 from sim.camera_effects import Effects
@@ -30,7 +29,9 @@ from sim.campaign.ranges import RANGES
 from sim.world import World, parse_world_spec, split_of
 from sim.world.scenes import JUDGED_SEEDS
 
-TAXONOMY = "synthetic"
+TAXONOMY = "scenes"
+"""Of all pictures; the classes of a procedural world are the first of it."""
+
 TERMS = "Rendered by touchdown's simulator; CC0"
 _LATEST_S = 120.0
 _NEAR_M = 35.0
@@ -145,7 +146,6 @@ def write_world(plan: DatasetPlan, out: Path, seed: int) -> int:
     """
     cv2.setNumThreads(1)
     rng = np.random.default_rng([seed, 31])
-    classes = len(Taxonomy.load(TAXONOMY))
     world = parse_world_spec(plan.worlds[seed % len(plan.worlds)], seed)
     for name in plan.names(seed):
         camera = CameraModel.from_hfov(
@@ -161,9 +161,6 @@ def write_world(plan: DatasetPlan, out: Path, seed: int) -> int:
             world, camera, pose, t_s, random_effects(rng), rng, motion=motion,
         )  # fmt: skip
         assert truth is not None
-        # Slopes, roads and crops of scenes are no classes of the data set, and the ids before
-        # them mean the same: nothing is learnt from such ground.
-        truth[truth >= classes] = world.taxonomy.ignore_index
         quality = [cv2.IMWRITE_JPEG_QUALITY, 95]
         for path, picture, options in (
             (out / "images" / f"{name}.jpg", image, quality),

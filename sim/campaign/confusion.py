@@ -4,7 +4,9 @@ Mistakes are not noise per pixel: a network errs in patches, mostly at edges, an
 the same place in the next picture. So two Gaussian fields are mixed, one fixed to the ground and
 one new with each frame, with the measured patch size and the measured share of the first. Where
 the mixed field is high the network does badly: the field's value picks a quantile of the outputs
-measured on ground of that class, at that height, inside or at the edge of an area.
+measured on ground of that class, at that height, in that zone: inside an area, at a seam with
+another class of the same role, at an edge to another role, or beside a person or a vehicle. Beside
+people networks put people: drawn at every edge, those would be crowds of phantoms along each path.
 
 `sim.campaign.measure` makes the file from a real model on rendered pictures.
 """
@@ -29,9 +31,12 @@ from landing.geometry import FloatArray
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 from landing.types import ByteArray, Segmentation
 
-FORMAT = 1
+FORMAT = 2
 DEFAULT_FILE = "measured.json"
-ZONES = ("interior", "edge")
+ZONES = ("interior", "seam", "edge", "beside")
+BESIDE_PX = 3
+"""Static ground so near to a person or a vehicle lies beside it, pixels of the label picture."""
+
 PLANES = 1 + len(HAZARD_ROLES)
 LEVELS = (
     0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8,
@@ -50,6 +55,7 @@ FRAME_SIDE = 768
 Field = npt.NDArray[np.float32]
 
 _NEIGHBOURS = np.ones((3, 3), np.uint8)
+_BESIDE = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * BESIDE_PX + 1, 2 * BESIDE_PX + 1))
 
 
 @dataclass(frozen=True)
@@ -134,6 +140,44 @@ def _parse(data: dict[str, Any]) -> ConfusionModel:
     return ConfusionModel(data["origin"], (width, height), names, tuple(bands), data["shifts"])
 
 
+def zones_of(labels: ByteArray, role_of_label: ByteArray) -> ByteArray:
+    """Which of `ZONES` each pixel lies in.
+
+    Args:
+        labels: uint8 (h, w).
+        role_of_label: uint8 (256,): a number for each role, by label (see `roles_of`).
+
+    Returns:
+        uint8 (h, w): indices of `ZONES`.
+    """
+    roles = np.asarray(cv2.LUT(labels, role_of_label))
+    # A pixel at an edge is at a seam, too: the sum is 0, 1 or 2.
+    seam = np.asarray(cv2.morphologyEx(labels, cv2.MORPH_GRADIENT, _NEIGHBOURS) > 0)
+    edge = np.asarray(cv2.morphologyEx(roles, cv2.MORPH_GRADIENT, _NEIGHBOURS) > 0)
+    zones: ByteArray = np.add(seam, edge, dtype=np.uint8)
+    movers = np.asarray(roles >= _FIRST_MOVER, np.uint8)
+    if movers.any():
+        beside = cv2.dilate(movers, _BESIDE) > movers
+        zones[beside] = ZONES.index("beside")
+    return zones
+
+
+_MOVERS = (Role.PERSON, Role.VEHICLE)
+_ROLE_ORDER = (*(role for role in Role if role not in _MOVERS), *_MOVERS)
+_FIRST_MOVER = len(_ROLE_ORDER) - len(_MOVERS)
+
+
+def roles_of(taxonomy: Taxonomy) -> ByteArray:
+    """A number for the role of each label, uint8 (256,): those that move come last.
+
+    Labels outside the taxonomy count as ignored.
+    """
+    numbers = np.full(256, _ROLE_ORDER.index(Role.IGNORE), np.uint8)
+    for info in taxonomy.classes:
+        numbers[info.id] = _ROLE_ORDER.index(info.role)
+    return numbers
+
+
 class ConfusionSampler:
     """Draws segmentations of one landing.
 
@@ -154,7 +198,8 @@ class ConfusionSampler:
         rows = np.full(256, len(taxonomy), np.intp)  # the last row is nothing at all
         rows[: len(taxonomy)] = np.arange(len(taxonomy))
         self._row_of_label = rows * Z_STEPS
-        self._edge_from = np.intp((len(taxonomy) + 1) * Z_STEPS)
+        self._role_of_label = roles_of(taxonomy)
+        self._rows_of_zone = np.arange(len(ZONES), dtype=np.intp) * ((len(taxonomy) + 1) * Z_STEPS)
         self._origin_px = rng.integers(0, GROUND_SIDE, 2)
         self._turn_rad = float(rng.uniform(0.0, 2.0 * math.pi))
 
@@ -184,9 +229,8 @@ class ConfusionSampler:
             fresh, Z_SCALE * math.sqrt(1.0 - band.persistence),
             128.0 + Z_SCALE * (self._shift + shift), dtype=cv2.CV_8U,
         )  # fmt: skip
-        edge = cv2.morphologyEx(labels, cv2.MORPH_GRADIENT, _NEIGHBOURS) > 0
         index = self._row_of_label.take(labels)
-        index += edge * self._edge_from
+        index += self._rows_of_zone.take(zones_of(labels, self._role_of_label))
         index += np.asarray(z)
         landable, *hazards = (plane.take(index) for plane in table)
         return Segmentation(labels, landable, np.stack(hazards), captured_at_ns)

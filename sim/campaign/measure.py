@@ -1,9 +1,10 @@
 """Measures a network's mistakes on rendered pictures, for `sim.campaign.confusion`.
 
 For each band of heights the network sees pictures of worlds it was not trained on, and its outputs
-are set against the truth: which outputs it gives on ground of each class, inside areas and at their
-edges; how large the patches are in which it errs; how much of an error is still there in the next
-picture from another place; and how much worse it gets with each fault of the camera.
+are set against the truth: which outputs it gives on ground of each class in each zone (inside an
+area, at its seams and edges, beside people and vehicles); how large the patches are in which it
+errs; how much of an error is still there in the next picture from another place; and how much worse
+it gets with each fault of the camera.
 
 Pictures are taken over each class of ground and each kind of actor alike, so that pools, walls and
 people are seen as often as lawns. Where a band still shows too little of a class, its neighbours'
@@ -32,7 +33,7 @@ from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 from landing.types import ByteArray, Frame, Pose, Segmentation
 from sim.camera import render
 from sim.camera_effects import Effects
-from sim.campaign.confusion import FORMAT, LEVELS, PLANES, ZONES
+from sim.campaign.confusion import FORMAT, LEVELS, PLANES, ZONES, roles_of, zones_of
 from sim.world import World, parse_world_spec
 from sim.world.label_view import label_view
 
@@ -236,18 +237,18 @@ def _wrong_of(outputs: ByteArray, plane: int) -> npt.NDArray[np.float32]:
     return np.asarray(wrong, np.float32)
 
 
-def _edges(labels: ByteArray) -> npt.NDArray[np.bool_]:
-    return np.asarray(cv2.morphologyEx(labels, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0)
+def _interior(labels: ByteArray, taxonomy: Taxonomy) -> npt.NDArray[np.bool_]:
+    return np.asarray(zones_of(labels, roles_of(taxonomy)) == ZONES.index("interior"))
 
 
 def _count(
     tally: _Tally, labels: ByteArray, said: Segmentation, taxonomy: Taxonomy,
     rng: np.random.Generator,
 ) -> None:  # fmt: skip
-    planes, edge = _planes(said), _edges(labels)
+    planes, zones = _planes(said), zones_of(labels, roles_of(taxonomy))
     for info in taxonomy.classes:
         for zone in range(len(ZONES)):
-            inside = (labels == info.id) & (edge if zone else ~edge)
+            inside = (labels == info.id) & (zones == zone)
             if inside.any():
                 outputs = planes[:, inside].T
                 if len(outputs) > 4000:
@@ -267,7 +268,7 @@ def _wrongness(
     """Normal scores of the wrongness among the pixels of a class inside areas; NaN elsewhere."""
     planes, own = _planes(said), _own_plane(taxonomy)
     scores = np.full(labels.shape, np.nan, np.float32)
-    interior = ~_edges(labels)
+    interior = _interior(labels, taxonomy)
     normal = NormalDist()
     table = np.array([normal.inv_cdf((i + 0.5) / 512) for i in range(512)], np.float32)
     for value in np.unique(labels):
@@ -318,9 +319,7 @@ def _band(
     for zone, zone_name in enumerate(ZONES):
         for info in taxonomy.classes:
             plane = int(own[info.id])
-            key = (zone, info.id)
-            if not any(key in other.samples for other in tallies):
-                key = (1 - zone, info.id)
+            key = (_nearest_zone(tallies, zone, info.id), info.id)
             found, heights_m = _enough(tallies, number, key)
             outputs[zone_name][info.name] = _quantiles(found, plane, rng)
             if plane >= 0 and heights_m != BANDS_M[number]:
@@ -338,6 +337,12 @@ def _band(
         "pooled": pooled,
         "outputs": outputs,
     }
+
+
+def _nearest_zone(tallies: list[_Tally], zone: int, class_id: int) -> int:
+    """The zone most like this one in which a class was seen at all."""
+    seen = {z for tally in tallies for z, seen_id in tally.samples if seen_id == class_id}
+    return min(seen, key=lambda z: abs(z - zone), default=zone)
 
 
 def _enough(
@@ -423,7 +428,7 @@ def _look_through_faults(
             pose = _pose(*_place(world, 0.0, taxonomy, rng), height_m, 0.0, rng)
             labels, said = _look(runtime, world, camera, pose, 0.0, Effects(**effects), rng)
             right = own[labels]
-            known = (right >= 0) & ~_edges(labels)
+            known = (right >= 0) & _interior(labels, taxonomy)
             own_said = np.take_along_axis(_planes(said), right.clip(0)[None], axis=0)[0]
             tally.wrong[name] += int(np.count_nonzero(known & (own_said < 128)))
             tally.total[name] += int(np.count_nonzero(known))

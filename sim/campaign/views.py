@@ -195,10 +195,13 @@ class ModelEyes:
     def __init__(
         self, world: World, camera: CameraModel, runtime: Runtime, conditions: Conditions, seed: int
     ) -> None:
-        if runtime.spec.taxonomy.name != world.taxonomy.name:
+        spoken = {(c.name, c.role) for c in runtime.spec.taxonomy.classes}
+        unheard = [c.name for c in world.taxonomy.classes if (c.name, c.role) not in spoken]
+        if unheard:
             raise DataError(
-                f"model {runtime.path} knows the classes of {runtime.spec.taxonomy.name!r}, the "
-                f"world {world.name!r} those of {world.taxonomy.name!r}"
+                f"model {runtime.path} does not know {', '.join(unheard)} of world "
+                f"{world.name!r}: it was trained with taxonomy {runtime.spec.taxonomy.name!r}, "
+                f"the world has {world.taxonomy.name!r}"
             )
         self.world = world
         self._camera = camera

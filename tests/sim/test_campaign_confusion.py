@@ -11,10 +11,19 @@ import pytest
 from landing.errors import DataError
 from landing.taxonomy import Taxonomy
 from landing.types import Segmentation
-from sim.campaign.confusion import LEVELS, PLANES, ZONES, ConfusionSampler, load_confusion
+from sim.campaign.confusion import (
+    BESIDE_PX,
+    LEVELS,
+    PLANES,
+    ZONES,
+    ConfusionSampler,
+    load_confusion,
+    roles_of,
+    zones_of,
+)
 
 TAXONOMY = Taxonomy.load("synthetic")
-GRASS, PERSON = 1, 10
+GRASS, PAVED, TREE, PERSON = 1, 2, 8, 10
 HEIGHT_M, M_PER_PX = 10.0, 0.1
 
 
@@ -89,6 +98,32 @@ def test_ignored_ground_says_nothing_and_people_are_mostly_seen() -> None:
     person = said.hazards[2]
     assert person[50:60, 100:106].mean() > 4 * person[:, 110:].mean()
     assert said.captured_at_ns == 7
+
+
+def test_zones_tell_seams_from_edges_and_what_lies_beside_people() -> None:
+    labels = grass()
+    labels[:, 80:120], labels[:, 120:] = PAVED, TREE
+    labels[60, 20] = PERSON
+    zones = zones_of(labels, roles_of(TAXONOMY))
+    interior, seam, edge, beside = range(4)
+    assert (zones[:, 79:81] == seam).all()
+    assert (zones[:, 119:121] == edge).all()
+    assert set(zones[:, 121:].ravel()) == set(zones[:, 81:119].ravel()) == {interior}
+    assert zones[60, 20] == edge  # the person's own
+    ring = zones[60 - BESIDE_PX : 61 + BESIDE_PX, 20 - BESIDE_PX : 21 + BESIDE_PX]
+    assert ring[0, BESIDE_PX] == ring[BESIDE_PX, -1] == beside
+    assert np.count_nonzero(zones == beside) == np.count_nonzero(ring == beside)
+
+
+def test_phantom_people_are_drawn_beside_people_not_along_paths() -> None:
+    labels = grass()
+    labels[:, 80:] = PAVED
+    seam = look(sampler(), labels).hazards[2]
+    labels[58:62, 30:34] = PERSON
+    zones = zones_of(labels, roles_of(TAXONOMY))
+    said = np.mean([look(sampler(seed=s), labels).hazards[2] for s in range(10)], axis=0)
+    assert said[zones == 3].mean() > 5 * said[zones == 1].mean()
+    assert seam[zones == 1].mean() < 5.0
 
 
 def test_equal_seeds_draw_equal_segmentations() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from landing.taxonomy import Taxonomy
 from landing.types import Segmentation
-from sim.campaign.confusion import LEVELS, PLANES, load_confusion
+from sim.campaign.confusion import FORMAT, LEVELS, PLANES, ZONES, load_confusion
 from sim.campaign.measure import (
     BANDS_M,
     LEAST_PICTURES,
@@ -20,6 +20,7 @@ from sim.campaign.measure import (
     _enough,
     _FaultTally,
     _length_px,
+    _nearest_zone,
     _own_plane,
     _place,
     _quantiles,
@@ -83,6 +84,12 @@ def test_a_band_that_shows_too_little_of_a_class_asks_its_neighbours() -> None:
     assert _enough(tallies, 0, (1, 6)) == ([], (BANDS_M[0][0], BANDS_M[5][1]))
 
 
+def test_a_zone_a_class_was_never_seen_in_is_like_the_next() -> None:
+    tallies = [_Tally(samples={(0, 4): []}), _Tally(samples={(2, 4): []})]
+    assert [_nearest_zone(tallies, zone, 4) for zone in range(4)] == [0, 0, 2, 2]
+    assert _nearest_zone(tallies, 3, 5) == 3
+
+
 def test_pictures_are_taken_over_every_class_that_a_world_has() -> None:
     taxonomy = Taxonomy.load("synthetic")
     world = scene(10_003, family="pools", size_m=80.0, gsd_m=0.4)
@@ -132,12 +139,12 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     model = load_confusion()
     names = list(model.class_names)
     data = {
-        "format": 1, "origin": "test", "size_px": [160, 120], "levels": list(LEVELS),
+        "format": FORMAT, "origin": "test", "size_px": [160, 120], "levels": list(LEVELS),
         "classes": names, "shifts": {"darkness": 0.5},
         "bands": [{
             "height_m": [2.0, 9.0], "correlation_px": 4.0, "persistence": 0.5,
             "outputs": {z: {n: [[1] * PLANES] * len(LEVELS) for n in names}
-                        for z in ("interior", "edge")},
+                        for z in ZONES},
         }],
     }  # fmt: skip
     path = tmp_path / "m.json"
