@@ -1,8 +1,9 @@
 """What a network would say of a picture, from the truth and its measured mistakes.
 
-Mistakes are not noise per pixel: a network errs in patches, mostly at edges, and it errs again at
-the same place in the next picture. So two Gaussian fields are mixed, one fixed to the ground and
-one new with each frame, with the measured patch size and the measured share of the first. Where
+Mistakes are not noise per pixel: a network errs in patches, mostly at edges and in some regions
+more than in others, and it errs again at the same place in the next picture. So two Gaussian fields
+are mixed, one fixed to the ground and one new with each frame, with the measured sizes and shares
+(see `sim.campaign.patches`); who is missed has a share of their own that stays. Where
 the mixed field is high the network does badly: the field's value picks a quantile of the outputs
 measured on ground of that class, at that height, in that zone: inside an area, at a seam with
 another class of the same role, at an edge to another role, or beside a person or a vehicle. Beside
@@ -30,6 +31,7 @@ from landing.errors import DataError
 from landing.geometry import FloatArray
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 from landing.types import ByteArray, Segmentation
+from sim.campaign.patches import REGION_TIMES
 
 FORMAT = 2
 DEFAULT_FILE = "measured.json"
@@ -64,16 +66,20 @@ class Band:
 
     Attributes:
         low_m, high_m: Heights.
-        correlation_px: Patch size: distance at which the field's correlation falls to 1/e, pixels
-            of the label picture.
+        correlation_px: Patch size: distance at which the correlation of patches falls to 1/e,
+            pixels of the label picture.
+        region_share: Part of the ground field's variance that is of regions, not of patches.
         persistence: Share of the field's variance that stays with the ground.
+        mover_persistence: The same at people and vehicles.
         outputs: uint8 (zones, classes, levels, planes): landable, then the hazards.
     """
 
     low_m: float
     high_m: float
     correlation_px: float
+    region_share: float
     persistence: float
+    mover_persistence: float
     outputs: ByteArray
 
 
@@ -135,22 +141,26 @@ def _parse(data: dict[str, Any]) -> ConfusionModel:
         if outputs.shape != (len(ZONES), len(names), len(LEVELS), PLANES):
             raise ValueError(f"outputs of shape {outputs.shape}")
         low_m, high_m = entry["height_m"]
-        bands.append(Band(low_m, high_m, entry["correlation_px"], entry["persistence"], outputs))
+        bands.append(
+            Band(
+                low_m, high_m, entry["correlation_px"], entry["region_share"],
+                entry["persistence"], entry["mover_persistence"], outputs,
+            )
+        )  # fmt: skip
     width, height = data["size_px"]
     return ConfusionModel(data["origin"], (width, height), names, tuple(bands), data["shifts"])
 
 
-def zones_of(labels: ByteArray, role_of_label: ByteArray) -> ByteArray:
+def zones_of(labels: ByteArray, roles: ByteArray) -> ByteArray:
     """Which of `ZONES` each pixel lies in.
 
     Args:
         labels: uint8 (h, w).
-        role_of_label: uint8 (256,): a number for each role, by label (see `roles_of`).
+        roles: uint8 (h, w): their roles' numbers, by `roles_of`.
 
     Returns:
         uint8 (h, w): indices of `ZONES`.
     """
-    roles = np.asarray(cv2.LUT(labels, role_of_label))
     # A pixel at an edge is at a seam, too: the sum is 0, 1 or 2.
     seam = np.asarray(cv2.morphologyEx(labels, cv2.MORPH_GRADIENT, _NEIGHBOURS) > 0)
     edge = np.asarray(cv2.morphologyEx(roles, cv2.MORPH_GRADIENT, _NEIGHBOURS) > 0)
@@ -221,36 +231,37 @@ class ConfusionSampler:
         """
         number = self._model.band_number_at(height_m)
         band, table = self._model.bands[number], self._tables[number]
-        ground = self._ground(labels.shape, ground_from_pixel, band.correlation_px * m_per_px)
+        ground = self._ground(labels.shape, ground_from_pixel, band, m_per_px)
         fresh = self._frame(labels.shape, band.correlation_px)
-        # Mixed, shifted, scaled to bytes and cut off in one pass.
-        z = cv2.addWeighted(
-            ground, Z_SCALE * math.sqrt(band.persistence),
-            fresh, Z_SCALE * math.sqrt(1.0 - band.persistence),
-            128.0 + Z_SCALE * (self._shift + shift), dtype=cv2.CV_8U,
-        )  # fmt: skip
+        roles = np.asarray(cv2.LUT(labels, self._role_of_label))
+        z = _mixed(ground, fresh, band.persistence, self._shift + shift)
+        movers = roles >= _FIRST_MOVER
+        if movers.any():
+            z[movers] = _mixed(
+                ground[movers], fresh[movers], band.mover_persistence, self._shift + shift
+            ).ravel()
         index = self._row_of_label.take(labels)
-        index += self._rows_of_zone.take(zones_of(labels, self._role_of_label))
-        index += np.asarray(z)
+        index += self._rows_of_zone.take(zones_of(labels, roles))
+        index += z
         landable, *hazards = (plane.take(index) for plane in table)
         return Segmentation(labels, landable, np.stack(hazards), captured_at_ns)
 
     def _ground(
-        self, shape: tuple[int, ...], ground_from_pixel: FloatArray, length_m: float
+        self, shape: tuple[int, ...], ground_from_pixel: FloatArray, band: Band, m_per_px: float
     ) -> Field:
         """The field that stays with the ground; its grain follows the height by octaves."""
-        length_m = 2.0 ** round(math.log2(length_m))
+        length_m = 2.0 ** round(math.log2(band.correlation_px * m_per_px))
         scale = TEXELS_PER_LENGTH / length_m
         c, s = scale * math.cos(self._turn_rad), scale * math.sin(self._turn_rad)
         # Octaves lie at different places of the tile.
         offset = self._origin_px + 97 * round(math.log2(length_m))
         tile_from_ground = np.array([[c, -s, offset[0]], [s, c, offset[1]], [0.0, 0.0, 1.0]])
-        return np.asarray(
-            cv2.warpPerspective(
-                _ground_tile(), tile_from_ground @ ground_from_pixel, (shape[1], shape[0]),
-                flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_WRAP,
-            ), np.float32,
+        warped = cv2.warpPerspective(
+            _ground_tile(band.region_share), tile_from_ground @ ground_from_pixel,
+            (shape[1], shape[0]), flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_WRAP,
         )  # fmt: skip
+        return np.asarray(warped, np.float32)
 
     def _frame(self, shape: tuple[int, ...], correlation_px: float) -> Field:
         """The field that is new with each frame: a random part of a stored one."""
@@ -258,6 +269,15 @@ class ConfusionSampler:
         top = int(self._rng.integers(0, FRAME_SIDE - shape[0]))
         left = int(self._rng.integers(0, FRAME_SIDE - shape[1]))
         return bank[top : top + shape[0], left : left + shape[1]]
+
+
+def _mixed(ground: Field, fresh: Field, persistence: float, shift: float) -> ByteArray:
+    """Field values as bytes: mixed, shifted, scaled and cut off in one pass."""
+    mixed = cv2.addWeighted(
+        ground, Z_SCALE * math.sqrt(persistence), fresh, Z_SCALE * math.sqrt(1.0 - persistence),
+        128.0 + Z_SCALE * shift, dtype=cv2.CV_8U,
+    )  # fmt: skip
+    return np.asarray(mixed, np.uint8)
 
 
 def _table(band: Band, model: ConfusionModel, taxonomy: Taxonomy) -> ByteArray:
@@ -302,9 +322,13 @@ def _gaussian_field(side: int, length_px: float, seed: int, wrap: bool) -> Field
     return np.ascontiguousarray((field - field.mean()) / field.std(), np.float32)
 
 
-@lru_cache(maxsize=1)
-def _ground_tile() -> Field:
-    return _gaussian_field(GROUND_SIDE, TEXELS_PER_LENGTH, 1, wrap=True)
+@lru_cache(maxsize=16)
+def _ground_tile(region_share: float) -> Field:
+    """Patches and regions, standard normal."""
+    patches = _gaussian_field(GROUND_SIDE, TEXELS_PER_LENGTH, 1, wrap=True)
+    regions = _gaussian_field(GROUND_SIDE, REGION_TIMES * TEXELS_PER_LENGTH, 3, wrap=True)
+    mixed = math.sqrt(1.0 - region_share) * patches + math.sqrt(region_share) * regions
+    return np.ascontiguousarray(mixed, np.float32)
 
 
 @lru_cache(maxsize=16)

@@ -28,13 +28,16 @@ import numpy.typing as npt
 
 from edge.runtimes import Runtime
 from landing.camera import CameraModel
-from landing.geometry import FloatArray, quaternion_from_euler
+from landing.geometry import quaternion_from_euler
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 from landing.types import ByteArray, Frame, Pose, Segmentation
 from sim.camera import render
 from sim.camera_effects import Effects
 from sim.campaign.confusion import FORMAT, LEVELS, PLANES, ZONES, roles_of, zones_of
+from sim.campaign.patches import UNKNOWN, Patches, Together, mover_persistence
+from sim.campaign.reaction import ROLE_OF_KIND
 from sim.world import World, parse_world_spec
+from sim.world.actors import ActorState
 from sim.world.label_view import label_view
 
 BANDS_M = ((2.0, 4.0), (4.0, 8.0), (8.0, 16.0), (16.0, 32.0), (32.0, 64.0), (64.0, 120.0))
@@ -69,8 +72,8 @@ class _Tally:
     """What was seen in one band."""
 
     samples: dict[tuple[int, int], list[ByteArray]] = field(default_factory=dict)
-    neighbours: list[FloatArray] = field(default_factory=list)
-    persisting: list[tuple[float, int]] = field(default_factory=list)
+    patches: Patches = field(default_factory=Patches)
+    missed: Together = field(default_factory=Together)
     confusion: npt.NDArray[np.int64] | None = None
 
 
@@ -140,16 +143,17 @@ def _look_twice(
         place_m + float(rng.uniform(-AIM, AIM)) * height_m
         for place_m in _place(world, t_s, taxonomy, rng)
     )
-    fields = []
+    looks: list[_Look] = []
     for step in range(2):
         pose = _pose(north_m, east_m, height_m * (1 - 0.02 * step), yaw_rad, rng)
-        effects = _usual_effects(rng)
-        labels, said = _look(runtime, world, camera, pose, t_s + 0.3 * step, effects, rng)
+        t_s += 0.3 * step
+        labels, said = _look(runtime, world, camera, pose, t_s, _usual_effects(rng), rng)
         _count(tally, labels, said, taxonomy, rng)
-        fields.append((_wrongness(labels, said, taxonomy), labels, pose))
+        looks.append(_Look(pose, t_s, labels, said))
         north_m += 0.04 * height_m * float(rng.standard_normal())
         east_m += 0.04 * height_m * float(rng.standard_normal())
-    _correlate(tally, fields, camera.resized(*SIZE_PX))
+    _compare(tally.patches, looks, taxonomy, camera.resized(*SIZE_PX))
+    _count_missed(tally.missed, looks, world, taxonomy, camera.resized(*SIZE_PX))
 
 
 def _place(
@@ -237,15 +241,19 @@ def _wrong_of(outputs: ByteArray, plane: int) -> npt.NDArray[np.float32]:
     return np.asarray(wrong, np.float32)
 
 
+def _zones(labels: ByteArray, taxonomy: Taxonomy) -> ByteArray:
+    return zones_of(labels, np.asarray(cv2.LUT(labels, roles_of(taxonomy)), np.uint8))
+
+
 def _interior(labels: ByteArray, taxonomy: Taxonomy) -> npt.NDArray[np.bool_]:
-    return np.asarray(zones_of(labels, roles_of(taxonomy)) == ZONES.index("interior"))
+    return np.asarray(_zones(labels, taxonomy) == ZONES.index("interior"))
 
 
 def _count(
     tally: _Tally, labels: ByteArray, said: Segmentation, taxonomy: Taxonomy,
     rng: np.random.Generator,
 ) -> None:  # fmt: skip
-    planes, zones = _planes(said), zones_of(labels, roles_of(taxonomy))
+    planes, zones = _planes(said), _zones(labels, taxonomy)
     for info in taxonomy.classes:
         for zone in range(len(ZONES)):
             inside = (labels == info.id) & (zones == zone)
@@ -262,52 +270,76 @@ def _count(
     tally.confusion += np.bincount(pairs, minlength=n * n).reshape(n, n)
 
 
-def _wrongness(
-    labels: ByteArray, said: Segmentation, taxonomy: Taxonomy
-) -> npt.NDArray[np.float32]:
-    """Normal scores of the wrongness among the pixels of a class inside areas; NaN elsewhere."""
-    planes, own = _planes(said), _own_plane(taxonomy)
-    scores = np.full(labels.shape, np.nan, np.float32)
-    interior = _interior(labels, taxonomy)
-    normal = NormalDist()
-    table = np.array([normal.inv_cdf((i + 0.5) / 512) for i in range(512)], np.float32)
-    for value in np.unique(labels):
-        inside = (labels == value) & interior
-        count = int(np.count_nonzero(inside))
-        if own[value] < 0 or count < 200:
-            continue
-        wrong = _wrong_of(planes[:, inside].T, int(own[value]))
-        # Ties (many outputs are exactly right) are split at random, or they would count as alike.
-        jitter = np.random.default_rng(5).random(count).astype(np.float32) * 1e-3
-        rank = np.argsort(np.argsort(wrong + jitter))
-        scores[inside] = table[(rank * 512) // count]
-    return scores
+@dataclass(frozen=True)
+class _Look:
+    """A picture: from where, when, the truth and what the network said."""
+
+    pose: Pose
+    t_s: float
+    labels: ByteArray
+    said: Segmentation
 
 
-def _correlate(
-    tally: _Tally, fields: list[tuple[npt.NDArray[np.float32], ByteArray, Pose]],
-    camera: CameraModel,
-) -> None:  # fmt: skip
-    (first, _labels, pose), (second, _, later) = fields
-    lags = []
-    for lag in range(1, 13):
-        pairs = np.concatenate([
-            (first[:, :-lag] * first[:, lag:]).ravel(), (first[:-lag] * first[lag:]).ravel(),
-        ])  # fmt: skip
-        known = pairs[~np.isnan(pairs)]
-        lags.append(float(known.mean()) if len(known) > 500 else math.nan)
-    tally.neighbours.append(np.array(lags))
-    to_second = camera.pixel_from_ground_plane(later, 0.0) @ np.linalg.inv(
-        camera.pixel_from_ground_plane(pose, 0.0)
+def _compare(patches: Patches, looks: list[_Look], taxonomy: Taxonomy, camera: CameraModel) -> None:
+    """How wrong each pixel inside an area is, in both pictures, the second seen from the first."""
+    first, second = looks
+    to_second = camera.pixel_from_ground_plane(second.pose, 0.0) @ np.linalg.inv(
+        camera.pixel_from_ground_plane(first.pose, 0.0)
     )
-    warped = cv2.warpPerspective(
-        second, to_second, SIZE_PX, flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_CONSTANT, borderValue=math.nan,
-    )  # fmt: skip
-    both = first * np.asarray(warped)
-    known = both[~np.isnan(both)]
-    if len(known) > 1000:
-        tally.persisting.append((float(known.mean()), len(known)))
+
+    def from_first(plane: ByteArray, beyond: int) -> ByteArray:
+        warped = cv2.warpPerspective(
+            plane, to_second, SIZE_PX, flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_CONSTANT, borderValue=beyond,
+        )  # fmt: skip
+        return np.asarray(warped, np.uint8)
+
+    (wrong, labels), (wrong_then, labels_then) = (_wrongness(look, taxonomy) for look in looks)
+    patches.add(wrong, labels, from_first(wrong_then, 0), from_first(labels_then, UNKNOWN))
+
+
+def _wrongness(look: _Look, taxonomy: Taxonomy) -> tuple[ByteArray, ByteArray]:
+    """How wrong each pixel is, and the class of those that lie inside static areas."""
+    planes, own = _planes(look.said), _own_plane(taxonomy)
+    labels = np.where(_interior(look.labels, taxonomy), look.labels, np.uint8(UNKNOWN))
+    wrong = np.zeros(labels.shape, np.uint8)
+    for value in np.unique(labels):
+        inside = labels == value
+        if own[value] < 0 or value in _movers(taxonomy):
+            labels[inside] = UNKNOWN
+        else:
+            wrong[inside] = _wrong_of(planes[:, inside].T, int(own[value])).clip(0, 255)
+    return wrong, labels
+
+
+def _movers(taxonomy: Taxonomy) -> frozenset[int]:
+    return frozenset(c.id for c in taxonomy.classes if c.role in (Role.PERSON, Role.VEHICLE))
+
+
+def _count_missed(
+    missed: Together, looks: list[_Look], world: World, taxonomy: Taxonomy, camera: CameraModel
+) -> None:
+    """Who was missed in one picture, and in the next."""
+    order = (Role.LANDABLE, *HAZARD_ROLES)
+    for actors in zip(*(world.actors_at(look.t_s) for look in looks), strict=True):
+        plane = order.index(ROLE_OF_KIND[actors[0].kind])
+        said = [_said_of(*seen, plane, camera) for seen in zip(actors, looks, strict=True)]
+        values = [value for value in said if value is not None]
+        if len(values) == len(looks):
+            first, second = (np.array([value < 128]) for value in values)
+            missed.add(first, second)
+
+
+def _said_of(actor: ActorState, look: _Look, plane: int, camera: CameraModel) -> int | None:
+    """The most a plane says within somebody's outline; None when they are not all in view."""
+    outline = actor.footprint_ne_m()
+    there = np.column_stack([outline, np.zeros(len(outline))])
+    uv = camera.pixel_from_ned(there, look.pose)
+    low, high = np.floor(uv.min(axis=0)).astype(int), np.ceil(uv.max(axis=0)).astype(int) + 1
+    width, height = SIZE_PX
+    if low.min() < 0 or high[0] > width or high[1] > height:
+        return None
+    return int(_planes(look.said)[plane, low[1] : high[1], low[0] : high[0]].max())
 
 
 def _band(
@@ -324,15 +356,17 @@ def _band(
             outputs[zone_name][info.name] = _quantiles(found, plane, rng)
             if plane >= 0 and heights_m != BANDS_M[number]:
                 pooled[zone_name][info.name] = list(heights_m)
-    lags = np.nanmean(np.array(tally.neighbours), axis=0)
-    weights = sum(n for _, n in tally.persisting)
-    kept = sum(c * n for c, n in tally.persisting) / max(weights, 1)
+    length_px, region, kept = tally.patches.measure()
+    kept_movers = mover_persistence([t.missed for t in tallies], number)
     assert tally.confusion is not None
     shares = tally.confusion / np.maximum(tally.confusion.sum(axis=1, keepdims=True), 1)
     return {
         "height_m": list(BANDS_M[number]),
-        "correlation_px": round(_length_px(lags), 2),
-        "persistence": round(min(max(kept, 0.0), 0.98), 3),
+        "correlation_px": length_px,
+        "region_share": round(region, 3),
+        "persistence": _share(kept),
+        "mover_persistence": _share(kept_movers),
+        "movers": {"seen": tally.missed.pairs, "missed": tally.missed.first},
         "confusion": {c.name: [round(float(s), 4) for s in shares[c.id]] for c in taxonomy.classes},
         "pooled": pooled,
         "outputs": outputs,
@@ -381,14 +415,8 @@ def _quantiles(
     return rows
 
 
-def _length_px(lags: FloatArray) -> float:
-    """Where the correlation over 1, 2, 3 ... pixels falls to 1/e."""
-    values = np.concatenate([[1.0], lags])
-    limit = math.exp(-1.0)
-    for k in range(1, len(values)):
-        if values[k] <= limit:
-            return float(k - 1 + (values[k - 1] - limit) / (values[k - 1] - values[k]))
-    return float(len(values) - 1)
+def _share(correlation: float) -> float:
+    return round(min(max(correlation, 0.0), 0.98), 3)
 
 
 @dataclass
@@ -438,7 +466,8 @@ def _words(band: dict[str, Any]) -> str:
     low_m, high_m = band["height_m"]
     helped = sorted({name for names in band["pooled"].values() for name in names})
     return (
-        f"{low_m:g} to {high_m:g} m: patches of {band['correlation_px']} px, "
-        f"{band['persistence']:.0%} stays"
+        f"{low_m:g} to {high_m:g} m: patches of {band['correlation_px']} px, regions "
+        f"{band['region_share']:.0%}, {band['persistence']:.0%} stays, of who is missed "
+        f"{band['mover_persistence']:.0%} ({band['movers']['missed']}/{band['movers']['seen']})"
         + (f"; too little seen of {', '.join(helped)}: neighbours helped" if helped else "")
     )

@@ -19,7 +19,6 @@ from sim.campaign.measure import (
     SIZE_PX,
     _enough,
     _FaultTally,
-    _length_px,
     _nearest_zone,
     _own_plane,
     _place,
@@ -30,12 +29,6 @@ from sim.campaign.measure import (
     write_measured,
 )
 from sim.world import scene
-
-
-def test_length_is_where_the_correlation_falls_to_1_over_e() -> None:
-    lags = np.exp(-np.arange(1, 13) / 4.0)
-    assert _length_px(lags) == pytest.approx(4.0, abs=0.02)
-    assert _length_px(np.full(12, 0.9)) == 12.0
 
 
 def test_wrong_is_missing_the_own_role_or_a_phantom_hazard() -> None:
@@ -142,7 +135,8 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
         "format": FORMAT, "origin": "test", "size_px": [160, 120], "levels": list(LEVELS),
         "classes": names, "shifts": {"darkness": 0.5},
         "bands": [{
-            "height_m": [2.0, 9.0], "correlation_px": 4.0, "persistence": 0.5,
+            "height_m": [2.0, 9.0], "correlation_px": 4.0, "region_share": 0.5,
+            "persistence": 0.5, "mover_persistence": 0.9,
             "outputs": {z: {n: [[1] * PLANES] * len(LEVELS) for n in names}
                         for z in ZONES},
         }],
