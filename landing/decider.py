@@ -160,8 +160,8 @@ class Decider:
         np.minimum(hazard_room_m, anybody_m, out=hazard_room_m)
         room_m = clearance_grid(view, hazard_room_m)
         regions = clean_regions(view, room_m, self._settings, vehicle)
-        best = pick(view, room_m, regions, self._settings, vehicle, height_m)
         worth_m = worth_grid(view, room_m, self._settings, vehicle, height_m)
+        best = pick(view, room_m, regions, self._settings, vehicle, height_m, worth_m)
         selection = self._tracker.update(
             Look(view, room_m, hazard_room_m, anybody_m, worth_m, regions, best, height_m,
                  captured_ns)

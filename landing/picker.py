@@ -194,6 +194,7 @@ def pick(
     settings: DecisionSettings,
     vehicle_ne_m: tuple[float, float],
     height_m: float | None = None,
+    worth_m: GridOfFloat | None = None,
 ) -> Candidate | NoSite:
     """The best place in a view.
 
@@ -210,6 +211,7 @@ def pick(
         settings: Sizes and limits.
         vehicle_ne_m: North and east of the vehicle, m.
         height_m: From which it would be flown to; None to judge the ground alone.
+        worth_m: `worth_grid` from there, where the caller has it already.
     """
     if not view.known.any():
         return NoSite(NoSiteReason.GROUND_NOT_IN_VIEW, "no ground seen lately")
@@ -224,7 +226,9 @@ def pick(
             detail += f", {settings.required_radius_m:.1f} m needed"
         return NoSite(NoSiteReason.TOO_SMALL, detail)
     if height_m is not None:
-        return _most_worth(view, room_m, regions, settings, vehicle_ne_m, height_m)
+        if worth_m is None:
+            worth_m = worth_grid(view, room_m, settings, vehicle_ne_m, height_m)
+        return _most_worth(view, room_m, regions, settings, vehicle_ne_m, height_m, worth_m)
     away2 = _distance_from_vehicle2(view, vehicle_ne_m)
     largest = np.flatnonzero(regions.areas_m2 == regions.areas_m2.max())
     places = [
@@ -250,6 +254,7 @@ def _most_worth(
     settings: DecisionSettings,
     vehicle_ne_m: tuple[float, float],
     height_m: float,
+    worth_m: GridOfFloat,
 ) -> Candidate | NoSite:
     """The place of most worth within reach; of equal ones that with more room, then confidence."""
     needed_m = settings.required_radius_m + settings.new_site_margin_m
@@ -267,7 +272,7 @@ def _most_worth(
         else:
             detail = f"{widest_m:.1f} m radius but is farther than {reach_m:.0f} m"
         return NoSite(NoSiteReason.TOO_SMALL, f"widest clean disc has {detail}")
-    worth = worth_grid(view, room_m, settings, vehicle_ne_m, height_m).ravel()[inside]
+    worth = worth_m.ravel()[inside]
     best = inside[worth >= worth.max() - 1e-4]
     room = room_m.ravel()[best]
     best = best[room >= room.max() - 1e-4]
