@@ -1,10 +1,14 @@
 """What share of landings ends well, by how good the network is: the same scenes, flown again.
 
     python -m benchmarks.network_quality --scenes 60 --out out/network-quality
+    python -m benchmarks.network_quality --model models/synthetic-unet.onnx --flights 20 ...
 
-Each quality is an ordinary campaign in a folder of its own (`touchdown sim campaign
---network-shift`), so a run that was stopped goes on. Scenes are of val: nothing was tuned on them,
-and those of test stay unseen until a decision is finished.
+The second also flies the first scenes with the network itself on rendered pictures, and compares
+them with its measured mistakes on the same scenes: are those the mistakes it makes?
+
+Each line is an ordinary campaign in a folder of its own (`touchdown sim campaign`), so a run that
+was stopped goes on. Scenes are of val: nothing was tuned on them, and those of test stay unseen
+until a decision is finished.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from sim.campaign.campaign import PlainProgress, run_campaign
 from sim.campaign.code import code_digest
 from sim.campaign.command import plan_from
 from sim.campaign.report import command_of
+from sim.campaign.task import Plan
 
 RESULTS = Path(__file__).parent / "results"
 SHARES = (
@@ -34,42 +39,64 @@ SHARES = (
 @click.option(
     "--shifts", default="0,-1,-2,-4", show_default=True, help="Probits; negative is better."
 )
+@click.option("--model", type=click.Path(path_type=Path, exists=True), help="Fly this one, too.")
+@click.option("--flights", type=int, default=20, show_default=True, help="Scenes with --model.")
 @click.option("--jobs", type=int, default=2, show_default=True, help="Landings at a time.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("out/network-quality"))
-def main(scenes: int, seed: int, shifts: str, jobs: int, out: Path) -> None:
+def main(
+    scenes: int, seed: int, shifts: str, model: Path | None, flights: int, jobs: int, out: Path
+) -> None:
     """Flies them and writes results/network_quality.json and .md."""
+    campaigns = [
+        (f"measured, {shift:+g} probits", _plan(scenes, seed, shift=shift))
+        for shift in (float(text) for text in shifts.split(","))
+    ]
+    if model is not None:
+        campaigns += [
+            ("the network itself", _plan(flights, seed, model=model)),
+            ("measured, the same scenes", _plan(flights, seed)),
+        ]
     found: list[dict[str, Any]] = []
-    for shift in (float(text) for text in shifts.split(",")):
-        plan = plan_from(
-            scenes, seed, "val", "scenes", "ours", "confusion", None, None, (), 25.0, shift
-        )
+    for name, plan in campaigns:
+        folder = out / f"{name.replace(' ', '-').replace(',', '')}-{plan.scenes}"
         _, summary = run_campaign(
-            plan, out / f"shift{shift:+g}", "processes", jobs, progress=PlainProgress(click.echo)
+            plan, folder, "processes", jobs, progress=PlainProgress(click.echo)
         )
-        found.append({"shift": shift, "command": command_of(plan), "summary": summary["ours"]})
-    result = {"machine": describe(), "code": code_digest(), "scenes": scenes, "campaigns": found}
+        found.append({
+            "network": name, "scenes": plan.scenes, "command": command_of(plan),
+            "summary": summary["ours"],
+        })  # fmt: skip
+    result = {"machine": describe(), "code": code_digest(), "campaigns": found}
     (RESULTS / "network_quality.json").write_text(json.dumps(result, indent=1) + "\n", "utf-8")
     (RESULTS / "network_quality.md").write_text(page(result), "utf-8")
+
+
+def _plan(scenes: int, seed: int, shift: float = 0.0, model: Path | None = None) -> Plan:
+    return plan_from(
+        scenes, seed, "val", "scenes", "ours", "confusion" if model is None else "model",
+        model, None, (), 25.0, shift,
+    )  # fmt: skip
 
 
 def page(result: dict[str, Any]) -> str:
     """The table for people."""
     lines = [
         "# Landings by the quality of the network", "",
-        f"{result['scenes']} scenes of val each, the same ones; code {result['code'][:12]}, "
+        f"Scenes of val, the same ones from the first on; code {result['code'][:12]}, "
         f"{result['machine']['date']}. Shares with Wilson's 95 % interval. A shift of -1 makes the "
         "measured network (`models/synthetic-unet.onnx`) better by one probit: an error that one "
         "pixel in six has is left to one in forty. Nothing here is of the test seeds.", "",
-        "| shift, probits | " + " | ".join(name.replace("_", " ") for name in SHARES)
+        "| network | scenes | " + " | ".join(name.replace("_", " ") for name in SHARES)
         + " | reaction to who can be seen, p95 s (of) |",
-        "|" + "---|" * (len(SHARES) + 2),
+        "|" + "---|" * (len(SHARES) + 3),
     ]  # fmt: skip
     for campaign in result["campaigns"]:
         summary = campaign["summary"]
         cells = [_share(summary["shares"][name]) for name in SHARES]
         seen = summary["seen_reaction_s"]
         cells.append(f"{seen.get('p95', '-')} ({seen['count']})")
-        lines.append(f"| {campaign['shift']:+g} | " + " | ".join(cells) + " |")
+        name = f"{campaign['network']} | {campaign['scenes']}"
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
     commands = "\n".join(f"    {c['command']}" for c in result["campaigns"])
     return "\n".join([*lines, "", commands, ""])
 
