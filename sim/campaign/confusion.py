@@ -36,8 +36,9 @@ from sim.campaign.patches import REGION_TIMES
 FORMAT = 2
 DEFAULT_FILE = "measured.json"
 ZONES = ("interior", "seam", "edge", "beside")
-BESIDE_PX = 3
-"""Static ground so near to a person or a vehicle lies beside it, pixels of the label picture."""
+BESIDE_PX, BESIDE_M = 3.0, 1.5
+"""Static ground so near to a person or a vehicle lies beside it: pixels of the label picture, for
+what a network blurs, and metres, for shadows and what leans out of the outline."""
 
 PLANES = 1 + len(HAZARD_ROLES)
 LEVELS = (
@@ -57,7 +58,6 @@ FRAME_SIDE = 768
 Field = npt.NDArray[np.float32]
 
 _NEIGHBOURS = np.ones((3, 3), np.uint8)
-_BESIDE = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * BESIDE_PX + 1, 2 * BESIDE_PX + 1))
 
 
 @dataclass(frozen=True)
@@ -151,12 +151,13 @@ def _parse(data: dict[str, Any]) -> ConfusionModel:
     return ConfusionModel(data["origin"], (width, height), names, tuple(bands), data["shifts"])
 
 
-def zones_of(labels: ByteArray, roles: ByteArray) -> ByteArray:
+def zones_of(labels: ByteArray, roles: ByteArray, m_per_px: float) -> ByteArray:
     """Which of `ZONES` each pixel lies in.
 
     Args:
         labels: uint8 (h, w).
         roles: uint8 (h, w): their roles' numbers, by `roles_of`.
+        m_per_px: Of the label picture right below.
 
     Returns:
         uint8 (h, w): indices of `ZONES`.
@@ -165,9 +166,10 @@ def zones_of(labels: ByteArray, roles: ByteArray) -> ByteArray:
     seam = np.asarray(cv2.morphologyEx(labels, cv2.MORPH_GRADIENT, _NEIGHBOURS) > 0)
     edge = np.asarray(cv2.morphologyEx(roles, cv2.MORPH_GRADIENT, _NEIGHBOURS) > 0)
     zones: ByteArray = np.add(seam, edge, dtype=np.uint8)
-    movers = np.asarray(roles >= _FIRST_MOVER, np.uint8)
-    if movers.any():
-        beside = cv2.dilate(movers, _BESIDE) > movers
+    others = np.asarray(roles < _FIRST_MOVER, np.uint8)
+    if not others.all():
+        away_px = cv2.distanceTransform(others, cv2.DIST_L2, cv2.DIST_MASK_3)
+        beside = np.asarray(away_px <= max(BESIDE_PX, BESIDE_M / m_per_px)) & (others > 0)
         zones[beside] = ZONES.index("beside")
     return zones
 
@@ -241,7 +243,7 @@ class ConfusionSampler:
                 ground[movers], fresh[movers], band.mover_persistence, self._shift + shift
             ).ravel()
         index = self._row_of_label.take(labels)
-        index += self._rows_of_zone.take(zones_of(labels, roles))
+        index += self._rows_of_zone.take(zones_of(labels, roles, m_per_px))
         index += z
         landable, *hazards = (plane.take(index) for plane in table)
         return Segmentation(labels, landable, np.stack(hazards), captured_at_ns)

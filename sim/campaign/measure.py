@@ -14,7 +14,6 @@ outputs are taken with its own, and the file says so (`pooled`).
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -28,33 +27,33 @@ import numpy.typing as npt
 
 from edge.runtimes import Runtime
 from landing.camera import CameraModel
-from landing.geometry import quaternion_from_euler
-from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
-from landing.types import ByteArray, Frame, Pose, Segmentation
-from sim.camera import render
+from landing.taxonomy import Role, Taxonomy
+from landing.types import ByteArray
 from sim.camera_effects import Effects
-from sim.campaign.confusion import FORMAT, LEVELS, PLANES, ZONES, roles_of, zones_of
+from sim.campaign.confusion import FORMAT, LEVELS, PLANES, ZONES
+from sim.campaign.looks import (
+    HFOV_DEG,
+    PICTURE_PX,
+    PLANE_ORDER,
+    SIZE_PX,
+    Look,
+    look,
+    own_plane,
+    random_place,
+    tilted_pose,
+    two_looks,
+)
 from sim.campaign.patches import UNKNOWN, Patches, Together, mover_persistence
 from sim.campaign.reaction import ROLE_OF_KIND
 from sim.world import World, parse_world_spec
-from sim.world.actors import ActorState
-from sim.world.label_view import label_view
 
 BANDS_M = ((2.0, 4.0), (4.0, 8.0), (8.0, 16.0), (16.0, 32.0), (32.0, 64.0), (64.0, 120.0))
-SIZE_PX = (160, 120)
-"""Of the label pictures of a campaign; a network's output is reduced to it."""
 
-PICTURE_PX = (640, 480)
-HFOV_DEG = (55.0, 95.0)
-TILT_DEG = 8.0
 SAMPLES_KEPT = 60_000
 """Outputs kept of a class in a zone of a band."""
 
 LEAST_PICTURES, LEAST_PIXELS = 12, 1_000
 """A class in a zone is known from so many pictures and pixels; else neighbouring bands help."""
-
-AIM = 0.35
-"""How far off the middle of a picture lies what it was aimed at, at most: part of the height."""
 
 FAULTS: dict[str, tuple[float, dict[str, Any]]] = {
     "noise_sd": (8.0, {"noise_sd": 8.0}),
@@ -98,7 +97,11 @@ def measure(
         pairs = frames * (number + 1) // len(seeds) - frames * number // len(seeds)
         for heights_m, tally in zip(BANDS_M, tallies, strict=True):
             for _ in range(pairs):
-                _look_twice(runtime, world, heights_m, rng, tally)
+                looks = two_looks(runtime, world, heights_m, rng)
+                for one in looks:
+                    _count(tally, one, taxonomy, rng)
+                _compare(tally.patches, looks, taxonomy)
+                _count_missed(tally.missed, looks, world)
         _look_through_faults(runtime, world, pairs, [41, seed], faulty)
         yield f"{number + 1}/{len(seeds)} worlds: {world.name}", None
     rng = np.random.default_rng([77])
@@ -130,107 +133,6 @@ def _compact(value: Any, depth: int = 0) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def _look_twice(
-    runtime: Runtime, world: World, heights_m: tuple[float, float], rng: np.random.Generator,
-    tally: _Tally,
-) -> None:  # fmt: skip
-    """Two pictures of one place, the second from a little further, as in flight."""
-    taxonomy = runtime.spec.taxonomy
-    height_m = float(rng.uniform(*heights_m))
-    camera = CameraModel.from_hfov(*PICTURE_PX, float(rng.uniform(*HFOV_DEG)))
-    yaw_rad, t_s = float(rng.uniform(0, 2 * math.pi)), float(rng.uniform(0, 60))
-    north_m, east_m = (
-        place_m + float(rng.uniform(-AIM, AIM)) * height_m
-        for place_m in _place(world, t_s, taxonomy, rng)
-    )
-    looks: list[_Look] = []
-    for step in range(2):
-        pose = _pose(north_m, east_m, height_m * (1 - 0.02 * step), yaw_rad, rng)
-        t_s += 0.3 * step
-        labels, said = _look(runtime, world, camera, pose, t_s, _usual_effects(rng), rng)
-        _count(tally, labels, said, taxonomy, rng)
-        looks.append(_Look(pose, t_s, labels, said))
-        north_m += 0.04 * height_m * float(rng.standard_normal())
-        east_m += 0.04 * height_m * float(rng.standard_normal())
-    _compare(tally.patches, looks, taxonomy, camera.resized(*SIZE_PX))
-    _count_missed(tally.missed, looks, world, taxonomy, camera.resized(*SIZE_PX))
-
-
-def _place(
-    world: World, t_s: float, taxonomy: Taxonomy, rng: np.random.Generator
-) -> tuple[float, float]:
-    """A place of a class or kind of actor, each that the world has with equal chance."""
-    actors = world.actors_at(t_s)
-    kinds = sorted({actor.kind for actor in actors})
-    ground = [int(c) for c in np.unique(world.labels) if _own_plane(taxonomy)[c] >= 0]
-    choice = int(rng.integers(len(ground) + len(kinds)))
-    if choice >= len(ground):
-        there = [actor for actor in actors if actor.kind == kinds[choice - len(ground)]]
-        chosen = there[int(rng.integers(len(there)))]
-        return chosen.north_m, chosen.east_m
-    pixels = np.flatnonzero(world.labels == ground[choice])
-    row, column = divmod(int(pixels[int(rng.integers(len(pixels)))]), world.labels.shape[1])
-    u0, v0 = world.origin_px
-    return (v0 - row) * world.gsd_m, (column - u0) * world.gsd_m
-
-
-def _pose(
-    north_m: float, east_m: float, height_m: float, yaw_rad: float, rng: np.random.Generator
-) -> Pose:
-    roll, pitch = np.radians(rng.normal(0.0, TILT_DEG / 2, 2))
-    attitude = quaternion_from_euler(float(roll), float(pitch), yaw_rad)
-    return Pose(0, attitude, (north_m, east_m, -height_m), height_m)
-
-
-def _usual_effects(rng: np.random.Generator) -> Effects:
-    return Effects(
-        seed=int(rng.integers(1 << 30)), noise_sd=2.5, lens_blur_px=0.6, vignetting=0.15,
-        gain=float(rng.uniform(0.85, 1.1)),
-    )  # fmt: skip
-
-
-def _look(
-    runtime: Runtime, world: World, camera: CameraModel, pose: Pose, t_s: float, effects: Effects,
-    rng: np.random.Generator,
-) -> tuple[ByteArray, Segmentation]:  # fmt: skip
-    """True labels and what the network says, both at the size of a campaign's label pictures."""
-    picture, _ = render(world, camera, pose, t_s, effects, rng, labels=False)
-    said = runtime.segment(Frame(picture, 0, 0))
-    return label_view(world, camera, pose, t_s, SIZE_PX), reduced(said, SIZE_PX)
-
-
-def reduced(said: Segmentation, size_px: tuple[int, int]) -> Segmentation:
-    """A segmentation at a smaller size: means of landable, maxima of hazards."""
-    _rows, columns = said.shape
-    side = max(1, round(columns / size_px[0]))
-    kernel = np.ones((side, side), np.uint8)
-
-    def shrink(plane: ByteArray, interpolation: int) -> ByteArray:
-        return np.asarray(cv2.resize(plane, size_px, interpolation=interpolation), np.uint8)
-
-    hazards = np.stack(
-        [shrink(np.asarray(cv2.dilate(p, kernel)), cv2.INTER_NEAREST) for p in said.hazards]
-    )
-    return Segmentation(
-        shrink(said.class_id, cv2.INTER_NEAREST), shrink(said.landable, cv2.INTER_AREA), hazards,
-        said.captured_at_ns,
-    )  # fmt: skip
-
-
-def _planes(said: Segmentation) -> ByteArray:
-    return np.concatenate([said.landable[None], said.hazards])
-
-
-def _own_plane(taxonomy: Taxonomy) -> npt.NDArray[np.int64]:
-    """Plane that is right for each label value; -1 for ignored ones."""
-    own = np.full(256, -1)
-    order = (Role.LANDABLE, *HAZARD_ROLES)
-    for info in taxonomy.classes:
-        if info.role in order:
-            own[info.id] = order.index(info.role)
-    return own
-
-
 def _wrong_of(outputs: ByteArray, plane: int) -> npt.NDArray[np.float32]:
     """How wrong outputs (n, planes) are for ground whose right plane is `plane`; 0 is right."""
     own = outputs[:, plane].astype(np.float32)
@@ -241,19 +143,8 @@ def _wrong_of(outputs: ByteArray, plane: int) -> npt.NDArray[np.float32]:
     return np.asarray(wrong, np.float32)
 
 
-def _zones(labels: ByteArray, taxonomy: Taxonomy) -> ByteArray:
-    return zones_of(labels, np.asarray(cv2.LUT(labels, roles_of(taxonomy)), np.uint8))
-
-
-def _interior(labels: ByteArray, taxonomy: Taxonomy) -> npt.NDArray[np.bool_]:
-    return np.asarray(_zones(labels, taxonomy) == ZONES.index("interior"))
-
-
-def _count(
-    tally: _Tally, labels: ByteArray, said: Segmentation, taxonomy: Taxonomy,
-    rng: np.random.Generator,
-) -> None:  # fmt: skip
-    planes, zones = _planes(said), _zones(labels, taxonomy)
+def _count(tally: _Tally, one: Look, taxonomy: Taxonomy, rng: np.random.Generator) -> None:
+    labels, planes, zones = one.labels, one.planes, one.zones(taxonomy)
     for info in taxonomy.classes:
         for zone in range(len(ZONES)):
             inside = (labels == info.id) & (zones == zone)
@@ -265,27 +156,16 @@ def _count(
     n = len(taxonomy)
     if tally.confusion is None:
         tally.confusion = np.zeros((n, n), np.int64)
-    known = (labels < n) & (said.class_id < n)
-    pairs = labels[known].astype(np.int64) * n + said.class_id[known]
+    known = (labels < n) & (one.said.class_id < n)
+    pairs = labels[known].astype(np.int64) * n + one.said.class_id[known]
     tally.confusion += np.bincount(pairs, minlength=n * n).reshape(n, n)
 
 
-@dataclass(frozen=True)
-class _Look:
-    """A picture: from where, when, the truth and what the network said."""
-
-    pose: Pose
-    t_s: float
-    labels: ByteArray
-    said: Segmentation
-
-
-def _compare(patches: Patches, looks: list[_Look], taxonomy: Taxonomy, camera: CameraModel) -> None:
+def _compare(patches: Patches, looks: tuple[Look, Look], taxonomy: Taxonomy) -> None:
     """How wrong each pixel inside an area is, in both pictures, the second seen from the first."""
-    first, second = looks
-    to_second = camera.pixel_from_ground_plane(second.pose, 0.0) @ np.linalg.inv(
-        camera.pixel_from_ground_plane(first.pose, 0.0)
-    )
+    to_second = np.eye(3)
+    for one in looks:
+        to_second = one.camera.pixel_from_ground_plane(one.pose, 0.0) @ np.linalg.inv(to_second)
 
     def from_first(plane: ByteArray, beyond: int) -> ByteArray:
         warped = cv2.warpPerspective(
@@ -294,58 +174,44 @@ def _compare(patches: Patches, looks: list[_Look], taxonomy: Taxonomy, camera: C
         )  # fmt: skip
         return np.asarray(warped, np.uint8)
 
-    (wrong, labels), (wrong_then, labels_then) = (_wrongness(look, taxonomy) for look in looks)
+    (wrong, labels), (wrong_then, labels_then) = (_wrongness(one, taxonomy) for one in looks)
     patches.add(wrong, labels, from_first(wrong_then, 0), from_first(labels_then, UNKNOWN))
 
 
-def _wrongness(look: _Look, taxonomy: Taxonomy) -> tuple[ByteArray, ByteArray]:
+def _wrongness(one: Look, taxonomy: Taxonomy) -> tuple[ByteArray, ByteArray]:
     """How wrong each pixel is, and the class of those that lie inside static areas."""
-    planes, own = _planes(look.said), _own_plane(taxonomy)
-    labels = np.where(_interior(look.labels, taxonomy), look.labels, np.uint8(UNKNOWN))
+    planes = one.planes
+    labels = np.where(one.interior(taxonomy), one.labels, np.uint8(UNKNOWN))
+    static = {
+        c.id: PLANE_ORDER.index(c.role)
+        for c in taxonomy.classes
+        if c.role in (Role.LANDABLE, Role.OBSTACLE, Role.WATER)
+    }
     wrong = np.zeros(labels.shape, np.uint8)
     for value in np.unique(labels):
         inside = labels == value
-        if own[value] < 0 or value in _movers(taxonomy):
-            labels[inside] = UNKNOWN
+        if value in static:
+            wrong[inside] = _wrong_of(planes[:, inside].T, static[value]).clip(0, 255)
         else:
-            wrong[inside] = _wrong_of(planes[:, inside].T, int(own[value])).clip(0, 255)
+            labels[inside] = UNKNOWN
     return wrong, labels
 
 
-def _movers(taxonomy: Taxonomy) -> frozenset[int]:
-    return frozenset(c.id for c in taxonomy.classes if c.role in (Role.PERSON, Role.VEHICLE))
-
-
-def _count_missed(
-    missed: Together, looks: list[_Look], world: World, taxonomy: Taxonomy, camera: CameraModel
-) -> None:
+def _count_missed(missed: Together, looks: tuple[Look, Look], world: World) -> None:
     """Who was missed in one picture, and in the next."""
-    order = (Role.LANDABLE, *HAZARD_ROLES)
-    for actors in zip(*(world.actors_at(look.t_s) for look in looks), strict=True):
-        plane = order.index(ROLE_OF_KIND[actors[0].kind])
-        said = [_said_of(*seen, plane, camera) for seen in zip(actors, looks, strict=True)]
+    for actors in zip(*(world.actors_at(one.t_s) for one in looks), strict=True):
+        plane = PLANE_ORDER.index(ROLE_OF_KIND[actors[0].kind])
+        said = [one.said_of(actor, plane) for one, actor in zip(looks, actors, strict=True)]
         values = [value for value in said if value is not None]
         if len(values) == len(looks):
             first, second = (np.array([value < 128]) for value in values)
             missed.add(first, second)
 
 
-def _said_of(actor: ActorState, look: _Look, plane: int, camera: CameraModel) -> int | None:
-    """The most a plane says within somebody's outline; None when they are not all in view."""
-    outline = actor.footprint_ne_m()
-    there = np.column_stack([outline, np.zeros(len(outline))])
-    uv = camera.pixel_from_ned(there, look.pose)
-    low, high = np.floor(uv.min(axis=0)).astype(int), np.ceil(uv.max(axis=0)).astype(int) + 1
-    width, height = SIZE_PX
-    if low.min() < 0 or high[0] > width or high[1] > height:
-        return None
-    return int(_planes(look.said)[plane, low[1] : high[1], low[0] : high[0]].max())
-
-
 def _band(
     tallies: list[_Tally], number: int, taxonomy: Taxonomy, rng: np.random.Generator
 ) -> dict[str, Any]:
-    tally, own = tallies[number], _own_plane(taxonomy)
+    tally, own = tallies[number], own_plane(taxonomy)
     outputs: dict[str, dict[str, Any]] = {zone: {} for zone in ZONES}
     pooled: dict[str, dict[str, list[float]]] = {zone: {} for zone in ZONES}
     for zone, zone_name in enumerate(ZONES):
@@ -445,7 +311,7 @@ def _look_through_faults(
 ) -> None:
     """The same pictures without a fault and with each."""
     taxonomy = runtime.spec.taxonomy
-    own = _own_plane(taxonomy)
+    own = own_plane(taxonomy)
     usual: dict[str, Any] = {"noise_sd": 2.5, "lens_blur_px": 0.6}
     cameras = {"": usual} | {name: usual | fault for name, (_, fault) in FAULTS.items()}
     for name, effects in cameras.items():
@@ -453,11 +319,11 @@ def _look_through_faults(
         for _ in range(pictures):
             camera = CameraModel.from_hfov(*PICTURE_PX, float(rng.uniform(*HFOV_DEG)))
             height_m = float(rng.uniform(*BANDS_M[FAULT_BAND]))
-            pose = _pose(*_place(world, 0.0, taxonomy, rng), height_m, 0.0, rng)
-            labels, said = _look(runtime, world, camera, pose, 0.0, Effects(**effects), rng)
-            right = own[labels]
-            known = (right >= 0) & _interior(labels, taxonomy)
-            own_said = np.take_along_axis(_planes(said), right.clip(0)[None], axis=0)[0]
+            pose = tilted_pose(*random_place(world, 0.0, taxonomy, rng), height_m, 0.0, rng)
+            one = look(runtime, world, camera, pose, 0.0, Effects(**effects), rng)
+            right = own[one.labels]
+            known = (right >= 0) & one.interior(taxonomy)
+            own_said = np.take_along_axis(one.planes, right.clip(0)[None], axis=0)[0]
             tally.wrong[name] += int(np.count_nonzero(known & (own_said < 128)))
             tally.total[name] += int(np.count_nonzero(known))
 

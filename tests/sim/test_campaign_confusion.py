@@ -12,6 +12,7 @@ from landing.errors import DataError
 from landing.taxonomy import Taxonomy
 from landing.types import Segmentation
 from sim.campaign.confusion import (
+    BESIDE_M,
     BESIDE_PX,
     LEVELS,
     PLANES,
@@ -104,15 +105,20 @@ def test_zones_tell_seams_from_edges_and_what_lies_beside_people() -> None:
     labels = grass()
     labels[:, 80:120], labels[:, 120:] = PAVED, TREE
     labels[60, 20] = PERSON
-    zones = zones_of(labels, roles_of(TAXONOMY)[labels])
+    zones = zones_of(labels, roles_of(TAXONOMY)[labels], M_PER_PX)
     interior, seam, edge, beside = range(4)
     assert (zones[:, 79:81] == seam).all()
     assert (zones[:, 119:121] == edge).all()
     assert set(zones[:, 121:].ravel()) == set(zones[:, 81:119].ravel()) == {interior}
     assert zones[60, 20] == edge  # the person's own
-    ring = zones[60 - BESIDE_PX : 61 + BESIDE_PX, 20 - BESIDE_PX : 21 + BESIDE_PX]
-    assert ring[0, BESIDE_PX] == ring[BESIDE_PX, -1] == beside
-    assert np.count_nonzero(zones == beside) == np.count_nonzero(ring == beside)
+    reach = round(BESIDE_M / M_PER_PX)
+    assert reach > BESIDE_PX
+    around = zones[60 - reach - 2 : 63 + reach, : 23 + reach]
+    assert zones[60, 20 - reach] == zones[60 + reach, 20] == beside
+    assert np.count_nonzero(zones == beside) == np.count_nonzero(around == beside)
+    high = zones_of(labels, roles_of(TAXONOMY)[labels], 1.0)  # a person is less than a pixel
+    assert high[60, 20 - int(BESIDE_PX)] == beside
+    assert high[60, 19 - int(BESIDE_PX)] == interior
 
 
 def test_phantom_people_are_drawn_beside_people_not_along_paths() -> None:
@@ -120,7 +126,7 @@ def test_phantom_people_are_drawn_beside_people_not_along_paths() -> None:
     labels[:, 80:] = PAVED
     seam = look(sampler(), labels).hazards[2]
     labels[58:62, 30:34] = PERSON
-    zones = zones_of(labels, roles_of(TAXONOMY)[labels])
+    zones = zones_of(labels, roles_of(TAXONOMY)[labels], M_PER_PX)
     said = np.mean([look(sampler(seed=s), labels).hazards[2] for s in range(10)], axis=0)
     assert said[zones == 3].mean() > 5 * said[zones == 1].mean()
     assert seam[zones == 1].mean() < 5.0

@@ -12,20 +12,17 @@ import pytest
 from landing.taxonomy import Taxonomy
 from landing.types import Segmentation
 from sim.campaign.confusion import FORMAT, LEVELS, PLANES, ZONES, load_confusion
+from sim.campaign.looks import SIZE_PX, own_plane, random_place, reduced
 from sim.campaign.measure import (
     BANDS_M,
     LEAST_PICTURES,
     LEAST_PIXELS,
-    SIZE_PX,
     _enough,
     _FaultTally,
     _nearest_zone,
-    _own_plane,
-    _place,
     _quantiles,
     _Tally,
     _wrong_of,
-    reduced,
     write_measured,
 )
 from sim.world import scene
@@ -86,10 +83,10 @@ def test_a_zone_a_class_was_never_seen_in_is_like_the_next() -> None:
 def test_pictures_are_taken_over_every_class_that_a_world_has() -> None:
     taxonomy = Taxonomy.load("synthetic")
     world = scene(10_003, family="pools", size_m=80.0, gsd_m=0.4)
-    own = _own_plane(taxonomy)
+    own = own_plane(taxonomy)
     there = {int(c) for c in np.unique(world.labels) if own[c] >= 0}
     rng = np.random.default_rng(2)
-    hit = [world.label_at(*_place(world, 0.0, taxonomy, rng)) for _ in range(40 * len(there))]
+    hit = [world.label_at(*random_place(world, 0.0, taxonomy, rng)) for _ in range(40 * len(there))]
     counts = np.bincount(hit, minlength=12)
     expected = len(hit) / (len(there) + 1)
     # Somebody may stand on what was aimed at, and an actor may be aimed at himself.
@@ -121,7 +118,7 @@ def test_a_reduced_segmentation_keeps_a_person_of_one_pixel() -> None:
 
 def test_every_role_has_its_plane() -> None:
     taxonomy = Taxonomy.load("synthetic")
-    own = _own_plane(taxonomy)
+    own = own_plane(taxonomy)
     by_name = {c.name: own[c.id] for c in taxonomy.classes}
     assert by_name["grass"] == 0
     assert (by_name["roof"], by_name["pool"], by_name["person"], by_name["car"]) == (1, 2, 3, 4)
