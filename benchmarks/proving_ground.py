@@ -1,0 +1,171 @@
+"""The claim: landings on seeds that nothing was tuned on, every policy on the same scenes, traps.
+
+    python -m benchmarks.proving_ground --scenes 1000 --baselines 150 --out out/proving-ground
+
+Three ordinary campaigns (`touchdown sim campaign`), each in a folder of its own, so a run that was
+stopped goes on: our policy over all scenes of the split; every other one over the first of them;
+ours over every trap. Test seeds are reported once for a decision that is finished; to look at a
+change, take `--split val`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmarks.machine import describe
+from sim.campaign.campaign import PlainProgress, run_campaign
+from sim.campaign.code import code_digest
+from sim.campaign.command import plan_from
+from sim.campaign.policies import POLICIES
+from sim.campaign.report import command_of
+from sim.campaign.score import Record
+from sim.campaign.store import cost_of
+from sim.campaign.summary import of_policy, summarize
+from sim.campaign.task import Plan
+from sim.world import expand_world_spec
+
+RESULTS = Path(__file__).parent / "results"
+OURS = "ours"
+SHARES = (
+    "success", "wrongful_abstention", "landed_without_site", "should_have_abstained", "unsafe",
+    "person_within_2m",
+)  # fmt: skip
+TRAPS = "worst:all"
+
+
+@click.command()
+@click.option("--scenes", type=int, default=1000, show_default=True, help="For our policy.")
+@click.option("--baselines", type=int, default=150, show_default=True, help="For the others.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Of the campaigns.")
+@click.option("--split", default="test", show_default=True, help="train, val or test.")
+@click.option("--jobs", type=int, default=2, show_default=True, help="Landings at a time.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("out/proving-ground"))
+def main(scenes: int, baselines: int, seed: int, split: str, jobs: int, out: Path) -> None:
+    """Flies what is missing and writes results/proving_ground.json and .md."""
+    others = ",".join(name for name in POLICIES if name != OURS)
+    traps = expand_world_spec(TRAPS)
+    flown = {
+        "landings": _fly(_plan(scenes, seed, split, "scenes", OURS), out / "landings", jobs),
+        "traps": _fly(_plan(len(traps), seed, split, TRAPS, OURS), out / "traps", jobs),
+        "baselines": _fly(
+            _plan(min(baselines, scenes), seed, split, "scenes", others), out / "baselines", jobs
+        ),
+    }
+    result = {
+        "machine": describe(), "code": code_digest(), "split": split, "seed": seed,
+        "scenes": scenes, "baselines": min(baselines, scenes),
+        "commands": {name: command for name, (command, _, _) in flown.items()},
+        "cost": {name: cost for name, (_, cost, _) in flown.items()},
+        **_figures({name: records for name, (_, _, records) in flown.items()}, baselines),
+    }  # fmt: skip
+    name = "proving_ground" if split == "test" else f"proving_ground_{split}"
+    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    (RESULTS / f"{name}.md").write_text(page(result), "utf-8")
+
+
+def _plan(scenes: int, seed: int, split: str, worlds: str, policies: str) -> Plan:
+    return plan_from(scenes, seed, split, worlds, policies, "confusion", None, None, (), 25.0)
+
+
+def _fly(plan: Plan, out: Path, jobs: int) -> tuple[str, dict[str, Any], list[Record]]:
+    """The command, what it took and the records of a campaign."""
+    began = time.monotonic()
+    records, _ = run_campaign(plan, out, "processes", jobs, progress=PlainProgress(click.echo))
+    cost = cost_of(out)
+    assert cost is not None
+    took = {"words": cost.words, "wall_min": round((time.monotonic() - began) / 60, 1)}
+    return command_of(plan), {**took, "jobs": jobs}, records
+
+
+def _figures(records: dict[str, list[Record]], baselines: int) -> dict[str, Any]:
+    ours = records["landings"]
+    failures = [r for r in ours if r["verdict"] not in ("landed-safe", "abstained")]
+    failures += [r for r in ours if r["site"] == "none" and r["touchdown"] is not None]
+    beside = [r for r in ours if r["scene"] < baselines]
+    return {
+        "ours": of_policy(ours),
+        "side_by_side": {OURS: of_policy(beside), **summarize(records["baselines"])},
+        "traps": {r["spec"]: [r["trap"]["passed"], r["verdict"]] for r in records["traps"]},
+        "failures": [_failure(r) for r in failures],
+        "given_up": _reasons([
+            r for r in ours if r["site"] == "site" and r["verdict"] == "abstained"
+        ]),
+    }  # fmt: skip
+
+
+def _failure(record: Record) -> dict[str, Any]:
+    keys = ("scene", "world", "verdict", "reason", "site", "touchdown")
+    return {key: record[key] for key in keys}
+
+
+def _reasons(records: Sequence[Record]) -> dict[str, int]:
+    """How often each family of worlds was given up."""
+    counted: dict[str, int] = {}
+    for record in records:
+        family = record["world"].split()[0]
+        counted[family] = counted.get(family, 0) + 1
+    return dict(sorted(counted.items(), key=lambda pair: -pair[1]))
+
+
+def page(result: dict[str, Any]) -> str:
+    """The tables for people."""
+    ours, traps = result["ours"], result["traps"]
+    passed = sum(ok for ok, _ in traps.values())
+    reaction, seen = ours["reaction_s"], ours["seen_reaction_s"]
+    lines = [
+        f"# The proving ground: {result['scenes']} landings on {result['split']} seeds", "",
+        f"{result['machine']['date']}, {result['machine']['cpu']}, code {result['code'][:12]}; "
+        "shares with Wilson's 95 % interval. Segmentation has the measured mistakes of "
+        "`models/synthetic-unet.onnx`, see `sim/README.md`.", "",
+        "| policy | scenes | " + " | ".join(name.replace("_", " ") for name in SHARES) + " |",
+        "|" + "---|" * (len(SHARES) + 2),
+        _row(OURS, ours),
+        *(_row(name, figures) for name, figures in result["side_by_side"].items()), "",
+        f"Traps (`worst:all`): {passed} of {len(traps)} passed"
+        + "".join(f"; {name} not: {said}" for name, (ok, said) in traps.items() if not ok) + ".",
+        "",
+        f"Reaction to somebody in the site: p95 {_seconds(seen)} from when they can be seen "
+        f"({seen['count']} times, {seen['never']} without any), {_seconds(reaction)} from the "
+        f"entry, seen or not ({reaction['count']} times, {reaction['never']} without any).", "",
+        "Given up although there was a site, by family of worlds: "
+        + (", ".join(f"{name} {count}" for name, count in result["given_up"].items()) or "none")
+        + ".", "",
+        *(f"* {name}: {cost['words']}, {cost['wall_min']:g} min on {cost['jobs']} processes; "
+          f"`{result['commands'][name]}`" for name, cost in result["cost"].items()),
+    ]  # fmt: skip
+    if result["failures"]:
+        lines += ["", "Failures:", ""]
+        lines += [
+            f"* scene {f['scene']}, {f['world']}: {f['verdict']}, {f['reason']}"
+            for f in result["failures"]
+        ]
+    return "\n".join([*lines, ""])
+
+
+def _row(name: str, figures: dict[str, Any]) -> str:
+    cells = [_share(figures["shares"][key]) for key in SHARES]
+    return f"| {name} | {figures['scenes']} | " + " | ".join(cells) + " |"
+
+
+def _share(share: dict[str, Any]) -> str:
+    if not share["of"]:
+        return "-"
+    return (
+        f"{share['count']}/{share['of']} = {100 * share['value']:.1f} % "
+        f"({100 * share['low']:.1f} to {100 * share['high']:.1f})"
+    )
+
+
+def _seconds(reaction: dict[str, Any]) -> str:
+    value = reaction.get("p95")
+    return "-" if value is None else f"{value:.2f} s"
+
+
+if __name__ == "__main__":
+    main()
