@@ -67,8 +67,9 @@ class DecisionSettings(BaseModel):
     )
     lately_s: float = Field(
         # Who left may return; and where a network saw somebody who was none it does so again.
-        default=45.0, ge=0, le=600, description="where people or vehicles were seen within this "
-        "time is a worse place, s",
+        # A site that was lost near the ground looks as good as before from higher up.
+        default=45.0, ge=0, le=600, description="where people or vehicles were seen, or a site "
+        "was lost, within this time is a worse place, s",
     )  # fmt: skip
     lately_m: float = Field(default=6.0, gt=0, le=50, description="... up to this far around, m")
     lately_cost: float = Field(
@@ -425,7 +426,7 @@ class AuthoritySettings(BaseModel):
         description="landings resumed, and searches, before giving up",
     )
     max_total_s: float = Field(
-        default=150.0, ge=10, le=900, description="all that it does in one landing takes at most, s"
+        default=240.0, ge=10, le=900, description="all that it does in one landing takes at most, s"
     )
     when_spent: Literal["hold", "land"] = Field(
         # A vehicle that hovers tells everybody that something is wrong and leaves the choice to the

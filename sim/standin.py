@@ -19,7 +19,12 @@ RANGEFINDER: dict[str, float] = {
 }  # fmt: skip
 """The simulator's own rangefinder, looking down: hardware, so no doctor can know of it."""
 
-PLND_PARAMETERS: dict[str, float] = {"PLND_ENABLED": 1, "PLND_TYPE": 1, **RANGEFINDER}
+PLND_PARAMETERS: dict[str, float] = {
+    "PLND_ENABLED": 1,
+    "PLND_TYPE": 1,
+    "PLND_OPTIONS": 4,
+    **RANGEFINDER,
+}
 """What a precision landing of ArduCopter 4.6 needs, flown; `firmware_bridge.doctor` sets it."""
 
 

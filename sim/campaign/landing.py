@@ -48,7 +48,7 @@ BOOT_NS = 1_000_000_000_000
 CONTROL_MS = 50
 HEARTBEAT_MS = 1000
 MOMENT_MS = 100
-LONGEST_S = 300.0
+LONGEST_S = 420.0
 MAX_FRAME_AGE_NS = 500_000_000
 """Default of `camera.max_frame_age_ms` in the daemon's configuration."""
 
@@ -56,7 +56,7 @@ WIND_FULL_HEIGHT_M = 60.0
 PILOT = "pilot"
 
 PRECISION_LANDING = {
-    "PLND_ENABLED": 1, "PLND_TYPE": 1, "RNGFND1_TYPE": 100, "RNGFND1_MIN_CM": 10,
+    "PLND_ENABLED": 1, "PLND_TYPE": 1, "PLND_OPTIONS": 4, "RNGFND1_TYPE": 100, "RNGFND1_MIN_CM": 10,
     "RNGFND1_ORIENT": 25,
 }  # fmt: skip
 """What the facts of ArduPilot say a precision landing needs."""
