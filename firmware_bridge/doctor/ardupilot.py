@@ -161,7 +161,7 @@ PRECISION = (
     ),
     Rule(
         "PLND_OPTIONS",
-        Bits(set_bits=0b100, clear_bits=0b011, names=_OPTIONS),
+        Bits(set_bits=0b100, clear_bits=0b011, names=_OPTIONS, mend=True),
         "the site stands still; a pilot who moves the sticks must be left alone; and below 2 m, "
         "where the camera sees nobody come, the way down should take seconds, not a quarter minute",
         since=V4_2,

@@ -31,9 +31,8 @@ class Expectation(Protocol):
     def meaning(self, value: float) -> str:
         """The value in words, with its unit."""
 
-    @property
-    def wanted(self) -> float | None:
-        """What a fix would write; None where that is for the owner to say."""
+    def mended(self, value: float) -> float | None:
+        """What a fix would write instead; None where that is for the owner to say."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +62,7 @@ class OneOf:
         name = self.names.get(round(value)) if value == round(value) else None
         return f"{number(value)} ({name})" if name else number(value)
 
-    @property
-    def wanted(self) -> float | None:
+    def mended(self, value: float) -> float | None:
         """See `Expectation`."""
         return self.values[0] if self.mend else None
 
@@ -98,8 +96,7 @@ class Within:
         """See `Expectation`."""
         return f"{number(value)} {self.unit}".rstrip()
 
-    @property
-    def wanted(self) -> float | None:
+    def mended(self, value: float) -> float | None:
         """See `Expectation`."""
         return self.mend
 
@@ -111,11 +108,13 @@ class Bits:
     Attributes:
         set_bits, clear_bits: Masks.
         names: What each bit means, by its mask.
+        mend: Whether a fix may set and clear them; other bits stay as they are.
     """
 
     set_bits: int = 0
     clear_bits: int = 0
     names: Mapping[int, str] = field(default_factory=dict)
+    mend: bool = False
 
     def accepts(self, value: float) -> bool:
         """See `Expectation`."""
@@ -133,10 +132,10 @@ class Bits:
         names = [self.names.get(1 << i, f"bit {i}") for i in _places(round(value))]
         return f"{number(value)} ({', '.join(names)})" if names else number(value)
 
-    @property
-    def wanted(self) -> float | None:
+    def mended(self, value: float) -> float | None:
         """See `Expectation`."""
-        return None
+        bits = round(value) | self.set_bits
+        return float(bits & ~self.clear_bits) if self.mend else None
 
 
 @dataclass(frozen=True)
@@ -164,8 +163,7 @@ class Anything:
         name = self.names.get(round(value)) if value == round(value) else None
         return f"{number(value)} ({name})" if name else f"{number(value)} {self.unit}".rstrip()
 
-    @property
-    def wanted(self) -> float | None:
+    def mended(self, value: float) -> float | None:
         """See `Expectation`."""
         return None
 
@@ -223,7 +221,7 @@ class Rule:
                 "it was never set, or its storage is damaged; set it in a ground station",
             )
         ok = self.expect.accepts(value)
-        wanted = self.expect.wanted
+        mended = None if ok else self.expect.mended(value)
         return Finding(
             "parameters",
             self.parameter,
@@ -231,7 +229,7 @@ class Rule:
             self.expect.meaning(value),
             self.expect.words(),
             self.why,
-            None if ok or wanted is None else Change(self.parameter, wanted, self.reboot),
+            None if mended is None else Change(self.parameter, mended, self.reboot),
             {"value": value},
         )
 

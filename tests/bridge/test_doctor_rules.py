@@ -31,8 +31,9 @@ REAL32 = mavlink.MAV_PARAM_TYPE_REAL32
 def test_every_rule_can_be_sent_says_why_and_accepts_what_it_would_write(rule):
     assert 0 < len(rule.parameter) <= 16 and rule.parameter.isascii()
     assert rule.why
-    if rule.expect.wanted is not None:
-        assert rule.expect.accepts(rule.expect.wanted)
+    for value in (0.0, 3.0, 1e4):
+        mended = rule.expect.mended(value)
+        assert mended is None or rule.expect.accepts(mended)
         assert rule.level >= Level.NOTE
 
 
@@ -44,10 +45,12 @@ def test_a_parameter_has_one_rule_in_every_version(rules, version):
     assert names == names_of(rules, version)
 
 
-def test_the_defaults_of_copter_4_6_need_nothing_but_precision_landing_switched_on():
+def test_the_defaults_of_copter_4_6_need_little_but_precision_landing_switched_on():
     parameters = {row.name: Parameter(row.name, row.default, int(row.type)) for row in TABLE}
     found = judge_all(ardupilot.RULES, parameters, (4, 6, 2))
-    assert {f.name for f in found if f.level > Level.NOTE} == {"PLND_ENABLED", "PLND_TYPE"}
+    assert {f.name for f in found if f.level > Level.NOTE} == {
+        "PLND_ENABLED", "PLND_TYPE", "PLND_OPTIONS",
+    }  # fmt: skip
 
 
 def test_renamed_parameters_are_asked_for_by_the_name_of_the_version():
