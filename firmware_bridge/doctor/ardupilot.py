@@ -161,9 +161,9 @@ PRECISION = (
     ),
     Rule(
         "PLND_OPTIONS",
-        Bits(set_bits=0b100, clear_bits=0b011, names=_OPTIONS, mend=True),
-        "the site stands still; a pilot who moves the sticks must be left alone; and below 2 m, "
-        "where the camera sees nobody come, the way down should take seconds, not a quarter minute",
+        Bits(clear_bits=0b111, names=_OPTIONS, mend=True),
+        "the site stands still; a pilot who moves the sticks must be left alone; and the slow last "
+        "two metres let the camera see who comes",
         since=V4_2,
     ),
 )

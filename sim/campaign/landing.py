@@ -56,7 +56,7 @@ WIND_FULL_HEIGHT_M = 60.0
 PILOT = "pilot"
 
 PRECISION_LANDING = {
-    "PLND_ENABLED": 1, "PLND_TYPE": 1, "PLND_OPTIONS": 4, "RNGFND1_TYPE": 100, "RNGFND1_MIN_CM": 10,
+    "PLND_ENABLED": 1, "PLND_TYPE": 1, "RNGFND1_TYPE": 100, "RNGFND1_MIN_CM": 10,
     "RNGFND1_ORIENT": 25,
 }  # fmt: skip
 """What the facts of ArduPilot say a precision landing needs."""
