@@ -322,6 +322,15 @@ class DirectorSettings(BaseModel):
     commit_evidence_age_s: float = Field(
         default=15.0, gt=0, le=60, description="... and may have lost sight of it for this long, s"
     )
+    silent_below_m: float = Field(
+        # Below DecisionSettings.min_height_m no frame is used. With a target ArduPilot takes up to
+        # ten seconds for that last metre, and whoever walks in meanwhile is not seen; without one
+        # it takes two, straight down. It waits PLND_TIMEOUT (4 s) for a target before it retries.
+        default=1.2,
+        ge=0,
+        le=3,
+        description="a committed ArduPilot is sent no target below this, m",
+    )
     hold_timeout_s: float = Field(
         default=30.0, gt=0, le=600, description="without a site for this long while landing: abort"
     )
