@@ -166,9 +166,6 @@ class Decider:
             Look(view, room_m, hazard_room_m, anybody_m, worth_m, regions, best, height_m,
                  captured_ns)
         )  # fmt: skip
-        if self._tracker.lost_ne_m is not None:
-            radius_m = self._settings.required_radius_m
-            self._map.mark_visited(*self._tracker.lost_ne_m, radius_m, captured_ns)
         self.last_view, self.last_room_m = view, room_m
         decision = self._decision(selection, now_ns, captured_ns, started, mapped)
         return replace(decision, intruder=intruder) if intruder is not None else decision

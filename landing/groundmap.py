@@ -56,7 +56,7 @@ class GroundView:
         probability: float32: what the evidence for landable ground adds up to, as a probability;
             one half where frames say just `frame_landable_probability`.
         known: bool: seen recently, whatever it is.
-        visited: bool: a person or vehicle was seen there, or a site lost, within `lately_s`.
+        visited: bool: a person or vehicle was seen there within `lately_s`, now included.
     """
 
     cell_m: float
@@ -213,22 +213,6 @@ class GroundMap:
             somebody = self._hazards[HAZARD_ROLES.index(role)][window] > 0.0
             self._visited_ns[window][somebody & visible] = at_ns
         return count
-
-    def mark_visited(self, north_m: float, east_m: float, radius_m: float, at_ns: int) -> None:
-        """Ground on which a site was lost counts like one where somebody was seen lately.
-
-        From higher up it looks as good as before, and would be chosen again and again.
-
-        Args:
-            north_m: Of the site, local NED.
-            east_m: The same.
-            radius_m: Of the disc that is marked.
-            at_ns: When it was lost.
-        """
-        rows, columns = np.ogrid[: self._seen_ns.shape[0], : self._seen_ns.shape[1]]
-        north = (self._corner[0] + rows + 0.5) * self._cell_m - north_m
-        east = (self._corner[1] + columns + 0.5) * self._cell_m - east_m
-        self._visited_ns[north**2 + east**2 <= radius_m**2] = at_ns
 
     def _follow(
         self, camera: CameraModel, height_m: float, north_m: float, east_m: float, down_m: float

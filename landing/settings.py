@@ -67,9 +67,8 @@ class DecisionSettings(BaseModel):
     )
     lately_s: float = Field(
         # Who left may return; and where a network saw somebody who was none it does so again.
-        # A site that was lost near the ground looks as good as before from higher up.
-        default=45.0, ge=0, le=600, description="where people or vehicles were seen, or a site "
-        "was lost, within this time is a worse place, s",
+        default=45.0, ge=0, le=600, description="where people or vehicles were seen within this "
+        "time is a worse place, s",
     )  # fmt: skip
     lately_m: float = Field(default=6.0, gt=0, le=50, description="... up to this far around, m")
     lately_cost: float = Field(
@@ -321,15 +320,6 @@ class DirectorSettings(BaseModel):
     )
     commit_evidence_age_s: float = Field(
         default=15.0, gt=0, le=60, description="... and may have lost sight of it for this long, s"
-    )
-    silent_below_m: float = Field(
-        # Below DecisionSettings.min_height_m no frame is used. With a target ArduPilot takes up to
-        # ten seconds for that last metre, and whoever walks in meanwhile is not seen; without one
-        # it takes two, straight down. It waits PLND_TIMEOUT (4 s) for a target before it retries.
-        default=1.2,
-        ge=0,
-        le=3,
-        description="a committed ArduPilot is sent no target below this, m",
     )
     hold_timeout_s: float = Field(
         default=30.0, gt=0, le=600, description="without a site for this long while landing: abort"

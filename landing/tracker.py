@@ -55,17 +55,11 @@ class Look:
 
 
 class SiteTracker:
-    """Keeps a site while it is good, so that the vehicle is not led back and forth.
-
-    Attributes:
-        site: The present one.
-        lost_ne_m: Where the last `update` lost one; None when it did not.
-    """
+    """Keeps a site while it is good, so that the vehicle is not led back and forth."""
 
     def __init__(self, settings: DecisionSettings) -> None:
         self._settings = settings
         self.site: LandingSite | None = None
-        self.lost_ne_m: tuple[float, float] | None = None
         self._bad_since_ns: int | None = None
         self._better_since_ns: int | None = None
         self._approaches = Approaches(settings)
@@ -123,7 +117,6 @@ class SiteTracker:
 
     def update(self, look: Look) -> Selection:
         """The site to use after a frame."""
-        self.lost_ne_m = None
         if self.site is None:
             return self._take(look.best, look)
         at_ns, height_m = look.at_ns, look.height_m
@@ -138,7 +131,6 @@ class SiteTracker:
             if self._bad_since_ns is None:
                 self._bad_since_ns = at_ns
             if at_ns - self._bad_since_ns >= self._settings.lost_after_s * 1e9:
-                self.lost_ne_m = self.site.position_ned_m[:2]
                 self.forget()
                 if isinstance(look.best, NoSite):
                     return NoSite(NoSiteReason.SITE_LOST, f"{problem}; {look.best.detail}")
