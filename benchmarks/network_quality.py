@@ -4,7 +4,8 @@
     python -m benchmarks.network_quality --model models/synthetic-unet.onnx --flights 20 ...
 
 The second also flies the first scenes with the network itself on rendered pictures, and compares
-them with its measured mistakes on the same scenes: are those the mistakes it makes?
+them with its measured mistakes on the same ones (procedural worlds, whose classes the demo network
+knows): are those the mistakes it makes?
 
 Each line is an ordinary campaign in a folder of its own (`touchdown sim campaign`), so a run that
 was stopped goes on. Scenes are of val: nothing was tuned on them, and those of test stay unseen
@@ -25,6 +26,9 @@ from sim.campaign.code import code_digest
 from sim.campaign.command import plan_from
 from sim.campaign.report import command_of
 from sim.campaign.task import Plan
+
+PROCEDURAL = "procedural"
+"""The demo network knows every class of these worlds."""
 
 RESULTS = Path(__file__).parent / "results"
 SHARES = (
@@ -53,8 +57,8 @@ def main(
     ]
     if model is not None:
         campaigns += [
-            ("the network itself", _plan(flights, seed, model=model)),
-            ("measured, the same scenes", _plan(flights, seed)),
+            ("the network itself", _plan(flights, seed, PROCEDURAL, model=model)),
+            ("measured, the same scenes", _plan(flights, seed, PROCEDURAL)),
         ]
     found: list[dict[str, Any]] = []
     for name, plan in campaigns:
@@ -63,7 +67,7 @@ def main(
             plan, folder, "processes", jobs, progress=PlainProgress(click.echo)
         )
         found.append({
-            "network": name, "scenes": plan.scenes, "command": command_of(plan),
+            "network": name, "scenes": plan.scenes, "worlds": plan.worlds[0], "command": command_of(plan),
             "summary": summary["ours"],
         })  # fmt: skip
     result = {"machine": describe(), "code": code_digest(), "campaigns": found}
@@ -71,9 +75,11 @@ def main(
     (RESULTS / "network_quality.md").write_text(page(result), "utf-8")
 
 
-def _plan(scenes: int, seed: int, shift: float = 0.0, model: Path | None = None) -> Plan:
+def _plan(
+    scenes: int, seed: int, worlds: str = "scenes", shift: float = 0.0, model: Path | None = None
+) -> Plan:
     return plan_from(
-        scenes, seed, "val", "scenes", "ours", "confusion" if model is None else "model",
+        scenes, seed, "val", worlds, "ours", "confusion" if model is None else "model",
         model, None, (), 25.0, shift,
     )  # fmt: skip
 
@@ -86,7 +92,7 @@ def page(result: dict[str, Any]) -> str:
         f"{result['machine']['date']}. Shares with Wilson's 95 % interval. A shift of -1 makes the "
         "measured network (`models/synthetic-unet.onnx`) better by one probit: an error that one "
         "pixel in six has is left to one in forty. Nothing here is of the test seeds.", "",
-        "| network | scenes | " + " | ".join(name.replace("_", " ") for name in SHARES)
+        "| network | worlds | " + " | ".join(name.replace("_", " ") for name in SHARES)
         + " | reaction to who can be seen, p95 s (of) |",
         "|" + "---|" * (len(SHARES) + 3),
     ]  # fmt: skip
@@ -95,7 +101,7 @@ def page(result: dict[str, Any]) -> str:
         cells = [_share(summary["shares"][name]) for name in SHARES]
         seen = summary["seen_reaction_s"]
         cells.append(f"{seen.get('p95', '-')} ({seen['count']})")
-        name = f"{campaign['network']} | {campaign['scenes']}"
+        name = f"{campaign['network']} | {campaign['scenes']} {campaign['worlds']}"
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     commands = "\n".join(f"    {c['command']}" for c in result["campaigns"])
     return "\n".join([*lines, "", commands, ""])
