@@ -67,8 +67,8 @@ def main(
             plan, folder, "processes", jobs, progress=PlainProgress(click.echo)
         )
         found.append({
-            "network": name, "scenes": plan.scenes, "worlds": plan.worlds[0], "command": command_of(plan),
-            "summary": summary["ours"],
+            "network": name, "scenes": plan.scenes, "worlds": plan.worlds[0],
+            "command": command_of(plan), "summary": summary["ours"],
         })  # fmt: skip
     result = {"machine": describe(), "code": code_digest(), "campaigns": found}
     (RESULTS / "network_quality.json").write_text(json.dumps(result, indent=1) + "\n", "utf-8")
