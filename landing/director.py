@@ -21,7 +21,7 @@ from landing.gates import evidence_gates, height_above_m
 from landing.settings import DirectorSettings
 from landing.site import Intruder, LandingSite
 from landing.types import LandingTarget, Pose
-from landing.vehicle import Autopilot, VehicleStatus
+from landing.vehicle import VehicleStatus
 
 MIN_DOWN_M = 0.1
 """Least vertical distance put into a target."""
@@ -156,17 +156,7 @@ class Director:
         self._without_site_since_ns = None
         state, reason = self._sending_state(inputs, site)
         self._enter(state, reason, now_ns)
-        if state is DirectorState.COMMIT and self._is_silent(inputs, site):
-            return None
         return _target(site, inputs.pose)
-
-    def _is_silent(self, inputs: DirectorInput, site: LandingSite) -> bool:
-        """Whether the last metre is left to the autopilot, which goes straight down."""
-        assert inputs.pose is not None
-        return (
-            inputs.vehicle.autopilot is Autopilot.ARDUPILOT
-            and height_above_m(inputs.pose, site) < self._settings.silent_below_m
-        )
 
     def _rest(self, inputs: DirectorInput) -> None:
         """On the ground: landed when it was flying before, else waiting to be flown."""

@@ -321,16 +321,6 @@ class DirectorSettings(BaseModel):
     commit_evidence_age_s: float = Field(
         default=15.0, gt=0, le=60, description="... and may have lost sight of it for this long, s"
     )
-    silent_below_m: float = Field(
-        # With a target ArduPilot takes ten seconds and more for the last metre, and below
-        # DecisionSettings.min_height_m nobody who walks in is seen. Without one it goes straight
-        # down two seconds later (LANDING_TARGET_TIMEOUT_MS), at LAND_SPEED, and is below
-        # PLND_ALT_MIN, where it does not retry, before PLND_TIMEOUT is over.
-        default=1.3,
-        ge=0,
-        le=1.5,
-        description="a committed ArduPilot is sent no target below this, m",
-    )
     hold_timeout_s: float = Field(
         default=30.0, gt=0, le=600, description="without a site for this long while landing: abort"
     )
