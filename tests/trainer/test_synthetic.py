@@ -26,7 +26,7 @@ SMALL = DatasetPlan(
 def test_rendered_worlds_are_read_and_split_by_world(tmp_path):
     assert list(write_dataset(SMALL, tmp_path / "synthetic")) == [1000, 1001, 1002, 1003]
     data, split = open_and_split(DataChoice(folders=(str(tmp_path / "synthetic"),)))
-    assert data.taxonomy.name == "synthetic"
+    assert data.taxonomy.name == "scenes"
     assert "CC0" in data.terms
     assert [s.group for s in split.train] == ["01000", "01000", "01001", "01001"]
     assert {s.group for s in split.val} == {"01002"}
@@ -46,19 +46,19 @@ def test_the_same_plan_gives_the_same_files(tmp_path):
         assert path.read_bytes() == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes()
 
 
-def test_worlds_are_taken_in_turn_and_scenes_keep_the_networks_classes(tmp_path):
+def test_worlds_are_taken_in_turn_and_scenes_show_what_must_not_be_used(tmp_path):
     scenes = "scenes:hillside?size_m=40&gsd_m=0.4"
     plan = DatasetPlan(range(1000, 1004), 4, 64, 48, worlds=(QUICK, scenes), heights_m=(10, 30))
     list(write_dataset(plan, tmp_path))
-    classes = len(Taxonomy.load("synthetic"))
-    unlabelled = {}
+    ids = {info.name: info.id for info in Taxonomy.load("scenes").classes}
+    slopes = {}
     for seed in plan.seeds:
         labels = np.stack([cv2.imread(str(tmp_path / "labels" / f"{name}.png"), -1)
                            for name in plan.names(seed)])  # fmt: skip
-        assert set(np.unique(labels)) <= {*range(classes), 255}
-        unlabelled[seed] = float((labels == 255).mean())
-    # The second kind of world has slopes, which no class of the network means.
-    assert min(unlabelled[1001], unlabelled[1003]) > 0.02
+        assert {int(v) for v in np.unique(labels)} <= {*ids.values(), 255}
+        slopes[seed] = float((labels == ids["slope"]).mean())
+    assert slopes[1000] == slopes[1002] == 0.0
+    assert min(slopes[1001], slopes[1003]) > 0.02
 
 
 def test_pictures_aimed_at_somebody_show_him_from_where_he_can_be_made_out():
