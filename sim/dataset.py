@@ -25,6 +25,7 @@ from landing.geometry import quaternion_from_euler
 from landing.types import Pose
 from sim.camera import Motion, render
 from sim.camera_effects import Effects
+from sim.campaign.place import overgrown
 from sim.campaign.ranges import RANGES
 from sim.world import World, parse_world_spec, split_of
 from sim.world.scenes import JUDGED_SEEDS
@@ -33,6 +34,9 @@ TAXONOMY = "scenes"
 """Of all pictures; the classes of a procedural world are the first of it."""
 
 TERMS = "Rendered by touchdown's simulator; CC0"
+OVERGROWN_SHARE = 0.1
+"""Worlds made without any site, as campaigns have them: bushes of half a metre, everywhere."""
+
 _LATEST_S = 120.0
 _NEAR_M = 35.0
 """From higher up a person is a pixel or two: pictures aimed at one are taken from below."""
@@ -147,6 +151,8 @@ def write_world(plan: DatasetPlan, out: Path, seed: int) -> int:
     cv2.setNumThreads(1)
     rng = np.random.default_rng([seed, 31])
     world = parse_world_spec(plan.worlds[seed % len(plan.worlds)], seed)
+    if np.random.default_rng([seed, 37]).random() < OVERGROWN_SHARE:
+        world = overgrown(world, rng)
     for name in plan.names(seed):
         camera = CameraModel.from_hfov(
             plan.width_px, plan.height_px, float(rng.uniform(*plan.hfov_deg))

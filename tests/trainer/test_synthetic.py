@@ -61,6 +61,17 @@ def test_worlds_are_taken_in_turn_and_scenes_show_what_must_not_be_used(tmp_path
     assert min(slopes[1001], slopes[1003]) > 0.02
 
 
+def test_some_worlds_are_overgrown_as_in_campaigns(tmp_path, monkeypatch):
+    shares = {}
+    for part, share in (("never", 0.0), ("always", 1.0)):
+        monkeypatch.setattr("sim.dataset.OVERGROWN_SHARE", share)
+        plan = DatasetPlan(range(1000, 1003), 2, 64, 48, worlds=(QUICK,), heights_m=(10, 30))
+        list(write_dataset(plan, tmp_path / part))
+        labels = [cv2.imread(str(path), -1) for path in (tmp_path / part / "labels").iterdir()]
+        shares[part] = float((np.stack(labels) == 8).mean())  # bushes are labelled tree
+    assert shares["always"] > shares["never"] + 0.05
+
+
 def test_pictures_aimed_at_somebody_show_him_from_where_he_can_be_made_out():
     plan = DatasetPlan(range(1000, 1003), heights_m=(2.0, 100.0), tilt_deg=0.0, aim=1.0)
     world = scene(1000, family="plaza", size_m=60.0, gsd_m=0.5)
