@@ -21,6 +21,7 @@ from typing import Any
 import click
 
 from benchmarks.machine import describe
+from benchmarks.tables import share_words
 from sim.campaign.campaign import PlainProgress, run_campaign
 from sim.campaign.code import code_digest
 from sim.campaign.command import plan_from
@@ -98,22 +99,13 @@ def page(result: dict[str, Any]) -> str:
     ]  # fmt: skip
     for campaign in result["campaigns"]:
         summary = campaign["summary"]
-        cells = [_share(summary["shares"][name]) for name in SHARES]
+        cells = [share_words(summary["shares"][name]) for name in SHARES]
         seen = summary["seen_reaction_s"]
         cells.append(f"{seen.get('p95', '-')} ({seen['count']})")
         name = f"{campaign['network']} | {campaign['scenes']} {campaign['worlds']}"
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     commands = "\n".join(f"    {c['command']}" for c in result["campaigns"])
     return "\n".join([*lines, "", commands, ""])
-
-
-def _share(share: dict[str, Any]) -> str:
-    if not share["of"]:
-        return "-"
-    return (
-        f"{share['count']}/{share['of']} = {100 * share['value']:.0f} % "
-        f"({100 * share['low']:.0f} to {100 * share['high']:.0f})"
-    )
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from typing import Any
 import click
 
 from benchmarks.machine import describe
+from benchmarks.tables import share_words
 from sim.campaign.campaign import PlainProgress, run_campaign
 from sim.campaign.code import code_digest
 from sim.campaign.command import plan_from
@@ -149,17 +150,8 @@ def page(result: dict[str, Any]) -> str:
 
 
 def _row(name: str, figures: dict[str, Any]) -> str:
-    cells = [_share(figures["shares"][key]) for key in SHARES]
+    cells = [share_words(figures["shares"][key], digits=1) for key in SHARES]
     return f"| {name} | {figures['scenes']} | " + " | ".join(cells) + " |"
-
-
-def _share(share: dict[str, Any]) -> str:
-    if not share["of"]:
-        return "-"
-    return (
-        f"{share['count']}/{share['of']} = {100 * share['value']:.1f} % "
-        f"({100 * share['low']:.1f} to {100 * share['high']:.1f})"
-    )
 
 
 def _seconds(reaction: dict[str, Any]) -> str:
