@@ -14,6 +14,7 @@ outputs are taken with its own, and the file says so (`pooled`).
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ import numpy.typing as npt
 
 from edge.runtimes import Runtime
 from landing.camera import CameraModel
+from landing.errors import DataError
 from landing.taxonomy import Role, Taxonomy
 from landing.types import ByteArray
 from sim.camera_effects import Effects
@@ -87,6 +89,9 @@ def measure(
         seeds: Of the worlds, one for each.
         frames: Pairs of pictures in each band, spread over the worlds.
         origin: What the network is, for whoever reads the file.
+
+    Raises:
+        DataError: Too little was seen to measure it.
     """
     taxonomy = runtime.spec.taxonomy
     tallies = [_Tally() for _ in BANDS_M]
@@ -163,9 +168,8 @@ def _count(tally: _Tally, one: Look, taxonomy: Taxonomy, rng: np.random.Generato
 
 def _compare(patches: Patches, looks: tuple[Look, Look], taxonomy: Taxonomy) -> None:
     """How wrong each pixel inside an area is, in both pictures, the second seen from the first."""
-    to_second = np.eye(3)
-    for one in looks:
-        to_second = one.camera.pixel_from_ground_plane(one.pose, 0.0) @ np.linalg.inv(to_second)
+    from_ground, to_second = (one.camera.pixel_from_ground_plane(one.pose, 0.0) for one in looks)
+    to_second = to_second @ np.linalg.inv(from_ground)
 
     def from_first(plane: ByteArray, beyond: int) -> ByteArray:
         warped = cv2.warpPerspective(
@@ -224,6 +228,12 @@ def _band(
                 pooled[zone_name][info.name] = list(heights_m)
     length_px, region, kept = tally.patches.measure()
     kept_movers = mover_persistence([t.missed for t in tallies], number)
+    if any(map(math.isnan, (length_px, region, kept, kept_movers))):
+        low_m, high_m = BANDS_M[number]
+        raise DataError(
+            f"{low_m:g} to {high_m:g} m: too few mistakes seen to tell how they hang together; "
+            "take more --frames, or more --seeds"
+        )
     assert tally.confusion is not None
     shares = tally.confusion / np.maximum(tally.confusion.sum(axis=1, keepdims=True), 1)
     return {

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from landing.errors import DataError
 from landing.taxonomy import Taxonomy
 from landing.types import Segmentation
 from sim.campaign.confusion import FORMAT, LEVELS, PLANES, ZONES, load_confusion
@@ -17,6 +18,7 @@ from sim.campaign.measure import (
     BANDS_M,
     LEAST_PICTURES,
     LEAST_PIXELS,
+    _band,
     _enough,
     _FaultTally,
     _nearest_zone,
@@ -72,6 +74,13 @@ def test_a_band_that_shows_too_little_of_a_class_asks_its_neighbours() -> None:
     assert heights_m == (BANDS_M[1][0], BANDS_M[5][1])
     assert len(far) >= LEAST_PICTURES
     assert _enough(tallies, 0, (1, 6)) == ([], (BANDS_M[0][0], BANDS_M[5][1]))
+
+
+def test_what_was_hardly_seen_is_not_made_up() -> None:
+    taxonomy = Taxonomy.load("synthetic")
+    tallies = [_Tally(confusion=np.zeros((12, 12), np.int64)) for _ in BANDS_M]
+    with pytest.raises(DataError, match="take more --frames"):
+        _band(tallies, 2, taxonomy, np.random.default_rng(1))
 
 
 def test_a_zone_a_class_was_never_seen_in_is_like_the_next() -> None:
