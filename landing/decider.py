@@ -138,7 +138,8 @@ class Decider:
         if other_ground:
             self._map.reset()
             self._tracker.forget()
-        shown = self._map.update(segmentation, self._camera, pose, down_m)
+        judged = pose.height_agl_m >= self._settings.min_height_m
+        shown = self._map.update(segmentation, self._camera, pose, down_m, judged=judged)
         mapped = self._now()
         view = self._map.view(captured_ns)
         if view is None or (shown == 0 and self._tracker.site is None):
@@ -190,11 +191,14 @@ class Decider:
         if pose.height_agl_m is None:
             return NoSite(NoSiteReason.NO_HEIGHT, "height above ground is not known")
         settings = self._settings
-        if not settings.min_height_m <= pose.height_agl_m <= settings.max_height_m:
+        lowest_m = min(settings.watch_height_m, settings.min_height_m)
+        if self._tracker.site is None:  # nothing to watch
+            lowest_m = settings.min_height_m
+        if not lowest_m <= pose.height_agl_m <= settings.max_height_m:
             return NoSite(
                 NoSiteReason.HEIGHT_OUT_OF_RANGE,
                 f"height {pose.height_agl_m:.1f} m, frames are used from "
-                f"{settings.min_height_m:g} to {settings.max_height_m:g} m",
+                f"{lowest_m:g} to {settings.max_height_m:g} m",
             )
         tilt_deg = math.degrees(pose.tilt_rad)
         if tilt_deg > settings.max_tilt_deg:

@@ -90,6 +90,24 @@ _MEMORY = (
 """What makes the map what it is, beside its settings."""
 
 
+@dataclass(frozen=True)
+class _Shown:
+    """The part of the map that a frame shows.
+
+    Attributes:
+        window: Of the map.
+        visible: uint8, 1 where the frame shows a cell of the window.
+        u, v: Column and row of the mask in which each of these cells lies.
+        side_px: Of a cell in the mask.
+    """
+
+    window: Window
+    visible: ByteArray
+    u: GridOfFloat
+    v: GridOfFloat
+    side_px: int
+
+
 class GroundMap:
     """Accumulates segmentations into the map. One owner; not shared between threads."""
 
@@ -167,7 +185,13 @@ class GroundMap:
         return cell_m
 
     def update(
-        self, segmentation: Segmentation, camera: CameraModel, pose: Pose, ground_down_m: float
+        self,
+        segmentation: Segmentation,
+        camera: CameraModel,
+        pose: Pose,
+        ground_down_m: float,
+        *,
+        judged: bool = True,
     ) -> int:
         """Adds one frame.
 
@@ -176,6 +200,8 @@ class GroundMap:
             camera: Model of the camera; its resolution need not be the segmentation's.
             pose: At capture time, with attitude and position.
             ground_down_m: The plane to project onto.
+            judged: Whether it can judge the ground. From too low it only shows people and
+                vehicles: a patch of grass looks like anything.
 
         Returns:
             How many cells the frame showed.
@@ -205,9 +231,14 @@ class GroundMap:
         person_px = PERSON_WIDE_M * px_per_m
         segmentation = smoothed(segmentation, self._settings.smoothing_px)
         px_per_cell = self._cell_m * px_per_m
-        side = math.ceil(min(px_per_cell, float(max(segmentation.shape))))
+        side = max(1, math.ceil(min(px_per_cell, float(min(segmentation.shape)))))
+        part = _Shown(window, visible.view(np.uint8), u, v, side)
         plain = min(1.0, person_px / max(self._settings.plain_person_px, 1e-3))
-        self._add(segmentation, window, visible, u, v, side, plain)
+        if judged:
+            self._add_landable(segmentation.landable, part)
+        self._add_hazards(
+            segmentation.hazards, HAZARD_ROLES if judged else MOVING_ROLES, part, plain
+        )
         self._seen_ns[window][visible] = at_ns
         for role in MOVING_ROLES:
             somebody = self._hazards[HAZARD_ROLES.index(role)][window] > 0.0
@@ -344,65 +375,61 @@ class GroundMap:
         visible = in_front & near & (u >= 0) & (u <= right) & (v >= 0) & (v <= bottom)
         return visible, u, v
 
-    def _add(
-        self,
-        segmentation: Segmentation,
-        window: Window,
-        visible: GridOfBool,
-        u: GridOfFloat,
-        v: GridOfFloat,
-        side_px: int,
-        plain: float,
-    ) -> None:
-        """Adds the evidence of each plane to the visible cells.
-
-        A cell takes the mean of the landable probability it covers, and the maximum of each hazard:
-        a person between two sampling points must not vanish.
+    def _add_landable(self, landable: ByteArray, part: _Shown) -> None:
+        """Adds the evidence of landable ground: a cell takes the mean of what it covers.
 
         Args:
-            segmentation: Filtered.
-            window: Of the map.
-            visible: Cells of the window that the frame shows.
-            u: Column of the mask that each of these cells lies in.
-            v: Row.
-            side_px: Of a cell in the mask.
+            landable: Filtered.
+            part: Of the map.
+        """
+        if part.side_px > 1:
+            size = (part.side_px, part.side_px)
+            landable = np.asarray(
+                cv2.blur(landable, size, borderType=cv2.BORDER_REPLICATE), np.uint8
+            )
+        sampled = cv2.remap(
+            landable, part.u, part.v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        limit = self._limits[0]
+        evidence = self._landable_evidence.take(sampled)
+        _gather(self._landable[part.window], evidence, part.visible, -limit, limit)
+
+    def _add_hazards(
+        self, planes: ByteArray, roles: tuple[Role, ...], part: _Shown, plain: float
+    ) -> None:
+        """Adds the evidence of hazards: a cell takes the maximum of what it covers.
+
+        A person between two sampling points must not vanish.
+
+        Args:
+            planes: Of all `HAZARD_ROLES`, filtered.
+            roles: Those that count.
+            part: Of the map.
             plain: How well a person would be seen in this frame, 0 to 1. That nobody is seen where
                 nobody could be does not make those go who were seen before from lower down.
         """
-        side_px = max(1, min(side_px, *segmentation.shape))
-        shown = visible.view(np.uint8)
-        landable = segmentation.landable
-        if side_px > 1:
-            landable = np.asarray(
-                cv2.blur(landable, (side_px, side_px), borderType=cv2.BORDER_REPLICATE), np.uint8
-            )
-        sampled = cv2.remap(landable, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        limits = self._limits
-        _gather(
-            self._landable[window], self._landable_evidence.take(sampled), shown, -limits[0],
-            limits[0],
-        )  # fmt: skip
-        odd_px = side_px + 1 - side_px % 2
+        odd_px = part.side_px + 1 - part.side_px % 2
         kernel = np.ones((odd_px, odd_px), np.uint8)
-        for role, plane, table, gathered, limit in zip(
-            HAZARD_ROLES, segmentation.hazards, self._hazard_evidence, self._hazards, limits[1:],
-            strict=True,
-        ):  # fmt: skip
+        for role in roles:
+            k = HAZARD_ROLES.index(role)
+            plane, table, limit = planes[k], self._hazard_evidence[k], self._limits[k + 1]
             if plane.any():
                 if odd_px > 1:
                     plane = np.asarray(cv2.dilate(plane, kernel), np.uint8)
                 # Nearest is enough: the maximum over the cell's surroundings was taken before.
-                found = cv2.remap(plane, u, v, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+                found = cv2.remap(
+                    plane, part.u, part.v, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
+                )
                 evidence = table.take(found)
             else:
-                evidence = np.full(shown.shape, table[0], np.float32)
+                evidence = np.full(part.visible.shape, table[0], np.float32)
             # That nobody stood there for a minute says nothing of who steps in now: what people
             # and vehicles must overcome is never more than the last frames.
             last = self._settings.nobody_frames * float(table[0])
             floor = max(last, -limit) if role in MOVING_ROLES else -limit
             if role is Role.PERSON and plain < 1.0:
                 evidence = np.where(evidence < 0, evidence * np.float32(plain), evidence)
-            _gather(gathered[window], evidence, shown, floor, limit)
+            _gather(self._hazards[k][part.window], evidence, part.visible, floor, limit)
 
     def view(self, now_ns: int, max_age_s: float | None = None) -> GroundView | None:
         """The map as it stands at a time, or None while it is empty.

@@ -216,7 +216,17 @@ class DecisionSettings(BaseModel):
         default=40.0, gt=0, lt=80, description="frames taken at more tilt are not used"
     )
     min_height_m: float = Field(
-        default=1.2, ge=0, le=20, description="frames from lower show too little to be used, m"
+        default=1.2, ge=0, le=20, description="frames from lower show too little of the ground to "
+        "judge it, m",
+    )  # fmt: skip
+    watch_height_m: float = Field(
+        # The last centimetres take as long as a person needs from outside the picture to below the
+        # vehicle, and whoever is there is plainly seen. ArduPilot makes its last correction at
+        # 0.35 m and is on the ground half a second later.
+        default=0.35,
+        ge=0,
+        le=20,
+        description="... down to here they still show people and vehicles, m",
     )
     max_height_m: float = Field(
         default=120.0, gt=1, le=500, description="frames from higher show too little detail, m"
@@ -393,10 +403,10 @@ class AuthoritySettings(BaseModel):
         "stop, s; it sinks straight down meanwhile",
     )  # fmt: skip
     floor_height_m: float = Field(
-        # Below DecisionSettings.min_height_m no frame is used, so nothing new can be known; and the
-        # ground is reached sooner than a climb would clear a person's head.
-        default=1.2,
-        ge=0.5,
+        # DecisionSettings.watch_height_m: below it nothing new can be known, and the ground is
+        # reached sooner than the climb begins.
+        default=0.35,
+        ge=0.2,
         le=10,
         description="lower than this above the site nothing is commanded, m",
     )

@@ -230,7 +230,7 @@ def test_it_resumes_a_bounded_number_of_times():
     assert w.requests.count(Hold()) == GUARD.max_tries + 1  # the last bad one is stopped as well
 
 
-@pytest.mark.parametrize("height_m", [2.9, 2.0, 1.3])
+@pytest.mark.parametrize("height_m", [2.9, 2.0, 1.1, 0.4])
 def test_low_down_only_somebody_stops_it_and_it_climbs_clear_at_once(height_m):
     w = world(height_m=height_m)
     w.land()
@@ -264,7 +264,7 @@ def test_somebody_who_comes_while_it_asks_to_land_again_is_not_waited_for():
 
 
 def test_below_the_floor_nothing_is_commanded():
-    w = world(height_m=1.1)
+    w = world(height_m=0.3)
     w.land()
     w.intruder = PERSON
     w.run(10.0)

@@ -359,6 +359,45 @@ def test_a_single_wrong_frame_is_forgotten_in_three_and_keeps_the_site():
     assert later.selection.position_ned_m[:2] == site.position_ned_m[:2]
 
 
+def descended(labels_at, to_m, decider):
+    """Flown down to a height over a site; the decisions, and the time of the last."""
+    decision, at_ns = None, 0
+    for k in range(60):
+        at_ns = k * S // 10
+        decision = fly(decider, labels_at, [pose_at(height=max(to_m, 6.0 - k * 0.1), at_ns=at_ns)])
+    return decision, at_ns
+
+
+@pytest.mark.parametrize("height_m", [1.1, 0.7, 0.4])
+def test_too_low_to_judge_the_ground_people_are_still_seen(height_m):
+    decider = Decider(SETTINGS, TAXONOMY, CAMERA)
+    grass = lambda n, e: np.full(n.shape, GRASS)  # noqa: E731
+    before, at_ns = descended(grass, height_m, decider)
+    assert isinstance(before.selection, LandingSite) and before.intruder is None
+    poses = [pose_at(height=height_m, at_ns=at_ns + (k + 1) * S // 10) for k in range(5)]
+    first = fly(decider, walker(0.2), poses[:1])
+    assert first.intruder is not None and first.intruder.role is Role.PERSON
+    assert isinstance(fly(decider, walker(0.2), poses[1:]).selection, NoSite)
+
+
+def test_too_low_to_judge_the_ground_no_patch_of_it_ends_the_landing():
+    decider = Decider(SETTINGS, TAXONOMY, CAMERA)
+    grass = lambda n, e: np.full(n.shape, GRASS)  # noqa: E731
+    before, at_ns = descended(grass, 1.0, decider)
+    poses = hovering(20, start_ns=at_ns + S // 10, height=1.0)
+    after = fly(decider, lambda n, e: np.full(n.shape, ROOF), poses)
+    assert isinstance(after.selection, LandingSite)
+    assert after.selection.position_ned_m == before.selection.position_ned_m
+
+
+def test_from_too_low_no_site_is_chosen():
+    decider = Decider(SETTINGS, TAXONOMY, CAMERA)
+    grass = lambda n, e: np.full(n.shape, GRASS)  # noqa: E731
+    selection = fly(decider, grass, hovering(20, height=1.0)).selection
+    assert isinstance(selection, NoSite)
+    assert selection.reason is NoSiteReason.HEIGHT_OUT_OF_RANGE
+
+
 def test_nobody_is_an_intruder_before_there_is_a_site_or_at_its_distance():
     decider = Decider(SETTINGS, TAXONOMY, CAMERA)
     poses = hovering(20, height=10.0)
