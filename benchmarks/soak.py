@@ -124,11 +124,15 @@ class Minute:
 
 
 def minutes_of(samples: list[Sample]) -> list[Minute]:
-    """Minute by minute."""
+    """Minute by minute; a last one of less than half is left out: its least is of a few moments."""
     windows: dict[int, list[Sample]] = {}
     for sample in samples:
         windows.setdefault(int(sample.at_s / WINDOW_S), []).append(sample)
-    return [Minute.of(window) for window in windows.values()]
+    fullest = max(len(window) for window in windows.values())
+    *whole, last = windows.values()
+    if len(last) >= fullest / 2:
+        whole.append(last)
+    return [Minute.of(window) for window in whole]
 
 
 def slope_per_hour(minutes: list[Minute], field: str) -> tuple[float, float]:
