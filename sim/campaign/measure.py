@@ -49,7 +49,9 @@ from sim.campaign.patches import UNKNOWN, Patches, Together, mover_persistence
 from sim.campaign.reaction import ROLE_OF_KIND
 from sim.world import World, parse_world_spec
 
-BANDS_M = ((2.0, 4.0), (4.0, 8.0), (8.0, 16.0), (16.0, 32.0), (32.0, 64.0), (64.0, 120.0))
+BANDS_M = (
+    (0.4, 2.0), (2.0, 4.0), (4.0, 8.0), (8.0, 16.0), (16.0, 32.0), (32.0, 64.0), (64.0, 120.0),
+)  # fmt: skip
 
 SAMPLES_KEPT = 60_000
 """Outputs kept of a class in a zone of a band."""
@@ -64,7 +66,7 @@ FAULTS: dict[str, tuple[float, dict[str, Any]]] = {
 }
 """By name: how strong the fault is in its own unit, and the camera that has it."""
 
-FAULT_BAND = 2
+FAULT_BAND = 3
 """The shifts are measured in this band."""
 
 

@@ -62,18 +62,18 @@ def test_a_band_that_shows_too_little_of_a_class_asks_its_neighbours() -> None:
         return _Tally(samples={(0, 6): outputs} if outputs else {})
 
     plenty, little, nothing = (LEAST_PICTURES, LEAST_PIXELS), (2, 30), (0, 0)
-    sizes = [plenty, plenty, little, nothing, nothing, nothing]
+    sizes = [plenty, plenty, plenty, little, nothing, nothing, nothing]
     tallies = [seen(*size, value) for value, size in enumerate(sizes)]
     own, heights_m = _enough(tallies, 0, (0, 6))
     assert heights_m == BANDS_M[0]
     assert {int(o[0, 0]) for o in own} == {0}
-    near, heights_m = _enough(tallies, 2, (0, 6))
-    assert heights_m == (BANDS_M[1][0], BANDS_M[3][1])
-    assert {int(o[0, 0]) for o in near} == {1, 2}
-    far, heights_m = _enough(tallies, 5, (0, 6))
-    assert heights_m == (BANDS_M[1][0], BANDS_M[5][1])
+    near, heights_m = _enough(tallies, 3, (0, 6))
+    assert heights_m == (BANDS_M[2][0], BANDS_M[4][1])
+    assert {int(o[0, 0]) for o in near} == {2, 3}
+    far, heights_m = _enough(tallies, 6, (0, 6))
+    assert heights_m == (BANDS_M[2][0], BANDS_M[6][1])
     assert len(far) >= LEAST_PICTURES
-    assert _enough(tallies, 0, (1, 6)) == ([], (BANDS_M[0][0], BANDS_M[5][1]))
+    assert _enough(tallies, 0, (1, 6)) == ([], (BANDS_M[0][0], BANDS_M[6][1]))
 
 
 def test_what_was_hardly_seen_is_not_made_up() -> None:
