@@ -2,6 +2,7 @@
 
     python benchmarks/sitl_landings.py ardupilot landings --jobs 3
     python benchmarks/sitl_landings.py ardupilot hazard --jobs 3
+    python benchmarks/sitl_landings.py ardupilot late --count 8
     python benchmarks/sitl_landings.py px4 landings --count 10
 
 Each flight is `edge serve` with a camera that follows the simulator's true pose. The camera is
@@ -52,12 +53,16 @@ WALK_MPS, DESCENT_MPS = 1.4, 0.5
 ARRIVAL_M = (2.0, 8.5)
 """Heights at which an intruder reaches the middle of the site if the descent goes on."""
 
+LATE_FROM_M = (1.4, 1.9)
+"""Heights at which a late intruder sets out: from outside the picture, to arrive while the vehicle
+is lower than the frames that judge the ground are taken from."""
+
 STARVED_HZ = 7.0
 """A daemon that decided on fewer of the ten frames a second did not get its share of the machine:
 such a flight says nothing, whatever came of it. It is counted apart and flown again."""
 
-SEEDS = {"landings": 30_000, "hazard": 31_000}
-COUNTS = {"landings": 20, "hazard": 20}
+SEEDS = {"landings": 30_000, "hazard": 31_000, "late": 32_000}
+COUNTS = {"landings": 20, "hazard": 20, "late": 8}
 STARVED = "starved"
 _writing = threading.Lock()
 
@@ -95,6 +100,8 @@ def plan_of(autopilot: str, series: str, seed: int, out: Path) -> FlightPlan:
         return plan
     arrives_m, walk_m = rng.uniform(*ARRIVAL_M), rng.uniform(6.0, 12.0)
     sets_out_m = min(10.0, arrives_m + walk_m / WALK_MPS * DESCENT_MPS)
+    if series == "late":
+        sets_out_m = rng.uniform(*LATE_FROM_M)
     intruder = Disturbance(
         Mishap.INTRUDER, round(sets_out_m, 2), walk_m=round(walk_m, 1),
         from_deg=round(rng.uniform(0.0, 360.0)), for_s=None if rng.random() < 0.5 else 20.0,
