@@ -151,8 +151,8 @@ class Decider:
             role: hazard_clearance_grid(view, self._taxonomy, self._settings, (role,))
             for role in MOVING_ROLES
         }
-        intruder = self._tracker.intruder(view, moving_room_m, captured_ns)
         height_m = down_m - pose.position_ned_m[2]
+        intruder = self._tracker.intruder(view, moving_room_m, vehicle, height_m, captured_ns)
         hazard_room_m = hazard_clearance_grid(
             view, self._taxonomy, self._settings, STANDING_ROLES,
             self._settings.standing_share(height_m),
@@ -163,6 +163,8 @@ class Decider:
         regions = clean_regions(view, room_m, self._settings, vehicle)
         worth_m = worth_grid(view, room_m, self._settings, vehicle, height_m)
         best = pick(view, room_m, regions, self._settings, vehicle, height_m, worth_m)
+        if not judged:
+            best = self._out_of_range(pose.height_agl_m, self._settings.min_height_m)
         selection = self._tracker.update(
             Look(view, room_m, hazard_room_m, anybody_m, worth_m, regions, best, height_m,
                  captured_ns)
@@ -192,14 +194,8 @@ class Decider:
             return NoSite(NoSiteReason.NO_HEIGHT, "height above ground is not known")
         settings = self._settings
         lowest_m = min(settings.watch_height_m, settings.min_height_m)
-        if self._tracker.site is None:  # nothing to watch
-            lowest_m = settings.min_height_m
         if not lowest_m <= pose.height_agl_m <= settings.max_height_m:
-            return NoSite(
-                NoSiteReason.HEIGHT_OUT_OF_RANGE,
-                f"height {pose.height_agl_m:.1f} m, frames are used from "
-                f"{lowest_m:g} to {settings.max_height_m:g} m",
-            )
+            return self._out_of_range(pose.height_agl_m, lowest_m)
         tilt_deg = math.degrees(pose.tilt_rad)
         if tilt_deg > settings.max_tilt_deg:
             return NoSite(
@@ -207,6 +203,13 @@ class Decider:
                 f"tilt {tilt_deg:.0f} degrees, at most {settings.max_tilt_deg:g}",
             )
         return None
+
+    def _out_of_range(self, height_m: float, lowest_m: float) -> NoSite:
+        return NoSite(
+            NoSiteReason.HEIGHT_OUT_OF_RANGE,
+            f"height {height_m:.1f} m, frames are used from {lowest_m:g} to "
+            f"{self._settings.max_height_m:g} m",
+        )
 
     def _while_blind(self, refused: NoSite, pose: Pose | None) -> Selection:
         """A frame that cannot be used: the site stays only where that is expected, near the ground.

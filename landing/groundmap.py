@@ -42,6 +42,10 @@ def _logit_table(threshold: float, gain: float) -> GridOfFloat:
     return (gain * (np.log(p / (1 - p)) - math.log(threshold / (1 - threshold)))).astype(np.float32)
 
 
+NEAR_SPECK = 16
+"""The side of what is taken out as noise is never more than this part of the picture's."""
+
+
 @dataclass(frozen=True)
 class GroundView:
     """The part of the map with something in it at one moment, as the picker sees it.
@@ -227,6 +231,8 @@ class GroundMap:
             return 0
         px_per_m = mask_camera.fx / max(height_m, 1e-3)
         speck_px = math.floor(min(self._settings.smallest_person_m * px_per_m, 1e3))
+        # Who is so near fills more of the picture than this, even cut by its edge and seen in part.
+        speck_px = min(speck_px, min(segmentation.shape) // NEAR_SPECK)
         segmentation = without_specks(segmentation, speck_px)
         person_px = PERSON_WIDE_M * px_per_m
         segmentation = smoothed(segmentation, self._settings.smoothing_px)

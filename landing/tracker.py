@@ -91,24 +91,40 @@ class SiteTracker:
         self._approaches.forget()
 
     def intruder(
-        self, view: GroundView, moving_room_m: dict[Role, GridOfFloat], at_ns: int
+        self,
+        view: GroundView,
+        moving_room_m: dict[Role, GridOfFloat],
+        vehicle_ne_m: tuple[float, float],
+        height_m: float,
+        at_ns: int,
     ) -> Intruder | None:
         """Who is too close to the present site, by this very frame, or will soon be.
+
+        A site that is lost low down does not stop a landing (`landing.authority`): the vehicle goes
+        on straight down. There the ground below it takes the site's place.
 
         Args:
             view: The map.
             moving_room_m: `hazard_clearance_grid` of each moving role alone.
+            vehicle_ne_m: North and east of the vehicle, m.
+            height_m: Of the vehicle above the ground.
             at_ns: Capture time of the frame.
         """
-        cell = view.cell_of(*self.site.position_ned_m[:2]) if self.site is not None else None
-        if cell is None:
+        place = self.site.position_ned_m[:2] if self.site is not None else None
+        if place is None and height_m <= self._settings.commit_height_m:
+            place = vehicle_ne_m
+        cell = view.cell_of(*place) if place is not None else None
+        if self.site is None or cell is None:
             self._approaches.forget()
+        if cell is None:
             return None
         rooms_m = {role: float(grid[cell]) for role, grid in moving_room_m.items()}
         role, room_m = min(rooms_m.items(), key=lambda pair: pair[1])
         needed_m = self._settings.required_radius_m - INTRUSION_M
         if room_m < needed_m:
             return Intruder(role, room_m)
+        if self.site is None:
+            return None
         for role, room_m in rooms_m.items():
             soon_m = self._approaches.room_soon_m(role, room_m, at_ns)
             if soon_m < needed_m:

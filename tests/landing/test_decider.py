@@ -390,6 +390,35 @@ def test_too_low_to_judge_the_ground_no_patch_of_it_ends_the_landing():
     assert after.selection.position_ned_m == before.selection.position_ned_m
 
 
+@pytest.mark.parametrize("height_m", [2.5, 1.0, 0.5])
+def test_who_is_below_is_told_low_down_though_the_site_is_lost(height_m):
+    decider = Decider(SETTINGS, TAXONOMY, CAMERA)
+    roof = lambda n, e: np.full(n.shape, ROOF)  # noqa: E731
+    lost = fly(decider, roof, hovering(20, height=height_m))
+    assert isinstance(lost.selection, NoSite) and lost.intruder is None
+    somebody = lambda n, e: np.where(walker(0.1)(n, e) == PERSON, PERSON, ROOF)  # noqa: E731
+    after = fly(decider, somebody, hovering(1, start_ns=2 * S, height=height_m))
+    assert isinstance(after.selection, NoSite)
+    assert after.intruder is not None and after.intruder.role is Role.PERSON
+
+
+def test_who_is_below_without_a_site_is_nobodys_business_higher_up():
+    decider = Decider(SETTINGS, TAXONOMY, CAMERA)
+    somebody = lambda n, e: np.where(walker(0.1)(n, e) == PERSON, PERSON, ROOF)  # noqa: E731
+    after = fly(decider, somebody, hovering(20, height=6.0))
+    assert isinstance(after.selection, NoSite) and after.intruder is None
+
+
+def test_who_fills_the_picture_is_seen_in_parts():
+    decider = Decider(SETTINGS, TAXONOMY, CAMERA)
+    grass = lambda n, e: np.full(n.shape, GRASS)  # noqa: E731
+    _, at_ns = descended(grass, 0.5, decider)
+    # A hand's breadth of somebody: narrower than anybody is, and 25 pixels of the picture.
+    part = lambda n, e: np.where((abs(n) < 0.05) & (abs(e) < 0.05), PERSON, GRASS)  # noqa: E731
+    after = fly(decider, part, [pose_at(height=0.5, at_ns=at_ns + S // 10)])
+    assert after.intruder is not None
+
+
 def test_from_too_low_no_site_is_chosen():
     decider = Decider(SETTINGS, TAXONOMY, CAMERA)
     grass = lambda n, e: np.full(n.shape, GRASS)  # noqa: E731
