@@ -159,7 +159,7 @@ def test_it_asks_only_for_what_does_not_come_and_never_as_the_daemon():
         # Somebody, on this very link, has asked for attitudes already.
         attitude_id = mavlink.MAVLINK_MSG_ID_ATTITUDE_QUATERNION
         autopilot._intervals_s[attitude_id] = 0.02
-        with Watching(autopilot.peer.connection, seconds=7.0) as monitor:
+        with Watching(autopilot.peer.connection, seconds=12.0) as monitor:
             pass
         asked = autopilot.asked()
         assert attitude_id not in asked
