@@ -167,7 +167,7 @@ class Decider:
             best = self._out_of_range(pose.height_agl_m, self._settings.min_height_m)
         selection = self._tracker.update(
             Look(view, room_m, hazard_room_m, anybody_m, worth_m, regions, best, height_m,
-                 captured_ns)
+                 captured_ns, judged)
         )  # fmt: skip
         self.last_view, self.last_room_m = view, room_m
         decision = self._decision(selection, now_ns, captured_ns, started, mapped)

@@ -41,6 +41,7 @@ class Look:
         best: What `pick` says.
         height_m: Of the vehicle above the ground.
         at_ns: Capture time of the frame.
+        judged: Whether that frame judged the ground, see `GroundMap.update`.
     """
 
     view: GroundView
@@ -52,6 +53,7 @@ class Look:
     best: Candidate | NoSite
     height_m: float
     at_ns: int
+    judged: bool
 
 
 class SiteTracker:
@@ -172,7 +174,8 @@ class SiteTracker:
         """Brings what is known of the site up to date."""
         assert self.site is not None
         view, room_m = look.view, float(look.room_m[cell])
-        in_view = float(view.unseen_s[cell]) <= 0.0
+        # A frame that only shows people makes what is known of the ground no newer.
+        in_view = look.judged and float(view.unseen_s[cell]) <= 0.0
         region = int(look.regions.labels[cell])
         north_m, east_m, _ = self.site.position_ned_m
         self.site = replace(

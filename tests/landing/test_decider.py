@@ -388,6 +388,10 @@ def test_too_low_to_judge_the_ground_no_patch_of_it_ends_the_landing():
     after = fly(decider, lambda n, e: np.full(n.shape, ROOF), poses)
     assert isinstance(after.selection, LandingSite)
     assert after.selection.position_ned_m == before.selection.position_ned_m
+    # What is known of the ground grows old meanwhile, says so, and in the end does not hold.
+    assert after.selection.last_seen_ns == before.selection.last_seen_ns
+    late = hovering(160, start_ns=poses[-1].at_ns + S // 10, height=1.0)
+    assert isinstance(fly(decider, grass, late).selection, NoSite)
 
 
 @pytest.mark.parametrize("height_m", [2.5, 1.0, 0.5])
