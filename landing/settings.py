@@ -427,11 +427,11 @@ class AuthoritySettings(BaseModel):
         default=10.0, ge=1, le=120, description="searches for so long at each height, s"
     )
     max_tries: int = Field(
-        # A site of a middling network is lost several times before a good one is found; what all
-        # of it may cost is for max_total_s to say.
-        default=8,
+        # A site of a middling network is lost several times before a good one is found. What all of
+        # it may cost is for max_total_s to say; this ends what would go on and off for ever.
+        default=16,
         ge=1,
-        le=10,
+        le=50,
         description="landings resumed, and searches, before giving up",
     )
     max_total_s: float = Field(

@@ -22,6 +22,7 @@ RANGEFINDER: dict[str, float] = {
 PLND_PARAMETERS: dict[str, float] = {
     "PLND_ENABLED": 1,
     "PLND_TYPE": 1,
+    "PLND_OPTIONS": 4,
     **RANGEFINDER,
 }
 """What a precision landing of ArduCopter 4.6 needs, flown; `firmware_bridge.doctor` sets it."""

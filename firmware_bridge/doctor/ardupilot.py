@@ -161,9 +161,10 @@ PRECISION = (
     ),
     Rule(
         "PLND_OPTIONS",
-        Bits(clear_bits=0b111, names=_OPTIONS, mend=True),
-        "the site stands still; a pilot who moves the sticks must be left alone; and the slow last "
-        "two metres let the camera see who comes",
+        Bits(set_bits=0b100, clear_bits=0b011, names=_OPTIONS, mend=True),
+        "the site stands still; a pilot who moves the sticks must be left alone; and in the 10 to "
+        "15 s that the last two metres otherwise take, anybody walks below the vehicle from "
+        "outside the picture (before 4.5 they do anyhow)",
         since=V4_2,
     ),
 )

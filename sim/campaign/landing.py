@@ -57,7 +57,7 @@ PILOT = "pilot"
 
 PRECISION_LANDING = {
     "PLND_ENABLED": 1, "PLND_TYPE": 1, "RNGFND1_TYPE": 100, "RNGFND1_MIN_CM": 10,
-    "RNGFND1_ORIENT": 25,
+    "RNGFND1_ORIENT": 25, "PLND_OPTIONS": 4,
 }  # fmt: skip
 """What the facts of ArduPilot say a precision landing needs."""
 

@@ -19,7 +19,7 @@ from tests.bridge.fake_px4 import FakePx4
 from tests.bridge.peers import UdpOutgoingPeer, free_port
 from tests.bridge.stand_in import stand_in
 
-READY = {"PLND_ENABLED": 1, "PLND_TYPE": 1, "RNGFND1_TYPE": 100}
+READY = {"PLND_ENABLED": 1, "PLND_TYPE": 1, "PLND_OPTIONS": 4, "RNGFND1_TYPE": 100}
 
 
 def by_name(report):
@@ -42,10 +42,10 @@ def test_a_factory_fresh_copter_needs_precision_landing_switched_on_and_a_boot()
         assert "boot" in found["PLND_TYPE"].why
         assert found["rangefinder"].level is Level.WARNING
         assert report.exit_status == 2
-        assert report.changes() == {"PLND_ENABLED": 1, "PLND_TYPE": 1}
+        assert report.changes() == {"PLND_ENABLED": 1, "PLND_TYPE": 1, "PLND_OPTIONS": 4}
 
         done = repair(session, report)
-        assert [w.name for w in done.written] == ["PLND_ENABLED", "PLND_TYPE"]
+        assert [w.name for w in done.written] == ["PLND_ENABLED", "PLND_TYPE", "PLND_OPTIONS"]
         assert done.reboot_needed == ("PLND_ENABLED", "PLND_TYPE")
         assert autopilot.parameters.stored("PLND_TYPE") == 1
         assert examine(session, listen_s=0).changes() == {}
@@ -66,7 +66,7 @@ def test_a_copter_that_is_ready_has_nothing_worse_than_notes():
         ("PLND_STRICT", 2, Level.WARNING, 1),
         ("PLND_XY_DIST_MAX", 0, Level.WARNING, 2.5),
         ("PLND_CAM_POS_X", 0.3, Level.WARNING, 0),
-        ("PLND_OPTIONS", 12, Level.WARNING, 8),
+        ("PLND_OPTIONS", 11, Level.WARNING, 12),
         ("LAND_REPOSITION", 0, Level.WARNING, 1),
         ("LAND_SPEED", 200, Level.WARNING, None),
     ],
@@ -237,7 +237,7 @@ def test_the_command_mends_boots_and_says_so_in_json():
     assert after.exit_code == 1, "no rangefinder"
     assert report["parameters"]["PLND_ENABLED"] == 1
     fixed = [f for f in report["findings"] if f["section"] == "fix"]
-    assert [f["name"] for f in fixed] == ["PLND_ENABLED", "PLND_TYPE", "reboot"]
+    assert [f["name"] for f in fixed] == ["PLND_ENABLED", "PLND_TYPE", "PLND_OPTIONS", "reboot"]
 
 
 def test_the_command_prints_lines_and_asks_for_the_boot_it_may_not_do():

@@ -45,10 +45,11 @@ def test_a_parameter_has_one_rule_in_every_version(rules, version):
     assert names == names_of(rules, version)
 
 
-def test_the_defaults_of_copter_4_6_need_nothing_but_precision_landing_switched_on():
+def test_the_defaults_of_copter_4_6_need_nothing_but_precision_landing_and_its_fast_end():
     parameters = {row.name: Parameter(row.name, row.default, int(row.type)) for row in TABLE}
     found = judge_all(ardupilot.RULES, parameters, (4, 6, 2))
-    assert {f.name for f in found if f.level > Level.NOTE} == {"PLND_ENABLED", "PLND_TYPE"}
+    wrong = {f.name for f in found if f.level > Level.NOTE}
+    assert wrong == {"PLND_ENABLED", "PLND_TYPE", "PLND_OPTIONS"}
 
 
 def test_renamed_parameters_are_asked_for_by_the_name_of_the_version():
