@@ -63,6 +63,9 @@ SLOWEST_MPS = 0.3
 
 STARTING_S = 10.0
 
+TRUSTED_RESUMES = 2
+"""After so many resumed landings a climb is not broken off for a site that is found on the way."""
+
 
 IN_THE_AIR = (
     AuthorityState.HOLD, AuthorityState.CLIMB, AuthorityState.SEARCH, AuthorityState.APPROACH,
@@ -299,7 +302,8 @@ class Authority:
         now_ns, height_m = inputs.now_ns, self._sight.height_m
         here, to = self._sight.position_ned_m, self._landing.destination_ned_m
         clear = height_m is not None and height_m >= self._settings.clear_height_m - ARRIVED_M
-        if clear and self._calm(now_ns):
+        # What disappointed is the best from here; from higher up others come into view.
+        if clear and self._landing.resumes < TRUSTED_RESUMES and self._calm(now_ns):
             self._go_on(inputs, modes)
         elif here is not None and to is not None and here[2] - to[2] <= ARRIVED_M:
             self._enter(AuthorityState.SEARCH, f"searches from {height_m or 0:.0f} m", now_ns)
@@ -359,7 +363,10 @@ class Authority:
         if height_m is not None and height_m + 1.0 > highest_m:
             self._enter(AuthorityState.SEARCH, "searches on", inputs.now_ns)
             landing.searches += 1
-        elif self._climb(inputs, modes, min((height_m or 0.0) + settings.climb_m, highest_m)):
+        elif self._climb(
+            inputs, modes,
+            min((height_m or 0.0) + settings.climb_m * (1 + landing.resumes), highest_m),
+        ):  # fmt: skip
             landing.searches += 1
 
     def _climb(self, inputs: AuthorityInput, modes: FlightModes, height_m: float) -> bool:

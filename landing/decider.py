@@ -115,7 +115,7 @@ class Decider:
         """Forgets map, plane and site, as at start."""
         self._map.reset()
         self._plane = GroundPlane()
-        self._tracker.forget()
+        self._tracker.reset()
         self.last_view = self.last_room_m = None
 
     def observe(self, segmentation: Segmentation, pose: Pose | None, now_ns: int) -> Decision:
@@ -137,7 +137,7 @@ class Decider:
         down_m, other_ground = self._plane.update(measured_down_m, pose.height_agl_m, captured_ns)
         if other_ground:
             self._map.reset()
-            self._tracker.forget()
+            self._tracker.reset()
         judged = pose.height_agl_m >= self._settings.min_height_m
         shown = self._map.update(segmentation, self._camera, pose, down_m, judged=judged)
         mapped = self._now()
@@ -161,7 +161,9 @@ class Decider:
         np.minimum(hazard_room_m, anybody_m, out=hazard_room_m)
         room_m = clearance_grid(view, hazard_room_m)
         regions = clean_regions(view, room_m, self._settings, vehicle)
-        worth_m = worth_grid(view, room_m, self._settings, vehicle, height_m)
+        worth_m = worth_grid(
+            view, room_m, self._settings, vehicle, height_m, self._tracker.lost_ne_m(captured_ns)
+        )
         best = pick(view, room_m, regions, self._settings, vehicle, height_m, worth_m)
         if not judged:
             best = self._out_of_range(pose.height_agl_m, self._settings.min_height_m)

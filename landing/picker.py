@@ -6,6 +6,7 @@ inside it the point with the greatest clearance.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -143,7 +144,7 @@ def clean_regions(
     vehicle_ne_m: tuple[float, float],
 ) -> Regions:
     """Splits the ground that could hold the vehicle with its margin into regions."""
-    away2 = _distance_from_vehicle2(view, vehicle_ne_m)
+    away2 = _squared_distance(view, vehicle_ne_m)
     clean = (room_m >= settings.required_radius_m) & (away2 <= settings.max_distance_m**2)
     _count, labels, stats, _centroids = cv2.connectedComponentsWithStats(
         clean.astype(np.uint8), connectivity=8
@@ -153,13 +154,11 @@ def clean_regions(
     return Regions(np.asarray(labels, np.int32), areas_m2)
 
 
-def _distance_from_vehicle2(
-    view: GroundView, vehicle_ne_m: tuple[float, float]
-) -> npt.NDArray[np.float64]:
-    """Squared horizontal distance of each cell's centre from the vehicle, m2, shape (n, n)."""
+def _squared_distance(view: GroundView, place_ne_m: tuple[float, float]) -> npt.NDArray[np.float64]:
+    """Squared horizontal distance of each cell's centre from a place, m2, shape (n, n)."""
     rows, columns = view.free.shape
-    north = view.south_west_m[0] + (np.arange(rows) + 0.5) * view.cell_m - vehicle_ne_m[0]
-    east = view.south_west_m[1] + (np.arange(columns) + 0.5) * view.cell_m - vehicle_ne_m[1]
+    north = view.south_west_m[0] + (np.arange(rows) + 0.5) * view.cell_m - place_ne_m[0]
+    east = view.south_west_m[1] + (np.arange(columns) + 0.5) * view.cell_m - place_ne_m[1]
     squares: npt.NDArray[np.float64] = np.add.outer(north**2, east**2)
     return squares
 
@@ -170,20 +169,34 @@ def worth_grid(
     settings: DecisionSettings,
     vehicle_ne_m: tuple[float, float],
     height_m: float,
+    lost_ne_m: Sequence[tuple[float, float]] = (),
 ) -> GridOfFloat:
     """What each cell is worth as a site, m of clearance, shape (n, n).
 
     Room up to what is enough at this height (higher up more, since the place is known less well),
-    less the cost of the way there, and less where people or vehicles were seen lately.
+    less the cost of the way there, and less where people or vehicles were seen lately or sites were
+    lost because of their ground.
+
+    Args:
+        view: The map.
+        room_m: `clearance_grid` of the same view.
+        settings: Costs.
+        vehicle_ne_m: North and east of the vehicle, m.
+        height_m: Of the vehicle above the ground.
+        lost_ne_m: North and east of those sites, m.
     """
     enough_m = settings.required_radius_m + settings.enough_room_m
     enough_m += settings.room_per_height * max(height_m, 0.0)
-    away_m = np.sqrt(_distance_from_vehicle2(view, vehicle_ne_m)).astype(np.float32)
+    away_m = np.sqrt(_squared_distance(view, vehicle_ne_m)).astype(np.float32)
     away_m *= np.float32(settings.travel_cost)
     worth = np.minimum(room_m, np.float32(enough_m)) - away_m
     if settings.lately_cost > 0.0 and view.visited.any():
         near = 1.0 - distance_m(view.visited, view.cell_m, False) / np.float32(settings.lately_m)
         worth -= np.float32(settings.lately_cost) * np.maximum(near, np.float32(0.0))
+    if settings.lost_cost > 0.0 and lost_ne_m:
+        away2 = np.min([_squared_distance(view, place) for place in lost_ne_m], axis=0)
+        near = 1.0 - np.sqrt(away2).astype(np.float32) / np.float32(settings.lost_m)
+        worth -= np.float32(settings.lost_cost) * np.maximum(near, np.float32(0.0))
     return np.asarray(worth, np.float32)
 
 
@@ -229,7 +242,7 @@ def pick(
         if worth_m is None:
             worth_m = worth_grid(view, room_m, settings, vehicle_ne_m, height_m)
         return _most_worth(view, room_m, regions, settings, vehicle_ne_m, height_m, worth_m)
-    away2 = _distance_from_vehicle2(view, vehicle_ne_m)
+    away2 = _squared_distance(view, vehicle_ne_m)
     largest = np.flatnonzero(regions.areas_m2 == regions.areas_m2.max())
     places = [
         _best_inside(np.flatnonzero(regions.labels == label), room_m, away2, view)
@@ -262,7 +275,7 @@ def _most_worth(
         settings.max_distance_m,
         settings.reach_m + settings.reach_per_height * max(height_m, 0.0),
     )
-    away2 = _distance_from_vehicle2(view, vehicle_ne_m)
+    away2 = _squared_distance(view, vehicle_ne_m)
     wide = (regions.labels > 0) & (room_m >= needed_m)
     inside = np.flatnonzero(wide & (away2 <= reach_m**2))
     if inside.size == 0:

@@ -74,6 +74,15 @@ class DecisionSettings(BaseModel):
     lately_cost: float = Field(
         default=2.0, ge=0, le=20, description="... by this much clearance right there, m"
     )
+    lost_s: float = Field(
+        # From higher up the same place looks good again, and would be flown to again and again.
+        default=240.0, ge=0, le=900, description="where a site was lost because of its ground "
+        "within this time is a worse place, s",
+    )  # fmt: skip
+    lost_m: float = Field(default=5.0, gt=0, le=50, description="... up to this far around, m")
+    lost_cost: float = Field(
+        default=1.5, ge=0, le=20, description="... by this much clearance right there, m"
+    )
     shift_m: float = Field(
         default=0.8, ge=0, le=10, description="a site may move over to better ground this near, m"
     )
@@ -295,6 +304,7 @@ class DecisionSettings(BaseModel):
                 "near_height_m": self.max_height_m,
                 "far_height_m": self.max_height_m + 1.0,
                 "lately_cost": 0.0,
+                "lost_cost": 0.0,
             }
         )
 
@@ -414,8 +424,10 @@ class AuthoritySettings(BaseModel):
         default=5.0, ge=2, le=50, description="never waits lower than this: climbs to it first, m"
     )
     climb_m: float = Field(
-        default=6.0, ge=1, le=50, description="how much higher each new search goes, m"
-    )
+        # What disappoints low down is, from a little higher, the best in view again.
+        default=6.0, ge=1, le=50, description="how much higher each new search goes, m; by as much "
+        "more for each landing that was resumed and did not end",
+    )  # fmt: skip
     ceiling_m: float = Field(
         default=30.0, ge=2, le=120, description="highest it climbs above the site, m; never "
         "above where the landing began, unless that is lower than clear_height_m",

@@ -22,6 +22,9 @@ INTRUSION_M = 0.2
 """How far into a site's clearance somebody must be seen for a single frame to count: a site may be
 chosen next to people who stand still, and their outline wavers by about a cell."""
 
+SAME_PLACE_M, MOST_LOST = 1.0, 12
+"""Lost sites nearer than this to each other are one; so many of them, the newest, are kept."""
+
 SHIFT_COST = 0.3
 SHIFT_GAIN_M = 0.6
 """A site moves over to where it is worth so much more, after this cost of each metre."""
@@ -64,6 +67,8 @@ class SiteTracker:
         self.site: LandingSite | None = None
         self._bad_since_ns: int | None = None
         self._better_since_ns: int | None = None
+        self._lost: list[tuple[float, float, int]] = []
+        """Where and when sites were lost because of their ground: north, east (m), ns."""
         self._approaches = Approaches(settings)
 
     def memory(self) -> dict[str, Any]:
@@ -72,6 +77,7 @@ class SiteTracker:
             "site": None if self.site is None else vars(self.site).copy(),
             "bad_since_ns": self._bad_since_ns,
             "better_since_ns": self._better_since_ns,
+            "lost": [list(place) for place in self._lost],
             "approach": self._approaches.memory(),
         }
 
@@ -83,6 +89,7 @@ class SiteTracker:
         self.site = site
         self._bad_since_ns = memory["bad_since_ns"]
         self._better_since_ns = memory["better_since_ns"]
+        self._lost = [(float(n), float(e), int(at_ns)) for n, e, at_ns in memory["lost"]]
         self._approaches.remember(memory["approach"])
 
     def forget(self) -> None:
@@ -91,6 +98,17 @@ class SiteTracker:
         self._bad_since_ns = None
         self._better_since_ns = None
         self._approaches.forget()
+
+    def reset(self) -> None:
+        """Forgets everything, as at start."""
+        self.forget()
+        self._lost.clear()
+
+    def lost_ne_m(self, at_ns: int) -> list[tuple[float, float]]:
+        """North and east of sites lost because of their ground in the last `lost_s`, m."""
+        oldest_ns = at_ns - round(self._settings.lost_s * 1e9)
+        self._lost = [place for place in self._lost if place[2] > oldest_ns]
+        return [(north_m, east_m) for north_m, east_m, _ in self._lost]
 
     def intruder(
         self,
@@ -149,6 +167,7 @@ class SiteTracker:
             if self._bad_since_ns is None:
                 self._bad_since_ns = at_ns
             if at_ns - self._bad_since_ns >= self._settings.lost_after_s * 1e9:
+                self._note_loss(look, cell)
                 self.forget()
                 if isinstance(look.best, NoSite):
                     return NoSite(NoSiteReason.SITE_LOST, f"{problem}; {look.best.detail}")
@@ -157,9 +176,13 @@ class SiteTracker:
         self._bad_since_ns = None
         assert cell is not None  # a site outside the map is a problem
         self._seen(look, cell, committed)
-        # Later on what is better depends on where we look from: no leading back and forth.
-        young = at_ns - self.site.first_seen_ns <= self._settings.switch_within_s * 1e9
-        if young and not committed and self._is_better(look, cell):
+        # Later on what is better depends on where we look from: no leading back and forth, but for
+        # a place that was given up before.
+        open_to_others = (
+            at_ns - self.site.first_seen_ns <= self._settings.switch_within_s * 1e9
+            or self._lost_before()
+        )
+        if open_to_others and not committed and self._is_better(look, cell):
             if self._better_since_ns is None:
                 self._better_since_ns = at_ns
             if at_ns - self._better_since_ns >= self._settings.switch_after_s * 1e9:
@@ -169,6 +192,22 @@ class SiteTracker:
         else:
             self._better_since_ns = None
         return self.site
+
+    def _note_loss(self, look: Look, cell: tuple[int, int] | None) -> None:
+        """Remembers where the ground was no good; who comes to a site goes again."""
+        if cell is None or float(look.moving_room_m[cell]) < self._settings.required_radius_m:
+            return
+        assert self.site is not None
+        north_m, east_m, _ = self.site.position_ned_m
+        here = (north_m, east_m)
+        others = [place for place in self._lost if math.dist(place[:2], here) > SAME_PLACE_M]
+        self._lost = [*others, (*here, look.at_ns)][-MOST_LOST:]
+
+    def _lost_before(self) -> bool:
+        """Whether the present site is where one was lost."""
+        assert self.site is not None
+        place, near_m = self.site.position_ned_m[:2], self._settings.lost_m / 2
+        return any(math.dist(place, lost[:2]) <= near_m for lost in self._lost)
 
     def _seen(self, look: Look, cell: tuple[int, int], committed: bool) -> None:
         """Brings what is known of the site up to date."""

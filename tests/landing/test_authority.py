@@ -230,6 +230,19 @@ def test_it_resumes_a_bounded_number_of_times():
     assert w.requests.count(Hold()) == GUARD.max_tries + 1  # the last bad one is stopped as well
 
 
+def test_each_disappointment_makes_the_next_search_a_higher_one():
+    w = world(height_m=28.0)
+    w.land()
+    for _ in range(3):
+        w.height_m, w.site = 7.0, None
+        w.run(GUARD.grace_s + GUARD.wait_s + 1.0)
+        w.site = (0.0, 0.0, 0.0)
+        w.until("guard")
+    climbs = [-c.position_ned_m[2] for c in w.requests if isinstance(c, FlyTo)]
+    assert climbs == [13.0, 19.0, 25.0]
+    assert w.requests.count(Land()) == 3
+
+
 @pytest.mark.parametrize("height_m", [2.9, 2.0, 1.1, 0.4])
 def test_low_down_only_somebody_stops_it_and_it_climbs_clear_at_once(height_m):
     w = world(height_m=height_m)

@@ -107,6 +107,53 @@ def test_of_two_alike_places_the_one_where_nobody_was_lately_is_worth_more():
     assert west.east_m < 0.0 < east.east_m
 
 
+def test_of_two_alike_places_the_one_where_no_site_was_lost_is_worth_more():
+    free = np.zeros((N, N), np.bool_)
+    free[4:20, 4:20] = free[4:20, 28:44] = True
+    view = view_of(free)
+    room = clearance_grid(view, hazard_clearance_grid(view, TAXONOMY, SETTINGS))
+    regions, vehicle = clean_regions(view, room, SETTINGS, (-2.0, -0.3)), (-2.0, -0.3)
+    west = pick(view, room, regions, SETTINGS, vehicle, 12.0)
+    assert isinstance(west, Candidate) and west.east_m < 0.0
+    worth = worth_grid(view, room, SETTINGS, vehicle, 12.0, [(west.north_m, west.east_m)])
+    east = pick(view, room, regions, SETTINGS, vehicle, 12.0, worth)
+    assert isinstance(east, Candidate) and east.east_m > 0.0
+
+
+def two_places(north, roof_at_first):
+    """Grass around (0, 0) and around (north, 0); at the first a roof, seen only from low down."""
+
+    def labels(n, e):
+        grass = (np.hypot(n, e) < 3.0) | (np.hypot(n - north, e) < 3.0)
+        roof = (np.hypot(n, e) < 1.5) if roof_at_first else np.zeros(n.shape, bool)
+        return np.where(grass & ~roof, GRASS, ROOF)
+
+    return labels
+
+
+def test_a_site_lost_to_its_ground_is_not_gone_back_to_where_there_is_another():
+    decider = Decider(SETTINGS, TAXONOMY, CAMERA)
+    first = looks(decider, two_places(12.0, False), 14.0, 30).selection
+    assert isinstance(first, LandingSite) and first.position_ned_m[0] < 4.0
+    lost = looks(decider, two_places(12.0, True), 7.0, 60, 4 * S).selection
+    assert isinstance(lost, NoSite)
+    again = looks(decider, two_places(12.0, False), 20.0, 100, 12 * S).selection
+    assert isinstance(again, LandingSite) and again.position_ned_m[0] > 8.0
+    # Not for ever, and it is part of what a recording is decided again from.
+    other = Decider(SETTINGS, TAXONOMY, CAMERA)
+    other.remember(decider.memory())
+    places = [d._tracker.lost_ne_m(22 * S) for d in (decider, other)]
+    assert len(places[0]) == 1 and places[0] == places[1]
+    assert decider._tracker.lost_ne_m(round((SETTINGS.lost_s + 12) * S)) == []
+
+
+def test_a_site_that_somebody_came_to_is_as_good_as_before_when_they_have_gone():
+    decider = Decider(SETTINGS, TAXONOMY, CAMERA)
+    looks(decider, everywhere(GRASS), 8.0, 30)
+    assert isinstance(looks(decider, everywhere(PERSON), 8.0, 10, 4 * S).selection, NoSite)
+    assert decider._tracker.lost_ne_m(6 * S) == []
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 10**6),
