@@ -53,9 +53,9 @@ WALK_MPS, DESCENT_MPS = 1.4, 0.5
 ARRIVAL_M = (2.0, 8.5)
 """Heights at which an intruder reaches the middle of the site if the descent goes on."""
 
-LATE_FROM_M, LATE_ARRIVAL_M, LAST_DESCENT_MPS = (1.6, 2.0), (0.5, 1.1), 0.21
+LATE_FROM_M, LATE_ARRIVAL_M = (3.0, 4.0), (0.5, 1.1)
 """A late intruder sets out from outside the picture, and arrives while the vehicle is lower than
-the frames that judge the ground are taken from; ArduPilot's last two metres go so slowly."""
+the frames that judge the ground are taken from."""
 
 STARVED_HZ = 7.0
 """A daemon that decided on fewer of the ten frames a second did not get its share of the machine:
@@ -102,7 +102,7 @@ def plan_of(autopilot: str, series: str, seed: int, out: Path) -> FlightPlan:
     sets_out_m = min(10.0, arrives_m + walk_m / WALK_MPS * DESCENT_MPS)
     if series == "late":
         sets_out_m, arrives_m = rng.uniform(*LATE_FROM_M), rng.uniform(*LATE_ARRIVAL_M)
-        walk_m = (sets_out_m - arrives_m) / LAST_DESCENT_MPS * WALK_MPS
+        walk_m = (sets_out_m - arrives_m) / DESCENT_MPS * WALK_MPS
     intruder = Disturbance(
         Mishap.INTRUDER, round(sets_out_m, 2), walk_m=round(walk_m, 1),
         from_deg=round(rng.uniform(0.0, 360.0)), for_s=None if rng.random() < 0.5 else 20.0,
