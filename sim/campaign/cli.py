@@ -68,7 +68,8 @@ import click
     "settings",
     multiple=True,
     metavar="SECTION.NAME=VALUE",
-    help="A setting of decision, director or authority; may be given several times.",
+    help="A setting of decision, director or authority, or a parameter of the autopilot; may be "
+    "given several times.",
 )
 @click.option(
     "--network-shift",

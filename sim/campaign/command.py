@@ -11,6 +11,7 @@ import click
 from pydantic import BaseModel, ValidationError
 
 from landing.settings import AuthoritySettings, DecisionSettings, DirectorSettings
+from sim.autopilot.parameters import TABLE
 from sim.campaign.campaign import PlainProgress, run_campaign
 from sim.campaign.policies import POLICIES, policy_named
 from sim.campaign.scene import SPLITS, CampaignError
@@ -59,16 +60,18 @@ SECTIONS: dict[str, type[BaseModel]] = {
 }
 
 
+AUTOPILOT = "autopilot"
+
+
 def _settings(assignments: tuple[str, ...]) -> dict[str, dict[str, Any]]:
     """``decision.margin_m=0.6`` and the like, checked."""
-    found: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
+    found: dict[str, dict[str, Any]] = {name: {} for name in (*SECTIONS, AUTOPILOT)}
     for text in assignments:
         name, _, value = text.partition("=")
         section, _, key = name.partition(".")
         if section not in found or not key or not value:
             raise CampaignError(
-                f"--set {text!r}: expected SECTION.NAME=VALUE with a section of "
-                f"{', '.join(SECTIONS)}"
+                f"--set {text!r}: expected SECTION.NAME=VALUE with a section of {', '.join(found)}"
             )
         try:
             found[section][key] = json.loads(value)
@@ -81,6 +84,12 @@ def _settings(assignments: tuple[str, ...]) -> dict[str, dict[str, Any]]:
             first = error.errors()[0]
             key = ".".join(str(part) for part in first["loc"]) or section
             raise CampaignError(f"--set {section}.{key}: {first['msg']}") from error
+    known = {row.name for row in TABLE}
+    for key, value in found[AUTOPILOT].items():
+        if key not in known:
+            raise CampaignError(f"--set {AUTOPILOT}.{key}: the stand-in has no such parameter")
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise CampaignError(f"--set {AUTOPILOT}.{key}: {value!r} is not a number")
     return found
 
 

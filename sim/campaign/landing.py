@@ -9,7 +9,8 @@ and sends at 20 Hz whatever the network does. The stand-in autopilot is stepped 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from edge.control import Control
 from edge.pipeline import Pipeline
@@ -71,12 +72,14 @@ class FlightSetup:
         director: Settings of the director.
         authority: What the daemon may command.
         search_s: The pilot gives up hovering without a site after this time.
+        autopilot: Its parameters that differ from `PRECISION_LANDING`.
     """
 
     decision: DecisionSettings
     director: DirectorSettings
     authority: AuthoritySettings
     search_s: float = 25.0
+    autopilot: Mapping[str, float] = field(default_factory=dict)
 
 
 class Landing:
@@ -101,7 +104,7 @@ class Landing:
         self.world = world
         self._eyes = eyes
         self._rng = scene_stream(scene.key, "camera")
-        self._autopilot = Autopilot(autopilot_config(scene, start_ne_m))
+        self._autopilot = Autopilot(autopilot_config(scene, start_ne_m, setup.autopilot))
         self._autopilot.connect(PILOT)
         commands = setup.authority.level is not AuthorityLevel.ADVISE
         self.link = InProcessLink(
@@ -296,12 +299,16 @@ class Landing:
         return "no site"
 
 
-def autopilot_config(scene: Scene, start_ne_m: tuple[float, float]) -> AutopilotConfig:
+def autopilot_config(
+    scene: Scene, start_ne_m: tuple[float, float], parameters: Mapping[str, float]
+) -> AutopilotConfig:
     """The stand-in of a scene, hovering."""
     c: Conditions = scene.conditions
     bias = scene_stream(scene.key, "bias").uniform(-1.0, 1.0, 2)
     return AutopilotConfig(
-        parameters={**PRECISION_LANDING, "RNGFND1_MAX_CM": round(100 * c.range_max_m)},
+        parameters={
+            **PRECISION_LANDING, "RNGFND1_MAX_CM": round(100 * c.range_max_m), **parameters,
+        },
         start_n_m=start_ne_m[0], start_e_m=start_ne_m[1], start_yaw_deg=c.yaw_deg,
         airborne_height_m=c.height_m, airborne_mode=Mode.GUIDED,
         wind=Wind(c.wind_mps, c.wind_from_deg, c.gust_mps, full_height_m=WIND_FULL_HEIGHT_M),

@@ -46,6 +46,7 @@ class Plan:
         director: The same of the director.
         authority: The same of the authority; its level is ``guard`` unless it is given.
         search_s: The pilot gives up hovering without a site after this time.
+        autopilot: Parameters of the autopilot that differ from what is recommended.
         network_shift: How much worse the network is than measured, probits: at -1 an error that
             one pixel in six has is left to one in forty. What would a better network be worth?
     """
@@ -61,6 +62,7 @@ class Plan:
     decision: dict[str, Any] = field(default_factory=dict)
     director: dict[str, Any] = field(default_factory=dict)
     authority: dict[str, Any] = field(default_factory=dict)
+    autopilot: dict[str, float] = field(default_factory=dict)
     search_s: float = 25.0
     network_shift: float = 0.0
 
@@ -82,6 +84,7 @@ class Plan:
             # A landing begins in the air here, and nobody has said anything before it.
             AuthoritySettings(**{"level": "guard", "begin_in_air": True, **self.authority}),
             self.search_s,
+            self.autopilot,
         )
 
 

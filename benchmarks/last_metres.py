@@ -1,0 +1,107 @@
+"""Somebody walks below the vehicle in its last metres: what may the end of a landing look like?
+
+    python -m benchmarks.last_metres [--scenes 270] [--jobs 2] [--json FILE]
+
+In every scene of the train seeds somebody sets out for the site, 10 to 20 m away, when the vehicle
+is lower than a height between 0.7 and 6 m; landings begin at 15 to 20 m to be short. The same
+scenes are flown with two values of ArduPilot's PLND_OPTIONS: 0, the default, halves the descent
+speed from 2 m down and slows to a crawl where the vehicle is off the site; 4 keeps it. The figures
+are good for comparing only: in a campaign's scenes far fewer set out at the worst moment.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from benchmarks.machine import describe
+from sim.campaign.place import make_place
+from sim.campaign.ranges import stream
+from sim.campaign.scene import IntruderPlan, Scene
+from sim.campaign.score import Record, score
+from sim.campaign.summary import of_policy
+from sim.campaign.task import Plan, fly, settle
+from sim.world import expand_world_spec
+
+RESULT = Path(__file__).parent / "results" / "last_metres.json"
+ENDS = {"slow": {"PLND_OPTIONS": 0.0}, "full-speed": {"PLND_OPTIONS": 4.0}}
+SEED = 5
+SETS_OUT_M, START_M, AWAY_M, SPEED_MPS = (0.7, 6.0), (15.0, 20.0), (10.0, 20.0), (0.7, 2.0)
+STAYS_S = (0.0, 5.0, 600.0)
+
+
+def somebody_comes(scene: Scene) -> Scene:
+    """The same scene, begun low and with somebody who sets out near the end."""
+    rng = stream(scene.key, "last metres")
+    intruder = IntruderPlan(
+        "person",
+        below_m=float(rng.uniform(*SETS_OUT_M)),
+        from_deg=float(rng.uniform(0.0, 360.0)),
+        speed_mps=float(rng.uniform(*SPEED_MPS)),
+        away_m=float(rng.uniform(*AWAY_M)),
+        stay_s=float(rng.choice(STAYS_S)),
+    )
+    conditions = replace(scene.conditions, height_m=float(rng.uniform(*START_M)))
+    return replace(scene, intruder=intruder, conditions=conditions)
+
+
+def fly_both(number: int) -> dict[str, Record]:
+    """One scene with each end."""
+    settle()
+    records = {}
+    for name, parameters in ENDS.items():
+        worlds = expand_world_spec("scenes")
+        plan = Plan(number + 1, SEED, "train", tuple(worlds), ("ours",), autopilot=parameters)
+        scene, setup = somebody_comes(plan.scene(number)), plan.setup()
+        place = make_place(scene, setup.decision)
+        flown, world = fly(plan, scene, place, "ours", setup)
+        records[name] = score(scene, "ours", place, world, flown, setup.decision)
+    return records
+
+
+def figures(records: list[Record]) -> dict[str, Any]:
+    """What counts here."""
+    found = of_policy(records)
+    landed = [r for r in records if r["touchdown"] is not None]
+    return {
+        "touchdowns": len(landed),
+        "person_within_2m": found["shares"]["person_within_2m"],
+        "unsafe": found["shares"]["unsafe"],
+        "wrongful_abstention": found["shares"]["wrongful_abstention"],
+        "miss_m": found["miss_m"],
+        "seconds_median": round(float(np.median([r["seconds"] for r in landed])), 1),
+        "scenes_with_a_person_within_2m": [
+            r["scene"] for r in landed if r["touchdown"]["person_m"] < 2.0
+        ],
+    }
+
+
+@click.command()
+@click.option("--scenes", default=270, show_default=True)
+@click.option("--jobs", default=2, show_default=True)
+@click.option("--json", "out", type=click.Path(path_type=Path), default=RESULT)
+def main(scenes: int, jobs: int, out: Path) -> None:
+    """Flies them and writes what came of it."""
+    flown: dict[str, list[Record]] = {name: [] for name in ENDS}
+    with get_context("spawn").Pool(jobs) as pool:
+        for number, records in enumerate(pool.imap(fly_both, range(scenes))):
+            for name, record in records.items():
+                flown[name].append(record)
+            if number % 20 == 19:
+                click.echo(f"{number + 1}/{scenes}")
+    found = {name: figures(records) for name, records in flown.items()}
+    result = {"scenes": scenes, "seed": SEED, "ends": found, "machine": describe()}
+    out.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    for name, said in found.items():
+        near = said["person_within_2m"]
+        click.echo(f"{name}: a person within 2 m at {near['count']} of {near['of']} touchdowns")
+
+
+if __name__ == "__main__":
+    main()
