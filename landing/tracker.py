@@ -89,7 +89,8 @@ class SiteTracker:
         self.site = site
         self._bad_since_ns = memory["bad_since_ns"]
         self._better_since_ns = memory["better_since_ns"]
-        self._lost = [(float(n), float(e), int(at_ns)) for n, e, at_ns in memory["lost"]]
+        lost = memory.get("lost", ())  # recordings from before it was kept have none
+        self._lost = [(float(n), float(e), int(at_ns)) for n, e, at_ns in lost]
         self._approaches.remember(memory["approach"])
 
     def forget(self) -> None:
