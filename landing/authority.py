@@ -1,7 +1,8 @@
 """What we may ask of the autopilot when a landing goes wrong, beside the director.
 
-    READY -> GUARD -> HOLD -> (CLIMB -> SEARCH)... -> RESUME -> GUARD,  with ANNOUNCE, APPROACH,
-    HAND_BACK, and ENDED
+    READY -> GUARD -> LOOK -> RESUME -> GUARD, down
+             GUARD -> HOLD -> (CLIMB -> SEARCH)... -> RESUME -> GUARD
+    with ANNOUNCE, APPROACH, HAND_BACK, and ENDED
 
 `guard` accompanies a landing that the pilot ordered on a site that we follow. When somebody comes
 to that site it stops the vehicle at once; when the site or the evidence is missing for `grace_s`,
@@ -9,6 +10,10 @@ then. Above `alert_height_m` only the target ends at once, and `high_grace_s` is
 time to look again from nearer. It waits, climbs, searches again, and lands again on a confirmed
 site, a bounded number of times; above a site that is another one it flies first. `land` may also
 begin: from a mode that the pilot chose in the air, said beforehand.
+
+Once on every way down it stops at `look_height_m` and looks around. In the last metres the picture
+is narrower than what nobody may be in: who has set out by then would arrive unseen. From here they
+are seen, and from here on the vehicle is down within seconds.
 
 The pilot's word ends it: a mode that we did not ask for or a stick that moves, and from then on
 nothing is commanded until `rearm`, nor in a flight that a restarted daemon finds itself in. So do a
@@ -53,6 +58,9 @@ __all__ = [
 ]
 
 ARRIVED_M = 0.7
+NOT_BELOW_M = 2.0
+"""Lower than this a look around shows less than what nobody may be in."""
+
 NEAR_SITE_M = 2.0
 """From within this distance LAND finds the site by its targets; ArduPilot descends only here."""
 
@@ -68,7 +76,8 @@ TRUSTED_RESUMES = 2
 
 
 IN_THE_AIR = (
-    AuthorityState.HOLD, AuthorityState.CLIMB, AuthorityState.SEARCH, AuthorityState.APPROACH,
+    AuthorityState.LOOK, AuthorityState.HOLD, AuthorityState.CLIMB, AuthorityState.SEARCH,
+    AuthorityState.APPROACH,
 )  # fmt: skip
 """States in which the vehicle stays up on our word, so that together they must end."""
 
@@ -79,6 +88,7 @@ class _Landing:
 
     Attributes:
         top_m: Height at which it began.
+        looked: Whether it has looked around on the present way down.
         resumes, searches: How often it was resumed, and searched for a site.
         entered_ns: When the present state began, or its command was done.
         destination_ned_m: Where the vehicle was sent.
@@ -86,6 +96,7 @@ class _Landing:
     """
 
     top_m: float | None = None
+    looked: bool = False
     resumes: int = 0
     searches: int = 0
     entered_ns: int = 0
@@ -251,6 +262,8 @@ class Authority:
             self._announce(inputs, modes)
         elif state is AuthorityState.GUARD:
             self._guard(inputs, modes)
+        elif state is AuthorityState.LOOK:
+            self._look(inputs, modes)
         elif state is AuthorityState.HOLD:
             self._wait(inputs, modes)
         elif state is AuthorityState.CLIMB:
@@ -288,6 +301,26 @@ class Authority:
         grace_s = max(settings.grace_s, settings.high_grace_s) if high else settings.grace_s
         if not committed and self._sight.missing(inputs.now_ns, grace_s):
             self._stop(inputs, modes, inputs.output.reason)
+        elif self._should_look(height_m) and self._ask(inputs, Hold(), modes.hold):
+            self._landing.looked = True
+            words = f"looks around for {settings.look_s:g} s"
+            self._enter(AuthorityState.LOOK, words, inputs.now_ns)
+
+    def _should_look(self, height_m: float | None) -> bool:
+        settings = self._settings
+        if height_m is None or settings.look_s <= 0.0 or self._landing.looked:
+            return False
+        return NOT_BELOW_M <= height_m <= settings.look_height_m
+
+    def _look(self, inputs: AuthorityInput, modes: FlightModes) -> None:
+        now_ns, settings = inputs.now_ns, self._settings
+        somebody = self._somebody(inputs)
+        if somebody is not None:
+            self._stay(somebody.text, now_ns)
+        elif self._sight.missing(now_ns, settings.grace_s):
+            self._stay(inputs.output.reason, now_ns)
+        elif self._passed(now_ns, settings.look_s) and self._calm(now_ns):
+            self._land(inputs, modes)
 
     def _wait(self, inputs: AuthorityInput, modes: FlightModes) -> None:
         height_m, now_ns = self._sight.height_m, inputs.now_ns
@@ -350,8 +383,13 @@ class Authority:
         flying = self._state is AuthorityState.APPROACH
         command: FlightCommand = FlyTo(here) if flying and here is not None else Hold()
         if self._ask(inputs, command, modes.hold):
-            self._sight.start_over()
-            self._enter(AuthorityState.HOLD, why, inputs.now_ns)
+            self._stay(why, inputs.now_ns)
+
+    def _stay(self, why: str, now_ns: int) -> None:
+        """Waits where it holds already, for this landing to begin anew."""
+        self._sight.start_over()
+        self._landing.looked = False
+        self._enter(AuthorityState.HOLD, why, now_ns)
 
     def _search_higher(self, inputs: AuthorityInput, modes: FlightModes) -> None:
         settings, height_m, landing = self._settings, self._sight.height_m, self._landing
@@ -416,9 +454,11 @@ class Authority:
         return True
 
     def _land(self, inputs: AuthorityInput, modes: FlightModes) -> None:
+        looked = self._state is AuthorityState.LOOK
         if self._ask(inputs, Land(), modes.land[0]):
-            self._landing.resumes += 1
-            self._enter(AuthorityState.RESUME, "site confirmed: lands", inputs.now_ns)
+            self._landing.resumes += not looked
+            words = "nobody comes: lands" if looked else "site confirmed: lands"
+            self._enter(AuthorityState.RESUME, words, inputs.now_ns)
 
     def _spent(self, inputs: AuthorityInput, modes: FlightModes, why: str) -> None:
         """Hands back: the vehicle stays where it is for the pilot, or lands as if alone."""

@@ -18,6 +18,7 @@ class AuthorityState(str, Enum):
     READY = "ready"
     ANNOUNCE = "announce"
     GUARD = "guard"
+    LOOK = "look"
     HOLD = "hold"
     CLIMB = "climb"
     SEARCH = "search"

@@ -423,6 +423,16 @@ class AuthoritySettings(BaseModel):
     clear_height_m: float = Field(
         default=5.0, ge=2, le=50, description="never waits lower than this: climbs to it first, m"
     )
+    look_height_m: float = Field(
+        # The last height from which all of the two metres around the site are in view.
+        default=3.5, ge=2, le=50, description="stops here once on the way down and looks around "
+        "before the last metres, m",
+    )  # fmt: skip
+    look_s: float = Field(
+        # Who sets out for a vehicle that comes down is there within 10 to 20 s, and would arrive
+        # when the picture is too narrow to show them.
+        default=10.0, ge=0, le=60, description="... for so long, s; 0 never does"
+    )  # fmt: skip
     climb_m: float = Field(
         # What disappoints low down is, from a little higher, the best in view again.
         default=6.0, ge=1, le=50, description="how much higher each new search goes, m; by as much "
