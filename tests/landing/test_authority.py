@@ -245,7 +245,7 @@ def test_each_disappointment_makes_the_next_search_a_higher_one():
 
 @pytest.mark.parametrize("height_m", [2.9, 2.0, 1.1, 0.4])
 def test_low_down_only_somebody_stops_it_and_it_climbs_clear_at_once(height_m):
-    w = world(height_m=height_m)
+    w = world(GUARD.model_copy(update={"look_s": 0.0}), height_m=height_m)
     w.land()
     w.site = None
     w.run(5.0)
@@ -253,6 +253,78 @@ def test_low_down_only_somebody_stops_it_and_it_climbs_clear_at_once(height_m):
     w.intruder = PERSON
     w.run(0.3)
     assert w.requests == [Hold(), FlyTo((0.0, 0.0, pytest.approx(-GUARD.clear_height_m)))]
+
+
+@pytest.mark.parametrize("autopilot", [Autopilot.ARDUPILOT, Autopilot.PX4])
+def test_on_the_way_down_it_looks_around_once_before_the_last_metres(autopilot):
+    w = world(autopilot=autopilot)
+    w.land()
+    w.height_m = GUARD.look_height_m + 0.2
+    w.run(2.0)
+    assert w.requests == []
+    w.height_m = GUARD.look_height_m - 0.2
+    w.until("look", 0.2)
+    w.run(GUARD.look_s - 0.5)
+    assert w.requests == [Hold()] and w.state is AuthorityState.LOOK
+    w.until("guard", 2.0)
+    assert w.requests == [Hold(), Land()]
+    for w.height_m in (3.0, 2.0, 1.0, 0.2):
+        w.run(3.0)
+    assert w.requests == [Hold(), Land()] and w.state is AuthorityState.GUARD
+
+
+def test_whoever_comes_meanwhile_is_kept_clear_of_and_the_next_way_down_looks_again():
+    w = world()
+    w.land()
+    w.height_m = 3.2
+    w.until("look", 0.2)
+    w.run(5.0)
+    w.intruder = PERSON
+    w.run(1.0)
+    clear = FlyTo((0.0, 0.0, pytest.approx(-GUARD.clear_height_m)))
+    assert w.requests == [Hold(), clear], "it holds already"
+    w.intruder = None
+    w.until("guard")
+    w.height_m = 3.2
+    w.until("look", 0.2)
+    w.until("guard", GUARD.look_s + 2.0)
+    assert w.requests == [Hold(), clear, Land(), Hold(), Land()]
+
+
+def test_a_site_that_is_lost_while_it_looks_around_is_searched_again():
+    w = world()
+    w.land()
+    w.height_m = 3.2
+    w.until("look", 0.2)
+    w.site = None
+    w.until("climb", GUARD.grace_s + 0.5)
+    assert Land() not in w.requests
+
+
+def test_looking_around_uses_up_no_try():
+    w = world(GUARD.model_copy(update={"max_tries": 1}))
+    w.land()
+    for _ in range(3):  # the vehicle is lifted and comes down again
+        w.height_m = 3.2
+        w.until("look", 0.2)
+        w.until("guard", GUARD.look_s + 2.0)
+        w.height_m, w.intruder = 8.0, PERSON
+        w.run(0.5)
+        w.intruder = None
+        w.run(GUARD.calm_s + 2.0)
+        if w.state is AuthorityState.ENDED:
+            break
+    # One try: resumed once after the first person, spent at the second.
+    assert w.state is AuthorityState.ENDED and "1 tries" in w.step().reason
+    assert w.log.count("look") == 2
+
+
+@pytest.mark.parametrize("height_m", [1.9, 1.0])
+def test_a_landing_ordered_from_low_down_is_not_stopped_to_look_around(height_m):
+    w = world(height_m=height_m)
+    w.land()
+    w.run(10.0)
+    assert w.requests == []
 
 
 def test_somebody_who_comes_while_it_asks_to_land_again_is_not_waited_for():
@@ -284,7 +356,9 @@ def test_below_the_floor_nothing_is_commanded():
     assert w.requests == [] and w.state is AuthorityState.GUARD
 
 
-@pytest.mark.parametrize("state", ["guard", "hold", "climb", "search", "approach", "announce"])
+@pytest.mark.parametrize(
+    "state", ["guard", "look", "hold", "climb", "search", "approach", "announce"]
+)
 @pytest.mark.parametrize("how", ["mode", "roll", "pitch", "yaw", "throttle", "blind"])
 def test_the_pilots_word_ends_it_in_every_state(state, how):
     w = world(LAND)
@@ -300,6 +374,8 @@ def test_the_pilots_word_ends_it_in_every_state(state, how):
             w.until("hold")
             w.run(0.2)
             w.site, w.obeys = (9.0, 0.0, 0.0), False
+        elif state == "look":
+            w.height_m = 3.2
         elif state != "guard":
             w.intruder = PERSON
             w.until("hold")
