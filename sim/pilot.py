@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from firmware_bridge.dialect import mavlink
+from landing.authority_io import AuthorityState
 from sim.autopilots import AutopilotProcess
 from sim.camera_orders import Stall, Visit, give_order
 from sim.daemon_process import ORDERS, DaemonProcess
@@ -35,7 +36,12 @@ TAKE_OVER_ABOVE_M = 3.0
 HANDED_BACK_S = 5.0
 """A vehicle that a guarding daemon has left hovering for so long is the pilot's again."""
 
-BUSY = ("announce", "guard", "hold", "climb", "search", "approach", "resume")
+BUSY = tuple(
+    state.value for state in AuthorityState
+    if state not in (
+        AuthorityState.OFF, AuthorityState.READY, AuthorityState.HAND_BACK, AuthorityState.ENDED,
+    )
+)  # fmt: skip
 """States of the authority in which the daemon has the vehicle, see `landing.authority`."""
 
 FOREVER_S = 3600.0

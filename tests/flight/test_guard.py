@@ -73,10 +73,32 @@ def island(radius_m: float):
     return lambda n, e: np.where(np.hypot(n, e) < radius_m, GRASS, ROOF)
 
 
-def test_an_undisturbed_landing_is_not_touched():
+def test_an_undisturbed_landing_is_stopped_once_to_look_around():
     flight = descending()
+    flight.run(lambda: flight.commands != [], 40)
+    assert 2.9 < flight.vehicle.height_m < 3.6
+    flight.run(lambda: flight.landed, 60)
+    assert [c["command"] for c in flight.commands] == ["Hold", "Land"]
+    assert flight.commands[1]["t_s"] - flight.commands[0]["t_s"] < GUARD.look_s + 2.0
+    assert any("Authority look: looks around" in text for text in flight.said)
+
+
+def test_an_undisturbed_landing_that_need_not_look_around_is_not_touched():
+    flight = descending(settings=GUARD.model_copy(update={"look_s": 0.0}))
     flight.run(lambda: flight.landed, 60)
     assert flight.commands == [] and flight.modes == []
+
+
+@pytest.mark.parametrize("looks", [True, False])
+def test_somebody_who_sets_out_for_a_vehicle_that_is_low_is_seen_before_the_last_metres(looks):
+    """They take 9 s, as long as the descent: without the look they come into no picture."""
+    settings = GUARD if looks else GUARD.model_copy(update={"look_s": 0.0})
+    intrusion = Intrusion(4.0)
+    flight = descending(settings, intrusion, height_m=14.0)
+    flight.run(lambda: over(flight), 200)
+    assert flight.landed, flight.said
+    (where,) = intrusion.people(flight.t_s)
+    assert (flight.distance_m(*where) > 3.0) == looks
 
 
 def test_somebody_in_the_site_stops_it_at_once_and_it_lands_elsewhere():
@@ -181,10 +203,10 @@ def test_a_cut_link_in_the_middle_of_it_ends_it_and_nothing_is_sent_when_it_is_b
 
 def test_low_down_a_blind_camera_changes_nothing_but_higher_up_it_holds():
     flight = descending()
-    flight.run(lambda: flight.vehicle.height_m < 2.5, 40)
+    flight.run(lambda: flight.vehicle.height_m < 2.5, 60)
     flight.seeing = False
     flight.run(lambda: flight.landed, 30)
-    assert flight.commands == []
+    assert [c["command"] for c in flight.commands] == ["Hold", "Land"]
     flight = descending()
     flight.run(lambda: flight.vehicle.height_m < 8.0, 40)
     flight.seeing = False
@@ -206,7 +228,7 @@ def test_land_flies_to_the_site_and_lands():
     assert flight.commands == []  # the mode was not entered in the air
     flight.switch(Mode.GUIDED)
     flight.run(lambda: flight.landed, 90)
-    assert [c["command"] for c in flight.commands] == ["FlyTo", "Land"]
+    assert [c["command"] for c in flight.commands] == ["FlyTo", "Land", "Hold", "Land"]
     assert flight.distance_m(7.0, -4.0) < 1.0
     assert any("Authority announce" in text for text in flight.said)
 
