@@ -152,8 +152,8 @@ def _authority(config: EdgeConfig) -> Finding:
     settings = config.authority
     words = {
         AuthorityLevel.ADVISE: "advise: sends targets and texts, commands nothing",
-        AuthorityLevel.GUARD: "guard: may stop a landing whose site turns bad, climb, search and "
-        "land again",
+        AuthorityLevel.GUARD: "guard: stops once to look around before the last metres; may stop a "
+        "landing whose site turns bad, climb, search and land again",
         AuthorityLevel.LAND: "land: may fly to the site and land by itself from "
         f"{' or '.join(settings.start_modes)}, and guard every landing",
     }
