@@ -194,10 +194,26 @@ def worth_grid(
         near = 1.0 - distance_m(view.visited, view.cell_m, False) / np.float32(settings.lately_m)
         worth -= np.float32(settings.lately_cost) * np.maximum(near, np.float32(0.0))
     if settings.lost_cost > 0.0 and lost_ne_m:
-        away2 = np.min([_squared_distance(view, place) for place in lost_ne_m], axis=0)
-        near = 1.0 - np.sqrt(away2).astype(np.float32) / np.float32(settings.lost_m)
-        worth -= np.float32(settings.lost_cost) * np.maximum(near, np.float32(0.0))
+        worth -= np.float32(settings.lost_cost) * _nearness(view, lost_ne_m, settings.lost_m)
     return np.asarray(worth, np.float32)
+
+
+def _nearness(
+    view: GroundView, places_ne_m: Sequence[tuple[float, float]], reach_m: float
+) -> GridOfFloat:
+    """1 at the nearest of some places, falling to 0 at a distance from it, shape (n, n)."""
+    near = np.zeros(view.free.shape, np.float32)
+    south_m, west_m = view.south_west_m
+    north = south_m + (np.arange(near.shape[0]) + 0.5) * view.cell_m
+    east = west_m + (np.arange(near.shape[1]) + 0.5) * view.cell_m
+    for north_m, east_m in places_ne_m:
+        top, bottom = np.searchsorted(north, (north_m - reach_m, north_m + reach_m))
+        left, right = np.searchsorted(east, (east_m - reach_m, east_m + reach_m))
+        rows, columns = slice(int(top), int(bottom)), slice(int(left), int(right))
+        away_m = np.hypot.outer(north[rows] - north_m, east[columns] - east_m)
+        part = np.float32(1.0) - (away_m / reach_m).astype(np.float32)
+        np.maximum(near[rows, columns], part, out=near[rows, columns])
+    return near
 
 
 def pick(
