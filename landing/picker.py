@@ -204,8 +204,9 @@ def _nearness(
     """1 at the nearest of some places, falling to 0 at a distance from it, shape (n, n)."""
     near = np.zeros(view.free.shape, np.float32)
     south_m, west_m = view.south_west_m
-    north = south_m + (np.arange(near.shape[0]) + 0.5) * view.cell_m
-    east = west_m + (np.arange(near.shape[1]) + 0.5) * view.cell_m
+    n_rows, n_columns = view.free.shape
+    north = south_m + (np.arange(n_rows) + 0.5) * view.cell_m
+    east = west_m + (np.arange(n_columns) + 0.5) * view.cell_m
     for north_m, east_m in places_ne_m:
         top, bottom = np.searchsorted(north, (north_m - reach_m, north_m + reach_m))
         left, right = np.searchsorted(east, (east_m - reach_m, east_m + reach_m))
