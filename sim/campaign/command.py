@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -88,8 +89,9 @@ def _settings(assignments: tuple[str, ...]) -> dict[str, dict[str, Any]]:
     for key, value in found[AUTOPILOT].items():
         if key not in known:
             raise CampaignError(f"--set {AUTOPILOT}.{key}: the stand-in has no such parameter")
-        if not isinstance(value, int | float) or isinstance(value, bool):
-            raise CampaignError(f"--set {AUTOPILOT}.{key}: {value!r} is not a number")
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not math.isfinite(value):
+            raise CampaignError(f"--set {AUTOPILOT}.{key}: {value!r} is not a finite number")
     return found
 
 

@@ -171,7 +171,8 @@ def test_bad_options_are_words_and_not_tracebacks(tmp_path: Path) -> None:
         (["--set", "decision.margin_m=-1"], "decision.margin_m"),
         (["--set", "magic=1"], "SECTION.NAME=VALUE"),
         (["--set", "autopilot.PLND_OPTION=0"], "no such parameter"),
-        (["--set", "autopilot.PLND_OPTIONS=slow"], "not a number"),
+        (["--set", "autopilot.PLND_OPTIONS=slow"], "not a finite number"),
+        (["--set", "autopilot.LAND_SPEED=NaN"], "not a finite number"),
         (["--scheduler", "tcp://127.0.0.1:1"], "--engine dask"),
     ):
         result = runner.invoke(cli, ["campaign", "--out", str(tmp_path / "c"), *options])
