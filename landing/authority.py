@@ -12,8 +12,9 @@ site, a bounded number of times; above a site that is another one it flies first
 begin: from a mode that the pilot chose in the air, said beforehand.
 
 Once on every way down it stops at `look_height_m` and looks around. In the last metres the picture
-is narrower than what nobody may be in: who has set out by then would arrive unseen. From here they
-are seen, and from here on the vehicle is down within seconds.
+is narrower than what nobody may be in: who has set out by then would arrive unseen. Who is no
+farther than a walk of `look_s` comes into view meanwhile, and the vehicle is down within seconds
+of it. Who sets out later, or from farther, may still arrive unseen.
 
 The pilot's word ends it: a mode that we did not ask for or a stick that moves, and from then on
 nothing is commanded until `rearm`, nor in a flight that a restarted daemon finds itself in. So do a
@@ -456,7 +457,8 @@ class Authority:
     def _land(self, inputs: AuthorityInput, modes: FlightModes) -> None:
         looked = self._state is AuthorityState.LOOK
         if self._ask(inputs, Land(), modes.land[0]):
-            self._landing.resumes += not looked
+            if not looked:
+                self._landing.resumes += 1
             words = "nobody comes: lands" if looked else "site confirmed: lands"
             self._enter(AuthorityState.RESUME, words, inputs.now_ns)
 

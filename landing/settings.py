@@ -424,13 +424,14 @@ class AuthoritySettings(BaseModel):
         default=5.0, ge=2, le=50, description="never waits lower than this: climbs to it first, m"
     )
     look_height_m: float = Field(
-        # The last height from which all of the two metres around the site are in view.
-        default=3.5, ge=2, le=50, description="stops here once on the way down and looks around "
+        # A camera of 80 degrees shows all of the two metres around the site from here, one of 55
+        # from 6 m; higher up the way down that nobody watches is longer.
+        default=3.5, ge=2.5, le=50, description="stops here once on the way down and looks around "
         "before the last metres, m",
     )  # fmt: skip
     look_s: float = Field(
-        # Who sets out for a vehicle that comes down is there within 10 to 20 s, and would arrive
-        # when the picture is too narrow to show them.
+        # Who sets out for a vehicle that comes down is there within 5 to 30 s. Twice as long would
+        # find more of them, and costs battery and patience on every landing.
         default=10.0, ge=0, le=60, description="... for so long, s; 0 never does"
     )  # fmt: skip
     climb_m: float = Field(
