@@ -57,8 +57,8 @@ class GroundView:
         free: bool (rows, columns): seen recently, confidently landable and no hazard.
         hazards: Per role a bool grid of that shape.
         unseen_s: float32: seconds since a cell was seen; infinite where never.
-        probability: float32: what the evidence for landable ground adds up to, as a probability;
-            one half where frames say just `frame_landable_probability`.
+        landable: float32: what the evidence for landable ground adds up to, log-odds; 0 where
+            frames say just `frame_landable_probability`.
         known: bool: seen recently, whatever it is.
         visited: bool: a person or vehicle was seen there within `lately_s`, now included.
     """
@@ -69,9 +69,14 @@ class GroundView:
     free: GridOfBool
     hazards: dict[Role, GridOfBool]
     unseen_s: GridOfFloat
-    probability: GridOfFloat
+    landable: GridOfFloat
     known: GridOfBool
     visited: GridOfBool
+
+    @property
+    def probability(self) -> GridOfFloat:
+        """The evidence for landable ground as a probability, float32."""
+        return np.asarray(1.0 / (1.0 + np.exp(-self.landable)), np.float32)
 
     def cell_of(self, north_m: float, east_m: float) -> tuple[int, int] | None:
         """Row and column of a point, or None outside the map."""
@@ -457,11 +462,10 @@ class GroundMap:
         for role in MOVING_ROLES:  # what stood there a while ago has gone, we do not know where
             hazards[role] &= unseen_s <= self._settings.hazard_memory_s
         visited = self._visited_ns[window] >= now_ns - int(self._settings.lately_s * 1e9)
-        landable = self._landable[window]
+        landable = self._landable[window].copy()
         free = known & (landable >= self._landable_logit)
         for grid in hazards.values():
             free &= ~grid
-        probability = (1.0 / (1.0 + np.exp(-landable))).astype(np.float32)
         corner = (
             (self._corner[0] + window[0].start) * self._cell_m,
             (self._corner[1] + window[1].start) * self._cell_m,
@@ -473,7 +477,7 @@ class GroundMap:
             free,
             hazards,
             unseen_s,
-            probability,
+            landable,
             known,
             visited,
         )

@@ -6,8 +6,10 @@ inside it the point with the greatest clearance.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -65,11 +67,11 @@ def distance_m(blocked: GridOfBool, cell_m: float, outside_blocked: bool = True)
     inner = slice(frame, -frame) if frame else slice(None)
     np.logical_not(blocked, out=open_ground[inner, inner].view(np.bool_))
     between_centres = cv2.distanceTransform(open_ground, cv2.DIST_L2, cv2.DIST_MASK_5)
-    cells: GridOfFloat = np.asarray(between_centres[inner, inner], np.float32) / CHAMFER_EXCESS
-    cells -= HALF_DIAGONAL
-    np.maximum(cells, 0.0, out=cells)
-    cells *= cell_m
-    return cells
+    away_m: GridOfFloat = np.multiply(
+        between_centres[inner, inner], np.float32(cell_m) / CHAMFER_EXCESS, dtype=np.float32
+    )
+    away_m -= np.float32(cell_m) * HALF_DIAGONAL
+    return np.maximum(away_m, np.float32(0.0), out=away_m)
 
 
 def hazard_clearance_grid(
@@ -101,17 +103,33 @@ def hazard_clearance_grid(
             keep_m *= standing_share
             np.minimum(room, distance_m(cells, view.cell_m, False) - keep_m, out=room)
             continue
-        newer_s = 0.0
-        for older_s in AGE_STEPS_S:
-            last = older_s == AGE_STEPS_S[-1]
+        for newer_s, older_s, moved_m in _moves(settings):
             bucket = cells & (view.unseen_s >= newer_s)
-            bucket &= (view.unseen_s < older_s) | last
+            if math.isfinite(older_s):
+                bucket &= view.unseen_s < older_s
             if bucket.any():
-                moved_m = settings.hazard_speed_mps * older_s if newer_s > 0.0 else 0.0
-                grown_m = keep_m + min(moved_m, settings.hazard_growth_limit_m)
+                grown_m = keep_m + moved_m
                 np.minimum(room, distance_m(bucket, view.cell_m, False) - grown_m, out=room)
-            newer_s = older_s
     return room
+
+
+@lru_cache(maxsize=8)
+def _moves(settings: DecisionSettings) -> tuple[tuple[float, float, float], ...]:
+    """Ages from, up to, s, and how far who was not seen for so long may have gone, m.
+
+    Ages beyond which nothing grows are one: each costs a distance transform.
+    """
+    moves: list[tuple[float, float, float]] = []
+    newer_s = 0.0
+    for older_s in AGE_STEPS_S:
+        moved_m = settings.hazard_speed_mps * older_s if newer_s > 0.0 else 0.0
+        moved_m = min(moved_m, settings.hazard_growth_limit_m)
+        if moves and moves[-1][2] == moved_m:
+            newer_s = moves.pop()[0]
+        moves.append((newer_s, older_s, moved_m))
+        newer_s = older_s
+    newer_s, _, moved_m = moves.pop()
+    return (*moves, (newer_s, math.inf, moved_m))
 
 
 def clearance_grid(view: GroundView, hazard_room_m: GridOfFloat) -> GridOfFloat:
@@ -306,7 +324,7 @@ def _most_worth(
     best = inside[worth >= worth.max() - 1e-4]
     room = room_m.ravel()[best]
     best = best[room >= room.max() - 1e-4]
-    cell = int(best[np.argmax(view.probability.ravel()[best])])
+    cell = int(best[np.argmax(view.landable.ravel()[best])])
     row, column = divmod(cell, room_m.shape[1])
     north_m, east_m = view.centre_of(row, column)
     return Candidate(
@@ -330,12 +348,12 @@ def _best_inside(
     widest = inside[room >= room.max() - 1e-4]
     distance2 = np.round(away2.ravel()[widest], 6)
     nearest = widest[distance2 <= distance2.min()]
-    cell = int(nearest[np.argmax(view.probability.ravel()[nearest])])
+    cell = int(nearest[np.argmax(view.landable.ravel()[nearest])])
     row, column = divmod(cell, room_m.shape[1])
     key = (
         round(float(room_m[row, column]), 4),
         -round(float(away2[row, column]), 6),
-        float(view.probability[row, column]),
+        float(view.landable[row, column]),
     )
     return key, row, column
 
@@ -344,9 +362,10 @@ def confidence_at(view: GroundView, row: int, column: int, radius_m: float) -> f
     """Least probability of landable ground in a disc around a cell."""
     reach = int(np.ceil(radius_m / view.cell_m))
     top, left = max(0, row - reach), max(0, column - reach)
-    part = view.probability[top : row + reach + 1, left : column + reach + 1]
+    part = view.landable[top : row + reach + 1, left : column + reach + 1]
     r, c = np.ogrid[: part.shape[0], : part.shape[1]]
-    return float(part[(r + top - row) ** 2 + (c + left - column) ** 2 <= reach**2].min())
+    least = float(part[(r + top - row) ** 2 + (c + left - column) ** 2 <= reach**2].min())
+    return 1.0 / (1.0 + math.exp(-least))
 
 
 def any_within(

@@ -83,7 +83,14 @@ import click
     type=click.FloatRange(2.0, 600.0),
     default=25.0,
     show_default=True,
-    help="The pilot gives up hovering without a site after this time, s.",
+    help="So long the pilot hovers without a site before looking from nearer or giving up, s.",
+)
+@click.option(
+    "--nearer-m",
+    type=click.FloatRange(2.0, 200.0),
+    default=15.0,
+    show_default=True,
+    help="The pilot goes down to half the height once to look from nearer, no lower than this, m.",
 )
 @click.option(
     "--engine",
@@ -119,8 +126,8 @@ import click
 def campaign(
     out: Path, scenes: int, seed: int, split: str, worlds: str, policies: str | None,
     segmentation: str, model: Path | None, confusion: Path | None, settings: tuple[str, ...],
-    network_shift: float, search_s: float, engine: str, scheduler: str | None, jobs: int,
-    pictures: int,
+    network_shift: float, search_s: float, nearer_m: float, engine: str, scheduler: str | None,
+    jobs: int, pictures: int,
     replay: Path | None, scene: int | None, sheet: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Fly landings by the hundred, faster than real time, and score them by the truth.
@@ -138,7 +145,7 @@ def campaign(
         return
     plan = plan_from(
         scenes, seed, split, worlds, policies or "ours", segmentation, model, confusion, settings,
-        search_s, network_shift,
+        search_s, network_shift, nearer_m,
     )  # fmt: skip
     campaign_command(plan, out, engine, jobs, scheduler, pictures, as_json)
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from landing.settings import AuthoritySettings, DecisionSettings, DirectorSettings
 from sim.autopilot.parameters import TABLE
 from sim.campaign.campaign import PlainProgress, run_campaign
+from sim.campaign.pilot import NEARER_M
 from sim.campaign.policies import POLICIES, policy_named
 from sim.campaign.scene import SPLITS, CampaignError
 from sim.campaign.store import cost_of
@@ -27,7 +28,7 @@ NO_REPORT = "no report: it needs matplotlib and jinja2, pip install 'touchdown[c
 def plan_from(
     scenes: int, seed: int, split: str, worlds: str, policies: str, segmentation: str,
     model: Path | None, confusion: Path | None, settings: tuple[str, ...], search_s: float,
-    network_shift: float = 0.0,
+    network_shift: float = 0.0, nearer_m: float = NEARER_M,
 ) -> Plan:  # fmt: skip
     """A plan from what was typed.
 
@@ -50,7 +51,7 @@ def plan_from(
         policies=names, segmentation=segmentation,
         confusion=None if confusion is None else str(confusion.resolve()),
         model=None if model is None else str(model.resolve()),
-        search_s=search_s, network_shift=network_shift, **checked,
+        search_s=search_s, network_shift=network_shift, nearer_m=nearer_m, **checked,
     )  # fmt: skip
 
 

@@ -32,7 +32,7 @@ from sim.autopilot.flight import EstimatorErrors
 from sim.camera import Motion
 from sim.campaign.intruder import Intruder
 from sim.campaign.link import InProcessLink, link_settings
-from sim.campaign.pilot import Phase, Pilot
+from sim.campaign.pilot import NEARER_M, SEARCH_S, GoDown, Phase, Pilot
 from sim.campaign.policies import Policy
 from sim.campaign.ranges import Conditions
 from sim.campaign.ranges import stream as scene_stream
@@ -53,6 +53,9 @@ LONGEST_S = 420.0
 MAX_FRAME_AGE_NS = 500_000_000
 """Default of `camera.max_frame_age_ms` in the daemon's configuration."""
 
+POSITION_ONLY = 0b110111111000
+"""Type mask of a SET_POSITION_TARGET: no velocity, acceleration or yaw."""
+
 WIND_FULL_HEIGHT_M = 60.0
 PILOT = "pilot"
 
@@ -71,14 +74,16 @@ class FlightSetup:
         decision: Settings of the decision.
         director: Settings of the director.
         authority: What the daemon may command.
-        search_s: The pilot gives up hovering without a site after this time.
+        search_s: So long the pilot hovers without a site before looking from nearer or giving up.
+        nearer_m: No lower than this the pilot goes to look from nearer.
         autopilot: Its parameters that differ from `PRECISION_LANDING`.
     """
 
     decision: DecisionSettings
     director: DirectorSettings
     authority: AuthoritySettings
-    search_s: float = 25.0
+    search_s: float = SEARCH_S
+    nearer_m: float = NEARER_M
     autopilot: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -116,7 +121,7 @@ class Landing:
         self.pipeline = Pipeline(eyes, decider, camera, lambda: self._now_ns, _no_stopwatch)
         self.trace = Trace()
         self._control = Control(setup.director, self.link, self.trace, setup.authority)
-        self._pilot = Pilot(setup.search_s)
+        self._pilot = Pilot(setup.search_s, setup.nearer_m)
         self._reaction = ReactionWatch(
             world.taxonomy, setup.decision.vehicle_radius_m, self._width_px
         )
@@ -227,11 +232,13 @@ class Landing:
             now_ns, self._decision(), link.latest_pose(now_ns), link.vehicle(now_ns)
         )
         height_m = self._autopilot.vehicle.height_m
-        mode = self._pilot.step(
+        order = self._pilot.step(
             self.t_s, output.state, self._authority, self._autopilot.flight.mode, height_m
         )
-        if mode is not None:
-            self._switch_to(mode)
+        if isinstance(order, GoDown):
+            self._go_down(order.by_m)
+        elif order is not None:
+            self._switch_to(order)
         site = self._true_site(output)
         if self._intruder is not None and not self._intruder.came:
             landing_site = site if self._pilot.phase is Phase.LANDING else None
@@ -253,6 +260,15 @@ class Landing:
         self._autopilot.receive(
             PILOT, mavlink.MAVLink_set_mode_message(
                 self._autopilot.system_id, mavlink.MAV_MODE_FLAG_CUSTOM_MODE_ENABLED, int(mode)
+            ),
+        )  # fmt: skip
+
+    def _go_down(self, by_m: float) -> None:
+        self.trace.write("pilot", goes_down_m=round(by_m, 1))
+        self._autopilot.receive(
+            PILOT, mavlink.MAVLink_set_position_target_local_ned_message(
+                0, self._autopilot.system_id, 1, mavlink.MAV_FRAME_LOCAL_OFFSET_NED,
+                POSITION_ONLY, 0.0, 0.0, by_m, *(0.0,) * 8,
             ),
         )  # fmt: skip
 

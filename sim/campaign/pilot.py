@@ -2,11 +2,13 @@
 
 With the smallest authority, `advise`, a pilot stops a descent whose site is lost (see SAFETY.md).
 With `guard` the daemon does that itself; the pilot lets it, and gives the landing up when it has
-come to an end of what it may do.
+come to an end of what it may do. A pilot who has hovered in vain goes down once, to half the
+height, and looks again from nearer: what is a smear from 80 m is a lawn from 40.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 
 from landing.authority import AuthorityState
@@ -23,7 +25,26 @@ TAKE_OVER_ABOVE_M = 3.0
 """Lower than this the pilot lets the landing finish."""
 
 SEARCH_S = 25.0
-"""The pilot gives up hovering without a site after this time."""
+"""So long the pilot hovers without a site before looking from nearer, and then before giving up."""
+
+NEARER_M = 15.0
+"""The pilot goes no lower than this to look again: trees and masts stand there."""
+
+WORTH_GOING_M = 5.0
+"""Less than this nearer shows nothing new."""
+
+ARRIVED_M = 1.0
+
+
+@dataclass(frozen=True)
+class GoDown:
+    """The vehicle is sent straight down.
+
+    Attributes:
+        by_m: So far.
+    """
+
+    by_m: float
 
 
 class Phase(str, Enum):
@@ -37,13 +58,19 @@ class Phase(str, Enum):
 class Pilot:
     """Steps at the control rate; time is an argument.
 
+    Args:
+        search_s: So long it hovers without a site before it does something else.
+        nearer_m: No lower than this it goes to look again; not at all where that is no nearer.
+
     Attributes:
         phase: What it is doing.
         take_overs: How often it stopped a descent.
     """
 
-    def __init__(self, search_s: float = SEARCH_S) -> None:
+    def __init__(self, search_s: float = SEARCH_S, nearer_m: float = NEARER_M) -> None:
         self._search_s = search_s
+        self._nearer_m = nearer_m
+        self._looks_from_m: float | None = None
         self.phase = Phase.HOVER
         self.take_overs = 0
         self._since_s = 0.0
@@ -53,8 +80,8 @@ class Pilot:
     def step(
         self, t_s: float, state: DirectorState, authority: AuthorityState, mode: Mode,
         height_m: float,
-    ) -> Mode | None:  # fmt: skip
-        """The mode to switch to now, or None.
+    ) -> Mode | GoDown | None:  # fmt: skip
+        """The mode to switch to or where to go now, or None.
 
         Args:
             t_s: Since the start.
@@ -64,7 +91,7 @@ class Pilot:
             height_m: As seen from the ground.
         """
         if self.phase is Phase.HOVER:
-            return self._hover(t_s, state)
+            return self._hover(t_s, state, height_m)
         if self.phase is Phase.GIVEN_UP:
             return None
         if authority is AuthorityState.ENDED and mode is not Mode.LAND:
@@ -74,7 +101,7 @@ class Pilot:
             return self._watch(t_s, state, height_m)
         return None
 
-    def _hover(self, t_s: float, state: DirectorState) -> Mode | None:
+    def _hover(self, t_s: float, state: DirectorState, height_m: float) -> Mode | GoDown | None:
         if state is not DirectorState.TRACK:
             self._steady_since_s = None
         elif self._steady_since_s is None:
@@ -82,8 +109,16 @@ class Pilot:
         elif t_s - self._steady_since_s >= STEADY_S:
             self.phase, self._lost_since_s = Phase.LANDING, None
             return Mode.LAND
-        if t_s - self._since_s > self._search_s:
-            self.phase = Phase.GIVEN_UP
+        on_the_way = self._looks_from_m is not None and height_m > self._looks_from_m + ARRIVED_M
+        if on_the_way:
+            self._since_s = t_s
+        if t_s - self._since_s <= self._search_s:
+            return None
+        to_m = max(height_m / 2, self._nearer_m)
+        if self._looks_from_m is None and to_m <= height_m - WORTH_GOING_M:
+            self._looks_from_m, self._since_s = to_m, t_s
+            return GoDown(height_m - to_m)
+        self.phase = Phase.GIVEN_UP
         return None
 
     def _watch(self, t_s: float, state: DirectorState, height_m: float) -> Mode | None:

@@ -12,6 +12,7 @@ from typing import Any
 import jinja2
 
 from sim.campaign.code import code_digest
+from sim.campaign.pilot import NEARER_M, SEARCH_S
 from sim.campaign.plots import by_policy, conditions_plot, distances_plot, verdicts_plot
 from sim.campaign.policies import POLICIES
 from sim.campaign.ranges import RANGES
@@ -130,8 +131,14 @@ def command_of(plan: Plan) -> str:
     ]  # fmt: skip
     if plan.segmentation == "model":
         words += ["--segmentation model", f"--model {Path(plan.model or '').name}"]
-    for section in ("decision", "director", "authority"):
+    elif plan.confusion is not None:
+        words.append(f"--confusion {Path(plan.confusion).name}")
+    for section in ("decision", "director", "authority", "autopilot"):
         words += [f"--set {section}.{k}={json.dumps(v)}" for k, v in getattr(plan, section).items()]
     if plan.network_shift:
         words.append(f"--network-shift {plan.network_shift:g}")
+    if plan.search_s != SEARCH_S:
+        words.append(f"--search-s {plan.search_s:g}")
+    if plan.nearer_m != NEARER_M:
+        words.append(f"--nearer-m {plan.nearer_m:g}")
     return " ".join([*words, "--out DIR"])

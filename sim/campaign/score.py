@@ -106,8 +106,8 @@ def _last(world: World, moments: list[Moment]) -> dict[str, float]:
         final.append(moment)
     person_m = hazard_m = math.inf
     for moment in final[::2]:
-        truth = world.landable_disc(moment.north_m, moment.east_m, world.gsd_m, moment.t_s)
-        person_m, hazard_m = min(person_m, truth.person_m), min(hazard_m, truth.hazard_m)
+        to_person, to_hazard = world.hazard_distances_m(moment.north_m, moment.east_m, moment.t_s)
+        person_m, hazard_m = min(person_m, to_person), min(hazard_m, to_hazard)
     return {"person_m": person_m, "hazard_m": hazard_m}
 
 

@@ -17,6 +17,7 @@ from landing.settings import AuthoritySettings, DecisionSettings, DirectorSettin
 from sim.campaign.code import code_digest
 from sim.campaign.confusion import ConfusionModel, load_confusion
 from sim.campaign.landing import FlightSetup, Landing
+from sim.campaign.pilot import NEARER_M, SEARCH_S
 from sim.campaign.place import Place, make_place
 from sim.campaign.policies import policy_named
 from sim.campaign.ranges import stream
@@ -45,7 +46,8 @@ class Plan:
         decision: Settings that differ from the defaults, by name.
         director: The same of the director.
         authority: The same of the authority; its level is ``guard`` unless it is given.
-        search_s: The pilot gives up hovering without a site after this time.
+        search_s: So long the pilot hovers without a site before looking from nearer or giving up.
+        nearer_m: No lower than this the pilot goes to look from nearer.
         autopilot: Parameters of the autopilot that differ from what is recommended.
         network_shift: How much worse the network is than measured, probits: at -1 an error that
             one pixel in six has is left to one in forty. What would a better network be worth?
@@ -63,7 +65,8 @@ class Plan:
     director: dict[str, Any] = field(default_factory=dict)
     authority: dict[str, Any] = field(default_factory=dict)
     autopilot: dict[str, float] = field(default_factory=dict)
-    search_s: float = 25.0
+    search_s: float = SEARCH_S
+    nearer_m: float = NEARER_M
     network_shift: float = 0.0
 
     def scene(self, number: int) -> Scene:
@@ -84,6 +87,7 @@ class Plan:
             # A landing begins in the air here, and nobody has said anything before it.
             AuthoritySettings(**{"level": "guard", "begin_in_air": True, **self.authority}),
             self.search_s,
+            self.nearer_m,
             self.autopilot,
         )
 

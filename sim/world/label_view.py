@@ -28,6 +28,9 @@ LOWEST_M = 0.03
 _SKY = 1e-6
 """Inverse depth, 1/m, of what counts as sky."""
 
+_STEEPEST_RAD = 1.4
+"""Beyond this angle from straight down the ground in the picture has no useful end."""
+
 _SHIFT_BITS = 4
 _HEIGHT_M = {"person": PERSON_HEIGHT_M, "car": CAR_HEIGHT_M}
 _TAPER = {"person": 0.6, "car": 0.8}
@@ -122,7 +125,11 @@ def _draw_actors(
     centre_ned_m: FloatArray, t_s: float, finest_px: float,
 ) -> None:  # fmt: skip
     """Each actor as the hull of its foot and its top, the farthest first."""
-    states = world.actors_at(t_s)
+    # Distortion may move a pixel, not a picture: half a picture is a bound on both.
+    limit_px = np.array([view.width_px, view.height_px]) * (0.9 if view.has_distortion else 0.55)
+    around_m = 2.0 * (LARGEST_ACTOR_M + 1.0)
+    reach_m = _reach_m(view, limit_px, around_m, camera_from_ned, centre_ned_m)
+    states = world.actors_near(float(centre_ned_m[0]), float(centre_ned_m[1]), reach_m, t_s)
     if not states:
         return
     middles = np.array([(state.north_m, state.east_m, 0.0) for state in states]) - centre_ned_m
@@ -130,9 +137,7 @@ def _draw_actors(
     depth = seen[:, 2]
     safe = np.maximum(depth, 0.1)[:, None]
     away_px = np.abs(seen[:, :2]) * [view.fx, view.fy] / safe
-    reach_px = 2.0 * (LARGEST_ACTOR_M + 1.0) * view.fx / safe[:, 0]
-    # Distortion may move a pixel, not a picture: half a picture is a bound on both.
-    limit_px = np.array([view.width_px, view.height_px]) * (0.9 if view.has_distortion else 0.55)
+    reach_px = around_m * view.fx / safe[:, 0]
     near = (depth > 0.1) & (away_px <= limit_px + reach_px[:, None]).all(axis=1)
     if finest_px > 0:
         length_m = np.array([_HEIGHT_M[s.kind] if s.kind == "person" else 4.5 for s in states])
@@ -148,6 +153,23 @@ def _draw_actors(
     for i, points in zip(order, pixels.reshape(len(order), -1, 2), strict=True):
         label = (world.actor_class_ids[states[i].kind],)
         cv2.fillConvexPoly(labels, cv2.convexHull(points), label, cv2.LINE_8, _SHIFT_BITS)
+
+
+def _reach_m(
+    view: CameraModel, limit_px: FloatArray, around_m: float, camera_from_ned: FloatArray,
+    centre_ned_m: FloatArray,
+) -> float:  # fmt: skip
+    """Horizontal distance beyond which no ground is so near to the picture, m.
+
+    The picture lies in a cone around the axis; what is `around_m` beside it (more along the shorter
+    focal length) in a slab of ground as thick as that.
+    """
+    half_angle = math.atan(math.hypot(limit_px[0] / view.fx, limit_px[1] / view.fy))
+    tilt = math.acos(min(1.0, max(-1.0, float(camera_from_ned[2, 2]))))
+    if half_angle + tilt > _STEEPEST_RAD:
+        return math.inf
+    beside_m = around_m * math.hypot(1.0, view.fx / view.fy)
+    return (beside_m - float(centre_ned_m[2])) * math.tan(half_angle + tilt) + beside_m
 
 
 @lru_cache(maxsize=1)

@@ -121,6 +121,7 @@ class World:
         """The same world with further actors; rasters and distances are shared, not made again."""
         other = copy(self)
         other.__dict__["actors"] = (*self.actors, *more)
+        other.__dict__.pop("_actor_discs", None)
         return other
 
     @property
@@ -168,6 +169,29 @@ class World:
         """Everybody at a world time in seconds."""
         return tuple(actor.at(t_s) for actor in self.actors)
 
+    @cached_property
+    def _actor_discs(self) -> FloatArray:
+        """The disc that each actor never leaves: north, east and radius, metres; shape (n, 3)."""
+        discs = np.empty((len(self.actors), 3))
+        for row, actor in zip(discs, self.actors, strict=True):
+            places = np.asarray(actor.path_ne_m, np.float64)
+            row[:2] = (places.min(axis=0) + places.max(axis=0)) / 2
+            row[2] = np.linalg.norm(places - row[:2], axis=1).max() + LARGEST_ACTOR_M
+        return discs
+
+    def _least_away_m(self, north_m: float, east_m: float) -> FloatArray:
+        """How near to a point each actor comes at the nearest, or less; shape (n,)."""
+        discs = self._actor_discs
+        away = np.hypot(discs[:, 0] - north_m, discs[:, 1] - east_m)
+        return np.asarray(away - discs[:, 2], np.float64)
+
+    def actors_near(
+        self, north_m: float, east_m: float, within_m: float, t_s: float
+    ) -> tuple[ActorState, ...]:
+        """Those at a world time who ever come that near to a point, in the order of `actors`."""
+        near = self._least_away_m(north_m, east_m) <= within_m
+        return tuple(self.actors[k].at(t_s) for k in np.flatnonzero(near))
+
     def nearest_actor_m(
         self, north_m: float, east_m: float, t_s: float, kind: str | None = None
     ) -> float:
@@ -180,7 +204,11 @@ class World:
             kind: "person" or "car"; None for either.
         """
         nearest_m = MAX_DISTANCE_M
-        for actor in self.actors:
+        least_m = self._least_away_m(north_m, east_m)
+        for k in np.argsort(least_m):
+            if least_m[k] >= nearest_m:
+                break
+            actor = self.actors[k]
             if kind is None or actor.kind == kind:
                 state = actor.at(t_s)
                 middle_m = math.hypot(state.north_m - north_m, state.east_m - east_m)
@@ -188,9 +216,20 @@ class World:
                     nearest_m = min(nearest_m, state.distance_m(north_m, east_m))
         return nearest_m
 
+    def hazard_distances_m(
+        self, north_m: float, east_m: float, t_s: float = 0.0
+    ) -> tuple[float, float]:
+        """From a point to the nearest person and to the nearest hazard of any role, metres."""
+        to_person = self.nearest_actor_m(north_m, east_m, t_s, "person")
+        to_actor = min(to_person, self.nearest_actor_m(north_m, east_m, t_s, "car"))
+        return (
+            min(to_person, self._look_up(self._to_person_m, north_m, east_m)),
+            min(to_actor, self._look_up(self._to_hazard_m, north_m, east_m)),
+        )
+
     def label_at(self, north_m: float, east_m: float, t_s: float = 0.0) -> int:
         """Label of a point; the ignore index outside of the world."""
-        for state in self.actors_at(t_s):
+        for state in self.actors_near(north_m, east_m, 0.0, t_s):
             if state.distance_m(north_m, east_m) <= 0.0:
                 return self.actor_class_ids[state.kind]
         u, v, _ = self.pixel_from_ground @ [north_m, east_m, 1.0]
@@ -218,7 +257,9 @@ class World:
         le, r = max(left, 0), min(left + size, width)
         if t < b and le < r:
             window[t - top : b - top, le - left : r - left] = self.labels[t:b, le:r]
-        for state in self.actors_at(t_s):
+        # The square reaches a cell beyond what was asked for, and to its corners.
+        reach_m = 1.5 * (half + 1) * self.gsd_m
+        for state in self.actors_near(north_m, east_m, reach_m, t_s):
             outline = state.footprint_ne_m()
             columns = outline[:, 1] / self.gsd_m + self.origin_px[0] - left
             rows = self.origin_px[1] - outline[:, 0] / self.gsd_m - top
@@ -251,15 +292,15 @@ class World:
         landable = self.taxonomy.landable_lut[cells]
         names = {c.id: c.name for c in self.taxonomy.classes}
         classes = tuple(names.get(int(i), "unknown ground") for i in np.unique(cells))
-        to_person = self.nearest_actor_m(north_m, east_m, t_s, "person")
-        to_actor = min(to_person, self.nearest_actor_m(north_m, east_m, t_s, "car"))
+        person_m, hazard_m = self.hazard_distances_m(north_m, east_m, t_s)
+        to_actor = self.nearest_actor_m(north_m, east_m, t_s)
         return DiscTruth(
             fraction_landable=float(landable.mean()),
             all_landable=bool(landable.all()),
             classes=classes,
             clearance_m=min(to_actor, self._look_up(self._to_unlandable_m, north_m, east_m)),
-            hazard_m=min(to_actor, self._look_up(self._to_hazard_m, north_m, east_m)),
-            person_m=min(to_person, self._look_up(self._to_person_m, north_m, east_m)),
+            hazard_m=hazard_m,
+            person_m=person_m,
         )
 
     def _look_up(self, field: npt.NDArray[np.float32], north_m: float, east_m: float) -> float:

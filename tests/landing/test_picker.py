@@ -8,6 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 from landing.groundmap import GroundView
 from landing.picker import (
+    AGE_STEPS_S,
     Candidate,
     clean_regions,
     clearance_grid,
@@ -25,7 +26,7 @@ N = 48
 
 
 def view_of(
-    free, hazards=None, probability=None, known=None, unseen_s=None, visited=None
+    free, hazards=None, landable=None, known=None, unseen_s=None, visited=None
 ) -> GroundView:
     n = free.shape[0]
     none = np.zeros_like(free)
@@ -39,7 +40,7 @@ def view_of(
         free=free,
         hazards=hazards,
         unseen_s=np.zeros(free.shape, np.float32) if unseen_s is None else unseen_s,
-        probability=np.full(free.shape, 0.9, np.float32) if probability is None else probability,
+        landable=np.full(free.shape, 2.2, np.float32) if landable is None else landable,
         known=np.ones_like(free) if known is None else known,
         visited=none if visited is None else visited,
     )
@@ -128,9 +129,9 @@ SYMMETRIES = {
 def test_mirrored_or_rotated_world_gives_the_mirrored_or_rotated_site(seed, share, name, vn, ve):
     turn_grid, turn_point = SYMMETRIES[name]
     free = blobs(seed, share)
-    probability = np.random.default_rng(seed + 1).uniform(0.81, 0.99, free.shape).astype(np.float32)
-    here, _, _ = choose(view_of(free, probability=probability), (vn, ve))
-    turned = view_of(turn_grid(free).copy(), probability=turn_grid(probability).copy())
+    landable = np.random.default_rng(seed + 1).uniform(1.5, 4.5, free.shape).astype(np.float32)
+    here, _, _ = choose(view_of(free, landable=landable), (vn, ve))
+    turned = view_of(turn_grid(free).copy(), landable=turn_grid(landable).copy())
     there, _, _ = choose(turned, turn_point(vn, ve))
     if isinstance(here, NoSite):
         assert isinstance(there, NoSite)
@@ -196,6 +197,26 @@ def test_hazards_out_of_view_grow():
     assert room_fresh.max() - room_old.max() == pytest.approx(SETTINGS.hazard_growth_limit_m)
 
 
+@pytest.mark.parametrize("speed_mps", [0.0, 0.4, 1.5])
+def test_who_is_out_of_view_may_have_gone_as_far_as_the_end_of_their_age_step(speed_mps):
+    settings = SETTINGS.model_copy(update={"hazard_speed_mps": speed_mps})
+    rng = np.random.default_rng(8)
+    ages_s = (0.0, 0.3, 0.5, 1.2, 2.9, 5.0, 7.9)
+    unseen_s = np.zeros((N, N), np.float32)
+    person, room = np.zeros((N, N), bool), np.full((N, N), np.inf)
+    for age_s in ages_s:
+        cell = tuple(rng.integers(0, N, 2))
+        person[cell], unseen_s[cell] = True, age_s
+        alone = np.zeros((N, N), bool)
+        alone[cell] = True
+        step_s = next((step for step in AGE_STEPS_S if age_s < step), AGE_STEPS_S[-1])
+        moved_m = speed_mps * step_s if age_s >= AGE_STEPS_S[0] else 0.0
+        moved_m = min(moved_m, settings.hazard_growth_limit_m)
+        room = np.minimum(room, distance_m(alone, 0.2, False) - 4.0 - moved_m)
+    view = view_of(np.ones((N, N), bool), {Role.PERSON: person}, unseen_s=unseen_s)
+    np.testing.assert_allclose(hazard_clearance_grid(view, TAXONOMY, settings), room, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("free", "known", "reason"),
     [
@@ -224,12 +245,12 @@ def test_no_site_beyond_reach():
 
 def test_confidence_is_the_least_in_the_disc():
     free = np.ones((N, N), bool)
-    probability = np.full((N, N), 0.95, np.float32)
-    best, _, _ = choose(view_of(free, probability=probability))
+    landable = np.full((N, N), 3.0, np.float32)
+    best, _, _ = choose(view_of(free, landable=landable))
     assert isinstance(best, Candidate)
     cell = view_of(free).cell_of(best.north_m, best.east_m)
     assert cell is not None
-    probability[cell[0] + 1, cell[1]] = 0.83
-    again, _, _ = choose(view_of(free, probability=probability), (best.north_m, best.east_m))
+    landable[cell[0] + 1, cell[1]] = 1.6
+    again, _, _ = choose(view_of(free, landable=landable), (best.north_m, best.east_m))
     assert isinstance(again, Candidate)
     assert again.confidence == pytest.approx(0.83)

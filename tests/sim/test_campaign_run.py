@@ -185,7 +185,7 @@ def test_a_networks_shift_is_added_in_every_scene_and_said_in_the_command() -> N
     for number in range(3):
         before, after = (p.scene(number).conditions.model_shift for p in (usual, better))
         assert after == pytest.approx(before - 1.5)
-    assert command_of(better).endswith("--network-shift -1.5 --out DIR")
+    assert "--network-shift -1.5 --search-s 3 --out DIR" in command_of(better)
     assert "--network-shift" not in command_of(usual)
     with pytest.raises(CampaignError, match="a model is what it is"):
         plan_from(

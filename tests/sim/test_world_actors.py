@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from landing.errors import InvalidValueError
-from sim.world import MAX_DISTANCE_M, Timetable, World, load_world, save_world, visit
+from sim.world import MAX_DISTANCE_M, Actor, Timetable, World, load_world, save_world, visit
 from sim.world.classes import scene_taxonomy
 
 GRASS, PERSON = 1, 10
@@ -95,3 +95,23 @@ def test_timetables_survive_saving(tmp_path):
     )
     save_world(lawn(*actors), tmp_path)
     assert load_world(tmp_path).actors == actors
+
+
+def test_nobody_who_comes_near_is_left_out_of_those_near() :
+    rng = np.random.default_rng(3)
+    actors = []
+    for number in range(40):
+        path = tuple((float(n), float(e)) for n, e in rng.uniform(-60, 60, (3, 2)))
+        kind = "car" if number % 3 else "person"
+        if number % 2:
+            actors.append(Actor(kind, path, speed_mps=2.0, phase_s=number))
+        else:
+            actors.append(Timetable(kind, (0.0, 10.0, 30.0), path))
+    world = lawn(*actors[:30]).with_actors(*actors[30:])
+    for t_s in (0.0, 7.0, 25.0):
+        for north_m, east_m in rng.uniform(-50, 50, (20, 2)):
+            away_m = [state.distance_m(north_m, east_m) for state in world.actors_at(t_s)]
+            assert world.nearest_actor_m(north_m, east_m, t_s) == pytest.approx(min(away_m))
+            near = world.actors_near(north_m, east_m, 6.0, t_s)
+            assert all(s in near for s, m in zip(world.actors_at(t_s), away_m, strict=True) if m < 6)
+            assert len(near) < len(actors)
