@@ -250,7 +250,7 @@ def test_confidence_is_the_least_in_the_disc():
     assert isinstance(best, Candidate)
     cell = view_of(free).cell_of(best.north_m, best.east_m)
     assert cell is not None
-    landable[cell[0] + 1, cell[1]] = 1.6
+    landable[cell[0] + 1, cell[1]] = np.log(0.83 / 0.17)
     again, _, _ = choose(view_of(free, landable=landable), (best.north_m, best.east_m))
     assert isinstance(again, Candidate)
     assert again.confidence == pytest.approx(0.83)

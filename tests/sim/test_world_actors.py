@@ -113,5 +113,6 @@ def test_nobody_who_comes_near_is_left_out_of_those_near() :
             away_m = [state.distance_m(north_m, east_m) for state in world.actors_at(t_s)]
             assert world.nearest_actor_m(north_m, east_m, t_s) == pytest.approx(min(away_m))
             near = world.actors_near(north_m, east_m, 6.0, t_s)
-            assert all(s in near for s, m in zip(world.actors_at(t_s), away_m, strict=True) if m < 6)
+            states = zip(world.actors_at(t_s), away_m, strict=True)
+            assert all(state in near for state, m in states if m < 6.0)
             assert len(near) < len(actors)
