@@ -162,7 +162,7 @@ class Decider:
         room_m = clearance_grid(view, hazard_room_m)
         regions = clean_regions(view, room_m, self._settings, vehicle)
         worth_m = worth_grid(
-            view, room_m, self._settings, vehicle, height_m, self._tracker.lost_ne_m(captured_ns)
+            view, room_m, self._settings, vehicle, height_m, self._tracker.lost_places(captured_ns)
         )
         best = pick(view, room_m, regions, self._settings, vehicle, height_m, worth_m)
         if not judged:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -49,6 +50,19 @@ class Candidate:
     area_m2: float
     confidence: float
     worth_m: float
+
+
+class LostPlace(NamedTuple):
+    """Where a site was lost because of its ground.
+
+    Attributes:
+        north_m, east_m: Local NED, m.
+        reach_m: How far around the ground is doubtful, m.
+    """
+
+    north_m: float
+    east_m: float
+    reach_m: float
 
 
 def distance_m(blocked: GridOfBool, cell_m: float, outside_blocked: bool = True) -> GridOfFloat:
@@ -187,7 +201,7 @@ def worth_grid(
     settings: DecisionSettings,
     vehicle_ne_m: tuple[float, float],
     height_m: float,
-    lost_ne_m: Sequence[tuple[float, float]] = (),
+    lost: Sequence[LostPlace] = (),
 ) -> GridOfFloat:
     """What each cell is worth as a site, m of clearance, shape (n, n).
 
@@ -201,7 +215,7 @@ def worth_grid(
         settings: Costs.
         vehicle_ne_m: North and east of the vehicle, m.
         height_m: Of the vehicle above the ground.
-        lost_ne_m: North and east of those sites, m.
+        lost: Those sites.
     """
     enough_m = settings.required_radius_m + settings.enough_room_m
     enough_m += settings.room_per_height * max(height_m, 0.0)
@@ -211,21 +225,19 @@ def worth_grid(
     if settings.lately_cost > 0.0 and view.visited.any():
         near = 1.0 - distance_m(view.visited, view.cell_m, False) / np.float32(settings.lately_m)
         worth -= np.float32(settings.lately_cost) * np.maximum(near, np.float32(0.0))
-    if settings.lost_cost > 0.0 and lost_ne_m:
-        worth -= np.float32(settings.lost_cost) * _nearness(view, lost_ne_m, settings.lost_m)
+    if settings.lost_cost > 0.0 and lost:
+        worth -= np.float32(settings.lost_cost) * _nearness(view, lost)
     return np.asarray(worth, np.float32)
 
 
-def _nearness(
-    view: GroundView, places_ne_m: Sequence[tuple[float, float]], reach_m: float
-) -> GridOfFloat:
-    """1 at the nearest of some places, falling to 0 at a distance from it, shape (n, n)."""
+def _nearness(view: GroundView, places: Sequence[LostPlace]) -> GridOfFloat:
+    """1 at the nearest of some places, falling to 0 at the end of its reach, shape (n, n)."""
     near = np.zeros(view.free.shape, np.float32)
     south_m, west_m = view.south_west_m
     n_rows, n_columns = view.free.shape
     north = south_m + (np.arange(n_rows) + 0.5) * view.cell_m
     east = west_m + (np.arange(n_columns) + 0.5) * view.cell_m
-    for north_m, east_m in places_ne_m:
+    for north_m, east_m, reach_m in places:
         top, bottom = np.searchsorted(north, (north_m - reach_m, north_m + reach_m))
         left, right = np.searchsorted(east, (east_m - reach_m, east_m + reach_m))
         rows, columns = slice(int(top), int(bottom)), slice(int(left), int(right))

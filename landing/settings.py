@@ -80,6 +80,12 @@ class DecisionSettings(BaseModel):
         "within this time is a worse place, s",
     )  # fmt: skip
     lost_m: float = Field(default=5.0, gt=0, le=50, description="... up to this far around, m")
+    lost_per_height: float = Field(
+        # What a network takes for something else is a part of its picture, so it is as large as the
+        # height makes it: right beside such a place it errs again.
+        default=0.8, ge=0, le=5, description="... and at least by this much for each metre of the "
+        "height at which it was lost",
+    )  # fmt: skip
     lost_cost: float = Field(
         default=1.5, ge=0, le=20, description="... by this much clearance right there, m"
     )
@@ -241,8 +247,10 @@ class DecisionSettings(BaseModel):
         default=120.0, gt=1, le=500, description="frames from higher show too little detail, m"
     )
     commit_height_m: float = Field(
-        default=3.0, ge=0, le=50, description="below it the site stays unless a hazard enters, m"
-    )
+        # Where the vehicle looks around (authority.look_height_m): what stands still was judged on
+        # the way there, and hovering shows the same picture, and its mistakes, again and again.
+        default=3.5, ge=0, le=50, description="below it the site stays unless a hazard enters, m"
+    )  # fmt: skip
     commit_max_age_s: float = Field(
         default=15.0, gt=0, le=60, description="how long a committed site may be out of sight, s"
     )
@@ -336,7 +344,7 @@ class DirectorSettings(BaseModel):
         description="the site must have been in view this recently, s",
     )
     commit_height_m: float = Field(
-        default=3.0, ge=0, le=50, description="below it the vehicle is committed to its site, m"
+        default=3.5, ge=0, le=50, description="below it the vehicle is committed to its site, m"
     )
     commit_evidence_age_s: float = Field(
         default=15.0, gt=0, le=60, description="... and may have lost sight of it for this long, s"
@@ -379,7 +387,8 @@ class AuthoritySettings(BaseModel):
         "simulations that start in the air",
     )
     grace_s: float = Field(
-        default=1.0, ge=0, le=10, description="no target for so long while landing: stop, s; a "
+        # A site that is exchanged for one beside it is confirmed again in director.confirm_s.
+        default=1.5, ge=0, le=10, description="no target for so long while landing: stop, s; a "
         "person or vehicle at the site stops it at once",
     )  # fmt: skip
     alert_height_m: float = Field(

@@ -11,7 +11,7 @@ import numpy as np
 
 from landing.approach import Approaches
 from landing.groundmap import MOVING_ROLES, GridOfFloat, GroundView
-from landing.picker import Candidate, Regions, any_within, confidence_at
+from landing.picker import Candidate, LostPlace, Regions, any_within, confidence_at
 from landing.settings import DecisionSettings
 from landing.site import Intruder, LandingSite, NoSite, NoSiteReason, Selection
 from landing.taxonomy import HAZARD_ROLES, Role
@@ -67,8 +67,8 @@ class SiteTracker:
         self.site: LandingSite | None = None
         self._bad_since_ns: int | None = None
         self._better_since_ns: int | None = None
-        self._lost: list[tuple[float, float, int]] = []
-        """Where and when sites were lost because of their ground: north, east (m), ns."""
+        self._lost: list[tuple[LostPlace, int]] = []
+        """Where and when (ns) sites were lost because of their ground."""
         self._approaches = Approaches(settings)
 
     def memory(self) -> dict[str, Any]:
@@ -77,7 +77,7 @@ class SiteTracker:
             "site": None if self.site is None else vars(self.site).copy(),
             "bad_since_ns": self._bad_since_ns,
             "better_since_ns": self._better_since_ns,
-            "lost": [list(place) for place in self._lost],
+            "lost": [[*place, at_ns] for place, at_ns in self._lost],
             "approach": self._approaches.memory(),
         }
 
@@ -90,7 +90,12 @@ class SiteTracker:
         self._bad_since_ns = memory["bad_since_ns"]
         self._better_since_ns = memory["better_since_ns"]
         lost = memory.get("lost", ())  # recordings from before it was kept have none
-        self._lost = [(float(n), float(e), int(at_ns)) for n, e, at_ns in lost]
+        self._lost = [
+            # Those from before its reach was kept have three numbers each.
+            (LostPlace(float(n), float(e), float(reach[0]) if reach else self._settings.lost_m),
+             int(at_ns))
+            for n, e, *reach, at_ns in lost
+        ]  # fmt: skip
         self._approaches.remember(memory["approach"])
 
     def forget(self) -> None:
@@ -105,11 +110,11 @@ class SiteTracker:
         self.forget()
         self._lost.clear()
 
-    def lost_ne_m(self, at_ns: int) -> list[tuple[float, float]]:
-        """North and east of sites lost because of their ground in the last `lost_s`, m."""
+    def lost_places(self, at_ns: int) -> list[LostPlace]:
+        """Sites lost because of their ground in the last `lost_s`."""
         oldest_ns = at_ns - round(self._settings.lost_s * 1e9)
-        self._lost = [place for place in self._lost if place[2] > oldest_ns]
-        return [(north_m, east_m) for north_m, east_m, _ in self._lost]
+        self._lost = [lost for lost in self._lost if lost[1] > oldest_ns]
+        return [place for place, _ in self._lost]
 
     def intruder(
         self,
@@ -199,16 +204,17 @@ class SiteTracker:
         if cell is None or float(look.moving_room_m[cell]) < self._settings.required_radius_m:
             return
         assert self.site is not None
-        north_m, east_m, _ = self.site.position_ned_m
-        here = (north_m, east_m)
-        others = [place for place in self._lost if math.dist(place[:2], here) > SAME_PLACE_M]
-        self._lost = [*others, (*here, look.at_ns)][-MOST_LOST:]
+        settings = self._settings
+        reach_m = max(settings.lost_m, settings.lost_per_height * look.height_m)
+        here = LostPlace(*self.site.position_ned_m[:2], reach_m)
+        others = [lost for lost in self._lost if math.dist(lost[0][:2], here[:2]) > SAME_PLACE_M]
+        self._lost = [*others, (here, look.at_ns)][-MOST_LOST:]
 
     def _lost_before(self) -> bool:
         """Whether the present site is where one was lost."""
         assert self.site is not None
         place, near_m = self.site.position_ned_m[:2], self._settings.lost_m / 2
-        return any(math.dist(place, lost[:2]) <= near_m for lost in self._lost)
+        return any(math.dist(place, lost[:2]) <= near_m for lost, _ in self._lost)
 
     def _seen(self, look: Look, cell: tuple[int, int], committed: bool) -> None:
         """Brings what is known of the site up to date."""

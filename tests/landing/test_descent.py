@@ -115,9 +115,27 @@ def test_of_two_alike_places_the_one_where_no_site_was_lost_is_worth_more():
     regions, vehicle = clean_regions(view, room, SETTINGS, (-2.0, -0.3)), (-2.0, -0.3)
     west = pick(view, room, regions, SETTINGS, vehicle, 12.0)
     assert isinstance(west, Candidate) and west.east_m < 0.0
-    worth = worth_grid(view, room, SETTINGS, vehicle, 12.0, [(west.north_m, west.east_m)])
+    lost = LostPlace(west.north_m, west.east_m, reach_m=4.0)
+    worth = worth_grid(view, room, SETTINGS, vehicle, 12.0, [lost])
     east = pick(view, room, regions, SETTINGS, vehicle, 12.0, worth)
     assert isinstance(east, Candidate) and east.east_m > 0.0
+    # Lost from so high that both were in the doubtful part of the picture: no reason for either.
+    wide = lost._replace(north_m=west.north_m, east_m=0.0, reach_m=20.0)
+    worth = worth_grid(view, room, SETTINGS, vehicle, 12.0, [wide])
+    again = pick(view, room, regions, SETTINGS, vehicle, 12.0, worth)
+    assert isinstance(again, Candidate) and again.east_m < 0.0
+
+
+def test_the_higher_a_site_is_lost_the_wider_the_doubtful_ground_around_it():
+    reaches = []
+    for height_m in (4.0, 12.0):
+        decider = decider_over(two_places(2.0, False))
+        for k in range(20):
+            look_from(decider, two_places(2.0, False), height_m, k * S // 5)
+        for k in range(20, 60):
+            look_from(decider, two_places(2.0, True), height_m, k * S // 5)
+        reaches += [place.reach_m for place in decider._tracker.lost_places(12 * S)]
+    assert reaches == pytest.approx([SETTINGS.lost_m, 12.0 * SETTINGS.lost_per_height], rel=0.05)
 
 
 def two_places(north, roof_at_first):
@@ -142,16 +160,16 @@ def test_a_site_lost_to_its_ground_is_not_gone_back_to_where_there_is_another():
     # Not for ever, and it is part of what a recording is decided again from.
     other = Decider(SETTINGS, TAXONOMY, CAMERA)
     other.remember(decider.memory())
-    places = [d._tracker.lost_ne_m(22 * S) for d in (decider, other)]
+    places = [d._tracker.lost_places(22 * S) for d in (decider, other)]
     assert len(places[0]) == 1 and places[0] == places[1]
-    assert decider._tracker.lost_ne_m(round((SETTINGS.lost_s + 12) * S)) == []
+    assert decider._tracker.lost_places(round((SETTINGS.lost_s + 12) * S)) == []
 
 
 def test_a_site_that_somebody_came_to_is_as_good_as_before_when_they_have_gone():
     decider = Decider(SETTINGS, TAXONOMY, CAMERA)
     looks(decider, everywhere(GRASS), 8.0, 30)
     assert isinstance(looks(decider, everywhere(PERSON), 8.0, 10, 4 * S).selection, NoSite)
-    assert decider._tracker.lost_ne_m(6 * S) == []
+    assert decider._tracker.lost_places(6 * S) == []
 
 
 @settings(max_examples=60, deadline=None)
