@@ -16,6 +16,7 @@ from landing.errors import InvalidValueError
 from landing.groundmap import GroundMap
 from landing.picker import (
     Candidate,
+    LostPlace,
     clean_regions,
     clearance_grid,
     hazard_clearance_grid,
@@ -126,18 +127,6 @@ def test_of_two_alike_places_the_one_where_no_site_was_lost_is_worth_more():
     assert isinstance(again, Candidate) and again.east_m < 0.0
 
 
-def test_the_higher_a_site_is_lost_the_wider_the_doubtful_ground_around_it():
-    reaches = []
-    for height_m in (4.0, 12.0):
-        decider = decider_over(two_places(2.0, False))
-        for k in range(20):
-            look_from(decider, two_places(2.0, False), height_m, k * S // 5)
-        for k in range(20, 60):
-            look_from(decider, two_places(2.0, True), height_m, k * S // 5)
-        reaches += [place.reach_m for place in decider._tracker.lost_places(12 * S)]
-    assert reaches == pytest.approx([SETTINGS.lost_m, 12.0 * SETTINGS.lost_per_height], rel=0.05)
-
-
 def two_places(north, roof_at_first):
     """Grass around (0, 0) and around (north, 0); at the first a roof, seen only from low down."""
 
@@ -163,6 +152,15 @@ def test_a_site_lost_to_its_ground_is_not_gone_back_to_where_there_is_another():
     places = [d._tracker.lost_places(22 * S) for d in (decider, other)]
     assert len(places[0]) == 1 and places[0] == places[1]
     assert decider._tracker.lost_places(round((SETTINGS.lost_s + 12) * S)) == []
+
+
+@pytest.mark.parametrize(("height_m", "reach_m"), [(5.0, 5.0), (14.0, 11.2)])
+def test_the_higher_a_site_is_lost_the_wider_the_doubtful_ground_around_it(height_m, reach_m):
+    decider = Decider(SETTINGS, TAXONOMY, CAMERA)
+    assert isinstance(looks(decider, disc(0, 0, 3.0), height_m, 30).selection, LandingSite)
+    assert isinstance(looks(decider, everywhere(ROOF), height_m, 80, 4 * S).selection, NoSite)
+    (place,) = decider._tracker.lost_places(12 * S)
+    assert place.reach_m == pytest.approx(reach_m, abs=0.1)
 
 
 def test_a_site_that_somebody_came_to_is_as_good_as_before_when_they_have_gone():
