@@ -3,7 +3,9 @@
 Mistakes are not noise per pixel: a network errs in patches, mostly at edges and in some regions
 more than in others, and it errs again at the same place in the next picture. So two Gaussian fields
 are mixed, one fixed to the ground and one new with each frame, with the measured sizes and shares
-(see `sim.campaign.patches`); who is missed has a share of their own that stays. Where
+(see `sim.campaign.patches`); who is missed has a share of their own that stays. The field that is
+fixed to the ground is another one at each octave of the height, and much alike from one octave to
+the next, as measured: what looks bad from 30 m often does from 15. Where
 the mixed field is high the network does badly: the field's value picks a quantile of the outputs
 measured on ground of that class, at that height, in that zone: inside an area, at a seam with
 another class of the same role, at an edge to another role, or beside a person or a vehicle. Beside
@@ -33,7 +35,7 @@ from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 from landing.types import ByteArray, Segmentation
 from sim.campaign.patches import REGION_TIMES
 
-FORMAT = 2
+FORMAT = 3
 DEFAULT_FILE = "measured.json"
 ZONES = ("interior", "seam", "edge", "beside")
 BESIDE_PX, BESIDE_M = 3.0, 1.5
@@ -50,6 +52,9 @@ LEVELS = (
 Z_STEPS = 256
 Z_SCALE = 32.0
 """A field's value z is stored as the byte z x 32 + 128: from -4 to +4."""
+
+OCTAVES = 3
+"""The field of an octave is mixed with those of so many, its own and the coarser ones."""
 
 GROUND_SIDE = 512
 TEXELS_PER_LENGTH = 4.0
@@ -91,6 +96,8 @@ class ConfusionModel:
         origin: Which network it was measured from.
         size_px: Width and height of the label pictures it was measured at.
         class_names: The rows of the bands' outputs.
+        octave_persistence: Share of the ground field's variance that is there again at half the
+            height.
         bands: From low to high.
         shifts: Probits per unit of each camera fault, by name.
     """
@@ -98,6 +105,7 @@ class ConfusionModel:
     origin: str
     size_px: tuple[int, int]
     class_names: tuple[str, ...]
+    octave_persistence: float
     bands: tuple[Band, ...]
     shifts: dict[str, float]
 
@@ -148,7 +156,10 @@ def _parse(data: dict[str, Any]) -> ConfusionModel:
             )
         )  # fmt: skip
     width, height = data["size_px"]
-    return ConfusionModel(data["origin"], (width, height), names, tuple(bands), data["shifts"])
+    return ConfusionModel(
+        data["origin"], (width, height), names, data["octave_persistence"], tuple(bands),
+        data["shifts"],
+    )  # fmt: skip
 
 
 def zones_of(labels: ByteArray, roles: ByteArray, m_per_px: float) -> ByteArray:
@@ -212,6 +223,10 @@ class ConfusionSampler:
         self._row_of_label = rows * Z_STEPS
         self._role_of_label = roles_of(taxonomy)
         self._rows_of_zone = np.arange(len(ZONES), dtype=np.intp) * ((len(taxonomy) + 1) * Z_STEPS)
+        self._octaves = octave_weights(model.octave_persistence)
+        # Coarser octaves make the mixture coarser than what was measured at one height; finer ones
+        # to begin with make up for it.
+        self._finer = 2.0 ** sum(j * w**2 for j, w in enumerate(self._octaves))
         self._origin_px = rng.integers(0, GROUND_SIDE, 2)
         self._turn_rad = float(rng.uniform(0.0, 2.0 * math.pi))
 
@@ -252,11 +267,21 @@ class ConfusionSampler:
         self, shape: tuple[int, ...], ground_from_pixel: FloatArray, band: Band, m_per_px: float
     ) -> Field:
         """The field that stays with the ground; its grain follows the height by octaves."""
-        length_m = 2.0 ** round(math.log2(band.correlation_px * m_per_px))
-        scale = TEXELS_PER_LENGTH / length_m
+        octave = round(math.log2(band.correlation_px * m_per_px))
+        mixed: Field | None = None
+        for j, weight in enumerate(self._octaves):
+            field = self._octave(shape, ground_from_pixel, band, octave + j)
+            mixed = weight * field if mixed is None else cv2.scaleAdd(field, weight, mixed)
+        return np.asarray(mixed, np.float32)
+
+    def _octave(
+        self, shape: tuple[int, ...], ground_from_pixel: FloatArray, band: Band, octave: int
+    ) -> Field:
+        """The field of one octave alone: patches of about 2^octave metres."""
+        scale = TEXELS_PER_LENGTH * self._finer / 2.0**octave
         c, s = scale * math.cos(self._turn_rad), scale * math.sin(self._turn_rad)
         # Octaves lie at different places of the tile.
-        offset = self._origin_px + 97 * round(math.log2(length_m))
+        offset = self._origin_px + 97 * octave
         tile_from_ground = np.array([[c, -s, offset[0]], [s, c, offset[1]], [0.0, 0.0, 1.0]])
         warped = cv2.warpPerspective(
             _ground_tile(band.region_share), tile_from_ground @ ground_from_pixel,
@@ -271,6 +296,17 @@ class ConfusionSampler:
         top = int(self._rng.integers(0, FRAME_SIDE - shape[0]))
         left = int(self._rng.integers(0, FRAME_SIDE - shape[1]))
         return bank[top : top + shape[0], left : left + shape[1]]
+
+
+def octave_weights(persistence: float) -> tuple[float, ...]:
+    """Weights of an octave's own field and of the coarser ones', with squares that add up to 1.
+
+    Each octave is the next coarser one times r and something of its own; cut off after `OCTAVES`.
+    Two fields one octave apart so correlate by a little less than `persistence`, two octaves apart
+    by about its square.
+    """
+    own = math.sqrt(1.0 - persistence**2)
+    return (*(own * persistence**j for j in range(OCTAVES - 1)), persistence ** (OCTAVES - 1))
 
 
 def _mixed(ground: Field, fresh: Field, persistence: float, shift: float) -> ByteArray:

@@ -31,6 +31,9 @@ TILT_DEG = 8.0
 AIM = 0.35
 """How far off the middle of a picture lies what it was aimed at, at most: part of the height."""
 
+LOWEST_M, DESCENT_S = 0.4, 5.0
+"""From half the height: not lower than this, and so much later."""
+
 PLANE_ORDER = (Role.LANDABLE, *HAZARD_ROLES)
 
 
@@ -175,3 +178,28 @@ def two_looks(
         t_s + 0.3, usual_effects(rng), rng,
     )  # fmt: skip
     return first, second
+
+
+def nearer_look(
+    runtime: Runtime, world: World, first: Look, rng: np.random.Generator
+) -> Look | None:
+    """The place of a picture from half its height, as on the way down; None where that is too low.
+
+    Args:
+        runtime: Loaded network.
+        world: Of that picture.
+        first: The picture from above.
+        rng: Randomness of this one.
+    """
+    north_m, east_m, down_m = (float(x) for x in first.pose.position_ned_m or (0.0, 0.0, 0.0))
+    height_m = -down_m
+    if height_m / 2 < LOWEST_M:
+        return None
+    forward = first.pose.rotation_ned_from_frd[:, 0]
+    pose = tilted_pose(
+        north_m + 0.04 * height_m * float(rng.standard_normal()),
+        east_m + 0.04 * height_m * float(rng.standard_normal()),
+        height_m / 2, math.atan2(float(forward[1]), float(forward[0])), rng,
+    )  # fmt: skip
+    camera = first.camera.resized(*PICTURE_PX)
+    return look(runtime, world, camera, pose, first.t_s + DESCENT_S, usual_effects(rng), rng)

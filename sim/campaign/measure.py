@@ -3,8 +3,8 @@
 For each band of heights the network sees pictures of worlds it was not trained on, and its outputs
 are set against the truth: which outputs it gives on ground of each class in each zone (inside an
 area, at its seams and edges, beside people and vehicles); how large the patches are in which it
-errs; how much of an error is still there in the next picture from another place; and how much worse
-it gets with each fault of the camera.
+errs; how much of an error is still there in the next picture from another place, and in one from
+half the height; and how much worse it gets with each fault of the camera.
 
 Pictures are taken over each class of ground and each kind of actor alike, so that pools, walls and
 people are seen as often as lawns. Where a band still shows too little of a class, its neighbours'
@@ -40,6 +40,7 @@ from sim.campaign.looks import (
     SIZE_PX,
     Look,
     look,
+    nearer_look,
     own_plane,
     random_place,
     tilted_pose,
@@ -76,6 +77,7 @@ class _Tally:
 
     samples: dict[tuple[int, int], list[ByteArray]] = field(default_factory=dict)
     patches: Patches = field(default_factory=Patches)
+    nearer: Patches = field(default_factory=Patches)
     missed: Together = field(default_factory=Together)
     confusion: npt.NDArray[np.int64] | None = None
 
@@ -100,7 +102,7 @@ def measure(
     faulty = _FaultTally()
     for number, seed in enumerate(seeds):
         world = parse_world_spec(worlds[seed % len(worlds)], seed)
-        rng = np.random.default_rng([77, seed])
+        rng, rng_nearer = (np.random.default_rng([of, seed]) for of in (77, 79))
         pairs = frames * (number + 1) // len(seeds) - frames * number // len(seeds)
         for heights_m, tally in zip(BANDS_M, tallies, strict=True):
             for _ in range(pairs):
@@ -108,6 +110,9 @@ def measure(
                 for one in looks:
                     _count(tally, one, taxonomy, rng)
                 _compare(tally.patches, looks, taxonomy)
+                nearer = nearer_look(runtime, world, looks[0], rng_nearer)
+                if nearer is not None:
+                    _compare(tally.nearer, (looks[0], nearer), taxonomy)
                 _count_missed(tally.missed, looks, world)
         _look_through_faults(runtime, world, pairs, [41, seed], faulty)
         yield f"{number + 1}/{len(seeds)} worlds: {world.name}", None
@@ -115,12 +120,15 @@ def measure(
     bands = [_band(tallies, number, taxonomy, rng) for number in range(len(BANDS_M))]
     for band in bands:
         yield _words(band), None
+    octaves = octave_persistence([t.nearer for t in tallies], [b["persistence"] for b in bands])
+    yield f"from half the height {octaves:.0%} is there again", None
     shifts = faulty.shifts()
     yield f"camera faults: {shifts}", None
     yield "done", {
         "format": FORMAT, "origin": origin, "size_px": list(SIZE_PX), "levels": list(LEVELS),
         "classes": [c.name for c in taxonomy.classes], "worlds": list(worlds),
-        "seeds": [seeds.start, seeds.stop], "frames": 2 * frames, "shifts": shifts, "bands": bands,
+        "seeds": [seeds.start, seeds.stop], "frames": 2 * frames, "shifts": shifts,
+        "octave_persistence": octaves, "bands": bands,
     }  # fmt: skip
 
 
@@ -201,6 +209,30 @@ def _wrongness(one: Look, taxonomy: Taxonomy) -> tuple[ByteArray, ByteArray]:
         else:
             labels[inside] = UNKNOWN
     return wrong, labels
+
+
+def octave_persistence(nearer: list[Patches], persistences: list[float]) -> float:
+    """How much of the ground's own field is there again from half the height.
+
+    A picture's errors are partly its own: what two pictures of one height share (the persistence)
+    is what two of different heights could at most.
+
+    Args:
+        nearer: Of each band: pictures, and those from half their height.
+        persistences: Of each band.
+
+    Raises:
+        DataError: Too little was seen to measure it.
+    """
+    shares = [
+        (min(kept / stays, 1.0), pairs)
+        for (kept, pairs), stays in zip((n.kept() for n in nearer), persistences, strict=True)
+        if stays > 0.0 and not math.isnan(kept)
+    ]
+    if not shares:
+        raise DataError("too few mistakes seen from half the height; take more --frames")
+    total = sum(pairs for _, pairs in shares)
+    return _share(sum(share * pairs for share, pairs in shares) / total)
 
 
 def _count_missed(missed: Together, looks: tuple[Look, Look], world: World) -> None:

@@ -123,15 +123,24 @@ class Patches:
         if not self._first:
             return math.nan, math.nan, math.nan
         first, labels = np.stack(self._first), np.stack(self._labels)
-        limits = self._limits(first, labels)
-        wrong, known = first > limits[labels], labels != UNKNOWN
+        wrong, known = first > self._limits(first, labels)[labels], labels != UNKNOWN
         lags = [_over_pictures(wrong, known, lag) for lag in LAGS_PX]
         length_px, region = fitted([lag.correlation() for lag in lags])
-        stays, there = Together(), np.stack(self._shared)
+        return length_px, region, self.kept()[0]
+
+    def kept(self) -> tuple[float, int]:
+        """Share of what is wrong that stays in the next picture, and pixels that tell it.
+
+        NaN where too little was seen.
+        """
+        if not self._first:
+            return math.nan, 0
+        first, labels = np.stack(self._first), np.stack(self._labels)
+        limits, there = self._limits(first, labels), np.stack(self._shared)
         seen = there != UNKNOWN
-        stays.add(wrong[seen], (np.stack(self._second) > limits[there])[seen])
-        kept = stays.correlation() if stays.pairs >= LEAST_PAIRS else math.nan
-        return length_px, region, kept
+        stays = Together()
+        stays.add((first > limits[labels])[seen], (np.stack(self._second) > limits[there])[seen])
+        return (stays.correlation() if stays.pairs >= LEAST_PAIRS else math.nan), stays.pairs
 
     @staticmethod
     def _limits(first: ByteArray, labels: ByteArray) -> FloatArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from sim.campaign.confusion import (
     ZONES,
     ConfusionSampler,
     load_confusion,
+    octave_weights,
     roles_of,
     zones_of,
 )
@@ -96,7 +98,7 @@ def test_ignored_ground_says_nothing_and_people_are_mostly_seen() -> None:
     said = look(sampler(), labels)
     assert not said.landable[:, :40].any()
     assert not said.hazards[:, :, :40].any()
-    person = said.hazards[2]
+    person = np.mean([look(sampler(seed=s), labels).hazards[2] for s in range(10)], axis=0)
     assert person[50:60, 100:106].mean() > 4 * person[:, 110:].mean()
     assert said.captured_at_ns == 7
 
@@ -130,6 +132,45 @@ def test_phantom_people_are_drawn_beside_people_not_along_paths() -> None:
     said = np.mean([look(sampler(seed=s), labels).hazards[2] for s in range(10)], axis=0)
     assert said[zones == 3].mean() > 5 * said[zones == 1].mean()
     assert seam[zones == 1].mean() < 5.0
+
+
+def fields(persistence: float, *nearer: float) -> list[np.ndarray]:
+    """The ground's field over one place from a height and from parts of it, of 40 landings each."""
+    model = replace(load_confusion(), octave_persistence=persistence)
+    found: list[list[np.ndarray]] = [[] for _ in nearer]
+    for seed in range(40):
+        drawn = ConfusionSampler(model, TAXONOMY, 0.0, np.random.default_rng(seed))
+        for part, fields_of in zip(nearer, found, strict=True):
+            over = ground_from_pixel(37.0 * seed)
+            fields_of.append(drawn._ground((120, 160), over, model.bands[3], part * M_PER_PX))
+    return [np.stack(fields_of) for fields_of in found]
+
+
+def test_what_is_bad_from_above_often_is_from_half_the_height_as_it_was_measured() -> None:
+    measured = load_confusion().octave_persistence
+    assert 0.3 < measured < 0.9
+    above, half, quarter = fields(measured, 1.0, 0.5, 0.25)
+    assert np.mean(above**2) == pytest.approx(1.0, abs=0.2)
+    assert np.mean(above * half) == pytest.approx(measured, abs=0.1)
+    assert np.mean(above * quarter) == pytest.approx(measured**2, abs=0.12)
+    alone, other = fields(0.0, 1.0, 0.5)
+    assert np.mean(alone * other) == pytest.approx(0.0, abs=0.1)
+
+
+def test_the_mixture_of_octaves_is_as_coarse_as_one_alone() -> None:
+    def apart(field: np.ndarray, lag: int) -> float:
+        return float((field[..., :-lag] * field[..., lag:]).mean() / (field**2).mean())
+
+    (mixed,), (alone,) = fields(0.6, 1.0), fields(0.0, 1.0)
+    for lag in (4, 8, 16, 32):
+        assert apart(mixed, lag) == pytest.approx(apart(alone, lag), abs=0.1)
+
+
+def test_the_octaves_weights_add_up_to_one_field() -> None:
+    for persistence in (0.0, 0.3, 0.6, 0.9):
+        weights = octave_weights(persistence)
+        assert sum(w * w for w in weights) == pytest.approx(1.0)
+    assert octave_weights(0.0) == (1.0, 0.0, 0.0)
 
 
 def test_equal_seeds_draw_equal_segmentations() -> None:

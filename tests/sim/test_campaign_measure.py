@@ -9,11 +9,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from landing.camera import CameraModel
 from landing.errors import DataError
 from landing.taxonomy import Taxonomy
-from landing.types import Segmentation
+from landing.types import Frame, Segmentation
 from sim.campaign.confusion import FORMAT, LEVELS, PLANES, ZONES, load_confusion
-from sim.campaign.looks import SIZE_PX, own_plane, random_place, reduced
+from sim.campaign.looks import (
+    PICTURE_PX,
+    SIZE_PX,
+    Look,
+    nearer_look,
+    own_plane,
+    random_place,
+    reduced,
+    tilted_pose,
+)
 from sim.campaign.measure import (
     BANDS_M,
     LEAST_PICTURES,
@@ -25,8 +35,10 @@ from sim.campaign.measure import (
     _quantiles,
     _Tally,
     _wrong_of,
+    octave_persistence,
     write_measured,
 )
+from sim.campaign.patches import Patches
 from sim.world import scene
 
 
@@ -140,6 +152,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     data = {
         "format": FORMAT, "origin": "test", "size_px": [160, 120], "levels": list(LEVELS),
         "classes": names, "shifts": {"darkness": 0.5},
+        "octave_persistence": 0.6,
         "bands": [{
             "height_m": [2.0, 9.0], "correlation_px": 4.0, "region_share": 0.5,
             "persistence": 0.5, "mover_persistence": 0.9,
@@ -153,3 +166,45 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     again = load_confusion(path)
     assert again.bands[0].outputs.max() == 1
     assert math.isclose(again.shift_of({"darkness": 0.5, "unheard": 9.0}), 0.25)
+
+
+def test_of_the_octaves_what_could_be_shared_at_all_is_the_measure() -> None:
+    rng = np.random.default_rng(4)
+
+    def seen(kept: float) -> Patches:
+        """Errors of two pictures that correlate by so much."""
+        patches = Patches()
+        for _ in range(30):
+            first = rng.standard_normal((60, 80))
+            second = kept * first + np.sqrt(1 - kept**2) * rng.standard_normal((60, 80))
+            bytes_of = [np.clip(128 + 30 * z, 0, 255).astype(np.uint8) for z in (first, second)]
+            labels = np.zeros((60, 80), np.uint8)
+            patches.add(bytes_of[0], labels, bytes_of[1], labels)
+        return patches
+
+    assert octave_persistence([seen(0.45), Patches()], [0.9, 0.9]) == pytest.approx(0.5, abs=0.05)
+    # No more than all of it, and nothing is made up.
+    assert octave_persistence([seen(0.9)], [0.5]) == 0.98
+    with pytest.raises(DataError, match="half the height"):
+        octave_persistence([Patches()], [0.9])
+
+
+def test_a_nearer_look_is_over_the_same_place_from_half_the_height() -> None:
+    camera = CameraModel.from_hfov(*PICTURE_PX, 70.0).resized(*SIZE_PX)
+    pose = tilted_pose(3.0, -4.0, 20.0, 0.7, np.random.default_rng(1))
+
+    class Eyes:
+        def segment(self, frame: Frame) -> Segmentation:
+            shape = frame.image_bgr.shape[:2]
+            return Segmentation(np.zeros(shape, np.uint8), np.zeros(shape, np.uint8),
+                                np.zeros((4, *shape), np.uint8))  # fmt: skip
+
+    world = scene(10_003, family="pools", size_m=60.0, gsd_m=0.4)
+    first = Look(camera, pose, 1.0, np.zeros((120, 160), np.uint8), None)  # type: ignore[arg-type]
+    nearer = nearer_look(Eyes(), world, first, np.random.default_rng(2))  # type: ignore[arg-type]
+    assert nearer is not None and nearer.pose.height_agl_m == 10.0 and nearer.t_s > first.t_s
+    assert nearer.pose.position_ned_m == pytest.approx((3.0, -4.0, -10.0), abs=3.0)
+    assert nearer.camera == camera and nearer.labels.shape == (120, 160)
+    low = Look(camera, tilted_pose(0, 0, 0.7, 0.0, np.random.default_rng(1)), 0.0, first.labels,
+               first.said)  # fmt: skip
+    assert nearer_look(Eyes(), world, low, np.random.default_rng(2)) is None  # type: ignore[arg-type]
