@@ -32,6 +32,9 @@ MOVING_ROLES = (Role.PERSON, Role.VEHICLE)
 PERSON_WIDE_M = 0.5
 """Of a grown-up seen from above."""
 
+SAME_HEIGHT = 1.2
+"""Heights that differ by no more than this factor show the same."""
+
 BEYOND_SITES_M = 8.0
 """How far around the farthest site the map must reach: who stands there is kept clear of."""
 
@@ -94,7 +97,8 @@ class GroundView:
 
 
 _MEMORY = (
-    "cell_m", "corner", "down_m", "updated_ns", "landable", "hazards", "seen_ns", "visited_ns",
+    "cell_m", "corner", "down_m", "height_m", "updated_ns", "landable", "hazards", "seen_ns",
+    "visited_ns", "bad_from_m", "bad_ns",
 )  # fmt: skip
 """What makes the map what it is, beside its settings."""
 
@@ -146,12 +150,15 @@ class GroundMap:
         n = self._settings.grid_cells
         self._cell_m = 0.0
         self._corner = (0, 0)  # south-west cell, counted in whole cells from the NED origin
-        self._down_m = 0.0
+        self._down_m = self._height_m = 0.0
         self._updated_ns = NEVER_NS
         self._landable = np.zeros((n, n), np.float32)
         self._hazards = np.zeros((len(HAZARD_ROLES), n, n), np.float32)
         self._seen_ns = np.full((n, n), NEVER_NS, np.int64)
         self._visited_ns = np.full((n, n), NEVER_NS, np.int64)
+        # From which height, and when, standing ground was last seen to be bad; infinite: never.
+        self._bad_from_m = np.full((n, n), np.inf, np.float32)
+        self._bad_ns = np.full((n, n), NEVER_NS, np.int64)
 
     def memory(self) -> dict[str, Any]:
         """A copy of all that was gathered: plain values and arrays, see `remember`."""
@@ -160,7 +167,10 @@ class GroundMap:
 
     def remember(self, memory: Mapping[str, Any]) -> None:
         """Goes on from another map's `memory`, of the same number of cells."""
+        self.reset()
         for name in _MEMORY:
+            if name not in memory:
+                continue  # a recording from before this was kept
             value = memory[name]
             setattr(self, f"_{name}", tuple(value) if isinstance(value, list) else value)
 
@@ -223,6 +233,7 @@ class GroundMap:
         height_m = ground_down_m - float(centre[2])
         if height_m <= 0.0:
             return 0
+        self._height_m = height_m
         self._follow(camera, height_m, float(centre[0]), float(centre[1]), ground_down_m)
         self._decay(at_ns)
         rows, columns = segmentation.shape
@@ -251,6 +262,8 @@ class GroundMap:
             segmentation.hazards, HAZARD_ROLES if judged else MOVING_ROLES, part, plain
         )
         self._seen_ns[window][visible] = at_ns
+        if judged:
+            self._note_bad(part, at_ns)
         for role in MOVING_ROLES:
             somebody = self._hazards[HAZARD_ROLES.index(role)][window] > 0.0
             self._visited_ns[window][somebody & visible] = at_ns
@@ -295,7 +308,12 @@ class GroundMap:
         visited_ns = np.full_like(self._visited_ns, NEVER_NS)
         visited_ns[to_r, to_c] = self._visited_ns[from_r, from_c]
         self._landable, self._hazards = landable, hazards
+        bad_from_m = np.full_like(self._bad_from_m, np.inf)
+        bad_from_m[to_r, to_c] = self._bad_from_m[from_r, from_c]
+        bad_ns = np.full_like(self._bad_ns, NEVER_NS)
+        bad_ns[to_r, to_c] = self._bad_ns[from_r, from_c]
         self._seen_ns, self._visited_ns = seen_ns, visited_ns
+        self._bad_from_m, self._bad_ns = bad_from_m, bad_ns
 
     def _rescale(
         self, old_m: float, old_corner: tuple[int, int], new_m: float, corner: tuple[int, int]
@@ -309,6 +327,8 @@ class GroundMap:
         hazards = np.full((len(HAZARD_ROLES), n, n), -np.inf, np.float32)
         seen_ns = np.full((n, n), 2**62, np.int64)
         visited_ns = np.full((n, n), NEVER_NS, np.int64)
+        bad_from_m = np.full((n, n), np.inf, np.float32)
+        bad_ns = np.full((n, n), NEVER_NS, np.int64)
         for dr in offsets:
             north = corner[0] * new_m + index + dr * new_m
             r = np.floor(north / old_m).astype(np.int64) - old_corner[0]
@@ -324,8 +344,12 @@ class GroundMap:
                 seen_ns = np.minimum(seen_ns, np.where(inside, self._seen_ns[grid], NEVER_NS))
                 visited = np.where(inside, self._visited_ns[grid], NEVER_NS)
                 visited_ns = np.maximum(visited_ns, visited)
+                was_bad_m = np.where(inside, self._bad_from_m[grid], np.float32(np.inf))
+                bad_from_m = np.minimum(bad_from_m, was_bad_m)
+                bad_ns = np.maximum(bad_ns, np.where(inside, self._bad_ns[grid], NEVER_NS))
         self._landable = landable.astype(np.float32)
         self._hazards, self._seen_ns, self._visited_ns = hazards, seen_ns, visited_ns
+        self._bad_from_m, self._bad_ns = bad_from_m, bad_ns
         self._cell_m, self._corner = new_m, corner
 
     def _decay(self, at_ns: int) -> None:
@@ -442,6 +466,33 @@ class GroundMap:
                 evidence = np.where(evidence < 0, evidence * np.float32(plain), evidence)
             _gather(self._hazards[k][part.window], evidence, part.visible, floor, limit)
 
+    def _note_bad(self, part: _Shown, at_ns: int) -> None:
+        """Notes from which height shown ground is bad, or that it is not after all.
+
+        From higher up neither is believed: what the picture shows there is coarser.
+        """
+        window, height_m = part.window, np.float32(self._height_m)
+        landable, from_m, when_ns = (
+            self._landable[window], self._bad_from_m[window], self._bad_ns[window],
+        )  # fmt: skip
+        bad, good = landable < 0.0, landable >= self._landable_logit
+        for k, role in enumerate(HAZARD_ROLES):
+            if role not in MOVING_ROLES:
+                here = self._hazards[k][window] > 0.0
+                bad |= here
+                good &= ~here
+        near = part.visible.view(np.bool_) & (
+            (height_m <= from_m * np.float32(SAME_HEIGHT)) | self._forgotten(when_ns, at_ns)
+        )
+        bad &= near
+        from_m[good & near] = np.inf
+        from_m[bad] = height_m
+        when_ns[bad] = at_ns
+
+    def _forgotten(self, when_ns: npt.NDArray[np.int64], now_ns: int) -> GridOfBool:
+        """Whether what was bad then is too long ago to count."""
+        return when_ns < now_ns - int(self._settings.nearer_memory_s * 1e9)
+
     def view(self, now_ns: int, max_age_s: float | None = None) -> GroundView | None:
         """The map as it stands at a time, or None while it is empty.
 
@@ -466,6 +517,11 @@ class GroundMap:
         free = known & (landable >= self._landable_logit)
         for grid in hazards.values():
             free &= ~grid
+        # What was seen to be bad from much nearer is not good because it looks so from up here.
+        nearer_m = np.float32(self._height_m / self._settings.nearer_factor)
+        nearer = self._bad_from_m[window] <= nearer_m
+        if nearer.any():
+            free &= ~nearer | self._forgotten(self._bad_ns[window], now_ns)
         corner = (
             (self._corner[0] + window[0].start) * self._cell_m,
             (self._corner[1] + window[1].start) * self._cell_m,

@@ -219,6 +219,15 @@ class DecisionSettings(BaseModel):
     hazard_memory_s: float = Field(
         default=8.0, ge=0, le=60, description="people and vehicles out of view are remembered, s"
     )
+    nearer_memory_s: float = Field(
+        # As long as a landing's tries may take (authority.max_total_s): from above the same place
+        # would look good again.
+        default=240.0, ge=0, le=900, description="ground that was bad from nearer stays bad for "
+        "those who see it from farther, s",
+    )  # fmt: skip
+    nearer_factor: float = Field(
+        default=1.5, ge=1.2, le=10, description="... from this many times as far"
+    )
     grid_cells: int = Field(default=256, ge=32, le=1024, description="cells along a side")
     cell_m: float = Field(default=0.2, ge=0.02, le=2, description="finest cell of the map, m")
     max_view_angle_deg: float = Field(
