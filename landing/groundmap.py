@@ -481,12 +481,12 @@ class GroundMap:
                 here = self._hazards[k][window] > 0.0
                 bad |= here
                 good &= ~here
-        near = part.visible.view(np.bool_) & (
-            (height_m <= from_m * np.float32(SAME_HEIGHT)) | self._forgotten(when_ns, at_ns)
-        )
+        shown = part.visible.view(np.bool_)
+        from_m[shown & self._forgotten(when_ns, at_ns)] = np.inf
+        near = shown & (height_m <= from_m * np.float32(SAME_HEIGHT))
         bad &= near
         from_m[good & near] = np.inf
-        from_m[bad] = height_m
+        from_m[bad] = np.minimum(from_m[bad], height_m)
         when_ns[bad] = at_ns
 
     def _forgotten(self, when_ns: npt.NDArray[np.int64], now_ns: int) -> GridOfBool:

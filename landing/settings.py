@@ -226,7 +226,7 @@ class DecisionSettings(BaseModel):
         "those who see it from farther, s",
     )  # fmt: skip
     nearer_factor: float = Field(
-        default=1.5, ge=1.2, le=10, description="... from this many times as far"
+        default=1.3, ge=1.2, le=10, description="... from this many times as far"
     )
     grid_cells: int = Field(default=256, ge=32, le=1024, description="cells along a side")
     cell_m: float = Field(default=0.2, ge=0.02, le=2, description="finest cell of the map, m")
