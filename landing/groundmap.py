@@ -262,11 +262,11 @@ class GroundMap:
             segmentation.hazards, HAZARD_ROLES if judged else MOVING_ROLES, part, plain
         )
         self._seen_ns[window][visible] = at_ns
-        if judged:
-            self._note_bad(part, at_ns)
         for role in MOVING_ROLES:
             somebody = self._hazards[HAZARD_ROLES.index(role)][window] > 0.0
             self._visited_ns[window][somebody & visible] = at_ns
+        if judged:
+            self._note_bad(part, at_ns)
         return count
 
     def _follow(
@@ -469,7 +469,8 @@ class GroundMap:
     def _note_bad(self, part: _Shown, at_ns: int) -> None:
         """Notes from which height shown ground is bad, or that it is not after all.
 
-        From higher up neither is believed: what the picture shows there is coarser.
+        From higher up neither is believed: what the picture shows there is coarser. Where somebody
+        stood lately it is not the ground that was bad.
         """
         window, height_m = part.window, np.float32(self._height_m)
         landable, from_m, when_ns = (
@@ -481,6 +482,7 @@ class GroundMap:
                 here = self._hazards[k][window] > 0.0
                 bad |= here
                 good &= ~here
+        bad &= self._visited_ns[window] < at_ns - int(self._settings.lately_s * 1e9)
         shown = part.visible.view(np.bool_)
         from_m[shown & self._forgotten(when_ns, at_ns)] = np.inf
         near = shown & (height_m <= from_m * np.float32(SAME_HEIGHT))

@@ -375,3 +375,59 @@ def test_heights_must_be_in_order():
         Decider(SETTINGS, TAXONOMY, CAMERA).remember(
             Decider(SETTINGS.model_copy(update={"grid_cells": 128}), TAXONOMY, CAMERA).memory()
         )
+
+
+def gathered(ground, label, height, from_s, for_s, north=0.0):
+    """The view after frames at 5 Hz that show one class everywhere."""
+    at_ns = 0
+    for k in range(round(5 * for_s)):
+        at_ns = round((from_s + k / 5) * S)
+        pose = pose_at(north=north, height=height, at_ns=at_ns)
+        ground.update(seen(everywhere(label), pose, CAMERA, at_ns), CAMERA, pose, 0.0)
+    view = ground.view(at_ns)
+    assert view is not None
+    return view
+
+
+def is_free(view, north=0.0, east=0.0):
+    cell = view.cell_of(north, east)
+    assert cell is not None
+    return bool(view.free[cell])
+
+
+def test_ground_that_was_bad_from_nearer_is_not_good_because_it_looks_so_from_farther():
+    ground = GroundMap(SETTINGS, TAXONOMY)
+    assert is_free(gathered(ground, GRASS, 24.0, 0, 8))
+    # On the way down and up again, by steps of less than a fifth: the nearest is what counts.
+    for number, height in enumerate((14.0, 12.0, 14.0, 16.5, 19.5)):
+        assert not is_free(gathered(ground, ROOF, height, 8 + 3 * number, 3))
+    high = gathered(ground, GRASS, 24.0, 23, 8, north=1.0)
+    assert not is_free(high) and is_free(high, north=11.0)  # which was not in view from 12 m
+    # From as near as it was bad it may be good after all.
+    assert is_free(gathered(ground, GRASS, 12.0, 31, 8))
+    assert is_free(gathered(ground, GRASS, 24.0, 39, 3))
+
+
+def test_ground_that_was_bad_from_nearer_is_forgiven_in_time_and_remembered_in_recordings():
+    settings = SETTINGS.model_copy(update={"nearer_memory_s": 30.0})
+    ground = GroundMap(settings, TAXONOMY)
+    gathered(ground, ROOF, 10.0, 0, 4)
+    assert not is_free(gathered(ground, GRASS, 20.0, 4, 20))
+    other = GroundMap(settings, TAXONOMY)
+    other.remember(ground.memory())
+    old = {k: v for k, v in ground.memory().items() if k not in ("bad_from_m", "bad_ns")}
+    before = GroundMap(settings, TAXONOMY)
+    before.remember(old)
+    assert not is_free(gathered(other, GRASS, 20.0, 24, 1))
+    assert is_free(gathered(before, GRASS, 20.0, 24, 1))
+    assert is_free(gathered(ground, GRASS, 20.0, 24, 12))
+
+
+def test_people_who_were_seen_from_nearer_do_not_make_the_ground_bad():
+    ground = GroundMap(SETTINGS, TAXONOMY)
+    gathered(ground, GRASS, 12.0, 0, 6)
+    assert not is_free(gathered(ground, PERSON, 12.0, 6, 6))
+    assert not np.isfinite(ground._bad_from_m[ground._seen_ns > 0]).any()
+    # They have gone: at once there is ground again that can be judged.
+    gathered(ground, GRASS, 12.0, 12, 0.4)
+    assert is_free(gathered(ground, GRASS, 24.0, 12.4, 12))
