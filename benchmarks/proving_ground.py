@@ -143,7 +143,8 @@ def page(result: dict[str, Any]) -> str:
     if result["failures"]:
         lines += ["", "Failures:", ""]
         lines += [
-            f"* scene {f['scene']}, {f['world']}: {f['verdict']}, {f['reason']}"
+            f"* scene {f['scene']}, {f['world']}: {f['verdict']}, "
+            + (f["reason"] or "where no site is within reach of the start")
             for f in result["failures"]
         ]
     return "\n".join([*lines, ""])
