@@ -97,7 +97,7 @@ def test_timetables_survive_saving(tmp_path):
     assert load_world(tmp_path).actors == actors
 
 
-def test_nobody_who_comes_near_is_left_out_of_those_near() :
+def test_nobody_who_comes_near_is_left_out_of_those_near():
     rng = np.random.default_rng(3)
     actors = []
     for number in range(40):
