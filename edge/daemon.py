@@ -72,6 +72,7 @@ class Counters:
     stale_frames: int = 0
     late_ticks: int = 0
     map_resets: int = 0
+    map_shifts: int = 0
 
 
 class Daemon:
@@ -122,10 +123,8 @@ class Daemon:
             camera, self.mailbox, self._vitals.camera, limits, events, self._stop, live
         )
         self._control = Control(config.director, link, events, config.authority)
-        # With the local frame it was made in; replaced whole, so reading needs no lock.
-        self._decided: tuple[Decision, tuple[int, int] | None] | None = None
+        self._decision: Decision | None = None  # replaced whole, so reading needs no lock
         self._busy_since_ns: int | None = None
-        self._frame_of_reference: tuple[int, int] | None = None
         self.counters = Counters()
         self._status_period_s = config.log.status_period_s
         self._status_ns = self._started_ns
@@ -183,9 +182,9 @@ class Daemon:
                 continue
             now_ns = time.monotonic_ns()
             self._busy_since_ns = now_ns
-            self._forget_moved_ground(now_ns)
             step = self._pipeline.step(frame, self._pose_at, lambda: self._take(0.0))
-            self._decided = (step.decision, self._frame_of_reference)
+            self._note_moved_ground(self._decision, step.decision)
+            self._decision = step.decision
             self.counters.decisions += 1
             self._vitals.pipeline.arrived(time.monotonic_ns())
             self._observers.step(step)
@@ -218,36 +217,19 @@ class Daemon:
             return None
         return frame
 
-    def _decision(self, now_ns: int) -> Decision | None:
-        """The newest decision, unless the local frame has moved since.
-
-        The pipeline notices a reboot only with its next frame; until then its site, in the frame of
-        before, is some other place.
-        """
-        if self._decided is None:
-            return None
-        decision, frame_of_reference = self._decided
-        return decision if frame_of_reference == self._local_frame(now_ns) else None
-
-    def _local_frame(self, now_ns: int) -> tuple[int, int]:
-        """Counts what moves the origin of local positions."""
-        status = self._link.status(now_ns)
-        return (status.reboots, status.position_resets)
-
-    def _forget_moved_ground(self, now_ns: int) -> None:
-        """Starts the map anew when the estimator's local frame is not what it was.
-
-        After a reboot or a position reset the same coordinates are another place.
-        """
-        frame_of_reference = self._local_frame(now_ns)
-        if frame_of_reference != self._frame_of_reference:
-            if self._frame_of_reference is not None:
-                self._pipeline.decider.reset()
-                self.counters.map_resets += 1
-                logger.warning("the autopilot's local frame has moved: the ground map starts anew")
-                reboots, position_resets = frame_of_reference
-                self._events.write("map-reset", reboots=reboots, position_resets=position_resets)
-            self._frame_of_reference = frame_of_reference
+    def _note_moved_ground(self, before: Decision | None, now: Decision) -> None:
+        """Logs what a decision did with the ground map because the estimator's frame moved."""
+        if now.restarted is not None:
+            self.counters.map_resets += 1
+            logger.warning("the ground map starts anew: %s", now.restarted)
+            self._events.write("map-reset", reason=now.restarted)
+        elif before is not None and before.frame != now.frame:
+            shift = before.frame.shift_to(now.frame)
+            if shift is not None:
+                self.counters.map_shifts += 1
+                words = shift.describe()
+                logger.warning("the estimator was reset: the ground map moves by %s", words)
+                self._events.write("map-moved", shift=words)
 
     def _loop(self, workers: tuple[Worker, ...], max_seconds: float | None) -> None:
         next_ns = time.monotonic_ns()
@@ -276,7 +258,7 @@ class Daemon:
         """One step of the control loop."""
         pose = self._link.latest_pose(now_ns)
         vehicle = self._link.vehicle(now_ns)
-        decision = self._decision(now_ns)
+        decision = self._decision
         output = self._control.tick(now_ns, decision, pose, vehicle)
         self._time_target(output.target)
         health = self._vitals.watch(now_ns, pose, vehicle, output)

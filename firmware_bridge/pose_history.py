@@ -3,22 +3,46 @@
 Attitude, local position and height arrive as separate messages at their own rates. Each is kept
 as a short track of stamped samples; a pose is put together by interpolating every track at the
 asked moment. What a track cannot answer honestly (a gap, a jump, silence) is None in the pose.
+
+A pose names the local frame it is given in. An estimator reset moves that frame: by a known shift
+where the step is plain, into another epoch where it is not.
 """
 
 from __future__ import annotations
 
 import math
 import threading
-from dataclasses import dataclass
+from bisect import bisect_right
+from dataclasses import dataclass, field
 from enum import Enum
 
 from firmware_bridge.gimbal import GimbalHistory
+from firmware_bridge.rangefinders import Height, RangeHeights
+from firmware_bridge.resets import (
+    NS_PER_S,
+    Attitude,
+    Creep,
+    Position,
+    ResetLimits,
+    ResetRule,
+    Vector,
+    attitude_innovation,
+    position_innovation,
+    turned,
+)
 from firmware_bridge.track import Stamped, Track
+from landing.estimator import FIRST_FRAME, EstimatorFrame, FrameShift
 from landing.geometry import Quaternion, matrix_from_quaternion, slerp
 from landing.types import Pose
 
-NS_PER_S = 1_000_000_000
-Vector = tuple[float, float, float]
+TOLD_NS = 500_000_000
+"""A step so near to the time at which the autopilot tells of a reset is that reset."""
+
+STANDING_NS = NS_PER_S
+"""For so long after it was learnt the vehicle may still stand on the ground."""
+
+FRAMES_KEPT = 64
+_ALWAYS_NS = -(2**62)
 
 
 class HeightSource(str, Enum):
@@ -45,11 +69,10 @@ class PoseLimits:
         position_ahead_ns: Longest extrapolation, at the newest sample's velocity.
         height_gap_ns: Longest gap interpolated across.
         height_hold_ns: Longest hold of the last height, corrected by the vertical movement.
-        max_speed_m_s: Two positions that imply more than this are a jump (an estimator reset).
-        max_speed_change_m_s: The same against the position expected from the velocity.
-        max_rate_rad_s: Two attitudes that imply more than this are a jump.
+        max_speed_m_s: A faster velocity is none.
         max_height_rate_m_s: Two heights that imply more than this, and 2 m, are a jump.
         max_tilt_rad: Beyond this tilt a slant range says nothing of the height.
+        resets: What counts as an estimator reset.
     """
 
     keep_ns: int = 5 * NS_PER_S
@@ -60,30 +83,9 @@ class PoseLimits:
     height_gap_ns: int = 500_000_000
     height_hold_ns: int = 500_000_000
     max_speed_m_s: float = 60.0
-    max_speed_change_m_s: float = 20.0
-    max_rate_rad_s: float = 30.0
     max_height_rate_m_s: float = 25.0
     max_tilt_rad: float = math.radians(45.0)
-
-
-@dataclass(frozen=True)
-class _Attitude:
-    at_ns: int
-    ned_from_frd: Quaternion
-    rates_frd_rad_s: Vector
-
-
-@dataclass(frozen=True)
-class _Position:
-    at_ns: int
-    ned_m: Vector
-    velocity_ned_m_s: Vector | None
-
-
-@dataclass(frozen=True)
-class _Height:
-    at_ns: int
-    agl_m: float
+    resets: ResetLimits = field(default_factory=ResetLimits)
 
 
 class PoseHistory:
@@ -116,11 +118,25 @@ class PoseHistory:
         self._rangefinder_offset_frd_m = rangefinder_offset_frd_m
         self._configured_ground_m = ground_down_m
         self._ground_m = ground_down_m
+        self._learnt_ns: int | None = None
         self._offset_ns = 0
         keep_ns = self._limits.keep_ns
-        self._attitudes: Track[_Attitude] = Track(keep_ns, self._attitude_jumps)
-        self._positions: Track[_Position] = Track(keep_ns, self._position_jumps)
-        self._heights: Track[_Height] = Track(keep_ns, self._height_jumps)
+        self._rule = ResetRule(self._limits.resets)
+        self._attitudes: Track[Attitude] = Track(
+            keep_ns, self._attitude_jumps, self._attitude_parted
+        )
+        self._positions: Track[Position] = Track(
+            keep_ns, self._position_jumps, self._position_parted
+        )
+        self._heights = RangeHeights(keep_ns, self._limits.max_height_rate_m_s)
+        self._creep = Creep(self._limits.resets.creep_ns)
+        self._heading_creep = Creep(self._limits.resets.creep_ns)
+        self._crept = 0
+        # From which stamp on each frame holds; in between two that came out of order nothing does.
+        self._frames: list[tuple[int, EstimatorFrame]] = [(_ALWAYS_NS, FIRST_FRAME)]
+        self._torn: tuple[int, int] = (0, 0)
+        self._told_ns: int | None = None
+        self._valid = True
         self._lock = threading.Lock()
 
     def rebase(self, offset_ns: int) -> None:
@@ -129,8 +145,16 @@ class PoseHistory:
             self._offset_ns = offset_ns
 
     def clear(self) -> None:
-        """Forget all, as after a reboot of the autopilot. A learned ground is forgotten too."""
+        """Forget all, as after a reboot of the autopilot. A learned ground is forgotten too.
+
+        The local frame is another one from then on.
+        """
         with self._lock:
+            self._frames = [(_ALWAYS_NS, self._frames[-1][1].moved(None))]
+            self._torn, self._valid = (0, 0), True
+            self._told_ns = self._learnt_ns = None
+            self._creep.clear()
+            self._heading_creep.clear()
             self._attitudes.clear()
             self._positions.clear()
             self._heights.clear()
@@ -138,9 +162,36 @@ class PoseHistory:
 
     @property
     def position_resets(self) -> int:
-        """How often the estimator's local frame has jumped since the start."""
+        """How often the estimator's position has jumped since the start."""
         with self._lock:
-            return self._positions.resets
+            return self._positions.resets + self._crept
+
+    @property
+    def heading_resets(self) -> int:
+        """How often the estimator's attitude has jumped since the start."""
+        with self._lock:
+            return self._attitudes.resets
+
+    @property
+    def frame(self) -> EstimatorFrame:
+        """The local frame of the newest samples."""
+        with self._lock:
+            return self._frames[-1][1]
+
+    @property
+    def height_problem(self) -> str | None:
+        """Rangefinders that cannot be believed, in words; None while there is none."""
+        with self._lock:
+            apart, stuck = self._heights.apart, self._heights.stuck
+        if apart:
+            values = " and ".join(f"{m:.2f} m (id {ident})" for ident, m in apart.items())
+            return f"rangefinders contradict each other: {values}"
+        if stuck:
+            values = ", ".join(f"id {ident} stays at {m:.2f} m" for ident, m in stuck.items())
+            return (
+                f"a rangefinder does not follow the height: {values}; it may see a leg or payload"
+            )
+        return None
 
     @property
     def ground_known(self) -> bool:
@@ -149,23 +200,28 @@ class PoseHistory:
             return self._ground_m is not None
 
     def add_attitude(
-        self, at_ns: int, ned_from_frd: Quaternion, rates_frd_rad_s: Vector = (0.0, 0.0, 0.0)
+        self, at_ns: int, ned_from_frd: Quaternion, rates_frd_rad_s: Vector | None = None
     ) -> bool:
         """Add an attitude; False when it is unusable (not finite, not unit, out of order, a jump).
 
         Args:
             at_ns: Stamp, source clock.
             ned_from_frd: Attitude quaternion (w, x, y, z).
-            rates_frd_rad_s: Angular rates in body axes; not finite counts as 0.
+            rates_frd_rad_s: Angular rates in body axes; None or not finite: not known.
         """
         norm = math.sqrt(sum(c * c for c in ned_from_frd)) if _finite(ned_from_frd) else 0.0
         if abs(norm - 1.0) > 0.02:
             return False
         w, x, y, z = (c / norm for c in ned_from_frd)
-        if not _finite(rates_frd_rad_s):
-            rates_frd_rad_s = (0.0, 0.0, 0.0)
+        if rates_frd_rad_s is not None and not _finite(rates_frd_rad_s):
+            rates_frd_rad_s = None
+        sample = Attitude(at_ns, (w, x, y, z), rates_frd_rad_s)
         with self._lock:
-            return self._attitudes.add(_Attitude(at_ns, (w, x, y, z), rates_frd_rad_s))
+            before, resets = self._attitudes.newest, self._attitudes.resets
+            taken = self._attitudes.add(sample)
+            if taken and before is not None and resets == self._attitudes.resets:
+                self._heading_crept(before, sample)
+            return taken
 
     def add_position(
         self, at_ns: int, ned_m: Vector, velocity_ned_m_s: Vector | None = None
@@ -184,10 +240,17 @@ class PoseHistory:
             and math.hypot(*velocity_ned_m_s) <= self._limits.max_speed_m_s
         ):
             velocity_ned_m_s = None
+        sample = Position(at_ns, ned_m, velocity_ned_m_s)
         with self._lock:
-            return self._positions.add(_Position(at_ns, ned_m, velocity_ned_m_s))
+            before, resets = self._positions.newest, self._positions.resets
+            taken = self._positions.add(sample)
+            if taken and before is not None and resets == self._positions.resets:
+                self._position_crept(before, sample)
+            return taken
 
-    def add_range(self, at_ns: int, slant_m: float, min_m: float, max_m: float) -> bool:
+    def add_range(
+        self, at_ns: int, slant_m: float, min_m: float, max_m: float, sensor: int = 0
+    ) -> bool:
         """Add a range along the body's down axis; False when it is unusable.
 
         The height of the body origin over flat ground is the down part, in NED, of the vector
@@ -199,6 +262,7 @@ class PoseHistory:
             slant_m: Measured range, m.
             min_m: Smallest range of the sensor; a reading at or under it is none.
             max_m: Largest range of the sensor; a reading at or over it is none.
+            sensor: Id of the rangefinder.
         """
         if not _finite((slant_m, min_m, max_m)) or not max(0.0, min_m) < slant_m < max_m:
             return False
@@ -212,7 +276,7 @@ class PoseHistory:
                 return False
             x_m, y_m, z_m = self._rangefinder_offset_frd_m
             agl_m = float(down_of_body @ (x_m, y_m, z_m + slant_m))
-            return self._heights.add(_Height(at_ns, agl_m))
+            return self._heights.add(sensor, Height(at_ns, agl_m), self._position_at(at_ns))
 
     def learn_ground(self) -> None:
         """Take the vehicle's present position as standing on the ground.
@@ -223,6 +287,32 @@ class PoseHistory:
             newest = self._positions.newest
             if self._configured_ground_m is None and newest is not None:
                 self._ground_m = newest.ned_m[2]
+                self._learnt_ns = newest.at_ns
+
+    def told_of_reset(self) -> None:
+        """Take the autopilot's own word that its estimator was reset about now.
+
+        A step that is held back is believed at once, and small ones count until `TOLD_NS` from
+        here. Where samples are missing around it the size is not known.
+        """
+        with self._lock:
+            newest = self._positions.newest or self._attitudes.newest
+            if newest is None:
+                return
+            self._told_ns = newest.at_ns
+            self._attitudes.confirm()
+            self._positions.confirm()
+
+    def set_valid(self, valid: bool) -> None:
+        """Take the estimator's own word for whether its position can be used.
+
+        While it cannot poses have no position; when it can again its frame is another one.
+        """
+        with self._lock:
+            if valid and not self._valid:
+                newest = self._positions.newest
+                self._move(_ALWAYS_NS if newest is None else newest.at_ns, None)
+            self._valid = valid
 
     def at(self, at_ns: int) -> Pose | None:
         """The pose at a moment, or None when nothing is known of it.
@@ -245,14 +335,18 @@ class PoseHistory:
             return self._pose(min(newest.at_ns, now_ns - self._offset_ns))
 
     def _pose(self, at_ns: int) -> Pose | None:
-        attitude = self._attitude_at(at_ns, self._limits.attitude_ahead_ns)
-        position = self._position_at(at_ns)
+        attitude = position = None
+        if not self._torn[0] <= at_ns < self._torn[1]:
+            attitude = self._attitude_at(at_ns, self._limits.attitude_ahead_ns)
+            position = self._position_at(at_ns) if self._valid else None
         height_m = self._height_at(at_ns, position)
         if attitude is None and position is None and height_m is None:
             return None
         ours_ns = at_ns + self._offset_ns
         pointing = None if self._gimbal is None else self._gimbal.at(ours_ns, attitude)
-        return Pose(ours_ns, attitude, position, height_m, pointing)
+        index = bisect_right(self._frames, at_ns, key=lambda entry: entry[0])
+        frame = self._frames[max(0, index - 1)][1]
+        return Pose(ours_ns, attitude, position, height_m, pointing, frame)
 
     def _attitude_at(self, at_ns: int, longest_ahead_ns: int) -> Quaternion | None:
         before, after = self._attitudes.around(at_ns)
@@ -261,14 +355,21 @@ class PoseHistory:
         if after is not None and after.at_ns - before.at_ns <= self._limits.attitude_gap_ns:
             return slerp(before.ned_from_frd, after.ned_from_frd, _fraction(before, after, at_ns))
         ahead_ns = at_ns - before.at_ns
-        if ahead_ns > longest_ahead_ns:
+        if ahead_ns > longest_ahead_ns or (after is None and self._attitudes.suspect is not None):
             return None
-        return _turned(before.ned_from_frd, before.rates_frd_rad_s, ahead_ns / NS_PER_S)
+        if before.rates_frd_rad_s is None:
+            return before.ned_from_frd
+        return turned(before.ned_from_frd, before.rates_frd_rad_s, ahead_ns / NS_PER_S)
 
     def _position_at(self, at_ns: int) -> Vector | None:
         before, after = self._positions.around(at_ns)
-        if before is None:
+        if before is None or (after is None and self._positions.suspect is not None):
             return None
+        return self._position_between(before, after, at_ns)
+
+    def _position_between(
+        self, before: Position, after: Position | None, at_ns: int
+    ) -> Vector | None:
         if after is not None and after.at_ns - before.at_ns <= self._limits.position_gap_ns:
             fraction = _fraction(before, after, at_ns)
             return _mixed(before.ned_m, after.ned_m, fraction)
@@ -307,26 +408,87 @@ class PoseHistory:
         descended_m = position[2] - then[2] if position and then else 0.0
         return before.agl_m - descended_m
 
-    def _attitude_jumps(self, a: _Attitude, b: _Attitude) -> bool:
-        dot = abs(sum(p * q for p, q in zip(a.ned_from_frd, b.ned_from_frd, strict=True)))
-        angle_rad = 2 * math.acos(min(1.0, dot))
-        # 0.2 rad: two samples of one millisecond apart may differ by their rounding and noise.
-        return angle_rad > 0.2 + self._limits.max_rate_rad_s * (b.at_ns - a.at_ns) / NS_PER_S
+    # --- the estimator's resets ---
 
-    def _position_jumps(self, a: _Position, b: _Position) -> bool:
-        seconds = (b.at_ns - a.at_ns) / NS_PER_S
-        if a.velocity_ned_m_s is None:
-            expected, speed_m_s = a.ned_m, self._limits.max_speed_m_s
-        else:
-            (x, y, z), (vx, vy, vz) = a.ned_m, a.velocity_ned_m_s
-            expected = (x + vx * seconds, y + vy * seconds, z + vz * seconds)
-            speed_m_s = self._limits.max_speed_change_m_s
-        # 1 m: what an estimator may correct at once without it being another frame.
-        return math.dist(expected, b.ned_m) > 1.0 + speed_m_s * seconds
+    def _told(self, at_ns: int) -> bool:
+        return self._told_ns is not None and abs(at_ns - self._told_ns) <= TOLD_NS
 
-    def _height_jumps(self, a: _Height, b: _Height) -> bool:
-        allowed_m = 2.0 + self._limits.max_height_rate_m_s * (b.at_ns - a.at_ns) / NS_PER_S
-        return abs(b.agl_m - a.agl_m) > allowed_m
+    def _attitude_jumps(self, a: Attitude, b: Attitude) -> bool:
+        return self._rule.attitude_jumps(a, b, self._told(b.at_ns))
+
+    def _position_jumps(self, a: Position, b: Position) -> bool:
+        return self._rule.position_jumps(a, b, self._told(b.at_ns))
+
+    def _attitude_parted(self, a: Attitude, b: Attitude) -> None:
+        heading_rad, tilt_rad = attitude_innovation(a, b)
+        known = (
+            a.rates_frd_rad_s is not None
+            and b.rates_frd_rad_s is not None
+            and tilt_rad <= self._limits.resets.tilt_rad
+            and b.at_ns - a.at_ns <= self._limits.resets.known_gap_ns
+        )
+        self._heading_creep.clear()
+        self._move(b.at_ns, self._turn(heading_rad, b.at_ns) if known else None)
+
+    def _turn(self, heading_rad: float, at_ns: int) -> FrameShift | None:
+        """A turn about the vehicle, which has not turned; None where its place is not known.
+
+        A gimbal's own estimator keeps its heading, so with one the turn says nothing of the camera.
+        """
+        before, after = self._positions.around(at_ns)
+        if before is None or self._gimbal is not None:
+            return None
+        centre = self._position_between(before, after, at_ns)
+        return None if centre is None else FrameShift.turn_about(heading_rad, centre)
+
+    def _position_parted(self, a: Position, b: Position) -> None:
+        step_m = position_innovation(a, b)
+        known = (
+            a.velocity_ned_m_s is not None
+            and b.velocity_ned_m_s is not None
+            and b.at_ns - a.at_ns <= self._limits.resets.known_gap_ns
+        )
+        self._creep.clear()
+        self._step(b.at_ns, step_m, known)
+
+    def _position_crept(self, a: Position, b: Position) -> None:
+        total_m = self._creep.add(b.at_ns, position_innovation(a, b))
+        if a.velocity_ned_m_s is None or b.velocity_ned_m_s is None:
+            self._creep.clear()
+        elif self._rule.creeps(total_m, a, b, self._told(b.at_ns)):
+            self._creep.clear()
+            self._crept += 1
+            self._step(b.at_ns, total_m, known=True)
+
+    def _heading_crept(self, a: Attitude, b: Attitude) -> None:
+        heading_rad, _ = attitude_innovation(a, b)
+        total_rad, _, _ = self._heading_creep.add(b.at_ns, (heading_rad, 0.0, 0.0))
+        if a.rates_frd_rad_s is None or b.rates_frd_rad_s is None:
+            self._heading_creep.clear()
+        elif self._rule.heading_moved(total_rad, a, b, self._told(b.at_ns)):
+            self._heading_creep.clear()
+            self._attitudes.resets += 1
+            self._move(b.at_ns, self._turn(total_rad, b.at_ns))
+
+    def _step(self, at_ns: int, step_m: Vector, known: bool) -> None:
+        """Moves the frame by a step of the position, and with it the ground below.
+
+        A vehicle that stands on the ground learns it anew instead.
+        """
+        standing = self._learnt_ns is not None and at_ns - self._learnt_ns <= STANDING_NS
+        if known and self._ground_m is not None and not standing:
+            self._ground_m += step_m[2]
+        elif abs(step_m[2]) > self._limits.resets.vertical_m:
+            self._ground_m = None
+        self._move(at_ns, FrameShift(0.0, step_m) if known else None)
+
+    def _move(self, at_ns: int, shift: FrameShift | None) -> None:
+        from_ns, frame = self._frames[-1]
+        if at_ns < from_ns:
+            self._torn = (at_ns, from_ns)
+        self._frames.append((max(at_ns, from_ns), frame.moved(shift)))
+        del self._frames[:-FRAMES_KEPT]
+        self._heights.frame_moved()
 
 
 def _finite(values: tuple[float, ...]) -> bool:
@@ -340,20 +502,3 @@ def _fraction(before: Stamped, after: Stamped, at_ns: int) -> float:
 def _mixed(a: Vector, b: Vector, fraction: float) -> Vector:
     x, y, z = (p + fraction * (q - p) for p, q in zip(a, b, strict=True))
     return (x, y, z)
-
-
-def _turned(ned_from_frd: Quaternion, rates_frd_rad_s: Vector, seconds: float) -> Quaternion:
-    """Attitude after turning at constant body rates: ``q * exp(rates * t / 2)``."""
-    rate = math.hypot(*rates_frd_rad_s)
-    half_rad = rate * seconds / 2
-    if half_rad < 1e-9:
-        return ned_from_frd
-    w2 = math.cos(half_rad)
-    x2, y2, z2 = (math.sin(half_rad) * r / rate for r in rates_frd_rad_s)
-    w, x, y, z = ned_from_frd
-    return (
-        w * w2 - x * x2 - y * y2 - z * z2,
-        w * x2 + x * w2 + y * z2 - z * y2,
-        w * y2 - x * z2 + y * w2 + z * x2,
-        w * z2 + x * y2 - y * x2 + z * w2,
-    )

@@ -18,6 +18,7 @@ from firmware_bridge.gimbal import READERS as GIMBAL_READERS
 from firmware_bridge.gimbal import GimbalHistory
 from firmware_bridge.identity import Version, identity_of
 from firmware_bridge.pose_history import HeightSource, PoseHistory
+from firmware_bridge.rangefinders import RangeReadings
 from firmware_bridge.settings import LinkSettings
 from firmware_bridge.streams import StreamRequests, request_message, set_message_interval
 from firmware_bridge.target import TargetForm
@@ -45,6 +46,23 @@ SUBSTITUTES = {
     "GIMBAL_DEVICE_ATTITUDE_STATUS": "MOUNT_ORIENTATION",
 }
 """What does as well, where the first does not come."""
+
+ESTIMATOR_STREAMS = {
+    Autopilot.ARDUPILOT: ("EKF_STATUS_REPORT",),
+    Autopilot.PX4: ("ESTIMATOR_STATUS", "ODOMETRY"),
+}
+"""Where each tells of its estimator's state and resets."""
+
+ESTIMATOR_RATE_HZ = 2.0
+
+POSITION_FLAGS = mavlink.ESTIMATOR_POS_HORIZ_REL | mavlink.ESTIMATOR_POS_HORIZ_ABS
+"""One of these is set while the estimator has a horizontal position; the same bits in both."""
+
+GLITCH_FLAGS = {
+    "EKF_STATUS_REPORT": mavlink.EKF_GPS_GLITCHING | mavlink.EKF_CONST_POS_MODE,
+    "ESTIMATOR_STATUS": mavlink.ESTIMATOR_GPS_GLITCH | mavlink.ESTIMATOR_CONST_POS_MODE,
+}
+"""When one of these comes or goes the position may step."""
 
 STICK_STREAMS = {Autopilot.ARDUPILOT: "RC_CHANNELS", Autopilot.PX4: "MANUAL_CONTROL"}
 """Where each tells of the pilot's sticks; ArduPilot protests aloud when asked for the other."""
@@ -89,6 +107,7 @@ class Telemetry:
         self.frames = FrameReader()
         self.desk = CommandDesk()
         self._fix: GlobalFix | None = None
+        self._fix_frame = self.history.frame
         self.autopilot: AutopilotId | None = None
         self.version: Version | None = None
         self._version_asked_ns = 0
@@ -96,12 +115,20 @@ class Telemetry:
         self.last_error = ""
         self.clock = ClockMap()
         self._quaternion_at_ns: int | None = None
+        self._estimator_flags: int | None = None
+        self._reset_counter: int | None = None
+        self._origin: tuple[int, int, int] | None = None
+        self._ranges = RangeReadings()
         self._handlers: dict[str, Callable[[Any, int], None]] = {
             "HEARTBEAT": self._on_heartbeat,
             "ATTITUDE_QUATERNION": self._on_attitude_quaternion,
             "ATTITUDE": self._on_attitude,
             "LOCAL_POSITION_NED": self._on_local_position,
             "DISTANCE_SENSOR": self._on_distance,
+            "EKF_STATUS_REPORT": self._on_estimator_flags,
+            "ESTIMATOR_STATUS": self._on_estimator_flags,
+            "ODOMETRY": self._on_odometry,
+            "GPS_GLOBAL_ORIGIN": self._on_origin,
             "EXTENDED_SYS_STATE": self._on_extended_sys_state,
             "COMMAND_ACK": self._on_command_ack,
             "RC_CHANNELS": self.vehicle.on_rc_channels,
@@ -141,7 +168,8 @@ class Telemetry:
         to = Addressee(0, 0, Autopilot.UNKNOWN)
         if who is not None:
             to = Addressee(who.system, who.component, self.vehicle.autopilot)
-        self.desk.ask(request, to, self._fix, now_ns)
+        fix = self._fix if self._fix_frame == self.history.frame else None
+        self.desk.ask(request, to, fix, now_ns)
 
     def request(self, now_ns: int) -> Any:
         """The command or stream request to send now, or None."""
@@ -183,6 +211,9 @@ class Telemetry:
             return [f"{where}: the autopilot has fallen silent; check its power and the cable"]
         if self.vehicle.autopilot is Autopilot.UNKNOWN:
             return [f"{where}: the autopilot is neither ArduPilot nor PX4; none else is supported"]
+        flags = self._estimator_flags
+        if flags is not None and not flags & POSITION_FLAGS:
+            return [f"{where}: the estimator has no position (flags {flags:#06x}); check its GPS"]
         missing = self.streams.missing(now_ns)
         found = [
             f"{where}: {name} does not come; check the stream rates and its sensor"
@@ -192,6 +223,10 @@ class Telemetry:
         if self.gimbal is not None and self.gimbal.problem:
             found.append(f"{where}: {self.gimbal.problem}")
         source = self._settings.height_source
+        if source is not HeightSource.LOCAL:
+            impossible = self._ranges.problem or self.history.height_problem
+            if impossible is not None:
+                found.append(f"{where}: {impossible}")
         ranged = source is HeightSource.AUTO and "DISTANCE_SENSOR" not in missing
         if source is not HeightSource.RANGEFINDER and not ranged and not self.history.ground_known:
             found.append(
@@ -232,6 +267,8 @@ class Telemetry:
             system, heartbeat.get_srcComponent(), autopilot_of(heartbeat), heartbeat.type
         )
         sticks = STICK_STREAMS.get(autopilot_of(heartbeat))
+        for name in ESTIMATOR_STREAMS.get(autopilot_of(heartbeat), ()):
+            self.streams.add(name, ESTIMATOR_RATE_HZ, 0)
         if self._settings.commands and sticks is not None:
             self.streams.add(sticks, self._settings.stick_rate_hz, 0)
         log.info("link: autopilot %s, system %d", autopilot_of(heartbeat).value, system)
@@ -279,14 +316,9 @@ class Telemetry:
             )
 
     def _on_distance(self, message: Any, now_ns: int) -> None:
-        # signal_quality by the message's definition: 0 is unknown, 1 is an invalid signal.
-        if (
-            message.orientation != mavlink.MAV_SENSOR_ROTATION_PITCH_270
-            or message.signal_quality == 1
-        ):
-            return
+        usable = self._ranges.take(message)
         offset_ns = self.clock.offset_ns
-        if offset_ns is None:
+        if not usable or offset_ns is None:
             return  # without attitude or position a range is of no use yet
         at_ns = message.time_boot_ms * NS_PER_MS
         if not 0 <= now_ns - offset_ns - at_ns <= RANGE_STAMP_TOLERANCE_NS:
@@ -296,7 +328,33 @@ class Telemetry:
             message.current_distance / 100.0,
             message.min_distance / 100.0,
             message.max_distance / 100.0,
+            message.id,
         )
+
+    def _on_estimator_flags(self, message: Any, _now_ns: int) -> None:
+        """EKF_STATUS_REPORT and ESTIMATOR_STATUS name a valid position by the same bits."""
+        before, self._estimator_flags = self._estimator_flags, message.flags
+        changed = 0 if before is None else before ^ message.flags
+        has_position = bool(message.flags & POSITION_FLAGS)
+        self.history.set_valid(has_position)
+        if before is not None and bool(before & POSITION_FLAGS) != has_position:
+            state = "has a position again" if has_position else "has no position"
+            log.warning("link: the estimator %s (flags %#06x)", state, message.flags)
+        elif changed & GLITCH_FLAGS[message.get_type()]:
+            self.history.told_of_reset()
+
+    def _on_odometry(self, message: Any, _now_ns: int) -> None:
+        before, self._reset_counter = self._reset_counter, message.reset_counter
+        if before is not None and before != message.reset_counter:
+            log.warning("link: the estimator tells of a reset (count %d)", message.reset_counter)
+            self.history.told_of_reset()
+
+    def _on_origin(self, message: Any, _now_ns: int) -> None:
+        origin = (message.latitude, message.longitude, message.altitude)
+        before, self._origin = self._origin, origin
+        if before is not None and before != origin:
+            log.warning("link: the local frame has another origin")
+            self.history.told_of_reset()
 
     def _on_extended_sys_state(self, message: Any, now_ns: int) -> None:
         self.vehicle.on_extended_sys_state(message, now_ns)
@@ -331,6 +389,7 @@ class Telemetry:
         if offset_ns is not None:
             at_ns = message.time_boot_ms * NS_PER_MS + offset_ns
             self._fix = GlobalFix.paired(message, self.history.at(at_ns), now_ns)
+            self._fix_frame = self.history.frame
 
     def _stamp(self, boot_ms: int, now_ns: int) -> int | None:
         """Stamp for the pose history, in the autopilot's own clock, after learning from it.
@@ -343,6 +402,7 @@ class Telemetry:
         if reading.rebooted:
             self.reboots += 1
             self.history.clear()
+            self._estimator_flags = self._reset_counter = self._origin = self._fix = None
             self.version = None  # it may have been given another firmware
             self._quaternion_at_ns = None
             self.streams.restart(now_ns)

@@ -23,16 +23,33 @@ class Track(Generic[S]):
 
     A sample that jumps is held back until the next one agrees with it: a lone outlier vanishes, a
     real step (an estimator reset) starts a new segment that is never interpolated into.
+
+    Args:
+        keep_ns: Age at which samples are forgotten.
+        jumps: Decides whether a later sample is of another segment than an earlier one.
+        parted: Called with the last sample of a segment and the first of the next.
+        limit: Most samples kept.
+
+    Attributes:
+        suspect: Sample held back; while there is one the newest cannot be relied on.
+        resets: How many new segments were begun.
     """
 
-    def __init__(self, keep_ns: int, jumps: Callable[[S, S], bool], limit: int = 1024) -> None:
+    def __init__(
+        self,
+        keep_ns: int,
+        jumps: Callable[[S, S], bool],
+        parted: Callable[[S, S], None] | None = None,
+        limit: int = 1024,
+    ) -> None:
         self._keep_ns = keep_ns
         self._limit = limit
         self._jumps = jumps
+        self._parted = parted
         self._stamps: list[int] = []
         self._samples: list[S] = []
         self._segments: list[int] = []
-        self._suspect: S | None = None
+        self.suspect: S | None = None
         self.resets = 0
 
     def clear(self) -> None:
@@ -40,7 +57,7 @@ class Track(Generic[S]):
         self._stamps.clear()
         self._samples.clear()
         self._segments.clear()
-        self._suspect = None
+        self.suspect = None
 
     @property
     def newest(self) -> S | None:
@@ -55,20 +72,28 @@ class Track(Generic[S]):
             return True
         if sample.at_ns <= newest.at_ns:
             return False
-        segment = self._segments[-1]
-        if sample.at_ns - newest.at_ns > self._keep_ns or not self._jumps(newest, sample):
-            self._suspect = None
-            self._append(sample, segment)
+        if not self._jumps(newest, sample):
+            self.suspect = None
+            self._append(sample, self._segments[-1])
             return True
-        suspect = self._suspect
+        suspect = self.suspect
         if suspect is None or suspect.at_ns >= sample.at_ns or self._jumps(suspect, sample):
-            self._suspect = sample
+            self.suspect = sample
             return False
-        self.resets += 1
-        self._suspect = None
-        self._append(suspect, segment + 1)
-        self._append(sample, segment + 1)
+        self.confirm()
+        self._append(sample, self._segments[-1])
         return True
+
+    def confirm(self) -> None:
+        """Take the sample that was held back as the first of a new segment."""
+        newest, suspect = self.newest, self.suspect
+        if newest is None or suspect is None:
+            return
+        self.suspect = None
+        self.resets += 1
+        self._append(suspect, self._segments[-1] + 1)
+        if self._parted is not None:
+            self._parted(newest, suspect)
 
     def around(self, at_ns: int) -> tuple[S | None, S | None]:
         """Newest sample at or before the moment and oldest after it, of one segment."""

@@ -164,6 +164,9 @@ class Authority:
             self._rest(now_ns, "on the ground")
             return
         self._sight.look(inputs.output, inputs.pose, now_ns)
+        destination, shift = self._landing.destination_ned_m, self._sight.shift
+        if destination is not None:
+            self._landing.destination_ned_m = None if shift is None else shift.point(destination)
         if self._state is AuthorityState.READY:
             self._begin(inputs, modes)
         if self._state is AuthorityState.READY:

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from landing.camera import CameraModel
 from landing.errors import InvalidValueError
+from landing.estimator import FIRST_FRAME, EstimatorFrame
+from landing.geometry import turned_between
 from landing.groundmap import MOVING_ROLES, GridOfFloat, GroundMap, GroundView
 from landing.picker import clean_regions, clearance_grid, hazard_clearance_grid, pick, worth_grid
 from landing.plane import GroundPlane
 from landing.settings import DecisionSettings
-from landing.site import Intruder, NoSite, NoSiteReason, Selection
+from landing.site import Intruder, LandingSite, NoSite, NoSiteReason, Selection
 from landing.taxonomy import Taxonomy
 from landing.tracker import STANDING_ROLES, Look, SiteTracker
 from landing.types import Pose, Segmentation
+
+MAX_TURN_RAD_S, TURN_SLACK_RAD = math.radians(150.0), math.radians(5.0)
+MAX_SPEED_M_S, WAY_SLACK_M = 30.0, 1.5
+"""A vehicle that turns or flies faster between two frames has not done so: its frame has moved."""
+
+_POSE: TypeAdapter[Pose | None] = TypeAdapter(Pose | None)
+_FRAME: TypeAdapter[EstimatorFrame | None] = TypeAdapter(EstimatorFrame | None)
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,8 @@ class Decision:
         intruder: Who came too close to the site that was in use before this frame. It is told from
             the first frame on, while the site itself is given up only after `lost_after_s`: to
             stop is cheap and may be wrong once, to lead elsewhere is not.
+        frame: Local frame of the site.
+        restarted: Why the ground map began anew with this frame; None where it did not.
     """
 
     selection: Selection
@@ -40,6 +52,21 @@ class Decision:
     evidence_at_ns: int
     timings_ms: dict[str, float] = field(default_factory=dict)
     intruder: Intruder | None = None
+    frame: EstimatorFrame = FIRST_FRAME
+    restarted: str | None = None
+
+    def in_frame(self, frame: EstimatorFrame) -> Decision | None:
+        """The same decision in another local frame; None where its places are not known there."""
+        if frame == self.frame:
+            return self
+        shift = self.frame.shift_to(frame)
+        if shift is None:
+            return None
+        selection = self.selection
+        if isinstance(selection, LandingSite):
+            position = shift.point(selection.position_ned_m)
+            selection = replace(selection, position_ned_m=position)
+        return replace(self, selection=selection, frame=frame)
 
 
 class _Remembers(Protocol):
@@ -71,6 +98,9 @@ class Decider:
         self._map = GroundMap(settings, taxonomy)
         self._plane = GroundPlane()
         self._tracker = SiteTracker(settings)
+        self._frame: EstimatorFrame | None = None
+        self._pose: Pose | None = None
+        self._restarted: str | None = None
         self.last_view: GroundView | None = None
         """The map of the last decision, for pictures and records."""
         self.last_room_m: GridOfFloat | None = None
@@ -88,7 +118,11 @@ class Decider:
         """
         parts = {"map": self._map.memory(), "plane": self._plane.memory(),
                  "tracker": self._tracker.memory()}  # fmt: skip
-        return {f"{part}.{k}": v for part, values in parts.items() for k, v in values.items()}
+        memory = {f"{part}.{k}": v for part, values in parts.items() for k, v in values.items()}
+        pose, frame = self._pose, self._frame
+        memory["pose"] = None if pose is None else asdict(pose)
+        memory["frame"] = None if frame is None else asdict(frame)
+        return memory
 
     def remember(self, memory: Mapping[str, Any]) -> None:
         """Goes on from another decider's `memory`.
@@ -110,9 +144,12 @@ class Decider:
             owner.remember(
                 {k.removeprefix(prefix): v for k, v in memory.items() if k.startswith(prefix)}
             )
+        self._pose = _POSE.validate_python(memory["pose"])
+        self._frame = _FRAME.validate_python(memory["frame"])
 
     def reset(self) -> None:
         """Forgets map, plane and site, as at start."""
+        self._frame = self._pose = None
         self._map.reset()
         self._plane = GroundPlane()
         self._tracker.reset()
@@ -128,6 +165,7 @@ class Decider:
         """
         started = self._now()
         captured_ns = segmentation.captured_at_ns
+        self._follow(pose)
         refused = self._refuse(pose)
         if refused is not None or pose is None:
             assert refused is not None
@@ -184,8 +222,39 @@ class Decider:
             captured_ns: Of the frame.
             now_ns: Monotonic time of the decision.
         """
+        self._follow(pose)
         reason = NoSite(NoSiteReason.BAD_PICTURE, problem)
         return self._decision(self._while_blind(reason, pose), now_ns, captured_ns, self._now(), 0)
+
+    def _follow(self, pose: Pose | None) -> None:
+        """Brings map, plane and site into the frame of a pose, or starts them anew.
+
+        The bridge tells a moved frame from velocities and rates. Two poses of one frame that no
+        vehicle can fly between start the map anew as well, wherever the poses come from.
+        """
+        self._restarted = None
+        if pose is None:
+            return
+        before, self._frame = self._frame, pose.frame
+        if before is not None and before != pose.frame:
+            shift = before.shift_to(pose.frame)
+            if shift is None:
+                self._restart("the estimator's frame has moved by an unknown step")
+            else:
+                self._map.moved(shift)
+                self._plane.moved(shift.offset_ned_m[2])
+                self._tracker.moved(shift)
+        elif self._pose is not None:
+            problem = _impossible(self._pose, pose)
+            if problem is not None:
+                self._restart(problem)
+        if pose.ned_from_frd is not None and pose.position_ned_m is not None:
+            self._pose = pose
+
+    def _restart(self, why: str) -> None:
+        frame = self._frame
+        self.reset()
+        self._frame, self._restarted = frame, why
 
     def _refuse(self, pose: Pose | None) -> NoSite | None:
         """Why a frame with this pose cannot be used; None when it can."""
@@ -242,4 +311,24 @@ class Decider:
                 timings["map"] = (mapped - started) * 1e-6
                 timings["pick"] = (done - mapped) * 1e-6
             timings["decide"] = (done - started) * 1e-6
-        return Decision(selection, now_ns, captured_ns, timings)
+        frame = FIRST_FRAME if self._frame is None else self._frame
+        return Decision(
+            selection, now_ns, captured_ns, timings, frame=frame, restarted=self._restarted
+        )
+
+
+def _impossible(before: Pose, now: Pose) -> str | None:
+    """A motion between two poses of one frame that no vehicle flies, in words; None otherwise."""
+    seconds = (now.at_ns - before.at_ns) * 1e-9
+    if now.frame != before.frame or seconds <= 0.0:
+        return None
+    if now.ned_from_frd is not None and before.ned_from_frd is not None:
+        heading_rad, _ = turned_between(before.ned_from_frd, now.ned_from_frd)
+        if abs(heading_rad) > TURN_SLACK_RAD + MAX_TURN_RAD_S * seconds:
+            degrees = abs(math.degrees(heading_rad))
+            return f"the pose turned by {degrees:.0f} degrees in {seconds:.2f} s"
+    if now.position_ned_m is not None and before.position_ned_m is not None:
+        way_m = math.dist(now.position_ned_m[:2], before.position_ned_m[:2])
+        if way_m > WAY_SLACK_M + MAX_SPEED_M_S * seconds:
+            return f"the pose moved by {way_m:.1f} m in {seconds:.2f} s"
+    return None

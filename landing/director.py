@@ -148,8 +148,10 @@ class Director:
             self._wait(inputs, closed)
             return None
         assert inputs.decision is not None and inputs.pose is not None
-        site = inputs.decision.selection
-        assert isinstance(site, LandingSite)  # the gate is closed without one
+        here = inputs.decision.in_frame(inputs.pose.frame)
+        # The gates are closed without a site in the pose's frame.
+        assert here is not None and isinstance(here.selection, LandingSite)
+        site = here.selection
         if (site.last_seen_ns - site.first_seen_ns) * 1e-9 < self._settings.confirm_s:
             self._confirm(inputs)
             return None

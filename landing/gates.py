@@ -20,8 +20,8 @@ class Gate:
     """One condition.
 
     Attributes:
-        name: Short and stable: `link armed airborne pose decision intruder site height evidence
-            confirmed`.
+        name: Short and stable: `link armed airborne pose decision frame intruder site height
+            evidence confirmed`.
         closed: Why it keeps the target back, in words; None while it is open.
     """
 
@@ -70,8 +70,13 @@ def evidence_gates(
     yield decided
     if decision is None:
         return
+    here = decision if pose is None else decision.in_frame(pose.frame)
+    if here is None:
+        yield Gate("frame", "the estimator's frame has moved by an unknown step")
+        return
+    yield Gate("frame")
     yield Gate("intruder", None if decision.intruder is None else decision.intruder.text)
-    site = decision.selection
+    site = here.selection
     if isinstance(site, NoSite):
         yield Gate("site", f"{site.reason.value}: {site.detail}")
         return

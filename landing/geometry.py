@@ -78,6 +78,17 @@ def multiplied(a: Quaternion, b: Quaternion) -> Quaternion:
     )
 
 
+def turned_between(before: Quaternion, after: Quaternion) -> tuple[float, float]:
+    """The turn from one attitude to another, parted into heading and tilt.
+
+    Returns:
+        The turn about the down axis, -pi to pi, and the angle of what is left, 0 to pi, rad.
+    """
+    w, x, y, z = multiplied(after, (before[0], -before[1], -before[2], -before[3]))
+    heading_rad = math.remainder(2.0 * math.atan2(z, w), 2.0 * math.pi)
+    return heading_rad, 2.0 * math.asin(min(1.0, math.hypot(x, y)))
+
+
 def slerp(a: Quaternion, b: Quaternion, fraction: float) -> Quaternion:
     """Attitude between ``a`` (fraction 0) and ``b`` (fraction 1) along the shorter arc."""
     dot = sum(p * q for p, q in zip(a, b, strict=True))

@@ -8,7 +8,7 @@ looked at lately is unknown, and unknown is never landable.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,12 +17,15 @@ import numpy as np
 import numpy.typing as npt
 
 from landing.camera import MIN_DEPTH_M, CameraModel
+from landing.estimator import FrameShift
 from landing.merge import smoothed, without_specks
 from landing.settings import DecisionSettings
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 from landing.types import ByteArray, Pose, Segmentation
 
 GridOfFloat = npt.NDArray[np.float32]
+GridOfDouble = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
 GridOfBool = npt.NDArray[np.bool_]
 Window = tuple[slice, slice]
 
@@ -319,9 +322,59 @@ class GroundMap:
         self, old_m: float, old_corner: tuple[int, int], new_m: float, corner: tuple[int, int]
     ) -> None:
         """Takes the old cells over at the new scale; a coarser cell takes its worst part."""
+
+        def old_cell(north_m: GridOfDouble, east_m: GridOfDouble) -> tuple[Indices, Indices]:
+            return (
+                np.floor(north_m / old_m).astype(np.int64) - old_corner[0],
+                np.floor(east_m / old_m).astype(np.int64) - old_corner[1],
+            )
+
+        self._take_over(new_m, corner, max(1, round(new_m / old_m)), old_cell)
+
+    def moved(self, shift: FrameShift) -> None:
+        """Follows a reset of the estimator: the same ground at its coordinates after the shift.
+
+        A turned cell takes the worst of the old cells it covers.
+        """
+        if self.empty:
+            return
+        self._down_m += shift.offset_ned_m[2]
+        n, cell_m, old_corner, back = (
+            self._settings.grid_cells, self._cell_m, self._corner, shift.inverse,
+        )  # fmt: skip
+        middle = ((old_corner[0] + n / 2) * cell_m, (old_corner[1] + n / 2) * cell_m, 0.0)
+        north_m, east_m, _ = shift.point(middle)
+        corner = (round(north_m / cell_m - n / 2), round(east_m / cell_m - n / 2))
+        cos, sin = math.cos(back.yaw_rad), math.sin(back.yaw_rad)
+
+        def old_cell(north_m: GridOfDouble, east_m: GridOfDouble) -> tuple[Indices, Indices]:
+            old_north_m = cos * north_m - sin * east_m + back.offset_ned_m[0]
+            old_east_m = sin * north_m + cos * east_m + back.offset_ned_m[1]
+            return (
+                np.floor(old_north_m / cell_m).astype(np.int64) - old_corner[0],
+                np.floor(old_east_m / cell_m).astype(np.int64) - old_corner[1],
+            )
+
+        # Samples half a cell apart meet every old cell, whatever the turn.
+        self._take_over(cell_m, corner, 1 if shift.yaw_rad == 0.0 else 2, old_cell)
+
+    def _take_over(
+        self,
+        new_m: float,
+        corner: tuple[int, int],
+        samples: int,
+        old_cell: Callable[[GridOfDouble, GridOfDouble], tuple[Indices, Indices]],
+    ) -> None:
+        """Fills a grid of another scale or place from the present one.
+
+        Args:
+            new_m: Side of the new cells, m.
+            corner: South-west cell of the new grid, in new cells from the NED origin.
+            samples: Points along a side of each new cell; it takes the worst of what lies there.
+            old_cell: Gives row and column of the old cell at north (rows, 1) and east (1, columns).
+        """
         n = self._settings.grid_cells
         index = (np.arange(n) + 0.5) * new_m
-        samples = max(1, round(new_m / old_m))
         offsets = (np.arange(samples) + 0.5) / samples - 0.5
         landable = np.full((n, n), np.inf, np.float32)
         hazards = np.full((len(HAZARD_ROLES), n, n), -np.inf, np.float32)
@@ -331,12 +384,11 @@ class GroundMap:
         bad_ns = np.full((n, n), NEVER_NS, np.int64)
         for dr in offsets:
             north = corner[0] * new_m + index + dr * new_m
-            r = np.floor(north / old_m).astype(np.int64) - old_corner[0]
             for dc in offsets:
                 east = corner[1] * new_m + index + dc * new_m
-                c = np.floor(east / old_m).astype(np.int64) - old_corner[1]
-                inside = ((r >= 0) & (r < n))[:, None] & ((c >= 0) & (c < n))[None, :]
-                grid = np.ix_(np.clip(r, 0, n - 1), np.clip(c, 0, n - 1))
+                r, c = old_cell(north[:, None], east[None, :])
+                inside = (r >= 0) & (r < n) & (c >= 0) & (c < n)
+                grid = (np.clip(r, 0, n - 1), np.clip(c, 0, n - 1))
                 landable = np.minimum(landable, np.where(inside, self._landable[grid], 0.0))
                 for k in range(len(HAZARD_ROLES)):
                     old = np.where(inside, self._hazards[k][grid], 0.0)

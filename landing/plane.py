@@ -35,6 +35,11 @@ class GroundPlane:
         """The plane's down coordinate, m; None before the first measurement."""
         return self._down_m
 
+    def moved(self, down_m: float) -> None:
+        """Follows a reset of the estimator's height by so much, m."""
+        if self._down_m is not None:
+            self._down_m += down_m
+
     def update(self, measured_down_m: float, height_m: float, at_ns: int) -> tuple[float, bool]:
         """Takes a measurement.
 

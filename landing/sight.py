@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 from landing.director import DirectorOutput
+from landing.estimator import EstimatorFrame, FrameShift
 from landing.settings import AuthoritySettings
 from landing.types import Pose
 
@@ -36,6 +37,8 @@ class Sight:
         self.site_ned_m: Position | None = None
         self.position_ned_m: Position | None = None
         self.height_m: float | None = None
+        self.shift: FrameShift | None = FrameShift()
+        self._frame: EstimatorFrame | None = None
         self._followed_ns: int | None = None
         self._steady_since_ns: int | None = None
         self._missing_since_ns: int | None = None
@@ -44,6 +47,7 @@ class Sight:
 
     def look(self, output: DirectorOutput, pose: Pose | None, now_ns: int) -> None:
         """Takes the director's newest step and the newest pose."""
+        self._follow(pose)
         if output.target is not None:
             self.site_ned_m, self._followed_ns = output.target.position_ned_m, now_ns
             self._steady_since_ns = self._steady_since_ns or now_ns
@@ -61,6 +65,17 @@ class Sight:
         elif pose.height_agl_m is not None:
             self.height_m = pose.height_agl_m
         self._count(output, now_ns)
+
+    def _follow(self, pose: Pose | None) -> None:
+        """Keeps the site on its ground when the estimator's frame moves."""
+        self.shift = FrameShift()
+        if pose is None:
+            return
+        before, self._frame = self._frame, pose.frame
+        if before is not None and before != pose.frame:
+            self.shift = before.shift_to(pose.frame)
+            if self.site_ned_m is not None:
+                self.site_ned_m = None if self.shift is None else self.shift.point(self.site_ned_m)
 
     def _count(self, output: DirectorOutput, now_ns: int) -> None:
         """Remembers since when somebody is at the site, and when somebody was."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from landing.approach import Approaches
+from landing.estimator import FrameShift
 from landing.groundmap import MOVING_ROLES, GridOfFloat, GroundView
 from landing.picker import Candidate, LostPlace, Regions, any_within, confidence_at
 from landing.settings import DecisionSettings
@@ -109,6 +110,16 @@ class SiteTracker:
         """Forgets everything, as at start."""
         self.forget()
         self._lost.clear()
+
+    def moved(self, shift: FrameShift) -> None:
+        """Follows a reset of the estimator: site and lost places keep their ground."""
+        if self.site is not None:
+            position = shift.point(self.site.position_ned_m)
+            self.site = replace(self.site, position_ned_m=position)
+        self._lost = [
+            (LostPlace(*shift.point((*place[:2], 0.0))[:2], place[2]), at_ns)
+            for place, at_ns in self._lost
+        ]
 
     def lost_places(self, at_ns: int) -> list[LostPlace]:
         """Sites lost because of their ground in the last `lost_s`."""

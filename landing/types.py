@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from landing.errors import InvalidValueError
+from landing.estimator import FIRST_FRAME, EstimatorFrame
 from landing.geometry import FloatArray, Quaternion, matrix_from_quaternion, normalized
 
 ByteArray = npt.NDArray[np.uint8]
@@ -62,6 +63,7 @@ class Pose:
         height_agl_m: Height of the body origin above the ground below it, or None.
         ned_from_gimbal: Attitude quaternion of the gimbal that carries the camera (x where it
             looks, z down), or None when there is none or it is not known.
+        frame: The local frame of attitude and position.
 
     Raises:
         InvalidValueError: A number that is given is not finite, or the quaternion is not unit.
@@ -72,6 +74,7 @@ class Pose:
     position_ned_m: tuple[float, float, float] | None = None
     height_agl_m: float | None = None
     ned_from_gimbal: Quaternion | None = None
+    frame: EstimatorFrame = FIRST_FRAME
 
     def __post_init__(self) -> None:
         for name in ("ned_from_frd", "ned_from_gimbal"):

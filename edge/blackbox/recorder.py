@@ -99,7 +99,6 @@ class Recorder:
         self._closing = False
         self._thread: threading.Thread | None = None
         self._number = 0
-        self._reset = False
         self._files = 0  # counted up by the writing thread
         self._remembered: int | None = None  # the file that has the decider's memory
         self._grid_ns = 0
@@ -144,9 +143,8 @@ class Recorder:
     def on_step(self, step: Step) -> None:
         """A decision, in the pipeline thread."""
         self._number += 1
-        reset, self._reset = self._reset, False
         record = StepRecord(
-            self._number, step.frame.frame_id, step.frame.captured_at_ns, reset, step.pose,
+            self._number, step.frame.frame_id, step.frame.captured_at_ns, step.pose,
             step.problem,
             replace(step.decision, timings_ms={}),
             None if step.view is None else step.view.ground_down_m, step.timings_ms,
@@ -182,8 +180,6 @@ class Recorder:
     def on_event(self, line: Mapping[str, Any]) -> None:
         """An event, in the thread of whoever wrote it."""
         at_ns = int(line["mono_ns"])
-        if line["event"] == "map-reset":
-            self._reset = True  # written by the pipeline thread, right before its next step
 
         def write(segment: Segment) -> None:
             segment.record(Topic.EVENT, to_json(line), at_ns)

@@ -87,7 +87,6 @@ class StepRecord:
         number: Counts decisions of a run; a gap was not recorded.
         frame_id: Of the camera.
         captured_at_ns: Monotonic time.
-        reset: The ground map was made empty right before.
         pose: At capture time.
         problem: Why the picture was not decided on; None when it was.
         decision: What was decided.
@@ -98,7 +97,6 @@ class StepRecord:
     number: int
     frame_id: int
     captured_at_ns: int
-    reset: bool
     pose: Pose | None
     problem: str | None
     decision: Decision

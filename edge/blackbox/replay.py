@@ -222,8 +222,6 @@ class Replay:
         if not self._following:
             self._result.skipped += 1
             return
-        if record.reset:
-            self._decider.reset()
         if record.problem is None:
             decision = self._decider.observe(
                 self._segment(record), record.pose, record.decided_at_ns

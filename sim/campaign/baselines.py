@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from landing.camera import CameraModel
 from landing.decider import Decision
+from landing.estimator import FIRST_FRAME, EstimatorFrame
 from landing.groundmap import GridOfFloat, GroundMap, GroundView
 from landing.picker import clean_regions, clearance_grid, hazard_clearance_grid, pick
 from landing.plane import GroundPlane
@@ -58,6 +59,7 @@ class Baseline(ABC):
         self.camera = camera
         self.last_view: GroundView | None = None
         self.last_room_m: GridOfFloat | None = None
+        self._frame: EstimatorFrame = FIRST_FRAME
         self.reset()
 
     def reset(self) -> None:
@@ -67,6 +69,12 @@ class Baseline(ABC):
 
     def observe(self, segmentation: Segmentation, pose: Pose | None, now_ns: int) -> Decision:
         """Decides with one frame."""
+        if pose is not None and pose.frame != self._frame:
+            self._frame = pose.frame
+            self.reset()
+        return replace(self._decide(segmentation, pose, now_ns), frame=self._frame)
+
+    def _decide(self, segmentation: Segmentation, pose: Pose | None, now_ns: int) -> Decision:
         captured_ns = segmentation.captured_at_ns
         if pose is None or pose.ned_from_frd is None or pose.position_ned_m is None:
             reason = NoSite(NoSiteReason.NO_POSE, "pose at capture time is not known")

@@ -128,11 +128,10 @@ class Landing:
         style = int(scene_stream(scene.key, "style").integers(1 << 30))
         self._intruder = Intruder(scene.intruder, style) if scene.intruder else None
         self._now_ns = BOOT_NS
-        self._decided: tuple[Decision, tuple[int, int]] | None = None
+        self._decision: Decision | None = None
         self._arriving: list[Shot] = []
         self._waiting: Shot | None = None
         self._working: tuple[Shot, int] | None = None
-        self._frame_of_reference = self.link.frame_of_reference
         self._next_frame_ms = 0.0
         self._touched: Moment | None = None
         self.flown = Flown("timeout", f"not down after {LONGEST_S:g} s", LONGEST_S)
@@ -198,9 +197,7 @@ class Landing:
             shot, _ = self._working
             self._working = None
             self._eyes.world = self.world
-            self._forget_moved_ground()
-            step = self.pipeline.step(self._eyes.frame(shot), self.link.pose_at)
-            self._decided = (step.decision, self._frame_of_reference)
+            self._decision = self.pipeline.step(self._eyes.frame(shot), self.link.pose_at).decision
             self.flown.decisions += 1
         if self._working is None and self._waiting is not None:
             shot, self._waiting = self._waiting, None
@@ -208,28 +205,13 @@ class Landing:
                 takes_ms = self._conditions.inference_ms * float(self._rng.uniform(0.9, 1.25))
                 self._working = (shot, self._now_ns + round(takes_ms * 1e6))
 
-    def _forget_moved_ground(self) -> None:
-        """As the daemon does: after a jump of the local frame the map is of another place."""
-        frame_of_reference = self.link.frame_of_reference
-        if self._frame_of_reference != frame_of_reference:
-            self.pipeline.decider.reset()
-            self.trace.write("map-reset")
-        self._frame_of_reference = frame_of_reference
-
-    def _decision(self) -> Decision | None:
-        """The newest, unless the local frame has moved since, as the daemon has it."""
-        if self._decided is None:
-            return None
-        decision, frame_of_reference = self._decided
-        return decision if frame_of_reference == self.link.frame_of_reference else None
-
     # --- control and pilot ---
 
     def _tick(self) -> DirectorOutput:
         """The control loop, then the pilot and who else looks on."""
         link, now_ns = self.link, self._now_ns
         output = self._control.tick(
-            now_ns, self._decision(), link.latest_pose(now_ns), link.vehicle(now_ns)
+            now_ns, self._decision, link.latest_pose(now_ns), link.vehicle(now_ns)
         )
         height_m = self._autopilot.vehicle.height_m
         order = self._pilot.step(

@@ -126,11 +126,6 @@ class InProcessLink:
         """What the autopilot says of itself."""
         return self.telemetry.vehicle.status(now_ns)
 
-    @property
-    def frame_of_reference(self) -> tuple[int, int]:
-        """Changes whenever the autopilot's local frame is another one than before."""
-        return self.telemetry.reboots, self.telemetry.history.position_resets
-
     def send_heartbeat(self, state: HealthState) -> SendResult:
         """Says how we are."""
         return self._send(heartbeat_message(state))

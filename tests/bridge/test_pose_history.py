@@ -12,6 +12,7 @@ from landing.geometry import euler_from_quaternion, quaternion_from_euler
 
 MS = 1_000_000
 LEVEL = (1.0, 0.0, 0.0, 0.0)
+SPIN = (0.0, 0.0, math.radians(500))
 
 
 def yaw(degrees):
@@ -30,8 +31,8 @@ def test_nothing_known():
 
 def test_attitude_is_interpolated():
     history = PoseHistory()
-    history.add_attitude(100 * MS, yaw(10))
-    history.add_attitude(120 * MS, yaw(20))
+    history.add_attitude(100 * MS, yaw(10), SPIN)
+    history.add_attitude(120 * MS, yaw(20), SPIN)
     pose = history.at(105 * MS)
     assert pose.at_ns == 105 * MS
     assert yaw_of(pose) == pytest.approx(12.5, abs=1e-3)
@@ -41,8 +42,8 @@ def test_attitude_is_interpolated():
 
 def test_attitude_takes_the_short_way_round():
     history = PoseHistory()
-    history.add_attitude(100 * MS, yaw(175))
-    history.add_attitude(120 * MS, yaw(-175))
+    history.add_attitude(100 * MS, yaw(175), SPIN)
+    history.add_attitude(120 * MS, yaw(-175), SPIN)
     assert abs(yaw_of(history.at(110 * MS))) == pytest.approx(180, abs=1e-3)
 
 
@@ -132,10 +133,10 @@ def test_height_is_held_for_half_a_second_following_the_descent():
 
 def test_local_height_needs_a_ground_reference():
     history = PoseHistory(HeightSource.LOCAL)
-    history.add_position(0, (0.0, 0.0, -0.8), (0.0, 0.0, 0.0))
+    history.add_position(0, (0.0, 0.0, -0.8), (0.0, 0.0, -5.0))
     assert history.at(0).height_agl_m is None
     history.learn_ground()
-    history.add_position(100 * MS, (0.0, 0.0, -1.3), (0.0, 0.0, 0.0))
+    history.add_position(100 * MS, (0.0, 0.0, -1.3), (0.0, 0.0, -5.0))
     assert history.at(100 * MS).height_agl_m == pytest.approx(0.5)
     configured = PoseHistory(HeightSource.LOCAL, ground_down_m=2.0)
     configured.add_position(0, (0.0, 0.0, -8.0))

@@ -1,0 +1,200 @@
+"""Estimator resets: steps between two samples that the vehicle's own velocity and rates deny.
+
+What an estimator says of velocity and angular rate, integrated over the true time between two
+samples, predicts the second from the first. What is left is the innovation. Its limits do not
+widen with the gap: a step is a step however long nothing was heard.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+
+from landing.geometry import Quaternion, multiplied, turned_between
+
+NS_PER_S = 1_000_000_000
+Vector = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class ResetLimits:
+    """Largest innovations of ordinary flight.
+
+    Attributes:
+        horizontal_m: Of the position, north and east together.
+        vertical_m: Of the position's down coordinate.
+        heading_rad: Of the heading.
+        tilt_rad: Of roll and pitch together.
+        stamp_error_s: Error of a time stamp; a moving vehicle adds so much of its way or turn.
+        told_share: Part of the limits that counts where the autopilot itself tells of a reset.
+        unknown_speed_m_s: Speed allowed for where a sample comes without velocity.
+        unknown_rate_rad_s: Rate allowed for where a sample comes without rates.
+        creep_ns: Innovations within this time add up: a step may be spread over some samples.
+        known_gap_ns: After a longer gap the size of a step is not known.
+    """
+
+    horizontal_m: float = 0.5
+    vertical_m: float = 0.3
+    heading_rad: float = math.radians(2.5)
+    tilt_rad: float = math.radians(20.0)
+    stamp_error_s: float = 0.02
+    told_share: float = 0.3
+    unknown_speed_m_s: float = 25.0
+    unknown_rate_rad_s: float = math.radians(200.0)
+    creep_ns: int = 600_000_000
+    known_gap_ns: int = 600_000_000
+
+
+@dataclass(frozen=True)
+class Attitude:
+    """One attitude sample.
+
+    Attributes:
+        at_ns: Stamp, source clock.
+        ned_from_frd: Attitude quaternion (w, x, y, z).
+        rates_frd_rad_s: Angular rates in body axes; None where they are not known.
+    """
+
+    at_ns: int
+    ned_from_frd: Quaternion
+    rates_frd_rad_s: Vector | None
+
+
+@dataclass(frozen=True)
+class Position:
+    """One position sample.
+
+    Attributes:
+        at_ns: Stamp, source clock.
+        ned_m: In the estimator's local frame, m.
+        velocity_ned_m_s: Velocity, m/s; None where it is not known.
+    """
+
+    at_ns: int
+    ned_m: Vector
+    velocity_ned_m_s: Vector | None
+
+
+def turned(ned_from_frd: Quaternion, rates_frd_rad_s: Vector, seconds: float) -> Quaternion:
+    """Attitude after turning at constant body rates: ``q * exp(rates * t / 2)``."""
+    rate = math.hypot(*rates_frd_rad_s)
+    half_rad = rate * seconds / 2
+    if half_rad < 1e-9:
+        return ned_from_frd
+    x, y, z = (math.sin(half_rad) * r / rate for r in rates_frd_rad_s)
+    return multiplied(ned_from_frd, (math.cos(half_rad), x, y, z))
+
+
+def position_innovation(a: Position, b: Position) -> Vector:
+    """What is left of the way from a to b after their mean velocity over the time, NED, m.
+
+    The mean of both velocities is exact for a constant acceleration (trapezoidal rule).
+    """
+    if a.velocity_ned_m_s is None or b.velocity_ned_m_s is None:
+        way = tuple(q - p for p, q in zip(a.ned_m, b.ned_m, strict=True))
+        return (way[0], way[1], way[2])
+    half_s = 0.5 * (b.at_ns - a.at_ns) / NS_PER_S
+    x, y, z = (
+        q - p - half_s * (v + w)
+        for p, q, v, w in zip(a.ned_m, b.ned_m, a.velocity_ned_m_s, b.velocity_ned_m_s, strict=True)
+    )
+    return (x, y, z)
+
+
+def attitude_innovation(a: Attitude, b: Attitude) -> tuple[float, float]:
+    """What is left of the turn from a to b after their mean rate: heading and tilt, rad."""
+    predicted = a.ned_from_frd
+    if a.rates_frd_rad_s is not None and b.rates_frd_rad_s is not None:
+        x, y, z = (0.5 * (v + w) for v, w in zip(a.rates_frd_rad_s, b.rates_frd_rad_s, strict=True))
+        predicted = turned(predicted, (x, y, z), (b.at_ns - a.at_ns) / NS_PER_S)
+    return turned_between(predicted, b.ned_from_frd)
+
+
+class Creep:
+    """Sums the innovations of the last moments, so that a step in small parts is seen as one."""
+
+    def __init__(self, keep_ns: int) -> None:
+        self._keep_ns = keep_ns
+        self._parts: deque[tuple[int, Vector]] = deque()
+
+    def clear(self) -> None:
+        """Begins anew."""
+        self._parts.clear()
+
+    def add(self, at_ns: int, innovation: Vector) -> Vector:
+        """Takes one innovation and returns the sum over the time kept."""
+        self._parts.append((at_ns, innovation))
+        while at_ns - self._parts[0][0] > self._keep_ns:
+            self._parts.popleft()
+        x, y, z = (math.fsum(part[k] for _, part in self._parts) for k in range(3))
+        return (x, y, z)
+
+
+class ResetRule:
+    """Decides whether an innovation is a reset.
+
+    Args:
+        limits: Of ordinary flight.
+    """
+
+    def __init__(self, limits: ResetLimits) -> None:
+        self._limits = limits
+
+    def position_jumps(self, a: Position, b: Position, told: bool = False) -> bool:
+        """Whether the local frame has moved between two positions.
+
+        Args:
+            a: Earlier one.
+            b: Later one.
+            told: The autopilot tells of a reset at about this time.
+        """
+        seconds = (b.at_ns - a.at_ns) / NS_PER_S
+        return self._moved(position_innovation(a, b), *_speeds(a, b), seconds, told)
+
+    def creeps(self, total_m: Vector, a: Position, b: Position, told: bool = False) -> bool:
+        """Whether innovations that add up to a total are a reset; a and b are the last two."""
+        return self._moved(total_m, *_speeds(a, b), 0.0, told)
+
+    def _moved(
+        self, left_m: Vector, along_m_s: float | None, down_m_s: float | None, seconds: float,
+        told: bool,
+    ) -> bool:  # fmt: skip
+        limits, share = self._limits, self._limits.told_share if told else 1.0
+        if along_m_s is None or down_m_s is None:
+            slack_m = down_slack_m = limits.unknown_speed_m_s * seconds
+        else:
+            slack_m = along_m_s * limits.stamp_error_s
+            down_slack_m = down_m_s * limits.stamp_error_s
+        return (
+            math.hypot(left_m[0], left_m[1]) > share * limits.horizontal_m + slack_m
+            or abs(left_m[2]) > share * limits.vertical_m + down_slack_m
+        )
+
+    def attitude_jumps(self, a: Attitude, b: Attitude, told: bool = False) -> bool:
+        """Whether heading or tilt has been reset between two attitudes."""
+        heading_rad, tilt_rad = attitude_innovation(a, b)
+        return self.heading_moved(heading_rad, a, b, told) or tilt_rad > self._limits.tilt_rad + (
+            self._slack_rad(a, b)
+        )
+
+    def heading_moved(
+        self, heading_rad: float, a: Attitude, b: Attitude, told: bool = False
+    ) -> bool:
+        """Whether a heading innovation, of one step or added up, is a reset."""
+        share = self._limits.told_share if told else 1.0
+        return abs(heading_rad) > share * self._limits.heading_rad + self._slack_rad(a, b)
+
+    def _slack_rad(self, a: Attitude, b: Attitude) -> float:
+        if a.rates_frd_rad_s is None or b.rates_frd_rad_s is None:
+            return self._limits.unknown_rate_rad_s * (b.at_ns - a.at_ns) / NS_PER_S
+        rate_rad_s = max(math.hypot(*a.rates_frd_rad_s), math.hypot(*b.rates_frd_rad_s))
+        return rate_rad_s * self._limits.stamp_error_s
+
+
+def _speeds(a: Position, b: Position) -> tuple[float | None, float | None]:
+    """Largest horizontal and vertical speed of two samples, m/s; None where one is not known."""
+    if a.velocity_ned_m_s is None or b.velocity_ned_m_s is None:
+        return None, None
+    (an, ae, ad), (bn, be, bd) = a.velocity_ned_m_s, b.velocity_ned_m_s
+    return max(math.hypot(an, ae), math.hypot(bn, be)), max(abs(ad), abs(bd))
