@@ -20,19 +20,20 @@ from firmware_bridge.gimbal import GimbalHistory
 from firmware_bridge.rangefinders import Height, RangeHeights
 from firmware_bridge.resets import (
     NS_PER_S,
+    TILT_GAP_NS,
     Attitude,
     Creep,
     Position,
     ResetLimits,
     ResetRule,
-    Vector,
     attitude_innovation,
+    beyond,
     position_innovation,
     turned,
 )
 from firmware_bridge.track import Stamped, Track
 from landing.estimator import FIRST_FRAME, EstimatorFrame, FrameShift
-from landing.geometry import Quaternion, matrix_from_quaternion, slerp
+from landing.geometry import Quaternion, Vector, matrix_from_quaternion, slerp
 from landing.types import Pose
 
 TOLD_NS = 500_000_000
@@ -420,15 +421,17 @@ class PoseHistory:
         return self._rule.position_jumps(a, b, self._told(b.at_ns))
 
     def _attitude_parted(self, a: Attitude, b: Attitude) -> None:
-        heading_rad, tilt_rad = attitude_innovation(a, b)
+        turn, limits = attitude_innovation(a, b), self._limits.resets
+        gap_ns = b.at_ns - a.at_ns
         known = (
             a.rates_frd_rad_s is not None
             and b.rates_frd_rad_s is not None
-            and tilt_rad <= self._limits.resets.tilt_rad
-            and b.at_ns - a.at_ns <= self._limits.resets.known_gap_ns
+            and turn.spread_rad <= limits.heading_rad
+            and (turn.tilt_rad <= limits.tilt_rad or gap_ns > TILT_GAP_NS)
+            and gap_ns <= limits.known_gap_ns
         )
         self._heading_creep.clear()
-        self._move(b.at_ns, self._turn(heading_rad, b.at_ns) if known else None)
+        self._move(b.at_ns, self._turn(turn.step_rad, b.at_ns) if known else None)
 
     def _turn(self, heading_rad: float, at_ns: int) -> FrameShift | None:
         """A turn about the vehicle, which has not turned; None where its place is not known.
@@ -461,8 +464,11 @@ class PoseHistory:
             self._step(b.at_ns, total_m, known=True)
 
     def _heading_crept(self, a: Attitude, b: Attitude) -> None:
-        heading_rad, _ = attitude_innovation(a, b)
-        total_rad, _, _ = self._heading_creep.add(b.at_ns, (heading_rad, 0.0, 0.0))
+        turn = attitude_innovation(a, b)
+        step_rad, spread_rad, _ = self._heading_creep.add(
+            b.at_ns, (turn.step_rad, turn.spread_rad, 0.0)
+        )
+        total_rad = beyond(step_rad, spread_rad)
         if a.rates_frd_rad_s is None or b.rates_frd_rad_s is None:
             self._heading_creep.clear()
         elif self._rule.heading_moved(total_rad, a, b, self._told(b.at_ns)):

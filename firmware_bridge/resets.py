@@ -11,10 +11,20 @@ import math
 from collections import deque
 from dataclasses import dataclass
 
-from landing.geometry import Quaternion, multiplied, turned_between
+from landing.geometry import (
+    Quaternion,
+    Vector,
+    heading_of,
+    heading_rate_of,
+    multiplied,
+    turned_between,
+)
 
 NS_PER_S = 1_000_000_000
-Vector = tuple[float, float, float]
+TILT_GAP_NS = 120_000_000
+
+OVERSHOOT = 0.4
+"""Between two samples a rate may exceed both by this part of their difference."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +35,7 @@ class ResetLimits:
         horizontal_m: Of the position, north and east together.
         vertical_m: Of the position's down coordinate.
         heading_rad: Of the heading.
-        tilt_rad: Of roll and pitch together.
+        tilt_rad: Of roll and pitch together, between samples at most `TILT_GAP_NS` apart.
         stamp_error_s: Error of a time stamp; a moving vehicle adds so much of its way or turn.
         told_share: Part of the limits that counts where the autopilot itself tells of a reset.
         unknown_speed_m_s: Speed allowed for where a sample comes without velocity.
@@ -37,7 +47,7 @@ class ResetLimits:
     horizontal_m: float = 0.5
     vertical_m: float = 0.3
     heading_rad: float = math.radians(2.5)
-    tilt_rad: float = math.radians(20.0)
+    tilt_rad: float = math.radians(25.0)
     stamp_error_s: float = 0.02
     told_share: float = 0.3
     unknown_speed_m_s: float = 25.0
@@ -102,13 +112,55 @@ def position_innovation(a: Position, b: Position) -> Vector:
     return (x, y, z)
 
 
-def attitude_innovation(a: Attitude, b: Attitude) -> tuple[float, float]:
-    """What is left of the turn from a to b after their mean rate: heading and tilt, rad."""
-    predicted = a.ned_from_frd
+@dataclass(frozen=True)
+class Turn:
+    """The innovation of an attitude.
+
+    Attributes:
+        heading_rad: How far the turn of the heading is outside of what rates between those of the
+            two samples can explain; 0 inside.
+        step_rad: What is left of it after the mean rate: the size of a reset.
+        spread_rad: How far the step may be off, since the rate changed.
+        tilt_rad: What is left of the lean after the mean rates.
+    """
+
+    heading_rad: float
+    step_rad: float
+    spread_rad: float
+    tilt_rad: float
+
+
+def attitude_innovation(a: Attitude, b: Attitude) -> Turn:
+    """What is left of the turn from a to b after their rates over the time.
+
+    The heading's is the smaller by its two measures, see `landing.geometry.heading_of`.
+    """
+    predicted, turns = a.ned_from_frd, []
+    seconds = (b.at_ns - a.at_ns) / NS_PER_S
+    rates = ((0.0, 0.0), (0.0, 0.0))
     if a.rates_frd_rad_s is not None and b.rates_frd_rad_s is not None:
         x, y, z = (0.5 * (v + w) for v, w in zip(a.rates_frd_rad_s, b.rates_frd_rad_s, strict=True))
-        predicted = turned(predicted, (x, y, z), (b.at_ns - a.at_ns) / NS_PER_S)
-    return turned_between(predicted, b.ned_from_frd)
+        predicted = turned(predicted, (x, y, z), seconds)
+        rates = (_heading_rates(a), _heading_rates(b))
+    _, tilt_rad = turned_between(predicted, b.ned_from_frd)
+    for before, after, first, last in zip(
+        heading_of(a.ned_from_frd), heading_of(b.ned_from_frd), *rates, strict=True
+    ):
+        mean_rad = 0.5 * (first + last) * seconds
+        spread_rad = (0.5 + OVERSHOOT) * abs(last - first) * seconds
+        step_rad = math.remainder(after - before - mean_rad, 2.0 * math.pi)
+        turns.append(Turn(beyond(step_rad, spread_rad), step_rad, spread_rad, tilt_rad))
+    return min(turns, key=lambda turn: abs(turn.heading_rad))
+
+
+def beyond(value: float, spread: float) -> float:
+    """What of a value is outside of a band around zero, with its sign."""
+    return math.copysign(max(0.0, abs(value) - spread), value)
+
+
+def _heading_rates(sample: Attitude) -> tuple[float, float]:
+    assert sample.rates_frd_rad_s is not None
+    return heading_rate_of(sample.ned_from_frd, sample.rates_frd_rad_s)
 
 
 class Creep:
@@ -173,23 +225,23 @@ class ResetRule:
 
     def attitude_jumps(self, a: Attitude, b: Attitude, told: bool = False) -> bool:
         """Whether heading or tilt has been reset between two attitudes."""
-        heading_rad, tilt_rad = attitude_innovation(a, b)
-        return self.heading_moved(heading_rad, a, b, told) or tilt_rad > self._limits.tilt_rad + (
-            self._slack_rad(a, b)
-        )
+        turn = attitude_innovation(a, b)
+        if self.heading_moved(turn.heading_rad, a, b, told):
+            return True
+        # A lean takes tenths of a second: over a longer gap rates say nothing of it.
+        return b.at_ns - a.at_ns <= TILT_GAP_NS and turn.tilt_rad > self._limits.tilt_rad
 
     def heading_moved(
         self, heading_rad: float, a: Attitude, b: Attitude, told: bool = False
     ) -> bool:
         """Whether a heading innovation, of one step or added up, is a reset."""
-        share = self._limits.told_share if told else 1.0
-        return abs(heading_rad) > share * self._limits.heading_rad + self._slack_rad(a, b)
-
-    def _slack_rad(self, a: Attitude, b: Attitude) -> float:
+        limits, share = self._limits, self._limits.told_share if told else 1.0
         if a.rates_frd_rad_s is None or b.rates_frd_rad_s is None:
-            return self._limits.unknown_rate_rad_s * (b.at_ns - a.at_ns) / NS_PER_S
-        rate_rad_s = max(math.hypot(*a.rates_frd_rad_s), math.hypot(*b.rates_frd_rad_s))
-        return rate_rad_s * self._limits.stamp_error_s
+            slack_rad = limits.unknown_rate_rad_s * (b.at_ns - a.at_ns) / NS_PER_S
+        else:
+            rate_rad_s = max(abs(r) for r in (*_heading_rates(a), *_heading_rates(b)))
+            slack_rad = rate_rad_s * limits.stamp_error_s
+        return abs(heading_rad) > share * limits.heading_rad + slack_rad
 
 
 def _speeds(a: Position, b: Position) -> tuple[float | None, float | None]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-Vector = tuple[float, float, float]
+from landing.geometry import Vector
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from landing.errors import InvalidValueError
 
 FloatArray = npt.NDArray[np.float64]
 Quaternion = tuple[float, float, float, float]
+Vector = tuple[float, float, float]
 
 
 def quaternion_from_euler(roll_rad: float, pitch_rad: float, yaw_rad: float) -> Quaternion:
@@ -78,14 +79,44 @@ def multiplied(a: Quaternion, b: Quaternion) -> Quaternion:
     )
 
 
+def heading_of(ned_from_frd: Quaternion) -> tuple[float, float]:
+    """Two measures of the heading, rad: the aerospace yaw angle, and the twist about down.
+
+    A turn of the frame about down adds the same to both; leaning changes at most one of them
+    noticeably, depending on how a vehicle keeps its heading while it leans.
+    """
+    w, x, y, z = ned_from_frd
+    yaw_rad = math.atan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
+    return yaw_rad, 2.0 * math.atan2(z, w)
+
+
+def heading_rate_of(ned_from_frd: Quaternion, rates_frd_rad_s: Vector) -> tuple[float, float]:
+    """The rates of both measures of `heading_of` at body rates, rad/s; 0 where undefined."""
+    w, x, y, z = ned_from_frd
+    p, q, r = rates_frd_rad_s
+    roll_rad, pitch_rad, _ = euler_from_quaternion(ned_from_frd)
+    cos_pitch = math.cos(pitch_rad)
+    yaw = (q * math.sin(roll_rad) + r * math.cos(roll_rad)) / cos_pitch if cos_pitch > 0.05 else 0.0
+    w_rate, z_rate = 0.5 * (-x * p - y * q - z * r), 0.5 * (w * r + x * q - y * p)
+    level = w * w + z * z
+    return yaw, 2.0 * (w * z_rate - z * w_rate) / level if level > 0.05 else 0.0
+
+
 def turned_between(before: Quaternion, after: Quaternion) -> tuple[float, float]:
     """The turn from one attitude to another, parted into heading and tilt.
 
     Returns:
-        The turn about the down axis, -pi to pi, and the angle of what is left, 0 to pi, rad.
+        The turn of the heading, -pi to pi, the smaller by its two measures, and the angle of the
+        whole turn without it, 0 to pi, rad.
     """
-    w, x, y, z = multiplied(after, (before[0], -before[1], -before[2], -before[3]))
-    heading_rad = math.remainder(2.0 * math.atan2(z, w), 2.0 * math.pi)
+    heading_rad = min(
+        (
+            math.remainder(b - a, 2.0 * math.pi)
+            for a, b in zip(heading_of(before), heading_of(after), strict=True)
+        ),
+        key=abs,
+    )
+    _, x, y, _ = multiplied(after, (before[0], -before[1], -before[2], -before[3]))
     return heading_rad, 2.0 * math.asin(min(1.0, math.hypot(x, y)))
 
 

@@ -65,10 +65,11 @@ def test_reboot_forgets_the_old_poses():
 def test_attitude_stands_in_only_without_the_quaternion():
     telemetry = listening()
     telemetry.feed(attitude(1000, 10), SECOND)
-    euler = packed(mavlink.MAVLink_attitude_message(1020, 0, 0, 1.0, 0, 0, 0))
+    yaw_rad = math.radians(10)
+    euler = packed(mavlink.MAVLink_attitude_message(1020, 0, 0, yaw_rad, 0, 0, 0))
     telemetry.feed(euler, SECOND + 20 * MS)
     assert telemetry.history.latest(2 * SECOND).at_ns == SECOND
-    late = packed(mavlink.MAVLink_attitude_message(1600, 0, 0, 1.0, 0, 0, 0))
+    late = packed(mavlink.MAVLink_attitude_message(1600, 0, 0, yaw_rad, 0, 0, 0))
     telemetry.feed(late, SECOND + 600 * MS)
     assert telemetry.history.latest(2 * SECOND).at_ns == SECOND + 600 * MS
 

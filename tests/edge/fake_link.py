@@ -6,10 +6,10 @@ import time
 
 from firmware_bridge.messages import HealthState, Severity
 from firmware_bridge.report import LinkStatus, SendResult
+from landing.estimator import FIRST_FRAME
+from landing.geometry import quaternion_from_euler
 from landing.types import LandingTarget, Pose
 from landing.vehicle import Autopilot, VehicleStatus
-
-LEVEL = (1.0, 0.0, 0.0, 0.0)
 
 
 class FakeLink:
@@ -22,7 +22,7 @@ class FakeLink:
         self.ranging = True
         self.armed = True
         self.landing = False
-        self.reboots = 0
+        self.frame = FIRST_FRAME
         self.heartbeats: list[tuple[int, HealthState]] = []
         self.targets: list[tuple[int, LandingTarget]] = []
         self.texts: list[tuple[str, Severity]] = []
@@ -31,7 +31,9 @@ class FakeLink:
         if not self.posing:
             return None
         height_agl_m = self.height_m if self.ranging else None
-        return Pose(at_ns, LEVEL, (0.0, 0.0, -self.height_m), height_agl_m)
+        position = self.frame.shift.point((0.0, 0.0, -self.height_m))
+        heading = quaternion_from_euler(0.0, 0.0, self.frame.shift.yaw_rad)
+        return Pose(at_ns, heading, position, height_agl_m, frame=self.frame)
 
     def latest_pose(self, now_ns: int) -> Pose | None:
         return self.pose_at(now_ns)
@@ -47,7 +49,7 @@ class FakeLink:
         )
 
     def status(self, now_ns: int) -> LinkStatus:
-        return LinkStatus("fake", True, self.alive, reboots=self.reboots)
+        return LinkStatus("fake", True, self.alive)
 
     def send_heartbeat(self, state: HealthState) -> SendResult:
         self.heartbeats.append((time.monotonic_ns(), state))

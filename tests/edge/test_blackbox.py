@@ -34,6 +34,7 @@ from edge.cli import cli
 from edge.config import parse_config
 from edge.runtimes import load_runtime
 from firmware_bridge.dialect import mavlink
+from landing.estimator import FrameShift
 from tests.edge.test_daemon import Rig, pipe_source, wait_for
 from trainer.data.layouts import open_set
 
@@ -79,7 +80,10 @@ def flight_folder(tmp_path_factory: pytest.TempPathFactory, model_path: Path) ->
         wait_for(lambda: rig.daemon.counters.decisions > 15)
         recorder.on_mavlink("rx", time.monotonic_ns(), frame)
         recorder.on_mavlink("tx", time.monotonic_ns(), frame)
-        rig.link.reboots += 1  # the map starts anew in mid-flight
+        rig.link.frame = rig.link.frame.moved(None)  # the map starts anew in mid-flight
+        wait_for(lambda: rig.daemon.counters.decisions > 40)
+        shift = FrameShift(0.5, (3.0, 2.0, 0.0))  # and moves
+        rig.link.frame = rig.link.frame.moved(shift)
         wait_for(lambda: rig.daemon.counters.decisions > 60)
     (kept,) = (folder / "rec" / "flights").iterdir()
     assert kept.name.endswith("-armed") and len(list(kept.iterdir())) >= 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 import socket
 import sys
@@ -27,6 +28,7 @@ from edge.sdnotify import ServiceNotifier
 from firmware_bridge.messages import HealthState, Severity
 from landing.decider import Decider
 from landing.errors import CameraError
+from landing.estimator import FrameShift
 from landing.site import LandingSite
 from landing.types import Pose
 from tests.edge import fake_model
@@ -174,7 +176,7 @@ def test_a_moved_local_frame_starts_the_map_anew(tmp_path: Path, model_path: Pat
     rig = Rig(tmp_path, model_path, pipe_source(tmp_path))
     with rig.running():
         wait_for(lambda: rig.logged("target-start"))
-        rig.link.reboots = 1
+        rig.link.frame = rig.link.frame.moved(None)
         wait_for(lambda: rig.logged("target-stop"))
         wait_for(lambda: len(rig.logged("target-start")) == 2)
     assert len(rig.logged("map-reset")) == 1
@@ -182,6 +184,25 @@ def test_a_moved_local_frame_starts_the_map_anew(tmp_path: Path, model_path: Pat
     assert sites and rig.daemon.counters.map_resets == 1
     confirmed = [e for e in rig.logged("transition") if e["to_state"] == "confirm"]
     assert len(confirmed) == 2  # the old site is not trusted in the new frame
+
+
+def test_a_reset_of_known_size_moves_the_map_and_the_target_goes_on(
+    tmp_path: Path, model_path: Path
+) -> None:
+    rig = Rig(tmp_path, model_path, pipe_source(tmp_path))
+    with rig.running():
+        wait_for(lambda: rig.logged("target-start"))
+        before = rig.link.targets[-1][1]
+        rig.link.frame = rig.link.frame.moved(FrameShift(math.radians(40), (5.0, -3.0, 2.0)))
+        wait_for(lambda: rig.logged("map-moved"))
+        wait_for(lambda: rig.link.targets[-1][1].position_ned_m != before.position_ned_m)
+        rig.link.targets.clear()
+        wait_for(lambda: len(rig.link.targets) > 10)
+        after = rig.link.targets[-1][1]
+    assert not rig.logged("map-reset") and rig.daemon.counters.map_shifts == 1
+    assert math.dist(before.offset_frd_m, after.offset_frd_m) < 0.5  # the same ground
+    expected = rig.link.frame.shift.point(before.position_ned_m)
+    assert math.dist(expected, after.position_ned_m) < 0.5
 
 
 def test_a_camera_that_fails_is_opened_again(tmp_path: Path, model_path: Path) -> None:
