@@ -40,13 +40,16 @@ class Estimate:
     rates_frd_rad_s: Vector
 
 
-def fly(seconds: float, seed: int, gust_m_s: float = 3.0) -> Iterator[Estimate]:
+def fly(
+    seconds: float, seed: int, gust_m_s: float = 3.0, *, hover: bool = False
+) -> Iterator[Estimate]:
     """The truth of one flight, a hundred times a second.
 
     Args:
         seconds: Length.
         seed: Of manoeuvres and gusts.
         gust_m_s: Standard deviation of each gust component.
+        hover: Hold the speed at zero and the heading, instead of manoeuvring.
     """
     draw = random.Random(seed)
     wind = Wind(speed_mps=6.0, from_deg=draw.uniform(0, 360), gust_mps=gust_m_s)
@@ -56,7 +59,7 @@ def fly(seconds: float, seed: int, gust_m_s: float = 3.0) -> Iterator[Estimate]:
     wanted = (0.0, 0.0, 0.0)
     heading_rad, until = 0.0, 0
     for step in range(round(seconds / STEP_S)):
-        if step >= until:
+        if step >= until and not hover:
             until = step + round(draw.uniform(1.0, 6.0) / STEP_S)
             speed, way = draw.uniform(0, CRUISE_M_S), draw.uniform(0, math.tau)
             low, high = vehicle.height_m < 15.0, vehicle.height_m > 60.0
