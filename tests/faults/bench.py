@@ -43,6 +43,8 @@ class Bench:
         preexec: Called in the daemon's process before it begins.
         size: Of the camera's pictures, px.
         fps: Of the camera, Hz.
+        patch: Rows and columns of the picture that show grass, all else roof; None shows grass
+            everywhere but for a car in a corner.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Bench:
         preexec: Callable[[], None] | None = None,
         size: tuple[int, int] = (WIDTH, HEIGHT),
         fps: float = FPS,
+        patch: tuple[slice, slice] | None = None,
     ) -> None:
         self.folder = folder
         self._settings = settings or {}
@@ -66,6 +69,7 @@ class Bench:
         self._preexec = preexec
         self._size = size
         self._fps = fps
+        self._patch = patch
         self._stack = ExitStack()
         self.camera_order = folder / "camera-order"
         self.daemon_order = folder / "daemon-order"
@@ -139,8 +143,13 @@ class Bench:
         taxonomy = Taxonomy.load("synthetic")
         ids = {c.name: c.id for c in taxonomy.classes}
         width, height = self._size
-        picture = np.full((height, width, 3), taxonomy.palette_bgr[ids["grass"]], np.uint8)
-        picture[: height // 5, : width // 6] = taxonomy.palette_bgr[ids["car"]]
+        grass, palette = ids["grass"], taxonomy.palette_bgr
+        picture = np.full((height, width, 3), palette[grass], np.uint8)
+        if self._patch is None:
+            picture[: height // 5, : width // 6] = palette[ids["car"]]
+        else:
+            picture[:] = palette[ids["roof"]]
+            picture[self._patch] = palette[grass]
         np.save(self.folder / "picture.npy", picture)
         camera = [sys.executable, str(HERE / "camera.py"), str(width), str(height), str(self._fps),
                   str(self.folder / "picture.npy"), str(self.camera_order),

@@ -15,7 +15,8 @@ Each row is a test (`tests/faults`): an autopilot that hovers or lands (the stan
 a cable that misbehave on order, and the ordinary `touchdown edge serve`. Times are measured on the
 wire. *Silence* is from the last good evidence (frame written, or pose passed on, before the fault)
 to the last `LANDING_TARGET`: at most {silence:g} s where targets must stop. *Recovery* is from the
-cure to the next target. A dash: nothing has to stop, or there is nothing to recover from.
+cure to the next target. For a reset of the estimator *silence* is from the reset to the last target
+at other ground than was chosen. A dash: nothing has to stop, or there is nothing to recover from.
 
 `make faults` measures it anew and writes this file.
 

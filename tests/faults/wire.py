@@ -11,10 +11,11 @@ import time
 from dataclasses import dataclass
 
 from firmware_bridge.dialect import mavlink
+from landing.geometry import multiplied, quaternion_from_euler
 
 POLL_S = 0.02
 READ_SIZE = 65_536
-TARGET, POSITION, ATTITUDE = 149, 32, 31
+TARGET, POSITION, ATTITUDE, RANGE = 149, 32, 31, 132
 LIE_EACH, LIE_MS = 5, 4000
 """Every so many stamps of the autopilot's clock are off by so much, when it is to lie."""
 
@@ -26,10 +27,26 @@ class Seen:
     Attributes:
         at_ns: Monotonic time.
         stamp_us: Its time_usec.
+        offset_frd_m: Where it points, body axes, m.
     """
 
     at_ns: int
     stamp_us: int
+    offset_frd_m: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Reset:
+    """What the autopilot's estimator adds to its pose after a reset.
+
+    Attributes:
+        yaw_rad: To the heading.
+        north_m, down_m: To the local position.
+    """
+
+    yaw_rad: float = 0.0
+    north_m: float = 0.0
+    down_m: float = 0.0
 
 
 class Wire(threading.Thread):
@@ -46,6 +63,8 @@ class Wire(threading.Thread):
         self._listener.settimeout(POLL_S)
         self.connection = f"tcp:127.0.0.1:{self._listener.getsockname()[1]}"
         self.order = "good"  # or: cut, garble, flood, lie
+        self.reset = Reset()
+        self.range_heard = True
         self.lies = 0
         self.targets: list[Seen] = []
         self.last_pose_ns = 0
@@ -93,6 +112,8 @@ class Wire(threading.Thread):
                 now_ns = time.monotonic_ns()
                 if door is autopilot and order == "lie":
                     client.sendall(self._with_lies(down, data))
+                elif door is autopilot and (self.reset != Reset() or not self.range_heard):
+                    client.sendall(self._after_reset(down, data))
                 elif door is autopilot:
                     if order in ("good", "flood"):
                         self._note_pose(down, data, now_ns)
@@ -123,7 +144,30 @@ class Wire(threading.Thread):
             told += message.pack(packer)
         return told
 
+    def _after_reset(self, parser: mavlink.MAVLink, data: bytes) -> bytes:
+        """The same messages as an estimator sends them that was reset, without a rangefinder."""
+        told, reset = b"", self.reset
+        for message in parser.parse_buffer(data) or ():
+            kind = message.get_msgId()
+            if kind == RANGE and not self.range_heard:
+                continue
+            if kind == POSITION:
+                message.x += reset.north_m
+                message.z += reset.down_m
+            elif kind == ATTITUDE:
+                turn = quaternion_from_euler(0.0, 0.0, reset.yaw_rad)
+                attitude = (message.q1, message.q2, message.q3, message.q4)
+                message.q1, message.q2, message.q3, message.q4 = multiplied(turn, attitude)
+            else:
+                told += message.get_msgbuf()
+                continue
+            packer = mavlink.MAVLink(None, message.get_srcSystem(), message.get_srcComponent())
+            packer.seq = message.get_seq()
+            told += message.pack(packer)
+        return told
+
     def _note_targets(self, parser: mavlink.MAVLink, data: bytes, now_ns: int) -> None:
         for message in parser.parse_buffer(data) or ():
             if message.get_msgId() == TARGET:
-                self.targets.append(Seen(now_ns, message.time_usec))
+                offset_m = (message.x, message.y, message.z)
+                self.targets.append(Seen(now_ns, message.time_usec, offset_m))
