@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import math
 import random
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,7 @@ import click
 from benchmarks.machine import describe
 from firmware_bridge.pose_history import PoseHistory
 from landing.estimator import FrameShift
-from landing.geometry import multiplied
-from sim.gusty_flight import Estimate, fly, reported
+from sim.gusty_flight import Estimate, after_reset, feed, fly, reported
 
 RESULT = Path(__file__).parent / "results" / "estimator_resets.json"
 RATES_HZ = (4.0, 10.0, 25.0, 50.0)
@@ -31,21 +29,6 @@ SIZES: dict[str, tuple[FrameShift, ...]] = {
     "position, m": tuple(FrameShift(0.0, (m, 0.0, 0.0)) for m in (0.5, 1.0, 2.0, 10.0)),
     "height, m": tuple(FrameShift(0.0, (0.0, 0.0, m)) for m in (0.3, 0.5, 1.0, 5.0)),
 }
-
-
-def feed(history: PoseHistory, sample: Estimate) -> None:
-    """Gives one sample to a history."""
-    history.add_attitude(sample.at_ns, sample.ned_from_frd, sample.rates_frd_rad_s)
-    history.add_position(sample.at_ns, sample.ned_m, sample.velocity_ned_m_s)
-
-
-def moved(sample: Estimate, shift: FrameShift) -> Estimate:
-    """The sample from an estimator whose heading turned in place and whose position stepped."""
-    half_rad = 0.5 * shift.yaw_rad
-    turn = (math.cos(half_rad), 0.0, 0.0, math.sin(half_rad))
-    n, e, d = (a + b for a, b in zip(sample.ned_m, shift.offset_ned_m, strict=True))
-    attitude = multiplied(turn, sample.ned_from_frd)
-    return replace(sample, ned_m=(n, e, d), ned_from_frd=attitude)
 
 
 def false_resets(truth: list[Estimate], rate_hz: float) -> int:
@@ -72,17 +55,17 @@ def trial(samples: list[Estimate], at: int, shift: FrameShift) -> tuple[bool, fl
     for sample in samples[max(0, at - 60) : at]:
         feed(history, sample)
     before = history.frame
-    feed(history, moved(samples[at], shift))
+    feed(history, after_reset(samples[at], shift))
     pose = history.latest(samples[at].at_ns)
     blind = pose is None or None in (pose.ned_from_frd, pose.position_ned_m)
     at_once = blind or (pose is not None and pose.frame != before)
     for sample in samples[at + 1 : at + 4]:
-        feed(history, moved(sample, shift))
+        feed(history, after_reset(sample, shift))
     found = before.shift_to(history.frame)
     if found is None:
         return at_once, None
     n, e, d = samples[at].ned_m
-    there = moved(samples[at], shift).ned_m
+    there = after_reset(samples[at], shift).ned_m
     ahead = FrameShift(shift.yaw_rad).point((10.0, 0.0, 0.0))
     expected = tuple(a + b for a, b in zip(there, ahead, strict=True))
     return at_once, math.dist(found.point((n + 10.0, e, d)), expected)

@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from landing.geometry import Quaternion, multiplied
+from firmware_bridge.pose_history import PoseHistory
+from landing.estimator import FrameShift
+from landing.geometry import Quaternion, Vector, multiplied
 from sim.vehicle import Vehicle, VehicleParameters, Wind
 
 STEP_S = 0.01
@@ -19,7 +21,6 @@ MS = 1_000_000
 CRUISE_M_S, CLIMB_M_S, TURN_RAD_S = 10.0, 2.5, math.radians(100.0)
 ACCEL_M_S2 = 5.0
 POSITION_NOISE_M, VELOCITY_NOISE_M_S, HEADING_NOISE_RAD = 0.02, 0.05, math.radians(0.1)
-Vector = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -112,3 +113,23 @@ def reported(
             ),
             sample.at_ns,
         )  # fmt: skip
+
+
+def after_reset(sample: Estimate, shift: FrameShift) -> Estimate:
+    """The sample from an estimator whose heading turned in place and whose position stepped.
+
+    Args:
+        sample: Before the reset.
+        shift: Turn of the heading, and step added to the position.
+    """
+    half_rad = 0.5 * shift.yaw_rad
+    turn = (math.cos(half_rad), 0.0, 0.0, math.sin(half_rad))
+    n, e, d = (a + b for a, b in zip(sample.ned_m, shift.offset_ned_m, strict=True))
+    attitude = multiplied(turn, sample.ned_from_frd)
+    return replace(sample, ned_m=(n, e, d), ned_from_frd=attitude)
+
+
+def feed(history: PoseHistory, sample: Estimate) -> None:
+    """Gives a sample to a pose history as one attitude and one position."""
+    history.add_attitude(sample.at_ns, sample.ned_from_frd, sample.rates_frd_rad_s)
+    history.add_position(sample.at_ns, sample.ned_m, sample.velocity_ned_m_s)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from firmware_bridge.pose_history import HeightSource, PoseHistory
-from landing.estimator import FrameShift
-from landing.geometry import multiplied
-from sim.gusty_flight import Estimate, fly, reported
+from landing.estimator import FIRST_FRAME, FrameShift
+from sim.gusty_flight import Estimate, after_reset, feed, fly, reported
 
 MS = 1_000_000
 S = 1_000_000_000
@@ -40,21 +38,6 @@ def gusty_hover() -> list[Estimate]:
     return list(fly(12.0, seed=3, hover=True))
 
 
-def feed(history: PoseHistory, sample: Estimate) -> None:
-    history.add_attitude(sample.at_ns, sample.ned_from_frd, sample.rates_frd_rad_s)
-    history.add_position(sample.at_ns, sample.ned_m, sample.velocity_ned_m_s)
-
-
-def after(sample: Estimate, shift: FrameShift) -> Estimate:
-    """The same sample from an estimator whose frame was moved: heading turns in place."""
-    half_rad = 0.5 * shift.yaw_rad
-    turn = (math.cos(half_rad), 0.0, 0.0, math.sin(half_rad))
-    step = shift.offset_ned_m
-    place = tuple(a + b for a, b in zip(sample.ned_m, step, strict=True))
-    attitude = multiplied(turn, sample.ned_from_frd)
-    return replace(sample, ned_m=(place[0], place[1], place[2]), ned_from_frd=attitude)
-
-
 def resets_of(history: PoseHistory) -> tuple[int, int]:
     return history.position_resets, history.heading_resets
 
@@ -69,13 +52,13 @@ def test_a_step_ends_poses_at_once_and_moves_the_frame(rate_hz, shift, gusty_hov
         feed(history, sample)
     assert resets_of(history) == (0, 0)
     before = history.frame
-    feed(history, after(samples[at], shift))
+    feed(history, after_reset(samples[at], shift))
     first = history.latest(samples[at].at_ns)
     assert first is not None
     untold = first.ned_from_frd is not None and first.position_ned_m is not None
     assert not untold or first.frame != before  # no pose of the old frame is passed off as new
     for sample in samples[at + 1 : at + 4]:
-        feed(history, after(sample, shift))
+        feed(history, after_reset(sample, shift))
     assert sum(resets_of(history)) == 1
     moved = before.shift_to(history.frame)
     assert moved is not None
@@ -83,7 +66,7 @@ def test_a_step_ends_poses_at_once_and_moves_the_frame(rate_hz, shift, gusty_hov
     here = samples[at].ned_m
     place = (here[0] + 8.0, here[1] + 3.0, here[2] + 20.0)
     ahead = FrameShift(shift.yaw_rad).point((8.0, 3.0, 20.0))
-    there = after(samples[at], shift).ned_m
+    there = after_reset(samples[at], shift).ned_m
     expected = tuple(a + b for a, b in zip(there, ahead, strict=True))
     assert math.dist(moved.point(place), expected) < 0.5
 
@@ -100,7 +83,7 @@ def test_a_step_spread_over_several_samples_is_one() -> None:
     history = PoseHistory(HeightSource.LOCAL, ground_down_m=0.0)
     for k, sample in enumerate(s for s, _ in reported(HOVER, 25.0, 4, 0.0)):
         share = min(1.0, max(0.0, (k - 50) / 8))
-        feed(history, after(sample, FrameShift(0.0, (1.5 * share, 0.0, 1.2 * share))))
+        feed(history, after_reset(sample, FrameShift(0.0, (1.5 * share, 0.0, 1.2 * share))))
     assert history.position_resets >= 1
     north_m, _, down_m = history.frame.shift.offset_ned_m
     assert north_m == pytest.approx(1.5, abs=0.35) and down_m == pytest.approx(1.2, abs=0.35)
@@ -112,7 +95,7 @@ def test_a_lone_outlier_moves_nothing_and_hides_the_pose_for_one_sample() -> Non
     history = PoseHistory()
     samples = [s for s, _ in reported(HOVER, 10.0, 5, 0.0)][:20]
     for k, sample in enumerate(samples):
-        feed(history, after(sample, FrameShift(1.0, (9.0, 0.0, 0.0))) if k == 10 else sample)
+        feed(history, after_reset(sample, FrameShift(1.0, (9.0, 0.0, 0.0))) if k == 10 else sample)
         pose = history.latest(sample.at_ns)
         assert (pose is None) == (k == 10)
     assert resets_of(history) == (0, 0) and history.frame.epoch == 0
@@ -124,7 +107,7 @@ def test_after_a_gap_a_step_begins_another_epoch_and_none_keeps_it() -> None:
         for sample in HOVER[:200:4]:
             feed(history, sample)
         for sample in HOVER[500:600:4]:  # 3 s of silence
-            feed(history, after(sample, FrameShift(0.0, (step_m, 0.0, 0.0))))
+            feed(history, after_reset(sample, FrameShift(0.0, (step_m, 0.0, 0.0))))
         assert history.frame.epoch == epochs
         assert history.latest(HOVER[599].at_ns).height_agl_m is not None  # its down did not move
 
@@ -134,15 +117,35 @@ def test_a_height_step_of_unknown_size_leaves_no_height() -> None:
     for sample in HOVER[:200:4]:
         feed(history, sample)
     for sample in HOVER[500:600:4]:
-        feed(history, after(sample, FrameShift(0.0, (0.0, 0.0, 4.0))))
+        feed(history, after_reset(sample, FrameShift(0.0, (0.0, 0.0, 4.0))))
     assert history.latest(HOVER[599].at_ns).height_agl_m is None
+
+
+@pytest.mark.parametrize("position_every", [1, 2, 5])
+def test_heading_and_position_may_be_reset_together(position_every, gusty_hover) -> None:
+    shift = FrameShift(math.radians(35.0), (4.0, -2.0, 1.5))
+    history = PoseHistory()
+    samples = [s for s, _ in reported(gusty_hover, 50.0, 6)]
+    at = len(samples) // 2
+    for k, sample in enumerate(samples[: at + 40]):
+        reset = after_reset(sample, shift) if k >= at else sample
+        history.add_attitude(reset.at_ns, reset.ned_from_frd, reset.rates_frd_rad_s)
+        if k % position_every == 0:
+            history.add_position(reset.at_ns, reset.ned_m, reset.velocity_ned_m_s)
+    moved = FIRST_FRAME.shift_to(history.frame)
+    assert moved is not None and resets_of(history) == (1, 1)
+    here, there = samples[at].ned_m, after_reset(samples[at], shift).ned_m
+    ahead = FrameShift(shift.yaw_rad).point((8.0, 3.0, 20.0))
+    place = tuple(a + b for a, b in zip(here, (8.0, 3.0, 20.0), strict=True))
+    expected = tuple(a + b for a, b in zip(there, ahead, strict=True))
+    assert math.dist(moved.point(place), expected) < 0.5
 
 
 def test_what_the_autopilot_tells_makes_a_small_step_count() -> None:
     for told in (False, True):
         history = PoseHistory()
         for k, sample in enumerate(HOVER[:400:4]):
-            feed(history, after(sample, FrameShift(0.0, (0.3 if k >= 50 else 0.0, 0.0, 0.0))))
+            feed(history, after_reset(sample, FrameShift(0.0, (0.3 if k >= 50 else 0.0, 0.0, 0.0))))
             if told and k == 51:
                 history.told_of_reset()
         assert (history.position_resets > 0) is told
