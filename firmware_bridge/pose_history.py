@@ -26,14 +26,20 @@ from firmware_bridge.resets import (
     Position,
     ResetLimits,
     ResetRule,
+    Turn,
     attitude_innovation,
     beyond,
     position_innovation,
-    turned,
 )
 from firmware_bridge.track import Stamped, Track
 from landing.estimator import FIRST_FRAME, EstimatorFrame, FrameShift
-from landing.geometry import Quaternion, Vector, matrix_from_quaternion, slerp
+from landing.geometry import (
+    Quaternion,
+    Vector,
+    matrix_from_quaternion,
+    multiplied,
+    slerp,
+)
 from landing.types import Pose
 
 TOLD_NS = 500_000_000
@@ -133,6 +139,7 @@ class PoseHistory:
         self._creep = Creep(self._limits.resets.creep_ns)
         self._heading_creep = Creep(self._limits.resets.creep_ns)
         self._crept = 0
+        self._turned = Turn(0.0, 0.0, 0.0, 0.0)
         # From which stamp on each frame holds; in between two that came out of order nothing does.
         self._frames: list[tuple[int, EstimatorFrame]] = [(_ALWAYS_NS, FIRST_FRAME)]
         self._torn: tuple[int, int] = (0, 0)
@@ -181,18 +188,15 @@ class PoseHistory:
 
     @property
     def height_problem(self) -> str | None:
-        """Rangefinders that cannot be believed, in words; None while there is none."""
+        """Why no rangefinder that is heard can be believed, in words; None while one can."""
         with self._lock:
-            apart, stuck = self._heights.apart, self._heights.stuck
-        if apart:
-            values = " and ".join(f"{m:.2f} m (id {ident})" for ident, m in apart.items())
-            return f"rangefinders contradict each other: {values}"
-        if stuck:
-            values = ", ".join(f"id {ident} stays at {m:.2f} m" for ident, m in stuck.items())
-            return (
-                f"a rangefinder does not follow the height: {values}; it may see a leg or payload"
-            )
-        return None
+            return self._heights.problem
+
+    @property
+    def stuck_rangefinders(self) -> dict[int, float]:
+        """Rangefinders left out since they do not follow the height, by id, with theirs, m."""
+        with self._lock:
+            return self._heights.stuck
 
     @property
     def ground_known(self) -> bool:
@@ -216,7 +220,7 @@ class PoseHistory:
         w, x, y, z = (c / norm for c in ned_from_frd)
         if rates_frd_rad_s is not None and not _finite(rates_frd_rad_s):
             rates_frd_rad_s = None
-        sample = Attitude(at_ns, (w, x, y, z), rates_frd_rad_s)
+        sample = Attitude.of(at_ns, (w, x, y, z), rates_frd_rad_s)
         with self._lock:
             before, resets = self._attitudes.newest, self._attitudes.resets
             taken = self._attitudes.add(sample)
@@ -360,7 +364,7 @@ class PoseHistory:
             return None
         if before.rates_frd_rad_s is None:
             return before.ned_from_frd
-        return turned(before.ned_from_frd, before.rates_frd_rad_s, ahead_ns / NS_PER_S)
+        return _turned_by(before.ned_from_frd, before.rates_frd_rad_s, ahead_ns / NS_PER_S)
 
     def _position_at(self, at_ns: int) -> Vector | None:
         before, after = self._positions.around(at_ns)
@@ -415,7 +419,8 @@ class PoseHistory:
         return self._told_ns is not None and abs(at_ns - self._told_ns) <= TOLD_NS
 
     def _attitude_jumps(self, a: Attitude, b: Attitude) -> bool:
-        return self._rule.attitude_jumps(a, b, self._told(b.at_ns))
+        self._turned = attitude_innovation(a, b)
+        return self._rule.attitude_jumps(self._turned, a, b, self._told(b.at_ns))
 
     def _position_jumps(self, a: Position, b: Position) -> bool:
         return self._rule.position_jumps(a, b, self._told(b.at_ns))
@@ -464,7 +469,7 @@ class PoseHistory:
             self._step(b.at_ns, total_m, known=True)
 
     def _heading_crept(self, a: Attitude, b: Attitude) -> None:
-        turn = attitude_innovation(a, b)
+        turn = self._turned  # of a and b, which did not jump
         step_rad, spread_rad, _ = self._heading_creep.add(
             b.at_ns, (turn.step_rad, turn.spread_rad, 0.0)
         )
@@ -508,3 +513,13 @@ def _fraction(before: Stamped, after: Stamped, at_ns: int) -> float:
 def _mixed(a: Vector, b: Vector, fraction: float) -> Vector:
     x, y, z = (p + fraction * (q - p) for p, q in zip(a, b, strict=True))
     return (x, y, z)
+
+
+def _turned_by(ned_from_frd: Quaternion, rates_frd_rad_s: Vector, seconds: float) -> Quaternion:
+    """Attitude after turning at constant body rates: ``q * exp(rates * t / 2)``."""
+    rate = math.hypot(*rates_frd_rad_s)
+    half_rad = rate * seconds / 2
+    if half_rad < 1e-9:
+        return ned_from_frd
+    x, y, z = (math.sin(half_rad) * r / rate for r in rates_frd_rad_s)
+    return multiplied(ned_from_frd, (math.cos(half_rad), x, y, z))

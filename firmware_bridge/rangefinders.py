@@ -7,6 +7,7 @@ is. Climbing and sinking tell them apart, because the reading over level ground 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,6 +115,12 @@ class _Sensor:
             self.anchor = (ned_m, agl_m)
 
 
+def stuck_words(stuck: dict[int, float]) -> str:
+    """Names sensors that stay at one reading."""
+    values = ", ".join(f"id {ident} stays at {m:.2f} m" for ident, m in stuck.items())
+    return f"a rangefinder does not follow the height, it may see a leg or payload: {values}"
+
+
 class RangeHeights:
     """Keeps a track of heights for each rangefinder and chooses one of them. Not thread-safe.
 
@@ -147,21 +154,24 @@ class RangeHeights:
     @property
     def stuck(self) -> dict[int, float]:
         """Sensors whose reading does not follow the height, by id, with their last height, m."""
-        return {
-            ident: sensor.track.newest.agl_m
-            for ident, sensor in sorted(self._sensors.items())
-            if sensor.follows is False and sensor.track.newest is not None
-        }
+        return self._newest(lambda sensor: sensor.follows is False)
 
     @property
-    def apart(self) -> dict[int, float]:
-        """Heights of sensors that contradict each other while none is proven, by id, m."""
-        if self._chosen is not None or self._apart_since_ns is None:
-            return {}
+    def problem(self) -> str | None:
+        """Why none of the sensors heard can be believed, in words; None while one can."""
+        if self._chosen is not None or not self._sensors:
+            return None
+        if self._apart_since_ns is not None:
+            apart = self._newest(lambda sensor: sensor.follows is not False)
+            values = " and ".join(f"{m:.2f} m (id {ident})" for ident, m in apart.items())
+            return f"rangefinders contradict each other: {values}"
+        return stuck_words(self.stuck) if self.stuck else None
+
+    def _newest(self, which: Callable[[_Sensor], bool]) -> dict[int, float]:
         return {
             ident: sensor.track.newest.agl_m
             for ident, sensor in sorted(self._sensors.items())
-            if sensor.track.newest is not None and sensor.follows is not False
+            if sensor.track.newest is not None and which(sensor)
         }
 
     def add(self, ident: int, height: Height, ned_m: Vector | None) -> bool:

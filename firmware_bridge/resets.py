@@ -11,14 +11,7 @@ import math
 from collections import deque
 from dataclasses import dataclass
 
-from landing.geometry import (
-    Quaternion,
-    Vector,
-    heading_of,
-    heading_rate_of,
-    multiplied,
-    turned_between,
-)
+from landing.geometry import Quaternion, Vector, down_of, heading_of, heading_rate_of
 
 NS_PER_S = 1_000_000_000
 TILT_GAP_NS = 120_000_000
@@ -64,11 +57,25 @@ class Attitude:
         at_ns: Stamp, source clock.
         ned_from_frd: Attitude quaternion (w, x, y, z).
         rates_frd_rad_s: Angular rates in body axes; None where they are not known.
+        headings_rad, heading_rates_rad_s: By both measures of `landing.geometry.heading_of`.
+        down_frd: The down axis in body axes.
     """
 
     at_ns: int
     ned_from_frd: Quaternion
     rates_frd_rad_s: Vector | None
+    headings_rad: tuple[float, float]
+    heading_rates_rad_s: tuple[float, float]
+    down_frd: Vector
+
+    @classmethod
+    def of(cls, at_ns: int, ned_from_frd: Quaternion, rates_frd_rad_s: Vector | None) -> Attitude:
+        """The sample, with what the comparison with its neighbours needs."""
+        rates = (0.0, 0.0)
+        if rates_frd_rad_s is not None:
+            rates = heading_rate_of(ned_from_frd, rates_frd_rad_s)
+        headings, down = heading_of(ned_from_frd), down_of(ned_from_frd)
+        return cls(at_ns, ned_from_frd, rates_frd_rad_s, headings, rates, down)
 
 
 @dataclass(frozen=True)
@@ -84,16 +91,6 @@ class Position:
     at_ns: int
     ned_m: Vector
     velocity_ned_m_s: Vector | None
-
-
-def turned(ned_from_frd: Quaternion, rates_frd_rad_s: Vector, seconds: float) -> Quaternion:
-    """Attitude after turning at constant body rates: ``q * exp(rates * t / 2)``."""
-    rate = math.hypot(*rates_frd_rad_s)
-    half_rad = rate * seconds / 2
-    if half_rad < 1e-9:
-        return ned_from_frd
-    x, y, z = (math.sin(half_rad) * r / rate for r in rates_frd_rad_s)
-    return multiplied(ned_from_frd, (math.cos(half_rad), x, y, z))
 
 
 def position_innovation(a: Position, b: Position) -> Vector:
@@ -133,34 +130,39 @@ class Turn:
 def attitude_innovation(a: Attitude, b: Attitude) -> Turn:
     """What is left of the turn from a to b after their rates over the time.
 
-    The heading's is the smaller by its two measures, see `landing.geometry.heading_of`.
+    The heading's is the smaller by its two measures.
     """
-    predicted, turns = a.ned_from_frd, []
     seconds = (b.at_ns - a.at_ns) / NS_PER_S
-    rates = ((0.0, 0.0), (0.0, 0.0))
-    if a.rates_frd_rad_s is not None and b.rates_frd_rad_s is not None:
-        x, y, z = (0.5 * (v + w) for v, w in zip(a.rates_frd_rad_s, b.rates_frd_rad_s, strict=True))
-        predicted = turned(predicted, (x, y, z), seconds)
-        rates = (_heading_rates(a), _heading_rates(b))
-    _, tilt_rad = turned_between(predicted, b.ned_from_frd)
+    best: tuple[float, float, float] | None = None
     for before, after, first, last in zip(
-        heading_of(a.ned_from_frd), heading_of(b.ned_from_frd), *rates, strict=True
+        a.headings_rad, b.headings_rad, a.heading_rates_rad_s, b.heading_rates_rad_s, strict=True
     ):
         mean_rad = 0.5 * (first + last) * seconds
         spread_rad = (0.5 + OVERSHOOT) * abs(last - first) * seconds
         step_rad = math.remainder(after - before - mean_rad, 2.0 * math.pi)
-        turns.append(Turn(beyond(step_rad, spread_rad), step_rad, spread_rad, tilt_rad))
-    return min(turns, key=lambda turn: abs(turn.heading_rad))
+        outside_rad = beyond(step_rad, spread_rad)
+        if best is None or abs(outside_rad) < abs(best[0]):
+            best = (outside_rad, step_rad, spread_rad)
+    assert best is not None
+    return Turn(*best, _lean(a, b, seconds))
+
+
+def _lean(a: Attitude, b: Attitude, seconds: float) -> float:
+    """The angle between the down axis of b and that of a turned at their mean rates, rad."""
+    x, y, z = a.down_frd
+    if a.rates_frd_rad_s is not None and b.rates_frd_rad_s is not None:
+        half_s = 0.5 * seconds
+        p, q, r = (
+            half_s * (v + w) for v, w in zip(a.rates_frd_rad_s, b.rates_frd_rad_s, strict=True)
+        )
+        x, y, z = x + y * r - z * q, y + z * p - x * r, z + x * q - y * p  # down x turn
+    along = x * b.down_frd[0] + y * b.down_frd[1] + z * b.down_frd[2]
+    return math.acos(max(-1.0, min(1.0, along / math.sqrt(x * x + y * y + z * z))))
 
 
 def beyond(value: float, spread: float) -> float:
     """What of a value is outside of a band around zero, with its sign."""
     return math.copysign(max(0.0, abs(value) - spread), value)
-
-
-def _heading_rates(sample: Attitude) -> tuple[float, float]:
-    assert sample.rates_frd_rad_s is not None
-    return heading_rate_of(sample.ned_from_frd, sample.rates_frd_rad_s)
 
 
 class Creep:
@@ -169,18 +171,23 @@ class Creep:
     def __init__(self, keep_ns: int) -> None:
         self._keep_ns = keep_ns
         self._parts: deque[tuple[int, Vector]] = deque()
+        self._total: Vector = (0.0, 0.0, 0.0)
 
     def clear(self) -> None:
         """Begins anew."""
         self._parts.clear()
+        self._total = (0.0, 0.0, 0.0)
 
     def add(self, at_ns: int, innovation: Vector) -> Vector:
         """Takes one innovation and returns the sum over the time kept."""
-        self._parts.append((at_ns, innovation))
-        while at_ns - self._parts[0][0] > self._keep_ns:
-            self._parts.popleft()
-        x, y, z = (math.fsum(part[k] for _, part in self._parts) for k in range(3))
-        return (x, y, z)
+        parts, (x, y, z) = self._parts, self._total
+        parts.append((at_ns, innovation))
+        x, y, z = x + innovation[0], y + innovation[1], z + innovation[2]
+        while at_ns - parts[0][0] > self._keep_ns:
+            _, old = parts.popleft()
+            x, y, z = x - old[0], y - old[1], z - old[2]
+        self._total = (x, y, z)
+        return self._total
 
 
 class ResetRule:
@@ -223,9 +230,8 @@ class ResetRule:
             or abs(left_m[2]) > share * limits.vertical_m + down_slack_m
         )
 
-    def attitude_jumps(self, a: Attitude, b: Attitude, told: bool = False) -> bool:
-        """Whether heading or tilt has been reset between two attitudes."""
-        turn = attitude_innovation(a, b)
+    def attitude_jumps(self, turn: Turn, a: Attitude, b: Attitude, told: bool = False) -> bool:
+        """Whether heading or tilt has been reset between two attitudes, turn being their own."""
         if self.heading_moved(turn.heading_rad, a, b, told):
             return True
         # A lean takes tenths of a second: over a longer gap rates say nothing of it.
@@ -239,7 +245,7 @@ class ResetRule:
         if a.rates_frd_rad_s is None or b.rates_frd_rad_s is None:
             slack_rad = limits.unknown_rate_rad_s * (b.at_ns - a.at_ns) / NS_PER_S
         else:
-            rate_rad_s = max(abs(r) for r in (*_heading_rates(a), *_heading_rates(b)))
+            rate_rad_s = max(map(abs, (*a.heading_rates_rad_s, *b.heading_rates_rad_s)))
             slack_rad = rate_rad_s * limits.stamp_error_s
         return abs(heading_rad) > share * limits.heading_rad + slack_rad
 

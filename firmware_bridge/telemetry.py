@@ -18,7 +18,7 @@ from firmware_bridge.gimbal import READERS as GIMBAL_READERS
 from firmware_bridge.gimbal import GimbalHistory
 from firmware_bridge.identity import Version, identity_of
 from firmware_bridge.pose_history import HeightSource, PoseHistory
-from firmware_bridge.rangefinders import RangeReadings
+from firmware_bridge.rangefinders import RangeReadings, stuck_words
 from firmware_bridge.settings import LinkSettings
 from firmware_bridge.streams import StreamRequests, request_message, set_message_interval
 from firmware_bridge.target import TargetForm
@@ -119,6 +119,7 @@ class Telemetry:
         self._reset_counter: int | None = None
         self._origin: tuple[int, int, int] | None = None
         self._ranges = RangeReadings()
+        self._stuck: frozenset[int] = frozenset()
         self._handlers: dict[str, Callable[[Any, int], None]] = {
             "HEARTBEAT": self._on_heartbeat,
             "ATTITUDE_QUATERNION": self._on_attitude_quaternion,
@@ -330,6 +331,10 @@ class Telemetry:
             message.max_distance / 100.0,
             message.id,
         )
+        stuck = self.history.stuck_rangefinders
+        if stuck.keys() - self._stuck:
+            log.warning("link: %s; it is left out", stuck_words(stuck))
+        self._stuck = frozenset(stuck)
 
     def _on_estimator_flags(self, message: Any, _now_ns: int) -> None:
         """EKF_STATUS_REPORT and ESTIMATOR_STATUS name a valid position by the same bits."""

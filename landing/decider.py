@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from landing.camera import CameraModel
 from landing.errors import InvalidValueError
 from landing.estimator import FIRST_FRAME, EstimatorFrame
-from landing.geometry import turned_between
+from landing.geometry import heading_between
 from landing.groundmap import MOVING_ROLES, GridOfFloat, GroundMap, GroundView
 from landing.picker import clean_regions, clearance_grid, hazard_clearance_grid, pick, worth_grid
 from landing.plane import GroundPlane
@@ -323,7 +323,7 @@ def _impossible(before: Pose, now: Pose) -> str | None:
     if now.frame != before.frame or seconds <= 0.0:
         return None
     if now.ned_from_frd is not None and before.ned_from_frd is not None:
-        heading_rad, _ = turned_between(before.ned_from_frd, now.ned_from_frd)
+        heading_rad = heading_between(before.ned_from_frd, now.ned_from_frd)
         if abs(heading_rad) > TURN_SLACK_RAD + MAX_TURN_RAD_S * seconds:
             degrees = abs(math.degrees(heading_rad))
             return f"the pose turned by {degrees:.0f} degrees in {seconds:.2f} s"

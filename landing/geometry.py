@@ -94,30 +94,28 @@ def heading_rate_of(ned_from_frd: Quaternion, rates_frd_rad_s: Vector) -> tuple[
     """The rates of both measures of `heading_of` at body rates, rad/s; 0 where undefined."""
     w, x, y, z = ned_from_frd
     p, q, r = rates_frd_rad_s
-    roll_rad, pitch_rad, _ = euler_from_quaternion(ned_from_frd)
-    cos_pitch = math.cos(pitch_rad)
-    yaw = (q * math.sin(roll_rad) + r * math.cos(roll_rad)) / cos_pitch if cos_pitch > 0.05 else 0.0
+    # Of roll and pitch: sin(roll) cos(pitch), cos(roll) cos(pitch), cos(pitch) squared.
+    side, up = 2 * (w * x + y * z), 1 - 2 * (x * x + y * y)
+    level = side * side + up * up
+    yaw = (q * side + r * up) / level if level > 0.0025 else 0.0
     w_rate, z_rate = 0.5 * (-x * p - y * q - z * r), 0.5 * (w * r + x * q - y * p)
-    level = w * w + z * z
-    return yaw, 2.0 * (w * z_rate - z * w_rate) / level if level > 0.05 else 0.0
+    upright = w * w + z * z
+    return yaw, 2.0 * (w * z_rate - z * w_rate) / upright if upright > 0.05 else 0.0
 
 
-def turned_between(before: Quaternion, after: Quaternion) -> tuple[float, float]:
-    """The turn from one attitude to another, parted into heading and tilt.
-
-    Returns:
-        The turn of the heading, -pi to pi, the smaller by its two measures, and the angle of the
-        whole turn without it, 0 to pi, rad.
-    """
-    heading_rad = min(
-        (
-            math.remainder(b - a, 2.0 * math.pi)
-            for a, b in zip(heading_of(before), heading_of(after), strict=True)
-        ),
-        key=abs,
+def heading_between(before: Quaternion, after: Quaternion) -> float:
+    """The turn of the heading between two attitudes, the smaller by both measures, rad."""
+    turns = (
+        math.remainder(b - a, 2.0 * math.pi)
+        for a, b in zip(heading_of(before), heading_of(after), strict=True)
     )
-    _, x, y, _ = multiplied(after, (before[0], -before[1], -before[2], -before[3]))
-    return heading_rad, 2.0 * math.asin(min(1.0, math.hypot(x, y)))
+    return min(turns, key=abs)
+
+
+def down_of(ned_from_frd: Quaternion) -> Vector:
+    """The down axis in body axes: what leaning changes and turning about it does not."""
+    w, x, y, z = ned_from_frd
+    return 2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)
 
 
 def slerp(a: Quaternion, b: Quaternion, fraction: float) -> Quaternion:

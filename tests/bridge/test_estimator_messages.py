@@ -123,7 +123,9 @@ def test_each_autopilot_is_asked_for_what_it_tells_of_its_estimator(kind, autopi
 
 @pytest.mark.parametrize("first", [0, 1])
 @pytest.mark.parametrize("leg_each", [2, 4])
-def test_of_two_rangefinders_the_one_that_follows_the_climb_is_used(first, leg_each) -> None:
+def test_of_two_rangefinders_the_one_that_follows_the_climb_is_used(
+    first, leg_each, caplog
+) -> None:
     vehicle = Vehicle()
     vehicle.down_m = 0.0
     for k in range(1200):
@@ -136,7 +138,17 @@ def test_of_two_rangefinders_the_one_that_follows_the_climb_is_used(first, leg_e
             vehicle.range(round(height_m * 100), ident=0, limits=(10, 5000))
         if height_m > 4.0:
             assert vehicle.pose.height_agl_m == pytest.approx(height_m, abs=0.3)
-    assert "id 1 stays at 0.40 m" in vehicle.problems
+    assert "id 1 stays at 0.40 m; it is left out" in caplog.text
+    assert not vehicle.problems  # the other one is enough
+
+
+def test_a_lone_rangefinder_that_sees_the_payload_is_named() -> None:
+    vehicle = Vehicle(source=HeightSource.RANGEFINDER)
+    vehicle.climb_m_s = 1.0
+    for _ in range(150):
+        vehicle.hover(0.02)
+        vehicle.range(40)
+    assert vehicle.pose.height_agl_m is None and "id 0 stays at 0.40 m" in vehicle.problems
 
 
 def test_rangefinders_that_contradict_each_other_give_no_height_until_one_is_proven() -> None:
