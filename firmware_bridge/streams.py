@@ -80,15 +80,18 @@ class StreamRequests:
             raise KeyError(f"no such MAVLink message: {', '.join(unknown)}")
         self._rates_hz = dict(rates_hz)
         self._substitutes = dict(substitutes or {})
+        self._optional: set[str] = set()
         self._streams: dict[str, _Stream] = {}
         self._meters: dict[str, RateMeter] = {}
         self._waiting_for: str | None = None
         self._answer_until_ns = 0
         self.restart(0)
 
-    def add(self, name: str, rate_hz: float, now_ns: int) -> None:
-        """Ask for one more stream, from now on."""
+    def add(self, name: str, rate_hz: float, now_ns: int, *, optional: bool = False) -> None:
+        """Ask for one more stream, from now on; an optional one is never missing or slow."""
         self._rates_hz[name] = rate_hz
+        if optional:
+            self._optional.add(name)
         self._streams[name] = _Stream(name, rate_hz, next_ask_ns=now_ns)
 
     def restart(self, now_ns: int) -> None:
@@ -145,14 +148,17 @@ class StreamRequests:
 
     def missing(self, now_ns: int) -> tuple[str, ...]:
         """Asked streams that do not come at all; one whose substitute comes is not missing."""
-        return tuple(n for n in self._rates_hz if not self._coming(n, now_ns))
+        return tuple(
+            n for n in self._rates_hz if n not in self._optional and not self._coming(n, now_ns)
+        )
 
     def slow(self, now_ns: int) -> tuple[str, ...]:
         """Asked streams that come, but well under their rate."""
         return tuple(
             n
             for n, asked_hz in self._rates_hz.items()
-            if self._coming(n, now_ns)
+            if n not in self._optional
+            and self._coming(n, now_ns)
             and max(self._rate_hz(n, now_ns), self._rate_hz(self._substitutes.get(n, n), now_ns))
             < SLOW_BELOW * asked_hz
         )

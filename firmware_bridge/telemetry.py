@@ -269,7 +269,7 @@ class Telemetry:
         )
         sticks = STICK_STREAMS.get(autopilot_of(heartbeat))
         for name in ESTIMATOR_STREAMS.get(autopilot_of(heartbeat), ()):
-            self.streams.add(name, ESTIMATOR_RATE_HZ, 0)
+            self.streams.add(name, ESTIMATOR_RATE_HZ, 0, optional=True)
         if self._settings.commands and sticks is not None:
             self.streams.add(sticks, self._settings.stick_rate_hz, 0)
         log.info("link: autopilot %s, system %d", autopilot_of(heartbeat).value, system)

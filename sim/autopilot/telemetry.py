@@ -43,6 +43,7 @@ class Telemetry:
             mavlink.MAVLINK_MSG_ID_DISTANCE_SENSOR: self._distance_sensor,
             mavlink.MAVLINK_MSG_ID_RANGEFINDER: self._rangefinder,
             mavlink.MAVLINK_MSG_ID_EXTENDED_SYS_STATE: self._extended_sys_state,
+            mavlink.MAVLINK_MSG_ID_EKF_STATUS_REPORT: self._ekf_status_report,
             mavlink.MAVLINK_MSG_ID_RC_CHANNELS: self._rc_channels,
             mavlink.MAVLINK_MSG_ID_GPS_GLOBAL_ORIGIN: self._gps_global_origin,
             mavlink.MAVLINK_MSG_ID_HOME_POSITION: self._home_position,
@@ -119,6 +120,15 @@ class Telemetry:
         return mavlink.MAVLink_local_position_ned_message(
             self._f.now_ms, e.n_m, e.e_m, e.d_m, e.vn_mps, e.ve_mps, e.vd_mps
         )
+
+    def _ekf_status_report(self) -> Any:
+        flags = mavlink.EKF_ATTITUDE | mavlink.EKF_VELOCITY_VERT | mavlink.EKF_POS_VERT_ABS
+        if self._f.ready:
+            flags |= mavlink.EKF_VELOCITY_HORIZ
+            flags |= mavlink.EKF_POS_HORIZ_REL | mavlink.EKF_POS_HORIZ_ABS
+        else:
+            flags |= mavlink.EKF_CONST_POS_MODE
+        return mavlink.MAVLink_ekf_status_report_message(flags, 0.0, 0.0, 0.0, 0.0, 0.0)
 
     def _global_position_int(self) -> Any:
         e = self._f.estimate
