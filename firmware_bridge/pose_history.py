@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import math
 import threading
-from bisect import bisect_right
 from dataclasses import dataclass, field
 from enum import Enum
 
+from firmware_bridge.frame_history import FrameHistory
 from firmware_bridge.gimbal import GimbalHistory
 from firmware_bridge.rangefinders import Height, RangeHeights
 from firmware_bridge.resets import (
@@ -32,7 +32,7 @@ from firmware_bridge.resets import (
     position_innovation,
 )
 from firmware_bridge.track import Stamped, Track
-from landing.estimator import FIRST_FRAME, EstimatorFrame, FrameShift
+from landing.estimator import EstimatorFrame, FrameShift
 from landing.geometry import (
     Quaternion,
     Vector,
@@ -47,9 +47,6 @@ TOLD_NS = 500_000_000
 
 STANDING_NS = NS_PER_S
 """For so long after it was learnt the vehicle may still stand on the ground."""
-
-FRAMES_KEPT = 64
-_ALWAYS_NS = -(2**62)
 
 
 class HeightSource(str, Enum):
@@ -140,9 +137,7 @@ class PoseHistory:
         self._heading_creep = Creep(self._limits.resets.creep_ns)
         self._crept = 0
         self._turned = Turn(0.0, 0.0, 0.0, 0.0)
-        # From which stamp on each frame holds; in between two that came out of order nothing does.
-        self._frames: list[tuple[int, EstimatorFrame]] = [(_ALWAYS_NS, FIRST_FRAME)]
-        self._torn: tuple[int, int] = (0, 0)
+        self._frames = FrameHistory()
         self._told_ns: int | None = None
         self._valid = True
         self._lock = threading.Lock()
@@ -158,8 +153,8 @@ class PoseHistory:
         The local frame is another one from then on.
         """
         with self._lock:
-            self._frames = [(_ALWAYS_NS, self._frames[-1][1].moved(None))]
-            self._torn, self._valid = (0, 0), True
+            self._frames.begin_anew()
+            self._valid = True
             self._told_ns = self._learnt_ns = None
             self._creep.clear()
             self._heading_creep.clear()
@@ -184,7 +179,7 @@ class PoseHistory:
     def frame(self) -> EstimatorFrame:
         """The local frame of the newest samples."""
         with self._lock:
-            return self._frames[-1][1]
+            return self._frames.newest
 
     @property
     def height_problem(self) -> str | None:
@@ -316,7 +311,7 @@ class PoseHistory:
         with self._lock:
             if valid and not self._valid:
                 newest = self._positions.newest
-                self._move(_ALWAYS_NS if newest is None else newest.at_ns, None)
+                self._move(None if newest is None else newest.at_ns, None)
             self._valid = valid
 
     def at(self, at_ns: int) -> Pose | None:
@@ -340,8 +335,8 @@ class PoseHistory:
             return self._pose(min(newest.at_ns, now_ns - self._offset_ns))
 
     def _pose(self, at_ns: int) -> Pose | None:
-        attitude = position = None
-        if not self._torn[0] <= at_ns < self._torn[1]:
+        frame, attitude, position = self._frames.at(at_ns), None, None
+        if frame is not None:
             attitude = self._attitude_at(at_ns, self._limits.attitude_ahead_ns)
             position = self._position_at(at_ns) if self._valid else None
         height_m = self._height_at(at_ns, position)
@@ -349,8 +344,7 @@ class PoseHistory:
             return None
         ours_ns = at_ns + self._offset_ns
         pointing = None if self._gimbal is None else self._gimbal.at(ours_ns, attitude)
-        index = bisect_right(self._frames, at_ns, key=lambda entry: entry[0])
-        frame = self._frames[max(0, index - 1)][1]
+        frame = frame or self._frames.newest
         return Pose(ours_ns, attitude, position, height_m, pointing, frame)
 
     def _attitude_at(self, at_ns: int, longest_ahead_ns: int) -> Quaternion | None:
@@ -389,18 +383,15 @@ class PoseHistory:
 
     def _height_at(self, at_ns: int, position: Vector | None) -> float | None:
         height_m: float | None = None
+        # Down in the newest frame: the ground, and a height measured before, may be of another.
+        down_m = None if position is None else self._frames.down_in_newest(position[2], at_ns)
         if self._height_source is not HeightSource.LOCAL:
-            height_m = self._range_height_at(at_ns, position)
+            height_m = self._range_height_at(at_ns, down_m)
         if height_m is None and self._height_source is not HeightSource.RANGEFINDER:
-            height_m = self._local_height(position)
+            height_m = None if down_m is None or self._ground_m is None else self._ground_m - down_m
         return height_m
 
-    def _local_height(self, position: Vector | None) -> float | None:
-        if position is None or self._ground_m is None:
-            return None
-        return self._ground_m - position[2]
-
-    def _range_height_at(self, at_ns: int, position: Vector | None) -> float | None:
+    def _range_height_at(self, at_ns: int, down_m: float | None) -> float | None:
         before, after = self._heights.around(at_ns)
         if before is None:
             return None
@@ -410,7 +401,8 @@ class PoseHistory:
         if at_ns - before.at_ns > self._limits.height_hold_ns:
             return None
         then = self._position_at(before.at_ns)
-        descended_m = position[2] - then[2] if position and then else 0.0
+        then_m = None if then is None else self._frames.down_in_newest(then[2], before.at_ns)
+        descended_m = 0.0 if down_m is None or then_m is None else down_m - then_m
         return before.agl_m - descended_m
 
     # --- the estimator's resets ---
@@ -493,12 +485,8 @@ class PoseHistory:
             self._ground_m = None
         self._move(at_ns, FrameShift(0.0, step_m) if known else None)
 
-    def _move(self, at_ns: int, shift: FrameShift | None) -> None:
-        from_ns, frame = self._frames[-1]
-        if at_ns < from_ns:
-            self._torn = (at_ns, from_ns)
-        self._frames.append((max(at_ns, from_ns), frame.moved(shift)))
-        del self._frames[:-FRAMES_KEPT]
+    def _move(self, at_ns: int | None, shift: FrameShift | None) -> None:
+        self._frames.move(at_ns, shift)
         self._heights.frame_moved()
 
 

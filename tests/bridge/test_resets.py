@@ -101,6 +101,19 @@ def test_a_lone_outlier_moves_nothing_and_hides_the_pose_for_one_sample() -> Non
     assert resets_of(history) == (0, 0) and history.frame.epoch == 0
 
 
+@pytest.mark.parametrize("source", [HeightSource.LOCAL, HeightSource.AUTO])
+def test_a_frame_taken_before_a_height_reset_keeps_its_height(source) -> None:
+    """The network may be slower than the reset: its pose is asked for afterwards."""
+    history = PoseHistory(source, ground_down_m=0.0)
+    for k, sample in enumerate(HOVER[:400:4]):
+        feed(history, after_reset(sample, FrameShift(0.0, (0.0, 0.0, 6.0 if k >= 50 else 0.0))))
+        if source is HeightSource.AUTO and k < 49:
+            history.add_range(sample.at_ns, 20.0, 0.1, 40.0)
+    for at in (180, 196, 204, 300):
+        pose = history.at(HOVER[at].at_ns)
+        assert pose.height_agl_m == pytest.approx(20.0, abs=0.01)
+
+
 def test_after_a_gap_a_step_begins_another_epoch_and_none_keeps_it() -> None:
     for step_m, epochs in ((0.0, 0), (4.0, 1)):
         history = PoseHistory(HeightSource.LOCAL, ground_down_m=0.0)
