@@ -66,7 +66,7 @@ class _SocketTransport:
             listener.setblocking(False)
             listener.bind(address)
             if kind == socket.SOCK_STREAM:
-                listener.listen(1)
+                listener.listen(MAX_CLIENTS)
         except OSError as error:
             listener.close()
             raise LinkError(self._bind_failed(error)) from error

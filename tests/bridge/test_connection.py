@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import threading
@@ -299,6 +300,7 @@ def test_udp_names_each_sender_and_writes_to_one():
     ):
         for peer in (autopilot, station):
             peer.settimeout(0.2)
+            peer.bind(("127.0.0.1", 0))
             peer.sendto(b"hi", to)
             assert server.read(1.0) == (b"hi", peer.getsockname())
         assert server.write(b"answer", autopilot.getsockname())
@@ -321,7 +323,7 @@ def test_a_newer_tcp_client_takes_nothing_from_an_older_one():
     assert server.write(b"x", older)
     assert clients[0].recv(10) == b"x"
     clients[1].close()
-    assert wait_for(lambda: server.read(0.02) == (b"", ("127.0.0.1", to[1])) or True)
+    server.read(0.1)
     clients[0].sendall(b"on")
     assert wait_for(lambda: server.read(0.1)) == (b"on", older)
     server.close()
@@ -336,12 +338,12 @@ def test_a_tcp_port_full_of_speakers_turns_the_next_away():
     for _ in range(MAX_CLIENTS + 1):
         clients.append(socket.create_connection(to, 2))
         clients[-1].sendall(b"x")
-        server.read(0.1)
-    clients[-1].settimeout(2)
-    with pytest.raises(ConnectionError):
-        while clients[-1].recv(1) != b"":
+        while server.read(0.05).data:
             pass
-        raise ConnectionError("closed")
+        server.read(0.05)
+    clients[-1].settimeout(2)
+    with contextlib.suppress(ConnectionError):  # its unread byte makes the end a reset
+        assert clients[-1].recv(1) == b""
     clients[0].sendall(b"first")
     got = {server.read(0.1) for _ in range(2 * MAX_CLIENTS)}
     assert any(a.peer == clients[0].getsockname() and a.data.endswith(b"first") for a in got)
