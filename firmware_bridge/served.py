@@ -143,6 +143,16 @@ class ServedAutopilot:
             for c in self._candidates.values()
             if c.id.system != served.id.system and now_ns - c.heartbeat_ns <= CONTESTED_NS
         ]
+        twins = [
+            c
+            for c in self._candidates.values()
+            if c.other_ns is not None and now_ns - c.other_ns <= CONTESTED_NS
+        ]
+        if now_ns - served.heartbeat_ns > self._timeout_ns and (others or twins):
+            return (
+                f"{(others or twins)[0]} is heard, but the link serves {served}, which is silent; "
+                "restart, or set system_id"
+            )
         if others:
             names = ", ".join(map(str, (served, *others[:3])))
             more = f" and {len(others) - 3} more" if len(others) > 3 else ""
@@ -151,11 +161,6 @@ class ServedAutopilot:
                 "that carries this computer"
             )
         id_advice = "give each vehicle an id of its own (SYSID_THISMAV, MAV_SYS_ID)"
-        twins = [
-            c
-            for c in self._candidates.values()
-            if c.other_ns is not None and now_ns - c.other_ns <= CONTESTED_NS
-        ]
         if twins:
             names = " and ".join({str(c): None for c in (served, *twins[:3])})
             return f"several vehicles send under one system id: {names}; {id_advice}"
@@ -164,19 +169,6 @@ class ServedAutopilot:
                 f"two senders take turns as {served}: their sequence numbers interleave; "
                 f"{id_advice}, and lead one way to it"
             )
-        return ""
-
-    def silent(self, now_ns: int) -> str:
-        """Who is heard while the served one is silent, with the next step; empty when nobody."""
-        served = self.served
-        if served is None or now_ns - served.heartbeat_ns <= self._timeout_ns:
-            return ""
-        for other in self._candidates.values():
-            if other is not served and now_ns - other.heartbeat_ns <= CONTESTED_NS:
-                return (
-                    f"{other} is heard, but the link serves {served}, which is silent; restart, "
-                    "or set system_id"
-                )
         return ""
 
     def mavlink1_only(self, now_ns: int) -> bool:

@@ -237,9 +237,7 @@ class Telemetry:
         if alarms:
             return [f"{where}: {alarm.text}" for alarm in alarms]
         if not self.vehicle.alive(now_ns):
-            other = self.choice.silent(now_ns)
-            silent = "the autopilot has fallen silent; check its power and the cable"
-            return [f"{where}: {other or silent}"]
+            return [f"{where}: the autopilot has fallen silent; check its power and the cable"]
         if self.choice.mavlink1_only(now_ns):
             return [
                 f"{where}: the autopilot speaks MAVLink 1, which knows no target's position; set "
