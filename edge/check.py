@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from edge.cameras import CameraTimeout, EndOfStream, make_camera
+from edge.claims import claims_of, held_by
 from edge.config import EdgeConfig, load_config
 from edge.log import plain
 from edge.runtimes import load_runtime, taxonomy_for
@@ -124,14 +125,18 @@ def check(
     )  # fmt: skip
     found(_authority(config))
     found(_guarded("model", _check_model, config))
-    found(
-        _guarded("camera", _check_camera, config) if camera else Finding("camera", True, "skipped")
+    held = held_by(claims_of(path, config))
+    parts: tuple[tuple[str, bool, Callable[[EdgeConfig], Finding]], ...] = (
+        ("camera", camera, _check_camera),
+        ("link", link, lambda c: _check_link(c, timeout_s)),
     )
-    found(
-        _guarded("link", lambda c: _check_link(c, timeout_s), config)
-        if link
-        else Finding("link", True, "skipped")
-    )
+    for name, wanted, what in parts:
+        if not wanted:
+            found(Finding(name, True, "skipped"))
+        elif held:
+            found(Finding(name, False, held))
+        else:
+            found(_guarded(name, what, config))
     ok = all(f.ok for f in findings)
     if as_json:
         report: dict[str, Any] = {"ok": ok}

@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import Protocol
 
+from edge.alarms import LinkAlarms
 from edge.allocator import TRIM_PERIOD_NS, give_back_free_memory
 from edge.cameras import Camera
 from edge.capture import CaptureLimits, CaptureLoop
@@ -123,6 +124,7 @@ class Daemon:
             camera, self.mailbox, self._vitals.camera, limits, events, self._stop, live
         )
         self._control = Control(config.director, link, events, config.authority)
+        self._alarms = LinkAlarms(link, events)
         self._decision: Decision | None = None  # replaced whole, so reading needs no lock
         self._busy_since_ns: int | None = None
         self.counters = Counters()
@@ -261,13 +263,13 @@ class Daemon:
         decision = self._decision
         output = self._control.tick(now_ns, decision, pose, vehicle)
         self._time_target(output.target)
-        health = self._vitals.watch(now_ns, pose, vehicle, output)
+        link = self._link.status(now_ns)
+        health = self._vitals.watch(now_ns, pose, vehicle, output, self._alarms.watch(link.alarms))
         if not self._vitals.hung(now_ns, self._busy_since_ns):
             if self._vitals.heartbeat_due(now_ns):
                 self._link.send_heartbeat(health.state)
             self._vitals.notify(now_ns, self.counters.decisions, self._capture.attempts_failed)
         if self._observers:
-            link = self._link.status(now_ns)
             self._observers.status(
                 DaemonStatus(
                     now_ns, self._started_ns, output, self._control.memory(),

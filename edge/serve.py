@@ -18,6 +18,7 @@ from edge.allocator import share_one_heap
 from edge.blackbox.make import make_recorder
 from edge.blackbox.recorder import Recorder
 from edge.cameras import make_camera
+from edge.claims import claims_of
 from edge.config import load_config
 from edge.daemon import Daemon
 from edge.log import EventLog, set_up_text_log
@@ -28,6 +29,7 @@ from edge.reload import Reloader
 from edge.runtimes import Runtime, load_runtime, taxonomy_for
 from edge.sdnotify import ServiceNotifier
 from edge.web.make import make_web
+from firmware_bridge.claims import Claims
 from firmware_bridge.link import FlightLink
 from firmware_bridge.pcap import PcapWriter
 from landing.decider import Decider
@@ -47,17 +49,20 @@ def serve(path: Path, max_seconds: float | None = None) -> int:
         Exit status.
 
     Raises:
-        TouchdownError: Configuration, model, recording or link cannot be used.
+        TouchdownError: Configuration, model, recording or link cannot be used, or another daemon
+            uses one of them.
     """
     share_one_heap(os.environ)
     config = load_config(path)
     set_up_text_log(config.log.level)
     with ExitStack() as stack:
+        claims = stack.enter_context(Claims())
+        claims.take(claims_of(path, config))
         events = stack.enter_context(EventLog(config.log.events))
         reloader = Reloader(path, config, events)
         _on_signals(stack, (signal.SIGHUP,), lambda _: reloader.ask())
         try:
-            _run_until_done(path, events, reloader, max_seconds)
+            _run_until_done(path, events, reloader, claims, max_seconds)
         except TouchdownError as error:
             events.write("failed", error=str(error))
             raise
@@ -69,7 +74,11 @@ def serve(path: Path, max_seconds: float | None = None) -> int:
 
 
 def _run_until_done(
-    path: Path, events: EventLog, reloader: Reloader, max_seconds: float | None
+    path: Path,
+    events: EventLog,
+    reloader: Reloader,
+    claims: Claims,
+    max_seconds: float | None,
 ) -> None:
     """One run after another, each with the configuration of its time."""
     started = time.monotonic()
@@ -77,6 +86,7 @@ def _run_until_done(
     while True:
         listeners = tuple(events.listeners)
         try:
+            claims.take(claims_of(path, reloader.config))
             with ExitStack() as stack:
                 _run(reloader, path, events, stack, left_s)
         except TouchdownError as error:

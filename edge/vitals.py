@@ -63,12 +63,25 @@ class Vitals:
         """The last one."""
 
     def watch(
-        self, now_ns: int, pose: Pose | None, vehicle: VehicleStatus, output: DirectorOutput
+        self,
+        now_ns: int,
+        pose: Pose | None,
+        vehicle: VehicleStatus,
+        output: DirectorOutput,
+        alarm: str | None = None,
     ) -> Health:
-        """Looks at pose and link, and says how the whole is; a change is logged."""
+        """Looks at pose and link, and says how the whole is; a change is logged.
+
+        Args:
+            now_ns: Monotonic time.
+            pose: The newest.
+            vehicle: What the autopilot says of itself.
+            output: The director's last step.
+            alarm: What ends targets on the link; None when nothing does.
+        """
         self._watch_pose(pose, vehicle, output.state)
         if vehicle.link_alive:
-            self._link.arrived(now_ns)
+            self._link.arrived(now_ns, alarm)
         elif self._link.last_ns is not None:
             self._link.failed("no heartbeat from the autopilot")
         inputs = (self.camera, self.pipeline, self._pose, self._link)

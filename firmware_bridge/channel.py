@@ -17,11 +17,12 @@ from typing import Any, Protocol
 
 from firmware_bridge.connection import Endpoint
 from firmware_bridge.dialect import mavlink
-from firmware_bridge.frames import FrameReader, ReceivedFrame
+from firmware_bridge.frames import ReceivedFrame
 from firmware_bridge.pacing import Allowance
+from firmware_bridge.peers import PeerBook
 from firmware_bridge.report import ChannelStatus, Refusal, SendResult
 from firmware_bridge.signing import LinkSigning
-from firmware_bridge.transport import Transport
+from firmware_bridge.transport import NOTHING, Arrival, Peer, Transport
 from landing.errors import LinkError
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,15 @@ ANSWER_BURST_BYTES = 600
 
 INTAKE_BYTES_PER_S = 100_000
 """What is read from a ground station at most. More is left to the network to drop: a flood costs
-us this much work and no more. The autopilot's own connection is read without limit."""
+us this much work and no more. On the autopilot's own connection `PeerBook` limits strangers."""
+
+TICK_NS = 5_000_000
+"""Between ticks, while nothing that comes may be listened to."""
+
+OWN_HEARTBEATS = 64
+"""How many of our own are remembered, to know their echo from somebody else's."""
+
+ECHO_NS = 5_000_000_000
 
 Observer = Callable[[str, int, bytes], None]
 """Called with ``"rx"`` or ``"tx"``, our monotonic time in ns, and one frame's bytes."""
@@ -94,11 +103,12 @@ class Channel:
         endpoint: Where it leads; a serial line's speed sets the share of answers.
         make: Makes the transport, anew for every attempt.
         user: Who is told of what comes.
-        reader: Bytes to frames; used by the channel's thread alone.
+        peers: Who is at the other end; taken by the channel's thread alone.
         signing: Signs what goes and judges what comes; None leaves both alone.
 
     Attributes:
         settings: As given.
+        peers: As given.
         observers: Called with every frame received and sent, e.g. to record it. They must not
             wait. One that raises OSError or ValueError is removed.
     """
@@ -109,14 +119,14 @@ class Channel:
         endpoint: Endpoint,
         make: Callable[[], Transport],
         user: ChannelUser,
-        reader: FrameReader,
+        peers: PeerBook,
         signing: LinkSigning | None = None,
     ) -> None:
         self.settings = settings
         self.observers: list[Observer] = []
         self._make = make
         self._user = user
-        self._reader = reader
+        self.peers = peers
         self._signing = signing
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
@@ -133,7 +143,8 @@ class Channel:
         self._system_id = settings.system_id
         self._packers: dict[int, mavlink.MAVLink] = {}
         self._dropped = 0
-        self._queue: deque[tuple[Any, int]] = deque()
+        self._queue: deque[tuple[Any, int, tuple[Peer, ...] | None]] = deque()
+        self._own_heartbeats: deque[tuple[int, bytes]] = deque(maxlen=OWN_HEARTBEATS)
         serial = endpoint.kind == "serial"
         # 10 bits on the line per byte: 8 data bits between a start and a stop bit.
         share = ANSWER_SHARE * endpoint.baud / 10 if serial else ANSWER_BYTES_PER_S
@@ -174,8 +185,8 @@ class Channel:
                 connection=self.settings.connection,
                 connected=self._transport is not None,
                 opened=self._opened,
-                bytes_received=self._reader.bytes_received,
-                bytes_bad=self._reader.bytes_bad,
+                bytes_received=self.peers.bytes_received,
+                bytes_bad=self.peers.bytes_bad,
                 dropped_writes=self._dropped,
                 last_error=self._last_error,
             )
@@ -188,29 +199,44 @@ class Channel:
             with self._write_lock:
                 self._system_id = system_id
 
-    def send(self, message: Any, component_id: int | None = None) -> SendResult:
-        """Send a message at once, or say why not."""
+    def send(
+        self, message: Any, component_id: int | None = None, to: tuple[Peer, ...] | None = None
+    ) -> SendResult:
+        """Send a message at once, to some peers or to all who are there, or say why not."""
         component = self.settings.component_id if component_id is None else component_id
+        now_ns = time.monotonic_ns()
         with self._write_lock:
             if self._transport is None:
                 self._dropped += 1
                 where = self.settings.connection
                 return SendResult(Refusal.NOT_CONNECTED, f"{where} is not open")
             frame = self._framed(message, component)
-            result = self._write(frame)
+            if message.get_type() == "HEARTBEAT":
+                self._own_heartbeats.append((now_ns, frame))
+            result = self._write(frame, to, now_ns)
         if result.sent:
-            self._observe("tx", time.monotonic_ns(), frame)
+            self._observe("tx", now_ns, frame)
         return result
 
-    def post(self, message: Any, component_id: int | None = None) -> bool:
+    def post(
+        self, message: Any, component_id: int | None = None, to: tuple[Peer, ...] | None = None
+    ) -> bool:
         """Queue a message, or the bytes of a whole frame; False when the queue is full."""
         component = self.settings.component_id if component_id is None else component_id
         with self._write_lock:
             if self._transport is None or len(self._queue) >= QUEUE_FRAMES:
                 self._dropped += 1
                 return False
-            self._queue.append((message, component))
+            self._queue.append((message, component, to))
             return True
+
+    def said(self, heartbeat: bytes, now_ns: int) -> bool:
+        """Whether a HEARTBEAT is one that we sent here in the last seconds."""
+        with self._write_lock:
+            return any(
+                frame == heartbeat and now_ns - at_ns <= ECHO_NS
+                for at_ns, frame in self._own_heartbeats
+            )
 
     def _framed(self, message: Any, component_id: int) -> bytes:
         packer = self._packers.get(component_id)
@@ -224,9 +250,9 @@ class Channel:
         packer.seq = (packer.seq + 1) % 256
         return frame
 
-    def _write(self, frame: bytes) -> SendResult:
+    def _write(self, frame: bytes, to: tuple[Peer, ...] | None, now_ns: int) -> SendResult:
         assert self._transport is not None
-        if not self._transport.write(frame):
+        if not self.peers.send(self._transport, frame, to, now_ns):
             self._dropped += 1
             where = self.settings.connection
             return SendResult(Refusal.DROPPED, f"{where} takes no bytes now")
@@ -237,11 +263,11 @@ class Channel:
             with self._write_lock:
                 if not self._queue or self._transport is None or not self._answers.open(now_ns):
                     return
-                message, component = self._queue.popleft()
+                message, component, to = self._queue.popleft()
                 forwarded = isinstance(message, bytes)
                 frame = message if forwarded else self._framed(message, component)
                 self._answers.take(len(frame))
-                sent = self._write(frame).sent
+                sent = self._write(frame, to, now_ns).sent
             if sent:
                 self._observe("tx", now_ns, frame)
 
@@ -270,7 +296,7 @@ class Channel:
 
     def _adopt(self, transport: Transport) -> None:
         self._opened += 1
-        self._reader.clear()
+        self.peers.clear()
         self._user.opened(self, time.monotonic_ns())
         with self._write_lock:
             self._transport = transport
@@ -279,31 +305,37 @@ class Channel:
     def _listen(self, transport: Transport, stop: threading.Event) -> bool:
         """Read until told to stop or lost. True when anything was heard, for the back-off."""
         heard = False
+        ticked_ns = 0
         try:
             while not stop.is_set():
                 now_ns = time.monotonic_ns()
                 if self._intake is not None and not self._intake.open(now_ns):
                     stop.wait(READ_TIMEOUT_S)
-                    data = b""
+                    arrival = NOTHING
                 else:
-                    data = transport.read(READ_TIMEOUT_S)
+                    arrival = transport.read(READ_TIMEOUT_S)
                 now_ns = time.monotonic_ns()
-                if data:
+                if arrival.data:
                     heard = True
-                    self._take(data, now_ns)
+                    if not self._take(arrival, now_ns) and now_ns - ticked_ns < TICK_NS:
+                        continue
+                ticked_ns = now_ns
                 self._user.tick(self, now_ns)
                 self._send_posted(now_ns)
         except LinkError as error:
             self._failed(str(error))
         return heard
 
-    def _take(self, data: bytes, now_ns: int) -> None:
+    def _take(self, arrival: Arrival, now_ns: int) -> bool:
+        """Whether anything was in it to listen to."""
         if self._intake is not None:
-            self._intake.take(len(data))
-        for frame in self._reader.feed(data):
+            self._intake.take(len(arrival.data))
+        frames = self.peers.take(arrival, now_ns)
+        for frame in frames:
             if self._signing is None or self._signing.accepts(frame.raw, frame.message.get_msgId()):
                 self._user.heard(self, frame, now_ns)
                 self._observe("rx", now_ns, frame.raw)
+        return bool(frames)
 
     def _failed(self, reason: str) -> None:
         changed, self._last_error = reason != self._last_error, reason

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from firmware_bridge.dialect import mavlink
+from firmware_bridge.transport import Peer
 
 MARKER_V1 = 0xFE
 MARKER_V2 = 0xFD
@@ -38,10 +39,12 @@ class ReceivedFrame:
     Attributes:
         raw: Its bytes as they came.
         message: The decoded message of the dialect.
+        peer: Who at the other end of the connection sent it.
     """
 
     raw: bytes
     message: Any
+    peer: Peer = None
 
 
 class FrameReader:
@@ -50,13 +53,17 @@ class FrameReader:
     The checksum is verified; signatures are `signing`'s. Messages that the dialect does not know
     cannot be checked and are skipped, counted in ``unknown``.
 
+    Args:
+        peer: Whose bytes they are.
+
     Attributes:
         bytes_received: All bytes fed in.
         bytes_bad: Bytes that belonged to no good frame.
         unknown: Frames of messages the dialect does not know.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, peer: Peer = None) -> None:
+        self._peer = peer
         self.bytes_received = 0
         self.bytes_bad = 0
         self.unknown = 0
@@ -112,7 +119,7 @@ class FrameReader:
             except mavlink.MAVError:
                 message = None
             if message is not None:
-                frames.append(ReceivedFrame(raw, message))
+                frames.append(ReceivedFrame(raw, message, self._peer))
                 return len(raw)
         self.bytes_bad += 1
         return 1

@@ -20,7 +20,6 @@ from firmware_bridge.computer import ComputerMonitor
 from firmware_bridge.computer_sender import ComputerStatusSender
 from firmware_bridge.connection import make_transport, parse_connection
 from firmware_bridge.exchange import Exchange
-from firmware_bridge.frames import FrameReader
 from firmware_bridge.link_status import link_status, signing_status
 from firmware_bridge.messages import (
     HealthState,
@@ -29,7 +28,8 @@ from firmware_bridge.messages import (
     statustext_messages,
 )
 from firmware_bridge.parameters import NoParameters, ParameterTable
-from firmware_bridge.report import LinkStatus, Refusal, SendResult
+from firmware_bridge.peers import PeerBook
+from firmware_bridge.report import AlarmKind, LinkStatus, Refusal, SendResult
 from firmware_bridge.settings import LinkSettings
 from firmware_bridge.signing import LinkSigning
 from firmware_bridge.stamp_file import StampKeeper, load_signing
@@ -39,9 +39,14 @@ from firmware_bridge.video import VIDEO_COMPONENT
 from landing.command import CommandAnswer, CommandRequest
 from landing.errors import InvalidValueError
 from landing.types import LandingTarget, Pose
-from landing.vehicle import Autopilot, VehicleStatus
+from landing.vehicle import VehicleStatus
 
 NS_PER_S = 1_000_000_000
+
+ALARMS = {
+    AlarmKind.CONTESTED: Refusal.CONTESTED,
+    AlarmKind.OWN_IDS: Refusal.OWN_IDS_TAKEN,
+}
 
 
 class FlightLink:
@@ -51,8 +56,9 @@ class FlightLink:
     and a message that cannot go out is a `SendResult`. There is no heartbeat thread: the daemon
     calls `send_heartbeat` once a second, out of its own progress.
 
-    Only the autopilot's connection moves the pose, and only there do targets go. Heartbeats and
-    texts go everywhere, and questions are answered wherever they come from.
+    Only the served autopilot moves the pose, and only to it, where it was heard, do targets and
+    commands go. Heartbeats and texts go everywhere, and questions are answered wherever they come
+    from.
 
     Args:
         settings: How to reach the autopilot, and who else listens.
@@ -113,7 +119,7 @@ class FlightLink:
                     endpoint,
                     make if is_flight and make else partial(make_transport, endpoint),
                     self._exchange,
-                    self._telemetry.frames if is_flight else FrameReader(),
+                    self._telemetry.peers if is_flight else PeerBook(),
                     self._signing,
                 )
             )
@@ -235,16 +241,9 @@ class FlightLink:
         with self._lock:
             autopilot = self._telemetry.vehicle.autopilot
             version = self._telemetry.version
-            heard = self._telemetry.autopilot is not None
-            alive = self._telemetry.vehicle.alive(time.monotonic_ns())
-        if not heard:
-            return SendResult(Refusal.NO_AUTOPILOT, "no autopilot heard yet")
-        if not alive:
-            return SendResult(Refusal.AUTOPILOT_SILENT, "no heartbeat within the timeout")
-        if autopilot is Autopilot.UNKNOWN:
-            return SendResult(
-                Refusal.UNSUPPORTED_AUTOPILOT, "the autopilot is neither ArduPilot nor PX4"
-            )
+            refused = self._refused(time.monotonic_ns())
+        if refused is not None:
+            return refused
         try:
             # Never from the future: PX4 would not notice the loss of such a target.
             pose_at_ns = min(target.pose_at_ns, time.monotonic_ns())
@@ -294,6 +293,9 @@ class FlightLink:
             return SendResult(Refusal.SWITCHED_OFF, reason)
         now_ns = time.monotonic_ns()
         with self._lock:
+            refused = self._refused(now_ns)
+            if refused is not None and refused.refusal in ALARMS.values():
+                return refused
             self._telemetry.ask(request, now_ns)
             message = self._telemetry.request(now_ns)
         return SendResult() if message is None else self._send(message)
@@ -308,9 +310,19 @@ class FlightLink:
         with self._lock:
             return self._telemetry.desk.take_answers()
 
+    def _refused(self, now_ns: int) -> SendResult | None:
+        """Why nothing may be sent to an autopilot now; the lock is held."""
+        if self._telemetry.autopilot is None:
+            return SendResult(Refusal.NO_AUTOPILOT, "no autopilot heard yet")
+        for alarm in self._telemetry.alarms(now_ns):
+            return SendResult(ALARMS[alarm.kind], alarm.text)
+        if not self._telemetry.vehicle.alive(now_ns):
+            return SendResult(Refusal.AUTOPILOT_SILENT, "no heartbeat within the timeout")
+        return None
+
     def _send(self, message: Any) -> SendResult:
         """To the autopilot alone."""
-        return self._flight.send(message)
+        return self._flight.send(message, to=(self._telemetry.peer,))
 
     def _everywhere(self, message: Any, component_id: int | None = None) -> SendResult:
         result = self._flight.send(message, component_id)

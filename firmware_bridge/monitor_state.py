@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from firmware_bridge.dialect import mavlink
-from firmware_bridge.doctor.quality import SequenceCounter
 from firmware_bridge.doctor.session import NS_PER_S, Session
 from firmware_bridge.streams import RateMeter
 from firmware_bridge.texts import TextAssembler
@@ -142,7 +141,6 @@ class MonitorState:
         self.daemon: DaemonNews | None = None
         self.news: list[Said] = []
         self._targets = RateMeter()
-        self._sequence = SequenceCounter()
         self._assembler = TextAssembler()
         if session is not None:
             session.listeners.append(self.on_message)
@@ -153,9 +151,6 @@ class MonitorState:
         """Take any message heard."""
         kind = message.get_type()
         system, component = message.get_srcSystem(), message.get_srcComponent()
-        known = self.session.telemetry.autopilot if self.session is not None else None
-        if known is not None and (system, component) == (known.system, known.component):
-            self._sequence.add(message)
         if kind == "LANDING_TARGET":
             self._on_target(message, now_ns)
         elif kind == "HEARTBEAT":
@@ -206,11 +201,11 @@ class MonitorState:
     @property
     def loss(self) -> float:
         """Part of the autopilot's frames that did not come, since the start."""
-        # Messages that our dialect does not know came, and yet leave a gap.
-        unknown = 0 if self.session is None else self.session.telemetry.frames.unknown
-        lost = max(0, self._sequence.lost - unknown)
-        sent = self._sequence.received + lost
-        return lost / sent if sent else 0.0
+        if self.session is None:
+            return 0.0
+        heard = self.session.telemetry
+        sent = heard.choice.sequence.received + heard.frames_lost
+        return heard.frames_lost / sent if sent else 0.0
 
     def vehicle(self, now_ns: int) -> VehicleStatus | None:
         """What the autopilot last said of itself; None without a link."""

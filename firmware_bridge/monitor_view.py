@@ -92,7 +92,7 @@ def _link(state: MonitorState, now_ns: int) -> list[Row]:
     rows.append(
         Row(
             "loss",
-            f"{100 * state.loss:.1f} %, {telemetry.frames.bytes_bad} bad bytes",
+            f"{100 * state.loss:.1f} %, {telemetry.peers.bytes_bad} bad bytes",
             Level.WARNING if state.loss > LOSS else Level.OK,
         )
     )

@@ -15,10 +15,31 @@ class Refusal(str, Enum):
     NOT_CONNECTED = "not connected"
     NO_AUTOPILOT = "no autopilot heard yet"
     AUTOPILOT_SILENT = "the autopilot is silent"
-    UNSUPPORTED_AUTOPILOT = "unsupported autopilot"
+    CONTESTED = "several autopilots are heard"
+    OWN_IDS_TAKEN = "somebody else sends with our ids"
     INVALID_TARGET = "invalid target"
     SWITCHED_OFF = "switched off"
     DROPPED = "dropped, the way out is full"
+
+
+class AlarmKind(str, Enum):
+    """What forbids to send targets and commands."""
+
+    CONTESTED = "contested"
+    OWN_IDS = "own-ids"
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """Something on the link that ends targets until it is over.
+
+    Attributes:
+        kind: What.
+        text: Who, where, and the next step.
+    """
+
+    kind: AlarmKind
+    text: str
 
 
 @dataclass(frozen=True)
@@ -94,10 +115,14 @@ class LinkStatus:
         bytes_received: Bytes received, of any kind.
         bytes_bad: Those that belonged to no good MAVLink frame.
         dropped_writes: Messages dropped because the way out was full or gone.
+        frames_lost: Frames of the autopilot that did not come, by the gaps in their numbers.
+        sequence_turns: How often its numbers went to and fro, as those of two senders do.
+        bytes_over: Bytes of strangers that were not listened to: beyond their budget.
         reconnects: How often the connection was opened again after the first time.
         reboots: How often the autopilot's boot clock started anew.
         position_resets: How often the estimator's local frame has jumped.
         last_error: Text of the last error; empty when there was none.
+        alarms: What ends targets and commands, as another autopilot under the same id.
         problems: What keeps the link from being ready, each with its next step.
         clock_offset_ns: Our monotonic time minus the autopilot's boot time; None when not known.
         clock_uncertainty_ns: Largest error of that but for drift; None without TIMESYNC answers.
@@ -118,10 +143,14 @@ class LinkStatus:
     bytes_received: int = 0
     bytes_bad: int = 0
     dropped_writes: int = 0
+    frames_lost: int = 0
+    sequence_turns: int = 0
+    bytes_over: int = 0
     reconnects: int = 0
     reboots: int = 0
     position_resets: int = 0
     last_error: str = ""
+    alarms: tuple[Alarm, ...] = ()
     problems: tuple[str, ...] = ()
     clock_offset_ns: int | None = None
     clock_uncertainty_ns: int | None = None

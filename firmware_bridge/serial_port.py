@@ -10,7 +10,7 @@ import termios
 
 import serial
 
-from firmware_bridge.transport import READ_SIZE, Outbox, wait_readable
+from firmware_bridge.transport import NOTHING, READ_SIZE, Arrival, Outbox, Peer, wait_readable
 from landing.errors import LinkError
 
 
@@ -21,6 +21,8 @@ class SerialTransport:
         device: Path, e.g. ``/dev/ttyTHS1``.
         baud: Speed; it is set, read back and compared.
     """
+
+    waits = False
 
     def __init__(self, device: str, baud: int) -> None:
         self._device = device
@@ -48,26 +50,26 @@ class SerialTransport:
                 "choose a baud rate that the port supports, and the same in the autopilot"
             )
 
-    def read(self, timeout_s: float) -> bytes:
+    def read(self, timeout_s: float) -> Arrival:
         """See `Transport`."""
         if self._port is None:
             raise LinkError(f"serial {self._device}: not open")
         fd = self._port.fileno()
         try:
             if not wait_readable(fd, timeout_s):
-                return b""
+                return NOTHING
             data = os.read(fd, READ_SIZE)
         except BlockingIOError:
-            return b""
+            return NOTHING
         except OSError as error:
             raise LinkError(
                 f"serial {self._device}: lost ({error.strerror}); check the cable and its power"
             ) from error
         if not data:
             raise LinkError(f"serial {self._device}: gone; check the cable and its power")
-        return data
+        return Arrival(data)
 
-    def write(self, data: bytes) -> bool:
+    def write(self, data: bytes, peer: Peer = None) -> bool:
         """See `Transport`."""
         return self._port is not None and self._outbox.write(self._port.fileno(), data)
 

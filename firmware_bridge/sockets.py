@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import select
 import socket
+import threading
 import time
 
-from firmware_bridge.transport import READ_SIZE, Outbox, wait_readable
+from firmware_bridge.transport import NOTHING, READ_SIZE, Arrival, Outbox, Peer, wait_readable
 from landing.errors import LinkError
 
 CONNECT_TIMEOUT_S = 3.0
-PEER_TIMEOUT_NS = 5_000_000_000
-MAX_PEERS = 4
+
+RECEIVE_BUFFER_BYTES = 1_000_000
+"""Asked of the kernel for a port that everybody can send to; it may give less."""
+
+MAX_CLIENTS = 32
+IDLE_NS = 5_000_000_000
+"""A client that has said nothing for so long gives way where there are too many."""
 
 
 class _SocketTransport:
@@ -61,7 +66,7 @@ class _SocketTransport:
             listener.setblocking(False)
             listener.bind(address)
             if kind == socket.SOCK_STREAM:
-                listener.listen(1)
+                listener.listen(MAX_CLIENTS)
         except OSError as error:
             listener.close()
             raise LinkError(self._bind_failed(error)) from error
@@ -76,60 +81,47 @@ class _SocketTransport:
 
 
 class UdpServer(_SocketTransport):
-    """Waits on a UDP port; answers go to everybody heard in the last seconds (at most four).
+    """Waits on a UDP port, and can write to anybody."""
 
-    To all instead of to the newest: a ground station on the same port must not draw our messages
-    away from the autopilot.
-    """
+    waits = True
 
     def __init__(self, host: str, port: int) -> None:
         super().__init__("udpin", host, port)
-        self._peers: dict[tuple[str, int], int] = {}
 
     def open(self) -> None:
         """See `Transport`."""
         self.close()
-        self._peers = {}
-        self._socket = self._listening(socket.SOCK_DGRAM)
+        opened = self._listening(socket.SOCK_DGRAM)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+        self._socket = opened
 
-    def read(self, timeout_s: float) -> bytes:
+    def read(self, timeout_s: float) -> Arrival:
         """See `Transport`."""
         opened = self._opened()
         try:
             if not wait_readable(opened.fileno(), timeout_s):
-                return b""
-            data, peer = opened.recvfrom(65_535)
+                return NOTHING
+            return Arrival(*opened.recvfrom(65_535))
         except (BlockingIOError, ConnectionError):
-            return b""  # a peer's port was closed; others, or it again, may follow
+            return NOTHING  # a peer's port was closed; others, or it again, may follow
         except OSError as error:
             raise LinkError(f"{self._where}: lost ({error.strerror})") from error
-        self._remember(peer)
-        return data
 
-    def write(self, data: bytes) -> bool:
+    def write(self, data: bytes, peer: Peer = None) -> bool:
         """See `Transport`."""
-        if self._socket is None:
+        if self._socket is None or peer is None:
             return False
-        sent = False
-        for peer in tuple(self._peers):
-            try:
-                self._socket.sendto(data, peer)
-                sent = True
-            except OSError:  # full, or that peer is unreachable
-                continue
-        return sent
-
-    def _remember(self, peer: tuple[str, int]) -> None:
-        now_ns = time.monotonic_ns()
-        peers = {p: at for p, at in self._peers.items() if now_ns - at < PEER_TIMEOUT_NS}
-        if peer not in peers and len(peers) >= MAX_PEERS:
-            del peers[min(peers, key=lambda p: peers[p])]
-        peers[peer] = now_ns
-        self._peers = peers  # replaced as a whole: write may be walking the old one
+        try:
+            self._socket.sendto(data, peer)
+        except OSError:  # full, or that peer is unreachable
+            return False
+        return True
 
 
 class UdpClient(_SocketTransport):
     """Sends to one UDP address and hears only it. The peer may appear later or restart."""
+
+    waits = False
 
     def __init__(self, host: str, port: int) -> None:
         super().__init__("udpout", host, port)
@@ -149,20 +141,20 @@ class UdpClient(_SocketTransport):
             ) from error
         self._socket = opened
 
-    def read(self, timeout_s: float) -> bytes:
+    def read(self, timeout_s: float) -> Arrival:
         """See `Transport`."""
         opened = self._opened()
         try:
             if not wait_readable(opened.fileno(), timeout_s):
-                return b""
-            return opened.recv(65_535)
+                return NOTHING
+            return Arrival(opened.recv(65_535))
         except (BlockingIOError, ConnectionError):
             time.sleep(min(max(0.0, timeout_s), 0.01))  # nobody there yet: not a busy loop
-            return b""
+            return NOTHING
         except OSError as error:
             raise LinkError(f"{self._where}: lost ({error.strerror})") from error
 
-    def write(self, data: bytes) -> bool:
+    def write(self, data: bytes, peer: Peer = None) -> bool:
         """See `Transport`."""
         if self._socket is None:
             return False
@@ -187,6 +179,8 @@ def _tune_tcp(connected: socket.socket) -> None:
 class TcpClient(_SocketTransport):
     """Connects to a TCP server, e.g. a simulator or a network bridge."""
 
+    waits = False
+
     def __init__(self, host: str, port: int) -> None:
         super().__init__("tcp", host, port)
         self._outbox = Outbox()
@@ -209,102 +203,122 @@ class TcpClient(_SocketTransport):
         self._socket = opened
         self._outbox = Outbox()
 
-    def read(self, timeout_s: float) -> bytes:
+    def read(self, timeout_s: float) -> Arrival:
         """See `Transport`."""
         opened = self._opened()
         try:
             if not wait_readable(opened.fileno(), timeout_s):
-                return b""
+                return NOTHING
             data = opened.recv(READ_SIZE)
         except BlockingIOError:
-            return b""
+            return NOTHING
         except OSError as error:
             raise LinkError(f"{self._where}: lost ({error.strerror})") from error
         if not data:
             raise LinkError(f"{self._where}: closed by the other side")
-        return data
+        return Arrival(data)
 
-    def write(self, data: bytes) -> bool:
+    def write(self, data: bytes, peer: Peer = None) -> bool:
         """See `Transport`."""
         return self._socket is not None and self._outbox.write(self._socket.fileno(), data)
 
 
 class TcpServer(_SocketTransport):
-    """Waits on a TCP port for one client; a newer client replaces an older one.
+    """Waits on a TCP port for clients; a newer one takes nothing from an older one.
 
-    A client that leaves does not end the transport: the next one is awaited.
+    Clients come and go without ending the transport. When there are `MAX_CLIENTS`, a further one
+    takes the place of the one that has been idle longest, or is turned away when all speak.
     """
+
+    waits = True
 
     def __init__(self, host: str, port: int) -> None:
         super().__init__("tcpin", host, port)
-        self._client: tuple[socket.socket, Outbox] | None = None
-        self._left: socket.socket | None = None
+        # The lock keeps a descriptor from being closed, and used anew, under a write.
+        self._lock = threading.Lock()
+        self._clients: dict[Peer, tuple[socket.socket, Outbox]] = {}
+        self._poll = select.poll()
+        self._peer_of: dict[int, Peer] = {}
+        self._heard_ns: dict[Peer, int] = {}
+        self._ready: list[int] = []
 
     def open(self) -> None:
         """See `Transport`."""
         self.close()
         self._socket = self._listening(socket.SOCK_STREAM)
+        self._poll = select.poll()
+        self._poll.register(self._socket.fileno(), select.POLLIN)
 
-    def read(self, timeout_s: float) -> bytes:
-        """See `Transport`."""
+    def read(self, timeout_s: float) -> Arrival:
+        """See `Transport`. Clients take turns."""
         listener = self._opened()
-        poll = select.poll()
-        poll.register(listener.fileno(), select.POLLIN)
-        client = self._client
-        if client is not None:
-            poll.register(client[0].fileno(), select.POLLIN)
-        ready = {fd for fd, _ in poll.poll(max(0.0, timeout_s) * 1000)}
+        if not self._ready:
+            self._ready = [fd for fd, _ in self._poll.poll(max(0.0, timeout_s) * 1000)]
+        if not self._ready:
+            return NOTHING
+        fd = self._ready.pop()
+        if fd != listener.fileno():
+            return self._read_client(self._peer_of.get(fd))
         try:
-            if listener.fileno() in ready:
-                self._accept(listener)
-                return b""
-        except BlockingIOError:
-            return b""
+            self._accept(listener)
+        except (BlockingIOError, ConnectionError):
+            return NOTHING
         except OSError as error:
             raise LinkError(f"{self._where}: lost ({error.strerror})") from error
-        if client is None or client[0].fileno() not in ready:
-            return b""
-        try:
-            data = client[0].recv(READ_SIZE)
-        except BlockingIOError:
-            return b""
-        except OSError:
-            data = b""
-        if not data:
-            self._drop_client()
-        return data
+        return NOTHING
 
-    def write(self, data: bytes) -> bool:
+    def write(self, data: bytes, peer: Peer = None) -> bool:
         """See `Transport`."""
-        client = self._client
-        return client is not None and client[1].write(client[0].fileno(), data)
+        with self._lock:
+            client = self._clients.get(peer)
+            return client is not None and client[1].write(client[0].fileno(), data)
 
     def close(self) -> None:
         """See `Transport`."""
-        self._drop_client()
-        if self._left is not None:
-            self._left.close()
-            self._left = None
+        for peer in tuple(self._clients):
+            self._drop(peer)
+        self._ready = []
         super().close()
 
+    def _read_client(self, peer: Peer) -> Arrival:
+        client = self._clients.get(peer)
+        if client is None:
+            return NOTHING
+        try:
+            data = client[0].recv(READ_SIZE)
+        except BlockingIOError:
+            return NOTHING
+        except OSError:
+            data = b""
+        if data:
+            self._heard_ns[peer] = time.monotonic_ns()
+        else:
+            self._drop(peer)
+        return Arrival(data, peer)
+
     def _accept(self, listener: socket.socket) -> None:
-        accepted, _ = listener.accept()
-        self._drop_client()
+        accepted, peer = listener.accept()
+        now_ns = time.monotonic_ns()
+        if len(self._clients) >= MAX_CLIENTS:
+            idlest = min(self._heard_ns, key=lambda p: self._heard_ns[p])
+            if now_ns - self._heard_ns[idlest] < IDLE_NS:
+                accepted.close()
+                return
+            self._drop(idlest)
         try:
             _tune_tcp(accepted)
         except OSError:
             accepted.close()
             return
-        self._client = (accepted, Outbox())
+        with self._lock:
+            self._clients[peer] = (accepted, Outbox())
+        self._peer_of[accepted.fileno()] = peer
+        self._heard_ns[peer] = now_ns
+        self._poll.register(accepted.fileno(), select.POLLIN)
 
-    def _drop_client(self) -> None:
-        client, self._client = self._client, None
-        if client is None:
-            return
-        # A write in another thread may still hold its number: it is shut down now, and closed,
-        # so that the number can be used again, only when the next one leaves.
-        if self._left is not None:
-            self._left.close()
-        with contextlib.suppress(OSError):
-            client[0].shutdown(socket.SHUT_RDWR)
-        self._left = client[0]
+    def _drop(self, peer: Peer) -> None:
+        with self._lock:
+            client, _ = self._clients.pop(peer)
+            self._poll.unregister(client.fileno())
+            del self._peer_of[client.fileno()], self._heard_ns[peer]
+            client.close()

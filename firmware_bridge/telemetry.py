@@ -13,16 +13,20 @@ from typing import Any
 from firmware_bridge.clock import NS_PER_MS, ClockMap
 from firmware_bridge.commands import Addressee, CommandDesk, GlobalFix
 from firmware_bridge.dialect import mavlink
-from firmware_bridge.frames import FrameReader, ReceivedFrame
+from firmware_bridge.frames import ReceivedFrame
 from firmware_bridge.gimbal import READERS as GIMBAL_READERS
 from firmware_bridge.gimbal import GimbalHistory
 from firmware_bridge.identity import Version, identity_of
+from firmware_bridge.peers import PeerBook
 from firmware_bridge.pose_history import HeightSource, PoseHistory
 from firmware_bridge.rangefinders import RangeReadings, stuck_words
+from firmware_bridge.report import Alarm, AlarmKind
+from firmware_bridge.served import Change, ServedAutopilot
 from firmware_bridge.settings import LinkSettings
 from firmware_bridge.streams import StreamRequests, request_message, set_message_interval
 from firmware_bridge.target import TargetForm
 from firmware_bridge.timesync import Answer
+from firmware_bridge.transport import Arrival, Peer, peer_name
 from firmware_bridge.vehicle import (
     AutopilotId,
     VehicleTracker,
@@ -40,6 +44,9 @@ ATTITUDE_STANDS_IN_AFTER_NS = 500_000_000
 RANGE_STAMP_TOLERANCE_NS = 1_000_000_000
 
 VERSION_PERIOD_NS = 2 * NS_PER_S
+
+OWN_IDS_QUIET_NS = 5 * NS_PER_S
+"""Our ids count as taken for so long after the last heartbeat of somebody else who uses them."""
 
 SUBSTITUTES = {
     "ATTITUDE_QUATERNION": "ATTITUDE",
@@ -82,10 +89,10 @@ class Telemetry:
         version: Of the autopilot's firmware; None until it has told.
         vehicle: Heartbeat and landed state.
         streams: What is asked for, and how fast it comes.
-        frames: Bytes to frames, with counters.
+        peers: Who speaks on the connection; bytes to frames, with counters.
         desk: Our commands, until they are acknowledged.
-        autopilot: The one that is served, from its first heartbeat on.
-        reboots: How often its boot clock started anew.
+        choice: Which autopilot is served, and who else claims to be one.
+        reboots: How often its boot clock started anew, or another autopilot took its place.
         clock: Its boot clock in our monotonic time.
         last_error: What was last found wrong; the link writes its own errors here too.
     """
@@ -104,11 +111,14 @@ class Telemetry:
             round(settings.heartbeat_timeout_s * NS_PER_S), stick_channels=settings.stick_channels
         )
         self.streams = StreamRequests(settings.asked_rates_hz(), SUBSTITUTES)
-        self.frames = FrameReader()
+        self.peers = PeerBook()
         self.desk = CommandDesk()
         self._fix: GlobalFix | None = None
         self._fix_frame = self.history.frame
-        self.autopilot: AutopilotId | None = None
+        self.choice = ServedAutopilot(
+            settings.system_id, round(settings.heartbeat_timeout_s * NS_PER_S)
+        )
+        self._own_ids: tuple[int, Peer] | None = None
         self.version: Version | None = None
         self._version_asked_ns = 0
         self.reboots = 0
@@ -139,6 +149,24 @@ class Telemetry:
         }
 
     @property
+    def autopilot(self) -> AutopilotId | None:
+        """The one that is served, from its first heartbeat on."""
+        served = self.choice.served
+        return None if served is None else served.id
+
+    @property
+    def peer(self) -> Peer:
+        """Where it is heard; None before, and where there is only one other end."""
+        served = self.choice.served
+        return None if served is None else served.peer
+
+    @property
+    def frames_lost(self) -> int:
+        """Frames of the autopilot that did not come, by the gaps in their numbers."""
+        # Messages that our dialect does not know came, and yet leave a gap.
+        return max(0, self.choice.sequence.lost - self.peers.unknown)
+
+    @property
     def own_system(self) -> int:
         """System id we send with: the autopilot's; before it is heard, the pinned one or 1."""
         if self.autopilot is not None:
@@ -151,10 +179,32 @@ class Telemetry:
 
     def feed(self, data: bytes, now_ns: int) -> list[ReceivedFrame]:
         """Take bytes that arrived at ``now_ns``; returns the frames they completed."""
-        frames = self.frames.feed(data)
+        frames = self.peers.take(Arrival(data), now_ns)
         for frame in frames:
-            self.take(frame.message, now_ns)
+            self.take(frame.message, now_ns, frame.peer)
         return frames
+
+    def on_own_ids(self, peer: Peer, now_ns: int) -> None:
+        """A heartbeat has come with our own ids that we did not send."""
+        self._own_ids = now_ns, peer
+
+    def alarms(self, now_ns: int) -> tuple[Alarm, ...]:
+        """What forbids to send targets and commands, whatever else is well."""
+        found = []
+        contested = self.choice.contested(now_ns)
+        if contested:
+            found.append(Alarm(AlarmKind.CONTESTED, contested))
+        if self._own_ids is not None and now_ns - self._own_ids[0] <= OWN_IDS_QUIET_NS:
+            ids = f"{self.own_system}/{self._settings.component_id}"
+            where = peer_name(self._own_ids[1])
+            found.append(
+                Alarm(
+                    AlarmKind.OWN_IDS,
+                    f"heartbeats of {ids} come that we did not send{where and f', from {where}'}; "
+                    "stop the other daemon, or set another component_id",
+                )
+            )
+        return tuple(found)
 
     def synchronise(self, answer: Answer) -> None:
         """Take the autopilot's answer to a TIMESYNC of ours."""
@@ -174,6 +224,8 @@ class Telemetry:
 
     def request(self, now_ns: int) -> Any:
         """The command or stream request to send now, or None."""
+        if self.alarms(now_ns):
+            return None
         command = self.desk.due(now_ns)
         if command is not None:
             return command
@@ -201,20 +253,28 @@ class Telemetry:
         if not connected:
             return [self.last_error or f"{where}: not open yet"]
         if self.autopilot is None:
-            if self.last_error.startswith("system "):
-                return [self.last_error]
-            if self.frames.bytes_received == 0:
+            if self.peers.bytes_received == 0:
                 return [f"{where}: nothing comes; check wiring, port and the autopilot's protocol"]
-            if self.frames.bytes_bad > self.frames.bytes_received // 2:
+            if self.peers.bytes_bad > self.peers.bytes_received // 2:
                 return [f"{where}: bytes, but no MAVLink; check the baud rate on both ends"]
-            return [f"{where}: MAVLink, but no autopilot's heartbeat; check the routing"]
+            passed_over = self.choice.passed_over
+            return [
+                f"{where}: MAVLink, but no autopilot's heartbeat; "
+                + (passed_over or "check the routing")
+            ]
+        alarms = self.alarms(now_ns)
+        if alarms:
+            return [f"{where}: {alarm.text}" for alarm in alarms]
         if not self.vehicle.alive(now_ns):
             return [f"{where}: the autopilot has fallen silent; check its power and the cable"]
-        if self.vehicle.autopilot is Autopilot.UNKNOWN:
-            return [f"{where}: the autopilot is neither ArduPilot nor PX4; none else is supported"]
         flags = self._estimator_flags
         if flags is not None and not flags & POSITION_FLAGS:
             return [f"{where}: the estimator has no position (flags {flags:#06x}); check its GPS"]
+        if self.choice.mavlink1_only(now_ns):
+            return [
+                f"{where}: the autopilot speaks MAVLink 1, which knows no target's position; set "
+                "SERIALn_PROTOCOL = 2 (ArduPilot) or MAV_PROTO_VER = 2 (PX4)"
+            ]
         missing = self.streams.missing(now_ns)
         found = [
             f"{where}: {name} does not come; check the stream rates and its sensor"
@@ -236,21 +296,14 @@ class Telemetry:
             )
         return found
 
-    def take(self, message: Any, now_ns: int) -> None:
-        """Take a message that arrived at ``now_ns``."""
-        if self.autopilot is None and is_autopilot_heartbeat(message):
-            self._adopt_autopilot(message)
-        autopilot = self.autopilot
-        if autopilot is not None and message.get_srcSystem() == autopilot.system:
+    def take(self, message: Any, now_ns: int, peer: Peer = None) -> None:
+        """Take a message that arrived at ``now_ns`` from a peer."""
+        change = self.choice.hear(message, peer, now_ns)
+        if change is not None:
+            self._on_change(change, now_ns)
+        if self.choice.belongs(message, peer):
             self._on_gimbal(message, now_ns)
-        if autopilot is None or message.get_srcComponent() != autopilot.component:
-            return
-        if message.get_srcSystem() != autopilot.system:
-            if is_autopilot_heartbeat(message) and not self.vehicle.alive(now_ns):
-                self.last_error = (
-                    f"system {message.get_srcSystem()} is heard, but the link serves system "
-                    f"{autopilot.system}, which is silent; restart, or set system_id"
-                )
+        if not self.choice.speaks(message, peer):
             return
         name = message.get_type()
         self.streams.on_message(name, now_ns)
@@ -258,21 +311,27 @@ class Telemetry:
         if handler is not None:
             handler(message, now_ns)
 
-    def _adopt_autopilot(self, heartbeat: Any) -> None:
-        system = heartbeat.get_srcSystem()
-        pinned = self._settings.system_id
-        if pinned is not None and system != pinned:
-            self.last_error = f"system {system} is heard, but system_id is set to {pinned}"
+    def _on_change(self, change: Change, now_ns: int) -> None:
+        served = self.choice.served
+        assert served is not None
+        if change is Change.MOVED:
+            log.warning("link: %s has moved there", served)
+            self.streams.restart(now_ns)
             return
-        self.autopilot = AutopilotId(
-            system, heartbeat.get_srcComponent(), autopilot_of(heartbeat), heartbeat.type
-        )
-        sticks = STICK_STREAMS.get(autopilot_of(heartbeat))
-        for name in ESTIMATOR_STREAMS.get(autopilot_of(heartbeat), ()):
+        if change is Change.REPLACED:
+            self.last_error = f"the one served before has fallen silent; {served} is served now"
+            log.warning("link: %s", self.last_error)
+            self.vehicle.forget()
+            self.desk.withdraw()
+            self.clock.reset()
+            self._fix = None
+            self._start_anew(now_ns)
+        sticks = STICK_STREAMS.get(served.id.autopilot)
+        for name in ESTIMATOR_STREAMS.get(served.id.autopilot, ()):
             self.streams.add(name, ESTIMATOR_RATE_HZ, 0, optional=True)
         if self._settings.commands and sticks is not None:
             self.streams.add(sticks, self._settings.stick_rate_hz, 0)
-        log.info("link: autopilot %s, system %d", autopilot_of(heartbeat).value, system)
+        log.info("link: autopilot %s", served)
 
     def _on_heartbeat(self, message: Any, now_ns: int) -> None:
         if not is_autopilot_heartbeat(message):
@@ -405,12 +464,16 @@ class Telemetry:
         if not reading.trusted:
             return None
         if reading.rebooted:
-            self.reboots += 1
-            self.history.clear()
-            self._estimator_flags = self._reset_counter = self._origin = self._fix = None
-            self.version = None  # it may have been given another firmware
-            self._quaternion_at_ns = None
-            self.streams.restart(now_ns)
+            self._start_anew(now_ns)
             log.warning("link: the autopilot's clock started anew (reboot)")
         self.history.rebase(reading.offset_ns)
         return boot_ms * NS_PER_MS
+
+    def _start_anew(self, now_ns: int) -> None:
+        """Nothing that the autopilot said before holds any more."""
+        self.reboots += 1
+        self.history.clear()
+        self._estimator_flags = self._reset_counter = self._origin = self._fix = None
+        self.version = None  # it may have been given another firmware
+        self._quaternion_at_ns = None
+        self.streams.restart(now_ns)

@@ -4,17 +4,45 @@ from __future__ import annotations
 
 import os
 import select
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
 READ_SIZE = 4096
 
+Peer = tuple[Any, ...] | None
+"""Who is at the other end: a socket address, or None where there is only one other end."""
+
+
+def peer_name(peer: Peer) -> str:
+    """``192.168.1.7:14550``; empty where there is only one other end."""
+    return "" if peer is None else f"{peer[0]}:{peer[1]}"
+
+
+class Arrival(NamedTuple):
+    """What a read brought.
+
+    Attributes:
+        data: Bytes; empty when there were none.
+        peer: Who sent them.
+    """
+
+    data: bytes
+    peer: Peer = None
+
+
+NOTHING = Arrival(b"")
+
 
 class Transport(Protocol):
-    """One way to the flight controller.
+    """One way to the flight controller, or to the many who may call where it waits.
 
     ``open``, ``read`` and ``close`` are called by one thread. ``write`` may be called by another,
     never at the same time as ``close``, and never from two threads at once.
+
+    Attributes:
+        waits: It waits to be called: bytes name their peer, and a write needs one.
     """
+
+    waits: bool
 
     def open(self) -> None:
         """Open it, within a few seconds. It can be opened again after ``close``.
@@ -23,14 +51,14 @@ class Transport(Protocol):
             LinkError: It cannot be opened; the text says why and what to do.
         """
 
-    def read(self, timeout_s: float) -> bytes:
+    def read(self, timeout_s: float) -> Arrival:
         """Bytes that have come, waiting no longer than the timeout; empty when there are none.
 
         Raises:
             LinkError: The connection is lost or was never open.
         """
 
-    def write(self, data: bytes) -> bool:
+    def write(self, data: bytes, peer: Peer = None) -> bool:
         """Hand over one whole frame without waiting; False when it was dropped. Never raises."""
 
     def close(self) -> None:

@@ -20,7 +20,7 @@ COPTER_MODES: dict[int, str] = {
 }
 """ArduCopter's ``custom_mode`` by number, in its own words."""
 
-COPTER_LANDING_MODES = frozenset({"LAND", "RTL", "SMART_RTL"})
+COPTER_LANDING_MODES = frozenset({"LAND", "RTL", "SMART_RTL", "AUTO_RTL"})
 
 COPTER_TYPES = frozenset(
     {
@@ -97,41 +97,37 @@ def autopilot_of(heartbeat: Any) -> Autopilot:
     return Autopilot.UNKNOWN
 
 
-NO_VEHICLES = frozenset(
+FLYING_TYPES = COPTER_TYPES | frozenset(
     {
-        mavlink.MAV_TYPE_ANTENNA_TRACKER,
-        mavlink.MAV_TYPE_GCS,
-        mavlink.MAV_TYPE_ONBOARD_CONTROLLER,
-        mavlink.MAV_TYPE_GIMBAL,
-        mavlink.MAV_TYPE_ADSB,
-        mavlink.MAV_TYPE_CAMERA,
-        mavlink.MAV_TYPE_CHARGING_STATION,
-        mavlink.MAV_TYPE_FLARM,
-        mavlink.MAV_TYPE_SERVO,
-        mavlink.MAV_TYPE_ODID,
-        mavlink.MAV_TYPE_BATTERY,
-        mavlink.MAV_TYPE_PARACHUTE,
-        mavlink.MAV_TYPE_LOG,
-        mavlink.MAV_TYPE_OSD,
-        mavlink.MAV_TYPE_IMU,
-        mavlink.MAV_TYPE_GPS,
-        mavlink.MAV_TYPE_WINCH,
-        mavlink.MAV_TYPE_ILLUMINATOR,
-        mavlink.MAV_TYPE_GRIPPER,
+        mavlink.MAV_TYPE_FIXED_WING,
+        mavlink.MAV_TYPE_GENERIC_MULTIROTOR,
+        mavlink.MAV_TYPE_VTOL_DUOROTOR,
+        mavlink.MAV_TYPE_VTOL_QUADROTOR,
+        mavlink.MAV_TYPE_VTOL_TILTROTOR,
+        mavlink.MAV_TYPE_VTOL_RESERVED2,
+        mavlink.MAV_TYPE_VTOL_RESERVED3,
+        mavlink.MAV_TYPE_VTOL_RESERVED4,
+        mavlink.MAV_TYPE_VTOL_RESERVED5,
+        mavlink.MAV_TYPE_VTOL_GYRODYNE,
     }
 )
-"""Types that nothing flies under: their heartbeats are never the autopilot's, whatever ids."""
+"""Vehicle types that fly. A ground station, gimbal, camera or tracker never is the autopilot."""
 
 
 def is_autopilot_heartbeat(message: Any) -> bool:
-    """Whether a message is the HEARTBEAT of an autopilot: not of a ground station, camera or us."""
+    """Whether a message is the HEARTBEAT of an autopilot to serve: ArduPilot's or PX4's, flying."""
     return bool(
         message.get_type() == "HEARTBEAT"
         and message.get_srcSystem() != 0
         and message.get_srcComponent() == mavlink.MAV_COMP_ID_AUTOPILOT1
-        and message.autopilot != mavlink.MAV_AUTOPILOT_INVALID
-        and message.type not in NO_VEHICLES
+        and autopilot_of(message) is not Autopilot.UNKNOWN
+        and message.type in FLYING_TYPES
     )
+
+
+def is_armed(heartbeat: Any) -> bool:
+    """Whether a HEARTBEAT says that the motors may turn."""
+    return bool(heartbeat.base_mode & mavlink.MAV_MODE_FLAG_SAFETY_ARMED)
 
 
 def mode_of(autopilot: Autopilot, vehicle_type: int, custom_mode: int) -> tuple[str, bool]:
@@ -241,9 +237,13 @@ class VehicleTracker:
     ) -> None:
         self._heartbeat_timeout_ns = heartbeat_timeout_ns
         self._landed_timeout_ns = landed_timeout_ns
+        self._stick_channels = stick_channels
+        self.forget()
+
+    def forget(self) -> None:
+        """Another autopilot is served from now on."""
         self._heartbeat: Any = None
         self._heartbeat_at_ns = 0
-        self._stick_channels = stick_channels
         self._airborne: bool | None = None
         self._touching_down: bool | None = None
         self._airborne_at_ns = 0
@@ -295,7 +295,7 @@ class VehicleTracker:
         return VehicleStatus(
             link_alive=self.alive(now_ns),
             autopilot=autopilot,
-            armed=bool(heartbeat.base_mode & mavlink.MAV_MODE_FLAG_SAFETY_ARMED),
+            armed=is_armed(heartbeat),
             airborne=self._airborne if landed_known else None,
             landing=landing,
             mode=mode,

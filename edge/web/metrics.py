@@ -92,10 +92,15 @@ class DaemonCollector:
             gates.add_metric([held.gate.name], float(held.gate.is_open))
         yield gates
         yield _gauge("link_alive", "1 while the autopilot is heard", status.link.alive)
-        yield CounterMetricFamily(
-            "touchdown_link_bad_bytes", "bytes in no good MAVLink frame",
-            value=status.link.bytes_bad,
-        )  # fmt: skip
+        link = status.link
+        for name, words, value in (
+            ("bad_bytes", "bytes in no good MAVLink frame", link.bytes_bad),
+            ("stranger_bytes", "bytes of strangers over their budget", link.bytes_over),
+            ("lost_frames", "frames of the autopilot that did not come", link.frames_lost),
+            ("sequence_turns", "its numbers went to and fro", link.sequence_turns),
+        ):
+            yield CounterMetricFamily(f"touchdown_link_{name}", words, value=value)
+        yield _gauge("link_alarms", "what ends targets on the link", len(link.alarms))
         if status.decision is not None:
             yield from _of_decision(status, now_ns)
         if status.pose is not None:

@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+from firmware_bridge.claims import Claim, HeldError, holder_of
 from firmware_bridge.doctor.boot import reboot
 from firmware_bridge.doctor.examination import (
     Examination,
@@ -22,6 +23,7 @@ from firmware_bridge.doctor.session import Session
 from firmware_bridge.doctor.show import busy, closing_line, has_rich, line_of, print_table
 from firmware_bridge.doctor.trial import try_target
 from firmware_bridge.events import EventTail
+from firmware_bridge.settings import LinkSettings
 from firmware_bridge.tool_config import ToolConfig, load_tool_config
 from landing.errors import ConfigError, DataError, TouchdownError
 
@@ -94,6 +96,7 @@ def _teller(options: DoctorOptions, echo: Echo) -> Callable[[Finding], None]:
 def _examine_and_mend(options: DoctorOptions, tell: Callable[[Finding], None]) -> Examination:
     config = load_tool_config(options.config)
     settings = config.settings(options.connection, options.baud)
+    _leave_a_daemon_alone(settings)
     latency = _latency(options, config)
     with Session(settings) as session:
         report = examine(
@@ -111,6 +114,21 @@ def _examine_and_mend(options: DoctorOptions, tell: Callable[[Finding], None]) -
                 report.findings.append(finding)
                 tell(finding)
     return report
+
+
+def _leave_a_daemon_alone(settings: LinkSettings) -> None:
+    """The doctor asks, reboots and tries targets: never on the link of a daemon that runs.
+
+    Raises:
+        HeldError: A daemon holds the link.
+    """
+    link = Claim.of_link(settings.connection, settings.baud)
+    holder = holder_of(link) if link is not None else ""
+    if holder:
+        raise HeldError(
+            f"{link} is held by {holder}; stop it first, or give the doctor another way to the "
+            "autopilot"
+        )
 
 
 def _latency(options: DoctorOptions, config: ToolConfig) -> Latency | None:

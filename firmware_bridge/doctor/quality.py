@@ -39,38 +39,6 @@ SETTLE_S = 2.0
 """Time in which the streams asked for begin to flow, before rates are taken."""
 
 
-class SequenceCounter:
-    """Frames that did not come, from the gaps in each sender's sequence numbers."""
-
-    REORDERED = 200
-    """A step this far ahead, of 256, is a frame that came late."""
-
-    def __init__(self) -> None:
-        self._last: dict[tuple[int, int], int] = {}
-        self.received = 0
-        self.lost = 0
-
-    def add(self, message: Any) -> None:
-        """Take any message."""
-        sender = (message.get_srcSystem(), message.get_srcComponent())
-        number = message.get_seq()
-        last = self._last.get(sender)
-        self.received += 1
-        if last is not None:
-            missed = (number - last - 1) % 256
-            if missed > self.REORDERED:
-                self.lost = max(0, self.lost - 1)
-                return
-            self.lost += missed
-        self._last[sender] = number
-
-    @property
-    def loss(self) -> float:
-        """Part of the frames sent that did not come, 0 to 1."""
-        sent = self.received + self.lost
-        return self.lost / sent if sent else 0.0
-
-
 @dataclass
 class Quality:
     """What a few seconds of listening told.
@@ -171,7 +139,7 @@ def measure(session: Session, seconds: float) -> Quality:
     known = session.connect()
     session.ask_streams()
     session.listen(min(SETTLE_S, seconds))
-    counter, trips = SequenceCounter(), RoundTrip(session)
+    trips = RoundTrip(session)
     quality = Quality(asked_hz=session.settings.asked_rates_hz())
 
     def on_message(message: Any, now_ns: int) -> None:
@@ -184,13 +152,13 @@ def measure(session: Session, seconds: float) -> Quality:
                 answers = quality.timesync_answered
                 answers[component] = answers.get(component, 0) + 1
             return
-        counter.add(message)
         trips.on_message(message, now_ns)
         quality.timesync_asked += is_timesync and message.tc1 == 0
 
-    frames = session.telemetry.frames
+    heard = session.telemetry
+    frames, lost_before = heard.peers, heard.frames_lost
+    received_before = heard.choice.sequence.received
     bytes_before, bad_before = frames.bytes_received, frames.bytes_bad
-    unknown_before = frames.unknown
     started_ns = time.monotonic_ns()
     deadline_ns = started_ns + round(seconds * NS_PER_S)
     session.listeners.append(on_message)
@@ -200,11 +168,11 @@ def measure(session: Session, seconds: float) -> Quality:
             session.listen(0.02)
     finally:
         session.listeners.remove(on_message)
-    streams = session.telemetry.streams
+    streams = heard.streams
     quality.seconds = (now_ns - started_ns) / NS_PER_S
-    # Messages that our dialect does not know came, and yet leave a gap.
-    counter.lost = max(0, counter.lost - (frames.unknown - unknown_before))
-    quality.loss, quality.frames = counter.loss, counter.received
+    quality.frames = heard.choice.sequence.received - received_before
+    lost = max(0, heard.frames_lost - lost_before)
+    quality.loss = lost / max(1, lost + quality.frames)
     quality.bytes_per_s = (frames.bytes_received - bytes_before) / quality.seconds
     quality.bytes_bad = frames.bytes_bad - bad_before
     quality.rtt_ms = trips.timesync_ms or trips.ping_ms

@@ -142,8 +142,14 @@ class Session:
     # --- talk ---
 
     def send(self, message: Any) -> bool:
-        """Send one message as ours; False when the connection takes none now."""
-        return self._wire.send(message)
+        """Send one message as ours, to the autopilot where it is known, else to all.
+
+        Returns:
+            False when the connection takes none now.
+        """
+        heard = self.telemetry
+        to = None if heard.autopilot is None else (heard.peer,)
+        return self._wire.send(message, heard.peers, to)
 
     def send_command(self, command: int, *parameters: float) -> bool:
         """Send a COMMAND_LONG to the autopilot; missing parameters are 0."""
@@ -255,7 +261,7 @@ class Session:
             self.telemetry.last_error = self._wire.error
             return False
         self._heartbeat_ns = 0
-        self.telemetry.frames.clear()
+        self.telemetry.peers.clear()
         self.telemetry.reopened(time.monotonic_ns())
         self._timesync.restart()
         self._ask_from_ns = time.monotonic_ns() + self._grace_ns
@@ -266,14 +272,16 @@ class Session:
             time.sleep(REOPEN_PAUSE_S)
             return
         self._say_hello()
-        messages = self._wire.read(self.telemetry.frames, wait_s)
+        frames = self._wire.read(self.telemetry.peers, wait_s)
         if not self._wire.is_open:
             self.telemetry.last_error = self._wire.error
         now_ns = time.monotonic_ns()
-        for message in messages:
-            self.telemetry.take(message, now_ns)
+        for frame in frames:
+            self.telemetry.take(frame.message, now_ns, frame.peer)
             self._wire.system_id = self.telemetry.own_system
-            self._on_message(message, now_ns)
+            if self.telemetry.autopilot is not None:
+                self.telemetry.peers.serve(self.telemetry.peer)
+            self._on_message(frame.message, now_ns)
         if self._asks_streams and now_ns >= self._ask_from_ns:
             self._ask_what_is_due(now_ns)
 

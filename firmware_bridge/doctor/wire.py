@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 from firmware_bridge.connection import make_transport, parse_connection
 from firmware_bridge.dialect import mavlink
-from firmware_bridge.frames import FrameReader
+from firmware_bridge.frames import ReceivedFrame
+from firmware_bridge.peers import PeerBook
 from firmware_bridge.settings import LinkSettings
 from firmware_bridge.signing import LinkSigning
 from firmware_bridge.stamp_file import StampKeeper, load_signing
-from firmware_bridge.transport import Transport
+from firmware_bridge.transport import Peer, Transport
 from landing.errors import LinkError
 
 SIGNING_LINK_ID = 192
@@ -91,26 +93,26 @@ class Wire:
         if self._stamps is not None:
             self._stamps.close()
 
-    def read(self, reader: FrameReader, wait_s: float) -> list[Any]:
-        """Messages that have come, of those that may be listened to; closes it when it is lost."""
+    def read(self, peers: PeerBook, wait_s: float) -> list[ReceivedFrame]:
+        """Frames that have come, of those that may be listened to; closes it when it is lost."""
         if self._transport is None:
             return []
         try:
-            data = self._transport.read(wait_s)
+            arrival = self._transport.read(wait_s)
         except LinkError as error:
             self.error = str(error)
             self.close()
             return []
-        frames = reader.feed(data) if data else []
+        frames = peers.take(arrival, time.monotonic_ns()) if arrival.data else []
         signing = self._signing
         return [
-            frame.message
+            frame
             for frame in frames
             if signing is None or signing.accepts(frame.raw, frame.message.get_msgId())
         ]
 
-    def send(self, message: Any) -> bool:
-        """Send one message; False when the connection takes none now."""
+    def send(self, message: Any, peers: PeerBook, to: tuple[Peer, ...] | None) -> bool:
+        """Send one message, to some or to all; False when the connection takes none now."""
         if self._transport is None:
             return False
         if self._signing is not None:
@@ -118,4 +120,4 @@ class Wire:
         self._packer.srcSystem = self.system_id
         frame = message.pack(self._packer)
         self._packer.seq = (self._packer.seq + 1) % 256
-        return self._transport.write(frame)
+        return peers.send(self._transport, frame, to, time.monotonic_ns())

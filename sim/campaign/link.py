@@ -21,7 +21,7 @@ from firmware_bridge.telemetry import Telemetry
 from landing.command import CommandAnswer, CommandRequest
 from landing.errors import InvalidValueError
 from landing.types import LandingTarget, Pose
-from landing.vehicle import Autopilot, VehicleStatus
+from landing.vehicle import VehicleStatus
 from sim.autopilot.core import Autopilot as StandIn
 from sim.campaign.ranges import Conditions
 
@@ -137,8 +137,6 @@ class InProcessLink:
             return SendResult(Refusal.NO_AUTOPILOT, "no autopilot heard yet")
         if not heard.alive(self.now_ns):
             return SendResult(Refusal.AUTOPILOT_SILENT, "no heartbeat within the timeout")
-        if heard.autopilot is Autopilot.UNKNOWN:
-            return SendResult(Refusal.UNSUPPORTED_AUTOPILOT, "neither ArduPilot nor PX4")
         try:
             message = landing_target_message(target, heard.autopilot)
         except InvalidValueError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import threading
@@ -11,7 +12,7 @@ import pytest
 
 from firmware_bridge.connection import Endpoint, make_transport, parse_connection
 from firmware_bridge.serial_port import SerialTransport, _baud_of
-from firmware_bridge.sockets import TcpClient, UdpServer
+from firmware_bridge.sockets import MAX_CLIENTS, TcpClient, TcpServer, UdpServer
 from landing.errors import LinkError
 from tests.bridge.peers import PEERS, PtyPeer, free_port, make_peer, wait_for
 
@@ -62,12 +63,31 @@ def test_bad_strings_name_the_value(text):
 def pair(request, tmp_path):
     """An open transport and its peer, introduced to each other where the kind needs it."""
     peer = make_peer(request.param, tmp_path)
-    transport = make_transport(parse_connection(peer.connection))
+    transport = Door(make_transport(parse_connection(peer.connection)))
     transport.open()
     introduce(transport, peer)
     yield transport, peer
     transport.close()
     peer.close()
+
+
+class Door:
+    """A transport that writes to whom it heard last."""
+
+    def __init__(self, transport):
+        self.transport = transport
+        self.open, self.close = transport.open, transport.close
+        self.peer = None
+
+    def read(self, timeout_s):
+        data, peer = self.transport.read(timeout_s)
+        assert (peer is not None) == (self.transport.waits and bool(data)) or not data
+        if data:
+            self.peer = peer
+        return data
+
+    def write(self, data):
+        return self.transport.write(data, self.peer)
 
 
 def introduce(transport, peer):
@@ -270,8 +290,7 @@ def test_unknown_host():
         TcpClient("no-such-host.invalid", 5760).open()
 
 
-def test_udp_answers_everybody_heard_lately():
-    """A ground station on the same port does not draw our messages from the autopilot."""
+def test_udp_names_each_sender_and_writes_to_one():
     server = UdpServer("127.0.0.1", 0)
     server.open()
     to = ("127.0.0.1", server.bound_port)
@@ -280,17 +299,54 @@ def test_udp_answers_everybody_heard_lately():
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as station,
     ):
         for peer in (autopilot, station):
-            peer.settimeout(2)
+            peer.settimeout(0.2)
+            peer.bind(("127.0.0.1", 0))
             peer.sendto(b"hi", to)
-            assert server.read(1.0) == b"hi"
-        assert server.write(b"answer")
+            assert server.read(1.0) == (b"hi", peer.getsockname())
+        assert server.write(b"answer", autopilot.getsockname())
         assert autopilot.recv(100) == b"answer"
-        assert station.recv(100) == b"answer"
+        with pytest.raises(TimeoutError):
+            station.recv(100)
+        assert server.write(b"to nobody") is False
     server.close()
 
 
-def test_udp_without_a_peer_drops():
-    server = UdpServer("127.0.0.1", 0)
+def test_a_newer_tcp_client_takes_nothing_from_an_older_one():
+    server = TcpServer("127.0.0.1", 0)
     server.open()
-    assert server.write(b"x") is False
+    to = ("127.0.0.1", server.bound_port)
+    clients = [socket.create_connection(to, 2) for _ in range(2)]
+    for number, client in enumerate(clients):
+        client.sendall(bytes([number]))
+        assert wait_for(lambda: server.read(0.1).data) == bytes([number])
+    older = clients[0].getsockname()
+    assert server.write(b"x", older)
+    assert clients[0].recv(10) == b"x"
+    clients[1].close()
+    server.read(0.1)
+    clients[0].sendall(b"on")
+    assert wait_for(lambda: server.read(0.1)) == (b"on", older)
     server.close()
+    clients[0].close()
+
+
+def test_a_tcp_port_full_of_speakers_turns_the_next_away():
+    server = TcpServer("127.0.0.1", 0)
+    server.open()
+    to = ("127.0.0.1", server.bound_port)
+    clients = []
+    for _ in range(MAX_CLIENTS + 1):
+        clients.append(socket.create_connection(to, 2))
+        clients[-1].sendall(b"x")
+        while server.read(0.05).data:
+            pass
+        server.read(0.05)
+    clients[-1].settimeout(2)
+    with contextlib.suppress(ConnectionError):  # its unread byte makes the end a reset
+        assert clients[-1].recv(1) == b""
+    clients[0].sendall(b"first")
+    got = {server.read(0.1) for _ in range(2 * MAX_CLIENTS)}
+    assert any(a.peer == clients[0].getsockname() and a.data.endswith(b"first") for a in got)
+    server.close()
+    for client in clients:
+        client.close()

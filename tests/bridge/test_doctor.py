@@ -11,7 +11,6 @@ from firmware_bridge.cli import cli
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.doctor import Level, ParameterError, Session, examine, repair, tool_settings
 from firmware_bridge.doctor.examination import repair_findings
-from firmware_bridge.doctor.quality import SequenceCounter
 from firmware_bridge.doctor.trial import try_target
 from landing.errors import LinkError
 from landing.vehicle import Autopilot
@@ -290,23 +289,3 @@ def test_a_log_without_timings_is_told(tmp_path):
     with stand_in() as (connection, _):
         done = run("--link", connection, "--events", str(events), "--json")
     assert done.exit_code == 2 and "timings_ms" in json.loads(done.output)["error"]
-
-
-def message(number, component=1):
-    packer = mavlink.MAVLink(None, 1, component)
-    packer.seq = number % 256
-    packed = mavlink.MAVLink_heartbeat_message(2, 3, 0, 0, 0, 3).pack(packer)
-    return mavlink.MAVLink(None).decode(bytearray(packed))
-
-
-def test_gaps_in_the_sequence_are_losses_but_late_frames_are_not():
-    counter = SequenceCounter()
-    for number in [0, 1, 2, 5, 6, 106, 255, 256, 258, 257, 259]:
-        counter.add(message(number))
-    # 3, 4, 7 to 105 and 107 to 254 never came; 257 came late.
-    assert (counter.received, counter.lost) == (11, 2 + 99 + 148)
-    two_senders = SequenceCounter()
-    for number in range(600):
-        two_senders.add(message(number))
-        two_senders.add(message(number + 100, component=191))
-    assert (two_senders.received, two_senders.lost) == (1200, 0)

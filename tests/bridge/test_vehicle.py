@@ -89,7 +89,10 @@ def test_a_plane_in_its_mode_9_is_not_landing():
     [
         (heartbeat(), True),
         (heartbeat(autopilot=mavlink.MAV_AUTOPILOT_PX4), True),
-        (heartbeat(autopilot=mavlink.MAV_AUTOPILOT_GENERIC), True),
+        (heartbeat(autopilot=mavlink.MAV_AUTOPILOT_GENERIC), False),
+        (heartbeat(kind=mavlink.MAV_TYPE_ANTENNA_TRACKER), False),
+        (heartbeat(kind=mavlink.MAV_TYPE_GROUND_ROVER), False),
+        (heartbeat(kind=mavlink.MAV_TYPE_GENERIC), False),
         (heartbeat(kind=mavlink.MAV_TYPE_GCS, autopilot=mavlink.MAV_AUTOPILOT_INVALID), False),
         (heartbeat(kind=mavlink.MAV_TYPE_GCS), False),
         (heartbeat(component=191), False),

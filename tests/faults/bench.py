@@ -23,7 +23,7 @@ from sim.ground_station import GroundStation
 from sim.home import Home
 from sim.processes import start_process, stop_process
 from sim.standin import PLND_PARAMETERS
-from tests.faults.wire import Wire
+from tests.faults.wire import UdpWire, Wire
 
 WIDTH, HEIGHT, FPS = 64, 48, 10
 HERE = Path(__file__).parent
@@ -45,6 +45,7 @@ class Bench:
         fps: Of the camera, Hz.
         patch: Rows and columns of the picture that show grass, all else roof; None shows grass
             everywhere but for a car in a corner.
+        udp: The daemon waits on a UDP port, instead of connecting by TCP.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Bench:
         size: tuple[int, int] = (WIDTH, HEIGHT),
         fps: float = FPS,
         patch: tuple[slice, slice] | None = None,
+        udp: bool = False,
     ) -> None:
         self.folder = folder
         self._settings = settings or {}
@@ -70,6 +72,7 @@ class Bench:
         self._size = size
         self._fps = fps
         self._patch = patch
+        self._udp = udp
         self._stack = ExitStack()
         self.camera_order = folder / "camera-order"
         self.daemon_order = folder / "daemon-order"
@@ -83,7 +86,7 @@ class Bench:
             self.order_camera("good")
             self.order_daemon("good")
             self._start_autopilot()
-            self.wire = Wire(self._ports[0])
+            self.wire = (UdpWire if self._udp else Wire)(self._ports[0])
             self.wire.start()
             self._stack.callback(self.wire.close)
             self._write_config()
@@ -191,6 +194,11 @@ class Bench:
         self.daemon.send_signal(number)
 
     # --- what is seen ---
+
+    def stop_daemon(self) -> None:
+        """As its service manager does."""
+        self.daemon.terminate()
+        self.daemon.wait(10.0)
 
     @property
     def last_frame_ns(self) -> int:

@@ -171,3 +171,33 @@ class Wire(threading.Thread):
             if message.get_msgId() == TARGET:
                 offset_m = (message.x, message.y, message.z)
                 self.targets.append(Seen(now_ns, message.time_usec, offset_m))
+
+
+class UdpWire(Wire):
+    """The same to a daemon that waits on a UDP port, where strangers can speak as well."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(port)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.daemon_port = int(probe.getsockname()[1])
+        self.connection = f"udpin:127.0.0.1:{self.daemon_port}"
+        self._door = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._door.connect(("127.0.0.1", self.daemon_port))
+
+    def close(self) -> None:
+        """Ends the thread."""
+        super().close()
+        self._door.close()
+
+    def run(self) -> None:
+        while not self._stopping.wait(POLL_S):
+            # Refused until the daemon waits; the door stays, and with it our port.
+            with contextlib.suppress(OSError):
+                address = ("127.0.0.1", self.upstream_port)
+                with socket.create_connection(address, 2.0) as autopilot:
+                    autopilot.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    while not self._stopping.is_set():
+                        with contextlib.suppress(ConnectionRefusedError):
+                            self._pass_on(self._door, autopilot)
+                            break

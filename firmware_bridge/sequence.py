@@ -1,0 +1,107 @@
+"""Sequence numbers of MAVLink frames: what was lost, and whether two senders use one id. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+NS_PER_S = 1_000_000_000
+MAX_SENDERS = 256
+
+
+@dataclass
+class _Line:
+    """Where the numbers of one sender id are.
+
+    Attributes:
+        last: Number of the newest frame.
+        other: Where they were before they jumped; None before they ever did.
+        recent: Newest numbers.
+        counts: They were seen to go on by one: the sender counts at all.
+    """
+
+    last: int
+    other: int | None = None
+    recent: deque[int] = field(default_factory=lambda: deque(maxlen=16))
+    counts: bool = False
+
+
+class SequenceCounter:
+    """Frames that did not come, and numbers that two senders under one id take turns in.
+
+    One sender's numbers go on by one, but for losses and late frames. Those of two jump to and fro
+    between two places, or come twice.
+
+    Attributes:
+        received: Frames taken.
+        lost: Frames that the gaps stand for.
+        turns: How often the numbers went back to where they had jumped from, or came twice.
+    """
+
+    LATE = 200
+    """A step this far ahead, of 256, is a frame that came late."""
+
+    CLOSE = 3
+    """Frames that may be lost where numbers go back to another place."""
+
+    SHARED_TURNS = 4
+    SHARED_WINDOW_NS = 5 * NS_PER_S
+    """So many turns within so long are two senders: a heartbeat a second makes two each second."""
+
+    def __init__(self) -> None:
+        self._lines: dict[tuple[int, int], _Line] = {}
+        self._turns_ns: deque[int] = deque(maxlen=self.SHARED_TURNS)
+        self.received = 0
+        self.lost = 0
+        self.turns = 0
+
+    def add(self, message: Any, now_ns: int) -> None:
+        """Take any message; the very same frame is not to be given twice."""
+        sender = (message.get_srcSystem(), message.get_srcComponent())
+        number = message.get_seq()
+        self.received += 1
+        line = self._lines.get(sender)
+        if line is None:
+            if len(self._lines) >= MAX_SENDERS:
+                del self._lines[next(iter(self._lines))]
+            line = self._lines[sender] = _Line(number)
+        else:
+            self._step(line, number, now_ns)
+        line.recent.append(number)
+
+    def restart(self) -> None:
+        """The senders are others from now on; the counts stay."""
+        self._lines.clear()
+        self._turns_ns.clear()
+
+    def shared(self, now_ns: int) -> bool:
+        """Whether two senders use one id, by the turns of the last seconds."""
+        turns = self._turns_ns
+        return len(turns) == self.SHARED_TURNS and now_ns - turns[0] <= self.SHARED_WINDOW_NS
+
+    def _step(self, line: _Line, number: int, now_ns: int) -> None:
+        missed = (number - line.last - 1) % 256
+        back = None if line.other is None else (number - line.other - 1) % 256
+        if back is not None and back <= self.CLOSE and back < missed:
+            self._turn(now_ns)
+            self.lost += back
+            line.last, line.other = number, line.last
+            return
+        if missed > self.LATE:
+            self.lost = max(0, self.lost - 1)
+            if number in line.recent and line.counts:
+                line.counts = False
+                self._turn(now_ns)
+            elif missed < 256 - line.recent.maxlen:  # type: ignore[operator]
+                line.other = number
+            return
+        line.counts = line.counts or missed == 0
+        self.lost += missed
+        if missed > self.CLOSE:
+            line.other = line.last
+        line.last = number
+
+    def _turn(self, now_ns: int) -> None:
+        self.turns += 1
+        self._turns_ns.append(now_ns)
