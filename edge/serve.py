@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import signal
@@ -31,9 +30,10 @@ from edge.web.make import make_web
 from firmware_bridge.link import FlightLink
 from firmware_bridge.pcap import PcapWriter
 from landing.decider import Decider
-from landing.errors import TouchdownError
+from landing.errors import ConfigError, TouchdownError
 from landing.operating import describe, thresholds_in_force
 from landing.picture import PictureMonitor
+from landing.reading import sha256_of
 
 logger = logging.getLogger("edge")
 
@@ -110,7 +110,7 @@ def _run(
     stack: ExitStack,
     max_seconds: float | None,
 ) -> None:
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = sha256_of(path, "config", ConfigError)
     events.write("start", config=path, config_sha256=digest, pid=os.getpid())
     configured = reloader.config
     kept = read_kept(configured.link.parameters)
@@ -169,7 +169,7 @@ def _log_model(events: EventLog, runtime: Runtime, taxonomy: str, warm_ms: float
     events.write(
         "model",
         path=runtime.path,
-        sha256=hashlib.sha256(runtime.path.read_bytes()).hexdigest(),
+        sha256=sha256_of(runtime.path),
         name=spec.name,
         taxonomy=taxonomy,
         backend=runtime.backend,

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import BinaryIO
 
 from landing.errors import LinkError
+from landing.reading import MODEL_BYTES, read_bytes
 
 PORT = 14_550
 AUTOPILOT_IP = bytes((10, 0, 0, 1))
@@ -98,7 +99,7 @@ def read_pcap(path: Path) -> Iterator[CapturedFrame]:
     Raises:
         LinkError: It is none of its files.
     """
-    data = path.read_bytes()
+    data = read_bytes(path, "capture", LinkError, MODEL_BYTES)
     if len(data) < _FILE_HEADER.size or _FILE_HEADER.unpack_from(data)[0] != _MAGIC_NS:
         raise LinkError(f"capture {path}: is not one that Touchdown has written")
     at = _FILE_HEADER.size

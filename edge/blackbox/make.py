@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from importlib.metadata import version
 from typing import Any
 
@@ -13,6 +12,7 @@ from edge.config import EdgeConfig
 from edge.runtimes import Runtime
 from landing.camera import CameraModel
 from landing.decider import Decider
+from landing.reading import sha256_of
 from landing.settings import DecisionSettings
 from landing.taxonomy import Taxonomy
 
@@ -38,7 +38,7 @@ def make_recorder(
     section = config.recorder
     model: dict[str, Any] = {
         "path": str(runtime.path),
-        "sha256": hashlib.sha256(runtime.path.read_bytes()).hexdigest(),
+        "sha256": sha256_of(runtime.path),
         "backend": runtime.backend,
         "gate": runtime.gate.describe() if runtime.gate else "never verified",
     }
