@@ -53,7 +53,7 @@ def serve(path: Path, max_seconds: float | None = None) -> int:
     config = load_config(path)
     set_up_text_log(config.log.level)
     with ExitStack() as stack:
-        events = stack.enter_context(EventLog(config.log.events))
+        events = stack.enter_context(EventLog(config.log.events, round(config.log.events_mb * 1e6)))
         reloader = Reloader(path, config, events)
         _on_signals(stack, (signal.SIGHUP,), lambda _: reloader.ask())
         try:

@@ -8,6 +8,7 @@ It knows a secret by where it stands: the user info of an address, the value of 
 from __future__ import annotations
 
 import re
+from typing import Any
 from urllib.parse import unquote
 
 HIDDEN = "***"
@@ -52,6 +53,17 @@ def redact(text: str, known: frozenset[str] = frozenset()) -> str:
     text = _OPTION.sub(_without_last, text)
     text = _LOGIN.sub(_without_last, text)
     return _BEARER.sub(rf"\1 {HIDDEN}", text)
+
+
+def redact_all(value: Any) -> Any:
+    """A value made of mappings, lists and plain values, with every text in it redacted."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {key: redact_all(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [redact_all(item) for item in value]
+    return value
 
 
 def secrets_in(text: str) -> frozenset[str]:

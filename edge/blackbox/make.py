@@ -13,6 +13,7 @@ from edge.runtimes import Runtime
 from landing.camera import CameraModel
 from landing.decider import Decider
 from landing.reading import sha256_of
+from landing.redaction import redact_all
 from landing.settings import DecisionSettings
 from landing.taxonomy import Taxonomy
 
@@ -43,7 +44,7 @@ def make_recorder(
         "gate": runtime.gate.describe() if runtime.gate else "never verified",
     }
     start = Start(
-        FORMAT, version("touchdown"), "", 0, 0, config.model_dump(mode="json"), model,
+        FORMAT, version("touchdown"), "", 0, 0, redact_all(config.model_dump(mode="json")), model,
         runtime.spec.model_dump(mode="json"), settings.model_dump(mode="json"),
         config.director.model_dump(mode="json"), taxonomy.model_dump(mode="json"), exact(camera),
     )  # fmt: skip
