@@ -28,7 +28,7 @@ _LOOSE_USER_INFO = re.compile(
     r"[^\s\"<>:/?#]*:[^\s\"<>]*@"
 )
 _ASSIGNED = re.compile(
-    rf"(?<![a-zA-Z])({_WORD}\\?[\"']?\s?[=:]\s?\\?)(?:(Basic|Bearer|Digest)\s+)?({_VALUE})",
+    rf"(?<![a-zA-Z])({_WORD}\\*[\"']?\s?[=:]\s?\\*)(?:(Basic|Bearer|Digest)\s+)?({_VALUE})",
     re.IGNORECASE,
 )
 _OPTION = re.compile(rf"((?<![^\s\"'])--?[\w-]*?{_WORD}\s+)({_VALUE})", re.IGNORECASE)

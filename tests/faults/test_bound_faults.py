@@ -60,7 +60,7 @@ def test_half_open_connections(tmp_path: Path, model_path: Path, keep: Keep) -> 
             knock(stack, bench.preview_port, number)
         count, gap_s = goes_on(bench, 3.0)
         most = descriptors(bench)
-        bench.order_camera("exit")
+        bench.order_camera("gone")
         wait_for(lambda: bench.events("camera-failed"), 10, bench.said)
         bench.order_camera("good")
         recovery_s = bench.wait_for_targets(5)
