@@ -25,6 +25,7 @@ from typing import IO, Any
 from edge.journal import JournalHandler, is_the_journal
 from firmware_bridge.events import previous
 from landing.errors import ConfigError
+from landing.reading import open_for_writing
 from landing.redaction import redact
 
 logger = logging.getLogger("edge")
@@ -192,11 +193,7 @@ class EventLog:
         self.listeners: list[Callable[[Mapping[str, Any]], None]] = []
         if path is None:
             return
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._open(path)
-        except OSError as error:
-            raise ConfigError(f"log.events {path}: {error.strerror or error}") from error
+        self._open(path)
 
     def write(self, event: str, **data: Any) -> None:
         """Appends one event. Thread-safe."""
@@ -237,19 +234,14 @@ class EventLog:
                 if self._rotates and self._size + len(encoded) > self._most_bytes:
                     self._rotate()
                 self._append(encoded)
-            except OSError as error:
+            except (OSError, ConfigError) as error:
                 self.lost += 1
                 if self.lost == 1:
                     logger.error("event log: %s; events are lost from here on", error)
 
     def _open(self, path: Path) -> None:
-        # A FIFO would make everybody wait for whoever reads it.
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC
-        stream = os.fdopen(os.open(path, flags, 0o644), "ab")
+        stream = open_for_writing(path, "log.events", ConfigError, append=True)
         found = os.fstat(stream.fileno())
-        if not (stat.S_ISREG(found.st_mode) or stat.S_ISCHR(found.st_mode)):
-            stream.close()
-            raise ConfigError(f"log.events {path} is a FIFO or socket: name a regular file")
         self._rotates = stat.S_ISREG(found.st_mode)
         self._size = found.st_size
         self._stream = stream

@@ -229,7 +229,7 @@ def read_kept(path: Path | None) -> dict[str, float]:
     try:
         data = read_json(path, "parameters", ConfigError)
         kept = {str(name): float(value) for name, value in data.items()}
-    except (ConfigError, ValueError, TypeError, AttributeError) as error:
+    except (ConfigError, ValueError, TypeError, AttributeError, OverflowError) as error:
         raise ConfigError(
             f"parameters {path}: cannot be read ({error}); mend it, or remove it to fly with the "
             "configuration alone"

@@ -1,4 +1,4 @@
-"""The one door to files that are read: regular files of a bounded size, every error in words.
+"""The one door to files that are named: regular files of a bounded size, every error in words.
 
 A file is named by users, packed by others and damaged by power cuts. So nothing here waits (a FIFO
 never answers), nothing reads without end (`/dev/zero`, a sparse file), and what a parser raises
@@ -83,6 +83,33 @@ def require_file(
         TouchdownError: See `open_file`.
     """
     open_file(path, what, error, most_bytes, remedy).close()
+
+
+def open_for_writing(path: Path, what: str, error: Error, *, append: bool = False) -> BinaryIO:
+    """Opens a file for writing, folders above it included; it never waits for a reader.
+
+    Raises:
+        TouchdownError: As `error`: it cannot be written, or is neither a file nor a plain device.
+    """
+    end = os.O_APPEND if append else 0
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | end | _NO_BLOCK, 0o644)
+    except (OSError, ValueError) as problem:
+        reason = problem.strerror if isinstance(problem, OSError) else problem
+        fifo = isinstance(problem, OSError) and problem.errno == errno.ENXIO
+        reason = "it is a FIFO or socket" if fifo else reason
+        raise error(f"{what} {path} cannot be written: {reason}; name another file") from problem
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISCHR(mode)):
+            raise error(f"{what} {path} cannot be written: it is no regular file; name another one")
+        if stat.S_ISREG(mode) and not append:
+            os.ftruncate(descriptor, 0)
+        return os.fdopen(descriptor, "ab" if append else "wb")
+    except BaseException:
+        os.close(descriptor)
+        raise
 
 
 def read_bytes(

@@ -12,7 +12,6 @@ fewer looks, never later ones.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 import secrets
@@ -49,6 +48,7 @@ SEND_TIMEOUT_S = 2.0
 HEADER_BYTES = 4096
 """Longest line of a request; a browser's cookies and its own headers fit."""
 BACKLOG = 64
+FAREWELL_S = 0.3
 START_S = 5.0
 MAX_VIEWERS = 12
 
@@ -206,10 +206,11 @@ class WebServer:
             bodies = (self._door.run(), self._draw(), self._tell())
             tasks = [asyncio.create_task(body) for body in bodies]
             await self._stopping.wait()
-            for viewer in tuple(self._viewers):
-                with contextlib.suppress(asyncio.TimeoutError, ConnectionError):
-                    leaving = viewer.socket.close(code=1001, message=b"shutdown", drain=False)
-                    await asyncio.wait_for(leaving, 0.2)
+            leaving = [
+                asyncio.wait_for(viewer.socket.close(code=1001, message=b"shutdown"), FAREWELL_S)
+                for viewer in self._viewers
+            ]
+            await asyncio.gather(*leaving, return_exceptions=True)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
