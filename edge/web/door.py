@@ -33,6 +33,10 @@ SWEEP_S = 0.5
 SEND_BYTES = 128 << 10
 """What the kernel keeps for one that reads slowly: some pictures."""
 
+REQUESTS_S = 100.0
+REQUEST_BURST = 100
+"""Requests a second, of all connections together, and how many may come at once before that."""
+
 ACCEPTED_AT_ONCE = 16
 ACCEPT_PERIOD_S = 0.05
 """A flood of connections costs this much of a core, and the rest waits in the kernel's queue."""
@@ -86,6 +90,7 @@ class Door:
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         self._descriptors = 1 << 20 if limit == resource.RLIM_INFINITY else limit
         self._room = room_for(self._descriptors)
+        self._next_s = 0.0
         self._told_s = -TELL_PERIOD_S
         self._told = 0
         self.refused = 0
@@ -101,6 +106,12 @@ class Door:
         guest = None if transport is None else self._guests.get(transport)
         if guest is not None:
             guest.heard, guest.viewing, guest.since_s = True, viewing, time.monotonic()
+
+    def wait_s(self) -> float:
+        """How long a request that has just come waits, so that a flood of them is paced, s."""
+        now_s = time.monotonic()
+        self._next_s = max(self._next_s, now_s - REQUEST_BURST / REQUESTS_S) + 1 / REQUESTS_S
+        return max(0.0, self._next_s - now_s)
 
     async def run(self) -> None:
         """Lets in until it is cancelled; then everybody is cut off."""

@@ -223,6 +223,9 @@ class WebServer:
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         assert self._door is not None
         self._door.heard(request.transport)
+        wait_s = self._door.wait_s()
+        if wait_s > 0:
+            await asyncio.sleep(wait_s)
         host = request.headers.get("Host", "")
         origin = request.headers.get("Origin")
         if not self._access.host_allowed(host):

@@ -214,7 +214,7 @@ def test_things_that_are_no_bundles(flying: Drone, tmp_path: Path) -> None:
     refused(flying, other, r"other\.tar\.zst is no bundle, or it is damaged")
     other.write_bytes(zstandard.ZstdCompressor().compress(plain("README", b"hello") + bytes(1024)))
     refused(flying, other, r"is no bundle: it starts with file 'README', expected manifest\.json")
-    refused(flying, tmp_path, "cannot be read: Is a directory")
+    refused(flying, tmp_path, "is a folder: expected a regular file")
 
 
 # With the key: what was signed must not be taken nevertheless.

@@ -178,3 +178,24 @@ def test_what_clients_do_wrong_is_no_error_of_ours(
         wait_for(lambda: not server._viewers)
     said = [r for r in caplog.records if r.name.startswith(("edge.web", "aiohttp", "asyncio"))]
     assert not [r for r in said if r.exc_info or r.levelno > logging.INFO]
+
+
+def test_a_flood_of_requests_is_paced(
+    tmp_path: Path, model_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "REQUESTS_S", 50.0)
+    monkeypatch.setattr(door, "REQUEST_BURST", 5)
+    with served(tmp_path, model_path) as (rig, server), ExitStack() as stack:
+        wait_for(lambda: len(rig.link.targets) > 5)
+        head = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        clients = [stack.enter_context(asked(server.port, head * 500)) for _ in range(4)]
+        answers, sent = 0, len(rig.link.targets)
+        until = time.monotonic() + 1.5
+        for client in clients:
+            client.settimeout(0.01)
+        while time.monotonic() < until:
+            for client in clients:
+                with suppress(OSError):
+                    answers += client.recv(65536).count(b"HTTP/1.1 200")
+        assert 20 < answers < 110
+        assert len(rig.link.targets) > sent + 10

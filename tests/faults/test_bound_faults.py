@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import signal
 import socket
 import time
 from contextlib import ExitStack
@@ -63,7 +64,13 @@ def test_half_open_connections(tmp_path: Path, model_path: Path, keep: Keep) -> 
         bench.order_camera("gone")
         wait_for(lambda: bench.events("camera-failed"), 10, bench.said)
         bench.order_camera("good")
-        recovery_s = bench.wait_for_targets(5)
+        good_ns = time.monotonic_ns()
+
+        def led_by_new_frames() -> list[int]:
+            return [t.at_ns for t in bench.wire.targets if t.stamp_us * 1000 > good_ns]
+
+        wait_for(led_by_new_frames, 20, bench.said)
+        recovery_s = (led_by_new_frames()[0] - good_ns) * 1e-9
         seconds = time.monotonic() - began
         grown = (tmp_path / "daemon.log").stat().st_size - log_bytes
         assert "Traceback" not in bench.said()
@@ -91,6 +98,10 @@ def test_viewers_that_never_read(tmp_path: Path, model_path: Path, keep: Keep) -
         count, gap_s = goes_on(bench, 5.0)
         grown_mb = resident_mb(bench.daemon.pid) - before_mb
         most = descriptors(bench)
+        asked_at = time.monotonic()
+        bench.signal_daemon(signal.SIGTERM)
+        status = bench.daemon.wait(20)
+        stopped_s = time.monotonic() - asked_at
         assert "Traceback" not in bench.said()
     keep(
         Row(
@@ -98,9 +109,14 @@ def test_viewers_that_never_read(tmp_path: Path, model_path: Path, keep: Keep) -
             f"{SILENT_VIEWERS} viewers of the live page that never read",
             "goes on; a few may look, the others are refused",
             f"{count} targets in 5 s, longest gap {gap_s:.2f} s; {most} descriptors, "
-            f"{grown_mb:.0f} MB more",
+            f"{grown_mb:.0f} MB more; stopped in {stopped_s:.1f} s, exit status {status}",
             None,
             None,
-            count > 60 and gap_s < 1.0 and most < DESCRIPTORS // 4 and grown_mb < 40,
+            count > 60
+            and gap_s < 1.0
+            and most < DESCRIPTORS // 4
+            and grown_mb < 40
+            and status == 0
+            and stopped_s < 2.5,
         )
     )
