@@ -31,6 +31,7 @@ from deploy.manifest import (
     FileEntry,
     parse_manifest,
 )
+from landing.reading import open_file
 
 BLOCK = 512
 CHUNK = 1 << 20
@@ -172,11 +173,7 @@ def open_bundle(path: Path, trusted: tuple[PublicKey, ...]) -> Iterator[Opened]:
         BundleError: Missing, truncated, no bundle, unsigned, signed by nobody we trust, or its
             manifest is not valid.
     """
-    try:
-        raw = path.open("rb")
-    except OSError as error:
-        raise BundleError(f"bundle {path} cannot be read: {error.strerror or error}") from error
-    with raw:
+    with open_file(path, "bundle", BundleError) as raw:
         stream = _Stream(raw, str(path))
         manifest_bytes = stream.take_small(MANIFEST_NAME, MOST_MANIFEST_BYTES)
         signature = stream.take_small(SIGNATURE_NAME, SIGNATURE_BYTES)

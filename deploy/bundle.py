@@ -51,6 +51,7 @@ from edge.runtimes import load_runtime, taxonomy_for
 from landing.camera import CameraModel
 from landing.errors import ModelError, TouchdownError
 from landing.manifest import Precision
+from landing.pictures import read_picture_bytes
 
 UNITS = (
     "touchdown-edge.service", "touchdown-settle.service", "touchdown.rules", "touchdown.sysusers",
@@ -259,7 +260,7 @@ def _add_samples(
         expected: list[Expectation] = []
         for path, expectation in zip(pictures, found, strict=True):
             target = f"{SAMPLE_FOLDER}/{path.name}"
-            contents.add_bytes(target, path.read_bytes())
+            contents.add_bytes(target, read_picture_bytes(path, "sample", BundleError))
             expected.append(expectation.model_copy(update={"path": target}))
     say(f"self-test: {len(expected)} pictures, {sum(e.site for e in expected)} with a site")
     return expected

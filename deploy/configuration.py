@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from deploy.errors import BundleError
 from edge.config import EdgeConfig, load_config
 from landing.errors import ConfigError
+from landing.reading import read_text
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -66,7 +67,7 @@ def read_configuration(path: Path) -> Configuration:
             read-only and carries only model, calibration and taxonomy.
     """
     config = load_config(path)
-    text = path.read_text("utf-8")
+    text = read_text(path, "config", ConfigError)
     for section, name, value in _written_paths(config, tomllib.loads(text)):
         raise BundleError(
             f"config {path}: [{section}] {name} = {json.dumps(value)} would lie in the release, "
@@ -122,7 +123,7 @@ def check_text(text: str, folder: Path) -> EdgeConfig:
 
     try:
         return parse_config(tomllib.loads(text), folder / "edge.toml")
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"config {folder / 'edge.toml'}: {error}") from error
 
 

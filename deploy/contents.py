@@ -8,6 +8,7 @@ from pathlib import Path
 from deploy.archive import CHUNK
 from deploy.errors import BundleError
 from deploy.manifest import FileEntry, require_plain_path
+from landing.reading import open_file
 
 
 class Contents:
@@ -55,7 +56,7 @@ class Contents:
 def _measured(path: str, source: Path) -> FileEntry:
     digest = hashlib.sha256()
     try:
-        with source.open("rb") as file:
+        with open_file(source, "file", BundleError) as file:
             while chunk := file.read(CHUNK):
                 digest.update(chunk)
             return FileEntry(path=path, size=file.tell(), sha256=digest.hexdigest())

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from deploy.durable import sync_folder
 from deploy.errors import BundleError, disk_words
+from landing.reading import TEXT_BYTES, read_bytes
 
 SIGNATURE_BYTES = 64
 
@@ -167,12 +168,7 @@ def _create(path: Path, data: bytes, mode: int) -> None:
 
 
 def _read(path: Path, remedy: str) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise BundleError(f"key {path} does not exist: {remedy}") from None
-    except OSError as error:
-        raise BundleError(f"key {path} cannot be read: {error.strerror or error}") from error
+    return read_bytes(path, "key", BundleError, TEXT_BYTES, remedy)
 
 
 def _first_line(error: Exception) -> str:

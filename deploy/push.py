@@ -16,6 +16,7 @@ from pathlib import Path
 from deploy.archive import CHUNK
 from deploy.errors import PushError
 from deploy.ssh import ConnectionLostError, Machine
+from landing.reading import open_file
 
 FOLDER = ".cache/touchdown/bundles"
 """In the home folder over there."""
@@ -100,7 +101,7 @@ def _send(request: PushRequest, size: int, digest: str, say: Callable[[str], Non
     if offset:
         say(f"resuming at {offset / 1e6:.1f} of {size / 1e6:.1f} MB")
     if offset < size:
-        with request.bundle.open("rb") as file:
+        with open_file(request.bundle, "bundle", PushError) as file:
             file.seek(offset)
             began_s = time.monotonic()
             machine.run(
@@ -143,7 +144,7 @@ def _measured(path: Path, most: int | None = None) -> tuple[int, str]:
     digest = hashlib.sha256()
     size = 0
     try:
-        with path.open("rb") as file:
+        with open_file(path, "bundle", PushError) as file:
             while chunk := file.read(CHUNK if most is None else min(CHUNK, most - size)):
                 digest.update(chunk)
                 size += len(chunk)

@@ -8,6 +8,7 @@ for the target, and what is missing is named.
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Iterable
 from email.parser import BytesHeaderParser
 from pathlib import Path
@@ -18,6 +19,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from deploy.errors import BundleError
 from deploy.manifest import Target
 from deploy.wheels import PROJECT, Wheel, normalised
+from landing.reading import open_file
 
 EXTRA = "deploy"
 """Of our own wheel: a drone installs bundles itself."""
@@ -69,11 +71,20 @@ def requirements_of(path: Path) -> list[Requirement]:
         BundleError: It is no wheel, or says something that is no requirement.
     """
     try:
-        with zipfile.ZipFile(path) as wheel:
+        with open_file(path, "wheel", BundleError) as stream, zipfile.ZipFile(stream) as wheel:
             (name,) = [n for n in wheel.namelist() if n.endswith(".dist-info/METADATA")]
             headers = BytesHeaderParser().parsebytes(wheel.read(name))
         return [Requirement(text) for text in headers.get_all("Requires-Dist") or []]
-    except (OSError, zipfile.BadZipFile, ValueError, InvalidRequirement) as error:
+    except (
+        OSError,
+        EOFError,
+        zipfile.BadZipFile,
+        zlib.error,
+        ValueError,
+        LookupError,
+        NotImplementedError,
+        InvalidRequirement,
+    ) as error:
         raise BundleError(f"wheel {path} is damaged: {error}. Collect it again") from error
 
 

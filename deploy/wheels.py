@@ -11,6 +11,7 @@ from pathlib import Path
 
 from deploy.errors import BundleError
 from deploy.manifest import ARCHITECTURES, Architecture, Target
+from landing.reading import read_text
 
 PROJECT = "touchdown"
 
@@ -141,10 +142,7 @@ def require_pinned(path: Path) -> None:
     Raises:
         BundleError: Unreadable, or a line without ``==`` and a SHA-256.
     """
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BundleError(f"--requirements {path} cannot be read: {error}") from error
+    text = read_text(path, "--requirements", BundleError)
     joined = re.sub(r"\\\n\s*", " ", text)
     lines = [line.partition(" #")[0].strip() for line in joined.splitlines()]
     wanted = [line for line in lines if line and not line.startswith("#")]

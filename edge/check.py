@@ -22,6 +22,7 @@ from edge.runtimes import load_runtime, taxonomy_for
 from firmware_bridge.link import FlightLink
 from landing.errors import CameraError, ConfigError, TouchdownError
 from landing.operating import describe, thresholds_in_force
+from landing.redaction import redact
 from landing.settings import AuthorityLevel
 
 CAMERA_FRAMES = 15
@@ -108,13 +109,13 @@ def check(
     def found(finding: Finding) -> None:
         findings.append(finding)
         if not as_json:
-            say(f"{'ok  ' if finding.ok else 'FAIL'} {finding.name}: {finding.text}")
+            say(redact(f"{'ok  ' if finding.ok else 'FAIL'} {finding.name}: {finding.text}"))
 
     try:
         config = load_config(path)
     except ConfigError as error:
         if as_json:
-            say(json.dumps({"ok": False, "config": {"ok": False, "text": str(error)}}))
+            say(json.dumps({"ok": False, "config": {"ok": False, "text": plain(str(error))}}))
         raise
     lens = config.camera.model()
     found(
@@ -140,7 +141,8 @@ def check(
     ok = all(f.ok for f in findings)
     if as_json:
         report: dict[str, Any] = {"ok": ok}
-        report.update({f.name: {"ok": f.ok, "text": f.text, **plain(f.data)} for f in findings})
+        for f in findings:
+            report[f.name] = plain({"ok": f.ok, "text": f.text, **f.data})
         say(json.dumps(report))
     return ok
 

@@ -5,7 +5,6 @@ Unknown keys are refused with the nearest valid name; relative paths start from 
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,17 +20,13 @@ from edge.validation import first_problem
 from firmware_bridge.settings import LinkSettings
 from landing.errors import CameraError, ConfigError, InvalidValueError, LinkError
 from landing.picture import PictureSettings
+from landing.reading import read_toml
 from landing.settings import (
     AuthorityLevel,
     AuthoritySettings,
     DecisionSettings,
     DirectorSettings,
 )
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 
 class EdgeConfig(Section):
@@ -67,16 +62,8 @@ def load_config(path: Path) -> EdgeConfig:
     Raises:
         ConfigError: Names the file, the key, the value and what was expected.
     """
-    try:
-        data = tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(
-            f"config {path} does not exist; `touchdown edge check --print-default` prints one to "
-            "start from"
-        ) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"config {path}: {error}") from error
-    return parse_config(data, path)
+    remedy = "`touchdown edge check --print-default` prints one to start from"
+    return parse_config(read_toml(path, "config", ConfigError, remedy), path)
 
 
 def parse_config(data: dict[str, Any], path: Path) -> EdgeConfig:

@@ -7,6 +7,7 @@ itself; the frames of a video build up one map, as in flight.
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -31,6 +32,7 @@ from landing.camera import CameraModel, Mount
 from landing.decider import Decider
 from landing.errors import CameraError, DataError, TouchdownError
 from landing.operating import describe, thresholds_in_force
+from landing.pictures import decode, read_picture_bytes
 from landing.settings import DecisionSettings
 from landing.site import LandingSite
 from landing.taxonomy import HAZARD_ROLES, Taxonomy
@@ -328,11 +330,13 @@ class Looker:
         if options.labels is None or options.label_taxonomy is None:
             return {}
         label_path = options.labels / f"{path.stem}.png"
-        labels = cv2.imread(str(label_path), cv2.IMREAD_UNCHANGED)
-        if labels is None:
+        if not os.path.lexists(label_path):
             self._note(f"no label map {label_path.name} for {path.name}")
             return {}
-        if labels.ndim != 2:
+        labels = decode(
+            read_picture_bytes(label_path, "label map", DataError), cv2.IMREAD_UNCHANGED
+        )
+        if labels is None or labels.ndim != 2:
             raise DataError(f"label map {label_path}: expected one channel of class ids")
         taxonomy = options.label_taxonomy
         ids = [i for role in HAZARD_ROLES for i in taxonomy.ids_of(role)]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from edge.config import EdgeConfig
 from edge.log import EventLog
 from firmware_bridge.parameters import Parameter, ParameterKind, Writable, as_real32
 from landing.errors import ConfigError, InvalidValueError
+from landing.reading import read_json
 from landing.settings import AuthorityLevel
 
 logger = logging.getLogger("edge")
@@ -221,13 +223,13 @@ def read_kept(path: Path | None) -> dict[str, float]:
     Raises:
         ConfigError: The file is damaged: it may have held an off switch, so it is not passed over.
     """
-    if path is None or not path.exists():
+    if path is None or not os.path.lexists(path):
         return {}
     known = {ENABLE, *(limit.name for limit in LIMITS)}
     try:
-        data = json.loads(path.read_text("utf-8"))
+        data = read_json(path, "parameters", ConfigError)
         kept = {str(name): float(value) for name, value in data.items()}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (ConfigError, ValueError, TypeError, AttributeError, OverflowError) as error:
         raise ConfigError(
             f"parameters {path}: cannot be read ({error}); mend it, or remove it to fly with the "
             "configuration alone"

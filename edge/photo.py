@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-import struct
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image
+
+from landing.errors import CameraError
+from landing.pictures import DAMAGED, PICTURE_BYTES
+from landing.reading import open_file
 
 XMP_SEARCH_BYTES = 1 << 18
 """XMP stands near the start of a JPEG."""
@@ -24,11 +27,6 @@ SENSOR_WIDTH_MM = {
 }  # fmt: skip
 
 FULL_FRAME_DIAGONAL_MM = math.hypot(36.0, 24.0)
-UNREADABLE = (
-    OSError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError,
-    TypeError, LookupError, struct.error,
-)  # fmt: skip
-"""What Pillow raises for a file that is no picture, or whose EXIF is damaged."""
 
 MM_PER_RESOLUTION_UNIT = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}
 
@@ -57,16 +55,20 @@ class PhotoFacts:
 def read_facts(path: Path) -> PhotoFacts:
     """The facts in a picture file; nothing at all for one without EXIF or XMP."""
     try:
-        with warnings.catch_warnings(), Image.open(path) as image:
+        stream = open_file(path, "picture", CameraError, PICTURE_BYTES)
+    except CameraError:
+        return PhotoFacts()
+    try:
+        with stream, warnings.catch_warnings(), Image.open(stream) as image:
             warnings.simplefilter("ignore")  # of damaged EXIF; what cannot be read is not used
             exif = image.getexif()
             base: dict[int, Any] = dict(exif)
             detail: dict[int, Any] = dict(exif.get_ifd(ExifTags.IFD.Exif))
             gps: dict[int, Any] = dict(exif.get_ifd(ExifTags.IFD.GPSInfo))
             size = image.size
-        with path.open("rb") as file:
-            head = file.read(XMP_SEARCH_BYTES)
-    except UNREADABLE:
+            stream.seek(0)
+            head = stream.read(XMP_SEARCH_BYTES)
+    except (*DAMAGED, Image.DecompressionBombError):
         return PhotoFacts()
     height_m = xmp_number(head, "RelativeAltitude")
     hfov_deg, hfov_from = _field_of_view(base, detail, size)

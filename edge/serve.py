@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import signal
@@ -33,9 +32,10 @@ from firmware_bridge.claims import Claims
 from firmware_bridge.link import FlightLink
 from firmware_bridge.pcap import PcapWriter
 from landing.decider import Decider
-from landing.errors import TouchdownError
+from landing.errors import ConfigError, TouchdownError
 from landing.operating import describe, thresholds_in_force
 from landing.picture import PictureMonitor
+from landing.reading import sha256_of
 
 logger = logging.getLogger("edge")
 
@@ -58,7 +58,7 @@ def serve(path: Path, max_seconds: float | None = None) -> int:
     with ExitStack() as stack:
         claims = stack.enter_context(Claims())
         claims.take(claims_of(path, config))
-        events = stack.enter_context(EventLog(config.log.events))
+        events = stack.enter_context(EventLog(config.log.events, round(config.log.events_mb * 1e6)))
         reloader = Reloader(path, config, events)
         _on_signals(stack, (signal.SIGHUP,), lambda _: reloader.ask())
         try:
@@ -120,7 +120,7 @@ def _run(
     stack: ExitStack,
     max_seconds: float | None,
 ) -> None:
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = sha256_of(path, "config", ConfigError)
     events.write("start", config=path, config_sha256=digest, pid=os.getpid())
     configured = reloader.config
     kept = read_kept(configured.link.parameters)
@@ -179,7 +179,7 @@ def _log_model(events: EventLog, runtime: Runtime, taxonomy: str, warm_ms: float
     events.write(
         "model",
         path=runtime.path,
-        sha256=hashlib.sha256(runtime.path.read_bytes()).hexdigest(),
+        sha256=sha256_of(runtime.path),
         name=spec.name,
         taxonomy=taxonomy,
         backend=runtime.backend,

@@ -20,7 +20,6 @@ from export.files import (
     describe,
     own_version,
     read_model,
-    sha256_of,
     write_model,
 )
 from export.foreign import (
@@ -38,6 +37,7 @@ from export.reference import reference_maps, resized
 from export.runtime import open_session, run_session, runtime_maps
 from export.surgery import Builder, input_nodes, output_nodes, scores_nodes, shape_hw
 from landing.errors import InvalidValueError
+from landing.reading import sha256_of
 from landing.spec import InputSpec, ModelSpec, OutputSpec, Provenance
 from landing.taxonomy import Taxonomy
 from landing.types import ByteArray

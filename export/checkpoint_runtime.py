@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 
 from edge.runtimes.contract import Outputs, Runtime
-from export.files import sha256_of
 from export.graph import LandingGraph
 from export.onnx_export import ExportOptions, landing_graph
+from landing.reading import sha256_of
 from landing.spec import ModelSpec
 from landing.types import ByteArray
 from trainer.checkpoint import Checkpoint

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -116,18 +115,6 @@ def replacing(target: Path) -> Iterator[Path]:
         raise TouchdownError(
             f"{target} cannot be written: {error.strerror or error}; {hint}. Nothing was changed"
         ) from error
-
-
-def sha256_of(path: str | Path) -> str:
-    """Digest of a file, hexadecimal.
-
-    Raises:
-        ModelError: It cannot be read.
-    """
-    try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def own_version() -> str:

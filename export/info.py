@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from export.files import gate_of, read_model, sha256_of, spec_of
+from export.files import gate_of, read_model, spec_of
 from export.roofline import Work, work_of
 from landing.artefact import BF16_GATE_KEY, GateReport
 from landing.errors import ModelError
 from landing.manifest import read_engine
+from landing.reading import sha256_of
 from landing.spec import ModelSpec
 
 

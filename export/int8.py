@@ -20,13 +20,14 @@ from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
 from export.calibration import Chosen, choose, letterboxed, ranges_of
 from export.comparison import HEIGHT_AGL_M, HFOV_DEG, Comparison
-from export.files import MAX_IR_VERSION, describe, read_model, sha256_of, spec_of, write_model
+from export.files import MAX_IR_VERSION, describe, read_model, spec_of, write_model
 from export.int8_nodes import WEIGHTED, network_nodes, plain
 from export.limits import LIMITS
 from export.pictures import read_labels, read_picture
 from export.runtime import open_session
 from landing.artefact import GateReport
 from landing.errors import InvalidValueError, ModelError
+from landing.reading import sha256_of
 from landing.spec import Letterbox, ModelSpec
 from landing.types import ByteArray, Segmentation
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from export.files import replacing, sha256_of
+from export.files import replacing
 from export.graph import (
     INPUT_NAME,
     OUTPUT_NAMES,
@@ -30,6 +30,7 @@ from export.rewrite import rewritten, with_pooled_head
 from export.runtime import runtime_maps
 from export.to_onnx import to_onnx, with_half_weights
 from landing.errors import InvalidValueError
+from landing.reading import sha256_of
 from landing.spec import (
     InputSpec,
     Letterbox,

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import csv
+import io
+import os
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from landing.errors import DataError
+from landing.pictures import decode, read_picture_bytes
+from landing.reading import TABLE_BYTES, read_text
 from landing.taxonomy import Taxonomy
 from landing.types import ByteArray
 
@@ -38,7 +42,7 @@ def read_picture(path: Path) -> ByteArray:
     Raises:
         DataError: It cannot be read as one.
     """
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    image = decode(read_picture_bytes(path, "picture", DataError), cv2.IMREAD_COLOR)
     if image is None:
         raise DataError(f"picture {path} cannot be read: damaged, or no picture")
     return np.asarray(image, np.uint8)
@@ -54,9 +58,9 @@ def read_labels(folder: Path, picture: Path, taxonomy: Taxonomy) -> ByteArray | 
         DataError: It is no such picture.
     """
     path = folder / f"{picture.stem}.png"
-    if not path.is_file():
+    if not os.path.lexists(path):
         return None
-    labels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    labels = decode(read_picture_bytes(path, "label map", DataError), cv2.IMREAD_UNCHANGED)
     if labels is not None and labels.ndim == 3 and labels.dtype == np.uint8:
         labels = _ids_of_colours(labels[..., :3], taxonomy)
     if labels is None or labels.ndim != 2 or labels.dtype != np.uint8:
@@ -108,15 +112,15 @@ def split_parts(split: Path, column: str, id_column: str = "id") -> dict[str, st
     Raises:
         DataError: The file or column does not exist.
     """
+    text = read_text(split, "split", DataError, TABLE_BYTES)
     try:
-        with split.open(newline="", encoding="utf-8") as stream:
-            reader = csv.DictReader(stream)
-            names = list(reader.fieldnames or ())
-            if column not in names or id_column not in names:
-                raise DataError(
-                    f"split {split} has the columns {', '.join(names) or 'none'}; expected "
-                    f"{id_column} and {column}"
-                )
-            return {row[id_column]: row[column] for row in reader}
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        names = list(reader.fieldnames or ())
+        if column not in names or id_column not in names:
+            raise DataError(
+                f"split {split} has the columns {', '.join(names) or 'none'}; expected "
+                f"{id_column} and {column}"
+            )
+        return {row[id_column]: row[column] for row in reader}
+    except csv.Error as error:
         raise DataError(f"split {split} cannot be read: {error}") from error

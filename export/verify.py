@@ -12,12 +12,13 @@ import onnx
 from edge.runtimes import RuntimeOptions, load_runtime
 from edge.runtimes.contract import Runtime
 from export.comparison import HEIGHT_AGL_M, HFOV_DEG, Comparison, same_meaning
-from export.files import metadata_of, read_model, sha256_of, spec_of, write_model
+from export.files import metadata_of, read_model, spec_of, write_model
 from export.limits import LIMITS, Kind
 from export.pictures import of_split, pictures_in, read_labels, read_picture, spread
 from landing.artefact import BF16_GATE_KEY, GATE_KEY, GateReport
 from landing.errors import DataError, ModelError
 from landing.manifest import read_engine
+from landing.reading import sha256_of
 from landing.spec import ModelSpec
 from landing.types import Frame
 

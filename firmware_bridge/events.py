@@ -1,16 +1,26 @@
-"""The daemon's event log as others read it: one JSON object a line, appended to while it runs."""
+"""The daemon's event log as others read it: one JSON object a line, appended to while it runs.
+
+When it has grown to its size the daemon renames it to `previous` and begins anew.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from landing.errors import DataError
+from landing.reading import open_file
 
 FIRST_BYTES = 262_144
 """How much of an existing log is read at first: the last flights, not the last months."""
+
+
+def previous(path: Path) -> Path:
+    """Where the daemon puts an event log that has grown to its size."""
+    return path.with_name(path.name + ".1")
 
 
 class EventTail:
@@ -19,13 +29,18 @@ class EventTail:
     Args:
         path: The file of `log.events`; it may not exist yet.
         from_end: Begin at the end instead of some way before it.
+        first_bytes: How much of an existing log is read at first.
     """
 
-    def __init__(self, path: Path, *, from_end: bool = False) -> None:
+    def __init__(
+        self, path: Path, *, from_end: bool = False, first_bytes: int = FIRST_BYTES
+    ) -> None:
         self.path = path
         self._rest = b""
-        size = path.stat().st_size if path.exists() else 0
-        self._at = size if from_end else max(0, size - FIRST_BYTES)
+        found = path.stat() if path.exists() else None
+        size = found.st_size if found is not None else 0
+        self._inode = found.st_ino if found is not None else None
+        self._at = size if from_end else max(0, size - first_bytes)
         self._cut = self._at > 0 and not from_end
 
     def read(self) -> list[dict[str, Any]]:
@@ -35,17 +50,9 @@ class EventTail:
             DataError: The file cannot be read.
         """
         try:
-            size = self.path.stat().st_size
-            if size < self._at:
-                self._at, self._rest, self._cut = 0, b"", False
-            with self.path.open("rb") as stream:
-                stream.seek(self._at)
-                data = stream.read()
-        except FileNotFoundError:
-            return []
+            data = self._appended()
         except OSError as error:
             raise DataError(f"event log {self.path}: {error.strerror or error}") from error
-        self._at += len(data)
         lines = (self._rest + data).split(b"\n")
         self._rest = lines.pop()
         if self._cut and lines:
@@ -53,12 +60,41 @@ class EventTail:
             self._cut = False
         return list(_events(lines))
 
+    def _appended(self) -> bytes:
+        if not self.path.exists():
+            return b""
+        data = b""
+        with open_file(self.path, "event log", DataError) as stream:
+            found = os.fstat(stream.fileno())
+            if self._inode not in (None, found.st_ino):
+                data = self._end_of_previous()
+                self._at = 0
+            elif found.st_size < self._at:
+                self._at, self._rest, self._cut = 0, b"", False
+            self._inode = found.st_ino
+            stream.seek(self._at)
+            new = stream.read()
+        self._at += len(new)
+        return data + new
+
+    def _end_of_previous(self) -> bytes:
+        """What was appended to the file before it was renamed; nothing if it is gone as well."""
+        try:
+            with open_file(previous(self.path), "event log", DataError) as stream:
+                if os.fstat(stream.fileno()).st_ino == self._inode:
+                    stream.seek(self._at)
+                    return stream.read()
+        except DataError:
+            pass
+        self._rest, self._cut = b"", False
+        return b""
+
 
 def _events(lines: list[bytes]) -> Iterator[dict[str, Any]]:
     for line in lines:
         try:
             event = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(event, dict) and isinstance(event.get("event"), str):
             yield event

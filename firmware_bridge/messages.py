@@ -6,6 +6,7 @@ from enum import Enum, IntEnum
 from typing import Any
 
 from firmware_bridge.dialect import mavlink
+from landing.redaction import redact
 
 CHUNK = 50
 """Characters in one STATUSTEXT."""
@@ -77,7 +78,7 @@ def statustext_messages(text: str, severity: Severity, text_id: int) -> list[Any
         severity: How bad it is.
         text_id: From 1 to 65535, another for each long text; short ones carry 0.
     """
-    data = text.encode("ascii", "replace").replace(b"\0", b"?")
+    data = redact(text).encode("ascii", "replace").replace(b"\0", b"?")
     if len(data) <= CHUNK:
         return [mavlink.MAVLink_statustext_message(int(severity), data, 0, 0)]
     data = data[: MAX_CHUNKS * CHUNK - 1]

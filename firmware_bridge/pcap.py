@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import BinaryIO
 
 from landing.errors import LinkError
+from landing.reading import MODEL_BYTES, open_for_writing, read_bytes
 
 PORT = 14_550
 AUTOPILOT_IP = bytes((10, 0, 0, 1))
@@ -59,11 +60,7 @@ class PcapWriter:
     """
 
     def __init__(self, path: Path) -> None:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: BinaryIO = path.open("wb")
-        except OSError as error:
-            raise LinkError(f"capture {path}: cannot be written ({error.strerror})") from error
+        self._file: BinaryIO = open_for_writing(path, "capture", LinkError)
         self._file.write(_FILE_HEADER.pack(_MAGIC_NS, 2, 4, 0, 0, _SNAPLEN, _LINKTYPE_RAW))
         self._number = 0
 
@@ -98,7 +95,7 @@ def read_pcap(path: Path) -> Iterator[CapturedFrame]:
     Raises:
         LinkError: It is none of its files.
     """
-    data = path.read_bytes()
+    data = read_bytes(path, "capture", LinkError, MODEL_BYTES)
     if len(data) < _FILE_HEADER.size or _FILE_HEADER.unpack_from(data)[0] != _MAGIC_NS:
         raise LinkError(f"capture {path}: is not one that Touchdown has written")
     at = _FILE_HEADER.size

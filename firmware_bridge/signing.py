@@ -22,6 +22,7 @@ from pathlib import Path
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.frames import MARKER_V2
 from landing.errors import LinkError
+from landing.reading import TEXT_BYTES, open_file
 
 KEY_BYTES = 32
 SIGNATURE_BLOCK = 13
@@ -61,19 +62,10 @@ class SigningKey:
             LinkError: The file is missing, may be read by others, is not ours, or holds no key.
         """
         where = f"signing key {path}"
-        try:
-            with path.open("rb") as file:
-                found = os.fstat(file.fileno())
-                data = file.read(4096)
-        except FileNotFoundError:
-            raise LinkError(
-                f"{where}: no such file; `touchdown bridge keygen {path}` makes one"
-            ) from None
-        except OSError as error:
-            raise LinkError(
-                f"{where}: cannot be read ({error.strerror}); it must belong to the user who runs "
-                "the daemon"
-            ) from error
+        remedy = f"`touchdown bridge keygen {path}` makes one"
+        with open_file(path, "signing key", LinkError, TEXT_BYTES, remedy) as file:
+            found = os.fstat(file.fileno())
+            data = file.read(4096)
         if found.st_uid != os.geteuid():
             raise LinkError(
                 f"{where}: belongs to user {found.st_uid}, not to us ({os.geteuid()}); "

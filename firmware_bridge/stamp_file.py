@@ -17,6 +17,8 @@ from firmware_bridge.signing import (
     StampClock,
     stamp_of_unix_s,
 )
+from landing.errors import LinkError
+from landing.reading import read_text
 
 log = logging.getLogger(__name__)
 
@@ -38,12 +40,12 @@ class StampFile:
 
     def read(self) -> int:
         """The stamp of the last run; 0 when there is none or it is damaged."""
-        try:
-            text = self._path.read_text("ascii").strip()
-        except FileNotFoundError:
+        if not os.path.lexists(self._path):
             return 0
-        except (OSError, ValueError) as error:
-            log.warning("signing stamp %s: cannot be read (%s)", self._path, error)
+        try:
+            text = read_text(self._path, "signing stamp", LinkError, encoding="ascii").strip()
+        except LinkError as error:
+            log.warning("%s", error)
             return 0
         if not text.isdecimal() or int(text) > LARGEST_STAMP:
             log.warning("signing stamp %s: '%.40s' is none; the clock is taken", self._path, text)

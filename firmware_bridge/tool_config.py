@@ -6,7 +6,6 @@ are none of its business.
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,7 @@ from firmware_bridge.doctor.session import TOOL_COMPONENT
 from firmware_bridge.settings import LinkSettings
 from firmware_bridge.target import TargetForm
 from landing.errors import ConfigError, InvalidValueError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from landing.reading import read_toml
 
 NOT_FOR_TOOLS = frozenset(
     {
@@ -88,10 +83,7 @@ def load_tool_config(path: Path | None) -> ToolConfig:
     """
     if path is None:
         return ToolConfig()
-    try:
-        data = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"config {path}: {error}") from error
+    data = read_toml(path, "config", ConfigError)
     link, log = data.get("link", {}), data.get("log", {})
     if not isinstance(link, dict) or not isinstance(log, dict):
         raise ConfigError(f"config {path}: [link] and [log] are expected to be tables")

@@ -19,6 +19,7 @@ import numpy as np
 
 from landing.errors import ConfigError, InvalidValueError
 from landing.geometry import FloatArray, matrix_from_quaternion, quaternion_from_euler
+from landing.reading import read_text
 from landing.types import Pose
 
 # A camera that looks along the body's x axis: optical x is right (y), optical y is down (z).
@@ -135,16 +136,12 @@ class CameraModel:
         Raises:
             ConfigError: The file is missing or is not such a calibration.
         """
-        origin = Path(path)
-        try:
-            text = origin.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"camera calibration {path}: {error}") from error
+        text = read_text(path, "camera calibration", ConfigError)
         if not text.startswith("%YAML"):
             text = "%YAML:1.0\n---\n" + text  # ROS leaves out the header that OpenCV asks for
         try:
             return cls._parse_calibration(text, mount)
-        except (cv2.error, InvalidValueError, SystemError) as error:
+        except (cv2.error, InvalidValueError, SystemError, ValueError) as error:
             reason = str(error).strip().splitlines()[-1]
             raise ConfigError(
                 f"camera calibration {path}: {reason}. Expected a ROS camera_info or OpenCV YAML "

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from landing.artefact import GateReport
 from landing.document import parse_document
 from landing.errors import ModelError
+from landing.reading import MODEL_BYTES, MODEL_REMEDY, read_bytes, read_text, require_file
 from landing.spec import ModelSpec
 
 Precision = Literal["fp32", "fp16", "int8"]
@@ -123,15 +124,12 @@ def read_manifest(engine: Path) -> EngineManifest:
         ModelError: It is missing, unreadable or not of this version.
     """
     path = manifest_path(engine)
-    try:
-        text = path.read_text("utf-8")
-    except FileNotFoundError:
+    if not path.exists():
         raise ModelError(
             f"engine {engine} has no manifest {path.name} beside it, so what it was built for is "
             "unknown. Copy both, or build it again with `touchdown export trt`."
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ModelError(f"manifest {path} cannot be read: {error}") from error
+        )
+    text = read_text(path, "manifest", ModelError)
     return parse_document(
         EngineManifest, text, f"manifest {path}",
         "Build the engine again with `touchdown export trt`.",
@@ -144,13 +142,9 @@ def read_engine(engine: Path) -> tuple[EngineManifest, bytes]:
     Raises:
         ModelError: One is missing or unreadable, or they are of different builds.
     """
-    if not engine.is_file():
-        raise ModelError(f"model {engine} does not exist: check the path ([model] path, --model)")
+    require_file(engine, "model", ModelError, MODEL_BYTES, MODEL_REMEDY)
     manifest = read_manifest(engine)
-    try:
-        data = engine.read_bytes()
-    except OSError as error:
-        raise ModelError(f"engine {engine} cannot be read: {error.strerror or error}") from error
+    data = read_bytes(engine, "engine", ModelError, MODEL_BYTES)
     found = hashlib.sha256(data).hexdigest()
     if found != manifest.engine_sha256:
         raise ModelError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from enum import Enum
@@ -16,6 +17,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from landing.errors import TaxonomyError
+from landing.reading import read_toml
 from landing.types import HAZARD_ORDER, ByteArray
 
 if sys.version_info >= (3, 11):
@@ -119,17 +121,12 @@ class Taxonomy(BaseModel):
         if text in BUILTIN:
             source = resources.files("landing.taxonomies").joinpath(f"{text}.toml")
             return cls.parse(tomllib.loads(source.read_text("utf-8")), text)
-        path = Path(text)
-        try:
-            data = tomllib.loads(path.read_text("utf-8"))
-        except FileNotFoundError:
+        if not os.path.lexists(text):
             raise TaxonomyError(
                 f"taxonomy {text!r} is neither a file nor built in; "
                 f"built in are {', '.join(BUILTIN)}"
-            ) from None
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise TaxonomyError(f"taxonomy {text}: {error}") from error
-        return cls.parse(data, text)
+            )
+        return cls.parse(read_toml(text, "taxonomy", TaxonomyError), text)
 
     def to_toml(self) -> str:
         """The text of a file that `load` reads back as the same taxonomy."""

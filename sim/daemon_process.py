@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from firmware_bridge import events
 from sim.flight_plan import FlightPlan
 from sim.home import Home
 from sim.processes import FlightError, start_process
@@ -75,20 +76,12 @@ class EventTail:
     """Reads the daemon's event log while it grows."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._offset = 0
+        self._tail = events.EventTail(path, first_bytes=sys.maxsize)
         self.events: list[dict[str, Any]] = []
 
     def read(self) -> list[dict[str, Any]]:
         """The events since the last call."""
-        if not self._path.exists():
-            return []
-        with self._path.open("rb") as stream:
-            stream.seek(self._offset)
-            data = stream.read()
-        whole = data[: data.rfind(b"\n") + 1]
-        self._offset += len(whole)
-        new = [json.loads(line) for line in whole.splitlines()]
+        new = self._tail.read()
         self.events += new
         return new
 

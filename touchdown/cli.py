@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import io
 import sys
+import threading
+import traceback
+from types import TracebackType
 from typing import Any
 
 import click
 
 from landing.errors import TouchdownError
+from landing.redaction import redact
 from touchdown import __version__
 
 SUBCOMMANDS = {
@@ -69,16 +74,20 @@ def cli() -> None:
 
 def run(command: click.Command, name: str, arguments: list[str] | None = None) -> None:
     """Runs a command; errors a user can act on become one or two lines and an exit status."""
+    sys.excepthook = _crashed
+    threading.excepthook = _thread_crashed
     try:
         result: Any = command.main(args=arguments, prog_name=name, standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(file=shown)
+        click.echo(redact(shown.getvalue()), nl=False, err=True)
         sys.exit(error.exit_code)
     except click.exceptions.Abort:
         click.echo("stopped", err=True)
         sys.exit(130)
     except TouchdownError as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo(redact(f"error: {error}"), err=True)
         sys.exit(error.exit_code)
     except ModuleNotFoundError as error:
         extra = MISSING_EXTRAS.get((error.name or "").partition(".")[0])
@@ -91,6 +100,16 @@ def run(command: click.Command, name: str, arguments: list[str] | None = None) -
         )
         sys.exit(2)
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def _crashed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Prints the traceback of a bug, without secrets."""
+    sys.stderr.write(redact("".join(traceback.format_exception(kind, error, trace))))
+
+
+def _thread_crashed(args: threading.ExceptHookArgs) -> None:
+    if args.exc_value is not None and not isinstance(args.exc_value, SystemExit):
+        _crashed(args.exc_type, args.exc_value, args.exc_traceback)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from pickle import UnpicklingError  # only the name of what torch.load raises on a refused file
 from typing import Any
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
 from landing.errors import InvalidValueError, ModelError
+from landing.reading import open_file
 from trainer.torchvision_guard import ensure_torchvision
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -282,6 +284,9 @@ def normalise(images: torch.Tensor, config: ModelConfig) -> torch.Tensor:
     return ((rgb - mean) / std).contiguous(memory_format=torch.channels_last)
 
 
+CHECKPOINT_BYTES = 16 << 30
+
+
 def load_tensors(path: Path, what: str) -> dict[str, Any]:
     """A mapping from a torch file, with nothing but tensors and plain values allowed in it.
 
@@ -289,10 +294,14 @@ def load_tensors(path: Path, what: str) -> dict[str, Any]:
         ModelError: Missing, truncated, foreign, or holding code.
     """
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise ModelError(f"{what} {path} does not exist") from None
-    except (OSError, RuntimeError, EOFError, UnpicklingError, ValueError, KeyError) as error:
+        with open_file(path, what, ModelError, CHECKPOINT_BYTES) as stream:
+            loaded = torch.load(stream, map_location="cpu", weights_only=True)
+    except ModelError:
+        raise
+    except (
+        OSError, RuntimeError, EOFError, UnpicklingError, ValueError, LookupError, TypeError,
+        AttributeError, AssertionError, struct.error,
+    ) as error:  # fmt: skip
         reason = (str(error).strip() or repr(error)).splitlines()[0]
         raise ModelError(f"{what} {path} cannot be read: {reason[:200]}") from error
     if not isinstance(loaded, dict):

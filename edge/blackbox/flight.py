@@ -21,6 +21,7 @@ from edge.blackbox import views
 from edge.blackbox.records import RecordingError, Start, Topic, start_from
 from edge.blackbox.ring import SUFFIX
 from edge.blackbox.segment import PART
+from landing.reading import open_file, require_file
 
 MAX_RECORD_BYTES = 256_000_000
 """A length beyond it is damage, not data."""
@@ -99,12 +100,10 @@ def _files(paths: tuple[Path, ...]) -> tuple[Path, ...]:
     for path in paths:
         if path.is_dir():
             found += sorted(p for p in path.iterdir() if p.name.endswith((SUFFIX, SUFFIX + PART)))
-        elif path.is_file():
-            found.append(path)
         else:
-            raise RecordingError(
-                f"{path} does not exist; expected an {SUFFIX} file or a folder of them"
-            )
+            remedy = f"expected an {SUFFIX} file or a folder of them"
+            require_file(path, "recording", RecordingError, remedy=remedy)
+            found.append(path)
     if not found:
         raise RecordingError(f"{', '.join(map(str, paths))} holds no {SUFFIX} file")
     return tuple(found)
@@ -128,16 +127,16 @@ def _start_of(path: Path) -> Start | None:
 def _is_cut_at_its_head(path: Path) -> bool:
     """Whether a file that cannot be read begins as MCAP does, as far as it goes."""
     try:
-        with path.open("rb") as stream:
+        with open_file(path, "recording", RecordingError) as stream:
             return MCAP0_MAGIC.startswith(stream.read(len(MCAP0_MAGIC)))
-    except OSError:
+    except (RecordingError, OSError):
         return False
 
 
 def _read(path: Path, utc_offset_ns: int, topics: frozenset[str]) -> Iterator[Entry]:
     names: dict[int, str] = {}
     try:
-        with path.open("rb") as stream:
+        with open_file(path, "recording", RecordingError) as stream:
             reader = StreamReader(stream, validate_crcs=True, record_size_limit=MAX_RECORD_BYTES)
             for record in reader.records:
                 if isinstance(record, Channel):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from importlib.metadata import version
 from typing import Any
 
@@ -13,6 +12,8 @@ from edge.config import EdgeConfig
 from edge.runtimes import Runtime
 from landing.camera import CameraModel
 from landing.decider import Decider
+from landing.reading import sha256_of
+from landing.redaction import redact_all
 from landing.settings import DecisionSettings
 from landing.taxonomy import Taxonomy
 
@@ -38,12 +39,12 @@ def make_recorder(
     section = config.recorder
     model: dict[str, Any] = {
         "path": str(runtime.path),
-        "sha256": hashlib.sha256(runtime.path.read_bytes()).hexdigest(),
+        "sha256": sha256_of(runtime.path),
         "backend": runtime.backend,
         "gate": runtime.gate.describe() if runtime.gate else "never verified",
     }
     start = Start(
-        FORMAT, version("touchdown"), "", 0, 0, config.model_dump(mode="json"), model,
+        FORMAT, version("touchdown"), "", 0, 0, redact_all(config.model_dump(mode="json")), model,
         runtime.spec.model_dump(mode="json"), settings.model_dump(mode="json"),
         config.director.model_dump(mode="json"), taxonomy.model_dump(mode="json"), exact(camera),
     )  # fmt: skip

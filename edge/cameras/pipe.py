@@ -27,6 +27,7 @@ import numpy as np
 from edge.cameras.contract import Camera, CameraInfo, CameraRequest, Grabbed
 from edge.cameras.live import NewestReader
 from landing.errors import CameraError
+from landing.redaction import redact, secrets_in
 
 POLL_S = 0.1
 """How often a waiting reader looks whether it should end."""
@@ -40,6 +41,7 @@ rest, and every later frame for one that begins in the middle: only a new start 
 
 PIPE_BYTES = 1 << 20
 LINE_BYTES = 500
+LONGEST_LINE_BYTES = 20_000
 
 
 class PipeCamera(Camera):
@@ -59,6 +61,7 @@ class PipeCamera(Camera):
                 "camera.width_px and camera.height_px must"
             )
         self.command = command
+        self._secrets = secrets_in(shlex.join(command))
         self._shape = (request.height_px, request.width_px, 3)
         self._process: subprocess.Popen[bytes] | None = None
         self._reader: NewestReader | None = None
@@ -199,9 +202,10 @@ class PipeCamera(Camera):
                 continue
             data = os.read(descriptor, 4096)
             *lines, partial = re.split(rb"[\r\n]+", partial + (data or b"\n"))
-            partial = partial[-LINE_BYTES:]
+            partial = partial[-LONGEST_LINE_BYTES:]
             for line in lines:
-                text = line[:LINE_BYTES].decode("utf-8", "replace").strip()
+                # Before it is cut: half a secret would not be known as one.
+                text = redact(line.decode("utf-8", "replace"), self._secrets).strip()[:LINE_BYTES]
                 if text:
                     self._stderr_tail.append(text)
             if not data:

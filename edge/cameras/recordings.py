@@ -6,7 +6,6 @@ import logging
 from pathlib import Path
 
 import cv2
-import numpy as np
 
 from edge.cameras.contract import (
     Camera,
@@ -18,6 +17,8 @@ from edge.cameras.contract import (
     Pacer,
 )
 from landing.errors import CameraError
+from landing.pictures import decode, read_picture_bytes
+from landing.reading import require_file
 from landing.types import ByteArray
 
 logger = logging.getLogger("edge.cameras")
@@ -41,26 +42,14 @@ def read_picture(path: Path) -> ByteArray:
     Raises:
         CameraError: It cannot be read or is not a whole picture.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise CameraError(f"picture {path}: {error.strerror or error}") from error
+    data = read_picture_bytes(path, "picture", CameraError)
     if path.suffix.lower() in (".jpg", ".jpeg") and b"\xff\xd9" not in data[-4096:]:
         # OpenCV fills the missing part of a truncated JPEG with grey and says nothing.
         raise CameraError(f"picture {path.name} is truncated: a JPEG without its end")
-    if not data:
-        raise CameraError(f"picture {path.name} is empty")
-    try:
-        image = cv2.imdecode(
-            np.frombuffer(data, dtype=np.uint8),
-            cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION,
-        )
-    except cv2.error as error:
-        raise CameraError(f"picture {path.name} cannot be decoded: {error.err}") from error
+    image = decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
-        raise CameraError(f"picture {path.name} cannot be decoded")
-    result: ByteArray = image
-    return result
+        raise CameraError(f"picture {path.name} cannot be decoded: it is damaged")
+    return image
 
 
 def _size_agrees(request: CameraRequest, width_px: int, height_px: int) -> None:
@@ -89,8 +78,7 @@ class VideoCamera(Camera):
         return self._skipped_frames
 
     def _open(self) -> CameraInfo:
-        if not self.path.is_file():
-            raise CameraError(f"video {self.path} does not exist")
+        require_file(self.path, "video", CameraError)
         self._capture = cv2.VideoCapture(str(self.path))
         if not self._capture.isOpened():
             raise CameraError(

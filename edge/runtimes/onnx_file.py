@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from landing.errors import ModelError
+from landing.reading import MODEL_BYTES, MODEL_REMEDY, read_bytes
 from landing.spec import ModelSpec
 
 MOST_BYTES = 2**31 - 1
@@ -42,15 +43,7 @@ def read_onnx(path: Path) -> bytes:
     Raises:
         ModelError: Missing, unreadable, truncated, no ONNX file, or with external data.
     """
-    if not path.is_file():
-        raise ModelError(f"model {path} does not exist: check the path ([model] path, --model)")
-    try:
-        size = path.stat().st_size
-        if size > MOST_BYTES:
-            raise ModelError(f"model {path}: {size} bytes; an ONNX file has at most {MOST_BYTES}")
-        data = path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"model {path} cannot be read: {error.strerror or error}") from error
+    data = read_bytes(path, "model", ModelError, MODEL_BYTES, MODEL_REMEDY)
     try:
         outside = _external(memoryview(data))
     except _DamagedError as error:

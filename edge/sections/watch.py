@@ -36,6 +36,9 @@ class LogSection(Section):
     """Where the daemon writes."""
 
     events: Path | None = Field(default=None, description="JSON-lines event log; appended to")
+    events_mb: float = Field(
+        default=100.0, ge=1, le=100_000, description="of the event log and the one before it, MB"
+    )
     level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="of the text log on standard error"
     )

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from edge.validation import is_loopback
 from landing.errors import ConfigError
+from landing.reading import TEXT_BYTES, open_file, read_text
 
 COOKIE = "touchdown_token"
 LEAST_CHARACTERS = 16
@@ -68,11 +69,10 @@ def read_token(path: Path) -> str:
     Raises:
         ConfigError: It cannot be read, others can read it, or it is empty.
     """
-    try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        text = path.read_text("ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"preview.token_file {path}: {error}") from error
+    remedy = "`openssl rand -hex 16` makes one, mode 0600"
+    with open_file(path, "preview.token_file", ConfigError, TEXT_BYTES, remedy) as stream:
+        mode = stat.S_IMODE(os.fstat(stream.fileno()).st_mode)
+    text = read_text(path, "preview.token_file", ConfigError, encoding="ascii").strip()
     if mode & 0o077:
         raise ConfigError(
             f"preview.token_file {path} has mode {mode:04o}, so others can read it; "
@@ -80,8 +80,6 @@ def read_token(path: Path) -> str:
         )
     if not text:
         raise ConfigError(f"preview.token_file {path} is empty; `openssl rand -hex 16` makes one")
-    if not os.access(path, os.R_OK):
-        raise ConfigError(f"preview.token_file {path} cannot be read")
     return text
 
 

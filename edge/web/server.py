@@ -15,6 +15,7 @@ import asyncio
 import json
 import logging
 import secrets
+import socket
 import struct
 import threading
 import time
@@ -22,18 +23,21 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import resources
+from typing import Any
 
-from aiohttp import WSMsgType, web
+from aiohttp import http_exceptions, web
 from prometheus_client import CollectorRegistry
 
 from edge.timings import Timings
 from edge.web import status as words
 from edge.web.access import COOKIE, Access
+from edge.web.door import Door
 from edge.web.feed import Feed
 from edge.web.history import History
 from edge.web.look import Look, look_at
 from edge.web.metrics import CONTENT_TYPE, render
 from landing.camera import CameraModel
+from landing.redaction import redact, redact_all
 from landing.settings import DecisionSettings
 
 logger = logging.getLogger("edge.web")
@@ -41,8 +45,26 @@ logger = logging.getLogger("edge.web")
 STATUS_PERIOD_S = 0.2
 GROUND_PERIOD_NS = 500_000_000
 SEND_TIMEOUT_S = 2.0
+HEADER_BYTES = 4096
+"""Longest line of a request; a browser's cookies and its own headers fit."""
+BACKLOG = 64
+FAREWELL_S = 0.3
 START_S = 5.0
 MAX_VIEWERS = 12
+
+
+class _NoVisitors(logging.Filter):
+    """Keeps out what a client did wrong: that is no error of ours."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """See `logging.Filter`."""
+        error = record.exc_info[1] if record.exc_info else None
+        return not isinstance(error, (http_exceptions.HttpProcessingError, OSError))
+
+
+http_logger = logging.getLogger("edge.web.http")
+http_logger.addFilter(_NoVisitors())
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -105,6 +127,8 @@ class WebServer:
         self._temperature_c = temperature_c
         self._page = resources.files("edge.web").joinpath("page.html").read_text("utf-8")
         self._viewers: set[_Viewer] = set()
+        self._streams = 0
+        self._door: Door | None = None
         self._history = History(settings.history_s)
         self._drawn: tuple[int, bytes, Look] | None = None
         self._drawing = asyncio.Lock()
@@ -166,20 +190,30 @@ class WebServer:
         app.router.add_get("/healthz", self._get_health)
         app.router.add_get("/readyz", self._get_ready)
         app.router.add_get("/metrics", self._get_metrics)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+        self._loop.set_exception_handler(_note_error)
+        runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=0.5, logger=http_logger, lingering_time=0.0,
+            max_line_size=HEADER_BYTES, max_field_size=HEADER_BYTES,
+        )  # fmt: skip
         await runner.setup()
         try:
-            site = web.TCPSite(runner, self._settings.host, self._settings.port)
-            await site.start()
-            self.port = int(runner.addresses[0][1])
+            listener = _listening(self._settings.host, self._settings.port)
+            assert runner.server is not None
+            self._door = Door(listener, runner.server)
+            self.port = int(listener.getsockname()[1])
             self._started.set()
             logger.info("preview at http://%s:%d/", self._settings.host, self.port)
-            tasks = [asyncio.create_task(self._draw()), asyncio.create_task(self._tell())]
+            bodies = (self._door.run(), self._draw(), self._tell())
+            tasks = [asyncio.create_task(body) for body in bodies]
             await self._stopping.wait()
+            leaving = [
+                asyncio.wait_for(viewer.socket.close(code=1001, message=b"shutdown"), FAREWELL_S)
+                for viewer in self._viewers
+            ]
+            await asyncio.gather(*leaving, return_exceptions=True)
             for task in tasks:
                 task.cancel()
-            for viewer in tuple(self._viewers):
-                await viewer.socket.close(code=1001, message=b"shutdown")
+            await asyncio.gather(*tasks, return_exceptions=True)
         finally:
             await runner.cleanup()
 
@@ -187,6 +221,11 @@ class WebServer:
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        assert self._door is not None
+        self._door.heard(request.transport)
+        wait_s = self._door.wait_s()
+        if wait_s > 0:
+            await asyncio.sleep(wait_s)
         host = request.headers.get("Host", "")
         origin = request.headers.get("Origin")
         if not self._access.host_allowed(host):
@@ -256,34 +295,49 @@ class WebServer:
             raise web.HTTPServiceUnavailable(text="no frame yet\n")
         return web.Response(body=look.picture, content_type="image/jpeg")
 
+    def _refuse_a_crowd(self) -> None:
+        if len(self._viewers) + self._streams >= MAX_VIEWERS:
+            raise web.HTTPServiceUnavailable(text=f"{MAX_VIEWERS} viewers are looking already\n")
+
     async def _get_stream(self, request: web.Request) -> web.StreamResponse:
+        self._refuse_a_crowd()
+        self._streams += 1
+        try:
+            return await self._stream(request)
+        finally:
+            self._streams -= 1
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        assert self._stopping is not None and self._door is not None
+        self._door.heard(request.transport, viewing=True)
         response = web.StreamResponse(
             headers={"Content-Type": "multipart/x-mixed-replace; boundary=frame"}
         )
         await response.prepare(request)
         before = -1
-        assert self._stopping is not None
-        while not self._stopping.is_set():
+        while not self._stopping.is_set() and not _has_left(request):
             look = await self._fresh_look()
             if look is not None and look.header["captured_ns"] != before:
                 before = look.header["captured_ns"]
                 head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(look.picture)}"
-                await response.write(f"{head}\r\n\r\n".encode() + look.picture + b"\r\n")
+                part = f"{head}\r\n\r\n".encode() + look.picture + b"\r\n"
+                if not await _sent(request, response.write(part)):
+                    break
             await asyncio.sleep(1.0 / self._settings.fps)
         return response
 
     async def _get_live(self, request: web.Request) -> web.StreamResponse:
-        if len(self._viewers) >= MAX_VIEWERS:
-            raise web.HTTPServiceUnavailable(text=f"{MAX_VIEWERS} viewers are looking already\n")
+        self._refuse_a_crowd()
+        assert self._door is not None
+        self._door.heard(request.transport, viewing=True)
         socket = web.WebSocketResponse(heartbeat=10.0, max_msg_size=1024)
         await socket.prepare(request)
-        viewer = _Viewer(socket)
+        viewer = _Viewer(socket, request)
         self._viewers.add(viewer)
         sender = asyncio.create_task(viewer.send())
         try:
-            async for message in socket:  # a viewer has nothing to say; this notices when it leaves
-                if message.type is WSMsgType.ERROR:
-                    break
+            async for _ in socket:  # ends when it leaves; a viewer that talks is none
+                break
         finally:
             self._viewers.discard(viewer)
             sender.cancel()
@@ -340,14 +394,15 @@ class WebServer:
             for viewer in self._viewers:
                 described["events"] = list(self._feed.events_since(viewer.told_ns))
                 viewer.told_ns = status.at_ns
-                viewer.offer_status(json.dumps(described))
+                viewer.offer_status(json.dumps(redact_all(described)))
 
 
 class _Viewer:
     """One open page: the newest look and status wait for it, older ones are replaced."""
 
-    def __init__(self, socket: web.WebSocketResponse) -> None:
+    def __init__(self, socket: web.WebSocketResponse, request: web.Request) -> None:
         self.socket = socket
+        self._request = request
         self.told_ns = 0
         self._look: bytes | None = None
         self._last: bytes | None = None
@@ -372,13 +427,10 @@ class _Viewer:
             self._wake.clear()
             statuses, self._statuses = self._statuses, []
             look, self._look = self._look, None
-            try:
-                for text in statuses:
-                    await asyncio.wait_for(self.socket.send_str(text), SEND_TIMEOUT_S)
-                if look is not None:
-                    await asyncio.wait_for(self.socket.send_bytes(look), SEND_TIMEOUT_S)
-            except (ConnectionError, asyncio.TimeoutError):
-                await self.socket.close()
+            for text in statuses:
+                if not await _sent(self._request, self.socket.send_str(text)):
+                    return
+            if look is not None and not await _sent(self._request, self.socket.send_bytes(look)):
                 return
 
 
@@ -389,5 +441,39 @@ def pack(look: Look) -> bytes:
     return struct.pack("<4I", *(len(p) for p in parts)) + b"".join(parts)
 
 
+async def _sent(request: web.Request, sending: Awaitable[None]) -> bool:
+    """Waits for a part of an endless answer; whoever does not take it is cut off."""
+    try:
+        await asyncio.wait_for(sending, SEND_TIMEOUT_S)
+    except (ConnectionError, RuntimeError):  # it has left
+        return False
+    except asyncio.TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()
+        return False
+    return True
+
+
+def _has_left(request: web.Request) -> bool:
+    return request.transport is None or request.transport.is_closing()
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Raises:
+        OSError: The port is taken, or the address is not one of this machine.
+    """
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+
+
+def _note_error(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """An error that nobody waits for; of a client that left it is of no interest."""
+    error = context.get("exception")
+    if not isinstance(error, OSError):
+        logger.error("web: %s", context.get("message"), exc_info=error)
+
+
 def _verdict(good: bool, text: str) -> web.Response:
-    return web.json_response({"ok": good, "detail": text}, status=200 if good else 503)
+    return web.json_response({"ok": good, "detail": redact(text)}, status=200 if good else 503)

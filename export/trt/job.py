@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from landing.errors import ModelError
 from landing.manifest import BuilderOptions, Precision
+from landing.reading import MODEL_BYTES, read_bytes, read_text
 from landing.spec import ModelSpec
 
 GRAPH_NAME, JOB_NAME, CACHE_NAME = "graph.onnx", "job.json", "timing.cache"
@@ -54,8 +55,8 @@ def read_job(path: Path) -> tuple[BuildJob, bytes]:
         ModelError: One is missing or damaged, or they do not belong together.
     """
     try:
-        job = BuildJob.model_validate_json(path.read_bytes())
-        graph = (path.parent / GRAPH_NAME).read_bytes()
+        job = BuildJob.model_validate_json(read_text(path, "build job", ModelError))
+        graph = read_bytes(path.parent / GRAPH_NAME, "graph", ModelError, MODEL_BYTES)
     except OSError as error:
         raise ModelError(f"build job {path}: {error}") from error
     except ValidationError as error:

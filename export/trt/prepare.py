@@ -7,7 +7,6 @@ flag decides. This is done where the onnx package is; the machine that builds ne
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from export.trt.half import to_half
 from export.trt.quantized import is_quantized, require_symmetric
 from landing.errors import ModelError
 from landing.manifest import Precision
+from landing.reading import sha256_of
 from landing.spec import ModelSpec
 
 MOVING = ("Slice", "Squeeze", "Unsqueeze", "Gather", "Reshape", "Transpose", "Flatten", "Identity")
@@ -53,7 +53,7 @@ def prepare(path: Path, precision: Precision) -> Prepared:
     """
     model = read_model(path)
     spec = spec_of(model, path)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = sha256_of(path)
     if precision == "int8":
         require_symmetric(model, path)
     elif is_quantized(model):

@@ -31,6 +31,7 @@ import numpy.typing as npt
 
 from landing.errors import DataError
 from landing.geometry import FloatArray
+from landing.reading import TABLE_BYTES, read_text
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 from landing.types import ByteArray, Segmentation
 from sim.campaign.patches import REGION_TIMES
@@ -128,12 +129,12 @@ def load_confusion(path: Path | None = None) -> ConfusionModel:
     name = str(path) if path is not None else DEFAULT_FILE
     try:
         if path is not None:
-            text = path.read_text("utf-8")
+            text = read_text(path, "confusion model", DataError, TABLE_BYTES)
         else:
             text = resources.files("sim.campaign").joinpath(DEFAULT_FILE).read_text("utf-8")
         data = json.loads(text)
         return _parse(data)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(
             f"confusion model {name}: {error}; make one with `touchdown sim confusion`"
         ) from error

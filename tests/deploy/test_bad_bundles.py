@@ -209,12 +209,12 @@ def test_a_flipped_bit_anywhere(flying: Drone, kit: Kit, tmp_path: Path, seed: i
 
 def test_things_that_are_no_bundles(flying: Drone, tmp_path: Path) -> None:
     other = tmp_path / "other.tar.zst"
-    refused(flying, other, "cannot be read: No such file")
+    refused(flying, other, "does not exist")
     other.write_bytes(b"PK\3\4 this is a zip")
     refused(flying, other, r"other\.tar\.zst is no bundle, or it is damaged")
     other.write_bytes(zstandard.ZstdCompressor().compress(plain("README", b"hello") + bytes(1024)))
     refused(flying, other, r"is no bundle: it starts with file 'README', expected manifest\.json")
-    refused(flying, tmp_path, "cannot be read: Is a directory")
+    refused(flying, tmp_path, "is a folder: expected a regular file")
 
 
 # With the key: what was signed must not be taken nevertheless.

@@ -96,7 +96,7 @@ def test_bad_files_name_the_first_offender(tmp_path):
     with pytest.raises(DataError, match=r"is 20x10 px but its label map 001101_000.png is 96x64"):
         data.read(first)
     first.label.write_bytes(b"no png")
-    with pytest.raises(DataError, match=r"label map .* cannot be read"):
+    with pytest.raises(DataError, match=r"label map .* cannot be decoded"):
         data.read(first)
     first.label.unlink()
     with pytest.raises(DataError, match=r"1 of 18 pictures have no label map .* 001101_000.jpg"):

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from landing.errors import DataError
+from landing.pictures import read_picture_bytes
 from landing.taxonomy import Taxonomy
 from landing.types import ByteArray
 from trainer.data.layouts import Found
@@ -220,14 +221,14 @@ def _look(sample: Sample, taxonomy: Taxonomy, label_format: LabelFormat, base: P
     image_name, label_name = _below(sample.image, base), _below(sample.label, base)
     data = b""
     try:
-        data = sample.image.read_bytes()
+        data = read_picture_bytes(sample.image, "picture", DataError)
         image = decode_image(data, image_name)
     except (DataError, OSError) as error:
         findings.append(Finding("unreadable picture", image_name, _text(error)))
     sha256 = hashlib.sha256(data).hexdigest() if data else ""
     size = _size(image) if image is not None else ""
     try:
-        content = sample.label.read_bytes()
+        content = read_picture_bytes(sample.label, "label map", DataError)
         stored = stored_labels(content, Path(label_name), label_format)
         labels = decode_labels(content, Path(label_name), taxonomy, label_format, "ignore")
     except (DataError, OSError) as error:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from landing.errors import DataError
+from landing.pictures import read_picture_bytes
+from landing.reading import read_text
 from landing.taxonomy import Taxonomy
 from trainer.data.pairs import Pairs, Place, find_pairs, refuse_problems
 from trainer.data.prepared import PREPARED_FILE, PreparedSet
@@ -205,14 +208,16 @@ def open_set(
     pairs = found.pairs()
     refuse_problems(pairs, found.places)
     own = found.base / SPLIT_FILE
-    table = read_split_file(own) if own.is_file() else SplitTable(pairs.part_of, {})
-    terms_file = found.base / TERMS_FILE
+    table = read_split_file(own) if os.path.lexists(own) else SplitTable(pairs.part_of, {})
+    terms_file, terms = found.base / TERMS_FILE, found.layout.terms
+    if os.path.lexists(terms_file):
+        terms = read_text(terms_file, "terms of use", DataError).strip()
     return FolderSet(
         name=name or (found.layout.name if found.layout.taxonomy else folder.resolve().name),
         taxonomy=found.taxonomy,
         samples=table.regrouped(pairs.samples),
         label_format=found.label_format(pairs.samples),
-        terms=terms_file.read_text("utf-8").strip() if terms_file.is_file() else found.layout.terms,
+        terms=terms,
         own_split=dict(table.part_of) or None,
     )
 
@@ -278,7 +283,7 @@ def format_of(samples: tuple[Sample, ...], taxonomy: Taxonomy) -> LabelFormat:
     for sample in samples[:: max(1, len(samples) // _LOOKED_AT)]:
         for label_format in formats:
             try:
-                data = sample.label.read_bytes()
+                data = read_picture_bytes(sample.label, "label map", DataError)
                 stored = stored_labels(data, sample.label, label_format)
                 ids = decode_labels(data, sample.label, taxonomy, label_format, "ignore")
             except (DataError, OSError):

@@ -28,6 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from landing.errors import DataError
+from landing.reading import TABLE_BYTES, open_file, read_json
 from landing.types import ByteArray
 from trainer.data.cache import CachedSample, centres_of, shrink, shrunk_wh
 from trainer.data.samples import LabeledSet, Sample, UnknownPolicy
@@ -114,15 +115,18 @@ class Pack:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         try:
-            index = json.loads((folder / INDEX).read_text("utf-8"))
+            index = read_json(folder / INDEX, "index", DataError, TABLE_BYTES)
             if not isinstance(index, dict) or index.get("format") != FORMAT:
                 raise ValueError(f"not of format {FORMAT}")
-            with np.load(folder / TABLES, allow_pickle=False) as tables:
+            with (
+                open_file(folder / TABLES, "tables", DataError, TABLE_BYTES) as stream,
+                np.load(stream, allow_pickle=False) as tables,
+            ):
                 places, self._counts = tables["places"], tables["counts"]
                 self._crc32, self._centres = tables["crc32"], tables["centres"]
                 self._first_centre = tables["first_centre"]
             size = (folder / PIXELS).stat().st_size
-        except (OSError, ValueError, KeyError, BadZipFile) as error:
+        except (DataError, OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
             raise DataError(
                 f"prepared pictures {folder} are not usable ({error}); delete the folder and "
                 "prepare again"

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from landing.errors import DataError
+from landing.reading import TABLE_BYTES, read_json
 from landing.taxonomy import Taxonomy
 from landing.types import ByteArray
 from trainer.data.pack import PIXELS, Pack, write_json
@@ -54,13 +54,13 @@ class PreparedSet:
         """
         path = folder / PREPARED_FILE
         try:
-            content = json.loads(path.read_text("utf-8"))
+            content = read_json(path, "index", DataError, TABLE_BYTES)
             if not isinstance(content, dict) or content.get("format") != FORMAT:
                 raise ValueError(f"not of format {FORMAT}")
             taxonomy = Taxonomy.parse(content["taxonomy"], str(path))
             names, groups, digests = (content[key] for key in ("names", "groups", "digests"))
             width, height = content["size_limit_wh"]
-        except (OSError, ValueError, KeyError) as error:
+        except (DataError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"prepared data set {path}: {error}; prepare it again") from error
         if taxonomy_name:
             other = Taxonomy.load(taxonomy_name)

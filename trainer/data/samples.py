@@ -15,6 +15,14 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from landing.errors import DataError
+from landing.pictures import (
+    DAMAGED,
+    MOST_PIXELS,
+    decode,
+    picture_size,
+    read_picture_bytes,
+    require_picture,
+)
 from landing.taxonomy import Taxonomy
 from landing.types import ByteArray
 
@@ -142,17 +150,17 @@ class FolderSet:
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
+Image.MAX_IMAGE_PIXELS = MOST_PIXELS
+"""What has more was refused before Pillow sees it; it would only warn."""
+
+
 def size_in_header(path: Path) -> tuple[int, int]:
     """Width and height of a picture file as stored, without decoding it.
 
     Raises:
         DataError: Missing, or no picture.
     """
-    try:
-        with Image.open(path) as picture:
-            return picture.size
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise DataError(f"picture {path} cannot be decoded: {_reason(error)}") from error
+    return picture_size(path, "picture", DataError)
 
 
 def read_image(path: Path) -> ByteArray:
@@ -161,23 +169,20 @@ def read_image(path: Path) -> ByteArray:
     Raises:
         DataError: Missing, cut short, or no picture.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"picture {path}: {error.strerror}") from error
-    return decode_image(data, str(path))
+    return decode_image(read_picture_bytes(path, "picture", DataError), str(path))
 
 
 def decode_image(data: bytes, origin: str) -> ByteArray:
     """See `read_image`; the bytes of a file, and what to call it in errors."""
+    require_picture(data, f"picture {origin}", DataError)
     if is_cut_short(data):
         # OpenCV would fill the rest with grey, which would be trained on.
         raise DataError(f"picture {origin} ends too early: it was not copied or written whole")
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags) if data else None
+    image = decode(data, flags)
     if image is None:
         raise DataError(f"picture {origin} cannot be decoded; expected a whole JPEG or PNG file")
-    return np.asarray(image, dtype=np.uint8)
+    return image
 
 
 def is_cut_short(data: bytes) -> bool:
@@ -208,10 +213,7 @@ def read_labels(
     Raises:
         DataError: Missing, no picture, of another kind, or labels the taxonomy does not know.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"label map {path} cannot be read: {error.strerror}") from error
+    data = read_picture_bytes(path, "label map", DataError)
     return decode_labels(data, path, taxonomy, label_format, unknown)
 
 
@@ -221,13 +223,14 @@ def stored_labels(data: bytes, path: Path, label_format: LabelFormat) -> ByteArr
     Raises:
         DataError: No picture, cut short, or of a kind that cannot hold labels.
     """
+    require_picture(data, f"label map {path}", DataError)
     try:
         # Pillow keeps the indices of a palette PNG; OpenCV would turn them into colours.
         with Image.open(io.BytesIO(data)) as picture:
             mode = picture.mode
             as_colours = label_format == "palette" and mode in ("P", "L", "RGB", "RGBA")
             stored = np.asarray(picture.convert("RGB") if as_colours else picture)
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+    except DAMAGED as error:
         raise DataError(f"label map {path} cannot be read: {_reason(error)}") from error
     if label_format == "index" and stored.ndim == 3 and (stored[..., :3] == stored[..., :1]).all():
         stored = stored[..., 0]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from landing.errors import DataError
+from landing.reading import TABLE_BYTES, read_text
 from trainer.data.samples import Sample
 
 PARTS = ("train", "val", "test")
@@ -43,12 +45,11 @@ def read_split_file(path: Path, column: str = "split") -> SplitTable:
         DataError: Unreadable, no such column, a part that is not train, val or test, or a picture
             with two parts.
     """
+    text = read_text(path, "split file", DataError, TABLE_BYTES)
     try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            rows = list(csv.DictReader(stream))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise DataError(f"split file {path}: {reason}") from error
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    except csv.Error as error:
+        raise DataError(f"split file {path}: {error}") from error
     columns = list(rows[0]) if rows else []
     key = next((c for c in _KEYS if c in columns), None)
     group = next((c for c in GROUP_COLUMNS if c in columns), None)

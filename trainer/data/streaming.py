@@ -25,6 +25,8 @@ import numpy as np
 import numpy.typing as npt
 
 from landing.errors import DataError
+from landing.pictures import decode, require_picture
+from landing.reading import TABLE_BYTES, open_file
 from landing.taxonomy import Taxonomy
 from landing.types import ByteArray
 from trainer.data.cache import CachedSample, centres_of
@@ -87,7 +89,7 @@ class ShardedSet:
         base, wanted = _base_and_files(where)
         try:
             with _open(base + SHARDS_FILE) as stream:
-                text = stream.read()
+                text = stream.read(TABLE_BYTES)
             index = json.loads(text)
             if not isinstance(index, dict) or index.get("format") != FORMAT:
                 raise ValueError(f"not of format {FORMAT}")
@@ -102,7 +104,7 @@ class ShardedSet:
             }
             pixels = {p: np.array(n, np.int64) for p, n in index["class_pixels"].items()}
             name, terms = str(index["name"]), str(index["terms"])
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise DataError(f"shards {base}{SHARDS_FILE}: {error}; write them again") from error
         files = [shard.file for part in shards.values() for shard in part]
         strange = [file for file in files if not _PLAIN_NAME.fullmatch(file)]
@@ -253,7 +255,8 @@ def _decoded(number: int, item: dict[str, bytes]) -> tuple[int, CachedSample]:
 
 
 def _decode_labels(data: bytes, name: str) -> ByteArray:
-    labels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
+    require_picture(data, f"label map of {name}", DataError)
+    labels = decode(data, cv2.IMREAD_UNCHANGED)
     if labels is None or labels.ndim != 2 or labels.dtype != np.uint8:
         raise DataError(f"label map of {name} in its shard cannot be decoded")
     return np.asarray(labels, dtype=np.uint8)
@@ -277,7 +280,7 @@ def _open(url: str) -> BinaryIO:
         if url.startswith(_WEB):
             response: BinaryIO = urllib.request.urlopen(url, timeout=_TIMEOUT_S)
             return response
-        return Path(url).open("rb")
+        return open_file(url, "shards", DataError)
     except (urllib.error.URLError, OSError) as error:
         raise DataError(f"shards: {url}: {_why(error)}") from error
 
@@ -292,7 +295,7 @@ def _read_at(url: str, offset: int, size: int) -> bytes:
                     raise DataError(f"shards: the server of {url} does not serve parts of files")
                 data: bytes = response.read()
         else:
-            with Path(url).open("rb") as stream:
+            with open_file(url, "shards", DataError) as stream:
                 stream.seek(offset)
                 data = stream.read(size)
     except (urllib.error.URLError, OSError, http.client.HTTPException) as error:

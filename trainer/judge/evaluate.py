@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from landing.operating import thresholds_in_force
+from landing.reading import sha256_of
 from landing.settings import DecisionSettings
 from landing.spec import OperatingPoint
 from landing.taxonomy import HAZARD_ROLES, Role
@@ -162,7 +162,7 @@ def stored_calibration(checkpoint: Checkpoint) -> Calibration | None:
 
 def digest(path: Path) -> str:
     """SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return sha256_of(path, "checkpoint")
 
 
 def _hex(color_rgb: tuple[int, int, int]) -> str:

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from landing.errors import DataError, TouchdownError
+from landing.reading import require_file
 from landing.taxonomy import Taxonomy
 from landing.types import ByteArray
 from trainer.checkpoint import Checkpoint
@@ -110,6 +111,7 @@ def _draw_video(predictor: Predictor, source: Path, out: Path, options: PredictO
     taxonomy = predictor.checkpoint.taxonomy
     count = 0
     with ExitStack() as stack:
+        require_file(source, "video", DataError)
         capture = cv2.VideoCapture(str(source))
         stack.callback(capture.release)
         if not capture.isOpened():

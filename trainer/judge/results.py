@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from landing import reading
 from landing.errors import DataError
 from landing.taxonomy import HAZARD_ROLES
 
@@ -46,10 +47,7 @@ def read_json(path: Path) -> list[Column]:
     Raises:
         DataError: Missing, or something else.
     """
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DataError(f"--also {path}: {error}") from error
+    content = reading.read_json(path, "--also", DataError, reading.TABLE_BYTES)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise DataError(f"--also {path} is no results.json of `touchdown trainer evaluate`")
     return list(content["columns"])

@@ -1,0 +1,154 @@
+"""Picture files, held against their limits before a pixel of them is decoded."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from landing.errors import TouchdownError
+from landing.reading import open_file, read_bytes
+from landing.types import ByteArray
+
+PICTURE_BYTES = 512 << 20
+MOST_PIXELS = 150_000_000
+"""The largest cameras that fly have so many; what is larger is a mosaic."""
+
+DAMAGED = (
+    OSError, EOFError, SyntaxError, ValueError, TypeError, LookupError, AttributeError,
+    OverflowError, struct.error,
+)  # fmt: skip
+"""What Pillow raises for a damaged picture."""
+_HEADER_BYTES = 1 << 18
+_FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
+"""Markers of a JPEG's start of frame."""
+_TIFF_TYPES = {1: "B", 3: "H", 4: "I"}
+
+
+def read_picture_bytes(path: str | Path, what: str, error: type[TouchdownError]) -> bytes:
+    """The bytes of a picture file that may be decoded.
+
+    Args:
+        path: The file.
+        what: Names it in errors, as ``picture``.
+        error: What is raised.
+
+    Raises:
+        TouchdownError: As `error`: see `landing.reading.open_file` and `require_picture`.
+    """
+    data = read_bytes(path, what, error, PICTURE_BYTES)
+    require_picture(data, f"{what} {path}", error)
+    return data
+
+
+def picture_size(path: str | Path, what: str, error: type[TouchdownError]) -> tuple[int, int]:
+    """Width and height of a picture file, px, without decoding it.
+
+    Raises:
+        TouchdownError: As `error`; see `read_picture_bytes`.
+    """
+    with open_file(path, what, error, PICTURE_BYTES) as stream:
+        data = stream.read(_HEADER_BYTES)
+        if size_of(data) == (0, 0):  # a TIFF may say it at its end
+            data += stream.read(PICTURE_BYTES)
+    require_picture(data, f"{what} {path}", error)
+    return size_of(data)
+
+
+def require_picture(data: bytes, origin: str, error: type[TouchdownError]) -> None:
+    """Refuses bytes that are no picture, or one with too many pixels, by their header alone.
+
+    Raises:
+        TouchdownError: As `error`.
+    """
+    if not data:
+        raise error(f"{origin} is empty")
+    width, height = size_of(data)
+    if width <= 0 or height <= 0:
+        raise error(
+            f"{origin} cannot be decoded: it has no header of a JPEG, PNG, TIFF, BMP or WebP file"
+        )
+    if width * height > MOST_PIXELS:
+        raise error(
+            f"{origin} has {width}x{height} pixels, at most {MOST_PIXELS // 1_000_000} million "
+            "expected: cut it into tiles, or make it smaller"
+        )
+
+
+def decode(data: bytes, flags: int) -> ByteArray | None:
+    """What OpenCV makes of a picture file's bytes; None where it makes nothing of them."""
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:
+        return None
+    return None if image is None else np.asarray(image)
+
+
+def size_of(data: bytes) -> tuple[int, int]:
+    """Width and height in a picture file's header, px; zeros where there is none.
+
+    Formats: JPEG (ITU T.81 B.2.2), PNG (RFC 2083), TIFF 6.0, BMP, WebP (RFC 9649).
+    """
+    try:
+        if data.startswith(b"\xff\xd8"):
+            return _jpeg(data)
+        if data.startswith(b"\x89PNG\r\n\x1a\n"):
+            width, height = struct.unpack_from(">II", data, 16)
+            return int(width), int(height)
+        if data[:4] in (b"II*\0", b"MM\0*"):
+            return _tiff(data, "<" if data[:2] == b"II" else ">")
+        if data.startswith(b"BM"):
+            return _bmp(data)
+        if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+            return _webp(data)
+    except (struct.error, IndexError):  # it ends within its header
+        pass
+    return 0, 0
+
+
+def _jpeg(data: bytes) -> tuple[int, int]:
+    at = 2
+    while data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker == 0xFF:  # fill byte
+            at += 1
+            continue
+        if marker in _FRAMES:
+            height, width = struct.unpack_from(">HH", data, at + 5)
+            return int(width), int(height)
+        alone = marker == 0x01 or 0xD0 <= marker <= 0xD8
+        at += 2 if alone else 2 + int(struct.unpack_from(">H", data, at + 2)[0])
+    return 0, 0
+
+
+def _tiff(data: bytes, order: str) -> tuple[int, int]:
+    (at,) = struct.unpack_from(order + "I", data, 4)
+    (count,) = struct.unpack_from(order + "H", data, at)
+    found = {256: 0, 257: 0}
+    for place in range(at + 2, at + 2 + 12 * count, 12):
+        tag, kind = struct.unpack_from(order + "HH", data, place)
+        if tag in found and kind in _TIFF_TYPES:
+            found[tag] = int(struct.unpack_from(order + _TIFF_TYPES[kind], data, place + 8)[0])
+    return found[256], found[257]
+
+
+def _bmp(data: bytes) -> tuple[int, int]:
+    (header,) = struct.unpack_from("<I", data, 14)
+    width, height = struct.unpack_from("<HH" if header == 12 else "<ii", data, 18)
+    return int(width), abs(int(height))
+
+
+def _webp(data: bytes) -> tuple[int, int]:
+    kind = data[12:16]
+    if kind == b"VP8 ":
+        width, height = struct.unpack_from("<HH", data, 26)
+        return int(width) & 0x3FFF, int(height) & 0x3FFF
+    if kind == b"VP8L":
+        (bits,) = struct.unpack_from("<I", data, 21)
+        return 1 + (int(bits) & 0x3FFF), 1 + (int(bits) >> 14 & 0x3FFF)
+    if kind == b"VP8X":
+        width, height = (int.from_bytes(data[i : i + 3], "little") for i in (24, 27))
+        return 1 + width, 1 + height
+    return 0, 0
