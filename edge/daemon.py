@@ -23,6 +23,7 @@ from edge.mailbox import Mailbox
 from edge.observer import DaemonStatus, Observer, Observers
 from edge.pipeline import Pipeline
 from edge.reload import Reloader
+from edge.resolved import ResolvedFlight
 from edge.sdnotify import ServiceNotifier
 from edge.vitals import Vitals
 from edge.worker import Worker
@@ -79,6 +80,7 @@ class Daemon:
 
     Args:
         config: Validated.
+        flight: What it flies.
         camera: Not open yet.
         pipeline: With its model loaded and warm.
         link: Started.
@@ -92,6 +94,7 @@ class Daemon:
     def __init__(
         self,
         config: EdgeConfig,
+        flight: ResolvedFlight,
         camera: Camera,
         pipeline: Pipeline,
         link: Link,
@@ -101,7 +104,7 @@ class Daemon:
         observers: tuple[Observer, ...] = (),
         reloader: Reloader | None = None,
     ) -> None:
-        self._config = config
+        self._flight = flight
         self._pipeline = pipeline
         self._link = link
         self._events = events
@@ -121,7 +124,7 @@ class Daemon:
         self._capture = CaptureLoop(
             camera, self.mailbox, self._vitals.camera, limits, events, self._stop, live
         )
-        self._control = Control(config.director, link, events, config.authority)
+        self._control = Control(flight.director, link, events, flight.authority)
         # With the local frame it was made in; replaced whole, so reading needs no lock.
         self._decided: tuple[Decision, tuple[int, int] | None] | None = None
         self._busy_since_ns: int | None = None
@@ -213,7 +216,7 @@ class Daemon:
         if frame is None:
             return None
         age_ns = time.monotonic_ns() - frame.captured_at_ns
-        if age_ns > _ns(self._config.camera.max_frame_age_ms):
+        if age_ns > _ns(self._flight.max_frame_age_ms):
             self.counters.stale_frames += 1
             return None
         return frame

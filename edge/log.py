@@ -42,8 +42,17 @@ def set_up_text_log(level: str) -> None:
     )
 
 
+@dataclasses.dataclass(frozen=True)
+class Exact:
+    """Plain values whose numbers are not rounded, such as those that a digest is of."""
+
+    value: Any
+
+
 def plain(value: Any) -> Any:
     """What `json` can write: enums by value, dataclasses as mappings, NaN as None."""
+    if isinstance(value, Exact):
+        return value.value
     if isinstance(value, Enum):
         return plain(value.value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
