@@ -149,7 +149,8 @@ class Reloader:
         return True
 
     def _resolved(self, config: EdgeConfig) -> ResolvedFlight:
-        """With the network that flies: another one begins a new run by its name alone."""
+        """With the network that flies: another one begins a new run in any case."""
+        config = config.model_copy(update={"model": self.config.model})
         return resolve_flight(config, self._spec, read_kept(config.link.parameters))
 
     def _refuse(self, why: str) -> Verdict:
@@ -162,8 +163,8 @@ def in_force(config: EdgeConfig, flight: ResolvedFlight) -> dict[str, Any]:
     """Every key with the value that counts; of those in `RESOLVED` what flies."""
     flies = flight.as_dict()
     values = _flat(config.model_dump(mode="json", exclude=RESOLVED))
-    for name in ("decision", "director", "authority", "picture", "camera"):
-        values.update(_flat(flies[name], f"{name}."))
+    for name in ("taxonomy", "decision", "director", "authority", "picture", "camera"):
+        values.update(_flat(flies[name] or {}, f"{name}."))
     values.update({f"camera.{name}": flies[name] for name in ("latency_ms", "max_frame_age_ms")})
     return values
 
