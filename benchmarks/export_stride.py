@@ -34,7 +34,7 @@ from edge.runtimes.contract import Runtime
 from export.onnx_export import OWN_STRIDE, ExportOptions, export_onnx
 from export.pictures import of_split, pictures_in, read_labels, read_picture
 from landing.operating import thresholds_in_force
-from landing.settings import DecisionSettings
+from landing.settings import DecisionSection
 from landing.taxonomy import HAZARD_ROLES
 from landing.types import ByteArray, Frame, Segmentation
 from trainer.judge.sites import SiteBook
@@ -57,7 +57,7 @@ class Judge:
         spec = runtime.spec
         self.taxonomy, self.operating = spec.taxonomy, spec.operating
         self.view = assumed_view(spec.taxonomy)
-        settings, _ = thresholds_in_force(DecisionSettings(), spec.operating)
+        settings, _ = thresholds_in_force(DecisionSection(), spec.operating)
         self.settings = settings
         self.book = SiteBook(spec.taxonomy, self.view, settings)
         classes = len(spec.taxonomy)

@@ -31,7 +31,8 @@ from edge.control import Control
 from edge.log import EventLog
 from edge.observer import DaemonStatus
 from edge.pipeline import Pipeline, Step
-from edge.runtimes import load_runtime, taxonomy_for
+from edge.resolved import resolve_flight
+from edge.runtimes import load_runtime
 from edge.sdnotify import ServiceNotifier
 from edge.vitals import Vitals
 from edge.web.feed import Feed
@@ -122,22 +123,20 @@ class Hover:
             np.random.default_rng(0), self._started_ns,
         )  # fmt: skip
         runtime = load_runtime(config.model.path, config.model.options)
-        taxonomy = taxonomy_for(runtime.spec, config.model.taxonomy)
-        self._settings, self._camera = config.decision, config.camera.model()
-        decider = Decider(self._settings, taxonomy, self._camera, time.perf_counter_ns)
+        flight = resolve_flight(config, runtime.spec, {})
+        self._settings, self._camera = flight.decision, flight.camera
+        decider = Decider(self._settings, flight.classes, self._camera, time.perf_counter_ns)
         self._pipeline = Pipeline(
             runtime, decider, self._camera, lambda: self._now_ns, time.perf_counter_ns,
-            PictureMonitor(config.picture),
+            PictureMonitor(flight.picture),
         )  # fmt: skip
         self.log = folder / "events.jsonl"
         self._events = EventLog(self.log)
-        self._control = Control(config.director, self._link, self._events, config.authority)
+        self._control = Control(flight.director, self._link, self._events, flight.authority)
         self._vitals = Vitals(config.health, self._events, ServiceNotifier(), self._started_ns)
-        self._feed = Feed(config.director)
+        self._feed = Feed(flight.director)
         self.history = History()
-        self.recorder = make_recorder(
-            config, runtime, decider, self._settings, taxonomy, self._camera
-        )
+        self.recorder = make_recorder(config, runtime, decider, flight)
         self._events.listeners += [self._feed.on_event, self._record_event]
         self._scenes = _scenes()
         self._step: Step | None = None

@@ -61,7 +61,8 @@ def decide(config: EdgeConfig, pictures: Sequence[tuple[Path, float]]) -> list[E
     """What the configured model and settings decide on pictures seen straight from above.
 
     Args:
-        config: As it flies; lens, model, runtime and decision are taken from it.
+        config: As its file says; lens, model, runtime, taxonomy and decision are taken from it,
+            not what ground stations set on this drone: the workstation knows nothing of that.
         pictures: Each with its height above ground, metres.
 
     Returns:
@@ -78,6 +79,7 @@ def decide(config: EdgeConfig, pictures: Sequence[tuple[Path, float]]) -> list[E
             model=config.model.path,
             runtime=config.model.options,
             settings=config.decision,
+            taxonomy=config.model.taxonomy,
             height_agl_m=height_m,
             hfov_deg=config.camera.model().hfov_deg,
         )

@@ -17,11 +17,12 @@ from pydantic import BaseModel
 from edge.cameras import CameraTimeout, EndOfStream, make_camera
 from edge.claims import claims_of, held_by
 from edge.config import EdgeConfig, load_config
-from edge.log import plain
-from edge.runtimes import load_runtime, taxonomy_for
+from edge.log import Exact, plain
+from edge.parameters import read_kept
+from edge.resolved import ResolvedFlight, resolve_flight
+from edge.runtimes import load_runtime
 from firmware_bridge.link import FlightLink
 from landing.errors import CameraError, ConfigError, TouchdownError
-from landing.operating import describe, thresholds_in_force
 from landing.redaction import redact
 from landing.settings import AuthorityLevel
 
@@ -125,7 +126,9 @@ def check(
         )
     )  # fmt: skip
     found(_authority(config))
-    found(_guarded("model", _check_model, config))
+    flights: list[ResolvedFlight] = []
+    found(_guarded("model", lambda c: _check_model(c, flights), config))
+    found(_flight(flights))
     held = held_by(claims_of(path, config))
     parts: tuple[tuple[str, bool, Callable[[EdgeConfig], Finding]], ...] = (
         ("camera", camera, _check_camera),
@@ -175,30 +178,31 @@ def _authority(config: EdgeConfig) -> Finding:
     return Finding("authority", True, text, settings.model_dump(mode="json"))
 
 
-def _check_model(config: EdgeConfig) -> Finding:
+def _flight(flights: list[ResolvedFlight]) -> Finding:
+    """What `edge serve` flies with, as it writes it into its event log."""
+    if not flights:
+        return Finding("flight", False, "not known without the model")
+    (flight,) = flights
+    data = {"sha256": flight.digest, "value": Exact(flight.as_dict())}
+    return Finding("flight", True, flight.describe(), data)
+
+
+def _check_model(config: EdgeConfig, flights: list[ResolvedFlight]) -> Finding:
     with load_runtime(config.model.path, config.model.options) as runtime:
-        taxonomy = taxonomy_for(runtime.spec, config.model.taxonomy)
+        flight = resolve_flight(config, runtime.spec, read_kept(config.link.parameters))
+        flights.append(flight)
+        taxonomy = flight.classes
         runtime.warm_up()
         times_ms = sorted(runtime.warm_up() for _ in range(5))
         spec = runtime.spec
-        _settings, thresholds = thresholds_in_force(config.decision, spec.operating)
         return Finding(
             "model",
             True,
             f"{config.model.path.name}: {spec.name}, {len(taxonomy)} classes of {taxonomy.name}, "
             f"{spec.input.width_px}x{spec.input.height_px}, {runtime.backend}, "
             f"{times_ms[2]:.1f} ms a frame; "
-            f"{runtime.gate.describe() if runtime.gate else 'never verified (export verify)'}; "
-            f"thresholds of a frame: {describe(thresholds)}",
-            {
-                "name": spec.name,
-                "backend": runtime.backend,
-                "frame_ms": times_ms[2],
-                "thresholds": {
-                    t.role.value: {"value": t.value, "source": t.source, "asked": t.asked}
-                    for t in thresholds
-                },
-            },
+            f"{runtime.gate.describe() if runtime.gate else 'never verified (export verify)'}",
+            {"name": spec.name, "backend": runtime.backend, "frame_ms": times_ms[2]},
         )
 
 

@@ -251,10 +251,12 @@ def replay(
             runtime.warm_up()
         config = None if config_path is None else load_config(Path(config_path))
         recording = Flight(*(Path(p) for p in flight))
-        result = Replay(recording, Replacement(runtime, config)).run()
+        replayed = Replay(recording, Replacement(runtime, config))
+        result = replayed.run()
     if as_json:
-        click.echo(json.dumps(result.as_dict()))
+        click.echo(json.dumps({**result.as_dict(), "flight": replayed.flies.report()}))
     else:
+        click.echo(f"flight {replayed.flies.describe()}")
         for line in result.lines():
             click.echo(line)
     asked = model is not None or config_path is not None

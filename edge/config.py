@@ -24,7 +24,7 @@ from landing.reading import read_toml
 from landing.settings import (
     AuthorityLevel,
     AuthoritySettings,
-    DecisionSettings,
+    DecisionSection,
     DirectorSettings,
 )
 
@@ -36,7 +36,7 @@ class EdgeConfig(Section):
     camera: CameraSection
     link: LinkSection
     picture: PictureSettings = Field(default_factory=PictureSettings)
-    decision: DecisionSettings = Field(default_factory=DecisionSettings)
+    decision: DecisionSection = Field(default_factory=DecisionSection)
     director: DirectorSettings = Field(default_factory=DirectorSettings)
     authority: AuthoritySettings = Field(default_factory=AuthoritySettings)
     health: HealthSection = Field(default_factory=HealthSection)

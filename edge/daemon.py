@@ -24,6 +24,7 @@ from edge.mailbox import Mailbox
 from edge.observer import DaemonStatus, Observer, Observers
 from edge.pipeline import Pipeline
 from edge.reload import Reloader
+from edge.resolved import ResolvedFlight
 from edge.sdnotify import ServiceNotifier
 from edge.vitals import Vitals
 from edge.worker import Worker
@@ -81,6 +82,7 @@ class Daemon:
 
     Args:
         config: Validated.
+        flight: What it flies.
         camera: Not open yet.
         pipeline: With its model loaded and warm.
         link: Started.
@@ -94,6 +96,7 @@ class Daemon:
     def __init__(
         self,
         config: EdgeConfig,
+        flight: ResolvedFlight,
         camera: Camera,
         pipeline: Pipeline,
         link: Link,
@@ -103,7 +106,7 @@ class Daemon:
         observers: tuple[Observer, ...] = (),
         reloader: Reloader | None = None,
     ) -> None:
-        self._config = config
+        self._flight = flight
         self._pipeline = pipeline
         self._link = link
         self._events = events
@@ -123,7 +126,7 @@ class Daemon:
         self._capture = CaptureLoop(
             camera, self.mailbox, self._vitals.camera, limits, events, self._stop, live
         )
-        self._control = Control(config.director, link, events, config.authority)
+        self._control = Control(flight.director, link, events, flight.authority)
         self._alarms = LinkAlarms(link, events)
         self._decision: Decision | None = None  # replaced whole, so reading needs no lock
         self._busy_since_ns: int | None = None
@@ -214,7 +217,7 @@ class Daemon:
         if frame is None:
             return None
         age_ns = time.monotonic_ns() - frame.captured_at_ns
-        if age_ns > _ns(self._config.camera.max_frame_age_ms):
+        if age_ns > _ns(self._flight.max_frame_age_ms):
             self.counters.stale_frames += 1
             return None
         return frame

@@ -26,7 +26,7 @@ from edge.journal import JournalHandler, is_the_journal
 from firmware_bridge.events import previous
 from landing.errors import ConfigError
 from landing.reading import open_for_writing
-from landing.redaction import redact
+from landing.redaction import redact, redact_all
 
 logger = logging.getLogger("edge")
 
@@ -113,8 +113,17 @@ def set_up_text_log(level: str) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
 
 
+@dataclasses.dataclass(frozen=True)
+class Exact:
+    """Plain values whose numbers are not rounded, such as those that a digest is of."""
+
+    value: Any
+
+
 def plain(value: Any) -> Any:
     """What `json` can write: enums by value, dataclasses as mappings, NaN as None, no secrets."""
+    if isinstance(value, Exact):
+        return redact_all(value.value)
     if isinstance(value, Enum):
         return plain(value.value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +26,14 @@ from edge.lens import camera_for_size
 from edge.log import plain
 from edge.photo import PhotoFacts, read_facts
 from edge.pipeline import Pipeline, Step
+from edge.resolved import ResolvedDecision, resolve_decision
 from edge.runtimes import Runtime, RuntimeOptions, load_runtime
 from edge.timings import Timings
 from landing.camera import CameraModel, Mount
 from landing.decider import Decider
 from landing.errors import CameraError, DataError, TouchdownError
-from landing.operating import describe, thresholds_in_force
 from landing.pictures import decode, read_picture_bytes
-from landing.settings import DecisionSettings
+from landing.settings import DecisionSection
 from landing.site import LandingSite
 from landing.taxonomy import HAZARD_ROLES, Taxonomy
 from landing.types import Frame, Pose
@@ -51,7 +51,8 @@ class LookOptions:
     Attributes:
         model: Model file.
         runtime: How to run it.
-        settings: Of the decision.
+        settings: Of the decision, as configured.
+        taxonomy: To use instead of the model's own, a name or file.
         height_agl_m: Height above ground for every picture; from the file where None.
         hfov_deg: Horizontal field of view; from the calibration or the file where None.
         calibration: Camera calibration file.
@@ -64,7 +65,8 @@ class LookOptions:
 
     model: Path
     runtime: RuntimeOptions
-    settings: DecisionSettings
+    settings: DecisionSection
+    taxonomy: str | None = None
     height_agl_m: float | None = None
     hfov_deg: float | None = None
     calibration: Path | None = None
@@ -88,6 +90,7 @@ class Summary:
     vehicle_discs_with_hazard: int = 0
     timings: Timings = field(default_factory=Timings)
     notes: list[str] = field(default_factory=list)
+    flies: ResolvedDecision | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -100,6 +103,7 @@ class Summary:
             "sites_with_hazard": self.sites_with_hazard,
             "vehicle_discs_with_hazard": self.vehicle_discs_with_hazard,
             "timings_ms": plain(self.timings.percentiles()),
+            "flight": None if self.flies is None else self.flies.report(),
         }
 
 
@@ -151,12 +155,9 @@ class Looker:
         with ExitStack() as stack:
             runtime = stack.enter_context(load_runtime(self.options.model, self.options.runtime))
             runtime.warm_up()
-            settings, thresholds = thresholds_in_force(
-                self.options.settings, runtime.spec.operating
-            )
-            self.options = replace(self.options, settings=settings)
-            if runtime.spec.operating is not None:
-                self._note(f"thresholds of a frame: {describe(thresholds)}")
+            flies = resolve_decision(self.options.settings, runtime.spec, self.options.taxonomy)
+            self.summary.flies = flies
+            self._note(f"flight {flies.describe()}")
             if self.options.out is not None:
                 _make_folder(self.options.out)
                 results = (self.options.out / "results.jsonl").open("w", encoding="utf-8")
@@ -170,11 +171,11 @@ class Looker:
                 self._emit = both
             for path in paths:
                 if path.is_dir():
-                    self._folder(path, runtime)
+                    self._folder(path, runtime, flies)
                 elif path.suffix.lower() in VIDEO_SUFFIXES:
-                    self._video(path, runtime)
+                    self._video(path, runtime, flies)
                 elif path.suffix.lower() in PICTURE_SUFFIXES:
-                    self._pictures([path], runtime)
+                    self._pictures([path], runtime, flies)
                 else:
                     raise DataError(
                         f"{path}: expected a photo ({' '.join(PICTURE_SUFFIXES)}), a folder or a "
@@ -187,17 +188,17 @@ class Looker:
             )
         return self.summary
 
-    def _folder(self, folder: Path, runtime: Runtime) -> None:
+    def _folder(self, folder: Path, runtime: Runtime, flies: ResolvedDecision) -> None:
         pictures = pictures_in(folder)
         videos = sorted(p for p in folder.iterdir() if p.suffix.lower() in VIDEO_SUFFIXES)
         if not pictures and not videos:
             raise DataError(f"{folder} holds no pictures ({' '.join(PICTURE_SUFFIXES)})")
-        self._pictures(pictures, runtime)
+        self._pictures(pictures, runtime, flies)
         for video in videos:
-            self._video(video, runtime)
+            self._video(video, runtime, flies)
 
-    def _pictures(self, paths: list[Path], runtime: Runtime) -> None:
-        settings = self.options.settings.single_look()
+    def _pictures(self, paths: list[Path], runtime: Runtime, flies: ResolvedDecision) -> None:
+        settings = flies.decision.single_look()
         for path in paths[:: self.options.every]:
             try:
                 image = read_picture(path)
@@ -207,7 +208,7 @@ class Looker:
                 continue
             frame = Frame(image, 0, time.monotonic_ns())
             view = self._viewpoint(path, frame.width_px, frame.height_px, read_facts(path))
-            decider = Decider(settings, runtime.spec.taxonomy, view.camera, time.perf_counter_ns)
+            decider = Decider(settings, flies.classes, view.camera, time.perf_counter_ns)
             pipeline = Pipeline(
                 runtime, decider, view.camera, time.monotonic_ns, time.perf_counter_ns
             )
@@ -219,8 +220,8 @@ class Looker:
                 record["picture"] = target.name
             self._done(record, step)
 
-    def _video(self, path: Path, runtime: Runtime) -> None:
-        settings = self.options.settings
+    def _video(self, path: Path, runtime: Runtime, flies: ResolvedDecision) -> None:
+        settings = flies.decision
         if self.options.independent:
             settings = settings.single_look()
         with ExitStack() as stack:
@@ -234,7 +235,7 @@ class Looker:
                     "a video has no poses: its frames build one map as if the camera hovered "
                     "level; for a moving camera use --independent"
                 )
-            decider = Decider(settings, runtime.spec.taxonomy, view.camera, time.perf_counter_ns)
+            decider = Decider(settings, flies.classes, view.camera, time.perf_counter_ns)
             now_ns = 0
             pipeline = Pipeline(runtime, decider, view.camera, lambda: now_ns, time.perf_counter_ns)
             writer: Any = None
@@ -413,7 +414,7 @@ def _video_writer(path: Path, fps: float, size: tuple[int, int]) -> Any:
     return writer
 
 
-def parse_decision(pairs: tuple[str, ...]) -> DecisionSettings:
+def parse_decision(pairs: tuple[str, ...]) -> DecisionSection:
     """Decision settings from ``KEY=VALUE`` texts over the defaults.
 
     Raises:
@@ -431,6 +432,6 @@ def parse_decision(pairs: tuple[str, ...]) -> DecisionSettings:
             raise ConfigError(f"--decision {pair!r}: expected KEY=VALUE, as vehicle_radius_m=0.4")
         values[key.strip()] = text.strip()
     try:
-        return DecisionSettings.model_validate(values)
+        return DecisionSection.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(f"--decision: {first_problem(error, DecisionSettings)}") from error
+        raise ConfigError(f"--decision: {first_problem(error, DecisionSection)}") from error

@@ -1,9 +1,9 @@
 """The ``TD_*`` parameters: what a ground station sees of the daemon, and the little it may change.
 
 Two work at once: the off switch and the period of the status line. The others that may be written
-are limits of the decision, and only towards more caution than the configuration asks for; they are
-kept in a file and count from the next start on, so that a recorded flight was decided on with one
-set of limits from its first frame to its last. Authority is never writable.
+are limits of the decision, and only towards more caution than configuration and model ask for; they
+are kept in a file and count from the next start on, so that a recorded flight was decided on with
+one set of limits from its first frame to its last. Authority is never writable.
 """
 
 from __future__ import annotations
@@ -16,13 +16,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import Protocol
+
+from pydantic import BaseModel, ValidationError
 
 from edge.config import EdgeConfig
 from edge.log import EventLog
+from edge.validation import first_problem
 from firmware_bridge.parameters import Parameter, ParameterKind, Writable, as_real32
 from landing.errors import ConfigError, InvalidValueError
 from landing.reading import read_json
-from landing.settings import AuthorityLevel
+from landing.settings import AuthorityLevel, DecisionSettings, DirectorSettings
 
 logger = logging.getLogger("edge")
 
@@ -37,9 +41,21 @@ class Caution(Enum):
     LESS = "at most"
 
 
+class Rules(Protocol):
+    """What flies, as far as limits are of it (`edge.resolved.ResolvedFlight`)."""
+
+    @property
+    def decision(self) -> DecisionSettings:
+        """Settings of the decision."""
+
+    @property
+    def director(self) -> DirectorSettings:
+        """Settings of the director."""
+
+
 @dataclass(frozen=True)
 class Limit:
-    """A number of the configuration that may be made stricter.
+    """A number of what flies that may be made stricter.
 
     Attributes:
         name: Of the parameter.
@@ -48,6 +64,7 @@ class Limit:
         unit: Of the value.
         caution: Which way is stricter.
         loosest: The other end of what the field accepts.
+        kept_as: Field of the configuration's section that takes a kept value; the same by default.
     """
 
     name: str
@@ -56,31 +73,35 @@ class Limit:
     unit: str
     caution: Caution
     loosest: float
+    kept_as: str = ""
 
-    def configured(self, config: EdgeConfig) -> float:
-        """The value in a configuration."""
-        return float(getattr(getattr(config, self.section), self.field))
+    def of(self, rules: Rules) -> float:
+        """The value that flies."""
+        return float(getattr(getattr(rules, self.section), self.field))
 
-    def is_allowed(self, value: float, configured: float) -> bool:
-        """Whether a value asks for as much caution as the configuration, or more."""
+    def is_allowed(self, value: float, present: float) -> bool:
+        """Whether a value asks for as much caution as another, or more."""
         if self.caution is Caution.MORE:
-            return configured <= value <= self.loosest
-        return self.loosest <= value <= configured
+            return present <= value <= self.loosest
+        return self.loosest <= value <= present
 
 
 LIMITS = (
     Limit("TD_RADIUS_M", "decision", "vehicle_radius_m", "m", Caution.MORE, 10.0),
     Limit("TD_MARGIN_M", "decision", "margin_m", "m", Caution.MORE, 10.0),
     Limit("TD_MAX_DIST_M", "decision", "max_distance_m", "m", Caution.LESS, 1.0),
-    Limit("TD_PERSON_P", "decision", "person_probability", "", Caution.LESS, 0.01),
+    # The model may be stricter than the configuration, so a kept value is only an upper bound.
+    Limit("TD_PERSON_P", "decision", "person_probability", "", Caution.LESS, 0.01,
+          "person_at_most"),
     Limit("TD_LANDABLE_P", "decision", "landable_probability", "", Caution.MORE, 0.99),
     Limit("TD_CONFIRM_S", "director", "confirm_s", "s", Caution.MORE, 30.0),
-)
+)  # fmt: skip
 READ_ONLY = (
     ("TD_COMMIT_M", "decision", "commit_height_m", "m", 50.0),
     ("TD_HOLD_S", "director", "hold_timeout_s", "s", 600.0),
     ("TD_CAM_LAT_MS", "camera", "latency_ms", "ms", 1000.0),
     ("TD_FRAME_AGE_MS", "camera", "max_frame_age_ms", "ms", 5000.0),
+    ("TD_FRAME_LAND_P", "decision", "frame_landable_probability", "", 1.0),
 )
 
 
@@ -88,8 +109,9 @@ class DaemonParameters:
     """A `firmware_bridge.parameters.ParameterTable` of a running daemon. Thread-safe.
 
     Args:
-        config: In force, with what was kept already in it.
-        configured: As the file says, without what was kept.
+        config: As the file says.
+        flies: What flies.
+        unkept: What would fly without what was kept.
         kept: What was kept, by name.
         events: Where every change is written.
     """
@@ -97,11 +119,13 @@ class DaemonParameters:
     def __init__(
         self,
         config: EdgeConfig,
-        configured: EdgeConfig,
+        flies: Rules,
+        unkept: Rules,
         kept: Mapping[str, float],
         events: EventLog,
     ) -> None:
-        self._configured = configured
+        self._config = config
+        self._unkept = unkept
         self._file = config.link.parameters
         self._events = events
         self._withhold: Callable[[str | None], None] | None = None
@@ -113,8 +137,11 @@ class DaemonParameters:
             ENABLE: kept.get(ENABLE, 1.0),
             STATUS_PERIOD: config.log.status_period_s,
             "TD_AUTHORITY": float(list(AuthorityLevel).index(config.authority.level)),
-            **{limit.name: limit.configured(config) for limit in LIMITS},
-            **{name: float(getattr(getattr(config, s), f)) for name, s, f, _, _ in READ_ONLY},
+            **{limit.name: limit.of(flies) for limit in LIMITS},
+            **{
+                name: float(getattr(getattr(config if s == "camera" else flies, s), f))
+                for name, s, f, _, _ in READ_ONLY
+            },
         }
         self._parameters = tuple(self._described())
 
@@ -149,8 +176,8 @@ class DaemonParameters:
     def set(self, name: str, value: float, source: str) -> None:
         """See `firmware_bridge.parameters.ParameterTable`."""
         limit = self._limits.get(name)
-        if limit is not None and value == as_real32(limit.configured(self._configured)):
-            value = limit.configured(self._configured)  # back to it, but for the wire's rounding
+        if limit is not None and value == as_real32(limit.of(self._unkept)):
+            value = limit.of(self._unkept)  # back to it, but for the wire's rounding
         self._check(name, value)
         with self._lock:
             before, self._values[name] = self._values[name], value
@@ -167,10 +194,10 @@ class DaemonParameters:
     def _check(self, name: str, value: float) -> None:
         parameter = next(p for p in self._parameters if p.name == name)
         limit = self._limits.get(name)
-        if limit is not None and not limit.is_allowed(value, limit.configured(self._configured)):
+        if limit is not None and not limit.is_allowed(value, limit.of(self._unkept)):
             raise InvalidValueError(
-                f"{name} is {value:g}, expected {limit.caution.value} what the configuration says, "
-                f"{limit.configured(self._configured):g}"
+                f"{name} is {value:g}, expected {limit.caution.value} what configuration and model "
+                f"say, {limit.of(self._unkept):g}"
             )
         if not parameter.low <= value <= parameter.high:
             raise InvalidValueError(
@@ -193,12 +220,12 @@ class DaemonParameters:
             Parameter(ENABLE, ParameterKind.INT32, "0 sends no landing target", "", 0, 1, 1,
                       Writable.ALWAYS),
             Parameter(STATUS_PERIOD, ParameterKind.REAL32, "Period of the status line", "s", 0.1,
-                      60.0, self._configured.log.status_period_s, Writable.ALWAYS),
+                      60.0, self._config.log.status_period_s, Writable.ALWAYS),
             Parameter("TD_AUTHORITY", ParameterKind.INT32, "0 advise, 1 guard, 2 land", "", 0, 2,
                       0),
         ]  # fmt: skip
         for limit in LIMITS:
-            configured = limit.configured(self._configured)
+            configured = limit.of(self._unkept)
             low, high = sorted((configured, limit.loosest))
             section = fields[limit.section].annotation
             assert section is not None
@@ -241,14 +268,27 @@ def read_kept(path: Path | None) -> dict[str, float]:
 
 
 def with_kept(config: EdgeConfig, kept: Mapping[str, float]) -> EdgeConfig:
-    """The configuration with every kept limit that is still stricter than it."""
+    """The configuration with every kept limit that is still stricter than it.
+
+    Raises:
+        ConfigError: The kept limits do not fit together with the rest.
+    """
     sections: dict[str, dict[str, float]] = {}
     for limit in LIMITS:
-        value = kept.get(limit.name)
-        if value is not None and limit.is_allowed(value, limit.configured(config)):
-            sections.setdefault(limit.section, {})[limit.field] = value
+        value, field = kept.get(limit.name), limit.kept_as or limit.field
+        present: float | None = getattr(getattr(config, limit.section), field)
+        if value is not None and (present is None or limit.is_allowed(value, present)):
+            sections.setdefault(limit.section, {})[field] = value
     # Validated again as a whole: single limits may be in range and yet not fit together.
-    data = config.model_dump()
+    checked: dict[str, BaseModel] = {}
     for name, values in sections.items():
-        data[name].update(values)
-    return EdgeConfig.model_validate(data)
+        section: BaseModel = getattr(config, name)
+        try:
+            checked[name] = type(section).model_validate({**section.model_dump(), **values})
+        except ValidationError as error:
+            raise ConfigError(
+                f"parameters {config.link.parameters}: with what was kept [{name}] cannot be: "
+                f"{first_problem(error, type(section))}; mend the file, or remove it to fly with "
+                "the configuration alone"
+            ) from error
+    return config.model_copy(update=checked)

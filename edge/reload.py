@@ -4,6 +4,9 @@ A file that is bad, or that asks for something that cannot be had, changes nothi
 period of the status line and the level of the text log change at once. Everything else begins anew
 within the process, on the ground only: so a flight is decided on by one set of rules from its
 first frame to its last, and its recording too.
+
+What is compared is what flies: a default that is written down changes nothing, another calibration
+in the same file does, and so do limits that a ground station set since the start.
 """
 
 from __future__ import annotations
@@ -17,12 +20,24 @@ from typing import Any
 
 from edge.config import EdgeConfig, load_config
 from edge.log import EventLog
+from edge.parameters import read_kept
+from edge.resolved import ResolvedFlight, resolve_flight
 from landing.errors import TouchdownError
+from landing.spec import ModelSpec
 from landing.vehicle import VehicleStatus
 
 logger = logging.getLogger("edge")
 
 AT_ONCE = ("log.level", "log.status_period_s")
+
+RESOLVED: dict[str, Any] = {
+    "decision": True, "director": True, "authority": True, "picture": True,
+    "camera": {
+        "hfov_deg", "calibration", "fx", "fy", "cx", "cy", "distortion", "mount", "gimbal",
+        "latency_ms", "max_frame_age_ms",
+    },
+}  # fmt: skip
+"""Keys of a configuration that are compared as what flies with them."""
 
 
 @dataclass(frozen=True)
@@ -72,11 +87,17 @@ class Reloader:
         self._asked = threading.Event()
         self._before: EdgeConfig | None = None
         self._again = False
+        self._spec: ModelSpec | None = None
+        self._flight: ResolvedFlight | None = None
         self.config = config
 
     def ask(self) -> None:
         """Asks for a reload. Callable from a signal handler."""
         self._asked.set()
+
+    def flies(self, flight: ResolvedFlight, spec: ModelSpec) -> None:
+        """Tells it what the run that begins flies, and of which network."""
+        self._flight, self._spec = flight, spec
 
     def poll(self, vehicle: VehicleStatus) -> Verdict | None:
         """Does what was asked for since the last call; None when nothing was.
@@ -90,9 +111,12 @@ class Reloader:
         self._asked.clear()
         try:
             wanted = load_config(self._path)
+            before = self._flight if self._flight is not None else self._resolved(self.config)
+            changes = tuple(
+                differences(in_force(self.config, before), in_force(wanted, self._resolved(wanted)))
+            )
         except TouchdownError as error:
             return self._refuse(str(error))
-        changes = tuple(differences(self.config, wanted))
         if not changes:
             self._events.write("reload", taken=True, changes=0)
             return Verdict(False, self.config, "Configuration read again: nothing is different")
@@ -124,18 +148,32 @@ class Reloader:
         self.config = before
         return True
 
+    def _resolved(self, config: EdgeConfig) -> ResolvedFlight:
+        """With the network that flies: another one begins a new run in any case."""
+        config = config.model_copy(update={"model": self.config.model})
+        return resolve_flight(config, self._spec, read_kept(config.link.parameters))
+
     def _refuse(self, why: str) -> Verdict:
         logger.error("configuration not taken, nothing has changed: %s", why)
         self._events.write("reload", taken=False, reason=why)
         return Verdict(False, self.config, f"Configuration not taken: {why}")
 
 
-def differences(before: EdgeConfig, after: EdgeConfig) -> Iterator[Change]:
-    """The keys whose values differ, in the order of the configuration."""
-    old, new = _flat(before.model_dump(mode="json")), _flat(after.model_dump(mode="json"))
-    for key in [*old, *(k for k in new if k not in old)]:
-        if old.get(key) != new.get(key):
-            yield Change(key, old.get(key), new.get(key))
+def in_force(config: EdgeConfig, flight: ResolvedFlight) -> dict[str, Any]:
+    """Every key with the value that counts; of those in `RESOLVED` what flies."""
+    flies = flight.as_dict()
+    values = _flat(config.model_dump(mode="json", exclude=RESOLVED))
+    for name in ("taxonomy", "decision", "director", "authority", "picture", "camera"):
+        values.update(_flat(flies[name] or {}, f"{name}."))
+    values.update({f"camera.{name}": flies[name] for name in ("latency_ms", "max_frame_age_ms")})
+    return values
+
+
+def differences(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Change]:
+    """Keys whose value is another."""
+    for key in [*before, *(k for k in after if k not in before)]:
+        if before.get(key) != after.get(key):
+            yield Change(key, before.get(key), after.get(key))
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -20,12 +20,13 @@ from edge.cameras import make_camera
 from edge.claims import claims_of
 from edge.config import load_config
 from edge.daemon import Daemon
-from edge.log import EventLog, set_up_text_log
+from edge.log import EventLog, Exact, set_up_text_log
 from edge.observer import Observer
-from edge.parameters import DaemonParameters, read_kept, with_kept
+from edge.parameters import DaemonParameters, read_kept
 from edge.pipeline import Pipeline
 from edge.reload import Reloader
-from edge.runtimes import Runtime, load_runtime, taxonomy_for
+from edge.resolved import resolve_flight
+from edge.runtimes import Runtime, load_runtime
 from edge.sdnotify import ServiceNotifier
 from edge.web.make import make_web
 from firmware_bridge.claims import Claims
@@ -33,7 +34,6 @@ from firmware_bridge.link import FlightLink
 from firmware_bridge.pcap import PcapWriter
 from landing.decider import Decider
 from landing.errors import ConfigError, TouchdownError
-from landing.operating import describe, thresholds_in_force
 from landing.picture import PictureMonitor
 from landing.reading import sha256_of
 
@@ -122,44 +122,43 @@ def _run(
 ) -> None:
     digest = sha256_of(path, "config", ConfigError)
     events.write("start", config=path, config_sha256=digest, pid=os.getpid())
-    configured = reloader.config
-    kept = read_kept(configured.link.parameters)
-    config = with_kept(configured, kept)
-    camera_model = config.camera.model()
+    config = reloader.config
+    kept = read_kept(config.link.parameters)
     camera = make_camera(config.camera.request())
     runtime = stack.enter_context(load_runtime(config.model.path, config.model.options))
-    taxonomy = taxonomy_for(runtime.spec, config.model.taxonomy)
+    flight = resolve_flight(config, runtime.spec, kept)
+    reloader.flies(flight, runtime.spec)
     warm_ms = runtime.warm_up()
-    _log_model(events, runtime, taxonomy.name, warm_ms)
-    parameters = DaemonParameters(config, configured, kept, events)
-    link = FlightLink(config.link_settings(), parameters=parameters)
+    _log_model(events, runtime, flight.classes.name, warm_ms)
+    unkept = resolve_flight(config, runtime.spec, {})
+    parameters = DaemonParameters(config, flight, unkept, kept, events)
+    link = FlightLink(flight.link, parameters=parameters)
     if config.link.pcap is not None:
         link.observers.append(stack.enter_context(PcapWriter(config.link.pcap)).on_frame)
     stack.enter_context(link)
     events.write("link", settings=config.link.model_dump())
-    settings, thresholds = thresholds_in_force(config.decision, runtime.spec.operating)
-    logger.info("thresholds: %s", describe(thresholds))
-    events.write("thresholds", **{t.role.value: [t.value, t.source] for t in thresholds})
-    decider = Decider(settings, taxonomy, camera_model, time.perf_counter_ns)
-    monitor = PictureMonitor(config.picture)
+    logger.info("flight %s", flight.describe())
+    events.write("flight", sha256=flight.digest, value=Exact(flight.as_dict()))
+    decider = Decider(flight.decision, flight.classes, flight.camera, time.perf_counter_ns)
+    monitor = PictureMonitor(flight.picture)
     pipeline = Pipeline(
-        runtime, decider, camera_model, time.monotonic_ns, time.perf_counter_ns, monitor
+        runtime, decider, flight.camera, time.monotonic_ns, time.perf_counter_ns, monitor
     )
     live = not config.camera.source.startswith(RECORDINGS)
     observers: list[Observer] = []
     recorder: Recorder | None = None
     if config.recorder.enabled:
-        recorder = make_recorder(config, runtime, decider, settings, taxonomy, camera_model)
+        recorder = make_recorder(config, runtime, decider, flight)
         stack.enter_context(recorder)
         link.observers.append(recorder.on_mavlink)
         observers.append(recorder)
     if config.preview.enabled:
         counts = None if recorder is None else recorder.counters
-        server, feed = make_web(config, camera_model, settings, pipeline.timings, counts)
+        server, feed = make_web(config, flight, pipeline.timings, counts)
         stack.enter_context(server)
         observers.append(feed)
     daemon = Daemon(
-        config, camera, pipeline, link, events, ServiceNotifier(), live, tuple(observers),
+        config, flight, camera, pipeline, link, events, ServiceNotifier(), live, tuple(observers),
         reloader,
     )  # fmt: skip
     parameters.connect(link.withhold, daemon.set_status_period)

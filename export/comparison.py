@@ -13,7 +13,7 @@ from export.limits import SAME_SITE_M
 from landing.camera import CameraModel
 from landing.decider import Decider
 from landing.operating import thresholds_in_force
-from landing.settings import DecisionSettings
+from landing.settings import DecisionSection
 from landing.site import LandingSite
 from landing.spec import ModelSpec
 from landing.taxonomy import HAZARD_ROLES, Taxonomy
@@ -38,7 +38,7 @@ class Comparison:
         self, spec: ModelSpec, height_agl_m: float = HEIGHT_AGL_M, hfov_deg: float = HFOV_DEG
     ) -> None:
         self.taxonomy = spec.taxonomy
-        settings, self.thresholds = thresholds_in_force(DecisionSettings(), spec.operating)
+        settings, self.thresholds = thresholds_in_force(DecisionSection(), spec.operating)
         self._settings = settings.single_look()
         self._landable = self._settings.landable_probability
         self._hazard = [getattr(settings, f"{role.value}_probability") for role in HAZARD_ROLES]

@@ -21,7 +21,7 @@ LAST = 8
 MOST_STATIONS = 12
 """Others shown; of more, those heard last."""
 
-QUIET = frozenset({"link", "thresholds"})
+QUIET = frozenset({"flight", "link"})
 """Events that fill a screen and tell a pilot nothing."""
 
 DETAILS = 100

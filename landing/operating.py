@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from landing.settings import FRAME_LANDABLE_LIMITS, DecisionSettings
+from landing.settings import FRAME_LANDABLE_LIMITS, DecisionSection, DecisionSettings
 from landing.spec import OperatingPoint
 from landing.taxonomy import HAZARD_ROLES, Role
 
@@ -22,7 +22,7 @@ class Threshold:
     Attributes:
         role: What it is of.
         value: What is used.
-        source: "config", "model" or "default".
+        source: "config", "model", "default", or the name of a parameter that was kept.
         asked: What the model asks for where that is not what is used; None otherwise.
     """
 
@@ -38,13 +38,14 @@ class Threshold:
 
 
 def thresholds_in_force(
-    settings: DecisionSettings, point: OperatingPoint | None
+    section: DecisionSection, point: OperatingPoint | None
 ) -> tuple[DecisionSettings, tuple[Threshold, ...]]:
-    """The settings with a model's thresholds where the configuration gives none.
+    """The settings to decide with: a model's thresholds where the configuration gives none.
 
     What the configuration says wins. Else a model may only make the decision more careful than the
     defaults: ask more of landable ground, or see a hazard sooner. So a model file cannot make a
     drone reckless; a higher hazard threshold needs a person who writes it into the configuration.
+    `person_at_most` bounds what came of that.
 
     `landable_probability` is not touched: it is asked of what many frames add up to. A model's
     threshold is of a single frame, so it becomes the point where a frame's evidence turns from
@@ -52,33 +53,37 @@ def thresholds_in_force(
     the limit however little there is in each frame, so in the long run that point decides.
 
     Args:
-        settings: Of the configuration; its `model_fields_set` tells what it says itself.
+        section: Of the configuration; None is what it does not say.
         point: Of the model; None where it has none.
 
     Returns:
         The settings to decide with, and where each threshold comes from.
     """
-    thresholds = tuple(_threshold(settings, point, role) for role in SETTING_OF)
-    values = {SETTING_OF[t.role]: t.value for t in thresholds if t.source == "model"}
-    return settings.model_copy(update=values), thresholds
+    thresholds = tuple(_threshold(section, point, role) for role in SETTING_OF)
+    values = section.model_dump(exclude={*SETTING_OF.values(), "person_at_most"})
+    values.update({SETTING_OF[t.role]: t.value for t in thresholds})
+    return DecisionSettings.model_validate(values), thresholds
 
 
-def _threshold(settings: DecisionSettings, point: OperatingPoint | None, role: Role) -> Threshold:
+def _threshold(section: DecisionSection, point: OperatingPoint | None, role: Role) -> Threshold:
     name = SETTING_OF[role]
-    present = float(getattr(settings, name))
-    configured = name in settings.model_fields_set
-    if point is None:
-        return Threshold(role, present, "config" if configured else "default")
-    asked = point.of_role(role)
-    if configured:
-        return Threshold(role, present, "config", asked if asked != present else None)
-    if role is Role.LANDABLE:
-        used = max(present, min(asked, FRAME_LANDABLE_LIMITS[1]))
+    configured: float | None = getattr(section, name)
+    default = float(DecisionSettings.model_fields[name].default)
+    asked = None if point is None else point.of_role(role)
+    if configured is not None:
+        value, source = configured, "config"
+    elif asked is None:
+        value, source = default, "default"
     else:
-        used = min(present, asked)
-    if used == asked:
-        return Threshold(role, used, "model")
-    return Threshold(role, used, "default" if used == present else "model", asked)
+        if role is Role.LANDABLE:
+            value = max(default, min(asked, FRAME_LANDABLE_LIMITS[1]))
+        else:
+            value = min(default, asked)
+        source = "default" if value == default and value != asked else "model"
+    most = section.person_at_most
+    if role is Role.PERSON and most is not None and most < value:
+        value, source = most, "config"
+    return Threshold(role, value, source, asked if asked != value else None)
 
 
 def describe(thresholds: tuple[Threshold, ...]) -> str:

@@ -16,8 +16,8 @@ FRAME_LANDABLE_LIMITS = (0.5, 0.975)
 such frames may add up to a site. Above the other end evidence is cut off anyhow."""
 
 
-class DecisionSettings(BaseModel):
-    """How frames become a ground map, and the map a site."""
+class DecisionBase(BaseModel):
+    """All of a decision's settings but the thresholds of a frame, which a model may choose."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -98,24 +98,6 @@ class DecisionSettings(BaseModel):
     )  # fmt: skip
     landable_probability: Probability = Field(
         default=0.8, description="least probability of landable ground that frames must add up to"
-    )
-    frame_landable_probability: float = Field(
-        default=0.5,
-        ge=FRAME_LANDABLE_LIMITS[0],
-        le=FRAME_LANDABLE_LIMITS[1],
-        description="a frame below this speaks against landing there, above it for it",
-    )
-    obstacle_probability: Probability = Field(
-        default=0.35, description="an obstacle at this probability is an obstacle"
-    )
-    water_probability: Probability = Field(
-        default=0.3, description="water at this probability is water"
-    )
-    person_probability: Probability = Field(
-        default=0.2, description="a person at this probability is a person"
-    )
-    vehicle_probability: Probability = Field(
-        default=0.25, description="a vehicle at this probability is a vehicle"
     )
     smoothing_px: int = Field(
         default=3, ge=1, le=31, description="side of the noise filter on probabilities, mask px"
@@ -281,7 +263,7 @@ class DecisionSettings(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _ordered(self) -> DecisionSettings:
+    def _ordered(self) -> DecisionBase:
         if self.min_height_m >= self.max_height_m:
             raise ValueError(
                 f"min_height_m {self.min_height_m} must be below max_height_m {self.max_height_m}"
@@ -298,6 +280,61 @@ class DecisionSettings(BaseModel):
     def required_radius_m(self) -> float:
         """Least clearance of a site: the vehicle and its margin, m."""
         return self.vehicle_radius_m + self.margin_m
+
+
+class DecisionSection(DecisionBase):
+    """How frames become a ground map, and the map a site.
+
+    As a configuration says it: a threshold of a frame that is None is the model's own, or the
+    default of `DecisionSettings` where the model has none or a laxer one (see
+    `landing.operating.thresholds_in_force`).
+    """
+
+    frame_landable_probability: float | None = Field(
+        default=None,
+        ge=FRAME_LANDABLE_LIMITS[0],
+        le=FRAME_LANDABLE_LIMITS[1],
+        description="a frame below this speaks against landing there, above it for it; the "
+        "model's own by default",
+    )
+    obstacle_probability: float | None = Field(
+        default=None, gt=0, lt=1, description="an obstacle at this probability is an obstacle; "
+        "the model's own by default",
+    )  # fmt: skip
+    water_probability: float | None = Field(
+        default=None, gt=0, lt=1, description="water at this probability is water; the model's own "
+        "by default",
+    )  # fmt: skip
+    person_probability: float | None = Field(
+        default=None, gt=0, lt=1, description="a person at this probability is a person; the "
+        "model's own by default",
+    )  # fmt: skip
+    person_at_most: float | None = Field(
+        default=None, gt=0, lt=1, description="... and at this one in any case, whatever the "
+        "configuration or the model says; a kept TD_PERSON_P sets it",
+    )  # fmt: skip
+    vehicle_probability: float | None = Field(
+        default=None, gt=0, lt=1, description="a vehicle at this probability is a vehicle; the "
+        "model's own by default",
+    )  # fmt: skip
+
+
+class DecisionSettings(DecisionBase):
+    """What a decision is made with: every threshold is a number.
+
+    Attributes:
+        frame_landable_probability: A frame below this speaks against landing there.
+        obstacle_probability, water_probability, person_probability, vehicle_probability: A hazard
+            at this probability in a frame is a hazard.
+    """
+
+    frame_landable_probability: float = Field(
+        default=0.5, ge=FRAME_LANDABLE_LIMITS[0], le=FRAME_LANDABLE_LIMITS[1]
+    )
+    obstacle_probability: Probability = 0.35
+    water_probability: Probability = 0.3
+    person_probability: Probability = 0.2
+    vehicle_probability: Probability = 0.25
 
     def standing_share(self, height_m: float) -> float:
         """Which part of the clearance of obstacles and water a site keeps, seen from a height."""

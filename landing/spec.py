@@ -61,7 +61,7 @@ class OperatingPoint(BaseModel):
     """Thresholds that were chosen for one model on pictures that neither trained nor test it.
 
     All are probabilities of a single frame, of the tempered softmax summed by role. They are what
-    the model asks for; `landing.settings.thresholds_in_force` says what of it flies.
+    the model asks for; `landing.operating.thresholds_in_force` says what of it flies.
 
     Attributes:
         landable: Ground below it is not taken as landable.

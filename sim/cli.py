@@ -216,6 +216,7 @@ def land(
     import signal
     import sys
 
+    from edge.resolved import ResolvedFlight
     from sim.flight_plan import (
         SHARED_MACHINE,
         Disturbance,
@@ -256,6 +257,9 @@ def land(
         else:
             click.echo(result.summary())
             click.echo(f"  picture: {result.picture}")
+            if result.flight:
+                flown = ResolvedFlight.parse(result.flight["value"])
+                click.echo(f"  flight {flown.describe()}")
     if len(results) > 1 and not as_json:
         safe = sum(r.verdict == "landed-safe" for r in results)
         click.echo(f"{safe} of {len(results)} landed safely")

@@ -111,6 +111,8 @@ def _complete(
         north_m, east_m, down_m = event["site"]["position_ned_m"]
         place = (origin_n_m + north_m, origin_e_m + east_m, down_m)
         result.sites.append({"event": event["event"], **event["site"], "position_ned_m": place})
+    flown = tail.last("flight")
+    result.flight = {k: flown[k] for k in ("sha256", "value")} if flown is not None else {}
     last = tail.last("stop")
     result.daemon = {k: v for k, v in (last or {}).items() if k not in ("time", "event")}
     track = station.track

@@ -163,6 +163,7 @@ class FlightResult:
         transitions: The director's.
         heights: True height every second from the order to land, m.
         texts: What autopilot and daemon said.
+        flight: What the daemon flew, and its digest, as its event log has it.
         daemon: Its counters and latencies at the end.
     """
 
@@ -188,6 +189,7 @@ class FlightResult:
     transitions: list[dict[str, Any]] = field(default_factory=list)
     heights: list[float] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
+    flight: dict[str, Any] = field(default_factory=dict)
     daemon: dict[str, Any] = field(default_factory=dict)
     picture: str = ""
 

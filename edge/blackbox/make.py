@@ -6,25 +6,21 @@ from importlib.metadata import version
 from typing import Any
 
 from edge.blackbox.recorder import Recorder
-from edge.blackbox.records import FORMAT, Start, exact
+from edge.blackbox.records import FORMAT, Start
 from edge.blackbox.ring import Limits
 from edge.config import EdgeConfig
+from edge.resolved import ResolvedFlight
 from edge.runtimes import Runtime
-from landing.camera import CameraModel
 from landing.decider import Decider
 from landing.reading import sha256_of
 from landing.redaction import redact_all
-from landing.settings import DecisionSettings
-from landing.taxonomy import Taxonomy
 
 
 def make_recorder(
     config: EdgeConfig,
     runtime: Runtime,
     decider: Decider,
-    settings: DecisionSettings,
-    taxonomy: Taxonomy,
-    camera: CameraModel,
+    flight: ResolvedFlight,
 ) -> Recorder:
     """A recorder that is not started yet.
 
@@ -32,9 +28,7 @@ def make_recorder(
         config: Of the daemon.
         runtime: Its network.
         decider: Whose memory goes into the files.
-        settings: Of the decision, as in force.
-        taxonomy: As the decider has it.
-        camera: As the decider has it.
+        flight: What it flies.
     """
     section = config.recorder
     model: dict[str, Any] = {
@@ -45,8 +39,7 @@ def make_recorder(
     }
     start = Start(
         FORMAT, version("touchdown"), "", 0, 0, redact_all(config.model_dump(mode="json")), model,
-        runtime.spec.model_dump(mode="json"), settings.model_dump(mode="json"),
-        config.director.model_dump(mode="json"), taxonomy.model_dump(mode="json"), exact(camera),
+        runtime.spec.model_dump(mode="json"), flight.as_dict(), flight.digest,
     )  # fmt: skip
     limits = Limits(
         section.ring_s, section.before_s, section.after_s, round(section.budget_mb * 1e6),

@@ -20,12 +20,12 @@ import numpy.typing as npt
 
 from edge.blackbox import views
 from edge.blackbox.flight import Flight, picture_of
-from edge.blackbox.records import RecordingError, StepRecord, Topic, camera_of, step_from, tick_from
+from edge.blackbox.records import RecordingError, StepRecord, Topic, step_from, tick_from
 from edge.blackbox.replay import maps_of
+from edge.resolved import ResolvedFlight
 from landing.camera import CameraModel
 from landing.director import DirectorState
 from landing.site import LandingSite, NoSite, NoSiteReason
-from landing.taxonomy import Taxonomy
 from landing.types import Pose, Segmentation
 
 NEAR_MISS_S = 1.0
@@ -129,7 +129,7 @@ def score(flight: Flight) -> list[Scored]:
     Raises:
         RecordingError: A record cannot be read.
     """
-    camera = camera_of(flight.start)
+    camera = ResolvedFlight.parse(flight.start.flight).camera
     troubles = list(_troubles(flight))
     result: list[Scored] = []
     before: tuple[Segmentation, Pose] | None = None
@@ -208,7 +208,7 @@ def mine(flight: Flight, out: Path, count: int, apart_s: float, source: str) -> 
                 numbers = (taken.score, taken.entropy, taken.disagreement, taken.at_s)
                 table.writerow([name, taken.why, *(f"{n:.4f}" for n in numbers)])
     (out / "README.txt").write_text(README.format(source=source), "utf-8")
-    taxonomy = Taxonomy.parse(flight.start.taxonomy, "the recording's taxonomy")
+    taxonomy = ResolvedFlight.parse(flight.start.flight).classes
     (out / "taxonomy.toml").write_text(taxonomy.to_toml(), "utf-8")
     return [chosen[number] for number in sorted(chosen)]
 

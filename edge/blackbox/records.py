@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 import numpy as np
 from pydantic import TypeAdapter
 
-from landing.camera import CameraModel
 from landing.decider import Decision
 from landing.director import DirectorOutput
 from landing.errors import TouchdownError
@@ -26,7 +25,7 @@ from landing.vehicle import VehicleStatus
 
 Record = TypeVar("Record")
 
-FORMAT = 1
+FORMAT = 2
 """Version of the records; a reader refuses a later one."""
 
 
@@ -59,10 +58,8 @@ class Start:
         config: The whole configuration.
         model: Path, digest, runtime and gate of the network.
         model_spec: What the network says of itself.
-        decision: Settings in force, thresholds of the model included.
-        director: Settings of the director.
-        taxonomy: In use.
-        camera: Lens and mount, as `landing.camera.CameraModel` takes them.
+        flight: What flew, as `edge.resolved.ResolvedFlight` gives it.
+        flight_sha256: Its digest.
     """
 
     format: int
@@ -73,10 +70,8 @@ class Start:
     config: dict[str, Any]
     model: dict[str, Any]
     model_spec: dict[str, Any]
-    decision: dict[str, Any]
-    director: dict[str, Any]
-    taxonomy: dict[str, Any]
-    camera: dict[str, Any]
+    flight: dict[str, Any]
+    flight_sha256: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,21 +167,25 @@ def start_from(data: bytes, origin: str) -> Start:
                 f"{origin} is of format {written}, this version reads up to {FORMAT}; update "
                 "touchdown to replay it"
             )
+        if written == 1:
+            values = _from_format_1(values)
         return Start(**values)
     except (ValueError, KeyError, TypeError) as error:
         raise RecordingError(f"{origin}: its first record cannot be read: {error}") from error
 
 
-def camera_of(start: Start) -> CameraModel:
-    """Lens and mount of a recording.
-
-    Raises:
-        RecordingError: They make no camera.
-    """
-    try:
-        return TypeAdapter(CameraModel).validate_python(start.camera)
-    except ValueError as error:
-        raise RecordingError(f"the recording's camera cannot be read: {error}") from error
+def _from_format_1(values: dict[str, Any]) -> dict[str, Any]:
+    """Format 1 had what flew in pieces, its link only as configured, and no digest."""
+    config = values["config"]
+    flight = {name: values.pop(name) for name in ("decision", "director", "taxonomy", "camera")}
+    flight.update(
+        model=values["model_spec"]["name"], thresholds=[], sources={},
+        authority=config["authority"], picture=config["picture"],
+        latency_ms=config["camera"]["latency_ms"],
+        max_frame_age_ms=config["camera"]["max_frame_age_ms"],
+        link={"connection": config["link"]["connection"]},
+    )  # fmt: skip
+    return {**values, "flight": flight, "flight_sha256": ""}
 
 
 _STEP = TypeAdapter(StepRecord)

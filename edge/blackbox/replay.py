@@ -8,6 +8,7 @@ segmented anew (JPEG pictures, so even the same model may differ in a pixel).
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -24,7 +25,6 @@ from edge.blackbox.records import (
     StepRecord,
     TickRecord,
     Topic,
-    camera_of,
     exact,
     masks_from_picture,
     memory_from_bytes,
@@ -32,14 +32,14 @@ from edge.blackbox.records import (
     tick_from,
 )
 from edge.config import EdgeConfig
-from edge.runtimes import Runtime, taxonomy_for
-from landing.camera import CameraModel
+from edge.parameters import read_kept
+from edge.resolved import ResolvedFlight, resolve_decision, resolve_flight
+from edge.runtimes import Runtime
 from landing.decider import Decider, Decision
 from landing.director import Director, DirectorInput
-from landing.operating import thresholds_in_force
-from landing.settings import DecisionSettings, DirectorSettings
+from landing.settings import DecisionSection
 from landing.site import LandingSite, NoSite, Selection
-from landing.taxonomy import Taxonomy
+from landing.spec import ModelSpec
 from landing.types import Frame, Segmentation
 
 MOVED_M = 0.5
@@ -148,8 +148,12 @@ class Replay:
         flight: The recording.
         replacement: What is to be different.
 
+    Attributes:
+        flies: What it decides with.
+
     Raises:
         RecordingError: The recording's settings do not make sense to this version.
+        ConfigError: The other configuration does not fit the network.
     """
 
     def __init__(self, flight: Flight, replacement: Replacement | None = None) -> None:
@@ -157,24 +161,21 @@ class Replay:
         instead = replacement if replacement is not None else Replacement()
         self._runtime = instead.runtime
         start = flight.start
-        taxonomy = Taxonomy.parse(start.taxonomy, "the recording's taxonomy")
-        decision = DecisionSettings.model_validate(start.decision)
-        director = DirectorSettings.model_validate(start.director)
-        camera = camera_of(start)
-        if self._runtime is not None:
-            taxonomy = self._runtime.spec.taxonomy
+        self.flies = ResolvedFlight.parse(start.flight)
         if instead.config is not None:
-            director, camera = instead.config.director, instead.config.camera.model()
-            decision = instead.config.decision
-            if self._runtime is not None:
-                taxonomy = taxonomy_for(self._runtime.spec, instead.config.model.taxonomy)
-                point = self._runtime.spec.operating
-                decision, _ = thresholds_in_force(decision, point)
+            self.flies = resolve_flight(
+                instead.config, _spec_of(flight, self._runtime),
+                read_kept(instead.config.link.parameters),
+            )  # fmt: skip
+        elif self._runtime is not None:
+            decision = resolve_decision(
+                DecisionSection.model_validate(start.config["decision"]), self._runtime.spec
+            )
+            self.flies = replace(self.flies, **vars(decision))
         # Another network or lens makes other maps: the recorded memory is not what it would know.
         self._other_evidence = instead.runtime is not None or instead.config is not None
-        self._decider = Decider(decision, taxonomy, camera)
-        self._camera: CameraModel = camera
-        self._director = Director(director)
+        self._decider = Decider(self.flies.decision, self.flies.classes, self.flies.camera)
+        self._director = Director(self.flies.director)
         self._result = Comparison()
         self._replayed: dict[int, Decision] = {}
         self._expected = 0  # number of the next decision that follows without a gap
@@ -310,6 +311,13 @@ class Replay:
         if len(self._result.differences) < SHOWN:
             at_s = (at_ns - (self._first_ns or at_ns)) * 1e-9
             self._result.differences.append(Difference(kind, number, at_s, recorded, replayed))
+
+
+def _spec_of(flight: Flight, runtime: Runtime | None) -> ModelSpec:
+    """Of the other network, or of the one that flew."""
+    if runtime is not None:
+        return runtime.spec
+    return ModelSpec.from_json(json.dumps(flight.start.model_spec), "the recording")
 
 
 def _words(selection: Selection) -> str:

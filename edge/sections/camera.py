@@ -20,19 +20,21 @@ class MountSection(Section):
     """How the camera is fixed to the vehicle; the default looks straight down, top forward."""
 
     roll_deg: float = Field(default=0.0, ge=-180, le=180, description="turn about its view, deg")
-    pitch_deg: float = Field(default=-90.0, ge=-180, le=90, description="-90 looks down, deg")
+    pitch_deg: float | None = Field(
+        default=None, ge=-180, le=90, description="-90 looks down, deg; -90 by default, on a "
+        "gimbal 0",
+    )  # fmt: skip
     yaw_deg: float = Field(default=0.0, ge=-180, le=180, description="clockwise from above, deg")
     forward_m: float = Field(default=0.0, ge=-10, le=10, description="from the body origin, m")
     right_m: float = Field(default=0.0, ge=-10, le=10, description="from the body origin, m")
     down_m: float = Field(default=0.0, ge=-10, le=10, description="from the body origin, m")
 
     def mount(self, gimbal: bool) -> Mount:
-        """As the camera model wants it; on a gimbal pitch_deg is 0 by default, not -90."""
+        """As the camera model wants it."""
         offset = (self.forward_m, self.right_m, self.down_m)
-        if not gimbal:
-            return Mount(self.roll_deg, self.pitch_deg, self.yaw_deg, offset)
-        pitch_deg = self.pitch_deg if "pitch_deg" in self.model_fields_set else 0.0
-        return Mount.on_gimbal(self.roll_deg, pitch_deg, self.yaw_deg, offset)
+        default_deg = 0.0 if gimbal else -90.0
+        pitch_deg = default_deg if self.pitch_deg is None else self.pitch_deg
+        return Mount(self.roll_deg, pitch_deg, self.yaw_deg, offset, gimbal)
 
 
 class CameraSection(Section):

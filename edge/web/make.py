@@ -6,22 +6,20 @@ import time
 from collections.abc import Callable
 
 from edge.config import EdgeConfig
+from edge.resolved import ResolvedFlight
 from edge.timings import Timings
 from edge.web.access import read_token
 from edge.web.feed import Feed
 from edge.web.metrics import DaemonCollector, RecorderCounts, make_registry
 from edge.web.server import WebServer, WebSettings
 from firmware_bridge.computer import ComputerMonitor
-from landing.camera import CameraModel
-from landing.settings import DecisionSettings
 
 SENSOR_PERIOD_NS = 2_000_000_000
 
 
 def make_web(
     config: EdgeConfig,
-    camera: CameraModel,
-    decision: DecisionSettings,
+    flight: ResolvedFlight,
     timings: Timings,
     recorder: RecorderCounts | None,
 ) -> tuple[WebServer, Feed]:
@@ -29,8 +27,7 @@ def make_web(
 
     Args:
         config: Of the daemon.
-        camera: Lens and mount, for pictures of the configured size.
-        decision: Settings in force.
+        flight: What it flies.
         timings: Of the pipeline.
         recorder: Counters of the black box; None when nothing is recorded.
 
@@ -39,12 +36,14 @@ def make_web(
     """
     section = config.preview
     token = None if section.token_file is None else read_token(section.token_file)
-    feed = Feed(config.director)
+    feed = Feed(flight.director)
     temperature_c = _now_and_then(ComputerMonitor().hottest_c)
     registry = make_registry(DaemonCollector(feed, temperature_c, recorder))
     host, port = section.address
     settings = WebSettings(host, port, token, section.fps, section.width_px, section.history_s)
-    server = WebServer(settings, feed, camera, decision, timings, registry, temperature_c)
+    server = WebServer(
+        settings, feed, flight.camera, flight.decision, timings, registry, temperature_c
+    )
     return server, feed
 
 

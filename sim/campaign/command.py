@@ -11,7 +11,7 @@ from typing import Any
 import click
 from pydantic import BaseModel, ValidationError
 
-from landing.settings import AuthoritySettings, DecisionSettings, DirectorSettings
+from landing.settings import AuthoritySettings, DecisionSection, DirectorSettings
 from sim.autopilot.parameters import TABLE
 from sim.campaign.campaign import PlainProgress, run_campaign
 from sim.campaign.pilot import NEARER_M
@@ -56,7 +56,7 @@ def plan_from(
 
 
 SECTIONS: dict[str, type[BaseModel]] = {
-    "decision": DecisionSettings,
+    "decision": DecisionSection,
     "director": DirectorSettings,
     "authority": AuthoritySettings,
 }
@@ -101,6 +101,8 @@ def campaign_command(
     as_json: bool,
 ) -> None:  # fmt: skip
     """Flies, writes the report and says what came of it."""
+    if not as_json:
+        click.echo(f"flight {plan.resolved().describe()}")
     progress = None if as_json else PlainProgress(click.echo)
     _, summary = run_campaign(plan, out, engine, jobs, scheduler, progress)
     report = _report(out, pictures, None if as_json else click.echo)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from edge.control import Control
 from edge.pipeline import Pipeline
+from edge.sections.camera import CameraSection
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.messages import HealthState
 from landing.authority import AuthorityState
@@ -50,7 +51,7 @@ CONTROL_MS = 50
 HEARTBEAT_MS = 1000
 MOMENT_MS = 100
 LONGEST_S = 420.0
-MAX_FRAME_AGE_NS = 500_000_000
+MAX_FRAME_AGE_NS = round(CameraSection.model_fields["max_frame_age_ms"].default * 1e6)
 """Default of `camera.max_frame_age_ms` in the daemon's configuration."""
 
 POSITION_ONLY = 0b110111111000

@@ -51,7 +51,12 @@ class CampaignFolder:
     def __init__(self, path: Path, plan: Plan) -> None:
         self.path = path
         self._plan = plan
-        head = {"plan": asdict(plan), "code": code_digest(), "inputs": inputs_of(plan)}
+        head = {
+            "plan": asdict(plan),
+            "code": code_digest(),
+            "inputs": inputs_of(plan),
+            "flight": plan.resolved().report(),
+        }
         path.mkdir(parents=True, exist_ok=True)
         file = path / PLAN
         if file.exists():

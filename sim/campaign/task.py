@@ -12,8 +12,9 @@ from typing import Any
 
 import cv2
 
+from edge.resolved import ResolvedDecision, resolve_decision
 from edge.runtimes import Runtime
-from landing.settings import AuthoritySettings, DecisionSettings, DirectorSettings
+from landing.settings import AuthoritySettings, DecisionSection, DirectorSettings
 from sim.campaign.code import code_digest
 from sim.campaign.confusion import ConfusionModel, load_confusion
 from sim.campaign.landing import FlightSetup, Landing
@@ -75,14 +76,28 @@ class Plan:
         shift = scene.conditions.model_shift + self.network_shift
         return replace(scene, conditions=replace(scene.conditions, model_shift=shift))
 
+    def resolved(self) -> ResolvedDecision:
+        """What is decided with: of a network that is flown itself, its own thresholds.
+
+        Raises:
+            ValueError: A setting that there is not, or out of its range.
+            ModelError: The network cannot be loaded.
+        """
+        spec = None
+        if self.segmentation == "model":
+            assert self.model is not None
+            spec = _network(self.model).spec
+        return resolve_decision(DecisionSection(**self.decision), spec)
+
     def setup(self) -> FlightSetup:
         """What is flown.
 
         Raises:
             ValueError: A setting that there is not, or out of its range.
+            ModelError: The network cannot be loaded.
         """
         return FlightSetup(
-            DecisionSettings(**self.decision),
+            self.resolved().decision,
             DirectorSettings(**self.director),
             # A landing begins in the air here, and nobody has said anything before it.
             AuthoritySettings(**{"level": "guard", "begin_in_air": True, **self.authority}),

@@ -31,11 +31,14 @@ from edge.blackbox.ring import Limits, Ring
 from edge.blackbox.segment import PART, Segment
 from edge.blackbox.tlog import write_tlog
 from edge.cli import cli
-from edge.config import parse_config
+from edge.config import EdgeConfig, parse_config
+from edge.resolved import resolve_flight
 from edge.runtimes import load_runtime
 from firmware_bridge.dialect import mavlink
 from landing.estimator import FrameShift
+from landing.spec import ModelSpec
 from tests.edge.test_daemon import Rig, pipe_source, wait_for
+from tests.edge.test_resolved import CAREFUL
 from trainer.data.layouts import open_set
 
 
@@ -53,13 +56,7 @@ def recording_rig(tmp_path: Path, model_path: Path, **section: Any) -> tuple[Rig
         tmp_path, model_path, pipe_source(tmp_path), observers=(Late(),),
         recorder={"folder": str(tmp_path / "rec"), "segment_s": 1.0, "free_mb": 0.0, **section},
     )  # fmt: skip
-    lens = rig.config.camera.model()
-    holder.append(
-        make_recorder(
-            rig.config, rig.runtime, rig.pipeline.decider, rig.config.decision,
-            rig.runtime.spec.taxonomy, lens,
-        )
-    )  # fmt: skip
+    holder.append(make_recorder(rig.config, rig.runtime, rig.pipeline.decider, rig.flight))
     return rig, holder[0]
 
 
@@ -147,7 +144,30 @@ def test_the_command_says_whether_it_is_the_same(flight_folder: Path) -> None:
     done = CliRunner().invoke(cli, ["replay", str(flight_folder)])
     assert done.exit_code == 0 and "identical to the last digit" in done.output
     done = CliRunner().invoke(cli, ["replay", "--json", str(flight_folder)])
-    assert json.loads(done.output)["same"] is True
+    replayed = json.loads(done.output)
+    assert replayed["same"] is True
+    # What flew is in the recording, whole, and is what the replay decided with.
+    start = Flight(flight_folder).start
+    spec = ModelSpec.from_json(json.dumps(start.model_spec), "the recording")
+    flew = resolve_flight(EdgeConfig.model_validate(start.config), spec, {})
+    assert replayed["flight"] == flew.report()
+    assert (start.flight, start.flight_sha256) == (flew.as_dict(), flew.digest)
+
+
+def test_a_replay_with_another_configuration_or_model_resolves_anew(
+    flight_folder: Path, model_path: Path
+) -> None:
+    """The thresholds of the network that flew hold for another configuration, too."""
+    recording = Flight(flight_folder)
+    spec = json.loads(CAREFUL.to_json())
+    recording.start = replace(recording.start, model_spec=spec)
+    config = EdgeConfig.model_validate(recording.start.config)
+    flies = Replay(recording, Replacement(config=config)).flies
+    assert flies.decision.person_probability == 0.1
+    assert flies.sources["decision.person_probability"] == "model"
+    with load_runtime(model_path) as runtime:  # another network has its own, which are none here
+        flies = Replay(recording, Replacement(runtime=runtime)).flies
+    assert flies.decision.person_probability == 0.2
 
 
 def test_foxglove_finds_pictures_maps_grid_pose_site_and_texts(flight_folder: Path) -> None:
@@ -371,7 +391,7 @@ def test_mined_frames_are_a_data_set_once_corrected(flight_folder: Path, tmp_pat
         cv2.imwrite(str(out / "labels" / path.name), full)
     data = open_set(out)
     assert len(data.samples) == len(chosen)
-    assert data.taxonomy.name == Flight(flight_folder).start.taxonomy["name"]
+    assert data.taxonomy.name == Flight(flight_folder).start.flight["taxonomy"]["name"]
 
 
 def test_the_mavlink_of_a_flight_opens_as_a_telemetry_log(
@@ -389,7 +409,7 @@ def test_a_later_format_is_refused_and_unknown_fields_are_not(
     flight_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("edge.blackbox.records.FORMAT", 0)
-    with pytest.raises(RecordingError, match="format 1, this version reads up to 0"):
+    with pytest.raises(RecordingError, match="format 2, this version reads up to 0"):
         Flight(flight_folder)
     monkeypatch.undo()
     entry = next(iter(Flight(flight_folder).entries(Topic.STEP.value)))

@@ -138,7 +138,7 @@ def test_check_says_what_is_well_and_what_is_not(tmp_path: Path, model_path: Pat
     lines = result.stdout.splitlines()
     assert result.returncode == 2
     assert [line.split(":")[0] for line in lines] == [
-        "ok   config", "ok   authority", "ok   model", "ok   camera", "FAIL link",
+        "ok   config", "ok   authority", "ok   model", "ok   flight", "ok   camera", "FAIL link",
     ]  # fmt: skip
     assert "advise" in lines[1] and "commands nothing" in lines[1]
     assert "nearest-colour, 12 classes of synthetic, 128x128" in lines[2]

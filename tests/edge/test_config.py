@@ -38,7 +38,7 @@ def test_defaults_and_paths_relative_to_the_file(tmp_path: Path) -> None:
 
 def test_the_example_is_valid(tmp_path: Path) -> None:
     config = load(tmp_path, example_text())
-    assert config.camera.mount.pitch_deg == -90.0
+    assert config.camera.model().mount.pitch_deg == -90.0
 
 
 def test_every_field_says_what_it_is() -> None:

@@ -23,6 +23,7 @@ from edge.daemon import Daemon
 from edge.log import EventLog
 from edge.observer import Observer
 from edge.pipeline import Pipeline
+from edge.resolved import resolve_flight
 from edge.runtimes import load_runtime
 from edge.sdnotify import ServiceNotifier
 from firmware_bridge.messages import HealthState, Severity
@@ -75,18 +76,16 @@ class Rig:
         self.link = FakeLink()
         self.log_path = tmp_path / "events.jsonl"
         self.events = EventLog(self.log_path)
-        lens = self.config.camera.model()
         self.runtime = load_runtime(model_path)
-        decider = Decider(
-            self.config.decision, self.runtime.spec.taxonomy, lens, time.perf_counter_ns
-        )
+        self.flight = flight = resolve_flight(self.config, self.runtime.spec, {})
+        decider = Decider(flight.decision, flight.classes, flight.camera, time.perf_counter_ns)
         self.pipeline = Pipeline(
-            self.runtime, decider, lens, time.monotonic_ns, time.perf_counter_ns
+            self.runtime, decider, flight.camera, time.monotonic_ns, time.perf_counter_ns
         )
         self.camera: Camera = make_camera(self.config.camera.request())
         live = not source.startswith(("file://", "images://"))
         self.daemon = Daemon(
-            self.config, self.camera, self.pipeline, self.link, self.events,
+            self.config, flight, self.camera, self.pipeline, self.link, self.events,
             notifier or ServiceNotifier({}), live, observers,
         )  # fmt: skip
         self.error: BaseException | None = None

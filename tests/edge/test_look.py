@@ -13,7 +13,7 @@ from edge.look import Looker, LookOptions, Summary, parse_decision
 from edge.photo import read_facts, xmp_number
 from edge.runtimes import RuntimeOptions
 from landing.errors import ConfigError, DataError
-from landing.settings import DecisionSettings
+from landing.settings import DecisionSection
 from landing.taxonomy import Taxonomy
 from tests.edge import fake_model
 
@@ -27,7 +27,7 @@ XMP = (
 def look(model: Path, *paths: Path, **options: Any) -> tuple[Summary, list[str], list[Any]]:
     said: list[str] = []
     records: list[Any] = []
-    settings = options.pop("settings", DecisionSettings())
+    settings = options.pop("settings", DecisionSection())
     chosen = LookOptions(model, RuntimeOptions(), settings, **options)
     summary = Looker(chosen, said.append, records.append).run(list(paths))
     return summary, said, records
@@ -119,7 +119,8 @@ def test_height_and_lens_from_the_file(tmp_path: Path, model_path: Path) -> None
     assert facts.hfov_deg == pytest.approx(71.6, abs=0.2)
     _, said, records = look(model_path, photo)
     assert records[0]["height_agl_m"] == 31.5
-    assert "above take-off" in said[0] and "35 mm equivalent" in said[0]
+    assert said[0].startswith("(flight ")
+    assert "above take-off" in said[1] and "35 mm equivalent" in said[1]
 
 
 def test_the_height_above_the_sea_is_never_used(real_data: Path, model_path: Path) -> None:

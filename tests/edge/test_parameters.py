@@ -13,10 +13,13 @@ from hypothesis import strategies as st
 from edge.config import EdgeConfig
 from edge.log import EventLog
 from edge.parameters import LIMITS, DaemonParameters, read_kept, with_kept
+from edge.resolved import resolve_flight
 from firmware_bridge.parameters import ParameterKind, ParameterServer, Writable, as_real32
 from landing.errors import ConfigError, InvalidValueError
+from landing.spec import ModelSpec
 from landing.vehicle import Autopilot
 from tests.edge.test_config import MINIMAL, load
+from tests.edge.test_resolved import CAREFUL, PLAIN
 
 KEEPING = MINIMAL + 'parameters = "kept.json"\n'
 
@@ -29,9 +32,12 @@ class Effects:
         self.periods: list[float] = []
 
 
-def table_of(config: EdgeConfig, folder: Path) -> tuple[DaemonParameters, Effects]:
+def table_of(
+    config: EdgeConfig, folder: Path, spec: ModelSpec = PLAIN
+) -> tuple[DaemonParameters, Effects]:
     kept = read_kept(config.link.parameters)
-    table = DaemonParameters(with_kept(config, kept), config, kept, EventLog(folder / "events"))
+    flies, unkept = (resolve_flight(config, spec, given) for given in (kept, {}))
+    table = DaemonParameters(config, flies, unkept, kept, EventLog(folder / "events"))
     effects = Effects()
     table.connect(effects.withheld.append, effects.periods.append)
     return table, effects
@@ -42,12 +48,12 @@ def test_names_types_and_order_are_stable(tmp_path: Path) -> None:
     assert [p.name for p in table.parameters] == [
         "TD_ENABLE", "TD_STATUS_S", "TD_AUTHORITY", "TD_RADIUS_M", "TD_MARGIN_M",
         "TD_MAX_DIST_M", "TD_PERSON_P", "TD_LANDABLE_P", "TD_CONFIRM_S", "TD_COMMIT_M",
-        "TD_HOLD_S", "TD_CAM_LAT_MS", "TD_FRAME_AGE_MS",
+        "TD_HOLD_S", "TD_CAM_LAT_MS", "TD_FRAME_AGE_MS", "TD_FRAME_LAND_P",
     ]  # fmt: skip
     assert all(len(p.name) <= 16 and p.description for p in table.parameters)
     whole = {p.name for p in table.parameters if p.kind is ParameterKind.INT32}
     assert whole == {"TD_ENABLE", "TD_AUTHORITY"}
-    assert len(ParameterServer(table).answer(_List(), False, Autopilot.PX4)) == 13
+    assert len(ParameterServer(table).answer(_List(), False, Autopilot.PX4)) == 14
 
 
 class _List:
@@ -92,11 +98,31 @@ def test_a_stricter_limit_counts_after_the_next_start(tmp_path: Path) -> None:
     table.set("TD_RADIUS_M", 0.75, "a test")
     table.set("TD_PERSON_P", as_real32(0.1), "a test")
     assert table.get("TD_RADIUS_M") == 0.75
-    again = with_kept(config, read_kept(config.link.parameters))
+    again = resolve_flight(config, PLAIN, read_kept(config.link.parameters))
     assert again.decision.vehicle_radius_m == 0.75
     assert again.decision.person_probability == pytest.approx(0.1)
-    assert again.link == config.link
+    assert again.link == config.link_settings()
     assert [p.name for p in tmp_path.iterdir() if p.suffix == ".new"] == []
+
+
+def test_a_ground_station_sees_what_flies_and_cannot_loosen_the_models_thresholds(
+    tmp_path: Path,
+) -> None:
+    """The model asks for persons from 0.1 on: 0.15 is stricter than the default, yet laxer."""
+    config = load(tmp_path, KEEPING)
+    table, _ = table_of(config, tmp_path, CAREFUL)
+    assert (table.get("TD_PERSON_P"), table.get("TD_FRAME_LAND_P")) == (0.1, 0.923)
+    assert table.get("TD_LANDABLE_P") == 0.8  # of all frames together: no model asks for that
+    with pytest.raises(InvalidValueError, match=r"TD_PERSON_P is 0\.15, expected at most .*0\.1"):
+        table.set("TD_PERSON_P", 0.15, "a test")
+    table.set("TD_PERSON_P", 0.0625, "a test")
+    assert table_of(config, tmp_path, CAREFUL)[0].get("TD_PERSON_P") == 0.0625
+    (tmp_path / "kept.json").write_text('{"TD_PERSON_P": 0.15}')  # kept with another model
+    assert table_of(config, tmp_path, CAREFUL)[0].get("TD_PERSON_P") == 0.1
+    assert table_of(config, tmp_path)[0].get("TD_PERSON_P") == 0.15
+    described = {p.name: p.description for p in table.parameters}
+    assert "frames must add up to" in described["TD_LANDABLE_P"]
+    assert described["TD_FRAME_LAND_P"].startswith("a frame below this")
 
 
 def test_off_stays_off_over_a_restart_where_it_is_kept(tmp_path: Path) -> None:
@@ -116,7 +142,7 @@ def test_no_write_ever_makes_the_decision_laxer(tmp_path: Path, index: int, valu
     (tmp_path / "kept.json").unlink(missing_ok=True)
     config = load(tmp_path, KEEPING)
     table, _ = table_of(config, tmp_path)
-    configured = limit.configured(config)
+    configured = limit.of(resolve_flight(config, PLAIN, {}))
     try:
         table.set(limit.name, value, "a test")
     except InvalidValueError as error:
@@ -124,7 +150,7 @@ def test_no_write_ever_makes_the_decision_laxer(tmp_path: Path, index: int, valu
         assert table.get(limit.name) == configured
         assert read_kept(config.link.parameters) == {}
         return
-    in_force = limit.configured(with_kept(config, read_kept(config.link.parameters)))
+    in_force = limit.of(resolve_flight(config, PLAIN, read_kept(config.link.parameters)))
     stricter = in_force >= configured if limit.loosest > configured else in_force <= configured
     assert stricter
 

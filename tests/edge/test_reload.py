@@ -14,11 +14,13 @@ import pytest
 
 from edge.config import load_config
 from edge.log import EventLog
-from edge.reload import Reloader, differences
+from edge.reload import Reloader, differences, in_force
+from edge.resolved import resolve_flight
 from landing.errors import ModelError
 from landing.vehicle import Autopilot, VehicleStatus
 from tests.edge.test_cli import events_of, write_config
 from tests.edge.test_daemon import wait_for
+from tests.edge.test_resolved import CAREFUL, write_calibration
 
 GROUND = VehicleStatus(True, Autopilot.ARDUPILOT, False)
 AIR = VehicleStatus(True, Autopilot.ARDUPILOT, True, True)
@@ -52,6 +54,38 @@ def test_nothing_is_done_unasked_and_nothing_for_the_same_file(file: Path, tmp_p
     assert keeper.poll(GROUND) is None
 
 
+def test_what_flies_is_compared_not_what_is_written(file: Path, tmp_path: Path) -> None:
+    """The model's 0.1 written down is no change; a laxer number, or another calibration, is one."""
+    text = file.read_text().replace("hfov_deg = 70", 'calibration = "lens.yaml"')
+    kept = tmp_path / "kept.json"
+    file.write_text(text.replace("[log]", 'parameters = "kept.json"\n[log]'))
+    lens = write_calibration(tmp_path / "lens.yaml", 150.0)
+    keeper = reloader(file, tmp_path)
+    keeper.flies(resolve_flight(keeper.config, CAREFUL, {}), CAREFUL)
+
+    def changes() -> list[str]:
+        keeper.ask()
+        verdict = keeper.poll(AIR)
+        assert verdict is not None and not verdict.restart
+        return [] if "nothing is different" in verdict.text else [verdict.text]
+
+    add(file, "[decision]\nperson_probability = 0.1\nmargin_m = 0.5\n[camera.mount]\n"
+        "pitch_deg = -90\n")  # fmt: skip
+    assert changes() == []
+    kept.write_text('{"TD_PERSON_P": 0.15}')  # laxer than what flies
+    assert changes() == []
+    kept.write_text('{"TD_MARGIN_M": 0.75}')
+    assert "decision.margin_m" in changes()[0]
+    kept.unlink()
+    write_calibration(lens, 155.0)
+    assert "camera.fx" in changes()[0]
+    write_calibration(lens, 150.0)
+    file.write_text(file.read_text().replace("person_probability = 0.1", "vehicle_radius_m = 0.5"))
+    assert changes() == []
+    add(file, "[director]\nconfirm_s = 2.0\n")
+    assert "director.confirm_s" in changes()[0]
+
+
 def test_a_change_begins_a_new_run_on_the_ground_only(file: Path, tmp_path: Path) -> None:
     keeper = reloader(file, tmp_path)
     add(file, "[decision]\nvehicle_radius_m = 2.0\n")
@@ -70,9 +104,11 @@ def test_a_change_begins_a_new_run_on_the_ground_only(file: Path, tmp_path: Path
 
 def test_the_status_line_changes_at_once_even_in_the_air(file: Path, tmp_path: Path) -> None:
     keeper = reloader(file, tmp_path)
-    before = keeper.config
+    before = in_force(keeper.config, resolve_flight(keeper.config, None, {}))
     file.write_text(file.read_text().replace("[log]", "[log]\nstatus_period_s = 7.0"))
-    assert [c.key for c in differences(before, load_config(file))] == ["log.status_period_s"]
+    wanted = load_config(file)
+    after = in_force(wanted, resolve_flight(wanted, None, {}))
+    assert [c.key for c in differences(before, after)] == ["log.status_period_s"]
     keeper.ask()
     verdict = keeper.poll(AIR)
     assert verdict is not None and not verdict.restart

@@ -10,7 +10,7 @@ import pytest
 from edge.check import check
 from edge.look import Looker, LookOptions
 from edge.runtimes import RuntimeOptions
-from landing.settings import DecisionSettings
+from landing.settings import DecisionSection
 from landing.spec import OperatingPoint
 from landing.taxonomy import Taxonomy
 from tests.edge import fake_model
@@ -33,8 +33,9 @@ def checked(folder: Path, model: Path, decision: str) -> tuple[str, dict[str, di
     )
     lines: list[str] = []
     assert check(config, camera=False, link=False, timeout_s=1, as_json=True, say=lines.append)
-    found = json.loads(lines[0])["model"]
-    return found["text"], found["thresholds"]
+    found = json.loads(lines[0])["flight"]
+    thresholds = {t.pop("role"): t for t in found["value"]["thresholds"]}
+    return found["text"], thresholds
 
 
 def test_check_says_which_thresholds_fly_and_why(tmp_path: Path, calibrated: Path) -> None:
@@ -60,9 +61,9 @@ def test_look_decides_with_the_models_thresholds(tmp_path: Path, calibrated: Pat
     cv2.imwrite(str(picture), fake_model.paint(160, 120))
     said: list[str] = []
     options = LookOptions(
-        calibrated, RuntimeOptions(threads=1), DecisionSettings(), height_agl_m=12.0, hfov_deg=60.0
+        calibrated, RuntimeOptions(threads=1), DecisionSection(), height_agl_m=12.0, hfov_deg=60.0
     )
     looker = Looker(options, said.append, lambda _record: None)
-    looker.run([picture])
-    assert looker.options.settings.frame_landable_probability == 0.9
+    flies = looker.run([picture]).flies
+    assert flies is not None and flies.decision.frame_landable_probability == 0.9
     assert any("landable 0.9 (model)" in line for line in said)

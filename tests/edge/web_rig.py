@@ -32,9 +32,7 @@ def served(
         tmp_path, model_path, source or pipe_source(tmp_path), observers=(later,),
         preview={"listen": "127.0.0.1:0", **preview},
     )  # fmt: skip
-    server, later.real = make_web(
-        rig.config, rig.config.camera.model(), rig.config.decision, rig.pipeline.timings, None
-    )
+    server, later.real = make_web(rig.config, rig.flight, rig.pipeline.timings, None)
     with server, rig.running():
         yield rig, server
     assert rig.error is None

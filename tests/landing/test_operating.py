@@ -12,7 +12,7 @@ from landing.decider import Decider
 from landing.errors import ModelError
 from landing.groundmap import GroundMap
 from landing.operating import describe, thresholds_in_force
-from landing.settings import DecisionSettings
+from landing.settings import DecisionSection, DecisionSettings
 from landing.site import LandingSite
 from landing.spec import InputSpec, ModelSpec, OperatingPoint
 from landing.taxonomy import HAZARD_ROLES, Role
@@ -28,13 +28,13 @@ def point(**changes) -> OperatingPoint:
 
 
 def test_a_model_without_one_changes_nothing():
-    used, thresholds = thresholds_in_force(DecisionSettings(), None)
+    used, thresholds = thresholds_in_force(DecisionSection(), None)
     assert used == DecisionSettings()
     assert {t.source for t in thresholds} == {"default"}
 
 
 def test_a_careful_model_is_followed_and_it_is_said():
-    used, thresholds = thresholds_in_force(DecisionSettings(margin_m=0.1), point())
+    used, thresholds = thresholds_in_force(DecisionSection(margin_m=0.1), point())
     assert (used.frame_landable_probability, used.person_probability) == (0.7, 0.1)
     assert (used.obstacle_probability, used.water_probability) == (0.3, 0.2)
     assert used.margin_m == 0.1
@@ -45,14 +45,14 @@ def test_a_careful_model_is_followed_and_it_is_said():
 
 def test_a_reckless_model_is_not_followed():
     reckless = point(landable=0.1, obstacle=0.9, water=0.9, person=0.9, vehicle=0.9)
-    used, thresholds = thresholds_in_force(DecisionSettings(), reckless)
+    used, thresholds = thresholds_in_force(DecisionSection(), reckless)
     assert used == DecisionSettings()
     assert "person 0.2 (default; the model asks for 0.9)" in describe(thresholds)
     assert "landable 0.5 (default; the model asks for 0.1)" in describe(thresholds)
 
 
 def test_the_configuration_wins_either_way():
-    config = DecisionSettings.model_validate(
+    config = DecisionSection.model_validate(
         {"person_probability": 0.4, "water_probability": 0.05, "frame_landable_probability": 0.5}
     )
     used, thresholds = thresholds_in_force(config, point())
@@ -65,7 +65,7 @@ def test_the_configuration_wins_either_way():
 
 
 def test_a_default_written_into_the_configuration_still_wins():
-    config = DecisionSettings.model_validate({"person_probability": 0.2})
+    config = DecisionSection.model_validate({"person_probability": 0.2})
     assert thresholds_in_force(config, point(person=0.05))[0].person_probability == 0.2
 
 
@@ -87,7 +87,7 @@ def test_no_model_makes_more_ground_free(values, seed):
     planes = rng.integers(0, 256, (5, 24, 32)).astype(np.uint8)
     planes[1:] //= 3
     free = []
-    for chosen in (DecisionSettings(), thresholds_in_force(DecisionSettings(), asked)[0]):
+    for chosen in (DecisionSettings(), thresholds_in_force(DecisionSection(), asked)[0]):
         ground = GroundMap(chosen, TAXONOMY)
         for k in range(4):
             frame = Segmentation(np.zeros((24, 32), np.uint8), planes[0], planes[1:], k * S)
@@ -105,7 +105,7 @@ def test_a_frame_threshold_holds_however_long_one_hovers(byte, landable):
     frame = Segmentation(
         np.zeros(shape, np.uint8), np.full(shape, byte, np.uint8), np.zeros((4, *shape), np.uint8)
     )
-    used, _ = thresholds_in_force(DecisionSettings(), point(landable=0.7))
+    used, _ = thresholds_in_force(DecisionSection(), point(landable=0.7))
     for chosen, expected in ((DecisionSettings(), True), (used, landable)):
         decider = Decider(chosen, TAXONOMY, CAMERA)
         for k in range(80):

@@ -11,7 +11,7 @@ import numpy as np
 
 from landing.operating import thresholds_in_force
 from landing.reading import sha256_of
-from landing.settings import DecisionSettings
+from landing.settings import DecisionSection
 from landing.spec import OperatingPoint
 from landing.taxonomy import HAZARD_ROLES, Role
 from trainer.checkpoint import Checkpoint
@@ -54,7 +54,7 @@ def judge(
         calibration: Its thresholds, as far as they fly by default, are what is judged.
     """
     tally, book = measured.tally, measured.book
-    settings, thresholds = thresholds_in_force(DecisionSettings(), calibration.operating)
+    settings, thresholds = thresholds_in_force(DecisionSection(), calibration.operating)
     hazards = {role: t.value for t in thresholds for role in HAZARD_ROLES if t.role is role}
     landable = settings.frame_landable_probability
     matrix = tally.matrix

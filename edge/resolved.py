@@ -1,0 +1,237 @@
+"""What flies: one value, made once from configuration, model, kept parameters and camera.
+
+Every command takes its settings from here, so that what one prints is what another flies. The value
+has one serialisation (JSON, sorted keys, numbers in full) and a digest of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, TypeAdapter
+
+from edge.blackbox.records import RecordingError, exact
+from edge.config import EdgeConfig
+from edge.parameters import LIMITS, with_kept
+from edge.runtimes import taxonomy_for
+from firmware_bridge.settings import LinkSettings
+from landing.camera import CameraModel
+from landing.operating import SETTING_OF, Threshold, describe, thresholds_in_force
+from landing.picture import PictureSettings
+from landing.settings import (
+    AuthoritySettings,
+    DecisionSection,
+    DecisionSettings,
+    DirectorSettings,
+)
+from landing.spec import ModelSpec
+from landing.taxonomy import Role, Taxonomy
+
+
+@dataclass(frozen=True)
+class ResolvedDecision:
+    """What is decided with, where there is neither vehicle nor a camera of its own.
+
+    Attributes:
+        model: Name of the network; empty without one.
+        taxonomy: In use; None where no network says its classes.
+        decision: Settings in force.
+        thresholds: Of a frame, each with where it comes from.
+        sources: Where each setting comes from, as ``decision.margin_m`` to ``config``, ``model``,
+            ``default`` or the name of a ``TD_*`` parameter.
+    """
+
+    model: str
+    taxonomy: Taxonomy | None
+    decision: DecisionSettings
+    thresholds: tuple[Threshold, ...]
+    sources: Mapping[str, str]
+
+    @property
+    def classes(self) -> Taxonomy:
+        """The taxonomy, where there is a network."""
+        assert self.taxonomy is not None
+        return self.taxonomy
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, every number in full; no secret is among them."""
+        return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+
+    @property
+    def canonical(self) -> str:
+        """The one text of this value: JSON with sorted keys and no spaces."""
+        return json.dumps(self.as_dict(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of `canonical`, hexadecimal."""
+        return hashlib.sha256(self.canonical.encode()).hexdigest()
+
+    def report(self) -> dict[str, Any]:
+        """Digest and value, as logs, recordings and reports carry them."""
+        return {"sha256": self.digest, "value": self.as_dict()}
+
+    def describe(self) -> str:
+        """One line for people."""
+        gathered = self.decision.landable_probability
+        return (
+            f"{self.digest[:12]}; thresholds of a frame: {describe(self.thresholds)}; landable in "
+            f"all frames together {gathered:.3g} ({self.sources['decision.landable_probability']})"
+        )
+
+
+@dataclass(frozen=True)
+class ResolvedFlight(ResolvedDecision):
+    """What a vehicle flies with.
+
+    Attributes:
+        director: Settings of the director.
+        authority: What may be commanded.
+        picture: Which pictures are refused.
+        camera: Lens, and mount or gimbal.
+        latency_ms: From exposure to arrival.
+        max_frame_age_ms: Older frames are dropped.
+        link: How the autopilot is reached and what is asked of it.
+    """
+
+    director: DirectorSettings
+    authority: AuthoritySettings
+    picture: PictureSettings
+    camera: CameraModel
+    latency_ms: float
+    max_frame_age_ms: float
+    link: LinkSettings
+
+    def describe(self) -> str:
+        """One line for people."""
+        mount = self.camera.mount
+        held = "on a gimbal" if mount.gimbal else f"fixed at pitch {mount.pitch_deg:g} degrees"
+        return (
+            f"{super().describe()}; lens {self.camera.hfov_deg:.1f} degrees wide "
+            f"({self.sources['camera.lens']}), {held}; authority {self.authority.level.value}"
+        )
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> ResolvedFlight:
+        """Reads what `as_dict` gave.
+
+        Raises:
+            RecordingError: It is no such value, or one of another version.
+        """
+        try:
+            return cls(
+                str(values["model"]),
+                Taxonomy.parse(values["taxonomy"], "the recording's taxonomy"),
+                DecisionSettings.model_validate(values["decision"]),
+                _THRESHOLDS.validate_python(values["thresholds"]),
+                dict(values["sources"]),
+                DirectorSettings.model_validate(values["director"]),
+                AuthoritySettings.model_validate(values["authority"]),
+                PictureSettings.model_validate(values["picture"]),
+                _CAMERA.validate_python(values["camera"]),
+                float(values["latency_ms"]),
+                float(values["max_frame_age_ms"]),
+                _LINK.validate_python(values["link"]),
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise RecordingError(f"the recorded flight settings cannot be read: {error}") from error
+
+
+_THRESHOLDS = TypeAdapter(tuple[Threshold, ...])
+_CAMERA = TypeAdapter(CameraModel)
+_LINK = TypeAdapter(LinkSettings)
+
+
+def resolve_decision(
+    section: DecisionSection, spec: ModelSpec | None, taxonomy: str | None = None
+) -> ResolvedDecision:
+    """What is decided with.
+
+    Args:
+        section: As configured.
+        spec: Of the network; None without one.
+        taxonomy: To use instead of the network's own, a name or file.
+
+    Raises:
+        TaxonomyError: The other taxonomy does not fit the network.
+    """
+    decision, thresholds = thresholds_in_force(section, None if spec is None else spec.operating)
+    sources = _sources("decision", decision)
+    sources.update({f"decision.{SETTING_OF[t.role]}": t.source for t in thresholds})
+    return ResolvedDecision(
+        "" if spec is None else spec.name,
+        None if spec is None else taxonomy_for(spec, taxonomy),
+        decision, thresholds, sources,
+    )  # fmt: skip
+
+
+def resolve_flight(
+    config: EdgeConfig, spec: ModelSpec | None, kept: Mapping[str, float]
+) -> ResolvedFlight:
+    """What a configuration flies with a network.
+
+    Args:
+        config: As the file says.
+        spec: Of the network; None while there is none.
+        kept: What ground stations set before, by name (`edge.parameters.read_kept`).
+
+    Raises:
+        ConfigError: The calibration cannot be read, or what was kept does not fit together.
+        TaxonomyError: The configured taxonomy does not fit the network.
+        LinkError, InvalidValueError: The link or the lens cannot be as configured.
+    """
+    bare = _resolved(config, spec)
+    flight = _resolved(with_kept(config, kept), spec)
+    changed = {
+        f"{limit.section}.{limit.field}": limit.name
+        for limit in LIMITS
+        if limit.of(flight) != limit.of(bare)
+    }
+    thresholds = flight.thresholds
+    person = changed.get("decision.person_probability")
+    if person is not None:
+        thresholds = tuple(
+            replace(t, source=person) if t.role is Role.PERSON else t for t in thresholds
+        )
+    return replace(flight, thresholds=thresholds, sources={**bare.sources, **changed})
+
+
+def _resolved(config: EdgeConfig, spec: ModelSpec | None) -> ResolvedFlight:
+    decided = resolve_decision(config.decision, spec, config.model.taxonomy)
+    camera = config.camera
+    lens = next(n for n in ("hfov_deg", "calibration", "fx") if getattr(camera, n) is not None)
+    sections = {
+        "director": config.director, "authority": config.authority, "picture": config.picture,
+    }  # fmt: skip
+    sources = {**decided.sources, "camera.lens": lens}
+    for name, section in sections.items():
+        sources.update(_sources(name, section))
+    return ResolvedFlight(
+        decided.model, decided.taxonomy, decided.decision, decided.thresholds, sources,
+        config.director, config.authority, config.picture, camera.model(), camera.latency_ms,
+        camera.max_frame_age_ms, config.link_settings(),
+    )  # fmt: skip
+
+
+def _sources(name: str, section: BaseModel) -> dict[str, str]:
+    """A value that is the default is from there, whether it was written or not."""
+    return {
+        f"{name}.{field}": "default" if getattr(section, field) == info.default else "config"
+        for field, info in type(section).model_fields.items()
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, LinkSettings) and value.video is not None:
+        # An address may carry a password.
+        url = urlsplit(value.video.uri)
+        bare = url._replace(netloc=url.netloc.rpartition("@")[2]).geturl()
+        value = replace(value, video=replace(value.video, uri=bare))
+    return exact(value)
