@@ -131,7 +131,7 @@ def _run(
     logger.info("thresholds: %s", describe(thresholds))
     events.write("thresholds", **{t.role.value: [t.value, t.source] for t in thresholds})
     decider = Decider(settings, taxonomy, camera_model, time.perf_counter_ns)
-    monitor = PictureMonitor(config.picture)
+    monitor = PictureMonitor(config.picture, camera_model)
     pipeline = Pipeline(
         runtime, decider, camera_model, time.monotonic_ns, time.perf_counter_ns, monitor
     )
