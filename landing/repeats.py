@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -43,8 +44,11 @@ LEAST_SHIFT_PX = 2.5
 """Shift of the ground in a thumbnail of 160 px that counts: an attitude that is wrong by half a
 degree gives 1 px."""
 
-WANDER_M, DRIFT_MPS, DRIFT_S = 0.05, 0.1, 10.0
-"""An estimated position may be off by so much, and wander so fast, for so long."""
+WANDER_M, DRIFT_MPS = 0.05, 0.06
+"""An estimated position may be off by so much, and wander so fast."""
+
+OLDEST_S = 12.0
+"""Pictures from before are not compared."""
 
 LEAST_HEIGHT_M = 0.7
 """Lower down, or on the ground, the wander looks like motion."""
@@ -59,11 +63,11 @@ LEAST_FALL = 0.4
 """Part of the likeness that is lost when one of two like pictures is shifted, or they show nothing
 that would tell a shift."""
 
-TRIMMED = 0.3
-"""Part of the blocks, those that fit best, that is left out."""
+TRIMMED, LEAST_TRIMMED = 0.3, 6
+"""Part of the blocks, those that fit best, that is left out, and at least so many."""
 
-LEAST_BLOCKS = 12
-"""So many must have moved, a quarter of the picture."""
+LEAST_BLOCKS = 16
+"""So many of the 48 must have moved."""
 
 FARTHEST_PX = 80
 """Shifts are tried up to here."""
@@ -85,8 +89,14 @@ OVER_FRAMES = 3
 ALIKE = 0.5
 """Likeness of small pictures from which one may belong to the loop that was seen..."""
 
-LOOP_OVER_S = 3.0
-"""... unless for so long none came from where it cannot."""
+LOOP_OVER_S = 1.0
+"""... unless for so much longer than the loop lasts none came from where it cannot."""
+
+
+_rows, _columns = np.indices(BLOCKS[::-1])
+_upper, _left = _rows < BLOCKS[1] // 2, _columns < BLOCKS[0] // 2
+_PARTS = (np.ones_like(_upper), _upper, ~_upper, _left, ~_left)
+"""The whole picture and its halves: a decoder may go on with one half only."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +168,7 @@ class Repeats:
         self._next = 0
         self._recent: list[tuple[int, _Repeat]] = []
         self._proof: _Repeat | None = None
-        self._repeated_ns = self._alike_ns = 0
+        self._repeated_ns = self._alike_ns = self._period_ns = 0
         self._new = 0
 
     def problem(self, grey: ByteArray, at_ns: int, pose: Pose | None) -> str | None:
@@ -199,13 +209,21 @@ class Repeats:
             return None
         age_s = (view.at_ns - self._at_ns[:count]) * 1e-9
         shifts = self._shifts_px(view, slice(0, count), self._few)
-        shift_px = np.median(shifts, axis=1)
-        wander_m = WANDER_M + DRIFT_MPS * np.clip(age_s, 0.0, DRIFT_S)
-        wander_px = wander_m * self._focal_px(view.fine)[0] / height_m
+        middle = shifts.shape[1] // 2
+        shift_px = np.partition(shifts, middle, axis=1)[:, middle]
+        wander_m = WANDER_M + DRIFT_MPS * np.clip(age_s, 0.0, OLDEST_S)
+        ground_m = view.pose.ground_down_m
+        assert ground_m is not None
+        above_m = np.maximum(ground_m - self._centre_ned_m[:count, 2], LEAST_HEIGHT_M)
+        wander_px = wander_m * self._focal_px(view.fine)[0] / above_m
         moved = (age_s > 0) & (shift_px >= LEAST_SHIFT_PX * _size(view.fine) + wander_px)
+        if self._proof is None:  # none is added while there is one
+            moved &= age_s <= OLDEST_S
         if not moved.any():
             return None
         best = int(np.argmax(np.where(moved, alike, -1.0)))
+        if alike[best] < LEAST_LIKENESS:
+            return None
         since = self._at_ns[:count] > self._at_ns[best]
         looped = bool((alike[since] < FROZEN_SHARE * alike[best]).any())
         return self._compared(view, best, looped)
@@ -219,17 +237,19 @@ class Repeats:
         old = kept.fine
         product = _block_sums(view.fine * old)
         least_px = LEAST_SHIFT_PX * _size(view.fine)
-        shifts = self._shifts_px(view, slice(index, index + 1), self._blocks)[0].reshape(product.shape)
+        shifts = self._shifts_px(view, slice(index, index + 1), self._blocks)[0].reshape(
+            product.shape
+        )
         moved = shifts >= 0.8 * least_px
         if float(product[moved].sum()) <= 0:
             return None
-        energies = _block_sums(view.fine**2), _block_sums(old**2)
-        for part in _parts(product.shape):
+        energies = _block_sums(view.fine * view.fine), _block_sums(old * old)
+        for part in _PARTS:
             where = moved & part
             if np.count_nonzero(where) < LEAST_BLOCKS:
                 continue
-            limit = np.quantile(product[where], 1.0 - TRIMMED)
-            where &= product <= limit
+            ranked = np.sort(product[where])
+            where &= product < ranked[-max(LEAST_TRIMMED, round(TRIMMED * len(ranked)))]
             scale = math.sqrt(float(energies[0][where].sum()) * float(energies[1][where].sum()))
             likeness = float(product[where].sum()) / scale if scale > 0 else 0.0
             if likeness < (LOOP_LIKENESS if looped else LEAST_LIKENESS):
@@ -254,6 +274,8 @@ class Repeats:
             self._recent = [r for r in self._recent if r[0] >= since_ns] + [(view.at_ns, repeat)]
             frozen = sum(not r.looped for _, r in self._recent)
             if frozen >= FROZEN_FRAMES or len(self._recent) >= LOOP_FRAMES:
+                if self._proof is None:
+                    self._period_ns = view.at_ns - repeat.kept.at_ns
                 self._proof = repeat
             self._repeated_ns = self._alike_ns = view.at_ns
             self._new = 0
@@ -266,7 +288,7 @@ class Repeats:
                 self._alike_ns = view.at_ns
             over = (
                 view.at_ns - self._alike_ns >= OVER_S * 1e9
-                or view.at_ns - self._repeated_ns >= LOOP_OVER_S * 1e9
+                or view.at_ns - self._repeated_ns >= self._period_ns + LOOP_OVER_S * 1e9
             )
             if over and self._new >= OVER_FRAMES:
                 self._proof, self._recent = None, []
@@ -383,13 +405,6 @@ def _block_sums(values: Floats) -> FloatArray:
     return np.asarray(cv2.resize(values, BLOCKS, interpolation=cv2.INTER_AREA), np.float64)
 
 
-def _parts(shape: tuple[int, ...]) -> list[npt.NDArray[np.bool_]]:
-    """The whole picture and its halves: a decoder may go on with one half only."""
-    rows, columns = np.indices(shape)
-    upper, left = rows < shape[0] // 2, columns < shape[1] // 2
-    return [np.ones(shape, np.bool_), upper, ~upper, left, ~left]
-
-
 def _shifted(
     new: Floats, old: Floats, blocks: npt.NDArray[np.bool_], apart_px: float
 ) -> tuple[float, float]:
@@ -402,10 +417,17 @@ def _shifted(
     mask = cv2.resize(blocks.astype(np.float32), (width, height), interpolation=cv2.INTER_NEAREST)
     spectrum = cv2.mulSpectrums(cv2.dft(new * mask), cv2.dft(old), 0, conjB=True)
     surface = cv2.dft(spectrum, flags=cv2.DFT_INVERSE | cv2.DFT_SCALE)
-    x = np.minimum(np.arange(width), width - np.arange(width))
-    y = np.minimum(np.arange(height), height - np.arange(height))
-    shift_px = np.hypot(x[None], y[:, None])
+    shift_px = _lengths_px(width, height)
     beside = surface[(shift_px >= 1.5) & (shift_px < apart_px)].max(initial=0.0)
     apart = surface[(shift_px >= apart_px) & (shift_px <= FARTHEST_PX)].max(initial=0.0)
     pixels_of_a_block = width * height / blocks.size
     return float(beside) / pixels_of_a_block, float(apart) / pixels_of_a_block
+
+
+@lru_cache(maxsize=1)
+def _lengths_px(width: int, height: int) -> FloatArray:
+    """Lengths of the shifts in a correlation surface, shape (height, width)."""
+    x = np.minimum(np.arange(width), width - np.arange(width))
+    y = np.minimum(np.arange(height), height - np.arange(height))
+    lengths: FloatArray = np.hypot(x[None], y[:, None])
+    return lengths
