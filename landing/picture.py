@@ -1,7 +1,7 @@
 """Is a picture worth deciding on? Black, white, blank, blurred and frozen ones are not.
 
 A network gives an answer to any picture. These checks know nothing of classes: they ask whether
-the camera shows something, in focus, and new. All are made on a thumbnail, well under 1 ms.
+the camera shows something, in focus, and new. All are made on a thumbnail, in about 1 ms.
 """
 
 from __future__ import annotations
@@ -49,7 +49,11 @@ class PictureSettings(BaseModel):
         default=0.2, ge=0, le=5, description="the very same picture for so long, s",
     )  # fmt: skip
     frozen_after_m: float = Field(
-        default=0.1, gt=0, le=10, description="... while the vehicle moved by so much, m"
+        default=0.1,
+        gt=0,
+        le=10,
+        description="... or one that is the same but for its noise, while the vehicle moved by so "
+        "much, m",
     )
     frozen_after_deg: float = Field(
         default=1.0, gt=0, le=90, description="... or turned by so much, degrees"

@@ -388,7 +388,7 @@ def _words(repeat: _Repeat, at_ns: int, pose: Pose | None) -> str:
 
 def _size(fine: Floats) -> float:
     """Width against the usual thumbnail."""
-    return fine.shape[1] / 160
+    return float(fine.shape[1]) / 160
 
 
 def _rays(camera: CameraModel, grid: tuple[int, int]) -> FloatArray:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from landing.camera import CameraModel
@@ -27,6 +29,11 @@ START = 30
 
 Picture = Callable[[int], ByteArray]
 """Of the frame with a number."""
+
+
+def bytes_of(values: npt.NDArray[Any]) -> ByteArray:
+    """Grey steps from 0 to 255."""
+    return np.asarray(np.clip(values, 0, 255), np.uint8)
 
 
 @lru_cache(maxsize=8)
@@ -49,7 +56,7 @@ def ground(kind: str) -> ByteArray:
             flat += cv2.resize(small, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_LINEAR)
     if kind == "dusk":
         flat = flat / 5
-    return np.clip(np.repeat(flat[..., None], 3, axis=2), 0, 255).astype(np.uint8)
+    return bytes_of(np.repeat(flat[..., None], 3, axis=2))
 
 
 def where(motion: str, height_m: float, t_s: float) -> tuple[float, float, float, float, float]:
@@ -86,16 +93,19 @@ class Flight:
         to_texture = np.array(
             [[0, 1 / gsd_m, SIDE_PX / 2], [-1 / gsd_m, 0, SIDE_PX / 2], [0, 0, 1]]
         )
-        self.clean, self.poses, drift = [], [], np.zeros(3)
+        self.clean: list[ByteArray] = []
+        self.poses: list[Pose] = []
+        drift = np.zeros(3)
         for number in range(frames):
             t_s = number / FPS
             north, east, height, roll, yaw = where(motion, height_m, t_s)
             at_ns = round(t_s * 1e9)
             true = Pose(at_ns, quaternion_from_euler(roll, 0, yaw), (north, east, -height), height)
             onto = CAMERA.pixel_from_ground_plane(true, 0.0) @ np.linalg.inv(to_texture)
-            self.clean.append(
-                cv2.warpPerspective(ground(kind), onto, (WIDTH, HEIGHT), borderMode=cv2.BORDER_WRAP)
+            seen = cv2.warpPerspective(
+                ground(kind), onto, (WIDTH, HEIGHT), borderMode=cv2.BORDER_WRAP
             )
+            self.clean.append(np.asarray(seen, np.uint8))
             drift += rng.normal(0, 0.01, 3)
             error = rng.normal(0, math.radians(0.15), 3)
             believed = np.array([north, east, -height]) + drift
@@ -133,7 +143,7 @@ class Flight:
         noise = np.zeros(image.shape, np.int16)
         cv2.setRNGSeed(int(self._rng.integers(1 << 30)))
         cv2.randn(noise, (0, 0, 0), (self._noise,) * 3)
-        return np.clip(image + noise, 0, 255).astype(np.uint8)
+        return bytes_of(image + noise)
 
     def shift_px(self, since: int, number: int) -> float:
         """How far the ground moved between two frames, of 160 px: the median over the picture."""
@@ -190,11 +200,13 @@ def test_what_does_not_show_motion_is_not_judged() -> None:
 
 
 def flickering(image: ByteArray, number: int) -> ByteArray:
-    return np.clip(image * (1 + 0.3 * math.sin(2.1 * number)), 0, 255).astype(np.uint8)
+    return bytes_of(image * (1 + 0.3 * math.sin(2.1 * number)))
 
 
 def stamped(image: ByteArray, number: int) -> ByteArray:
-    return cv2.putText(image.copy(), f"12:00:{number:02d}", (3, 8), 0, 0.25, (255, 255, 255), 1)
+    image = image.copy()
+    cv2.putText(image, f"12:00:{number:02d}", (3, 8), 0, 0.25, (255, 255, 255), 1)
+    return image
 
 
 def compressed(image: ByteArray, _number: int) -> ByteArray:
@@ -205,7 +217,7 @@ def compressed(image: ByteArray, _number: int) -> ByteArray:
 def dithered(image: ByteArray, number: int) -> ByteArray:
     cell = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]]) - 8
     pattern = np.tile(np.roll(cell, number, 1), (30, 40))[..., None]
-    return np.clip(image + pattern, 0, 255).astype(np.uint8)
+    return bytes_of(image + pattern)
 
 
 @pytest.mark.parametrize("spoil", [flickering, stamped, compressed, dithered])
