@@ -52,8 +52,7 @@ class PictureSettings(BaseModel):
         default=0.1,
         gt=0,
         le=10,
-        description="... or one that is the same but for its noise, while the vehicle moved by so "
-        "much, m",
+        description="... or the same but for its noise, while the vehicle moved by so much, m",
     )
     frozen_after_deg: float = Field(
         default=1.0, gt=0, le=90, description="... or turned by so much, degrees"

@@ -69,6 +69,9 @@ TRIMMED, LEAST_TRIMMED = 0.3, 6
 LEAST_BLOCKS = 16
 """So many of the 48 must have moved."""
 
+BEHIND = 10.0
+"""Shift of ground that was behind the camera, focal lengths."""
+
 FARTHEST_PX = 80
 """Shifts are tried up to here."""
 
@@ -208,15 +211,14 @@ class Repeats:
         if count == 0 or height_m is None or height_m < LEAST_HEIGHT_M:
             return None
         age_s = (view.at_ns - self._at_ns[:count]) * 1e-9
-        shifts = self._shifts_px(view, slice(0, count), self._few)
-        middle = shifts.shape[1] // 2
-        shift_px = np.partition(shifts, middle, axis=1)[:, middle]
         wander_m = WANDER_M + DRIFT_MPS * np.clip(age_s, 0.0, OLDEST_S)
         ground_m = view.pose.ground_down_m
         assert ground_m is not None
         above_m = np.maximum(ground_m - self._centre_ned_m[:count, 2], LEAST_HEIGHT_M)
-        wander_px = wander_m * self._focal_px(view.fine)[0] / above_m
-        moved = (age_s > 0) & (shift_px >= LEAST_SHIFT_PX * _size(view.fine) + wander_px)
+        off_px = self._off_px(view, slice(0, count), self._few)
+        rays_px = self._few[:, :2] * self._focal_px(view.fine)
+        shift_px = _certain_px(off_px, rays_px, wander_m / above_m, self._focal_px(view.fine)[0])
+        moved = (age_s > 0) & (shift_px >= LEAST_SHIFT_PX * _size(view.fine))
         if self._proof is None:  # none is added while there is one
             moved &= age_s <= OLDEST_S
         if not moved.any():
@@ -237,9 +239,8 @@ class Repeats:
         old = kept.fine
         product = _block_sums(view.fine * old)
         least_px = LEAST_SHIFT_PX * _size(view.fine)
-        shifts = self._shifts_px(view, slice(index, index + 1), self._blocks)[0].reshape(
-            product.shape
-        )
+        off_px = self._off_px(view, slice(index, index + 1), self._blocks)[0]
+        shifts = np.hypot(off_px[:, 0], off_px[:, 1]).reshape(product.shape)
         moved = shifts >= 0.8 * least_px
         if float(product[moved].sum()) <= 0:
             return None
@@ -322,8 +323,8 @@ class Repeats:
         self._camera_from_ned[at] = view.camera_from_ned
         self._next = (at + 1) % CAPACITY
 
-    def _shifts_px(self, view: _View, kept: slice, rays: FloatArray) -> FloatArray:
-        """How far the ground at some rays has moved since kept pictures, px, shape (kept, rays)."""
+    def _off_px(self, view: _View, kept: slice, rays: FloatArray) -> FloatArray:
+        """Where the ground at some rays was in kept pictures, from there; px, (kept, rays, 2)."""
         pose, centre = view.pose, view.centre_ned_m
         assert pose.position_ned_m is not None and pose.height_agl_m is not None
         directions = rays @ view.camera_from_ned
@@ -334,16 +335,38 @@ class Repeats:
         seen = (points[None] - way_m[:, None]) @ self._camera_from_ned[kept].transpose(0, 2, 1)
         with np.errstate(divide="ignore", invalid="ignore"):
             off = seen[..., :2] / seen[..., 2:] - rays[:, :2]
-        off[seen[..., 2] <= 0] = np.inf
-        off *= self._focal_px(view.fine)
-        shifts: FloatArray = np.hypot(off[..., 0], off[..., 1])
-        return shifts
+        off[seen[..., 2] <= 0] = BEHIND
+        off_px: FloatArray = off * self._focal_px(view.fine)
+        return off_px
 
     def _focal_px(self, fine: Floats) -> tuple[float, float]:
         """Focal lengths in a thumbnail's pixels."""
         height, width = fine.shape
         camera = self._camera
         return camera.fx * width / camera.width_px, camera.fy * height / camera.height_px
+
+
+def _certain_px(
+    off_px: FloatArray, rays_px: FloatArray, wander: FloatArray, focal_px: float
+) -> FloatArray:
+    """Median shift of the ground that a wandering position does not explain, px, shape (kept,).
+
+    Args:
+        off_px: Shifts, shape (kept, rays, 2).
+        rays_px: Where they are, from the middle of the picture, shape (rays, 2).
+        wander: Of the position, in heights, shape (kept,): it shifts the whole or zooms.
+        focal_px: Focal length.
+    """
+    shift = off_px.mean(axis=1)
+    length = np.hypot(shift[:, 0], shift[:, 1])
+    shift *= np.minimum(1.0, wander * focal_px / np.maximum(length, 1e-9))[:, None]
+    off_px = off_px - shift[:, None]
+    zoom = (off_px * rays_px).sum(axis=(1, 2)) / float((rays_px**2).sum())
+    off_px -= np.clip(zoom, -wander, wander)[:, None, None] * rays_px
+    left = np.hypot(off_px[..., 0], off_px[..., 1])
+    middle = left.shape[1] // 2
+    certain: FloatArray = np.partition(left, middle, axis=1)[:, middle]
+    return certain
 
 
 def structure(grey: ByteArray) -> Floats:

@@ -153,8 +153,11 @@ class Flight:
         moved = CAMERA.pixel_from_ned(points, self.poses[since]) - pixels
         return float(np.median(np.hypot(*moved.T)))
 
-    def proof(self, least_px: float = 5.0) -> int:
-        """Frame by which the ground has moved enough since the fault began."""
+    def proof(self) -> int:
+        """Frame by which the ground has moved by 4 px more than an error of 0.1 m explains."""
+        height_m = self.poses[START].height_agl_m
+        assert height_m is not None
+        least_px = 4.0 + 0.1 * CAMERA.fx / height_m
         return next(n for n in range(START, len(self.poses)) if self.shift_px(START, n) > least_px)
 
 
