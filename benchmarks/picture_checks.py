@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 from benchmarks.machine import describe
+from landing.camera import CameraModel
 from landing.picture import PictureMonitor, PictureSettings, sharpness, thumbnail
 from landing.types import ByteArray, Frame
 
@@ -51,13 +52,19 @@ def noisy(image: np.ndarray[Any, Any], seed: int) -> ByteArray:
 
 def refused(images: list[ByteArray]) -> int:
     """How many are not decided on."""
-    settings = PictureSettings()
-    return sum(PictureMonitor(settings).problem(Frame(i, 0, 0), None) is not None for i in images)
+    return sum(monitor_of(i).problem(Frame(i, 0, 0), None) is not None for i in images)
+
+
+def monitor_of(image: ByteArray) -> PictureMonitor:
+    """One for the pictures of a camera."""
+    camera = CameraModel.from_hfov(image.shape[1], image.shape[0], 70.0)
+    return PictureMonitor(PictureSettings(), camera)
 
 
 def milliseconds(width: int, height: int) -> float:
     """Median time of one check, one thread."""
-    monitor, image = PictureMonitor(PictureSettings()), noisy(np.full((height, width, 3), 120), 0)
+    image = noisy(np.full((height, width, 3), 120), 0)
+    monitor = monitor_of(image)
     times = []
     for number in range(200):
         started = time.perf_counter()

@@ -128,7 +128,7 @@ class Hover:
         decider = Decider(self._settings, flight.classes, self._camera, time.perf_counter_ns)
         self._pipeline = Pipeline(
             runtime, decider, self._camera, lambda: self._now_ns, time.perf_counter_ns,
-            PictureMonitor(flight.picture),
+            PictureMonitor(flight.picture, self._camera),
         )  # fmt: skip
         self.log = folder / "events.jsonl"
         self._events = EventLog(self.log)

@@ -140,7 +140,7 @@ def _run(
     logger.info("flight %s", flight.describe())
     events.write("flight", sha256=flight.digest, value=Exact(flight.as_dict()))
     decider = Decider(flight.decision, flight.classes, flight.camera, time.perf_counter_ns)
-    monitor = PictureMonitor(flight.picture)
+    monitor = PictureMonitor(flight.picture, flight.camera)
     pipeline = Pipeline(
         runtime, decider, flight.camera, time.monotonic_ns, time.perf_counter_ns, monitor
     )

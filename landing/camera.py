@@ -264,12 +264,15 @@ class CameraModel:
             pixels[front] = projected.reshape(-1, 2)
         return pixels
 
-    def rays_ned(self, pixels: FloatArray, pose: Pose) -> FloatArray:
-        """Directions, NED, shape (n, 3), z component 1 in camera axes, of pixels (n, 2)."""
+    def rays_camera(self, pixels: FloatArray) -> FloatArray:
+        """Directions, camera axes, shape (n, 3), z component 1, of pixels (n, 2)."""
         points = np.atleast_2d(np.asarray(pixels, dtype=np.float64))
         flat = self._undistorted((points - [self.cx, self.cy]) / [self.fx, self.fy])
-        rays = np.column_stack([flat, np.ones(len(flat))])
-        result: FloatArray = rays @ self.ned_from_camera(pose).T
+        return np.column_stack([flat, np.ones(len(flat))])
+
+    def rays_ned(self, pixels: FloatArray, pose: Pose) -> FloatArray:
+        """Directions, NED, shape (n, 3), z component 1 in camera axes, of pixels (n, 2)."""
+        result: FloatArray = self.rays_camera(pixels) @ self.ned_from_camera(pose).T
         return result
 
     def _undistorted(self, bent: FloatArray) -> FloatArray:

@@ -1,17 +1,17 @@
 """Is a picture worth deciding on? Black, white, blank, blurred and frozen ones are not.
 
 A network gives an answer to any picture. These checks know nothing of classes: they ask whether
-the camera shows something, in focus, and new. All are made on a thumbnail, well under 1 ms.
+the camera shows something, in focus, and new. All are made on a thumbnail, in about 1 ms.
 """
 
 from __future__ import annotations
-
-import math
 
 import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from landing.camera import CameraModel
+from landing.repeats import Repeats, motion
 from landing.types import ByteArray, Frame, Pose
 
 THUMBNAIL_PX = 160
@@ -49,7 +49,10 @@ class PictureSettings(BaseModel):
         default=0.2, ge=0, le=5, description="the very same picture for so long, s",
     )  # fmt: skip
     frozen_after_m: float = Field(
-        default=0.1, gt=0, le=10, description="... while the vehicle moved by so much, m"
+        default=0.1,
+        gt=0,
+        le=10,
+        description="... or the same but for its noise, while the vehicle moved by so much, m",
     )
     frozen_after_deg: float = Field(
         default=1.0, gt=0, le=90, description="... or turned by so much, degrees"
@@ -61,10 +64,12 @@ class PictureMonitor:
 
     Args:
         settings: Limits.
+        camera: Lens and mount.
     """
 
-    def __init__(self, settings: PictureSettings) -> None:
+    def __init__(self, settings: PictureSettings, camera: CameraModel) -> None:
         self._settings = settings
+        self._repeats = Repeats(camera, settings.frozen_after_m, settings.frozen_after_deg)
         self._sample: ByteArray | None = None
         self._pose: Pose | None = None
         self._since_ns = 0
@@ -80,6 +85,7 @@ class PictureMonitor:
         grey = thumbnail(frame.image_bgr)
         mean, deviation = (float(v[0, 0]) for v in cv2.meanStdDev(grey))
         frozen = self._frozen(frame, pose)
+        repeated = self._repeats.problem(grey, frame.captured_at_ns, pose)
         if mean < settings.least_brightness:
             return f"the picture is black (mean {mean:.0f} of 255)"
         if mean > settings.most_brightness:
@@ -89,7 +95,7 @@ class PictureMonitor:
         share = sharpness(grey)
         if share < settings.least_sharpness:
             return f"the picture is blurred (sharpness {share:.4f})"
-        return frozen
+        return frozen or repeated
 
     def _frozen(self, frame: Frame, pose: Pose | None) -> str | None:
         """Whether the same picture keeps coming while the vehicle moves."""
@@ -106,7 +112,7 @@ class PictureMonitor:
         same_s = (frame.captured_at_ns - self._since_ns) * 1e-9
         if same_s < settings.frozen_after_s:
             return None
-        moved_m, turned_deg = _motion(self._pose, pose)
+        moved_m, turned_deg = motion(self._pose, pose)
         if moved_m < settings.frozen_after_m and turned_deg < settings.frozen_after_deg:
             return None
         return f"the picture is frozen (since {moved_m:.1f} m and {turned_deg:.0f} degrees)"
@@ -131,14 +137,3 @@ def thumbnail(image_bgr: ByteArray) -> ByteArray:
         size = (THUMBNAIL_PX, max(1, min(height, THUMBNAIL_PX * 3 // 4)))
         image_bgr = np.asarray(cv2.resize(image_bgr, size, interpolation=cv2.INTER_AREA), np.uint8)
     return np.asarray(cv2.cvtColor(image_bgr, cv2.COLOR_BGR2GRAY), np.uint8)
-
-
-def _motion(before: Pose, now: Pose) -> tuple[float, float]:
-    """Distance, m, and angle, degrees, between two poses; 0 for what is not known."""
-    moved_m = turned_deg = 0.0
-    if before.position_ned_m is not None and now.position_ned_m is not None:
-        moved_m = math.dist(before.position_ned_m, now.position_ned_m)
-    if before.ned_from_frd is not None and now.ned_from_frd is not None:
-        dot = abs(sum(p * q for p, q in zip(before.ned_from_frd, now.ned_from_frd, strict=True)))
-        turned_deg = math.degrees(2.0 * math.acos(min(1.0, dot)))
-    return moved_m, turned_deg

@@ -23,6 +23,7 @@ from sim.ground_station import GroundStation
 from sim.home import Home
 from sim.processes import start_process, stop_process
 from sim.standin import PLND_PARAMETERS
+from sim.world import World, save_world
 from tests.faults.wire import UdpWire, Wire
 
 WIDTH, HEIGHT, FPS = 64, 48, 10
@@ -46,6 +47,9 @@ class Bench:
         patch: Rows and columns of the picture that show grass, all else roof; None shows grass
             everywhere but for a car in a corner.
         udp: The daemon waits on a UDP port, instead of connecting by TCP.
+        height_m: Where the vehicle hovers.
+        follow: The camera shows the ground below the vehicle, patches of several kinds. Otherwise
+            it shows one picture, wherever the vehicle is.
     """
 
     def __init__(
@@ -62,6 +66,8 @@ class Bench:
         fps: float = FPS,
         patch: tuple[slice, slice] | None = None,
         udp: bool = False,
+        height_m: float = 30.0,
+        follow: bool = False,
     ) -> None:
         self.folder = folder
         self._settings = settings or {}
@@ -73,6 +79,8 @@ class Bench:
         self._fps = fps
         self._patch = patch
         self._udp = udp
+        self._height_m = height_m
+        self._follow = follow
         self._stack = ExitStack()
         self.camera_order = folder / "camera-order"
         self.daemon_order = folder / "daemon-order"
@@ -117,8 +125,9 @@ class Bench:
 
     # --- the autopilot ---
 
-    def _start_autopilot(self, ports: Sequence[int] = (0, 0)) -> None:
-        command = [sys.executable, "-m", "sim.autopilot", "--airborne", "30", "--mode", "GUIDED"]
+    def _start_autopilot(self, ports: Sequence[int] = (0, 0, 0)) -> None:
+        command = [sys.executable, "-m", "sim.autopilot", "--airborne", str(self._height_m),
+                   "--mode", "GUIDED"]  # fmt: skip
         for port in ports:
             command += ["--link", f"tcp:127.0.0.1:{port}"]
         for name, value in PLND_PARAMETERS.items():
@@ -157,6 +166,12 @@ class Bench:
         camera = [sys.executable, str(HERE / "camera.py"), str(width), str(height), str(self._fps),
                   str(self.folder / "picture.npy"), str(self.camera_order),
                   str(self.frames_log)]  # fmt: skip
+        if self._follow:
+            save_world(_patches(taxonomy), self.folder / "world")
+            camera += [sys.executable, "-m", "sim.camera_process", "--painted",
+                       "--world", str(self.folder / "world"), "--width", str(width),
+                       "--height", str(height), "--fps", str(self._fps),
+                       "--autopilot", f"tcp:127.0.0.1:{self._ports[2]}"]  # fmt: skip
         sections: dict[str, dict[str, Any]] = {
             "model": {"path": self.model, "threads": 1},
             "camera": {"source": "pipe:" + " ".join(camera), "width_px": width,
@@ -256,6 +271,14 @@ def wait_for(what: Callable[[], Any], timeout_s: float, explain: Callable[[], st
     while not what():
         assert time.monotonic() < deadline, f"it did not come in {timeout_s:g} s:\n{explain()}"
         time.sleep(0.02)
+
+
+def _patches(taxonomy: Taxonomy) -> World:
+    """A square of 80 m: patches of 1 m of landable ground, so that the picture shows motion."""
+    ids = [c.id for c in taxonomy.classes if c.name in ("grass", "gravel", "dirt", "paved")]
+    kinds = np.random.default_rng(0).choice(np.array(ids, np.uint8), (80, 80))
+    labels = kinds.repeat(5, axis=0).repeat(5, axis=1)
+    return World("patches", taxonomy.palette_bgr[labels], labels, 0.2, taxonomy, (200, 200))
 
 
 def _write(path: Path, word: str) -> None:

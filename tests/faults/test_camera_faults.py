@@ -44,7 +44,7 @@ def test_camera(
 
 
 def test_frozen_camera(tmp_path: Path, model_path: Path, keep: Keep) -> None:
-    with Bench(tmp_path, model_path) as bench:
+    with Bench(tmp_path, model_path, size=(160, 120), follow=True) as bench:
         bench.descend()  # whether a picture is frozen shows when the vehicle moves
         bench.wait_for_targets(30)
         silence_s = stops(bench, lambda: bench.order_camera("frozen"), lambda: bench.last_frame_ns)
@@ -63,6 +63,30 @@ def test_frozen_camera(tmp_path: Path, model_path: Path, keep: Keep) -> None:
             bool(frozen) and silence_s <= SILENCE_S,
         )
     )
+
+
+OLD = [
+    (60, "camera delivers one picture with noise, while landing", "noisy",
+     "silent within 1 s, once the ground must have moved in the picture; resumes"),
+    (61, "camera repeats its last 2 s with noise, while landing", "loop",
+     "silent within 1 s; resumes"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("order", "fault", "word", "promise"), OLD)
+def test_old_pictures(
+    tmp_path: Path, model_path: Path, keep: Keep, order: int, fault: str, word: str, promise: str
+) -> None:
+    with Bench(tmp_path, model_path, size=(160, 120), height_m=20.0, follow=True) as bench:
+        bench.descend()
+        bench.wait_for_targets(60)
+        silence_s = stops(bench, lambda: bench.order_camera(word), lambda: bench.last_frame_ns)
+        details = [e["detail"] for e in bench.events("no-site") if e["reason"] == "bad-picture"]
+        bench.order_camera("good")
+        recovery_s = bench.wait_for_targets(5)
+    old = [d for d in details if "frozen" in d or "loop" in d]
+    happened = old[0] if old else "nothing was said"
+    keep(Row(order, fault, promise, happened, silence_s, recovery_s, bool(old) and silence_s <= 1))
 
 
 def test_slow_camera(tmp_path: Path, model_path: Path, keep: Keep) -> None:
