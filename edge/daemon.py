@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,12 +18,14 @@ from edge.cameras import Camera
 from edge.capture import CaptureLimits, CaptureLoop
 from edge.config import EdgeConfig
 from edge.control import Control, ControlLink
+from edge.ending import UnstoppedError
 from edge.health import Health
 from edge.log import EventLog
 from edge.mailbox import Mailbox
 from edge.observer import DaemonStatus, Observer, Observers
 from edge.pipeline import Pipeline
 from edge.reload import Reloader
+from edge.runtimes.contract import InferenceCancelledError
 from edge.sdnotify import ServiceNotifier
 from edge.vitals import Vitals
 from edge.worker import Worker
@@ -36,7 +39,9 @@ from landing.vehicle import VehicleStatus
 logger = logging.getLogger("edge")
 
 CONTROL_PERIOD_NS = 50_000_000
-JOIN_TIMEOUT_S = 0.8
+JOIN_TIMEOUT_S = 1.5
+"""How long threads may take to end, beside the inference that runs."""
+
 POSE_WAIT_NS = 60_000_000
 """Three periods of the attitude stream."""
 
@@ -87,6 +92,7 @@ class Daemon:
         live: Whether the camera may come back after a failure.
         observers: Who looks on.
         reloader: Asked once a tick whether another configuration is to be taken.
+        cancel: Ends the inference that runs, where it can be; see `edge.runtimes.Runtime.cancel`.
     """
 
     def __init__(
@@ -100,6 +106,7 @@ class Daemon:
         live: bool,
         observers: tuple[Observer, ...] = (),
         reloader: Reloader | None = None,
+        cancel: Callable[[], None] | None = None,
     ) -> None:
         self._config = config
         self._pipeline = pipeline
@@ -108,6 +115,7 @@ class Daemon:
         self._notifier = notifier
         self._observers = Observers(observers)
         self._reloader = reloader
+        self._cancel = cancel
         self._restarting = False
         events.listeners.append(self._observers.event)
         self._stop = threading.Event()
@@ -133,10 +141,11 @@ class Daemon:
         self._trim_ns = self._started_ns
 
     def stop(self, reason: str) -> None:
-        """Asks for a clean shutdown. Callable from a signal handler and from any thread."""
-        if not self._stop_reason:
-            self._stop_reason = reason
-        self._stop.set()
+        """Asks for a clean shutdown. Callable from a signal handler and from any thread.
+
+        It takes no lock: the control loop looks at it within a tick.
+        """
+        self._stop_reason = self._stop_reason or reason
 
     def run(self, max_seconds: float | None = None) -> None:
         """Runs until the end.
@@ -146,6 +155,7 @@ class Daemon:
 
         Raises:
             TouchdownError: A thread met an error that a user can act on.
+            UnstoppedError: A thread does not end; its inference or driver does not return.
         """
         workers = (
             Worker("capture", self._capture.run),
@@ -157,19 +167,42 @@ class Daemon:
             self._loop(workers, max_seconds)
         finally:
             self._stop.set()
+            if self._cancel is not None:
+                self._cancel()
             if self._restarting:
                 self._notifier.reloading(time.monotonic_ns() // 1000)
             else:
                 self._notifier.stopping()
             self._link.send_heartbeat(HealthState.STOPPING)
-            late = [w.name for w in workers if not w.join(JOIN_TIMEOUT_S)]
-            if late:
-                logger.error("threads that do not stop: %s", ", ".join(late))
+            late = self._join(workers)
             self._events.write(
                 "stop", reason=self._stop_reason or "failure", unstopped=late, **self._totals()
             )
+            if late:
+                logger.error("threads that do not stop: %s", ", ".join(late))
         for worker in workers:
             worker.check()
+        if late:
+            raise UnstoppedError(f"threads that do not stop: {', '.join(late)}")
+
+    def _join(self, workers: tuple[Worker, ...]) -> list[str]:
+        """Waits for the threads; names of those that do not end.
+
+        An inference may take as long as one that counts as hanging: a native runtime that is left
+        behind at work aborts the process.
+        """
+        now_ns = time.monotonic_ns()
+        busy_since_ns = self._busy_since_ns
+        inference_ns = 0
+        if busy_since_ns is not None:
+            hang_ns = _ns(self._config.health.hang_timeout_ms)
+            inference_ns = max(0, busy_since_ns + hang_ns - now_ns)
+        deadline_ns = now_ns + inference_ns + round(JOIN_TIMEOUT_S * 1e9)
+        return [
+            w.name
+            for w in workers
+            if not w.join(max(0.0, (deadline_ns - time.monotonic_ns()) * 1e-9))
+        ]
 
     def set_status_period(self, period_s: float) -> None:
         """Another period of the status line, s."""
@@ -184,7 +217,10 @@ class Daemon:
             now_ns = time.monotonic_ns()
             self._busy_since_ns = now_ns
             self._forget_moved_ground(now_ns)
-            step = self._pipeline.step(frame, self._pose_at, lambda: self._take(0.0))
+            try:
+                step = self._pipeline.step(frame, self._pose_at, lambda: self._take(0.0))
+            except InferenceCancelledError:
+                return
             self._decided = (step.decision, self._frame_of_reference)
             self.counters.decisions += 1
             self._vitals.pipeline.arrived(time.monotonic_ns())
@@ -251,7 +287,7 @@ class Daemon:
 
     def _loop(self, workers: tuple[Worker, ...], max_seconds: float | None) -> None:
         next_ns = time.monotonic_ns()
-        while not self._stop.is_set():
+        while not self._stop_reason:
             now_ns = time.monotonic_ns()
             for worker in workers:
                 worker.check()

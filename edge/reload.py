@@ -9,7 +9,6 @@ first frame to its last, and its recording too.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,14 +68,14 @@ class Reloader:
     def __init__(self, path: Path, config: EdgeConfig, events: EventLog) -> None:
         self._path = path
         self._events = events
-        self._asked = threading.Event()
+        self._asked = False
         self._before: EdgeConfig | None = None
         self._again = False
         self.config = config
 
     def ask(self) -> None:
-        """Asks for a reload. Callable from a signal handler."""
-        self._asked.set()
+        """Asks for a reload. Callable from a signal handler: it takes no lock."""
+        self._asked = True
 
     def poll(self, vehicle: VehicleStatus) -> Verdict | None:
         """Does what was asked for since the last call; None when nothing was.
@@ -85,9 +84,9 @@ class Reloader:
             vehicle: Whether it is armed. One that says nothing counts as disarmed: it cannot be
                 guided either.
         """
-        if not self._asked.is_set():
+        if not self._asked:
             return None
-        self._asked.clear()
+        self._asked = False
         try:
             wanted = load_config(self._path)
         except TouchdownError as error:

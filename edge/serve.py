@@ -5,14 +5,11 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from types import FrameType
 
 from edge.allocator import share_one_heap
 from edge.blackbox.make import make_recorder
@@ -20,6 +17,7 @@ from edge.blackbox.recorder import Recorder
 from edge.cameras import make_camera
 from edge.config import load_config
 from edge.daemon import Daemon
+from edge.ending import REST_S, LEFT_RUNNING, Ending, StoppedError, UnstoppedError
 from edge.log import EventLog, set_up_text_log
 from edge.observer import Observer
 from edge.parameters import DaemonParameters, read_kept, with_kept
@@ -40,8 +38,13 @@ logger = logging.getLogger("edge")
 RECORDINGS = ("file://", "images://")
 
 
-def serve(path: Path, max_seconds: float | None = None) -> int:
+def serve(path: Path, ending: Ending, max_seconds: float | None = None) -> int:
     """Runs the daemon until SIGTERM, SIGINT or the end of a recording.
+
+    Args:
+        path: Of the configuration.
+        ending: In force.
+        max_seconds: Stop by itself after so long.
 
     Returns:
         Exit status.
@@ -55,9 +58,12 @@ def serve(path: Path, max_seconds: float | None = None) -> int:
     with ExitStack() as stack:
         events = stack.enter_context(EventLog(config.log.events))
         reloader = Reloader(path, config, events)
-        _on_signals(stack, (signal.SIGHUP,), lambda _: reloader.ask())
+        ending.on_hangup = reloader.ask
         try:
-            _run_until_done(path, events, reloader, max_seconds)
+            _run_until_done(path, events, reloader, ending, max_seconds)
+        except StoppedError as stopped:
+            logger.info("%s while starting", stopped)
+            events.write("stop", reason=str(stopped), starting=True)
         except TouchdownError as error:
             events.write("failed", error=str(error))
             raise
@@ -69,7 +75,11 @@ def serve(path: Path, max_seconds: float | None = None) -> int:
 
 
 def _run_until_done(
-    path: Path, events: EventLog, reloader: Reloader, max_seconds: float | None
+    path: Path,
+    events: EventLog,
+    reloader: Reloader,
+    ending: Ending,
+    max_seconds: float | None,
 ) -> None:
     """One run after another, each with the configuration of its time."""
     started = time.monotonic()
@@ -78,29 +88,21 @@ def _run_until_done(
         listeners = tuple(events.listeners)
         try:
             with ExitStack() as stack:
-                _run(reloader, path, events, stack, left_s)
+                _run(reloader, path, events, stack, ending, left_s)
+        except UnstoppedError:
+            raise
         except TouchdownError as error:
             if not reloader.revert(error):
                 raise
+            ending.again()
             continue
         finally:
             events.listeners[:] = listeners  # those of a run go with it
         if not reloader.begin_again():
             return
+        ending.again()
         if max_seconds is not None:
             left_s = max(0.1, started + max_seconds - time.monotonic())
-
-
-def _on_signals(
-    stack: ExitStack, numbers: tuple[signal.Signals, ...], act: Callable[[signal.Signals], None]
-) -> None:
-    """Handles signals until the stack unwinds."""
-
-    def handler(number: int, _frame: FrameType | None) -> None:
-        act(signal.Signals(number))
-
-    for number in numbers:
-        stack.callback(signal.signal, number, signal.signal(number, handler))
 
 
 def _run(
@@ -108,8 +110,10 @@ def _run(
     path: Path,
     events: EventLog,
     stack: ExitStack,
+    ending: Ending,
     max_seconds: float | None,
 ) -> None:
+    ending.check()
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     events.write("start", config=path, config_sha256=digest, pid=os.getpid())
     configured = reloader.config
@@ -119,12 +123,14 @@ def _run(
     camera = make_camera(config.camera.request())
     runtime = stack.enter_context(load_runtime(config.model.path, config.model.options))
     taxonomy = taxonomy_for(runtime.spec, config.model.taxonomy)
-    warm_ms = runtime.warm_up()
+    ending.check()
+    warm_ms = runtime.warm_up(ending.check)
     _log_model(events, runtime, taxonomy.name, warm_ms)
     parameters = DaemonParameters(config, configured, kept, events)
     link = FlightLink(config.link_settings(), parameters=parameters)
     if config.link.pcap is not None:
         link.observers.append(stack.enter_context(PcapWriter(config.link.pcap)).on_frame)
+    ending.check()
     stack.enter_context(link)
     events.write("link", settings=config.link.model_dump())
     settings, thresholds = thresholds_in_force(config.decision, runtime.spec.operating)
@@ -150,11 +156,14 @@ def _run(
         observers.append(feed)
     daemon = Daemon(
         config, camera, pipeline, link, events, ServiceNotifier(), live, tuple(observers),
-        reloader,
+        reloader, runtime.cancel,
     )  # fmt: skip
     parameters.connect(link.withhold, daemon.set_status_period)
-
-    _on_signals(stack, (signal.SIGTERM, signal.SIGINT), lambda number: daemon.stop(number.name))
+    stack.callback(ending.begin)
+    ending.status = LEFT_RUNNING
+    ending.limit_s = config.health.hang_timeout_ms * 1e-3 + REST_S
+    ending.on_end = daemon.stop
+    ending.check()
     daemon.run(max_seconds)
 
 
