@@ -22,6 +22,7 @@ from firmware_bridge.link import FlightLink
 from landing.errors import CameraError, ConfigError, TouchdownError
 from landing.operating import describe, thresholds_in_force
 from landing.settings import AuthorityLevel
+from landing.speed import Slowness
 
 CAMERA_FRAMES = 15
 CAMERA_SECONDS = 4.0
@@ -37,6 +38,14 @@ class Finding:
     ok: bool
     text: str
     data: dict[str, Any] = field(default_factory=dict)
+    warning: bool = False
+
+    @property
+    def mark(self) -> str:
+        """At the head of its line."""
+        if not self.ok:
+            return "FAIL"
+        return "warn" if self.warning else "ok  "
 
 
 def example_text() -> str:
@@ -107,7 +116,7 @@ def check(
     def found(finding: Finding) -> None:
         findings.append(finding)
         if not as_json:
-            say(f"{'ok  ' if finding.ok else 'FAIL'} {finding.name}: {finding.text}")
+            say(f"{finding.mark} {finding.name}: {finding.text}")
 
     try:
         config = load_config(path)
@@ -123,10 +132,15 @@ def check(
         )
     )  # fmt: skip
     found(_authority(config))
-    found(_guarded("model", _check_model, config))
-    found(
+    model_found = _guarded("model", _check_model, config)
+    found(model_found)
+    camera_found = (
         _guarded("camera", _check_camera, config) if camera else Finding("camera", True, "skipped")
     )
+    found(camera_found)
+    if "frame_ms" in model_found.data:
+        fps = camera_found.data.get("fps") or config.camera.fps
+        found(_speed(config, model_found.data["frame_ms"], fps))
     found(
         _guarded("link", lambda c: _check_link(c, timeout_s), config)
         if link
@@ -135,7 +149,12 @@ def check(
     ok = all(f.ok for f in findings)
     if as_json:
         report: dict[str, Any] = {"ok": ok}
-        report.update({f.name: {"ok": f.ok, "text": f.text, **plain(f.data)} for f in findings})
+        report.update(
+            {
+                f.name: {"ok": f.ok, "warning": f.warning, "text": f.text, **plain(f.data)}
+                for f in findings
+            }
+        )
         say(json.dumps(report))
     return ok
 
@@ -193,6 +212,35 @@ def _check_model(config: EdgeConfig) -> Finding:
                 },
             },
         )
+
+
+def _speed(config: EdgeConfig, frame_ms: float, fps: float | None) -> Finding:
+    """Whether decisions can come soon enough for a target, here and now. A warning at most.
+
+    Until the next decision the newest one rests on a frame that is as old as one decision takes,
+    and as what then has to be waited for: the next decision, or the camera where that is slower.
+    """
+    limit_s = config.director.max_decision_age_s
+    frame_s, camera_s = frame_ms * 1e-3, 1.0 / fps if fps else 0.0
+    age_s = frame_s + max(frame_s, camera_s)
+    by_camera = 2 * frame_s <= limit_s
+    needed_hz = 1.0 / (limit_s - frame_s) if by_camera else 2.0 / limit_s
+    slow = Slowness(
+        1.0 / max(frame_s, camera_s), needed_hz, frame_ms, frame_ms,
+        config.model.threads_of_one, fps, by_camera,
+    )  # fmt: skip
+    data = {"age_s": age_s, "limit_s": limit_s, **vars(slow)}
+    knowingly = f"raise director.max_decision_age_s ({limit_s:g} s) knowingly"
+    if age_s <= limit_s:
+        words = f"a decision rests on a frame of {age_s:.2f} s at most, {limit_s:g} s allowed"
+        return Finding("speed", True, words, data)
+    remedy = f"raise camera.fps, or {knowingly}"
+    if not by_camera:
+        remedy = (
+            "fly a smaller model or its INT8 form (touchdown export int8), more model.threads "
+            f"where there are cores, or {knowingly}"
+        )
+    return Finding("speed", True, f"{slow.text}: no target would be sent; {remedy}", data, True)
 
 
 def _check_camera(config: EdgeConfig) -> Finding:

@@ -33,6 +33,7 @@ from firmware_bridge.messages import HealthState, Severity
 from firmware_bridge.report import LinkStatus, SendResult
 from landing.decider import Decision
 from landing.director import DirectorOutput
+from landing.speed import Load
 from landing.types import Frame, LandingTarget, Pose
 from landing.vehicle import VehicleStatus
 
@@ -133,6 +134,7 @@ class Daemon:
         # With the local frame it was made in; replaced whole, so reading needs no lock.
         self._decided: tuple[Decision, tuple[int, int] | None] | None = None
         self._busy_since_ns: int | None = None
+        self._inference_ms: float | None = None
         self._frame_of_reference: tuple[int, int] | None = None
         self.counters = Counters()
         self._status_period_s = config.log.status_period_s
@@ -221,6 +223,7 @@ class Daemon:
                 step = self._pipeline.step(frame, self._pose_at, lambda: self._take(0.0))
             except InferenceCancelledError:
                 return
+            self._inference_ms = step.timings_ms.get("inference")
             self._decided = (step.decision, self._frame_of_reference)
             self.counters.decisions += 1
             self._vitals.pipeline.arrived(time.monotonic_ns())
@@ -313,9 +316,12 @@ class Daemon:
         pose = self._link.latest_pose(now_ns)
         vehicle = self._link.vehicle(now_ns)
         decision = self._decision(now_ns)
-        output = self._control.tick(now_ns, decision, pose, vehicle)
+        camera_hz = self._vitals.camera.health(now_ns).rate_hz
+        load = Load(self._inference_ms, self._config.model.threads_of_one, camera_hz or None)
+        output = self._control.tick(now_ns, decision, pose, vehicle, load)
         self._time_target(output.target)
-        health = self._vitals.watch(now_ns, pose, vehicle, output)
+        slow = None if self._control.slow is None else self._control.slow.text
+        health = self._vitals.watch(now_ns, pose, vehicle, output, slow)
         if not self._vitals.hung(now_ns, self._busy_since_ns):
             if self._vitals.heartbeat_due(now_ns):
                 self._link.send_heartbeat(health.state)
@@ -326,7 +332,7 @@ class Daemon:
                 DaemonStatus(
                     now_ns, self._started_ns, output, self._control.memory(),
                     self._control.refusal, decision, pose, vehicle, link, health, self._counts(),
-                    self._control.authority,
+                    self._control.authority, slow,
                 )
             )  # fmt: skip
         if now_ns - self._record_ns >= RECORD_PERIOD_NS:

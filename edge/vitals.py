@@ -63,9 +63,22 @@ class Vitals:
         """The last one."""
 
     def watch(
-        self, now_ns: int, pose: Pose | None, vehicle: VehicleStatus, output: DirectorOutput
+        self,
+        now_ns: int,
+        pose: Pose | None,
+        vehicle: VehicleStatus,
+        output: DirectorOutput,
+        slow: str | None = None,
     ) -> Health:
-        """Looks at pose and link, and says how the whole is; a change is logged."""
+        """Looks at pose and link, and says how the whole is; a change is logged.
+
+        Args:
+            now_ns: Monotonic time.
+            pose: The newest.
+            vehicle: As the autopilot describes it.
+            output: Of the director.
+            slow: Why decisions are too slow, in words; None while they are not.
+        """
         self._watch_pose(pose, vehicle, output.state)
         if vehicle.link_alive:
             self._link.arrived(now_ns)
@@ -77,6 +90,7 @@ class Vitals:
             active=output.target is not None,
             relied_on=output.state in RELIED_ON,
             starting=now_ns - self._started_ns < BOOT_GRACE_NS,
+            slow=slow,
         )
         before, self.health = self.health, health
         if before is None or before.state is not health.state:
