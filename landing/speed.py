@@ -52,7 +52,7 @@ class Slowness:
     Attributes:
         decisions_hz: That come.
         needed_hz: That would have to come, of the camera or of the machine.
-        latency_ms: From frame to decision, nine of ten are quicker.
+        latency_ms: From frame to decision, median.
         inference_ms: Median.
         threads: Of one inference.
         camera_hz: Frames that come.
@@ -190,11 +190,12 @@ class SpeedMonitor:
         worst_s = _most(ages_s)
         if worst_s <= self._max_age_s:  # rarely late, but by much
             worst_s = max(ages_s)
-        latency_s = _most([one.latency_s for one in self._intervals])
-        idle_s = median(one.idle_s for one in self._intervals)
-        by_camera = idle_s > 0 and worst_s - idle_s <= self._max_age_s
+        latency_s = median(one.latency_s for one in self._intervals)
+        # What remains with a camera that is never waited for: one decision after the other.
+        working_s = median(one.worst_age_s - one.idle_s for one in self._intervals)
+        by_camera = working_s <= self._max_age_s
         if by_camera:
-            needed_hz = 1.0 / (self._max_age_s - latency_s)
+            needed_hz = 1.0 / (self._max_age_s - min(latency_s, 0.5 * self._max_age_s))
         else:
             needed_hz = self.decisions_hz * worst_s / self._max_age_s
         inferences = [one.inference_ms for one in self._intervals if one.inference_ms is not None]
