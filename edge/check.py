@@ -25,6 +25,7 @@ from firmware_bridge.link import FlightLink
 from landing.errors import CameraError, ConfigError, TouchdownError
 from landing.redaction import redact
 from landing.settings import AuthorityLevel
+from landing.speed import Slowness
 
 CAMERA_FRAMES = 15
 CAMERA_SECONDS = 4.0
@@ -40,6 +41,14 @@ class Finding:
     ok: bool
     text: str
     data: dict[str, Any] = field(default_factory=dict)
+    warning: bool = False
+
+    @property
+    def mark(self) -> str:
+        """At the head of its line."""
+        if not self.ok:
+            return "FAIL"
+        return "warn" if self.warning else "ok  "
 
 
 def example_text() -> str:
@@ -110,7 +119,7 @@ def check(
     def found(finding: Finding) -> None:
         findings.append(finding)
         if not as_json:
-            say(redact(f"{'ok  ' if finding.ok else 'FAIL'} {finding.name}: {finding.text}"))
+            say(redact(f"{finding.mark} {finding.name}: {finding.text}"))
 
     try:
         config = load_config(path)
@@ -127,7 +136,8 @@ def check(
     )  # fmt: skip
     found(_authority(config))
     flights: list[ResolvedFlight] = []
-    found(_guarded("model", lambda c: _check_model(c, flights), config))
+    model = _guarded("model", lambda c: _check_model(c, flights), config)
+    found(model)
     found(_flight(flights))
     held = held_by(claims_of(path, config))
     parts: tuple[tuple[str, bool, Callable[[EdgeConfig], Finding]], ...] = (
@@ -136,16 +146,20 @@ def check(
     )
     for name, wanted, what in parts:
         if not wanted:
-            found(Finding(name, True, "skipped"))
+            part = Finding(name, True, "skipped")
         elif held:
-            found(Finding(name, False, held))
+            part = Finding(name, False, held)
         else:
-            found(_guarded(name, what, config))
+            part = _guarded(name, what, config)
+        found(part)
+        if name == "camera" and "frame_ms" in model.data:
+            fps = part.data.get("fps") or config.camera.fps
+            found(_speed(config, model.data["frame_ms"], fps))
     ok = all(f.ok for f in findings)
     if as_json:
         report: dict[str, Any] = {"ok": ok}
         for f in findings:
-            report[f.name] = plain({"ok": f.ok, "text": f.text, **f.data})
+            report[f.name] = plain({"ok": f.ok, "warning": f.warning, "text": f.text, **f.data})
         say(json.dumps(report))
     return ok
 
@@ -204,6 +218,35 @@ def _check_model(config: EdgeConfig, flights: list[ResolvedFlight]) -> Finding:
             f"{runtime.gate.describe() if runtime.gate else 'never verified (export verify)'}",
             {"name": spec.name, "backend": runtime.backend, "frame_ms": times_ms[2]},
         )
+
+
+def _speed(config: EdgeConfig, frame_ms: float, fps: float | None) -> Finding:
+    """Whether decisions can come soon enough for a target, here and now. A warning at most.
+
+    Until the next decision the newest one rests on a frame that is as old as one decision takes,
+    and as what then has to be waited for: the next decision, or the camera where that is slower.
+    """
+    limit_s = config.director.max_decision_age_s
+    frame_s, camera_s = frame_ms * 1e-3, 1.0 / fps if fps else 0.0
+    age_s = frame_s + max(frame_s, camera_s)
+    by_camera = 2 * frame_s <= limit_s
+    needed_hz = 1.0 / (limit_s - frame_s) if by_camera else 2.0 / limit_s
+    slow = Slowness(
+        1.0 / max(frame_s, camera_s), needed_hz, frame_ms, frame_ms,
+        config.model.threads_of_one, fps, by_camera,
+    )  # fmt: skip
+    data = {"age_s": age_s, "limit_s": limit_s, **vars(slow)}
+    knowingly = f"raise director.max_decision_age_s ({limit_s:g} s) knowingly"
+    if age_s <= limit_s:
+        words = f"a decision rests on a frame of {age_s:.2f} s at most, {limit_s:g} s allowed"
+        return Finding("speed", True, words, data)
+    remedy = f"raise camera.fps, or {knowingly}"
+    if not by_camera:
+        remedy = (
+            "fly a smaller model or its INT8 form (touchdown export int8), more model.threads "
+            f"where there are cores, or {knowingly}"
+        )
+    return Finding("speed", True, f"{slow.text}: no target would be sent; {remedy}", data, True)
 
 
 def _check_camera(config: EdgeConfig) -> Finding:

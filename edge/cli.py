@@ -31,14 +31,18 @@ def cli() -> None:
 def serve(config_path: str, max_seconds: float | None) -> None:
     """Run the daemon until SIGTERM.
 
-    Exit status: 0 after a clean stop, 2 for something that is missing or broken, 78 for a bad
-    configuration (so that systemd does not restart it), 1 after a crash.
+    Exit status: 0 after a clean stop, 2 for something that is missing or broken, 70 where an
+    inference or a driver did not end and was left, 78 for a bad configuration (so that systemd does
+    not restart it), 1 after a crash.
     """
-    from pathlib import Path
+    from edge.ending import Ending
 
-    from edge.serve import serve as run
+    with Ending() as ending:  # before anything slow is imported
+        from pathlib import Path
 
-    raise SystemExit(run(Path(config_path), max_seconds))
+        from edge.serve import serve as run
+
+        raise SystemExit(run(Path(config_path), ending, max_seconds))
 
 
 @cli.command()

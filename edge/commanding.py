@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from typing import Protocol
 
+from edge.announcer import Announcer
 from edge.log import EventLog
 from firmware_bridge.messages import Severity
 from firmware_bridge.report import Refusal, SendResult
@@ -49,6 +50,7 @@ class Commanding:
         director: The director's settings.
         link: Where commands and texts go.
         events: Where changes, commands and answers are written.
+        announcer: Says to the pilot what changed.
 
     Attributes:
         output: Of the last step; None before the first.
@@ -61,7 +63,9 @@ class Commanding:
         director: DirectorSettings,
         link: CommandLink,
         events: EventLog,
+        announcer: Announcer,
     ) -> None:
+        self._announcer = announcer
         self._authority = Authority(settings, director.commit_height_m)
         self._link = link
         self._events = events
@@ -97,16 +101,20 @@ class Commanding:
                 reason=output.reason,
                 sent=result.sent,
             )
-        self._say(output)
+        self._say(now_ns, output)
 
-    def _say(self, output: AuthorityOutput) -> None:
+    def _say(self, now_ns: int, output: AuthorityOutput) -> None:
         for change in output.transitions:
-            words = f"{change.from_state.value} -> {change.to_state.value}: {change.reason}"
-            logger.info("authority %s", words)
+            logger.info(
+                "authority %s -> %s: %s",
+                change.from_state.value, change.to_state.value, change.reason,
+            )  # fmt: skip
             self._events.write("authority", **vars(change))
             severity = Severity.WARNING
             if change.to_state is AuthorityState.ENDED:
                 severity = Severity.CRITICAL
             elif change.to_state in QUIET:
                 severity = Severity.INFO
-            self._link.send_text(f"Authority {change.to_state.value}: {change.reason}", severity)
+            words = f"Authority {change.to_state.value}: {change.reason}"
+            urgent = severity is not Severity.INFO
+            self._announcer.say(now_ns, "authority", words, severity, urgent=urgent)

@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from edge.announcer import Announcer
 from edge.commanding import Commanding, CommandLink
 from edge.log import EventLog
 from firmware_bridge.messages import Severity
@@ -20,6 +21,7 @@ from landing.decider import Decision
 from landing.director import Director, DirectorInput, DirectorOutput, DirectorState
 from landing.settings import AuthorityLevel, AuthoritySettings, DirectorSettings
 from landing.site import LandingSite, NoSite
+from landing.speed import Load, Slowness, SpeedMonitor
 from landing.types import LandingTarget, Pose
 from landing.vehicle import VehicleStatus
 
@@ -64,6 +66,7 @@ class Control:
         commanding: Beside the director; None in `advise`.
         counters: Since the start.
         refusal: Why the link did not take the last target, in words; None when it did.
+        slow: Decisions are too slow, in figures; None while they are not.
     """
 
     def __init__(
@@ -74,13 +77,16 @@ class Control:
         authority: AuthoritySettings | None = None,
     ) -> None:
         self._director = Director(settings)
+        self._speed = SpeedMonitor(settings.max_decision_age_s)
         self._link = link
         self._events = events
+        self._announcer = Announcer(link.send_text)
         self.commanding: Commanding | None = None
         if authority is not None and authority.level is not AuthorityLevel.ADVISE:
-            self.commanding = Commanding(authority, settings, link, events)
+            self.commanding = Commanding(authority, settings, link, events, self._announcer)
         self.counters = ControlCounters()
         self.refusal: str | None = None
+        self.slow: Slowness | None = None
         self._sending = False
         self._site: LandingSite | None = None
         self._no_site_reason = ""
@@ -96,27 +102,63 @@ class Control:
         return None if self.commanding is None else self.commanding.output
 
     def tick(
-        self, now_ns: int, decision: Decision | None, pose: Pose | None, vehicle: VehicleStatus
+        self,
+        now_ns: int,
+        decision: Decision | None,
+        pose: Pose | None,
+        vehicle: VehicleStatus,
+        load: Load | None = None,
     ) -> DirectorOutput:
-        """Acts on the newest evidence."""
-        output = self._director.step(DirectorInput(now_ns, decision, pose, vehicle))
+        """Acts on the newest evidence.
+
+        Args:
+            now_ns: Monotonic time.
+            decision: The newest.
+            pose: The newest.
+            vehicle: As the autopilot describes it.
+            load: What is known of the machine, for the words of a slow one.
+        """
+        before, self.slow = self.slow, self._speed.step(now_ns, decision, load or Load())
+        slow = None if self.slow is None else self.slow.text
+        output = self._director.step(DirectorInput(now_ns, decision, pose, vehicle, slow))
         if self.commanding is not None:
             self.commanding.tick(now_ns, output, pose, vehicle)
             self.counters.commands = self.commanding.commands
-        self._say(output)
+        self._say(now_ns, output)
+        if self.slow is not before:
+            self._say_speed(now_ns, before, output)
+        self._announcer.tick(now_ns)
         self._send(output)
         self._log_selection(decision)
         return output
 
-    def _say(self, output: DirectorOutput) -> None:
+    def _say_speed(self, now_ns: int, before: Slowness | None, output: DirectorOutput) -> None:
+        """Once when decisions become too slow, every half minute after, and once when it ends."""
+        slow = self.slow
+        if slow is None:
+            words = f"Fast enough: {self._speed.decisions_hz:.1f} decisions/s"
+            self._events.write("fast-enough", decisions_hz=self._speed.decisions_hz)
+            self._announcer.say(now_ns, "speed", words, Severity.NOTICE)
+            return
+        logger.warning("%s", slow.text)
+        if before is None:
+            self._events.write("too-slow", reason=slow.text, **vars(slow))
+        if not output.transitions:  # else it is in the text of the transition
+            words = f"Landing {output.state.value}: {slow.text}"
+            self._announcer.say(now_ns, "speed", words, Severity.WARNING)
+
+    def _say(self, now_ns: int, output: DirectorOutput) -> None:
         for change in output.transitions:
             self.counters.transitions += 1
             text = f"{change.from_state.value} -> {change.to_state.value}: {change.reason}"
             logger.info("landing %s", text)
             self._events.write("transition", **vars(change))
-            self._link.send_text(
+            self._announcer.say(
+                now_ns,
+                "landing",
                 f"Landing {change.to_state.value}: {change.reason}",
                 Severity.WARNING if change.to_state in GRAVE else Severity.INFO,
+                urgent=change.to_state is DirectorState.ABORT or output.intruder is not None,
             )
 
     def _send(self, output: DirectorOutput) -> None:

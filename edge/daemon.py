@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,6 +19,7 @@ from edge.cameras import Camera
 from edge.capture import CaptureLimits, CaptureLoop
 from edge.config import EdgeConfig
 from edge.control import Control, ControlLink
+from edge.ending import UnstoppedError
 from edge.health import Health
 from edge.log import EventLog
 from edge.mailbox import Mailbox
@@ -25,6 +27,7 @@ from edge.observer import DaemonStatus, Observer, Observers
 from edge.pipeline import Pipeline
 from edge.reload import Reloader
 from edge.resolved import ResolvedFlight
+from edge.runtimes.contract import InferenceCancelledError
 from edge.sdnotify import ServiceNotifier
 from edge.vitals import Vitals
 from edge.worker import Worker
@@ -32,13 +35,16 @@ from firmware_bridge.messages import HealthState, Severity
 from firmware_bridge.report import LinkStatus, SendResult
 from landing.decider import Decision
 from landing.director import DirectorOutput
+from landing.speed import Load
 from landing.types import Frame, LandingTarget, Pose
 from landing.vehicle import VehicleStatus
 
 logger = logging.getLogger("edge")
 
 CONTROL_PERIOD_NS = 50_000_000
-JOIN_TIMEOUT_S = 0.8
+JOIN_TIMEOUT_S = 1.5
+"""How long threads may take to end, beside the inference that runs."""
+
 POSE_WAIT_NS = 60_000_000
 """Three periods of the attitude stream."""
 
@@ -91,6 +97,7 @@ class Daemon:
         live: Whether the camera may come back after a failure.
         observers: Who looks on.
         reloader: Asked once a tick whether another configuration is to be taken.
+        cancel: Ends the inference that runs, where it can be; see `edge.runtimes.Runtime.cancel`.
     """
 
     def __init__(
@@ -105,7 +112,9 @@ class Daemon:
         live: bool,
         observers: tuple[Observer, ...] = (),
         reloader: Reloader | None = None,
+        cancel: Callable[[], None] | None = None,
     ) -> None:
+        self._config = config
         self._flight = flight
         self._pipeline = pipeline
         self._link = link
@@ -113,6 +122,7 @@ class Daemon:
         self._notifier = notifier
         self._observers = Observers(observers)
         self._reloader = reloader
+        self._cancel = cancel
         self._restarting = False
         events.listeners.append(self._observers.event)
         self._stop = threading.Event()
@@ -130,6 +140,7 @@ class Daemon:
         self._alarms = LinkAlarms(link, events)
         self._decision: Decision | None = None  # replaced whole, so reading needs no lock
         self._busy_since_ns: int | None = None
+        self._inference_ms: float | None = None
         self.counters = Counters()
         self._status_period_s = config.log.status_period_s
         self._status_ns = self._started_ns
@@ -137,10 +148,11 @@ class Daemon:
         self._trim_ns = self._started_ns
 
     def stop(self, reason: str) -> None:
-        """Asks for a clean shutdown. Callable from a signal handler and from any thread."""
-        if not self._stop_reason:
-            self._stop_reason = reason
-        self._stop.set()
+        """Asks for a clean shutdown. Callable from a signal handler and from any thread.
+
+        It takes no lock: the control loop looks at it within a tick.
+        """
+        self._stop_reason = self._stop_reason or reason
 
     def run(self, max_seconds: float | None = None) -> None:
         """Runs until the end.
@@ -150,6 +162,7 @@ class Daemon:
 
         Raises:
             TouchdownError: A thread met an error that a user can act on.
+            UnstoppedError: A thread does not end; its inference or driver does not return.
         """
         workers = (
             Worker("capture", self._capture.run),
@@ -161,19 +174,42 @@ class Daemon:
             self._loop(workers, max_seconds)
         finally:
             self._stop.set()
+            if self._cancel is not None:
+                self._cancel()
             if self._restarting:
                 self._notifier.reloading(time.monotonic_ns() // 1000)
             else:
                 self._notifier.stopping()
             self._link.send_heartbeat(HealthState.STOPPING)
-            late = [w.name for w in workers if not w.join(JOIN_TIMEOUT_S)]
-            if late:
-                logger.error("threads that do not stop: %s", ", ".join(late))
+            late = self._join(workers)
             self._events.write(
                 "stop", reason=self._stop_reason or "failure", unstopped=late, **self._totals()
             )
+            if late:
+                logger.error("threads that do not stop: %s", ", ".join(late))
         for worker in workers:
             worker.check()
+        if late:
+            raise UnstoppedError(f"threads that do not stop: {', '.join(late)}")
+
+    def _join(self, workers: tuple[Worker, ...]) -> list[str]:
+        """Waits for the threads; names of those that do not end.
+
+        An inference may take as long as one that counts as hanging: a native runtime that is left
+        behind at work aborts the process.
+        """
+        now_ns = time.monotonic_ns()
+        busy_since_ns = self._busy_since_ns
+        inference_ns = 0
+        if busy_since_ns is not None:
+            hang_ns = _ns(self._config.health.hang_timeout_ms)
+            inference_ns = max(0, busy_since_ns + hang_ns - now_ns)
+        deadline_ns = now_ns + inference_ns + round(JOIN_TIMEOUT_S * 1e9)
+        return [
+            w.name
+            for w in workers
+            if not w.join(max(0.0, (deadline_ns - time.monotonic_ns()) * 1e-9))
+        ]
 
     def set_status_period(self, period_s: float) -> None:
         """Another period of the status line, s."""
@@ -187,7 +223,11 @@ class Daemon:
                 continue
             now_ns = time.monotonic_ns()
             self._busy_since_ns = now_ns
-            step = self._pipeline.step(frame, self._pose_at, lambda: self._take(0.0))
+            try:
+                step = self._pipeline.step(frame, self._pose_at, lambda: self._take(0.0))
+            except InferenceCancelledError:
+                return
+            self._inference_ms = step.timings_ms.get("inference")
             self._note_moved_ground(self._decision, step.decision)
             self._decision = step.decision
             self.counters.decisions += 1
@@ -238,7 +278,7 @@ class Daemon:
 
     def _loop(self, workers: tuple[Worker, ...], max_seconds: float | None) -> None:
         next_ns = time.monotonic_ns()
-        while not self._stop.is_set():
+        while not self._stop_reason:
             now_ns = time.monotonic_ns()
             for worker in workers:
                 worker.check()
@@ -264,10 +304,14 @@ class Daemon:
         pose = self._link.latest_pose(now_ns)
         vehicle = self._link.vehicle(now_ns)
         decision = self._decision
-        output = self._control.tick(now_ns, decision, pose, vehicle)
+        camera_hz = self._vitals.camera.health(now_ns).rate_hz
+        load = Load(self._inference_ms, self._config.model.threads_of_one, camera_hz or None)
+        output = self._control.tick(now_ns, decision, pose, vehicle, load)
         self._time_target(output.target)
         link = self._link.status(now_ns)
-        health = self._vitals.watch(now_ns, pose, vehicle, output, self._alarms.watch(link.alarms))
+        slow = None if self._control.slow is None else self._control.slow.text
+        alarm = self._alarms.watch(link.alarms)
+        health = self._vitals.watch(now_ns, pose, vehicle, output, alarm, slow)
         if not self._vitals.hung(now_ns, self._busy_since_ns):
             if self._vitals.heartbeat_due(now_ns):
                 self._link.send_heartbeat(health.state)
@@ -277,7 +321,7 @@ class Daemon:
                 DaemonStatus(
                     now_ns, self._started_ns, output, self._control.memory(),
                     self._control.refusal, decision, pose, vehicle, link, health, self._counts(),
-                    self._control.authority,
+                    self._control.authority, slow,
                 )
             )  # fmt: skip
         if now_ns - self._record_ns >= RECORD_PERIOD_NS:

@@ -126,7 +126,12 @@ class Health:
 
 
 def overall(
-    inputs: tuple[InputHealth, ...], *, active: bool, relied_on: bool, starting: bool
+    inputs: tuple[InputHealth, ...],
+    *,
+    active: bool,
+    relied_on: bool,
+    starting: bool,
+    slow: str | None = None,
 ) -> Health:
     """The state that follows from the inputs.
 
@@ -135,6 +140,7 @@ def overall(
         active: A landing site is being followed.
         relied_on: The vehicle is landing with our help, so a failure now is an emergency.
         starting: Inputs that have not delivered yet may still be on their way.
+        slow: Why decisions are too slow for any target, in words.
     """
     bad = [i for i in inputs if not i.ok]
     # A detail that names its input already, as a camera's own error does, is not named twice.
@@ -142,6 +148,8 @@ def overall(
         i.detail if i.detail.startswith(i.name) else f"{i.name} {i.detail}" for i in bad
     )
     well = HealthState.OK if active else HealthState.STANDBY
+    if slow is not None:
+        well, reasons = HealthState.DEGRADED, (slow, *reasons)
     failed = [i for i in bad if not (i.alive and i.valid)]  # the others are slow, but work
     if not failed:
         return Health(well, reasons, inputs)

@@ -40,6 +40,7 @@ class DaemonStatus:
         health: Of the inputs and the whole.
         counters: Since the start, by name.
         authority: State and reason of what may be commanded; None in `advise`.
+        slow: Why decisions are too slow, in words; None while they are not.
     """
 
     at_ns: int
@@ -54,6 +55,7 @@ class DaemonStatus:
     health: Health
     counters: Mapping[str, int]
     authority: AuthorityOutput | None = None
+    slow: str | None = None
 
 
 class Observer(Protocol):

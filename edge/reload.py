@@ -12,7 +12,6 @@ in the same file does, and so do limits that a ground station set since the star
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +83,7 @@ class Reloader:
     def __init__(self, path: Path, config: EdgeConfig, events: EventLog) -> None:
         self._path = path
         self._events = events
-        self._asked = threading.Event()
+        self._asked = False
         self._before: EdgeConfig | None = None
         self._again = False
         self._spec: ModelSpec | None = None
@@ -92,8 +91,8 @@ class Reloader:
         self.config = config
 
     def ask(self) -> None:
-        """Asks for a reload. Callable from a signal handler."""
-        self._asked.set()
+        """Asks for a reload. Callable from a signal handler: it takes no lock."""
+        self._asked = True
 
     def flies(self, flight: ResolvedFlight, spec: ModelSpec) -> None:
         """Tells it what the run that begins flies, and of which network."""
@@ -106,9 +105,9 @@ class Reloader:
             vehicle: Whether it is armed. One that says nothing counts as disarmed: it cannot be
                 guided either.
         """
-        if not self._asked.is_set():
+        if not self._asked:
             return None
-        self._asked.clear()
+        self._asked = False
         try:
             wanted = load_config(self._path)
             before = self._flight if self._flight is not None else self._resolved(self.config)

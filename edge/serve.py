@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from types import FrameType
 
 from edge.allocator import share_one_heap
 from edge.blackbox.make import make_recorder
@@ -20,6 +17,7 @@ from edge.cameras import make_camera
 from edge.claims import claims_of
 from edge.config import load_config
 from edge.daemon import Daemon
+from edge.ending import LEFT_RUNNING, REST_S, Ending, StoppedError, UnstoppedError
 from edge.log import EventLog, Exact, set_up_text_log
 from edge.observer import Observer
 from edge.parameters import DaemonParameters, read_kept
@@ -42,8 +40,13 @@ logger = logging.getLogger("edge")
 RECORDINGS = ("file://", "images://")
 
 
-def serve(path: Path, max_seconds: float | None = None) -> int:
+def serve(path: Path, ending: Ending, max_seconds: float | None = None) -> int:
     """Runs the daemon until SIGTERM, SIGINT or the end of a recording.
+
+    Args:
+        path: Of the configuration.
+        ending: In force.
+        max_seconds: Stop by itself after so long.
 
     Returns:
         Exit status.
@@ -60,9 +63,12 @@ def serve(path: Path, max_seconds: float | None = None) -> int:
         claims.take(claims_of(path, config))
         events = stack.enter_context(EventLog(config.log.events, round(config.log.events_mb * 1e6)))
         reloader = Reloader(path, config, events)
-        _on_signals(stack, (signal.SIGHUP,), lambda _: reloader.ask())
+        ending.on_hangup = reloader.ask
         try:
-            _run_until_done(path, events, reloader, claims, max_seconds)
+            _run_until_done(path, events, reloader, claims, ending, max_seconds)
+        except StoppedError as stopped:
+            logger.info("%s while starting", stopped)
+            events.write("stop", reason=str(stopped), starting=True)
         except TouchdownError as error:
             events.write("failed", error=str(error))
             raise
@@ -78,6 +84,7 @@ def _run_until_done(
     events: EventLog,
     reloader: Reloader,
     claims: Claims,
+    ending: Ending,
     max_seconds: float | None,
 ) -> None:
     """One run after another, each with the configuration of its time."""
@@ -88,29 +95,21 @@ def _run_until_done(
         try:
             claims.take(claims_of(path, reloader.config))
             with ExitStack() as stack:
-                _run(reloader, path, events, stack, left_s)
+                _run(reloader, path, events, stack, ending, left_s)
+        except UnstoppedError:
+            raise
         except TouchdownError as error:
             if not reloader.revert(error):
                 raise
+            ending.again()
             continue
         finally:
             events.listeners[:] = listeners  # those of a run go with it
         if not reloader.begin_again():
             return
+        ending.again()
         if max_seconds is not None:
             left_s = max(0.1, started + max_seconds - time.monotonic())
-
-
-def _on_signals(
-    stack: ExitStack, numbers: tuple[signal.Signals, ...], act: Callable[[signal.Signals], None]
-) -> None:
-    """Handles signals until the stack unwinds."""
-
-    def handler(number: int, _frame: FrameType | None) -> None:
-        act(signal.Signals(number))
-
-    for number in numbers:
-        stack.callback(signal.signal, number, signal.signal(number, handler))
 
 
 def _run(
@@ -118,8 +117,10 @@ def _run(
     path: Path,
     events: EventLog,
     stack: ExitStack,
+    ending: Ending,
     max_seconds: float | None,
 ) -> None:
+    ending.check()
     digest = sha256_of(path, "config", ConfigError)
     events.write("start", config=path, config_sha256=digest, pid=os.getpid())
     config = reloader.config
@@ -128,13 +129,15 @@ def _run(
     runtime = stack.enter_context(load_runtime(config.model.path, config.model.options))
     flight = resolve_flight(config, runtime.spec, kept)
     reloader.flies(flight, runtime.spec)
-    warm_ms = runtime.warm_up()
+    ending.check()
+    warm_ms = runtime.warm_up(ending.check)
     _log_model(events, runtime, flight.classes.name, warm_ms)
     unkept = resolve_flight(config, runtime.spec, {})
     parameters = DaemonParameters(config, flight, unkept, kept, events)
     link = FlightLink(flight.link, parameters=parameters)
     if config.link.pcap is not None:
         link.observers.append(stack.enter_context(PcapWriter(config.link.pcap)).on_frame)
+    ending.check()
     stack.enter_context(link)
     events.write("link", settings=config.link.model_dump())
     logger.info("flight %s", flight.describe())
@@ -159,11 +162,14 @@ def _run(
         observers.append(feed)
     daemon = Daemon(
         config, flight, camera, pipeline, link, events, ServiceNotifier(), live, tuple(observers),
-        reloader,
+        reloader, runtime.cancel,
     )  # fmt: skip
     parameters.connect(link.withhold, daemon.set_status_period)
-
-    _on_signals(stack, (signal.SIGTERM, signal.SIGINT), lambda number: daemon.stop(number.name))
+    stack.callback(ending.begin)
+    ending.status = LEFT_RUNNING
+    ending.limit_s = config.health.hang_timeout_ms * 1e-3 + REST_S
+    ending.on_end = daemon.stop
+    ending.check()
     daemon.run(max_seconds)
 
 

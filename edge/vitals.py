@@ -69,6 +69,7 @@ class Vitals:
         vehicle: VehicleStatus,
         output: DirectorOutput,
         alarm: str | None = None,
+        slow: str | None = None,
     ) -> Health:
         """Looks at pose and link, and says how the whole is; a change is logged.
 
@@ -78,6 +79,7 @@ class Vitals:
             vehicle: What the autopilot says of itself.
             output: The director's last step.
             alarm: What ends targets on the link; None when nothing does.
+            slow: Why decisions are too slow, in words; None while they are not.
         """
         self._watch_pose(pose, vehicle, output.state)
         if vehicle.link_alive:
@@ -90,6 +92,7 @@ class Vitals:
             active=output.target is not None,
             relied_on=output.state in RELIED_ON,
             starting=now_ns - self._started_ns < BOOT_GRACE_NS,
+            slow=slow,
         )
         before, self.health = self.health, health
         if before is None or before.state is not health.state:

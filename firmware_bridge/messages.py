@@ -71,7 +71,7 @@ def statustext_messages(text: str, severity: Severity, text_id: int) -> list[Any
     """STATUSTEXT, in chunks of 50 characters when the text is longer.
 
     The last chunk of several is the first with fewer than 50 characters, so a text that fills its
-    chunks exactly is followed by an empty one. Text beyond four chunks is cut.
+    chunks exactly is followed by an empty one. Text beyond four chunks is cut after a word.
 
     Args:
         text: What to say; characters outside ASCII become ``?``.
@@ -81,7 +81,10 @@ def statustext_messages(text: str, severity: Severity, text_id: int) -> list[Any
     data = redact(text).encode("ascii", "replace").replace(b"\0", b"?")
     if len(data) <= CHUNK:
         return [mavlink.MAVLink_statustext_message(int(severity), data, 0, 0)]
-    data = data[: MAX_CHUNKS * CHUNK - 1]
+    most = MAX_CHUNKS * CHUNK - 1
+    if len(data) > most:
+        words = data[: most - 3].rpartition(b" ")[0] or data[: most - 3]
+        data = words + b"..."
     return [
         mavlink.MAVLink_statustext_message(
             int(severity), data[start : start + CHUNK], text_id, start // CHUNK

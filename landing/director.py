@@ -3,8 +3,8 @@
     SEARCH -> CONFIRM -> TRACK -> DESCEND -> COMMIT -> LANDED,  with HOLD and ABORT
 
 A target is given only in TRACK, DESCEND and COMMIT, and only while every gate is open. A vehicle
-that is landing without one is always in HOLD or ABORT, so that the pilot hears of it. All time is
-an argument; the caller steps it at the rate at which targets are to be sent.
+that is landing without one is in HOLD or ABORT, so that the pilot hears of it; only where nothing
+but the next decision is late, the state waits `LATE_S` for it. All time is an argument; the caller steps it at the rate at which targets are to be sent.
 """
 
 from __future__ import annotations
@@ -17,11 +17,15 @@ from typing import Any
 import numpy as np
 
 from landing.decider import Decision
-from landing.gates import evidence_gates, height_above_m
+from landing.gates import Gate, evidence_gates, height_above_m
 from landing.settings import DirectorSettings
 from landing.site import Intruder, LandingSite
 from landing.types import LandingTarget, Pose
 from landing.vehicle import VehicleStatus
+
+LATE_S = 0.5
+"""How much longer than its limit a decision may be out before the state follows the target, which
+stops at the limit: one late frame is no news for the pilot."""
 
 MIN_DOWN_M = 0.1
 """Least vertical distance put into a target."""
@@ -53,12 +57,14 @@ class DirectorInput:
         decision: The newest one, or None before the first.
         pose: The newest one, or None.
         vehicle: As last reported by the autopilot.
+        slow: Why decisions are too slow, in words (`landing.speed`); None while they are not.
     """
 
     now_ns: int
     decision: Decision | None
     pose: Pose | None
     vehicle: VehicleStatus
+    slow: str | None = None
 
 
 @dataclass(frozen=True)
@@ -145,7 +151,11 @@ class Director:
             self._enter(DirectorState.SEARCH, f"mode {vehicle.mode}", now_ns)
         closed = self._closed_gate(inputs)
         if closed is not None:
-            self._wait(inputs, closed)
+            assert closed.closed is not None
+            if closed.name == "decision" and self._may_come_yet(inputs):
+                self._reason = closed.closed
+            else:
+                self._wait(inputs, closed.closed)
             return None
         assert inputs.decision is not None and inputs.pose is not None
         here = inputs.decision.in_frame(inputs.pose.frame)
@@ -170,13 +180,22 @@ class Director:
             self._enter(DirectorState.SEARCH, why, inputs.now_ns)
         self._flying = False
 
-    def _closed_gate(self, inputs: DirectorInput) -> str | None:
-        """The first gate that keeps a target back, in words; None when all are open.
+    def _may_come_yet(self, inputs: DirectorInput) -> bool:
+        """Whether the next decision is no more than a little late."""
+        if self._state not in SENDING or inputs.decision is None:
+            return False
+        age_s = (inputs.now_ns - inputs.decision.evidence_at_ns) * 1e-9
+        return age_s <= self._settings.max_decision_age_s + LATE_S
+
+    def _closed_gate(self, inputs: DirectorInput) -> Gate | None:
+        """The first gate that keeps a target back; None when all are open.
 
         Whether the site is confirmed is not asked here: a site that is not yet is being confirmed.
         """
-        evidence = evidence_gates(inputs.now_ns, inputs.decision, inputs.pose, self._settings)
-        return next((g.closed for g in evidence if not g.is_open and g.name != "confirmed"), None)
+        evidence = evidence_gates(
+            inputs.now_ns, inputs.decision, inputs.pose, self._settings, inputs.slow
+        )
+        return next((g for g in evidence if not g.is_open and g.name != "confirmed"), None)
 
     def _sending_state(self, inputs: DirectorInput, site: LandingSite) -> tuple[DirectorState, str]:
         assert inputs.pose is not None
@@ -221,6 +240,8 @@ class Director:
         waited_s = (inputs.now_ns - self._without_site_since_ns) * 1e-9
         if waited_s > self._settings.hold_timeout_s:
             why = f"no site for {self._settings.hold_timeout_s:g} s while landing"
+            if inputs.slow is not None:
+                why = f"{inputs.slow}; {why}"
             self._enter(DirectorState.ABORT, why, inputs.now_ns)
 
     def _enter(self, state: DirectorState, reason: str, at_ns: int) -> None:

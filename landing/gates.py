@@ -20,7 +20,7 @@ class Gate:
     """One condition.
 
     Attributes:
-        name: Short and stable: `link armed airborne pose decision frame intruder site height
+        name: Short and stable: `link armed airborne pose speed decision frame intruder site height
             evidence confirmed`.
         closed: Why it keeps the target back, in words; None while it is open.
     """
@@ -46,6 +46,7 @@ def gates(
     pose: Pose | None,
     vehicle: VehicleStatus,
     settings: DirectorSettings,
+    slow: str | None = None,
 ) -> tuple[Gate, ...]:
     """All gates in the order in which they are asked; later ones may rest on earlier ones.
 
@@ -56,16 +57,29 @@ def gates(
         Gate("link", None if vehicle.link_alive else "no heartbeat from the autopilot"),
         Gate("armed", None if vehicle.armed else "disarmed"),
         Gate("airborne", "on the ground" if vehicle.airborne is False else None),
-        *evidence_gates(now_ns, decision, pose, settings),
+        *evidence_gates(now_ns, decision, pose, settings, slow),
     )
 
 
 def evidence_gates(
-    now_ns: int, decision: Decision | None, pose: Pose | None, settings: DirectorSettings
+    now_ns: int,
+    decision: Decision | None,
+    pose: Pose | None,
+    settings: DirectorSettings,
+    slow: str | None = None,
 ) -> Iterator[Gate]:
-    """The gates that ask for evidence of ground and place, in their order."""
+    """The gates that ask for evidence of ground and place, in their order.
+
+    Args:
+        now_ns: Monotonic time.
+        decision: The newest.
+        pose: The newest.
+        settings: Of the director.
+        slow: Why decisions are too slow to rest a landing on (`landing.speed`); None if not.
+    """
     where = _pose(now_ns, pose, settings)
     yield where
+    yield Gate("speed", slow)
     decided = _decision(now_ns, decision, settings)
     yield decided
     if decision is None:

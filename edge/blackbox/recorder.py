@@ -166,7 +166,7 @@ class Recorder:
         record = TickRecord(
             status.at_ns, None if decision is None else decision.decided_at_ns, status.pose,
             status.vehicle, status.output, dict(status.memory), status.refusal,
-            status.health.text, dict(status.counters),
+            status.health.text, dict(status.counters), status.slow,
         )  # fmt: skip
         self._put(1500, status.at_ns, lambda segment: self._write_tick(segment, record))
         event = ""

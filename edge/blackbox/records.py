@@ -118,6 +118,7 @@ class TickRecord:
         refusal: Why the link did not take the target.
         health: Overall state and what is wrong, one line.
         counters: Of the daemon.
+        slow: Why decisions were too slow, in words; None when they were not.
     """
 
     at_ns: int
@@ -129,6 +130,7 @@ class TickRecord:
     refusal: str | None
     health: str
     counters: dict[str, int]
+    slow: str | None = None
 
 
 def exact(value: Any) -> Any:

@@ -296,7 +296,7 @@ class Replay:
             self._director.remember(before)  # so that one difference does not become many
         self._result.ticks += 1
         output = self._director.step(
-            DirectorInput(record.at_ns, decision, record.pose, record.vehicle)
+            DirectorInput(record.at_ns, decision, record.pose, record.vehicle, record.slow)
         )
         if exact(output) == exact(record.output):
             self._result.identical_ticks += 1

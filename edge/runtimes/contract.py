@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -65,6 +67,10 @@ class _Submitted:
     start_ns: int
 
 
+class InferenceCancelledError(ModelError):
+    """The inference was told to end by `Runtime.cancel`."""
+
+
 class Runtime(ABC):
     """A loaded model. The public methods check and convert; backends fill in `_start`, `_finish`.
 
@@ -96,6 +102,8 @@ class Runtime(ABC):
         self.device_ms: dict[str, float] = {}
         self._submitted: _Submitted | None = None
         self._open = True
+        self._cancelled = False
+        self._at_work = threading.Lock()
 
     def segment(self, frame: Frame) -> Segmentation:
         """Letterboxes the picture, runs the network and cuts the padding off its outputs.
@@ -111,7 +119,14 @@ class Runtime(ABC):
 
         Raises:
             ModelError: The model does not run, is closed or is at work on another frame.
+            InferenceCancelledError: After `cancel`.
         """
+        with self._at_work:
+            self._submit(frame)
+
+    def _submit(self, frame: Frame) -> None:
+        if self._cancelled:
+            raise InferenceCancelledError(f"model {self.path} was told to end")
         if not self._open:
             raise ModelError(f"model {self.path} is closed")
         if self._submitted is not None:
@@ -132,7 +147,17 @@ class Runtime(ABC):
         Raises:
             ModelError: The model does not run, gives something else than its description says, is
                 closed, or no frame was submitted.
+            InferenceCancelledError: After `cancel`, or during it.
         """
+        with self._at_work:
+            try:
+                return self._result()
+            except ModelError as error:
+                if self._cancelled:
+                    raise InferenceCancelledError(f"model {self.path} was told to end") from error
+                raise
+
+    def _result(self) -> Segmentation:
         if not self._open:
             raise ModelError(f"model {self.path} is closed")
         submitted, self._submitted = self._submitted, None
@@ -155,8 +180,11 @@ class Runtime(ABC):
         }
         return result
 
-    def warm_up(self) -> float:
+    def warm_up(self, between: Callable[[], None] | None = None) -> float:
         """Runs the network twice on grey, so that the first frame is not slow; ms of the second.
+
+        Args:
+            between: Called between the two; what it raises ends the warming up.
 
         Raises:
             ModelError: The model does not run, or gives something else than it describes.
@@ -164,14 +192,33 @@ class Runtime(ABC):
         size = (self.spec.input.height_px, self.spec.input.width_px, 3)
         grey = Frame(np.full(size, 127, dtype=np.uint8), 0, 0)
         self.segment(grey)
+        if between is not None:
+            between()
         self.segment(grey)
         return self.timings_ms["preprocess"] + self.timings_ms["inference"]
 
+    def cancel(self) -> None:
+        """Ends the inference that runs, where the backend can, and every later one.
+
+        From any thread; returns at once.
+        """
+        self._cancelled = True
+        self._cancel()
+
     def close(self) -> None:
-        """Releases the model. Harmless when repeated."""
-        if self._open:
-            self._open = False
-            self._close()
+        """Releases the model. Harmless when repeated.
+
+        A model that is at work in another thread is left as it is: to take it from under its own
+        code would end the process.
+        """
+        if not self._at_work.acquire(blocking=False):
+            return
+        try:
+            if self._open:
+                self._open = False
+                self._close()
+        finally:
+            self._at_work.release()
 
     def __enter__(self) -> Runtime:
         return self
@@ -206,6 +253,9 @@ class Runtime(ABC):
     @abstractmethod
     def _finish(self) -> Outputs:
         """The outputs for the input given last, in memory of their own."""
+
+    def _cancel(self) -> None:  # noqa: B027 - not every backend can
+        """Makes `_finish` in another thread raise `ModelError` soon. Takes no lock."""
 
     @abstractmethod
     def _close(self) -> None:

@@ -73,6 +73,7 @@ class OnnxRuntime(Runtime):
             path, spec, f"onnxruntime {ort.__version__} ({', '.join(providers)})", gate
         )
         self._session = session
+        self._run_options = ort.RunOptions()
         self._picture: ByteArray | None = None
         self._names = [spec.outputs.class_id, spec.outputs.landable, spec.outputs.hazards]
 
@@ -130,12 +131,15 @@ class OnnxRuntime(Runtime):
     def _finish(self) -> Outputs:
         try:
             class_id, landable, hazards = self._session.run(
-                self._names, {self.spec.input.name: self._picture}
+                self._names, {self.spec.input.name: self._picture}, self._run_options
             )
         except RUN_ERRORS as error:
             reason = str(error).strip().splitlines()[0][:200]
             raise ModelError(f"model {self.path} does not run: {reason}") from error
         return Outputs(class_id, landable, hazards)
+
+    def _cancel(self) -> None:
+        self._run_options.terminate = True  # looked at before each node of the graph
 
     def _close(self) -> None:
         self._session = None

@@ -162,6 +162,8 @@ class TensorRTRuntime(Runtime):
         device, marks = self._device, self._marks
         until_ns = time.monotonic_ns() + round(TIMEOUT_S * 1e9)
         while not device.reached(marks[3]):
+            if self._cancelled:
+                raise ModelError(f"model {self.path}: not waited for any longer")
             if time.monotonic_ns() > until_ns:
                 raise ModelError(f"model {self.path}: the GPU gave no result in {TIMEOUT_S:g} s")
             time.sleep(_POLL_S)

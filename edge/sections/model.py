@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -38,6 +39,13 @@ class ModelSection(Section):
         description="other taxonomy of the same classes and roles (name or file), for its "
         "clearances; the model's own by default",
     )
+
+    @property
+    def threads_of_one(self) -> int | None:
+        """Threads of one inference, or the cores there are for it; None where a GPU runs it."""
+        if self.path.suffix.lower() == ".engine" or not self.providers[0].startswith("CPU"):
+            return None
+        return self.threads or len(os.sched_getaffinity(0))
 
     @property
     def options(self) -> RuntimeOptions:
