@@ -105,6 +105,9 @@ class FlightPlan:
         disturbances: What happens on the way down.
         parameters: Of the autopilot.
         settings: Further daemon configuration, by section.
+        clock: `real`: processes of their own; `simulated`: in this process, see `sim.simulated`.
+        ends_when_slow: A pilot who hovers without a site gives up as soon as the daemon turns out
+            too slow for this machine.
     """
 
     model: Path
@@ -139,6 +142,8 @@ class FlightPlan:
     disturbances: tuple[Disturbance, ...] = ()
     parameters: Mapping[str, float] = field(default_factory=dict)
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    clock: str = "real"
+    ends_when_slow: bool = False
 
 
 @dataclass
@@ -164,6 +169,8 @@ class FlightResult:
         heights: True height every second from the order to land, m.
         texts: What autopilot and daemon said.
         daemon: Its counters and latencies at the end.
+        clock: That it was flown on.
+        too_slow: How the machine kept the daemon from landing, with figures; empty if it did not.
     """
 
     world: str
@@ -190,6 +197,8 @@ class FlightResult:
     texts: list[str] = field(default_factory=list)
     daemon: dict[str, Any] = field(default_factory=dict)
     picture: str = ""
+    clock: str = "real"
+    too_slow: str = ""
 
     @property
     def exit_status(self) -> int:

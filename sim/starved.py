@@ -1,0 +1,48 @@
+"""Tells from a daemon's event log that its computer was too slow for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+NEEDED_HZ = 4.0
+"""Decisions a second below which the newest one is older than the director takes it
+(`director.max_decision_age_s`, 0.45 s by default)."""
+
+SLOWEST_MS = 1000.0 / NEEDED_HZ
+
+
+def too_slow(events: Sequence[Mapping[str, Any]]) -> str | None:
+    """In words, with figures, how the daemon fell behind; None when it kept up.
+
+    A camera that delivers nothing, or a link that is cut, makes few decisions too. So the rate
+    counts only where the decision itself takes too long.
+
+    Args:
+        events: Of the event log, in order: `too-slow` where the daemon says so itself, else
+            its regular `status`.
+    """
+    for event in reversed(events):
+        if event["event"] == "too-slow":
+            return _words(
+                event["decisions_hz"], event["needed_hz"], event["inference_ms"],
+                event.get("threads"),
+            )  # fmt: skip
+        if event["event"] != "status":
+            continue
+        hz = event["rates_hz"]["pipeline"]
+        inference_ms, age_ms = (_median_ms(event, name) for name in ("inference", "age"))
+        if hz < NEEDED_HZ and max(inference_ms, age_ms) > SLOWEST_MS:
+            return _words(hz, NEEDED_HZ, inference_ms, None)
+    return None
+
+
+def _median_ms(status: Mapping[str, Any], name: str) -> float:
+    return float(status["timings_ms"].get(name, {}).get("p50_ms", 0.0))
+
+
+def _words(hz: float, needed_hz: float, inference_ms: float, threads: int | None) -> str:
+    on = f" on {threads} threads" if threads else ""
+    return (
+        f"too slow: {hz:.1f} decisions/s, needs {needed_hz:g}; inference {inference_ms:.0f} ms{on}"
+    )
