@@ -20,6 +20,11 @@ real time, and what that costs is no fault of the landing. Measurements fly with
 defaults."""
 
 
+REAL_FPS, SIMULATED_FPS = 10.0, 5.0
+"""Of the camera, where nobody says otherwise. The simulated clock is for machines that have too much
+to do: half the frames take half the time, and are still more than the four a second that fly."""
+
+
 class Mishap(str, Enum):
     """What may happen in the middle of a landing."""
 
@@ -127,7 +132,7 @@ class FlightPlan:
     width_px: int = 640
     height_px: int = 480
     hfov_deg: float = 80.0
-    fps: float = 10.0
+    fps: float = REAL_FPS
     painted: bool = False
     effects: Mapping[str, float] = field(
         default_factory=lambda: {

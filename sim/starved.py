@@ -19,22 +19,29 @@ def too_slow(events: Sequence[Mapping[str, Any]]) -> str | None:
     counts only where the decision itself takes too long.
 
     Args:
-        events: Of the event log, in order: `too-slow` where the daemon says so itself, else
-            its regular `status`.
+        events: Of the event log, in order: `too-slow` where the daemon says so itself, and its
+            regular `status`, whose rate is that since the one before.
     """
-    for event in reversed(events):
+    words = None
+    before: tuple[int, int] | None = None
+    for event in events:
         if event["event"] == "too-slow":
-            return _words(
+            words = _words(
                 event["decisions_hz"], event["needed_hz"], event["inference_ms"],
                 event.get("threads"),
             )  # fmt: skip
-        if event["event"] != "status":
-            continue
-        hz = event["rates_hz"]["pipeline"]
-        inference_ms, age_ms = (_median_ms(event, name) for name in ("inference", "age"))
-        if hz < NEEDED_HZ and max(inference_ms, age_ms) > SLOWEST_MS:
-            return _words(hz, NEEDED_HZ, inference_ms, None)
-    return None
+        elif event["event"] == "ready":
+            before = (event["mono_ns"], 0)
+        elif event["event"] == "status":
+            hz = event["rates_hz"]["pipeline"]
+            if before is not None:
+                passed_s = (event["mono_ns"] - before[0]) * 1e-9
+                hz = (event["decisions"] - before[1]) / max(passed_s, 1e-3)
+            before = (event["mono_ns"], event["decisions"])
+            inference_ms, age_ms = (_median_ms(event, name) for name in ("inference", "age"))
+            if hz < NEEDED_HZ and max(inference_ms, age_ms) > SLOWEST_MS:
+                words = _words(hz, NEEDED_HZ, inference_ms, None)
+    return words
 
 
 def _median_ms(status: Mapping[str, Any], name: str) -> float:
