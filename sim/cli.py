@@ -239,12 +239,14 @@ def land(
         Mishap,
         disturbance_of,
     )
+    from sim.world import check_world_spec
 
     # Whoever ends us ends what we started, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     numbers = seeds_of(seeds)
     for fault in faults:
         disturbance_of(fault)  # a misspelt one is told before anything starts
+    check_world_spec(world)
     model = model if model is not None else find_demo_model()
     choice = ClockChoice(clock, lambda text: click.echo(text, err=True))
     results = []

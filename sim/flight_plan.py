@@ -21,8 +21,8 @@ defaults."""
 
 
 REAL_FPS, SIMULATED_FPS = 10.0, 5.0
-"""Of the camera, where nobody says otherwise. The simulated clock is for machines that have too much
-to do: half the frames take half the time, and are still more than the four a second that fly."""
+"""Of the camera, where nobody says otherwise. The simulated clock is for machines that have too
+much to do: half the frames take half the time, and are still more than the four a second needed."""
 
 
 class Mishap(str, Enum):

@@ -3,7 +3,7 @@
 What a pilot does depends on the daemon's authority (see SAFETY.md). With `advise` it hovers until
 the daemon has tracked a site for a second, switches to LAND, and takes over when the site is lost.
 With `guard` it switches to LAND and leaves the rest to the daemon; when that has handed back,
-hovering, it tries again. With `land` it only watches.
+hovering, it tries again. With `land` it orders that by a change of mode, and only watches.
 """
 
 from __future__ import annotations
@@ -126,6 +126,7 @@ class Pilot:
         self._station.watch()
         self._wait_for_daemon()
         if self._plan.authority == "land":
+            self._autopilot.hand_over(self._station)
             self._ordered_s = self._station.boot_s
             self._finish(self._watch_landing(lambda: False))
             return

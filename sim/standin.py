@@ -39,6 +39,10 @@ def standin_config(c: Conditions) -> AutopilotConfig:
     )  # fmt: skip
 
 
+MODE_S = 0.5
+"""A mode that lasts so long is heard of."""
+
+
 class StandIn:
     """Our own MAVLink stand-in for ArduCopter, `sim.autopilot`."""
 
@@ -97,6 +101,12 @@ class StandIn:
 
     def order_hover(self, station: GroundStation) -> None:
         """GUIDED."""
+        station.set_mode(Mode.GUIDED)
+
+    def hand_over(self, station: GroundStation) -> None:
+        """LOITER, then GUIDED."""
+        station.set_mode(Mode.LOITER)
+        station.wait(MODE_S)
         station.set_mode(Mode.GUIDED)
 
     def hovering(self, station: GroundStation) -> bool:

@@ -26,10 +26,9 @@ def too_slow(events: Sequence[Mapping[str, Any]]) -> str | None:
     before: tuple[int, int] | None = None
     for event in events:
         if event["event"] == "too-slow":
-            words = _words(
-                event["decisions_hz"], event["needed_hz"], event["inference_ms"],
-                event.get("threads"),
-            )  # fmt: skip
+            on = f" on {event['threads']} threads" if event.get("threads") else ""
+            took = f"inference {event['inference_ms']:.0f} ms{on}"
+            words = _words(event["decisions_hz"], event["needed_hz"], took)
         elif event["event"] == "ready":
             before = (event["mono_ns"], 0)
         elif event["event"] == "status":
@@ -40,7 +39,10 @@ def too_slow(events: Sequence[Mapping[str, Any]]) -> str | None:
             before = (event["mono_ns"], event["decisions"])
             inference_ms, age_ms = (_median_ms(event, name) for name in ("inference", "age"))
             if hz < NEEDED_HZ and max(inference_ms, age_ms) > SLOWEST_MS:
-                words = _words(hz, NEEDED_HZ, inference_ms, None)
+                took = f"inference {inference_ms:.0f} ms"
+                if age_ms > 2.0 * inference_ms:
+                    took += f", frame to decision {age_ms:.0f} ms"
+                words = _words(hz, NEEDED_HZ, took)
     return words
 
 
@@ -48,8 +50,5 @@ def _median_ms(status: Mapping[str, Any], name: str) -> float:
     return float(status["timings_ms"].get(name, {}).get("p50_ms", 0.0))
 
 
-def _words(hz: float, needed_hz: float, inference_ms: float, threads: int | None) -> str:
-    on = f" on {threads} threads" if threads else ""
-    return (
-        f"too slow: {hz:.1f} decisions/s, needs {needed_hz:g}; inference {inference_ms:.0f} ms{on}"
-    )
+def _words(hz: float, needed_hz: float, took: str) -> str:
+    return f"too slow: {hz:.1f} decisions/s, needs {needed_hz:g}; {took}"
