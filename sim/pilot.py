@@ -9,6 +9,7 @@ hovering, it tries again. With `land` it orders that by a change of mode, and on
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Protocol
@@ -44,7 +45,7 @@ BUSY = tuple(
 )  # fmt: skip
 """States of the authority in which the daemon has the vehicle, see `landing.authority`."""
 
-SAY_S = 5.0
+SAY_S, SAY_WALL_S = 5.0, 15.0
 FOREVER_S = 3600.0
 WALK_MPS = 1.4
 
@@ -93,7 +94,7 @@ class Pilot:
         cable: Between daemon and autopilot, when the plan cuts it.
         result: Takes verdict, times and what happened.
         stack: Ends what a mishap starts.
-        say: Told how the flight goes, every few seconds of it.
+        say: Told how the flight goes, every few seconds of it or of the watch on the wall.
     """
 
     def __init__(
@@ -110,7 +111,7 @@ class Pilot:
         self._result = result
         self._stack = stack
         self._say = say
-        self._say_due_s = 0.0
+        self._said_s = (-math.inf, -math.inf)  # by the flight's clock, and by the wall's
         self._deadline_s = station.now_s + plan.timeout_s
         self._pending = list(plan.disturbances)
         self._mend_at_s = math.inf
@@ -156,10 +157,13 @@ class Pilot:
             self._mend_at_s = math.inf
             self._cable.mend()
         truth = self._station.truth
-        if now_s > self._say_due_s and truth is not None:
-            self._say_due_s = now_s + SAY_S
+        wall_s = time.monotonic()
+        due = now_s - self._said_s[0] >= SAY_S or wall_s - self._said_s[1] >= SAY_WALL_S
+        if due and truth is not None:
+            self._said_s = (now_s, wall_s)
             self._say(
-                f"  {truth.boot_s:5.1f} s, {truth.height_m:4.1f} m up: {self._daemon.tail.words}"
+                f"  {truth.boot_s:5.1f} s of flight, {truth.height_m:4.1f} m up: "
+                f"{self._daemon.tail.words}"
             )
         if now_s > self._deadline_s:
             slow = too_slow(self._daemon.tail.events)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -62,7 +61,6 @@ EFFECTS = {
 
 STATUS_NS = 10_000_000_000
 LOGGERS = ("edge", "firmware_bridge", "landing")
-MOST_THREADS = 4
 
 
 @dataclass(frozen=True)
@@ -192,10 +190,7 @@ class SimulatedDaemon:
         log = stack.enter_context((plan.out / "events.jsonl").open("w", encoding="utf-8"))
         self._events = SimulatedLog(log, clock)
         self._events.write("start", config=config, clock="simulated", machine=MACHINE)
-        # More threads change no byte of what the network says, only how soon.
-        threads = min(MOST_THREADS, os.cpu_count() or 1)
-        options = replace(settings.model.options, threads=threads)
-        runtime = stack.enter_context(load_runtime(settings.model.path, options))
+        runtime = stack.enter_context(load_runtime(settings.model.path, settings.model.options))
         taxonomy = taxonomy_for(runtime.spec, settings.model.taxonomy)
         self._events.write(
             "model", path=runtime.path, name=runtime.spec.name, taxonomy=taxonomy.name
@@ -356,7 +351,8 @@ class SimulatedStandIn(StandIn):
 
 def effects_of(plan: FlightPlan) -> Effects:
     """The plan's faults of the camera, by the options of `sim.camera_process`."""
-    return Effects(seed=plan.seed, **{EFFECTS[name]: v for name, v in plan.effects.items()})
+    faults = {EFFECTS[name]: value for name, value in plan.effects.items()}
+    return replace(Effects(seed=plan.seed), **faults)
 
 
 def decision_in_force(config: EdgeConfig, runtime: Runtime, events: EventLog) -> DecisionSettings:
