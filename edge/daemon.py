@@ -20,6 +20,7 @@ from edge.capture import CaptureLimits, CaptureLoop
 from edge.config import EdgeConfig
 from edge.control import Control, ControlLink
 from edge.ending import UnstoppedError
+from edge.ground import GroundWatch
 from edge.health import Health
 from edge.log import EventLog
 from edge.mailbox import Mailbox
@@ -79,8 +80,6 @@ class Counters:
     decisions: int = 0
     stale_frames: int = 0
     late_ticks: int = 0
-    map_resets: int = 0
-    map_shifts: int = 0
 
 
 class Daemon:
@@ -138,6 +137,7 @@ class Daemon:
         )
         self._control = Control(flight.director, link, events, flight.authority)
         self._alarms = LinkAlarms(link, events)
+        self._ground = GroundWatch(events)
         self._decision: Decision | None = None  # replaced whole, so reading needs no lock
         self._busy_since_ns: int | None = None
         self._inference_ms: float | None = None
@@ -228,7 +228,7 @@ class Daemon:
             except InferenceCancelledError:
                 return
             self._inference_ms = step.timings_ms.get("inference")
-            self._note_moved_ground(self._decision, step.decision)
+            self._ground.look(step.decision)
             self._decision = step.decision
             self.counters.decisions += 1
             self._vitals.pipeline.arrived(time.monotonic_ns())
@@ -261,20 +261,6 @@ class Daemon:
             self.counters.stale_frames += 1
             return None
         return frame
-
-    def _note_moved_ground(self, before: Decision | None, now: Decision) -> None:
-        """Logs what a decision did with the ground map because the estimator's frame moved."""
-        if now.restarted is not None:
-            self.counters.map_resets += 1
-            logger.warning("the ground map starts anew: %s", now.restarted)
-            self._events.write("map-reset", reason=now.restarted)
-        elif before is not None and before.frame != now.frame:
-            shift = before.frame.shift_to(now.frame)
-            if shift is not None:
-                self.counters.map_shifts += 1
-                words = shift.describe()
-                logger.warning("the estimator was reset: the ground map moves by %s", words)
-                self._events.write("map-moved", shift=words)
 
     def _loop(self, workers: tuple[Worker, ...], max_seconds: float | None) -> None:
         next_ns = time.monotonic_ns()
@@ -382,6 +368,8 @@ class Daemon:
         return {
             **vars(self.counters),
             **vars(self._control.counters),
+            "map_resets": self._ground.resets,
+            "map_shifts": self._ground.shifts,
             "frames": self._capture.frames,
             "dropped_frames": self._dropped(),
             "camera_failures": self._capture.attempts_failed,

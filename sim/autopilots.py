@@ -98,6 +98,9 @@ class AutopilotProcess(Protocol):
     def order_hover(self, station: GroundStation) -> None:
         """What a pilot switches to in order to take over."""
 
+    def hand_over(self, station: GroundStation) -> None:
+        """What a pilot does to have a daemon with authority `land` land."""
+
     def hovering(self, station: GroundStation) -> bool:
         """Whether the vehicle is in the mode of `order_hover`."""
 

@@ -30,23 +30,19 @@ from typing import TextIO
 
 import click
 import cv2
-import numpy as np
 
 from landing.camera import CameraModel, Mount
 from landing.errors import DataError, InvalidValueError, TouchdownError
-from landing.types import ByteArray, Pose
-from sim.camera import render
+from landing.types import Pose
 from sim.camera_effects import Effects
 from sim.camera_orders import OrderTail, Stall, Visit
 from sim.camera_shake import Shake
 from sim.home import Home
+from sim.shutter import Shutter
 from sim.truth_link import Truth, TruthLink
 from sim.world import World, parse_world_spec
-from sim.world.label_view import label_view
 
 POLL_S = 0.05
-GRAIN = 15
-"""Greatest deviation of a painted pixel, grey steps: far less than between two classes."""
 
 SILENT_S = 5.0
 """Without SIM_STATE for this long the autopilot counts as gone."""
@@ -63,8 +59,6 @@ class Shooting:
         freeze_after_s: No more frames after this; the process lives on. None for never.
         repeat_after_s: The same picture over and over after this. None for never.
         die_after_s: The process ends after this. None for never.
-        painted: Frames show what the ground is, in the colours of its classes, instead of what it
-            looks like: with a network that knows the colours, perception is perfect.
     """
 
     fps: float = 10.0
@@ -73,7 +67,6 @@ class Shooting:
     freeze_after_s: float | None = None
     repeat_after_s: float | None = None
     die_after_s: float | None = None
-    painted: bool = False
 
 
 class _Over(Exception):
@@ -98,22 +91,20 @@ class CameraProcess:
     """Paces, renders and writes."""
 
     def __init__(
-        self, world: World, camera: CameraModel, link: TruthLink, shooting: Shooting,
-        effects: Effects, truth_log: TextIO | None, stdout_fd: int,
+        self, world: World, shutter: Shutter, link: TruthLink, shooting: Shooting,
+        truth_log: TextIO | None, stdout_fd: int,
         shake: Shake | None = None, orders: OrderTail | None = None,
     ) -> None:  # fmt: skip
         self.world = world
-        self.camera = camera
+        self.shutter = shutter
         self.link = link
         self.shooting = shooting
-        self.effects = effects
         self.truth_log = truth_log
         self.stdout_fd = stdout_fd
         self.shake = shake
         self.orders = orders
         self.frames = 0
         self._stalled_until_ns = 0
-        self._grain = np.random.default_rng(effects.seed)
         self._parent = os.getppid()
         self._stopping = False
         self._pending: deque[tuple[int, bytes]] = deque()
@@ -201,27 +192,15 @@ class CameraProcess:
         if now_ns < self._stalled_until_ns:
             return
         frame, self.frames = self.frames, self.frames + 1
-        if self.effects.drops(frame):
+        if self.shutter.effects.drops(frame):
             return
         if repeat_s is None or age_s < repeat_s or not self._last:
             pose, t_s = truth.pose_at(now_ns), boot_s - self.shooting.t0_boot_s
             seen_from = pose if self.shake is None else self.shake.applied(pose)
-            self._last = self._picture(seen_from, t_s, truth).tobytes()
+            picture = self.shutter.picture(self.world, seen_from, t_s, truth.motion)
+            self._last = picture.tobytes()
             self._note(frame, now_ns, t_s, pose, truth)
         self._pending.append((now_ns + round(self.shooting.latency_s * 1e9), self._last))
-
-    def _picture(self, pose: Pose, t_s: float, truth: Truth) -> ByteArray:
-        if self.shooting.painted:
-            size_px = (self.camera.width_px, self.camera.height_px)
-            classes = label_view(self.world, self.camera, pose, t_s, size_px)
-            painted = self.world.taxonomy.palette_bgr[classes].astype(np.int16)
-            # Grain, as of any sensor: the daemon refuses pictures without detail as blurred.
-            painted += self._grain.integers(-GRAIN, GRAIN + 1, painted.shape, dtype=np.int16)
-            return np.asarray(np.clip(painted, 0, 255), dtype=np.uint8)
-        image, _ = render(
-            self.world, self.camera, pose, t_s, self.effects, motion=truth.motion, labels=False
-        )
-        return image
 
     def _note(self, frame: int, now_ns: int, t_s: float, pose: Pose, truth: Truth) -> None:
         if self.truth_log is None:
@@ -365,7 +344,7 @@ def main(
         origin = Home.parse(home) if home else None
         link = TruthLink(autopilot, origin, truth_rate_hz, patience)
         world = parse_world_spec(spec, seed)
-        shooting = Shooting(fps, latency, t0_boot, freeze_after, repeat_after, die_after, painted)
+        shooting = Shooting(fps, latency, t0_boot, freeze_after, repeat_after, die_after)
         with ExitStack() as stack:
             log = None
             if truth_log is not None:
@@ -374,7 +353,7 @@ def main(
                 except OSError as error:
                     raise DataError(f"truth log {truth_log}: {error.strerror}") from error
             process = CameraProcess(
-                world, camera, link, shooting, effects, log, sys.stdout.fileno(),
+                world, Shutter(camera, effects, painted), link, shooting, log, sys.stdout.fileno(),
                 Shake(shake_deg, seed) if shake_deg > 0 else None,
                 OrderTail(orders) if orders is not None else None,
             )  # fmt: skip
@@ -388,13 +367,14 @@ def main(
 
 
 def _shoot_until_over(process: CameraProcess, patience_s: float) -> int:
-    world, camera, link = process.world, process.camera, process.link
+    world, shutter, link = process.world, process.shutter, process.link
     signal.signal(signal.SIGTERM, process.stop)
     signal.signal(signal.SIGINT, process.stop)
-    world.label_pyramid if process.shooting.painted else world.pyramid  # noqa: B018  made in time
+    world.label_pyramid if shutter.painted else world.pyramid  # noqa: B018  made in time
     os.set_blocking(process.stdout_fd, False)
     link.start()
     fps = process.shooting.fps
+    camera = shutter.camera
     _log(f"{world.name}, {camera.width_px}x{camera.height_px} at {fps:g} fps")
     try:
         process.run(patience_s)

@@ -69,6 +69,15 @@ def seeds_of(text: str) -> list[int]:
     help="Who flies: our stand-in, or a real autopilot's simulator (ARDUPILOT_SITL, PX4_SITL).",
 )
 @click.option(
+    "--clock",
+    type=click.Choice(("auto", "real", "simulated")),
+    default="auto",
+    show_default=True,
+    help="real: autopilot, camera and daemon as processes in real time. simulated: the same parts "
+    "in this process, with a modelled computer on board, whatever load this machine has. auto: "
+    "real where this machine keeps up, else simulated.",
+)
+@click.option(
     "--authority",
     type=click.Choice(("advise", "guard", "land")),
     default="advise",
@@ -170,9 +179,8 @@ def seeds_of(text: str) -> list[int]:
 @click.option(
     "--fps",
     type=click.FloatRange(1.0, 60.0),
-    default=10.0,
-    show_default=True,
-    help="Frame rate of the camera, Hz.",
+    default=None,
+    help="Frame rate of the camera, Hz.  [default: 10; on the simulated clock 5]",
 )
 @click.option(
     "--vehicle-radius-m",
@@ -198,14 +206,16 @@ def seeds_of(text: str) -> list[int]:
 @click.option("--pcap", is_flag=True, help="Keep the daemon's link in OUT/link.pcap (Wireshark).")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def land(
-    autopilot: str, authority: str,
+    autopilot: str, clock: str, authority: str,
     world: str, seeds: str, model: Path | None, height_m: float, start: tuple[float, float] | None,
     wind_mps: float, gust_mps: float, attitude_noise_deg: float, latency_ms: float,
     intruder_m: float | None, faults: tuple[str, ...], hfov_deg: float,
-    size: tuple[int, int], fps: float, vehicle_radius_m: float,
+    size: tuple[int, int], fps: float | None, vehicle_radius_m: float,
     search_s: float, out: Path, pcap: bool, as_json: bool,
 ) -> int:  # fmt: skip
-    """Fly whole landings: autopilot, camera and `edge serve` as separate processes.
+    """Fly whole landings: autopilot, camera and `edge serve`.
+
+    How it goes is told on standard error, with the clock that was used and why.
 
     ardupilot and px4 need the simulator of that autopilot; without, the command says how to get it.
 
@@ -215,23 +225,31 @@ def land(
     import json
     import signal
     import sys
+    from dataclasses import replace
+
+    click.echo("touchdown sim land ...", err=True)  # what follows takes seconds to load
 
     from edge.resolved import ResolvedFlight
+    from sim.clock import ClockChoice
     from sim.flight_plan import (
+        REAL_FPS,
         SHARED_MACHINE,
+        SIMULATED_FPS,
         Disturbance,
         FlightPlan,
         Mishap,
         disturbance_of,
     )
-    from sim.runs import fly_one
+    from sim.world import check_world_spec
 
     # Whoever ends us ends what we started, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     numbers = seeds_of(seeds)
     for fault in faults:
         disturbance_of(fault)  # a misspelt one is told before anything starts
+    check_world_spec(world)
     model = model if model is not None else find_demo_model()
+    choice = ClockChoice(clock, lambda text: click.echo(text, err=True))
     results = []
     for seed in numbers:
         folder = out if len(numbers) == 1 else out / f"seed-{seed}"
@@ -243,14 +261,16 @@ def land(
         plan = FlightPlan(
             model=model, out=folder, autopilot=autopilot, authority=authority,
             world=world, seed=seed, height_m=height_m, start_ne_m=start,
-            wind=(wind_mps, (seed * 73.0) % 360.0), gust_mps=gust_mps, hfov_deg=hfov_deg, fps=fps,
+            wind=(wind_mps, (seed * 73.0) % 360.0), gust_mps=gust_mps, hfov_deg=hfov_deg,
+            fps=fps or SIMULATED_FPS,
             attitude_noise_deg=attitude_noise_deg, camera_latency_s=latency_ms / 1000.0,
             disturbances=(*intruders, *(disturbance_of(fault) for fault in faults)),
             width_px=size[0], height_px=size[1],
             vehicle_radius_m=vehicle_radius_m, search_s=search_s,
-            settings=SHARED_MACHINE | ({"link": {"pcap": "link.pcap"}} if pcap else {}),
+            settings={"link": {"pcap": "link.pcap"}} if pcap else {},
         )  # fmt: skip
-        result = fly_one(plan)
+        real = replace(plan, fps=fps or REAL_FPS, settings=SHARED_MACHINE | plan.settings)
+        result = choice.fly(real, plan)
         results.append(result)
         if as_json:
             click.echo(json.dumps(result.to_json()))

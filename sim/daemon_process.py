@@ -96,6 +96,15 @@ class EventTail:
         return str(change["to_state"]) if change else "search"
 
     @property
+    def words(self) -> str:
+        """What it said last of its state, for people."""
+        said = self.last("transition", "no-site")
+        if said is None:
+            return "search"
+        detail = f": {said['detail']}" if said.get("detail") else ""
+        return f"{self.state}, {said['reason']}{detail}"
+
+    @property
     def site(self) -> dict[str, Any] | None:
         """The site it last chose, in the autopilot's frame; None before the first."""
         event = self.last("site-chosen", "site-changed")

@@ -1,15 +1,19 @@
 """One whole landing: autopilot, camera and the ordinary `edge serve`, each a process of its own.
 
 The daemon is started the way a user starts it and knows nothing of the simulator: it gets frames
-from a `pipe:` camera and MAVLink from the autopilot, be it the stand-in, ArduPilot or PX4.
+from a `pipe:` camera and MAVLink from the autopilot, be it the stand-in, ArduPilot or PX4. On the
+simulated clock the same parts fly in this process, see `sim.simulated`.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
 
-from sim.autopilots import Conditions, make_autopilot
+from sim.autopilots import AutopilotProcess, Conditions, make_autopilot
 from sim.daemon_process import (
     ORDERS,
     DaemonProcess,
@@ -20,16 +24,38 @@ from sim.daemon_process import (
 from sim.flight_plan import FlightPlan, FlightResult, Mishap
 from sim.ground_station import GroundStation, TruthSample
 from sim.link_proxy import LinkProxy
-from sim.pilot import Pilot
+from sim.pilot import Cable, Daemon, Pilot
 from sim.processes import FlightError
+from sim.simulated import SimulatedStandIn, text_log
 from sim.sitl.namespace import loopback_only
+from sim.starved import too_slow
 from sim.world import World, parse_world_spec, save_world, suggest_start
 
 __all__ = ["FlightError", "FlightPlan", "FlightResult", "fly"]
 
 
-def fly(plan: FlightPlan) -> tuple[FlightResult, World, list[TruthSample]]:
+def quiet(_text: str) -> None:
+    """Says nothing."""
+
+
+@dataclass(frozen=True)
+class Parties:
+    """Everybody in a flight but the pilot."""
+
+    autopilot: AutopilotProcess
+    station: GroundStation
+    daemon: Daemon
+    cable: Cable | None
+
+
+def fly(
+    plan: FlightPlan, say: Callable[[str], None] = quiet
+) -> tuple[FlightResult, World, list[TruthSample]]:
     """Flies the plan.
+
+    Args:
+        plan: What to fly.
+        say: Told how the flight goes.
 
     Returns:
         The result, the world with everybody who walked into it, and the true track.
@@ -46,28 +72,17 @@ def fly(plan: FlightPlan) -> tuple[FlightResult, World, list[TruthSample]]:
     start = plan.start_ne_m or suggest_start(world, plan.seed)
     result = FlightResult(
         world=world.name, seed=plan.seed, verdict="not-landed", autopilot=plan.autopilot,
-        start_ne_m=start, start_height_m=plan.height_m,
+        start_ne_m=start, start_height_m=plan.height_m, clock=plan.clock,
     )  # fmt: skip
-    autopilot = make_autopilot(plan.autopilot, _conditions(plan, start), plan.out)
-    world_folder = plan.out / "world"
-    save_world(world, world_folder)
+    save_world(world, plan.out / "world")
+    meet = _in_process if plan.clock == "simulated" else _as_processes
     with ExitStack() as stack:
-        if autopilot.binds_everywhere:
-            stack.enter_context(loopback_only())
-        autopilot.start(stack)
-        station = stack.enter_context(GroundStation(autopilot.links.pilot, autopilot.home))
-        autopilot.hover(station)
-        proxy = _proxy(plan, autopilot.links.daemon, stack)
-        config = plan.out / "edge.toml"
-        daemon_link = autopilot.links.daemon if proxy is None else proxy.connection
-        config.write_text(
-            daemon_config(
-                plan, world_folder.resolve(), daemon_link, autopilot.links.camera, autopilot.home
-            ),
-            "utf-8",
-        )
-        daemon = DaemonProcess(config, stack)
-        pilot = Pilot(plan, world, autopilot, station, daemon, proxy, result, stack)
+        parties = meet(plan, _conditions(plan, start), world, stack)
+        station = parties.station
+        pilot = Pilot(
+            plan, world, parties.autopilot, station, parties.daemon, parties.cable, result, stack,
+            say,
+        )  # fmt: skip
         pilot.fly()
         world = pilot.world
         result.texts = [f"{t.boot_s:.1f} [{t.component}] {t.text}" for t in station.texts]
@@ -76,6 +91,47 @@ def fly(plan: FlightPlan) -> tuple[FlightResult, World, list[TruthSample]]:
     tail.read()
     _complete(result, tail, world, station, plan)
     return result, world, list(station.track)
+
+
+def _as_processes(
+    plan: FlightPlan, conditions: Conditions, world: World, stack: ExitStack
+) -> Parties:
+    """In real time; the daemon's world is the saved one."""
+    autopilot = make_autopilot(plan.autopilot, conditions, plan.out)
+    if autopilot.binds_everywhere:
+        stack.enter_context(loopback_only())
+    autopilot.start(stack)
+    station = stack.enter_context(GroundStation(autopilot.links.pilot, autopilot.home))
+    autopilot.hover(station)
+    proxy = _proxy(plan, autopilot.links.daemon, stack)
+    daemon_link = autopilot.links.daemon if proxy is None else proxy.connection
+    config = _write_config(plan, daemon_link, autopilot)
+    return Parties(autopilot, station, DaemonProcess(config, stack), proxy)
+
+
+def _in_process(
+    plan: FlightPlan, conditions: Conditions, world: World, stack: ExitStack
+) -> Parties:
+    """On the simulated clock."""
+    stack.enter_context(text_log(plan.out / "daemon.log"))
+    autopilot = SimulatedStandIn(conditions, plan.out)
+    autopilot.start(stack)
+    station = stack.enter_context(
+        GroundStation(autopilot.links.pilot, autopilot.home, autopilot, autopilot.clock.ns)
+    )
+    autopilot.hover(station)
+    config = _write_config(plan, autopilot.links.daemon, autopilot)
+    return Parties(autopilot, station, autopilot.begin(plan, config, world, stack), autopilot)
+
+
+def _write_config(plan: FlightPlan, daemon_link: str, autopilot: AutopilotProcess) -> Path:
+    config = plan.out / "edge.toml"
+    world_folder = (plan.out / "world").resolve()
+    text = daemon_config(
+        plan, world_folder, daemon_link, autopilot.links.camera, autopilot.home
+    )  # fmt: skip
+    config.write_text(text, "utf-8")
+    return config
 
 
 def _conditions(plan: FlightPlan, start: tuple[float, float]) -> Conditions:
@@ -123,6 +179,8 @@ def _complete(
         )
         result.straight_down_ok = below.all_landable
     if result.verdict != "landed" or not track:
+        result.too_slow = too_slow(tail.events) or ""
+        result.reason = result.too_slow or result.reason
         return
     down = track[-1]
     result.touchdown_ne_m = (round(down.north_m, 3), round(down.east_m, 3))

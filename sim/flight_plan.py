@@ -20,6 +20,11 @@ real time, and what that costs is no fault of the landing. Measurements fly with
 defaults."""
 
 
+REAL_FPS, SIMULATED_FPS = 10.0, 5.0
+"""Of the camera, where nobody says otherwise. The simulated clock is for machines that have too
+much to do: half the frames take half the time, and are still more than the four a second needed."""
+
+
 class Mishap(str, Enum):
     """What may happen in the middle of a landing."""
 
@@ -105,6 +110,9 @@ class FlightPlan:
         disturbances: What happens on the way down.
         parameters: Of the autopilot.
         settings: Further daemon configuration, by section.
+        clock: `real`: processes of their own; `simulated`: in this process, see `sim.simulated`.
+        ends_when_slow: A pilot who hovers without a site gives up as soon as the daemon turns out
+            too slow for this machine.
     """
 
     model: Path
@@ -124,7 +132,7 @@ class FlightPlan:
     width_px: int = 640
     height_px: int = 480
     hfov_deg: float = 80.0
-    fps: float = 10.0
+    fps: float = REAL_FPS
     painted: bool = False
     effects: Mapping[str, float] = field(
         default_factory=lambda: {
@@ -139,6 +147,8 @@ class FlightPlan:
     disturbances: tuple[Disturbance, ...] = ()
     parameters: Mapping[str, float] = field(default_factory=dict)
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    clock: str = "real"
+    ends_when_slow: bool = False
 
 
 @dataclass
@@ -165,6 +175,8 @@ class FlightResult:
         texts: What autopilot and daemon said.
         flight: What the daemon flew, and its digest, as its event log has it.
         daemon: Its counters and latencies at the end.
+        clock: That it was flown on.
+        too_slow: How the machine kept the daemon from landing, with figures; empty if it did not.
     """
 
     world: str
@@ -192,6 +204,8 @@ class FlightResult:
     flight: dict[str, Any] = field(default_factory=dict)
     daemon: dict[str, Any] = field(default_factory=dict)
     picture: str = ""
+    clock: str = "real"
+    too_slow: str = ""
 
     @property
     def exit_status(self) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from firmware_bridge.connection import make_transport, parse_connection
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.frames import FrameReader
+from firmware_bridge.transport import Transport
 from landing.errors import LinkError
 from sim.home import Home
 
@@ -72,14 +74,20 @@ class Text:
 class GroundStation:
     """A MAVLink connection that polls: call `poll` often."""
 
-    def __init__(self, connection: str, home: Home) -> None:
+    def __init__(
+        self, connection: str, home: Home, transport: Transport | None = None,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:  # fmt: skip
         """Does not connect yet.
 
         Args:
             connection: pymavlink-style string of the simulator's link.
             home: Where NED (0, 0, 0) is.
+            transport: Used instead of what the connection names.
+            clock_ns: Monotonic time; with a simulated clock, reading the transport lets it pass.
         """
-        self._transport = make_transport(parse_connection(connection))
+        self.clock_ns = clock_ns
+        self._transport = transport or make_transport(parse_connection(connection))
         self._connection = connection
         self._reader = FrameReader()
         self._codec = mavlink.MAVLink(None, srcSystem=GROUND_STATION_ID, srcComponent=190)
@@ -118,12 +126,12 @@ class GroundStation:
         self.landed_state = mavlink.MAV_LANDED_STATE_UNDEFINED
         self.origin_ne_m = self.altitude_m = None
         self.estimates.clear()
-        deadline_s = time.monotonic() + OPEN_S
+        deadline_s = self.now_s + OPEN_S
         while True:
             try:
                 self._transport.open()
             except LinkError:
-                if time.monotonic() > deadline_s:
+                if self.now_s > deadline_s:
                     raise
                 time.sleep(0.1)
             else:
@@ -136,6 +144,11 @@ class GroundStation:
         trace: TracebackType | None,
     ) -> None:
         self._transport.close()
+
+    @property
+    def now_s(self) -> float:
+        """Monotonic time."""
+        return self.clock_ns() * 1e-9
 
     @property
     def truth(self) -> TruthSample | None:
@@ -160,7 +173,7 @@ class GroundStation:
         Raises:
             LinkError: The simulator has closed the link.
         """
-        now_s = time.monotonic()
+        now_s = self.now_s
         if now_s - self._heartbeat_sent_s >= 1.0:
             self._heartbeat_sent_s = now_s
             self._send(
@@ -168,7 +181,7 @@ class GroundStation:
                     mavlink.MAV_TYPE_GCS, mavlink.MAV_AUTOPILOT_INVALID, 0, 0, 0
                 )
             )
-        for frame in self._reader.feed(self._transport.read(timeout_s)):
+        for frame in self._reader.feed(self._transport.read(timeout_s).data):
             self._take(frame.message)
 
     def wait_for_autopilot(self, timeout_s: float) -> None:
@@ -177,16 +190,16 @@ class GroundStation:
         Raises:
             LinkError: None within the time.
         """
-        deadline_s = time.monotonic() + timeout_s
+        deadline_s = self.now_s + timeout_s
         while not self.heard_autopilot:
-            if time.monotonic() > deadline_s:
+            if self.now_s > deadline_s:
                 raise LinkError(f"no heartbeat on {self._connection} within {timeout_s:g} s")
             self.poll()
 
     def wait(self, seconds: float) -> None:
         """Listens for a while."""
-        deadline_s = time.monotonic() + seconds
-        while time.monotonic() < deadline_s:
+        deadline_s = self.now_s + seconds
+        while self.now_s < deadline_s:
             self.poll(0.02)
 
     def ask_for(self, message_id: int, rate_hz: float) -> None:
@@ -229,8 +242,8 @@ class GroundStation:
                     self._system_id, 1, name.encode(), value, mavlink.MAV_PARAM_TYPE_REAL32
                 )
             )
-            deadline_s = time.monotonic() + ACK_TIMEOUT_S
-            while time.monotonic() < deadline_s:
+            deadline_s = self.now_s + ACK_TIMEOUT_S
+            while self.now_s < deadline_s:
                 self.poll(0.02)
                 if math.isclose(self._parameters.get(name, math.nan), value, rel_tol=1e-5):
                     return
@@ -256,8 +269,8 @@ class GroundStation:
             self._send(
                 self._codec.command_long_encode(self._system_id, 1, command, attempt, *padded)
             )
-            deadline_s = time.monotonic() + ACK_TIMEOUT_S
-            while time.monotonic() < deadline_s:
+            deadline_s = self.now_s + ACK_TIMEOUT_S
+            while self.now_s < deadline_s:
                 self.poll(0.02)
                 result = self._acks.get(command)
                 if result not in (None, mavlink.MAV_RESULT_IN_PROGRESS):

@@ -94,7 +94,7 @@ def _panel(result: FlightResult, track: list[TruthSample], height_px: int) -> By
 
 
 def _facts(result: FlightResult) -> list[str]:
-    facts = [f"world {result.world}, seed {result.seed}"]
+    facts = [f"world {result.world}, seed {result.seed}, {result.clock} clock"]
     facts.append(f"start {result.start_height_m:.0f} m up (triangle)")
     if result.straight_down_ok is not None:
         facts.append(f"straight down: {'landable' if result.straight_down_ok else 'not landable'}")

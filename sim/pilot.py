@@ -3,7 +3,7 @@
 What a pilot does depends on the daemon's authority (see SAFETY.md). With `advise` it hovers until
 the daemon has tracked a site for a second, switches to LAND, and takes over when the site is lost.
 With `guard` it switches to LAND and leaves the rest to the daemon; when that has handed back,
-hovering, it tries again. With `land` it only watches.
+hovering, it tries again. With `land` it orders that by a change of mode, and only watches.
 """
 
 from __future__ import annotations
@@ -12,16 +12,17 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from typing import Protocol
 
 from firmware_bridge.dialect import mavlink
 from landing.authority_io import AuthorityState
 from sim.autopilots import AutopilotProcess
 from sim.camera_orders import Stall, Visit, give_order
-from sim.daemon_process import ORDERS, DaemonProcess
+from sim.daemon_process import ORDERS, EventTail
 from sim.flight_plan import Disturbance, FlightPlan, FlightResult, Mishap
 from sim.ground_station import GroundStation
-from sim.link_proxy import LinkProxy
-from sim.processes import START_S, FlightError
+from sim.processes import START_S, TooLateError
+from sim.starved import too_slow
 from sim.world import World
 
 HOLD_PATIENCE_S = 1.5
@@ -44,8 +45,41 @@ BUSY = tuple(
 )  # fmt: skip
 """States of the authority in which the daemon has the vehicle, see `landing.authority`."""
 
+SAY_S, SAY_WALL_S = 5.0, 15.0
 FOREVER_S = 3600.0
 WALK_MPS = 1.4
+
+
+class Daemon(Protocol):
+    """The daemon as the pilot follows it.
+
+    Attributes:
+        tail: Its event log.
+        killed: Whether it was.
+    """
+
+    tail: EventTail
+    killed: bool
+
+    def look(self) -> None:
+        """Reads its newest events.
+
+        Raises:
+            FlightError: It has ended by itself.
+        """
+
+    def kill(self) -> None:
+        """Ends it at once."""
+
+
+class Cable(Protocol):
+    """Between daemon and autopilot."""
+
+    def cut(self) -> None:
+        """From now on nothing passes."""
+
+    def mend(self) -> None:
+        """From now on everything passes again."""
 
 
 class Pilot:
@@ -57,25 +91,28 @@ class Pilot:
         autopilot: Whose vehicle it is.
         station: The pilot's own link.
         daemon: Whose events it follows.
-        proxy: Between daemon and autopilot, when the plan cuts it.
+        cable: Between daemon and autopilot, when the plan cuts it.
         result: Takes verdict, times and what happened.
         stack: Ends what a mishap starts.
+        say: Told how the flight goes, every few seconds of it or of the watch on the wall.
     """
 
     def __init__(
         self, plan: FlightPlan, world: World, autopilot: AutopilotProcess,
-        station: GroundStation, daemon: DaemonProcess, proxy: LinkProxy | None,
-        result: FlightResult, stack: ExitStack,
+        station: GroundStation, daemon: Daemon, cable: Cable | None,
+        result: FlightResult, stack: ExitStack, say: Callable[[str], None],
     ) -> None:  # fmt: skip
         self.world = world
         self._plan = plan
         self._autopilot = autopilot
         self._station = station
         self._daemon = daemon
-        self._proxy = proxy
+        self._cable = cable
         self._result = result
         self._stack = stack
-        self._deadline_s = time.monotonic() + plan.timeout_s
+        self._say = say
+        self._said_s = (-math.inf, -math.inf)  # by the flight's clock, and by the wall's
+        self._deadline_s = station.now_s + plan.timeout_s
         self._pending = list(plan.disturbances)
         self._mend_at_s = math.inf
         self._ordered_s: float | None = None
@@ -90,6 +127,7 @@ class Pilot:
         self._station.watch()
         self._wait_for_daemon()
         if self._plan.authority == "land":
+            self._autopilot.hand_over(self._station)
             self._ordered_s = self._station.boot_s
             self._finish(self._watch_landing(lambda: False))
             return
@@ -114,34 +152,48 @@ class Pilot:
         """One short wait for news."""
         self._station.poll(0.05)
         self._daemon.look()
-        now_s = time.monotonic()
-        if now_s > self._mend_at_s and self._proxy is not None:
+        now_s = self._station.now_s
+        if now_s > self._mend_at_s and self._cable is not None:
             self._mend_at_s = math.inf
-            self._proxy.mend()
+            self._cable.mend()
+        truth = self._station.truth
+        wall_s = time.monotonic()
+        due = now_s - self._said_s[0] >= SAY_S or wall_s - self._said_s[1] >= SAY_WALL_S
+        if due and truth is not None:
+            self._said_s = (now_s, wall_s)
+            self._say(
+                f"  {truth.boot_s:5.1f} s of flight, {truth.height_m:4.1f} m up: "
+                f"{self._daemon.tail.words}"
+            )
         if now_s > self._deadline_s:
-            raise FlightError(f"not landed after {self._plan.timeout_s:g} s; see {self._plan.out}")
+            slow = too_slow(self._daemon.tail.events)
+            why = f"; {slow}" if slow else ""
+            raise TooLateError(
+                f"not landed after {self._plan.timeout_s:g} s; see {self._plan.out}{why}"
+            )
 
     def _wait_for_daemon(self) -> None:
-        deadline_s = time.monotonic() + START_S
+        deadline_s = self._station.now_s + START_S
         while self._daemon.tail.last("ready") is None:
             self._look()
-            if time.monotonic() > deadline_s:
-                raise FlightError(f"edge serve was not ready in time; see {self._plan.out}")
+            if self._station.now_s > deadline_s:
+                raise TooLateError(f"edge serve was not ready in time; see {self._plan.out}")
 
     def _hover_until_tracking(self) -> bool:
         """True when it is time to land; False when the pilot gives up."""
-        deadline_s = time.monotonic() + self._plan.search_s
+        deadline_s = self._station.now_s + self._plan.search_s
         tracked_since_s: float | None = None
         while True:
             self._look()
-            now_s = time.monotonic()
+            now_s = self._station.now_s
             if self._daemon.tail.state != "track":
                 tracked_since_s = None
             elif tracked_since_s is None:
                 tracked_since_s = now_s
             elif now_s - tracked_since_s >= STEADY_S:
                 return True
-            if now_s > deadline_s or self._daemon.killed:
+            slow = self._plan.ends_when_slow and tracked_since_s is None and self._too_slow()
+            if now_s > deadline_s or self._daemon.killed or slow:
                 said = self._daemon.tail.last("no-site", "transition")
                 words = f"{said.get('reason')}: {said.get('detail', '')}" if said else "no site"
                 self._result.reason = words.strip(": ")
@@ -149,6 +201,9 @@ class Pilot:
                     return True
                 self._result.verdict = "abstained"
                 return False
+
+    def _too_slow(self) -> bool:
+        return too_slow(self._daemon.tail.events) is not None
 
     def _watch_landing(self, takes_over: Callable[[], bool]) -> bool:
         """True when it has landed; False when the pilot must take over."""
@@ -179,7 +234,7 @@ class Pilot:
         return self._lasts(hovering and not busy, HANDED_BACK_S)
 
     def _lasts(self, condition: bool, seconds: float) -> bool:
-        now_s = time.monotonic()
+        now_s = self._station.now_s
         self._lost_since_s = min(self._lost_since_s, now_s) if condition else math.inf
         return now_s - self._lost_since_s > seconds
 
@@ -202,7 +257,7 @@ class Pilot:
             self._pending.remove(disturbance)
             self._result.happened.append(
                 {"mishap": disturbance.mishap.value, "boot_s": self._station.boot_s,
-                 "height_m": round(truth.height_m, 2), "mono_ns": time.monotonic_ns()}
+                 "height_m": round(truth.height_m, 2), "mono_ns": self._station.clock_ns()}
             )  # fmt: skip
             self._happens(disturbance)
             if disturbance.mishap is Mishap.AUTOPILOT_RESTART:
@@ -214,14 +269,14 @@ class Pilot:
         if disturbance.mishap is Mishap.INTRUDER:
             self._walk_in(disturbance)
         elif disturbance.mishap is Mishap.CAMERA_STALL:
-            until_ns = time.monotonic_ns() + round(for_s * 1e9)
+            until_ns = self._station.clock_ns() + round(for_s * 1e9)
             give_order(self._plan.out / ORDERS, Stall(until_ns))
         elif disturbance.mishap is Mishap.DAEMON_KILL:
             self._daemon.kill()
         elif disturbance.mishap is Mishap.LINK_CUT:
-            assert self._proxy is not None
-            self._proxy.cut()
-            self._mend_at_s = time.monotonic() + for_s
+            assert self._cable is not None
+            self._cable.cut()
+            self._mend_at_s = self._station.now_s + for_s
         else:
             self._restart_autopilot()
 

@@ -20,6 +20,10 @@ class FlightError(TouchdownError):
     exit_code = 4
 
 
+class TooLateError(FlightError):
+    """What was waited for did not come in time, as on a machine that has too much to do."""
+
+
 def start_process(
     command: Sequence[str], log: Path, stack: ExitStack, *, stdout: int | None = None,
     env: Mapping[str, str] | None = None, cwd: Path | None = None,

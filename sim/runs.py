@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
-from sim.flight import fly
+from sim.flight import fly, quiet
 from sim.flight_plan import FlightPlan, FlightResult
 from sim.picture import draw_flight
 
 
-def fly_one(plan: FlightPlan) -> FlightResult:
+def fly_one(plan: FlightPlan, say: Callable[[str], None] = quiet) -> FlightResult:
     """Flies a plan and writes `result.json` and `landing.png` into its folder.
+
+    Args:
+        plan: What to fly.
+        say: Told how the flight goes.
 
     Raises:
         FlightError: A process of the simulation failed.
         MissingSimulatorError: The autopilot's simulator is not installed.
         TouchdownError: The world or its start cannot be made.
     """
-    result, world, track = fly(plan)
+    result, world, track = fly(plan, say)
     picture = plan.out / "landing.png"
     draw_flight(plan, result, world, track, picture)
     result.picture = str(picture)

@@ -9,10 +9,11 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from sim.autopilot import Mode
+from sim.autopilot import AutopilotConfig, Mode
 from sim.autopilots import FULL_WIND_M, Conditions, Links
 from sim.ground_station import GroundStation
-from sim.processes import START_S, FlightError, start_process
+from sim.processes import START_S, FlightError, TooLateError, start_process
+from sim.vehicle import Wind
 
 RANGEFINDER: dict[str, float] = {
     "RNGFND1_TYPE": 100, "RNGFND1_MIN_CM": 10, "RNGFND1_MAX_CM": 6000, "RNGFND1_ORIENT": 25,
@@ -26,6 +27,20 @@ PLND_PARAMETERS: dict[str, float] = {
     **RANGEFINDER,
 }
 """What a precision landing of ArduCopter 4.6 needs, flown; `firmware_bridge.doctor` sets it."""
+
+
+def standin_config(c: Conditions) -> AutopilotConfig:
+    """What the stand-in's command line says, for one in this process."""
+    return AutopilotConfig(
+        parameters={**PLND_PARAMETERS, **c.parameters}, home=c.home,
+        start_n_m=c.start_ne_m[0], start_e_m=c.start_ne_m[1], start_yaw_deg=c.yaw_deg,
+        airborne_height_m=c.height_m, airborne_mode=Mode.GUIDED,
+        wind=Wind(*c.wind, c.gust_mps, full_height_m=FULL_WIND_M), seed=c.seed,
+    )  # fmt: skip
+
+
+MODE_S = 0.5
+"""A mode that lasts so long is heard of."""
 
 
 class StandIn:
@@ -53,7 +68,9 @@ class StandIn:
         self._process = process
         assert process.stdout is not None
         ready, _, _ = select.select([process.stdout], [], [], START_S)
-        line = process.stdout.readline() if ready else b""
+        if not ready:
+            raise TooLateError(f"the stand-in autopilot did not start; see {self._log}")
+        line = process.stdout.readline()
         try:
             self.links = Links(*json.loads(line)["links"])
         except (ValueError, KeyError, TypeError):
@@ -84,6 +101,12 @@ class StandIn:
 
     def order_hover(self, station: GroundStation) -> None:
         """GUIDED."""
+        station.set_mode(Mode.GUIDED)
+
+    def hand_over(self, station: GroundStation) -> None:
+        """LOITER, then GUIDED."""
+        station.set_mode(Mode.LOITER)
+        station.wait(MODE_S)
         station.set_mode(Mode.GUIDED)
 
     def hovering(self, station: GroundStation) -> bool:

@@ -1,10 +1,4 @@
-"""One landing, faster than real time: every part that flies, one thread, no clock but an argument.
-
-The order of the steps is the daemon's (`edge.daemon`, `edge.pipeline`, `edge.control`): a frame is
-stamped when it arrives, the newest waits in a mailbox, the pipeline takes it when it is free unless
-it is stale, the decision is there when the network is done, and the control loop steps the director
-and sends at 20 Hz whatever the network does. The stand-in autopilot is stepped at its own rate.
-"""
+"""One landing, faster than real time: every part that flies (`sim.loop`), a pilot and a judge."""
 
 from __future__ import annotations
 
@@ -12,13 +6,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from edge.control import Control
 from edge.pipeline import Pipeline
 from edge.sections.camera import CameraSection
 from firmware_bridge.dialect import mavlink
-from firmware_bridge.messages import HealthState
 from landing.authority import AuthorityState
-from landing.decider import Decision
 from landing.director import DirectorOutput
 from landing.settings import (
     AuthorityLevel,
@@ -28,7 +22,7 @@ from landing.settings import (
 )
 from landing.types import Pose
 from sim.autopilot import Mode
-from sim.autopilot.core import TICK_MS, TICK_S, Autopilot, AutopilotConfig
+from sim.autopilot.core import TICK_MS, Autopilot, AutopilotConfig
 from sim.autopilot.flight import EstimatorErrors
 from sim.camera import Motion
 from sim.campaign.intruder import Intruder
@@ -40,15 +34,11 @@ from sim.campaign.ranges import stream as scene_stream
 from sim.campaign.reaction import ReactionWatch
 from sim.campaign.scene import Scene
 from sim.campaign.trace import Flown, Moment, Trace
-from sim.campaign.views import Eyes, Shot, believed_camera, shaken
+from sim.campaign.views import Eyes, believed_camera, shaken
+from sim.loop import BOOT_NS, FlightLoop, Shot, SimulatedClock, no_stopwatch
 from sim.vehicle import Wind
 from sim.world import ActorState, World
 
-BOOT_NS = 1_000_000_000_000
-"""Our monotonic time at the start of a scene: not zero, so that nothing relies on it."""
-
-CONTROL_MS = 50
-HEARTBEAT_MS = 1000
 MOMENT_MS = 100
 LONGEST_S = 420.0
 MAX_FRAME_AGE_NS = round(CameraSection.model_fields["max_frame_age_ms"].default * 1e6)
@@ -88,6 +78,40 @@ class FlightSetup:
     autopilot: Mapping[str, float] = field(default_factory=dict)
 
 
+class DrawnMachine:
+    """Camera and computer of a scene; what differs from frame to frame is drawn.
+
+    Args:
+        conditions: Of the scene.
+        autopilot: Whose true state the camera looks from.
+        rng: Randomness of the camera.
+    """
+
+    def __init__(
+        self, conditions: Conditions, autopilot: Autopilot, rng: np.random.Generator
+    ) -> None:
+        self.fps = conditions.fps
+        self.max_frame_age_ns = MAX_FRAME_AGE_NS
+        self._conditions = conditions
+        self._autopilot = autopilot
+        self._rng = rng
+
+    def shoot(self, number: int, now_ns: int) -> Shot | None:
+        """See `sim.loop.Machine`."""
+        c, v = self._conditions, self._autopilot.vehicle
+        lost = self._rng.random() < c.dropped
+        q = shaken(v.q, c.vibration_deg, self._rng)
+        pose = Pose(now_ns, q, (v.n_m, v.e_m, v.d_m), v.height_m)
+        arrives_ns = now_ns + round(c.camera_delay_ms * float(self._rng.uniform(0.8, 1.3)) * 1e6)
+        motion = Motion((v.vn_mps, v.ve_mps, v.vd_mps), v.rates_radps)
+        t_s = (now_ns - BOOT_NS) * 1e-9
+        return None if lost else Shot(number, arrives_ns, arrives_ns, pose, t_s, motion)
+
+    def decision_ms(self) -> float:
+        """See `sim.loop.Machine`."""
+        return self._conditions.inference_ms * float(self._rng.uniform(0.9, 1.25))
+
+
 class Landing:
     """Steps one landing from the start to its end.
 
@@ -105,11 +129,9 @@ class Landing:
         policy: Policy, setup: FlightSetup,
     ) -> None:  # fmt: skip
         conditions = scene.conditions
-        self._conditions = conditions
-        self._setup = setup
         self.world = world
         self._eyes = eyes
-        self._rng = scene_stream(scene.key, "camera")
+        self._clock = SimulatedClock()
         self._autopilot = Autopilot(autopilot_config(scene, start_ne_m, setup.autopilot))
         self._autopilot.connect(PILOT)
         commands = setup.authority.level is not AuthorityLevel.ADVISE
@@ -119,44 +141,37 @@ class Landing:
         )  # fmt: skip
         camera = believed_camera(conditions)
         decider = policy.make(setup.decision, world.taxonomy, camera)
-        self.pipeline = Pipeline(eyes, decider, camera, lambda: self._now_ns, _no_stopwatch)
+        self.pipeline = Pipeline(eyes, decider, camera, self._clock.ns, no_stopwatch)
         self.trace = Trace()
         self._control = Control(setup.director, self.link, self.trace, setup.authority)
+        machine = DrawnMachine(conditions, self._autopilot, scene_stream(scene.key, "camera"))
+        self._loop = FlightLoop(
+            self._clock, self.link, self.pipeline, self._control, eyes, machine, self.trace
+        )
         self._pilot = Pilot(setup.search_s, setup.nearer_m)
         self._reaction = ReactionWatch(
             world.taxonomy, setup.decision.vehicle_radius_m, self._width_px
         )
         style = int(scene_stream(scene.key, "style").integers(1 << 30))
         self._intruder = Intruder(scene.intruder, style) if scene.intruder else None
-        self._now_ns = BOOT_NS
-        self._decision: Decision | None = None
-        self._arriving: list[Shot] = []
-        self._waiting: Shot | None = None
-        self._working: tuple[Shot, int] | None = None
-        self._next_frame_ms = 0.0
         self._touched: Moment | None = None
         self.flown = Flown("timeout", f"not down after {LONGEST_S:g} s", LONGEST_S)
 
     @property
     def t_s(self) -> float:
         """Since the start; also the world's time."""
-        return (self._now_ns - BOOT_NS) * 1e-9
+        return (self._clock.now_ns - BOOT_NS) * 1e-9
 
     def fly(self) -> Flown:
         """Flies until the vehicle is down, the pilot gives up or the time is over."""
         output: DirectorOutput | None = None
         flown = self.flown
         for now_ms in range(0, round(LONGEST_S * 1000), TICK_MS):
-            self._now_ns = BOOT_NS + now_ms * 1_000_000
             self.trace.now_s = now_ms * 1e-3
-            self._autopilot.step(TICK_S)
-            self.link.carry(self._now_ns)
-            self._camera(now_ms)
-            self._work()
-            if now_ms % HEARTBEAT_MS == 0:
-                self.link.send_heartbeat(HealthState.OK)
-            if now_ms % CONTROL_MS == 0:
-                output = self._tick()
+            said = self._loop.step(BOOT_NS + now_ms * 1_000_000)
+            if said is not None:
+                output = said
+                self._look_on(output)
             if now_ms % MOMENT_MS == 0 and output is not None:
                 flown.moments.append(self._moment(output))
             if self._ended(output):
@@ -164,56 +179,15 @@ class Landing:
         self._reaction.end()
         flown.seconds = self.t_s
         flown.take_overs = self._pilot.take_overs
+        flown.frames = self._loop.counters.frames
+        flown.decisions = self._loop.counters.decisions
         flown.targets = self.link.targets
         flown.reactions = self._reaction.reactions
         flown.events = self.trace.events
         return flown
 
-    # --- camera and pipeline ---
-
-    def _camera(self, now_ms: int) -> None:
-        """Takes a frame when one is due; it arrives some milliseconds later."""
-        if now_ms >= self._next_frame_ms:
-            self._next_frame_ms += 1000.0 / self._conditions.fps
-            number = self.flown.frames
-            self.flown.frames += 1
-            lost = self._rng.random() < self._conditions.dropped
-            shot = self._shot(number)
-            if not lost:
-                self._arriving.append(shot)
-        while self._arriving and self._arriving[0].stamp_ns <= self._now_ns:
-            self._waiting = self._arriving.pop(0)  # newest wins
-
-    def _shot(self, number: int) -> Shot:
-        v = self._autopilot.vehicle
-        q = shaken(v.q, self._conditions.vibration_deg, self._rng)
-        pose = Pose(self._now_ns, q, (v.n_m, v.e_m, v.d_m), v.height_m)
-        delay_ms = self._conditions.camera_delay_ms * float(self._rng.uniform(0.8, 1.3))
-        motion = Motion((v.vn_mps, v.ve_mps, v.vd_mps), v.rates_radps)
-        return Shot(number, self._now_ns + round(delay_ms * 1e6), pose, self.t_s, motion)
-
-    def _work(self) -> None:
-        """The pipeline thread: one frame at a time, the newest, unless it is stale."""
-        if self._working is not None and self._now_ns >= self._working[1]:
-            shot, _ = self._working
-            self._working = None
-            self._eyes.world = self.world
-            self._decision = self.pipeline.step(self._eyes.frame(shot), self.link.pose_at).decision
-            self.flown.decisions += 1
-        if self._working is None and self._waiting is not None:
-            shot, self._waiting = self._waiting, None
-            if self._now_ns - shot.stamp_ns <= MAX_FRAME_AGE_NS:
-                takes_ms = self._conditions.inference_ms * float(self._rng.uniform(0.9, 1.25))
-                self._working = (shot, self._now_ns + round(takes_ms * 1e6))
-
-    # --- control and pilot ---
-
-    def _tick(self) -> DirectorOutput:
-        """The control loop, then the pilot and who else looks on."""
-        link, now_ns = self.link, self._now_ns
-        output = self._control.tick(
-            now_ns, self._decision, link.latest_pose(now_ns), link.vehicle(now_ns)
-        )
+    def _look_on(self, output: DirectorOutput) -> None:
+        """The pilot and who else looks on, after each step of the control loop."""
         height_m = self._autopilot.vehicle.height_m
         order = self._pilot.step(
             self.t_s, output.state, self._authority, self._autopilot.flight.mode, height_m
@@ -227,9 +201,9 @@ class Landing:
             landing_site = site if self._pilot.phase is Phase.LANDING else None
             self.world = self._intruder.look(self.t_s, landing_site, height_m, self.world)
             if self._intruder.came:
+                self._eyes.world = self.world
                 self.trace.write("intruder", kind=self.world.actors[-1].kind)
         self._reaction.look(self.t_s, site, height_m, self.world)
-        return output
 
     @property
     def _authority(self) -> AuthorityState:
@@ -265,7 +239,7 @@ class Landing:
 
     def _width_px(self, actor: ActorState) -> float:
         v = self._autopilot.vehicle
-        pose = Pose(self._now_ns, v.q, (v.n_m, v.e_m, v.d_m), v.height_m)
+        pose = Pose(self._clock.now_ns, v.q, (v.n_m, v.e_m, v.d_m), v.height_m)
         return self._eyes.width_px(actor, pose)
 
     def _moment(self, output: DirectorOutput) -> Moment:
@@ -319,8 +293,3 @@ def autopilot_config(
             velocity_noise_mps=c.velocity_noise_mps,
         ),
     )  # fmt: skip
-
-
-def _no_stopwatch() -> int:
-    """Durations of the machine have no place in a result."""
-    return 0

@@ -8,7 +8,8 @@ ones that fly.
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -23,11 +24,32 @@ from landing.errors import InvalidValueError
 from landing.types import LandingTarget, Pose
 from landing.vehicle import VehicleStatus
 from sim.autopilot.core import Autopilot as StandIn
+from sim.autopilot.core import LinkId
 from sim.campaign.ranges import Conditions
 
 LINK = "daemon"
 ASK_PERIOD_NS = 50_000_000
 """How often the reader looks whether a stream or a command is to be asked for again."""
+
+
+class LinkFaults(Protocol):
+    """Delays of a link and faults of the rangefinder, see `sim.campaign.ranges`."""
+
+    @property
+    def link_delay_ms(self) -> float:
+        """Each way; jitters by as much again."""
+
+    @property
+    def range_scale(self) -> float:
+        """Scale error of the rangefinder."""
+
+    @property
+    def range_noise_m(self) -> float:
+        """Standard deviation."""
+
+    @property
+    def range_dropped(self) -> float:
+        """Share of the readings that never come."""
 
 
 class InProcessLink:
@@ -45,17 +67,24 @@ class InProcessLink:
         telemetry: What was heard.
         texts: STATUSTEXT that we sent, with its time.
         targets: LANDING_TARGET messages that reached the autopilot.
+        autopilot: The stand-in.
+        cut: Nothing passes.
+        others: Takes what the stand-in says on its other links.
+        observers: Called with direction, monotonic time and bytes of every frame.
     """
 
     def __init__(
-        self, autopilot: StandIn, settings: LinkSettings, conditions: Conditions,
+        self, autopilot: StandIn, settings: LinkSettings, conditions: LinkFaults,
         rng: np.random.Generator, started_ns: int,
     ) -> None:  # fmt: skip
         self.now_ns = started_ns
         self.telemetry = Telemetry(settings)
         self.texts: list[tuple[int, str]] = []
         self.targets = 0
-        self._autopilot = autopilot
+        self.autopilot = autopilot
+        self.cut = False
+        self.others: Callable[[LinkId, Any], None] = lambda _link, _message: None
+        self.observers: list[Callable[[str, int, bytes], None]] = []
         self._settings = settings
         self._conditions = conditions
         self._rng = rng
@@ -74,11 +103,14 @@ class InProcessLink:
     def carry(self, now_ns: int) -> None:
         """Moves every message on that is due by now."""
         self.now_ns = now_ns
-        for link_id, message in self._autopilot.take_outbox():
-            if link_id == LINK and self._senses(message):
+        for link_id, message in self.autopilot.take_outbox():
+            if link_id != LINK:
+                self.others(link_id, message)
+            elif self._senses(message):
                 self._queue(self._down, self._theirs, message)
         while self._down and self._down[0][0] <= now_ns:
             arrival_ns, data = self._down.popleft()
+            self._observe("rx", arrival_ns, data)
             self.telemetry.feed(data, arrival_ns)
         if now_ns - self._asked_ns >= ASK_PERIOD_NS:
             self._asked_ns = now_ns
@@ -89,13 +121,21 @@ class InProcessLink:
             _, data = self._up.popleft()
             for message in self._parser.parse_buffer(data) or ():
                 self.targets += message.get_type() == "LANDING_TARGET"
-                self._autopilot.receive(LINK, message)
+                self.autopilot.receive(LINK, message)
+
+    def _observe(self, direction: str, at_ns: int, data: bytes) -> None:
+        for observer in self.observers:
+            observer(direction, at_ns, data)
 
     def _queue(self, queue: deque[tuple[int, bytes]], packer: Any, message: Any) -> None:
         data = bytes(message.pack(packer))
         packer.seq = (packer.seq + 1) % 256
         delay_ms = self._conditions.link_delay_ms * (1.0 + float(self._rng.random()))
         arrival_ns = self.now_ns + round(delay_ms * 1e6)
+        if queue is self._up:
+            self._observe("tx", self.now_ns, data)
+        if self.cut:
+            return
         # A serial line keeps the order.
         queue.append((max(arrival_ns, queue[-1][0]) if queue else arrival_ns, data))
 

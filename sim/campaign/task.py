@@ -25,7 +25,16 @@ from sim.campaign.ranges import stream
 from sim.campaign.scene import Scene, draw_scene
 from sim.campaign.score import Record, score
 from sim.campaign.trace import Flown
-from sim.campaign.views import Eyes, ModelEyes, TruthEyes, load_network, true_camera
+from sim.campaign.views import (
+    Eyes,
+    ModelEyes,
+    TruthEyes,
+    camera_effects,
+    load_network,
+    require_classes,
+    true_camera,
+)
+from sim.shutter import Shutter
 from sim.world import World
 
 LOGGERS = ("edge", "firmware_bridge", "landing")
@@ -186,8 +195,10 @@ def _eyes(plan: Plan, scene: Scene, place: Place) -> Eyes:
     if plan.segmentation == "model":
         assert plan.model is not None
         network = _network(plan.model)
+        require_classes(network, place.world)
         noise_seed = int(stream(scene.key, "eyes").integers(1 << 30))
-        return ModelEyes(place.world, camera, network, scene.conditions, noise_seed)
+        shutter = Shutter(camera, camera_effects(scene.conditions, noise_seed))
+        return ModelEyes(place.world, shutter, network)
     model = _confusion(plan.confusion)
     rng = stream(scene.key, "eyes")
     return TruthEyes(place.world, camera, model, scene.conditions, rng)

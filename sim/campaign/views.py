@@ -7,7 +7,7 @@ the measured model errs. `ModelEyes` renders each frame that the pipeline takes 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -19,10 +19,12 @@ from landing.camera import CameraModel
 from landing.errors import DataError
 from landing.geometry import FloatArray, quaternion_from_euler
 from landing.types import Frame, Pose, Segmentation
-from sim.camera import Motion, render
+from sim.camera import Motion
 from sim.camera_effects import Effects
 from sim.campaign.confusion import ConfusionModel, ConfusionSampler
 from sim.campaign.ranges import Conditions
+from sim.loop import Films, Shot
+from sim.shutter import Shutter
 from sim.vehicle import Quaternion
 from sim.world import ActorState, World
 from sim.world.actors import outline_m
@@ -44,36 +46,8 @@ PX_PER_RAD = 600.0
 """Of a middling camera at 640 px: what motion blur comes to."""
 
 
-@dataclass(frozen=True)
-class Shot:
-    """What was in front of the camera when the shutter opened.
-
-    Attributes:
-        frame_id: Counts up.
-        stamp_ns: What the daemon stamps it with: later than the exposure.
-        pose: The true one, with the vibration of this moment.
-        t_s: World time.
-        motion: True movement of the vehicle.
-    """
-
-    frame_id: int
-    stamp_ns: int
-    pose: Pose
-    t_s: float
-    motion: Motion
-
-
-class Eyes(Segments, Protocol):
-    """A camera with a network behind it.
-
-    Attributes:
-        world: What is there; replaced when somebody enters it.
-    """
-
-    world: World
-
-    def frame(self, shot: Shot) -> Frame:
-        """The picture of a shot."""
+class Eyes(Segments, Films, Protocol):
+    """A camera with a network behind it."""
 
     def width_px(self, actor: ActorState, pose: Pose) -> float:
         """How wide somebody is in what the network puts out, px; 0 out of the picture.
@@ -183,50 +157,26 @@ class ModelEyes:
     """Rendered pictures and a real network.
 
     Args:
-        world: What is there; its taxonomy has the network's classes.
-        camera: As it is mounted.
+        world: What is there.
+        shutter: Takes the pictures.
         runtime: The network.
-        conditions: Faults of the camera.
-        seed: Of the camera's noise.
     """
 
     overlaps = False
 
-    def __init__(
-        self, world: World, camera: CameraModel, runtime: Runtime, conditions: Conditions, seed: int
-    ) -> None:
-        spoken = {(c.name, c.role) for c in runtime.spec.taxonomy.classes}
-        unheard = [c.name for c in world.taxonomy.classes if (c.name, c.role) not in spoken]
-        if unheard:
-            raise DataError(
-                f"model {runtime.path} does not know {', '.join(unheard)} of world "
-                f"{world.name!r}: it was trained with taxonomy {runtime.spec.taxonomy.name!r}, "
-                f"the world has {world.taxonomy.name!r}"
-            )
+    def __init__(self, world: World, shutter: Shutter, runtime: Runtime) -> None:
         self.world = world
-        self._camera = camera
+        self.timings_ms: dict[str, float] = {}
+        self._shutter = shutter
         self._runtime = runtime
-        self._effects = Effects(
-            seed=seed, noise_sd=conditions.noise_sd, exposure_s=conditions.exposure_ms * 1e-3,
-            gain=conditions.light, exposure_wobble=0.05, vignetting=0.15,
-            lens_blur_px=conditions.lens_blur_px,
-        )  # fmt: skip
-
-    @property
-    def timings_ms(self) -> dict[str, float]:
-        """Of the network."""
-        return self._runtime.timings_ms
 
     def width_px(self, actor: ActorState, pose: Pose) -> float:
         """How wide somebody is in the network's maps, px; 0 out of the picture."""
-        return _width_px(self._camera.resized(*MAP_PX), actor, pose)
+        return _width_px(self._shutter.camera.resized(*MAP_PX), actor, pose)
 
     def frame(self, shot: Shot) -> Frame:
         """Renders the shot."""
-        image, _ = render(
-            self.world, self._camera, shot.pose, shot.t_s, self._effects, motion=shot.motion,
-            labels=False,
-        )  # fmt: skip
+        image = self._shutter.picture(self.world, shot.pose, shot.t_s, shot.motion)
         return Frame(image, shot.frame_id, shot.stamp_ns)
 
     def submit(self, frame: Frame) -> None:
@@ -236,6 +186,31 @@ class ModelEyes:
     def result(self) -> Segmentation:
         """What the network says."""
         return self._runtime.result()
+
+
+def camera_effects(conditions: Conditions, seed: int) -> Effects:
+    """Faults of a scene's camera in its pictures."""
+    return Effects(
+        seed=seed, noise_sd=conditions.noise_sd, exposure_s=conditions.exposure_ms * 1e-3,
+        gain=conditions.light, exposure_wobble=0.05, vignetting=0.15,
+        lens_blur_px=conditions.lens_blur_px,
+    )  # fmt: skip
+
+
+def require_classes(runtime: Runtime, world: World) -> None:
+    """Refuses a network that cannot know what a world shows.
+
+    Raises:
+        DataError: It has no class of that name and role.
+    """
+    spoken = {(c.name, c.role) for c in runtime.spec.taxonomy.classes}
+    unheard = [c.name for c in world.taxonomy.classes if (c.name, c.role) not in spoken]
+    if unheard:
+        raise DataError(
+            f"model {runtime.path} does not know {', '.join(unheard)} of world "
+            f"{world.name!r}: it was trained with taxonomy {runtime.spec.taxonomy.name!r}, "
+            f"the world has {world.taxonomy.name!r}"
+        )
 
 
 def _width_px(camera: CameraModel, actor: ActorState, pose: Pose) -> float:

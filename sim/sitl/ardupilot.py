@@ -160,6 +160,10 @@ class ArduPilotSitl:
         """GUIDED."""
         station.set_mode(GUIDED)
 
+    def hand_over(self, station: GroundStation) -> None:
+        """It hovers in that mode already."""
+        self.order_hover(station)
+
     def hovering(self, station: GroundStation) -> bool:
         """In GUIDED."""
         return station.mode == GUIDED

@@ -136,6 +136,10 @@ class Px4Sitl:
         """AUTO.LOITER."""
         station.set_mode(MAIN_AUTO, SUB_LOITER)
 
+    def hand_over(self, station: GroundStation) -> None:
+        """It hovers in that mode already."""
+        self.order_hover(station)
+
     def hovering(self, station: GroundStation) -> bool:
         """In AUTO.LOITER."""
         return station.mode == MAIN_AUTO << 16 | SUB_LOITER << 24

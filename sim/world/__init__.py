@@ -10,7 +10,7 @@ from sim.world.model import MAX_DISTANCE_M, DiscTruth, World
 from sim.world.photo import photo
 from sim.world.procedural import procedural
 from sim.world.scenes import FAMILIES, SEEDS, scene, split_of
-from sim.world.spec import expand_world_spec, parse_world_spec
+from sim.world.spec import check_world_spec, expand_world_spec, parse_world_spec
 from sim.world.start import suggest_start
 from sim.world.store import load_world, save_world
 from sim.world.worst import TRAPS, Expect, Trap, Zone
@@ -18,6 +18,7 @@ from sim.world.worst import TRAPS, Expect, Trap, Zone
 __all__ = [
     "FAMILIES", "LAYOUTS", "MAX_DISTANCE_M", "SEEDS", "TRAPS", "Actor", "ActorState", "AnyActor",
     "DiscTruth", "Expect", "Feasibility", "Sun", "Timetable", "Trap", "Verdict", "World", "Zone",
-    "expand_world_spec", "feasibility", "label_view", "load_world", "parse_world_spec", "photo",
-    "procedural", "save_world", "scene", "split_of", "suggest_start", "visit",
+    "check_world_spec", "expand_world_spec", "feasibility", "label_view", "load_world",
+    "parse_world_spec", "photo", "procedural", "save_world", "scene", "split_of", "suggest_start",
+    "visit",
 ]  # fmt: skip

@@ -84,6 +84,15 @@ def parse_world_spec(text: str, seed: int = 0) -> World:
     )
 
 
+def check_world_spec(text: str) -> None:
+    """Refuses what is no specification, without making the world.
+
+    Raises:
+        DataError: Not of the grammar.
+    """
+    _split(text)
+
+
 def expand_world_spec(text: str) -> tuple[str, ...]:
     """``worst:all`` and ``scenes:all`` as one specification for each; anything else as it is."""
     kind, _, rest = text.partition(":")

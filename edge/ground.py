@@ -1,0 +1,44 @@
+"""What became of the ground map when the autopilot's estimator was reset: told once, and counted."""
+
+from __future__ import annotations
+
+import logging
+
+from edge.log import EventLog
+from landing.decider import Decision
+from landing.estimator import FIRST_FRAME, EstimatorFrame
+
+logger = logging.getLogger("edge")
+
+
+class GroundWatch:
+    """Looks at one decision after another. One caller at a time.
+
+    Args:
+        events: Where `map-reset` and `map-moved` are written.
+
+    Attributes:
+        resets: How often the map began anew.
+        shifts: How often it was moved by a known step.
+    """
+
+    def __init__(self, events: EventLog) -> None:
+        self._events = events
+        self._frame: EstimatorFrame = FIRST_FRAME
+        self.resets = 0
+        self.shifts = 0
+
+    def look(self, decision: Decision) -> None:
+        """Writes what this decision did with the map, if anything."""
+        before, self._frame = self._frame, decision.frame
+        if decision.restarted is not None:
+            self.resets += 1
+            logger.warning("the ground map starts anew: %s", decision.restarted)
+            self._events.write("map-reset", reason=decision.restarted)
+            return
+        shift = before.shift_to(decision.frame)
+        if shift is not None and before != decision.frame:
+            self.shifts += 1
+            words = shift.describe()
+            logger.warning("the estimator was reset: the ground map moves by %s", words)
+            self._events.write("map-moved", shift=words)
