@@ -282,43 +282,6 @@ class DecisionBase(BaseModel):
         return self.vehicle_radius_m + self.margin_m
 
 
-class DecisionSection(DecisionBase):
-    """How frames become a ground map, and the map a site.
-
-    As a configuration says it: a threshold of a frame that is None is the model's own, or the
-    default of `DecisionSettings` where the model has none or a laxer one (see
-    `landing.operating.thresholds_in_force`).
-    """
-
-    frame_landable_probability: float | None = Field(
-        default=None,
-        ge=FRAME_LANDABLE_LIMITS[0],
-        le=FRAME_LANDABLE_LIMITS[1],
-        description="a frame below this speaks against landing there, above it for it; the "
-        "model's own by default",
-    )
-    obstacle_probability: float | None = Field(
-        default=None, gt=0, lt=1, description="an obstacle at this probability is an obstacle; "
-        "the model's own by default",
-    )  # fmt: skip
-    water_probability: float | None = Field(
-        default=None, gt=0, lt=1, description="water at this probability is water; the model's own "
-        "by default",
-    )  # fmt: skip
-    person_probability: float | None = Field(
-        default=None, gt=0, lt=1, description="a person at this probability is a person; the "
-        "model's own by default",
-    )  # fmt: skip
-    person_at_most: float | None = Field(
-        default=None, gt=0, lt=1, description="... and at this one in any case, whatever the "
-        "configuration or the model says; a kept TD_PERSON_P sets it",
-    )  # fmt: skip
-    vehicle_probability: float | None = Field(
-        default=None, gt=0, lt=1, description="a vehicle at this probability is a vehicle; the "
-        "model's own by default",
-    )  # fmt: skip
-
-
 class DecisionSettings(DecisionBase):
     """What a decision is made with: every threshold is a number.
 
@@ -361,6 +324,45 @@ class DecisionSettings(DecisionBase):
                 "lost_cost": 0.0,
             }
         )
+
+
+def _default_of(name: str, bound: str) -> str:
+    return f"the model's own by default, {bound} {DecisionSettings.model_fields[name].default:g}"
+
+
+class DecisionSection(DecisionBase):
+    """How frames become a ground map, and the map a site.
+
+    As a configuration says it: a threshold of a frame that is None is the model's own, or the
+    default of `DecisionSettings` where the model has none or a laxer one (see
+    `landing.operating.thresholds_in_force`).
+    """
+
+    frame_landable_probability: float | None = Field(
+        default=None, ge=FRAME_LANDABLE_LIMITS[0], le=FRAME_LANDABLE_LIMITS[1],
+        description="a frame below this speaks against landing there, above it for it; "
+        + _default_of("frame_landable_probability", "at least"),
+    )  # fmt: skip
+    obstacle_probability: float | None = Field(
+        default=None, gt=0, lt=1, description="an obstacle at this probability is an obstacle; "
+        + _default_of("obstacle_probability", "at most"),
+    )  # fmt: skip
+    water_probability: float | None = Field(
+        default=None, gt=0, lt=1, description="water at this probability is water; "
+        + _default_of("water_probability", "at most"),
+    )  # fmt: skip
+    person_probability: float | None = Field(
+        default=None, gt=0, lt=1, description="a person at this probability is a person; "
+        + _default_of("person_probability", "at most"),
+    )  # fmt: skip
+    person_at_most: float | None = Field(
+        default=None, gt=0, lt=1, description="... and at this one in any case, whatever the "
+        "configuration or the model says; a kept TD_PERSON_P sets it",
+    )  # fmt: skip
+    vehicle_probability: float | None = Field(
+        default=None, gt=0, lt=1, description="a vehicle at this probability is a vehicle; "
+        + _default_of("vehicle_probability", "at most"),
+    )  # fmt: skip
 
 
 class DirectorSettings(BaseModel):

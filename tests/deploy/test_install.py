@@ -65,6 +65,7 @@ def test_the_real_proofs_run_in_the_release(kit: Kit, tmp_path: Path) -> None:
     name = install(drone.request(), drone.supervision(), said.append)
     text = "\n".join(said)
     assert "check model: colours.onnx: nearest-colour" in text
+    assert "check flight: " in text and "thresholds of a frame: landable 0.5 (default)" in text
     assert "self-test: 2 pictures decided as on the workstation" in text
     assert all(line[:6].strip().replace(".", "").isdigit() for line in said), "each step is timed"
     record = drone.root.record(name)

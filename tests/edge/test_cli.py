@@ -142,8 +142,8 @@ def test_check_says_what_is_well_and_what_is_not(tmp_path: Path, model_path: Pat
     ]  # fmt: skip
     assert "advise" in lines[1] and "commands nothing" in lines[1]
     assert "nearest-colour, 12 classes of synthetic, 128x128" in lines[2]
-    assert "160x120" in lines[3] and "Hz" in lines[3]
-    assert "nothing comes" in lines[4]
+    assert "160x120" in lines[4] and "Hz" in lines[4]
+    assert "nothing comes" in lines[5]
     result = run("edge", "check", "-c", config, "--skip-link", "--skip-camera", "--json")
     assert result.returncode == 0
     report = json.loads(result.stdout)

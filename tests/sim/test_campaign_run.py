@@ -16,6 +16,8 @@ from sim.campaign.scene import CampaignError
 from sim.campaign.store import JOURNAL, PLAN, RESULTS, TIMINGS, CampaignFolder, cost_of
 from sim.campaign.task import Plan, Task, run
 from sim.cli import cli
+from tests.edge import fake_model
+from tests.edge.test_resolved import CAREFUL
 
 WORLD = "procedural?gsd_m=0.2&size_m=60"
 LOW_SEED = 1083
@@ -35,6 +37,21 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("campaign")
     run_campaign(plan(), out, "processes", 1)
     return out
+
+
+def test_a_network_is_flown_with_its_own_thresholds(finished: Path, tmp_path: Path) -> None:
+    """As the daemon flies it; and the campaign says with which."""
+    model = fake_model.save(tmp_path / "careful.onnx", spec=CAREFUL)
+    chosen = plan(segmentation="model", model=str(model), decision={"person_probability": 0.05})
+    decision = chosen.setup().decision
+    assert (decision.frame_landable_probability, decision.person_probability) == (0.923, 0.05)
+    flight = json.loads((finished / PLAN).read_text())["flight"]
+    assert flight == plan().resolved().report()
+    assert {t["source"] for t in flight["value"]["thresholds"]} == {"default"}
+    folder = CampaignFolder(tmp_path / "out", chosen)
+    folder.close()
+    head = json.loads((tmp_path / "out" / PLAN).read_text())
+    assert head["flight"]["value"]["sources"]["decision.frame_landable_probability"] == "model"
 
 
 def test_two_workers_give_the_bytes_of_one(finished: Path, tmp_path: Path) -> None:
