@@ -183,7 +183,9 @@ def test_one_autopilot_over_two_ways_is_one(skew_ms, loss):
         now_ns = SECOND + step * 20 * MS
         own.boot_ms += 20
         raws = [
-            own.packed(mavlink.MAVLink_attitude_quaternion_message(own.boot_ms, 1, 0, 0, 0, 0, 0, 0))
+            own.packed(
+                mavlink.MAVLink_attitude_quaternion_message(own.boot_ms, 1, 0, 0, 0, 0, 0, 0)
+            )
         ]
         if step % 50 == 0:
             raws.append(own.packed(mavlink.MAVLink_heartbeat_message(2, 3, 128, 9, 4, 3)))
