@@ -131,7 +131,7 @@ def holder_of(claim: Claim) -> str:
 def _hold(claim: Claim) -> ExitStack | None:
     """Bind the names; None when another process has."""
     with ExitStack() as stack:
-        since_s = int(time.clock_gettime(time.CLOCK_BOOTTIME))
+        since_s = int(time.monotonic())
         for name in (claim.name, f"{claim.name}/{os.getpid()}/{since_s}"):
             bound = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
             try:
@@ -152,7 +152,7 @@ def _address(endpoint: Endpoint) -> str:
 
 
 def _age(since_s: int) -> str:
-    age_s = max(0, int(time.clock_gettime(time.CLOCK_BOOTTIME)) - since_s)
+    age_s = max(0, int(time.monotonic()) - since_s)
     hours, rest = divmod(age_s, 3600)
     return f"{hours} h {rest // 60} min" if hours else f"{rest // 60} min {rest % 60} s"
 

@@ -17,7 +17,8 @@ PEER_TIMEOUT_NS = 5 * NS_PER_S
 """A peer that has said nothing for so long is sent nothing any more."""
 
 STRANGER_BYTES_PER_S = 20_000
-"""What is listened to of each peer but the one where the served autopilot lives."""
+"""What is listened to of each peer but the one where the served autopilot lives, where there are
+several."""
 
 STRANGERS_BYTES_PER_S = 100_000
 """The same of all of them together, once an autopilot is served."""
@@ -90,7 +91,8 @@ class PeerBook:
                 p for p, k in self._peers.items() if now_ns - k.heard_ns <= PEER_TIMEOUT_NS
             )
         known.heard_ns = now_ns
-        if arrival.peer is not None and arrival.peer != self._served:
+        alone = len(self._present) == 1
+        if not alone and arrival.peer != self._served:
             shared = self._served is not None
             if not known.budget.open(now_ns) or (shared and not self._strangers.open(now_ns)):
                 self.bytes_over += size

@@ -19,7 +19,7 @@ class LinkSettings:
     Attributes:
         connection: Connection string, see `firmware_bridge.connection`.
         baud: Speed of a serial device whose string names none.
-        system_id: MAVLink system id of the autopilot; None takes the first autopilot heard.
+        system_id: MAVLink system id of the autopilot; None takes the only autopilot heard.
         component_id: Our MAVLink component id (191: MAV_COMP_ID_ONBOARD_COMPUTER).
         heartbeat_timeout_s: Without a heartbeat for this long the link counts as dead.
         attitude_rate_hz: Asked rate of ATTITUDE_QUATERNION, or ATTITUDE.

@@ -53,7 +53,7 @@ class LinkSection(Section):
         default=921_600, ge=1200, le=12_000_000, description="serial speed, where none is named"
     )
     system_id: int | None = Field(
-        default=None, ge=1, le=255, description="of the autopilot; the first one heard by default"
+        default=None, ge=1, le=255, description="of the autopilot; by default the only one heard"
     )
     component_id: int = Field(default=191, ge=2, le=255, description="ours (191: companion)")
     heartbeat_timeout_s: float = Field(

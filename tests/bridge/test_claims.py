@@ -57,7 +57,7 @@ def test_links_that_are_not_the_same():
 
 def test_a_serial_device_by_its_stable_name(tmp_path):
     peer = PtyPeer(tmp_path)
-    device = os.readlink(tmp_path / "autopilot")
+    device = str((tmp_path / "autopilot").readlink())
     assert link(peer.connection) == link(device)
     peer.close()
 

@@ -202,14 +202,21 @@ def test_a_book_of_peers_is_bounded_and_keeps_the_served_one():
 def test_each_stranger_has_a_budget():
     book = PeerBook()
     raw = beat(packer(9, 190)) * 10
-    heard = {}
-    for peer in (("10.0.0.2", 1), ("10.0.0.2", 2)):
-        frames = 0
-        for ms in range(0, 10_000, 2):
-            frames += len(book.take(Arrival(raw, peer), ms * 1_000_000))
-        heard[peer] = frames * len(raw) / 10
+    peers = ("10.0.0.2", 1), ("10.0.0.2", 2)
+    heard = dict.fromkeys(peers, 0)
+    for ms in range(0, 10_000, 2):
+        for peer in peers:
+            heard[peer] += len(raw) * len(book.take(Arrival(raw, peer), ms * 1_000_000)) / 10
     for taken in heard.values():
         assert taken == pytest.approx(11 * STRANGER_BYTES_PER_S, rel=0.1)
+    assert book.bytes_over == book.bytes_received - sum(heard.values())
+
+
+def test_who_is_alone_needs_no_budget():
+    book = PeerBook()
+    raw = beat(packer()) * 10
+    frames = [f for ms in range(2000) for f in book.take(Arrival(raw, ("10.0.0.2", 1)), ms * 10**6)]
+    assert len(frames) == 20_000 and book.bytes_over == 0
 
 
 def test_a_newer_tcp_client_does_not_take_the_link_away():
