@@ -83,9 +83,7 @@ class Control:
         self._announcer = Announcer(link.send_text)
         self.commanding: Commanding | None = None
         if authority is not None and authority.level is not AuthorityLevel.ADVISE:
-            self.commanding = Commanding(
-                authority, settings, link, events, self._announcer
-            )
+            self.commanding = Commanding(authority, settings, link, events, self._announcer)
         self.counters = ControlCounters()
         self.refusal: str | None = None
         self.slow: Slowness | None = None
@@ -134,9 +132,7 @@ class Control:
         self._log_selection(decision)
         return output
 
-    def _say_speed(
-        self, now_ns: int, before: Slowness | None, output: DirectorOutput
-    ) -> None:
+    def _say_speed(self, now_ns: int, before: Slowness | None, output: DirectorOutput) -> None:
         """Once when decisions become too slow, every half minute after, and once when it ends."""
         slow = self.slow
         if slow is None:

@@ -17,7 +17,7 @@ from edge.blackbox.recorder import Recorder
 from edge.cameras import make_camera
 from edge.config import load_config
 from edge.daemon import Daemon
-from edge.ending import REST_S, LEFT_RUNNING, Ending, StoppedError, UnstoppedError
+from edge.ending import LEFT_RUNNING, REST_S, Ending, StoppedError, UnstoppedError
 from edge.log import EventLog, set_up_text_log
 from edge.observer import Observer
 from edge.parameters import DaemonParameters, read_kept, with_kept

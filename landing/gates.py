@@ -20,8 +20,8 @@ class Gate:
     """One condition.
 
     Attributes:
-        name: Short and stable: `link armed airborne pose speed decision intruder site height evidence
-            confirmed`.
+        name: Short and stable: `link armed airborne pose speed decision intruder site height
+            evidence confirmed`.
         closed: Why it keeps the target back, in words; None while it is open.
     """
 

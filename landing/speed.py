@@ -181,9 +181,7 @@ class SpeedMonitor:
     def _is_slow(self) -> bool:
         late = sum(one.worst_age_s > self._max_age_s for one in self._intervals)
         covered_s = sum(one.period_s for one in self._intervals)
-        return (
-            late >= LEAST and covered_s >= LEAST_S and self._closed_share() >= CLOSED_SHARE
-        )
+        return late >= LEAST and covered_s >= LEAST_S and self._closed_share() >= CLOSED_SHARE
 
     def _state(self, now_ns: int, load: Load) -> None:
         ages_s = [one.worst_age_s for one in self._intervals]

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 from tests.faults.bench import Bench, wait_for
 from tests.faults.matrix import Row
@@ -95,9 +95,7 @@ class Ended:
 
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
-def test_in_a_slow_inference(
-    tmp_path: Path, model_path: Path, keep: Keep, runtime: str
-) -> None:
+def test_in_a_slow_inference(tmp_path: Path, model_path: Path, keep: Keep, runtime: str) -> None:
     if runtime == "openvino":
         pytest.importorskip("openvino")
     ended = Ended()
