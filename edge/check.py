@@ -154,12 +154,16 @@ def check(
         found(part)
         if name == "camera" and "frame_ms" in model.data:
             fps = part.data.get("fps") or config.camera.fps
-            found(_speed(config, model.data["frame_ms"], fps))
+            speed = _speed(config, model.data["frame_ms"], fps)
+            if speed is not None:
+                found(speed)
     ok = all(f.ok for f in findings)
     if as_json:
         report: dict[str, Any] = {"ok": ok}
-        for f in findings:
-            report[f.name] = plain({"ok": f.ok, "warning": f.warning, "text": f.text, **f.data})
+        for one in findings:
+            report[one.name] = plain({"ok": one.ok, "text": one.text, **one.data})
+            if one.warning:
+                report[one.name]["warning"] = True
         say(json.dumps(report))
     return ok
 
@@ -220,8 +224,8 @@ def _check_model(config: EdgeConfig, flights: list[ResolvedFlight]) -> Finding:
         )
 
 
-def _speed(config: EdgeConfig, frame_ms: float, fps: float | None) -> Finding:
-    """Whether decisions can come soon enough for a target, here and now. A warning at most.
+def _speed(config: EdgeConfig, frame_ms: float, fps: float | None) -> Finding | None:
+    """A warning where decisions cannot come soon enough for a target; None where they can.
 
     Until the next decision the newest one rests on a frame that is as old as one decision takes,
     and as what then has to be waited for: the next decision, or the camera where that is slower.
@@ -235,18 +239,17 @@ def _speed(config: EdgeConfig, frame_ms: float, fps: float | None) -> Finding:
         1.0 / max(frame_s, camera_s), needed_hz, frame_ms, frame_ms,
         config.model.threads_of_one, fps, by_camera,
     )  # fmt: skip
-    data = {"age_s": age_s, "limit_s": limit_s, **vars(slow)}
-    knowingly = f"raise director.max_decision_age_s ({limit_s:g} s) knowingly"
     if age_s <= limit_s:
-        words = f"a decision rests on a frame of {age_s:.2f} s at most, {limit_s:g} s allowed"
-        return Finding("speed", True, words, data)
+        return None
+    knowingly = f"raise director.max_decision_age_s ({limit_s:g} s) knowingly"
     remedy = f"raise camera.fps, or {knowingly}"
     if not by_camera:
         remedy = (
             "fly a smaller model or its INT8 form (touchdown export int8), more model.threads "
             f"where there are cores, or {knowingly}"
         )
-    return Finding("speed", True, f"{slow.text}: no target would be sent; {remedy}", data, True)
+    text = f"{slow.text}: no target would be sent; {remedy}"
+    return Finding("speed", True, text, vars(slow), warning=True)
 
 
 def _check_camera(config: EdgeConfig) -> Finding:

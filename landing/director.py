@@ -4,7 +4,8 @@
 
 A target is given only in TRACK, DESCEND and COMMIT, and only while every gate is open. A vehicle
 that is landing without one is in HOLD or ABORT, so that the pilot hears of it; only where nothing
-but the next decision is late, the state waits `LATE_S` for it. All time is an argument; the caller steps it at the rate at which targets are to be sent.
+but the next decision is late, the state waits `LATE_S` for it. All time is an argument; the caller
+steps it at the rate at which targets are to be sent.
 """
 
 from __future__ import annotations

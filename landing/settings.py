@@ -378,7 +378,7 @@ class DirectorSettings(BaseModel):
     )
     max_decision_age_s: float = Field(
         # With the control loop's period the last target leaves at most 0.5 s after the last frame
-        # was taken. A board that decides less than four times a second needs more.
+        # was taken. A board that decides less than five times a second needs more.
         default=0.45,
         gt=0,
         le=5,

@@ -478,6 +478,13 @@ def test_statustext_chunks(length, chunks):
         assert len(messages[-1].text) < 50
 
 
+def test_statustext_that_is_too_long_is_cut_after_a_word():
+    messages = statustext_messages("landing " * 40, Severity.INFO, 77)
+    whole = "".join(m.text for m in messages)
+    assert whole.startswith("landing landing") and whole.endswith(" landing...")
+    assert len(whole) <= 199 and len(messages[-1].text) < 50
+
+
 def test_statustext_is_ascii():
     (message,) = statustext_messages("gr\u00fc\u00df\0e", Severity.ERROR, 1)
     assert message.text == "gr???e"

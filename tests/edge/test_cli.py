@@ -151,6 +151,24 @@ def test_check_says_what_is_well_and_what_is_not(tmp_path: Path, model_path: Pat
     assert report["link"] == {"ok": True, "text": "skipped"}
 
 
+def test_check_warns_of_a_machine_or_camera_that_is_too_slow(
+    tmp_path: Path, model_path: Path
+) -> None:
+    config = write_config(tmp_path, model_path)
+    text = config.read_text()
+    for setting, cause, remedy in (
+        ("max_decision_age_s = 0.0001", "inference", "export int8"),
+        ("max_decision_age_s = 0.04", "camera gives", "raise camera.fps"),
+    ):
+        config.write_text(f"{text}\n[director]\n{setting}\n")
+        result = run("edge", "check", "--config", config, "--skip-link")
+        (line,) = (one for one in result.stdout.splitlines() if one.startswith("warn speed"))
+        assert result.returncode == 0 and "too slow: " in line
+        assert cause in line and remedy in line and "max_decision_age_s (0.0" in line
+        report = json.loads(run("edge", "check", "-c", config, "--skip-link", "--json").stdout)
+        assert report["ok"] and report["speed"]["warning"]
+
+
 def test_check_of_a_bad_camera_and_config(tmp_path: Path, model_path: Path) -> None:
     command = shlex.join([sys.executable, "-c", "import sys; sys.exit('no sensor')"])
     config = write_config(tmp_path, model_path, "pipe:" + command)
