@@ -352,7 +352,7 @@ class SimulatedStandIn(StandIn):
 
 def effects_of(plan: FlightPlan) -> Effects:
     """The plan's faults of the camera, by the options of `sim.camera_process`."""
-    faults = {EFFECTS[name]: value for name, value in plan.effects.items()}
+    faults: dict[str, Any] = {EFFECTS[name]: v for name, v in plan.effects.items()}
     return replace(Effects(seed=plan.seed), **faults)
 
 

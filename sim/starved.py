@@ -26,9 +26,7 @@ def too_slow(events: Sequence[Mapping[str, Any]]) -> str | None:
     before: tuple[int, int] | None = None
     for event in events:
         if event["event"] == "too-slow":
-            on = f" on {event['threads']} threads" if event.get("threads") else ""
-            took = f"inference {event['inference_ms']:.0f} ms{on}"
-            words = _words(event["decisions_hz"], event["needed_hz"], took)
+            words = event["reason"]
         elif event["event"] == "ready":
             before = (event["mono_ns"], 0)
         elif event["event"] == "status":
@@ -42,13 +40,9 @@ def too_slow(events: Sequence[Mapping[str, Any]]) -> str | None:
                 took = f"inference {inference_ms:.0f} ms"
                 if age_ms > 2.0 * inference_ms:
                     took += f", frame to decision {age_ms:.0f} ms"
-                words = _words(hz, NEEDED_HZ, took)
+                words = f"too slow: {hz:.1f} decisions/s, needs {NEEDED_HZ:g}; {took}"
     return words
 
 
 def _median_ms(status: Mapping[str, Any], name: str) -> float:
     return float(status["timings_ms"].get(name, {}).get("p50_ms", 0.0))
-
-
-def _words(hz: float, needed_hz: float, took: str) -> str:
-    return f"too slow: {hz:.1f} decisions/s, needs {needed_hz:g}; {took}"

@@ -211,7 +211,7 @@ def test_a_starved_daemon_is_named_and_the_landing_flown_on_the_simulated_clock(
     assert starved.verdict == "abstained" and starved.exit_status == 3
     assert starved.reason == starved.too_slow
     assert re.fullmatch(
-        r"too slow: [01]\.\d decisions/s, needs 4; inference 7\d\d ms( on \d+ threads)?",
+        r"too slow: [01]\.\d decisions/s, needs [\d.]+; inference \d{3,4} ms.*",
         starved.reason,
     )
     assert any(starved.reason in line for line in said)
