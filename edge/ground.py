@@ -1,4 +1,4 @@
-"""What became of the ground map when the autopilot's estimator was reset: told once, and counted."""
+"""Resets of the estimator, as the ground map took them: told once, and counted."""
 
 from __future__ import annotations
 
