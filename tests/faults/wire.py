@@ -32,7 +32,7 @@ class Seen:
 
     at_ns: int
     stamp_us: int
-    offset_frd_m: tuple[float, float, float]
+    offset_frd_m: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
