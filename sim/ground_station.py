@@ -14,7 +14,7 @@ from typing import Any
 
 from firmware_bridge.connection import make_transport, parse_connection
 from firmware_bridge.dialect import mavlink
-from firmware_bridge.frames import FrameReader
+from firmware_bridge.peers import PeerBook
 from landing.errors import LinkError
 from sim.home import Home
 
@@ -81,7 +81,7 @@ class GroundStation:
         """
         self._transport = make_transport(parse_connection(connection))
         self._connection = connection
-        self._reader = FrameReader()
+        self._peers = PeerBook()
         self._codec = mavlink.MAVLink(None, srcSystem=GROUND_STATION_ID, srcComponent=190)
         self._home = home
         self._system_id = 1
@@ -168,7 +168,8 @@ class GroundStation:
                     mavlink.MAV_TYPE_GCS, mavlink.MAV_AUTOPILOT_INVALID, 0, 0, 0
                 )
             )
-        for frame in self._reader.feed(self._transport.read(timeout_s)):
+        arrival = self._transport.read(timeout_s)
+        for frame in self._peers.take(arrival, time.monotonic_ns()):
             self._take(frame.message)
 
     def wait_for_autopilot(self, timeout_s: float) -> None:
@@ -265,7 +266,8 @@ class GroundStation:
         return None
 
     def _send(self, message: Any) -> None:
-        self._transport.write(message.pack(self._codec))
+        frame = message.pack(self._codec)
+        self._peers.send(self._transport, frame, None, time.monotonic_ns())
 
     def _take(self, message: Any) -> None:
         kind = message.get_type()
