@@ -81,6 +81,8 @@ class PeerBook:
     def take(self, arrival: Arrival, now_ns: int) -> list[ReceivedFrame]:
         """The frames that bytes completed; none of a stranger who is over the budget."""
         size = len(arrival.data)
+        if size == 0:
+            return []
         self.bytes_received += size
         known = self._peers.get(arrival.peer)
         if known is None:

@@ -15,8 +15,12 @@ from typing import Any
 
 from firmware_bridge.connection import make_transport, parse_connection
 from firmware_bridge.dialect import mavlink
+<<<<<<< HEAD
 from firmware_bridge.frames import FrameReader
 from firmware_bridge.transport import Transport
+=======
+from firmware_bridge.peers import PeerBook
+>>>>>>> h-link
 from landing.errors import LinkError
 from sim.home import Home
 
@@ -89,7 +93,7 @@ class GroundStation:
         self.clock_ns = clock_ns
         self._transport = transport or make_transport(parse_connection(connection))
         self._connection = connection
-        self._reader = FrameReader()
+        self._peers = PeerBook()
         self._codec = mavlink.MAVLink(None, srcSystem=GROUND_STATION_ID, srcComponent=190)
         self._home = home
         self._system_id = 1
@@ -181,7 +185,12 @@ class GroundStation:
                     mavlink.MAV_TYPE_GCS, mavlink.MAV_AUTOPILOT_INVALID, 0, 0, 0
                 )
             )
+<<<<<<< HEAD
         for frame in self._reader.feed(self._transport.read(timeout_s).data):
+=======
+        arrival = self._transport.read(timeout_s)
+        for frame in self._peers.take(arrival, time.monotonic_ns()):
+>>>>>>> h-link
             self._take(frame.message)
 
     def wait_for_autopilot(self, timeout_s: float) -> None:
@@ -278,7 +287,8 @@ class GroundStation:
         return None
 
     def _send(self, message: Any) -> None:
-        self._transport.write(message.pack(self._codec))
+        frame = message.pack(self._codec)
+        self._peers.send(self._transport, frame, None, time.monotonic_ns())
 
     def _take(self, message: Any) -> None:
         kind = message.get_type()

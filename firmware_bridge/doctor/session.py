@@ -100,14 +100,15 @@ class Session:
     # --- who is there ---
 
     def connect(self, timeout_s: float = 10.0) -> AutopilotId:
-        """Wait for the autopilot's heartbeat.
+        """Wait for the autopilot's heartbeat, and until no other one is heard beside it.
 
         Raises:
-            LinkError: It does not come; says what came instead and what to look at.
+            LinkError: It does not come, or does not come alone; says what came instead and what to
+                look at.
         """
         now_ns = time.monotonic_ns()
         deadline_ns = now_ns + round(timeout_s * NS_PER_S)
-        while not (self.telemetry.autopilot and self.telemetry.vehicle.alive(now_ns)):
+        while not self.telemetry.vehicle.alive(now_ns) or self.telemetry.alarms(now_ns):
             if now_ns > deadline_ns:
                 problems = self.telemetry.problems(self._wire.is_open, now_ns)
                 problem = self._wire.unsigned or problems[0]

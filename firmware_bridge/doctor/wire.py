@@ -103,7 +103,7 @@ class Wire:
             self.error = str(error)
             self.close()
             return []
-        frames = peers.take(arrival, time.monotonic_ns()) if arrival.data else []
+        frames = peers.take(arrival, time.monotonic_ns())
         signing = self._signing
         return [
             frame

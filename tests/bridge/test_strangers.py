@@ -10,6 +10,7 @@ import time
 import pytest
 
 from firmware_bridge.dialect import mavlink
+from firmware_bridge.doctor import Session, tool_settings
 from firmware_bridge.link import FlightLink
 from firmware_bridge.messages import HealthState
 from firmware_bridge.peers import MAX_PEERS, STRANGER_BYTES_PER_S, PeerBook
@@ -17,6 +18,7 @@ from firmware_bridge.report import AlarmKind, Refusal
 from firmware_bridge.settings import LinkSettings
 from firmware_bridge.transport import Arrival
 from landing.command import CommandRequest, Hold
+from landing.errors import LinkError
 from landing.types import LandingTarget
 from tests.bridge.fake_autopilot import PX4, FakeAutopilot
 from tests.bridge.peers import TcpClientPeer, UdpOutgoingPeer, wait_for
@@ -85,6 +87,17 @@ def test_a_second_autopilot_gets_nothing_and_ends_targets(udp):
             assert other.of_type("LANDING_TARGET") == other.of_type("COMMAND_LONG") == []
         assert wait_for(lambda: link.send_target(TARGET).sent, 8.0)
         assert wait_for(lambda: len(own.of_type("LANDING_TARGET")) == 2)
+
+
+def test_the_doctor_refuses_two_autopilots_by_name(udp):
+    with (
+        FakeAutopilot(udp),
+        FakeAutopilot(AnotherPeer(udp), system=2),
+        Session(tool_settings(udp.connection)) as session,
+    ):
+        session.listen(1.0)
+        with pytest.raises(LinkError, match="set system_id"):
+            session.connect(0.5)
 
 
 def test_with_a_system_id_the_other_one_is_nothing_to_us(udp):
