@@ -69,7 +69,8 @@ def aeroscapes_cases(data: Path, model: Path) -> list[Case]:
 def fly(case: Case, out: Path) -> dict[str, Any]:
     folder = out / case.name.replace(" ", "-")
     command = [
-        sys.executable, "-m", "touchdown", "sim", "land", "--json", "--out", str(folder),
+        sys.executable, "-m", "touchdown", "sim", "land", "--clock", "real", "--json",
+        "--out", str(folder),
         *case.arguments,
     ]  # fmt: skip
     done = subprocess.run(

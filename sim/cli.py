@@ -227,10 +227,7 @@ def land(
     import sys
     from dataclasses import replace
 
-    click.echo("touchdown sim land ...", err=True)  # what follows takes seconds to load
-
     from edge.resolved import ResolvedFlight
-    from sim.clock import ClockChoice
     from sim.flight_plan import (
         REAL_FPS,
         SHARED_MACHINE,
@@ -249,6 +246,9 @@ def land(
         disturbance_of(fault)  # a misspelt one is told before anything starts
     check_world_spec(world)
     model = model if model is not None else find_demo_model()
+    click.echo("loading ...", err=True)  # takes seconds, and minutes where others have the machine
+    from sim.clock import ClockChoice
+
     choice = ClockChoice(clock, lambda text: click.echo(text, err=True))
     results = []
     for seed in numbers:

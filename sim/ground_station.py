@@ -15,12 +15,8 @@ from typing import Any
 
 from firmware_bridge.connection import make_transport, parse_connection
 from firmware_bridge.dialect import mavlink
-<<<<<<< HEAD
-from firmware_bridge.frames import FrameReader
-from firmware_bridge.transport import Transport
-=======
 from firmware_bridge.peers import PeerBook
->>>>>>> h-link
+from firmware_bridge.transport import Transport
 from landing.errors import LinkError
 from sim.home import Home
 
@@ -185,12 +181,8 @@ class GroundStation:
                     mavlink.MAV_TYPE_GCS, mavlink.MAV_AUTOPILOT_INVALID, 0, 0, 0
                 )
             )
-<<<<<<< HEAD
-        for frame in self._reader.feed(self._transport.read(timeout_s).data):
-=======
         arrival = self._transport.read(timeout_s)
-        for frame in self._peers.take(arrival, time.monotonic_ns()):
->>>>>>> h-link
+        for frame in self._peers.take(arrival, self.clock_ns()):
             self._take(frame.message)
 
     def wait_for_autopilot(self, timeout_s: float) -> None:
@@ -288,7 +280,7 @@ class GroundStation:
 
     def _send(self, message: Any) -> None:
         frame = message.pack(self._codec)
-        self._peers.send(self._transport, frame, None, time.monotonic_ns())
+        self._peers.send(self._transport, frame, None, self.clock_ns())
 
     def _take(self, message: Any) -> None:
         kind = message.get_type()
