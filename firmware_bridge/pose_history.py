@@ -136,6 +136,7 @@ class PoseHistory:
         self._creep = Creep(self._limits.resets.creep_ns)
         self._heading_creep = Creep(self._limits.resets.creep_ns)
         self._crept = 0
+        self._settling: tuple[int, Vector] | None = None
         self._turned = Turn(0.0, 0.0, 0.0, 0.0)
         self._frames = FrameHistory()
         self._told_ns: int | None = None
@@ -155,7 +156,7 @@ class PoseHistory:
         with self._lock:
             self._frames.begin_anew()
             self._valid = True
-            self._told_ns = self._learnt_ns = None
+            self._told_ns = self._learnt_ns = self._settling = None
             self._creep.clear()
             self._heading_creep.clear()
             self._attitudes.clear()
@@ -442,23 +443,37 @@ class PoseHistory:
         return None if centre is None else FrameShift.turn_about(heading_rad, centre)
 
     def _position_parted(self, a: Position, b: Position) -> None:
-        step_m = position_innovation(a, b)
-        known = (
-            a.velocity_ned_m_s is not None
-            and b.velocity_ned_m_s is not None
-            and b.at_ns - a.at_ns <= self._limits.resets.known_gap_ns
-        )
+        known = self._rule.size_known(a, b)
         self._creep.clear()
-        self._step(b.at_ns, step_m, known)
+        self._step(b.at_ns, position_innovation(a, b), known)
+        if known:
+            self._settling = (b.at_ns + self._limits.resets.settle_ns, (0.0, 0.0, 0.0))
 
     def _position_crept(self, a: Position, b: Position) -> None:
-        total_m = self._creep.add(b.at_ns, position_innovation(a, b))
+        left_m = position_innovation(a, b)
+        total_m = self._creep.add(b.at_ns, left_m)
         if a.velocity_ned_m_s is None or b.velocity_ned_m_s is None:
             self._creep.clear()
         elif self._rule.creeps(total_m, a, b, self._told(b.at_ns)):
+            # What the estimator takes over bit by bit goes into its velocity as well, so that the
+            # sum is but a part of it.
+            known = self._creep.is_one_step
             self._creep.clear()
             self._crept += 1
-            self._step(b.at_ns, total_m, known=True)
+            self._step(b.at_ns, total_m, known)
+        elif self._settling is not None:
+            self._settle(b.at_ns, left_m, *self._settling)
+
+    def _settle(self, at_ns: int, left_m: Vector, until_ns: int, total_m: Vector) -> None:
+        """Gathers what is pulled in after a step, and moves the frame by it at the end."""
+        x, y, z = (p + q for p, q in zip(total_m, left_m, strict=True))
+        if at_ns < until_ns:
+            self._settling = (until_ns, (x, y, z))
+            return
+        self._settling = None
+        if math.hypot(x, y, z) > self._limits.resets.settled_m:
+            self._creep.clear()
+            self._step(at_ns, (x, y, z), known=True)
 
     def _heading_crept(self, a: Attitude, b: Attitude) -> None:
         turn = self._turned  # of a and b, which did not jump
@@ -469,15 +484,17 @@ class PoseHistory:
         if a.rates_frd_rad_s is None or b.rates_frd_rad_s is None:
             self._heading_creep.clear()
         elif self._rule.heading_moved(total_rad, a, b, self._told(b.at_ns)):
+            known = self._heading_creep.is_one_step
             self._heading_creep.clear()
             self._attitudes.resets += 1
-            self._move(b.at_ns, self._turn(total_rad, b.at_ns))
+            self._move(b.at_ns, self._turn(total_rad, b.at_ns) if known else None)
 
     def _step(self, at_ns: int, step_m: Vector, known: bool) -> None:
         """Moves the frame by a step of the position, and with it the ground below.
 
         A vehicle that stands on the ground learns it anew instead.
         """
+        self._settling = None
         standing = self._learnt_ns is not None and at_ns - self._learnt_ns <= STANDING_NS
         if known and self._ground_m is not None and not standing:
             self._ground_m += step_m[2]

@@ -60,16 +60,17 @@ ESTIMATOR_STREAMS = {
 }
 """Where each tells of its estimator's state and resets."""
 
-ESTIMATOR_RATE_HZ = 2.0
+ESTIMATOR_RATE_HZ = 5.0
+ESTIMATOR_SILENT_NS = 3 * NS_PER_S
 
 POSITION_FLAGS = mavlink.ESTIMATOR_POS_HORIZ_REL | mavlink.ESTIMATOR_POS_HORIZ_ABS
 """One of these is set while the estimator has a horizontal position; the same bits in both."""
 
 GLITCH_FLAGS = {
-    "EKF_STATUS_REPORT": mavlink.EKF_GPS_GLITCHING | mavlink.EKF_CONST_POS_MODE,
-    "ESTIMATOR_STATUS": mavlink.ESTIMATOR_GPS_GLITCH | mavlink.ESTIMATOR_CONST_POS_MODE,
+    "EKF_STATUS_REPORT": mavlink.EKF_GPS_GLITCHING,
+    "ESTIMATOR_STATUS": mavlink.ESTIMATOR_GPS_GLITCH,
 }
-"""When one of these comes or goes the position may step."""
+"""While this is set, and when it goes, the position may step."""
 
 STICK_STREAMS = {Autopilot.ARDUPILOT: "RC_CHANNELS", Autopilot.PX4: "MANUAL_CONTROL"}
 """Where each tells of the pilot's sticks; ArduPilot protests aloud when asked for the other."""
@@ -126,6 +127,7 @@ class Telemetry:
         self.clock = ClockMap()
         self._quaternion_at_ns: int | None = None
         self._estimator_flags: int | None = None
+        self._estimator_ns = 0
         self._reset_counter: int | None = None
         self._origin: tuple[int, int, int] | None = None
         self._ranges = RangeReadings()
@@ -267,9 +269,9 @@ class Telemetry:
             return [f"{where}: {alarm.text}" for alarm in alarms]
         if not self.vehicle.alive(now_ns):
             return [f"{where}: the autopilot has fallen silent; check its power and the cable"]
-        flags = self._estimator_flags
-        if flags is not None and not flags & POSITION_FLAGS:
-            return [f"{where}: the estimator has no position (flags {flags:#06x}); check its GPS"]
+        lost = self._estimator_problem(now_ns)
+        if lost is not None:
+            return [f"{where}: {lost}"]
         if self.choice.mavlink1_only(now_ns):
             return [
                 f"{where}: the autopilot speaks MAVLink 1, which knows no target's position; set "
@@ -370,6 +372,8 @@ class Telemetry:
 
     def _on_local_position(self, message: Any, now_ns: int) -> None:
         at_ns = self._stamp(message.time_boot_ms, now_ns)
+        if self._estimator_problem(now_ns) is not None:
+            self.history.set_valid(False)
         if at_ns is not None:
             self.history.add_position(
                 at_ns, (message.x, message.y, message.z), (message.vx, message.vy, message.vz)
@@ -395,17 +399,28 @@ class Telemetry:
             log.warning("link: %s; it is left out", stuck_words(stuck))
         self._stuck = frozenset(stuck)
 
-    def _on_estimator_flags(self, message: Any, _now_ns: int) -> None:
+    def _on_estimator_flags(self, message: Any, now_ns: int) -> None:
         """EKF_STATUS_REPORT and ESTIMATOR_STATUS name a valid position by the same bits."""
         before, self._estimator_flags = self._estimator_flags, message.flags
-        changed = 0 if before is None else before ^ message.flags
+        self._estimator_ns = now_ns
         has_position = bool(message.flags & POSITION_FLAGS)
         self.history.set_valid(has_position)
         if before is not None and bool(before & POSITION_FLAGS) != has_position:
             state = "has a position again" if has_position else "has no position"
             log.warning("link: the estimator %s (flags %#06x)", state, message.flags)
-        elif changed & GLITCH_FLAGS[message.get_type()]:
+        elif (message.flags | (before or 0)) & GLITCH_FLAGS[message.get_type()]:
             self.history.told_of_reset()
+
+    def _estimator_problem(self, now_ns: int) -> str | None:
+        """Why the estimator's position is not used, in words; None while it is."""
+        flags = self._estimator_flags
+        if flags is None:
+            return None
+        if not flags & POSITION_FLAGS:
+            return f"the estimator has no position (flags {flags:#06x}); check its GPS"
+        if now_ns - self._estimator_ns > ESTIMATOR_SILENT_NS:
+            return "the estimator no longer reports its state; it may fly on a fallback"
+        return None
 
     def _on_odometry(self, message: Any, _now_ns: int) -> None:
         before, self._reset_counter = self._reset_counter, message.reset_counter

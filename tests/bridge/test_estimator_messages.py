@@ -83,7 +83,7 @@ def test_a_small_step_counts_where_the_autopilot_tells_of_it(told) -> None:
         None: lambda n: None,
     }[told]  # fmt: skip
     tell(0)
-    vehicle.hover(2.0)
+    vehicle.hover(1.0)
     vehicle.north_m = 0.3
     vehicle.hover(0.04)
     tell(1)
@@ -104,6 +104,19 @@ def test_an_estimator_that_says_it_has_no_position_is_believed() -> None:
     vehicle.hover(0.5)
     assert vehicle.pose.position_ned_m is None and "has no position" in vehicle.problems
     flags(GOOD)
+    vehicle.hover(0.5)
+    assert vehicle.pose.position_ned_m is not None and vehicle.pose.frame.epoch == 1
+
+
+def test_an_estimator_that_reports_no_more_is_not_relied_on() -> None:
+    """ArduPilot's DCM fallback sends positions, but no EKF_STATUS_REPORT."""
+    vehicle = Vehicle(ARDUPILOT)
+    vehicle.say(mavlink.MAVLink_ekf_status_report_message(GOOD, 0, 0, 0, 0, 0))
+    vehicle.hover(2.0)
+    assert vehicle.pose.position_ned_m is not None and "reports" not in vehicle.problems
+    vehicle.hover(2.0)
+    assert vehicle.pose.position_ned_m is None and "no longer reports" in vehicle.problems
+    vehicle.say(mavlink.MAVLink_ekf_status_report_message(GOOD, 0, 0, 0, 0, 0))
     vehicle.hover(0.5)
     assert vehicle.pose.position_ned_m is not None and vehicle.pose.frame.epoch == 1
 

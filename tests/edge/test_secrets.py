@@ -99,10 +99,9 @@ def test_no_secret_is_written_or_served(tmp_path: Path, model_path: Path, gstrea
 def test_a_recording_holds_no_secret(tmp_path: Path, model_path: Path) -> None:
     source = f"pipe:program rtsp://admin:{PASSWORD}@host/x --token {TOKEN}"
     rig = Rig(tmp_path, model_path, source)
-    lens, settings = rig.config.camera.model(), rig.config.decision
-    taxonomy = rig.runtime.spec.taxonomy
-    decider = Decider(settings, taxonomy, lens, time.perf_counter_ns)
-    recorder = make_recorder(rig.config, rig.runtime, decider, settings, taxonomy, lens)
+    flight = rig.flight
+    decider = Decider(flight.decision, flight.classes, flight.camera, time.perf_counter_ns)
+    recorder = make_recorder(rig.config, rig.runtime, decider, flight)
     start = to_json(recorder._start)
     hold_nothing(start, "the start of a recording")
     assert b"pipe:program rtsp://host/x --token ***" in start
