@@ -196,7 +196,7 @@ def test_bad_folders_and_models(model, folder, tmp_path, forgiving):
         made(model, tmp_path / "nothing", tmp_path)
     damaged = tiny.pictures(tmp_path / "damaged", 4)
     (damaged / "001.png").write_bytes(b"no picture")
-    with pytest.raises(DataError, match=r"001\.png cannot be read"):
+    with pytest.raises(DataError, match=r"001\.png cannot be decoded"):
         made(model, damaged, tmp_path)
     _, target, _ = made(model, folder, tmp_path)
     with pytest.raises(ModelError, match="quantised already"):

@@ -11,6 +11,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
+from edge.runtimes.onnxruntime import session_options
 from export.trt.half import kept_in_float32
 from export.trt.prepare import prepare
 from landing.errors import ModelError
@@ -26,7 +27,7 @@ def model(tmp_path: Path) -> Path:
 
 
 def maps(data: bytes, side: int = SIDE) -> list[npt.NDArray[np.uint8]]:
-    options = onnxruntime.SessionOptions()
+    options = session_options(1)
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     shape = session.get_inputs()[0].shape
