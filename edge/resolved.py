@@ -11,7 +11,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, TypeAdapter
 
@@ -23,6 +22,7 @@ from firmware_bridge.settings import LinkSettings
 from landing.camera import CameraModel
 from landing.operating import SETTING_OF, Threshold, describe, thresholds_in_force
 from landing.picture import PictureSettings
+from landing.redaction import redact
 from landing.settings import (
     AuthoritySettings,
     DecisionSection,
@@ -231,7 +231,5 @@ def _plain(value: Any) -> Any:
         return value.model_dump(mode="json")
     if isinstance(value, LinkSettings) and value.video is not None:
         # An address may carry a password.
-        url = urlsplit(value.video.uri)
-        bare = url._replace(netloc=url.netloc.rpartition("@")[2]).geturl()
-        value = replace(value, video=replace(value.video, uri=bare))
+        value = replace(value, video=replace(value.video, uri=redact(value.video.uri)))
     return exact(value)

@@ -20,21 +20,38 @@ _WORD = (
 )
 _VALUE = r"(?:\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[^\s\"'&;,|!)}\]\\]+)"
 
-_USER_INFO = re.compile(r"\b([a-zA-Z][a-zA-Z0-9+.-]*://)[^\s\"<>/?#]+@")
-# A slash, ? or # in a password, where it does not belong but is found: what follows the colon up to
-# the last @ is no port.
+_SCHEME = r"\b((?!(?:file|images)\b)[a-zA-Z][a-zA-Z0-9+.-]{0,30}:\\{0,4}/\\{0,4}/)"
+_USER_INFO = re.compile(_SCHEME + r"[^\s\"<>/?#]+@")
+# A slash, a space, ? or # in a password, where it does not belong but is found: what follows the
+# colon up to the last @ is no port.
 _LOOSE_USER_INFO = re.compile(
-    r"\b([a-zA-Z][a-zA-Z0-9+.-]*://)(?!\[|[^\s\"<>:/?#]*:\d{1,5}(?:[/?#\s\"]|$))"
-    r"[^\s\"<>:/?#]*:[^\s\"<>]*@"
+    _SCHEME + r"(?!\[|[^\s\"<>:/?#]*:\d{1,5}(?:[/?#\s\"]|$))"
+    r"[^\s\"<>:/?#]*:(?:[^\s\"<>]*|[^\n@]{0,64})@"
 )
+_ENCODED_USER_INFO = re.compile(r"\b([a-z][a-z0-9+.-]{0,30}%3A%2F%2F)[^\s\"&]*%40", re.IGNORECASE)
+# As in tcp:USER:PASSWORD@HOST:PORT.
+_BARE_USER_INFO = re.compile(
+    r"(?<![^\s\"'=(,])((?:[a-z]+:)?(?://)?)[^\s:@/\"'=]+:[^\s@/\"']+@(?=[\w\[])"
+)
+_QUERY = re.compile(
+    r"([?&;#][\w.-]*(?:pw|pas|key|sid|jwt|sess|session|session_?id|otp|ticket|hash)=)([^\s\"'&;#]+)",
+    re.IGNORECASE,
+)
+_COOKIE = re.compile(r"(\bcookie: ?)([^\r\n\"']+)", re.IGNORECASE)
+_DIGEST = re.compile(r"(\bDigest\s+(?=\w+=))([^\r\n]+)")
+_OF_SSHPASS = re.compile(r"(\bsshpass\s+-p\s*)(" + _VALUE + ")")
 _ASSIGNED = re.compile(
     rf"(?<![a-zA-Z])({_WORD}\\*[\"']?\s?[=:]\s?\\*)(?:(Basic|Bearer|Digest)\s+)?({_VALUE})",
     re.IGNORECASE,
 )
 _OPTION = re.compile(rf"((?<![^\s\"'])--?[\w-]*?{_WORD}\s+)({_VALUE})", re.IGNORECASE)
-_LOGIN = re.compile(r"((?<![^\s\"'])(?:-u|--user|--proxy-user)[ =])([^\s\"':]+:[^\s\"']+)")
+_LOGIN = re.compile(r"((?<![^\s\"'])(?:-u[ =]?|--(?:proxy-)?user[ =])[\"']?)([^\s\"':]+:[^\s\"']+)")
+_USER_INFOS = _USER_INFO, _LOOSE_USER_INFO, _ENCODED_USER_INFO, _BARE_USER_INFO
+_VALUES = _QUERY, _COOKIE, _OF_SSHPASS, _OPTION, _LOGIN
 _BEARER = re.compile(r"\b(Bearer|Basic)\s+([A-Za-z0-9._~+/=-]{8,})")
-_HINTS = re.compile(rf"@|bearer|basic|\s-u\s|{_WORD}", re.IGNORECASE)
+_HINTS = re.compile(
+    rf"@|%40|[?&;#]\w|bearer|basic|digest|cookie|\s-u|-user|sshpass|{_WORD}", re.IGNORECASE
+)
 
 
 def redact(text: str, known: frozenset[str] = frozenset()) -> str:
@@ -48,10 +65,12 @@ def redact(text: str, known: frozenset[str] = frozenset()) -> str:
         text = text.replace(value, HIDDEN)
     if _HINTS.search(text) is None:
         return text
-    text = _LOOSE_USER_INFO.sub(r"\1", _USER_INFO.sub(r"\1", text))
+    for pattern in _USER_INFOS:
+        text = pattern.sub(r"\1", text)
+    text = _DIGEST.sub(_without_last, text)
     text = _ASSIGNED.sub(_without_value, text)
-    text = _OPTION.sub(_without_last, text)
-    text = _LOGIN.sub(_without_last, text)
+    for pattern in _VALUES:
+        text = pattern.sub(_without_last, text)
     return _BEARER.sub(rf"\1 {HIDDEN}", text)
 
 
@@ -69,11 +88,11 @@ def redact_all(value: Any) -> Any:
 def secrets_in(text: str) -> frozenset[str]:
     """The secrets that stand in a text, as written and percent-decoded; very short ones are not."""
     found: set[str] = set()
-    for pattern in (_USER_INFO, _LOOSE_USER_INFO):
+    for pattern in _USER_INFOS:
         for match in pattern.finditer(text):
-            info = match.group(0).partition("://")[2][:-1]
+            info = match.group(0)[len(match.group(1)) :].removesuffix("@").removesuffix("%40")
             found |= {info, info.partition(":")[2]}
-    for pattern in (_ASSIGNED, _OPTION, _LOGIN, _BEARER):
+    for pattern in (_DIGEST, _ASSIGNED, *_VALUES, _BEARER):
         for match in pattern.finditer(text):
             value = match.group(match.lastindex or 0).strip("\"'")
             found |= {value, value.partition(":")[2]}

@@ -36,6 +36,18 @@ SECRET = "hunter2hunter2"
         f'{{"password": "{SECRET} with a blank"}}',
         json.dumps(json.dumps({"token": SECRET})),
         f"password = '{SECRET}'",
+        f"rtsp://user:pé ñ{SECRET}@h/x",
+        f"rtsp:\\/\\/user:{SECRET}@h\\/x",
+        f"http://proxy/?to=rtsp%3A%2F%2Fuser%3A{SECRET}%40h%2Fx",
+        f"tcp:user:{SECRET}@10.0.0.1:5760",
+        f"//user:{SECRET}@h/x",
+        f"http://h/cgi?usr=admin&loginpas={SECRET}&channel=1",
+        f"http://h/a?sid={SECRET}",
+        f"curl -uadmin:{SECRET} http://h",
+        f"curl --user 'admin:{SECRET}' http://h",
+        f"sshpass -p {SECRET} ssh h cat clip",
+        f'Authorization: Digest username="admin", response="{SECRET}"',
+        f"Set-Cookie: SESSION={SECRET}",
     ],
 )
 def test_a_secret_is_taken_out(text: str) -> None:
@@ -49,6 +61,7 @@ def test_a_secret_is_taken_out(text: str) -> None:
     "text",
     [
         "v4l2:///dev/video0",
+        "images://flights@home/day, file:///clips/a@b.mp4",
         "rtsp://10.0.0.1:554/live/picture@2x.jpg",
         "udpin:0.0.0.0:14550; tcp:127.0.0.1:5760",
         "http://[::1]:8650/ and someone@example.org",
