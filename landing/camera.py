@@ -29,6 +29,10 @@ MIN_DEPTH_M = 0.05
 """Nearer points (or points behind the camera) have no usable projection."""
 
 
+MOST_NESTED = 64
+"""Levels of a calibration file; OpenCV's parser overflows the stack where there are very many."""
+
+
 @dataclass(frozen=True)
 class Mount:
     """How the camera is fixed to the vehicle, or to a gimbal on it.
@@ -137,6 +141,11 @@ class CameraModel:
             ConfigError: The file is missing or is not such a calibration.
         """
         text = read_text(path, "camera calibration", ConfigError)
+        if _nests_too_deep(text):
+            raise ConfigError(
+                f"camera calibration {path} nests deeper than {MOST_NESTED} levels: it is damaged, "
+                "or another kind of file"
+            )
         if not text.startswith("%YAML"):
             text = "%YAML:1.0\n---\n" + text  # ROS leaves out the header that OpenCV asks for
         try:
@@ -351,3 +360,16 @@ def camera_from_mapping(data: Mapping[str, Any]) -> CameraModel:
     if "hfov_deg" in values:
         return CameraModel.from_hfov(mount=mount, **values)
     return CameraModel(mount=mount, **values)
+
+
+def _nests_too_deep(text: str) -> bool:
+    """Whether brackets, or lists and mappings that begin in one line, nest too deep."""
+    depth = 0
+    for line in text.splitlines():
+        for character in line:
+            depth += (character in "[{") - (character in "]}")
+            if depth > MOST_NESTED:
+                return True
+        if line.count("- ") + line.count(":") > MOST_NESTED:
+            return True
+    return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import errno
 import io
 import sys
 import threading
@@ -89,6 +90,13 @@ def run(command: click.Command, name: str, arguments: list[str] | None = None) -
     except TouchdownError as error:
         click.echo(redact(f"error: {error}"), err=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.filename is None and error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise
+        where = "" if error.filename is None else f"{error.filename}: "
+        reason = str(error.strerror or error)
+        click.echo(redact(f"error: {where}{reason}; free it, or name another path"), err=True)
+        sys.exit(TouchdownError.exit_code)
     except ModuleNotFoundError as error:
         extra = MISSING_EXTRAS.get((error.name or "").partition(".")[0])
         if extra is None:

@@ -227,3 +227,11 @@ def test_the_daemon_imports_no_training_stack() -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
+
+
+def test_a_folder_that_cannot_be_made_is_named_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for out in (tmp_path / "file", "/proc/none"):
+        done = run("sim", "campaign", "--scenes", 1, "--out", out)
+        assert done.returncode == 2, done.stderr
+        assert str(out) in done.stderr.splitlines()[-1] and "Traceback" not in done.stderr

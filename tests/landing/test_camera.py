@@ -221,3 +221,11 @@ def test_euler_round_trip(roll, pitch, yaw):
         matrix_from_quaternion(q),
         atol=1e-6,
     )
+
+
+@pytest.mark.parametrize("opening", ['{"a":', "a: [", "a:", "- ", "[\n"])
+def test_a_calibration_that_nests_too_deep_is_refused(tmp_path, opening):
+    path = tmp_path / "deep.yaml"
+    path.write_text("a:\n  " + opening * 100_000)
+    with pytest.raises(ConfigError, match="nests deeper than 64 levels"):
+        CameraModel.from_calibration(path)
