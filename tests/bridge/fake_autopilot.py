@@ -37,6 +37,7 @@ class FakeAutopilot:
         self.armed = True
         self.landed_state = mavlink.MAV_LANDED_STATE_IN_AIR
         self.height_m = 10.0
+        self.climb_m_s = 0.0
         self.yaw_deg = 30.0
         self.muted = False
         self.noise = b""
@@ -154,7 +155,7 @@ class FakeAutopilot:
             return mavlink.MAVLink_attitude_message(boot_ms, 0.0, 0.0, yaw_rad, 0, 0, 0)
         if message_id == mavlink.MAVLINK_MSG_ID_LOCAL_POSITION_NED:
             return mavlink.MAVLink_local_position_ned_message(
-                boot_ms, 1.0, 2.0, -self.height_m, 0.0, 0.0, 0.0
+                boot_ms, 1.0, 2.0, -self.height_m, 0.0, 0.0, -self.climb_m_s
             )
         if message_id == mavlink.MAVLINK_MSG_ID_DISTANCE_SENSOR:
             return mavlink.MAVLink_distance_sensor_message(

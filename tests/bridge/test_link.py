@@ -383,9 +383,11 @@ def test_ground_is_learned_on_the_ground(udp):
         fake.armed = True
         fake.landed_state = mavlink.MAV_LANDED_STATE_IN_AIR
         assert wait_for(lambda: link.vehicle(now()).airborne and link.vehicle(now()).armed)
-        for _ in range(40):  # a jump of its height would be a reset of the estimator
+        fake.climb_m_s = 0.4  # a jump of its height would be a reset of the estimator
+        for _ in range(40):
             fake.height_m += 0.02
-            time.sleep(0.06)
+            time.sleep(0.05)
+        fake.climb_m_s = 0.0
         assert wait_for(lambda: height() == pytest.approx(0.8, abs=1e-5))
         assert "DISTANCE_SENSOR" not in link.status(now()).rates_hz
 
