@@ -81,9 +81,12 @@ def test_a_second_autopilot_gets_nothing_and_ends_targets(udp):
             assert not link.status(now()).ready
             request = CommandRequest(1, Hold())
             assert link.command(request).refusal is Refusal.CONTESTED
+            heights_m = set()
             for _ in range(50):
-                assert link.latest_pose(now()).height_agl_m == pytest.approx(10.0)
+                heights_m.add(link.latest_pose(now()).height_agl_m)
                 time.sleep(0.01)
+            # On a busy machine ranges may pause, but never are they the other's 90 m.
+            assert list(heights_m - {None}) == [pytest.approx(10.0)]
             assert other.of_type("LANDING_TARGET") == other.of_type("COMMAND_LONG") == []
         assert wait_for(lambda: link.send_target(TARGET).sent, 8.0)
         assert wait_for(lambda: len(own.of_type("LANDING_TARGET")) == 2)
