@@ -32,8 +32,7 @@ from landing.types import Frame
 
 SHARES = (0.0, 0.05, 0.125, 0.25, 0.4)
 REST_S = 0.03
-SHOWN = ("mean_difference", "class_disagreement", "false_safe_flips", "site_differs", "miou_drop",
-         "hazard_recall_drop")  # fmt: skip
+SHOWN = ("mean_difference", "class_disagreement", "false_safe_flips", "site_differs", "miou_drop", "hazard_recall_drop")
 
 
 @dataclass
@@ -74,9 +73,8 @@ def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     reference = arguments.models[0]
     ways = [w for path in arguments.models for w in ways_of(path, reference, arguments.threads)]
     options = VerifyOptions(
-        arguments.data, arguments.labels, arguments.split, arguments.split_column,
-        frames=arguments.frames,
-    )  # fmt: skip
+        arguments.data, arguments.labels, arguments.split, arguments.split_column, frames=arguments.frames
+    )
     taxonomy = ways[0].runtime.spec.taxonomy
     for way in ways:
         way.runtime.warm_up()
@@ -101,23 +99,27 @@ def row(way: Way, first: Way, reference: Path) -> dict[str, Any]:
     failures = LIMITS[kind_of(reference, way.path, way.bf16)].failures(measured)
     faster = statistics.median(a / b for a, b in zip(first.ms, way.ms, strict=True))
     return {
-        "way": way.name, "median_ms": statistics.median(way.ms), "least_ms": min(way.ms),
-        "times faster than the first": faster, "passed": not failures, "failures": failures,
+        "way": way.name,
+        "median_ms": statistics.median(way.ms),
+        "least_ms": min(way.ms),
+        "times faster than the first": faster,
+        "passed": not failures,
+        "failures": failures,
         "frames": way.comparison.frames,
         **{name: measured[name] for name in SHOWN if measured[name] is not None},
-    }  # fmt: skip
+    }
 
 
 def show(rows: list[dict[str, Any]]) -> None:
     width = max(len(one["way"]) for one in rows) + 2
-    print(
-        f"{'':<{width}}{'median ms':>10}{'faster':>8}{'classes':>9}{'flips':>9}{'sites':>8}  gate"
-    )
+    print(f"{'':<{width}}{'median ms':>10}{'faster':>8}{'classes':>9}{'flips':>9}{'sites':>8}  gate")
     for one in rows:
         verdict = "passed" if one["passed"] else "; ".join(one["failures"])
-        print(f"{one['way']:<{width}}{one['median_ms']:>10.1f}"
-              f"{one['times faster than the first']:>8.2f}{one['class_disagreement']:>9.4f}"
-              f"{one['false_safe_flips']:>9.5f}{one['site_differs']:>8.3f}  {verdict}")  # fmt: skip
+        print(
+            f"{one['way']:<{width}}{one['median_ms']:>10.1f}"
+            f"{one['times faster than the first']:>8.2f}{one['class_disagreement']:>9.4f}"
+            f"{one['false_safe_flips']:>9.5f}{one['site_differs']:>8.3f}  {verdict}"
+        )
 
 
 def main() -> None:

@@ -2,9 +2,9 @@
 
     python benchmarks/decision_step.py [--json FILE] [--plot FILE]
 
-The frames are those of two whole simulated landings of a campaign, from 60 m to the ground, one in
-a crowd. Times are CPU time of the thread, so that others on the machine do not count; `--wall`
-takes wall time. Budget: p99 below 10 ms at 256x256 cells.
+The frames are those of two whole simulated landings of a campaign, from 60 m to the ground, one in a crowd. Times are
+CPU time of the thread, so that others on the machine do not count; `--wall` takes wall time. Budget: p99 below 10 ms at
+256x256 cells.
 """
 
 from __future__ import annotations
@@ -64,9 +64,8 @@ def recorded(world: str, number: int) -> tuple[list[Step], Taxonomy, CameraModel
     plan = Plan(1, 1, "train", (world,), ("ours",))
     scene: Scene = draw_scene(number, "train", 1, (world,))
     conditions = replace(
-        scene.conditions, height_m=HEIGHT_M, hfov_deg=HFOV_DEG, fps=RECORDED_HZ, inference_ms=20.0,
-        dropped=0.0,
-    )  # fmt: skip
+        scene.conditions, height_m=HEIGHT_M, hfov_deg=HFOV_DEG, fps=RECORDED_HZ, inference_ms=20.0, dropped=0.0
+    )
     scene = replace(scene, conditions=conditions, intruder=None)
     place: Place = make_place(scene, plan.setup().decision)
     camera = true_camera(conditions, stream(scene.key, "mount"))
@@ -80,14 +79,10 @@ def recorded(world: str, number: int) -> tuple[list[Step], Taxonomy, CameraModel
     return recorder.steps, place.world.taxonomy, camera
 
 
-def step_times_ms(
-    steps: list[Step], taxonomy: Taxonomy, camera: CameraModel, cells: int, clock: Clock
-) -> list[float]:
+def step_times_ms(steps: list[Step], taxonomy: Taxonomy, camera: CameraModel, cells: int, clock: Clock) -> list[float]:
     """Time of each step on a map of `cells` a side that covers the same ground."""
     base = DecisionSettings()
-    settings = base.model_copy(
-        update={"grid_cells": cells, "cell_m": base.cell_m * base.grid_cells / cells}
-    )
+    settings = base.model_copy(update={"grid_cells": cells, "cell_m": base.cell_m * base.grid_cells / cells})
     decider = Decider(settings, taxonomy, camera)
     times = []
     for step in steps:
@@ -132,15 +127,15 @@ def plot(results: dict[str, object], path: Path) -> None:
     for name, color in (("p50_ms", "#1b6ef3"), ("p95_ms", "#f2a104"), ("p99_ms", "#e4572e")):
         left.plot(sides, [g[name] for g in grids.values()], "o-", color=color, label=name[:3])
     left.axhline(BUDGET_P99_MS, color="#888888", linestyle="--", linewidth=1)
-    left.annotate("budget of p99 at 256", (sides[0], BUDGET_P99_MS), xytext=(0, 3),
-                  textcoords="offset points", fontsize=8)  # fmt: skip
+    left.annotate(
+        "budget of p99 at 256", (sides[0], BUDGET_P99_MS), xytext=(0, 3), textcoords="offset points", fontsize=8
+    )
     left.set_xlabel("cells along a side, the same ground")
     left.set_ylabel("one step on one core, ms")
     left.legend()
     rates = results["frame_rates_hz"]
     assert isinstance(rates, dict)
-    right.plot([float(k) for k in rates], [100 * r["core_share"] for r in rates.values()], "o-",
-               color="#12a150")  # fmt: skip
+    right.plot([float(k) for k in rates], [100 * r["core_share"] for r in rates.values()], "o-", color="#12a150")
     right.set_xlabel("frames a second, 256x256 cells")
     right.set_ylabel("share of one core, %")
     for axes in (left, right):

@@ -2,8 +2,8 @@
 
     python -m benchmarks.estimator_resets [--seconds 3600]
 
-The vehicle of `sim.gusty_flight` flies hard in gusts: every reset counted there is false. Then it
-hovers in gusts, and its estimate steps by known sizes at random moments.
+The vehicle of `sim.gusty_flight` flies hard in gusts: every reset counted there is false. Then it hovers in gusts, and
+its estimate steps by known sizes at random moments.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def trial(samples: list[Estimate], at: int, shift: FrameShift) -> tuple[bool, fl
     """One step: whether no pose of the old frame was given for it, and the error of its size.
 
     Returns:
-        Whether the pose was withheld or moved with the first sample, and the error of the shift at
-        a place 10 m away, m; None where the size was not known.
+        Whether the pose was withheld or moved with the first sample, and the error of the shift at a place 10 m away,
+        m; None where the size was not known.
     """
     history = PoseHistory()
     for sample in samples[max(0, at - 60) : at]:
@@ -78,16 +78,12 @@ def steps(hover: list[Estimate], rate_hz: float) -> dict[str, Any]:
     table: dict[str, Any] = {}
     for kind, shifts in SIZES.items():
         for shift in shifts:
-            results = [
-                trial(samples, draw.randrange(20, len(samples) - 5), shift) for _ in range(TRIALS)
-            ]
+            results = [trial(samples, draw.randrange(20, len(samples) - 5), shift) for _ in range(TRIALS)]
             errors_m = sorted(error for _, error in results if error is not None)
             table[f"{kind}: {size_of(shift):g}"] = {
                 "told_by_first_sample": sum(at_once for at_once, _ in results),
                 "size_known": len(errors_m),
-                "error_at_10_m_p95_m": round(errors_m[int(0.95 * len(errors_m))], 2)
-                if errors_m
-                else None,
+                "error_at_10_m_p95_m": round(errors_m[int(0.95 * len(errors_m))], 2) if errors_m else None,
             }
     return table
 

@@ -5,16 +5,15 @@
 Same frames, batch 1, everything in turn in one process, medians and ratios. The ways:
 
 * eager: torch eager, U-Net MobileNetV2, softmax and argmax in numpy, median blur in OpenCV.
-* plain: the same network by `torch.onnx.export` as smp gives it, ONNX Runtime's defaults,
-  preprocessing, softmax, merge and argmax in numpy.
+* plain: the same network by `torch.onnx.export` as smp gives it, ONNX Runtime's defaults, preprocessing, softmax, merge
+  and argmax in numpy.
 * ours: the same network by `touchdown export onnx`, maps every pixel and every second one.
 * the presets fast and balanced at 512x512, and every MODEL.onnx given at its own input size.
 
-Ours, presets and models run in the runtimes that fly: ONNX Runtime, and OpenVINO in fp32 and bf16.
-Weights are random where nothing is given: they do not change the time. Before each measurement
-everything rests for a moment, so that nobody pays for another's threads that still spin.
-`--settings` measures the settings of the ONNX Runtime backend on the models instead (threads,
-arena, spinning, optimisation, IO binding).
+Ours, presets and models run in the runtimes that fly: ONNX Runtime, and OpenVINO in fp32 and bf16. Weights are random
+where nothing is given: they do not change the time. Before each measurement everything rests for a moment, so that
+nobody pays for another's threads that still spin. `--settings` measures the settings of the ONNX Runtime backend on the
+models instead (threads, arena, spinning, optimisation, IO binding).
 """
 
 from __future__ import annotations
@@ -81,8 +80,9 @@ def plain(network: Any, size: tuple[int, int], folder: Path, threads: int) -> Wa
     path = folder / f"plain-{size[0]}.onnx"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.onnx.export(network, (example,), dynamo=True, opset_version=18, verbose=False,
-                          external_data=False, input_names=["x"]).save(path)  # fmt: skip
+        torch.onnx.export(
+            network, (example,), dynamo=True, opset_version=18, verbose=False, external_data=False, input_names=["x"]
+        ).save(path)
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -134,9 +134,7 @@ def preset_ways(folder: Path, threads: int) -> dict[str, Way]:
     ways: dict[str, Way] = {}
     for name in ("fast", "balanced"):
         own = {k: v for k, v in PRESETS[name].options.items() if k in ModelConfig.model_fields}
-        config = ModelConfig(
-            **own | {"width_px": 512, "height_px": 512, "classes": len(TAXONOMY)},
-        )  # fmt: skip
+        config = ModelConfig(**own | {"width_px": 512, "height_px": 512, "classes": len(TAXONOMY)})
         path = exported(config, build(config).eval(), folder / f"{name}.onnx")
         ways |= flying(f"preset {name} 512x512", path, threads)
     return ways
@@ -150,15 +148,11 @@ def unet_ways(size: tuple[int, int], folder: Path, threads: int) -> dict[str, Wa
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     config = ModelConfig(
-        arch="unet", encoder="mobilenet_v2", classes=len(TAXONOMY), width_px=size[0],
-        height_px=size[1],
-    )  # fmt: skip
+        arch="unet", encoder="mobilenet_v2", classes=len(TAXONOMY), width_px=size[0], height_px=size[1]
+    )
     network = build(config).eval()
     at = f"{size[0]}x{size[1]}"
-    ways = {
-        f"eager U-Net {at}": eager(network, size),
-        f"plain U-Net {at}": plain(network, size, folder, threads),
-    }
+    ways = {f"eager U-Net {at}": eager(network, size), f"plain U-Net {at}": plain(network, size, folder, threads)}
     for stride, what in ((1, "every px"), (2, "every 2nd px")):
         path = exported(config, network, folder / f"unet-{size[0]}-{stride}.onnx", stride)
         ways |= flying(f"ours U-Net {at}, {what}", path, threads)
@@ -168,9 +162,7 @@ def unet_ways(size: tuple[int, int], folder: Path, threads: int) -> dict[str, Wa
 def in_turn(ways: dict[str, Way], rounds: int) -> dict[str, list[float]]:
     """Milliseconds of each way, all in turn on the same frame; two rounds to warm up."""
     rng = np.random.default_rng(0)
-    frames = [
-        cv2.resize(rng.integers(0, 256, (24, 42, 3), dtype=np.uint8), FRAME_WH) for _ in range(4)
-    ]
+    frames = [cv2.resize(rng.integers(0, 256, (24, 42, 3), dtype=np.uint8), FRAME_WH) for _ in range(4)]
     times: dict[str, list[float]] = {name: [] for name in ways}
     for i in range(rounds + 2):
         for name, way in ways.items():
@@ -190,9 +182,7 @@ def summary(times: dict[str, list[float]]) -> list[dict[str, Any]]:
         row: dict[str, Any] = {"way": name, "median_ms": medians[name], "least_ms": min(taken)}
         for way in ("eager", "plain"):
             for reference in (n for n in medians if n.startswith(way)):
-                ratio = statistics.median(
-                    a / b for a, b in zip(times[reference], taken, strict=True)
-                )
+                ratio = statistics.median(a / b for a, b in zip(times[reference], taken, strict=True))
                 row[f"times faster than {reference}"] = ratio
         rows.append(row)
     return rows
@@ -220,12 +210,8 @@ def settings_of(path: Path, threads: int) -> dict[str, Way]:
         options.inter_op_num_threads = 1
         options.enable_cpu_mem_arena = changes.get("arena", True)
         options.enable_mem_pattern = changes.get("pattern", True)
-        options.graph_optimization_level = changes.get(
-            "level", ort.GraphOptimizationLevel.ORT_ENABLE_ALL
-        )
-        options.add_session_config_entry(
-            "session.intra_op.allow_spinning", changes.get("spinning", "0")
-        )
+        options.graph_optimization_level = changes.get("level", ort.GraphOptimizationLevel.ORT_ENABLE_ALL)
+        options.add_session_config_entry("session.intra_op.allow_spinning", changes.get("spinning", "0"))
         if "denormals" in changes:
             options.add_session_config_entry("session.set_denormal_as_zero", "1")
         return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
@@ -248,8 +234,7 @@ def settings_of(path: Path, threads: int) -> dict[str, Way]:
         return cv2.resize(frame, (image.shape[1], image.shape[0]))
 
     ways: dict[str, Way] = {
-        name: (lambda frame, one=one: one.run(None, {image.name: picture(frame)}))
-        for name, one in sessions.items()
+        name: (lambda frame, one=one: one.run(None, {image.name: picture(frame)})) for name, one in sessions.items()
     }
     one = sessions["as it flies"]
     binding = one.io_binding()
@@ -293,8 +278,13 @@ def main() -> None:
         rows = summary(in_turn(ways, options.rounds))
     show(rows)
     if options.json is not None:
-        result = {"machine": machine.describe(), "threads": options.threads,
-                  "rounds": options.rounds, "frame_wh": FRAME_WH, "ways": rows}  # fmt: skip
+        result = {
+            "machine": machine.describe(),
+            "threads": options.threads,
+            "rounds": options.rounds,
+            "frame_wh": FRAME_WH,
+            "ways": rows,
+        }
         options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
 

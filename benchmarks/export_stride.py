@@ -123,9 +123,7 @@ def measure(arguments: argparse.Namespace, folder: Path, say: Callable[[str], No
     judges = {name: Judge(runtime) for name, runtime in runtimes.items()}
     judges[MOVED] = Judge(own)
     times: dict[str, list[float]] = {name: [] for name in runtimes}
-    pictures = of_split(
-        pictures_in(arguments.data), arguments.split, arguments.split_column, arguments.part
-    )
+    pictures = of_split(pictures_in(arguments.data), arguments.split, arguments.split_column, arguments.part)
     size = (own.spec.input.width_px, own.spec.input.height_px)
     for i, path in enumerate(pictures):
         image = read_picture(path)
@@ -146,21 +144,25 @@ def measure(arguments: argparse.Namespace, folder: Path, say: Callable[[str], No
         forms[name]["stride"] = runtimes[name].spec.outputs.stride
         runtimes[name].close()
     return {
-        "network": own.spec.architecture, "input_wh": size, "pictures": len(pictures),
+        "network": own.spec.architecture,
+        "input_wh": size,
+        "pictures": len(pictures),
         "checkpoint_sha256": own.spec.provenance.checkpoint_sha256,
-        "view": judges["own"].view.describe(), "forms": forms,
-    }  # fmt: skip
+        "view": judges["own"].view.describe(),
+        "forms": forms,
+    }
 
 
 def show(forms: dict[str, Any]) -> None:
-    print(f"{'':<24}{'mIoU':>8}{'false-safe px':>15}{'sites':>7}{'hazard':>8}{'not land.':>10}"
-          f"{'missed':>8}{'ms':>8}")  # fmt: skip
+    print(f"{'':<24}{'mIoU':>8}{'false-safe px':>15}{'sites':>7}{'hazard':>8}{'not land.':>10}{'missed':>8}{'ms':>8}")
     for name, form in forms.items():
         sites = form["sites"]
         ms = f"{form['median_ms']:>8.1f}" if "median_ms" in form else f"{'':>8}"
-        print(f"{name:<24}{form['miou_in_truth']:>8.4f}{form['false_safe_pixels']:>15.5f}"
-              f"{sites['sites']:>7}{sites['with_hazard']:>8}{sites['with_not_landable']:>10}"
-              f"{sites['missed']:>8}{ms}")  # fmt: skip
+        print(
+            f"{name:<24}{form['miou_in_truth']:>8.4f}{form['false_safe_pixels']:>15.5f}"
+            f"{sites['sites']:>7}{sites['with_hazard']:>8}{sites['with_not_landable']:>10}"
+            f"{sites['missed']:>8}{ms}"
+        )
 
 
 def main() -> None:

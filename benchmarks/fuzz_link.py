@@ -33,9 +33,7 @@ def main() -> int:
         for run in (
             lambda folder, kind=kind: storm(kind, args.bytes, folder, args.seed),
             lambda folder, kind=kind: strange_values(kind, args.messages, folder, None, args.seed),
-            lambda folder, kind=kind: strange_values(
-                kind, args.messages, folder, AUTOPILOT, args.seed
-            ),
+            lambda folder, kind=kind: strange_values(kind, args.messages, folder, AUTOPILOT, args.seed),
         ):
             with tempfile.TemporaryDirectory() as folder:
                 outcome = run(Path(folder))

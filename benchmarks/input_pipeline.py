@@ -2,13 +2,13 @@
 
     python benchmarks/input_pipeline.py [--json benchmarks/results/input_pipeline.json]
 
-Both ways end in the same varied pictures of the same training size, made by the same code in two
-loader processes with one thread each. They are timed in turn, so that a load on the machine hits
-both, and the ratio stays comparable between machines. The files are in the page cache both times:
-a real disk makes decoding every time slower still. Budget: the store is at least 5 times as fast.
+Both ways end in the same varied pictures of the same training size, made by the same code in two loader processes with
+one thread each. They are timed in turn, so that a load on the machine hits both, and the ratio stays comparable between
+machines. The files are in the page cache both times: a real disk makes decoding every time slower still. Budget: the
+store is at least 5 times as fast.
 
-The pictures are drawn by a seeded generator: fields of fractal texture and objects, JPEG quality
-92 (some 10 MB each, as a camera's), labels as 8-bit PNG.
+The pictures are drawn by a seeded generator: fields of fractal texture and objects, JPEG quality 92 (some 10 MB each,
+as a camera's), labels as 8-bit PNG.
 """
 
 from __future__ import annotations
@@ -61,8 +61,7 @@ def draw(taxonomy: Taxonomy, seed: int, size_wh: tuple[int, int]) -> tuple[np.nd
         centre = (int(rng.integers(size_wh[0])), int(rng.integers(size_wh[1])))
         axes = (int(rng.integers(10, 250)), int(rng.integers(10, 250)))
         shape = (centre, axes, float(rng.uniform(0, 180)))
-        cv2.ellipse(labels, (shape[0], (2 * axes[0], 2 * axes[1]), shape[2]),
-                    int(rng.integers(5, len(taxonomy))), -1)  # fmt: skip
+        cv2.ellipse(labels, (shape[0], (2 * axes[0], 2 * axes[1]), shape[2]), int(rng.integers(5, len(taxonomy))), -1)
     detail = texture(rng, size_wh)[..., None] * 60 + rng.normal(0, 4, (*labels.shape, 1))
     image = np.clip(taxonomy.palette_bgr[labels] * 0.7 + 40 + detail, 0, 255).astype(np.uint8)
     return image, labels
@@ -105,9 +104,7 @@ def measure(rounds: int, decoded: int, stored: int) -> dict[str, Any]:
     rates: dict[str, list[float]] = {"decode": [], "store": []}
     with multiprocessing.get_context("fork").Pool(PROCESSES, one_thread) as pool:
         for _ in range(rounds + 1):
-            for name, make, count in (
-                ("decode", decoded_every_time, decoded), ("store", out_of_the_store, stored)
-            ):  # fmt: skip
+            for name, make, count in (("decode", decoded_every_time, decoded), ("store", out_of_the_store, stored)):
                 start = time.perf_counter()
                 for _ in pool.imap_unordered(make, range(count)):
                     pass

@@ -49,18 +49,7 @@ def aeroscapes_cases(data: Path, model: Path) -> list[Case]:
         cases.append(
             Case(
                 image.stem,
-                (
-                    "--world",
-                    world,
-                    "--seed",
-                    str(k),
-                    "--model",
-                    str(model),
-                    "--height-m",
-                    "20",
-                    "--size",
-                    "640x360",
-                ),
+                ("--world", world, "--seed", str(k), "--model", str(model), "--height-m", "20", "--size", "640x360"),
             )
         )
     return cases
@@ -69,13 +58,19 @@ def aeroscapes_cases(data: Path, model: Path) -> list[Case]:
 def fly(case: Case, out: Path) -> dict[str, Any]:
     folder = out / case.name.replace(" ", "-")
     command = [
-        sys.executable, "-m", "touchdown", "sim", "land", "--clock", "real", "--json",
-        "--out", str(folder),
+        sys.executable,
+        "-m",
+        "touchdown",
+        "sim",
+        "land",
+        "--clock",
+        "real",
+        "--json",
+        "--out",
+        str(folder),
         *case.arguments,
-    ]  # fmt: skip
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=500, cwd=ROOT, check=False
-    )
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=500, cwd=ROOT, check=False)
     try:
         result = json.loads(done.stdout.strip().splitlines()[-1])
     except (IndexError, ValueError):
@@ -114,9 +109,17 @@ def summary(results: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 KEEP = (
-    "case", "verdict", "reason", "straight_down_ok", "touchdown_ne_m", "site_ne_m", "miss_m",
-    "seconds", "take_overs", "truth",
-)  # fmt: skip
+    "case",
+    "verdict",
+    "reason",
+    "straight_down_ok",
+    "touchdown_ne_m",
+    "site_ne_m",
+    "miss_m",
+    "seconds",
+    "take_overs",
+    "truth",
+)
 
 
 def main() -> None:

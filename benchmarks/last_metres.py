@@ -2,12 +2,11 @@
 
     python -m benchmarks.last_metres [--scenes 100] [--jobs 2] [--json FILE]
 
-In every scene of the train seeds somebody sets out for the site from 10 to 20 m away, when the
-vehicle is lower than 0.08 to 0.5 of its start height (in a campaign to 0.8); landings begin at 15
-to 40 m to be short. The same scenes are flown with each of `ENDS`: with and without the look
-around (`authority.look_s`), and with PLND_OPTIONS 0, which halves ArduPilot's descent speed from
-2 m down and slows to a crawl where the vehicle is off the site, or 4, which keeps it. The figures
-are good for comparing only: in a campaign somebody comes in a third of the scenes.
+In every scene of the train seeds somebody sets out for the site from 10 to 20 m away, when the vehicle is lower than
+0.08 to 0.5 of its start height (in a campaign to 0.8); landings begin at 15 to 40 m to be short. The same scenes are
+flown with each of `ENDS`: with and without the look around (`authority.look_s`), and with PLND_OPTIONS 0, which halves
+ArduPilot's descent speed from 2 m down and slows to a crawl where the vehicle is off the site, or 4, which keeps it.
+The figures are good for comparing only: in a campaign somebody comes in a third of the scenes.
 """
 
 from __future__ import annotations
@@ -83,9 +82,7 @@ def figures(records: list[Record]) -> dict[str, Any]:
         "wrongful_abstention": found["shares"]["wrongful_abstention"],
         "miss_m": found["miss_m"],
         "seconds_median": round(float(np.median([r["seconds"] for r in landed])), 1),
-        "scenes_with_a_person_within_2m": [
-            r["scene"] for r in landed if r["touchdown"]["person_m"] < PERSON_AWAY_M
-        ],
+        "scenes_with_a_person_within_2m": [r["scene"] for r in landed if r["touchdown"]["person_m"] < PERSON_AWAY_M],
     }
 
 

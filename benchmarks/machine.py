@@ -15,9 +15,8 @@ PACKAGES = ("numpy", "opencv-python-headless", "onnxruntime", "openvino", "pymav
 def describe() -> dict[str, Any]:
     """Machine, versions, commit and date of the run."""
     commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        cwd=Path(__file__).parent, capture_output=True, text=True, check=False,
-    ).stdout.strip()  # fmt: skip
+        ["git", "rev-parse", "--short", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
+    ).stdout.strip()
     date = subprocess.run(["date", "-u", "+%F"], capture_output=True, text=True, check=False)
     return {
         "cpu": _cpu(),

@@ -3,13 +3,11 @@
     python -m benchmarks.network_quality --scenes 60 --out out/network-quality
     python -m benchmarks.network_quality --model models/synthetic-unet.onnx --flights 20 ...
 
-The second also flies the first scenes with the network itself on rendered pictures, and compares
-them with its measured mistakes on the same ones (procedural worlds, whose classes the demo network
-knows): are those the mistakes it makes?
+The second also flies the first scenes with the network itself on rendered pictures, and compares them with its measured
+mistakes on the same ones (procedural worlds, whose classes the demo network knows): are those the mistakes it makes?
 
-Each line is an ordinary campaign in a folder of its own (`touchdown sim campaign`), so a run that
-was stopped goes on. Scenes are of val: nothing was tuned on them, and those of test stay unseen
-until a decision is finished.
+Each line is an ordinary campaign in a folder of its own (`touchdown sim campaign`), so a run that was stopped goes on.
+Scenes are of val: nothing was tuned on them, and those of test stay unseen until a decision is finished.
 """
 
 from __future__ import annotations
@@ -32,25 +30,18 @@ PROCEDURAL = "procedural"
 """The demo network knows every class of these worlds."""
 
 RESULTS = Path(__file__).parent / "results"
-SHARES = (
-    "success", "wrongful_abstention", "landed_without_site", "unsafe", "person_within_2m",
-    "timeout",
-)  # fmt: skip
+SHARES = ("success", "wrongful_abstention", "landed_without_site", "unsafe", "person_within_2m", "timeout")
 
 
 @click.command()
 @click.option("--scenes", type=int, default=60, show_default=True, help="Of val, for each quality.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the campaigns.")
-@click.option(
-    "--shifts", default="0,-1,-2,-4", show_default=True, help="Probits; negative is better."
-)
+@click.option("--shifts", default="0,-1,-2,-4", show_default=True, help="Probits; negative is better.")
 @click.option("--model", type=click.Path(path_type=Path, exists=True), help="Fly this one, too.")
 @click.option("--flights", type=int, default=20, show_default=True, help="Scenes with --model.")
 @click.option("--jobs", type=int, default=2, show_default=True, help="Landings at a time.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("out/network-quality"))
-def main(
-    scenes: int, seed: int, shifts: str, model: Path | None, flights: int, jobs: int, out: Path
-) -> None:
+def main(scenes: int, seed: int, shifts: str, model: Path | None, flights: int, jobs: int, out: Path) -> None:
     """Flies them and writes results/network_quality.json and .md."""
     campaigns = [
         (f"measured, {shift:+g} probits", _plan(scenes, seed, shift=shift))
@@ -64,39 +55,42 @@ def main(
     found: list[dict[str, Any]] = []
     for name, plan in campaigns:
         folder = out / f"{name.replace(' ', '-').replace(',', '')}-{plan.scenes}"
-        _, summary = run_campaign(
-            plan, folder, "processes", jobs, progress=PlainProgress(click.echo)
+        _, summary = run_campaign(plan, folder, "processes", jobs, progress=PlainProgress(click.echo))
+        found.append(
+            {
+                "network": name,
+                "scenes": plan.scenes,
+                "worlds": plan.worlds[0],
+                "command": command_of(plan),
+                "summary": summary["ours"],
+            }
         )
-        found.append({
-            "network": name, "scenes": plan.scenes, "worlds": plan.worlds[0],
-            "command": command_of(plan), "summary": summary["ours"],
-        })  # fmt: skip
     result = {"machine": describe(), "code": code_digest(), "campaigns": found}
     (RESULTS / "network_quality.json").write_text(json.dumps(result, indent=1) + "\n", "utf-8")
     (RESULTS / "network_quality.md").write_text(page(result), "utf-8")
 
 
-def _plan(
-    scenes: int, seed: int, worlds: str = "scenes", shift: float = 0.0, model: Path | None = None
-) -> Plan:
+def _plan(scenes: int, seed: int, worlds: str = "scenes", shift: float = 0.0, model: Path | None = None) -> Plan:
     return plan_from(
-        scenes, seed, "val", worlds, "ours", "confusion" if model is None else "model",
-        model, None, (), 25.0, shift,
-    )  # fmt: skip
+        scenes, seed, "val", worlds, "ours", "confusion" if model is None else "model", model, None, (), 25.0, shift
+    )
 
 
 def page(result: dict[str, Any]) -> str:
     """The table for people."""
     lines = [
-        "# Landings by the quality of the network", "",
+        "# Landings by the quality of the network",
+        "",
         f"Scenes of val, the same ones from the first on; code {result['code'][:12]}, "
         f"{result['machine']['date']}. Shares with Wilson's 95 % interval. A shift of -1 makes the "
         "measured network (`models/synthetic-unet.onnx`) better by one probit: an error that one "
-        "pixel in six has is left to one in forty. Nothing here is of the test seeds.", "",
-        "| network | worlds | " + " | ".join(name.replace("_", " ") for name in SHARES)
+        "pixel in six has is left to one in forty. Nothing here is of the test seeds.",
+        "",
+        "| network | worlds | "
+        + " | ".join(name.replace("_", " ") for name in SHARES)
         + " | reaction to who can be seen, p95 s (of) |",
         "|" + "---|" * (len(SHARES) + 3),
-    ]  # fmt: skip
+    ]
     for campaign in result["campaigns"]:
         summary = campaign["summary"]
         cells = [share_words(summary["shares"][name]) for name in SHARES]

@@ -2,8 +2,8 @@
 
     python -m benchmarks.picture_checks FOLDER...       (any photographs from above; without labels)
 
-For each picture, at 640 px width with a little noise: sharpness as it is and after a Gaussian blur,
-and how many of each kind `landing.picture` refuses with its defaults. Then the time of one check.
+For each picture, at 640 px width with a little noise: sharpness as it is and after a Gaussian blur, and how many of
+each kind `landing.picture` refuses with its defaults. Then the time of one check.
 """
 
 from __future__ import annotations
@@ -38,9 +38,7 @@ def pictures(folders: tuple[Path, ...]) -> list[ByteArray]:
             image = cv2.imread(str(path))
             if image is not None:
                 size = (WIDTH, round(image.shape[0] * WIDTH / image.shape[1]))
-                found.append(
-                    np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-                )
+                found.append(np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8))
     return found
 
 
@@ -83,9 +81,7 @@ def main(folders: tuple[Path, ...]) -> None:
     shares: dict[str, list[float]] = {}
     for blur in BLURS_PX:
         name = f"blurred by {blur} px" if blur else "as they are"
-        changed = [
-            noisy(cv2.GaussianBlur(i, (0, 0), blur) if blur else i, k) for k, i in enumerate(images)
-        ]
+        changed = [noisy(cv2.GaussianBlur(i, (0, 0), blur) if blur else i, k) for k, i in enumerate(images)]
         kinds[name] = changed
         values = np.array([sharpness(thumbnail(i)) for i in changed])
         shares[name] = [round(float(v), 4) for v in np.percentile(values, (0, 5, 50, 95, 100))]
@@ -95,10 +91,7 @@ def main(folders: tuple[Path, ...]) -> None:
         "pictures": len(images),
         "sharpness_percentiles_0_5_50_95_100": shares,
         "refused": {name: f"{refused(many)} of {len(many)}" for name, many in kinds.items()},
-        "check_ms": {
-            "640x480": milliseconds(640, 480),
-            "1920x1080": milliseconds(1920, 1080),
-        },
+        "check_ms": {"640x480": milliseconds(640, 480), "1920x1080": milliseconds(1920, 1080)},
         "machine": describe(),
     }
     RESULT.write_text(json.dumps(result, indent=1) + "\n", "utf-8")

@@ -2,8 +2,8 @@
 
     python benchmarks/postprocess.py [--json FILE]
 
-Budget: 5 ms (median) for a 512x512 result and a 256x256 grid. The ratio to a fixed piece of OpenCV
-work, timed in turn with it in the same run, stays comparable between machines and loads.
+Budget: 5 ms (median) for a 512x512 result and a 256x256 grid. The ratio to a fixed piece of OpenCV work, timed in turn
+with it in the same run, stays comparable between machines and loads.
 """
 
 from __future__ import annotations
@@ -51,9 +51,7 @@ def measure(case: tuple[float, tuple[float, ...]], rounds: int) -> dict[str, flo
     taxonomy = Taxonomy.load("synthetic")
     rng = np.random.default_rng(1)
     plain = CameraModel.from_hfov(512, 512, 75.0)
-    camera = CameraModel(
-        512, 512, plain.fx, plain.fy, plain.cx, plain.cy, tuple(map(float, distortion))
-    )
+    camera = CameraModel(512, 512, plain.fx, plain.fy, plain.cx, plain.cy, tuple(map(float, distortion)))
     decider = Decider(DecisionSettings(), taxonomy, camera)
     frames = [segmentation_from_labels(crowded_labels(taxonomy, rng), taxonomy) for _ in range(4)]
     yardstick = frames[0].landable

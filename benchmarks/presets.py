@@ -45,11 +45,15 @@ CANDIDATES: dict[str, dict[str, Any]] = {
 """All with the MobileNetV2 encoder, whose weights are at hand as a file."""
 
 COST_ONLY: dict[str, dict[str, Any]] = {
-    "fpn 96-64 mobilenetv4": {"arch": "fpn", "encoder": "tu-mobilenetv4_conv_small",
-                              "decoder_channels": (96, 64), "output_stride": 2},
+    "fpn 96-64 mobilenetv4": {
+        "arch": "fpn",
+        "encoder": "tu-mobilenetv4_conv_small",
+        "decoder_channels": (96, 64),
+        "output_stride": 2,
+    },
     "segformer mit_b0": {"arch": "segformer", "encoder": "mit_b0", "output_stride": 2},
     "segformer mit_b3": {"arch": "segformer", "encoder": "mit_b3", "output_stride": 2},
-}  # fmt: skip
+}
 """Whose pretrained weights need a download: what they cost, not what they reach."""
 
 INTRODUCTION = """# Networks the presets were chosen from
@@ -61,9 +65,7 @@ ONNX Runtime at 512x512, 2 threads. Without accuracy: pretrained weights were no
 
 """
 
-FIGURES = (
-    "miou_in_truth", "person_recall", "person_recall_operating", "false_safe_operating_all"
-)  # fmt: skip
+FIGURES = ("miou_in_truth", "person_recall", "person_recall_operating", "false_safe_operating_all")
 
 
 def trained(name: str, options: dict[str, Any], arguments: argparse.Namespace) -> Path:
@@ -79,12 +81,18 @@ def trained(name: str, options: dict[str, Any], arguments: argparse.Namespace) -
     values |= {"split_files": (str(arguments.split),), "split_column": arguments.split_column}
     del values["folders"]
     recipe = recipe_of(
-        (str(arguments.data),), None,
-        values | options | {
-            "encoder_weights": str(arguments.encoder_weights), "input_wh": (384, 256),
-            "epochs": arguments.epochs, "precision": arguments.precision, "ema": 0.98,
+        (str(arguments.data),),
+        None,
+        values
+        | options
+        | {
+            "encoder_weights": str(arguments.encoder_weights),
+            "input_wh": (384, 256),
+            "epochs": arguments.epochs,
+            "precision": arguments.precision,
+            "ema": 0.98,
         },
-    )  # fmt: skip
+    )
     fit(recipe, limits)
     return out / "best.pt"
 
@@ -158,10 +166,15 @@ def main() -> None:
             }
         )
     document = {
-        "encoder": "mobilenet_v2", "trained_at": "384x256", "epochs": arguments.epochs,
-        "part": "val", "split_column": arguments.split_column, "threads": arguments.threads,
-        "rows": rows, **machine.describe(),
-    }  # fmt: skip
+        "encoder": "mobilenet_v2",
+        "trained_at": "384x256",
+        "epochs": arguments.epochs,
+        "part": "val",
+        "split_column": arguments.split_column,
+        "threads": arguments.threads,
+        "rows": rows,
+        **machine.describe(),
+    }
     print(table(rows))
     if arguments.json:
         arguments.json.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
@@ -173,8 +186,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     heads = list(rows[0])
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for row in rows:
-        cells = ["" if v is None else f"{v:.3f}" if isinstance(v, float) else str(v)
-                 for v in row.values()]  # fmt: skip
+        cells = ["" if v is None else f"{v:.3f}" if isinstance(v, float) else str(v) for v in row.values()]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -2,8 +2,8 @@
 
     python -m benchmarks.preview_cost
 
-The ordinary daemon decides as fast as it can on 640x480 pictures (the camera is faster than it).
-Windows of ten seconds without viewers and with three alternate; the ratio is of their medians.
+The ordinary daemon decides as fast as it can on 640x480 pictures (the camera is faster than it). Windows of ten seconds
+without viewers and with three alternate; the ratio is of their medians.
 """
 
 from __future__ import annotations
@@ -43,10 +43,7 @@ class Viewer:
         """Reads until it is told to stop."""
 
         async def look() -> None:
-            async with (
-                ClientSession() as session,
-                session.ws_connect(f"http://127.0.0.1:{self.port}/live") as live,
-            ):
+            async with ClientSession() as session, session.ws_connect(f"http://127.0.0.1:{self.port}/live") as live:
                 while not self.stop:
                     message = await live.receive(timeout=10)
                     self.looks += message.type is WSMsgType.BINARY

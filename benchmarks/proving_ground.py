@@ -2,10 +2,9 @@
 
     python -m benchmarks.proving_ground --scenes 1000 --baselines 150 --out out/proving-ground
 
-Three ordinary campaigns (`touchdown sim campaign`), each in a folder of its own, so a run that was
-stopped goes on: our policy over all scenes of the split; every other one over the first of them;
-ours over every trap. Test seeds are reported once for a decision that is finished; to look at a
-change, take `--split val`.
+Three ordinary campaigns (`touchdown sim campaign`), each in a folder of its own, so a run that was stopped goes on: our
+policy over all scenes of the split; every other one over the first of them; ours over every trap. Test seeds are
+reported once for a decision that is finished; to look at a change, take `--split val`.
 """
 
 from __future__ import annotations
@@ -34,9 +33,13 @@ from sim.world import expand_world_spec
 RESULTS = Path(__file__).parent / "results"
 OURS = "ours"
 SHARES = (
-    "success", "wrongful_abstention", "landed_without_site", "should_have_abstained", "unsafe",
+    "success",
+    "wrongful_abstention",
+    "landed_without_site",
+    "should_have_abstained",
+    "unsafe",
     "person_within_2m",
-)  # fmt: skip
+)
 TRAPS = "worst:all"
 
 
@@ -54,17 +57,19 @@ def main(scenes: int, baselines: int, seed: int, split: str, jobs: int, out: Pat
     flown = {
         "landings": _fly(_plan(scenes, seed, split, "scenes", OURS), out / "landings", jobs),
         "traps": _fly(_plan(len(traps), seed, split, TRAPS, OURS), out / "traps", jobs),
-        "baselines": _fly(
-            _plan(min(baselines, scenes), seed, split, "scenes", others), out / "baselines", jobs
-        ),
+        "baselines": _fly(_plan(min(baselines, scenes), seed, split, "scenes", others), out / "baselines", jobs),
     }
     result = {
-        "machine": describe(), "code": code_digest(), "split": split, "seed": seed,
-        "scenes": scenes, "baselines": min(baselines, scenes),
+        "machine": describe(),
+        "code": code_digest(),
+        "split": split,
+        "seed": seed,
+        "scenes": scenes,
+        "baselines": min(baselines, scenes),
         "commands": {name: command for name, (command, _, _) in flown.items()},
         "cost": {name: cost for name, (_, cost, _) in flown.items()},
         **_figures({name: records for name, (_, _, records) in flown.items()}, baselines),
-    }  # fmt: skip
+    }
     name = "proving_ground" if split == "test" else f"proving_ground_{split}"
     (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n", "utf-8")
     (RESULTS / f"{name}.md").write_text(page(result), "utf-8")
@@ -94,10 +99,8 @@ def _figures(records: dict[str, list[Record]], baselines: int) -> dict[str, Any]
         "side_by_side": {OURS: of_policy(beside), **summarize(records["baselines"])},
         "traps": {r["spec"]: [r["trap"]["passed"], r["verdict"]] for r in records["traps"]},
         "failures": [_failure(r) for r in failures],
-        "given_up": _reasons([
-            r for r in ours if r["site"] == "site" and r["verdict"] == "abstained"
-        ]),
-    }  # fmt: skip
+        "given_up": _reasons([r for r in ours if r["site"] == "site" and r["verdict"] == "abstained"]),
+    }
 
 
 def _failure(record: Record) -> dict[str, Any]:
@@ -120,26 +123,35 @@ def page(result: dict[str, Any]) -> str:
     passed = sum(ok for ok, _ in traps.values())
     reaction, seen = ours["reaction_s"], ours["seen_reaction_s"]
     lines = [
-        f"# The proving ground: {result['scenes']} landings on {result['split']} seeds", "",
+        f"# The proving ground: {result['scenes']} landings on {result['split']} seeds",
+        "",
         f"{result['machine']['date']}, {result['machine']['cpu']}, code {result['code'][:12]}; "
         "shares with Wilson's 95 % interval. Segmentation has the measured mistakes of "
-        "`models/synthetic-unet.onnx`, see `sim/README.md`.", "",
+        "`models/synthetic-unet.onnx`, see `sim/README.md`.",
+        "",
         "| policy | scenes | " + " | ".join(name.replace("_", " ") for name in SHARES) + " |",
         "|" + "---|" * (len(SHARES) + 2),
         _row(OURS, ours),
-        *(_row(name, figures) for name, figures in result["side_by_side"].items()), "",
+        *(_row(name, figures) for name, figures in result["side_by_side"].items()),
+        "",
         f"Traps (`worst:all`): {passed} of {len(traps)} passed"
-        + "".join(f"; {name} not: {said}" for name, (ok, said) in traps.items() if not ok) + ".",
+        + "".join(f"; {name} not: {said}" for name, (ok, said) in traps.items() if not ok)
+        + ".",
         "",
         f"Reaction to somebody in the site: p95 {_seconds(seen)} from when they can be seen "
         f"({seen['count']} times, {seen['never']} without any), {_seconds(reaction)} from the "
-        f"entry, seen or not ({reaction['count']} times, {reaction['never']} without any).", "",
+        f"entry, seen or not ({reaction['count']} times, {reaction['never']} without any).",
+        "",
         "Given up although there was a site, by family of worlds: "
         + (", ".join(f"{name} {count}" for name, count in result["given_up"].items()) or "none")
-        + ".", "",
-        *(f"* {name}: {cost['words']}, {cost['wall_min']:g} min on {cost['jobs']} processes; "
-          f"`{result['commands'][name]}`" for name, cost in result["cost"].items()),
-    ]  # fmt: skip
+        + ".",
+        "",
+        *(
+            f"* {name}: {cost['words']}, {cost['wall_min']:g} min on {cost['jobs']} processes; "
+            f"`{result['commands'][name]}`"
+            for name, cost in result["cost"].items()
+        ),
+    ]
     if result["failures"]:
         lines += ["", "Failures:", ""]
         lines += [

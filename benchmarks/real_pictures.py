@@ -2,8 +2,8 @@
 
     python benchmarks/real_pictures.py --data ../shared/data [--json FILE] [--out FOLDER]
 
-AeroScapes sequence 001101 was never trained on and chose nothing: class IoU, person recall and the
-number of chosen sites that hold a hazard pixel by its labels. Brighton and Caliterra have no
+AeroScapes sequence 001101 was never trained on and chose nothing: class IoU, person recall and the number of chosen
+sites that hold a hazard pixel by its labels. Brighton and Caliterra have no
 labels: how many sites, and why none, and the pictures to look at.
 """
 
@@ -62,29 +62,27 @@ def main() -> None:
 
     def options(out: str, height_m: float | None, hfov_deg: float | None, judged: bool) -> Any:
         return LookOptions(
-            model=arguments.model, runtime=RuntimeOptions(threads=1), settings=parse_decision(()),
-            height_agl_m=height_m, hfov_deg=hfov_deg, out=arguments.out / out,
+            model=arguments.model,
+            runtime=RuntimeOptions(threads=1),
+            settings=parse_decision(()),
+            height_agl_m=height_m,
+            hfov_deg=hfov_deg,
+            out=arguments.out / out,
             labels=aeroscapes / "labels" if judged else None,
             label_taxonomy=taxonomy if judged else None,
-        )  # fmt: skip
+        )
 
     view = (AEROSCAPES_HEIGHT_M, AEROSCAPES_HFOV_DEG)
     document = {
         "machine": describe(),
-        "network_on_001101": scores(
-            held_out, aeroscapes / "labels", arguments.model, taxonomy
-        ).to_mapping(),
+        "network_on_001101": scores(held_out, aeroscapes / "labels", arguments.model, taxonomy).to_mapping(),
         "look": {
             "aeroscapes 001101 (held out)": look(held_out, options("held-out", *view, True)),
-            "aeroscapes 040001 and 041007 (trained on)": look(
-                trained_on, options("trained-on", *view, True)
-            ),
+            "aeroscapes 040001 and 041007 (trained on)": look(trained_on, options("trained-on", *view, True)),
             "brighton": look([arguments.data / "brighton"], options("brighton", 40.0, None, False)),
-            "caliterra": look(
-                [arguments.data / "caliterra"], options("caliterra", 80.0, None, False)
-            ),
+            "caliterra": look([arguments.data / "caliterra"], options("caliterra", 80.0, None, False)),
         },
-    }  # fmt: skip
+    }
     print(json.dumps(document, indent=1))
     if arguments.json:
         arguments.json.write_text(json.dumps(document, indent=1) + "\n", "utf-8")

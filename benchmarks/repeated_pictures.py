@@ -2,10 +2,10 @@
 
     python -m benchmarks.repeated_pictures [PHOTOGRAPH...]
 
-A multicopter in gusts flies above worlds and above photographs laid on the ground; the picture's
-pose is 20 ms late, its attitude off by some tenths of a degree, its position wanders by 5 cm in a
-second. Each flight is shown as it is, frozen from some moment on, and as loops. Delays count
-from the fault's beginning; `proof` is when the ground had moved by 4 of 160 px.
+A multicopter in gusts flies above worlds and above photographs laid on the ground; the picture's pose is 20 ms late,
+its attitude off by some tenths of a degree, its position wanders by 5 cm in a second. Each flight is shown as it is,
+frozen from some moment on, and as loops. Delays count from the fault's beginning; `proof` is when the ground had moved
+by 4 of 160 px.
 """
 
 from __future__ import annotations
@@ -170,11 +170,13 @@ class Tally:
             return [round(float(v), 2) for v in np.percentile(values, (50, 90, 100))]
 
         return {
-            "live_frames": self.live_frames, "false_frames": self.false_frames,
+            "live_frames": self.live_frames,
+            "false_frames": self.false_frames,
             "frozen_after_proof_s": percentiles(self.frozen_after_proof_s or [math.nan]),
             "frozen_missed": self.frozen_missed,
-            "loop_s": percentiles(self.loop_s or [math.nan]), "loop_missed": self.loop_missed,
-        }  # fmt: skip
+            "loop_s": percentiles(self.loop_s or [math.nan]),
+            "loop_missed": self.loop_missed,
+        }
 
 
 def milliseconds(width: int, height: int) -> dict[str, float]:
@@ -205,9 +207,7 @@ def main(photographs: tuple[Path, ...]) -> None:
         world: World = parse_world_spec(name)
         for motion in MOTIONS:
             shots = flight(motion, seed)
-            pictures = [
-                render(world, CAMERA, s.true, s.true.at_ns * 1e-9, labels=False)[0] for s in shots
-            ]
+            pictures = [render(world, CAMERA, s.true, s.true.at_ns * 1e-9, labels=False)[0] for s in shots]
             for noise in NOISES:
                 tallies[motion, noise].fly(shots, pictures, noise)
         click.echo(f"{name}: false so far {sum(t.false_frames for t in tallies.values())}")
@@ -217,8 +217,7 @@ def main(photographs: tuple[Path, ...]) -> None:
         "live_frames": total,
         "false_frames": sum(t.false_frames for t in tallies.values()),
         "by_motion_and_noise": {
-            f"{motion}, noise {noise:g}": tally.as_dict()
-            for (motion, noise), tally in tallies.items()
+            f"{motion}, noise {noise:g}": tally.as_dict() for (motion, noise), tally in tallies.items()
         },
         "check_ms": {"640x480": milliseconds(640, 480), "1920x1080": milliseconds(1920, 1080)},
         "machine": describe(),

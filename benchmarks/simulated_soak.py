@@ -1,12 +1,12 @@
 """Hours of hover faster than real time: does anything grow with frames, ticks, messages or files?
 
-The parts of the daemon that keep something, in one process and with time as an argument: telemetry
-and pose history (every byte of MAVLink packed and parsed), network, ground map, decision, director,
-health, event log, feed and history of the page, recorder with its ring of files. What is not here
-are the threads and sockets around them; `benchmarks.soak` measures those in real time.
+The parts of the daemon that keep something, in one process and with time as an argument: telemetry and pose history
+(every byte of MAVLink packed and parsed), network, ground map, decision, director, health, event log, feed and history
+of the page, recorder with its ring of files. What is not here are the threads and sockets around them;
+`benchmarks.soak` measures those in real time.
 
-To be quick the pictures are small and few. What the camera sees changes every five minutes, so that
-sites come and go, targets begin and end, and events are written.
+To be quick the pictures are small and few. What the camera sees changes every five minutes, so that sites come and go,
+targets begin and end, and events are written.
 """
 
 from __future__ import annotations
@@ -114,22 +114,23 @@ class Hover:
         self._now_ns = self._started_ns = time.monotonic_ns()
         conditions = draw_conditions((0, 0))
         self._autopilot = Autopilot(
-            AutopilotConfig(
-                parameters=PRECISION_LANDING, airborne_height_m=20.0, airborne_mode=Mode.GUIDED
-            )
+            AutopilotConfig(parameters=PRECISION_LANDING, airborne_height_m=20.0, airborne_mode=Mode.GUIDED)
         )
         self._link = InProcessLink(
-            self._autopilot, link_settings(conditions, False), conditions,
-            np.random.default_rng(0), self._started_ns,
-        )  # fmt: skip
+            self._autopilot, link_settings(conditions, False), conditions, np.random.default_rng(0), self._started_ns
+        )
         runtime = load_runtime(config.model.path, config.model.options)
         flight = resolve_flight(config, runtime.spec, {})
         self._settings, self._camera = flight.decision, flight.camera
         decider = Decider(self._settings, flight.classes, self._camera, time.perf_counter_ns)
         self._pipeline = Pipeline(
-            runtime, decider, self._camera, lambda: self._now_ns, time.perf_counter_ns,
+            runtime,
+            decider,
+            self._camera,
+            lambda: self._now_ns,
+            time.perf_counter_ns,
             PictureMonitor(flight.picture, self._camera),
-        )  # fmt: skip
+        )
         self.log = folder / "events.jsonl"
         self._events = EventLog(self.log)
         self._control = Control(flight.director, self._link, self._events, flight.authority)
@@ -183,10 +184,19 @@ class Hover:
             link.send_heartbeat(health.state)
         counters = vars(self._control.counters)
         status = DaemonStatus(
-            now_ns, self._started_ns, output, self._control.memory(), self._control.refusal,
-            decision, pose, vehicle, LinkStatus("in process", connected=True, alive=True), health,
-            dict(counters), self._control.authority,
-        )  # fmt: skip
+            now_ns,
+            self._started_ns,
+            output,
+            self._control.memory(),
+            self._control.refusal,
+            decision,
+            pose,
+            vehicle,
+            LinkStatus("in process", connected=True, alive=True),
+            health,
+            dict(counters),
+            self._control.authority,
+        )
         self._feed.on_status(status)
         self.recorder.on_status(status)
         if now_ms % SECOND_MS == 0 and self._step is not None:
@@ -282,7 +292,6 @@ def _slopes(samples: list[SimulatedSample]) -> dict[str, Any]:
     at_h = [s.at_s / 3600 for s in late]
     per_hour = {
         name: round(float(np.polyfit(at_h, [getattr(s, name) for s in late], 1)[0]), 3)
-        for name in ("resident_mb", "python_blocks", "python_objects", "threads", "descriptors",
-                     "log_mb", "disk_mb")
-    }  # fmt: skip
+        for name in ("resident_mb", "python_blocks", "python_objects", "threads", "descriptors", "log_mb", "disk_mb")
+    }
     return {"growth_per_simulated_hour": per_hour}

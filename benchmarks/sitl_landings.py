@@ -5,11 +5,10 @@
     python benchmarks/sitl_landings.py ardupilot late --count 8
     python benchmarks/sitl_landings.py px4 landings --count 10
 
-Each flight is `edge serve` with a camera that follows the simulator's true pose. The camera is
-painted (every pixel has the colour of its true class) and the network knows the colours, so that
-perception is perfect and what is measured is map, decision, link, authority and autopilot. The
-result is written after every flight; run again, only what is missing is flown. A series that was
-flown by another version of what flies is told apart by the commit beside each flight.
+Each flight is `edge serve` with a camera that follows the simulator's true pose. The camera is painted (every pixel has
+the colour of its true class) and the network knows the colours, so that perception is perfect and what is measured is
+map, decision, link, authority and autopilot. The result is written after every flight; run again, only what is missing
+is flown. A series that was flown by another version of what flies is told apart by the commit beside each flight.
 """
 
 from __future__ import annotations
@@ -54,12 +53,12 @@ ARRIVAL_M = (2.0, 8.5)
 """Heights at which an intruder reaches the middle of the site if the descent goes on."""
 
 LATE_FROM_M, LATE_ARRIVAL_M = (3.0, 4.0), (0.5, 1.1)
-"""A late intruder sets out from outside the picture, and arrives while the vehicle is lower than
-the frames that judge the ground are taken from."""
+"""A late intruder sets out from outside the picture, and arrives while the vehicle is lower than the frames that judge
+the ground are taken from."""
 
 STARVED_HZ = 7.0
-"""A daemon that decided on fewer of the ten frames a second did not get its share of the machine:
-such a flight says nothing, whatever came of it. It is counted apart and flown again."""
+"""A daemon that decided on fewer of the ten frames a second did not get its share of the machine: such a flight says
+nothing, whatever came of it. It is counted apart and flown again."""
 
 SEEDS = {"landings": 30_000, "hazard": 31_000, "late": 32_000}
 COUNTS = {"landings": 20, "hazard": 20, "late": 8}
@@ -90,12 +89,22 @@ def plan_of(autopilot: str, series: str, seed: int, out: Path) -> FlightPlan:
     wind_mps = rng.uniform(0.0, MOST_WIND_MPS) if autopilot != "px4" else 0.0
     from_deg, height_m = rng.uniform(0.0, 360.0), rng.uniform(20.0, 40.0)
     plan = FlightPlan(
-        model=model_of(out), out=out / autopilot / series / str(seed), autopilot=autopilot,
-        world=str(world_of(out, seed)), seed=seed, height_m=round(height_m, 1),
-        wind=(round(wind_mps, 1), round(from_deg)), gust_mps=round(GUST_SHARE * wind_mps, 2),
-        attitude_noise_deg=ATTITUDE_NOISE_DEG, camera_latency_s=LATENCY_S, painted=True,
-        effects={}, width_px=WIDTH_PX, height_px=HEIGHT_PX, timeout_s=260.0,
-    )  # fmt: skip
+        model=model_of(out),
+        out=out / autopilot / series / str(seed),
+        autopilot=autopilot,
+        world=str(world_of(out, seed)),
+        seed=seed,
+        height_m=round(height_m, 1),
+        wind=(round(wind_mps, 1), round(from_deg)),
+        gust_mps=round(GUST_SHARE * wind_mps, 2),
+        attitude_noise_deg=ATTITUDE_NOISE_DEG,
+        camera_latency_s=LATENCY_S,
+        painted=True,
+        effects={},
+        width_px=WIDTH_PX,
+        height_px=HEIGHT_PX,
+        timeout_s=260.0,
+    )
     if series == "landings":
         return plan
     arrives_m, walk_m = rng.uniform(*ARRIVAL_M), rng.uniform(6.0, 12.0)
@@ -104,9 +113,12 @@ def plan_of(autopilot: str, series: str, seed: int, out: Path) -> FlightPlan:
         sets_out_m, arrives_m = rng.uniform(*LATE_FROM_M), rng.uniform(*LATE_ARRIVAL_M)
         walk_m = (sets_out_m - arrives_m) / DESCENT_MPS * WALK_MPS
     intruder = Disturbance(
-        Mishap.INTRUDER, round(sets_out_m, 2), walk_m=round(walk_m, 1),
-        from_deg=round(rng.uniform(0.0, 360.0)), for_s=None if rng.random() < 0.5 else 20.0,
-    )  # fmt: skip
+        Mishap.INTRUDER,
+        round(sets_out_m, 2),
+        walk_m=round(walk_m, 1),
+        from_deg=round(rng.uniform(0.0, 360.0)),
+        for_s=None if rng.random() < 0.5 else 20.0,
+    )
     height_m = min(20.0, plan.height_m - 5.0)
     return replace(plan, authority="guard", disturbances=(intruder,), height_m=height_m)
 
@@ -127,16 +139,27 @@ def row_of(plan: FlightPlan, result: FlightResult, wall_s: float) -> dict[str, A
     states = [t["to_state"] for t in result.transitions]
     sent = result.daemon.get("timings_ms", {}).get("frame_to_send", {})
     return {
-        "seed": plan.seed, "verdict": result.verdict, "reason": result.reason,
-        "version": result.version, "commit": describe()["commit"],
-        "height_m": plan.height_m, "wind": plan.wind, "gust_mps": plan.gust_mps,
-        "miss_m": result.miss_m, "miss_estimated_m": result.miss_estimated_m,
-        "person_m": result.person_m, "clearance_m": result.truth and result.truth.clearance_m,
-        "seconds": result.seconds, "take_overs": result.take_overs, "sites": len(result.sites),
-        "holds": states.count("hold"), "happened": result.happened,
-        "decisions_hz": decisions_hz(plan.out), "frame_to_send_p95_ms": sent.get("p95_ms"),
+        "seed": plan.seed,
+        "verdict": result.verdict,
+        "reason": result.reason,
+        "version": result.version,
+        "commit": describe()["commit"],
+        "height_m": plan.height_m,
+        "wind": plan.wind,
+        "gust_mps": plan.gust_mps,
+        "miss_m": result.miss_m,
+        "miss_estimated_m": result.miss_estimated_m,
+        "person_m": result.person_m,
+        "clearance_m": result.truth and result.truth.clearance_m,
+        "seconds": result.seconds,
+        "take_overs": result.take_overs,
+        "sites": len(result.sites),
+        "holds": states.count("hold"),
+        "happened": result.happened,
+        "decisions_hz": decisions_hz(plan.out),
+        "frame_to_send_p95_ms": sent.get("p95_ms"),
         "wall_s": round(wall_s, 1),
-    }  # fmt: skip
+    }
 
 
 def fly(plan: FlightPlan) -> dict[str, Any]:
@@ -161,20 +184,26 @@ def summary(flown: list[dict[str, Any]]) -> dict[str, Any]:
         if not values:
             return None
         return {
-            "n": len(values), "mean": round(statistics.mean(values), 3),
-            "median": round(statistics.median(values), 3), "max": max(values),
+            "n": len(values),
+            "mean": round(statistics.mean(values), 3),
+            "median": round(statistics.median(values), 3),
+            "max": max(values),
             "min": min(values),
-        }  # fmt: skip
+        }
 
     verdicts = [row["verdict"] for row in rows]
     near = [row["seed"] for row in rows if row["person_m"] is not None and row["person_m"] < 2.0]
     return {
-        "flights": len(rows), "starved": len(flown) - len(rows),
+        "flights": len(rows),
+        "starved": len(flown) - len(rows),
         "verdicts": {verdict: verdicts.count(verdict) for verdict in sorted(set(verdicts))},
-        "miss_m": figures("miss_m"), "miss_estimated_m": figures("miss_estimated_m"),
-        "person_m": figures("person_m"), "touchdown_within_2_m_of_a_person": near,
-        "seconds": figures("seconds"), "take_overs": sum(row["take_overs"] for row in rows),
-    }  # fmt: skip
+        "miss_m": figures("miss_m"),
+        "miss_estimated_m": figures("miss_estimated_m"),
+        "person_m": figures("person_m"),
+        "touchdown_within_2_m_of_a_person": near,
+        "seconds": figures("seconds"),
+        "take_overs": sum(row["take_overs"] for row in rows),
+    }
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -189,15 +218,15 @@ def store(path: Path, series: str, row: dict[str, Any]) -> None:
     with _writing:
         document = load(path)
         rows = document["series"].get(series, {}).get("flights", [])
-        rows = sorted(
-            [r for r in rows if r["seed"] != row["seed"]] + [row], key=lambda r: r["seed"]
-        )
+        rows = sorted([r for r in rows if r["seed"] != row["seed"]] + [row], key=lambda r: r["seed"])
         document["machine"] = describe()
         document["conditions"] = {
-            "attitude_noise_deg": ATTITUDE_NOISE_DEG, "camera_latency_s": LATENCY_S,
-            "gust_sd_share_of_wind": GUST_SHARE, "full_wind_from_m": FULL_WIND_M,
+            "attitude_noise_deg": ATTITUDE_NOISE_DEG,
+            "camera_latency_s": LATENCY_S,
+            "gust_sd_share_of_wind": GUST_SHARE,
+            "full_wind_from_m": FULL_WIND_M,
             "camera": f"painted, {WIDTH_PX}x{HEIGHT_PX} at 10 Hz, 80 deg",
-        }  # fmt: skip
+        }
         document["series"][series] = {"summary": summary(rows), "flights": rows}
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = path.with_suffix(".new")
@@ -207,9 +236,7 @@ def store(path: Path, series: str, row: dict[str, Any]) -> None:
 
 def main() -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("autopilot", choices=("stand-in", "ardupilot", "px4"))
     parser.add_argument("series", choices=tuple(SEEDS))
     parser.add_argument("--count", type=int, help="flights of the series")
@@ -224,11 +251,7 @@ def main() -> int:
     count = options.count or COUNTS[options.series]
     first = SEEDS[options.series]
     known = load(path)["series"].get(options.series, {}).get("flights", [])
-    done = (
-        set()
-        if options.again
-        else {r["seed"] for r in known if r["verdict"] not in ("failed", STARVED)}
-    )
+    done = set() if options.again else {r["seed"] for r in known if r["verdict"] not in ("failed", STARVED)}
     seeds = [seed for seed in range(first, first + count) if seed not in done]
     options.out.mkdir(parents=True, exist_ok=True)
     begun_s = time.monotonic()
@@ -239,8 +262,7 @@ def main() -> int:
         plan = plan_of(options.autopilot, options.series, seed, options.out)
         row = fly(plan)
         store(path, options.series, row)
-        print(json.dumps({k: v for k, v in row.items() if k not in ("happened", "commit")}),
-              flush=True)  # fmt: skip
+        print(json.dumps({k: v for k, v in row.items() if k not in ("happened", "commit")}), flush=True)
 
     with ThreadPoolExecutor(options.jobs) as pool:
         list(pool.map(one, seeds))

@@ -3,14 +3,13 @@
     python -m benchmarks.soak --minutes 60
     python -m benchmarks.soak --simulated-hours 24     (`benchmarks.simulated_soak`)
 
-The stand-in autopilot hovers, a camera delivers 640x480 at 10 Hz, the daemon decides, sends
-targets, records, and one viewer watches. Every two seconds memory, threads, descriptors and log are
-read from outside. The first ten minutes are left out: the page's history holds 300 s, the longest
-window of anything that is kept. Of memory each minute's least counts after that: the daemon gives
-back what is free every ten seconds (`edge.allocator`); between, 3 to 6 MB of frames and maps come
-and go, more of them the busier the machine is. What is not let go of stays in the
-least. Slopes are least squares over the minutes, with their standard error; of a run of more than
-an hour also by the hour, and the last hour is the one that must be within the limit.
+The stand-in autopilot hovers, a camera delivers 640x480 at 10 Hz, the daemon decides, sends targets, records, and one
+viewer watches. Every two seconds memory, threads, descriptors and log are read from outside. The first ten minutes are
+left out: the page's history holds 300 s, the longest window of anything that is kept. Of memory each minute's least
+counts after that: the daemon gives back what is free every ten seconds (`edge.allocator`); between, 3 to 6 MB of frames
+and maps come and go, more of them the busier the machine is. What is not let go of stays in the
+least. Slopes are least squares over the minutes, with their standard error; of a run of more than an hour also by the
+hour, and the last hour is the one that must be within the limit.
 """
 
 from __future__ import annotations
@@ -83,10 +82,7 @@ def watch(port: int, stop: threading.Event) -> None:
     """One open page."""
 
     async def look() -> None:
-        async with (
-            ClientSession() as session,
-            session.ws_connect(f"http://127.0.0.1:{port}/live") as live,
-        ):
+        async with ClientSession() as session, session.ws_connect(f"http://127.0.0.1:{port}/live") as live:
             while not stop.is_set():
                 await live.receive(timeout=30)
 
@@ -155,11 +151,14 @@ def by_hour(minutes: list[Minute]) -> list[dict[str, float]]:
     for first in range(0, len(minutes) - MINUTES_OF_AN_HOUR + 1, MINUTES_OF_AN_HOUR):
         part = minutes[first : first + MINUTES_OF_AN_HOUR]
         slope, error = slope_per_hour(part, "resident_mb")
-        hours.append({
-            "from_minute": round(part[0].at_h * 60), "memory_slope_mb_per_hour": round(slope, 2),
-            "memory_slope_standard_error": round(error, 2),
-            "median_slope_mb_per_hour": round(slope_per_hour(part, "median_mb")[0], 2),
-        })  # fmt: skip
+        hours.append(
+            {
+                "from_minute": round(part[0].at_h * 60),
+                "memory_slope_mb_per_hour": round(slope, 2),
+                "memory_slope_standard_error": round(error, 2),
+                "median_slope_mb_per_hour": round(slope_per_hour(part, "median_mb")[0], 2),
+            }
+        )
     return hours
 
 
@@ -229,9 +228,11 @@ def soak(minutes: float, folder: Path) -> dict[str, Any]:
 @click.command()
 @click.option("--minutes", default=60.0, show_default=True, type=click.FloatRange(1, 100_000))
 @click.option(
-    "--simulated-hours", default=None, type=click.FloatRange(1, 1000),
+    "--simulated-hours",
+    default=None,
+    type=click.FloatRange(1, 1000),
     help="Instead: so many hours in one process, faster than real time.",
-)  # fmt: skip
+)
 @click.option("--json", "path", default=None, type=click.Path(path_type=Path))
 def main(minutes: float, simulated_hours: float | None, path: Path | None) -> None:
     """Hovers for so long and writes what grew."""

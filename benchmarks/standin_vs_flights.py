@@ -2,9 +2,9 @@
 
     python benchmarks/standin_vs_flights.py [--json FILE] [--plot FILE.png] [CASE ...]
 
-Prints, for each recorded flight, the real and our verdict, how far apart the touchdowns are, by how
-much the descent differs (RMS over the recorded heights) and by how much the touchdown time does.
-The plot shows recorded (dark) and our (bright) height over time of a few telling cases.
+Prints, for each recorded flight, the real and our verdict, how far apart the touchdowns are, by how much the descent
+differs (RMS over the recorded heights) and by how much the touchdown time does. The plot shows recorded (dark) and our
+(bright) height over time of a few telling cases.
 """
 
 from __future__ import annotations
@@ -25,9 +25,16 @@ for folder in (REPOSITORY, REPOSITORY / "tests" / "sim"):
 import flights  # noqa: E402
 
 PLOTTED = (
-    "angle_1", "none_plnd1", "stop6_strict1", "stop6_strict2", "stop12_strict1",
-    "lat500", "far", "flipx", "blind15",
-)  # fmt: skip
+    "angle_1",
+    "none_plnd1",
+    "stop6_strict1",
+    "stop6_strict2",
+    "stop12_strict1",
+    "lat500",
+    "far",
+    "flipx",
+    "blind15",
+)
 PANEL_W, PANEL_H, MARGIN = 520, 300, 44
 HIGH_M = 16.0
 RECORDED_BGR, OURS_BGR, GRID_BGR = (60, 60, 60), (40, 110, 240), (225, 225, 225)
@@ -71,9 +78,7 @@ def plot(pairs: list[tuple[flights.Flight, flights.Outcome]], path: Path) -> Non
             return round(x), round(y)
 
         def text(words: str, at: tuple[int, int], scale: float = 0.42) -> None:
-            cv2.putText(
-                image, words, at, cv2.FONT_HERSHEY_SIMPLEX, scale, (0, 0, 0), 1, cv2.LINE_AA
-            )
+            cv2.putText(image, words, at, cv2.FONT_HERSHEY_SIMPLEX, scale, (0, 0, 0), 1, cv2.LINE_AA)
 
         for height_m in range(0, 17, 4):
             cv2.line(image, pixel(0, height_m), pixel(end_s, height_m), GRID_BGR, 1)
@@ -83,27 +88,21 @@ def plot(pairs: list[tuple[flights.Flight, flights.Outcome]], path: Path) -> Non
             cv2.line(image, pixel(at_s, 0), pixel(at_s, HIGH_M), GRID_BGR, 1)
             x, y = pixel(at_s, 0)
             text(f"{at_s} s", (x - 10, y + 16), 0.36)
-        for outcome, colour, width in (
-            (flight.outcome, RECORDED_BGR, 3), (mine, OURS_BGR, 1)
-        ):  # fmt: skip
+        for outcome, colour, width in ((flight.outcome, RECORDED_BGR, 3), (mine, OURS_BGR, 1)):
             points = [pixel(s.at_s, s.height_m) for s in outcome.track if s.at_s <= end_s]
             cv2.polylines(image, [np.array(points)], False, colour, width, cv2.LINE_AA)
         rms = flights.profile_rms_m(flight.outcome, mine)
         text(f"{flight.case}: height, RMS {rms:.2f} m", (left + MARGIN, top + 24), 0.5)
     text_y = image.shape[0] - 10
     for words, colour, x in (("ArduCopter 4.6.2", RECORDED_BGR, 44), ("stand-in", OURS_BGR, 220)):
-        cv2.putText(
-            image, words, (x, text_y), cv2.FONT_HERSHEY_SIMPLEX, 0.5, colour, 2, cv2.LINE_AA
-        )
+        cv2.putText(image, words, (x, text_y), cv2.FONT_HERSHEY_SIMPLEX, 0.5, colour, 2, cv2.LINE_AA)
     if not cv2.imwrite(str(path), image):
         raise OSError(f"{path}: the picture could not be written; check folder and suffix")
 
 
 def main() -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("cases", nargs="*", metavar="CASE", help="only these flights")
     parser.add_argument("--json", type=Path, help="also write the rows here")
     parser.add_argument("--plot", type=Path, help="also draw descents here (PNG)")
@@ -136,8 +135,7 @@ def main() -> int:
     for key in ("touchdown_difference_m", "profile_rms_m"):
         values = [r[key] for r in landings]
         if values:
-            print(f"{key}, runaways aside: median {statistics.median(values):.3f}"
-                  f", largest {max(values):.3f}")  # fmt: skip
+            print(f"{key}, runaways aside: median {statistics.median(values):.3f}, largest {max(values):.3f}")
     if arguments.json:
         arguments.json.write_text(json.dumps(rows, indent=1) + "\n")
     if arguments.plot:

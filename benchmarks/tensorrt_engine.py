@@ -4,9 +4,9 @@ Needs a GPU and TensorRT (or tensorrt_rtx), and of this project the base package
 
     python benchmarks/tensorrt_engine.py models/*.onnx --json benchmarks/results/tensorrt.json
 
-An ONNX made by `export int8 --for tensorrt` is built as INT8, every other one as FP32 and FP16. On
-a Jetson set the clocks first: `nvpmodel -m 0 && jetson_clocks`. (This file is not called
-tensorrt.py because Python would then find it when it looks for TensorRT.)
+An ONNX made by `export int8 --for tensorrt` is built as INT8, every other one as FP32 and FP16. On a Jetson set the
+clocks first: `nvpmodel -m 0 && jetson_clocks`. (This file is not called tensorrt.py because Python would then find it
+when it looks for TensorRT.)
 """
 
 from __future__ import annotations
@@ -155,17 +155,19 @@ def measure(source: Path, precision: str, options: argparse.Namespace) -> dict[s
 
 def main() -> None:
     """Measures, prints a line each, writes JSON."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("models", nargs="+", type=Path)
     parser.add_argument("--pictures", type=Path, help="folder of pictures; noise by default")
     parser.add_argument("--frames", type=int, default=32, help="different frames")
     parser.add_argument("--count", type=int, default=500, help="timed runs")
     parser.add_argument(
-        "--camera", type=int, nargs=2, metavar=("WIDTH", "HEIGHT"), default=(1280, 720),
+        "--camera",
+        type=int,
+        nargs=2,
+        metavar=("WIDTH", "HEIGHT"),
+        default=(1280, 720),
         help="frame size, px; at the model's own input size nothing is scaled on the CPU",
-    )  # fmt: skip
+    )
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     results = []

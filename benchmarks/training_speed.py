@@ -2,13 +2,12 @@
 
     python benchmarks/training_speed.py [--json benchmarks/results/training_speed.json]
 
-The starting point (a published U-Net MobileNetV2 for the Semantic Drone Dataset, `704x1056`,
-batch 3) decodes 6000x4000 files for every picture in the training process, shrinks them by nearest
-neighbour, computes in float32 and has neither loader processes nor a store. Ours is what
-`trainer fit --arch unet --input 1056x704 --batch 3 --precision bfloat16` does: pictures out of the
-store, varied in a loader process, channels-last bfloat16, cross-entropy with Dice and class
-weights. Both do whole steps, loading and the optimiser included, in turn; the ratio is per picture.
-Preparing the store is timed apart: it is paid once, not per epoch.
+The starting point (a published U-Net MobileNetV2 for the Semantic Drone Dataset, `704x1056`, batch 3) decodes 6000x4000
+files for every picture in the training process, shrinks them by nearest neighbour, computes in float32 and has neither
+loader processes nor a store. Ours is what `trainer fit --arch unet --input 1056x704 --batch 3 --precision bfloat16`
+does: pictures out of the store, varied in a loader process, channels-last bfloat16, cross-entropy with Dice and class
+weights. Both do whole steps, loading and the optimiser included, in turn; the ratio is per picture. Preparing the store
+is timed apart: it is paid once, not per epoch.
 """
 
 from __future__ import annotations
@@ -85,18 +84,24 @@ def starting_point(data: Any, config: ModelConfig) -> Iterator[float]:
 def ours(data: Any, stored: Any, config: ModelConfig) -> Iterator[float]:
     """Seconds of each step, for ever."""
     recipe = Recipe(
-        data=DataChoice(folders=("pictures",)), network=NetworkChoice(arch="unet"), batch=BATCH,
-        width_px=INPUT_WH[0], height_px=INPUT_WH[1],
-    )  # fmt: skip
+        data=DataChoice(folders=("pictures",)),
+        network=NetworkChoice(arch="unet"),
+        batch=BATCH,
+        width_px=INPUT_WH[0],
+        height_px=INPUT_WH[1],
+    )
     taxonomy = data.taxonomy
     pixels = cache.class_pixels(stored, len(taxonomy))
-    pictures = TrainingPictures(
-        stored, recipe, RarePicker(stored, pixels, taxonomy), taxonomy.ids_of(Role.LANDABLE)
-    )
+    pictures = TrainingPictures(stored, recipe, RarePicker(stored, pixels, taxonomy), taxonomy.ids_of(Role.LANDABLE))
     loader = DataLoader(
-        pictures, BATCH, sampler=EpochOrder(len(pictures), BATCH, 0), num_workers=1,
-        worker_init_fn=one_thread_each, persistent_workers=True, drop_last=True,
-    )  # fmt: skip
+        pictures,
+        BATCH,
+        sampler=EpochOrder(len(pictures), BATCH, 0),
+        num_workers=1,
+        worker_init_fn=one_thread_each,
+        persistent_workers=True,
+        drop_last=True,
+    )
     network = build(config).to(memory_format=torch.channels_last).train()
     optimizer = torch.optim.AdamW(parameter_groups(network, 1e-3, 0.5))
     loss_of = SegmentationLoss(recipe.loss, inverse_sqrt_weights(pixels), taxonomy)
@@ -130,9 +135,7 @@ def main() -> None:
         root = Path(folder)
         write_pictures(root / "pictures", arguments.pictures)
         data = open_set(root / "pictures")
-        config = ModelConfig(
-            classes=len(data.taxonomy), width_px=INPUT_WH[0], height_px=INPUT_WH[1]
-        )
+        config = ModelConfig(classes=len(data.taxonomy), width_px=INPUT_WH[0], height_px=INPUT_WH[1])
         start = time.perf_counter()
         stored = open_or_prepare(data, data.samples, (1320, 880), "refuse", root / "store")
         prepare_s = time.perf_counter() - start

@@ -5,9 +5,9 @@
     ...             every file the manifest names, in its order
     two empty blocks
 
-`tar --zstd -xf` reads it. Our reader does not use a tar library: the signed manifest says which
-header each file has, byte for byte, so a link, a device, a second name, a longer size or anything
-else a tar can hold is not parsed and judged but simply is not the header expected.
+`tar --zstd -xf` reads it. Our reader does not use a tar library: the signed manifest says which header each file has,
+byte for byte, so a link, a device, a second name, a longer size or anything else a tar can hold is not parsed and
+judged but simply is not the header expected.
 """
 
 from __future__ import annotations
@@ -36,21 +36,23 @@ from landing.reading import open_file
 BLOCK = 512
 CHUNK = 1 << 20
 LEVEL = 9
-"""Wheels and weights hardly shrink further above this; the bytes depend on libzstd's version, so
-the manifest's digest, not the archive's, names a release."""
+"""Wheels and weights hardly shrink further above this; the bytes depend on libzstd's version, so the manifest's digest,
+not the archive's, names a release."""
 
 MOST_WINDOW = 1 << 27
 """Memory the decompressor may be told to use, bytes."""
 
 _KINDS = {
-    b"1": "a hard link", b"2": "a symbolic link", b"3": "a character device",
-    b"4": "a block device", b"5": "a folder", b"6": "a pipe",
-}  # fmt: skip
+    b"1": "a hard link",
+    b"2": "a symbolic link",
+    b"3": "a character device",
+    b"4": "a block device",
+    b"5": "a folder",
+    b"6": "a pipe",
+}
 
 
-def write_archive(
-    path: Path, manifest: bytes, signature: bytes, files: list[tuple[FileEntry, Path]]
-) -> None:
+def write_archive(path: Path, manifest: bytes, signature: bytes, files: list[tuple[FileEntry, Path]]) -> None:
     """Writes an archive.
 
     Args:
@@ -139,8 +141,7 @@ class Opened:
             sink_for: Called at the start of each file.
 
         Raises:
-            BundleError: The archive ends early, holds something else than its manifest says, or a
-                digest differs.
+            BundleError: The archive ends early, holds something else than its manifest says, or a digest differs.
         """
         for entry in self.manifest.files:
             self._stream.expect_header(entry.path, entry.size)
@@ -170,8 +171,7 @@ def open_bundle(path: Path, trusted: tuple[PublicKey, ...]) -> Iterator[Opened]:
         trusted: Keys of which one must have signed it.
 
     Raises:
-        BundleError: Missing, truncated, no bundle, unsigned, signed by nobody we trust, or its
-            manifest is not valid.
+        BundleError: Missing, truncated, no bundle, unsigned, signed by nobody we trust, or its manifest is not valid.
     """
     with open_file(path, "bundle", BundleError) as raw:
         stream = _Stream(raw, str(path))
@@ -187,9 +187,7 @@ def open_bundle(path: Path, trusted: tuple[PublicKey, ...]) -> Iterator[Opened]:
             )
         manifest = parse_manifest(manifest_bytes, str(path))
         if manifest.signed_by != key.key_id:
-            raise BundleError(
-                f"bundle {path}: signed by {key.key_id}, its manifest names {manifest.signed_by}"
-            )
+            raise BundleError(f"bundle {path}: signed by {key.key_id}, its manifest names {manifest.signed_by}")
         yield Opened(manifest, manifest_bytes, signature, key, stream)
 
 
@@ -227,14 +225,12 @@ class _Stream:
             )
         if found != name or kind:
             raise BundleError(
-                f"{self.origin} is no bundle: it starts with {kind or 'file'} {found[:80]!r}, "
-                f"expected {name}"
+                f"{self.origin} is no bundle: it starts with {kind or 'file'} {found[:80]!r}, expected {name}"
             )
         exact = name == SIGNATURE_NAME
         if size > most or (exact and size != most):
             raise BundleError(
-                f"bundle {self.origin}: {name} has {size} bytes, expected "
-                f"{'' if exact else 'at most '}{most}"
+                f"bundle {self.origin}: {name} has {size} bytes, expected {'' if exact else 'at most '}{most}"
             )
         if block != header(name, size):
             raise BundleError(f"bundle {self.origin}: the header of {name} is not as we write it")
@@ -277,13 +273,9 @@ class _Stream:
         try:
             return self._reader.read(size)
         except zstandard.ZstdError as error:
-            raise BundleError(
-                f"{self.origin} is no bundle, or it is damaged ({error}). Copy it again"
-            ) from error
+            raise BundleError(f"{self.origin} is no bundle, or it is damaged ({error}). Copy it again") from error
         except OSError as error:
-            raise BundleError(
-                f"bundle {self.origin} cannot be read: {error.strerror or error}"
-            ) from error
+            raise BundleError(f"bundle {self.origin} cannot be read: {error.strerror or error}") from error
 
 
 def _padding(size: int) -> bytes:

@@ -13,15 +13,7 @@ from pathlib import Path
 import cv2
 
 from deploy.archive import write_archive
-from deploy.configuration import (
-    CALIBRATION,
-    MODEL_PATH,
-    TAXONOMY,
-    Key,
-    check_text,
-    read_configuration,
-    with_values,
-)
+from deploy.configuration import CALIBRATION, MODEL_PATH, TAXONOMY, Key, check_text, read_configuration, with_values
 from deploy.contents import Contents
 from deploy.durable import sync_folder
 from deploy.errors import BundleError, disk_words
@@ -53,9 +45,7 @@ from landing.errors import ModelError, TouchdownError
 from landing.manifest import Precision
 from landing.pictures import read_picture_bytes
 
-UNITS = (
-    "touchdown-edge.service", "touchdown-settle.service", "touchdown.rules", "touchdown.sysusers",
-)  # fmt: skip
+UNITS = ("touchdown-edge.service", "touchdown-settle.service", "touchdown.rules", "touchdown.sysusers")
 _MOST_SAMPLES = 20
 
 
@@ -101,8 +91,7 @@ def make_bundle(request: BundleRequest, say: Callable[[str], None]) -> BundleMan
         Its manifest.
 
     Raises:
-        TouchdownError: Something that is to go in is missing, not valid or does not fit; or the
-            disk is full.
+        TouchdownError: Something that is to go in is missing, not valid or does not fit; or the disk is full.
     """
     name = _bundle_name(request.out)
     if request.wheels is not None and request.requirements is not None:
@@ -179,8 +168,7 @@ def _add_config(contents: Contents, request: BundleRequest) -> EdgeConfig:
 def _add_model(contents: Contents, request: BundleRequest, config: EdgeConfig) -> ModelEntry:
     if request.model.suffix != ".onnx":
         raise ModelError(
-            f"model {request.model}: a bundle carries an .onnx; an engine is built on the drone "
-            "(--engine fp16)"
+            f"model {request.model}: a bundle carries an .onnx; an engine is built on the drone (--engine fp16)"
         )
     with load_runtime(request.model, config.model.options) as runtime:
         taxonomy_for(runtime.spec, config.model.taxonomy)
@@ -222,16 +210,9 @@ def _add_software(
     for wheel in wheels:
         contents.add(f"{WHEEL_FOLDER}/{wheel.path.name}", wheel.path)
     versions = {wheel.name: wheel.version for wheel in wheels}
-    say(
-        f"{len(wheels)} wheels for {target.architecture}"
-        + (f" and Python {target.python}" if target.python else "")
-    )
+    say(f"{len(wheels)} wheels for {target.architecture}" + (f" and Python {target.python}" if target.python else ""))
     return (
-        Versions(
-            touchdown=versions[PROJECT],
-            onnxruntime=versions.get("onnxruntime", ""),
-            wheels=versions,
-        ),
+        Versions(touchdown=versions[PROJECT], onnxruntime=versions.get("onnxruntime", ""), wheels=versions),
         target,
         "wheels",
     )
@@ -247,8 +228,7 @@ def _add_samples(
             pictures = pictures_in(request.samples)
             if not 1 <= len(pictures) <= _MOST_SAMPLES:
                 raise BundleError(
-                    f"--samples {request.samples} holds {len(pictures)} pictures: expected 1 to "
-                    f"{_MOST_SAMPLES}"
+                    f"--samples {request.samples} holds {len(pictures)} pictures: expected 1 to {_MOST_SAMPLES}"
                 )
         else:
             pictures = []
@@ -290,8 +270,6 @@ def _in_place(out: Path) -> Iterator[Path]:
         partial.replace(out)
         sync_folder(out.parent)
     except OSError as error:
-        raise TouchdownError(
-            f"bundle {out} cannot be written: {disk_words(error)}. Nothing was changed"
-        ) from error
+        raise TouchdownError(f"bundle {out} cannot be written: {disk_words(error)}. Nothing was changed") from error
     finally:
         partial.unlink(missing_ok=True)

@@ -10,9 +10,12 @@ if TYPE_CHECKING:
     from deploy.trial import Supervision
 
 ROOT = click.option(
-    "--root", default="/opt/touchdown", show_default=True, type=click.Path(file_okay=False),
+    "--root",
+    default="/opt/touchdown",
+    show_default=True,
+    type=click.Path(file_okay=False),
     help="Folder of releases on this machine.",
-)  # fmt: skip
+)
 PRECISION = click.Choice(["fp32", "fp16", "int8"])
 
 
@@ -20,27 +23,36 @@ def watching(command: click.decorators.FC) -> click.decorators.FC:
     """Options of every command that restarts the daemon."""
     options = (
         click.option(
-            "--service", default="auto", show_default=True, metavar="auto|none|UNIT",
+            "--service",
+            default="auto",
+            show_default=True,
+            metavar="auto|none|UNIT",
             help="What is restarted and watched; auto: the unit, where systemd runs.",
         ),
         click.option(
-            "--watch", "hold_s", default=20.0, show_default=True, type=click.FloatRange(0, 3600),
+            "--watch",
+            "hold_s",
+            default=20.0,
+            show_default=True,
+            type=click.FloatRange(0, 3600),
             help="Seconds it must stay healthy.",
         ),
         click.option(
-            "--ready-within", "ready_s", default=90.0, show_default=True,
-            type=click.FloatRange(0, 3600), help="Seconds it may take to become healthy.",
+            "--ready-within",
+            "ready_s",
+            default=90.0,
+            show_default=True,
+            type=click.FloatRange(0, 3600),
+            help="Seconds it may take to become healthy.",
         ),
         click.option(
-            "--ready-url", default="", metavar="URL",
-            help="The daemon's /readyz on this machine, to be asked as well.",
+            "--ready-url", default="", metavar="URL", help="The daemon's /readyz on this machine, to be asked as well."
         ),
         click.option(
-            "--systemd", is_flag=True,
-            help="Link unit, user and device rules of the release into /etc (as root).",
+            "--systemd", is_flag=True, help="Link unit, user and device rules of the release into /etc (as root)."
         ),
         click.option("--etc", default="/etc", hidden=True, type=click.Path(file_okay=False)),
-    )  # fmt: skip
+    )
     for option in reversed(options):
         command = option(command)
     return command
@@ -50,16 +62,20 @@ def watching(command: click.decorators.FC) -> click.decorators.FC:
 @click.argument("bundle", type=click.Path(dir_okay=False))
 @ROOT
 @click.option(
-    "--trusted-key", "trusted", multiple=True, type=click.Path(dir_okay=False), metavar="PUB",
-    help="Public key that must have signed the bundle, or one of several; by default those in "
-    "/etc/touchdown/keys.",
-)  # fmt: skip
+    "--trusted-key",
+    "trusted",
+    multiple=True,
+    type=click.Path(dir_okay=False),
+    metavar="PUB",
+    help="Public key that must have signed the bundle, or one of several; by default those in /etc/touchdown/keys.",
+)
 @click.option("--python", default="", metavar="PROGRAM", help="For the release; this one's own.")
 @click.option("--engine", type=PRECISION, help="Build a TensorRT engine and fly it.")
 @click.option(
-    "--system-site-packages/--isolated", default=None,
+    "--system-site-packages/--isolated",
+    default=None,
     help="Whether the release sees the system's packages; with --engine it does.",
-)  # fmt: skip
+)
 @click.option("--check-camera", is_flag=True, help="Open the camera before the switch.")
 @click.option("--check-link", is_flag=True, help="Open the autopilot's port before the switch.")
 @watching
@@ -81,8 +97,8 @@ def install(
 ) -> None:
     """Verify, unpack, check, switch, restart, watch; go back if it is not healthy.
 
-    On the ground, disarmed: the daemon is restarted. Exit status 0: the new release flies and is
-    healthy. Otherwise 2, with the reason, and what flew before still does.
+    On the ground, disarmed: the daemon is restarted. Exit status 0: the new release flies and is healthy. Otherwise 2,
+    with the reason, and what flew before still does.
     """
     import sys
     from pathlib import Path
@@ -117,14 +133,7 @@ def install(
 @click.option("--to", metavar="NAME", help="Release; the last healthy one by default.")
 @watching
 def rollback(
-    root: str,
-    to: str | None,
-    service: str,
-    hold_s: float,
-    ready_s: float,
-    ready_url: str,
-    systemd: bool,
-    etc: str,
+    root: str, to: str | None, service: str, hold_s: float, ready_s: float, ready_url: str, systemd: bool, etc: str
 ) -> None:
     """Go back to the release that flew before."""
     from pathlib import Path
@@ -138,15 +147,7 @@ def rollback(
 @click.command()
 @ROOT
 @watching
-def settle(
-    root: str,
-    service: str,
-    hold_s: float,
-    ready_s: float,
-    ready_url: str,
-    systemd: bool,
-    etc: str,
-) -> None:
+def settle(root: str, service: str, hold_s: float, ready_s: float, ready_url: str, systemd: bool, etc: str) -> None:
     """End a trial that a power cut interrupted: watch what flies, or go back.
 
     The unit touchdown-settle.service runs this at boot.
@@ -188,13 +189,7 @@ def prune(root: str, keep: int) -> None:
 
 
 def _supervision(
-    root: str,
-    service: str,
-    hold_s: float,
-    ready_s: float,
-    ready_url: str,
-    systemd: bool,
-    etc: str,
+    root: str, service: str, hold_s: float, ready_s: float, ready_url: str, systemd: bool, etc: str
 ) -> Supervision:
     """What restarts and watches the daemon, from the options."""
     from pathlib import Path

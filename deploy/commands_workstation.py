@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
-TARGET = click.option(
-    "--target", type=click.Choice(["aarch64", "x86-64"]), help="Processor of the drone."
-)
+TARGET = click.option("--target", type=click.Choice(["aarch64", "x86-64"]), help="Processor of the drone.")
 PYTHON_VERSION = click.option(
-    "--python", "python_version", default="", metavar="3.N",
+    "--python",
+    "python_version",
+    default="",
+    metavar="3.N",
     help="Python of the drone: 3.10 on JetPack 6, 3.11 on Raspberry Pi OS 12.",
-)  # fmt: skip
+)
 PRECISION = click.Choice(["fp32", "fp16", "int8"])
 
 
@@ -29,9 +30,8 @@ def keygen(out: str) -> None:
 
 @click.command()
 @click.option(
-    "--project", default=".", show_default=True, metavar="WHEEL|FOLDER",
-    help="Wheel of touchdown, or its source.",
-)  # fmt: skip
+    "--project", default=".", show_default=True, metavar="WHEEL|FOLDER", help="Wheel of touchdown, or its source."
+)
 @TARGET
 @PYTHON_VERSION
 @click.option("--out", required=True, type=click.Path(file_okay=False), help="Folder to fill.")
@@ -50,8 +50,7 @@ def wheels(project: str, target: str | None, python_version: str, out: str) -> N
     found = collect(Path(project), wanted, Path(out))
     size = sum(wheel.path.stat().st_size for wheel in found)
     click.echo(
-        f"{len(found)} wheels for {wanted.architecture} and Python {wanted.python} in {out}, "
-        f"{size / 1e6:.1f} MB"
+        f"{len(found)} wheels for {wanted.architecture} and Python {wanted.python} in {out}, {size / 1e6:.1f} MB"
     )
 
 
@@ -63,19 +62,22 @@ def wheels(project: str, target: str | None, python_version: str, out: str) -> N
 @click.option("--camera-info", type=click.Path(dir_okay=False), help="Calibration (YAML).")
 @click.option("--wheels", type=click.Path(file_okay=False), help="Folder of wheels to bring.")
 @click.option(
-    "--requirements", type=click.Path(dir_okay=False),
-    help="Pinned set with hashes instead; the drone downloads it.",
-)  # fmt: skip
+    "--requirements", type=click.Path(dir_okay=False), help="Pinned set with hashes instead; the drone downloads it."
+)
 @TARGET
 @PYTHON_VERSION
 @click.option(
-    "--samples", type=click.Path(file_okay=False),
+    "--samples",
+    type=click.Path(file_okay=False),
     help="Folder of pictures for the self-test; generated ones by default.",
-)  # fmt: skip
+)
 @click.option(
-    "--sample-height-m", default=12.0, show_default=True, type=click.FloatRange(0.1, 1000),
+    "--sample-height-m",
+    default=12.0,
+    show_default=True,
+    type=click.FloatRange(0.1, 1000),
     help="Height above ground they were taken from.",
-)  # fmt: skip
+)
 @click.option("--engine", type=PRECISION, help="Bring the graph of a TensorRT engine, to build.")
 def bundle(
     model: str,
@@ -93,8 +95,8 @@ def bundle(
 ) -> None:
     """Make a signed bundle. The same inputs give the same bytes.
 
-    Without --wheels and --requirements it brings model and configuration alone (some MB, for a
-    slow link) and runs with the touchdown that is on the drone already.
+    Without --wheels and --requirements it brings model and configuration alone (some MB, for a slow link) and runs with
+    the touchdown that is on the drone already.
     """
     from pathlib import Path
 
@@ -109,9 +111,7 @@ def bundle(
         camera_info=Path(camera_info) if camera_info else None,
         wheels=Path(wheels) if wheels else None,
         requirements=Path(requirements) if requirements else None,
-        target=Target.model_validate(
-            {"architecture": target or "any", "python": _version(python_version)}
-        ),
+        target=Target.model_validate({"architecture": target or "any", "python": _version(python_version)}),
         samples=Path(samples) if samples else None,
         sample_height_m=sample_height_m,
         engine=engine,  # type: ignore[arg-type]  # click.Choice gives one of them
@@ -125,14 +125,15 @@ def bundle(
 @click.option("--ssh-port", type=click.IntRange(1, 65535), help="Port of the ssh server there.")
 @click.option("--ssh-identity", type=click.Path(dir_okay=False), help="Private key for ssh.")
 @click.option("--ssh-config", type=click.Path(dir_okay=False), help="Configuration for ssh.")
+@click.option("--retries", default=5, show_default=True, type=click.IntRange(0), help="Of a lost connection.")
 @click.option(
-    "--retries", default=5, show_default=True, type=click.IntRange(0), help="Of a lost connection."
-)
-@click.option(
-    "--install", "install_words", default="", metavar="COMMAND",
+    "--install",
+    "install_words",
+    default="",
+    metavar="COMMAND",
     help="Run there with the bundle's path at its end, as "
     "'sudo touchdown deploy install --trusted-key /etc/touchdown/fleet.pub'.",
-)  # fmt: skip
+)
 def push(
     host: str,
     bundle: str,
@@ -151,10 +152,7 @@ def push(
     from deploy.ssh import Machine
 
     machine = Machine(
-        host,
-        ssh_port,
-        Path(ssh_identity) if ssh_identity else None,
-        Path(ssh_config) if ssh_config else None,
+        host, ssh_port, Path(ssh_identity) if ssh_identity else None, Path(ssh_config) if ssh_config else None
     )
     request = PushRequest(machine, Path(bundle), retries, install=tuple(shlex.split(install_words)))
     click.echo(f"{host}:{run(request, click.echo)}")

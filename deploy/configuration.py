@@ -1,7 +1,7 @@
 """The daemon's configuration on its way into a bundle: which files it names, and where they go.
 
-A TOML file is changed by replacing single values in its text, so comments and order survive, and
-the result is parsed again: it must say the same in every other key, or the bundle is not made.
+A TOML file is changed by replacing single values in its text, so comments and order survive, and the result is parsed
+again: it must say the same in every other key, or the bundle is not made.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ def read_configuration(path: Path) -> Configuration:
 
     Raises:
         ConfigError: Not valid.
-        BundleError: It names a file that would be looked for inside the release, which is
-            read-only and carries only model, calibration and taxonomy.
+        BundleError: It names a file that would be looked for inside the release, which is read-only and carries only
+            model, calibration and taxonomy.
     """
     config = load_config(path)
     text = read_text(path, "config", ConfigError)
@@ -130,9 +130,7 @@ def check_text(text: str, folder: Path) -> EdgeConfig:
 def _replaced(text: str, section: str, name: str, value: str) -> str:
     lines = text.splitlines(keepends=True)
     head = re.compile(rf"^\s*\[\s*{re.escape(section)}\s*\]\s*(#.*)?$")
-    assignment = re.compile(
-        rf"""^(\s*{re.escape(name)}\s*=\s*)("(?:[^"\\]|\\.)*"|'[^']*')(\s*(?:#.*)?)$"""
-    )
+    assignment = re.compile(rf"""^(\s*{re.escape(name)}\s*=\s*)("(?:[^"\\]|\\.)*"|'[^']*')(\s*(?:#.*)?)$""")
     inside = False
     at: int | None = None
     for number, line in enumerate(lines):

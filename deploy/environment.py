@@ -1,7 +1,7 @@
 """The Python environment of a release, made in the folder it stays in.
 
-A virtual environment holds absolute paths, so it cannot be made elsewhere and moved; it is made in
-the release's folder, which nothing uses before its `release.json` is written.
+A virtual environment holds absolute paths, so it cannot be made elsewhere and moved; it is made in the release's
+folder, which nothing uses before its `release.json` is written.
 """
 
 from __future__ import annotations
@@ -40,9 +40,7 @@ def own_python() -> str:
     return str(path.parent.resolve() / path.name)  # the last part of it makes it a venv's
 
 
-def make_environment(
-    release: Path, manifest: BundleManifest, python: str, system_site_packages: bool
-) -> Path:
+def make_environment(release: Path, manifest: BundleManifest, python: str, system_site_packages: bool) -> Path:
     """Makes a release's environment.
 
     Args:
@@ -93,10 +91,16 @@ def run(words: Sequence[str], what: str, timeout_s: float = _PIP_TIMEOUT_S) -> s
     """
     try:
         done = subprocess.run(
-            list(words), stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            errors="replace", timeout=timeout_s, check=False, env=clean_environ(),
+            list(words),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout_s,
+            check=False,
+            env=clean_environ(),
             umask=0o022,  # the daemon runs as another user, and must read what root made
-        )  # fmt: skip
+        )
     except subprocess.TimeoutExpired:
         raise InstallError(f"{what}: took longer than {timeout_s:g} s") from None
     except OSError as error:
@@ -127,17 +131,20 @@ def _require_consistent(pip: list[str], manifest: BundleManifest) -> None:
     """
     words = [*pip, "check"]
     done = subprocess.run(
-        words, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
-        timeout=_PIP_TIMEOUT_S, check=False, env=clean_environ(),
-    )  # fmt: skip
+        words,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=_PIP_TIMEOUT_S,
+        check=False,
+        env=clean_environ(),
+    )
     ours = set(manifest.versions.wheels) or {PROJECT}
-    wrong = [
-        line for line in done.stdout.splitlines() if normalised(line.partition(" ")[0]) in ours
-    ]
+    wrong = [line for line in done.stdout.splitlines() if normalised(line.partition(" ")[0]) in ours]
     if wrong:
         raise InstallError(
-            f"{wrong[0]} Collect the wheels again with `touchdown deploy wheels`: it brings all "
-            "that is needed"
+            f"{wrong[0]} Collect the wheels again with `touchdown deploy wheels`: it brings all that is needed"
         )
 
 

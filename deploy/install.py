@@ -42,12 +42,7 @@ class InstallRequest:
     link: bool = False
 
 
-def install(
-    request: InstallRequest,
-    supervision: Supervision,
-    say: Say,
-    reached: Reached = lambda _step: None,
-) -> str:
+def install(request: InstallRequest, supervision: Supervision, say: Say, reached: Reached = lambda _step: None) -> str:
     """Installs a bundle and makes it fly, or leaves what flew before.
 
     Args:
@@ -61,8 +56,8 @@ def install(
 
     Raises:
         BundleError: The bundle must not be taken; nothing was changed.
-        InstallError: The release does not come about, and nothing was changed; or it was not
-            healthy, and the one before flies again.
+        InstallError: The release does not come about, and nothing was changed; or it was not healthy, and the one
+            before flies again.
     """
     steps = Steps(say)
     trusted = tuple(load_public(path) for path in request.trusted_keys)

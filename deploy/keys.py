@@ -1,7 +1,7 @@
 """Ed25519 keys: who may put software onto a drone.
 
-The private key stays on the workstation that makes bundles; a drone holds public keys alone. Both
-are PEM files (PKCS #8 and SubjectPublicKeyInfo), so `openssl pkey` reads them too.
+The private key stays on the workstation that makes bundles; a drone holds public keys alone. Both are PEM files (PKCS
+#8 and SubjectPublicKeyInfo), so `openssl pkey` reads them too.
 """
 
 from __future__ import annotations
@@ -67,13 +67,9 @@ def generate(private: Path) -> tuple[Path, PublicKey]:
             )
     key = Ed25519PrivateKey.generate()
     secret = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    shown = key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    shown = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     try:
         private.parent.mkdir(parents=True, exist_ok=True)
         _create(private, secret, 0o600)
@@ -104,9 +100,7 @@ def load_private(path: Path) -> Ed25519PrivateKey:
     try:
         key = serialization.load_pem_private_key(data, None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise BundleError(
-            f"key {path} is no private key of `touchdown deploy keygen`: {_first_line(error)}"
-        ) from error
+        raise BundleError(f"key {path} is no private key of `touchdown deploy keygen`: {_first_line(error)}") from error
     if not isinstance(key, Ed25519PrivateKey):
         raise BundleError(f"key {path} is of another kind than Ed25519: make one with keygen")
     return key
@@ -120,15 +114,11 @@ def load_public(path: Path) -> PublicKey:
     """
     data = _read(path, "copy the .pub file of `touchdown deploy keygen` to the drone")
     if b"PRIVATE KEY" in data:
-        raise BundleError(
-            f"key {path} is a private key: it belongs on the workstation alone. Copy the .pub file"
-        )
+        raise BundleError(f"key {path} is a private key: it belongs on the workstation alone. Copy the .pub file")
     try:
         key = serialization.load_pem_public_key(data)
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise BundleError(
-            f"key {path} is no public key of `touchdown deploy keygen`: {_first_line(error)}"
-        ) from error
+        raise BundleError(f"key {path} is no public key of `touchdown deploy keygen`: {_first_line(error)}") from error
     if not isinstance(key, Ed25519PublicKey):
         raise BundleError(f"key {path} is of another kind than Ed25519: expected a .pub of keygen")
     return PublicKey.of(key)
@@ -147,8 +137,7 @@ def standing_keys(etc: Path) -> tuple[Path, ...]:
     found = tuple(sorted(folder.glob("*.pub")))
     if not found:
         raise BundleError(
-            f"no trusted key: copy the .pub file of `touchdown deploy keygen` to {folder}, or name "
-            "it: --trusted-key"
+            f"no trusted key: copy the .pub file of `touchdown deploy keygen` to {folder}, or name it: --trusted-key"
         )
     return found
 

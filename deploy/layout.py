@@ -128,9 +128,7 @@ class Root:
     def record(self, name: str) -> ReleaseRecord | None:
         """What was done to make a release; None when it is incomplete or not there."""
         try:
-            return ReleaseRecord.model_validate_json(
-                (self.release(name) / RELEASE_FILE).read_bytes()
-            )
+            return ReleaseRecord.model_validate_json((self.release(name) / RELEASE_FILE).read_bytes())
         except (OSError, ValidationError):
             return None
 
@@ -220,9 +218,7 @@ class Root:
         """Declares a release complete: from now on it may be switched to."""
         # A release has thousands of files, made by pip and by others: one flush of all of them.
         os.sync()
-        write_file(
-            self.release(record.name) / RELEASE_FILE, record.model_dump_json(indent=2).encode()
-        )
+        write_file(self.release(record.name) / RELEASE_FILE, record.model_dump_json(indent=2).encode())
         sync_folder(self.releases)
 
     def remove(self, name: str) -> None:
@@ -249,8 +245,7 @@ class Root:
         """One installer at a time.
 
         Raises:
-            InstallError: Another one is at work, the folder cannot be written to, or the disk
-                fails meanwhile.
+            InstallError: Another one is at work, the folder cannot be written to, or the disk fails meanwhile.
         """
         try:
             make_folder(self.releases)

@@ -27,8 +27,8 @@ MOST_MANIFEST_BYTES = 4 * 2**20
 MOST_FILES = 4096
 MOST_FILE_BYTES = 2 * 2**30
 MOST_TOTAL_BYTES = 8 * 2**30
-"""The limits of what is ever read from a bundle, whatever it declares. A JetPack wheelhouse with
-CUDA libraries has some 3 GiB; a network some 100 MiB."""
+"""The limits of what is ever read from a bundle, whatever it declares. A JetPack wheelhouse with CUDA libraries has
+some 3 GiB; a network some 100 MiB."""
 
 ARCHITECTURES = ("aarch64", "x86-64")
 Architecture = Literal["aarch64", "x86-64", "any"]
@@ -135,8 +135,8 @@ class BundleManifest(Strict):
         versions: Of the software.
         model: The network.
         config: Path of the configuration.
-        environment: Where the software on the drone comes from: the wheels inside, a pinned set of
-            requirements inside, or what is installed there already.
+        environment: Where the software on the drone comes from: the wheels inside, a pinned set of requirements inside,
+            or what is installed there already.
         samples: Pictures of the self-test, and what the workstation decided on them.
         files: Every other file, sorted by path.
     """
@@ -184,11 +184,7 @@ class BundleManifest(Strict):
     def canonical(self) -> bytes:
         """The bytes that are signed: sorted keys, no spaces, ASCII, one line feed at the end."""
         text = json.dumps(
-            self.model_dump(mode="json"),
-            sort_keys=True,
-            separators=(",", ":"),
-            ensure_ascii=True,
-            allow_nan=False,
+            self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
         )
         return text.encode("ascii") + b"\n"
 
@@ -219,9 +215,7 @@ def parse_manifest(data: bytes, origin: str) -> BundleManifest:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the whole"
-        raise BundleError(
-            f"bundle {origin}: its manifest is not valid: {where}: {first['msg']}"
-        ) from error
+        raise BundleError(f"bundle {origin}: its manifest is not valid: {where}: {first['msg']}") from error
     if manifest.canonical() != data:
         raise BundleError(f"bundle {origin}: its manifest is not in canonical form")
     return manifest

@@ -19,9 +19,7 @@ _CHECK_TIMEOUT_S = 300.0
 _ENGINE_TIMEOUT_S = 3600.0
 
 
-def build_engine(
-    release: Path, manifest: BundleManifest, precision: Precision, timing_cache: Path
-) -> Path:
+def build_engine(release: Path, manifest: BundleManifest, precision: Precision, timing_cache: Path) -> Path:
     """Builds the TensorRT engine of a release, with the release's own software.
 
     Args:
@@ -106,9 +104,15 @@ def _json_of(words: list[str], what: str) -> dict[str, Any]:
     """What a program that prints one JSON object said, whatever its exit status."""
     try:
         done = subprocess.run(
-            words, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
-            timeout=_CHECK_TIMEOUT_S, check=False, env=clean_environ(),
-        )  # fmt: skip
+            words,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_CHECK_TIMEOUT_S,
+            check=False,
+            env=clean_environ(),
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise InstallError(f"{what} of the new release: {error}") from error
     for line in reversed(done.stdout.splitlines()):

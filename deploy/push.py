@@ -1,8 +1,8 @@
 """`deploy push`: a bundle to the drone over a link that breaks, and goes on where it broke.
 
-Over there only what every Linux has is used (sh, wc, head, sha256sum, cat, mv), because the first
-bundle brings the software. The file is sent under its digest's name with `.partial`; what is there
-already counts only if its digest is that of the same first bytes here.
+Over there only what every Linux has is used (sh, wc, head, sha256sum, cat, mv), because the first bundle brings the
+software. The file is sent under its digest's name with `.partial`; what is there already counts only if its digest is
+that of the same first bytes here.
 """
 
 from __future__ import annotations
@@ -35,8 +35,7 @@ class PushRequest:
         bundle: File.
         retries: How often a lost connection is tried again.
         pause_s: Before each.
-        install: Words of the command that installs it there, the bundle's path left out; empty to
-            copy it only.
+        install: Words of the command that installs it there, the bundle's path left out; empty to copy it only.
     """
 
     machine: Machine
@@ -46,9 +45,7 @@ class PushRequest:
     install: tuple[str, ...] = ()
 
 
-def push(
-    request: PushRequest, say: Callable[[str], None], sleep: Callable[[float], None] = time.sleep
-) -> str:
+def push(request: PushRequest, say: Callable[[str], None], sleep: Callable[[float], None] = time.sleep) -> str:
     """Copies a bundle to a drone, and has it installed there when asked.
 
     Args:

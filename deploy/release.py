@@ -1,7 +1,7 @@
 """From a verified bundle to a complete release: software, engine, configuration, proof.
 
-Nothing here touches what flies. A release that does not come about is removed again; one that was
-cut off by a power loss has no `release.json` and is removed by the next installer.
+Nothing here touches what flies. A release that does not come about is removed again; one that was cut off by a power
+loss has no `release.json` and is removed by the next installer.
 """
 
 from __future__ import annotations
@@ -96,14 +96,11 @@ def make_release(root: Root, plan: ReleasePlan, say: Say, reached: Reached) -> R
 def _unpack(plan: ReleasePlan, staged: Path, reached: Reached) -> None:
     make_folder(staged)
     unpack(
-        plan.bundle, plan.trusted, plan.manifest_bytes, staged / BUNDLE_FOLDER,
-        lambda path: reached(f"written {path}"),
-    )  # fmt: skip
+        plan.bundle, plan.trusted, plan.manifest_bytes, staged / BUNDLE_FOLDER, lambda path: reached(f"written {path}")
+    )
 
 
-def _fill(
-    root: Root, release: Path, plan: ReleasePlan, say: Say, reached: Reached
-) -> ReleaseRecord:
+def _fill(root: Root, release: Path, plan: ReleasePlan, say: Say, reached: Reached) -> ReleaseRecord:
     manifest = plan.manifest
     make_environment(release, manifest, plan.python, plan.system_site_packages)
     reached("environment")

@@ -1,8 +1,8 @@
 """What wheels need of each other on a machine that is not this one.
 
-`pip download` chooses files for another Python and processor but reads the conditions of
-requirements (``; python_version < "3.11"``) for the Python it runs in. So they are read here again,
-for the target, and what is missing is named.
+`pip download` chooses files for another Python and processor but reads the conditions of requirements (``;
+python_version < "3.11"``) for the Python it runs in. So they are read here again, for the target, and what is missing
+is named.
 """
 
 from __future__ import annotations
@@ -51,9 +51,7 @@ def missing(wheels: Iterable[Wheel], target: Target) -> list[str]:
             continue
         seen.add((name, extra))
         for requirement in requirements_of(there[name].path):
-            if requirement.marker is not None and not requirement.marker.evaluate(
-                {**environment, "extra": extra}
-            ):
+            if requirement.marker is not None and not requirement.marker.evaluate({**environment, "extra": extra}):
                 continue
             needed = normalised(requirement.name)
             wheel = there.get(needed)

@@ -1,9 +1,8 @@
 """What a release decides on sample pictures, and whether that is what the workstation decided.
 
-It runs where the release does, in the release's own Python, with the configuration that will fly:
-`python -m deploy.selftest CONFIG EXPECTATIONS`. So a wrong wheel, a damaged engine or a runtime
-that computes something else is found before the release is switched to. Needs nothing but the
-base package.
+It runs where the release does, in the release's own Python, with the configuration that will fly: `python -m
+deploy.selftest CONFIG EXPECTATIONS`. So a wrong wheel, a damaged engine or a runtime that computes something else is
+found before the release is switched to. Needs nothing but the base package.
 """
 
 from __future__ import annotations
@@ -38,8 +37,8 @@ def generated_pictures() -> dict[str, ByteArray]:
     """Pictures that are the same on every machine: meadow, a yard with things on it, noise.
 
     Returns:
-        BGR pictures, ``uint8[H,W,3]``, by name. They test that a release computes what the
-        workstation did, not that the network is good: that is `trainer evaluate`'s business.
+        BGR pictures, ``uint8[H,W,3]``, by name. They test that a release computes what the workstation did, not that
+        the network is good: that is `trainer evaluate`'s business.
     """
     random = np.random.default_rng(20_240_229)
     width, height = _SIDE_PX * 4 // 3, _SIDE_PX
@@ -61,8 +60,8 @@ def decide(config: EdgeConfig, pictures: Sequence[tuple[Path, float]]) -> list[E
     """What the configured model and settings decide on pictures seen straight from above.
 
     Args:
-        config: As its file says; lens, model, runtime, taxonomy and decision are taken from it,
-            not what ground stations set on this drone: the workstation knows nothing of that.
+        config: As its file says; lens, model, runtime, taxonomy and decision are taken from it, not what ground
+            stations set on this drone: the workstation knows nothing of that.
         pictures: Each with its height above ground, metres.
 
     Returns:
@@ -128,8 +127,7 @@ def main(arguments: Sequence[str]) -> int:
     """Runs the self-test of one release and prints one JSON object.
 
     Args:
-        arguments: Configuration file, folder the samples' paths start from, and the expectations
-            as a JSON list.
+        arguments: Configuration file, folder the samples' paths start from, and the expectations as a JSON list.
 
     Returns:
         0 when all agree, 3 when one does not, 2 when it could not be run.

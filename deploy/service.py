@@ -90,10 +90,11 @@ class Systemd:
         if values.get("ActiveState") == "failed" or restarts > self._restarts:
             status = values.get("ExecMainStatus", "")
             return Health(
-                False, True,
+                False,
+                True,
                 f"{text}, restarted {restarts} times, last exit status {status}. "
                 f"`journalctl -u {self._unit} -n 50` says why",
-            )  # fmt: skip
+            )
         return Health(values.get("ActiveState") == "active", False, text)
 
     def _show(self) -> dict[str, str]:
@@ -104,9 +105,13 @@ class Systemd:
     def _run(self, *words: str, check: bool = True) -> str:
         try:
             done = subprocess.run(
-                [self._systemctl, *words], stdin=subprocess.DEVNULL, capture_output=True,
-                text=True, timeout=_COMMAND_TIMEOUT_S, check=False,
-            )  # fmt: skip
+                [self._systemctl, *words],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=_COMMAND_TIMEOUT_S,
+                check=False,
+            )
         except OSError as error:
             raise InstallError(
                 f"{self._systemctl}: {error.strerror or error}; without systemd use --service none"
@@ -188,9 +193,7 @@ def watch(
             if now_s - ready_since_s >= patience.hold_s:
                 return Health(True, False, f"{text}, well for {patience.hold_s:g} s")
         elif ready_since_s is not None:
-            return Health(
-                False, True, f"no longer ready after {now_s - ready_since_s:.1f} s: {text}"
-            )
+            return Health(False, True, f"no longer ready after {now_s - ready_since_s:.1f} s: {text}")
         elif now_s - began_s >= patience.ready_s:
             return Health(False, True, f"not ready after {patience.ready_s:g} s: {text}")
         sleep(patience.period_s)

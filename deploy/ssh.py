@@ -17,9 +17,7 @@ CONNECT_TIMEOUT_S = 15
 STEP_TIMEOUT_S = 120.0
 SSH_FAILED = 255
 
-_HOST = re.compile(
-    r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9a-fA-F:]+\])"
-)
+_HOST = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9a-fA-F:]+\])")
 
 
 class ConnectionLostError(PushError):
@@ -47,12 +45,7 @@ class Machine:
         if not _HOST.fullmatch(self.host):
             raise PushError(f"{self.host!r}: expected user@host, as pilot@192.168.1.20")
 
-    def run(
-        self,
-        words: Sequence[str],
-        stdin: IO[bytes] | None = None,
-        timeout_s: float = STEP_TIMEOUT_S,
-    ) -> str:
+    def run(self, words: Sequence[str], stdin: IO[bytes] | None = None, timeout_s: float = STEP_TIMEOUT_S) -> str:
         """Runs a command there.
 
         Args:
@@ -71,8 +64,10 @@ class Machine:
             done = subprocess.run(
                 ["ssh", *self._options(), "--", self.host, shlex.join(words)],
                 stdin=stdin if stdin is not None else subprocess.DEVNULL,
-                capture_output=True, timeout=timeout_s, check=False,
-            )  # fmt: skip
+                capture_output=True,
+                timeout=timeout_s,
+                check=False,
+            )
         except FileNotFoundError:
             raise PushError("ssh is not installed here: apt-get install openssh-client") from None
         except subprocess.TimeoutExpired:

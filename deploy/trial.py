@@ -1,8 +1,7 @@
 """A release under trial: restarted, watched, and left again unless it is healthy.
 
-At every moment `current` points to a complete release, or to none before the first. What is noted
-beside it only says what to do next, so a power cut between any two lines here costs a watch, never
-a mixture.
+At every moment `current` points to a complete release, or to none before the first. What is noted beside it only says
+what to do next, so a power cut between any two lines here costs a watch, never a mixture.
 """
 
 from __future__ import annotations
@@ -52,12 +51,7 @@ class Steps:
         self.last_s = now_s
 
 
-def settle(
-    root_path: Path,
-    supervision: Supervision,
-    say: Say,
-    reached: Reached = lambda _step: None,
-) -> str | None:
+def settle(root_path: Path, supervision: Supervision, say: Say, reached: Reached = lambda _step: None) -> str | None:
     """Ends a trial that a power cut interrupted: watches what flies, or goes back.
 
     Args:
@@ -88,11 +82,7 @@ def settle(
 
 
 def rollback(
-    root_path: Path,
-    to: str | None,
-    supervision: Supervision,
-    say: Say,
-    reached: Reached = lambda _step: None,
+    root_path: Path, to: str | None, supervision: Supervision, say: Say, reached: Reached = lambda _step: None
 ) -> str:
     """Goes back to an earlier release.
 
@@ -112,9 +102,7 @@ def rollback(
     steps = Steps(say)
     root = Root(root_path)
     if not root.releases.is_dir():
-        raise InstallError(
-            f"--root {root_path} holds no releases: `touchdown deploy install` first"
-        )
+        raise InstallError(f"--root {root_path} holds no releases: `touchdown deploy install` first")
     with root.locked():
         current = root.current()
         target = to if to is not None else root.last_good()
@@ -147,14 +135,7 @@ def rollback(
     return target
 
 
-def judge(
-    root: Root,
-    release: str,
-    before: str | None,
-    supervision: Supervision,
-    say: Say,
-    reached: Reached,
-) -> None:
+def judge(root: Root, release: str, before: str | None, supervision: Supervision, say: Say, reached: Reached) -> None:
     """Restarts and watches a release that was switched to; goes back unless it is healthy.
 
     Args:
@@ -194,13 +175,7 @@ def _restart_and_watch(supervision: Supervision, say: Say, reached: Reached) -> 
 
 
 def _go_back(
-    root: Root,
-    failed: str,
-    before: str | None,
-    why: str,
-    supervision: Supervision,
-    say: Say,
-    reached: Reached,
+    root: Root, failed: str, before: str | None, why: str, supervision: Supervision, say: Say, reached: Reached
 ) -> NoReturn:
     """Leaves an unhealthy release."""
     root.note(failed, "failed", why)
@@ -213,10 +188,7 @@ def _go_back(
         reached("switched back")
         if supervision.service is not None:
             supervision.service.stop()
-        raise InstallError(
-            f"release {failed} is not healthy: {why}\nThere is no earlier release: nothing "
-            "flies now"
-        )
+        raise InstallError(f"release {failed} is not healthy: {why}\nThere is no earlier release: nothing flies now")
     root.switch(target)
     root.end_trial()
     say(f"rolled back: current -> {target}")

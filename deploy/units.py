@@ -1,8 +1,8 @@
 """systemd's side of a release: the unit for this root and this machine, and where it is linked.
 
-The unit is part of the release, and `/etc/systemd/system` holds a link that goes through `current`:
-the switch of that one link changes program, configuration and unit in one step, and so does the
-way back. User and device rules hardly change from release to release and are copied.
+The unit is part of the release, and `/etc/systemd/system` holds a link that goes through `current`: the switch of that
+one link changes program, configuration and unit in one step, and so does the way back. User and device rules hardly
+change from release to release and are copied.
 """
 
 from __future__ import annotations
@@ -99,8 +99,7 @@ def place_units(root: Root, etc: Path, run: Run | None, say: Callable[[str], Non
     for link in links:
         if link.exists() and not link.is_symlink():
             raise InstallError(
-                f"{link} is a file of somebody else: move it away, so that the release's unit can "
-                "take its place"
+                f"{link} is a file of somebody else: move it away, so that the release's unit can take its place"
             )
     copies = {
         SYSUSERS_NAME: etc / "sysusers.d" / "touchdown.conf",

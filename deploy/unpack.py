@@ -1,8 +1,8 @@
 """From a bundle to a folder of verified files: all of it, or nothing.
 
-A bundle is read twice. The first time nothing is written: signature, every header and every digest
-are checked. The second time each file is checked again while it is written, into a hidden folder
-that gets its name only when the last file was right and all are on the disk.
+A bundle is read twice. The first time nothing is written: signature, every header and every digest are checked. The
+second time each file is checked again while it is written, into a hidden folder that gets its name only when the last
+file was right and all are on the disk.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from deploy.manifest import MANIFEST_NAME, SIGNATURE_NAME, BundleManifest, FileE
 
 _RESERVE_BYTES = 64 * 2**20
 _VENV_RATIO = 5
-"""An installed wheel takes up to so many times its size: numpy, OpenCV and ONNX Runtime as wheels
-have 100 MB, and with compiled modules 400 MB."""
+"""An installed wheel takes up to so many times its size: numpy, OpenCV and ONNX Runtime as wheels have 100 MB, and with
+compiled modules 400 MB."""
 
 _EMPTY_VENV_BYTES = 40 * 2**20
 
@@ -55,8 +55,8 @@ def require_fitting(manifest: BundleManifest, machine: Target, installed: str) -
         installed: Version of the touchdown that runs here.
 
     Raises:
-        BundleError: Another architecture, another Python, or another touchdown than the one that
-            the bundle counts on being installed.
+        BundleError: Another architecture, another Python, or another touchdown than the one that the bundle counts on
+            being installed.
     """
     target = manifest.target
     wanted = f"--target {machine.architecture} --python {machine.python}"

@@ -65,8 +65,7 @@ def _project_of(path: Path) -> Path:
     if project.is_file() and f'name = "{PROJECT}"' in project.read_text("utf-8").splitlines():
         return path
     raise BundleError(
-        f"--project {path}: expected a wheel of {PROJECT}, or the folder of its source with "
-        "pyproject.toml"
+        f"--project {path}: expected a wheel of {PROJECT}, or the folder of its source with pyproject.toml"
     )
 
 

@@ -15,9 +15,7 @@ from landing.reading import read_text
 
 PROJECT = "touchdown"
 
-_MACHINES: dict[str, Architecture] = {
-    "x86_64": "x86-64", "amd64": "x86-64", "aarch64": "aarch64", "arm64": "aarch64",
-}  # fmt: skip
+_MACHINES: dict[str, Architecture] = {"x86_64": "x86-64", "amd64": "x86-64", "aarch64": "aarch64", "arm64": "aarch64"}
 _SUFFIXES: dict[str, Architecture] = {"_x86_64": "x86-64", "_aarch64": "aarch64"}
 _NAME = re.compile(
     r"(?P<name>[A-Za-z0-9._]+)-(?P<version>[A-Za-z0-9._!+]+)(?:-(?P<build>\d[A-Za-z0-9._]*))?"
@@ -82,12 +80,9 @@ def this_machine(python: str = "") -> Target:
     """
     machine = platform.machine().lower()
     if machine not in _MACHINES:
-        raise BundleError(
-            f"this machine is {machine}: bundles are for {' and '.join(ARCHITECTURES)}"
-        )
+        raise BundleError(f"this machine is {machine}: bundles are for {' and '.join(ARCHITECTURES)}")
     return Target(
-        architecture=_MACHINES[machine],
-        python=python or f"{sys.version_info.major}.{sys.version_info.minor}",
+        architecture=_MACHINES[machine], python=python or f"{sys.version_info.major}.{sys.version_info.minor}"
     )
 
 
@@ -99,8 +94,7 @@ def read_wheelhouse(folder: Path, asked: Target) -> tuple[list[Wheel], Target]:
         asked: What they must run on; empty parts are found out.
 
     Raises:
-        BundleError: Nothing there, two versions of a package, no touchdown, or wheels for
-            different machines.
+        BundleError: Nothing there, two versions of a package, no touchdown, or wheels for different machines.
     """
     if not folder.is_dir():
         raise BundleError(f"--wheels {folder} is no folder: `touchdown deploy wheels` fills one")
@@ -163,6 +157,4 @@ def _architecture(path: Path, platforms: str) -> Architecture:
     for suffix, architecture in _SUFFIXES.items():
         if all(tag.endswith(suffix) and "linux" in tag for tag in platforms.split(".")):
             return architecture
-    raise BundleError(
-        f"wheel {path.name} is for {platforms}: expected Linux on {' or '.join(ARCHITECTURES)}"
-    )
+    raise BundleError(f"wheel {path.name} is for {platforms}: expected Linux on {' or '.join(ARCHITECTURES)}")

@@ -1,12 +1,11 @@
 """Keeps the daemon's memory from growing by gaps in the heap; for glibc, elsewhere it does nothing.
 
 Capture, pipeline, recorder, link and page hand each other frames and maps of some hundred
-kilobytes: what one allocates another frees, between small things that stay. In a long hover the
-process grew by 6 MB an hour while what was in use stayed the same (`benchmarks/soak.py`):
+kilobytes: what one allocates another frees, between small things that stay. In a long hover the process grew by 6 MB an
+hour while what was in use stayed the same (`benchmarks/soak.py`):
 
-* glibc gives each thread a heap of its own, and each keeps the widest gaps that it ever had. One
-  heap for all shares them. Nearly every allocation is made under Python's lock, so threads do not
-  wait longer for each other.
+* glibc gives each thread a heap of its own, and each keeps the widest gaps that it ever had. One heap for all shares
+  them. Nearly every allocation is made under Python's lock, so threads do not wait longer for each other.
 * A heap gives back what is free at its end, never a gap below something that stays. `malloc_trim`
   does: 1 ms each time, in which nobody else allocates.
 """

@@ -43,15 +43,19 @@ def annotate(step: Step, camera: CameraModel, settings: DecisionSettings) -> Byt
     if isinstance(selection, LandingSite):
         if pose is not None and camera.missing_in(pose) is None:
             _draw_site(picture, selection, camera, pose, settings, unit)
-        lines.append((
-            f"SITE  clear radius {selection.clearance_m:.1f} m   area {selection.area_m2:.0f} m2"
-            f"   confidence {selection.confidence:.2f}", GREEN,
-        ))  # fmt: skip
+        lines.append(
+            (
+                f"SITE  clear radius {selection.clearance_m:.1f} m   area {selection.area_m2:.0f} m2"
+                f"   confidence {selection.confidence:.2f}",
+                GREEN,
+            )
+        )
         north_m, east_m, _ = selection.position_ned_m
         if pose is not None and pose.position_ned_m is not None:
             north_m, east_m = north_m - pose.position_ned_m[0], east_m - pose.position_ned_m[1]
-        lines.append((f"{_signed(north_m, 'ahead', 'behind')}, "
-                      f"{_signed(east_m, 'right', 'left')} of the point below", WHITE))  # fmt: skip
+        lines.append(
+            (f"{_signed(north_m, 'ahead', 'behind')}, {_signed(east_m, 'right', 'left')} of the point below", WHITE)
+        )
     else:
         lines.append((f"NO SITE  {selection.reason.value}", AMBER))
         lines.append((selection.detail, WHITE))
@@ -93,10 +97,9 @@ def disc_px(
     """Outline of a disc on the ground around the site, pixels (n, 2); None if behind the camera."""
     angles = np.linspace(0, 2 * math.pi, points, endpoint=False)
     north_m, east_m, down_m = site.position_ned_m
-    ring = np.column_stack([
-        north_m + radius_m * np.cos(angles), east_m + radius_m * np.sin(angles),
-        np.full(points, down_m),
-    ])  # fmt: skip
+    ring = np.column_stack(
+        [north_m + radius_m * np.cos(angles), east_m + radius_m * np.sin(angles), np.full(points, down_m)]
+    )
     pixels = camera.pixel_from_ned(ring, pose)
     if np.isnan(pixels).any() or np.abs(pixels).max() > 1e6:
         return None
@@ -104,12 +107,7 @@ def disc_px(
 
 
 def _draw_site(
-    picture: ByteArray,
-    site: LandingSite,
-    camera: CameraModel,
-    pose: Pose,
-    settings: DecisionSettings,
-    unit: float,
+    picture: ByteArray, site: LandingSite, camera: CameraModel, pose: Pose, settings: DecisionSettings, unit: float
 ) -> None:
     thick = max(2, round(3 * unit))
     outer = disc_px(site, site.clearance_m, camera, pose)
@@ -153,9 +151,7 @@ def _draw_scale(picture: ByteArray, camera: CameraModel, height_m: float, unit: 
         cv2.putText(picture, text, place, FONT, 0.7 * unit, colour, width, cv2.LINE_AA)
 
 
-def _draw_text(
-    picture: ByteArray, lines: list[tuple[str, tuple[int, int, int]]], unit: float
-) -> None:
+def _draw_text(picture: ByteArray, lines: list[tuple[str, tuple[int, int, int]]], unit: float) -> None:
     size, width = 0.62 * unit, max(1, round(1.5 * unit))
     step, pad = round(27 * unit), round(12 * unit)
     room_px = picture.shape[1] - 2 * pad

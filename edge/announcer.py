@@ -30,9 +30,7 @@ class Announcer:
         self._room = float(BURST)
         self._at_ns: int | None = None
 
-    def say(
-        self, now_ns: int, topic: str, text: str, severity: Severity, *, urgent: bool = False
-    ) -> None:
+    def say(self, now_ns: int, topic: str, text: str, severity: Severity, *, urgent: bool = False) -> None:
         """Says something, now or as soon as there is room.
 
         Args:

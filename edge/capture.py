@@ -113,9 +113,7 @@ class CaptureLoop:
         self.attempts_failed += 1
         self._mailbox.clear()
         logger.warning("%s; opening it again in %.2f s", error, wait_s)
-        self._events.write(
-            "camera-failed", error=str(error), attempt=self.attempts_failed, retry_in_s=wait_s
-        )
+        self._events.write("camera-failed", error=str(error), attempt=self.attempts_failed, retry_in_s=wait_s)
 
     def _deliver(self) -> None:
         limit_s = self._limits.start_s

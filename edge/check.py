@@ -72,12 +72,7 @@ def key_lines() -> list[str]:
             limits = [
                 f"{word} {getattr(limit, attribute):g}"
                 for limit in info.metadata
-                for attribute, word in (
-                    ("ge", "from"),
-                    ("gt", "above"),
-                    ("le", "to"),
-                    ("lt", "below"),
-                )
+                for attribute, word in (("ge", "from"), ("gt", "above"), ("le", "to"), ("lt", "below"))
                 if hasattr(limit, attribute)
             ]
             if isinstance(kind, type) and issubclass(kind, Enum):
@@ -97,15 +92,7 @@ def key_lines() -> list[str]:
     return lines
 
 
-def check(
-    path: Path,
-    *,
-    camera: bool,
-    link: bool,
-    timeout_s: float,
-    as_json: bool,
-    say: Callable[[str], None],
-) -> bool:
+def check(path: Path, *, camera: bool, link: bool, timeout_s: float, as_json: bool, say: Callable[[str], None]) -> bool:
     """Checks configuration, model, camera and link, one line each.
 
     Returns:
@@ -128,12 +115,7 @@ def check(
             say(json.dumps({"ok": False, "config": {"ok": False, "text": plain(str(error))}}))
         raise
     lens = config.camera.model()
-    found(
-        Finding(
-            "config", True, f"{path}; lens {lens.hfov_deg:.1f} degrees wide",
-            {"hfov_deg": lens.hfov_deg},
-        )
-    )  # fmt: skip
+    found(Finding("config", True, f"{path}; lens {lens.hfov_deg:.1f} degrees wide", {"hfov_deg": lens.hfov_deg}))
     found(_authority(config))
     flights: list[ResolvedFlight] = []
     model = _guarded("model", lambda c: _check_model(c, flights), config)
@@ -189,10 +171,7 @@ def _authority(config: EdgeConfig) -> Finding:
     if settings.level is not AuthorityLevel.ADVISE:
         again = "until the daemon starts anew" if settings.rearm == "never" else "until disarmed"
         end = "holds for the pilot" if settings.when_spent == "hold" else "lands straight down"
-        text += (
-            f"; {settings.max_tries} tries, then it {end}; the pilot's mode switch or stick "
-            f"ends it {again}"
-        )
+        text += f"; {settings.max_tries} tries, then it {end}; the pilot's mode switch or stick ends it {again}"
     return Finding("authority", True, text, settings.model_dump(mode="json"))
 
 
@@ -227,8 +206,8 @@ def _check_model(config: EdgeConfig, flights: list[ResolvedFlight]) -> Finding:
 def _speed(config: EdgeConfig, frame_ms: float, fps: float | None) -> Finding | None:
     """A warning where decisions cannot come soon enough for a target; None where they can.
 
-    Until the next decision the newest one rests on a frame that is as old as one decision takes,
-    and as what then has to be waited for: the next decision, or the camera where that is slower.
+    Until the next decision the newest one rests on a frame that is as old as one decision takes, and as what then has
+    to be waited for: the next decision, or the camera where that is slower.
     """
     limit_s = config.director.max_decision_age_s
     frame_s, camera_s = frame_ms * 1e-3, 1.0 / fps if fps else 0.0
@@ -236,9 +215,8 @@ def _speed(config: EdgeConfig, frame_ms: float, fps: float | None) -> Finding | 
     by_camera = 2 * frame_s <= limit_s
     needed_hz = 1.0 / (limit_s - frame_s) if by_camera else 2.0 / limit_s
     slow = Slowness(
-        1.0 / max(frame_s, camera_s), needed_hz, frame_ms, frame_ms,
-        config.model.threads_of_one, fps, by_camera,
-    )  # fmt: skip
+        1.0 / max(frame_s, camera_s), needed_hz, frame_ms, frame_ms, config.model.threads_of_one, fps, by_camera
+    )
     if age_s <= limit_s:
         return None
     knowingly = f"raise director.max_decision_age_s ({limit_s:g} s) knowingly"
@@ -278,10 +256,17 @@ def _check_camera(config: EdgeConfig) -> Finding:
     if camera.skipped:
         text += f"; {len(camera.skipped)} unreadable pictures skipped"
     return Finding(
-        "camera", ok, text,
-        {"width_px": info.width_px, "height_px": info.height_px, "fps": fps,
-         "frames": len(stamps), "skipped": list(camera.skipped)},
-    )  # fmt: skip
+        "camera",
+        ok,
+        text,
+        {
+            "width_px": info.width_px,
+            "height_px": info.height_px,
+            "fps": fps,
+            "frames": len(stamps),
+            "skipped": list(camera.skipped),
+        },
+    )
 
 
 def _check_link(config: EdgeConfig, timeout_s: float) -> Finding:

@@ -5,11 +5,7 @@ from __future__ import annotations
 import click
 
 CONFIG = click.option(
-    "--config",
-    "-c",
-    "config_path",
-    type=click.Path(dir_okay=False),
-    help="Configuration file (TOML).",
+    "--config", "-c", "config_path", type=click.Path(dir_okay=False), help="Configuration file (TOML)."
 )
 
 
@@ -20,20 +16,14 @@ def cli() -> None:
 
 @cli.command()
 @click.option(
-    "--config",
-    "-c",
-    "config_path",
-    required=True,
-    type=click.Path(dir_okay=False),
-    help="Configuration file (TOML).",
+    "--config", "-c", "config_path", required=True, type=click.Path(dir_okay=False), help="Configuration file (TOML)."
 )
 @click.option("--max-seconds", type=click.FloatRange(min=0.1), help="Stop by itself after so long.")
 def serve(config_path: str, max_seconds: float | None) -> None:
     """Run the daemon until SIGTERM.
 
-    Exit status: 0 after a clean stop, 2 for something that is missing or broken, 70 where an
-    inference or a driver did not end and was left, 78 for a bad configuration (so that systemd does
-    not restart it), 1 after a crash.
+    Exit status: 0 after a clean stop, 2 for something that is missing or broken, 70 where an inference or a driver did
+    not end and was left, 78 for a bad configuration (so that systemd does not restart it), 1 after a crash.
     """
     from edge.ending import Ending
 
@@ -52,9 +42,13 @@ def serve(config_path: str, max_seconds: float | None) -> None:
 @click.option("--skip-camera", is_flag=True, help="Do not open the camera.")
 @click.option("--skip-link", is_flag=True, help="Do not open the flight-controller link.")
 @click.option(
-    "--timeout", "timeout_s", default=10.0, show_default=True, type=click.FloatRange(1, 120),
+    "--timeout",
+    "timeout_s",
+    default=10.0,
+    show_default=True,
+    type=click.FloatRange(1, 120),
     help="Seconds to wait for the autopilot.",
-)  # fmt: skip
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
 def check(
     config_path: str | None,
@@ -95,35 +89,40 @@ def check(
 
 @cli.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path())
+@click.option("--model", "-m", required=True, type=click.Path(), help="Model file (.onnx, .engine).")
 @click.option(
-    "--model", "-m", required=True, type=click.Path(), help="Model file (.onnx, .engine)."
+    "--height-agl-m",
+    type=click.FloatRange(0.1, 1000),
+    help="Height above ground, metres. From the photo's XMP where left out.",
 )
 @click.option(
-    "--height-agl-m", type=click.FloatRange(0.1, 1000),
-    help="Height above ground, metres. From the photo's XMP where left out.",
-)  # fmt: skip
-@click.option(
-    "--hfov-deg", type=click.FloatRange(1, 170, min_open=True, max_open=True),
+    "--hfov-deg",
+    type=click.FloatRange(1, 170, min_open=True, max_open=True),
     help="Horizontal field of view, degrees. From EXIF where left out.",
-)  # fmt: skip
+)
 @click.option("--calibration", type=click.Path(), help="ROS or OpenCV calibration YAML.")
 @click.option(
-    "--out", type=click.Path(file_okay=False), default="out/look", show_default=True,
+    "--out",
+    type=click.Path(file_okay=False),
+    default="out/look",
+    show_default=True,
     help="Folder for annotated pictures and results.jsonl.",
-)  # fmt: skip
+)
 @click.option("--no-pictures", is_flag=True, help="Write nothing; only print.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines instead of text.")
 @click.option("--profile", is_flag=True, help="Print how long each stage takes.")
 @click.option(
-    "--every", default=1, show_default=True, type=click.IntRange(min=1),
-    help="Take every n-th picture or frame.",
-)  # fmt: skip
+    "--every", default=1, show_default=True, type=click.IntRange(min=1), help="Take every n-th picture or frame."
+)
 @click.option("--independent", is_flag=True, help="Decide on each video frame by itself.")
 @click.option("--decision", multiple=True, metavar="KEY=VALUE", help="A [decision] setting.")
 @click.option(
-    "--threads", default=0, show_default=True, type=click.IntRange(0, 64),
+    "--threads",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 64),
     help="Threads of one inference; 0 leaves it to the runtime.",
-)  # fmt: skip
+)
 @click.option("--provider", multiple=True, help="ONNX Runtime execution provider.")
 @click.option("--allow-failed-gate", is_flag=True, help="Take a model that failed its gate.")
 @click.option("--labels", type=click.Path(), help="Folder of label maps (NAME.png) to judge by.")
@@ -149,8 +148,8 @@ def look(
 ) -> None:
     """Decide on a photo, a folder of photos or a video.
 
-    The camera is taken to be level and to look straight down. Annotated pictures (or a video) and
-    results.jsonl are written to --out.
+    The camera is taken to be level and to look straight down. Annotated pictures (or a video) and results.jsonl are
+    written to --out.
     """
     import json
     from pathlib import Path
@@ -164,9 +163,7 @@ def look(
     options = LookOptions(
         model=Path(model),
         runtime=RuntimeOptions(
-            providers=provider or ("CPUExecutionProvider",),
-            threads=threads,
-            allow_failed_gate=allow_failed_gate,
+            providers=provider or ("CPUExecutionProvider",), threads=threads, allow_failed_gate=allow_failed_gate
         ),
         settings=parse_decision(decision),
         height_agl_m=height_agl_m,
@@ -208,9 +205,7 @@ def look(
             click.echo(line)
 
 
-FLIGHT = click.argument(
-    "flight", nargs=-1, required=True, type=click.Path(exists=True), metavar="FLIGHT..."
-)
+FLIGHT = click.argument("flight", nargs=-1, required=True, type=click.Path(exists=True), metavar="FLIGHT...")
 
 
 @cli.command()
@@ -218,9 +213,12 @@ FLIGHT = click.argument(
 @click.option("--model", "-m", type=click.Path(), help="Segment the pictures with another model.")
 @click.option("--config", "-c", "config_path", type=click.Path(), help="Decide by another one.")
 @click.option(
-    "--threads", default=0, show_default=True, type=click.IntRange(0, 64),
+    "--threads",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 64),
     help="Threads of one inference; 0 leaves it to the runtime.",
-)  # fmt: skip
+)
 @click.option("--allow-failed-gate", is_flag=True, help="Take a model that failed its gate.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
 def replay(
@@ -233,8 +231,8 @@ def replay(
 ) -> None:
     """Decide a recorded flight again and print what is different.
 
-    FLIGHT is an .mcap file of the black box or a folder of them. Without --model and --config
-    every decision comes out the same to the last digit with the build that flew.
+    FLIGHT is an .mcap file of the black box or a folder of them. Without --model and --config every decision comes out
+    the same to the last digit with the build that flew.
 
     Exit status: 0 all the same (or another model or configuration was asked for), 1 differences.
     """
@@ -269,21 +267,20 @@ def replay(
 
 @cli.command()
 @FLIGHT
+@click.option("--out", required=True, type=click.Path(file_okay=False), help="Folder to write them to.")
+@click.option("--count", default=50, show_default=True, type=click.IntRange(min=1), help="At most so many.")
 @click.option(
-    "--out", required=True, type=click.Path(file_okay=False), help="Folder to write them to."
-)
-@click.option(
-    "--count", default=50, show_default=True, type=click.IntRange(min=1), help="At most so many."
-)
-@click.option(
-    "--apart-s", default=1.0, show_default=True, type=click.FloatRange(min=0.0),
+    "--apart-s",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(min=0.0),
     help="Least time between two of them, s.",
-)  # fmt: skip
+)
 def mine(flight: tuple[str, ...], out: str, count: int, apart_s: float) -> None:
     """Take the frames of a recorded flight that are worth labelling.
 
-    Those where the network knew least, contradicted itself, or nearly went wrong; written in the
-    trainer's layout, with the network's own maps as proposals to correct.
+    Those where the network knew least, contradicted itself, or nearly went wrong; written in the trainer's layout, with
+    the network's own maps as proposals to correct.
     """
     from pathlib import Path
 

@@ -73,9 +73,7 @@ class Commanding:
         self.commands = 0
         self._refused: tuple[CommandAnswer, ...] = ()
 
-    def tick(
-        self, now_ns: int, director: DirectorOutput, pose: Pose | None, vehicle: VehicleStatus
-    ) -> None:
+    def tick(self, now_ns: int, director: DirectorOutput, pose: Pose | None, vehicle: VehicleStatus) -> None:
         """Acts on the director's last step."""
         answers, self._refused = (*self._refused, *self._link.take_answers()), ()
         for answer in answers:
@@ -105,10 +103,7 @@ class Commanding:
 
     def _say(self, now_ns: int, output: AuthorityOutput) -> None:
         for change in output.transitions:
-            logger.info(
-                "authority %s -> %s: %s",
-                change.from_state.value, change.to_state.value, change.reason,
-            )  # fmt: skip
+            logger.info("authority %s -> %s: %s", change.from_state.value, change.to_state.value, change.reason)
             self._events.write("authority", **vars(change))
             severity = Severity.WARNING
             if change.to_state is AuthorityState.ENDED:

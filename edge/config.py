@@ -21,12 +21,7 @@ from firmware_bridge.settings import LinkSettings
 from landing.errors import CameraError, ConfigError, InvalidValueError, LinkError
 from landing.picture import PictureSettings
 from landing.reading import read_toml
-from landing.settings import (
-    AuthorityLevel,
-    AuthoritySettings,
-    DecisionSection,
-    DirectorSettings,
-)
+from landing.settings import AuthorityLevel, AuthoritySettings, DecisionSection, DirectorSettings
 
 
 class EdgeConfig(Section):
@@ -102,12 +97,8 @@ def _anchored(config: EdgeConfig, folder: Path) -> EdgeConfig:
         taxonomy = str(folder / taxonomy)
     return config.model_copy(
         update={
-            "model": config.model.model_copy(
-                update={"path": at(config.model.path), "taxonomy": taxonomy}
-            ),
-            "camera": camera.model_copy(
-                update={"source": source, "calibration": at(camera.calibration)}
-            ),
+            "model": config.model.model_copy(update={"path": at(config.model.path), "taxonomy": taxonomy}),
+            "camera": camera.model_copy(update={"source": source, "calibration": at(camera.calibration)}),
             "link": link.model_copy(
                 update={
                     "signing_key": at(link.signing_key),
@@ -118,8 +109,6 @@ def _anchored(config: EdgeConfig, folder: Path) -> EdgeConfig:
             ),
             "log": config.log.model_copy(update={"events": at(config.log.events)}),
             "recorder": config.recorder.model_copy(update={"folder": at(config.recorder.folder)}),
-            "preview": config.preview.model_copy(
-                update={"token_file": at(config.preview.token_file)}
-            ),
+            "preview": config.preview.model_copy(update={"token_file": at(config.preview.token_file)}),
         }
     )

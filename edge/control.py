@@ -1,7 +1,7 @@
 """What the daemon does twenty times a second: step the director, send the target, say what changed.
 
-No thread and no clock in here, time is an argument: `edge serve` ticks it in real time, a
-simulated campaign as fast as the machine can.
+No thread and no clock in here, time is an argument: `edge serve` ticks it in real time, a simulated campaign as fast as
+the machine can.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The daemon: capture thread -> mailbox -> pipeline thread -> control loop at 20 Hz.
 
-The control loop runs in the main thread. It gives `edge.control` the newest decision and the
-newest pose, and says how the daemon is (`edge.vitals`).
+The control loop runs in the main thread. It gives `edge.control` the newest decision and the newest pose, and says how
+the daemon is (`edge.vitals`).
 """
 
 from __future__ import annotations
@@ -129,12 +129,8 @@ class Daemon:
         self._started_ns = time.monotonic_ns()
         self.mailbox: Mailbox[Frame] = Mailbox()
         self._vitals = Vitals(config.health, events, notifier, self._started_ns)
-        limits = CaptureLimits(
-            config.camera.start_timeout_ms / 1e3, config.camera.stall_timeout_ms / 1e3
-        )
-        self._capture = CaptureLoop(
-            camera, self.mailbox, self._vitals.camera, limits, events, self._stop, live
-        )
+        limits = CaptureLimits(config.camera.start_timeout_ms / 1e3, config.camera.stall_timeout_ms / 1e3)
+        self._capture = CaptureLoop(camera, self.mailbox, self._vitals.camera, limits, events, self._stop, live)
         self._control = Control(flight.director, link, events, flight.authority)
         self._alarms = LinkAlarms(link, events)
         self._ground = GroundWatch(events)
@@ -164,10 +160,7 @@ class Daemon:
             TouchdownError: A thread met an error that a user can act on.
             UnstoppedError: A thread does not end; its inference or driver does not return.
         """
-        workers = (
-            Worker("capture", self._capture.run),
-            Worker("pipeline", self._run_pipeline),
-        )
+        workers = (Worker("capture", self._capture.run), Worker("pipeline", self._run_pipeline))
         try:
             for worker in workers:
                 worker.start()
@@ -182,9 +175,7 @@ class Daemon:
                 self._notifier.stopping()
             self._link.send_heartbeat(HealthState.STOPPING)
             late = self._join(workers)
-            self._events.write(
-                "stop", reason=self._stop_reason or "failure", unstopped=late, **self._totals()
-            )
+            self._events.write("stop", reason=self._stop_reason or "failure", unstopped=late, **self._totals())
             if late:
                 logger.error("threads that do not stop: %s", ", ".join(late))
         for worker in workers:
@@ -195,8 +186,8 @@ class Daemon:
     def _join(self, workers: tuple[Worker, ...]) -> list[str]:
         """Waits for the threads; names of those that do not end.
 
-        An inference may take as long as one that counts as hanging: a native runtime that is left
-        behind at work aborts the process.
+        An inference may take as long as one that counts as hanging: a native runtime that is left behind at work aborts
+        the process.
         """
         now_ns = time.monotonic_ns()
         busy_since_ns = self._busy_since_ns
@@ -205,11 +196,7 @@ class Daemon:
             hang_ns = _ns(self._config.health.hang_timeout_ms)
             inference_ns = max(0, busy_since_ns + hang_ns - now_ns)
         deadline_ns = now_ns + inference_ns + round(JOIN_TIMEOUT_S * 1e9)
-        return [
-            w.name
-            for w in workers
-            if not w.join(max(0.0, (deadline_ns - time.monotonic_ns()) * 1e-9))
-        ]
+        return [w.name for w in workers if not w.join(max(0.0, (deadline_ns - time.monotonic_ns()) * 1e-9))]
 
     def set_status_period(self, period_s: float) -> None:
         """Another period of the status line, s."""
@@ -239,8 +226,8 @@ class Daemon:
     def _pose_at(self, at_ns: int) -> Pose | None:
         """The pose at a frame's capture; waits a little for one that is still on its way.
 
-        A fast network is done before the next attitude has arrived. To refuse the frame for that
-        would end the target for a tick and have the pilot told to hold.
+        A fast network is done before the next attitude has arrived. To refuse the frame for that would end the target
+        for a tick and have the pilot told to hold.
         """
         deadline_ns = time.monotonic_ns() + POSE_WAIT_NS
         while True:
@@ -305,11 +292,21 @@ class Daemon:
         if self._observers:
             self._observers.status(
                 DaemonStatus(
-                    now_ns, self._started_ns, output, self._control.memory(),
-                    self._control.refusal, decision, pose, vehicle, link, health, self._counts(),
-                    self._control.authority, slow,
+                    now_ns,
+                    self._started_ns,
+                    output,
+                    self._control.memory(),
+                    self._control.refusal,
+                    decision,
+                    pose,
+                    vehicle,
+                    link,
+                    health,
+                    self._counts(),
+                    self._control.authority,
+                    slow,
                 )
-            )  # fmt: skip
+            )
         if now_ns - self._record_ns >= RECORD_PERIOD_NS:
             self._record_ns = now_ns
             rates = {i.name: i.rate_hz for i in health.inputs}

@@ -1,11 +1,10 @@
 """The end of `edge serve`: asked for by a signal at any moment, in order, and never without end.
 
-Signal handlers here keep what was asked for and nothing else: a handler that takes a lock can wait
-for the very thread that it interrupted. Whoever works looks at it: start-up between its steps, the
-daemon once a tick.
+Signal handlers here keep what was asked for and nothing else: a handler that takes a lock can wait for the very thread
+that it interrupted. Whoever works looks at it: start-up between its steps, the daemon once a tick.
 
-A thread that is inside a native library when Python ends makes that library abort the process. So
-nothing is left running: what does not end in time is named, and the process is ended without it.
+A thread that is inside a native library when Python ends makes that library abort the process. So nothing is left
+running: what does not end in time is named, and the process is ended without it.
 """
 
 from __future__ import annotations
@@ -104,10 +103,7 @@ class Ending:
         return self
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         deadline = time.monotonic() + LAST_JOIN_S
         for thread in self._left():

@@ -1,7 +1,7 @@
 """How the daemon knows that it is well: for each input, is it valid, alive and often enough.
 
-The overall state is what the autopilot and the service manager are told. It follows evidence, an
-arrival of something, never a timer of its own.
+The overall state is what the autopilot and the service manager are told. It follows evidence, an arrival of something,
+never a timer of its own.
 """
 
 from __future__ import annotations
@@ -126,12 +126,7 @@ class Health:
 
 
 def overall(
-    inputs: tuple[InputHealth, ...],
-    *,
-    active: bool,
-    relied_on: bool,
-    starting: bool,
-    slow: str | None = None,
+    inputs: tuple[InputHealth, ...], *, active: bool, relied_on: bool, starting: bool, slow: str | None = None
 ) -> Health:
     """The state that follows from the inputs.
 
@@ -144,9 +139,7 @@ def overall(
     """
     bad = [i for i in inputs if not i.ok]
     # A detail that names its input already, as a camera's own error does, is not named twice.
-    reasons = tuple(
-        i.detail if i.detail.startswith(i.name) else f"{i.name} {i.detail}" for i in bad
-    )
+    reasons = tuple(i.detail if i.detail.startswith(i.name) else f"{i.name} {i.detail}" for i in bad)
     well = HealthState.OK if active else HealthState.STANDBY
     if slow is not None:
         well, reasons = HealthState.DEGRADED, (slow, *reasons)

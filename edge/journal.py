@@ -4,8 +4,8 @@
     journalctl -u touchdown-edge TOUCHDOWN_EVENT=transition -o json
 
 The journal's native protocol, in a few lines and without a library: one datagram a record
-(systemd.io/JOURNAL_NATIVE_PROTOCOL). It never raises and never waits: a journal that does not
-listen costs a line on standard error, not a frame.
+(systemd.io/JOURNAL_NATIVE_PROTOCOL). It never raises and never waits: a journal that does not listen costs a line on
+standard error, not a frame.
 """
 
 from __future__ import annotations

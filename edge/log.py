@@ -62,9 +62,7 @@ class RepeatFilter(logging.Filter):
     """The status line may come ten times a second."""
     MOST_WARNINGS = 10
 
-    def __init__(
-        self, handler: logging.Handler, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, handler: logging.Handler, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._handler = handler
         self._clock = clock
@@ -93,9 +91,13 @@ class RepeatFilter(logging.Filter):
 
 def _count_of(same: _Same) -> logging.LogRecord:
     fields = {
-        **vars(same.first), "hidden": same.hidden, "exc_info": None, "exc_text": None,
-        "msg": "%s … repeated %d times", "args": (same.first.getMessage(), same.hidden),
-    }  # fmt: skip
+        **vars(same.first),
+        "hidden": same.hidden,
+        "exc_info": None,
+        "exc_text": None,
+        "msg": "%s … repeated %d times",
+        "args": (same.first.getMessage(), same.hidden),
+    }
     return logging.makeLogRecord(fields)
 
 
@@ -168,10 +170,10 @@ class _Budget:
 class EventLog:
     """One JSON object a line: `time` (UTC), `mono_ns`, `event`, then what belongs to the event.
 
-    A full or failing disk never stops a flight: the loss is said once and counted. An event that
-    comes too often is left out and counted: `events-dropped` says of which name and how many. A
-    file that has grown to half of `most_bytes` becomes `firmware_bridge.events.previous`, and the
-    new one begins with a `rotated`, which holds the newest event of each name in this run.
+    A full or failing disk never stops a flight: the loss is said once and counted. An event that comes too often is
+    left out and counted: `events-dropped` says of which name and how many. A file that has grown to half of
+    `most_bytes` becomes `firmware_bridge.events.previous`, and the new one begins with a `rotated`, which holds the
+    newest event of each name in this run.
 
     Args:
         path: File to append to; None keeps events out of files (they still reach the text log).
@@ -283,10 +285,7 @@ class EventLog:
         return self
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
 

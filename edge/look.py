@@ -1,7 +1,7 @@
 """`edge look`: the same decision on a photo, a folder or a video, without an autopilot.
 
-The camera is taken to be level and the ground flat. Every picture of a folder is decided on by
-itself; the frames of a video build up one map, as in flight.
+The camera is taken to be level and the ground flat. Every picture of a folder is decided on by itself; the frames of a
+video build up one map, as in flight.
 """
 
 from __future__ import annotations
@@ -130,18 +130,13 @@ class Looker:
     """
 
     def __init__(
-        self,
-        options: LookOptions,
-        say: Callable[[str], None],
-        emit: Callable[[dict[str, Any]], None],
+        self, options: LookOptions, say: Callable[[str], None], emit: Callable[[dict[str, Any]], None]
     ) -> None:
         self.options = options
         self.summary = Summary()
         self._say = say
         self._emit = emit
-        self._calibrated = (
-            CameraModel.from_calibration(options.calibration) if options.calibration else None
-        )
+        self._calibrated = CameraModel.from_calibration(options.calibration) if options.calibration else None
 
     def run(self, paths: list[Path]) -> Summary:
         """Looks at each path in turn.
@@ -183,8 +178,7 @@ class Looker:
                     )
         if self.summary.looked == 0 and self.summary.skipped:
             raise DataError(
-                f"none of {len(self.summary.skipped)} pictures can be read; the first: "
-                f"{self.summary.skipped[0]}"
+                f"none of {len(self.summary.skipped)} pictures can be read; the first: {self.summary.skipped[0]}"
             )
         return self.summary
 
@@ -209,9 +203,7 @@ class Looker:
             frame = Frame(image, 0, time.monotonic_ns())
             view = self._viewpoint(path, frame.width_px, frame.height_px, read_facts(path))
             decider = Decider(settings, flies.classes, view.camera, time.perf_counter_ns)
-            pipeline = Pipeline(
-                runtime, decider, view.camera, time.monotonic_ns, time.perf_counter_ns
-            )
+            pipeline = Pipeline(runtime, decider, view.camera, time.monotonic_ns, time.perf_counter_ns)
             step = pipeline.step(frame, view.pose_at)
             record = self._record(path, path.name, view, step)
             if self.options.out is not None:
@@ -225,9 +217,7 @@ class Looker:
         if self.options.independent:
             settings = settings.single_look()
         with ExitStack() as stack:
-            camera = stack.enter_context(
-                make_camera(CameraRequest(f"file://{path}", realtime=False))
-            )
+            camera = stack.enter_context(make_camera(CameraRequest(f"file://{path}", realtime=False)))
             info = camera.info
             view = self._viewpoint(path, info.width_px, info.height_px, PhotoFacts())
             if not self.options.independent:
@@ -269,8 +259,7 @@ class Looker:
                 else ""
             )
             raise DataError(
-                f"{path.name}: the height above ground is not in the file; give it with "
-                f"--height-agl-m.{msl}"
+                f"{path.name}: the height above ground is not in the file; give it with --height-agl-m.{msl}"
             )
         pitch_deg = facts.pitch_deg
         if pitch_deg is None or not -180.0 <= pitch_deg <= LEAST_PITCH_DEG:
@@ -287,8 +276,7 @@ class Looker:
             lens_from = facts.hfov_from
         else:
             raise DataError(
-                f"{path.name}: the field of view is not in the file; give it with --hfov-deg or "
-                "--calibration"
+                f"{path.name}: the field of view is not in the file; give it with --hfov-deg or --calibration"
             )
         source = f"height {height_m:g} m from {height_from}, "
         source += f"horizontal field of view {camera.hfov_deg:.1f} degrees from {lens_from}"
@@ -334,9 +322,7 @@ class Looker:
         if not os.path.lexists(label_path):
             self._note(f"no label map {label_path.name} for {path.name}")
             return {}
-        labels = decode(
-            read_picture_bytes(label_path, "label map", DataError), cv2.IMREAD_UNCHANGED
-        )
+        labels = decode(read_picture_bytes(label_path, "label map", DataError), cv2.IMREAD_UNCHANGED)
         if labels is None or labels.ndim != 2:
             raise DataError(f"label map {label_path}: expected one channel of class ids")
         taxonomy = options.label_taxonomy

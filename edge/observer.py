@@ -1,7 +1,7 @@
 """Those who look on while the daemon works: recorder, preview page, metrics.
 
-They are given immutable values and must not wait: whoever has more to do than to keep a reference
-does it in a thread of its own, and drops when that thread is behind.
+They are given immutable values and must not wait: whoever has more to do than to keep a reference does it in a thread
+of its own, and drops when that thread is behind.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The ``TD_*`` parameters: what a ground station sees of the daemon, and the little it may change.
 
-Two work at once: the off switch and the period of the status line. The others that may be written
-are limits of the decision, and only towards more caution than configuration and model ask for; they
-are kept in a file and count from the next start on, so that a recorded flight was decided on with
-one set of limits from its first frame to its last. Authority is never writable.
+Two work at once: the off switch and the period of the status line. The others that may be written are limits of the
+decision, and only towards more caution than configuration and model ask for; they are kept in a file and count from the
+next start on, so that a recorded flight was decided on with one set of limits from its first frame to its last.
+Authority is never writable.
 """
 
 from __future__ import annotations
@@ -91,11 +91,10 @@ LIMITS = (
     Limit("TD_MARGIN_M", "decision", "margin_m", "m", Caution.MORE, 10.0),
     Limit("TD_MAX_DIST_M", "decision", "max_distance_m", "m", Caution.LESS, 1.0),
     # The model may be stricter than the configuration, so a kept value is only an upper bound.
-    Limit("TD_PERSON_P", "decision", "person_probability", "", Caution.LESS, 0.01,
-          "person_at_most"),
+    Limit("TD_PERSON_P", "decision", "person_probability", "", Caution.LESS, 0.01, "person_at_most"),
     Limit("TD_LANDABLE_P", "decision", "landable_probability", "", Caution.MORE, 0.99),
     Limit("TD_CONFIRM_S", "director", "confirm_s", "s", Caution.MORE, 30.0),
-)  # fmt: skip
+)
 READ_ONLY = (
     ("TD_COMMIT_M", "decision", "commit_height_m", "m", 50.0),
     ("TD_HOLD_S", "director", "hold_timeout_s", "s", 600.0),
@@ -117,12 +116,7 @@ class DaemonParameters:
     """
 
     def __init__(
-        self,
-        config: EdgeConfig,
-        flies: Rules,
-        unkept: Rules,
-        kept: Mapping[str, float],
-        events: EventLog,
+        self, config: EdgeConfig, flies: Rules, unkept: Rules, kept: Mapping[str, float], events: EventLog
     ) -> None:
         self._config = config
         self._unkept = unkept
@@ -150,9 +144,7 @@ class DaemonParameters:
         """All, in an order that never changes."""
         return self._parameters
 
-    def connect(
-        self, withhold: Callable[[str | None], None], set_status_period: Callable[[float], None]
-    ) -> None:
+    def connect(self, withhold: Callable[[str | None], None], set_status_period: Callable[[float], None]) -> None:
         """Connect what takes effect at once. Both are called now and at every change.
 
         Args:
@@ -200,9 +192,7 @@ class DaemonParameters:
                 f"say, {limit.of(self._unkept):g}"
             )
         if not parameter.low <= value <= parameter.high:
-            raise InvalidValueError(
-                f"{name} is {value:g}, expected {parameter.low:g} to {parameter.high:g}"
-            )
+            raise InvalidValueError(f"{name} is {value:g}, expected {parameter.low:g} to {parameter.high:g}")
 
     def _keep(self, path: Path, kept: Mapping[str, float]) -> None:
         draft = path.with_name(path.name + ".new")
@@ -217,13 +207,19 @@ class DaemonParameters:
         limits_writable = Writable.NEVER if self._file is None else Writable.DISARMED
         fields = EdgeConfig.model_fields
         described = [
-            Parameter(ENABLE, ParameterKind.INT32, "0 sends no landing target", "", 0, 1, 1,
-                      Writable.ALWAYS),
-            Parameter(STATUS_PERIOD, ParameterKind.REAL32, "Period of the status line", "s", 0.1,
-                      60.0, self._config.log.status_period_s, Writable.ALWAYS),
-            Parameter("TD_AUTHORITY", ParameterKind.INT32, "0 advise, 1 guard, 2 land", "", 0, 2,
-                      0),
-        ]  # fmt: skip
+            Parameter(ENABLE, ParameterKind.INT32, "0 sends no landing target", "", 0, 1, 1, Writable.ALWAYS),
+            Parameter(
+                STATUS_PERIOD,
+                ParameterKind.REAL32,
+                "Period of the status line",
+                "s",
+                0.1,
+                60.0,
+                self._config.log.status_period_s,
+                Writable.ALWAYS,
+            ),
+            Parameter("TD_AUTHORITY", ParameterKind.INT32, "0 advise, 1 guard, 2 land", "", 0, 2, 0),
+        ]
         for limit in LIMITS:
             configured = limit.of(self._unkept)
             low, high = sorted((configured, limit.loosest))
@@ -231,16 +227,13 @@ class DaemonParameters:
             assert section is not None
             text = str(section.model_fields[limit.field].description)
             described.append(
-                Parameter(limit.name, ParameterKind.REAL32, text, limit.unit, low, high,
-                          configured, limits_writable)
-            )  # fmt: skip
+                Parameter(limit.name, ParameterKind.REAL32, text, limit.unit, low, high, configured, limits_writable)
+            )
         for name, section_name, field, unit, high in READ_ONLY:
             section = fields[section_name].annotation
             assert section is not None
             text = str(section.model_fields[field].description)
-            described.append(
-                Parameter(name, ParameterKind.REAL32, text, unit, 0.0, high, self._values[name])
-            )
+            described.append(Parameter(name, ParameterKind.REAL32, text, unit, 0.0, high, self._values[name]))
         return described
 
 
@@ -258,8 +251,7 @@ def read_kept(path: Path | None) -> dict[str, float]:
         kept = {str(name): float(value) for name, value in data.items()}
     except (ConfigError, ValueError, TypeError, AttributeError, OverflowError) as error:
         raise ConfigError(
-            f"parameters {path}: cannot be read ({error}); mend it, or remove it to fly with the "
-            "configuration alone"
+            f"parameters {path}: cannot be read ({error}); mend it, or remove it to fly with the configuration alone"
         ) from error
     strangers = sorted(set(kept) - known)
     if strangers:

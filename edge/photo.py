@@ -20,11 +20,24 @@ XMP_SEARCH_BYTES = 1 << 18
 
 SENSOR_WIDTH_MM = {
     # Width of the sensor in 4:3 use, mm, by camera model as EXIF names it.
-    "FC300S": 6.17, "FC300X": 6.17, "FC300C": 6.17, "FC330": 6.17, "FC200": 6.17,
-    "FC220": 6.17, "FC230": 6.17, "FC7203": 6.3, "FC7303": 6.3,
-    "FC6310": 13.2, "FC6310R": 13.2, "FC6310S": 13.2, "L1D-20c": 13.2, "FC3411": 13.2,
-    "FC3170": 6.4, "FC3582": 9.7, "FC350": 6.17,
-}  # fmt: skip
+    "FC300S": 6.17,
+    "FC300X": 6.17,
+    "FC300C": 6.17,
+    "FC330": 6.17,
+    "FC200": 6.17,
+    "FC220": 6.17,
+    "FC230": 6.17,
+    "FC7203": 6.3,
+    "FC7303": 6.3,
+    "FC6310": 13.2,
+    "FC6310R": 13.2,
+    "FC6310S": 13.2,
+    "L1D-20c": 13.2,
+    "FC3411": 13.2,
+    "FC3170": 6.4,
+    "FC3582": 9.7,
+    "FC350": 6.17,
+}
 
 FULL_FRAME_DIAGONAL_MM = math.hypot(36.0, 24.0)
 
@@ -101,9 +114,7 @@ def _hfov_deg(width_mm: float, focal_mm: float) -> float:
     return math.degrees(2 * math.atan(width_mm / 2 / focal_mm))
 
 
-def _field_of_view(
-    base: dict[int, Any], detail: dict[int, Any], size: tuple[int, int]
-) -> tuple[float | None, str]:
+def _field_of_view(base: dict[int, Any], detail: dict[int, Any], size: tuple[int, int]) -> tuple[float | None, str]:
     """By sensor width if the file or a table gives it, else from the 35 mm equivalent."""
     focal_mm = _number(detail.get(ExifTags.Base.FocalLength))
     if focal_mm is not None and focal_mm > 0:
@@ -129,8 +140,5 @@ def _field_of_view(
     if equivalent_mm is not None and equivalent_mm > 0:
         # The equivalent is defined by the picture's diagonal (CIPA DCG-001).
         width_mm = FULL_FRAME_DIAGONAL_MM * size[0] / math.hypot(*size)
-        return (
-            _hfov_deg(width_mm, equivalent_mm),
-            f"EXIF 35 mm equivalent focal length {equivalent_mm:g} mm",
-        )
+        return (_hfov_deg(width_mm, equivalent_mm), f"EXIF 35 mm equivalent focal length {equivalent_mm:g} mm")
     return None, ""

@@ -70,8 +70,7 @@ class Step:
         decision: The site, or why there is none.
         view: The newest ground map: a refused frame leaves the one before; None while empty.
         room_m: Clearance around each cell of the view, m; None where nothing was picked from it.
-        timings_ms: ``preprocess, inference, pose, map, pick, total`` and ``age`` (from capture
-            to decision).
+        timings_ms: ``preprocess, inference, pose, map, pick, total`` and ``age`` (from capture to decision).
     """
 
     frame: Frame
@@ -123,14 +122,14 @@ class Pipeline:
     def step(self, frame: Frame, pose_at: PoseAt, upcoming: Upcoming | None = None) -> Step:
         """Decides with one more frame.
 
-        The pose is asked for after the network has run: by then the poses on both sides of the
-        capture have arrived, so it is interpolated and not guessed.
+        The pose is asked for after the network has run: by then the poses on both sides of the capture have arrived, so
+        it is interpolated and not guessed.
 
         Args:
             frame: The frame; `ahead`, where there is one.
             pose_at: The vehicle's poses.
-            upcoming: Asked once this frame's segmentation is there. Where the runtime overlaps,
-                the network starts on what it gives, then `ahead`, while this frame is decided on.
+            upcoming: Asked once this frame's segmentation is there. Where the runtime overlaps, the network starts on
+                what it gives, then `ahead`, while this frame is decided on.
 
         Raises:
             ModelError: The network does not run.
@@ -168,16 +167,7 @@ class Pipeline:
         timings_ms["age"] = (self._clock_ns() - frame.captured_at_ns) * 1e-6
         self.timings.add(timings_ms)
         decider = self.decider
-        return Step(
-            frame,
-            segmentation,
-            pose,
-            problem,
-            decision,
-            decider.last_view,
-            decider.last_room_m,
-            timings_ms,
-        )
+        return Step(frame, segmentation, pose, problem, decision, decider.last_view, decider.last_room_m, timings_ms)
 
     def _submit(self, frame: Frame) -> None:
         if (frame.width_px, frame.height_px) != self._size:

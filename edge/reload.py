@@ -1,12 +1,11 @@
 """SIGHUP: the configuration file is read again, checked whole, and taken or left.
 
-A file that is bad, or that asks for something that cannot be had, changes nothing and is said. The
-period of the status line and the level of the text log change at once. Everything else begins anew
-within the process, on the ground only: so a flight is decided on by one set of rules from its
-first frame to its last, and its recording too.
+A file that is bad, or that asks for something that cannot be had, changes nothing and is said. The period of the status
+line and the level of the text log change at once. Everything else begins anew within the process, on the ground only:
+so a flight is decided on by one set of rules from its first frame to its last, and its recording too.
 
-What is compared is what flies: a default that is written down changes nothing, another calibration
-in the same file does, and so do limits that a ground station set since the start.
+What is compared is what flies: a default that is written down changes nothing, another calibration in the same file
+does, and so do limits that a ground station set since the start.
 """
 
 from __future__ import annotations
@@ -30,12 +29,24 @@ logger = logging.getLogger("edge")
 AT_ONCE = ("log.level", "log.status_period_s")
 
 RESOLVED: dict[str, Any] = {
-    "decision": True, "director": True, "authority": True, "picture": True,
+    "decision": True,
+    "director": True,
+    "authority": True,
+    "picture": True,
     "camera": {
-        "hfov_deg", "calibration", "fx", "fy", "cx", "cy", "distortion", "mount", "gimbal",
-        "latency_ms", "max_frame_age_ms",
+        "hfov_deg",
+        "calibration",
+        "fx",
+        "fy",
+        "cx",
+        "cy",
+        "distortion",
+        "mount",
+        "gimbal",
+        "latency_ms",
+        "max_frame_age_ms",
     },
-}  # fmt: skip
+}
 """Keys of a configuration that are compared as what flies with them."""
 
 
@@ -102,8 +113,7 @@ class Reloader:
         """Does what was asked for since the last call; None when nothing was.
 
         Args:
-            vehicle: Whether it is armed. One that says nothing counts as disarmed: it cannot be
-                guided either.
+            vehicle: Whether it is armed. One that says nothing counts as disarmed: it cannot be guided either.
         """
         if not self._asked:
             return None
@@ -111,9 +121,7 @@ class Reloader:
         try:
             wanted = load_config(self._path)
             before = self._flight if self._flight is not None else self._resolved(self.config)
-            changes = tuple(
-                differences(in_force(self.config, before), in_force(wanted, self._resolved(wanted)))
-            )
+            changes = tuple(differences(in_force(self.config, before), in_force(wanted, self._resolved(wanted))))
         except TouchdownError as error:
             return self._refuse(str(error))
         if not changes:
@@ -125,8 +133,7 @@ class Reloader:
             return self._refuse(f"armed; {names} can change on the ground only")
         for change in changes:
             logger.warning("config %s: %s -> %s", change.key, change.before, change.after)
-            self._events.write("config-changed", key=change.key, before=change.before,
-                               after=change.after)  # fmt: skip
+            self._events.write("config-changed", key=change.key, before=change.before, after=change.after)
         if later:
             self._before, self._again = self.config, True
         self.config = wanted

@@ -1,7 +1,7 @@
 """What flies: one value, made once from configuration, model, kept parameters and camera.
 
-Every command takes its settings from here, so that what one prints is what another flies. The value
-has one serialisation (JSON, sorted keys, numbers in full) and a digest of it.
+Every command takes its settings from here, so that what one prints is what another flies. The value has one
+serialisation (JSON, sorted keys, numbers in full) and a digest of it.
 """
 
 from __future__ import annotations
@@ -23,12 +23,7 @@ from landing.camera import CameraModel
 from landing.operating import SETTING_OF, Threshold, describe, thresholds_in_force
 from landing.picture import PictureSettings
 from landing.redaction import redact
-from landing.settings import (
-    AuthoritySettings,
-    DecisionSection,
-    DecisionSettings,
-    DirectorSettings,
-)
+from landing.settings import AuthoritySettings, DecisionSection, DecisionSettings, DirectorSettings
 from landing.spec import ModelSpec
 from landing.taxonomy import Role, Taxonomy
 
@@ -42,8 +37,8 @@ class ResolvedDecision:
         taxonomy: In use; None where no network says its classes.
         decision: Settings in force.
         thresholds: Of a frame, each with where it comes from.
-        sources: Where each setting comes from, as ``decision.margin_m`` to ``config``, ``model``,
-            ``default`` or the name of a ``TD_*`` parameter.
+        sources: Where each setting comes from, as ``decision.margin_m`` to ``config``, ``model``, ``default`` or the
+            name of a ``TD_*`` parameter.
     """
 
     model: str
@@ -147,9 +142,7 @@ _CAMERA = TypeAdapter(CameraModel)
 _LINK = TypeAdapter(LinkSettings)
 
 
-def resolve_decision(
-    section: DecisionSection, spec: ModelSpec | None, taxonomy: str | None = None
-) -> ResolvedDecision:
+def resolve_decision(section: DecisionSection, spec: ModelSpec | None, taxonomy: str | None = None) -> ResolvedDecision:
     """What is decided with.
 
     Args:
@@ -166,13 +159,13 @@ def resolve_decision(
     return ResolvedDecision(
         "" if spec is None else spec.name,
         None if spec is None else taxonomy_for(spec, taxonomy),
-        decision, thresholds, sources,
-    )  # fmt: skip
+        decision,
+        thresholds,
+        sources,
+    )
 
 
-def resolve_flight(
-    config: EdgeConfig, spec: ModelSpec | None, kept: Mapping[str, float]
-) -> ResolvedFlight:
+def resolve_flight(config: EdgeConfig, spec: ModelSpec | None, kept: Mapping[str, float]) -> ResolvedFlight:
     """What a configuration flies with a network.
 
     Args:
@@ -187,17 +180,11 @@ def resolve_flight(
     """
     bare = _resolved(config, spec)
     flight = _resolved(with_kept(config, kept), spec)
-    changed = {
-        f"{limit.section}.{limit.field}": limit.name
-        for limit in LIMITS
-        if limit.of(flight) != limit.of(bare)
-    }
+    changed = {f"{limit.section}.{limit.field}": limit.name for limit in LIMITS if limit.of(flight) != limit.of(bare)}
     thresholds = flight.thresholds
     person = changed.get("decision.person_probability")
     if person is not None:
-        thresholds = tuple(
-            replace(t, source=person) if t.role is Role.PERSON else t for t in thresholds
-        )
+        thresholds = tuple(replace(t, source=person) if t.role is Role.PERSON else t for t in thresholds)
     return replace(flight, thresholds=thresholds, sources={**bare.sources, **changed})
 
 
@@ -205,17 +192,24 @@ def _resolved(config: EdgeConfig, spec: ModelSpec | None) -> ResolvedFlight:
     decided = resolve_decision(config.decision, spec, config.model.taxonomy)
     camera = config.camera
     lens = next(n for n in ("hfov_deg", "calibration", "fx") if getattr(camera, n) is not None)
-    sections = {
-        "director": config.director, "authority": config.authority, "picture": config.picture,
-    }  # fmt: skip
+    sections = {"director": config.director, "authority": config.authority, "picture": config.picture}
     sources = {**decided.sources, "camera.lens": lens}
     for name, section in sections.items():
         sources.update(_sources(name, section))
     return ResolvedFlight(
-        decided.model, decided.taxonomy, decided.decision, decided.thresholds, sources,
-        config.director, config.authority, config.picture, camera.model(), camera.latency_ms,
-        camera.max_frame_age_ms, config.link_settings(),
-    )  # fmt: skip
+        decided.model,
+        decided.taxonomy,
+        decided.decision,
+        decided.thresholds,
+        sources,
+        config.director,
+        config.authority,
+        config.picture,
+        camera.model(),
+        camera.latency_ms,
+        camera.max_frame_age_ms,
+        config.link_settings(),
+    )
 
 
 def _sources(name: str, section: BaseModel) -> dict[str, str]:

@@ -14,8 +14,7 @@ class ServiceNotifier:
     """Tells the service manager how this process is.
 
     Args:
-        environment: Where `NOTIFY_SOCKET` and `WATCHDOG_USEC` are looked up; the process's by
-            default.
+        environment: Where `NOTIFY_SOCKET` and `WATCHDOG_USEC` are looked up; the process's by default.
     """
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:

@@ -52,8 +52,7 @@ def serve(path: Path, ending: Ending, max_seconds: float | None = None) -> int:
         Exit status.
 
     Raises:
-        TouchdownError: Configuration, model, recording or link cannot be used, or another daemon
-            uses one of them.
+        TouchdownError: Configuration, model, recording or link cannot be used, or another daemon uses one of them.
     """
     share_one_heap(os.environ)
     config = load_config(path)
@@ -80,12 +79,7 @@ def serve(path: Path, ending: Ending, max_seconds: float | None = None) -> int:
 
 
 def _run_until_done(
-    path: Path,
-    events: EventLog,
-    reloader: Reloader,
-    claims: Claims,
-    ending: Ending,
-    max_seconds: float | None,
+    path: Path, events: EventLog, reloader: Reloader, claims: Claims, ending: Ending, max_seconds: float | None
 ) -> None:
     """One run after another, each with the configuration of its time."""
     started = time.monotonic()
@@ -113,12 +107,7 @@ def _run_until_done(
 
 
 def _run(
-    reloader: Reloader,
-    path: Path,
-    events: EventLog,
-    stack: ExitStack,
-    ending: Ending,
-    max_seconds: float | None,
+    reloader: Reloader, path: Path, events: EventLog, stack: ExitStack, ending: Ending, max_seconds: float | None
 ) -> None:
     ending.check()
     digest = sha256_of(path, "config", ConfigError)
@@ -144,9 +133,7 @@ def _run(
     events.write("flight", sha256=flight.digest, value=Exact(flight.as_dict()))
     decider = Decider(flight.decision, flight.classes, flight.camera, time.perf_counter_ns)
     monitor = PictureMonitor(flight.picture, flight.camera)
-    pipeline = Pipeline(
-        runtime, decider, flight.camera, time.monotonic_ns, time.perf_counter_ns, monitor
-    )
+    pipeline = Pipeline(runtime, decider, flight.camera, time.monotonic_ns, time.perf_counter_ns, monitor)
     live = not config.camera.source.startswith(RECORDINGS)
     observers: list[Observer] = []
     recorder: Recorder | None = None
@@ -161,9 +148,18 @@ def _run(
         stack.enter_context(server)
         observers.append(feed)
     daemon = Daemon(
-        config, flight, camera, pipeline, link, events, ServiceNotifier(), live, tuple(observers),
-        reloader, runtime.cancel,
-    )  # fmt: skip
+        config,
+        flight,
+        camera,
+        pipeline,
+        link,
+        events,
+        ServiceNotifier(),
+        live,
+        tuple(observers),
+        reloader,
+        runtime.cancel,
+    )
     parameters.connect(link.withhold, daemon.set_status_period)
     stack.callback(ending.begin)
     ending.status = LEFT_RUNNING
@@ -175,10 +171,7 @@ def _run(
 
 def _log_model(events: EventLog, runtime: Runtime, taxonomy: str, warm_ms: float) -> None:
     spec = runtime.spec
-    logger.info(
-        "model %s (%s) on %s: %.1f ms per frame", runtime.path.name, spec.name, runtime.backend,
-        warm_ms,
-    )  # fmt: skip
+    logger.info("model %s (%s) on %s: %.1f ms per frame", runtime.path.name, spec.name, runtime.backend, warm_ms)
     if runtime.gate is None:
         logger.warning("model %s was never verified (touchdown export verify)", runtime.path.name)
     events.write(

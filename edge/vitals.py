@@ -1,7 +1,7 @@
 """How the daemon is: a monitor per input, the state that follows, and who is told of it.
 
-The autopilot's heartbeat and the service manager's watchdog follow evidence of work done; nothing
-is kept alive by a timer of its own.
+The autopilot's heartbeat and the service manager's watchdog follow evidence of work done; nothing is kept alive by a
+timer of its own.
 """
 
 from __future__ import annotations
@@ -40,14 +40,10 @@ class Vitals:
         started_ns: Monotonic time of the start.
     """
 
-    def __init__(
-        self, limits: HealthSection, events: EventLog, notifier: ServiceNotifier, started_ns: int
-    ) -> None:
+    def __init__(self, limits: HealthSection, events: EventLog, notifier: ServiceNotifier, started_ns: int) -> None:
         pose_timeout_ns = _ns(limits.pose_timeout_ms)
         self.camera = InputMonitor("camera", _ns(limits.camera_timeout_ms))
-        self.pipeline = InputMonitor(
-            "pipeline", _ns(limits.pipeline_timeout_ms), limits.min_rate_hz
-        )
+        self.pipeline = InputMonitor("pipeline", _ns(limits.pipeline_timeout_ms), limits.min_rate_hz)
         self._pose = InputMonitor("pose", pose_timeout_ns)
         self._link = InputMonitor("link", pose_timeout_ns)
         self._hang_ns = _ns(limits.hang_timeout_ms)

@@ -1,7 +1,7 @@
 """Somebody else's segmentation ONNX, made to fly: our input, our outputs, our description.
 
-The network itself stays as it is. What is put before and after it is checked: the finished file
-has to compute what the original does with preprocessing, softmax and merge written out in numpy.
+The network itself stays as it is. What is put before and after it is checked: the finished file has to compute what the
+original does with preprocessing, softmax and merge written out in numpy.
 """
 
 from __future__ import annotations
@@ -15,23 +15,8 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, compose, helper
 
-from export.files import (
-    MAX_IR_VERSION,
-    describe,
-    own_version,
-    read_model,
-    write_model,
-)
-from export.foreign import (
-    NUMPY_TYPES,
-    AdoptOptions,
-    Found,
-    ends,
-    fix_input,
-    look,
-    modern,
-    require_sound,
-)
+from export.files import MAX_IR_VERSION, describe, own_version, read_model, write_model
+from export.foreign import NUMPY_TYPES, AdoptOptions, Found, ends, fix_input, look, modern, require_sound
 from export.parity import Maps, Parity, compare, require_close, require_exact
 from export.reference import reference_maps, resized
 from export.runtime import open_session, run_session, runtime_maps
@@ -67,8 +52,7 @@ def adopt(source: str | Path, output: str | Path, options: AdoptOptions) -> Adop
     """Writes a file that flies; it appears only when it computes what the original does.
 
     Raises:
-        ModelError: The file is damaged, has its weights elsewhere, or is no segmentation network
-            that fits the options.
+        ModelError: The file is damaged, has its weights elsewhere, or is no segmentation network that fits the options.
         TaxonomyError: The taxonomy cannot be read.
         InvalidValueError: An option is out of range.
         TouchdownError: The result cannot be written.
@@ -104,18 +88,23 @@ def _spec(path: Path, taxonomy: Taxonomy, found: Found, options: AdoptOptions) -
             name=options.name or f"{path.stem}-{taxonomy.name}",
             architecture=f"adopted from {path.name}",
             input=InputSpec(
-                name=INPUT_NAME, width_px=found.width_px, height_px=found.height_px,
-                mean_rgb=(mean[0], mean[1], mean[2]), std_rgb=(std[0], std[1], std[2]),
+                name=INPUT_NAME,
+                width_px=found.width_px,
+                height_px=found.height_px,
+                mean_rgb=(mean[0], mean[1], mean[2]),
+                std_rgb=(std[0], std[1], std[2]),
             ),
             outputs=OutputSpec(stride=found.stride),
             taxonomy=taxonomy,
             temperature=options.temperature,
             provenance=Provenance(
-                trained_on=options.trained_on, licence=options.licence,
-                recipe=f"touchdown export adopt {path.name}", touchdown_version=own_version(),
+                trained_on=options.trained_on,
+                licence=options.licence,
+                recipe=f"touchdown export adopt {path.name}",
+                touchdown_version=own_version(),
                 checkpoint_sha256=digest,
             ),
-        )  # fmt: skip
+        )
     except ValueError as error:
         raise InvalidValueError(f"the options do not fit {path}: {error}") from error
 
@@ -127,9 +116,13 @@ def _normalisation(options: AdoptOptions) -> tuple[npt.NDArray[Any], npt.NDArray
 
 
 def _assembled(
-    original: onnx.ModelProto, given: onnx.ValueInfoProto, wanted: onnx.ValueInfoProto,
-    found: Found, taxonomy: Taxonomy, options: AdoptOptions,
-) -> onnx.ModelProto:  # fmt: skip
+    original: onnx.ModelProto,
+    given: onnx.ValueInfoProto,
+    wanted: onnx.ValueInfoProto,
+    found: Found,
+    taxonomy: Taxonomy,
+    options: AdoptOptions,
+) -> onnx.ModelProto:
     """The network between our nodes."""
     inner = compose.add_prefix(original, "net/")
     target = onnx.ValueInfoProto()
@@ -138,25 +131,25 @@ def _assembled(
     before, after = Builder("before"), Builder("after")
     scale, shift = _normalisation(options)
     input_nodes(
-        before, INPUT_NAME, target, channels_first=found.channels_first,
-        swap_colours=options.colour == "rgb", scale=scale, shift=shift,
-    )  # fmt: skip
-    scores = scores_nodes(
-        after, "net/" + wanted.name, found.shape, found.class_axis, found.size_hw
-    )  # fmt: skip
-    output_nodes(
-        after, scores, options.activation, taxonomy, options.temperature, found.single
-    )  # fmt: skip
+        before,
+        INPUT_NAME,
+        target,
+        channels_first=found.channels_first,
+        swap_colours=options.colour == "rgb",
+        scale=scale,
+        shift=shift,
+    )
+    scores = scores_nodes(after, "net/" + wanted.name, found.shape, found.class_axis, found.size_hw)
+    output_nodes(after, scores, options.activation, taxonomy, options.temperature, found.single)
     u8 = TensorProto.UINT8
     rows, columns = found.size_hw
     graph = helper.make_graph(
         [*before.nodes, *inner.graph.node, *after.nodes],
         "touchdown",
         [helper.make_tensor_value_info(INPUT_NAME, u8, [found.height_px, found.width_px, 3])],
-        [helper.make_tensor_value_info(name, u8, [4, rows, columns][name != "hazards":])
-         for name in OUTPUT_NAMES],
+        [helper.make_tensor_value_info(name, u8, [4, rows, columns][name != "hazards" :]) for name in OUTPUT_NAMES],
         [*before.constants, *inner.graph.initializer, *after.constants],
-    )  # fmt: skip
+    )
     graph.sparse_initializer.extend(inner.graph.sparse_initializer)
     model = helper.make_model(graph, opset_imports=inner.opset_import, producer_name="touchdown")
     model.ir_version = min(original.ir_version, MAX_IR_VERSION)
@@ -171,9 +164,14 @@ def _pictures(found: Found) -> list[ByteArray]:
 
 
 def _reference(
-    original: onnx.ModelProto, given: onnx.ValueInfoProto, wanted: onnx.ValueInfoProto,
-    found: Found, taxonomy: Taxonomy, options: AdoptOptions, pictures: list[ByteArray],
-) -> tuple[list[Maps], list[npt.NDArray[np.bool_]]]:  # fmt: skip
+    original: onnx.ModelProto,
+    given: onnx.ValueInfoProto,
+    wanted: onnx.ValueInfoProto,
+    found: Found,
+    taxonomy: Taxonomy,
+    options: AdoptOptions,
+    pictures: list[ByteArray],
+) -> tuple[list[Maps], list[npt.NDArray[np.bool_]]]:
     """What the original gives, with all that is around it done in numpy; and where it ties."""
     session = open_session(original)
     kind = NUMPY_TYPES[given.type.tensor_type.elem_type]
@@ -190,9 +188,7 @@ def _reference(
         fed = {given.name: np.ascontiguousarray(values.astype(kind))}
         scores = np.asarray(run_session(session, [wanted.name], fed, given.name)[0], np.float32)
         planes = _planes(scores, found)
-        made, tie = reference_maps(
-            planes, taxonomy, options.activation, options.temperature, found.single
-        )
+        made, tie = reference_maps(planes, taxonomy, options.activation, options.temperature, found.single)
         maps.append(made)
         ties.append(tie)
     return maps, ties

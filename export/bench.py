@@ -95,29 +95,14 @@ class BenchReport:
     def to_json(self) -> str:
         """Everything, for scripts."""
         return json.dumps(
-            {
-                "machine": self.machine,
-                "peak": asdict(self.peak),
-                "models": [asdict(m) for m in self.models],
-            },
-            indent=2,
+            {"machine": self.machine, "peak": asdict(self.peak), "models": [asdict(m) for m in self.models]}, indent=2
         )
 
     def table(self) -> str:
         """For people."""
         names = [f"{m.name}, {m.runtime}" for m in self.models]
         width = max(len(name) for name in names) + 2
-        heads = (
-            "p50 ms",
-            "p95",
-            "p99",
-            "least",
-            "frames/s",
-            "peak MB",
-            "GMAC",
-            "limit ms",
-            "of it",
-        )
+        heads = ("p50 ms", "p95", "p99", "least", "frames/s", "peak MB", "GMAC", "limit ms", "of it")
         lines = [" " * width + "".join(f"{head:>10}" for head in heads)]
         for m, name in zip(self.models, names, strict=True):
             values: list[Any] = [m.ms["p50"], m.ms["p95"], m.ms["p99"], m.ms["least"]]
@@ -150,10 +135,7 @@ def bench(paths: Sequence[Path], options: BenchOptions) -> tuple[BenchReport, li
         raise InvalidValueError("bench needs at least one model and one round")
     ways = [(path, how) for path in paths for how in options.runtimes or ("auto",)]
     with ExitStack() as stack:
-        runtimes = [
-            stack.enter_context(opened(path, None, running(how, options.threads)))
-            for path, how in ways
-        ]
+        runtimes = [stack.enter_context(opened(path, None, running(how, options.threads))) for path, how in ways]
         frames = [_frame(r, options) for r in runtimes]
         times: list[list[float]] = [[] for _ in runtimes]
         device: list[list[dict[str, float]]] = [[] for _ in runtimes]
@@ -188,9 +170,7 @@ def running(how: str, threads: int) -> RuntimeOptions:
     backend, _, precision = how.partition(":")
     if backend not in BACKENDS:
         raise InvalidValueError(f"--runtime {how!r}: expected {', '.join(BACKENDS)}[:PRECISION]")
-    return RuntimeOptions(
-        backend, threads=threads, allow_failed_gate=True, precision=precision or "auto"
-    )
+    return RuntimeOptions(backend, threads=threads, allow_failed_gate=True, precision=precision or "auto")
 
 
 def _frame(runtime: Runtime, options: BenchOptions) -> Frame:
@@ -201,9 +181,7 @@ def _frame(runtime: Runtime, options: BenchOptions) -> Frame:
     return Frame(image, 0, 0)
 
 
-def _timed(
-    path: Path, runtime: Runtime, times: list[float], parts: list[dict[str, float]], peak: Peak
-) -> Timed:
+def _timed(path: Path, runtime: Runtime, times: list[float], parts: list[dict[str, float]], peak: Peak) -> Timed:
     ms = {f"p{p}": float(np.percentile(times, p)) for p in PERCENTILES}
     ms["least"] = min(times)
     timed = Timed(path.name, runtime.backend, ms, 1e3 / ms["p50"])
@@ -233,8 +211,11 @@ def peak_memory_mb(path: Path, how: str, options: BenchOptions) -> float:
     """
     done = subprocess.run(
         [sys.executable, "-c", _ALONE, str(path), how, str(options.threads)],
-        capture_output=True, text=True, check=False, timeout=600,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
     if done.returncode:
         raise TouchdownError(f"{path}: measuring its memory failed: {done.stderr.strip()[-200:]}")
     return float(done.stdout.split()[-1])

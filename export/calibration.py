@@ -36,17 +36,12 @@ class Chosen:
 
 
 def choose(
-    folder: Path,
-    split: Path | None,
-    column: str,
-    count: int,
-    gate_folder: Path | None,
-    gate_count: int,
+    folder: Path, split: Path | None, column: str, count: int, gate_folder: Path | None, gate_count: int
 ) -> Chosen:
     """Picks the pictures.
 
-    With a split only its training part is calibrated on, and its `val` part judges; never `test`.
-    Without one, every fourth picture is kept back to judge.
+    With a split only its training part is calibrated on, and its `val` part judges; never `test`. Without one, every
+    fourth picture is kept back to judge.
 
     Raises:
         DataError: No picture is left to calibrate on, or none to judge by.
@@ -119,8 +114,8 @@ def ranges_of(
         spec: Of the model.
         paths: Pictures.
         kinds: Kinds of node whose inputs and outputs are looked at.
-        average: The mean over pictures of each one's extremes, which a single glare does not
-            stretch, instead of the extremes of all.
+        average: The mean over pictures of each one's extremes, which a single glare does not stretch, instead of the
+            extremes of all.
     """
     with tempfile.TemporaryDirectory(prefix="touchdown-int8-") as folder:
         source = Path(folder) / "model.onnx"

@@ -1,7 +1,7 @@
 """Networks that are known to export: each is exported, run and compared with torch by a test.
 
-Others of segmentation-models-pytorch may well export too; `export onnx` compares every one of them
-with torch before it writes a file, so one that does not cannot come out wrong.
+Others of segmentation-models-pytorch may well export too; `export onnx` compares every one of them with torch before it
+writes a file, so one that does not cannot come out wrong.
 """
 
 from __future__ import annotations

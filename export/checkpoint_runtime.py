@@ -29,8 +29,7 @@ class CheckpointRuntime(Runtime):
 
         Args:
             path: Of the checkpoint.
-            like: Output stride, temperature and roles to take over, where it is compared with an
-                export of it.
+            like: Output stride, temperature and roles to take over, where it is compared with an export of it.
 
         Raises:
             ModelError: Missing, broken or not one of ours.

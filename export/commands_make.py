@@ -14,9 +14,7 @@ _STRIDES = ("own", "1", "2", "4", "8", "16", "32")
 
 @click.command(name="onnx")
 @click.argument("source", metavar="CKPT.PT|MODEL.ONNX")
-@click.option(
-    "-o", "--output", default="", metavar="FILE", help="Model file; default: CKPT.onnx beside it."
-)
+@click.option("-o", "--output", default="", metavar="FILE", help="Model file; default: CKPT.onnx beside it.")
 @click.option(
     "--taxonomy",
     default="",
@@ -37,9 +35,7 @@ _STRIDES = ("own", "1", "2", "4", "8", "16", "32")
     type=click.Choice(("maps", "logits")),
     help="What is scaled up where the output is finer than the network: merged maps, or logits.",
 )
-@click.option(
-    "--half-weights", is_flag=True, help="Store weights as float16: half the file, same speed."
-)
+@click.option("--half-weights", is_flag=True, help="Store weights as float16: half the file, same speed.")
 @click.option(
     "--temperature",
     default=None,
@@ -48,10 +44,7 @@ _STRIDES = ("own", "1", "2", "4", "8", "16", "32")
 )
 @click.option("--name", default="", help="Name in the ModelSpec; default: from the network.")
 @click.option(
-    "--check-images",
-    default="",
-    metavar="DIR",
-    help="Pictures to compare with torch on, beside random ones.",
+    "--check-images", default="", metavar="DIR", help="Pictures to compare with torch on, beside random ones."
 )
 def onnx_command(source: str, output: str, taxonomy: str, **choices: Any) -> None:
     """Export a checkpoint to ONNX, compared with torch before the file appears.
@@ -64,9 +57,7 @@ def onnx_command(source: str, output: str, taxonomy: str, **choices: Any) -> Non
     from export.onnx_export import ExportOptions, export_onnx
 
     stride = choices.pop("output_stride")
-    options = ExportOptions(
-        output_stride=0 if stride == "own" else int(stride), taxonomy=taxonomy, **choices
-    )
+    options = ExportOptions(output_stride=0 if stride == "own" else int(stride), taxonomy=taxonomy, **choices)
     target = output or str(Path(source).with_suffix(".onnx"))
     report = export_onnx(source, target, options)
     click.echo(f"torch against ONNX Runtime: {report.parity.describe()}")
@@ -103,9 +94,7 @@ def _three(text: str, option: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise InvalidValueError(
-            f"{option} {text!r}: expected three numbers as 0.485,0.456,0.406"
-        ) from None
+        raise InvalidValueError(f"{option} {text!r}: expected three numbers as 0.485,0.456,0.406") from None
 
 
 def size_of(text: str, option: str = "--input") -> tuple[int, int] | None:
@@ -128,22 +117,23 @@ def size_of(text: str, option: str = "--input") -> tuple[int, int] | None:
 @click.option("-o", "--output", default="", metavar="FILE", help="Default: FOREIGN.touchdown.onnx.")
 @click.option("--mean", default="0.485,0.456,0.406", show_default=True, help="Of scaled values.")
 @click.option("--std", default="0.229,0.224,0.225", show_default=True, help="Of scaled values.")
-@click.option(
-    "--input-scale", default="1/255", show_default=True, help="Pixel values 0..255 times this."
-)
+@click.option("--input-scale", default="1/255", show_default=True, help="Pixel values 0..255 times this.")
 @click.option("--layout", default="", type=click.Choice(("", "nchw", "nhwc")), help="Of its input.")
 @click.option(
-    "--colour", default="rgb", show_default=True, type=click.Choice(("rgb", "bgr")),
+    "--colour",
+    default="rgb",
+    show_default=True,
+    type=click.Choice(("rgb", "bgr")),
     help="Order of its channels, and of --mean and --std.",
-)  # fmt: skip
+)
 @click.option(
-    "--activation", default="logits", show_default=True,
+    "--activation",
+    default="logits",
+    show_default=True,
     type=click.Choice(("logits", "softmax", "sigmoid", "sigmoid-logits", "labels")),
     help="What it gives.",
-)  # fmt: skip
-@click.option(
-    "--input", "input_wh", default="", metavar="WxH", help="Where the file leaves it open."
 )
+@click.option("--input", "input_wh", default="", metavar="WxH", help="Where the file leaves it open.")
 @click.option("--temperature", default=1.0, show_default=True, type=click.FloatRange(0.05, 20.0))
 @click.option("--name", default="", help="Name in the ModelSpec.")
 @click.option("--licence", default="", help="Terms of the weights, for the description.")
@@ -160,13 +150,10 @@ def adopt_command(
     try:
         scale = float(above) / float(below or 1)
     except (ValueError, ZeroDivisionError):
-        raise InvalidValueError(
-            f"--input-scale {input_scale!r}: expected a number as 1/255 or 1"
-        ) from None
+        raise InvalidValueError(f"--input-scale {input_scale!r}: expected a number as 1/255 or 1") from None
     options = AdoptOptions(
-        mean=_three(mean, "--mean"), std=_three(std, "--std"), input_scale=scale,
-        input_wh=size_of(input_wh), **choices,
-    )  # fmt: skip
+        mean=_three(mean, "--mean"), std=_three(std, "--std"), input_scale=scale, input_wh=size_of(input_wh), **choices
+    )
     report = adopt(source, output or str(Path(source).with_suffix(".touchdown.onnx")), options)
     for note in report.notes:
         click.echo(note)
@@ -176,31 +163,41 @@ def adopt_command(
 
 @click.command(name="int8")
 @click.argument("model", metavar="MODEL.ONNX", type=click.Path(path_type=Path))
+@click.option("--calibrate", required=True, type=click.Path(path_type=Path), help="Folder of training pictures.")
 @click.option(
-    "--calibrate", required=True, type=click.Path(path_type=Path),
-    help="Folder of training pictures.",
-)  # fmt: skip
-@click.option(
-    "--for", "target", default="cpu", show_default=True, type=click.Choice(("cpu", "tensorrt")),
+    "--for",
+    "target",
+    default="cpu",
+    show_default=True,
+    type=click.Choice(("cpu", "tensorrt")),
     help="cpu: uint8 by int8, as VNNI likes it; tensorrt: int8 by int8, biases in float.",
-)  # fmt: skip
+)
 @click.option(
-    "-o", "--out", default=None, type=click.Path(path_type=Path),
+    "-o",
+    "--out",
+    default=None,
+    type=click.Path(path_type=Path),
     help="Default: MODEL.int8.onnx, or MODEL.int8-trt.onnx.",
-)  # fmt: skip
+)
 @click.option(
-    "--split", default=None, type=click.Path(path_type=Path),
+    "--split",
+    default=None,
+    type=click.Path(path_type=Path),
     help="CSV of parts: its train part calibrates, its val part judges.",
-)  # fmt: skip
+)
 @click.option("--split-column", default="", help="Column of the split.")
 @click.option(
-    "--labels", default=None, type=click.Path(path_type=Path),
+    "--labels",
+    default=None,
+    type=click.Path(path_type=Path),
     help="Folder of label maps, to judge by mIoU and hazard recall too.",
-)  # fmt: skip
+)
 @click.option(
-    "--gate-data", default=None, type=click.Path(path_type=Path),
+    "--gate-data",
+    default=None,
+    type=click.Path(path_type=Path),
     help="Folder of pictures to judge by, when not that of --calibrate.",
-)  # fmt: skip
+)
 @click.option("--pictures", default=64, show_default=True, help="At most so many calibrate.")
 @click.option("--gate-pictures", default=64, show_default=True, help="At most so many judge.")
 @click.option("--tries", default=8, show_default=True, type=click.IntRange(1, 32))

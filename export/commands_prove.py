@@ -29,13 +29,17 @@ def _runs(side: str) -> Callable[[F], F]:
 
     def add(command: F) -> F:
         command = click.option(
-            f"--precision-{side}", default="auto", type=click.Choice(("auto", "fp32", "bf16")),
+            f"--precision-{side}",
+            default="auto",
+            type=click.Choice(("auto", "fp32", "bf16")),
             help=f"Of {side.upper()} in OpenVINO; auto is fp32 here.",
-        )(command)  # fmt: skip
+        )(command)
         return click.option(
-            f"--runtime-{side}", default="auto", type=click.Choice(RUNTIMES),
+            f"--runtime-{side}",
+            default="auto",
+            type=click.Choice(RUNTIMES),
             help=f"What runs {side.upper()}; auto: by file type.",
-        )(command)  # fmt: skip
+        )(command)
 
     return add
 
@@ -43,32 +47,37 @@ def _runs(side: str) -> Callable[[F], F]:
 @click.command(name="verify")
 @click.argument("a", metavar="A", type=click.Path(path_type=Path))
 @click.argument("b", metavar="B", type=click.Path(path_type=Path))
+@click.option("--data", required=True, type=click.Path(path_type=Path), help="Folder of real pictures.")
 @click.option(
-    "--data", required=True, type=click.Path(path_type=Path), help="Folder of real pictures."
+    "--labels", default=None, type=click.Path(path_type=Path), help="Folder of label maps with the same names."
 )
 @click.option(
-    "--labels", default=None, type=click.Path(path_type=Path),
-    help="Folder of label maps with the same names.",
-)  # fmt: skip
-@click.option(
-    "--split", default=None, type=click.Path(path_type=Path),
-    help="CSV of parts; compares on one part alone.",
-)  # fmt: skip
+    "--split", default=None, type=click.Path(path_type=Path), help="CSV of parts; compares on one part alone."
+)
 @click.option("--split-column", default="", help="Column of the split.")
 @click.option("--part", default="val", show_default=True, help="Part of the split.")
 @click.option("--frames", default=0, help="At most so many, spread evenly; default: all.")
 @click.option(
-    "--limits", "kind", default=None, type=click.Choice(("exact", "half", "bf16", "quantised")),
+    "--limits",
+    "kind",
+    default=None,
+    type=click.Choice(("exact", "half", "bf16", "quantised")),
     help="Row of the table of limits; default: by the coarser one's precision.",
-)  # fmt: skip
+)
 @click.option(
-    "--height-agl-m", default=HEIGHT_AGL_M, show_default=True, type=click.FloatRange(1, 500),
+    "--height-agl-m",
+    default=HEIGHT_AGL_M,
+    show_default=True,
+    type=click.FloatRange(1, 500),
     help="Sites are chosen as if seen from here.",
-)  # fmt: skip
+)
 @click.option(
-    "--hfov-deg", default=HFOV_DEG, show_default=True, type=click.FloatRange(5, 170),
+    "--hfov-deg",
+    default=HFOV_DEG,
+    show_default=True,
+    type=click.FloatRange(5, 170),
     help="Horizontal field of view of the pictures.",
-)  # fmt: skip
+)
 @click.option("--threads", default=0, help="Of each runtime.")
 @_runs("a")
 @_runs("b")
@@ -89,26 +98,21 @@ def verify_command(a: Path, b: Path, keep: bool, as_json: bool, **choices: Any) 
 
 
 @click.command(name="bench")
-@click.argument(
-    "models", metavar="MODEL...", nargs=-1, required=True, type=click.Path(path_type=Path)
-)
+@click.argument("models", metavar="MODEL...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--rounds", default=50, show_default=True, type=click.IntRange(1, 100000))
 @click.option("--threads", default=0, type=click.IntRange(0, 256), help="0: each runtime's own.")
+@click.option("--frame", default="", metavar="WxH", help="Size of the camera's frames; default: the input's.")
 @click.option(
-    "--frame", default="", metavar="WxH", help="Size of the camera's frames; default: the input's."
-)
-@click.option(
-    "--runtime", "runtimes", multiple=True, metavar="NAME[:PRECISION]",
+    "--runtime",
+    "runtimes",
+    multiple=True,
+    metavar="NAME[:PRECISION]",
     help="onnxruntime, openvino:fp32, openvino:bf16; each model in each. Default: by file type.",
-)  # fmt: skip
-@click.option("--memory/--no-memory", default=True, help="Peak memory, in processes of their own.")
-@click.option(
-    "--plot", "picture", default=None, type=click.Path(path_type=Path), help="Write a PNG."
 )
+@click.option("--memory/--no-memory", default=True, help="Peak memory, in processes of their own.")
+@click.option("--plot", "picture", default=None, type=click.Path(path_type=Path), help="Write a PNG.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-def bench_command(
-    models: tuple[Path, ...], frame: str, picture: Path | None, as_json: bool, **choices: Any
-) -> None:
+def bench_command(models: tuple[Path, ...], frame: str, picture: Path | None, as_json: bool, **choices: Any) -> None:
     """Latency, throughput and memory of models run in turn, next to the machine's roofline."""
     from export.bench import BenchOptions, bench, plot
     from export.commands_make import size_of

@@ -34,9 +34,7 @@ class Comparison:
         hfov_deg: Its horizontal field of view.
     """
 
-    def __init__(
-        self, spec: ModelSpec, height_agl_m: float = HEIGHT_AGL_M, hfov_deg: float = HFOV_DEG
-    ) -> None:
+    def __init__(self, spec: ModelSpec, height_agl_m: float = HEIGHT_AGL_M, hfov_deg: float = HFOV_DEG) -> None:
         self.taxonomy = spec.taxonomy
         settings, self.thresholds = thresholds_in_force(DecisionSection(), spec.operating)
         self._settings = settings.single_look()
@@ -55,9 +53,7 @@ class Comparison:
         self._truly_bad = 0
         self._false_safe = [0, 0]
 
-    def add(
-        self, a: Segmentation, b: Segmentation, labels: ByteArray | None, image_wh: tuple[int, int]
-    ) -> None:
+    def add(self, a: Segmentation, b: Segmentation, labels: ByteArray | None, image_wh: tuple[int, int]) -> None:
         """Takes a frame.
 
         Args:
@@ -89,9 +85,7 @@ class Comparison:
             safe &= plane < math.ceil(threshold * 255)
         return safe
 
-    def _judge(
-        self, seen: tuple[Segmentation, Segmentation], safe: tuple[Mask, Mask], labels: ByteArray
-    ) -> None:
+    def _judge(self, seen: tuple[Segmentation, Segmentation], safe: tuple[Mask, Mask], labels: ByteArray) -> None:
         rows, columns = seen[0].shape
         truth = cv2.resize(labels, (columns, rows), interpolation=cv2.INTER_NEAREST)
         classes = len(self.taxonomy)
@@ -107,9 +101,7 @@ class Comparison:
                 self._recalled[i, r] += int(np.count_nonzero(found & here))
         self._truly_bad += int(np.count_nonzero(bad))
         for i, one in enumerate(seen):
-            pairs = truth[known].astype(np.int64) * classes + np.minimum(
-                one.class_id[known], classes - 1
-            )
+            pairs = truth[known].astype(np.int64) * classes + np.minimum(one.class_id[known], classes - 1)
             self._confusion[i] += np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
             self._false_safe[i] += int(np.count_nonzero(safe[i] & bad))
 
@@ -145,9 +137,13 @@ class Comparison:
             "site_differs": self._other_site / frames,
             "site_only_in_b": self._only_b / frames,
             "site_only_in_a": self._only_a / frames,
-            "miou_a": None, "miou_b": None, "miou_drop": None, "hazard_recall_drop": None,
-            "false_safe_a": None, "false_safe_b": None,
-        }  # fmt: skip
+            "miou_a": None,
+            "miou_b": None,
+            "miou_drop": None,
+            "hazard_recall_drop": None,
+            "false_safe_a": None,
+            "false_safe_b": None,
+        }
         if self.labelled:
             miou = [_mean_iou(matrix) for matrix in self._confusion]
             found.update(miou_a=miou[0], miou_b=miou[1], miou_drop=miou[0] - miou[1])
@@ -189,9 +185,7 @@ def _same_size(a: Segmentation, b: Segmentation) -> tuple[Segmentation, Segmenta
         if seen.shape == (rows, columns):
             return seen
         hazards = np.stack([scaled(plane) for plane in seen.hazards])
-        return Segmentation(
-            scaled(seen.class_id), scaled(seen.landable), hazards, seen.captured_at_ns
-        )
+        return Segmentation(scaled(seen.class_id), scaled(seen.landable), hazards, seen.captured_at_ns)
 
     return fitted(a), fitted(b)
 

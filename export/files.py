@@ -94,8 +94,8 @@ def write_model(model: onnx.ModelProto, target: str | Path) -> int:
 def replacing(target: Path) -> Iterator[Path]:
     """A path to write to; what is there in the end takes the target's name in one step.
 
-    The partial file lies in the target's folder under a hidden name with another suffix, so that
-    nothing picks it up when the process is killed in between.
+    The partial file lies in the target's folder under a hidden name with another suffix, so that nothing picks it up
+    when the process is killed in between.
 
     Raises:
         InvalidValueError: The folder does not exist.

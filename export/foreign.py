@@ -22,8 +22,12 @@ ACTIVATIONS = {
     "sigmoid-logits": "before a sigmoid, each class for itself",
     "labels": "class ids: no probabilities, so thresholds mean nothing",
 }
-NUMPY_TYPES = {TensorProto.FLOAT: np.float32, TensorProto.FLOAT16: np.float16,
-               TensorProto.DOUBLE: np.float64, TensorProto.UINT8: np.uint8}  # fmt: skip
+NUMPY_TYPES = {
+    TensorProto.FLOAT: np.float32,
+    TensorProto.FLOAT16: np.float16,
+    TensorProto.DOUBLE: np.float64,
+    TensorProto.UINT8: np.uint8,
+}
 _GREATEST_STRIDE = 32
 
 
@@ -94,9 +98,7 @@ def require_sound(options: AdoptOptions) -> None:
         InvalidValueError: Names the option, and what was expected.
     """
     if options.activation not in ACTIVATIONS:
-        raise InvalidValueError(
-            f"--activation {options.activation!r}: expected {', '.join(ACTIVATIONS)}"
-        )
+        raise InvalidValueError(f"--activation {options.activation!r}: expected {', '.join(ACTIVATIONS)}")
     for name, values in (("mean", options.mean), ("std", options.std)):
         if len(values) != 3 or not np.all(np.isfinite(values)):
             raise InvalidValueError(f"--{name} {values}: expected three numbers")
@@ -184,18 +186,20 @@ def fix_input(given: onnx.ValueInfoProto, options: AdoptOptions, source: str | P
     for axis, side in zip(axes, (options.input_wh or (0, 0))[::-1], strict=True):
         dim = dims[len(dims) - 3 + axis]
         if picture[axis] and side and picture[axis] != side:
-            raise ModelError(
-                f"model {source}: input {given.name} is {sides}; --input asks for {side} px there"
-            )
+            raise ModelError(f"model {source}: input {given.name} is {sides}; --input asks for {side} px there")
         if not picture[axis] and not side:
             raise ModelError(f"model {source}: its input size is open; give --input WxH")
         dim.dim_value = picture[axis] or side
 
 
 def look(
-    model: onnx.ModelProto, given: onnx.ValueInfoProto, wanted: onnx.ValueInfoProto,
-    taxonomy: Taxonomy, options: AdoptOptions, source: str | Path,
-) -> Found:  # fmt: skip
+    model: onnx.ModelProto,
+    given: onnx.ValueInfoProto,
+    wanted: onnx.ValueInfoProto,
+    taxonomy: Taxonomy,
+    options: AdoptOptions,
+    source: str | Path,
+) -> Found:
     """Runs the network once and sees what comes out.
 
     Raises:
@@ -216,9 +220,9 @@ def look(
     class_axis, size, single = _axes(shape, len(taxonomy), options, channels_first, source)
     ratio = max(width_px / size[1], height_px / size[0])
     stride = next(
-        (s for s in (1, 2, 4, 8, 16, _GREATEST_STRIDE)
-         if s + 0.5 > ratio and width_px % s == 0 and height_px % s == 0), 0
-    )  # fmt: skip
+        (s for s in (1, 2, 4, 8, 16, _GREATEST_STRIDE) if s + 0.5 > ratio and width_px % s == 0 and height_px % s == 0),
+        0,
+    )
     if not stride:
         raise ModelError(
             f"model {source}: gives {size[1]}x{size[0]} for {width_px}x{height_px}; expected at "
@@ -228,9 +232,8 @@ def look(
 
 
 def _axes(
-    shape: tuple[int, ...], classes: int, options: AdoptOptions, channels_first: bool,
-    source: str | Path,
-) -> tuple[int | None, tuple[int, int], bool]:  # fmt: skip
+    shape: tuple[int, ...], classes: int, options: AdoptOptions, channels_first: bool, source: str | Path
+) -> tuple[int | None, tuple[int, int], bool]:
     """Class axis, rows and columns, and whether one channel stands for two classes.
 
     Raises:

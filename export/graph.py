@@ -1,7 +1,7 @@
 """The graph that flies: camera picture in, class map and merged probabilities out.
 
-Everything between is in the graph, so that no runtime can do it differently: colour order,
-normalisation, the network, temperature, softmax, and the merge of classes into roles.
+Everything between is in the graph, so that no runtime can do it differently: colour order, normalisation, the network,
+temperature, softmax, and the merge of classes into roles.
 """
 
 from __future__ import annotations
@@ -27,20 +27,19 @@ UPSAMPLE: tuple[Upsample, ...] = ("maps", "logits")
 class LandingGraph(nn.Module):  # type: ignore[misc]  # torch is not followed by the type checker
     """A segmentation network wrapped for the drone.
 
-    Input `image`: uint8 (H, W, 3), BGR. Outputs: `class_id` uint8 (h, w), `landable` uint8 (h, w)
-    and `hazards` uint8 (4, h, w) in `landing.types.HAZARD_ORDER`, both probability x 255; h and w
-    are H and W over `output_stride`.
+    Input `image`: uint8 (H, W, 3), BGR. Outputs: `class_id` uint8 (h, w), `landable` uint8 (h, w) and `hazards` uint8
+    (4, h, w) in `landing.types.HAZARD_ORDER`, both probability x 255; h and w are H and W over `output_stride`.
 
     Args:
         network: Normalised RGB (1, 3, H, W) to logits (1, K, H / n, W / n).
         taxonomy: Of the K classes.
         mean_rgb, std_rgb: Normalisation, of values 0..1.
-        output_stride: Input pixels per output pixel. Above the network's own, logits are averaged
-            over squares; below it, they are scaled up.
+        output_stride: Input pixels per output pixel. Above the network's own, logits are averaged over squares; below
+            it, they are scaled up.
         temperature: Logits are divided by it.
         network_stride: n, input pixels per pixel of the network's logits.
-        upsample: What is scaled up, bilinearly, where the output is finer than the logits: the
-            `maps` after the merge (classes by repetition), or the `logits` before it.
+        upsample: What is scaled up, bilinearly, where the output is finer than the logits: the `maps` after the merge
+            (classes by repetition), or the `logits` before it.
 
     Raises:
         InvalidValueError: A stride that is no multiple or divisor of the network's.
@@ -107,9 +106,9 @@ class LandingGraph(nn.Module):  # type: ignore[misc]  # torch is not followed by
         """Class map, landable and hazards of logits.
 
         One 1x1 convolution gives the sums per role and, by its row of ones, the denominator of the
-        softmax: ONNX Runtime's Softmax over channels transposes and is several times slower.
-        ArgMax takes a third of the time spent here; maxima of masked class numbers, a convolution
-        of the mask of maxima, and ArgMax over the last axis were measured and are no faster.
+        softmax: ONNX Runtime's Softmax over channels transposes and is several times slower. ArgMax takes a third of
+        the time spent here; maxima of masked class numbers, a convolution of the mask of maxima, and ArgMax over the
+        last axis were measured and are no faster.
         """
         best = logits.argmax(dim=1, keepdim=True).to(torch.float32)
         parts = torch.exp(logits - logits.amax(dim=1, keepdim=True))
@@ -126,9 +125,7 @@ class LandingGraph(nn.Module):  # type: ignore[misc]  # torch is not followed by
 
     def _enlarged(self, planes: Any) -> Any:
         """Scaled up as smp does it in training: the corners' centres stay the corners' centres."""
-        return nn.functional.interpolate(
-            planes, scale_factor=self.enlarge, mode="bilinear", align_corners=True
-        )
+        return nn.functional.interpolate(planes, scale_factor=self.enlarge, mode="bilinear", align_corners=True)
 
 
 def without_upsampling(network: Any) -> tuple[Any, int]:
@@ -168,8 +165,8 @@ def stride_of(network: Any, width_px: int, height_px: int) -> int:
 def with_folded_input(graph: LandingGraph, width_px: int, height_px: int) -> LandingGraph:
     """The same graph with scale and colour order inside the weights of the first convolution.
 
-    Exact but for rounding: only the mean is still subtracted, so that zero padding stays what it
-    was. Where the input does not go into one plain convolution alone, the graph is returned as is.
+    Exact but for rounding: only the mean is still subtracted, so that zero padding stays what it was. Where the input
+    does not go into one plain convolution alone, the graph is returned as is.
     """
     first = _only_reader(graph.network, width_px, height_px)
     if first is None:

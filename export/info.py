@@ -63,20 +63,24 @@ class Info:
         layers = Counter(node.op_type for node in model.graph.node)
         sizes = [(t.data_type, _size(t.dims)) for t in model.graph.initializer]
         return cls(
-            source, source.stat().st_size, sha256_of(source), spec_of(model, source),
-            gate_of(model, source), gate_of(model, source, BF16_GATE_KEY),
-            dict(layers.most_common()), work_of(model),
-            sum(size for _, size in sizes), sum(size for kind, size in sizes if kind in (2, 3)), {},
-        )  # fmt: skip
+            source,
+            source.stat().st_size,
+            sha256_of(source),
+            spec_of(model, source),
+            gate_of(model, source),
+            gate_of(model, source, BF16_GATE_KEY),
+            dict(layers.most_common()),
+            work_of(model),
+            sum(size for _, size in sizes),
+            sum(size for kind, size in sizes if kind in (2, 3)),
+            {},
+        )
 
     @classmethod
     def _of_engine(cls, path: Path) -> Info:
         manifest, data = read_engine(path)
         extra = json.loads(manifest.model_dump_json(exclude={"model", "gate"}))
-        return cls(
-            path, len(data), manifest.engine_sha256, manifest.model, manifest.gate, None,
-            {}, None, 0, 0, extra,
-        )  # fmt: skip
+        return cls(path, len(data), manifest.engine_sha256, manifest.model, manifest.gate, None, {}, None, 0, 0, extra)
 
     def to_json(self) -> str:
         """Everything, for scripts."""
@@ -104,10 +108,7 @@ class Info:
         lines += _of_spec(self.spec)
         if self.work is not None:
             quantised = f", {100 * self.integer_weights / max(1, self.parameters):.0f} % in 8 bits"
-            lines.append(
-                f"weights       {self.parameters / 1e6:.2f} M"
-                + (quantised if self.integer_weights else "")
-            )
+            lines.append(f"weights       {self.parameters / 1e6:.2f} M" + (quantised if self.integer_weights else ""))
             lines.append(f"work          {self.work.describe()}")
             lines.append("layers        " + ", ".join(f"{n} {k}" for k, n in self.layers.items()))
         for name, value in self.extra.items():
@@ -131,8 +132,7 @@ def _of_spec(spec: ModelSpec) -> list[str]:
     lines = [
         f"name          {spec.name}",
         f"architecture  {spec.architecture}",
-        f"input         {source.name}: {source.dtype} {source.height_px}x{source.width_px}x3 "
-        f"{source.color_order}",
+        f"input         {source.name}: {source.dtype} {source.height_px}x{source.width_px}x3 {source.color_order}",
         f"outputs       every {spec.outputs.stride} px: class_id, landable, hazards",
         f"temperature   {spec.temperature:g}",
         f"taxonomy      {spec.taxonomy.name}:",

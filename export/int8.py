@@ -1,8 +1,8 @@
 """8-bit models: explicit Q/DQ, calibrated on training pictures, float where the gate needs it.
 
-What is around the network (preprocessing, logits, merge) stays in float: there a step of 1/256 of
-the range is a decision. Inside, the layers that hurt most are put back to float until the gate
-passes; if it never does, nothing is written.
+What is around the network (preprocessing, logits, merge) stays in float: there a step of 1/256 of the range is a
+decision. Inside, the layers that hurt most are put back to float until the gate passes; if it never does, nothing is
+written.
 """
 
 from __future__ import annotations
@@ -36,11 +36,23 @@ Say = Callable[[str], None]
 
 _KINDS: dict[Target, list[str]] = {
     # What ONNX Runtime has 8-bit kernels for, so that a value seldom goes back to float between.
-    "cpu": [*WEIGHTED, "Add", "Mul", "Concat", "Resize", "MaxPool", "AveragePool",
-            "GlobalAveragePool", "Clip", "Relu", "Reshape", "Transpose"],
+    "cpu": [
+        *WEIGHTED,
+        "Add",
+        "Mul",
+        "Concat",
+        "Resize",
+        "MaxPool",
+        "AveragePool",
+        "GlobalAveragePool",
+        "Clip",
+        "Relu",
+        "Reshape",
+        "Transpose",
+    ],
     # TensorRT chooses by itself what runs between quantised convolutions.
     "tensorrt": [*WEIGHTED],
-}  # fmt: skip
+}
 _OPTIONS: dict[Target, dict[str, Any]] = {
     "cpu": {},
     # TensorRT refuses zero points other than 0 and biases in int32.
@@ -119,9 +131,13 @@ def quantise(source: Path, output: Path, options: Int8Options, say: Say) -> Int8
     model = plain(read_model(source), source)
     spec = spec_of(model, source)
     chosen = choose(
-        options.calibrate, options.split, options.split_column, options.pictures,
-        options.gate_data, options.gate_pictures,
-    )  # fmt: skip
+        options.calibrate,
+        options.split,
+        options.split_column,
+        options.pictures,
+        options.gate_data,
+        options.gate_pictures,
+    )
     work = _Work(source, model, spec, options, chosen, say)
     say(f"{chosen.note}; {len(chosen.calibration)} calibrate, {len(chosen.gate)} judge")
     made, report = work.search()
@@ -142,9 +158,8 @@ class _Work:
     """One model's quantisation: ranges once, then many models from them."""
 
     def __init__(
-        self, source: Path, model: onnx.ModelProto, spec: ModelSpec, options: Int8Options,
-        chosen: Chosen, say: Say,
-    ) -> None:  # fmt: skip
+        self, source: Path, model: onnx.ModelProto, spec: ModelSpec, options: Int8Options, chosen: Chosen, say: Say
+    ) -> None:
         self.source, self.model, self.spec = source, model, spec
         self.options, self.chosen, self.say = options, chosen, say
         for i, node in enumerate(model.graph.node):
@@ -153,12 +168,9 @@ class _Work:
         self.weighted, self.others = network_nodes(self.model)
         if not self.weighted:
             raise ModelError(f"model {source} has no layer with weights that could be quantised")
-        self.ranges = ranges_of(
-            self.model, spec, chosen.calibration, _KINDS[options.target], average=True
-        )
+        self.ranges = ranges_of(self.model, spec, chosen.calibration, _KINDS[options.target], average=True)
         self.frames = [read_picture(path) for path in chosen.gate]
-        self.expected = [self._seen(session, image) for session in [open_session(model)]
-                         for image in self.frames]  # fmt: skip
+        self.expected = [self._seen(session, image) for session in [open_session(model)] for image in self.frames]
 
     def made(self, in_float: set[str], only: str | None = None) -> onnx.ModelProto:
         """The model with all but some weighted layers in 8 bits, or with one alone."""
@@ -167,10 +179,17 @@ class _Work:
         copy.CopyFrom(self.model)
         nodes = [only] if only else self._quantised(in_float)
         quantizer: Any = QDQQuantizer(
-            copy, True, False, QuantType.QInt8,
+            copy,
+            True,
+            False,
+            QuantType.QInt8,
             QuantType.QUInt8 if target == "cpu" else QuantType.QInt8,
-            self.ranges, nodes, [], _KINDS[target], dict(_OPTIONS[target]),
-        )  # fmt: skip
+            self.ranges,
+            nodes,
+            [],
+            _KINDS[target],
+            dict(_OPTIONS[target]),
+        )
         quantizer.quantize_model()
         quantizer.model.topological_sort()
         result: onnx.ModelProto = quantizer.model.model
@@ -182,9 +201,9 @@ class _Work:
     def _quantised(self, in_float: set[str]) -> list[str]:
         """Names of the nodes to quantise.
 
-        ONNX Runtime's quantiser takes out a Clip or Relu behind a quantised layer, since the range
-        of its 8 bits clips too; it does so even where what follows stays in float and no 8 bits are
-        in between. So a Clip or Relu counts only where all that reads it is quantised.
+        ONNX Runtime's quantiser takes out a Clip or Relu behind a quantised layer, since the range of its 8 bits clips
+        too; it does so even where what follows stays in float and no 8 bits are in between. So a Clip or Relu counts
+        only where all that reads it is quantised.
         """
         nodes = {n for n in self.weighted if n not in in_float} | set(self.others)
         for node in self.model.graph.node:
@@ -255,11 +274,16 @@ class _Work:
         measured = comparison.measured()
         failures = limits.failures(measured)
         return GateReport(
-            passed=not failures, against_sha256=sha256_of(self.source), against=self.source.name,
-            frames=comparison.frames, labelled_frames=comparison.labelled,
-            thresholds=dict(limits), measured=measured, failures=failures,
+            passed=not failures,
+            against_sha256=sha256_of(self.source),
+            against=self.source.name,
+            frames=comparison.frames,
+            labelled_frames=comparison.labelled,
+            thresholds=dict(limits),
+            measured=measured,
+            failures=failures,
             runtimes=("onnxruntime", "onnxruntime"),
-        )  # fmt: skip
+        )
 
     def _seen(self, session: Any, image: ByteArray) -> Segmentation:
         box = Letterbox.fit((image.shape[1], image.shape[0]), self.spec)
@@ -270,9 +294,7 @@ class _Work:
         return Segmentation(class_id, landable, hazards)
 
 
-def _speedup(
-    float_model: onnx.ModelProto, int8_model: onnx.ModelProto, picture: ByteArray
-) -> float:
+def _speedup(float_model: onnx.ModelProto, int8_model: onnx.ModelProto, picture: ByteArray) -> float:
     """Times the quantised model is faster, both run in turn."""
     sessions = [open_session(model) for model in (float_model, int8_model)]
     times: list[list[float]] = [[], []]

@@ -28,8 +28,7 @@ def plain(model: onnx.ModelProto, source: Path) -> onnx.ModelProto:
 def network_nodes(model: onnx.ModelProto) -> tuple[list[str], list[str]]:
     """Names of the network's weighted layers, and of all its nodes that may be quantised.
 
-    Left out are what comes before the first convolution, the layer that gives the logits, and all
-    that follows it.
+    Left out are what comes before the first convolution, the layer that gives the logits, and all that follows it.
     """
     graph = model.graph
     made_by = {name: node for node in graph.node for name in node.output}
@@ -40,20 +39,20 @@ def network_nodes(model: onnx.ModelProto) -> tuple[list[str], list[str]]:
     while last is not None and last.op_type not in WEIGHTED:
         last = made_by.get(last.input[0])
     weighted = [
-        node for node in graph.node
-        if node.name in inside and node.op_type in WEIGHTED and node is not last
-        and node.input[1] in constants
-    ]  # fmt: skip
+        node
+        for node in graph.node
+        if node.name in inside and node.op_type in WEIGHTED and node is not last and node.input[1] in constants
+    ]
     before: set[str] = set()
     if weighted:
         before = _ancestors(weighted[0].input[0], made_by)
     behind = _descendants(last.output[0], graph) if last is not None else set()
     names = {node.name for node in weighted}
     others = [
-        node.name for node in graph.node
-        if node.name in inside and node.op_type not in WEIGHTED
-        and node.name not in before and node.name not in behind
-    ]  # fmt: skip
+        node.name
+        for node in graph.node
+        if node.name in inside and node.op_type not in WEIGHTED and node.name not in before and node.name not in behind
+    ]
     return [n.name for n in weighted], [n for n in others if n not in names]
 
 

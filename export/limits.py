@@ -39,26 +39,46 @@ class Limits(BaseModel):
 LIMITS: Mapping[Kind, Limits] = {
     # The same numbers in another order: rounding alone.
     "exact": Limits(
-        max_difference=0.02, mean_difference=0.0005, class_disagreement=0.001, miou_drop=0.001,
-        hazard_recall_drop=0.001, false_safe_flips=0.0001, site_differs=0.02,
+        max_difference=0.02,
+        mean_difference=0.0005,
+        class_disagreement=0.001,
+        miou_drop=0.001,
+        hazard_recall_drop=0.001,
+        false_safe_flips=0.0001,
+        site_differs=0.02,
     ),
     # 11 bits of mantissa.
     "half": Limits(
-        max_difference=1.0, mean_difference=0.004, class_disagreement=0.01, miou_drop=0.005,
-        hazard_recall_drop=0.005, false_safe_flips=0.001, site_differs=0.05,
+        max_difference=1.0,
+        mean_difference=0.004,
+        class_disagreement=0.01,
+        miou_drop=0.005,
+        hazard_recall_drop=0.005,
+        false_safe_flips=0.001,
+        site_differs=0.05,
     ),
     # 8 bits of mantissa: as float16, but for the flips, of which it may have what 8 bits may.
     "bf16": Limits(
-        max_difference=1.0, mean_difference=0.004, class_disagreement=0.01, miou_drop=0.005,
-        hazard_recall_drop=0.005, false_safe_flips=0.002, site_differs=0.05,
+        max_difference=1.0,
+        mean_difference=0.004,
+        class_disagreement=0.01,
+        miou_drop=0.005,
+        hazard_recall_drop=0.005,
+        false_safe_flips=0.002,
+        site_differs=0.05,
     ),
-    # 8 bits. A single pixel at the edge of something may say anything, so the greatest difference
-    # is not limited; how many do, and what that does to the decision, is.
+    # 8 bits. A single pixel at the edge of something may say anything, so the greatest difference is not limited; how
+    # many do, and what that does to the decision, is.
     "quantised": Limits(
-        max_difference=1.0, mean_difference=0.02, class_disagreement=0.08, miou_drop=0.01,
-        hazard_recall_drop=0.01, false_safe_flips=0.002, site_differs=0.15,
+        max_difference=1.0,
+        mean_difference=0.02,
+        class_disagreement=0.08,
+        miou_drop=0.01,
+        hazard_recall_drop=0.01,
+        false_safe_flips=0.002,
+        site_differs=0.15,
     ),
-}  # fmt: skip
+}
 
 SAME_SITE_M = 1.0
 """Two sites nearer than this are the same: half the least diameter of a vehicle with its margin."""

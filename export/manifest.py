@@ -17,8 +17,7 @@ from landing.artefact import GateReport
 from landing.errors import InvalidValueError, TouchdownError
 from landing.manifest import EngineManifest, manifest_path, read_engine, read_manifest
 
-__all__ = ["EngineManifest", "manifest_path", "read_engine", "read_manifest", "record_gate",
-           "write_pair"]  # fmt: skip
+__all__ = ["EngineManifest", "manifest_path", "read_engine", "read_manifest", "record_gate", "write_pair"]
 
 _PREFIX = ".touchdown-engine-"
 
@@ -26,9 +25,9 @@ _PREFIX = ".touchdown-engine-"
 def write_pair(engine: Path, data: bytes, manifest: EngineManifest) -> None:
     """Puts an engine and its manifest in place, complete and on the disk.
 
-    Both are written under hidden names first. Two files cannot be renamed in one step; the
-    manifest holds the engine's digest, so whoever is killed in between leaves two files that are
-    refused as not belonging together, never an engine with the wrong manifest.
+    Both are written under hidden names first. Two files cannot be renamed in one step; the manifest holds the engine's
+    digest, so whoever is killed in between leaves two files that are refused as not belonging together, never an engine
+    with the wrong manifest.
 
     Raises:
         InvalidValueError: The folder does not exist.

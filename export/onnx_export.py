@@ -22,7 +22,7 @@ from export.graph import (
     stride_of,
     with_folded_input,
     without_upsampling,
-)  # fmt: skip
+)
 from export.parity import TIE, Maps, Parity, compare, require_close, require_exact
 from export.pictures import pictures_in, read_picture, spread
 from export.remerge import same_classes
@@ -31,14 +31,7 @@ from export.runtime import runtime_maps
 from export.to_onnx import to_onnx, with_half_weights
 from landing.errors import InvalidValueError
 from landing.reading import sha256_of
-from landing.spec import (
-    InputSpec,
-    Letterbox,
-    ModelSpec,
-    OperatingPoint,
-    OutputSpec,
-    Provenance,
-)
+from landing.spec import InputSpec, Letterbox, ModelSpec, OperatingPoint, OutputSpec, Provenance
 from landing.taxonomy import Taxonomy
 from landing.types import ByteArray
 from trainer.checkpoint import Checkpoint
@@ -56,11 +49,10 @@ class ExportOptions:
     """Choices of an export.
 
     Attributes:
-        output_stride: Input pixels per output pixel; `OWN_STRIDE` for the network's own, without
-            the enlargement of logits that smp appends.
+        output_stride: Input pixels per output pixel; `OWN_STRIDE` for the network's own, without the enlargement of
+            logits that smp appends.
         half_weights: Store large weights as float16: half the file, the same speed.
-        temperature: Logits are divided by it, above 1 makes the model less sure; None for the
-            checkpoint's own, or 1.
+        temperature: Logits are divided by it, above 1 makes the model less sure; None for the checkpoint's own, or 1.
         name: Name in the ModelSpec; by default from architecture and taxonomy.
         check_images: Folder of pictures to check parity on too; empty for random ones only.
         upsample: What is scaled up where the output is finer than the logits.
@@ -95,9 +87,7 @@ class ExportReport:
     half_parity: Parity | None
 
 
-def export_onnx(
-    checkpoint_path: str | Path, output: str | Path, options: ExportOptions | None = None
-) -> ExportReport:
+def export_onnx(checkpoint_path: str | Path, output: str | Path, options: ExportOptions | None = None) -> ExportReport:
     """Exports a checkpoint; the file appears only when it computes what the network computes.
 
     Raises:
@@ -130,9 +120,7 @@ def export_onnx(
     return ExportReport(target, len(data), spec, parity, half_parity)
 
 
-def landing_graph(
-    checkpoint: Checkpoint, sha256: str, options: ExportOptions
-) -> tuple[LandingGraph, ModelSpec]:
+def landing_graph(checkpoint: Checkpoint, sha256: str, options: ExportOptions) -> tuple[LandingGraph, ModelSpec]:
     """The torch graph of a checkpoint that everything exported is compared with, and its spec.
 
     Args:
@@ -145,9 +133,7 @@ def landing_graph(
         InvalidValueError: The options do not fit the model.
     """
     if options.output_stride not in OUTPUT_STRIDES:
-        raise InvalidValueError(
-            f"output stride {options.output_stride}: expected 1, 2, 4, 8, 16 or 32"
-        )
+        raise InvalidValueError(f"output stride {options.output_stride}: expected 1, 2, 4, 8, 16 or 32")
     network = checkpoint.network()
     width_px, height_px = checkpoint.model.width_px, checkpoint.model.height_px
     bare, factor = without_upsampling(network)
@@ -159,9 +145,8 @@ def landing_graph(
         bare, own = network, given
     spec = describe(checkpoint, sha256, options, stride)
     graph = LandingGraph(
-        bare, spec.taxonomy, spec.input.mean_rgb, spec.input.std_rgb, stride, spec.temperature,
-        own, options.upsample,
-    ).eval()  # fmt: skip
+        bare, spec.taxonomy, spec.input.mean_rgb, spec.input.std_rgb, stride, spec.temperature, own, options.upsample
+    ).eval()
     return graph, spec
 
 
@@ -199,20 +184,25 @@ def describe(checkpoint: Checkpoint, sha256: str, options: ExportOptions, stride
             name=options.name or f"{model.arch}-{model.encoder}-{taxonomy.name}",
             architecture=model.architecture,
             input=InputSpec(
-                name=INPUT_NAME, width_px=model.width_px, height_px=model.height_px,
-                mean_rgb=model.mean_rgb, std_rgb=model.std_rgb,
+                name=INPUT_NAME,
+                width_px=model.width_px,
+                height_px=model.height_px,
+                mean_rgb=model.mean_rgb,
+                std_rgb=model.std_rgb,
             ),
             outputs=OutputSpec(stride=stride),
             taxonomy=taxonomy,
             temperature=temperature,
             operating=_operating_point(checkpoint, options),
             provenance=Provenance(
-                trained_on=own.get("trained_on", ""), recipe=own.get("recipe", ""),
+                trained_on=own.get("trained_on", ""),
+                recipe=own.get("recipe", ""),
                 licence=own.get("licence", ""),
                 touchdown_version=own.get("touchdown_version", ""),
-                checkpoint_sha256=sha256, metrics=metrics,
+                checkpoint_sha256=sha256,
+                metrics=metrics,
             ),
-        )  # fmt: skip
+        )
     except ValueError as error:
         raise InvalidValueError(f"export options do not fit the model: {error}") from error
 
@@ -251,9 +241,7 @@ def check_pictures(spec: ModelSpec, folder: str) -> list[ByteArray]:
     return pictures
 
 
-def torch_maps(
-    graph: LandingGraph, pictures: Sequence[ByteArray]
-) -> tuple[list[Maps], list[npt.NDArray[np.bool_]]]:
+def torch_maps(graph: LandingGraph, pictures: Sequence[ByteArray]) -> tuple[list[Maps], list[npt.NDArray[np.bool_]]]:
     """What torch computes: maps by output name, and where the two best classes are a tie."""
     maps: list[Maps] = []
     ties: list[npt.NDArray[np.bool_]] = []

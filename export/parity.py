@@ -44,9 +44,7 @@ class Parity:
         )
 
 
-def compare(
-    expected: Sequence[Maps], found: Sequence[Maps], ties: Sequence[npt.NDArray[np.bool_]]
-) -> Parity:
+def compare(expected: Sequence[Maps], found: Sequence[Maps], ties: Sequence[npt.NDArray[np.bool_]]) -> Parity:
     """Compares the maps of some pictures.
 
     Args:
@@ -62,8 +60,7 @@ def compare(
         for name, array in want.items():
             if have[name].shape != array.shape or have[name].dtype != array.dtype:
                 raise ModelError(
-                    f"output {name!r} is {have[name].dtype} {have[name].shape}, expected "
-                    f"{array.dtype} {array.shape}"
+                    f"output {name!r} is {have[name].dtype} {have[name].shape}, expected {array.dtype} {array.shape}"
                 )
         for name in ("landable", "hazards"):
             steps = np.abs(want[name].astype(np.int16) - have[name].astype(np.int16))
@@ -93,8 +90,8 @@ def require_exact(parity: Parity, what: str) -> None:
 def require_close(parity: Parity, what: str, hint: str = "Export without --half-weights") -> None:
     """The tolerance of half floats: mean 1/255, and 99 % of classes equal.
 
-    Half floats keep 11 bits, so each weight is off by up to 0.05 % and the logits by about 0.1 to
-    1 %: enough to move a class only where two are almost equal.
+    Half floats keep 11 bits, so each weight is off by up to 0.05 % and the logits by about 0.1 to 1 %: enough to move a
+    class only where two are almost equal.
 
     Raises:
         ModelError: It is exceeded.

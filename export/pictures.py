@@ -51,8 +51,7 @@ def read_picture(path: Path) -> ByteArray:
 def read_labels(folder: Path, picture: Path, taxonomy: Taxonomy) -> ByteArray | None:
     """The label map of a picture, uint8 (H, W), by the same name; None when there is none.
 
-    A PNG with one channel of class ids, or one painted in the taxonomy's colours. What is neither
-    is `UNLABELLED`.
+    A PNG with one channel of class ids, or one painted in the taxonomy's colours. What is neither is `UNLABELLED`.
 
     Raises:
         DataError: It is no such picture.
@@ -88,9 +87,7 @@ def spread(paths: list[Path], count: int) -> list[Path]:
     return [paths[i] for i in picks]
 
 
-def of_split(
-    paths: list[Path], split: Path, column: str, part: str, id_column: str = "id"
-) -> list[Path]:
+def of_split(paths: list[Path], split: Path, column: str, part: str, id_column: str = "id") -> list[Path]:
     """The pictures that a split file puts into one part, told by the name without suffix.
 
     Raises:
@@ -118,8 +115,7 @@ def split_parts(split: Path, column: str, id_column: str = "id") -> dict[str, st
         names = list(reader.fieldnames or ())
         if column not in names or id_column not in names:
             raise DataError(
-                f"split {split} has the columns {', '.join(names) or 'none'}; expected "
-                f"{id_column} and {column}"
+                f"split {split} has the columns {', '.join(names) or 'none'}; expected {id_column} and {column}"
             )
         return {row[id_column]: row[column] for row in reader}
     except csv.Error as error:

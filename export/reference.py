@@ -12,11 +12,7 @@ FloatPlanes = npt.NDArray[np.float32]
 
 
 def reference_maps(
-    scores: FloatPlanes,
-    taxonomy: Taxonomy,
-    activation: str = "logits",
-    temperature: float = 1.0,
-    single: bool = False,
+    scores: FloatPlanes, taxonomy: Taxonomy, activation: str = "logits", temperature: float = 1.0, single: bool = False
 ) -> tuple[Maps, npt.NDArray[np.bool_]]:
     """The maps of a network's scores, and where the two best classes tie.
 

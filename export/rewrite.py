@@ -16,11 +16,10 @@ _SPLIT_FROM_CHANNELS, _SUM_FROM_CHANNELS = 64, 128
 class SummedPyramid(nn.Module):  # type: ignore[misc]  # torch is not followed by the type checker
     """smp's FPN decoder with one enlargement at the end instead of one per level.
 
-    The three coarse branches all end at half the resolution of the fine one and are enlarged and
-    added; enlarging is linear, so they are added first. And a sum of four tensors is three
-    additions, not a stack of all and a reduction over it. Together some 15 % of an FPN's time on
-    ONNX Runtime. And the finest level, half of all multiplications of a wide pyramid, is convolved
-    without being made (`SubpixelSum`): another 15 %.
+    The three coarse branches all end at half the resolution of the fine one and are enlarged and added; enlarging is
+    linear, so they are added first. And a sum of four tensors is three additions, not a stack of all and a reduction
+    over it. Together some 15 % of an FPN's time on ONNX Runtime. And the finest level, half of all multiplications of a
+    wide pyramid, is convolved without being made (`SubpixelSum`): another 15 %.
 
     Args:
         decoder: smp's FPNDecoder with merge policy "add".
@@ -42,10 +41,7 @@ class SummedPyramid(nn.Module):  # type: ignore[misc]  # torch is not followed b
         p4 = own.p4(p5, c4)
         p3 = own.p3(p4, c3)
         fine = own.seg_blocks[3].block[0].block
-        if self.finest is None:
-            fine = fine(own.p2(p3, c2))
-        else:
-            fine = fine[2](fine[1](self.finest(p3, c2)))
+        fine = fine(own.p2(p3, c2)) if self.finest is None else fine[2](fine[1](self.finest(p3, c2)))
         coarse = None
         for block, level in zip(own.seg_blocks[:3], (p5, p4, p3), strict=True):
             *enlarging, last = block.block
@@ -53,9 +49,7 @@ class SummedPyramid(nn.Module):  # type: ignore[misc]  # torch is not followed b
                 level = step(level)
             level = last.block(level)
             coarse = level if coarse is None else coarse + level
-        enlarged = nn.functional.interpolate(
-            coarse, scale_factor=2.0, mode="bilinear", align_corners=True
-        )
+        enlarged = nn.functional.interpolate(coarse, scale_factor=2.0, mode="bilinear", align_corners=True)
         return fine + enlarged
 
 
@@ -113,9 +107,7 @@ def with_pooled_head(network: Any, pool: int) -> Any | None:
     last = head[0]
     if not plain or last.groups != 1 or set(last.stride + last.dilation) != {1}:
         return None
-    if last.padding_mode != "zeros" or last.padding != tuple(
-        side // 2 for side in last.kernel_size
-    ):
+    if last.padding_mode != "zeros" or last.padding != tuple(side // 2 for side in last.kernel_size):
         return None
     faster = copy.deepcopy(network)
     faster.segmentation_head[0] = pooled(last, pool)

@@ -1,7 +1,7 @@
 """What one inference takes (multiplications, bytes) and what the machine can do at most.
 
-The roofline: a network cannot run faster than its multiplications at the machine's peak rate, nor
-than its bytes at the memory's peak rate (Williams et al. 2009). Both peaks are measured here.
+The roofline: a network cannot run faster than its multiplications at the machine's peak rate, nor than its bytes at the
+memory's peak rate (Williams et al. 2009). Both peaks are measured here.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Work:
         gmac: Multiply-accumulates of convolutions and matrix products, in 1e9.
         gmac_int8: Those of them between quantised tensors.
         weight_bytes: Of all initialisers.
-        activation_bytes: Of every node's output, each written and read once; what a runtime fuses
-            never leaves its registers, so this is an upper bound.
+        activation_bytes: Of every node's output, each written and read once; what a runtime fuses never leaves its
+            registers, so this is an upper bound.
     """
 
     gmac: float
@@ -134,11 +134,9 @@ class PeakMeter:
         target = np.empty_like(source)
         self._tasks: dict[str, tuple[float, Callable[[], Any]]] = {
             "fp32": (side**3 / 1e9, _product("MatMul", floats, floats.copy(), threads)),
-            "int8": (
-                side**3 / 1e9, _product("MatMulInteger", bytes_, bytes_.astype(np.int8), threads)
-            ),
+            "int8": (side**3 / 1e9, _product("MatMulInteger", bytes_, bytes_.astype(np.int8), threads)),
             "copy": (2 * source.nbytes / 1e9, lambda: np.copyto(target, source)),
-        }  # fmt: skip
+        }
         self._best = dict.fromkeys(self._tasks, 0.0)
         for _, task in self._tasks.values():
             task()

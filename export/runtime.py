@@ -52,9 +52,7 @@ def open_session(model: str | Path | onnx.ModelProto, threads: int = 0) -> Any:
         raise ModelError(f"ONNX Runtime does not load {what}: {reason[:200]}") from error
 
 
-def run_session(
-    session: Any, outputs: list[str], inputs: dict[str, Any], origin: str | Path
-) -> list[Any]:
+def run_session(session: Any, outputs: list[str], inputs: dict[str, Any], origin: str | Path) -> list[Any]:
     """Runs a session.
 
     Raises:
@@ -87,7 +85,4 @@ def runtime_maps(model: str | Path | onnx.ModelProto, pictures: Sequence[ByteArr
     session = open_session(model)
     (image,) = session.get_inputs()
     names = [output.name for output in session.get_outputs()]
-    return [
-        dict(zip(names, session.run(names, {image.name: picture}), strict=True))
-        for picture in pictures
-    ]
+    return [dict(zip(names, session.run(names, {image.name: picture}), strict=True)) for picture in pictures]

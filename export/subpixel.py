@@ -1,10 +1,10 @@
 """Convolutions around a change of scale, computed at the coarse scale: fewer operations, same sums.
 
-A 3x3 convolution that reads a picture enlarged twofold by repetition sees each coarse pixel up to
-four times. Which taps fall on the same pixel depends only on whether row and column are even or
-odd, so each of the four cases is a 2x2 convolution of the coarse picture: 4 taps instead of 9.
-(Shi et al., "Is the deconvolution layer the same as a convolutional layer?", 2016.) The other way
-round, a mean over squares of what a convolution gives is one larger convolution with a stride.
+A 3x3 convolution that reads a picture enlarged twofold by repetition sees each coarse pixel up to four times. Which
+taps fall on the same pixel depends only on whether row and column are even or odd, so each of the four cases is a 2x2
+convolution of the coarse picture: 4 taps instead of 9. (Shi et al., "Is the deconvolution layer the same as a
+convolutional layer?", 2016.) The other way round, a mean over squares of what a convolution gives is one larger
+convolution with a stride.
 """
 
 from __future__ import annotations
@@ -33,10 +33,7 @@ class EnlargedConvolution(nn.Module):  # type: ignore[misc]  # torch is not foll
     def forward(self, coarse: Any) -> Any:
         """From (1, from, h, w) to (1, to, 2 h, 2 w)."""
         _, _, height, width = coarse.shape
-        sums = [
-            conv2d(pad(coarse, (1 - i % 2, i % 2, 1 - i // 2, i // 2)), part)
-            for i, part in enumerate(self.parts)
-        ]
+        sums = [conv2d(pad(coarse, (1 - i % 2, i % 2, 1 - i // 2, i // 2)), part) for i, part in enumerate(self.parts)]
         channels = sums[0].shape[1]
         # Columns first, then rows: moving five axes at once takes ONNX Runtime four times as long.
         columns = torch.cat(sums, 1).view(2, 2, channels * height * width).transpose(1, 2)
@@ -62,9 +59,7 @@ class SubpixelBlock(nn.Module):  # type: ignore[misc]  # torch is not followed b
         self.bias = nn.Parameter(bias)
         self.block = block
 
-    def forward(
-        self, feature_map: Any, target_height: int, target_width: int, skip_connection: Any = None
-    ) -> Any:
+    def forward(self, feature_map: Any, target_height: int, target_width: int, skip_connection: Any = None) -> Any:
         """What the block gives; by the block itself where the target is not of twice the size."""
         if (target_height, target_width) != tuple(2 * side for side in feature_map.shape[2:]):
             return self.block(feature_map, target_height, target_width, skip_connection)
@@ -79,8 +74,8 @@ class SubpixelBlock(nn.Module):  # type: ignore[misc]  # torch is not followed b
 class SubpixelSum(nn.Module):  # type: ignore[misc]  # torch is not followed by the type checker
     """A 3x3 convolution of an FPN's level, itself the enlarged coarser one plus what skips it.
 
-    What skips goes through a 1x1 convolution first: both are one 3x3 convolution of fewer channels.
-    Its bias is added to the coarser level, where zero padding cuts it off as before.
+    What skips goes through a 1x1 convolution first: both are one 3x3 convolution of fewer channels. Its bias is added
+    to the coarser level, where zero padding cuts it off as before.
 
     Args:
         level: smp's FPNBlock that enlarges by repetition.
@@ -126,9 +121,13 @@ def pooled(convolution: Any, pool: int) -> Any:
     """
     rows, columns = convolution.kernel_size
     joined = nn.Conv2d(
-        convolution.in_channels, convolution.out_channels, (rows + pool - 1, columns + pool - 1),
-        stride=pool, padding=convolution.padding, bias=convolution.bias is not None,
-    )  # fmt: skip
+        convolution.in_channels,
+        convolution.out_channels,
+        (rows + pool - 1, columns + pool - 1),
+        stride=pool,
+        padding=convolution.padding,
+        bias=convolution.bias is not None,
+    )
     with torch.no_grad():
         joined.weight.zero_()
         for row in range(pool):

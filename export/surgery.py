@@ -82,11 +82,7 @@ def input_nodes(
 
 
 def scores_nodes(
-    build: Builder,
-    output: str,
-    shape: Sequence[int],
-    class_axis: int | None,
-    size_hw: Sequence[int],
+    build: Builder, output: str, shape: Sequence[int], class_axis: int | None, size_hw: Sequence[int]
 ) -> str:
     """A network's output as float (1, K, h, w), its size a whole fraction of the input's.
 
@@ -113,10 +109,7 @@ def scores_nodes(
         sizes = build.constant(np.array([1, count, *size_hw]))
         mode = "nearest" if class_axis is None else "linear"
         extra = {"nearest_mode": "floor"} if mode == "nearest" else {}
-        scores = build(
-            "Resize", scores, "", "", sizes,
-            mode=mode, coordinate_transformation_mode="half_pixel", **extra,
-        )  # fmt: skip
+        scores = build("Resize", scores, "", "", sizes, mode=mode, coordinate_transformation_mode="half_pixel", **extra)
     return scores
 
 
@@ -127,9 +120,8 @@ def shape_hw(shape: Sequence[int]) -> tuple[int, int]:
 
 
 def output_nodes(
-    build: Builder, scores: str, activation: str, taxonomy: Taxonomy, temperature: float,
-    single: bool,
-) -> None:  # fmt: skip
+    build: Builder, scores: str, activation: str, taxonomy: Taxonomy, temperature: float, single: bool
+) -> None:
     """From scores (1, K, h, w) to `class_id`, `landable` and `hazards`.
 
     Args:
@@ -175,11 +167,9 @@ def output_nodes(
         total = build("Max", total, build.constant(np.float32(1)))
     share = build("Div", merged, total)
     scaled = build("Round", build("Mul", share, build.constant(np.float32(255))))
-    bounded = build(
-        "Clip", scaled, build.constant(np.float32(0)), build.constant(np.float32(255))
-    )  # fmt: skip
-    # Cut first and cast last: TensorRT takes UINT8 for its outputs, not between. And from float32:
-    # it has no cast from int64 to UINT8.
+    bounded = build("Clip", scaled, build.constant(np.float32(0)), build.constant(np.float32(255)))
+    # Cut first and cast last: TensorRT takes UINT8 for its outputs, not between. And from float32: it has no cast from
+    # int64 to UINT8.
     planes = build("Squeeze", bounded, build.constant(np.array([0])))
     index0 = build.constant(np.array(0))
     one = build.constant(np.array([1]))

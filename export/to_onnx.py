@@ -22,17 +22,22 @@ def to_onnx(graph: LandingGraph, spec: ModelSpec) -> onnx.ModelProto:
     """The graph as ONNX with static shapes and its ModelSpec, without traces of where it was made.
 
     Raises:
-        ModelError: torch cannot export it, or gave an opset or IR version that target runtimes do
-            not read.
+        ModelError: torch cannot export it, or gave an opset or IR version that target runtimes do not read.
     """
     example = torch.zeros(spec.input.height_px, spec.input.width_px, 3, dtype=torch.uint8)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations inside torch's exporter, not ours to act on
         try:
             program = torch.onnx.export(
-                graph, (example,), dynamo=True, opset_version=OPSET, external_data=False,
-                input_names=[INPUT_NAME], output_names=list(OUTPUT_NAMES), verbose=False,
-            )  # fmt: skip
+                graph,
+                (example,),
+                dynamo=True,
+                opset_version=OPSET,
+                external_data=False,
+                input_names=[INPUT_NAME],
+                output_names=list(OUTPUT_NAMES),
+                verbose=False,
+            )
         except torch.onnx.OnnxExporterError as error:
             reason = (str(error).strip() or repr(error)).splitlines()[0]
             raise ModelError(
@@ -100,9 +105,7 @@ def with_half_weights(model: onnx.ModelProto) -> onnx.ModelProto:
         name = tensor.name
         tensor.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), name + ".half"))
         casts.append(
-            onnx.helper.make_node(
-                "Cast", [name + ".half"], [name], name=name + ".cast", to=onnx.TensorProto.FLOAT
-            )
+            onnx.helper.make_node("Cast", [name + ".half"], [name], name=name + ".cast", to=onnx.TensorProto.FLOAT)
         )
     nodes = list(half.graph.node)
     del half.graph.node[:]

@@ -63,9 +63,7 @@ class VerifyOptions:
         """How one of the two is run; a failed gate is no reason to refuse it here."""
         if backend == "openvino" and precision == "auto":
             precision = "fp32"
-        return RuntimeOptions(
-            backend, threads=self.threads, allow_failed_gate=True, precision=precision
-        )
+        return RuntimeOptions(backend, threads=self.threads, allow_failed_gate=True, precision=precision)
 
 
 def verify(a: Path, b: Path, options: VerifyOptions, say: Say = lambda _: None) -> GateReport:
@@ -91,23 +89,17 @@ def verify(a: Path, b: Path, options: VerifyOptions, say: Say = lambda _: None) 
             labels = None
             if options.labels is not None:
                 labels = read_labels(options.labels, path, one.spec.taxonomy)
-            comparison.add(
-                one.segment(frame), other.segment(frame), labels,
-                (frame.width_px, frame.height_px),
-            )  # fmt: skip
+            comparison.add(one.segment(frame), other.segment(frame), labels, (frame.width_px, frame.height_px))
             if i % 20 == 0:
                 say(f"{i} of {len(pictures)}")
         if options.labels is not None and not comparison.labelled:
             raise DataError(
-                f"--labels {options.labels}: no label map there has the name of a picture of "
-                f"{options.data}"
+                f"--labels {options.labels}: no label map there has the name of a picture of {options.data}"
             )
         return report_of(comparison, kind, a, b, (one.backend, other.backend))
 
 
-def report_of(
-    comparison: Comparison, kind: Kind, a: Path, b: Path, runtimes: tuple[str, ...]
-) -> GateReport:
+def report_of(comparison: Comparison, kind: Kind, a: Path, b: Path, runtimes: tuple[str, ...]) -> GateReport:
     """The verdict on what was counted."""
     measured = comparison.measured()
     limits = LIMITS[kind]

@@ -94,12 +94,7 @@ class About:
             ],
             MSG_ID_COMPONENT_INFORMATION_BASIC: lambda now_ns: [
                 component_information_basic(
-                    self._boot_ms(now_ns),
-                    self.capabilities,
-                    VENDOR,
-                    MODEL,
-                    self._version,
-                    self._uid.hex()[:16],
+                    self._boot_ms(now_ns), self.capabilities, VENDOR, MODEL, self._version, self._uid.hex()[:16]
                 )
             ],
         }

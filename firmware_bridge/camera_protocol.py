@@ -1,7 +1,7 @@
 """The camera protocol's least part: a camera component whose only ability is a video stream.
 
-https://mavlink.io/en/services/camera.html. The stream is served by something else; this says where
-it is, so that a ground station shows it without being told by hand.
+https://mavlink.io/en/services/camera.html. The stream is served by something else; this says where it is, so that a
+ground station shows it without being told by hand.
 """
 
 from __future__ import annotations
@@ -21,9 +21,7 @@ OLDER_COMMANDS: dict[int, int] = {
     mavlink.MAV_CMD_REQUEST_CAMERA_INFORMATION: mavlink.MAVLINK_MSG_ID_CAMERA_INFORMATION,
     mavlink.MAV_CMD_REQUEST_CAMERA_SETTINGS: mavlink.MAVLINK_MSG_ID_CAMERA_SETTINGS,
     mavlink.MAV_CMD_REQUEST_CAMERA_CAPTURE_STATUS: mavlink.MAVLINK_MSG_ID_CAMERA_CAPTURE_STATUS,
-    mavlink.MAV_CMD_REQUEST_VIDEO_STREAM_INFORMATION: (
-        mavlink.MAVLINK_MSG_ID_VIDEO_STREAM_INFORMATION
-    ),
+    mavlink.MAV_CMD_REQUEST_VIDEO_STREAM_INFORMATION: (mavlink.MAVLINK_MSG_ID_VIDEO_STREAM_INFORMATION),
     mavlink.MAV_CMD_REQUEST_VIDEO_STREAM_STATUS: mavlink.MAVLINK_MSG_ID_VIDEO_STREAM_STATUS,
 }
 
@@ -65,9 +63,7 @@ class CameraDescription:
                 )
             ],
             mavlink.MAVLINK_MSG_ID_CAMERA_CAPTURE_STATUS: lambda now_ns: [
-                mavlink.MAVLink_camera_capture_status_message(
-                    self._boot_ms(now_ns), 0, 0, 0.0, 0, 0.0
-                )
+                mavlink.MAVLink_camera_capture_status_message(self._boot_ms(now_ns), 0, 0, 0.0, 0, 0.0)
             ],
             mavlink.MAVLINK_MSG_ID_VIDEO_STREAM_INFORMATION: lambda _: [self._stream()],
             mavlink.MAVLINK_MSG_ID_VIDEO_STREAM_STATUS: lambda _: [self._stream_status()],

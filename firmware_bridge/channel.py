@@ -1,8 +1,8 @@
 """One connection: a reader thread that opens it again after every loss, and two ways out of it.
 
 `Channel.send` goes out at once and never waits. `Channel.post` is for answers and forwarded
-frames: they wait in a short queue for a share of the line, so that no question, however often it
-is asked, keeps a landing target waiting behind it.
+frames: they wait in a short queue for a share of the line, so that no question, however often it is asked, keeps a
+landing target waiting behind it.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ ANSWER_BYTES_PER_S = 64_000
 ANSWER_BURST_BYTES = 600
 
 INTAKE_BYTES_PER_S = 100_000
-"""What is read from a ground station at most. More is left to the network to drop: a flood costs
-us this much work and no more. On the autopilot's own connection `PeerBook` limits strangers."""
+"""What is read from a ground station at most. More is left to the network to drop: a flood costs us this much work and
+no more. On the autopilot's own connection `PeerBook` limits strangers."""
 
 TICK_NS = 5_000_000
 """Between ticks, while nothing that comes may be listened to."""
@@ -109,8 +109,8 @@ class Channel:
     Attributes:
         settings: As given.
         peers: As given.
-        observers: Called with every frame received and sent, e.g. to record it. They must not
-            wait. One that raises OSError or ValueError is removed.
+        observers: Called with every frame received and sent, e.g. to record it. They must not wait. One that raises
+            OSError or ValueError is removed.
     """
 
     def __init__(
@@ -132,11 +132,7 @@ class Channel:
         self._stop = threading.Event()
         self._opened = 0
         self._last_error = ""
-        self._intake = (
-            Allowance(INTAKE_BYTES_PER_S, INTAKE_BYTES_PER_S / 10)
-            if settings.limited_intake
-            else None
-        )
+        self._intake = Allowance(INTAKE_BYTES_PER_S, INTAKE_BYTES_PER_S / 10) if settings.limited_intake else None
         # Guarded by _write_lock: the way out.
         self._write_lock = threading.Lock()
         self._transport: Transport | None = None
@@ -158,9 +154,7 @@ class Channel:
             return
         self._stop = threading.Event()
         name = "flight-link" if self.settings.index == 0 else f"ground-link-{self.settings.index}"
-        self._thread = threading.Thread(
-            target=self._run, args=(self._stop,), name=name, daemon=True
-        )
+        self._thread = threading.Thread(target=self._run, args=(self._stop,), name=name, daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -199,9 +193,7 @@ class Channel:
             with self._write_lock:
                 self._system_id = system_id
 
-    def send(
-        self, message: Any, component_id: int | None = None, to: tuple[Peer, ...] | None = None
-    ) -> SendResult:
+    def send(self, message: Any, component_id: int | None = None, to: tuple[Peer, ...] | None = None) -> SendResult:
         """Send a message at once, to some peers or to all who are there, or say why not."""
         component = self.settings.component_id if component_id is None else component_id
         now_ns = time.monotonic_ns()
@@ -218,9 +210,7 @@ class Channel:
             self._observe("tx", now_ns, frame)
         return result
 
-    def post(
-        self, message: Any, component_id: int | None = None, to: tuple[Peer, ...] | None = None
-    ) -> bool:
+    def post(self, message: Any, component_id: int | None = None, to: tuple[Peer, ...] | None = None) -> bool:
         """Queue a message, or the bytes of a whole frame; False when the queue is full."""
         component = self.settings.component_id if component_id is None else component_id
         with self._write_lock:
@@ -233,10 +223,7 @@ class Channel:
     def said(self, heartbeat: bytes, now_ns: int) -> bool:
         """Whether a HEARTBEAT is one that we sent here in the last seconds."""
         with self._write_lock:
-            return any(
-                frame == heartbeat and now_ns - at_ns <= ECHO_NS
-                for at_ns, frame in self._own_heartbeats
-            )
+            return any(frame == heartbeat and now_ns - at_ns <= ECHO_NS for at_ns, frame in self._own_heartbeats)
 
     def _framed(self, message: Any, component_id: int) -> bytes:
         packer = self._packers.get(component_id)

@@ -1,9 +1,8 @@
 """One daemon for each link, recordings folder and configuration: who holds one, holds it alone.
 
-A claim is a bound name in Linux' abstract socket namespace: no file, no rights, the same for every
-user, and the kernel lets go of it when the process ends, by SIGKILL too. It is seen by all
-processes of one network namespace, so not across containers that have a network of their own.
-A second name beside it carries who holds it, for the one who is refused.
+A claim is a bound name in Linux' abstract socket namespace: no file, no rights, the same for every user, and the kernel
+lets go of it when the process ends, by SIGKILL too. It is seen by all processes of one network namespace, so not across
+containers that have a network of their own. A second name beside it carries who holds it, for the one who is refused.
 """
 
 from __future__ import annotations
@@ -107,10 +106,7 @@ class Claims:
         return self
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.take(())
 

@@ -8,8 +8,7 @@ LINK = click.option(
     "--link",
     "-l",
     "connection",
-    help="/dev/ttyACM0[,BAUD], udpin:HOST:PORT, udpout:HOST:PORT, tcp:HOST:PORT; that of --config "
-    "by default.",
+    help="/dev/ttyACM0[,BAUD], udpin:HOST:PORT, udpout:HOST:PORT, tcp:HOST:PORT; that of --config by default.",
 )
 BAUD = click.option("--baud", type=click.IntRange(1200, 12_000_000), help="Serial speed.")
 CONFIG = click.option(
@@ -26,9 +25,13 @@ EVENTS = click.option(
     help="The daemon's event log; that of --config by default.",
 )
 TIMEOUT = click.option(
-    "--timeout", "timeout_s", default=10.0, show_default=True, type=click.FloatRange(0.5, 300),
+    "--timeout",
+    "timeout_s",
+    default=10.0,
+    show_default=True,
+    type=click.FloatRange(0.5, 300),
     help="Seconds to wait for the autopilot.",
-)  # fmt: skip
+)
 
 
 @click.group(name="bridge")
@@ -43,16 +46,23 @@ def cli() -> None:
 @EVENTS
 @TIMEOUT
 @click.option(
-    "--listen", "listen_s", default=5.0, show_default=True, type=click.FloatRange(0, 120),
+    "--listen",
+    "listen_s",
+    default=5.0,
+    show_default=True,
+    type=click.FloatRange(0, 120),
     help="Seconds to measure the link; 0 leaves that out.",
-)  # fmt: skip
+)
 @click.option("--fix", is_flag=True, help="Write what should be otherwise, and read it back.")
 @click.option("--reboot", is_flag=True, help="With --fix: reboot the autopilot where it is needed.")
 @click.option("--test-target", is_flag=True, help="Send a target straight below, disarmed.")
 @click.option(
-    "--timed-run", "timed_run_s", type=click.FloatRange(5, 600), metavar="SECONDS",
+    "--timed-run",
+    "timed_run_s",
+    type=click.FloatRange(5, 600),
+    metavar="SECONDS",
     help="Run the daemon of --config so long first, to measure its latency.",
-)  # fmt: skip
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
 @click.option("--all", "show_all", is_flag=True, help="Print what is in order, too.")
 def doctor(
@@ -119,8 +129,8 @@ def monitor(
 ) -> None:
     """Watch the link live: rates, pose, clock, mode, targets, and what was rejected and why.
 
-    Give it a link of its own (a second port of the autopilot or router): a serial port or UDP port
-    that the daemon holds cannot be shared. Without --link it shows the event log alone.
+    Give it a link of its own (a second port of the autopilot or router): a serial port or UDP port that the daemon
+    holds cannot be shared. Without --link it shows the event log alone.
     """
     from pathlib import Path
 
@@ -141,14 +151,15 @@ def monitor(
 @cli.command()
 @click.argument("path", type=click.Path(dir_okay=False))
 @click.option(
-    "--passphrase", is_flag=True,
+    "--passphrase",
+    is_flag=True,
     help="Ask for a passphrase, and make the key from it as MAVProxy and Mission Planner do.",
-)  # fmt: skip
+)
 def keygen(path: str, passphrase: bool) -> None:
     """Write a new MAVLink 2 signing key to PATH, readable by you alone.
 
-    Give the same key to the autopilot and the ground station (`signing setup PASSPHRASE` in
-    MAVProxy does both), and name the file in link.signing_key. An existing file is never replaced.
+    Give the same key to the autopilot and the ground station (`signing setup PASSPHRASE` in MAVProxy does both), and
+    name the file in link.signing_key. An existing file is never replaced.
     """
     import secrets
     from pathlib import Path

@@ -1,11 +1,10 @@
 """The autopilot's boot clock in our monotonic time, between an upper and a lower bound.
 
-A message stamped ``t_boot`` arrives at ``t_boot + offset + delay`` with ``delay >= 0``, so the
-smallest ``arrival - t_boot`` of the last seconds bounds ``offset`` from above. TIMESYNC bounds it
-from below: what the autopilot stamped ``tc1`` was sent by us before, so ``offset`` is at least
-``sent - tc1``. The estimate is the middle, so a delay that both ways share cancels, and what
-remains is at most half of the smallest delay there plus the smallest delay back. Without TIMESYNC
-it is the upper bound: a mapped stamp is then late by the smallest delay, never early.
+A message stamped ``t_boot`` arrives at ``t_boot + offset + delay`` with ``delay >= 0``, so the smallest ``arrival -
+t_boot`` of the last seconds bounds ``offset`` from above. TIMESYNC bounds it from below: what the autopilot stamped
+``tc1`` was sent by us before, so ``offset`` is at least ``sent - tc1``. The estimate is the middle, so a delay that
+both ways share cancels, and what remains is at most half of the smallest delay there plus the smallest delay back.
+Without TIMESYNC it is the upper bound: a mapped stamp is then late by the smallest delay, never early.
 """
 
 from __future__ import annotations
@@ -17,8 +16,8 @@ NS_PER_MS = 1_000_000
 
 FOREIGN_EARLY_NS = 200_000_000
 FOREIGN_LATE_NS = 1_000_000_000
-"""An answer whose own upper bound lies outside of these around the known one comes from another
-clock than the boot clock (a wall clock, a companion's), and says nothing."""
+"""An answer whose own upper bound lies outside of these around the known one comes from another clock than the boot
+clock (a wall clock, a companion's), and says nothing."""
 
 CROSSED_NS = 5_000_000
 """The bounds may cross by so much from drift and the rounding of stamps to milliseconds."""
@@ -43,12 +42,11 @@ class ClockMap:
     """Maps ``time_boot_ms`` to monotonic nanoseconds. Not thread-safe: one reader feeds it.
 
     Args:
-        window_ns: How long a smallest delay is trusted. Longer rides out longer bursts of delay,
-            shorter follows drift (and a simulator that runs slower than real time) more closely.
-        reorder_ms: A stamp older than the newest by no more than this is a reordered datagram,
-            by more it is a reboot.
-        step_ns: Stamps that are steadily later than expected by more than this are a reboot too:
-            the autopilot was away for longer than its new boot clock shows.
+        window_ns: How long a smallest delay is trusted. Longer rides out longer bursts of delay, shorter follows drift
+            (and a simulator that runs slower than real time) more closely.
+        reorder_ms: A stamp older than the newest by no more than this is a reordered datagram, by more it is a reboot.
+        step_ns: Stamps that are steadily later than expected by more than this are a reboot too: the autopilot was away
+            for longer than its new boot clock shows.
         sync_window_ns: The same for the lower bounds, which are rarer.
     """
 
@@ -56,8 +54,8 @@ class ClockMap:
     """Messages in a row beyond ``step_ns`` that make it a reboot instead of a delay."""
 
     CONFIRM = 3
-    """Messages in a row that must agree on another clock before it is believed: a lone stamp that
-    makes no sense (a fault, a forgery) is left out, and moves nothing."""
+    """Messages in a row that must agree on another clock before it is believed: a lone stamp that makes no sense (a
+    fault, a forgery) is left out, and moves nothing."""
 
     def __init__(
         self,

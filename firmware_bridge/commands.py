@@ -4,19 +4,19 @@ What is sent, and why in this form (read in ArduCopter 4.6 and PX4 1.15):
 
 ======= =============================== =====================================================
         ArduPilot                       PX4
-======= =============================== =====================================================
-Hold    DO_SET_MODE GUIDED              DO_SET_MODE AUTO.LOITER
+======= =============================== ===================================================== Hold    DO_SET_MODE GUIDED
+DO_SET_MODE AUTO.LOITER
 FlyTo   DO_REPOSITION                   DO_REPOSITION with its CHANGE_MODE flag, without which
                                         PX4 answers UNSUPPORTED
 Land    DO_SET_MODE LAND                DO_SET_MODE AUTO.PRECLAND: NAV_LAND is acknowledged and
                                         forgets the targets
 ======= =============================== =====================================================
 
-DO_REPOSITION and not SET_POSITION_TARGET_LOCAL_NED, because it is acknowledged, and because PX4
-takes the latter in OFFBOARD only. It wants latitude and longitude: they are made from the site's
-offset to the vehicle and the vehicle's own global position, so that neither the local frame's
-origin nor the autopilot's model of the earth comes in (over 30 m models agree to centimetres).
-On ArduPilot it goes without CHANGE_MODE: a pilot who has just switched away is not overruled.
+DO_REPOSITION and not SET_POSITION_TARGET_LOCAL_NED, because it is acknowledged, and because PX4 takes the latter in
+OFFBOARD only. It wants latitude and longitude: they are made from the site's offset to the vehicle and the vehicle's
+own global position, so that neither the local frame's origin nor the autopilot's model of the earth comes in (over 30 m
+models agree to centimetres). On ArduPilot it goes without CHANGE_MODE: a pilot who has just switched away is not
+overruled.
 """
 
 from __future__ import annotations
@@ -28,14 +28,7 @@ from typing import Any
 
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.vehicle import mode_number
-from landing.command import (
-    AnswerKind,
-    CommandAnswer,
-    CommandRequest,
-    FlightCommand,
-    FlyTo,
-    Hold,
-)
+from landing.command import AnswerKind, CommandAnswer, CommandRequest, FlightCommand, FlyTo, Hold
 from landing.errors import InvalidValueError
 from landing.types import Pose
 from landing.vehicle import FLIGHT_MODES, Autopilot
@@ -87,9 +80,7 @@ class GlobalFix:
         """From a GLOBAL_POSITION_INT and the pose at its time; None when that has no position."""
         if pose is None or pose.position_ned_m is None or (message.lat == 0 and message.lon == 0):
             return None
-        return cls(
-            at_ns, message.lat * 1e-7, message.lon * 1e-7, message.alt * 1e-3, pose.position_ned_m
-        )
+        return cls(at_ns, message.lat * 1e-7, message.lon * 1e-7, message.alt * 1e-3, pose.position_ned_m)
 
     def global_of(self, position_ned_m: tuple[float, float, float]) -> tuple[float, float, float]:
         """Latitude and longitude in degrees and altitude in metres of a place nearby.
@@ -102,9 +93,7 @@ class GlobalFix:
         )
         away_m = math.hypot(north_m, east_m, down_m)
         if not away_m <= FARTHEST_M:
-            raise InvalidValueError(
-                f"position {position_ned_m} is {away_m:.0f} m away, at most {FARTHEST_M:.0f} m"
-            )
+            raise InvalidValueError(f"position {position_ned_m} is {away_m:.0f} m away, at most {FARTHEST_M:.0f} m")
         latitude_deg = self.latitude_deg + north_m / METRES_PER_DEGREE
         narrower = math.cos(math.radians(self.latitude_deg))
         longitude_deg = self.longitude_deg + east_m / (METRES_PER_DEGREE * narrower)
@@ -126,9 +115,7 @@ class Addressee:
     autopilot: Autopilot
 
 
-def command_message(
-    command: FlightCommand, to: Addressee, fix: GlobalFix | None, confirmation: int
-) -> Any:
+def command_message(command: FlightCommand, to: Addressee, fix: GlobalFix | None, confirmation: int) -> Any:
     """The message that asks for a command.
 
     Args:
@@ -198,8 +185,8 @@ class _Asked:
 class _Overdue:
     """Acknowledgements that may still come for a request that was put aside.
 
-    COMMAND_ACK names the command and not the request: without this the answer to "land" would
-    pass for that to the "hold" right after it, as both are DO_SET_MODE.
+    COMMAND_ACK names the command and not the request: without this the answer to "land" would pass for that to the
+    "hold" right after it, as both are DO_SET_MODE.
     """
 
     command_id: int = -1
@@ -217,8 +204,8 @@ class _Overdue:
 class CommandDesk:
     """Follows one request at a time; a newer one takes its place.
 
-    A request is sent at once, and again every 0.3 s until it is acknowledged, at most five times.
-    "Temporarily rejected" is asked again, "in progress" waited for; any other refusal is final.
+    A request is sent at once, and again every 0.3 s until it is acknowledged, at most five times. "Temporarily
+    rejected" is asked again, "in progress" waited for; any other refusal is final.
     """
 
     def __init__(self) -> None:
@@ -226,9 +213,7 @@ class CommandDesk:
         self._answers: list[CommandAnswer] = []
         self._overdue = _Overdue()
 
-    def ask(
-        self, request: CommandRequest, to: Addressee, fix: GlobalFix | None, now_ns: int
-    ) -> None:
+    def ask(self, request: CommandRequest, to: Addressee, fix: GlobalFix | None, now_ns: int) -> None:
         """Begins to ask; what cannot be asked is answered with a refusal."""
         self._put_aside(now_ns)
         if fix is not None and now_ns - fix.at_ns > GLOBAL_FRESH_NS:
@@ -241,10 +226,7 @@ class CommandDesk:
         if self._overdue.command_id != first.command:
             self._overdue = _Overdue()
         self._asked = _Asked(
-            request,
-            lambda tries: command_message(request.command, to, fix, tries),
-            int(first.command),
-            now_ns,
+            request, lambda tries: command_message(request.command, to, fix, tries), int(first.command), now_ns
         )
 
     def withdraw(self) -> None:

@@ -1,8 +1,8 @@
 """We as a MAVLink component: what is asked of us, on whichever connection, and our answers. Pure.
 
-Who addresses us by our own id is always answered, with COMMAND_ACK UNSUPPORTED where we do not
-know what is wanted. Who addresses all components is answered only by what is meant for all: the
-list of parameters, and the camera's search. Everything else is none of our business.
+Who addresses us by our own id is always answered, with COMMAND_ACK UNSUPPORTED where we do not know what is wanted. Who
+addresses all components is answered only by what is meant for all: the list of parameters, and the camera's search.
+Everything else is none of our business.
 """
 
 from __future__ import annotations
@@ -56,13 +56,7 @@ class Component:
         started_ns: Monotonic time of our start.
     """
 
-    def __init__(
-        self,
-        component_id: int,
-        table: ParameterTable,
-        video: VideoSettings | None,
-        started_ns: int,
-    ) -> None:
+    def __init__(self, component_id: int, table: ParameterTable, video: VideoSettings | None, started_ns: int) -> None:
         self._component_id = component_id
         files = metadata_files(table.parameters)
         self._about = About(files, started_ns)
@@ -77,9 +71,7 @@ class Component:
 
     def own(self, system: int) -> frozenset[Address]:
         """All our components."""
-        ids = (
-            [self._component_id] if self._camera is None else [self._component_id, VIDEO_COMPONENT]
-        )
+        ids = [self._component_id] if self._camera is None else [self._component_id, VIDEO_COMPONENT]
         return frozenset(Address(system, i) for i in ids)
 
     def take(self, message: Any, around: Surroundings, post: Post) -> None:

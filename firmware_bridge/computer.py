@@ -36,11 +36,7 @@ _CORE_ZONE = re.compile(r"cpu|gpu|soc|core|x86_pkg|^cv\d|^tj", re.IGNORECASE)
 _BOARD_ZONE = re.compile(r"board|diode|pcb", re.IGNORECASE)
 
 # The share of a GPU in use, in thousandths, as Jetsons report it.
-GPU_LOADS = (
-    "sys/devices/platform/gpu.0/load",
-    "sys/devices/gpu.0/load",
-    "sys/devices/platform/17000000.gpu/load",
-)
+GPU_LOADS = ("sys/devices/platform/gpu.0/load", "sys/devices/gpu.0/load", "sys/devices/platform/17000000.gpu/load")
 
 
 @dataclass(frozen=True)
@@ -81,9 +77,7 @@ class ComputerMonitor:
             uptime=self._uptime_ms(),
             type=0,
             cpu_cores=_filled(cores, CPU_CORES, UNKNOWN_U8),
-            cpu_combined=_filled(
-                [round(sum(known) / len(known))] if known else [], SLICES, UNKNOWN_U8
-            ),
+            cpu_combined=_filled([round(sum(known) / len(known))] if known else [], SLICES, UNKNOWN_U8),
             gpu_cores=_filled(self._gpu_percent(), GPU_CORES, UNKNOWN_U8),
             gpu_combined=_filled(self._gpu_percent(), SLICES, UNKNOWN_U8),
             temperature_board=board_c,
@@ -121,8 +115,7 @@ class ComputerMonitor:
         return []
 
     def _ram_mib(self) -> tuple[int, int]:
-        kib = dict(re.findall(r"^(MemTotal|MemAvailable):\s+(\d+) kB", self._text("proc/meminfo"),
-                              re.MULTILINE))  # fmt: skip
+        kib = dict(re.findall(r"^(MemTotal|MemAvailable):\s+(\d+) kB", self._text("proc/meminfo"), re.MULTILINE))
         if len(kib) != 2:
             return UNKNOWN_U32, UNKNOWN_U32
         total = int(kib["MemTotal"])
@@ -134,9 +127,7 @@ class ComputerMonitor:
         except OSError:
             return UNKNOWN_U32, UNKNOWN_U32
         used = (found.f_blocks - found.f_bfree) * found.f_frsize // MIB
-        return min(used, UNKNOWN_U32 - 1), min(
-            found.f_blocks * found.f_frsize // MIB, UNKNOWN_U32 - 1
-        )
+        return min(used, UNKNOWN_U32 - 1), min(found.f_blocks * found.f_frsize // MIB, UNKNOWN_U32 - 1)
 
     def _temperatures_c(self) -> tuple[list[int], int]:
         core: list[int] = []
@@ -153,8 +144,7 @@ class ComputerMonitor:
         return core, board
 
     def _fans_rpm(self) -> list[int]:
-        found = (_number(self._read(path)) for path in
-                 _sorted(self._root.glob("sys/class/hwmon/hwmon*/fan*_input")))  # fmt: skip
+        found = (_number(self._read(path)) for path in _sorted(self._root.glob("sys/class/hwmon/hwmon*/fan*_input")))
         return [rpm for rpm in found if rpm is not None and 0 <= rpm < UNKNOWN_I16]
 
     def _uptime_ms(self) -> int:

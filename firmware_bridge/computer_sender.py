@@ -15,8 +15,8 @@ JOIN_TIMEOUT_S = 2.0
 class ComputerStatusSender:
     """One message per `wake`, and none without: it must not outlive the work it reports on.
 
-    A sensor on a slow bus may take tens of milliseconds to read, which neither the control loop
-    nor a reader of a connection can spare.
+    A sensor on a slow bus may take tens of milliseconds to read, which neither the control loop nor a reader of a
+    connection can spare.
 
     Args:
         monitor: Where the figures come from.

@@ -1,8 +1,8 @@
 """Bytes to and from the flight controller: serial, UDP and TCP behind one small contract.
 
-Connection strings are pymavlink's: ``/dev/ttyTHS1``, ``/dev/ttyACM0,921600``, ``udpin:host:port``
-(also ``udp:``), ``udpout:host:port``, ``tcp:host:port``, ``tcpin:host:port``. pymavlink's own
-transports are not used: they write blocking, open without a timeout and are not thread-safe.
+Connection strings are pymavlink's: ``/dev/ttyTHS1``, ``/dev/ttyACM0,921600``, ``udpin:host:port`` (also ``udp:``),
+``udpout:host:port``, ``tcp:host:port``, ``tcpin:host:port``. pymavlink's own transports are not used: they write
+blocking, open without a timeout and are not thread-safe.
 """
 
 from __future__ import annotations
@@ -52,9 +52,7 @@ def parse_connection(text: str, baud: int = 921_600) -> Endpoint:
     if text.startswith("/"):
         device, _, speed = text.partition(",")
         if speed and not (speed.isascii() and speed.isdigit()):
-            raise LinkError(
-                f"connection '{text}': baud '{speed}' is no number, e.g. {device},921600"
-            )
+            raise LinkError(f"connection '{text}': baud '{speed}' is no number, e.g. {device},921600")
         chosen = int(speed) if speed else baud
         if not 1200 <= chosen <= 12_000_000:
             raise LinkError(f"connection '{text}': baud {chosen} is not between 1200 and 12000000")

@@ -32,9 +32,7 @@ class EventTail:
         first_bytes: How much of an existing log is read at first.
     """
 
-    def __init__(
-        self, path: Path, *, from_end: bool = False, first_bytes: int = FIRST_BYTES
-    ) -> None:
+    def __init__(self, path: Path, *, from_end: bool = False, first_bytes: int = FIRST_BYTES) -> None:
         self.path = path
         self._rest = b""
         found = path.stat() if path.exists() else None

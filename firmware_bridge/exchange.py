@@ -1,7 +1,7 @@
 """What the connections bring, given to all whom it concerns; called in the connections' threads.
 
-Only the autopilot's connection moves the pose and synchronises clocks. Questions are answered, and
-frames passed on, wherever they come from.
+Only the autopilot's connection moves the pose and synchronises clocks. Questions are answered, and frames passed on,
+wherever they come from.
 """
 
 from __future__ import annotations
@@ -44,12 +44,10 @@ class Exchange:
         self._timesync = Timesync()
         self._own_from_ns = time.monotonic_ns() + ECHO_OF_LAST_RUN_NS
         self._component_id = settings.component_id
-        # Guarded by _ask_lock: what is asked of us. A question may be answered from a disk, so what
-        # the flight needs never waits for this lock, and it is never taken together with `lock`.
+        # Guarded by _ask_lock: what is asked of us. A question may be answered from a disk, so what the flight needs
+        # never waits for this lock, and it is never taken together with `lock`.
         self._ask_lock = threading.Lock()
-        self._component = Component(
-            settings.component_id, parameters, settings.video, time.monotonic_ns()
-        )
+        self._component = Component(settings.component_id, parameters, settings.video, time.monotonic_ns())
         self._router_lock = threading.Lock()
         self._router = Router(1 + len(settings.ground_stations)) if settings.forward else None
         self._channels: tuple[Channel, ...] = ()
@@ -135,12 +133,7 @@ class Exchange:
                     self.telemetry.synchronise(answer)
 
     def _pass_on(
-        self,
-        router: Router,
-        channel: Channel,
-        frame: ReceivedFrame,
-        now_ns: int,
-        own: frozenset[Address],
+        self, router: Router, channel: Channel, frame: ReceivedFrame, now_ns: int, own: frozenset[Address]
     ) -> None:
         with self._router_lock:
             targets = router.targets(frame, channel.settings.index, now_ns, own)

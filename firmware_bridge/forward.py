@@ -1,8 +1,8 @@
 """Which connections a frame is passed on to. Pure.
 
-A learning switch, as mavlink-router is one: where a sender was heard last is the way to it. Never
-back to where a frame came from; nothing that we sent ourselves; and no frame twice, so that two
-ways between the same two networks do not become a circle.
+A learning switch, as mavlink-router is one: where a sender was heard last is the way to it. Never back to where a frame
+came from; nothing that we sent ourselves; and no frame twice, so that two ways between the same two networks do not
+become a circle.
 """
 
 from __future__ import annotations
@@ -33,9 +33,7 @@ class Router:
         self.circles = 0
         """Frames that came a second time, on another connection, and were dropped."""
 
-    def targets(
-        self, frame: ReceivedFrame, origin: int, now_ns: int, own: frozenset[Address]
-    ) -> list[int]:
+    def targets(self, frame: ReceivedFrame, origin: int, now_ns: int, own: frozenset[Address]) -> list[int]:
         """Connections to pass a frame on to.
 
         Args:

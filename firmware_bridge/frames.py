@@ -1,8 +1,7 @@
 """MAVLink frames out of a stream of bytes, whatever the bytes are.
 
-pymavlink's own parser trusts the length byte: one flipped bit that looks like a frame's start
-swallows up to 280 bytes, good frames included. Here a candidate that fails its checksum costs one
-byte, and the search goes on right behind it.
+pymavlink's own parser trusts the length byte: one flipped bit that looks like a frame's start swallows up to 280 bytes,
+good frames included. Here a candidate that fails its checksum costs one byte, and the search goes on right behind it.
 """
 
 from __future__ import annotations
@@ -25,8 +24,8 @@ _CRC = 2
 def checksum(data: bytes, crc_extra: int) -> int:
     """CRC-16/MCRF4XX of the bytes after the marker and the message's CRC_EXTRA byte.
 
-    pymavlink's own, which is compiled where fastcrc has a wheel: one hostile byte can ask for the
-    sum of 260, and in pure Python 40 kB/s of such bytes are a whole core.
+    pymavlink's own, which is compiled where fastcrc has a wheel: one hostile byte can ask for the sum of 260, and in
+    pure Python 40 kB/s of such bytes are a whole core.
     """
     crc: int = mavlink.x25crc(data + bytes((crc_extra,))).crc
     return crc
@@ -50,8 +49,8 @@ class ReceivedFrame:
 class FrameReader:
     """Collects bytes and gives back whole frames, MAVLink 1 and 2, signed or not.
 
-    The checksum is verified; signatures are `signing`'s. Messages that the dialect does not know
-    cannot be checked and are skipped, counted in ``unknown``.
+    The checksum is verified; signatures are `signing`'s. Messages that the dialect does not know cannot be checked and
+    are skipped, counted in ``unknown``.
 
     Args:
         peer: Whose bytes they are.

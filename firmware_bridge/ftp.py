@@ -1,7 +1,7 @@
 """MAVLink FTP, read only, of a few files held in memory. Pure.
 
-https://mavlink.io/en/services/ftp.html. Nothing of the computer's disk can be reached through it:
-a name is looked up in a mapping, never in a file system.
+https://mavlink.io/en/services/ftp.html. Nothing of the computer's disk can be reached through it: a name is looked up
+in a mapping, never in a file system.
 """
 
 from __future__ import annotations
@@ -106,13 +106,7 @@ class FtpPacket:
     def pack(self) -> bytes:
         """The 251 bytes of the payload."""
         header = _HEADER.pack(
-            self.sequence & 0xFFFF,
-            self.session,
-            self.opcode,
-            self.size,
-            self.asked,
-            self.burst_complete,
-            self.offset,
+            self.sequence & 0xFFFF, self.session, self.opcode, self.size, self.asked, self.burst_complete, self.offset
         )
         return (header + self.data).ljust(PAYLOAD_BYTES, b"\0")
 
@@ -193,13 +187,7 @@ class FtpServer:
             return [_ack(ask, content[ask.offset : ask.offset + size], offset=ask.offset)]
         starts = range(ask.offset, len(content), size)[:BURST_CHUNKS]
         return [
-            _ack(
-                ask,
-                content[start : start + size],
-                offset=start,
-                after=number,
-                burst_complete=start == starts[-1],
-            )
+            _ack(ask, content[start : start + size], offset=start, after=number, burst_complete=start == starts[-1])
             for number, start in enumerate(starts)
         ]
 
@@ -234,6 +222,4 @@ def _ack(
 
 
 def _nak(ask: FtpPacket, error: FtpError) -> bytes:
-    return FtpPacket(
-        ask.sequence + 1, ask.session, Opcode.NAK, 1, ask.opcode, 0, ask.offset, bytes([error])
-    ).pack()
+    return FtpPacket(ask.sequence + 1, ask.session, Opcode.NAK, 1, ask.opcode, 0, ask.offset, bytes([error])).pack()

@@ -1,9 +1,9 @@
 """Where a gimbal pointed at the moment a frame was captured.
 
-Its messages come from the gimbal itself or from the autopilot, each with the sender's own boot
-clock, at 5 to 20 Hz. They are kept as they came, against what they came, and interpolated there: a
-stabilised gimbal hardly moves against the heading while the heading itself may turn fast. Only the
-answer is brought into NED, with the vehicle's attitude at that very moment.
+Its messages come from the gimbal itself or from the autopilot, each with the sender's own boot clock, at 5 to 20 Hz.
+They are kept as they came, against what they came, and interpolated there: a stabilised gimbal hardly moves against the
+heading while the heading itself may turn fast. Only the answer is brought into NED, with the vehicle's attitude at that
+very moment.
 """
 
 from __future__ import annotations
@@ -14,27 +14,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from firmware_bridge.clock import NS_PER_MS, ClockMap
-from firmware_bridge.gimbal_message import (
-    GimbalFrame,
-    GimbalReading,
-    read_device_status,
-    read_mount_orientation,
-)
+from firmware_bridge.gimbal_message import GimbalFrame, GimbalReading, read_device_status, read_mount_orientation
 from firmware_bridge.track import Track
 from landing.errors import InvalidValueError
-from landing.geometry import (
-    Quaternion,
-    euler_from_quaternion,
-    multiplied,
-    quaternion_from_euler,
-    slerp,
-)
+from landing.geometry import Quaternion, euler_from_quaternion, multiplied, quaternion_from_euler, slerp
 
 NS_PER_S = 1_000_000_000
-READERS = {
-    "GIMBAL_DEVICE_ATTITUDE_STATUS": read_device_status,
-    "MOUNT_ORIENTATION": read_mount_orientation,
-}
+READERS = {"GIMBAL_DEVICE_ATTITUDE_STATUS": read_device_status, "MOUNT_ORIENTATION": read_mount_orientation}
 SOURCE_SILENT_NS = 2 * NS_PER_S
 """A source silent for so long may be replaced by another."""
 
@@ -72,8 +58,8 @@ _Source = tuple[str, int, int, int]
 class GimbalHistory:
     """The last seconds of one gimbal's attitude; thread-safe, bounded.
 
-    The first source heard is served until it falls silent; the newer message is preferred to
-    MOUNT_ORIENTATION from then on.
+    The first source heard is served until it falls silent; the newer message is preferred to MOUNT_ORIENTATION from
+    then on.
 
     Args:
         limits: How far samples may be stretched.
@@ -105,12 +91,7 @@ class GimbalHistory:
         reader = READERS.get(name)
         if reader is None:
             return False
-        source = (
-            name,
-            message.get_srcSystem(),
-            message.get_srcComponent(),
-            getattr(message, "gimbal_device_id", 0),
-        )
+        source = (name, message.get_srcSystem(), message.get_srcComponent(), getattr(message, "gimbal_device_id", 0))
         with self._lock:
             if not self._serves(source, now_ns):
                 return False
@@ -130,8 +111,7 @@ class GimbalHistory:
 
         Args:
             at_ns: Our monotonic time.
-            ned_from_frd: The vehicle's attitude then; needed unless the gimbal tells its own
-                against north.
+            ned_from_frd: The vehicle's attitude then; needed unless the gimbal tells its own against north.
         """
         with self._lock:
             offset_ns = self._clock.offset_ns
@@ -154,10 +134,7 @@ class GimbalHistory:
         if source == served:
             return True
         silent = now_ns - self._heard_ns > SOURCE_SILENT_NS
-        better = served is not None and (served[0], source[0]) == (
-            "MOUNT_ORIENTATION",
-            "GIMBAL_DEVICE_ATTITUDE_STATUS",
-        )
+        better = served is not None and (served[0], source[0]) == ("MOUNT_ORIENTATION", "GIMBAL_DEVICE_ATTITUDE_STATUS")
         if served is not None and not silent and not better:
             return False
         self._forget()

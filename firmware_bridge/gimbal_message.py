@@ -1,8 +1,8 @@
 """What a gimbal says of its attitude, and against what: each flag honoured, nothing guessed. Pure.
 
-GIMBAL_DEVICE_ATTITUDE_STATUS (285) carries a quaternion whose frame its flags describe, and
-MOUNT_ORIENTATION (265), the older message, angles of a fixed meaning; see "Gimbal Protocol v2" and
-the message definitions, https://mavlink.io/en/messages/common.html.
+GIMBAL_DEVICE_ATTITUDE_STATUS (285) carries a quaternion whose frame its flags describe, and MOUNT_ORIENTATION (265),
+the older message, angles of a fixed meaning; see "Gimbal Protocol v2" and the message definitions,
+https://mavlink.io/en/messages/common.html.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ UNTRUSTED: int = (
 class GimbalFrame(str, Enum):
     """Against what an attitude is given.
 
-    ``EARTH``: local NED. ``HEADING``: level axes that turn with the vehicle's heading. ``BODY``:
-    the vehicle's body axes.
+    ``EARTH``: local NED. ``HEADING``: level axes that turn with the vehicle's heading. ``BODY``: the vehicle's body
+    axes.
     """
 
     EARTH = "earth"
@@ -60,13 +60,12 @@ class GimbalReading:
 def read_device_status(message: Any) -> GimbalReading:
     """Reads GIMBAL_DEVICE_ATTITUDE_STATUS.
 
-    Roll and pitch locked: against the horizon; neither: against the body. Yaw: against north or
-    the vehicle, as the YAW_IN flags say. Without them the definition reads YAW_LOCK as 'north', but
-    ArduPilot has set YAW_LOCK with a yaw against the vehicle, so that one case is refused.
+    Roll and pitch locked: against the horizon; neither: against the body. Yaw: against north or the vehicle, as the
+    YAW_IN flags say. Without them the definition reads YAW_LOCK as 'north', but ArduPilot has set YAW_LOCK with a yaw
+    against the vehicle, so that one case is refused.
 
     Raises:
-        InvalidValueError: It does not say against what, contradicts itself, reports a failure, or
-            is no rotation.
+        InvalidValueError: It does not say against what, contradicts itself, reports a failure, or is no rotation.
     """
     if message.failure_flags & UNTRUSTED:
         raise InvalidValueError(
@@ -98,13 +97,10 @@ def frame_of_flags(flags: int) -> GimbalFrame:
         return GimbalFrame.EARTH if yaw == YAW_IN_EARTH_FRAME else GimbalFrame.HEADING
     if levelled:
         raise InvalidValueError(
-            "gimbal has only one of roll and pitch locked to the horizon: against what the other "
-            "is given is not known"
+            "gimbal has only one of roll and pitch locked to the horizon: against what the other is given is not known"
         )
     if yaw == YAW_IN_EARTH_FRAME:
-        raise InvalidValueError(
-            "gimbal yaw is against north while roll and pitch are against the body: no one frame"
-        )
+        raise InvalidValueError("gimbal yaw is against north while roll and pitch are against the body: no one frame")
     return GimbalFrame.BODY
 
 
@@ -123,10 +119,7 @@ def read_mount_orientation(message: Any) -> GimbalReading:
         frame, yaw_deg = GimbalFrame.EARTH, absolute_deg
     if not all(map(math.isfinite, (roll_deg, pitch_deg, yaw_deg))):
         raise InvalidValueError(
-            f"gimbal angles roll {roll_deg:g}, pitch {pitch_deg:g}, yaw {yaw_deg:g} degrees: "
-            "one is not known"
+            f"gimbal angles roll {roll_deg:g}, pitch {pitch_deg:g}, yaw {yaw_deg:g} degrees: one is not known"
         )
-    attitude = quaternion_from_euler(
-        math.radians(roll_deg), math.radians(pitch_deg), math.radians(yaw_deg)
-    )
+    attitude = quaternion_from_euler(math.radians(roll_deg), math.radians(pitch_deg), math.radians(yaw_deg))
     return GimbalReading(frame, attitude, message.time_boot_ms)

@@ -69,9 +69,7 @@ class Identity:
     @property
     def name(self) -> str:
         """``ArduPilot 4.6.2``, ``PX4 1.15.4 rc``; what is not known is left out."""
-        kind = {Autopilot.ARDUPILOT: "ArduPilot", Autopilot.PX4: "PX4"}.get(
-            self.autopilot, "unknown autopilot"
-        )
+        kind = {Autopilot.ARDUPILOT: "ArduPilot", Autopilot.PX4: "PX4"}.get(self.autopilot, "unknown autopilot")
         number = "" if self.version is None else " " + version_text(self.version)
         return f"{kind}{number}{' ' + self.stage if self.stage else ''}"
 

@@ -1,7 +1,7 @@
 """The link to the autopilot, and to ground stations beside it. Sends never wait.
 
-What is here is the shell around the connections (`channel`) and what they bring (`exchange`). Each
-connection has a thread; a ground station's may die or flood without the autopilot's noticing.
+What is here is the shell around the connections (`channel`) and what they bring (`exchange`). Each connection has a
+thread; a ground station's may die or flood without the autopilot's noticing.
 """
 
 from __future__ import annotations
@@ -21,12 +21,7 @@ from firmware_bridge.computer_sender import ComputerStatusSender
 from firmware_bridge.connection import make_transport, parse_connection
 from firmware_bridge.exchange import Exchange
 from firmware_bridge.link_status import link_status, signing_status
-from firmware_bridge.messages import (
-    HealthState,
-    Severity,
-    heartbeat_message,
-    statustext_messages,
-)
+from firmware_bridge.messages import HealthState, Severity, heartbeat_message, statustext_messages
 from firmware_bridge.parameters import NoParameters, ParameterTable
 from firmware_bridge.peers import PeerBook
 from firmware_bridge.report import AlarmKind, LinkStatus, Refusal, SendResult
@@ -43,22 +38,18 @@ from landing.vehicle import VehicleStatus
 
 NS_PER_S = 1_000_000_000
 
-ALARMS = {
-    AlarmKind.CONTESTED: Refusal.CONTESTED,
-    AlarmKind.OWN_IDS: Refusal.OWN_IDS_TAKEN,
-}
+ALARMS = {AlarmKind.CONTESTED: Refusal.CONTESTED, AlarmKind.OWN_IDS: Refusal.OWN_IDS_TAKEN}
 
 
 class FlightLink:
     """Listens to one autopilot, keeps its pose and state, and sends what it is given.
 
-    After construction nothing here raises into the caller: an unreachable autopilot is a status,
-    and a message that cannot go out is a `SendResult`. There is no heartbeat thread: the daemon
-    calls `send_heartbeat` once a second, out of its own progress.
+    After construction nothing here raises into the caller: an unreachable autopilot is a status, and a message that
+    cannot go out is a `SendResult`. There is no heartbeat thread: the daemon calls `send_heartbeat` once a second, out
+    of its own progress.
 
-    Only the served autopilot moves the pose, and only to it, where it was heard, do targets and
-    commands go. Heartbeats and texts go everywhere, and questions are answered wherever they come
-    from.
+    Only the served autopilot moves the pose, and only to it, where it was heard, do targets and commands go. Heartbeats
+    and texts go everywhere, and questions are answered wherever they come from.
 
     Args:
         settings: How to reach the autopilot, and who else listens.
@@ -71,8 +62,7 @@ class FlightLink:
         observers: Of the autopilot's connection, see `Channel`.
 
     Raises:
-        LinkError: A connection string is in none of the known forms, or the signing key cannot be
-            used.
+        LinkError: A connection string is in none of the known forms, or the signing key cannot be used.
     """
 
     def __init__(
@@ -156,10 +146,7 @@ class FlightLink:
         return self
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
 

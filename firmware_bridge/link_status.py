@@ -76,7 +76,4 @@ def _signing_problems(where: str, status: SigningStatus | None, key: Path | None
     if status is None or status.accepted or not status.unsigned + status.forged:
         return []
     how = "unsigned" if status.unsigned else "signed with another key"
-    return [
-        f"{where}: {status.unsigned + status.forged} frames ignored, {how}; give the autopilot "
-        f"the key of {key}"
-    ]
+    return [f"{where}: {status.unsigned + status.forged} frames ignored, {how}; give the autopilot the key of {key}"]

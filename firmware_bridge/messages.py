@@ -70,8 +70,8 @@ def heartbeat_message(state: HealthState) -> Any:
 def statustext_messages(text: str, severity: Severity, text_id: int) -> list[Any]:
     """STATUSTEXT, in chunks of 50 characters when the text is longer.
 
-    The last chunk of several is the first with fewer than 50 characters, so a text that fills its
-    chunks exactly is followed by an empty one. Text beyond four chunks is cut after a word.
+    The last chunk of several is the first with fewer than 50 characters, so a text that fills its chunks exactly is
+    followed by an empty one. Text beyond four chunks is cut after a word.
 
     Args:
         text: What to say; characters outside ASCII become ``?``.
@@ -86,8 +86,6 @@ def statustext_messages(text: str, severity: Severity, text_id: int) -> list[Any
         words = data[: most - 3].rpartition(b" ")[0] or data[: most - 3]
         data = words + b"..."
     return [
-        mavlink.MAVLink_statustext_message(
-            int(severity), data[start : start + CHUNK], text_id, start // CHUNK
-        )
+        mavlink.MAVLink_statustext_message(int(severity), data[start : start + CHUNK], text_id, start // CHUNK)
         for start in range(0, len(data) + 1, CHUNK)
     ]

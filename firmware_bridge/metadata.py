@@ -1,7 +1,7 @@
 """The files that describe us: which metadata there is, and what every parameter means.
 
-https://mavlink.io/en/services/component_metadata.html. They are made once, at the start, as their
-checksums must not change after boot.
+https://mavlink.io/en/services/component_metadata.html. They are made once, at the start, as their checksums must not
+change after boot.
 """
 
 from __future__ import annotations
@@ -30,13 +30,7 @@ def metadata_files(parameters: Sequence[Parameter]) -> dict[str, bytes]:
     general = _json(
         {
             "version": 1,
-            "metadataTypes": [
-                {
-                    "type": _TYPE_PARAMETER,
-                    "uri": uri_of(PARAMETERS),
-                    "fileCrc": crc32(described),
-                }
-            ],
+            "metadataTypes": [{"type": _TYPE_PARAMETER, "uri": uri_of(PARAMETERS), "fileCrc": crc32(described)}],
         }
     )
     return {GENERAL: general, PARAMETERS: described}

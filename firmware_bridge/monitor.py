@@ -1,8 +1,8 @@
 """`touchdown bridge monitor`: watch a link, and the daemon's log, without disturbing either.
 
-It is a component of its own (never the daemon's 191), answers nothing, sends a heartbeat only where
-nothing would come otherwise (``udpout``), and asks for a stream only when it does not come at all,
-at a low rate: on a shared link it must not slow down what the daemon has asked for.
+It is a component of its own (never the daemon's 191), answers nothing, sends a heartbeat only where nothing would come
+otherwise (``udpout``), and asks for a stream only when it does not come at all, at a low rate: on a shared link it must
+not slow down what the daemon has asked for.
 """
 
 from __future__ import annotations
@@ -60,8 +60,7 @@ def run(options: MonitorOptions, echo: Echo) -> None:
     events = options.events or config.events
     if options.connection is None and events is None:
         raise ConfigError(
-            "nothing to watch: give --link (e.g. udpin:0.0.0.0:14551), --events FILE, or a "
-            "--config that has log.events"
+            "nothing to watch: give --link (e.g. udpin:0.0.0.0:14551), --events FILE, or a --config that has log.events"
         )
     with ExitStack() as stack:
         session = None
@@ -97,16 +96,12 @@ def _open(options: MonitorOptions, config: ToolConfig) -> Session:
         range_rate_hz=SLOW_HZ,
         landed_rate_hz=SLOW_HZ / 2,
     )
-    session = Session(
-        settings, silent=options.passive or endpoint.kind != "udpout", grace_s=GRACE_S
-    )
+    session = Session(settings, silent=options.passive or endpoint.kind != "udpout", grace_s=GRACE_S)
     session.ask_streams(not options.passive)
     return session
 
 
-def _steps(
-    state: MonitorState, tail: EventTail | None, seconds: float | None, period_s: float
-) -> Callable[[], bool]:
+def _steps(state: MonitorState, tail: EventTail | None, seconds: float | None, period_s: float) -> Callable[[], bool]:
     """A function that takes in what comes for one period; False once the time is over."""
     deadline_ns = None if seconds is None else time.monotonic_ns() + round(seconds * NS_PER_S)
 
@@ -144,9 +139,7 @@ def _live(state: MonitorState, tail: EventTail | None, seconds: float | None) ->
     from rich.live import Live
 
     step = _steps(state, tail, seconds, REFRESH_S)
-    with Live(
-        monitor_view.picture(state, time.monotonic_ns()), auto_refresh=False, screen=False
-    ) as live:
+    with Live(monitor_view.picture(state, time.monotonic_ns()), auto_refresh=False, screen=False) as live:
         while step():
             state.take_news()
             live.update(monitor_view.picture(state, time.monotonic_ns()), refresh=True)

@@ -189,9 +189,7 @@ class MonitorState:
         if known is not None and (system, component) == (known.system, known.component):
             return "autopilot"
         return (
-            f"component {component}"
-            if known and system == known.system
-            else (f"system {system} component {component}")
+            f"component {component}" if known and system == known.system else (f"system {system} component {component}")
         )
 
     def target_rate_hz(self, now_ns: int) -> float:
@@ -281,9 +279,7 @@ def _site_words(site: object) -> str:
     if not isinstance(site, dict):
         return "one"
     position = site.get("position_ned_m") or (math.nan, math.nan)
-    return (
-        f"{position[0]:.1f} N {position[1]:.1f} E, {site.get('clearance_m', math.nan):.1f} m clear"
-    )
+    return f"{position[0]:.1f} N {position[1]:.1f} E, {site.get('clearance_m', math.nan):.1f} m clear"
 
 
 def age_s(at_ns: int | None, now_ns: int) -> float | None:

@@ -56,8 +56,7 @@ def line(state: MonitorState, now_ns: int) -> str:
     """The same in one line, for logs."""
     return (
         " | ".join(
-            f"{title}: " + ", ".join(f"{row.name} {row.value}" for row in rows)
-            for title, rows in blocks(state, now_ns)
+            f"{title}: " + ", ".join(f"{row.name} {row.value}" for row in rows) for title, rows in blocks(state, now_ns)
         )
         or "nothing heard yet"
     )
@@ -111,11 +110,7 @@ def _clock(telemetry: Any) -> Row:
     offset_ns, uncertainty_ns = telemetry.clock.offset_ns, telemetry.clock.uncertainty_ns
     if offset_ns is None:
         return Row("clock", "not known", Level.NOTE)
-    sure = (
-        f" within {uncertainty_ns / 1e6:.1f} ms"
-        if uncertainty_ns is not None
-        else " at most, by arrival"
-    )
+    sure = f" within {uncertainty_ns / 1e6:.1f} ms" if uncertainty_ns is not None else " at most, by arrival"
     return Row("clock", f"autopilot's boot {offset_ns / 1e9:+.3f} s on ours{sure}")
 
 
@@ -228,14 +223,10 @@ def picture(state: MonitorState, now_ns: int) -> Any:
         panels.append(Panel(table, title=title, title_align="left", border_style="dim"))
     for title, lines in (("rejected, and why", state.rejections), ("said", state.said)):
         text = Text("\n").join(
-            Text(
-                f"{age_s(said.at_ns, now_ns):6.1f} s ago  {said.who}: {said.text}",
-                style="yellow" if said.bad else "",
-            )
+            Text(f"{age_s(said.at_ns, now_ns):6.1f} s ago  {said.who}: {said.text}", style="yellow" if said.bad else "")
             for said in reversed(lines)
         )
         panels.append(
-            Panel(text if lines else Text("nothing", style="dim"), title=title,
-                  title_align="left", border_style="dim")
-        )  # fmt: skip
+            Panel(text if lines else Text("nothing", style="dim"), title=title, title_align="left", border_style="dim")
+        )
     return Group(*panels)

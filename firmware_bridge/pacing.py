@@ -8,8 +8,8 @@ NS_PER_S = 1_000_000_000
 class Allowance:
     """Bytes that may pass: they come back at a steady rate, up to a burst.
 
-    A taker may overdraw once, by the size of what it takes, so that one large frame always passes;
-    the next waits until the debt is paid.
+    A taker may overdraw once, by the size of what it takes, so that one large frame always passes; the next waits until
+    the debt is paid.
 
     Args:
         bytes_per_s: Rate.

@@ -1,7 +1,7 @@
 """The MAVLink parameter protocol, serving side: a ground station tunes without a login. Pure.
 
-https://mavlink.io/en/services/parameter.html. Which parameters there are, what may be written and
-what a value means is the table's; here is only the protocol.
+https://mavlink.io/en/services/parameter.html. Which parameters there are, what may be written and what a value means is
+the table's; here is only the protocol.
 """
 
 from __future__ import annotations
@@ -69,13 +69,10 @@ class Parameter:
 
     def __post_init__(self) -> None:
         if not self.name.isascii() or not 1 <= len(self.name) <= LONGEST_NAME:
-            raise InvalidValueError(
-                f"parameter '{self.name}': expected a name of 1 to {LONGEST_NAME} ASCII characters"
-            )
+            raise InvalidValueError(f"parameter '{self.name}': expected a name of 1 to {LONGEST_NAME} ASCII characters")
         if not self.low <= self.default <= self.high:
             raise InvalidValueError(
-                f"parameter {self.name}: default {self.default:g} is not within {self.low:g} to "
-                f"{self.high:g}"
+                f"parameter {self.name}: default {self.default:g} is not within {self.low:g} to {self.high:g}"
             )
 
 
@@ -122,8 +119,8 @@ class NoParameters:
 class ParameterServer:
     """Answers PARAM_REQUEST_LIST, PARAM_REQUEST_READ and PARAM_SET.
 
-    A refused write is answered with PARAM_ERROR and, for ground stations that do not know it, with
-    the value that stays.
+    A refused write is answered with PARAM_ERROR and, for ground stations that do not know it, with the value that
+    stays.
 
     Args:
         table: Served.
@@ -214,13 +211,10 @@ def encoded(value: float, kind: ParameterKind, autopilot: Autopilot) -> float:
     return float(value)
 
 
-def decoded(
-    value: float, wire_type: int, kind: ParameterKind, autopilot: Autopilot
-) -> float | None:
+def decoded(value: float, wire_type: int, kind: ParameterKind, autopilot: Autopilot) -> float | None:
     """The value that a PARAM_SET means; None when it means none.
 
-    The type on the wire must be the parameter's own; ArduPilot's ground stations may also write an
-    integer as REAL32.
+    The type on the wire must be the parameter's own; ArduPilot's ground stations may also write an integer as REAL32.
     """
     if kind is ParameterKind.INT32 and wire_type == kind.value and autopilot is Autopilot.PX4:
         # A float may not keep every pattern of bits; small integers are denormal floats and do.

@@ -1,8 +1,8 @@
 """What goes over a connection, as a capture file that Wireshark opens.
 
-Every MAVLink frame becomes a UDP datagram between two made-up addresses on port 14550, whatever the
-connection really is, so that Wireshark's MAVLink dissector (made by ``mavgen --lang=WLua``) finds
-it by itself. Times are our monotonic clock's, so the capture starts at the computer's boot in 1970.
+Every MAVLink frame becomes a UDP datagram between two made-up addresses on port 14550, whatever the connection really
+is, so that Wireshark's MAVLink dissector (made by ``mavgen --lang=WLua``) finds it by itself. Times are our monotonic
+clock's, so the capture starts at the computer's boot in 1970.
 
 Formats: https://ietf-opsawg-wg.github.io/draft-ietf-opsawg-pcap, RFC 791, RFC 768.
 """
@@ -68,10 +68,7 @@ class PcapWriter:
         return self
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._file.close()
 

@@ -1,7 +1,7 @@
 """Everybody at the other end of one connection: their frames, their share of our attention.
 
-Each peer has a frame reader of its own, so that nobody's cut frames spoil another's, and a budget,
-so that nobody's flood takes the time of the autopilot that is served.
+Each peer has a frame reader of its own, so that nobody's cut frames spoil another's, and a budget, so that nobody's
+flood takes the time of the autopilot that is served.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ PEER_TIMEOUT_NS = 5 * NS_PER_S
 """A peer that has said nothing for so long is sent nothing any more."""
 
 STRANGER_BYTES_PER_S = 20_000
-"""What is listened to of each peer but the one where the served autopilot lives, where there are
-several."""
+"""What is listened to of each peer but the one where the served autopilot lives, where there are several."""
 
 STRANGERS_BYTES_PER_S = 100_000
 """The same of all of them together, once an autopilot is served."""
@@ -89,9 +88,7 @@ class PeerBook:
             known = self._meet(arrival.peer)
         if now_ns - known.heard_ns > PEER_TIMEOUT_NS // 10 or arrival.peer not in self._present:
             known.heard_ns = now_ns
-            self._present = tuple(
-                p for p, k in self._peers.items() if now_ns - k.heard_ns <= PEER_TIMEOUT_NS
-            )
+            self._present = tuple(p for p, k in self._peers.items() if now_ns - k.heard_ns <= PEER_TIMEOUT_NS)
         known.heard_ns = now_ns
         alone = len(self._present) == 1
         if not alone and arrival.peer != self._served:
@@ -104,9 +101,7 @@ class PeerBook:
                 self._strangers.take(size)
         return known.reader.feed(arrival.data)
 
-    def send(
-        self, transport: Transport, frame: bytes, to: tuple[Peer, ...] | None, now_ns: int
-    ) -> bool:
+    def send(self, transport: Transport, frame: bytes, to: tuple[Peer, ...] | None, now_ns: int) -> bool:
         """Write a frame to some peers, or to all who are there; False when nobody got it."""
         if not transport.waits:
             return transport.write(frame)

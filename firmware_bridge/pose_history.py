@@ -1,11 +1,11 @@
 """Where the vehicle was, and how it was turned, at the moment a frame was captured.
 
-Attitude, local position and height arrive as separate messages at their own rates. Each is kept
-as a short track of stamped samples; a pose is put together by interpolating every track at the
-asked moment. What a track cannot answer honestly (a gap, a jump, silence) is None in the pose.
+Attitude, local position and height arrive as separate messages at their own rates. Each is kept as a short track of
+stamped samples; a pose is put together by interpolating every track at the asked moment. What a track cannot answer
+honestly (a gap, a jump, silence) is None in the pose.
 
-A pose names the local frame it is given in. An estimator reset moves that frame: by a known shift
-where the step is plain, into another epoch where it is not.
+A pose names the local frame it is given in. An estimator reset moves that frame: by a known shift where the step is
+plain, into another epoch where it is not.
 """
 
 from __future__ import annotations
@@ -33,13 +33,7 @@ from firmware_bridge.resets import (
 )
 from firmware_bridge.track import Stamped, Track
 from landing.estimator import EstimatorFrame, FrameShift
-from landing.geometry import (
-    Quaternion,
-    Vector,
-    matrix_from_quaternion,
-    multiplied,
-    slerp,
-)
+from landing.geometry import Quaternion, Vector, matrix_from_quaternion, multiplied, slerp
 from landing.types import Pose
 
 TOLD_NS = 500_000_000
@@ -52,8 +46,8 @@ STANDING_NS = NS_PER_S
 class HeightSource(str, Enum):
     """Where the height above ground comes from.
 
-    ``RANGEFINDER``: DISTANCE_SENSOR alone. ``LOCAL``: local position above the ground reference
-    alone. ``AUTO``: the rangefinder, and the local position while that has nothing to say.
+    ``RANGEFINDER``: DISTANCE_SENSOR alone. ``LOCAL``: local position above the ground reference alone. ``AUTO``: the
+    rangefinder, and the local position while that has nothing to say.
     """
 
     RANGEFINDER = "rangefinder"
@@ -95,16 +89,16 @@ class PoseLimits:
 class PoseHistory:
     """The last seconds of attitude, position and height; thread-safe, bounded.
 
-    Samples carry the stamps of one source clock; ``rebase`` says how far that clock is from ours,
-    so a better estimate of the offset moves the whole history at once and keeps its order.
-    Everything that is asked or answered is in our monotonic time.
+    Samples carry the stamps of one source clock; ``rebase`` says how far that clock is from ours, so a better estimate
+    of the offset moves the whole history at once and keeps its order. Everything that is asked or answered is in our
+    monotonic time.
 
     Args:
         height_source: Where the height comes from.
         limits: How far samples may be stretched.
         rangefinder_offset_frd_m: Rangefinder from the body origin, body axes, m.
-        ground_down_m: Down coordinate of the ground in the local frame (m), for the height from
-            local position; None when it is not known (see ``learn_ground``).
+        ground_down_m: Down coordinate of the ground in the local frame (m), for the height from local position; None
+            when it is not known (see ``learn_ground``).
         gimbal: Of the gimbal that carries the camera, if one does.
     """
 
@@ -126,12 +120,8 @@ class PoseHistory:
         self._offset_ns = 0
         keep_ns = self._limits.keep_ns
         self._rule = ResetRule(self._limits.resets)
-        self._attitudes: Track[Attitude] = Track(
-            keep_ns, self._attitude_jumps, self._attitude_parted
-        )
-        self._positions: Track[Position] = Track(
-            keep_ns, self._position_jumps, self._position_parted
-        )
+        self._attitudes: Track[Attitude] = Track(keep_ns, self._attitude_jumps, self._attitude_parted)
+        self._positions: Track[Position] = Track(keep_ns, self._position_jumps, self._position_parted)
         self._heights = RangeHeights(keep_ns, self._limits.max_height_rate_m_s)
         self._creep = Creep(self._limits.resets.creep_ns)
         self._heading_creep = Creep(self._limits.resets.creep_ns)
@@ -200,9 +190,7 @@ class PoseHistory:
         with self._lock:
             return self._ground_m is not None
 
-    def add_attitude(
-        self, at_ns: int, ned_from_frd: Quaternion, rates_frd_rad_s: Vector | None = None
-    ) -> bool:
+    def add_attitude(self, at_ns: int, ned_from_frd: Quaternion, rates_frd_rad_s: Vector | None = None) -> bool:
         """Add an attitude; False when it is unusable (not finite, not unit, out of order, a jump).
 
         Args:
@@ -224,9 +212,7 @@ class PoseHistory:
                 self._heading_crept(before, sample)
             return taken
 
-    def add_position(
-        self, at_ns: int, ned_m: Vector, velocity_ned_m_s: Vector | None = None
-    ) -> bool:
+    def add_position(self, at_ns: int, ned_m: Vector, velocity_ned_m_s: Vector | None = None) -> bool:
         """Add a local position; False when it is unusable.
 
         Args:
@@ -237,8 +223,7 @@ class PoseHistory:
         if not _finite(ned_m):
             return False
         if velocity_ned_m_s is not None and not (
-            _finite(velocity_ned_m_s)
-            and math.hypot(*velocity_ned_m_s) <= self._limits.max_speed_m_s
+            _finite(velocity_ned_m_s) and math.hypot(*velocity_ned_m_s) <= self._limits.max_speed_m_s
         ):
             velocity_ned_m_s = None
         sample = Position(at_ns, ned_m, velocity_ned_m_s)
@@ -249,14 +234,11 @@ class PoseHistory:
                 self._position_crept(before, sample)
             return taken
 
-    def add_range(
-        self, at_ns: int, slant_m: float, min_m: float, max_m: float, sensor: int = 0
-    ) -> bool:
+    def add_range(self, at_ns: int, slant_m: float, min_m: float, max_m: float, sensor: int = 0) -> bool:
         """Add a range along the body's down axis; False when it is unusable.
 
-        The height of the body origin over flat ground is the down part, in NED, of the vector
-        from the origin to the point hit: ``R[2] . (offset + (0, 0, slant))``; without an offset
-        that is ``slant * cos(tilt)``.
+        The height of the body origin over flat ground is the down part, in NED, of the vector from the origin to the
+        point hit: ``R[2] . (offset + (0, 0, slant))``; without an offset that is ``slant * cos(tilt)``.
 
         Args:
             at_ns: Stamp, source clock.
@@ -293,8 +275,8 @@ class PoseHistory:
     def told_of_reset(self) -> None:
         """Take the autopilot's own word that its estimator was reset about now.
 
-        A step that is held back is believed at once, and small ones count until `TOLD_NS` from
-        here. Where samples are missing around it the size is not known.
+        A step that is held back is believed at once, and small ones count until `TOLD_NS` from here. Where samples are
+        missing around it the size is not known.
         """
         with self._lock:
             newest = self._positions.newest or self._attitudes.newest
@@ -326,8 +308,7 @@ class PoseHistory:
     def latest(self, now_ns: int) -> Pose | None:
         """The newest pose not after ``now_ns``, stamped with the true time of its attitude.
 
-        Without an attitude the newest position's time is taken. An old pose stays old: its
-        ``at_ns`` says so.
+        Without an attitude the newest position's time is taken. An old pose stays old: its ``at_ns`` says so.
         """
         with self._lock:
             newest = self._attitudes.newest or self._positions.newest
@@ -367,9 +348,7 @@ class PoseHistory:
             return None
         return self._position_between(before, after, at_ns)
 
-    def _position_between(
-        self, before: Position, after: Position | None, at_ns: int
-    ) -> Vector | None:
+    def _position_between(self, before: Position, after: Position | None, at_ns: int) -> Vector | None:
         if after is not None and after.at_ns - before.at_ns <= self._limits.position_gap_ns:
             fraction = _fraction(before, after, at_ns)
             return _mixed(before.ned_m, after.ned_m, fraction)
@@ -455,8 +434,8 @@ class PoseHistory:
         if a.velocity_ned_m_s is None or b.velocity_ned_m_s is None:
             self._creep.clear()
         elif self._rule.creeps(total_m, a, b, self._told(b.at_ns)):
-            # What the estimator takes over bit by bit goes into its velocity as well, so that the
-            # sum is but a part of it.
+            # What the estimator takes over bit by bit goes into its velocity as well, so that the sum is but a part of
+            # it.
             known = self._creep.is_one_step
             self._creep.clear()
             self._crept += 1
@@ -477,9 +456,7 @@ class PoseHistory:
 
     def _heading_crept(self, a: Attitude, b: Attitude) -> None:
         turn = self._turned  # of a and b, which did not jump
-        step_rad, spread_rad, _ = self._heading_creep.add(
-            b.at_ns, (turn.step_rad, turn.spread_rad, 0.0)
-        )
+        step_rad, spread_rad, _ = self._heading_creep.add(b.at_ns, (turn.step_rad, turn.spread_rad, 0.0))
         total_rad = beyond(step_rad, spread_rad)
         if a.rates_frd_rad_s is None or b.rates_frd_rad_s is None:
             self._heading_creep.clear()

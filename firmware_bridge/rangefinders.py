@@ -1,7 +1,7 @@
 """Heights of several downward rangefinders, and which of them to believe.
 
-A second sensor may look at a landing leg or a payload: it reads the same however high the vehicle
-is. Climbing and sinking tell them apart, because the reading over level ground changes by as much.
+A second sensor may look at a landing leg or a payload: it reads the same however high the vehicle is. Climbing and
+sinking tell them apart, because the reading over level ground changes by as much.
 """
 
 from __future__ import annotations
@@ -203,11 +203,7 @@ class RangeHeights:
         heard: dict[int, float] = {}
         for ident, sensor in sorted(self._sensors.items()):
             newest = sensor.track.newest
-            if (
-                newest is not None
-                and now_ns - newest.at_ns <= SILENT_NS
-                and (sensor.follows is not False)
-            ):
+            if newest is not None and now_ns - newest.at_ns <= SILENT_NS and (sensor.follows is not False):
                 heard[ident] = newest.agl_m
         if not heard:
             self._chosen = self._apart_since_ns = None

@@ -51,8 +51,5 @@ class CommandServer:
 
 def _ack(command: Any, result: int) -> Any:
     return mavlink.MAVLink_command_ack_message(
-        command.command,
-        result,
-        target_system=command.get_srcSystem(),
-        target_component=command.get_srcComponent(),
+        command.command, result, target_system=command.get_srcSystem(), target_component=command.get_srcComponent()
     )

@@ -1,8 +1,8 @@
 """Estimator resets: steps between two samples that the vehicle's own velocity and rates deny.
 
-What an estimator says of velocity and angular rate, integrated over the true time between two
-samples, predicts the second from the first. What is left is the innovation. Its limits do not
-widen with the gap: a step is a step however long nothing was heard.
+What an estimator says of velocity and angular rate, integrated over the true time between two samples, predicts the
+second from the first. What is left is the innovation. Its limits do not widen with the gap: a step is a step however
+long nothing was heard.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class ResetLimits:
         told_share: Part of the limits that counts where the autopilot itself tells of a reset.
         unknown_speed_m_s: Speed allowed for where a sample comes without velocity.
         unknown_rate_rad_s: Rate allowed for where a sample comes without rates.
-        velocity_m_s, velocity_m_s2: A step together with a change of velocity beyond this much,
-            and this much a second, has no known size: the estimator had drifted before.
-        creep_ns: Innovations within this time add up: a step may be spread over some samples.
-            Largest sums of ArduCopter 4.6.2's simulator in 1 s of gusts: 0.29 m, 0.14 m down.
+        velocity_m_s, velocity_m_s2: A step together with a change of velocity beyond this much, and this much a second,
+            has no known size: the estimator had drifted before.
+        creep_ns: Innovations within this time add up: a step may be spread over some samples. Largest sums of
+            ArduCopter 4.6.2's simulator in 1 s of gusts: 0.29 m, 0.14 m down.
         known_gap_ns: After a longer gap the size of a step is not known.
         settle_ns: So long after a step the estimator still pulls the position in.
         settled_m: What is pulled in then moves the frame again where it is more than this.
@@ -123,8 +123,8 @@ class Turn:
     """The innovation of an attitude.
 
     Attributes:
-        heading_rad: How far the turn of the heading is outside of what rates between those of the
-            two samples can explain; 0 inside.
+        heading_rad: How far the turn of the heading is outside of what rates between those of the two samples can
+            explain; 0 inside.
         step_rad: What is left of it after the mean rate: the size of a reset.
         spread_rad: How far the step may be off, since the rate changed.
         tilt_rad: What is left of the lean after the mean rates.
@@ -161,9 +161,7 @@ def _lean(a: Attitude, b: Attitude, seconds: float) -> float:
     x, y, z = a.down_frd
     if a.rates_frd_rad_s is not None and b.rates_frd_rad_s is not None:
         half_s = 0.5 * seconds
-        p, q, r = (
-            half_s * (v + w) for v, w in zip(a.rates_frd_rad_s, b.rates_frd_rad_s, strict=True)
-        )
+        p, q, r = (half_s * (v + w) for v, w in zip(a.rates_frd_rad_s, b.rates_frd_rad_s, strict=True))
         x, y, z = x + y * r - z * q, y + z * p - x * r, z + x * q - y * p  # down x turn
     along = x * b.down_frd[0] + y * b.down_frd[1] + z * b.down_frd[2]
     return math.acos(max(-1.0, min(1.0, along / math.sqrt(x * x + y * y + z * z))))
@@ -240,9 +238,8 @@ class ResetRule:
         return self._moved(total_m, *_speeds(a, b), 0.0, told)
 
     def _moved(
-        self, left_m: Vector, along_m_s: float | None, down_m_s: float | None, seconds: float,
-        told: bool,
-    ) -> bool:  # fmt: skip
+        self, left_m: Vector, along_m_s: float | None, down_m_s: float | None, seconds: float, told: bool
+    ) -> bool:
         limits, share = self._limits, self._limits.told_share if told else 1.0
         if along_m_s is None or down_m_s is None:
             slack_m = down_slack_m = limits.unknown_speed_m_s * seconds
@@ -261,9 +258,7 @@ class ResetRule:
         # A lean takes tenths of a second: over a longer gap rates say nothing of it.
         return b.at_ns - a.at_ns <= TILT_GAP_NS and turn.tilt_rad > self._limits.tilt_rad
 
-    def heading_moved(
-        self, heading_rad: float, a: Attitude, b: Attitude, told: bool = False
-    ) -> bool:
+    def heading_moved(self, heading_rad: float, a: Attitude, b: Attitude, told: bool = False) -> bool:
         """Whether a heading innovation, of one step or added up, is a reset."""
         limits, share = self._limits, self._limits.told_share if told else 1.0
         if a.rates_frd_rad_s is None or b.rates_frd_rad_s is None:

@@ -30,8 +30,8 @@ class _Line:
 class SequenceCounter:
     """Frames that did not come, and numbers that two senders under one id take turns in.
 
-    One sender's numbers go on by one, but for losses and late frames. Those of two jump to and fro
-    between two places, or come twice.
+    One sender's numbers go on by one, but for losses and late frames. Those of two jump to and fro between two places,
+    or come twice.
 
     Attributes:
         received: Frames taken.

@@ -34,9 +34,7 @@ class SerialTransport:
         """See `Transport`. The device is locked against other programs that lock it too."""
         self.close()
         try:
-            port = serial.Serial(
-                self._device, self._baud, timeout=0, write_timeout=0, exclusive=True
-            )
+            port = serial.Serial(self._device, self._baud, timeout=0, write_timeout=0, exclusive=True)
         except (OSError, ValueError, termios.error) as error:
             raise LinkError(self._why(error)) from error
         self._port = port
@@ -62,9 +60,7 @@ class SerialTransport:
         except BlockingIOError:
             return NOTHING
         except OSError as error:
-            raise LinkError(
-                f"serial {self._device}: lost ({error.strerror}); check the cable and its power"
-            ) from error
+            raise LinkError(f"serial {self._device}: lost ({error.strerror}); check the cable and its power") from error
         if not data:
             raise LinkError(f"serial {self._device}: gone; check the cable and its power")
         return Arrival(data)

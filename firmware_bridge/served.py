@@ -1,9 +1,9 @@
 """Which autopilot is served, where it lives, and who else claims to be one. Pure.
 
-Served is the first autopilot heard, or the one with the configured system id. While another one is
-heard beside it, nothing tells which of them carries this computer: the choice is *contested*, and
-nobody is sent a target or a command. Two peers under one system id count as one autopilot when
-they bring the same frames, as over two ways of one router, and as two when they do not.
+Served is the first autopilot heard, or the one with the configured system id. While another one is heard beside it,
+nothing tells which of them carries this computer: the choice is *contested*, and nobody is sent a target or a command.
+Two peers under one system id count as one autopilot when they bring the same frames, as over two ways of one router,
+and as two when they do not.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ class Candidate:
         heard_ns: When anything of it came last.
         frames: How many did.
         v2_ns: When the last one in MAVLink 2 came; None when none did.
-        other_ns: When it was last seen to be another vehicle under the served one's id, or, for
-            the served one, when another kind of autopilot spoke as it. None when never.
+        other_ns: When it was last seen to be another vehicle under the served one's id, or, for the served one, when
+            another kind of autopilot spoke as it. None when never.
     """
 
     id: AutopilotId
@@ -143,11 +143,7 @@ class ServedAutopilot:
             for c in self._candidates.values()
             if c.id.system != served.id.system and now_ns - c.heartbeat_ns <= CONTESTED_NS
         ]
-        twins = [
-            c
-            for c in self._candidates.values()
-            if c.other_ns is not None and now_ns - c.other_ns <= CONTESTED_NS
-        ]
+        twins = [c for c in self._candidates.values() if c.other_ns is not None and now_ns - c.other_ns <= CONTESTED_NS]
         if now_ns - served.heartbeat_ns > self._timeout_ns and (others or twins):
             return (
                 f"{(others or twins)[0]} is heard, but the link serves {served}, which is silent; "
@@ -188,9 +184,7 @@ class ServedAutopilot:
                 self.passed_over = _why_not(message) or self.passed_over
             return None
         if self._system_id is not None and system != self._system_id:
-            self.passed_over = (
-                f"system {system} is heard, but system_id is set to {self._system_id}"
-            )
+            self.passed_over = f"system {system} is heard, but system_id is set to {self._system_id}"
             return None
         found = AutopilotId(system, message.get_srcComponent(), autopilot_of(message), message.type)
         served = self.served
@@ -212,10 +206,7 @@ class ServedAutopilot:
         if to.id.system == served.id.system and to.other_ns is None:
             self._serve(to)
             return Change.MOVED
-        alone = all(
-            c is to or c is served or now_ns - c.heartbeat_ns > CONTESTED_NS
-            for c in self._candidates.values()
-        )
+        alone = all(c is to or c is served or now_ns - c.heartbeat_ns > CONTESTED_NS for c in self._candidates.values())
         grounded = not (served.armed or to.armed)
         long = now_ns - served.heartbeat_ns >= HAND_OVER_NS
         if alone and (served.frames < STRAY_FRAMES or (grounded and long)):

@@ -36,17 +36,16 @@ class LinkSettings:
         stick_channels: RC channel of roll, pitch, throttle and yaw (ArduPilot's RCMAP_*).
         height_source: Where the height above ground comes from.
         rangefinder_offset_frd_m: Rangefinder from the body origin, body axes, m.
-        ground_down_m: Down coordinate of the ground in the local frame, m, for the height from
-            local position; None learns it while the vehicle stands disarmed on the ground.
+        ground_down_m: Down coordinate of the ground in the local frame, m, for the height from local position; None
+            learns it while the vehicle stands disarmed on the ground.
         pose_limits: How far samples may be stretched in time.
         reconnect_first_s: Pause before the first attempt to open a lost connection again.
         reconnect_longest_s: Longest pause; each failure doubles it until there.
-        ground_stations: Further connections, to ground stations or a router: they hear what we
-            say, and may ask; nothing of the flight is taken from them.
+        ground_stations: Further connections, to ground stations or a router: they hear what we say, and may ask;
+            nothing of the flight is taken from them.
         forward: Pass frames on between all connections.
         signing_key: File with the key of MAVLink 2 signing; None leaves the link unsigned.
-        signing_stamp: File in which the stamp of signatures survives a restart; next to the key
-            by default.
+        signing_stamp: File in which the stamp of signatures survives a restart; next to the key by default.
         video: The video stream to announce; None announces no camera.
 
     Raises:
@@ -91,16 +90,7 @@ class LinkSettings:
         if self.component_id == 1:
             raise InvalidValueError("link component_id is 1, the autopilot's own; take 191")
         _within("heartbeat_timeout_s", self.heartbeat_timeout_s, 0.1, 60.0)
-        for name in (
-            "attitude",
-            "position",
-            "range",
-            "landed",
-            "mode",
-            "stick",
-            "global",
-            "gimbal",
-        ):
+        for name in ("attitude", "position", "range", "landed", "mode", "stick", "global", "gimbal"):
             _within(f"{name}_rate_hz", getattr(self, f"{name}_rate_hz"), 0.1, 400.0)
         for channel in self.stick_channels:
             _within("stick_channels", channel, 1, 18)
@@ -110,9 +100,7 @@ class LinkSettings:
             _within("ground_down_m", self.ground_down_m, -10_000.0, 10_000.0)
         _within("reconnect_first_s", self.reconnect_first_s, 0.01, 60.0)
         if self.component_id == VIDEO_COMPONENT and self.video is not None:
-            raise InvalidValueError(
-                f"link component_id is {VIDEO_COMPONENT}, the camera's, which is announced as well"
-            )
+            raise InvalidValueError(f"link component_id is {VIDEO_COMPONENT}, the camera's, which is announced as well")
         _within("reconnect_longest_s", self.reconnect_longest_s, self.reconnect_first_s, 60.0)
 
     @property

@@ -1,11 +1,11 @@
 """MAVLink 2 signing: who may speak to us, and the signature under what we say.
 
-A signed frame ends with the link id, a 48-bit stamp (10 us since 2015-01-01) and the first six
-bytes of ``SHA-256(key + frame up to the stamp)``; https://mavlink.io/en/guide/message_signing.html.
+A signed frame ends with the link id, a 48-bit stamp (10 us since 2015-01-01) and the first six bytes of ``SHA-256(key +
+frame up to the stamp)``; https://mavlink.io/en/guide/message_signing.html.
 
-pymavlink's packer signs. Its check of what comes is not used: it remembers a frame's stamp before
-it has looked at the signature, so one forged frame with a stamp far ahead silences the true sender,
-and it compares in a time that depends on the bytes.
+pymavlink's packer signs. Its check of what comes is not used: it remembers a frame's stamp before it has looked at the
+signature, so one forged frame with a stamp far ahead silences the true sender, and it compares in a time that depends
+on the bytes.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ MAX_STREAMS = 256
 """Senders remembered. Only those who know the key are, so this bounds a fault, not an attack."""
 
 ACCEPTED_UNSIGNED = frozenset({mavlink.MAVLINK_MSG_ID_RADIO_STATUS})
-"""What is heard on a signed link without a signature: a telemetry radio reports on itself and has
-no key. Nothing here can command us, move the pose or change a parameter."""
+"""What is heard on a signed link without a signature: a telemetry radio reports on itself and has no key. Nothing here
+can command us, move the pose or change a parameter."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,7 @@ class SigningKey:
             data = file.read(4096)
         if found.st_uid != os.geteuid():
             raise LinkError(
-                f"{where}: belongs to user {found.st_uid}, not to us ({os.geteuid()}); "
-                f"chown {os.geteuid()} {path}"
+                f"{where}: belongs to user {found.st_uid}, not to us ({os.geteuid()}); chown {os.geteuid()} {path}"
             )
         mode = stat.S_IMODE(found.st_mode)
         if mode & 0o077:
@@ -84,9 +83,7 @@ def secret_of_passphrase(passphrase: str) -> bytes:
         LinkError: It is too short: the hash is quick to try, so a short one is soon guessed.
     """
     if len(passphrase) < SHORTEST_PASSPHRASE:
-        raise LinkError(
-            f"passphrase of {len(passphrase)} characters: expected {SHORTEST_PASSPHRASE} or more"
-        )
+        raise LinkError(f"passphrase of {len(passphrase)} characters: expected {SHORTEST_PASSPHRASE} or more")
     return hashlib.sha256(passphrase.encode("utf-8")).digest()
 
 
@@ -100,16 +97,15 @@ def _secret_of(data: bytes, where: str) -> bytes:
         except ValueError:  # not ASCII, or not hexadecimal
             pass
     raise LinkError(
-        f"{where}: holds {len(data)} bytes, expected {KEY_BYTES} bytes or {2 * KEY_BYTES} "
-        "hexadecimal digits"
+        f"{where}: holds {len(data)} bytes, expected {KEY_BYTES} bytes or {2 * KEY_BYTES} hexadecimal digits"
     )
 
 
 class StampClock:
     """Gives each frame that we sign a stamp larger than every one before. Thread-safe.
 
-    The wall clock counts once, at the start; from then on the stamp moves with our monotonic
-    clock, so that a jump of the wall clock changes nothing.
+    The wall clock counts once, at the start; from then on the stamp moves with our monotonic clock, so that a jump of
+    the wall clock changes nothing.
 
     Args:
         first: Where to start; at least the stamp persisted by the last run.

@@ -50,9 +50,7 @@ class _SocketTransport:
         try:
             found = socket.getaddrinfo(self._host, self._port, type=kind)
         except (OSError, UnicodeError) as error:
-            raise LinkError(
-                f"{self._where}: host '{self._host}' is not found; use its address"
-            ) from error
+            raise LinkError(f"{self._where}: host '{self._host}' is not found; use its address") from error
         family, _, _, _, address = found[0]
         return family, address  # type: ignore[return-value]
 
@@ -136,9 +134,7 @@ class UdpClient(_SocketTransport):
             opened.connect(address)
         except OSError as error:
             opened.close()
-            raise LinkError(
-                f"{self._where}: no way there ({error.strerror}); check the network"
-            ) from error
+            raise LinkError(f"{self._where}: no way there ({error.strerror}); check the network") from error
         self._socket = opened
 
     def read(self, timeout_s: float) -> Arrival:
@@ -226,8 +222,8 @@ class TcpClient(_SocketTransport):
 class TcpServer(_SocketTransport):
     """Waits on a TCP port for clients; a newer one takes nothing from an older one.
 
-    Clients come and go without ending the transport. When there are `MAX_CLIENTS`, a further one
-    takes the place of the one that has been idle longest, or is turned away when all speak.
+    Clients come and go without ending the transport. When there are `MAX_CLIENTS`, a further one takes the place of the
+    one that has been idle longest, or is turned away when all speak.
     """
 
     waits = True

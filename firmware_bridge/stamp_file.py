@@ -9,14 +9,7 @@ import threading
 import time
 from pathlib import Path
 
-from firmware_bridge.signing import (
-    LARGEST_STAMP,
-    STAMPS_PER_S,
-    LinkSigning,
-    SigningKey,
-    StampClock,
-    stamp_of_unix_s,
-)
+from firmware_bridge.signing import LARGEST_STAMP, STAMPS_PER_S, LinkSigning, SigningKey, StampClock, stamp_of_unix_s
 from landing.errors import LinkError
 from landing.reading import read_text
 
@@ -24,8 +17,8 @@ log = logging.getLogger(__name__)
 
 PERIOD_S = 5.0
 AHEAD = 15 * STAMPS_PER_S
-"""What is written lies so far ahead that a crash before the next write never repeats a stamp, and
-far enough inside the one-minute window that others are still heard after it."""
+"""What is written lies so far ahead that a crash before the next write never repeats a stamp, and far enough inside the
+one-minute window that others are still heard after it."""
 
 
 class StampFile:

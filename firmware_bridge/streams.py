@@ -1,7 +1,7 @@
 """Asks the autopilot for the messages we need, and checks that they come. Pure: time is given.
 
-Autopilots are silent but for the heartbeat until SET_MESSAGE_INTERVAL asks. COMMAND_ACK does not
-say which message it answers, so one request is out at a time.
+Autopilots are silent but for the heartbeat until SET_MESSAGE_INTERVAL asks. COMMAND_ACK does not say which message it
+answers, so one request is out at a time.
 """
 
 from __future__ import annotations
@@ -68,13 +68,11 @@ class StreamRequests:
 
     Args:
         rates_hz: Message name to asked rate.
-        substitutes: Message name to another that does as well, asked for (at the same rate) when
-            the first is refused or does not come.
+        substitutes: Message name to another that does as well, asked for (at the same rate) when the first is refused
+            or does not come.
     """
 
-    def __init__(
-        self, rates_hz: Mapping[str, float], substitutes: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, rates_hz: Mapping[str, float], substitutes: Mapping[str, str] | None = None) -> None:
         unknown = [name for name in rates_hz if name not in MESSAGE_IDS]
         if unknown:
             raise KeyError(f"no such MAVLink message: {', '.join(unknown)}")
@@ -96,9 +94,7 @@ class StreamRequests:
 
     def restart(self, now_ns: int) -> None:
         """Ask for everything anew, as after a reconnect or a reboot."""
-        self._streams = {
-            name: _Stream(name, rate, next_ask_ns=now_ns) for name, rate in self._rates_hz.items()
-        }
+        self._streams = {name: _Stream(name, rate, next_ask_ns=now_ns) for name, rate in self._rates_hz.items()}
         self._meters = {}
         self._waiting_for = None
 
@@ -148,9 +144,7 @@ class StreamRequests:
 
     def missing(self, now_ns: int) -> tuple[str, ...]:
         """Asked streams that do not come at all; one whose substitute comes is not missing."""
-        return tuple(
-            n for n in self._rates_hz if n not in self._optional and not self._coming(n, now_ns)
-        )
+        return tuple(n for n in self._rates_hz if n not in self._optional and not self._coming(n, now_ns))
 
     def slow(self, now_ns: int) -> tuple[str, ...]:
         """Asked streams that come, but well under their rate."""
@@ -165,9 +159,7 @@ class StreamRequests:
 
     def _coming(self, name: str, now_ns: int) -> bool:
         return any(
-            meter is not None
-            and meter.last_ns is not None
-            and now_ns - meter.last_ns <= MISSING_AFTER_NS
+            meter is not None and meter.last_ns is not None and now_ns - meter.last_ns <= MISSING_AFTER_NS
             for meter in (self._meters.get(name), self._meters.get(self._substitutes.get(name, "")))
         )
 
@@ -191,17 +183,7 @@ class StreamRequests:
 def request_message(system: int, component: int, message_id: int) -> Any:
     """The COMMAND_LONG that asks one component for one message, once."""
     return mavlink.MAVLink_command_long_message(
-        system,
-        component,
-        mavlink.MAV_CMD_REQUEST_MESSAGE,
-        0,
-        float(message_id),
-        0.0,
-        0.0,
-        0.0,
-        0.0,
-        0.0,
-        0.0,
+        system, component, mavlink.MAV_CMD_REQUEST_MESSAGE, 0, float(message_id), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     )
 
 

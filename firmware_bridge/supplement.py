@@ -1,8 +1,8 @@
 """Messages of MAVLink's common set that the dialect at hand lacks, or has without its extensions.
 
-pymavlink generates its dialects from ArduPilot's copy of the definitions, which leaves out
-component metadata and the addressees of TIMESYNC. They are only sent from here; what comes of them
-is read by `timesync_addressee`. Layouts and CRC_EXTRA: https://mavlink.io/en/messages/common.html.
+pymavlink generates its dialects from ArduPilot's copy of the definitions, which leaves out component metadata and the
+addressees of TIMESYNC. They are only sent from here; what comes of them is read by `timesync_addressee`. Layouts and
+CRC_EXTRA: https://mavlink.io/en/messages/common.html.
 """
 
 from __future__ import annotations

@@ -4,19 +4,18 @@ What each autopilot accepts was flown on ArduCopter 4.6 and PX4 1.15:
 
 =========== ============================== ================================================
             ArduPilot                      PX4
-=========== ============================== ================================================
-frame       MAV_FRAME_BODY_FRD (12)        MAV_FRAME_LOCAL_NED (1)
-x, y, z     vehicle to site, body axes, m  site in the estimator's local frame, absolute, m
-distance    norm of x, y, z; must be > 0   norm of the body offset (not read)
+=========== ============================== ================================================ frame
+MAV_FRAME_BODY_FRD (12)        MAV_FRAME_LOCAL_NED (1)
+x, y, z     vehicle to site, body axes, m  site in the estimator's local frame, absolute, m distance    norm of x, y, z;
+must be > 0   norm of the body offset (not read)
 angles      same vector as x, y, z         same as for ArduPilot (not read)
 =========== ============================== ================================================
 
 Anything else is dropped by the receiver without a word, or flies away from the site.
 
-ArduPilot 4.7 takes a second form, MAV_FRAME_LOCAL_FRD (20): the same vector in level axes that turn
-with the heading, which it does not compensate for roll and pitch. That is what a camera on a
-stabilised gimbal measures. 4.6 drops it with a position and reads it as BODY_FRD without one, so
-there, and on PX4, it is refused here, with the reason.
+ArduPilot 4.7 takes a second form, MAV_FRAME_LOCAL_FRD (20): the same vector in level axes that turn with the heading,
+which it does not compensate for roll and pitch. That is what a camera on a stabilised gimbal measures. 4.6 drops it
+with a position and reads it as BODY_FRD without one, so there, and on PX4, it is refused here, with the reason.
 """
 
 from __future__ import annotations
@@ -28,12 +27,7 @@ from typing import Any
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.identity import Version, version_text
 from landing.errors import InvalidValueError
-from landing.geometry import (
-    Quaternion,
-    euler_from_quaternion,
-    matrix_from_quaternion,
-    quaternion_from_euler,
-)
+from landing.geometry import Quaternion, euler_from_quaternion, matrix_from_quaternion, quaternion_from_euler
 from landing.types import LandingTarget
 from landing.vehicle import Autopilot
 
@@ -77,10 +71,7 @@ def choose_form(
     Raises:
         InvalidValueError: It does not take the form asked for; says what it takes.
     """
-    proven = {
-        Autopilot.ARDUPILOT: TargetForm.BODY_FRD,
-        Autopilot.PX4: TargetForm.LOCAL_NED,
-    }.get(autopilot)
+    proven = {Autopilot.ARDUPILOT: TargetForm.BODY_FRD, Autopilot.PX4: TargetForm.LOCAL_NED}.get(autopilot)
     if proven is None:
         raise InvalidValueError(
             f"landing target for autopilot '{autopilot.value}': the form to send is not known; "
@@ -102,9 +93,7 @@ def choose_form(
             )
         return asked
     name = {Autopilot.ARDUPILOT: "ArduPilot", Autopilot.PX4: "PX4"}[autopilot]
-    raise InvalidValueError(
-        f"landing target as {asked.value}: {name} drops it; send {proven.value}"
-    )
+    raise InvalidValueError(f"landing target as {asked.value}: {name} drops it; send {proven.value}")
 
 
 def landing_target_message(
@@ -117,33 +106,31 @@ def landing_target_message(
 ) -> Any:
     """The LANDING_TARGET for one autopilot.
 
-    The angle fields carry the same line of sight as the position, by ArduPilot's formula
-    ``los = (-tan(angle_y), tan(angle_x), 1)``: angle_x = atan2(right, down) is positive to the
-    right, angle_y = atan2(-forward, down) is positive behind.
+    The angle fields carry the same line of sight as the position, by ArduPilot's formula ``los = (-tan(angle_y),
+    tan(angle_x), 1)``: angle_x = atan2(right, down) is positive to the right, angle_y = atan2(-forward, down) is
+    positive behind.
 
-    ``time_usec`` is the pose's monotonic time in microseconds: the moment at which the vector was
-    true. The link answers TIMESYNC with the same clock. ArduPilot uses the time of receipt. PX4
-    uses the time of arrival until it has had some 500 answers, and from then on the stamp, mapped
-    by what it learnt from them. A stamp in its future would never expire, so the loss of the
-    target would never be noticed; a pose is older than its target's departure by at least its own
-    way here, which is more than the mapping can err. Stamps are never 0, which PX4 takes for such
-    a time. The capture time of the evidence would be no better: below the commit height it grows
-    older than PLD_BTOUT (5 s), and PX4 would drop the target in the last metres.
+    ``time_usec`` is the pose's monotonic time in microseconds: the moment at which the vector was true. The link
+    answers TIMESYNC with the same clock. ArduPilot uses the time of receipt. PX4 uses the time of arrival until it has
+    had some 500 answers, and from then on the stamp, mapped by what it learnt from them. A stamp in its future would
+    never expire, so the loss of the target would never be noticed; a pose is older than its target's departure by at
+    least its own way here, which is more than the mapping can err. Stamps are never 0, which PX4 takes for such a time.
+    The capture time of the evidence would be no better: below the commit height it grows older than PLD_BTOUT (5 s),
+    and PX4 would drop the target in the last metres.
 
     Args:
         target: The site, both relative to the body (m, FRD) and absolute (m, local NED).
         autopilot: Whose rules apply, from its HEARTBEAT.
         form: The form asked for.
         version: Of the firmware; needed for `TargetForm.LOCAL_FRD`.
-        ned_from_frd: Attitude that the target was computed with; needed for
-            `TargetForm.LOCAL_FRD`.
+        ned_from_frd: Attitude that the target was computed with; needed for `TargetForm.LOCAL_FRD`.
 
     Returns:
         A LANDING_TARGET message of the dialect, not yet packed.
 
     Raises:
-        InvalidValueError: The autopilot does not take the form, or the target is not finite, not
-            below the vehicle, or too far to be true, or its attitude is not known.
+        InvalidValueError: The autopilot does not take the form, or the target is not finite, not below the vehicle, or
+            too far to be true, or its attitude is not known.
     """
     chosen = choose_form(autopilot, form, version)
     forward_m, right_m, down_m = _checked_offset(target.offset_frd_m)
@@ -178,14 +165,10 @@ _FRAMES: dict[TargetForm, int] = {
 }
 
 
-def _levelled(
-    offset_frd_m: tuple[float, float, float], ned_from_frd: Quaternion | None
-) -> tuple[float, float, float]:
+def _levelled(offset_frd_m: tuple[float, float, float], ned_from_frd: Quaternion | None) -> tuple[float, float, float]:
     """A body vector in level axes of the same heading: ``Rz(-yaw) @ R(attitude) @ v``."""
     if ned_from_frd is None:
-        raise InvalidValueError(
-            "landing target as local_frd: the attitude that it was computed with is not known"
-        )
+        raise InvalidValueError("landing target as local_frd: the attitude that it was computed with is not known")
     roll_rad, pitch_rad, _ = euler_from_quaternion(ned_from_frd)
     level_from_frd = matrix_from_quaternion(quaternion_from_euler(roll_rad, pitch_rad, 0.0))
     forward_m, right_m, down_m = (float(c) for c in level_from_frd @ offset_frd_m)
@@ -201,14 +184,10 @@ def _checked_offset(offset_frd_m: tuple[float, float, float]) -> tuple[float, fl
     if not all(map(math.isfinite, offset_frd_m)):
         raise InvalidValueError(f"landing target offset {offset_frd_m} is not finite")
     if down_m <= 0.0:
-        raise InvalidValueError(
-            f"landing target is {down_m:.2f} m down in body axes, expected below the vehicle (> 0)"
-        )
+        raise InvalidValueError(f"landing target is {down_m:.2f} m down in body axes, expected below the vehicle (> 0)")
     distance_m = math.hypot(forward_m, right_m, down_m)
     if distance_m > MAX_DISTANCE_M:
-        raise InvalidValueError(
-            f"landing target is {distance_m:.4g} m away, expected at most {MAX_DISTANCE_M:.0f} m"
-        )
+        raise InvalidValueError(f"landing target is {distance_m:.4g} m away, expected at most {MAX_DISTANCE_M:.0f} m")
     return forward_m, right_m, down_m
 
 

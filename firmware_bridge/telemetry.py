@@ -27,12 +27,7 @@ from firmware_bridge.streams import StreamRequests, request_message, set_message
 from firmware_bridge.target import TargetForm
 from firmware_bridge.timesync import Answer
 from firmware_bridge.transport import Arrival, Peer, peer_name
-from firmware_bridge.vehicle import (
-    AutopilotId,
-    VehicleTracker,
-    autopilot_of,
-    is_autopilot_heartbeat,
-)
+from firmware_bridge.vehicle import AutopilotId, VehicleTracker, autopilot_of, is_autopilot_heartbeat
 from landing.command import CommandRequest
 from landing.geometry import quaternion_from_euler
 from landing.vehicle import Autopilot
@@ -48,16 +43,10 @@ VERSION_PERIOD_NS = 2 * NS_PER_S
 OWN_IDS_QUIET_NS = 5 * NS_PER_S
 """Our ids count as taken for so long after the last heartbeat of somebody else who uses them."""
 
-SUBSTITUTES = {
-    "ATTITUDE_QUATERNION": "ATTITUDE",
-    "GIMBAL_DEVICE_ATTITUDE_STATUS": "MOUNT_ORIENTATION",
-}
+SUBSTITUTES = {"ATTITUDE_QUATERNION": "ATTITUDE", "GIMBAL_DEVICE_ATTITUDE_STATUS": "MOUNT_ORIENTATION"}
 """What does as well, where the first does not come."""
 
-ESTIMATOR_STREAMS = {
-    Autopilot.ARDUPILOT: ("EKF_STATUS_REPORT",),
-    Autopilot.PX4: ("ESTIMATOR_STATUS", "ODOMETRY"),
-}
+ESTIMATOR_STREAMS = {Autopilot.ARDUPILOT: ("EKF_STATUS_REPORT",), Autopilot.PX4: ("ESTIMATOR_STATUS", "ODOMETRY")}
 """Where each tells of its estimator's state and resets."""
 
 ESTIMATOR_RATE_HZ = 5.0
@@ -66,10 +55,7 @@ ESTIMATOR_SILENT_NS = 3 * NS_PER_S
 POSITION_FLAGS = mavlink.ESTIMATOR_POS_HORIZ_REL | mavlink.ESTIMATOR_POS_HORIZ_ABS
 """One of these is set while the estimator has a horizontal position; the same bits in both."""
 
-GLITCH_FLAGS = {
-    "EKF_STATUS_REPORT": mavlink.EKF_GPS_GLITCHING,
-    "ESTIMATOR_STATUS": mavlink.ESTIMATOR_GPS_GLITCH,
-}
+GLITCH_FLAGS = {"EKF_STATUS_REPORT": mavlink.EKF_GPS_GLITCHING, "ESTIMATOR_STATUS": mavlink.ESTIMATOR_GPS_GLITCH}
 """While this is set, and when it goes, the position may step."""
 
 STICK_STREAMS = {Autopilot.ARDUPILOT: "RC_CHANNELS", Autopilot.PX4: "MANUAL_CONTROL"}
@@ -116,9 +102,7 @@ class Telemetry:
         self.desk = CommandDesk()
         self._fix: GlobalFix | None = None
         self._fix_frame = self.history.frame
-        self.choice = ServedAutopilot(
-            settings.system_id, round(settings.heartbeat_timeout_s * NS_PER_S)
-        )
+        self.choice = ServedAutopilot(settings.system_id, round(settings.heartbeat_timeout_s * NS_PER_S))
         self._own_ids: tuple[int, Peer] | None = None
         self.version: Version | None = None
         self._version_asked_ns = 0
@@ -245,9 +229,7 @@ class Telemetry:
         if not wanted or now_ns < self._version_asked_ns + VERSION_PERIOD_NS:
             return None
         self._version_asked_ns = now_ns
-        return request_message(
-            autopilot.system, autopilot.component, mavlink.MAVLINK_MSG_ID_AUTOPILOT_VERSION
-        )
+        return request_message(autopilot.system, autopilot.component, mavlink.MAVLINK_MSG_ID_AUTOPILOT_VERSION)
 
     def problems(self, connected: bool, now_ns: int) -> list[str]:
         """What keeps the link from being ready, each with its next step."""
@@ -260,10 +242,7 @@ class Telemetry:
             if self.peers.bytes_bad > self.peers.bytes_received // 2:
                 return [f"{where}: bytes, but no MAVLink; check the baud rate on both ends"]
             passed_over = self.choice.passed_over
-            return [
-                f"{where}: MAVLink, but no autopilot's heartbeat; "
-                + (passed_over or "check the routing")
-            ]
+            return [f"{where}: MAVLink, but no autopilot's heartbeat; " + (passed_over or "check the routing")]
         alarms = self.alarms(now_ns)
         if alarms:
             return [f"{where}: {alarm.text}" for alarm in alarms]
@@ -375,9 +354,7 @@ class Telemetry:
         if self._estimator_problem(now_ns) is not None:
             self.history.set_valid(False)
         if at_ns is not None:
-            self.history.add_position(
-                at_ns, (message.x, message.y, message.z), (message.vx, message.vy, message.vz)
-            )
+            self.history.add_position(at_ns, (message.x, message.y, message.z), (message.vx, message.vy, message.vz))
 
     def _on_distance(self, message: Any, now_ns: int) -> None:
         usable = self._ranges.take(message)

@@ -1,7 +1,7 @@
 """TIMESYNC, both ways: we answer it with the clock that stamps our targets, and ask it ourselves.
 
-The clock is our monotonic one, in nanoseconds. PX4 maps LANDING_TARGET.time_usec through what it
-learnt from our answers, so both must be the same clock: `target` stamps with it as well. Pure.
+The clock is our monotonic one, in nanoseconds. PX4 maps LANDING_TARGET.time_usec through what it learnt from our
+answers, so both must be the same clock: `target` stamps with it as well. Pure.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What the command-line tools take from the daemon's configuration file: the link and the log.
 
-The daemon validates its file with pydantic; here only what a tool needs is read, and unknown keys
-are none of its business.
+The daemon validates its file with pydantic; here only what a tool needs is read, and unknown keys are none of its
+business.
 """
 
 from __future__ import annotations
@@ -64,13 +64,9 @@ class ToolConfig:
         """
         where = connection or self.connection
         if where is None:
-            raise ConfigError(
-                "no link: give --link (e.g. /dev/ttyACM0 or udpin:0.0.0.0:14550) or --config"
-            )
+            raise ConfigError("no link: give --link (e.g. /dev/ttyACM0 or udpin:0.0.0.0:14550) or --config")
         try:
-            return LinkSettings(
-                where, baud or self.baud, **{"component_id": TOOL_COMPONENT, **self.link}
-            )
+            return LinkSettings(where, baud or self.baud, **{"component_id": TOOL_COMPONENT, **self.link})
         except (InvalidValueError, TypeError, ValueError) as error:
             raise ConfigError(f"config {self.path}: [link] {error}") from error
 

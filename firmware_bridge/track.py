@@ -21,8 +21,8 @@ S = TypeVar("S", bound=Stamped)
 class Track(Generic[S]):
     """Samples in order of time, with a mark where a jump parts them.
 
-    A sample that jumps is held back until the next one agrees with it: a lone outlier vanishes, a
-    real step (an estimator reset) starts a new segment that is never interpolated into.
+    A sample that jumps is held back until the next one agrees with it: a lone outlier vanishes, a real step (an
+    estimator reset) starts a new segment that is never interpolated into.
 
     Args:
         keep_ns: Age at which samples are forgotten.

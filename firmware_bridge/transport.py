@@ -35,8 +35,8 @@ NOTHING = Arrival(b"")
 class Transport(Protocol):
     """One way to the flight controller, or to the many who may call where it waits.
 
-    ``open``, ``read`` and ``close`` are called by one thread. ``write`` may be called by another,
-    never at the same time as ``close``, and never from two threads at once.
+    ``open``, ``read`` and ``close`` are called by one thread. ``write`` may be called by another, never at the same
+    time as ``close``, and never from two threads at once.
 
     Attributes:
         waits: It waits to be called: bytes name their peer, and a write needs one.

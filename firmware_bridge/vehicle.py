@@ -1,7 +1,7 @@
 """The vehicle's state from HEARTBEAT and EXTENDED_SYS_STATE of the one autopilot we serve.
 
-And the pilot's sticks, from RC_CHANNELS (ArduPilot) or MANUAL_CONTROL (PX4, which has resolved its
-own channel mapping and joysticks by then).
+And the pilot's sticks, from RC_CHANNELS (ArduPilot) or MANUAL_CONTROL (PX4, which has resolved its own channel mapping
+and joysticks by then).
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ STICK_CHANNELS = (1, 2, 3, 4)
 
 RC_MIDDLE_US, RC_HALF_TRAVEL_US = 1500, 400
 RC_VALID_US = range(800, 2201)
-"""Outside of these a channel carries nothing: 0 and 65535 are MAVLink's and ArduPilot's words for
-a transmitter that is not there."""
+"""Outside of these a channel carries nothing: 0 and 65535 are MAVLink's and ArduPilot's words for a transmitter that is
+not there."""
 
 _AIRBORNE: dict[int, bool] = {
     mavlink.MAV_LANDED_STATE_ON_GROUND: False,

@@ -28,8 +28,8 @@ class VideoSettings:
     """A stream that something else serves; we only say where it is.
 
     Attributes:
-        uri: Where a ground station finds it, e.g. ``rtsp://192.168.1.20:8554/preview``; for
-            ``rtpudp`` the port it is to listen on.
+        uri: Where a ground station finds it, e.g. ``rtsp://192.168.1.20:8554/preview``; for ``rtpudp`` the port it is
+            to listen on.
         kind: One of `STREAM_TYPES`; empty takes it from the scheme.
         width_px: Width of the picture, px; 0 when not known.
         height_px: Height of the picture, px; 0 when not known.
@@ -49,9 +49,7 @@ class VideoSettings:
 
     def __post_init__(self) -> None:
         if not self.uri.isascii() or not 1 <= len(self.uri) <= LONGEST_URI:
-            raise InvalidValueError(
-                f"video uri '{self.uri}': expected 1 to {LONGEST_URI} ASCII characters"
-            )
+            raise InvalidValueError(f"video uri '{self.uri}': expected 1 to {LONGEST_URI} ASCII characters")
         kind = self.kind or _TYPE_OF_SCHEME.get(urlsplit(self.uri).scheme, "")
         if kind not in STREAM_TYPES:
             raise InvalidValueError(

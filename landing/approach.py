@@ -32,9 +32,7 @@ class Approaches:
 
     def remember(self, memory: Mapping[str, Any]) -> None:
         """Goes on from another one's `memory`."""
-        self._seen = {
-            Role(role): [(int(t), float(r)) for t, r in seen] for role, seen in memory.items()
-        }
+        self._seen = {Role(role): [(int(t), float(r)) for t, r in seen] for role, seen in memory.items()}
 
     def forget(self) -> None:
         """Begins anew."""

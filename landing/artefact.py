@@ -64,14 +64,10 @@ class GateReport(BaseModel):
         Raises:
             ModelError: Names the file, the field and what is wrong with it.
         """
-        return parse_document(
-            cls, text, f"{origin}: its gate report", "Run `touchdown export verify` on it again."
-        )
+        return parse_document(cls, text, f"{origin}: its gate report", "Run `touchdown export verify` on it again.")
 
     @classmethod
-    def from_metadata(
-        cls, metadata: Mapping[str, Any], origin: str, key: str = GATE_KEY
-    ) -> GateReport | None:
+    def from_metadata(cls, metadata: Mapping[str, Any], origin: str, key: str = GATE_KEY) -> GateReport | None:
         """The report among a model's metadata; None when it was never verified.
 
         Args:

@@ -1,7 +1,7 @@
 """One request after another, each until the autopilot has done it or will not.
 
-Done means acknowledged, and the mode that belongs to it reported by a heartbeat newer than the
-request; a change of mode that is reported is done even when its acknowledgement was lost.
+Done means acknowledged, and the mode that belongs to it reported by a heartbeat newer than the request; a change of
+mode that is reported is done even when its acknowledgement was lost.
 """
 
 from __future__ import annotations
@@ -34,9 +34,8 @@ class Asking:
     """Time is an argument.
 
     Attributes:
-        expected_modes: Those the landing began with, and those that were asked for. The mode before
-            stays among them until the new one is reported: an older request may be carried out
-            only now.
+        expected_modes: Those the landing began with, and those that were asked for. The mode before stays among them
+            until the new one is reported: an older request may be carried out only now.
         request: What is to be sent in this step; None when nothing.
         touched_ns: When the first request of the landing was made; None before.
     """
@@ -77,9 +76,7 @@ class Asking:
             self.touched_ns = now_ns
         return True
 
-    def hear(
-        self, answers: tuple[CommandAnswer, ...], vehicle: VehicleStatus, now_ns: int
-    ) -> str | None:
+    def hear(self, answers: tuple[CommandAnswer, ...], vehicle: VehicleStatus, now_ns: int) -> str | None:
         """Takes answers and the newest mode.
 
         Returns:

@@ -4,31 +4,29 @@
              GUARD -> HOLD -> (CLIMB -> SEARCH)... -> RESUME -> GUARD
     with ANNOUNCE, APPROACH, HAND_BACK, and ENDED
 
-`guard` accompanies a landing that the pilot ordered on a site that we follow. When somebody comes
-to that site it stops the vehicle at once; when the site or the evidence is missing for `grace_s`,
-then. Above `alert_height_m` only the target ends at once, and `high_grace_s` is waited: there is
-time to look again from nearer. It waits, climbs, searches again, and lands again on a confirmed
-site, a bounded number of times; above a site that is another one it flies first. `land` may also
+`guard` accompanies a landing that the pilot ordered on a site that we follow. When somebody comes to that site it stops
+the vehicle at once; when the site or the evidence is missing for `grace_s`, then. Above `alert_height_m` only the
+target ends at once, and `high_grace_s` is waited: there is time to look again from nearer. It waits, climbs, searches
+again, and lands again on a confirmed site, a bounded number of times; above a site that is another one it flies first.
+`land` may also
 begin: from a mode that the pilot chose in the air, said beforehand.
 
-Once on every way down it stops at `look_height_m` and looks around. In the last metres the picture
-is narrower than what nobody may be in: who has set out by then would arrive unseen. Who is no
-farther than a walk of `look_s` comes into view meanwhile, and the vehicle is down within seconds
-of it. Who sets out later, or from farther, may still arrive unseen.
+Once on every way down it stops at `look_height_m` and looks around. In the last metres the picture is narrower than
+what nobody may be in: who has set out by then would arrive unseen. Who is no farther than a walk of `look_s` comes into
+view meanwhile, and the vehicle is down within seconds of it. Who sets out later, or from farther, may still arrive
+unseen.
 
-The pilot's word ends it: a mode that we did not ask for or a stick that moves, and from then on
-nothing is commanded until `rearm`, nor in a flight that a restarted daemon finds itself in. So do a
-refusal, an unanswered command and a lost link while a command of ours is in force. A vehicle is
-then left as it is, and the text says how that is.
+The pilot's word ends it: a mode that we did not ask for or a stick that moves, and from then on nothing is commanded
+until `rearm`, nor in a flight that a restarted daemon finds itself in. So do a refusal, an unanswered command and a
+lost link while a command of ours is in force. A vehicle is then left as it is, and the text says how that is.
 
-Why low down less is done: below `commit_height_m` the camera sees less than the site, the landing
-stands on what was seen from above, and to stop there for a dip of the evidence would be the larger
-risk. A person or a vehicle that is seen is another thing: it stops the vehicle down to
-`floor_height_m`, and because nobody should have propellers at head height beside them, the
-vehicle does not wait lower than `clear_height_m` but climbs to it straight away. Up is where it
-came from, so the way is known to be free, and for the same reason it climbs no higher than where
-the landing began. Below the floor no frame is used, so nothing new can be known, and the ground
-is reached, and the propellers stand still, before a person crosses the clearance.
+Why low down less is done: below `commit_height_m` the camera sees less than the site, the landing stands on what was
+seen from above, and to stop there for a dip of the evidence would be the larger risk. A person or a vehicle that is
+seen is another thing: it stops the vehicle down to `floor_height_m`, and because nobody should have propellers at head
+height beside them, the vehicle does not wait lower than `clear_height_m` but climbs to it straight away. Up is where it
+came from, so the way is known to be free, and for the same reason it climbs no higher than where the landing began.
+Below the floor no frame is used, so nothing new can be known, and the ground is reached, and the propellers stand
+still, before a person crosses the clearance.
 """
 
 from __future__ import annotations
@@ -37,12 +35,7 @@ import math
 from dataclasses import dataclass
 
 from landing.asking import Asking
-from landing.authority_io import (
-    AuthorityInput,
-    AuthorityOutput,
-    AuthorityState,
-    AuthorityTransition,
-)
+from landing.authority_io import AuthorityInput, AuthorityOutput, AuthorityState, AuthorityTransition
 from landing.command import FlightCommand, FlyTo, Hold, Land
 from landing.pilot import PilotWatch
 from landing.settings import AuthorityLevel, AuthoritySettings
@@ -50,13 +43,7 @@ from landing.sight import Position, Sight
 from landing.site import Intruder
 from landing.vehicle import FLIGHT_MODES, FlightModes
 
-__all__ = [
-    "Authority",
-    "AuthorityInput",
-    "AuthorityOutput",
-    "AuthorityState",
-    "AuthorityTransition",
-]
+__all__ = ["Authority", "AuthorityInput", "AuthorityOutput", "AuthorityState", "AuthorityTransition"]
 
 ARRIVED_M = 0.7
 NOT_BELOW_M = 2.0
@@ -77,9 +64,12 @@ TRUSTED_RESUMES = 2
 
 
 IN_THE_AIR = (
-    AuthorityState.LOOK, AuthorityState.HOLD, AuthorityState.CLIMB, AuthorityState.SEARCH,
+    AuthorityState.LOOK,
+    AuthorityState.HOLD,
+    AuthorityState.CLIMB,
+    AuthorityState.SEARCH,
     AuthorityState.APPROACH,
-)  # fmt: skip
+)
 """States in which the vehicle stays up on our word, so that together they must end."""
 
 
@@ -140,11 +130,7 @@ class Authority:
             self._step(inputs)
         idle = self._state in (AuthorityState.READY, AuthorityState.ENDED)
         return AuthorityOutput(
-            self._state,
-            self._reason,
-            self._asking.request,
-            idle and bool(self._transitions),
-            tuple(self._transitions),
+            self._state, self._reason, self._asking.request, idle and bool(self._transitions), tuple(self._transitions)
         )
 
     def _step(self, inputs: AuthorityInput) -> None:
@@ -202,9 +188,7 @@ class Authority:
             words = f"flies to the site in {self._settings.announce_s:g} s"
             self._engage(AuthorityState.ANNOUNCE, frozenset({vehicle.mode}), now_ns, words)
 
-    def _engage(
-        self, state: AuthorityState, expected: frozenset[str], now_ns: int, why: str
-    ) -> None:
+    def _engage(self, state: AuthorityState, expected: frozenset[str], now_ns: int, why: str) -> None:
         self._landing = _Landing(top_m=self._sight.height_m)
         self._asking.begin(expected)
         self._pilot.begin(now_ns)
@@ -405,10 +389,7 @@ class Authority:
         if height_m is not None and height_m + 1.0 > highest_m:
             self._enter(AuthorityState.SEARCH, "searches on", inputs.now_ns)
             landing.searches += 1
-        elif self._climb(
-            inputs, modes,
-            min((height_m or 0.0) + settings.climb_m * (1 + landing.resumes), highest_m),
-        ):  # fmt: skip
+        elif self._climb(inputs, modes, min((height_m or 0.0) + settings.climb_m * (1 + landing.resumes), highest_m)):
             landing.searches += 1
 
     def _climb(self, inputs: AuthorityInput, modes: FlightModes, height_m: float) -> bool:
@@ -419,9 +400,8 @@ class Authority:
             return False
         up_m = height_m - now_m
         return self._fly_to(
-            inputs, modes, (here[0], here[1], here[2] - up_m), up_m,
-            AuthorityState.CLIMB, f"climbs to {height_m:.0f} m",
-        )  # fmt: skip
+            inputs, modes, (here[0], here[1], here[2] - up_m), up_m, AuthorityState.CLIMB, f"climbs to {height_m:.0f} m"
+        )
 
     def _go_on(self, inputs: AuthorityInput, modes: FlightModes) -> None:
         """To the confirmed site: there first, then down, so that the camera sees it all the way.
@@ -437,19 +417,14 @@ class Authority:
 
     def _fly_to_site(self, inputs: AuthorityInput, modes: FlightModes) -> None:
         """At the present height, which is free: no sensor of ours looks sideways."""
-        here, site, away_m = (
-            self._sight.position_ned_m, self._sight.site_ned_m, self._sight.distance_m,
-        )  # fmt: skip
+        here, site, away_m = (self._sight.position_ned_m, self._sight.site_ned_m, self._sight.distance_m)
         if here is not None and site is not None:
             words = f"flies {away_m:.0f} m to the site"
-            self._fly_to(
-                inputs, modes, (site[0], site[1], here[2]), away_m, AuthorityState.APPROACH, words
-            )
+            self._fly_to(inputs, modes, (site[0], site[1], here[2]), away_m, AuthorityState.APPROACH, words)
 
     def _fly_to(
-        self, inputs: AuthorityInput, modes: FlightModes, to: Position, way_m: float,
-        state: AuthorityState, why: str,
-    ) -> bool:  # fmt: skip
+        self, inputs: AuthorityInput, modes: FlightModes, to: Position, way_m: float, state: AuthorityState, why: str
+    ) -> bool:
         if not self._ask(inputs, FlyTo(to), modes.hold):
             return False
         self._landing.destination_ned_m = to

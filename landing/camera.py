@@ -1,8 +1,7 @@
 """The camera: from a pixel to a ray to a point on the ground, and back.
 
-Frames of reference: image pixels (u right, v down, centre of the top-left pixel at (0, 0)), camera
-optical (x right, y down, z forward), body FRD, local NED. The pinhole with Brown-Conrady distortion
-is OpenCV's (calib3d documentation).
+Frames of reference: image pixels (u right, v down, centre of the top-left pixel at (0, 0)), camera optical (x right, y
+down, z forward), body FRD, local NED. The pinhole with Brown-Conrady distortion is OpenCV's (calib3d documentation).
 """
 
 from __future__ import annotations
@@ -37,17 +36,16 @@ MOST_NESTED = 64
 class Mount:
     """How the camera is fixed to the vehicle, or to a gimbal on it.
 
-    A camera at zero angles looks forward with its top up. The angles turn it like a gimbal: yaw,
-    then pitch, then roll. The default looks straight down with the picture's top forward.
+    A camera at zero angles looks forward with its top up. The angles turn it like a gimbal: yaw, then pitch, then roll.
+    The default looks straight down with the picture's top forward.
 
-    On a gimbal the camera's attitude is the gimbal's own, told by its messages, and the angles are
-    what is left between the two: usually none (see `on_gimbal`).
+    On a gimbal the camera's attitude is the gimbal's own, told by its messages, and the angles are what is left between
+    the two: usually none (see `on_gimbal`).
 
     Attributes:
-        roll_deg, pitch_deg, yaw_deg: Turn of the camera against the body, or the gimbal's last
-            axis, degrees.
-        offset_frd_m: Position of the optical centre from the body origin, body axes, metres; on a
-            gimbal that of its pivot.
+        roll_deg, pitch_deg, yaw_deg: Turn of the camera against the body, or the gimbal's last axis, degrees.
+        offset_frd_m: Position of the optical centre from the body origin, body axes, metres; on a gimbal that of its
+            pivot.
         gimbal: Whether a gimbal carries the camera.
     """
 
@@ -115,23 +113,17 @@ class CameraModel:
             )
 
     @classmethod
-    def from_hfov(
-        cls, width_px: int, height_px: int, hfov_deg: float, mount: Mount | None = None
-    ) -> CameraModel:
+    def from_hfov(cls, width_px: int, height_px: int, hfov_deg: float, mount: Mount | None = None) -> CameraModel:
         """An ideal pinhole with square pixels.
 
         Raises:
             InvalidValueError: The field of view is not between 1 and 170 degrees.
         """
         if not (math.isfinite(hfov_deg) and 1.0 < hfov_deg < 170.0):
-            raise InvalidValueError(
-                f"horizontal field of view {hfov_deg} degrees: expected more than 1, less than 170"
-            )
+            raise InvalidValueError(f"horizontal field of view {hfov_deg} degrees: expected more than 1, less than 170")
         focal_px = width_px / 2 / math.tan(math.radians(hfov_deg) / 2)
         centre = ((width_px - 1) / 2, (height_px - 1) / 2)
-        return cls(
-            width_px, height_px, focal_px, focal_px, *centre, mount=mount if mount else Mount()
-        )
+        return cls(width_px, height_px, focal_px, focal_px, *centre, mount=mount if mount else Mount())
 
     @classmethod
     def from_calibration(cls, path: str | Path, mount: Mount | None = None) -> CameraModel:
@@ -173,17 +165,19 @@ class CameraModel:
             if width.empty() or height.empty() or len(matrix) != 9:
                 raise InvalidValueError("image size or camera_matrix is missing")
             if len(distortion) > 5 and any(distortion[5:]):
-                raise InvalidValueError(
-                    f"{len(distortion)} distortion coefficients: expected up to 5 (plumb_bob)"
-                )
+                raise InvalidValueError(f"{len(distortion)} distortion coefficients: expected up to 5 (plumb_bob)")
             padded = (*distortion[:5], *([0.0] * (5 - len(distortion[:5]))))
             k1, k2, p1, p2, k3 = padded
             return cls(
-                int(width.real()), int(height.real()),
-                matrix[0], matrix[4], matrix[2], matrix[5],
+                int(width.real()),
+                int(height.real()),
+                matrix[0],
+                matrix[4],
+                matrix[2],
+                matrix[5],
                 (k1, k2, p1, p2, k3),
                 mount if mount else Mount(),
-            )  # fmt: skip
+            )
         finally:
             storage.release()
 
@@ -212,9 +206,13 @@ class CameraModel:
         sx, sy = width_px / self.width_px, height_px / self.height_px
         return replace(
             self,
-            width_px=width_px, height_px=height_px, fx=self.fx * sx, fy=self.fy * sy,
-            cx=(self.cx + 0.5) * sx - 0.5, cy=(self.cy + 0.5) * sy - 0.5,
-        )  # fmt: skip
+            width_px=width_px,
+            height_px=height_px,
+            fx=self.fx * sx,
+            fy=self.fy * sy,
+            cx=(self.cx + 0.5) * sx - 0.5,
+            cy=(self.cy + 0.5) * sy - 0.5,
+        )
 
     def centre_ned_m(self, pose: Pose) -> FloatArray:
         """Position of the optical centre, NED metres, shape (3,).
@@ -267,9 +265,8 @@ class CameraModel:
         front = camera[:, 2] > MIN_DEPTH_M
         if front.any():
             projected, _ = cv2.projectPoints(
-                camera[front].reshape(-1, 1, 3), np.zeros(3), np.zeros(3),
-                self.matrix, np.asarray(self.distortion),
-            )  # fmt: skip
+                camera[front].reshape(-1, 1, 3), np.zeros(3), np.zeros(3), self.matrix, np.asarray(self.distortion)
+            )
             pixels[front] = projected.reshape(-1, 2)
         return pixels
 
@@ -297,9 +294,7 @@ class CameraModel:
             x, y = flat[:, 0], flat[:, 1]
             r2 = x * x + y * y
             radial = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
-            shift = np.column_stack(
-                [2 * p1 * x * y + p2 * (r2 + 2 * x * x), p1 * (r2 + 2 * y * y) + 2 * p2 * x * y]
-            )
+            shift = np.column_stack([2 * p1 * x * y + p2 * (r2 + 2 * x * x), p1 * (r2 + 2 * y * y) + 2 * p2 * x * y])
             improved = (bent - shift) / radial[:, None]
             done = np.abs(improved - flat).max(initial=0.0) < 1e-12
             flat = improved
@@ -342,9 +337,7 @@ class CameraModel:
         centre = self.centre_ned_m(pose)
         camera_from_ned = self.ned_from_camera(pose).T
         origin = np.array([0.0, 0.0, ground_down_m]) - centre
-        columns = np.column_stack(
-            [camera_from_ned[:, 0], camera_from_ned[:, 1], camera_from_ned @ origin]
-        )
+        columns = np.column_stack([camera_from_ned[:, 0], camera_from_ned[:, 1], camera_from_ned @ origin])
         result: FloatArray = self.matrix @ columns
         return result
 

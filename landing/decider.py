@@ -40,9 +40,9 @@ class Decision:
         decided_at_ns: Monotonic time of the decision.
         evidence_at_ns: Capture time of the frame it was made with.
         timings_ms: Parts of the time it took, if the decider was given a clock.
-        intruder: Who came too close to the site that was in use before this frame. It is told from
-            the first frame on, while the site itself is given up only after `lost_after_s`: to
-            stop is cheap and may be wrong once, to lead elsewhere is not.
+        intruder: Who came too close to the site that was in use before this frame. It is told from the first frame on,
+            while the site itself is given up only after `lost_after_s`: to stop is cheap and may be wrong once, to lead
+            elsewhere is not.
         frame: Local frame of the site.
         restarted: Why the ground map began anew with this frame; None where it did not.
     """
@@ -116,8 +116,7 @@ class Decider:
 
         With it a recording that starts in mid-flight is decided again to the last digit.
         """
-        parts = {"map": self._map.memory(), "plane": self._plane.memory(),
-                 "tracker": self._tracker.memory()}  # fmt: skip
+        parts = {"map": self._map.memory(), "plane": self._plane.memory(), "tracker": self._tracker.memory()}
         memory = {f"{part}.{k}": v for part, values in parts.items() for k, v in values.items()}
         pose, frame = self._pose, self._frame
         memory["pose"] = None if pose is None else asdict(pose)
@@ -133,17 +132,16 @@ class Decider:
         cells = int(memory["map.landable"].shape[0])
         if cells != self._settings.grid_cells:
             raise InvalidValueError(
-                f"the memory is of a map of {cells} cells a side, this one has "
-                f"{self._settings.grid_cells}"
+                f"the memory is of a map of {cells} cells a side, this one has {self._settings.grid_cells}"
             )
         owners: tuple[tuple[str, _Remembers], ...] = (
-            ("map", self._map), ("plane", self._plane), ("tracker", self._tracker),
-        )  # fmt: skip
+            ("map", self._map),
+            ("plane", self._plane),
+            ("tracker", self._tracker),
+        )
         for part, owner in owners:
             prefix = f"{part}."
-            owner.remember(
-                {k.removeprefix(prefix): v for k, v in memory.items() if k.startswith(prefix)}
-            )
+            owner.remember({k.removeprefix(prefix): v for k, v in memory.items() if k.startswith(prefix)})
         self._pose = _POSE.validate_python(memory["pose"])
         self._frame = _FRAME.validate_python(memory["frame"])
 
@@ -186,29 +184,24 @@ class Decider:
             return self._decision(reason, now_ns, captured_ns, started, mapped)
         vehicle = (pose.position_ned_m[0], pose.position_ned_m[1])
         moving_room_m = {
-            role: hazard_clearance_grid(view, self._taxonomy, self._settings, (role,))
-            for role in MOVING_ROLES
+            role: hazard_clearance_grid(view, self._taxonomy, self._settings, (role,)) for role in MOVING_ROLES
         }
         height_m = down_m - pose.position_ned_m[2]
         intruder = self._tracker.intruder(view, moving_room_m, vehicle, height_m, captured_ns)
         hazard_room_m = hazard_clearance_grid(
-            view, self._taxonomy, self._settings, STANDING_ROLES,
-            self._settings.standing_share(height_m),
-        )  # fmt: skip
+            view, self._taxonomy, self._settings, STANDING_ROLES, self._settings.standing_share(height_m)
+        )
         anybody_m = np.minimum(*moving_room_m.values())
         np.minimum(hazard_room_m, anybody_m, out=hazard_room_m)
         room_m = clearance_grid(view, hazard_room_m)
         regions = clean_regions(view, room_m, self._settings, vehicle)
-        worth_m = worth_grid(
-            view, room_m, self._settings, vehicle, height_m, self._tracker.lost_places(captured_ns)
-        )
+        worth_m = worth_grid(view, room_m, self._settings, vehicle, height_m, self._tracker.lost_places(captured_ns))
         best = pick(view, room_m, regions, self._settings, vehicle, height_m, worth_m)
         if not judged:
             best = self._out_of_range(pose.height_agl_m, self._settings.min_height_m)
         selection = self._tracker.update(
-            Look(view, room_m, hazard_room_m, anybody_m, worth_m, regions, best, height_m,
-                 captured_ns, judged)
-        )  # fmt: skip
+            Look(view, room_m, hazard_room_m, anybody_m, worth_m, regions, best, height_m, captured_ns, judged)
+        )
         self.last_view, self.last_room_m = view, room_m
         decision = self._decision(selection, now_ns, captured_ns, started, mapped)
         return replace(decision, intruder=intruder) if intruder is not None else decision
@@ -229,8 +222,8 @@ class Decider:
     def _follow(self, pose: Pose | None) -> None:
         """Brings map, plane and site into the frame of a pose, or starts them anew.
 
-        The bridge tells a moved frame from velocities and rates. Two poses of one frame that no
-        vehicle can fly between start the map anew as well, wherever the poses come from.
+        The bridge tells a moved frame from velocities and rates. Two poses of one frame that no vehicle can fly between
+        start the map anew as well, wherever the poses come from.
         """
         self._restarted = None
         if pose is None:
@@ -270,16 +263,14 @@ class Decider:
         tilt_deg = math.degrees(pose.tilt_rad)
         if tilt_deg > settings.max_tilt_deg:
             return NoSite(
-                NoSiteReason.TILT_TOO_LARGE,
-                f"tilt {tilt_deg:.0f} degrees, at most {settings.max_tilt_deg:g}",
+                NoSiteReason.TILT_TOO_LARGE, f"tilt {tilt_deg:.0f} degrees, at most {settings.max_tilt_deg:g}"
             )
         return None
 
     def _out_of_range(self, height_m: float, lowest_m: float) -> NoSite:
         return NoSite(
             NoSiteReason.HEIGHT_OUT_OF_RANGE,
-            f"height {height_m:.1f} m, frames are used from {lowest_m:g} to "
-            f"{self._settings.max_height_m:g} m",
+            f"height {height_m:.1f} m, frames are used from {lowest_m:g} to {self._settings.max_height_m:g} m",
         )
 
     def _while_blind(self, refused: NoSite, pose: Pose | None) -> Selection:
@@ -291,9 +282,7 @@ class Decider:
         if site is None or pose is None or pose.position_ned_m is None or down_m is None:
             return refused
         # A rangefinder goes silent near the ground; the plane it measured before stays.
-        expected = (
-            NoSiteReason.HEIGHT_OUT_OF_RANGE, NoSiteReason.NO_HEIGHT, NoSiteReason.BAD_PICTURE,
-        )  # fmt: skip
+        expected = (NoSiteReason.HEIGHT_OUT_OF_RANGE, NoSiteReason.NO_HEIGHT, NoSiteReason.BAD_PICTURE)
         height_m = down_m - pose.position_ned_m[2]
         low = height_m <= max(self._settings.min_height_m, 0.5)
         return site if refused.reason in expected and low else refused
@@ -301,9 +290,7 @@ class Decider:
     def _now(self) -> int:
         return self._clock_ns() if self._clock_ns is not None else 0
 
-    def _decision(
-        self, selection: Selection, now_ns: int, captured_ns: int, started: int, mapped: int
-    ) -> Decision:
+    def _decision(self, selection: Selection, now_ns: int, captured_ns: int, started: int, mapped: int) -> Decision:
         timings: dict[str, float] = {}
         if self._clock_ns is not None:
             done = self._clock_ns()
@@ -312,9 +299,7 @@ class Decider:
                 timings["pick"] = (done - mapped) * 1e-6
             timings["decide"] = (done - started) * 1e-6
         frame = FIRST_FRAME if self._frame is None else self._frame
-        return Decision(
-            selection, now_ns, captured_ns, timings, frame=frame, restarted=self._restarted
-        )
+        return Decision(selection, now_ns, captured_ns, timings, frame=frame, restarted=self._restarted)
 
 
 def _impossible(before: Pose, now: Pose) -> str | None:

@@ -2,10 +2,9 @@
 
     SEARCH -> CONFIRM -> TRACK -> DESCEND -> COMMIT -> LANDED,  with HOLD and ABORT
 
-A target is given only in TRACK, DESCEND and COMMIT, and only while every gate is open. A vehicle
-that is landing without one is in HOLD or ABORT, so that the pilot hears of it; only where nothing
-but the next decision is late, the state waits `LATE_S` for it. All time is an argument; the caller
-steps it at the rate at which targets are to be sent.
+A target is given only in TRACK, DESCEND and COMMIT, and only while every gate is open. A vehicle that is landing
+without one is in HOLD or ABORT, so that the pilot hears of it; only where nothing but the next decision is late, the
+state waits `LATE_S` for it. All time is an argument; the caller steps it at the rate at which targets are to be sent.
 """
 
 from __future__ import annotations
@@ -25,8 +24,8 @@ from landing.types import LandingTarget, Pose
 from landing.vehicle import VehicleStatus
 
 LATE_S = 0.5
-"""How much longer than its limit a decision may be out before the state follows the target, which
-stops at the limit: one late frame is no news for the pilot."""
+"""How much longer than its limit a decision may be out before the state follows the target, which stops at the limit:
+one late frame is no news for the pilot."""
 
 MIN_DOWN_M = 0.1
 """Least vertical distance put into a target."""
@@ -193,9 +192,7 @@ class Director:
 
         Whether the site is confirmed is not asked here: a site that is not yet is being confirmed.
         """
-        evidence = evidence_gates(
-            inputs.now_ns, inputs.decision, inputs.pose, self._settings, inputs.slow
-        )
+        evidence = evidence_gates(inputs.now_ns, inputs.decision, inputs.pose, self._settings, inputs.slow)
         return next((g for g in evidence if not g.is_open and g.name != "confirmed"), None)
 
     def _sending_state(self, inputs: DirectorInput, site: LandingSite) -> tuple[DirectorState, str]:
@@ -221,11 +218,7 @@ class Director:
         vehicle = inputs.vehicle
         if self._state is DirectorState.ABORT:
             return
-        was_landing = self._state in (
-            DirectorState.DESCEND,
-            DirectorState.COMMIT,
-            DirectorState.HOLD,
-        )
+        was_landing = self._state in (DirectorState.DESCEND, DirectorState.COMMIT, DirectorState.HOLD)
         landing = vehicle.landing or (was_landing and not vehicle.link_alive)
         state = DirectorState.HOLD if landing else DirectorState.SEARCH
         self._enter(state, why, inputs.now_ns)

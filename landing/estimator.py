@@ -1,8 +1,8 @@
 """The local frame of an estimator's poses, and what a reset does to coordinates in it.
 
-An autopilot's estimator may turn or shift its local frame in flight: yaw is aligned anew, a GPS
-glitch ends, the height source changes. The ground does not move. Coordinates from before and after
-name the same place only through the shift between the two frames.
+An autopilot's estimator may turn or shift its local frame in flight: yaw is aligned anew, a GPS glitch ends, the height
+source changes. The ground does not move. Coordinates from before and after name the same place only through the shift
+between the two frames.
 """
 
 from __future__ import annotations
@@ -36,11 +36,7 @@ class FrameShift:
         """The coordinates of a place after the shift, m."""
         cos, sin = math.cos(self.yaw_rad), math.sin(self.yaw_rad)
         (north, east, down), (north_m, east_m, down_m) = ned_m, self.offset_ned_m
-        return (
-            cos * north - sin * east + north_m,
-            sin * north + cos * east + east_m,
-            down + down_m,
-        )
+        return (cos * north - sin * east + north_m, sin * north + cos * east + east_m, down + down_m)
 
     def then(self, later: FrameShift) -> FrameShift:
         """Both shifts, one after the other."""
@@ -65,8 +61,8 @@ class FrameShift:
 class EstimatorFrame:
     """Names the local frame of a pose.
 
-    A reset of known size leaves the epoch and adds to the shift; one of unknown size begins the
-    next epoch. Two frames are equal when the same coordinates name the same place.
+    A reset of known size leaves the epoch and adds to the shift; one of unknown size begins the next epoch. Two frames
+    are equal when the same coordinates name the same place.
 
     Attributes:
         epoch: Counts frames whose coordinates cannot be converted into each other.

@@ -20,8 +20,7 @@ class Gate:
     """One condition.
 
     Attributes:
-        name: Short and stable: `link armed airborne pose speed decision frame intruder site height
-            evidence confirmed`.
+        name: Short and stable: `link armed airborne pose speed decision frame intruder site height evidence confirmed`.
         closed: Why it keeps the target back, in words; None while it is open.
     """
 
@@ -50,8 +49,8 @@ def gates(
 ) -> tuple[Gate, ...]:
     """All gates in the order in which they are asked; later ones may rest on earlier ones.
 
-    A gate that cannot be judged, because what it looks at is missing, is left out: the one that
-    says what is missing is closed.
+    A gate that cannot be judged, because what it looks at is missing, is left out: the one that says what is missing is
+    closed.
     """
     return (
         Gate("link", None if vehicle.link_alive else "no heartbeat from the autopilot"),
@@ -62,11 +61,7 @@ def gates(
 
 
 def evidence_gates(
-    now_ns: int,
-    decision: Decision | None,
-    pose: Pose | None,
-    settings: DirectorSettings,
-    slow: str | None = None,
+    now_ns: int, decision: Decision | None, pose: Pose | None, settings: DirectorSettings, slow: str | None = None
 ) -> Iterator[Gate]:
     """The gates that ask for evidence of ground and place, in their order.
 
@@ -121,7 +116,5 @@ def _decision(now_ns: int, decision: Decision | None, settings: DirectorSettings
     if decision is None:
         return Gate("decision", "no frame yet")
     if (now_ns - decision.evidence_at_ns) * 1e-9 > settings.max_decision_age_s:
-        return Gate(
-            "decision", f"no decision on a frame of the last {settings.max_decision_age_s:g} s"
-        )
+        return Gate("decision", f"no decision on a frame of the last {settings.max_decision_age_s:g} s")
     return Gate("decision")

@@ -1,7 +1,7 @@
 """Rotations and the naming rule ``target_from_source``.
 
-Quaternions are ``(w, x, y, z)``, Hamilton convention, unit norm. ``ned_from_frd`` turns a vector
-given in body axes (x forward, y right, z down) into local north-east-down axes.
+Quaternions are ``(w, x, y, z)``, Hamilton convention, unit norm. ``ned_from_frd`` turns a vector given in body axes (x
+forward, y right, z down) into local north-east-down axes.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ def multiplied(a: Quaternion, b: Quaternion) -> Quaternion:
 def heading_of(ned_from_frd: Quaternion) -> tuple[float, float]:
     """Two measures of the heading, rad: the aerospace yaw angle, and the twist about down.
 
-    A turn of the frame about down adds the same to both; leaning changes at most one of them
-    noticeably, depending on how a vehicle keeps its heading while it leans.
+    A turn of the frame about down adds the same to both; leaning changes at most one of them noticeably, depending on
+    how a vehicle keeps its heading while it leans.
     """
     w, x, y, z = ned_from_frd
     yaw_rad = math.atan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
@@ -105,10 +105,7 @@ def heading_rate_of(ned_from_frd: Quaternion, rates_frd_rad_s: Vector) -> tuple[
 
 def heading_between(before: Quaternion, after: Quaternion) -> float:
     """The turn of the heading between two attitudes, the smaller by both measures, rad."""
-    turns = (
-        math.remainder(b - a, 2.0 * math.pi)
-        for a, b in zip(heading_of(before), heading_of(after), strict=True)
-    )
+    turns = (math.remainder(b - a, 2.0 * math.pi) for a, b in zip(heading_of(before), heading_of(after), strict=True))
     return min(turns, key=abs)
 
 

@@ -1,8 +1,8 @@
 """A rolling metric map of the ground below, in local NED: what is landable, what is a hazard.
 
-Rows go north, columns go east; the map moves with the vehicle in whole cells. Every cell holds the
-log-odds of landable ground, those of each hazard role, and when it was last seen. A cell nobody has
-looked at lately is unknown, and unknown is never landable.
+Rows go north, columns go east; the map moves with the vehicle in whole cells. Every cell holds the log-odds of landable
+ground, those of each hazard role, and when it was last seen. A cell nobody has looked at lately is unknown, and unknown
+is never landable.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ class GroundView:
         free: bool (rows, columns): seen recently, confidently landable and no hazard.
         hazards: Per role a bool grid of that shape.
         unseen_s: float32: seconds since a cell was seen; infinite where never.
-        landable: float32: what the evidence for landable ground adds up to, log-odds; 0 where
-            frames say just `frame_landable_probability`.
+        landable: float32: what the evidence for landable ground adds up to, log-odds; 0 where frames say just
+            `frame_landable_probability`.
         known: bool: seen recently, whatever it is.
         visited: bool: a person or vehicle was seen there within `lately_s`, now included.
     """
@@ -93,16 +93,22 @@ class GroundView:
 
     def centre_of(self, row: int, column: int) -> tuple[float, float]:
         """North and east of a cell's centre, m."""
-        return (
-            self.south_west_m[0] + (row + 0.5) * self.cell_m,
-            self.south_west_m[1] + (column + 0.5) * self.cell_m,
-        )
+        return (self.south_west_m[0] + (row + 0.5) * self.cell_m, self.south_west_m[1] + (column + 0.5) * self.cell_m)
 
 
 _MEMORY = (
-    "cell_m", "corner", "down_m", "height_m", "updated_ns", "landable", "hazards", "seen_ns",
-    "visited_ns", "bad_from_m", "bad_ns",
-)  # fmt: skip
+    "cell_m",
+    "corner",
+    "down_m",
+    "height_m",
+    "updated_ns",
+    "landable",
+    "hazards",
+    "seen_ns",
+    "visited_ns",
+    "bad_from_m",
+    "bad_ns",
+)
 """What makes the map what it is, beside its settings."""
 
 
@@ -141,9 +147,7 @@ class GroundMap:
             _logit_table(thresholds[role], settings.evidence_gain if role in MOVING_ROLES else gain)
             for role in HAZARD_ROLES
         ]
-        self._landable_logit = math.log(
-            settings.landable_probability / (1 - settings.landable_probability)
-        )
+        self._landable_logit = math.log(settings.landable_probability / (1 - settings.landable_probability))
         still, moving = settings.ground_evidence_limit, settings.evidence_limit
         self._limits = (still, *(moving if r in MOVING_ROLES else still for r in HAZARD_ROLES))
         self.reset()
@@ -190,8 +194,8 @@ class GroundMap:
     def _wanted_cell_m(self, camera: CameraModel, height_m: float) -> float:
         """The finest of cell_m x 1, 2, 4, 8 whose map holds what the camera sees.
 
-        Ground that lies farther than any site may be is not worth coarser cells: they would hide
-        small sites from high up.
+        Ground that lies farther than any site may be is not worth coarser cells: they would hide small sites from high
+        up.
         """
         half_angle = min(
             math.atan(math.hypot(camera.width_px / camera.fx, camera.height_px / camera.fy) / 2),
@@ -207,13 +211,7 @@ class GroundMap:
         return cell_m
 
     def update(
-        self,
-        segmentation: Segmentation,
-        camera: CameraModel,
-        pose: Pose,
-        ground_down_m: float,
-        *,
-        judged: bool = True,
+        self, segmentation: Segmentation, camera: CameraModel, pose: Pose, ground_down_m: float, *, judged: bool = True
     ) -> int:
         """Adds one frame.
 
@@ -261,9 +259,7 @@ class GroundMap:
         plain = min(1.0, person_px / max(self._settings.plain_person_px, 1e-3))
         if judged:
             self._add_landable(segmentation.landable, part)
-        self._add_hazards(
-            segmentation.hazards, HAZARD_ROLES if judged else MOVING_ROLES, part, plain
-        )
+        self._add_hazards(segmentation.hazards, HAZARD_ROLES if judged else MOVING_ROLES, part, plain)
         self._seen_ns[window][visible] = at_ns
         for role in MOVING_ROLES:
             somebody = self._hazards[HAZARD_ROLES.index(role)][window] > 0.0
@@ -272,16 +268,12 @@ class GroundMap:
             self._note_bad(part, at_ns)
         return count
 
-    def _follow(
-        self, camera: CameraModel, height_m: float, north_m: float, east_m: float, down_m: float
-    ) -> None:
+    def _follow(self, camera: CameraModel, height_m: float, north_m: float, east_m: float, down_m: float) -> None:
         """Moves the map below the vehicle, at the scale that its height asks for."""
         wanted_m = self._wanted_cell_m(camera, height_m)
         # Coarser at once, finer only when clearly below: no flapping around a boundary.
         coarser = wanted_m > self._cell_m
-        finer = wanted_m < self._cell_m and (
-            self._wanted_cell_m(camera, height_m * 1.15) < self._cell_m
-        )
+        finer = wanted_m < self._cell_m and (self._wanted_cell_m(camera, height_m * 1.15) < self._cell_m)
         n = self._settings.grid_cells
         old_cell_m, old_corner = self._cell_m, self._corner
         cell_m = wanted_m if coarser or finer else self._cell_m
@@ -318,9 +310,7 @@ class GroundMap:
         self._seen_ns, self._visited_ns = seen_ns, visited_ns
         self._bad_from_m, self._bad_ns = bad_from_m, bad_ns
 
-    def _rescale(
-        self, old_m: float, old_corner: tuple[int, int], new_m: float, corner: tuple[int, int]
-    ) -> None:
+    def _rescale(self, old_m: float, old_corner: tuple[int, int], new_m: float, corner: tuple[int, int]) -> None:
         """Takes the old cells over at the new scale; a coarser cell takes its worst part."""
 
         def old_cell(north_m: GridOfDouble, east_m: GridOfDouble) -> tuple[Indices, Indices]:
@@ -339,9 +329,7 @@ class GroundMap:
         if self.empty:
             return
         self._down_m += shift.offset_ned_m[2]
-        n, cell_m, old_corner, back = (
-            self._settings.grid_cells, self._cell_m, self._corner, shift.inverse,
-        )  # fmt: skip
+        n, cell_m, old_corner, back = (self._settings.grid_cells, self._cell_m, self._corner, shift.inverse)
         middle = ((old_corner[0] + n / 2) * cell_m, (old_corner[1] + n / 2) * cell_m, 0.0)
         north_m, east_m, _ = shift.point(middle)
         corner = (round(north_m / cell_m - n / 2), round(east_m / cell_m - n / 2))
@@ -435,12 +423,7 @@ class GroundMap:
         return slice(low[0], high[0]), slice(low[1], high[1])
 
     def _cells_in_picture(
-        self,
-        window: Window,
-        mask_camera: CameraModel,
-        pose: Pose,
-        ground_down_m: float,
-        height_m: float,
+        self, window: Window, mask_camera: CameraModel, pose: Pose, ground_down_m: float, height_m: float
     ) -> tuple[GridOfBool, GridOfFloat, GridOfFloat]:
         """Which cells of a window the frame shows, and where in the mask: column u, row v."""
         h = mask_camera.pixel_from_ground_plane(pose, ground_down_m)
@@ -471,19 +454,13 @@ class GroundMap:
         """
         if part.side_px > 1:
             size = (part.side_px, part.side_px)
-            landable = np.asarray(
-                cv2.blur(landable, size, borderType=cv2.BORDER_REPLICATE), np.uint8
-            )
-        sampled = cv2.remap(
-            landable, part.u, part.v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )
+            landable = np.asarray(cv2.blur(landable, size, borderType=cv2.BORDER_REPLICATE), np.uint8)
+        sampled = cv2.remap(landable, part.u, part.v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         limit = self._limits[0]
         evidence = self._landable_evidence.take(sampled)
         _gather(self._landable[part.window], evidence, part.visible, -limit, limit)
 
-    def _add_hazards(
-        self, planes: ByteArray, roles: tuple[Role, ...], part: _Shown, plain: float
-    ) -> None:
+    def _add_hazards(self, planes: ByteArray, roles: tuple[Role, ...], part: _Shown, plain: float) -> None:
         """Adds the evidence of hazards: a cell takes the maximum of what it covers.
 
         A person between two sampling points must not vanish.
@@ -492,8 +469,8 @@ class GroundMap:
             planes: Of all `HAZARD_ROLES`, filtered.
             roles: Those that count.
             part: Of the map.
-            plain: How well a person would be seen in this frame, 0 to 1. That nobody is seen where
-                nobody could be does not make those go who were seen before from lower down.
+            plain: How well a person would be seen in this frame, 0 to 1. That nobody is seen where nobody could be does
+                not make those go who were seen before from lower down.
         """
         odd_px = part.side_px + 1 - part.side_px % 2
         kernel = np.ones((odd_px, odd_px), np.uint8)
@@ -504,14 +481,12 @@ class GroundMap:
                 if odd_px > 1:
                     plane = np.asarray(cv2.dilate(plane, kernel), np.uint8)
                 # Nearest is enough: the maximum over the cell's surroundings was taken before.
-                found = cv2.remap(
-                    plane, part.u, part.v, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
-                )
+                found = cv2.remap(plane, part.u, part.v, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
                 evidence = table.take(found)
             else:
                 evidence = np.full(part.visible.shape, table[0], np.float32)
-            # That nobody stood there for a minute says nothing of who steps in now: what people
-            # and vehicles must overcome is never more than the last frames.
+            # That nobody stood there for a minute says nothing of who steps in now: what people and vehicles must
+            # overcome is never more than the last frames.
             last = self._settings.nobody_frames * float(table[0])
             floor = max(last, -limit) if role in MOVING_ROLES else -limit
             if role is Role.PERSON and plain < 1.0:
@@ -521,13 +496,11 @@ class GroundMap:
     def _note_bad(self, part: _Shown, at_ns: int) -> None:
         """Notes from which height shown ground is bad, or that it is not after all.
 
-        From higher up neither is believed: what the picture shows there is coarser. Where somebody
-        stood lately it is not the ground that was bad.
+        From higher up neither is believed: what the picture shows there is coarser. Where somebody stood lately it is
+        not the ground that was bad.
         """
         window, height_m = part.window, np.float32(self._height_m)
-        landable, from_m, when_ns = (
-            self._landable[window], self._bad_from_m[window], self._bad_ns[window],
-        )  # fmt: skip
+        landable, from_m, when_ns = (self._landable[window], self._bad_from_m[window], self._bad_ns[window])
         bad, good = landable < 0.0, landable >= self._landable_logit
         for k, role in enumerate(HAZARD_ROLES):
             if role not in MOVING_ROLES:
@@ -580,17 +553,7 @@ class GroundMap:
             (self._corner[0] + window[0].start) * self._cell_m,
             (self._corner[1] + window[1].start) * self._cell_m,
         )
-        return GroundView(
-            self._cell_m,
-            corner,
-            self._down_m,
-            free,
-            hazards,
-            unseen_s,
-            landable,
-            known,
-            visited,
-        )
+        return GroundView(self._cell_m, corner, self._down_m, free, hazards, unseen_s, landable, known, visited)
 
     def _window_of_interest(self, now_ns: int, max_age_s: float) -> Window:
         """The part of the map that was seen lately or holds a hazard; beyond it all is unknown."""
@@ -605,9 +568,7 @@ class GroundMap:
         return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
-def _gather(
-    gathered: GridOfFloat, evidence: GridOfFloat, shown: ByteArray, floor: float, limit: float
-) -> None:
+def _gather(gathered: GridOfFloat, evidence: GridOfFloat, shown: ByteArray, floor: float, limit: float) -> None:
     """Adds evidence in place where cells are shown, within the limits."""
     cv2.add(gathered, evidence, dst=gathered, mask=shown)
     np.clip(gathered, floor, limit, out=gathered)

@@ -1,8 +1,8 @@
 """What lies beside an engine: where and from what it was built, and what was proven of it.
 
-An engine runs only with the TensorRT build and the GPU model it was made with, and says neither in
-a way that can be asked before it is loaded. Its manifest does, and ties itself to the engine by
-its digest: an engine and a manifest of different builds are never taken for a pair.
+An engine runs only with the TensorRT build and the GPU model it was made with, and says neither in a way that can be
+asked before it is loaded. Its manifest does, and ties itself to the engine by its digest: an engine and a manifest of
+different builds are never taken for a pair.
 """
 
 from __future__ import annotations
@@ -131,9 +131,8 @@ def read_manifest(engine: Path) -> EngineManifest:
         )
     text = read_text(path, "manifest", ModelError)
     return parse_document(
-        EngineManifest, text, f"manifest {path}",
-        "Build the engine again with `touchdown export trt`.",
-    )  # fmt: skip
+        EngineManifest, text, f"manifest {path}", "Build the engine again with `touchdown export trt`."
+    )
 
 
 def read_engine(engine: Path) -> tuple[EngineManifest, bytes]:

@@ -28,8 +28,7 @@ def merge_probabilities(
     """
     if probabilities.ndim != 3 or len(probabilities) != len(taxonomy):
         raise InvalidValueError(
-            f"probabilities of shape {probabilities.shape}: taxonomy {taxonomy.name!r} needs "
-            f"({len(taxonomy)}, h, w)"
+            f"probabilities of shape {probabilities.shape}: taxonomy {taxonomy.name!r} needs ({len(taxonomy)}, h, w)"
         )
     merged = np.tensordot(taxonomy.merge_matrix, np.nan_to_num(probabilities), axes=1)
     as_bytes = np.rint(np.clip(merged, 0.0, 1.0) * 255).astype(np.uint8)
@@ -48,8 +47,8 @@ def segmentation_from_labels(labels: npt.NDArray[np.uint8], taxonomy: Taxonomy) 
 def smoothed(segmentation: Segmentation, side_px: int) -> Segmentation:
     """The noise filter: a box mean over the *probabilities*; labels stay as they are.
 
-    Labels are never smoothed: a vote among labels would erase a person who is a few pixels wide,
-    while a mean leaves a person's probability well above the threshold that counts.
+    Labels are never smoothed: a vote among labels would erase a person who is a few pixels wide, while a mean leaves a
+    person's probability well above the threshold that counts.
     """
     if side_px <= 1:
         return segmentation
@@ -63,18 +62,15 @@ def smoothed(segmentation: Segmentation, side_px: int) -> Segmentation:
             out[:] = 0
     landable = cv2.blur(segmentation.landable, size, borderType=cv2.BORDER_REPLICATE)
     return Segmentation(
-        segmentation.class_id,
-        np.asarray(landable, dtype=np.uint8),
-        hazards,
-        segmentation.captured_at_ns,
+        segmentation.class_id, np.asarray(landable, dtype=np.uint8), hazards, segmentation.captured_at_ns
     )
 
 
 def without_specks(segmentation: Segmentation, side_px: int) -> Segmentation:
     """Takes out people and vehicles that are smaller than `side_px` in either direction.
 
-    A grey-scale opening: what remains keeps its shape and its probability. Nobody is that small, so
-    the side must be given in metres by the caller, from the height at which the picture was taken.
+    A grey-scale opening: what remains keeps its shape and its probability. Nobody is that small, so the side must be
+    given in metres by the caller, from the height at which the picture was taken.
     """
     side_px = min(side_px, *segmentation.shape)
     if side_px <= 1:

@@ -43,14 +43,14 @@ def thresholds_in_force(
     """The settings to decide with: a model's thresholds where the configuration gives none.
 
     What the configuration says wins. Else a model may only make the decision more careful than the
-    defaults: ask more of landable ground, or see a hazard sooner. So a model file cannot make a
-    drone reckless; a higher hazard threshold needs a person who writes it into the configuration.
-    `person_at_most` bounds what came of that.
+    defaults: ask more of landable ground, or see a hazard sooner. So a model file cannot make a drone reckless; a
+    higher hazard threshold needs a person who writes it into the configuration. `person_at_most` bounds what came of
+    that.
 
-    `landable_probability` is not touched: it is asked of what many frames add up to. A model's
-    threshold is of a single frame, so it becomes the point where a frame's evidence turns from
-    against to for, as the hazards' thresholds are. A view that stays the same adds evidence up to
-    the limit however little there is in each frame, so in the long run that point decides.
+    `landable_probability` is not touched: it is asked of what many frames add up to. A model's threshold is of a single
+    frame, so it becomes the point where a frame's evidence turns from against to for, as the hazards' thresholds are. A
+    view that stays the same adds evidence up to the limit however little there is in each frame, so in the long run
+    that point decides.
 
     Args:
         section: Of the configuration; None is what it does not say.
@@ -75,10 +75,7 @@ def _threshold(section: DecisionSection, point: OperatingPoint | None, role: Rol
     elif asked is None:
         value, source = default, "default"
     else:
-        if role is Role.LANDABLE:
-            value = max(default, min(asked, FRAME_LANDABLE_LIMITS[1]))
-        else:
-            value = min(default, asked)
+        value = max(default, min(asked, FRAME_LANDABLE_LIMITS[1])) if role is Role.LANDABLE else min(default, asked)
         source = "default" if value == default and value != asked else "model"
     most = section.person_at_most
     if role is Role.PERSON and most is not None and most < value:

@@ -1,7 +1,7 @@
 """Which ground: the clean place with most room, its way paid for.
 
-Without a height (one picture is judged, nobody flies there) it is the largest clean region, and
-inside it the point with the greatest clearance.
+Without a height (one picture is judged, nobody flies there) it is the largest clean region, and inside it the point
+with the greatest clearance.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from landing.site import NoSite, NoSiteReason
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 
 CHAMFER_EXCESS = np.float32(1.0193)
-"""Most by which the 5x5 chamfer distance (steps 1, 1.4, 2.1969; Borgefors 1986) overstates: with
-t = y / x it is (1 + 0.1969 t) / sqrt(1 + t^2), largest at t = 0.1969."""
+"""Most by which the 5x5 chamfer distance (steps 1, 1.4, 2.1969; Borgefors 1986) overstates: with t = y / x it is (1 +
+0.1969 t) / sqrt(1 + t^2), largest at t = 0.1969."""
 
 HALF_DIAGONAL = np.float32(0.5 * 2.0**0.5)
 """From a cell's centre to its corner, in cells: what a distance between centres overstates."""
@@ -68,8 +68,8 @@ class LostPlace(NamedTuple):
 def distance_m(blocked: GridOfBool, cell_m: float, outside_blocked: bool = True) -> GridOfFloat:
     """From each cell's centre to the nearest point of a blocked cell, m: never more than true.
 
-    OpenCV's 5x5 chamfer distance between centres, shortened by the most it can overstate and by
-    half a cell's diagonal. The exact transform is three to five times slower.
+    OpenCV's 5x5 chamfer distance between centres, shortened by the most it can overstate and by half a cell's diagonal.
+    The exact transform is three to five times slower.
 
     Args:
         blocked: bool (n, n).
@@ -97,8 +97,8 @@ def hazard_clearance_grid(
 ) -> GridOfFloat:
     """Distance to the nearest hazard less that hazard's own clearance, m, shape (n, n).
 
-    Negative inside a hazard's clearance, infinite where there is no hazard at all. People and
-    vehicles that went out of view may have moved since: their clearance grows with that time.
+    Negative inside a hazard's clearance, infinite where there is no hazard at all. People and vehicles that went out of
+    view may have moved since: their clearance grows with that time.
 
     Args:
         view: The map.
@@ -149,8 +149,8 @@ def _moves(settings: DecisionSettings) -> tuple[tuple[float, float, float], ...]
 def clearance_grid(view: GroundView, hazard_room_m: GridOfFloat) -> GridOfFloat:
     """Radius of the largest allowed disc around each cell, m, shape (n, n); 0 where none.
 
-    Such a disc holds no cell that is non-landable, unknown or outside the map, and keeps the
-    clearance of each hazard (`hazard_clearance_grid`) beyond its rim.
+    Such a disc holds no cell that is non-landable, unknown or outside the map, and keeps the clearance of each hazard
+    (`hazard_clearance_grid`) beyond its rim.
     """
     room = np.minimum(distance_m(~view.free, view.cell_m), hazard_room_m)
     return np.maximum(room, np.float32(0), out=room)
@@ -170,17 +170,12 @@ class Regions:
 
 
 def clean_regions(
-    view: GroundView,
-    room_m: GridOfFloat,
-    settings: DecisionSettings,
-    vehicle_ne_m: tuple[float, float],
+    view: GroundView, room_m: GridOfFloat, settings: DecisionSettings, vehicle_ne_m: tuple[float, float]
 ) -> Regions:
     """Splits the ground that could hold the vehicle with its margin into regions."""
     away2 = _squared_distance(view, vehicle_ne_m)
     clean = (room_m >= settings.required_radius_m) & (away2 <= settings.max_distance_m**2)
-    _count, labels, stats, _centroids = cv2.connectedComponentsWithStats(
-        clean.astype(np.uint8), connectivity=8
-    )
+    _count, labels, stats, _centroids = cv2.connectedComponentsWithStats(clean.astype(np.uint8), connectivity=8)
     areas_m2 = stats[:, cv2.CC_STAT_AREA].astype(np.float64) * view.cell_m**2
     areas_m2[0] = 0.0
     return Regions(np.asarray(labels, np.int32), areas_m2)
@@ -205,9 +200,8 @@ def worth_grid(
 ) -> GridOfFloat:
     """What each cell is worth as a site, m of clearance, shape (n, n).
 
-    Room up to what is enough at this height (higher up more, since the place is known less well),
-    less the cost of the way there, and less where people or vehicles were seen lately or sites were
-    lost because of their ground.
+    Room up to what is enough at this height (higher up more, since the place is known less well), less the cost of the
+    way there, and less where people or vehicles were seen lately or sites were lost because of their ground.
 
     Args:
         view: The map.
@@ -258,11 +252,10 @@ def pick(
 ) -> Candidate | NoSite:
     """The best place in a view.
 
-    With a height it is the place of most worth (`worth_grid`) that can be reached from there, and
-    wide enough for a new site. Without one the region of largest area wins, then the one with more
-    clearance, then the nearer; inside it the point of greatest clearance (never the centroid,
-    which can lie outside), then the nearest to the vehicle. Nothing depends on the grid's own
-    directions, so a mirrored or rotated world gives the mirrored or rotated site.
+    With a height it is the place of most worth (`worth_grid`) that can be reached from there, and wide enough for a new
+    site. Without one the region of largest area wins, then the one with more clearance, then the nearer; inside it the
+    point of greatest clearance (never the centroid, which can lie outside), then the nearest to the vehicle. Nothing
+    depends on the grid's own directions, so a mirrored or rotated world gives the mirrored or rotated site.
 
     Args:
         view: The map.
@@ -291,10 +284,7 @@ def pick(
         return _most_worth(view, room_m, regions, settings, vehicle_ne_m, height_m, worth_m)
     away2 = _squared_distance(view, vehicle_ne_m)
     largest = np.flatnonzero(regions.areas_m2 == regions.areas_m2.max())
-    places = [
-        _best_inside(np.flatnonzero(regions.labels == label), room_m, away2, view)
-        for label in largest
-    ]
+    places = [_best_inside(np.flatnonzero(regions.labels == label), room_m, away2, view) for label in largest]
     _, row, column = max(places)
     north_m, east_m = view.centre_of(row, column)
     return Candidate(
@@ -318,10 +308,7 @@ def _most_worth(
 ) -> Candidate | NoSite:
     """The place of most worth within reach; of equal ones that with more room, then confidence."""
     needed_m = settings.required_radius_m + settings.new_site_margin_m
-    reach_m = min(
-        settings.max_distance_m,
-        settings.reach_m + settings.reach_per_height * max(height_m, 0.0),
-    )
+    reach_m = min(settings.max_distance_m, settings.reach_m + settings.reach_per_height * max(height_m, 0.0))
     away2 = _squared_distance(view, vehicle_ne_m)
     wide = (regions.labels > 0) & (room_m >= needed_m)
     inside = np.flatnonzero(wide & (away2 <= reach_m**2))
@@ -350,10 +337,7 @@ def _most_worth(
 
 
 def _best_inside(
-    inside: npt.NDArray[np.intp],
-    room_m: GridOfFloat,
-    away2: npt.NDArray[np.float64],
-    view: GroundView,
+    inside: npt.NDArray[np.intp], room_m: GridOfFloat, away2: npt.NDArray[np.float64], view: GroundView
 ) -> tuple[tuple[float, float, float], int, int]:
     """Sort key (larger is better), row and column of the best cell of a region."""
     room = room_m.ravel()[inside]
@@ -380,9 +364,7 @@ def confidence_at(view: GroundView, row: int, column: int, radius_m: float) -> f
     return 1.0 / (1.0 + math.exp(-least))
 
 
-def any_within(
-    view: GroundView, roles: tuple[Role, ...], row: int, column: int, radius_m: float
-) -> bool:
+def any_within(view: GroundView, roles: tuple[Role, ...], row: int, column: int, radius_m: float) -> bool:
     """Whether a hazard of some roles is in a cell whose centre lies in a disc around a cell's."""
     reach = int(np.ceil(radius_m / view.cell_m))
     top, left = max(0, row - reach), max(0, column - reach)

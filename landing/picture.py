@@ -1,7 +1,7 @@
 """Is a picture worth deciding on? Black, white, blank, blurred and frozen ones are not.
 
-A network gives an answer to any picture. These checks know nothing of classes: they ask whether
-the camera shows something, in focus, and new. All are made on a thumbnail, in about 1 ms.
+A network gives an answer to any picture. These checks know nothing of classes: they ask whether the camera shows
+something, in focus, and new. All are made on a thumbnail, in about 1 ms.
 """
 
 from __future__ import annotations
@@ -33,12 +33,10 @@ class PictureSettings(BaseModel):
     most_brightness: float = Field(
         default=246.0, ge=0, le=255, description="mean grey above it is a white picture, 0 to 255"
     )
-    least_contrast: float = Field(
-        default=1.0, ge=0, le=64, description="standard deviation of grey below it is blank"
-    )
+    least_contrast: float = Field(default=1.0, ge=0, le=64, description="standard deviation of grey below it is blank")
     least_sharpness: float = Field(
-        # Of 183 pictures of four cameras the softest has 0.021; blurred by 4 px of 640 half of them
-        # are below 0.005, by 8 px nearly all are below 0.003 (benchmarks/picture_checks.py).
+        # Of 183 pictures of four cameras the softest has 0.021; blurred by 4 px of 640 half of them are below 0.005, by
+        # 8 px nearly all are below 0.003 (benchmarks/picture_checks.py).
         default=0.007,
         ge=0,
         le=1,
@@ -46,17 +44,15 @@ class PictureSettings(BaseModel):
     )
     frozen_after_s: float = Field(
         # Two pictures in a row may be the same: rate conversion of a video stream does that.
-        default=0.2, ge=0, le=5, description="the very same picture for so long, s",
-    )  # fmt: skip
+        default=0.2,
+        ge=0,
+        le=5,
+        description="the very same picture for so long, s",
+    )
     frozen_after_m: float = Field(
-        default=0.1,
-        gt=0,
-        le=10,
-        description="... or the same but for its noise, while the vehicle moved by so much, m",
+        default=0.1, gt=0, le=10, description="... or the same but for its noise, while the vehicle moved by so much, m"
     )
-    frozen_after_deg: float = Field(
-        default=1.0, gt=0, le=90, description="... or turned by so much, degrees"
-    )
+    frozen_after_deg: float = Field(default=1.0, gt=0, le=90, description="... or turned by so much, degrees")
 
 
 class PictureMonitor:
@@ -121,8 +117,8 @@ class PictureMonitor:
 def sharpness(grey: ByteArray) -> float:
     """Share of a picture's variance that is in its finest detail, 0 to 1.
 
-    Relative to the contrast, so that a flat lawn in focus is not taken for a blurred town: what a
-    3x3 mean takes away, as a part of the whole.
+    Relative to the contrast, so that a flat lawn in focus is not taken for a blurred town: what a 3x3 mean takes away,
+    as a part of the whole.
     """
     fine = cv2.subtract(grey.astype(np.float32), cv2.blur(grey, (3, 3)).astype(np.float32))
     whole = float(np.var(grey))

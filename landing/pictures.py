@@ -17,9 +17,16 @@ MOST_PIXELS = 150_000_000
 """The largest cameras that fly have so many; what is larger is a mosaic."""
 
 DAMAGED = (
-    OSError, EOFError, SyntaxError, ValueError, TypeError, LookupError, AttributeError,
-    OverflowError, struct.error,
-)  # fmt: skip
+    OSError,
+    EOFError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    OverflowError,
+    struct.error,
+)
 """What Pillow raises for a damaged picture."""
 _HEADER_BYTES = 1 << 18
 _FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
@@ -67,9 +74,7 @@ def require_picture(data: bytes, origin: str, error: type[TouchdownError]) -> No
         raise error(f"{origin} is empty")
     width, height = size_of(data)
     if width <= 0 or height <= 0:
-        raise error(
-            f"{origin} cannot be decoded: it has no header of a JPEG, PNG, TIFF, BMP or WebP file"
-        )
+        raise error(f"{origin} cannot be decoded: it has no header of a JPEG, PNG, TIFF, BMP or WebP file")
     if width * height > MOST_PIXELS:
         raise error(
             f"{origin} has {width}x{height} pixels, at most {MOST_PIXELS // 1_000_000} million "

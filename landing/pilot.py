@@ -1,8 +1,7 @@
 """Whether the pilot flies: a mode that nobody asked us for, or a stick that is moved.
 
-The pilot's word ends whatever we do, so in doubt it was the pilot. What a stick means is learnt
-when a landing begins: roll, pitch and yaw rest in the middle of their travel, the throttle wherever
-the pilot left it.
+The pilot's word ends whatever we do, so in doubt it was the pilot. What a stick means is learnt when a landing begins:
+roll, pitch and yaw rest in the middle of their travel, the throttle wherever the pilot left it.
 """
 
 from __future__ import annotations
@@ -10,8 +9,8 @@ from __future__ import annotations
 from landing.vehicle import PilotReport, Sticks, VehicleStatus
 
 SETTLE_NS = 1_000_000_000
-"""A hand that has just switched to landing may still be on the sticks: no word of the pilot's yet,
-and no command of ours either."""
+"""A hand that has just switched to landing may still be on the sticks: no word of the pilot's yet, and no command of
+ours either."""
 
 STALE_NS = 1_500_000_000
 """Reports that came and stop coming leave us blind to the sticks: then it was the pilot."""
@@ -39,9 +38,7 @@ class PilotWatch:
         self._heard = False
         self.settling = False
 
-    def word(
-        self, vehicle: VehicleStatus, expected_modes: frozenset[str], now_ns: int
-    ) -> str | None:
+    def word(self, vehicle: VehicleStatus, expected_modes: frozenset[str], now_ns: int) -> str | None:
         """What the pilot did, in words; None when nothing.
 
         Args:

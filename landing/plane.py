@@ -44,8 +44,8 @@ class GroundPlane:
         """Takes a measurement.
 
         Returns:
-            The plane's down coordinate, m, and whether it is another plane than before, so that
-            what was projected onto the old one must be forgotten.
+            The plane's down coordinate, m, and whether it is another plane than before, so that what was projected onto
+            the old one must be forgotten.
         """
         if self._down_m is None:
             self._down_m, self._at_ns = measured_down_m, at_ns

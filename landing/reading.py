@@ -1,8 +1,8 @@
 """The one door to files that are named: regular files of a bounded size, every error in words.
 
-A file is named by users, packed by others and damaged by power cuts. So nothing here waits (a FIFO
-never answers), nothing reads without end (`/dev/zero`, a sparse file), and what a parser raises
-becomes an error that names the file and what to do. `landing.pictures` is the same for pictures.
+A file is named by users, packed by others and damaged by power cuts. So nothing here waits (a FIFO never answers),
+nothing reads without end (`/dev/zero`, a sparse file), and what a parser raises becomes an error that names the file
+and what to do. `landing.pictures` is the same for pictures.
 """
 
 from __future__ import annotations
@@ -45,9 +45,7 @@ _KINDS = (
 _NO_BLOCK = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
-def open_file(
-    path: str | Path, what: str, error: Error, most_bytes: int = ANY_BYTES, remedy: str = ""
-) -> BinaryIO:
+def open_file(path: str | Path, what: str, error: Error, most_bytes: int = ANY_BYTES, remedy: str = "") -> BinaryIO:
     """Opens a regular file for reading; it never waits.
 
     Args:
@@ -74,9 +72,7 @@ def open_file(
         raise
 
 
-def require_file(
-    path: str | Path, what: str, error: Error, most_bytes: int = ANY_BYTES, remedy: str = ""
-) -> None:
+def require_file(path: str | Path, what: str, error: Error, most_bytes: int = ANY_BYTES, remedy: str = "") -> None:
     """Refuses what `open_file` does, for a library that opens files by name.
 
     Raises:
@@ -112,9 +108,7 @@ def open_for_writing(path: Path, what: str, error: Error, *, append: bool = Fals
         raise
 
 
-def read_bytes(
-    path: str | Path, what: str, error: Error, most_bytes: int, remedy: str = ""
-) -> bytes:
+def read_bytes(path: str | Path, what: str, error: Error, most_bytes: int, remedy: str = "") -> bytes:
     """A whole file; see `open_file`.
 
     Raises:
@@ -182,9 +176,7 @@ def read_toml(path: str | Path, what: str, error: Error, remedy: str = "") -> di
         raise error(f"{what} {path}: {_first_line(problem)}") from problem
 
 
-def read_json(
-    path: str | Path, what: str, error: Error, most_bytes: int = TEXT_BYTES, remedy: str = ""
-) -> Any:
+def read_json(path: str | Path, what: str, error: Error, most_bytes: int = TEXT_BYTES, remedy: str = "") -> Any:
     """What a JSON file holds; see `read_text`.
 
     Raises:
@@ -197,9 +189,7 @@ def read_json(
         raise error(f"{what} {path} is no JSON: {_first_line(problem)}") from problem
 
 
-def _refuse(
-    found: os.stat_result, path: str | Path, what: str, error: Error, most_bytes: int
-) -> None:
+def _refuse(found: os.stat_result, path: str | Path, what: str, error: Error, most_bytes: int) -> None:
     if not stat.S_ISREG(found.st_mode):
         kind = next((words for test, words in _KINDS if test(found.st_mode)), "is no regular file")
         raise error(f"{what} {path} {kind}: expected a regular file")
@@ -208,10 +198,7 @@ def _refuse(
 
 
 def _too_long(size: int, most_bytes: int) -> str:
-    return (
-        f"has {_amount(size)}, at most {_amount(most_bytes)} expected: it is damaged, or another "
-        "kind of file"
-    )
+    return f"has {_amount(size)}, at most {_amount(most_bytes)} expected: it is damaged, or another kind of file"
 
 
 def _amount(size: int) -> str:

@@ -1,8 +1,8 @@
 """Takes secrets out of whatever is printed, written or sent.
 
-One function for all doors: text log, event log, recordings, STATUSTEXT, web page, command line.
-It knows a secret by where it stands: the user info of an address, the value of a word such as
-``token`` or ``password``. What a child process prints of a secret it was given is known by value.
+One function for all doors: text log, event log, recordings, STATUSTEXT, web page, command line. It knows a secret by
+where it stands: the user info of an address, the value of a word such as ``token`` or ``password``. What a child
+process prints of a secret it was given is known by value.
 """
 
 from __future__ import annotations
@@ -22,36 +22,30 @@ _VALUE = r"(?:\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[^\s\"'&;,|!)}\]\\]+)"
 
 _SCHEME = r"\b((?!(?:file|images)\b)[a-zA-Z][a-zA-Z0-9+.-]{0,30}:\\{0,4}/\\{0,4}/)"
 _USER_INFO = re.compile(_SCHEME + r"[^\s\"<>/?#]+@")
-# A slash, a space, ? or # in a password, where it does not belong but is found: what follows the
-# colon up to the last @ is no port.
+# A slash, a space, ? or # in a password, where it does not belong but is found: what follows the colon up to the last @
+# is no port.
 _LOOSE_USER_INFO = re.compile(
     _SCHEME + r"(?!\[|[^\s\"<>:/?#]*:\d{1,5}(?:[/?#\s\"]|$))"
     r"[^\s\"<>:/?#]*:(?:[^\s\"<>]*|[^\n@]{0,64})@"
 )
 _ENCODED_USER_INFO = re.compile(r"\b([a-z][a-z0-9+.-]{0,30}%3A%2F%2F)[^\s\"&]*%40", re.IGNORECASE)
 # As in tcp:USER:PASSWORD@HOST:PORT.
-_BARE_USER_INFO = re.compile(
-    r"(?<![^\s\"'=(,])((?:[a-z]+:)?(?://)?)[^\s:@/\"'=]+:[^\s@/\"']+@(?=[\w\[])"
-)
+_BARE_USER_INFO = re.compile(r"(?<![^\s\"'=(,])((?:[a-z]+:)?(?://)?)[^\s:@/\"'=]+:[^\s@/\"']+@(?=[\w\[])")
 _QUERY = re.compile(
-    r"([?&;#][\w.-]*(?:pw|pas|key|sid|jwt|sess|session|session_?id|otp|ticket|hash)=)([^\s\"'&;#]+)",
-    re.IGNORECASE,
+    r"([?&;#][\w.-]*(?:pw|pas|key|sid|jwt|sess|session|session_?id|otp|ticket|hash)=)([^\s\"'&;#]+)", re.IGNORECASE
 )
 _COOKIE = re.compile(r"(\bcookie: ?)([^\r\n\"']+)", re.IGNORECASE)
 _DIGEST = re.compile(r"(\bDigest\s+(?=\w+=))([^\r\n]+)")
 _OF_SSHPASS = re.compile(r"(\bsshpass\s+-p\s*)(" + _VALUE + ")")
 _ASSIGNED = re.compile(
-    rf"(?<![a-zA-Z])({_WORD}\\*[\"']?\s?[=:]\s?\\*)(?:(Basic|Bearer|Digest)\s+)?({_VALUE})",
-    re.IGNORECASE,
+    rf"(?<![a-zA-Z])({_WORD}\\*[\"']?\s?[=:]\s?\\*)(?:(Basic|Bearer|Digest)\s+)?({_VALUE})", re.IGNORECASE
 )
 _OPTION = re.compile(rf"((?<![^\s\"'])--?[\w-]*?{_WORD}\s+)({_VALUE})", re.IGNORECASE)
 _LOGIN = re.compile(r"((?<![^\s\"'])(?:-u[ =]?|--(?:proxy-)?user[ =])[\"']?)([^\s\"':]+:[^\s\"']+)")
 _USER_INFOS = _USER_INFO, _LOOSE_USER_INFO, _ENCODED_USER_INFO, _BARE_USER_INFO
 _VALUES = _QUERY, _COOKIE, _OF_SSHPASS, _OPTION, _LOGIN
 _BEARER = re.compile(r"\b(Bearer|Basic)\s+([A-Za-z0-9._~+/=-]{8,})")
-_HINTS = re.compile(
-    rf"@|%40|[?&;#]\w|bearer|basic|digest|cookie|\s-u|-user|sshpass|{_WORD}", re.IGNORECASE
-)
+_HINTS = re.compile(rf"@|%40|[?&;#]\w|bearer|basic|digest|cookie|\s-u|-user|sshpass|{_WORD}", re.IGNORECASE)
 
 
 def redact(text: str, known: frozenset[str] = frozenset()) -> str:

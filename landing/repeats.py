@@ -1,10 +1,9 @@
 """Does the picture change as the vehicle moves? Frozen pictures and loops of old ones do not.
 
-Each picture is compared with those of the last seconds from whose poses the ground must have
-moved in the picture. One that still lies on an old picture, pixel on pixel, and fits it nowhere
-else, was not taken now. Noise and brightness do not matter: fine structure is compared, each
-pixel against its surroundings. Nor do a few places that blink or stay (an overlay, landing gear,
-the shadow of the vehicle): the blocks that fit best are left out. Ground without structure, and
+Each picture is compared with those of the last seconds from whose poses the ground must have moved in the picture. One
+that still lies on an old picture, pixel on pixel, and fits it nowhere else, was not taken now. Noise and brightness do
+not matter: fine structure is compared, each pixel against its surroundings. Nor do a few places that blink or stay (an
+overlay, landing gear, the shadow of the vehicle): the blocks that fit best are left out. Ground without structure, and
 ground that repeats itself, proves nothing and raises nothing.
 """
 
@@ -41,8 +40,7 @@ GRAIN = 1.0
 """Structure of fewer grey steps than this counts less the smaller it is."""
 
 LEAST_SHIFT_PX = 2.5
-"""Shift of the ground in a thumbnail of 160 px that counts: an attitude that is wrong by half a
-degree gives 1 px."""
+"""Shift of the ground in a thumbnail of 160 px that counts: an attitude that is wrong by half a degree gives 1 px."""
 
 WANDER_M, DRIFT_MPS = 0.05, 0.06
 """An estimated position may be off by so much, and wander so fast."""
@@ -60,8 +58,8 @@ LOOP_LIKENESS = 0.5
 """The same, where one of a hundred is looked for."""
 
 LEAST_FALL = 0.4
-"""Part of the likeness that is lost when one of two like pictures is shifted, or they show nothing
-that would tell a shift."""
+"""Part of the likeness that is lost when one of two like pictures is shifted, or they show nothing that would tell a
+shift."""
 
 TRIMMED, LEAST_TRIMMED = 0.3, 6
 """Part of the blocks, those that fit best, that is left out, and at least so many."""
@@ -188,9 +186,8 @@ class Repeats:
         coarse = structure(small).ravel()
         coarse /= math.sqrt(float(np.vdot(coarse, coarse))) or 1.0
         view = _View(
-            structure(grey), coarse, at_ns, pose,
-            self._camera.centre_ned_m(pose), self._camera.ned_from_camera(pose).T,
-        )  # fmt: skip
+            structure(grey), coarse, at_ns, pose, self._camera.centre_ned_m(pose), self._camera.ned_from_camera(pose).T
+        )
         if self._kept:
             one = self._kept[0]
             if one.packed.shape != grey.shape or one.pose.frame != pose.frame:
@@ -346,9 +343,7 @@ class Repeats:
         return camera.fx * width / camera.width_px, camera.fy * height / camera.height_px
 
 
-def _certain_px(
-    off_px: FloatArray, rays_px: FloatArray, wander: FloatArray, focal_px: float
-) -> FloatArray:
+def _certain_px(off_px: FloatArray, rays_px: FloatArray, wander: FloatArray, focal_px: float) -> FloatArray:
     """Median shift of the ground that a wandering position does not explain, px, shape (kept,).
 
     Args:
@@ -385,10 +380,7 @@ def motion(before: Pose, now: Pose) -> tuple[float, float]:
         return moved_m, turned_deg
     if before.position_ned_m is not None and now.position_ned_m is not None:
         moved_m = math.dist(before.position_ned_m, now.position_ned_m)
-    for then, turned in (
-        (before.ned_from_frd, now.ned_from_frd),
-        (before.ned_from_gimbal, now.ned_from_gimbal),
-    ):
+    for then, turned in ((before.ned_from_frd, now.ned_from_frd), (before.ned_from_gimbal, now.ned_from_gimbal)):
         if then is not None and turned is not None:
             dot = abs(sum(p * q for p, q in zip(then, turned, strict=True)))
             turned_deg = max(turned_deg, math.degrees(2.0 * math.acos(min(1.0, dot))))
@@ -423,9 +415,7 @@ def _block_sums(values: Floats) -> FloatArray:
     return np.asarray(cv2.resize(values, BLOCKS, interpolation=cv2.INTER_AREA), np.float64)
 
 
-def _shifted(
-    new: Floats, old: Floats, blocks: npt.NDArray[np.bool_], apart_px: float
-) -> tuple[float, float]:
+def _shifted(new: Floats, old: Floats, blocks: npt.NDArray[np.bool_], apart_px: float) -> tuple[float, float]:
     """Greatest products of some blocks with an old picture that is shifted.
 
     Returns:

@@ -28,8 +28,8 @@ class Sight:
     Attributes:
         site_ned_m: The site that was sent last; None before the first.
         position_ned_m: The vehicle's, m; None while it is not known.
-        height_m: Above the site, or above the ground before there was one. It stays while the
-            vehicle is blind: low is low.
+        height_m: Above the site, or above the ground before there was one. It stays while the vehicle is blind: low is
+            low.
     """
 
     def __init__(self, settings: AuthoritySettings) -> None:

@@ -33,8 +33,8 @@ class LandingSite:
 
     Attributes:
         position_ned_m: Centre of the disc, local NED; down is the ground plane.
-        clearance_m: Radius around the centre free of everything non-landable or unknown, with the
-            clearance of each hazard already taken off.
+        clearance_m: Radius around the centre free of everything non-landable or unknown, with the clearance of each
+            hazard already taken off.
         area_m2: Clean area of the region that the site lies in.
         confidence: Lowest probability of landable ground within the vehicle's disc, 0 to 1.
         first_seen_ns, last_seen_ns: Capture times of the first and newest frame supporting it.

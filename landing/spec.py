@@ -60,8 +60,8 @@ class Provenance(BaseModel):
 class OperatingPoint(BaseModel):
     """Thresholds that were chosen for one model on pictures that neither trained nor test it.
 
-    All are probabilities of a single frame, of the tempered softmax summed by role. They are what
-    the model asks for; `landing.operating.thresholds_in_force` says what of it flies.
+    All are probabilities of a single frame, of the tempered softmax summed by role. They are what the model asks for;
+    `landing.operating.thresholds_in_force` says what of it flies.
 
     Attributes:
         landable: Ground below it is not taken as landable.
@@ -128,9 +128,7 @@ class ModelSpec(BaseModel):
         Raises:
             ModelError: Names the file, the field and what is wrong with it.
         """
-        return parse_document(
-            cls, text, f"{origin}: its ModelSpec", "Export it again with this version of touchdown."
-        )
+        return parse_document(cls, text, f"{origin}: its ModelSpec", "Export it again with this version of touchdown.")
 
     @classmethod
     def from_metadata(cls, metadata: dict[str, Any], origin: str) -> ModelSpec:
@@ -152,8 +150,8 @@ class ModelSpec(BaseModel):
 class Letterbox:
     """How a picture of one size goes into a network of another without changing its shape.
 
-    The picture is scaled to fit and placed at the top left; the rest is padding, cut off again
-    from the outputs. So an output covers exactly the picture, and scale is the same both ways.
+    The picture is scaled to fit and placed at the top left; the rest is padding, cut off again from the outputs. So an
+    output covers exactly the picture, and scale is the same both ways.
 
     Attributes:
         input_wh: Network input, pixels.

@@ -15,8 +15,8 @@ LEAST, LEAST_S = 3, 3.0
 """So many late decisions, in decisions of so long altogether, are no hiccup."""
 
 CLOSED_SHARE, WELL_SHARE = 0.10, 0.03
-"""Part of the time in which the newest decision was too old: from the first on too slow, below the
-second well. A target that misses a tick now and then still lands a vehicle."""
+"""Part of the time in which the newest decision was too old: from the first on too slow, below the second well. A
+target that misses a tick now and then still lands a vehicle."""
 
 WELL_NS = 5_000_000_000
 LONGEST_WELL_NS = 60_000_000_000
@@ -86,8 +86,8 @@ class Slowness:
 class _Interval:
     """From one decision to the next: times in s.
 
-    `worst_age_s` is that of the first one's frame when the second came, `idle_s` how long the
-    second one's frame was waited for.
+    `worst_age_s` is that of the first one's frame when the second came, `idle_s` how long the second one's frame was
+    waited for.
     """
 
     at_ns: int
@@ -171,10 +171,7 @@ class SpeedMonitor:
 
     def _closed_share(self) -> float:
         """Part of the time in which the newest decision was too old."""
-        closed_s = sum(
-            min(one.period_s, max(0.0, one.worst_age_s - self._max_age_s))
-            for one in self._intervals
-        )
+        closed_s = sum(min(one.period_s, max(0.0, one.worst_age_s - self._max_age_s)) for one in self._intervals)
         total_s = sum(one.period_s for one in self._intervals)
         return closed_s / total_s if total_s > 0 else 0.0
 

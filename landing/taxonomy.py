@@ -41,12 +41,7 @@ class Role(str, Enum):
 
 HAZARD_ROLES = tuple(Role(name) for name in HAZARD_ORDER)
 
-DEFAULT_CLEARANCE_M: Mapping[Role, float] = {
-    Role.OBSTACLE: 1.0,
-    Role.WATER: 1.5,
-    Role.PERSON: 4.0,
-    Role.VEHICLE: 2.5,
-}
+DEFAULT_CLEARANCE_M: Mapping[Role, float] = {Role.OBSTACLE: 1.0, Role.WATER: 1.5, Role.PERSON: 4.0, Role.VEHICLE: 2.5}
 """Ground to keep free beyond the vehicle's own radius, where a taxonomy file says nothing."""
 
 
@@ -122,20 +117,28 @@ class Taxonomy(BaseModel):
             source = resources.files("landing.taxonomies").joinpath(f"{text}.toml")
             return cls.parse(tomllib.loads(source.read_text("utf-8")), text)
         if not os.path.lexists(text):
-            raise TaxonomyError(
-                f"taxonomy {text!r} is neither a file nor built in; "
-                f"built in are {', '.join(BUILTIN)}"
-            )
+            raise TaxonomyError(f"taxonomy {text!r} is neither a file nor built in; built in are {', '.join(BUILTIN)}")
         return cls.parse(read_toml(text, "taxonomy", TaxonomyError), text)
 
     def to_toml(self) -> str:
         """The text of a file that `load` reads back as the same taxonomy."""
-        lines = [f"name = {_toml_text(self.name)}", f"description = {_toml_text(self.description)}",
-                 f"ignore_index = {self.ignore_index}", "", "[clearance_m]"]  # fmt: skip
+        lines = [
+            f"name = {_toml_text(self.name)}",
+            f"description = {_toml_text(self.description)}",
+            f"ignore_index = {self.ignore_index}",
+            "",
+            "[clearance_m]",
+        ]
         lines += [f"{role.value} = {float(m)}" for role, m in self.clearance_m.items()]
         for c in self.classes:
-            lines += ["", "[[classes]]", f"id = {c.id}", f"name = {_toml_text(c.name)}",
-                      f"color_rgb = {list(c.color_rgb)}", f'role = "{c.role.value}"']  # fmt: skip
+            lines += [
+                "",
+                "[[classes]]",
+                f"id = {c.id}",
+                f"name = {_toml_text(c.name)}",
+                f"color_rgb = {list(c.color_rgb)}",
+                f'role = "{c.role.value}"',
+            ]
         return "\n".join(lines) + "\n"
 
     def __len__(self) -> int:
@@ -168,8 +171,8 @@ class Taxonomy(BaseModel):
     def merge_matrix(self) -> npt.NDArray[np.float32]:
         """Shape (1 + 4, classes): row 0 sums landable classes, then a row per `HAZARD_ROLES`.
 
-        Classes of role `ignore` are in no row: their probability is neither landable nor hazard,
-        so ground that looks like them stays unknown.
+        Classes of role `ignore` are in no row: their probability is neither landable nor hazard, so ground that looks
+        like them stays unknown.
         """
         matrix = np.zeros((1 + len(HAZARD_ROLES), len(self.classes)), dtype=np.float32)
         for row, role in enumerate((Role.LANDABLE, *HAZARD_ROLES)):

@@ -20,8 +20,8 @@ from landing.taxonomy import HAZARD_ROLES, Role
 STANDING_ROLES = tuple(role for role in HAZARD_ROLES if role not in MOVING_ROLES)
 
 INTRUSION_M = 0.2
-"""How far into a site's clearance somebody must be seen for a single frame to count: a site may be
-chosen next to people who stand still, and their outline wavers by about a cell."""
+"""How far into a site's clearance somebody must be seen for a single frame to count: a site may be chosen next to
+people who stand still, and their outline wavers by about a cell."""
 
 SAME_PLACE_M, MOST_LOST = 1.0, 12
 """Lost sites nearer than this to each other are one; so many of them, the newest, are kept."""
@@ -93,10 +93,9 @@ class SiteTracker:
         lost = memory.get("lost", ())  # recordings from before it was kept have none
         self._lost = [
             # Those from before its reach was kept have three numbers each.
-            (LostPlace(float(n), float(e), float(reach[0]) if reach else self._settings.lost_m),
-             int(at_ns))
+            (LostPlace(float(n), float(e), float(reach[0]) if reach else self._settings.lost_m), int(at_ns))
             for n, e, *reach, at_ns in lost
-        ]  # fmt: skip
+        ]
         self._approaches.remember(memory["approach"])
 
     def forget(self) -> None:
@@ -116,10 +115,7 @@ class SiteTracker:
         if self.site is not None:
             position = shift.point(self.site.position_ned_m)
             self.site = replace(self.site, position_ned_m=position)
-        self._lost = [
-            (LostPlace(*shift.point((*place[:2], 0.0))[:2], place[2]), at_ns)
-            for place, at_ns in self._lost
-        ]
+        self._lost = [(LostPlace(*shift.point((*place[:2], 0.0))[:2], place[2]), at_ns) for place, at_ns in self._lost]
 
     def lost_places(self, at_ns: int) -> list[LostPlace]:
         """Sites lost because of their ground in the last `lost_s`."""
@@ -137,8 +133,8 @@ class SiteTracker:
     ) -> Intruder | None:
         """Who is too close to the present site, by this very frame, or will soon be.
 
-        A site that is lost low down does not stop a landing (`landing.authority`): the vehicle goes
-        on straight down. There the ground below it takes the site's place.
+        A site that is lost low down does not stop a landing (`landing.authority`): the vehicle goes on straight down.
+        There the ground below it takes the site's place.
 
         Args:
             view: The map.
@@ -193,12 +189,9 @@ class SiteTracker:
         self._bad_since_ns = None
         assert cell is not None  # a site outside the map is a problem
         self._seen(look, cell, committed)
-        # Later on what is better depends on where we look from: no leading back and forth, but for
-        # a place that was given up before.
-        open_to_others = (
-            at_ns - self.site.first_seen_ns <= self._settings.switch_within_s * 1e9
-            or self._lost_before()
-        )
+        # Later on what is better depends on where we look from: no leading back and forth, but for a place that was
+        # given up before.
+        open_to_others = at_ns - self.site.first_seen_ns <= self._settings.switch_within_s * 1e9 or self._lost_before()
         if open_to_others and not committed and self._is_better(look, cell):
             if self._better_since_ns is None:
                 self._better_since_ns = at_ns
@@ -247,9 +240,9 @@ class SiteTracker:
     def _nearby(self, look: Look, cell: tuple[int, int], bad: bool) -> tuple[int, int] | None:
         """Moves the site over to better ground close by; the cell it is in then, or None.
 
-        From high up a site lies where errors of pose and of coarse pixels have put it. On the way
-        down its surroundings come out clearer, and the best of them is the same site seen better,
-        not another one: it need not be confirmed anew. It never moves because of people or
+        From high up a site lies where errors of pose and of coarse pixels have put it. On the way down its surroundings
+        come out clearer, and the best of them is the same site seen better, not another one: it need not be confirmed
+        anew. It never moves because of people or
         vehicles: who comes to a site ends it.
         """
         assert self.site is not None
@@ -281,16 +274,12 @@ class SiteTracker:
         self._approaches.forget()  # the distances are to another place now
         return found
 
-    def _take(
-        self, best: Candidate | NoSite, look: Look, first_seen_ns: int | None = None
-    ) -> Selection:
+    def _take(self, best: Candidate | NoSite, look: Look, first_seen_ns: int | None = None) -> Selection:
         if isinstance(best, NoSite):
             return best
         position = (best.north_m, best.east_m, look.view.ground_down_m)
         since_ns = look.at_ns if first_seen_ns is None else first_seen_ns
-        self.site = LandingSite(
-            position, best.clearance_m, best.area_m2, best.confidence, since_ns, look.at_ns
-        )
+        self.site = LandingSite(position, best.clearance_m, best.area_m2, best.confidence, since_ns, look.at_ns)
         self._bad_since_ns = self._better_since_ns = None
         return self.site
 
@@ -300,8 +289,8 @@ class SiteTracker:
         if cell is None:
             return "site is outside the map"
         needed_m = self._settings.required_radius_m
-        # Committed, what stands still was judged from where all of it was seen; from so low a
-        # patch of it looks like anything. Only what stands where the vehicle would counts then.
+        # Committed, what stands still was judged from where all of it was seen; from so low a patch of it looks like
+        # anything. Only what stands where the vehicle would counts then.
         reach_m = self._settings.vehicle_radius_m
         hazard_room_m = look.moving_room_m if committed else look.hazard_room_m
         if float(hazard_room_m[cell]) < needed_m:

@@ -37,8 +37,7 @@ class Frame:
         shape = self.image_bgr.shape
         if self.image_bgr.dtype != np.uint8 or len(shape) != 3 or shape[2] != 3 or 0 in shape:
             raise InvalidValueError(
-                f"frame {self.frame_id}: expected uint8 of shape (H, W, 3), "
-                f"got {self.image_bgr.dtype} of shape {shape}"
+                f"frame {self.frame_id}: expected uint8 of shape (H, W, 3), got {self.image_bgr.dtype} of shape {shape}"
             )
 
     @property
@@ -61,8 +60,8 @@ class Pose:
         ned_from_frd: Attitude quaternion (w, x, y, z), or None when it is not known.
         position_ned_m: Position in the estimator's local frame, or None when it is not known.
         height_agl_m: Height of the body origin above the ground below it, or None.
-        ned_from_gimbal: Attitude quaternion of the gimbal that carries the camera (x where it
-            looks, z down), or None when there is none or it is not known.
+        ned_from_gimbal: Attitude quaternion of the gimbal that carries the camera (x where it looks, z down), or None
+            when there is none or it is not known.
         frame: The local frame of attitude and position.
 
     Raises:
@@ -118,8 +117,8 @@ HAZARD_ORDER = ("obstacle", "water", "person", "vehicle")
 class Segmentation:
     """What a network says of one frame, after the merge, covering exactly the frame's image.
 
-    It may be coarser than the image (`h`, `w` need not be the image's): a point at a fraction of
-    the image's width and height is found at the same fraction here.
+    It may be coarser than the image (`h`, `w` need not be the image's): a point at a fraction of the image's width and
+    height is found at the same fraction here.
 
     Attributes:
         class_id: uint8 (h, w), most probable class of the model's taxonomy.

@@ -54,8 +54,8 @@ class VehicleStatus:
         airborne: True or False from EXTENDED_SYS_STATE, None when the autopilot does not say.
         landing: It is in a mode that ends on the ground (LAND, RTL, precision landing).
         mode: The mode's name in the autopilot's own words, e.g. ``LAND``.
-        touching_down: It says that it is on its way to the ground now: RTL's last part, not its
-            way home. None when it does not say.
+        touching_down: It says that it is on its way to the ground now: RTL's last part, not its way home. None when it
+            does not say.
         failsafe: One of the autopilot's own failsafes is in force.
         heartbeat_ns: Monotonic time of its last heartbeat, which is how old `mode` is.
         pilot: What it reports of the transmitter; None where it reports nothing.
@@ -89,9 +89,8 @@ class FlightModes:
 
 
 FLIGHT_MODES: Mapping[Autopilot, FlightModes] = {
-    # GUIDED, not LOITER or BRAKE: LOITER descends when the throttle stick lies at the bottom, as it
-    # does with nobody at the sticks; BRAKE takes no position target, so that a climb would need one
-    # more mode change that can fail.
+    # GUIDED, not LOITER or BRAKE: LOITER descends when the throttle stick lies at the bottom, as it does with nobody at
+    # the sticks; BRAKE takes no position target, so that a climb would need one more mode change that can fail.
     Autopilot.ARDUPILOT: FlightModes("GUIDED", ("LAND",), ("RTL", "SMART_RTL")),
     # AUTO.PRECLAND by DO_SET_MODE: NAV_LAND is acknowledged, but forgets the targets (flown).
     Autopilot.PX4: FlightModes("AUTO.LOITER", ("AUTO.PRECLAND", "AUTO.LAND"), ("AUTO.RTL",)),

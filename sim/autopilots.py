@@ -1,7 +1,7 @@
 """The autopilots a landing can be flown on, behind one contract: stand-in, ArduPilot, PX4.
 
-Whoever flies a landing knows only `AutopilotProcess`: what differs between the three (how they are
-started, how they get to the start of the landing, which mode lands) is theirs.
+Whoever flies a landing knows only `AutopilotProcess`: what differs between the three (how they are started, how they
+get to the start of the landing, which mode lands) is theirs.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from sim.home import Home
 AUTOPILOTS = ("stand-in", "ardupilot", "px4")
 
 FULL_WIND_M = 20.0
-"""Below this height the wind falls with the root of the height; ArduPilot's simulator does so from
-60 m by default (SIM_WIND_T_ALT). Without that (SIM_WIND_T 1) 8 m/s blow on the ground, and Copter
+"""Below this height the wind falls with the root of the height; ArduPilot's simulator does so from 60 m by default
+(SIM_WIND_T_ALT). Without that (SIM_WIND_T 1) 8 m/s blow on the ground, and Copter
 4.6 does not notice that it has landed: it stands where it was led to, motors running, flown."""
 
 

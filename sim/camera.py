@@ -1,8 +1,7 @@
 """What the simulated camera sees of a world: the perspective picture and its true labels.
 
-The ground is the plane at down 0. Resolution follows the local scale: a pyramid of averaged
-pictures keeps a high camera from aliasing, and a close-up texture of each material is added below
-the resolution of the world's picture.
+The ground is the plane at down 0. Resolution follows the local scale: a pyramid of averaged pictures keeps a high
+camera from aliasing, and a close-up texture of each material is added below the resolution of the world's picture.
 """
 
 from __future__ import annotations
@@ -80,8 +79,8 @@ def render(
         labels: Also make the label raster.
 
     Returns:
-        Picture, uint8 (H, W, 3), and labels, uint8 (H, W) or None. Sky and ground outside of
-        the world have the taxonomy's ignore index.
+        Picture, uint8 (H, W, 3), and labels, uint8 (H, W) or None. Sky and ground outside of the world have the
+        taxonomy's ignore index.
 
     Raises:
         InvalidValueError: The pose has no attitude or no position.
@@ -122,9 +121,7 @@ def _lifted(camera: CameraModel, pose: Pose) -> Pose:
     return replace(pose, position_ned_m=(n, e, d - (down + LOWEST_M)))
 
 
-def _motion_px(
-    camera: CameraModel, pose: Pose, motion: Motion, exposure_s: float
-) -> tuple[float, float]:
+def _motion_px(camera: CameraModel, pose: Pose, motion: Motion, exposure_s: float) -> tuple[float, float]:
     """How far the point in the middle of the picture moves during an exposure."""
     if exposure_s <= 0 or pose.position_ned_m is None or pose.ned_from_frd is None:
         return 0.0, 0.0
@@ -132,9 +129,7 @@ def _motion_px(
     point = camera.ground_from_pixel(middle, pose, 0.0)
     if not np.isfinite(point).all():
         return 0.0, 0.0
-    turn = matrix_from_quaternion(
-        quaternion_from_euler(*(rate * exposure_s for rate in motion.rates_frd_radps))
-    )
+    turn = matrix_from_quaternion(quaternion_from_euler(*(rate * exposure_s for rate in motion.rates_frd_radps)))
     moved = np.asarray(pose.position_ned_m) + np.asarray(motion.velocity_ned_mps) * exposure_s
     rotation = pose.rotation_ned_from_frd @ turn
     centre = moved + rotation @ np.asarray(camera.mount.offset_frd_m)
@@ -172,8 +167,8 @@ class _View:
         self.sees_ground = bool(seen.any())
         depth = 1 / np.where(seen, self._inverse_depth, np.inf)
         depth = np.where(seen, depth, depth.max(initial=1.0))
-        # Side of the ground area of a pixel is z^1.5 / (f h^0.5), its longer side z^2 / (f h):
-        # between the two, so that distant ground neither shimmers nor smears.
+        # Side of the ground area of a pixel is z^1.5 / (f h^0.5), its longer side z^2 / (f h): between the two, so that
+        # distant ground neither shimmers nor smears.
         focal = math.sqrt(camera.fx * camera.fy)
         self._scale_m = depth**1.65 / (focal * self.height_m**0.65)
         self.nearest_scale_m = float(self._scale_m.min())
@@ -192,9 +187,14 @@ class _View:
         return np.asarray(row[0] * grid_u + row[1] * grid_v + row[2])
 
     def _warp(
-        self, source: ByteArray, source_from_ground: FloatArray, interpolation: int,
-        border: int, value: tuple[float, ...] | float = 0, rows: slice | None = None,
-    ) -> ByteArray:  # fmt: skip
+        self,
+        source: ByteArray,
+        source_from_ground: FloatArray,
+        interpolation: int,
+        border: int,
+        value: tuple[float, ...] | float = 0,
+        rows: slice | None = None,
+    ) -> ByteArray:
         """What the camera sees of a raster on the ground, in all rows of the picture or a few."""
         matrix = source_from_ground @ self.ground_from_pixel
         rows = slice(0, self.size[1]) if rows is None else rows
@@ -202,15 +202,16 @@ class _View:
             down = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, rows.start], [0.0, 0.0, 1.0]])
             return np.asarray(
                 cv2.warpPerspective(
-                    source, matrix @ down, (self.size[0], rows.stop - rows.start),
+                    source,
+                    matrix @ down,
+                    (self.size[0], rows.stop - rows.start),
                     flags=interpolation | cv2.WARP_INVERSE_MAP,
-                    borderMode=border, borderValue=value,
+                    borderMode=border,
+                    borderValue=value,
                 )
-            )  # fmt: skip
+            )
         places = cv2.perspectiveTransform(self._straight[rows], matrix)
-        return np.asarray(
-            cv2.remap(source, places, None, interpolation, borderMode=border, borderValue=value)
-        )
+        return np.asarray(cv2.remap(source, places, None, interpolation, borderMode=border, borderValue=value))
 
     def ground(self) -> ByteArray:
         """The ground from the pyramid, mixed between levels by the local scale."""
@@ -257,9 +258,8 @@ class _View:
         """Labels of the ground, by the nearest cell."""
         border = cv2.BORDER_REFLECT if self.world.reflects else cv2.BORDER_CONSTANT
         return self._warp(
-            self.world.labels, self.world.pixel_from_ground, cv2.INTER_NEAREST, border,
-            self.world.taxonomy.ignore_index,
-        )  # fmt: skip
+            self.world.labels, self.world.pixel_from_ground, cv2.INTER_NEAREST, border, self.world.taxonomy.ignore_index
+        )
 
     def add_detail(self, image: ByteArray, labels: ByteArray) -> None:
         """Multiplies the close-up texture of each material in, where the camera is close."""
@@ -278,9 +278,7 @@ class _View:
         north, east = self._nearest_corner()
         first_north = math.ceil(north / DETAIL_TILE_M) * DETAIL_TILE_M
         first_east = math.floor(east / DETAIL_TILE_M) * DETAIL_TILE_M
-        to_layer = np.array(
-            [[0, 1 / step, -first_east / step], [-1 / step, 0, first_north / step], [0, 0, 1]]
-        )
+        to_layer = np.array([[0, 1 / step, -first_east / step], [-1 / step, 0, first_north / step], [0, 0, 1]])
         relief: ByteArray = np.full(labels.shape, 128, dtype=np.uint8)
         for class_id in present:
             if class_id >= len(world.taxonomy):
@@ -292,9 +290,7 @@ class _View:
             fade = np.log2(world.gsd_m / self._scale_m) - DETAIL_ONSET
             near = np.clip(fade / strength, 0, 1).astype(np.float32)
             weight = cv2.resize(near, self.size, interpolation=cv2.INTER_LINEAR)
-            relief = np.asarray(
-                cv2.blendLinear(relief, np.full_like(relief, 128), weight, 1 - weight)
-            )
+            relief = np.asarray(cv2.blendLinear(relief, np.full_like(relief, 128), weight, 1 - weight))
         swing = cv2.merge([relief] * 3)
         gain = strength / DETAIL_SWING
         # image * (1 + gain * (relief - 128)), in one saturating pass each
@@ -304,9 +300,7 @@ class _View:
     def _nearest_corner(self) -> tuple[float, float]:
         """Largest north and smallest east seen where the ground is near, metres."""
         width, height = self.size
-        edge = np.array(
-            [[u, v, 1.0] for u in (0, width / 2, width) for v in (0, height / 2, height)]
-        )
+        edge = np.array([[u, v, 1.0] for u in (0, width / 2, width) for v in (0, height / 2, height)])
         ground = edge @ self.ground_from_pixel.T
         ground = ground[ground[:, 2] > 0.2 / self.height_m]
         if not len(ground):
@@ -329,10 +323,15 @@ class _View:
         states = tuple(state for state, seen in zip(states, near, strict=True) if seen)
         if states:
             draw_actors(
-                image, labels, states, self.world.actor_class_ids, self._project,
-                self.world.sun, ceiling_m=self.height_m - 0.3,
+                image,
+                labels,
+                states,
+                self.world.actor_class_ids,
+                self._project,
+                self.world.sun,
+                ceiling_m=self.height_m - 0.3,
                 finest_m=1.3 * self.nearest_scale_m,
-            )  # fmt: skip
+            )
 
     def _project(self, points: FloatArray) -> FloatArray:
         return self.camera.pixel_from_ned(points, self.pose)

@@ -47,10 +47,14 @@ class Effects:
 
     def __post_init__(self) -> None:
         ranges = {
-            "noise_sd": (0, 100), "exposure_s": (0, 1), "gain": (0.01, 100),
-            "exposure_wobble": (0, 0.9), "vignetting": (0, 1), "lens_blur_px": (0, 50),
+            "noise_sd": (0, 100),
+            "exposure_s": (0, 1),
+            "gain": (0.01, 100),
+            "exposure_wobble": (0, 0.9),
+            "vignetting": (0, 1),
+            "lens_blur_px": (0, 50),
             "dropped": (0, 1),
-        }  # fmt: skip
+        }
         for name, (low, high) in ranges.items():
             value = getattr(self, name)
             if not low <= value <= high:
@@ -75,9 +79,8 @@ class Effects:
         return self.gain * (1 + self.exposure_wobble * slow)
 
     def apply(
-        self, image: ByteArray, t_s: float, motion_px: tuple[float, float],
-        rng: np.random.Generator | None = None,
-    ) -> ByteArray:  # fmt: skip
+        self, image: ByteArray, t_s: float, motion_px: tuple[float, float], rng: np.random.Generator | None = None
+    ) -> ByteArray:
         """The picture as the camera would deliver it.
 
         Args:

@@ -1,7 +1,7 @@
 """What happens in front of the simulated camera in mid-flight: a file of orders, one a line.
 
-Whoever flies the landing appends; the camera's process reads on before each frame. World times are
-the autopilot's seconds since boot, less the camera's ``--t0-boot``.
+Whoever flies the landing appends; the camera's process reads on before each frame. World times are the autopilot's
+seconds since boot, less the camera's ``--t0-boot``.
 """
 
 from __future__ import annotations
@@ -42,10 +42,14 @@ class Visit:
     def actor(self) -> Timetable:
         """For the world."""
         return visit(
-            self.kind, self.place_ne_m, self.arrives_s, from_rad=self.from_rad,
-            walk_m=self.walk_m, stay_s=math.inf if self.stay_s is None else self.stay_s,
+            self.kind,
+            self.place_ne_m,
+            self.arrives_s,
+            from_rad=self.from_rad,
+            walk_m=self.walk_m,
+            stay_s=math.inf if self.stay_s is None else self.stay_s,
             style=self.style,
-        )  # fmt: skip
+        )
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,15 @@
 
     python -m sim.camera_process --world procedural --seed 3 --autopilot tcp:127.0.0.1:5763
 
-Stdout carries nothing but frames, bgr24, width x height x 3 bytes each; logs go to stderr. The
-pose is the true one, from the autopilot simulator's SIM_STATE on a link of the camera's own.
+Stdout carries nothing but frames, bgr24, width x height x 3 bytes each; logs go to stderr. The pose is the true one,
+from the autopilot simulator's SIM_STATE on a link of the camera's own.
 
-World time, which says where people walk, is the autopilot's time since boot in seconds (less
-``--t0-boot``): whoever knows that time knows where everybody was. NED (0, 0, 0) is the
-autopilot's GPS_GLOBAL_ORIGIN, unless ``--home`` is given; the ground is at its height.
+World time, which says where people walk, is the autopilot's time since boot in seconds (less ``--t0-boot``): whoever
+knows that time knows where everybody was. NED (0, 0, 0) is the autopilot's GPS_GLOBAL_ORIGIN, unless ``--home`` is
+given; the ground is at its height.
 
-Ends with 0 when stdout is closed, on SIGTERM, when its parent has gone or the autopilot goes; with
-1 when the autopilot never came or by ``--die-after``; with 2 for a mistake in the options.
+Ends with 0 when stdout is closed, on SIGTERM, when its parent has gone or the autopilot goes; with 1 when the autopilot
+never came or by ``--die-after``; with 2 for a mistake in the options.
 """
 
 from __future__ import annotations
@@ -91,10 +91,16 @@ class CameraProcess:
     """Paces, renders and writes."""
 
     def __init__(
-        self, world: World, shutter: Shutter, link: TruthLink, shooting: Shooting,
-        truth_log: TextIO | None, stdout_fd: int,
-        shake: Shake | None = None, orders: OrderTail | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        world: World,
+        shutter: Shutter,
+        link: TruthLink,
+        shooting: Shooting,
+        truth_log: TextIO | None,
+        stdout_fd: int,
+        shake: Shake | None = None,
+        orders: OrderTail | None = None,
+    ) -> None:
         self.world = world
         self.shutter = shutter
         self.link = link
@@ -147,8 +153,9 @@ class CameraProcess:
                 raise _Over(
                     f"no SIM_STATE, SYSTEM_TIME and origin on {self.link.address} in "
                     f"{patience_s:g} s: is it a simulated autopilot, and is the link free? "
-                    "--home names the origin", 1,
-                )  # fmt: skip
+                    "--home names the origin",
+                    1,
+                )
             time.sleep(0.02)
 
     def _check_ends(self) -> None:
@@ -206,11 +213,13 @@ class CameraProcess:
         if self.truth_log is None:
             return
         row = {
-            "frame": frame, "captured_ns": now_ns, "t_s": round(t_s, 4),
+            "frame": frame,
+            "captured_ns": now_ns,
+            "t_s": round(t_s, 4),
             "position_ned_m": [round(x, 4) for x in pose.position_ned_m or ()],
             "ned_from_frd": [round(x, 6) for x in pose.ned_from_frd or ()],
             "velocity_ned_mps": [round(x, 4) for x in truth.motion.velocity_ned_mps],
-        }  # fmt: skip
+        }
         self.truth_log.write(json.dumps(row) + "\n")
         self.truth_log.flush()
 
@@ -233,9 +242,7 @@ def _distortion(text: str) -> tuple[float, float, float, float, float]:
     try:
         k1, k2, p1, p2, k3 = (float(part) for part in text.split(","))
     except ValueError:
-        raise InvalidValueError(
-            f"distortion {text!r}: expected five numbers, k1,k2,p1,p2,k3"
-        ) from None
+        raise InvalidValueError(f"distortion {text!r}: expected five numbers, k1,k2,p1,p2,k3") from None
     return (k1, k2, p1, p2, k3)
 
 
@@ -270,24 +277,14 @@ _SECONDS = click.FloatRange(min=0.0)
     help="Of the camera from the body, forward right down.",
 )
 @click.option("--fps", type=click.FloatRange(0.1, 240), default=10.0, show_default=True)
-@click.option(
-    "--autopilot", required=True, help="tcp:HOST:PORT to connect to, or udp:HOST:PORT to listen on."
-)
+@click.option("--autopilot", required=True, help="tcp:HOST:PORT to connect to, or udp:HOST:PORT to listen on.")
 @click.option("--home", default=None, help="LAT,LON,ALT of NED zero; default: ask the autopilot.")
 @click.option("--truth-rate-hz", type=click.FloatRange(10, 400), default=100.0, show_default=True)
 @click.option(
-    "--t0-boot",
-    type=float,
-    default=0.0,
-    show_default=True,
-    help="Autopilot time since boot, s, at world time 0.",
+    "--t0-boot", type=float, default=0.0, show_default=True, help="Autopilot time since boot, s, at world time 0."
 )
 @click.option(
-    "--patience",
-    type=_SECONDS,
-    default=30.0,
-    show_default=True,
-    help="Seconds to wait for the first true pose.",
+    "--patience", type=_SECONDS, default=30.0, show_default=True, help="Seconds to wait for the first true pose."
 )
 @click.option(
     "--truth-log",
@@ -320,27 +317,54 @@ _SECONDS = click.FloatRange(min=0.0)
 @click.option("--repeat-after", type=_SECONDS, default=None, help="One picture after so many s.")
 @click.option("--die-after", type=_SECONDS, default=None, help="Exit after so many s.")
 def main(
-    spec: str, seed: int, width: int, height: int, hfov_deg: float, distortion: str | None,
-    mount_deg: tuple[float, float, float], offset_m: tuple[float, float, float], fps: float,
-    autopilot: str, home: str | None, truth_rate_hz: float, t0_boot: float, patience: float,
-    truth_log: Path | None, latency: float, noise: float, exposure: float,
-    exposure_wobble: float, gain: float, vignetting: float, lens_blur: float, dropped: float,
-    shake_deg: float, orders: Path | None, painted: bool,
-    freeze_after: float | None, repeat_after: float | None, die_after: float | None,
-) -> None:  # fmt: skip
+    spec: str,
+    seed: int,
+    width: int,
+    height: int,
+    hfov_deg: float,
+    distortion: str | None,
+    mount_deg: tuple[float, float, float],
+    offset_m: tuple[float, float, float],
+    fps: float,
+    autopilot: str,
+    home: str | None,
+    truth_rate_hz: float,
+    t0_boot: float,
+    patience: float,
+    truth_log: Path | None,
+    latency: float,
+    noise: float,
+    exposure: float,
+    exposure_wobble: float,
+    gain: float,
+    vignetting: float,
+    lens_blur: float,
+    dropped: float,
+    shake_deg: float,
+    orders: Path | None,
+    painted: bool,
+    freeze_after: float | None,
+    repeat_after: float | None,
+    die_after: float | None,
+) -> None:
     """Entry point; see the module."""
     cv2.setNumThreads(1)  # leave the other cores to what is being tested
     try:
         camera = CameraModel.from_hfov(width, height, hfov_deg, Mount(*mount_deg, offset_m))
         if distortion is not None:
             camera = CameraModel(
-                width, height, camera.fx, camera.fy, camera.cx, camera.cy,
-                _distortion(distortion), camera.mount,
-            )  # fmt: skip
+                width, height, camera.fx, camera.fy, camera.cx, camera.cy, _distortion(distortion), camera.mount
+            )
         effects = Effects(
-            seed=seed, noise_sd=noise, exposure_s=exposure, gain=gain, vignetting=vignetting,
-            exposure_wobble=exposure_wobble, lens_blur_px=lens_blur, dropped=dropped,
-        )  # fmt: skip
+            seed=seed,
+            noise_sd=noise,
+            exposure_s=exposure,
+            gain=gain,
+            vignetting=vignetting,
+            exposure_wobble=exposure_wobble,
+            lens_blur_px=lens_blur,
+            dropped=dropped,
+        )
         origin = Home.parse(home) if home else None
         link = TruthLink(autopilot, origin, truth_rate_hz, patience)
         world = parse_world_spec(spec, seed)
@@ -353,10 +377,15 @@ def main(
                 except OSError as error:
                     raise DataError(f"truth log {truth_log}: {error.strerror}") from error
             process = CameraProcess(
-                world, Shutter(camera, effects, painted), link, shooting, log, sys.stdout.fileno(),
+                world,
+                Shutter(camera, effects, painted),
+                link,
+                shooting,
+                log,
+                sys.stdout.fileno(),
                 Shake(shake_deg, seed) if shake_deg > 0 else None,
                 OrderTail(orders) if orders is not None else None,
-            )  # fmt: skip
+            )
             code = _shoot_until_over(process, patience)
     except TouchdownError as error:
         _log(str(error))

@@ -117,13 +117,7 @@ def seeds_of(text: str) -> list[int]:
     metavar="NORTH,EAST",
     help="Start over the ground, m; by the seed when left out.",
 )
-@click.option(
-    "--wind-mps",
-    type=click.FloatRange(0.0, 20.0),
-    default=2.0,
-    show_default=True,
-    help="Steady wind, m/s.",
-)
+@click.option("--wind-mps", type=click.FloatRange(0.0, 20.0), default=2.0, show_default=True, help="Steady wind, m/s.")
 @click.option(
     "--gust-mps",
     type=click.FloatRange(0.0, 10.0),
@@ -206,21 +200,37 @@ def seeds_of(text: str) -> list[int]:
 @click.option("--pcap", is_flag=True, help="Keep the daemon's link in OUT/link.pcap (Wireshark).")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def land(
-    autopilot: str, clock: str, authority: str,
-    world: str, seeds: str, model: Path | None, height_m: float, start: tuple[float, float] | None,
-    wind_mps: float, gust_mps: float, attitude_noise_deg: float, latency_ms: float,
-    intruder_m: float | None, faults: tuple[str, ...], hfov_deg: float,
-    size: tuple[int, int], fps: float | None, vehicle_radius_m: float,
-    search_s: float, out: Path, pcap: bool, as_json: bool,
-) -> int:  # fmt: skip
+    autopilot: str,
+    clock: str,
+    authority: str,
+    world: str,
+    seeds: str,
+    model: Path | None,
+    height_m: float,
+    start: tuple[float, float] | None,
+    wind_mps: float,
+    gust_mps: float,
+    attitude_noise_deg: float,
+    latency_ms: float,
+    intruder_m: float | None,
+    faults: tuple[str, ...],
+    hfov_deg: float,
+    size: tuple[int, int],
+    fps: float | None,
+    vehicle_radius_m: float,
+    search_s: float,
+    out: Path,
+    pcap: bool,
+    as_json: bool,
+) -> int:
     """Fly whole landings: autopilot, camera and `edge serve`.
 
     How it goes is told on standard error, with the clock that was used and why.
 
     ardupilot and px4 need the simulator of that autopilot; without, the command says how to get it.
 
-    Ends with 0 when every flight came down on landable ground with the vehicle's radius clear, by
-    the ground truth; with 3 when at least one abstained and none came down badly; else with 1.
+    Ends with 0 when every flight came down on landable ground with the vehicle's radius clear, by the ground truth;
+    with 3 when at least one abstained and none came down badly; else with 1.
     """
     import json
     import signal
@@ -228,15 +238,7 @@ def land(
     from dataclasses import replace
 
     from edge.resolved import ResolvedFlight
-    from sim.flight_plan import (
-        REAL_FPS,
-        SHARED_MACHINE,
-        SIMULATED_FPS,
-        Disturbance,
-        FlightPlan,
-        Mishap,
-        disturbance_of,
-    )
+    from sim.flight_plan import REAL_FPS, SHARED_MACHINE, SIMULATED_FPS, Disturbance, FlightPlan, Mishap, disturbance_of
     from sim.world import check_world_spec
 
     # Whoever ends us ends what we started, too.
@@ -254,21 +256,30 @@ def land(
     for seed in numbers:
         folder = out if len(numbers) == 1 else out / f"seed-{seed}"
         intruders = (
-            ()
-            if intruder_m is None
-            else (Disturbance(Mishap.INTRUDER, intruder_m, from_deg=(seed * 51.0) % 360.0),)
+            () if intruder_m is None else (Disturbance(Mishap.INTRUDER, intruder_m, from_deg=(seed * 51.0) % 360.0),)
         )
         plan = FlightPlan(
-            model=model, out=folder, autopilot=autopilot, authority=authority,
-            world=world, seed=seed, height_m=height_m, start_ne_m=start,
-            wind=(wind_mps, (seed * 73.0) % 360.0), gust_mps=gust_mps, hfov_deg=hfov_deg,
+            model=model,
+            out=folder,
+            autopilot=autopilot,
+            authority=authority,
+            world=world,
+            seed=seed,
+            height_m=height_m,
+            start_ne_m=start,
+            wind=(wind_mps, (seed * 73.0) % 360.0),
+            gust_mps=gust_mps,
+            hfov_deg=hfov_deg,
             fps=fps or SIMULATED_FPS,
-            attitude_noise_deg=attitude_noise_deg, camera_latency_s=latency_ms / 1000.0,
+            attitude_noise_deg=attitude_noise_deg,
+            camera_latency_s=latency_ms / 1000.0,
             disturbances=(*intruders, *(disturbance_of(fault) for fault in faults)),
-            width_px=size[0], height_px=size[1],
-            vehicle_radius_m=vehicle_radius_m, search_s=search_s,
+            width_px=size[0],
+            height_px=size[1],
+            vehicle_radius_m=vehicle_radius_m,
+            search_s=search_s,
             settings={"link": {"pcap": "link.pcap"}} if pcap else {},
-        )  # fmt: skip
+        )
         real = replace(plan, fps=fps or REAL_FPS, settings=SHARED_MACHINE | plan.settings)
         result = choice.fly(real, plan)
         results.append(result)
@@ -296,9 +307,7 @@ def find_demo_model() -> Path:
     for folder in (Path.cwd(), Path(__file__).resolve().parent.parent):
         if (folder / DEMO_MODEL).is_file():
             return folder / DEMO_MODEL
-    raise TouchdownError(
-        f"no --model given and {DEMO_MODEL} is not here: run from a checkout, or give --model"
-    )
+    raise TouchdownError(f"no --model given and {DEMO_MODEL} is not here: run from a checkout, or give --model")
 
 
 def _seed_range(_: click.Context, __: click.Parameter, value: str) -> range:
@@ -309,9 +318,7 @@ def _seed_range(_: click.Context, __: click.Parameter, value: str) -> range:
 
 
 @cli.command()
-@click.option(
-    "--out", required=True, metavar="DIR", type=click.Path(path_type=Path), help="Folder to make."
-)
+@click.option("--out", required=True, metavar="DIR", type=click.Path(path_type=Path), help="Folder to make.")
 @click.option(
     "--seeds",
     callback=_seed_range,
@@ -326,19 +333,10 @@ def _seed_range(_: click.Context, __: click.Parameter, value: str) -> range:
     help="Specifications, taken in turn, with commas between.",
 )
 @click.option(
-    "--frames-per-world",
-    type=click.IntRange(1, 1000),
-    default=12,
-    show_default=True,
-    help="Pictures of each world.",
+    "--frames-per-world", type=click.IntRange(1, 1000), default=12, show_default=True, help="Pictures of each world."
 )
 @click.option(
-    "--size",
-    default="640x480",
-    callback=_size,
-    show_default=True,
-    metavar="WxH",
-    help="Of the pictures, pixels.",
+    "--size", default="640x480", callback=_size, show_default=True, metavar="WxH", help="Of the pictures, pixels."
 )
 @click.option(
     "--heights-m",
@@ -364,20 +362,21 @@ def _seed_range(_: click.Context, __: click.Parameter, value: str) -> range:
     help="Share of the pictures taken near a person or car, from up to 35 m.",
 )
 @click.option(
-    "--tilt-deg",
-    type=click.FloatRange(0.0, 60.0),
-    default=20.0,
-    show_default=True,
-    help="Greatest tilt, degrees.",
+    "--tilt-deg", type=click.FloatRange(0.0, 60.0), default=20.0, show_default=True, help="Greatest tilt, degrees."
 )
-@click.option(
-    "--jobs", type=click.IntRange(1, 256), default=2, show_default=True, help="Processes."
-)
+@click.option("--jobs", type=click.IntRange(1, 256), default=2, show_default=True, help="Processes.")
 def dataset(
-    out: Path, seeds: range, worlds: str, frames_per_world: int, size: tuple[int, int],
-    heights_m: tuple[float, float], hfov_deg: tuple[float, float], aim: float, tilt_deg: float,
+    out: Path,
+    seeds: range,
+    worlds: str,
+    frames_per_world: int,
+    size: tuple[int, int],
+    heights_m: tuple[float, float],
+    hfov_deg: tuple[float, float],
+    aim: float,
+    tilt_deg: float,
     jobs: int,
-) -> None:  # fmt: skip
+) -> None:
     """Render labelled pictures of the simulator's worlds, for the trainer.
 
     The camera has the faults of a campaign's: noise, blur, motion and little light.
@@ -386,9 +385,7 @@ def dataset(
     from sim.world import expand_world_spec
 
     specs = tuple(world for part in worlds.split(",") for world in expand_world_spec(part))
-    plan = DatasetPlan(
-        seeds, frames_per_world, *size, heights_m, tilt_deg, hfov_deg, specs, aim
-    )  # fmt: skip
+    plan = DatasetPlan(seeds, frames_per_world, *size, heights_m, tilt_deg, hfov_deg, specs, aim)
     total = len(seeds)
     for done, _seed in enumerate(write_dataset(plan, out, jobs), start=1):
         if done % max(1, total // 20) == 0 or done == total:
@@ -426,15 +423,12 @@ def dataset(
     show_default=True,
     help="Side of a world on the sheet, pixels.",
 )
-@click.option(
-    "--columns", type=click.IntRange(1, 20), default=None, help="Worlds in a row; square if not."
-)
+@click.option("--columns", type=click.IntRange(1, 20), default=None, help="Worlds in a row; square if not.")
 @click.option("--time-s", type=float, default=0.0, show_default=True, help="World time, s.")
 @click.option("--labels", is_flag=True, help="Show the true labels beside each picture.")
 def show_world(
-    spec: str, seeds: str, out: Path, tile_px: int, columns: int | None, time_s: float,
-    labels: bool,
-) -> None:  # fmt: skip
+    spec: str, seeds: str, out: Path, tile_px: int, columns: int | None, time_s: float, labels: bool
+) -> None:
     """Draw worlds from above, with their people and cars, on one contact sheet."""
     from sim.world import expand_world_spec, parse_world_spec
     from sim.world.sheet import contact_sheet, tile, write_picture

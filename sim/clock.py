@@ -20,8 +20,8 @@ from sim.simulated import MACHINE
 CLOCKS = ("auto", "real", "simulated")
 
 SLOWEST_MS = 150.0
-"""With a network that takes longer, camera, autopilot and daemon beside each other do not keep up:
-a newest decision must come every 250 ms."""
+"""With a network that takes longer, camera, autopilot and daemon beside each other do not keep up: a newest decision
+must come every 250 ms."""
 
 BUSIEST_PER_CORE = 1.5
 """Load average, per core, above which the flight's processes wait for a core."""
@@ -91,9 +91,12 @@ class ClockChoice:
     """
 
     def __init__(
-        self, clock: str, say: Callable[[str], None],
-        measure: Callable[[Path, int], Pace] = measure_pace, fly: Fly = fly_one,
-    ) -> None:  # fmt: skip
+        self,
+        clock: str,
+        say: Callable[[str], None],
+        measure: Callable[[Path, int], Pace] = measure_pace,
+        fly: Fly = fly_one,
+    ) -> None:
         if clock not in CLOCKS:
             raise TouchdownError(f"clock {clock!r}: expected {', '.join(CLOCKS)}")
         self._clock = clock

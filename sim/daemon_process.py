@@ -29,38 +29,61 @@ def toml_value(value: Any) -> str:
 
 
 def daemon_config(
-    plan: FlightPlan, world_folder: Path, daemon_link: str, camera_link: str,
-    home: Home | None = None,
-) -> str:  # fmt: skip
+    plan: FlightPlan, world_folder: Path, daemon_link: str, camera_link: str, home: Home | None = None
+) -> str:
     """The `edge.toml` of a simulated flight."""
     where = home or Home()
     camera = [
-        sys.executable, "-m", "sim.camera_process", "--world", str(world_folder),
-        "--autopilot", camera_link, "--seed", str(plan.seed),
-        "--home", f"{where.lat_deg},{where.lon_deg},{where.alt_m}",
-        "--width", str(plan.width_px), "--height", str(plan.height_px),
-        "--hfov-deg", str(plan.hfov_deg), "--fps", str(plan.fps),
-        "--latency", str(plan.camera_latency_s), "--shake-deg", str(plan.attitude_noise_deg),
-        "--orders", str((plan.out / ORDERS).resolve()),
+        sys.executable,
+        "-m",
+        "sim.camera_process",
+        "--world",
+        str(world_folder),
+        "--autopilot",
+        camera_link,
+        "--seed",
+        str(plan.seed),
+        "--home",
+        f"{where.lat_deg},{where.lon_deg},{where.alt_m}",
+        "--width",
+        str(plan.width_px),
+        "--height",
+        str(plan.height_px),
+        "--hfov-deg",
+        str(plan.hfov_deg),
+        "--fps",
+        str(plan.fps),
+        "--latency",
+        str(plan.camera_latency_s),
+        "--shake-deg",
+        str(plan.attitude_noise_deg),
+        "--orders",
+        str((plan.out / ORDERS).resolve()),
         *(part for name, value in plan.effects.items() for part in (f"--{name}", str(value))),
         *(("--painted",) if plan.painted else ()),
-    ]  # fmt: skip
+    ]
     sections: dict[str, dict[str, Any]] = {
         "model": {"path": plan.model.resolve(), "threads": plan.threads},
         "camera": {
-            "source": "pipe:" + shlex.join(camera), "width_px": plan.width_px,
-            "height_px": plan.height_px, "fps": plan.fps, "hfov_deg": plan.hfov_deg,
-            "latency_ms": 1000.0 * plan.camera_latency_s, "start_timeout_ms": 30000.0,
+            "source": "pipe:" + shlex.join(camera),
+            "width_px": plan.width_px,
+            "height_px": plan.height_px,
+            "fps": plan.fps,
+            "hfov_deg": plan.hfov_deg,
+            "latency_ms": 1000.0 * plan.camera_latency_s,
+            "start_timeout_ms": 30000.0,
         },
         "link": {"connection": daemon_link},
         "decision": {"vehicle_radius_m": plan.vehicle_radius_m},
         "log": {"events": "events.jsonl"},
-    }  # fmt: skip
+    }
     if plan.painted:  # one flat colour over the whole picture is no fault there
         sections["picture"] = {
-            "least_contrast": 0.0, "least_sharpness": 0.0, "frozen_after_m": 10.0,
+            "least_contrast": 0.0,
+            "least_sharpness": 0.0,
+            "frozen_after_m": 10.0,
             "frozen_after_deg": 90.0,
-        }  # fmt: skip
+        }
     if plan.authority != "advise":
         # The stand-in's flight begins in the air.
         sections["authority"] = {"level": plan.authority, "begin_in_air": True}
@@ -143,8 +166,9 @@ class DaemonProcess:
         self.killed = False
         self._process: subprocess.Popen[bytes] = start_process(
             [sys.executable, "-m", "touchdown", "edge", "serve", "--config", str(config)],
-            self._folder / "daemon.log", stack,
-        )  # fmt: skip
+            self._folder / "daemon.log",
+            stack,
+        )
 
     def look(self) -> None:
         """Reads its newest events.
@@ -155,8 +179,7 @@ class DaemonProcess:
         self.tail.read()
         if self._process.poll() is not None and not self.killed:
             raise FlightError(
-                f"edge serve ended with status {self._process.returncode}; "
-                f"see {self._folder / 'daemon.log'}"
+                f"edge serve ended with status {self._process.returncode}; see {self._folder / 'daemon.log'}"
             )
 
     def kill(self) -> None:

@@ -1,8 +1,8 @@
 """Renders labelled pictures of the simulator's worlds for the trainer, in its `folder` layout.
 
-`touchdown sim dataset --out DIR --worlds scenes,procedural --seeds 19000:19200`. A world's pictures
-are all in one part of the split. Their camera has the lens and the faults of a campaign's
-(`sim.campaign.ranges`). Seeds on which landings or networks are judged are refused.
+`touchdown sim dataset --out DIR --worlds scenes,procedural --seeds 19000:19200`. A world's pictures are all in one part
+of the split. Their camera has the lens and the faults of a campaign's (`sim.campaign.ranges`). Seeds on which landings
+or networks are judged are refused.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ class DatasetPlan:
         tilt_deg: Greatest tilt of the camera from straight down.
         hfov_deg: Least and greatest horizontal field of view.
         worlds: Specifications taken in turn, see `sim.world.spec`.
-        aim: Share of pictures taken near a person or car, who would otherwise be rare, from a
-            height at which they can be made out.
+        aim: Share of pictures taken near a person or car, who would otherwise be rare, from a height at which they can
+            be made out.
         val_share, test_share: Of the worlds; the last ones.
 
     Raises:
@@ -154,18 +154,11 @@ def write_world(plan: DatasetPlan, out: Path, seed: int) -> int:
     if np.random.default_rng([seed, 37]).random() < OVERGROWN_SHARE:
         world = overgrown(world, rng)
     for name in plan.names(seed):
-        camera = CameraModel.from_hfov(
-            plan.width_px, plan.height_px, float(rng.uniform(*plan.hfov_deg))
-        )
+        camera = CameraModel.from_hfov(plan.width_px, plan.height_px, float(rng.uniform(*plan.hfov_deg)))
         t_s = float(rng.uniform(0, _LATEST_S))
         pose = random_pose(plan, world, t_s, rng)
-        motion = Motion(
-            velocity_ned_mps=_three(rng.normal(0, 2.0, 3)),
-            rates_frd_radps=_three(rng.normal(0, 0.2, 3)),
-        )
-        image, truth = render(
-            world, camera, pose, t_s, random_effects(rng), rng, motion=motion,
-        )  # fmt: skip
+        motion = Motion(velocity_ned_mps=_three(rng.normal(0, 2.0, 3)), rates_frd_radps=_three(rng.normal(0, 0.2, 3)))
+        image, truth = render(world, camera, pose, t_s, random_effects(rng), rng, motion=motion)
         assert truth is not None
         quality = [cv2.IMWRITE_JPEG_QUALITY, 95]
         for path, picture, options in (

@@ -1,8 +1,8 @@
 """One whole landing: autopilot, camera and the ordinary `edge serve`, each a process of its own.
 
-The daemon is started the way a user starts it and knows nothing of the simulator: it gets frames
-from a `pipe:` camera and MAVLink from the autopilot, be it the stand-in, ArduPilot or PX4. On the
-simulated clock the same parts fly in this process, see `sim.simulated`.
+The daemon is started the way a user starts it and knows nothing of the simulator: it gets frames from a `pipe:` camera
+and MAVLink from the autopilot, be it the stand-in, ArduPilot or PX4. On the simulated clock the same parts fly in this
+process, see `sim.simulated`.
 """
 
 from __future__ import annotations
@@ -14,13 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sim.autopilots import AutopilotProcess, Conditions, make_autopilot
-from sim.daemon_process import (
-    ORDERS,
-    DaemonProcess,
-    EventTail,
-    daemon_config,
-    site_led_to,
-)
+from sim.daemon_process import ORDERS, DaemonProcess, EventTail, daemon_config, site_led_to
 from sim.flight_plan import FlightPlan, FlightResult, Mishap
 from sim.ground_station import GroundStation, TruthSample
 from sim.link_proxy import LinkProxy
@@ -48,9 +42,7 @@ class Parties:
     cable: Cable | None
 
 
-def fly(
-    plan: FlightPlan, say: Callable[[str], None] = quiet
-) -> tuple[FlightResult, World, list[TruthSample]]:
+def fly(plan: FlightPlan, say: Callable[[str], None] = quiet) -> tuple[FlightResult, World, list[TruthSample]]:
     """Flies the plan.
 
     Args:
@@ -71,18 +63,20 @@ def fly(
     world = parse_world_spec(plan.world, plan.seed)
     start = plan.start_ne_m or suggest_start(world, plan.seed)
     result = FlightResult(
-        world=world.name, seed=plan.seed, verdict="not-landed", autopilot=plan.autopilot,
-        start_ne_m=start, start_height_m=plan.height_m, clock=plan.clock,
-    )  # fmt: skip
+        world=world.name,
+        seed=plan.seed,
+        verdict="not-landed",
+        autopilot=plan.autopilot,
+        start_ne_m=start,
+        start_height_m=plan.height_m,
+        clock=plan.clock,
+    )
     save_world(world, plan.out / "world")
     meet = _in_process if plan.clock == "simulated" else _as_processes
     with ExitStack() as stack:
         parties = meet(plan, _conditions(plan, start), world, stack)
         station = parties.station
-        pilot = Pilot(
-            plan, world, parties.autopilot, station, parties.daemon, parties.cable, result, stack,
-            say,
-        )  # fmt: skip
+        pilot = Pilot(plan, world, parties.autopilot, station, parties.daemon, parties.cable, result, stack, say)
         pilot.fly()
         world = pilot.world
         result.texts = [f"{t.boot_s:.1f} [{t.component}] {t.text}" for t in station.texts]
@@ -93,9 +87,7 @@ def fly(
     return result, world, list(station.track)
 
 
-def _as_processes(
-    plan: FlightPlan, conditions: Conditions, world: World, stack: ExitStack
-) -> Parties:
+def _as_processes(plan: FlightPlan, conditions: Conditions, world: World, stack: ExitStack) -> Parties:
     """In real time; the daemon's world is the saved one."""
     autopilot = make_autopilot(plan.autopilot, conditions, plan.out)
     if autopilot.binds_everywhere:
@@ -109,16 +101,12 @@ def _as_processes(
     return Parties(autopilot, station, DaemonProcess(config, stack), proxy)
 
 
-def _in_process(
-    plan: FlightPlan, conditions: Conditions, world: World, stack: ExitStack
-) -> Parties:
+def _in_process(plan: FlightPlan, conditions: Conditions, world: World, stack: ExitStack) -> Parties:
     """On the simulated clock."""
     stack.enter_context(text_log(plan.out / "daemon.log"))
     autopilot = SimulatedStandIn(conditions, plan.out)
     autopilot.start(stack)
-    station = stack.enter_context(
-        GroundStation(autopilot.links.pilot, autopilot.home, autopilot, autopilot.clock.ns)
-    )
+    station = stack.enter_context(GroundStation(autopilot.links.pilot, autopilot.home, autopilot, autopilot.clock.ns))
     autopilot.hover(station)
     config = _write_config(plan, autopilot.links.daemon, autopilot)
     return Parties(autopilot, station, autopilot.begin(plan, config, world, stack), autopilot)
@@ -127,9 +115,7 @@ def _in_process(
 def _write_config(plan: FlightPlan, daemon_link: str, autopilot: AutopilotProcess) -> Path:
     config = plan.out / "edge.toml"
     world_folder = (plan.out / "world").resolve()
-    text = daemon_config(
-        plan, world_folder, daemon_link, autopilot.links.camera, autopilot.home
-    )  # fmt: skip
+    text = daemon_config(plan, world_folder, daemon_link, autopilot.links.camera, autopilot.home)
     config.write_text(text, "utf-8")
     return config
 
@@ -137,10 +123,14 @@ def _write_config(plan: FlightPlan, daemon_link: str, autopilot: AutopilotProces
 def _conditions(plan: FlightPlan, start: tuple[float, float]) -> Conditions:
     yaw_deg = plan.yaw_deg if plan.yaw_deg is not None else (plan.seed * 137.5) % 360.0
     return Conditions(
-        start_ne_m=start, height_m=plan.height_m, yaw_deg=yaw_deg, wind=plan.wind,
-        gust_mps=plan.gust_mps, seed=plan.seed,
+        start_ne_m=start,
+        height_m=plan.height_m,
+        yaw_deg=yaw_deg,
+        wind=plan.wind,
+        gust_mps=plan.gust_mps,
+        seed=plan.seed,
         parameters=plan.parameters,
-    )  # fmt: skip
+    )
 
 
 def _proxy(plan: FlightPlan, daemon_link: str, stack: ExitStack) -> LinkProxy | None:
@@ -153,14 +143,10 @@ def _proxy(plan: FlightPlan, daemon_link: str, stack: ExitStack) -> LinkProxy | 
     return proxy
 
 
-def _complete(
-    result: FlightResult, tail: EventTail, world: World, station: GroundStation, plan: FlightPlan
-) -> None:
+def _complete(result: FlightResult, tail: EventTail, world: World, station: GroundStation, plan: FlightPlan) -> None:
     """Judges by the ground truth and gathers what the daemon said."""
     keep = ("from_state", "to_state", "reason", "mono_ns")
-    result.transitions = [
-        {key: e[key] for key in keep if key in e} for e in tail.events if e["event"] == "transition"
-    ]
+    result.transitions = [{key: e[key] for key in keep if key in e} for e in tail.events if e["event"] == "transition"]
     chosen = [e for e in tail.events if e["event"] in ("site-chosen", "site-changed")]
     origin_n_m, origin_e_m = station.origin_ne_m or (0.0, 0.0)
     for event in chosen:
@@ -174,9 +160,7 @@ def _complete(
     track = station.track
     if track:
         first = track[0]
-        below = world.landable_disc(
-            first.north_m, first.east_m, plan.vehicle_radius_m, first.boot_s
-        )
+        below = world.landable_disc(first.north_m, first.east_m, plan.vehicle_radius_m, first.boot_s)
         result.straight_down_ok = below.all_landable
     if result.verdict != "landed" or not track:
         result.too_slow = too_slow(tail.events) or ""
@@ -184,9 +168,7 @@ def _complete(
         return
     down = track[-1]
     result.touchdown_ne_m = (round(down.north_m, 3), round(down.east_m, 3))
-    result.truth = world.landable_disc(
-        down.north_m, down.east_m, plan.vehicle_radius_m, down.boot_s
-    )
+    result.truth = world.landable_disc(down.north_m, down.east_m, plan.vehicle_radius_m, down.boot_s)
     result.verdict = "landed-safe" if result.truth.all_landable else "landed-unsafe"
     people = [a for a in world.actors_at(down.boot_s) if a.kind == "person"]
     if people:
@@ -195,9 +177,7 @@ def _complete(
     _measure_miss(result, tail, station, down)
 
 
-def _measure_miss(
-    result: FlightResult, tail: EventTail, station: GroundStation, down: TruthSample
-) -> None:
+def _measure_miss(result: FlightResult, tail: EventTail, station: GroundStation, down: TruthSample) -> None:
     """From the site that the vehicle was led to last to the touchdown, truly and as estimated."""
     site = site_led_to(tail.events)
     if site is None:

@@ -15,14 +15,13 @@ SHARED_MACHINE: dict[str, dict[str, Any]] = {
     "director": {"max_decision_age_s": 1.0},
     "camera": {"max_frame_age_ms": 600.0},
 }
-"""Daemon settings for a landing for show: camera, autopilot and network share one processor in
-real time, and what that costs is no fault of the landing. Measurements fly with the daemon's
-defaults."""
+"""Daemon settings for a landing for show: camera, autopilot and network share one processor in real time, and what that
+costs is no fault of the landing. Measurements fly with the daemon's defaults."""
 
 
 REAL_FPS, SIMULATED_FPS = 10.0, 5.0
-"""Of the camera, where nobody says otherwise. The simulated clock is for machines that have too
-much to do: half the frames take half the time, and are still more than the four a second needed."""
+"""Of the camera, where nobody says otherwise. The simulated clock is for machines that have too much to do: half the
+frames take half the time, and are still more than the four a second needed."""
 
 
 class Mishap(str, Enum):
@@ -96,8 +95,8 @@ class FlightPlan:
         yaw_deg: Heading; chosen by the seed when None.
         wind: Speed m/s and direction it comes from, degrees.
         gust_mps: Standard deviation of gusts.
-        attitude_noise_deg: Standard deviation of the angle between the attitude that the
-            autopilot believes and the one that the camera looks from.
+        attitude_noise_deg: Standard deviation of the angle between the attitude that the autopilot believes and the one
+            that the camera looks from.
         camera_latency_s: From exposure to the first byte; the daemon is told of it.
         vehicle_radius_m: The ground truth must be landable within this radius.
         width_px, height_px, hfov_deg, fps: The camera.
@@ -111,8 +110,8 @@ class FlightPlan:
         parameters: Of the autopilot.
         settings: Further daemon configuration, by section.
         clock: `real`: processes of their own; `simulated`: in this process, see `sim.simulated`.
-        ends_when_slow: A pilot who hovers without a site gives up as soon as the daemon turns out
-            too slow for this machine.
+        ends_when_slow: A pilot who hovers without a site gives up as soon as the daemon turns out too slow for this
+            machine.
     """
 
     model: Path
@@ -136,10 +135,14 @@ class FlightPlan:
     painted: bool = False
     effects: Mapping[str, float] = field(
         default_factory=lambda: {
-            "noise": 3.0, "exposure": 0.004, "exposure-wobble": 0.05, "vignetting": 0.15,
-            "lens-blur": 0.6, "dropped": 0.02,
+            "noise": 3.0,
+            "exposure": 0.004,
+            "exposure-wobble": 0.05,
+            "vignetting": 0.15,
+            "lens-blur": 0.6,
+            "dropped": 0.02,
         }
-    )  # fmt: skip
+    )
     threads: int = 1
     search_s: float = 25.0
     lands_anyway: bool = False
@@ -161,8 +164,8 @@ class FlightResult:
         autopilot, version: Who flew, and what it says it is.
         touchdown_ne_m: Where it really came down, world NED.
         truth: What the ground there really is, within the vehicle's radius.
-        site_ne_m: Where the site it was led to at the end really is: as the autopilot's frame says,
-            moved by where that frame really begins.
+        site_ne_m: Where the site it was led to at the end really is: as the autopilot's frame says, moved by where that
+            frame really begins.
         miss_m: From that site to the touchdown, both true.
         miss_estimated_m: The same in the estimator's own frame: the guidance's own share.
         person_m: From the touchdown to the nearest person then; None without any.

@@ -1,7 +1,7 @@
 """The pilot of a simulated flight: a ground station that watches, gives orders and keeps track.
 
-It uses the simulator's ground truth (ArduPilot's SIM_STATE, PX4's HIL_STATE_QUATERNION), which no
-real link has, and so may judge. What the autopilot believes is kept beside it.
+It uses the simulator's ground truth (ArduPilot's SIM_STATE, PX4's HIL_STATE_QUATERNION), which no real link has, and so
+may judge. What the autopilot believes is kept beside it.
 """
 
 from __future__ import annotations
@@ -75,9 +75,12 @@ class GroundStation:
     """A MAVLink connection that polls: call `poll` often."""
 
     def __init__(
-        self, connection: str, home: Home, transport: Transport | None = None,
+        self,
+        connection: str,
+        home: Home,
+        transport: Transport | None = None,
         clock_ns: Callable[[], int] = time.monotonic_ns,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Does not connect yet.
 
         Args:
@@ -138,10 +141,7 @@ class GroundStation:
                 return
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._transport.close()
 
@@ -176,11 +176,7 @@ class GroundStation:
         now_s = self.now_s
         if now_s - self._heartbeat_sent_s >= 1.0:
             self._heartbeat_sent_s = now_s
-            self._send(
-                self._codec.heartbeat_encode(
-                    mavlink.MAV_TYPE_GCS, mavlink.MAV_AUTOPILOT_INVALID, 0, 0, 0
-                )
-            )
+            self._send(self._codec.heartbeat_encode(mavlink.MAV_TYPE_GCS, mavlink.MAV_AUTOPILOT_INVALID, 0, 0, 0))
         arrival = self._transport.read(timeout_s)
         for frame in self._peers.take(arrival, self.clock_ns()):
             self._take(frame.message)
@@ -209,26 +205,20 @@ class GroundStation:
 
     def watch(self) -> None:
         """Asks for all that a landing is followed by and judged from."""
-        simulator = (
-            mavlink.MAVLINK_MSG_ID_HIL_STATE_QUATERNION
-            if self.is_px4
-            else mavlink.MAVLINK_MSG_ID_SIM_STATE
-        )
+        simulator = mavlink.MAVLINK_MSG_ID_HIL_STATE_QUATERNION if self.is_px4 else mavlink.MAVLINK_MSG_ID_SIM_STATE
         for message_id, rate_hz in (
-            (mavlink.MAVLINK_MSG_ID_ATTITUDE, 50.0), (simulator, 25.0),
+            (mavlink.MAVLINK_MSG_ID_ATTITUDE, 50.0),
+            (simulator, 25.0),
             (mavlink.MAVLINK_MSG_ID_LOCAL_POSITION_NED, 10.0),
             (mavlink.MAVLINK_MSG_ID_EXTENDED_SYS_STATE, 10.0),
             (mavlink.MAVLINK_MSG_ID_GPS_GLOBAL_ORIGIN, 1.0),
-        ):  # fmt: skip
+        ):
             self.ask_for(message_id, rate_hz)
         self.try_command(mavlink.MAV_CMD_REQUEST_MESSAGE, mavlink.MAVLINK_MSG_ID_AUTOPILOT_VERSION)
 
     def set_mode(self, custom_mode: int, sub_mode: int = 0) -> None:
         """Switches the flight mode, as the pilot would; PX4 has sub-modes."""
-        self.command(
-            mavlink.MAV_CMD_DO_SET_MODE, mavlink.MAV_MODE_FLAG_CUSTOM_MODE_ENABLED,
-            custom_mode, sub_mode,
-        )  # fmt: skip
+        self.command(mavlink.MAV_CMD_DO_SET_MODE, mavlink.MAV_MODE_FLAG_CUSTOM_MODE_ENABLED, custom_mode, sub_mode)
 
     def set_parameter(self, name: str, value: float) -> None:
         """Sets a real-valued parameter and reads it back.
@@ -239,9 +229,7 @@ class GroundStation:
         for _ in range(ATTEMPTS):
             self._parameters.pop(name, None)
             self._send(
-                self._codec.param_set_encode(
-                    self._system_id, 1, name.encode(), value, mavlink.MAV_PARAM_TYPE_REAL32
-                )
+                self._codec.param_set_encode(self._system_id, 1, name.encode(), value, mavlink.MAV_PARAM_TYPE_REAL32)
             )
             deadline_s = self.now_s + ACK_TIMEOUT_S
             while self.now_s < deadline_s:
@@ -267,9 +255,7 @@ class GroundStation:
         padded = [*parameters, *([0.0] * (7 - len(parameters)))]
         for attempt in range(ATTEMPTS):
             self._acks.pop(command, None)
-            self._send(
-                self._codec.command_long_encode(self._system_id, 1, command, attempt, *padded)
-            )
+            self._send(self._codec.command_long_encode(self._system_id, 1, command, attempt, *padded))
             deadline_s = self.now_s + ACK_TIMEOUT_S
             while self.now_s < deadline_s:
                 self.poll(0.02)
@@ -320,9 +306,7 @@ class GroundStation:
         self.version = ".".join(str(number >> shift & 0xFF) for shift in (24, 16, 8))
 
     def _on_gps_global_origin(self, message: Any) -> None:
-        self.origin_ne_m = self._home.ned_from_global(
-            message.latitude * 1e-7, message.longitude * 1e-7
-        )
+        self.origin_ne_m = self._home.ned_from_global(message.latitude * 1e-7, message.longitude * 1e-7)
 
     def _on_attitude(self, message: Any) -> None:
         self.boot_s = message.time_boot_ms * 1e-3
@@ -340,15 +324,11 @@ class GroundStation:
         lat_deg, lon_deg = message.lat * 1e-7, message.lon * 1e-7
         self._learn_truth(lat_deg, lon_deg, message.alt * 1e-3, message, 0.01)
 
-    def _learn_truth(
-        self, lat_deg: float, lon_deg: float, alt_m: float, message: Any, mps: float
-    ) -> None:
+    def _learn_truth(self, lat_deg: float, lon_deg: float, alt_m: float, message: Any, mps: float) -> None:
         """Takes a true position, and velocities in the message's own unit of so many m/s."""
         north_m, east_m = self._home.ned_from_global(lat_deg, lon_deg)
         velocity = (
-            (message.vn, message.ve, message.vd)
-            if hasattr(message, "vn")
-            else (message.vx, message.vy, message.vz)
+            (message.vn, message.ve, message.vd) if hasattr(message, "vn") else (message.vx, message.vy, message.vz)
         )
         self.truth_speed_mps = math.hypot(*velocity) * mps
         self.track.append(TruthSample(self.boot_s, north_m, east_m, alt_m - self._home.alt_m))

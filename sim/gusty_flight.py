@@ -1,7 +1,7 @@
 """A multicopter flown hard in gusts, and what an estimator reports of it, to test resets with.
 
-Velocity steps up to 10 m/s, turns up to 100 degrees/s, climbs and descents of 2.5 m/s. Samples
-carry the noise of an estimator and stamps that are off by up to 20 ms.
+Velocity steps up to 10 m/s, turns up to 100 degrees/s, climbs and descents of 2.5 m/s. Samples carry the noise of an
+estimator and stamps that are off by up to 20 ms.
 """
 
 from __future__ import annotations
@@ -41,9 +41,7 @@ class Estimate:
     rates_frd_rad_s: Vector
 
 
-def fly(
-    seconds: float, seed: int, gust_m_s: float = 3.0, *, hover: bool = False
-) -> Iterator[Estimate]:
+def fly(seconds: float, seed: int, gust_m_s: float = 3.0, *, hover: bool = False) -> Iterator[Estimate]:
     """The truth of one flight, a hundred times a second.
 
     Args:
@@ -67,11 +65,7 @@ def fly(
             down = -CLIMB_M_S if low else CLIMB_M_S if high else draw.uniform(-1, 1) * CLIMB_M_S
             wanted = (speed * math.cos(way), speed * math.sin(way), down)
             heading_rad += draw.choice((0.0, 1.0)) * draw.uniform(-math.pi, math.pi)
-        errors = (
-            wanted[0] - vehicle.vn_mps,
-            wanted[1] - vehicle.ve_mps,
-            wanted[2] - vehicle.vd_mps,
-        )
+        errors = (wanted[0] - vehicle.vn_mps, wanted[1] - vehicle.ve_mps, wanted[2] - vehicle.vd_mps)
         north, east, down = (max(-ACCEL_M_S2, min(ACCEL_M_S2, 2.0 * e)) for e in errors)
         vehicle.command(north, east, down, heading_rad)
         vehicle.step(STEP_S)
@@ -108,11 +102,14 @@ def reported(
         vn, ve, vd = (a + b for a, b in zip(sample.velocity_ned_m_s, noise_m_s, strict=True))
         yield (
             Estimate(
-                sample.at_ns + round(error_ms * MS), (n, e, d), (vn, ve, vd),
-                multiplied(turn, sample.ned_from_frd), sample.rates_frd_rad_s,
+                sample.at_ns + round(error_ms * MS),
+                (n, e, d),
+                (vn, ve, vd),
+                multiplied(turn, sample.ned_from_frd),
+                sample.rates_frd_rad_s,
             ),
             sample.at_ns,
-        )  # fmt: skip
+        )
 
 
 def after_reset(sample: Estimate, shift: FrameShift) -> Estimate:

@@ -47,10 +47,7 @@ class Home:
     def ned_from_global(self, lat_deg: float, lon_deg: float) -> tuple[float, float]:
         """North and east in metres; the inverse of ``global_from_ned``."""
         turn_deg = (lon_deg - self.lon_deg + 180.0) % 360.0 - 180.0
-        return (
-            (lat_deg - self.lat_deg) * METRES_PER_DEGREE,
-            turn_deg * METRES_PER_DEGREE * self._shrink(lat_deg),
-        )
+        return ((lat_deg - self.lat_deg) * METRES_PER_DEGREE, turn_deg * METRES_PER_DEGREE * self._shrink(lat_deg))
 
     def _shrink(self, lat_deg: float) -> float:
         """Length of a degree of longitude against one of latitude, half way to home."""

@@ -17,9 +17,8 @@ READ_SIZE = 65536
 class LinkProxy(threading.Thread):
     """Passes bytes on, both ways; while it is cut, drops them.
 
-    The daemon connects over TCP; the autopilot listens on TCP (ArduPilot, stand-in) or sends UDP
-    to us (PX4). A connection that one side closes is closed on the other. Start it in the network
-    namespace where both live.
+    The daemon connects over TCP; the autopilot listens on TCP (ArduPilot, stand-in) or sends UDP to us (PX4). A
+    connection that one side closes is closed on the other. Start it in the network namespace where both live.
 
     Args:
         upstream: The autopilot's link: ``tcp:HOST:PORT``, or ``udpin:HOST:PORT`` to listen on.

@@ -1,10 +1,10 @@
 """The daemon's work on a simulated clock: one thread, time is an argument.
 
-The order of the steps is the daemon's (`edge.daemon`, `edge.pipeline`, `edge.control`): a frame is
-stamped when it arrives, the newest waits in a mailbox, the pipeline takes it when it is free unless
-it is stale, the decision is there when the network is done, and the control loop steps the director
-and sends at 20 Hz whatever the network does. The stand-in autopilot is stepped at its own rate.
-A campaign (`sim.campaign.landing`) and `sim land` (`sim.simulated`) fly this loop.
+The order of the steps is the daemon's (`edge.daemon`, `edge.pipeline`, `edge.control`): a frame is stamped when it
+arrives, the newest waits in a mailbox, the pipeline takes it when it is free unless it is stale, the decision is there
+when the network is done, and the control loop steps the director and sends at 20 Hz whatever the network does. The
+stand-in autopilot is stepped at its own rate. A campaign (`sim.campaign.landing`) and `sim land` (`sim.simulated`) fly
+this loop.
 """
 
 from __future__ import annotations
@@ -143,9 +143,15 @@ class FlightLoop:
     """
 
     def __init__(
-        self, clock: SimulatedClock, link: InProcessLink, pipeline: Pipeline, control: Control,
-        films: Films, machine: Machine, events: EventLog,
-    ) -> None:  # fmt: skip
+        self,
+        clock: SimulatedClock,
+        link: InProcessLink,
+        pipeline: Pipeline,
+        control: Control,
+        films: Films,
+        machine: Machine,
+        events: EventLog,
+    ) -> None:
         self.health = HealthState.OK
         self.counters = LoopCounters()
         self._clock = clock
@@ -177,9 +183,7 @@ class FlightLoop:
             self._link.send_heartbeat(self.health)
         if now_ms % CONTROL_MS:
             return None
-        return self._control.tick(
-            now_ns, self.decision, self._link.latest_pose(now_ns), self._link.vehicle(now_ns)
-        )
+        return self._control.tick(now_ns, self.decision, self._link.latest_pose(now_ns), self._link.vehicle(now_ns))
 
     def _camera(self, now_ns: int, now_ms: int) -> None:
         """Takes a frame when one is due; it arrives some milliseconds later."""

@@ -19,9 +19,7 @@ WHITE, BLACK, GREY = (255, 255, 255), (0, 0, 0), (150, 150, 150)
 TRACK, SITE, GOOD, BAD, START = (255, 190, 60), (60, 220, 60), (60, 200, 60), (40, 40, 230), WHITE
 
 
-def draw_flight(
-    plan: FlightPlan, result: FlightResult, world: World, track: list[TruthSample], path: Path
-) -> None:
+def draw_flight(plan: FlightPlan, result: FlightResult, world: World, track: list[TruthSample], path: Path) -> None:
     """Writes the picture of a flight as PNG."""
     last_s = track[-1].boot_s if track else 0.0
     ground, to_px = world.picture(MAP_PX, t_s=last_s)
@@ -103,10 +101,7 @@ def _facts(result: FlightResult) -> list[str]:
             f"touchdown N {result.touchdown_ne_m[0]:.1f} E {result.touchdown_ne_m[1]:.1f} m "
             f"on {', '.join(result.truth.classes)}"
         )
-        facts.append(
-            f"true clearance {result.truth.clearance_m:.1f} m, "
-            f"nearest person {result.truth.person_m:.0f} m"
-        )
+        facts.append(f"true clearance {result.truth.clearance_m:.1f} m, nearest person {result.truth.person_m:.0f} m")
     if result.miss_m is not None and result.seconds is not None:
         facts.append(f"{result.miss_m:.2f} m from the site, {result.seconds:.0f} s")
     if result.reason:
@@ -142,9 +137,8 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 
 def _text(
-    image: ByteArray, text: str, at: tuple[int, int], scale: float,
-    color: tuple[int, int, int], thickness: int = 1,
-) -> None:  # fmt: skip
+    image: ByteArray, text: str, at: tuple[int, int], scale: float, color: tuple[int, int, int], thickness: int = 1
+) -> None:
     font = cv2.FONT_HERSHEY_SIMPLEX
     # A shadow, not an outline: OpenCV 5 spaces thicker letters wider.
     cv2.putText(image, text, (at[0] + 1, at[1] + 1), font, scale, BLACK, thickness, cv2.LINE_AA)

@@ -1,9 +1,9 @@
 """The pilot of a simulated landing, and the mishaps that befall it.
 
-What a pilot does depends on the daemon's authority (see SAFETY.md). With `advise` it hovers until
-the daemon has tracked a site for a second, switches to LAND, and takes over when the site is lost.
-With `guard` it switches to LAND and leaves the rest to the daemon; when that has handed back,
-hovering, it tries again. With `land` it orders that by a change of mode, and only watches.
+What a pilot does depends on the daemon's authority (see SAFETY.md). With `advise` it hovers until the daemon has
+tracked a site for a second, switches to LAND, and takes over when the site is lost. With `guard` it switches to LAND
+and leaves the rest to the daemon; when that has handed back, hovering, it tries again. With `land` it orders that by a
+change of mode, and only watches.
 """
 
 from __future__ import annotations
@@ -38,11 +38,10 @@ HANDED_BACK_S = 5.0
 """A vehicle that a guarding daemon has left hovering for so long is the pilot's again."""
 
 BUSY = tuple(
-    state.value for state in AuthorityState
-    if state not in (
-        AuthorityState.OFF, AuthorityState.READY, AuthorityState.HAND_BACK, AuthorityState.ENDED,
-    )
-)  # fmt: skip
+    state.value
+    for state in AuthorityState
+    if state not in (AuthorityState.OFF, AuthorityState.READY, AuthorityState.HAND_BACK, AuthorityState.ENDED)
+)
 """States of the authority in which the daemon has the vehicle, see `landing.authority`."""
 
 SAY_S, SAY_WALL_S = 5.0, 15.0
@@ -98,10 +97,17 @@ class Pilot:
     """
 
     def __init__(
-        self, plan: FlightPlan, world: World, autopilot: AutopilotProcess,
-        station: GroundStation, daemon: Daemon, cable: Cable | None,
-        result: FlightResult, stack: ExitStack, say: Callable[[str], None],
-    ) -> None:  # fmt: skip
+        self,
+        plan: FlightPlan,
+        world: World,
+        autopilot: AutopilotProcess,
+        station: GroundStation,
+        daemon: Daemon,
+        cable: Cable | None,
+        result: FlightResult,
+        stack: ExitStack,
+        say: Callable[[str], None],
+    ) -> None:
         self.world = world
         self._plan = plan
         self._autopilot = autopilot
@@ -161,16 +167,11 @@ class Pilot:
         due = now_s - self._said_s[0] >= SAY_S or wall_s - self._said_s[1] >= SAY_WALL_S
         if due and truth is not None:
             self._said_s = (now_s, wall_s)
-            self._say(
-                f"  {truth.boot_s:5.1f} s of flight, {truth.height_m:4.1f} m up: "
-                f"{self._daemon.tail.words}"
-            )
+            self._say(f"  {truth.boot_s:5.1f} s of flight, {truth.height_m:4.1f} m up: {self._daemon.tail.words}")
         if now_s > self._deadline_s:
             slow = too_slow(self._daemon.tail.events)
             why = f"; {slow}" if slow else ""
-            raise TooLateError(
-                f"not landed after {self._plan.timeout_s:g} s; see {self._plan.out}{why}"
-            )
+            raise TooLateError(f"not landed after {self._plan.timeout_s:g} s; see {self._plan.out}{why}")
 
     def _wait_for_daemon(self) -> None:
         deadline_s = self._station.now_s + START_S
@@ -256,9 +257,13 @@ class Pilot:
                 continue
             self._pending.remove(disturbance)
             self._result.happened.append(
-                {"mishap": disturbance.mishap.value, "boot_s": self._station.boot_s,
-                 "height_m": round(truth.height_m, 2), "mono_ns": self._station.clock_ns()}
-            )  # fmt: skip
+                {
+                    "mishap": disturbance.mishap.value,
+                    "boot_s": self._station.boot_s,
+                    "height_m": round(truth.height_m, 2),
+                    "mono_ns": self._station.clock_ns(),
+                }
+            )
             self._happens(disturbance)
             if disturbance.mishap is Mishap.AUTOPILOT_RESTART:
                 return True
@@ -288,8 +293,10 @@ class Pilot:
         order = Visit(
             (origin_n_m + north_m, origin_e_m + east_m),
             self._station.boot_s + disturbance.walk_m / WALK_MPS,
-            math.radians(disturbance.from_deg), disturbance.walk_m, disturbance.for_s,
-        )  # fmt: skip
+            math.radians(disturbance.from_deg),
+            disturbance.walk_m,
+            disturbance.for_s,
+        )
         self.world = self.world.with_actors(order.actor())
         give_order(self._plan.out / ORDERS, order)
 

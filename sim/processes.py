@@ -25,9 +25,14 @@ class TooLateError(FlightError):
 
 
 def start_process(
-    command: Sequence[str], log: Path, stack: ExitStack, *, stdout: int | None = None,
-    env: Mapping[str, str] | None = None, cwd: Path | None = None,
-) -> subprocess.Popen[bytes]:  # fmt: skip
+    command: Sequence[str],
+    log: Path,
+    stack: ExitStack,
+    *,
+    stdout: int | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> subprocess.Popen[bytes]:
     """Starts a process in a session of its own that ends, at the latest, when the stack unwinds.
 
     Args:
@@ -44,9 +49,14 @@ def start_process(
     stream = stack.enter_context(log.open("ab"))
     try:
         process = subprocess.Popen(
-            list(command), stdin=subprocess.DEVNULL, stdout=stdout or stream, stderr=stream,
-            start_new_session=True, env=None if env is None else dict(env), cwd=cwd,
-        )  # fmt: skip
+            list(command),
+            stdin=subprocess.DEVNULL,
+            stdout=stdout or stream,
+            stderr=stream,
+            start_new_session=True,
+            env=None if env is None else dict(env),
+            cwd=cwd,
+        )
     except OSError as error:
         raise FlightError(f"{command[0]}: {error.strerror or error}") from error
     stack.callback(stop_process, process)

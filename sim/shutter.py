@@ -12,8 +12,8 @@ from sim.world import World
 from sim.world.label_view import label_view
 
 GRAIN = 15
-"""Greatest deviation of a painted pixel, grey steps: far less than between two classes. The daemon
-refuses pictures without detail as blurred."""
+"""Greatest deviation of a painted pixel, grey steps: far less than between two classes. The daemon refuses pictures
+without detail as blurred."""
 
 
 class Shutter:
@@ -22,8 +22,8 @@ class Shutter:
     Args:
         camera: Lens and mount.
         effects: Faults of rendered pictures.
-        painted: Frames show what the ground is, in the colours of its classes, instead of what it
-            looks like: with a network that knows the colours, perception is perfect.
+        painted: Frames show what the ground is, in the colours of its classes, instead of what it looks like: with a
+            network that knows the colours, perception is perfect.
     """
 
     def __init__(self, camera: CameraModel, effects: Effects, painted: bool = False) -> None:

@@ -1,9 +1,8 @@
 """Autopilot, camera and daemon of a landing in this process, on a simulated clock.
 
-Time passes while the ground station listens, as fast as this machine can, and the computer on board
-is a modelled one (`MACHINE`): the answer does not depend on what else the machine has to do. The
-parts that fly are the daemon's, put together from the same `edge.toml`; they are stepped by
-`sim.loop` instead of by threads.
+Time passes while the ground station listens, as fast as this machine can, and the computer on board is a modelled one
+(`MACHINE`): the answer does not depend on what else the machine has to do. The parts that fly are the daemon's, put
+together from the same `edge.toml`; they are stepped by `sim.loop` instead of by threads.
 """
 
 from __future__ import annotations
@@ -54,9 +53,14 @@ EPOCH = datetime(2000, 1, 1, tzinfo=timezone.utc)
 """What the event log's wall clock shows at the start: no two flights' logs differ by the date."""
 
 EFFECTS = {
-    "noise": "noise_sd", "exposure": "exposure_s", "exposure-wobble": "exposure_wobble",
-    "gain": "gain", "vignetting": "vignetting", "lens-blur": "lens_blur_px", "dropped": "dropped",
-}  # fmt: skip
+    "noise": "noise_sd",
+    "exposure": "exposure_s",
+    "exposure-wobble": "exposure_wobble",
+    "gain": "gain",
+    "vignetting": "vignetting",
+    "lens-blur": "lens_blur_px",
+    "dropped": "dropped",
+}
 """Options of `sim.camera_process` and fields of `Effects`."""
 
 STATUS_NS = 10_000_000_000
@@ -107,9 +111,11 @@ class SimulatedLog(EventLog):
         """Appends one event."""
         time = EPOCH + timedelta(milliseconds=self._clock.passed_ms)
         line = {
-            "time": time.isoformat(timespec="milliseconds"), "mono_ns": self._clock.now_ns,
-            "event": event, **{name: plain(value) for name, value in data.items()},
-        }  # fmt: skip
+            "time": time.isoformat(timespec="milliseconds"),
+            "mono_ns": self._clock.now_ns,
+            "event": event,
+            **{name: plain(value) for name, value in data.items()},
+        }
         self._file.write(json.dumps(line, separators=(",", ":"), ensure_ascii=False) + "\n")
         self._file.flush()  # the pilot reads it
 
@@ -126,9 +132,8 @@ class OrderedCamera:
     """
 
     def __init__(
-        self, plan: FlightPlan, config: EdgeConfig, link: InProcessLink, eyes: ModelEyes,
-        effects: Effects,
-    ) -> None:  # fmt: skip
+        self, plan: FlightPlan, config: EdgeConfig, link: InProcessLink, eyes: ModelEyes, effects: Effects
+    ) -> None:
         self.fps = plan.fps
         self.max_frame_age_ns = round(config.camera.max_frame_age_ms * 1e6)
         self._latency_ns = round(plan.camera_latency_s * 1e9)
@@ -155,10 +160,7 @@ class OrderedCamera:
         seen_from = pose if self._shake is None else self._shake.applied(pose)
         motion = Motion((v.vn_mps, v.ve_mps, v.vd_mps), v.rates_radps)
         stamp_ns = now_ns + round(MACHINE.camera_ms * 1e6)
-        return Shot(
-            number, stamp_ns, stamp_ns + self._latency_ns, seen_from, 1e-3 * autopilot.now_ms,
-            motion,
-        )  # fmt: skip
+        return Shot(number, stamp_ns, stamp_ns + self._latency_ns, seen_from, 1e-3 * autopilot.now_ms, motion)
 
     def decision_ms(self) -> float:
         """See `sim.loop.Machine`."""
@@ -178,9 +180,8 @@ class SimulatedDaemon:
     """
 
     def __init__(
-        self, plan: FlightPlan, config: Path, clock: SimulatedClock, link: InProcessLink,
-        world: World, stack: ExitStack,
-    ) -> None:  # fmt: skip
+        self, plan: FlightPlan, config: Path, clock: SimulatedClock, link: InProcessLink, world: World, stack: ExitStack
+    ) -> None:
         self.killed = False
         self.tail = EventTail(plan.out / "events.jsonl")
         self._clock = clock
@@ -192,24 +193,18 @@ class SimulatedDaemon:
         self._events.write("start", config=config, clock="simulated", machine=MACHINE)
         runtime = stack.enter_context(load_runtime(settings.model.path, settings.model.options))
         flight = resolve_flight(settings, runtime.spec, {})
-        self._events.write(
-            "model", path=runtime.path, name=runtime.spec.name, taxonomy=flight.classes.name
-        )
+        self._events.write("model", path=runtime.path, name=runtime.spec.name, taxonomy=flight.classes.name)
         self._events.write("flight", sha256=flight.digest, value=Exact(flight.as_dict()))
         if settings.link.pcap is not None:
             link.observers.append(stack.enter_context(PcapWriter(settings.link.pcap)).on_frame)
         camera, effects = flight.camera, effects_of(plan)
         eyes = ModelEyes(world, Shutter(camera, effects, plan.painted), runtime)
         decider = Decider(flight.decision, flight.classes, camera)
-        self._pipeline = Pipeline(
-            eyes, decider, camera, clock.ns, no_stopwatch, PictureMonitor(flight.picture, camera)
-        )
+        self._pipeline = Pipeline(eyes, decider, camera, clock.ns, no_stopwatch, PictureMonitor(flight.picture, camera))
         self._control = Control(flight.director, link, self._events, flight.authority)
         self._vitals = Vitals(settings.health, self._events, ServiceNotifier(), self._started_ns)
         machine = OrderedCamera(plan, settings, link, eyes, effects)
-        self._loop = FlightLoop(
-            clock, link, self._pipeline, self._control, eyes, machine, self._events
-        )
+        self._loop = FlightLoop(clock, link, self._pipeline, self._control, eyes, machine, self._events)
 
     def step(self, now_ns: int) -> None:
         """One tick of everything."""
@@ -284,15 +279,11 @@ class SimulatedStandIn(StandIn):
     def die(self) -> None:
         """Nothing is left of it; `start` makes another."""
 
-    def begin(
-        self, plan: FlightPlan, config: Path, world: World, stack: ExitStack
-    ) -> SimulatedDaemon:
+    def begin(self, plan: FlightPlan, config: Path, world: World, stack: ExitStack) -> SimulatedDaemon:
         """Starts the daemon at its link."""
         settings = load_config(config)
         rng = np.random.default_rng([plan.seed, 31])
-        self._link = InProcessLink(
-            self._autopilot, settings.link_settings(), MACHINE, rng, self.clock.now_ns
-        )
+        self._link = InProcessLink(self._autopilot, settings.link_settings(), MACHINE, rng, self.clock.now_ns)
         self._link.others = self._hear
         self.daemon = SimulatedDaemon(plan, config, self.clock, self._link, world, stack)
         stack.callback(self.daemon.stop)

@@ -16,27 +16,30 @@ from sim.processes import START_S, FlightError, TooLateError, start_process
 from sim.vehicle import Wind
 
 RANGEFINDER: dict[str, float] = {
-    "RNGFND1_TYPE": 100, "RNGFND1_MIN_CM": 10, "RNGFND1_MAX_CM": 6000, "RNGFND1_ORIENT": 25,
-}  # fmt: skip
+    "RNGFND1_TYPE": 100,
+    "RNGFND1_MIN_CM": 10,
+    "RNGFND1_MAX_CM": 6000,
+    "RNGFND1_ORIENT": 25,
+}
 """The simulator's own rangefinder, looking down: hardware, so no doctor can know of it."""
 
-PLND_PARAMETERS: dict[str, float] = {
-    "PLND_ENABLED": 1,
-    "PLND_TYPE": 1,
-    "PLND_OPTIONS": 4,
-    **RANGEFINDER,
-}
+PLND_PARAMETERS: dict[str, float] = {"PLND_ENABLED": 1, "PLND_TYPE": 1, "PLND_OPTIONS": 4, **RANGEFINDER}
 """What a precision landing of ArduCopter 4.6 needs, flown; `firmware_bridge.doctor` sets it."""
 
 
 def standin_config(c: Conditions) -> AutopilotConfig:
     """What the stand-in's command line says, for one in this process."""
     return AutopilotConfig(
-        parameters={**PLND_PARAMETERS, **c.parameters}, home=c.home,
-        start_n_m=c.start_ne_m[0], start_e_m=c.start_ne_m[1], start_yaw_deg=c.yaw_deg,
-        airborne_height_m=c.height_m, airborne_mode=Mode.GUIDED,
-        wind=Wind(*c.wind, c.gust_mps, full_height_m=FULL_WIND_M), seed=c.seed,
-    )  # fmt: skip
+        parameters={**PLND_PARAMETERS, **c.parameters},
+        home=c.home,
+        start_n_m=c.start_ne_m[0],
+        start_e_m=c.start_ne_m[1],
+        start_yaw_deg=c.yaw_deg,
+        airborne_height_m=c.height_m,
+        airborne_mode=Mode.GUIDED,
+        wind=Wind(*c.wind, c.gust_mps, full_height_m=FULL_WIND_M),
+        seed=c.seed,
+    )
 
 
 MODE_S = 0.5
@@ -61,10 +64,11 @@ class StandIn:
         given = self.links
         ports = (given.daemon, given.camera, given.pilot) if given.daemon else ()
         process = start_process(
-            [*self._command(), *(part for link in ports or ("tcp:127.0.0.1:0",) * 3
-             for part in ("--link", link))],
-            self._log, stack, stdout=subprocess.PIPE,
-        )  # fmt: skip
+            [*self._command(), *(part for link in ports or ("tcp:127.0.0.1:0",) * 3 for part in ("--link", link))],
+            self._log,
+            stack,
+            stdout=subprocess.PIPE,
+        )
         self._process = process
         assert process.stdout is not None
         ready, _, _ = select.select([process.stdout], [], [], START_S)
@@ -79,14 +83,30 @@ class StandIn:
     def _command(self) -> list[str]:
         c = self._conditions
         command = [
-            sys.executable, "-m", "sim.autopilot", "--airborne", str(c.height_m),
-            "--mode", "GUIDED", "--start-n", str(c.start_ne_m[0]),
-            "--start-e", str(c.start_ne_m[1]), "--yaw", str(c.yaw_deg),
-            "--home", f"{c.home.lat_deg},{c.home.lon_deg},{c.home.alt_m}",
-            "--wind", f"{c.wind[0]},{c.wind[1]}", "--gust-mps", str(c.gust_mps),
-            "--full-wind-m", str(FULL_WIND_M),
-            "--seed", str(c.seed),
-        ]  # fmt: skip
+            sys.executable,
+            "-m",
+            "sim.autopilot",
+            "--airborne",
+            str(c.height_m),
+            "--mode",
+            "GUIDED",
+            "--start-n",
+            str(c.start_ne_m[0]),
+            "--start-e",
+            str(c.start_ne_m[1]),
+            "--yaw",
+            str(c.yaw_deg),
+            "--home",
+            f"{c.home.lat_deg},{c.home.lon_deg},{c.home.alt_m}",
+            "--wind",
+            f"{c.wind[0]},{c.wind[1]}",
+            "--gust-mps",
+            str(c.gust_mps),
+            "--full-wind-m",
+            str(FULL_WIND_M),
+            "--seed",
+            str(c.seed),
+        ]
         for name, value in {**PLND_PARAMETERS, **c.parameters}.items():
             command += ["--param", f"{name}={value}"]
         return command

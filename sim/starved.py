@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 NEEDED_HZ = 4.0
-"""Decisions a second below which the newest one is older than the director takes it
-(`director.max_decision_age_s`, 0.45 s by default)."""
+"""Decisions a second below which the newest one is older than the director takes it (`director.max_decision_age_s`,
+0.45 s by default)."""
 
 SLOWEST_MS = 1000.0 / NEEDED_HZ
 
@@ -15,12 +15,12 @@ SLOWEST_MS = 1000.0 / NEEDED_HZ
 def too_slow(events: Sequence[Mapping[str, Any]]) -> str | None:
     """In words, with figures, how the daemon fell behind; None when it kept up.
 
-    A camera that delivers nothing, or a link that is cut, makes few decisions too. So the rate
-    counts only where the decision itself takes too long.
+    A camera that delivers nothing, or a link that is cut, makes few decisions too. So the rate counts only where the
+    decision itself takes too long.
 
     Args:
-        events: Of the event log, in order: `too-slow` where the daemon says so itself, and its
-            regular `status`, whose rate is that since the one before.
+        events: Of the event log, in order: `too-slow` where the daemon says so itself, and its regular `status`, whose
+            rate is that since the one before.
     """
     words = None
     before: tuple[int, int] | None = None

@@ -1,7 +1,7 @@
 """The simulated camera's own link to the autopilot: the true pose.
 
-ArduPilot and the stand-in tell it in SIM_STATE, PX4 in HIL_STATE_QUATERNION. The first has no time
-stamp, so both are stamped when they arrive, by a thread that does nothing else.
+ArduPilot and the stand-in tell it in SIM_STATE, PX4 in HIL_STATE_QUATERNION. The first has no time stamp, so both are
+stamped when they arrive, by a thread that does nothing else.
 World time is the autopilot's time since boot, from any message that carries ``time_boot_ms``.
 """
 
@@ -47,10 +47,7 @@ class Truth:
     def pose_at(self, at_ns: int) -> Pose:
         """The pose carried on to a moment shortly after, by velocity and turn rates."""
         dt = min(max(0.0, (at_ns - self.at_ns) * 1e-9), MAX_EXTRAPOLATION_S)
-        n, e, d = (
-            p + v * dt
-            for p, v in zip(self.position_ned_m, self.motion.velocity_ned_mps, strict=True)
-        )
+        n, e, d = (p + v * dt for p, v in zip(self.position_ned_m, self.motion.velocity_ned_mps, strict=True))
         turn = quaternion_from_euler(*(rate * dt for rate in self.motion.rates_frd_radps))
         return Pose(at_ns, product(self.ned_from_frd, turn), (n, e, d))
 
@@ -70,8 +67,7 @@ def product(a: Quaternion, b: Quaternion) -> Quaternion:
 def truth_from_sim_state(message: Any, home: Home, at_ns: int) -> Truth | None:
     """Reads a SIM_STATE; None when it cannot be one of a flying vehicle.
 
-    The quaternion is used if it agrees with roll, pitch and yaw: ArduPilot releases differ in
-    whether they fill it in.
+    The quaternion is used if it agrees with roll, pitch and yaw: ArduPilot releases differ in whether they fill it in.
     """
     angles = (message.roll, message.pitch, message.yaw)
     lat, lon = _degrees(message)
@@ -127,9 +123,7 @@ def parse_address(text: str) -> tuple[str, str, int]:
     kind, _, rest = text.partition(":")
     host, _, port = rest.rpartition(":")
     if kind not in ("tcp", "udp") or not host or not port.isdecimal() or int(port) > 65535:
-        raise LinkError(
-            f"link {text!r}: expected tcp:HOST:PORT or udp:HOST:PORT, e.g. tcp:127.0.0.1:5763"
-        )
+        raise LinkError(f"link {text!r}: expected tcp:HOST:PORT or udp:HOST:PORT, e.g. tcp:127.0.0.1:5763")
     return kind, host, int(port)
 
 
@@ -143,9 +137,7 @@ class TruthLink(threading.Thread):
         patience_s: To connect within.
     """
 
-    def __init__(
-        self, address: str, home: Home | None, rate_hz: float = 100.0, patience_s: float = 20.0
-    ) -> None:
+    def __init__(self, address: str, home: Home | None, rate_hz: float = 100.0, patience_s: float = 20.0) -> None:
         super().__init__(name="truth-link", daemon=True)
         self.address = address
         self._kind, self._host, self._port = parse_address(address)
@@ -214,11 +206,7 @@ class TruthLink(threading.Thread):
                 beat_at = now + HEARTBEAT_S
                 self._send(sock, _heartbeat().pack(mav))
             truth = self.truth()
-            waiting = (
-                truth is None
-                or self.boot_time_s(0) is None
-                or time.monotonic_ns() - truth.at_ns > 5e8
-            )
+            waiting = truth is None or self.boot_time_s(0) is None or time.monotonic_ns() - truth.at_ns > 5e8
             if system is not None and waiting and now >= ask_at:
                 ask_at = now + ASK_AGAIN_S
                 for request in self._requests(system, is_px4):
@@ -251,11 +239,7 @@ class TruthLink(threading.Thread):
             sock.sendto(data, self._peer)
 
     def _requests(self, system: int, is_px4: bool) -> list[Any]:
-        state = (
-            mavlink.MAVLINK_MSG_ID_HIL_STATE_QUATERNION
-            if is_px4
-            else mavlink.MAVLINK_MSG_ID_SIM_STATE
-        )
+        state = mavlink.MAVLINK_MSG_ID_HIL_STATE_QUATERNION if is_px4 else mavlink.MAVLINK_MSG_ID_SIM_STATE
         wanted = (
             (state, self._interval_us),
             (mavlink.MAVLINK_MSG_ID_SYSTEM_TIME, 100_000),
@@ -263,11 +247,10 @@ class TruthLink(threading.Thread):
         )
         return [
             mavlink.MAVLink_command_long_message(
-                system, 1, mavlink.MAV_CMD_SET_MESSAGE_INTERVAL, 0, message_id, interval,
-                0, 0, 0, 0, 0,
+                system, 1, mavlink.MAV_CMD_SET_MESSAGE_INTERVAL, 0, message_id, interval, 0, 0, 0, 0, 0
             )
             for message_id, interval in wanted
-        ]  # fmt: skip
+        ]
 
     def _take(self, message: Any, at_ns: int) -> None:
         kind = message.get_type()

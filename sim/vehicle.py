@@ -1,11 +1,11 @@
 """A simple multicopter: point mass, tilting thrust, drag, wind and ground. Pure: no clock, no I/O.
 
-The autopilot commands an acceleration; the body leans to produce it, with a lag, so a camera bolted
-to it really swings. Frames: local NED (origin at home, metres) and body FRD. Attitude is the unit
-quaternion ``ned_from_frd`` in (w, x, y, z) order.
+The autopilot commands an acceleration; the body leans to produce it, with a lag, so a camera bolted to it really
+swings. Frames: local NED (origin at home, metres) and body FRD. Attitude is the unit quaternion ``ned_from_frd`` in (w,
+x, y, z) order.
 
-The drag is a linear plus a quadratic term in airspeed. Both numbers are fitted to the recorded
-ArduCopter 4.6.2 flights: a lean of 28.8 degrees at a steady 10 m/s and of 45 degrees at 15 m/s.
+The drag is a linear plus a quadratic term in airspeed. Both numbers are fitted to the recorded ArduCopter 4.6.2
+flights: a lean of 28.8 degrees at a steady 10 m/s and of 45 degrees at 15 m/s.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ class Wind:
         from_deg: Direction it blows from, degrees clockwise from north.
         gust_mps: Standard deviation of each gust component (first-order Markov).
         gust_time_s: Correlation time of the gusts.
-        full_height_m: Height at which the mean speed is reached; below it the speed falls with
-            the square root of height, as ArduPilot SITL does (60 m there). Zero: same everywhere.
+        full_height_m: Height at which the mean speed is reached; below it the speed falls with the square root of
+            height, as ArduPilot SITL does (60 m there). Zero: same everywhere.
     """
 
     speed_mps: float = 0.0
@@ -113,9 +113,7 @@ class Vehicle:
         self._accel_command = (0.0, 0.0, 0.0)
         self._yaw_command_rad = 0.0
 
-    def place(
-        self, n_m: float, e_m: float, height_m: float, yaw_rad: float, *, flying: bool
-    ) -> None:
+    def place(self, n_m: float, e_m: float, height_m: float, yaw_rad: float, *, flying: bool) -> None:
         """Put the vehicle somewhere at rest.
 
         Args:
@@ -136,11 +134,7 @@ class Vehicle:
         if flying:
             drag_n, drag_e, _ = self._drag_mps2()
             self._lean_n, self._lean_e = -drag_n / GRAVITY_MPS2, -drag_e / GRAVITY_MPS2
-        self._accel_command = (
-            self._lean_n * GRAVITY_MPS2,
-            self._lean_e * GRAVITY_MPS2,
-            0.0,
-        )
+        self._accel_command = (self._lean_n * GRAVITY_MPS2, self._lean_e * GRAVITY_MPS2, 0.0)
         self.q = self._attitude()
         self.rates_radps = (0.0, 0.0, 0.0)
 
@@ -181,13 +175,8 @@ class Vehicle:
         """Advance by ``dt_s`` seconds; 0.005 to 0.01 s keeps the integration accurate."""
         p = self.parameters
         an_command, ae_command, ad_command = self._accel_command
-        if self.motors_on:
-            thrust_command = min(max(GRAVITY_MPS2 - ad_command, 0.0), p.thrust_max_mps2)
-        else:
-            thrust_command = 0.0
-        self._thrust_up_mps2 += (thrust_command - self._thrust_up_mps2) * min(
-            dt_s / p.thrust_lag_s, 1.0
-        )
+        thrust_command = min(max(GRAVITY_MPS2 - ad_command, 0.0), p.thrust_max_mps2) if self.motors_on else 0.0
+        self._thrust_up_mps2 += (thrust_command - self._thrust_up_mps2) * min(dt_s / p.thrust_lag_s, 1.0)
 
         # The lean is referred to one g: a level-flight controller assumes hover thrust, too.
         lean_n, lean_e = an_command / GRAVITY_MPS2, ae_command / GRAVITY_MPS2
@@ -291,11 +280,7 @@ def rotate(q: Quaternion, x: float, y: float, z: float) -> tuple[float, float, f
     """Rotate a vector by a unit quaternion (``ned_from_frd`` takes FRD to NED)."""
     qw, qx, qy, qz = q
     tx, ty, tz = 2.0 * (qy * z - qz * y), 2.0 * (qz * x - qx * z), 2.0 * (qx * y - qy * x)
-    return (
-        x + qw * tx + qy * tz - qz * ty,
-        y + qw * ty + qz * tx - qx * tz,
-        z + qw * tz + qx * ty - qy * tx,
-    )
+    return (x + qw * tx + qy * tz - qz * ty, y + qw * ty + qz * tx - qx * tz, z + qw * tz + qx * ty - qy * tx)
 
 
 def rotate_back(q: Quaternion, x: float, y: float, z: float) -> tuple[float, float, float]:

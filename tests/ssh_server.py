@@ -18,8 +18,8 @@ import pytest
 def ssh_server(folder: Path) -> Iterator[int]:
     """Runs sshd from a new folder; the test is skipped where there is none.
 
-    Yields its port. In the folder: ``user`` (the client's key), ``ssh_config`` (its configuration)
-    and ``keys`` (who may log in).
+    Yields its port. In the folder: ``user`` (the client's key), ``ssh_config`` (its configuration) and ``keys`` (who
+    may log in).
     """
     sshd = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
     if sshd is None or not all(map(shutil.which, ("ssh", "scp", "ssh-keygen"))):
@@ -28,9 +28,7 @@ def ssh_server(folder: Path) -> Iterator[int]:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     folder.mkdir(mode=0o700)
     for name in ("host", "user"):
-        subprocess.run(
-            ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)], check=True
-        )
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)], check=True)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
@@ -46,9 +44,7 @@ def ssh_server(folder: Path) -> Iterator[int]:
         f"UserKnownHostsFile {folder}/known\nStrictHostKeyChecking yes\nIdentitiesOnly yes\n"
     )
     with (folder / "log").open("w") as log:
-        process = subprocess.Popen(
-            [sshd, "-D", "-e", "-f", str(folder / "sshd_config")], stderr=log, stdout=log
-        )
+        process = subprocess.Popen([sshd, "-D", "-e", "-f", str(folder / "sshd_config")], stderr=log, stdout=log)
         try:
             for _ in range(100):
                 with socket.socket() as probe:

@@ -79,8 +79,11 @@ CASES = [
     Case("edge look {bad} -m {model} --height-agl-m 20 --hfov-deg 70 --no-pictures", "photo.jpg"),
     Case("edge look {bad} -m {model} --height-agl-m 20 --hfov-deg 70 --no-pictures", "clip.mp4"),
     Case("edge look {folder}/good.png -m {model} --height-agl-m 20 --calibration {bad}", "c.yaml"),
-    Case("edge look {folder}/good.png -m {model} --height-agl-m 9 --hfov-deg 70 --no-pictures "
-         "--labels {folder} --label-taxonomy {bad}", "classes.toml"),
+    Case(
+        "edge look {folder}/good.png -m {model} --height-agl-m 9 --hfov-deg 70 --no-pictures "
+        "--labels {folder} --label-taxonomy {bad}",
+        "classes.toml",
+    ),
     Case("edge replay {bad}", "flight.mcap"),
     Case("edge mine {bad} --out {folder}/mined", "flight.mcap"),
     Case("edge tlog {bad} --out {folder}/x.tlog", "flight.mcap"),
@@ -102,16 +105,13 @@ CASES = [
     Case("export int8 {bad} --calibrate {folder}/pictures", "model.onnx"),
     Case("export verify {model} {bad} --data {folder}/pictures", "model.onnx"),
     Case("export verify {model} {model} --data {folder}/pictures", "pictures/b.png"),
-    Case("export verify {model} {model} --data {folder}/pictures --split {bad} --split-column s",
-         "split.csv"),
+    Case("export verify {model} {model} --data {folder}/pictures --split {bad} --split-column s", "split.csv"),
     Case("deploy install {bad} --root {folder}/root --trusted-key {folder}/key.pub", "b.tar.zst"),
     Case("deploy install {folder}/good.png --root {folder}/root --trusted-key {bad}", "k.pub"),
     Case("deploy bundle -m {model} -c {bad} --key {folder}/key --out {folder}/o.tar.zst", "e.toml"),
-    Case("bridge monitor --config {bad} --seconds 0.1 --plain", "edge.toml",
-         frozenset({"empty"})),
-    Case("bridge doctor --config {bad} --link udpin:127.0.0.1:0 --listen 0", "edge.toml",
-         frozenset({"empty"})),
-]  # fmt: skip
+    Case("bridge monitor --config {bad} --seconds 0.1 --plain", "edge.toml", frozenset({"empty"})),
+    Case("bridge doctor --config {bad} --link udpin:127.0.0.1:0 --listen 0", "edge.toml", frozenset({"empty"})),
+]
 
 
 @pytest.fixture
@@ -152,13 +152,9 @@ def answer(command: str, capfd: pytest.CaptureFixture[str]) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c.words.split(' {')[0]}-{c.name}")
-def test_a_file_of_another_kind(
-    case: Case, folder: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_file_of_another_kind(case: Case, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     bad = folder / case.name
-    command = case.words.format(
-        bad=bad, folder=folder, model=folder / "good.onnx", data=folder / "data"
-    )
+    command = case.words.format(bad=bad, folder=folder, model=folder / "good.onnx", data=folder / "data")
     wrong = []
     for kind, write in KINDS.items():
         if kind in case.fine:
@@ -177,19 +173,16 @@ def test_a_file_of_another_kind(
 @pytest.mark.parametrize(
     ("words", "name", "good"),
     [
-        ("edge look {bad} -m {model} --height-agl-m 20 --hfov-deg 70 --no-pictures",
-         "photo.png", "good.png"),
-        ("edge look {folder}/good.png -m {bad} --height-agl-m 20 --hfov-deg 70",
-         "cut.onnx", "good.onnx"),
+        ("edge look {bad} -m {model} --height-agl-m 20 --hfov-deg 70 --no-pictures", "photo.png", "good.png"),
+        ("edge look {folder}/good.png -m {bad} --height-agl-m 20 --hfov-deg 70", "cut.onnx", "good.onnx"),
         ("trainer data check {data}", "data/images/a.jpg", "data/images/b.jpg"),
         ("trainer data check {data}", "data/labels/a.png", "data/labels/b.png"),
         ("trainer data check {data}", "data/taxonomy.toml", "data/taxonomy.toml"),
         ("export info {bad}", "cut.onnx", "good.onnx"),
         ("export verify {model} {model} --data {folder}/pictures", "pictures/a.png", "good.png"),
-        ("deploy install {folder}/good.png --root {folder}/root --trusted-key {bad}",
-         "k.pub", "key.pub"),
+        ("deploy install {folder}/good.png --root {folder}/root --trusted-key {bad}", "k.pub", "key.pub"),
     ],
-)  # fmt: skip
+)
 def test_a_file_that_was_not_copied_whole(
     words: str, name: str, good: str, folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -214,7 +207,7 @@ def test_a_picture_with_too_many_pixels_is_not_decoded(
         ".tif": b"II*\0\x08\0\0\0\2\0" + struct.pack("<HHIIHHII", 256, 4, 1, side, 257, 4, 1, side),
         ".bmp": b"BM" + bytes(12) + struct.pack("<Iii", 40, side, -side),
         ".webp": b"RIFF\0\0\0\0WEBPVP8X\n\0\0\0\0\0\0\0" + (side - 1).to_bytes(3, "little") * 2,
-    }  # fmt: skip
+    }
     data = headers[suffix] + bytes(40) + b"\xff\xd9IEND"
     assert size_of(data) == (side, side)
     photo = folder / f"ortho{suffix}"
@@ -231,9 +224,7 @@ def test_a_picture_with_too_many_pixels_is_not_decoded(
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".bmp", ".webp"])
 @pytest.mark.parametrize("shape", [(37, 90), (300, 1), (5, 4097)])
-def test_the_size_in_a_header_is_that_of_the_picture(
-    suffix: str, shape: tuple[int, int], tmp_path: Path
-) -> None:
+def test_the_size_in_a_header_is_that_of_the_picture(suffix: str, shape: tuple[int, int], tmp_path: Path) -> None:
     path = tmp_path / f"picture{suffix}"
     cv2.imwrite(str(path), np.full((*shape, 3), 90, np.uint8))
     assert picture_size(path, "picture", DataError) == (shape[1], shape[0])

@@ -102,8 +102,7 @@ def run(command: click.Command, name: str, arguments: list[str] | None = None) -
         if extra is None:
             raise
         click.echo(
-            f"error: {error.name} is not installed, and this command needs it: "
-            f'pip install "touchdown[{extra}]"',
+            f'error: {error.name} is not installed, and this command needs it: pip install "touchdown[{extra}]"',
             err=True,
         )
         sys.exit(2)

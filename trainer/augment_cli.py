@@ -28,21 +28,35 @@ _LEGEND_LINE_PX = 20
 
 
 @click.command(name="augment")
-@click.option("--data", "folders", multiple=True, metavar="DIR", help="Folder of labelled "
-              "pictures; several are merged by role.")  # fmt: skip
+@click.option(
+    "--data", "folders", multiple=True, metavar="DIR", help="Folder of labelled pictures; several are merged by role."
+)
 @click.option("--out", required=True, metavar="DIR", help=f"Where {GRID} and {ANIMATION} go.")
-@click.option("--input", "input_wh", type=Size(), default="384x256", show_default=True,
-              help="Network input, pixels: what zoom 1 fits a picture into.")  # fmt: skip
-@click.option("--crop", "crop_wh", type=Size(), default=None, help="Training pictures, cut out "
-              "at the scale of the input.  [default: the input]")  # fmt: skip
-@click.option("--rows", type=click.IntRange(1, 50), default=4, show_default=True,
-              help="Training pictures in the grid.")  # fmt: skip
-@click.option("--columns", type=click.IntRange(1, 20), default=3, show_default=True,
-              help="Varied copies of each.")  # fmt: skip
-@click.option("--frames", type=click.IntRange(1, 200), default=16, show_default=True,
-              help="Varied copies of the first one in the animation.")  # fmt: skip
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
-              help="Of everything random.")  # fmt: skip
+@click.option(
+    "--input",
+    "input_wh",
+    type=Size(),
+    default="384x256",
+    show_default=True,
+    help="Network input, pixels: what zoom 1 fits a picture into.",
+)
+@click.option(
+    "--crop",
+    "crop_wh",
+    type=Size(),
+    default=None,
+    help="Training pictures, cut out at the scale of the input.  [default: the input]",
+)
+@click.option("--rows", type=click.IntRange(1, 50), default=4, show_default=True, help="Training pictures in the grid.")
+@click.option("--columns", type=click.IntRange(1, 20), default=3, show_default=True, help="Varied copies of each.")
+@click.option(
+    "--frames",
+    type=click.IntRange(1, 200),
+    default=16,
+    show_default=True,
+    help="Varied copies of the first one in the animation.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of everything random.")
 @split_options
 @model_options(Variation)
 def augment_command(
@@ -58,8 +72,8 @@ def augment_command(
 ) -> None:
     """Write a grid and an animation of varied training pictures, to judge the options by eye.
 
-    A row of the grid holds a picture as it is, then varied copies, each beside itself with the
-    labels over it. Use the same options as for fit.
+    A row of the grid holds a picture as it is, then varied copies, each beside itself with the labels over it. Use the
+    same options as for fit.
     """
     variation: Variation = checked(Variation, **given(Variation, values))
     choice = data_choice(folders, values)
@@ -106,12 +120,7 @@ class _Varied:
     """
 
     def __init__(
-        self,
-        variation: Variation,
-        crop_wh: tuple[int, int],
-        input_wh: tuple[int, int],
-        taxonomy: Taxonomy,
-        seed: int,
+        self, variation: Variation, crop_wh: tuple[int, int], input_wh: tuple[int, int], taxonomy: Taxonomy, seed: int
     ) -> None:
         self.taxonomy = taxonomy
         self.size_wh = crop_wh
@@ -120,16 +129,13 @@ class _Varied:
         self._paintable = taxonomy.ids_of(Role.LANDABLE)
         self._seed = seed
 
-    def copy(
-        self, picture: tuple[ByteArray, ByteArray], row: int, number: int
-    ) -> tuple[ByteArray, ByteArray]:
+    def copy(self, picture: tuple[ByteArray, ByteArray], row: int, number: int) -> tuple[ByteArray, ByteArray]:
         """Picture and labels of copy `number` of the picture of a row."""
         rng = np.random.default_rng([self._seed, row, number])
         image, labels = picture
         return vary(
-            image, labels, self.size_wh, self._variation, rng, paintable=self._paintable,
-            scale_wh=self._input_wh,
-        )  # fmt: skip
+            image, labels, self.size_wh, self._variation, rng, paintable=self._paintable, scale_wh=self._input_wh
+        )
 
     def with_labels(self, image: ByteArray, labels: ByteArray) -> ByteArray:
         """A picture with the colours of its labels over it; bare where nothing is labelled."""
@@ -139,9 +145,7 @@ class _Varied:
         return np.asarray(mixed, dtype=np.uint8)
 
 
-def _grid(
-    pictures: Sequence[tuple[ByteArray, ByteArray]], varied: _Varied, columns: int
-) -> ByteArray:
+def _grid(pictures: Sequence[tuple[ByteArray, ByteArray]], varied: _Varied, columns: int) -> ByteArray:
     """BGR picture of the rows, with a legend of the classes in them below."""
     seen = np.zeros(256, dtype=np.bool_)
     rows = []
@@ -153,9 +157,7 @@ def _grid(
             seen[np.unique(labels)] = True
         rows.append(_joined(cells, axis=1))
     grid = _joined(rows, axis=0)
-    return _joined(
-        [grid, _legend(varied.taxonomy, np.flatnonzero(seen).tolist(), grid.shape[1])], axis=0
-    )
+    return _joined([grid, _legend(varied.taxonomy, np.flatnonzero(seen).tolist(), grid.shape[1])], axis=0)
 
 
 def _joined(cells: Sequence[ByteArray], axis: int) -> ByteArray:
@@ -195,9 +197,7 @@ def _legend(taxonomy: Taxonomy, ids: Sequence[int], width: int) -> ByteArray:
     return np.ascontiguousarray(np.asarray(picture)[..., ::-1])
 
 
-def _animation(
-    picture: tuple[ByteArray, ByteArray], varied: _Varied, frames: int, path: Path
-) -> None:
+def _animation(picture: tuple[ByteArray, ByteArray], varied: _Varied, frames: int, path: Path) -> None:
     """Writes a GIF: each frame a varied copy, bare and with its labels."""
     shown = []
     for number in range(frames):

@@ -26,9 +26,7 @@ LAST = "last.pt"
 class WholeFiles(CheckpointIO):  # type: ignore[misc]  # lightning is not followed
     """Writes checkpoints whole or not at all, and reads no code from them."""
 
-    def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
-    ) -> None:
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         """See `trainer.checkpoint.write_whole`."""
         write_whole(checkpoint, Path(path))
 
@@ -50,11 +48,15 @@ class KeepBest(ModelCheckpoint):  # type: ignore[misc]
 
     def __init__(self, folder: Path, count: int) -> None:
         super().__init__(
-            dirpath=folder, filename="best-epoch-{epochs_trained:03.0f}",
-            monitor="val_choice", mode="max", save_top_k=count,
-            auto_insert_metric_name=False, save_on_train_epoch_end=True,
+            dirpath=folder,
+            filename="best-epoch-{epochs_trained:03.0f}",
+            monitor="val_choice",
+            mode="max",
+            save_top_k=count,
+            auto_insert_metric_name=False,
+            save_on_train_epoch_end=True,
             enable_version_counter=False,
-        )  # fmt: skip
+        )
 
 
 class KeepLast(ModelCheckpoint):  # type: ignore[misc]
@@ -63,10 +65,7 @@ class KeepLast(ModelCheckpoint):  # type: ignore[misc]
     FILE_EXTENSION = ".pt"
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(
-            dirpath=folder, filename="last", save_on_train_epoch_end=True,
-            enable_version_counter=False,
-        )  # fmt: skip
+        super().__init__(dirpath=folder, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
 
 
 class KeepEvery(ModelCheckpoint):  # type: ignore[misc]
@@ -76,18 +75,21 @@ class KeepEvery(ModelCheckpoint):  # type: ignore[misc]
 
     def __init__(self, folder: Path, epochs: int) -> None:
         super().__init__(
-            dirpath=folder, filename="epoch-{epochs_trained:03.0f}",
-            every_n_epochs=epochs, save_top_k=-1,
-            auto_insert_metric_name=False, save_on_train_epoch_end=True,
+            dirpath=folder,
+            filename="epoch-{epochs_trained:03.0f}",
+            every_n_epochs=epochs,
+            save_top_k=-1,
+            auto_insert_metric_name=False,
+            save_on_train_epoch_end=True,
             enable_version_counter=False,
-        )  # fmt: skip
+        )
 
 
 class AverageWeights(WeightAveraging):  # type: ignore[misc]
     """Exponentially averaged weights: what is measured on val and what a checkpoint holds.
 
-    The decay rises from 0.1 towards its final value, so that the random start is soon forgotten
-    (as in TensorFlow's ExponentialMovingAverage with `num_updates`).
+    The decay rises from 0.1 towards its final value, so that the random start is soon forgotten (as in TensorFlow's
+    ExponentialMovingAverage with `num_updates`).
     """
 
     def __init__(self, decay: float) -> None:
@@ -151,16 +153,11 @@ class EndInTime(Callback):  # type: ignore[misc]
         now = time.monotonic()
         done = trainer.current_epoch + 1
         self._slowest_s = max(self._slowest_s, now - self._epoch_started)
-        fits = epochs_that_fit(
-            pl_module.plan.epochs, done, now - self._started, self._slowest_s, self._limit_s
-        )
+        fits = epochs_that_fit(pl_module.plan.epochs, done, now - self._started, self._slowest_s, self._limit_s)
         fits = int(trainer.strategy.broadcast(torch.tensor(fits)))
         if fits < pl_module.plan.epochs:
             if trainer.is_global_zero:
-                say(
-                    f"time limit: {self._limit_s / 60:g} min hold {fits} of the "
-                    f"{pl_module.plan.epochs} planned epochs"
-                )
+                say(f"time limit: {self._limit_s / 60:g} min hold {fits} of the {pl_module.plan.epochs} planned epochs")
             pl_module.plan.epochs = fits
         if done >= pl_module.plan.epochs or (self._stop_after and done >= self._stop_after):
             trainer.should_stop = True

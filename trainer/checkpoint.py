@@ -1,7 +1,7 @@
 """Checkpoints: tensors and plain values, readable without running any code from the file.
 
-One format for all: the slim `best.pt` that is exported, and what Lightning writes during a run
-(`last.pt`, `epoch-012.pt`), which holds the state of the optimiser and the loops besides.
+One format for all: the slim `best.pt` that is exported, and what Lightning writes during a run (`last.pt`,
+`epoch-012.pt`), which holds the state of the optimiser and the loops besides.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class Checkpoint:
         weights: Tensors by name; the averaged ones where the run averages.
         epoch: Epochs trained.
         provenance: Strings: trained_on, split, recipe, licence, touchdown_version, versions.
-        metrics: Scores by part ("val", "test"), as `metrics.Scores.to_mapping` gives them, and what
-            judgement adds: "temperature" and "operating" (see `trainer.judge`).
+        metrics: Scores by part ("val", "test"), as `metrics.Scores.to_mapping` gives them, and what judgement adds:
+            "temperature" and "operating" (see `trainer.judge`).
         recipe: What trained it; empty for foreign weights.
     """
 
@@ -130,8 +130,7 @@ class Checkpoint:
 def write_whole(content: dict[str, Any], target: Path) -> None:
     """Writes tensors and plain values to a file that appears whole or not at all.
 
-    The bytes reach the disk before the name does, so that a kill or a power cut leaves the old file
-    or the new one.
+    The bytes reach the disk before the name does, so that a kill or a power cut leaves the old file or the new one.
 
     Raises:
         SavingError: It cannot be written; what was there before is untouched.
@@ -150,10 +149,6 @@ def write_whole(content: dict[str, Any], target: Path) -> None:
         reason = "the disk is full" if full else str(error).strip().splitlines()[0][:200]
         raise SavingError(
             f"checkpoint {target} cannot be written: {reason}. "
-            + (
-                f"The {target.name} of before is untouched"
-                if target.exists()
-                else "Nothing is lost"
-            )
+            + (f"The {target.name} of before is untouched" if target.exists() else "Nothing is lost")
             + "; free some space and go on with --resume"
         ) from error

@@ -11,14 +11,7 @@ from landing.errors import InvalidValueError
 from trainer.augment_cli import augment_command
 from trainer.data.cli import data
 from trainer.judge.cli import calibrate_command, evaluate_command, predict_command
-from trainer.options import (
-    Size,
-    checked,
-    data_choice,
-    given,
-    model_options,
-    split_options,
-)
+from trainer.options import Size, checked, data_choice, given, model_options, split_options
 from trainer.presets import PRESETS
 from trainer.recipe import LossChoice, NetworkChoice, Recipe, RunLimits, Variation
 
@@ -31,8 +24,9 @@ def cli() -> None:
 
 
 @cli.command(name="fit")
-@click.option("--data", "folders", multiple=True, metavar="DIR", help="Folder of labelled "
-              "pictures; several are merged by role.")  # fmt: skip
+@click.option(
+    "--data", "folders", multiple=True, metavar="DIR", help="Folder of labelled pictures; several are merged by role."
+)
 @click.option("--out", default="", metavar="DIR", help="Where checkpoints and logs go.")
 @click.option(
     "--preset",
@@ -69,13 +63,7 @@ def cli() -> None:
 @model_options(RunLimits)
 @click.pass_context
 def fit_command(
-    ctx: click.Context,
-    /,
-    folders: tuple[str, ...],
-    out: str,
-    preset: str | None,
-    resume_from: str,
-    **values: Any,
+    ctx: click.Context, /, folders: tuple[str, ...], out: str, preset: str | None, resume_from: str, **values: Any
 ) -> None:
     """Train a network; best.pt is chosen on val, test is not looked at."""
     limits = given(RunLimits, values)

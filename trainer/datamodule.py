@@ -17,13 +17,7 @@ from landing.errors import DataError, InvalidValueError
 from landing.taxonomy import Role
 from trainer.data import cache
 from trainer.data.iterable import StreamedSamples
-from trainer.data.pictures import (
-    EpochOrder,
-    LetterboxedPictures,
-    StreamedPicture,
-    TrainingPictures,
-    one_thread_each,
-)
+from trainer.data.pictures import EpochOrder, LetterboxedPictures, StreamedPicture, TrainingPictures, one_thread_each
 from trainer.data.rare import RarePicker, rare_ids
 from trainer.data.samples import LabeledSet, Sample, UnknownPolicy
 from trainer.data.splits import Split
@@ -53,12 +47,7 @@ class Pictures(LightningDataModule):  # type: ignore[misc]  # lightning is not f
     """
 
     def __init__(
-        self,
-        data: LabeledSet,
-        split: Split,
-        recipe: Recipe,
-        limits: RunLimits,
-        input_wh: tuple[int, int],
+        self, data: LabeledSet, split: Split, recipe: Recipe, limits: RunLimits, input_wh: tuple[int, int]
     ) -> None:
         super().__init__()
         self._recipe = recipe
@@ -94,8 +83,7 @@ class Pictures(LightningDataModule):  # type: ignore[misc]  # lightning is not f
         """
         if self._count < world:
             raise InvalidValueError(
-                f"{self._count} training pictures for {world} processes; use fewer --devices, or "
-                f"--repeat {world}"
+                f"{self._count} training pictures for {world} processes; use fewer --devices, or --repeat {world}"
             )
         return self._count // world // self._batch(world)
 
@@ -117,14 +105,18 @@ class Pictures(LightningDataModule):  # type: ignore[misc]  # lightning is not f
         # Loader processes fetch ahead before Lightning tells the sampler where a resumed run is.
         self.set_epoch(self.trainer.lightning_module.plan.done)
         return DataLoader(
-            pictures, batch_size=batch, sampler=order, drop_last=True,
-            num_workers=workers, worker_init_fn=one_thread_each if workers else None,
+            pictures,
+            batch_size=batch,
+            sampler=order,
+            drop_last=True,
+            num_workers=workers,
+            worker_init_fn=one_thread_each if workers else None,
             # A stream's loader processes are started for each epoch: they read the epoch once.
             persistent_workers=workers > 0 and self._stream is None,
             pin_memory=torch.cuda.is_available(),
             # Its own generator: the loader's seeds must not move the one that dropout draws from.
             generator=torch.Generator().manual_seed(self._recipe.seed),
-        )  # fmt: skip
+        )
 
     def set_epoch(self, epoch: int) -> None:
         """Which epoch the next pictures are of."""

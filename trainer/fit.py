@@ -1,7 +1,7 @@
 """A training run, from labelled pictures to `best.pt`, on Lightning's loop.
 
-Lightning brings devices, processes, precision and the loop; this file says what is run with what.
-`val` chooses the best epoch. `test` is not looked at here: `trainer evaluate` reports it, once.
+Lightning brings devices, processes, precision and the loop; this file says what is run with what. `val` chooses the
+best epoch. `test` is not looked at here: `trainer evaluate` reports it, once.
 """
 
 from __future__ import annotations
@@ -22,16 +22,7 @@ import torch
 from pydantic import ValidationError
 
 from landing.errors import InvalidValueError, ModelError, TouchdownError
-from trainer.callbacks import (
-    LAST,
-    AverageWeights,
-    EndInTime,
-    KeepBest,
-    KeepEvery,
-    KeepLast,
-    Reporter,
-    WholeFiles,
-)
+from trainer.callbacks import LAST, AverageWeights, EndInTime, KeepBest, KeepEvery, KeepLast, Reporter, WholeFiles
 from trainer.checkpoint import Checkpoint
 from trainer.data.choice import open_and_split
 from trainer.data.samples import LabeledSet
@@ -66,8 +57,8 @@ def fit(recipe: Recipe, limits: RunLimits) -> dict[str, Any]:
         What is in `metrics.json`.
 
     Raises:
-        TouchdownError: Data, weights, network or device are not usable, the loss became NaN, or a
-            checkpoint could not be written; what was kept before stays.
+        TouchdownError: Data, weights, network or device are not usable, the loss became NaN, or a checkpoint could not
+            be written; what was kept before stays.
     """
     return _run(recipe, limits, None)
 
@@ -112,25 +103,24 @@ def _run(recipe: Recipe, limits: RunLimits, resume_from: Path | None) -> dict[st
     before = Checkpoint.load(resume_from) if resume_from else None
     if before is not None and before.taxonomy != data.taxonomy:
         raise ModelError("the data to resume on has another taxonomy than the checkpoint")
-    network, config = (
-        (build(before.model), before.model)
-        if before
-        else prepare_network(recipe, len(data.taxonomy))
-    )
+    network, config = (build(before.model), before.model) if before else prepare_network(recipe, len(data.taxonomy))
     _say_first(f"data: {data.name}, taxonomy {data.taxonomy.name}; {split.describe()}")
     pictures = Pictures(data, split, recipe, limits, config.input_wh)
     plan = Plan(recipe.epochs, pictures.steps_per_epoch(hardware.world))
     weights = inverse_sqrt_weights(pictures.class_pixels)
-    loss = SegmentationLoss(
-        recipe.loss, weights if recipe.loss.class_weights == "auto" else None, data.taxonomy
-    )
+    loss = SegmentationLoss(recipe.loss, weights if recipe.loss.class_weights == "auto" else None, data.taxonomy)
     network = network.to(memory_format=torch.channels_last)
     if limits.compile:
         network.compile()
     about = Checkpoint(
-        config, data.taxonomy, {}, 0, provenance(recipe, data, split, hardware.precision), {},
+        config,
+        data.taxonomy,
+        {},
+        0,
+        provenance(recipe, data, split, hardware.precision),
+        {},
         recipe.model_dump(mode="json"),
-    )  # fmt: skip
+    )
     task = SegmentationTask(network, about, recipe, loss, plan)
     keep = KeepBest(out, limits.keep_best)
     trainer = _trainer(recipe, limits, hardware, out, keep)
@@ -139,9 +129,7 @@ def _run(recipe: Recipe, limits: RunLimits, resume_from: Path | None) -> dict[st
         f"{hardware.describe()}; {plan.steps_per_epoch} steps per epoch, {plan.epochs} epochs"
     )
     try:
-        trainer.fit(
-            task, pictures, ckpt_path=str(resume_from) if resume_from else None, weights_only=True
-        )
+        trainer.fit(task, pictures, ckpt_path=str(resume_from) if resume_from else None, weights_only=True)
     except (RuntimeError, MemoryError) as error:
         advice = memory_advice(error, recipe)
         if advice is None:
@@ -152,13 +140,8 @@ def _run(recipe: Recipe, limits: RunLimits, resume_from: Path | None) -> dict[st
     return _finish(trainer.current_epoch, keep, out, recipe, data, split, hardware)
 
 
-def _trainer(
-    recipe: Recipe, limits: RunLimits, hardware: Hardware, out: Path, keep: KeepBest
-) -> Trainer:
-    callbacks: list[Callback] = [
-        Reporter(),
-        EndInTime(limits.time_limit_min * 60, limits.stop_after),
-    ]
+def _trainer(recipe: Recipe, limits: RunLimits, hardware: Hardware, out: Path, keep: KeepBest) -> Trainer:
+    callbacks: list[Callback] = [Reporter(), EndInTime(limits.time_limit_min * 60, limits.stop_after)]
     if recipe.ema:
         callbacks.append(AverageWeights(recipe.ema))
     if recipe.patience:
@@ -209,13 +192,7 @@ def _logger(name: str, out: Path) -> Any:
 
 
 def _finish(
-    epochs: int,
-    keep: KeepBest,
-    out: Path,
-    recipe: Recipe,
-    data: LabeledSet,
-    split: Split,
-    hardware: Hardware,
+    epochs: int, keep: KeepBest, out: Path, recipe: Recipe, data: LabeledSet, split: Split, hardware: Hardware
 ) -> dict[str, Any]:
     """Writes the best epoch as a slim `best.pt`, calibrated and measured on val."""
     path = keep.best_model_path
@@ -224,10 +201,15 @@ def _finish(
     best = Checkpoint.load(path)
     best.save(out / BEST)
     best = finish(
-        out / BEST, data, split, "cuda" if hardware.accelerator == "gpu" else "cpu",
-        parts=("val",), unknown=recipe.data.unknown_labels, split_column=recipe.data.split_column,
+        out / BEST,
+        data,
+        split,
+        "cuda" if hardware.accelerator == "gpu" else "cpu",
+        parts=("val",),
+        unknown=recipe.data.unknown_labels,
+        split_column=recipe.data.split_column,
         precision="bfloat16" if hardware.precision == "bfloat16" else "float32",
-    )  # fmt: skip
+    )
     report = {
         "best_epoch": best.epoch,
         "epochs": epochs,
@@ -251,8 +233,7 @@ def _out_folder(out: Path, resume_from: Path | None) -> Path:
         raise InvalidValueError(f"output folder {out}: {error.strerror}") from error
     if resume_from is None and (out / LAST).exists() and _first_process():
         raise InvalidValueError(
-            f"{out} already holds a run ({LAST}); choose another --out, or go on with "
-            f"--resume {out / LAST}"
+            f"{out} already holds a run ({LAST}); choose another --out, or go on with --resume {out / LAST}"
         )
     return out
 

@@ -17,10 +17,10 @@ _WEIGHT_RANGE = (0.3, 6.0)
 HAZARD_WEIGHT = {Role.OBSTACLE: 1.0, Role.WATER: 1.0, Role.VEHICLE: 2.0, Role.PERSON: 8.0}
 """What calling a pixel of a hazard landable costs, by role.
 
-An obstacle or water costs the vehicle. A car may have people in it and may drive off. A person is
-what must never be hit, and is small: without a weight, the mean over hazard pixels would be that
-of trees and roofs. Eight brings the people of the Semantic Drone Dataset, 1 in 34 of its hazard
-pixels, to about a fifth of the cost; with much more, one person outweighs all else in a picture.
+An obstacle or water costs the vehicle. A car may have people in it and may drive off. A person is what must never be
+hit, and is small: without a weight, the mean over hazard pixels would be that of trees and roofs. Eight brings the
+people of the Semantic Drone Dataset, 1 in 34 of its hazard pixels, to about a fifth of the cost; with much more, one
+person outweighs all else in a picture.
 """
 
 
@@ -35,9 +35,7 @@ class SegmentationLoss(torch.nn.Module):  # type: ignore[misc]  # torch is not f
         taxonomy: Roles of the K classes.
     """
 
-    def __init__(
-        self, choice: LossChoice, class_weights: torch.Tensor | None, taxonomy: Taxonomy
-    ) -> None:
+    def __init__(self, choice: LossChoice, class_weights: torch.Tensor | None, taxonomy: Taxonomy) -> None:
         super().__init__()
         self._choice = choice
         landable = torch.from_numpy(taxonomy.landable_lut[: len(taxonomy)].copy())
@@ -55,19 +53,19 @@ class SegmentationLoss(torch.nn.Module):  # type: ignore[misc]  # torch is not f
 
         Args:
             logits: Float (B, K, h, w).
-            labels: int64 (B, H, W), `IGNORE` where unlabelled. Where they are finer than the
-                logits, each logit is compared with the label in the middle of its cell: with an
-                output stride of 4 that is a sixteenth of the work.
+            labels: int64 (B, H, W), `IGNORE` where unlabelled. Where they are finer than the logits, each logit is
+                compared with the label in the middle of its cell: with an output stride of 4 that is a sixteenth of the
+                work.
         """
         labels = labels_at(labels, logits.shape[-2:])
-        # In half precision a softmax over many classes does not add up to one; and it, and the sums
-        # below, are several times slower on channels-last memory than one copy.
+        # In half precision a softmax over many classes does not add up to one; and it, and the sums below, are several
+        # times slower on channels-last memory than one copy.
         logs = logits.float().flatten(2).contiguous().log_softmax(1)
         labels = labels.flatten(1)
         valid = labels != IGNORE
         truth = labels.where(valid, labels.new_zeros(()))
-        # One gather of the true class serves cross-entropy, focal and Dice. One-hot maps of all
-        # classes, as smp.losses.DiceLoss builds, make Dice alone 3 to 6 times as long.
+        # One gather of the true class serves cross-entropy, focal and Dice. One-hot maps of all classes, as
+        # smp.losses.DiceLoss builds, make Dice alone 3 to 6 times as long.
         log_true = logs.gather(1, truth.unsqueeze(1)).squeeze(1)
         loss = self._per_pixel(log_true, truth, valid)
         choice = self._choice
@@ -82,9 +80,7 @@ class SegmentationLoss(torch.nn.Module):  # type: ignore[misc]  # torch is not f
             loss = loss + choice.lovasz * self._lovasz(logs.unsqueeze(-1), labels.unsqueeze(-1))
         return loss
 
-    def _per_pixel(
-        self, log_true: torch.Tensor, truth: torch.Tensor, valid: torch.Tensor
-    ) -> torch.Tensor:
+    def _per_pixel(self, log_true: torch.Tensor, truth: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
         """Weighted mean of cross-entropy, or of focal loss (Lin et al. 2017)."""
         weights = valid.float()
         if self._class_weights is not None:
@@ -96,13 +92,11 @@ class SegmentationLoss(torch.nn.Module):  # type: ignore[misc]  # torch is not f
             cost = cost * doubt**self._choice.focal_gamma
         return (weights * cost).sum() / weights.sum().clamp(min=1e-6)
 
-    def _hazard_cost(
-        self, probabilities: torch.Tensor, truth: torch.Tensor, valid: torch.Tensor
-    ) -> torch.Tensor:
+    def _hazard_cost(self, probabilities: torch.Tensor, truth: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
         """Weighted mean of -log(1 - p) on hazards, with p the probability of landable ground.
 
-        1 - p is summed from what is not landable: a subtraction would round to 0, and the gradient
-        with it, where the network is surest and most wrong.
+        1 - p is summed from what is not landable: a subtraction would round to 0, and the gradient with it, where the
+        network is surest and most wrong.
         """
         elsewhere = self._elsewhere @ probabilities
         weights = self._hazard_weights[truth] * valid
@@ -138,19 +132,16 @@ def _soft_dice(
 def _lovasz_softmax() -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
     """The Lovasz-softmax loss (Berman et al. 2018) of segmentation-models-pytorch.
 
-    It leaves out ignored pixels rightly, except when there are no others: then it returns an empty
-    tensor, so it must not be asked. Its softmax of log-probabilities is that of the logits. It
-    sorts all pixels for each class: at full resolution on a CPU that takes as long as a small
-    network's whole step, at an output stride of 4 a twentieth of it.
+    It leaves out ignored pixels rightly, except when there are no others: then it returns an empty tensor, so it must
+    not be asked. Its softmax of log-probabilities is that of the logits. It sorts all pixels for each class: at full
+    resolution on a CPU that takes as long as a small network's whole step, at an output stride of 4 a twentieth of it.
     """
     from trainer.torchvision_guard import ensure_torchvision
 
     ensure_torchvision()
     from segmentation_models_pytorch.losses import LovaszLoss
 
-    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = LovaszLoss(
-        "multiclass", ignore_index=IGNORE
-    )
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = LovaszLoss("multiclass", ignore_index=IGNORE)
     return loss
 
 

@@ -34,8 +34,8 @@ class Scores:
 
     Attributes:
         miou: Mean IoU over the classes that occur in truth or prediction.
-        miou_in_truth: Mean IoU over the classes that occur in the truth: the same classes for every
-            checkpoint, so checkpoints are compared by it.
+        miou_in_truth: Mean IoU over the classes that occur in the truth: the same classes for every checkpoint, so
+            checkpoints are compared by it.
         classes: Classes of the taxonomy; none is left out because of what it means.
         classes_counted: Those in truth or prediction, over which `miou` is the mean.
         classes_in_truth: Those in the truth, over which `miou_in_truth` is.
@@ -94,15 +94,9 @@ class Scores:
             person_recall=_rate(matrix[np.ix_(person, person)].sum(), matrix[person].sum()),
             role_recall={role.value: _recall(matrix, taxonomy, role) for role in HAZARD_ROLES},
             hazard_recall=_rate(matrix[np.ix_(hazard, hazard)].sum(), matrix[hazard].sum()),
-            false_safe_rate=_rate(
-                matrix[np.ix_(~landable, landable)].sum(), matrix[~landable].sum()
-            ),
-            hazard_false_safe_rate=_rate(
-                matrix[np.ix_(hazard, landable)].sum(), matrix[hazard].sum()
-            ),
-            person_false_safe_rate=_rate(
-                matrix[np.ix_(person, landable)].sum(), matrix[person].sum()
-            ),
+            false_safe_rate=_rate(matrix[np.ix_(~landable, landable)].sum(), matrix[~landable].sum()),
+            hazard_false_safe_rate=_rate(matrix[np.ix_(hazard, landable)].sum(), matrix[hazard].sum()),
+            person_false_safe_rate=_rate(matrix[np.ix_(person, landable)].sum(), matrix[person].sum()),
             pictures=pictures,
             pixels=int(matrix.sum()),
         )
@@ -136,13 +130,16 @@ class Scores:
             f"{self.classes_counted} in truth or prediction"
         )
         for label, name in (
-            ("mIoU", "miou"), ("mIoU of classes in truth", "miou_in_truth"),
-            ("pixel accuracy", "accuracy"), ("landable IoU", "landable_iou"),
-            ("person recall", "person_recall"), ("hazard recall", "hazard_recall"),
+            ("mIoU", "miou"),
+            ("mIoU of classes in truth", "miou_in_truth"),
+            ("pixel accuracy", "accuracy"),
+            ("landable IoU", "landable_iou"),
+            ("person recall", "person_recall"),
+            ("hazard recall", "hazard_recall"),
             ("false-safe rate", "false_safe_rate"),
             ("hazards called landable", "hazard_false_safe_rate"),
             ("persons called landable", "person_false_safe_rate"),
-        ):  # fmt: skip
+        ):
             value = getattr(self, name)
             text = "none in the set" if value is None else f"{value:.4f}"
             lines.append(f"  {label:<26}{text}")

@@ -34,9 +34,7 @@ _WIDTHS = {
 }
 """What smp calls the decoder's widths, by architecture."""
 
-_OWN_STRIDE = {
-    "fpn": 4, "pan": 4, "deeplabv3": 8, "deeplabv3plus": 4, "upernet": 4, "segformer": 4
-}  # fmt: skip
+_OWN_STRIDE = {"fpn": 4, "pan": 4, "deeplabv3": 8, "deeplabv3plus": 4, "upernet": 4, "segformer": 4}
 
 _TENSORFLOW_EPS = 1e-3
 _TENSORFLOW_CLASSES = 1001
@@ -107,9 +105,7 @@ def build(config: ModelConfig) -> nn.Module:
     import segmentation_models_pytorch as smp
 
     if config.arch not in (known := sorted(name.lower() for name in _architectures(smp))):
-        raise InvalidValueError(
-            f"no decoder is called {config.arch!r}; there are {', '.join(known)}"
-        )
+        raise InvalidValueError(f"no decoder is called {config.arch!r}; there are {', '.join(known)}")
     step = 2**config.encoder_depth
     if config.width_px % step or config.height_px % step:
         raise InvalidValueError(
@@ -130,9 +126,7 @@ def build(config: ModelConfig) -> nn.Module:
         )
     except (KeyError, ValueError, TypeError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-        raise InvalidValueError(
-            f"network {config.architecture} cannot be built: {reason[:300]}"
-        ) from error
+        raise InvalidValueError(f"network {config.architecture} cannot be built: {reason[:300]}") from error
     _drop_unused_stages(network, config)
     if config.batchnorm_eps is not None:
         for module in network.encoder.modules():
@@ -183,8 +177,7 @@ def _upsampling_option(config: ModelConfig) -> dict[str, int]:
     if own == 1 or own % config.output_stride:
         strides = [s for s in (1, 2, 4, 8, 16, 32) if own % s == 0]
         raise InvalidValueError(
-            f"output stride {config.output_stride}: {config.arch} can give "
-            f"{', '.join(map(str, strides))}"
+            f"output stride {config.output_stride}: {config.arch} can give {', '.join(map(str, strides))}"
         )
     return {"upsampling": own // config.output_stride}
 
@@ -259,9 +252,7 @@ def load_imagenet(encoder: nn.Module, config: ModelConfig) -> ModelConfig:
     import segmentation_models_pytorch as smp
 
     try:
-        donor = smp.encoders.get_encoder(
-            config.encoder, depth=config.encoder_depth, weights="imagenet"
-        )
+        donor = smp.encoders.get_encoder(config.encoder, depth=config.encoder_depth, weights="imagenet")
         facts = smp.encoders.get_preprocessing_params(config.encoder, "imagenet")
     except (KeyError, ValueError, OSError, RuntimeError) as error:
         raise ModelError(
@@ -271,9 +262,7 @@ def load_imagenet(encoder: nn.Module, config: ModelConfig) -> ModelConfig:
     own = nn.Module.state_dict(encoder)
     given = nn.Module.state_dict(donor)
     nn.Module.load_state_dict(encoder, {k: given[k] for k in own})
-    return config.model_copy(
-        update={"mean_rgb": tuple(facts["mean"]), "std_rgb": tuple(facts["std"])}
-    )
+    return config.model_copy(update={"mean_rgb": tuple(facts["mean"]), "std_rgb": tuple(facts["std"])})
 
 
 def normalise(images: torch.Tensor, config: ModelConfig) -> torch.Tensor:
@@ -299,9 +288,17 @@ def load_tensors(path: Path, what: str) -> dict[str, Any]:
     except ModelError:
         raise
     except (
-        OSError, RuntimeError, EOFError, UnpicklingError, ValueError, LookupError, TypeError,
-        AttributeError, AssertionError, struct.error,
-    ) as error:  # fmt: skip
+        OSError,
+        RuntimeError,
+        EOFError,
+        UnpicklingError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        AssertionError,
+        struct.error,
+    ) as error:
         reason = (str(error).strip() or repr(error)).splitlines()[0]
         raise ModelError(f"{what} {path} cannot be read: {reason[:200]}") from error
     if not isinstance(loaded, dict):

@@ -79,37 +79,69 @@ def options(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _C
 
 def _pattern_option(part: str, meaning: str) -> Any:
     return click.option(
-        f"--{part}", multiple=True, callback=_words, metavar="PATTERN,...",
+        f"--{part}",
+        multiple=True,
+        callback=_words,
+        metavar="PATTERN,...",
         help=f"{meaning}: name prefixes or globs, such as 040001,041007 or '*_01?'.",
-    )  # fmt: skip
+    )
 
 
 split_options = options(
-    click.option("--layout", default="auto", show_default=True,
-                 type=click.Choice(("auto", *LAYOUT_NAMES)), help="How the data lies in --data."),
-    click.option("--images", default="", metavar="DIR",
-                 help="Pictures of a data set of no known layout; with --labels and --taxonomy."),
-    click.option("--labels", default="", metavar="DIR",
-                 help="Label maps for --images, of the same names."),
-    click.option("--taxonomy", default="", metavar="NAME|FILE",
-                 help="Meaning of the labels, by default the layout's own; roles: merge classes by "
-                      "their role."),
-    click.option("--split", "split_files", multiple=True, metavar="[SOURCE=]CSV",
-                 help="File with columns id and --split-column that says train, val or test; may "
-                      "have a column group. One for each source, or one with ids SOURCE/id."),
-    click.option("--split-column", default="split", show_default=True, metavar="NAME",
-                 help="Column of --split."),
+    click.option(
+        "--layout",
+        default="auto",
+        show_default=True,
+        type=click.Choice(("auto", *LAYOUT_NAMES)),
+        help="How the data lies in --data.",
+    ),
+    click.option(
+        "--images",
+        default="",
+        metavar="DIR",
+        help="Pictures of a data set of no known layout; with --labels and --taxonomy.",
+    ),
+    click.option("--labels", default="", metavar="DIR", help="Label maps for --images, of the same names."),
+    click.option(
+        "--taxonomy",
+        default="",
+        metavar="NAME|FILE",
+        help="Meaning of the labels, by default the layout's own; roles: merge classes by their role.",
+    ),
+    click.option(
+        "--split",
+        "split_files",
+        multiple=True,
+        metavar="[SOURCE=]CSV",
+        help="File with columns id and --split-column that says train, val or test; may "
+        "have a column group. One for each source, or one with ids SOURCE/id.",
+    ),
+    click.option("--split-column", default="split", show_default=True, metavar="NAME", help="Column of --split."),
     _pattern_option("train", "Training pictures (default: all that are in no other part)"),
     _pattern_option("val", "Pictures that choose the checkpoint (default: cut from training)"),
     _pattern_option("test", "Pictures that are reported and choose nothing (default: none)"),
-    click.option("--val-fraction", default=0.15, show_default=True, metavar="SHARE",
-                 help="Share of training pictures cut off for val, 0 to 0.9."),
-    click.option("--unknown-labels", default="refuse", show_default=True,
-                 type=click.Choice(("refuse", "ignore")),
-                 help="What becomes of label values that the taxonomy does not know."),
-    click.option("--limit", default=0, show_default=True, metavar="N",
-                 help="At most so many pictures per part, for a smoke test; 0 for all."),
-)  # fmt: skip
+    click.option(
+        "--val-fraction",
+        default=0.15,
+        show_default=True,
+        metavar="SHARE",
+        help="Share of training pictures cut off for val, 0 to 0.9.",
+    ),
+    click.option(
+        "--unknown-labels",
+        default="refuse",
+        show_default=True,
+        type=click.Choice(("refuse", "ignore")),
+        help="What becomes of label values that the taxonomy does not know.",
+    ),
+    click.option(
+        "--limit",
+        default=0,
+        show_default=True,
+        metavar="N",
+        help="At most so many pictures per part, for a smoke test; 0 for all.",
+    ),
+)
 
 
 def data_choice(folders: Sequence[str], options: dict[str, Any]) -> DataChoice:
@@ -133,13 +165,11 @@ def checked(kind: Any, **fields: Any) -> Any:
         raise InvalidValueError(f"--{name} {first['input']!r}: {first['msg']}") from error
 
 
-def model_options(
-    *models: type[BaseModel], without: Sequence[str] = ()
-) -> Callable[[_Command], _Command]:
+def model_options(*models: type[BaseModel], without: Sequence[str] = ()) -> Callable[[_Command], _Command]:
     """Click options for the fields of pydantic models, with their descriptions as help.
 
-    A field becomes `--its-name`; what is not given on the command line is None there, so that
-    presets and defaults of the model can fill it in (`given`).
+    A field becomes `--its-name`; what is not given on the command line is None there, so that presets and defaults of
+    the model can fill it in (`given`).
     """
     made = []
     for model in models:

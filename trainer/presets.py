@@ -20,9 +20,13 @@ class Preset:
 
 
 _SCALES: dict[str, Any] = {
-    "input_wh": (768, 512), "crop_wh": (448, 448), "zoom": (0.6, 1.8), "epochs": 70, "ema": 0.995,
+    "input_wh": (768, 512),
+    "crop_wh": (448, 448),
+    "zoom": (0.6, 1.8),
+    "epochs": 70,
+    "ema": 0.995,
     "output_stride": 2,
-}  # fmt: skip
+}
 """Pictures in the shape of a camera's, cut to squares for training: half the work of whole ones."""
 
 PRESETS = {

@@ -1,7 +1,7 @@
 """What a training run is told: every choice that changes its result. No torch here.
 
-Each field is an option of `trainer fit` (see `trainer.options.model_options`): its description is
-the option's help. The groups keep apart what different modules care about.
+Each field is an option of `trainer fit` (see `trainer.options.model_options`): its description is the option's help.
+The groups keep apart what different modules care about.
 """
 
 from __future__ import annotations
@@ -41,30 +41,22 @@ class NetworkChoice(BaseModel):
 
     arch: str = Field(default="fpn", description="Decoder of segmentation-models-pytorch.")
     encoder: str = Field(
-        default="mobilenet_v2",
-        description="Encoder of segmentation-models-pytorch; tu-NAME for timm's.",
+        default="mobilenet_v2", description="Encoder of segmentation-models-pytorch; tu-NAME for timm's."
     )
-    encoder_depth: int = Field(
-        default=5, ge=3, le=5, description="Encoder stages; 4 is lighter and sees less context."
-    )
+    encoder_depth: int = Field(default=5, ge=3, le=5, description="Encoder stages; 4 is lighter and sees less context.")
     decoder_channels: tuple[int, ...] | None = Field(
         default=None, description="Width of the decoder; default: the architecture's own."
     )
     output_stride: int = Field(
-        default=0, ge=0, le=32,
-        description="Input pixels per pixel of the network's own output; 0: the architecture's.",
-    )  # fmt: skip
+        default=0, ge=0, le=32, description="Input pixels per pixel of the network's own output; 0: the architecture's."
+    )
     encoder_weights: str = Field(
         default="none",
-        description="Start of the encoder: imagenet (downloaded), none, or a file with "
-        "torchvision's names.",
+        description="Start of the encoder: imagenet (downloaded), none, or a file with torchvision's names.",
     )
-    init: str = Field(
-        default="", description="Start from all weights of this checkpoint that fit (fine-tuning)."
-    )
+    init: str = Field(default="", description="Start from all weights of this checkpoint that fit (fine-tuning).")
     normalisation: Literal["auto", "imagenet", "half"] = Field(
-        default="auto",
-        description="Of the input; auto: what the encoder weights were trained with.",
+        default="auto", description="Of the input; auto: what the encoder weights were trained with."
     )
 
 
@@ -74,32 +66,25 @@ class Variation(BaseModel):
     model_config = _STRICT
 
     zoom: tuple[float, float] = Field(
-        default=(0.7, 2.0),
-        description="Least and greatest scale of training pictures against a full fit: altitude.",
+        default=(0.7, 2.0), description="Least and greatest scale of training pictures against a full fit: altitude."
     )
     turn_deg: float = Field(
-        default=45.0, ge=0, le=45,
+        default=45.0,
+        ge=0,
+        le=45,
         description="Turn beyond quarter turns, either way, degrees; from above there is no up.",
-    )  # fmt: skip
-    perspective_deg: float = Field(
-        default=10.0, ge=0, le=40, description="Greatest tilt of the camera, degrees."
     )
-    light: float = Field(
-        default=1.0, ge=0, le=2, description="Strength of exposure and colour changes."
-    )
-    shadow: float = Field(
-        default=0.2, ge=0, le=1, description="Probability of shadows of roofs and trees."
-    )
+    perspective_deg: float = Field(default=10.0, ge=0, le=40, description="Greatest tilt of the camera, degrees.")
+    light: float = Field(default=1.0, ge=0, le=2, description="Strength of exposure and colour changes.")
+    shadow: float = Field(default=0.2, ge=0, le=1, description="Probability of shadows of roofs and trees.")
     haze: float = Field(default=0.1, ge=0, le=1, description="Probability of haze.")
     motion_blur: float = Field(default=0.1, ge=0, le=1, description="Probability of motion blur.")
     faults: float = Field(
-        default=0.15, ge=0, le=1,
-        description="Probability of each of defocus, sensor noise and JPEG artefacts.",
-    )  # fmt: skip
+        default=0.15, ge=0, le=1, description="Probability of each of defocus, sensor noise and JPEG artefacts."
+    )
     markings: float = Field(
-        default=0.0, ge=0, le=1,
-        description="Probability of lane lines and arrows painted on landable ground.",
-    )  # fmt: skip
+        default=0.0, ge=0, le=1, description="Probability of lane lines and arrows painted on landable ground."
+    )
 
     @field_validator("zoom")
     @classmethod
@@ -119,9 +104,8 @@ class LossChoice(BaseModel):
     dice: float = Field(default=0.5, ge=0, description="Weight of the soft Dice loss beside it.")
     lovasz: float = Field(default=0.0, ge=0, description="Weight of the Lovasz-softmax loss.")
     hazard_cost: float = Field(
-        default=0.0, ge=0,
-        description="Weight of the asymmetric cost: probability of landable on hazard pixels.",
-    )  # fmt: skip
+        default=0.0, ge=0, description="Weight of the asymmetric cost: probability of landable on hazard pixels."
+    )
     class_weights: Literal["none", "auto"] = Field(
         default="auto", description="auto: one over the root of a class's frequency, clipped."
     )
@@ -146,9 +130,8 @@ class Recipe(BaseModel):
     accumulate: int = Field(default=1, ge=1, description="Steps per change of the weights.")
     repeat: int = Field(default=1, ge=1, description="Varied copies of each picture per epoch.")
     rare: float = Field(
-        default=0.4, ge=0, le=1,
-        description="Share of training pictures chosen for, and centred on, a rare class.",
-    )  # fmt: skip
+        default=0.4, ge=0, le=1, description="Share of training pictures chosen for, and centred on, a rare class."
+    )
     rare_classes: tuple[str, ...] = Field(
         default=(),
         description="Names of the classes for --rare; default: people, vehicles, and what covers "
@@ -161,16 +144,12 @@ class Recipe(BaseModel):
     weight_decay: float = Field(default=1e-2, ge=0, description="Of AdamW.")
     clip_norm: float = Field(default=1.0, gt=0, description="Greatest gradient norm.")
     ema: float = Field(
-        default=0.99, ge=0, lt=1,
-        description="Decay per step of the averaged weights, which are what is kept; 0: none.",
-    )  # fmt: skip
+        default=0.99, ge=0, lt=1, description="Decay per step of the averaged weights, which are what is kept; 0: none."
+    )
     choose_by: Literal["miou", "person_recall", "safety"] = Field(
-        default="miou",
-        description="Metric on val that chooses the best epoch; safety: mIoU less false-safe.",
+        default="miou", description="Metric on val that chooses the best epoch; safety: mIoU less false-safe."
     )
-    patience: int = Field(
-        default=0, ge=0, description="Stop after so many epochs without a better one; 0: never."
-    )
+    patience: int = Field(default=0, ge=0, description="Stop after so many epochs without a better one; 0: never.")
     seed: int = Field(default=0, ge=0, description="Of everything random.")
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto",
@@ -226,32 +205,15 @@ class RunLimits(BaseModel):
     workers: int = Field(default=1, ge=0, description="Loader processes; 0 for none.")
     threads: int = Field(default=0, ge=0, description="Torch's threads; 0 for its own choice.")
     device: str = Field(default="auto", description="auto, cpu, or gpu.")
-    devices: int = Field(
-        default=0,
-        ge=0,
-        description="GPUs, or CPU processes, on each node; 0: all GPUs, one on CPU.",
-    )
-    nodes: int = Field(
-        default=1, ge=1, description="Machines; start with torchrun or SLURM on each."
-    )
+    devices: int = Field(default=0, ge=0, description="GPUs, or CPU processes, on each node; 0: all GPUs, one on CPU.")
+    nodes: int = Field(default=1, ge=1, description="Machines; start with torchrun or SLURM on each.")
     compile: bool = Field(default=False, description="torch.compile the network.")
-    deterministic: bool = Field(
-        default=False, description="Only deterministic kernels; a CPU run is so anyhow."
-    )
-    cache: str = Field(
-        default="", description="Where decoded pictures are kept; default: the user's cache folder."
-    )
+    deterministic: bool = Field(default=False, description="Only deterministic kernels; a CPU run is so anyhow.")
+    cache: str = Field(default="", description="Where decoded pictures are kept; default: the user's cache folder.")
     keep_best: int = Field(default=1, ge=1, description="Best checkpoints to keep.")
-    keep_every: int = Field(
-        default=0, ge=0, description="Keep a checkpoint of every n-th epoch; 0: of none."
-    )
+    keep_every: int = Field(default=0, ge=0, description="Keep a checkpoint of every n-th epoch; 0: of none.")
     logger: str = Field(
-        default="tensorboard",
-        description="tensorboard, csv, none, or the path of a Lightning logger class.",
+        default="tensorboard", description="tensorboard, csv, none, or the path of a Lightning logger class."
     )
-    time_limit_min: float = Field(
-        default=0.0, ge=0, description="Shorten the plan to what fits, minutes; 0: no limit."
-    )
-    stop_after: int = Field(
-        default=0, ge=0, description="Stop after this epoch, to go on with --resume; 0: never."
-    )
+    time_limit_min: float = Field(default=0.0, ge=0, description="Shorten the plan to what fits, minutes; 0: no limit.")
+    stop_after: int = Field(default=0, ge=0, description="Stop after this epoch, to go on with --resume; 0: never.")

@@ -27,9 +27,7 @@ def _ramp(start: float, end: float, place: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * place)) / 2
 
 
-def epochs_that_fit(
-    planned: int, done: int, elapsed_s: float, epoch_s: float, limit_s: float
-) -> int:
+def epochs_that_fit(planned: int, done: int, elapsed_s: float, epoch_s: float, limit_s: float) -> int:
     """Epochs to plan so that the run ends within its limit; never more than were planned.
 
     Args:

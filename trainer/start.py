@@ -8,14 +8,7 @@ from torch import nn
 
 from landing.errors import ModelError
 from trainer.checkpoint import Checkpoint
-from trainer.model import (
-    NORMALISATIONS,
-    EncoderWeights,
-    ModelConfig,
-    build,
-    load_imagenet,
-    own_stride,
-)
+from trainer.model import NORMALISATIONS, EncoderWeights, ModelConfig, build, load_imagenet, own_stride
 from trainer.progress import say
 from trainer.recipe import Recipe
 
@@ -29,11 +22,15 @@ def prepare_network(recipe: Recipe, classes: int) -> tuple[nn.Module, ModelConfi
     """
     choice = recipe.network
     config = ModelConfig(
-        arch=choice.arch, encoder=choice.encoder, encoder_depth=choice.encoder_depth,
-        decoder_channels=choice.decoder_channels, classes=classes,
+        arch=choice.arch,
+        encoder=choice.encoder,
+        encoder_depth=choice.encoder_depth,
+        decoder_channels=choice.decoder_channels,
+        classes=classes,
         output_stride=choice.output_stride or own_stride(choice.arch, choice.encoder_depth),
-        width_px=recipe.width_px, height_px=recipe.height_px,
-    )  # fmt: skip
+        width_px=recipe.width_px,
+        height_px=recipe.height_px,
+    )
     if choice.init:
         return _fine_tuned(config, choice.init)
     chosen = choice.encoder_weights

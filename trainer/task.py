@@ -43,12 +43,7 @@ class SegmentationTask(LightningModule):  # type: ignore[misc]  # torch is not f
     """
 
     def __init__(
-        self,
-        network: nn.Module,
-        about: Checkpoint,
-        recipe: Recipe,
-        loss: SegmentationLoss,
-        plan: Plan,
+        self, network: nn.Module, about: Checkpoint, recipe: Recipe, loss: SegmentationLoss, plan: Plan
     ) -> None:
         super().__init__()
         self.network = network
@@ -57,9 +52,7 @@ class SegmentationTask(LightningModule):  # type: ignore[misc]  # torch is not f
         self._about = about
         self._recipe = recipe
         self._config: ModelConfig = about.model
-        self._confusion = MulticlassConfusionMatrix(
-            len(about.taxonomy), ignore_index=IGNORE, validate_args=False
-        )
+        self._confusion = MulticlassConfusionMatrix(len(about.taxonomy), ignore_index=IGNORE, validate_args=False)
         self._loss_sum: torch.Tensor | float = 0.0
         self._val_pictures = 0
         self.scores: Scores | None = None
@@ -132,18 +125,14 @@ class SegmentationTask(LightningModule):  # type: ignore[misc]  # torch is not f
         Raises:
             NotFiniteError: It did.
         """
-        self._stop_unless_finite(
-            torch.tensor(self.train_loss), self.plan.steps_per_epoch - 1, ["of this epoch"]
-        )
+        self._stop_unless_finite(torch.tensor(self.train_loss), self.plan.steps_per_epoch - 1, ["of this epoch"])
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Counts the pixels of a batch."""
         images, labels, names = batch
         logits = self(images).float()
         if logits.shape[-2:] != labels.shape[-2:]:
-            logits = nn.functional.interpolate(
-                logits, size=labels.shape[-2:], mode="bilinear", align_corners=False
-            )
+            logits = nn.functional.interpolate(logits, size=labels.shape[-2:], mode="bilinear", align_corners=False)
         self._confusion.update(logits.argmax(1), labels.long())
         self._val_pictures += len(names)
 
@@ -187,9 +176,7 @@ class SegmentationTask(LightningModule):  # type: ignore[misc]  # torch is not f
         return {k[prefix:]: v.detach().cpu() for k, v in own.items() if k.startswith(NETWORK)}
 
 
-def parameter_groups(
-    network: nn.Module, lr: float, encoder_lr_factor: float
-) -> list[dict[str, Any]]:
+def parameter_groups(network: nn.Module, lr: float, encoder_lr_factor: float) -> list[dict[str, Any]]:
     """Optimiser groups: encoder and rest, each with and without decay (none for scales, biases)."""
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():

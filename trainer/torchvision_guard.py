@@ -1,9 +1,8 @@
 """Makes `import torchvision` work where its compiled operators and torch do not belong together.
 
-A torchvision wheel built for CUDA beside a CPU-only torch (pip readily installs the pair) stops at
-"operator torchvision::nms does not exist", although segmentation needs none of those operators;
-timm and segmentation-models-pytorch import it all the same. Call `ensure_torchvision` before the
-first import of either.
+A torchvision wheel built for CUDA beside a CPU-only torch (pip readily installs the pair) stops at "operator
+torchvision::nms does not exist", although segmentation needs none of those operators; timm and
+segmentation-models-pytorch import it all the same. Call `ensure_torchvision` before the first import of either.
 """
 
 from __future__ import annotations

@@ -16,12 +16,7 @@ from landing.reading import sha256_of
 from landing.redaction import redact_all
 
 
-def make_recorder(
-    config: EdgeConfig,
-    runtime: Runtime,
-    decider: Decider,
-    flight: ResolvedFlight,
-) -> Recorder:
+def make_recorder(config: EdgeConfig, runtime: Runtime, decider: Decider, flight: ResolvedFlight) -> Recorder:
     """A recorder that is not started yet.
 
     Args:
@@ -38,13 +33,18 @@ def make_recorder(
         "gate": runtime.gate.describe() if runtime.gate else "never verified",
     }
     start = Start(
-        FORMAT, version("touchdown"), "", 0, 0, redact_all(config.model_dump(mode="json")), model,
-        runtime.spec.model_dump(mode="json"), flight.as_dict(), flight.digest,
-    )  # fmt: skip
-    limits = Limits(
-        section.ring_s, section.before_s, section.after_s, round(section.budget_mb * 1e6),
-        round(section.free_mb * 1e6),
-    )  # fmt: skip
-    return Recorder(
-        section.folder, start, decider.memory, limits, section.segment_s, section.image_quality
+        FORMAT,
+        version("touchdown"),
+        "",
+        0,
+        0,
+        redact_all(config.model_dump(mode="json")),
+        model,
+        runtime.spec.model_dump(mode="json"),
+        flight.as_dict(),
+        flight.digest,
     )
+    limits = Limits(
+        section.ring_s, section.before_s, section.after_s, round(section.budget_mb * 1e6), round(section.free_mb * 1e6)
+    )
+    return Recorder(section.folder, start, decider.memory, limits, section.segment_s, section.image_quality)

@@ -1,10 +1,9 @@
 """Finds the recorded frames that are worth a person's labels: the road back to the workstation.
 
-Each frame gets a score for how little the network knew, how far it contradicts the frame before it
-on the same ground, and how close it was to going wrong. The best ones, some time apart, are written
-in the trainer's layout: `images/`, `taxonomy.toml`, and the network's own maps in `proposals/` for
-a person to correct and move to `labels/`. Proposals are never labels by themselves: training on
-them would teach the network its own mistakes.
+Each frame gets a score for how little the network knew, how far it contradicts the frame before it on the same ground,
+and how close it was to going wrong. The best ones, some time apart, are written in the trainer's layout: `images/`,
+`taxonomy.toml`, and the network's own maps in `proposals/` for a person to correct and move to `labels/`. Proposals are
+never labels by themselves: training on them would teach the network its own mistakes.
 """
 
 from __future__ import annotations
@@ -83,12 +82,7 @@ def entropy_bits(segmentation: Segmentation) -> float:
 
 
 def disagreement(
-    now: Segmentation,
-    pose: Pose,
-    before: Segmentation,
-    pose_before: Pose,
-    camera: CameraModel,
-    ground_down_m: float,
+    now: Segmentation, pose: Pose, before: Segmentation, pose_before: Pose, camera: CameraModel, ground_down_m: float
 ) -> float:
     """Part of the ground in both pictures on which one look says landable and the other not.
 
@@ -144,11 +138,8 @@ def score(flight: Flight) -> list[Scored]:
             contradiction = disagreement(maps, pose, *before, camera, down_m)
         near = [what for when_ns, what in troubles if abs(when_ns - at_ns) <= NEAR_MISS_S * 1e9]
         result.append(
-            Scored(
-                record.number, (at_ns - first_ns) * 1e-9, entropy_bits(maps), contradiction,
-                near[0] if near else "",
-            )
-        )  # fmt: skip
+            Scored(record.number, (at_ns - first_ns) * 1e-9, entropy_bits(maps), contradiction, near[0] if near else "")
+        )
         if pose and located:
             before = (maps, pose)
     return result

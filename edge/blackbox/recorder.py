@@ -1,7 +1,7 @@
 """Takes from the daemon without ever making it wait, and writes in a thread of its own.
 
-What comes faster than the disk takes it is dropped and counted; a disk that is full or gone stops
-the recording, which is said once and tried again. Nothing of it ends the daemon.
+What comes faster than the disk takes it is dropped and counted; a disk that is full or gone stops the recording, which
+is said once and tried again. Nothing of it ends the daemon.
 """
 
 from __future__ import annotations
@@ -18,15 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.blackbox import views
-from edge.blackbox.records import (
-    Start,
-    StepRecord,
-    TickRecord,
-    Topic,
-    masks_to_picture,
-    memory_to_bytes,
-    to_json,
-)
+from edge.blackbox.records import Start, StepRecord, TickRecord, Topic, masks_to_picture, memory_to_bytes, to_json
 from edge.blackbox.ring import Limits, Ring
 from edge.blackbox.segment import Segment
 from edge.observer import DaemonStatus
@@ -84,9 +76,7 @@ class Recorder:
     ) -> None:
         now_ns = time.monotonic_ns()
         utc_ns = round(datetime.now(timezone.utc).timestamp() * 1e9)  # noqa: TID251 - names files for people
-        self._start = replace(
-            start, boot=uuid.uuid4().hex[:8], started_ns=now_ns, utc_offset_ns=utc_ns - now_ns
-        )
+        self._start = replace(start, boot=uuid.uuid4().hex[:8], started_ns=now_ns, utc_offset_ns=utc_ns - now_ns)
         self._folder = folder
         self._memory = memory
         self._limits = limits
@@ -144,30 +134,37 @@ class Recorder:
         """A decision, in the pipeline thread."""
         self._number += 1
         record = StepRecord(
-            self._number, step.frame.frame_id, step.frame.captured_at_ns, step.pose,
+            self._number,
+            step.frame.frame_id,
+            step.frame.captured_at_ns,
+            step.pose,
             step.problem,
             replace(step.decision, timings_ms={}),
-            None if step.view is None else step.view.ground_down_m, step.timings_ms,
-        )  # fmt: skip
+            None if step.view is None else step.view.ground_down_m,
+            step.timings_ms,
+        )
         # After a gap, and at the head of each file, a replay needs to know what the decider knew.
         file = self._files
         memory = dict(self._memory()) if self._remembered != file else None
         size = step.frame.image_bgr.nbytes + (0 if memory is None else 4_000_000)
-        taken = self._put(
-            size,
-            record.decided_at_ns,
-            lambda segment: self._write_step(segment, step, record, memory),
-        )
+        taken = self._put(size, record.decided_at_ns, lambda segment: self._write_step(segment, step, record, memory))
         self._remembered = file if taken else None
 
     def on_status(self, status: DaemonStatus) -> None:
         """A tick of the control loop."""
         decision = status.decision
         record = TickRecord(
-            status.at_ns, None if decision is None else decision.decided_at_ns, status.pose,
-            status.vehicle, status.output, dict(status.memory), status.refusal,
-            status.health.text, dict(status.counters), status.slow,
-        )  # fmt: skip
+            status.at_ns,
+            None if decision is None else decision.decided_at_ns,
+            status.pose,
+            status.vehicle,
+            status.output,
+            dict(status.memory),
+            status.refusal,
+            status.health.text,
+            dict(status.counters),
+            status.slow,
+        )
         self._put(1500, status.at_ns, lambda segment: self._write_tick(segment, record))
         event = ""
         if status.vehicle.armed:
@@ -289,16 +286,11 @@ class Recorder:
         seconds = (at_ns + self._start.utc_offset_ns) / 1e9
         return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y%m%dT%H%M%SZ")
 
-    def _write_step(
-        self, segment: Segment, step: Step, record: StepRecord, memory: Mapping[str, Any] | None
-    ) -> None:
+    def _write_step(self, segment: Segment, step: Step, record: StepRecord, memory: Mapping[str, Any] | None) -> None:
         at_ns = record.decided_at_ns
         captured_utc_ns = segment.utc_ns(record.captured_at_ns)
         stacked = masks_to_picture(step.segmentation)
-        segment.show(
-            views.PICTURE,
-            views.picture(step.frame.image_bgr, self._quality, captured_utc_ns), at_ns,
-        )  # fmt: skip
+        segment.show(views.PICTURE, views.picture(step.frame.image_bgr, self._quality, captured_utc_ns), at_ns)
         segment.show(views.MASKS, views.maps(step.segmentation, stacked, captured_utc_ns), at_ns)
         segment.record(Topic.STEP, to_json(record), at_ns)
         if memory is not None:

@@ -1,7 +1,7 @@
 """What the black box writes for machines: plain JSON that gives back the very same numbers.
 
-Python writes a float as the shortest text that reads back to the same bits, so a decision made
-again from a record is the same to the last digit, or it is another decision.
+Python writes a float as the shortest text that reads back to the same bits, so a decision made again from a record is
+the same to the last digit, or it is another decision.
 """
 
 from __future__ import annotations
@@ -166,8 +166,7 @@ def start_from(data: bytes, origin: str) -> Start:
         written = int(values["format"])
         if written > FORMAT:
             raise RecordingError(
-                f"{origin} is of format {written}, this version reads up to {FORMAT}; update "
-                "touchdown to replay it"
+                f"{origin} is of format {written}, this version reads up to {FORMAT}; update touchdown to replay it"
             )
         if written == 1:
             values = _from_format_1(values)
@@ -181,12 +180,15 @@ def _from_format_1(values: dict[str, Any]) -> dict[str, Any]:
     config = values["config"]
     flight = {name: values.pop(name) for name in ("decision", "director", "taxonomy", "camera")}
     flight.update(
-        model=values["model_spec"]["name"], thresholds=[], sources={},
-        authority=config["authority"], picture=config["picture"],
+        model=values["model_spec"]["name"],
+        thresholds=[],
+        sources={},
+        authority=config["authority"],
+        picture=config["picture"],
         latency_ms=config["camera"]["latency_ms"],
         max_frame_age_ms=config["camera"]["max_frame_age_ms"],
         link={"connection": config["link"]["connection"]},
-    )  # fmt: skip
+    )
     return {**values, "flight": flight, "flight_sha256": ""}
 
 
@@ -241,17 +243,15 @@ def memory_from_bytes(data: bytes) -> dict[str, Any]:
 
 def masks_to_picture(segmentation: Segmentation) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """All maps of a segmentation below each other, uint8 (6 h, w), for a lossless picture."""
-    return np.concatenate(
-        [segmentation.class_id, segmentation.landable, *segmentation.hazards], axis=0
-    )
+    return np.concatenate([segmentation.class_id, segmentation.landable, *segmentation.hazards], axis=0)
 
 
-def masks_from_picture(
-    picture: np.ndarray[Any, np.dtype[np.uint8]], captured_at_ns: int
-) -> Segmentation:
+def masks_from_picture(picture: np.ndarray[Any, np.dtype[np.uint8]], captured_at_ns: int) -> Segmentation:
     """The segmentation back again."""
     class_id, landable, *hazards = np.split(picture, 6, axis=0)
     return Segmentation(
-        np.ascontiguousarray(class_id), np.ascontiguousarray(landable),
-        np.ascontiguousarray(np.stack(hazards)), captured_at_ns,
-    )  # fmt: skip
+        np.ascontiguousarray(class_id),
+        np.ascontiguousarray(landable),
+        np.ascontiguousarray(np.stack(hazards)),
+        captured_at_ns,
+    )

@@ -1,9 +1,9 @@
 """Decides a recorded flight again, and says what is different.
 
-With the build and the settings that flew, every decision and every step of the director comes out
-the same to the last digit: the recorded maps, poses and times go in. With another configuration
-the recorded maps are decided on by other rules; with another model the recorded pictures are
-segmented anew (JPEG pictures, so even the same model may differ in a pixel).
+With the build and the settings that flew, every decision and every step of the director comes out the same to the last
+digit: the recorded maps, poses and times go in. With another configuration the recorded maps are decided on by other
+rules; with another model the recorded pictures are segmented anew (JPEG pictures, so even the same model may differ in
+a pixel).
 """
 
 from __future__ import annotations
@@ -97,11 +97,7 @@ class Comparison:
     @property
     def same(self) -> bool:
         """Whether all of it came out the same, and there was something to compare."""
-        return (
-            self.decisions > 0
-            and self.identical == self.decisions
-            and self.identical_ticks == self.ticks
-        )
+        return self.decisions > 0 and self.identical == self.decisions and self.identical_ticks == self.ticks
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -164,13 +160,10 @@ class Replay:
         self.flies = ResolvedFlight.parse(start.flight)
         if instead.config is not None:
             self.flies = resolve_flight(
-                instead.config, _spec_of(flight, self._runtime),
-                read_kept(instead.config.link.parameters),
-            )  # fmt: skip
-        elif self._runtime is not None:
-            decision = resolve_decision(
-                DecisionSection.model_validate(start.config["decision"]), self._runtime.spec
+                instead.config, _spec_of(flight, self._runtime), read_kept(instead.config.link.parameters)
             )
+        elif self._runtime is not None:
+            decision = resolve_decision(DecisionSection.model_validate(start.config["decision"]), self._runtime.spec)
             self.flies = replace(self.flies, **vars(decision))
         # Another network or lens makes other maps: the recorded memory is not what it would know.
         self._other_evidence = instead.runtime is not None or instead.config is not None
@@ -212,9 +205,7 @@ class Replay:
                 self._tick(tick_from(entry.data))
         return self._result
 
-    def _step(
-        self, record: StepRecord, progress: Callable[[StepRecord, Decision], None] | None
-    ) -> None:
+    def _step(self, record: StepRecord, progress: Callable[[StepRecord, Decision], None] | None) -> None:
         if record.number != self._expected and not self._other_evidence:
             self._following = record.number == 1  # a gap: wait for the next memory
         self._expected = record.number + 1
@@ -224,13 +215,9 @@ class Replay:
             self._result.skipped += 1
             return
         if record.problem is None:
-            decision = self._decider.observe(
-                self._segment(record), record.pose, record.decided_at_ns
-            )
+            decision = self._decider.observe(self._segment(record), record.pose, record.decided_at_ns)
         else:
-            decision = self._decider.refuse(
-                record.problem, record.pose, record.captured_at_ns, record.decided_at_ns
-            )
+            decision = self._decider.refuse(record.problem, record.pose, record.captured_at_ns, record.decided_at_ns)
         self._replayed[record.decided_at_ns] = decision
         while len(self._replayed) > 4:  # a tick acts on the newest, or on the one before
             self._replayed.pop(next(iter(self._replayed)))
@@ -263,9 +250,7 @@ class Replay:
         if exact(record.decision) == exact(decision):
             result.identical += 1
         else:
-            self._differ(
-                "decision", record.number, record.decided_at_ns, _words(recorded), _words(replayed)
-            )
+            self._differ("decision", record.number, record.decided_at_ns, _words(recorded), _words(replayed))
         if isinstance(recorded, LandingSite) and isinstance(replayed, LandingSite):
             moved_m = math.dist(recorded.position_ned_m[:2], replayed.position_ned_m[:2])
             if moved_m > MOVED_M:
@@ -295,17 +280,17 @@ class Replay:
         if not self._other_evidence:
             self._director.remember(before)  # so that one difference does not become many
         self._result.ticks += 1
-        output = self._director.step(
-            DirectorInput(record.at_ns, decision, record.pose, record.vehicle, record.slow)
-        )
+        output = self._director.step(DirectorInput(record.at_ns, decision, record.pose, record.vehicle, record.slow))
         if exact(output) == exact(record.output):
             self._result.identical_ticks += 1
         else:
             self._differ(
-                "director", self._result.ticks, record.at_ns,
+                "director",
+                self._result.ticks,
+                record.at_ns,
                 f"{record.output.state.value}: {record.output.reason}",
                 f"{output.state.value}: {output.reason}",
-            )  # fmt: skip
+            )
 
     def _differ(self, kind: str, number: int, at_ns: int, recorded: str, replayed: str) -> None:
         if len(self._result.differences) < SHOWN:
@@ -324,10 +309,7 @@ def _words(selection: Selection) -> str:
     if isinstance(selection, NoSite):
         return f"{selection.reason.value}: {selection.detail}"
     north_m, east_m, _ = selection.position_ned_m
-    return (
-        f"site {north_m:.2f} m N {east_m:.2f} m E, {selection.clearance_m:.2f} m clear, "
-        f"{selection.area_m2:.1f} m2"
-    )
+    return f"site {north_m:.2f} m N {east_m:.2f} m E, {selection.clearance_m:.2f} m clear, {selection.area_m2:.1f} m2"
 
 
 def maps_of(png: bytes) -> Segmentation:

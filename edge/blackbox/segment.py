@@ -20,9 +20,11 @@ CHUNK_BYTES = 512 * 1024
 """What a crash can lose: a chunk is written when it is full."""
 
 _SCHEMAS = {
-    Topic.START: "touchdown.Start", Topic.STEP: "touchdown.Step", Topic.TICK: "touchdown.Tick",
+    Topic.START: "touchdown.Start",
+    Topic.STEP: "touchdown.Step",
+    Topic.TICK: "touchdown.Tick",
     Topic.EVENT: "touchdown.Event",
-}  # fmt: skip
+}
 
 
 class SegmentError(TouchdownError):
@@ -51,9 +53,7 @@ class Segment:
         self._utc_offset_ns = utc_offset_ns
         self._part = path.with_name(path.name + PART)
         self._stream: IO[bytes] = self._part.open("wb")
-        self._writer = McapWriter(
-            self._stream, chunk_size=CHUNK_BYTES, compression=CompressionType.ZSTD
-        )
+        self._writer = McapWriter(self._stream, chunk_size=CHUNK_BYTES, compression=CompressionType.ZSTD)
         self._writer.start(profile="", library="touchdown")
         self._channels: dict[str, int] = {}
         self._counts: dict[str, int] = {}
@@ -123,7 +123,5 @@ class Segment:
     def _add(self, channel: int, topic: str, data: bytes, at_ns: int) -> None:
         count = self._counts[topic] = self._counts.get(topic, 0) + 1
         utc_ns = self.utc_ns(at_ns)
-        self._writer.add_message(
-            channel_id=channel, log_time=utc_ns, data=data, publish_time=utc_ns, sequence=count
-        )
+        self._writer.add_message(channel_id=channel, log_time=utc_ns, data=data, publish_time=utc_ns, sequence=count)
         self.last_ns = max(self.last_ns, at_ns)

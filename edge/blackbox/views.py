@@ -1,7 +1,7 @@
 """What a person sees of a recording in Foxglove: picture, mask, ground grid, pose, site, texts.
 
-The fixed frame is `local`: x north, y west, z up, metres, from the autopilot's local NED (Foxglove
-draws x forward, y left, z up).
+The fixed frame is `local`: x north, y west, z up, metres, from the autopilot's local NED (Foxglove draws x forward, y
+left, z up).
 """
 
 from __future__ import annotations
@@ -31,8 +31,13 @@ UNKNOWN, FREE, NOT_LANDABLE, HAZARD = 0, 1, 2, 3
 """Values of the grid's field `state`."""
 
 PICTURE, MASKS, GRID, POSE, SITE, TEXT = (
-    "camera/picture", "segmentation/maps", "ground/grid", "tf", "landing/site", "landing/text",
-)  # fmt: skip
+    "camera/picture",
+    "segmentation/maps",
+    "ground/grid",
+    "tf",
+    "landing/site",
+    "landing/text",
+)
 
 
 def stamp(utc_ns: int) -> Timestamp:
@@ -59,15 +64,11 @@ def maps(segmentation: Segmentation, stacked: ByteArray, utc_ns: int) -> Compres
     return _image(".png", "png", stacked, [cv2.IMWRITE_PNG_COMPRESSION, 1], utc_ns)
 
 
-def _image(
-    suffix: str, name: str, image: ByteArray, options: list[int], utc_ns: int
-) -> CompressedImage:
+def _image(suffix: str, name: str, image: ByteArray, options: list[int], utc_ns: int) -> CompressedImage:
     ok, data = cv2.imencode(suffix, image, options)
     if not ok:
         raise ValueError(f"a picture of shape {image.shape} cannot be encoded as {name}")
-    return CompressedImage(
-        timestamp=stamp(utc_ns), frame_id="camera", format=name, data=data.tobytes()
-    )
+    return CompressedImage(timestamp=stamp(utc_ns), frame_id="camera", format=name, data=data.tobytes())
 
 
 def grid(view: GroundView, utc_ns: int) -> Grid:
@@ -78,19 +79,23 @@ def grid(view: GroundView, utc_ns: int) -> Grid:
     for cells in view.hazards.values():
         state[cells] = HAZARD
     probability = np.clip(view.probability * 255.0, 0, 255).astype(np.uint8)
-    # Rows run north, columns east; the grid wants columns along its x. With x north and y west,
-    # transposed and turned over: row r of Foxglove is the r-th column from the east.
+    # Rows run north, columns east; the grid wants columns along its x. With x north and y west, transposed and turned
+    # over: row r of Foxglove is the r-th column from the east.
     cells_xy = np.stack([state, probability], axis=-1).transpose(1, 0, 2)[::-1]
     rows, columns = cells_xy.shape[:2]
     east_edge_m = view.south_west_m[1] + view.free.shape[1] * view.cell_m
     result = Grid(
-        timestamp=stamp(utc_ns), frame_id=LOCAL, column_count=columns,
-        row_stride=columns * 2, cell_stride=2, data=np.ascontiguousarray(cells_xy).tobytes(),
+        timestamp=stamp(utc_ns),
+        frame_id=LOCAL,
+        column_count=columns,
+        row_stride=columns * 2,
+        cell_stride=2,
+        data=np.ascontiguousarray(cells_xy).tobytes(),
         fields=[
             PackedElementField(name=name, offset=k, type=PackedElementField.UINT8)
             for k, name in enumerate(("state", "probability"))
         ],
-    )  # fmt: skip
+    )
     result.cell_size.x = result.cell_size.y = view.cell_m
     result.pose.position.x = view.south_west_m[0]
     result.pose.position.y = -east_edge_m
@@ -143,9 +148,7 @@ def text(line: Mapping[str, Any], utc_ns: int) -> Log:
     """An event as a line of Foxglove's log panel."""
     event = str(line.get("event", ""))
     rest = ", ".join(
-        f"{key} {value}"
-        for key, value in _short(line)
-        if key not in ("time", "mono_ns", "event", "timings_ms")
+        f"{key} {value}" for key, value in _short(line) if key not in ("time", "mono_ns", "event", "timings_ms")
     )
     level = _LEVELS.get(event, Log.INFO)
     return Log(timestamp=stamp(utc_ns), level=level, message=f"{event}: {rest}", name="edge")

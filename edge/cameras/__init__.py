@@ -15,26 +15,13 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from edge.cameras.contract import (
-    Camera,
-    CameraInfo,
-    CameraRequest,
-    CameraTimeout,
-    EndOfStream,
-)
+from edge.cameras.contract import Camera, CameraInfo, CameraRequest, CameraTimeout, EndOfStream
 from edge.cameras.pipe import PipeCamera, gstreamer_command
 from edge.cameras.recordings import FolderCamera, VideoCamera
 from edge.cameras.v4l2 import V4l2Camera
 from landing.errors import CameraError
 
-__all__ = [
-    "Camera",
-    "CameraInfo",
-    "CameraRequest",
-    "CameraTimeout",
-    "EndOfStream",
-    "make_camera",
-]
+__all__ = ["Camera", "CameraInfo", "CameraRequest", "CameraTimeout", "EndOfStream", "make_camera"]
 
 SCHEMES = ("v4l2://", "csi://", "rtsp://", "pipe:", "file://", "images://")
 

@@ -27,8 +27,8 @@ class CameraRequest:
         source: URI, see `edge.cameras.open_camera`.
         width_px, height_px: Picture size; None takes what the source has (recordings only).
         fps: Frame rate; None takes what the source has.
-        realtime: Recordings are paced like a live camera and skip frames when read too slowly.
-            Otherwise every frame is given, as fast as it is taken, stamped with media time.
+        realtime: Recordings are paced like a live camera and skip frames when read too slowly. Otherwise every frame is
+            given, as fast as it is taken, stamped with media time.
         loop: A recording starts again at its end.
         latency_ns: Known time from exposure to arrival; taken off the time of arrival.
     """
@@ -78,8 +78,8 @@ class Grabbed:
 class Camera(ABC):
     """A source of frames: `open`, `grab` again and again, `close`; then it may be opened again.
 
-    The public methods check the order of calls and stamp frames; sources fill in `_open`, `_grab`
-    and `_close`. One thread uses a camera at a time.
+    The public methods check the order of calls and stamp frames; sources fill in `_open`, `_grab` and `_close`. One
+    thread uses a camera at a time.
     """
 
     def __init__(self, request: CameraRequest) -> None:
@@ -159,10 +159,7 @@ class Camera(ABC):
         return self
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
 

@@ -21,16 +21,12 @@ class NewestReader:
 
     Args:
         name: Of the camera, for messages and the thread.
-        read: Blocks until the next picture; None ends the thread; `CameraError` is kept for the
-            next `newest`.
+        read: Blocks until the next picture; None ends the thread; `CameraError` is kept for the next `newest`.
         release: Run in the thread when it ends, so nothing is taken from under a blocked `read`.
     """
 
     def __init__(
-        self,
-        name: str,
-        read: Callable[[], Grabbed | None],
-        release: Callable[[], None] | None = None,
+        self, name: str, read: Callable[[], Grabbed | None], release: Callable[[], None] | None = None
     ) -> None:
         self._name = name
         self._read = read

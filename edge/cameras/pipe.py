@@ -1,8 +1,8 @@
 """``pipe:COMMAND``: any program that writes raw frames to its standard output.
 
-The command runs without a shell. It writes frames of width x height x 3 bytes, BGR, row by row
-without padding, and nothing else. The simulator's camera, CSI cameras and network streams (both
-through GStreamer) all come this way, so none of them needs a special build of OpenCV.
+The command runs without a shell. It writes frames of width x height x 3 bytes, BGR, row by row without padding, and
+nothing else. The simulator's camera, CSI cameras and network streams (both through GStreamer) all come this way, so
+none of them needs a special build of OpenCV.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ END_TIMEOUT_S = 0.4
 """How long a command has to end after SIGTERM before it is killed."""
 
 WITHIN_FRAME_NS = 250_000_000
-"""A frame whose bytes stop for so long is a torn one. What comes after it would be taken for its
-rest, and every later frame for one that begins in the middle: only a new start puts that right."""
+"""A frame whose bytes stop for so long is a torn one. What comes after it would be taken for its rest, and every later
+frame for one that begins in the middle: only a new start puts that right."""
 
 PIPE_BYTES = 1 << 20
 LINE_BYTES = 500
@@ -47,8 +47,7 @@ LONGEST_LINE_BYTES = 20_000
 class PipeCamera(Camera):
     """Runs a command and reads its frames; the newest wins, so it never lags behind.
 
-    A frame is stamped when its first byte arrives: that is after its exposure, whatever happens
-    on the way of the rest.
+    A frame is stamped when its first byte arrives: that is after its exposure, whatever happens on the way of the rest.
     """
 
     def __init__(self, request: CameraRequest, command: list[str]) -> None:
@@ -80,10 +79,7 @@ class PipeCamera(Camera):
         program = self.command[0]
         if shutil.which(program) is None:
             hint = " (Debian, Ubuntu: gstreamer1.0-tools)" if program == "gst-launch-1.0" else ""
-            raise CameraError(
-                f"camera command {program!r} is not an executable on PATH{hint}: check "
-                "camera.source"
-            )
+            raise CameraError(f"camera command {program!r} is not an executable on PATH{hint}: check camera.source")
         self._closing = threading.Event()
         self._stderr_tail.clear()
         try:
@@ -102,10 +98,7 @@ class PipeCamera(Camera):
         with contextlib.suppress(OSError):  # only fewer system calls
             fcntl.fcntl(self._process.stdout.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         self._stderr_thread = threading.Thread(
-            target=self._keep_stderr,
-            args=(self._process, self._closing),
-            name="camera stderr",
-            daemon=True,
+            target=self._keep_stderr, args=(self._process, self._closing), name="camera stderr", daemon=True
         )
         self._stderr_thread.start()
         self._index = self._overtaken = 0
@@ -115,13 +108,11 @@ class PipeCamera(Camera):
         detail = f"command, pid {process.pid}"
         return CameraInfo(self.request.source, width_px, height_px, self.request.fps, detail)
 
-    def _read_next(
-        self, process: subprocess.Popen[bytes], closing: threading.Event
-    ) -> Grabbed | None:
+    def _read_next(self, process: subprocess.Popen[bytes], closing: threading.Event) -> Grabbed | None:
         """The next frame; of several that wait in the pipe, the last.
 
-        A process that got no time for a moment finds several there. Stamped as they are read, the
-        others would look younger than they are.
+        A process that got no time for a moment finds several there. Stamped as they are read, the others would look
+        younger than they are.
         """
         assert process.stdout is not None
         descriptor = process.stdout.fileno()
@@ -141,11 +132,7 @@ class PipeCamera(Camera):
             self._overtaken += 1
 
     def _fill(
-        self,
-        descriptor: int,
-        room: memoryview,
-        process: subprocess.Popen[bytes],
-        closing: threading.Event,
+        self, descriptor: int, room: memoryview, process: subprocess.Popen[bytes], closing: threading.Event
     ) -> int | None:
         """Reads a whole frame; when its first byte came, monotonic ns, or None when closing."""
         filled = 0
@@ -182,14 +169,8 @@ class PipeCamera(Camera):
             self._stderr_thread.join(0.3)
         last = self._stderr_tail[-1] if self._stderr_tail else "it printed no error"
         height_px, width_px, _ = self._shape
-        within = (
-            f" within a frame ({filled} of {width_px}x{height_px}x3 bytes: is the size right?)"
-            if filled
-            else ""
-        )
-        return (
-            f"camera command {self.command[0]!r} {how} after {self._index} frames{within}: {last}"
-        )
+        within = f" within a frame ({filled} of {width_px}x{height_px}x3 bytes: is the size right?)" if filled else ""
+        return f"camera command {self.command[0]!r} {how} after {self._index} frames{within}: {last}"
 
     def _keep_stderr(self, process: subprocess.Popen[bytes], closing: threading.Event) -> None:
         """Keeps the last lines, however much is written and with whatever line ends."""

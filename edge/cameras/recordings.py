@@ -7,15 +7,7 @@ from pathlib import Path
 
 import cv2
 
-from edge.cameras.contract import (
-    Camera,
-    CameraInfo,
-    CameraRequest,
-    CameraTimeout,
-    EndOfStream,
-    Grabbed,
-    Pacer,
-)
+from edge.cameras.contract import Camera, CameraInfo, CameraRequest, CameraTimeout, EndOfStream, Grabbed, Pacer
 from landing.errors import CameraError
 from landing.pictures import decode, read_picture_bytes
 from landing.reading import require_file
@@ -81,9 +73,7 @@ class VideoCamera(Camera):
         require_file(self.path, "video", CameraError)
         self._capture = cv2.VideoCapture(str(self.path))
         if not self._capture.isOpened():
-            raise CameraError(
-                f"video {self.path} cannot be opened: it is damaged or of an unknown kind"
-            )
+            raise CameraError(f"video {self.path} cannot be opened: it is damaged or of an unknown kind")
         width_px = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
         height_px = int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
         _size_agrees(self.request, width_px, height_px)
@@ -92,9 +82,7 @@ class VideoCamera(Camera):
         if not 0.1 <= fps <= 1000.0 and not self.request.realtime:
             fps = DEFAULT_FPS
         if not 0.1 <= fps <= 1000.0:
-            raise CameraError(
-                f"video {self.path} states {stated_fps:g} frames per second: set camera.fps"
-            )
+            raise CameraError(f"video {self.path} states {stated_fps:g} frames per second: set camera.fps")
         self._pacer = Pacer(fps, self.request.realtime)
         self._index = 0
         self._skipped_frames = 0
@@ -156,9 +144,7 @@ class FolderCamera(Camera):
             raise CameraError(f"picture folder {self.folder} does not exist")
         self._paths = pictures_in(self.folder)
         if not self._paths:
-            raise CameraError(
-                f"picture folder {self.folder} holds no pictures ({', '.join(PICTURE_SUFFIXES)})"
-            )
+            raise CameraError(f"picture folder {self.folder} holds no pictures ({', '.join(PICTURE_SUFFIXES)})")
         self._bad = {}
         self._position = self._index = self._read_in_pass = 0
         first = next((i for i in map(self._readable, self._paths) if i is not None), None)
@@ -172,9 +158,7 @@ class FolderCamera(Camera):
         self._size = (width_px, height_px)
         fps = self.request.fps or DEFAULT_FPS
         self._pacer = Pacer(fps, self.request.realtime)
-        return CameraInfo(
-            self.request.source, width_px, height_px, fps, f"folder of {len(self._paths)} pictures"
-        )
+        return CameraInfo(self.request.source, width_px, height_px, fps, f"folder of {len(self._paths)} pictures")
 
     def _grab(self, timeout_s: float) -> Grabbed:
         pacer = self._pacer

@@ -32,12 +32,7 @@ class V4l2Camera(Camera):
         open_device: The door to the driver; tests bring their own.
     """
 
-    def __init__(
-        self,
-        request: CameraRequest,
-        device: str,
-        open_device: OpenDevice | None = None,
-    ) -> None:
+    def __init__(self, request: CameraRequest, device: str, open_device: OpenDevice | None = None) -> None:
         super().__init__(request)
         self.device = device
         self._open_device = open_device
@@ -51,15 +46,10 @@ class V4l2Camera(Camera):
 
     def _open(self) -> CameraInfo:
         if self._open_device is None and not Path(self.device).exists():
-            raise CameraError(
-                f"camera {self.device} does not exist; `ls /dev/video*` shows which do"
-            )
+            raise CameraError(f"camera {self.device} does not exist; `ls /dev/video*` shows which do")
         capture = self._capture = (self._open_device or open_with_opencv)(self.device)
         if not capture.isOpened():
-            raise CameraError(
-                f"camera {self.device} cannot be opened: is it in use, or may you read it "
-                "(group video)?"
-            )
+            raise CameraError(f"camera {self.device} cannot be opened: is it in use, or may you read it (group video)?")
         asked = (self.request.width_px, self.request.height_px)
         # The compressed format first: most USB cameras reach their rates only with it.
         capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
@@ -69,10 +59,7 @@ class V4l2Camera(Camera):
         if self.request.fps is not None:
             capture.set(cv2.CAP_PROP_FPS, self.request.fps)
         capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
-        got = (
-            int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
-            int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)),
-        )
+        got = (int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)))
         if asked != (None, None) and got != asked:
             raise CameraError(
                 f"camera {self.device} refuses {asked[0]}x{asked[1]} px and gives "
@@ -87,9 +74,7 @@ class V4l2Camera(Camera):
             )
         # Bound to this capture: a thread left behind in the driver must not touch the next one.
         numbers = itertools.count()
-        self._reader = NewestReader(
-            self.device, lambda: self._read_next(capture, next(numbers)), capture.release
-        )
+        self._reader = NewestReader(self.device, lambda: self._read_next(capture, next(numbers)), capture.release)
         return CameraInfo(self.request.source, *got, fps if fps > 0 else None, "Video4Linux")
 
     def _read_next(self, capture: Any, index: int) -> Grabbed:

@@ -19,8 +19,8 @@ def load_runtime(path: Path, options: RuntimeOptions | None = None) -> Runtime:
     """Loads a model with the runtime for its type.
 
     Raises:
-        ModelError: The file is missing, damaged, of a type no runtime takes, not as it describes
-            itself, built for another machine, or failed its gate.
+        ModelError: The file is missing, damaged, of a type no runtime takes, not as it describes itself, built for
+            another machine, or failed its gate.
     """
     chosen = options if options is not None else RuntimeOptions()
     backend = chosen.backend
@@ -56,8 +56,8 @@ def load_runtime(path: Path, options: RuntimeOptions | None = None) -> Runtime:
 def taxonomy_for(spec: ModelSpec, override: str | Path | None) -> Taxonomy:
     """The taxonomy to decide with: the model's own, or another one of the very same classes.
 
-    Only what it says beside the classes (clearances, colours) can differ: which classes are
-    merged is part of the network's graph.
+    Only what it says beside the classes (clearances, colours) can differ: which classes are merged is part of the
+    network's graph.
 
     Raises:
         TaxonomyError: The other taxonomy has other classes or gives one another role.
@@ -69,10 +69,13 @@ def taxonomy_for(spec: ModelSpec, override: str | Path | None) -> Taxonomy:
     other_names = [c.name for c in other.classes]
     if own_names != other_names:
         differing = next(
-            (f"class {i} is {a!r} in the model and {b!r} in the taxonomy"
-             for i, (a, b) in enumerate(zip(own_names, other_names, strict=False)) if a != b),
+            (
+                f"class {i} is {a!r} in the model and {b!r} in the taxonomy"
+                for i, (a, b) in enumerate(zip(own_names, other_names, strict=False))
+                if a != b
+            ),
             f"the model has {len(own_names)} classes, the taxonomy {len(other_names)}",
-        )  # fmt: skip
+        )
         raise TaxonomyError(
             f"taxonomy {override} does not fit model {spec.name!r}: {differing}. Use the "
             f"taxonomy it was trained with ({spec.taxonomy.name!r}), or leave model.taxonomy out."

@@ -26,12 +26,10 @@ class RuntimeOptions:
         backend: Name of the runtime, or ``auto`` to choose by file type.
         providers: ONNX Runtime execution providers by name, in order of preference.
         threads: Threads of one inference; 0 leaves it to the runtime.
-        allow_failed_gate: Run a model that `export verify` found to decide otherwise than the one
-            it was made from.
+        allow_failed_gate: Run a model that `export verify` found to decide otherwise than the one it was made from.
         cuda_graph: Launch the network as one captured CUDA graph, where the runtime can.
-        precision: What layers in float are computed in, where the runtime has a choice: ``fp32``,
-            ``bf16``, or ``auto`` for bfloat16 where the processor has it and the model was proven
-            at it.
+        precision: What layers in float are computed in, where the runtime has a choice: ``fp32``, ``bf16``, or ``auto``
+            for bfloat16 where the processor has it and the model was proven at it.
     """
 
     backend: str = "auto"
@@ -74,26 +72,24 @@ class InferenceCancelledError(ModelError):
 class Runtime(ABC):
     """A loaded model. The public methods check and convert; backends fill in `_start`, `_finish`.
 
-    One frame at a time: `segment`, or `submit` and later `result`. A runtime that `overlaps` works
-    on the frame between the two, so that its caller can decide on the frame before meanwhile.
-    One thread at a time, which need not be the one that loaded it.
+    One frame at a time: `segment`, or `submit` and later `result`. A runtime that `overlaps` works on the frame between
+    the two, so that its caller can decide on the frame before meanwhile. One thread at a time, which need not be the
+    one that loaded it.
 
     Attributes:
         path: The model file.
         spec: What the model says of itself.
         backend: Name of the runtime and what it runs on, for people.
         gate: What `export verify` found of it; None when it has not run.
-        timings_ms: Parts of the last frame: ``preprocess``, and ``inference`` as the caller paid
-            for it, without what was done between `submit` and `result`.
+        timings_ms: Parts of the last frame: ``preprocess``, and ``inference`` as the caller paid for it, without what
+            was done between `submit` and `result`.
         device_ms: GPU time of the last frame: ``h2d``, ``compute``, ``d2h``; empty on a CPU.
         overlaps: Whether the network runs between `submit` and `result`.
     """
 
     overlaps = False
 
-    def __init__(
-        self, path: Path, spec: ModelSpec, backend: str, gate: GateReport | None = None
-    ) -> None:
+    def __init__(self, path: Path, spec: ModelSpec, backend: str, gate: GateReport | None = None) -> None:
         self.path = path
         self.spec = spec
         self.backend = backend
@@ -137,16 +133,14 @@ class Runtime(ABC):
         ready_ns = time.perf_counter_ns()
         self._start(picture)
         done_ns = time.perf_counter_ns()
-        self._submitted = _Submitted(
-            letterbox, frame.captured_at_ns, ready_ns - started_ns, done_ns - ready_ns
-        )
+        self._submitted = _Submitted(letterbox, frame.captured_at_ns, ready_ns - started_ns, done_ns - ready_ns)
 
     def result(self) -> Segmentation:
         """What the network says of the submitted frame; waits for it.
 
         Raises:
-            ModelError: The model does not run, gives something else than its description says, is
-                closed, or no frame was submitted.
+            ModelError: The model does not run, gives something else than its description says, is closed, or no frame
+                was submitted.
             InferenceCancelledError: After `cancel`, or during it.
         """
         with self._at_work:
@@ -208,8 +202,8 @@ class Runtime(ABC):
     def close(self) -> None:
         """Releases the model. Harmless when repeated.
 
-        A model that is at work in another thread is left as it is: to take it from under its own
-        code would end the process.
+        A model that is at work in another thread is left as it is: to take it from under its own code would end the
+        process.
         """
         if not self._at_work.acquire(blocking=False):
             return
@@ -224,10 +218,7 @@ class Runtime(ABC):
         return self
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
 

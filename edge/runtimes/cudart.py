@@ -1,7 +1,7 @@
 """The CUDA runtime library by ctypes: the two dozen calls an engine needs, each one checked.
 
-No pycuda (compiles on the board), no cupy (large), no torch. What is allocated belongs to the
-`Device` that allocated it, which gives everything back in reverse order when it is closed.
+No pycuda (compiles on the board), no cupy (large), no torch. What is allocated belongs to the `Device` that allocated
+it, which gives everything back in reverse order when it is closed.
 """
 
 from __future__ import annotations
@@ -293,7 +293,5 @@ def describe_gpu(cuda: Cudart, index: int = 0) -> Gpu:
     minor = cuda.number("cudaDeviceGetAttribute", _CC_MINOR, index)
     version = cuda.number("cudaRuntimeGetVersion")
     return Gpu(
-        properties.value.decode("utf-8", "replace"),
-        f"{major}.{minor}",
-        f"{version // 1000}.{version % 1000 // 10}",
+        properties.value.decode("utf-8", "replace"), f"{major}.{minor}", f"{version // 1000}.{version % 1000 // 10}"
     )

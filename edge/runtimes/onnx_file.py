@@ -1,8 +1,8 @@
 """Reads an ONNX file and what it says of itself without trusting it, and without the onnx package.
 
-A tensor in an ONNX file may point to another file ("external data"). A model that flies is one
-file, so any such pointer is refused before a runtime sees it: whatever path it names, relative,
-absolute or through a link, nothing but the model file itself is ever opened.
+A tensor in an ONNX file may point to another file ("external data"). A model that flies is one file, so any such
+pointer is refused before a runtime sees it: whatever path it names, relative, absolute or through a link, nothing but
+the model file itself is ever opened.
 """
 
 from __future__ import annotations
@@ -60,9 +60,7 @@ def read_onnx(path: Path) -> bytes:
     return data
 
 
-def hold_against(
-    path: Path, spec: ModelSpec, inputs: Mapping[str, str], outputs: Collection[str]
-) -> None:
+def hold_against(path: Path, spec: ModelSpec, inputs: Mapping[str, str], outputs: Collection[str]) -> None:
     """Compares what a file says of itself with what a runtime found in it.
 
     Args:
@@ -77,8 +75,7 @@ def hold_against(
     remedy = "Export it again with `touchdown export onnx`."
     if list(inputs) != [spec.input.name]:
         raise ModelError(
-            f"model {path}: takes {sorted(inputs)}, its ModelSpec promises one input "
-            f"{spec.input.name!r}. {remedy}"
+            f"model {path}: takes {sorted(inputs)}, its ModelSpec promises one input {spec.input.name!r}. {remedy}"
         )
     expected = f"uint8 {[spec.input.height_px, spec.input.width_px, 3]}"
     if inputs[spec.input.name] != expected:
@@ -89,8 +86,7 @@ def hold_against(
     for name in (spec.outputs.class_id, spec.outputs.landable, spec.outputs.hazards):
         if name not in outputs:
             raise ModelError(
-                f"model {path}: has no output {name!r} that its ModelSpec promises, only "
-                f"{sorted(outputs)}. {remedy}"
+                f"model {path}: has no output {name!r} that its ModelSpec promises, only {sorted(outputs)}. {remedy}"
             )
 
 

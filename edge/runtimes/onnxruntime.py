@@ -38,8 +38,8 @@ RUN_ERRORS: tuple[type[Exception], ...] = (
 def session_options(threads: int) -> Any:
     """The settings that were measured to be fastest (`benchmarks/export_speed.py --settings`).
 
-    IO binding to fixed outputs was measured too and saves nothing on a CPU: the maps are small, and
-    what leaves a runtime must have memory of its own.
+    IO binding to fixed outputs was measured too and saves nothing on a CPU: the maps are small, and what leaves a
+    runtime must have memory of its own.
 
     Args:
         threads: Of one inference; 0 leaves it to ONNX Runtime.
@@ -56,9 +56,7 @@ def session_options(threads: int) -> Any:
     # Spinning threads would take the cores that the camera and the link need.
     settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Should a tensor in another file ever get past `read_onnx`: this folder does not exist.
-    settings.add_session_config_entry(
-        "session.model_external_initializers_file_folder_path", "/nonexistent"
-    )
+    settings.add_session_config_entry("session.model_external_initializers_file_folder_path", "/nonexistent")
     # Without VNNI the 8-bit kernels of x86 saturate and decide otherwise; this makes them exact.
     settings.add_session_config_entry("session.x64quantprecision", "1")
     return settings
@@ -67,13 +65,9 @@ def session_options(threads: int) -> Any:
 class OnnxRuntime(Runtime):
     """An ONNX file that describes itself (`ModelSpec` in its metadata)."""
 
-    def __init__(
-        self, path: Path, spec: ModelSpec, session: Any, gate: GateReport | None = None
-    ) -> None:
+    def __init__(self, path: Path, spec: ModelSpec, session: Any, gate: GateReport | None = None) -> None:
         providers = [p.removesuffix("ExecutionProvider") for p in session.get_providers()]
-        super().__init__(
-            path, spec, f"onnxruntime {ort.__version__} ({', '.join(providers)})", gate
-        )
+        super().__init__(path, spec, f"onnxruntime {ort.__version__} ({', '.join(providers)})", gate)
         self._session = session
         self._run_options = ort.RunOptions()
         self._picture: ByteArray | None = None
@@ -84,24 +78,20 @@ class OnnxRuntime(Runtime):
         """Reads the file and its description, and holds the one against the other.
 
         Raises:
-            ModelError: Missing, damaged, with weights in another file, without description, not as
-                described or refused by its gate; or a provider that this build of ONNX Runtime
-                does not have.
+            ModelError: Missing, damaged, with weights in another file, without description, not as described or refused
+                by its gate; or a provider that this build of ONNX Runtime does not have.
         """
         data = read_onnx(path)
         available = ort.get_available_providers()
         unknown = [name for name in options.providers if name not in available]
         if unknown:
             raise ModelError(
-                f"model.providers: {unknown[0]!r} is not in this build of ONNX Runtime; it has "
-                f"{', '.join(available)}"
+                f"model.providers: {unknown[0]!r} is not in this build of ONNX Runtime; it has {', '.join(available)}"
             )
         settings = session_options(options.threads)
         try:
             # From bytes, so that nothing but what was read and checked is ever opened.
-            session = ort.InferenceSession(
-                data, sess_options=settings, providers=list(options.providers)
-            )
+            session = ort.InferenceSession(data, sess_options=settings, providers=list(options.providers))
         except LOAD_ERRORS as error:
             reason = str(error).strip().splitlines()[0][:200]
             raise ModelError(

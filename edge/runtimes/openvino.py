@@ -1,7 +1,7 @@
 """ONNX models with OpenVINO: on a CPU that computes in bfloat16, about twice as fast.
 
-bfloat16 keeps 8 bits of a number, so a model flies in it by itself only after `export verify` found
-that it decides the same there (`landing.artefact.BF16_GATE_KEY`).
+bfloat16 keeps 8 bits of a number, so a model flies in it by itself only after `export verify` found that it decides the
+same there (`landing.artefact.BF16_GATE_KEY`).
 """
 
 from __future__ import annotations
@@ -38,14 +38,12 @@ _TYPES = {"u8": "uint8", "f32": "float", "f16": "float16"}
 class OpenVinoRuntime(Runtime):
     """An ONNX file that describes itself, on the CPU.
 
-    Nothing is cached on the disk: compiling takes less than a second, and a compiled blob in a
-    folder would be code that nobody has checked. It does not overlap: the decision meanwhile would
-    run on the very cores that the network needs.
+    Nothing is cached on the disk: compiling takes less than a second, and a compiled blob in a folder would be code
+    that nobody has checked. It does not overlap: the decision meanwhile would run on the very cores that the network
+    needs.
     """
 
-    def __init__(
-        self, path: Path, spec: ModelSpec, stages: list[Any], backend: str, gate: GateReport | None
-    ) -> None:
+    def __init__(self, path: Path, spec: ModelSpec, stages: list[Any], backend: str, gate: GateReport | None) -> None:
         super().__init__(path, spec, backend, gate)
         self._requests = [stage.create_infer_request() for stage in stages]
         for before, after in itertools.pairwise(self._requests):
@@ -58,9 +56,8 @@ class OpenVinoRuntime(Runtime):
         """Reads the file and its description, and holds the one against the other.
 
         Raises:
-            ModelError: Missing, damaged, with weights in another file, without description, not as
-                described or refused by its gate; OpenVINO is not installed; or bfloat16 is asked
-                of a CPU without it.
+            ModelError: Missing, damaged, with weights in another file, without description, not as described or refused
+                by its gate; OpenVINO is not installed; or bfloat16 is asked of a CPU without it.
         """
         data = read_onnx(path)
         metadata = metadata_of(data)
@@ -175,8 +172,8 @@ def has_bf16() -> bool:
 def open_openvino() -> Any:
     """The openvino module, imported such that it cannot report to anybody.
 
-    Its converter reports its use to Intel unless the user once opted out. We never convert; still,
-    the package that reports is kept from being imported at all, and OpenVINO takes its own stub.
+    Its converter reports its use to Intel unless the user once opted out. We never convert; still, the package that
+    reports is kept from being imported at all, and OpenVINO takes its own stub.
 
     Raises:
         ModelError: It is not installed.

@@ -1,9 +1,9 @@
 """Where a network may be computed in bfloat16, and where it must not be.
 
-Rounded to 8 bits everywhere, the shipped FPN takes 0.48 % of pixels for landable that it did not
-take before. Most of that comes from both ends: what the first layers round, every later one
-amplifies; and rounded logits tie, rounded probabilities jump over the thresholds. So a model is
-cut in three: early layers and decision in float32, what lies between in bfloat16.
+Rounded to 8 bits everywhere, the shipped FPN takes 0.48 % of pixels for landable that it did not take before. Most of
+that comes from both ends: what the first layers round, every later one amplifies; and rounded logits tie, rounded
+probabilities jump over the thresholds. So a model is cut in three: early layers and decision in float32, what lies
+between in bfloat16.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 from landing.spec import ModelSpec
 
 EARLY_SHARE = 0.25
-"""Of the layers with weights that stay in float32. Measured (`benchmarks/cpu_backends.py`): from
-here on more of them change little, and they are the cheap ones."""
+"""Of the layers with weights that stay in float32. Measured (`benchmarks/cpu_backends.py`): from here on more of them
+change little, and they are the cheap ones."""
 
 _WEIGHTED = ("Convolution", "GroupConvolution", "MatMul", "ConvolutionBackpropData")
 _FOLLOWERS = ("Add", "Clamp", "Relu", "Multiply", "Swish", "HSwish", "Sigmoid")
@@ -39,10 +39,12 @@ def in_stages(module: Any, model: Any, spec: ModelSpec) -> list[tuple[Any, str]]
     network, decision = _cut(module, model, [logits])
     early = _early(network)
     crossing = [
-        output for node in network.get_ordered_ops() if node.get_friendly_name() in early
-        and node.get_type_name() != "Constant" for output in node.outputs()
+        output
+        for node in network.get_ordered_ops()
+        if node.get_friendly_name() in early and node.get_type_name() != "Constant"
+        for output in node.outputs()
         if any(r.get_node().get_friendly_name() not in early for r in output.get_target_inputs())
-    ]  # fmt: skip
+    ]
     if not crossing or logits in crossing:
         return [(network, "bf16"), (decision, "f32")]
     first, rest = _cut(module, network, crossing, early)
@@ -82,24 +84,22 @@ def _early(network: Any) -> set[str]:
     return early
 
 
-def _cut(
-    module: Any, model: Any, crossing: list[Any], before: set[str] | None = None
-) -> tuple[Any, Any]:
+def _cut(module: Any, model: Any, crossing: list[Any], before: set[str] | None = None) -> tuple[Any, Any]:
     """Two models in place of one.
 
     Args:
         module: openvino.
         model: To be cut.
         crossing: Outputs that go from the first part into the second.
-        before: Names of the nodes of the first part; None where all that reads `crossing` is of
-            the second.
+        before: Names of the nodes of the first part; None where all that reads `crossing` is of the second.
     """
     fed = []
     for output in crossing:
         readers = [
-            reader for reader in output.get_target_inputs()
+            reader
+            for reader in output.get_target_inputs()
             if before is None or reader.get_node().get_friendly_name() not in before
-        ]  # fmt: skip
+        ]
         door = module.opset8.parameter(output.get_shape(), output.get_element_type())
         for reader in readers:
             reader.replace_source_output(door.output(0))

@@ -1,8 +1,8 @@
 """The stack that this thread's signal handlers run on, kept from a library that replaces it.
 
-OpenVINO 2026.4 gives the thread that compiles a model a signal stack of its own, and leaves it
-there, or puts back an older one, when the model goes. After two models the stack may be one that is
-unmapped, and the next SIGTERM, SIGHUP or SIGCHLD kills the process (SIGSEGV, si_code SI_KERNEL).
+OpenVINO 2026.4 gives the thread that compiles a model a signal stack of its own, and leaves it there, or puts back an
+older one, when the model goes. After two models the stack may be one that is unmapped, and the next SIGTERM, SIGHUP or
+SIGCHLD kills the process (SIGSEGV, si_code SI_KERNEL).
 """
 
 from __future__ import annotations
@@ -18,9 +18,7 @@ SS_DISABLE = 2
 class _Stack(ctypes.Structure):
     """``stack_t`` of sigaltstack(2) on Linux."""
 
-    _fields_ = (
-        ("ss_sp", ctypes.c_void_p), ("ss_flags", ctypes.c_int), ("ss_size", ctypes.c_size_t),
-    )  # fmt: skip
+    _fields_ = (("ss_sp", ctypes.c_void_p), ("ss_flags", ctypes.c_int), ("ss_size", ctypes.c_size_t))
 
 
 def signal_stack() -> tuple[int, int, int]:

@@ -1,10 +1,10 @@
 """Engines with TensorRT itself: fixed buffers, one stream, one captured CUDA graph.
 
-An engine is bound to a TensorRT build and a GPU model. Its manifest says which, and is held against
-this machine before a byte of the engine is given to TensorRT.
+An engine is bound to a TensorRT build and a GPU model. Its manifest says which, and is held against this machine before
+a byte of the engine is given to TensorRT.
 
-`submit` returns once upload, network and download are queued on the stream; `result` waits. So the
-next picture goes up, and the network runs, while the caller still decides on the one before.
+`submit` returns once upload, network and download are queued on the stream; `result` waits. So the next picture goes
+up, and the network runs, while the caller still decides on the one before.
 """
 
 from __future__ import annotations
@@ -18,14 +18,7 @@ import numpy as np
 from edge.runtimes.contract import Outputs, Runtime, RuntimeOptions
 from edge.runtimes.cudart import CudaError, Cudart, Device, Gpu, find_library
 from edge.runtimes.gate import require_gate
-from edge.runtimes.tensorrt_api import (
-    Context,
-    Engine,
-    TensorRT,
-    flavour_of,
-    make_logger,
-    open_tensorrt,
-)
+from edge.runtimes.tensorrt_api import Context, Engine, TensorRT, flavour_of, make_logger, open_tensorrt
 from landing.errors import ModelError
 from landing.manifest import EngineManifest, read_engine
 from landing.spec import ModelSpec
@@ -41,9 +34,7 @@ _POLL_S = 20e-6
 class _Loaded:
     """TensorRT's objects, each of which needs the one before it for as long as it lives."""
 
-    def __init__(
-        self, path: Path, manifest: EngineManifest, module: TensorRT, device: Device, data: bytes
-    ) -> None:
+    def __init__(self, path: Path, manifest: EngineManifest, module: TensorRT, device: Device, data: bytes) -> None:
         self.device = device
         self._log = make_logger(module)
         self._runtime = module.Runtime(self._log)
@@ -72,9 +63,7 @@ class TensorRTRuntime(Runtime):
     overlaps = True
     _stack: ExitStack
 
-    def __init__(
-        self, path: Path, manifest: EngineManifest, options: RuntimeOptions, loaded: _Loaded
-    ) -> None:
+    def __init__(self, path: Path, manifest: EngineManifest, options: RuntimeOptions, loaded: _Loaded) -> None:
         spec = manifest.model
         self._device, self._loaded = loaded.device, loaded
         height, width = spec.input.height_px, spec.input.width_px
@@ -95,9 +84,9 @@ class TensorRTRuntime(Runtime):
         """Holds the engine's manifest against this machine, then loads the engine.
 
         Raises:
-            ModelError: Engine or manifest is missing, damaged or of another build; the gate
-                failed; there is no TensorRT, driver or GPU; the engine was built with another
-                TensorRT or for another GPU; or it is not as its manifest describes it.
+            ModelError: Engine or manifest is missing, damaged or of another build; the gate failed; there is no
+                TensorRT, driver or GPU; the engine was built with another TensorRT or for another GPU; or it is not as
+                its manifest describes it.
         """
         manifest, data = read_engine(path)
         require_gate(path, manifest.gate, options)

@@ -1,9 +1,9 @@
 """The one door to TensorRT, and as much of its Python interface as is used here.
 
-TensorRT itself comes with a Jetson's system (`tensorrt`). `tensorrt_rtx` has the interface of
-TensorRT 11, is on PyPI and builds without a GPU, so it proves on any machine that our graphs are
-taken; where there is a GPU it also runs its own engines, which are no engines of TensorRT's.
-What a version has is asked of the module itself, never guessed from its number.
+TensorRT itself comes with a Jetson's system (`tensorrt`). `tensorrt_rtx` has the interface of TensorRT 11, is on PyPI
+and builds without a GPU, so it proves on any machine that our graphs are taken; where there is a GPU it also runs its
+own engines, which are no engines of TensorRT's. What a version has is asked of the module itself, never guessed from
+its number.
 """
 
 from __future__ import annotations

@@ -21,9 +21,8 @@ class MountSection(Section):
 
     roll_deg: float = Field(default=0.0, ge=-180, le=180, description="turn about its view, deg")
     pitch_deg: float | None = Field(
-        default=None, ge=-180, le=90, description="-90 looks down, deg; -90 by default, on a "
-        "gimbal 0",
-    )  # fmt: skip
+        default=None, ge=-180, le=90, description="-90 looks down, deg; -90 by default, on a gimbal 0"
+    )
     yaw_deg: float = Field(default=0.0, ge=-180, le=180, description="clockwise from above, deg")
     forward_m: float = Field(default=0.0, ge=-10, le=10, description="from the body origin, m")
     right_m: float = Field(default=0.0, ge=-10, le=10, description="from the body origin, m")
@@ -44,20 +43,15 @@ class CameraSection(Section):
     """
 
     source: str = Field(
-        description="v4l2:///dev/video0, csi://0, rtsp://..., pipe:COMMAND, file://clip.mp4 or "
-        "images://folder"
+        description="v4l2:///dev/video0, csi://0, rtsp://..., pipe:COMMAND, file://clip.mp4 or images://folder"
     )
     width_px: int = Field(ge=16, le=16384, description="picture width, px")
     height_px: int = Field(ge=16, le=16384, description="picture height, px")
     fps: float | None = Field(
         default=None, ge=0.1, le=240, description="frame rate to ask for, Hz; else the source's own"
     )
-    hfov_deg: float | None = Field(
-        default=None, gt=1, lt=170, description="horizontal field of view, degrees"
-    )
-    calibration: Path | None = Field(
-        default=None, description="ROS camera_info or OpenCV calibration YAML"
-    )
+    hfov_deg: float | None = Field(default=None, gt=1, lt=170, description="horizontal field of view, degrees")
+    calibration: Path | None = Field(default=None, description="ROS camera_info or OpenCV calibration YAML")
     fx: float | None = Field(default=None, gt=0, description="focal length, px")
     fy: float | None = Field(default=None, gt=0, description="focal length, px; fx by default")
     cx: float | None = Field(default=None, description="principal point, px; the centre by default")
@@ -87,14 +81,10 @@ class CameraSection(Section):
 
     @model_validator(mode="after")
     def _one_lens(self) -> CameraSection:
-        given = [
-            name for name in ("hfov_deg", "calibration", "fx") if getattr(self, name) is not None
-        ]
+        given = [name for name in ("hfov_deg", "calibration", "fx") if getattr(self, name) is not None]
         if len(given) != 1:
             what = " and ".join(given) if given else "none of them"
-            raise ValueError(
-                f"the lens needs exactly one of hfov_deg, calibration or fx; got {what}"
-            )
+            raise ValueError(f"the lens needs exactly one of hfov_deg, calibration or fx; got {what}")
         return self
 
     @model_validator(mode="after")

@@ -20,8 +20,7 @@ class VideoSection(Section):
 
     uri: str | None = Field(
         default=None,
-        description="where it is served, e.g. rtsp://192.168.1.20:8554/preview; nothing is "
-        "announced without",
+        description="where it is served, e.g. rtsp://192.168.1.20:8554/preview; nothing is announced without",
     )
     type: Literal["auto", "rtsp", "rtpudp", "tcp-mpeg", "mpeg-ts", "whep"] = Field(
         default="auto", description="kind of stream; auto tells it from the address"
@@ -46,12 +45,9 @@ class LinkSection(Section):
     """How to reach the autopilot and what to ask of it."""
 
     connection: str = Field(
-        description="/dev/ttyACM0, /dev/ttyTHS1:921600, udpin:HOST:PORT, udpout:HOST:PORT, "
-        "tcp:HOST:PORT"
+        description="/dev/ttyACM0, /dev/ttyTHS1:921600, udpin:HOST:PORT, udpout:HOST:PORT, tcp:HOST:PORT"
     )
-    baud: int = Field(
-        default=921_600, ge=1200, le=12_000_000, description="serial speed, where none is named"
-    )
+    baud: int = Field(default=921_600, ge=1200, le=12_000_000, description="serial speed, where none is named")
     system_id: int | None = Field(
         default=None, ge=1, le=255, description="of the autopilot; by default the only one heard"
     )
@@ -80,21 +76,16 @@ class LinkSection(Section):
         description="axes of the targets sent; local_frd (ArduPilot 4.7 on) is what a stabilised "
         "gimbal measures; one that the autopilot drops is refused, with the reason",
     )
-    gimbal_rate_hz: float = Field(
-        default=20.0, ge=0.1, le=400, description="asked rate of the gimbal's attitude, Hz"
-    )
+    gimbal_rate_hz: float = Field(default=20.0, ge=0.1, le=400, description="asked rate of the gimbal's attitude, Hz")
     stick_channels: tuple[int, int, int, int] = Field(
-        default=(1, 2, 3, 4),
-        description="RC channels of roll, pitch, throttle and yaw (ArduPilot: its RCMAP_*)",
+        default=(1, 2, 3, 4), description="RC channels of roll, pitch, throttle and yaw (ArduPilot: its RCMAP_*)"
     )
     ground_stations: tuple[str, ...] = Field(
         default=(),
         max_length=4,
         description="further connections: they hear us and may ask, e.g. udpout:192.168.1.10:14550",
     )
-    forward: bool = Field(
-        default=False, description="pass frames on between all connections, as a router does"
-    )
+    forward: bool = Field(default=False, description="pass frames on between all connections, as a router does")
     signing_key: Path | None = Field(
         default=None,
         description="key file of MAVLink 2 signing, mode 0600 (`touchdown bridge keygen`); then "
@@ -110,8 +101,7 @@ class LinkSection(Section):
     )
     video: VideoSection = Field(default_factory=VideoSection)
     pcap: Path | None = Field(
-        default=None,
-        description="capture file of the autopilot's connection, for Wireshark; replaced at start",
+        default=None, description="capture file of the autopilot's connection, for Wireshark; replaced at start"
     )
 
     def settings(self) -> LinkSettings:

@@ -20,17 +20,14 @@ class ModelSection(Section):
         default="auto", description="what runs it; auto chooses by file type"
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        default="auto",
-        description="of OpenVINO; auto: bf16 where the CPU has it and `export verify` passed at it",
+        default="auto", description="of OpenVINO; auto: bf16 where the CPU has it and `export verify` passed at it"
     )
     providers: tuple[str, ...] = Field(
         default=("CPUExecutionProvider",),
         min_length=1,
         description="ONNX Runtime execution providers, in order of preference",
     )
-    threads: int = Field(
-        default=0, ge=0, le=64, description="threads of one inference; 0 leaves it to the runtime"
-    )
+    threads: int = Field(default=0, ge=0, le=64, description="threads of one inference; 0 leaves it to the runtime")
     allow_failed_gate: bool = Field(
         default=False, description="fly a model that `export verify` found to decide otherwise"
     )
@@ -51,9 +48,8 @@ class ModelSection(Section):
     def options(self) -> RuntimeOptions:
         """For `edge.runtimes.load_runtime`."""
         return RuntimeOptions(
-            self.runtime, self.providers, self.threads, self.allow_failed_gate,
-            precision=self.precision,
-        )  # fmt: skip
+            self.runtime, self.providers, self.threads, self.allow_failed_gate, precision=self.precision
+        )
 
 
 GIMBAL_TURN_DEG = 45.0

@@ -23,28 +23,24 @@ class HealthSection(Section):
     pose_timeout_ms: float = Field(
         default=500.0, ge=50, le=10000, description="no newer pose for so long: pose lost, ms"
     )
-    min_rate_hz: float = Field(
-        default=1.0, ge=0, le=100, description="fewer decisions a second are too few, Hz"
-    )
+    min_rate_hz: float = Field(default=1.0, ge=0, le=100, description="fewer decisions a second are too few, Hz")
     hang_timeout_ms: float = Field(
-        default=5000.0, ge=500, le=60000, description="frames wait but none is decided for so "
-        "long: heartbeats and watchdog stop, ms",
-    )  # fmt: skip
+        default=5000.0,
+        ge=500,
+        le=60000,
+        description="frames wait but none is decided for so long: heartbeats and watchdog stop, ms",
+    )
 
 
 class LogSection(Section):
     """Where the daemon writes."""
 
     events: Path | None = Field(default=None, description="JSON-lines event log; appended to")
-    events_mb: float = Field(
-        default=100.0, ge=1, le=100_000, description="of the event log and the one before it, MB"
-    )
+    events_mb: float = Field(default=100.0, ge=1, le=100_000, description="of the event log and the one before it, MB")
     level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="of the text log on standard error"
     )
-    status_period_s: float = Field(
-        default=1.0, ge=0.1, le=60, description="period of the status line, s"
-    )
+    status_period_s: float = Field(default=1.0, ge=0.1, le=60, description="period of the status line, s")
 
 
 class RecorderSection(Section):
@@ -56,12 +52,8 @@ class RecorderSection(Section):
     before_s: float = Field(default=60.0, ge=0, le=3600, description="kept before an event, s")
     after_s: float = Field(default=20.0, ge=0, le=3600, description="kept after an event, s")
     segment_s: float = Field(default=15.0, ge=1, le=600, description="length of one file, s")
-    budget_mb: float = Field(
-        default=4000.0, ge=10, le=10_000_000, description="of all recordings; oldest go first, MB"
-    )
-    free_mb: float = Field(
-        default=300.0, ge=0, le=1_000_000, description="left free on the disk, MB"
-    )
+    budget_mb: float = Field(default=4000.0, ge=10, le=10_000_000, description="of all recordings; oldest go first, MB")
+    free_mb: float = Field(default=300.0, ge=0, le=1_000_000, description="left free on the disk, MB")
     image_quality: int = Field(default=85, ge=10, le=100, description="of the JPEG pictures")
 
 
@@ -74,9 +66,7 @@ class PreviewSection(Section):
         pattern=r"^(\[[0-9a-fA-F:]+\]|[^\[\]:]+):\d{1,5}$",
         description="HOST:PORT; beyond the loopback a token is needed; port 0 takes a free one",
     )
-    token_file: Path | None = Field(
-        default=None, description="file with the token that viewers need, mode 0600"
-    )
+    token_file: Path | None = Field(default=None, description="file with the token that viewers need, mode 0600")
     fps: float = Field(default=10.0, ge=0.2, le=60, description="pictures a second at most, Hz")
     width_px: int = Field(default=640, ge=64, le=4096, description="width of the picture, px")
     history_s: float = Field(default=300.0, ge=10, le=3600, description="of the page's slider, s")

@@ -1,8 +1,8 @@
 """Who may look: anybody on the loopback, elsewhere whoever has the token.
 
-The token comes as `Authorization: Bearer TOKEN`, once as `?token=TOKEN` (then it is a cookie), and
-is compared in constant time. On the loopback the request must name the loopback: a page of another
-site that points a name of its own at 127.0.0.1 gets nothing.
+The token comes as `Authorization: Bearer TOKEN`, once as `?token=TOKEN` (then it is a cookie), and is compared in
+constant time. On the loopback the request must name the loopback: a page of another site that points a name of its own
+at 127.0.0.1 gets nothing.
 """
 
 from __future__ import annotations
@@ -74,10 +74,7 @@ def read_token(path: Path) -> str:
         mode = stat.S_IMODE(os.fstat(stream.fileno()).st_mode)
     text = read_text(path, "preview.token_file", ConfigError, encoding="ascii").strip()
     if mode & 0o077:
-        raise ConfigError(
-            f"preview.token_file {path} has mode {mode:04o}, so others can read it; "
-            f"chmod 0600 {path}"
-        )
+        raise ConfigError(f"preview.token_file {path} has mode {mode:04o}, so others can read it; chmod 0600 {path}")
     if not text:
         raise ConfigError(f"preview.token_file {path} is empty; `openssl rand -hex 16` makes one")
     return text

@@ -1,9 +1,8 @@
 """Lets connections in, few enough that camera and recorder always find a descriptor.
 
-Each connection is accepted here and counted before anything is made of it. Whoever sends no whole
-request in time, or does not take its answer, is cut off; of those that wait without a request the
-one that has waited longest makes room for the next. Refused is what would be too much: it is closed
-at once and told nothing.
+Each connection is accepted here and counted before anything is made of it. Whoever sends no whole request in time, or
+does not take its answer, is cut off; of those that wait without a request the one that has waited longest makes room
+for the next. Refused is what would be too much: it is closed at once and told nothing.
 """
 
 from __future__ import annotations
@@ -184,8 +183,11 @@ class Door:
         if total > self._told and now_s - self._told_s > TELL_PERIOD_S:
             logger.info(
                 "web: %d connections cut off and %d refused so far, %d of at most %d open",
-                self.cut_off, self.refused, len(self._guests), self._room,
-            )  # fmt: skip
+                self.cut_off,
+                self.refused,
+                len(self._guests),
+                self._room,
+            )
             self._told, self._told_s = total, now_s
 
     def _forget_the_gone(self) -> None:

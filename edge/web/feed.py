@@ -64,9 +64,7 @@ class Feed:
 
     def on_status(self, status: DaemonStatus) -> None:
         """A tick of the control loop."""
-        asked = gates(
-            status.at_ns, status.decision, status.pose, status.vehicle, self._settings, status.slow
-        )
+        asked = gates(status.at_ns, status.decision, status.pose, status.vehicle, self._settings, status.slow)
         with self._lock:
             held = {}
             for gate in asked:

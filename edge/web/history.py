@@ -43,9 +43,7 @@ class History:
         """Keeps a moment."""
         self._moments.append(Moment(at_ns, message))
         self._bytes += len(message)
-        while self._moments and (
-            at_ns - self._moments[0].at_ns > self._keep_ns or self._bytes > self._max_bytes
-        ):
+        while self._moments and (at_ns - self._moments[0].at_ns > self._keep_ns or self._bytes > self._max_bytes):
             self._bytes -= len(self._moments.popleft().message)
 
     def times_ns(self) -> list[int]:

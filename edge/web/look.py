@@ -22,12 +22,12 @@ JPEG_QUALITY = 70
 HORIZON_M = 20_000.0
 """Points this far away lie on the horizon, to less than a pixel of a preview."""
 
-# Colours of mask and map, RGBA: nothing, landable, then the hazards in the order of HAZARD_ORDER.
-# Told apart by colour-blind eyes too (Okabe and Ito): green-blue against orange, yellow, vermilion.
+# Colours of mask and map, RGBA: nothing, landable, then the hazards in the order of HAZARD_ORDER. Told apart by
+# colour-blind eyes too (Okabe and Ito): green-blue against orange, yellow, vermilion.
 _PALETTE_RGBA = np.array(
-    [(0, 0, 0, 0), (0, 158, 115, 110), (213, 94, 0, 120), (0, 114, 178, 130), (230, 0, 60, 190),
-     (240, 228, 66, 150)], np.uint8,
-)  # fmt: skip
+    [(0, 0, 0, 0), (0, 158, 115, 110), (213, 94, 0, 120), (0, 114, 178, 130), (230, 0, 60, 190), (240, 228, 66, 150)],
+    np.uint8,
+)
 _UNKNOWN_RGBA = np.array((40, 40, 48, 255), np.uint8)
 _BARE_RGBA = np.array((110, 110, 116, 255), np.uint8)
 
@@ -49,9 +49,7 @@ class Look:
     ground: bytes
 
 
-def look_at(
-    step: Step, camera: CameraModel, settings: DecisionSettings, width_px: int, with_ground: bool
-) -> Look:
+def look_at(step: Step, camera: CameraModel, settings: DecisionSettings, width_px: int, with_ground: bool) -> Look:
     """Draws a step.
 
     Args:
@@ -66,9 +64,13 @@ def look_at(
     size = (round(frame.width_px * scale), round(frame.height_px * scale))
     small = cv2.resize(frame.image_bgr, size, interpolation=cv2.INTER_AREA)
     header: dict[str, Any] = {
-        "kind": "look", "frame_id": frame.frame_id, "captured_ns": frame.captured_at_ns,
-        "width": size[0], "height": size[1], **_geometry(step, camera, settings),
-    }  # fmt: skip
+        "kind": "look",
+        "frame_id": frame.frame_id,
+        "captured_ns": frame.captured_at_ns,
+        "width": size[0],
+        "height": size[1],
+        **_geometry(step, camera, settings),
+    }
     ground = b""
     if with_ground and step.view is not None:
         ground = _png(ground_rgba(step.view))
@@ -115,9 +117,7 @@ def _geometry(step: Step, camera: CameraModel, settings: DecisionSettings) -> di
     return result
 
 
-def _outline(
-    site: LandingSite, radius_m: float, camera: CameraModel, pose: Pose
-) -> list[list[float]] | None:
+def _outline(site: LandingSite, radius_m: float, camera: CameraModel, pose: Pose) -> list[list[float]] | None:
     pixels = disc_px(site, radius_m, camera, pose, points=40)
     if pixels is None:
         return None
@@ -130,10 +130,9 @@ def _horizon(camera: CameraModel, pose: Pose) -> list[list[float]] | None:
     assert pose.position_ned_m is not None
     north_m, east_m, down_m = pose.position_ned_m
     bearings = np.linspace(0, 2 * math.pi, 144, endpoint=False)
-    points = np.column_stack([
-        north_m + HORIZON_M * np.cos(bearings), east_m + HORIZON_M * np.sin(bearings),
-        np.full(len(bearings), down_m),
-    ])  # fmt: skip
+    points = np.column_stack(
+        [north_m + HORIZON_M * np.cos(bearings), east_m + HORIZON_M * np.sin(bearings), np.full(len(bearings), down_m)]
+    )
     pixels = camera.pixel_from_ned(points, pose)
     inside = (
         np.isfinite(pixels).all(axis=1)
@@ -152,9 +151,13 @@ def _ground_header(step: Step, view: GroundView) -> dict[str, Any]:
     rows, columns = view.free.shape
     south_m, west_m = view.south_west_m
     header: dict[str, Any] = {
-        "south_m": south_m, "west_m": west_m, "north_m": south_m + rows * view.cell_m,
-        "east_m": west_m + columns * view.cell_m, "site": None, "vehicle": None,
-    }  # fmt: skip
+        "south_m": south_m,
+        "west_m": west_m,
+        "north_m": south_m + rows * view.cell_m,
+        "east_m": west_m + columns * view.cell_m,
+        "site": None,
+        "vehicle": None,
+    }
     selection, pose = step.decision.selection, step.pose
     if isinstance(selection, LandingSite):
         header["site"] = [*selection.position_ned_m[:2], selection.clearance_m]

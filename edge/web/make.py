@@ -18,10 +18,7 @@ SENSOR_PERIOD_NS = 2_000_000_000
 
 
 def make_web(
-    config: EdgeConfig,
-    flight: ResolvedFlight,
-    timings: Timings,
-    recorder: RecorderCounts | None,
+    config: EdgeConfig, flight: ResolvedFlight, timings: Timings, recorder: RecorderCounts | None
 ) -> tuple[WebServer, Feed]:
     """A server that does not listen yet, and the observer it looks at.
 
@@ -41,9 +38,7 @@ def make_web(
     registry = make_registry(DaemonCollector(feed, temperature_c, recorder))
     host, port = section.address
     settings = WebSettings(host, port, token, section.fps, section.width_px, section.history_s)
-    server = WebServer(
-        settings, feed, flight.camera, flight.decision, timings, registry, temperature_c
-    )
+    server = WebServer(settings, feed, flight.camera, flight.decision, timings, registry, temperature_c)
     return server, feed
 
 

@@ -36,12 +36,7 @@ class DaemonCollector:
         recorder: Counters of the black box; None when nothing is recorded.
     """
 
-    def __init__(
-        self,
-        feed: Feed,
-        temperature_c: Callable[[], float | None],
-        recorder: RecorderCounts | None,
-    ) -> None:
+    def __init__(self, feed: Feed, temperature_c: Callable[[], float | None], recorder: RecorderCounts | None) -> None:
         self._feed = feed
         self._temperature_c = temperature_c
         self._recorder = recorder
@@ -59,17 +54,14 @@ class DaemonCollector:
         if self._recorder is not None:
             for name in ("written", "dropped", "failures"):
                 yield CounterMetricFamily(
-                    f"touchdown_recorder_{name}", f"black box: {name}",
-                    value=getattr(self._recorder, name),
-                )  # fmt: skip
+                    f"touchdown_recorder_{name}", f"black box: {name}", value=getattr(self._recorder, name)
+                )
         if status is not None:
             yield from self._of(status, now_ns)
 
     def _stages(self) -> Iterator[Metric]:
         sums = self._feed.timings()
-        seconds = CounterMetricFamily(
-            "touchdown_stage_seconds", "time spent by stage of a decision", labels=["stage"]
-        )
+        seconds = CounterMetricFamily("touchdown_stage_seconds", "time spent by stage of a decision", labels=["stage"])
         for stage, total in sums.seconds.items():
             seconds.add_metric([stage], total)
         yield seconds
@@ -104,9 +96,7 @@ class DaemonCollector:
         if status.decision is not None:
             yield from _of_decision(status, now_ns)
         if status.pose is not None:
-            yield _gauge(
-                "pose_age_seconds", "of the newest pose", _age_s(now_ns, status.pose.at_ns)
-            )
+            yield _gauge("pose_age_seconds", "of the newest pose", _age_s(now_ns, status.pose.at_ns))
             if status.pose.height_agl_m is not None:
                 yield _gauge("height_metres", "above ground", status.pose.height_agl_m)
 
@@ -127,9 +117,7 @@ def render(registry: CollectorRegistry) -> bytes:
 def _of_decision(status: DaemonStatus, now_ns: int) -> Iterator[Metric]:
     decision = status.decision
     assert decision is not None
-    yield _gauge(
-        "frame_age_seconds", "of the newest decision", _age_s(now_ns, decision.evidence_at_ns)
-    )
+    yield _gauge("frame_age_seconds", "of the newest decision", _age_s(now_ns, decision.evidence_at_ns))
     selection = decision.selection
     if isinstance(selection, LandingSite):
         yield _gauge("site_clearance_metres", "clear radius at the site", selection.clearance_m)
@@ -143,10 +131,7 @@ def _gauge(name: str, text: str, value: float) -> Metric:
 
 
 def _choice(
-    name: str,
-    text: str,
-    chosen: object,
-    choices: type[DirectorState] | type[HealthState] | type[NoSiteReason],
+    name: str, text: str, chosen: object, choices: type[DirectorState] | type[HealthState] | type[NoSiteReason]
 ) -> Metric:
     family = GaugeMetricFamily(f"touchdown_{name}", f"1 for the present one, {text}", labels=[name])
     for choice in choices:

@@ -1,12 +1,12 @@
 """Serves health, metrics and the page, in a thread with an event loop of its own.
 
-    GET /            the page                     GET /healthz   200 while the control loop ticks
-    GET /live        WebSocket: looks, statuses   GET /readyz    200 while decisions are good
-    GET /history     times of kept looks          GET /metrics   for Prometheus
+    GET /            the page                     GET /healthz   200 while the control loop ticks GET /live
+    WebSocket: looks, statuses   GET /readyz    200 while decisions are good GET /history     times of kept looks
+    GET /metrics   for Prometheus
     GET /history/NS  the look nearest to a time   GET /picture.jpg, /stream.mjpg  pictures alone
 
-A look is drawn when somebody watches, and once a second for the history; viewers that are slow get
-fewer looks, never later ones.
+A look is drawn when somebody watches, and once a second for the history; viewers that are slow get fewer looks, never
+later ones.
 """
 
 from __future__ import annotations
@@ -192,9 +192,14 @@ class WebServer:
         app.router.add_get("/metrics", self._get_metrics)
         self._loop.set_exception_handler(_note_error)
         runner = web.AppRunner(
-            app, access_log=None, shutdown_timeout=0.5, logger=http_logger, lingering_time=0.0,
-            max_line_size=HEADER_BYTES, max_field_size=HEADER_BYTES,
-        )  # fmt: skip
+            app,
+            access_log=None,
+            shutdown_timeout=0.5,
+            logger=http_logger,
+            lingering_time=0.0,
+            max_line_size=HEADER_BYTES,
+            max_field_size=HEADER_BYTES,
+        )
         await runner.setup()
         try:
             listener = _listening(self._settings.host, self._settings.port)
@@ -233,9 +238,7 @@ class WebServer:
         if origin is not None and origin.split("://", 1)[-1] != host:
             raise web.HTTPForbidden(text="pages of other sites may not look\n")
         query = request.query.get("token", "")
-        if not self._access.allowed(
-            request.headers.get("Authorization", ""), request.cookies.get(COOKIE, ""), query
-        ):
+        if not self._access.allowed(request.headers.get("Authorization", ""), request.cookies.get(COOKIE, ""), query):
             await asyncio.sleep(0.2)  # guessing stays slow
             raise web.HTTPUnauthorized(
                 text="a token is needed: open /?token=TOKEN, or send Authorization: Bearer TOKEN\n",
@@ -259,9 +262,7 @@ class WebServer:
                 answer.set_cookie(COOKIE, self._access.token, httponly=True, samesite="Strict")
             return answer
         nonce = secrets.token_urlsafe(16)
-        response = web.Response(
-            text=self._page.replace("NONCE", nonce), content_type="text/html", charset="utf-8"
-        )
+        response = web.Response(text=self._page.replace("NONCE", nonce), content_type="text/html", charset="utf-8")
         response.headers["Content-Security-Policy"] = (
             f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; "
             "img-src 'self' blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
@@ -279,9 +280,7 @@ class WebServer:
         return web.Response(body=render(self._registry), headers={"Content-Type": CONTENT_TYPE})
 
     async def _get_history(self, _request: web.Request) -> web.StreamResponse:
-        return web.json_response(
-            {"now_ns": time.monotonic_ns(), "times_ns": self._history.times_ns()}
-        )
+        return web.json_response({"now_ns": time.monotonic_ns(), "times_ns": self._history.times_ns()})
 
     async def _get_moment(self, request: web.Request) -> web.StreamResponse:
         moment = self._history.nearest(int(request.match_info["at_ns"]))
@@ -310,9 +309,7 @@ class WebServer:
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         assert self._stopping is not None and self._door is not None
         self._door.heard(request.transport, viewing=True)
-        response = web.StreamResponse(
-            headers={"Content-Type": "multipart/x-mixed-replace; boundary=frame"}
-        )
+        response = web.StreamResponse(headers={"Content-Type": "multipart/x-mixed-replace; boundary=frame"})
         await response.prepare(request)
         before = -1
         while not self._stopping.is_set() and not _has_left(request):
@@ -367,18 +364,15 @@ class WebServer:
             step = self._feed.step
             if step is None:
                 return None
-            if self._drawn is not None and self._drawn[2].header["captured_ns"] == (
-                step.frame.captured_at_ns
-            ):
+            if self._drawn is not None and self._drawn[2].header["captured_ns"] == (step.frame.captured_at_ns):
                 return self._drawn[2]
             now_ns = time.monotonic_ns()
             with_ground = now_ns - self._ground_ns >= GROUND_PERIOD_NS
             if with_ground:
                 self._ground_ns = now_ns
             look = await asyncio.get_running_loop().run_in_executor(
-                self._artist, look_at, step, self._camera, self._decision,
-                self._settings.width_px, with_ground,
-            )  # fmt: skip
+                self._artist, look_at, step, self._camera, self._decision, self._settings.width_px, with_ground
+            )
             self._drawn = (now_ns, pack(look), look)
             return look
 
@@ -388,9 +382,7 @@ class WebServer:
             status = self._feed.status
             if status is None or not self._viewers:
                 continue
-            described = words.describe(
-                status, self._feed.held, self._timings.percentiles(), self._temperature_c()
-            )
+            described = words.describe(status, self._feed.held, self._timings.percentiles(), self._temperature_c())
             for viewer in self._viewers:
                 described["events"] = list(self._feed.events_since(viewer.told_ns))
                 viewer.told_ns = status.at_ns

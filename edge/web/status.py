@@ -37,10 +37,7 @@ def ready(status: DaemonStatus | None, now_ns: int) -> tuple[bool, str]:
 
 
 def describe(
-    status: DaemonStatus,
-    held: tuple[HeldGate, ...],
-    percentiles: dict[str, Percentiles],
-    temperature_c: float | None,
+    status: DaemonStatus, held: tuple[HeldGate, ...], percentiles: dict[str, Percentiles], temperature_c: float | None
 ) -> dict[str, Any]:
     """Everything the page shows beside the picture; ages count from the tick."""
     now_ns = status.at_ns
@@ -61,7 +58,9 @@ def describe(
         ],
         "gates": [
             {
-                "name": h.gate.name, "open": h.gate.is_open, "reason": h.gate.closed or "",
+                "name": h.gate.name,
+                "open": h.gate.is_open,
+                "reason": h.gate.closed or "",
                 "for_s": round((now_ns - h.since_ns) * 1e-9, 1),
             }
             for h in held
@@ -69,39 +68,43 @@ def describe(
         "site": _site(selection, now_ns),
         "no_site": selection.detail if isinstance(selection, NoSite) else "",
         "vehicle": {
-            "autopilot": vehicle.autopilot.value, "mode": vehicle.mode, "armed": vehicle.armed,
-            "airborne": vehicle.airborne, "landing": vehicle.landing,
+            "autopilot": vehicle.autopilot.value,
+            "mode": vehicle.mode,
+            "armed": vehicle.armed,
+            "airborne": vehicle.airborne,
+            "landing": vehicle.landing,
         },
-        "pose": None if pose is None else {
-            "age_s": _age_s(now_ns, pose.at_ns), "height_m": _rounded(pose.height_agl_m),
-            "tilt_deg": None if pose.ned_from_frd is None
-            else round(math.degrees(pose.tilt_rad), 1),
-            "position_m": None if pose.position_ned_m is None
-            else [round(v, 2) for v in pose.position_ned_m],
+        "pose": None
+        if pose is None
+        else {
+            "age_s": _age_s(now_ns, pose.at_ns),
+            "height_m": _rounded(pose.height_agl_m),
+            "tilt_deg": None if pose.ned_from_frd is None else round(math.degrees(pose.tilt_rad), 1),
+            "position_m": None if pose.position_ned_m is None else [round(v, 2) for v in pose.position_ned_m],
         },
         "link": {
-            "connection": link.connection, "alive": link.alive,
-            "heartbeat_age_s": _rounded(link.heartbeat_age_s), "problems": list(link.problems),
+            "connection": link.connection,
+            "alive": link.alive,
+            "heartbeat_age_s": _rounded(link.heartbeat_age_s),
+            "problems": list(link.problems),
         },
         "frame_age_s": None if decision is None else _age_s(now_ns, decision.evidence_at_ns),
-        "latency_ms": {
-            name: {"p50": round(p.p50_ms, 1), "p95": round(p.p95_ms, 1)}
-            for name, p in percentiles.items()
-        },
+        "latency_ms": {name: {"p50": round(p.p50_ms, 1), "p95": round(p.p95_ms, 1)} for name, p in percentiles.items()},
         "counters": dict(status.counters),
         "temperature_c": temperature_c,
-    }  # fmt: skip
+    }
 
 
 def _site(selection: LandingSite | NoSite | None, now_ns: int) -> dict[str, Any] | None:
     if not isinstance(selection, LandingSite):
         return None
     return {
-        "clearance_m": round(selection.clearance_m, 2), "area_m2": round(selection.area_m2, 1),
+        "clearance_m": round(selection.clearance_m, 2),
+        "area_m2": round(selection.area_m2, 1),
         "confidence": round(selection.confidence, 3),
         "seen_s": _age_s(now_ns, selection.last_seen_ns),
         "position_m": [round(v, 2) for v in selection.position_ned_m],
-    }  # fmt: skip
+    }
 
 
 def _age_s(now_ns: int, at_ns: int) -> float:

@@ -1,7 +1,7 @@
 """A graph in, an engine out: TensorRT's own parser and builder, the same way for every version.
 
-What a version has is asked of its module. TensorRT 10 is told that types are to be obeyed, 11 does
-nothing else; precision flags, gone in 11, are never used. No onnx, no torch: this runs on a Jetson.
+What a version has is asked of its module. TensorRT 10 is told that types are to be obeyed, 11 does nothing else;
+precision flags, gone in 11, are never used. No onnx, no torch: this runs on a Jetson.
 """
 
 from __future__ import annotations
@@ -83,11 +83,7 @@ def require_builder(check_only: bool) -> tuple[TensorRT, Gpu | None]:
 
 
 def build(
-    module: TensorRT,
-    graph: bytes,
-    precision: Precision,
-    options: BuilderOptions,
-    timing_cache: bytes | None = None,
+    module: TensorRT, graph: bytes, precision: Precision, options: BuilderOptions, timing_cache: bytes | None = None
 ) -> Built:
     """Parses a prepared graph and builds its engine. Takes seconds to minutes.
 
@@ -99,8 +95,8 @@ def build(
         timing_cache: Of earlier builds on this machine.
 
     Raises:
-        ModelError: TensorRT does not take the graph (names the node and the reason), cannot build
-            it, or lacks what the options ask for.
+        ModelError: TensorRT does not take the graph (names the node and the reason), cannot build it, or lacks what the
+            options ask for.
     """
     log = make_logger(module)
     try:
@@ -113,17 +109,14 @@ def build(
     config = builder.create_builder_config()
     _configure(module, builder, config, options)
     if not parser.parse(graph):
-        raise ModelError(
-            f"TensorRT {module.__version__} does not take the graph: {_errors(parser)}"
-        )
+        raise ModelError(f"TensorRT {module.__version__} does not take the graph: {_errors(parser)}")
     cache = _attach_cache(config, timing_cache)
     started = time.perf_counter()
     serialized = builder.build_serialized_network(network, config)
     seconds = time.perf_counter() - started
     if serialized is None:
         raise ModelError(
-            f"TensorRT {module.__version__} cannot build the {precision} engine: "
-            f"{_reason(log) or 'no reason given'}"
+            f"TensorRT {module.__version__} cannot build the {precision} engine: {_reason(log) or 'no reason given'}"
         )
     return Built(
         bytes(serialized),

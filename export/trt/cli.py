@@ -14,31 +14,41 @@ from landing.manifest import Precision
 @click.argument("source", metavar="CKPT.PT|MODEL.ONNX")
 @click.option("-o", "--out", default="", metavar="FILE", help="Engine; default: SOURCE.engine.")
 @click.option(
-    "--precision", type=click.Choice(get_args(Precision)),
+    "--precision",
+    type=click.Choice(get_args(Precision)),
     help="fp32, fp16 (the default) or int8 (an ONNX of `export int8 --for tensorrt`).",
-)  # fmt: skip
+)
 @click.option("--dla", type=click.IntRange(0, 7), help="Deep learning accelerator core to use.")
 @click.option("--workspace-mb", type=click.IntRange(1), help="Most GPU memory of a layer, MiB.")
 @click.option(
-    "--timing-cache", type=click.Path(dir_okay=False), metavar="FILE",
+    "--timing-cache",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
     help="Timings kept from build to build on one machine: the next one takes seconds.",
-)  # fmt: skip
+)
 @click.option(
-    "--check-only", is_flag=True,
+    "--check-only",
+    is_flag=True,
     help="Parse and build, then throw the engine away; tensorrt_rtx needs no GPU for this.",
-)  # fmt: skip
+)
 @click.option("--host", default="", metavar="USER@JETSON", help="Build there, over ssh.")
 @click.option(
-    "--remote-python", default="python3", show_default=True, metavar="PATH",
+    "--remote-python",
+    default="python3",
+    show_default=True,
+    metavar="PATH",
     help="Python there that has touchdown and TensorRT.",
-)  # fmt: skip
+)
 @click.option("--ssh-port", type=click.IntRange(1, 65535), help="Port of the ssh server there.")
 @click.option("--ssh-identity", type=click.Path(dir_okay=False), help="Private key for ssh.")
 @click.option("--ssh-config", type=click.Path(dir_okay=False), help="Configuration for ssh.")
 @click.option(
-    "--build-timeout", default=3600.0, show_default=True, type=click.FloatRange(10),
+    "--build-timeout",
+    default=3600.0,
+    show_default=True,
+    type=click.FloatRange(10),
     help="Seconds the build may take there.",
-)  # fmt: skip
+)
 def trt_command(
     source: str,
     out: str,
@@ -56,8 +66,8 @@ def trt_command(
 ) -> None:
     """Build a TensorRT engine, with a manifest beside it that says what it runs on.
 
-    An engine runs only on the GPU model and the TensorRT version it was built with, so it is built
-    where it flies: on the Jetson, or from here with --host.
+    An engine runs only on the GPU model and the TensorRT version it was built with, so it is built where it flies: on
+    the Jetson, or from here with --host.
     """
     from export.trt.make import EngineRequest, make_engine
     from export.trt.remote import Remote

@@ -1,13 +1,12 @@
 """A graph in float16, but for what turns the picture into numbers and numbers into a decision.
 
-The convolutions between are where the time goes, and they lose nothing that matters. Before them,
-sums of pixel values; after them, exponentials, their sums and quotients, rounding to 1/255 and
-comparisons between classes: small work that float16 would make coarse.
+The convolutions between are where the time goes, and they lose nothing that matters. Before them, sums of pixel values;
+after them, exponentials, their sums and quotients, rounding to 1/255 and comparisons between classes: small work that
+float16 would make coarse.
 
-ONNX Runtime's own converter is not used: it keeps single operators in float32 but puts their
-results through float16 one by one, so that what lies between two of them is rounded all the same
-(on the models shipped here and a picture of noise, 13 % of the landable values change, by up to
-2/255; with this module 1 to 9 %, by 1/255).
+ONNX Runtime's own converter is not used: it keeps single operators in float32 but puts their results through float16
+one by one, so that what lies between two of them is rounded all the same (on the models shipped here and a picture of
+noise, 13 % of the landable values change, by up to 2/255; with this module 1 to 9 %, by 1/255).
 """
 
 from __future__ import annotations
@@ -106,9 +105,7 @@ class _Halving:
                 copy.input[i] = self._as(name, TensorProto.FLOAT16)
         for attribute in copy.attribute:
             if node.op_type == "Cast" and attribute.name == "to":
-                attribute.i = (
-                    TensorProto.FLOAT16 if attribute.i == TensorProto.FLOAT else attribute.i
-                )
+                attribute.i = TensorProto.FLOAT16 if attribute.i == TensorProto.FLOAT else attribute.i
             elif attribute.t.data_type == TensorProto.FLOAT:
                 attribute.t.CopyFrom(_rounded(attribute.t, attribute.t.name))
         self.nodes.append(copy)
@@ -117,9 +114,7 @@ class _Halving:
                 continue
             if name in outputs:
                 copy.output[i] = f"{name}.half"
-                self.nodes.append(
-                    helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT)
-                )
+                self.nodes.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
             else:
                 self.half.add(name)
 
@@ -134,9 +129,7 @@ class _Halving:
         key = (name, dtype)
         if key not in self.cast:
             self.cast[key] = f"{name}.{'half' if dtype == TensorProto.FLOAT16 else 'single'}"
-            self.nodes.append(
-                helper.make_node("Cast", [name], [self.cast[key]], self.cast[key], to=dtype)
-            )
+            self.nodes.append(helper.make_node("Cast", [name], [self.cast[key]], self.cast[key], to=dtype))
         return self.cast[key]
 
 
@@ -157,8 +150,8 @@ def _copy(node: NodeProto) -> NodeProto:
 def kept_in_float32(model: onnx.ModelProto) -> set[str]:
     """Names of the nodes before the first and after the last layer that was learned.
 
-    A convolution whose weights are all 0 or 1 adds things up: it was not learned, but belongs to
-    the decision. Logits may be enlarged in float16, which is what they come in.
+    A convolution whose weights are all 0 or 1 adds things up: it was not learned, but belongs to the decision. Logits
+    may be enlarged in float16, which is what they come in.
     """
     nodes = list(model.graph.node)
     weights = {t.name: t for t in model.graph.initializer}
@@ -187,9 +180,7 @@ def _is_learned(node: NodeProto, weights: dict[str, TensorProto]) -> bool:
     if node.op_type not in LAYERS:
         return False
     stored = [weights[name] for name in node.input if name in weights]
-    return not stored or not all(
-        np.isin(numpy_helper.to_array(tensor), (0.0, 1.0)).all() for tensor in stored
-    )
+    return not stored or not all(np.isin(numpy_helper.to_array(tensor), (0.0, 1.0)).all() for tensor in stored)
 
 
 def _successors(nodes: list[NodeProto]) -> dict[str, list[NodeProto]]:

@@ -63,8 +63,7 @@ def read_job(path: Path) -> tuple[BuildJob, bytes]:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the whole"
         raise ModelError(
-            f"build job {path} is not valid: {where}: {first['msg']}. Both machines need the same "
-            "version of touchdown"
+            f"build job {path} is not valid: {where}: {first['msg']}. Both machines need the same version of touchdown"
         ) from error
     if hashlib.sha256(graph).hexdigest() != job.graph_sha256:
         raise ModelError(f"build job {path}: {GRAPH_NAME} beside it is damaged or another one")

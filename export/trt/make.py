@@ -56,8 +56,8 @@ def make_engine(request: EngineRequest, say: Say) -> list[str]:
         What came of it, in lines.
 
     Raises:
-        ModelError: The source is not usable, TensorRT or a GPU is missing, or TensorRT does not
-            take or build the graph.
+        ModelError: The source is not usable, TensorRT or a GPU is missing, or TensorRT does not take or build the
+            graph.
         TouchdownError: The other machine fails, or the disk.
     """
     if not request.source.is_file():
@@ -195,9 +195,7 @@ def _keep_cache(request: EngineRequest, content: bytes | None) -> None:
         partial.write_bytes(content)
         partial.replace(request.timing_cache)
     except OSError as error:
-        raise TouchdownError(
-            f"--timing-cache {request.timing_cache}: {error.strerror or error}"
-        ) from error
+        raise TouchdownError(f"--timing-cache {request.timing_cache}: {error.strerror or error}") from error
 
 
 def _summary(out: Path, manifest: EngineManifest, size: int) -> list[str]:

@@ -1,8 +1,8 @@
 """Makes of an ONNX file the very graph TensorRT is given, in which the types are the precision.
 
-TensorRT 10 and 11 take one way for all precisions: a strongly typed network computes in the types
-its ONNX says. So float16 is a graph of float16, INT8 is a graph with explicit Q/DQ, and no builder
-flag decides. This is done where the onnx package is; the machine that builds needs TensorRT alone.
+TensorRT 10 and 11 take one way for all precisions: a strongly typed network computes in the types its ONNX says. So
+float16 is a graph of float16, INT8 is a graph with explicit Q/DQ, and no builder flag decides. This is done where the
+onnx package is; the machine that builds needs TensorRT alone.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def prepare(path: Path, precision: Precision) -> Prepared:
     """Reads a model file and gives its network the types of a precision.
 
     Raises:
-        ModelError: The file is missing, damaged, with weights outside, without ModelSpec; or is
-            not quantised for TensorRT where INT8 is asked for, or quantised where it is not.
+        ModelError: The file is missing, damaged, with weights outside, without ModelSpec; or is not quantised for
+            TensorRT where INT8 is asked for, or quantised where it is not.
     """
     model = read_model(path)
     spec = spec_of(model, path)
@@ -123,9 +123,7 @@ def uint8_at_the_end(model: onnx.ModelProto) -> None:
                 for i, output in enumerate(node.output):
                     if output == name:
                         node.output[i] = as_float
-            graph.node.append(
-                helper.make_node("Cast", [as_float], [name], name + ".u8", to=TensorProto.UINT8)
-            )
+            graph.node.append(helper.make_node("Cast", [as_float], [name], name + ".u8", to=TensorProto.UINT8))
     # Types written down for the tensors between may be others now.
     del graph.value_info[:]
 
@@ -145,9 +143,7 @@ def _only_moved(graph: onnx.GraphProto, tensor: str, outputs: set[str]) -> list[
 
 
 def _casts_to_uint8(node: NodeProto) -> bool:
-    return node.op_type == "Cast" and any(
-        a.name == "to" and a.i == TensorProto.UINT8 for a in node.attribute
-    )
+    return node.op_type == "Cast" and any(a.name == "to" and a.i == TensorProto.UINT8 for a in node.attribute)
 
 
 def _rename_inputs(node: NodeProto, old: str, new: str) -> None:

@@ -1,7 +1,7 @@
 """Whether a quantised graph is in the one form TensorRT takes.
 
-TensorRT takes int8 activations and weights with zero points of 0, and biases in float. ONNX
-Runtime's default on a CPU is uint8 activations with int32 biases, which it refuses.
+TensorRT takes int8 activations and weights with zero points of 0, and biases in float. ONNX Runtime's default on a CPU
+is uint8 activations with int32 biases, which it refuses.
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ FOR_TENSORRT = "touchdown export int8 MODEL.onnx --calibrate FOLDER --for tensor
 def is_quantized(model: onnx.ModelProto) -> bool:
     """Whether a graph has Q/DQ nodes or operators on integers."""
     return any(
-        node.op_type in QUANTIZING or node.op_type.startswith(("QLinear", "ConvInteger"))
-        for node in model.graph.node
+        node.op_type in QUANTIZING or node.op_type.startswith(("QLinear", "ConvInteger")) for node in model.graph.node
     )
 
 
@@ -35,8 +34,7 @@ def require_symmetric(model: onnx.ModelProto, path: Path) -> None:
     """
     if not is_quantized(model):
         raise ModelError(
-            f"model {path} is not quantised, and TensorRT 11 quantises nothing by itself. First: "
-            f"`{FOR_TENSORRT}`"
+            f"model {path} is not quantised, and TensorRT 11 quantises nothing by itself. First: `{FOR_TENSORRT}`"
         )
     problem = next(_problems(model), None)
     if problem is not None:
@@ -60,9 +58,7 @@ def _problems(model: onnx.ModelProto) -> Iterator[str]:
         yield from _zero_point_problems(node, stored, where)
 
 
-def _zero_point_problems(
-    node: NodeProto, stored: dict[str, TensorProto], where: str
-) -> Iterator[str]:
+def _zero_point_problems(node: NodeProto, stored: dict[str, TensorProto], where: str) -> Iterator[str]:
     name = node.input[2] if len(node.input) > 2 else ""
     if not name:
         # Without a zero point the type is uint8 unless the stored values say otherwise.

@@ -1,7 +1,7 @@
 """Builds an engine on the machine it will fly on, over ssh, and brings it home.
 
-The system's ssh and scp do it, with the user's own configuration and known hosts, and never ask for
-a password (BatchMode). Every step has a timeout, and what was put there is removed again.
+The system's ssh and scp do it, with the user's own configuration and known hosts, and never ask for a password
+(BatchMode). Every step has a timeout, and what was put there is removed again.
 """
 
 from __future__ import annotations
@@ -25,9 +25,7 @@ COPY_TIMEOUT_S = 900.0
 _GRACE_S = 30.0
 """How much longer than the build itself its connection may take."""
 
-_HOST = re.compile(
-    r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9a-fA-F:]+\])"
-)
+_HOST = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9a-fA-F:]+\])")
 _FOLDER = re.compile(r"/[A-Za-z0-9_./-]+/touchdown-trt-[A-Za-z0-9]+")
 _SSH_FAILED = 255
 _TIMED_OUT = 124
@@ -62,9 +60,7 @@ class Remote:
         if not _HOST.fullmatch(self.host):
             raise RemoteError(f"--host {self.host!r}: expected user@host, as jetson@192.168.1.20")
 
-    def build(
-        self, folder: Path, name: str, say: Callable[[str], None]
-    ) -> tuple[EngineManifest, bytes, bytes | None]:
+    def build(self, folder: Path, name: str, say: Callable[[str], None]) -> tuple[EngineManifest, bytes, bytes | None]:
         """Builds the job in a folder over there.
 
         Args:
@@ -106,10 +102,7 @@ class Remote:
             words += ["--timing-cache", CACHE_NAME]
         limit = round(self.build_timeout_s)
         # timeout ends the build over there even when this end is gone; exec keeps its pid.
-        script = (
-            f"cd {shlex.quote(there)} && echo $$ > pid && "
-            f"exec timeout --kill-after=10 {limit} {shlex.join(words)}"
-        )
+        script = f"cd {shlex.quote(there)} && echo $$ > pid && exec timeout --kill-after=10 {limit} {shlex.join(words)}"
         try:
             return self._run(["sh", "-c", script], self.build_timeout_s + _GRACE_S)
         except _StatusError as error:
@@ -147,9 +140,7 @@ class Remote:
         return words
 
     def _run(self, words: Sequence[str], timeout_s: float = STEP_TIMEOUT_S) -> str:
-        return self._call(
-            ["ssh", *self._options("-p"), "--", self.host, shlex.join(words)], timeout_s
-        )
+        return self._call(["ssh", *self._options("-p"), "--", self.host, shlex.join(words)], timeout_s)
 
     def _copy(self, paths: Sequence[str]) -> None:
         try:
@@ -160,13 +151,16 @@ class Remote:
     def _call(self, words: Sequence[str], timeout_s: float) -> str:
         try:
             done = subprocess.run(
-                words, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s,
-                check=False, text=True, errors="replace",
-            )  # fmt: skip
+                words,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=timeout_s,
+                check=False,
+                text=True,
+                errors="replace",
+            )
         except FileNotFoundError:
-            raise RemoteError(
-                f"{words[0]} is not installed here: apt-get install openssh-client"
-            ) from None
+            raise RemoteError(f"{words[0]} is not installed here: apt-get install openssh-client") from None
         except subprocess.TimeoutExpired:
             raise RemoteError(f"{self.host}: {words[0]} took longer than {timeout_s:g} s") from None
         if done.returncode == 0:

@@ -1,7 +1,7 @@
 """ArduCopter: what its parameters should be for a precision landing, as data.
 
-What each does was flown on ArduCopter 4.6.2 in simulation or is read in its parameter documentation
-(AC_PrecLand). Release 4.7 has renamed and rescaled some.
+What each does was flown on ArduCopter 4.6.2 in simulation or is read in its parameter documentation (AC_PrecLand).
+Release 4.7 has renamed and rescaled some.
 """
 
 from __future__ import annotations
@@ -33,8 +33,7 @@ _OPTIONS = {
 def has_rangefinder(values: Values) -> bool:
     """Whether a rangefinder is configured that looks down."""
     return any(
-        values.get(f"RNGFND{n}_TYPE", 0) != 0 and values.get(f"RNGFND{n}_ORIENT", DOWN) == DOWN
-        for n in range(1, 5)
+        values.get(f"RNGFND{n}_TYPE", 0) != 0 and values.get(f"RNGFND{n}_ORIENT", DOWN) == DOWN for n in range(1, 5)
     )
 
 
@@ -89,10 +88,7 @@ PRECISION = (
         reboot=True,
     ),
     Rule(
-        "PLND_YAW_ALIGN",
-        OneOf((0,)),
-        "targets are sent in body axes: a turn here leads to another place",
-        Level.ERROR,
+        "PLND_YAW_ALIGN", OneOf((0,)), "targets are sent in body axes: a turn here leads to another place", Level.ERROR
     ),
     *(
         Rule(
@@ -118,19 +114,8 @@ PRECISION = (
         Within(0.3, 5, "m", 2.5),
         "farther off it holds height and flies there first; 0 descends beside the target",
     ),
-    Rule(
-        "PLND_STRICT",
-        OneOf((1, 0), _STRICTNESS),
-        "2 hovers until the battery is empty when the target stays lost",
-    ),
-    Rule(
-        "PLND_RET_MAX",
-        Within(0, 10),
-        "0 does not climb to look again",
-        Level.NOTE,
-        since=V4_2,
-        when=_retries,
-    ),
+    Rule("PLND_STRICT", OneOf((1, 0), _STRICTNESS), "2 hovers until the battery is empty when the target stays lost"),
+    Rule("PLND_RET_MAX", Within(0, 10), "0 does not climb to look again", Level.NOTE, since=V4_2, when=_retries),
     Rule(
         "PLND_RET_BEHAVE",
         OneOf((0, 1), _RETRY_PLACES),
@@ -140,10 +125,7 @@ PRECISION = (
         when=_retries,
     ),
     Rule(
-        "PLND_TIMEOUT",
-        Within(1, 10, "s", 4),
-        "it goes on descending for so long after the target is lost",
-        since=V4_2,
+        "PLND_TIMEOUT", Within(1, 10, "s", 4), "it goes on descending for so long after the target is lost", since=V4_2
     ),
     Rule(
         "PLND_ALT_MIN",
@@ -172,15 +154,7 @@ PRECISION = (
 
 RANGEFINDER = (
     *(Rule(f"RNGFND{n}_TYPE", Anything(), "0 is none") for n in range(1, 3)),
-    *(
-        Rule(
-            f"RNGFND{n}_ORIENT",
-            Anything(names=_ORIENTATIONS),
-            "25 looks down",
-            when=_fitted(n),
-        )
-        for n in range(1, 3)
-    ),
+    *(Rule(f"RNGFND{n}_ORIENT", Anything(names=_ORIENTATIONS), "25 looks down", when=_fitted(n)) for n in range(1, 3)),
     Rule(
         "RNGFND1_MIN_CM",
         Within(0, 50, "cm"),
@@ -225,30 +199,11 @@ DESCENT = (
         "speed of the last metres; faster leaves a hazard below no time to be seen",
         since=V4_7,
     ),
-    Rule(
-        "LAND_SPEED_HIGH",
-        Within(0, 200, "cm/s"),
-        "speed above the last metres; 0 takes WPNAV_SPEED_DN",
-        before=V4_7,
-    ),
-    Rule(
-        "LAND_SPD_HIGH_MS",
-        Within(0, 2, "m/s"),
-        "speed above the last metres; 0 takes WP_SPD_DN",
-        since=V4_7,
-    ),
-    Rule(
-        "LAND_ALT_LOW",
-        Within(300, 5000, "cm"),
-        "height at which it slows down",
-        before=V4_7,
-    ),
+    Rule("LAND_SPEED_HIGH", Within(0, 200, "cm/s"), "speed above the last metres; 0 takes WPNAV_SPEED_DN", before=V4_7),
+    Rule("LAND_SPD_HIGH_MS", Within(0, 2, "m/s"), "speed above the last metres; 0 takes WP_SPD_DN", since=V4_7),
+    Rule("LAND_ALT_LOW", Within(300, 5000, "cm"), "height at which it slows down", before=V4_7),
     Rule("LAND_ALT_LOW_M", Within(3, 50, "m"), "height at which it slows down", since=V4_7),
-    Rule(
-        "LAND_REPOSITION",
-        OneOf((1,), _NO_YES),
-        "the pilot's stick must be able to move it during LAND",
-    ),
+    Rule("LAND_REPOSITION", OneOf((1,), _NO_YES), "the pilot's stick must be able to move it during LAND"),
 )
 """How it comes down, and who may say no."""
 
@@ -258,9 +213,7 @@ LINK = (
     *(
         Rule(
             f"SERIAL{n}_PROTOCOL",
-            Anything(
-                names={-1: "none", 1: "MAVLink 1", 2: "MAVLink 2", 5: "GPS", 9: "rangefinder"}
-            ),
+            Anything(names={-1: "none", 1: "MAVLink 1", 2: "MAVLink 2", 5: "GPS", 9: "rangefinder"}),
             "the companion's port needs MAVLink 2",
         )
         for n in range(1, 5)

@@ -38,9 +38,7 @@ def reboot(session: Session, timeout_s: float = 60.0) -> float:
     up_s = _uptime_s(session)
     since_s = (time.monotonic_ns() - started_ns) / NS_PER_S
     if up_s is not None and up_s > since_s + UPTIME_MARGIN_S:
-        raise LinkError(
-            f"the autopilot has not rebooted: it is up for {up_s:.0f} s; reboot it by hand"
-        )
+        raise LinkError(f"the autopilot has not rebooted: it is up for {up_s:.0f} s; reboot it by hand")
     return took_s
 
 
@@ -50,10 +48,6 @@ def _uptime_s(session: Session) -> float | None:
         return value
 
     found = session.ask(
-        lambda: session.send_command(
-            mavlink.MAV_CMD_REQUEST_MESSAGE, mavlink.MAVLINK_MSG_ID_ATTITUDE
-        ),
-        boot_ms,
-        tries=3,
+        lambda: session.send_command(mavlink.MAV_CMD_REQUEST_MESSAGE, mavlink.MAVLINK_MSG_ID_ATTITUDE), boot_ms, tries=3
     )
     return None if found is None else found / 1000.0

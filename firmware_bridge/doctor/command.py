@@ -10,13 +10,7 @@ from pathlib import Path
 
 from firmware_bridge.claims import Claim, HeldError, holder_of
 from firmware_bridge.doctor.boot import reboot
-from firmware_bridge.doctor.examination import (
-    Examination,
-    Repair,
-    examine,
-    repair,
-    repair_findings,
-)
+from firmware_bridge.doctor.examination import Examination, Repair, examine, repair, repair_findings
 from firmware_bridge.doctor.findings import Finding, Level
 from firmware_bridge.doctor.latency import Latency, latency_of, run_daemon
 from firmware_bridge.doctor.session import Session
@@ -60,8 +54,8 @@ def run(options: DoctorOptions, echo: Echo) -> int:
         Exit status: 0 nothing worse than a note, 1 a warning, 2 an error.
 
     Raises:
-        TouchdownError: No link, a bad configuration, or a parameter that cannot be written. With
-            `as_json` the JSON object holds the error as well.
+        TouchdownError: No link, a bad configuration, or a parameter that cannot be written. With `as_json` the JSON
+            object holds the error as well.
     """
     try:
         with busy("examining the link and the autopilot") if not options.as_json else nullcontext():
@@ -99,13 +93,7 @@ def _examine_and_mend(options: DoctorOptions, tell: Callable[[Finding], None]) -
     _leave_a_daemon_alone(settings)
     latency = _latency(options, config)
     with Session(settings) as session:
-        report = examine(
-            session,
-            listen_s=options.listen_s,
-            latency=latency,
-            timeout_s=options.timeout_s,
-            say=tell,
-        )
+        report = examine(session, listen_s=options.listen_s, latency=latency, timeout_s=options.timeout_s, say=tell)
         if options.fix and report.changes():
             report = _mend(session, report, options, latency, tell)
         if options.test_target:
@@ -125,10 +113,7 @@ def _leave_a_daemon_alone(settings: LinkSettings) -> None:
     link = Claim.of_link(settings.connection, settings.baud)
     holder = holder_of(link) if link is not None else ""
     if holder:
-        raise HeldError(
-            f"{link} is held by {holder}; stop it first, or give the doctor another way to the "
-            "autopilot"
-        )
+        raise HeldError(f"{link} is held by {holder}; stop it first, or give the doctor another way to the autopilot")
 
 
 def _latency(options: DoctorOptions, config: ToolConfig) -> Latency | None:
@@ -169,12 +154,7 @@ def _mend(
         done += made
         for finding in made:
             tell(finding)
-        report = examine(
-            session,
-            listen_s=options.listen_s,
-            latency=latency,
-            timeout_s=options.timeout_s,
-        )
+        report = examine(session, listen_s=options.listen_s, latency=latency, timeout_s=options.timeout_s)
         if not report.changes() or not change.written:
             break
     for finding in report.findings:

@@ -10,13 +10,7 @@ from typing import Any
 from firmware_bridge.doctor import ardupilot, px4
 from firmware_bridge.doctor.findings import EXIT_STATUS, Finding, Level, worst
 from firmware_bridge.doctor.latency import Latency, latency_findings, pose_age_ms
-from firmware_bridge.doctor.parameters import (
-    Parameter,
-    ParameterError,
-    Written,
-    read_parameters,
-    write_parameters,
-)
+from firmware_bridge.doctor.parameters import Parameter, ParameterError, Written, read_parameters, write_parameters
 from firmware_bridge.doctor.quality import Quality, measure, quality_findings
 from firmware_bridge.doctor.rules import Rule, judge_all, names_of, number
 from firmware_bridge.doctor.session import Session
@@ -25,10 +19,7 @@ from firmware_bridge.identity import Identity
 from landing.errors import LinkError
 from landing.vehicle import Autopilot
 
-RULES: Mapping[Autopilot, tuple[Rule, ...]] = {
-    Autopilot.ARDUPILOT: ardupilot.RULES,
-    Autopilot.PX4: px4.RULES,
-}
+RULES: Mapping[Autopilot, tuple[Rule, ...]] = {Autopilot.ARDUPILOT: ardupilot.RULES, Autopilot.PX4: px4.RULES}
 LISTEN_S = 5.0
 POSE_AGE_S = 2.0
 
@@ -83,9 +74,7 @@ class Examination:
                 "kind": self.identity.autopilot.value,
                 "encoding": self.identity.encoding.value,
             },
-            "parameters": {
-                name: value if math.isfinite(value) else None for name, value in self.values.items()
-            },
+            "parameters": {name: value if math.isfinite(value) else None for name, value in self.values.items()},
             "findings": [finding.as_dict() for finding in self.findings],
         }
 
@@ -115,8 +104,7 @@ def examine(
     rules = RULES.get(identity.autopilot)
     if rules is None:
         raise LinkError(
-            f"{session.settings.connection}: the autopilot is neither ArduPilot nor PX4; "
-            "none else is supported"
+            f"{session.settings.connection}: the autopilot is neither ArduPilot nor PX4; none else is supported"
         )
     report = Examination(identity)
 
@@ -238,9 +226,7 @@ def _who(session: Session, identity: Identity) -> list[Finding]:
             "identity",
             Level.OK if identity.version is not None else Level.WARNING,
             f"{identity.name} ({', '.join(details)})",
-            why=""
-            if identity.version is not None
-            else "it tells no version, so every known trap is listed",
+            why="" if identity.version is not None else "it tells no version, so every known trap is listed",
             data={"capabilities": identity.capability_names()},
         ),
         Finding(
@@ -269,6 +255,5 @@ def _no_parameters() -> Finding:
         "all",
         Level.ERROR,
         "not one could be read",
-        why="what we send does not arrive: check the transmit line, or a router that lets us "
-        "listen only",
+        why="what we send does not arrive: check the transmit line, or a router that lets us listen only",
     )

@@ -48,8 +48,7 @@ class Finding:
     """One line of the report.
 
     Attributes:
-        section: ``autopilot``, ``link``, ``parameters``, ``traps``, ``latency``, ``target`` or
-            ``fix``.
+        section: ``autopilot``, ``link``, ``parameters``, ``traps``, ``latency``, ``target`` or ``fix``.
         name: What was looked at, e.g. a parameter's name.
         level: How much it matters.
         value: What it is.

@@ -1,10 +1,9 @@
 """How late our targets are, and what PLND_LAG should be.
 
-A target is computed from the site (fixed in local NED) and the newest pose, twenty times a second.
-So the *frame* may be old without harm, unless the site moves on the map; what ArduPilot must take
-off is the age of the *pose*: it looks PLND_LAG back in its own attitude history for the axes that
-the vector was given in. The pose's stamp is the autopilot's own, mapped by TIMESYNC, so its age
-holds the way down already; the way up is half of the round trip:
+A target is computed from the site (fixed in local NED) and the newest pose, twenty times a second. So the *frame* may
+be old without harm, unless the site moves on the map; what ArduPilot must take off is the age of the *pose*: it looks
+PLND_LAG back in its own attitude history for the axes that the vector was given in. The pose's stamp is the autopilot's
+own, mapped by TIMESYNC, so its age holds the way down already; the way up is half of the round trip:
 
     PLND_LAG = age of the pose when sent + round trip / 2
 """
@@ -70,9 +69,7 @@ def latency_of(events: Iterable[dict[str, Any]], source: str) -> Latency:
         if isinstance(found, dict) and "age" in found:
             timings = found
     if not timings:
-        raise DataError(
-            f"{source}: no event holds timings_ms; let the daemon run for some 10 s with frames"
-        )
+        raise DataError(f"{source}: no event holds timings_ms; let the daemon run for some 10 s with frames")
     return Latency(
         _percentile(timings, "age", "p50_ms"),
         _percentile(timings, "age", "p95_ms"),
@@ -111,8 +108,7 @@ def run_daemon(config: Path, events: Path, seconds: float) -> Latency:
     if done.returncode != 0:
         lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
         raise DataError(
-            f"edge serve --config {config} ended with status {done.returncode}: "
-            f"{lines[-1] if lines else 'no message'}"
+            f"edge serve --config {config} ended with status {done.returncode}: {lines[-1] if lines else 'no message'}"
         )
     return latency_of(tail.read(), f"a run of {seconds:g} s")
 
@@ -135,9 +131,7 @@ def proposed_lag_s(pose_to_send_ms: float, rtt_ms: float) -> float:
     return min(max(round(lag_s / LAG_STEP_S) * LAG_STEP_S, SMALLEST_LAG_S), LARGEST_LAG_S)
 
 
-def latency_findings(
-    latency: Latency, quality: Quality, autopilot: Autopilot, values: Values
-) -> list[Finding]:
+def latency_findings(latency: Latency, quality: Quality, autopilot: Autopilot, values: Values) -> list[Finding]:
     """What the latencies mean, and on ArduPilot what PLND_LAG should be."""
     found: list[Finding] = []
     frame_ms = latency.frame_to_send_ms or latency.frame_to_decision_ms
@@ -152,9 +146,7 @@ def latency_findings(
                 Level.OK if frame_ms <= OLD_FRAME_MS else Level.WARNING,
                 f"median {frame_ms:.0f} ms{more} ({latency.source})",
                 f"at most {OLD_FRAME_MS:g} ms",
-                ""
-                if frame_ms <= OLD_FRAME_MS
-                else "who walks in is seen that late: a smaller model",
+                "" if frame_ms <= OLD_FRAME_MS else "who walks in is seen that late: a smaller model",
                 data={"median_ms": round(frame_ms, 2)},
             )
         )
@@ -163,11 +155,7 @@ def latency_findings(
     rtt_ms = quality.rtt_median_ms or 0.0
     lag_s = proposed_lag_s(latency.pose_to_send_ms, rtt_ms)
     age = f"pose {latency.pose_to_send_ms:.0f} ms old when sent, round trip {rtt_ms:.0f} ms"
-    data = {
-        "pose_to_send_ms": round(latency.pose_to_send_ms, 2),
-        "rtt_ms": round(rtt_ms, 2),
-        "lag_s": round(lag_s, 3),
-    }
+    data = {"pose_to_send_ms": round(latency.pose_to_send_ms, 2), "rtt_ms": round(rtt_ms, 2), "lag_s": round(lag_s, 3)}
     if autopilot is not Autopilot.ARDUPILOT:
         found.append(Finding("latency", "pose to arrival", Level.OK, age, data=data))
         return found

@@ -1,7 +1,7 @@
 """Parameters over MAVLink: read with retries, written and read back, never while armed.
 
-Integers travel in a float field: PX4 puts their bytes there, ArduPilot their value. The capability
-bits tell which (MAVLink parameter protocol, "parameter encoding").
+Integers travel in a float field: PX4 puts their bytes there, ArduPilot their value. The capability bits tell which
+(MAVLink parameter protocol, "parameter encoding").
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ WINDOW = 10
 """Requests under way at a time: ArduPilot queues 20, and a slow line must not be flooded."""
 
 REPEATS = (1, 2, 2)
-"""How often a parameter is asked for in each round. Silence is the only word for one that does not
-exist, so the rounds end soon for a quick autopilot and late for a slow one."""
+"""How often a parameter is asked for in each round. Silence is the only word for one that does not exist, so the rounds
+end soon for a quick autopilot and late for a slow one."""
 
 PATIENCE_S = 0.7
 """How long answers are waited for until it is known how quick the autopilot is."""
@@ -153,9 +153,7 @@ def read_parameters(session: Session, names: Iterable[str]) -> dict[str, Paramet
                 session.listen(patience_s, until=partial(_all_there, found, batch))
                 if answered:
                     slowest_s = (max(answered) - asked_ns) / NS_PER_S
-                    patience_s = min(
-                        max(SLOWER_THAN_SEEN * slowest_s, LEAST_PATIENCE_S), PATIENCE_S
-                    )
+                    patience_s = min(max(SLOWER_THAN_SEEN * slowest_s, LEAST_PATIENCE_S), PATIENCE_S)
             open_names = [name for name in open_names if found[name] is None]
             if not open_names:
                 break
@@ -175,17 +173,15 @@ def write_parameters(session: Session, values: Mapping[str, float]) -> list[Writ
         What was changed, in order.
 
     Raises:
-        ParameterError: The vehicle is armed, or a parameter is missing, refuses the value or
-            holds another one afterwards. What was written before stays.
+        ParameterError: The vehicle is armed, or a parameter is missing, refuses the value or holds another one
+            afterwards. What was written before stays.
         LinkError: The autopilot is not heard.
     """
     session.connect()
     present = read_parameters(session, values)
     missing = [name for name, parameter in present.items() if parameter is None]
     if missing:
-        raise ParameterError(
-            f"the autopilot has no parameter {', '.join(missing)}; check the name and its firmware"
-        )
+        raise ParameterError(f"the autopilot has no parameter {', '.join(missing)}; check the name and its firmware")
     written: list[Written] = []
     for name, value in values.items():
         before = present[name]
@@ -219,9 +215,7 @@ def _write(session: Session, before: Parameter, value: float) -> float:
     after = read_parameters(session, [before.name])[before.name]
     if after is None or not holds(after.value, value):
         now = "does not answer" if after is None else f"reads {after.value:g}"
-        raise ParameterError(
-            f"{before.name} was set to {value:g} but {now}; it may be read-only, or limited"
-        )
+        raise ParameterError(f"{before.name} was set to {value:g} but {now}; it may be read-only, or limited")
     return after.value
 
 
@@ -231,11 +225,7 @@ def _all_there(found: Mapping[str, Parameter | None], names: Iterable[str]) -> b
 
 def _request(session: Session, name: str) -> None:
     target = session.connect()
-    session.send(
-        mavlink.MAVLink_param_request_read_message(
-            target.system, target.component, name.encode("ascii"), -1
-        )
-    )
+    session.send(mavlink.MAVLink_param_request_read_message(target.system, target.component, name.encode("ascii"), -1))
 
 
 def _parameter(message: Any, encoding: ParameterEncoding) -> Parameter | None:

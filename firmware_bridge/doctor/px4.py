@@ -39,24 +39,14 @@ PRECISION = (
         "a target silent for so long is lost; targets come at 20 Hz",
         missing=Level.ERROR,
     ),
-    Rule(
-        "PLD_HACC_RAD",
-        Within(0.1, 2, "m", 0.2),
-        "it descends only this near to the target's vertical",
-    ),
-    Rule(
-        "PLD_FAPPR_ALT",
-        Within(0.05, 3, "m", 0.1),
-        "lost below this height, it lands straight down",
-    ),
+    Rule("PLD_HACC_RAD", Within(0.1, 2, "m", 0.2), "it descends only this near to the target's vertical"),
+    Rule("PLD_FAPPR_ALT", Within(0.05, 3, "m", 0.1), "lost below this height, it lands straight down"),
     Rule(
         "PLD_SRCH_ALT",
         Within(3, 50, "m", 10),
         "without a target it climbs, or descends, to this height above home and waits",
     ),
-    Rule(
-        "PLD_SRCH_TOUT", Within(0, 60, "s", 10), "it waits there for so long, then lands in place"
-    ),
+    Rule("PLD_SRCH_TOUT", Within(0, 60, "s", 10), "it waits there for so long, then lands in place"),
     Rule("PLD_MAX_SRCH", Within(0, 10), "it goes back to search so often", Level.NOTE),
     Rule("RTL_PLD_MD", Anything(names=RTL_MODES), "what RTL does about a target; see 'traps'"),
     Rule(
@@ -77,10 +67,7 @@ DESCENT = (
     Rule("MPC_LAND_ALT1", Anything("m"), "height at which it slows down"),
     Rule("MPC_LAND_ALT2", Anything("m"), "height from which it comes at MPC_LAND_SPEED"),
     Rule(
-        "MPC_LAND_RC_HELP",
-        OneOf((1,), _NO_YES, mend=False),
-        "1 lets the pilot's stick move it during LAND",
-        Level.NOTE,
+        "MPC_LAND_RC_HELP", OneOf((1,), _NO_YES, mend=False), "1 lets the pilot's stick move it during LAND", Level.NOTE
     ),
     Rule(
         "COM_RC_OVERRIDE",

@@ -30,8 +30,7 @@ WHY_MISSING = {
     "ATTITUDE_QUATERNION": "the estimator has no attitude: wait (PX4 takes some 35 s after boot)",
     "LOCAL_POSITION_NED": "the estimator has no position: wait (ArduPilot takes some 45 s after "
     "boot), and give it a sky or optical flow",
-    "DISTANCE_SENSOR": "no rangefinder, or it sees nothing; the height is then above where the "
-    "vehicle stood",
+    "DISTANCE_SENSOR": "no rangefinder, or it sees nothing; the height is then above where the vehicle stood",
     "GIMBAL_DEVICE_ATTITUDE_STATUS": "no gimbal tells its attitude: no decision is made",
 }
 
@@ -108,9 +107,7 @@ class RoundTrip:
         self._sequence += 1
         self._pings[self._sequence] = now_ns
         self._session.send(
-            mavlink.MAVLink_ping_message(
-                now_ns // 1000, self._sequence, target.system, target.component
-            )
+            mavlink.MAVLink_ping_message(now_ns // 1000, self._sequence, target.system, target.component)
         )
 
     def on_message(self, message: Any, now_ns: int) -> None:
@@ -235,13 +232,7 @@ def _round_trip(quality: Quality) -> Finding:
             "neither TIMESYNC nor PING is answered",
             why="what we send may not arrive: look at the streams' rates",
         )
-    level = (
-        Level.ERROR
-        if median_ms > RTT_ERROR_MS
-        else Level.WARNING
-        if median_ms > RTT_WARNING_MS
-        else Level.OK
-    )
+    level = Level.ERROR if median_ms > RTT_ERROR_MS else Level.WARNING if median_ms > RTT_WARNING_MS else Level.OK
     return Finding(
         "link",
         "round trip",
@@ -249,11 +240,7 @@ def _round_trip(quality: Quality) -> Finding:
         f"median {median_ms:.1f} ms, {_spread(quality.rtt_ms)} by {quality.rtt_by}",
         f"under {RTT_WARNING_MS:g} ms",
         "" if level is Level.OK else "a telemetry radio is too slow a way for a companion",
-        data={
-            "median_ms": round(median_ms, 3),
-            "largest_ms": round(max(quality.rtt_ms), 3),
-            "by": quality.rtt_by,
-        },
+        data={"median_ms": round(median_ms, 3), "largest_ms": round(max(quality.rtt_ms), 3), "by": quality.rtt_by},
     )
 
 
@@ -265,9 +252,7 @@ def _load(quality: Quality, session: Session) -> list[Finding]:
     endpoint = parse_connection(session.settings.connection, session.settings.baud)
     data = {"bytes_per_s": round(quality.bytes_per_s)}
     if endpoint.kind != "serial":
-        return [
-            Finding("link", "load", Level.OK, f"{quality.bytes_per_s / 1000:.1f} kB/s", data=data)
-        ]
+        return [Finding("link", "load", Level.OK, f"{quality.bytes_per_s / 1000:.1f} kB/s", data=data)]
     room = endpoint.baud / BITS_PER_BYTE
     part = quality.bytes_per_s / room
     return [

@@ -1,7 +1,7 @@
 """Rules about parameters, as data: what a parameter should be, why, and how much it matters.
 
-A rule is judged on the values read, and on nothing else. The rules of each autopilot are tables in
-`ardupilot` and `px4`.
+A rule is judged on the values read, and on nothing else. The rules of each autopilot are tables in `ardupilot` and
+`px4`.
 """
 
 from __future__ import annotations
@@ -236,9 +236,7 @@ class Rule:
     def _missing(self) -> Finding | None:
         if self.missing is None:
             return None
-        return Finding(
-            "parameters", self.parameter, self.missing, "not there", self.expect.words(), self.why
-        )
+        return Finding("parameters", self.parameter, self.missing, "not there", self.expect.words(), self.why)
 
 
 def names_of(rules: Iterable[Rule], version: Version | None) -> list[str]:

@@ -1,7 +1,7 @@
 """A conversation with one autopilot: ask, wait for the answer, ask again. One thread, no daemon.
 
-The daemon's link never waits. Here everything waits, with a limit: a person or a script stands
-beside it. What is heard goes through the same `Telemetry` that flies.
+The daemon's link never waits. Here everything waits, with a limit: a person or a script stands beside it. What is heard
+goes through the same `Telemetry` that flies.
 """
 
 from __future__ import annotations
@@ -56,8 +56,7 @@ class Session:
         silent: While True nothing is sent but what is asked for by name: no heartbeat.
 
     Raises:
-        LinkError: The connection string is in none of the known forms, or the signing key cannot
-            be used.
+        LinkError: The connection string is in none of the known forms, or the signing key cannot be used.
     """
 
     def __init__(
@@ -86,10 +85,7 @@ class Session:
         return self
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._wire.end()
 
@@ -103,8 +99,7 @@ class Session:
         """Wait for the autopilot's heartbeat, and until no other one is heard beside it.
 
         Raises:
-            LinkError: It does not come, or does not come alone; says what came instead and what to
-                look at.
+            LinkError: It does not come, or does not come alone; says what came instead and what to look at.
         """
         now_ns = time.monotonic_ns()
         deadline_ns = now_ns + round(timeout_s * NS_PER_S)
@@ -158,15 +153,9 @@ class Session:
         if target is None:
             return False
         values = [float(p) for p in parameters] + [0.0] * (7 - len(parameters))
-        return self.send(
-            mavlink.MAVLink_command_long_message(
-                target.system, target.component, command, 0, *values
-            )
-        )
+        return self.send(mavlink.MAVLink_command_long_message(target.system, target.component, command, 0, *values))
 
-    def command(
-        self, command: int, *parameters: float, tries: int = 3, timeout_s: float = 1.0
-    ) -> int | None:
+    def command(self, command: int, *parameters: float, tries: int = 3, timeout_s: float = 1.0) -> int | None:
         """Send a command until it is acknowledged; MAV_RESULT, or None when no answer comes."""
         return self.ask(
             lambda: self.send_command(command, *parameters),
@@ -182,12 +171,7 @@ class Session:
         )
 
     def ask(
-        self,
-        send: Callable[[], object],
-        accept: Callable[[Any], T | None],
-        *,
-        tries: int = 3,
-        timeout_s: float = 0.7,
+        self, send: Callable[[], object], accept: Callable[[Any], T | None], *, tries: int = 3, timeout_s: float = 0.7
     ) -> T | None:
         """Send and wait for the answer, again and again.
 
@@ -203,9 +187,7 @@ class Session:
                 return answer
         return None
 
-    def _ask_once(
-        self, send: Callable[[], object], accept: Callable[[Any], T | None], timeout_s: float
-    ) -> T | None:
+    def _ask_once(self, send: Callable[[], object], accept: Callable[[Any], T | None], timeout_s: float) -> T | None:
         found: list[T] = []
 
         def look(message: Any, _: int) -> None:

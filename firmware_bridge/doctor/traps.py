@@ -16,8 +16,7 @@ from firmware_bridge.target import LOCAL_FRD_SINCE
 from landing.vehicle import Autopilot
 
 PX4_TRIGGERS = (
-    "start it with DO_SET_MODE 1/4/9 (auto: precland), COMMAND_LONG 23, or a mission LAND item "
-    "with param2 = 2"
+    "start it with DO_SET_MODE 1/4/9 (auto: precland), COMMAND_LONG 23, or a mission LAND item with param2 = 2"
 )
 
 
@@ -47,9 +46,7 @@ class Trap:
         if identity.autopilot is not self.autopilot:
             return None
         version = identity.version
-        if version is not None and (
-            version < self.since or (self.before is not None and version >= self.before)
-        ):
+        if version is not None and (version < self.since or (self.before is not None and version >= self.before)):
             return None
         return Finding("traps", self.name, self.level, self.value, why=self.why)
 
@@ -59,8 +56,7 @@ TRAPS: tuple[Trap, ...] = (
         "frame",
         Autopilot.ARDUPILOT,
         Level.NOTE,
-        "takes targets in BODY_FRD only; LOCAL_FRD with a position is dropped, with angles it is "
-        "read as BODY_FRD",
+        "takes targets in BODY_FRD only; LOCAL_FRD with a position is dropped, with angles it is read as BODY_FRD",
         "what is sent is BODY_FRD; link.target_frame = 'local_frd' is refused",
         before=LOCAL_FRD_SINCE,
     ),
@@ -154,11 +150,7 @@ def _rtl(identity: Identity, values: Values) -> Finding | None:
     version = identity.version
     if mode == 0:
         return Finding(
-            "traps",
-            "RTL",
-            Level.NOTE,
-            "RTL_PLD_MD = 0: return to launch lands without a target",
-            why=PX4_TRIGGERS,
+            "traps", "RTL", Level.NOTE, "RTL_PLD_MD = 0: return to launch lands without a target", why=PX4_TRIGGERS
         )
     if version is not None and version >= RTL_PRECISION_SINCE:
         return Finding("traps", "RTL", Level.OK, f"RTL_PLD_MD = {mode:.0f}: RTL lands on a target")
@@ -172,9 +164,7 @@ def _rtl(identity: Identity, values: Values) -> Finding | None:
     )
 
 
-def timesync_trap(
-    identity: Identity, requests_hz: float, answers: Mapping[int, int]
-) -> Finding | None:
+def timesync_trap(identity: Identity, requests_hz: float, answers: Mapping[int, int]) -> Finding | None:
     """What the autopilot's TIMESYNC requests on this link lead to.
 
     Args:

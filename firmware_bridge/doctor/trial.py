@@ -20,16 +20,11 @@ BELOW_M = 5.0
 """The target is this far straight below: led there, a vehicle would not move sideways."""
 
 _ACCEPTED = re.compile(r"PrecLand: (Target Found|Init Complete)")
-_REJECTED = re.compile(
-    r"Plnd: Frame not supported|landing.?target.*(not supported|unsupported|invalid)", re.IGNORECASE
-)
+_REJECTED = re.compile(r"Plnd: Frame not supported|landing.?target.*(not supported|unsupported|invalid)", re.IGNORECASE)
 
 
 def try_target(
-    session: Session,
-    identity: Identity,
-    seconds: float = 4.0,
-    form: TargetForm = TargetForm.AUTO,
+    session: Session, identity: Identity, seconds: float = 4.0, form: TargetForm = TargetForm.AUTO
 ) -> list[Finding]:
     """Send a target straight below and listen for what the autopilot says of it.
 
@@ -50,9 +45,7 @@ def try_target(
     sent = 0
     while (now_ns := time.monotonic_ns()) < deadline_ns:
         if session.vehicle().armed:
-            raise LinkError(
-                "no test target is sent: the vehicle is armed and may follow it; disarm"
-            )
+            raise LinkError("no test target is sent: the vehicle is armed and may follow it; disarm")
         if now_ns >= next_ns:
             next_ns = max(next_ns + period_ns, now_ns)
             pose = session.telemetry.history.latest(now_ns)
@@ -104,9 +97,7 @@ def _judge(texts: list[StatusText], identity: Identity, sent: int, seconds: floa
     if accepted:
         return Finding("target", name, Level.OK, f"accepted: '{accepted[-1]}'", data=data)
     if sent == 0:
-        return Finding(
-            "target", name, Level.ERROR, "could not be sent: the way out is full", data=data
-        )
+        return Finding("target", name, Level.ERROR, "could not be sent: the way out is full", data=data)
     if identity.autopilot is Autopilot.PX4:
         return Finding(
             "target",

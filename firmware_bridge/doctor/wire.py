@@ -32,8 +32,7 @@ class Wire:
         error: Why it is not open; empty when it is.
 
     Raises:
-        LinkError: The connection string is in none of the known forms, or the signing key cannot
-            be used.
+        LinkError: The connection string is in none of the known forms, or the signing key cannot be used.
     """
 
     def __init__(self, settings: LinkSettings, make: Callable[[], Transport] | None = None) -> None:
@@ -105,11 +104,7 @@ class Wire:
             return []
         frames = peers.take(arrival, time.monotonic_ns())
         signing = self._signing
-        return [
-            frame
-            for frame in frames
-            if signing is None or signing.accepts(frame.raw, frame.message.get_msgId())
-        ]
+        return [frame for frame in frames if signing is None or signing.accepts(frame.raw, frame.message.get_msgId())]
 
     def send(self, message: Any, peers: PeerBook, to: tuple[Peer, ...] | None) -> bool:
         """Send one message, to some or to all; False when the connection takes none now."""

@@ -59,11 +59,7 @@ from sim.vehicle import Wind
     help="Origin of the local frame, degrees and metres.",
 )
 @click.option(
-    "--wind",
-    default="0,0",
-    metavar="MPS,FROM_DEG",
-    show_default=True,
-    help="Steady wind and where it comes from.",
+    "--wind", default="0,0", metavar="MPS,FROM_DEG", show_default=True, help="Steady wind and where it comes from."
 )
 @click.option(
     "--full-wind-m",
@@ -72,12 +68,7 @@ from sim.vehicle import Wind
     show_default=True,
     help="Below this height the wind falls with its root, as SITL's does; 0: as strong below.",
 )
-@click.option(
-    "--gust-mps",
-    type=click.FloatRange(0.0, 20.0),
-    default=0.0,
-    help="Standard deviation of the gusts.",
-)
+@click.option("--gust-mps", type=click.FloatRange(0.0, 20.0), default=0.0, help="Standard deviation of the gusts.")
 @click.option("--seed", type=int, default=0, help="Seed of gusts and estimator noise.")
 @click.option(
     "--param",
@@ -105,12 +96,7 @@ from sim.vehicle import Wind
     default=0.0,
     help="Error of the attitude estimate, standard deviation.",
 )
-@click.option(
-    "--height-error-m",
-    type=float,
-    default=0.0,
-    help="The height estimate reads this much too high.",
-)
+@click.option("--height-error-m", type=float, default=0.0, help="The height estimate reads this much too high.")
 @click.option(
     "--rules",
     type=click.Choice([r.value for r in FrameRules]),
@@ -140,8 +126,8 @@ def main(  # one parameter per option
 ) -> None:
     """A MAVLink stand-in that flies and lands like ArduCopter 4.6.2.
 
-    Prints one JSON line {"event": "listening", "links": [...]} once its links are open, and ends on
-    SIGTERM, SIGINT or when its parent process ends.
+    Prints one JSON line {"event": "listening", "links": [...]} once its links are open, and ends on SIGTERM, SIGINT or
+    when its parent process ends.
     """
     lat, lon, alt = _numbers(home, 3, "--home")
     wind_mps, wind_from_deg = _numbers(wind, 2, "--wind")
@@ -178,8 +164,8 @@ def main(  # one parameter per option
 def _end_with_parent(shell: Shell, parent: int) -> None:
     """Stop once the parent process is gone.
 
-    Polled, because Linux's parent-death signal already fires when the *thread* that started us
-    ends, and a test runner may well start us from a worker thread.
+    Polled, because Linux's parent-death signal already fires when the *thread* that started us ends, and a test runner
+    may well start us from a worker thread.
     """
 
     def watch() -> None:
@@ -205,9 +191,7 @@ def _assignment(text: str) -> tuple[str, float]:
     try:
         return name.strip().upper(), float(value)
     except ValueError:
-        raise click.BadParameter(
-            f"{text!r} is not NAME=VALUE, e.g. PLND_ENABLED=1", param_hint="--param"
-        ) from None
+        raise click.BadParameter(f"{text!r} is not NAME=VALUE, e.g. PLND_ENABLED=1", param_hint="--param") from None
 
 
 if __name__ == "__main__":

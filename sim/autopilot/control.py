@@ -1,8 +1,8 @@
 """Jerk-limited position control with ArduCopter 4.6's gains and limits (``PSC_*``, ``WPNAV_*``).
 
-Two independent pieces, horizontal (north, east) and vertical (up). Each first moves a *desired*
-trajectory towards what it is asked for, within speed, acceleration and jerk limits, and then closes
-the loop around it: position error -> velocity -> acceleration. Time enters only as ``dt_s``.
+Two independent pieces, horizontal (north, east) and vertical (up). Each first moves a *desired* trajectory towards what
+it is asked for, within speed, acceleration and jerk limits, and then closes the loop around it: position error ->
+velocity -> acceleration. Time enters only as ``dt_s``.
 """
 
 from __future__ import annotations
@@ -56,9 +56,7 @@ class HorizontalControl:
         self.accel_limit_mps2 = 9.80665 * math.tan(self.LEAN_MAX_RAD)
         self.reset(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
-    def reset(
-        self, n_m: float, e_m: float, vn: float, ve: float, held_an: float, held_ae: float
-    ) -> None:
+    def reset(self, n_m: float, e_m: float, vn: float, ve: float, held_an: float, held_ae: float) -> None:
         """Start from a state; ``held_a*`` is the acceleration already held against the wind."""
         self.pn, self.pe, self.vn, self.ve = n_m, e_m, vn, ve
         self.an = self.ae = 0.0
@@ -142,9 +140,7 @@ class HorizontalControl:
         self.an += jn
         self.ae += je
 
-    def update(
-        self, n_m: float, e_m: float, vn: float, ve: float, dt_s: float
-    ) -> tuple[float, float]:
+    def update(self, n_m: float, e_m: float, vn: float, ve: float, dt_s: float) -> tuple[float, float]:
         """Close the loop around the desired trajectory; returns the acceleration to fly, m/s^2."""
         dn, de = self.pn - n_m, self.pe - e_m
         self._pos_err = (dn, de)
@@ -206,8 +202,7 @@ class VerticalControl:
         self.v += self.a * dt_s
 
     def _shape(self, target_v: float, dt_s: float) -> None:
-        accel = sqrt_rate(target_v - self.v, self.JERK_MPS3 / self.accel_max_mps2,
-                          self.JERK_MPS3, dt_s)  # fmt: skip
+        accel = sqrt_rate(target_v - self.v, self.JERK_MPS3 / self.accel_max_mps2, self.JERK_MPS3, dt_s)
         accel = _clip(accel, -self.accel_max_mps2, self.accel_max_mps2)
         self.a += _clip(accel - self.a, -self.JERK_MPS3 * dt_s, self.JERK_MPS3 * dt_s)
 
@@ -231,7 +226,5 @@ class VerticalControl:
         raw = self.v + rate - up_mps
         self._err += (raw - self._err) * _low_pass(dt_s, self.FILTER_HZ)
         target = self.a + self.VELOCITY_P * self._err
-        self.integral = _clip(
-            self.integral + self.ACCEL_I * (target - accel_up_mps2) * dt_s, -4.0, 4.0
-        )
+        self.integral = _clip(self.integral + self.ACCEL_I * (target - accel_up_mps2) * dt_s, -4.0, 4.0)
         return target + self.integral

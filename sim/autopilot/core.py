@@ -1,8 +1,8 @@
 """The stand-in autopilot: MAVLink messages in and out around a ``Flight``. Pure.
 
-``step`` is the only thing that advances time; ``receive`` takes decoded messages from a link and
-``take_outbox`` hands over what is to be sent. There is no thread, socket or clock in here, so a
-test flies a landing in a fraction of a second. The real-time shell is ``sim.autopilot.shell``.
+``step`` is the only thing that advances time; ``receive`` takes decoded messages from a link and ``take_outbox`` hands
+over what is to be sent. There is no thread, socket or clock in here, so a test flies a landing in a fraction of a
+second. The real-time shell is ``sim.autopilot.shell``.
 """
 
 from __future__ import annotations
@@ -109,23 +109,14 @@ class _Command:
 class Autopilot:
     """The stand-in. See ``AutopilotConfig`` for how it starts."""
 
-    def __init__(
-        self,
-        config: AutopilotConfig | None = None,
-        *,
-        ground_height_m: GroundHeight = flat_ground_m,
-    ) -> None:
+    def __init__(self, config: AutopilotConfig | None = None, *, ground_height_m: GroundHeight = flat_ground_m) -> None:
         self.config = config = config or AutopilotConfig()
         self.parameters = ParameterStore(config.parameters)
-        self.vehicle = Vehicle(
-            config.vehicle, config.wind, seed=config.seed, ground_height_m=ground_height_m
-        )
+        self.vehicle = Vehicle(config.vehicle, config.wind, seed=config.seed, ground_height_m=ground_height_m)
         height = config.airborne_height_m
         flying = height is not None
         yaw_rad = math.radians(config.start_yaw_deg)
-        self.vehicle.place(
-            config.start_n_m, config.start_e_m, height or 0.0, yaw_rad, flying=flying
-        )
+        self.vehicle.place(config.start_n_m, config.start_e_m, height or 0.0, yaw_rad, flying=flying)
         self.flight = Flight(
             self.vehicle,
             self.parameters,
@@ -318,10 +309,7 @@ class Autopilot:
     def _on_global_target(self, _: LinkId, m: Any) -> None:
         home = self.config.home
         n, e = home.ned_from_global(1e-7 * m.lat_int, 1e-7 * m.lon_int)
-        relative = (
-            mavlink.MAV_FRAME_GLOBAL_RELATIVE_ALT,
-            mavlink.MAV_FRAME_GLOBAL_RELATIVE_ALT_INT,
-        )
+        relative = (mavlink.MAV_FRAME_GLOBAL_RELATIVE_ALT, mavlink.MAV_FRAME_GLOBAL_RELATIVE_ALT_INT)
         if m.coordinate_frame in relative:
             d = -m.alt
         elif m.coordinate_frame in (mavlink.MAV_FRAME_GLOBAL, mavlink.MAV_FRAME_GLOBAL_INT):
@@ -330,9 +318,7 @@ class Autopilot:
             return
         self._fly_target(m, (n, e, d), (m.vx, m.vy, m.vz))
 
-    def _fly_target(
-        self, m: Any, ned: tuple[float, float, float], velocity: tuple[float, float, float]
-    ) -> None:
+    def _fly_target(self, m: Any, ned: tuple[float, float, float], velocity: tuple[float, float, float]) -> None:
         position_off, velocity_off, yaw_off = (
             (m.type_mask & mask) == mask
             for mask in (
@@ -387,16 +373,20 @@ class Autopilot:
 
     def _on_command_long(self, link_id: LinkId, m: Any) -> None:
         command = _Command(
-            m.command, m.param1, m.param2, m.param3, m.param4, m.param5, m.param6, m.param7,
+            m.command,
+            m.param1,
+            m.param2,
+            m.param3,
+            m.param4,
+            m.param5,
+            m.param6,
+            m.param7,
             mavlink.MAV_FRAME_GLOBAL_RELATIVE_ALT,
-        )  # fmt: skip
+        )
         self._run(link_id, command, m)
 
     def _on_command_int(self, link_id: LinkId, m: Any) -> None:
-        command = _Command(
-            m.command, m.param1, m.param2, m.param3, m.param4, 1e-7 * m.x, 1e-7 * m.y, m.z,
-            m.frame,
-        )  # fmt: skip
+        command = _Command(m.command, m.param1, m.param2, m.param3, m.param4, 1e-7 * m.x, 1e-7 * m.y, m.z, m.frame)
         self._run(link_id, command, m)
 
     def _run(self, link_id: LinkId, command: _Command, m: Any) -> None:
@@ -411,9 +401,7 @@ class Autopilot:
             self._acknowledge(link_id, command.number, result, m)
 
     def _acknowledge(self, link_id: LinkId, command: int, result: int, m: Any) -> None:
-        ack = mavlink.MAVLink_command_ack_message(
-            command, result, 0, 0, m.get_srcSystem(), m.get_srcComponent()
-        )
+        ack = mavlink.MAVLink_command_ack_message(command, result, 0, 0, m.get_srcSystem(), m.get_srcComponent())
         self._send(link_id, ack)
 
     def _on_set_mode(self, link_id: LinkId, m: Any) -> None:
@@ -460,10 +448,7 @@ class Autopilot:
                 return _FAILED
         if not all(map(math.isfinite, (c.x, c.y, c.z))):
             return _DENIED
-        if c.frame in (
-            mavlink.MAV_FRAME_GLOBAL_RELATIVE_ALT,
-            mavlink.MAV_FRAME_GLOBAL_RELATIVE_ALT_INT,
-        ):
+        if c.frame in (mavlink.MAV_FRAME_GLOBAL_RELATIVE_ALT, mavlink.MAV_FRAME_GLOBAL_RELATIVE_ALT_INT):
             down_m = -c.z
         elif c.frame in (mavlink.MAV_FRAME_GLOBAL, mavlink.MAV_FRAME_GLOBAL_INT):
             down_m = self.config.home.alt_m - c.z

@@ -143,9 +143,7 @@ class Flight:
         self.rangefinder_m: float | None = None
         self._rangefinder_good = 0
         self._rangefinder_next_ms = 0
-        self._heights_m: deque[float] = deque(
-            maxlen=1 + RANGEFINDER_DELAY_MS // RANGEFINDER_PERIOD_MS
-        )
+        self._heights_m: deque[float] = deque(maxlen=1 + RANGEFINDER_DELAY_MS // RANGEFINDER_PERIOD_MS)
         self._wander = [0.0, 0.0, 0.0]
         self._shake = [0.0, 0.0, 0.0]
         self._contact_ms: int | None = None
@@ -188,10 +186,7 @@ class Flight:
     @property
     def has_rangefinder(self) -> bool:
         """Whether a downward rangefinder was set up at boot (SITL's type 100)."""
-        return (
-            int(self._p["RNGFND1_TYPE"]) == _RNGFND_SITL
-            and int(self._p["RNGFND1_ORIENT"]) == _ORIENT_DOWN
-        )
+        return int(self._p["RNGFND1_TYPE"]) == _RNGFND_SITL and int(self._p["RNGFND1_ORIENT"]) == _ORIENT_DOWN
 
     @property
     def rangefinder_limits_cm(self) -> tuple[int, int]:
@@ -201,9 +196,7 @@ class Flight:
     @property
     def landing(self) -> bool:
         """Whether a landing is being flown."""
-        return self.armed and (
-            self.mode is Mode.LAND or (self.mode is Mode.RTL and self._rtl is _Rtl.LAND)
-        )
+        return self.armed and (self.mode is Mode.LAND or (self.mode is Mode.RTL and self._rtl is _Rtl.LAND))
 
     @property
     def taking_off(self) -> bool:
@@ -332,9 +325,7 @@ class Flight:
             dt_s,
             math.sqrt(gx * gx + gy * gy + gz * gz),
         )
-        self.target.update(
-            now_ms, sample, (est.n_m, est.e_m, est.d_m), self._rangefinder_height_m()
-        )
+        self.target.update(now_ms, sample, (est.n_m, est.e_m, est.d_m), self._rangefinder_height_m())
         if self.armed:
             self._fly(dt_s)
         self.vehicle.step(dt_s)
@@ -359,9 +350,7 @@ class Flight:
             _wander(self._shake, errors.attitude_noise_rad, 0.2, dt_s, gauss)
             q = _tilted(q, *self._shake)
         w = self._wander
-        return Estimate(
-            q, n_m + bias[0] + w[0], e_m + bias[1] + w[1], d_m + bias[2] + w[2], vn, ve, vd
-        )
+        return Estimate(q, n_m + bias[0] + w[0], e_m + bias[1] + w[1], d_m + bias[2] + w[2], vn, ve, vd)
 
     def _read_rangefinder(self) -> None:
         if self.now_ms < self._rangefinder_next_ms:
@@ -395,9 +384,7 @@ class Flight:
             taking_off = self._guided is _Guided.TAKEOFF and self.mode is Mode.GUIDED
             if taking_off and not self.vehicle.on_ground:
                 self.landed = False
-            elif self.landing or (
-                not taking_off and self.now_ms - self._landed_since_ms > DISARM_DELAY_MS
-            ):
+            elif self.landing or (not taking_off and self.now_ms - self._landed_since_ms > DISARM_DELAY_MS):
                 self.disarm()
             return
         if not self.vehicle.on_ground:
@@ -449,11 +436,7 @@ class Flight:
         speed = math.hypot(est.vn_mps, est.ve_mps)
         brake_s = 0.5 * speed / self._horizontal.accel_max_mps2
         climb_s = 0.5 * abs(est.vd_mps) / self._vertical.accel_max_mps2
-        return (
-            est.n_m + est.vn_mps * brake_s,
-            est.e_m + est.ve_mps * brake_s,
-            est.d_m + est.vd_mps * climb_s,
-        )
+        return (est.n_m + est.vn_mps * brake_s, est.e_m + est.ve_mps * brake_s, est.d_m + est.vd_mps * climb_s)
 
     def _fly(self, dt_s: float) -> None:
         est, xy, z = self.estimate, self._horizontal, self._vertical
@@ -598,9 +581,7 @@ class Flight:
         slow = abs(0.01 * p["LAND_SPEED"])
         fast = 0.01 * p["LAND_SPEED_HIGH"] or self._vertical.descent_max_mps
         above_low = max(0.01 * p["LAND_ALT_LOW"], 1.0) - self._height_above_ground_m()
-        climb = sqrt_rate(
-            above_low, self._vertical.POSITION_GAIN, self._vertical.accel_max_mps2, dt_s
-        )
+        climb = sqrt_rate(above_low, self._vertical.POSITION_GAIN, self._vertical.accel_max_mps2, dt_s)
         climb = min(max(climb, -max(fast, slow)), -slow)
         if self._on_target():
             n, e = self.target.target_ne_m()

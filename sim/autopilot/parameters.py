@@ -29,17 +29,8 @@ class Parameter:
     at_boot: bool = False
 
 
-_INTEGER_LIMIT = {
-    ParameterType.INT8: 2**7 - 1,
-    ParameterType.INT16: 2**15 - 1,
-    ParameterType.INT32: 2**31 - 1,
-}
-_I8, _I16, _I32, _F32 = (
-    ParameterType.INT8,
-    ParameterType.INT16,
-    ParameterType.INT32,
-    ParameterType.REAL32,
-)
+_INTEGER_LIMIT = {ParameterType.INT8: 2**7 - 1, ParameterType.INT16: 2**15 - 1, ParameterType.INT32: 2**31 - 1}
+_I8, _I16, _I32, _F32 = (ParameterType.INT8, ParameterType.INT16, ParameterType.INT32, ParameterType.REAL32)
 
 TABLE: tuple[Parameter, ...] = (
     Parameter("ANGLE_MAX", 3000, _I16),
@@ -143,9 +134,7 @@ class ParameterStore:
         if row is None:
             raise UnknownParameterError(name)
         limit = _INTEGER_LIMIT.get(row.type)
-        self._values[name] = (
-            value if limit is None else float(min(max(round(value), -limit - 1), limit))
-        )
+        self._values[name] = value if limit is None else float(min(max(round(value), -limit - 1), limit))
         if not row.at_boot:
             self._in_force[name] = self._values[name]
 

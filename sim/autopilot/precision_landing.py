@@ -1,9 +1,9 @@
 """Where the landing target is: LANDING_TARGET in, an offset to fly out, by ArduCopter's rules.
 
-Rules read in ArduPilot's documentation and source and checked against the recorded flights; the
-code is ours. What matters to a companion: the frame is looked at only for positions (4.6), a
-position needs ``distance > 0``, an angle needs a rangefinder or a distance, the Kalman estimator
-needs two seconds of messages with gaps of at most 500 ms, and refusals are silent.
+Rules read in ArduPilot's documentation and source and checked against the recorded flights; the code is ours. What
+matters to a companion: the frame is looked at only for positions (4.6), a position needs ``distance > 0``, an angle
+needs a rangefinder or a distance, the Kalman estimator needs two seconds of messages with gaps of at most 500 ms, and
+refusals are silent.
 """
 
 from __future__ import annotations
@@ -117,8 +117,8 @@ class _Sight:
 class PrecisionLanding:
     """Estimator of the landing target.
 
-    ``boot`` once, ``receive`` each LANDING_TARGET, ``update`` each step, then read ``state``,
-    ``acquired``, ``target_ne_m`` and ``measured_down_m``.
+    ``boot`` once, ``receive`` each LANDING_TARGET, ``update`` each step, then read ``state``, ``acquired``,
+    ``target_ne_m`` and ``measured_down_m``.
     """
 
     def __init__(self, parameters: Parameters, say: Say, frame_rules: FrameRules) -> None:
@@ -165,8 +165,7 @@ class PrecisionLanding:
         """Take a LANDING_TARGET; what does not fit is dropped without a word, as in ArduPilot.
 
         Args:
-            message: pymavlink LANDING_TARGET. ``position_valid`` is 0 where a MAVLink 1 sender
-                has no such field.
+            message: pymavlink LANDING_TARGET. ``position_valid`` is 0 where a MAVLink 1 sender has no such field.
             now_ms: Arrival time since boot; ``time_usec`` is not used.
         """
         if not self._running:
@@ -185,11 +184,7 @@ class PrecisionLanding:
         if has_position:
             if not distance_m > 0.0:
                 return
-            direction = (
-                message.x / distance_m,
-                message.y / distance_m,
-                message.z / distance_m,
-            )
+            direction = (message.x / distance_m, message.y / distance_m, message.z / distance_m)
         elif not (math.isfinite(message.angle_x) and math.isfinite(message.angle_y)):
             return
         else:
@@ -208,11 +203,7 @@ class PrecisionLanding:
             self._say(mavlink.MAV_SEVERITY_INFO, text)
 
     def update(
-        self,
-        now_ms: int,
-        sample: InertialSample,
-        vehicle_ned: tuple[float, float, float],
-        rangefinder_m: float | None,
+        self, now_ms: int, sample: InertialSample, vehicle_ned: tuple[float, float, float], rangefinder_m: float | None
     ) -> None:
         """One step.
 
@@ -338,9 +329,7 @@ class PrecisionLanding:
             n, e, d = c * x - s * y, s * x + c * y, z
         else:
             n, e, d = rotate(q, x, y, z)
-        cam = rotate(
-            q, self._p["PLND_CAM_POS_X"], self._p["PLND_CAM_POS_Y"], self._p["PLND_CAM_POS_Z"]
-        )
+        cam = rotate(q, self._p["PLND_CAM_POS_X"], self._p["PLND_CAM_POS_Y"], self._p["PLND_CAM_POS_Z"])
         if sight.distance_m > 0.0:
             reach_m = sight.distance_m
         else:
@@ -351,11 +340,7 @@ class PrecisionLanding:
             reach_m = max(rangefinder_m - abs(cam_along), 0.0) / max(abs(along), 1e-6)
         self.measured_down_m = d * reach_m + cam[2]
         self.last_vehicle_ned = self._vehicle_ned
-        self.last_target_ned = (
-            self.last_target_ned[0],
-            self.last_target_ned[1],
-            self._vehicle_ned[2],
-        )
+        self.last_target_ned = (self.last_target_ned[0], self.last_target_ned[1], self._vehicle_ned[2])
         return n * reach_m + cam[0], e * reach_m + cam[1], self.measured_down_m
 
     def _predict_to_now(self, pn: float, pe: float, vn: float, ve: float) -> None:

@@ -1,8 +1,8 @@
 """Real-time shell of the stand-in: sockets and pacing around the pure ``Autopilot``.
 
-One thread, one ``select`` loop, paced by the monotonic clock. ``tcp:`` links listen and serve one
-client at a time, as SITL's serial ports do; ``udp:`` links send to an address and take replies, as
-SITL's ``udpclient`` does. Only loopback addresses are accepted.
+One thread, one ``select`` loop, paced by the monotonic clock. ``tcp:`` links listen and serve one client at a time, as
+SITL's serial ports do; ``udp:`` links send to an address and take replies, as SITL's ``udpclient`` does. Only loopback
+addresses are accepted.
 """
 
 from __future__ import annotations
@@ -50,9 +50,7 @@ class LinkSpec:
         kind, _, address = text.partition(":")
         host, _, port_text = address.rpartition(":")
         if kind not in ("tcp", "udp") or not host or not port_text.isdecimal():
-            raise LinkError(
-                f"link {text!r} is not tcp:HOST:PORT or udp:HOST:PORT, e.g. tcp:127.0.0.1:5760"
-            )
+            raise LinkError(f"link {text!r} is not tcp:HOST:PORT or udp:HOST:PORT, e.g. tcp:127.0.0.1:5760")
         host = "127.0.0.1" if host == "localhost" else host.strip("[]")
         port = int(port_text)
         try:
@@ -215,9 +213,7 @@ class Shell:
         LinkError: A link cannot be opened.
     """
 
-    def __init__(
-        self, autopilot: Autopilot, links: Sequence[LinkSpec], *, speedup: float = 1.0
-    ) -> None:
+    def __init__(self, autopilot: Autopilot, links: Sequence[LinkSpec], *, speedup: float = 1.0) -> None:
         self._autopilot = autopilot
         self._speedup = speedup
         self._running = True

@@ -77,9 +77,7 @@ class Telemetry:
         if self._f.now_ms >= 1000:
             health |= mavlink.MAV_SYS_STATUS_PREARM_CHECK
         present = _SENSORS | mavlink.MAV_SYS_STATUS_PREARM_CHECK
-        return mavlink.MAVLink_sys_status_message(
-            present, present, health, 100, 12587, 0, 100, 0, 0, 0, 0, 0, 0
-        )
+        return mavlink.MAVLink_sys_status_message(present, present, health, 100, 12587, 0, 100, 0, 0, 0, 0, 0, 0)
 
     def _system_time(self) -> Any:
         return mavlink.MAVLink_system_time_message(0, self._f.now_ms)
@@ -104,9 +102,7 @@ class Telemetry:
 
     def _attitude(self) -> Any:
         roll, pitch, yaw = euler_rad(self._f.estimate.q)
-        return mavlink.MAVLink_attitude_message(
-            self._f.now_ms, roll, pitch, yaw, *self._f.vehicle.rates_radps
-        )
+        return mavlink.MAVLink_attitude_message(self._f.now_ms, roll, pitch, yaw, *self._f.vehicle.rates_radps)
 
     def _attitude_quaternion(self) -> Any:
         return mavlink.MAVLink_attitude_quaternion_message(
@@ -151,9 +147,7 @@ class Telemetry:
         speed = math.hypot(e.vn_mps, e.ve_mps)
         heading = round(math.degrees(euler_rad(e.q)[2])) % 360
         throttle = 38 if self._f.vehicle.motors_on else 0
-        return mavlink.MAVLink_vfr_hud_message(
-            speed, speed, heading, throttle, self._home.alt_m - e.d_m, -e.vd_mps
-        )
+        return mavlink.MAVLink_vfr_hud_message(speed, speed, heading, throttle, self._home.alt_m - e.d_m, -e.vd_mps)
 
     def _sim_state(self) -> Any:
         v = self._f.vehicle
@@ -221,10 +215,7 @@ class Telemetry:
             return None
         h = self._home
         return mavlink.MAVLink_gps_global_origin_message(
-            round(h.lat_deg * 1e7),
-            round(h.lon_deg * 1e7),
-            round(h.alt_m * 1000),
-            self._f.now_ms * 1000,
+            round(h.lat_deg * 1e7), round(h.lon_deg * 1e7), round(h.alt_m * 1000), self._f.now_ms * 1000
         )
 
     def _home_position(self) -> Any | None:

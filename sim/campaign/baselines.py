@@ -1,7 +1,7 @@
 """The decisions of others, as they are published or as one would write them first.
 
-Each looks at one segmentation at a time, picks a pixel and casts it to the ground. So that the
-director treats them fairly, a place near the last one counts as the same site seen again.
+Each looks at one segmentation at a time, picks a pixel and casts it to the ground. So that the director treats them
+fairly, a place near the last one counts as the same site seen again.
 """
 
 from __future__ import annotations
@@ -153,9 +153,7 @@ class MaskBaseline(Baseline):
         return Place(ne_m, radius_px * m_per_px, area_px * m_per_px**2)
 
     @abstractmethod
-    def pixel(
-        self, safe: ByteArray, m_per_px: float
-    ) -> tuple[tuple[float, float], float, float] | None:
+    def pixel(self, safe: ByteArray, m_per_px: float) -> tuple[tuple[float, float], float, float] | None:
         """Column and row of the place, area and free radius in pixels; None without any."""
 
 
@@ -170,9 +168,7 @@ def safe_mask(segmentation: Segmentation, settings: DecisionSettings) -> ByteArr
 class LargestCentroid(MaskBaseline):
     """Largest connected safe area; its centroid, wherever that lies."""
 
-    def pixel(
-        self, safe: ByteArray, m_per_px: float
-    ) -> tuple[tuple[float, float], float, float] | None:
+    def pixel(self, safe: ByteArray, m_per_px: float) -> tuple[tuple[float, float], float, float] | None:
         """The centroid of the largest area that could hold the vehicle."""
         count, _, stats, centroids = cv2.connectedComponentsWithStats(safe, connectivity=8)
         if count < 2:
@@ -188,13 +184,11 @@ class LargestCentroid(MaskBaseline):
 class Dovesei(MaskBaseline):
     """DOVESEI's rule: score of the segments, then the peak of the distance transform.
 
-    Bong et al., "Dynamic Open-Vocabulary Enhanced Safe-landing with Intelligence", 2023: segments
-    are ranked by area / (perimeter x (distance of their middle from the picture's + 1)).
+    Bong et al., "Dynamic Open-Vocabulary Enhanced Safe-landing with Intelligence", 2023: segments are ranked by area /
+    (perimeter x (distance of their middle from the picture's + 1)).
     """
 
-    def pixel(
-        self, safe: ByteArray, m_per_px: float
-    ) -> tuple[tuple[float, float], float, float] | None:
+    def pixel(self, safe: ByteArray, m_per_px: float) -> tuple[tuple[float, float], float, float] | None:
         """The roomiest pixel of the segment with the best score."""
         count, labels, stats, centroids = cv2.connectedComponentsWithStats(safe, connectivity=8)
         middle = np.array([(safe.shape[1] - 1) / 2, (safe.shape[0] - 1) / 2])

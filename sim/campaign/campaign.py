@@ -21,9 +21,8 @@ Progress = Callable[[int, int, Record], None]
 
 
 def run_campaign(
-    plan: Plan, out: Path, engine: str, jobs: int, scheduler: str | None = None,
-    progress: Progress | None = None,
-) -> tuple[list[Record], dict[str, Any]]:  # fmt: skip
+    plan: Plan, out: Path, engine: str, jobs: int, scheduler: str | None = None, progress: Progress | None = None
+) -> tuple[list[Record], dict[str, Any]]:
     """Flies what is missing in a folder and writes its results and summary.
 
     Returns:
@@ -72,6 +71,4 @@ class PlainProgress:
         self._said_s = now_s
         rate = (done - self._first) / max(now_s - self._began_s, 1e-9)
         left = f", {(total - done) / rate / 60:.0f} min left" if rate > 0 and done < total else ""
-        self._say(
-            f"{done}/{total}{left}; scene {newest['scene']} {newest['policy']}: {newest['verdict']}"
-        )
+        self._say(f"{done}/{total}{left}; scene {newest['scene']} {newest['policy']}: {newest['verdict']}")

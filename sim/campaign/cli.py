@@ -15,13 +15,7 @@ import click
     show_default=True,
     help="Folder of the campaign; one that was begun is gone on with.",
 )
-@click.option(
-    "--scenes",
-    type=click.IntRange(1, 1_000_000),
-    default=200,
-    show_default=True,
-    help="How many scenes.",
-)
+@click.option("--scenes", type=click.IntRange(1, 1_000_000), default=200, show_default=True, help="How many scenes.")
 @click.option(
     "--seed",
     type=click.IntRange(0),
@@ -30,10 +24,7 @@ import click
     help="Of the campaign: everything random follows from it.",
 )
 @click.option(
-    "--split",
-    default="train",
-    show_default=True,
-    help="train for tuning, val for comparing, test for the one report.",
+    "--split", default="train", show_default=True, help="train for tuning, val for comparing, test for the one report."
 )
 @click.option(
     "--worlds",
@@ -42,9 +33,7 @@ import click
     help="Specifications, taken in turn: scenes, procedural, worst:all, photo:FILE?...",
 )
 @click.option(
-    "--policy",
-    "policies",
-    help="Names with commas between, or all; with --replay, whose landing.  [default: ours]",
+    "--policy", "policies", help="Names with commas between, or all; with --replay, whose landing.  [default: ours]"
 )
 @click.option(
     "--segmentation",
@@ -54,9 +43,7 @@ import click
     help="Measured mistakes on the truth, or a network on pictures.",
 )
 @click.option(
-    "--model",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="ONNX file, for --segmentation model.",
+    "--model", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="ONNX file, for --segmentation model."
 )
 @click.option(
     "--confusion",
@@ -68,8 +55,7 @@ import click
     "settings",
     multiple=True,
     metavar="SECTION.NAME=VALUE",
-    help="A setting of decision, director or authority, or a parameter of the autopilot; may be "
-    "given several times.",
+    help="A setting of decision, director or authority, or a parameter of the autopilot; may be given several times.",
 )
 @click.option(
     "--network-shift",
@@ -100,13 +86,7 @@ import click
     help="Cores of this machine, or Dask distributed.",
 )
 @click.option("--scheduler", metavar="ADDRESS", help="A running Dask scheduler, tcp://HOST:PORT.")
-@click.option(
-    "--jobs",
-    type=click.IntRange(1, 1024),
-    default=2,
-    show_default=True,
-    help="Workers on this machine.",
-)
+@click.option("--jobs", type=click.IntRange(1, 1024), default=2, show_default=True, help="Workers on this machine.")
 @click.option(
     "--pictures",
     type=click.IntRange(0, 1000),
@@ -124,17 +104,33 @@ import click
 @click.option("--sheet", is_flag=True, help="With --replay: also what the camera saw.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def campaign(
-    out: Path, scenes: int, seed: int, split: str, worlds: str, policies: str | None,
-    segmentation: str, model: Path | None, confusion: Path | None, settings: tuple[str, ...],
-    network_shift: float, search_s: float, nearer_m: float, engine: str, scheduler: str | None,
-    jobs: int, pictures: int,
-    replay: Path | None, scene: int | None, sheet: bool, as_json: bool,
-) -> None:  # fmt: skip
+    out: Path,
+    scenes: int,
+    seed: int,
+    split: str,
+    worlds: str,
+    policies: str | None,
+    segmentation: str,
+    model: Path | None,
+    confusion: Path | None,
+    settings: tuple[str, ...],
+    network_shift: float,
+    search_s: float,
+    nearer_m: float,
+    engine: str,
+    scheduler: str | None,
+    jobs: int,
+    pictures: int,
+    replay: Path | None,
+    scene: int | None,
+    sheet: bool,
+    as_json: bool,
+) -> None:
     """Fly landings by the hundred, faster than real time, and score them by the truth.
 
-    Everything that flies runs in one process on a simulated clock, with random worlds, weather,
-    sensors and people. The same options and the same code give the same results to the byte. A
-    campaign that was stopped goes on when it is called again.
+    Everything that flies runs in one process on a simulated clock, with random worlds, weather, sensors and people. The
+    same options and the same code give the same results to the byte. A campaign that was stopped goes on when it is
+    called again.
     """
     from sim.campaign.command import campaign_command, plan_from, replay_command
 
@@ -144,9 +140,19 @@ def campaign(
         replay_command(replay, scene, policies, sheet, as_json)
         return
     plan = plan_from(
-        scenes, seed, split, worlds, policies or "ours", segmentation, model, confusion, settings,
-        search_s, network_shift, nearer_m,
-    )  # fmt: skip
+        scenes,
+        seed,
+        split,
+        worlds,
+        policies or "ours",
+        segmentation,
+        model,
+        confusion,
+        settings,
+        search_s,
+        network_shift,
+        nearer_m,
+    )
     campaign_command(plan, out, engine, jobs, scheduler, pictures, as_json)
 
 

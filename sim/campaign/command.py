@@ -26,10 +26,19 @@ NO_REPORT = "no report: it needs matplotlib and jinja2, pip install 'touchdown[c
 
 
 def plan_from(
-    scenes: int, seed: int, split: str, worlds: str, policies: str, segmentation: str,
-    model: Path | None, confusion: Path | None, settings: tuple[str, ...], search_s: float,
-    network_shift: float = 0.0, nearer_m: float = NEARER_M,
-) -> Plan:  # fmt: skip
+    scenes: int,
+    seed: int,
+    split: str,
+    worlds: str,
+    policies: str,
+    segmentation: str,
+    model: Path | None,
+    confusion: Path | None,
+    settings: tuple[str, ...],
+    search_s: float,
+    network_shift: float = 0.0,
+    nearer_m: float = NEARER_M,
+) -> Plan:
     """A plan from what was typed.
 
     Raises:
@@ -46,13 +55,19 @@ def plan_from(
         raise CampaignError("--segmentation model needs --model FILE.onnx")
     checked = _settings(settings)
     return Plan(
-        scenes=scenes, seed=seed, split=split,
+        scenes=scenes,
+        seed=seed,
+        split=split,
         worlds=tuple(world for part in worlds.split(",") for world in expand_world_spec(part)),
-        policies=names, segmentation=segmentation,
+        policies=names,
+        segmentation=segmentation,
         confusion=None if confusion is None else str(confusion.resolve()),
         model=None if model is None else str(model.resolve()),
-        search_s=search_s, network_shift=network_shift, nearer_m=nearer_m, **checked,
-    )  # fmt: skip
+        search_s=search_s,
+        network_shift=network_shift,
+        nearer_m=nearer_m,
+        **checked,
+    )
 
 
 SECTIONS: dict[str, type[BaseModel]] = {
@@ -72,9 +87,7 @@ def _settings(assignments: tuple[str, ...]) -> dict[str, dict[str, Any]]:
         name, _, value = text.partition("=")
         section, _, key = name.partition(".")
         if section not in found or not key or not value:
-            raise CampaignError(
-                f"--set {text!r}: expected SECTION.NAME=VALUE with a section of {', '.join(found)}"
-            )
+            raise CampaignError(f"--set {text!r}: expected SECTION.NAME=VALUE with a section of {', '.join(found)}")
         try:
             found[section][key] = json.loads(value)
         except json.JSONDecodeError:
@@ -97,9 +110,8 @@ def _settings(assignments: tuple[str, ...]) -> dict[str, dict[str, Any]]:
 
 
 def campaign_command(
-    plan: Plan, out: Path, engine: str, jobs: int, scheduler: str | None, pictures: int,
-    as_json: bool,
-) -> None:  # fmt: skip
+    plan: Plan, out: Path, engine: str, jobs: int, scheduler: str | None, pictures: int, as_json: bool
+) -> None:
     """Flies, writes the report and says what came of it."""
     if not as_json:
         click.echo(f"flight {plan.resolved().describe()}")
@@ -127,9 +139,7 @@ def _report(out: Path, pictures: int, say: Callable[[str], None] | None) -> Path
     return write_report(out, pictures, say)
 
 
-def replay_command(
-    folder: Path, number: int, policy: str | None, sheet: bool, as_json: bool
-) -> None:
+def replay_command(folder: Path, number: int, policy: str | None, sheet: bool, as_json: bool) -> None:
     """Flies one landing again and says where its picture is."""
     try:
         from sim.campaign.replay import replay

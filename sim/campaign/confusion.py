@@ -1,15 +1,14 @@
 """What a network would say of a picture, from the truth and its measured mistakes.
 
-Mistakes are not noise per pixel: a network errs in patches, mostly at edges and in some regions
-more than in others, and it errs again at the same place in the next picture. So two Gaussian fields
-are mixed, one fixed to the ground and one new with each frame, with the measured sizes and shares
-(see `sim.campaign.patches`); who is missed has a share of their own that stays. The field that is
-fixed to the ground is another one at each octave of the height, and much alike from one octave to
-the next, as measured: what looks bad from 30 m often does from 15. Where
-the mixed field is high the network does badly: the field's value picks a quantile of the outputs
-measured on ground of that class, at that height, in that zone: inside an area, at a seam with
-another class of the same role, at an edge to another role, or beside a person or a vehicle. Beside
-people networks put people: drawn at every edge, those would be crowds of phantoms along each path.
+Mistakes are not noise per pixel: a network errs in patches, mostly at edges and in some regions more than in others,
+and it errs again at the same place in the next picture. So two Gaussian fields are mixed, one fixed to the ground and
+one new with each frame, with the measured sizes and shares (see `sim.campaign.patches`); who is missed has a share of
+their own that stays. The field that is fixed to the ground is another one at each octave of the height, and much alike
+from one octave to the next, as measured: what looks bad from 30 m often does from 15. Where
+the mixed field is high the network does badly: the field's value picks a quantile of the outputs measured on ground of
+that class, at that height, in that zone: inside an area, at a seam with another class of the same role, at an edge to
+another role, or beside a person or a vehicle. Beside people networks put people: drawn at every edge, those would be
+crowds of phantoms along each path.
 
 `sim.campaign.measure` makes the file from a real model on rendered pictures.
 """
@@ -40,14 +39,40 @@ FORMAT = 3
 DEFAULT_FILE = "measured.json"
 ZONES = ("interior", "seam", "edge", "beside")
 BESIDE_PX, BESIDE_M = 3.0, 1.5
-"""Static ground so near to a person or a vehicle lies beside it: pixels of the label picture, for
-what a network blurs, and metres, for shadows and what leans out of the outline."""
+"""Static ground so near to a person or a vehicle lies beside it: pixels of the label picture, for what a network blurs,
+and metres, for shadows and what leans out of the outline."""
 
 PLANES = 1 + len(HAZARD_ROLES)
 LEVELS = (
-    0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8,
-    0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995,
-)  # fmt: skip
+    0.02,
+    0.05,
+    0.1,
+    0.15,
+    0.2,
+    0.25,
+    0.3,
+    0.35,
+    0.4,
+    0.45,
+    0.5,
+    0.55,
+    0.6,
+    0.65,
+    0.7,
+    0.75,
+    0.8,
+    0.85,
+    0.9,
+    0.93,
+    0.95,
+    0.97,
+    0.98,
+    0.99,
+    0.995,
+    0.998,
+    0.999,
+    0.9995,
+)
 """Quantiles kept of the outputs of a class, from right to wrong; dense where it matters."""
 
 Z_STEPS = 256
@@ -72,8 +97,8 @@ class Band:
 
     Attributes:
         low_m, high_m: Heights.
-        correlation_px: Patch size: distance at which the correlation of patches falls to 1/e,
-            pixels of the label picture.
+        correlation_px: Patch size: distance at which the correlation of patches falls to 1/e, pixels of the label
+            picture.
         region_share: Part of the ground field's variance that is of regions, not of patches.
         persistence: Share of the field's variance that stays with the ground.
         mover_persistence: The same at people and vehicles.
@@ -97,8 +122,7 @@ class ConfusionModel:
         origin: Which network it was measured from.
         size_px: Width and height of the label pictures it was measured at.
         class_names: The rows of the bands' outputs.
-        octave_persistence: Share of the ground field's variance that is there again at half the
-            height.
+        octave_persistence: Share of the ground field's variance that is there again at half the height.
         bands: From low to high.
         shifts: Probits per unit of each camera fault, by name.
     """
@@ -135,9 +159,7 @@ def load_confusion(path: Path | None = None) -> ConfusionModel:
         data = json.loads(text)
         return _parse(data)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise DataError(
-            f"confusion model {name}: {error}; make one with `touchdown sim confusion`"
-        ) from error
+        raise DataError(f"confusion model {name}: {error}; make one with `touchdown sim confusion`") from error
 
 
 def _parse(data: dict[str, Any]) -> ConfusionModel:
@@ -152,15 +174,19 @@ def _parse(data: dict[str, Any]) -> ConfusionModel:
         low_m, high_m = entry["height_m"]
         bands.append(
             Band(
-                low_m, high_m, entry["correlation_px"], entry["region_share"],
-                entry["persistence"], entry["mover_persistence"], outputs,
+                low_m,
+                high_m,
+                entry["correlation_px"],
+                entry["region_share"],
+                entry["persistence"],
+                entry["mover_persistence"],
+                outputs,
             )
-        )  # fmt: skip
+        )
     width, height = data["size_px"]
     return ConfusionModel(
-        data["origin"], (width, height), names, data["octave_persistence"], tuple(bands),
-        data["shifts"],
-    )  # fmt: skip
+        data["origin"], (width, height), names, data["octave_persistence"], tuple(bands), data["shifts"]
+    )
 
 
 def zones_of(labels: ByteArray, roles: ByteArray, m_per_px: float) -> ByteArray:
@@ -212,9 +238,7 @@ class ConfusionSampler:
         rng: Randomness of the landing.
     """
 
-    def __init__(
-        self, model: ConfusionModel, taxonomy: Taxonomy, shift: float, rng: np.random.Generator
-    ) -> None:
+    def __init__(self, model: ConfusionModel, taxonomy: Taxonomy, shift: float, rng: np.random.Generator) -> None:
         self._model = model
         self._shift = shift
         self._rng = rng
@@ -225,16 +249,21 @@ class ConfusionSampler:
         self._role_of_label = roles_of(taxonomy)
         self._rows_of_zone = np.arange(len(ZONES), dtype=np.intp) * ((len(taxonomy) + 1) * Z_STEPS)
         self._octaves = octave_weights(model.octave_persistence)
-        # Coarser octaves make the mixture coarser than what was measured at one height; finer ones
-        # to begin with make up for it.
+        # Coarser octaves make the mixture coarser than what was measured at one height; finer ones to begin with make
+        # up for it.
         self._finer = 2.0 ** sum(j * w**2 for j, w in enumerate(self._octaves))
         self._origin_px = rng.integers(0, GROUND_SIDE, 2)
         self._turn_rad = float(rng.uniform(0.0, 2.0 * math.pi))
 
     def segment(
-        self, labels: ByteArray, ground_from_pixel: FloatArray, height_m: float, m_per_px: float,
-        captured_at_ns: int, shift: float = 0.0,
-    ) -> Segmentation:  # fmt: skip
+        self,
+        labels: ByteArray,
+        ground_from_pixel: FloatArray,
+        height_m: float,
+        m_per_px: float,
+        captured_at_ns: int,
+        shift: float = 0.0,
+    ) -> Segmentation:
         """What the network says of a picture with these true labels.
 
         Only the probabilities err; `class_id` are the true labels, which no decision reads.
@@ -255,18 +284,14 @@ class ConfusionSampler:
         z = _mixed(ground, fresh, band.persistence, self._shift + shift)
         movers = roles >= _FIRST_MOVER
         if movers.any():
-            z[movers] = _mixed(
-                ground[movers], fresh[movers], band.mover_persistence, self._shift + shift
-            ).ravel()
+            z[movers] = _mixed(ground[movers], fresh[movers], band.mover_persistence, self._shift + shift).ravel()
         index = self._row_of_label.take(labels)
         index += self._rows_of_zone.take(zones_of(labels, roles, m_per_px))
         index += z
         landable, *hazards = (plane.take(index) for plane in table)
         return Segmentation(labels, landable, np.stack(hazards), captured_at_ns)
 
-    def _ground(
-        self, shape: tuple[int, ...], ground_from_pixel: FloatArray, band: Band, m_per_px: float
-    ) -> Field:
+    def _ground(self, shape: tuple[int, ...], ground_from_pixel: FloatArray, band: Band, m_per_px: float) -> Field:
         """The field that stays with the ground; its grain follows the height by octaves."""
         octave = round(math.log2(band.correlation_px * m_per_px))
         mixed: Field | None = None
@@ -275,9 +300,7 @@ class ConfusionSampler:
             mixed = weight * field if mixed is None else cv2.scaleAdd(field, weight, mixed)
         return np.asarray(mixed, np.float32)
 
-    def _octave(
-        self, shape: tuple[int, ...], ground_from_pixel: FloatArray, band: Band, octave: int
-    ) -> Field:
+    def _octave(self, shape: tuple[int, ...], ground_from_pixel: FloatArray, band: Band, octave: int) -> Field:
         """The field of one octave alone: patches of about 2^octave metres."""
         scale = TEXELS_PER_LENGTH * self._finer / 2.0**octave
         c, s = scale * math.cos(self._turn_rad), scale * math.sin(self._turn_rad)
@@ -285,10 +308,12 @@ class ConfusionSampler:
         offset = self._origin_px + 97 * octave
         tile_from_ground = np.array([[c, -s, offset[0]], [s, c, offset[1]], [0.0, 0.0, 1.0]])
         warped = cv2.warpPerspective(
-            _ground_tile(band.region_share), tile_from_ground @ ground_from_pixel,
-            (shape[1], shape[0]), flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP,
+            _ground_tile(band.region_share),
+            tile_from_ground @ ground_from_pixel,
+            (shape[1], shape[0]),
+            flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_WRAP,
-        )  # fmt: skip
+        )
         return np.asarray(warped, np.float32)
 
     def _frame(self, shape: tuple[int, ...], correlation_px: float) -> Field:
@@ -302,9 +327,8 @@ class ConfusionSampler:
 def octave_weights(persistence: float) -> tuple[float, ...]:
     """Weights of an octave's own field and of the coarser ones', with squares that add up to 1.
 
-    Each octave is the next coarser one times r and something of its own; cut off after `OCTAVES`.
-    Two fields one octave apart so correlate by a little less than `persistence`, two octaves apart
-    by about its square.
+    Each octave is the next coarser one times r and something of its own; cut off after `OCTAVES`. Two fields one octave
+    apart so correlate by a little less than `persistence`, two octaves apart by about its square.
     """
     own = math.sqrt(1.0 - persistence**2)
     return (*(own * persistence**j for j in range(OCTAVES - 1)), persistence ** (OCTAVES - 1))
@@ -313,9 +337,13 @@ def octave_weights(persistence: float) -> tuple[float, ...]:
 def _mixed(ground: Field, fresh: Field, persistence: float, shift: float) -> ByteArray:
     """Field values as bytes: mixed, shifted, scaled and cut off in one pass."""
     mixed = cv2.addWeighted(
-        ground, Z_SCALE * math.sqrt(persistence), fresh, Z_SCALE * math.sqrt(1.0 - persistence),
-        128.0 + Z_SCALE * shift, dtype=cv2.CV_8U,
-    )  # fmt: skip
+        ground,
+        Z_SCALE * math.sqrt(persistence),
+        fresh,
+        Z_SCALE * math.sqrt(1.0 - persistence),
+        128.0 + Z_SCALE * shift,
+        dtype=cv2.CV_8U,
+    )
     return np.asarray(mixed, np.uint8)
 
 
@@ -336,9 +364,12 @@ def _table(band: Band, model: ConfusionModel, taxonomy: Taxonomy) -> ByteArray:
 
 
 _STANDS_FOR = {
-    Role.LANDABLE: "grass", Role.OBSTACLE: "tree", Role.WATER: "water", Role.PERSON: "person",
+    Role.LANDABLE: "grass",
+    Role.OBSTACLE: "tree",
+    Role.WATER: "water",
+    Role.PERSON: "person",
     Role.VEHICLE: "car",
-}  # fmt: skip
+}
 
 
 def _row_of(name: str, role: Role, names: tuple[str, ...]) -> int | None:

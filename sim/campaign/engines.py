@@ -1,9 +1,8 @@
 """Where tasks are run: this process, its cores, or machines. One interface, any order of results.
 
-Machines: Dask distributed. It is a scheduler that exists, is BSD-licensed, pure Python and some
-10 MB with what it needs; it runs on anything (SSH, SLURM, Kubernetes, or two workers on a laptop),
-moves tasks away from a worker that dies, and a campaign needs none of Ray's object store or actors
-for its 70 MB.
+Machines: Dask distributed. It is a scheduler that exists, is BSD-licensed, pure Python and some 10 MB with what it
+needs; it runs on anything (SSH, SLURM, Kubernetes, or two workers on a laptop), moves tasks away from a worker that
+dies, and a campaign needs none of Ray's object store or actors for its 70 MB.
 """
 
 from __future__ import annotations
@@ -25,9 +24,7 @@ IN_FLIGHT_PER_WORKER = 4
 """Tasks that are handed out at a time, so that memory does not grow with the campaign."""
 
 
-def outcomes(
-    tasks: Sequence[Task], engine: str, jobs: int, scheduler: str | None = None
-) -> Iterator[Outcome]:
+def outcomes(tasks: Sequence[Task], engine: str, jobs: int, scheduler: str | None = None) -> Iterator[Outcome]:
     """Runs tasks and gives what came of each, as it comes.
 
     Args:
@@ -89,14 +86,12 @@ def _with_dask(tasks: Sequence[Task], jobs: int, scheduler: str | None) -> Itera
     try:
         import distributed
     except ImportError:
-        raise CampaignError(
-            "engine dask needs Dask distributed: pip install 'touchdown[campaign]'"
-        ) from None
+        raise CampaignError("engine dask needs Dask distributed: pip install 'touchdown[campaign]'") from None
     cluster = None
     if scheduler is None:
         cluster = distributed.LocalCluster(
-            n_workers=jobs, threads_per_worker=1, host="127.0.0.1", dashboard_address=None,
-        )  # fmt: skip
+            n_workers=jobs, threads_per_worker=1, host="127.0.0.1", dashboard_address=None
+        )
     try:
         with distributed.Client(scheduler if cluster is None else cluster) as client:
             workers = max(1, len(client.scheduler_info()["workers"]))

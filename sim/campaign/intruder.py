@@ -25,9 +25,7 @@ class Intruder:
         self._style = style
         self.came = False
 
-    def look(
-        self, t_s: float, site_ne_m: tuple[float, float] | None, height_m: float, world: World
-    ) -> World:
+    def look(self, t_s: float, site_ne_m: tuple[float, float] | None, height_m: float, world: World) -> World:
         """The world from now on: with the intruder once the vehicle is low enough over a site."""
         if self.came or site_ne_m is None or height_m > self._plan.below_m:
             return world
@@ -39,10 +37,8 @@ class Intruder:
         (n, e), far_m = site_ne_m, 2.0 * plan.away_m
         walk = Timetable(
             plan.kind,
-            (t_s, arrives_s, arrives_s + plan.stay_s,
-             arrives_s + plan.stay_s + far_m / plan.speed_mps),
-            ((n + dn * plan.away_m, e + de * plan.away_m), (n, e), (n, e),
-             (n - dn * far_m, e - de * far_m)),
+            (t_s, arrives_s, arrives_s + plan.stay_s, arrives_s + plan.stay_s + far_m / plan.speed_mps),
+            ((n + dn * plan.away_m, e + de * plan.away_m), (n, e), (n, e), (n - dn * far_m, e - de * far_m)),
             style=self._style,
-        )  # fmt: skip
+        )
         return world.with_actors(walk)

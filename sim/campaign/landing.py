@@ -14,12 +14,7 @@ from edge.sections.camera import CameraSection
 from firmware_bridge.dialect import mavlink
 from landing.authority import AuthorityState
 from landing.director import DirectorOutput
-from landing.settings import (
-    AuthorityLevel,
-    AuthoritySettings,
-    DecisionSettings,
-    DirectorSettings,
-)
+from landing.settings import AuthorityLevel, AuthoritySettings, DecisionSettings, DirectorSettings
 from landing.types import Pose
 from sim.autopilot import Mode
 from sim.autopilot.core import TICK_MS, Autopilot, AutopilotConfig
@@ -51,9 +46,13 @@ WIND_FULL_HEIGHT_M = 60.0
 PILOT = "pilot"
 
 PRECISION_LANDING = {
-    "PLND_ENABLED": 1, "PLND_TYPE": 1, "RNGFND1_TYPE": 100, "RNGFND1_MIN_CM": 10,
-    "RNGFND1_ORIENT": 25, "PLND_OPTIONS": 4,
-}  # fmt: skip
+    "PLND_ENABLED": 1,
+    "PLND_TYPE": 1,
+    "RNGFND1_TYPE": 100,
+    "RNGFND1_MIN_CM": 10,
+    "RNGFND1_ORIENT": 25,
+    "PLND_OPTIONS": 4,
+}
 """What the facts of ArduPilot say a precision landing needs."""
 
 
@@ -87,9 +86,7 @@ class DrawnMachine:
         rng: Randomness of the camera.
     """
 
-    def __init__(
-        self, conditions: Conditions, autopilot: Autopilot, rng: np.random.Generator
-    ) -> None:
+    def __init__(self, conditions: Conditions, autopilot: Autopilot, rng: np.random.Generator) -> None:
         self.fps = conditions.fps
         self.max_frame_age_ns = MAX_FRAME_AGE_NS
         self._conditions = conditions
@@ -125,9 +122,14 @@ class Landing:
     """
 
     def __init__(
-        self, scene: Scene, world: World, start_ne_m: tuple[float, float], eyes: Eyes,
-        policy: Policy, setup: FlightSetup,
-    ) -> None:  # fmt: skip
+        self,
+        scene: Scene,
+        world: World,
+        start_ne_m: tuple[float, float],
+        eyes: Eyes,
+        policy: Policy,
+        setup: FlightSetup,
+    ) -> None:
         conditions = scene.conditions
         self.world = world
         self._eyes = eyes
@@ -136,22 +138,17 @@ class Landing:
         self._autopilot.connect(PILOT)
         commands = setup.authority.level is not AuthorityLevel.ADVISE
         self.link = InProcessLink(
-            self._autopilot, link_settings(conditions, commands), conditions,
-            scene_stream(scene.key, "link"), BOOT_NS,
-        )  # fmt: skip
+            self._autopilot, link_settings(conditions, commands), conditions, scene_stream(scene.key, "link"), BOOT_NS
+        )
         camera = believed_camera(conditions)
         decider = policy.make(setup.decision, world.taxonomy, camera)
         self.pipeline = Pipeline(eyes, decider, camera, self._clock.ns, no_stopwatch)
         self.trace = Trace()
         self._control = Control(setup.director, self.link, self.trace, setup.authority)
         machine = DrawnMachine(conditions, self._autopilot, scene_stream(scene.key, "camera"))
-        self._loop = FlightLoop(
-            self._clock, self.link, self.pipeline, self._control, eyes, machine, self.trace
-        )
+        self._loop = FlightLoop(self._clock, self.link, self.pipeline, self._control, eyes, machine, self.trace)
         self._pilot = Pilot(setup.search_s, setup.nearer_m)
-        self._reaction = ReactionWatch(
-            world.taxonomy, setup.decision.vehicle_radius_m, self._width_px
-        )
+        self._reaction = ReactionWatch(world.taxonomy, setup.decision.vehicle_radius_m, self._width_px)
         style = int(scene_stream(scene.key, "style").integers(1 << 30))
         self._intruder = Intruder(scene.intruder, style) if scene.intruder else None
         self._touched: Moment | None = None
@@ -189,9 +186,7 @@ class Landing:
     def _look_on(self, output: DirectorOutput) -> None:
         """The pilot and who else looks on, after each step of the control loop."""
         height_m = self._autopilot.vehicle.height_m
-        order = self._pilot.step(
-            self.t_s, output.state, self._authority, self._autopilot.flight.mode, height_m
-        )
+        order = self._pilot.step(self.t_s, output.state, self._authority, self._autopilot.flight.mode, height_m)
         if isinstance(order, GoDown):
             self._go_down(order.by_m)
         elif order is not None:
@@ -215,19 +210,28 @@ class Landing:
     def _switch_to(self, mode: Mode) -> None:
         self.trace.write("pilot", mode=mode.name)
         self._autopilot.receive(
-            PILOT, mavlink.MAVLink_set_mode_message(
+            PILOT,
+            mavlink.MAVLink_set_mode_message(
                 self._autopilot.system_id, mavlink.MAV_MODE_FLAG_CUSTOM_MODE_ENABLED, int(mode)
             ),
-        )  # fmt: skip
+        )
 
     def _go_down(self, by_m: float) -> None:
         self.trace.write("pilot", goes_down_m=round(by_m, 1))
         self._autopilot.receive(
-            PILOT, mavlink.MAVLink_set_position_target_local_ned_message(
-                0, self._autopilot.system_id, 1, mavlink.MAV_FRAME_LOCAL_OFFSET_NED,
-                POSITION_ONLY, 0.0, 0.0, by_m, *(0.0,) * 8,
+            PILOT,
+            mavlink.MAVLink_set_position_target_local_ned_message(
+                0,
+                self._autopilot.system_id,
+                1,
+                mavlink.MAV_FRAME_LOCAL_OFFSET_NED,
+                POSITION_ONLY,
+                0.0,
+                0.0,
+                by_m,
+                *(0.0,) * 8,
             ),
-        )  # fmt: skip
+        )
 
     def _true_site(self, output: DirectorOutput) -> tuple[float, float] | None:
         """Where the target that is being sent really lies on the ground."""
@@ -244,9 +248,7 @@ class Landing:
 
     def _moment(self, output: DirectorOutput) -> Moment:
         v = self._autopilot.vehicle
-        return Moment(
-            self.t_s, v.n_m, v.e_m, v.height_m, output.state.value, self._true_site(output)
-        )
+        return Moment(self.t_s, v.n_m, v.e_m, v.height_m, output.state.value, self._true_site(output))
 
     def _ended(self, output: DirectorOutput | None) -> bool:
         vehicle, flight = self._autopilot.vehicle, self._autopilot.flight
@@ -272,18 +274,17 @@ class Landing:
         return "no site"
 
 
-def autopilot_config(
-    scene: Scene, start_ne_m: tuple[float, float], parameters: Mapping[str, float]
-) -> AutopilotConfig:
+def autopilot_config(scene: Scene, start_ne_m: tuple[float, float], parameters: Mapping[str, float]) -> AutopilotConfig:
     """The stand-in of a scene, hovering."""
     c: Conditions = scene.conditions
     bias = scene_stream(scene.key, "bias").uniform(-1.0, 1.0, 2)
     return AutopilotConfig(
-        parameters={
-            **PRECISION_LANDING, "RNGFND1_MAX_CM": round(100 * c.range_max_m), **parameters,
-        },
-        start_n_m=start_ne_m[0], start_e_m=start_ne_m[1], start_yaw_deg=c.yaw_deg,
-        airborne_height_m=c.height_m, airborne_mode=Mode.GUIDED,
+        parameters={**PRECISION_LANDING, "RNGFND1_MAX_CM": round(100 * c.range_max_m), **parameters},
+        start_n_m=start_ne_m[0],
+        start_e_m=start_ne_m[1],
+        start_yaw_deg=c.yaw_deg,
+        airborne_height_m=c.height_m,
+        airborne_mode=Mode.GUIDED,
         wind=Wind(c.wind_mps, c.wind_from_deg, c.gust_mps, full_height_m=WIND_FULL_HEIGHT_M),
         seed=int(scene_stream(scene.key, "autopilot").integers(1 << 30)),
         errors=EstimatorErrors(
@@ -292,4 +293,4 @@ def autopilot_config(
             attitude_noise_rad=math.radians(c.attitude_noise_deg),
             velocity_noise_mps=c.velocity_noise_mps,
         ),
-    )  # fmt: skip
+    )

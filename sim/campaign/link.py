@@ -1,8 +1,7 @@
 """The link between the daemon's code and the stand-in, in process: real bytes, simulated delays.
 
-What `firmware_bridge.link.FlightLink` does with a thread and a socket is done here with a queue and
-time as an argument. Message code, parsing, clock mapping, pose history and stream requests are the
-ones that fly.
+What `firmware_bridge.link.FlightLink` does with a thread and a socket is done here with a queue and time as an
+argument. Message code, parsing, clock mapping, pose history and stream requests are the ones that fly.
 """
 
 from __future__ import annotations
@@ -74,9 +73,13 @@ class InProcessLink:
     """
 
     def __init__(
-        self, autopilot: StandIn, settings: LinkSettings, conditions: LinkFaults,
-        rng: np.random.Generator, started_ns: int,
-    ) -> None:  # fmt: skip
+        self,
+        autopilot: StandIn,
+        settings: LinkSettings,
+        conditions: LinkFaults,
+        rng: np.random.Generator,
+        started_ns: int,
+    ) -> None:
         self.now_ns = started_ns
         self.telemetry = Telemetry(settings)
         self.texts: list[tuple[int, str]] = []
@@ -212,6 +215,4 @@ class InProcessLink:
 
 def link_settings(conditions: Conditions, commands: bool) -> LinkSettings:
     """As a user with this vehicle would configure it: it took off from the ground it lands on."""
-    return LinkSettings(
-        "udpin:127.0.0.1:0", ground_down_m=conditions.height_bias_m, commands=commands
-    )
+    return LinkSettings("udpin:127.0.0.1:0", ground_down_m=conditions.height_bias_m, commands=commands)

@@ -92,9 +92,14 @@ def own_plane(taxonomy: Taxonomy) -> npt.NDArray[np.int64]:
 
 
 def look(
-    runtime: Runtime, world: World, camera: CameraModel, pose: Pose, t_s: float, effects: Effects,
+    runtime: Runtime,
+    world: World,
+    camera: CameraModel,
+    pose: Pose,
+    t_s: float,
+    effects: Effects,
     rng: np.random.Generator,
-) -> Look:  # fmt: skip
+) -> Look:
     """Renders a picture and asks the network; both at the size of a campaign's label pictures."""
     picture, _ = render(world, camera, pose, t_s, effects, rng, labels=False)
     said = runtime.segment(Frame(picture, 0, 0))
@@ -111,18 +116,13 @@ def reduced(said: Segmentation, size_px: tuple[int, int]) -> Segmentation:
     def shrink(plane: ByteArray, interpolation: int) -> ByteArray:
         return np.asarray(cv2.resize(plane, size_px, interpolation=interpolation), np.uint8)
 
-    hazards = np.stack(
-        [shrink(np.asarray(cv2.dilate(p, kernel)), cv2.INTER_NEAREST) for p in said.hazards]
-    )
+    hazards = np.stack([shrink(np.asarray(cv2.dilate(p, kernel)), cv2.INTER_NEAREST) for p in said.hazards])
     return Segmentation(
-        shrink(said.class_id, cv2.INTER_NEAREST), shrink(said.landable, cv2.INTER_AREA), hazards,
-        said.captured_at_ns,
-    )  # fmt: skip
+        shrink(said.class_id, cv2.INTER_NEAREST), shrink(said.landable, cv2.INTER_AREA), hazards, said.captured_at_ns
+    )
 
 
-def random_place(
-    world: World, t_s: float, taxonomy: Taxonomy, rng: np.random.Generator
-) -> tuple[float, float]:
+def random_place(world: World, t_s: float, taxonomy: Taxonomy, rng: np.random.Generator) -> tuple[float, float]:
     """A place (north, east) of a class or kind of actor, each that the world has alike."""
     actors = world.actors_at(t_s)
     kinds = sorted({actor.kind for actor in actors})
@@ -138,9 +138,7 @@ def random_place(
     return (v0 - row) * world.gsd_m, (column - u0) * world.gsd_m
 
 
-def tilted_pose(
-    north_m: float, east_m: float, height_m: float, yaw_rad: float, rng: np.random.Generator
-) -> Pose:
+def tilted_pose(north_m: float, east_m: float, height_m: float, yaw_rad: float, rng: np.random.Generator) -> Pose:
     """Above a place, tilted as in flight."""
     roll, pitch = np.radians(rng.normal(0.0, TILT_DEG / 2, 2))
     attitude = quaternion_from_euler(float(roll), float(pitch), yaw_rad)
@@ -150,9 +148,12 @@ def tilted_pose(
 def usual_effects(rng: np.random.Generator) -> Effects:
     """A camera with nothing wrong."""
     return Effects(
-        seed=int(rng.integers(1 << 30)), noise_sd=2.5, lens_blur_px=0.6, vignetting=0.15,
+        seed=int(rng.integers(1 << 30)),
+        noise_sd=2.5,
+        lens_blur_px=0.6,
+        vignetting=0.15,
         gain=float(rng.uniform(0.85, 1.1)),
-    )  # fmt: skip
+    )
 
 
 def two_looks(
@@ -164,25 +165,26 @@ def two_looks(
     camera = CameraModel.from_hfov(*PICTURE_PX, float(rng.uniform(*HFOV_DEG)))
     yaw_rad, t_s = float(rng.uniform(0, 2 * math.pi)), float(rng.uniform(0, 60))
     north_m, east_m = (
-        place_m + float(rng.uniform(-AIM, AIM)) * height_m
-        for place_m in random_place(world, t_s, taxonomy, rng)
+        place_m + float(rng.uniform(-AIM, AIM)) * height_m for place_m in random_place(world, t_s, taxonomy, rng)
     )
     first = look(
-        runtime, world, camera, tilted_pose(north_m, east_m, height_m, yaw_rad, rng), t_s,
-        usual_effects(rng), rng,
-    )  # fmt: skip
+        runtime, world, camera, tilted_pose(north_m, east_m, height_m, yaw_rad, rng), t_s, usual_effects(rng), rng
+    )
     north_m += 0.04 * height_m * float(rng.standard_normal())
     east_m += 0.04 * height_m * float(rng.standard_normal())
     second = look(
-        runtime, world, camera, tilted_pose(north_m, east_m, 0.98 * height_m, yaw_rad, rng),
-        t_s + 0.3, usual_effects(rng), rng,
-    )  # fmt: skip
+        runtime,
+        world,
+        camera,
+        tilted_pose(north_m, east_m, 0.98 * height_m, yaw_rad, rng),
+        t_s + 0.3,
+        usual_effects(rng),
+        rng,
+    )
     return first, second
 
 
-def nearer_look(
-    runtime: Runtime, world: World, first: Look, rng: np.random.Generator
-) -> Look | None:
+def nearer_look(runtime: Runtime, world: World, first: Look, rng: np.random.Generator) -> Look | None:
     """The place of a picture from half its height, as on the way down; None where that is too low.
 
     Args:
@@ -199,7 +201,9 @@ def nearer_look(
     pose = tilted_pose(
         north_m + 0.04 * height_m * float(rng.standard_normal()),
         east_m + 0.04 * height_m * float(rng.standard_normal()),
-        height_m / 2, math.atan2(float(forward[1]), float(forward[0])), rng,
-    )  # fmt: skip
+        height_m / 2,
+        math.atan2(float(forward[1]), float(forward[0])),
+        rng,
+    )
     camera = first.camera.resized(*PICTURE_PX)
     return look(runtime, world, camera, pose, first.t_s + DESCENT_S, usual_effects(rng), rng)

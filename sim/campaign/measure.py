@@ -1,14 +1,13 @@
 """Measures a network's mistakes on rendered pictures, for `sim.campaign.confusion`.
 
-For each band of heights the network sees pictures of worlds it was not trained on, and its outputs
-are set against the truth: which outputs it gives on ground of each class in each zone (inside an
-area, at its seams and edges, beside people and vehicles); how large the patches are in which it
-errs; how much of an error is still there in the next picture from another place, and in one from
-half the height; and how much worse it gets with each fault of the camera.
+For each band of heights the network sees pictures of worlds it was not trained on, and its outputs are set against the
+truth: which outputs it gives on ground of each class in each zone (inside an area, at its seams and edges, beside
+people and vehicles); how large the patches are in which it errs; how much of an error is still there in the next
+picture from another place, and in one from half the height; and how much worse it gets with each fault of the camera.
 
-Pictures are taken over each class of ground and each kind of actor alike, so that pools, walls and
-people are seen as often as lawns. Where a band still shows too little of a class, its neighbours'
-outputs are taken with its own, and the file says so (`pooled`).
+Pictures are taken over each class of ground and each kind of actor alike, so that pools, walls and people are seen as
+often as lawns. Where a band still shows too little of a class, its neighbours' outputs are taken with its own, and the
+file says so (`pooled`).
 """
 
 from __future__ import annotations
@@ -50,9 +49,7 @@ from sim.campaign.patches import UNKNOWN, Patches, Together, mover_persistence
 from sim.campaign.reaction import ROLE_OF_KIND
 from sim.world import World, parse_world_spec
 
-BANDS_M = (
-    (0.4, 2.0), (2.0, 4.0), (4.0, 8.0), (8.0, 16.0), (16.0, 32.0), (32.0, 64.0), (64.0, 120.0),
-)  # fmt: skip
+BANDS_M = ((0.4, 2.0), (2.0, 4.0), (4.0, 8.0), (8.0, 16.0), (16.0, 32.0), (32.0, 64.0), (64.0, 120.0))
 
 SAMPLES_KEPT = 60_000
 """Outputs kept of a class in a zone of a band."""
@@ -124,12 +121,22 @@ def measure(
     yield f"from half the height {octaves:.0%} is there again", None
     shifts = faulty.shifts()
     yield f"camera faults: {shifts}", None
-    yield "done", {
-        "format": FORMAT, "origin": origin, "size_px": list(SIZE_PX), "levels": list(LEVELS),
-        "classes": [c.name for c in taxonomy.classes], "worlds": list(worlds),
-        "seeds": [seeds.start, seeds.stop], "frames": 2 * frames, "shifts": shifts,
-        "octave_persistence": octaves, "bands": bands,
-    }  # fmt: skip
+    yield (
+        "done",
+        {
+            "format": FORMAT,
+            "origin": origin,
+            "size_px": list(SIZE_PX),
+            "levels": list(LEVELS),
+            "classes": [c.name for c in taxonomy.classes],
+            "worlds": list(worlds),
+            "seeds": [seeds.start, seeds.stop],
+            "frames": 2 * frames,
+            "shifts": shifts,
+            "octave_persistence": octaves,
+            "bands": bands,
+        },
+    )
 
 
 def write_measured(data: dict[str, Any], path: Path) -> None:
@@ -183,9 +190,13 @@ def _compare(patches: Patches, looks: tuple[Look, Look], taxonomy: Taxonomy) -> 
 
     def from_first(plane: ByteArray, beyond: int) -> ByteArray:
         warped = cv2.warpPerspective(
-            plane, to_second, SIZE_PX, flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_CONSTANT, borderValue=beyond,
-        )  # fmt: skip
+            plane,
+            to_second,
+            SIZE_PX,
+            flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=beyond,
+        )
         return np.asarray(warped, np.uint8)
 
     (wrong, labels), (wrong_then, labels_then) = (_wrongness(one, taxonomy) for one in looks)
@@ -214,8 +225,8 @@ def _wrongness(one: Look, taxonomy: Taxonomy) -> tuple[ByteArray, ByteArray]:
 def octave_persistence(nearer: list[Patches], persistences: list[float]) -> float:
     """How much of the ground's own field is there again from half the height.
 
-    A picture's errors are partly its own: what two pictures of one height share (the persistence)
-    is what two of different heights could at most.
+    A picture's errors are partly its own: what two pictures of one height share (the persistence) is what two of
+    different heights could at most.
 
     Args:
         nearer: Of each band: pictures, and those from half their height.
@@ -246,9 +257,7 @@ def _count_missed(missed: Together, looks: tuple[Look, Look], world: World) -> N
             missed.add(first, second)
 
 
-def _band(
-    tallies: list[_Tally], number: int, taxonomy: Taxonomy, rng: np.random.Generator
-) -> dict[str, Any]:
+def _band(tallies: list[_Tally], number: int, taxonomy: Taxonomy, rng: np.random.Generator) -> dict[str, Any]:
     tally, own = tallies[number], own_plane(taxonomy)
     outputs: dict[str, dict[str, Any]] = {zone: {} for zone in ZONES}
     pooled: dict[str, dict[str, list[float]]] = {zone: {} for zone in ZONES}
@@ -289,9 +298,7 @@ def _nearest_zone(tallies: list[_Tally], zone: int, class_id: int) -> int:
     return min(seen, key=lambda z: abs(z - zone), default=zone)
 
 
-def _enough(
-    tallies: list[_Tally], number: int, key: tuple[int, int]
-) -> tuple[list[ByteArray], tuple[float, float]]:
+def _enough(tallies: list[_Tally], number: int, key: tuple[int, int]) -> tuple[list[ByteArray], tuple[float, float]]:
     """Outputs of a class in a zone, of one band or of as many around it as it takes.
 
     Returns:
@@ -307,9 +314,7 @@ def _enough(
     return found, (BANDS_M[low][0], BANDS_M[high][1])
 
 
-def _quantiles(
-    found: list[ByteArray] | None, plane: int, rng: np.random.Generator
-) -> list[list[int]]:
+def _quantiles(found: list[ByteArray] | None, plane: int, rng: np.random.Generator) -> list[list[int]]:
     """One measured output for each level, from right to wrong; zeros where nothing was seen."""
     if not found or plane < 0:
         return [[0] * PLANES for _ in LEVELS]
@@ -345,14 +350,11 @@ class _FaultTally:
             return normal.inv_cdf(min(max(share, 1e-4), 0.9999))
 
         return {
-            name: round(max(0.0, probits(name) - probits("")) / strength, 4)
-            for name, (strength, _) in FAULTS.items()
+            name: round(max(0.0, probits(name) - probits("")) / strength, 4) for name, (strength, _) in FAULTS.items()
         }
 
 
-def _look_through_faults(
-    runtime: Runtime, world: World, pictures: int, seed: list[int], tally: _FaultTally
-) -> None:
+def _look_through_faults(runtime: Runtime, world: World, pictures: int, seed: list[int], tally: _FaultTally) -> None:
     """The same pictures without a fault and with each."""
     taxonomy = runtime.spec.taxonomy
     own = own_plane(taxonomy)

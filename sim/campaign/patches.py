@@ -1,8 +1,8 @@
 """How a network's mistakes hang together: over a picture, from one picture to the next, at people.
 
-What a landing meets is the tail: the worst ground of each class, and people who are missed. So
-pixels (and people) are judged wrong or not, and the correlation told is that of the two normal
-variables behind two such judgements (tetrachoric). The correlation of all outputs would say far
+What a landing meets is the tail: the worst ground of each class, and people who are missed. So pixels (and people) are
+judged wrong or not, and the correlation told is that of the two normal variables behind two such judgements
+(tetrachoric). The correlation of all outputs would say far
 less: most are right to the last digit, and differ by chance.
 """
 
@@ -53,9 +53,8 @@ class Together:
 
     def __add__(self, other: Together) -> Together:
         return Together(
-            self.pairs + other.pairs, self.first + other.first, self.second + other.second,
-            self.both + other.both,
-        )  # fmt: skip
+            self.pairs + other.pairs, self.first + other.first, self.second + other.second, self.both + other.both
+        )
 
     def correlation(self) -> float:
         """Tetrachoric; NaN where nothing, or all, was wrong."""
@@ -98,9 +97,7 @@ class Patches:
     _second: list[ByteArray] = field(default_factory=list)
     _shared: list[ByteArray] = field(default_factory=list)
 
-    def add(
-        self, first: ByteArray, labels: ByteArray, second: ByteArray, labels_then: ByteArray
-    ) -> None:
+    def add(self, first: ByteArray, labels: ByteArray, second: ByteArray, labels_then: ByteArray) -> None:
         """One picture, and the next one as seen from the first.
 
         Args:
@@ -165,8 +162,8 @@ def _over_pictures(wrong: Bools, known: Bools, lag: int) -> Together:
 def fitted(correlations: Sequence[float]) -> tuple[float, float]:
     """Patch size and share of the regions that come nearest to correlations at `LAGS_PX`.
 
-    The correlation of patches is exp(-(d / size)^2), that of regions the same with a size
-    `REGION_TIMES` larger. Least squares on a grid.
+    The correlation of patches is exp(-(d / size)^2), that of regions the same with a size `REGION_TIMES` larger. Least
+    squares on a grid.
     """
     lags, found = np.array(LAGS_PX, float), np.array(correlations)
     there = ~np.isnan(found)

@@ -20,13 +20,16 @@ from sim.campaign.trace import Flown, Moment
 from sim.world import World
 
 STATE_COLORS = {
-    "search": "#9aa0a6", "confirm": "#f4b942", "track": "#4aa3ff", "descend": "#2ecc71",
-    "commit": "#0b8f4d", "landed": "#0b8f4d", "hold": "#ff7043", "abort": "#d81b60",
-}  # fmt: skip
-VERDICT_COLORS = {
-    "landed-safe": "#1b9e4b", "landed-unsafe": "#d6283b", "abstained": "#e0a100",
-    "timeout": "#6c757d",
-}  # fmt: skip
+    "search": "#9aa0a6",
+    "confirm": "#f4b942",
+    "track": "#4aa3ff",
+    "descend": "#2ecc71",
+    "commit": "#0b8f4d",
+    "landed": "#0b8f4d",
+    "hold": "#ff7043",
+    "abort": "#d81b60",
+}
+VERDICT_COLORS = {"landed-safe": "#1b9e4b", "landed-unsafe": "#d6283b", "abstained": "#e0a100", "timeout": "#6c757d"}
 GROUND_PX = 1600
 MARGIN_M = 12.0
 ROLE_LETTERS = {"person": "P", "car": "C"}
@@ -56,9 +59,7 @@ def _title(record: Record) -> str:
     return f"{words}, {record['reason']}"[:150] if record["reason"] else words
 
 
-def _draw_ground(
-    axes: Axes, record: Record, flown: Flown, world: World, vehicle_radius_m: float
-) -> None:
+def _draw_ground(axes: Axes, record: Record, flown: Flown, world: World, vehicle_radius_m: float) -> None:
     end = flown.moments[-1]
     picture, _ = world.picture(GROUND_PX, t_s=end.t_s)
     _shade_unlandable(picture, world)
@@ -72,23 +73,36 @@ def _draw_ground(
     axes.add_collection(LineCollection(list(segments), colors=colors, linewidths=2.6))
     for number, site in enumerate(_sites(flown.moments), start=1):
         axes.plot(site[1], site[0], "+", color="white", markersize=9, markeredgewidth=2.2)
-        axes.annotate(str(number), (site[1], site[0]), xytext=(4, 4), textcoords="offset points",
-                      color="white", fontsize=9, fontweight="bold")  # fmt: skip
+        axes.annotate(
+            str(number),
+            (site[1], site[0]),
+            xytext=(4, 4),
+            textcoords="offset points",
+            color="white",
+            fontsize=9,
+            fontweight="bold",
+        )
     for state in world.actors_at(end.t_s):
         person = state.kind == "person"
         color = "#ff2fd0" if person else "#ffd166"
-        axes.add_patch(Circle((state.east_m, state.north_m), PERSON_AWAY_M, fill=False,
-                              edgecolor=color, linewidth=1.3))  # fmt: skip
+        axes.add_patch(Circle((state.east_m, state.north_m), PERSON_AWAY_M, fill=False, edgecolor=color, linewidth=1.3))
     start = record["start_ne_m"]
     axes.plot(start[1], start[0], "^", color="white", markeredgecolor="black", markersize=10)
     touchdown = record["touchdown"]
     where = touchdown["ne_m"] if touchdown else (end.north_m, end.east_m)
-    axes.add_patch(Circle((where[1], where[0]), vehicle_radius_m, alpha=0.95, edgecolor="white",
-                          facecolor=VERDICT_COLORS[record["verdict"]], linewidth=1.6,
-                          zorder=5))  # fmt: skip
+    axes.add_patch(
+        Circle(
+            (where[1], where[0]),
+            vehicle_radius_m,
+            alpha=0.95,
+            edgecolor="white",
+            facecolor=VERDICT_COLORS[record["verdict"]],
+            linewidth=1.6,
+            zorder=5,
+        )
+    )
     _zoom(axes, points, start, world)
-    axes.set_xlabel("east, m (north is up; red tint: not landable; rings: 2 m around people, cars)",
-                    fontsize=8)  # fmt: skip
+    axes.set_xlabel("east, m (north is up; red tint: not landable; rings: 2 m around people, cars)", fontsize=8)
     axes.set_ylabel("north, m", fontsize=8)
     axes.tick_params(labelsize=8)
 
@@ -138,9 +152,16 @@ def _draw_heights(axes: Axes, record: Record, flown: Flown) -> None:
             # One right after another would be printed over it; lower down is room.
             top = 0.99 if event["t_s"] - said_s > 0.03 * times[-1] else 0.55
             said_s = event["t_s"] if top > 0.9 else -math.inf
-            axes.annotate(words[:46], (event["t_s"], top), xycoords=("data", "axes fraction"),
-                          rotation=90, va="top", ha="right", fontsize=6,
-                          color="#333333")  # fmt: skip
+            axes.annotate(
+                words[:46],
+                (event["t_s"], top),
+                xycoords=("data", "axes fraction"),
+                rotation=90,
+                va="top",
+                ha="right",
+                fontsize=6,
+                color="#333333",
+            )
     axes.set_xlabel("time, s", fontsize=8)
     axes.set_ylabel("height, m", fontsize=8)
     axes.set_ylim(bottom=-1.0)
@@ -153,8 +174,7 @@ def _draw_heights(axes: Axes, record: Record, flown: Flown) -> None:
 def _facts(record: Record) -> str:
     c: dict[str, Any] = record["conditions"]
     lines = [
-        f"{record['world']} ({record['spec']}, seed {record['world_seed']}); "
-        f"by the truth: {record['site']}",
+        f"{record['world']} ({record['spec']}, seed {record['world_seed']}); by the truth: {record['site']}",
         f"wind {c['wind_mps']:.1f} m/s, gusts {c['gust_mps']:.1f}; field of view "
         f"{c['hfov_deg']:.0f} deg; inference {c['inference_ms']:.0f} ms; light {c['light']:.2f}",
         f"network {c['model_shift']:+.2f} probits; drift {c['position_wander_m']:.2f} m; attitude "

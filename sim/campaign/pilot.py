@@ -1,9 +1,9 @@
 """The pilot of a campaign: lands when the daemon tracks a site, takes over when it must.
 
-With the smallest authority, `advise`, a pilot stops a descent whose site is lost (see SAFETY.md).
-With `guard` the daemon does that itself; the pilot lets it, and gives the landing up when it has
-come to an end of what it may do. A pilot who has hovered in vain goes down once, to half the
-height, and looks again from nearer: what is a smear from 80 m is a lawn from 40.
+With the smallest authority, `advise`, a pilot stops a descent whose site is lost (see SAFETY.md). With `guard` the
+daemon does that itself; the pilot lets it, and gives the landing up when it has come to an end of what it may do. A
+pilot who has hovered in vain goes down once, to half the height, and looks again from nearer: what is a smear from 80 m
+is a lawn from 40.
 """
 
 from __future__ import annotations
@@ -78,9 +78,8 @@ class Pilot:
         self._lost_since_s: float | None = None
 
     def step(
-        self, t_s: float, state: DirectorState, authority: AuthorityState, mode: Mode,
-        height_m: float,
-    ) -> Mode | GoDown | None:  # fmt: skip
+        self, t_s: float, state: DirectorState, authority: AuthorityState, mode: Mode, height_m: float
+    ) -> Mode | GoDown | None:
         """The mode to switch to or where to go now, or None.
 
         Args:

@@ -32,9 +32,7 @@ BUSH_RADIUS_M = (0.45, 0.8)
 BUSH_BGR = (38, 74, 44)
 
 
-EXPECTED = {
-    Expect.LAND: Verdict.SITE, Expect.ABSTAIN: Verdict.NONE, Expect.EITHER: Verdict.MARGINAL,
-}  # fmt: skip
+EXPECTED = {Expect.LAND: Verdict.SITE, Expect.ABSTAIN: Verdict.NONE, Expect.EITHER: Verdict.MARGINAL}
 """What a trap asks for, in the words of the ground truth."""
 
 
@@ -79,23 +77,19 @@ def make_place(scene: Scene, decision: DecisionSettings) -> Place:
     return place
 
 
-def site_verdict(
-    world: World, start_ne_m: tuple[float, float], scene: Scene, decision: DecisionSettings
-) -> Verdict:
+def site_verdict(world: World, start_ne_m: tuple[float, float], scene: Scene, decision: DecisionSettings) -> Verdict:
     """Whether the ground truth has a site that a policy must find, or none that it may take.
 
-    `SITE`: one with all clearances and room to spare, for two minutes, inside the circle that the
-    level camera sees whole from the start. `NONE`: not even a tight one, at any moment, as far as a
-    site may lie from the start. `MARGINAL`: between; no rate counts it.
+    `SITE`: one with all clearances and room to spare, for two minutes, inside the circle that the level camera sees
+    whole from the start. `NONE`: not even a tight one, at any moment, as far as a site may lie from the start.
+    `MARGINAL`: between; no rate counts it.
     """
     c = scene.conditions
     half_v_rad = math.atan(0.75 * math.tan(math.radians(c.hfov_deg) / 2))
     seen_m = c.height_m * math.tan(half_v_rad) - decision.required_radius_m
     reach_m = min(max(seen_m, NARROWEST_REACH_M), decision.max_distance_m)
     radius_m = decision.vehicle_radius_m
-    near = feasibility(
-        world, start_ne_m, reach_m, decision.required_radius_m, window_s=WINDOW_S
-    ).verdict
+    near = feasibility(world, start_ne_m, reach_m, decision.required_radius_m, window_s=WINDOW_S).verdict
     if near is Verdict.SITE:
         return Verdict.SITE
     far = feasibility(world, start_ne_m, decision.max_distance_m, radius_m, window_s=WINDOW_S)

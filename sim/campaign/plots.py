@@ -22,11 +22,13 @@ BINS = 5
 CONDITIONS: tuple[tuple[str, str, Callable[[Record], float]], ...] = (
     ("start height, m", "height", lambda r: r["conditions"]["height_m"]),
     ("wind, m/s", "wind", lambda r: r["conditions"]["wind_mps"]),
-    ("exposure to decision, ms", "latency",
-     lambda r: r["conditions"]["camera_delay_ms"] + r["conditions"]["inference_ms"]),
-    ("network worse than measured, probits", "segmentation",
-     lambda r: r["conditions"]["model_shift"]),
-)  # fmt: skip
+    (
+        "exposure to decision, ms",
+        "latency",
+        lambda r: r["conditions"]["camera_delay_ms"] + r["conditions"]["inference_ms"],
+    ),
+    ("network worse than measured, probits", "segmentation", lambda r: r["conditions"]["model_shift"]),
+)
 """What success is drawn against: words on the axis, a short name, the value."""
 
 Records = Sequence[Record]
@@ -43,9 +45,7 @@ def by_policy(records: Records) -> dict[str, list[Record]]:
 def conditions_plot(records: Records) -> str:
     """Share of the scenes with a site that end safely down, against each condition."""
     figure = Figure(figsize=(12.0, 3.4), layout="constrained")
-    for axes, (label, _, value) in zip(
-        figure.subplots(1, len(CONDITIONS), sharey=True), CONDITIONS, strict=True
-    ):
+    for axes, (label, _, value) in zip(figure.subplots(1, len(CONDITIONS), sharey=True), CONDITIONS, strict=True):
         for k, (policy, own) in enumerate(by_policy(records).items()):
             with_site = [r for r in own if r["site"] == "site"]
             _binned(axes, with_site, value, policy, POLICY_COLORS[k % len(POLICY_COLORS)], k)
@@ -60,9 +60,7 @@ def conditions_plot(records: Records) -> str:
     return _svg(figure)
 
 
-def _binned(
-    axes: Axes, records: Records, value: Callable[[Record], float], label: str, color: str, k: int
-) -> None:
+def _binned(axes: Axes, records: Records, value: Callable[[Record], float], label: str, color: str, k: int) -> None:
     if not records:
         return
     values = np.array([value(r) for r in records])
@@ -75,14 +73,26 @@ def _binned(
             middles.append(float(np.median(values[inside])))
             shares.append(share(int(safe[inside].sum()), int(inside.sum())))
     points = np.array([s.count / s.of for s in shares])
-    errors = np.array([
-        [p - s.low for p, s in zip(points, shares, strict=True)],
-        [s.high - p for p, s in zip(points, shares, strict=True)],
-    ]).clip(0)  # fmt: skip
+    errors = np.array(
+        [
+            [p - s.low for p, s in zip(points, shares, strict=True)],
+            [s.high - p for p, s in zip(points, shares, strict=True)],
+        ]
+    ).clip(0)
     # A little beside each other, or the bars of five policies hide each other.
     apart = (k - 2) * 0.006 * float(np.ptp(values))
-    axes.errorbar(np.array(middles) + apart, points, yerr=errors, fmt="o-", color=color,
-                  label=label, markersize=4, linewidth=1.4, elinewidth=0.8, capsize=2)  # fmt: skip
+    axes.errorbar(
+        np.array(middles) + apart,
+        points,
+        yerr=errors,
+        fmt="o-",
+        color=color,
+        label=label,
+        markersize=4,
+        linewidth=1.4,
+        elinewidth=0.8,
+        capsize=2,
+    )
 
 
 def verdicts_plot(records: Records) -> str:
@@ -99,8 +109,7 @@ def verdicts_plot(records: Records) -> str:
                 width = count / max(len(among), 1)
                 axes.barh(row, width, left=left, color=color, label=verdict if not row else None)
                 if width > 0.06:
-                    axes.text(left + width / 2, row, str(count), ha="center", va="center",
-                              color="white", fontsize=8)  # fmt: skip
+                    axes.text(left + width / 2, row, str(count), ha="center", va="center", color="white", fontsize=8)
                 left += width
         axes.set_yticks(range(len(own)), list(own), fontsize=9)
         number = sum(r["site"] == kind for r in next(iter(own.values()), []))

@@ -1,7 +1,7 @@
 """Ways to decide, side by side: ours and those of others, behind one interface.
 
-Everything around them (poses, director, messages, autopilot, pilot) is the same for all, so a
-difference in the score is a difference of the decision.
+Everything around them (poses, director, messages, autopilot, pilot) is the same for all, so a difference in the score
+is a difference of the decision.
 """
 
 from __future__ import annotations
@@ -28,9 +28,8 @@ class Policy:
         name: On the command line and in results.
         words: What it does, for the report.
         make: A decider for one landing.
-        confirms: Whether the director waits until a site has held for a while. Those that keep no
-            memory of the ground send what they see, as they were published; confirmed, most of
-            them would never begin.
+        confirms: Whether the director waits until a site has held for a while. Those that keep no memory of the ground
+            send what they see, as they were published; confirmed, most of them would never begin.
     """
 
     name: str
@@ -43,22 +42,14 @@ POLICIES: dict[str, Policy] = {
     p.name: p
     for p in (
         Policy("ours", "landing.decider.Decider, as it flies", Decider, True),
-        Policy(
-            "single-frame",
-            "our picker on each frame alone: no ground map, no memory of people",
-            SingleFrame,
-        ),
+        Policy("single-frame", "our picker on each frame alone: no ground map, no memory of people", SingleFrame),
         Policy(
             "dovesei",
             "largest area / (perimeter x (distance to the picture's middle + 1)), then the peak of "
             "its distance transform (DOVESEI, Bong et al. 2023)",
             Dovesei,
         ),
-        Policy(
-            "largest-centroid",
-            "largest connected safe area of the blurred mask, its centroid",
-            LargestCentroid,
-        ),
+        Policy("largest-centroid", "largest connected safe area of the blurred mask, its centroid", LargestCentroid),
         Policy("straight-down", "lands where it is", StraightDown),
     )
 }

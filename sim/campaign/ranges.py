@@ -1,7 +1,7 @@
 """What a campaign randomizes, within which limits: the one table of it.
 
-Each quantity is drawn from a random stream of its own, made from the scene and the quantity's name,
-so that a new row never changes what the others drew.
+Each quantity is drawn from a random stream of its own, made from the scene and the quantity's name, so that a new row
+never changes what the others drew.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ RANGES: dict[str, Range] = {
     "range_max_m": Range(12.0, 120.0, "log", "reach of the rangefinder, TFmini to LW20"),
     "link_delay_ms": Range(3.0, 35.0, "log", "each way; jitters by as much again"),
     "model_shift": Range(-0.3, 0.5, "uniform", "network better or worse than measured, in probits"),
-}  # fmt: skip
+}
 
 
 def stream(parts: Sequence[int], name: str) -> np.random.Generator:
@@ -108,6 +108,4 @@ def stream(parts: Sequence[int], name: str) -> np.random.Generator:
 
 def draw_conditions(parts: Sequence[int]) -> Conditions:
     """The conditions of the scene that `parts` identify."""
-    return Conditions(
-        **{f.name: RANGES[f.name].draw(stream(parts, f.name)) for f in fields(Conditions)}
-    )
+    return Conditions(**{f.name: RANGES[f.name].draw(stream(parts, f.name)) for f in fields(Conditions)})

@@ -14,8 +14,8 @@ MOVED_M = 0.5
 """A target this far from where it was is another site."""
 
 NEAR_M = 10.0
-"""Only actors whose middle is nearer than this are measured to their outline: well beyond any
-clearance and the size of a car."""
+"""Only actors whose middle is nearer than this are measured to their outline: well beyond any clearance and the size of
+a car."""
 
 FASTEST_MPS = {"person": 6.0, "car": 25.0}
 """Who is far away is looked at again when it could be near."""
@@ -23,8 +23,8 @@ FASTEST_MPS = {"person": 6.0, "car": 25.0}
 ROLE_OF_KIND = {"person": Role.PERSON, "car": Role.VEHICLE}
 
 SEEN_PX = 3.0
-"""Somebody who is that wide in what the network puts out can be seen: measured, such people are
-found in two frames of three (see `landing.settings.DecisionSettings.plain_person_px`)."""
+"""Somebody who is that wide in what the network puts out can be seen: measured, such people are found in two frames of
+three (see `landing.settings.DecisionSettings.plain_person_px`)."""
 
 WidthPx = Callable[[ActorState], float]
 """How wide somebody is in what the network puts out, px; 0 out of the picture."""
@@ -43,13 +43,13 @@ class _Entry:
 class ReactionWatch:
     """Looks at every control step whether somebody comes into the site that is being sent.
 
-    The site of a hazard is entered when the hazard's outline comes nearer to the site's middle than
-    the vehicle's radius and the hazard's clearance. The reaction is over when no target is sent, or
-    one somewhere else. Whoever was inside already when the site was chosen does not count, and
-    whoever was answered before they were inside does not come up.
+    The site of a hazard is entered when the hazard's outline comes nearer to the site's middle than the vehicle's
+    radius and the hazard's clearance. The reaction is over when no target is sent, or one somewhere else. Whoever was
+    inside already when the site was chosen does not count, and whoever was answered before they were inside does not
+    come up.
 
-    From 2 m above it the camera does not see a site's 4.5 m, and from 60 m nobody. So each reaction
-    is also told from when the intruder was inside, in the picture and wide enough to be seen.
+    From 2 m above it the camera does not see a site's 4.5 m, and from 60 m nobody. So each reaction is also told from
+    when the intruder was inside, in the picture and wide enough to be seen.
 
     Args:
         taxonomy: For the clearances.
@@ -57,18 +57,12 @@ class ReactionWatch:
         width_px: How somebody is seen now; everybody plainly by default.
 
     Attributes:
-        reactions: ``kind``, ``entered_s``, ``height_m`` then, ``reaction_s`` (None: never);
-            ``seen_s`` (None: not before the end), ``seen_reaction_s``: the same from there.
+        reactions: ``kind``, ``entered_s``, ``height_m`` then, ``reaction_s`` (None: never); ``seen_s`` (None: not
+            before the end), ``seen_reaction_s``: the same from there.
     """
 
-    def __init__(
-        self, taxonomy: Taxonomy, vehicle_radius_m: float,
-        width_px: WidthPx = lambda _actor: SEEN_PX,
-    ) -> None:  # fmt: skip
-        self._keep_m = {
-            kind: vehicle_radius_m + taxonomy.clearance_of(role)
-            for kind, role in ROLE_OF_KIND.items()
-        }
+    def __init__(self, taxonomy: Taxonomy, vehicle_radius_m: float, width_px: WidthPx = lambda _actor: SEEN_PX) -> None:
+        self._keep_m = {kind: vehicle_radius_m + taxonomy.clearance_of(role) for kind, role in ROLE_OF_KIND.items()}
         self._width_px = width_px
         self._site: tuple[float, float] | None = None
         self._inside: set[int] = set()
@@ -76,15 +70,9 @@ class ReactionWatch:
         self._open: dict[int, _Entry] = {}
         self.reactions: list[dict[str, Any]] = []
 
-    def look(
-        self, t_s: float, site_ne_m: tuple[float, float] | None, height_m: float, world: World
-    ) -> None:
+    def look(self, t_s: float, site_ne_m: tuple[float, float] | None, height_m: float, world: World) -> None:
         """One step: the site that is being sent now, by its true place."""
-        same = (
-            site_ne_m is not None
-            and self._site is not None
-            and math.dist(site_ne_m, self._site) < MOVED_M
-        )
+        same = site_ne_m is not None and self._site is not None and math.dist(site_ne_m, self._site) < MOVED_M
         if not same:
             self._close(t_s)
             self._site = site_ne_m
@@ -117,12 +105,16 @@ class ReactionWatch:
 
     def _close(self, t_s: float | None) -> None:
         for entry in self._open.values():
-            self.reactions.append({
-                "kind": entry.kind, "entered_s": round(entry.entered_s, 3),
-                "height_m": round(entry.height_m, 2), "reaction_s": _passed(entry.entered_s, t_s),
-                "seen_s": None if entry.seen_s is None else round(entry.seen_s, 3),
-                "seen_reaction_s": _passed(entry.seen_s, t_s),
-            })  # fmt: skip
+            self.reactions.append(
+                {
+                    "kind": entry.kind,
+                    "entered_s": round(entry.entered_s, 3),
+                    "height_m": round(entry.height_m, 2),
+                    "reaction_s": _passed(entry.entered_s, t_s),
+                    "seen_s": None if entry.seen_s is None else round(entry.seen_s, 3),
+                    "seen_reaction_s": _passed(entry.seen_s, t_s),
+                }
+            )
         self._open = {}
 
 

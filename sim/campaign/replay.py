@@ -103,8 +103,7 @@ def contact_sheet(plan: Plan, number: int, flown: Flown, world: World) -> ByteAr
                 cv2.circle(image, (round(u), round(v)), radius, (80, 255, 80), 2, cv2.LINE_AA)
         words = f"{moment.t_s:.1f} s  {moment.height_m:.1f} m  {moment.state}"
         for color, width in (((0, 0, 0), 3), ((255, 255, 255), 1)):
-            cv2.putText(image, words, (8, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.5, color, width,
-                        cv2.LINE_AA)  # fmt: skip
+            cv2.putText(image, words, (8, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.5, color, width, cv2.LINE_AA)
         tiles.append(image)
     rows = [np.hstack(tiles[k : k + SHEET_COLUMNS]) for k in range(0, count, SHEET_COLUMNS)]
     return np.asarray(np.vstack(rows), np.uint8)

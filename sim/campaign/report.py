@@ -36,7 +36,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("reaction_within_300ms", "intruder answered within 300 ms", "high"),
     ("traps_passed", "traps passed", "high"),
     ("timeout", "neither down nor given up in time", "low"),
-)  # fmt: skip
+)
 """Shares of the table: name, words, and which way is better."""
 
 SPREADS: tuple[tuple[str, str], ...] = (
@@ -47,7 +47,7 @@ SPREADS: tuple[tuple[str, str], ...] = (
     ("seconds", "time, s: median / p95 / largest"),
     ("path_m", "path, m: median / p95 / largest"),
     ("switches", "site switches: median / p95 / largest"),
-)  # fmt: skip
+)
 
 
 def failures(records: Sequence[Record]) -> list[Record]:
@@ -66,9 +66,7 @@ def failures(records: Sequence[Record]) -> list[Record]:
     return sorted(bad, key=lambda r: (badness(r), r["scene"]))
 
 
-def write_report(
-    folder: Path, pictures: int = 24, progress: Callable[[str], None] | None = None
-) -> Path:
+def write_report(folder: Path, pictures: int = 24, progress: Callable[[str], None] | None = None) -> Path:
     """Writes the report of a finished campaign.
 
     Args:
@@ -95,13 +93,25 @@ def write_report(
         resources.files("sim.campaign").joinpath("report.jinja").read_text("utf-8")
     )
     page = template.render(
-        plan=plan, code=code, code_now=code_digest(),
-        command=command_of(plan), folder=folder.name, summary=summarize(records), rows=ROWS,
-        spreads=SPREADS, policies=POLICIES, failed=failed, drawn=drawn, ranges=RANGES,
-        person_away_m=PERSON_AWAY_M, conditions_svg=conditions_plot(records),
-        verdicts_svg=verdicts_plot(records), distances_svg=distances_plot(records),
-        best=best_of(summarize(records)), seen_px=f"{SEEN_PX:g}",
-    )  # fmt: skip
+        plan=plan,
+        code=code,
+        code_now=code_digest(),
+        command=command_of(plan),
+        folder=folder.name,
+        summary=summarize(records),
+        rows=ROWS,
+        spreads=SPREADS,
+        policies=POLICIES,
+        failed=failed,
+        drawn=drawn,
+        ranges=RANGES,
+        person_away_m=PERSON_AWAY_M,
+        conditions_svg=conditions_plot(records),
+        verdicts_svg=verdicts_plot(records),
+        distances_svg=distances_plot(records),
+        best=best_of(summarize(records)),
+        seen_px=f"{SEEN_PX:g}",
+    )
     path = folder / REPORT
     replace_text(path, page)
     return path
@@ -125,10 +135,13 @@ def best_of(summary: dict[str, Any]) -> dict[str, list[str]]:
 def command_of(plan: Plan) -> str:
     """The command that flies this campaign again."""
     words = [
-        "touchdown sim campaign", f"--scenes {plan.scenes}", f"--seed {plan.seed}",
-        f"--split {plan.split}", f"--worlds '{','.join(plan.worlds)}'",
+        "touchdown sim campaign",
+        f"--scenes {plan.scenes}",
+        f"--seed {plan.seed}",
+        f"--split {plan.split}",
+        f"--worlds '{','.join(plan.worlds)}'",
         f"--policy {','.join(plan.policies)}",
-    ]  # fmt: skip
+    ]
     if plan.segmentation == "model":
         words += ["--segmentation model", f"--model {Path(plan.model or '').name}"]
     elif plan.confusion is not None:

@@ -23,9 +23,7 @@ LAST_M = 5.0
 Record = dict[str, Any]
 
 
-def score(
-    scene: Scene, policy: str, place: Place, world: World, flown: Flown, decision: DecisionSettings
-) -> Record:
+def score(scene: Scene, policy: str, place: Place, world: World, flown: Flown, decision: DecisionSettings) -> Record:
     """Judges a landing.
 
     Args:
@@ -46,17 +44,33 @@ def score(
         after = site_verdict(world, place.start_ne_m, scene, decision)
         site = Verdict.SITE if after is Verdict.SITE else Verdict.MARGINAL
     record: Record = {
-        "scene": scene.number, "split": scene.split, "seed": scene.seed, "policy": policy,
-        "world": world.name, "spec": scene.world, "world_seed": scene.world_seed,
-        "start_ne_m": place.start_ne_m, "conditions": asdict(scene.conditions),
+        "scene": scene.number,
+        "split": scene.split,
+        "seed": scene.seed,
+        "policy": policy,
+        "world": world.name,
+        "spec": scene.world,
+        "world_seed": scene.world_seed,
+        "start_ne_m": place.start_ne_m,
+        "conditions": asdict(scene.conditions),
         "intruder": None if scene.intruder is None else asdict(scene.intruder),
-        "intruded": intruded, "site": site.value, "verdict": flown.outcome,
-        "reason": flown.reason, "seconds": flown.seconds, "path_m": _path_m(flown.moments),
-        "switches": _switches(flown.moments), "take_overs": flown.take_overs,
-        "frames": flown.frames, "decisions": flown.decisions, "targets": flown.targets,
-        "reactions": flown.reactions, "end_height_m": flown.moments[-1].height_m,
-        "touchdown": None, "last": None, "trap": None,
-    }  # fmt: skip
+        "intruded": intruded,
+        "site": site.value,
+        "verdict": flown.outcome,
+        "reason": flown.reason,
+        "seconds": flown.seconds,
+        "path_m": _path_m(flown.moments),
+        "switches": _switches(flown.moments),
+        "take_overs": flown.take_overs,
+        "frames": flown.frames,
+        "decisions": flown.decisions,
+        "targets": flown.targets,
+        "reactions": flown.reactions,
+        "end_height_m": flown.moments[-1].height_m,
+        "touchdown": None,
+        "last": None,
+        "trap": None,
+    }
     if flown.outcome == "landed":
         down = flown.moments[-1]
         record["touchdown"] = touchdown = _touchdown(world, down, flown.moments, decision)
@@ -76,18 +90,21 @@ def score(
     return plain
 
 
-def _touchdown(
-    world: World, down: Moment, moments: list[Moment], decision: DecisionSettings
-) -> dict[str, Any]:
+def _touchdown(world: World, down: Moment, moments: list[Moment], decision: DecisionSettings) -> dict[str, Any]:
     truth = world.landable_disc(down.north_m, down.east_m, decision.vehicle_radius_m, down.t_s)
     site = next((m.target_ne_m for m in reversed(moments) if m.target_ne_m is not None), None)
     miss_m = None if site is None else math.dist(site, (down.north_m, down.east_m))
     return {
-        "t_s": down.t_s, "ne_m": (down.north_m, down.east_m), "all_landable": truth.all_landable,
-        "fraction_landable": truth.fraction_landable, "classes": truth.classes,
-        "clearance_m": truth.clearance_m, "hazard_m": truth.hazard_m, "person_m": truth.person_m,
+        "t_s": down.t_s,
+        "ne_m": (down.north_m, down.east_m),
+        "all_landable": truth.all_landable,
+        "fraction_landable": truth.fraction_landable,
+        "classes": truth.classes,
+        "clearance_m": truth.clearance_m,
+        "hazard_m": truth.hazard_m,
+        "person_m": truth.person_m,
         "miss_m": miss_m,
-    }  # fmt: skip
+    }
 
 
 def why_unsafe(touchdown: dict[str, Any]) -> str:

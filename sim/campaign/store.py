@@ -1,9 +1,8 @@
 """The folder of a campaign: its plan, a journal that survives a kill, the results in order.
 
 campaign.json   the plan and the digest of the code; a folder holds one campaign
-journal.jsonl   records as they came in, in any order; a torn last line is dropped
-results.jsonl   the same, sorted and complete: equal bytes for equal plan and code
-timings.jsonl   what the machine took; never equal
+journal.jsonl   records as they came in, in any order; a torn last line is dropped results.jsonl   the same, sorted and
+complete: equal bytes for equal plan and code timings.jsonl   what the machine took; never equal
 """
 
 from __future__ import annotations
@@ -21,9 +20,7 @@ from sim.campaign.scene import CampaignError
 from sim.campaign.score import Record
 from sim.campaign.task import Outcome, Plan, Task
 
-PLAN, JOURNAL, RESULTS, TIMINGS = (
-    "campaign.json", "journal.jsonl", "results.jsonl", "timings.jsonl"
-)  # fmt: skip
+PLAN, JOURNAL, RESULTS, TIMINGS = ("campaign.json", "journal.jsonl", "results.jsonl", "timings.jsonl")
 
 
 def line_of(value: Any) -> str:
@@ -199,9 +196,11 @@ def cost_of(path: Path) -> Cost | None:
     places = {t["scene"]: t["place_cpu_s"] for t in timings}
     flight_s = sum(t["flight_cpu_s"] for t in timings)
     return Cost(
-        sum(t["simulated_s"] for t in timings), flight_s, flight_s + sum(places.values()),
+        sum(t["simulated_s"] for t in timings),
+        flight_s,
+        flight_s + sum(places.values()),
         max(t["peak_rss_mb"] for t in timings),
-    )  # fmt: skip
+    )
 
 
 def read_campaign(path: Path) -> tuple[Plan, list[Record]]:

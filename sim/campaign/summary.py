@@ -24,9 +24,9 @@ def summarize(records: Sequence[Record]) -> dict[str, Any]:
 def of_policy(records: Sequence[Record]) -> dict[str, Any]:
     """The figures of one policy.
 
-    ``success``: of the landings that were begun and ended where a site exists, those that are safe
-    (anything but an abstention counts as an end). ``landed_safe``: of all scenes with a site, those
-    that ended safely down. ``wrongful_abstention``: of those with a site, those given up.
+    ``success``: of the landings that were begun and ended where a site exists, those that are safe (anything but an
+    abstention counts as an end). ``landed_safe``: of all scenes with a site, those that ended safely down.
+    ``wrongful_abstention``: of those with a site, those given up.
     ``should_have_abstained``: of all landings, those where there is no site at all, safe or not.
     """
     with_site = [r for r in records if r["site"] == "site"]
@@ -57,7 +57,9 @@ def of_policy(records: Sequence[Record]) -> dict[str, Any]:
     if traps:
         shares["traps_passed"] = share(sum(t["passed"] for t in traps), len(traps))
     return {
-        "scenes": len(records), "with_site": len(with_site), "without_site": len(without),
+        "scenes": len(records),
+        "with_site": len(with_site),
+        "without_site": len(without),
         "marginal": len(records) - len(with_site) - len(without),
         "shares": {name: {**asdict(s), "value": s.value} for name, s in shares.items()},
         "touchdown_person_m": spread(landed, lambda r: r["touchdown"]["person_m"], low=True),
@@ -71,7 +73,7 @@ def of_policy(records: Sequence[Record]) -> dict[str, Any]:
         "take_overs": spread(records, lambda r: r["take_overs"]),
         "reaction_s": _reaction([x["reaction_s"] for x in intruders]),
         "seen_reaction_s": _reaction(seen),
-    }  # fmt: skip
+    }
 
 
 def _reaction(times_s: Sequence[float | None]) -> dict[str, Any]:

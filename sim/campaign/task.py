@@ -25,15 +25,7 @@ from sim.campaign.ranges import stream
 from sim.campaign.scene import Scene, draw_scene
 from sim.campaign.score import Record, score
 from sim.campaign.trace import Flown
-from sim.campaign.views import (
-    Eyes,
-    ModelEyes,
-    TruthEyes,
-    camera_effects,
-    load_network,
-    require_classes,
-    true_camera,
-)
+from sim.campaign.views import Eyes, ModelEyes, TruthEyes, camera_effects, load_network, require_classes, true_camera
 from sim.shutter import Shutter
 from sim.world import World
 
@@ -59,8 +51,8 @@ class Plan:
         search_s: So long the pilot hovers without a site before looking from nearer or giving up.
         nearer_m: No lower than this the pilot goes to look from nearer.
         autopilot: Parameters of the autopilot that differ from what is recommended.
-        network_shift: How much worse the network is than measured, probits: at -1 an error that
-            one pixel in six has is left to one in forty. What would a better network be worth?
+        network_shift: How much worse the network is than measured, probits: at -1 an error that one pixel in six has is
+            left to one in forty. What would a better network be worth?
     """
 
     scenes: int
@@ -164,25 +156,26 @@ def run(task: Task) -> Outcome:
         flown, world = fly(plan, scene, place, policy, setup)
         took_s = time.process_time() - began
         records.append(score(scene, policy, place, world, flown, setup.decision))
-        timings.append({
-            "scene": scene.number, "policy": policy, "place_cpu_s": round(made_s, 3),
-            "flight_cpu_s": round(took_s, 3), "simulated_s": round(flown.seconds, 2),
-            "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-        })  # fmt: skip
+        timings.append(
+            {
+                "scene": scene.number,
+                "policy": policy,
+                "place_cpu_s": round(made_s, 3),
+                "flight_cpu_s": round(took_s, 3),
+                "simulated_s": round(flown.seconds, 2),
+                "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+            }
+        )
     return Outcome(tuple(records), tuple(timings), code_digest())
 
 
-def fly(
-    plan: Plan, scene: Scene, place: Place, policy: str, setup: FlightSetup
-) -> tuple[Flown, World]:
+def fly(plan: Plan, scene: Scene, place: Place, policy: str, setup: FlightSetup) -> tuple[Flown, World]:
     """One landing; what happened, and the world as it was at the end."""
     landing = make_landing(plan, scene, place, policy, setup)
     return landing.fly(), landing.world
 
 
-def make_landing(
-    plan: Plan, scene: Scene, place: Place, policy: str, setup: FlightSetup
-) -> Landing:
+def make_landing(plan: Plan, scene: Scene, place: Place, policy: str, setup: FlightSetup) -> Landing:
     """A landing that is about to begin."""
     chosen = policy_named(policy)
     if not chosen.confirms:

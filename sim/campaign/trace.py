@@ -16,8 +16,7 @@ class Moment:
         t_s: Since the start of the scene, which is also the world's time.
         north_m, east_m, height_m: True position over the ground.
         state: The director's.
-        target_ne_m: Site that is being sent (true ground position as the estimator has it), or
-            None.
+        target_ne_m: Site that is being sent (true ground position as the estimator has it), or None.
     """
 
     t_s: float

@@ -1,7 +1,7 @@
 """What the camera of a landing delivers: frames, and what a network says of them.
 
-Two ways with one interface. `TruthEyes` makes no pictures: it looks at the true labels and errs as
-the measured model errs. `ModelEyes` renders each frame that the pipeline takes and runs a network.
+Two ways with one interface. `TruthEyes` makes no pictures: it looks at the true labels and errs as the measured model
+errs. `ModelEyes` renders each frame that the pipeline takes and runs a network.
 """
 
 from __future__ import annotations
@@ -98,9 +98,8 @@ class TruthEyes:
     overlaps = False
 
     def __init__(
-        self, world: World, camera: CameraModel, model: ConfusionModel, conditions: Conditions,
-        rng: np.random.Generator,
-    ) -> None:  # fmt: skip
+        self, world: World, camera: CameraModel, model: ConfusionModel, conditions: Conditions, rng: np.random.Generator
+    ) -> None:
         self.world = world
         self.timings_ms: dict[str, float] = {}
         self._camera = camera
@@ -191,10 +190,14 @@ class ModelEyes:
 def camera_effects(conditions: Conditions, seed: int) -> Effects:
     """Faults of a scene's camera in its pictures."""
     return Effects(
-        seed=seed, noise_sd=conditions.noise_sd, exposure_s=conditions.exposure_ms * 1e-3,
-        gain=conditions.light, exposure_wobble=0.05, vignetting=0.15,
+        seed=seed,
+        noise_sd=conditions.noise_sd,
+        exposure_s=conditions.exposure_ms * 1e-3,
+        gain=conditions.light,
+        exposure_wobble=0.05,
+        vignetting=0.15,
         lens_blur_px=conditions.lens_blur_px,
-    )  # fmt: skip
+    )
 
 
 def require_classes(runtime: Runtime, world: World) -> None:

@@ -1,10 +1,10 @@
 """ArduPilot Copter SITL: one binary and one parameter file, flown to where a landing begins.
 
-It finds its position (41 s after boot) and climbs at `WARM_UP_SPEEDUP` times real time; before the
-landing SIM_SPEEDUP is set to 1 again, as doctor, camera and daemon live in real time. Flown facts
-used here: it is silent until asked for messages, and PREARM is good before there is a position, so
-arming is tried until it is accepted. The parameters of precision landing are not in the file: our
-own doctor sets them on the running autopilot and reboots it, as on a real vehicle.
+It finds its position (41 s after boot) and climbs at `WARM_UP_SPEEDUP` times real time; before the landing SIM_SPEEDUP
+is set to 1 again, as doctor, camera and daemon live in real time. Flown facts used here: it is silent until asked for
+messages, and PREARM is good before there is a position, so arming is tried until it is accepted. The parameters of
+precision landing are not in the file: our own doctor sets them on the running autopilot and reboots it, as on a real
+vehicle.
 """
 
 from __future__ import annotations
@@ -33,17 +33,38 @@ SETTLED_M, SETTLED_MPS, SETTLED_S = 0.4, 0.25, 1.0
 
 VEHICLE: dict[str, float] = {
     # A quadrotor whose sensors count as calibrated, without a radio: nothing of it is about us.
-    "FRAME_CLASS": 1, "FRAME_TYPE": 0, "FS_THR_ENABLE": 0, "BATT_MONITOR": 0, "ARMING_CHECK": 1,
-    "COMPASS_OFS_X": 5, "COMPASS_OFS_Y": 13, "COMPASS_OFS_Z": -18,
-    "COMPASS_OFS2_X": 5, "COMPASS_OFS2_Y": 13, "COMPASS_OFS2_Z": -18,
-    "COMPASS_OFS3_X": 5, "COMPASS_OFS3_Y": 13, "COMPASS_OFS3_Z": -18,
-    "INS_ACCOFFS_X": 0.001, "INS_ACCOFFS_Y": 0.001, "INS_ACCOFFS_Z": 0.001,
-    "INS_ACCSCAL_X": 1.001, "INS_ACCSCAL_Y": 1.001, "INS_ACCSCAL_Z": 1.001,
-    "INS_ACC2OFFS_X": 0.001, "INS_ACC2OFFS_Y": 0.001, "INS_ACC2OFFS_Z": 0.001,
-    "INS_ACC2SCAL_X": 1.001, "INS_ACC2SCAL_Y": 1.001, "INS_ACC2SCAL_Z": 1.001,
-    "MOT_THST_EXPO": 0.65, "MOT_THST_HOVER": 0.39, "ATC_RAT_YAW_P": 0.3, "ATC_RAT_YAW_I": 0.02,
+    "FRAME_CLASS": 1,
+    "FRAME_TYPE": 0,
+    "FS_THR_ENABLE": 0,
+    "BATT_MONITOR": 0,
+    "ARMING_CHECK": 1,
+    "COMPASS_OFS_X": 5,
+    "COMPASS_OFS_Y": 13,
+    "COMPASS_OFS_Z": -18,
+    "COMPASS_OFS2_X": 5,
+    "COMPASS_OFS2_Y": 13,
+    "COMPASS_OFS2_Z": -18,
+    "COMPASS_OFS3_X": 5,
+    "COMPASS_OFS3_Y": 13,
+    "COMPASS_OFS3_Z": -18,
+    "INS_ACCOFFS_X": 0.001,
+    "INS_ACCOFFS_Y": 0.001,
+    "INS_ACCOFFS_Z": 0.001,
+    "INS_ACCSCAL_X": 1.001,
+    "INS_ACCSCAL_Y": 1.001,
+    "INS_ACCSCAL_Z": 1.001,
+    "INS_ACC2OFFS_X": 0.001,
+    "INS_ACC2OFFS_Y": 0.001,
+    "INS_ACC2OFFS_Z": 0.001,
+    "INS_ACC2SCAL_X": 1.001,
+    "INS_ACC2SCAL_Y": 1.001,
+    "INS_ACC2SCAL_Z": 1.001,
+    "MOT_THST_EXPO": 0.65,
+    "MOT_THST_HOVER": 0.39,
+    "ATC_RAT_YAW_P": 0.3,
+    "ATC_RAT_YAW_I": 0.02,
     "LOG_BACKEND_TYPE": 0,
-}  # fmt: skip
+}
 
 
 class ArduPilotSitl:
@@ -71,21 +92,37 @@ class ArduPilotSitl:
         defaults.write_text("\n".join(lines) + "\n", "utf-8")
         lat, lon = c.home.global_from_ned(*c.start_ne_m)
         self._process = start_process(
-            leashed([str(self._binary), "--model", "+", "--speedup", "1",
-             "--home", f"{lat:.9f},{lon:.9f},{c.home.alt_m},{c.yaw_deg % 360.0}",
-             "--defaults", str(defaults), *(() if self._examined else ("-w",))]),
-            self._folder / "autopilot.log", stack, cwd=scratch,
-        )  # fmt: skip
+            leashed(
+                [
+                    str(self._binary),
+                    "--model",
+                    "+",
+                    "--speedup",
+                    "1",
+                    "--home",
+                    f"{lat:.9f},{lon:.9f},{c.home.alt_m},{c.yaw_deg % 360.0}",
+                    "--defaults",
+                    str(defaults),
+                    *(() if self._examined else ("-w",)),
+                ]
+            ),
+            self._folder / "autopilot.log",
+            stack,
+            cwd=scratch,
+        )
         self._wait_for_port(int(self.links.pilot.rpartition(":")[2]))
 
     def _parameters(self) -> dict[str, float]:
         c = self._conditions
         return {
-            **VEHICLE, **RANGEFINDER,
-            "SIM_WIND_SPD": c.wind[0], "SIM_WIND_DIR": c.wind[1], "SIM_WIND_TURB": c.gust_mps,
+            **VEHICLE,
+            **RANGEFINDER,
+            "SIM_WIND_SPD": c.wind[0],
+            "SIM_WIND_DIR": c.wind[1],
+            "SIM_WIND_TURB": c.gust_mps,
             "SIM_WIND_T_ALT": FULL_WIND_M,
             **c.parameters,
-        }  # fmt: skip
+        }
 
     def _wait_for_port(self, port: int) -> None:
         """Waits until the simulator listens, by looking: a connection would be its first client."""
@@ -93,9 +130,7 @@ class ArduPilotSitl:
         deadline_s = time.monotonic() + START_S
         while listening not in Path("/proc/thread-self/net/tcp").read_text("ascii"):
             if self._process is None or self._process.poll() is not None:
-                raise FlightError(
-                    f"{self._binary} ended at once; see {self._folder / 'autopilot.log'}"
-                )
+                raise FlightError(f"{self._binary} ended at once; see {self._folder / 'autopilot.log'}")
             if time.monotonic() > deadline_s:
                 raise FlightError(f"{self._binary} does not listen on port {port}")
             time.sleep(0.05)
@@ -123,12 +158,8 @@ class ArduPilotSitl:
     def _taken_off(self, station: GroundStation) -> bool:
         """One try: GUIDED, arm, take off. It refuses for as long as it has no position."""
         accepted = mavlink.MAV_RESULT_ACCEPTED
-        mode = station.try_command(
-            mavlink.MAV_CMD_DO_SET_MODE, mavlink.MAV_MODE_FLAG_CUSTOM_MODE_ENABLED, GUIDED
-        )
-        if mode != accepted or station.try_command(
-            mavlink.MAV_CMD_COMPONENT_ARM_DISARM, 1
-        ) != accepted:  # fmt: skip
+        mode = station.try_command(mavlink.MAV_CMD_DO_SET_MODE, mavlink.MAV_MODE_FLAG_CUSTOM_MODE_ENABLED, GUIDED)
+        if mode != accepted or station.try_command(mavlink.MAV_CMD_COMPONENT_ARM_DISARM, 1) != accepted:
             return False
         height_m = self._conditions.height_m
         take_off = station.try_command(mavlink.MAV_CMD_NAV_TAKEOFF, 0, 0, 0, 0, 0, 0, height_m)

@@ -36,21 +36,20 @@ class Simulator:
     def how(self) -> str:
         """How to provide it, in words."""
         return (
-            f"run `{self.command}` in a checkout of the autopilot, then "
-            f"`export {self.variable}=CHECKOUT/{self.makes}`"
+            f"run `{self.command}` in a checkout of the autopilot, then `export {self.variable}=CHECKOUT/{self.makes}`"
         )
 
 
 SIMULATORS: dict[str, Simulator] = {
     "ardupilot": Simulator(
-        "ArduPilot Copter SITL", "ARDUPILOT_SITL", "arducopter",
-        "./waf configure --board sitl && ./waf copter", "build/sitl/bin/arducopter",
+        "ArduPilot Copter SITL",
+        "ARDUPILOT_SITL",
+        "arducopter",
+        "./waf configure --board sitl && ./waf copter",
+        "build/sitl/bin/arducopter",
     ),
-    "px4": Simulator(
-        "PX4 SITL with SIH", "PX4_SITL", "px4",
-        "make px4_sitl_default", "build/px4_sitl_default/bin/px4",
-    ),
-}  # fmt: skip
+    "px4": Simulator("PX4 SITL with SIH", "PX4_SITL", "px4", "make px4_sitl_default", "build/px4_sitl_default/bin/px4"),
+}
 
 
 def find_simulator(kind: str) -> Path:
@@ -65,9 +64,7 @@ def find_simulator(kind: str) -> Path:
         path = Path(named).expanduser()
         if path.is_file() and os.access(path, os.X_OK):
             return path.resolve()
-        raise MissingSimulatorError(
-            f"{simulator.variable}={named} is not a program: {simulator.how}"
-        )
+        raise MissingSimulatorError(f"{simulator.variable}={named} is not a program: {simulator.how}")
     found = shutil.which(simulator.program)
     if found is None:
         raise MissingSimulatorError(

@@ -24,8 +24,8 @@ def let_doctor_fix(link: str, folder: Path, station: GroundStation) -> dict[str,
     Args:
         link: Connection string that nobody else uses meanwhile.
         folder: Takes the doctor's report, `doctor.json`.
-        station: The pilot's link. It is kept alive meanwhile and opened again after the reboot:
-            ArduPilot's simulator boots only once its first port has a client.
+        station: The pilot's link. It is kept alive meanwhile and opened again after the reboot: ArduPilot's simulator
+            boots only once its first port has a client.
 
     Returns:
         The report.
@@ -37,15 +37,27 @@ def let_doctor_fix(link: str, folder: Path, station: GroundStation) -> dict[str,
     with ExitStack() as stack:
         out = stack.enter_context(report.open("wb"))
         process = start_process(
-            [sys.executable, "-m", "touchdown", "bridge", "doctor", "--link", link, "--fix",
-             "--reboot", "--listen", "0", "--json"],
-            log, stack, stdout=out.fileno(),
-        )  # fmt: skip
+            [
+                sys.executable,
+                "-m",
+                "touchdown",
+                "bridge",
+                "doctor",
+                "--link",
+                link,
+                "--fix",
+                "--reboot",
+                "--listen",
+                "0",
+                "--json",
+            ],
+            log,
+            stack,
+            stdout=out.fileno(),
+        )
         _keep_alive_while(process, station)
     if process.returncode in (ERRORS, BAD_CONFIG):
-        raise FlightError(
-            f"touchdown bridge doctor ended with {process.returncode}; see {report} and {log}"
-        )
+        raise FlightError(f"touchdown bridge doctor ended with {process.returncode}; see {report} and {log}")
     return dict(json.loads(report.read_text("utf-8")))
 
 

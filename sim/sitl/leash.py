@@ -1,8 +1,8 @@
 """Becomes a program that dies with whoever started it: ``python leash.py PARENT PROGRAM ...``.
 
-PX4's simulator as a daemon outlives a flight that was killed, and then holds its ports and locks.
-Linux sends the signal when the *thread* that started the process ends: in `sim.flight.fly` that is
-the one that flies, and it ends last. It runs as a file, so that any working folder will do.
+PX4's simulator as a daemon outlives a flight that was killed, and then holds its ports and locks. Linux sends the
+signal when the *thread* that started the process ends: in `sim.flight.fly` that is the one that flies, and it ends
+last. It runs as a file, so that any working folder will do.
 """
 
 from __future__ import annotations

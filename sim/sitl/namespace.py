@@ -1,8 +1,8 @@
 """A network of one's own with nothing but loopback: the simulators bind 0.0.0.0.
 
-Linux keeps the network namespace by thread. A thread that moves into a new one takes along every
-socket it opens from then on and every process and thread it starts, and can come back; other
-threads stay where they are. Several flights so use the same fixed ports at the same time.
+Linux keeps the network namespace by thread. A thread that moves into a new one takes along every socket it opens from
+then on and every process and thread it starts, and can come back; other threads stay where they are. Several flights so
+use the same fixed ports at the same time.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def loopback_only() -> Iterator[bool]:
     """Moves the calling thread into a new network namespace, and back at the end.
 
     Yields:
-        Whether it was possible. It takes Linux and root; without, the flight uses the machine's
-        own network, where the simulator's ports can be reached from outside: a warning says so.
+        Whether it was possible. It takes Linux and root; without, the flight uses the machine's own network, where the
+        simulator's ports can be reached from outside: a warning says so.
     """
     home_fd = _enter()
     if home_fd is None:

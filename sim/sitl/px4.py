@@ -1,7 +1,7 @@
 """PX4 SITL with SIH, a quadrotor simulated inside PX4: no other simulator is needed.
 
-Flown facts used here: its position takes some 35 s after boot and the pre-arm bit of SYS_STATUS
-says when; precision landing starts by DO_SET_MODE auto/precland (4/9), while NAV_LAND and RTL of
+Flown facts used here: its position takes some 35 s after boot and the pre-arm bit of SYS_STATUS says when; precision
+landing starts by DO_SET_MODE auto/precland (4/9), while NAV_LAND and RTL of
 1.15.4 ignore it; the truth is HIL_STATE_QUATERNION. Its SIH has no wind.
 """
 
@@ -63,20 +63,34 @@ class Px4Sitl:
         data = self._binary.parent.parent / "etc"
         if not (data / "init.d-posix" / "rcS").is_file():
             raise FlightError(f"{self._binary}: its start-up files are not in {data}")
-        instance = self._instance = (
-            self._instance if self._instance is not None else _reserve_instance(stack)
-        )
+        instance = self._instance = self._instance if self._instance is not None else _reserve_instance(stack)
         self.links = Links(
-            f"udpin:127.0.0.1:{14540 + instance}", f"udp:127.0.0.1:{19410 + instance}",
-            "udpin:127.0.0.1:14550",
-        )  # fmt: skip
+            f"udpin:127.0.0.1:{14540 + instance}", f"udp:127.0.0.1:{19410 + instance}", "udpin:127.0.0.1:14550"
+        )
         self._process = start_process(
-            leashed([str(self._binary), "-d", "-i", str(instance), "-s", "etc/init.d-posix/rcS",
-             "-w", str(scratch), str(data)]),
-            self._folder / "autopilot.log", stack, cwd=scratch,
-            env={**os.environ, "PX4_SIM_MODEL": MODEL, "PX4_HOME_LAT": str(round(lat * 1e7)),
-                 "PX4_HOME_LON": str(round(lon * 1e7))},
-        )  # fmt: skip
+            leashed(
+                [
+                    str(self._binary),
+                    "-d",
+                    "-i",
+                    str(instance),
+                    "-s",
+                    "etc/init.d-posix/rcS",
+                    "-w",
+                    str(scratch),
+                    str(data),
+                ]
+            ),
+            self._folder / "autopilot.log",
+            stack,
+            cwd=scratch,
+            env={
+                **os.environ,
+                "PX4_SIM_MODEL": MODEL,
+                "PX4_HOME_LAT": str(round(lat * 1e7)),
+                "PX4_HOME_LON": str(round(lon * 1e7)),
+            },
+        )
 
     def hover(self, station: GroundStation) -> None:
         """Examined by the doctor, waits for the pre-arm check, and climbs to AUTO.LOITER."""
@@ -101,8 +115,7 @@ class Px4Sitl:
         top_m = station.altitude_m + self._conditions.height_m
         accepted = mavlink.MAV_RESULT_ACCEPTED
         while (
-            station.try_command(mavlink.MAV_CMD_NAV_TAKEOFF, nan, 0, 0, nan, nan, nan, top_m)
-            != accepted
+            station.try_command(mavlink.MAV_CMD_NAV_TAKEOFF, nan, 0, 0, nan, nan, nan, top_m) != accepted
             or station.try_command(mavlink.MAV_CMD_COMPONENT_ARM_DISARM, 1) != accepted
         ):
             if time.monotonic() > deadline_s:
@@ -124,9 +137,7 @@ class Px4Sitl:
                     return
             if time.monotonic() > deadline_s:
                 at = "nowhere" if truth is None else f"{truth.height_m:.1f} m"
-                raise FlightError(
-                    f"PX4 is at {at}, not hovering at {self._conditions.height_m:g} m"
-                )
+                raise FlightError(f"PX4 is at {at}, not hovering at {self._conditions.height_m:g} m")
 
     def order_landing(self, station: GroundStation) -> None:
         """AUTO.PRECLAND."""

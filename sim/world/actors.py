@@ -156,32 +156,29 @@ class Actor:
         fraction = (along_m - start_m) / max(end_m - start_m, 1e-9)
         heading = math.atan2(e1 - e0, n1 - n0) + (math.pi if back else 0.0)
         stride = walked_m / STEP_M * math.pi if self.kind == "person" else 0.0
-        return ActorState(
-            self.kind, n0 + fraction * (n1 - n0), e0 + fraction * (e1 - e0),
-            heading, stride, self.style,
-        )  # fmt: skip
+        return ActorState(self.kind, n0 + fraction * (n1 - n0), e0 + fraction * (e1 - e0), heading, stride, self.style)
 
 
 @dataclass(frozen=True)
 class Timetable:
     """Somebody or something that is at given places at given times, on straight lines between.
 
-    It waits at its first place before the first time and at its last after the last; with a
-    period it starts over. Equal places one after the other make it stand.
+    It waits at its first place before the first time and at its last after the last; with a period it starts over.
+    Equal places one after the other make it stand.
 
     Attributes:
         kind: "person" or "car".
         times_s: World times, ascending.
         path_ne_m: The place of each time, north and east.
-        period_s: At least the last time less the first; None for never again. A repeating actor
-            jumps from its last place to its first, so both should be out of sight.
+        period_s: At least the last time less the first; None for never again. A repeating actor jumps from its last
+            place to its first, so both should be out of sight.
         phase_s: Added to the world time; only with a period.
         heading_rad: Where it faces before its first move.
         style: Picks the look.
 
     Raises:
-        InvalidValueError: Unknown kind, times that do not match the places or do not ascend, or a
-            period that is too short.
+        InvalidValueError: Unknown kind, times that do not match the places or do not ascend, or a period that is too
+            short.
     """
 
     kind: str
@@ -207,8 +204,7 @@ class Timetable:
         lasts_s = self.times_s[-1] - self.times_s[0]
         if self.period_s is not None and not (self.period_s > 0 and self.period_s >= lasts_s):
             raise InvalidValueError(
-                f"timetable of a {self.kind}: period_s {self.period_s} is shorter than its "
-                f"{lasts_s:g} s"
+                f"timetable of a {self.kind}: period_s {self.period_s} is shorter than its {lasts_s:g} s"
             )
 
     @cached_property
@@ -240,19 +236,25 @@ class Timetable:
         step_m = math.hypot(n1 - n0, e1 - e0)
         walking = self.kind == "person" and step_m > 1e-6
         stride = (walked_m + share * step_m) / STEP_M * math.pi if walking else 0.0
-        return ActorState(
-            self.kind, n0 + share * (n1 - n0), e0 + share * (e1 - e0), heading, stride, self.style
-        )
+        return ActorState(self.kind, n0 + share * (n1 - n0), e0 + share * (e1 - e0), heading, stride, self.style)
 
 
 AnyActor = Actor | Timetable
 
 
 def visit(
-    kind: str, place_ne_m: tuple[float, float], arrives_s: float, *, from_rad: float,
-    walk_m: float = 25.0, speed_mps: float = 1.4, stay_s: float = math.inf,
-    leaves_rad: float | None = None, returns_s: float | None = None, style: int = 0,
-) -> Timetable:  # fmt: skip
+    kind: str,
+    place_ne_m: tuple[float, float],
+    arrives_s: float,
+    *,
+    from_rad: float,
+    walk_m: float = 25.0,
+    speed_mps: float = 1.4,
+    stay_s: float = math.inf,
+    leaves_rad: float | None = None,
+    returns_s: float | None = None,
+    style: int = 0,
+) -> Timetable:
     """Somebody who comes to a place at a given time, stays, may leave, and may come back.
 
     Args:
@@ -268,8 +270,7 @@ def visit(
         style: Picks the look.
 
     Raises:
-        InvalidValueError: A speed or distance that is not positive, or a return before the visitor
-            has left.
+        InvalidValueError: A speed or distance that is not positive, or a return before the visitor has left.
     """
     if not (speed_mps > 0 and walk_m > 0 and stay_s >= 0):
         raise InvalidValueError(

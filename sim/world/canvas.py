@@ -1,7 +1,6 @@
 """The brush for what stands on the ground: trees, buildings, cars; and the light at the end.
 
-Coordinates are metres north and east of the middle. Light and shadow are added once at the end,
-from the heights.
+Coordinates are metres north and east of the middle. Light and shadow are added once at the end, from the heights.
 """
 
 from __future__ import annotations
@@ -62,9 +61,7 @@ class Canvas(Ground):
         crown = height_m * np.sqrt(np.clip(1 - 0.75 * r2, 0.05, 1))
         np.copyto(high, np.maximum(high, crown).astype(np.float32), where=mask > 127)
 
-    def building(
-        self, spot: Spot, length_m: float, width_m: float, height_m: float, roof: str
-    ) -> None:
+    def building(self, spot: Spot, length_m: float, width_m: float, height_m: float, roof: str) -> None:
         """A building: "gable", "hip", "flat" or "metal" roof over a rectangle."""
         corners = spot.corners(length_m, width_m)
         box = self.box_of(corners)
@@ -109,26 +106,20 @@ class Canvas(Ground):
             along, across = forward + 300, right + 300
             _, joints = slabs(rng, along, across, length_m, float(rng.uniform(0.9, 2)), 0.05, False)
             lum += 0.05 * coarse + 0.06 * white * rng.random() - 0.07 * joints
-        edge = np.minimum(np.float32(length_m / 2) - np.abs(forward),
-                          np.float32(width_m / 2) - np.abs(right))  # fmt: skip
+        edge = np.minimum(np.float32(length_m / 2) - np.abs(forward), np.float32(width_m / 2) - np.abs(right))
         if roof == "flat":
             lum += np.where(edge < 0.3, np.float32(rng.uniform(-0.3, 0.35)), 0)
             lum -= 0.2 * ((edge > 0.3) & (edge < 0.42))
-        texture = colored(base, lum.astype(np.float32), np.clip(0.1 * medium, 0, 0.3),
-                          rgb(80, 84, 66))  # fmt: skip
+        texture = colored(base, lum.astype(np.float32), np.clip(0.1 * medium, 0, 0.3), rgb(80, 84, 66))
         self.blend(box, mask, texture, "roof")
         high = self.height[box[1] : box[3], box[0] : box[2]]
         np.copyto(high, np.float32(height_m) + rise, where=mask > 127)
         self._roof_furniture(spot, length_m, width_m, height_m, roof)
 
-    def _roof_furniture(
-        self, spot: Spot, length_m: float, width_m: float, height_m: float, roof: str
-    ) -> None:
+    def _roof_furniture(self, spot: Spot, length_m: float, width_m: float, height_m: float, roof: str) -> None:
         rng = self.rng
         for _ in range(int(rng.integers(0, 4))):
-            at = spot.moved(
-                float(rng.uniform(-0.4, 0.4)) * length_m, float(rng.uniform(-0.36, 0.36)) * width_m
-            )
+            at = spot.moved(float(rng.uniform(-0.4, 0.4)) * length_m, float(rng.uniform(-0.36, 0.36)) * width_m)
             if roof == "flat":
                 size, color, up = rng.uniform(0.6, 2.2, 2), rgb(170, 172, 172), 1.0
             elif rng.random() < 0.5:

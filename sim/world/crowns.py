@@ -1,7 +1,7 @@
 """Rough outlines that labels and picture share: ragged edges of ground, and crowns of trees.
 
-They come from noise of their own, cut at a place that the stroke's generator picks, so that the
-labels can be drawn without the picture and the picture later without the labels.
+They come from noise of their own, cut at a place that the stroke's generator picks, so that the labels can be drawn
+without the picture and the picture later without the labels.
 """
 
 from __future__ import annotations
@@ -69,9 +69,7 @@ class Crown:
         return np.asarray(np.clip((self.dome + 0.04) * 900, 0, 255), dtype=np.uint8)
 
 
-def crown(
-    grid: Grid, north_m: float, east_m: float, radius_m: float, rng: np.random.Generator
-) -> Crown | None:
+def crown(grid: Grid, north_m: float, east_m: float, radius_m: float, rng: np.random.Generator) -> Crown | None:
     """A crown with lobes and a rough edge; None when it is outside of the raster."""
     centre = np.array([[north_m, east_m]])
     box = grid.box_of(centre, radius_m * 1.35)

@@ -36,8 +36,8 @@ class Daylight:
 def daylight(rng: np.random.Generator, time_of_day: TimeOfDay) -> Daylight:
     """The light at a time of day, a little different for every seed.
 
-    The colours follow black-body temperatures of some 3200 K (low sun) to 10 000 K (a clear sky
-    after sunset) against a white balance for noon.
+    The colours follow black-body temperatures of some 3200 K (low sun) to 10 000 K (a clear sky after sunset) against a
+    white balance for noon.
     """
     azimuth = float(rng.uniform(0, 2 * math.pi))
     swing = float(rng.uniform(-1, 1))
@@ -67,6 +67,5 @@ def daylight(rng: np.random.Generator, time_of_day: TimeOfDay) -> Daylight:
     contrast = {"noon": 1.0, "low": 1.03, "overcast": 0.85, "dusk": 0.95}[time_of_day]
     b, g, r = shaded
     return Daylight(
-        Sun(sun.azimuth_rad, sun.elevation_rad, sun.strength, daylight_bgr=lit), lit, (b, g, r),
-        strength, contrast,
-    )  # fmt: skip
+        Sun(sun.azimuth_rad, sun.elevation_rad, sun.strength, daylight_bgr=lit), lit, (b, g, r), strength, contrast
+    )

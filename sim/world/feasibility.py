@@ -1,7 +1,7 @@
 """Is there anywhere to land? The denominator of every rate a campaign reports.
 
-Places are middles of cells. Distances are exact (Felzenszwalb and Huttenlocher's transform, as
-OpenCV's DIST_MASK_PRECISE) and reach to the nearer edge of a cell, not to its middle.
+Places are middles of cells. Distances are exact (Felzenszwalb and Huttenlocher's transform, as OpenCV's
+DIST_MASK_PRECISE) and reach to the nearer edge of a cell, not to its middle.
 """
 
 from __future__ import annotations
@@ -46,9 +46,8 @@ class Feasibility:
     """What ground there is within reach of a start.
 
     Attributes:
-        verdict: `SITE`: some place keeps the vehicle's radius and every clearance with slack to
-            spare through the whole window. `NONE`: no place has them at any moment, not even with
-            that slack taken off. `MARGINAL`: between.
+        verdict: `SITE`: some place keeps the vehicle's radius and every clearance with slack to spare through the whole
+            window. `NONE`: no place has them at any moment, not even with that slack taken off. `MARGINAL`: between.
         best_ne_m: The place with most room through the window; None when there is no cell in reach.
         best_margin_m: Its room beyond radius and clearances; negative where there is too little.
         area_m2: Of the places with room and slack through the window.
@@ -63,10 +62,15 @@ class Feasibility:
 
 
 def feasibility(
-    world: World, start_ne_m: tuple[float, float], reach_m: float, vehicle_radius_m: float, *,
+    world: World,
+    start_ne_m: tuple[float, float],
+    reach_m: float,
+    vehicle_radius_m: float,
+    *,
     clearance_m: Mapping[Role, float] | None = None,
-    window_s: tuple[float, float] = (0.0, 120.0), slack_m: float = 0.5,
-) -> Feasibility:  # fmt: skip
+    window_s: tuple[float, float] = (0.0, 120.0),
+    slack_m: float = 0.5,
+) -> Feasibility:
     """Looks for ground that a vehicle could land on within reach of a start.
 
     Args:
@@ -79,18 +83,15 @@ def feasibility(
         slack_m: Half the width of the band that counts as marginal.
 
     Raises:
-        InvalidValueError: A reach or radius that is not positive, a negative slack or a window
-            that ends before it begins.
+        InvalidValueError: A reach or radius that is not positive, a negative slack or a window that ends before it
+            begins.
     """
     if not (reach_m > 0 and vehicle_radius_m > 0 and slack_m >= 0 and window_s[0] <= window_s[1]):
         raise InvalidValueError(
             f"feasibility with reach_m {reach_m}, vehicle_radius_m {vehicle_radius_m}, "
             f"slack_m {slack_m}, window_s {window_s}: expected positive reach and radius"
         )
-    keep = {
-        role: (clearance_m or {}).get(role, world.taxonomy.clearance_of(role))
-        for role in HAZARD_ROLES
-    }
+    keep = {role: (clearance_m or {}).get(role, world.taxonomy.clearance_of(role)) for role in HAZARD_ROLES}
     window = _Window.around(world, start_ne_m, reach_m, vehicle_radius_m + max(keep.values()))
     if window is None:
         return Feasibility(Verdict.NONE, None, -MAX_DISTANCE_M, 0.0, MAX_DISTANCE_M)
@@ -116,16 +117,22 @@ def feasibility(
         )
         verdict = Verdict.MARGINAL if ever else Verdict.NONE
     return Feasibility(
-        verdict, window.place(row, column), min(float(lasting[row, column]), BEYOND_M),
+        verdict,
+        window.place(row, column),
+        min(float(lasting[row, column]), BEYOND_M),
         float(good.sum()) * window.gsd_m**2,
         float(away[good].min()) if good.any() else MAX_DISTANCE_M,
-    )  # fmt: skip
+    )
 
 
 def _free_at_some_moment(
-    window: _Window, actors: tuple[AnyActor, ...], keep: Mapping[Role, float], radius_m: float,
-    lenient: npt.NDArray[np.bool_], window_s: tuple[float, float],
-) -> bool:  # fmt: skip
+    window: _Window,
+    actors: tuple[AnyActor, ...],
+    keep: Mapping[Role, float],
+    radius_m: float,
+    lenient: npt.NDArray[np.bool_],
+    window_s: tuple[float, float],
+) -> bool:
     """Whether any of some places is clear of all actors at one moment or another."""
     count = 1 + math.ceil((window_s[1] - window_s[0]) / _MOMENT_STEP_S)
     for t_s in np.linspace(*window_s, count):
@@ -148,9 +155,7 @@ class _Window:
     origin_px: tuple[float, float]
 
     @classmethod
-    def around(
-        cls, world: World, start_ne_m: tuple[float, float], reach_m: float, room_m: float
-    ) -> _Window | None:
+    def around(cls, world: World, start_ne_m: tuple[float, float], reach_m: float, room_m: float) -> _Window | None:
         half = math.ceil((reach_m + room_m + BEYOND_M) / world.gsd_m)
         u = round(world.origin_px[0] + start_ne_m[1] / world.gsd_m)
         v = round(world.origin_px[1] - start_ne_m[0] / world.gsd_m)
@@ -177,9 +182,9 @@ class _Window:
         top, left = max(self.top, 0), max(self.left, 0)
         bottom = min(self.top + self.shape[0], rows)
         right = min(self.left + self.shape[1], columns)
-        part[top - self.top : bottom - self.top, left - self.left : right - self.left] = (
-            world.labels[top:bottom, left:right]
-        )
+        part[top - self.top : bottom - self.top, left - self.left : right - self.left] = world.labels[
+            top:bottom, left:right
+        ]
         return part
 
     def static_room(self, world: World, keep: Mapping[Role, float]) -> Floats:
@@ -202,9 +207,7 @@ class _Window:
         cells = cv2.distanceTransform(free, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
         return np.asarray((cells - np.float32(0.5)) * np.float32(self.gsd_m))
 
-    def tracks(
-        self, actors: Iterable[AnyActor], window_s: tuple[float, float]
-    ) -> dict[Role, npt.NDArray[np.bool_]]:
+    def tracks(self, actors: Iterable[AnyActor], window_s: tuple[float, float]) -> dict[Role, npt.NDArray[np.bool_]]:
         """Ground that actors cover during a time, per role."""
         drawn: dict[Role, ByteArray] = {}
         count = 1 + math.ceil((window_s[1] - window_s[0]) / _TRACK_STEP_S)

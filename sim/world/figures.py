@@ -1,7 +1,7 @@
 """What people and cars look like from above.
 
-An actor is drawn from flat polygons at several heights, so that it leans outwards in the picture
-of a low camera as a standing person does.
+An actor is drawn from flat polygons at several heights, so that it leans outwards in the picture of a low camera as a
+standing person does.
 """
 
 from __future__ import annotations
@@ -56,18 +56,45 @@ def _shade(bgr: Sequence[float], factor: float) -> tuple[float, float, float]:
 
 
 _CLOTH: tuple[tuple[int, int, int], ...] = (
-    (40, 40, 40), (200, 200, 205), (60, 50, 150), (130, 70, 40), (60, 90, 60), (50, 120, 190),
-    (150, 140, 60), (110, 60, 130), (90, 110, 140), (35, 60, 170), (80, 75, 70), (170, 150, 140),
-    (60, 190, 210), (120, 100, 60), (45, 45, 90),
-)  # fmt: skip
+    (40, 40, 40),
+    (200, 200, 205),
+    (60, 50, 150),
+    (130, 70, 40),
+    (60, 90, 60),
+    (50, 120, 190),
+    (150, 140, 60),
+    (110, 60, 130),
+    (90, 110, 140),
+    (35, 60, 170),
+    (80, 75, 70),
+    (170, 150, 140),
+    (60, 190, 210),
+    (120, 100, 60),
+    (45, 45, 90),
+)
 _HAIR: tuple[tuple[int, int, int], ...] = (
-    (25, 25, 30), (35, 50, 75), (60, 90, 130), (120, 150, 175), (150, 150, 155), (60, 60, 170),
+    (25, 25, 30),
+    (35, 50, 75),
+    (60, 90, 130),
+    (120, 150, 175),
+    (150, 150, 155),
+    (60, 60, 170),
     (200, 200, 200),
-)  # fmt: skip
+)
 _PAINT: tuple[tuple[int, int, int], ...] = (
-    (225, 225, 225), (185, 185, 185), (120, 118, 115), (60, 58, 56), (32, 30, 30), (45, 35, 140),
-    (120, 70, 35), (70, 90, 60), (120, 150, 175), (60, 130, 190), (40, 40, 95), (205, 210, 215),
-)  # fmt: skip
+    (225, 225, 225),
+    (185, 185, 185),
+    (120, 118, 115),
+    (60, 58, 56),
+    (32, 30, 30),
+    (45, 35, 140),
+    (120, 70, 35),
+    (70, 90, 60),
+    (120, 150, 175),
+    (60, 130, 190),
+    (40, 40, 95),
+    (205, 210, 215),
+)
 
 
 @lru_cache(maxsize=256)
@@ -86,9 +113,8 @@ def _figure(kind: str, style: int) -> tuple[_Part, ...]:
             _Part(rounded(0.55, half_r - 0.28, 0.12, half_f - 0.75), 0.78, _shade(paint, 1.08)),
             _Part(rounded(half_cabin + 0.4, half_r - 0.18, 0.2, mid), 1.0, glass),
             _Part(rounded(half_cabin, half_r - 0.28, 0.18, mid), 1.4, glass, base_m=0.85),
-            _Part(rounded(half_cabin - 0.1, half_r - 0.3, 0.16, mid - 0.05), 1.43,
-                  _shade(paint, 1.12)),
-        ]  # fmt: skip
+            _Part(rounded(half_cabin - 0.1, half_r - 0.3, 0.16, mid - 0.05), 1.43, _shade(paint, 1.12)),
+        ]
         for side in (-0.62, 0.62):
             lamp = ellipse(half_f - 0.14, side, 0.08, 0.16, 8)
             parts.append(_Part(lamp, 0.7, (225, 232, 235)))
@@ -204,9 +230,11 @@ def _points(state: ActorState, part: _Part, swing: float) -> FloatArray:
         return np.column_stack([low, np.full(len(low), -part.height_m)])
     high = state.ground_from_local(part.outline_m)
     return np.vstack(
-        [np.column_stack([low, np.full(len(low), -part.base_m)]),
-         np.column_stack([high, np.full(len(high), -part.height_m)])]
-    )  # fmt: skip
+        [
+            np.column_stack([low, np.full(len(low), -part.base_m)]),
+            np.column_stack([high, np.full(len(high), -part.height_m)]),
+        ]
+    )
 
 
 def _darken(image: ByteArray, outline: FloatArray, factor: float) -> None:

@@ -36,9 +36,7 @@ class Spot:
     def corners(self, length_m: float, width_m: float) -> FloatArray:
         """Corners of a rectangle, shape (4, 2), north and east."""
         half_l, half_w = length_m / 2, width_m / 2
-        local = np.array(
-            [[half_l, half_w], [half_l, -half_w], [-half_l, -half_w], [-half_l, half_w]]
-        )
+        local = np.array([[half_l, half_w], [half_l, -half_w], [-half_l, -half_w], [-half_l, half_w]])
         return self.place(local)
 
     def place(self, forward_right_m: FloatArray) -> FloatArray:
@@ -74,9 +72,8 @@ class Grid:
         """Column and row of points, shape (n, 2)."""
         points = np.atleast_2d(points_ne_m)
         return np.column_stack(
-            [self.origin_px[0] + points[:, 1] / self.gsd_m,
-             self.origin_px[1] - points[:, 0] / self.gsd_m]
-        )  # fmt: skip
+            [self.origin_px[0] + points[:, 1] / self.gsd_m, self.origin_px[1] - points[:, 0] / self.gsd_m]
+        )
 
     def box_of(self, points_ne_m: FloatArray, margin_m: float = 0.3) -> Box | None:
         """The part of the raster around points; None when they are all outside."""
@@ -110,9 +107,13 @@ class Grid:
                     continue
                 side = np.array([-step[1], step[0]]) / length
                 quad = np.array(
-                    [pixels[i] + side * radius[i], pixels[i + 1] + side * radius[i + 1],
-                     pixels[i + 1] - side * radius[i + 1], pixels[i] - side * radius[i]]
-                )  # fmt: skip
+                    [
+                        pixels[i] + side * radius[i],
+                        pixels[i + 1] + side * radius[i + 1],
+                        pixels[i + 1] - side * radius[i + 1],
+                        pixels[i] - side * radius[i],
+                    ]
+                )
                 cv2.fillConvexPoly(mask, np.rint(quad).astype(np.int32), (255,), cv2.LINE_AA, 4)
         return mask
 
@@ -125,14 +126,11 @@ def smooth_path(corners_ne_m: Sequence[Sequence[float]], per_leg: int = 14) -> F
     for i in range(1, len(padded) - 2):
         a, b, c, d = padded[i - 1 : i + 3]
         t = np.linspace(0, 1, per_leg, endpoint=False)[:, None]
-        out.append(0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2
-                          + (3 * b - a - 3 * c + d) * t**3))  # fmt: skip
+        out.append(0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3))
     return np.vstack([*out, points[-1:]])
 
 
-def blob(
-    rng: np.random.Generator, north_m: float, east_m: float, radius_m: float, wild: float = 0.3
-) -> FloatArray:
+def blob(rng: np.random.Generator, north_m: float, east_m: float, radius_m: float, wild: float = 0.3) -> FloatArray:
     """A closed rounded outline, shape (n, 2)."""
     turn = np.linspace(0, 2 * math.pi, 72, endpoint=False)
     radius = np.ones_like(turn)
@@ -140,6 +138,4 @@ def blob(
         radius += wild / lobes * rng.normal() * np.cos(lobes * turn + rng.uniform(0, 6.3))
     radius = radius_m * np.clip(radius, 0.35, 1.8)
     stretch = rng.uniform(0.6, 1.0)
-    return np.column_stack(
-        [north_m + radius * np.cos(turn) * stretch, east_m + radius * np.sin(turn)]
-    )
+    return np.column_stack([north_m + radius * np.cos(turn) * stretch, east_m + radius * np.sin(turn)])

@@ -19,9 +19,7 @@ from sim.world.texture import Color, Field, NoiseBank, colored
 class Ground(Grid):
     """A world's ground while it is being painted."""
 
-    def __init__(
-        self, rng: np.random.Generator, size_m: float, gsd_m: float, taxonomy: Taxonomy
-    ) -> None:
+    def __init__(self, rng: np.random.Generator, size_m: float, gsd_m: float, taxonomy: Taxonomy) -> None:
         super().__init__(size_m, gsd_m)
         self.rng = rng
         self.bgr = np.zeros((*self.shape, 3), dtype=np.float32)
@@ -46,9 +44,7 @@ class Ground(Grid):
         edge = (soft.astype(np.float32) - 128) * 2.2 + 40 * medium + 26 * fine
         return np.asarray(np.clip(edge + 128, 0, 255), dtype=np.uint8)
 
-    def blend(
-        self, box: Box, mask: ByteArray, texture: Field, label: str, height_m: float | None = None
-    ) -> None:
+    def blend(self, box: Box, mask: ByteArray, texture: Field, label: str, height_m: float | None = None) -> None:
         """Lays a texture over a box where the mask covers it, and labels what it covers."""
         left, top, right, bottom = box
         region = self.bgr[top:bottom, left:right]
@@ -64,10 +60,7 @@ class Ground(Grid):
         self.bgr[:] = self.materials.texture(kind, self.shape, angle_rad)
         self.labels[:] = self.ids[self.materials.KINDS[kind]]
 
-    def area(
-        self, points_ne_m: FloatArray, kind: str, ragged_m: float = 0.0,
-        heading_rad: float | None = None,
-    ) -> None:  # fmt: skip
+    def area(self, points_ne_m: FloatArray, kind: str, ragged_m: float = 0.0, heading_rad: float | None = None) -> None:
         """A polygon of a ground material."""
         box = self.box_of(points_ne_m, ragged_m + 0.3)
         if box is not None:
@@ -75,9 +68,13 @@ class Ground(Grid):
             self._lay(box, mask, kind, ragged_m, heading_rad)
 
     def ribbon(
-        self, path_ne_m: FloatArray, width_m: float | FloatArray, kind: str, ragged_m: float = 0.0,
+        self,
+        path_ne_m: FloatArray,
+        width_m: float | FloatArray,
+        kind: str,
+        ragged_m: float = 0.0,
         heading_rad: float | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """A path, road or stream of a ground material."""
         widths = np.broadcast_to(np.asarray(width_m, dtype=np.float64), (len(path_ne_m),))
         box = self.box_of(path_ne_m, float(widths.max()) / 2 + ragged_m + 0.3)
@@ -85,9 +82,7 @@ class Ground(Grid):
             mask = self.ribbon_mask(path_ne_m, np.asarray(widths), box)
             self._lay(box, mask, kind, ragged_m, heading_rad)
 
-    def _lay(
-        self, box: Box, mask: ByteArray, kind: str, ragged_m: float, heading_rad: float | None
-    ) -> None:
+    def _lay(self, box: Box, mask: ByteArray, kind: str, ragged_m: float, heading_rad: float | None) -> None:
         if ragged_m > 0:
             mask = self.ragged(mask, ragged_m)
         angle = None if heading_rad is None else heading_rad - math.pi / 2
@@ -96,13 +91,10 @@ class Ground(Grid):
             deep = cv2.distanceTransform((mask > 127).astype(np.uint8), cv2.DIST_L2, 3)
             bank = np.exp(-deep * np.float32(self.gsd_m / 0.7))[..., None]
             texture = texture + bank * (np.array(self.palette.dirt, np.float32) * 0.8 - texture)
-        self.blend(box, mask, np.ascontiguousarray(texture, dtype=np.float32),
-                   self.materials.KINDS[kind])  # fmt: skip
+        self.blend(box, mask, np.ascontiguousarray(texture, dtype=np.float32), self.materials.KINDS[kind])
         self.height[box[1] : box[3], box[0] : box[2]][mask > 127] = 0.0
 
-    def marking(
-        self, path_ne_m: FloatArray, width_m: float, color: Color, strength: float = 0.8
-    ) -> None:
+    def marking(self, path_ne_m: FloatArray, width_m: float, color: Color, strength: float = 0.8) -> None:
         """A line of paint or wear: changes the picture, not the labels."""
         box = self.box_of(path_ne_m, width_m)
         if box is None:
@@ -114,9 +106,7 @@ class Ground(Grid):
         region = self.bgr[box[1] : box[3], box[0] : box[2]]
         region += alpha * (np.array(color, dtype=np.float32) - region)
 
-    def wall(
-        self, path_ne_m: FloatArray, width_m: float, height_m: float, color: Color, label: str
-    ) -> None:
+    def wall(self, path_ne_m: FloatArray, width_m: float, height_m: float, color: Color, label: str) -> None:
         """A wall, fence or hedge along a path."""
         box = self.box_of(path_ne_m, width_m)
         if box is None:

@@ -1,7 +1,7 @@
 """What a perfect segmentation of a camera's picture would say, made without the picture.
 
-The lean path for landings by the thousand: one perspective warp of a label raster at the scale of
-the view, and the actors drawn over it. `sim.camera.render_labels` is the pixel-exact one.
+The lean path for landings by the thousand: one perspective warp of a label raster at the scale of the view, and the
+actors drawn over it. `sim.camera.render_labels` is the pixel-exact one.
 """
 
 from __future__ import annotations
@@ -41,9 +41,13 @@ _CORNERS = 10
 
 
 def label_view(
-    world: World, camera: CameraModel, pose: Pose, t_s: float,
-    size_px: tuple[int, int] = (96, 72), finest_px: float = 0.0,
-) -> ByteArray:  # fmt: skip
+    world: World,
+    camera: CameraModel,
+    pose: Pose,
+    t_s: float,
+    size_px: tuple[int, int] = (96, 72),
+    finest_px: float = 0.0,
+) -> ByteArray:
     """Class ids of the ground and of the actors on it, as a camera sees them.
 
     Args:
@@ -52,12 +56,12 @@ def label_view(
         pose: With attitude and position; its down coordinate is against the world's ground.
         t_s: World time, for the actors.
         size_px: Width and height of the result.
-        finest_px: Actors whose height or length is less than this many pixels of the result are
-            left out; with 0 each one in view covers at least a pixel.
+        finest_px: Actors whose height or length is less than this many pixels of the result are left out; with 0 each
+            one in view covers at least a pixel.
 
     Returns:
-        uint8, shape (height, width): ids of the world's taxonomy; its ignore index for the sky and
-        for ground beyond the world.
+        uint8, shape (height, width): ids of the world's taxonomy; its ignore index for the sky and for ground beyond
+        the world.
 
     Raises:
         InvalidValueError: The pose has no attitude or no position.
@@ -92,38 +96,34 @@ def _straight_pixels(view: CameraModel) -> Floats:
 
 
 def _ground(
-    world: World, view: CameraModel, ground_from_view: FloatArray, straight: Floats | None,
-    height_m: float,
-) -> ByteArray:  # fmt: skip
+    world: World, view: CameraModel, ground_from_view: FloatArray, straight: Floats | None, height_m: float
+) -> ByteArray:
     """The label raster of the view's scale, by the nearest cell."""
     gsd_m = height_m / math.sqrt(view.fx * view.fy)
     pyramid = world.label_pyramid
     level = min(max(0, round(math.log2(gsd_m / world.gsd_m))), len(pyramid) - 1)
     source, cells = pyramid[level], float(1 << level)
-    coarser = np.array(
-        [[1 / cells, 0, 0.5 / cells - 0.5], [0, 1 / cells, 0.5 / cells - 0.5], [0, 0, 1]]
-    )
+    coarser = np.array([[1 / cells, 0, 0.5 / cells - 0.5], [0, 1 / cells, 0.5 / cells - 0.5], [0, 0, 1]])
     matrix = coarser @ world.pixel_from_ground @ ground_from_view
     border = cv2.BORDER_REFLECT if world.reflects else cv2.BORDER_CONSTANT
     beyond = world.taxonomy.ignore_index
     if straight is None:
         flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
         size = (view.width_px, view.height_px)
-        return np.asarray(
-            cv2.warpPerspective(
-                source, matrix, size, flags=flags, borderMode=border, borderValue=beyond
-            )
-        )
+        return np.asarray(cv2.warpPerspective(source, matrix, size, flags=flags, borderMode=border, borderValue=beyond))
     places = cv2.perspectiveTransform(straight, matrix)
-    return np.asarray(
-        cv2.remap(source, places, None, cv2.INTER_NEAREST, borderMode=border, borderValue=beyond)
-    )
+    return np.asarray(cv2.remap(source, places, None, cv2.INTER_NEAREST, borderMode=border, borderValue=beyond))
 
 
 def _draw_actors(
-    labels: ByteArray, world: World, view: CameraModel, camera_from_ned: FloatArray,
-    centre_ned_m: FloatArray, t_s: float, finest_px: float,
-) -> None:  # fmt: skip
+    labels: ByteArray,
+    world: World,
+    view: CameraModel,
+    camera_from_ned: FloatArray,
+    centre_ned_m: FloatArray,
+    t_s: float,
+    finest_px: float,
+) -> None:
     """Each actor as the hull of its foot and its top, the farthest first."""
     # Distortion may move a pixel, not a picture: half a picture is a bound on both.
     limit_px = np.array([view.width_px, view.height_px]) * (0.9 if view.has_distortion else 0.55)
@@ -156,13 +156,12 @@ def _draw_actors(
 
 
 def _reach_m(
-    view: CameraModel, limit_px: FloatArray, around_m: float, camera_from_ned: FloatArray,
-    centre_ned_m: FloatArray,
-) -> float:  # fmt: skip
+    view: CameraModel, limit_px: FloatArray, around_m: float, camera_from_ned: FloatArray, centre_ned_m: FloatArray
+) -> float:
     """Horizontal distance beyond which no ground is so near to the picture, m.
 
-    The picture lies in a cone around the axis; what is `around_m` beside it (more along the shorter
-    focal length) in a slab of ground as thick as that.
+    The picture lies in a cone around the axis; what is `around_m` beside it (more along the shorter focal length) in a
+    slab of ground as thick as that.
     """
     half_angle = math.atan(math.hypot(limit_px[0] / view.fx, limit_px[1] / view.fy))
     tilt = math.acos(min(1.0, max(-1.0, float(camera_from_ned[2, 2]))))
@@ -212,9 +211,7 @@ def _project(view: CameraModel, points: FloatArray) -> FloatArray:
     return np.asarray(flat * [view.fx, view.fy] + [view.cx, view.cy])
 
 
-def _clear_sky(
-    labels: ByteArray, inverse_depth: FloatArray, straight: Floats | None, ignore_index: int
-) -> None:
+def _clear_sky(labels: ByteArray, inverse_depth: FloatArray, straight: Floats | None, ignore_index: int) -> None:
     """Unlabels what is above the horizon; `inverse_depth` is linear in the straight pixels."""
     height, width = labels.shape
     a, b, c = (float(x) for x in inverse_depth)

@@ -27,7 +27,7 @@ from sim.world.site import (
     tree_row,
     trees,
     water_body,
-)  # fmt: skip
+)
 
 
 def _park(site: Site) -> None:
@@ -40,8 +40,7 @@ def _park(site: Site) -> None:
     paths(site, int(site.rng.integers(1, 5)), (1.5, 4.2))
     if site.chance(0.4):
         n, e = site.somewhere(0.5)
-        site.canvas.area(blob(site.rng, n, e, site.between(4, 8), 0.08),
-                         site.pick("slabs", "pavers", "gravel", "dirt"))  # fmt: skip
+        site.canvas.area(blob(site.rng, n, e, site.between(4, 8), 0.08), site.pick("slabs", "pavers", "gravel", "dirt"))
     if site.chance(0.35):
         spot = Spot(*site.somewhere(0.7), site.between(0, 3.1))
         roof = site.pick("gable", "hip", "flat")
@@ -90,8 +89,7 @@ def _farm(site: Site) -> None:
                 field_spot = site.at(forward * site.between(18, 30), right * site.between(18, 30))
                 kind = site.pick("furrows", "meadow", "mown", "dirt", "lawn", "furrows")
                 turn = site.root.heading_rad + (math.pi / 2 if site.chance(0.5) else 0)
-                canvas.area(field_spot.corners(size, size * site.between(0.7, 1.2)), kind, 0.2,
-                            turn)  # fmt: skip
+                canvas.area(field_spot.corners(size, size * site.between(0.7, 1.2)), kind, 0.2, turn)
     if site.chance(0.45):
         stream(site, site.between(1.5, 5))
     elif site.chance(0.5):
@@ -102,13 +100,21 @@ def _farm(site: Site) -> None:
         ruts(site, path)
         site.walks.append(path)
     yard = Spot(*site.somewhere(0.55), site.root.heading_rad)
-    canvas.area(blob(site.rng, yard.north_m, yard.east_m, site.between(9, 15), 0.15),
-                site.pick("gravel", "dirt", "concrete", "ballast"), 0.3)  # fmt: skip
+    canvas.area(
+        blob(site.rng, yard.north_m, yard.east_m, site.between(9, 15), 0.15),
+        site.pick("gravel", "dirt", "concrete", "ballast"),
+        0.3,
+    )
     for _ in range(int(site.rng.integers(1, 5))):
         turn = math.pi / 2 if site.chance(0.5) else 0.0
         at = yard.moved(site.between(-14, 14), site.between(-14, 14), turn)
-        canvas.building(at, site.between(8, 20), site.between(6, 11), site.between(4, 7),
-                        site.pick("metal", "gable", "metal", "hip", "flat"))  # fmt: skip
+        canvas.building(
+            at,
+            site.between(8, 20),
+            site.between(6, 11),
+            site.between(4, 7),
+            site.pick("metal", "gable", "metal", "hip", "flat"),
+        )
     for _ in range(int(site.rng.integers(0, 4))):
         at = yard.moved(site.between(-12, 12), site.between(-12, 12), site.between(0, 6))
         if site.label(at.north_m, at.east_m) not in ("roof", "water", "outside"):
@@ -134,10 +140,8 @@ def _yard(site: Site) -> None:
     for _ in range(int(site.rng.integers(1, 4))):
         strip = site.at(site.between(-30, 30), site.between(-30, 30))
         kind = site.pick("lawn", "gravel", "concrete", "asphalt", "dirt", "meadow")
-        canvas.area(strip.corners(site.between(14, 50), site.between(8, 20)), kind, 0.1,
-                    site.root.heading_rad)  # fmt: skip
-    path = smooth_path([(p.north_m, p.east_m) for p in (site.at(-60, 3), site.at(0, 2),
-                        site.at(60, 4))])  # fmt: skip
+        canvas.area(strip.corners(site.between(14, 50), site.between(8, 20)), kind, 0.1, site.root.heading_rad)
+    path = smooth_path([(p.north_m, p.east_m) for p in (site.at(-60, 3), site.at(0, 2), site.at(60, 4))])
     if site.chance(0.6):
         road(site, path, site.between(6, 9), site.between(0, 2))
     for forward in (-1, 0, 1):
@@ -146,8 +150,13 @@ def _yard(site: Site) -> None:
             at = site.at(forward * 25 + site.between(-4, 4), right * site.between(16, 28), turn)
             what = site.rng.random()
             if what < 0.45:
-                canvas.building(at, site.between(12, 26), site.between(9, 16), site.between(4, 9),
-                                site.pick("flat", "flat", "metal", "gable"))  # fmt: skip
+                canvas.building(
+                    at,
+                    site.between(12, 26),
+                    site.between(9, 16),
+                    site.between(4, 9),
+                    site.pick("flat", "flat", "metal", "gable"),
+                )
             elif what < 0.7:
                 parking(site, at, int(site.rng.integers(4, 10)), site.between(0.3, 0.9))
     for _ in range(int(site.rng.integers(0, 4))):
@@ -188,9 +197,13 @@ def _shore(site: Site) -> None:
         canvas.area(jetty.corners(16, site.between(1.6, 3)), "concrete", 0, jetty.heading_rad)
     paths(site, int(site.rng.integers(0, 3)), (1.5, 3))
     if site.chance(0.5):
-        canvas.building(site.at(site.between(-20, 20), site.between(-28, -12)),
-                        site.between(7, 14), site.between(6, 9), 4.5,
-                        site.pick("gable", "hip", "flat", "metal"))  # fmt: skip
+        canvas.building(
+            site.at(site.between(-20, 20), site.between(-28, -12)),
+            site.between(7, 14),
+            site.between(6, 9),
+            4.5,
+            site.pick("gable", "hip", "flat", "metal"),
+        )
     if site.chance(0.5):
         parking(site, site.at(site.between(-20, 20), -30), int(site.rng.integers(3, 9)), 0.6)
     tree_row(site, offset(walk, -4), site.between(6, 12), site.between(1.5, 3))
@@ -237,6 +250,10 @@ def _square(site: Site) -> None:
 
 
 LAYOUTS: dict[str, Callable[[Site], None]] = {
-    "park": _park, "suburb": _suburb, "farm": _farm, "yard": _yard, "shore": _shore,
+    "park": _park,
+    "suburb": _suburb,
+    "farm": _farm,
+    "yard": _yard,
+    "shore": _shore,
     "square": _square,
-}  # fmt: skip
+}

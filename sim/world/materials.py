@@ -16,51 +16,78 @@ def rgb(red: float, green: float, blue: float) -> Color:
 
 
 _GRASS = (
-    rgb(92, 116, 58), rgb(76, 102, 48), rgb(112, 130, 66), rgb(128, 134, 78), rgb(150, 142, 92),
-    rgb(98, 122, 76), rgb(66, 88, 44), rgb(122, 118, 70),
-)  # fmt: skip
-_GRASS_TINT = (
-    rgb(160, 150, 95), rgb(60, 84, 40), rgb(140, 120, 78), rgb(118, 138, 60), rgb(96, 84, 56),
-)  # fmt: skip
+    rgb(92, 116, 58),
+    rgb(76, 102, 48),
+    rgb(112, 130, 66),
+    rgb(128, 134, 78),
+    rgb(150, 142, 92),
+    rgb(98, 122, 76),
+    rgb(66, 88, 44),
+    rgb(122, 118, 70),
+)
+_GRASS_TINT = (rgb(160, 150, 95), rgb(60, 84, 40), rgb(140, 120, 78), rgb(118, 138, 60), rgb(96, 84, 56))
 _TREES_SUMMER = (
-    rgb(58, 82, 42), rgb(48, 68, 38), rgb(76, 98, 48), rgb(88, 106, 58), rgb(44, 62, 44),
-    rgb(70, 84, 52), rgb(96, 104, 54),
-)  # fmt: skip
+    rgb(58, 82, 42),
+    rgb(48, 68, 38),
+    rgb(76, 98, 48),
+    rgb(88, 106, 58),
+    rgb(44, 62, 44),
+    rgb(70, 84, 52),
+    rgb(96, 104, 54),
+)
 _TREES_AUTUMN = (
-    rgb(150, 104, 44), rgb(168, 124, 50), rgb(124, 70, 40), rgb(110, 96, 52), rgb(140, 60, 42),
+    rgb(150, 104, 44),
+    rgb(168, 124, 50),
+    rgb(124, 70, 40),
+    rgb(110, 96, 52),
+    rgb(140, 60, 42),
     rgb(86, 92, 48),
-)  # fmt: skip
+)
 _ASPHALT = (rgb(86, 86, 88), rgb(108, 106, 104), rgb(70, 70, 74), rgb(128, 124, 120))
 _CONCRETE = (rgb(172, 166, 154), rgb(150, 148, 144), rgb(188, 182, 170), rgb(158, 150, 138))
-_PAVERS = (
-    rgb(160, 118, 98), rgb(138, 128, 118), rgb(172, 158, 136), rgb(124, 104, 94),
-    rgb(150, 142, 136),
-)  # fmt: skip
-_GRAVEL = (
-    rgb(168, 160, 148), rgb(188, 174, 148), rgb(142, 138, 134), rgb(156, 138, 120),
-    rgb(196, 190, 180),
-)  # fmt: skip
-_DIRT = (
-    rgb(134, 106, 78), rgb(112, 86, 62), rgb(156, 124, 90), rgb(146, 102, 70), rgb(98, 80, 64),
-    rgb(172, 148, 114),
-)  # fmt: skip
+_PAVERS = (rgb(160, 118, 98), rgb(138, 128, 118), rgb(172, 158, 136), rgb(124, 104, 94), rgb(150, 142, 136))
+_GRAVEL = (rgb(168, 160, 148), rgb(188, 174, 148), rgb(142, 138, 134), rgb(156, 138, 120), rgb(196, 190, 180))
+_DIRT = (rgb(134, 106, 78), rgb(112, 86, 62), rgb(156, 124, 90), rgb(146, 102, 70), rgb(98, 80, 64), rgb(172, 148, 114))
 _WATER = (
-    rgb(52, 66, 62), rgb(60, 72, 52), rgb(40, 54, 66), rgb(78, 84, 62), rgb(50, 74, 88),
-    rgb(92, 88, 68), rgb(34, 42, 42), rgb(86, 108, 112),
-)  # fmt: skip
+    rgb(52, 66, 62),
+    rgb(60, 72, 52),
+    rgb(40, 54, 66),
+    rgb(78, 84, 62),
+    rgb(50, 74, 88),
+    rgb(92, 88, 68),
+    rgb(34, 42, 42),
+    rgb(86, 108, 112),
+)
 _POOL = (rgb(92, 188, 206), rgb(70, 160, 200), rgb(112, 204, 210), rgb(60, 140, 180))
 _TILE_ROOF = (
-    rgb(160, 84, 62), rgb(138, 72, 56), rgb(118, 92, 78), rgb(172, 106, 76), rgb(96, 74, 66),
-    rgb(84, 82, 84), rgb(130, 126, 122), rgb(104, 96, 88), rgb(70, 66, 68),
-)  # fmt: skip
+    rgb(160, 84, 62),
+    rgb(138, 72, 56),
+    rgb(118, 92, 78),
+    rgb(172, 106, 76),
+    rgb(96, 74, 66),
+    rgb(84, 82, 84),
+    rgb(130, 126, 122),
+    rgb(104, 96, 88),
+    rgb(70, 66, 68),
+)
 _FLAT_ROOF = (
-    rgb(120, 118, 116), rgb(150, 146, 138), rgb(92, 92, 94), rgb(168, 160, 148), rgb(134, 122, 108),
-    rgb(188, 186, 182), rgb(72, 72, 74), rgb(146, 128, 112),
-)  # fmt: skip
+    rgb(120, 118, 116),
+    rgb(150, 146, 138),
+    rgb(92, 92, 94),
+    rgb(168, 160, 148),
+    rgb(134, 122, 108),
+    rgb(188, 186, 182),
+    rgb(72, 72, 74),
+    rgb(146, 128, 112),
+)
 _METAL_ROOF = (
-    rgb(168, 172, 176), rgb(120, 128, 136), rgb(140, 84, 66), rgb(92, 112, 100), rgb(196, 196, 192),
+    rgb(168, 172, 176),
+    rgb(120, 128, 136),
+    rgb(140, 84, 66),
+    rgb(92, 112, 100),
+    rgb(196, 196, 192),
     rgb(104, 110, 128),
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
@@ -131,12 +158,21 @@ class Materials:
     """
 
     KINDS = {  # noqa: RUF012
-        "lawn": "grass", "mown": "grass", "meadow": "grass",
-        "asphalt": "paved", "concrete": "paved", "slabs": "paved", "pavers": "paved",
-        "gravel": "gravel", "ballast": "gravel",
-        "dirt": "dirt", "furrows": "dirt", "trampled": "dirt",
-        "water": "water", "pool": "pool",
-    }  # fmt: skip
+        "lawn": "grass",
+        "mown": "grass",
+        "meadow": "grass",
+        "asphalt": "paved",
+        "concrete": "paved",
+        "slabs": "paved",
+        "pavers": "paved",
+        "gravel": "gravel",
+        "ballast": "gravel",
+        "dirt": "dirt",
+        "furrows": "dirt",
+        "trampled": "dirt",
+        "water": "water",
+        "pool": "pool",
+    }
 
     def __init__(self, rng: np.random.Generator, noise: NoiseBank, palette: Palette) -> None:
         self.rng = rng
@@ -162,9 +198,11 @@ class Materials:
         """Coarse, medium, fine and white noise of a shape, at a random place."""
         n = self.noise
         return (
-            n.crop(n.coarse, self.rng, shape), n.crop(n.medium, self.rng, shape),
-            n.crop(n.fine, self.rng, shape), n.crop(n.white, self.rng, shape),
-        )  # fmt: skip
+            n.crop(n.coarse, self.rng, shape),
+            n.crop(n.medium, self.rng, shape),
+            n.crop(n.fine, self.rng, shape),
+            n.crop(n.white, self.rng, shape),
+        )
 
     def _same(self, kind: str, base: Color) -> Color:
         """A kind keeps nearly one colour within a world."""
@@ -172,26 +210,19 @@ class Materials:
             self._base[kind] = vary(self.rng, base, 0.06)
         return vary(self.rng, self._base[kind], 0.02)
 
-    def _grassy(
-        self, shape: tuple[int, int], patchy: float, rough: float, lum_extra: Field | float
-    ) -> Field:
+    def _grassy(self, shape: tuple[int, int], patchy: float, rough: float, lum_extra: Field | float) -> Field:
         coarse, medium, fine, white = self.fields(shape)
         lum = 0.05 * patchy * medium + rough * (0.05 * fine + 0.05 * white) + lum_extra
         dry = self.palette.dryness
         tint = np.clip(0.18 * dry + patchy * (0.13 * coarse + 0.08 * medium) + 0.03 * fine, 0, 0.8)
-        return colored(
-            self._same("grass", self.palette.grass), lum.astype(np.float32), tint,
-            self.palette.grass_tint,
-        )  # fmt: skip
+        return colored(self._same("grass", self.palette.grass), lum.astype(np.float32), tint, self.palette.grass_tint)
 
     def _lawn(self, shape: tuple[int, int], angle_rad: float) -> Field:
         return self._grassy(shape, float(self.rng.uniform(0.5, 1.4)), 1.0, 0.0)
 
     def _mown(self, shape: tuple[int, int], angle_rad: float) -> Field:
         _, across = axes_m(shape, self.noise.gsd_m, angle_rad)
-        bands = stripes(across, float(self.rng.uniform(1.0, 3.2))) * np.float32(
-            self.rng.uniform(0.02, 0.07)
-        )
+        bands = stripes(across, float(self.rng.uniform(1.0, 3.2))) * np.float32(self.rng.uniform(0.02, 0.07))
         return self._grassy(shape, 0.5, 0.8, bands)
 
     def _meadow(self, shape: tuple[int, int], angle_rad: float) -> Field:

@@ -1,7 +1,7 @@
 """A flat world seen from above: a picture, its labels, its scale and who moves in it.
 
-North is up in the rasters. The centre of the pixel in column ``origin_px[0]`` and row
-``origin_px[1]`` is NED (0, 0); the ground is the plane at down 0.
+North is up in the rasters. The centre of the pixel in column ``origin_px[0]`` and row ``origin_px[1]`` is NED (0, 0);
+the ground is the plane at down 0.
 """
 
 from __future__ import annotations
@@ -113,8 +113,7 @@ class World:
             )
         if picture.dtype != np.uint8 or self.labels.dtype != np.uint8:
             raise InvalidValueError(
-                f"world {self.name!r}: expected uint8 rasters, "
-                f"got {picture.dtype} and {self.labels.dtype}"
+                f"world {self.name!r}: expected uint8 rasters, got {picture.dtype} and {self.labels.dtype}"
             )
 
     def with_actors(self, *more: AnyActor) -> World:
@@ -130,9 +129,11 @@ class World:
         height, width = self.labels.shape
         u0, v0 = self.origin_px
         return (
-            (v0 - height + 0.5) * self.gsd_m, (v0 + 0.5) * self.gsd_m,
-            (-0.5 - u0) * self.gsd_m, (width - 0.5 - u0) * self.gsd_m,
-        )  # fmt: skip
+            (v0 - height + 0.5) * self.gsd_m,
+            (v0 + 0.5) * self.gsd_m,
+            (-0.5 - u0) * self.gsd_m,
+            (width - 0.5 - u0) * self.gsd_m,
+        )
 
     @cached_property
     def pixel_from_ground(self) -> FloatArray:
@@ -185,16 +186,12 @@ class World:
         away = np.hypot(discs[:, 0] - north_m, discs[:, 1] - east_m)
         return np.asarray(away - discs[:, 2], np.float64)
 
-    def actors_near(
-        self, north_m: float, east_m: float, within_m: float, t_s: float
-    ) -> tuple[ActorState, ...]:
+    def actors_near(self, north_m: float, east_m: float, within_m: float, t_s: float) -> tuple[ActorState, ...]:
         """Those at a world time who ever come that near to a point, in the order of `actors`."""
         near = self._least_away_m(north_m, east_m) <= within_m
         return tuple(self.actors[k].at(t_s) for k in np.flatnonzero(near))
 
-    def nearest_actor_m(
-        self, north_m: float, east_m: float, t_s: float, kind: str | None = None
-    ) -> float:
+    def nearest_actor_m(self, north_m: float, east_m: float, t_s: float, kind: str | None = None) -> float:
         """From a point to the nearest actor's outline, 0 inside; `MAX_DISTANCE_M` without any.
 
         Args:
@@ -216,9 +213,7 @@ class World:
                     nearest_m = min(nearest_m, state.distance_m(north_m, east_m))
         return nearest_m
 
-    def hazard_distances_m(
-        self, north_m: float, east_m: float, t_s: float = 0.0
-    ) -> tuple[float, float]:
+    def hazard_distances_m(self, north_m: float, east_m: float, t_s: float = 0.0) -> tuple[float, float]:
         """From a point to the nearest person and to the nearest hazard of any role, metres."""
         to_person = self.nearest_actor_m(north_m, east_m, t_s, "person")
         to_actor = min(to_person, self.nearest_actor_m(north_m, east_m, t_s, "car"))
@@ -272,9 +267,7 @@ class World:
         easts = (np.arange(left, left + size) - self.origin_px[0]) * self.gsd_m
         return window, norths[:, None], easts[None, :]
 
-    def landable_disc(
-        self, north_m: float, east_m: float, radius_m: float, t_s: float = 0.0
-    ) -> DiscTruth:
+    def landable_disc(self, north_m: float, east_m: float, radius_m: float, t_s: float = 0.0) -> DiscTruth:
         """What a disc on the ground holds, actors included.
 
         Distances to ground are to centres of cells, within one cell; to actors, to their outline.
@@ -348,8 +341,7 @@ class World:
         """How far each cell is beyond the clearance that its hazards ask for, without the actors.
 
         Returns:
-            Metres, shape (H, W): radius of the largest vehicle that may stand there; not positive
-            where none may.
+            Metres, shape (H, W): radius of the largest vehicle that may stand there; not positive where none may.
         """
         margin = self._to_unlandable_m.copy()
         for role in HAZARD_ROLES:
@@ -384,9 +376,7 @@ class World:
                 flat = np.column_stack([points[:, :2], np.ones(len(points))])
                 return np.asarray((flat @ to_picture.T)[:, :2])
 
-            draw_actors(
-                image, classes, self.actors_at(t_s), self.actor_class_ids, project, self.sun
-            )
+            draw_actors(image, classes, self.actors_at(t_s), self.actor_class_ids, project, self.sun)
         if labels_alpha > 0:
             colors = self.taxonomy.palette_bgr[classes]
             image = cv2.addWeighted(image, 1 - labels_alpha, colors, labels_alpha, 0)

@@ -21,9 +21,18 @@ from sim.world.texture import Field, colored, fractal
 
 _SNOW = rgb(232, 236, 242)
 _SNOW_ON = {
-    "grass": 0.97, "dirt": 0.93, "gravel": 0.92, "paved": 0.5, "road": 0.15, "roof": 0.92,
-    "tree": 0.42, "wall": 0.85, "car": 0.5, "slope": 0.66, "crop": 0.8,
-}  # fmt: skip
+    "grass": 0.97,
+    "dirt": 0.93,
+    "gravel": 0.92,
+    "paved": 0.5,
+    "road": 0.15,
+    "roof": 0.92,
+    "tree": 0.42,
+    "wall": 0.85,
+    "car": 0.5,
+    "slope": 0.66,
+    "crop": 0.8,
+}
 """How much of each class lies under snow; the swept and the wet less."""
 
 _LAMP_BGR = (0.55, 0.82, 1.0)
@@ -108,9 +117,7 @@ class _SceneCanvas(Canvas):
         top_m = height_m * np.sqrt(np.clip(1 - 0.75 * shape.r2, 0.05, 1))
         np.copyto(high, np.maximum(high, top_m).astype(np.float32), where=mask > 127)
 
-    def building(
-        self, spot: Spot, length_m: float, width_m: float, height_m: float, roof: str
-    ) -> None:
+    def building(self, spot: Spot, length_m: float, width_m: float, height_m: float, roof: str) -> None:
         """A building; a "green" roof is planted and looks like a meadow."""
         if roof != "green":
             super().building(spot, length_m, width_m, height_m, roof)

@@ -36,9 +36,13 @@ def walker(site: Site, path: FloatArray) -> Actor | None:
         return None
     run = run[:: 1 if len(run) < 20 else 2]
     return Actor(
-        "person", tuple((float(n), float(e)) for n, e in run), site.between(0.7, 1.7),
-        site.between(0, 120), 0.0, int(site.rng.integers(1 << 30)),
-    )  # fmt: skip
+        "person",
+        tuple((float(n), float(e)) for n, e in run),
+        site.between(0.7, 1.7),
+        site.between(0, 120),
+        0.0,
+        int(site.rng.integers(1 << 30)),
+    )
 
 
 def stander(site: Site, north_m: float, east_m: float) -> Actor | None:
@@ -69,6 +73,7 @@ def people(site: Site) -> tuple[Actor, ...]:
         run = landable_run(site, site.drives[0])
         if len(run) > 16:
             path = tuple((float(n), float(e)) for n, e in run[::2])
-            actors.append(Actor("car", path, site.between(1.5, 4), site.between(0, 60), 0.0,
-                                int(site.rng.integers(1 << 30))))  # fmt: skip
+            actors.append(
+                Actor("car", path, site.between(1.5, 4), site.between(0, 60), 0.0, int(site.rng.integers(1 << 30)))
+            )
     return tuple(a for a in actors if a is not None)

@@ -29,9 +29,8 @@ def read_picture(path: Path, what: str) -> ByteArray:
 def read_labels(path: Path, taxonomy: Taxonomy) -> ByteArray:
     """A label map, uint8 (H, W): ids of a taxonomy, or its ignore index.
 
-    The file holds the ids themselves, in 8 or 16 bits, or the colours of the taxonomy's classes
-    (a palette PNG reads as its colours too). White, black and transparent pixels that are the
-    colour of no class are not labelled.
+    The file holds the ids themselves, in 8 or 16 bits, or the colours of the taxonomy's classes (a palette PNG reads as
+    its colours too). White, black and transparent pixels that are the colour of no class are not labelled.
 
     Raises:
         DataError: Missing, neither of the two, or with values or colours the taxonomy lacks.
@@ -102,17 +101,19 @@ def _read(path: Path, what: str, flags: int) -> ByteArray:
 
 
 def photo(
-    picture: str | Path, gsd_m: float = 0.02, labels: str | Path | None = None,
-    taxonomy: str = "aeroscapes", size_m: float = 60.0,
-) -> World:  # fmt: skip
+    picture: str | Path,
+    gsd_m: float = 0.02,
+    labels: str | Path | None = None,
+    taxonomy: str = "aeroscapes",
+    size_m: float = 60.0,
+) -> World:
     """A world whose plane is a picture, mirrored over and over beyond its edges, labels too.
 
     Args:
-        picture: Straight-down picture or orthophoto; its middle is NED (0, 0), its top is north.
-            Transparent parts are unknown ground.
+        picture: Straight-down picture or orthophoto; its middle is NED (0, 0), its top is north. Transparent parts are
+            unknown ground.
         gsd_m: Metres per pixel.
-        labels: Label map of the same size, see `read_labels`. Without it nothing is known: never
-            landable.
+        labels: Label map of the same size, see `read_labels`. Without it nothing is known: never landable.
         taxonomy: Name or file, of the labels.
         size_m: The plane is at least this wide and high.
 
@@ -126,8 +127,7 @@ def photo(
     rows, columns = image.shape[:2]
     if not (0.0005 <= gsd_m <= 1.0 and 1.0 <= size_m <= 1000.0):
         raise DataError(
-            f"picture {path}: gsd_m={gsd_m:g} and size_m={size_m:g}, "
-            "expected 0.0005 to 1 m per pixel and 1 to 1000 m"
+            f"picture {path}: gsd_m={gsd_m:g} and size_m={size_m:g}, expected 0.0005 to 1 m per pixel and 1 to 1000 m"
         )
     if labels is None:
         raster: ByteArray = np.full((rows, columns), classes.ignore_index, dtype=np.uint8)
@@ -158,7 +158,9 @@ def photo(
         name=f"photo {path.name}",
         ortho_bgr=np.asarray(cv2.copyMakeBorder(image, *borders), np.uint8),
         labels=np.asarray(cv2.copyMakeBorder(raster, *borders), np.uint8),
-        gsd_m=gsd_m, taxonomy=classes,
+        gsd_m=gsd_m,
+        taxonomy=classes,
         origin_px=(pad_u + (columns - 1) / 2, pad_v + (rows - 1) / 2),
-        sun=Sun(strength=0.3), reflects=True,
-    )  # fmt: skip
+        sun=Sun(strength=0.3),
+        reflects=True,
+    )

@@ -113,16 +113,24 @@ class Place(Site):
         for slot in self.rng.permutation(slots)[:cars]:
             self.actors.append(
                 Timetable(
-                    "car", tuple(float(t) for t in times), places, period_s=period_s,
+                    "car",
+                    tuple(float(t) for t in times),
+                    places,
+                    period_s=period_s,
                     phase_s=float(slot) * _CAR_GAP_S + self.between(-0.5, 0.5),
                     style=int(self.rng.integers(1 << 30)),
                 )
-            )  # fmt: skip
+            )
 
     def street(
-        self, path: FloatArray, width_m: float, sidewalk_m: float = 0.0, per_minute: float = 8.0,
-        speed_mps: float = 9.0, lamps: bool = True,
-    ) -> None:  # fmt: skip
+        self,
+        path: FloatArray,
+        width_m: float,
+        sidewalk_m: float = 0.0,
+        per_minute: float = 8.0,
+        speed_mps: float = 9.0,
+        lamps: bool = True,
+    ) -> None:
         """A carriageway in use: two lanes that keep right, markings, lamps, people beside it."""
         sketch = self.sketch
         if sidewalk_m > 0:
@@ -161,9 +169,8 @@ class Place(Site):
     # --- ground --------------------------------------------------------------------------------
 
     def box(
-        self, forward_m: float, right_m: float, length_m: float, width_m: float, kind: str,
-        ragged_m: float = 0.0,
-    ) -> Spot:  # fmt: skip
+        self, forward_m: float, right_m: float, length_m: float, width_m: float, kind: str, ragged_m: float = 0.0
+    ) -> Spot:
         """A rectangle along the root's heading; returns its middle."""
         spot = self.at(forward_m, right_m)
         corners = spot.corners(length_m, width_m)
@@ -192,8 +199,12 @@ class Place(Site):
             what = self.rng.random()
             if what < 0.3:
                 length, width = self.between(8, 20), self.between(7, 13)
-                self.canvas.area(spot.corners(length + 7, width + 7), self.pick("lawn", "gravel",
-                                 "slabs", "meadow"), 0.1, spot.heading_rad)  # fmt: skip
+                self.canvas.area(
+                    spot.corners(length + 7, width + 7),
+                    self.pick("lawn", "gravel", "slabs", "meadow"),
+                    0.1,
+                    spot.heading_rad,
+                )
                 roof = self.pick("gable", "hip", "flat", "metal")
                 self.canvas.building(spot, length, width, self.between(3.5, 9), roof)
             elif what < 0.6:

@@ -1,7 +1,7 @@
 """Made-up places: parks, suburbs, farms, yards, shores and squares, each from a seed.
 
-The same seed, size and scale give the same world, bit for bit, on one version of numpy and OpenCV.
-The demo model was trained on these: they stay as they are, and `sim.world.scenes` grows.
+The same seed, size and scale give the same world, bit for bit, on one version of numpy and OpenCV. The demo model was
+trained on these: they stay as they are, and `sim.world.scenes` grows.
 """
 
 from __future__ import annotations
@@ -23,9 +23,7 @@ MAX_CELLS = 64_000_000
 """Rasters beyond this would not fit a small computer's memory."""
 
 
-def procedural(
-    seed: int, size_m: float = 80.0, gsd_m: float = 0.05, layout: str | None = None
-) -> World:
+def procedural(seed: int, size_m: float = 80.0, gsd_m: float = 0.05, layout: str | None = None) -> World:
     """A made-up place.
 
     Args:
@@ -57,7 +55,13 @@ def procedural(
     LAYOUTS[name](site)
     actors = people(site)
     return World(
-        name=f"{name} {seed}", ortho_bgr=canvas.finished(), labels=canvas.labels, gsd_m=gsd_m,
-        taxonomy=taxonomy, origin_px=canvas.origin_px, actors=actors, sun=canvas.sun,
+        name=f"{name} {seed}",
+        ortho_bgr=canvas.finished(),
+        labels=canvas.labels,
+        gsd_m=gsd_m,
+        taxonomy=taxonomy,
+        origin_px=canvas.origin_px,
+        actors=actors,
+        sun=canvas.sun,
         detail_seed=seed,
-    )  # fmt: skip
+    )

@@ -55,8 +55,8 @@ def deferred(painter: Painter) -> ByteArray:
 def label_pyramid(labels: ByteArray, taxonomy: Taxonomy) -> tuple[ByteArray, ...]:
     """Labels, then at a half, a quarter ... of their resolution.
 
-    A coarser cell is the second most hazardous of its four: walls one cell wide stay closed and
-    single cells do not grow, so the share of a hazard hardly changes with the scale.
+    A coarser cell is the second most hazardous of its four: walls one cell wide stay closed and single cells do not
+    grow, so the share of a hazard hardly changes with the scale.
 
     Returns:
         uint8 rasters, the first of them `labels` itself.

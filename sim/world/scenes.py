@@ -1,7 +1,7 @@
 """Scenes: places of many kinds, in any season and light, with traffic and people, from a seed.
 
-The same seed, family, size and scale give the same labels and actors, bit for bit, on one version
-of numpy and OpenCV. The labels are there at once; the picture is painted when first asked for.
+The same seed, family, size and scale give the same labels and actors, bit for bit, on one version of numpy and OpenCV.
+The labels are there at once; the picture is painted when first asked for.
 """
 
 from __future__ import annotations
@@ -26,9 +26,13 @@ from sim.world.sketch import Sketch
 from sim.world.surfaces import Season
 
 FAMILIES: Mapping[str, Callable[[Place], None]] = {
-    **town.FAMILIES, **work.FAMILIES, **green.FAMILIES, **shores.FAMILIES, **land.FAMILIES,
+    **town.FAMILIES,
+    **work.FAMILIES,
+    **green.FAMILIES,
+    **shores.FAMILIES,
+    **land.FAMILIES,
     **tight.FAMILIES,
-}  # fmt: skip
+}
 
 SEEDS: Mapping[str, range] = {
     "demo": range(0, 20),
@@ -63,9 +67,13 @@ def split_of(seed: int) -> str | None:
 
 
 def scene(
-    seed: int, family: str | None = None, size_m: float = 160.0, gsd_m: float = 0.1,
-    season: str | None = None, light: str | None = None,
-) -> World:  # fmt: skip
+    seed: int,
+    family: str | None = None,
+    size_m: float = 160.0,
+    gsd_m: float = 0.1,
+    season: str | None = None,
+    light: str | None = None,
+) -> World:
     """A place of one of the `FAMILIES`.
 
     Args:
@@ -104,16 +112,20 @@ def scene(
     return world_of(title, sketch, tuple(place.actors), time_of_day)
 
 
-def world_of(
-    title: str, sketch: Sketch, actors: tuple[AnyActor, ...], time_of_day: TimeOfDay
-) -> World:
+def world_of(title: str, sketch: Sketch, actors: tuple[AnyActor, ...], time_of_day: TimeOfDay) -> World:
     """The world of a finished sketch, its picture not yet painted."""
     light = daylight(np.random.default_rng([sketch.seed, 107]), time_of_day)
     return World(
-        name=title, ortho_bgr=deferred(Painting(sketch, light)), labels=sketch.labels,
-        gsd_m=sketch.gsd_m, taxonomy=scene_taxonomy(), origin_px=sketch.origin_px, actors=actors,
-        sun=light.sun, detail_seed=sketch.seed,
-    )  # fmt: skip
+        name=title,
+        ortho_bgr=deferred(Painting(sketch, light)),
+        labels=sketch.labels,
+        gsd_m=sketch.gsd_m,
+        taxonomy=scene_taxonomy(),
+        origin_px=sketch.origin_px,
+        actors=actors,
+        sun=light.sun,
+        detail_seed=sketch.seed,
+    )
 
 
 def _known(what: str, name: str | None, names: tuple[str, ...]) -> None:

@@ -47,9 +47,7 @@ def contact_sheet(tiles: Sequence[ByteArray], columns: int | None = None) -> Byt
     columns = columns or max(1, math.ceil(math.sqrt(len(tiles))))
     rows = math.ceil(len(tiles) / columns)
     height, width = tiles[0].shape[:2]
-    sheet: ByteArray = np.full(
-        (rows * (height + _GAP_PX), columns * (width + _GAP_PX), 3), 24, dtype=np.uint8
-    )
+    sheet: ByteArray = np.full((rows * (height + _GAP_PX), columns * (width + _GAP_PX), 3), 24, dtype=np.uint8)
     for i, picture in enumerate(tiles):
         top, left = i // columns * (height + _GAP_PX), i % columns * (width + _GAP_PX)
         sheet[top : top + height, left : left + width] = picture

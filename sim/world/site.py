@@ -218,8 +218,7 @@ def parking(site: Site, spot: Spot, bays: int, full: float) -> None:
     """Two rows of bays along a lane."""
     canvas = site.canvas
     length = bays * 2.6
-    canvas.area(spot.corners(length + 1, 17), site.pick("asphalt", "asphalt", "pavers", "gravel"),
-                0, spot.heading_rad)  # fmt: skip
+    canvas.area(spot.corners(length + 1, 17), site.pick("asphalt", "asphalt", "pavers", "gravel"), 0, spot.heading_rad)
     white = vary(site.rng, rgb(210, 210, 205))
     for side in (-1, 1):
         for i in range(bays + 1):
@@ -236,32 +235,33 @@ def house_lot(site: Site, lot: Spot, depth_m: float, width_m: float) -> None:
     """A house with its garden; forward is away from the street."""
     canvas = site.canvas
     if site.chance(0.6):
-        canvas.area(lot.moved(depth_m / 2, 0).corners(depth_m, width_m),
-                    site.pick("lawn", "mown", "lawn", "meadow", "dirt"), 0.1,
-                    lot.heading_rad)  # fmt: skip
+        canvas.area(
+            lot.moved(depth_m / 2, 0).corners(depth_m, width_m),
+            site.pick("lawn", "mown", "lawn", "meadow", "dirt"),
+            0.1,
+            lot.heading_rad,
+        )
     house_l, house_w = site.between(9, min(14, width_m - 3)), site.between(7, 9.5)
     set_back = site.between(4, 6.5) + house_w / 2
     drive_r = (width_m / 2 - 2) * (1 if site.chance(0.5) else -1)
     drive = lot.moved(set_back / 2, drive_r)
-    canvas.area(drive.corners(set_back + 3, 3.0), site.pick("concrete", "pavers", "gravel",
-                "asphalt"), 0, lot.heading_rad)  # fmt: skip
+    canvas.area(
+        drive.corners(set_back + 3, 3.0), site.pick("concrete", "pavers", "gravel", "asphalt"), 0, lot.heading_rad
+    )
     patio = lot.moved(set_back + house_w / 2 + 1.4, site.between(-2, 2))
-    canvas.area(patio.corners(2.8, site.between(3, 7)), site.pick("slabs", "pavers", "concrete"),
-                0, lot.heading_rad)  # fmt: skip
+    canvas.area(patio.corners(2.8, site.between(3, 7)), site.pick("slabs", "pavers", "concrete"), 0, lot.heading_rad)
     back_m = depth_m - set_back - house_w / 2
     pool = lot.moved(set_back + house_w / 2 + back_m * 0.6, site.between(-2, 2), math.pi / 2)
     if back_m > 9 and site.chance(0.4):
         swimming_pool(site, pool)
     roof = site.pick("gable", "gable", "hip", "hip", "flat")
-    canvas.building(lot.moved(set_back, 0, math.pi / 2), house_l, house_w,
-                    site.between(3.2, 6.5), roof)  # fmt: skip
+    canvas.building(lot.moved(set_back, 0, math.pi / 2), house_l, house_w, site.between(3.2, 6.5), roof)
     if site.chance(0.4):
         wing = lot.moved(set_back + 2, site.between(-3, 3))
         canvas.building(wing, house_w + 3, site.between(4, 6), 3.1, roof)
     if site.chance(0.5):
         shed = lot.moved(depth_m - 2.5, site.between(-0.35, 0.35) * width_m)
-        canvas.building(shed, site.between(2, 3.5), site.between(2, 3), 2.3,
-                        site.pick("gable", "metal", "flat"))  # fmt: skip
+        canvas.building(shed, site.between(2, 3.5), site.between(2, 3), 2.3, site.pick("gable", "metal", "flat"))
     if site.chance(0.7):
         canvas.car(drive.moved(site.between(-0.5, 1.0), 0, 0 if site.chance(0.5) else math.pi))
     for right in (-width_m / 2, width_m / 2):

@@ -1,7 +1,7 @@
 """A place as a list of strokes: its labels are drawn at once, its picture when somebody looks.
 
-A sketch is used like a `sim.world.canvas.Canvas` by those who lay a place out. Every stroke has a
-random generator of its own, so the picture that is painted later has the outlines of the labels.
+A sketch is used like a `sim.world.canvas.Canvas` by those who lay a place out. Every stroke has a random generator of
+its own, so the picture that is painted later has the outlines of the labels.
 """
 
 from __future__ import annotations
@@ -88,10 +88,7 @@ class Sketch(Grid):
         self._note("fill", kind, angle_rad)
         self.labels[:] = self.ids[SceneMaterials.KINDS[kind]]
 
-    def area(
-        self, points_ne_m: FloatArray, kind: str, ragged_m: float = 0.0,
-        heading_rad: float | None = None,
-    ) -> None:  # fmt: skip
+    def area(self, points_ne_m: FloatArray, kind: str, ragged_m: float = 0.0, heading_rad: float | None = None) -> None:
         """A polygon of a ground material."""
         rng = self._note("area", points_ne_m, kind, ragged_m, heading_rad)
         box = self.box_of(points_ne_m, ragged_m + 0.3)
@@ -102,9 +99,13 @@ class Sketch(Grid):
             self._cover(box, mask, SceneMaterials.KINDS[kind])
 
     def ribbon(
-        self, path_ne_m: FloatArray, width_m: float | FloatArray, kind: str, ragged_m: float = 0.0,
+        self,
+        path_ne_m: FloatArray,
+        width_m: float | FloatArray,
+        kind: str,
+        ragged_m: float = 0.0,
         heading_rad: float | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """A path, road or stream of a ground material."""
         rng = self._note("ribbon", path_ne_m, width_m, kind, ragged_m, heading_rad)
         widths = np.broadcast_to(np.asarray(width_m, dtype=np.float64), (len(path_ne_m),))
@@ -115,15 +116,11 @@ class Sketch(Grid):
                 mask = ragged(mask, ragged_m, self.gsd_m, rng)
             self._cover(box, mask, SceneMaterials.KINDS[kind])
 
-    def marking(
-        self, path_ne_m: FloatArray, width_m: float, color: Color, strength: float = 0.8
-    ) -> None:
+    def marking(self, path_ne_m: FloatArray, width_m: float, color: Color, strength: float = 0.8) -> None:
         """A line of paint or wear: changes the picture, not the labels."""
         self._note("marking", path_ne_m, width_m, color, strength)
 
-    def wall(
-        self, path_ne_m: FloatArray, width_m: float, height_m: float, color: Color, label: str
-    ) -> None:
+    def wall(self, path_ne_m: FloatArray, width_m: float, height_m: float, color: Color, label: str) -> None:
         """A wall, fence or hedge along a path."""
         rng = self._note("wall", path_ne_m, width_m, height_m, color, label)
         box = self.box_of(path_ne_m, width_m)
@@ -141,9 +138,7 @@ class Sketch(Grid):
         if shape is not None:
             self._cover(shape.box, shape.mask, "tree")
 
-    def building(
-        self, spot: Spot, length_m: float, width_m: float, height_m: float, roof: str
-    ) -> None:
+    def building(self, spot: Spot, length_m: float, width_m: float, height_m: float, roof: str) -> None:
         """A building: "gable", "hip", "flat", "metal" or "green" roof over a rectangle."""
         self._note("building", spot, length_m, width_m, height_m, roof)
         self._polygon(spot.corners(length_m, width_m), "roof")

@@ -57,9 +57,7 @@ def parse_world_spec(text: str, seed: int = 0) -> World:
         return TRAPS[rest].build()
     if kind == "scenes":
         if rest == ALL:
-            raise DataError(
-                f"world {text!r} is many worlds; one of them is scenes:{next(iter(FAMILIES))}"
-            )
+            raise DataError(f"world {text!r} is many worlds; one of them is scenes:{next(iter(FAMILIES))}")
         return scene(
             seed=_number(text, options, "seed", seed, int),
             family=rest or None,
@@ -118,9 +116,7 @@ def _split(text: str) -> tuple[str, str, dict[str, str]]:
             raise DataError(f"world {text!r} is not one we know: expected {GRAMMAR}")
     name, _, query = rest.partition("?")
     if kind in ("photo", "folder", "worst") and not name:
-        raise DataError(
-            f"world {text!r} names no {'trap' if kind == 'worst' else 'file'}: expected {GRAMMAR}"
-        )
+        raise DataError(f"world {text!r} names no {'trap' if kind == 'worst' else 'file'}: expected {GRAMMAR}")
     options: dict[str, str] = {}
     for key, value in parse_qsl(query, keep_blank_values=True):
         if key not in _KEYS[kind]:
@@ -134,9 +130,7 @@ def _split(text: str) -> tuple[str, str, dict[str, str]]:
     return kind, name, options
 
 
-def _number(
-    text: str, options: dict[str, str], key: str, default: T, kind: Callable[[str], T]
-) -> T:
+def _number(text: str, options: dict[str, str], key: str, default: T, kind: Callable[[str], T]) -> T:
     value = options.get(key)
     if value is None:
         return default

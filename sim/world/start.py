@@ -12,9 +12,8 @@ from sim.world.model import World
 
 
 def suggest_start(
-    world: World, seed: int, vehicle_radius_m: float = 1.0, reach_m: float = 15.0,
-    hazard_share: float = 0.85,
-) -> tuple[float, float]:  # fmt: skip
+    world: World, seed: int, vehicle_radius_m: float = 1.0, reach_m: float = 15.0, hazard_share: float = 0.85
+) -> tuple[float, float]:
     """A place to start from: mostly over or beside a hazard, with safe ground not far away.
 
     Args:
@@ -47,9 +46,9 @@ def suggest_start(
             f"world {world.name!r} has no safe ground of radius {vehicle_radius_m + 0.5:g} m: "
             "choose another seed, or a larger world"
         )
-    to_safe = cv2.distanceTransform(
-        np.where(roomy, 0, 255).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE
-    ) * (step * world.gsd_m)  # fmt: skip
+    to_safe = cv2.distanceTransform(np.where(roomy, 0, 255).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) * (
+        step * world.gsd_m
+    )
     south, north, west, east = world.extent_m
     half = min(north - south, east - west) / 2
     middle_n, middle_e = (south + north) / 2, (west + east) / 2

@@ -26,12 +26,16 @@ def save_world(world: World, folder: str | Path) -> None:
     """
     target = Path(folder)
     data = {
-        "format": FORMAT, "name": world.name, "gsd_m": world.gsd_m,
-        "origin_px": list(world.origin_px), "reflects": world.reflects,
-        "detail_seed": world.detail_seed, "sun": asdict(world.sun),
+        "format": FORMAT,
+        "name": world.name,
+        "gsd_m": world.gsd_m,
+        "origin_px": list(world.origin_px),
+        "reflects": world.reflects,
+        "detail_seed": world.detail_seed,
+        "sun": asdict(world.sun),
         "actors": [_actor_to_json(actor) for actor in world.actors],
         "taxonomy": world.taxonomy.model_dump(mode="json"),
-    }  # fmt: skip
+    }
     try:
         target.mkdir(parents=True, exist_ok=True)
         for name, raster in (("ortho.png", world.ortho_bgr), ("labels.png", world.labels)):
@@ -85,15 +89,18 @@ def load_world(folder: str | Path) -> World:
             light["daylight_bgr"] = tuple(float(c) for c in light["daylight_bgr"])
         u0, v0 = data["origin_px"]
         return World(
-            name=str(data["name"]), ortho_bgr=read_picture(source / "ortho.png", "picture"),
-            labels=read_labels(source / "labels.png", taxonomy), gsd_m=float(data["gsd_m"]),
-            taxonomy=taxonomy, origin_px=(float(u0), float(v0)), actors=actors,
-            sun=Sun(**light), reflects=bool(data["reflects"]),
+            name=str(data["name"]),
+            ortho_bgr=read_picture(source / "ortho.png", "picture"),
+            labels=read_labels(source / "labels.png", taxonomy),
+            gsd_m=float(data["gsd_m"]),
+            taxonomy=taxonomy,
+            origin_px=(float(u0), float(v0)),
+            actors=actors,
+            sun=Sun(**light),
+            reflects=bool(data["reflects"]),
             detail_seed=data["detail_seed"],
-        )  # fmt: skip
+        )
     except TouchdownError as error:
         raise DataError(f"world folder {source}: {error}") from error
     except (KeyError, TypeError, ValueError) as error:
-        raise DataError(
-            f"world folder {source}: world.json lacks or garbles {error}: save it again"
-        ) from error
+        raise DataError(f"world folder {source}: world.json lacks or garbles {error}: save it again") from error

@@ -14,25 +14,17 @@ from sim.world.texture import Color, Field, axes_m, colored, slabs, stripes
 Season = Literal["summer", "autumn", "dry", "snow"]
 SEASONS: tuple[Season, ...] = get_args(Season)
 
-_SUMMER_TREES = (
-    rgb(58, 82, 42), rgb(48, 68, 38), rgb(76, 98, 48), rgb(88, 106, 58), rgb(70, 84, 52),
-)  # fmt: skip
-_AUTUMN_TREES = (
-    rgb(150, 104, 44), rgb(168, 124, 50), rgb(124, 70, 40), rgb(110, 96, 52), rgb(86, 92, 48),
-)  # fmt: skip
+_SUMMER_TREES = (rgb(58, 82, 42), rgb(48, 68, 38), rgb(76, 98, 48), rgb(88, 106, 58), rgb(70, 84, 52))
+_AUTUMN_TREES = (rgb(150, 104, 44), rgb(168, 124, 50), rgb(124, 70, 40), rgb(110, 96, 52), rgb(86, 92, 48))
 _DRY_TREES = (rgb(92, 96, 62), rgb(108, 104, 70), rgb(80, 84, 56), rgb(120, 112, 76))
 _BARE_TREES = (rgb(92, 82, 72), rgb(108, 98, 88), rgb(56, 66, 52), rgb(120, 112, 102))
-_COURTS = (
-    rgb(156, 84, 62), rgb(62, 112, 86), rgb(62, 92, 140), rgb(120, 74, 66), rgb(98, 130, 90),
-)  # fmt: skip
+_COURTS = (rgb(156, 84, 62), rgb(62, 112, 86), rgb(62, 92, 140), rgb(120, 74, 66), rgb(98, 130, 90))
 
 
 def scene_palette(rng: np.random.Generator, season: Season) -> Palette:
     """Colours of a place in a season."""
     palette = random_palette(rng)
-    crowns = {
-        "summer": _SUMMER_TREES, "autumn": _AUTUMN_TREES, "dry": _DRY_TREES, "snow": _BARE_TREES,
-    }[season]  # fmt: skip
+    crowns = {"summer": _SUMMER_TREES, "autumn": _AUTUMN_TREES, "dry": _DRY_TREES, "snow": _BARE_TREES}[season]
     trees = tuple(vary(rng, crowns[int(rng.integers(len(crowns)))]) for _ in range(4))
     if season == "dry":
         straw = vary(rng, rgb(164, 146, 98))
@@ -54,11 +46,24 @@ class SceneMaterials(Materials):
     """
 
     KINDS = Materials.KINDS | {
-        "turf": "grass", "sand": "dirt", "stubble": "dirt", "mud": "dirt", "cobbles": "paved",
-        "court": "paved", "deck": "paved", "wheat": "crop", "maize": "crop", "rapeseed": "crop",
-        "road": "road", "track": "road", "slope": "slope", "scree": "slope", "sea": "water",
-        "river": "water", "greypool": "pool",
-    }  # fmt: skip
+        "turf": "grass",
+        "sand": "dirt",
+        "stubble": "dirt",
+        "mud": "dirt",
+        "cobbles": "paved",
+        "court": "paved",
+        "deck": "paved",
+        "wheat": "crop",
+        "maize": "crop",
+        "rapeseed": "crop",
+        "road": "road",
+        "track": "road",
+        "slope": "slope",
+        "scree": "slope",
+        "sea": "water",
+        "river": "water",
+        "greypool": "pool",
+    }
 
     def _turf(self, shape: tuple[int, int], angle_rad: float) -> Field:
         _, across = axes_m(shape, self.noise.gsd_m, angle_rad)
@@ -83,8 +88,7 @@ class SceneMaterials(Materials):
         swaths = stripes(across, 6.0, 6.0)
         lum = 0.05 * coarse + 0.05 * fine + 0.07 * white + 0.05 * rows + 0.03 * swaths
         base = self._same("stubble", rgb(186, 164, 112))
-        return colored(base, lum.astype(np.float32), np.clip(0.12 * coarse, 0, 0.4),
-                       self.palette.dirt)  # fmt: skip
+        return colored(base, lum.astype(np.float32), np.clip(0.12 * coarse, 0, 0.4), self.palette.dirt)
 
     def _mud(self, shape: tuple[int, int], angle_rad: float) -> Field:
         coarse, medium, fine, white = self.fields(shape)
@@ -112,9 +116,7 @@ class SceneMaterials(Materials):
         lum = 0.04 * coarse + 0.03 * fine + 0.02 * white + 0.08 * each - 0.2 * joints
         return colored(self._same("deck", rgb(138, 120, 98)), lum.astype(np.float32))
 
-    def _crop(
-        self, shape: tuple[int, int], angle_rad: float, base: Color, row_m: float, relief: float
-    ) -> Field:
+    def _crop(self, shape: tuple[int, int], angle_rad: float, base: Color, row_m: float, relief: float) -> Field:
         """Standing crop in rows, with the tramlines of the sprayer every 12 m."""
         _, across = axes_m(shape, self.noise.gsd_m, angle_rad)
         coarse, medium, fine, white = self.fields(shape)
@@ -152,8 +154,9 @@ class SceneMaterials(Materials):
         shade = float(self.rng.choice([-0.3, -0.2, 0.2]))
         lum = shade + 0.07 * coarse + 0.07 * medium + 0.08 * fine + 0.06 * white - 0.4 * rills
         tint = np.clip(0.12 + 0.12 * coarse + 0.9 * paths, 0, 0.75)
-        return colored(self._same("grass", self.palette.grass), lum.astype(np.float32),
-                       tint.astype(np.float32), self.palette.dirt)  # fmt: skip
+        return colored(
+            self._same("grass", self.palette.grass), lum.astype(np.float32), tint.astype(np.float32), self.palette.dirt
+        )
 
     def _scree(self, shape: tuple[int, int], angle_rad: float) -> Field:
         along, _ = axes_m(shape, self.noise.gsd_m, angle_rad)

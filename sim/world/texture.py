@@ -1,7 +1,7 @@
 """What the ground is made of: noise at several scales, and a texture for each material.
 
-Textures are made of a colour, a brightness pattern and a tint pattern, so that one field of noise
-serves many materials. All randomness comes from the generator that is handed in.
+Textures are made of a colour, a brightness pattern and a tint pattern, so that one field of noise serves many
+materials. All randomness comes from the generator that is handed in.
 """
 
 from __future__ import annotations
@@ -26,9 +26,7 @@ DETAIL_SWING = 127.0 / 0.45
 """Steps of a detail layer per unit of relative brightness: it spans -0.45 to 0.45."""
 
 
-def fractal(
-    rng: np.random.Generator, shape: tuple[int, int], octaves: Sequence[tuple[float, float]]
-) -> Field:
+def fractal(rng: np.random.Generator, shape: tuple[int, int], octaves: Sequence[tuple[float, float]]) -> Field:
     """Smooth noise with mean 0 and standard deviation 1.
 
     Args:
@@ -109,9 +107,14 @@ def stripes(across_m: Field, period_m: float, sharpness: float = 3.0) -> Field:
 
 
 def slabs(
-    rng: np.random.Generator, along_m: Field, across_m: Field,
-    length_m: float, width_m: float, joint_m: float, bond: bool,
-) -> tuple[Field, Field]:  # fmt: skip
+    rng: np.random.Generator,
+    along_m: Field,
+    across_m: Field,
+    length_m: float,
+    width_m: float,
+    joint_m: float,
+    bond: bool,
+) -> tuple[Field, Field]:
     """Rows of slabs: a brightness of each slab (standard deviation 1), and 1 on the joints."""
     row = np.floor(across_m / np.float32(width_m))
     shifted = along_m + (row % 2) * np.float32(length_m / 2) if bond else along_m

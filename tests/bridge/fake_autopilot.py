@@ -17,20 +17,12 @@ PX4 = mavlink.MAV_AUTOPILOT_PX4
 class FakeAutopilot:
     """Runs in its own thread over a peer of ``tests.bridge.peers``; a context manager.
 
-    Attributes that tests set at any time: ``muted`` (sends nothing), ``custom_mode``, ``armed``,
-    ``landed_state``, ``height_m``, ``yaw_deg``, ``noise`` (bytes mixed into the stream).
-    ``received`` holds every message that came, in order.
+    Attributes that tests set at any time: ``muted`` (sends nothing), ``custom_mode``, ``armed``, ``landed_state``,
+    ``height_m``, ``yaw_deg``, ``noise`` (bytes mixed into the stream). ``received`` holds every message that came, in
+    order.
     """
 
-    def __init__(
-        self,
-        peer,
-        autopilot=ARDUPILOT,
-        system=1,
-        refused=(),
-        silent_streams=(),
-        heartbeat_hz=10.0,
-    ):
+    def __init__(self, peer, autopilot=ARDUPILOT, system=1, refused=(), silent_streams=(), heartbeat_hz=10.0):
         self.peer = peer
         self.autopilot = autopilot
         self.custom_mode = 9
@@ -74,9 +66,7 @@ class FakeAutopilot:
     def asked(self):
         """Message ids of SET_MESSAGE_INTERVAL so far."""
         return [
-            int(m.param1)
-            for m in self.of_type("COMMAND_LONG")
-            if m.command == mavlink.MAV_CMD_SET_MESSAGE_INTERVAL
+            int(m.param1) for m in self.of_type("COMMAND_LONG") if m.command == mavlink.MAV_CMD_SET_MESSAGE_INTERVAL
         ]
 
     def send(self, message):
@@ -159,14 +149,7 @@ class FakeAutopilot:
             )
         if message_id == mavlink.MAVLINK_MSG_ID_DISTANCE_SENSOR:
             return mavlink.MAVLink_distance_sensor_message(
-                boot_ms,
-                10,
-                4000,
-                round(self.height_m * 100),
-                0,
-                1,
-                mavlink.MAV_SENSOR_ROTATION_PITCH_270,
-                0,
+                boot_ms, 10, 4000, round(self.height_m * 100), 0, 1, mavlink.MAV_SENSOR_ROTATION_PITCH_270, 0
             )
         if message_id == mavlink.MAVLINK_MSG_ID_EXTENDED_SYS_STATE:
             return mavlink.MAVLink_extended_sys_state_message(0, self.landed_state)

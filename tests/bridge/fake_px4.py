@@ -32,8 +32,8 @@ DEFAULTS = {
 class FakePx4(FakeAutopilot):
     """``parameters`` as the real one's, int or float by type; ``version`` as (major, minor, patch).
 
-    ``lose_every`` drops every n-th parameter request, ``read_only`` names ignore PARAM_SET,
-    ``asks_timesync`` sends a TIMESYNC request each 50 ms.
+    ``lose_every`` drops every n-th parameter request, ``read_only`` names ignore PARAM_SET, ``asks_timesync`` sends a
+    TIMESYNC request each 50 ms.
     """
 
     def __init__(self, peer, version=(1, 15, 4), parameters=None, **others):
@@ -90,20 +90,11 @@ class FakePx4(FakeAutopilot):
         field = struct.unpack("<f", struct.pack("<i", value))[0] if integer else value
         kind = INT32 if integer else REAL32
         index = list(self.parameters).index(name)
-        self.send(
-            mavlink.MAVLink_param_value_message(
-                name.encode(), field, kind, len(self.parameters), index
-            )
-        )
+        self.send(mavlink.MAVLink_param_value_message(name.encode(), field, kind, len(self.parameters), index))
 
     def _autopilot_version(self):
         major, minor, patch = self.version
         packed = major << 24 | minor << 16 | patch << 8 | 255
-        capabilities = (
-            mavlink.MAV_PROTOCOL_CAPABILITY_PARAM_ENCODE_BYTEWISE
-            | mavlink.MAV_PROTOCOL_CAPABILITY_MAVLINK2
-        )
+        capabilities = mavlink.MAV_PROTOCOL_CAPABILITY_PARAM_ENCODE_BYTEWISE | mavlink.MAV_PROTOCOL_CAPABILITY_MAVLINK2
         git = list(bytes.fromhex("99c40407ffd7ac18")[::-1])
-        return mavlink.MAVLink_autopilot_version_message(
-            capabilities, packed, 0, 0, 0, git, [0] * 8, [0] * 8, 0, 0, 0
-        )
+        return mavlink.MAVLink_autopilot_version_message(capabilities, packed, 0, 0, 0, git, [0] * 8, [0] * 8, 0, 0, 0)

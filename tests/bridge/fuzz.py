@@ -1,7 +1,7 @@
 """Hostile bytes and hostile messages for a link, and the check that it has borne them.
 
-`benchmarks/fuzz_link.py` runs it with ten million bytes on each kind of connection, the tests with
-a few hundred thousand. Everything follows from a seed.
+`benchmarks/fuzz_link.py` runs it with ten million bytes on each kind of connection, the tests with a few hundred
+thousand. Everything follows from a seed.
 """
 
 from __future__ import annotations
@@ -25,8 +25,20 @@ from tests.bridge.peers import make_peer, wait_for
 
 AUTOPILOT = (1, 1)
 OURS = (1, 191)
-STRANGERS = ((255, 190), (255, 1), (2, 1), (7, 1), (1, 154), (1, 100), (0, 0), (1, 0), (0, 1),
-             (42, 191), (254, 254), OURS)  # fmt: skip
+STRANGERS = (
+    (255, 190),
+    (255, 1),
+    (2, 1),
+    (7, 1),
+    (1, 154),
+    (1, 100),
+    (0, 0),
+    (1, 0),
+    (0, 1),
+    (42, 191),
+    (254, 254),
+    OURS,
+)
 TARGET = LandingTarget((1.0, 2.0, 10.0), (4.0, 3.0, 0.5), 10**9, 10**9)
 CHUNK = 1200
 MAX_GROWTH_KIB = 24_000
@@ -36,21 +48,57 @@ IN_FLIGHT = 60_000
 """Bytes on their way at most, so that the kernel need not drop any: all are to be read."""
 
 SENT_BY_US = frozenset(
-    {"HEARTBEAT", "COMMAND_LONG", "TIMESYNC", "ONBOARD_COMPUTER_STATUS", "COMMAND_ACK",
-     "PARAM_VALUE", "PARAM_ERROR", "FILE_TRANSFER_PROTOCOL", "AUTOPILOT_VERSION",
-     "PROTOCOL_VERSION", "COMPONENT_METADATA", "COMPONENT_INFORMATION_BASIC"}
-)  # fmt: skip
+    {
+        "HEARTBEAT",
+        "COMMAND_LONG",
+        "TIMESYNC",
+        "ONBOARD_COMPUTER_STATUS",
+        "COMMAND_ACK",
+        "PARAM_VALUE",
+        "PARAM_ERROR",
+        "FILE_TRANSFER_PROTOCOL",
+        "AUTOPILOT_VERSION",
+        "PROTOCOL_VERSION",
+        "COMPONENT_METADATA",
+        "COMPONENT_INFORMATION_BASIC",
+    }
+)
 LISTENED_TO = frozenset(
-    {"HEARTBEAT", "ATTITUDE", "ATTITUDE_QUATERNION", "LOCAL_POSITION_NED", "DISTANCE_SENSOR",
-     "EXTENDED_SYS_STATE", "COMMAND_ACK", "TIMESYNC", "RC_CHANNELS", "COMMAND_LONG", "COMMAND_INT",
-     "PARAM_REQUEST_LIST", "PARAM_REQUEST_READ", "PARAM_SET", "FILE_TRANSFER_PROTOCOL",
-     "GIMBAL_DEVICE_ATTITUDE_STATUS", "AUTOPILOT_VERSION", "SYS_STATUS", "RADIO_STATUS"}
-)  # fmt: skip
+    {
+        "HEARTBEAT",
+        "ATTITUDE",
+        "ATTITUDE_QUATERNION",
+        "LOCAL_POSITION_NED",
+        "DISTANCE_SENSOR",
+        "EXTENDED_SYS_STATE",
+        "COMMAND_ACK",
+        "TIMESYNC",
+        "RC_CHANNELS",
+        "COMMAND_LONG",
+        "COMMAND_INT",
+        "PARAM_REQUEST_LIST",
+        "PARAM_REQUEST_READ",
+        "PARAM_SET",
+        "FILE_TRANSFER_PROTOCOL",
+        "GIMBAL_DEVICE_ATTITUDE_STATUS",
+        "AUTOPILOT_VERSION",
+        "SYS_STATUS",
+        "RADIO_STATUS",
+    }
+)
 """Half of the hostile messages are of these, as they are the ones that could do something."""
 
 _FLOATS = (math.nan, math.inf, -math.inf, 3.4e38, -3.4e38, 1e-45, -0.0, 0.0, 1.0, 1e9)
-_LIMITS = {"int8_t": 8, "uint8_t": 8, "int16_t": 16, "uint16_t": 16, "int32_t": 32,
-           "uint32_t": 32, "int64_t": 64, "uint64_t": 64}  # fmt: skip
+_LIMITS = {
+    "int8_t": 8,
+    "uint8_t": 8,
+    "int16_t": 16,
+    "uint16_t": 16,
+    "int32_t": 32,
+    "uint32_t": 32,
+    "int64_t": 64,
+    "uint64_t": 64,
+}
 
 
 class Hostile:
@@ -135,9 +183,7 @@ class Hostile:
     def _packed(self, message, sender):
         packer = self._packers.get(sender)
         if packer is None:
-            packer = self._packers[sender] = mavlink.MAVLink(
-                None, srcSystem=sender[0], srcComponent=sender[1]
-            )
+            packer = self._packers[sender] = mavlink.MAVLink(None, srcSystem=sender[0], srcComponent=sender[1])
         packer.seq = (packer.seq + 1) % 256
         return message.pack(packer)
 
@@ -191,8 +237,8 @@ def rss_kib():
 def storm(kind, size, folder, seed=0):
     """Send so many hostile bytes over one kind of connection, no autopilot among the senders.
 
-    The link must read all of them, keep its threads and its memory, never take anybody for the
-    autopilot, send no target and no command, and serve an autopilot that comes afterwards.
+    The link must read all of them, keep its threads and its memory, never take anybody for the autopilot, send no
+    target and no command, and serve an autopilot that comes afterwards.
     """
     outcome = Outcome(kind)
     hostile = Hostile(seed)
@@ -201,9 +247,7 @@ def storm(kind, size, folder, seed=0):
     crashes = []
     previous_hook, threading.excepthook = threading.excepthook, crashes.append
     table = SmallTable()
-    settings = LinkSettings(
-        peer.connection, system_id=1, heartbeat_timeout_s=0.6, reconnect_first_s=0.05
-    )
+    settings = LinkSettings(peer.connection, system_id=1, heartbeat_timeout_s=0.6, reconnect_first_s=0.05)
     decoder = mavlink.MAVLink(None)
 
     def watch(direction, at_ns, frame):
@@ -264,9 +308,9 @@ def strange_values(kind, frames, folder, sender=None, seed=0):
         sender: Whose ids they carry; None for all kinds of strangers'.
         seed: Of the messages.
 
-    With the ids of strangers nothing may change at all. With the autopilot's own ids (a fault in
-    it, or a forger on an unsigned link) what is taken must still be finite and plausible, and
-    shortly after the storm everything must be as before.
+    With the ids of strangers nothing may change at all. With the autopilot's own ids (a fault in it, or a forger on an
+    unsigned link) what is taken must still be finite and plausible, and shortly after the storm everything must be as
+    before.
     """
     outcome = Outcome(f"{kind}, values of {'strangers' if sender is None else 'the autopilot'}")
     hostile = Hostile(seed)
@@ -275,10 +319,7 @@ def strange_values(kind, frames, folder, sender=None, seed=0):
     previous_hook, threading.excepthook = threading.excepthook, crashes.append
     settings = LinkSettings(peer.connection, system_id=1, reconnect_first_s=0.05)
     try:
-        with (
-            FakeAutopilot(peer) as fake,
-            FlightLink(settings, parameters=SmallTable()) as link,
-        ):
+        with FakeAutopilot(peer) as fake, FlightLink(settings, parameters=SmallTable()) as link:
             if not link.wait_ready(20).ready:
                 outcome.failures.append("not ready before the storm")
             link.observers.append(outcome.count)

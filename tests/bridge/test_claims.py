@@ -48,9 +48,14 @@ def test_the_same_link_by_another_name(one, other):
 
 def test_links_that_are_not_the_same():
     texts = [
-        "udpin:0.0.0.0:14550", "udpin:0.0.0.0:14551", "udpout:127.0.0.1:14550",
-        "tcp:127.0.0.1:14550", "tcpin:127.0.0.1:14550", "udpout:10.0.0.1:14550", "/dev/null",
-    ]  # fmt: skip
+        "udpin:0.0.0.0:14550",
+        "udpin:0.0.0.0:14551",
+        "udpout:127.0.0.1:14550",
+        "tcp:127.0.0.1:14550",
+        "tcpin:127.0.0.1:14550",
+        "udpout:10.0.0.1:14550",
+        "/dev/null",
+    ]
     assert len({link(text).name for text in texts}) == len(texts)
     assert link("udpin:127.0.0.1:0") is None
 
@@ -91,9 +96,7 @@ def test_what_is_taken_in_place_of_something_else(tmp_path):
 
 def test_the_holder_is_named_and_a_kill_lets_go(tmp_path):
     claim = Claim.of_path("recordings", tmp_path)
-    holder = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, cwd=ROOT
-    )
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, cwd=ROOT)
     try:
         assert holder.stdout.readline() == b"held\n"
         with Claims() as ours, pytest.raises(HeldError) as caught:

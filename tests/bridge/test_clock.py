@@ -43,27 +43,19 @@ def test_drift_is_followed(drift_ppm):
     assert abs(mapped - truth) <= 2_000_000 + 700_000
 
 
-@given(
-    uptime_ms=st.integers(2_000, 10**7), new_boot_ms=st.integers(0, 500), gap=st.integers(1, 10**11)
-)
+@given(uptime_ms=st.integers(2_000, 10**7), new_boot_ms=st.integers(0, 500), gap=st.integers(1, 10**11))
 def test_reboot_resets(uptime_ms, new_boot_ms, gap):
     clock = ClockMap()
     at_ns = uptime_ms * NS_PER_MS + 7
     clock.update(uptime_ms, at_ns)
-    readings = [
-        clock.update(new_boot_ms + ms, at_ns + gap + ms * NS_PER_MS) for ms in range(0, 60, 20)
-    ]
+    readings = [clock.update(new_boot_ms + ms, at_ns + gap + ms * NS_PER_MS) for ms in range(0, 60, 20)]
     # The first ones could be a fault; until others agree they are left out.
     assert [r.trusted for r in readings] == [False, False, True]
     assert [r.rebooted for r in readings] == [False, False, True]
     assert readings[-1].offset_ns == at_ns + gap - new_boot_ms * NS_PER_MS
 
 
-@given(
-    strays=st.lists(
-        st.tuples(st.integers(0, 3000), st.integers(0, 2**32 - 1)), min_size=1, max_size=40
-    )
-)
+@given(strays=st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 2**32 - 1)), min_size=1, max_size=40))
 def test_lone_stamps_that_make_no_sense_move_nothing(strays):
     """A fault or a forgery between good messages, at any moment, of any value."""
     clock = ClockMap()
@@ -94,9 +86,7 @@ def test_reboot_that_overtakes_the_old_boot_clock():
     for ms in range(0, 5_000, 20):
         clock.update(ms, ms * NS_PER_MS)
     new_offset = 45 * SECOND
-    results = [
-        clock.update(ms, ms * NS_PER_MS + new_offset) for ms in range(20_000, 20_000 + 4_000, 20)
-    ]
+    results = [clock.update(ms, ms * NS_PER_MS + new_offset) for ms in range(20_000, 20_000 + 4_000, 20)]
     assert results[-1].offset_ns == new_offset
 
 

@@ -16,13 +16,7 @@ from firmware_bridge.commands import (
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.settings import LinkSettings
 from firmware_bridge.telemetry import Telemetry
-from firmware_bridge.vehicle import (
-    VehicleTracker,
-    mode_number,
-    mode_of,
-    sticks_of_channels,
-    sticks_of_manual_control,
-)
+from firmware_bridge.vehicle import VehicleTracker, mode_number, mode_of, sticks_of_channels, sticks_of_manual_control
 from landing.command import AnswerKind, CommandRequest, FlyTo, Hold, Land
 from landing.errors import InvalidValueError
 from landing.types import Pose
@@ -63,9 +57,7 @@ def asked(desk, command=None, now_ns=0, number=1, to=ARDUPILOT, fix=None):
         (PX4, Land(), 4, 9, "AUTO.PRECLAND"),  # not NAV_LAND, which forgets the targets
     ],
 )
-def test_modes_are_asked_for_by_the_numbers_that_each_autopilot_reports(
-    to, command, custom_mode, sub_mode, name
-):
+def test_modes_are_asked_for_by_the_numbers_that_each_autopilot_reports(to, command, custom_mode, sub_mode, name):
     message = command_message(command, to, None, 3)
     assert message.command == mavlink.MAV_CMD_DO_SET_MODE and message.confirmation == 3
     assert message.param1 == mavlink.MAV_MODE_FLAG_CUSTOM_MODE_ENABLED
@@ -227,33 +219,30 @@ def test_sticks_of_px4():
 
 @pytest.mark.parametrize(
     ("state", "failsafe"),
-    [(mavlink.MAV_STATE_ACTIVE, False), (mavlink.MAV_STATE_STANDBY, False),
-     (mavlink.MAV_STATE_CRITICAL, True), (mavlink.MAV_STATE_EMERGENCY, True)],
-)  # fmt: skip
+    [
+        (mavlink.MAV_STATE_ACTIVE, False),
+        (mavlink.MAV_STATE_STANDBY, False),
+        (mavlink.MAV_STATE_CRITICAL, True),
+        (mavlink.MAV_STATE_EMERGENCY, True),
+    ],
+)
 def test_a_failsafe_and_the_last_part_of_a_landing_are_told(state, failsafe):
     tracker = VehicleTracker()
-    beat = mavlink.MAVLink_heartbeat_message(
-        QUAD, mavlink.MAV_AUTOPILOT_ARDUPILOTMEGA, 128, 6, state, 3
-    )
+    beat = mavlink.MAVLink_heartbeat_message(QUAD, mavlink.MAV_AUTOPILOT_ARDUPILOTMEGA, 128, 6, state, 3)
     tracker.on_heartbeat(beat, S)
     assert tracker.status(S).failsafe is failsafe and tracker.status(S).heartbeat_ns == S
     assert tracker.status(S).touching_down is None
     for landed_state, down in ((2, False), (4, True)):
-        tracker.on_extended_sys_state(
-            mavlink.MAVLink_extended_sys_state_message(0, landed_state), S
-        )
+        tracker.on_extended_sys_state(mavlink.MAVLink_extended_sys_state_message(0, landed_state), S)
         assert tracker.status(S).touching_down is down
 
 
 @pytest.mark.parametrize(
     ("autopilot", "stream"),
-    [(mavlink.MAV_AUTOPILOT_ARDUPILOTMEGA, "RC_CHANNELS"),
-     (mavlink.MAV_AUTOPILOT_PX4, "MANUAL_CONTROL")],
-)  # fmt: skip
+    [(mavlink.MAV_AUTOPILOT_ARDUPILOTMEGA, "RC_CHANNELS"), (mavlink.MAV_AUTOPILOT_PX4, "MANUAL_CONTROL")],
+)
 @pytest.mark.parametrize("commands", [True, False])
-def test_sticks_and_modes_are_asked_for_where_something_may_be_commanded(
-    autopilot, stream, commands
-):
+def test_sticks_and_modes_are_asked_for_where_something_may_be_commanded(autopilot, stream, commands):
     telemetry = Telemetry(LinkSettings("udpin:127.0.0.1:0", commands=commands))
     packer = mavlink.MAVLink(None, srcSystem=1, srcComponent=1)
     beat = mavlink.MAVLink_heartbeat_message(QUAD, autopilot, 128, 4, 4, 3)
@@ -279,6 +268,4 @@ def test_the_fix_pairs_both_frames_at_the_same_moment():
     assert GlobalFix.paired(message, None, 0) is None
     fix = GlobalFix.paired(message, pose, 5)
     assert fix is not None and fix.at_ns == 5
-    assert fix.global_of((1.0, 2.0, -3.0)) == (
-        pytest.approx(-35.3632621), pytest.approx(149.1652374), 584.0,
-    )  # fmt: skip
+    assert fix.global_of((1.0, 2.0, -3.0)) == (pytest.approx(-35.3632621), pytest.approx(149.1652374), 584.0)

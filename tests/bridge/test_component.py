@@ -42,9 +42,7 @@ class Station:
         (heard,) = mavlink.MAVLink(None).parse_buffer(message.pack(sent))
 
         def post(answer, component_id):
-            packer = self.own.setdefault(
-                component_id, mavlink.MAVLink(None, srcSystem=1, srcComponent=component_id)
-            )
+            packer = self.own.setdefault(component_id, mavlink.MAVLink(None, srcSystem=1, srcComponent=component_id))
             answers.append(mavlink.MAVLink(None).parse_buffer(answer.pack(packer))[0])
 
         around = Surroundings(1, self.vehicle, now_ns=61_500_000_000)
@@ -109,8 +107,7 @@ def test_uid_is_stable_and_hides_the_machine_id(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("message_id", "expected_id", "fmt"),
-    [(300, 300, "<HHH"), (397, 397, "<II"), (396, 396, "<QII")],
+    ("message_id", "expected_id", "fmt"), [(300, 300, "<HHH"), (397, 397, "<II"), (396, 396, "<QII")]
 )
 def test_messages_the_dialect_lacks(message_id, expected_id, fmt):
     """Their bytes against the published layout; CRC_EXTRA as the definition computes it."""
@@ -140,24 +137,36 @@ def crc_extra(name, fields):
 def test_crc_extra_of_the_supplement():
     """By the rule of https://mavlink.io/en/guide/serialization.html, from the definitions."""
     u8, u16, u32, u64, char = "uint8_t", "uint16_t", "uint32_t", "uint64_t", "char"
-    assert crc_extra(
-        "PROTOCOL_VERSION",
-        [(u16, "version", 0), (u16, "min_version", 0), (u16, "max_version", 0),
-         (u8, "spec_version_hash", 8), (u8, "library_version_hash", 8)],
-    ) == 217  # fmt: skip
     assert (
         crc_extra(
-            "COMPONENT_METADATA",
-            [(u32, "time_boot_ms", 0), (u32, "file_crc", 0), (char, "uri", 100)],
+            "PROTOCOL_VERSION",
+            [
+                (u16, "version", 0),
+                (u16, "min_version", 0),
+                (u16, "max_version", 0),
+                (u8, "spec_version_hash", 8),
+                (u8, "library_version_hash", 8),
+            ],
         )
-        == 182
+        == 217
     )
-    assert crc_extra(
-        "COMPONENT_INFORMATION_BASIC",
-        [(u64, "capabilities", 0), (u32, "time_boot_ms", 0), (u32, "time_manufacture_s", 0),
-         (char, "vendor_name", 32), (char, "model_name", 32), (char, "software_version", 24),
-         (char, "hardware_version", 24), (char, "serial_number", 32)],
-    ) == 50  # fmt: skip
+    assert crc_extra("COMPONENT_METADATA", [(u32, "time_boot_ms", 0), (u32, "file_crc", 0), (char, "uri", 100)]) == 182
+    assert (
+        crc_extra(
+            "COMPONENT_INFORMATION_BASIC",
+            [
+                (u64, "capabilities", 0),
+                (u32, "time_boot_ms", 0),
+                (u32, "time_manufacture_s", 0),
+                (char, "vendor_name", 32),
+                (char, "model_name", 32),
+                (char, "software_version", 24),
+                (char, "hardware_version", 24),
+                (char, "serial_number", 32),
+            ],
+        )
+        == 50
+    )
 
 
 @pytest.mark.parametrize("number", [400, 16, 21, 176, 246, 511, 31_000])
@@ -175,9 +184,7 @@ def test_requests_for_what_we_do_not_have(message_id):
     assert ack.result in (mavlink.MAV_RESULT_DENIED, mavlink.MAV_RESULT_UNSUPPORTED)
 
 
-@pytest.mark.parametrize(
-    "target", [(1, 1), (2, 191), (1, 190), (1, 0), (0, 0), (1, 100), (255, 190)]
-)
+@pytest.mark.parametrize("target", [(1, 1), (2, 191), (1, 190), (1, 0), (0, 0), (1, 100), (255, 190)])
 def test_nothing_is_answered_that_is_not_for_us(target):
     station = Station()
     system, component = target
@@ -286,8 +293,7 @@ def test_integers_travel_as_the_autopilot_sends_its_own(value):
     assert struct.unpack("<i", raw)[0] == -3  # a pattern that is no number as a float
 
 
-@pytest.mark.parametrize(("name", "low"), [("TD_A_NAME_TOO_LONG", 0), ("", 0), ("TD_ö", 0),
-                                           ("TD_X", 2)])  # fmt: skip
+@pytest.mark.parametrize(("name", "low"), [("TD_A_NAME_TOO_LONG", 0), ("", 0), ("TD_ö", 0), ("TD_X", 2)])
 def test_parameters_that_cannot_be(name, low):
     with pytest.raises(InvalidValueError):
         Parameter(name, ParameterKind.INT32, "x", "", low, 5, 1, Writable.NEVER)
@@ -297,8 +303,17 @@ def test_parameters_that_cannot_be(name, low):
 
 
 def ftp(server, **fields):
-    ask = {"sequence": 7, "session": 0, "opcode": 0, "size": 0, "asked": 0, "burst_complete": 0,
-           "offset": 0, "data": b"", **fields}  # fmt: skip
+    ask = {
+        "sequence": 7,
+        "session": 0,
+        "opcode": 0,
+        "size": 0,
+        "asked": 0,
+        "burst_complete": 0,
+        "offset": 0,
+        "data": b"",
+        **fields,
+    }
     if ask["data"] and not ask["size"]:
         ask["size"] = len(ask["data"])
     return [FtpPacket.parse(p) for p in server.answer(FtpPacket(**ask).pack())]
@@ -323,8 +338,7 @@ def test_a_file_is_read_in_pieces(server, name):
     session, size = opened(server, name)
     read = b""
     while len(read) < size:
-        (piece,) = ftp(server, session=session, opcode=Opcode.READ_FILE, size=200,
-                       offset=len(read))  # fmt: skip
+        (piece,) = ftp(server, session=session, opcode=Opcode.READ_FILE, size=200, offset=len(read))
         read += piece.data[: piece.size]
     assert read == LONG
     (end,) = ftp(server, session=session, opcode=Opcode.READ_FILE, size=200, offset=size)
@@ -406,10 +420,19 @@ def test_metadata_describes_every_parameter():
     described = json.loads(files["parameters.json"])["parameters"]
     assert [p["name"] for p in described] == [p.name for p in station.table.parameters]
     assert described[1] == {
-        "name": "TD_RADIUS_M", "type": "Float", "shortDesc": "Radius", "group": "Touchdown",
-        "longDesc": "Radius. Written: while disarmed.", "category": "Standard", "default": 0.5,
-        "min": 0.5, "max": 10, "readOnly": False, "decimalPlaces": 2, "units": "m",
-    }  # fmt: skip
+        "name": "TD_RADIUS_M",
+        "type": "Float",
+        "shortDesc": "Radius",
+        "group": "Touchdown",
+        "longDesc": "Radius. Written: while disarmed.",
+        "category": "Standard",
+        "default": 0.5,
+        "min": 0.5,
+        "max": 10,
+        "readOnly": False,
+        "decimalPlaces": 2,
+        "units": "m",
+    }
     ask = mavlink.MAVLink_file_transfer_protocol_message(
         0, 1, 191, FtpPacket(1, 0, Opcode.OPEN_FILE_RO, 12, 0, 0, 0, b"general.json").pack()
     )
@@ -425,9 +448,7 @@ def test_metadata_describes_every_parameter():
 def test_the_stream_is_found_as_qgroundcontrol_looks_for_it():
     """A search of all components, then the camera's own id; new and old commands alike."""
     station = Station(video=RTSP)
-    ack, information = station.ask(
-        command(mavlink.MAV_CMD_REQUEST_CAMERA_INFORMATION, 1, component=0)
-    )
+    ack, information = station.ask(command(mavlink.MAV_CMD_REQUEST_CAMERA_INFORMATION, 1, component=0))
     assert ack.get_srcComponent() == information.get_srcComponent() == 100
     assert information.flags == mavlink.CAMERA_CAP_FLAGS_HAS_VIDEO_STREAM
     assert (information.resolution_h, information.resolution_v) == (640, 480)
@@ -467,10 +488,16 @@ def test_kinds_of_stream(uri, kind, stream_type):
 
 
 @pytest.mark.parametrize(
-    "video", [{"uri": "http://10.0.0.1/preview.mjpg"}, {"uri": ""}, {"uri": "rtsp://" + "x" * 160},
-              {"uri": "rtsp://a", "kind": "mjpeg"}, {"uri": "rtsp://a", "width_px": -1},
-              {"uri": "rtsp://a", "rate_hz": math.nan}],
-)  # fmt: skip
+    "video",
+    [
+        {"uri": "http://10.0.0.1/preview.mjpg"},
+        {"uri": ""},
+        {"uri": "rtsp://" + "x" * 160},
+        {"uri": "rtsp://a", "kind": "mjpeg"},
+        {"uri": "rtsp://a", "width_px": -1},
+        {"uri": "rtsp://a", "rate_hz": math.nan},
+    ],
+)
 def test_streams_that_cannot_be_announced(video):
     with pytest.raises(InvalidValueError):
         VideoSettings(**video)

@@ -7,13 +7,7 @@ import time
 
 import pytest
 
-from firmware_bridge.computer import (
-    UNKNOWN_I8,
-    UNKNOWN_I16,
-    UNKNOWN_U8,
-    UNKNOWN_U32,
-    ComputerMonitor,
-)
+from firmware_bridge.computer import UNKNOWN_I8, UNKNOWN_I16, UNKNOWN_U8, UNKNOWN_U32, ComputerMonitor
 from firmware_bridge.computer_sender import ComputerStatusSender
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.link import FlightLink
@@ -38,14 +32,17 @@ def stat(*cores):
 def jetson(tmp_path):
     """Files as a Jetson has them."""
     write(tmp_path, "proc/stat", stat((100, 900), (0, 0)))
-    write(
-        tmp_path, "proc/meminfo", "MemTotal:  8000000 kB\nMemFree: 1 kB\nMemAvailable: 6000000 kB\n"
-    )
+    write(tmp_path, "proc/meminfo", "MemTotal:  8000000 kB\nMemFree: 1 kB\nMemAvailable: 6000000 kB\n")
     write(tmp_path, "proc/uptime", "123.45 678.90\n")
     for number, (kind, temperature) in enumerate(
-        [("CPU-therm", "45500"), ("GPU-therm", "41000"), ("Tboard_tegra", "38000"),
-         ("PMIC-Die", "100000"), ("cv0-thermal", "")]
-    ):  # fmt: skip
+        [
+            ("CPU-therm", "45500"),
+            ("GPU-therm", "41000"),
+            ("Tboard_tegra", "38000"),
+            ("PMIC-Die", "100000"),
+            ("cv0-thermal", ""),
+        ]
+    ):
         write(tmp_path, f"sys/class/thermal/thermal_zone{number}/type", f"{kind}\n")
         write(tmp_path, f"sys/class/thermal/thermal_zone{number}/temp", temperature)
     write(tmp_path, "sys/devices/platform/gpu.0/load", "375\n")
@@ -86,16 +83,29 @@ def test_what_cannot_be_read_is_unknown_never_zero(tmp_path):
     assert set(status.temperature_core) == {UNKNOWN_I8}
     assert status.temperature_board == UNKNOWN_I8
     assert set(status.fan_speed) == {UNKNOWN_I16}
-    for field in ("storage_type", "storage_usage", "storage_total", "link_type", "link_tx_rate",
-                  "link_rx_rate", "link_tx_max", "link_rx_max"):  # fmt: skip
+    for field in (
+        "storage_type",
+        "storage_usage",
+        "storage_total",
+        "link_type",
+        "link_tx_rate",
+        "link_rx_rate",
+        "link_tx_max",
+        "link_rx_max",
+    ):
         assert set(getattr(status, field)) == {UNKNOWN_U32}
     assert (status.ram_usage, status.ram_total) == (UNKNOWN_U32, UNKNOWN_U32)
 
 
 @pytest.mark.parametrize("text", ["", "garbage", "cpu0 1", "cpu0 a b c d e f g h"])
 def test_strange_files_do_not_raise(jetson, text):
-    for path in ("proc/stat", "proc/meminfo", "proc/uptime", "sys/devices/platform/gpu.0/load",
-                 "sys/class/thermal/thermal_zone0/temp"):  # fmt: skip
+    for path in (
+        "proc/stat",
+        "proc/meminfo",
+        "proc/uptime",
+        "sys/devices/platform/gpu.0/load",
+        "sys/class/thermal/thermal_zone0/temp",
+    ):
         write(jetson, path, text)
     monitor = ComputerMonitor(jetson, jetson)
     for _ in range(2):

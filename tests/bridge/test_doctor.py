@@ -79,10 +79,7 @@ def test_what_leads_elsewhere_is_told_and_mended(name, value, level, mended):
 
 
 def test_nothing_is_mended_while_armed():
-    with (
-        stand_in(airborne_height_m=10.0) as (connection, autopilot),
-        Session(tool_settings(connection)) as session,
-    ):
+    with stand_in(airborne_height_m=10.0) as (connection, autopilot), Session(tool_settings(connection)) as session:
         report = examine(session, listen_s=0)
         assert report.changes()
         with pytest.raises(ParameterError, match="armed"):
@@ -135,10 +132,7 @@ def test_the_link_is_measured():
 
 
 def test_a_target_is_tried_and_accepted_and_never_while_armed():
-    with (
-        stand_in(parameters=READY) as (connection, _),
-        Session(tool_settings(connection)) as session,
-    ):
+    with stand_in(parameters=READY) as (connection, _), Session(tool_settings(connection)) as session:
         report = examine(session, listen_s=0)
         session.ask_streams()
         [finding] = try_target(session, report.identity, seconds=4.0)
@@ -167,10 +161,7 @@ def test_silence_about_a_target_is_told():
     ],
 )
 def test_px4_says_only_no(said, level):
-    with (
-        FakePx4(UdpOutgoingPeer()) as px4,
-        Session(tool_settings(px4.peer.connection)) as session,
-    ):
+    with FakePx4(UdpOutgoingPeer()) as px4, Session(tool_settings(px4.peer.connection)) as session:
         identity = session.identify()
         seen = []
 
@@ -189,12 +180,7 @@ def test_px4_says_only_no(said, level):
 
 
 @pytest.mark.parametrize(
-    ("version", "mode", "level"),
-    [
-        ((1, 15, 4), 2, Level.ERROR),
-        ((1, 15, 4), 0, Level.NOTE),
-        ((1, 16, 0), 2, Level.OK),
-    ],
+    ("version", "mode", "level"), [((1, 15, 4), 2, Level.ERROR), ((1, 15, 4), 0, Level.NOTE), ((1, 16, 0), 2, Level.OK)]
 )
 def test_px4_rtl_ignores_precision_in_1_15(version, mode, level):
     with FakePx4(UdpOutgoingPeer(), version, {"RTL_PLD_MD": mode}) as px4:
@@ -257,9 +243,7 @@ def test_no_link_is_an_error_in_json_too():
 def test_the_configuration_gives_the_link_and_its_own_component_stays_the_daemons(tmp_path):
     with stand_in(parameters=READY) as (connection, _):
         config = tmp_path / "edge.toml"
-        config.write_text(
-            f'[link]\nconnection = "{connection}"\ncomponent_id = 191\nattitude_rate_hz = 30\n'
-        )
+        config.write_text(f'[link]\nconnection = "{connection}"\ncomponent_id = 191\nattitude_rate_hz = 30\n')
         done = run("--config", str(config), "--json")
     assert done.exit_code == 0, done.output
 
@@ -268,10 +252,7 @@ def test_latency_comes_from_the_event_log(tmp_path):
     events = tmp_path / "events.jsonl"
     percentiles = {"p50_ms": 90.0, "p95_ms": 140.0, "p99_ms": 160.0, "count": 200}
     timings = {"age": percentiles, "pose_to_send": {**percentiles, "p50_ms": 80.0}}
-    lines = [
-        {"event": "ready", "mono_ns": 1},
-        {"event": "status", "mono_ns": 2, "timings_ms": timings},
-    ]
+    lines = [{"event": "ready", "mono_ns": 1}, {"event": "status", "mono_ns": 2, "timings_ms": timings}]
     events.write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"cut')
     with stand_in(parameters=READY) as (connection, _):
         arguments = ["--link", connection, "--events", str(events), "--json", "--listen", "0.5"]

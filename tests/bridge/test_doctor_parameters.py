@@ -9,14 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware_bridge.dialect import mavlink
-from firmware_bridge.doctor import (
-    ParameterError,
-    Session,
-    read_parameters,
-    reboot,
-    tool_settings,
-    write_parameters,
-)
+from firmware_bridge.doctor import ParameterError, Session, read_parameters, reboot, tool_settings, write_parameters
 from firmware_bridge.doctor.parameters import decode_value, encode_value, holds
 from firmware_bridge.identity import ParameterEncoding
 from landing.errors import LinkError
@@ -29,8 +22,8 @@ RANGES = {
     mavlink.MAV_PARAM_TYPE_UINT8: (0, 2**8 - 1),
     mavlink.MAV_PARAM_TYPE_INT16: (-(2**15), 2**15 - 1),
     mavlink.MAV_PARAM_TYPE_UINT16: (0, 2**16 - 1),
-    # Beyond 2**22 below zero, and near the top, some bit patterns are signalling NaNs, which the
-    # processor changes on their way through a float.
+    # Beyond 2**22 below zero, and near the top, some bit patterns are signalling NaNs, which the processor changes on
+    # their way through a float.
     mavlink.MAV_PARAM_TYPE_INT32: (-(2**22), 2**31 - 2**24),
 }
 
@@ -42,9 +35,7 @@ def on_the_wire(field):
     return mavlink.MAVLink(None).decode(bytearray(message.pack(packer))).param_value
 
 
-@given(st.sampled_from(sorted(RANGES)).flatmap(
-    lambda kind: st.tuples(st.just(kind), st.integers(*RANGES[kind]))
-))  # fmt: skip
+@given(st.sampled_from(sorted(RANGES)).flatmap(lambda kind: st.tuples(st.just(kind), st.integers(*RANGES[kind]))))
 def test_every_integer_survives_the_bytewise_encoding(case):
     kind, value = case
     field = encode_value(value, kind, ParameterEncoding.BYTEWISE)
@@ -77,38 +68,26 @@ def test_what_an_integer_cannot_hold_is_refused(value):
 
 
 def test_px4_integers_are_read_and_written_by_their_bytes():
-    with (
-        FakePx4(UdpOutgoingPeer()) as px4,
-        Session(tool_settings(px4.peer.connection)) as session,
-    ):
+    with FakePx4(UdpOutgoingPeer()) as px4, Session(tool_settings(px4.peer.connection)) as session:
         found = read_parameters(session, ["PLD_MAX_SRCH", "PLD_BTOUT", "NO_SUCH"])
         assert found["PLD_MAX_SRCH"].value == 3 and found["PLD_MAX_SRCH"].is_integer
         assert found["PLD_BTOUT"].value == 5.0
         assert found["NO_SUCH"] is None
         written = write_parameters(session, {"PLD_MAX_SRCH": 7, "PLD_HACC_RAD": 0.35})
-        assert [(w.name, w.before) for w in written] == [
-            ("PLD_MAX_SRCH", 3.0),
-            ("PLD_HACC_RAD", pytest.approx(0.2)),
-        ]
+        assert [(w.name, w.before) for w in written] == [("PLD_MAX_SRCH", 3.0), ("PLD_HACC_RAD", pytest.approx(0.2))]
         assert px4.parameters["PLD_MAX_SRCH"] == 7
         assert px4.parameters["PLD_HACC_RAD"] == pytest.approx(0.35)
 
 
 def test_lost_requests_are_asked_again():
-    with (
-        FakePx4(UdpOutgoingPeer()) as px4,
-        Session(tool_settings(px4.peer.connection)) as session,
-    ):
+    with FakePx4(UdpOutgoingPeer()) as px4, Session(tool_settings(px4.peer.connection)) as session:
         px4.lose_every = 2
         names = ["PLD_BTOUT", "PLD_HACC_RAD", "PLD_SRCH_ALT", "PLD_SRCH_TOUT", "MAV_SYS_ID"]
         assert all(read_parameters(session, names).values())
 
 
 def test_another_components_parameter_of_the_same_name_is_not_taken_for_it():
-    with (
-        FakePx4(UdpOutgoingPeer()) as px4,
-        Session(tool_settings(px4.peer.connection)) as session,
-    ):
+    with FakePx4(UdpOutgoingPeer()) as px4, Session(tool_settings(px4.peer.connection)) as session:
         session.identify()
         gimbal = mavlink.MAVLink(None, srcSystem=1, srcComponent=154)
         wrong = mavlink.MAVLink_param_value_message(b"PLD_BTOUT", 99.0, 9, 1, 0)
@@ -122,19 +101,13 @@ def test_another_components_parameter_of_the_same_name_is_not_taken_for_it():
 
 
 def test_what_holds_the_value_already_is_not_written():
-    with (
-        FakePx4(UdpOutgoingPeer()) as px4,
-        Session(tool_settings(px4.peer.connection)) as session,
-    ):
+    with FakePx4(UdpOutgoingPeer()) as px4, Session(tool_settings(px4.peer.connection)) as session:
         assert write_parameters(session, {"PLD_BTOUT": 5.0}) == []
         assert px4.sets == []
 
 
 def test_a_parameter_that_does_not_take_its_value_is_an_error():
-    with (
-        FakePx4(UdpOutgoingPeer()) as px4,
-        Session(tool_settings(px4.peer.connection)) as session,
-    ):
+    with FakePx4(UdpOutgoingPeer()) as px4, Session(tool_settings(px4.peer.connection)) as session:
         px4.read_only = frozenset({"PLD_BTOUT"})
         with pytest.raises(ParameterError, match="PLD_BTOUT was set to 2 but reads 5"):
             write_parameters(session, {"PLD_BTOUT": 2.0})
@@ -143,10 +116,7 @@ def test_a_parameter_that_does_not_take_its_value_is_an_error():
 
 
 def test_nothing_is_written_while_armed():
-    with (
-        FakePx4(UdpOutgoingPeer()) as px4,
-        Session(tool_settings(px4.peer.connection)) as session,
-    ):
+    with FakePx4(UdpOutgoingPeer()) as px4, Session(tool_settings(px4.peer.connection)) as session:
         px4.armed = True
         with pytest.raises(ParameterError, match="armed"):
             write_parameters(session, {"PLD_BTOUT": 2.0})
@@ -154,10 +124,7 @@ def test_nothing_is_written_while_armed():
 
 
 def test_ardupilot_is_rebooted_and_holds_what_was_written():
-    with (
-        stand_in() as (connection, autopilot),
-        Session(tool_settings(connection)) as session,
-    ):
+    with stand_in() as (connection, autopilot), Session(tool_settings(connection)) as session:
         assert autopilot.parameters["PLND_TYPE"] == 0
         write_parameters(session, {"PLND_TYPE": 1, "PLND_LAG": 0.05})
         assert autopilot.parameters["PLND_TYPE"] == 0, "counts from the next boot"
@@ -168,10 +135,7 @@ def test_ardupilot_is_rebooted_and_holds_what_was_written():
 
 
 def test_no_reboot_while_armed():
-    with (
-        stand_in(airborne_height_m=10.0) as (connection, autopilot),
-        Session(tool_settings(connection)) as session,
-    ):
+    with stand_in(airborne_height_m=10.0) as (connection, autopilot), Session(tool_settings(connection)) as session:
         with pytest.raises(LinkError, match="armed"):
             reboot(session)
         assert autopilot.reboots == 0

@@ -114,12 +114,7 @@ def version_message(packed, custom=b"\0" * 8, capabilities=0):
 
 @pytest.mark.parametrize(
     ("stage", "name"),
-    [
-        (255, "ArduPilot 4.6.2"),
-        (192, "ArduPilot 4.6.2 rc"),
-        (130, "ArduPilot 4.6.2 beta"),
-        (0, "ArduPilot 4.6.2 dev"),
-    ],
+    [(255, "ArduPilot 4.6.2"), (192, "ArduPilot 4.6.2 rc"), (130, "ArduPilot 4.6.2 beta"), (0, "ArduPilot 4.6.2 dev")],
 )
 def test_the_version_is_named_with_its_stage(stage, name):
     message = version_message(4 << 24 | 6 << 16 | 2 << 8 | stage, b"1a132e4b")
@@ -129,9 +124,11 @@ def test_the_version_is_named_with_its_stage(stage, name):
 
 
 @given(
-    st.integers(0, 2**32 - 1), st.binary(min_size=8, max_size=8), st.integers(0, 2**64 - 1),
+    st.integers(0, 2**32 - 1),
+    st.binary(min_size=8, max_size=8),
+    st.integers(0, 2**64 - 1),
     st.sampled_from(list(Autopilot)),
-)  # fmt: skip
+)
 def test_any_autopilot_version_is_read(packed, custom, capabilities, autopilot):
     identity = identity_of(autopilot, 2, version_message(packed, custom, capabilities))
     assert identity.name and identity.encoding in ParameterEncoding

@@ -52,10 +52,9 @@ class Vehicle:
     def odometry(self, resets: int) -> None:
         self.say(
             mavlink.MAVLink_odometry_message(
-                self.now_ms * 1000, 1, 12, 0, 0, 0, [1, 0, 0, 0], 0, 0, 0, 0, 0, 0, NAN21, NAN21,
-                reset_counter=resets,
+                self.now_ms * 1000, 1, 12, 0, 0, 0, [1, 0, 0, 0], 0, 0, 0, 0, 0, 0, NAN21, NAN21, reset_counter=resets
             )
-        )  # fmt: skip
+        )
 
     @property
     def pose(self):
@@ -73,15 +72,12 @@ def test_a_small_step_counts_where_the_autopilot_tells_of_it(told) -> None:
         "odometry": vehicle.odometry,
         "flags": lambda n: vehicle.say(
             mavlink.MAVLink_estimator_status_message(
-                vehicle.now_ms * 1000, GOOD | (mavlink.ESTIMATOR_GPS_GLITCH if n else 0),
-                *[0.1] * 8,
+                vehicle.now_ms * 1000, GOOD | (mavlink.ESTIMATOR_GPS_GLITCH if n else 0), *[0.1] * 8
             )
         ),
-        "origin": lambda n: vehicle.say(
-            mavlink.MAVLink_gps_global_origin_message(470000000 + n, 80000000, 400000)
-        ),
+        "origin": lambda n: vehicle.say(mavlink.MAVLink_gps_global_origin_message(470000000 + n, 80000000, 400000)),
         None: lambda n: None,
-    }[told]  # fmt: skip
+    }[told]
     tell(0)
     vehicle.hover(1.0)
     vehicle.north_m = 0.3
@@ -136,9 +132,7 @@ def test_each_autopilot_is_asked_for_what_it_tells_of_its_estimator(kind, autopi
 
 @pytest.mark.parametrize("first", [0, 1])
 @pytest.mark.parametrize("leg_each", [2, 4])
-def test_of_two_rangefinders_the_one_that_follows_the_climb_is_used(
-    first, leg_each, caplog
-) -> None:
+def test_of_two_rangefinders_the_one_that_follows_the_climb_is_used(first, leg_each, caplog) -> None:
     vehicle = Vehicle()
     vehicle.down_m = 0.0
     for k in range(1200):

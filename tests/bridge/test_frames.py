@@ -68,8 +68,8 @@ def test_corrupted_stream_loses_only_the_corrupted_frames(flips):
     found = reader.feed(bytes(stream) + tail)
     sequence = [f.message.get_seq() for f in found]
     untouched = [i for i in range(30) if i not in hit]
-    # A frame that was hit twice may be whole again; one that pretends to be longer waits at most
-    # for 280 bytes, which the tail provides.
+    # A frame that was hit twice may be whole again; one that pretends to be longer waits at most for 280 bytes, which
+    # the tail provides.
     assert [s for s in sequence if s in untouched] == untouched
 
 

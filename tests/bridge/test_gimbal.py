@@ -58,9 +58,7 @@ def status(boot_ms, attitude, flags=LEVELLED | YAW_IN_VEHICLE_FRAME, failures=0,
 
 
 def orientation(boot_ms, roll, pitch, yaw, absolute=math.nan, **source):
-    return on_the_wire(
-        mavlink.MAVLink_mount_orientation_message(boot_ms, roll, pitch, yaw, absolute), **source
-    )
+    return on_the_wire(mavlink.MAVLink_mount_orientation_message(boot_ms, roll, pitch, yaw, absolute), **source)
 
 
 def same_turn(a, b, tolerance_rad=1e-3):
@@ -142,9 +140,7 @@ def test_the_heading_at_capture_time_counts_not_that_of_the_message():
 
 def test_it_is_interpolated_and_not_stretched_over_gaps_or_into_the_future():
     slow = history_of(
-        status(1000, quaternion(0, -80, 0)),
-        status(1200, quaternion(0, -80.5, 0)),
-        status(1400, quaternion(0, -81, 0)),
+        status(1000, quaternion(0, -80, 0)), status(1200, quaternion(0, -80.5, 0)), status(1400, quaternion(0, -81, 0))
     )
     level = quaternion(0, 0, 0)
     assert same_turn(slow.at(1_100_000_000, level), quaternion(0, -80.25, 0))
@@ -159,10 +155,7 @@ def test_it_is_interpolated_and_not_stretched_over_gaps_or_into_the_future():
 
 def test_the_senders_clock_is_mapped_to_ours():
     boot = [5000, 5100, 5200]
-    ours = [
-        77 * NS_PER_S + 1_000_000 * (ms - 5000 + delay)
-        for ms, delay in zip(boot, (9, 4, 30), strict=True)
-    ]
+    ours = [77 * NS_PER_S + 1_000_000 * (ms - 5000 + delay) for ms, delay in zip(boot, (9, 4, 30), strict=True)]
     attitudes = [quaternion(0, -80, 0), quaternion(0, -81, 0), quaternion(0, -82, 0)]
     messages = [status(ms, a) for ms, a in zip(boot, attitudes, strict=True)]
     history = history_of(*messages, arrivals_ns=ours)
@@ -174,9 +167,7 @@ def test_the_senders_clock_is_mapped_to_ours():
 def test_a_failing_gimbal_is_not_believed_and_its_past_does_not_stand_in():
     history = history_of(*(status(ms, quaternion(0, NADIR_DEG, 0)) for ms in (1000, 1100)))
     encoder = mavlink.GIMBAL_DEVICE_ERROR_FLAGS_ENCODER_ERROR
-    assert not history.take(
-        status(1200, quaternion(0, NADIR_DEG, 0), failures=encoder), 1_200_000_000
-    )
+    assert not history.take(status(1200, quaternion(0, NADIR_DEG, 0), failures=encoder), 1_200_000_000)
     assert "failure" in history.problem
     assert history.at(1_150_000_000, quaternion(0, 0, 0)) is None
 
@@ -221,21 +212,17 @@ def test_another_gimbal_is_not_mixed_in_until_the_first_is_silent():
 
 
 @given(
-    roll=st.floats(-20, 20), pitch=st.floats(-20, 20), yaw=st.floats(-180, 180),
-    tilt=st.floats(-100, -60), pan=st.floats(-40, 40),
-    north=st.floats(-8, 8), east=st.floats(-8, 8),
-)  # fmt: skip
-def test_a_point_on_the_ground_is_found_again_through_the_gimbal(
-    roll, pitch, yaw, tilt, pan, north, east
-):
+    roll=st.floats(-20, 20),
+    pitch=st.floats(-20, 20),
+    yaw=st.floats(-180, 180),
+    tilt=st.floats(-100, -60),
+    pan=st.floats(-40, 40),
+    north=st.floats(-8, 8),
+    east=st.floats(-8, 8),
+)
+def test_a_point_on_the_ground_is_found_again_through_the_gimbal(roll, pitch, yaw, tilt, pan, north, east):
     camera = CameraModel.from_hfov(640, 480, 100.0, Mount.on_gimbal(offset_frd_m=(0.1, 0.0, 0.05)))
-    pose = Pose(
-        0,
-        quaternion(roll, pitch, yaw),
-        (1.0, 2.0, -10.0),
-        10.0,
-        quaternion(0.0, tilt, yaw + pan),
-    )
+    pose = Pose(0, quaternion(roll, pitch, yaw), (1.0, 2.0, -10.0), 10.0, quaternion(0.0, tilt, yaw + pan))
     [pixel] = camera.pixel_from_ned(np.array([[north, east, 0.0]]), pose)
     if np.isnan(pixel).any():
         return
@@ -247,9 +234,7 @@ def test_the_bodys_tilt_does_not_move_what_a_stabilised_camera_sees():
     camera = CameraModel.from_hfov(640, 480, 70.0, Mount.on_gimbal())
     centre = np.array([[camera.cx, camera.cy]])
     for roll_deg in (-15.0, 0.0, 15.0):
-        pose = Pose(
-            0, quaternion(roll_deg, 0, 0), (0.0, 0.0, -20.0), 20.0, quaternion(0, NADIR_DEG, 0)
-        )
+        pose = Pose(0, quaternion(roll_deg, 0, 0), (0.0, 0.0, -20.0), 20.0, quaternion(0, NADIR_DEG, 0))
         [point] = camera.ground_from_pixel(centre, pose, 0.0)
         assert point == pytest.approx([0.0, 0.0, 0.0], abs=1e-9)
     fixed = CameraModel.from_hfov(640, 480, 70.0)
@@ -287,9 +272,7 @@ def test_a_site_is_found_through_a_gimbal_however_the_body_banks(bank_deg):
     selection = None
     for step in range(10):
         at_ns = step * NS_PER_S // 10
-        pose = Pose(
-            at_ns, quaternion(bank_deg, 0, 40), (0.0, 0.0, -15.0), 15.0, quaternion(2, -88, 40)
-        )
+        pose = Pose(at_ns, quaternion(bank_deg, 0, 40), (0.0, 0.0, -15.0), 15.0, quaternion(2, -88, 40))
         segmentation = seen(labels_at, pose, camera, at_ns)
         selection = decider.observe(segmentation, pose, at_ns + NS_PER_S // 20).selection
     assert isinstance(selection, LandingSite), selection
@@ -306,18 +289,14 @@ def test_a_site_is_found_through_a_gimbal_however_the_body_banks(bank_deg):
 
 def heartbeat():
     return on_the_wire(
-        mavlink.MAVLink_heartbeat_message(
-            mavlink.MAV_TYPE_QUADROTOR, mavlink.MAV_AUTOPILOT_ARDUPILOTMEGA, 0, 0, 4, 3
-        ),
+        mavlink.MAVLink_heartbeat_message(mavlink.MAV_TYPE_QUADROTOR, mavlink.MAV_AUTOPILOT_ARDUPILOTMEGA, 0, 0, 4, 3),
         component=1,
     )
 
 
 def attitude(boot_ms, yaw_deg):
     w, x, y, z = quaternion(5, 0, yaw_deg)
-    return on_the_wire(
-        mavlink.MAVLink_attitude_quaternion_message(boot_ms, w, x, y, z, 0, 0, 0), component=1
-    )
+    return on_the_wire(mavlink.MAVLink_attitude_quaternion_message(boot_ms, w, x, y, z, 0, 0, 0), component=1)
 
 
 @pytest.mark.parametrize("component", [1, 154])

@@ -20,13 +20,7 @@ from firmware_bridge.video import VideoSettings
 from landing.types import LandingTarget
 from tests.bridge.fake_autopilot import FakeAutopilot
 from tests.bridge.parameter_table import SmallTable
-from tests.bridge.peers import (
-    PtyPeer,
-    TcpServerPeer,
-    UdpOutgoingPeer,
-    UdpWaitingPeer,
-    wait_for,
-)
+from tests.bridge.peers import PtyPeer, TcpServerPeer, UdpOutgoingPeer, UdpWaitingPeer, wait_for
 from tests.bridge.test_link import now, settings
 
 TARGET = LandingTarget((1.0, 2.0, 10.0), (4.0, 3.0, 0.5), 10**9, 10**9)
@@ -59,11 +53,7 @@ class GroundStation:
         self._mav.seq = (self._mav.seq + 1) % 256
 
     def of_type(self, name, component=None):
-        return [
-            m
-            for m in tuple(self.received)
-            if m.get_type() == name and component in (None, m.get_srcComponent())
-        ]
+        return [m for m in tuple(self.received) if m.get_type() == name and component in (None, m.get_srcComponent())]
 
     def ask_until(self, message, condition):
         def attempt():
@@ -90,9 +80,7 @@ def ask_version(component=191):
 @pytest.mark.parametrize("station_peer", [UdpWaitingPeer, UdpOutgoingPeer, TcpServerPeer])
 def test_a_ground_station_hears_us_and_is_answered(udp, station_peer):
     peer = station_peer()
-    link_settings = settings(
-        udp, ground_stations=(peer.connection,), video=VideoSettings("rtsp://a/b")
-    )
+    link_settings = settings(udp, ground_stations=(peer.connection,), video=VideoSettings("rtsp://a/b"))
     table = SmallTable()
     with (
         FakeAutopilot(udp) as fake,
@@ -152,8 +140,7 @@ def test_the_pose_is_the_autopilots_connection_alone(udp):
         assert wait_for(lambda: link.status(now()).ground_stations[0].bytes_received > 3000)
         after = link.status(now())
         assert link.vehicle(now()).armed
-        assert (after.autopilot, after.reboots, after.position_resets) == (
-            before.autopilot, 0, 0)  # fmt: skip
+        assert (after.autopilot, after.reboots, after.position_resets) == (before.autopilot, 0, 0)
         assert link.latest_pose(now()).position_ned_m == pytest.approx((1.0, 2.0, -10.0))
 
 
@@ -164,9 +151,7 @@ def test_a_dead_and_a_flooding_station_do_not_disturb_the_flight(udp):
     link_settings = settings(udp, ground_stations=(dead.connection, flooder.connection))
     stop = threading.Event()
     junk = b"".join(
-        mavlink.MAVLink_param_request_list_message(1, 191).pack(
-            mavlink.MAVLink(None, srcSystem=255, srcComponent=190)
-        )
+        mavlink.MAVLink_param_request_list_message(1, 191).pack(mavlink.MAVLink(None, srcSystem=255, srcComponent=190))
         for _ in range(60)
     )
 
@@ -176,10 +161,7 @@ def test_a_dead_and_a_flooding_station_do_not_disturb_the_flight(udp):
                 flooder.send(junk)
             time.sleep(0.001)
 
-    with (
-        FakeAutopilot(udp) as fake,
-        FlightLink(link_settings, parameters=SmallTable()) as link,
-    ):
+    with FakeAutopilot(udp) as fake, FlightLink(link_settings, parameters=SmallTable()) as link:
         assert link.wait_ready(10).ready
         thread = threading.Thread(target=flood, daemon=True)
         thread.start()
@@ -207,10 +189,7 @@ def test_a_dead_and_a_flooding_station_do_not_disturb_the_flight(udp):
 def test_answers_leave_a_slow_serial_line_to_the_flight(tmp_path):
     """Requests without end on 57600 baud: at most a quarter of the line goes to answers."""
     peer = PtyPeer(tmp_path, 57_600)
-    with (
-        FakeAutopilot(peer) as fake,
-        FlightLink(settings(peer), parameters=SmallTable()) as link,
-    ):
+    with FakeAutopilot(peer) as fake, FlightLink(settings(peer), parameters=SmallTable()) as link:
         assert link.wait_ready(10).ready
         asker = mavlink.MAVLink(None, srcSystem=255, srcComponent=190)
         ask = mavlink.MAVLink_param_request_list_message(1, 191).pack(asker)
@@ -231,8 +210,7 @@ def test_withheld_targets_and_commands(udp):
         assert link.wait_ready(10).ready
         link.withhold("switched off by TD_ENABLE")
         result = link.send_target(TARGET)
-        assert (result.refusal, result.detail) == (
-            Refusal.SWITCHED_OFF, "switched off by TD_ENABLE")  # fmt: skip
+        assert (result.refusal, result.detail) == (Refusal.SWITCHED_OFF, "switched off by TD_ENABLE")
         link.withhold(None)
         assert link.send_target(TARGET).sent
         assert wait_for(lambda: len(fake.of_type("LANDING_TARGET")) == 1)
@@ -244,9 +222,7 @@ def test_withheld_targets_and_commands(udp):
 def test_forwarding_between_autopilot_and_station_and_no_circle(udp):
     """Two stations on one network: what each sends reaches the autopilot once, never itself."""
     first, second = UdpOutgoingPeer(), UdpOutgoingPeer()
-    link_settings = settings(
-        udp, ground_stations=(first.connection, second.connection), forward=True
-    )
+    link_settings = settings(udp, ground_stations=(first.connection, second.connection), forward=True)
     with (
         FakeAutopilot(udp) as fake,
         GroundStation(first) as here,
@@ -257,8 +233,9 @@ def test_forwarding_between_autopilot_and_station_and_no_circle(udp):
         hello = mavlink.MAVLink_heartbeat_message(6, 8, 0, 0, 0, 3)
         assert here.ask_until(hello, lambda: here.of_type("ATTITUDE_QUATERNION"))
         assert there.ask_until(hello, lambda: there.of_type("ATTITUDE_QUATERNION"))
-        assert wait_for(lambda: fake.of_type("HEARTBEAT", ) and any(
-            m.get_srcSystem() == 255 for m in fake.of_type("HEARTBEAT")))  # fmt: skip
+        assert wait_for(
+            lambda: fake.of_type("HEARTBEAT") and any(m.get_srcSystem() == 255 for m in fake.of_type("HEARTBEAT"))
+        )
         assert all(m.get_srcSystem() != 255 for m in here.received)
         seen = len(fake.of_type("COMMAND_LONG"))
         arm = mavlink.MAVLink_command_long_message(1, 1, 400, 0, 1, 0, 0, 0, 0, 0, 0)
@@ -321,9 +298,7 @@ def test_router_never_back_never_our_own_never_a_circle():
 def test_router_remembers_within_bounds():
     router = Router(2)
     for number in range(6000):
-        router.targets(
-            heard(BEAT, 1 + number % 250, 1 + number % 240, number % 256), 0, number, OWN
-        )
+        router.targets(heard(BEAT, 1 + number % 250, 1 + number % 240, number % 256), 0, number, OWN)
     assert len(router._way) <= 256
     assert len(router._seen) <= 4096
 

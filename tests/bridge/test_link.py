@@ -28,12 +28,7 @@ now = time.monotonic_ns
 
 
 def settings(peer, **changes):
-    values = {
-        "heartbeat_timeout_s": 0.6,
-        "reconnect_first_s": 0.05,
-        "reconnect_longest_s": 0.2,
-        **changes,
-    }
+    values = {"heartbeat_timeout_s": 0.6, "reconnect_first_s": 0.05, "reconnect_longest_s": 0.2, **changes}
     return LinkSettings(peer.connection, **values)
 
 
@@ -285,9 +280,7 @@ def test_back_off_is_bounded():
         def close(self):
             pass
 
-    link_settings = LinkSettings(
-        "udpin:127.0.0.1:14550", reconnect_first_s=0.02, reconnect_longest_s=0.1
-    )
+    link_settings = LinkSettings("udpin:127.0.0.1:14550", reconnect_first_s=0.02, reconnect_longest_s=0.1)
     with FlightLink(link_settings, make=Unreachable) as link:
         assert wait_for(lambda: len(attempts) >= 7)
         assert link.status(now()).last_error == "not there"
@@ -365,10 +358,7 @@ def test_height_source_by_name():
 
 
 def test_ground_is_learned_on_the_ground(udp):
-    with (
-        FakeAutopilot(udp) as fake,
-        FlightLink(settings(udp, height_source=HeightSource.LOCAL)) as link,
-    ):
+    with FakeAutopilot(udp) as fake, FlightLink(settings(udp, height_source=HeightSource.LOCAL)) as link:
         fake.armed = False
         fake.landed_state = mavlink.MAV_LANDED_STATE_ON_GROUND
         fake.height_m = 0.7  # the local frame's origin is not at the ground
@@ -402,10 +392,7 @@ def test_airborne_without_a_rangefinder_nobody_knows_the_height(udp):
 
 def test_airborne_with_the_ground_configured_it_is_ready(udp):
     silent = (mavlink.MAVLINK_MSG_ID_DISTANCE_SENSOR,)
-    with (
-        FakeAutopilot(udp, silent_streams=silent),
-        FlightLink(settings(udp, ground_down_m=0.0)) as link,
-    ):
+    with FakeAutopilot(udp, silent_streams=silent), FlightLink(settings(udp, ground_down_m=0.0)) as link:
         assert link.wait_ready(5).ready
 
 
@@ -467,9 +454,7 @@ def test_senders_in_many_threads_keep_frames_whole(udp):
 # --- texts ---
 
 
-@pytest.mark.parametrize(
-    ("length", "chunks"), [(0, 1), (50, 1), (51, 2), (100, 3), (120, 3), (199, 4), (1000, 4)]
-)
+@pytest.mark.parametrize(("length", "chunks"), [(0, 1), (50, 1), (51, 2), (100, 3), (120, 3), (199, 4), (1000, 4)])
 def test_statustext_chunks(length, chunks):
     messages = statustext_messages("a" * length, Severity.INFO, 77)
     assert len(messages) == chunks

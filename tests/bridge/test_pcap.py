@@ -48,8 +48,7 @@ def check_packets(path):
         assert packet[9] == 17
         assert int.from_bytes(packet[2:4], "big") == len(packet)
         assert ones_complement(packet[:20]) == 0xFFFF
-        assert {socket.inet_ntoa(packet[12:16]), socket.inet_ntoa(packet[16:20])} == {
-            "10.0.0.1", "10.0.0.2"}  # fmt: skip
+        assert {socket.inet_ntoa(packet[12:16]), socket.inet_ntoa(packet[16:20])} == {"10.0.0.1", "10.0.0.2"}
         assert struct.unpack_from(">HHH", packet, 20) == (14550, 14550, len(packet) - 20)
         pseudo = packet[12:20] + b"\0\x11" + packet[24:26]
         assert ones_complement(pseudo + packet[20:]) == 0xFFFF
@@ -59,10 +58,7 @@ def check_packets(path):
 
 def test_frames_come_back_and_the_format_is_right(tmp_path):
     path = tmp_path / "folder" / "link.pcap"
-    frames = [
-        ("rx" if n % 2 else "tx", 10**9 * n + n, bytes([0xFD, n % 256]) * (n + 1))
-        for n in range(300)
-    ]
+    frames = [("rx" if n % 2 else "tx", 10**9 * n + n, bytes([0xFD, n % 256]) * (n + 1)) for n in range(300)]
     frames = [(d, t, raw[:280]) for d, t, raw in frames]
     with PcapWriter(path) as writer:
         for frame in frames:
@@ -119,17 +115,26 @@ def test_the_link_is_a_good_citizen(tmp_path):
             pose = link.latest_pose(now())
             if time.monotonic() >= target_s and pose is not None:
                 target_s += 0.05
-                link.send_target(
-                    LandingTarget((1.0, -2.0, 10.0), (1.0, 2.0, 0.0), now(), pose.at_ns)
-                )
+                link.send_target(LandingTarget((1.0, -2.0, 10.0), (1.0, 2.0, 0.0), now(), pose.at_ns))
             time.sleep(0.01)
         assert fake.of_type("LANDING_TARGET")
     sent = [(f.at_ns, f.raw) for f in read_pcap(path) if f.direction == "tx"]
     assert complaints(sent) == []
-    names = {mavlink.mavlink_map[i].msgname for i in {int.from_bytes(r[7:10], "little")
-             for _, r in sent} if i in mavlink.mavlink_map}  # fmt: skip
-    assert names >= {"HEARTBEAT", "LANDING_TARGET", "TIMESYNC", "STATUSTEXT", "COMMAND_ACK",
-                     "ONBOARD_COMPUTER_STATUS", "PARAM_VALUE", "AUTOPILOT_VERSION"}  # fmt: skip
+    names = {
+        mavlink.mavlink_map[i].msgname
+        for i in {int.from_bytes(r[7:10], "little") for _, r in sent}
+        if i in mavlink.mavlink_map
+    }
+    assert names >= {
+        "HEARTBEAT",
+        "LANDING_TARGET",
+        "TIMESYNC",
+        "STATUSTEXT",
+        "COMMAND_ACK",
+        "ONBOARD_COMPUTER_STATUS",
+        "PARAM_VALUE",
+        "AUTOPILOT_VERSION",
+    }
 
 
 def frames_of(message, count=8, system=1, component=191, gap_ms=1000):
@@ -144,9 +149,21 @@ def frames_of(message, count=8, system=1, component=191, gap_ms=1000):
 
 
 def target(**changes):
-    fields = {"time_usec": 4_990_000, "target_num": 0, "frame": 12, "angle_x": 0.0, "angle_y": 0.0,
-              "distance": 5.0, "size_x": 0, "size_y": 0, "x": 0.0, "y": 0.0, "z": 5.0,
-              "position_valid": 1, **changes}  # fmt: skip
+    fields = {
+        "time_usec": 4_990_000,
+        "target_num": 0,
+        "frame": 12,
+        "angle_x": 0.0,
+        "angle_y": 0.0,
+        "distance": 5.0,
+        "size_x": 0,
+        "size_y": 0,
+        "x": 0.0,
+        "y": 0.0,
+        "z": 5.0,
+        "position_valid": 1,
+        **changes,
+    }
     return mavlink.MAVLink_landing_target_message(**fields)
 
 

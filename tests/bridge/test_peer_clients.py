@@ -30,9 +30,7 @@ def companion(table):
     """A link that works, with a ground station's port beside the autopilot's; yields the port."""
     udp = UdpOutgoingPeer()
     port = free_port(socket.SOCK_DGRAM)
-    settings = LinkSettings(
-        udp.connection, ground_stations=(f"udpout:127.0.0.1:{port}",), forward=True
-    )
+    settings = LinkSettings(udp.connection, ground_stations=(f"udpout:127.0.0.1:{port}",), forward=True)
     stop = threading.Event()
     with FakeAutopilot(udp) as fake, FlightLink(settings, parameters=table) as link:
         fake.armed = False
@@ -55,9 +53,7 @@ def companion(table):
 def test_pymavlink_lists_component_health_parameters_and_messages():
     table = SmallTable()
     with companion(table) as port:
-        client = mavutil.mavlink_connection(
-            f"udpin:127.0.0.1:{port}", source_system=255, source_component=190
-        )
+        client = mavutil.mavlink_connection(f"udpin:127.0.0.1:{port}", source_system=255, source_component=190)
         seen = {}
 
         def heard(name, component=191):
@@ -96,19 +92,25 @@ def test_pymavlink_lists_component_health_parameters_and_messages():
         client.close()
 
 
-@pytest.mark.skipif(
-    MAVPROXY is None, reason="mavproxy.py is not on PATH; `pipx install MAVProxy` provides it"
-)
+@pytest.mark.skipif(MAVPROXY is None, reason="mavproxy.py is not on PATH; `pipx install MAVProxy` provides it")
 @pytest.mark.timeout(120)
 def test_mavproxy_lists_component_health_parameters_and_messages(tmp_path):
     table = SmallTable()
     with companion(table) as port:
         client = subprocess.Popen(
-            [MAVPROXY, f"--master=udp:127.0.0.1:{port}", f"--state-basedir={tmp_path}",
-             "--nowait", "--default-modules=link,param,misc,cmdlong"],
-            cwd=tmp_path, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [
+                MAVPROXY,
+                f"--master=udp:127.0.0.1:{port}",
+                f"--state-basedir={tmp_path}",
+                "--nowait",
+                "--default-modules=link,param,misc,cmdlong",
+            ],
+            cwd=tmp_path,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-        )  # fmt: skip
+        )
         lines = []
 
         def read():

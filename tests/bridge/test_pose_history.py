@@ -165,9 +165,7 @@ def test_out_of_order_and_duplicates_change_nothing():
     assert yaw_of(history.at(110 * MS)) == pytest.approx(1.0, abs=1e-3)
 
 
-@pytest.mark.parametrize(
-    "bad", [(math.nan, 0, 0, 0), (0, 0, 0, 0), (2, 0, 0, 0), (math.inf, 0, 0, 0)]
-)
+@pytest.mark.parametrize("bad", [(math.nan, 0, 0, 0), (0, 0, 0, 0), (2, 0, 0, 0), (math.inf, 0, 0, 0)])
 def test_bad_attitudes(bad):
     history = PoseHistory()
     assert not history.add_attitude(0, bad)
@@ -250,11 +248,7 @@ def test_it_is_bounded():
 finite = st.floats(-1e6, 1e6)
 anything = st.floats(allow_nan=True, allow_infinity=True, width=32)
 event = st.tuples(
-    st.sampled_from(["attitude", "position", "range"]),
-    st.integers(0, 3_000),
-    anything,
-    anything,
-    anything,
+    st.sampled_from(["attitude", "position", "range"]), st.integers(0, 3_000), anything, anything, anything
 )
 
 
@@ -274,11 +268,7 @@ def test_any_input_gives_finite_poses_or_none(events, asked):
                 assert all(map(math.isfinite, pose.position_ned_m))
 
 
-@given(
-    rate_deg_s=st.floats(-200, 200),
-    at_ms=st.integers(0, 1000),
-    step_ms=st.sampled_from([5, 20, 50]),
-)
+@given(rate_deg_s=st.floats(-200, 200), at_ms=st.integers(0, 1000), step_ms=st.sampled_from([5, 20, 50]))
 def test_steady_turn_is_followed_everywhere(rate_deg_s, at_ms, step_ms):
     history = PoseHistory()
     for ms in range(0, 1001, step_ms):

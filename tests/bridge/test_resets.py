@@ -18,10 +18,7 @@ MS = 1_000_000
 S = 1_000_000_000
 RATES_HZ = (4.0, 10.0, 50.0)
 STILL = (0.0, 0.0, 0.0)
-HOVER = [
-    Estimate(k * 10 * MS, (3.0, -2.0, -20.0), STILL, (1.0, 0.0, 0.0, 0.0), STILL)
-    for k in range(1000)
-]
+HOVER = [Estimate(k * 10 * MS, (3.0, -2.0, -20.0), STILL, (1.0, 0.0, 0.0, 0.0), STILL) for k in range(1000)]
 STEPS = [
     *(FrameShift(math.radians(deg)) for deg in (5.0, -8.0, 30.0, 170.0)),
     *(FrameShift(0.0, step) for step in ((1.0, 0.0, 0.0), (0.0, -1.5, 0.0), (7.0, 7.0, 0.0))),

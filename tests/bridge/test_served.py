@@ -40,18 +40,14 @@ class Vehicle:
 
     def heartbeat(self, now_ns):
         base = mavlink.MAV_MODE_FLAG_SAFETY_ARMED if self.armed else 0
-        self.hear(
-            self.packed(mavlink.MAVLink_heartbeat_message(2, self.kind, base, 9, 4, 3)), now_ns
-        )
+        self.hear(self.packed(mavlink.MAVLink_heartbeat_message(2, self.kind, base, 9, 4, 3)), now_ns)
 
     def stream(self, now_ns):
         self.boot_ms += 20
         for message in (
             mavlink.MAVLink_attitude_quaternion_message(self.boot_ms, 1, 0, 0, 0, 0, 0, 0),
             mavlink.MAVLink_local_position_ned_message(self.boot_ms, 0, 0, -self.height_m, 0, 0, 0),
-            mavlink.MAVLink_distance_sensor_message(
-                self.boot_ms, 20, 5000, round(100 * self.height_m), 0, 0, 25, 255
-            ),
+            mavlink.MAVLink_distance_sensor_message(self.boot_ms, 20, 5000, round(100 * self.height_m), 0, 0, 25, 255),
         ):
             self.hear(self.packed(message), now_ns)
 
@@ -118,10 +114,7 @@ def test_two_autopilots_are_refused_by_name_and_their_poses_never_mix():
         assert heard.history.latest(now_ns).height_agl_m == pytest.approx(20.0)
         (alarm,) = heard.alarms(now_ns)
         assert alarm.kind is AlarmKind.CONTESTED
-        for word in (
-            "system 1 (ArduPilot", "127.0.0.1:5001", "system 2 (PX4", "127.0.0.1:5002",
-            "set system_id",
-        ):  # fmt: skip
+        for word in ("system 1 (ArduPilot", "127.0.0.1:5001", "system 2 (PX4", "127.0.0.1:5002", "set system_id"):
             assert word in alarm.text
         assert alarm.text in heard.problems(True, now_ns)[0]
         assert heard.request(now_ns) is None
@@ -182,11 +175,7 @@ def test_one_autopilot_over_two_ways_is_one(skew_ms, loss):
     for step in range(500):
         now_ns = SECOND + step * 20 * MS
         own.boot_ms += 20
-        raws = [
-            own.packed(
-                mavlink.MAVLink_attitude_quaternion_message(own.boot_ms, 1, 0, 0, 0, 0, 0, 0)
-            )
-        ]
+        raws = [own.packed(mavlink.MAVLink_attitude_quaternion_message(own.boot_ms, 1, 0, 0, 0, 0, 0, 0))]
         if step % 50 == 0:
             raws.append(own.packed(mavlink.MAVLink_heartbeat_message(2, 3, 128, 9, 4, 3)))
         for raw in raws:

@@ -151,8 +151,7 @@ def test_our_stamp_follows_theirs_and_always_rises(signing, clock):
 
 def test_senders_remembered_are_bounded(signing):
     for number in range(MAX_STREAMS + 20):
-        assert hears(signing, frame(sender(START + number, system=1 + number % 250,
-                                           component=1 + number // 250)))  # fmt: skip
+        assert hears(signing, frame(sender(START + number, system=1 + number % 250, component=1 + number // 250)))
     assert len(signing._newest) == MAX_STREAMS
 
 
@@ -313,10 +312,7 @@ def test_a_signed_link_lands_and_ignores_the_unsigned(tmp_path):
     udp = UdpOutgoingPeer()
     path = key_file(tmp_path, KEY.secret)
     target = LandingTarget((1.0, 2.0, 10.0), (4.0, 3.0, 0.5), 10**9, 10**9)
-    with (
-        SigningAutopilot(udp, KEY.secret) as fake,
-        FlightLink(settings(udp, signing_key=path)) as link,
-    ):
+    with SigningAutopilot(udp, KEY.secret) as fake, FlightLink(settings(udp, signing_key=path)) as link:
         assert link.wait_ready(10).ready
         assert link.send_target(target).sent
         assert wait_for(lambda: fake.of_type("LANDING_TARGET"))

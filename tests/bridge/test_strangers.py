@@ -32,10 +32,7 @@ def now():
 
 
 def settings(peer, **changes):
-    return LinkSettings(
-        peer.connection,
-        **{"reconnect_first_s": 0.05, "heartbeat_timeout_s": 0.5, **changes},
-    )
+    return LinkSettings(peer.connection, **{"reconnect_first_s": 0.05, "heartbeat_timeout_s": 0.5, **changes})
 
 
 class AnotherPeer(UdpOutgoingPeer):

@@ -60,8 +60,7 @@ def test_a_slow_stream_is_asked_again():
 
 
 @pytest.mark.parametrize(
-    "answer",
-    [mavlink.MAV_RESULT_DENIED, mavlink.MAV_RESULT_UNSUPPORTED, mavlink.MAV_RESULT_FAILED],
+    "answer", [mavlink.MAV_RESULT_DENIED, mavlink.MAV_RESULT_UNSUPPORTED, mavlink.MAV_RESULT_FAILED]
 )
 def test_a_refused_stream_is_substituted_at_once(answer):
     streams = StreamRequests({"ATTITUDE_QUATERNION": 50.0}, SUBSTITUTES)

@@ -41,8 +41,8 @@ def ardupilot_line_of_sight(message):
     return los / np.linalg.norm(los)
 
 
-# By hand, for a level vehicle: forward = 4 cos(yaw) + 3 sin(yaw), right = -4 sin(yaw) + 3 cos(yaw).
-# yaw 120: cos = -1/2, sin = 0.8660254; yaw 240: cos = -1/2, sin = -0.8660254.
+# By hand, for a level vehicle: forward = 4 cos(yaw) + 3 sin(yaw), right = -4 sin(yaw) + 3 cos(yaw). yaw 120: cos =
+# -1/2, sin = 0.8660254; yaw 240: cos = -1/2, sin = -0.8660254.
 LEVEL_CASES = [
     # yaw_deg, forward, right
     (0.0, 4.0, 3.0),
@@ -86,15 +86,13 @@ def test_signs_in_words():
 def test_ardupilot_tilted_vehicle():
     """Pitched 10 degrees nose up over a site straight below: it is seen *behind* body down.
 
-    Body forward points 10 degrees above the horizon, so straight down, (0, 0, 10) in NED, has a
-    forward part of -10 sin(10 deg) = -1.7364818 and a down part of 10 cos(10 deg) = 9.8480775.
+    Body forward points 10 degrees above the horizon, so straight down, (0, 0, 10) in NED, has a forward part of -10
+    sin(10 deg) = -1.7364818 and a down part of 10 cos(10 deg) = 9.8480775.
     """
     ned_from_frd = matrix_from_quaternion(quaternion_from_euler(0, math.radians(10), 0))
     offset = ned_from_frd.T @ np.array([0.0, 0.0, 10.0])
     message = on_the_wire(landing_target_message(target(offset), Autopilot.ARDUPILOT))
-    assert (message.x, message.y, message.z) == pytest.approx(
-        (-1.7364818, 0.0, 9.8480775), abs=1e-5
-    )
+    assert (message.x, message.y, message.z) == pytest.approx((-1.7364818, 0.0, 9.8480775), abs=1e-5)
     assert message.angle_y == pytest.approx(math.radians(10), abs=1e-6)
     assert message.distance == pytest.approx(10.0, abs=1e-5)
 

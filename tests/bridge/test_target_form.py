@@ -13,12 +13,7 @@ from firmware_bridge.dialect import mavlink
 from firmware_bridge.link import FlightLink
 from firmware_bridge.report import Refusal
 from firmware_bridge.settings import LinkSettings
-from firmware_bridge.target import (
-    LOCAL_FRD_SINCE,
-    TargetForm,
-    choose_form,
-    landing_target_message,
-)
+from firmware_bridge.target import LOCAL_FRD_SINCE, TargetForm, choose_form, landing_target_message
 from landing.errors import InvalidValueError
 from landing.geometry import euler_from_quaternion, matrix_from_quaternion, quaternion_from_euler
 from landing.types import LandingTarget
@@ -44,18 +39,13 @@ def target_towards(offset_ned_m, ned_from_frd):
 
 
 def levelled(target, ned_from_frd, version=LOCAL_FRD_SINCE):
-    return landing_target_message(
-        target, ARDUPILOT, form=LOCAL_FRD, version=version, ned_from_frd=ned_from_frd
-    )
+    return landing_target_message(target, ARDUPILOT, form=LOCAL_FRD, version=version, ned_from_frd=ned_from_frd)
 
 
 @given(
-    st.floats(-30, 30), st.floats(-30, 30), st.floats(-180, 180),
-    st.floats(-6, 6), st.floats(-6, 6), st.floats(8, 30),
-)  # fmt: skip
-def test_the_level_vector_turned_by_the_heading_is_the_way_to_the_site(
-    roll, pitch, yaw, north, east, down
-):
+    st.floats(-30, 30), st.floats(-30, 30), st.floats(-180, 180), st.floats(-6, 6), st.floats(-6, 6), st.floats(8, 30)
+)
+def test_the_level_vector_turned_by_the_heading_is_the_way_to_the_site(roll, pitch, yaw, north, east, down):
     ned_from_frd = attitude(roll, pitch, yaw)
     message = levelled(target_towards((north, east, down), ned_from_frd), ned_from_frd)
     assert message.frame == mavlink.MAV_FRAME_LOCAL_FRD
@@ -75,10 +65,7 @@ def test_a_level_vehicle_sends_the_same_vector_in_both_forms():
     body = landing_target_message(target, ARDUPILOT)
     level = levelled(target, ned_from_frd)
     assert (level.x, level.y, level.z) == pytest.approx((body.x, body.y, body.z))
-    assert (level.frame, body.frame) == (
-        mavlink.MAV_FRAME_LOCAL_FRD,
-        mavlink.MAV_FRAME_BODY_FRD,
-    )
+    assert (level.frame, body.frame) == (mavlink.MAV_FRAME_LOCAL_FRD, mavlink.MAV_FRAME_BODY_FRD)
 
 
 @pytest.mark.parametrize(
@@ -113,10 +100,9 @@ def test_without_an_attitude_there_is_no_level_vector():
 def test_the_stand_in_takes_it_by_the_rules_of_its_version(rules, taken):
     autopilot = StandIn(
         AutopilotConfig(
-            parameters={"PLND_ENABLED": 1, "PLND_TYPE": 1}, ready_after_ms=100, boot_ms=50,
-            frame_rules=rules,
+            parameters={"PLND_ENABLED": 1, "PLND_TYPE": 1}, ready_after_ms=100, boot_ms=50, frame_rules=rules
         )
-    )  # fmt: skip
+    )
     autopilot.connect(0)
     target = LandingTarget((0.5, 0.2, 6.0), (0.0, 0.0, 0.0), 1, 1)
     message = levelled(target, attitude(0, 0, 0))
@@ -142,9 +128,7 @@ def test_the_link_asks_for_the_version_and_sends_or_refuses(version):
                 major, minor, patch = version
                 packed = major << 24 | minor << 16 | patch << 8 | 255
                 self.send(
-                    mavlink.MAVLink_autopilot_version_message(
-                        0, packed, 0, 0, 0, [0] * 8, [0] * 8, [0] * 8, 0, 0, 0
-                    )
+                    mavlink.MAVLink_autopilot_version_message(0, packed, 0, 0, 0, [0] * 8, [0] * 8, [0] * 8, 0, 0, 0)
                 )
             else:
                 super()._answer(message)
@@ -156,9 +140,7 @@ def test_the_link_asks_for_the_version_and_sends_or_refuses(version):
 
             def send():
                 pose = link.latest_pose(2**63 - 1)
-                return link.send_target(
-                    LandingTarget((1.0, 2.0, 10.0), (4.0, 3.0, 0.5), pose.at_ns, pose.at_ns)
-                )
+                return link.send_target(LandingTarget((1.0, 2.0, 10.0), (4.0, 3.0, 0.5), pose.at_ns, pose.at_ns))
 
             if version >= LOCAL_FRD_SINCE:
                 assert wait_for(lambda: send().sent, 20)

@@ -120,12 +120,7 @@ def frame_of(kind, payload):
     return empty._pack(sender, kind.crc_extra, payload.ljust(kind.unpacker.size, b"\0"))
 
 
-@given(
-    frames=st.lists(
-        st.tuples(st.sampled_from(KNOWN), st.binary(max_size=90), st.integers(0, 10**9)),
-        max_size=40,
-    )
-)
+@given(frames=st.lists(st.tuples(st.sampled_from(KNOWN), st.binary(max_size=90), st.integers(0, 10**9)), max_size=40))
 def test_any_payload_with_a_good_checksum(frames):
     telemetry = listening()
     now_ns = SECOND

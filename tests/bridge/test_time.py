@@ -80,11 +80,7 @@ def test_timesync_is_better_than_the_smallest_delay_alone():
     assert clock.uncertainty_ns == 30 * NS_PER_MS
 
 
-@given(
-    delays=st.lists(
-        st.tuples(st.integers(0, 80_000_000), st.integers(0, 80_000_000)), min_size=1, max_size=40
-    )
-)
+@given(delays=st.lists(st.tuples(st.integers(0, 80_000_000), st.integers(0, 80_000_000)), min_size=1, max_size=40))
 def test_the_error_never_exceeds_the_stated_uncertainty(delays):
     clock = ClockMap()
     arrival_ns = 0
@@ -104,8 +100,7 @@ def test_another_clock_in_the_answer_says_nothing(answer_ns):
     """Unix time, garbage, or a forged value: the smallest delay goes on to serve."""
     clock = ClockMap()
     clock.update(60_000, 60_000 * NS_PER_MS + OFFSET_NS)
-    assert not clock.synchronise(60_000 * NS_PER_MS + OFFSET_NS, answer_ns,
-                                 60_010 * NS_PER_MS + OFFSET_NS)  # fmt: skip
+    assert not clock.synchronise(60_000 * NS_PER_MS + OFFSET_NS, answer_ns, 60_010 * NS_PER_MS + OFFSET_NS)
     assert clock.offset_ns == OFFSET_NS
     assert clock.uncertainty_ns is None
 
@@ -128,8 +123,7 @@ def test_questions_are_answered_with_our_clock_and_addressed_back():
 
 
 @pytest.mark.parametrize(
-    ("target", "answered"),
-    [((0, 0), True), ((1, 191), True), ((1, 0), True), ((1, 1), False), ((2, 191), False)],
+    ("target", "answered"), [((0, 0), True), ((1, 191), True), ((1, 0), True), ((1, 1), False), ((2, 191), False)]
 )
 def test_only_questions_to_us_or_all_are_answered(target, answered):
     frame = received(timesync(0, 4711, *target))

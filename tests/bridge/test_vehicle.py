@@ -4,12 +4,7 @@ import pytest
 from pymavlink import mavutil
 
 from firmware_bridge.dialect import mavlink
-from firmware_bridge.vehicle import (
-    COPTER_MODES,
-    VehicleTracker,
-    is_autopilot_heartbeat,
-    mode_of,
-)
+from firmware_bridge.vehicle import COPTER_MODES, VehicleTracker, is_autopilot_heartbeat, mode_of
 from landing.vehicle import Autopilot, VehicleStatus
 
 SECOND = 1_000_000_000
@@ -17,12 +12,7 @@ QUAD = mavlink.MAV_TYPE_QUADROTOR
 
 
 def heartbeat(
-    autopilot=mavlink.MAV_AUTOPILOT_ARDUPILOTMEGA,
-    kind=QUAD,
-    custom_mode=9,
-    base_mode=0,
-    system=1,
-    component=1,
+    autopilot=mavlink.MAV_AUTOPILOT_ARDUPILOTMEGA, kind=QUAD, custom_mode=9, base_mode=0, system=1, component=1
 ):
     message = mavlink.MAVLink_heartbeat_message(kind, autopilot, base_mode, custom_mode, 4, 3)
     sender = mavlink.MAVLink(None, srcSystem=system, srcComponent=component)
@@ -114,9 +104,7 @@ def test_tracker():
         True, Autopilot.ARDUPILOT, armed=True, airborne=None, landing=True, mode="LAND"
     )
     for state, airborne in [(0, None), (1, False), (2, True), (3, True), (4, True), (9, None)]:
-        tracker.on_extended_sys_state(
-            mavlink.MAVLink_extended_sys_state_message(0, state), 11 * SECOND
-        )
+        tracker.on_extended_sys_state(mavlink.MAVLink_extended_sys_state_message(0, state), 11 * SECOND)
         assert tracker.status(11 * SECOND).airborne is airborne
 
 

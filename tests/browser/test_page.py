@@ -27,10 +27,16 @@ def browser() -> Iterator[Any]:
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
     for flag in (
-        "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-        "--disable-background-networking", "--disable-component-update", "--disable-sync",
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
         "--disable-dev-shm-usage",
-    ):  # fmt: skip
+    ):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
@@ -96,9 +102,7 @@ def test_the_keyboard_does_everything(page: tuple[Any, Rig, WebServer]) -> None:
     body.send_keys("m")
     assert browser.find_element("id", "mask").get_attribute("aria-pressed") == "false"
     body.send_keys("t")
-    back = browser.execute_script(
-        "return getComputedStyle(document.documentElement).backgroundColor"
-    )
+    back = browser.execute_script("return getComputedStyle(document.documentElement).backgroundColor")
     assert back == "rgb(255, 255, 255)"
     body.send_keys("t")
     slider = browser.find_element("id", "slider")

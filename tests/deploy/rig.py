@@ -66,16 +66,19 @@ class Kit:
             cv2.imwrite(str(samples / f"{name}.png"), image)
         config = folder / "edge.toml"
         config.write_text(config_text("colours.onnx", folder / "events.jsonl"))
-        kit = cls(folder, folder / "fleet.key", public, model, config, samples,
-                  folder / "field.tar.zst")  # fmt: skip
+        kit = cls(folder, folder / "fleet.key", public, model, config, samples, folder / "field.tar.zst")
         kit.pack()
         return kit
 
     def request(self, **changes: Any) -> BundleRequest:
         values: dict[str, Any] = {
-            "model": self.model, "config": self.config, "key": self.key, "out": self.bundle,
-            "samples": self.samples, **changes,
-        }  # fmt: skip
+            "model": self.model,
+            "config": self.config,
+            "key": self.key,
+            "out": self.bundle,
+            "samples": self.samples,
+            **changes,
+        }
         return BundleRequest(**values)
 
     def pack(self, **changes: Any) -> Path:
@@ -217,9 +220,11 @@ class Drone:
 
     def request(self, bundle: Path | None = None, **changes: Any) -> InstallRequest:
         values: dict[str, Any] = {
-            "bundle": bundle or self.kit.bundle, "root": self.folder,
-            "trusted_keys": (self.kit.public,), **changes,
-        }  # fmt: skip
+            "bundle": bundle or self.kit.bundle,
+            "root": self.folder,
+            "trusted_keys": (self.kit.public,),
+            **changes,
+        }
         return InstallRequest(**values)
 
     def supervision(self, *ready: bool) -> Supervision:
@@ -233,9 +238,15 @@ class Drone:
         folder = self.root.release(name)
         folder.mkdir(parents=True)
         record = ReleaseRecord(
-            name=name, manifest_sha256="0" * 64, signed_by="k", environment="installed",
-            python=sys.executable, touchdown="0.1.0", model="m", config_sha256="0" * 64,
-        )  # fmt: skip
+            name=name,
+            manifest_sha256="0" * 64,
+            signed_by="k",
+            environment="installed",
+            python=sys.executable,
+            touchdown="0.1.0",
+            model="m",
+            config_sha256="0" * 64,
+        )
         self.root.complete(record)
         self.root.switch(name)
         self.root.note(name, "healthy")
@@ -264,9 +275,7 @@ def snapshot(folder: Path) -> dict[str, tuple[object, ...]]:
     return found
 
 
-def fake_wheel(
-    folder: Path, version: str = "0.1.0", name: str = "touchdown", needs: Sequence[str] = ()
-) -> Path:
+def fake_wheel(folder: Path, version: str = "0.1.0", name: str = "touchdown", needs: Sequence[str] = ()) -> Path:
     """A wheel that borrows this checkout and this environment's packages: small and quick."""
     folder.mkdir(parents=True, exist_ok=True)
     info = f"{name}-{version}.dist-info"
@@ -274,8 +283,7 @@ def fake_wheel(
     files = {
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
         + "".join(f"Requires-Dist: {need}\n" for need in needs),
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\n"
-        "Tag: py3-none-any\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     if name == "touchdown":
         files["borrowed.pth"] = "\n".join(borrowed) + "\n"

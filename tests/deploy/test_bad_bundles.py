@@ -25,9 +25,7 @@ from tests.deploy.rig import ROOT, Drone, Forged, Kit, odd, plain, snapshot
 MODEL = "model/colours.onnx"
 
 
-def refused(
-    drone: Drone, bundle: Path, words: str, kind: type[TouchdownError] = BundleError
-) -> None:
+def refused(drone: Drone, bundle: Path, words: str, kind: type[TouchdownError] = BundleError) -> None:
     before = snapshot(drone.folder)
     with pytest.raises(kind, match=words) as caught:
         drone.install(bundle)
@@ -138,7 +136,7 @@ def set_uid(forged: Forged) -> None:
         (before_the_first("/etc/cron.d/x"), r"holds file '/etc/cron\.d/x'"),
         (set_uid, r"holds file 'edge\.toml'"),
     ],
-)  # fmt: skip
+)
 def test_changed_after_signing(
     flying: Drone, forged: Forged, tmp_path: Path, change: Callable[[Forged], None], words: str
 ) -> None:
@@ -158,9 +156,7 @@ def test_unsigned(flying: Drone, forged: Forged, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("length", [63, 65, 4096])
-def test_a_signature_of_another_length(
-    flying: Drone, forged: Forged, tmp_path: Path, length: int
-) -> None:
+def test_a_signature_of_another_length(flying: Drone, forged: Forged, tmp_path: Path, length: int) -> None:
     forged.signature = bytes(length)
     refused(flying, forged.write(tmp_path / "bad.tar.zst"), rf"has {length} bytes, expected 64")
 
@@ -177,9 +173,7 @@ def test_signed_with_another_key(flying: Drone, forged: Forged, tmp_path: Path) 
     refused(flying, bundle, r"not by a trusted key \([0-9a-f]{32}\).*--trusted-key")
 
 
-def test_signed_by_one_trusted_key_in_the_name_of_another(
-    flying: Drone, forged: Forged, tmp_path: Path
-) -> None:
+def test_signed_by_one_trusted_key_in_the_name_of_another(flying: Drone, forged: Forged, tmp_path: Path) -> None:
     public, _ = generate(tmp_path / "second.key")
     forged.key = tmp_path / "second.key"
     bundle = forged.write(tmp_path / "bad.tar.zst")
@@ -260,9 +254,7 @@ def larger_together(forged: Forged) -> None:
 
 def too_many(forged: Forged) -> None:
     digest = "0" * 64
-    forged.manifest["files"] += [
-        {"path": f"z/{n:05d}", "size": 0, "sha256": digest} for n in range(5000)
-    ]
+    forged.manifest["files"] += [{"path": f"z/{n:05d}", "size": 0, "sha256": digest} for n in range(5000)]
 
 
 def unsorted(forged: Forged) -> None:
@@ -306,7 +298,7 @@ def a_model_that_is_not_there(forged: Forged) -> None:
         (no_json, "is no JSON"),
         (a_model_that_is_not_there, "/etc/passwd is not among the files"),
     ],
-)  # fmt: skip
+)
 def test_signed_and_still_refused(
     flying: Drone, forged: Forged, tmp_path: Path, change: Callable[[Forged], None], words: str
 ) -> None:
@@ -344,9 +336,8 @@ def test_a_manifest_that_never_ends(flying: Drone, tmp_path: Path) -> None:
 
 def test_a_window_that_eats_the_memory(flying: Drone, tmp_path: Path, kit: Kit) -> None:
     parameters = zstandard.ZstdCompressionParameters(
-        window_log=30, hash_log=6, chain_log=6, strategy=zstandard.STRATEGY_FAST,
-        write_content_size=False,
-    )  # fmt: skip
+        window_log=30, hash_log=6, chain_log=6, strategy=zstandard.STRATEGY_FAST, write_content_size=False
+    )
     bomb = tmp_path / "bomb.tar.zst"
     compressor = zstandard.ZstdCompressor(compression_params=parameters)
     with bomb.open("wb") as raw, compressor.stream_writer(raw) as out:
@@ -386,9 +377,14 @@ def test_a_disk_that_fills_up_meanwhile(flying: Drone, kit: Kit, tmp_path: Path)
     words = [sys.executable, "-m", "touchdown", "deploy", "install", str(bundle)]
     words += ["--root", str(flying.folder), "--trusted-key", str(kit.public), "--service", "none"]
     done = subprocess.run(
-        words, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+        words,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000)),
-    )  # fmt: skip
+    )
     assert done.returncode == 2, done.stderr
     assert "File too large: free some space" in done.stderr and "Nothing was changed" in done.stderr
     assert "Traceback" not in done.stderr

@@ -45,14 +45,25 @@ def test_the_same_inputs_give_the_same_bytes(kit: Kit, tmp_path: Path) -> None:
     for path in copies.rglob("*.png"):
         path.chmod(0o600)
         os.utime(path, (10**9, 10**9))
-    words = [sys.executable, "-m", "touchdown", "deploy", "bundle", "--model", "colours.onnx",
-             "--config", "edge.toml", "--key", "fleet.key", "--samples", "samples",
-             "--out", "again/field.tar.zst"]  # fmt: skip
-    environment = {**os.environ, "PYTHONHASHSEED": "7", "LC_ALL": "C", "TZ": "Asia/Tokyo",
-                   "PYTHONPATH": str(ROOT)}  # fmt: skip
-    done = subprocess.run(
-        words, cwd=copies, env=environment, capture_output=True, text=True, timeout=120, check=False
-    )
+    words = [
+        sys.executable,
+        "-m",
+        "touchdown",
+        "deploy",
+        "bundle",
+        "--model",
+        "colours.onnx",
+        "--config",
+        "edge.toml",
+        "--key",
+        "fleet.key",
+        "--samples",
+        "samples",
+        "--out",
+        "again/field.tar.zst",
+    ]
+    environment = {**os.environ, "PYTHONHASHSEED": "7", "LC_ALL": "C", "TZ": "Asia/Tokyo", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(words, cwd=copies, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert (copies / "again" / "field.tar.zst").read_bytes() == kit.bundle.read_bytes()
 
@@ -70,13 +81,14 @@ def test_the_manifest_names_every_byte(kit: Kit) -> None:
             assert hashlib.sha256(content.read()).hexdigest() == entry.sha256
             assert (member.mode, member.uid, member.mtime, member.uname) == (0o644, 0, 0, "root")
     assert {e.path for e in manifest.files} == {
-        "edge.toml", "model/colours.onnx", "samples/car.png", "samples/pond.png",
+        "edge.toml",
+        "model/colours.onnx",
+        "samples/car.png",
+        "samples/pond.png",
         *(f"systemd/{unit}" for unit in UNITS),
-    }  # fmt: skip
+    }
     assert manifest.signed_by == load_public(kit.public).key_id
-    assert [(s.path, s.site) for s in manifest.samples] == [
-        ("samples/car.png", True), ("samples/pond.png", False),
-    ]  # fmt: skip
+    assert [(s.path, s.site) for s in manifest.samples] == [("samples/car.png", True), ("samples/pond.png", False)]
 
 
 def test_the_gate_report_travels_with_the_model(kit: Kit, tmp_path: Path) -> None:
@@ -99,18 +111,15 @@ def test_it_is_an_ordinary_tar(kit: Kit, tmp_path: Path) -> None:
     if shutil.which("zstd") is None:
         pytest.skip("no zstd program here")
     listed = subprocess.run(
-        ["tar", "--zstd", "-tf", str(kit.bundle)],
-        capture_output=True, text=True, check=True, timeout=30,
-    )  # fmt: skip
+        ["tar", "--zstd", "-tf", str(kit.bundle)], capture_output=True, text=True, check=True, timeout=30
+    )
     assert listed.stdout.splitlines()[:3] == ["manifest.json", "manifest.sig", "edge.toml"]
 
 
 def test_long_names(kit: Kit, tmp_path: Path) -> None:
     model = tmp_path / ("m" * 90 + ".onnx")
     shutil.copy(kit.model, model)
-    assert manifest_of(kit, kit.pack(out=tmp_path / "l.tar.zst", model=model)).model.path.endswith(
-        model.name
-    )
+    assert manifest_of(kit, kit.pack(out=tmp_path / "l.tar.zst", model=model)).model.path.endswith(model.name)
     model = model.rename(tmp_path / ("m" * 140 + ".onnx"))
     with pytest.raises(BundleError, match=r"expected letters, digits|too long"):
         kit.pack(out=tmp_path / "l.tar.zst", model=model)
@@ -126,13 +135,9 @@ def test_calibration_and_taxonomy_come_along(kit: Kit, tmp_path: Path) -> None:
     config = tmp_path / "edge.toml"
     config.write_text(text)
     bundle = kit.pack(out=tmp_path / "c.tar.zst", config=config)
-    assert {"camera/lens.yaml", "taxonomy/mine.toml"} <= {
-        e.path for e in manifest_of(kit, bundle).files
-    }
+    assert {"camera/lens.yaml", "taxonomy/mine.toml"} <= {e.path for e in manifest_of(kit, bundle).files}
     (tmp_path / "other.yaml").write_text(CALIBRATION.replace("110.", "120."))
-    bundle = kit.pack(
-        out=tmp_path / "c.tar.zst", config=config, camera_info=tmp_path / "other.yaml"
-    )
+    bundle = kit.pack(out=tmp_path / "c.tar.zst", config=config, camera_info=tmp_path / "other.yaml")
     assert "camera/other.yaml" in {e.path for e in manifest_of(kit, bundle).files}
     (tmp_path / "other.yaml").write_text("nonsense")
     with pytest.raises(ConfigError, match=r"other\.yaml"):
@@ -144,14 +149,22 @@ def test_calibration_and_taxonomy_come_along(kit: Kit, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "kind", "words"),
     [
-        ('source = "v4l2:///dev/video0"', 'source = "images://clips"', BundleError,
-         r"\[camera\] source = .* absolute path"),
+        (
+            'source = "v4l2:///dev/video0"',
+            'source = "images://clips"',
+            BundleError,
+            r"\[camera\] source = .* absolute path",
+        ),
         ("hfov_deg = 70", "hfov_deg = 700", ConfigError, "hfov_deg"),
         ("threads = 1", "thread = 1", ConfigError, "thread"),
-        ('[log]\nevents = "/', '[log]\nevents = "', BundleError,
-         r"\[log\] events = .* would lie in the release.*/var/log/touchdown/events\.jsonl"),
+        (
+            '[log]\nevents = "/',
+            '[log]\nevents = "',
+            BundleError,
+            r"\[log\] events = .* would lie in the release.*/var/log/touchdown/events\.jsonl",
+        ),
     ],
-)  # fmt: skip
+)
 def test_configurations_that_could_not_fly_from_a_release(
     kit: Kit, tmp_path: Path, before: str, after: str, kind: type[TouchdownError], words: str
 ) -> None:
@@ -242,9 +255,8 @@ def test_keys_of_openssl_are_taken_if_they_are_ed25519(tmp_path: Path) -> None:
     for kind, fine in (("ed25519", True), ("ed448", False)):
         path = tmp_path / kind
         subprocess.run(
-            ["openssl", "genpkey", "-algorithm", kind, "-out", str(path)],
-            check=True, capture_output=True, timeout=30,
-        )  # fmt: skip
+            ["openssl", "genpkey", "-algorithm", kind, "-out", str(path)], check=True, capture_output=True, timeout=30
+        )
         path.chmod(0o600)
         if fine:
             load_private(path)
@@ -278,7 +290,7 @@ def test_wheels_say_what_they_run_on(kit: Kit, tmp_path: Path) -> None:
         ("leaf.whl", "expected a wheel, NAME-VERSION"),
         ("leaf-3.0-py3-none-any.whl", r"holds leaf more than once \(2\.0, 3\.0\)"),
     ],
-)  # fmt: skip
+)
 def test_wheels_for_nobody(kit: Kit, tmp_path: Path, name: str, words: str) -> None:
     wheels = tmp_path / "wheels"
     fake_wheel(wheels)
@@ -340,9 +352,7 @@ def test_what_cannot_go_in(kit: Kit, tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.zst")) and not list(tmp_path.glob(".*"))
 
 
-def test_an_earlier_bundle_survives_a_failed_one(
-    kit: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_earlier_bundle_survives_a_failed_one(kit: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = kit.pack(out=tmp_path / "x.tar.zst")
     before = out.read_bytes()
     from deploy import bundle
@@ -358,9 +368,7 @@ def test_an_earlier_bundle_survives_a_failed_one(
 
 def test_a_graph_for_an_engine_comes_along(kit: Kit, tmp_path: Path) -> None:
     bundle = kit.pack(out=tmp_path / "t.tar.zst", engine="fp16")
-    assert {"engine-job/graph.onnx", "engine-job/job.json"} <= {
-        e.path for e in manifest_of(kit, bundle).files
-    }
+    assert {"engine-job/graph.onnx", "engine-job/job.json"} <= {e.path for e in manifest_of(kit, bundle).files}
 
 
 def test_the_manifest_is_canonical(kit: Kit) -> None:

@@ -22,10 +22,7 @@ else:
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "deploy" / "docker"
 NAMES = ("Dockerfile.edge", "Dockerfile.train", "Dockerfile.blueos")
-KNOWN = {
-    "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "FROM", "LABEL", "RUN", "STOPSIGNAL",
-    "USER", "WORKDIR",
-}  # fmt: skip
+KNOWN = {"ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "FROM", "LABEL", "RUN", "STOPSIGNAL", "USER", "WORKDIR"}
 
 
 def instructions(name: str) -> list[tuple[str, str]]:
@@ -123,8 +120,9 @@ def test_the_jetson_image_is_the_documented_one() -> None:
 def test_the_extension_of_blueos() -> None:
     """The format that its extensions repository documents."""
     found = labels("Dockerfile.blueos")
-    assert {"version", "permissions", "authors", "company", "type", "tags", "readme", "links",
-            "requirements"} == set(found)  # fmt: skip
+    assert {"version", "permissions", "authors", "company", "type", "tags", "readme", "links", "requirements"} == set(
+        found
+    )
     assert found["version"] == __version__ and re.fullmatch(r"\d+\.\d+\.\d+", found["version"])
     permissions = json.loads(found["permissions"])
     host = permissions["HostConfig"]

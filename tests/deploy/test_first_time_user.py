@@ -1,8 +1,7 @@
 """Somebody's first day, typed as the guide says: from keys to a daemon that flies, and back.
 
-Each step is a process of its own and is timed; the times are in the test's output (-s) and in
-`walk.txt` of its folder. Once with a small wheelhouse that borrows this environment, once with our
-real wheel and all it needs.
+Each step is a process of its own and is timed; the times are in the test's output (-s) and in `walk.txt` of its folder.
+Once with a small wheelhouse that borrows this environment, once with our real wheel and all it needs.
 """
 
 from __future__ import annotations
@@ -42,9 +41,14 @@ class User:
         command = [sys.executable, "-m", "touchdown", *map(str, words)]
         began_s = time.monotonic()
         done = subprocess.run(
-            command, cwd=self.folder, capture_output=True, text=True, timeout=timeout_s,
-            check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )  # fmt: skip
+            command,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
         self.note(f"touchdown {' '.join(map(str, words[:2]))}", time.monotonic() - began_s)
         assert done.returncode == status, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
@@ -66,19 +70,16 @@ class User:
         log = self.folder / "serve.log"
         address = self.folder / "notify"
         address.unlink(missing_ok=True)
-        with (
-            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager,
-            log.open("wb") as said,
-        ):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, log.open("wb") as said:
             manager.bind(str(address))
             manager.settimeout(120)
             began_s = time.monotonic()
             process = subprocess.Popen(
-                [str(current / "venv/bin/touchdown"), "edge", "serve", "--config",
-                 str(current / "edge.toml")],
-                cwd=self.folder, env={**os.environ, "NOTIFY_SOCKET": str(address)},
+                [str(current / "venv/bin/touchdown"), "edge", "serve", "--config", str(current / "edge.toml")],
+                cwd=self.folder,
+                env={**os.environ, "NOTIFY_SOCKET": str(address)},
                 stderr=said,
-            )  # fmt: skip
+            )
             try:
                 while manager.recv(4000) != b"READY=1":
                     assert process.poll() is None, log.read_text()
@@ -124,11 +125,9 @@ def walk(folder: Path, wheels: Path) -> User:
 
     user.types("deploy", "keygen", "--out", "fleet.key")
     common = ("--config", "edge.toml", "--key", "fleet.key")
-    said = user.types("deploy", "bundle", "--model", "nope.onnx", *common, "--out", "a.tar.zst",
-                      status=2)  # fmt: skip
+    said = user.types("deploy", "bundle", "--model", "nope.onnx", *common, "--out", "a.tar.zst", status=2)
     assert "model nope.onnx does not exist" in said
-    user.types("deploy", "bundle", "--model", model, *common, "--wheels", wheels,
-               "--out", "a.tar.zst")  # fmt: skip
+    user.types("deploy", "bundle", "--model", model, *common, "--wheels", wheels, "--out", "a.tar.zst")
     root = folder / "root"
     to = ("--root", root, "--etc", folder / "etc", "--service", "none")
     said = user.types("deploy", "install", "a.tar.zst", *to, status=2)
@@ -144,12 +143,10 @@ def walk(folder: Path, wheels: Path) -> User:
         pass
     with user.serving(current):
         user.opens_the_page()
-    assert any(json.loads(line)["event"] == "ready"
-               for line in (folder / "events.jsonl").read_text().splitlines())  # fmt: skip
+    assert any(json.loads(line)["event"] == "ready" for line in (folder / "events.jsonl").read_text().splitlines())
 
     config.write_text(text + "[decision]\nvehicle_radius_m = 0.7\n")
-    user.types("deploy", "bundle", "--model", model, *common, "--wheels", wheels,
-               "--out", "b.tar.zst")  # fmt: skip
+    user.types("deploy", "bundle", "--model", model, *common, "--wheels", wheels, "--out", "b.tar.zst")
     shutil.copy(folder / "b.tar.zst", folder / "torn.tar.zst")
     os.truncate(folder / "torn.tar.zst", 100_000)
     said = user.types("deploy", "install", "torn.tar.zst", *to, status=2)
@@ -181,10 +178,17 @@ def test_the_first_day_with_a_small_wheelhouse(tmp_path: Path) -> None:
 def test_the_first_day_with_our_wheel_and_all_it_needs(tmp_path: Path, kit: Kit) -> None:
     """The wheel is built from what is committed or about to be, as in tests/packaging."""
     source = tmp_path / "source"
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, capture_output=True, check=True, timeout=60,
-    ).stdout.decode().split("\0")  # fmt: skip
+    listed = (
+        subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT,
+            capture_output=True,
+            check=True,
+            timeout=60,
+        )
+        .stdout.decode()
+        .split("\0")
+    )
     for name in filter(None, listed):
         if (ROOT / name).is_file() and not name.startswith(("tests/", "benchmarks/", "models/")):
             target = source / name
@@ -195,13 +199,25 @@ def test_the_first_day_with_our_wheel_and_all_it_needs(tmp_path: Path, kit: Kit)
     walk(tmp_path, tmp_path / "wheels")
     release = (tmp_path / "root" / "current").resolve()
     where = subprocess.run(
-        [str(release / "venv/bin/python"), "-I", "-c",
-         "import deploy, edge, sys; print(edge.__file__); assert 'torch' not in sys.modules"],
-        capture_output=True, text=True, check=True, timeout=60, cwd=tmp_path,
-    ).stdout  # fmt: skip
+        [
+            str(release / "venv/bin/python"),
+            "-I",
+            "-c",
+            "import deploy, edge, sys; print(edge.__file__); assert 'torch' not in sys.modules",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+        cwd=tmp_path,
+    ).stdout
     assert where.startswith(str(release)), "the release runs its own software"
     again = subprocess.run(
         [str(release / "venv/bin/touchdown"), "deploy", "list", "--root", str(tmp_path / "root")],
-        capture_output=True, text=True, check=True, timeout=60, cwd=tmp_path,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+        cwd=tmp_path,
+    )
     assert "healthy" in again.stdout, "and installs the next one"

@@ -43,9 +43,7 @@ def test_a_release_holds_the_signed_files_and_what_was_made_of_them(drone: Drone
         os.umask(previous)
     folder = drone.root.release(name)
     assert drone.root.current() == name == (drone.folder / "current").readlink().name
-    assert {p.name for p in folder.iterdir()} == {
-        "bundle", "venv", "edge.toml", "systemd", "release.json",
-    }  # fmt: skip
+    assert {p.name for p in folder.iterdir()} == {"bundle", "venv", "edge.toml", "systemd", "release.json"}
     assert (folder / "bundle" / "manifest.sig").stat().st_size == 64
     for path in folder.rglob("*"):
         if not path.is_symlink():
@@ -122,10 +120,8 @@ def test_a_release_whose_daemon_cannot_start_is_not_switched_to(
         ({"site": True}, {"site": False, "reason": "unknown"}, "no site (unknown) here, a site on"),
         ({"site": False, "reason": "too_small"}, {"site": True}, "a site here, none (too_small)"),
     ],
-)  # fmt: skip
-def test_when_decisions_agree(
-    expected: dict[str, object], found: dict[str, object], words: str
-) -> None:
+)
+def test_when_decisions_agree(expected: dict[str, object], found: dict[str, object], words: str) -> None:
     both = [
         Expectation.model_validate({"path": "samples/a.png", "height_agl_m": 10.0, **values})
         for values in (expected, found)
@@ -206,9 +202,7 @@ def test_a_release_that_rotted_on_the_disk_is_made_anew(drone: Drone, second: Pa
     assert drone.install() == first and model.read_bytes() == good
 
 
-def test_a_disk_that_fails_in_the_middle_is_said(
-    drone: Drone, second: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_disk_that_fails_in_the_middle_is_said(drone: Drone, second: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old = drone.install()
 
     def full(*_: object) -> None:
@@ -259,9 +253,7 @@ def test_settle_without_a_trial_does_not_even_lock(flying: Drone) -> None:
     assert snapshot(flying.folder) == before
 
 
-def test_prune_keeps_what_flies_and_what_to_go_back_to(
-    drone: Drone, second: Path, third: Path
-) -> None:
+def test_prune_keeps_what_flies_and_what_to_go_back_to(drone: Drone, second: Path, third: Path) -> None:
     names = [drone.install(), drone.install(second)]
     with pytest.raises(InstallError):
         drone.install(third, False, True)
@@ -296,9 +288,7 @@ def test_list(drone: Drone, second: Path) -> None:
     (drone.root.releases / "begun-111111111111").mkdir()
     found = json.loads(json.dumps(listing(drone.folder)))
     assert found["current"] == new and found["rollback_to"] == old
-    assert {r["name"]: r["complete"] for r in found["releases"]} == {
-        old: True, new: True, "begun-111111111111": False,
-    }  # fmt: skip
+    assert {r["name"]: r["complete"] for r in found["releases"]} == {old: True, new: True, "begun-111111111111": False}
     lines = lines_of(found)
     assert any(line.startswith(f"* {new}") and "healthy" in line for line in lines)
     assert any("incomplete" in line for line in lines)
@@ -344,9 +334,7 @@ def test_another_engine_is_another_release(drone: Drone, monkeypatch: pytest.Mon
     assert record is not None and record.engine == "fp16"
 
 
-def test_an_engine_without_a_gpu_says_what_to_do(
-    kit: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_engine_without_a_gpu_says_what_to_do(kit: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     drone = Drone(tmp_path / "root", kit)
     bundle = kit.pack(out=tmp_path / "trt.tar.zst", engine="fp32")
@@ -369,16 +357,17 @@ def test_wheels_make_an_environment_of_their_own_without_a_network(
     python = drone.root.release(name) / "venv" / "bin" / "python"
     where = subprocess.run(
         [str(python), "-I", "-c", "import sys; print(sys.prefix)"],
-        capture_output=True, text=True, check=True, timeout=30,
-    ).stdout.strip()  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    ).stdout.strip()
     assert where == str(python.parents[1]), "a running daemon must not load the next one's modules"
     record = drone.root.record(name)
     assert record is not None and record.environment == "wheels"
 
 
-def test_wheels_that_lack_something_are_refused(
-    kit: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_wheels_that_lack_something_are_refused(kit: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On the workstation already; and on the drone, should a bundle come that was not checked."""
     wheels = tmp_path / "wheels"
     fake_wheel(wheels, needs=("hologram>=3", "moon; python_version < '3'"))
@@ -398,15 +387,13 @@ def test_errors_of_the_command_have_no_traceback(kit: Kit, tmp_path: Path) -> No
         (["install", "none.tar.zst", "--trusted-key", str(kit.public)], "none.tar.zst"),
         (["install", str(kit.bundle), "--trusted-key", "none.pub"], "none.pub does not exist"),
         (["install", str(kit.bundle), "--trusted-key", str(kit.key)], "is a private key"),
-        (["install", str(kit.bundle), "--trusted-key", str(tmp_path / "other.key.pub")],
-         "not by a trusted key"),
+        (["install", str(kit.bundle), "--trusted-key", str(tmp_path / "other.key.pub")], "not by a trusted key"),
         (["rollback"], "holds no releases"),
-    ):  # fmt: skip
+    ):
         command = [sys.executable, "-m", "touchdown", "deploy", *arguments]
         done = subprocess.run(
-            [*command, "--root", str(tmp_path / "r")],
-            cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
+            [*command, "--root", str(tmp_path / "r")], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        )
         assert done.returncode == 2, done.stderr
         assert words in done.stderr and "Traceback" not in done.stderr
         assert len(done.stderr.strip().splitlines()) <= 2

@@ -1,7 +1,7 @@
 """The power goes at every step: the old release or the new one, whole, and a re-run succeeds.
 
-SIGKILL stands for the power: what was not finished stays as it is. That what was finished is also
-on the disk is shown by the order of flushes and renames.
+SIGKILL stands for the power: what was not finished stays as it is. That what was finished is also on the disk is shown
+by the order of flushes and renames.
 """
 
 from __future__ import annotations
@@ -106,9 +106,7 @@ def test_install_over_another_release(drone: Drone, kit: Kit, second: Path) -> N
     def once(step: int) -> str:
         at = fresh(drone, step, kit.bundle)
         old = at.root.current()
-        name = killed_at(
-            step, lambda reached: install(at.request(second), at.supervision(), quiet, reached)
-        )
+        name = killed_at(step, lambda reached: install(at.request(second), at.supervision(), quiet, reached))
         flies = require_whole(at)
         seen.add((name, "old" if flies == old else "new"))
         if name:
@@ -120,8 +118,20 @@ def test_install_over_another_release(drone: Drone, kit: Kit, second: Path) -> N
 
     steps = all_steps(once)
     assert steps[:2] == ["verified", "space"] and steps[-1] == "healthy"
-    assert {"unpacked", "moved", "environment", "configured", "units", "checked", "self-tested",
-            "complete", "trial", "switched", "placed", "restarted"} < set(steps)  # fmt: skip
+    assert {
+        "unpacked",
+        "moved",
+        "environment",
+        "configured",
+        "units",
+        "checked",
+        "self-tested",
+        "complete",
+        "trial",
+        "switched",
+        "placed",
+        "restarted",
+    } < set(steps)
     assert sum(name.startswith("written ") for name in steps) >= 8
     split = steps.index("switched")
     for name, what in seen - {("", "new")}:
@@ -131,9 +141,7 @@ def test_install_over_another_release(drone: Drone, kit: Kit, second: Path) -> N
 def test_the_very_first_install(drone: Drone, kit: Kit) -> None:
     def once(step: int) -> str:
         at = fresh(drone, step)
-        name = killed_at(
-            step, lambda reached: install(at.request(), at.supervision(), quiet, reached)
-        )
+        name = killed_at(step, lambda reached: install(at.request(), at.supervision(), quiet, reached))
         flies = require_whole(at)
         if name:
             assert at.install() == require_whole(at)
@@ -151,12 +159,7 @@ def test_on_the_way_back_from_an_unhealthy_release(drone: Drone, kit: Kit, secon
     def once(step: int) -> str:
         at = fresh(drone, step, kit.bundle)
         old = at.root.current()
-        name = killed_at(
-            step,
-            lambda reached: install(
-                at.request(second), at.supervision(False, True), quiet, reached
-            ),
-        )
+        name = killed_at(step, lambda reached: install(at.request(second), at.supervision(False, True), quiet, reached))
         flies = require_whole(at)
         ends[name] = "old" if flies == old else "new"
         if flies != old:
@@ -173,29 +176,32 @@ def test_on_the_way_back_from_an_unhealthy_release(drone: Drone, kit: Kit, secon
     assert ends["failed"] == "new" and ends["switched back"] == "old" and ends[""] == "old"
 
 
-def test_a_healthy_release_whose_watch_was_cut_off_is_kept(
-    drone: Drone, kit: Kit, second: Path
-) -> None:
+def test_a_healthy_release_whose_watch_was_cut_off_is_kept(drone: Drone, kit: Kit, second: Path) -> None:
     at = fresh(drone, 1, kit.bundle)
-    assert killed_at(1, lambda reached: install(
-        at.request(second), at.supervision(), quiet,
-        lambda s: reached(s) if s == "restarted" else None,
-    )) == "restarted"  # fmt: skip
+    assert (
+        killed_at(
+            1,
+            lambda reached: install(
+                at.request(second), at.supervision(), quiet, lambda s: reached(s) if s == "restarted" else None
+            ),
+        )
+        == "restarted"
+    )
     assert at.root.on_trial
     assert settle(at.folder, at.supervision(), quiet) == require_whole(at)
     assert at.service.told[-1] == "restart" and not at.root.on_trial
     assert settle(at.folder, at.supervision(), quiet) is None
 
 
-def test_a_trial_that_was_cut_off_can_be_turned_away_by_hand(
-    drone: Drone, kit: Kit, second: Path
-) -> None:
+def test_a_trial_that_was_cut_off_can_be_turned_away_by_hand(drone: Drone, kit: Kit, second: Path) -> None:
     at = fresh(drone, 1, kit.bundle)
     old = at.root.current()
-    killed_at(1, lambda reached: install(
-        at.request(second), at.supervision(), quiet,
-        lambda s: reached(s) if s == "restarted" else None,
-    ))  # fmt: skip
+    killed_at(
+        1,
+        lambda reached: install(
+            at.request(second), at.supervision(), quiet, lambda s: reached(s) if s == "restarted" else None
+        ),
+    )
     assert at.root.on_trial and at.root.current() != old
     assert rollback(at.folder, None, at.supervision(), quiet) == old == require_whole(at)
     assert not at.root.on_trial
@@ -207,9 +213,7 @@ def test_rollback(drone: Drone, kit: Kit, second: Path) -> None:
         at = fresh(drone, step, kit.bundle)
         old = at.root.current()
         new = at.install(second)
-        name = killed_at(
-            step, lambda reached: rollback(at.folder, None, at.supervision(), quiet, reached)
-        )
+        name = killed_at(step, lambda reached: rollback(at.folder, None, at.supervision(), quiet, reached))
         if require_whole(at) == new:
             rollback(at.folder, None, at.supervision(), quiet)
         assert require_whole(at) == old
@@ -257,9 +261,7 @@ def test_a_torn_line_of_the_history_is_left_out(flying: Drone) -> None:
     assert flying.root.last_good() == "old-000000000000"
 
 
-def test_what_is_renamed_into_place_was_flushed_before(
-    drone: Drone, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_renamed_into_place_was_flushed_before(drone: Drone, monkeypatch: pytest.MonkeyPatch) -> None:
     log: list[tuple[str, str]] = []
     fsync, replace, sync = os.fsync, Path.replace, os.sync
 
@@ -304,13 +306,23 @@ def test_what_is_renamed_into_place_was_flushed_before(
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_killed_at_a_random_moment_with_everything_real(
-    kit: Kit, second: Path, tmp_path: Path, seed: int
-) -> None:
+def test_killed_at_a_random_moment_with_everything_real(kit: Kit, second: Path, tmp_path: Path, seed: int) -> None:
     """The command itself, with `edge check` and the self-test, ended from outside."""
     at = Drone(tmp_path / "root", kit)
-    words = [sys.executable, "-m", "touchdown", "deploy", "install", str(second), "--root",
-             str(at.folder), "--trusted-key", str(kit.public), "--service", "none"]  # fmt: skip
+    words = [
+        sys.executable,
+        "-m",
+        "touchdown",
+        "deploy",
+        "install",
+        str(second),
+        "--root",
+        str(at.folder),
+        "--trusted-key",
+        str(kit.public),
+        "--service",
+        "none",
+    ]
     process = subprocess.Popen(
         words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
     )

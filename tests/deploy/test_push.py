@@ -87,9 +87,7 @@ def test_a_broken_transfer_goes_on_where_it_broke(bundle: Path, there: There, ar
     partial = there.home / f"{target}.partial"
     (there.home / target).rename(partial)
     partial.write_bytes(bundle.read_bytes()[:arrived])
-    there.behave(
-        'case "$command" in *"cat >>"*) tee -a "$n.sent" | (sh -c "$command"); exit;; esac'
-    )
+    there.behave('case "$command" in *"cat >>"*) tee -a "$n.sent" | (sh -c "$command"); exit;; esac')
     said: list[str] = []
     assert send(bundle, said) == target
     assert (there.home / target).read_bytes() == bundle.read_bytes() and not partial.exists()
@@ -148,10 +146,7 @@ def test_what_arrives_changed_is_removed(bundle: Path, there: There) -> None:
 
 
 def test_a_full_disk_over_there(bundle: Path, there: There) -> None:
-    there.behave(
-        'case "$command" in *"cat >>"*) echo "cat: write error: No space left on device" >&2; '
-        "exit 1;; esac"
-    )
+    there.behave('case "$command" in *"cat >>"*) echo "cat: write error: No space left on device" >&2; exit 1;; esac')
     with pytest.raises(PushError, match="pilot@drone: cat: write error: No space left on device"):
         send(bundle)
 
@@ -196,8 +191,19 @@ def test_over_a_real_ssh_server(kit: Kit, server: tuple[Machine, Path], tmp_path
     root = tmp_path / "opt"
     partial = Path.home() / FOLDER
     said: list[str] = []
-    words = (sys.executable, "-m", "touchdown", "deploy", "install", "--root", str(root),
-             "--trusted-key", str(kit.public), "--service", "none")  # fmt: skip
+    words = (
+        sys.executable,
+        "-m",
+        "touchdown",
+        "deploy",
+        "install",
+        "--root",
+        str(root),
+        "--trusted-key",
+        str(kit.public),
+        "--service",
+        "none",
+    )
     install = ("env", f"PYTHONPATH={ROOT}", *words)
     target = push(PushRequest(machine, kit.bundle), said.append)
     arrived = Path.home() / target

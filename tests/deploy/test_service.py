@@ -36,9 +36,14 @@ class Manager:
         self.state()
 
     def state(
-        self, active: str = "active", sub: str = "running", restarts: int = 0, status: str = "",
-        loaded: str = "loaded", file: str = "state",
-    ) -> None:  # fmt: skip
+        self,
+        active: str = "active",
+        sub: str = "running",
+        restarts: int = 0,
+        status: str = "",
+        loaded: str = "loaded",
+        file: str = "state",
+    ) -> None:
         (self.folder / file).write_text(
             f"LoadState={loaded}\nActiveState={active}\nSubState={sub}\nNRestarts={restarts}\n"
             f"ExecMainStatus=78\nStatusText={status}\n"
@@ -118,9 +123,7 @@ def test_all_probes_must_be_ready() -> None:
 
 def test_a_restart_of_a_unit(manager: Manager, unit: Systemd) -> None:
     unit.restart()
-    assert [line.split()[0] for line in manager.log] == [
-        "daemon-reload", "reset-failed", "show", "restart",
-    ]  # fmt: skip
+    assert [line.split()[0] for line in manager.log] == ["daemon-reload", "reset-failed", "show", "restart"]
     assert manager.log[-1] == "restart --no-block td.service"
     manager.state(status="TRACK: 12.4 Hz")
     assert unit.look() == Health(True, False, "td.service is active (running): TRACK: 12.4 Hz")
@@ -185,9 +188,7 @@ def test_the_daemons_own_page(port: int, monkeypatch: pytest.MonkeyPatch) -> Non
     assert not ReadyPage("http://127.0.0.1:9/readyz").look().ready
 
 
-@pytest.mark.parametrize(
-    "url", ["http://10.0.0.1/readyz", "https://127.0.0.1/", "file:///etc/passwd", "readyz"]
-)
+@pytest.mark.parametrize("url", ["http://10.0.0.1/readyz", "https://127.0.0.1/", "file:///etc/passwd", "readyz"])
 def test_pages_elsewhere_are_not_asked(url: str) -> None:
     with pytest.raises(InstallError, match=r"expected http://127\.0\.0\.1:PORT/PATH"):
         ReadyPage(url)
@@ -197,8 +198,13 @@ def deploy(manager: Manager, words: Sequence[object]) -> subprocess.CompletedPro
     environment = {**os.environ, "PATH": f"{manager.folder}:{os.environ['PATH']}"}
     return subprocess.run(
         [sys.executable, "-m", "touchdown", "deploy", *map(str, words)],
-        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
 
 
 def test_the_whole_command_with_a_service(kit: Kit, manager: Manager, tmp_path: Path) -> None:

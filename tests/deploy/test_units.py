@@ -49,8 +49,11 @@ def analyze() -> str:
 def test_the_sandbox_scores_two_or_better(analyze: str) -> None:
     done = subprocess.run(
         [analyze, "security", "--offline=true", "--no-pager", str(FOLDER / UNIT_NAME)],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     score = re.search(r"Overall exposure level for .*: ([\d.]+)", done.stdout)
     assert score is not None, done.stdout + done.stderr
     assert float(score[1]) <= 2.0, done.stdout
@@ -65,8 +68,11 @@ def test_systemd_finds_nothing_wrong(analyze: str, drone: Drone, tmp_path: Path)
         shutil.copy(unit, folder)
     done = subprocess.run(
         [analyze, "verify", "--man=no", "--recursive-errors=no", *map(str, folder.iterdir())],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     said = [line for line in done.stderr.splitlines() if "touchdown" in line]
     assert done.returncode == 0 and not said, done.stderr
 
@@ -106,8 +112,11 @@ def test_sysusers_takes_its_file(tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
     done = subprocess.run(
         [program, f"--root={tmp_path}", str(FOLDER / "touchdown.sysusers")],
-        capture_output=True, text=True, timeout=30, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
     if "Operation not permitted" in done.stderr:
         pytest.skip("systemd-sysusers may not write here")
     assert done.returncode == 0, done.stderr
@@ -128,19 +137,20 @@ def test_udev_rules_are_well_formed() -> None:
     [
         ("/dev/ttyTHS1", "dev-ttyTHS1.device"),
         ("/dev/video0", "dev-video0.device"),
-        ("/dev/serial/by-id/usb-ArduPilot_Pixhawk-if00",
-         r"dev-serial-by\x2did-usb\x2dArduPilot_Pixhawk\x2dif00.device"),
+        (
+            "/dev/serial/by-id/usb-ArduPilot_Pixhawk-if00",
+            r"dev-serial-by\x2did-usb\x2dArduPilot_Pixhawk\x2dif00.device",
+        ),
         ("/dev/v4l/by-path/platform é", r"dev-v4l-by\x2dpath-platform\x20\xc3\xa9.device"),
     ],
-)  # fmt: skip
+)
 def test_device_units_are_escaped_as_systemd_does(path: str, unit: str) -> None:
     assert device_unit(path) == unit
     program = shutil.which("systemd-escape")
     if program is not None:
         said = subprocess.run(
-            [program, "--path", "--suffix=device", path],
-            capture_output=True, text=True, timeout=30, check=False,
-        )  # fmt: skip
+            [program, "--path", "--suffix=device", path], capture_output=True, text=True, timeout=30, check=False
+        )
         assert said.returncode or said.stdout.strip() == unit
 
 
@@ -183,9 +193,7 @@ def test_units_follow_the_current_release(drone: Drone, kit: Kit, placed: Path) 
     link = placed / "systemd" / "system" / UNIT_NAME
     assert link.is_symlink()
     assert link.resolve() == drone.root.release(first) / "systemd" / UNIT_NAME
-    assert (placed / "sysusers.d" / "touchdown.conf").read_bytes() == (
-        FOLDER / "touchdown.sysusers"
-    ).read_bytes()
+    assert (placed / "sysusers.d" / "touchdown.conf").read_bytes() == (FOLDER / "touchdown.sysusers").read_bytes()
     assert (placed / "udev" / "rules.d" / "70-touchdown.rules").is_file()
     second = drone.install(kit.pack(out=kit.folder / "units.tar.zst", sample_height_m=8.0))
     assert link.resolve() == drone.root.release(second) / "systemd" / UNIT_NAME, (
@@ -196,9 +204,7 @@ def test_units_follow_the_current_release(drone: Drone, kit: Kit, placed: Path) 
     place_units(drone.root, placed, run, quiet)
 
 
-def test_where_systemd_does_not_run_it_is_not_told(
-    drone: Drone, placed: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_where_systemd_does_not_run_it_is_not_told(drone: Drone, placed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An image that is being built: users and enabling work there, reloading does not."""
     drone.install()
     ran: list[str] = []
@@ -208,9 +214,7 @@ def test_where_systemd_does_not_run_it_is_not_told(
     place_units(drone.root, placed, None, lambda _: pytest.fail("nothing to say"))
 
 
-def test_what_is_not_there_is_left_out_and_said(
-    drone: Drone, placed: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_not_there_is_left_out_and_said(drone: Drone, placed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drone.install()
     monkeypatch.setattr(module.shutil, "which", lambda _name: None)
     said: list[str] = []

@@ -86,9 +86,7 @@ def test_what_no_wheel_is_there_for(tmp_path: Path, index: Path) -> None:
         collect(project, ORIN, tmp_path / "out")
 
 
-def test_a_strangers_package_is_never_built(
-    tmp_path: Path, index: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_strangers_package_is_never_built(tmp_path: Path, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """pip takes `src` for a package of that name on the index; we take it for a folder."""
     monkeypatch.setattr(wheelhouse, "_pip", lambda words: pytest.fail(str(words)))
     monkeypatch.chdir(tmp_path)

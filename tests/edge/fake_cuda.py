@@ -1,8 +1,8 @@
 """A GPU made of host memory, behind the very functions of libcudart that the product calls.
 
-Work put on a stream happens late, as on a GPU: only when an event is asked about for the second
-time, or the stream is waited for. Whoever reads a result too early reads what was there before.
-Sizes, addresses, freed memory and the capture mode are checked, and leaks can be counted.
+Work put on a stream happens late, as on a GPU: only when an event is asked about for the second time, or the stream is
+waited for. Whoever reads a result too early reads what was there before. Sizes, addresses, freed memory and the capture
+mode are checked, and leaks can be counted.
 """
 
 from __future__ import annotations

@@ -40,12 +40,7 @@ class FakeLink:
 
     def vehicle(self, now_ns: int) -> VehicleStatus:
         return VehicleStatus(
-            self.alive,
-            Autopilot.ARDUPILOT,
-            self.armed,
-            self.armed,
-            self.landing,
-            "LAND" if self.landing else "",
+            self.alive, Autopilot.ARDUPILOT, self.armed, self.armed, self.landing, "LAND" if self.landing else ""
         )
 
     def status(self, now_ns: int) -> LinkStatus:

@@ -22,9 +22,7 @@ def spec_of(taxonomy: Taxonomy, width_px: int = SIDE_PX, height_px: int = SIDE_P
     return ModelSpec(
         name="nearest-colour",
         architecture="none",
-        input=InputSpec(
-            width_px=width_px, height_px=height_px, mean_rgb=(0, 0, 0), std_rgb=(1, 1, 1)
-        ),
+        input=InputSpec(width_px=width_px, height_px=height_px, mean_rgb=(0, 0, 0), std_rgb=(1, 1, 1)),
         outputs=OutputSpec(stride=1),
         taxonomy=taxonomy,
     )
@@ -104,9 +102,8 @@ def with_gate(model: Path, path: Path, gate: GateReport | None, key: str = GATE_
 
 
 def paint(
-    width_px: int, height_px: int, *patches: tuple[str, tuple[int, int, int, int]],
-    ground: str = "grass",
-) -> npt.NDArray[np.uint8]:  # fmt: skip
+    width_px: int, height_px: int, *patches: tuple[str, tuple[int, int, int, int]], ground: str = "grass"
+) -> npt.NDArray[np.uint8]:
     """A picture in palette colours: ground, then rectangles (class, (x, y, w, h))."""
     taxonomy = Taxonomy.load("synthetic")
     colour = {c.name: c.color_rgb[::-1] for c in taxonomy.classes}

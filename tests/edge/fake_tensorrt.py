@@ -94,9 +94,7 @@ class ICudaEngine:
         views = {}
         for name, address in addresses.items():
             shape = self.get_tensor_shape(name)
-            views[name] = np.ctypeslib.as_array(
-                self._gpu.view(address, int(np.prod(shape)))
-            ).reshape(shape)
+            views[name] = np.ctypeslib.as_array(self._gpu.view(address, int(np.prod(shape)))).reshape(shape)
         outputs = [name for name in self._tensors if name not in self._inputs]
         results = self._session.run(outputs, {n: views[n].copy() for n in self._inputs})
         for name, result in zip(outputs, results, strict=True):
@@ -134,21 +132,29 @@ class FakeTensorRT:
         self.Runtime = Runtime
 
 
-def save_engine(
-    source: Path, engine: Path, gate: GateReport | None = None, **changes: Any
-) -> EngineManifest:
+def save_engine(source: Path, engine: Path, gate: GateReport | None = None, **changes: Any) -> EngineManifest:
     """An ONNX file as an 'engine' with a manifest for the fake GPU and TensorRT."""
     data = source.read_bytes()
     metadata = {e.key: e.value for e in onnx.load(str(source)).metadata_props}
     engine.write_bytes(data)
     digest = hashlib.sha256(data).hexdigest()
     facts: dict[str, Any] = {
-        "flavour": "tensorrt", "tensorrt_version": VERSION, "cuda_version": "12.6",
-        "gpu_name": "Orin", "compute_capability": "8.7", "l4t": "36.4.3",
-        "onnx_name": source.name, "onnx_sha256": digest, "engine_sha256": digest,
-        "precision": "fp16", "inputs": {}, "outputs": {}, "build_seconds": 1.0, "gate": gate,
+        "flavour": "tensorrt",
+        "tensorrt_version": VERSION,
+        "cuda_version": "12.6",
+        "gpu_name": "Orin",
+        "compute_capability": "8.7",
+        "l4t": "36.4.3",
+        "onnx_name": source.name,
+        "onnx_sha256": digest,
+        "engine_sha256": digest,
+        "precision": "fp16",
+        "inputs": {},
+        "outputs": {},
+        "build_seconds": 1.0,
+        "gate": gate,
         "model": ModelSpec.from_metadata(metadata, str(source)),
-    }  # fmt: skip
+    }
     assert METADATA_KEY in metadata
     manifest = EngineManifest(**(facts | changes))
     manifest_path(engine).write_text(manifest.model_dump_json())

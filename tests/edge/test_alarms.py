@@ -40,15 +40,16 @@ def test_each_alarm_is_said_once_and_ends_once(tmp_path: Path) -> None:
             text = alarms.watch(now_on)
             assert (text or "") == "; ".join(alarm.text for alarm in now_on)
         assert alarms.watch((TWO,)) == TWO.text
-    assert [said for said, _ in link.said] == [
-        f"No landing targets: {alarm.text}" for alarm in (TWO, IDS, TWO)
-    ]
+    assert [said for said, _ in link.said] == [f"No landing targets: {alarm.text}" for alarm in (TWO, IDS, TWO)]
     assert {severity for _, severity in link.said} == {Severity.CRITICAL}
     written = [json.loads(line) for line in path.read_text().splitlines()]
     assert [(e["event"], e["kind"]) for e in written] == [
-        ("link-alarm", "contested"), ("link-alarm", "own-ids"), ("link-alarm-over", "contested"),
-        ("link-alarm-over", "own-ids"), ("link-alarm", "contested"),
-    ]  # fmt: skip
+        ("link-alarm", "contested"),
+        ("link-alarm", "own-ids"),
+        ("link-alarm-over", "contested"),
+        ("link-alarm-over", "own-ids"),
+        ("link-alarm", "contested"),
+    ]
 
 
 def test_an_alarm_is_the_links_bad_health(tmp_path: Path) -> None:

@@ -53,18 +53,20 @@ with_gaps = resident_mb()
 print(give_back_free_memory(), full - with_gaps, with_gaps - resident_mb())
 """
 
-glibc = pytest.mark.skipif(
-    not hasattr(ctypes.CDLL(None), "malloc_info"), reason="glibc's malloc is not here"
-)
+glibc = pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_info"), reason="glibc's malloc is not here")
 
 
 def said(code: str, folder: Path, **environment: str) -> list[str]:
     kept = {k: v for k, v in os.environ.items() if k not in ("MALLOC_ARENA_MAX", "GLIBC_TUNABLES")}
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True,
-        check=True, timeout=60,
+        [sys.executable, "-c", code],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
         env={**kept, "PYTHONPATH": str(Path(__file__).parents[2]), **environment},
-    )  # fmt: skip
+    )
     return done.stdout.split()
 
 
@@ -77,10 +79,7 @@ def test_threads_share_one_heap(tmp_path: Path) -> None:
 def test_who_set_it_otherwise_is_obeyed(tmp_path: Path) -> None:
     told, count = said(HEAPS_OF_EIGHT_THREADS, tmp_path, MALLOC_ARENA_MAX="3")
     assert told == "False" and 1 < int(count) <= 3
-    assert (
-        said(HEAPS_OF_EIGHT_THREADS, tmp_path, GLIBC_TUNABLES="glibc.malloc.arena_max=2")[0]
-        == "False"
-    )
+    assert said(HEAPS_OF_EIGHT_THREADS, tmp_path, GLIBC_TUNABLES="glibc.malloc.arena_max=2")[0] == "False"
 
 
 @glibc

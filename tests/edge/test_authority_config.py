@@ -14,11 +14,10 @@ from landing.settings import AuthorityLevel
 def config(tmp_path: Path, **sections: dict[str, Any]) -> EdgeConfig:
     data: dict[str, Any] = {
         "model": {"path": "model.onnx"},
-        "camera": {"source": "v4l2:///dev/video0", "width_px": 640, "height_px": 480,
-                   "hfov_deg": 70.0},
+        "camera": {"source": "v4l2:///dev/video0", "width_px": 640, "height_px": 480, "hfov_deg": 70.0},
         "link": {"connection": "udpin:127.0.0.1:14550", **sections.pop("link", {})},
         **sections,
-    }  # fmt: skip
+    }
     return parse_config(data, tmp_path / "edge.toml")
 
 
@@ -32,9 +31,7 @@ def test_the_default_is_the_smallest_authority(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("level", ["guard", "land"])
-def test_more_authority_asks_for_modes_and_sticks_and_is_read_out(
-    tmp_path: Path, level: str
-) -> None:
+def test_more_authority_asks_for_modes_and_sticks_and_is_read_out(tmp_path: Path, level: str) -> None:
     chosen = config(
         tmp_path,
         authority={"level": level, "rearm": "on_disarm", "when_spent": "land", "max_tries": 2},
@@ -60,9 +57,7 @@ def test_more_authority_asks_for_modes_and_sticks_and_is_read_out(
         ({"stick_dead_zone": 0.0}, ("authority.stick_dead_zone", "0.0")),
     ],
 )
-def test_what_is_wrong_is_named(
-    tmp_path: Path, values: dict[str, Any], words: tuple[str, ...]
-) -> None:
+def test_what_is_wrong_is_named(tmp_path: Path, values: dict[str, Any], words: tuple[str, ...]) -> None:
     with pytest.raises(ConfigError) as error:
         config(tmp_path, authority=values)
     for word in words:

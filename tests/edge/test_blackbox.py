@@ -53,9 +53,12 @@ def recording_rig(tmp_path: Path, model_path: Path, **section: Any) -> tuple[Rig
             return getattr(holder[0], name)
 
     rig = Rig(
-        tmp_path, model_path, pipe_source(tmp_path), observers=(Late(),),
+        tmp_path,
+        model_path,
+        pipe_source(tmp_path),
+        observers=(Late(),),
         recorder={"folder": str(tmp_path / "rec"), "segment_s": 1.0, "free_mb": 0.0, **section},
-    )  # fmt: skip
+    )
     holder.append(make_recorder(rig.config, rig.runtime, rig.pipeline.decider, rig.flight))
     return rig, holder[0]
 
@@ -111,19 +114,18 @@ def test_a_replay_can_begin_in_mid_flight(flight_folder: Path, tmp_path: Path) -
     assert result.identical == result.decisions
 
 
-def test_another_configuration_shows_its_differences(
-    flight_folder: Path, tmp_path: Path, model_path: Path
-) -> None:
+def test_another_configuration_shows_its_differences(flight_folder: Path, tmp_path: Path, model_path: Path) -> None:
     start = Flight(flight_folder).start
     section = {k: v for k, v in start.config["camera"].items() if v is not None}
     config = parse_config(
         {
-            "model": {"path": str(model_path)}, "camera": section,
+            "model": {"path": str(model_path)},
+            "camera": section,
             "link": {"connection": "udpin:127.0.0.1:14550"},
             "decision": {"vehicle_radius_m": 8.0},
         },
         tmp_path / "edge.toml",
-    )  # fmt: skip
+    )
     result = Replay(Flight(flight_folder), Replacement(config=config)).run()
     assert not result.same and result.site_lost > 0 and result.site_kept == 0
     assert result.reasons["too-small"] == result.site_lost
@@ -154,9 +156,7 @@ def test_the_command_says_whether_it_is_the_same(flight_folder: Path) -> None:
     assert (start.flight, start.flight_sha256) == (flew.as_dict(), flew.digest)
 
 
-def test_a_replay_with_another_configuration_or_model_resolves_anew(
-    flight_folder: Path, model_path: Path
-) -> None:
+def test_a_replay_with_another_configuration_or_model_resolves_anew(flight_folder: Path, model_path: Path) -> None:
     """The thresholds of the network that flew hold for another configuration, too."""
     recording = Flight(flight_folder)
     spec = json.loads(CAREFUL.to_json())
@@ -192,9 +192,7 @@ def test_foxglove_finds_pictures_maps_grid_pose_site_and_texts(flight_folder: Pa
     assert seen[views.POSE].translation.z == pytest.approx(15.0)  # up, not down
 
 
-def test_what_a_kill_left_is_read_and_kept(
-    flight_folder: Path, tmp_path: Path, model_path: Path
-) -> None:
+def test_what_a_kill_left_is_read_and_kept(flight_folder: Path, tmp_path: Path, model_path: Path) -> None:
     ring = tmp_path / "rec" / "ring"
     ring.mkdir(parents=True)
     whole, *_ = sorted(flight_folder.iterdir())
@@ -289,9 +287,7 @@ def test_a_full_disk_stops_the_recording_not_the_flight(
         assert result.identical == result.decisions > 0  # the gap did no harm
 
 
-def test_a_slow_disk_makes_nobody_wait(
-    tmp_path: Path, model_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_slow_disk_makes_nobody_wait(tmp_path: Path, model_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = Segment.show
 
     def slow(self: Segment, topic: str, message: Any, at_ns: int) -> None:
@@ -394,9 +390,7 @@ def test_mined_frames_are_a_data_set_once_corrected(flight_folder: Path, tmp_pat
     assert data.taxonomy.name == Flight(flight_folder).start.flight["taxonomy"]["name"]
 
 
-def test_the_mavlink_of_a_flight_opens_as_a_telemetry_log(
-    flight_folder: Path, tmp_path: Path
-) -> None:
+def test_the_mavlink_of_a_flight_opens_as_a_telemetry_log(flight_folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "flight.tlog"
     assert write_tlog(Flight(flight_folder), path) == 2
     log = mavutil.mavlink_connection(str(path))

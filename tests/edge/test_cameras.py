@@ -106,9 +106,7 @@ def camera(request: pytest.FixtureRequest, tmp_path: Path) -> Camera:
         return make_camera(CameraRequest(f"images://{write_pictures(tmp_path / 'p')}", **size))
     if kind == "pipe":
         return make_camera(CameraRequest(raw_command(), **size))
-    return V4l2Camera(
-        CameraRequest("v4l2:///dev/video0", **size), "/dev/video0", lambda _: FakeDevice()
-    )
+    return V4l2Camera(CameraRequest("v4l2:///dev/video0", **size), "/dev/video0", lambda _: FakeDevice())
 
 
 class TestContract:
@@ -194,9 +192,7 @@ BAD_SOURCES: list[tuple[str, dict[str, object], str]] = [
 
 
 @pytest.mark.parametrize(("source", "size", "words"), BAD_SOURCES)
-def test_a_bad_source_is_said_in_one_line(
-    source: str, size: dict[str, int], words: str, tmp_path: Path
-) -> None:
+def test_a_bad_source_is_said_in_one_line(source: str, size: dict[str, int], words: str, tmp_path: Path) -> None:
     with pytest.raises(CameraError) as caught:
         make_camera(CameraRequest(source, **size), tmp_path).open()
     assert words in str(caught.value)
@@ -206,10 +202,7 @@ def test_a_bad_source_is_said_in_one_line(
 def test_gstreamer_commands_end_in_raw_frames_on_stdout() -> None:
     csi = gstreamer_command("csi://1", 1280, 720, 30)
     assert csi[:2] == ["gst-launch-1.0", "-q"]
-    assert (
-        "sensor-id=1" in csi
-        and "video/x-raw(memory:NVMM),width=1280,height=720,framerate=30/1" in csi
-    )
+    assert "sensor-id=1" in csi and "video/x-raw(memory:NVMM),width=1280,height=720,framerate=30/1" in csi
     assert csi[-4:] == ["!", "fdsink", "fd=1", "sync=false"]
     rtsp = gstreamer_command("rtsp://cam/live", 640, 480, None)
     assert "location=rtsp://cam/live" in rtsp
@@ -267,9 +260,7 @@ class TestVideo:
             while True:
                 frames.append(camera.grab(1.0))
         assert [f.frame_id for f in frames] == list(range(30))
-        assert {b.captured_at_ns - a.captured_at_ns for a, b in itertools.pairwise(frames)} == {
-            100_000_000
-        }
+        assert {b.captured_at_ns - a.captured_at_ns for a, b in itertools.pairwise(frames)} == {100_000_000}
 
     def test_it_can_loop(self, tmp_path: Path) -> None:
         path = write_video(tmp_path / "a.avi", frames=5)

@@ -24,9 +24,7 @@ WIDTH, HEIGHT = 160, 120
 
 def run(*words: object, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "touchdown", *map(str, words)]
-    return subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=timeout_s, check=False
-    )
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout_s, check=False)
 
 
 def free_port() -> int:
@@ -65,8 +63,11 @@ def test_serve_stops_cleanly_and_soon(tmp_path: Path, model_path: Path, number: 
         environment = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")}
         process = subprocess.Popen(
             [sys.executable, "-m", "touchdown", "edge", "serve", "--config", str(config)],
-            cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            cwd=ROOT,
+            env=environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         try:
             while manager.recv(4000) != b"READY=1":
                 pass
@@ -115,9 +116,7 @@ def test_a_bug_ends_the_process_with_a_traceback(tmp_path: Path, model_path: Pat
         f"sys.argv = ['touchdown', 'edge', 'serve', '--config', {str(config)!r}]\n"
         "from touchdown.cli import main\nmain()\n"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=30
-    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=30)
     assert result.returncode == 1
     assert "ZeroDivisionError: bug" in result.stderr
     events = events_of(tmp_path)
@@ -138,8 +137,13 @@ def test_check_says_what_is_well_and_what_is_not(tmp_path: Path, model_path: Pat
     lines = result.stdout.splitlines()
     assert result.returncode == 2
     assert [line.split(":")[0] for line in lines] == [
-        "ok   config", "ok   authority", "ok   model", "ok   flight", "ok   camera", "FAIL link",
-    ]  # fmt: skip
+        "ok   config",
+        "ok   authority",
+        "ok   model",
+        "ok   flight",
+        "ok   camera",
+        "FAIL link",
+    ]
     assert "advise" in lines[1] and "commands nothing" in lines[1]
     assert "nearest-colour, 12 classes of synthetic, 128x128" in lines[2]
     assert "160x120" in lines[4] and "Hz" in lines[4]
@@ -151,9 +155,7 @@ def test_check_says_what_is_well_and_what_is_not(tmp_path: Path, model_path: Pat
     assert report["link"] == {"ok": True, "text": "skipped"}
 
 
-def test_check_warns_of_a_machine_or_camera_that_is_too_slow(
-    tmp_path: Path, model_path: Path
-) -> None:
+def test_check_warns_of_a_machine_or_camera_that_is_too_slow(tmp_path: Path, model_path: Path) -> None:
     config = write_config(tmp_path, model_path)
     text = config.read_text()
     for setting, cause, remedy in (

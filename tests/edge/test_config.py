@@ -55,11 +55,7 @@ def test_every_field_says_what_it_is() -> None:
 
 
 BAD = [
-    (
-        "width_px = 640",
-        "width_pix = 640",
-        r"unknown key camera\.width_pix; did you mean 'width_px'",
-    ),
+    ("width_px = 640", "width_pix = 640", r"unknown key camera\.width_pix; did you mean 'width_px'"),
     ("[link]", "[linc]\na=1\n[link]", r"unknown key linc; did you mean 'link'\?"),
     ("hfov_deg = 70", "hfov_deg = 0", r"camera\.hfov_deg = 0: input should be greater than 1"),
     ("hfov_deg = 70", "hfov_deg = 250", r"camera\.hfov_deg = 250: .*less than 170"),

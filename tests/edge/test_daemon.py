@@ -79,15 +79,20 @@ class Rig:
         self.runtime = load_runtime(model_path)
         self.flight = flight = resolve_flight(self.config, self.runtime.spec, {})
         decider = Decider(flight.decision, flight.classes, flight.camera, time.perf_counter_ns)
-        self.pipeline = Pipeline(
-            self.runtime, decider, flight.camera, time.monotonic_ns, time.perf_counter_ns
-        )
+        self.pipeline = Pipeline(self.runtime, decider, flight.camera, time.monotonic_ns, time.perf_counter_ns)
         self.camera: Camera = make_camera(self.config.camera.request())
         live = not source.startswith(("file://", "images://"))
         self.daemon = Daemon(
-            self.config, flight, self.camera, self.pipeline, self.link, self.events,
-            notifier or ServiceNotifier({}), live, observers,
-        )  # fmt: skip
+            self.config,
+            flight,
+            self.camera,
+            self.pipeline,
+            self.link,
+            self.events,
+            notifier or ServiceNotifier({}),
+            live,
+            observers,
+        )
         self.error: BaseException | None = None
 
     def run(self) -> None:
@@ -158,9 +163,7 @@ def test_the_heartbeat_tells_the_truth(tmp_path: Path, model_path: Path) -> None
     assert any("pose" in r for e in rig.logged("health") for r in e["reasons"])
 
 
-def test_a_height_is_missed_in_the_air_but_not_on_the_ground(
-    tmp_path: Path, model_path: Path
-) -> None:
+def test_a_height_is_missed_in_the_air_but_not_on_the_ground(tmp_path: Path, model_path: Path) -> None:
     rig = Rig(tmp_path, model_path, pipe_source(tmp_path))
     with rig.running():
         wait_for(lambda: rig.logged("target-start"))
@@ -185,9 +188,7 @@ def test_a_moved_local_frame_starts_the_map_anew(tmp_path: Path, model_path: Pat
     assert len(confirmed) == 2  # the old site is not trusted in the new frame
 
 
-def test_a_reset_of_known_size_moves_the_map_and_the_target_goes_on(
-    tmp_path: Path, model_path: Path
-) -> None:
+def test_a_reset_of_known_size_moves_the_map_and_the_target_goes_on(tmp_path: Path, model_path: Path) -> None:
     rig = Rig(tmp_path, model_path, pipe_source(tmp_path))
     with rig.running():
         wait_for(lambda: rig.logged("target-start"))
@@ -216,16 +217,16 @@ def test_a_camera_that_fails_is_opened_again(tmp_path: Path, model_path: Path) -
     assert rig.error is None
 
 
-def test_a_camera_that_stalls_is_opened_again_and_targets_stop(
-    tmp_path: Path, model_path: Path
-) -> None:
+def test_a_camera_that_stalls_is_opened_again_and_targets_stop(tmp_path: Path, model_path: Path) -> None:
     source = pipe_source(tmp_path, "--stall-after", "60")
     rig = Rig(
-        tmp_path, model_path, source,
+        tmp_path,
+        model_path,
+        source,
         camera={"stall_timeout_ms": 1500.0},
         director={"confirm_s": 0.5, "max_evidence_age_s": 0.6, "max_decision_age_s": 0.6},
         health={"camera_timeout_ms": 400.0},
-    )  # fmt: skip
+    )
     with rig.running():
         wait_for(lambda: rig.logged("target-start"))
         wait_for(lambda: rig.logged("target-stop"))
@@ -270,18 +271,15 @@ def test_a_crash_of_the_pipeline_brings_everything_down(tmp_path: Path, model_pa
     assert rig.logged("stop")[0]["reason"] == "failure"
 
 
-def test_a_pipeline_that_hangs_silences_heartbeat_and_watchdog(
-    tmp_path: Path, model_path: Path
-) -> None:
+def test_a_pipeline_that_hangs_silences_heartbeat_and_watchdog(tmp_path: Path, model_path: Path) -> None:
     address = tmp_path / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(address))
         manager.setblocking(False)
         environment = {"NOTIFY_SOCKET": str(address), "WATCHDOG_USEC": "400000"}
         rig = Rig(
-            tmp_path, model_path, pipe_source(tmp_path), ServiceNotifier(environment),
-            health={"hang_timeout_ms": 600.0},
-        )  # fmt: skip
+            tmp_path, model_path, pipe_source(tmp_path), ServiceNotifier(environment), health={"hang_timeout_ms": 600.0}
+        )
         heard: list[tuple[float, str]] = []
 
         def listen() -> list[str]:
@@ -315,10 +313,7 @@ def test_a_pipeline_that_hangs_silences_heartbeat_and_watchdog(
 
 
 def test_frames_that_are_too_old_are_not_decided_on(tmp_path: Path, model_path: Path) -> None:
-    rig = Rig(
-        tmp_path, model_path, pipe_source(tmp_path),
-        camera={"latency_ms": 500.0, "max_frame_age_ms": 100.0},
-    )  # fmt: skip
+    rig = Rig(tmp_path, model_path, pipe_source(tmp_path), camera={"latency_ms": 500.0, "max_frame_age_ms": 100.0})
     with rig.running():
         wait_for(lambda: rig.daemon.counters.stale_frames > 10)
         assert rig.daemon.counters.decisions == 0
@@ -331,9 +326,7 @@ def test_the_same_step_gives_the_same_site_as_the_decider(tmp_path: Path, model_
         for _ in range(6):
             step = rig.pipeline.step(camera.grab(5.0), rig.link.pose_at)
     assert isinstance(step.decision.selection, LandingSite)
-    assert {"preprocess", "inference", "pose", "map", "pick", "total", "age"} <= set(
-        step.timings_ms
-    )
+    assert {"preprocess", "inference", "pose", "map", "pick", "total", "age"} <= set(step.timings_ms)
     rig.runtime.close()
 
 

@@ -27,8 +27,7 @@ SLOW_S = 60.0
 class Serving:
     """`edge serve` with an autopilot on its link; a context manager."""
 
-    def __init__(self, folder: Path, model: Path, extra: str, autopilot: type = FakeAutopilot,
-                 *parts: object) -> None:  # fmt: skip
+    def __init__(self, folder: Path, model: Path, extra: str, autopilot: type = FakeAutopilot, *parts: object) -> None:
         self.udp = UdpOutgoingPeer()
         self.config = write_config(folder, model, connection=self.udp.connection)
         text = self.config.read_text().replace("[log]", f"{extra}[log]")
@@ -40,8 +39,11 @@ class Serving:
         self.fake.__enter__()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "touchdown", "edge", "serve", "--config", str(self.config)],
-            cwd=ROOT, env=os.environ, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            cwd=ROOT,
+            env=os.environ,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         # Its log is read all the time, as a full pipe would stop it.
         self.log: list[str] = []
         assert self.process.stderr is not None
@@ -64,9 +66,7 @@ class Serving:
 
 
 @pytest.mark.timeout(240)
-def test_a_ground_station_finds_tunes_and_stops_the_daemon(
-    tmp_path: Path, model_path: Path
-) -> None:
+def test_a_ground_station_finds_tunes_and_stops_the_daemon(tmp_path: Path, model_path: Path) -> None:
     peer = UdpWaitingPeer()
     extra = f'ground_stations = ["{peer.connection}"]\nparameters = "kept.json"\n'
     with Serving(tmp_path, model_path, extra) as serving, GroundStation(peer) as station:

@@ -65,17 +65,14 @@ def test_a_record_has_fields(log: logging.Logger, journal: socket.socket) -> Non
 
 
 @pytest.mark.parametrize(
-    ("level", "priority"),
-    [("debug", "7"), ("info", "6"), ("warning", "4"), ("error", "3"), ("critical", "2")],
+    ("level", "priority"), [("debug", "7"), ("info", "6"), ("warning", "4"), ("error", "3"), ("critical", "2")]
 )
 def test_levels(log: logging.Logger, journal: socket.socket, level: str, priority: str) -> None:
     getattr(log, level)("x")
     assert decoded(journal.recv(65536))["PRIORITY"] == priority
 
 
-def test_a_message_of_several_lines_is_one_entry(
-    log: logging.Logger, journal: socket.socket
-) -> None:
+def test_a_message_of_several_lines_is_one_entry(log: logging.Logger, journal: socket.socket) -> None:
     try:
         raise ValueError("line one\nPRIORITY=0")
     except ValueError:
@@ -90,9 +87,7 @@ def test_a_message_without_end_is_cut(log: logging.Logger, journal: socket.socke
     assert len(decoded(journal.recv(200_000))["MESSAGE"]) == 32 * 1024
 
 
-def test_a_journal_that_is_gone_or_full_never_stops_the_flight(
-    tmp_path: Path, journal: socket.socket
-) -> None:
+def test_a_journal_that_is_gone_or_full_never_stops_the_flight(tmp_path: Path, journal: socket.socket) -> None:
     text = io.StringIO()
     handler = JournalHandler(str(tmp_path / "nobody"), text)
     logger = logging.Logger("edge")
@@ -129,15 +124,12 @@ def test_the_daemon_writes_text_elsewhere(tmp_path: Path) -> None:
     )
     environment = {**os.environ, "JOURNAL_STREAM": "1:2"}
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=environment,
-        capture_output=True, text=True, timeout=60, check=True,
-    )  # fmt: skip
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
     assert "INFO    edge: hello" in done.stderr
 
 
-def test_the_daemon_writes_fields_where_systemd_listens(
-    tmp_path: Path, journal: socket.socket
-) -> None:
+def test_the_daemon_writes_fields_where_systemd_listens(tmp_path: Path, journal: socket.socket) -> None:
     address = str(tmp_path / "journal")
     code = (
         "import functools, logging\nimport edge.log as log\n"
@@ -147,9 +139,6 @@ def test_the_daemon_writes_fields_where_systemd_listens(
     with (tmp_path / "stderr").open("w") as stream:
         found = os.fstat(stream.fileno())
         environment = {**os.environ, "JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"}
-        subprocess.run(
-            [sys.executable, "-c", code], cwd=ROOT, env=environment, stderr=stream, timeout=60,
-            check=True,
-        )  # fmt: skip
+        subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, stderr=stream, timeout=60, check=True)
     assert decoded(journal.recv(65536))["MESSAGE"] == "hello"
     assert (tmp_path / "stderr").read_text() == ""

@@ -128,9 +128,7 @@ def test_the_height_above_the_sea_is_never_used(real_data: Path, model_path: Pat
     facts = read_facts(photo)
     assert facts.height_m is None and facts.msl_m == pytest.approx(198, abs=1)
     assert facts.hfov_deg == pytest.approx(81.0, abs=0.5)
-    with pytest.raises(
-        DataError, match=r"--height-agl-m\. Its GPS altitude 198 m is above the sea"
-    ):
+    with pytest.raises(DataError, match=r"--height-agl-m\. Its GPS altitude 198 m is above the sea"):
         look(model_path, photo)
 
 
@@ -142,9 +140,7 @@ def test_the_sensor_width_of_the_camera_is_used(real_data: Path) -> None:
 
 
 def test_real_photos_are_taken(real_data: Path, model_path: Path, tmp_path: Path) -> None:
-    summary, _, _ = look(
-        model_path, real_data / "brighton", height_agl_m=40.0, every=6, out=tmp_path
-    )
+    summary, _, _ = look(model_path, real_data / "brighton", height_agl_m=40.0, every=6, out=tmp_path)
     assert summary.looked == 3 and not summary.skipped
 
 
@@ -170,9 +166,8 @@ def test_sites_are_judged_by_labels(folder: Path, model_path: Path, tmp_path: Pa
     cv2.imwrite(str(labels / "a.png"), np.full((HEIGHT, WIDTH), ids["grass"], np.uint8))
     cv2.imwrite(str(labels / "d.png"), np.full((320, 320), ids["person"], np.uint8))
     summary, said, records = look(
-        model_path, folder, height_agl_m=20.0, hfov_deg=70.0,
-        labels=labels, label_taxonomy=taxonomy,
-    )  # fmt: skip
+        model_path, folder, height_agl_m=20.0, hfov_deg=70.0, labels=labels, label_taxonomy=taxonomy
+    )
     assert (summary.judged, summary.sites_with_hazard) == (2, 1)
     assert records[0]["hazard_px"] == 0
     assert records[2]["hazard_px"] > records[2]["hazard_px_under_vehicle"] > 0
@@ -180,9 +175,7 @@ def test_sites_are_judged_by_labels(folder: Path, model_path: Path, tmp_path: Pa
 
 
 def test_decision_settings_from_the_command_line() -> None:
-    assert parse_decision(("vehicle_radius_m=0.4", "margin_m = 0.2")).required_radius_m == (
-        pytest.approx(0.6)
-    )
+    assert parse_decision(("vehicle_radius_m=0.4", "margin_m = 0.2")).required_radius_m == (pytest.approx(0.6))
     for bad, words in (
         ("vehicle_radius=1", "did you mean 'vehicle_radius_m'"),
         ("vehicle_radius_m", "expected KEY=VALUE"),

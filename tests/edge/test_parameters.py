@@ -32,9 +32,7 @@ class Effects:
         self.periods: list[float] = []
 
 
-def table_of(
-    config: EdgeConfig, folder: Path, spec: ModelSpec = PLAIN
-) -> tuple[DaemonParameters, Effects]:
+def table_of(config: EdgeConfig, folder: Path, spec: ModelSpec = PLAIN) -> tuple[DaemonParameters, Effects]:
     kept = read_kept(config.link.parameters)
     flies, unkept = (resolve_flight(config, spec, given) for given in (kept, {}))
     table = DaemonParameters(config, flies, unkept, kept, EventLog(folder / "events"))
@@ -46,10 +44,21 @@ def table_of(
 def test_names_types_and_order_are_stable(tmp_path: Path) -> None:
     table, _ = table_of(load(tmp_path, MINIMAL), tmp_path)
     assert [p.name for p in table.parameters] == [
-        "TD_ENABLE", "TD_STATUS_S", "TD_AUTHORITY", "TD_RADIUS_M", "TD_MARGIN_M",
-        "TD_MAX_DIST_M", "TD_PERSON_P", "TD_LANDABLE_P", "TD_CONFIRM_S", "TD_COMMIT_M",
-        "TD_HOLD_S", "TD_CAM_LAT_MS", "TD_FRAME_AGE_MS", "TD_FRAME_LAND_P",
-    ]  # fmt: skip
+        "TD_ENABLE",
+        "TD_STATUS_S",
+        "TD_AUTHORITY",
+        "TD_RADIUS_M",
+        "TD_MARGIN_M",
+        "TD_MAX_DIST_M",
+        "TD_PERSON_P",
+        "TD_LANDABLE_P",
+        "TD_CONFIRM_S",
+        "TD_COMMIT_M",
+        "TD_HOLD_S",
+        "TD_CAM_LAT_MS",
+        "TD_FRAME_AGE_MS",
+        "TD_FRAME_LAND_P",
+    ]
     assert all(len(p.name) <= 16 and p.description for p in table.parameters)
     whole = {p.name for p in table.parameters if p.kind is ParameterKind.INT32}
     assert whole == {"TD_ENABLE", "TD_AUTHORITY"}
@@ -67,8 +76,7 @@ def test_off_switch_and_period_work_at_once(tmp_path: Path) -> None:
     table.set("TD_ENABLE", 0.0, "a test")
     table.set("TD_STATUS_S", 5.0, "a test")
     table.set("TD_ENABLE", 1.0, "a test")
-    assert effects.withheld == [None, "switched off by TD_ENABLE", "switched off by TD_ENABLE",
-                                None]  # fmt: skip
+    assert effects.withheld == [None, "switched off by TD_ENABLE", "switched off by TD_ENABLE", None]
     assert effects.periods[-1] == 5.0
     lines = [json.loads(line) for line in (tmp_path / "events").read_text().splitlines()]
     assert [(e["event"], e["name"], e["before"], e["value"], e["source"]) for e in lines] == [
@@ -105,9 +113,7 @@ def test_a_stricter_limit_counts_after_the_next_start(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir() if p.suffix == ".new"] == []
 
 
-def test_a_ground_station_sees_what_flies_and_cannot_loosen_the_models_thresholds(
-    tmp_path: Path,
-) -> None:
+def test_a_ground_station_sees_what_flies_and_cannot_loosen_the_models_thresholds(tmp_path: Path) -> None:
     """The model asks for persons from 0.1 on: 0.15 is stricter than the default, yet laxer."""
     config = load(tmp_path, KEEPING)
     table, _ = table_of(config, tmp_path, CAREFUL)

@@ -22,14 +22,16 @@ from tests.edge.test_daemon import Rig, pipe_source, wait_for
 
 WIDTH, HEIGHT = 160, 120
 PATCHES: list[tuple[Any, ...]] = [
-    (), (("car", (0, 0, 60, 60)),), (("pool", (80, 0, 80, 120)),), (("car", (40, 40, 90, 50)),)
-]  # fmt: skip
+    (),
+    (("car", (0, 0, 60, 60)),),
+    (("pool", (80, 0, 80, 120)),),
+    (("car", (40, 40, 90, 50)),),
+]
 
 
 def frames() -> list[Frame]:
     return [
-        Frame(fake_model.paint(WIDTH, HEIGHT, *patches), i, (i + 1) * 50_000_000)
-        for i, patches in enumerate(PATCHES)
+        Frame(fake_model.paint(WIDTH, HEIGHT, *patches), i, (i + 1) * 50_000_000) for i, patches in enumerate(PATCHES)
     ]
 
 
@@ -56,31 +58,31 @@ class Told:
 
         runtime.submit = told_submit  # type: ignore[method-assign]
         decider.observe = told_observe  # type: ignore[method-assign]
-        self.pipeline = Pipeline(
-            runtime, decider, lens, lambda: 1_000_000_000, time.perf_counter_ns
-        )
+        self.pipeline = Pipeline(runtime, decider, lens, lambda: 1_000_000_000, time.perf_counter_ns)
 
     def run(self) -> list[Step]:
         waiting = frames()
         steps = []
         while self.pipeline.ahead is not None or waiting:
             frame = self.pipeline.ahead or waiting.pop(0)
-            steps.append(
-                self.pipeline.step(frame, pose_at, lambda: waiting.pop(0) if waiting else None)
-            )
+            steps.append(self.pipeline.step(frame, pose_at, lambda: waiting.pop(0) if waiting else None))
         return steps
 
 
-def test_the_next_frame_is_under_way_while_one_is_decided_on(
-    fake_gpu: FakeGpu, model_path: Path
-) -> None:
+def test_the_next_frame_is_under_way_while_one_is_decided_on(fake_gpu: FakeGpu, model_path: Path) -> None:
     with load_runtime(fake_gpu.engine(model_path)) as runtime:
         told = Told(runtime)
         overlapped = told.run()
     assert told.lines == [
-        "submit 0", "submit 1", "decide 0", "submit 2", "decide 1", "submit 3", "decide 2",
+        "submit 0",
+        "submit 1",
+        "decide 0",
+        "submit 2",
+        "decide 1",
+        "submit 3",
+        "decide 2",
         "decide 3",
-    ]  # fmt: skip
+    ]
     with load_runtime(model_path) as runtime:
         told = Told(runtime)
         plain = told.run()
@@ -93,9 +95,7 @@ def test_the_next_frame_is_under_way_while_one_is_decided_on(
         assert set(ahead.timings_ms) == set(behind.timings_ms)
 
 
-def test_another_frame_than_the_one_under_way_is_a_mistake(
-    fake_gpu: FakeGpu, model_path: Path
-) -> None:
+def test_another_frame_than_the_one_under_way_is_a_mistake(fake_gpu: FakeGpu, model_path: Path) -> None:
     first, second, third, _ = frames()
     with load_runtime(fake_gpu.engine(model_path)) as runtime:
         pipeline = Told(runtime).pipeline

@@ -69,8 +69,7 @@ def test_what_flies_is_compared_not_what_is_written(file: Path, tmp_path: Path) 
         assert verdict is not None and not verdict.restart
         return [] if "nothing is different" in verdict.text else [verdict.text]
 
-    add(file, "[decision]\nperson_probability = 0.1\nmargin_m = 0.5\n[camera.mount]\n"
-        "pitch_deg = -90\n")  # fmt: skip
+    add(file, "[decision]\nperson_probability = 0.1\nmargin_m = 0.5\n[camera.mount]\npitch_deg = -90\n")
     assert changes() == []
     kept.write_text('{"TD_PERSON_P": 0.15}')  # laxer than what flies
     assert changes() == []
@@ -115,9 +114,7 @@ def test_the_status_line_changes_at_once_even_in_the_air(file: Path, tmp_path: P
     assert verdict.config.log.status_period_s == 7.0
 
 
-@pytest.mark.parametrize(
-    "text", ["[decision]\nvehicle_radius_m = -1.0\n", "[nonsense]\na = 1\n", "["]
-)
+@pytest.mark.parametrize("text", ["[decision]\nvehicle_radius_m = -1.0\n", "[nonsense]\na = 1\n", "["])
 def test_a_bad_file_changes_nothing_and_is_said(file: Path, tmp_path: Path, text: str) -> None:
     keeper = reloader(file, tmp_path)
     before = keeper.config

@@ -27,11 +27,7 @@ from tests.edge.test_cli import run
 WIDTH, HEIGHT = 160, 120
 PLAIN = fake_model.spec_of(Taxonomy.load("synthetic"))
 CAREFUL = PLAIN.model_copy(
-    update={
-        "operating": OperatingPoint(
-            landable=0.923, obstacle=0.328, water=0.3, person=0.1, vehicle=0.249
-        )
-    }
+    update={"operating": OperatingPoint(landable=0.923, obstacle=0.328, water=0.3, person=0.1, vehicle=0.249)}
 )
 
 
@@ -49,10 +45,14 @@ def write_calibration(path: Path, focal_px: float) -> Path:
 def configuration(**sections: Any) -> EdgeConfig:
     """Of a file that says little."""
     camera = {"source": "images://x", "width_px": 640, "height_px": 480, "hfov_deg": 70}
-    return EdgeConfig.model_validate({
-        "model": {"path": "m.onnx"}, "camera": camera | sections.pop("camera", {}),
-        "link": {"connection": "tcp:127.0.0.1:5760"} | sections.pop("link", {}), **sections,
-    })  # fmt: skip
+    return EdgeConfig.model_validate(
+        {
+            "model": {"path": "m.onnx"},
+            "camera": camera | sections.pop("camera", {}),
+            "link": {"connection": "tcp:127.0.0.1:5760"} | sections.pop("link", {}),
+            **sections,
+        }
+    )
 
 
 @pytest.fixture(scope="module")
@@ -66,15 +66,19 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
 
 MATRIX = [
     # threshold written, point in the model, kept, gimbal, calibration: every pair of values is here
-    (0, 0, 0, 0, 0), (0, 1, 1, 1, 1), (1, 0, 1, 0, 1), (1, 1, 0, 1, 0), (1, 1, 1, 0, 0),
-    (0, 0, 1, 1, 0), (0, 1, 0, 0, 1), (1, 0, 0, 1, 1),
-]  # fmt: skip
+    (0, 0, 0, 0, 0),
+    (0, 1, 1, 1, 1),
+    (1, 0, 1, 0, 1),
+    (1, 1, 0, 1, 0),
+    (1, 1, 1, 0, 0),
+    (0, 0, 1, 1, 0),
+    (0, 1, 0, 0, 1),
+    (1, 0, 0, 1, 1),
+]
 
 
 @pytest.mark.parametrize("case", MATRIX, ids=lambda c: "".join(map(str, c)))
-def test_serve_flies_what_check_prints(
-    tmp_path: Path, models: dict[bool, Path], case: Sequence[int]
-) -> None:
+def test_serve_flies_what_check_prints(tmp_path: Path, models: dict[bool, Path], case: Sequence[int]) -> None:
     written, careful, kept, gimbal, calibrated = map(bool, case)
     (tmp_path / "pictures").mkdir()
     cv2.imwrite(str(tmp_path / "pictures" / "a.png"), fake_model.paint(WIDTH, HEIGHT))
@@ -177,10 +181,22 @@ def test_nothing_hangs_on_whether_a_field_was_set() -> None:
 
 
 def test_every_limit_is_resolved_and_named() -> None:
-    stricter = {"TD_RADIUS_M": 0.75, "TD_MARGIN_M": 0.625, "TD_MAX_DIST_M": 12.5,
-                "TD_PERSON_P": 0.0625, "TD_LANDABLE_P": 0.875, "TD_CONFIRM_S": 2.5}  # fmt: skip
-    laxer = {"TD_RADIUS_M": 0.25, "TD_MARGIN_M": 0.125, "TD_MAX_DIST_M": 100.0,
-             "TD_PERSON_P": 0.75, "TD_LANDABLE_P": 0.25, "TD_CONFIRM_S": 0.5}  # fmt: skip
+    stricter = {
+        "TD_RADIUS_M": 0.75,
+        "TD_MARGIN_M": 0.625,
+        "TD_MAX_DIST_M": 12.5,
+        "TD_PERSON_P": 0.0625,
+        "TD_LANDABLE_P": 0.875,
+        "TD_CONFIRM_S": 2.5,
+    }
+    laxer = {
+        "TD_RADIUS_M": 0.25,
+        "TD_MARGIN_M": 0.125,
+        "TD_MAX_DIST_M": 100.0,
+        "TD_PERSON_P": 0.75,
+        "TD_LANDABLE_P": 0.25,
+        "TD_CONFIRM_S": 0.5,
+    }
     assert {limit.name for limit in LIMITS} == set(stricter) == set(laxer)
     bare = resolve_flight(configuration(), CAREFUL, {})
     flight = resolve_flight(configuration(), CAREFUL, stricter)
@@ -211,13 +227,16 @@ def test_a_recording_of_the_format_before_is_read() -> None:
     flight = resolve_flight(config, CAREFUL, {})
     values = flight.as_dict()
     old = {
-        "format": 1, "touchdown_version": "0", "boot": "b", "started_ns": 1, "utc_offset_ns": 2,
-        "config": config.model_dump(mode="json"), "model": {},
+        "format": 1,
+        "touchdown_version": "0",
+        "boot": "b",
+        "started_ns": 1,
+        "utc_offset_ns": 2,
+        "config": config.model_dump(mode="json"),
+        "model": {},
         "model_spec": CAREFUL.model_dump(mode="json"),
         **{name: values[name] for name in ("decision", "director", "taxonomy", "camera")},
-    }  # fmt: skip
+    }
     read = ResolvedFlight.parse(start_from(json.dumps(old).encode(), "old.mcap").flight)
-    assert (read.decision, read.camera, read.director) == (
-        flight.decision, flight.camera, flight.director,
-    )  # fmt: skip
+    assert (read.decision, read.camera, read.director) == (flight.decision, flight.camera, flight.director)
     assert read.classes == flight.classes

@@ -30,9 +30,7 @@ FAILED = GateReport(passed=False, frames=9, failures=("flips 3 > 0.2 %",))
 
 
 @pytest.fixture(params=[True, False], ids=["bf16 CPU", "older CPU"])
-def has_bf16(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> bool:
+def has_bf16(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bool:
     flags = "fpu sse4_2 avx512f" + (" avx512_bf16" if request.param else "")
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text(f"model name\t: Some CPU\nflags\t\t: {flags}\n")
@@ -58,9 +56,7 @@ def test_bf16_only_where_the_cpu_has_it_and_the_model_is_proven_at_it(has_bf16: 
         choose_precision("int4", None)
 
 
-def test_a_machine_that_does_not_say_has_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_machine_that_does_not_say_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openvino, "_CPUINFO", tmp_path / "none")
     assert not openvino.has_bf16()
 
@@ -127,9 +123,12 @@ assert not told, told
 def test_it_tells_nobody(model_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", TELLS_NOBODY, str(model_path)],
-        capture_output=True, text=True, check=False, timeout=120,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
         cwd=Path(__file__).parents[2],
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -150,8 +149,19 @@ def bottleneck(path: Path) -> Path:
             source = "sum"
     copy = fake_model.build(SYNTHETIC, spec)
     kept = {n.output[0]: n for n in copy.graph.node}
-    wanted = ["best", "class_id", "p", "merged", "scaled255", "rounded", "planes", "landable3",
-              "landable", "hazards_last", "hazards"]  # fmt: skip
+    wanted = [
+        "best",
+        "class_id",
+        "p",
+        "merged",
+        "scaled255",
+        "rounded",
+        "planes",
+        "landable3",
+        "landable",
+        "hazards_last",
+        "hazards",
+    ]
     before = [
         helper.make_node("Cast", ["image"], ["f"], to=1),
         helper.make_node("Transpose", ["f"], ["chw"], perm=[2, 0, 1]),
@@ -189,9 +199,7 @@ def test_both_ends_of_a_network_are_not_rounded(tmp_path: Path) -> None:
     assert len(stages[0][0].outputs) == len(stages[1][0].inputs) == 1
 
 
-def test_a_network_in_stages_decides_as_the_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_network_in_stages_decides_as_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openvino, "has_bf16", lambda: True)
     path = bottleneck(tmp_path / "deep.onnx")
     frame = Frame(np.random.default_rng(1).integers(0, 256, (128, 128, 3), np.uint8), 0, 0)
@@ -247,8 +255,7 @@ os.kill(os.getpid(), signal.SIGHUP)
 print(len(heard))
 """
     done = subprocess.run(
-        [sys.executable, "-c", code, str(model)], capture_output=True, text=True, timeout=120,
-        check=False,
-    )  # fmt: skip
+        [sys.executable, "-c", code, str(model)], capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "1"

@@ -37,17 +37,13 @@ def test_a_missing_file(tmp_path: Path, options: RuntimeOptions) -> None:
 
 
 @pytest.mark.parametrize("keep", [0, 10, 1000])
-def test_a_truncated_file(
-    tmp_path: Path, model_path: Path, keep: int, options: RuntimeOptions
-) -> None:
+def test_a_truncated_file(tmp_path: Path, model_path: Path, keep: int, options: RuntimeOptions) -> None:
     bad = tmp_path / "cut.onnx"
     bad.write_bytes(model_path.read_bytes()[:keep])
     assert "truncated, damaged or no ONNX file" in refused(bad, options)
 
 
-def test_a_file_that_is_whole_but_no_network(
-    tmp_path: Path, model_path: Path, options: RuntimeOptions
-) -> None:
+def test_a_file_that_is_whole_but_no_network(tmp_path: Path, model_path: Path, options: RuntimeOptions) -> None:
     model = onnx.load(str(model_path))
     model.graph.node[1].input[1] = "nowhere"
     bad = tmp_path / "torn.onnx"
@@ -101,25 +97,18 @@ def test_a_model_that_is_not_as_described(tmp_path: Path, options: RuntimeOption
     assert "promises one input 'picture'" in refused(path, options)
 
 
-def test_outputs_of_another_shape_are_caught_when_it_runs(
-    tmp_path: Path, options: RuntimeOptions
-) -> None:
+def test_outputs_of_another_shape_are_caught_when_it_runs(tmp_path: Path, options: RuntimeOptions) -> None:
     path = tmp_path / "stride.onnx"
     spec = fake_model.spec_of(SYNTHETIC)
     outputs = spec.outputs.model_copy(update={"stride": 2})
     onnx.save(fake_model.build(SYNTHETIC, spec.model_copy(update={"outputs": outputs})), str(path))
-    with (
-        load_runtime(path, options) as runtime,
-        pytest.raises(ModelError, match=r"promises uint8 \(64, 64\)"),
-    ):
+    with load_runtime(path, options) as runtime, pytest.raises(ModelError, match=r"promises uint8 \(64, 64\)"):
         runtime.warm_up()
 
 
 def test_unknown_providers_backends_and_types(model_path: Path, tmp_path: Path) -> None:
     options = RuntimeOptions(providers=("NoSuchExecutionProvider",))
-    assert "it has" in refused(model_path, options) and "CPUExecution" in refused(
-        model_path, options
-    )
+    assert "it has" in refused(model_path, options) and "CPUExecution" in refused(model_path, options)
     assert "expected auto" in refused(model_path, RuntimeOptions(backend="tflite"))
     assert "no runtime takes '.tflite'; expected .onnx, .engine" in refused(tmp_path / "a.tflite")
 

@@ -43,9 +43,7 @@ def test_no_secret_is_written_or_served(tmp_path: Path, model_path: Path, gstrea
     address = f"rtsp://admin:{PASSWORD}@127.0.0.1:9/live?token={TOKEN}"
     program = tmp_path / "bin" / "gst-launch-1.0"
     program.parent.mkdir()
-    program.write_text(
-        f'#!/bin/sh\nexec {sys.executable} -c {shlex.quote(FAILS)} {shlex.quote(address)} "$@"\n'
-    )
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -c {shlex.quote(FAILS)} {shlex.quote(address)} "$@"\n')
     program.chmod(0o755)
     source = address if gstreamer else f"pipe:{shlex.join([str(program), address])}"
     config = write_config(tmp_path, model_path, source)
@@ -61,8 +59,11 @@ def test_no_secret_is_written_or_served(tmp_path: Path, model_path: Path, gstrea
     with (tmp_path / "said.txt").open("wb") as said:
         daemon = subprocess.Popen(
             [sys.executable, "-m", "touchdown", "edge", "serve", "--config", str(config)],
-            cwd=ROOT, env=environment, stdout=said, stderr=said,
-        )  # fmt: skip
+            cwd=ROOT,
+            env=environment,
+            stdout=said,
+            stderr=said,
+        )
         try:
             events = tmp_path / "events.jsonl"
             deadline = time.monotonic() + 40

@@ -145,9 +145,7 @@ def test_a_person_is_said_at_once_however_much_was_said_before() -> None:
         descent.fly(10.0, 0.0, 1.0, 1)
         descent.tick(None)
     now_ns = descent.now_ns
-    person = Decision(
-        good(now_ns, now_ns).selection, now_ns, now_ns, intruder=Intruder(Role.PERSON, 0.3)
-    )
+    person = Decision(good(now_ns, now_ns).selection, now_ns, now_ns, intruder=Intruder(Role.PERSON, 0.3))
     descent.fly(10.0, 0.0, 0.2, 1)
     descent.tick(person)
     assert descent.wire.texts[-1] == "Landing hold: person at the site"

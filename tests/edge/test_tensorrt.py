@@ -59,9 +59,7 @@ def test_an_engine_for_something_else_is_refused_before_tensorrt_sees_it(
     assert f"`touchdown export trt {model_path.name} --precision fp16`" in text
 
 
-def test_a_failed_gate_is_refused_before_tensorrt_sees_it(
-    fake_gpu: FakeGpu, model_path: Path
-) -> None:
+def test_a_failed_gate_is_refused_before_tensorrt_sees_it(fake_gpu: FakeGpu, model_path: Path) -> None:
     gate = GateReport(passed=False, frames=3, failures=("person recall -4 %",))
     assert "person recall -4 %" in refused_unloaded(fake_gpu, fake_gpu.engine(model_path, gate))
 
@@ -92,17 +90,13 @@ def test_an_engine_that_tensorrt_does_not_load(fake_gpu: FakeGpu, model_path: Pa
     assert "engine plan is of another platform. Build it again" in text
 
 
-def test_an_engine_that_is_not_as_described(
-    fake_gpu: FakeGpu, model_path: Path, tmp_path: Path
-) -> None:
+def test_an_engine_that_is_not_as_described(fake_gpu: FakeGpu, model_path: Path, tmp_path: Path) -> None:
     other = fake_model.save(tmp_path / "wide.onnx", width_px=160)
     path = fake_gpu.engine(other)
     spec = fake_tensorrt.save_engine(model_path, tmp_path / "other.engine").model
     fake_gpu.engine(other, model=spec)
     text = refused(path, fake_gpu)
-    assert (
-        "class_id is output uint8 [128, 160], its ModelSpec promises output uint8 [128, 1" in text
-    )
+    assert "class_id is output uint8 [128, 160], its ModelSpec promises output uint8 [128, 1" in text
 
 
 def test_too_little_gpu_memory(fake_gpu: FakeGpu, model_path: Path) -> None:
@@ -115,10 +109,17 @@ def test_too_little_gpu_memory(fake_gpu: FakeGpu, model_path: Path) -> None:
 
 
 LOADING = (
-    "cudaGetDeviceCount", "cudaSetDevice", "cudaStreamCreateWithFlags", "cudaGetDeviceProperties",
-    "cudaDeviceGetAttribute", "cudaRuntimeGetVersion", "cudaMalloc", "cudaHostAlloc",
-    "cudaEventCreateWithFlags", "cudaMemcpyAsync",
-)  # fmt: skip
+    "cudaGetDeviceCount",
+    "cudaSetDevice",
+    "cudaStreamCreateWithFlags",
+    "cudaGetDeviceProperties",
+    "cudaDeviceGetAttribute",
+    "cudaRuntimeGetVersion",
+    "cudaMalloc",
+    "cudaHostAlloc",
+    "cudaEventCreateWithFlags",
+    "cudaMemcpyAsync",
+)
 
 
 @pytest.mark.parametrize("function", LOADING)
@@ -170,9 +171,7 @@ def test_one_graph_is_captured_and_launched_and_nothing_allocated_per_frame(
     assert not [name for name in once if "Alloc" in name or "Malloc" in name]
 
 
-def test_a_network_that_cannot_be_captured_runs_without(
-    fake_gpu: FakeGpu, model_path: Path
-) -> None:
+def test_a_network_that_cannot_be_captured_runs_without(fake_gpu: FakeGpu, model_path: Path) -> None:
     path = fake_gpu.engine(model_path)
     with load_runtime(path) as runtime:
         expected = runtime.segment(FRAME)
@@ -199,9 +198,7 @@ def test_a_network_that_does_not_run(fake_gpu: FakeGpu, model_path: Path) -> Non
     assert fake_gpu.cuda.live == 0
 
 
-def test_without_tensorrt(
-    fake_gpu: FakeGpu, model_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_tensorrt(fake_gpu: FakeGpu, model_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(name: str) -> Any:
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
@@ -273,9 +270,7 @@ def test_an_older_library_is_named() -> None:
         Cudart(Old())
 
 
-def test_a_real_engine_is_refused_where_there_is_no_driver(
-    tmp_path: Path, model_path: Path
-) -> None:
+def test_a_real_engine_is_refused_where_there_is_no_driver(tmp_path: Path, model_path: Path) -> None:
     """Nothing faked but the manifest: the real library, the real TensorRT for RTX."""
     rtx = pytest.importorskip("tensorrt_rtx")
     if importlib.util.find_spec("tensorrt") is not None:
@@ -321,9 +316,7 @@ def own(function: Any) -> list[str]:
         (fake_tensorrt.FakeTensorRT(FakeCudart()).Runtime, tensorrt_api.EngineRuntime, "Runtime"),
     ],
 )
-def test_the_fake_and_our_protocols_are_as_the_real_classes(
-    fake: type, protocol: type, real: str
-) -> None:
+def test_the_fake_and_our_protocols_are_as_the_real_classes(fake: type, protocol: type, real: str) -> None:
     real_class = getattr(pytest.importorskip("tensorrt_rtx"), real)
     names = [n for n in vars(fake) if not n.startswith("_")]
     assert sorted(names) == sorted(n for n in vars(protocol) if not n.startswith("_"))

@@ -60,9 +60,7 @@ def test_look_decides_with_the_models_thresholds(tmp_path: Path, calibrated: Pat
     picture = tmp_path / "a.png"
     cv2.imwrite(str(picture), fake_model.paint(160, 120))
     said: list[str] = []
-    options = LookOptions(
-        calibrated, RuntimeOptions(threads=1), DecisionSection(), height_agl_m=12.0, hfov_deg=60.0
-    )
+    options = LookOptions(calibrated, RuntimeOptions(threads=1), DecisionSection(), height_agl_m=12.0, hfov_deg=60.0)
     looker = Looker(options, said.append, lambda _record: None)
     flies = looker.run([picture]).flies
     assert flies is not None and flies.decision.frame_landable_probability == 0.9

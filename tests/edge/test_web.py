@@ -51,16 +51,11 @@ def unpack(message: bytes) -> tuple[dict[str, Any], bytes, bytes, bytes]:
     return json.loads(parts[0]), parts[1], parts[2], parts[3]
 
 
-async def watch(
-    port: int, seconds: float, **headers: str
-) -> tuple[list[bytes], list[dict[str, Any]]]:
+async def watch(port: int, seconds: float, **headers: str) -> tuple[list[bytes], list[dict[str, Any]]]:
     looks: list[bytes] = []
     statuses: list[dict[str, Any]] = []
     deadline = time.monotonic() + seconds
-    async with (
-        ClientSession() as session,
-        session.ws_connect(f"http://127.0.0.1:{port}/live") as live,
-    ):
+    async with ClientSession() as session, session.ws_connect(f"http://127.0.0.1:{port}/live") as live:
         while time.monotonic() < deadline:
             message = await live.receive(timeout=5)
             if message.type is WSMsgType.BINARY:
@@ -72,9 +67,7 @@ async def watch(
     return looks, statuses
 
 
-def test_a_viewer_gets_pictures_geometry_gates_and_numbers(
-    tmp_path: Path, model_path: Path
-) -> None:
+def test_a_viewer_gets_pictures_geometry_gates_and_numbers(tmp_path: Path, model_path: Path) -> None:
     with served(tmp_path, model_path) as (rig, server):
         wait_for(lambda: len(rig.link.targets) > 5)
         looks, statuses = asyncio.run(watch(server.port, 2.5))
@@ -146,21 +139,27 @@ def test_prometheus_can_read_the_metrics(tmp_path: Path, model_path: Path) -> No
     assert families["touchdown_targets_sent"].type == "counter"
 
 
-def test_the_grafana_dashboard_asks_for_metrics_that_exist(
-    tmp_path: Path, model_path: Path
-) -> None:
+def test_the_grafana_dashboard_asks_for_metrics_that_exist(tmp_path: Path, model_path: Path) -> None:
     import re
 
     folder = Path(__file__).resolve().parents[2] / "deploy" / "grafana"
     text = (folder / "touchdown.json").read_text("utf-8")
-    asked = set(re.findall(r"\b((?:touchdown|process)_[a-z_]+)", " ".join(
-        t["expr"] for p in json.loads(text)["panels"] for t in p.get("targets", []))))  # fmt: skip
+    asked = set(
+        re.findall(
+            r"\b((?:touchdown|process)_[a-z_]+)",
+            " ".join(t["expr"] for p in json.loads(text)["panels"] for t in p.get("targets", [])),
+        )
+    )
     with served(tmp_path, model_path) as (rig, server):
         wait_for(lambda: len(rig.link.targets) > 5)
         body = get(server.port, "/metrics")[1].decode()
     given = {s.name for f in text_string_to_metric_families(body) for s in f.samples}
-    optional = {"touchdown_temperature_celsius", "touchdown_recorder_dropped_total",
-                "touchdown_recorder_failures_total", "touchdown_height_metres"}  # fmt: skip
+    optional = {
+        "touchdown_temperature_celsius",
+        "touchdown_recorder_dropped_total",
+        "touchdown_recorder_failures_total",
+        "touchdown_height_metres",
+    }
     assert len(asked) > 8 and asked - given <= optional
 
 

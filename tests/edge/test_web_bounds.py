@@ -82,9 +82,7 @@ def test_a_guest_has_its_time() -> None:
     assert not Guest("a", 0.0, heard=True, viewing=True).overdue(1e9)
 
 
-def test_half_open_connections_are_few_and_do_not_keep_others_out(
-    tmp_path: Path, model_path: Path
-) -> None:
+def test_half_open_connections_are_few_and_do_not_keep_others_out(tmp_path: Path, model_path: Path) -> None:
     with served(tmp_path, model_path) as (rig, server):
         wait_for(lambda: len(rig.link.targets) > 5)
         before = open_files()
@@ -108,9 +106,7 @@ def test_a_request_that_never_ends_is_cut_off(
         drips = stack.enter_context(asked(server.port, head))
         body = stack.enter_context(asked(server.port, head + b"Content-Length: 9999\r\n\r\n"))
         idle = stack.enter_context(asked(server.port, head + b"\r\n"))
-        piped = stack.enter_context(
-            asked(server.port, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 400)
-        )
+        piped = stack.enter_context(asked(server.port, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 400))
         deadline = time.monotonic() + 6
         while time.monotonic() < deadline and not is_closed(drips):
             with suppress(OSError):
@@ -139,10 +135,7 @@ def test_viewers_are_few_and_leave_nothing_behind(
     caplog.set_level(logging.DEBUG)
     with served(tmp_path, model_path) as (rig, server), ExitStack() as stack:
         wait_for(lambda: len(rig.link.targets) > 5)
-        streams = [
-            stack.enter_context(asked(server.port, STREAM if i % 2 else UPGRADE))
-            for i in range(MAX_VIEWERS)
-        ]
+        streams = [stack.enter_context(asked(server.port, STREAM if i % 2 else UPGRADE)) for i in range(MAX_VIEWERS)]
         wait_for(lambda: len(server._viewers) + server._streams == MAX_VIEWERS)
         assert get(server.port, "/live")[0] == 503 and get(server.port, "/stream.mjpg")[0] == 503
         for client in streams:
@@ -180,9 +173,7 @@ def test_what_clients_do_wrong_is_no_error_of_ours(
     assert not [r for r in said if r.exc_info or r.levelno > logging.INFO]
 
 
-def test_a_flood_of_requests_is_paced(
-    tmp_path: Path, model_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_flood_of_requests_is_paced(tmp_path: Path, model_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(door, "REQUESTS_S", 50.0)
     monkeypatch.setattr(door, "REQUEST_BURST", 5)
     with served(tmp_path, model_path) as (rig, server), ExitStack() as stack:

@@ -29,9 +29,12 @@ def served(
     """A flying daemon and its server, on a free port of the loopback."""
     later = _Later()
     rig = Rig(
-        tmp_path, model_path, source or pipe_source(tmp_path), observers=(later,),
+        tmp_path,
+        model_path,
+        source or pipe_source(tmp_path),
+        observers=(later,),
         preview={"listen": "127.0.0.1:0", **preview},
-    )  # fmt: skip
+    )
     server, later.real = make_web(rig.config, rig.flight, rig.pipeline.timings, None)
     with server, rig.running():
         yield rig, server

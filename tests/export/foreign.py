@@ -10,10 +10,20 @@ from onnx import TensorProto, helper, numpy_helper
 
 
 def save(
-    path: Path, *, classes: int = 12, layout: str = "nchw", ends: str = "logits", rank: int = 4,
-    dynamic: bool = False, elem: int = TensorProto.FLOAT, stride: int = 1, last: bool = False,
-    opset: int = 18, size: tuple[int, int] = (48, 64), gain: float = 2.0,
-) -> Path:  # fmt: skip
+    path: Path,
+    *,
+    classes: int = 12,
+    layout: str = "nchw",
+    ends: str = "logits",
+    rank: int = 4,
+    dynamic: bool = False,
+    elem: int = TensorProto.FLOAT,
+    stride: int = 1,
+    last: bool = False,
+    opset: int = 18,
+    size: tuple[int, int] = (48, 64),
+    gain: float = 2.0,
+) -> Path:
     """A 3x3 convolution with random weights; `size` is rows and columns."""
     rng = np.random.default_rng(classes)
     kind = {1: np.float32, 10: np.float16}[elem]
@@ -52,9 +62,12 @@ def save(
     axes = rank - (ends == "labels")
     out = TensorProto.INT64 if ends == "labels" else elem
     graph = helper.make_graph(
-        nodes, "foreign", [helper.make_tensor_value_info("x", elem, shape)],
-        [helper.make_tensor_value_info("y", out, [f"d{i}" for i in range(axes)])], constants,
-    )  # fmt: skip
+        nodes,
+        "foreign",
+        [helper.make_tensor_value_info("x", elem, shape)],
+        [helper.make_tensor_value_info("y", out, [f"d{i}" for i in range(axes)])],
+        constants,
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
     onnx.save(model, str(path))
     return path

@@ -69,9 +69,7 @@ def test_any_network_flies(tmp_path, case):
 
 def test_a_network_of_one_channel_is_the_second_of_two_classes(tmp_path):
     source = foreign.save(tmp_path / "foreign.onnx", classes=1, ends="sigmoid")
-    report = adopt(
-        source, tmp_path / "m.onnx", AdoptOptions(binary(tmp_path), activation="sigmoid")
-    )
+    report = adopt(source, tmp_path / "m.onnx", AdoptOptions(binary(tmp_path), activation="sigmoid"))
     with load_runtime(report.path) as runtime:
         image = np.random.default_rng(1).integers(0, 256, (48, 64, 3), dtype=np.uint8)
         seen = runtime.segment(Frame(image, 0, 0))
@@ -117,8 +115,7 @@ def test_what_does_not_fit_is_refused_with_the_way_out(tmp_path, made, options, 
 
 def test_bad_options(tmp_path):
     source = foreign.save(tmp_path / "foreign.onnx")
-    for options in ({"mean": (0.5,)}, {"std": (0.0, 1.0, 1.0)}, {"activation": "relu"},
-                    {"temperature": 0.0}):  # fmt: skip
+    for options in ({"mean": (0.5,)}, {"std": (0.0, 1.0, 1.0)}, {"activation": "relu"}, {"temperature": 0.0}):
         with pytest.raises(InvalidValueError, match=r"expected|above 0"):
             adopt(source, tmp_path / "m.onnx", AdoptOptions("aeroscapes", **options))
 

@@ -28,18 +28,23 @@ def test_work_is_counted_by_hand(model):
 
 
 def test_products_of_matrices_and_strides_count_too():
-    weights = [numpy_helper.from_array(np.zeros(s, np.float32), n)
-               for n, s in (("m", (8, 5)), ("w", (4, 2, 3, 3)))]  # fmt: skip
+    weights = [numpy_helper.from_array(np.zeros(s, np.float32), n) for n, s in (("m", (8, 5)), ("w", (4, 2, 3, 3)))]
     graph = helper.make_graph(
-        [helper.make_node("MatMul", ["a", "m"], ["b"]),
-         helper.make_node("Conv", ["x", "w"], ["y"], strides=[2, 2], pads=[1] * 4)],
+        [
+            helper.make_node("MatMul", ["a", "m"], ["b"]),
+            helper.make_node("Conv", ["x", "w"], ["y"], strides=[2, 2], pads=[1] * 4),
+        ],
         "g",
-        [helper.make_tensor_value_info("a", TensorProto.FLOAT, [7, 8]),
-         helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 2, 10, 10])],
-        [helper.make_tensor_value_info("b", TensorProto.FLOAT, [7, 5]),
-         helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 4, 5, 5])],
+        [
+            helper.make_tensor_value_info("a", TensorProto.FLOAT, [7, 8]),
+            helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 2, 10, 10]),
+        ],
+        [
+            helper.make_tensor_value_info("b", TensorProto.FLOAT, [7, 5]),
+            helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 4, 5, 5]),
+        ],
         weights,
-    )  # fmt: skip
+    )
     work = work_of(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]))
     assert work.gmac * 1e9 == pytest.approx(7 * 8 * 5 + 4 * 25 * 18)
     assert work.weight_bytes == 4 * (40 + 72)
@@ -93,9 +98,7 @@ def test_info_counts_layers_and_work(model):
 def test_each_model_in_each_runtime(tmp_path):
     pytest.importorskip("openvino")
     model = tiny.save(tmp_path / "tiny.onnx")
-    options = BenchOptions(
-        rounds=1, warm_up=1, memory=False, runtimes=("onnxruntime", "openvino:fp32")
-    )
+    options = BenchOptions(rounds=1, warm_up=1, memory=False, runtimes=("onnxruntime", "openvino:fp32"))
     report, times = bench([model], options)
     assert [m.runtime.split()[0] for m in report.models] == ["onnxruntime", "openvino"]
     assert [len(taken) for taken in times] == [1, 1]

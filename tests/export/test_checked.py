@@ -17,15 +17,12 @@ from trainer.model import ModelConfig, build
 
 
 @pytest.mark.parametrize(
-    "network",
-    [pytest.param(n, id=n.name, marks=[pytest.mark.soak] if n.slow else []) for n in CHECKED],
+    "network", [pytest.param(n, id=n.name, marks=[pytest.mark.soak] if n.slow else []) for n in CHECKED]
 )
 def test_it_exports_runs_and_agrees(network, tmp_path):
     torch.manual_seed(0)
     width, height = network.width_px, network.height_px
-    config = ModelConfig(
-        arch=network.arch, encoder=network.encoder, classes=12, width_px=width, height_px=height
-    )
+    config = ModelConfig(arch=network.arch, encoder=network.encoder, classes=12, width_px=width, height_px=height)
     own = build(config).eval()
     _spread_out(own, width, height)
     path = tmp_path / "best.pt"

@@ -92,9 +92,7 @@ def test_the_folded_input_is_the_same_function(pyramid):
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
     picture[0, 0, 0] ^= 255  # the border too, where padding would show
     with torch.inference_mode():
-        torch.testing.assert_close(
-            folded.logits(picture), graph.logits(picture), rtol=1e-3, atol=1e-3
-        )
+        torch.testing.assert_close(folded.logits(picture), graph.logits(picture), rtol=1e-3, atol=1e-3)
 
 
 def test_an_input_that_is_read_twice_is_not_folded(pyramid):
@@ -136,9 +134,7 @@ def roles(tmp_path):
 
 def test_a_finished_file_is_merged_by_other_roles_as_an_export_would(pyramid_path, tmp_path, roles):
     first = export_onnx(pyramid_path, tmp_path / "m.onnx").path
-    direct = export_onnx(
-        pyramid_path, tmp_path / "direct.onnx", ExportOptions(taxonomy=str(roles))
-    ).path
+    direct = export_onnx(pyramid_path, tmp_path / "direct.onnx", ExportOptions(taxonomy=str(roles))).path
     report = remerge(first, str(roles), tmp_path / "again.onnx")
     assert "vegetation: obstacle -> landable" in report.changed
     assert spec_of(read_model(report.path), "m").taxonomy.name == "meadow"
@@ -159,8 +155,7 @@ def test_other_classes_cannot_be_merged(exported, tmp_path):
         remerge(path, "semantic-drone", tmp_path / "x.onnx")
     model = onnx.load(path)
     tensor = next(t for t in model.graph.initializer if t.name == "touchdown.merge")
-    tensor.CopyFrom(onnx.numpy_helper.from_array(
-        onnx.numpy_helper.to_array(tensor) * 2, tensor.name))  # fmt: skip
+    tensor.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor) * 2, tensor.name))
     onnx.save(model, tmp_path / "odd.onnx")
     with pytest.raises(ModelError, match="0 tensors hold the merge"):
         remerge(tmp_path / "odd.onnx", "aeroscapes", tmp_path / "x.onnx")
@@ -206,18 +201,19 @@ def test_weights_elsewhere_are_found_wherever_they_hide(tmp_path):
     """In an attribute of a node inside a branch, where a list of initialisers does not show it."""
     tensor = onnx.numpy_helper.from_array(np.ones(4, np.float32), "t")
     branch = onnx.helper.make_graph(
-        [onnx.helper.make_node("Constant", [], ["c"], value=tensor)], "b", [],
+        [onnx.helper.make_node("Constant", [], ["c"], value=tensor)],
+        "b",
+        [],
         [onnx.helper.make_tensor_value_info("c", 1, [4])],
-    )  # fmt: skip
+    )
     hidden = branch.node[0].attribute[0].t
     hidden.data_location = onnx.TensorProto.EXTERNAL
     entry = hidden.external_data.add()
     entry.key, entry.value = "location", "secret.bin"
     node = onnx.helper.make_node("If", ["x"], ["y"], then_branch=branch, else_branch=branch)
     graph = onnx.helper.make_graph(
-        [node], "g", [onnx.helper.make_tensor_value_info("x", 9, [])],
-        [onnx.helper.make_tensor_value_info("y", 1, [4])],
-    )  # fmt: skip
+        [node], "g", [onnx.helper.make_tensor_value_info("x", 9, [])], [onnx.helper.make_tensor_value_info("y", 1, [4])]
+    )
     path = tmp_path / "m.onnx"
     path.write_bytes(onnx.helper.make_model(graph).SerializeToString())
     with pytest.raises(ModelError, match=r"secret\.bin"):

@@ -19,9 +19,8 @@ from tests.export import tiny
 
 LAYERS = ["net/conv a", "net/conv b", "net/conv c", "net/conv d"]
 FORGIVING = LIMITS["quantised"].model_copy(
-    update={"class_disagreement": 0.2, "false_safe_flips": 0.05, "site_differs": 1.0,
-            "mean_difference": 0.05}
-)  # fmt: skip
+    update={"class_disagreement": 0.2, "false_safe_flips": 0.05, "site_differs": 1.0, "mean_difference": 0.05}
+)
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +61,7 @@ def quantised_weights(path):
     return layers
 
 
-def test_for_a_cpu_weights_are_int8_per_channel_and_activations_uint8(
-    model, folder, tmp_path, forgiving
-):
+def test_for_a_cpu_weights_are_int8_per_channel_and_activations_uint8(model, folder, tmp_path, forgiving):
     report, target, _ = made(model, folder, tmp_path)
     assert report.path == target and report.in_float == () and report.gate.passed
     layers = quantised_weights(target)
@@ -99,17 +96,18 @@ def test_preprocessing_logits_and_merge_are_never_quantised(model):
     assert set(others) == {"net/clip a", "net/clip b", "net/add", "net/relu"}
 
 
-def test_the_worst_layers_stay_in_float_until_the_gate_passes(
-    model, folder, tmp_path, monkeypatch, forgiving
-):
+def test_the_worst_layers_stay_in_float_until_the_gate_passes(model, folder, tmp_path, monkeypatch, forgiving):
     ranking = ["net/conv b", "net/conv d", "net/conv a", "net/conv c"]
     monkeypatch.setattr(int8._Work, "ranking", lambda self: list(ranking))
     judged = int8._Work.judged
 
     def strict(self, graph):
         gate = judged(self, graph)
-        biased = {n.name for n in graph.graph.node if n.op_type == "Conv"
-                  and n.input[1] in {t.name for t in graph.graph.initializer}}  # fmt: skip
+        biased = {
+            n.name
+            for n in graph.graph.node
+            if n.op_type == "Conv" and n.input[1] in {t.name for t in graph.graph.initializer}
+        }
         passed = {"net/conv b", "net/conv d"} <= biased
         return gate.model_copy(update={"passed": passed, "failures": () if passed else ("no",)})
 
@@ -148,9 +146,7 @@ def test_the_ranking_finds_the_layer_that_hurts(folder, tmp_path):
             values[:, 0] /= 3000
             tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
     chosen = int8.choose(folder, None, "", 8, None, 4)
-    work = int8._Work(
-        path, graph, int8.spec_of(graph, path), Int8Options(folder), chosen, lambda _: None
-    )
+    work = int8._Work(path, graph, int8.spec_of(graph, path), Int8Options(folder), chosen, lambda _: None)
     assert set(work.ranking()[:2]) == {"net/conv c", "net/conv d"}
 
 

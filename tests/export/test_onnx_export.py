@@ -143,8 +143,11 @@ def _spoiled(model):
 
 
 def test_parity_tolerates_a_rounding_and_a_tie_but_no_more():
-    zeros = {"class_id": np.zeros((4, 4), np.uint8), "landable": np.zeros((4, 4), np.uint8),
-             "hazards": np.zeros((4, 4, 4), np.uint8)}  # fmt: skip
+    zeros = {
+        "class_id": np.zeros((4, 4), np.uint8),
+        "landable": np.zeros((4, 4), np.uint8),
+        "hazards": np.zeros((4, 4, 4), np.uint8),
+    }
     tie = np.zeros((4, 4), bool)
     tie[0, 0] = True
     near = {name: array.copy() for name, array in zeros.items()}
@@ -197,9 +200,8 @@ def test_a_model_without_description_is_refused(exported, tmp_path):
 def test_commands(checkpoint_path, tmp_path):
     target = tmp_path / "m.onnx"
     result = CliRunner().invoke(
-        cli, ["onnx", str(checkpoint_path), "-o", str(target), "--name", "toy"],
-        catch_exceptions=False,
-    )  # fmt: skip
+        cli, ["onnx", str(checkpoint_path), "-o", str(target), "--name", "toy"], catch_exceptions=False
+    )
     assert result.exit_code == 0, result.output
     assert "torch against ONNX Runtime" in result.output
     shown = CliRunner().invoke(cli, ["info", str(target)], catch_exceptions=False)

@@ -88,9 +88,7 @@ def test_a_pyramid_enlarged_otherwise_is_summed_all_the_same():
     import segmentation_models_pytorch as smp
 
     torch.manual_seed(4)
-    network = smp.FPN(
-        "mobilenet_v2", encoder_weights=None, classes=3, decoder_interpolation="bilinear"
-    ).eval()
+    network = smp.FPN("mobilenet_v2", encoder_weights=None, classes=3, decoder_interpolation="bilinear").eval()
     faster, picture = rewritten(network), torch.randn(1, 3, 64, 96)
     assert faster.decoder.finest is None
     assert torch.allclose(faster(picture), network(picture), atol=1e-5)
@@ -99,8 +97,11 @@ def test_a_pyramid_enlarged_otherwise_is_summed_all_the_same():
 def test_blocks_that_do_more_are_left_alone():
     import segmentation_models_pytorch as smp
 
-    for options in ({"decoder_attention_type": "scse"}, {"decoder_interpolation": "bilinear"},
-                    {"decoder_use_norm": "layernorm"}):  # fmt: skip
+    for options in (
+        {"decoder_attention_type": "scse"},
+        {"decoder_interpolation": "bilinear"},
+        {"decoder_use_norm": "layernorm"},
+    ):
         network = smp.Unet("mobilenet_v2", encoder_weights=None, classes=3, **options)
         blocks = rewritten(network).decoder.blocks
         assert not any(isinstance(block, SubpixelBlock) for block in blocks), options

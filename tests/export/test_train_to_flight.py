@@ -16,12 +16,17 @@ from trainer.cli import cli as trainer_cli
 def test_train_export_run(tmp_path):
     data = fake_data.folder(tmp_path / "set")
     for cli, line in (
-        (trainer_cli, f"fit --data {data} --out {tmp_path}/run --input 96x64 --arch unet "
-                      "--encoder-depth 3 --decoder-channels 16,8,8 --epochs 1 --batch 4 "
-                      "--workers 0 --threads 1"),
-        (export_cli, f"onnx {tmp_path}/run/best.pt -o {tmp_path}/m.onnx --output-stride 2 "
-                     f"--check-images {data}/images"),
-    ):  # fmt: skip
+        (
+            trainer_cli,
+            f"fit --data {data} --out {tmp_path}/run --input 96x64 --arch unet "
+            "--encoder-depth 3 --decoder-channels 16,8,8 --epochs 1 --batch 4 "
+            "--workers 0 --threads 1",
+        ),
+        (
+            export_cli,
+            f"onnx {tmp_path}/run/best.pt -o {tmp_path}/m.onnx --output-stride 2 --check-images {data}/images",
+        ),
+    ):
         result = CliRunner().invoke(cli, line.split(), catch_exceptions=False)
         assert result.exit_code == 0, result.output
     spec = read_spec(tmp_path / "m.onnx")

@@ -67,12 +67,8 @@ def test_tensorrt_takes_every_shipped_model(path: Path, precision: str, tmp_path
     assert not list(tmp_path.glob("*.engine*"))
 
 
-@pytest.mark.parametrize(
-    "form", [ExportOptions(), ExportOptions(1), ExportOptions(2, upsample="logits")]
-)
-def test_tensorrt_takes_every_form_of_our_graph(
-    checkpoint_path: Path, tmp_path: Path, form: ExportOptions
-) -> None:
+@pytest.mark.parametrize("form", [ExportOptions(), ExportOptions(1), ExportOptions(2, upsample="logits")])
+def test_tensorrt_takes_every_form_of_our_graph(checkpoint_path: Path, tmp_path: Path, form: ExportOptions) -> None:
     path = export_onnx(checkpoint_path, tmp_path / "form.onnx", form).path
     for precision in ("fp32", "fp16"):
         (line,) = make(path, tmp_path / "x.engine", precision=precision, check_only=True)
@@ -120,9 +116,14 @@ def test_without_a_gpu_it_says_what_to_run_where(model: Path, tmp_path: Path) ->
     require_no_gpu()
     command = [sys.executable, "-m", "touchdown", "export", "trt", "small.onnx"]
     done = subprocess.run(
-        [*command, "--precision", "fp32", "--out", "a b.engine"], cwd=tmp_path, check=False,
-        capture_output=True, text=True, timeout=120, env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+        [*command, "--precision", "fp32", "--out", "a b.engine"],
+        cwd=tmp_path,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
     assert done.returncode == 2 and "Traceback" not in done.stderr
     again = "touchdown export trt small.onnx --out 'a b.engine' --precision fp32"
     assert f"`{again} --host USER@JETSON`; or there, with the file copied: `{again}`" in done.stderr
@@ -169,11 +170,20 @@ def test_a_checkpoint_cannot_be_int8(tmp_path: Path) -> None:
 
 def manifest_of(data: bytes, **changes: object) -> EngineManifest:
     facts: dict[str, object] = {
-        "flavour": "tensorrt", "tensorrt_version": "10.3.0", "cuda_version": "12.6",
-        "gpu_name": "Orin", "compute_capability": "8.7", "onnx_name": "a.onnx",
-        "onnx_sha256": "0" * 64, "engine_sha256": hashlib.sha256(data).hexdigest(),
-        "precision": "fp16", "inputs": {}, "outputs": {}, "build_seconds": 1.0, "model": SPEC,
-    }  # fmt: skip
+        "flavour": "tensorrt",
+        "tensorrt_version": "10.3.0",
+        "cuda_version": "12.6",
+        "gpu_name": "Orin",
+        "compute_capability": "8.7",
+        "onnx_name": "a.onnx",
+        "onnx_sha256": "0" * 64,
+        "engine_sha256": hashlib.sha256(data).hexdigest(),
+        "precision": "fp16",
+        "inputs": {},
+        "outputs": {},
+        "build_seconds": 1.0,
+        "model": SPEC,
+    }
     return EngineManifest.model_validate(facts | changes)
 
 
@@ -214,15 +224,11 @@ write_pair(Path(sys.argv[1]), b"new", manifest_of(b"new"))
 
 @pytest.mark.parametrize("renames", [0, 1])
 @pytest.mark.parametrize("older", [False, True])
-def test_killed_while_writing_no_half_pair_is_ever_taken(
-    tmp_path: Path, renames: int, older: bool
-) -> None:
+def test_killed_while_writing_no_half_pair_is_ever_taken(tmp_path: Path, renames: int, older: bool) -> None:
     out = tmp_path / "x.engine"
     if older:
         write_pair(out, b"old", manifest_of(b"old"))
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(out), str(renames)], cwd=ROOT, check=False, timeout=60
-    )
+    done = subprocess.run([sys.executable, "-c", KILLED, str(out), str(renames)], cwd=ROOT, check=False, timeout=60)
     assert done.returncode == -signal.SIGKILL
     if older and not renames:
         assert read_engine(out)[1] == b"old"
@@ -246,9 +252,12 @@ def test_killed_while_building_leaves_nothing(model: Path, tmp_path: Path) -> No
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     done = subprocess.run(
-        [sys.executable, "-c", code, str(model)], cwd=ROOT, check=False, timeout=60,
+        [sys.executable, "-c", code, str(model)],
+        cwd=ROOT,
+        check=False,
+        timeout=60,
         env={**os.environ, "TMPDIR": str(temporary)},
-    )  # fmt: skip
+    )
     assert done.returncode == -signal.SIGKILL
     assert left_in(tmp_path) == ["small.onnx", "tmp"]
 
@@ -266,9 +275,13 @@ def test_the_gate_is_kept_in_the_manifest(tmp_path: Path) -> None:
 
 def test_a_job_is_read_whole_or_not_at_all(tmp_path: Path) -> None:
     job = BuildJob(
-        onnx_name="a.onnx", onnx_sha256="1" * 64, precision="fp16", options=BuilderOptions(),
-        graph_sha256=hashlib.sha256(b"graph").hexdigest(), model=SPEC,
-    )  # fmt: skip
+        onnx_name="a.onnx",
+        onnx_sha256="1" * 64,
+        precision="fp16",
+        options=BuilderOptions(),
+        graph_sha256=hashlib.sha256(b"graph").hexdigest(),
+        model=SPEC,
+    )
     write_job(tmp_path, job, b"graph")
     path = tmp_path / "job.json"
     assert read_job(path) == (job, b"graph")
@@ -282,9 +295,7 @@ def test_a_job_is_read_whole_or_not_at_all(tmp_path: Path) -> None:
 
 def test_the_release_of_jetson_linux(tmp_path: Path) -> None:
     path = tmp_path / "nv_tegra_release"
-    path.write_text(
-        "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64\n"
-    )
+    path.write_text("# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64\n")
     assert l4t_release(path) == "36.4.3"
     assert l4t_release(tmp_path / "none") == ""
 
@@ -315,9 +326,13 @@ def test_the_builder_needs_neither_onnx_nor_torch(model: Path, tmp_path: Path) -
     ready = prepare(model, "fp16")
     digest = hashlib.sha256(ready.data).hexdigest()
     job = BuildJob(
-        onnx_name="small.onnx", onnx_sha256=ready.sha256, graph_sha256=digest,
-        precision="fp16", options=BuilderOptions(), model=ready.spec,
-    )  # fmt: skip
+        onnx_name="small.onnx",
+        onnx_sha256=ready.sha256,
+        graph_sha256=digest,
+        precision="fp16",
+        options=BuilderOptions(),
+        model=ready.spec,
+    )
     folder = tmp_path / "job"
     folder.mkdir()
     write_job(folder, job, ready.data)
@@ -328,9 +343,14 @@ def test_the_builder_needs_neither_onnx_nor_torch(model: Path, tmp_path: Path) -
         "import runpy; runpy.run_module('tests.export.fake_board', run_name='__main__')"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, check=False, timeout=60, capture_output=True,
-        text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+        [sys.executable, "-c", code],
+        cwd=folder,
+        check=False,
+        timeout=60,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
     assert done.returncode == 0, done.stderr
     assert read_engine(folder / "x.engine")[0].onnx_name == "small.onnx"
 

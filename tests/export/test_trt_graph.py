@@ -68,13 +68,8 @@ def test_float16_decides_alike_on_every_shipped_model(path: Path) -> None:
 def test_the_network_is_float16_and_the_decision_is_not(model: Path) -> None:
     found = graph(prepare(model, "fp16").data)
     types = {t.name: t.data_type for t in found.initializer}
-    weights = {
-        n.op_type + n.output[0]: types[n.input[1]] for n in found.node if n.op_type == "Conv"
-    }
-    assert weights == {
-        "Convc1": TensorProto.FLOAT16, "Convlogits": TensorProto.FLOAT16,
-        "Convsums": TensorProto.FLOAT,
-    }  # fmt: skip
+    weights = {n.op_type + n.output[0]: types[n.input[1]] for n in found.node if n.op_type == "Conv"}
+    assert weights == {"Convc1": TensorProto.FLOAT16, "Convlogits": TensorProto.FLOAT16, "Convsums": TensorProto.FLOAT}
     casts = [n for n in found.node if n.op_type == "Cast"]
     added = [n for n in casts if n.output[0].endswith((".half", ".single"))]
     # One into the network and one out of it, however many operators take the logits.
@@ -86,12 +81,17 @@ def test_what_stays_in_float32_is_told_by_the_weights_not_by_names() -> None:
         return helper.make_node(kind, ins, [out], out)
 
     nodes = [
-        node("Cast", ["image"], "a"), node("Conv", ["a", "w"], "b"), node("Softmax", ["b"], "c"),
-        node("MatMul", ["b", "c"], "d"), node("Conv", ["d", "w"], "e"),
-        node("Resize", ["e", "", "s"], "f"), node("ArgMax", ["f"], "g"),
-        node("Softmax", ["f"], "h"), node("Conv", ["h", "merge"], "i"),
+        node("Cast", ["image"], "a"),
+        node("Conv", ["a", "w"], "b"),
+        node("Softmax", ["b"], "c"),
+        node("MatMul", ["b", "c"], "d"),
+        node("Conv", ["d", "w"], "e"),
+        node("Resize", ["e", "", "s"], "f"),
+        node("ArgMax", ["f"], "g"),
+        node("Softmax", ["f"], "h"),
+        node("Conv", ["h", "merge"], "i"),
         node("Resize", ["i", "", "s"], "j"),
-    ]  # fmt: skip
+    ]
     tensor = onnx.numpy_helper.from_array
     weights = [
         tensor(np.full((2, 2, 1, 1), 0.3, np.float32), "w"),
@@ -167,8 +167,12 @@ def test_bad_files_are_refused_before_any_parser(model: Path, tmp_path: Path) ->
 
 def test_a_graph_with_branches_is_float32_or_nothing(model: Path, tmp_path: Path) -> None:
     branching = onnx.load(str(model))
-    empty = helper.make_graph([helper.make_node("Identity", ["r1"], ["same"])], "then", [], [
-        helper.make_tensor_value_info("same", TensorProto.FLOAT, None)])  # fmt: skip
+    empty = helper.make_graph(
+        [helper.make_node("Identity", ["r1"], ["same"])],
+        "then",
+        [],
+        [helper.make_tensor_value_info("same", TensorProto.FLOAT, None)],
+    )
     yes = onnx.numpy_helper.from_array(np.array(True), "yes")
     branching.graph.initializer.append(yes)
     node = helper.make_node("If", ["yes"], ["r2"], then_branch=empty, else_branch=empty)

@@ -105,15 +105,11 @@ def nothing_is_left(model: Path, network: Network) -> bool:
     return not list(model.parent.glob("*engine*")) and not list(model.parent.glob(".touchdown*"))
 
 
-def test_an_engine_is_built_there_and_brought_home(
-    model: Path, network: Network, python: str
-) -> None:
+def test_an_engine_is_built_there_and_brought_home(model: Path, network: Network, python: str) -> None:
     key = model.parent / "key"
     remote = Remote("jetson@board", python, 2222, key, model.parent / "config")
     cache = model.parent / "timing.cache"
-    said, out = make(
-        model, remote, timing_cache=cache, options=BuilderOptions(workspace_mb=64)
-    )  # fmt: skip
+    said, out = make(model, remote, timing_cache=cache, options=BuilderOptions(workspace_mb=64))
     manifest, engine = read_engine(out)
     assert len(engine) > 1000 and manifest.gpu_name == "Orin" and manifest.precision == "fp16"
     assert manifest.options.workspace_mb == 64 and manifest.options.timing_cache
@@ -195,9 +191,7 @@ def test_a_connection_that_goes_silent_is_given_up_and_the_build_ended(
 def test_what_is_damaged_on_the_way_is_refused(model: Path, network: Network, python: str) -> None:
     network.script("scp", SCP, 'case "$*" in *:*.engine*) spoil=1;; esac')
     text = (network.folder / "scp").read_text()
-    (network.folder / "scp").write_text(
-        text + '[ -z "$spoil" ] || printf x >> "$last/flight.engine"\n'
-    )
+    (network.folder / "scp").write_text(text + '[ -z "$spoil" ] || printf x >> "$last/flight.engine"\n')
     with pytest.raises(ModelError, match="damaged, or the two are of different builds"):
         make(model, Remote("jetson@board", python))
     assert nothing_is_left(model, network)
@@ -212,9 +206,7 @@ def test_an_engine_of_something_else_is_refused(model: Path, network: Network, p
     assert nothing_is_left(model, network)
 
 
-def test_a_folder_that_cannot_be_removed_is_said(
-    model: Path, network: Network, python: str
-) -> None:
+def test_a_folder_that_cannot_be_removed_is_said(model: Path, network: Network, python: str) -> None:
     network.script("ssh", SSH, 'case "$command" in *rm\\ -rf*) exit 9;; esac')
     said, out = make(model, Remote("jetson@board", python))
     assert read_engine(out)
@@ -222,9 +214,7 @@ def test_a_folder_that_cannot_be_removed_is_said(
     shutil.rmtree(network.there)
 
 
-@pytest.mark.parametrize(
-    "host", ["-oProxyCommand=touch /tmp/x", "a b", "u@h;ls", "", "u@-x", "$(x)"]
-)
+@pytest.mark.parametrize("host", ["-oProxyCommand=touch /tmp/x", "a b", "u@h;ls", "", "u@-x", "$(x)"])
 def test_names_that_are_no_hosts(host: str) -> None:
     with pytest.raises(RemoteError, match="expected user@host"):
         Remote(host)

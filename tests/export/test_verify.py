@@ -45,9 +45,7 @@ def comparison():
 def test_counts_by_hand(comparison):
     """B misses half of a car: 8 x 16 pixels become landable for B alone."""
     truth = labels(("car", (0, 0, 16, 16)))
-    comparison.add(
-        seen(("car", (0, 0, 16, 16))), seen(("car", (0, 0, 8, 16))), truth, (640, 640)
-    )  # fmt: skip
+    comparison.add(seen(("car", (0, 0, 16, 16))), seen(("car", (0, 0, 8, 16))), truth, (640, 640))
     found = comparison.measured()
     assert found["false_safe_flips"] == pytest.approx(128 / 4096)
     assert found["lost_landable"] == 0
@@ -203,9 +201,7 @@ def test_one_file_in_two_runtimes(tmp_path):
     model = tiny.save(tmp_path / "tiny.onnx")
     folder = tiny.pictures(tmp_path / "pictures", 3)
     as_it_flies = ["--runtime-b", "openvino", "--precision-b", "bf16"]
-    done = CliRunner().invoke(
-        cli, ["verify", str(model), str(model), "--data", str(folder), "--json", *as_it_flies]
-    )
+    done = CliRunner().invoke(cli, ["verify", str(model), str(model), "--data", str(folder), "--json", *as_it_flies])
     report = json.loads(done.stdout)
     assert report["thresholds"] == dict(LIMITS["bf16"])
     assert report["runtimes"][0].startswith("onnxruntime")
@@ -225,7 +221,4 @@ def test_one_file_in_two_runtimes(tmp_path):
 def test_a_checkpoint_runs_in_torch_alone(checkpoint_path, tmp_path):
     folder = tiny.pictures(tmp_path / "pictures", 1)
     with pytest.raises(ModelError, match="torch runs, not openvino"):
-        verify(
-            checkpoint_path, tiny.save(tmp_path / "tiny.onnx"),
-            VerifyOptions(folder, runtime_a="openvino"),
-        )  # fmt: skip
+        verify(checkpoint_path, tiny.save(tmp_path / "tiny.onnx"), VerifyOptions(folder, runtime_a="openvino"))

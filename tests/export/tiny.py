@@ -18,8 +18,13 @@ WIDTH, HEIGHT = 64, 48
 def save(path: Path, seed: int = 0) -> Path:
     """Five layers: two with a clip behind, a depthwise one, a residual addition, the logits."""
     rng = np.random.default_rng(seed)
-    shapes = {"a": (16, 3, 3, 3), "b": (16, 1, 3, 3), "c": (16, 16, 1, 1), "d": (16, 16, 3, 3),
-              "logits": (12, 16, 1, 1)}  # fmt: skip
+    shapes = {
+        "a": (16, 3, 3, 3),
+        "b": (16, 1, 3, 3),
+        "c": (16, 16, 1, 1),
+        "d": (16, 16, 3, 3),
+        "logits": (12, 16, 1, 1),
+    }
     constants = []
     for name, shape in shapes.items():
         weights = rng.normal(size=shape) * np.sqrt(2 / np.prod(shape[1:]))
@@ -31,24 +36,26 @@ def save(path: Path, seed: int = 0) -> Path:
 
     def conv(name: str, source: str, pads: int, group: int = 1) -> onnx.NodeProto:
         inputs = [source, f"{name}.w", f"{name}.b"]
-        return helper.make_node(
-            "Conv", inputs, [name], name=f"conv {name}", pads=[pads] * 4, group=group
-        )
+        return helper.make_node("Conv", inputs, [name], name=f"conv {name}", pads=[pads] * 4, group=group)
 
     nodes = [
-        conv("a", "x", 1), helper.make_node("Clip", ["a", "low", "high"], ["a6"], name="clip a"),
+        conv("a", "x", 1),
+        helper.make_node("Clip", ["a", "low", "high"], ["a6"], name="clip a"),
         conv("b", "a6", 1, 16),
         helper.make_node("Clip", ["b", "low", "high"], ["b6"], name="clip b"),
-        conv("c", "b6", 0), helper.make_node("Add", ["c", "a6"], ["sum"], name="add"),
-        conv("d", "sum", 1), helper.make_node("Relu", ["d"], ["d0"], name="relu"),
+        conv("c", "b6", 0),
+        helper.make_node("Add", ["c", "a6"], ["sum"], name="add"),
+        conv("d", "sum", 1),
+        helper.make_node("Relu", ["d"], ["d0"], name="relu"),
         conv("logits", "d0", 0),
-    ]  # fmt: skip
+    ]
     graph = helper.make_graph(
-        nodes, "tiny",
+        nodes,
+        "tiny",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, HEIGHT, WIDTH])],
         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, 12, HEIGHT, WIDTH])],
         constants,
-    )  # fmt: skip
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     foreign = path.with_suffix(".foreign")
     foreign.write_bytes(model.SerializeToString())

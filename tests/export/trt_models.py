@@ -7,12 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-from onnxruntime.quantization import (
-    CalibrationDataReader,
-    QuantFormat,
-    QuantType,
-    quantize_static,
-)
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 from landing.spec import METADATA_KEY, InputSpec, ModelSpec, OutputSpec
 from landing.taxonomy import Taxonomy
@@ -44,9 +39,14 @@ def small(path: Path, *, odd: bool = False, describe: bool = True) -> Path:
         "b1": rng.normal(0, 0.1, 8).astype(np.float32),
         "w2_half": rng.normal(0, 0.5, (classes, 8, 1, 1)).astype(np.float16),
         "merge": merge.astype(np.float32),
-        "axis0": np.array([0]), "axis1": np.array([1]), "five": np.array([5]), "six": np.array([6]),
-        "one": np.array([1]), "zero": np.array(0), "bytes": np.array(255, np.float32),
-    }  # fmt: skip
+        "axis0": np.array([0]),
+        "axis1": np.array([1]),
+        "five": np.array([5]),
+        "six": np.array([6]),
+        "one": np.array([1]),
+        "zero": np.array(0),
+        "bytes": np.array(255, np.float32),
+    }
     node, u8 = helper.make_node, TensorProto.UINT8
     nodes = [
         node("Cast", ["image"], ["x"], to=TensorProto.FLOAT),
@@ -114,13 +114,16 @@ def quantized(source: Path, target: Path, *, for_tensorrt: bool = True) -> Path:
     size = [d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim]
     activation = QuantType.QInt8 if for_tensorrt else QuantType.QUInt8
     quantize_static(
-        str(named), str(target), _Noise(tuple(size)), quant_format=QuantFormat.QDQ,
-        per_channel=True, activation_type=activation, weight_type=QuantType.QInt8,
-        op_types_to_quantize=["Conv"], nodes_to_exclude=sums,
-        extra_options={
-            "ActivationSymmetric": for_tensorrt, "WeightSymmetric": True,
-            "QuantizeBias": not for_tensorrt,
-        },
-    )  # fmt: skip
+        str(named),
+        str(target),
+        _Noise(tuple(size)),
+        quant_format=QuantFormat.QDQ,
+        per_channel=True,
+        activation_type=activation,
+        weight_type=QuantType.QInt8,
+        op_types_to_quantize=["Conv"],
+        nodes_to_exclude=sums,
+        extra_options={"ActivationSymmetric": for_tensorrt, "WeightSymmetric": True, "QuantizeBias": not for_tensorrt},
+    )
     named.unlink()
     return target

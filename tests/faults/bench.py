@@ -44,12 +44,12 @@ class Bench:
         preexec: Called in the daemon's process before it begins.
         size: Of the camera's pictures, px.
         fps: Of the camera, Hz.
-        patch: Rows and columns of the picture that show grass, all else roof; None shows grass
-            everywhere but for a car in a corner.
+        patch: Rows and columns of the picture that show grass, all else roof; None shows grass everywhere but for a car
+            in a corner.
         udp: The daemon waits on a UDP port, instead of connecting by TCP.
         height_m: Where the vehicle hovers.
-        follow: The camera shows the ground below the vehicle, patches of several kinds. Otherwise
-            it shows one picture, wherever the vehicle is.
+        follow: The camera shows the ground below the vehicle, patches of several kinds. Otherwise it shows one picture,
+            wherever the vehicle is.
     """
 
     def __init__(
@@ -126,8 +126,7 @@ class Bench:
     # --- the autopilot ---
 
     def _start_autopilot(self, ports: Sequence[int] = (0, 0, 0)) -> None:
-        command = [sys.executable, "-m", "sim.autopilot", "--airborne", str(self._height_m),
-                   "--mode", "GUIDED"]  # fmt: skip
+        command = [sys.executable, "-m", "sim.autopilot", "--airborne", str(self._height_m), "--mode", "GUIDED"]
         for port in ports:
             command += ["--link", f"tcp:127.0.0.1:{port}"]
         for name, value in PLND_PARAMETERS.items():
@@ -163,24 +162,48 @@ class Bench:
             picture[:] = palette[ids["roof"]]
             picture[self._patch] = palette[grass]
         np.save(self.folder / "picture.npy", picture)
-        camera = [sys.executable, str(HERE / "camera.py"), str(width), str(height), str(self._fps),
-                  str(self.folder / "picture.npy"), str(self.camera_order),
-                  str(self.frames_log)]  # fmt: skip
+        camera = [
+            sys.executable,
+            str(HERE / "camera.py"),
+            str(width),
+            str(height),
+            str(self._fps),
+            str(self.folder / "picture.npy"),
+            str(self.camera_order),
+            str(self.frames_log),
+        ]
         if self._follow:
             save_world(_patches(taxonomy), self.folder / "world")
-            camera += [sys.executable, "-m", "sim.camera_process", "--painted",
-                       "--world", str(self.folder / "world"), "--width", str(width),
-                       "--height", str(height), "--fps", str(self._fps),
-                       "--autopilot", f"tcp:127.0.0.1:{self._ports[2]}"]  # fmt: skip
+            camera += [
+                sys.executable,
+                "-m",
+                "sim.camera_process",
+                "--painted",
+                "--world",
+                str(self.folder / "world"),
+                "--width",
+                str(width),
+                "--height",
+                str(height),
+                "--fps",
+                str(self._fps),
+                "--autopilot",
+                f"tcp:127.0.0.1:{self._ports[2]}",
+            ]
         sections: dict[str, dict[str, Any]] = {
             "model": {"path": self.model, "threads": 1},
-            "camera": {"source": "pipe:" + " ".join(camera), "width_px": width,
-                       "height_px": height, "fps": self._fps, "hfov_deg": 70.0},
+            "camera": {
+                "source": "pipe:" + " ".join(camera),
+                "width_px": width,
+                "height_px": height,
+                "fps": self._fps,
+                "hfov_deg": 70.0,
+            },
             "link": {"connection": self.wire.connection},
             "log": {"events": "events.jsonl"},
             "preview": {"listen": "127.0.0.1:0"},
             "recorder": {"segment_s": 2.0, "free_mb": 0.0},
-        }  # fmt: skip
+        }
         for name, values in self._settings.items():
             sections.setdefault(name, {}).update(values)
         lines: list[str] = []
@@ -193,15 +216,19 @@ class Bench:
         config = str(self.folder / "edge.toml")
         words = [sys.executable, "-m", "touchdown", "edge", "serve", "--config", config]
         if self._inside:
-            words = [sys.executable, "-m", "tests.faults.daemon", str(self.daemon_order), "serve",
-                     "--config", config]  # fmt: skip
+            words = [sys.executable, "-m", "tests.faults.daemon", str(self.daemon_order), "serve", "--config", config]
         self.starts += 1
         log = self._stack.enter_context((self.folder / "daemon.log").open("ab"))
         self.daemon = subprocess.Popen(
-            [*self._before, *words], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            start_new_session=True, env=self._environment, cwd=HERE.parents[1],
+            [*self._before, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env=self._environment,
+            cwd=HERE.parents[1],
             preexec_fn=self._preexec,
-        )  # fmt: skip
+        )
         self._stack.callback(stop_process, self.daemon)
 
     def signal_daemon(self, number: signal.Signals) -> None:

@@ -2,11 +2,10 @@
 
     python camera.py WIDTH HEIGHT FPS PICTURE ORDER LOG [COMMAND...]
 
-It shows one picture, or what another camera command delivers. ORDER is a file with one word, read
-before each frame: good, frozen, noisy (frozen, with the noise of a sensor), loop (the last two
-seconds over and over, with such noise), black, half (half a frame, then silence), slow (a third of
-the rate), gone (ends at once, also when it is started anew), mute (runs, says nothing). The
-monotonic time of every good frame is appended to LOG.
+It shows one picture, or what another camera command delivers. ORDER is a file with one word, read before each frame:
+good, frozen, noisy (frozen, with the noise of a sensor), loop (the last two seconds over and over, with such noise),
+black, half (half a frame, then silence), slow (a third of the rate), gone (ends at once, also when it is started anew),
+mute (runs, says nothing). The monotonic time of every good frame is appended to LOG.
 """
 
 from __future__ import annotations

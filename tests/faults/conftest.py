@@ -25,9 +25,7 @@ def keep() -> Callable[[Row], None]:
 
     def kept(row: Row) -> None:
         save_row(ROWS, row)
-        assert row.kept, (
-            f"{row.fault}: {row.promise}; {row.happened}, silent after {row.silence_s} s"
-        )
+        assert row.kept, f"{row.fault}: {row.promise}; {row.happened}, silent after {row.silence_s} s"
 
     return kept
 

@@ -1,8 +1,8 @@
 """The ordinary `edge serve` with a fault inside, on order: `python daemon.py ORDER serve ARGS...`.
 
-ORDER is a file with one word, read at each inference: good, memory (the network runs out of it),
-device (its device is gone), hang (an inference does not come back), or clock:SECONDS (the wall
-clock is off by so much; the monotonic one is not, as after a jump of NTP).
+ORDER is a file with one word, read at each inference: good, memory (the network runs out of it), device (its device is
+gone), hang (an inference does not come back), or clock:SECONDS (the wall clock is off by so much; the monotonic one is
+not, as after a jump of NTP).
 """
 
 from __future__ import annotations

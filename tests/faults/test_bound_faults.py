@@ -82,10 +82,9 @@ def test_half_open_connections(tmp_path: Path, model_path: Path, keep: Keep) -> 
             f"descriptors; log {grown / seconds / 1e3:.1f} kB/s",
             None,
             recovery_s,
-            count > 40 and gap_s < 1.0 and most < DESCRIPTORS // 4 and recovery_s < 5.0
-            and grown / seconds < 2000,
+            count > 40 and gap_s < 1.0 and most < DESCRIPTORS // 4 and recovery_s < 5.0 and grown / seconds < 2000,
         )
-    )  # fmt: skip
+    )
 
 
 def test_viewers_that_never_read(tmp_path: Path, model_path: Path, keep: Keep) -> None:

@@ -21,15 +21,12 @@ CAMERA = [
     (1, "camera unplugged", "gone", "silent; resumes when it is back"),
     (2, "camera runs, delivers nothing", "mute", "silent; resumes when it delivers"),
     (3, "camera delivers black pictures", "black", "silent, says `bad-picture`; resumes"),
-    (4, "camera stops within a frame", "half",
-     "silent, nothing of the torn frame is used; started anew"),
-]  # fmt: skip
+    (4, "camera stops within a frame", "half", "silent, nothing of the torn frame is used; started anew"),
+]
 
 
 @pytest.mark.parametrize(("order", "fault", "word", "promise"), CAMERA)
-def test_camera(
-    tmp_path: Path, model_path: Path, keep: Keep, order: int, fault: str, word: str, promise: str
-) -> None:
+def test_camera(tmp_path: Path, model_path: Path, keep: Keep, order: int, fault: str, word: str, promise: str) -> None:
     with Bench(tmp_path, model_path) as bench:
         bench.wait_for_targets()
         silence_s = stops(bench, lambda: bench.order_camera(word), lambda: bench.last_frame_ns)
@@ -66,11 +63,14 @@ def test_frozen_camera(tmp_path: Path, model_path: Path, keep: Keep) -> None:
 
 
 OLD = [
-    (60, "camera delivers one picture with noise, while landing", "noisy",
-     "silent within 1 s, once the ground must have moved in the picture; resumes"),
-    (61, "camera repeats its last 2 s with noise, while landing", "loop",
-     "silent within 1 s; resumes"),
-]  # fmt: skip
+    (
+        60,
+        "camera delivers one picture with noise, while landing",
+        "noisy",
+        "silent within 1 s, once the ground must have moved in the picture; resumes",
+    ),
+    (61, "camera repeats its last 2 s with noise, while landing", "loop", "silent within 1 s; resumes"),
+]
 
 
 @pytest.mark.parametrize(("order", "fault", "word", "promise"), OLD)
@@ -98,8 +98,7 @@ def test_slow_camera(tmp_path: Path, model_path: Path, keep: Keep) -> None:
         # Whatever is sent rests on a frame that is young enough.
         frames = [int(t) for t in bench.frames_log.read_text().split()]
         ages = [
-            (target.at_ns - max(f for f in frames if f <= target.at_ns)) * 1e-9
-            for target in bench.wire.targets[20:]
+            (target.at_ns - max(f for f in frames if f <= target.at_ns)) * 1e-9 for target in bench.wire.targets[20:]
         ]
         bench.order_camera("good")
         recovery_s = bench.wait_for_targets(5)

@@ -42,10 +42,7 @@ def slow(model: Path, path: Path) -> Path:
         helper.make_node("ReduceMean", ["x"], ["slow_mean"], keepdims=1),
         helper.make_node("Reshape", ["slow_mean", "slow_flat"], ["slow_one"]),
         helper.make_node("Expand", ["slow_one", "slow_shape"], ["slow_0"]),
-        *(
-            helper.make_node("MatMul", [f"slow_{i}", "slow_weights"], [f"slow_{i + 1}"])
-            for i in range(NODES)
-        ),
+        *(helper.make_node("MatMul", [f"slow_{i}", "slow_weights"], [f"slow_{i + 1}"]) for i in range(NODES)),
         helper.make_node("ReduceMax", [f"slow_{NODES}"], ["slow_max"], keepdims=0),
         helper.make_node("Mul", ["slow_max", "slow_nothing"], ["slow_zero"]),
         helper.make_node("Add", ["scores_before", "slow_zero"], ["scores"]),

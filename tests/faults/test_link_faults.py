@@ -19,9 +19,7 @@ LINK = [
 
 
 @pytest.mark.parametrize(("order", "fault", "word", "promise"), LINK)
-def test_link(
-    tmp_path: Path, model_path: Path, keep: Keep, order: int, fault: str, word: str, promise: str
-) -> None:
+def test_link(tmp_path: Path, model_path: Path, keep: Keep, order: int, fault: str, word: str, promise: str) -> None:
     with Bench(tmp_path, model_path) as bench:
         bench.wait_for_targets()
 
@@ -34,15 +32,7 @@ def test_link(
         recovery_s = bench.wait_for_targets(5)
         reasons = {str(e["reason"]) for e in bench.events("target-stop")}
     keep(
-        Row(
-            order,
-            fault,
-            promise,
-            "; ".join(sorted(reasons)),
-            max(silence_s, 0.0),
-            recovery_s,
-            silence_s <= SILENCE_S,
-        )
+        Row(order, fault, promise, "; ".join(sorted(reasons)), max(silence_s, 0.0), recovery_s, silence_s <= SILENCE_S)
     )
 
 

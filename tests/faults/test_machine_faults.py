@@ -44,9 +44,7 @@ INSIDE = [
 
 
 @pytest.mark.parametrize(("order", "fault", "word", "said"), INSIDE)
-def test_inside(
-    tmp_path: Path, model_path: Path, keep: Keep, order: int, fault: str, word: str, said: str
-) -> None:
+def test_inside(tmp_path: Path, model_path: Path, keep: Keep, order: int, fault: str, word: str, said: str) -> None:
     with Bench(tmp_path, model_path, inside=True) as bench:
         bench.wait_for_targets()
 
@@ -58,9 +56,7 @@ def test_inside(
         silence_s = stops(bench, fail, lambda: bench.last_frame_ns)
         log = bench.said()
         status = bench.daemon.returncode
-        assert ("Traceback" in log) == (word == "memory") and status == (
-            1 if word == "memory" else 2
-        )
+        assert ("Traceback" in log) == (word == "memory") and status == (1 if word == "memory" else 2)
         bench.start_daemon()  # as systemd does
         recovery_s = bench.wait_for_targets(5)
     keep(
@@ -203,9 +199,7 @@ def test_throttled(tmp_path: Path, model_path: Path, keep: Keep) -> None:
         bench.wait_for_targets()
         with throttled(bench.daemon.pid) as how:
             count, gap_s = goes_on(bench, 5.0)
-            ages = [
-                t.at_ns * 1e-9 - t.stamp_us * 1e-6 for t in bench.wire.targets[-max(count, 1):]
-            ]  # fmt: skip
+            ages = [t.at_ns * 1e-9 - t.stamp_us * 1e-6 for t in bench.wire.targets[-max(count, 1) :]]
         recovery_s = bench.wait_for_targets(5)
     keep(
         Row(

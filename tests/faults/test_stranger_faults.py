@@ -58,8 +58,7 @@ def test_second_autopilot(tmp_path: Path, model_path: Path, keep: Keep) -> None:
         Row(
             30,
             "second autopilot on the UDP port, no system_id set",
-            "silent while both are heard, both named; nothing of the other one is taken; resumes "
-            "5 s after it has left",
+            "silent while both are heard, both named; nothing of the other one is taken; resumes 5 s after it has left",
             f"refused, named, {other.targets} targets to it, {resets} map resets",
             max(silence_s, 0.0),
             recovery_s,
@@ -120,8 +119,7 @@ def test_two_daemons(tmp_path: Path, model_path: Path, keep: Keep) -> None:
     with Bench(tmp_path, model_path) as bench:
         bench.wait_for_targets()
         starts_before, flights_before = len(bench.events("start")), flights_of(tmp_path)
-        command = [sys.executable, "-m", "touchdown", "edge", "serve", "--config",
-                   str(tmp_path / "edge.toml")]  # fmt: skip
+        command = [sys.executable, "-m", "touchdown", "edge", "serve", "--config", str(tmp_path / "edge.toml")]
         started = time.monotonic()
         with (tmp_path / "second.log").open("wb") as log:
             second = subprocess.Popen(command, stderr=log, cwd=ROOT)
@@ -137,8 +135,7 @@ def test_two_daemons(tmp_path: Path, model_path: Path, keep: Keep) -> None:
             33,
             "second daemon on the same configuration",
             "the first goes on; the second names it, exits 78 and touches nothing",
-            f"exit {status} within {took_s:.1f} s; {count} targets in 4 s, longest gap "
-            f"{gap_s:.2f} s",
+            f"exit {status} within {took_s:.1f} s; {count} targets in 4 s, longest gap {gap_s:.2f} s",
             None,
             None,
             status == 78 and f"process {bench.daemon.pid}" in said and alone and count > 40,

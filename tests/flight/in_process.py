@@ -1,7 +1,7 @@
 """A landing in one process and in simulated time: stand-in, bridge, decision, director, authority.
 
-Only threads, sockets, camera and network are left out: the bytes of both directions pass through
-the codecs that fly, and the pictures are perfect segmentations of a ground given by a function.
+Only threads, sockets, camera and network are left out: the bytes of both directions pass through the codecs that fly,
+and the pictures are perfect segmentations of a ground given by a function.
 """
 
 from __future__ import annotations
@@ -31,9 +31,15 @@ CAMERA = CameraModel.from_hfov(128, 96, 80.0)
 BOOT_NS = 1_000_000_000_000
 TICK_NS = 10_000_000
 FRAME_NS, SIGHT_NS, CONTROL_NS, ASK_NS = 100_000_000, 80_000_000, 50_000_000, 20_000_000
-PARAMETERS = {"PLND_ENABLED": 1, "PLND_TYPE": 1, "PLND_OPTIONS": 4,
-              "RNGFND1_TYPE": 100, "RNGFND1_MIN_CM": 10,
-              "RNGFND1_MAX_CM": 4000, "RNGFND1_ORIENT": 25}  # fmt: skip
+PARAMETERS = {
+    "PLND_ENABLED": 1,
+    "PLND_TYPE": 1,
+    "PLND_OPTIONS": 4,
+    "RNGFND1_TYPE": 100,
+    "RNGFND1_MIN_CM": 10,
+    "RNGFND1_MAX_CM": 4000,
+    "RNGFND1_ORIENT": 25,
+}
 
 People = Callable[[float], list[tuple[float, float]]]
 """Where people stand, local NED, by the time since the start, s."""
@@ -53,9 +59,7 @@ class InProcessFlight:
         self.autopilot = Autopilot(
             AutopilotConfig(parameters=PARAMETERS, airborne_height_m=height_m, airborne_mode=mode)
         )
-        self.telemetry = Telemetry(
-            LinkSettings("udpin:127.0.0.1:0", commands=authority.level != "advise")
-        )
+        self.telemetry = Telemetry(LinkSettings("udpin:127.0.0.1:0", commands=authority.level != "advise"))
         self.events: list[dict[str, Any]] = []
         log = EventLog(None)
         log.listeners.append(lambda line: self.events.append({**line, "t_s": self.t_s}))
@@ -113,8 +117,7 @@ class InProcessFlight:
     def sticks(self, roll=1500, pitch=1500, throttle=0, yaw=0) -> None:
         rest = [0] * 14
         self.autopilot.receive(
-            "pilot",
-            mavlink.MAVLink_rc_channels_override_message(1, 1, roll, pitch, throttle, yaw, *rest),
+            "pilot", mavlink.MAVLink_rc_channels_override_message(1, 1, roll, pitch, throttle, yaw, *rest)
         )
 
     # --- time ---

@@ -17,14 +17,11 @@ __all__ = ["colour_model"]
 pytestmark = [pytest.mark.flight, pytest.mark.timeout(400)]
 
 
-def test_a_landings_capture_has_no_malformed_or_misaddressed_packet(
-    tmp_path: Path, colour_model: Path
-) -> None:
+def test_a_landings_capture_has_no_malformed_or_misaddressed_packet(tmp_path: Path, colour_model: Path) -> None:
     world = painted_world(5, tmp_path / "painted")
     plan = FlightPlan(
-        model=colour_model, out=tmp_path / "out", world=str(world), seed=5,
-        settings={"link": {"pcap": "landing.pcap"}},
-    )  # fmt: skip
+        model=colour_model, out=tmp_path / "out", world=str(world), seed=5, settings={"link": {"pcap": "landing.pcap"}}
+    )
     result = fly_one(plan)
     assert result.verdict == "landed-safe", result.reason
     capture = tmp_path / "out" / "landing.pcap"

@@ -49,10 +49,7 @@ def painted_world(seed: int, folder: Path) -> Path:
 
 def test_lands_on_safe_ground_where_straight_down_is_not(tmp_path, colour_model):
     world = painted_world(5, tmp_path / "painted")
-    plan = FlightPlan(
-        model=colour_model, out=tmp_path / "out", world=str(world), seed=5,
-        settings=SHARED_MACHINE,
-    )  # fmt: skip
+    plan = FlightPlan(model=colour_model, out=tmp_path / "out", world=str(world), seed=5, settings=SHARED_MACHINE)
     result = fly_one(plan)
     assert result.straight_down_ok is False
     assert result.verdict == "landed-safe", result.reason
@@ -73,25 +70,25 @@ def test_world_without_safe_ground_is_an_abstention_with_its_reason(tmp_path, co
     water = next(c.id for c in TAXONOMY.classes if c.name == "water")
     labels = np.full_like(world.labels, water)
     save_world(
-        replace(
-            world, labels=labels, ortho_bgr=TAXONOMY.palette_bgr[labels], detail_seed=None,
-            actors=(),
-        ),
+        replace(world, labels=labels, ortho_bgr=TAXONOMY.palette_bgr[labels], detail_seed=None, actors=()),
         tmp_path / "sea",
-    )  # fmt: skip
+    )
     plan = FlightPlan(
-        model=colour_model, out=tmp_path / "out", world=str(tmp_path / "sea"), seed=1,
-        start_ne_m=(0.0, 0.0), search_s=6.0, settings=SHARED_MACHINE,
-    )  # fmt: skip
+        model=colour_model,
+        out=tmp_path / "out",
+        world=str(tmp_path / "sea"),
+        seed=1,
+        start_ne_m=(0.0, 0.0),
+        search_s=6.0,
+        settings=SHARED_MACHINE,
+    )
     result = fly_one(plan)
     assert result.verdict == "abstained" and result.exit_status == 3
     assert "nothing-landable" in result.reason and "water" in result.reason
     assert result.daemon["targets_sent"] == 0
 
 
-def test_targets_stop_when_the_autopilot_vanishes_and_resume_when_it_returns(
-    tmp_path, colour_model
-):
+def test_targets_stop_when_the_autopilot_vanishes_and_resume_when_it_returns(tmp_path, colour_model):
     """The autopilot's process is stopped for 4 s, as by a crash: its link stays open, silent."""
     grass = np.full((48, 64, 3), TAXONOMY.palette_bgr[1], np.uint8)
     picture = tmp_path / "grass.npy"
@@ -136,9 +133,7 @@ def test_targets_stop_when_the_autopilot_vanishes_and_resume_when_it_returns(
         assert "pose" in stop["reason"]
         time.sleep(4.0)
         tail.read()
-        assert not [
-            e for e in tail.events if e["event"] == "target-start" and e["mono_ns"] > stopped_ns
-        ]
+        assert not [e for e in tail.events if e["event"] == "target-start" and e["mono_ns"] > stopped_ns]
         resumed_ns = time.monotonic_ns()
         autopilot.send_signal(signal.SIGCONT)
         wait_for("target-start", resumed_ns, 15)
@@ -169,9 +164,13 @@ def test_demo_lands(tmp_path):
     """What `make demo` runs."""
     done = subprocess.run(
         [sys.executable, "-m", "touchdown", "sim", "land", "--seed", "16", "--out", str(tmp_path)],
-        capture_output=True, text=True, timeout=300, cwd=ROOT, check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=ROOT,
+        check=False,
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "landed-safe" in done.stdout
     assert (tmp_path / "landing.png").stat().st_size > 50_000

@@ -31,11 +31,16 @@ def test_a_person_who_walks_in_is_not_landed_on(tmp_path: Path) -> None:
     labels = np.full_like(meadow.labels, grass)
     save_world(replace(meadow, labels=labels, actors=()), tmp_path / "world")
     plan = FlightPlan(
-        model=model, out=tmp_path / "out", world=str(tmp_path / "world"), seed=5,
-        authority="guard", painted=True, height_m=14.0,
+        model=model,
+        out=tmp_path / "out",
+        world=str(tmp_path / "world"),
+        seed=5,
+        authority="guard",
+        painted=True,
+        height_m=14.0,
         disturbances=(Disturbance(Mishap.INTRUDER, below_m=9.0),),
         settings={"director": SLOW_MACHINE, "camera": {"max_frame_age_ms": 1000.0}},
-    )  # fmt: skip
+    )
     result = fly_one(plan)
     assert result.verdict == "landed-safe", result.reason
     assert result.person_m is not None and result.person_m > 2.0

@@ -39,9 +39,7 @@ def saved(folder: Path, labels: np.ndarray) -> str:
     """A world in the plain colours of its labels, so that the network is never wrong."""
     world: World = procedural(5)
     colours = TAXONOMY.palette_bgr[labels]
-    save_world(
-        replace(world, labels=labels, ortho_bgr=colours, detail_seed=None, actors=()), folder
-    )
+    save_world(replace(world, labels=labels, ortho_bgr=colours, detail_seed=None, actors=()), folder)
     return str(folder)
 
 
@@ -59,9 +57,17 @@ def lawn(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def plan(model: Path, out: Path, world: str, **changes: object) -> FlightPlan:
     base = FlightPlan(
-        model=model, out=out, world=world, seed=5, clock="simulated", fps=5.0, height_m=12.0,
-        width_px=320, height_px=240, painted=True,
-    )  # fmt: skip
+        model=model,
+        out=out,
+        world=world,
+        seed=5,
+        clock="simulated",
+        fps=5.0,
+        height_m=12.0,
+        width_px=320,
+        height_px=240,
+        painted=True,
+    )
     return replace(base, **changes)  # type: ignore[arg-type]
 
 
@@ -70,9 +76,7 @@ def events(result: FlightResult, name: str) -> list[dict]:
     return [e for e in map(json.loads, lines) if e["event"] == name]
 
 
-def test_lands_safely_and_writes_the_same_bytes_again(
-    tmp_path: Path, colour_model: Path, ground: str
-) -> None:
+def test_lands_safely_and_writes_the_same_bytes_again(tmp_path: Path, colour_model: Path, ground: str) -> None:
     names = ("events.jsonl", "result.json", "landing.png", "link.pcap", "edge.toml", "daemon.log")
     out = tmp_path / "out"
     the_plan = plan(colour_model, out, ground, settings={"link": {"pcap": "link.pcap"}})
@@ -88,16 +92,15 @@ def test_lands_safely_and_writes_the_same_bytes_again(
     states = [t["to_state"] for t in result.transitions]
     assert states[:3] == ["confirm", "track", "descend"] and states[-1] == "commit"
     assert result.daemon["decisions"] > 50 and result.daemon["stale"] == 0
-    targets = [f for f in read_pcap(out / "link.pcap") if f.direction == "tx"
-               and int.from_bytes(f.raw[7:10], "little") == 149]  # fmt: skip
+    targets = [
+        f for f in read_pcap(out / "link.pcap") if f.direction == "tx" and int.from_bytes(f.raw[7:10], "little") == 149
+    ]
     assert len(targets) == result.daemon["targets_sent"] > 50
     picture = cv2.imread(result.picture)
     assert picture is not None and picture.shape[0] == 900
 
 
-def test_ground_without_a_site_is_an_abstention_with_its_reason(
-    tmp_path: Path, colour_model: Path
-) -> None:
+def test_ground_without_a_site_is_an_abstention_with_its_reason(tmp_path: Path, colour_model: Path) -> None:
     sea = saved(tmp_path / "sea", np.full_like(procedural(5).labels, WATER))
     result = fly_one(plan(colour_model, tmp_path / "out", sea, search_s=5.0, start_ne_m=(0.0, 0.0)))
     assert result.verdict == "abstained" and result.exit_status == 3
@@ -105,22 +108,16 @@ def test_ground_without_a_site_is_an_abstention_with_its_reason(
     assert result.daemon["targets_sent"] == 0
 
 
-def test_a_person_who_walks_in_is_not_landed_on(
-    tmp_path: Path, colour_model: Path, lawn: str
-) -> None:
+def test_a_person_who_walks_in_is_not_landed_on(tmp_path: Path, colour_model: Path, lawn: str) -> None:
     walks_in = (Disturbance(Mishap.INTRUDER, below_m=9.0),)
-    result = fly_one(
-        plan(colour_model, tmp_path / "out", lawn, authority="guard", disturbances=walks_in)
-    )
+    result = fly_one(plan(colour_model, tmp_path / "out", lawn, authority="guard", disturbances=walks_in))
     assert result.verdict == "landed-safe", result.reason
     assert result.person_m is not None and result.person_m > 2.0
     commands = [e["command"] for e in events(result, "command")]
     assert commands[0] == "Hold" and commands[-1] == "Land"
 
 
-def test_a_daemon_with_authority_to_land_lands(
-    tmp_path: Path, colour_model: Path, lawn: str
-) -> None:
+def test_a_daemon_with_authority_to_land_lands(tmp_path: Path, colour_model: Path, lawn: str) -> None:
     result = fly_one(plan(colour_model, tmp_path / "out", lawn, authority="land"))
     assert result.verdict == "landed-safe", result.reason
     assert [e["command"] for e in events(result, "command")][-1] == "Land"
@@ -132,11 +129,8 @@ def test_a_mishap_happens_as_it_does_to_processes(
 ) -> None:
     lasts_s = None if mishap is Mishap.DAEMON_KILL else 2.0
     result = fly_one(
-        plan(
-            colour_model, tmp_path / "out", lawn,
-            disturbances=(Disturbance(mishap, below_m=8.0, for_s=lasts_s),),
-        )
-    )  # fmt: skip
+        plan(colour_model, tmp_path / "out", lawn, disturbances=(Disturbance(mishap, below_m=8.0, for_s=lasts_s),))
+    )
     assert result.verdict == "landed-safe", result.reason
     assert [h["mishap"] for h in result.happened] == [mishap.value]
     stops = events(result, "target-stop")
@@ -149,23 +143,34 @@ def test_a_mishap_happens_as_it_does_to_processes(
     assert events(result, "target-start")[-1]["mono_ns"] > stops[0]["mono_ns"]
 
 
-def test_a_photo_flown_from_the_command_line_with_several_seeds(
-    tmp_path: Path, colour_model: Path
-) -> None:
+def test_a_photo_flown_from_the_command_line_with_several_seeds(tmp_path: Path, colour_model: Path) -> None:
     meadow = np.full((1200, 1200, 3), TAXONOMY.palette_bgr[GRASS], np.int16)
     meadow += np.random.default_rng(0).integers(-8, 9, meadow.shape, dtype=np.int16)
     cv2.imwrite(str(tmp_path / "meadow.png"), np.clip(meadow, 0, 255).astype(np.uint8))
     cv2.imwrite(str(tmp_path / "labels.png"), np.full((1200, 1200), GRASS, np.uint8))
-    world = (
-        f"photo:{tmp_path}/meadow.png?gsd_m=0.04&labels={tmp_path}/labels.png&taxonomy=synthetic"
-    )
+    world = f"photo:{tmp_path}/meadow.png?gsd_m=0.04&labels={tmp_path}/labels.png&taxonomy=synthetic"
     done = CliRunner().invoke(
         cli,
-        ["land", "--clock", "simulated", "--world", world, "--model", str(colour_model),
-         "--seed", "1,2", "--height-m", "6", "--size", "160x120", "--out", str(tmp_path / "out"),
-         "--json"],
+        [
+            "land",
+            "--clock",
+            "simulated",
+            "--world",
+            world,
+            "--model",
+            str(colour_model),
+            "--seed",
+            "1,2",
+            "--height-m",
+            "6",
+            "--size",
+            "160x120",
+            "--out",
+            str(tmp_path / "out"),
+            "--json",
+        ],
         standalone_mode=False,
-    )  # fmt: skip
+    )
     assert done.exception is None and done.return_value == 0, done.output
     assert "clock: simulated" in done.stderr and "m up: " in done.stderr
     results = [json.loads(line) for line in done.stdout.splitlines()]
@@ -210,9 +215,6 @@ def test_a_starved_daemon_is_named_and_the_landing_flown_on_the_simulated_clock(
     starved = flown[0]
     assert starved.verdict == "abstained" and starved.exit_status == 3
     assert starved.reason == starved.too_slow
-    assert re.fullmatch(
-        r"too slow: [01]\.\d decisions/s, needs [\d.]+; inference \d{3,4} ms.*",
-        starved.reason,
-    )
+    assert re.fullmatch(r"too slow: [01]\.\d decisions/s, needs [\d.]+; inference \d{3,4} ms.*", starved.reason)
     assert any(starved.reason in line for line in said)
     assert result.verdict == "landed-safe", result.reason

@@ -74,19 +74,22 @@ class World:
         if self.pilot_reports:
             pilot = PilotReport(self.now_ns - round(self.stick_age_s * S), self.sticks)
         vehicle = VehicleStatus(
-            self.alive, self.autopilot, self.armed, self.airborne, landing, self.mode,
-            touching_down=self.touching_down, failsafe=self.failsafe,
-            heartbeat_ns=self.now_ns - round(self.heartbeat_age_s * S), pilot=pilot,
-        )  # fmt: skip
+            self.alive,
+            self.autopilot,
+            self.armed,
+            self.airborne,
+            landing,
+            self.mode,
+            touching_down=self.touching_down,
+            failsafe=self.failsafe,
+            heartbeat_ns=self.now_ns - round(self.heartbeat_age_s * S),
+            pilot=pilot,
+        )
         pose = Pose(self.now_ns, LEVEL, (*self.position, down), self.height_m)
         answers, self.answers = tuple(self.answers), []
         output = self.authority.step(
             AuthorityInput(
-                self.now_ns,
-                DirectorOutput(state, reason, target, (), self.intruder),
-                pose,
-                vehicle,
-                answers,
+                self.now_ns, DirectorOutput(state, reason, target, (), self.intruder), pose, vehicle, answers
             )
         )
         self.log += [t.to_state.value for t in output.transitions]
@@ -356,9 +359,7 @@ def test_below_the_floor_nothing_is_commanded():
     assert w.requests == [] and w.state is AuthorityState.GUARD
 
 
-@pytest.mark.parametrize(
-    "state", ["guard", "look", "hold", "climb", "search", "approach", "announce"]
-)
+@pytest.mark.parametrize("state", ["guard", "look", "hold", "climb", "search", "approach", "announce"])
 @pytest.mark.parametrize("how", ["mode", "roll", "pitch", "yaw", "throttle", "blind"])
 def test_the_pilots_word_ends_it_in_every_state(state, how):
     w = world(LAND)
@@ -465,11 +466,12 @@ def test_without_a_transmitter_the_mode_is_the_pilots_voice(reports):
 @pytest.mark.parametrize(
     ("kind", "obeys", "ended"),
     [
-        (AnswerKind.REFUSED, False, True), (AnswerKind.SILENT, False, True),
+        (AnswerKind.REFUSED, False, True),
+        (AnswerKind.SILENT, False, True),
         (AnswerKind.ACCEPTED, False, True),  # accepted, but the mode never comes
         (AnswerKind.SILENT, True, False),  # done, only the acknowledgement was lost
     ],
-)  # fmt: skip
+)
 def test_what_the_autopilot_does_not_do_ends_it_with_a_reason(kind, obeys, ended):
     w = world(answers_with=kind, obeys=obeys, heartbeat_age_s=0.01)
     w.land()
@@ -599,8 +601,23 @@ def test_settings_that_contradict_each_other_are_refused(values, word):
         AuthoritySettings(**values)
 
 
-WHAT = ["person", "site", "none", "far", "pilot-mode", "stick", "link", "failsafe", "refuse",
-        "mute", "disobey", "low", "high", "ground", "old-mode"]  # fmt: skip
+WHAT = [
+    "person",
+    "site",
+    "none",
+    "far",
+    "pilot-mode",
+    "stick",
+    "link",
+    "failsafe",
+    "refuse",
+    "mute",
+    "disobey",
+    "low",
+    "high",
+    "ground",
+    "old-mode",
+]
 MODES = ["LAND", "LAND", "GUIDED", "LOITER", "RTL", "STABILIZE"]
 
 
@@ -608,14 +625,7 @@ MODES = ["LAND", "LAND", "GUIDED", "LOITER", "RTL", "STABILIZE"]
 @given(
     level=st.sampled_from(["advise", "guard", "land"]),
     spent=st.sampled_from(["hold", "land"]),
-    events=st.lists(
-        st.tuples(
-            st.sampled_from(WHAT),
-            st.integers(1, 200),
-            st.sampled_from(MODES),
-        ),
-        max_size=30,
-    ),
+    events=st.lists(st.tuples(st.sampled_from(WHAT), st.integers(1, 200), st.sampled_from(MODES)), max_size=30),
 )
 def test_whatever_happens(level, spent, events):
     """Never a command in advise, on the ground, blind to the mode, or after the pilot's word."""
@@ -628,9 +638,7 @@ def test_whatever_happens(level, spent, events):
         w.alive, w.failsafe = what != "link", what == "failsafe"
         w.airborne = what != "ground"
         w.obeys = what not in ("disobey", "refuse")
-        w.answers_with = {"refuse": AnswerKind.REFUSED, "mute": AnswerKind.SILENT}.get(
-            what, AnswerKind.ACCEPTED
-        )
+        w.answers_with = {"refuse": AnswerKind.REFUSED, "mute": AnswerKind.SILENT}.get(what, AnswerKind.ACCEPTED)
         w.heartbeat_age_s = 2.0 if what == "old-mode" else 0.1
         w.height_m = {"low": 1.0, "high": 25.0}.get(what, w.height_m)
         engaged = w.state not in (AuthorityState.READY, AuthorityState.OFF)
@@ -640,8 +648,10 @@ def test_whatever_happens(level, spent, events):
         w.sticks = replace(REST, roll=0.6) if what == "stick" else REST
         for _ in range(steps):
             flown_by_pilot = what == "stick" and w.state not in (
-                AuthorityState.READY, AuthorityState.OFF, AuthorityState.ENDED,
-            )  # fmt: skip
+                AuthorityState.READY,
+                AuthorityState.OFF,
+                AuthorityState.ENDED,
+            )
             before = len(w.requests)
             output = w.step()
             if len(w.requests) > before:

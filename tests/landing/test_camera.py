@@ -9,12 +9,7 @@ from hypothesis import strategies as st
 
 from landing.camera import CameraModel, Mount, camera_from_mapping
 from landing.errors import ConfigError, InvalidValueError
-from landing.geometry import (
-    euler_from_quaternion,
-    matrix_from_quaternion,
-    quaternion_from_euler,
-    slerp,
-)
+from landing.geometry import euler_from_quaternion, matrix_from_quaternion, quaternion_from_euler, slerp
 from landing.types import Pose
 
 LEVEL = (1.0, 0.0, 0.0, 0.0)
@@ -45,9 +40,7 @@ def tilts(draw: st.DrawFn) -> tuple[float, float, float, float]:
     down=st.floats(-30, 30),
     camera=st.sampled_from([PLAIN, DISTORTED]),
 )
-def test_ground_to_pixel_and_back_is_exact_to_a_millimetre(
-    attitude, height_m, u, v, north, down, camera
-):
+def test_ground_to_pixel_and_back_is_exact_to_a_millimetre(attitude, height_m, u, v, north, down, camera):
     pose = Pose(0, attitude, (north, -north / 3, down - height_m), height_m)
     points = camera.ground_from_pixel(np.array([[u, v]]), pose, down)
     if np.isnan(points).any() or np.abs(points).max() > 5000:
@@ -88,8 +81,7 @@ def test_homography_agrees_with_the_projection_of_points():
         ("facing east, east is up", (0, 0, 90), (0, 1, 0), 0, -10),
         ("facing east, north is left", (0, 0, 90), (1, 0, 0), -10, 0),
         ("facing south, north is down", (0, 0, 180), (1, 0, 0), 0, 10),
-        # Nose up by atan(0.1): a nadir camera looks ahead, so the point below moves down in the
-        # picture (backwards).
+        # Nose up by atan(0.1): a nadir camera looks ahead, so the point below moves down in the picture (backwards).
         ("pitch up", (0, math.degrees(math.atan(0.1)), 0), (0, 0, 0), 0, 10),
         # Right side down: the camera looks to the left, so the point below moves right.
         ("roll right", (math.degrees(math.atan(0.1)), 0, 0), (0, 0, 0), 10, 0),
@@ -145,11 +137,7 @@ def test_impossible_camera_is_refused(w, h, fx):
 def test_one_pixel_camera_works():
     camera = CameraModel.from_hfov(1, 1, 60.0)
     pose = Pose(0, LEVEL, (0, 0, -10), 10)
-    np.testing.assert_allclose(
-        camera.ground_from_pixel(np.array([[0.0, 0.0]]), pose, 0.0),
-        [[0, 0, 0]],
-        atol=1e-9,
-    )
+    np.testing.assert_allclose(camera.ground_from_pixel(np.array([[0.0, 0.0]]), pose, 0.0), [[0, 0, 0]], atol=1e-9)
 
 
 ROS = """image_width: 640
@@ -217,9 +205,7 @@ def test_slerp_stays_between(a, b, fraction):
 def test_euler_round_trip(roll, pitch, yaw):
     q = quaternion_from_euler(roll, pitch, yaw)
     np.testing.assert_allclose(
-        matrix_from_quaternion(quaternion_from_euler(*euler_from_quaternion(q))),
-        matrix_from_quaternion(q),
-        atol=1e-6,
+        matrix_from_quaternion(quaternion_from_euler(*euler_from_quaternion(q))), matrix_from_quaternion(q), atol=1e-6
     )
 
 

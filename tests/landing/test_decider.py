@@ -124,15 +124,11 @@ def test_site_stays_while_the_vehicle_descends_on_it_and_survives_the_blind_end(
     places = {tuple(np.round(site.position_ned_m[:2], 3)) for site in sites[3:]}
     assert len(places) == 1
     last = sites[-1]
-    assert (
-        last.last_seen_ns < poses[-1].at_ns
-    )  # too low to see: the evidence grows old, and says so
+    assert last.last_seen_ns < poses[-1].at_ns  # too low to see: the evidence grows old, and says so
 
 
 def test_unknown_ground_is_never_landable():
-    decision = fly(
-        Decider(SETTINGS, TAXONOMY, CAMERA), lambda n, e: np.full(n.shape, UNKNOWN), hovering()
-    )
+    decision = fly(Decider(SETTINGS, TAXONOMY, CAMERA), lambda n, e: np.full(n.shape, UNKNOWN), hovering())
     assert isinstance(decision.selection, NoSite)
     assert decision.selection.reason is NoSiteReason.NOTHING_LANDABLE
 
@@ -182,9 +178,7 @@ ANY = st.floats(allow_nan=True, allow_infinity=True)
     fill=st.integers(0, 255),
     at_ns=st.integers(-(2**62), 2**62),
 )
-def test_no_input_raises_anything_but_the_documented_error(
-    quaternion, position, height, size, fill, at_ns
-):
+def test_no_input_raises_anything_but_the_documented_error(quaternion, position, height, size, fill, at_ns):
     try:
         pose = Pose(at_ns, quaternion, position, height)
         plane = np.full(size, fill, np.uint8)
@@ -198,8 +192,7 @@ def test_no_input_raises_anything_but_the_documented_error(
 
 
 @pytest.mark.parametrize(
-    "image",
-    [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8)],
+    "image", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8)]
 )
 def test_frame_checks_its_picture(image):
     with pytest.raises(InvalidValueError):
@@ -234,9 +227,7 @@ def test_map_follows_the_vehicle_and_changes_scale():
     grass = square_of_grass(0.0, 0.0, 4.0)
     fly(decider, grass, hovering(5, height=80.0))
     assert decider.last_view is not None and decider.last_view.cell_m > 0.2
-    poses = [
-        pose_at(north=k * 0.3, height=80.0 - 6 * k, at_ns=(10 + k) * S // 10) for k in range(11)
-    ]
+    poses = [pose_at(north=k * 0.3, height=80.0 - 6 * k, at_ns=(10 + k) * S // 10) for k in range(11)]
     decision = fly(decider, grass, poses)
     assert decider.last_view.cell_m == pytest.approx(0.2)
     assert isinstance(decision.selection, LandingSite)

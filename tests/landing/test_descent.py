@@ -14,15 +14,7 @@ from landing.camera import CameraModel
 from landing.decider import Decider
 from landing.errors import InvalidValueError
 from landing.groundmap import GroundMap
-from landing.picker import (
-    Candidate,
-    LostPlace,
-    clean_regions,
-    clearance_grid,
-    hazard_clearance_grid,
-    pick,
-    worth_grid,
-)
+from landing.picker import Candidate, LostPlace, clean_regions, clearance_grid, hazard_clearance_grid, pick, worth_grid
 from landing.settings import DecisionSettings
 from landing.site import LandingSite, NoSite, NoSiteReason
 from landing.taxonomy import HAZARD_ROLES, Role
@@ -172,10 +164,7 @@ def test_a_site_that_somebody_came_to_is_as_good_as_before_when_they_have_gone()
 
 @settings(max_examples=60, deadline=None)
 @given(
-    seed=st.integers(0, 10**6),
-    height_m=st.floats(0, 100),
-    role=st.sampled_from(HAZARD_ROLES),
-    share=st.floats(0, 1),
+    seed=st.integers(0, 10**6), height_m=st.floats(0, 100), role=st.sampled_from(HAZARD_ROLES), share=st.floats(0, 1)
 )
 def test_more_hazard_is_never_worth_more_whatever_the_height(seed, height_m, role, share):
     free = blobs(seed, 0.8)
@@ -226,9 +215,7 @@ def test_people_keep_their_whole_clearance_from_high_up():
     def labels(n, e):
         return np.where(np.hypot(n, e) < 0.8, PERSON, disc(0, 0, 4.5)(n, e))
 
-    assert isinstance(
-        looks(Decider(SETTINGS, TAXONOMY, CAMERA), labels, 35.0, 15).selection, NoSite
-    )
+    assert isinstance(looks(Decider(SETTINGS, TAXONOMY, CAMERA), labels, 35.0, 15).selection, NoSite)
 
 
 def test_one_wrong_look_at_the_ground_does_not_end_a_site_but_half_a_second_does():
@@ -350,9 +337,7 @@ def test_committed_only_what_stands_where_the_vehicle_would_ends_the_site():
 
 def test_an_approach_is_part_of_what_is_remembered():
     def person(k):
-        return lambda n, e: np.where(
-            (abs(n - 7.6 + 0.13 * k) < 0.3) & (abs(e) < 0.3), PERSON, GRASS
-        )
+        return lambda n, e: np.where((abs(n - 7.6 + 0.13 * k) < 0.3) & (abs(e) < 0.3), PERSON, GRASS)
 
     one = decider_with_site()
     for k in range(4):

@@ -30,9 +30,15 @@ def site(now_ns, held_s=5.0, seen_ago_s=0.1, at=(4.0, 3.0, 0.0)):
 
 
 def step(
-    director, now_s, selection="site", vehicle=LANDING, height=10.0, pose_age=0.02,
-    decided_age=0.05, attitude=(1.0, 0.0, 0.0, 0.0),
-):  # fmt: skip
+    director,
+    now_s,
+    selection="site",
+    vehicle=LANDING,
+    height=10.0,
+    pose_age=0.02,
+    decided_age=0.05,
+    attitude=(1.0, 0.0, 0.0, 0.0),
+):
     now = int(now_s * S)
     chosen = site(now) if selection == "site" else selection
     decided_ns = now - int(decided_age * S)
@@ -153,21 +159,28 @@ def test_last_decimetres_keep_a_target_below():
         st.tuples(
             st.floats(0.01, 5.0),
             st.sampled_from(["site", "none", "nothing", "young", "old"]),
-            st.booleans(), st.booleans(), st.booleans(), st.sampled_from([None, True, False]),
-            st.floats(0, 2), st.floats(-1.5, 40),
+            st.booleans(),
+            st.booleans(),
+            st.booleans(),
+            st.sampled_from([None, True, False]),
+            st.floats(0, 2),
+            st.floats(-1.5, 40),
         ),
         max_size=40,
     )
-)  # fmt: skip
+)
 def test_no_sequence_sends_without_evidence(steps):
     director, now_s = Director(SETTINGS), 100.0
     for passed, what, alive, armed, landing, airborne, pose_age, height in steps:
         now_s += passed
         now = int(now_s * S)
         selection = {
-            "site": site(now), "none": NONE, "nothing": None,
-            "young": site(now, held_s=0.1), "old": site(now, seen_ago_s=30),
-        }[what]  # fmt: skip
+            "site": site(now),
+            "none": NONE,
+            "nothing": None,
+            "young": site(now, held_s=0.1),
+            "old": site(now, seen_ago_s=30),
+        }[what]
         vehicle = VehicleStatus(alive, Autopilot.PX4, armed, airborne, landing, "x")
         before = director.state
         out = step(director, now_s, selection, vehicle, height, pose_age)

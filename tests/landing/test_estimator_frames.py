@@ -104,9 +104,7 @@ def test_an_unknown_reset_begins_anew_and_says_so() -> None:
 
 
 @pytest.mark.parametrize("degrees", [30, 60, 180])
-def test_a_turn_that_no_vehicle_flies_begins_anew_without_any_word_of_the_estimator(
-    degrees,
-) -> None:
+def test_a_turn_that_no_vehicle_flies_begins_anew_without_any_word_of_the_estimator(degrees) -> None:
     decider = Decider(DecisionSettings(), TAXONOMY, CAMERA)
     turned = FrameShift(math.radians(degrees))
     for k in range(80):
@@ -158,9 +156,7 @@ def speckled_memory() -> dict[str, Any]:
 
 @settings(max_examples=25, deadline=None)
 @given(degrees=st.floats(-180, 180), north_m=metres, east_m=metres)
-def test_a_turned_map_loses_no_hazard_and_gains_no_free_cell(
-    speckled_memory, degrees, north_m, east_m
-) -> None:
+def test_a_turned_map_loses_no_hazard_and_gains_no_free_cell(speckled_memory, degrees, north_m, east_m) -> None:
     decider = Decider(SMALL, TAXONOMY, CAMERA)
     decider.remember(deepcopy(speckled_memory))
     before = decider.ground_map.view(S)
@@ -210,13 +206,14 @@ def test_the_director_points_at_the_same_ground_before_the_next_decision() -> No
 
     still = step(pose).target
     assert still is not None and still.offset_frd_m == pytest.approx((10.0, 0.0, 20.0))
-    shift = FrameShift.turn_about(math.radians(50), (0.0, 0.0, 0.0)).then(
-        FrameShift(0.0, (3.0, 4.0, 5.0))
-    )
+    shift = FrameShift.turn_about(math.radians(50), (0.0, 0.0, 0.0)).then(FrameShift(0.0, (3.0, 4.0, 5.0)))
     turned = Pose(
-        4 * S, quaternion_from_euler(0, 0, shift.yaw_rad), shift.point((0.0, 0.0, -20.0)), 20.0,
+        4 * S,
+        quaternion_from_euler(0, 0, shift.yaw_rad),
+        shift.point((0.0, 0.0, -20.0)),
+        20.0,
         frame=FIRST_FRAME.moved(shift),
-    )  # fmt: skip
+    )
     target = step(turned).target
     assert target is not None and target.offset_frd_m == pytest.approx((10.0, 0.0, 20.0))
     assert target.position_ned_m == pytest.approx(shift.point((10.0, 0.0, 0.0)))

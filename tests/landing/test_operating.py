@@ -75,10 +75,7 @@ def test_thresholds_where_evidence_is_cut_off_are_refused(bad):
         point(person=bad)
 
 
-@given(
-    st.tuples(*(st.floats(0.021, 0.979) for _ in range(5))),
-    st.integers(0, 2**32 - 1),
-)
+@given(st.tuples(*(st.floats(0.021, 0.979) for _ in range(5))), st.integers(0, 2**32 - 1))
 @settings(max_examples=30, deadline=None)
 def test_no_model_makes_more_ground_free(values, seed):
     """Whatever a model file asks for, what is free with it was free without it."""
@@ -102,9 +99,7 @@ def test_no_model_makes_more_ground_free(values, seed):
 def test_a_frame_threshold_holds_however_long_one_hovers(byte, landable):
     """At 0.63 a frame is above one half, so without a model's threshold it adds up to a site."""
     shape = (60, 80)
-    frame = Segmentation(
-        np.zeros(shape, np.uint8), np.full(shape, byte, np.uint8), np.zeros((4, *shape), np.uint8)
-    )
+    frame = Segmentation(np.zeros(shape, np.uint8), np.full(shape, byte, np.uint8), np.zeros((4, *shape), np.uint8))
     used, _ = thresholds_in_force(DecisionSection(), point(landable=0.7))
     for chosen, expected in ((DecisionSettings(), True), (used, landable)):
         decider = Decider(chosen, TAXONOMY, CAMERA)

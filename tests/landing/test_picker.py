@@ -25,9 +25,7 @@ SETTINGS = DecisionSettings(vehicle_radius_m=0.3, margin_m=0.3, cell_m=0.2)
 N = 48
 
 
-def view_of(
-    free, hazards=None, landable=None, known=None, unseen_s=None, visited=None
-) -> GroundView:
+def view_of(free, hazards=None, landable=None, known=None, unseen_s=None, visited=None) -> GroundView:
     n = free.shape[0]
     none = np.zeros_like(free)
     hazards = {role: (hazards or {}).get(role, none) for role in HAZARD_ROLES}
@@ -140,9 +138,7 @@ def test_mirrored_or_rotated_world_gives_the_mirrored_or_rotated_site(seed, shar
     assert isinstance(there, Candidate)
     assert there.area_m2 == pytest.approx(here.area_m2)
     assert there.clearance_m == pytest.approx(here.clearance_m)
-    np.testing.assert_allclose(
-        (there.north_m, there.east_m), turn_point(here.north_m, here.east_m), atol=1e-6
-    )
+    np.testing.assert_allclose((there.north_m, there.east_m), turn_point(here.north_m, here.east_m), atol=1e-6)
 
 
 @settings(max_examples=60, deadline=None)

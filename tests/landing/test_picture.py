@@ -48,11 +48,10 @@ def test_good_pictures_pass() -> None:
         (np.zeros((480, 640, 3), np.uint8), "black"),
         (np.full((480, 640, 3), 255, np.uint8), "white"),
         (np.full((480, 640, 3), 128, np.uint8), "blank"),
-        (np.clip(np.random.default_rng(0).normal(3, 2, (480, 640, 3)), 0, 255).astype(np.uint8),
-         "black"),
+        (np.clip(np.random.default_rng(0).normal(3, 2, (480, 640, 3)), 0, 255).astype(np.uint8), "black"),
         (cv2.GaussianBlur(ground(), (0, 0), 8), "blurred"),
     ],
-)  # fmt: skip
+)
 def test_bad_pictures_are_named(image: ByteArray, word: str) -> None:
     said = problem(image)
     assert said is not None and word in said

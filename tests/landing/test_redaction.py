@@ -92,9 +92,7 @@ def test_nested_values() -> None:
     assert redact_all(value) == {"a": ["rtsp://h", 1, None], "b": {"c": ["x"]}}
 
 
-OUTSIDE = st.characters(
-    exclude_characters='"<>@:/?#', exclude_categories=("Cs", "Zs", "Cc", "Zl", "Zp")
-)
+OUTSIDE = st.characters(exclude_characters='"<>@:/?#', exclude_categories=("Cs", "Zs", "Cc", "Zl", "Zp"))
 
 
 @given(st.text(alphabet=OUTSIDE, min_size=5))

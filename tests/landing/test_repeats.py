@@ -90,9 +90,7 @@ class Flight:
         rng = self._rng = np.random.default_rng(7)
         self._noise = noise
         gsd_m = height_m / 120
-        to_texture = np.array(
-            [[0, 1 / gsd_m, SIDE_PX / 2], [-1 / gsd_m, 0, SIDE_PX / 2], [0, 0, 1]]
-        )
+        to_texture = np.array([[0, 1 / gsd_m, SIDE_PX / 2], [-1 / gsd_m, 0, SIDE_PX / 2], [0, 0, 1]])
         self.clean: list[ByteArray] = []
         self.poses: list[Pose] = []
         drift = np.zeros(3)
@@ -102,17 +100,13 @@ class Flight:
             at_ns = round(t_s * 1e9)
             true = Pose(at_ns, quaternion_from_euler(roll, 0, yaw), (north, east, -height), height)
             onto = CAMERA.pixel_from_ground_plane(true, 0.0) @ np.linalg.inv(to_texture)
-            seen = cv2.warpPerspective(
-                ground(kind), onto, (WIDTH, HEIGHT), borderMode=cv2.BORDER_WRAP
-            )
+            seen = cv2.warpPerspective(ground(kind), onto, (WIDTH, HEIGHT), borderMode=cv2.BORDER_WRAP)
             self.clean.append(np.asarray(seen, np.uint8))
             drift += rng.normal(0, 0.01, 3)
             error = rng.normal(0, math.radians(0.15), 3)
             believed = np.array([north, east, -height]) + drift
             attitude = quaternion_from_euler(roll + error[0], error[1], yaw + error[2])
-            self.poses.append(
-                Pose(at_ns, attitude, (believed[0], believed[1], believed[2]), -float(believed[2]))
-            )
+            self.poses.append(Pose(at_ns, attitude, (believed[0], believed[1], believed[2]), -float(believed[2])))
 
     def live(self, number: int) -> ByteArray:
         """A new picture each time."""
@@ -132,8 +126,7 @@ class Flight:
         monitor = PictureMonitor(PictureSettings(), CAMERA)
         picture = picture or self.live
         return [
-            monitor.problem(Frame(self.noisy(picture(n)), n, pose.at_ns), pose)
-            for n, pose in enumerate(self.poses)
+            monitor.problem(Frame(self.noisy(picture(n)), n, pose.at_ns), pose) for n, pose in enumerate(self.poses)
         ]
 
     def noisy(self, image: ByteArray) -> ByteArray:
@@ -224,9 +217,7 @@ def dithered(image: ByteArray, number: int) -> ByteArray:
 
 
 @pytest.mark.parametrize("spoil", [flickering, stamped, compressed, dithered])
-def test_what_else_changes_on_a_frozen_picture_does_not_hide_it(
-    spoil: Callable[[ByteArray, int], ByteArray],
-) -> None:
+def test_what_else_changes_on_a_frozen_picture_does_not_hide_it(spoil: Callable[[ByteArray, int], ByteArray]) -> None:
     flight = Flight("lawn", "slide", 10.0, 60, 4.0)
     said = flight.said(lambda n: spoil(flight.frozen(n), n))
     assert delay_s(said, flight.proof(), "frozen") <= 0.5
@@ -288,8 +279,7 @@ def test_it_resumes_after_some_new_pictures_not_after_one(word: str) -> None:
 def test_a_loop_stays_refused_while_the_vehicle_hovers_under_it() -> None:
     flight = Flight("lawn", "slide", 10.0, 120, 4.0)
     flight.poses[60:] = [
-        Pose(p.at_ns, flight.poses[60].ned_from_frd, flight.poses[60].position_ned_m, 10.0)
-        for p in flight.poses[60:]
+        Pose(p.at_ns, flight.poses[60].ned_from_frd, flight.poses[60].position_ned_m, 10.0) for p in flight.poses[60:]
     ]
     said = flight.said(flight.loop(2.0))
     assert all(said[START + 20 :])
@@ -299,10 +289,7 @@ def test_the_same_place_again_is_no_loop() -> None:
     flight = Flight("lawn", "slide", 10.0, 60, 4.0)
     back = list(range(30)) + list(range(29, -1, -1))
     poses = [flight.poses[n] for n in back]
-    flight.poses = [
-        Pose(n * 10**8, p.ned_from_frd, p.position_ned_m, p.height_agl_m)
-        for n, p in enumerate(poses)
-    ]
+    flight.poses = [Pose(n * 10**8, p.ned_from_frd, p.position_ned_m, p.height_agl_m) for n, p in enumerate(poses)]
     assert not any(flight.said(lambda n: flight.clean[back[n]]))
 
 

@@ -11,8 +11,7 @@ from click.testing import CliRunner
 from touchdown.cli import cli
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = ("README.md", "SAFETY.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "models/README.md",
-             "deploy/README.md")  # fmt: skip
+DOCUMENTS = ("README.md", "SAFETY.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "models/README.md", "deploy/README.md")
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

@@ -11,16 +11,25 @@ import pytest
 
 
 def run(code: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
-    )
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.mark.parametrize(
     "command",
-    ["", "edge", "edge serve", "bridge", "bridge doctor", "bridge monitor", "deploy",
-     "deploy install", "sim", "export", "trainer"],
-)  # fmt: skip
+    [
+        "",
+        "edge",
+        "edge serve",
+        "bridge",
+        "bridge doctor",
+        "bridge monitor",
+        "deploy",
+        "deploy install",
+        "sim",
+        "export",
+        "trainer",
+    ],
+)
 def test_help_imports_no_heavy_library(command):
     heavy = ["torch", "onnx", "onnxruntime", "pymavlink", "rich", "segmentation_models_pytorch"]
     # A drone is slower than a workstation.
@@ -67,8 +76,12 @@ def test_edge_help_is_quick_compared_with_starting_python():
 def test_user_errors_are_short_and_have_no_traceback(arguments, status, words, tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "touchdown", *arguments],
-        capture_output=True, text=True, timeout=120, cwd=tmp_path, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=tmp_path,
+        check=False,
+    )
     assert done.returncode == status, done.stderr
     assert words in done.stderr
     assert "Traceback" not in done.stderr

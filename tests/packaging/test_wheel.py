@@ -21,10 +21,17 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Wheel and source archive, built from what is committed and not ignored."""
     folder = tmp_path_factory.mktemp("dist")
     source = tmp_path_factory.mktemp("source")
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, capture_output=True, check=True, timeout=60,
-    ).stdout.decode().split("\0")  # fmt: skip
+    listed = (
+        subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT,
+            capture_output=True,
+            check=True,
+            timeout=60,
+        )
+        .stdout.decode()
+        .split("\0")
+    )
     for name in filter(None, listed):
         if (ROOT / name).is_file():
             target = source / name
@@ -32,8 +39,10 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
             target.write_bytes((ROOT / name).read_bytes())
     subprocess.run(
         [sys.executable, "-m", "build", "--outdir", str(folder), str(source)],
-        check=True, capture_output=True, timeout=280,
-    )  # fmt: skip
+        check=True,
+        capture_output=True,
+        timeout=280,
+    )
     return folder
 
 
@@ -43,8 +52,15 @@ def test_wheel_holds_every_package_and_its_data(dist):
     for path in ROOT.glob("*/**/*.py"):
         relative = path.relative_to(ROOT)
         if relative.parts[0] in {
-            "touchdown", "landing", "firmware_bridge", "edge", "trainer", "export", "sim", "deploy",
-        }:  # fmt: skip
+            "touchdown",
+            "landing",
+            "firmware_bridge",
+            "edge",
+            "trainer",
+            "export",
+            "sim",
+            "deploy",
+        }:
             assert str(relative) in names, f"{relative} is missing: list its package"
     assert "landing/taxonomies/semantic-drone.toml" in names
     assert "landing/py.typed" in names
@@ -80,9 +96,8 @@ bad = ("torch", "torchvision", "segmentation_models_pytorch", "lightning", "onnx
 print(json.dumps({"count": len(names), "bad": [m for m in bad if m in sys.modules]}))
 """
     done = subprocess.run(
-        [str(python), "-I", "-c", code], capture_output=True, text=True, timeout=120,
-        cwd=tmp_path, check=False,
-    )  # fmt: skip
+        [str(python), "-I", "-c", code], capture_output=True, text=True, timeout=120, cwd=tmp_path, check=False
+    )
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert report["count"] > 40 and report["bad"] == []
@@ -91,7 +106,10 @@ print(json.dumps({"count": len(names), "bad": [m for m in bad if m in sys.module
         subprocess.run([str(touchdown), *arguments], check=True, capture_output=True, timeout=60)
     refused = subprocess.run(
         [str(touchdown), "trainer", "fit", "--data", str(tmp_path), "--out", str(tmp_path / "o")],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert refused.returncode == 2
     assert 'pip install "touchdown[train]"' in refused.stderr

@@ -1,7 +1,7 @@
 """`edge look` and the flying runtime on real pictures, with the committed AeroScapes model.
 
-Sequence 001101 was never trained on. The bounds are below what `benchmarks/results` records, far
-enough that another build of a library does not break them, near enough that a regression does.
+Sequence 001101 was never trained on. The bounds are below what `benchmarks/results` records, far enough that another
+build of a library does not break them, near enough that a regression does.
 """
 
 from __future__ import annotations
@@ -28,10 +28,24 @@ SEEN_FROM = ["--height-agl-m", "14", "--hfov-deg", "77"]
 
 def look(*arguments: str) -> tuple[list[dict], str]:
     done = subprocess.run(
-        [sys.executable, "-m", "touchdown", "edge", "look", "--model", str(MODEL), "--json",
-         "--threads", "1", *arguments],
-        capture_output=True, text=True, timeout=280, check=False,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "touchdown",
+            "edge",
+            "look",
+            "--model",
+            str(MODEL),
+            "--json",
+            "--threads",
+            "1",
+            *arguments,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     records = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     return [r for r in records if "name" in r], done.stderr
@@ -62,9 +76,15 @@ def test_no_chosen_site_holds_a_hazard_pixel(real_data, tmp_path):
     folder = real_data / "aeroscapes"
     held_out = sorted(str(p) for p in (folder / "images").glob("001101_*.jpg"))
     records, _ = look(
-        *held_out, *SEEN_FROM, "--labels", str(folder / "labels"), "--label-taxonomy",
-        "aeroscapes", "--out", str(tmp_path),
-    )  # fmt: skip
+        *held_out,
+        *SEEN_FROM,
+        "--labels",
+        str(folder / "labels"),
+        "--label-taxonomy",
+        "aeroscapes",
+        "--out",
+        str(tmp_path),
+    )
     assert len(records) == 37
     sites = [r for r in records if "site" in r]
     assert all(("site" in r) != ("no_site" in r) for r in records)
@@ -75,14 +95,10 @@ def test_no_chosen_site_holds_a_hazard_pixel(real_data, tmp_path):
     assert len(list(tmp_path.glob("*.jpg"))) == 37
 
 
-@pytest.mark.parametrize(
-    ("folder", "height_m", "count"), [("brighton", 40, 18), ("caliterra", 80, 25)]
-)
+@pytest.mark.parametrize(("folder", "height_m", "count"), [("brighton", 40, 18), ("caliterra", 80, 25)])
 def test_real_flights_are_looked_at_whole(real_data, tmp_path, folder, height_m, count):
     """No labels: every picture gives a site inside the picture or a reason, and a picture."""
-    records, _ = look(
-        str(real_data / folder), "--height-agl-m", str(height_m), "--out", str(tmp_path)
-    )
+    records, _ = look(str(real_data / folder), "--height-agl-m", str(height_m), "--out", str(tmp_path))
     assert len(records) == count
     for record in records:
         if "site" in record:
@@ -96,9 +112,22 @@ def test_real_flights_are_looked_at_whole(real_data, tmp_path, folder, height_m,
 
 def test_gps_altitude_is_not_taken_for_height(real_data, tmp_path):
     done = subprocess.run(
-        [sys.executable, "-m", "touchdown", "edge", "look", "--model", str(MODEL),
-         str(sorted((real_data / "caliterra").glob("*.[jJ]*"))[0]), "--out", str(tmp_path)],
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "touchdown",
+            "edge",
+            "look",
+            "--model",
+            str(MODEL),
+            str(sorted((real_data / "caliterra").glob("*.[jJ]*"))[0]),
+            "--out",
+            str(tmp_path),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 2
     assert "--height-agl-m" in done.stderr and "above the sea" in done.stderr

@@ -1,7 +1,7 @@
 """The recorded ArduCopter landings, flown again in-process against the stand-in autopilot.
 
-A recorded flight was made by a script that read the simulator's ground truth (SIM_STATE) and sent
-LANDING_TARGET computed from it; its command line is in ``flags``. ``fly`` plays that script.
+A recorded flight was made by a script that read the simulator's ground truth (SIM_STATE) and sent LANDING_TARGET
+computed from it; its command line is in ``flags``. ``fly`` plays that script.
 """
 
 from __future__ import annotations
@@ -131,9 +131,14 @@ def _flags(text: str) -> argparse.Namespace:
     parser.add_argument("--plnd", type=int, default=1)
     parser.add_argument("--param", action="append", default=[])
     for switch in (
-        "--flip-x", "--flip-y", "--raw-angles", "--zero-time",
-        "--no-distance", "--no-rangefinder", "--no-reboot",
-    ):  # fmt: skip
+        "--flip-x",
+        "--flip-y",
+        "--raw-angles",
+        "--zero-time",
+        "--no-distance",
+        "--no-rangefinder",
+        "--no-reboot",
+    ):
         parser.add_argument(switch, action="store_true")
     return parser.parse_args(text.split())
 
@@ -144,9 +149,7 @@ def load(path: Path) -> Flight:
     start_s = raw["track"][0][0] / 1000.0
     track = tuple(Sample(t / 1000.0 - start_s, n, e, h) for t, n, e, h, _ in raw["track"])
     texts = tuple((at - start_s, text) for at, _, _, text in raw["texts_after_takeoff"])
-    outcome = Outcome(
-        raw["landed"], raw["final_ned"][0], raw["final_ned"][1], track[-1].at_s, texts, track
-    )
+    outcome = Outcome(raw["landed"], raw["final_ned"][0], raw["final_ned"][1], track[-1].at_s, texts, track)
     return Flight(raw["case"], _flags(raw["flags"]), outcome, track[0])
 
 
@@ -185,9 +188,7 @@ class _Companion:
             return None
         if vehicle.height_m < flags.min_height:
             return None
-        forward, right, down = rotate_back(
-            vehicle.q, flags.north - vehicle.n_m, flags.east - vehicle.e_m, -vehicle.d_m
-        )
+        forward, right, down = rotate_back(vehicle.q, flags.north - vehicle.n_m, flags.east - vehicle.e_m, -vehicle.d_m)
         if flags.fov and math.degrees(math.atan2(math.hypot(forward, right), down)) > flags.fov:
             return None
         distance = math.sqrt(forward * forward + right * right + down * down)

@@ -1,7 +1,7 @@
 """The stand-in flies each of the 62 recorded ArduCopter 4.6.2 landings again.
 
-Same verdict, same texts in the same order at the same time, same touchdown, same descent. None is
-left out: every recorded case is modelled.
+Same verdict, same texts in the same order at the same time, same touchdown, same descent. None is left out: every
+recorded case is modelled.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ CASES = sorted(RECORDED) or ["none"]
 TOUCHDOWN_MAX_M = 0.3
 PROFILE_RMS_MAX_M = 0.25
 TEXT_MAX_S = 0.75
-# Touchdown time: the last two metres are flown at half speed, slowed further by each centimetre off
-# the target, and the real estimator is never quite on it (1.75 s longer with 500 ms of latency).
+# Touchdown time: the last two metres are flown at half speed, slowed further by each centimetre off the target, and the
+# real estimator is never quite on it (1.75 s longer with 500 ms of latency).
 TOUCHDOWN_TIME_MAX_S = 2.0
 # A runaway grows exponentially from the small differences at its start.
 RUNAWAY_SPEED_RATIO = 0.05

@@ -44,8 +44,7 @@ def hovering(**config: Any) -> Autopilot:
 
 
 def sent(autopilot: Autopilot, link: str, kind: str | None = None) -> list[Any]:
-    return [m for at, m in autopilot.take_outbox()
-            if at == link and kind in (None, m.get_type())]  # fmt: skip
+    return [m for at, m in autopilot.take_outbox() if at == link and kind in (None, m.get_type())]
 
 
 def command(autopilot: Autopilot, number: int, *values: float, link: str = "a") -> int:
@@ -58,30 +57,35 @@ def command(autopilot: Autopilot, number: int, *values: float, link: str = "a") 
 
 
 def set_interval(autopilot: Autopilot, message_id: int, interval_us: float, link: str) -> int:
-    return command(
-        autopilot, mavlink.MAV_CMD_SET_MESSAGE_INTERVAL, message_id, interval_us, link=link
-    )
+    return command(autopilot, mavlink.MAV_CMD_SET_MESSAGE_INTERVAL, message_id, interval_us, link=link)
 
 
 def texts(autopilot: Autopilot) -> list[str]:
-    return [m.text.rstrip("\0") if isinstance(m.text, str) else m.text.decode().rstrip("\0")
-            for m in sent(autopilot, "a", "STATUSTEXT")]  # fmt: skip
+    return [
+        m.text.rstrip("\0") if isinstance(m.text, str) else m.text.decode().rstrip("\0")
+        for m in sent(autopilot, "a", "STATUSTEXT")
+    ]
 
 
 def look_at(autopilot: Autopilot, north_m: float, east_m: float, **changes: Any) -> Any:
     v = autopilot.vehicle
     x, y, z = rotate_back(v.q, north_m - v.n_m, east_m - v.e_m, -v.d_m)
     fields: dict[str, Any] = {
-        "time_usec": 0, "target_num": 0, "frame": 12, "angle_x": math.atan2(y, z),
-        "angle_y": math.atan2(-x, z), "distance": math.sqrt(x * x + y * y + z * z),
-        "size_x": 0, "size_y": 0, "type": 2, "position_valid": 0,
-    }  # fmt: skip
+        "time_usec": 0,
+        "target_num": 0,
+        "frame": 12,
+        "angle_x": math.atan2(y, z),
+        "angle_y": math.atan2(-x, z),
+        "distance": math.sqrt(x * x + y * y + z * z),
+        "size_x": 0,
+        "size_y": 0,
+        "type": 2,
+        "position_valid": 0,
+    }
     return mavlink.MAVLink_landing_target_message(**(fields | changes))
 
 
-def land(
-    autopilot: Autopilot, north_m: float, east_m: float, seconds: float, **changes: Any
-) -> None:
+def land(autopilot: Autopilot, north_m: float, east_m: float, seconds: float, **changes: Any) -> None:
     autopilot.receive("a", mavlink.MAVLink_set_mode_message(1, 1, Mode.LAND))
     for _ in range(int(seconds * 20)):
         if not autopilot.flight.armed:
@@ -104,8 +108,10 @@ class TestStreams:
 
     def test_an_interval_is_honoured_on_its_link_only(self) -> None:
         autopilot = booted()
-        for message_id, interval_us in ((mavlink.MAVLINK_MSG_ID_ATTITUDE_QUATERNION, 20_000),
-                                        (mavlink.MAVLINK_MSG_ID_SIM_STATE, 100_000)):  # fmt: skip
+        for message_id, interval_us in (
+            (mavlink.MAVLINK_MSG_ID_ATTITUDE_QUATERNION, 20_000),
+            (mavlink.MAVLINK_MSG_ID_SIM_STATE, 100_000),
+        ):
             assert set_interval(autopilot, message_id, interval_us, "a") == 0
         autopilot.step(2.0)
         kinds = [m.get_type() for link, m in autopilot.take_outbox() if link == "a"]
@@ -127,29 +133,31 @@ class TestStreams:
         autopilot = booted()
         message_id = mavlink.MAVLINK_MSG_ID_DISTANCE_SENSOR
         set_interval(autopilot, message_id, 40_000, "a")
-        for number, values in ((mavlink.MAV_CMD_GET_MESSAGE_INTERVAL, (message_id,)),
-                               (mavlink.MAV_CMD_REQUEST_MESSAGE, (244, message_id))):  # fmt: skip
+        for number, values in (
+            (mavlink.MAV_CMD_GET_MESSAGE_INTERVAL, (message_id,)),
+            (mavlink.MAV_CMD_REQUEST_MESSAGE, (244, message_id)),
+        ):
             p = [*values, *[0.0] * (7 - len(values))]
             autopilot.receive("a", mavlink.MAVLink_command_long_message(1, 1, number, 0, *p))
             (reply,) = sent(autopilot, "a", "MESSAGE_INTERVAL")
             assert (reply.message_id, reply.interval_us) == (message_id, 40_000)
 
-    @pytest.mark.parametrize("message_id", [
-        0, 1, 24, 30, 31, 32, 33, 49, 74, 108, 132, 148, 173, 242, 245,
-    ])  # fmt: skip
+    @pytest.mark.parametrize("message_id", [0, 1, 24, 30, 31, 32, 33, 49, 74, 108, 132, 148, 173, 242, 245])
     def test_each_message_can_be_requested_and_packed(self, message_id: int) -> None:
         autopilot = hovering(parameters=PLND)
-        autopilot.receive("a", mavlink.MAVLink_command_long_message(
-            1, 1, mavlink.MAV_CMD_REQUEST_MESSAGE, 0, message_id, 0, 0, 0, 0, 0, 0))  # fmt: skip
+        autopilot.receive(
+            "a",
+            mavlink.MAVLink_command_long_message(
+                1, 1, mavlink.MAV_CMD_REQUEST_MESSAGE, 0, message_id, 0, 0, 0, 0, 0, 0
+            ),
+        )
         reply, ack = sent(autopilot, "a")
         assert reply.get_msgId() == message_id
         assert ack.result == mavlink.MAV_RESULT_ACCEPTED
         assert reply.pack(mavlink.MAVLink(None))
 
     def test_the_truth_and_the_estimate_differ_by_the_set_errors(self) -> None:
-        autopilot = hovering(
-            errors=EstimatorErrors(position_bias_ned_m=(1.0, -2.0, 0.0), attitude_noise_rad=0.01)
-        )
+        autopilot = hovering(errors=EstimatorErrors(position_bias_ned_m=(1.0, -2.0, 0.0), attitude_noise_rad=0.01))
         estimate, vehicle = autopilot.flight.estimate, autopilot.vehicle
         assert estimate.n_m - vehicle.n_m == pytest.approx(1.0, abs=0.05)
         assert estimate.e_m - vehicle.e_m == pytest.approx(-2.0, abs=0.05)
@@ -211,8 +219,12 @@ class TestCommands:
     def test_commands_to_others_are_not_answered(self) -> None:
         autopilot = booted()
         for system, component in ((2, 1), (1, 191)):
-            autopilot.receive("a", mavlink.MAVLink_command_long_message(
-                system, component, mavlink.MAV_CMD_NAV_LAND, 0, 0, 0, 0, 0, 0, 0, 0))  # fmt: skip
+            autopilot.receive(
+                "a",
+                mavlink.MAVLink_command_long_message(
+                    system, component, mavlink.MAV_CMD_NAV_LAND, 0, 0, 0, 0, 0, 0, 0, 0
+                ),
+            )
         assert not autopilot.take_outbox()
 
     def test_refusals(self) -> None:
@@ -245,9 +257,12 @@ class TestCommands:
         assert command(autopilot, mavlink.MAV_CMD_NAV_TAKEOFF, 0, 0, 0, 0, 0, 0, 10) == 0
         autopilot.step(15.0)
         assert autopilot.vehicle.height_m == pytest.approx(10.0, abs=0.2)
-        autopilot.receive("a", mavlink.MAVLink_set_position_target_local_ned_message(
-            0, 1, 1, mavlink.MAV_FRAME_LOCAL_NED, 0b110111111000,
-            8.0, -6.0, -12.0, 0, 0, 0, 0, 0, 0, 0, 0))  # fmt: skip
+        autopilot.receive(
+            "a",
+            mavlink.MAVLink_set_position_target_local_ned_message(
+                0, 1, 1, mavlink.MAV_FRAME_LOCAL_NED, 0b110111111000, 8.0, -6.0, -12.0, 0, 0, 0, 0, 0, 0, 0, 0
+            ),
+        )
         autopilot.step(15.0)
         v = autopilot.vehicle
         assert (v.n_m, v.e_m, v.height_m) == pytest.approx((8.0, -6.0, 12.0), abs=0.2)
@@ -258,9 +273,12 @@ class TestCommands:
 
     def test_velocity_targets_lapse(self) -> None:
         autopilot = hovering()
-        autopilot.receive("a", mavlink.MAVLink_set_position_target_local_ned_message(
-            0, 1, 1, mavlink.MAV_FRAME_LOCAL_NED, 0b110111000111,
-            0, 0, 0, 2.0, 0, 0, 0, 0, 0, 0, 0))  # fmt: skip
+        autopilot.receive(
+            "a",
+            mavlink.MAVLink_set_position_target_local_ned_message(
+                0, 1, 1, mavlink.MAV_FRAME_LOCAL_NED, 0b110111000111, 0, 0, 0, 2.0, 0, 0, 0, 0, 0, 0, 0
+            ),
+        )
         autopilot.step(2.5)
         assert autopilot.vehicle.vn_mps == pytest.approx(2.0, abs=0.3)
         autopilot.step(5.0)
@@ -269,8 +287,7 @@ class TestCommands:
     def test_the_pilots_stick_ends_precision_landing(self) -> None:
         autopilot = hovering(parameters=PLND)
         land(autopilot, 4.0, 3.0, 5.0)
-        autopilot.receive("a", mavlink.MAVLink_rc_channels_override_message(
-            1, 1, 1500, 1900, 0, 0, 0, 0, 0, 0))  # fmt: skip
+        autopilot.receive("a", mavlink.MAVLink_rc_channels_override_message(1, 1, 1500, 1900, 0, 0, 0, 0, 0, 0))
         before_m = autopilot.vehicle.n_m
         land(autopilot, 4.0, 3.0, 60.0)
         assert not autopilot.flight.armed
@@ -327,24 +344,25 @@ class TestNonsense:
 
 
 class TestLandingTarget:
-    @pytest.mark.parametrize(("changes", "rules", "used"), [
-        ({}, FrameRules.V4_6, True),
-        ({"frame": 0}, FrameRules.V4_6, True),
-        ({"frame": 0}, FrameRules.V4_7, False),
-        ({"distance": 0.0}, FrameRules.V4_6, True),
-        ({"position_valid": 1, "distance": 0.0}, FrameRules.V4_6, False),
-        ({"position_valid": 1, "frame": 1}, FrameRules.V4_6, False),
-        ({"angle_x": math.nan}, FrameRules.V4_6, False),
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        ("changes", "rules", "used"),
+        [
+            ({}, FrameRules.V4_6, True),
+            ({"frame": 0}, FrameRules.V4_6, True),
+            ({"frame": 0}, FrameRules.V4_7, False),
+            ({"distance": 0.0}, FrameRules.V4_6, True),
+            ({"position_valid": 1, "distance": 0.0}, FrameRules.V4_6, False),
+            ({"position_valid": 1, "frame": 1}, FrameRules.V4_6, False),
+            ({"angle_x": math.nan}, FrameRules.V4_6, False),
+        ],
+    )
     def test_what_is_used(self, changes: dict[str, Any], rules: FrameRules, used: bool) -> None:
         autopilot = hovering(parameters=PLND, frame_rules=rules)
         land(autopilot, 1.0, 0.5, 4.0, **changes)
         assert ("PrecLand: Init Complete" in texts(autopilot)) == used
 
     def test_a_moving_target_is_landed_on_in_gusts(self) -> None:
-        autopilot = hovering(
-            parameters=PLND | {"PLND_OPTIONS": 1}, wind=Wind(5.0, 270.0, 1.0), seed=3
-        )
+        autopilot = hovering(parameters=PLND | {"PLND_OPTIONS": 1}, wind=Wind(5.0, 270.0, 1.0), seed=3)
         autopilot.receive("a", mavlink.MAVLink_set_mode_message(1, 1, Mode.LAND))
         north_m = 0.0
         while autopilot.flight.armed:
@@ -408,9 +426,8 @@ class Client:
 
 def start(*options: str) -> tuple[subprocess.Popen[str], list[str]]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "sim.autopilot", *options],
-        cwd=REPOSITORY, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        [sys.executable, "-m", "sim.autopilot", *options], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     event = json.loads(process.stdout.readline())
     assert event["event"] == "listening"
@@ -432,9 +449,7 @@ def udp() -> Iterator[Client]:
 class TestShell:
     def test_tcp_and_udp_garbage_reconnect_reboot_and_sigterm(self, udp: Client) -> None:
         udp_port = udp.socket.getsockname()[1]
-        process, links = start(
-            "--link", "tcp:127.0.0.1:0", "--link", f"udp:127.0.0.1:{udp_port}", "--speedup", "4"
-        )
+        process, links = start("--link", "tcp:127.0.0.1:0", "--link", f"udp:127.0.0.1:{udp_port}", "--speedup", "4")
         try:
             udp.wait("HEARTBEAT")
             first = connect(links[0])
@@ -447,12 +462,14 @@ class TestShell:
             interval = mavlink.MAVLink_command_long_message(
                 1, 1, mavlink.MAV_CMD_SET_MESSAGE_INTERVAL, 0, 108, 100_000, 0, 0, 0, 0, 0
             )
-            # Noise may end in what looks like the start of a long frame, which then swallows what
-            # follows; so a command is repeated until it is answered, as any companion must.
+            # Noise may end in what looks like the start of a long frame, which then swallows what follows; so a command
+            # is repeated until it is answered, as any companion must.
             assert udp.ask(interval, "SIM_STATE").alt == pytest.approx(584.0, abs=0.1)
-            second.send(mavlink.MAVLink_command_long_message(
-                1, 1, mavlink.MAV_CMD_PREFLIGHT_REBOOT_SHUTDOWN, 0, 1, 0, 0, 0, 0, 0, 0
-            ))  # fmt: skip
+            second.send(
+                mavlink.MAVLink_command_long_message(
+                    1, 1, mavlink.MAV_CMD_PREFLIGHT_REBOOT_SHUTDOWN, 0, 1, 0, 0, 0, 0, 0, 0
+                )
+            )
             assert second.wait("COMMAND_ACK").result == 0
             with pytest.raises(ConnectionError):
                 second.wait("TIMESYNC")
@@ -476,9 +493,7 @@ class TestShell:
             f" '--link', 'udp:127.0.0.1:{port}'])\n"
             "print(p.pid, flush=True)\ntime.sleep(60)\n"
         )
-        parent = subprocess.Popen(
-            [sys.executable, "-c", code], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
-        )
+        parent = subprocess.Popen([sys.executable, "-c", code], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
         assert parent.stdout is not None
         child = int(parent.stdout.readline())
         udp.wait("HEARTBEAT")
@@ -490,9 +505,9 @@ class TestShell:
             time.sleep(0.05)
         assert not _alive(child)
 
-    @pytest.mark.parametrize("text", [
-        "serial:/dev/ttyS0", "tcp:5760", "tcp:0.0.0.0:5760", "udp:127.0.0.1:0", "tcp:::99999",
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        "text", ["serial:/dev/ttyS0", "tcp:5760", "tcp:0.0.0.0:5760", "udp:127.0.0.1:0", "tcp:::99999"]
+    )
     def test_links_that_are_refused(self, text: str) -> None:
         with pytest.raises(LinkError):
             LinkSpec.parse(text)

@@ -38,9 +38,8 @@ def sim_state(north: float, east: float, down: float, yaw: float, **speeds: floa
     q = quaternion_from_euler(0.0, 0.0, yaw)
     v = [speeds.get(k, 0.0) for k in ("vn", "ve", "vd")]
     return mavlink.MAVLink_sim_state_message(
-        *q, 0.0, 0.0, yaw, 0, 0, -9.8, 0, 0, 0, lat, lon, ALT - down, 0, 0, *v,
-        round(lat * 1e7), round(lon * 1e7),
-    )  # fmt: skip
+        *q, 0.0, 0.0, yaw, 0, 0, -9.8, 0, 0, 0, lat, lon, ALT - down, 0, 0, *v, round(lat * 1e7), round(lon * 1e7)
+    )
 
 
 class FakeAutopilot(threading.Thread):
@@ -92,14 +91,11 @@ class FakeAutopilot(threading.Thread):
             boot_ms = (time.monotonic_ns() - self.boot_ns) // 1_000_000
             known = {
                 mavlink.MAVLINK_MSG_ID_SIM_STATE: sim_state(3.0, -2.0, -9.0, math.pi / 2),
-                mavlink.MAVLINK_MSG_ID_SYSTEM_TIME:
-                    mavlink.MAVLink_system_time_message(0, boot_ms),
-            }  # fmt: skip
+                mavlink.MAVLINK_MSG_ID_SYSTEM_TIME: mavlink.MAVLink_system_time_message(0, boot_ms),
+            }
             if self.origin:
-                known[mavlink.MAVLINK_MSG_ID_GPS_GLOBAL_ORIGIN] = (
-                    mavlink.MAVLink_gps_global_origin_message(
-                        round(LAT * 1e7), round(LON * 1e7), round(ALT * 1e3), 0
-                    )
+                known[mavlink.MAVLINK_MSG_ID_GPS_GLOBAL_ORIGIN] = mavlink.MAVLink_gps_global_origin_message(
+                    round(LAT * 1e7), round(LON * 1e7), round(ALT * 1e3), 0
                 )
             for message_id in list(self.asked):
                 if message_id in known and self.asked[message_id] > 0:
@@ -125,12 +121,25 @@ def world_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def start(world: Path | str, address: str, *more: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [
-            sys.executable, "-m", "sim.camera_process", "--world", str(world),
-            "--autopilot", address, "--width", str(WIDTH), "--height", str(HEIGHT),
-            "--fps", "20", *more,
+            sys.executable,
+            "-m",
+            "sim.camera_process",
+            "--world",
+            str(world),
+            "--autopilot",
+            address,
+            "--width",
+            str(WIDTH),
+            "--height",
+            str(HEIGHT),
+            "--fps",
+            "20",
+            *more,
         ],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=Path(__file__).parents[2],
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=Path(__file__).parents[2],
+    )
 
 
 def read_frame(process: subprocess.Popen[bytes]) -> np.ndarray:
@@ -215,14 +224,22 @@ def test_ends_with_its_parent(autopilot: FakeAutopilot, world_folder: Path, tmp_
         "os._exit(9)\n"
     )
     command = [
-        sys.executable, "-m", "sim.camera_process", "--world", str(world_folder),
-        "--autopilot", autopilot.address, "--width", "160", "--height", "120",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "sim.camera_process",
+        "--world",
+        str(world_folder),
+        "--autopilot",
+        autopilot.address,
+        "--width",
+        "160",
+        "--height",
+        "120",
+    ]
     with (tmp_path / "frames").open("wb") as frames:
         parent = subprocess.Popen(
-            [sys.executable, "-c", code, *command], stdout=frames, stderr=subprocess.PIPE,
-            cwd=Path(__file__).parents[2],
-        )  # fmt: skip
+            [sys.executable, "-c", code, *command], stdout=frames, stderr=subprocess.PIPE, cwd=Path(__file__).parents[2]
+        )
         assert parent.stderr is not None
         child = int(parent.stderr.readline())
         parent.wait(60)

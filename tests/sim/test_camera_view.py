@@ -1,7 +1,7 @@
 """Where things land in the picture, by hand: not with the homography that production uses.
 
-The camera is 640x480 with 70 degrees across, so f = 320 / tan(35 deg) = 457.0 px and the middle of
-the picture is (319.5, 239.5).
+The camera is 640x480 with 70 degrees across, so f = 320 / tan(35 deg) = 457.0 px and the middle of the picture is
+(319.5, 239.5).
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ def test_nose_up_looks_ahead():
 
 
 def test_right_side_down_looks_left():
-    # Rolled right by 20 degrees the camera's axis swings out to the left, so the nadir appears on
-    # the right, and the middle shows ground to the west.
+    # Rolled right by 20 degrees the camera's axis swings out to the left, so the nadir appears on the right, and the
+    # middle shows ground to the west.
     world = marked_world({(0.0, 0.0): RED, (0.0, -12 * math.tan(math.radians(20))): BLUE})
     image, _ = render(world, CAMERA, pose(12.0, roll=20), 0.0)
     right = F * math.tan(math.radians(20))
@@ -169,8 +169,7 @@ def test_ground_outside_is_unknown_or_mirrored():
 def test_fine_pattern_does_not_alias_from_high_up():
     image = np.zeros((1200, 1200, 3), np.uint8)
     image[::2] = 255  # stripes of one cell: nothing but grey from 60 m
-    world = World("stripes", image, np.full((1200, 1200), 1, np.uint8), 0.05, TAXONOMY,
-                  (599.5, 599.5), reflects=True)  # fmt: skip
+    world = World("stripes", image, np.full((1200, 1200), 1, np.uint8), 0.05, TAXONOMY, (599.5, 599.5), reflects=True)
     for height_m, yaw in ((40, 0), (60, 10), (60, 45)):
         seen, _ = render(world, CAMERA, pose(height_m, yaw=yaw), 0.0)
         assert seen.mean() == pytest.approx(127.5, abs=2)
@@ -234,8 +233,9 @@ def test_labels_follow_the_picture():
     # A world whose picture is the colours of its labels: they must agree away from edges.
     labels = procedural(6, size_m=60, gsd_m=0.1).labels
     palette = TAXONOMY.palette_bgr
-    world = World("twin", palette[labels], labels, 0.1, TAXONOMY,
-                  ((labels.shape[1] - 1) / 2, (labels.shape[0] - 1) / 2))  # fmt: skip
+    world = World(
+        "twin", palette[labels], labels, 0.1, TAXONOMY, ((labels.shape[1] - 1) / 2, (labels.shape[0] - 1) / 2)
+    )
     image, seen = render(world, CAMERA, pose(12.0, 6, -8, 33), 0.0)
     assert seen is not None
     known = seen != 255
@@ -264,8 +264,15 @@ def test_pose_without_position_is_refused():
 
 def test_same_seed_and_time_give_the_same_frame():
     world = procedural(1, size_m=40, gsd_m=0.1)
-    effects = Effects(seed=3, noise_sd=5, exposure_s=0.01, exposure_wobble=0.1, vignetting=0.2,
-                      lens_blur_px=0.7, white_balance=(1.1, 1.0, 0.9))  # fmt: skip
+    effects = Effects(
+        seed=3,
+        noise_sd=5,
+        exposure_s=0.01,
+        exposure_wobble=0.1,
+        vignetting=0.2,
+        lens_blur_px=0.7,
+        white_balance=(1.1, 1.0, 0.9),
+    )
     motion = Motion((2.0, 1.0, 0.0), (0.1, 0.2, 0.0))
     a, _ = render(world, CAMERA, pose(9.0), 2.5, effects, motion=motion)
     b, _ = render(world, CAMERA, pose(9.0), 2.5, effects, motion=motion)
@@ -300,9 +307,7 @@ def test_motion_blur_runs_along_the_motion():
 
     assert widths(moved)[0] > widths(still)[0] + 0.5
     assert widths(moved)[1] < widths(still)[1] + 0.3
-    turned, _ = render(
-        world, CAMERA, pose(12.0), 0.0, effects, motion=Motion(rates_frd_radps=(0.0, 0.5, 0.0))
-    )
+    turned, _ = render(world, CAMERA, pose(12.0), 0.0, effects, motion=Motion(rates_frd_radps=(0.0, 0.5, 0.0)))
     assert widths(turned)[1] > widths(still)[1] + 0.5
 
 

@@ -14,16 +14,7 @@ from landing.errors import DataError
 from landing.taxonomy import Taxonomy
 from landing.types import Frame, Segmentation
 from sim.campaign.confusion import FORMAT, LEVELS, PLANES, ZONES, load_confusion
-from sim.campaign.looks import (
-    PICTURE_PX,
-    SIZE_PX,
-    Look,
-    nearer_look,
-    own_plane,
-    random_place,
-    reduced,
-    tilted_pose,
-)
+from sim.campaign.looks import PICTURE_PX, SIZE_PX, Look, nearer_look, own_plane, random_place, reduced, tilted_pose
 from sim.campaign.measure import (
     BANDS_M,
     LEAST_PICTURES,
@@ -150,16 +141,24 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     model = load_confusion()
     names = list(model.class_names)
     data = {
-        "format": FORMAT, "origin": "test", "size_px": [160, 120], "levels": list(LEVELS),
-        "classes": names, "shifts": {"darkness": 0.5},
+        "format": FORMAT,
+        "origin": "test",
+        "size_px": [160, 120],
+        "levels": list(LEVELS),
+        "classes": names,
+        "shifts": {"darkness": 0.5},
         "octave_persistence": 0.6,
-        "bands": [{
-            "height_m": [2.0, 9.0], "correlation_px": 4.0, "region_share": 0.5,
-            "persistence": 0.5, "mover_persistence": 0.9,
-            "outputs": {z: {n: [[1] * PLANES] * len(LEVELS) for n in names}
-                        for z in ZONES},
-        }],
-    }  # fmt: skip
+        "bands": [
+            {
+                "height_m": [2.0, 9.0],
+                "correlation_px": 4.0,
+                "region_share": 0.5,
+                "persistence": 0.5,
+                "mover_persistence": 0.9,
+                "outputs": {z: {n: [[1] * PLANES] * len(LEVELS) for n in names} for z in ZONES},
+            }
+        ],
+    }
     path = tmp_path / "m.json"
     write_measured(data, path)
     assert json.loads(path.read_text("utf-8")) == data
@@ -196,8 +195,7 @@ def test_a_nearer_look_is_over_the_same_place_from_half_the_height() -> None:
     class Eyes:
         def segment(self, frame: Frame) -> Segmentation:
             shape = frame.image_bgr.shape[:2]
-            return Segmentation(np.zeros(shape, np.uint8), np.zeros(shape, np.uint8),
-                                np.zeros((4, *shape), np.uint8))  # fmt: skip
+            return Segmentation(np.zeros(shape, np.uint8), np.zeros(shape, np.uint8), np.zeros((4, *shape), np.uint8))
 
     world = scene(10_003, family="pools", size_m=60.0, gsd_m=0.4)
     first = Look(camera, pose, 1.0, np.zeros((120, 160), np.uint8), None)  # type: ignore[arg-type]
@@ -205,6 +203,5 @@ def test_a_nearer_look_is_over_the_same_place_from_half_the_height() -> None:
     assert nearer is not None and nearer.pose.height_agl_m == 10.0 and nearer.t_s > first.t_s
     assert nearer.pose.position_ned_m == pytest.approx((3.0, -4.0, -10.0), abs=3.0)
     assert nearer.camera == camera and nearer.labels.shape == (120, 160)
-    low = Look(camera, tilted_pose(0, 0, 0.7, 0.0, np.random.default_rng(1)), 0.0, first.labels,
-               first.said)  # fmt: skip
+    low = Look(camera, tilted_pose(0, 0, 0.7, 0.0, np.random.default_rng(1)), 0.0, first.labels, first.said)
     assert nearer_look(Eyes(), world, low, np.random.default_rng(2)) is None  # type: ignore[arg-type]

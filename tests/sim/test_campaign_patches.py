@@ -8,15 +8,7 @@ import numpy as np
 import pytest
 
 from sim.campaign.confusion import _gaussian_field
-from sim.campaign.patches import (
-    LAGS_PX,
-    REGION_TIMES,
-    UNKNOWN,
-    Patches,
-    Together,
-    fitted,
-    mover_persistence,
-)
+from sim.campaign.patches import LAGS_PX, REGION_TIMES, UNKNOWN, Patches, Together, fitted, mover_persistence
 
 SHAPE = (120, 160)
 
@@ -74,10 +66,7 @@ def fields(count: int, size: float, share: float, stays: float) -> Patches:
         labels = np.full(SHAPE, 1, np.uint8)
         labels[:, :60] = 4
         labels[50:60] = UNKNOWN
-        first, second = (
-            byte(math.sqrt(stays) * part(ground, at) + math.sqrt(1 - stays) * part(fresh, f))
-            for f in new
-        )
+        first, second = (byte(math.sqrt(stays) * part(ground, at) + math.sqrt(1 - stays) * part(fresh, f)) for f in new)
         patches.add(first, labels, second, labels)
     return patches
 

@@ -26,9 +26,13 @@ LOW_SEED = 1083
 
 def plan(**changes: object) -> Plan:
     settings: dict[str, object] = {
-        "scenes": 2, "seed": LOW_SEED, "split": "train", "worlds": (WORLD,),
-        "policies": ("straight-down",), "search_s": 3.0,
-    }  # fmt: skip
+        "scenes": 2,
+        "seed": LOW_SEED,
+        "split": "train",
+        "worlds": (WORLD,),
+        "policies": ("straight-down",),
+        "search_s": 3.0,
+    }
     return Plan(**{**settings, **changes})  # type: ignore[arg-type]
 
 
@@ -72,9 +76,7 @@ def test_a_killed_campaign_goes_on_to_the_same_bytes(finished: Path, tmp_path: P
     # Killed in the middle of the second line.
     (tmp_path / JOURNAL).write_bytes(lines[0] + lines[1][: len(lines[1]) // 2])
     flown = []
-    run_campaign(
-        plan(), tmp_path, "processes", 1, progress=lambda done, total, newest: flown.append(done)
-    )
+    run_campaign(plan(), tmp_path, "processes", 1, progress=lambda done, total, newest: flown.append(done))
     assert flown == [2]
     assert (tmp_path / RESULTS).read_bytes() == (finished / RESULTS).read_bytes()
 
@@ -174,8 +176,9 @@ def test_the_best_of_a_row_are_all_that_share_it() -> None:
     def of(**values: float) -> dict[str, object]:
         return {"shares": {name: {"value": value} for name, value in values.items()}}
 
-    best = best_of({"a": of(success=0.9, unsafe=0.1), "b": of(success=0.9, unsafe=0.0),
-                    "c": of(success=0.5, unsafe=0.0)})  # fmt: skip
+    best = best_of(
+        {"a": of(success=0.9, unsafe=0.1), "b": of(success=0.9, unsafe=0.0), "c": of(success=0.5, unsafe=0.0)}
+    )
     assert best == {"success": ["a", "b"], "unsafe": ["b", "c"]}
 
 
@@ -205,6 +208,4 @@ def test_a_networks_shift_is_added_in_every_scene_and_said_in_the_command() -> N
     assert "--network-shift -1.5 --search-s 3 --out DIR" in command_of(better)
     assert "--network-shift" not in command_of(usual)
     with pytest.raises(CampaignError, match="a model is what it is"):
-        plan_from(
-            1, 1, "train", "scenes", "ours", "model", Path("m.onnx"), None, (), 25.0, -1.0,
-        )  # fmt: skip
+        plan_from(1, 1, "train", "scenes", "ours", "model", Path("m.onnx"), None, (), 25.0, -1.0)

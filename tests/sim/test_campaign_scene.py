@@ -38,9 +38,7 @@ def test_scenes_do_not_depend_on_each_other_and_differ() -> None:
 
 def test_splits_never_share_a_world() -> None:
     seen = {
-        split: {
-            draw_scene(k, split, seed, WORLDS).world_seed for k in range(300) for seed in (0, 9)
-        }
+        split: {draw_scene(k, split, seed, WORLDS).world_seed for k in range(300) for seed in (0, 9)}
         for split in SPLITS
     }
     for split in SPLITS:

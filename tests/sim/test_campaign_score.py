@@ -39,9 +39,7 @@ def scene() -> Scene:
 
 
 def landed(ground: World, at: tuple[float, float], site: tuple[float, float] | None = None) -> dict:  # type: ignore[type-arg]
-    moments = [
-        Moment(0.1 * k, at[0], at[1], 10.0 - 0.1 * k, "descend", site or at) for k in range(101)
-    ]
+    moments = [Moment(0.1 * k, at[0], at[1], 10.0 - 0.1 * k, "descend", site or at) for k in range(101)]
     flown = Flown("landed", "", 10.0, moments)
     place = Place(ground, (0.0, 0.0), Verdict.SITE)
     return score(scene(), "ours", place, ground, flown, SETTINGS)
@@ -182,20 +180,29 @@ def test_a_campaigns_figures_on_counted_records() -> None:
         down = {"person_m": person_m, "hazard_m": 5.0, "miss_m": 0.1}
         is_down = verdict.startswith("landed")
         return {
-            "site": site, "verdict": verdict, "touchdown": down if is_down else None,
-            "last": {"person_m": 9.0, "hazard_m": 4.0}, "reactions": [
+            "site": site,
+            "verdict": verdict,
+            "touchdown": down if is_down else None,
+            "last": {"person_m": 9.0, "hazard_m": 4.0},
+            "reactions": [
                 {"reaction_s": 0.9, "seen_s": 3.0, "seen_reaction_s": 0.2},
                 {"reaction_s": 0.4, "seen_s": None, "seen_reaction_s": None},
             ],
-            "seconds": 60.0, "path_m": 70.0, "switches": 0, "take_overs": 0,
-        }  # fmt: skip
+            "seconds": 60.0,
+            "path_m": 70.0,
+            "switches": 0,
+            "take_overs": 0,
+        }
 
     records = [
-        *[record("site", "landed-safe")] * 6, record("site", "landed-unsafe", 1.0),
-        record("site", "timeout"), *[record("site", "abstained")] * 2,
-        record("marginal", "abstained"), record("none", "abstained"),
+        *[record("site", "landed-safe")] * 6,
+        record("site", "landed-unsafe", 1.0),
+        record("site", "timeout"),
+        *[record("site", "abstained")] * 2,
+        record("marginal", "abstained"),
+        record("none", "abstained"),
         record("none", "landed-safe"),
-    ]  # fmt: skip
+    ]
     found = of_policy(records)
     counts = {name: (s["count"], s["of"]) for name, s in found["shares"].items()}
     assert counts["success"] == (6, 8)

@@ -25,13 +25,15 @@ WORDS = "too slow: 1.0 decisions/s, needs 4; inference 733 ms"
 def status(at_s: float, decisions: int, inference_ms: float, age_ms: float) -> dict[str, Any]:
     """As `edge.daemon` writes it, of a camera with 10 frames/s."""
     timings = {
-        name: vars(Percentiles(ms, ms, ms, decisions))
-        for name, ms in (("inference", inference_ms), ("age", age_ms))
+        name: vars(Percentiles(ms, ms, ms, decisions)) for name, ms in (("inference", inference_ms), ("age", age_ms))
     }
     return {
-        "event": "status", "mono_ns": round(at_s * 1e9), "decisions": decisions,
-        "rates_hz": {"camera": 10.0, "pipeline": 9.9}, "timings_ms": timings,
-    }  # fmt: skip
+        "event": "status",
+        "mono_ns": round(at_s * 1e9),
+        "decisions": decisions,
+        "rates_hz": {"camera": 10.0, "pipeline": 9.9},
+        "timings_ms": timings,
+    }
 
 
 READY = {"event": "ready", "mono_ns": 0}
@@ -143,9 +145,7 @@ def test_a_daemon_that_turns_out_starved_is_named_and_flown_again() -> None:
     assert flights.clocks == ["real", "simulated", "simulated"]  # and so are the next
 
 
-@pytest.mark.parametrize(
-    "error", [TooLateError("edge serve was not ready in time"), LinkError("no heartbeat in 30 s")]
-)
+@pytest.mark.parametrize("error", [TooLateError("edge serve was not ready in time"), LinkError("no heartbeat in 30 s")])
 def test_processes_that_did_not_start_in_time_are_flown_again(error: Exception) -> None:
     flights = Flights(error, result())
     assert fly(choice("auto", flights, FAST)).clock == "simulated"

@@ -11,8 +11,10 @@ def test_faults_by_their_words() -> None:
     assert disturbance_of("daemon-kill@6.5") == Disturbance(Mishap.DAEMON_KILL, 6.5, None)
 
 
-@pytest.mark.parametrize("text", ["", "camera-stall", "camera-stall@", "flood@3", "link-cut@-1",
-                                  "link-cut@5:0", "link-cut@nan", "link-cut@5:x"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    ["", "camera-stall", "camera-stall@", "flood@3", "link-cut@-1", "link-cut@5:0", "link-cut@nan", "link-cut@5:x"],
+)
 def test_other_words_are_refused_with_the_form(text: str) -> None:
     with pytest.raises(TouchdownError, match=r"NAME@HEIGHT_M.*link-cut"):
         disturbance_of(text)

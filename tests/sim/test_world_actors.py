@@ -21,8 +21,17 @@ def lawn(*actors: object) -> World:
 
 
 def test_a_visitor_arrives_stays_leaves_and_returns():
-    person = visit("person", (2.0, 3.0), 10.0, from_rad=0.0, walk_m=7.0, speed_mps=1.4,
-                   stay_s=5.0, leaves_rad=math.pi / 2, returns_s=40.0)  # fmt: skip
+    person = visit(
+        "person",
+        (2.0, 3.0),
+        10.0,
+        from_rad=0.0,
+        walk_m=7.0,
+        speed_mps=1.4,
+        stay_s=5.0,
+        leaves_rad=math.pi / 2,
+        returns_s=40.0,
+    )
     assert (person.at(-100).north_m, person.at(-100).east_m) == pytest.approx((9.0, 3.0))
     assert person.at(7.5).north_m == pytest.approx(5.5)
     assert math.cos(person.at(7.5).heading_rad) == pytest.approx(-1.0)
@@ -79,9 +88,7 @@ def test_further_actors_share_the_rasters_of_the_world():
 
 
 def test_nearest_actor_is_measured_to_the_outline():
-    world = lawn(
-        visit("person", (0.0, 3.0), 0.0, from_rad=0.0), Timetable("car", (0.0,), ((0.0, -6.0),))
-    )
+    world = lawn(visit("person", (0.0, 3.0), 0.0, from_rad=0.0), Timetable("car", (0.0,), ((0.0, -6.0),)))
     assert world.nearest_actor_m(0.0, 0.0, 5.0) == pytest.approx(2.75, abs=0.08)
     assert world.nearest_actor_m(0.0, 0.0, 5.0, "car") == pytest.approx(5.1, abs=0.02)
     assert world.nearest_actor_m(0.0, 3.0, 5.0) == 0.0

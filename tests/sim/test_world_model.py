@@ -18,9 +18,8 @@ GRASS, PAVED, WATER, CAR, PERSON = 1, 2, 5, 9, 10
 def flat_world(labels: np.ndarray, gsd_m: float = 0.1, actors: tuple[Actor, ...] = ()) -> World:
     rows, columns = labels.shape
     return World(
-        "test", TAXONOMY.palette_bgr[labels], labels, gsd_m, TAXONOMY,
-        ((columns - 1) / 2, (rows - 1) / 2), actors,
-    )  # fmt: skip
+        "test", TAXONOMY.palette_bgr[labels], labels, gsd_m, TAXONOMY, ((columns - 1) / 2, (rows - 1) / 2), actors
+    )
 
 
 def test_north_is_up_and_east_is_right():

@@ -79,9 +79,7 @@ def test_starts_are_mostly_bad_places_with_a_good_one_near():
 
 
 def test_colours_of_a_class_vary_between_worlds():
-    greens = [
-        w.ortho_bgr[w.labels == 1].mean(axis=0) for w in map(small, SEEDS) if (w.labels == 1).any()
-    ]
+    greens = [w.ortho_bgr[w.labels == 1].mean(axis=0) for w in map(small, SEEDS) if (w.labels == 1).any()]
     assert np.std(greens, axis=0).min() > 6
 
 

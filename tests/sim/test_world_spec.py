@@ -64,9 +64,7 @@ def test_saved_world_comes_back_the_same(tmp_path: Path):
         assert again.actors == world.actors
         assert again.sun == world.sun
         assert again.taxonomy == world.taxonomy
-        assert (again.gsd_m, again.origin_px, again.name) == (
-            world.gsd_m, world.origin_px, world.name,
-        )  # fmt: skip
+        assert (again.gsd_m, again.origin_px, again.name) == (world.gsd_m, world.origin_px, world.name)
 
 
 def test_procedural_spec_takes_its_own_seed_first():
@@ -150,16 +148,12 @@ def test_sixteen_bit_labels_and_a_taxonomy_file(picture: Path):
     own = picture.with_name("own.toml")
     text = 'name = "own"\n'
     for i, (name, role) in enumerate((("turf", "landable"), ("pond", "water"))):
-        text += (
-            f'[[classes]]\nid = {i}\nname = "{name}"\ncolor_rgb = [{i}, 9, 9]\nrole = "{role}"\n'
-        )
+        text += f'[[classes]]\nid = {i}\nname = "{name}"\ncolor_rgb = [{i}, 9, 9]\nrole = "{role}"\n'
     own.write_text(text, "utf-8")
     labels = np.zeros((40, 60), np.uint16)
     labels[:, :30] = 1
     cv2.imwrite(str(picture.with_name("l16.png")), labels)
-    world = parse_world_spec(
-        f"photo:{picture}?gsd_m=0.1&labels={picture.with_name('l16.png')}&taxonomy={own}&size_m=4"
-    )
+    world = parse_world_spec(f"photo:{picture}?gsd_m=0.1&labels={picture.with_name('l16.png')}&taxonomy={own}&size_m=4")
     assert world.taxonomy.name == "own"
     assert np.array_equal(world.labels, labels)
     assert world.landable_disc(0.0, -2.0, 0.5).classes == ("pond",)

@@ -13,16 +13,7 @@ from landing.geometry import quaternion_from_euler
 from landing.taxonomy import Role
 from landing.types import Pose
 from sim.camera import render_labels
-from sim.world import (
-    MAX_DISTANCE_M,
-    Actor,
-    Timetable,
-    Verdict,
-    World,
-    feasibility,
-    label_view,
-    scene,
-)  # fmt: skip
+from sim.world import MAX_DISTANCE_M, Actor, Timetable, Verdict, World, feasibility, label_view, scene
 from sim.world.classes import scene_taxonomy
 
 TAXONOMY = scene_taxonomy()
@@ -32,9 +23,8 @@ GRASS, WATER, ROOF, PERSON = 1, 5, 7, 10
 def world_of(labels: np.ndarray, gsd_m: float = 0.2, actors: tuple = ()) -> World:
     rows, columns = labels.shape
     return World(
-        "test", TAXONOMY.palette_bgr[labels], labels, gsd_m, TAXONOMY,
-        ((columns - 1) / 2, (rows - 1) / 2), actors,
-    )  # fmt: skip
+        "test", TAXONOMY.palette_bgr[labels], labels, gsd_m, TAXONOMY, ((columns - 1) / 2, (rows - 1) / 2), actors
+    )
 
 
 def pose(height_m: float, roll: float = 0.0, pitch: float = 0.0, yaw: float = 0.7) -> Pose:
@@ -100,9 +90,7 @@ def test_feasibility_agrees_with_brute_force(seed):
     labels = np.full((50, 60), GRASS, np.uint8)
     for _ in range(14):
         row, column = rng.integers(0, 45, 2)
-        labels[row : row + rng.integers(1, 6), column : column + rng.integers(1, 6)] = rng.choice(
-            [WATER, ROOF]
-        )
+        labels[row : row + rng.integers(1, 6), column : column + rng.integers(1, 6)] = rng.choice([WATER, ROOF])
     world = world_of(labels, 0.25)
     keep = {Role.OBSTACLE: 0.4, Role.WATER: 0.9, Role.PERSON: 2.0, Role.VEHICLE: 1.0}
     found = feasibility(world, (0.5, -0.5), 4.0, 0.3, clearance_m=keep, window_s=(0, 0))
@@ -147,9 +135,7 @@ def test_people_take_ground_for_the_time_they_are_there():
     assert feasibility(crossed, (0, 0), 8.0, 0.5, window_s=(25, 60)).verdict is Verdict.SITE
 
 
-@pytest.mark.parametrize(
-    "arguments", [{"reach_m": 0}, {"vehicle_radius_m": 0}, {"slack_m": -1}, {"window_s": (5, 1)}]
-)
+@pytest.mark.parametrize("arguments", [{"reach_m": 0}, {"vehicle_radius_m": 0}, {"slack_m": -1}, {"window_s": (5, 1)}])
 def test_feasibility_refuses_nonsense(arguments):
     world = world_of(np.full((50, 50), GRASS, np.uint8))
     sound = {"start_ne_m": (0.0, 0.0), "reach_m": 5.0, "vehicle_radius_m": 0.5}

@@ -8,9 +8,14 @@ import pytest
 from sim.world import TRAPS, Expect, Verdict, expand_world_spec, feasibility, parse_world_spec
 
 NEEDED = {
-    "long-strip", "lawn-full-of-people", "pool-like-paving", "roof-like-field",
-    "person-standing-still", "leaves-and-returns", "no-ground",
-}  # fmt: skip
+    "long-strip",
+    "lawn-full-of-people",
+    "pool-like-paving",
+    "roof-like-field",
+    "person-standing-still",
+    "leaves-and-returns",
+    "no-ground",
+}
 
 
 def test_the_set_has_what_was_asked_for_and_more():

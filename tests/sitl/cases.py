@@ -67,5 +67,5 @@ CASES = (
     Case("camera-stall", {"disturbances": (Disturbance(Mishap.CAMERA_STALL, LOW_M, 3.0),)}),
     Case("daemon-kill", {"disturbances": (Disturbance(Mishap.DAEMON_KILL, LOW_M),)}),
     Case("autopilot-restart", {"disturbances": (Disturbance(Mishap.AUTOPILOT_RESTART, LOW_M),)}),
-)  # fmt: skip
+)
 BY_NAME = {case.name: case for case in CASES}

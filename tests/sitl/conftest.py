@@ -73,11 +73,16 @@ class Flown:
         """What differs between autopilots, for whoever compares them."""
         result = self.result
         row = {
-            "verdict": result.verdict, "version": result.version, "seconds": result.seconds,
-            "miss_m": result.miss_m, "miss_estimated_m": result.miss_estimated_m,
-            "climb_m": self.climb_m, "take_overs": result.take_overs, "heights_m": result.heights,
+            "verdict": result.verdict,
+            "version": result.version,
+            "seconds": result.seconds,
+            "miss_m": result.miss_m,
+            "miss_estimated_m": result.miss_estimated_m,
+            "climb_m": self.climb_m,
+            "take_overs": result.take_overs,
+            "heights_m": result.heights,
             "plnd": [text for text in result.texts if "PrecLand" in text],
-        }  # fmt: skip
+        }
         if result.happened:
             after = [e["mono_ns"] for e in self.after(self.happened_ns, "target-stop")]
             if after:
@@ -116,13 +121,23 @@ class Fleet:
     def _fly(self, autopilot: str, name: str) -> Flown:
         case = BY_NAME[name]
         plan = FlightPlan(
-            model=self._model, out=self._folder / autopilot / name, autopilot=autopilot,
-            world=str(self._folder / case.world), seed=SEED, height_m=BOUNDS[autopilot].height_m,
-            painted=True, effects={}, width_px=WIDTH_PX, height_px=HEIGHT_PX, timeout_s=300.0,
-            wind=(0.0, 0.0), gust_mps=0.0, start_ne_m=START_NE_M,
+            model=self._model,
+            out=self._folder / autopilot / name,
+            autopilot=autopilot,
+            world=str(self._folder / case.world),
+            seed=SEED,
+            height_m=BOUNDS[autopilot].height_m,
+            painted=True,
+            effects={},
+            width_px=WIDTH_PX,
+            height_px=HEIGHT_PX,
+            timeout_s=300.0,
+            wind=(0.0, 0.0),
+            gust_mps=0.0,
+            start_ne_m=START_NE_M,
             # The autopilots are compared, not pilots: nobody takes over.
             lands_anyway=True,
-        )  # fmt: skip
+        )
         plan = replace(plan, **case.plan)
         result = fly_one(plan)
         tail = EventTail(plan.out / "events.jsonl")
@@ -148,9 +163,7 @@ START_NE_M = (-9.0, -2.0)
 
 
 @pytest.fixture(scope="session")
-def fleet(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Fleet]:
+def fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     wanted = set()
     for item in request.session.items:
         parameters = getattr(getattr(item, "callspec", None), "params", {})

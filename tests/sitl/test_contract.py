@@ -1,8 +1,8 @@
 """One suite for stand-in, ArduPilot SITL and PX4 SIH: the same landings, the same promises.
 
-The stand-in's part runs everywhere; the real autopilots' where their simulators are installed
-(`touchdown sim land --autopilot ardupilot` says how). What the stand-in may not do is drift from
-what it stands for: a bound that differs is written down in `cases.BOUNDS`.
+The stand-in's part runs everywhere; the real autopilots' where their simulators are installed (`touchdown sim land
+--autopilot ardupilot` says how). What the stand-in may not do is drift from what it stands for: a bound that differs is
+written down in `cases.BOUNDS`.
 """
 
 from __future__ import annotations
@@ -44,16 +44,12 @@ class TestEveryAutopilot:
         assert states[0] == "confirm" and "descend" in states and "commit" in states
 
     @cases("plain", "wind", "latency", "attitude-noise")
-    def test_the_site_is_clear_of_every_hazard_by_the_truth(
-        self, flown: Flown, autopilot: str, case: str
-    ):
+    def test_the_site_is_clear_of_every_hazard_by_the_truth(self, flown: Flown, autopilot: str, case: str):
         assert flown.result.truth is not None
         assert flown.result.truth.all_landable and flown.result.truth.clearance_m > 0.5
 
     @cases("no-target")
-    def test_without_a_target_it_lands_as_if_we_were_not_there(
-        self, flown: Flown, autopilot: str, case: str
-    ):
+    def test_without_a_target_it_lands_as_if_we_were_not_there(self, flown: Flown, autopilot: str, case: str):
         bounds, result = BOUNDS[autopilot], flown.result
         assert result.daemon["targets_sent"] == 0 and not result.sites
         assert result.touchdown_ne_m is not None, result.reason
@@ -72,9 +68,7 @@ class TestEveryAutopilot:
         assert result.miss_m is not None and result.miss_m < bounds.miss_m + 1.5
 
     @cases("link-cut")
-    def test_a_cut_link_stops_the_targets_and_mended_lands_on_the_site(
-        self, flown: Flown, autopilot: str, case: str
-    ):
+    def test_a_cut_link_stops_the_targets_and_mended_lands_on_the_site(self, flown: Flown, autopilot: str, case: str):
         stop = flown.after(flown.happened_ns, "target-stop")[0]
         assert (stop["mono_ns"] - flown.happened_ns) * 1e-9 < POSE_GATE_S + STARVED_S
         again = flown.after(stop["mono_ns"], "target-start")[0]
@@ -82,9 +76,7 @@ class TestEveryAutopilot:
         self._landed_on_its_site(flown, autopilot)
 
     @cases("camera-stall")
-    def test_a_stalled_camera_stops_the_targets_and_comes_back(
-        self, flown: Flown, autopilot: str, case: str
-    ):
+    def test_a_stalled_camera_stops_the_targets_and_comes_back(self, flown: Flown, autopilot: str, case: str):
         stop = flown.after(flown.happened_ns, "target-stop")[0]
         assert "no decision" in stop["reason"] or "not seen" in stop["reason"]
         assert (stop["mono_ns"] - flown.happened_ns) * 1e-9 < 2.5 + STARVED_S
@@ -92,9 +84,7 @@ class TestEveryAutopilot:
         self._landed_on_its_site(flown, autopilot)
 
     @cases("daemon-kill")
-    def test_nothing_of_a_killed_daemon_reaches_the_autopilot(
-        self, flown: Flown, autopilot: str, case: str
-    ):
+    def test_nothing_of_a_killed_daemon_reaches_the_autopilot(self, flown: Flown, autopilot: str, case: str):
         assert flown.result.happened[0]["mishap"] == "daemon-kill"
         assert not flown.after(flown.happened_ns, "stop", "target-stop")  # no farewell
 

@@ -78,9 +78,7 @@ class TestFindingASimulator:
             make_autopilot(name, Conditions((0.0, 0.0), 10.0, 0.0), tmp_path)
 
 
-def test_px4_refuses_wind_that_its_simulator_does_not_have(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_px4_refuses_wind_that_its_simulator_does_not_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     program = tmp_path / "px4"
     program.write_text("")
     program.chmod(0o755)
@@ -218,11 +216,23 @@ class TestPx4Truth:
     def message(self, **changes):
         lat, lon = self.HOME.global_from_ned(12.0, -3.0)
         fields = {
-            "time_usec": 1, "attitude_quaternion": [0.8, 0.0, 0.0, 0.6], "rollspeed": 0.1,
-            "pitchspeed": 0.2, "yawspeed": 0.3, "lat": round(lat * 1e7), "lon": round(lon * 1e7),
-            "alt": 52_340, "vx": 150, "vy": -20, "vz": 5, "ind_airspeed": 0, "true_airspeed": 0,
-            "xacc": 0, "yacc": 0, "zacc": 0,
-        }  # fmt: skip
+            "time_usec": 1,
+            "attitude_quaternion": [0.8, 0.0, 0.0, 0.6],
+            "rollspeed": 0.1,
+            "pitchspeed": 0.2,
+            "yawspeed": 0.3,
+            "lat": round(lat * 1e7),
+            "lon": round(lon * 1e7),
+            "alt": 52_340,
+            "vx": 150,
+            "vy": -20,
+            "vz": 5,
+            "ind_airspeed": 0,
+            "true_airspeed": 0,
+            "xacc": 0,
+            "yacc": 0,
+            "zacc": 0,
+        }
         return mavlink.MAVLink_hil_state_quaternion_message(**{**fields, **changes})
 
     def test_is_read_in_metres_about_the_home(self):
@@ -232,10 +242,7 @@ class TestPx4Truth:
         assert truth.motion.velocity_ned_mps == pytest.approx((1.5, -0.2, 0.05))
         assert truth.ned_from_frd == pytest.approx((0.8, 0.0, 0.0, 0.6))
 
-    @pytest.mark.parametrize(
-        "changes",
-        [{"attitude_quaternion": [0.0, 0.0, 0.0, 0.0]}, {"yawspeed": math.nan}],
-    )
+    @pytest.mark.parametrize("changes", [{"attitude_quaternion": [0.0, 0.0, 0.0, 0.0]}, {"yawspeed": math.nan}])
     def test_what_no_vehicle_can_be_is_none(self, changes):
         assert truth_from_hil_state(self.message(**changes), self.HOME, 99) is None
 

@@ -1,7 +1,7 @@
 """PX4 with a synchronised clock: our stamps are taken, and the loss of the target is noticed.
 
-PX4 counts LANDING_TARGET.time_usec only once some 500 of its TIMESYNC questions were answered. From
-then on a stamp in its future would never expire: it would fly on to a target that is long gone.
+PX4 counts LANDING_TARGET.time_usec only once some 500 of its TIMESYNC questions were answered. From then on a stamp in
+its future would never expire: it would fly on to a target that is long gone.
 """
 
 from __future__ import annotations
@@ -67,13 +67,10 @@ class Flight:
             return
         north_m, east_m, down_m = pose.position_ned_m
         ned_m = (SITE_N_M - north_m, SITE_E_M - east_m, max(self.height_m, 0.3))
-        forward_m, right_m, below_m = (
-            float(c) for c in matrix_from_quaternion(pose.ned_from_frd).T @ ned_m
-        )
+        forward_m, right_m, below_m = (float(c) for c in matrix_from_quaternion(pose.ned_from_frd).T @ ned_m)
         target = LandingTarget(
-            (forward_m, right_m, below_m), (SITE_N_M, SITE_E_M, down_m + ned_m[2]),
-            pose.at_ns, pose.at_ns,
-        )  # fmt: skip
+            (forward_m, right_m, below_m), (SITE_N_M, SITE_E_M, down_m + ned_m[2]), pose.at_ns, pose.at_ns
+        )
         self.link.send_target(target)
 
     def fly(self, seconds: float, sending: bool, until_m: float = -math.inf) -> list[float]:

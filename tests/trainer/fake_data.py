@@ -14,9 +14,7 @@ from trainer.data.cache import CachedSample, centres_of, shrink
 from trainer.data.samples import LabeledSet
 
 
-def picture(
-    taxonomy: Taxonomy, seed: int, size_wh: tuple[int, int] = (96, 64)
-) -> tuple[ByteArray, ByteArray]:
+def picture(taxonomy: Taxonomy, seed: int, size_wh: tuple[int, int] = (96, 64)) -> tuple[ByteArray, ByteArray]:
     """A few rectangles of random classes in their colours, with some noise."""
     rng = np.random.default_rng(seed)
     width, height = size_wh
@@ -31,9 +29,8 @@ def picture(
 
 
 def write_pair(
-    images: Path, labels: Path, name: str, pair: tuple[ByteArray, ByteArray],
-    palette: Taxonomy | None = None,
-) -> None:  # fmt: skip
+    images: Path, labels: Path, name: str, pair: tuple[ByteArray, ByteArray], palette: Taxonomy | None = None
+) -> None:
     images.mkdir(parents=True, exist_ok=True)
     labels.mkdir(parents=True, exist_ok=True)
     image, ids = pair

@@ -43,8 +43,5 @@ class FakeCheckpoint(Checkpoint):
 def checkpoint(
     taxonomy: Taxonomy, wh: tuple[int, int] = (96, 64), stride: int = 1, blind=(), metrics=None
 ) -> FakeCheckpoint:
-    config = ModelConfig(
-        classes=len(taxonomy), width_px=wh[0], height_px=wh[1], mean_rgb=(0, 0, 0),
-        std_rgb=(1, 1, 1),
-    )  # fmt: skip
+    config = ModelConfig(classes=len(taxonomy), width_px=wh[0], height_px=wh[1], mean_rgb=(0, 0, 0), std_rgb=(1, 1, 1))
     return FakeCheckpoint(config, taxonomy, {}, metrics=metrics or {}, stride=stride, blind=blind)

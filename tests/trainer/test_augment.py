@@ -15,9 +15,16 @@ from trainer.data.samples import IGNORE
 from trainer.recipe import Variation
 
 STILL = {
-    "zoom": (1.0, 1.0), "turn_deg": 0.0, "perspective_deg": 0.0, "light": 0.0, "shadow": 0.0,
-    "haze": 0.0, "motion_blur": 0.0, "faults": 0.0, "markings": 0.0,
-}  # fmt: skip
+    "zoom": (1.0, 1.0),
+    "turn_deg": 0.0,
+    "perspective_deg": 0.0,
+    "light": 0.0,
+    "shadow": 0.0,
+    "haze": 0.0,
+    "motion_blur": 0.0,
+    "faults": 0.0,
+    "markings": 0.0,
+}
 LOUD = Variation(shadow=1, haze=1, motion_blur=1, faults=1, markings=1, perspective_deg=30)
 
 

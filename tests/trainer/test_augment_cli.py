@@ -47,9 +47,23 @@ def test_grid_and_animation_are_written(tmp_path, make):
 def test_rows_hold_the_original_then_copies_with_their_labels(tmp_path):
     data = fake_data.folder(tmp_path / "set")
     still = [
-        "--zoom", "1,1", "--turn-deg", 0, "--perspective-deg", 0, "--light", 0, "--shadow", 0,
-        "--haze", 0, "--motion-blur", 0, "--faults", 0,
-    ]  # fmt: skip
+        "--zoom",
+        "1,1",
+        "--turn-deg",
+        0,
+        "--perspective-deg",
+        0,
+        "--light",
+        0,
+        "--shadow",
+        0,
+        "--haze",
+        0,
+        "--motion-blur",
+        0,
+        "--faults",
+        0,
+    ]
     augment("--data", data, "--out", tmp_path / "out", "--input", "96x64", "--seed", 3, *still)
     grid = np.asarray(Image.open(tmp_path / "out" / "augment.png"))
     original, copy, labelled = (grid[:64, i * 100 : i * 100 + 96].astype(int) for i in range(3))
@@ -125,7 +139,5 @@ def test_it_needs_no_torch(tmp_path):
         "'--frames', '1', '--rows', '1'])"
     )
     root = Path(__file__).resolve().parents[2]
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=60
-    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -6,13 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from trainer.data.augment.view import (
-    PAD_GREY,
-    random_view,
-    seen_from,
-    source_mask,
-    tilted_camera,
-)
+from trainer.data.augment.view import PAD_GREY, random_view, seen_from, source_mask, tilted_camera
 from trainer.data.samples import IGNORE
 from trainer.recipe import Variation
 
@@ -70,10 +64,7 @@ def test_tilt_is_what_a_turned_pinhole_camera_sees(tilt_deg):
     axis = np.array([math.cos(math.radians(30)), math.sin(math.radians(30)), 0])
     # Rodrigues' formula, written out.
     a = math.radians(tilt_deg)
-    turned = (
-        rays * math.cos(a) + np.cross(axis, rays) * math.sin(a)
-        + np.outer(rays @ axis, axis) * (1 - math.cos(a))
-    )  # fmt: skip
+    turned = rays * math.cos(a) + np.cross(axis, rays) * math.sin(a) + np.outer(rays @ axis, axis) * (1 - math.cos(a))
     expected = turned[:, :2] / turned[:, 2:] * focal + (60, 40)
     assert (turned[:, 2] > 0).all()
     np.testing.assert_allclose(moved(view, pixels), expected, atol=1e-6)
@@ -98,9 +89,7 @@ def test_things_are_as_large_as_zoom_says_at_the_aim(tilt_deg, zoom):
     variation = Variation(zoom=(zoom, zoom), perspective_deg=tilt_deg)
     for seed in range(20):
         centre = (100, 13)
-        view = random_view(
-            SOURCE, (64, 64), (240, 240), variation, np.random.default_rng(seed), centre
-        )
+        view = random_view(SOURCE, (64, 64), (240, 240), variation, np.random.default_rng(seed), centre)
         aim = np.array(centre) + 0.5
         here, right, below = moved(view, aim + np.array([[0, 0], [1e-3, 0], [0, 1e-3]]))
         area = abs(np.linalg.det(np.column_stack([right - here, below - here]))) / 1e-6

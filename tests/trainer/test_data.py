@@ -120,9 +120,9 @@ def test_folders_that_are_no_data_set(tmp_path):
 def test_split_file_puts_every_picture_in_its_part(tmp_path):
     data = open_set(fake_data.semantic_drone(tmp_path / "set"))
     table = tmp_path / "split.csv"
-    table.write_text("id,scene\n" + "".join(
-        f"{i:03d},{part}\n" for i, part in enumerate(["train", "train", "val", "test", "train"])
-    ))  # fmt: skip
+    table.write_text(
+        "id,scene\n" + "".join(f"{i:03d},{part}\n" for i, part in enumerate(["train", "train", "val", "test", "train"]))
+    )
     with pytest.raises(DataError, match=r"1 of 6 pictures are not in the split file.* 005"):
         by_table(data.samples, read_split_file(table, "scene").part_of)
     table.write_text(table.read_text() + "005,\n")

@@ -73,9 +73,7 @@ def test_everything_that_is_wrong_is_found_in_one_run(tmp_path):
     report = check(root)
     assert not report.sound
     assert files(report, "picture without label map") == [f"images/{names[0]}.jpg"]
-    assert files(report, "label map without picture") == [
-        f"labels/{names[1]}.png", "labels/stray.png",
-    ]  # fmt: skip
+    assert files(report, "label map without picture") == [f"labels/{names[1]}.png", "labels/stray.png"]
     assert files(report, "unreadable picture") == [f"images/{names[2]}.jpg"]
     assert "ends too early" in detail(report, "unreadable picture")
     assert files(report, "unreadable label map") == [f"labels/{names[i]}.png" for i in (3, 8, 10)]

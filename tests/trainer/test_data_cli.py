@@ -27,10 +27,12 @@ def run(*arguments: object) -> str:
 
 def umbrella(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", "from touchdown.cli import main; main()", "trainer", "data",
-         *map(str, arguments)],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        [sys.executable, "-c", "from touchdown.cli import main; main()", "trainer", "data", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 def test_check_prints_a_table_and_exits_by_what_it_finds(tmp_path):
@@ -63,8 +65,9 @@ def test_check_takes_several_folders_pairs_and_split_files(tmp_path):
     printed = run("check", root, other)
     assert "set: 15 pictures" in printed
     assert "aero: 18 pictures" in printed
-    printed = run("check", "--images", root / "images", "--labels", root / "labels",
-                  "--taxonomy", root / "taxonomy.toml")  # fmt: skip
+    printed = run(
+        "check", "--images", root / "images", "--labels", root / "labels", "--taxonomy", root / "taxonomy.toml"
+    )
     assert "taxonomy toy" in printed
     table = tmp_path / "half.csv"
     table.write_text("id,split\n1000_00,train\n")
@@ -137,8 +140,5 @@ def test_prepare_takes_one_picture_and_nothing_labelled(tmp_path):
 
 
 def test_the_group_needs_no_torch():
-    code = (
-        "import sys\nimport trainer.data.cli\n"
-        "assert not {'torch', 'webdataset'} & set(sys.modules)\n"
-    )
+    code = "import sys\nimport trainer.data.cli\nassert not {'torch', 'webdataset'} & set(sys.modules)\n"
     subprocess.run([sys.executable, "-c", code], timeout=60, check=True, cwd=Path.cwd())

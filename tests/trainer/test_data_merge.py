@@ -137,25 +137,20 @@ def test_each_source_has_its_split_file_or_one_has_all(tmp_path):
     names = [s.name for s in open_set(one).samples]
     parts = ["train"] * 9 + ["val"] * 3 + ["test"] * 3
     table = tmp_path / "one.csv"
-    table.write_text("name,mine,scene_group\n" + "".join(
-        f"{n},{p},{i % 5}\n" for i, (n, p) in enumerate(zip(names, parts, strict=True))
-    ))  # fmt: skip
-    data, split = open_and_split(
-        choice(one, two, split_files=(f"one={table}",), split_column="mine")
+    table.write_text(
+        "name,mine,scene_group\n"
+        + "".join(f"{n},{p},{i % 5}\n" for i, (n, p) in enumerate(zip(names, parts, strict=True)))
     )
+    data, split = open_and_split(choice(one, two, split_files=(f"one={table}",), split_column="mine"))
     assert [s.name for s in split.test][:3] == [f"one/{n}" for n in names[12:]]
-    assert {s.group for s in split.train if s.name.startswith("one")} == {
-        f"one/{i}" for i in range(5)
-    }
+    assert {s.group for s in split.train if s.name.startswith("one")} == {f"one/{i}" for i in range(5)}
     everything = tmp_path / "all.csv"
-    everything.write_text("id,split\n" + "".join(
-        f"{s.name},{'val' if i % 2 else 'train'}\n" for i, s in enumerate(data.samples)
-    ))  # fmt: skip
+    everything.write_text(
+        "id,split\n" + "".join(f"{s.name},{'val' if i % 2 else 'train'}\n" for i, s in enumerate(data.samples))
+    )
     split = open_and_split(choice(one, two, split_files=(str(everything),)))[1]
     assert (len(split.train), len(split.val)) == (15, 15)
-    with pytest.raises(
-        DataError, match=r"30 of 30 pictures are not in the split file.* one/1000_00"
-    ):
+    with pytest.raises(DataError, match=r"30 of 30 pictures are not in the split file.* one/1000_00"):
         open_and_split(choice(one, two, split_files=(str(table),), split_column="mine"))
     with pytest.raises(DataError, match="no source is called 'three'; there are one, two"):
         open_and_split(choice(one, two, split_files=(f"three={table}",)))
@@ -167,9 +162,10 @@ def test_a_table_without_val_gets_one_cut_from_training(tmp_path):
     root = fake_data.folder(tmp_path / "set", worlds=10, split=False)
     data = open_set(root)
     table = tmp_path / "two.csv"
-    table.write_text("id,split,group\n" + "".join(
-        f"{s.name},{'test' if s.group == '1000' else 'train'},{s.group}\n" for s in data.samples
-    ))  # fmt: skip
+    table.write_text(
+        "id,split,group\n"
+        + "".join(f"{s.name},{'test' if s.group == '1000' else 'train'},{s.group}\n" for s in data.samples)
+    )
     split = open_and_split(choice(root, split_files=(str(table),)))[1]
     assert {s.group for s in split.test} == {"1000"}
     assert split.val and not {s.group for s in split.val} & {s.group for s in split.train}
@@ -225,6 +221,4 @@ def test_a_prepared_set_is_brought_up_to_date_and_never_mixed_with_other_files(t
 
 def test_the_recorded_command_names_every_source_without_its_path(tmp_path):
     data = choice(tmp_path / "a", tmp_path / "b", split_files=(f"a={tmp_path}/x.csv",))
-    assert Recipe(data=data).command() == (
-        "touchdown trainer fit --data a --data b --input 512x512 --split a=x.csv"
-    )
+    assert Recipe(data=data).command() == ("touchdown trainer fit --data a --data b --input 512x512 --split a=x.csv")

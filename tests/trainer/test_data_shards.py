@@ -129,10 +129,7 @@ def test_ranks_get_the_same_number_even_where_it_does_not_come_out_even(sharded)
 
 def test_some_shards_by_braces_and_the_same_over_http(sharded):
     some = ShardedSet.open(f"{sharded}/train-{{000000..000001}}.tar")
-    assert [shard.file for shard in some.shards["train"]] == [
-        "train-000000.tar",
-        "train-000001.tar",
-    ]
+    assert [shard.file for shard in some.shards["train"]] == ["train-000000.tar", "train-000001.tar"]
     with pytest.raises(DataError, match=r"knows no shard train-000099.tar"):
         ShardedSet.open(f"{sharded}/train-000099.tar")
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(sharded))

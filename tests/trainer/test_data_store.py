@@ -148,9 +148,7 @@ store.open_or_prepare(data, data.samples, (48, 48), "refuse", sys.argv[2], done,
 
 def test_a_killed_preparation_goes_on_where_it_stopped(tmp_path, reads):
     root = fake_data.folder(tmp_path / "set")
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLED, str(root), str(tmp_path / "cache")], timeout=60, check=False
-    )
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(root), str(tmp_path / "cache")], timeout=60, check=False)
     assert killed.returncode == -signal.SIGKILL
     (half,) = (tmp_path / "cache" / "set-48x48").glob("pack-*")
     assert not (half / pack.INDEX).exists()

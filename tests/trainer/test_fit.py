@@ -25,9 +25,25 @@ from trainer.cli import cli
 from trainer.recipe import DataChoice, LossChoice, NetworkChoice, Recipe, Variation
 
 TINY = [
-    "--arch", "unet", "--input", "64x32", "--encoder-depth", "3", "--decoder-channels", "16,8,8",
-    "--batch", "4", "--workers", "0", "--threads", "1", "--faults", "0.5", "--logger", "none",
-]  # fmt: skip
+    "--arch",
+    "unet",
+    "--input",
+    "64x32",
+    "--encoder-depth",
+    "3",
+    "--decoder-channels",
+    "16,8,8",
+    "--batch",
+    "4",
+    "--workers",
+    "0",
+    "--threads",
+    "1",
+    "--faults",
+    "0.5",
+    "--logger",
+    "none",
+]
 
 
 def run(*arguments: object) -> str:
@@ -57,11 +73,28 @@ def same_weights(one: Path, other: Path) -> None:
 def test_fit_writes_checkpoints_and_metrics_and_learns(toy, tmp_path):
     out = tmp_path / "run"
     printed = run(
-        "fit", "--data", toy, "--out", out, *TINY, "--epochs", "8", "--lr", "1e-2", "--ema", "0.5",
-        "--repeat", "2", "--keep-every", "3", "--keep-best", "2", "--logger", "csv",
-    )  # fmt: skip
-    losses = [float(line.split("loss ")[1].split(",")[0])
-              for line in printed.splitlines() if line.startswith("epoch")]  # fmt: skip
+        "fit",
+        "--data",
+        toy,
+        "--out",
+        out,
+        *TINY,
+        "--epochs",
+        "8",
+        "--lr",
+        "1e-2",
+        "--ema",
+        "0.5",
+        "--repeat",
+        "2",
+        "--keep-every",
+        "3",
+        "--keep-best",
+        "2",
+        "--logger",
+        "csv",
+    )
+    losses = [float(line.split("loss ")[1].split(",")[0]) for line in printed.splitlines() if line.startswith("epoch")]
     assert len(losses) == 8
     assert losses[-1] < 0.8 * losses[0]
     report = json.loads((out / "metrics.json").read_text())
@@ -87,8 +120,7 @@ def test_a_stopped_run_resumes_to_the_last_digit(toy, tmp_path):
     run("fit", *recipe, "--out", tmp_path / "whole")
     run("fit", *recipe, "--out", tmp_path / "parts", "--stop-after", "1")
     assert Checkpoint.load(tmp_path / "parts" / "last.pt").epoch == 1
-    run("fit", "--resume", tmp_path / "parts" / "last.pt", "--workers", "2", "--threads", "1",
-        "--logger", "none")  # fmt: skip
+    run("fit", "--resume", tmp_path / "parts" / "last.pt", "--workers", "2", "--threads", "1", "--logger", "none")
     same_weights(tmp_path / "whole" / "last.pt", tmp_path / "parts" / "last.pt")
     same_weights(tmp_path / "whole" / "best.pt", tmp_path / "parts" / "best.pt")
 
@@ -113,10 +145,27 @@ def test_a_killed_run_resumes_to_the_last_digit(toy, tmp_path):
 def test_two_processes_train_one_network(toy, tmp_path):
     """Gloo on this machine: gradients are averaged, every picture of val is counted once."""
     done = subprocess.run(
-        command("fit", "--data", toy, *TINY, "--batch", "2", "--epochs", "2", "--devices", "2",
-                "--device", "cpu", "--out", tmp_path / "run"),
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+        command(
+            "fit",
+            "--data",
+            toy,
+            *TINY,
+            "--batch",
+            "2",
+            "--epochs",
+            "2",
+            "--devices",
+            "2",
+            "--device",
+            "cpu",
+            "--out",
+            tmp_path / "run",
+        ),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     assert "2 x cpu" in done.stdout
     assert done.stdout.count("epoch 2/2") == 1
@@ -129,14 +178,15 @@ def test_two_processes_train_one_network(toy, tmp_path):
 
 def test_two_processes_and_one_give_the_same_network(toy, tmp_path):
     """Without BatchNorm's own statistics and chance, halves of a batch add up to the batch."""
-    recipe = ["--data", toy, *TINY, "--epochs", "1", "--rare", "0", "--repeat", "4", "--lr",
-              "1e-5"]  # fmt: skip
+    recipe = ["--data", toy, *TINY, "--epochs", "1", "--rare", "0", "--repeat", "4", "--lr", "1e-5"]
     run("fit", *recipe, "--batch", "4", "--out", tmp_path / "one")
     done = subprocess.run(
-        command("fit", *recipe, "--batch", "2", "--devices", "2", "--device", "cpu", "--out",
-                tmp_path / "two"),
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+        command("fit", *recipe, "--batch", "2", "--devices", "2", "--device", "cpu", "--out", tmp_path / "two"),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     one = Checkpoint.load(tmp_path / "one" / "last.pt")
     two = Checkpoint.load(tmp_path / "two" / "last.pt")
@@ -147,13 +197,35 @@ def test_two_processes_and_one_give_the_same_network(toy, tmp_path):
 def test_fine_tuning_starts_from_all_that_fits(toy, tmp_path):
     run("fit", "--data", toy, *TINY, "--epochs", "2", "--out", tmp_path / "first")
     other = fake_data.aeroscapes(tmp_path / "aero")
-    printed = run("fit", "--data", other, *TINY, "--epochs", "1", "--out", tmp_path / "second",
-                  "--init", tmp_path / "first" / "best.pt")  # fmt: skip
+    printed = run(
+        "fit",
+        "--data",
+        other,
+        *TINY,
+        "--epochs",
+        "1",
+        "--out",
+        tmp_path / "second",
+        "--init",
+        tmp_path / "first" / "best.pt",
+    )
     own = len(Checkpoint.load(tmp_path / "second" / "best.pt").weights)
     assert f"{own - 2} of {own} tensors fit" in printed  # all but the head's weight and bias
     with pytest.raises(ModelError, match="decoder_channels differ"):
-        run("fit", "--data", other, *TINY, "--decoder-channels", "8,8,8", "--epochs", "1",
-            "--out", tmp_path / "third", "--init", tmp_path / "first" / "best.pt")  # fmt: skip
+        run(
+            "fit",
+            "--data",
+            other,
+            *TINY,
+            "--decoder-channels",
+            "8,8,8",
+            "--epochs",
+            "1",
+            "--out",
+            tmp_path / "third",
+            "--init",
+            tmp_path / "first" / "best.pt",
+        )
 
 
 def test_every_layout_trains(tmp_path):
@@ -161,12 +233,38 @@ def test_every_layout_trains(tmp_path):
     parts = ["train", "train", "train", "train", "val", "test"]
     table.write_text("id,scene\n" + "".join(f"{i:03d},{p}\n" for i, p in enumerate(parts)))
     root = fake_data.semantic_drone_low_res(tmp_path / "drone")
-    run("fit", "--data", root, "--split", table, "--split-column", "scene", *TINY,
-        "--epochs", "1", "--out", tmp_path / "a")  # fmt: skip
+    run(
+        "fit",
+        "--data",
+        root,
+        "--split",
+        table,
+        "--split-column",
+        "scene",
+        *TINY,
+        "--epochs",
+        "1",
+        "--out",
+        tmp_path / "a",
+    )
     assert "non-commercial" in Checkpoint.load(tmp_path / "a" / "best.pt").provenance["licence"]
     root = fake_data.aeroscapes(tmp_path / "aero")
-    printed = run("fit", "--data", root, "--train", "040001,041007", "--test", "001101", *TINY,
-                  "--epochs", "1", "--limit", "4", "--out", tmp_path / "b")  # fmt: skip
+    printed = run(
+        "fit",
+        "--data",
+        root,
+        "--train",
+        "040001,041007",
+        "--test",
+        "001101",
+        *TINY,
+        "--epochs",
+        "1",
+        "--limit",
+        "4",
+        "--out",
+        tmp_path / "b",
+    )
     assert "train 4 (2 groups), val 2 (2 groups), test 4 (1 groups)" in printed
 
 
@@ -177,24 +275,40 @@ def test_shards_stream_and_resume_to_the_last_digit(toy, tmp_path):
     printed = run("fit", *recipe, "--out", tmp_path / "whole")
     assert "2 steps per epoch" in printed
     run("fit", *recipe, "--out", tmp_path / "parts", "--stop-after", "1")
-    run("fit", "--resume", tmp_path / "parts" / "last.pt", "--threads", "1", "--workers", "0",
-        "--logger", "none")  # fmt: skip
+    run("fit", "--resume", tmp_path / "parts" / "last.pt", "--threads", "1", "--workers", "0", "--logger", "none")
     same_weights(tmp_path / "whole" / "last.pt", tmp_path / "parts" / "last.pt")
     done = subprocess.run(
-        command("fit", *recipe, "--batch", "2", "--devices", "2", "--device", "cpu", "--out",
-                tmp_path / "two"),
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+        command("fit", *recipe, "--batch", "2", "--devices", "2", "--device", "cpu", "--out", tmp_path / "two"),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
 
 
 def test_a_time_limit_shortens_the_plan_and_patience_ends_it(toy, tmp_path):
-    printed = run("fit", "--data", toy, "--out", tmp_path / "run", *TINY, "--epochs", "100000",
-                  "--time-limit-min", "0.02")  # fmt: skip
+    printed = run(
+        "fit", "--data", toy, "--out", tmp_path / "run", *TINY, "--epochs", "100000", "--time-limit-min", "0.02"
+    )
     assert "of the 100000 planned epochs" in printed
     assert (tmp_path / "run" / "metrics.json").is_file()
-    printed = run("fit", "--data", toy, "--out", tmp_path / "patient", *TINY, "--epochs", "40",
-                  "--lr", "1e-9", "--ema", "0", "--patience", "2")  # fmt: skip
+    printed = run(
+        "fit",
+        "--data",
+        toy,
+        "--out",
+        tmp_path / "patient",
+        *TINY,
+        "--epochs",
+        "40",
+        "--lr",
+        "1e-9",
+        "--ema",
+        "0",
+        "--patience",
+        "2",
+    )
     assert printed.count("epoch ") < 30
 
 
@@ -208,16 +322,21 @@ def test_a_time_limit_shortens_the_plan_and_patience_ends_it(toy, tmp_path):
         (["--data", "{toy}", "--out", "x", "--device", "cuda:77"], InvalidValueError, "use"),
         (["--data", "{toy}", "--out", "x", "--split", "a", "--val", "1"], DataError, "not both"),
         (["--data", "{toy}", "--out", "x", "--logger", "no.Such"], InvalidValueError, "--logger"),
-        (["--data", "{toy}", "--out", "x", "--output-stride", "2", "--arch", "unet"],
-         InvalidValueError, "unet can give 1"),
-        (["--data", "{toy}", "--out", "x", "--arch", "fpn", "--decoder-channels", "1,2,3"],
-         InvalidValueError, "fpn wants 2"),
-        (["--data", "{toy}", "--out", "x", "--rare-classes", "unicorn"], InvalidValueError,
-         "unicorn"),
+        (
+            ["--data", "{toy}", "--out", "x", "--output-stride", "2", "--arch", "unet"],
+            InvalidValueError,
+            "unet can give 1",
+        ),
+        (
+            ["--data", "{toy}", "--out", "x", "--arch", "fpn", "--decoder-channels", "1,2,3"],
+            InvalidValueError,
+            "fpn wants 2",
+        ),
+        (["--data", "{toy}", "--out", "x", "--rare-classes", "unicorn"], InvalidValueError, "unicorn"),
         (["--resume", "none.pt"], ModelError, "does not exist"),
         (["--resume", "none.pt", "--epochs", "4"], InvalidValueError, "--epochs cannot be changed"),
     ],
-)  # fmt: skip
+)
 def test_what_fit_refuses(toy, tmp_path, monkeypatch, arguments, error, message):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(error, match=message) as caught:
@@ -251,9 +370,7 @@ def test_a_run_is_not_overwritten_and_best_cannot_be_resumed(toy, tmp_path):
         run("fit", "--resume", out / "later.pt")
 
 
-def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_epoch_before(
-    toy, tmp_path, monkeypatch
-):
+def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_epoch_before(toy, tmp_path, monkeypatch):
     from trainer import loss as loss_module
 
     calls = 0
@@ -327,9 +444,7 @@ def test_help_and_recipe_need_no_torch():
         "try: cli(['fit', '--help'])\nexcept SystemExit: pass\n"
         "assert 'torch' not in sys.modules\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     for option in ("--encoder-weights", "--hazard-cost", "--perspective-deg", "--devices"):
         assert option in done.stdout
@@ -337,12 +452,15 @@ def test_help_and_recipe_need_no_torch():
 
 def test_the_recorded_command_trains_the_same_again(tmp_path):
     recipe = Recipe(
-        data=DataChoice(folders=(str(tmp_path / "aero"),), train=("040001", "041007"),
-                        split_column="scene"),
+        data=DataChoice(folders=(str(tmp_path / "aero"),), train=("040001", "041007"), split_column="scene"),
         network=NetworkChoice(decoder_channels=(64, 32), encoder_weights="/some/weights.pth"),
-        variation=Variation(zoom=(0.5, 3.0)), loss=LossChoice(loss="focal"),
-        width_px=512, height_px=288, crop_wh=(256, 256), epochs=7,
-    )  # fmt: skip
+        variation=Variation(zoom=(0.5, 3.0)),
+        loss=LossChoice(loss="focal"),
+        width_px=512,
+        height_px=288,
+        crop_wh=(256, 256),
+        epochs=7,
+    )
     assert recipe.command() == (
         "touchdown trainer fit --data aero --input 512x288 --split-column scene "
         "--train 040001,041007 --decoder-channels 64,32 --encoder-weights weights.pth "

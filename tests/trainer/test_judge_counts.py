@@ -33,9 +33,7 @@ CPU = torch.device("cpu")
 def test_strips_are_bilinear_scaling(size, monkeypatch):
     monkeypatch.setattr("trainer.judge.predictor._STRIP_VALUES", 5 * 96 * 3)
     logits = torch.randn(5, 6, 8, generator=torch.Generator().manual_seed(0))
-    whole = torch.nn.functional.interpolate(
-        logits[None], size[::-1], mode="bilinear", align_corners=False
-    )[0]
+    whole = torch.nn.functional.interpolate(logits[None], size[::-1], mode="bilinear", align_corners=False)[0]
     parts = list(strips(logits, size))
     assert len(parts) > 1 or size[0] * size[1] < 300
     assert torch.allclose(torch.cat([part for _, part in parts], 1), whole, atol=1e-4)

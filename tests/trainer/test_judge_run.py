@@ -51,15 +51,18 @@ def toy_taxonomy(toy):
 def random_checkpoint(tmp_path_factory, toy_taxonomy):
     torch.manual_seed(0)
     config = ModelConfig(
-        arch="unet", encoder_depth=3, decoder_channels=(16, 8, 8), classes=3, width_px=96,
-        height_px=64,
-    )  # fmt: skip
+        arch="unet", encoder_depth=3, decoder_channels=(16, 8, 8), classes=3, width_px=96, height_px=64
+    )
     folder = tmp_path_factory.mktemp("run")
     recipe = "touchdown trainer fit --data set --split-column other"
     Checkpoint(
-        config, toy_taxonomy, build(config).state_dict(), 3,
-        {"recipe": recipe, "trained_on": "nothing"}, {"val": {"miou": 0.1}},
-    ).save(folder / "a.pt")  # fmt: skip
+        config,
+        toy_taxonomy,
+        build(config).state_dict(),
+        3,
+        {"recipe": recipe, "trained_on": "nothing"},
+        {"val": {"miou": 0.1}},
+    ).save(folder / "a.pt")
     return folder / "a.pt"
 
 
@@ -169,9 +172,20 @@ def test_earlier_results_stand_beside_and_scenes_first(report, toy, random_check
     rows = (toy / "split.csv").read_text().replace("id,split", "id,scene")
     split.write_text(rows)
     run(
-        "evaluate", random_checkpoint, random_checkpoint, "--data", toy, "--out", tmp_path / "o",
-        "--split", split, "--split-column", "scene", "--also", report[0] / "results.json",
-    )  # fmt: skip
+        "evaluate",
+        random_checkpoint,
+        random_checkpoint,
+        "--data",
+        toy,
+        "--out",
+        tmp_path / "o",
+        "--split",
+        split,
+        "--split-column",
+        "scene",
+        "--also",
+        report[0] / "results.json",
+    )
     columns = json.loads((tmp_path / "o" / "results.json").read_text("utf-8"))["columns"]
     assert [c["split_column"] for c in columns] == ["scene", "scene", ""]
     assert any("another split than scene" in w for w in columns[0]["warnings"])
@@ -184,9 +198,8 @@ def test_evaluate_refuses_what_it_cannot_judge(toy, random_checkpoint, tmp_path)
     text = run("evaluate", random_checkpoint, "--data", other, "--out", tmp_path / "o", status=1)
     assert "aeroscapes" in text and "toy" in text
     text = run(
-        "evaluate", random_checkpoint, "--data", toy, "--out", tmp_path / "o", "--also",
-        toy / "taxonomy.toml", status=1,
-    )  # fmt: skip
+        "evaluate", random_checkpoint, "--data", toy, "--out", tmp_path / "o", "--also", toy / "taxonomy.toml", status=1
+    )
     assert "--also" in text
     text = run("evaluate", tmp_path / "none.pt", "--data", toy, "--out", tmp_path, status=1)
     assert "does not exist" in text
@@ -205,9 +218,7 @@ def test_calibrate_keeps_the_weights_and_what_was_known(toy, random_checkpoint, 
     assert kept.temperature == after.metrics["temperature"]
     assert stored_calibration(before) is None
     assert after.metrics["val"]["classes"] == 3
-    assert "--target" in run(
-        "calibrate", random_checkpoint, "--data", toy, "--target", "dog=1", status=1
-    )
+    assert "--target" in run("calibrate", random_checkpoint, "--data", toy, "--target", "dog=1", status=1)
     # What is stored is used, unless asked otherwise.
     out = tmp_path / "o"
     run("evaluate", target, "--data", toy, "--out", out)
@@ -226,9 +237,7 @@ def test_finish_measures_both_parts_once(toy, random_checkpoint, tmp_path):
     assert Checkpoint.load(target).metrics == finished.metrics
     assert set(finished.metrics) == {"temperature", "operating", "val", "test"}
     assert finished.metrics["test"]["pictures"] == 3
-    assert {"person_recall_operating", "site_false_safe", "ece_class_after"} <= set(
-        finished.metrics["test"]
-    )
+    assert {"person_recall_operating", "site_false_safe", "ece_class_after"} <= set(finished.metrics["test"])
     assert list(tmp_path.iterdir()) == [target]
 
 
@@ -255,8 +264,10 @@ def test_predict_refuses_what_it_cannot_read(random_checkpoint, tmp_path):
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"no video")
     for source, words in (
-        (tmp_path / "none.jpg", "does not exist"), (tmp_path, "no pictures"), (broken, "video"),
+        (tmp_path / "none.jpg", "does not exist"),
+        (tmp_path, "no pictures"),
+        (broken, "video"),
         (random_checkpoint, "expected a picture"),
-    ):  # fmt: skip
+    ):
         text = run("predict", random_checkpoint, source, "--out", tmp_path / "o", status=1)
         assert words in text

@@ -16,19 +16,11 @@ from landing.types import Segmentation
 from trainer.data.samples import IGNORE
 from trainer.judge.sites import Outcome, SiteBook, SiteCount, decide, rate
 from trainer.judge.tally import LEAST_LANDABLE, Tally, threshold_of
-from trainer.judge.thresholds import (
-    Targets,
-    choose,
-    false_safe_shares,
-    hazard_threshold,
-    landable_candidates,
-)
+from trainer.judge.thresholds import Targets, choose, false_safe_shares, hazard_threshold, landable_candidates
 from trainer.judge.view import View, assumed_view
 
 SYNTHETIC = Taxonomy.load("synthetic")
-GRASS, ROOF, PERSON = (
-    next(c.id for c in SYNTHETIC.classes if c.name == name) for name in ("grass", "roof", "person")
-)
+GRASS, ROOF, PERSON = (next(c.id for c in SYNTHETIC.classes if c.name == name) for name in ("grass", "roof", "person"))
 VIEW = View(12.0, 75.0, "made up")
 SHAPE = (48, 64)
 HAZARDS = {Role.OBSTACLE: 0.35, Role.WATER: 0.3, Role.PERSON: 0.2, Role.VEHICLE: 0.25}
@@ -59,8 +51,7 @@ def test_sites_are_those_of_the_decider(seed):
     found = decide(segmentation, SYNTHETIC, camera, VIEW.pose, base, HAZARDS, tried)
     for threshold, candidate in zip(tried, found, strict=True):
         chosen = base.model_copy(
-            update={SETTING_OF[r]: t for r, t in HAZARDS.items()}
-            | {"landable_probability": threshold}
+            update={SETTING_OF[r]: t for r, t in HAZARDS.items()} | {"landable_probability": threshold}
         )
         decision = Decider(chosen, SYNTHETIC, camera).observe(segmentation, VIEW.pose, 0)
         if candidate is None:
@@ -86,9 +77,7 @@ def test_discs_hold_what_brute_force_on_the_ground_finds(seed):
     u, v = np.meshgrid(np.arange(128), np.arange(96))
     pixels = np.column_stack([u.ravel(), v.ravel()]).astype(float)
     ground = camera.ground_from_pixel(pixels, VIEW.pose, 0.0)[:, :2]
-    centre = camera.ground_from_pixel(
-        np.array([[outcome.disc.u_px, outcome.disc.v_px]]), VIEW.pose, 0.0
-    )[0, :2]
+    centre = camera.ground_from_pixel(np.array([[outcome.disc.u_px, outcome.disc.v_px]]), VIEW.pose, 0.0)[0, :2]
     away_m = np.hypot(*(ground - centre).T).reshape(labels.shape)
     inside = labels[away_m <= DecisionSettings().required_radius_m + 1e-9]
     roles = [SYNTHETIC.classes[i].role for i in inside if i != IGNORE]
@@ -128,9 +117,7 @@ def test_wilson_intervals():
     none = rate(0, 40)
     assert none["low"] == 0.0 and none["high"] == pytest.approx(0.0876, abs=1e-4)
     half = rate(5, 10)
-    assert (half["low"], half["high"]) == (
-        pytest.approx(0.2366, abs=1e-4), pytest.approx(0.7634, abs=1e-4),
-    )  # fmt: skip
+    assert (half["low"], half["high"]) == (pytest.approx(0.2366, abs=1e-4), pytest.approx(0.7634, abs=1e-4))
     assert rate(7, 7)["high"] == 1.0
 
 

@@ -92,8 +92,7 @@ def test_lovasz_of_certain_answers_is_one_less_the_mean_iou():
 
 
 def test_hazard_cost_by_hand():
-    probabilities = torch.tensor([[0.3, 0.2, 0.4, 0.05, 0.05], [0.8, 0.1, 0.05, 0.04, 0.01],
-                                  [0.9, 0.1, 0.0, 0.0, 0.0]])  # fmt: skip
+    probabilities = torch.tensor([[0.3, 0.2, 0.4, 0.05, 0.05], [0.8, 0.1, 0.05, 0.04, 0.01], [0.9, 0.1, 0.0, 0.0, 0.0]])
     logits = torch.log(probabilities + 1e-9).T.reshape(1, 5, 1, 3)
     labels = torch.tensor([[[2, 3, 0]]])  # obstacle, person, landable: the last costs nothing
     obstacle, person = -math.log(0.5), -math.log(0.1)

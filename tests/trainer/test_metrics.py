@@ -27,9 +27,10 @@ def test_scores_by_hand(toy):
     matrix = np.array([[50, 5, 0], [10, 20, 5], [4, 2, 4]])
     scores = Scores.of(matrix, toy, 7)
     assert scores.class_iou == {
-        "grass": pytest.approx(50 / 69), "house": pytest.approx(20 / 42),
+        "grass": pytest.approx(50 / 69),
+        "house": pytest.approx(20 / 42),
         "person": pytest.approx(4 / 15),
-    }  # fmt: skip
+    }
     assert scores.miou == pytest.approx((50 / 69 + 20 / 42 + 4 / 15) / 3)
     assert scores.accuracy == pytest.approx(74 / 100)
     assert scores.landable_iou == pytest.approx(50 / 69)

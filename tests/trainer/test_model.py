@@ -11,9 +11,7 @@ from trainer.model import HALF, EncoderWeights, ModelConfig, build, normalise
 from trainer.schedule import epochs_that_fit, one_cycle
 from trainer.torchvision_guard import ensure_torchvision
 
-TINY = ModelConfig(
-    encoder_depth=3, decoder_channels=(16, 8, 8), classes=12, width_px=64, height_px=32
-)
+TINY = ModelConfig(encoder_depth=3, decoder_channels=(16, 8, 8), classes=12, width_px=64, height_px=32)
 
 
 def test_torchvision_imports_beside_a_cpu_torch():
@@ -136,9 +134,7 @@ def test_foreign_broken_and_missing_checkpoints(tmp_path):
 
 def test_weights_of_another_shape_are_refused(tmp_path):
     checkpoint = _checkpoint()
-    wrong = Checkpoint(
-        TINY.model_copy(update={"classes": 5}), checkpoint.taxonomy, checkpoint.weights
-    )
+    wrong = Checkpoint(TINY.model_copy(update={"classes": 5}), checkpoint.taxonomy, checkpoint.weights)
     with pytest.raises(ModelError, match="does not fit its own configuration"):
         wrong.network()
 

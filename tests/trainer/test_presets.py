@@ -29,9 +29,7 @@ def test_a_preset_builds_and_gives_logits_at_its_stride(name):
 
 
 def test_what_the_user_gives_wins_over_the_preset():
-    recipe = recipe_of(
-        ("somewhere",), "fast", values(epochs=3, input_wh=(384, 256), decoder_channels=(64, 64))
-    )
+    recipe = recipe_of(("somewhere",), "fast", values(epochs=3, input_wh=(384, 256), decoder_channels=(64, 64)))
     assert (recipe.epochs, recipe.input_wh) == (3, (384, 256))
     assert recipe.network.decoder_channels == (64, 64)
     assert recipe.ema == PRESETS["fast"].options["ema"]

@@ -68,8 +68,5 @@ def test_nothing_rare_is_said_by_none():
 
 
 def test_the_pick_is_the_generators_alone():
-    picks = [
-        [picker().pick(rng) for _ in range(20)]
-        for rng in (np.random.default_rng(5), np.random.default_rng(5))
-    ]
+    picks = [[picker().pick(rng) for _ in range(20)] for rng in (np.random.default_rng(5), np.random.default_rng(5))]
     assert picks[0] == picks[1]

@@ -18,9 +18,7 @@ from trainer.data.choice import open_and_split
 from trainer.recipe import DataChoice
 
 QUICK = "procedural?size_m=30&gsd_m=0.1"
-SMALL = DatasetPlan(
-    range(1000, 1004), frames_per_world=2, width_px=96, height_px=64, worlds=(QUICK,)
-)  # fmt: skip
+SMALL = DatasetPlan(range(1000, 1004), frames_per_world=2, width_px=96, height_px=64, worlds=(QUICK,))
 
 
 def test_rendered_worlds_are_read_and_split_by_world(tmp_path):
@@ -53,8 +51,7 @@ def test_worlds_are_taken_in_turn_and_scenes_show_what_must_not_be_used(tmp_path
     ids = {info.name: info.id for info in Taxonomy.load("scenes").classes}
     slopes = {}
     for seed in plan.seeds:
-        labels = np.stack([cv2.imread(str(tmp_path / "labels" / f"{name}.png"), -1)
-                           for name in plan.names(seed)])  # fmt: skip
+        labels = np.stack([cv2.imread(str(tmp_path / "labels" / f"{name}.png"), -1) for name in plan.names(seed)])
         assert {int(v) for v in np.unique(labels)} <= {*ids.values(), 255}
         slopes[seed] = float((labels == ids["slope"]).mean())
     assert slopes[1000] == slopes[1002] == 0.0
@@ -81,8 +78,7 @@ def test_pictures_aimed_at_somebody_show_him_from_where_he_can_be_made_out():
         assert pose.position_ned_m is not None
         north_m, east_m, down_m = pose.position_ned_m
         assert 2.0 <= -down_m <= 35.0
-        nearest = min(math.hypot(a.north_m - north_m, a.east_m - east_m)
-                      for a in world.actors_at(5.0))  # fmt: skip
+        nearest = min(math.hypot(a.north_m - north_m, a.east_m - east_m) for a in world.actors_at(5.0))
         assert nearest <= 0.4 * math.sqrt(2) * -down_m + 1e-6
     unaimed = replace(plan, aim=0.0)
     heights = [-random_pose(unaimed, world, 5.0, rng).position_ned_m[2] for _ in range(200)]
@@ -93,17 +89,18 @@ def test_the_camera_has_the_faults_of_a_campaigns():
     rng = np.random.default_rng(5)
     drawn = [random_effects(rng) for _ in range(200)]
     for name, unit, row in (
-        ("gain", 1.0, "light"), ("noise_sd", 1.0, "noise_sd"),
-        ("lens_blur_px", 1.0, "lens_blur_px"), ("exposure_s", 1e-3, "exposure_ms"),
-    ):  # fmt: skip
+        ("gain", 1.0, "light"),
+        ("noise_sd", 1.0, "noise_sd"),
+        ("lens_blur_px", 1.0, "lens_blur_px"),
+        ("exposure_s", 1e-3, "exposure_ms"),
+    ):
         values = [getattr(effects, name) / unit for effects in drawn]
         low, high = RANGES[row].low, RANGES[row].high
         assert low <= min(values) < max(values) <= high
         assert max(values) - min(values) > 0.6 * (high - low)
 
 
-@pytest.mark.parametrize("seeds", [range(19, 40), range(10_099, 10_120), range(20_000, 20_040),
-                                   range(95_000, 95_040)])  # fmt: skip
+@pytest.mark.parametrize("seeds", [range(19, 40), range(10_099, 10_120), range(20_000, 20_040), range(95_000, 95_040)])
 def test_worlds_that_landings_or_networks_are_judged_on_are_refused(seeds):
     with pytest.raises(DataError, match=f"world seed {seeds.start} is one of those"):
         DatasetPlan(seeds)

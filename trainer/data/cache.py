@@ -1,7 +1,7 @@
 """Decoded pictures, a little larger than the network's input, ready to be varied.
 
-Decoding a 24-megapixel JPEG takes longer than a training step on it, so each is decoded once: into
-memory here, or into a file that is mapped into memory (`trainer.data.store`).
+Decoding a 24-megapixel JPEG takes longer than a training step on it, so each is decoded once: into memory here, or into
+a file that is mapped into memory (`trainer.data.store`).
 """
 
 from __future__ import annotations
@@ -47,9 +47,7 @@ def shrunk_wh(size_wh: tuple[int, int], limit_wh: tuple[int, int]) -> tuple[int,
     return max(1, round(size_wh[0] * scale)), max(1, round(size_wh[1] * scale))
 
 
-def shrink(
-    image: ByteArray, labels: ByteArray, limit_wh: tuple[int, int]
-) -> tuple[ByteArray, ByteArray]:
+def shrink(image: ByteArray, labels: ByteArray, limit_wh: tuple[int, int]) -> tuple[ByteArray, ByteArray]:
     """Picture and labels scaled down to fit a size; never scaled up."""
     size = shrunk_wh((labels.shape[1], labels.shape[0]), limit_wh)
     if size == (labels.shape[1], labels.shape[0]):
@@ -62,8 +60,8 @@ def shrink(
 def centres_of(labels: ByteArray) -> npt.NDArray[np.int32]:
     """Some pixels of every class in a label map, int32 (n, 3): column, row, class id.
 
-    At most `CENTRES_PER_CLASS` of each class, evenly spaced in reading order: a lake does not
-    crowd out a person, and the same map always gives the same pixels.
+    At most `CENTRES_PER_CLASS` of each class, evenly spaced in reading order: a lake does not crowd out a person, and
+    the same map always gives the same pixels.
     """
     flat = labels.ravel()
     present = np.flatnonzero(np.bincount(flat, minlength=256)[:IGNORE])

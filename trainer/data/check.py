@@ -21,22 +21,24 @@ from landing.types import ByteArray
 from trainer.data.layouts import Found
 from trainer.data.pairs import Pairs
 from trainer.data.prepared import PreparedSet
-from trainer.data.samples import (
-    IGNORE,
-    LabelFormat,
-    Sample,
-    decode_image,
-    decode_labels,
-    stored_labels,
-)
+from trainer.data.samples import IGNORE, LabelFormat, Sample, decode_image, decode_labels, stored_labels
 from trainer.data.splitfile import SplitTable
 
 ERRORS = (
-    "no pictures", "picture without label map", "label map without picture", "name used twice",
-    "unreadable picture", "unreadable label map", "label map of another size", "unknown labels",
-    "nothing labelled", "same picture in two parts", "not in the split", "only in the split",
+    "no pictures",
+    "picture without label map",
+    "label map without picture",
+    "name used twice",
+    "unreadable picture",
+    "unreadable label map",
+    "label map of another size",
+    "unknown labels",
+    "nothing labelled",
+    "same picture in two parts",
+    "not in the split",
+    "only in the split",
     "damaged picture",
-)  # fmt: skip
+)
 NOTES = ("same picture twice", "class hardly there")
 """Kinds of findings that need not be wrong: they do not make the check fail."""
 
@@ -100,13 +102,15 @@ class Report:
         total = max(1, int(self.class_pixels[: len(self.taxonomy)].sum()))
         return [
             {
-                "id": c.id, "name": c.name, "role": c.role.value,
+                "id": c.id,
+                "name": c.name,
+                "role": c.role.value,
                 "pixels": int(self.class_pixels[c.id]),
                 "share": int(self.class_pixels[c.id]) / total,
                 "pictures": int(self.class_pictures[c.id]),
             }
             for c in self.taxonomy.classes
-        ]  # fmt: skip
+        ]
 
     def to_mapping(self) -> dict[str, Any]:
         """All of it, for JSON."""
@@ -120,8 +124,7 @@ class Report:
             "findings": [vars(finding) for finding in self.findings],
             "sizes": dict(self.sizes),
             "unknown_labels": {
-                value: {"pixels": pixels, "files": files}
-                for value, (pixels, files) in self.unknown.items()
+                value: {"pixels": pixels, "files": files} for value, (pixels, files) in self.unknown.items()
             },
             "classes": self.classes(),
         }
@@ -235,16 +238,12 @@ def _look(sample: Sample, taxonomy: Taxonomy, label_format: LabelFormat, base: P
         findings.append(Finding("unreadable label map", label_name, _text(error)))
         return _Look(tuple(findings), size, sha256)
     if size and size != _size(labels):
-        findings.append(
-            Finding("label map of another size", label_name, f"{_size(labels)}, picture {size}")
-        )
+        findings.append(Finding("label map of another size", label_name, f"{_size(labels)}, picture {size}"))
     unknown = _unknown_values(stored, labels, taxonomy)
     if unknown:
         pixels = sum(count for _, count in unknown)
         worst = ", ".join(f"{value} ({count})" for value, count in unknown[:4])
-        findings.append(
-            Finding("unknown labels", label_name, f"{pixels} of {labels.size} px: {worst}")
-        )
+        findings.append(Finding("unknown labels", label_name, f"{pixels} of {labels.size} px: {worst}"))
     counts = np.bincount(labels.ravel(), minlength=256)
     if not counts[:IGNORE].any() and not unknown:
         findings.append(Finding("nothing labelled", label_name))
@@ -252,9 +251,7 @@ def _look(sample: Sample, taxonomy: Taxonomy, label_format: LabelFormat, base: P
     return _Look(tuple(findings), size, sha256, counts, unknown)
 
 
-def _unknown_values(
-    stored: ByteArray, labels: ByteArray, taxonomy: Taxonomy
-) -> tuple[tuple[str, int], ...]:
+def _unknown_values(stored: ByteArray, labels: ByteArray, taxonomy: Taxonomy) -> tuple[tuple[str, int], ...]:
     """Label values without a class, with their pixels, most frequent first."""
     if stored.ndim == 2:
         counts = np.bincount(stored.ravel(), minlength=256)
@@ -281,9 +278,7 @@ def _unpaired(pairs: Pairs, base: Path) -> list[Finding]:
     return findings if pairs.images else [Finding("no pictures", base.name), *findings]
 
 
-def _duplicates(
-    samples: tuple[Sample, ...], looks: list[_Look], part_of: Mapping[str, str]
-) -> list[Finding]:
+def _duplicates(samples: tuple[Sample, ...], looks: list[_Look], part_of: Mapping[str, str]) -> list[Finding]:
     same: dict[str, list[str]] = defaultdict(list)
     for sample, look in zip(samples, looks, strict=True):
         if look.sha256:
@@ -299,9 +294,7 @@ def _duplicates(
 
 def _rare(report: Report) -> list[Finding]:
     return [
-        Finding(
-            "class hardly there", row["name"], f"{row['pictures']} pictures, {row['pixels']} px"
-        )
+        Finding("class hardly there", row["name"], f"{row['pictures']} pictures, {row['pixels']} px")
         for row in report.classes()
         if row["role"] != "ignore" and row["pictures"] < min(RARE_PICTURES, report.pictures)
     ]

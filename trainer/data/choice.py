@@ -18,8 +18,8 @@ from trainer.recipe import DataChoice
 def open_and_split(choice: DataChoice) -> tuple[LabeledSet, Split]:
     """The set of labelled pictures and its parts.
 
-    A split file wins over a folder's own split, and patterns over both. What has neither is split
-    in whole groups: scenes, sequences or worlds, so that val shows ground that training did not.
+    A split file wins over a folder's own split, and patterns over both. What has neither is split in whole groups:
+    scenes, sequences or worlds, so that val shows ground that training did not.
 
     Raises:
         DataError: The data or the split is not usable, or the choice contradicts itself.
@@ -30,16 +30,16 @@ def open_and_split(choice: DataChoice) -> tuple[LabeledSet, Split]:
         raise DataError("give either --split or --train / --val / --test, not both")
     data = open_data(choice)
     if patterns or data.own_split is None:
-        split = by_patterns(
-            data.samples, choice.train, choice.val, choice.test, choice.val_fraction
-        )
+        split = by_patterns(data.samples, choice.train, choice.val, choice.test, choice.val_fraction)
     else:
         split = _by_own_split(data, data.own_split, choice.val_fraction)
     if choice.limit:
         split = replace(
-            split, train=_thin(split.train, choice.limit), val=_thin(split.val, choice.limit),
+            split,
+            train=_thin(split.train, choice.limit),
+            val=_thin(split.val, choice.limit),
             test=_thin(split.test, choice.limit),
-        )  # fmt: skip
+        )
     return data, split
 
 
@@ -81,9 +81,7 @@ def open_sources(choice: DataChoice) -> list[LabeledSet]:
     return sources
 
 
-def _split_tables(
-    choice: DataChoice, names: Sequence[str]
-) -> tuple[SplitTable | None, dict[str, SplitTable]]:
+def _split_tables(choice: DataChoice, names: Sequence[str]) -> tuple[SplitTable | None, dict[str, SplitTable]]:
     """The table for all sources together, if there is one, and those of single sources."""
     common: SplitTable | None = None
     table_of: dict[str, SplitTable] = {}
@@ -92,13 +90,10 @@ def _split_tables(
         if equals and source in names:
             table_of[source] = read_split_file(Path(path), choice.split_column)
         elif equals and not Path(given).exists():
-            raise DataError(
-                f"--split {given}: no source is called {source!r}; there are {', '.join(names)}"
-            )
+            raise DataError(f"--split {given}: no source is called {source!r}; there are {', '.join(names)}")
         elif common is not None:
             raise DataError(
-                f"--split {given}: which source is it for? Give --split SOURCE=CSV; there are "
-                f"{', '.join(names)}"
+                f"--split {given}: which source is it for? Give --split SOURCE=CSV; there are {', '.join(names)}"
             )
         else:
             common = read_split_file(Path(given), choice.split_column)

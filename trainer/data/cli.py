@@ -33,13 +33,11 @@ def data() -> None:
 @click.option("--all", "show_all", is_flag=True, help=f"Print all findings, not {_SHOWN} a kind.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @split_options
-def check_command(
-    folders: tuple[str, ...], threads: int, show_all: bool, as_json: bool, **options: Any
-) -> int:
+def check_command(folders: tuple[str, ...], threads: int, show_all: bool, as_json: bool, **options: Any) -> int:
     """Read every file and list all that is wrong; exit 1 if something is.
 
-    Missing partners, wrong sizes, labels without a class, unreadable and cut-off files, pictures
-    with nothing labelled, the same picture in two parts, and how often each class occurs.
+    Missing partners, wrong sizes, labels without a class, unreadable and cut-off files, pictures with nothing labelled,
+    the same picture in two parts, and how often each class occurs.
     """
     from trainer.data.check import check_folder, check_prepared
 
@@ -62,9 +60,7 @@ def check_command(
     return 0 if all(report.sound for report in reports) else 1
 
 
-def _to_check(
-    folders: tuple[str, ...], options: dict[str, Any]
-) -> list[tuple[Found | PreparedSet, SplitTable | None]]:
+def _to_check(folders: tuple[str, ...], options: dict[str, Any]) -> list[tuple[Found | PreparedSet, SplitTable | None]]:
     choice = data_choice(folders, dict(options))
     tables = [read_split_file(Path(path), choice.split_column) for path in choice.split_files]
     if tables and len(tables) != len(folders) + bool(choice.images):
@@ -104,8 +100,7 @@ def _lines(report: Any, shown: int | None) -> list[str]:
         lines.append(f"label {value} has no class: {pixels} px in {files} files")
     lines.append(f"{'class':<20} {'role':<9} {'pixels':>13} {'share':>7} {'pictures':>9}")
     lines += [
-        f"{row['name']:<20} {row['role']:<9} {row['pixels']:>13} {row['share']:>7.2%} "
-        f"{row['pictures']:>9}"
+        f"{row['name']:<20} {row['role']:<9} {row['pixels']:>13} {row['share']:>7.2%} {row['pictures']:>9}"
         for row in report.classes()
     ]
     lines.append("sound" if report.sound else "NOT sound: see above")
@@ -125,19 +120,25 @@ def _shares(_ctx: Any, _param: Any, value: str) -> tuple[float, ...]:
 @data.command(name="split")
 @_folders
 @click.option("--out", required=True, metavar="CSV", help="File to write: id, split, group.")
-@click.option("--shares", default="0.75,0.1,0.15", show_default=True, callback=_shares,
-              help="Of train, val and test.")  # fmt: skip
-@click.option("--groups", default="", metavar="CSV",
-              help="Columns id and group (or scene_group), instead of the layout's.")  # fmt: skip
+@click.option("--shares", default="0.75,0.1,0.15", show_default=True, callback=_shares, help="Of train, val and test.")
+@click.option(
+    "--groups", default="", metavar="CSV", help="Columns id and group (or scene_group), instead of the layout's."
+)
 @click.option("--seed", default=0, show_default=True, help="Another one gives another split.")
-@click.option("--random", "random_", is_flag=True,
-              help="Draw single pictures, not whole scenes: this leaks, and flatters.")  # fmt: skip
+@click.option(
+    "--random", "random_", is_flag=True, help="Draw single pictures, not whole scenes: this leaks, and flatters."
+)
 @click.option("--layout", default="auto", show_default=True, help="As for trainer fit.")
 @click.option("--taxonomy", default="", metavar="NAME|FILE", help="As for trainer fit.")
 def split_command(
-    folders: tuple[str, ...], out: str, shares: tuple[float, float, float], groups: str, seed: int,
-    random_: bool, **options: Any,
-) -> None:  # fmt: skip
+    folders: tuple[str, ...],
+    out: str,
+    shares: tuple[float, float, float],
+    groups: str,
+    seed: int,
+    random_: bool,
+    **options: Any,
+) -> None:
     """Split pictures into train, val and test, in whole scenes, and write that to a file."""
     from trainer.data.splits import assign, by_table
 
@@ -164,13 +165,10 @@ def split_command(
 @data.command(name="prepare")
 @_folders
 @click.option("--out", required=True, metavar="DIR", help="Folder of the prepared data set.")
-@click.option("--size", type=Size(), required=True,
-              help="Greatest size kept, pixels: 1.25 times the network's input.")  # fmt: skip
+@click.option("--size", type=Size(), required=True, help="Greatest size kept, pixels: 1.25 times the network's input.")
 @click.option("--threads", default=0, show_default=True, help="Decoding threads; 0: one per core.")
 @split_options
-def prepare_command(
-    folders: tuple[str, ...], out: str, size: tuple[int, int], threads: int, **options: Any
-) -> None:
+def prepare_command(folders: tuple[str, ...], out: str, size: tuple[int, int], threads: int, **options: Any) -> None:
     """Decode and shrink every picture once, into a folder that --data opens.
 
     Goes on where it was interrupted, and does again only what has changed.
@@ -178,9 +176,7 @@ def prepare_command(
     choice = data_choice(folders, options)
     opened = open_data(choice)
     with Progress("preparing", len(opened.samples), every=200) as progress:
-        prepared = prepare(
-            opened, Path(out), size, choice.unknown_labels, progress.step, threads
-        )  # fmt: skip
+        prepared = prepare(opened, Path(out), size, choice.unknown_labels, progress.step, threads)
     used = sum(path.stat().st_size for path in Path(out).rglob("*") if path.is_file())
     say(
         f"{out}: {len(prepared.samples)} pictures of {prepared.name} up to {size[0]}x{size[1]}, "
@@ -193,14 +189,24 @@ def prepare_command(
 @click.option("--out", required=True, metavar="DIR", help="Folder of the shards.")
 @click.option("--size", type=Size(), required=True, help="Greatest size kept, pixels.")
 @click.option("--shard-mb", default=256.0, show_default=True, help="Size of a shard, 10^6 bytes.")
-@click.option("--picture", type=click.Choice(("jpg", "png")), default="jpg", show_default=True,
-              help="jpg at quality 95, or png without loss.")  # fmt: skip
+@click.option(
+    "--picture",
+    type=click.Choice(("jpg", "png")),
+    default="jpg",
+    show_default=True,
+    help="jpg at quality 95, or png without loss.",
+)
 @click.option("--threads", default=0, show_default=True, help="Encoding threads; 0: one per core.")
 @split_options
 def shard_command(
-    folders: tuple[str, ...], out: str, size: tuple[int, int], shard_mb: float,
-    picture: Literal["jpg", "png"], threads: int, **options: Any,
-) -> None:  # fmt: skip
+    folders: tuple[str, ...],
+    out: str,
+    size: tuple[int, int],
+    shard_mb: float,
+    picture: Literal["jpg", "png"],
+    threads: int,
+    **options: Any,
+) -> None:
     """Cut the parts of a split into WebDataset shards, to be streamed in training."""
     from trainer.data.shards import ShardPlan, write_shards
 
@@ -209,8 +215,12 @@ def shard_command(
     total = len(split.train) + len(split.val) + len(split.test)
     with Progress("sharding", total, every=200) as progress:
         index = write_shards(
-            opened, split, Path(out), ShardPlan(size, shard_mb, picture, threads=threads),
-            choice.unknown_labels, progress.step,
-        )  # fmt: skip
+            opened,
+            split,
+            Path(out),
+            ShardPlan(size, shard_mb, picture, threads=threads),
+            choice.unknown_labels,
+            progress.step,
+        )
     counts = ", ".join(f"{part} {len(shards)}" for part, shards in index["parts"].items())
     say(f"{out}: {total} pictures, shards: {counts}; train with --data {out}")

@@ -16,8 +16,8 @@ from trainer.data.streaming import ShardStream
 class StreamedSamples(IterableDataset):  # type: ignore[misc]  # torch is not followed
     """What a process gets of each epoch; call `set_epoch` before each.
 
-    Every process gives the same number of samples, as DDP needs: where they do not come out even,
-    a process leaves out its last one.
+    Every process gives the same number of samples, as DDP needs: where they do not come out even, a process leaves out
+    its last one.
 
     Args:
         stream: The samples.

@@ -14,14 +14,7 @@ from landing.reading import read_text
 from landing.taxonomy import Taxonomy
 from trainer.data.pairs import Pairs, Place, find_pairs, refuse_problems
 from trainer.data.prepared import PREPARED_FILE, PreparedSet
-from trainer.data.samples import (
-    FolderSet,
-    LabeledSet,
-    LabelFormat,
-    Sample,
-    decode_labels,
-    stored_labels,
-)
+from trainer.data.samples import FolderSet, LabeledSet, LabelFormat, Sample, decode_labels, stored_labels
 from trainer.data.shards import SHARDS_FILE
 from trainer.data.splitfile import SplitTable, read_split_file
 from trainer.data.streaming import ShardedSet, is_sharded
@@ -37,9 +30,7 @@ _TU_GRAZ_TERMS = (
     "models trained on it may be distributed but not used commercially"
 )
 _AEROSCAPES_TERMS = "AeroScapes (Nigam, Huang, Ramanan, WACV 2018): CC BY-SA 4.0"
-_UAVID_TERMS = (
-    "UAVid (Lyu, Vosselman, Xia, Yilmaz, Yang, ISPRS Journal 2020): CC BY-NC-SA 4.0, non-commercial"
-)
+_UAVID_TERMS = "UAVid (Lyu, Vosselman, Xia, Yilmaz, Yang, ISPRS Journal 2020): CC BY-NC-SA 4.0, non-commercial"
 _VDD_TERMS = (
     "VDD, Varied Drone Dataset (Cai et al. 2023): non-commercial only; pictures not "
     "redistributable; models trained on it may be distributed but not used commercially"
@@ -68,9 +59,10 @@ def _uavid_places(base: Path) -> list[Place]:
     """`train/seq1/Images`, `train/seq1/Labels`; the labels of the test part are not public."""
     places = []
     for part, folders in (
-        ("train", ("train", "uavid_train")), ("val", ("val", "valid", "uavid_val")),
+        ("train", ("train", "uavid_train")),
+        ("val", ("val", "valid", "uavid_val")),
         ("test", ("test", "uavid_test")),
-    ):  # fmt: skip
+    ):
         for sequence in (s for folder in folders for s in sorted((base / folder).glob("seq*"))):
             images, labels = sequence / "Images", sequence / "Labels"
             if images.is_dir() and (labels.is_dir() or part != "test"):
@@ -124,43 +116,71 @@ class Layout:
 
 LAYOUTS = (
     Layout(
-        "folder", "images/ + labels/ + taxonomy.toml", _two_folders("images", "labels"), "",
-        "look", marker=TAXONOMY_FILE,
+        "folder",
+        "images/ + labels/ + taxonomy.toml",
+        _two_folders("images", "labels"),
+        "",
+        "look",
+        marker=TAXONOMY_FILE,
     ),
     Layout(
-        "semantic-drone", "original_images/ + label_images_semantic/",
-        _two_folders("original_images", "label_images_semantic"), "semantic-drone",
+        "semantic-drone",
+        "original_images/ + label_images_semantic/",
+        _two_folders("original_images", "label_images_semantic"),
+        "semantic-drone",
         below=("", "semantic_drone_dataset", "dataset/semantic_drone_dataset"),
-        group_of=_block_of_ten, terms=_TU_GRAZ_TERMS,
+        group_of=_block_of_ten,
+        terms=_TU_GRAZ_TERMS,
     ),
     Layout(
-        "semantic-drone-low-res", "low_res_images/ + gt/semantic/low_res_label_images/",
-        _two_folders("low_res_images", "gt/semantic/low_res_label_images"), "semantic-drone",
-        "palette", below=("", "training_set"), group_of=_block_of_ten, terms=_TU_GRAZ_TERMS,
+        "semantic-drone-low-res",
+        "low_res_images/ + gt/semantic/low_res_label_images/",
+        _two_folders("low_res_images", "gt/semantic/low_res_label_images"),
+        "semantic-drone",
+        "palette",
+        below=("", "training_set"),
+        group_of=_block_of_ten,
+        terms=_TU_GRAZ_TERMS,
     ),
     Layout(
-        "semantic-drone-rgb", "images/ + gt/semantic/label_images/",
-        _two_folders("images", "gt/semantic/label_images"), "semantic-drone", "palette",
-        below=("", "training_set"), group_of=_block_of_ten, terms=_TU_GRAZ_TERMS,
+        "semantic-drone-rgb",
+        "images/ + gt/semantic/label_images/",
+        _two_folders("images", "gt/semantic/label_images"),
+        "semantic-drone",
+        "palette",
+        below=("", "training_set"),
+        group_of=_block_of_ten,
+        terms=_TU_GRAZ_TERMS,
     ),
     Layout(
-        "aeroscapes-original", "JPEGImages/ + SegmentationClass/",
-        _two_folders("JPEGImages", "SegmentationClass"), "aeroscapes",
-        below=("", "aeroscapes"), terms=_AEROSCAPES_TERMS,
+        "aeroscapes-original",
+        "JPEGImages/ + SegmentationClass/",
+        _two_folders("JPEGImages", "SegmentationClass"),
+        "aeroscapes",
+        below=("", "aeroscapes"),
+        terms=_AEROSCAPES_TERMS,
     ),
     Layout(
-        "aeroscapes", "images/ + labels/ + classes.csv", _two_folders("images", "labels"),
-        "aeroscapes", marker="classes.csv", terms=_AEROSCAPES_TERMS,
+        "aeroscapes",
+        "images/ + labels/ + classes.csv",
+        _two_folders("images", "labels"),
+        "aeroscapes",
+        marker="classes.csv",
+        terms=_AEROSCAPES_TERMS,
     ),
     Layout(
-        "uavid", "train/seqN/Images/ + train/seqN/Labels/", _uavid_places, "uavid", "look",
-        below=("", "uavid", "uavid_v1.5_official_release_image"), terms=_UAVID_TERMS,
+        "uavid",
+        "train/seqN/Images/ + train/seqN/Labels/",
+        _uavid_places,
+        "uavid",
+        "look",
+        below=("", "uavid", "uavid_v1.5_official_release_image"),
+        terms=_UAVID_TERMS,
     ),
     Layout(
-        "vdd", "train/src/ + train/gt/", _vdd_places, "vdd", "look", below=("", "VDD"),
-        group_of=str, terms=_VDD_TERMS,
+        "vdd", "train/src/ + train/gt/", _vdd_places, "vdd", "look", below=("", "VDD"), group_of=str, terms=_VDD_TERMS
     ),
-)  # fmt: skip
+)
 
 LAYOUT_NAMES = (*(layout.name for layout in LAYOUTS), "prepared", "shards")
 
@@ -184,9 +204,7 @@ class Found:
         return format_of(samples, self.taxonomy) if stated == "look" else stated
 
 
-def open_set(
-    root: str | Path, layout_name: str = "auto", taxonomy_name: str = "", name: str = ""
-) -> LabeledSet:
+def open_set(root: str | Path, layout_name: str = "auto", taxonomy_name: str = "", name: str = "") -> LabeledSet:
     """Lists the labelled pictures of a folder; decodes at most a few label maps.
 
     Args:
@@ -232,9 +250,7 @@ def open_pair(images: str | Path, labels: str | Path, taxonomy_name: str) -> Lab
     found = found_pair(Path(images), Path(labels), taxonomy_name)
     pairs = found.pairs()
     refuse_problems(pairs, found.places)
-    return FolderSet(
-        found.base.name, found.taxonomy, pairs.samples, found.label_format(pairs.samples)
-    )
+    return FolderSet(found.base.name, found.taxonomy, pairs.samples, found.label_format(pairs.samples))
 
 
 def found_pair(images: Path, labels: Path, taxonomy_name: str) -> Found:

@@ -1,7 +1,7 @@
 """Several data sets as one: with the same classes as they are, with different ones by role.
 
-SafeLand merged seven aerial sets in the same way (arXiv 2603.17430): what differs between them is
-how finely they name things, and a landing needs to know only what may be landed on.
+SafeLand merged seven aerial sets in the same way (arXiv 2603.17430): what differs between them is how finely they name
+things, and a landing needs to know only what may be landed on.
 """
 
 from __future__ import annotations
@@ -43,15 +43,10 @@ class MergedSet:
     """
 
     def __init__(
-        self,
-        sources: Sequence[LabeledSet],
-        tables: Sequence[SplitTable | None],
-        by_role: bool = False,
+        self, sources: Sequence[LabeledSet], tables: Sequence[SplitTable | None], by_role: bool = False
     ) -> None:
         first = sources[0].taxonomy
-        self.merged_by_role = by_role or any(
-            _meaning(s.taxonomy) != _meaning(first) for s in sources
-        )
+        self.merged_by_role = by_role or any(_meaning(s.taxonomy) != _meaning(first) for s in sources)
         self.taxonomy = Taxonomy.load(ROLES) if self.merged_by_role else first
         self.source_names = unique_names(sources)
         self.name = "+".join(self.source_names)
@@ -71,17 +66,13 @@ class MergedSet:
         self.samples = tuple(sorted(samples, key=lambda sample: sample.name))
         self.own_split = split or None
 
-    def read(
-        self, sample: Sample, unknown: UnknownPolicy = "refuse"
-    ) -> tuple[ByteArray, ByteArray]:
+    def read(self, sample: Sample, unknown: UnknownPolicy = "refuse") -> tuple[ByteArray, ByteArray]:
         """See `LabeledSet.read`."""
         source, original = self._origin[sample.name]
         image, labels = source.read(original, unknown)
         return image, role_ids(source.taxonomy)[labels] if self.merged_by_role else labels
 
-    def pictures_within(
-        self, samples: Sequence[Sample], limit_wh: tuple[int, int]
-    ) -> StoredPictures | None:
+    def pictures_within(self, samples: Sequence[Sample], limit_wh: tuple[int, int]) -> StoredPictures | None:
         """See `Ready`: those of a prepared source that is alone and keeps its classes."""
         origins = [self._origin[sample.name] for sample in samples]
         source = origins[0][0] if origins and len(self.source_names) == 1 else None
@@ -119,6 +110,5 @@ def _joined_terms(sources: Sequence[LabeledSet], names: Sequence[str]) -> str:
     if len(sources) == 1:
         return sources[0].terms
     return "; ".join(
-        f"{name}: {source.terms or 'terms not stated'}"
-        for source, name in zip(sources, names, strict=True)
+        f"{name}: {source.terms or 'terms not stated'}" for source, name in zip(sources, names, strict=True)
     )

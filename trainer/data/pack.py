@@ -1,8 +1,8 @@
 """A pack: decoded pictures and labels in one file that is mapped into memory.
 
     pack-0123456789ab/
-        pixels.bin    picture, labels, picture, labels ...: raw bytes, so that reading is a view
-        tables.npz    where each lies, its class pixels, centres and check sum
+        pixels.bin    picture, labels, picture, labels ...: raw bytes, so that reading is a view tables.npz    where
+        each lies, its class pixels, centres and check sum
         index.json    names and digests; written last
         journal.txt   while it is written: what is done already, to go on after a kill
 
@@ -85,9 +85,7 @@ class Facts:
     @classmethod
     def of(cls, image: ByteArray, labels: ByteArray) -> Facts:
         """Looks at the pixels."""
-        crc32 = zlib.crc32(
-            np.ascontiguousarray(labels).data, zlib.crc32(np.ascontiguousarray(image).data)
-        )
+        crc32 = zlib.crc32(np.ascontiguousarray(labels).data, zlib.crc32(np.ascontiguousarray(image).data))
         return cls(crc32, np.bincount(labels.ravel(), minlength=256), centres_of(labels))
 
 
@@ -128,8 +126,7 @@ class Pack:
             size = (folder / PIXELS).stat().st_size
         except (DataError, OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
             raise DataError(
-                f"prepared pictures {folder} are not usable ({error}); delete the folder and "
-                "prepare again"
+                f"prepared pictures {folder} are not usable ({error}); delete the folder and prepare again"
             ) from error
         self.entries = tuple(
             Entry(name, digest, *map(int, place))
@@ -169,9 +166,7 @@ class Pack:
         ]
 
 
-def plan(
-    data: LabeledSet, samples: Sequence[Sample], digests: Sequence[str], limit_wh: tuple[int, int]
-) -> list[Entry]:
+def plan(data: LabeledSet, samples: Sequence[Sample], digests: Sequence[str], limit_wh: tuple[int, int]) -> list[Entry]:
     """Where each picture will lie; reads only headers.
 
     Raises:
@@ -232,8 +227,8 @@ class PackWriter:
         """Decodes what is missing and finishes the pack.
 
         Raises:
-            DataError: A picture cannot be read, or the disk is full. What was written stays, and
-                the next call goes on from there.
+            DataError: A picture cannot be read, or the disk is full. What was written stays, and the next call goes on
+                from there.
         """
         try:
             descriptor = os.open(self.folder / PIXELS, os.O_RDWR | os.O_CREAT, 0o644)

@@ -64,8 +64,9 @@ def find_pairs(places: Sequence[Place], group_of: Callable[[str], str]) -> Pairs
     doubles: list[Path] = []
     for place in places:
         for folder, suffixes, found in (
-            (place.images, IMAGE_SUFFIXES, image_of), (place.labels, LABEL_SUFFIXES, label_of)
-        ):  # fmt: skip
+            (place.images, IMAGE_SUFFIXES, image_of),
+            (place.labels, LABEL_SUFFIXES, label_of),
+        ):
             for path in sorted(folder.iterdir()) if folder.is_dir() else ():
                 if path.suffix.lower() not in suffixes or path.name.startswith("."):
                     continue
@@ -98,9 +99,7 @@ def refuse_problems(pairs: Pairs, places: Sequence[Place]) -> None:
         folders = ", ".join(str(place.images) for place in places[:3])
         raise DataError(f"{folders} has no pictures (*.jpg, *.jpeg, *.png)")
     if pairs.doubles:
-        raise DataError(
-            f"{pairs.doubles[0].parent} has more than one file named {pairs.doubles[0].stem}"
-        )
+        raise DataError(f"{pairs.doubles[0].parent} has more than one file named {pairs.doubles[0].stem}")
     for alone, count, have, lack in (
         (pairs.lonely_images, pairs.images, "pictures", f"label map in {places[0].labels}"),
         (pairs.lonely_labels, pairs.labels, "label maps", f"picture in {places[0].images}"),

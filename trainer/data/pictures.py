@@ -1,8 +1,8 @@
 """What the network is fed: varied training pictures and letterboxed val pictures, as tensors.
 
-Everything random comes from one generator per (seed, epoch, index). So a run sees the same pictures
-whatever the number of loader processes, and a resumed run goes on as if it had not been
-interrupted. The sampler carries the epoch in its indices, because loader processes outlive epochs.
+Everything random comes from one generator per (seed, epoch, index). So a run sees the same pictures whatever the number
+of loader processes, and a resumed run goes on as if it had not been interrupted. The sampler carries the epoch in its
+indices, because loader processes outlive epochs.
 """
 
 from __future__ import annotations
@@ -70,11 +70,7 @@ class TrainingPictures(Dataset):  # type: ignore[misc]
     """
 
     def __init__(
-        self,
-        cached: Sequence[CachedSample],
-        recipe: Recipe,
-        rare: RarePicker,
-        paintable: tuple[int, ...],
+        self, cached: Sequence[CachedSample], recipe: Recipe, rare: RarePicker, paintable: tuple[int, ...]
     ) -> None:
         self._cached = cached
         self._recipe = recipe
@@ -107,9 +103,7 @@ class StreamedPicture:
         self._rare = list(rare)
         self._paintable = paintable
 
-    def __call__(
-        self, item: CachedSample, rng: np.random.Generator
-    ) -> tuple[torch.Tensor, torch.Tensor, str]:
+    def __call__(self, item: CachedSample, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, str]:
         """The varied picture."""
         centre = None
         places = item.centres[np.isin(item.centres[:, 2], self._rare)]
@@ -129,9 +123,15 @@ def _varied(
     paintable: tuple[int, ...],
 ) -> tuple[torch.Tensor, torch.Tensor, str]:
     image, labels = vary(
-        item.image, item.labels, recipe.crop_wh or recipe.input_wh, recipe.variation, rng,
-        centre=centre, paintable=paintable, scale_wh=recipe.input_wh,
-    )  # fmt: skip
+        item.image,
+        item.labels,
+        recipe.crop_wh or recipe.input_wh,
+        recipe.variation,
+        rng,
+        centre=centre,
+        paintable=paintable,
+        scale_wh=recipe.input_wh,
+    )
     return torch.from_numpy(image), torch.from_numpy(labels), item.name
 
 

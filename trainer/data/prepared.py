@@ -88,22 +88,17 @@ class PreparedSet:
             for name, group in zip(names, groups, strict=True)
         )
         return cls(
-            content["name"], taxonomy, samples, content["terms"], content["own_split"], folder,
-            (width, height), places,
-        )  # fmt: skip
+            content["name"], taxonomy, samples, content["terms"], content["own_split"], folder, (width, height), places
+        )
 
-    def pictures_within(
-        self, samples: Sequence[Sample], limit_wh: tuple[int, int]
-    ) -> StoredPictures | None:
+    def pictures_within(self, samples: Sequence[Sample], limit_wh: tuple[int, int]) -> StoredPictures | None:
         """The pictures, ready to be varied, or None if one is larger than the limit."""
         sizes = [self.size_wh(sample) for sample in samples]
         if any(w > limit_wh[0] or h > limit_wh[1] for w, h in sizes):
             return None
         return StoredPictures([self.places[sample.name] for sample in samples])
 
-    def read(
-        self, sample: Sample, unknown: UnknownPolicy = "refuse"
-    ) -> tuple[ByteArray, ByteArray]:
+    def read(self, sample: Sample, unknown: UnknownPolicy = "refuse") -> tuple[ByteArray, ByteArray]:
         """See `LabeledSet.read`; unknown labels were dealt with when it was prepared."""
         pack, number = self.places[sample.name]
         stored = pack.sample(number)

@@ -23,11 +23,10 @@ _ALWAYS = (Role.PERSON, Role.VEHICLE)
 class RarePicker:
     """Picks a rare class, then a picture that has it, then a pixel of it, each with equal chance.
 
-    Rare are people and vehicles, however many there are, and every class that covers less than
-    `RARE_SHARE`, but never a class of role `ignore`. Those are annotators' doubts ("unlabeled",
-    "conflicting"), of which there is nothing to learn, or things of no consequence for landing (a
-    calibration marker): each would take its full share of the picks from the people. Who wants
-    one for its IoU can name it.
+    Rare are people and vehicles, however many there are, and every class that covers less than `RARE_SHARE`, but never
+    a class of role `ignore`. Those are annotators' doubts ("unlabeled", "conflicting"), of which there is nothing to
+    learn, or things of no consequence for landing (a calibration marker): each would take its full share of the picks
+    from the people. Who wants one for its IoU can name it.
 
     Args:
         cached: The training pictures.
@@ -50,9 +49,7 @@ class RarePicker:
         names: Sequence[str] = (),
     ) -> None:
         self._cached = cached
-        having: dict[int, list[int]] = {
-            class_id: [] for class_id in rare_ids(class_pixels, taxonomy, names)
-        }
+        having: dict[int, list[int]] = {class_id: [] for class_id in rare_ids(class_pixels, taxonomy, names)}
         for number, item in enumerate(cached):
             for class_id in np.unique(item.centres[:, 2]).tolist():
                 if class_id in having:
@@ -72,9 +69,7 @@ class RarePicker:
         return number, (column, row)
 
 
-def rare_ids(
-    class_pixels: npt.NDArray[np.int64], taxonomy: Taxonomy, names: Sequence[str] = ()
-) -> tuple[int, ...]:
+def rare_ids(class_pixels: npt.NDArray[np.int64], taxonomy: Taxonomy, names: Sequence[str] = ()) -> tuple[int, ...]:
     """Ids of the rare classes, see `RarePicker`.
 
     Raises:
@@ -84,8 +79,7 @@ def rare_ids(
     for name in names:
         if name not in known:
             raise InvalidValueError(
-                f"rare class {name!r} is not in taxonomy {taxonomy.name!r}; it has "
-                f"{', '.join(known)}"
+                f"rare class {name!r} is not in taxonomy {taxonomy.name!r}; it has {', '.join(known)}"
             )
     total = max(1, int(class_pixels.sum()))
 

@@ -15,14 +15,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from landing.errors import DataError
-from landing.pictures import (
-    DAMAGED,
-    MOST_PIXELS,
-    decode,
-    picture_size,
-    read_picture_bytes,
-    require_picture,
-)
+from landing.pictures import DAMAGED, MOST_PIXELS, decode, picture_size, read_picture_bytes, require_picture
 from landing.taxonomy import Taxonomy
 from landing.types import ByteArray
 
@@ -75,9 +68,7 @@ class LabeledSet(Protocol):
     def own_split(self) -> dict[str, str] | None:
         """Part of each sample by name ("train", "val", "test"), if the data set has one."""
 
-    def read(
-        self, sample: Sample, unknown: UnknownPolicy = "refuse"
-    ) -> tuple[ByteArray, ByteArray]:
+    def read(self, sample: Sample, unknown: UnknownPolicy = "refuse") -> tuple[ByteArray, ByteArray]:
         """Decodes a sample.
 
         Args:
@@ -121,9 +112,7 @@ class FolderSet:
     terms: str = ""
     own_split: dict[str, str] | None = None
 
-    def read(
-        self, sample: Sample, unknown: UnknownPolicy = "refuse"
-    ) -> tuple[ByteArray, ByteArray]:
+    def read(self, sample: Sample, unknown: UnknownPolicy = "refuse") -> tuple[ByteArray, ByteArray]:
         """See `LabeledSet.read`."""
         image = read_image(sample.image)
         labels = read_labels(sample.label, self.taxonomy, self.label_format, unknown)
@@ -236,9 +225,10 @@ def stored_labels(data: bytes, path: Path, label_format: LabelFormat) -> ByteArr
         stored = stored[..., 0]
     if stored.ndim != (3 if label_format == "palette" else 2) or stored.dtype != np.uint8:
         expected = (
-            "8-bit colours that are classes" if label_format == "palette"
+            "8-bit colours that are classes"
+            if label_format == "palette"
             else "one 8-bit channel whose values are class ids"
-        )  # fmt: skip
+        )
         raise DataError(f"label map {path} is a {mode} picture; expected {expected}")
     return stored
 
@@ -266,9 +256,7 @@ def decode_labels(
     return ids
 
 
-def _from_colours(
-    rgb: ByteArray, path: Path, taxonomy: Taxonomy, unknown: UnknownPolicy
-) -> ByteArray:
+def _from_colours(rgb: ByteArray, path: Path, taxonomy: Taxonomy, unknown: UnknownPolicy) -> ByteArray:
     colours = rgb.astype(np.uint32)
     keys = (colours[..., 0] << 16) | (colours[..., 1] << 8) | colours[..., 2]
     ids: ByteArray = _colour_table(taxonomy.model_dump_json())[keys]

@@ -1,11 +1,11 @@
 """Cuts a data set into WebDataset shards: tar files of whole samples, read from front to back.
 
-For data that is bigger than memory or one disk, or lies behind a web server. WebDataset and not
-MosaicML streaming: its shards are plain tar files that any tool opens, and it needs only numpy,
-braceexpand and PyYAML, where the other installs the clients of every cloud.
+For data that is bigger than memory or one disk, or lies behind a web server. WebDataset and not MosaicML streaming: its
+shards are plain tar files that any tool opens, and it needs only numpy, braceexpand and PyYAML, where the other
+installs the clients of every cloud.
 
-    shards.json        what the labels mean, terms, class pixels, and where each sample lies
-    train-000000.tar   0000000.jpg, 0000000.json, 0000000.seg.png, 0000001.jpg, ...
+    shards.json        what the labels mean, terms, class pixels, and where each sample lies train-000000.tar
+    0000000.jpg, 0000000.json, 0000000.seg.png, 0000001.jpg, ...
 """
 
 from __future__ import annotations
@@ -188,11 +188,8 @@ def _write_shard(path: Path, items: Sequence[_Encoded], first: int, picture: str
         for number, item in enumerate(items, first):
             facts = json.dumps({"name": item.sample.name, "group": item.sample.group})
             tar.write(
-                {
-                    "__key__": f"{number:07d}", picture: item.image, LABEL_SUFFIX: item.labels,
-                    "json": facts.encode(),
-                }
-            )  # fmt: skip
+                {"__key__": f"{number:07d}", picture: item.image, LABEL_SUFFIX: item.labels, "json": facts.encode()}
+            )
     with tarfile.open(partial) as tar_file:
         place_of = {member.name: [member.offset_data, member.size] for member in tar_file}
     samples = [

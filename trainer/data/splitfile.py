@@ -42,8 +42,7 @@ def read_split_file(path: Path, column: str = "split") -> SplitTable:
         column: Of the parts; empty for a file that gives only groups.
 
     Raises:
-        DataError: Unreadable, no such column, a part that is not train, val or test, or a picture
-            with two parts.
+        DataError: Unreadable, no such column, a part that is not train, val or test, or a picture with two parts.
     """
     text = read_text(path, "split file", DataError, TABLE_BYTES)
     try:
@@ -54,20 +53,16 @@ def read_split_file(path: Path, column: str = "split") -> SplitTable:
     key = next((c for c in _KEYS if c in columns), None)
     group = next((c for c in GROUP_COLUMNS if c in columns), None)
     if key is None or (column and column not in columns) or not (column or group):
-        expected = (
-            f"'id' and {column!r} (choose with --split-column)" if column else "'id', 'group'"
-        )
+        expected = f"'id' and {column!r} (choose with --split-column)" if column else "'id', 'group'"
         raise DataError(
-            f"split file {path} has the columns {', '.join(map(str, columns)) or '(none)'}; "
-            f"expected {expected}"
+            f"split file {path} has the columns {', '.join(map(str, columns)) or '(none)'}; expected {expected}"
         )
     part_of: dict[str, str] = {}
     for row in rows:
         name, part = row[key] or "", (row[column] or "") if column else ""
         if part not in (*PARTS, ""):
             raise DataError(
-                f"split file {path}, column {column!r}: part {part!r} is unknown; expected train, "
-                "val, test or nothing"
+                f"split file {path}, column {column!r}: part {part!r} is unknown; expected train, val, test or nothing"
             )
         if part_of.setdefault(name, part) != part:
             raise DataError(f"split file {path}: {name} is in {part_of[name]!r} and in {part!r}")

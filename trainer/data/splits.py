@@ -1,8 +1,8 @@
 """Which pictures train, which choose the checkpoint (val), and which are only reported (test).
 
-Neighbouring frames of one flight show the same ground, so a split by single pictures would leak.
-Where no val part is given, it is cut from the training part in whole groups, or, with few groups,
-as one block at the end of each with a gap of unused frames before it.
+Neighbouring frames of one flight show the same ground, so a split by single pictures would leak. Where no val part is
+given, it is cut from the training part in whole groups, or, with few groups, as one block at the end of each with a gap
+of unused frames before it.
 """
 
 from __future__ import annotations
@@ -47,9 +47,7 @@ class Split:
         return parts + (f", unused {self.unused}" if self.unused else "")
 
 
-def by_table(
-    samples: Sequence[Sample], part_of: Mapping[str, str], val_fraction: float = 0.0
-) -> Split:
+def by_table(samples: Sequence[Sample], part_of: Mapping[str, str], val_fraction: float = 0.0) -> Split:
     """Splits by a list of names.
 
     Args:
@@ -63,8 +61,7 @@ def by_table(
     missing = [s.name for s in samples if s.name not in part_of]
     if missing:
         raise DataError(
-            f"{len(missing)} of {len(samples)} pictures are not in the split file, the first is "
-            f"{missing[0]}"
+            f"{len(missing)} of {len(samples)} pictures are not in the split file, the first is {missing[0]}"
         )
     parts: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
@@ -93,14 +90,13 @@ def by_patterns(
     Raises:
         DataError: A pattern matches nothing, a sample is in two parts, or a part is empty.
     """
-    chosen = {name: _matching(samples, patterns, name) for name, patterns in
-              (("train", train), ("val", val), ("test", test))}  # fmt: skip
+    chosen = {
+        name: _matching(samples, patterns, name) for name, patterns in (("train", train), ("val", val), ("test", test))
+    }
     for one, other in (("train", "val"), ("train", "test"), ("val", "test")):
         both = sorted(chosen[one] & chosen[other])
         if both:
-            raise DataError(
-                f"{len(both)} pictures are in both --{one} and --{other}, the first is {both[0]}"
-            )
+            raise DataError(f"{len(both)} pictures are in both --{one} and --{other}, the first is {both[0]}")
     if not train:
         chosen["train"] = {s.name for s in samples} - chosen["val"] - chosen["test"]
     training = [s for s in samples if s.name in chosen["train"]]
@@ -118,8 +114,7 @@ def _matching(samples: Sequence[Sample], patterns: Sequence[str], part: str) -> 
         hits = {s.name for s in samples if fnmatchcase(s.name, glob)}
         if not hits:
             raise DataError(
-                f"--{part} {pattern!r} matches none of {len(samples)} pictures (the first is "
-                f"{samples[0].name})"
+                f"--{part} {pattern!r} matches none of {len(samples)} pictures (the first is {samples[0].name})"
             )
         names |= hits
     return names
@@ -166,8 +161,8 @@ def assign(
         samples: What to split.
         shares: Of train, val and test; they add up to 1.
         seed: Of the order in which groups of one size are placed.
-        by_group: Whether groups stay whole. Without, pictures are drawn one by one, and what is
-            reported on them is not what flies: neighbours in a scene are in both parts.
+        by_group: Whether groups stay whole. Without, pictures are drawn one by one, and what is reported on them is not
+            what flies: neighbours in a scene are in both parts.
 
     Returns:
         Part of each sample by name.
@@ -177,15 +172,12 @@ def assign(
     """
     if min(shares) < 0 or shares[0] <= 0 or abs(sum(shares) - 1) > 1e-6:
         raise DataError(
-            f"shares {', '.join(f'{s:g}' for s in shares)}: expected three, for train, val and "
-            "test, that add up to 1"
+            f"shares {', '.join(f'{s:g}' for s in shares)}: expected three, for train, val and test, that add up to 1"
         )
     groups: dict[str, list[str]] = defaultdict(list)
     for sample in samples:
         groups[sample.group if by_group else sample.name].append(sample.name)
-    wanted = {
-        part: share * len(samples) for part, share in zip(PARTS, shares, strict=True) if share
-    }
+    wanted = {part: share * len(samples) for part, share in zip(PARTS, shares, strict=True) if share}
     if len(groups) < len(wanted):
         raise DataError(
             f"{len(groups)} groups are too few for {len(wanted)} parts; name groups in a split "
@@ -196,8 +188,8 @@ def assign(
         mixed = hashlib.sha256(f"{seed} {group}".encode()).hexdigest()
         return -len(groups[group]), mixed
 
-    # Largest first, each to the part that lacks most of its share: a well-known heuristic for
-    # filling bins. The last ones are kept for parts that are still empty.
+    # Largest first, each to the part that lacks most of its share: a well-known heuristic for filling bins. The last
+    # ones are kept for parts that are still empty.
     part_of: dict[str, str] = {}
     lacking = dict(wanted)
     ranked = sorted(groups, key=order)
@@ -211,10 +203,7 @@ def assign(
 
 
 def _checked(
-    samples: Sequence[Sample],
-    train: Sequence[Sample],
-    val: Sequence[Sample],
-    test: Sequence[Sample],
+    samples: Sequence[Sample], train: Sequence[Sample], val: Sequence[Sample], test: Sequence[Sample]
 ) -> Split:
     for name, part in (("train", train), ("val", val)):
         if not part:
@@ -222,5 +211,4 @@ def _checked(
                 f"the {name} part is empty ({len(samples)} pictures, {len(train)} train, "
                 f"{len(val)} val, {len(test)} test); give another --split or --{name}"
             )
-    return Split(tuple(train), tuple(val), tuple(test),
-                 len(samples) - len(train) - len(val) - len(test))  # fmt: skip
+    return Split(tuple(train), tuple(val), tuple(test), len(samples) - len(train) - len(val) - len(test))

@@ -1,7 +1,7 @@
 """Pictures decoded and shrunk once, kept on disk, and shared by all processes that train on them.
 
-A store is a folder of packs (`trainer.data.pack`). What is asked for and in no pack yet is decoded
-into a new one; a picture or label map that changed is noticed by its digest and decoded again.
+A store is a folder of packs (`trainer.data.pack`). What is asked for and in no pack yet is decoded into a new one; a
+picture or label map that changed is noticed by its digest and decoded again.
 """
 
 from __future__ import annotations
@@ -58,9 +58,7 @@ class StoredPictures(Sequence[CachedSample]):
 class Ready(Protocol):
     """A data set whose pictures are decoded already."""
 
-    def pictures_within(
-        self, samples: Sequence[Sample], limit_wh: tuple[int, int]
-    ) -> StoredPictures | None:
+    def pictures_within(self, samples: Sequence[Sample], limit_wh: tuple[int, int]) -> StoredPictures | None:
         """The pictures, or None if one is larger than the limit."""
 
 
@@ -122,17 +120,14 @@ def fill(
             done()
         if missing:
             pack = _new_pack(
-                root, data, missing, digests, limit_wh, unknown, done,
-                threads or len(os.sched_getaffinity(0)),
-            )  # fmt: skip
+                root, data, missing, digests, limit_wh, unknown, done, threads or len(os.sched_getaffinity(0))
+            )
             places |= _wanted([pack], digests)
             _remove_stale(root, packs, digests)
     return StoredPictures([places[sample.name] for sample in samples])
 
 
-def _digest(
-    data: LabeledSet, sample: Sample, limit_wh: tuple[int, int], unknown: UnknownPolicy
-) -> str:
+def _digest(data: LabeledSet, sample: Sample, limit_wh: tuple[int, int], unknown: UnknownPolicy) -> str:
     text = f"{data.digest(sample)} {limit_wh[0]}x{limit_wh[1]} {unknown}"
     return hashlib.sha256(text.encode()).hexdigest()
 

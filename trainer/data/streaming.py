@@ -1,9 +1,9 @@
 """Reads shards: any sample by its place, or whole parts from front to back in a seeded order.
 
-The pictures of an epoch, over all processes, are one sequence: the shards in a random order, each
-from front to back. Every process takes an even stretch of it, so no two see the same picture, all
-see the same number within one, and a shard is read by one process, or by two where it is cut.
-Within its stretch a process mixes through a buffer. All of it follows from (seed, epoch).
+The pictures of an epoch, over all processes, are one sequence: the shards in a random order, each from front to back.
+Every process takes an even stretch of it, so no two see the same picture, all see the same number within one, and a
+shard is read by one process, or by two where it is cut. Within its stretch a process mixes through a buffer. All of it
+follows from (seed, epoch).
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ class ShardedSet:
         """Reads the index of shards.
 
         Args:
-            where: A folder, its URL, or tar files with braces, `DIR/train-{000000..000009}.tar`,
-                for some of the shards in it.
+            where: A folder, its URL, or tar files with braces, `DIR/train-{000000..000009}.tar`, for some of the shards
+                in it.
 
         Raises:
             DataError: No index there, or it is not one, or lacks the shards asked for.
@@ -122,15 +122,19 @@ class ShardedSet:
             key=lambda row: row[0],
         )
         return cls(
-            name, taxonomy,
+            name,
+            taxonomy,
             tuple(Sample(n, g, Path(s.file), Path(s.file)) for n, g, _, s, _ in rows),
-            terms, {n: part for n, _, part, _, _ in rows}, base, shards, pixels,
-            hashlib.sha256(text).hexdigest(), {n: (s, item) for n, _, _, s, item in rows},
-        )  # fmt: skip
+            terms,
+            {n: part for n, _, part, _, _ in rows},
+            base,
+            shards,
+            pixels,
+            hashlib.sha256(text).hexdigest(),
+            {n: (s, item) for n, _, _, s, item in rows},
+        )
 
-    def read(
-        self, sample: Sample, unknown: UnknownPolicy = "refuse"
-    ) -> tuple[ByteArray, ByteArray]:
+    def read(self, sample: Sample, unknown: UnknownPolicy = "refuse") -> tuple[ByteArray, ByteArray]:
         """See `LabeledSet.read`; unknown labels were dealt with when the shards were written."""
         shard, item = self.places[sample.name]
         url = self.base + shard.file
@@ -223,9 +227,7 @@ def _stretch(first: int, last: int, index: int, count: int) -> tuple[int, int]:
     return first + length * index // count, first + length * (index + 1) // count
 
 
-def _draw(
-    held: list[tuple[int, dict[str, bytes]]], rng: np.random.Generator
-) -> tuple[int, dict[str, bytes]]:
+def _draw(held: list[tuple[int, dict[str, bytes]]], rng: np.random.Generator) -> tuple[int, dict[str, bytes]]:
     chosen = int(rng.integers(len(held)))
     held[chosen], held[-1] = held[-1], held[chosen]
     return held.pop()

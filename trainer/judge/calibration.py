@@ -1,9 +1,9 @@
 """How honest a model's probabilities are, and the one number that makes them more so.
 
-Expected calibration error: mean over bins, weighted by their pixels, of the distance between how
-sure the model is and how often it is right (Naeini 2015; 15 equal bins of the greatest class
-probability, as Guo et al. 2017 "On Calibration of Modern Neural Networks", whose temperature
-scaling is what is fitted here). Both are measured on a regular grid of pixels of every picture.
+Expected calibration error: mean over bins, weighted by their pixels, of the distance between how sure the model is and
+how often it is right (Naeini 2015; 15 equal bins of the greatest class probability, as Guo et al. 2017 "On Calibration
+of Modern Neural Networks", whose temperature scaling is what is fitted here). Both are measured on a regular grid of
+pixels of every picture.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ class Reliability:
 def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
     """The temperature of least negative log-likelihood, by bisection.
 
-    The likelihood is convex in one over the temperature: its slope, the mean of the expected less
-    the true logit, grows with it and is zero at the best.
+    The likelihood is convex in one over the temperature: its slope, the mean of the expected less the true logit, grows
+    with it and is zero at the best.
 
     Args:
         logits: (n, K) of labelled pixels.
@@ -98,9 +98,7 @@ def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
     return float(1.0 / (low * high) ** 0.5)
 
 
-def negative_log_likelihood(
-    logits: torch.Tensor, labels: torch.Tensor, temperature: float
-) -> float:
+def negative_log_likelihood(logits: torch.Tensor, labels: torch.Tensor, temperature: float) -> float:
     """Mean over pixels, nats."""
     return float(F.cross_entropy(logits / temperature, labels.long())) if len(labels) else 0.0
 

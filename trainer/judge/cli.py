@@ -15,22 +15,34 @@ _FILE = click.Path(path_type=Path)
 
 _machine_options = options(
     click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1."),
-    click.option("--precision", default="float32", show_default=True,
-                 type=click.Choice(("float32", "bfloat16")),
-                 help="Of the network; bfloat16 is quicker on a GPU and on CPUs that have it."),
-)  # fmt: skip
+    click.option(
+        "--precision",
+        default="float32",
+        show_default=True,
+        type=click.Choice(("float32", "bfloat16")),
+        help="Of the network; bfloat16 is quicker on a GPU and on CPUs that have it.",
+    ),
+)
 
 _view_options = options(
-    click.option("--height-m", type=click.FloatRange(1.0, 500.0), default=None,
-                 help="From how high the pictures are taken to be taken, m.  [default: what is "
-                      "assumed of the data set, said in the report]"),
-    click.option("--hfov-deg", type=click.FloatRange(2.0, 160.0), default=None,
-                 help="Their horizontal field of view, degrees.  [default: likewise]"),
-    click.option("--vehicle-radius-m", type=float, default=None,
-                 help="Of the circle that holds the vehicle, m.  [default: 0.5]"),
-    click.option("--margin-m", type=float, default=None,
-                 help="Extra radius of a site, m.  [default: 0.5]"),
-)  # fmt: skip
+    click.option(
+        "--height-m",
+        type=click.FloatRange(1.0, 500.0),
+        default=None,
+        help="From how high the pictures are taken to be taken, m.  [default: what is "
+        "assumed of the data set, said in the report]",
+    ),
+    click.option(
+        "--hfov-deg",
+        type=click.FloatRange(2.0, 160.0),
+        default=None,
+        help="Their horizontal field of view, degrees.  [default: likewise]",
+    ),
+    click.option(
+        "--vehicle-radius-m", type=float, default=None, help="Of the circle that holds the vehicle, m.  [default: 0.5]"
+    ),
+    click.option("--margin-m", type=float, default=None, help="Extra radius of a site, m.  [default: 0.5]"),
+)
 
 
 @click.command(name="evaluate")
@@ -44,17 +56,20 @@ _view_options = options(
     help="Part of the split.",
 )
 @click.option(
-    "--out", required=True, type=_FILE, metavar="DIR",
-    help="Where report.html, results.json and results.md go.",
-)  # fmt: skip
+    "--out", required=True, type=_FILE, metavar="DIR", help="Where report.html, results.json and results.md go."
+)
 @click.option(
-    "--also", multiple=True, type=_FILE, metavar="RESULTS.JSON",
+    "--also",
+    multiple=True,
+    type=_FILE,
+    metavar="RESULTS.JSON",
     help="Earlier results to put beside, such as those of another split.",
-)  # fmt: skip
+)
 @click.option(
-    "--recalibrate", is_flag=True,
+    "--recalibrate",
+    is_flag=True,
     help="Choose temperature and thresholds on val anew; else only where a checkpoint has none.",
-)  # fmt: skip
+)
 @_machine_options
 @_view_options
 @split_options
@@ -78,11 +93,11 @@ def evaluate_command(
     from trainer.judge.run import EvaluateOptions, evaluate
 
     columns = evaluate(
-        checkpoints, choice, out,
-        EvaluateOptions(
-            part, device, precision, recalibrate, height_m, hfov_deg, settings, also
-        ),
-    )  # fmt: skip
+        checkpoints,
+        choice,
+        out,
+        EvaluateOptions(part, device, precision, recalibrate, height_m, hfov_deg, settings, also),
+    )
     for k, column in enumerate(columns):
         click.echo(title(column))
         for row in summary(columns):
@@ -96,14 +111,16 @@ def evaluate_command(
 @click.argument("checkpoint", metavar="CKPT.PT", type=_FILE)
 @click.option("--data", "folders", multiple=True, metavar="DIR", help="Labelled pictures.")
 @click.option(
-    "-o", "--output", default=None, type=_FILE, metavar="FILE",
-    help="Write here instead of over the checkpoint.",
-)  # fmt: skip
+    "-o", "--output", default=None, type=_FILE, metavar="FILE", help="Write here instead of over the checkpoint."
+)
 @click.option(
-    "--target", "targets", multiple=True, metavar="NAME=SHARE",
+    "--target",
+    "targets",
+    multiple=True,
+    metavar="NAME=SHARE",
     help="Of the operating point: recall on val of person, vehicle (0.95), obstacle, water (0.9); "
-         "at most false_safe (0.04) and site_false_safe (0).",
-)  # fmt: skip
+    "at most false_safe (0.04) and site_false_safe (0).",
+)
 @_machine_options
 @_view_options
 @split_options
@@ -132,10 +149,18 @@ def calibrate_command(
     data, split = open_and_split(choice)
     view = assumed_view(Checkpoint.load(checkpoint).taxonomy, height_m, hfov_deg)
     finish(
-        checkpoint, data, split, device, parts=("val",), unknown=choice.unknown_labels,
-        precision=precision, split_column=choice.split_column if choice.split_files else "",
-        ground=Ground(view, settings), targets=Targets(**wanted), output=output,
-    )  # fmt: skip
+        checkpoint,
+        data,
+        split,
+        device,
+        parts=("val",),
+        unknown=choice.unknown_labels,
+        precision=precision,
+        split_column=choice.split_column if choice.split_files else "",
+        ground=Ground(view, settings),
+        targets=Targets(**wanted),
+        output=output,
+    )
     click.echo(f"wrote {output or checkpoint}")
 
 
@@ -143,21 +168,18 @@ def calibrate_command(
 @click.argument("checkpoint", metavar="CKPT.PT", type=_FILE)
 @click.argument("source", metavar="INPUT", type=_FILE)
 @click.option("--out", required=True, type=_FILE, metavar="DIR", help="Where overlays go.")
-@click.option("--opacity", default=0.5, show_default=True, type=click.FloatRange(0.0, 1.0),
-              help="Of the classes' colours over the picture.")  # fmt: skip
+@click.option(
+    "--opacity",
+    default=0.5,
+    show_default=True,
+    type=click.FloatRange(0.0, 1.0),
+    help="Of the classes' colours over the picture.",
+)
 @click.option("--masks", is_flag=True, help="Write the class ids as PNG files, too.")
-@click.option("--every", default=1, show_default=True, type=click.IntRange(1),
-              help="Take every n-th picture or frame.")  # fmt: skip
+@click.option("--every", default=1, show_default=True, type=click.IntRange(1), help="Take every n-th picture or frame.")
 @_machine_options
 def predict_command(
-    checkpoint: Path,
-    source: Path,
-    out: Path,
-    opacity: float,
-    masks: bool,
-    every: int,
-    device: str,
-    precision: str,
+    checkpoint: Path, source: Path, out: Path, opacity: float, masks: bool, every: int, device: str, precision: str
 ) -> None:
     """Draw what a checkpoint sees over a picture, a folder of pictures, or a video."""
     from trainer.judge.predict import PredictOptions, predict
@@ -183,8 +205,7 @@ def _targets(pairs: tuple[str, ...]) -> dict[str, float]:
             share = -1.0
         if name not in known or not 0 <= share <= 1:
             raise InvalidValueError(
-                f"--target {pair!r}: expected NAME=SHARE with a share from 0 to 1 and a name of "
-                f"{', '.join(known)}"
+                f"--target {pair!r}: expected NAME=SHARE with a share from 0 to 1 and a name of {', '.join(known)}"
             )
         wanted[name] = share
     return wanted

@@ -39,12 +39,7 @@ class Judgement:
     outcomes: list[Outcome]
 
 
-def judge(
-    checkpoint: Checkpoint,
-    measured: Measured,
-    pictures: Pictures,
-    calibration: Calibration,
-) -> Judgement:
+def judge(checkpoint: Checkpoint, measured: Measured, pictures: Pictures, calibration: Calibration) -> Judgement:
     """Puts what was measured into figures.
 
     Args:
@@ -73,20 +68,14 @@ def judge(
         "part": pictures.part,
         "split": pictures.split,
         "split_column": pictures.split_column,
-        "classes": [
-            {"name": c.name, "role": c.role.value, "color": _hex(c.color_rgb)}
-            for c in tally.taxonomy.classes
-        ],
+        "classes": [{"name": c.name, "role": c.role.value, "color": _hex(c.color_rgb)} for c in tally.taxonomy.classes],
         "scores": scores.to_mapping(),
         "miou_interval": interval(tally),
         "confusion": matrix.tolist(),
         "temperature": calibration.temperature,
         "nll": list(calibration.nll),
         "operating": calibration.operating.model_dump(mode="json"),
-        "thresholds": {
-            t.role.value: {"value": t.value, "source": t.source, "asked": t.asked}
-            for t in thresholds
-        },
+        "thresholds": {t.role.value: {"value": t.value, "source": t.source, "asked": t.asked} for t in thresholds},
         "recall": {
             role.value: {
                 "pixels": tally.pixels_of(role),
@@ -119,9 +108,7 @@ def judge(
     return Judgement(column, scores, outcomes)
 
 
-def false_safe(
-    tally: Tally, hazards: Mapping[Role, float], landable: float
-) -> dict[str, float | None]:
+def false_safe(tally: Tally, hazards: Mapping[Role, float], landable: float) -> dict[str, float | None]:
     """Shares of pixels called free at thresholds: of all that are not landable, and by role."""
 
     def share(roles: Sequence[Role]) -> float | None:
@@ -142,9 +129,8 @@ def interval(tally: Tally, seed: int = 0) -> list[float] | None:
     if len(groups) < 2:
         return None
     by_group = np.stack(
-        [sum((p.matrix for p in tally.pictures if p.group == g), start=0 * tally.matrix)
-         for g in groups]
-    )  # fmt: skip
+        [sum((p.matrix for p in tally.pictures if p.group == g), start=0 * tally.matrix) for g in groups]
+    )
     rng = np.random.default_rng(seed)
     weights = rng.multinomial(len(groups), [1 / len(groups)] * len(groups), size=_BOOTSTRAP)
     drawn = [mean_iou(np.tensordot(w, by_group, 1)) for w in weights]

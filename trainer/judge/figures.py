@@ -38,8 +38,7 @@ def confusion(column: Column) -> bytes:
     for (r, c), share in np.ndenumerate(shares):
         if share >= 0.005:
             colour = "white" if share > 0.55 else "black"
-            axes.text(c, r, f"{100 * share:.0f}", ha="center", va="center", fontsize=7,
-                      color=colour)  # fmt: skip
+            axes.text(c, r, f"{100 * share:.0f}", ha="center", va="center", fontsize=7, color=colour)
     roles = [classes[k]["role"] for k in order]
     for k in range(1, len(order)):
         if roles[k] != roles[k - 1]:
@@ -63,12 +62,20 @@ def reliability(columns: Sequence[Column]) -> bytes:
                 name = f"{title(column)}, {when}" if len(columns) > 1 else f"{when} temperature"
                 ece = 0.0 if bins["ece"] is None else 100 * bins["ece"]
                 axes.plot(
-                    np.asarray(bins["confidence"])[there], np.asarray(bins["accuracy"])[there],
-                    style, marker=".", color=_COLOURS[n % len(_COLOURS)],
+                    np.asarray(bins["confidence"])[there],
+                    np.asarray(bins["accuracy"])[there],
+                    style,
+                    marker=".",
+                    color=_COLOURS[n % len(_COLOURS)],
                     label=f"{name}: ECE {ece:.1f} %",
-                )  # fmt: skip
-        axes.set(xlim=(0, 1), ylim=(0, 1), xlabel=f"stated probability that {label}",
-                 ylabel="share of pixels where it is so", aspect="equal")  # fmt: skip
+                )
+        axes.set(
+            xlim=(0, 1),
+            ylim=(0, 1),
+            xlabel=f"stated probability that {label}",
+            ylabel="share of pixels where it is so",
+            aspect="equal",
+        )
         axes.grid(alpha=0.3)
         axes.legend(fontsize=7, loc="upper left")
     return _png(figure)
@@ -77,25 +84,26 @@ def reliability(columns: Sequence[Column]) -> bytes:
 def sites(columns: Sequence[Column]) -> bytes:
     """Site false-safe and abstention over the threshold of landable ground."""
     figure = Figure(figsize=(9.6, 4.2), dpi=_DPI, layout="constrained")
-    panels = (
-        ("false_safe", "sites that hold a hazard, %"),
-        ("abstain", "abstained although the truth has a site, %"),
-    )
+    panels = (("false_safe", "sites that hold a hazard, %"), ("abstain", "abstained although the truth has a site, %"))
     for k, (key, label) in enumerate(panels):
         axes = figure.add_subplot(1, 2, 1 + k)
         for n, column in enumerate(columns):
             curve = [s for s in column["sites"]["curve"] if s[key] is not None]
             colour = _COLOURS[n % len(_COLOURS)]
             x = [s["threshold"] for s in curve]
-            axes.plot(x, [100 * s[key]["share"] for s in curve], _STYLES[n % len(_STYLES)],
-                      color=colour, label=title(column))  # fmt: skip
+            axes.plot(
+                x, [100 * s[key]["share"] for s in curve], _STYLES[n % len(_STYLES)], color=colour, label=title(column)
+            )
             if len(columns) <= 3:
                 axes.fill_between(
-                    x, [100 * s[key]["low"] for s in curve], [100 * s[key]["high"] for s in curve],
-                    color=colour, alpha=0.13, linewidth=0,
-                )  # fmt: skip
-            axes.axvline(column["thresholds"]["landable"]["value"], color=colour, linewidth=0.8,
-                         linestyle=":")  # fmt: skip
+                    x,
+                    [100 * s[key]["low"] for s in curve],
+                    [100 * s[key]["high"] for s in curve],
+                    color=colour,
+                    alpha=0.13,
+                    linewidth=0,
+                )
+            axes.axvline(column["thresholds"]["landable"]["value"], color=colour, linewidth=0.8, linestyle=":")
         axes.set(xlabel="threshold of landable ground in a frame", ylabel=label)
         top = max(5.0, axes.get_ylim()[1])
         axes.set_ylim(-0.03 * top, top)

@@ -80,11 +80,7 @@ def finish(
         pictures = of_part[part]
         if not pictures.samples:
             continue
-        measured = (
-            on_val
-            if part == "val"
-            else measure(predictor, pictures, calibration.temperature, ground)
-        )
+        measured = on_val if part == "val" else measure(predictor, pictures, calibration.temperature, ground)
         metrics[part] = summary(judge(checkpoint, measured, pictures, calibration))
     finished = replace(checkpoint, metrics=metrics)
     finished.save(output or checkpoint_path)

@@ -48,9 +48,10 @@ def chosen(column: Column) -> list[tuple[str, str]]:
     middle = max(0, (len(ranked) - count) // 2)
     picked: dict[str, str] = {}
     for kind, part in (
-        ("best", ranked[:count]), ("worst", ranked[::-1][:count]),
+        ("best", ranked[:count]),
+        ("worst", ranked[::-1][:count]),
         ("median", ranked[middle : middle + count]),
-    ):  # fmt: skip
+    ):
         for picture in part:
             picked.setdefault(picture["name"], kind)
     kinds = ("best", "median", "worst")
@@ -86,9 +87,7 @@ def draw(
 def _decision(record: Column) -> str:
     site = record["site"]
     if site is None:
-        return "abstained, " + (
-            "though the truth has a site" if record["truth_has_site"] else "as the truth does"
-        )
+        return "abstained, " + ("though the truth has a site" if record["truth_has_site"] else "as the truth does")
     text = f"site with {site['clearance_m']:.1f} m clear"
     if site["hazard_px"]:
         text += f", holding {site['hazard_px']} hazard pixels of {site['disc_px']}"
@@ -105,11 +104,7 @@ def _shares(classes: ByteArray, taxonomy: Taxonomy) -> str:
 
 
 def side_by_side(
-    image: ByteArray,
-    labels: ByteArray,
-    found: ByteArray,
-    taxonomy: Taxonomy,
-    site: Column | None,
+    image: ByteArray, labels: ByteArray, found: ByteArray, taxonomy: Taxonomy, site: Column | None
 ) -> ByteArray:
     """Photo, truth and prediction, each with the chosen disc, next to each other."""
     scale = _PANEL_PX / labels.shape[1]
@@ -118,9 +113,10 @@ def side_by_side(
     truth[labels == IGNORE] = _UNLABELLED
     panels = []
     for source, method in (
-        (image, cv2.INTER_AREA), (truth, cv2.INTER_NEAREST),
+        (image, cv2.INTER_AREA),
+        (truth, cv2.INTER_NEAREST),
         (taxonomy.palette_bgr[found], cv2.INTER_NEAREST),
-    ):  # fmt: skip
+    ):
         panel = np.asarray(cv2.resize(source, size, interpolation=method), np.uint8)
         if site is not None:
             _draw_disc(panel, site, scale)

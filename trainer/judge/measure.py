@@ -18,12 +18,7 @@ from landing.taxonomy import HAZARD_ROLES, Taxonomy
 from landing.types import ByteArray
 from trainer.checkpoint import Checkpoint
 from trainer.data.samples import IGNORE, LabeledSet, Sample, UnknownPolicy
-from trainer.judge.calibration import (
-    Reliability,
-    fit_temperature,
-    negative_log_likelihood,
-    sample_places,
-)
+from trainer.judge.calibration import Reliability, fit_temperature, negative_log_likelihood, sample_places
 from trainer.judge.predictor import Merger, Predictor, as_bytes, strips
 from trainer.judge.sites import SiteBook
 from trainer.judge.tally import Tally
@@ -67,9 +62,7 @@ class Pictures:
         with ThreadPoolExecutor(1) as pool, Progress(title, len(self.samples), every=50) as bar:
 
             def ask(count: int) -> list[Any]:
-                return [
-                    (s, pool.submit(self.data.read, s, self.unknown)) for s in islice(queue, count)
-                ]
+                return [(s, pool.submit(self.data.read, s, self.unknown)) for s in islice(queue, count)]
 
             waiting = ask(2)
             while waiting:
@@ -88,8 +81,8 @@ class Calibration:
         temperature: Logits are divided by it.
         operating: The thresholds.
         chosen_on: Where they come from, in words.
-        nll: Negative log-likelihood on val before and after the temperature, nats; empty where the
-            calibration was only read from a checkpoint.
+        nll: Negative log-likelihood on val before and after the temperature, nats; empty where the calibration was only
+            read from a checkpoint.
     """
 
     temperature: float
@@ -131,9 +124,7 @@ class Measured:
     book: SiteBook
     reliability: dict[str, Reliability] = field(
         default_factory=lambda: {
-            f"{what}_{when}": Reliability()
-            for what in ("class", "landable")
-            for when in ("before", "after")
+            f"{what}_{when}": Reliability() for what in ("class", "landable") for when in ("before", "after")
         }
     )
 
@@ -154,12 +145,7 @@ def require_same_classes(checkpoint: Checkpoint, data: LabeledSet) -> None:
         )
 
 
-def measure(
-    predictor: Predictor,
-    pictures: Pictures,
-    temperature: float,
-    ground: Ground,
-) -> Measured:
+def measure(predictor: Predictor, pictures: Pictures, temperature: float, ground: Ground) -> Measured:
     """Goes over pictures once and counts everything.
 
     Raises:
@@ -203,10 +189,7 @@ def measure(
 
 
 def calibrate(
-    predictor: Predictor,
-    pictures: Pictures,
-    ground: Ground,
-    targets: Targets | None = None,
+    predictor: Predictor, pictures: Pictures, ground: Ground, targets: Targets | None = None
 ) -> tuple[Calibration, Measured]:
     """Fits the temperature and chooses the operating point.
 

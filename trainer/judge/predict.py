@@ -59,9 +59,7 @@ def predict(checkpoint_path: Path, source: Path, out: Path, options: PredictOpti
     if not source.exists():
         raise DataError(f"{source} does not exist: expected a picture, a folder or a video")
     files = _pictures(source)
-    predictor = Predictor(
-        Checkpoint.load(checkpoint_path), choose_device(options.device), options.precision
-    )
+    predictor = Predictor(Checkpoint.load(checkpoint_path), choose_device(options.device), options.precision)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -87,14 +85,11 @@ def _pictures(source: Path) -> list[Path] | None:
     if source.suffix.lower() in VIDEOS:
         return None
     raise DataError(
-        f"{source}: expected a picture ({' '.join(PICTURES)}), a folder of them or a video "
-        f"({' '.join(VIDEOS)})"
+        f"{source}: expected a picture ({' '.join(PICTURES)}), a folder of them or a video ({' '.join(VIDEOS)})"
     )
 
 
-def _draw_pictures(
-    predictor: Predictor, files: list[Path], out: Path, options: PredictOptions
-) -> int:
+def _draw_pictures(predictor: Predictor, files: list[Path], out: Path, options: PredictOptions) -> int:
     with Progress("predict", len(files), every=50) as bar:
         for path in files:
             image = read_image(path)
@@ -156,9 +151,7 @@ def classes_of(predictor: Predictor, image_bgr: ByteArray) -> ByteArray:
     return class_map(predictor.logits(image_bgr), (image_bgr.shape[1], image_bgr.shape[0]))
 
 
-def overlay(
-    image_bgr: ByteArray, classes: ByteArray, taxonomy: Taxonomy, opacity: float
-) -> ByteArray:
+def overlay(image_bgr: ByteArray, classes: ByteArray, taxonomy: Taxonomy, opacity: float) -> ByteArray:
     """The picture with its classes in their colours, and a legend to the right of it.
 
     Args:
@@ -182,10 +175,7 @@ def _legend(taxonomy: Taxonomy, height: int, counts: Any) -> ByteArray:
     row = max(9, min(34, height // (len(taxonomy) + 1)))
     size = row / 42
     total = max(1, int(counts.sum()))
-    texts = [
-        f"{c.name} {_share(counts[c.id] / total)}" if counts[c.id] else c.name
-        for c in taxonomy.classes
-    ]
+    texts = [f"{c.name} {_share(counts[c.id] / total)}" if counts[c.id] else c.name for c in taxonomy.classes]
     widest = max(cv2.getTextSize(f"{c.name} 100%", _FONT, size, 1)[0][0] for c in taxonomy.classes)
     panel = np.full((height, 2 * row + widest, 3), _PAPER, np.uint8)
     for k, (c, text) in enumerate(zip(taxonomy.classes, texts, strict=True)):

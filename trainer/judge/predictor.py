@@ -1,9 +1,9 @@
 """A checkpoint's network, from a picture to logits, and from logits to what is counted.
 
-Each picture goes in as on the drone (`landing.spec.Letterbox`, top left, padded) and the padding is
-cut off the logits. Whatever is compared with labels is compared at the label map's own size: the
-logits are scaled up to it, bilinearly, before softmax and argmax. So a fine detail that the network
-is too coarse for counts as an error, and figures of different input sizes can be compared.
+Each picture goes in as on the drone (`landing.spec.Letterbox`, top left, padded) and the padding is cut off the logits.
+Whatever is compared with labels is compared at the label map's own size: the logits are scaled up to it, bilinearly,
+before softmax and argmax. So a fine detail that the network is too coarse for counts as an error, and figures of
+different input sizes can be compared.
 """
 
 from __future__ import annotations
@@ -36,16 +36,14 @@ class Predictor:
 
     Attributes:
         checkpoint: The same.
-        stride: Input pixels per pixel of what the network computes itself, before the enlargement
-            of logits that smp may append. An exported model gives its maps at that stride.
+        stride: Input pixels per pixel of what the network computes itself, before the enlargement of logits that smp
+            may append. An exported model gives its maps at that stride.
 
     Raises:
         ModelError: The network gives something else than the input's size over a whole number.
     """
 
-    def __init__(
-        self, checkpoint: Checkpoint, device: torch.device, precision: str = "float32"
-    ) -> None:
+    def __init__(self, checkpoint: Checkpoint, device: torch.device, precision: str = "float32") -> None:
         self.checkpoint = checkpoint
         self._device = device
         self._precision = precision
@@ -68,10 +66,7 @@ class Predictor:
     def _forward(self, picture: ByteArray) -> torch.Tensor:
         batch = torch.from_numpy(picture).unsqueeze(0).to(self._device)
         low = self._precision == "bfloat16"
-        with (
-            torch.inference_mode(),
-            torch.autocast(self._device.type, torch.bfloat16, enabled=low),
-        ):
+        with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=low):
             logits: torch.Tensor = self._network(normalise(batch, self.checkpoint.model))
         return logits[0].float()
 
@@ -141,14 +136,12 @@ class Merger:
         merge = torch.from_numpy(taxonomy.merge_matrix.copy())
         self._sums = torch.cat([merge, torch.ones(1, merge.shape[1])]).to(device)
 
-    def merge(
-        self, logits: torch.Tensor, temperature: float
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def merge(self, logits: torch.Tensor, temperature: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Of logits (K, ...), at a temperature.
 
         Returns:
-            Most probable class (...), its probability (...), and the probabilities of landable
-            ground and of each hazard role (5, ...).
+            Most probable class (...), its probability (...), and the probabilities of landable ground and of each
+            hazard role (5, ...).
         """
         if temperature <= 0:
             raise InvalidValueError(f"temperature {temperature}: expected above 0")

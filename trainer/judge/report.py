@@ -39,9 +39,7 @@ class Shown:
     alt: str
 
 
-def write(
-    out: Path, columns: Sequence[Column], frames: Mapping[str, Sequence[FramePicture]]
-) -> Path:
+def write(out: Path, columns: Sequence[Column], frames: Mapping[str, Sequence[FramePicture]]) -> Path:
     """Writes `report.html`, `results.json` and `results.md` into a folder.
 
     Args:
@@ -124,10 +122,6 @@ def _worst_confusions(column: Column) -> str:
     found = []
     for true, row in enumerate(column["confusion"]):
         total = sum(row)
-        found += [
-            (count / total, names[true], names[k])
-            for k, count in enumerate(row)
-            if k != true and total
-        ]
+        found += [(count / total, names[true], names[k]) for k, count in enumerate(row) if k != true and total]
     top = sorted(found, reverse=True)[:6]
     return "; ".join(f"{100 * s:.0f} % of {a} as {b}" for s, a, b in top if s > 0)

@@ -95,22 +95,33 @@ def summary(columns: Sequence[Column]) -> list[Row]:
     return [
         group("Classes, most probable class against label, one confusion matrix over the set"),
         row("pictures", lambda c: str(c["scores"]["pictures"])),
-        row("mIoU", _miou, "mean over classes in truth or prediction, no class left out for what "
-            "it means; 95 % by bootstrap over scenes"),
+        row(
+            "mIoU",
+            _miou,
+            "mean over classes in truth or prediction, no class left out for what "
+            "it means; 95 % by bootstrap over scenes",
+        ),
         row("mIoU, classes in truth", lambda c: number(c["scores"]["miou_in_truth"])),
         row("classes", _classes),
         row("pixel accuracy", lambda c: number(c["scores"]["accuracy"])),
         *(row(f"{role.value} recall", _argmax_recall(role.value)) for role in HAZARD_ROLES),
         group("At the operating point, as it flies by default"),
-        row("thresholds of a frame", _thresholds, "landable, then obstacle / water / person / "
-            "vehicle; chosen on val, never laxer than the defaults"),
+        row(
+            "thresholds of a frame",
+            _thresholds,
+            "landable, then obstacle / water / person / vehicle; chosen on val, never laxer than the defaults",
+        ),
         *(row(f"{role.value} recall", _operating_recall(role.value)) for role in HAZARD_ROLES),
-        row("pixel false-safe", lambda c: percent(c["false_safe"]["all"], 2),
-            "share of labelled pixels that are not landable and would be called free"),
+        row(
+            "pixel false-safe",
+            lambda c: percent(c["false_safe"]["all"], 2),
+            "share of labelled pixels that are not landable and would be called free",
+        ),
         row("... of hazard pixels", lambda c: percent(c["false_safe"]["hazards"], 2)),
         row("... of person pixels", lambda c: percent(c["false_safe"]["person"], 2)),
-        row("site false-safe", _site_false_safe, "of the chosen discs, those that hold a pixel of "
-            "a hazard; 95 % Wilson"),
+        row(
+            "site false-safe", _site_false_safe, "of the chosen discs, those that hold a pixel of a hazard; 95 % Wilson"
+        ),
         row("... any pixel not landable", _site_not_landable),
         row("abstained wrongly", _abstained, "of the pictures whose true labels have a site"),
         row("abstained rightly", lambda c: str(c["sites"]["operating"]["rightly_abstained"])),
@@ -118,7 +129,7 @@ def summary(columns: Sequence[Column]) -> list[Row]:
         row("temperature", lambda c: f"{c['temperature']:g}"),
         row("ECE of the class", _ece("class"), "15 bins, before and after the temperature"),
         row("ECE of landable", _ece("landable")),
-    ]  # fmt: skip
+    ]
 
 
 def _miou(column: Column) -> str:
@@ -173,10 +184,9 @@ def class_rows(columns: Sequence[Column]) -> list[Row]:
     """IoU of each class; the classes of the first column, as all have the same."""
     names = [c["name"] for c in columns[0]["classes"]]
     return [
-        Row(name, tuple(number(c["scores"]["class_iou"].get(name)) for c in columns),
-            columns[0]["classes"][k]["role"])
+        Row(name, tuple(number(c["scores"]["class_iou"].get(name)) for c in columns), columns[0]["classes"][k]["role"])
         for k, name in enumerate(names)
-    ]  # fmt: skip
+    ]
 
 
 def notes(columns: Sequence[Column]) -> list[str]:

@@ -48,9 +48,7 @@ class EvaluateOptions:
     also: tuple[Path, ...] = ()
 
 
-def evaluate(
-    paths: Sequence[Path], choice: DataChoice, out: Path, options: EvaluateOptions
-) -> list[Column]:
+def evaluate(paths: Sequence[Path], choice: DataChoice, out: Path, options: EvaluateOptions) -> list[Column]:
     """Judges checkpoints and writes the report.
 
     Returns:
@@ -80,19 +78,14 @@ def evaluate(
     for (path, checkpoint), name in zip(loaded, _names(paths), strict=True):
         started = time.monotonic()
         say(f"{name}: {checkpoint.model.architecture}, {options.part} {len(samples)} pictures")
-        ground = Ground(
-            assumed_view(checkpoint.taxonomy, options.height_m, options.hfov_deg),
-            options.settings, truths,
-        )  # fmt: skip
+        ground = Ground(assumed_view(checkpoint.taxonomy, options.height_m, options.hfov_deg), options.settings, truths)
         predictor = Predictor(checkpoint, device, options.precision)
         calibration, on_val = stored_calibration(checkpoint), None
         if calibration is None or options.recalibrate:
             calibration, on_val = calibrate(predictor, val, ground)
         same = options.part == "val" and on_val is not None
         measured = (
-            on_val
-            if same and on_val is not None
-            else measure(predictor, pictures, calibration.temperature, ground)
+            on_val if same and on_val is not None else measure(predictor, pictures, calibration.temperature, ground)
         )
         column = judge(checkpoint, measured, pictures, calibration).column
         column |= {
@@ -124,19 +117,12 @@ def _names(paths: Sequence[Path]) -> list[str]:
     return short if len(set(short)) == len(short) else [str(p) for p in paths]
 
 
-def _warnings(
-    checkpoint: Checkpoint, taxonomy: Any, options: EvaluateOptions, split_column: str
-) -> list[str]:
+def _warnings(checkpoint: Checkpoint, taxonomy: Any, options: EvaluateOptions, split_column: str) -> list[str]:
     found = []
     recipe = checkpoint.provenance.get("recipe", "")
-    if (
-        split_column
-        and "--split-column" in recipe
-        and (f"--split-column {split_column}" not in recipe)
-    ):
+    if split_column and "--split-column" in recipe and (f"--split-column {split_column}" not in recipe):
         found.append(
-            f"it was trained on another split than {split_column}, so it may have seen these "
-            "pictures in training"
+            f"it was trained on another split than {split_column}, so it may have seen these pictures in training"
         )
     if options.part in ("train", "all"):
         found.append("pictures it was trained on are among these")

@@ -1,12 +1,11 @@
 """Site false-safe: how often the disc that the landing decision chooses holds a hazard.
 
-The code that flies decides (`landing.groundmap`, `landing.picker`: specks, noise filter,
-projection, clearances, largest region), on each picture alone, as from a level camera over flat
-ground. Data sets rarely say from where a picture was taken, so the view is an assumption that every
-figure depends on, and that stands beside it.
+The code that flies decides (`landing.groundmap`, `landing.picker`: specks, noise filter, projection, clearances,
+largest region), on each picture alone, as from a level camera over flat ground. Data sets rarely say from where a
+picture was taken, so the view is an assumption that every figure depends on, and that stands beside it.
 
-`landable` thresholds are of the frame's own probability: in flight, where a view adds evidence for
-as long as it lasts, they are where evidence turns from against to for (see `landing.operating`).
+`landable` thresholds are of the frame's own probability: in flight, where a view adds evidence for as long as it lasts,
+they are where evidence turns from against to for (see `landing.operating`).
 """
 
 from __future__ import annotations
@@ -23,13 +22,7 @@ from landing.camera import CameraModel
 from landing.groundmap import GroundMap
 from landing.merge import segmentation_from_labels
 from landing.operating import SETTING_OF
-from landing.picker import (
-    Candidate,
-    clean_regions,
-    clearance_grid,
-    hazard_clearance_grid,
-    pick,
-)
+from landing.picker import Candidate, clean_regions, clearance_grid, hazard_clearance_grid, pick
 from landing.settings import DecisionSettings
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 from landing.types import ByteArray, Pose, Segmentation
@@ -163,8 +156,7 @@ class SiteBook:
         taxonomy: Roles and clearances.
         view: Assumed of the pictures.
         settings: Of the decision; its thresholds are replaced by those tried.
-        truths: Whether the true labels have a site, by name, to share among books of the same
-            pictures.
+        truths: Whether the true labels have a site, by name, to share among books of the same pictures.
     """
 
     def __init__(
@@ -199,21 +191,22 @@ class SiteBook:
             certain = self.settings.model_copy(update={"smoothing_px": 1})
             camera = self.view.camera(labels.shape[1], labels.shape[0])
             (found,) = decide(
-                truth, self.taxonomy, camera, self.view.pose, certain,
-                {role: 0.5 for role in HAZARD_ROLES}, [0.5],
-            )  # fmt: skip
+                truth, self.taxonomy, camera, self.view.pose, certain, {role: 0.5 for role in HAZARD_ROLES}, [0.5]
+            )
             self._truths[name] = found is not None
         planes = np.concatenate([segmentation.landable[None], segmentation.hazards])
         self._kept.append(
             _Kept(
-                name, zlib.compress(planes.tobytes(), 1), planes.shape,
-                zlib.compress(labels.tobytes(), 1), labels.shape, self._truths[name],
+                name,
+                zlib.compress(planes.tobytes(), 1),
+                planes.shape,
+                zlib.compress(labels.tobytes(), 1),
+                labels.shape,
+                self._truths[name],
             )
-        )  # fmt: skip
+        )
 
-    def outcomes(
-        self, hazards: Mapping[Role, float], landable: Sequence[float]
-    ) -> list[list[Outcome]]:
+    def outcomes(self, hazards: Mapping[Role, float], landable: Sequence[float]) -> list[list[Outcome]]:
         """What is decided on each picture, for each threshold of landable ground."""
         results: list[list[Outcome]] = [[] for _ in landable]
         for kept in self._kept:
@@ -223,10 +216,7 @@ class SiteBook:
             labels = labels.reshape(kept.labels_shape)
             segmentation = Segmentation(np.zeros_like(planes[0]), planes[0], planes[1:])
             camera = self.view.camera(labels.shape[1], labels.shape[0])
-            found = decide(
-                segmentation, self.taxonomy, camera, self.view.pose, self.settings, hazards,
-                landable,
-            )  # fmt: skip
+            found = decide(segmentation, self.taxonomy, camera, self.view.pose, self.settings, hazards, landable)
             for result, candidate in zip(results, found, strict=True):
                 disc = None if candidate is None else self._judge(candidate, camera, labels)
                 result.append(Outcome(kept.name, disc, kept.truth_has_site))
@@ -243,16 +233,17 @@ class SiteBook:
         radius = self.settings.required_radius_m * camera.fx / self.view.height_m
         inside = labels[disc_mask(labels.shape, u, v, radius)]
         return Disc(
-            u, v, radius, site.clearance_m,
+            u,
+            v,
+            radius,
+            site.clearance_m,
             int(np.count_nonzero(self._hazard[inside])),
             int(np.count_nonzero(self._not_landable[inside])),
             len(inside),
-        )  # fmt: skip
+        )
 
 
-def disc_mask(
-    shape: tuple[int, ...], u_px: float, v_px: float, radius_px: float
-) -> npt.NDArray[np.bool_]:
+def disc_mask(shape: tuple[int, ...], u_px: float, v_px: float, radius_px: float) -> npt.NDArray[np.bool_]:
     """Pixels whose centre lies within a circle; a level camera sees a disc on flat ground so."""
     rows, columns = np.ogrid[: shape[0], : shape[1]]
     return (columns - u_px) ** 2 + (rows - v_px) ** 2 <= radius_px**2

@@ -1,9 +1,8 @@
 """What is counted of a set of pictures, in one pass, without keeping a map of any of them.
 
-Every question about thresholds is answered afterwards from three small things: the confusion matrix
-of each picture, a histogram of the 256 probability bytes of each hazard role over the pixels that
-truly are of that role, and the joint counts of the few pixels that are not landable but might be
-taken for it.
+Every question about thresholds is answered afterwards from three small things: the confusion matrix of each picture, a
+histogram of the 256 probability bytes of each hazard role over the pixels that truly are of that role, and the joint
+counts of the few pixels that are not landable but might be taken for it.
 """
 
 from __future__ import annotations
@@ -77,15 +76,12 @@ class Tally:
     Attributes:
         taxonomy: Of labels and predictions.
         pictures: In order.
-        role_bytes: Histogram of each hazard role's probability byte over the pixels of that role,
-            shape (4, 256).
+        role_bytes: Histogram of each hazard role's probability byte over the pixels of that role, shape (4, 256).
     """
 
     taxonomy: Taxonomy
     pictures: list[PictureCount] = field(default_factory=list)
-    role_bytes: npt.NDArray[np.int64] = field(
-        default_factory=lambda: np.zeros((len(HAZARD_ROLES), 256), np.int64)
-    )
+    role_bytes: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros((len(HAZARD_ROLES), 256), np.int64))
     _keys: list[npt.NDArray[np.int64]] = field(default_factory=list, repr=False)
     _counts: list[npt.NDArray[np.int64]] = field(default_factory=list, repr=False)
 
@@ -94,9 +90,7 @@ class Tally:
         for c in self.taxonomy.classes:
             self._role_lut[c.id] = _CODE[c.role]
 
-    def add(
-        self, name: str, group: str, labels: ByteArray, classes: ByteArray, planes: ByteArray
-    ) -> None:
+    def add(self, name: str, group: str, labels: ByteArray, classes: ByteArray, planes: ByteArray) -> None:
         """Counts a picture.
 
         Args:
@@ -159,9 +153,9 @@ class Tally:
             thresholds: Of each hazard role.
 
         Returns:
-            Per true role the counts by threshold byte of landable ground, shape (257,): entry b is
-            how many are called free when bytes from b on are landable. Below `LEAST_LANDABLE`
-            nothing was counted, and the entries are those of it.
+            Per true role the counts by threshold byte of landable ground, shape (257,): entry b is how many are called
+            free when bytes from b on are landable. Below `LEAST_LANDABLE` nothing was counted, and the entries are
+            those of it.
         """
         found: dict[Role, Counts] = {r: np.zeros(257, np.int64) for r in ROLES[1:]}
         if not self._keys:

@@ -1,15 +1,13 @@
 """Chooses a model's operating point, on val only.
 
-Hazards first, each by itself: the threshold of a role is the largest at which val still finds the
-wanted share of that role's pixels, between 0.05 and the default of flight (a model may not ask for
-more than that, see `landing.operating`). The targets have a margin over what is demanded of the
-test part, because val is another set of pictures. Where even 0.05 does not find enough, it is 0.05
-and this is said. A role of which val has no pixel keeps the default.
+Hazards first, each by itself: the threshold of a role is the largest at which val still finds the wanted share of that
+role's pixels, between 0.05 and the default of flight (a model may not ask for more than that, see `landing.operating`).
+The targets have a margin over what is demanded of the test part, because val is another set of pictures. Where even
+0.05 does not find enough, it is 0.05 and this is said. A role of which val has no pixel keeps the default.
 
-Then landable ground, with those hazards: of the thresholds from 0.5 on at which at most the wanted
-share of all pixels that are not landable is called free, the one whose sites on val hold a hazard
-least often, of these the one that abstains least, of these the lowest. Where no threshold reaches
-the share, it is the highest there is.
+Then landable ground, with those hazards: of the thresholds from 0.5 on at which at most the wanted share of all pixels
+that are not landable is called free, the one whose sites on val hold a hazard least often, of these the one that
+abstains least, of these the lowest. Where no threshold reaches the share, it is the highest there is.
 """
 
 from __future__ import annotations
@@ -82,9 +80,7 @@ def hazard_threshold(tally: Tally, role: Role, target: float) -> tuple[float, fl
     return threshold_of(byte), float(found[byte])
 
 
-def choose(
-    tally: Tally, sites_at: SitesAt, chosen_on: str, targets: Targets | None = None
-) -> OperatingPoint:
+def choose(tally: Tally, sites_at: SitesAt, chosen_on: str, targets: Targets | None = None) -> OperatingPoint:
     """The operating point of a tally at the temperature that will fly.
 
     Args:

@@ -45,26 +45,22 @@ class View:
 
 
 _SEMANTIC_DRONE = View(
-    15.0, 62.0,
+    15.0,
+    62.0,
     "assumed: the Semantic Drone Dataset was flown 5 to 30 m up with 24 megapixels and names no "
     "lens; 20 mm on an APS-C sensor fits the size of people and cars in its training pictures, "
     "which puts the widths of pictures at some 15 to 29 m",
-)  # fmt: skip
+)
 _ASSUMED = {
     "semantic-drone": _SEMANTIC_DRONE,
-    "aeroscapes": View(
-        20.0, 70.0, "assumed: AeroScapes was flown 5 to 50 m up and names no lens"
-    ),
-}  # fmt: skip
+    "aeroscapes": View(20.0, 70.0, "assumed: AeroScapes was flown 5 to 50 m up and names no lens"),
+}
 
 
-def assumed_view(
-    taxonomy: Taxonomy, height_m: float | None = None, hfov_deg: float | None = None
-) -> View:
+def assumed_view(taxonomy: Taxonomy, height_m: float | None = None, hfov_deg: float | None = None) -> View:
     """The view of a data set, told by its taxonomy, where the user does not say it."""
     known = _ASSUMED.get(taxonomy.name, View(15.0, 65.0, "assumed: nothing is known of the camera"))
     if height_m is None and hfov_deg is None:
         return known
     given = [name for name, v in (("height", height_m), ("field of view", hfov_deg)) if v]
-    return View(height_m or known.height_m, hfov_deg or known.hfov_deg,
-                " and ".join(given) + " as given")  # fmt: skip
+    return View(height_m or known.height_m, hfov_deg or known.hfov_deg, " and ".join(given) + " as given")

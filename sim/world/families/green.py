@@ -9,19 +9,7 @@ import numpy as np
 from sim.world.grid import Spot, blob
 from sim.world.materials import rgb, vary
 from sim.world.place import Place
-from sim.world.site import (
-    bushes,
-    clutter,
-    grove,
-    parking,
-    patches,
-    paths,
-    stream,
-    tree,
-    tree_row,
-    trees,
-    water_body,
-)  # fmt: skip
+from sim.world.site import bushes, clutter, grove, parking, patches, paths, stream, tree, tree_row, trees, water_body
 
 
 def park(place: Place) -> None:
@@ -38,9 +26,7 @@ def park(place: Place) -> None:
         place.strollers(walk, place.count(1, 5), 1.2)
     if place.chance(0.5):
         spot = place.at(place.between(-40, 40), place.between(-40, 40), place.pick_turn())
-        canvas.building(
-            spot, place.between(6, 14), place.between(5, 9), 4, place.pick("hip", "gable")
-        )
+        canvas.building(spot, place.between(6, 14), place.between(5, 9), 4, place.pick("hip", "gable"))
     if place.walks:
         tree_row(place, place.walks[0] + 4.0, place.between(7, 12), 2.6)
     for _ in range(place.count(4, 9)):
@@ -48,9 +34,7 @@ def park(place: Place) -> None:
     trees(place, place.count(20, 60))
     bushes(place, place.count(10, 50))
     if place.chance(0.4):
-        place.crowd(
-            place.at(place.between(-25, 25), place.between(-25, 25)), 9, place.count(5, 18), 0.2
-        )
+        place.crowd(place.at(place.between(-25, 25), place.between(-25, 25)), 9, place.count(5, 18), 0.2)
     place.groups(place.count(1, 6), 4)
     place.wanderers(place.count(1, 6))
     clutter(place, place.count(5, 16))
@@ -64,9 +48,7 @@ def _pitch(place: Place, spot: Spot) -> None:
     place.outline(spot, length, width)
     place.outline(spot.moved(length / 2 - 5.5, 0), 11, width * 0.45)
     place.outline(spot.moved(5.5 - length / 2, 0), 11, width * 0.45)
-    half = np.array(
-        [(p.north_m, p.east_m) for p in (spot.moved(0, width / 2), spot.moved(0, -width / 2))]
-    )
+    half = np.array([(p.north_m, p.east_m) for p in (spot.moved(0, width / 2), spot.moved(0, -width / 2))])
     white = vary(place.rng, rgb(222, 222, 218), 0.03)
     place.canvas.marking(half, 0.12, white)
     turn = np.linspace(0, 2 * math.pi, 40)
@@ -110,8 +92,13 @@ def sports(place: Place) -> None:
         place.fence(court, 18.4, 36, 3.0)
         if place.chance(0.4):
             place.crowd(court, 6, place.count(2, 4), 0.7)
-    canvas.building(place.at(52, 48, place.pick_turn()), place.between(16, 26), 9, 4.5,
-                    place.pick("flat", "metal", "gable", "green"))  # fmt: skip
+    canvas.building(
+        place.at(52, 48, place.pick_turn()),
+        place.between(16, 26),
+        9,
+        4.5,
+        place.pick("flat", "metal", "gable", "green"),
+    )
     parking(place, place.at(66, 8, math.pi / 2), place.count(6, 14), place.between(0.2, 0.9))
     for f in (-46, 0, 46):
         for r in (-30, 30):
@@ -171,9 +158,7 @@ def orchard(place: Place) -> None:
                 continue
             for right in np.arange(-23, 23.1, row_m):
                 if vines:
-                    row = place.path(
-                        (i * 54 - 23, j * 54 + right), (i * 54 + 23, j * 54 + right), smooth=False
-                    )
+                    row = place.path((i * 54 - 23, j * 54 + right), (i * 54 + 23, j * 54 + right), smooth=False)
                     canvas.wall(row, place.between(0.6, 0.9), 1.6, green, "tree")
                     continue
                 for forward in np.arange(-23, 23.1, step_m):
@@ -185,8 +170,7 @@ def orchard(place: Place) -> None:
         way = place.through(right, 0.5)
         canvas.ribbon(way, place.between(2.6, 4), place.pick("gravel", "dirt", "trampled"), 0.25)
         place.strollers(way, place.count(0, 3), 0.6)
-    canvas.building(place.at(54, place.between(-20, 20)), place.between(10, 18), 8, 5,
-                    place.pick("gable", "metal"))  # fmt: skip
+    canvas.building(place.at(54, place.between(-20, 20)), place.between(10, 18), 8, 5, place.pick("gable", "metal"))
     place.groups(place.count(1, 4), 3)
     clutter(place, place.count(4, 20))
 

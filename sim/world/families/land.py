@@ -7,19 +7,7 @@ import numpy as np
 from sim.world.grid import Spot, blob
 from sim.world.materials import rgb, vary
 from sim.world.place import Place
-from sim.world.site import (
-    across,
-    bushes,
-    clutter,
-    grove,
-    offset,
-    patches,
-    ruts,
-    stream,
-    tree_row,
-    trees,
-    water_body,
-)  # fmt: skip
+from sim.world.site import across, bushes, clutter, grove, offset, patches, ruts, stream, tree_row, trees, water_body
 
 
 def farmland(place: Place) -> None:
@@ -48,12 +36,16 @@ def farmland(place: Place) -> None:
         place.walks.append(way)
         place.strollers(way, place.count(0, 3), 0.8)
     yard = place.at(place.between(-45, 45), place.between(-45, 45))
-    canvas.area(blob(place.rng, yard.north_m, yard.east_m, place.between(15, 24), 0.15),
-                place.pick("gravel", "concrete", "dirt"), 0.3)  # fmt: skip
+    canvas.area(
+        blob(place.rng, yard.north_m, yard.east_m, place.between(15, 24), 0.15),
+        place.pick("gravel", "concrete", "dirt"),
+        0.3,
+    )
     for _ in range(place.count(2, 5)):
         at = yard.moved(place.between(-17, 17), place.between(-17, 17), place.pick_turn())
-        canvas.building(at, place.between(12, 28), place.between(8, 13), place.between(4, 8),
-                        place.pick("metal", "gable", "hip"))  # fmt: skip
+        canvas.building(
+            at, place.between(12, 28), place.between(8, 13), place.between(4, 8), place.pick("metal", "gable", "hip")
+        )
     if place.chance(0.35):
         water_body(place, *place.somewhere(0.8), place.between(5, 12))
     if place.chance(0.35):
@@ -65,9 +57,7 @@ def farmland(place: Place) -> None:
         if place.label(n, e) == "dirt":
             canvas.clutter(Spot(n, e, place.between(0, 3)), 1.6, 1.4, 1.3)  # bales
     if place.chance(0.5):
-        place.street(
-            place.through(place.pick_value(-1, 1) * 68, 2), 6.5, 0, place.between(1, 8), 16.0, False
-        )
+        place.street(place.through(place.pick_value(-1, 1) * 68, 2), 6.5, 0, place.between(1, 8), 16.0, False)
     place.groups(place.count(0, 3), 3)
     place.wanderers(place.count(0, 3))
     grove(place, *place.somewhere(), 10, 15)
@@ -84,8 +74,7 @@ def hillside(place: Place) -> None:
         level = place.between(7, 30)
         line = place.through(right + bank / 2, place.between(1, 6))
         widths = bank * (1 + 0.3 * np.sin(np.linspace(0, place.between(3, 12), len(line))))
-        canvas.ribbon(line, widths, place.pick("slope", "slope", "scree"), 0.6,
-                      place.root.heading_rad)  # fmt: skip
+        canvas.ribbon(line, widths, place.pick("slope", "slope", "scree"), 0.6, place.root.heading_rad)
         if place.chance(0.3):
             wall = offset(line, bank * 0.62)
             canvas.wall(wall, 0.4, 0.8, vary(place.rng, rgb(150, 142, 130)), "wall")
@@ -101,9 +90,7 @@ def hillside(place: Place) -> None:
         stream(place, place.between(1.2, 3))
     if place.chance(0.5):
         hut = Spot(*place.somewhere(0.5), place.between(0, 3))
-        canvas.building(
-            hut, place.between(6, 11), place.between(5, 8), 4, place.pick("gable", "metal")
-        )
+        canvas.building(hut, place.between(6, 11), place.between(5, 8), 4, place.pick("gable", "metal"))
     for _ in range(place.count(3, 9)):
         grove(place, *place.somewhere(), place.between(6, 14), place.count(4, 22))
     trees(place, 30, (0.8, 3.2))
@@ -121,8 +108,9 @@ def strips(place: Place) -> None:
     while right < 95:
         width = place.between(2.0, 11)
         line = place.through(right + width / 2, 0.6)
-        what = place.pick("grass", "grass", "water", "hedge", "track", "crop", "gravel", "wall",
-                          "road", "beds", "grass")  # fmt: skip
+        what = place.pick(
+            "grass", "grass", "water", "hedge", "track", "crop", "gravel", "wall", "road", "beds", "grass"
+        )
         if what == "grass":
             canvas.ribbon(line, width, place.pick("mown", "lawn", "meadow"), 0.2)
         elif what == "water":
@@ -134,8 +122,7 @@ def strips(place: Place) -> None:
             canvas.ribbon(line, min(width, 4), place.pick("gravel", "dirt"), 0.2)
             place.strollers(line, place.count(0, 3), 0.6)
         elif what == "crop":
-            canvas.ribbon(line, width, place.pick("wheat", "maize", "rapeseed"), 0.2,
-                          place.root.heading_rad)  # fmt: skip
+            canvas.ribbon(line, width, place.pick("wheat", "maize", "rapeseed"), 0.2, place.root.heading_rad)
         elif what == "gravel":
             canvas.ribbon(line, width, place.pick("gravel", "concrete", "asphalt"), 0.1)
         elif what == "road":

@@ -8,18 +8,7 @@ import numpy as np
 
 from sim.world.grid import Spot, blob, smooth_path
 from sim.world.place import Place
-from sim.world.site import (
-    bushes,
-    clutter,
-    grove,
-    offset,
-    parking,
-    patches,
-    paths,
-    swimming_pool,
-    tree_row,
-    trees,
-)  # fmt: skip
+from sim.world.site import bushes, clutter, grove, offset, parking, patches, paths, swimming_pool, tree_row, trees
 
 
 def _boats(place: Place, count: int, reach: float = 0.9) -> None:
@@ -49,21 +38,14 @@ def lake(place: Place) -> None:
         if place.chance(0.5):
             grove(place, at.north_m, at.east_m, 4, place.count(1, 5))
     path = np.vstack([centre + (outline - centre) * 1.22, centre + (outline[:1] - centre) * 1.22])
-    canvas.ribbon(
-        smooth_path(path[::4].tolist()),
-        place.between(1.8, 3),
-        place.pick("gravel", "dirt", "asphalt"),
-        0.1,
-    )
+    canvas.ribbon(smooth_path(path[::4].tolist()), place.between(1.8, 3), place.pick("gravel", "dirt", "asphalt"), 0.1)
     place.walks.append(path)
     place.strollers(path, place.count(1, 6), 0.7)
     for _ in range(place.count(0, 2)):
         i = place.count(0, len(outline) - 1)
         n, e = outline[i]
         jetty = Spot(float(n), float(e), math.atan2(centre[1] - e, centre[0] - n))
-        canvas.area(
-            jetty.moved(3, 0).corners(14, place.between(1.8, 3)), "deck", 0, jetty.heading_rad
-        )
+        canvas.area(jetty.moved(3, 0).corners(14, place.between(1.8, 3)), "deck", 0, jetty.heading_rad)
     for _ in range(place.count(4, 9)):
         grove(place, *place.somewhere(), place.between(6, 14), place.count(6, 26))
     trees(place, 30)
@@ -111,9 +93,7 @@ def beach(place: Place) -> None:
     canvas.fill(place.pick("meadow", "lawn", "sand"))
     edge = place.between(2, 26)
     strand = place.between(16, 40)
-    shore = place.path(
-        *((float(f), edge + place.between(-4, 4)) for f in np.linspace(-140, 140, 10))
-    )
+    shore = place.path(*((float(f), edge + place.between(-4, 4)) for f in np.linspace(-140, 140, 10)))
     far = [place.at(140, 200), place.at(-140, 200)]
     sea = np.vstack([shore, [(p.north_m, p.east_m) for p in far]])
     canvas.ribbon(offset(shore, -strand / 2), strand + 6, "sand", 0.8)
@@ -150,13 +130,7 @@ def pools(place: Place) -> None:
     canvas.fill(place.pick("lawn", "mown"))
     patches(place, 6, ("lawn", "meadow", "mown", "trampled"), (5, 12))
     paths(place, 2, (1.8, 3))
-    place.box(
-        0,
-        0,
-        place.between(50, 72),
-        place.between(34, 50),
-        place.pick("slabs", "pavers", "concrete"),
-    )
+    place.box(0, 0, place.between(50, 72), place.between(34, 50), place.pick("slabs", "pavers", "concrete"))
     main = place.at(0, place.between(-4, 4))
     canvas.area(main.corners(51, 22.5), "concrete", 0, main.heading_rad)
     canvas.area(main.corners(50, 21), "pool", 0, main.heading_rad)
@@ -165,15 +139,9 @@ def pools(place: Place) -> None:
         dark = (120.0, 90.0, 40.0)
         canvas.marking(np.array([(p.north_m, p.east_m) for p in ends]), 0.2, dark, 0.6)
     for _ in range(place.count(1, 4)):
-        at = place.at(
-            place.between(-55, 55),
-            place.pick_value(-1, 1) * place.between(32, 58),
-            place.pick_turn(),
-        )
+        at = place.at(place.between(-55, 55), place.pick_value(-1, 1) * place.between(32, 58), place.pick_turn())
         swimming_pool(place, at)
-    canvas.building(
-        place.at(48, 0, math.pi / 2), place.between(30, 50), 9, 4.5, place.pick("flat", "metal")
-    )
+    canvas.building(place.at(48, 0, math.pi / 2), place.between(30, 50), 9, 4.5, place.pick("flat", "metal"))
     for _ in range(place.count(3, 10)):
         n, e = place.somewhere(0.65)
         place.crowd(Spot(n, e), place.between(2, 7), place.count(1, 7), 0.35)

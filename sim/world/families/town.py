@@ -41,23 +41,12 @@ def _courtyard_floor(place: Place, middle: Spot, length_m: float, width_m: float
     if place.chance(0.5):
         inner = place.pick("lawn", "meadow", "gravel", "slabs")
         share = place.between(0.45, 0.75)
-        canvas.area(middle.corners(length_m * share, width_m * share), inner, 0.1,
-                    middle.heading_rad)  # fmt: skip
+        canvas.area(middle.corners(length_m * share, width_m * share), inner, 0.1, middle.heading_rad)
     for _ in range(place.count(0, 6)):
-        at = middle.moved(
-            place.between(-0.42, 0.42) * length_m, place.between(-0.42, 0.42) * width_m
-        )
-        tree(
-            place,
-            at.north_m,
-            at.east_m,
-            place.between(0.8, 3.2),
-            ("grass", "dirt", "gravel", "paved"),
-        )
+        at = middle.moved(place.between(-0.42, 0.42) * length_m, place.between(-0.42, 0.42) * width_m)
+        tree(place, at.north_m, at.east_m, place.between(0.8, 3.2), ("grass", "dirt", "gravel", "paved"))
     for _ in range(place.count(0, 4)):
-        at = middle.moved(
-            place.between(-0.45, 0.45) * length_m, place.between(-0.45, 0.45) * width_m
-        )
+        at = middle.moved(place.between(-0.45, 0.45) * length_m, place.between(-0.45, 0.45) * width_m)
         canvas.clutter(Spot(at.north_m, at.east_m, place.between(0, 3)), 1.8, 0.6, 0.6)
     if place.chance(0.35):
         side = place.between(-0.3, 0.3) * width_m
@@ -81,10 +70,7 @@ def courtyard(place: Place) -> None:
     for side in (-0.5, 0.5):
         place.street(place.through(side * (width + gap)), lane, 1.8, place.between(2, 12))
     across_path = place.path(
-        *(
-            (side, r)
-            for side, r in ((-(length + gap) / 2, float(r)) for r in np.linspace(-130, 130, 9))
-        )
+        *((side, r) for side, r in ((-(length + gap) / 2, float(r)) for r in np.linspace(-130, 130, 9)))
     )
     place.street(across_path, lane, 1.8, place.between(0, 8))
 
@@ -102,8 +88,7 @@ def street(place: Place) -> None:
         canvas.ribbon(walk, place.between(2, 3.5), place.pick("asphalt", "pavers", "slabs"))
         place.walks.append(walk)
         place.strollers(walk, place.count(1, 5), 1.0)
-        tree_row(place, offset(path, side * (road_m / 2 + verge * 0.5)), place.between(8, 16),
-                 place.between(1.5, 3))  # fmt: skip
+        tree_row(place, offset(path, side * (road_m / 2 + verge * 0.5)), place.between(8, 16), place.between(1.5, 3))
         for i in range(-3, 4):
             what = place.rng.random()
             along = i * 27 + place.between(-3, 3)
@@ -111,8 +96,9 @@ def street(place: Place) -> None:
             if crossing is not None and abs(along - crossing) < 20:
                 continue
             if what < 0.55:
-                canvas.building(at, place.between(14, 23), place.between(10, 16),
-                                place.between(5, 16), place.pick(*_FLAT_ROOFS))  # fmt: skip
+                canvas.building(
+                    at, place.between(14, 23), place.between(10, 16), place.between(5, 16), place.pick(*_FLAT_ROOFS)
+                )
             elif what < 0.75:
                 parking(place, at, place.count(4, 8), place.between(0.2, 0.9))
             elif what < 0.9:
@@ -135,8 +121,9 @@ def plaza(place: Place) -> None:
         for j in range(-2, 3):
             if max(abs(i), abs(j)) == 2 or (max(abs(i), abs(j)) == 1 and place.chance(0.25)):
                 at = place.at(i * side / 2.1, j * side / 2.1)
-                canvas.building(at, side / 2.9, side / place.between(2.9, 3.6),
-                                place.between(8, 20), place.pick(*_FLAT_ROOFS))  # fmt: skip
+                canvas.building(
+                    at, side / 2.9, side / place.between(2.9, 3.6), place.between(8, 20), place.pick(*_FLAT_ROOFS)
+                )
     for _ in range(place.count(0, 3)):
         spot = place.at(place.between(-0.3, 0.3) * side, place.between(-0.3, 0.3) * side)
         lawn = spot.corners(place.between(9, 20), place.between(8, 15))
@@ -146,8 +133,7 @@ def plaza(place: Place) -> None:
         canvas.area(blob(place.rng, n, e, place.between(4, 6), 0.03), "concrete")
         canvas.area(blob(place.rng, n, e, place.between(2.5, 3.8), 0.03), "pool")
     for _ in range(place.count(0, 2)):
-        row = place.at(place.between(-0.3, 0.3) * side, place.between(-0.3, 0.3) * side,
-                       place.pick_turn())  # fmt: skip
+        row = place.at(place.between(-0.3, 0.3) * side, place.between(-0.3, 0.3) * side, place.pick_turn())
         for i in range(place.count(3, 8)):  # market stalls
             stall = row.moved(0, i * 4.2 - 12)
             canvas.building(stall, 3.0, 3.0, 2.5, place.pick("hip", "metal", "gable"))
@@ -212,8 +198,7 @@ def carpark(place: Place) -> None:
             lane = place.path((-bays * 1.3 - 5, right), (bays * 1.3 + 5, right), smooth=False)
             place.driveway(lane, 0.5, "asphalt", 1)
     hall = place.at(bays * 1.3 + place.between(28, 34), 0)
-    canvas.building(hall, place.between(28, 36), rows * 14, place.between(7, 11),
-                    place.pick("flat", "metal", "green"))  # fmt: skip
+    canvas.building(hall, place.between(28, 36), rows * 14, place.between(7, 11), place.pick("flat", "metal", "green"))
     place.street(place.through(-(rows * 8.5 + 20), 1.0), 8, 1.6, place.between(6, 24))
     for _ in range(place.count(2, 5)):
         place.wanderers(2, 0.5)
@@ -232,8 +217,7 @@ def roofs(place: Place) -> None:
     square = (place.count(-1, 1), place.count(-1, 1)) if place.chance(0.5) else (99, 99)
     for i in range(-6, 7):
         for j in range(-6, 7):
-            at = place.at(i * cell + place.between(-1, 1), j * cell + place.between(-1, 1),
-                          place.pick_turn())  # fmt: skip
+            at = place.at(i * cell + place.between(-1, 1), j * cell + place.between(-1, 1), place.pick_turn())
             if (i, j) == square or max(abs(at.north_m), abs(at.east_m)) > place.half_m + 12:
                 continue
             if place.chance(0.02):
@@ -253,6 +237,10 @@ def roofs(place: Place) -> None:
 
 
 FAMILIES = {
-    "courtyard": courtyard, "street": street, "plaza": plaza, "suburb": suburb,
-    "carpark": carpark, "roofs": roofs,
-}  # fmt: skip
+    "courtyard": courtyard,
+    "street": street,
+    "plaza": plaza,
+    "suburb": suburb,
+    "carpark": carpark,
+    "roofs": roofs,
+}

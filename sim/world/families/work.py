@@ -70,21 +70,23 @@ def harbour(place: Place) -> None:
     if place.chance(0.6):  # a pier, or two
         for _ in range(place.count(1, 2)):
             pier = place.at(place.between(-50, 50), edge + 19, math.pi / 2)
-            canvas.area(pier.corners(40, place.between(4, 12)), place.pick("concrete", "deck"), 0,
-                        pier.heading_rad)  # fmt: skip
+            canvas.area(pier.corners(40, place.between(4, 12)), place.pick("concrete", "deck"), 0, pier.heading_rad)
     dark = rgb(70, 66, 62)
     for right in (edge - 4, edge - 14):
         canvas.marking(place.path((-140, right), (140, right), smooth=False), 0.25, dark, 0.9)
     for _ in range(place.count(1, 4)):  # boats
         boat = place.at(place.between(-65, 65), edge + place.between(3, 6))
-        canvas.building(boat, place.between(7, 16), place.between(2.5, 4.5), 2.5,
-                        place.pick("metal", "flat"))  # fmt: skip
+        canvas.building(boat, place.between(7, 16), place.between(2.5, 4.5), 2.5, place.pick("metal", "flat"))
     for i in (-2, -1, 0, 1, 2):
         what = place.rng.random()
         if what < 0.35:
-            canvas.building(place.at(i * 34, edge - place.between(34, 46)), place.between(18, 28),
-                            place.between(12, 18), place.between(6, 10),
-                            place.pick("metal", "flat", "gable"))  # fmt: skip
+            canvas.building(
+                place.at(i * 34, edge - place.between(34, 46)),
+                place.between(18, 28),
+                place.between(12, 18),
+                place.between(6, 10),
+                place.pick("metal", "flat", "gable"),
+            )
         elif what < 0.7:
             _containers(place, i * 34 - 10, edge - 42, place.count(1, 3), place.count(2, 6))
     place.driveway(place.through(edge - 24, 0.5), 6.0, "asphalt", place.count(1, 4))
@@ -112,18 +114,20 @@ def railway(place: Place) -> None:
             start = place.count(20, max(21, len(line) - 40))
             for k in range(place.count(2, 5)):
                 n, e = line[min(start + k * 2, len(line) - 2)]
-                step = (
-                    line[min(start + k * 2 + 1, len(line) - 1)]
-                    - line[min(start + k * 2, len(line) - 2)]
-                )
+                step = line[min(start + k * 2 + 1, len(line) - 1)] - line[min(start + k * 2, len(line) - 2)]
                 spot = type(place.root)(float(n), float(e), math.atan2(step[1], step[0]))
                 canvas.building(spot, 15, 2.9, 3.8, place.pick("metal", "flat"))
     side = 1 if place.chance(0.5) else -1
     for i in (-2, -1, 0, 1, 2):
         at = place.at(i * 32, side * (tracks * 2.3 + place.between(22, 34)))
         if place.chance(0.5):
-            canvas.building(at, place.between(12, 24), place.between(9, 15), place.between(4, 9),
-                            place.pick("metal", "gable", "flat"))  # fmt: skip
+            canvas.building(
+                at,
+                place.between(12, 24),
+                place.between(9, 15),
+                place.between(4, 9),
+                place.pick("metal", "gable", "flat"),
+            )
         elif place.chance(0.4):
             parking(place, at, place.count(4, 8), 0.6)
     way = offset(base, -side * (tracks * 2.3 + place.between(12, 20)))
@@ -148,13 +152,10 @@ def construction(place: Place) -> None:
     pit = place.at(place.between(-35, 35), place.between(-35, 35))
     length, width = place.between(18, 34), place.between(14, 26)
     canvas.area(pit.corners(length + 7, width + 7), "slope", 0.5, pit.heading_rad)
-    canvas.area(pit.corners(length, width), place.pick("concrete", "mud", "water"), 0.2,
-                pit.heading_rad)  # fmt: skip
+    canvas.area(pit.corners(length, width), place.pick("concrete", "mud", "water"), 0.2, pit.heading_rad)
     for _ in range(place.count(2, 5)):
         at = place.at(place.between(-65, 65), place.between(-65, 65))
-        canvas.building(
-            at, place.between(12, 22), place.between(9, 15), place.between(3, 12), "flat"
-        )
+        canvas.building(at, place.between(12, 22), place.between(9, 15), place.between(3, 12), "flat")
     for _ in range(place.count(2, 4)):
         way = place.through(place.between(-50, 50), 9)
         canvas.ribbon(way, place.between(4, 6), place.pick("gravel", "dirt", "ballast"), 0.4)
@@ -170,6 +171,4 @@ def construction(place: Place) -> None:
     place.street(place.through(70, 1.0), 7, 1.5, place.between(4, 12))
 
 
-FAMILIES = {
-    "industry": industry, "harbour": harbour, "railway": railway, "construction": construction,
-}  # fmt: skip
+FAMILIES = {"industry": industry, "harbour": harbour, "railway": railway, "construction": construction}

@@ -89,9 +89,7 @@ def _snow_over_pond() -> Made:
 def _courtyard_too_small() -> Made:
     """Roofs, and one yard of 2.6 m: a vehicle of 0.5 m with 1 m to the walls needs 3 m."""
     stage = Stage.of(9, "slope")
-    for north, east, length, width in (
-        (22, 0, 41, 98), (-22, 0, 41, 98), (0, 26, 6, 49), (0, -26, 6, 49),
-    ):  # fmt: skip
+    for north, east, length, width in ((22, 0, 41, 98), (-22, 0, 41, 98), (0, 26, 6, 49), (0, -26, 6, 49)):
         stage.sketch.building(Spot(north, east), length, width, 9, "flat")
     stage.lawn(0, 0, 2.6, 2.6, "slabs")
     return stage.finish("courtyard-too-small")
@@ -152,28 +150,34 @@ def _ditch_through_field() -> Made:
 
 
 TRAPS = (
-    Trap("plain-meadow", "A control: a wide meadow and nothing wrong with it.", _plain_meadow,
-         Expect.LAND),
-    Trap("long-strip", "The largest clean area is a strip too narrow to land on.", _long_strip,
-         Expect.LAND),
+    Trap("plain-meadow", "A control: a wide meadow and nothing wrong with it.", _plain_meadow, Expect.LAND),
+    Trap("long-strip", "The largest clean area is a strip too narrow to land on.", _long_strip, Expect.LAND),
     Trap("no-ground", "Roofs, water and trees: no safe ground at all.", _no_ground, Expect.ABSTAIN),
-    Trap("pool-like-paving", "The largest paved square is a pool lined with the same slabs.",
-         _pool_like_paving, Expect.LAND),
+    Trap(
+        "pool-like-paving",
+        "The largest paved square is a pool lined with the same slabs.",
+        _pool_like_paving,
+        Expect.LAND,
+    ),
     Trap("roof-like-field", "The largest meadow is a planted roof.", _roof_like_field, Expect.LAND),
-    Trap("steep-bank", "Grass everywhere, and all of it steep but one terrace.", _steep_bank,
-         Expect.LAND),
+    Trap("steep-bank", "Grass everywhere, and all of it steep but one terrace.", _steep_bank, Expect.LAND),
     Trap("crop-like-lawn", "Standing maize that looks like a lawn.", _crop_like_lawn, Expect.LAND),
-    Trap("snow-over-pond", "Snow hides the ice of a pond from the meadow around it.",
-         _snow_over_pond, Expect.LAND),
-    Trap("courtyard-too-small", "The only ground is a yard just too small for the clearances.",
-         _courtyard_too_small, Expect.ABSTAIN),
+    Trap("snow-over-pond", "Snow hides the ice of a pond from the meadow around it.", _snow_over_pond, Expect.LAND),
+    Trap(
+        "courtyard-too-small",
+        "The only ground is a yard just too small for the clearances.",
+        _courtyard_too_small,
+        Expect.ABSTAIN,
+    ),
     Trap("island", "Water, sand bars too small to stand on, and one island.", _island, Expect.LAND),
-    Trap("site-at-the-edge", "The only lawn lies at the very edge of the known ground.",
-         _site_at_the_edge, Expect.LAND, start_ne_m=(0.0, 14.0)),
-    Trap("thin-fence", "Fence wires, centimetres thick, cut the best lawn to ribbons.",
-         _thin_fence, Expect.LAND),
-    Trap("hard-shadows", "A good lawn under hard shadows: abstaining would be wrong.",
-         _hard_shadows, Expect.LAND),
-    Trap("ditch-through-field", "Narrow ditches cut the large meadow.", _ditch_through_field,
-         Expect.LAND),
-)  # fmt: skip
+    Trap(
+        "site-at-the-edge",
+        "The only lawn lies at the very edge of the known ground.",
+        _site_at_the_edge,
+        Expect.LAND,
+        start_ne_m=(0.0, 14.0),
+    ),
+    Trap("thin-fence", "Fence wires, centimetres thick, cut the best lawn to ribbons.", _thin_fence, Expect.LAND),
+    Trap("hard-shadows", "A good lawn under hard shadows: abstaining would be wrong.", _hard_shadows, Expect.LAND),
+    Trap("ditch-through-field", "Narrow ditches cut the large meadow.", _ditch_through_field, Expect.LAND),
+)

@@ -64,8 +64,9 @@ def _leaves_and_returns() -> Made:
     stage.lawn(0, 0, 15, 15)
     stage.lawn(24, -16, 12, 12)
     stage.wood()
-    person = visit("person", (0.0, 0.0), 0.0, from_rad=math.pi, walk_m=13.0, speed_mps=1.3,
-                   stay_s=10.0, returns_s=34.0, style=5)  # fmt: skip
+    person = visit(
+        "person", (0.0, 0.0), 0.0, from_rad=math.pi, walk_m=13.0, speed_mps=1.3, stay_s=10.0, returns_s=34.0, style=5
+    )
     return stage.finish("leaves-and-returns", actors=(person,))
 
 
@@ -89,8 +90,7 @@ def _gathering() -> Made:
     places = [(n, e) for n in np.arange(-13.5, 14, 4.5) for e in np.arange(-13.5, 14, 4.5)]
     for i, k in enumerate(stage.rng.permutation(len(places))):
         n, e = (float(x) + stage.between(-0.6, 0.6) for x in places[int(k)])
-        people.append(visit("person", (n, e), 2.0 + 1.2 * i, from_rad=math.pi, walk_m=34.0,
-                            speed_mps=1.5, style=i))  # fmt: skip
+        people.append(visit("person", (n, e), 2.0 + 1.2 * i, from_rad=math.pi, walk_m=34.0, speed_mps=1.5, style=i))
     return stage.finish("gathering", actors=tuple(people))
 
 
@@ -169,26 +169,38 @@ def _walker_circles() -> Made:
 
 
 TRAPS = (
-    Trap("lawn-full-of-people", "The only lawn has somebody standing every four metres.",
-         _lawn_full_of_people, Expect.ABSTAIN),
-    Trap("picnic-beside-the-site", "The large lawn is full of people, the small one is empty.",
-         _picnic_beside_the_site, Expect.LAND),
-    Trap("person-standing-still", "One person stands in the middle of the lawn and never moves.",
-         _person_standing_still, Expect.LAND),
-    Trap("person-in-the-dark", "One person stands in the middle of the lawn at dusk.",
-         _person_in_the_dark, Expect.LAND),
-    Trap("leaves-and-returns", "Somebody leaves the nearer lawn, and comes back under the vehicle.",
-         _leaves_and_returns, Expect.LAND),
-    Trap("runs-into-the-site", "A child runs onto the site during the descent.",
-         _runs_into_the_site, Expect.LAND),
-    Trap("gathering", "People gather on the large lawn until nothing of it is left.", _gathering,
-         Expect.LAND),
+    Trap(
+        "lawn-full-of-people",
+        "The only lawn has somebody standing every four metres.",
+        _lawn_full_of_people,
+        Expect.ABSTAIN,
+    ),
+    Trap(
+        "picnic-beside-the-site",
+        "The large lawn is full of people, the small one is empty.",
+        _picnic_beside_the_site,
+        Expect.LAND,
+    ),
+    Trap(
+        "person-standing-still",
+        "One person stands in the middle of the lawn and never moves.",
+        _person_standing_still,
+        Expect.LAND,
+    ),
+    Trap(
+        "person-in-the-dark", "One person stands in the middle of the lawn at dusk.", _person_in_the_dark, Expect.LAND
+    ),
+    Trap(
+        "leaves-and-returns",
+        "Somebody leaves the nearer lawn, and comes back under the vehicle.",
+        _leaves_and_returns,
+        Expect.LAND,
+    ),
+    Trap("runs-into-the-site", "A child runs onto the site during the descent.", _runs_into_the_site, Expect.LAND),
+    Trap("gathering", "People gather on the large lawn until nothing of it is left.", _gathering, Expect.LAND),
     Trap("moving-crowd", "A procession crosses the only lawn.", _moving_crowd, Expect.EITHER),
     Trap("players", "A match is played on the only pitch.", _players, Expect.EITHER),
-    Trap("periodic-traffic", "A wide paved road looks free between its lorries.",
-         _periodic_traffic, Expect.LAND),
-    Trap("car-comes-home", "A car comes home to the empty forecourt.", _car_comes_home,
-         Expect.LAND),
-    Trap("walker-circles", "Somebody walks round and round the only lawn.", _walker_circles,
-         Expect.EITHER),
-)  # fmt: skip
+    Trap("periodic-traffic", "A wide paved road looks free between its lorries.", _periodic_traffic, Expect.LAND),
+    Trap("car-comes-home", "A car comes home to the empty forecourt.", _car_comes_home, Expect.LAND),
+    Trap("walker-circles", "Somebody walks round and round the only lawn.", _walker_circles, Expect.EITHER),
+)

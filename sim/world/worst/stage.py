@@ -32,23 +32,19 @@ class Stage(Place):
         return cls(sketch, np.random.default_rng([seed, 108]), Spot(0.0, 0.0, 0.0))
 
     def lawn(
-        self, north_m: float, east_m: float, length_m: float, width_m: float, kind: str = "lawn",
-        turn_rad: float = 0.0,
-    ) -> FloatArray:  # fmt: skip
+        self, north_m: float, east_m: float, length_m: float, width_m: float, kind: str = "lawn", turn_rad: float = 0.0
+    ) -> FloatArray:
         """A rectangle of ground; returns its corners."""
         corners = Spot(north_m, east_m, turn_rad).corners(length_m, width_m)
         self.sketch.area(corners, kind, 0.0, turn_rad)
         return corners
 
     def disc(
-        self, north_m: float, east_m: float, radius_m: float, kind: str = "lawn",
-        ragged_m: float = 0.0,
-    ) -> FloatArray:  # fmt: skip
+        self, north_m: float, east_m: float, radius_m: float, kind: str = "lawn", ragged_m: float = 0.0
+    ) -> FloatArray:
         """A round piece of ground; returns its outline."""
         turn = np.linspace(0, 2 * math.pi, 48, endpoint=False)
-        outline = np.column_stack(
-            [north_m + radius_m * np.cos(turn), east_m + radius_m * np.sin(turn)]
-        )
+        outline = np.column_stack([north_m + radius_m * np.cos(turn), east_m + radius_m * np.sin(turn)])
         self.sketch.area(outline, kind, ragged_m)
         return outline
 
@@ -68,10 +64,7 @@ class Stage(Place):
                 if radius_m > 0.6:
                     self.sketch.tree(n, e, radius_m, radius_m * self.between(1.6, 2.6))
 
-    def finish(
-        self, name: str, *zones: Zone, actors: tuple[AnyActor, ...] = (),
-        light: TimeOfDay = "noon",
-    ) -> Made:  # fmt: skip
+    def finish(self, name: str, *zones: Zone, actors: tuple[AnyActor, ...] = (), light: TimeOfDay = "noon") -> Made:
         """The world, and where a landing in it fails."""
         everybody = (*self.actors, *actors)
         return world_of(f"worst {name}", self.sketch, everybody, light), zones

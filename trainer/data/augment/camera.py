@@ -46,9 +46,7 @@ def motion_kernel(length_px: float, angle: float) -> npt.NDArray[np.float32]:
     half = length_px / 2 * np.array([math.cos(angle), math.sin(angle)])
     ends = np.rint((side // 2 + np.array([-half, half])) * (1 << fraction_bits)).astype(int)
     line = np.zeros((side, side), np.uint8)
-    cv2.line(
-        line, tuple(ends[0].tolist()), tuple(ends[1].tolist()), 255, 1, cv2.LINE_AA, fraction_bits
-    )
+    cv2.line(line, tuple(ends[0].tolist()), tuple(ends[1].tolist()), 255, 1, cv2.LINE_AA, fraction_bits)
     return np.asarray(line / line.sum(dtype=np.float64), dtype=np.float32)
 
 
@@ -72,8 +70,8 @@ def recorded(image: ByteArray, probability: float, rng: np.random.Generator) -> 
 def noisy(image: ByteArray, shot: float, read: float, rng: np.random.Generator) -> ByteArray:
     """A picture with photon and read noise, as they look after the camera's tone curve.
 
-    In linear light L the variance is `shot`^2 L + `read`^2. The curve v = L^(1/2.2) flattens the
-    first to the same in light and dark, and lifts the second in the shadows.
+    In linear light L the variance is `shot`^2 L + `read`^2. The curve v = L^(1/2.2) flattens the first to the same in
+    light and dark, and lifts the second in the shadows.
 
     Args:
         image: BGR uint8 (H, W, 3).

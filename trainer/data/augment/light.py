@@ -17,8 +17,8 @@ _DISPLAY_GAMMA = 2.2
 def relit(image: ByteArray, strength: float, rng: np.random.Generator) -> ByteArray:
     """A picture in other light: one colour matrix and one table per channel, so it is cheap.
 
-    At strength 1: exposure by 0.8 stops either way, contrast 30 %, gamma e**0.3, colour
-    temperature 10 %, green-magenta 4 %, saturation 40 %, hue 12 degrees.
+    At strength 1: exposure by 0.8 stops either way, contrast 30 %, gamma e**0.3, colour temperature 10 %, green-magenta
+    4 %, saturation 40 %, hue 12 degrees.
 
     Args:
         image: BGR uint8 (H, W, 3).

@@ -1,7 +1,7 @@
 """Where the camera is: height, heading, tilt and aim, as one homography of the picture.
 
-Points are continuous here, with the first pixel's middle at (0.5, 0.5), so that scaling by any
-factor needs no correction; OpenCV's warps, which have it at (0, 0), get a shifted matrix.
+Points are continuous here, with the first pixel's middle at (0.5, 0.5), so that scaling by any factor needs no
+correction; OpenCV's warps, which have it at (0, 0), get a shifted matrix.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ def random_view(
         target = np.clip(output / 2 + linear @ (aim - middle), margin, output - margin)
 
     seen = tilt @ np.array([*aim, 1.0])
-    # A turned camera enlarges what it moves away from its axis, by 1 / depth**3 in area: undone
-    # at the aim, so that zoom alone says how large things are.
+    # A turned camera enlarges what it moves away from its axis, by 1 / depth**3 in area: undone at the aim, so that
+    # zoom alone says how large things are.
     linear = linear * seen[2] ** 1.5
     to_output = np.eye(3)
     to_output[:2, :2] = linear
@@ -80,8 +80,8 @@ def random_view(
 def tilted_camera(source_wh: tuple[int, int], tilt_deg: float, axis_deg: float) -> Matrix:
     """What turning a pinhole camera does to its picture: K R K^-1, for any scene, flat or not.
 
-    Up to 40 degrees, with this field of view, the whole source stays in front of the turned
-    camera, and no point behind it falls back into the source.
+    Up to 40 degrees, with this field of view, the whole source stays in front of the turned camera, and no point behind
+    it falls back into the source.
 
     Args:
         source_wh: Size of the picture, pixels; its middle is the principal point.
@@ -91,9 +91,7 @@ def tilted_camera(source_wh: tuple[int, int], tilt_deg: float, axis_deg: float) 
     axis = np.array([math.cos(math.radians(axis_deg)), math.sin(math.radians(axis_deg)), 0.0])
     rotation = np.asarray(cv2.Rodrigues(axis * math.radians(tilt_deg))[0], dtype=np.float64)
     focal = max(source_wh) / 2 / math.tan(math.radians(_HFOV_DEG / 2))
-    intrinsics = np.array(
-        [[focal, 0.0, source_wh[0] / 2], [0.0, focal, source_wh[1] / 2], [0.0, 0.0, 1.0]]
-    )
+    intrinsics = np.array([[focal, 0.0, source_wh[0] / 2], [0.0, focal, source_wh[1] / 2], [0.0, 0.0, 1.0]])
     return np.asarray(intrinsics @ rotation @ np.linalg.inv(intrinsics))
 
 
@@ -110,13 +108,21 @@ def seen_from(
         image = np.asarray(cv2.resize(image, small_wh, interpolation=cv2.INTER_AREA), np.uint8)
         image_view = view @ np.diag([width / small_wh[0], height / small_wh[1], 1.0])
     image = cv2.warpPerspective(
-        image, _for_pixels(image_view), output_wh, flags=cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_CONSTANT, borderValue=(PAD_GREY,) * 3,
-    )  # fmt: skip
+        image,
+        _for_pixels(image_view),
+        output_wh,
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=(PAD_GREY,) * 3,
+    )
     labels = cv2.warpPerspective(
-        labels, _for_pixels(view), output_wh, flags=cv2.INTER_NEAREST,
-        borderMode=cv2.BORDER_CONSTANT, borderValue=(IGNORE,),
-    )  # fmt: skip
+        labels,
+        _for_pixels(view),
+        output_wh,
+        flags=cv2.INTER_NEAREST,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=(IGNORE,),
+    )
     return np.asarray(image, dtype=np.uint8), np.asarray(labels, dtype=np.uint8)
 
 

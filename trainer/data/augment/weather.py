@@ -13,8 +13,8 @@ from landing.types import ByteArray
 def shadowed(image: ByteArray, rng: np.random.Generator) -> ByteArray:
     """A picture with the shadows of one to three trees or buildings that it does not show.
 
-    The labels stay: a shadow changes nothing about the ground. It is drawn at half the resolution,
-    and bluish, for the sky still lights it.
+    The labels stay: a shadow changes nothing about the ground. It is drawn at half the resolution, and bluish, for the
+    sky still lights it.
 
     Args:
         image: BGR uint8 (H, W, 3).
@@ -47,8 +47,7 @@ def _draw_building(mask: ByteArray, rng: np.random.Generator) -> None:
     along = half_long * np.array([math.cos(angle), math.sin(angle)])
     slant = angle + rng.uniform(math.pi / 4, 3 * math.pi / 4)
     across = half_short * np.array([math.cos(slant), math.sin(slant)])
-    corners = [middle - along - across, middle + along - across, middle + along + across,
-               middle - along + across]  # fmt: skip
+    corners = [middle - along - across, middle + along - across, middle + along + across, middle - along + across]
     cv2.fillPoly(mask, [np.rint(corners).astype(np.int32)], 255, cv2.LINE_AA)
 
 
@@ -70,8 +69,8 @@ def _draw_tree(mask: ByteArray, rng: np.random.Generator) -> None:
 def hazed(image: ByteArray, rng: np.random.Generator) -> ByteArray:
     """A picture behind a veil: image * t + airlight * (1 - t), with t smooth over the picture.
 
-    The model of Koschmieder (1924), with a distance that changes in one direction, as before a
-    tilted camera, and swathes.
+    The model of Koschmieder (1924), with a distance that changes in one direction, as before a tilted camera, and
+    swathes.
 
     Args:
         image: BGR uint8 (H, W, 3).
