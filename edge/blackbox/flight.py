@@ -110,7 +110,7 @@ def _files(paths: tuple[Path, ...]) -> tuple[Path, ...]:
 
 
 def _start_of(path: Path) -> Start | None:
-    """What opens a file; None when the daemon was killed before that reached the disk."""
+    """Read the `Start` of a file; None when the daemon was killed before it reached the disk."""
     try:
         first = next(_read(path, 0, frozenset()), None)
     except RecordingError:
@@ -125,7 +125,7 @@ def _start_of(path: Path) -> Start | None:
 
 
 def _is_cut_at_its_head(path: Path) -> bool:
-    """Whether a file that cannot be read begins as MCAP does, as far as it goes."""
+    """Tell whether an unreadable file is a prefix of MCAP's magic bytes."""
     try:
         with open_file(path, "recording", RecordingError) as stream:
             return MCAP0_MAGIC.startswith(stream.read(len(MCAP0_MAGIC)))

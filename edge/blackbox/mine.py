@@ -31,7 +31,7 @@ NEAR_MISS_S = 1.0
 """Frames this close in time to a lost site or a hold belong to it."""
 
 EDGE_PX = 2
-"""Where classes meet, two looks always differ by a pixel; that is no disagreement."""
+"""Width of the border between classes that is left out: two frames always differ there, px."""
 
 README = """Frames mined from {source}
 
@@ -64,7 +64,7 @@ class Scored:
 
     @property
     def score(self) -> float:
-        """What frames are ranked by. A near-miss counts more than any doubt."""
+        """Rank of the frame. A near miss weighs more than any doubt."""
         return self.entropy + 2.0 * self.disagreement + (2.0 if self.near_miss else 0.0)
 
     @property
@@ -214,7 +214,7 @@ def _steps(flight: Flight) -> Iterator[tuple[StepRecord, Segmentation]]:
 
 
 def _troubles(flight: Flight) -> Iterator[tuple[int, str]]:
-    """When something went wrong, and what."""
+    """Yield the monotonic time and the name of each near miss."""
     had_site = False
     for entry in flight.entries(Topic.STEP.value, Topic.TICK.value):
         if entry.topic == Topic.TICK.value:

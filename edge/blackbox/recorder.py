@@ -41,7 +41,7 @@ Job = Callable[[Segment], None]
 
 @dataclass
 class RecorderCounters:
-    """What happened since the start."""
+    """Counts since the start."""
 
     written: int = 0
     dropped: int = 0
@@ -125,7 +125,7 @@ class Recorder:
 
     @property
     def waiting_bytes(self) -> int:
-        """What waits for the disk, about."""
+        """Bytes that wait for the disk, approximately."""
         return self._waiting_bytes
 
     # --- what the daemon tells; none of it waits ---

@@ -1,4 +1,4 @@
-"""What the black box writes for machines: plain JSON that gives back the very same numbers.
+"""Records of the black box: plain JSON that reads back to the same numbers.
 
 Python writes a float as the shortest text that reads back to the same bits, so a decision made again from a record is
 the same to the last digit, or it is another decision.
@@ -134,7 +134,7 @@ class TickRecord:
 
 
 def exact(value: Any) -> Any:
-    """What `json` writes without loss; enums by value, dataclasses as mappings."""
+    """Convert to what `json` writes without loss: enums by value, dataclasses as mappings."""
     if isinstance(value, Enum):
         return value.value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

@@ -69,7 +69,7 @@ class Difference:
 
 @dataclass
 class Comparison:
-    """What a replay found.
+    """Result of a replay.
 
     Attributes:
         decisions, identical: How many were made again, and how many came out the same to the bit.
@@ -96,7 +96,7 @@ class Comparison:
 
     @property
     def same(self) -> bool:
-        """Whether all of it came out the same, and there was something to compare."""
+        """True when at least one decision was compared and all are identical."""
         return self.decisions > 0 and self.identical == self.decisions and self.identical_ticks == self.ticks
 
     def as_dict(self) -> dict[str, Any]:
@@ -126,7 +126,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Replacement:
-    """What to decide with instead of what flew.
+    """Network or configuration to decide with instead of the recorded one.
 
     Attributes:
         runtime: Another network, loaded.

@@ -1,4 +1,4 @@
-"""Which files stay: the last minutes always, whole flights and what went wrong within a budget.
+"""Retention of recordings: the last minutes always, flights and incidents within a budget.
 
     FOLDER/ring/BOOT-000012.mcap        the last minutes, oldest removed first
     FOLDER/flights/20261123T081500Z-armed/BOOT-000012.mcap ...   kept; oldest flight removed first
@@ -22,7 +22,7 @@ SUFFIX = ".mcap"
 
 @dataclass(frozen=True)
 class Limits:
-    """How much is kept.
+    """Limits on what is kept.
 
     Attributes:
         ring_s: Length of the ring.
@@ -71,7 +71,7 @@ class Ring:
 
     @property
     def flight(self) -> Path | None:
-        """Where files are being kept now."""
+        """Folder of the flight that is being kept; None when none is."""
         return self._flight
 
     def rescue(self, stamp: str) -> Path | None:
@@ -157,7 +157,7 @@ class Ring:
                 total -= size
 
     def has_room(self) -> bool:
-        """Whether the disk has more left than the limit."""
+        """Tell whether more than `free_bytes` are free on the disk."""
         stats = os.statvfs(self._ring)
         return stats.f_bavail * stats.f_frsize > self._limits.free_bytes
 

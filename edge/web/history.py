@@ -36,7 +36,7 @@ class History:
         self._bytes = 0
 
     def due(self, at_ns: int) -> bool:
-        """Whether a second has passed since the newest moment."""
+        """Tell whether a second has passed since the newest entry."""
         return not self._moments or at_ns - self._moments[-1].at_ns >= self.PERIOD_NS
 
     def add(self, at_ns: int, message: bytes) -> None:

@@ -34,7 +34,7 @@ _BARE_RGBA = np.array((110, 110, 116, 255), np.uint8)
 
 @dataclass(frozen=True)
 class Look:
-    """What goes over the wire for one step.
+    """Preview of one step, as sent to viewers.
 
     Attributes:
         header: JSON: sizes, site, outlines and horizon as fractions of the picture.

@@ -70,7 +70,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True)
 class WebSettings:
-    """What the server is told.
+    """Settings of the server.
 
     Attributes:
         host, port: Where to listen; port 0 takes a free one.
