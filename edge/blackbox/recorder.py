@@ -19,7 +19,7 @@ from typing import Any
 
 from edge.blackbox import views
 from edge.blackbox.records import Start, StepRecord, TickRecord, Topic, masks_to_picture, memory_to_bytes, to_json
-from edge.blackbox.ring import Limits, Ring
+from edge.blackbox.ring import Retention, Ring
 from edge.blackbox.segment import Segment
 from edge.observer import DaemonStatus
 from edge.pipeline import Step
@@ -69,7 +69,7 @@ class Recorder:
         folder: Path,
         start: Start,
         memory: Callable[[], Mapping[str, Any]],
-        limits: Limits,
+        limits: Retention,
         segment_s: float = 15.0,
         image_quality: int = 85,
         queue_bytes: int = 64_000_000,

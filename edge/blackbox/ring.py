@@ -21,7 +21,7 @@ SUFFIX = ".mcap"
 
 
 @dataclass(frozen=True)
-class Limits:
+class Retention:
     """Limits on what is kept.
 
     Attributes:
@@ -57,7 +57,7 @@ class Ring:
         OSError: The folder cannot be made.
     """
 
-    def __init__(self, folder: Path, boot: str, limits: Limits) -> None:
+    def __init__(self, folder: Path, boot: str, limits: Retention) -> None:
         self._ring = folder / "ring"
         self._flights = folder / "flights"
         self._boot = boot
