@@ -15,7 +15,7 @@ from edge.sections.camera import CameraSection
 from edge.sections.expert import ExpertSection
 from edge.sections.model import ModelSection
 from edge.sections.watch import HealthSection, LogSection, PreviewSection, RecorderSection
-from firmware_bridge.settings import LinkSection, LinkSettings
+from firmware_bridge.settings import LinkSection, LinkSettings, anchored
 from landing.errors import CameraError, ConfigError, InvalidValueError, LinkError
 from landing.picture import PictureSettings
 from landing.reading import read_toml
@@ -100,8 +100,8 @@ def _anchored(config: EdgeConfig, folder: Path) -> EdgeConfig:
         update={
             "model": config.model.model_copy(update={"path": at(config.model.path), "taxonomy": taxonomy}),
             "camera": camera.model_copy(update={"source": source, "calibration": at(camera.calibration)}),
-            "link": config.link.anchored(folder),
-            "expert": config.expert.model_copy(update={"link": config.expert.link.anchored(folder)}),
+            "link": anchored(config.link, folder),
+            "expert": config.expert.model_copy(update={"link": anchored(config.expert.link, folder)}),
             "log": config.log.model_copy(update={"events": at(config.log.events)}),
             "recorder": config.recorder.model_copy(update={"folder": at(config.recorder.folder)}),
             "preview": config.preview.model_copy(update={"token_file": at(config.preview.token_file)}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -26,6 +26,7 @@ GLOBAL_RATE_HZ = 5.0
 
 RateHz = Annotated[float, Field(ge=0.1, le=400)]
 OffsetM = Annotated[float, Field(ge=-5, le=5)]
+Table = TypeVar("Table", bound=BaseModel)
 Channel = Annotated[int, Field(ge=1, le=18)]
 
 
@@ -77,11 +78,6 @@ class LinkSection(BaseModel):
         """
         return tuple(parse_connection(text, self.baud) for text in (self.connection, *self.ground_stations))
 
-    def anchored(self, folder: Path) -> LinkSection:
-        """Make relative paths start at the folder of the configuration file."""
-        paths = {"signing_key": self.signing_key, "parameters": self.parameters}
-        return self.model_copy(update={k: folder / p.expanduser() for k, p in paths.items() if p is not None})
-
 
 class LinkExpert(BaseModel):
     """``[expert.link]``: rates, timeouts and ids; the defaults fit every vehicle flown so far."""
@@ -110,10 +106,10 @@ class LinkExpert(BaseModel):
         default=None, description="file that keeps the signing stamp; the key's name + .stamp by default"
     )
 
-    def anchored(self, folder: Path) -> LinkExpert:
-        """Make relative paths start at the folder of the configuration file."""
-        stamp = self.signing_stamp
-        return self if stamp is None else self.model_copy(update={"signing_stamp": folder / stamp.expanduser()})
+
+def anchored(table: Table, folder: Path) -> Table:
+    """Make the relative paths of a table start at the folder of its file."""
+    return table.model_copy(update={name: folder / v.expanduser() for name, v in table if isinstance(v, Path)})
 
 
 class LinkSettings(LinkSection, LinkExpert):
@@ -238,9 +234,9 @@ def load_tool_config(path: Path | None) -> ToolConfig:
         config = ToolConfig.model_validate(data)
     except ValidationError as error:
         raise ConfigError(f"config {path}: {first_problem(error, ToolConfig)}") from error
-    folder, events = path.parent, config.log.events
+    folder = path.parent
     return ToolConfig(
-        link=None if config.link is None else config.link.anchored(folder),
-        expert=_ExpertTable(link=config.expert.link.anchored(folder)),
-        log=_LogTable(events=None if events is None else folder / events.expanduser()),
+        link=None if config.link is None else anchored(config.link, folder),
+        expert=_ExpertTable(link=anchored(config.expert.link, folder)),
+        log=anchored(config.log, folder),
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.blackbox.flight import Flight
+from edge.blackbox.recording import Recording
 from edge.blackbox.records import Topic
 from sim.flight_plan import FlightPlan
 from sim.runs import fly_one
@@ -28,7 +28,7 @@ def test_a_landings_capture_has_no_malformed_or_misaddressed_packet(tmp_path: Pa
     result = fly_one(plan)
     assert result.verdict == "landed-safe", result.reason
     (kept,) = (tmp_path / "out" / "recordings" / "flights").iterdir()
-    recorded = Flight(kept)
+    recorded = Recording(kept)
     sent = [(e.at_ns, e.data) for e in recorded.entries(Topic.SENT.value)]
     assert complaints(sent) == []
     targets = [raw for _, raw in sent if int.from_bytes(raw[7:10], "little") == 149]
