@@ -11,6 +11,7 @@ from typing import Any
 import click
 from pydantic import BaseModel, ValidationError
 
+from landing.distribution import install_command
 from landing.settings import AuthoritySettings, DecisionSection, DirectorSettings
 from sim.autopilot.parameters import TABLE
 from sim.campaign.campaign import PlainProgress, run_campaign
@@ -22,7 +23,7 @@ from sim.campaign.summary import words
 from sim.campaign.task import Plan
 from sim.world import expand_world_spec
 
-NO_REPORT = "no report: it needs matplotlib and jinja2, pip install 'touchdown[campaign]'"
+NO_REPORT = f"no report: it needs matplotlib and jinja2, {install_command('campaign')}"
 
 
 def plan_from(
