@@ -31,10 +31,10 @@ import onnx
 from benchmarks.runner import RESULTS, ROOT, Figures, benchmark, describe, save
 from landing.errors import TouchdownError
 from landing.taxonomy import Taxonomy
-from sim.autopilots import FULL_WIND_M
 from sim.daemon_process import EventTail
 from sim.flight_plan import Disturbance, FlightPlan, FlightResult, Mishap
 from sim.runs import fly_one
+from sim.vehicle.autopilot_process import FULL_WIND_M
 from sim.world import procedural, save_world
 from tests.edge.fake_model import build
 

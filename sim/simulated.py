@@ -33,19 +33,19 @@ from landing.decider import Decider
 from landing.director import DirectorOutput
 from landing.picture import PictureMonitor
 from landing.types import Pose
-from sim.autopilot import TICK_S, Autopilot
-from sim.autopilots import Conditions, Links
 from sim.camera import Motion
-from sim.camera_effects import Effects
-from sim.camera_orders import OrderTail, Stall, Visit
-from sim.camera_shake import Shake
+from sim.camera.effects import Effects
+from sim.camera.orders import OrderTail, Stall, Visit
+from sim.camera.sensor import Shutter
+from sim.camera.shake import Shake
 from sim.campaign.link import LINK, InProcessLink
 from sim.campaign.views import ModelEyes
 from sim.daemon_process import ORDERS, EventTail
 from sim.flight_plan import FlightPlan
 from sim.loop import TICK_NS, FlightLoop, Shot, SimulatedClock, no_stopwatch
-from sim.shutter import Shutter
-from sim.standin import StandIn, standin_config
+from sim.vehicle.autopilot import TICK_S, Autopilot
+from sim.vehicle.autopilot_process import Conditions, Links
+from sim.vehicle.standin import StandIn, standin_config
 from sim.world import World
 
 STATION = "pilot"
@@ -61,7 +61,7 @@ EFFECTS = {
     "lens-blur": "lens_blur_px",
     "dropped": "dropped",
 }
-"""Options of `sim.camera_process` and fields of `Effects`."""
+"""Options of `sim.camera.process` and fields of `Effects`."""
 
 STATUS_NS = 10_000_000_000
 LOGGERS = ("edge", "firmware_bridge", "landing")
@@ -342,7 +342,7 @@ class SimulatedStandIn(StandIn):
 
 
 def effects_of(plan: FlightPlan) -> Effects:
-    """The plan's faults of the camera, by the options of `sim.camera_process`."""
+    """The plan's faults of the camera, by the options of `sim.camera.process`."""
     faults: dict[str, Any] = {EFFECTS[name]: v for name, v in plan.effects.items()}
     return replace(Effects(seed=plan.seed), **faults)
 

@@ -22,9 +22,9 @@ from landing.command import CommandAnswer, CommandRequest
 from landing.errors import InvalidValueError
 from landing.types import LandingTarget, Pose
 from landing.vehicle import VehicleStatus
-from sim.autopilot.core import Autopilot as StandIn
-from sim.autopilot.core import LinkId
 from sim.campaign.ranges import Conditions
+from sim.vehicle.autopilot.core import Autopilot as StandIn
+from sim.vehicle.autopilot.core import LinkId
 
 LINK = "daemon"
 ASK_PERIOD_NS = 50_000_000

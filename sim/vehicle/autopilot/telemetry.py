@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from firmware_bridge.dialect import mavlink
-from sim.autopilot.flight import Flight, Mode
-from sim.home import Home
 from sim.vehicle import GRAVITY_MPS2, euler_rad, rotate_back
+from sim.vehicle.autopilot.flight import Flight, Mode
+from sim.vehicle.home import Home
 
 _SENSORS = (
     mavlink.MAV_SYS_STATUS_SENSOR_3D_GYRO

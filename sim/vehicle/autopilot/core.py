@@ -2,7 +2,7 @@
 
 ``step`` is the only thing that advances time; ``receive`` takes decoded messages from a link and ``take_outbox`` hands
 over what is to be sent. There is no thread, socket or clock in here, so a test flies a landing in a fraction of a
-second. The real-time shell is ``sim.autopilot.shell``.
+second. The real-time shell is ``sim.vehicle.autopilot.shell``.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from firmware_bridge.dialect import mavlink
-from sim.autopilot.flight import EstimatorErrors, Flight, Mode, RefusedError
-from sim.autopilot.parameters import ParameterStore
-from sim.autopilot.precision_landing import FrameRules
-from sim.autopilot.telemetry import Telemetry
-from sim.home import Home
 from sim.vehicle import GroundHeight, Vehicle, VehicleParameters, Wind, flat_ground_m
+from sim.vehicle.autopilot.flight import EstimatorErrors, Flight, Mode, RefusedError
+from sim.vehicle.autopilot.parameters import ParameterStore
+from sim.vehicle.autopilot.precision_landing import FrameRules
+from sim.vehicle.autopilot.telemetry import Telemetry
+from sim.vehicle.home import Home
 
 TICK_MS = 10
 TICK_S = 0.001 * TICK_MS

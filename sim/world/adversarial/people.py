@@ -7,9 +7,9 @@ import math
 import numpy as np
 
 from sim.world.actors import Actor, AnyActor, Timetable, visit
+from sim.world.adversarial.stage import Stage
+from sim.world.adversarial.trap import Expect, Made, Trap, zone
 from sim.world.grid import Spot
-from sim.world.worst.stage import Stage
-from sim.world.worst.trap import Expect, Made, Trap, zone
 
 
 def _standing(north_m: float, east_m: float, style: int, heading_rad: float = 0.0) -> Actor:

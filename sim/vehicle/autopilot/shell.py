@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TextIO
 
 from firmware_bridge.dialect import mavlink
-from sim.autopilot.core import TICK_S, Autopilot
+from sim.vehicle.autopilot.core import TICK_S, Autopilot
 
 RECEIVE_BYTES = 65536
 # Behind by more than this (a suspended laptop), time is let go rather than raced after.

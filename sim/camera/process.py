@@ -1,6 +1,6 @@
 """The simulated camera as a process of its own: raw frames on stdout, for a ``pipe:`` camera.
 
-    python -m sim.camera_process --world procedural --seed 3 --autopilot tcp:127.0.0.1:5763
+    python -m sim.camera.process --world procedural --seed 3 --autopilot tcp:127.0.0.1:5763
 
 Stdout carries nothing but frames, bgr24, width x height x 3 bytes each; logs go to stderr. The pose is the true one,
 from the autopilot simulator's SIM_STATE on a link of the camera's own.
@@ -34,12 +34,12 @@ import cv2
 from landing.camera import CameraModel, Mount
 from landing.errors import DataError, InvalidValueError, TouchdownError
 from landing.types import Pose
-from sim.camera_effects import Effects
-from sim.camera_orders import OrderTail, Stall, Visit
-from sim.camera_shake import Shake
-from sim.home import Home
-from sim.shutter import Shutter
-from sim.truth_link import Truth, TruthLink
+from sim.camera.effects import Effects
+from sim.camera.orders import OrderTail, Stall, Visit
+from sim.camera.sensor import Shutter
+from sim.camera.shake import Shake
+from sim.camera.truth_link import Truth, TruthLink
+from sim.vehicle.home import Home
 from sim.world import World, parse_world_spec
 
 POLL_S = 0.05
@@ -310,7 +310,7 @@ _SECONDS = click.FloatRange(min=0.0)
     "--orders",
     type=click.Path(dir_okay=False, path_type=Path),
     default=None,
-    help="File of orders to follow while it runs, see sim.camera_orders.",
+    help="File of orders to follow while it runs, see sim.camera.orders.",
 )
 @click.option("--painted", is_flag=True, help="Show classes in their colours, not the ground.")
 @click.option("--freeze-after", type=_SECONDS, default=None, help="No frame after so many s.")

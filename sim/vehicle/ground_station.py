@@ -18,7 +18,7 @@ from firmware_bridge.dialect import mavlink
 from firmware_bridge.peers import PeerBook
 from firmware_bridge.transport import Transport
 from landing.errors import LinkError
-from sim.home import Home
+from sim.vehicle.home import Home
 
 GROUND_STATION_ID = 255
 ACK_TIMEOUT_S = 1.0

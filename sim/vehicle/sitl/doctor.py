@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from landing.errors import LinkError
-from sim.ground_station import GroundStation
-from sim.processes import FlightError, start_process
+from sim.vehicle.ground_station import GroundStation
+from sim.vehicle.processes import FlightError, start_process
 
 TIMEOUT_S = 60.0
 ERRORS, BAD_CONFIG = 2, 78

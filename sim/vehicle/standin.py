@@ -9,11 +9,11 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from sim.autopilot import AutopilotConfig, Mode
-from sim.autopilots import FULL_WIND_M, Conditions, Links
-from sim.ground_station import GroundStation
-from sim.processes import START_S, FlightError, TooLateError, start_process
 from sim.vehicle import Wind
+from sim.vehicle.autopilot import AutopilotConfig, Mode
+from sim.vehicle.autopilot_process import FULL_WIND_M, Conditions, Links
+from sim.vehicle.ground_station import GroundStation
+from sim.vehicle.processes import START_S, FlightError, TooLateError, start_process
 
 RANGEFINDER: dict[str, float] = {
     "RNGFND1_TYPE": 100,
@@ -47,7 +47,7 @@ MODE_S = 0.5
 
 
 class StandIn:
-    """Our own MAVLink stand-in for ArduCopter, `sim.autopilot`."""
+    """Our own MAVLink stand-in for ArduCopter, `sim.vehicle.autopilot`."""
 
     name = "stand-in"
     binds_everywhere = False
@@ -85,7 +85,7 @@ class StandIn:
         command = [
             sys.executable,
             "-m",
-            "sim.autopilot",
+            "sim.vehicle.autopilot",
             "--airborne",
             str(c.height_m),
             "--mode",

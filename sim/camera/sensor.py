@@ -7,7 +7,7 @@ import numpy as np
 from landing.camera import CameraModel
 from landing.types import ByteArray, Pose
 from sim.camera import Motion, render
-from sim.camera_effects import Effects
+from sim.camera.effects import Effects
 from sim.world import World
 from sim.world.label_view import label_view
 

@@ -88,7 +88,7 @@ class UnknownParameterError(KeyError):
     def __str__(self) -> str:
         return (
             f"the stand-in autopilot has no parameter {self.args[0]!r}; "
-            "known ones are in sim.autopilot.parameters.TABLE"
+            "known ones are in sim.vehicle.autopilot.parameters.TABLE"
         )
 
 

@@ -6,7 +6,7 @@ import math
 from enum import Enum, auto
 
 from firmware_bridge.dialect import mavlink
-from sim.autopilot.precision_landing import Parameters, PrecisionLanding, Say, TargetState
+from sim.vehicle.autopilot.precision_landing import Parameters, PrecisionLanding, Say, TargetState
 
 FAILSAFE_HOVER_MS = 7000
 RETRY_CLOSE_M = 0.75

@@ -1,7 +1,7 @@
-"""The autopilots a landing can be flown on, behind one contract: stand-in, ArduPilot, PX4.
+"""The contract of a simulated vehicle in a process of its own: stand-in, ArduPilot and PX4 keep it.
 
-Whoever flies a landing knows only `AutopilotProcess`: what differs between the three (how they are started, how they
-get to the start of the landing, which mode lands) is theirs.
+The code that flies a landing knows only `AutopilotProcess`. Each implementation knows how its autopilot starts, gets to
+the start of the landing, and which mode lands.
 """
 
 from __future__ import annotations
@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
-from sim.ground_station import GroundStation
-from sim.home import Home
+from sim.vehicle.ground_station import GroundStation
+from sim.vehicle.home import Home
 
 AUTOPILOTS = ("stand-in", "ardupilot", "px4")
 
@@ -29,7 +28,7 @@ class Links:
 
     Attributes:
         daemon: Connection string for `edge serve`.
-        camera: Address for the simulated camera, see `sim.truth_link.parse_address`.
+        camera: Address for the simulated camera, see `sim.camera.truth_link.parse_address`.
         pilot: Connection string for the ground station.
     """
 
@@ -106,27 +105,3 @@ class AutopilotProcess(Protocol):
 
     def die(self) -> None:
         """Ends the process at once, as a loss of power does."""
-
-
-def make_autopilot(name: str, conditions: Conditions, folder: Path) -> AutopilotProcess:
-    """The autopilot of a name, not yet started.
-
-    Args:
-        name: One of `AUTOPILOTS`.
-        conditions: Where and in what air.
-        folder: For its logs and parameter files.
-
-    Raises:
-        MissingSimulatorError: Its simulator is not installed.
-    """
-    if name == "ardupilot":
-        from sim.sitl.ardupilot import ArduPilotSitl
-
-        return ArduPilotSitl(conditions, folder)
-    if name == "px4":
-        from sim.sitl.px4 import Px4Sitl
-
-        return Px4Sitl(conditions, folder)
-    from sim.standin import StandIn
-
-    return StandIn(conditions, folder)

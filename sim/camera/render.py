@@ -17,7 +17,7 @@ import numpy.typing as npt
 from landing.camera import CameraModel
 from landing.geometry import FloatArray, matrix_from_quaternion, quaternion_from_euler
 from landing.types import ByteArray, Pose
-from sim.camera_effects import Effects
+from sim.camera.effects import Effects
 from sim.world.figures import draw_actors
 from sim.world.model import World
 from sim.world.texture import DETAIL_GSD_M, DETAIL_SWING, DETAIL_TILE_M, detail_layer

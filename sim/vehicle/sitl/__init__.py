@@ -4,6 +4,6 @@
 them to where a landing begins. What is not installed is said in one sentence.
 """
 
-from sim.sitl.binaries import SIMULATORS, MissingSimulatorError, Simulator, find_simulator
+from sim.vehicle.sitl.binaries import SIMULATORS, MissingSimulatorError, Simulator, find_simulator
 
 __all__ = ["SIMULATORS", "MissingSimulatorError", "Simulator", "find_simulator"]

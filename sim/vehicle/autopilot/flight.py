@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum, auto
 
 from firmware_bridge.dialect import mavlink
-from sim.autopilot.control import HorizontalControl, VerticalControl, sqrt_rate
-from sim.autopilot.landing_rules import Action, LandingRules
-from sim.autopilot.parameters import ParameterStore
-from sim.autopilot.precision_landing import FrameRules, InertialSample, PrecisionLanding, Say
 from sim.vehicle import GRAVITY_MPS2, Quaternion, Vehicle
+from sim.vehicle.autopilot.control import HorizontalControl, VerticalControl, sqrt_rate
+from sim.vehicle.autopilot.landing_rules import Action, LandingRules
+from sim.vehicle.autopilot.parameters import ParameterStore
+from sim.vehicle.autopilot.precision_landing import FrameRules, InertialSample, PrecisionLanding, Say
 
 Vector = tuple[float, float, float]
 

@@ -16,13 +16,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from firmware_bridge.dialect import mavlink
-from sim.autopilots import FULL_WIND_M, Conditions, Links
-from sim.ground_station import GroundStation
-from sim.processes import START_S, FlightError, start_process
-from sim.sitl.binaries import find_simulator
-from sim.sitl.doctor import let_doctor_fix
-from sim.sitl.leash import leashed
-from sim.standin import RANGEFINDER
+from sim.vehicle.autopilot_process import FULL_WIND_M, Conditions, Links
+from sim.vehicle.ground_station import GroundStation
+from sim.vehicle.processes import START_S, FlightError, start_process
+from sim.vehicle.sitl.binaries import find_simulator
+from sim.vehicle.sitl.doctor import let_doctor_fix
+from sim.vehicle.sitl.leash import leashed
+from sim.vehicle.standin import RANGEFINDER
 
 GUIDED, LAND = 4, 9
 WARM_UP_SPEEDUP = 10.0

@@ -20,7 +20,7 @@ from landing.errors import LinkError
 from landing.geometry import Quaternion, matrix_from_quaternion, normalized, quaternion_from_euler
 from landing.types import Pose
 from sim.camera import Motion
-from sim.home import Home
+from sim.vehicle.home import Home
 
 SYSTEM_ID = 254
 HEARTBEAT_S = 1.0

@@ -1,4 +1,4 @@
-"""Command line of the stand-in autopilot: ``python -m sim.autopilot``."""
+"""Command line of the stand-in autopilot: ``python -m sim.vehicle.autopilot``."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import time
 
 import click
 
-from sim.autopilot.core import Autopilot, AutopilotConfig
-from sim.autopilot.flight import EstimatorErrors, Mode
-from sim.autopilot.parameters import UnknownParameterError
-from sim.autopilot.precision_landing import FrameRules
-from sim.autopilot.shell import LinkError, LinkSpec, Shell
-from sim.home import Home
 from sim.vehicle import Wind
+from sim.vehicle.autopilot.core import Autopilot, AutopilotConfig
+from sim.vehicle.autopilot.flight import EstimatorErrors, Mode
+from sim.vehicle.autopilot.parameters import UnknownParameterError
+from sim.vehicle.autopilot.precision_landing import FrameRules
+from sim.vehicle.autopilot.shell import LinkError, LinkSpec, Shell
+from sim.vehicle.home import Home
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -195,4 +195,4 @@ def _assignment(text: str) -> tuple[str, float]:
 
 
 if __name__ == "__main__":
-    main(prog_name="python -m sim.autopilot")
+    main(prog_name="python -m sim.vehicle.autopilot")

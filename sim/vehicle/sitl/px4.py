@@ -18,12 +18,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from firmware_bridge.dialect import mavlink
-from sim.autopilots import Conditions, Links
-from sim.ground_station import GroundStation
-from sim.processes import START_S, FlightError, start_process
-from sim.sitl.binaries import find_simulator
-from sim.sitl.doctor import let_doctor_fix
-from sim.sitl.leash import leashed
+from sim.vehicle.autopilot_process import Conditions, Links
+from sim.vehicle.ground_station import GroundStation
+from sim.vehicle.processes import START_S, FlightError, start_process
+from sim.vehicle.sitl.binaries import find_simulator
+from sim.vehicle.sitl.doctor import let_doctor_fix
+from sim.vehicle.sitl.leash import leashed
 
 MODEL = "sihsim_quadx"
 GROUND_ALT_M = 32.34

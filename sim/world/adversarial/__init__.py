@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sim.world.worst import ground, people
-from sim.world.worst.trap import Expect, Trap, Zone
+from sim.world.adversarial import ground, people
+from sim.world.adversarial.trap import Expect, Trap, Zone
 
 TRAPS: Mapping[str, Trap] = {trap.name: trap for trap in (*ground.TRAPS, *people.TRAPS)}
 

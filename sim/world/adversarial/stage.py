@@ -9,13 +9,13 @@ import numpy as np
 
 from landing.geometry import FloatArray
 from sim.world.actors import AnyActor
+from sim.world.adversarial.trap import Made, Zone
 from sim.world.daylight import TimeOfDay
 from sim.world.grid import Spot
 from sim.world.place import Place
 from sim.world.scenes import world_of
 from sim.world.sketch import Sketch
 from sim.world.surfaces import Season
-from sim.world.worst.trap import Made, Zone
 
 SIZE_M = 100.0
 GSD_M = 0.1

@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
+from sim.world.adversarial.stage import Stage
+from sim.world.adversarial.trap import Expect, Made, Trap, zone
 from sim.world.grid import Spot
 from sim.world.materials import rgb
-from sim.world.worst.stage import Stage
-from sim.world.worst.trap import Expect, Made, Trap, zone
 
 
 def _plain_meadow() -> Made:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from landing.geometry import quaternion_from_euler
 from landing.types import Pose
-from sim.truth_link import product
+from sim.camera.truth_link import product
 
 CORRELATION_S = 0.3
 """The error forgets itself in this time: faster than a filter smooths, slower than a frame."""
