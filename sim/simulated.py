@@ -27,7 +27,6 @@ from edge.runtimes import load_runtime
 from edge.sdnotify import ServiceNotifier
 from edge.vitals import Vitals
 from firmware_bridge.dialect import mavlink
-from firmware_bridge.pcap import PcapWriter
 from firmware_bridge.transport import Arrival, Peer
 from landing.decider import Decider
 from landing.director import DirectorOutput
@@ -195,8 +194,6 @@ class SimulatedDaemon:
         flight = resolve_flight(settings, runtime.spec, {})
         self._events.write("model", path=runtime.path, name=runtime.spec.name, taxonomy=flight.classes.name)
         self._events.write("flight", sha256=flight.digest, value=Exact(flight.as_dict()))
-        if settings.link.pcap is not None:
-            link.observers.append(stack.enter_context(PcapWriter(settings.link.pcap)).on_frame)
         camera, effects = flight.camera, effects_of(plan)
         eyes = ModelEyes(world, Shutter(camera, effects, plan.painted), runtime)
         decider = Decider(flight.decision, flight.classes, camera)
