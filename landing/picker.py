@@ -253,10 +253,11 @@ def pick(
 ) -> Candidate | NoSite:
     """The best place in a view.
 
-    With a height it is the place of the best score (`score_grid`) that can be reached from there and is wide enough for a
-    new site. Without one the region of largest area wins, then the one with more clearance, then the nearer; inside it the
-    point of greatest clearance (never the centroid, which can lie outside), then the nearest to the vehicle. Nothing
-    depends on the grid's own directions, so a mirrored or rotated world gives the mirrored or rotated site.
+    With a height it is the place of the best score (`score_grid`) that can be reached from there and is wide enough
+    for a new site. Without one the region of largest area wins, then the one with more clearance, then the nearer;
+    inside it the point of greatest clearance (never the centroid, which can lie outside), then the nearest to the
+    vehicle. Nothing depends on the grid's own directions: a mirrored or rotated world gives the mirrored or rotated
+    site.
 
     Args:
         view: The map.
