@@ -37,7 +37,7 @@ from edge.sdnotify import ServiceNotifier
 from edge.vitals import Vitals
 from edge.web.feed import Feed
 from edge.web.history import History
-from edge.web.look import look_at
+from edge.web.preview_frame import draw_preview
 from edge.web.server import pack
 from firmware_bridge.report import LinkStatus
 from landing.decider import Decider
@@ -200,7 +200,7 @@ class Hover:
         self._feed.on_status(status)
         self.recorder.on_status(status)
         if now_ms % SECOND_MS == 0 and self._step is not None:
-            look = look_at(self._step, self._camera, self._settings, WIDTH, True)
+            look = draw_preview(self._step, self._camera, self._settings, WIDTH, True)
             self.history.add(now_ns, pack(look))
             link.texts.clear()  # the stand-in's link keeps them for the campaign's report
         if now_ms % RECORD_MS == 0:

@@ -46,7 +46,7 @@ LEAST_PITCH_DEG = -20.0
 
 @dataclass(frozen=True)
 class LookOptions:
-    """What the command line asks for.
+    """Options of `edge look`.
 
     Attributes:
         model: Model file.
@@ -79,7 +79,7 @@ class LookOptions:
 
 @dataclass
 class Summary:
-    """What a run came to."""
+    """Result of a run."""
 
     looked: int = 0
     sites: int = 0

@@ -7,7 +7,7 @@ from typing import Any
 
 from edge.blackbox.recorder import Recorder
 from edge.blackbox.records import FORMAT, Start
-from edge.blackbox.ring import Limits
+from edge.blackbox.ring import Retention
 from edge.config import EdgeConfig
 from edge.resolved import ResolvedFlight
 from edge.runtimes import Runtime
@@ -44,7 +44,7 @@ def make_recorder(config: EdgeConfig, runtime: Runtime, decider: Decider, flight
         flight.as_dict(),
         flight.digest,
     )
-    limits = Limits(
+    limits = Retention(
         section.ring_s, section.before_s, section.after_s, round(section.budget_mb * 1e6), round(section.free_mb * 1e6)
     )
     return Recorder(section.folder, start, decider.state_dict, limits, section.segment_s, section.image_quality)

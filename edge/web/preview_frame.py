@@ -33,8 +33,8 @@ _BARE_RGBA = np.array((110, 110, 116, 255), np.uint8)
 
 
 @dataclass(frozen=True)
-class Look:
-    """What goes over the wire for one step.
+class PreviewFrame:
+    """Preview of one step, as sent to viewers.
 
     Attributes:
         header: JSON: sizes, site, outlines and horizon as fractions of the picture.
@@ -49,7 +49,9 @@ class Look:
     ground: bytes
 
 
-def look_at(step: Step, camera: CameraModel, settings: DecisionSettings, width_px: int, with_ground: bool) -> Look:
+def draw_preview(
+    step: Step, camera: CameraModel, settings: DecisionSettings, width_px: int, with_ground: bool
+) -> PreviewFrame:
     """Draws a step.
 
     Args:
@@ -76,7 +78,7 @@ def look_at(step: Step, camera: CameraModel, settings: DecisionSettings, width_p
         ground = _png(ground_rgba(step.view))
         header["ground"] = _ground_header(step, step.view)
     mask = _png(_PALETTE_RGBA[mask_of(step.segmentation, settings)])
-    return Look(header, _jpeg(small), mask, ground)
+    return PreviewFrame(header, _jpeg(small), mask, ground)
 
 
 def mask_of(segmentation: Segmentation, settings: DecisionSettings) -> ByteArray:

@@ -28,7 +28,7 @@ MAX_RECORD_BYTES = 256_000_000
 
 
 @dataclass(frozen=True)
-class Entry:
+class RecordedMessage:
     """One message.
 
     Attributes:
@@ -42,7 +42,7 @@ class Entry:
     data: bytes
 
 
-class Flight:
+class Recording:
     """A recording.
 
     Args:
@@ -74,7 +74,7 @@ class Flight:
             )
         self.start = heads[self.files[0]]
 
-    def entries(self, *topics: str) -> Iterator[Entry]:
+    def entries(self, *topics: str) -> Iterator[RecordedMessage]:
         """The messages, of all topics or of some, in the order in which they were written.
 
         Raises:
@@ -84,7 +84,7 @@ class Flight:
             yield from _read(path, self.start.utc_offset_ns, frozenset(topics))
 
 
-def picture_of(entry: Entry) -> bytes:
+def picture_of(entry: RecordedMessage) -> bytes:
     """The JPEG or PNG file in a picture's message.
 
     Raises:
@@ -110,7 +110,7 @@ def _files(paths: tuple[Path, ...]) -> tuple[Path, ...]:
 
 
 def _start_of(path: Path) -> Start | None:
-    """What opens a file; None when the daemon was killed before that reached the disk."""
+    """Read the `Start` of a file; None when the daemon was killed before it reached the disk."""
     try:
         first = next(_read(path, 0, frozenset()), None)
     except RecordingError:
@@ -125,7 +125,7 @@ def _start_of(path: Path) -> Start | None:
 
 
 def _is_cut_at_its_head(path: Path) -> bool:
-    """Whether a file that cannot be read begins as MCAP does, as far as it goes."""
+    """Tell whether an unreadable file is a prefix of MCAP's magic bytes."""
     try:
         with open_file(path, "recording", RecordingError) as stream:
             return MCAP0_MAGIC.startswith(stream.read(len(MCAP0_MAGIC)))
@@ -133,7 +133,7 @@ def _is_cut_at_its_head(path: Path) -> bool:
         return False
 
 
-def _read(path: Path, utc_offset_ns: int, topics: frozenset[str]) -> Iterator[Entry]:
+def _read(path: Path, utc_offset_ns: int, topics: frozenset[str]) -> Iterator[RecordedMessage]:
     names: dict[int, str] = {}
     try:
         with open_file(path, "recording", RecordingError) as stream:
@@ -144,7 +144,7 @@ def _read(path: Path, utc_offset_ns: int, topics: frozenset[str]) -> Iterator[En
                 elif isinstance(record, Message):
                     topic = names.get(record.channel_id, "")
                     if not topics or topic in topics:
-                        yield Entry(topic, record.log_time - utc_offset_ns, record.data)
+                        yield RecordedMessage(topic, record.log_time - utc_offset_ns, record.data)
     except OSError as error:
         raise RecordingError(f"{path}: {error.strerror or error}") from error
     except (McapError, ZstdError, ValueError, struct.error) as error:
