@@ -437,8 +437,8 @@ def parse_decision(pairs: tuple[str, ...]) -> DecisionSection:
     """
     from pydantic import ValidationError
 
-    from edge.validation import first_problem
     from landing.errors import ConfigError
+    from landing.validation import first_problem
 
     values: dict[str, Any] = {}
     for pair in pairs:
