@@ -43,11 +43,11 @@ from firmware_bridge.report import LinkStatus
 from landing.decider import Decider
 from landing.picture import PictureMonitor
 from landing.types import Frame
-from sim.autopilot import Mode
-from sim.autopilot.core import TICK_MS, TICK_S, Autopilot, AutopilotConfig
 from sim.campaign.landing import PRECISION_LANDING
 from sim.campaign.link import InProcessLink, link_settings
 from sim.campaign.ranges import draw_conditions
+from sim.vehicle.autopilot import Mode
+from sim.vehicle.autopilot.core import TICK_MS, TICK_S, Autopilot, AutopilotConfig
 from tests.edge import fake_model
 
 WIDTH, HEIGHT = 160, 120
@@ -187,7 +187,7 @@ class Hover:
             now_ns,
             self._started_ns,
             output,
-            self._control.memory(),
+            self._control.state_dict(),
             self._control.refusal,
             decision,
             pose,

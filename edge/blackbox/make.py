@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Any
 
 from edge.blackbox.recorder import Recorder
@@ -12,6 +11,7 @@ from edge.config import EdgeConfig
 from edge.resolved import ResolvedFlight
 from edge.runtimes import Runtime
 from landing.decider import Decider
+from landing.distribution import VERSION
 from landing.reading import sha256_of
 from landing.redaction import redact_all
 
@@ -34,7 +34,7 @@ def make_recorder(config: EdgeConfig, runtime: Runtime, decider: Decider, flight
     }
     start = Start(
         FORMAT,
-        version("touchdown"),
+        VERSION,
         "",
         0,
         0,
@@ -47,4 +47,4 @@ def make_recorder(config: EdgeConfig, runtime: Runtime, decider: Decider, flight
     limits = Retention(
         section.ring_s, section.before_s, section.after_s, round(section.budget_mb * 1e6), round(section.free_mb * 1e6)
     )
-    return Recorder(section.folder, start, decider.memory, limits, section.segment_s, section.image_quality)
+    return Recorder(section.folder, start, decider.state_dict, limits, section.segment_s, section.image_quality)
