@@ -30,7 +30,7 @@ PROCEDURAL = "procedural"
 """The demo network knows every class of these worlds."""
 
 RESULTS = Path(__file__).parent / "results"
-SHARES = ("success", "wrongful_abstention", "landed_without_site", "unsafe", "person_within_2m", "timeout")
+SHARES = ("success", "false_no_site", "landed_without_site", "unsafe", "person_within_2m", "timeout")
 
 
 @click.command()
@@ -62,7 +62,7 @@ def main(scenes: int, seed: int, shifts: str, model: Path | None, flights: int, 
                 "scenes": plan.scenes,
                 "worlds": plan.worlds[0],
                 "command": command_of(plan),
-                "summary": summary["ours"],
+                "summary": summary["touchdown"],
             }
         )
     result = {"machine": describe(), "code": code_digest(), "campaigns": found}
@@ -72,7 +72,7 @@ def main(scenes: int, seed: int, shifts: str, model: Path | None, flights: int, 
 
 def _plan(scenes: int, seed: int, worlds: str = "scenes", shift: float = 0.0, model: Path | None = None) -> Plan:
     return plan_from(
-        scenes, seed, "val", worlds, "ours", "confusion" if model is None else "model", model, None, (), 25.0, shift
+        scenes, seed, "val", worlds, "touchdown", "errors" if model is None else "model", model, None, (), 25.0, shift
     )
 
 

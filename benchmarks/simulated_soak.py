@@ -46,8 +46,8 @@ from landing.types import Frame
 from sim.autopilot import Mode
 from sim.autopilot.core import TICK_MS, TICK_S, Autopilot, AutopilotConfig
 from sim.campaign.landing import PRECISION_LANDING
-from sim.campaign.link import InProcessLink, link_settings
 from sim.campaign.ranges import draw_conditions
+from sim.flight.link import InProcessLink, link_settings
 from tests.edge import fake_model
 
 WIDTH, HEIGHT = 160, 120

@@ -39,7 +39,7 @@ class Links:
 
 
 @dataclass(frozen=True)
-class Conditions:
+class StartConditions:
     """Where a landing begins, and in what air.
 
     Attributes:
@@ -108,7 +108,7 @@ class AutopilotProcess(Protocol):
         """Ends the process at once, as a loss of power does."""
 
 
-def make_autopilot(name: str, conditions: Conditions, folder: Path) -> AutopilotProcess:
+def make_autopilot(name: str, conditions: StartConditions, folder: Path) -> AutopilotProcess:
     """The autopilot of a name, not yet started.
 
     Args:

@@ -16,7 +16,7 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 
 from sim.campaign.scene import CampaignError
-from sim.campaign.task import Outcome, Task, run
+from sim.campaign.task import Task, TaskResult, run
 
 ENGINES = ("processes", "dask")
 
@@ -24,7 +24,7 @@ IN_FLIGHT_PER_WORKER = 4
 """Tasks that are handed out at a time, so that memory does not grow with the campaign."""
 
 
-def outcomes(tasks: Sequence[Task], engine: str, jobs: int, scheduler: str | None = None) -> Iterator[Outcome]:
+def outcomes(tasks: Sequence[Task], engine: str, jobs: int, scheduler: str | None = None) -> Iterator[TaskResult]:
     """Runs tasks and gives what came of each, as it comes.
 
     Args:
@@ -46,7 +46,7 @@ def outcomes(tasks: Sequence[Task], engine: str, jobs: int, scheduler: str | Non
     raise CampaignError(f"engine {engine!r}: expected {', '.join(ENGINES)}")
 
 
-def _in_processes(tasks: Sequence[Task], jobs: int) -> Iterator[Outcome]:
+def _in_processes(tasks: Sequence[Task], jobs: int) -> Iterator[TaskResult]:
     if jobs <= 1:
         yield from map(run, tasks)
         return
@@ -82,7 +82,7 @@ def _end_with_parent() -> None:
     threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
-def _with_dask(tasks: Sequence[Task], jobs: int, scheduler: str | None) -> Iterator[Outcome]:
+def _with_dask(tasks: Sequence[Task], jobs: int, scheduler: str | None) -> Iterator[TaskResult]:
     try:
         import distributed
     except ImportError:

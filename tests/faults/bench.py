@@ -18,7 +18,7 @@ import numpy as np
 
 from landing.taxonomy import Taxonomy
 from sim.autopilot import Mode
-from sim.daemon_process import toml_value
+from sim.flight.daemon import toml_value
 from sim.ground_station import GroundStation
 from sim.home import Home
 from sim.processes import start_process, stop_process

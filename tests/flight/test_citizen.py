@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from firmware_bridge.pcap import read_pcap
-from sim.flight_plan import FlightPlan
-from sim.runs import fly_one
+from sim.flight.plan import FlightPlan
+from sim.flight.runs import fly_one
 from tests.bridge.citizenship import complaints
 from tests.bridge.test_pcap import check_packets
 from tests.flight.test_flight import colour_model, painted_world

@@ -12,10 +12,10 @@ import numpy as np
 from edge.runtimes import RuntimeOptions, load_runtime
 from landing.errors import LinkError, TouchdownError
 from landing.types import Frame
-from sim.flight_plan import FlightPlan, FlightResult
+from sim.flight.plan import FlightPlan, FlightResult
+from sim.flight.runs import fly_one
+from sim.flight.simulated import MACHINE
 from sim.processes import TooLateError
-from sim.runs import fly_one
-from sim.simulated import MACHINE
 
 CLOCKS = ("auto", "real", "simulated")
 

@@ -24,7 +24,7 @@ from landing.types import LandingTarget, Pose
 from landing.vehicle import VehicleStatus
 from sim.autopilot.core import Autopilot as StandIn
 from sim.autopilot.core import LinkId
-from sim.campaign.ranges import Conditions
+from sim.campaign.ranges import SceneConditions
 
 LINK = "daemon"
 ASK_PERIOD_NS = 50_000_000
@@ -213,6 +213,6 @@ class InProcessLink:
         return SendResult()
 
 
-def link_settings(conditions: Conditions, commands: bool) -> LinkSettings:
+def link_settings(conditions: SceneConditions, commands: bool) -> LinkSettings:
     """As a user with this vehicle would configure it: it took off from the ground it lands on."""
     return LinkSettings("udpin:127.0.0.1:0", ground_down_m=conditions.height_bias_m, commands=commands)
