@@ -2,8 +2,8 @@
 
     python -m benchmarks.estimator_resets [--seconds 3600]
 
-The vehicle of `sim.gusty_flight` flies hard in gusts: every reset counted there is false. Then it hovers in gusts, and
-its estimate steps by known sizes at random moments.
+The vehicle of `sim.vehicle.gusty_flight` flies hard in gusts: every reset counted there is false. Then it hovers in
+gusts, and its estimate steps by known sizes at random moments.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import click
 from benchmarks.machine import describe
 from firmware_bridge.pose_history import PoseHistory
 from landing.estimator import FrameShift
-from sim.gusty_flight import Estimate, after_reset, feed, fly, reported
+from sim.vehicle.gusty_flight import Estimate, after_reset, feed, fly, reported
 
 RESULT = Path(__file__).parent / "results" / "estimator_resets.json"
 RATES_HZ = (4.0, 10.0, 25.0, 50.0)

@@ -35,10 +35,10 @@ from machine import describe  # noqa: E402
 
 from landing.errors import TouchdownError  # noqa: E402
 from landing.taxonomy import Taxonomy  # noqa: E402
-from sim.autopilots import FULL_WIND_M  # noqa: E402
 from sim.flight.daemon import EventTail  # noqa: E402
 from sim.flight.plan import Fault, FlightPlan, FlightResult, PlannedFault  # noqa: E402
 from sim.flight.runs import fly_one  # noqa: E402
+from sim.vehicle.autopilot_process import FULL_WIND_M  # noqa: E402
 from sim.world import procedural, save_world  # noqa: E402
 from tests.edge.fake_model import build  # noqa: E402
 

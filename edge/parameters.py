@@ -22,11 +22,11 @@ from pydantic import BaseModel, ValidationError
 
 from edge.config import EdgeConfig
 from edge.log import EventLog
-from edge.validation import first_problem
 from firmware_bridge.parameters import Parameter, ParameterKind, Writable, as_real32
 from landing.errors import ConfigError, InvalidValueError
 from landing.reading import read_json
 from landing.settings import AuthorityLevel, DecisionSettings, DirectorSettings
+from landing.validation import first_problem
 
 logger = logging.getLogger("edge")
 

@@ -1,8 +1,7 @@
 """One connection: a reader thread that opens it again after every loss, and two ways out of it.
 
-`Channel.send` goes out at once and never waits. `Channel.post` is for answers and forwarded
-frames: they wait in a short queue for a share of the line, so that no question, however often it is asked, keeps a
-landing target waiting behind it.
+`Channel.send` goes out at once and never waits. `Channel.post` is for answers: they wait in a short queue for a share
+of the line, so that no landing target waits behind them, however often somebody asks.
 """
 
 from __future__ import annotations
@@ -211,7 +210,7 @@ class Channel:
         return result
 
     def post(self, message: Any, component_id: int | None = None, to: tuple[Peer, ...] | None = None) -> bool:
-        """Queue a message, or the bytes of a whole frame; False when the queue is full."""
+        """Queue an answer; False when the queue is full."""
         component = self.settings.component_id if component_id is None else component_id
         with self._write_lock:
             if self._transport is None or len(self._queue) >= QUEUE_FRAMES:
@@ -251,8 +250,7 @@ class Channel:
                 if not self._queue or self._transport is None or not self._answers.open(now_ns):
                     return
                 message, component, to = self._queue.popleft()
-                forwarded = isinstance(message, bytes)
-                frame = message if forwarded else self._framed(message, component)
+                frame = self._framed(message, component)
                 self._answers.take(len(frame))
                 sent = self._write(frame, to, now_ns).sent
             if sent:

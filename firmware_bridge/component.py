@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from firmware_bridge import camera_protocol
-from firmware_bridge.about import OLDER_COMMANDS, About, packed_version, software_version
+from firmware_bridge.about import OLDER_COMMANDS, About, packed_version
 from firmware_bridge.addressing import Address, is_for, is_for_all, target_of
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.ftp import FtpServer
@@ -20,6 +20,7 @@ from firmware_bridge.metadata import metadata_files
 from firmware_bridge.parameters import PARAMETER_MESSAGES, ParameterServer, ParameterTable
 from firmware_bridge.requests import COMMANDS, CommandServer
 from firmware_bridge.video import VIDEO_COMPONENT, VideoSettings
+from landing.distribution import VERSION
 from landing.vehicle import VehicleStatus
 
 QUESTIONS = COMMANDS | PARAMETER_MESSAGES | {"FILE_TRANSFER_PROTOCOL"}
@@ -65,7 +66,7 @@ class Component:
         self._parameters = ParameterServer(table)
         self._camera: CommandServer | None = None
         if video is not None:
-            version = packed_version(software_version())
+            version = packed_version(VERSION)
             described = camera_protocol.CameraDescription(video, version, started_ns)
             self._camera = CommandServer(described.sources(), camera_protocol.OLDER_COMMANDS)
 

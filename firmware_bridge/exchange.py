@@ -1,7 +1,6 @@
 """What the connections bring, given to all whom it concerns; called in the connections' threads.
 
-Only the autopilot's connection moves the pose and synchronises clocks. Questions are answered, and frames passed on,
-wherever they come from.
+Only the autopilot's connection moves the pose and synchronises clocks. Questions are answered on every connection.
 """
 
 from __future__ import annotations
@@ -10,10 +9,9 @@ import threading
 import time
 from functools import partial
 
-from firmware_bridge.addressing import Address, sender_of
+from firmware_bridge.addressing import sender_of
 from firmware_bridge.channel import Channel
 from firmware_bridge.component import QUESTIONS, Component, Surroundings
-from firmware_bridge.forward import Router
 from firmware_bridge.frames import ReceivedFrame
 from firmware_bridge.parameters import ParameterTable
 from firmware_bridge.settings import LinkSettings
@@ -48,8 +46,6 @@ class Exchange:
         # never waits for this lock, and it is never taken together with `lock`.
         self._ask_lock = threading.Lock()
         self._component = Component(settings.component_id, parameters, settings.video, time.monotonic_ns())
-        self._router_lock = threading.Lock()
-        self._router = Router(1 + len(settings.ground_stations)) if settings.forward else None
         self._channels: tuple[Channel, ...] = ()
 
     def connect(self, channels: tuple[Channel, ...]) -> None:
@@ -87,8 +83,7 @@ class Exchange:
     def heard(self, channel: Channel, frame: ReceivedFrame, now_ns: int) -> None:
         """A frame has come."""
         system = self.telemetry.own_system
-        own = self._component.own(system)
-        if sender_of(frame.message) in own:
+        if sender_of(frame.message) in self._component.own(system):
             self._on_own(frame, now_ns)
             return
         if frame.message.get_type() == "TIMESYNC":
@@ -101,8 +96,6 @@ class Exchange:
                 system = self.telemetry.own_system
             for each in self._channels:
                 each.speak_as(system)
-        if self._router is not None:
-            self._pass_on(self._router, channel, frame, now_ns, own)
         if frame.message.get_type() in QUESTIONS:
             self._answer(channel, frame, system, now_ns)
 
@@ -131,14 +124,6 @@ class Exchange:
                 answer = self._timesync.answer(frame.message, now_ns)
                 if answer is not None:
                     self.telemetry.synchronise(answer)
-
-    def _pass_on(
-        self, router: Router, channel: Channel, frame: ReceivedFrame, now_ns: int, own: frozenset[Address]
-    ) -> None:
-        with self._router_lock:
-            targets = router.targets(frame, channel.settings.index, now_ns, own)
-        for index in targets:
-            self._channels[index].post(frame.raw)
 
     def _answer(self, channel: Channel, frame: ReceivedFrame, system: int, now_ns: int) -> None:
         with self.lock:

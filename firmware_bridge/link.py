@@ -18,7 +18,7 @@ from firmware_bridge import camera_protocol
 from firmware_bridge.channel import Channel, ChannelSettings, Observer
 from firmware_bridge.computer import ComputerMonitor
 from firmware_bridge.computer_sender import ComputerStatusSender
-from firmware_bridge.connection import make_transport, parse_connection
+from firmware_bridge.connection import make_transport
 from firmware_bridge.exchange import Exchange
 from firmware_bridge.link_status import link_status, signing_status
 from firmware_bridge.messages import HealthState, Severity, heartbeat_message, statustext_messages
@@ -92,8 +92,8 @@ class FlightLink:
     def _make_channels(self, make: Callable[[], Transport] | None) -> tuple[Channel, ...]:
         settings = self.settings
         channels = []
-        for index, connection in enumerate((settings.connection, *settings.ground_stations)):
-            endpoint = parse_connection(connection, settings.baud)
+        names = (settings.connection, *settings.ground_stations)
+        for index, (connection, endpoint) in enumerate(zip(names, settings.endpoints(), strict=True)):
             is_flight = index == 0
             channels.append(
                 Channel(

@@ -22,7 +22,7 @@ from firmware_bridge.pose_history import HeightSource, PoseHistory
 from firmware_bridge.rangefinders import RangeReadings, stuck_words
 from firmware_bridge.report import Alarm, AlarmKind
 from firmware_bridge.served import Change, ServedAutopilot
-from firmware_bridge.settings import LinkSettings
+from firmware_bridge.settings import STICK_RATE_HZ, LinkSettings
 from firmware_bridge.streams import StreamRequests, request_message, set_message_interval
 from firmware_bridge.target import TargetForm
 from firmware_bridge.timesync import Answer
@@ -89,10 +89,9 @@ class Telemetry:
         self.gimbal = GimbalHistory() if settings.gimbal else None
         self.history = PoseHistory(
             settings.height_source,
-            settings.pose_limits,
-            settings.rangefinder_offset_frd_m,
-            settings.ground_down_m,
-            self.gimbal,
+            rangefinder_offset_frd_m=settings.rangefinder_offset_frd_m,
+            ground_down_m=settings.ground_down_m,
+            gimbal=self.gimbal,
         )
         self.vehicle = VehicleTracker(
             round(settings.heartbeat_timeout_s * NS_PER_S), stick_channels=settings.stick_channels
@@ -311,7 +310,7 @@ class Telemetry:
         for name in ESTIMATOR_STREAMS.get(served.id.autopilot, ()):
             self.streams.add(name, ESTIMATOR_RATE_HZ, 0, optional=True)
         if self._settings.commands and sticks is not None:
-            self.streams.add(sticks, self._settings.stick_rate_hz, 0)
+            self.streams.add(sticks, STICK_RATE_HZ, 0)
         log.info("link: autopilot %s", served)
 
     def _on_heartbeat(self, message: Any, now_ns: int) -> None:

@@ -13,12 +13,11 @@ from firmware_bridge.doctor.boot import reboot
 from firmware_bridge.doctor.examination import Examination, Repair, examine, repair, repair_findings
 from firmware_bridge.doctor.findings import Finding, Level
 from firmware_bridge.doctor.latency import Latency, latency_of, run_daemon
-from firmware_bridge.doctor.session import Session
+from firmware_bridge.doctor.session import TOOL_COMPONENT, Session
 from firmware_bridge.doctor.show import busy, closing_line, has_rich, line_of, print_table
 from firmware_bridge.doctor.trial import try_target
 from firmware_bridge.events import EventTail
-from firmware_bridge.settings import LinkSettings
-from firmware_bridge.tool_config import ToolConfig, load_tool_config
+from firmware_bridge.settings import LinkSettings, ToolConfig, load_tool_config
 from landing.errors import ConfigError, DataError, TouchdownError
 
 ROUNDS = 2
@@ -89,7 +88,7 @@ def _teller(options: DoctorOptions, echo: Echo) -> Callable[[Finding], None]:
 
 def _examine_and_mend(options: DoctorOptions, tell: Callable[[Finding], None]) -> Examination:
     config = load_tool_config(options.config)
-    settings = config.settings(options.connection, options.baud)
+    settings = config.settings(options.connection, options.baud, TOOL_COMPONENT)
     _leave_a_daemon_alone(settings)
     latency = _latency(options, config)
     with Session(settings) as session:
@@ -98,7 +97,7 @@ def _examine_and_mend(options: DoctorOptions, tell: Callable[[Finding], None]) -
             report = _mend(session, report, options, latency, tell)
         if options.test_target:
             session.ask_streams()
-            for finding in try_target(session, report.identity, form=config.target_form):
+            for finding in try_target(session, report.identity, form=settings.target_frame):
                 report.findings.append(finding)
                 tell(finding)
     return report
@@ -117,7 +116,7 @@ def _leave_a_daemon_alone(settings: LinkSettings) -> None:
 
 
 def _latency(options: DoctorOptions, config: ToolConfig) -> Latency | None:
-    events = options.events or config.events
+    events = options.events or config.log.events
     if options.timed_run_s is not None:
         if events is None or options.config is None:
             raise ConfigError(

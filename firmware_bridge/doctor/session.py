@@ -313,4 +313,4 @@ def result_name(result: int | None) -> str:
 
 def tool_settings(connection: str, baud: int = 921_600, **others: Any) -> LinkSettings:
     """Link settings of a tool beside the daemon: another component id, the daemon's streams."""
-    return LinkSettings(connection, baud, **{"component_id": TOOL_COMPONENT, **others})
+    return LinkSettings(connection, **{"baud": baud, "component_id": TOOL_COMPONENT, **others})

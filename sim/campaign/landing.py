@@ -12,13 +12,11 @@ from edge.control import Control
 from edge.pipeline import Pipeline
 from edge.sections.camera import CameraSection
 from firmware_bridge.dialect import mavlink
+from firmware_bridge.settings import LinkSettings
 from landing.authority import AuthorityState
 from landing.director import DirectorOutput
 from landing.settings import AuthorityLevel, AuthoritySettings, DecisionSettings, DirectorSettings
 from landing.types import Pose
-from sim.autopilot import Mode
-from sim.autopilot.core import TICK_MS, Autopilot, AutopilotConfig
-from sim.autopilot.flight import EstimatorErrors
 from sim.camera import Motion
 from sim.campaign.intruder import Intruder
 from sim.campaign.pilot import NEARER_M, SEARCH_S, GoDown, Phase, Pilot
@@ -29,9 +27,12 @@ from sim.campaign.reaction import ReactionWatch
 from sim.campaign.scene import Scene
 from sim.campaign.sensors import SensorModel, believed_camera, shaken
 from sim.campaign.trace import Flown, Trace, TrackPoint
-from sim.flight.link import InProcessLink, link_settings
+from sim.flight.link import InProcessLink
 from sim.flight.loop import BOOT_NS, CameraSample, FlightLoop, SimulatedClock, no_stopwatch
 from sim.vehicle import Wind
+from sim.vehicle.autopilot import Mode
+from sim.vehicle.autopilot.core import TICK_MS, Autopilot, AutopilotConfig
+from sim.vehicle.autopilot.flight import EstimatorErrors
 from sim.world import ActorState, World
 
 TRACK_MS = 100
@@ -294,3 +295,8 @@ def autopilot_config(scene: Scene, start_ne_m: tuple[float, float], parameters: 
             velocity_noise_mps=c.velocity_noise_mps,
         ),
     )
+
+
+def link_settings(conditions: SceneConditions, commands: bool) -> LinkSettings:
+    """As a user with this vehicle would configure it: it took off from the ground it lands on."""
+    return LinkSettings("udpin:127.0.0.1:0", ground_down_m=conditions.height_bias_m, commands=commands)

@@ -30,7 +30,7 @@ from landing.camera import CameraModel
 from landing.errors import DataError
 from landing.taxonomy import Role, Taxonomy
 from landing.types import ByteArray
-from sim.camera_effects import Effects
+from sim.camera.effects import Effects
 from sim.campaign.eval_samples import (
     HFOV_DEG,
     PICTURE_PX,

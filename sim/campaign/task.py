@@ -15,6 +15,7 @@ import cv2
 from edge.resolved import ResolvedDecision, resolve_decision
 from edge.runtimes import Runtime
 from landing.settings import AuthoritySettings, DecisionSection, DirectorSettings
+from sim.camera.sensor import Shutter
 from sim.campaign.code import code_digest
 from sim.campaign.landing import FlightSetup, Landing
 from sim.campaign.perception_errors import PerceptionErrorModel, load_error_model
@@ -34,7 +35,6 @@ from sim.campaign.sensors import (
     true_camera,
 )
 from sim.campaign.trace import Flown
-from sim.shutter import Shutter
 from sim.world import World
 
 LOGGERS = ("edge", "firmware_bridge", "landing")

@@ -15,7 +15,7 @@ from landing.types import Frame
 from sim.flight.plan import FlightPlan, FlightResult
 from sim.flight.runs import fly_one
 from sim.flight.simulated import MACHINE
-from sim.processes import TooLateError
+from sim.vehicle.processes import TooLateError
 
 CLOCKS = ("auto", "real", "simulated")
 

@@ -13,16 +13,17 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from sim.autopilots import AutopilotProcess, StartConditions, make_autopilot
 from sim.flight.daemon import ORDERS, DaemonProcess, EventTail, daemon_config, site_led_to
 from sim.flight.link_proxy import LinkProxy
 from sim.flight.pilot import Cable, Daemon, Pilot
 from sim.flight.plan import Fault, FlightPlan, FlightResult
 from sim.flight.simulated import SimulatedStandIn, text_log
 from sim.flight.too_slow import too_slow
-from sim.ground_station import GroundStation, TruthSample
-from sim.processes import FlightError
-from sim.sitl.namespace import loopback_only
+from sim.vehicle.autopilot_process import AutopilotProcess, StartConditions
+from sim.vehicle.autopilots import make_autopilot
+from sim.vehicle.ground_station import GroundStation, TruthSample
+from sim.vehicle.processes import FlightError
+from sim.vehicle.sitl.namespace import loopback_only
 from sim.world import World, parse_world_spec, save_world, suggest_start
 
 __all__ = ["FlightError", "FlightPlan", "FlightResult", "fly"]

@@ -22,9 +22,8 @@ from landing.command import CommandAnswer, CommandRequest
 from landing.errors import InvalidValueError
 from landing.types import LandingTarget, Pose
 from landing.vehicle import VehicleStatus
-from sim.autopilot.core import Autopilot as StandIn
-from sim.autopilot.core import LinkId
-from sim.campaign.ranges import SceneConditions
+from sim.vehicle.autopilot.core import Autopilot as StandIn
+from sim.vehicle.autopilot.core import LinkId
 
 LINK = "daemon"
 ASK_PERIOD_NS = 50_000_000
@@ -211,8 +210,3 @@ class InProcessLink:
     def _send(self, message: Any) -> SendResult:
         self._queue(self._up, self._ours, message)
         return SendResult()
-
-
-def link_settings(conditions: SceneConditions, commands: bool) -> LinkSettings:
-    """As a user with this vehicle would configure it: it took off from the ground it lands on."""
-    return LinkSettings("udpin:127.0.0.1:0", ground_down_m=conditions.height_bias_m, commands=commands)

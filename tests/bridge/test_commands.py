@@ -21,7 +21,7 @@ from landing.command import AnswerKind, CommandRequest, FlyTo, Hold, Land
 from landing.errors import InvalidValueError
 from landing.types import Pose
 from landing.vehicle import FLIGHT_MODES, Autopilot, Sticks
-from sim.home import Home
+from sim.vehicle.home import Home
 
 MS = 1_000_000
 S = 1_000 * MS

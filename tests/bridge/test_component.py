@@ -9,6 +9,7 @@ import struct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from firmware_bridge.about import hardware_uid, packed_version
 from firmware_bridge.component import Component, Surroundings
@@ -21,7 +22,7 @@ from landing.errors import InvalidValueError
 from landing.vehicle import Autopilot, VehicleStatus
 from tests.bridge.parameter_table import SmallTable
 
-RTSP = VideoSettings("rtsp://192.168.1.20:8554/preview", width_px=640, height_px=480, rate_hz=10)
+RTSP = VideoSettings(uri="rtsp://192.168.1.20:8554/preview", width_px=640, height_px=480, rate_hz=10)
 DISARMED = VehicleStatus(link_alive=True, autopilot=Autopilot.ARDUPILOT, armed=False)
 ARMED = VehicleStatus(link_alive=True, autopilot=Autopilot.ARDUPILOT, armed=True)
 ASKER = (255, 190)
@@ -476,15 +477,15 @@ def test_no_stream_no_camera():
 @pytest.mark.parametrize(
     ("uri", "kind", "stream_type"),
     [
-        ("rtsp://a/b", "", mavlink.VIDEO_STREAM_TYPE_RTSP),
+        ("rtsp://a/b", "auto", mavlink.VIDEO_STREAM_TYPE_RTSP),
         ("5600", "rtpudp", mavlink.VIDEO_STREAM_TYPE_RTPUDP),
-        ("udp://0.0.0.0:5600", "", mavlink.VIDEO_STREAM_TYPE_RTPUDP),
+        ("udp://0.0.0.0:5600", "auto", mavlink.VIDEO_STREAM_TYPE_RTPUDP),
         ("tcp://10.0.0.1:5000", "mpeg-ts", mavlink.VIDEO_STREAM_TYPE_MPEG_TS),
         ("http://10.0.0.1/whep", "whep", mavlink.VIDEO_STREAM_TYPE_WHEP),
     ],
 )
 def test_kinds_of_stream(uri, kind, stream_type):
-    assert VideoSettings(uri, kind).stream_type == stream_type
+    assert VideoSettings(uri=uri, type=kind).stream_type == stream_type
 
 
 @pytest.mark.parametrize(
@@ -493,11 +494,11 @@ def test_kinds_of_stream(uri, kind, stream_type):
         {"uri": "http://10.0.0.1/preview.mjpg"},
         {"uri": ""},
         {"uri": "rtsp://" + "x" * 160},
-        {"uri": "rtsp://a", "kind": "mjpeg"},
+        {"uri": "rtsp://a", "type": "mjpeg"},
         {"uri": "rtsp://a", "width_px": -1},
         {"uri": "rtsp://a", "rate_hz": math.nan},
     ],
 )
 def test_streams_that_cannot_be_announced(video):
-    with pytest.raises(InvalidValueError):
+    with pytest.raises(ValidationError):
         VideoSettings(**video)

@@ -20,7 +20,7 @@ from firmware_bridge.doctor.traps import TRAPS, find_traps
 from firmware_bridge.identity import Identity, ParameterEncoding, identity_of
 from firmware_bridge.texts import TextAssembler
 from landing.vehicle import Autopilot
-from sim.autopilot.parameters import TABLE
+from sim.vehicle.autopilot.parameters import TABLE
 
 ALL = [*ardupilot.RULES, *px4.RULES]
 VERSIONS = [None, (4, 0, 0), (4, 6, 2), (4, 7, 0), (1, 13, 0), (1, 15, 4), (1, 16, 0)]

@@ -14,7 +14,7 @@ from landing.errors import LinkError, TouchdownError
 from sim.flight.clock import ClockChoice, Pace, measure_pace
 from sim.flight.plan import FlightPlan, FlightResult
 from sim.flight.too_slow import too_slow
-from sim.processes import FlightError, TooLateError
+from sim.vehicle.processes import FlightError, TooLateError
 from tests.edge.fake_model import save
 
 FAST, SLOW = Pace(60.0, 0.5, 2), Pace(733.0, 0.5, 2)
