@@ -187,7 +187,7 @@ class Hover:
             now_ns,
             self._started_ns,
             output,
-            self._control.memory(),
+            self._control.state_dict(),
             self._control.refusal,
             decision,
             pose,

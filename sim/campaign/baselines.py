@@ -58,7 +58,7 @@ class Baseline(ABC):
         self.taxonomy = taxonomy
         self.camera = camera
         self.last_view: GroundView | None = None
-        self.last_room_m: GridOfFloat | None = None
+        self.last_clearance_m: GridOfFloat | None = None
         self._frame: EstimatorFrame = FIRST_FRAME
         self.reset()
 
@@ -234,10 +234,10 @@ class SingleFrame(Baseline):
         if view is None:
             return NoSite(NoSiteReason.GROUND_NOT_IN_VIEW, "the camera does not see the ground")
         vehicle = (pose.position_ned_m[0], pose.position_ned_m[1])
-        hazard_room_m = hazard_clearance_grid(view, self.taxonomy, self.settings)
-        self.last_room_m = room_m = clearance_grid(view, hazard_room_m)
-        regions = clean_regions(view, room_m, self.settings, vehicle)
-        best = pick(view, room_m, regions, self.settings, vehicle)
+        hazard_clearance_m = hazard_clearance_grid(view, self.taxonomy, self.settings)
+        self.last_clearance_m = clearance_m = clearance_grid(view, hazard_clearance_m)
+        regions = clean_regions(view, clearance_m, self.settings, vehicle)
+        best = pick(view, clearance_m, regions, self.settings, vehicle)
         if isinstance(best, NoSite):
             return best
         return ChosenPlace((best.north_m, best.east_m), best.clearance_m, best.area_m2)

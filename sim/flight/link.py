@@ -201,11 +201,11 @@ class InProcessLink:
 
     def withdraw_command(self) -> None:
         """Does not ask again for what was asked last."""
-        self.telemetry.desk.withdraw()
+        self.telemetry.command_tracker.withdraw()
 
     def take_answers(self) -> tuple[CommandAnswer, ...]:
         """The answers to our commands since the last call."""
-        return self.telemetry.desk.take_answers()
+        return self.telemetry.command_tracker.take_answers()
 
     def _send(self, message: Any) -> SendResult:
         self._queue(self._up, self._ours, message)

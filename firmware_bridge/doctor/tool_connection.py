@@ -9,10 +9,10 @@ from typing import Any
 from firmware_bridge.connection import make_transport, parse_connection
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.frames import ReceivedFrame
-from firmware_bridge.peers import PeerBook
+from firmware_bridge.peers import PeerTable
 from firmware_bridge.settings import LinkSettings
 from firmware_bridge.signing import LinkSigning
-from firmware_bridge.stamp_file import StampKeeper, load_signing
+from firmware_bridge.stamp_file import StampWriter, load_signing
 from firmware_bridge.transport import Peer, Transport
 from landing.errors import LinkError
 
@@ -20,7 +20,7 @@ SIGNING_LINK_ID = 192
 """Of our signatures; the daemon's connections count from 0."""
 
 
-class Wire:
+class ToolConnection:
     """Frames in, messages out, in one thread.
 
     Args:
@@ -44,7 +44,7 @@ class Wire:
         self._transport: Transport | None = None
         self._packer = mavlink.MAVLink(None, self.system_id, settings.component_id)
         self._signing: LinkSigning | None = None
-        self._stamps: StampKeeper | None = None
+        self._stamps: StampWriter | None = None
         if settings.signing_key is not None:
             # A stamp file of its own: two programs must not write the daemon's.
             stamps = settings.signing_key.with_name(settings.signing_key.name + ".tools.stamp")
@@ -92,7 +92,7 @@ class Wire:
         if self._stamps is not None:
             self._stamps.close()
 
-    def read(self, peers: PeerBook, wait_s: float) -> list[ReceivedFrame]:
+    def read(self, peers: PeerTable, wait_s: float) -> list[ReceivedFrame]:
         """Frames that have come, of those that may be listened to; closes it when it is lost."""
         if self._transport is None:
             return []
@@ -106,7 +106,7 @@ class Wire:
         signing = self._signing
         return [frame for frame in frames if signing is None or signing.accepts(frame.raw, frame.message.get_msgId())]
 
-    def send(self, message: Any, peers: PeerBook, to: tuple[Peer, ...] | None) -> bool:
+    def send(self, message: Any, peers: PeerTable, to: tuple[Peer, ...] | None) -> bool:
         """Send one message, to some or to all; False when the connection takes none now."""
         if self._transport is None:
             return False

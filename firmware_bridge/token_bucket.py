@@ -5,7 +5,7 @@ from __future__ import annotations
 NS_PER_S = 1_000_000_000
 
 
-class Allowance:
+class TokenBucket:
     """Bytes that may pass: they come back at a steady rate, up to a burst.
 
     A taker may overdraw once, by the size of what it takes, so that one large frame always passes; the next waits until

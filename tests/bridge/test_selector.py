@@ -7,7 +7,7 @@ import pytest
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.frames import FrameReader
 from firmware_bridge.report import AlarmKind
-from firmware_bridge.served import CONTESTED_NS, HAND_OVER_NS
+from firmware_bridge.selector import CONTESTED_NS, HAND_OVER_NS
 from firmware_bridge.settings import LinkSettings
 from firmware_bridge.telemetry import OWN_IDS_QUIET_NS, Telemetry
 from landing.vehicle import Autopilot
@@ -255,7 +255,7 @@ def test_two_sequences_under_one_id_on_one_wire():
     now_ns = fly([one, two], now_ns, 2)
     (alarm,) = heard.alarms(now_ns)
     assert alarm.kind is AlarmKind.CONTESTED and "interleave" in alarm.text
-    assert heard.choice.sequence.turns > 10
+    assert heard.selector.sequence.turns > 10
 
 
 def test_another_kind_of_autopilot_under_the_served_id():
@@ -298,7 +298,7 @@ def test_candidates_stay_within_bounds():
     now_ns = fly([own], SECOND, 2)
     for number in range(1000):
         Vehicle(heard, system=2 + number % 250, peer=("10.0.0.1", number)).heartbeat(now_ns)
-    assert len(heard.choice._candidates) <= 64
+    assert len(heard.selector._candidates) <= 64
     assert heard.autopilot.system == 1
     assert "999" not in heard.alarms(now_ns)[0].text
     assert len(heard.alarms(now_ns)[0].text) < 500

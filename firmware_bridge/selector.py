@@ -45,7 +45,7 @@ MAVLINK1_FRAMES = 20
 MAVLINK1_NS = 5 * NS_PER_S
 
 
-class Change(Enum):
+class ServedChange(Enum):
     """What a heartbeat changed."""
 
     ADOPTED = "adopted"
@@ -54,7 +54,7 @@ class Change(Enum):
 
 
 @dataclass
-class Candidate:
+class HeardAutopilot:
     """An autopilot at one peer.
 
     Attributes:
@@ -87,7 +87,7 @@ class Candidate:
         return f"system {self.id.system} ({kind} {vehicle}{where})"
 
 
-class ServedAutopilot:
+class AutopilotSelector:
     """Takes every message heard on the autopilot's connection.
 
     Args:
@@ -103,13 +103,13 @@ class ServedAutopilot:
     def __init__(self, system_id: int | None, timeout_ns: int) -> None:
         self._system_id = system_id
         self._timeout_ns = timeout_ns
-        self.served: Candidate | None = None
+        self.served: HeardAutopilot | None = None
         self.sequence = SequenceCounter()
         self.passed_over = ""
-        self._candidates: dict[tuple[int, Peer], Candidate] = {}
+        self._candidates: dict[tuple[int, Peer], HeardAutopilot] = {}
         self._frames: OrderedDict[bytes, int] = OrderedDict()
 
-    def hear(self, message: Any, peer: Peer, now_ns: int) -> Change | None:
+    def hear(self, message: Any, peer: Peer, now_ns: int) -> ServedChange | None:
         """Take a message; says what it changed, if anything."""
         change = None
         if message.get_type() == "HEARTBEAT":
@@ -177,7 +177,7 @@ class ServedAutopilot:
             and now_ns - served.heard_ns <= MAVLINK1_NS
         )
 
-    def _on_heartbeat(self, message: Any, peer: Peer, now_ns: int) -> Change | None:
+    def _on_heartbeat(self, message: Any, peer: Peer, now_ns: int) -> ServedChange | None:
         system = message.get_srcSystem()
         if not is_autopilot_heartbeat(message):
             if message.get_srcComponent() == mavlink.MAV_COMP_ID_AUTOPILOT1:
@@ -191,30 +191,30 @@ class ServedAutopilot:
         known = self._candidates.get((system, peer))
         alive = served is not None and now_ns - served.heartbeat_ns <= self._timeout_ns
         if known is None:
-            known = self._meet(Candidate(found, peer, now_ns), now_ns)
+            known = self._meet(HeardAutopilot(found, peer, now_ns), now_ns)
         elif known is served and alive and found.autopilot is not known.id.autopilot:
             known.other_ns = now_ns  # an autopilot does not turn into another one in flight
             return None
         known.id, known.heartbeat_ns, known.armed = found, now_ns, is_armed(message)
         if served is None:
             self._serve(known)
-            return Change.ADOPTED
+            return ServedChange.ADOPTED
         return None if alive or known is served else self._hand_over(served, known, now_ns)
 
-    def _hand_over(self, served: Candidate, to: Candidate, now_ns: int) -> Change | None:
+    def _hand_over(self, served: HeardAutopilot, to: HeardAutopilot, now_ns: int) -> ServedChange | None:
         """The served one is silent, and another one speaks."""
         if to.id.system == served.id.system and to.other_ns is None:
             self._serve(to)
-            return Change.MOVED
+            return ServedChange.MOVED
         alone = all(c is to or c is served or now_ns - c.heartbeat_ns > CONTESTED_NS for c in self._candidates.values())
         grounded = not (served.armed or to.armed)
         long = now_ns - served.heartbeat_ns >= HAND_OVER_NS
         if alone and (served.frames < STRAY_FRAMES or (grounded and long)):
             self._serve(to)
-            return Change.REPLACED
+            return ServedChange.REPLACED
         return None
 
-    def _serve(self, to: Candidate) -> None:
+    def _serve(self, to: HeardAutopilot) -> None:
         self.served = to
         to.other_ns = None
         to.unjudged.clear()
@@ -222,7 +222,7 @@ class ServedAutopilot:
         self.sequence.restart()
         self._frames.clear()
 
-    def _meet(self, new: Candidate, now_ns: int) -> Candidate:
+    def _meet(self, new: HeardAutopilot, now_ns: int) -> HeardAutopilot:
         for key, known in tuple(self._candidates.items()):
             if known is not self.served and now_ns - known.heartbeat_ns > FORGET_NS:
                 del self._candidates[key]
@@ -232,7 +232,7 @@ class ServedAutopilot:
         self._candidates[new.id.system, new.peer] = new
         return new
 
-    def _compare(self, served: Candidate, message: Any, peer: Peer, now_ns: int) -> None:
+    def _compare(self, served: HeardAutopilot, message: Any, peer: Peer, now_ns: int) -> None:
         """Count what the served one sends, and judge who sends under its id from elsewhere."""
         raw = bytes(message.get_msgbuf())
         if peer == served.peer:
@@ -256,7 +256,7 @@ class ServedAutopilot:
             if other is not served and other.unjudged:
                 self._judge(other, served, now_ns)
 
-    def _judge(self, other: Candidate, served: Candidate, now_ns: int) -> None:
+    def _judge(self, other: HeardAutopilot, served: HeardAutopilot, now_ns: int) -> None:
         """Another vehicle, unless most of its frames come from the served one's peer as well."""
         while other.unjudged and now_ns - other.unjudged[0][0] > TWIN_WAIT_NS:
             at_ns, raw = other.unjudged.popleft()

@@ -1,4 +1,4 @@
-"""What no single parameter tells: traps of a firmware's version, and of values together.
+"""What no single parameter tells: pitfalls of a firmware's version, and of values together.
 
 Each was flown in simulation (ArduCopter 4.6.2, PX4 1.15.4, main of 2025-03) or is read in source.
 """
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from firmware_bridge.doctor.ardupilot import has_rangefinder
-from firmware_bridge.doctor.findings import Finding, Level
+from firmware_bridge.doctor.findings import DoctorFinding, Level
 from firmware_bridge.doctor.rules import Values
 from firmware_bridge.identity import Identity, Version, version_text
 from firmware_bridge.target import LOCAL_FRD_SINCE
@@ -21,7 +21,7 @@ PX4_TRIGGERS = (
 
 
 @dataclass(frozen=True)
-class Trap:
+class Pitfall:
     """Something known of some versions of a firmware.
 
     Attributes:
@@ -41,18 +41,18 @@ class Trap:
     since: Version = (0, 0, 0)
     before: Version | None = None
 
-    def finding(self, identity: Identity) -> Finding | None:
+    def finding(self, identity: Identity) -> DoctorFinding | None:
         """The finding, or None where it does not hold; an unknown version may do it."""
         if identity.autopilot is not self.autopilot:
             return None
         version = identity.version
         if version is not None and (version < self.since or (self.before is not None and version >= self.before)):
             return None
-        return Finding("traps", self.name, self.level, self.value, why=self.why)
+        return DoctorFinding("pitfalls", self.name, self.level, self.value, why=self.why)
 
 
-TRAPS: tuple[Trap, ...] = (
-    Trap(
+PITFALLS: tuple[Pitfall, ...] = (
+    Pitfall(
         "frame",
         Autopilot.ARDUPILOT,
         Level.NOTE,
@@ -60,7 +60,7 @@ TRAPS: tuple[Trap, ...] = (
         "what is sent is BODY_FRD; link.target_frame = 'local_frd' is refused",
         before=LOCAL_FRD_SINCE,
     ),
-    Trap(
+    Pitfall(
         "frame",
         Autopilot.ARDUPILOT,
         Level.NOTE,
@@ -69,21 +69,21 @@ TRAPS: tuple[Trap, ...] = (
         "other companions on the same autopilot must follow it too",
         since=LOCAL_FRD_SINCE,
     ),
-    Trap(
+    Pitfall(
         "first seconds",
         Autopilot.ARDUPILOT,
         Level.NOTE,
         "its filter needs 2 s of targets with gaps under 0.5 s; LAND keeps descending meanwhile",
         "wait for the text 'track' for 3 s before switching to LAND",
     ),
-    Trap(
+    Pitfall(
         "commanded NAV_LAND",
         Autopilot.PX4,
         Level.WARNING,
         "COMMAND_LONG NAV_LAND (21) with param2 = 2 is acknowledged and lands without the target",
         PX4_TRIGGERS,
     ),
-    Trap(
+    Pitfall(
         "frame",
         Autopilot.PX4,
         Level.NOTE,
@@ -91,7 +91,7 @@ TRAPS: tuple[Trap, ...] = (
         "landing_target_estimator, which nothing starts",
         "what is sent is LOCAL_NED with a position",
     ),
-    Trap(
+    Pitfall(
         "lost target",
         Autopilot.PX4,
         Level.NOTE,
@@ -104,9 +104,9 @@ RTL_PRECISION_SINCE: Version = (1, 16, 0)
 """RTL_PLD_MD = 2 was flown broken in 1.15.4 and working on main of 2025-03."""
 
 
-def find_traps(identity: Identity, values: Values) -> list[Finding]:
-    """All traps that hold for this autopilot and these parameters."""
-    found = [trap.finding(identity) for trap in TRAPS]
+def find_pitfalls(identity: Identity, values: Values) -> list[DoctorFinding]:
+    """All pitfalls that hold for this autopilot and these parameters."""
+    found = [pitfall.finding(identity) for pitfall in PITFALLS]
     if identity.autopilot is Autopilot.ARDUPILOT:
         found += [_rangefinder(values), _no_retry(values)]
     elif identity.autopilot is Autopilot.PX4:
@@ -114,17 +114,17 @@ def find_traps(identity: Identity, values: Values) -> list[Finding]:
     return [finding for finding in found if finding is not None]
 
 
-def _rangefinder(values: Values) -> Finding:
+def _rangefinder(values: Values) -> DoctorFinding:
     if has_rangefinder(values):
-        return Finding("traps", "rangefinder", Level.OK, "one looks down")
+        return DoctorFinding("pitfalls", "rangefinder", Level.OK, "one looks down")
     retries_anyway = values.get("PLND_ALT_MIN") == 0 and values.get("PLND_ALT_MAX") == 0
     lost = (
         "PLND_ALT_MIN and PLND_ALT_MAX are 0, so a lost target is still tried again"
         if retries_anyway
         else "PLND_STRICT and retries do nothing: a lost target is landed without"
     )
-    return Finding(
-        "traps",
+    return DoctorFinding(
+        "pitfalls",
         "rangefinder",
         Level.WARNING,
         "none looks down (RNGFNDn_TYPE, RNGFNDn_ORIENT = 25)",
@@ -133,11 +133,11 @@ def _rangefinder(values: Values) -> Finding:
     )
 
 
-def _no_retry(values: Values) -> Finding | None:
+def _no_retry(values: Values) -> DoctorFinding | None:
     if values.get("PLND_STRICT") != 2:
         return None
-    return Finding(
-        "traps",
+    return DoctorFinding(
+        "pitfalls",
         "PLND_STRICT = 2",
         Level.WARNING,
         "a landing whose target stays lost hovers and never ends by itself",
@@ -145,18 +145,18 @@ def _no_retry(values: Values) -> Finding | None:
     )
 
 
-def _rtl(identity: Identity, values: Values) -> Finding | None:
+def _rtl(identity: Identity, values: Values) -> DoctorFinding | None:
     mode = values.get("RTL_PLD_MD", 0)
     version = identity.version
     if mode == 0:
-        return Finding(
-            "traps", "RTL", Level.NOTE, "RTL_PLD_MD = 0: return to launch lands without a target", why=PX4_TRIGGERS
+        return DoctorFinding(
+            "pitfalls", "RTL", Level.NOTE, "RTL_PLD_MD = 0: return to launch lands without a target", why=PX4_TRIGGERS
         )
     if version is not None and version >= RTL_PRECISION_SINCE:
-        return Finding("traps", "RTL", Level.OK, f"RTL_PLD_MD = {mode:.0f}: RTL lands on a target")
+        return DoctorFinding("pitfalls", "RTL", Level.OK, f"RTL_PLD_MD = {mode:.0f}: RTL lands on a target")
     told = "its version is not known" if version is None else version_text(version)
-    return Finding(
-        "traps",
+    return DoctorFinding(
+        "pitfalls",
         "RTL",
         Level.ERROR,
         f"RTL_PLD_MD = {mode:.0f} is ignored by 1.15 (this is {told}): it lands some 5 m off",
@@ -164,7 +164,7 @@ def _rtl(identity: Identity, values: Values) -> Finding | None:
     )
 
 
-def timesync_trap(identity: Identity, requests_hz: float, answers: Mapping[int, int]) -> Finding | None:
+def timesync_pitfall(identity: Identity, requests_hz: float, answers: Mapping[int, int]) -> DoctorFinding | None:
     """What the autopilot's TIMESYNC requests on this link lead to.
 
     Args:
@@ -176,16 +176,16 @@ def timesync_trap(identity: Identity, requests_hz: float, answers: Mapping[int, 
         return None
     value = f"the autopilot asks for TIMESYNC {requests_hz:.1f} times a second"
     if not answers:
-        return Finding(
-            "traps",
+        return DoctorFinding(
+            "pitfalls",
             "TIMESYNC",
             Level.OK,
             f"{value}; nobody was heard to answer",
             why="targets without an answered TIMESYNC count from their arrival",
         )
     who = ", ".join(f"component {c}" for c in sorted(answers))
-    return Finding(
-        "traps",
+    return DoctorFinding(
+        "pitfalls",
         "TIMESYNC",
         Level.NOTE,
         f"{value}; {who} answers",

@@ -11,7 +11,7 @@ from functools import partial
 
 from firmware_bridge.addressing import sender_of
 from firmware_bridge.channel import Channel
-from firmware_bridge.component import QUESTIONS, Component, Surroundings
+from firmware_bridge.component import QUESTIONS, AnswerContext, Component
 from firmware_bridge.frames import ReceivedFrame
 from firmware_bridge.parameters import ParameterTable
 from firmware_bridge.settings import LinkSettings
@@ -22,7 +22,7 @@ ECHO_OF_LAST_RUN_NS = 1_000_000_000
 """For so long after the start an echo may be of what the run before us sent."""
 
 
-class Exchange:
+class LinkDispatcher:
     """The `firmware_bridge.channel.ChannelUser` of a link's connections.
 
     Args:
@@ -119,7 +119,7 @@ class Exchange:
             self.timesync_answered += sent and flight
         elif flight:
             with self.lock:
-                if not self.telemetry.choice.speaks(frame.message, frame.peer):
+                if not self.telemetry.selector.speaks(frame.message, frame.peer):
                     return
                 answer = self._timesync.answer(frame.message, now_ns)
                 if answer is not None:
@@ -129,5 +129,5 @@ class Exchange:
         with self.lock:
             vehicle = self.telemetry.vehicle.status(now_ns)
         with self._ask_lock:
-            around = Surroundings(system, vehicle, now_ns)
+            around = AnswerContext(system, vehicle, now_ns)
             self._component.take(frame.message, around, partial(channel.post, to=(frame.peer,)))
