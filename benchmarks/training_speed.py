@@ -29,7 +29,6 @@ from input_pipeline import write_pictures
 from torch.utils.data import DataLoader, Dataset
 
 from landing.taxonomy import Role
-from trainer.data import cache
 from trainer.data.layouts import open_set
 from trainer.data.pictures import EpochOrder, TrainingPictures, one_thread_each
 from trainer.data.rare import RarePicker
@@ -91,8 +90,8 @@ def ours(data: Any, stored: Any, config: ModelConfig) -> Iterator[float]:
         height_px=INPUT_WH[1],
     )
     taxonomy = data.taxonomy
-    pixels = cache.class_pixels(stored, len(taxonomy))
-    pictures = TrainingPictures(stored, recipe, RarePicker(stored, pixels, taxonomy), taxonomy.ids_of(Role.LANDABLE))
+    pixels = stored.counts.sum(0)[: len(taxonomy)]
+    pictures = TrainingPictures(stored, recipe, RarePicker(stored.centres, pixels, taxonomy), taxonomy.ids_of(Role.LANDABLE))
     loader = DataLoader(
         pictures,
         BATCH,

@@ -11,10 +11,9 @@ import pytest
 from PIL import Image
 
 from tests.trainer import fake_data
-from trainer.data.check import Report, check_folder, check_prepared
+from trainer.data.check import Report, check_folder
 from trainer.data.layouts import find_layout, open_set
-from trainer.data.pack import PIXELS
-from trainer.data.prepared import PreparedSet, prepare
+from trainer.data.prepared import prepare
 from trainer.data.splitfile import read_split_file
 
 
@@ -128,13 +127,13 @@ def test_hardly_present_classes_and_harmless_doubles_are_notes(tmp_path):
     assert report.counts["same picture twice"] == 1
 
 
-def test_a_prepared_set_is_compared_with_its_check_sums(tmp_path):
+@pytest.mark.parametrize(("part", "kind"), [("images", "unreadable picture"), ("labels", "unreadable label map")])
+def test_one_wrong_bit_in_a_prepared_set_is_found(tmp_path, part, kind):
     data = open_set(fake_data.folder(tmp_path / "set"))
-    prepared = prepare(data, tmp_path / "cache", (48, 48))
-    assert check_prepared(prepared).sound
-    (pixels,) = (tmp_path / "cache").glob(f"pack-*/{PIXELS}")
-    content = bytearray(pixels.read_bytes())
-    content[-1] ^= 1
-    pixels.write_bytes(content)
-    report = check_prepared(PreparedSet.open(tmp_path / "cache"))
-    assert files(report, "damaged picture") == [data.samples[-1].name]
+    prepare(data, tmp_path / "copy", (48, 48))
+    assert check(tmp_path / "copy").sound
+    path = tmp_path / "copy" / part / f"{data.samples[-1].name}.png"
+    content = bytearray(path.read_bytes())
+    content[content.index(b"IDAT") + 30] ^= 1
+    path.write_bytes(content)
+    assert files(check(tmp_path / "copy"), kind) == [f"{part}/{path.name}"]

@@ -123,7 +123,7 @@ def test_prepare_writes_a_folder_that_opens_and_checks(tmp_path):
     out = tmp_path / "cache"
     assert "15 pictures of set up to 48x48" in run("prepare", root, "--out", out, "--size", "48x48")
     data_set, split = open_and_split(DataChoice(folders=(str(out),)))
-    assert data_set.name == "set"
+    assert data_set.name == "cache"
     assert [len(part) for part in (split.train, split.val, split.test)] == [9, 3, 3]
     assert "sound" in run("check", out)
     run("prepare", root, "--out", out, "--size", "48x48")

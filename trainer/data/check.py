@@ -20,7 +20,6 @@ from landing.taxonomy import Taxonomy
 from landing.types import ByteArray
 from trainer.data.layouts import Found
 from trainer.data.pairs import Pairs
-from trainer.data.prepared import PreparedSet
 from trainer.data.samples import IGNORE, LabelFormat, Sample, decode_image, decode_labels, stored_labels
 from trainer.data.splitfile import SplitTable
 
@@ -37,7 +36,6 @@ ERRORS = (
     "same picture in two parts",
     "not in the split",
     "only in the split",
-    "damaged picture",
 )
 NOTES = ("same picture twice", "class hardly there")
 """Kinds of findings that need not be wrong: they do not make the check fail."""
@@ -181,27 +179,6 @@ def check_folder(
         listed = set(table.part_of)
         report.findings += [Finding("not in the split", n) for n in sorted(names - listed)]
         report.findings += [Finding("only in the split", n) for n in sorted(listed - names)]
-    report.findings += _rare(report)
-    return report
-
-
-def check_prepared(data: PreparedSet, done: Callable[[], None] = lambda: None) -> Report:
-    """Compares every byte of a prepared data set with its check sum."""
-    report = Report(data.name, data.taxonomy, "index", len(data.samples))
-    packs = {pack.folder: pack for pack, _ in data.places.values()}
-    damaged = {name for pack in packs.values() for name in pack.damaged()}
-    for sample in data.samples:
-        pack, number = data.places[sample.name]
-        stored = pack.sample(number)
-        look = _Look(size=_size(stored.labels), counts=stored.class_counts())
-        if sample.name in damaged:
-            look = _Look((Finding("damaged picture", sample.name, "prepare it again"),))
-        elif not stored.class_counts()[:IGNORE].any():
-            look = _Look((Finding("nothing labelled", sample.name),), look.size, "", look.counts)
-        _add(report, look)
-        done()
-    if not data.samples:
-        report.findings.append(Finding("no pictures", data.name))
     report.findings += _rare(report)
     return report
 

@@ -13,11 +13,9 @@ from landing.pictures import read_picture_bytes
 from landing.reading import read_text
 from landing.taxonomy import Taxonomy
 from trainer.data.pairs import Pairs, Place, find_pairs, refuse_problems
-from trainer.data.prepared import PREPARED_FILE, PreparedSet
 from trainer.data.samples import FolderSet, LabeledSet, LabelFormat, Sample, decode_labels, stored_labels
-from trainer.data.shards import SHARDS_FILE
+from trainer.data.shards import SHARDS_FILE, ShardedSet, is_sharded
 from trainer.data.splitfile import SplitTable, read_split_file
-from trainer.data.streaming import ShardedSet, is_sharded
 
 SPLIT_FILE = "split.csv"
 TAXONOMY_FILE = "taxonomy.toml"
@@ -182,7 +180,7 @@ LAYOUTS = (
     ),
 )
 
-LAYOUT_NAMES = (*(layout.name for layout in LAYOUTS), "prepared", "shards")
+LAYOUT_NAMES = (*(layout.name for layout in LAYOUTS), "shards")
 
 
 @dataclass(frozen=True)
@@ -220,8 +218,6 @@ def open_set(root: str | Path, layout_name: str = "auto", taxonomy_name: str = "
     if layout_name in ("auto", "shards") and is_sharded(str(root)):
         return ShardedSet.open(str(root))
     folder = Path(root)
-    if (folder / PREPARED_FILE).is_file() and layout_name in ("auto", "prepared"):
-        return PreparedSet.open(folder, taxonomy_name)
     found = find_layout(folder, layout_name, taxonomy_name)
     pairs = found.pairs()
     refuse_problems(pairs, found.places)
@@ -236,7 +232,7 @@ def open_set(root: str | Path, layout_name: str = "auto", taxonomy_name: str = "
         samples=table.regrouped(pairs.samples),
         label_format=found.label_format(pairs.samples),
         terms=terms,
-        own_split=dict(table.part_of) or None,
+        own_split=dict(table.part_of) if any(table.part_of.values()) else None,
     )
 
 
@@ -285,7 +281,7 @@ def find_layout(folder: Path, layout_name: str = "auto", taxonomy_name: str = ""
             taxonomy = Taxonomy.load(taxonomy_name or layout.taxonomy or place[0] / TAXONOMY_FILE)
             return Found(layout, place[0], place[1], taxonomy)
     shapes = {layout.name: layout.shape for layout in LAYOUTS}
-    shapes |= {"prepared": PREPARED_FILE, "shards": SHARDS_FILE}
+    shapes["shards"] = SHARDS_FILE
     if layout_name == "auto":
         known = "; ".join(f"{name}: {shape}" for name, shape in shapes.items())
         raise DataError(f"{folder} has no layout that is known here ({known})")
