@@ -37,17 +37,17 @@ from edge.sdnotify import ServiceNotifier
 from edge.vitals import Vitals
 from edge.web.feed import Feed
 from edge.web.history import History
-from edge.web.look import look_at
+from edge.web.preview_frame import draw_preview
 from edge.web.server import pack
 from firmware_bridge.report import LinkStatus
 from landing.decider import Decider
 from landing.picture import PictureMonitor
 from landing.types import Frame
-from sim.autopilot import Mode
-from sim.autopilot.core import TICK_MS, TICK_S, Autopilot, AutopilotConfig
 from sim.campaign.landing import PRECISION_LANDING
 from sim.campaign.link import InProcessLink, link_settings
 from sim.campaign.ranges import draw_conditions
+from sim.vehicle.autopilot import Mode
+from sim.vehicle.autopilot.core import TICK_MS, TICK_S, Autopilot, AutopilotConfig
 from tests.edge import fake_model
 
 WIDTH, HEIGHT = 160, 120
@@ -200,7 +200,7 @@ class Hover:
         self._feed.on_status(status)
         self.recorder.on_status(status)
         if now_ms % SECOND_MS == 0 and self._step is not None:
-            look = look_at(self._step, self._camera, self._settings, WIDTH, True)
+            look = draw_preview(self._step, self._camera, self._settings, WIDTH, True)
             self.history.add(now_ns, pack(look))
             link.texts.clear()  # the stand-in's link keeps them for the campaign's report
         if now_ms % RECORD_MS == 0:

@@ -36,11 +36,12 @@ from deploy.manifest import (
 from deploy.prepared import prepare_job
 from deploy.requirements import missing
 from deploy.selftest import SAMPLE_HEIGHT_M, decide, generated_pictures
-from deploy.wheels import PROJECT, installed_version, read_wheelhouse, require_pinned
+from deploy.wheels import read_wheelhouse, require_pinned
 from edge.cameras.recordings import pictures_in
 from edge.config import EdgeConfig
 from edge.runtimes import load_runtime, taxonomy_for
 from landing.camera import CameraModel
+from landing.distribution import DISTRIBUTION, VERSION
 from landing.errors import ModelError, TouchdownError
 from landing.manifest import Precision
 from landing.pictures import read_picture_bytes
@@ -188,17 +189,16 @@ def _add_model(contents: Contents, request: BundleRequest, config: EdgeConfig) -
 def _add_software(
     contents: Contents, request: BundleRequest, say: Callable[[str], None]
 ) -> tuple[Versions, Target, Environment]:
-    version, onnxruntime = installed_version(), metadata.version("onnxruntime")
     if request.requirements is not None:
         require_pinned(request.requirements)
         contents.add(REQUIREMENTS_NAME, request.requirements)
-        return Versions(touchdown=version), request.target, "requirements"
+        return Versions(touchdown=VERSION), request.target, "requirements"
     if request.wheels is None:
         say(
             "no --wheels: this bundle brings model and configuration, and runs with the touchdown "
-            f"{version} that is installed on the drone"
+            f"{VERSION} that is installed on the drone"
         )
-        return Versions(touchdown=version, onnxruntime=onnxruntime), request.target, "installed"
+        return Versions(touchdown=VERSION, onnxruntime=metadata.version("onnxruntime")), request.target, "installed"
     wheels, target = read_wheelhouse(request.wheels, request.target)
     lacking = missing(wheels, target)
     if lacking:
@@ -212,7 +212,7 @@ def _add_software(
     versions = {wheel.name: wheel.version for wheel in wheels}
     say(f"{len(wheels)} wheels for {target.architecture}" + (f" and Python {target.python}" if target.python else ""))
     return (
-        Versions(touchdown=versions[PROJECT], onnxruntime=versions.get("onnxruntime", ""), wheels=versions),
+        Versions(touchdown=versions[DISTRIBUTION], onnxruntime=versions.get("onnxruntime", ""), wheels=versions),
         target,
         "wheels",
     )

@@ -17,7 +17,8 @@ from deploy.durable import make_folder
 from deploy.errors import InstallError
 from deploy.layout import BUNDLE_FOLDER, VENV_FOLDER
 from deploy.manifest import REQUIREMENTS_NAME, BundleManifest
-from deploy.wheels import PROJECT, normalised
+from deploy.wheels import normalised
+from landing.distribution import DISTRIBUTION
 
 _PIP_TIMEOUT_S = 1800.0
 _VERSION = "import sys; print(f'{sys.version_info.major}.{sys.version_info.minor}')"
@@ -140,7 +141,7 @@ def _require_consistent(pip: list[str], manifest: BundleManifest) -> None:
         check=False,
         env=clean_environ(),
     )
-    ours = set(manifest.versions.wheels) or {PROJECT}
+    ours = set(manifest.versions.wheels) or {DISTRIBUTION}
     wrong = [line for line in done.stdout.splitlines() if normalised(line.partition(" ")[0]) in ours]
     if wrong:
         raise InstallError(

@@ -14,7 +14,8 @@ from deploy.manifest import release_name
 from deploy.release import Reached, ReleasePlan, Say, make_release
 from deploy.trial import Steps, Supervision, judge
 from deploy.unpack import damaged, require_fitting, require_space, verify_bundle
-from deploy.wheels import installed_version, this_machine
+from deploy.wheels import this_machine
+from landing.distribution import VERSION
 from landing.manifest import Precision
 
 
@@ -133,7 +134,7 @@ def prune(root_path: Path, keep: int, say: Say) -> list[str]:
 def _verified(request: InstallRequest, trusted: tuple[PublicKey, ...], say: Say) -> ReleasePlan:
     manifest, data = verify_bundle(request.bundle, trusted)
     machine = this_machine(python_version(request.python))
-    require_fitting(manifest, machine, installed_version())
+    require_fitting(manifest, machine, VERSION)
     say(
         f"verified {request.bundle.name}: signed by {manifest.signed_by}, {len(manifest.files)} "
         f"files, {manifest.total_bytes / 1e6:.1f} MB"

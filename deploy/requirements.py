@@ -18,7 +18,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from deploy.errors import BundleError
 from deploy.manifest import Target
-from deploy.wheels import PROJECT, Wheel, normalised
+from deploy.wheels import Wheel, normalised
+from landing.distribution import DISTRIBUTION
 from landing.reading import open_file
 
 EXTRA = "deploy"
@@ -43,7 +44,7 @@ def missing(wheels: Iterable[Wheel], target: Target) -> list[str]:
     there = {wheel.name: wheel for wheel in wheels}
     environment = _environment(target)
     found: set[str] = set()
-    waiting = [(PROJECT, EXTRA)] + [(name, "") for name in there]
+    waiting = [(DISTRIBUTION, EXTRA)] + [(name, "") for name in there]
     seen: set[tuple[str, str]] = set()
     while waiting:
         name, extra = waiting.pop()

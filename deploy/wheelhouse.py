@@ -9,7 +9,8 @@ from pathlib import Path
 from deploy.errors import BundleError
 from deploy.manifest import Target
 from deploy.requirements import EXTRA, missing
-from deploy.wheels import PROJECT, Wheel, read_wheelhouse
+from deploy.wheels import Wheel, read_wheelhouse
+from landing.distribution import DISTRIBUTION
 
 _PIP_NAMES = {"x86-64": "x86_64", "aarch64": "aarch64"}
 _GLIBC = range(17, 36)
@@ -39,7 +40,7 @@ def collect(project: Path, target: Target, out: Path) -> list[Wheel]:
     wheel = source
     if source.is_dir():
         _pip([*pip, "wheel", "--quiet", "--no-deps", "--wheel-dir", str(out), str(source)])
-        wheel = next(out.glob(f"{PROJECT}-*.whl")).resolve()
+        wheel = next(out.glob(f"{DISTRIBUTION.replace('-', '_')}-*.whl")).resolve()
     machine = _PIP_NAMES[target.architecture]
     words = [*pip, "download", "--quiet", "--dest", str(out), "--only-binary=:all:"]
     words += ["--python-version", target.python, "--implementation", "cp"]
@@ -59,13 +60,13 @@ def collect(project: Path, target: Target, out: Path) -> list[Wheel]:
 
 def _project_of(path: Path) -> Path:
     """Our own wheel or source, and nobody else's."""
-    if path.suffix == ".whl" and path.is_file() and Wheel.of(path).name == PROJECT:
+    if path.suffix == ".whl" and path.is_file() and Wheel.of(path).name == DISTRIBUTION:
         return path
     project = path / "pyproject.toml"
-    if project.is_file() and f'name = "{PROJECT}"' in project.read_text("utf-8").splitlines():
+    if project.is_file() and f'name = "{DISTRIBUTION}"' in project.read_text("utf-8").splitlines():
         return path
     raise BundleError(
-        f"--project {path}: expected a wheel of {PROJECT}, or the folder of its source with pyproject.toml"
+        f"--project {path}: expected a wheel of {DISTRIBUTION}, or the folder of its source with pyproject.toml"
     )
 
 

@@ -6,14 +6,12 @@ import platform
 import re
 import sys
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
 from deploy.errors import BundleError
 from deploy.manifest import ARCHITECTURES, Architecture, Target
+from landing.distribution import DISTRIBUTION
 from landing.reading import read_text
-
-PROJECT = "touchdown"
 
 _MACHINES: dict[str, Architecture] = {"x86_64": "x86-64", "amd64": "x86-64", "aarch64": "aarch64", "arm64": "aarch64"}
 _SUFFIXES: dict[str, Architecture] = {"_x86_64": "x86-64", "_aarch64": "aarch64"}
@@ -64,14 +62,6 @@ def normalised(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def installed_version() -> str:
-    """Version of the touchdown that runs; empty in a checkout that is not installed."""
-    try:
-        return metadata.version(PROJECT)
-    except metadata.PackageNotFoundError:
-        return ""
-
-
 def this_machine(python: str = "") -> Target:
     """Architecture of this machine, and a Python; the running one by default.
 
@@ -104,9 +94,9 @@ def read_wheelhouse(folder: Path, asked: Target) -> tuple[list[Wheel], Target]:
         if names.count(name) > 1:
             versions = ", ".join(w.version for w in wheels if w.name == name)
             raise BundleError(f"--wheels {folder} holds {name} more than once ({versions})")
-    if PROJECT not in names:
+    if DISTRIBUTION not in names:
         raise BundleError(
-            f"--wheels {folder} holds no wheel of {PROJECT} itself: `pip wheel --no-deps "
+            f"--wheels {folder} holds no wheel of {DISTRIBUTION} itself: `pip wheel --no-deps "
             f"-w {folder} .` in its source, or `touchdown deploy wheels`"
         )
     architecture: Architecture = asked.architecture
@@ -147,8 +137,8 @@ def require_pinned(path: Path) -> None:
                 "--hash=sha256:...; `pip-compile --generate-hashes` or `uv pip compile "
                 "--generate-hashes` writes such a file"
             )
-    if not any(re.match(rf"{PROJECT}[\[=]", line) for line in wanted):
-        raise BundleError(f"--requirements {path} does not name {PROJECT} itself")
+    if not any(re.match(rf"{DISTRIBUTION}[\[=]", line) for line in wanted):
+        raise BundleError(f"--requirements {path} does not name {DISTRIBUTION} itself")
 
 
 def _architecture(path: Path, platforms: str) -> Architecture:

@@ -1,4 +1,4 @@
-"""What ends targets on the link, said once when it begins and once when it is over."""
+"""Link alarms end landing targets; each is reported once when it begins and once when it is over."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ logger = logging.getLogger("edge")
 
 
 class TextLink(Protocol):
-    """Where texts for the pilot go."""
+    """Sends texts to the pilot."""
 
     def send_text(self, text: str, severity: Severity) -> SendResult:
         """Says something to the pilot."""

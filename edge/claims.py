@@ -1,4 +1,4 @@
-"""What one daemon uses alone."""
+"""Files and links that one daemon uses alone."""
 
 from __future__ import annotations
 

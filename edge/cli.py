@@ -240,7 +240,7 @@ def replay(
     from contextlib import ExitStack
     from pathlib import Path
 
-    from edge.blackbox.flight import Flight
+    from edge.blackbox.recording import Recording
     from edge.blackbox.replay import Replacement, Replay
     from edge.config import load_config
     from edge.runtimes import RuntimeOptions, load_runtime
@@ -252,7 +252,7 @@ def replay(
             runtime = stack.enter_context(load_runtime(Path(model), options))
             runtime.warm_up()
         config = None if config_path is None else load_config(Path(config_path))
-        recording = Flight(*(Path(p) for p in flight))
+        recording = Recording(*(Path(p) for p in flight))
         replayed = Replay(recording, Replacement(runtime, config))
         result = replayed.run()
     if as_json:
@@ -284,10 +284,10 @@ def mine(flight: tuple[str, ...], out: str, count: int, apart_s: float) -> None:
     """
     from pathlib import Path
 
-    from edge.blackbox.flight import Flight
     from edge.blackbox.mine import mine as run
+    from edge.blackbox.recording import Recording
 
-    chosen = run(Flight(*(Path(p) for p in flight)), Path(out), count, apart_s, ", ".join(flight))
+    chosen = run(Recording(*(Path(p) for p in flight)), Path(out), count, apart_s, ", ".join(flight))
     for frame in chosen:
         click.echo(f"{frame.at_s:8.1f} s  {frame.why:<13} score {frame.score:.2f}")
     click.echo(f"{len(chosen)} frames in {out}; correct proposals/ into labels/, then train")
@@ -300,8 +300,8 @@ def tlog(flight: tuple[str, ...], out: str) -> None:
     """Write a recorded flight's MAVLink as a telemetry log (.tlog)."""
     from pathlib import Path
 
-    from edge.blackbox.flight import Flight
+    from edge.blackbox.recording import Recording
     from edge.blackbox.tlog import write_tlog
 
-    count = write_tlog(Flight(*(Path(p) for p in flight)), Path(out))
+    count = write_tlog(Recording(*(Path(p) for p in flight)), Path(out))
     click.echo(f"{count} frames in {out}")

@@ -5,7 +5,6 @@ Unknown keys are refused with the nearest valid name; relative paths start from 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +12,15 @@ from pydantic import Field, ValidationError
 
 from edge.sections.base import Section
 from edge.sections.camera import CameraSection
-from edge.sections.link import LinkSection
+from edge.sections.expert import ExpertSection
 from edge.sections.model import ModelSection
 from edge.sections.watch import HealthSection, LogSection, PreviewSection, RecorderSection
-from edge.validation import first_problem
-from firmware_bridge.settings import LinkSettings
+from firmware_bridge.settings import LinkSection, LinkSettings, anchored
 from landing.errors import CameraError, ConfigError, InvalidValueError, LinkError
 from landing.picture import PictureSettings
 from landing.reading import read_toml
 from landing.settings import AuthorityLevel, AuthoritySettings, DecisionSection, DirectorSettings
+from landing.validation import first_problem
 
 
 class EdgeConfig(Section):
@@ -38,17 +37,17 @@ class EdgeConfig(Section):
     log: LogSection = Field(default_factory=LogSection)
     recorder: RecorderSection = Field(default_factory=RecorderSection)
     preview: PreviewSection = Field(default_factory=PreviewSection)
+    expert: ExpertSection = Field(default_factory=ExpertSection)
 
     def link_settings(self) -> LinkSettings:
-        """Of the link, which asks for more where something may be commanded, or of a gimbal.
+        """Settings of the link, which asks for more where something may be commanded, or of a gimbal.
 
         Raises:
-            LinkError: The connection string is in none of the known forms.
-            InvalidValueError: A number is out of its range.
+            ValidationError: The values of the link do not fit together.
         """
         commands = self.authority.level is not AuthorityLevel.ADVISE
         gimbal = self.camera.gimbal != "none"
-        return replace(self.link.settings(), commands=commands, gimbal=gimbal)
+        return LinkSettings.of(self.link, self.expert.link, commands=commands, gimbal=gimbal)
 
 
 def load_config(path: Path) -> EdgeConfig:
@@ -75,9 +74,11 @@ def parse_config(data: dict[str, Any], path: Path) -> EdgeConfig:
     except ConfigError as error:
         raise ConfigError(f"config {path}: {error}") from error
     try:
-        config.link_settings()
-    except (InvalidValueError, LinkError) as error:
+        config.link_settings().endpoints()
+    except LinkError as error:
         raise ConfigError(f"config {path}: [link] {error}") from error
+    except ValidationError as error:
+        raise ConfigError(f"config {path}: [link] {first_problem(error, LinkSettings)}") from error
     return config
 
 
@@ -87,7 +88,7 @@ def _anchored(config: EdgeConfig, folder: Path) -> EdgeConfig:
     def at(path: Path | None) -> Path | None:
         return None if path is None else folder / path.expanduser()
 
-    camera, link = config.camera, config.link
+    camera = config.camera
     source = camera.source
     for scheme in ("file://", "images://"):
         if source.startswith(scheme):
@@ -99,14 +100,8 @@ def _anchored(config: EdgeConfig, folder: Path) -> EdgeConfig:
         update={
             "model": config.model.model_copy(update={"path": at(config.model.path), "taxonomy": taxonomy}),
             "camera": camera.model_copy(update={"source": source, "calibration": at(camera.calibration)}),
-            "link": link.model_copy(
-                update={
-                    "signing_key": at(link.signing_key),
-                    "signing_stamp": at(link.signing_stamp),
-                    "parameters": at(link.parameters),
-                    "pcap": at(link.pcap),
-                }
-            ),
+            "link": anchored(config.link, folder),
+            "expert": config.expert.model_copy(update={"link": anchored(config.expert.link, folder)}),
             "log": config.log.model_copy(update={"events": at(config.log.events)}),
             "recorder": config.recorder.model_copy(update={"folder": at(config.recorder.folder)}),
             "preview": config.preview.model_copy(update={"token_file": at(config.preview.token_file)}),

@@ -28,10 +28,10 @@ LEFT_RUNNING = 70
 """Exit status (EX_SOFTWARE) when an inference or a camera's driver did not end and was left."""
 
 START_UP_S = 2.0
-"""How long the step of start-up that runs may go on after a signal. Nothing is at stake yet."""
+"""Time that a step of start-up may go on after a signal, s. Nothing is at stake yet."""
 
 REST_S = 5.0
-"""How long camera, recorder, page and link may take in all."""
+"""Time for camera, recorder, page and link together, s."""
 
 LAST_JOIN_S = 1.0
 
@@ -161,7 +161,7 @@ class Ending:
 
 
 def _status_of(error: BaseException | None) -> int:
-    """What the process would have ended with."""
+    """Exit status that fits the error."""
     if error is None:
         return 0
     if isinstance(error, SystemExit):
@@ -170,7 +170,7 @@ def _status_of(error: BaseException | None) -> int:
 
 
 def _say_last(error: BaseException | None) -> None:
-    """What the command line would have said of it."""
+    """Print the error as the command line does."""
     if isinstance(error, TouchdownError):
         sys.stderr.write(f"error: {error}\n")
     elif error is not None and not isinstance(error, SystemExit):

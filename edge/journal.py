@@ -29,7 +29,7 @@ _PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), 
 
 
 def is_the_journal(stream: IO[str], environment: Mapping[str, str]) -> bool:
-    """Whether a stream goes to the journal: systemd.exec(5) names its device and inode."""
+    """Tell whether a stream goes to the journal; systemd.exec(5) names its device and inode."""
     device, _, inode = environment.get("JOURNAL_STREAM", "").partition(":")
     try:
         found = os.fstat(stream.fileno())

@@ -41,7 +41,7 @@ class TextFormatter(logging.Formatter):
 
 @dataclasses.dataclass
 class _Same:
-    """What one line of code has logged in one period."""
+    """Lines that one place in the code has logged in one period."""
 
     first: logging.LogRecord
     began_s: float
@@ -123,7 +123,7 @@ class Exact:
 
 
 def plain(value: Any) -> Any:
-    """What `json` can write: enums by value, dataclasses as mappings, NaN as None, no secrets."""
+    """Convert to what `json` can write: enums by value, dataclasses as mappings, NaN as None, no secrets."""
     if isinstance(value, Exact):
         return redact_all(value.value)
     if isinstance(value, Enum):
@@ -157,7 +157,7 @@ class _Budget:
         self._at_ns = now_ns
 
     def take(self, size: int, now_ns: int) -> bool:
-        """Whether an event of so many bytes may be written now."""
+        """Take the bytes of an event from the budget; False when it is spent."""
         gained = (now_ns - self._at_ns) * 1e-9 * self.RATE
         self._left = min(float(self.BURST), self._left + gained)
         self._at_ns = now_ns

@@ -46,7 +46,7 @@ LEAST_PITCH_DEG = -20.0
 
 @dataclass(frozen=True)
 class LookOptions:
-    """What the command line asks for.
+    """Options of `edge look`.
 
     Attributes:
         model: Model file.
@@ -79,7 +79,7 @@ class LookOptions:
 
 @dataclass
 class Summary:
-    """What a run came to."""
+    """Result of a run."""
 
     looked: int = 0
     sites: int = 0
@@ -408,8 +408,8 @@ def parse_decision(pairs: tuple[str, ...]) -> DecisionSection:
     """
     from pydantic import ValidationError
 
-    from edge.validation import first_problem
     from landing.errors import ConfigError
+    from landing.validation import first_problem
 
     values: dict[str, Any] = {}
     for pair in pairs:

@@ -1,4 +1,4 @@
-"""What a photo's EXIF and XMP say of its height and its lens, and what they do not say."""
+"""Height, lens and pitch of a photo from its EXIF and XMP."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ MM_PER_RESOLUTION_UNIT = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}
 
 @dataclass(frozen=True)
 class PhotoFacts:
-    """What was found; None where a file says nothing usable.
+    """Facts of a photo; None where the file says nothing usable.
 
     Attributes:
         height_m: Height above the take-off point.

@@ -131,7 +131,7 @@ class ResolvedFlight(ResolvedDecision):
                 _CAMERA.validate_python(values["camera"]),
                 float(values["latency_ms"]),
                 float(values["max_frame_age_ms"]),
-                _LINK.validate_python(values["link"]),
+                LinkSettings.model_validate(values["link"]),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise RecordingError(f"the recorded flight settings cannot be read: {error}") from error
@@ -139,7 +139,6 @@ class ResolvedFlight(ResolvedDecision):
 
 _THRESHOLDS = TypeAdapter(tuple[Threshold, ...])
 _CAMERA = TypeAdapter(CameraModel)
-_LINK = TypeAdapter(LinkSettings)
 
 
 def resolve_decision(section: DecisionSection, spec: ModelSpec | None, taxonomy: str | None = None) -> ResolvedDecision:
@@ -221,9 +220,8 @@ def _sources(name: str, section: BaseModel) -> dict[str, str]:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
     if isinstance(value, LinkSettings) and value.video is not None:
         # An address may carry a password.
-        value = replace(value, video=replace(value.video, uri=redact(value.video.uri)))
-    return exact(value)
+        video = value.video.model_copy(update={"uri": redact(value.video.uri)})
+        value = value.model_copy(update={"video": video})
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else exact(value)

@@ -28,12 +28,12 @@ class ServiceNotifier:
 
     @property
     def enabled(self) -> bool:
-        """Whether anybody listens."""
+        """True when a service manager listens."""
         return bool(self._address)
 
     @property
     def watchdog_period_ns(self) -> int | None:
-        """How often the watchdog wants to hear of progress: half its limit; None if it is off."""
+        """Period of watchdog messages: half its limit, ns; None if it is off."""
         return self._watchdog_us * 1000 // 2 if self._watchdog_us and self._address else None
 
     def send(self, state: str) -> bool:

@@ -29,7 +29,6 @@ from edge.sdnotify import ServiceNotifier
 from edge.web.make import make_web
 from firmware_bridge.claims import Claims
 from firmware_bridge.link import FlightLink
-from firmware_bridge.pcap import PcapWriter
 from landing.decider import Decider
 from landing.errors import ConfigError, TouchdownError
 from landing.picture import PictureMonitor
@@ -124,8 +123,6 @@ def _run(
     unkept = resolve_flight(config, runtime.spec, {})
     parameters = DaemonParameters(config, flight, unkept, kept, events)
     link = FlightLink(flight.link, parameters=parameters)
-    if config.link.pcap is not None:
-        link.observers.append(stack.enter_context(PcapWriter(config.link.pcap)).on_frame)
     ending.check()
     stack.enter_context(link)
     events.write("link", settings=config.link.model_dump())

@@ -1,4 +1,4 @@
-"""How long the parts of a decision take: the last few hundred, as percentiles."""
+"""Durations of the parts of the last few hundred decisions, as percentiles."""
 
 from __future__ import annotations
 

@@ -15,12 +15,13 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, compose, helper
 
-from export.files import MAX_IR_VERSION, describe, own_version, read_model, write_model
+from export.files import MAX_IR_VERSION, describe, read_model, write_model
 from export.foreign import NUMPY_TYPES, AdoptOptions, Found, ends, fix_input, look, modern, require_sound
 from export.parity import Maps, Parity, compare, require_close, require_exact
 from export.reference import reference_maps, resized
 from export.runtime import open_session, run_session, runtime_maps
 from export.surgery import Builder, input_nodes, output_nodes, scores_nodes, shape_hw
+from landing.distribution import VERSION
 from landing.errors import InvalidValueError
 from landing.reading import sha256_of
 from landing.spec import InputSpec, ModelSpec, OutputSpec, Provenance
@@ -101,7 +102,7 @@ def _spec(path: Path, taxonomy: Taxonomy, found: Found, options: AdoptOptions) -
                 trained_on=options.trained_on,
                 licence=options.licence,
                 recipe=f"touchdown export adopt {path.name}",
-                touchdown_version=own_version(),
+                touchdown_version=VERSION,
                 checkpoint_sha256=digest,
             ),
         )
@@ -153,7 +154,7 @@ def _assembled(
     graph.sparse_initializer.extend(inner.graph.sparse_initializer)
     model = helper.make_model(graph, opset_imports=inner.opset_import, producer_name="touchdown")
     model.ir_version = min(original.ir_version, MAX_IR_VERSION)
-    model.producer_version = own_version()
+    model.producer_version = VERSION
     return model
 
 

@@ -7,7 +7,6 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import metadata
 from pathlib import Path
 
 import onnx
@@ -115,11 +114,3 @@ def replacing(target: Path) -> Iterator[Path]:
         raise TouchdownError(
             f"{target} cannot be written: {error.strerror or error}; {hint}. Nothing was changed"
         ) from error
-
-
-def own_version() -> str:
-    """Version of this package, for what it writes; empty in a bare checkout."""
-    try:
-        return metadata.version("touchdown")
-    except metadata.PackageNotFoundError:
-        return ""

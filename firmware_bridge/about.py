@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from firmware_bridge.supplement import (
     component_metadata,
     protocol_version,
 )
+from landing.distribution import VERSION
 from landing.vehicle import Autopilot
 
 NS_PER_MS = 1_000_000
@@ -33,14 +33,6 @@ OLDER_COMMANDS: dict[int, int] = {
     mavlink.MAV_CMD_REQUEST_AUTOPILOT_CAPABILITIES: mavlink.MAVLINK_MSG_ID_AUTOPILOT_VERSION,
     519: MSG_ID_PROTOCOL_VERSION,  # MAV_CMD_REQUEST_PROTOCOL_VERSION, not in the dialect
 }
-
-
-def software_version() -> str:
-    """Version of the installed package; "0.0.0" when it runs without being installed."""
-    try:
-        return importlib.metadata.version("touchdown")
-    except importlib.metadata.PackageNotFoundError:
-        return "0.0.0"
 
 
 def packed_version(version: str) -> int:
@@ -79,7 +71,7 @@ class About:
 
     def __init__(self, files: Mapping[str, bytes], started_ns: int) -> None:
         self._started_ns = started_ns
-        self._version = software_version()
+        self._version = VERSION
         self._uid = hardware_uid()
         self._general_crc32 = crc32(files[GENERAL])
         self.autopilot = Autopilot.UNKNOWN

@@ -97,7 +97,7 @@ class CameraDescription:
             resolution_v=self._video.height_px,
             bitrate=0,
             rotation=0,
-            hfov=round(self._video.hfov_deg),
+            hfov=0,
             name=b"Touchdown preview",
             uri=self._video.uri.encode("ascii"),
         )
@@ -111,7 +111,7 @@ class CameraDescription:
             resolution_v=self._video.height_px,
             bitrate=0,
             rotation=0,
-            hfov=round(self._video.hfov_deg),
+            hfov=0,
         )
 
     def _boot_ms(self, now_ns: int) -> int:

@@ -1,8 +1,7 @@
 """One connection: a reader thread that opens it again after every loss, and two ways out of it.
 
-`Channel.send` goes out at once and never waits. `Channel.post` is for answers and forwarded
-frames: they wait in a short queue for a share of the line, so that no question, however often it is asked, keeps a
-landing target waiting behind it.
+`Channel.send` goes out at once and never waits. `Channel.post` is for answers: they wait in a short queue for a share
+of the line, so that no landing target waits behind them, however often somebody asks.
 """
 
 from __future__ import annotations
@@ -18,10 +17,10 @@ from typing import Any, Protocol
 from firmware_bridge.connection import Endpoint
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.frames import ReceivedFrame
-from firmware_bridge.pacing import Allowance
-from firmware_bridge.peers import PeerBook
+from firmware_bridge.peers import PeerTable
 from firmware_bridge.report import ChannelStatus, Refusal, SendResult
 from firmware_bridge.signing import LinkSigning
+from firmware_bridge.token_bucket import TokenBucket
 from firmware_bridge.transport import NOTHING, Arrival, Peer, Transport
 from landing.errors import LinkError
 
@@ -42,7 +41,7 @@ ANSWER_BURST_BYTES = 600
 
 INTAKE_BYTES_PER_S = 100_000
 """What is read from a ground station at most. More is left to the network to drop: a flood costs us this much work and
-no more. On the autopilot's own connection `PeerBook` limits strangers."""
+no more. On the autopilot's own connection `PeerTable` limits strangers."""
 
 TICK_NS = 5_000_000
 """Between ticks, while nothing that comes may be listened to."""
@@ -119,7 +118,7 @@ class Channel:
         endpoint: Endpoint,
         make: Callable[[], Transport],
         user: ChannelUser,
-        peers: PeerBook,
+        peers: PeerTable,
         signing: LinkSigning | None = None,
     ) -> None:
         self.settings = settings
@@ -132,7 +131,7 @@ class Channel:
         self._stop = threading.Event()
         self._opened = 0
         self._last_error = ""
-        self._intake = Allowance(INTAKE_BYTES_PER_S, INTAKE_BYTES_PER_S / 10) if settings.limited_intake else None
+        self._intake = TokenBucket(INTAKE_BYTES_PER_S, INTAKE_BYTES_PER_S / 10) if settings.limited_intake else None
         # Guarded by _write_lock: the way out.
         self._write_lock = threading.Lock()
         self._transport: Transport | None = None
@@ -144,7 +143,7 @@ class Channel:
         serial = endpoint.kind == "serial"
         # 10 bits on the line per byte: 8 data bits between a start and a stop bit.
         share = ANSWER_SHARE * endpoint.baud / 10 if serial else ANSWER_BYTES_PER_S
-        self._answers = Allowance(share, ANSWER_BURST_BYTES)
+        self._answers = TokenBucket(share, ANSWER_BURST_BYTES)
 
     # --- life ---
 
@@ -211,7 +210,7 @@ class Channel:
         return result
 
     def post(self, message: Any, component_id: int | None = None, to: tuple[Peer, ...] | None = None) -> bool:
-        """Queue a message, or the bytes of a whole frame; False when the queue is full."""
+        """Queue an answer; False when the queue is full."""
         component = self.settings.component_id if component_id is None else component_id
         with self._write_lock:
             if self._transport is None or len(self._queue) >= QUEUE_FRAMES:
@@ -251,8 +250,7 @@ class Channel:
                 if not self._queue or self._transport is None or not self._answers.open(now_ns):
                     return
                 message, component, to = self._queue.popleft()
-                forwarded = isinstance(message, bytes)
-                frame = message if forwarded else self._framed(message, component)
+                frame = self._framed(message, component)
                 self._answers.take(len(frame))
                 sent = self._write(frame, to, now_ns).sent
             if sent:

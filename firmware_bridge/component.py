@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from firmware_bridge import camera_protocol
-from firmware_bridge.about import OLDER_COMMANDS, About, packed_version, software_version
+from firmware_bridge.about import OLDER_COMMANDS, About, packed_version
 from firmware_bridge.addressing import Address, is_for, is_for_all, target_of
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.ftp import FtpServer
@@ -20,6 +20,7 @@ from firmware_bridge.metadata import metadata_files
 from firmware_bridge.parameters import PARAMETER_MESSAGES, ParameterServer, ParameterTable
 from firmware_bridge.requests import COMMANDS, CommandServer
 from firmware_bridge.video import VIDEO_COMPONENT, VideoSettings
+from landing.distribution import VERSION
 from landing.vehicle import VehicleStatus
 
 QUESTIONS = COMMANDS | PARAMETER_MESSAGES | {"FILE_TRANSFER_PROTOCOL"}
@@ -30,7 +31,7 @@ Post = Callable[[Any, int], object]
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class AnswerContext:
     """What an answer depends on, besides the question.
 
     Attributes:
@@ -65,7 +66,7 @@ class Component:
         self._parameters = ParameterServer(table)
         self._camera: CommandServer | None = None
         if video is not None:
-            version = packed_version(software_version())
+            version = packed_version(VERSION)
             described = camera_protocol.CameraDescription(video, version, started_ns)
             self._camera = CommandServer(described.sources(), camera_protocol.OLDER_COMMANDS)
 
@@ -74,7 +75,7 @@ class Component:
         ids = [self._component_id] if self._camera is None else [self._component_id, VIDEO_COMPONENT]
         return frozenset(Address(system, i) for i in ids)
 
-    def take(self, message: Any, around: Surroundings, post: Post) -> None:
+    def take(self, message: Any, around: AnswerContext, post: Post) -> None:
         """Answer a message, if it is for us to answer.
 
         Args:
@@ -99,7 +100,7 @@ class Component:
                 for answer in self._camera.answer(message, around.now_ns):
                     post(answer, VIDEO_COMPONENT)
 
-    def _answers(self, message: Any, around: Surroundings) -> list[Any]:
+    def _answers(self, message: Any, around: AnswerContext) -> list[Any]:
         kind = message.get_type()
         if kind in COMMANDS:
             self._about.autopilot = around.vehicle.autopilot
@@ -115,7 +116,7 @@ class Component:
             ]
         return []
 
-    def _parameter_answers(self, message: Any, around: Surroundings) -> list[Any]:
+    def _parameter_answers(self, message: Any, around: AnswerContext) -> list[Any]:
         vehicle = around.vehicle
         # What is not known to be disarmed counts as armed.
         armed = vehicle.armed or not vehicle.link_alive

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from firmware_bridge import monitor_view
@@ -19,8 +19,7 @@ from firmware_bridge.doctor.session import NS_PER_S, Session
 from firmware_bridge.doctor.show import has_rich
 from firmware_bridge.events import EventTail
 from firmware_bridge.monitor_state import MonitorState
-from firmware_bridge.settings import LinkSettings
-from firmware_bridge.tool_config import ToolConfig, load_tool_config
+from firmware_bridge.settings import ToolConfig, load_tool_config
 from landing.errors import ConfigError
 
 COMPONENT = 193
@@ -57,7 +56,7 @@ def run(options: MonitorOptions, echo: Echo) -> None:
         LinkError: The connection string is in none of the known forms.
     """
     config = load_tool_config(options.config)
-    events = options.events or config.events
+    events = options.events or config.log.events
     if options.connection is None and events is None:
         raise ConfigError(
             "nothing to watch: give --link (e.g. udpin:0.0.0.0:14551), --events FILE, or a --config that has log.events"
@@ -80,21 +79,19 @@ def run(options: MonitorOptions, echo: Echo) -> None:
 def _open(options: MonitorOptions, config: ToolConfig) -> Session:
     assert options.connection is not None
     endpoint = parse_connection(options.connection)
-    if endpoint.kind == "serial" and config.connection is not None:
-        theirs = parse_connection(config.connection)
-        if theirs.device == endpoint.device:
-            raise ConfigError(
-                f"--link {endpoint.device} is the daemon's own port, which cannot be shared; give "
-                "the monitor another one, or leave --link out to watch the event log"
-            )
-    settings: LinkSettings = config.settings(options.connection, options.baud)
-    settings = replace(
-        settings,
-        component_id=COMPONENT,
-        attitude_rate_hz=ATTITUDE_HZ,
-        position_rate_hz=SLOW_HZ,
-        range_rate_hz=SLOW_HZ,
-        landed_rate_hz=SLOW_HZ / 2,
+    theirs = None if config.link is None else config.link.endpoints()[0]
+    if endpoint.kind == "serial" and theirs is not None and theirs.device == endpoint.device:
+        raise ConfigError(
+            f"--link {endpoint.device} is the daemon's own port, which cannot be shared; give the monitor another "
+            "one, or leave --link out to watch the event log"
+        )
+    settings = config.settings(options.connection, options.baud, COMPONENT).model_copy(
+        update={
+            "attitude_rate_hz": ATTITUDE_HZ,
+            "position_rate_hz": SLOW_HZ,
+            "range_rate_hz": SLOW_HZ,
+            "landed_rate_hz": SLOW_HZ / 2,
+        }
     )
     session = Session(settings, silent=options.passive or endpoint.kind != "udpout", grace_s=GRACE_S)
     session.ask_streams(not options.passive)

@@ -1,111 +1,157 @@
-"""Everything a flight-controller link can be told."""
+"""The one model of the link: ``[link]`` and ``[expert.link]`` of ``edge.toml``, for the daemon and every tool."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated, Any, TypeVar
 
-from firmware_bridge.pose_history import HeightSource, PoseLimits
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from firmware_bridge.connection import Endpoint, parse_connection
+from firmware_bridge.pose_history import HeightSource
 from firmware_bridge.target import TargetForm
 from firmware_bridge.video import VIDEO_COMPONENT, VideoSettings
-from landing.errors import InvalidValueError
+from landing.errors import ConfigError
+from landing.reading import read_toml
+from landing.validation import first_problem
+
+MODE_RATE_HZ = 5.0
+"""Asked rate of HEARTBEAT, which tells the mode, where we may command."""
+
+STICK_RATE_HZ = 10.0
+"""Asked rate of the pilot's sticks, where we may command."""
+
+GLOBAL_RATE_HZ = 5.0
+"""Asked rate of GLOBAL_POSITION_INT, where we may command."""
+
+RateHz = Annotated[float, Field(ge=0.1, le=400)]
+OffsetM = Annotated[float, Field(ge=-5, le=5)]
+Table = TypeVar("Table", bound=BaseModel)
+Channel = Annotated[int, Field(ge=1, le=18)]
 
 
-@dataclass(frozen=True)
-class LinkSettings:
-    """How to reach the autopilot and what to ask of it.
+class LinkSection(BaseModel):
+    """``[link]``: the autopilot, the ground stations, and what is sent to them."""
 
-    Attributes:
-        connection: Connection string, see `firmware_bridge.connection`.
-        baud: Speed of a serial device whose string names none.
-        system_id: MAVLink system id of the autopilot; None takes the only autopilot heard.
-        component_id: Our MAVLink component id (191: MAV_COMP_ID_ONBOARD_COMPUTER).
-        heartbeat_timeout_s: Without a heartbeat for this long the link counts as dead.
-        attitude_rate_hz: Asked rate of ATTITUDE_QUATERNION, or ATTITUDE.
-        position_rate_hz: Asked rate of LOCAL_POSITION_NED.
-        range_rate_hz: Asked rate of DISTANCE_SENSOR.
-        landed_rate_hz: Asked rate of EXTENDED_SYS_STATE.
-        commands: We may command: asks for what that needs beside, and for the mode more often.
-        mode_rate_hz: Asked rate of HEARTBEAT then, which is what tells the mode.
-        stick_rate_hz: Asked rate of the pilot's sticks then.
-        global_rate_hz: Asked rate of GLOBAL_POSITION_INT then.
-        gimbal: A gimbal carries the camera: asks for its attitude.
-        gimbal_rate_hz: Asked rate of GIMBAL_DEVICE_ATTITUDE_STATUS, or MOUNT_ORIENTATION, then.
-        target_frame: Axes to send targets in; one that the autopilot drops is refused.
-        stick_channels: RC channel of roll, pitch, throttle and yaw (ArduPilot's RCMAP_*).
-        height_source: Where the height above ground comes from.
-        rangefinder_offset_frd_m: Rangefinder from the body origin, body axes, m.
-        ground_down_m: Down coordinate of the ground in the local frame, m, for the height from local position; None
-            learns it while the vehicle stands disarmed on the ground.
-        pose_limits: How far samples may be stretched in time.
-        reconnect_first_s: Pause before the first attempt to open a lost connection again.
-        reconnect_longest_s: Longest pause; each failure doubles it until there.
-        ground_stations: Further connections, to ground stations or a router: they hear what we say, and may ask;
-            nothing of the flight is taken from them.
-        forward: Pass frames on between all connections.
-        signing_key: File with the key of MAVLink 2 signing; None leaves the link unsigned.
-        signing_stamp: File in which the stamp of signatures survives a restart; next to the key by default.
-        video: The video stream to announce; None announces no camera.
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    connection: str = Field(
+        description="connection to the autopilot: /dev/ttyACM0, /dev/ttyTHS1,921600, udpin:HOST:PORT, "
+        "udpout:HOST:PORT, tcp:HOST:PORT or tcpin:HOST:PORT"
+    )
+    baud: int = Field(default=921_600, ge=1200, le=12_000_000, description="speed of a serial connection, baud")
+    system_id: int | None = Field(
+        default=None, ge=1, le=255, description="system id of the autopilot; the only one heard by default"
+    )
+    target_frame: TargetForm = Field(
+        default=TargetForm.AUTO,
+        description="axes of the targets sent; a form that the autopilot drops is refused with the reason",
+    )
+    height_source: HeightSource = Field(
+        default=HeightSource.AUTO, description="source of the height above ground: rangefinder, local position or both"
+    )
+    rangefinder_offset_frd_m: tuple[OffsetM, OffsetM, OffsetM] = Field(
+        default=(0.0, 0.0, 0.0), description="rangefinder from the body's origin: forward, right, down, m"
+    )
+    ground_stations: tuple[str, ...] = Field(
+        default=(),
+        max_length=4,
+        description="further connections, e.g. udpout:192.168.1.10:14550; they hear us and may ask",
+    )
+    signing_key: Path | None = Field(
+        default=None,
+        description="key file of MAVLink 2 signing, mode 0600 (`touchdown bridge keygen`); unsigned frames are then "
+        "ignored on every connection, RADIO_STATUS excepted",
+    )
+    parameters: Path | None = Field(
+        default=None,
+        description="file that keeps the parameters set by ground stations; without it only TD_ENABLE and "
+        "TD_STATUS_S can be set, until the daemon ends",
+    )
+    video: VideoSettings | None = Field(default=None, description="video stream announced to ground stations")
+
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Parse all connections; the first is the autopilot's.
+
+        Raises:
+            LinkError: A connection string is in none of the known forms.
+        """
+        return tuple(parse_connection(text, self.baud) for text in (self.connection, *self.ground_stations))
+
+
+class LinkExpert(BaseModel):
+    """``[expert.link]``: rates, timeouts and ids; the defaults fit every vehicle flown so far."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    component_id: int = Field(default=191, ge=2, le=255, description="our MAVLink component id (191: companion)")
+    heartbeat_timeout_s: float = Field(
+        default=3.0, ge=0.1, le=60, description="the autopilot counts as lost after this silence, s"
+    )
+    attitude_rate_hz: RateHz = Field(default=50.0, description="asked rate of ATTITUDE_QUATERNION, or ATTITUDE, Hz")
+    position_rate_hz: RateHz = Field(default=25.0, description="asked rate of LOCAL_POSITION_NED, Hz")
+    range_rate_hz: RateHz = Field(default=15.0, description="asked rate of DISTANCE_SENSOR, Hz")
+    landed_rate_hz: RateHz = Field(default=2.0, description="asked rate of EXTENDED_SYS_STATE, Hz")
+    gimbal_rate_hz: RateHz = Field(default=20.0, description="asked rate of the gimbal's attitude, Hz")
+    stick_channels: tuple[Channel, Channel, Channel, Channel] = Field(
+        default=(1, 2, 3, 4), description="RC channels of roll, pitch, throttle and yaw (ArduPilot's RCMAP_*)"
+    )
+    ground_down_m: float | None = Field(
+        default=None,
+        ge=-10_000,
+        le=10_000,
+        description="down coordinate of the ground, m; learnt while disarmed on the ground by default",
+    )
+    signing_stamp: Path | None = Field(
+        default=None, description="file that keeps the signing stamp; the key's name + .stamp by default"
+    )
+
+
+def anchored(table: Table, folder: Path) -> Table:
+    """Make the relative paths of a table start at the folder of its file."""
+    return table.model_copy(update={name: folder / v.expanduser() for name, v in table if isinstance(v, Path)})
+
+
+class LinkSettings(LinkSection, LinkExpert):
+    """All that a link is told: both tables of the file, and what other tables ask of the link.
 
     Raises:
-        InvalidValueError: A number is out of its range.
+        ValidationError: A value is out of its range, or a name is unknown.
     """
 
-    connection: str
-    baud: int = 921_600
-    system_id: int | None = None
-    component_id: int = 191
-    heartbeat_timeout_s: float = 3.0
-    attitude_rate_hz: float = 50.0
-    position_rate_hz: float = 25.0
-    range_rate_hz: float = 15.0
-    landed_rate_hz: float = 2.0
-    commands: bool = False
-    mode_rate_hz: float = 5.0
-    stick_rate_hz: float = 10.0
-    global_rate_hz: float = 5.0
-    gimbal: bool = False
-    gimbal_rate_hz: float = 20.0
-    target_frame: TargetForm = TargetForm.AUTO
-    stick_channels: tuple[int, int, int, int] = (1, 2, 3, 4)
-    height_source: HeightSource = HeightSource.AUTO
-    rangefinder_offset_frd_m: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    ground_down_m: float | None = None
-    pose_limits: PoseLimits = field(default_factory=PoseLimits)
-    reconnect_first_s: float = 0.2
-    reconnect_longest_s: float = 5.0
-    ground_stations: tuple[str, ...] = ()
-    forward: bool = False
-    signing_key: Path | None = None
-    signing_stamp: Path | None = None
-    video: VideoSettings | None = None
+    commands: bool = Field(default=False, description="commands may be sent: mode, sticks and global position are read")
+    gimbal: bool = Field(default=False, description="a gimbal carries the camera: its attitude is read")
+    reconnect_first_s: float = Field(
+        default=0.2, ge=0.01, le=60, description="pause before a lost connection is opened again, s"
+    )
+    reconnect_longest_s: float = Field(
+        default=5.0, ge=0.01, le=60, description="longest pause; each failure doubles the pause, s"
+    )
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "height_source", HeightSource(self.height_source))
-        object.__setattr__(self, "target_frame", TargetForm(self.target_frame))
-        if self.system_id is not None:
-            _within("system_id", self.system_id, 1, 255)
-        _within("component_id", self.component_id, 1, 255)
-        if self.component_id == 1:
-            raise InvalidValueError("link component_id is 1, the autopilot's own; take 191")
-        _within("heartbeat_timeout_s", self.heartbeat_timeout_s, 0.1, 60.0)
-        for name in ("attitude", "position", "range", "landed", "mode", "stick", "global", "gimbal"):
-            _within(f"{name}_rate_hz", getattr(self, f"{name}_rate_hz"), 0.1, 400.0)
-        for channel in self.stick_channels:
-            _within("stick_channels", channel, 1, 18)
-        for offset_m in self.rangefinder_offset_frd_m:
-            _within("rangefinder_offset_frd_m", offset_m, -5.0, 5.0)
-        if self.ground_down_m is not None:
-            _within("ground_down_m", self.ground_down_m, -10_000.0, 10_000.0)
-        _within("reconnect_first_s", self.reconnect_first_s, 0.01, 60.0)
-        if self.component_id == VIDEO_COMPONENT and self.video is not None:
-            raise InvalidValueError(f"link component_id is {VIDEO_COMPONENT}, the camera's, which is announced as well")
-        _within("reconnect_longest_s", self.reconnect_longest_s, self.reconnect_first_s, 60.0)
+    def __init__(self, *connection: str, **values: Any) -> None:
+        """Take the connection by place or by name."""
+        super().__init__(**(values if not connection else {"connection": connection[0], **values}))
+
+    @classmethod
+    def of(cls, link: LinkSection, expert: LinkExpert, **more: Any) -> LinkSettings:
+        """Join both tables of the file with what is known elsewhere.
+
+        Raises:
+            ValidationError: The values do not fit together.
+        """
+        return cls(**{**dict(link), **dict(expert), **more})
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> LinkSettings:
+        if self.video is not None and self.component_id == VIDEO_COMPONENT:
+            raise ValueError(f"component_id is {VIDEO_COMPONENT}, the camera's, which is announced as well; take 191")
+        if self.reconnect_longest_s < self.reconnect_first_s:
+            raise ValueError(f"reconnect_longest_s is shorter than reconnect_first_s {self.reconnect_first_s:g}")
+        return self
 
     @property
     def stamp_file(self) -> Path | None:
-        """Where the signing stamp is kept; None on an unsigned link."""
+        """File of the signing stamp; None on an unsigned link."""
         if self.signing_key is None:
             return None
         return self.signing_stamp or self.signing_key.with_name(self.signing_key.name + ".stamp")
@@ -122,8 +168,8 @@ class LinkSettings:
         if self.gimbal:
             rates["GIMBAL_DEVICE_ATTITUDE_STATUS"] = self.gimbal_rate_hz
         if self.commands:
-            rates["HEARTBEAT"] = self.mode_rate_hz
-            rates["GLOBAL_POSITION_INT"] = self.global_rate_hz
+            rates["HEARTBEAT"] = MODE_RATE_HZ
+            rates["GLOBAL_POSITION_INT"] = GLOBAL_RATE_HZ
         return rates
 
     def needed(self) -> frozenset[str]:
@@ -136,6 +182,61 @@ class LinkSettings:
         return frozenset(names)
 
 
-def _within(name: str, value: float, low: float, high: float) -> None:
-    if not (math.isfinite(value) and low <= value <= high):
-        raise InvalidValueError(f"link {name} is {value}, expected {low:g} to {high:g}")
+# --- the same file, as doctor and monitor read it ---
+
+
+class _ExpertTable(BaseModel):
+    link: LinkExpert = LinkExpert()
+
+
+class _LogTable(BaseModel):
+    events: Path | None = None
+
+
+class ToolConfig(BaseModel):
+    """The tables of ``edge.toml`` that doctor and monitor share; the others are the daemon's."""
+
+    link: LinkSection | None = None
+    expert: _ExpertTable = _ExpertTable()
+    log: _LogTable = _LogTable()
+
+    def settings(self, connection: str | None, baud: int | None, component_id: int) -> LinkSettings:
+        """Return the settings of a tool's own link.
+
+        Args:
+            connection: Of the command line; the file's by default.
+            baud: Of the command line; the file's by default.
+            component_id: Of the tool, never the daemon's.
+
+        Raises:
+            ConfigError: Neither names a connection, or a value is wrong.
+        """
+        values = {} if self.link is None else dict(self.link)
+        given = {"connection": connection, "baud": baud}
+        values.update({name: value for name, value in given.items() if value is not None})
+        if "connection" not in values:
+            raise ConfigError("no link: give --link (e.g. /dev/ttyACM0 or udpin:0.0.0.0:14550) or --config")
+        # The tool shares the key but not the stamp of its signatures, and announces no video.
+        values.update(dict(self.expert.link), component_id=component_id, video=None)
+        return LinkSettings(**values)
+
+
+def load_tool_config(path: Path | None) -> ToolConfig:
+    """Read the daemon's configuration file; without a file, return the defaults.
+
+    Raises:
+        ConfigError: The file cannot be read, or a key or value of the link is wrong.
+    """
+    if path is None:
+        return ToolConfig()
+    data = read_toml(path, "config", ConfigError)
+    try:
+        config = ToolConfig.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(f"config {path}: {first_problem(error, ToolConfig)}") from error
+    folder = path.parent
+    return ToolConfig(
+        link=None if config.link is None else anchored(config.link, folder),
+        expert=_ExpertTable(link=anchored(config.expert.link, folder)),
+        log=anchored(config.log, folder),
+    )

@@ -197,7 +197,6 @@ def seeds_of(text: str) -> list[int]:
     show_default=True,
     help="Folder for picture, result and logs.",
 )
-@click.option("--pcap", is_flag=True, help="Keep the daemon's link in OUT/link.pcap (Wireshark).")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def land(
     autopilot: str,
@@ -220,7 +219,6 @@ def land(
     vehicle_radius_m: float,
     search_s: float,
     out: Path,
-    pcap: bool,
     as_json: bool,
 ) -> int:
     """Fly whole landings: autopilot, camera and `edge serve`.
@@ -278,7 +276,6 @@ def land(
             height_px=size[1],
             vehicle_radius_m=vehicle_radius_m,
             search_s=search_s,
-            settings={"link": {"pcap": "link.pcap"}} if pcap else {},
         )
         real = replace(plan, fps=fps or REAL_FPS, settings=SHARED_MACHINE | plan.settings)
         result = choice.fly(real, plan)

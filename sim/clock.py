@@ -13,9 +13,9 @@ from edge.runtimes import RuntimeOptions, load_runtime
 from landing.errors import LinkError, TouchdownError
 from landing.types import Frame
 from sim.flight_plan import FlightPlan, FlightResult
-from sim.processes import TooLateError
 from sim.runs import fly_one
 from sim.simulated import MACHINE
+from sim.vehicle.processes import TooLateError
 
 CLOCKS = ("auto", "real", "simulated")
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from firmware_bridge import events
 from sim.flight_plan import FlightPlan
-from sim.home import Home
-from sim.processes import FlightError, start_process
+from sim.vehicle.home import Home
+from sim.vehicle.processes import FlightError, start_process
 
 ORDERS = "camera-orders.jsonl"
 
@@ -36,7 +36,7 @@ def daemon_config(
     camera = [
         sys.executable,
         "-m",
-        "sim.camera_process",
+        "sim.camera.process",
         "--world",
         str(world_folder),
         "--autopilot",

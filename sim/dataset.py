@@ -24,7 +24,7 @@ from landing.errors import DataError
 from landing.geometry import quaternion_from_euler
 from landing.types import Pose
 from sim.camera import Motion, render
-from sim.camera_effects import Effects
+from sim.camera.effects import Effects
 from sim.campaign.place import overgrown
 from sim.campaign.ranges import RANGES
 from sim.world import World, parse_world_spec, split_of

@@ -13,16 +13,17 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from sim.autopilots import AutopilotProcess, Conditions, make_autopilot
 from sim.daemon_process import ORDERS, DaemonProcess, EventTail, daemon_config, site_led_to
 from sim.flight_plan import FlightPlan, FlightResult, Mishap
-from sim.ground_station import GroundStation, TruthSample
 from sim.link_proxy import LinkProxy
 from sim.pilot import Cable, Daemon, Pilot
-from sim.processes import FlightError
 from sim.simulated import SimulatedStandIn, text_log
-from sim.sitl.namespace import loopback_only
 from sim.starved import too_slow
+from sim.vehicle.autopilot_process import AutopilotProcess, Conditions
+from sim.vehicle.autopilots import make_autopilot
+from sim.vehicle.ground_station import GroundStation, TruthSample
+from sim.vehicle.processes import FlightError
+from sim.vehicle.sitl.namespace import loopback_only
 from sim.world import World, parse_world_spec, save_world, suggest_start
 
 __all__ = ["FlightError", "FlightPlan", "FlightResult", "fly"]

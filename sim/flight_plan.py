@@ -86,7 +86,7 @@ class FlightPlan:
     Attributes:
         model: ONNX file made by `touchdown export onnx`.
         out: Folder for configuration, logs, result and picture.
-        autopilot: One of `sim.autopilots.AUTOPILOTS`.
+        autopilot: One of `sim.vehicle.autopilot_process.AUTOPILOTS`.
         authority: How much the daemon may do by itself: `advise`, `guard` or `land`.
         world: Specification, see `sim.world.spec.GRAMMAR`.
         seed: Of the world, the start, the wind's gusts and the camera's noise.
@@ -101,7 +101,7 @@ class FlightPlan:
         vehicle_radius_m: The ground truth must be landable within this radius.
         width_px, height_px, hfov_deg, fps: The camera.
         painted: The camera shows what the ground is, in the colours of its classes.
-        effects: Of the camera, see `sim.camera_process`.
+        effects: Of the camera, see `sim.camera.process`.
         threads: Of the network's inference.
         search_s: The pilot gives up hovering without a site after this time.
         lands_anyway: The pilot lands when that time is over, instead of giving up.

@@ -7,7 +7,7 @@ import socket
 import threading
 from contextlib import ExitStack, suppress
 
-from sim.truth_link import parse_address
+from sim.camera.truth_link import parse_address
 
 POLL_S = 0.05
 CONNECT_S = 2.0

@@ -20,9 +20,9 @@ from firmware_bridge.messages import HealthState
 from landing.decider import Decision
 from landing.director import DirectorOutput
 from landing.types import Frame, Pose
-from sim.autopilot.core import TICK_MS, TICK_S
 from sim.camera import Motion
 from sim.campaign.link import InProcessLink
+from sim.vehicle.autopilot.core import TICK_MS, TICK_S
 from sim.world import World
 
 BOOT_NS = 1_000_000_000_000

@@ -10,7 +10,7 @@ import numpy as np
 from landing.geometry import FloatArray
 from landing.types import ByteArray
 from sim.flight_plan import FlightPlan, FlightResult
-from sim.ground_station import TruthSample
+from sim.vehicle.ground_station import TruthSample
 from sim.world import World
 
 MAP_PX = 900

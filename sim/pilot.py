@@ -16,13 +16,13 @@ from typing import Protocol
 
 from firmware_bridge.dialect import mavlink
 from landing.authority_io import AuthorityState
-from sim.autopilots import AutopilotProcess
-from sim.camera_orders import Stall, Visit, give_order
+from sim.camera.orders import Stall, Visit, give_order
 from sim.daemon_process import ORDERS, EventTail
 from sim.flight_plan import Disturbance, FlightPlan, FlightResult, Mishap
-from sim.ground_station import GroundStation
-from sim.processes import START_S, TooLateError
 from sim.starved import too_slow
+from sim.vehicle.autopilot_process import AutopilotProcess
+from sim.vehicle.ground_station import GroundStation
+from sim.vehicle.processes import START_S, TooLateError
 from sim.world import World
 
 HOLD_PATIENCE_S = 1.5

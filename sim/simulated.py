@@ -27,25 +27,24 @@ from edge.runtimes import load_runtime
 from edge.sdnotify import ServiceNotifier
 from edge.vitals import Vitals
 from firmware_bridge.dialect import mavlink
-from firmware_bridge.pcap import PcapWriter
 from firmware_bridge.transport import Arrival, Peer
 from landing.decider import Decider
 from landing.director import DirectorOutput
 from landing.picture import PictureMonitor
 from landing.types import Pose
-from sim.autopilot import TICK_S, Autopilot
-from sim.autopilots import Conditions, Links
 from sim.camera import Motion
-from sim.camera_effects import Effects
-from sim.camera_orders import OrderTail, Stall, Visit
-from sim.camera_shake import Shake
+from sim.camera.effects import Effects
+from sim.camera.orders import OrderTail, Stall, Visit
+from sim.camera.sensor import Shutter
+from sim.camera.shake import Shake
 from sim.campaign.link import LINK, InProcessLink
 from sim.campaign.views import ModelEyes
 from sim.daemon_process import ORDERS, EventTail
 from sim.flight_plan import FlightPlan
 from sim.loop import TICK_NS, FlightLoop, Shot, SimulatedClock, no_stopwatch
-from sim.shutter import Shutter
-from sim.standin import StandIn, standin_config
+from sim.vehicle.autopilot import TICK_S, Autopilot
+from sim.vehicle.autopilot_process import Conditions, Links
+from sim.vehicle.standin import StandIn, standin_config
 from sim.world import World
 
 STATION = "pilot"
@@ -61,7 +60,7 @@ EFFECTS = {
     "lens-blur": "lens_blur_px",
     "dropped": "dropped",
 }
-"""Options of `sim.camera_process` and fields of `Effects`."""
+"""Options of `sim.camera.process` and fields of `Effects`."""
 
 STATUS_NS = 10_000_000_000
 LOGGERS = ("edge", "firmware_bridge", "landing")
@@ -195,8 +194,6 @@ class SimulatedDaemon:
         flight = resolve_flight(settings, runtime.spec, {})
         self._events.write("model", path=runtime.path, name=runtime.spec.name, taxonomy=flight.classes.name)
         self._events.write("flight", sha256=flight.digest, value=Exact(flight.as_dict()))
-        if settings.link.pcap is not None:
-            link.observers.append(stack.enter_context(PcapWriter(settings.link.pcap)).on_frame)
         camera, effects = flight.camera, effects_of(plan)
         eyes = ModelEyes(world, Shutter(camera, effects, plan.painted), runtime)
         decider = Decider(flight.decision, flight.classes, camera)
@@ -342,7 +339,7 @@ class SimulatedStandIn(StandIn):
 
 
 def effects_of(plan: FlightPlan) -> Effects:
-    """The plan's faults of the camera, by the options of `sim.camera_process`."""
+    """The plan's faults of the camera, by the options of `sim.camera.process`."""
     faults: dict[str, Any] = {EFFECTS[name]: v for name, v in plan.effects.items()}
     return replace(Effects(seed=plan.seed), **faults)
 

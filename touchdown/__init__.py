@@ -1,3 +1,5 @@
 """Touchdown: segment the ground, choose a clean landing site, send it to the flight controller."""
 
-__version__ = "0.1.0"
+from landing.distribution import VERSION as __version__
+
+__all__ = ["__version__"]

@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from landing.distribution import install_command
 from landing.errors import TouchdownError
 from landing.redaction import redact
 from touchdown import __version__
@@ -101,10 +102,8 @@ def run(command: click.Command, name: str, arguments: list[str] | None = None) -
         extra = MISSING_EXTRAS.get((error.name or "").partition(".")[0])
         if extra is None:
             raise
-        click.echo(
-            f'error: {error.name} is not installed, and this command needs it: pip install "touchdown[{extra}]"',
-            err=True,
-        )
+        needs = f"error: {error.name} is not installed, and this command needs it: {install_command(extra)}"
+        click.echo(needs, err=True)
         sys.exit(2)
     sys.exit(result if isinstance(result, int) else 0)
 

@@ -14,13 +14,13 @@ import platform
 import sys
 import warnings
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 from pydantic import ValidationError
 
+from landing.distribution import VERSION
 from landing.errors import InvalidValueError, ModelError, TouchdownError
 from trainer.callbacks import LAST, AverageWeights, EndInTime, KeepBest, KeepEvery, KeepLast, Reporter, WholeFiles
 from trainer.checkpoint import Checkpoint
@@ -263,16 +263,12 @@ def _quieten() -> None:
 
 def provenance(recipe: Recipe, data: LabeledSet, split: Split, precision: str) -> dict[str, str]:
     """Where the weights come from, as text."""
-    try:
-        own = version("touchdown")
-    except PackageNotFoundError:
-        own = "source"
     return {
         "trained_on": f"{data.name}: {len(split.train)} pictures",
         "split": split.describe(),
         "recipe": recipe.command(),
         "licence": data.terms,
-        "touchdown_version": own,
+        "touchdown_version": VERSION,
         "torch": str(torch.__version__),  # a plain string: its own type is refused on loading
         "python": platform.python_version(),
         "precision": precision,

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Any
 
 from edge.blackbox.recorder import Recorder
 from edge.blackbox.records import FORMAT, Start
-from edge.blackbox.ring import Limits
+from edge.blackbox.ring import Retention
 from edge.config import EdgeConfig
 from edge.resolved import ResolvedFlight
 from edge.runtimes import Runtime
 from landing.decider import Decider
+from landing.distribution import VERSION
 from landing.reading import sha256_of
 from landing.redaction import redact_all
 
@@ -34,7 +34,7 @@ def make_recorder(config: EdgeConfig, runtime: Runtime, decider: Decider, flight
     }
     start = Start(
         FORMAT,
-        version("touchdown"),
+        VERSION,
         "",
         0,
         0,
@@ -44,7 +44,7 @@ def make_recorder(config: EdgeConfig, runtime: Runtime, decider: Decider, flight
         flight.as_dict(),
         flight.digest,
     )
-    limits = Limits(
+    limits = Retention(
         section.ring_s, section.before_s, section.after_s, round(section.budget_mb * 1e6), round(section.free_mb * 1e6)
     )
     return Recorder(section.folder, start, decider.memory, limits, section.segment_s, section.image_quality)

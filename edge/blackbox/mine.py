@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.blackbox import views
-from edge.blackbox.flight import Flight, picture_of
+from edge.blackbox.recording import Recording, picture_of
 from edge.blackbox.records import RecordingError, StepRecord, Topic, step_from, tick_from
 from edge.blackbox.replay import maps_of
 from edge.resolved import ResolvedFlight
@@ -31,7 +31,7 @@ NEAR_MISS_S = 1.0
 """Frames this close in time to a lost site or a hold belong to it."""
 
 EDGE_PX = 2
-"""Where classes meet, two looks always differ by a pixel; that is no disagreement."""
+"""Width of the border between classes that is left out: two frames always differ there, px."""
 
 README = """Frames mined from {source}
 
@@ -45,7 +45,7 @@ labels/ under the same name; then `touchdown trainer data check .`
 
 
 @dataclass(frozen=True)
-class Scored:
+class FrameScore:
     """One frame.
 
     Attributes:
@@ -64,7 +64,7 @@ class Scored:
 
     @property
     def score(self) -> float:
-        """What frames are ranked by. A near-miss counts more than any doubt."""
+        """Rank of the frame. A near miss weighs more than any doubt."""
         return self.entropy + 2.0 * self.disagreement + (2.0 if self.near_miss else 0.0)
 
     @property
@@ -117,18 +117,18 @@ def _borders(landable: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     return borders
 
 
-def score(flight: Flight) -> list[Scored]:
+def score(recording: Recording) -> list[FrameScore]:
     """Scores every recorded frame, in the order of time.
 
     Raises:
         RecordingError: A record cannot be read.
     """
-    camera = ResolvedFlight.parse(flight.start.flight).camera
-    troubles = list(_troubles(flight))
-    result: list[Scored] = []
+    camera = ResolvedFlight.parse(recording.start.flight).camera
+    troubles = list(_troubles(recording))
+    result: list[FrameScore] = []
     before: tuple[Segmentation, Pose] | None = None
     first_ns: int | None = None
-    for record, maps in _steps(flight):
+    for record, maps in _steps(recording):
         at_ns = record.decided_at_ns
         first_ns = at_ns if first_ns is None else first_ns
         pose, down_m = record.pose, record.ground_down_m
@@ -138,16 +138,18 @@ def score(flight: Flight) -> list[Scored]:
             contradiction = disagreement(maps, pose, *before, camera, down_m)
         near = [what for when_ns, what in troubles if abs(when_ns - at_ns) <= NEAR_MISS_S * 1e9]
         result.append(
-            Scored(record.number, (at_ns - first_ns) * 1e-9, entropy_bits(maps), contradiction, near[0] if near else "")
+            FrameScore(
+                record.number, (at_ns - first_ns) * 1e-9, entropy_bits(maps), contradiction, near[0] if near else ""
+            )
         )
         if pose and located:
             before = (maps, pose)
     return result
 
 
-def choose(scored: list[Scored], count: int, apart_s: float) -> list[Scored]:
+def choose(scored: list[FrameScore], count: int, apart_s: float) -> list[FrameScore]:
     """The best ones that are some time apart, in the order of time."""
-    chosen: list[Scored] = []
+    chosen: list[FrameScore] = []
     for frame in sorted(scored, key=lambda s: -s.score):
         if len(chosen) == count:
             break
@@ -156,11 +158,11 @@ def choose(scored: list[Scored], count: int, apart_s: float) -> list[Scored]:
     return sorted(chosen, key=lambda s: s.number)
 
 
-def mine(flight: Flight, out: Path, count: int, apart_s: float, source: str) -> list[Scored]:
+def mine(recording: Recording, out: Path, count: int, apart_s: float, source: str) -> list[FrameScore]:
     """Writes the frames worth labelling.
 
     Args:
-        flight: The recording.
+        recording: To go through.
         out: Made when it is missing; a frame that is there already is written again.
         count: At most so many.
         apart_s: Least time between two of them, s.
@@ -173,7 +175,7 @@ def mine(flight: Flight, out: Path, count: int, apart_s: float, source: str) -> 
         RecordingError: A record cannot be read, or there is none.
         OSError: The folder cannot be written.
     """
-    scored = score(flight)
+    scored = score(recording)
     if not scored:
         raise RecordingError(f"{source} holds no decisions, so there are no frames to take")
     chosen = {s.number: s for s in choose(scored, count, apart_s)}
@@ -183,7 +185,7 @@ def mine(flight: Flight, out: Path, count: int, apart_s: float, source: str) -> 
     with (out / "mined.csv").open("w", newline="", encoding="utf-8") as stream:
         table = csv.writer(stream)
         table.writerow(["name", "why", "score", "entropy_bits", "disagreement", "at_s"])
-        for entry in flight.entries(views.PICTURE, views.MASKS, Topic.STEP.value):
+        for entry in recording.entries(views.PICTURE, views.MASKS, Topic.STEP.value):
             if entry.topic == views.PICTURE:
                 jpeg = picture_of(entry)
             elif entry.topic == views.MASKS:
@@ -193,30 +195,30 @@ def mine(flight: Flight, out: Path, count: int, apart_s: float, source: str) -> 
                 taken = chosen.get(record.number)
                 if taken is None:
                     continue
-                name = f"{flight.start.boot}-{record.number:06d}"
+                name = f"{recording.start.boot}-{record.number:06d}"
                 (out / "images" / f"{name}.jpg").write_bytes(jpeg)
                 cv2.imwrite(str(out / "proposals" / f"{name}.png"), maps_of(png).class_id)
                 numbers = (taken.score, taken.entropy, taken.disagreement, taken.at_s)
                 table.writerow([name, taken.why, *(f"{n:.4f}" for n in numbers)])
     (out / "README.txt").write_text(README.format(source=source), "utf-8")
-    taxonomy = ResolvedFlight.parse(flight.start.flight).classes
+    taxonomy = ResolvedFlight.parse(recording.start.flight).classes
     (out / "taxonomy.toml").write_text(taxonomy.to_toml(), "utf-8")
     return [chosen[number] for number in sorted(chosen)]
 
 
-def _steps(flight: Flight) -> Iterator[tuple[StepRecord, Segmentation]]:
+def _steps(recording: Recording) -> Iterator[tuple[StepRecord, Segmentation]]:
     maps: Segmentation | None = None
-    for entry in flight.entries(views.MASKS, Topic.STEP.value):
+    for entry in recording.entries(views.MASKS, Topic.STEP.value):
         if entry.topic == views.MASKS:
             maps = maps_of(picture_of(entry))
         elif maps is not None:
             yield step_from(entry.data), maps
 
 
-def _troubles(flight: Flight) -> Iterator[tuple[int, str]]:
-    """When something went wrong, and what."""
+def _troubles(recording: Recording) -> Iterator[tuple[int, str]]:
+    """Yield the monotonic time and the name of each near miss."""
     had_site = False
-    for entry in flight.entries(Topic.STEP.value, Topic.TICK.value):
+    for entry in recording.entries(Topic.STEP.value, Topic.TICK.value):
         if entry.topic == Topic.TICK.value:
             tick = tick_from(entry.data)
             for change in tick.output.transitions:

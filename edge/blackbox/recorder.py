@@ -19,7 +19,7 @@ from typing import Any
 
 from edge.blackbox import views
 from edge.blackbox.records import Start, StepRecord, TickRecord, Topic, masks_to_picture, memory_to_bytes, to_json
-from edge.blackbox.ring import Limits, Ring
+from edge.blackbox.ring import Retention, Ring
 from edge.blackbox.segment import Segment
 from edge.observer import DaemonStatus
 from edge.pipeline import Step
@@ -41,7 +41,7 @@ Job = Callable[[Segment], None]
 
 @dataclass
 class RecorderCounters:
-    """What happened since the start."""
+    """Counts since the start."""
 
     written: int = 0
     dropped: int = 0
@@ -69,7 +69,7 @@ class Recorder:
         folder: Path,
         start: Start,
         memory: Callable[[], Mapping[str, Any]],
-        limits: Limits,
+        limits: Retention,
         segment_s: float = 15.0,
         image_quality: int = 85,
         queue_bytes: int = 64_000_000,
@@ -125,7 +125,7 @@ class Recorder:
 
     @property
     def waiting_bytes(self) -> int:
-        """What waits for the disk, about."""
+        """Bytes that wait for the disk, approximately."""
         return self._waiting_bytes
 
     # --- what the daemon tells; none of it waits ---

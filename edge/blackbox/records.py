@@ -1,4 +1,4 @@
-"""What the black box writes for machines: plain JSON that gives back the very same numbers.
+"""Records of the black box: plain JSON that reads back to the same numbers.
 
 Python writes a float as the shortest text that reads back to the same bits, so a decision made again from a record is
 the same to the last digit, or it is another decision.
@@ -25,8 +25,8 @@ from landing.vehicle import VehicleStatus
 
 Record = TypeVar("Record")
 
-FORMAT = 2
-"""Version of the records; a reader refuses a later one."""
+FORMAT = 3
+"""Version of the records; a reader refuses another one."""
 
 
 class RecordingError(TouchdownError):
@@ -134,7 +134,7 @@ class TickRecord:
 
 
 def exact(value: Any) -> Any:
-    """What `json` writes without loss; enums by value, dataclasses as mappings."""
+    """Convert to what `json` writes without loss: enums by value, dataclasses as mappings."""
     if isinstance(value, Enum):
         return value.value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -159,37 +159,19 @@ def start_from(data: bytes, origin: str) -> Start:
     """Reads a `Start`.
 
     Raises:
-        RecordingError: It is of a later format, or not a start at all.
+        RecordingError: It is of another format, or not a start at all.
     """
     try:
         values = json.loads(data)
         written = int(values["format"])
-        if written > FORMAT:
+        if written != FORMAT:
             raise RecordingError(
-                f"{origin} is of format {written}, this version reads up to {FORMAT}; update touchdown to replay it"
+                f"{origin} is of format {written}, this version reads format {FORMAT}: replay it with the version "
+                f"that wrote it, touchdown {values['touchdown_version']}"
             )
-        if written == 1:
-            values = _from_format_1(values)
         return Start(**values)
     except (ValueError, KeyError, TypeError) as error:
         raise RecordingError(f"{origin}: its first record cannot be read: {error}") from error
-
-
-def _from_format_1(values: dict[str, Any]) -> dict[str, Any]:
-    """Format 1 had what flew in pieces, its link only as configured, and no digest."""
-    config = values["config"]
-    flight = {name: values.pop(name) for name in ("decision", "director", "taxonomy", "camera")}
-    flight.update(
-        model=values["model_spec"]["name"],
-        thresholds=[],
-        sources={},
-        authority=config["authority"],
-        picture=config["picture"],
-        latency_ms=config["camera"]["latency_ms"],
-        max_frame_age_ms=config["camera"]["max_frame_age_ms"],
-        link={"connection": config["link"]["connection"]},
-    )
-    return {**values, "flight": flight, "flight_sha256": ""}
 
 
 _STEP = TypeAdapter(StepRecord)

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from edge.blackbox import views
-from edge.blackbox.flight import Flight, picture_of
+from edge.blackbox.recording import Recording, picture_of
 from edge.blackbox.records import (
     RecordingError,
     StepRecord,
@@ -68,8 +68,8 @@ class Difference:
 
 
 @dataclass
-class Comparison:
-    """What a replay found.
+class ReplayReport:
+    """Result of a replay.
 
     Attributes:
         decisions, identical: How many were made again, and how many came out the same to the bit.
@@ -96,7 +96,7 @@ class Comparison:
 
     @property
     def same(self) -> bool:
-        """Whether all of it came out the same, and there was something to compare."""
+        """True when at least one decision was compared and all are identical."""
         return self.decisions > 0 and self.identical == self.decisions and self.identical_ticks == self.ticks
 
     def as_dict(self) -> dict[str, Any]:
@@ -126,7 +126,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Replacement:
-    """What to decide with instead of what flew.
+    """Network or configuration to decide with instead of the recorded one.
 
     Attributes:
         runtime: Another network, loaded.
@@ -141,7 +141,7 @@ class Replay:
     """Makes the decisions of a flight again.
 
     Args:
-        flight: The recording.
+        recording: To go through.
         replacement: What is to be different.
 
     Attributes:
@@ -152,15 +152,15 @@ class Replay:
         ConfigError: The other configuration does not fit the network.
     """
 
-    def __init__(self, flight: Flight, replacement: Replacement | None = None) -> None:
-        self._flight = flight
+    def __init__(self, recording: Recording, replacement: Replacement | None = None) -> None:
+        self._recording = recording
         instead = replacement if replacement is not None else Replacement()
         self._runtime = instead.runtime
-        start = flight.start
+        start = recording.start
         self.flies = ResolvedFlight.parse(start.flight)
         if instead.config is not None:
             self.flies = resolve_flight(
-                instead.config, _spec_of(flight, self._runtime), read_kept(instead.config.link.parameters)
+                instead.config, _spec_of(recording, self._runtime), read_kept(instead.config.link.parameters)
             )
         elif self._runtime is not None:
             decision = resolve_decision(DecisionSection.model_validate(start.config["decision"]), self._runtime.spec)
@@ -169,7 +169,7 @@ class Replay:
         self._other_evidence = instead.runtime is not None or instead.config is not None
         self._decider = Decider(self.flies.decision, self.flies.classes, self.flies.camera)
         self._director = Director(self.flies.director)
-        self._result = Comparison()
+        self._result = ReplayReport()
         self._replayed: dict[int, Decision] = {}
         self._expected = 0  # number of the next decision that follows without a gap
         self._first_ns: int | None = None
@@ -178,7 +178,7 @@ class Replay:
         self._following = False
         self._director_memory: dict[str, Any] | None = None
 
-    def run(self, progress: Callable[[StepRecord, Decision], None] | None = None) -> Comparison:
+    def run(self, progress: Callable[[StepRecord, Decision], None] | None = None) -> ReplayReport:
         """Goes through the whole recording.
 
         Args:
@@ -188,7 +188,7 @@ class Replay:
             RecordingError: A record cannot be read.
             ModelError: The other network does not run.
         """
-        for entry in self._flight.entries(
+        for entry in self._recording.entries(
             Topic.STEP.value, Topic.MEMORY.value, Topic.TICK.value, views.MASKS, views.PICTURE
         ):
             if self._first_ns is None:
@@ -298,11 +298,11 @@ class Replay:
             self._result.differences.append(Difference(kind, number, at_s, recorded, replayed))
 
 
-def _spec_of(flight: Flight, runtime: Runtime | None) -> ModelSpec:
+def _spec_of(recording: Recording, runtime: Runtime | None) -> ModelSpec:
     """Of the other network, or of the one that flew."""
     if runtime is not None:
         return runtime.spec
-    return ModelSpec.from_json(json.dumps(flight.start.model_spec), "the recording")
+    return ModelSpec.from_json(json.dumps(recording.start.model_spec), "the recording")
 
 
 def _words(selection: Selection) -> str:

@@ -1,4 +1,4 @@
-"""Which files stay: the last minutes always, whole flights and what went wrong within a budget.
+"""Retention of recordings: the last minutes always, flights and incidents within a budget.
 
     FOLDER/ring/BOOT-000012.mcap        the last minutes, oldest removed first
     FOLDER/flights/20261123T081500Z-armed/BOOT-000012.mcap ...   kept; oldest flight removed first
@@ -21,8 +21,8 @@ SUFFIX = ".mcap"
 
 
 @dataclass(frozen=True)
-class Limits:
-    """How much is kept.
+class Retention:
+    """Limits on what is kept.
 
     Attributes:
         ring_s: Length of the ring.
@@ -57,7 +57,7 @@ class Ring:
         OSError: The folder cannot be made.
     """
 
-    def __init__(self, folder: Path, boot: str, limits: Limits) -> None:
+    def __init__(self, folder: Path, boot: str, limits: Retention) -> None:
         self._ring = folder / "ring"
         self._flights = folder / "flights"
         self._boot = boot
@@ -71,7 +71,7 @@ class Ring:
 
     @property
     def flight(self) -> Path | None:
-        """Where files are being kept now."""
+        """Folder of the flight that is being kept; None when none is."""
         return self._flight
 
     def rescue(self, stamp: str) -> Path | None:
@@ -157,7 +157,7 @@ class Ring:
                 total -= size
 
     def has_room(self) -> bool:
-        """Whether the disk has more left than the limit."""
+        """Tell whether more than `free_bytes` are free on the disk."""
         stats = os.statvfs(self._ring)
         return stats.f_bavail * stats.f_frsize > self._limits.free_bytes
 

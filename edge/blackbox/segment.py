@@ -17,7 +17,7 @@ from landing.errors import TouchdownError
 
 PART = ".part"
 CHUNK_BYTES = 512 * 1024
-"""What a crash can lose: a chunk is written when it is full."""
+"""Size of a chunk, the most that a crash can lose."""
 
 _SCHEMAS = {
     Topic.START: "touchdown.Start",

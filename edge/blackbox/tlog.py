@@ -5,11 +5,11 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-from edge.blackbox.flight import Flight
+from edge.blackbox.recording import Recording
 from edge.blackbox.records import Topic
 
 
-def write_tlog(flight: Flight, path: Path) -> int:
+def write_tlog(recording: Recording, path: Path) -> int:
     """Writes every frame of both directions, each after its time (big-endian us since 1970).
 
     Returns:
@@ -21,8 +21,8 @@ def write_tlog(flight: Flight, path: Path) -> int:
     """
     count = 0
     with path.open("wb") as stream:
-        for entry in flight.entries(Topic.RECEIVED.value, Topic.SENT.value):
-            utc_us = (entry.at_ns + flight.start.utc_offset_ns) // 1000
+        for entry in recording.entries(Topic.RECEIVED.value, Topic.SENT.value):
+            utc_us = (entry.at_ns + recording.start.utc_offset_ns) // 1000
             stream.write(struct.pack(">Q", utc_us) + entry.data)
             count += 1
     return count

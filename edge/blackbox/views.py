@@ -1,4 +1,4 @@
-"""What a person sees of a recording in Foxglove: picture, mask, ground grid, pose, site, texts.
+"""Foxglove messages of a recording: picture, masks, ground grid, pose, site, texts.
 
 The fixed frame is `local`: x north, y west, z up, metres, from the autopilot's local NED (Foxglove draws x forward, y
 left, z up).
@@ -106,7 +106,7 @@ def grid(view: GroundView, utc_ns: int) -> Grid:
 
 
 def transform(pose: Pose, utc_ns: int) -> FrameTransform | None:
-    """Where the vehicle is; None when the pose does not say."""
+    """Transform from body to local; None when the pose has no position or attitude."""
     if pose.position_ned_m is None or pose.ned_from_frd is None:
         return None
     north_m, east_m, down_m = pose.position_ned_m
@@ -163,4 +163,4 @@ def _short(line: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
 
 
 Viewed = Message
-"""What every function here returns: a protobuf message with its schema."""
+"""Protobuf message with its schema, returned by every function here."""

@@ -1,4 +1,4 @@
-"""What every camera of the daemon does, whatever it is made of."""
+"""Contract of every camera of the daemon."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class CameraTimeout(CameraError):
 
 @dataclass(frozen=True)
 class CameraRequest:
-    """What is asked of a camera.
+    """Settings asked of a camera.
 
     Attributes:
         source: URI, see `edge.cameras.open_camera`.
@@ -44,7 +44,7 @@ class CameraRequest:
 
 @dataclass(frozen=True)
 class CameraInfo:
-    """What an open camera really delivers, read back from it.
+    """Settings of an open camera, read back from it.
 
     Attributes:
         source: Its URI.
@@ -90,7 +90,7 @@ class Camera(ABC):
 
     @property
     def info(self) -> CameraInfo:
-        """What it delivers.
+        """Settings that were read back.
 
         Raises:
             CameraError: It is not open.
@@ -101,7 +101,7 @@ class Camera(ABC):
 
     @property
     def is_open(self) -> bool:
-        """Whether frames can be grabbed."""
+        """True when frames can be grabbed."""
         return self._info is not None
 
     @property
@@ -177,7 +177,7 @@ class Camera(ABC):
 
 
 class Pacer:
-    """When the pictures of a recording are due: at its frame rate, or at once.
+    """Paces the pictures of a recording: at its frame rate, or at once.
 
     Args:
         fps: Frame rate of the recording, Hz.

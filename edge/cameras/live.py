@@ -1,4 +1,4 @@
-"""What live cameras share: a reader thread that keeps only the newest picture."""
+"""Reader thread of live cameras; it keeps only the newest picture."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from landing.errors import CameraError
 logger = logging.getLogger("edge.cameras")
 
 JOIN_TIMEOUT_S = 0.5
-"""How long closing waits for a reader that may hang in a driver."""
+"""Longest wait for a reader that may hang in a driver, s."""
 
 
 class NewestReader:
@@ -69,7 +69,7 @@ class NewestReader:
 
     @property
     def alive(self) -> bool:
-        """Whether the thread still runs, perhaps stuck in a driver."""
+        """True while the thread runs, perhaps stuck in a driver."""
         return self._thread.is_alive()
 
     def _run(self) -> None:

@@ -30,10 +30,10 @@ from landing.errors import CameraError
 from landing.redaction import redact, secrets_in
 
 POLL_S = 0.1
-"""How often a waiting reader looks whether it should end."""
+"""Period in which a waiting reader checks for the end, s."""
 
 END_TIMEOUT_S = 0.4
-"""How long a command has to end after SIGTERM before it is killed."""
+"""Time between SIGTERM and SIGKILL, s."""
 
 WITHIN_FRAME_NS = 250_000_000
 """A frame whose bytes stop for so long is a torn one. What comes after it would be taken for its rest, and every later
@@ -159,7 +159,7 @@ class PipeCamera(Camera):
         return first_byte_ns
 
     def _death(self, process: subprocess.Popen[bytes], filled: int) -> str:
-        """Why the command's output ended, in one line."""
+        """Say in one line why the command's output ended."""
         try:
             code = process.wait(END_TIMEOUT_S)
             how = f"ended with exit code {code}" if code >= 0 else f"was killed by signal {-code}"
@@ -217,7 +217,7 @@ class PipeCamera(Camera):
 
 
 def _bytes_waiting(descriptor: int) -> int:
-    """What a pipe holds now."""
+    """Bytes that a pipe holds."""
     answer = fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4))
     return int(struct.unpack("i", answer)[0])
 

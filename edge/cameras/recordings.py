@@ -136,7 +136,7 @@ class FolderCamera(Camera):
 
     @property
     def skipped(self) -> tuple[str, ...]:
-        """Why each unreadable picture was passed over."""
+        """Reasons of the skipped pictures, one each."""
         return tuple(self._bad.values())
 
     def _open(self) -> CameraInfo:

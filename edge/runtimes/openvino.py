@@ -19,6 +19,7 @@ from edge.runtimes.onnx_file import hold_against, metadata_of, read_onnx
 from edge.runtimes.openvino_stages import in_stages
 from edge.runtimes.signal_stack import kept_signal_stack
 from landing.artefact import BF16_GATE_KEY, GateReport
+from landing.distribution import install_command
 from landing.errors import ModelError
 from landing.spec import ModelSpec
 from landing.types import ByteArray
@@ -185,7 +186,7 @@ def open_openvino() -> Any:
     except ImportError as error:
         raise ModelError(
             f"model.runtime 'openvino': it is not installed for this Python ({error}). "
-            "pip install 'touchdown[openvino]', or leave model.runtime out for ONNX Runtime."
+            f"{install_command('openvino')}, or leave model.runtime out for ONNX Runtime."
         ) from error
 
 

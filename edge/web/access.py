@@ -1,4 +1,4 @@
-"""Who may look: anybody on the loopback, elsewhere whoever has the token.
+"""Access to the page: anybody on the loopback, elsewhere whoever has the token.
 
 The token comes as `Authorization: Bearer TOKEN`, once as `?token=TOKEN` (then it is a cookie), and is compared in
 constant time. On the loopback the request must name the loopback: a page of another site that points a name of its own
@@ -46,11 +46,11 @@ class Access:
         self._token = token
 
     def host_allowed(self, host_header: str) -> bool:
-        """Whether a request's Host may be answered."""
+        """Tell whether a request's Host may be answered."""
         return not self.loopback or is_loopback(_without_port(host_header))
 
     def allowed(self, authorization: str, cookie: str, query: str) -> bool:
-        """Whether a request with these credentials may be answered."""
+        """Tell whether a request with these credentials may be answered."""
         if self._token is None:
             return True
         bearer = authorization[7:] if authorization.lower().startswith("bearer ") else ""
@@ -59,7 +59,7 @@ class Access:
 
     @property
     def token(self) -> str | None:
-        """What is needed; None for nothing."""
+        """Access token, or None if none is required."""
         return self._token
 
 

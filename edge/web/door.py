@@ -30,7 +30,7 @@ IDLE_S = 20.0
 """From one request to the next, the answer included."""
 SWEEP_S = 0.5
 SEND_BYTES = 128 << 10
-"""What the kernel keeps for one that reads slowly: some pictures."""
+"""Kernel buffer of a slow reader, bytes: some pictures."""
 
 REQUESTS_S = 100.0
 REQUEST_BURST = 100
@@ -59,12 +59,12 @@ class Guest:
     viewing: bool = False
 
     def overdue(self, now_s: float) -> bool:
-        """Whether it has had its time."""
+        """True when its time is over."""
         return not self.viewing and now_s - self.since_s > (IDLE_S if self.heard else HEADER_S)
 
 
 def room_for(descriptors: int) -> int:
-    """How many connections a process may hold that may open so many files."""
+    """Number of connections for a process that may open `descriptors` files."""
     return max(4, min(MOST_CONNECTIONS, (descriptors - RESERVED_DESCRIPTORS) // 4))
 
 
@@ -107,7 +107,7 @@ class Door:
             guest.heard, guest.viewing, guest.since_s = True, viewing, time.monotonic()
 
     def wait_s(self) -> float:
-        """How long a request that has just come waits, so that a flood of them is paced, s."""
+        """Delay of the request that has just come, s; it paces a flood."""
         now_s = time.monotonic()
         self._next_s = max(self._next_s, now_s - REQUEST_BURST / REQUESTS_S) + 1 / REQUESTS_S
         return max(0.0, self._next_s - now_s)
@@ -160,7 +160,7 @@ class Door:
             self._guests[transport] = Guest(address, time.monotonic())
 
     def _has_room(self, address: str) -> bool:
-        """Whether one more may come; who waits without a request makes room for it."""
+        """Tell whether one more may come; a connection without a request makes room for it."""
         self._forget_the_gone()
         same = {t: g for t, g in self._guests.items() if g.address == address}
         full = same if len(same) >= min(MOST_PER_ADDRESS, self._room) else self._guests

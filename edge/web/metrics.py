@@ -20,7 +20,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class RecorderCounts(Protocol):
-    """What the black box counts."""
+    """Counters of the black box."""
 
     written: int
     dropped: int

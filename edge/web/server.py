@@ -34,8 +34,8 @@ from edge.web.access import COOKIE, Access
 from edge.web.door import Door
 from edge.web.feed import Feed
 from edge.web.history import History
-from edge.web.look import Look, look_at
 from edge.web.metrics import CONTENT_TYPE, render
+from edge.web.preview_frame import PreviewFrame, draw_preview
 from landing.camera import CameraModel
 from landing.redaction import redact, redact_all
 from landing.settings import DecisionSettings
@@ -70,7 +70,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True)
 class WebSettings:
-    """What the server is told.
+    """Settings of the server.
 
     Attributes:
         host, port: Where to listen; port 0 takes a free one.
@@ -130,7 +130,7 @@ class WebServer:
         self._streams = 0
         self._door: Door | None = None
         self._history = History(settings.history_s)
-        self._drawn: tuple[int, bytes, Look] | None = None
+        self._drawn: tuple[int, bytes, PreviewFrame] | None = None
         self._drawing = asyncio.Lock()
         # The loop's own pool would grow by a thread now and then, up to four more than cores.
         self._artist = ThreadPoolExecutor(1, "web-draw")
@@ -289,7 +289,7 @@ class WebServer:
         return web.Response(body=moment.message, content_type="application/octet-stream")
 
     async def _get_picture(self, _request: web.Request) -> web.StreamResponse:
-        look = await self._fresh_look()
+        look = await self._newest_preview()
         if look is None:
             raise web.HTTPServiceUnavailable(text="no frame yet\n")
         return web.Response(body=look.picture, content_type="image/jpeg")
@@ -313,7 +313,7 @@ class WebServer:
         await response.prepare(request)
         before = -1
         while not self._stopping.is_set() and not _has_left(request):
-            look = await self._fresh_look()
+            look = await self._newest_preview()
             if look is not None and look.header["captured_ns"] != before:
                 before = look.header["captured_ns"]
                 head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(look.picture)}"
@@ -349,16 +349,16 @@ class WebServer:
             step = self._feed.step
             now_ns = time.monotonic_ns()
             if step is not None and (self._viewers or self._history.due(now_ns)):
-                await self._fresh_look()
+                await self._newest_preview()
             if self._drawn is not None:
                 _, message, _ = self._drawn
                 for viewer in self._viewers:
-                    viewer.offer_look(message)
+                    viewer.offer_preview(message)
                 if self._history.due(now_ns) and now_ns - self._drawn[0] < History.PERIOD_NS:
                     self._history.add(now_ns, message)
             await asyncio.sleep(max(0.01, period_s - (time.monotonic() - started)))
 
-    async def _fresh_look(self) -> Look | None:
+    async def _newest_preview(self) -> PreviewFrame | None:
         """The look of the newest step, drawn once however many ask."""
         async with self._drawing:
             step = self._feed.step
@@ -371,7 +371,7 @@ class WebServer:
             if with_ground:
                 self._ground_ns = now_ns
             look = await asyncio.get_running_loop().run_in_executor(
-                self._artist, look_at, step, self._camera, self._decision, self._settings.width_px, with_ground
+                self._artist, draw_preview, step, self._camera, self._decision, self._settings.width_px, with_ground
             )
             self._drawn = (now_ns, pack(look), look)
             return look
@@ -401,7 +401,7 @@ class _Viewer:
         self._statuses: list[str] = []
         self._wake = asyncio.Event()
 
-    def offer_look(self, message: bytes) -> None:
+    def offer_preview(self, message: bytes) -> None:
         """To be sent unless a newer one comes first."""
         if message is not self._last:
             self._look = self._last = message
@@ -426,7 +426,7 @@ class _Viewer:
                 return
 
 
-def pack(look: Look) -> bytes:
+def pack(look: PreviewFrame) -> bytes:
     """A look as one message: four lengths (little-endian uint32), header, picture, mask, ground."""
     header = json.dumps(look.header, separators=(",", ":")).encode()
     parts = (header, look.picture, look.mask, look.ground)

@@ -17,7 +17,7 @@ ALIVE_WITHIN_NS = 2_000_000_000
 
 
 def alive(status: DaemonStatus | None, now_ns: int) -> tuple[bool, str]:
-    """Whether the control loop runs, and in words."""
+    """Tell whether the control loop runs, and say it in words."""
     if status is None:
         return False, "the control loop has not ticked yet"
     age_s = (now_ns - status.at_ns) * 1e-9
@@ -27,7 +27,7 @@ def alive(status: DaemonStatus | None, now_ns: int) -> tuple[bool, str]:
 
 
 def ready(status: DaemonStatus | None, now_ns: int) -> tuple[bool, str]:
-    """Whether decisions are made from good inputs, and in words."""
+    """Tell whether decisions are made from good inputs, and say it in words."""
     running, words = alive(status, now_ns)
     if status is None or not running:
         return False, words

@@ -7,7 +7,6 @@ import shlex
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 
 from edge.runtimes.cudart import Gpu
@@ -16,6 +15,7 @@ from export.manifest import require_writable, write_pair
 from export.trt.builder import Built, build, l4t_release, require_builder
 from export.trt.job import CACHE_NAME, BuildJob, read_job, write_job
 from export.trt.remote import Remote
+from landing.distribution import VERSION
 from landing.errors import InvalidValueError, ModelError, TouchdownError
 from landing.manifest import BuilderOptions, EngineManifest, Precision, manifest_path
 
@@ -165,15 +165,8 @@ def _manifest(module: TensorRT, gpu: Gpu, job: BuildJob, built: Built) -> Engine
         layers=built.layers,
         warnings=built.warnings,
         model=job.model,
-        touchdown_version=_own_version(),
+        touchdown_version=VERSION,
     )
-
-
-def _own_version() -> str:
-    try:
-        return metadata.version("touchdown")
-    except metadata.PackageNotFoundError:  # run from a checkout that is not installed
-        return ""
 
 
 def _stored(cache: Path) -> bytes:

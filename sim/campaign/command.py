@@ -11,8 +11,8 @@ from typing import Any
 import click
 from pydantic import BaseModel, ValidationError
 
+from landing.distribution import install_command
 from landing.settings import AuthoritySettings, DecisionSection, DirectorSettings
-from sim.autopilot.parameters import TABLE
 from sim.campaign.campaign import PlainProgress, run_campaign
 from sim.campaign.pilot import NEARER_M
 from sim.campaign.policies import POLICIES, policy_named
@@ -20,9 +20,10 @@ from sim.campaign.scene import SPLITS, CampaignError
 from sim.campaign.store import cost_of
 from sim.campaign.summary import words
 from sim.campaign.task import Plan
+from sim.vehicle.autopilot.parameters import TABLE
 from sim.world import expand_world_spec
 
-NO_REPORT = "no report: it needs matplotlib and jinja2, pip install 'touchdown[campaign]'"
+NO_REPORT = f"no report: it needs matplotlib and jinja2, {install_command('campaign')}"
 
 
 def plan_from(

@@ -15,6 +15,7 @@ from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 
+from landing.distribution import install_command
 from sim.campaign.scene import CampaignError
 from sim.campaign.task import Outcome, Task, run
 
@@ -86,7 +87,7 @@ def _with_dask(tasks: Sequence[Task], jobs: int, scheduler: str | None) -> Itera
     try:
         import distributed
     except ImportError:
-        raise CampaignError("engine dask needs Dask distributed: pip install 'touchdown[campaign]'") from None
+        raise CampaignError(f"engine dask needs Dask distributed: {install_command('campaign')}") from None
     cluster = None
     if scheduler is None:
         cluster = distributed.LocalCluster(

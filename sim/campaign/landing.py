@@ -16,9 +16,6 @@ from landing.authority import AuthorityState
 from landing.director import DirectorOutput
 from landing.settings import AuthorityLevel, AuthoritySettings, DecisionSettings, DirectorSettings
 from landing.types import Pose
-from sim.autopilot import Mode
-from sim.autopilot.core import TICK_MS, Autopilot, AutopilotConfig
-from sim.autopilot.flight import EstimatorErrors
 from sim.camera import Motion
 from sim.campaign.intruder import Intruder
 from sim.campaign.link import InProcessLink, link_settings
@@ -32,6 +29,9 @@ from sim.campaign.trace import Flown, Moment, Trace
 from sim.campaign.views import Eyes, believed_camera, shaken
 from sim.loop import BOOT_NS, FlightLoop, Shot, SimulatedClock, no_stopwatch
 from sim.vehicle import Wind
+from sim.vehicle.autopilot import Mode
+from sim.vehicle.autopilot.core import TICK_MS, Autopilot, AutopilotConfig
+from sim.vehicle.autopilot.flight import EstimatorErrors
 from sim.world import ActorState, World
 
 MOMENT_MS = 100

@@ -22,9 +22,9 @@ from landing.command import CommandAnswer, CommandRequest
 from landing.errors import InvalidValueError
 from landing.types import LandingTarget, Pose
 from landing.vehicle import VehicleStatus
-from sim.autopilot.core import Autopilot as StandIn
-from sim.autopilot.core import LinkId
 from sim.campaign.ranges import Conditions
+from sim.vehicle.autopilot.core import Autopilot as StandIn
+from sim.vehicle.autopilot.core import LinkId
 
 LINK = "daemon"
 ASK_PERIOD_NS = 50_000_000
@@ -202,11 +202,11 @@ class InProcessLink:
 
     def withdraw_command(self) -> None:
         """Does not ask again for what was asked last."""
-        self.telemetry.desk.withdraw()
+        self.telemetry.command_tracker.withdraw()
 
     def take_answers(self) -> tuple[CommandAnswer, ...]:
         """The answers to our commands since the last call."""
-        return self.telemetry.desk.take_answers()
+        return self.telemetry.command_tracker.take_answers()
 
     def _send(self, message: Any) -> SendResult:
         self._queue(self._up, self._ours, message)

@@ -15,7 +15,7 @@ from landing.geometry import quaternion_from_euler
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 from landing.types import ByteArray, Frame, Pose, Segmentation
 from sim.camera import render
-from sim.camera_effects import Effects
+from sim.camera.effects import Effects
 from sim.campaign.confusion import ZONES, roles_of, zones_of
 from sim.world import World
 from sim.world.actors import ActorState

@@ -30,7 +30,7 @@ from landing.camera import CameraModel
 from landing.errors import DataError
 from landing.taxonomy import Role, Taxonomy
 from landing.types import ByteArray
-from sim.camera_effects import Effects
+from sim.camera.effects import Effects
 from sim.campaign.confusion import FORMAT, LEVELS, PLANES, ZONES
 from sim.campaign.looks import (
     HFOV_DEG,

@@ -13,7 +13,7 @@ from enum import Enum
 
 from landing.authority import AuthorityState
 from landing.director import DirectorState
-from sim.autopilot import Mode
+from sim.vehicle.autopilot import Mode
 
 STEADY_S = 1.0
 """A site must have been tracked for so long before the pilot trusts it with a landing."""

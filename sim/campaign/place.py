@@ -14,9 +14,9 @@ from landing.types import ByteArray
 from sim.campaign.ranges import stream
 from sim.campaign.scene import Scene, trap_of
 from sim.world import World, parse_world_spec
-from sim.world.feasibility import Verdict, feasibility
+from sim.world.adversarial import Expect
+from sim.world.oracle import Verdict, feasibility
 from sim.world.raster import deferred
-from sim.world.worst import Expect
 
 NO_SITE_SHARE = 0.08
 """Part of the scenes that are made without any site, beside those that have none by themselves."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from landing.errors import TouchdownError
 from sim.campaign.ranges import Conditions, draw_conditions, stream
 from sim.world import SEEDS, TRAPS
-from sim.world.worst import Trap
+from sim.world.adversarial import Trap
 
 SPLITS = ("train", "val", "test")
 """A decision is tuned on the first, compared on the second; the third is reported once."""

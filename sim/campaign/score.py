@@ -12,7 +12,7 @@ from sim.campaign.place import Place, site_verdict
 from sim.campaign.scene import Scene, trap_of
 from sim.campaign.trace import Flown, Moment
 from sim.world import World
-from sim.world.feasibility import Verdict
+from sim.world.oracle import Verdict
 
 PERSON_AWAY_M = 2.0
 """A touchdown nearer to a person than this is never a success."""

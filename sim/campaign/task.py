@@ -15,6 +15,7 @@ import cv2
 from edge.resolved import ResolvedDecision, resolve_decision
 from edge.runtimes import Runtime
 from landing.settings import AuthoritySettings, DecisionSection, DirectorSettings
+from sim.camera.sensor import Shutter
 from sim.campaign.code import code_digest
 from sim.campaign.confusion import ConfusionModel, load_confusion
 from sim.campaign.landing import FlightSetup, Landing
@@ -26,7 +27,6 @@ from sim.campaign.scene import Scene, draw_scene
 from sim.campaign.score import Record, score
 from sim.campaign.trace import Flown
 from sim.campaign.views import Eyes, ModelEyes, TruthEyes, camera_effects, load_network, require_classes, true_camera
-from sim.shutter import Shutter
 from sim.world import World
 
 LOGGERS = ("edge", "firmware_bridge", "landing")

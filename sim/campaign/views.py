@@ -20,11 +20,11 @@ from landing.errors import DataError
 from landing.geometry import FloatArray, quaternion_from_euler
 from landing.types import Frame, Pose, Segmentation
 from sim.camera import Motion
-from sim.camera_effects import Effects
+from sim.camera.effects import Effects
+from sim.camera.sensor import Shutter
 from sim.campaign.confusion import ConfusionModel, ConfusionSampler
 from sim.campaign.ranges import Conditions
 from sim.loop import Films, Shot
-from sim.shutter import Shutter
 from sim.vehicle import Quaternion
 from sim.world import ActorState, World
 from sim.world.actors import outline_m

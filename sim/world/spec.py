@@ -8,12 +8,12 @@ from typing import TypeVar
 from urllib.parse import parse_qsl
 
 from landing.errors import DataError
+from sim.world.adversarial import TRAPS
 from sim.world.model import World
 from sim.world.photo import photo
 from sim.world.procedural import procedural
 from sim.world.scenes import FAMILIES, scene
 from sim.world.store import load_world
-from sim.world.worst import TRAPS
 
 T = TypeVar("T")
 

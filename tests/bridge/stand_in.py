@@ -7,8 +7,8 @@ import json
 import threading
 from contextlib import contextmanager
 
-from sim.autopilot import Autopilot, AutopilotConfig
-from sim.autopilot.shell import LinkSpec, Shell
+from sim.vehicle.autopilot import Autopilot, AutopilotConfig
+from sim.vehicle.autopilot.shell import LinkSpec, Shell
 
 
 @contextmanager

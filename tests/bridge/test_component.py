@@ -9,19 +9,20 @@ import struct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from firmware_bridge.about import hardware_uid, packed_version
-from firmware_bridge.component import Component, Surroundings
+from firmware_bridge.component import AnswerContext, Component
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.ftp import DATA_BYTES, FtpError, FtpPacket, FtpServer, Opcode, crc32
 from firmware_bridge.metadata import metadata_files
-from firmware_bridge.parameters import NoParameters, Parameter, ParameterKind, Writable
+from firmware_bridge.parameters import NoParameters, OwnParameter, ParameterKind, Writable
 from firmware_bridge.video import VideoSettings
 from landing.errors import InvalidValueError
 from landing.vehicle import Autopilot, VehicleStatus
 from tests.bridge.parameter_table import SmallTable
 
-RTSP = VideoSettings("rtsp://192.168.1.20:8554/preview", width_px=640, height_px=480, rate_hz=10)
+RTSP = VideoSettings(uri="rtsp://192.168.1.20:8554/preview", width_px=640, height_px=480, rate_hz=10)
 DISARMED = VehicleStatus(link_alive=True, autopilot=Autopilot.ARDUPILOT, armed=False)
 ARMED = VehicleStatus(link_alive=True, autopilot=Autopilot.ARDUPILOT, armed=True)
 ASKER = (255, 190)
@@ -45,7 +46,7 @@ class Station:
             packer = self.own.setdefault(component_id, mavlink.MAVLink(None, srcSystem=1, srcComponent=component_id))
             answers.append(mavlink.MAVLink(None).parse_buffer(answer.pack(packer))[0])
 
-        around = Surroundings(1, self.vehicle, now_ns=61_500_000_000)
+        around = AnswerContext(1, self.vehicle, now_ns=61_500_000_000)
         self.component.take(heard, around, post)
         return answers
 
@@ -296,7 +297,7 @@ def test_integers_travel_as_the_autopilot_sends_its_own(value):
 @pytest.mark.parametrize(("name", "low"), [("TD_A_NAME_TOO_LONG", 0), ("", 0), ("TD_ö", 0), ("TD_X", 2)])
 def test_parameters_that_cannot_be(name, low):
     with pytest.raises(InvalidValueError):
-        Parameter(name, ParameterKind.INT32, "x", "", low, 5, 1, Writable.NEVER)
+        OwnParameter(name, ParameterKind.INT32, "x", "", low, 5, 1, Writable.NEVER)
 
 
 # --- files ---
@@ -476,15 +477,15 @@ def test_no_stream_no_camera():
 @pytest.mark.parametrize(
     ("uri", "kind", "stream_type"),
     [
-        ("rtsp://a/b", "", mavlink.VIDEO_STREAM_TYPE_RTSP),
+        ("rtsp://a/b", "auto", mavlink.VIDEO_STREAM_TYPE_RTSP),
         ("5600", "rtpudp", mavlink.VIDEO_STREAM_TYPE_RTPUDP),
-        ("udp://0.0.0.0:5600", "", mavlink.VIDEO_STREAM_TYPE_RTPUDP),
+        ("udp://0.0.0.0:5600", "auto", mavlink.VIDEO_STREAM_TYPE_RTPUDP),
         ("tcp://10.0.0.1:5000", "mpeg-ts", mavlink.VIDEO_STREAM_TYPE_MPEG_TS),
         ("http://10.0.0.1/whep", "whep", mavlink.VIDEO_STREAM_TYPE_WHEP),
     ],
 )
 def test_kinds_of_stream(uri, kind, stream_type):
-    assert VideoSettings(uri, kind).stream_type == stream_type
+    assert VideoSettings(uri=uri, type=kind).stream_type == stream_type
 
 
 @pytest.mark.parametrize(
@@ -493,11 +494,11 @@ def test_kinds_of_stream(uri, kind, stream_type):
         {"uri": "http://10.0.0.1/preview.mjpg"},
         {"uri": ""},
         {"uri": "rtsp://" + "x" * 160},
-        {"uri": "rtsp://a", "kind": "mjpeg"},
+        {"uri": "rtsp://a", "type": "mjpeg"},
         {"uri": "rtsp://a", "width_px": -1},
         {"uri": "rtsp://a", "rate_hz": math.nan},
     ],
 )
 def test_streams_that_cannot_be_announced(video):
-    with pytest.raises(InvalidValueError):
+    with pytest.raises(ValidationError):
         VideoSettings(**video)

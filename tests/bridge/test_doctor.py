@@ -243,7 +243,8 @@ def test_no_link_is_an_error_in_json_too():
 def test_the_configuration_gives_the_link_and_its_own_component_stays_the_daemons(tmp_path):
     with stand_in(parameters=READY) as (connection, _):
         config = tmp_path / "edge.toml"
-        config.write_text(f'[link]\nconnection = "{connection}"\ncomponent_id = 191\nattitude_rate_hz = 30\n')
+        expert = "[expert.link]\ncomponent_id = 191\nattitude_rate_hz = 30\n"
+        config.write_text(f'[link]\nconnection = "{connection}"\n{expert}')
         done = run("--config", str(config), "--json")
     assert done.exit_code == 0, done.output
 

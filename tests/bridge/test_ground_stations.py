@@ -10,12 +10,11 @@ import pytest
 from firmware_bridge.addressing import Address
 from firmware_bridge.channel import INTAKE_BYTES_PER_S
 from firmware_bridge.dialect import mavlink
-from firmware_bridge.forward import REMEMBER_FRAME_NS, REMEMBER_SENDER_NS, Router
 from firmware_bridge.frames import FrameReader
 from firmware_bridge.link import FlightLink
 from firmware_bridge.messages import HealthState, Severity
-from firmware_bridge.pacing import Allowance
 from firmware_bridge.report import Refusal
+from firmware_bridge.token_bucket import TokenBucket
 from firmware_bridge.video import VideoSettings
 from landing.types import LandingTarget
 from tests.bridge.fake_autopilot import FakeAutopilot
@@ -80,7 +79,7 @@ def ask_version(component=191):
 @pytest.mark.parametrize("station_peer", [UdpWaitingPeer, UdpOutgoingPeer, TcpServerPeer])
 def test_a_ground_station_hears_us_and_is_answered(udp, station_peer):
     peer = station_peer()
-    link_settings = settings(udp, ground_stations=(peer.connection,), video=VideoSettings("rtsp://a/b"))
+    link_settings = settings(udp, ground_stations=(peer.connection,), video=VideoSettings(uri="rtsp://a/b"))
     table = SmallTable()
     with (
         FakeAutopilot(udp) as fake,
@@ -216,98 +215,11 @@ def test_withheld_targets_and_commands(udp):
         assert wait_for(lambda: len(fake.of_type("LANDING_TARGET")) == 1)
 
 
-# --- forwarding ---
-
-
-def test_forwarding_between_autopilot_and_station_and_no_circle(udp):
-    """Two stations on one network: what each sends reaches the autopilot once, never itself."""
-    first, second = UdpOutgoingPeer(), UdpOutgoingPeer()
-    link_settings = settings(udp, ground_stations=(first.connection, second.connection), forward=True)
-    with (
-        FakeAutopilot(udp) as fake,
-        GroundStation(first) as here,
-        GroundStation(second, system=254) as there,
-        FlightLink(link_settings) as link,
-    ):
-        assert link.wait_ready(10).ready
-        hello = mavlink.MAVLink_heartbeat_message(6, 8, 0, 0, 0, 3)
-        assert here.ask_until(hello, lambda: here.of_type("ATTITUDE_QUATERNION"))
-        assert there.ask_until(hello, lambda: there.of_type("ATTITUDE_QUATERNION"))
-        assert wait_for(
-            lambda: fake.of_type("HEARTBEAT") and any(m.get_srcSystem() == 255 for m in fake.of_type("HEARTBEAT"))
-        )
-        assert all(m.get_srcSystem() != 255 for m in here.received)
-        seen = len(fake.of_type("COMMAND_LONG"))
-        arm = mavlink.MAVLink_command_long_message(1, 1, 400, 0, 1, 0, 0, 0, 0, 0, 0)
-        frame = arm.pack(here._mav)
-        first.send(frame)
-        second.send(frame)  # the same frame, by the other way
-        assert wait_for(lambda: [m for m in fake.of_type("COMMAND_LONG") if m.command == 400])
-        time.sleep(0.2)
-        arms = [m for m in fake.of_type("COMMAND_LONG")[seen:] if m.command == 400]
-        assert len(arms) == 1
-        # For us alone: not passed on.
-        here.send(ask_version())
-        assert wait_for(lambda: here.of_type("AUTOPILOT_VERSION"))
-        assert not [m for m in fake.of_type("COMMAND_LONG") if m.param1 == 148]
-
-
-def heard(message, system=1, component=1, seq=0):
-    packer = mavlink.MAVLink(None, srcSystem=system, srcComponent=component)
-    packer.seq = seq
-    (frame,) = FrameReader().feed(message.pack(packer))
-    return frame
-
-
-BEAT = mavlink.MAVLink_heartbeat_message(2, 3, 0, 9, 4, 3)
-
-
-def test_router_broadcasts_to_all_others():
-    router = Router(3)
-    assert router.targets(heard(BEAT), 0, 0, OWN) == [1, 2]
-    assert router.targets(heard(BEAT, 255, 190), 1, 0, OWN) == [0, 2]
-
-
-def test_router_sends_to_where_the_addressee_was_heard():
-    router = Router(3)
-    router.targets(heard(BEAT), 0, 0, OWN)
-    router.targets(heard(BEAT, 255, 190), 1, 0, OWN)
-    to_autopilot = ask_version(component=1)
-    assert router.targets(heard(to_autopilot, 255, 190, 1), 1, 1, OWN) == [0]
-    assert router.targets(heard(to_autopilot, 254, 190, 2), 2, 1, OWN) == [0]
-    to_nobody = mavlink.MAVLink_command_long_message(9, 1, 400, 0, 1, 0, 0, 0, 0, 0, 0)
-    assert router.targets(heard(to_nobody, 255, 190, 3), 1, 2, OWN) == []
-    later_ns = REMEMBER_SENDER_NS + 10
-    assert router.targets(heard(to_autopilot, 255, 190, 4), 1, later_ns, OWN) == []
-
-
-def test_router_never_back_never_our_own_never_a_circle():
-    router = Router(2)
-    router.targets(heard(BEAT, 255, 190), 1, 0, OWN)
-    back = mavlink.MAVLink_command_ack_message(400, 0, target_system=255, target_component=190)
-    assert router.targets(heard(back, 255, 191), 1, 1, OWN) == []
-    assert router.targets(heard(BEAT, 1, 191), 0, 1, OWN) == []
-    assert router.targets(heard(BEAT, 0, 1), 0, 1, OWN) == []
-    frame = heard(BEAT, 7, 1)
-    assert router.targets(frame, 0, 1, OWN) == [1]
-    assert router.targets(frame, 1, 2, OWN) == []
-    assert router.circles == 1
-    assert router.targets(frame, 1, REMEMBER_FRAME_NS + 3 * SECOND, OWN) == [0]
-
-
-def test_router_remembers_within_bounds():
-    router = Router(2)
-    for number in range(6000):
-        router.targets(heard(BEAT, 1 + number % 250, 1 + number % 240, number % 256), 0, number, OWN)
-    assert len(router._way) <= 256
-    assert len(router._seen) <= 4096
-
-
 # --- pacing ---
 
 
 def test_allowance_passes_its_rate_and_one_large_frame():
-    allowance = Allowance(1000, 100)
+    allowance = TokenBucket(1000, 100)
     passed = 0
     for ms in range(0, 10_000, 5):
         while allowance.open(ms * 1_000_000):

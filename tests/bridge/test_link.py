@@ -9,6 +9,7 @@ import threading
 import time
 
 import pytest
+from pydantic import ValidationError
 
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.link import FlightLink
@@ -16,7 +17,7 @@ from firmware_bridge.messages import HealthState, Severity, statustext_messages
 from firmware_bridge.pose_history import HeightSource
 from firmware_bridge.report import Refusal
 from firmware_bridge.settings import LinkSettings
-from landing.errors import InvalidValueError, LinkError
+from landing.errors import LinkError
 from landing.geometry import euler_from_quaternion
 from landing.types import LandingTarget
 from landing.vehicle import Autopilot
@@ -347,7 +348,7 @@ def test_bad_connection_string():
     ],
 )
 def test_bad_settings(changes):
-    with pytest.raises(InvalidValueError):
+    with pytest.raises(ValidationError):
         LinkSettings("udpin:127.0.0.1:14550", **changes)
 
 

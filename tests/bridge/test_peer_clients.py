@@ -30,7 +30,7 @@ def companion(table):
     """A link that works, with a ground station's port beside the autopilot's; yields the port."""
     udp = UdpOutgoingPeer()
     port = free_port(socket.SOCK_DGRAM)
-    settings = LinkSettings(udp.connection, ground_stations=(f"udpout:127.0.0.1:{port}",), forward=True)
+    settings = LinkSettings(udp.connection, ground_stations=(f"udpout:127.0.0.1:{port}",))
     stop = threading.Event()
     with FakeAutopilot(udp) as fake, FlightLink(settings, parameters=table) as link:
         fake.armed = False
@@ -65,7 +65,6 @@ def test_pymavlink_lists_component_health_parameters_and_messages():
         beat = wait_for(lambda: heard("HEARTBEAT"), 20)
         assert beat.type == mavlink.MAV_TYPE_ONBOARD_CONTROLLER
         assert beat.system_status == mavlink.MAV_STATE_ACTIVE
-        assert wait_for(lambda: heard("HEARTBEAT", 1), 20)  # and, passed on, the autopilot
         assert wait_for(lambda: heard("ONBOARD_COMPUTER_STATUS"), 20).ram_total > 0
         assert "site" in wait_for(lambda: heard("STATUSTEXT"), 20).text
 

@@ -18,8 +18,8 @@ from landing.errors import InvalidValueError
 from landing.geometry import euler_from_quaternion, matrix_from_quaternion, quaternion_from_euler
 from landing.types import LandingTarget
 from landing.vehicle import Autopilot
-from sim.autopilot import Autopilot as StandIn
-from sim.autopilot import AutopilotConfig, FrameRules
+from sim.vehicle.autopilot import Autopilot as StandIn
+from sim.vehicle.autopilot import AutopilotConfig, FrameRules
 from tests.bridge.fake_autopilot import FakeAutopilot
 from tests.bridge.peers import UdpOutgoingPeer, wait_for
 

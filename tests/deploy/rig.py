@@ -28,6 +28,7 @@ from deploy.layout import ReleaseRecord, Root
 from deploy.manifest import MANIFEST_NAME, SIGNATURE_NAME
 from deploy.service import Health, Patience, Probe
 from deploy.trial import Supervision
+from landing.distribution import DISTRIBUTION, VERSION
 from tests.edge import fake_model
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -275,7 +276,10 @@ def snapshot(folder: Path) -> dict[str, tuple[object, ...]]:
     return found
 
 
-def fake_wheel(folder: Path, version: str = "0.1.0", name: str = "touchdown", needs: Sequence[str] = ()) -> Path:
+OURS = DISTRIBUTION.replace("-", "_")
+
+
+def fake_wheel(folder: Path, version: str = VERSION, name: str = OURS, needs: Sequence[str] = ()) -> Path:
     """A wheel that borrows this checkout and this environment's packages: small and quick."""
     folder.mkdir(parents=True, exist_ok=True)
     info = f"{name}-{version}.dist-info"
@@ -285,7 +289,7 @@ def fake_wheel(folder: Path, version: str = "0.1.0", name: str = "touchdown", ne
         + "".join(f"Requires-Dist: {need}\n" for need in needs),
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
-    if name == "touchdown":
+    if name == OURS:
         files["borrowed.pth"] = "\n".join(borrowed) + "\n"
         files[f"{info}/entry_points.txt"] = "[console_scripts]\ntouchdown = touchdown.cli:main\n"
     record = [f"{p},sha256={_record_digest(t)},{len(t)}" for p, t in files.items()]

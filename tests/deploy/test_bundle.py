@@ -274,7 +274,7 @@ def test_wheels_say_what_they_run_on(kit: Kit, tmp_path: Path) -> None:
     leaf.rename(wheels / "leaf-2.0-cp310-cp310-manylinux_2_17_aarch64.manylinux2014_aarch64.whl")
     found = manifest_of(kit, kit.pack(out=tmp_path / "w.tar.zst", wheels=wheels))
     assert found.target == Target(architecture="aarch64", python="3.10")
-    assert found.versions.wheels == {"touchdown": "0.1.0", "leaf": "2.0"}
+    assert found.versions.wheels == {"touchdown-landing": "0.1.0", "leaf": "2.0"}
     assert found.environment == "wheels" and len(found.wheels) == 2
     with pytest.raises(BundleError, match="is for aarch64, the bundle for x86-64"):
         kit.pack(out=tmp_path / "w.tar.zst", wheels=wheels, target=Target(architecture="x86-64"))
@@ -301,7 +301,7 @@ def test_wheels_for_nobody(kit: Kit, tmp_path: Path, name: str, words: str) -> N
 
 def test_a_wheelhouse_without_touchdown(kit: Kit, tmp_path: Path) -> None:
     fake_wheel(tmp_path / "wheels", "2.0", "leaf")
-    with pytest.raises(BundleError, match="holds no wheel of touchdown itself"):
+    with pytest.raises(BundleError, match="holds no wheel of touchdown-landing itself"):
         kit.pack(out=tmp_path / "w.tar.zst", wheels=tmp_path / "wheels")
     with pytest.raises(BundleError, match="is no folder"):
         kit.pack(out=tmp_path / "w.tar.zst", wheels=tmp_path / "none")
@@ -317,7 +317,7 @@ def test_a_wheelhouse_without_touchdown(kit: Kit, tmp_path: Path) -> None:
     ],
 )
 def test_requirement_sets_are_pinned(kit: Kit, tmp_path: Path, line: str, words: str) -> None:
-    good = "# made by pip-compile\ntouchdown[deploy]==0.1.0 \\\n    --hash=sha256:00\n"
+    good = "# made by pip-compile\ntouchdown-landing[deploy]==0.1.0 \\\n    --hash=sha256:00\n"
     path = tmp_path / "requirements.txt"
     path.write_text(good)
     bundle = kit.pack(out=tmp_path / "r.tar.zst", requirements=path)
@@ -326,7 +326,7 @@ def test_requirement_sets_are_pinned(kit: Kit, tmp_path: Path, line: str, words:
     with pytest.raises(BundleError, match=words):
         kit.pack(out=tmp_path / "r.tar.zst", requirements=path)
     path.write_text("numpy==2.1.0 --hash=sha256:00\n")
-    with pytest.raises(BundleError, match="does not name touchdown itself"):
+    with pytest.raises(BundleError, match="does not name touchdown-landing itself"):
         kit.pack(out=tmp_path / "r.tar.zst", requirements=path)
     with pytest.raises(BundleError, match="a bundle brings one of them"):
         kit.pack(out=tmp_path / "r.tar.zst", requirements=path, wheels=tmp_path)

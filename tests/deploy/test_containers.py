@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from touchdown import __version__
+from landing.distribution import VERSION
 from touchdown.cli import cli
 
 if sys.version_info >= (3, 11):
@@ -123,7 +123,7 @@ def test_the_extension_of_blueos() -> None:
     assert {"version", "permissions", "authors", "company", "type", "tags", "readme", "links", "requirements"} == set(
         found
     )
-    assert found["version"] == __version__ and re.fullmatch(r"\d+\.\d+\.\d+", found["version"])
+    assert found["version"] == VERSION and re.fullmatch(r"\d+\.\d+\.\d+", found["version"])
     permissions = json.loads(found["permissions"])
     host = permissions["HostConfig"]
     assert host["NetworkMode"] == "host" and "Privileged" not in host

@@ -72,7 +72,7 @@ def test_pip_collects_for_another_python(tmp_path: Path, index: Path) -> None:
     fake_wheel(index, "3.0", "older")
     found = collect(project, ORIN, tmp_path / "out")
     names = {wheel.name for wheel in found}
-    assert names == {"touchdown", "leaf", "old", "older"}
+    assert names == {"touchdown-landing", "leaf", "old", "older"}
     assert not lacking(tmp_path / "out", ORIN)
     with pytest.raises(BundleError, match="holds wheels already"):
         collect(project, ORIN, tmp_path / "out")
@@ -90,13 +90,13 @@ def test_a_strangers_package_is_never_built(tmp_path: Path, index: Path, monkeyp
     """pip takes `src` for a package of that name on the index; we take it for a folder."""
     monkeypatch.setattr(wheelhouse, "_pip", lambda words: pytest.fail(str(words)))
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(BundleError, match=r"expected a wheel of touchdown, or the folder"):
+    with pytest.raises(BundleError, match=r"expected a wheel of touchdown-landing, or the folder"):
         collect(Path("src"), ORIN, tmp_path / "out")
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "pyproject.toml").write_text('[project]\nname = "other"\n')
-    with pytest.raises(BundleError, match=r"expected a wheel of touchdown"):
+    with pytest.raises(BundleError, match=r"expected a wheel of touchdown-landing"):
         collect(Path("src"), ORIN, tmp_path / "out")
-    with pytest.raises(BundleError, match=r"expected a wheel of touchdown"):
+    with pytest.raises(BundleError, match=r"expected a wheel of touchdown-landing"):
         collect(fake_wheel(tmp_path, "1.0", "leaf"), ORIN, tmp_path / "out")
 
 

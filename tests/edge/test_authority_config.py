@@ -7,6 +7,7 @@ import pytest
 
 from edge.check import _authority
 from edge.config import EdgeConfig, parse_config
+from firmware_bridge.settings import MODE_RATE_HZ
 from landing.errors import ConfigError
 from landing.settings import AuthorityLevel
 
@@ -35,11 +36,11 @@ def test_more_authority_asks_for_modes_and_sticks_and_is_read_out(tmp_path: Path
     chosen = config(
         tmp_path,
         authority={"level": level, "rearm": "on_disarm", "when_spent": "land", "max_tries": 2},
-        link={"stick_channels": [4, 2, 3, 1]},
+        expert={"link": {"stick_channels": [4, 2, 3, 1]}},
     )
     link = chosen.link_settings()
     assert link.commands and link.stick_channels == (4, 2, 3, 1)
-    assert link.asked_rates_hz()["HEARTBEAT"] == link.mode_rate_hz
+    assert link.asked_rates_hz()["HEARTBEAT"] == MODE_RATE_HZ
     text = _authority(chosen).text
     assert text.startswith(level) and "2 tries" in text and "lands straight down" in text
     assert "ends it until disarmed" in text

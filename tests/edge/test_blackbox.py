@@ -21,13 +21,13 @@ from pymavlink import mavutil
 
 from edge.blackbox import recorder as recorder_module
 from edge.blackbox import views
-from edge.blackbox.flight import Flight
 from edge.blackbox.make import make_recorder
 from edge.blackbox.mine import mine
 from edge.blackbox.recorder import Recorder
+from edge.blackbox.recording import Recording
 from edge.blackbox.records import RecordingError, Topic, step_from
 from edge.blackbox.replay import Replacement, Replay
-from edge.blackbox.ring import Limits, Ring
+from edge.blackbox.ring import Retention, Ring
 from edge.blackbox.segment import PART, Segment
 from edge.blackbox.tlog import write_tlog
 from edge.cli import cli
@@ -97,7 +97,7 @@ def heartbeat_frame() -> bytes:
 
 
 def test_every_decision_is_made_again_to_the_last_digit(flight_folder: Path) -> None:
-    result = Replay(Flight(flight_folder)).run()
+    result = Replay(Recording(flight_folder)).run()
     assert result.decisions > 50 and result.ticks > 30
     assert result.same and not result.differences
     assert result.skipped <= 1  # a decision made before the first file was open
@@ -107,15 +107,15 @@ def test_a_replay_can_begin_in_mid_flight(flight_folder: Path, tmp_path: Path) -
     shutil.copytree(flight_folder, tmp_path / "cut")
     first, *rest = sorted((tmp_path / "cut").iterdir())
     first.unlink()
-    result = Replay(Flight(tmp_path / "cut")).run()
+    result = Replay(Recording(tmp_path / "cut")).run()
     assert rest and result.same and result.decisions > 5
     assert 1 <= result.skipped <= 5  # until the one after which the memory was written
-    result = Replay(Flight(rest[-1])).run()
+    result = Replay(Recording(rest[-1])).run()
     assert result.identical == result.decisions
 
 
 def test_another_configuration_shows_its_differences(flight_folder: Path, tmp_path: Path, model_path: Path) -> None:
-    start = Flight(flight_folder).start
+    start = Recording(flight_folder).start
     section = {k: v for k, v in start.config["camera"].items() if v is not None}
     config = parse_config(
         {
@@ -126,7 +126,7 @@ def test_another_configuration_shows_its_differences(flight_folder: Path, tmp_pa
         },
         tmp_path / "edge.toml",
     )
-    result = Replay(Flight(flight_folder), Replacement(config=config)).run()
+    result = Replay(Recording(flight_folder), Replacement(config=config)).run()
     assert not result.same and result.site_lost > 0 and result.site_kept == 0
     assert result.reasons["too-small"] == result.site_lost
     assert any("too-small" in line for line in result.lines())
@@ -136,7 +136,7 @@ def test_another_configuration_shows_its_differences(flight_folder: Path, tmp_pa
 def test_another_model_sees_the_recorded_pictures(flight_folder: Path, model_path: Path) -> None:
     with load_runtime(model_path) as runtime:
         runtime.warm_up()
-        result = Replay(Flight(flight_folder), Replacement(runtime=runtime)).run()
+        result = Replay(Recording(flight_folder), Replacement(runtime=runtime)).run()
     # The same network on JPEG instead of the very frames: hardly any difference.
     assert result.decisions > 50
     assert result.site_kept > 0.9 * (result.site_kept + result.site_moved + result.site_lost)
@@ -149,7 +149,7 @@ def test_the_command_says_whether_it_is_the_same(flight_folder: Path) -> None:
     replayed = json.loads(done.output)
     assert replayed["same"] is True
     # What flew is in the recording, whole, and is what the replay decided with.
-    start = Flight(flight_folder).start
+    start = Recording(flight_folder).start
     spec = ModelSpec.from_json(json.dumps(start.model_spec), "the recording")
     flew = resolve_flight(EdgeConfig.model_validate(start.config), spec, {})
     assert replayed["flight"] == flew.report()
@@ -158,7 +158,7 @@ def test_the_command_says_whether_it_is_the_same(flight_folder: Path) -> None:
 
 def test_a_replay_with_another_configuration_or_model_resolves_anew(flight_folder: Path, model_path: Path) -> None:
     """The thresholds of the network that flew hold for another configuration, too."""
-    recording = Flight(flight_folder)
+    recording = Recording(flight_folder)
     spec = json.loads(CAREFUL.to_json())
     recording.start = replace(recording.start, model_spec=spec)
     config = EdgeConfig.model_validate(recording.start.config)
@@ -199,7 +199,7 @@ def test_what_a_kill_left_is_read_and_kept(flight_folder: Path, tmp_path: Path, 
     data = whole.read_bytes()
     cut = ring / f"{whole.name}{PART}"
     cut.write_bytes(data[: len(data) * 3 // 4])
-    result = Replay(Flight(cut)).run()
+    result = Replay(Recording(cut)).run()
     assert result.decisions > 0 and result.identical == result.decisions
     with flown(tmp_path, model_path) as (rig, _):
         wait_for(lambda: rig.daemon.counters.decisions > 5)
@@ -217,14 +217,14 @@ def test_a_file_that_was_cut_before_anything_was_in_it_does_not_hide_the_others(
         path.unlink()
     torn = folder / whole.name.replace("-0000", "-9999")
     torn.write_bytes(whole.read_bytes()[:length])
-    flight = Flight(folder)
-    assert flight.files == (whole,) and Replay(flight).run().decisions > 0
+    recording = Recording(folder)
+    assert recording.files == (whole,) and Replay(recording).run().decisions > 0
     with pytest.raises(RecordingError, match="cut short before anything was written"):
-        Flight(torn)
+        Recording(torn)
 
 
 def test_an_empty_part_is_a_crash_and_nothing_to_keep(tmp_path: Path) -> None:
-    limits = Limits(budget_bytes=10_000, free_bytes=0)
+    limits = Retention(budget_bytes=10_000, free_bytes=0)
     ring = Ring(tmp_path, "first", limits)
     whole, torn = ring.next_path(), ring.next_path()
     whole.write_bytes(b"x" * 1000)
@@ -242,19 +242,19 @@ def test_damage_is_named(tmp_path: Path, flight_folder: Path) -> None:
     (tmp_path / "empty.mcap").write_bytes(b"")
     for name in ("no.mcap", "empty.mcap"):
         with pytest.raises(RecordingError, match=name):
-            Flight(tmp_path / name)
+            Recording(tmp_path / name)
     with pytest.raises(RecordingError, match="does not exist"):
-        Flight(tmp_path / "nowhere.mcap")
+        Recording(tmp_path / "nowhere.mcap")
     with pytest.raises(RecordingError, match=r"no \.mcap"):
         (tmp_path / "folder").mkdir()
-        Flight(tmp_path / "folder")
+        Recording(tmp_path / "folder")
     whole, *_ = sorted(flight_folder.iterdir())
     data = bytearray(whole.read_bytes())
     for at in range(len(data) // 2, len(data) // 2 + 400):
         data[at] ^= 0x5A
     (tmp_path / "bits.mcap").write_bytes(data)
-    before = Replay(Flight(whole)).run().decisions
-    assert Replay(Flight(tmp_path / "bits.mcap")).run().decisions <= before
+    before = Replay(Recording(whole)).run().decisions
+    assert Replay(Recording(tmp_path / "bits.mcap")).run().decisions <= before
 
 
 def test_a_full_disk_stops_the_recording_not_the_flight(
@@ -283,7 +283,7 @@ def test_a_full_disk_stops_the_recording_not_the_flight(
         wait_for(lambda: rig.daemon.counters.decisions > decisions + 5)
     assert recorder.counters.dropped > 0
     for folder in (tmp_path / "rec" / "flights").iterdir():
-        result = Replay(Flight(folder)).run()
+        result = Replay(Recording(folder)).run()
         assert result.identical == result.decisions > 0  # the gap did no harm
 
 
@@ -330,7 +330,7 @@ def test_the_ring_forgets_and_the_budget_holds(tmp_path: Path) -> None:
         ring.completed(path, round(first_s * 1e9), round(last_s * 1e9))
         return path
 
-    limits = Limits(ring_s=30, before_s=10, after_s=5, budget_bytes=8_000, free_bytes=0)
+    limits = Retention(ring_s=30, before_s=10, after_s=5, budget_bytes=8_000, free_bytes=0)
     ring = Ring(tmp_path, "boot", limits)
     paths = [write(ring, t, t + 10) for t in range(0, 50, 10)]
     assert [p.exists() for p in paths] == [False, True, True, True, True]
@@ -351,7 +351,7 @@ def test_the_ring_forgets_and_the_budget_holds(tmp_path: Path) -> None:
 
 
 def test_the_budget_holds_in_a_flight_that_does_not_end(tmp_path: Path) -> None:
-    limits = Limits(ring_s=20, before_s=10, after_s=5, budget_bytes=8_000, free_bytes=0)
+    limits = Retention(ring_s=20, before_s=10, after_s=5, budget_bytes=8_000, free_bytes=0)
     ring = Ring(tmp_path, "boot", limits)
     paths = []
     for t in range(0, 300, 10):  # armed all the time
@@ -369,7 +369,7 @@ def test_the_budget_holds_in_a_flight_that_does_not_end(tmp_path: Path) -> None:
 
 def test_mined_frames_are_a_data_set_once_corrected(flight_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "mined"
-    chosen = mine(Flight(flight_folder), out, count=3, apart_s=0.5, source="a flight")
+    chosen = mine(Recording(flight_folder), out, count=3, apart_s=0.5, source="a flight")
     assert 1 <= len(chosen) <= 3
     assert all(b.at_s - a.at_s >= 0.5 for a, b in pairwise(chosen))
     names = {p.stem for p in (out / "images").iterdir()}
@@ -387,26 +387,26 @@ def test_mined_frames_are_a_data_set_once_corrected(flight_folder: Path, tmp_pat
         cv2.imwrite(str(out / "labels" / path.name), full)
     data = open_set(out)
     assert len(data.samples) == len(chosen)
-    assert data.taxonomy.name == Flight(flight_folder).start.flight["taxonomy"]["name"]
+    assert data.taxonomy.name == Recording(flight_folder).start.flight["taxonomy"]["name"]
 
 
 def test_the_mavlink_of_a_flight_opens_as_a_telemetry_log(flight_folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "flight.tlog"
-    assert write_tlog(Flight(flight_folder), path) == 2
+    assert write_tlog(Recording(flight_folder), path) == 2
     log = mavutil.mavlink_connection(str(path))
     first = log.recv_match(type="HEARTBEAT")
     assert first is not None and log.recv_match(type="HEARTBEAT") is not None
     assert abs(first._timestamp - log.start_time) < 5.0 or first._timestamp > 1.6e9
 
 
-def test_a_later_format_is_refused_and_unknown_fields_are_not(
+def test_another_format_is_refused_and_unknown_fields_are_not(
     flight_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("edge.blackbox.records.FORMAT", 0)
-    with pytest.raises(RecordingError, match="format 2, this version reads up to 0"):
-        Flight(flight_folder)
+    with pytest.raises(RecordingError, match="format 3, this version reads format 0"):
+        Recording(flight_folder)
     monkeypatch.undo()
-    entry = next(iter(Flight(flight_folder).entries(Topic.STEP.value)))
+    entry = next(iter(Recording(flight_folder).entries(Topic.STEP.value)))
     values: Mapping[str, Any] = json.loads(entry.data)
     later = {**values, "decision": {**values["decision"], "news": 1}, "more": [1, 2]}
     assert step_from(json.dumps(later).encode()) == step_from(entry.data)

@@ -189,17 +189,16 @@ def test_a_damaged_file_is_not_passed_over(tmp_path: Path, content: str) -> None
 def test_link_section_of_a_full_configuration(tmp_path: Path) -> None:
     text = MINIMAL + (
         'ground_stations = ["udpout:192.168.1.10:14550", "tcpin:0.0.0.0:5790"]\n'
-        'forward = true\nsigning_key = "link.key"\nparameters = "kept.json"\n'
+        'signing_key = "link.key"\nparameters = "kept.json"\n'
         '[link.video]\nuri = "rtsp://192.168.1.20:8554/preview"\nwidth_px = 640\n'
     )
     config = load(tmp_path, text)
     link = config.link_settings()
     assert link.ground_stations == ("udpout:192.168.1.10:14550", "tcpin:0.0.0.0:5790")
-    assert link.forward
     assert link.signing_key == tmp_path / "link.key"
     assert link.stamp_file == tmp_path / "link.key.stamp"
     assert link.video is not None
-    assert (link.video.kind, link.video.width_px) == ("rtsp", 640)
+    assert (link.video.stream_type, link.video.width_px) == (0, 640)
 
 
 @pytest.mark.parametrize(
@@ -207,7 +206,7 @@ def test_link_section_of_a_full_configuration(tmp_path: Path) -> None:
     [
         ('ground_stations = ["carrier:pigeon"]', "carrier:pigeon"),
         ('[link.video]\nuri = "http://192.168.1.20:8080/preview"', "MJPEG"),
-        ('component_id = 100\n[link.video]\nuri = "rtsp://a/b"', "component_id"),
+        ('[link.video]\nuri = "rtsp://a/b"\n[expert.link]\ncomponent_id = 100', "component_id"),
     ],
 )
 def test_link_sections_that_are_refused(tmp_path: Path, line: str, named: str) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 import cv2
 import pytest
 
-from edge.blackbox.records import start_from
 from edge.check import check
 from edge.config import EdgeConfig
 from edge.parameters import LIMITS
@@ -220,23 +219,3 @@ def test_look_and_campaign_resolve_by_the_same_rules() -> None:
     assert decided.sources.items() <= flight.sources.items()
     assert decided.classes == flight.classes and decided.model == flight.model
     assert resolve_decision(DecisionSection(), None).decision == DecisionSettings()
-
-
-def test_a_recording_of_the_format_before_is_read() -> None:
-    config = configuration(decision=DecisionSettings().model_dump())
-    flight = resolve_flight(config, CAREFUL, {})
-    values = flight.as_dict()
-    old = {
-        "format": 1,
-        "touchdown_version": "0",
-        "boot": "b",
-        "started_ns": 1,
-        "utc_offset_ns": 2,
-        "config": config.model_dump(mode="json"),
-        "model": {},
-        "model_spec": CAREFUL.model_dump(mode="json"),
-        **{name: values[name] for name in ("decision", "director", "taxonomy", "camera")},
-    }
-    read = ResolvedFlight.parse(start_from(json.dumps(old).encode(), "old.mcap").flight)
-    assert (read.decision, read.camera, read.director) == (flight.decision, flight.camera, flight.director)
-    assert read.classes == flight.classes

@@ -97,7 +97,7 @@ def test_it_takes_the_threads_it_is_given(model_path: Path) -> None:
 
 def test_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
-    with pytest.raises(ModelError, match=r"pip install 'touchdown\[openvino\]'"):
+    with pytest.raises(ModelError, match=r'pip install "touchdown-landing\[openvino\]"'):
         open_openvino()
 
 

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 
 from landing.taxonomy import Taxonomy
-from sim.autopilot import Mode
 from sim.daemon_process import toml_value
-from sim.ground_station import GroundStation
-from sim.home import Home
-from sim.processes import start_process, stop_process
-from sim.standin import PLND_PARAMETERS
+from sim.vehicle.autopilot import Mode
+from sim.vehicle.ground_station import GroundStation
+from sim.vehicle.home import Home
+from sim.vehicle.processes import start_process, stop_process
+from sim.vehicle.standin import PLND_PARAMETERS
 from sim.world import World, save_world
 from tests.faults.wire import UdpWire, Wire
 
@@ -126,7 +126,7 @@ class Bench:
     # --- the autopilot ---
 
     def _start_autopilot(self, ports: Sequence[int] = (0, 0, 0)) -> None:
-        command = [sys.executable, "-m", "sim.autopilot", "--airborne", str(self._height_m), "--mode", "GUIDED"]
+        command = [sys.executable, "-m", "sim.vehicle.autopilot", "--airborne", str(self._height_m), "--mode", "GUIDED"]
         for port in ports:
             command += ["--link", f"tcp:127.0.0.1:{port}"]
         for name, value in PLND_PARAMETERS.items():
@@ -177,7 +177,7 @@ class Bench:
             camera += [
                 sys.executable,
                 "-m",
-                "sim.camera_process",
+                "sim.camera.process",
                 "--painted",
                 "--world",
                 str(self.folder / "world"),

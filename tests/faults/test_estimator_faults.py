@@ -32,8 +32,9 @@ RESETS = (
 @pytest.mark.parametrize("rate_hz", [4, 10, 50])
 def test_reset(tmp_path: Path, model_path: Path, keep: Keep, rate_hz: int) -> None:
     link = {"attitude_rate_hz": float(rate_hz), "position_rate_hz": float(rate_hz), "ground_down_m": 0.0}
+    expert = {"link": link}
     rows = []
-    with Bench(tmp_path, model_path, {"link": link}, patch=GRASS) as bench:
+    with Bench(tmp_path, model_path, {"expert": expert}, patch=GRASS) as bench:
         bench.wire.range_heard = False
         for number, (what, reset) in enumerate(RESETS):
             bench.wait_for_targets(10)

@@ -11,7 +11,7 @@ from statistics import median
 
 import pytest
 
-from edge.blackbox.flight import Flight
+from edge.blackbox.recording import Recording
 from edge.blackbox.records import RecordingError
 from edge.blackbox.replay import Replay
 from tests.faults.bench import Bench
@@ -77,7 +77,7 @@ def killed(folder: Path, model: Path, times: int) -> Killed:
         for boot in {p.name.split("-")[0] for p in flight.iterdir()}:
             files = [p for p in sorted(flight.iterdir()) if p.name.startswith(boot)]
             try:
-                replayed = Replay(Flight(*files)).run()
+                replayed = Replay(Recording(*files)).run()
             except RecordingError as error:
                 assert "cut short before anything was written" in str(error)
                 result.empty += 1

@@ -24,7 +24,7 @@ from landing.camera import CameraModel
 from landing.decider import Decider, Decision
 from landing.settings import AuthoritySettings, DecisionSettings, DirectorSettings
 from landing.types import Pose
-from sim.autopilot import Autopilot, AutopilotConfig, Mode
+from sim.vehicle.autopilot import Autopilot, AutopilotConfig, Mode
 from tests.landing.worlds import GRASS, PERSON, TAXONOMY, seen
 
 CAMERA = CameraModel.from_hfov(128, 96, 80.0)
@@ -208,10 +208,10 @@ class InProcessFlight:
         return SendResult()
 
     def withdraw_command(self) -> None:
-        self.telemetry.desk.withdraw()
+        self.telemetry.command_tracker.withdraw()
 
     def take_answers(self):
-        return self.telemetry.desk.take_answers()
+        return self.telemetry.command_tracker.take_answers()
 
     # --- how it ended ---
 

@@ -20,9 +20,9 @@ import pytest
 from landing.taxonomy import Taxonomy
 from sim.daemon_process import EventTail, daemon_config
 from sim.flight_plan import SHARED_MACHINE, FlightPlan
-from sim.ground_station import GroundStation
 from sim.runs import fly_one
-from sim.standin import PLND_PARAMETERS
+from sim.vehicle.ground_station import GroundStation
+from sim.vehicle.standin import PLND_PARAMETERS
 from sim.world import procedural, save_world
 from tests.edge.fake_model import build
 
@@ -94,7 +94,7 @@ def test_targets_stop_when_the_autopilot_vanishes_and_resume_when_it_returns(tmp
     picture = tmp_path / "grass.npy"
     np.save(picture, grass)
     with ExitStack() as stack:
-        command = [sys.executable, "-m", "sim.autopilot", "--airborne", "12", "--mode", "GUIDED"]
+        command = [sys.executable, "-m", "sim.vehicle.autopilot", "--airborne", "12", "--mode", "GUIDED"]
         for _ in range(2):
             command += ["--link", "tcp:127.0.0.1:0"]
         for name, value in PLND_PARAMETERS.items():
@@ -153,7 +153,7 @@ def _end(process: subprocess.Popen) -> None:
 
 def test_ground_station_refuses_a_dead_link():
     from landing.errors import LinkError
-    from sim.home import Home
+    from sim.vehicle.home import Home
 
     with pytest.raises(LinkError), GroundStation("tcp:127.0.0.1:1", Home()) as station:
         station.wait_for_autopilot(0.5)

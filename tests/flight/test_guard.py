@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from landing.settings import AuthoritySettings
-from sim.autopilot import Mode
+from sim.vehicle.autopilot import Mode
 from tests.flight.in_process import InProcessFlight
 from tests.landing.worlds import GRASS, ROOF
 

@@ -14,7 +14,6 @@ import onnx
 import pytest
 from click.testing import CliRunner
 
-from firmware_bridge.pcap import read_pcap
 from landing.taxonomy import Taxonomy
 from sim.cli import cli
 from sim.clock import ClockChoice, Pace
@@ -77,9 +76,9 @@ def events(result: FlightResult, name: str) -> list[dict]:
 
 
 def test_lands_safely_and_writes_the_same_bytes_again(tmp_path: Path, colour_model: Path, ground: str) -> None:
-    names = ("events.jsonl", "result.json", "landing.png", "link.pcap", "edge.toml", "daemon.log")
+    names = ("events.jsonl", "result.json", "landing.png", "edge.toml", "daemon.log")
     out = tmp_path / "out"
-    the_plan = plan(colour_model, out, ground, settings={"link": {"pcap": "link.pcap"}})
+    the_plan = plan(colour_model, out, ground)
     seen = []
     for _ in range(2):
         result = fly_one(the_plan)
@@ -92,10 +91,7 @@ def test_lands_safely_and_writes_the_same_bytes_again(tmp_path: Path, colour_mod
     states = [t["to_state"] for t in result.transitions]
     assert states[:3] == ["confirm", "track", "descend"] and states[-1] == "commit"
     assert result.daemon["decisions"] > 50 and result.daemon["stale"] == 0
-    targets = [
-        f for f in read_pcap(out / "link.pcap") if f.direction == "tx" and int.from_bytes(f.raw[7:10], "little") == 149
-    ]
-    assert len(targets) == result.daemon["targets_sent"] > 50
+    assert result.daemon["targets_sent"] > 50
     picture = cv2.imread(result.picture)
     assert picture is not None and picture.shape[0] == 900
 

@@ -8,9 +8,12 @@ import sys
 import tarfile
 import venv
 import zipfile
+from email.parser import BytesParser
 from pathlib import Path
 
 import pytest
+
+from landing.distribution import DISTRIBUTION, VERSION
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.packaging
@@ -49,6 +52,9 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_wheel_holds_every_package_and_its_data(dist):
     with zipfile.ZipFile(next(dist.glob("*.whl"))) as wheel:
         names = set(wheel.namelist())
+        (about,) = [name for name in names if name.endswith(".dist-info/METADATA")]
+        said = BytesParser().parsebytes(wheel.read(about))
+    assert (said["Name"], said["Version"]) == (DISTRIBUTION, VERSION)
     for path in ROOT.glob("*/**/*.py"):
         relative = path.relative_to(ROOT)
         if relative.parts[0] in {
@@ -112,4 +118,4 @@ print(json.dumps({"count": len(names), "bad": [m for m in bad if m in sys.module
         check=False,
     )
     assert refused.returncode == 2
-    assert 'pip install "touchdown[train]"' in refused.stderr
+    assert 'pip install "touchdown-landing[train]"' in refused.stderr

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from firmware_bridge.dialect import mavlink
-from sim.autopilot import Autopilot, AutopilotConfig, Mode
-from sim.autopilot.core import TICK_MS, TICK_S
 from sim.vehicle import Wind, rotate_back
+from sim.vehicle.autopilot import Autopilot, AutopilotConfig, Mode
+from sim.vehicle.autopilot.core import TICK_MS, TICK_S
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # SITL's default heading; the directions of the two runaway flights confirm it.

@@ -19,10 +19,10 @@ from typing import Any
 import pytest
 
 from firmware_bridge.dialect import mavlink
-from sim.autopilot import Autopilot, AutopilotConfig, EstimatorErrors, FrameRules, Mode
-from sim.autopilot.parameters import TABLE
-from sim.autopilot.shell import LinkError, LinkSpec
 from sim.vehicle import Wind, rotate_back
+from sim.vehicle.autopilot import Autopilot, AutopilotConfig, EstimatorErrors, FrameRules, Mode
+from sim.vehicle.autopilot.parameters import TABLE
+from sim.vehicle.autopilot.shell import LinkError, LinkSpec
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PARAMETER_NAMES = [row.name for row in TABLE if row.name != "SYSID_THISMAV"]
@@ -426,7 +426,7 @@ class Client:
 
 def start(*options: str) -> tuple[subprocess.Popen[str], list[str]]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "sim.autopilot", *options], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "sim.vehicle.autopilot", *options], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     event = json.loads(process.stdout.readline())
@@ -489,7 +489,7 @@ class TestShell:
         port = udp.socket.getsockname()[1]
         code = (
             "import subprocess, sys, time\n"
-            f"p = subprocess.Popen([sys.executable, '-m', 'sim.autopilot',"
+            f"p = subprocess.Popen([sys.executable, '-m', 'sim.vehicle.autopilot',"
             f" '--link', 'udp:127.0.0.1:{port}'])\n"
             "print(p.pid, flush=True)\ntime.sleep(60)\n"
         )

@@ -23,8 +23,8 @@ from landing.errors import LinkError
 from landing.geometry import quaternion_from_euler
 from landing.types import Pose
 from sim.camera import render
-from sim.home import METRES_PER_DEGREE, Home
-from sim.truth_link import TruthLink, parse_address, truth_from_sim_state
+from sim.camera.truth_link import TruthLink, parse_address, truth_from_sim_state
+from sim.vehicle.home import METRES_PER_DEGREE, Home
 from sim.world import load_world, procedural, save_world
 
 LAT, LON, ALT = -35.3632621, 149.1652374, 584.0
@@ -123,7 +123,7 @@ def start(world: Path | str, address: str, *more: str) -> subprocess.Popen[bytes
         [
             sys.executable,
             "-m",
-            "sim.camera_process",
+            "sim.camera.process",
             "--world",
             str(world),
             "--autopilot",
@@ -226,7 +226,7 @@ def test_ends_with_its_parent(autopilot: FakeAutopilot, world_folder: Path, tmp_
     command = [
         sys.executable,
         "-m",
-        "sim.camera_process",
+        "sim.camera.process",
         "--world",
         str(world_folder),
         "--autopilot",

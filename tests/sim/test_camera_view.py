@@ -18,8 +18,9 @@ from landing.errors import InvalidValueError
 from landing.geometry import quaternion_from_euler
 from landing.taxonomy import Taxonomy
 from landing.types import Pose
-from sim.camera import BEYOND_BGR, SKY_BGR, Motion, render, render_labels
-from sim.camera_effects import Effects
+from sim.camera import Motion, render, render_labels
+from sim.camera.effects import Effects
+from sim.camera.render import BEYOND_BGR, SKY_BGR
 from sim.world import Actor, World, procedural
 
 CAMERA = CameraModel.from_hfov(640, 480, 70.0)

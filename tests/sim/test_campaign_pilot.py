@@ -8,9 +8,9 @@ import pytest
 
 from landing.authority import AuthorityState
 from landing.director import DirectorState
-from sim.autopilot import Mode
 from sim.campaign.pilot import GoDown, Phase, Pilot
 from sim.campaign.task import Plan, Task, run
+from sim.vehicle.autopilot import Mode
 
 STEP_S = 0.5
 

@@ -15,7 +15,7 @@ from sim.campaign.score import score
 from sim.campaign.summary import of_policy
 from sim.campaign.trace import Flown, Moment
 from sim.world import Actor, World
-from sim.world.feasibility import Verdict
+from sim.world.oracle import Verdict
 
 TAXONOMY = Taxonomy.load("synthetic")
 GRASS, ROOF = 1, 7

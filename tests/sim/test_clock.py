@@ -13,8 +13,8 @@ from edge.timings import Percentiles
 from landing.errors import LinkError, TouchdownError
 from sim.clock import ClockChoice, Pace, measure_pace
 from sim.flight_plan import FlightPlan, FlightResult
-from sim.processes import FlightError, TooLateError
 from sim.starved import too_slow
+from sim.vehicle.processes import FlightError, TooLateError
 from tests.edge.fake_model import save
 
 FAST, SLOW = Pace(60.0, 0.5, 2), Pace(733.0, 0.5, 2)

@@ -20,7 +20,7 @@ from landing.taxonomy import Taxonomy
 from sim.daemon_process import EventTail
 from sim.flight_plan import FlightPlan, FlightResult
 from sim.runs import fly_one
-from sim.sitl import SIMULATORS, MissingSimulatorError, find_simulator
+from sim.vehicle.sitl import SIMULATORS, MissingSimulatorError, find_simulator
 from sim.world import procedural, save_world
 from tests.edge.fake_model import build
 from tests.sitl.cases import BOUNDS, BY_NAME, LOW_M, Case

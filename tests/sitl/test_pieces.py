@@ -19,17 +19,18 @@ import pytest
 from firmware_bridge.dialect import mavlink
 from landing.errors import DataError
 from landing.types import Pose
-from sim.autopilots import AUTOPILOTS, Conditions, make_autopilot
-from sim.camera_orders import OrderTail, Stall, Visit, give_order
-from sim.camera_shake import Shake
+from sim.camera.orders import OrderTail, Stall, Visit, give_order
+from sim.camera.shake import Shake
+from sim.camera.truth_link import truth_from_hil_state
 from sim.daemon_process import site_led_to
-from sim.ground_station import Estimate, GroundStation, TruthSample
-from sim.home import Home
 from sim.link_proxy import LinkProxy
-from sim.processes import FlightError
-from sim.sitl import SIMULATORS, MissingSimulatorError, find_simulator
-from sim.sitl.namespace import loopback_only
-from sim.truth_link import truth_from_hil_state
+from sim.vehicle.autopilot_process import AUTOPILOTS, Conditions
+from sim.vehicle.autopilots import make_autopilot
+from sim.vehicle.ground_station import Estimate, GroundStation, TruthSample
+from sim.vehicle.home import Home
+from sim.vehicle.processes import FlightError
+from sim.vehicle.sitl import SIMULATORS, MissingSimulatorError, find_simulator
+from sim.vehicle.sitl.namespace import loopback_only
 
 ROOT = Path(__file__).resolve().parents[2]
 NO_CAPABILITY = os.geteuid() != 0
@@ -251,7 +252,7 @@ def test_a_program_on_the_leash_dies_with_who_started_it(tmp_path: Path):
     started = tmp_path / "pid"
     script = (
         "import subprocess, sys, time\n"
-        "from sim.sitl.leash import leashed\n"
+        "from sim.vehicle.sitl.leash import leashed\n"
         f"child = subprocess.Popen(leashed(['{shutil.which('sleep')}', '60']))\n"
         f"open({str(started)!r}, 'w').write(str(child.pid) + chr(10))\n"
         "time.sleep(60)\n"

@@ -19,11 +19,11 @@ from firmware_bridge.link import FlightLink
 from firmware_bridge.settings import LinkSettings
 from landing.geometry import matrix_from_quaternion
 from landing.types import LandingTarget
-from sim.autopilots import Conditions
-from sim.ground_station import GroundStation
-from sim.sitl import SIMULATORS, MissingSimulatorError, find_simulator
-from sim.sitl.namespace import loopback_only
-from sim.sitl.px4 import Px4Sitl
+from sim.vehicle.autopilot_process import Conditions
+from sim.vehicle.ground_station import GroundStation
+from sim.vehicle.sitl import SIMULATORS, MissingSimulatorError, find_simulator
+from sim.vehicle.sitl.namespace import loopback_only
+from sim.vehicle.sitl.px4 import Px4Sitl
 
 pytestmark = [pytest.mark.sitl, pytest.mark.timeout(900)]
 

@@ -1,0 +1,154 @@
+"""Reads recordings: one file, several, or the folder of a flight, in the order of time.
+
+A file that a crash cut short is read as far as it goes.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from foxglove_schemas_protobuf.CompressedImage_pb2 import CompressedImage
+from mcap.exceptions import McapError
+from mcap.records import Channel, Message
+from mcap.stream_reader import StreamReader
+from mcap.writer import MCAP0_MAGIC
+from zstandard import ZstdError
+
+from edge.blackbox import views
+from edge.blackbox.records import RecordingError, Start, Topic, start_from
+from edge.blackbox.ring import SUFFIX
+from edge.blackbox.segment import PART
+from landing.reading import open_file, require_file
+
+MAX_RECORD_BYTES = 256_000_000
+"""A length beyond it is damage, not data."""
+
+
+@dataclass(frozen=True)
+class RecordedMessage:
+    """One message.
+
+    Attributes:
+        topic: Channel.
+        at_ns: Monotonic time of the daemon.
+        data: As written.
+    """
+
+    topic: str
+    at_ns: int
+    data: bytes
+
+
+class Recording:
+    """A recording.
+
+    Args:
+        paths: Files, or folders of files.
+
+    Attributes:
+        start: What was recorded at the head of the first file.
+        files: In the order of time, without those that were cut short before their first message.
+
+    Raises:
+        RecordingError: There is nothing to read, or it is of another kind.
+    """
+
+    def __init__(self, *paths: Path) -> None:
+        starts = {path: _start_of(path) for path in _files(paths)}
+        heads = {path: start for path, start in starts.items() if start is not None}
+        if not heads:
+            raise RecordingError(
+                f"{', '.join(map(str, paths))}: cut short before anything was written; the file "
+                "before it holds the last that was recorded"
+            )
+        self.files = tuple(heads)
+        boots = {start.boot for start in heads.values()}
+        if len(boots) > 1:
+            raise RecordingError(
+                f"{', '.join(map(str, paths))} holds {len(boots)} runs of the daemon "
+                f"({', '.join(sorted(boots))}), whose clocks have nothing in common; name the "
+                "files of one"
+            )
+        self.start = heads[self.files[0]]
+
+    def entries(self, *topics: str) -> Iterator[RecordedMessage]:
+        """The messages, of all topics or of some, in the order in which they were written.
+
+        Raises:
+            RecordingError: A file cannot be opened.
+        """
+        for path in self.files:
+            yield from _read(path, self.start.utc_offset_ns, frozenset(topics))
+
+
+def picture_of(entry: RecordedMessage) -> bytes:
+    """The JPEG or PNG file in a picture's message.
+
+    Raises:
+        RecordingError: It is none.
+    """
+    if entry.topic not in (views.PICTURE, views.MASKS):
+        raise RecordingError(f"{entry.topic} holds no picture")
+    return bytes(CompressedImage.FromString(entry.data).data)
+
+
+def _files(paths: tuple[Path, ...]) -> tuple[Path, ...]:
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found += sorted(p for p in path.iterdir() if p.name.endswith((SUFFIX, SUFFIX + PART)))
+        else:
+            remedy = f"expected an {SUFFIX} file or a folder of them"
+            require_file(path, "recording", RecordingError, remedy=remedy)
+            found.append(path)
+    if not found:
+        raise RecordingError(f"{', '.join(map(str, paths))} holds no {SUFFIX} file")
+    return tuple(found)
+
+
+def _start_of(path: Path) -> Start | None:
+    """Read the `Start` of a file; None when the daemon was killed before it reached the disk."""
+    try:
+        first = next(_read(path, 0, frozenset()), None)
+    except RecordingError:
+        if path.is_file() and _is_cut_at_its_head(path):
+            return None
+        raise
+    if first is None:
+        return None
+    if first.topic != Topic.START.value:
+        raise RecordingError(f"{path} is no recording of touchdown: it does not begin with a start")
+    return start_from(first.data, str(path))
+
+
+def _is_cut_at_its_head(path: Path) -> bool:
+    """Tell whether an unreadable file is a prefix of MCAP's magic bytes."""
+    try:
+        with open_file(path, "recording", RecordingError) as stream:
+            return MCAP0_MAGIC.startswith(stream.read(len(MCAP0_MAGIC)))
+    except (RecordingError, OSError):
+        return False
+
+
+def _read(path: Path, utc_offset_ns: int, topics: frozenset[str]) -> Iterator[RecordedMessage]:
+    names: dict[int, str] = {}
+    try:
+        with open_file(path, "recording", RecordingError) as stream:
+            reader = StreamReader(stream, validate_crcs=True, record_size_limit=MAX_RECORD_BYTES)
+            for record in reader.records:
+                if isinstance(record, Channel):
+                    names[record.id] = record.topic
+                elif isinstance(record, Message):
+                    topic = names.get(record.channel_id, "")
+                    if not topics or topic in topics:
+                        yield RecordedMessage(topic, record.log_time - utc_offset_ns, record.data)
+    except OSError as error:
+        raise RecordingError(f"{path}: {error.strerror or error}") from error
+    except (McapError, ZstdError, ValueError, struct.error) as error:
+        if not names:
+            raise RecordingError(f"{path} is not an MCAP file: {error}") from error
+        # The daemon was killed, or the power went, while it wrote: what is before that is good.
+        return

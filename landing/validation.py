@@ -1,0 +1,37 @@
+"""The first problem of a configuration, in one line and with a hint."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+
+def first_problem(error: ValidationError, root: type[BaseModel]) -> str:
+    """Name the first wrong key or value, with the nearest valid name for an unknown key."""
+    errors = error.errors()
+    # A misspelt key is often also a missing one; its own name is the better hint.
+    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
+    location = [str(part) for part in first["loc"]]
+    where = ".".join(location) or "file"
+    if first["type"] == "extra_forbidden":
+        names = _field_names(root, location[:-1])
+        close = difflib.get_close_matches(location[-1], names, n=1, cutoff=0.5)
+        hint = f"did you mean {close[0]!r}?" if close else f"expected one of {', '.join(names)}"
+        return f"unknown key {where}; {hint}"
+    if first["type"] == "missing":
+        return f"{where} is missing"
+    message = first["msg"].removeprefix("Value error, ")
+    value = first["input"]
+    shown = "" if isinstance(value, (dict, BaseModel)) else f" = {value!r}"
+    return f"{where}{shown}: {message[:1].lower()}{message[1:]}"
+
+
+def _field_names(root: type[BaseModel], location: list[str]) -> list[str]:
+    model: Any = root
+    for part in location:
+        field = model.model_fields.get(part) if hasattr(model, "model_fields") else None
+        kind = field.annotation if field is not None else None
+        model = next((a for a in (kind, *get_args(kind)) if hasattr(a, "model_fields")), None)
+    return list(model.model_fields) if hasattr(model, "model_fields") else []

@@ -1,0 +1,7 @@
+"""The simulated camera: the picture of a world from a pose, the sensor's faults, and a process that delivers frames."""
+
+from __future__ import annotations
+
+from sim.camera.render import STILL, Motion, render, render_labels
+
+__all__ = ["STILL", "Motion", "render", "render_labels"]

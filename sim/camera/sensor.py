@@ -1,0 +1,51 @@
+"""One frame of the simulated camera: rendered with its faults, or painted in class colours."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from landing.camera import CameraModel
+from landing.types import ByteArray, Pose
+from sim.camera import Motion, render
+from sim.camera.effects import Effects
+from sim.world import World
+from sim.world.label_view import label_view
+
+GRAIN = 15
+"""Greatest deviation of a painted pixel, grey steps: far less than between two classes. The daemon refuses pictures
+without detail as blurred."""
+
+
+class Shutter:
+    """Takes pictures; the same calls give the same pictures.
+
+    Args:
+        camera: Lens and mount.
+        effects: Faults of rendered pictures.
+        painted: Frames show what the ground is, in the colours of its classes, instead of what it looks like: with a
+            network that knows the colours, perception is perfect.
+    """
+
+    def __init__(self, camera: CameraModel, effects: Effects, painted: bool = False) -> None:
+        self.camera = camera
+        self.effects = effects
+        self.painted = painted
+        self._grain = np.random.default_rng(effects.seed)
+
+    def picture(self, world: World, pose: Pose, t_s: float, motion: Motion) -> ByteArray:
+        """What the camera delivers, uint8 (H, W, 3).
+
+        Args:
+            world: What is there.
+            pose: From where, with attitude and position.
+            t_s: World time.
+            motion: Of the vehicle.
+        """
+        if self.painted:
+            size_px = (self.camera.width_px, self.camera.height_px)
+            classes = label_view(world, self.camera, pose, t_s, size_px)
+            painted = world.taxonomy.palette_bgr[classes].astype(np.int16)
+            painted += self._grain.integers(-GRAIN, GRAIN + 1, painted.shape, dtype=np.int16)
+            return np.asarray(np.clip(painted, 0, 255), dtype=np.uint8)
+        image, _ = render(world, self.camera, pose, t_s, self.effects, motion=motion, labels=False)
+        return image

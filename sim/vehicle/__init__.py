@@ -1,0 +1,29 @@
+"""What flies: the multicopter's physics, the stand-in autopilot, and real autopilots' simulators as processes."""
+
+from __future__ import annotations
+
+from sim.vehicle.multicopter import (
+    GRAVITY_MPS2,
+    GroundHeight,
+    Quaternion,
+    Vehicle,
+    VehicleParameters,
+    Wind,
+    euler_rad,
+    flat_ground_m,
+    rotate,
+    rotate_back,
+)
+
+__all__ = [
+    "GRAVITY_MPS2",
+    "GroundHeight",
+    "Quaternion",
+    "Vehicle",
+    "VehicleParameters",
+    "Wind",
+    "euler_rad",
+    "flat_ground_m",
+    "rotate",
+    "rotate_back",
+]

@@ -1,0 +1,618 @@
+"""The flying half of the stand-in: estimate, modes, landing, arming. No traffic, no clock."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import deque
+from dataclasses import dataclass
+from enum import Enum, IntEnum, auto
+
+from firmware_bridge.dialect import mavlink
+from sim.vehicle import GRAVITY_MPS2, Quaternion, Vehicle
+from sim.vehicle.autopilot.control import HorizontalControl, VerticalControl, sqrt_rate
+from sim.vehicle.autopilot.landing_rules import Action, LandingRules
+from sim.vehicle.autopilot.parameters import ParameterStore
+from sim.vehicle.autopilot.precision_landing import FrameRules, InertialSample, PrecisionLanding, Say
+
+Vector = tuple[float, float, float]
+
+RANGEFINDER_PERIOD_MS = 50
+# Age of a reading when it is first used; from the recorded difference to the true height.
+RANGEFINDER_DELAY_MS = 100
+RANGEFINDER_GOOD_READINGS = 3
+THROTTLE_LOW_AFTER_MS = 1050
+MAYBE_LANDED_AFTER_MS = THROTTLE_LOW_AFTER_MS + 200
+LANDED_AFTER_MS = THROTTLE_LOW_AFTER_MS + 1000
+DISARM_DELAY_MS = 10_000
+STICK_TIMEOUT_MS = 3000
+SPOOL_UP_MS = 1000
+RC_AT_REST_US = (1500, 1500, 1000, 1500)
+"""Channels 1 to 4 of SITL while nobody moves them: the throttle lies at the bottom."""
+
+_RNGFND_SITL = 100
+_ORIENT_DOWN = 25
+_OPTION_AFTER_REPOSITION, _OPTION_FAST_FINAL = 2, 4
+
+
+class Mode(IntEnum):
+    """ArduCopter flight modes that the stand-in can fly."""
+
+    STABILIZE = 0
+    ALT_HOLD = 2
+    GUIDED = 4
+    LOITER = 5
+    RTL = 6
+    LAND = 9
+    POSHOLD = 16
+    BRAKE = 17
+
+
+NEEDS_POSITION = frozenset(Mode) - {Mode.STABILIZE, Mode.ALT_HOLD, Mode.LAND}
+ARMABLE = frozenset({Mode.STABILIZE, Mode.ALT_HOLD, Mode.LOITER, Mode.GUIDED, Mode.POSHOLD})
+
+
+class RefusedError(Exception):
+    """The autopilot does not do what was asked; the text is what it says about it."""
+
+
+@dataclass(frozen=True)
+class EstimatorErrors:
+    """How far the position estimate is from the truth; all zero by default.
+
+    Attributes:
+        position_bias_ned_m: Constant offset of the estimate.
+        position_wander_m: Standard deviation of a slow (30 s) wander of each component.
+        attitude_noise_rad: Standard deviation of a fast (0.2 s) error of roll, pitch and yaw.
+        velocity_noise_mps: Standard deviation of white noise on each velocity component.
+    """
+
+    position_bias_ned_m: Vector = (0.0, 0.0, 0.0)
+    position_wander_m: float = 0.0
+    attitude_noise_rad: float = 0.0
+    velocity_noise_mps: float = 0.0
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What the autopilot believes: attitude, position and velocity (local NED)."""
+
+    q: Quaternion
+    n_m: float
+    e_m: float
+    d_m: float
+    vn_mps: float
+    ve_mps: float
+    vd_mps: float
+
+
+class _Guided(Enum):
+    HOLD = auto()
+    TAKEOFF = auto()
+    POSITION = auto()
+    VELOCITY = auto()
+
+
+class _Rtl(Enum):
+    CLIMB = auto()
+    RETURN = auto()
+    LOITER = auto()
+    LAND = auto()
+
+
+class Flight:
+    """Estimate, control and modes around a ``Vehicle``.
+
+    Attributes (read-only to callers):
+        mode, armed, landed: As reported in HEARTBEAT and EXTENDED_SYS_STATE.
+        estimate: Newest estimate.
+        rangefinder_m: Latest reading along the body, or None while there is none in range.
+        target: The precision-landing estimator.
+    """
+
+    def __init__(
+        self,
+        vehicle: Vehicle,
+        parameters: ParameterStore,
+        say: Say,
+        *,
+        errors: EstimatorErrors,
+        seed: int,
+        frame_rules: FrameRules,
+        ready_after_ms: int,
+    ) -> None:
+        self.vehicle = vehicle
+        self._p = parameters
+        self._say = say
+        self._errors = errors
+        self._random = random.Random(seed + 1)
+        self._ready_after_ms = ready_after_ms
+        self.target = PrecisionLanding(parameters, say, frame_rules)
+        self.rules = LandingRules(parameters, self.target, say)
+        self._horizontal = HorizontalControl()
+        self._vertical = VerticalControl()
+        self.boot(0.01)
+
+    def boot(self, loop_s: float) -> None:
+        """Start anew with the parameters as stored: disarmed, STABILIZE, time zero."""
+        self._p.boot()
+        self.now_ms = 0
+        self.mode = Mode.STABILIZE
+        self.armed = False
+        self.landed = True
+        self.rangefinder_m: float | None = None
+        self._rangefinder_good = 0
+        self._rangefinder_next_ms = 0
+        self._heights_m: deque[float] = deque(maxlen=1 + RANGEFINDER_DELAY_MS // RANGEFINDER_PERIOD_MS)
+        self._wander = [0.0, 0.0, 0.0]
+        self._shake = [0.0, 0.0, 0.0]
+        self._contact_ms: int | None = None
+        self._landed_since_ms = 0
+        self._guided = _Guided.HOLD
+        self._guided_ned = (0.0, 0.0, 0.0)
+        self._guided_v = (0.0, 0.0, 0.0)
+        self._guided_until_ms = 0
+        self._motors_at_ms = 0
+        self._rtl = _Rtl.CLIMB
+        self._rtl_since_ms = 0
+        self._yaw_rad = self.vehicle.yaw_rad
+        self._stick = (0.0, 0.0)
+        self._stick_at_ms = -STICK_TIMEOUT_MS
+        self._channels_us = RC_AT_REST_US
+        self._repositioned = False
+        self._controlling = False
+        self.vehicle.motors_on = False
+        self.estimate = self._estimated(loop_s)
+        self.target.boot(loop_s)
+        self.rules.start()
+
+    def start_airborne(self, mode: Mode) -> None:
+        """Take over a vehicle that hovers already (see ``Vehicle.place``)."""
+        self.armed, self.landed = True, False
+        self.vehicle.motors_on = True
+        self._ready_after_ms = 0
+        self._yaw_rad = self.vehicle.yaw_rad
+        self.estimate = self._estimated(0.01)
+        self._enter(mode)
+        self._rangefinder_good = RANGEFINDER_GOOD_READINGS
+
+    # -- what may be asked ---------------------------------------------------------------------
+
+    @property
+    def ready(self) -> bool:
+        """Whether the position estimate exists."""
+        return self.now_ms >= self._ready_after_ms
+
+    @property
+    def has_rangefinder(self) -> bool:
+        """Whether a downward rangefinder was set up at boot (SITL's type 100)."""
+        return int(self._p["RNGFND1_TYPE"]) == _RNGFND_SITL and int(self._p["RNGFND1_ORIENT"]) == _ORIENT_DOWN
+
+    @property
+    def rangefinder_limits_cm(self) -> tuple[int, int]:
+        """Nearest and farthest distance the rangefinder measures."""
+        return max(int(self._p["RNGFND1_MIN_CM"]), 0), max(int(self._p["RNGFND1_MAX_CM"]), 0)
+
+    @property
+    def landing(self) -> bool:
+        """Whether a landing is being flown."""
+        return self.armed and (self.mode is Mode.LAND or (self.mode is Mode.RTL and self._rtl is _Rtl.LAND))
+
+    @property
+    def taking_off(self) -> bool:
+        """Whether a GUIDED take-off is being flown."""
+        return self.armed and self.mode is Mode.GUIDED and self._guided is _Guided.TAKEOFF
+
+    def set_mode(self, number: int) -> None:
+        """Change the flight mode.
+
+        Raises:
+            RefusedError: No such mode, or no position estimate for it yet.
+        """
+        try:
+            mode = Mode(number)
+        except ValueError:
+            raise RefusedError(f"No such mode {number}") from None
+        if mode in NEEDS_POSITION and not self.ready:
+            raise RefusedError(f"Mode change to {mode.name} failed: requires position")
+        if mode is not self.mode:
+            self._enter(mode)
+
+    def arm(self) -> None:
+        """Arm.
+
+        Raises:
+            RefusedError: Mode not armable, or not ready.
+        """
+        if self.armed:
+            return
+        if self.mode not in ARMABLE:
+            raise RefusedError(f"Arm: {self.mode.name} mode not armable")
+        if not self.ready and int(self._p["ARMING_CHECK"]):
+            raise RefusedError("Arm: Need Position Estimate")
+        self._say(mavlink.MAV_SEVERITY_INFO, "Arming motors")
+        self.armed, self.landed = True, True
+        self._landed_since_ms = self.now_ms
+        self._motors_at_ms = self.now_ms + SPOOL_UP_MS
+
+    def disarm(self, *, force: bool = False) -> None:
+        """Disarm.
+
+        Raises:
+            RefusedError: In the air and not forced.
+        """
+        if not self.armed:
+            return
+        if not self.landed and not force:
+            raise RefusedError("Disarm: not landed")
+        self._say(mavlink.MAV_SEVERITY_INFO, "Disarming motors")
+        self.armed, self.landed = False, True
+        self._contact_ms = None
+        self._guided = _Guided.HOLD
+        self._controlling = False
+        self.vehicle.motors_on = False
+
+    def take_off(self, height_m: float) -> None:
+        """Climb to a height above home in GUIDED.
+
+        Raises:
+            RefusedError: Not armed, not GUIDED, already flying, or not upwards.
+        """
+        able = self.mode is Mode.GUIDED and self.armed and self.landed
+        if not (able and 0.0 < height_m < math.inf):
+            raise RefusedError("")
+        self._guided = _Guided.TAKEOFF
+        self._guided_ned = (self.estimate.n_m, self.estimate.e_m, -height_m)
+
+    def fly_to(self, n_m: float, e_m: float, d_m: float, yaw_rad: float | None = None) -> bool:
+        """GUIDED position target in local NED; False (and nothing) where it does not apply."""
+        if self.mode is not Mode.GUIDED or not self.armed or self.landed:
+            return False
+        self._guided, self._guided_ned = _Guided.POSITION, (n_m, e_m, d_m)
+        if yaw_rad is not None:
+            self._yaw_rad = yaw_rad
+        return True
+
+    def fly_at(self, vn: float, ve: float, vd: float) -> bool:
+        """GUIDED velocity target; it lapses after GUID_TIMEOUT."""
+        if self.mode is not Mode.GUIDED or not self.armed or self.landed:
+            return False
+        self._guided, self._guided_v = _Guided.VELOCITY, (vn, ve, vd)
+        self._guided_until_ms = self.now_ms + int(1000.0 * self._p["GUID_TIMEOUT"])
+        return True
+
+    def turn_to(self, yaw_rad: float) -> None:
+        """GUIDED: hold another heading.
+
+        Raises:
+            RefusedError: Not in GUIDED.
+        """
+        if self.mode is not Mode.GUIDED:
+            raise RefusedError("")
+        self._yaw_rad = math.remainder(yaw_rad, math.tau)
+
+    def stick(self, right: float, forward: float) -> None:
+        """The pilot's roll / pitch stick, -1 to 1 in body axes; lapses after 3 s."""
+        self._stick, self._stick_at_ms = (right, forward), self.now_ms
+
+    def override_channels(self, channels_us: tuple[int, int, int, int]) -> None:
+        """RC_CHANNELS_OVERRIDE: channels 1 to 4; 0 and 65535 leave the transmitter's."""
+        kept = zip(channels_us, RC_AT_REST_US, strict=True)
+        first, second, third, fourth = (rest if us in (0, 65535) else us for us, rest in kept)
+        self._channels_us = (first, second, third, fourth)
+
+    @property
+    def channels_us(self) -> tuple[int, int, int, int]:
+        """Channels 1 to 4 as RC_CHANNELS reports them: overrides lapse as the stick does."""
+        held = self.now_ms - self._stick_at_ms < STICK_TIMEOUT_MS
+        return self._channels_us if held else RC_AT_REST_US
+
+    # -- one step ------------------------------------------------------------------------------
+
+    def step(self, now_ms: int, dt_s: float) -> None:
+        """Estimate, decide, control, move."""
+        self.now_ms = now_ms
+        before = self.estimate
+        self.estimate = est = self._estimated(dt_s)
+        self._read_rangefinder()
+        gx, gy, gz = self.vehicle.rates_radps
+        sample = InertialSample(
+            est.q,
+            est.vn_mps - before.vn_mps,
+            est.ve_mps - before.ve_mps,
+            est.vn_mps,
+            est.ve_mps,
+            dt_s,
+            math.sqrt(gx * gx + gy * gy + gz * gz),
+        )
+        self.target.update(now_ms, sample, (est.n_m, est.e_m, est.d_m), self._rangefinder_height_m())
+        if self.armed:
+            self._fly(dt_s)
+        self.vehicle.step(dt_s)
+        impact = self.vehicle.take_impact()
+        if impact is not None and self.armed:
+            self._say(mavlink.MAV_SEVERITY_INFO, f"SIM Hit ground at {impact:.6f} m/s")
+        self._detect_landing()
+
+    def _estimated(self, dt_s: float) -> Estimate:
+        v, errors = self.vehicle, self._errors
+        q = v.q
+        n_m, e_m, d_m = v.n_m, v.e_m, v.d_m
+        vn, ve, vd = v.vn_mps, v.ve_mps, v.vd_mps
+        bias = errors.position_bias_ned_m
+        gauss = self._random.gauss
+        if errors.position_wander_m > 0.0:
+            _wander(self._wander, errors.position_wander_m, 30.0, dt_s, gauss)
+        if errors.velocity_noise_mps > 0.0:
+            noise = errors.velocity_noise_mps
+            vn, ve, vd = vn + gauss(0, noise), ve + gauss(0, noise), vd + gauss(0, noise)
+        if errors.attitude_noise_rad > 0.0:
+            _wander(self._shake, errors.attitude_noise_rad, 0.2, dt_s, gauss)
+            q = _tilted(q, *self._shake)
+        w = self._wander
+        return Estimate(q, n_m + bias[0] + w[0], e_m + bias[1] + w[1], d_m + bias[2] + w[2], vn, ve, vd)
+
+    def _read_rangefinder(self) -> None:
+        if self.now_ms < self._rangefinder_next_ms:
+            return
+        self._rangefinder_next_ms = self.now_ms + RANGEFINDER_PERIOD_MS
+        self._heights_m.append(self.vehicle.height_m)
+        cos_tilt = self.vehicle.cos_tilt
+        reading = self._heights_m[0] / cos_tilt if cos_tilt > 0.05 else math.inf
+        low_cm, high_cm = self.rangefinder_limits_cm
+        if self.has_rangefinder and 0.01 * low_cm <= reading <= 0.01 * high_cm:
+            self.rangefinder_m = reading
+            self._rangefinder_good = min(self._rangefinder_good + 1, RANGEFINDER_GOOD_READINGS)
+        else:
+            self.rangefinder_m = None
+            self._rangefinder_good = 0
+
+    def _rangefinder_height_m(self) -> float | None:
+        if self.rangefinder_m is None or self._rangefinder_good < RANGEFINDER_GOOD_READINGS:
+            return None
+        _, x, y, _ = self.estimate.q
+        return self.rangefinder_m * max(1.0 - 2.0 * (x * x + y * y), 0.707)
+
+    def _height_above_ground_m(self) -> float:
+        measured = self._rangefinder_height_m()
+        return -self.estimate.d_m if measured is None else measured
+
+    def _detect_landing(self) -> None:
+        if not self.armed:
+            return
+        if self.landed:
+            taking_off = self._guided is _Guided.TAKEOFF and self.mode is Mode.GUIDED
+            if taking_off and not self.vehicle.on_ground:
+                self.landed = False
+            elif self.landing or (not taking_off and self.now_ms - self._landed_since_ms > DISARM_DELAY_MS):
+                self.disarm()
+            return
+        if not self.vehicle.on_ground:
+            self._contact_ms = None
+            return
+        if self._contact_ms is None:
+            self._contact_ms = self.now_ms
+        if self.now_ms - self._contact_ms >= LANDED_AFTER_MS:
+            self.landed = True
+            self._landed_since_ms = self.now_ms
+            if self.landing:
+                self.disarm()
+
+    def _maybe_landed(self) -> bool:
+        since = self._contact_ms
+        return since is not None and self.now_ms - since >= MAYBE_LANDED_AFTER_MS
+
+    # -- modes ---------------------------------------------------------------------------------
+
+    def _enter(self, mode: Mode) -> None:
+        self.mode = mode
+        self._set_limits()
+        self._guided = _Guided.HOLD
+        self._guided_ned = (self.estimate.n_m, self.estimate.e_m, self.estimate.d_m)
+        self._yaw_rad = self.vehicle.yaw_rad
+        self._repositioned = False
+        if mode is Mode.RTL:
+            self._rtl, self._rtl_since_ms = _Rtl.CLIMB, self.now_ms
+        if mode in (Mode.LAND, Mode.RTL):
+            self.rules.start()
+        if mode in (Mode.GUIDED, Mode.LOITER, Mode.POSHOLD):
+            self._guided_ned = self._stopping_point()
+
+    def _set_limits(self) -> None:
+        p, xy, z = self._p, self._horizontal, self._vertical
+        # The floors stand for the real one's parameter limits: a zero here would divide.
+        xy.speed_max_mps = max(0.01 * p["WPNAV_SPEED"], 0.2)
+        xy.accel_max_mps2 = max(0.01 * p["WPNAV_ACCEL"], 0.5)
+        xy.accel_limit_mps2 = GRAVITY_MPS2 * math.tan(self._lean_max_rad())
+        z.climb_max_mps = max(0.01 * p["WPNAV_SPEED_UP"], 0.1)
+        z.descent_max_mps = max(0.01 * p["WPNAV_SPEED_DN"], 0.1)
+        z.accel_max_mps2 = max(0.01 * p["WPNAV_ACCEL_Z"], 0.5)
+
+    def _lean_max_rad(self) -> float:
+        return math.radians(min(max(0.01 * self._p["ANGLE_MAX"], 10.0), 80.0))
+
+    def _stopping_point(self) -> Vector:
+        est = self.estimate
+        speed = math.hypot(est.vn_mps, est.ve_mps)
+        brake_s = 0.5 * speed / self._horizontal.accel_max_mps2
+        climb_s = 0.5 * abs(est.vd_mps) / self._vertical.accel_max_mps2
+        return (est.n_m + est.vn_mps * brake_s, est.e_m + est.ve_mps * brake_s, est.d_m + est.vd_mps * climb_s)
+
+    def _fly(self, dt_s: float) -> None:
+        est, xy, z = self.estimate, self._horizontal, self._vertical
+        if self.landed and not self._spin_up():
+            return
+        if not self._controlling:
+            held_n, held_e = self.vehicle.lean_command
+            xy.reset(est.n_m, est.e_m, est.vn_mps, est.ve_mps, held_n, held_e)
+            z.reset(-est.d_m, -est.vd_mps)
+            self._set_limits()
+            self._controlling = True
+        if self.mode is Mode.STABILIZE:
+            self._fly_level()
+            return
+        if self.mode is Mode.LAND:
+            self._land(dt_s)
+        elif self.mode is Mode.RTL:
+            self._return(dt_s)
+        elif self.mode is Mode.GUIDED:
+            self._guide(dt_s)
+        else:
+            self._hold(dt_s)
+        an, ae = xy.update(est.n_m, est.e_m, est.vn_mps, est.ve_mps, dt_s)
+        if self.mode is Mode.ALT_HOLD:
+            an, ae = self._stick_ne()
+            an, ae = an * xy.accel_limit_mps2, ae * xy.accel_limit_mps2
+        up = z.update(-est.d_m, -est.vd_mps, -self.vehicle.ad_mps2, dt_s)
+        self.vehicle.command(an, ae, -up, self._yaw_rad)
+
+    def _spin_up(self) -> bool:
+        """On the ground: motors run once a take-off is asked for and the spool-up is over."""
+        if not self.taking_off or self.now_ms < self._motors_at_ms:
+            return False
+        if not self.vehicle.motors_on:
+            self.vehicle.motors_on = True
+            self._controlling = False
+        return True
+
+    def _fly_level(self) -> None:
+        # A pilot with the throttle in the middle: level, and the climb rate damped to nothing.
+        right_n, right_e = self._stick_ne()
+        reach = GRAVITY_MPS2 * math.tan(self._lean_max_rad())
+        vd = self.estimate.vd_mps
+        self.vehicle.command(right_n * reach, right_e * reach, -1.0 * vd, self._yaw_rad)
+        self._controlling = False
+
+    def _stick_ne(self) -> tuple[float, float]:
+        if self.now_ms - self._stick_at_ms >= STICK_TIMEOUT_MS:
+            return 0.0, 0.0
+        right, forward = self._stick
+        c, s = math.cos(self.vehicle.yaw_rad), math.sin(self.vehicle.yaw_rad)
+        return c * forward - s * right, s * forward + c * right
+
+    def _hold(self, dt_s: float) -> None:
+        n, e, d = self._guided_ned
+        stick_n, stick_e = self._stick_ne()
+        if stick_n or stick_e:
+            speed = self._horizontal.speed_max_mps
+            self._horizontal.track_velocity(stick_n * speed, stick_e * speed, dt_s)
+            n, e, _ = self._stopping_point()
+            self._guided_ned = (n, e, d)
+        else:
+            self._horizontal.track_position(n, e, 0.0, 0.0, dt_s)
+        self._vertical.track_height(-d, dt_s)
+
+    def _guide(self, dt_s: float) -> None:
+        if self._guided is _Guided.VELOCITY:
+            vn, ve, vd = self._guided_v
+            if self.now_ms >= self._guided_until_ms:
+                vn = ve = vd = 0.0
+            self._horizontal.track_velocity(vn, ve, dt_s)
+            self._vertical.track_climb(-vd, dt_s)
+            return
+        n, e, d = self._guided_ned
+        self._horizontal.track_position(n, e, 0.0, 0.0, dt_s)
+        self._vertical.track_height(-d, dt_s)
+        if self._guided is _Guided.TAKEOFF and abs(self.estimate.d_m - d) < 0.1:
+            self._guided = _Guided.HOLD
+
+    def _return(self, dt_s: float) -> None:
+        est = self.estimate
+        up_m = max(0.01 * self._p["RTL_ALT"], -self._guided_ned[2])
+        if self._rtl is _Rtl.LAND:
+            self._land(dt_s)
+            return
+        n, e = (est.n_m, est.e_m) if self._rtl is _Rtl.CLIMB else (0.0, 0.0)
+        if self._rtl is _Rtl.CLIMB:
+            n, e, _ = self._guided_ned
+            if abs(-est.d_m - up_m) < 0.3:
+                self._rtl = _Rtl.RETURN
+        elif self._rtl is _Rtl.RETURN and math.hypot(est.n_m, est.e_m) < 1.0:
+            self._rtl, self._rtl_since_ms = _Rtl.LOITER, self.now_ms
+        elif (
+            self._rtl is _Rtl.LOITER
+            and self.now_ms - self._rtl_since_ms >= self._p["RTL_LOIT_TIME"]
+            and self._p["RTL_ALT_FINAL"] <= 0
+        ):
+            self._rtl = _Rtl.LAND
+        self._horizontal.track_position(n, e, 0.0, 0.0, dt_s)
+        self._vertical.track_height(up_m, dt_s)
+
+    # -- landing -------------------------------------------------------------------------------
+
+    def _land(self, dt_s: float) -> None:
+        est = self.estimate
+        if self._p["LAND_REPOSITION"]:
+            stick = self._stick_ne()
+            if stick[0] or stick[1]:
+                self._repositioned = True
+            elif int(self._p["PLND_OPTIONS"]) & _OPTION_AFTER_REPOSITION:
+                self._repositioned = False
+        action = Action.DESCEND
+        if self.target.enabled and not self._repositioned:
+            action = self.rules.decide(self.now_ms, (est.n_m, est.e_m, est.d_m))
+        if action is Action.RETRY:
+            n, e, d = self.rules.retry_ned_m
+            self._horizontal.track_position(n, e, 0.0, 0.0, dt_s)
+            self._vertical.track_height(-d, dt_s)
+            return
+        self._land_horizontal(dt_s)
+        climb = 0.0 if action is Action.HOLD else self._descent_mps(dt_s)
+        self._vertical.track_climb(climb, dt_s, pressed=self.vehicle.on_ground)
+
+    def _land_horizontal(self, dt_s: float) -> None:
+        xy = self._horizontal
+        if self._maybe_landed():
+            xy.soften(self.estimate.n_m, self.estimate.e_m, dt_s)
+        if self._on_target():
+            n, e = self.target.target_ne_m()
+            vn, ve = self.target.target_velocity_mps()
+            xy.track_position(n, e, vn, ve, dt_s)
+        else:
+            stick_n, stick_e = self._stick_ne() if self._p["LAND_REPOSITION"] else (0.0, 0.0)
+            speed = 0.5 * xy.accel_max_mps2
+            xy.track_velocity(stick_n * speed, stick_e * speed, dt_s)
+
+    def _on_target(self) -> bool:
+        return self.target.enabled and not self._repositioned and self.target.acquired()
+
+    def _descent_mps(self, dt_s: float) -> float:
+        p = self._p
+        slow = abs(0.01 * p["LAND_SPEED"])
+        fast = 0.01 * p["LAND_SPEED_HIGH"] or self._vertical.descent_max_mps
+        above_low = max(0.01 * p["LAND_ALT_LOW"], 1.0) - self._height_above_ground_m()
+        climb = sqrt_rate(above_low, self._vertical.POSITION_GAIN, self._vertical.accel_max_mps2, dt_s)
+        climb = min(max(climb, -max(fast, slow)), -slow)
+        if self._on_target():
+            n, e = self.target.target_ne_m()
+            off_m = math.hypot(n - self.estimate.n_m, e - self.estimate.e_m)
+            furthest = p["PLND_XY_DIST_MAX"]
+            careful = not int(p["PLND_OPTIONS"]) & _OPTION_FAST_FINAL
+            if furthest and off_m > furthest:
+                climb = 0.0
+            elif careful and 0.35 < self.target.measured_down_m < 2.0:
+                # Half speed, and slower the further off: to a crawl at some 0.15 m.
+                climb = min(-0.1, -0.5 * slow + off_m * 0.5 * slow / 0.15)
+        return climb
+
+
+def _wander(state: list[float], sd: float, time_s: float, dt_s: float, gauss: object) -> None:
+    """Advance first-order Markov noise of a given standard deviation and correlation time."""
+    assert callable(gauss)
+    kick = sd * math.sqrt(2.0 * dt_s / time_s)
+    for i, value in enumerate(state):
+        state[i] = value * (1.0 - dt_s / time_s) + kick * gauss(0.0, 1.0)
+
+
+def _tilted(q: Quaternion, roll: float, pitch: float, yaw: float) -> Quaternion:
+    """An attitude turned by small body-frame angles (radians)."""
+    w, x, y, z = q
+    hx, hy, hz = 0.5 * roll, 0.5 * pitch, 0.5 * yaw
+    out = (
+        w - x * hx - y * hy - z * hz,
+        x + w * hx + y * hz - z * hy,
+        y + w * hy - x * hz + z * hx,
+        z + w * hz + x * hy - y * hx,
+    )
+    norm = math.sqrt(sum(c * c for c in out))
+    return (out[0] / norm, out[1] / norm, out[2] / norm, out[3] / norm)

@@ -1,0 +1,155 @@
+"""Parameter table of the stand-in: the names, defaults and types ArduCopter 4.6 has for them.
+
+Only parameters that change what the stand-in does, or that a companion is likely to read, exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class ParameterType(IntEnum):
+    """MAV_PARAM_TYPE of the stored value."""
+
+    INT8 = 2
+    INT16 = 4
+    INT32 = 6
+    REAL32 = 9
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One row: name, default and type, and whether the running autopilot looks only at boot."""
+
+    name: str
+    default: float
+    type: ParameterType
+    at_boot: bool = False
+
+
+_INTEGER_LIMIT = {ParameterType.INT8: 2**7 - 1, ParameterType.INT16: 2**15 - 1, ParameterType.INT32: 2**31 - 1}
+_I8, _I16, _I32, _F32 = (ParameterType.INT8, ParameterType.INT16, ParameterType.INT32, ParameterType.REAL32)
+
+TABLE: tuple[Parameter, ...] = (
+    Parameter("ANGLE_MAX", 3000, _I16),
+    Parameter("ARMING_CHECK", 1, _I32),
+    Parameter("FRAME_CLASS", 1, _I8, at_boot=True),
+    Parameter("FS_GCS_ENABLE", 0, _I8),
+    Parameter("GUID_TIMEOUT", 3, _F32),
+    Parameter("LAND_ALT_LOW", 1000, _I16),
+    Parameter("LAND_REPOSITION", 1, _I8),
+    Parameter("LAND_SPEED", 50, _I16),
+    Parameter("LAND_SPEED_HIGH", 0, _I16),
+    Parameter("PLND_ACC_P_NSE", 2.5, _F32),
+    Parameter("PLND_ALT_MAX", 8, _F32),
+    Parameter("PLND_ALT_MIN", 0.75, _F32),
+    Parameter("PLND_BUS", -1, _I8),
+    Parameter("PLND_CAM_POS_X", 0, _F32),
+    Parameter("PLND_CAM_POS_Y", 0, _F32),
+    Parameter("PLND_CAM_POS_Z", 0, _F32),
+    Parameter("PLND_ENABLED", 0, _I8),
+    Parameter("PLND_EST_TYPE", 1, _I8),
+    Parameter("PLND_LAG", 0.02, _F32, at_boot=True),
+    Parameter("PLND_LAND_OFS_X", 0, _F32),
+    Parameter("PLND_LAND_OFS_Y", 0, _F32),
+    Parameter("PLND_OPTIONS", 0, _I16),
+    Parameter("PLND_ORIENT", 25, _I8, at_boot=True),
+    Parameter("PLND_RET_BEHAVE", 0, _I8),
+    Parameter("PLND_RET_MAX", 4, _I8),
+    Parameter("PLND_STRICT", 1, _I8),
+    Parameter("PLND_TIMEOUT", 4, _F32),
+    Parameter("PLND_TYPE", 0, _I8, at_boot=True),
+    Parameter("PLND_XY_DIST_MAX", 2.5, _F32),
+    Parameter("PLND_YAW_ALIGN", 0, _F32),
+    Parameter("RNGFND1_MAX_CM", 4000, _I16),
+    Parameter("RNGFND1_MIN_CM", 10, _I16),
+    Parameter("RNGFND1_ORIENT", 25, _I8),
+    Parameter("RNGFND1_TYPE", 0, _I8, at_boot=True),
+    Parameter("RTL_ALT", 1500, _I32),
+    Parameter("RTL_ALT_FINAL", 0, _I16),
+    Parameter("RTL_LOIT_TIME", 5000, _I32),
+    Parameter("RTL_SPEED", 0, _I16),
+    Parameter("SCHED_LOOP_RATE", 400, _I16, at_boot=True),
+    Parameter("SYSID_MYGCS", 255, _I16),
+    Parameter("SYSID_THISMAV", 1, _I16, at_boot=True),
+    Parameter("WPNAV_ACCEL", 250, _F32),
+    Parameter("WPNAV_ACCEL_Z", 100, _F32),
+    Parameter("WPNAV_SPEED", 1000, _F32),
+    Parameter("WPNAV_SPEED_DN", 150, _F32),
+    Parameter("WPNAV_SPEED_UP", 250, _F32),
+)
+
+
+class UnknownParameterError(KeyError):
+    """The stand-in has no parameter of that name."""
+
+    def __str__(self) -> str:
+        return (
+            f"the stand-in autopilot has no parameter {self.args[0]!r}; "
+            "known ones are in sim.vehicle.autopilot.parameters.TABLE"
+        )
+
+
+class ParameterStore:
+    """Current values, and the values as the last boot saw them."""
+
+    def __init__(self, overrides: Mapping[str, float] | None = None) -> None:
+        self._table = {row.name: row for row in TABLE}
+        self._index = {row.name: i for i, row in enumerate(TABLE)}
+        self._values = {row.name: float(row.default) for row in TABLE}
+        self._in_force = dict(self._values)  # looked up some twenty times a step
+        for name, value in (overrides or {}).items():
+            self.set(name, value)
+        self.boot()
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._table)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._table
+
+    def __getitem__(self, name: str) -> float:
+        """Value in force: the boot-time one for parameters that need a reboot."""
+        value = self._in_force.get(name)
+        if value is None:
+            raise UnknownParameterError(name)
+        return value
+
+    def stored(self, name: str) -> float:
+        """Value as stored, which PARAM_VALUE reports."""
+        return self._values[name]
+
+    def set(self, name: str, value: float) -> None:
+        """Store a value; integer parameters round and saturate.
+
+        Raises:
+            UnknownParameterError: There is no such parameter.
+        """
+        row = self._table.get(name)
+        if row is None:
+            raise UnknownParameterError(name)
+        limit = _INTEGER_LIMIT.get(row.type)
+        self._values[name] = value if limit is None else float(min(max(round(value), -limit - 1), limit))
+        if not row.at_boot:
+            self._in_force[name] = self._values[name]
+
+    def row(self, name: str) -> Parameter:
+        """The table row of a parameter."""
+        return self._table[name]
+
+    def index(self, name: str) -> int:
+        """Position in the list, as PARAM_VALUE.param_index."""
+        return self._index[name]
+
+    def name_at(self, index: int) -> str | None:
+        """Name at a list position, or None beyond the end."""
+        return TABLE[index].name if 0 <= index < len(TABLE) else None
+
+    def boot(self) -> None:
+        """Latch the values that only a boot reads."""
+        self._in_force = dict(self._values)

@@ -1,0 +1,253 @@
+"""Messages the stand-in can report, each built from a ``Flight`` when it is due."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from firmware_bridge.dialect import mavlink
+from sim.vehicle import GRAVITY_MPS2, euler_rad, rotate_back
+from sim.vehicle.autopilot.flight import Flight, Mode
+from sim.vehicle.home import Home
+
+_SENSORS = (
+    mavlink.MAV_SYS_STATUS_SENSOR_3D_GYRO
+    | mavlink.MAV_SYS_STATUS_SENSOR_3D_ACCEL
+    | mavlink.MAV_SYS_STATUS_SENSOR_GPS
+    | mavlink.MAV_SYS_STATUS_AHRS
+)
+_VERSION = (4 << 24) | (6 << 16) | (2 << 8) | mavlink.FIRMWARE_VERSION_TYPE_OFFICIAL
+
+
+class Telemetry:
+    """Builders by message id.
+
+    SIM_STATE is the ground truth; everything else is the autopilot's estimate.
+    """
+
+    def __init__(self, flight: Flight, home: Home) -> None:
+        self._f = flight
+        self._home = home
+        self._builders: dict[int, Callable[[], Any]] = {
+            mavlink.MAVLINK_MSG_ID_HEARTBEAT: self.heartbeat,
+            mavlink.MAVLINK_MSG_ID_SYS_STATUS: self._sys_status,
+            mavlink.MAVLINK_MSG_ID_SYSTEM_TIME: self._system_time,
+            mavlink.MAVLINK_MSG_ID_GPS_RAW_INT: self._gps_raw_int,
+            mavlink.MAVLINK_MSG_ID_ATTITUDE: self._attitude,
+            mavlink.MAVLINK_MSG_ID_ATTITUDE_QUATERNION: self._attitude_quaternion,
+            mavlink.MAVLINK_MSG_ID_LOCAL_POSITION_NED: self._local_position_ned,
+            mavlink.MAVLINK_MSG_ID_GLOBAL_POSITION_INT: self._global_position_int,
+            mavlink.MAVLINK_MSG_ID_VFR_HUD: self._vfr_hud,
+            mavlink.MAVLINK_MSG_ID_SIM_STATE: self._sim_state,
+            mavlink.MAVLINK_MSG_ID_DISTANCE_SENSOR: self._distance_sensor,
+            mavlink.MAVLINK_MSG_ID_RANGEFINDER: self._rangefinder,
+            mavlink.MAVLINK_MSG_ID_EXTENDED_SYS_STATE: self._extended_sys_state,
+            mavlink.MAVLINK_MSG_ID_EKF_STATUS_REPORT: self._ekf_status_report,
+            mavlink.MAVLINK_MSG_ID_RC_CHANNELS: self._rc_channels,
+            mavlink.MAVLINK_MSG_ID_GPS_GLOBAL_ORIGIN: self._gps_global_origin,
+            mavlink.MAVLINK_MSG_ID_HOME_POSITION: self._home_position,
+            mavlink.MAVLINK_MSG_ID_AUTOPILOT_VERSION: self._autopilot_version,
+        }
+
+    def __contains__(self, message_id: int) -> bool:
+        return message_id in self._builders
+
+    def build(self, message_id: int) -> Any | None:
+        """The message as of now, or None while the autopilot has nothing to say in it."""
+        return self._builders[message_id]()
+
+    def heartbeat(self) -> Any:
+        """HEARTBEAT of a quadrotor ArduPilot."""
+        f = self._f
+        mode = mavlink.MAV_MODE_FLAG_CUSTOM_MODE_ENABLED | mavlink.MAV_MODE_FLAG_STABILIZE_ENABLED
+        if f.armed:
+            mode |= mavlink.MAV_MODE_FLAG_SAFETY_ARMED
+        if f.mode in (Mode.GUIDED, Mode.RTL, Mode.LAND):
+            mode |= mavlink.MAV_MODE_FLAG_GUIDED_ENABLED
+        flying = f.armed and not f.landed
+        state = mavlink.MAV_STATE_ACTIVE if flying else mavlink.MAV_STATE_STANDBY
+        return mavlink.MAVLink_heartbeat_message(
+            mavlink.MAV_TYPE_QUADROTOR, mavlink.MAV_AUTOPILOT_ARDUPILOTMEGA, mode, f.mode, state, 3
+        )
+
+    def _sys_status(self) -> Any:
+        health = _SENSORS
+        # The real one reports a good pre-arm check before the position estimate exists.
+        if self._f.now_ms >= 1000:
+            health |= mavlink.MAV_SYS_STATUS_PREARM_CHECK
+        present = _SENSORS | mavlink.MAV_SYS_STATUS_PREARM_CHECK
+        return mavlink.MAVLink_sys_status_message(present, present, health, 100, 12587, 0, 100, 0, 0, 0, 0, 0, 0)
+
+    def _system_time(self) -> Any:
+        return mavlink.MAVLink_system_time_message(0, self._f.now_ms)
+
+    def _gps_raw_int(self) -> Any:
+        e = self._f.estimate
+        lat, lon = self._home.global_from_ned(e.n_m, e.e_m)
+        speed = math.hypot(e.vn_mps, e.ve_mps)
+        course = math.degrees(math.atan2(e.ve_mps, e.vn_mps)) % 360.0
+        return mavlink.MAVLink_gps_raw_int_message(
+            self._f.now_ms * 1000,
+            mavlink.GPS_FIX_TYPE_RTK_FIXED if self._f.ready else mavlink.GPS_FIX_TYPE_NO_FIX,
+            round(lat * 1e7),
+            round(lon * 1e7),
+            round((self._home.alt_m - e.d_m) * 1000),
+            121,
+            200,
+            round(speed * 100),
+            round(course * 100) % 36000,
+            10,
+        )
+
+    def _attitude(self) -> Any:
+        roll, pitch, yaw = euler_rad(self._f.estimate.q)
+        return mavlink.MAVLink_attitude_message(self._f.now_ms, roll, pitch, yaw, *self._f.vehicle.rates_radps)
+
+    def _attitude_quaternion(self) -> Any:
+        return mavlink.MAVLink_attitude_quaternion_message(
+            self._f.now_ms, *self._f.estimate.q, *self._f.vehicle.rates_radps
+        )
+
+    def _local_position_ned(self) -> Any | None:
+        if not self._f.ready:
+            return None
+        e = self._f.estimate
+        return mavlink.MAVLink_local_position_ned_message(
+            self._f.now_ms, e.n_m, e.e_m, e.d_m, e.vn_mps, e.ve_mps, e.vd_mps
+        )
+
+    def _ekf_status_report(self) -> Any:
+        flags = mavlink.EKF_ATTITUDE | mavlink.EKF_VELOCITY_VERT | mavlink.EKF_POS_VERT_ABS
+        if self._f.ready:
+            flags |= mavlink.EKF_VELOCITY_HORIZ
+            flags |= mavlink.EKF_POS_HORIZ_REL | mavlink.EKF_POS_HORIZ_ABS
+        else:
+            flags |= mavlink.EKF_CONST_POS_MODE
+        return mavlink.MAVLink_ekf_status_report_message(flags, 0.0, 0.0, 0.0, 0.0, 0.0)
+
+    def _global_position_int(self) -> Any:
+        e = self._f.estimate
+        lat, lon = self._home.global_from_ned(e.n_m, e.e_m)
+        heading = math.degrees(euler_rad(e.q)[2]) % 360.0
+        return mavlink.MAVLink_global_position_int_message(
+            self._f.now_ms,
+            round(lat * 1e7),
+            round(lon * 1e7),
+            round((self._home.alt_m - e.d_m) * 1000),
+            round(-e.d_m * 1000),
+            _int16(e.vn_mps * 100),
+            _int16(e.ve_mps * 100),
+            _int16(e.vd_mps * 100),
+            round(heading * 100) % 36000,
+        )
+
+    def _vfr_hud(self) -> Any:
+        e = self._f.estimate
+        speed = math.hypot(e.vn_mps, e.ve_mps)
+        heading = round(math.degrees(euler_rad(e.q)[2])) % 360
+        throttle = 38 if self._f.vehicle.motors_on else 0
+        return mavlink.MAVLink_vfr_hud_message(speed, speed, heading, throttle, self._home.alt_m - e.d_m, -e.vd_mps)
+
+    def _sim_state(self) -> Any:
+        v = self._f.vehicle
+        lat, lon = self._home.global_from_ned(v.n_m, v.e_m)
+        accel = rotate_back(v.q, v.an_mps2, v.ae_mps2, v.ad_mps2 - GRAVITY_MPS2)
+        return mavlink.MAVLink_sim_state_message(
+            *v.q,
+            *euler_rad(v.q),
+            *accel,
+            *v.rates_radps,
+            lat,
+            lon,
+            self._home.alt_m - v.d_m,
+            0.0,
+            0.0,
+            v.vn_mps,
+            v.ve_mps,
+            v.vd_mps,
+            round(lat * 1e7),
+            round(lon * 1e7),
+        )
+
+    def _distance_sensor(self) -> Any | None:
+        if not self._f.has_rangefinder:
+            return None
+        low_cm, high_cm = self._f.rangefinder_limits_cm
+        reading = self._f.rangefinder_m
+        reading_cm = round(reading * 100) if reading is not None else 0
+        return mavlink.MAVLink_distance_sensor_message(
+            self._f.now_ms,
+            low_cm,
+            high_cm,
+            reading_cm,
+            mavlink.MAV_DISTANCE_SENSOR_LASER,
+            0,
+            mavlink.MAV_SENSOR_ROTATION_PITCH_270,
+            0,
+        )
+
+    def _rangefinder(self) -> Any | None:
+        if not self._f.has_rangefinder:
+            return None
+        return mavlink.MAVLink_rangefinder_message(self._f.rangefinder_m or 0.0, 0.0)
+
+    def _extended_sys_state(self) -> Any:
+        f = self._f
+        if f.landed:
+            state = mavlink.MAV_LANDED_STATE_ON_GROUND
+        elif f.landing:
+            state = mavlink.MAV_LANDED_STATE_LANDING
+        elif f.taking_off:
+            state = mavlink.MAV_LANDED_STATE_TAKEOFF
+        else:
+            state = mavlink.MAV_LANDED_STATE_IN_AIR
+        return mavlink.MAVLink_extended_sys_state_message(mavlink.MAV_VTOL_STATE_UNDEFINED, state)
+
+    def _rc_channels(self) -> Any:
+        unused = [0] * 10  # SITL reports 8 channels, the switches among them at their ends
+        return mavlink.MAVLink_rc_channels_message(
+            self._f.now_ms, 8, *self._f.channels_us, 1800, 1000, 1000, 1800, *unused, 255
+        )
+
+    def _gps_global_origin(self) -> Any | None:
+        if not self._f.ready:
+            return None
+        h = self._home
+        return mavlink.MAVLink_gps_global_origin_message(
+            round(h.lat_deg * 1e7), round(h.lon_deg * 1e7), round(h.alt_m * 1000), self._f.now_ms * 1000
+        )
+
+    def _home_position(self) -> Any | None:
+        if not self._f.ready:
+            return None
+        h = self._home
+        return mavlink.MAVLink_home_position_message(
+            round(h.lat_deg * 1e7),
+            round(h.lon_deg * 1e7),
+            round(h.alt_m * 1000),
+            0.0,
+            0.0,
+            0.0,
+            [1.0, 0.0, 0.0, 0.0],
+            0.0,
+            0.0,
+            0.0,
+            self._f.now_ms * 1000,
+        )
+
+    def _autopilot_version(self) -> Any:
+        capabilities = (
+            mavlink.MAV_PROTOCOL_CAPABILITY_PARAM_FLOAT
+            | mavlink.MAV_PROTOCOL_CAPABILITY_COMMAND_INT
+            | mavlink.MAV_PROTOCOL_CAPABILITY_SET_POSITION_TARGET_LOCAL_NED
+            | mavlink.MAV_PROTOCOL_CAPABILITY_SET_POSITION_TARGET_GLOBAL_INT
+            | mavlink.MAV_PROTOCOL_CAPABILITY_MAVLINK2
+        )
+        return mavlink.MAVLink_autopilot_version_message(
+            capabilities, _VERSION, 0, 0, 0, list(b"standin\0"), [0] * 8, [0] * 8, 0, 0, 0
+        )
+
+
+def _int16(value: float) -> int:
+    return min(max(round(value), -32768), 32767)

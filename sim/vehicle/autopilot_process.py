@@ -1,0 +1,107 @@
+"""The contract of a simulated vehicle in a process of its own: stand-in, ArduPilot and PX4 keep it.
+
+The code that flies a landing knows only `AutopilotProcess`. Each implementation knows how its autopilot starts, gets to
+the start of the landing, and which mode lands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from sim.vehicle.ground_station import GroundStation
+from sim.vehicle.home import Home
+
+AUTOPILOTS = ("stand-in", "ardupilot", "px4")
+
+FULL_WIND_M = 20.0
+"""Below this height the wind falls with the root of the height; ArduPilot's simulator does so from 60 m by default
+(SIM_WIND_T_ALT). Without that (SIM_WIND_T 1) 8 m/s blow on the ground, and Copter
+4.6 does not notice that it has landed: it stands where it was led to, motors running, flown."""
+
+
+@dataclass(frozen=True)
+class Links:
+    """One link for each that talks to the autopilot.
+
+    Attributes:
+        daemon: Connection string for `edge serve`.
+        camera: Address for the simulated camera, see `sim.camera.truth_link.parse_address`.
+        pilot: Connection string for the ground station.
+    """
+
+    daemon: str
+    camera: str
+    pilot: str
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Where a landing begins, and in what air.
+
+    Attributes:
+        start_ne_m: Over the ground, world NED.
+        height_m: Above the ground.
+        yaw_deg: Heading.
+        wind: Speed m/s, from `FULL_WIND_M` up, and direction it comes from, degrees.
+        gust_mps: Standard deviation of gusts.
+        seed: Of whatever is random.
+        home: World NED (0, 0, 0).
+        parameters: Of the autopilot, in force from its first boot.
+    """
+
+    start_ne_m: tuple[float, float]
+    height_m: float
+    yaw_deg: float
+    wind: tuple[float, float] = (0.0, 0.0)
+    gust_mps: float = 0.0
+    seed: int = 0
+    home: Home = field(default_factory=Home)
+    parameters: Mapping[str, float] = field(default_factory=dict)
+
+
+class AutopilotProcess(Protocol):
+    """A simulated vehicle in a process of its own.
+
+    Attributes:
+        name: One of `AUTOPILOTS`.
+        home: World NED (0, 0, 0), for whoever reads the true position.
+        links: Valid after `start`.
+        binds_everywhere: It listens on every interface, so it belongs in a namespace of its own.
+    """
+
+    name: str
+    home: Home
+    links: Links
+    binds_everywhere: bool
+
+    def start(self, stack: ExitStack) -> None:
+        """Starts the process; it ends with the stack.
+
+        Raises:
+            FlightError: It did not start.
+        """
+
+    def hover(self, station: GroundStation) -> None:
+        """Brings the vehicle to where the landing begins, hovering in `order_hover`'s mode.
+
+        Raises:
+            FlightError: It did not get there in time.
+        """
+
+    def order_landing(self, station: GroundStation) -> None:
+        """What a pilot switches to for a precision landing."""
+
+    def order_hover(self, station: GroundStation) -> None:
+        """What a pilot switches to in order to take over."""
+
+    def hand_over(self, station: GroundStation) -> None:
+        """What a pilot does to have a daemon with authority `land` land."""
+
+    def hovering(self, station: GroundStation) -> bool:
+        """Whether the vehicle is in the mode of `order_hover`."""
+
+    def die(self) -> None:
+        """Ends the process at once, as a loss of power does."""

@@ -1,0 +1,192 @@
+"""PX4 SITL with SIH, a quadrotor simulated inside PX4: no other simulator is needed.
+
+Flown facts used here: its position takes some 35 s after boot and the pre-arm bit of SYS_STATUS says when; precision
+landing starts by DO_SET_MODE auto/precland (4/9), while NAV_LAND and RTL of
+1.15.4 ignore it; the truth is HIL_STATE_QUATERNION. Its SIH has no wind.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import math
+import os
+import subprocess
+import threading
+import time
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from firmware_bridge.dialect import mavlink
+from sim.vehicle.autopilot_process import Conditions, Links
+from sim.vehicle.ground_station import GroundStation
+from sim.vehicle.processes import START_S, FlightError, start_process
+from sim.vehicle.sitl.binaries import find_simulator
+from sim.vehicle.sitl.doctor import let_doctor_fix
+from sim.vehicle.sitl.leash import leashed
+
+MODEL = "sihsim_quadx"
+GROUND_ALT_M = 32.34
+"""SIH_LOC_H0: PX4 1.15 takes latitude and longitude of the start from outside, not its height."""
+
+MAIN_AUTO, SUB_LOITER, SUB_PRECLAND = 4, 3, 9
+INSTANCES = 10
+READY_S = 120.0
+CLIMB_S = 60.0
+SETTLED_M, SETTLED_S = 1.0, 3.0
+"""The estimator wanders by some decimetres, so the true height is met only roughly."""
+
+
+class Px4Sitl:
+    """PX4 with SIH, instance 0. The start is where SIH puts the vehicle; heading is north."""
+
+    name = "px4"
+    binds_everywhere = True
+
+    def __init__(self, conditions: Conditions, folder: Path) -> None:
+        self.home = replace(conditions.home, alt_m=GROUND_ALT_M)
+        self.links = Links("udpin:127.0.0.1:14540", "udp:127.0.0.1:19410", "udpin:127.0.0.1:14550")
+        self._binary = find_simulator("px4")
+        self._conditions = conditions
+        self._folder = folder.resolve()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._instance: int | None = None
+        self._examined = False
+        if conditions.wind[0] > 0 or conditions.gust_mps > 0:
+            raise FlightError("PX4's SIH has no wind: fly it with --wind-mps 0 --gust-mps 0")
+
+    def start(self, stack: ExitStack) -> None:
+        """See `AutopilotProcess`."""
+        lat, lon = self.home.global_from_ned(*self._conditions.start_ne_m)
+        scratch = self._folder / "px4"
+        scratch.mkdir(parents=True, exist_ok=True)
+        data = self._binary.parent.parent / "etc"
+        if not (data / "init.d-posix" / "rcS").is_file():
+            raise FlightError(f"{self._binary}: its start-up files are not in {data}")
+        instance = self._instance = self._instance if self._instance is not None else _reserve_instance(stack)
+        self.links = Links(
+            f"udpin:127.0.0.1:{14540 + instance}", f"udp:127.0.0.1:{19410 + instance}", "udpin:127.0.0.1:14550"
+        )
+        self._process = start_process(
+            leashed(
+                [
+                    str(self._binary),
+                    "-d",
+                    "-i",
+                    str(instance),
+                    "-s",
+                    "etc/init.d-posix/rcS",
+                    "-w",
+                    str(scratch),
+                    str(data),
+                ]
+            ),
+            self._folder / "autopilot.log",
+            stack,
+            cwd=scratch,
+            env={
+                **os.environ,
+                "PX4_SIM_MODEL": MODEL,
+                "PX4_HOME_LAT": str(round(lat * 1e7)),
+                "PX4_HOME_LON": str(round(lon * 1e7)),
+            },
+        )
+
+    def hover(self, station: GroundStation) -> None:
+        """Examined by the doctor, waits for the pre-arm check, and climbs to AUTO.LOITER."""
+        station.wait_for_autopilot(START_S)
+        station.ask_for(mavlink.MAVLINK_MSG_ID_HIL_STATE_QUATERNION, 25.0)
+        station.ask_for(mavlink.MAVLINK_MSG_ID_SYS_STATUS, 2.0)
+        if not self._examined:
+            let_doctor_fix(self.links.daemon, self._folder, station)
+            self._examined = True
+        deadline_s = time.monotonic() + READY_S
+        while not (station.ready_to_arm and station.altitude_m is not None):
+            if time.monotonic() > deadline_s:
+                said = "; ".join(t.text for t in station.texts[-4:])
+                raise FlightError(f"PX4 was not ready to arm within {READY_S:g} s: {said}")
+            station.poll(0.1)
+        self._take_off(station, deadline_s)
+        self._climb(station)
+
+    def _take_off(self, station: GroundStation, deadline_s: float) -> None:
+        assert station.altitude_m is not None
+        nan = math.nan
+        top_m = station.altitude_m + self._conditions.height_m
+        accepted = mavlink.MAV_RESULT_ACCEPTED
+        while (
+            station.try_command(mavlink.MAV_CMD_NAV_TAKEOFF, nan, 0, 0, nan, nan, nan, top_m) != accepted
+            or station.try_command(mavlink.MAV_CMD_COMPONENT_ARM_DISARM, 1) != accepted
+        ):
+            if time.monotonic() > deadline_s:
+                raise FlightError("PX4 did not take off: command refused")
+            station.wait(0.5)
+
+    def _climb(self, station: GroundStation) -> None:
+        deadline_s = time.monotonic() + CLIMB_S
+        still_since_s = math.inf
+        while True:
+            station.poll(0.05)
+            truth = station.truth
+            near = truth is not None and abs(truth.height_m - self._conditions.height_m) < SETTLED_M
+            if not near:
+                still_since_s = math.inf
+            else:
+                still_since_s = min(still_since_s, station.boot_s)
+                if station.boot_s - still_since_s > SETTLED_S and self.hovering(station):
+                    return
+            if time.monotonic() > deadline_s:
+                at = "nowhere" if truth is None else f"{truth.height_m:.1f} m"
+                raise FlightError(f"PX4 is at {at}, not hovering at {self._conditions.height_m:g} m")
+
+    def order_landing(self, station: GroundStation) -> None:
+        """AUTO.PRECLAND."""
+        station.set_mode(MAIN_AUTO, SUB_PRECLAND)
+
+    def order_hover(self, station: GroundStation) -> None:
+        """AUTO.LOITER."""
+        station.set_mode(MAIN_AUTO, SUB_LOITER)
+
+    def hand_over(self, station: GroundStation) -> None:
+        """It hovers in that mode already."""
+        self.order_hover(station)
+
+    def hovering(self, station: GroundStation) -> bool:
+        """In AUTO.LOITER."""
+        return station.mode == MAIN_AUTO << 16 | SUB_LOITER << 24
+
+    def die(self) -> None:
+        """SIGKILL."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+
+_reserving = threading.Lock()
+_reserved: set[int] = set()
+
+
+def _reserve_instance(stack: ExitStack) -> int:
+    """An instance number, until the stack unwinds; PX4 keeps locks and sockets by it in /tmp.
+
+    Raises:
+        FlightError: All are taken.
+    """
+    with _reserving:
+        for instance in range(INSTANCES):
+            if instance not in _reserved and not _is_locked(Path(f"/tmp/px4_lock-{instance}")):
+                _reserved.add(instance)
+                stack.callback(_reserved.discard, instance)
+                return instance
+    raise FlightError(f"{INSTANCES} PX4 run on this machine already")
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        with path.open("r+b") as stream:
+            fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False

@@ -1,0 +1,140 @@
+"""The stand-in autopilot as a process: airborne from the start."""
+
+from __future__ import annotations
+
+import json
+import select
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+from sim.vehicle import Wind
+from sim.vehicle.autopilot import AutopilotConfig, Mode
+from sim.vehicle.autopilot_process import FULL_WIND_M, Conditions, Links
+from sim.vehicle.ground_station import GroundStation
+from sim.vehicle.processes import START_S, FlightError, TooLateError, start_process
+
+RANGEFINDER: dict[str, float] = {
+    "RNGFND1_TYPE": 100,
+    "RNGFND1_MIN_CM": 10,
+    "RNGFND1_MAX_CM": 6000,
+    "RNGFND1_ORIENT": 25,
+}
+"""The simulator's own rangefinder, looking down: hardware, so no doctor can know of it."""
+
+PLND_PARAMETERS: dict[str, float] = {"PLND_ENABLED": 1, "PLND_TYPE": 1, "PLND_OPTIONS": 4, **RANGEFINDER}
+"""What a precision landing of ArduCopter 4.6 needs, flown; `firmware_bridge.doctor` sets it."""
+
+
+def standin_config(c: Conditions) -> AutopilotConfig:
+    """What the stand-in's command line says, for one in this process."""
+    return AutopilotConfig(
+        parameters={**PLND_PARAMETERS, **c.parameters},
+        home=c.home,
+        start_n_m=c.start_ne_m[0],
+        start_e_m=c.start_ne_m[1],
+        start_yaw_deg=c.yaw_deg,
+        airborne_height_m=c.height_m,
+        airborne_mode=Mode.GUIDED,
+        wind=Wind(*c.wind, c.gust_mps, full_height_m=FULL_WIND_M),
+        seed=c.seed,
+    )
+
+
+MODE_S = 0.5
+"""A mode that lasts so long is heard of."""
+
+
+class StandIn:
+    """Our own MAVLink stand-in for ArduCopter, `sim.vehicle.autopilot`."""
+
+    name = "stand-in"
+    binds_everywhere = False
+
+    def __init__(self, conditions: Conditions, folder: Path) -> None:
+        self.home = conditions.home
+        self.links = Links("", "", "")
+        self._conditions = conditions
+        self._log = folder / "autopilot.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, stack: ExitStack) -> None:
+        """See `AutopilotProcess`; a second start listens where the first did."""
+        given = self.links
+        ports = (given.daemon, given.camera, given.pilot) if given.daemon else ()
+        process = start_process(
+            [*self._command(), *(part for link in ports or ("tcp:127.0.0.1:0",) * 3 for part in ("--link", link))],
+            self._log,
+            stack,
+            stdout=subprocess.PIPE,
+        )
+        self._process = process
+        assert process.stdout is not None
+        ready, _, _ = select.select([process.stdout], [], [], START_S)
+        if not ready:
+            raise TooLateError(f"the stand-in autopilot did not start; see {self._log}")
+        line = process.stdout.readline()
+        try:
+            self.links = Links(*json.loads(line)["links"])
+        except (ValueError, KeyError, TypeError):
+            raise FlightError(f"the stand-in autopilot did not start; see {self._log}") from None
+
+    def _command(self) -> list[str]:
+        c = self._conditions
+        command = [
+            sys.executable,
+            "-m",
+            "sim.vehicle.autopilot",
+            "--airborne",
+            str(c.height_m),
+            "--mode",
+            "GUIDED",
+            "--start-n",
+            str(c.start_ne_m[0]),
+            "--start-e",
+            str(c.start_ne_m[1]),
+            "--yaw",
+            str(c.yaw_deg),
+            "--home",
+            f"{c.home.lat_deg},{c.home.lon_deg},{c.home.alt_m}",
+            "--wind",
+            f"{c.wind[0]},{c.wind[1]}",
+            "--gust-mps",
+            str(c.gust_mps),
+            "--full-wind-m",
+            str(FULL_WIND_M),
+            "--seed",
+            str(c.seed),
+        ]
+        for name, value in {**PLND_PARAMETERS, **c.parameters}.items():
+            command += ["--param", f"{name}={value}"]
+        return command
+
+    def hover(self, station: GroundStation) -> None:
+        """It hovers since it started."""
+        station.wait_for_autopilot(START_S)
+
+    def order_landing(self, station: GroundStation) -> None:
+        """LAND."""
+        station.set_mode(Mode.LAND)
+
+    def order_hover(self, station: GroundStation) -> None:
+        """GUIDED."""
+        station.set_mode(Mode.GUIDED)
+
+    def hand_over(self, station: GroundStation) -> None:
+        """LOITER, then GUIDED."""
+        station.set_mode(Mode.LOITER)
+        station.wait(MODE_S)
+        station.set_mode(Mode.GUIDED)
+
+    def hovering(self, station: GroundStation) -> bool:
+        """In GUIDED."""
+        return station.mode == Mode.GUIDED
+
+    def die(self) -> None:
+        """SIGKILL."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
