@@ -89,7 +89,9 @@ def ours(data: Any, stored: Any, config: ModelConfig) -> Iterator[None]:
     )
     taxonomy = data.taxonomy
     pixels = stored.counts.sum(0)[: len(taxonomy)]
-    pictures = TrainingPictures(stored, recipe, RarePicker(stored.centres, pixels, taxonomy), taxonomy.ids_of(Role.LANDABLE))
+    pictures = TrainingPictures(
+        stored, recipe, RarePicker(stored.centres, pixels, taxonomy), taxonomy.ids_of(Role.LANDABLE)
+    )
     loader = DataLoader(
         pictures,
         BATCH,

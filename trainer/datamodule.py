@@ -33,7 +33,7 @@ _STORE_MARGIN = 1.25
 """Pictures are kept a quarter larger than the input, for what zooms in."""
 
 
-class Pictures(LightningDataModule):  # type: ignore[misc]  # lightning is not followed
+class TrainingData(LightningDataModule):  # type: ignore[misc]  # lightning is not followed
     """The pictures of a run: the same ones for every process.
 
     Args:

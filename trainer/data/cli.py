@@ -10,7 +10,7 @@ import click
 
 from landing.errors import DataError
 from trainer.data.choice import open_and_split, open_data
-from trainer.data.layouts import SPLIT_FILE, Found, find_layout, found_pair
+from trainer.data.layouts import SPLIT_FILE, FoundLayout, find_folder_pair, find_layout
 from trainer.data.prepared import prepare
 from trainer.data.splitfile import SplitTable, read_split_file, write_split_file
 from trainer.options import Size, data_choice, split_options
@@ -53,20 +53,20 @@ def check_command(folders: tuple[str, ...], threads: int, show_all: bool, as_jso
         for report in reports:
             for line in _lines(report, None if show_all else _SHOWN):
                 click.echo(line)
-    return 0 if all(report.sound for report in reports) else 1
+    return 0 if all(report.valid for report in reports) else 1
 
 
-def _to_check(folders: tuple[str, ...], options: dict[str, Any]) -> list[tuple[Found, SplitTable | None]]:
+def _to_check(folders: tuple[str, ...], options: dict[str, Any]) -> list[tuple[FoundLayout, SplitTable | None]]:
     choice = data_choice(folders, dict(options))
     tables = [read_split_file(Path(path), choice.split_column) for path in choice.split_files]
     if tables and len(tables) != len(folders) + bool(choice.images):
         raise DataError("give one --split for each folder to check")
     found = [find_layout(Path(folder), choice.layout, choice.taxonomy) for folder in folders]
     if choice.images:
-        found.append(found_pair(Path(choice.images), Path(choice.labels), choice.taxonomy))
+        found.append(find_folder_pair(Path(choice.images), Path(choice.labels), choice.taxonomy))
     if not found:
         raise click.UsageError("name at least one folder to check")
-    pairs: list[tuple[Found, SplitTable | None]] = []
+    pairs: list[tuple[FoundLayout, SplitTable | None]] = []
     for number, item in enumerate(found):
         table = tables[number] if tables else None
         if table is None and (item.base / SPLIT_FILE).is_file():
@@ -94,7 +94,7 @@ def _lines(report: Any, shown: int | None) -> list[str]:
         f"{row['name']:<20} {row['role']:<9} {row['pixels']:>13} {row['share']:>7.2%} {row['pictures']:>9}"
         for row in report.classes()
     ]
-    lines.append("sound" if report.sound else "NOT sound: see above")
+    lines.append("valid" if report.valid else "NOT valid: see above")
     return lines
 
 

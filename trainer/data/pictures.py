@@ -21,7 +21,7 @@ from trainer.data.samples import IGNORE
 from trainer.data.store import DecodedSample
 from trainer.recipe import Recipe
 
-Place = tuple[int, int]
+EpochIndex = tuple[int, int]
 """Epoch, and index of a training picture in it."""
 
 Batch = tuple[torch.Tensor, torch.Tensor, Sequence[str]]
@@ -53,7 +53,7 @@ class EpochOrder(Sampler):  # type: ignore[misc]  # torch is not followed
     def __len__(self) -> int:
         return self._count
 
-    def __iter__(self) -> Iterator[Place]:
+    def __iter__(self) -> Iterator[EpochIndex]:
         order = np.random.default_rng([self._seed, self._epoch]).permutation(self._length)
         mine = order[self._rank :: self._world][: self._count]
         return iter([(self._epoch, int(index)) for index in mine])
@@ -80,7 +80,7 @@ class TrainingPictures(Dataset):  # type: ignore[misc]
     def __len__(self) -> int:
         return len(self._cached) * self._recipe.repeat
 
-    def __getitem__(self, place: Place) -> tuple[torch.Tensor, torch.Tensor, str]:
+    def __getitem__(self, place: EpochIndex) -> tuple[torch.Tensor, torch.Tensor, str]:
         epoch, index = place
         rng = np.random.default_rng([self._recipe.seed, epoch, index])
         number, centre = index % len(self._cached), None
