@@ -13,7 +13,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from edge.annotate import annotate, annotate_refusal, disc_px
+from edge.annotate import annotate, annotate_refusal, disc_px, way_to
 from edge.cameras import CameraRequest, EndOfStream, make_camera
 from edge.cameras.recordings import PICTURE_SUFFIXES, VIDEO_SUFFIXES, pictures_in, read_picture
 from edge.log import plain
@@ -30,14 +31,19 @@ from edge.pipeline import Pipeline, Step
 from edge.resolved import ResolvedDecision, resolve_decision
 from edge.runtimes import Runtime, RuntimeOptions, load_runtime
 from edge.timings import Timings
+from edge.video_telemetry import TelemetryEntry, VideoTelemetry, telemetry_beside
 from edge.view import SAME_SHAPE, Given, UnknownViewError, View, view_of
+from landing.camera import CameraModel, Mount
 from landing.decider import Decider
 from landing.errors import CameraError, DataError, TouchdownError
 from landing.pictures import DAMAGED, read_picture_bytes
 from landing.settings import DecisionSection
 from landing.site import LandingSite
 from landing.taxonomy import HAZARD_ROLES, Taxonomy
-from landing.types import ByteArray, Frame
+from landing.types import ByteArray, Frame, Pose
+
+ZOOM_CHANGE = 0.02
+"""Frames whose zoom differs by more from the first frame's are not decided on."""
 
 
 @dataclass(frozen=True)
@@ -185,12 +191,12 @@ class Looker:
             if view is None:
                 continue
             if view.refused is not None:
-                self._refuse(path, view, frame.image_bgr)
+                self._refuse(path, path.name, view, frame.image_bgr)
                 continue
             decider = Decider(settings, flies.classes, view.camera, time.perf_counter_ns)
             pipeline = Pipeline(runtime, decider, view.camera, time.monotonic_ns, time.perf_counter_ns)
             step = pipeline.step(frame, view.pose_at)
-            record = self._record(path, path.name, view, step)
+            record = self._record(path, path.name, view, view.camera, step)
             if self.options.out is not None:
                 target = self._target(path, ".look.jpg")
                 _write_picture(target, annotate(step, view.camera, settings, view.notes))
@@ -201,41 +207,74 @@ class Looker:
         settings = flies.decision
         if self.options.independent:
             settings = settings.single_look()
+        telemetry = telemetry_beside(path)
         with ExitStack() as stack:
             camera = stack.enter_context(make_camera(CameraRequest(f"file://{path}", realtime=False)))
-            info = camera.info
-            view = self._view(path, (info.width_px, info.height_px), PhotoFacts())
+            size_px = (camera.info.width_px, camera.info.height_px)
+            first = None if telemetry is None else telemetry.at(0.0)
+            facts = PhotoFacts() if telemetry is None or first is None else telemetry.facts(first, size_px)
+            view = self._view(path, size_px, facts)
             if view is None:
                 return
-            if view.refused is not None:
-                self._refuse(path, view)
+            if telemetry is None and view.refused is not None:
+                self._refuse(path, path.name, view)
                 return
-            if not self.options.independent:
+            if not self.options.independent and (telemetry is None or not telemetry.has_positions):
                 self._note(
-                    "a video has no poses: its frames build one map as if the camera hovered "
+                    "a video without positions: its frames build one map as if the camera hovered "
                     "level; for a moving camera use --independent"
                 )
-            decider = Decider(settings, flies.classes, view.camera, time.perf_counter_ns)
+            lens = view.camera if telemetry is None else replace(view.camera, mount=Mount.on_gimbal())
+            decider = Decider(settings, flies.classes, lens, time.perf_counter_ns)
             now_ns = 0
-            pipeline = Pipeline(runtime, decider, view.camera, lambda: now_ns, time.perf_counter_ns)
+            pipeline = Pipeline(runtime, decider, lens, lambda: now_ns, time.perf_counter_ns)
             writer: Any = None
+            started_ns: int | None = None
             for frame in _frames(camera.grab):
+                started_ns = frame.captured_at_ns if started_ns is None else started_ns
                 if frame.frame_id % self.options.every:
                     continue
+                name = f"{path.name}#{frame.frame_id}"
                 now_ns = frame.captured_at_ns
+                pose = view.pose_at(now_ns)
+                if telemetry is not None:
+                    found = self._frame_view(telemetry, (now_ns - started_ns) * 1e-9, size_px, first)
+                    if isinstance(found, str):
+                        self._skip(path, f"{name}: {found}")
+                        continue
+                    view, entry = found
+                    if view.refused is not None:
+                        self._refuse(path, name, view)
+                        continue
+                    mount = view.camera.mount
+                    pose = telemetry.pose(entry, now_ns, view.height_agl_m, mount.pitch_deg, mount.roll_deg)
                 if self.options.independent:
                     decider.reset()
-                step = pipeline.step(frame, view.pose_at)
-                record = self._record(path, f"{path.name}#{frame.frame_id}", view, step)
+                step = pipeline.step(frame, partial(_same, pose))
+                record = self._record(path, name, view, lens, step)
                 if self.options.out is not None:
                     if writer is None:
                         target = self._target(path, ".look.mp4")
-                        fps = (info.fps or 25.0) / self.options.every
-                        writer = _video_writer(target, fps, (info.width_px, info.height_px))
+                        fps = (camera.info.fps or 25.0) / self.options.every
+                        writer = _video_writer(target, fps, size_px)
                         stack.callback(writer.release)
-                    writer.write(annotate(step, view.camera, settings, view.notes))
+                    writer.write(annotate(step, lens, settings, view.notes))
                     record["picture"] = target.name
                 self._done(record, step)
+
+    def _frame_view(
+        self, telemetry: VideoTelemetry, at_s: float, size_px: tuple[int, int], first: TelemetryEntry | None
+    ) -> tuple[View, TelemetryEntry] | str:
+        """View and telemetry of a frame, or why there is none."""
+        entry = telemetry.at(at_s)
+        if entry is None:
+            return f"{telemetry.source} says nothing at {at_s:.1f} s"
+        if first is not None and abs(entry.zoom / first.zoom - 1.0) > ZOOM_CHANGE:
+            return f"the zoom changed from {first.zoom:g} to {entry.zoom:g} ({telemetry.source})"
+        try:
+            return view_of(size_px, telemetry.facts(entry, size_px), self.options.given), entry
+        except UnknownViewError as error:
+            return str(error)
 
     def _view(self, path: Path, size_px: tuple[int, int], facts: PhotoFacts) -> View | None:
         """The view of a picture; None, and a line that says why, where nothing places its camera."""
@@ -262,27 +301,28 @@ class Looker:
         self._names.add(name + ending)
         return self.options.out / (name + ending)
 
-    def _refuse(self, path: Path, view: View, image_bgr: ByteArray | None = None) -> None:
+    def _refuse(self, path: Path, name: str, view: View, image_bgr: ByteArray | None = None) -> None:
         """Say that a view is not decided on, and why; on its picture too."""
         self.summary.looked += 1
         self.summary.refused_views += 1
         self.summary.reasons["view"] += 1
-        record = {**_view_record(path, path.name, view), "no_site": {"reason": "view", "detail": view.refused}}
+        record = {**_view_record(path, name, view), "no_site": {"reason": "view", "detail": view.refused}}
         if image_bgr is not None and self.options.out is not None:
             target = self._target(path, ".look.jpg")
             _write_picture(target, annotate_refusal(image_bgr, view.refused or ""))
             record["picture"] = target.name
-        self._say(f"{path.name}: no site: view: {view.refused}")
+        self._say(f"{name}: no site: view: {view.refused}")
         self._emit(record)
 
-    def _record(self, path: Path, name: str, view: View, step: Step) -> dict[str, Any]:
+    def _record(self, path: Path, name: str, view: View, lens: CameraModel, step: Step) -> dict[str, Any]:
         selection = step.decision.selection
         record = _view_record(path, name, view)
         record["timings_ms"] = {k: round(v, 3) for k, v in step.timings_ms.items() if k != "age"}
         if isinstance(selection, LandingSite):
+            assert step.pose is not None  # a site was found from it
             centre = np.array([selection.position_ned_m])
-            u, v = view.camera.pixel_from_ned(centre, view.pose_at(0))[0]
-            ahead_m, right_m, _ = selection.position_ned_m
+            u, v = lens.pixel_from_ned(centre, step.pose)[0]
+            ahead_m, right_m = way_to(selection, step.pose)
             record["site"] = {
                 "ahead_m": round(ahead_m, 3),
                 "right_m": round(right_m, 3),
@@ -292,12 +332,12 @@ class Looker:
                 "area_m2": round(selection.area_m2, 2),
                 "confidence": round(selection.confidence, 4),
             }
-            record.update(self._judged(path, view, selection))
+            record.update(self._judged(path, lens, step.pose, selection))
         else:
             record["no_site"] = {"reason": selection.reason.value, "detail": selection.detail}
         return record
 
-    def _judged(self, path: Path, view: View, site: LandingSite) -> dict[str, Any]:
+    def _judged(self, path: Path, lens: CameraModel, pose: Pose, site: LandingSite) -> dict[str, Any]:
         """Hazard pixels of the ground truth within the chosen disc, if there are labels."""
         options = self.options
         if options.labels is None or options.label_taxonomy is None:
@@ -308,19 +348,19 @@ class Looker:
             return {}
         labels = _read_labels(label_path)
         taxonomy = options.label_taxonomy
-        shape = view.camera.width_px / view.camera.height_px
+        shape = lens.width_px / lens.height_px
         if abs(labels.shape[1] / labels.shape[0] / shape - 1.0) > SAME_SHAPE:
             raise DataError(
                 f"label map {label_path} is {labels.shape[1]}x{labels.shape[0]} px, its picture "
-                f"{view.camera.width_px}x{view.camera.height_px}: another shape"
+                f"{lens.width_px}x{lens.height_px}: another shape"
             )
         ids = [i for role in HAZARD_ROLES for i in taxonomy.ids_of(role)]
         hazard = np.isin(labels, ids)
-        camera = view.camera.resized(labels.shape[1], labels.shape[0])
+        camera = lens.resized(labels.shape[1], labels.shape[0])
         known = np.isin(labels, [c.id for c in taxonomy.classes])
         counts, unknown_px = [], 0
         for radius_m in (site.clearance_m, options.settings.vehicle_radius_m):
-            outline = disc_px(site, radius_m, camera, view.pose_at(0))
+            outline = disc_px(site, radius_m, camera, pose)
             disc = np.zeros(labels.shape, np.uint8)
             if outline is not None:
                 cv2.fillPoly(disc, [outline], 1)
@@ -396,6 +436,10 @@ def _read_labels(path: Path) -> ByteArray:
     if mode not in ("L", "P"):
         raise DataError(f"label map {path} is a {mode} picture: expected class ids, 8-bit grey or palette")
     return np.asarray(ids, np.uint8)
+
+
+def _same(pose: Pose, _at_ns: int) -> Pose:
+    return pose
 
 
 def _way(value_m: float, positive: str, negative: str) -> str:

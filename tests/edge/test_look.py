@@ -98,7 +98,7 @@ def test_a_video_accumulates(tmp_path: Path, model_path: Path) -> None:
     assert summary.looked == 20 and records[9]["name"] == "v.avi#9"
     assert "site" in records[9] and "site" in records[10]  # one bad frame does not end a site
     assert "no_site" in records[-1]
-    assert any("no poses" in line for line in said)
+    assert any("without positions" in line for line in said)
     capture = cv2.VideoCapture(str(out / "v.look.mp4"))
     assert int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) == 20
 
