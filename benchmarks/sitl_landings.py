@@ -38,7 +38,7 @@ from landing.taxonomy import Taxonomy  # noqa: E402
 from sim.daemon_process import EventTail  # noqa: E402
 from sim.flight_plan import Disturbance, FlightPlan, FlightResult, Mishap  # noqa: E402
 from sim.runs import fly_one  # noqa: E402
-from sim.vehicle.autopilot_process import FULL_WIND_M  # noqa: E402
+from sim.vehicle import WIND_FULL_HEIGHT_M  # noqa: E402
 from sim.world import procedural, save_world  # noqa: E402
 from tests.edge.fake_model import build  # noqa: E402
 
@@ -224,7 +224,7 @@ def store(path: Path, series: str, row: dict[str, Any]) -> None:
             "attitude_noise_deg": ATTITUDE_NOISE_DEG,
             "camera_latency_s": LATENCY_S,
             "gust_sd_share_of_wind": GUST_SHARE,
-            "full_wind_from_m": FULL_WIND_M,
+            "full_wind_from_m": WIND_FULL_HEIGHT_M,
             "camera": f"painted, {WIDTH_PX}x{HEIGHT_PX} at 10 Hz, 80 deg",
         }
         document["series"][series] = {"summary": summary(rows), "flights": rows}

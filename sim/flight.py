@@ -19,7 +19,7 @@ from sim.link_proxy import LinkProxy
 from sim.pilot import Cable, Daemon, Pilot
 from sim.simulated import SimulatedStandIn, text_log
 from sim.starved import too_slow
-from sim.vehicle.autopilot_process import AutopilotProcess, Conditions
+from sim.vehicle.autopilot_process import AutopilotProcess, StartConditions
 from sim.vehicle.autopilots import make_autopilot
 from sim.vehicle.ground_station import GroundStation, TruthSample
 from sim.vehicle.processes import FlightError
@@ -88,7 +88,7 @@ def fly(plan: FlightPlan, say: Callable[[str], None] = quiet) -> tuple[FlightRes
     return result, world, list(station.track)
 
 
-def _as_processes(plan: FlightPlan, conditions: Conditions, world: World, stack: ExitStack) -> Parties:
+def _as_processes(plan: FlightPlan, conditions: StartConditions, world: World, stack: ExitStack) -> Parties:
     """In real time; the daemon's world is the saved one."""
     autopilot = make_autopilot(plan.autopilot, conditions, plan.out)
     if autopilot.binds_everywhere:
@@ -102,7 +102,7 @@ def _as_processes(plan: FlightPlan, conditions: Conditions, world: World, stack:
     return Parties(autopilot, station, DaemonProcess(config, stack), proxy)
 
 
-def _in_process(plan: FlightPlan, conditions: Conditions, world: World, stack: ExitStack) -> Parties:
+def _in_process(plan: FlightPlan, conditions: StartConditions, world: World, stack: ExitStack) -> Parties:
     """On the simulated clock."""
     stack.enter_context(text_log(plan.out / "daemon.log"))
     autopilot = SimulatedStandIn(conditions, plan.out)
@@ -121,9 +121,9 @@ def _write_config(plan: FlightPlan, daemon_link: str, autopilot: AutopilotProces
     return config
 
 
-def _conditions(plan: FlightPlan, start: tuple[float, float]) -> Conditions:
+def _conditions(plan: FlightPlan, start: tuple[float, float]) -> StartConditions:
     yaw_deg = plan.yaw_deg if plan.yaw_deg is not None else (plan.seed * 137.5) % 360.0
-    return Conditions(
+    return StartConditions(
         start_ne_m=start,
         height_m=plan.height_m,
         yaw_deg=yaw_deg,

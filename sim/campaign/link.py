@@ -23,8 +23,7 @@ from landing.errors import InvalidValueError
 from landing.types import LandingTarget, Pose
 from landing.vehicle import VehicleStatus
 from sim.campaign.ranges import Conditions
-from sim.vehicle.autopilot.core import Autopilot as StandIn
-from sim.vehicle.autopilot.core import LinkId
+from sim.vehicle.autopilot.core import LinkId, StandInAutopilot
 
 LINK = "daemon"
 ASK_PERIOD_NS = 50_000_000
@@ -74,7 +73,7 @@ class InProcessLink:
 
     def __init__(
         self,
-        autopilot: StandIn,
+        autopilot: StandInAutopilot,
         settings: LinkSettings,
         conditions: LinkFaults,
         rng: np.random.Generator,

@@ -15,7 +15,7 @@ import cv2
 from edge.resolved import ResolvedDecision, resolve_decision
 from edge.runtimes import Runtime
 from landing.settings import AuthoritySettings, DecisionSection, DirectorSettings
-from sim.camera.sensor import Shutter
+from sim.camera.sensor import CameraSensor
 from sim.campaign.code import code_digest
 from sim.campaign.confusion import ConfusionModel, load_confusion
 from sim.campaign.landing import FlightSetup, Landing
@@ -190,7 +190,7 @@ def _eyes(plan: Plan, scene: Scene, place: Place) -> Eyes:
         network = _network(plan.model)
         require_classes(network, place.world)
         noise_seed = int(stream(scene.key, "eyes").integers(1 << 30))
-        shutter = Shutter(camera, camera_effects(scene.conditions, noise_seed))
+        shutter = CameraSensor(camera, camera_effects(scene.conditions, noise_seed))
         return ModelEyes(place.world, shutter, network)
     model = _confusion(plan.confusion)
     rng = stream(scene.key, "eyes")

@@ -21,7 +21,7 @@ from landing.geometry import FloatArray, quaternion_from_euler
 from landing.types import Frame, Pose, Segmentation
 from sim.camera import Motion
 from sim.camera.effects import Effects
-from sim.camera.sensor import Shutter
+from sim.camera.sensor import CameraSensor
 from sim.campaign.confusion import ConfusionModel, ConfusionSampler
 from sim.campaign.ranges import Conditions
 from sim.loop import Films, Shot
@@ -163,7 +163,7 @@ class ModelEyes:
 
     overlaps = False
 
-    def __init__(self, world: World, shutter: Shutter, runtime: Runtime) -> None:
+    def __init__(self, world: World, shutter: CameraSensor, runtime: Runtime) -> None:
         self.world = world
         self.timings_ms: dict[str, float] = {}
         self._shutter = shutter
