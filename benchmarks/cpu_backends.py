@@ -1,6 +1,6 @@
 """CPU backends weighed: how fast each runs a model, and whether it decides the same.
 
-    python benchmarks/cpu_backends.py FLOAT.onnx [INT8.onnx ...] --data PICTURES [--labels LABELS] \
+    python -m benchmarks.cpu_backends FLOAT.onnx [INT8.onnx ...] --data PICTURES [--labels LABELS] \
         [--split CSV --split-column COLUMN] --json benchmarks/results/cpu_backends.json
 
 Every file runs in ONNX Runtime and in OpenVINO, in float32 and in bfloat16, in turn on the same
@@ -11,8 +11,6 @@ For bfloat16 the share of layers that stay in float32 is varied too: what
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import time
 from dataclasses import dataclass, field
@@ -20,8 +18,9 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import machine
+import click
 
+from benchmarks.runner import Figures, benchmark, ratio, table
 from edge.runtimes import RuntimeOptions, load_runtime, openvino, openvino_stages
 from edge.runtimes.contract import Runtime
 from export.comparison import Comparison
@@ -69,20 +68,15 @@ def ways_of(path: Path, reference: Path, threads: int) -> list[Way]:
     return ways
 
 
-def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    reference = arguments.models[0]
-    ways = [w for path in arguments.models for w in ways_of(path, reference, arguments.threads)]
-    options = VerifyOptions(
-        arguments.data, arguments.labels, arguments.split, arguments.split_column, frames=arguments.frames
-    )
+def measure(models: tuple[Path, ...], threads: int, options: VerifyOptions) -> list[Figures]:
+    reference = models[0]
+    ways = [w for path in models for w in ways_of(path, reference, threads)]
     taxonomy = ways[0].runtime.spec.taxonomy
     for way in ways:
         way.runtime.warm_up()
     for i, path in enumerate(frames_of(options)):
         image = read_picture(path)
-        labels = None
-        if arguments.labels is not None:
-            labels = read_labels(arguments.labels, path, taxonomy)
+        labels = None if options.labels is None else read_labels(options.labels, path, taxonomy)
         expected = None
         for way in ways:
             time.sleep(REST_S)
@@ -97,12 +91,11 @@ def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
 def row(way: Way, first: Way, reference: Path) -> dict[str, Any]:
     measured = way.comparison.measured()
     failures = LIMITS[kind_of(reference, way.path, way.bf16)].failures(measured)
-    faster = statistics.median(a / b for a, b in zip(first.ms, way.ms, strict=True))
     return {
         "way": way.name,
         "median_ms": statistics.median(way.ms),
         "least_ms": min(way.ms),
-        "times faster than the first": faster,
+        "times faster than the first": ratio(way.ms, first.ms),
         "passed": not failures,
         "failures": failures,
         "frames": way.comparison.frames,
@@ -110,35 +103,16 @@ def row(way: Way, first: Way, reference: Path) -> dict[str, Any]:
     }
 
 
-def show(rows: list[dict[str, Any]]) -> None:
-    width = max(len(one["way"]) for one in rows) + 2
-    print(f"{'':<{width}}{'median ms':>10}{'faster':>8}{'classes':>9}{'flips':>9}{'sites':>8}  gate")
-    for one in rows:
-        verdict = "passed" if one["passed"] else "; ".join(one["failures"])
-        print(
-            f"{one['way']:<{width}}{one['median_ms']:>10.1f}"
-            f"{one['times faster than the first']:>8.2f}{one['class_disagreement']:>9.4f}"
-            f"{one['false_safe_flips']:>9.5f}{one['site_differs']:>8.3f}  {verdict}"
-        )
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("models", nargs="+", type=Path, help="the first one is what all must be as")
-    parser.add_argument("--data", type=Path, required=True, help="folder of pictures")
-    parser.add_argument("--labels", type=Path, help="folder of label maps")
-    parser.add_argument("--split", type=Path)
-    parser.add_argument("--split-column", default="")
-    parser.add_argument("--frames", type=int, default=0, help="at most so many; all by default")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
-    rows = measure(arguments)
-    show(rows)
-    if arguments.json is not None:
-        result = {"machine": machine.describe(), "threads": arguments.threads, "ways": rows}
-        arguments.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
+@benchmark
+@click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+@click.option("--data", type=click.Path(path_type=Path, exists=True), required=True, help="Folder of pictures.")
+@click.option("--labels", type=click.Path(path_type=Path, exists=True), help="Folder of label maps.")
+@click.option("--split", type=click.Path(path_type=Path, exists=True))
+@click.option("--split-column", default="")
+@click.option("--frames", default=0, help="At most so many; all by default.")
+@click.option("--threads", default=2, show_default=True)
+def main(models: tuple[Path, ...], threads: int, frames: int, **options: Any) -> Figures:
+    verify = VerifyOptions(options["data"], options["labels"], options["split"], options["split_column"], frames=frames)
+    rows = measure(models, threads, verify)
+    click.echo(table(rows, ("way", "median_ms", "times faster than the first", *SHOWN[1:4], "passed")))
+    return {"threads": threads, "ways": rows}

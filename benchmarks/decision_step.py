@@ -1,6 +1,6 @@
 """What one step of the decision costs on one core: percentiles, against grid size and frame rate.
 
-    python benchmarks/decision_step.py [--json FILE] [--plot FILE]
+    python -m benchmarks.decision_step [--json FILE] [--plot FILE]
 
 The frames are those of two whole simulated landings of a campaign, from 60 m to the ground, one in a crowd. Times are
 CPU time of the thread, so that others on the machine do not count; `--wall` takes wall time. Budget: p99 below 10 ms at
@@ -9,32 +9,31 @@ CPU time of the thread, so that others on the machine do not count; `--wall` tak
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import click
 import cv2
-import numpy as np
-from machine import describe
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from benchmarks.runner import Figures, benchmark, percentiles
 from landing.camera import CameraModel
 from landing.decider import Decider, Decision
 from landing.settings import DecisionSettings
 from landing.taxonomy import Taxonomy
 from landing.types import Pose, Segmentation
-from sim.campaign.confusion import load_confusion
 from sim.campaign.landing import Landing
-from sim.campaign.place import Place, make_place
+from sim.campaign.perception_errors import load_error_model
 from sim.campaign.policies import Policy
 from sim.campaign.ranges import stream
 from sim.campaign.scene import Scene, draw_scene
+from sim.campaign.scene_ground import SceneGround, make_scene_ground
+from sim.campaign.sensors import LabelSensor, true_camera
 from sim.campaign.task import Plan
-from sim.campaign.views import TruthEyes, true_camera
 
 BUDGET_P99_MS = 10.0
 GRIDS = (64, 128, 192, 256, 384, 512)
@@ -61,16 +60,16 @@ class Recorder(Decider):
 
 def recorded(world: str, number: int) -> tuple[list[Step], Taxonomy, CameraModel]:
     """The frames of one landing at 30 Hz."""
-    plan = Plan(1, 1, "train", (world,), ("ours",))
+    plan = Plan(1, 1, "train", (world,), ("touchdown",))
     scene: Scene = draw_scene(number, "train", 1, (world,))
     conditions = replace(
         scene.conditions, height_m=HEIGHT_M, hfov_deg=HFOV_DEG, fps=RECORDED_HZ, inference_ms=20.0, dropped=0.0
     )
     scene = replace(scene, conditions=conditions, intruder=None)
-    place: Place = make_place(scene, plan.setup().decision)
+    place: SceneGround = make_scene_ground(scene, plan.setup().decision)
     camera = true_camera(conditions, stream(scene.key, "mount"))
-    eyes = TruthEyes(place.world, camera, load_confusion(), conditions, stream(scene.key, "eyes"))
-    policy = Policy("ours", "", Recorder, True)
+    eyes = LabelSensor(place.world, camera, load_error_model(), conditions, stream(scene.key, "eyes"))
+    policy = Policy("touchdown", "", Recorder, True)
     landing = Landing(scene, place.world, place.start_ne_m, eyes, policy, plan.setup())
     flown = landing.fly()
     recorder = landing.pipeline.decider
@@ -92,12 +91,7 @@ def step_times_ms(steps: list[Step], taxonomy: Taxonomy, camera: CameraModel, ce
     return times
 
 
-def percentiles(times_ms: list[float]) -> dict[str, float]:
-    names = {"p50_ms": 50, "p95_ms": 95, "p99_ms": 99, "max_ms": 100}
-    return {n: round(float(np.percentile(times_ms, p)), 3) for n, p in names.items()}
-
-
-def measure(clock: Clock) -> dict[str, object]:
+def measure(clock: Clock) -> Figures:
     recordings = [recorded(*scene) for scene in SCENES]
     tenth = [(steps[::3], taxonomy, camera) for steps, taxonomy, camera in recordings]
     grids = {}
@@ -118,11 +112,10 @@ def measure(clock: Clock) -> dict[str, object]:
     return {"budget_p99_ms": BUDGET_P99_MS, "grids": grids, "frame_rates_hz": rates}
 
 
-def plot(results: dict[str, object], path: Path) -> None:
+def plot(results: Figures, path: Path) -> None:
     figure = Figure(figsize=(10, 3.8), dpi=110, layout="constrained")
     left, right = figure.subplots(1, 2)
-    grids = results["grids"]
-    assert isinstance(grids, dict)
+    grids: dict[str, Any] = results["grids"]
     sides = [int(k) for k in grids]
     for name, color in (("p50_ms", "#1b6ef3"), ("p95_ms", "#f2a104"), ("p99_ms", "#e4572e")):
         left.plot(sides, [g[name] for g in grids.values()], "o-", color=color, label=name[:3])
@@ -133,8 +126,7 @@ def plot(results: dict[str, object], path: Path) -> None:
     left.set_xlabel("cells along a side, the same ground")
     left.set_ylabel("one step on one core, ms")
     left.legend()
-    rates = results["frame_rates_hz"]
-    assert isinstance(rates, dict)
+    rates: dict[str, Any] = results["frame_rates_hz"]
     right.plot([float(k) for k in rates], [100 * r["core_share"] for r in rates.values()], "o-", color="#12a150")
     right.set_xlabel("frames a second, 256x256 cells")
     right.set_ylabel("share of one core, %")
@@ -145,24 +137,13 @@ def plot(results: dict[str, object], path: Path) -> None:
         FigureCanvasAgg(figure).print_png(stream)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path, help="write the figures here")
-    parser.add_argument("--plot", type=Path, help="write a picture here, PNG")
-    parser.add_argument("--wall", action="store_true", help="wall time instead of CPU time")
-    arguments = parser.parse_args()
+@benchmark
+@click.option("--plot", "picture", type=click.Path(path_type=Path), help="Write a picture here, PNG.")
+@click.option("--wall", is_flag=True, help="Wall time instead of CPU time.")
+def main(picture: Path | None, wall: bool) -> Figures:
     cv2.setNumThreads(1)
-    clock = time.perf_counter_ns if arguments.wall else time.thread_time_ns
-    results = {"machine": describe(), "clock": "wall" if arguments.wall else "thread CPU"}
-    results |= measure(clock)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
-    if arguments.plot:
-        plot(results, arguments.plot)
+    results = measure(time.perf_counter_ns if wall else time.thread_time_ns)
+    if picture:
+        plot(results, picture)
     worst = results["grids"]["256"]["p99_ms"]
-    print(f"budget {BUDGET_P99_MS} ms: p99 at 256x256 {worst} ms")
-    raise SystemExit(worst > BUDGET_P99_MS)
-
-
-if __name__ == "__main__":
-    main()
+    return {"clock": "wall" if wall else "thread CPU", **results, "within_limits": worst <= BUDGET_P99_MS}

@@ -8,20 +8,17 @@ gusts, and its estimate steps by known sizes at random moments.
 
 from __future__ import annotations
 
-import json
 import math
 import random
-from pathlib import Path
 from typing import Any
 
 import click
 
-from benchmarks.machine import describe
+from benchmarks.runner import Figures, benchmark
 from firmware_bridge.pose_history import PoseHistory
 from landing.estimator import FrameShift
 from sim.vehicle.gusty_flight import EstimatorSample, after_reset, feed, fly, reported
 
-RESULT = Path(__file__).parent / "results" / "estimator_resets.json"
 RATES_HZ = (4.0, 10.0, 25.0, 50.0)
 TRIALS = 100
 SIZES: dict[str, tuple[FrameShift, ...]] = {
@@ -88,22 +85,14 @@ def steps(hover: list[EstimatorSample], rate_hz: float) -> dict[str, Any]:
     return table
 
 
-@click.command()
+@benchmark
 @click.option("--seconds", default=3600.0, help="Length of the hard flight.")
-def main(seconds: float) -> None:
-    """Measures and writes the result."""
+def main(seconds: float) -> Figures:
     truth = list(fly(seconds, seed=11))
     hover = list(fly(600.0, seed=12, hover=True))
-    result = {
+    return {
         "hard_flight_s": seconds,
         "false_resets": {f"{hz:g} Hz": false_resets(truth, hz) for hz in RATES_HZ},
         "trials": TRIALS,
         "steps_in_gusty_hover": {f"{hz:g} Hz": steps(hover, hz) for hz in RATES_HZ},
-        "machine": describe(),
     }
-    RESULT.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
-    click.echo(json.dumps(result, indent=1))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """Frame to mask on a CPU: the starting point's way, the plain way, and what flies here.
 
-    python benchmarks/export_speed.py [MODEL.onnx ...] [--threads 2] [--rounds 15] [--json FILE]
+    python -m benchmarks.export_speed [MODEL.onnx ...] [--threads 2] [--rounds 15] [--json FILE]
 
 Same frames, batch 1, everything in turn in one process, medians and ratios. The ways:
 
@@ -18,22 +18,19 @@ models instead (threads, arena, spinning, optimisation, IO binding).
 
 from __future__ import annotations
 
-import argparse
-import json
-import statistics
 import tempfile
-import time
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import click
 import cv2
-import machine
 import numpy as np
 import onnxruntime as ort
 
+from benchmarks.runner import Figures, benchmark, compare, in_turn, table
 from edge.runtimes import RuntimeOptions, load_runtime
 from landing.errors import ModelError
 from landing.taxonomy import Taxonomy
@@ -159,47 +156,6 @@ def unet_ways(size: tuple[int, int], folder: Path, threads: int) -> dict[str, Wa
     return ways
 
 
-def in_turn(ways: dict[str, Way], rounds: int) -> dict[str, list[float]]:
-    """Milliseconds of each way, all in turn on the same frame; two rounds to warm up."""
-    rng = np.random.default_rng(0)
-    frames = [cv2.resize(rng.integers(0, 256, (24, 42, 3), dtype=np.uint8), FRAME_WH) for _ in range(4)]
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for i in range(rounds + 2):
-        for name, way in ways.items():
-            time.sleep(REST_S)
-            start = time.perf_counter()
-            way(frames[i % len(frames)])
-            if i >= 2:
-                times[name].append(1e3 * (time.perf_counter() - start))
-    return times
-
-
-def summary(times: dict[str, list[float]]) -> list[dict[str, Any]]:
-    """Median and least of each, and how many times faster than each eager and plain way."""
-    medians = {name: statistics.median(taken) for name, taken in times.items()}
-    rows = []
-    for name, taken in times.items():
-        row: dict[str, Any] = {"way": name, "median_ms": medians[name], "least_ms": min(taken)}
-        for way in ("eager", "plain"):
-            for reference in (n for n in medians if n.startswith(way)):
-                ratio = statistics.median(a / b for a, b in zip(times[reference], taken, strict=True))
-                row[f"times faster than {reference}"] = ratio
-        rows.append(row)
-    return rows
-
-
-def show(rows: list[dict[str, Any]]) -> None:
-    width = max(len(row["way"]) for row in rows) + 2
-    references = [key for key in rows[0] if key.startswith("times")]
-    for key in references:
-        print(f"  [{references.index(key) + 1}] {key}")
-    heads = "".join(f"{f'[{i + 1}]':>8}" for i in range(len(references)))
-    print(f"{'':<{width}}{'median ms':>10}{'least':>10}{heads}")
-    for row in rows:
-        ratios = "".join(f"{row[key]:>8.2f}" for key in references)
-        print(f"{row['way']:<{width}}{row['median_ms']:>10.1f}{row['least_ms']:>10.1f}{ratios}")
-
-
 def settings_of(path: Path, threads: int) -> dict[str, Way]:
     """The same model with one setting of ONNX Runtime changed at a time."""
     data = path.read_bytes()
@@ -251,42 +207,31 @@ def settings_of(path: Path, threads: int) -> dict[str, Way]:
     return ways
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("models", nargs="*", type=Path, help="models of ours to measure too")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--settings", action="store_true", help="settings of the backend instead")
-    parser.add_argument("--no-unet", action="store_true", help="only the models given")
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+def timed(ways: dict[str, Way], rounds: int) -> list[Figures]:
+    rng = np.random.default_rng(0)
+    frames = [cv2.resize(rng.integers(0, 256, (24, 42, 3), dtype=np.uint8), FRAME_WH) for _ in range(4)]
+    calls = {name: lambda number, way=way: way(frames[number % 4]) for name, way in ways.items()}
+    return compare(in_turn(calls, rounds, rest_s=REST_S), [n for n in ways if n.startswith(("eager", "plain"))])
+
+
+@benchmark
+@click.argument("models", nargs=-1, type=click.Path(path_type=Path, exists=True))
+@click.option("--threads", default=2, show_default=True)
+@click.option("--rounds", default=15, show_default=True)
+@click.option("--settings", is_flag=True, help="Settings of the ONNX Runtime backend instead.")
+@click.option("--no-unet", is_flag=True, help="Only the models given.")
+def main(models: tuple[Path, ...], threads: int, rounds: int, settings: bool, no_unet: bool) -> Figures:
+    if not models and (settings or no_unet):
+        raise click.UsageError("give a model")
     with tempfile.TemporaryDirectory() as folder:
         ways: dict[str, Way] = {}
-        if options.settings:
-            for path in options.models:
-                own = settings_of(path, options.threads)
-                ways |= {f"{path.stem}: {name}": way for name, way in own.items()}
-        else:
-            for size in () if options.no_unet else SIZES:
-                ways |= unet_ways(size, Path(folder), options.threads)
-            if not options.no_unet:
-                ways |= preset_ways(Path(folder), options.threads)
-            for path in options.models:
-                ways |= flying(path.name, path, options.threads)
-        if not ways:
-            parser.error("give a model")
-        rows = summary(in_turn(ways, options.rounds))
-    show(rows)
-    if options.json is not None:
-        result = {
-            "machine": machine.describe(),
-            "threads": options.threads,
-            "rounds": options.rounds,
-            "frame_wh": FRAME_WH,
-            "ways": rows,
-        }
-        options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
+        if not settings and not no_unet:
+            for size in SIZES:
+                ways |= unet_ways(size, Path(folder), threads)
+            ways |= preset_ways(Path(folder), threads)
+        for path in models:
+            own = settings_of(path, threads) if settings else flying(path.name, path, threads)
+            ways |= {f"{path.stem}: {name}" if settings else name: way for name, way in own.items()}
+        rows = timed(ways, rounds)
+    click.echo(table(rows))
+    return {"threads": threads, "rounds": rounds, "frame_wh": FRAME_WH, "ways": rows}

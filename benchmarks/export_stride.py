@@ -1,6 +1,6 @@
 """Where to merge: at the network's own stride, or after scaling up? By what is decided, on val.
 
-    python benchmarks/export_stride.py CKPT.pt --data PICTURES --labels LABELS --split CSV \
+    python -m benchmarks.export_stride CKPT.pt --data PICTURES --labels LABELS --split CSV \
         --split-column COLUMN --json benchmarks/results/export_stride.json
 
 The checkpoint is exported in every form, each form runs in the runtime that flies on the same
@@ -15,20 +15,19 @@ middle. `own, moved` puts every map back by linear interpolation: what correctin
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import cv2
-import machine
 import numpy as np
 
+from benchmarks.runner import RESULTS, Figures, benchmark, table
 from edge.runtimes import RuntimeOptions, load_runtime
 from edge.runtimes.contract import Runtime
 from export.onnx_export import OWN_STRIDE, ExportOptions, export_onnx
@@ -46,6 +45,16 @@ FORMS = {
     "1 px, maps scaled up": ExportOptions(1, upsample="maps"),
     "1 px, logits scaled up": ExportOptions(1, upsample="logits"),
 }
+COLUMNS = (
+    "form",
+    "miou_in_truth",
+    "false_safe_pixels",
+    "sites",
+    "with_hazard",
+    "with_not_landable",
+    "missed",
+    "median_ms",
+)
 MOVED = "own, moved"
 """Not a form of export: the maps of `own`, resampled."""
 
@@ -113,23 +122,22 @@ def moved(seen: Segmentation, stride: int, input_wh: tuple[int, int]) -> Segment
     )
 
 
-def measure(arguments: argparse.Namespace, folder: Path, say: Callable[[str], None]) -> Any:
+def measure(checkpoint: Path, pictures: list[Path], label_folder: Path, threads: int, folder: Path) -> Figures:
     runtimes = {}
     for i, (name, options) in enumerate(FORMS.items()):
-        report = export_onnx(arguments.checkpoint, folder / f"{i}.onnx", options)
-        say(f"{name}: every {report.spec.outputs.stride} px")
-        runtimes[name] = load_runtime(report.path, RuntimeOptions(threads=arguments.threads))
+        report = export_onnx(checkpoint, folder / f"{i}.onnx", options)
+        click.echo(f"{name}: every {report.spec.outputs.stride} px")
+        runtimes[name] = load_runtime(report.path, RuntimeOptions(threads=threads))
     own = runtimes["own"]
     judges = {name: Judge(runtime) for name, runtime in runtimes.items()}
     judges[MOVED] = Judge(own)
     times: dict[str, list[float]] = {name: [] for name in runtimes}
-    pictures = of_split(pictures_in(arguments.data), arguments.split, arguments.split_column, arguments.part)
     size = (own.spec.input.width_px, own.spec.input.height_px)
     for i, path in enumerate(pictures):
         image = read_picture(path)
-        labels = read_labels(arguments.labels, path, own.spec.taxonomy)
+        labels = read_labels(label_folder, path, own.spec.taxonomy)
         if labels is None:
-            raise SystemExit(f"{path.stem} has no label map in {arguments.labels}")
+            raise SystemExit(f"{path.stem} has no label map in {label_folder}")
         for name, runtime in runtimes.items():
             start = time.perf_counter()
             seen = runtime.segment(Frame(image, i, 0))
@@ -153,38 +161,21 @@ def measure(arguments: argparse.Namespace, folder: Path, say: Callable[[str], No
     }
 
 
-def show(forms: dict[str, Any]) -> None:
-    print(f"{'':<24}{'mIoU':>8}{'false-safe px':>15}{'sites':>7}{'hazard':>8}{'not land.':>10}{'missed':>8}{'ms':>8}")
-    for name, form in forms.items():
-        sites = form["sites"]
-        ms = f"{form['median_ms']:>8.1f}" if "median_ms" in form else f"{'':>8}"
-        print(
-            f"{name:<24}{form['miou_in_truth']:>8.4f}{form['false_safe_pixels']:>15.5f}"
-            f"{sites['sites']:>7}{sites['with_hazard']:>8}{sites['with_not_landable']:>10}"
-            f"{sites['missed']:>8}{ms}"
-        )
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("--data", type=Path, required=True, help="folder of pictures")
-    parser.add_argument("--labels", type=Path, required=True, help="folder of label maps")
-    parser.add_argument("--split", type=Path, required=True)
-    parser.add_argument("--split-column", required=True)
-    parser.add_argument("--part", default="val")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--json", type=Path, help="results of other splits in it stay")
-    arguments = parser.parse_args()
+@benchmark
+@click.argument("checkpoint", type=click.Path(path_type=Path, exists=True))
+@click.option("--data", type=click.Path(path_type=Path, exists=True), required=True, help="Folder of pictures.")
+@click.option("--labels", type=click.Path(path_type=Path, exists=True), required=True, help="Folder of label maps.")
+@click.option("--split", type=click.Path(path_type=Path, exists=True), required=True)
+@click.option("--split-column", required=True)
+@click.option("--part", default="val", show_default=True)
+@click.option("--threads", default=2, show_default=True)
+@click.option("--add-to", type=click.Path(path_type=Path), default=RESULTS / "export_stride.json", help="Other splits.")
+def main(
+    checkpoint: Path, data: Path, labels: Path, split: Path, split_column: str, part: str, threads: int, add_to: Path
+) -> Figures:
+    pictures = of_split(pictures_in(data), split, split_column, part)
     with tempfile.TemporaryDirectory() as folder:
-        found = measure(arguments, Path(folder), print)
-    show(found["forms"])
-    if arguments.json is not None:
-        before = json.loads(arguments.json.read_text()) if arguments.json.exists() else {}
-        result = {**before.get("splits", {}), f"{arguments.split_column} {arguments.part}": found}
-        text = json.dumps({"machine": machine.describe(), "splits": result}, indent=2)
-        arguments.json.write_text(text + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
+        found = measure(checkpoint, pictures, labels, threads, Path(folder))
+    click.echo(table([{"form": n, **f, **f["sites"]} for n, f in found["forms"].items()], COLUMNS))
+    before = json.loads(add_to.read_text("utf-8"))["splits"] if add_to.exists() else {}
+    return {"splits": {**before, f"{split_column} {part}": found}}

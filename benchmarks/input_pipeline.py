@@ -1,6 +1,6 @@
 """Training pictures per second out of 6000x4000 files: decoded every time, against the store.
 
-    python benchmarks/input_pipeline.py [--json benchmarks/results/input_pipeline.json]
+    python -m benchmarks.input_pipeline [--json benchmarks/results/input_pipeline.json]
 
 Both ways end in the same varied pictures of the same training size, made by the same code in two loader processes with
 one thread each. They are timed in turn, so that a load on the machine hits both, and the ratio stays comparable between
@@ -13,8 +13,6 @@ as a camera's), labels as 8-bit PNG.
 
 from __future__ import annotations
 
-import argparse
-import json
 import multiprocessing
 import statistics
 import tempfile
@@ -22,10 +20,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import click
 import cv2
-import machine
 import numpy as np
 
+from benchmarks.runner import Figures, benchmark, in_turn, ratio
 from landing.taxonomy import Taxonomy
 from trainer.data.augment import Variation, vary
 from trainer.data.layouts import open_set
@@ -101,60 +100,48 @@ def one_thread() -> None:
 
 def measure(rounds: int, decoded: int, stored: int) -> dict[str, Any]:
     """Pictures per second both ways, in turn."""
-    rates: dict[str, list[float]] = {"decode": [], "store": []}
     with multiprocessing.get_context("fork").Pool(PROCESSES, one_thread) as pool:
-        for _ in range(rounds + 1):
-            for name, make, count in (("decode", decoded_every_time, decoded), ("store", out_of_the_store, stored)):
-                start = time.perf_counter()
-                for _ in pool.imap_unordered(make, range(count)):
-                    pass
-                rates[name].append(count / (time.perf_counter() - start))
-    rates = {name: values[1:] for name, values in rates.items()}  # the first round warms up
-    ratios = [s / d for s, d in zip(rates["store"], rates["decode"], strict=True)]
+        ways = {
+            "decode": lambda _: list(pool.imap_unordered(decoded_every_time, range(decoded))),
+            "store": lambda _: list(pool.imap_unordered(out_of_the_store, range(stored))),
+        }
+        times = in_turn(ways, rounds, warm_up=1)
+    decode = [ms / decoded for ms in times["decode"]]
+    store = [ms / stored for ms in times["store"]]
     return {
-        "decode_every_time_images_per_s": round(statistics.median(rates["decode"]), 2),
-        "store_images_per_s": round(statistics.median(rates["store"]), 1),
-        "ratio": round(statistics.median(ratios), 1),
-        "ratio_least": round(min(ratios), 1),
+        "decode_every_time_images_per_s": round(1e3 / statistics.median(decode), 2),
+        "store_images_per_s": round(1e3 / statistics.median(store), 1),
+        "ratio": round(ratio(store, decode), 1),
+        "ratio_least": round(min(d / s for d, s in zip(decode, store, strict=True)), 1),
         "rounds": rounds,
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", type=Path, help="write the figures here")
-    parser.add_argument("--pictures", type=int, default=8)
-    parser.add_argument("--rounds", type=int, default=7)
-    arguments = parser.parse_args()
+@benchmark
+@click.option("--pictures", default=8, show_default=True)
+@click.option("--rounds", default=7, show_default=True)
+def main(pictures: int, rounds: int) -> Figures:
     with tempfile.TemporaryDirectory(prefix="input-pipeline-") as folder:
         root = Path(folder)
-        write_pictures(root / "pictures", arguments.pictures)
+        write_pictures(root / "pictures", pictures)
         data = open_set(root / "pictures")
         start = time.perf_counter()
         stored = open_or_prepare(data, data.samples, STORED_WH, "refuse", root / "store")
         prepare_s = time.perf_counter() - start
         _now.update(data=data, stored=stored)
         # About as long each way: a round of the store takes many more pictures.
-        result = measure(arguments.rounds, 2 * arguments.pictures, 40 * arguments.pictures)
+        result = measure(rounds, 2 * pictures, 40 * pictures)
         jpeg = statistics.mean(s.image.stat().st_size for s in data.samples)
         png = statistics.mean(s.label.stat().st_size for s in data.samples)
-    document = {
+    return {
         "source": "x".join(map(str, SIZE_WH)),
         "training": "x".join(map(str, TRAINING_WH)),
         "stored": "x".join(map(str, STORED_WH)),
         "jpeg_mb": round(jpeg / 1e6, 1),
         "label_png_mb": round(png / 1e6, 2),
         "loader_processes": PROCESSES,
-        "prepare_images_per_s": round(arguments.pictures / prepare_s, 2),
+        "prepare_images_per_s": round(pictures / prepare_s, 2),
         **result,
         "budget_ratio": BUDGET,
-        **machine.describe(),
+        "within_limits": result["ratio"] >= BUDGET,
     }
-    print(json.dumps(document, indent=1))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
-    raise SystemExit(result["ratio"] < BUDGET)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,16 +1,14 @@
 """Whole landings by `touchdown sim land`, counted; the failing ones named.
 
-    python benchmarks/landings.py synthetic --jobs 2 --json FILE
-    python benchmarks/landings.py aeroscapes --data ../shared/data --json ...
+    python -m benchmarks.landings synthetic --jobs 2 --json FILE
+    python -m benchmarks.landings aeroscapes --data ../shared/data --json ...
 
 Each flight is the command a user would type, in its own processes and in real time.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import math
 import statistics
 import subprocess
 import sys
@@ -19,9 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from machine import describe
+import click
 
-ROOT = Path(__file__).resolve().parent.parent
+from benchmarks.runner import REAL_DATA, ROOT, Figures, benchmark
+from sim.campaign.wilson import share
+
 GSD_M = 0.0175
 """Ground sampling distance of AeroScapes 001101, from lane width and motorbike length."""
 
@@ -79,15 +79,6 @@ def fly(case: Case, out: Path) -> dict[str, Any]:
     return {"case": case.name, **result}
 
 
-def wilson(good: int, total: int) -> tuple[float, float]:
-    """95 % interval of a share (Wilson 1927)."""
-    z = 1.959964
-    p, n = good / total, total
-    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return round(middle - half, 4), round(middle + half, 4)
-
-
 def summary(results: list[dict[str, Any]]) -> dict[str, Any]:
     verdicts = [r["verdict"] for r in results]
     landed = [r for r in results if r["verdict"].startswith("landed")]
@@ -97,12 +88,12 @@ def summary(results: list[dict[str, Any]]) -> dict[str, Any]:
         "flights": len(results),
         "landed_safe": safe,
         "landed_unsafe": verdicts.count("landed-unsafe"),
-        "abstained": verdicts.count("abstained"),
-        "failed": len(results) - len(landed) - verdicts.count("abstained"),
-        "safe_share_wilson95": wilson(safe, len(results)),
+        "no-site": verdicts.count("no-site"),
+        "failed": len(results) - len(landed) - verdicts.count("no-site"),
+        "safe_share": share(safe, len(results)),
         "not_safe": [r["case"] for r in results if r["verdict"] != "landed-safe"],
         "straight_down_would_be_safe": sum(bool(r.get("straight_down_ok")) for r in results),
-        "take_overs": sum(r.get("take_overs", 0) for r in results),
+        "manual_takeovers": sum(r.get("manual_takeovers", 0) for r in results),
         "miss_m_median": round(statistics.median(misses), 3) if misses else None,
         "miss_m_max": max(misses, default=None),
     }
@@ -117,36 +108,22 @@ KEEP = (
     "site_ne_m",
     "miss_m",
     "seconds",
-    "take_overs",
+    "manual_takeovers",
     "truth",
 )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kind", choices=("synthetic", "aeroscapes"))
-    parser.add_argument("--jobs", type=int, default=1, help="flights at a time; one needs a core")
-    parser.add_argument("--seeds", default="0:20")
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
-    parser.add_argument("--model", type=Path, default=ROOT / "models" / "aeroscapes-unet.onnx")
-    parser.add_argument("--out", type=Path, default=ROOT / "out" / "landings")
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    first, last = (int(part) for part in options.seeds.split(":"))
-    cases = (
-        synthetic_cases(first, last)
-        if options.kind == "synthetic"
-        else aeroscapes_cases(options.data.resolve(), options.model.resolve())
-    )
-    with ThreadPoolExecutor(options.jobs) as pool:
-        results = list(pool.map(lambda case: fly(case, options.out / options.kind), cases))
-    total = summary(results)
-    print(json.dumps(total, indent=1))
-    if options.json:
-        rows = [{key: r.get(key) for key in KEEP} for r in results]
-        document = {"machine": describe(), "summary": total, "flights": rows}
-        options.json.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
-
-
-if __name__ == "__main__":
-    main()
+@benchmark
+@click.argument("kind", type=click.Choice(("synthetic", "aeroscapes")))
+@click.option("--jobs", default=1, show_default=True, help="Flights at a time; one needs a core.")
+@click.option("--seeds", default="0:20", show_default=True)
+@click.option("--data", type=click.Path(path_type=Path), default=REAL_DATA)
+@click.option("--model", type=click.Path(path_type=Path), default=ROOT / "models" / "aeroscapes-unet.onnx")
+@click.option("--out", type=click.Path(path_type=Path), default=ROOT / "out" / "landings")
+def main(kind: str, jobs: int, seeds: str, data: Path, model: Path, out: Path) -> Figures:
+    first, last = (int(part) for part in seeds.split(":"))
+    own = kind == "synthetic"
+    cases = synthetic_cases(first, last) if own else aeroscapes_cases(data.resolve(), model.resolve())
+    with ThreadPoolExecutor(jobs) as pool:
+        results = list(pool.map(lambda case: fly(case, out / kind), cases))
+    return {"summary": summary(results), "flights": [{key: r.get(key) for key in KEEP} for r in results]}

@@ -11,25 +11,22 @@ The figures are good for comparing only: in a campaign somebody comes in a third
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
-from benchmarks.machine import describe
-from sim.campaign.place import make_place
+from benchmarks.runner import Figures, benchmark
 from sim.campaign.ranges import stream
 from sim.campaign.scene import IntruderPlan, Scene
+from sim.campaign.scene_ground import make_scene_ground
 from sim.campaign.score import PERSON_AWAY_M, Record, score
 from sim.campaign.summary import of_policy
 from sim.campaign.task import Plan, fly, settle
 from sim.world import expand_world_spec
 
-RESULT = Path(__file__).parent / "results" / "last_metres.json"
 ENDS: dict[str, dict[str, dict[str, Any]]] = {
     "slow": {"autopilot": {"PLND_OPTIONS": 0.0}, "authority": {"look_s": 0.0}},
     "full-speed": {"autopilot": {"PLND_OPTIONS": 4.0}, "authority": {"look_s": 0.0}},
@@ -61,13 +58,13 @@ def fly_all(number: int) -> dict[str, Record]:
     """One scene with each end."""
     settle()
     worlds = tuple(expand_world_spec("scenes"))
-    plans = {n: Plan(number + 1, SEED, "train", worlds, ("ours",), **w) for n, w in ENDS.items()}
+    plans = {n: Plan(number + 1, SEED, "train", worlds, ("touchdown",), **w) for n, w in ENDS.items()}
     plan = next(iter(plans.values()))
     scene, decision = somebody_comes(plan.scene(number)), plan.setup().decision
-    place, records = make_place(scene, decision), {}
+    place, records = make_scene_ground(scene, decision), {}
     for name, plan in plans.items():
-        flown, world = fly(plan, scene, place, "ours", plan.setup())
-        records[name] = score(scene, "ours", place, world, flown, decision)
+        flown, world = fly(plan, scene, place, "touchdown", plan.setup())
+        records[name] = score(scene, "touchdown", place, world, flown, decision)
     return records
 
 
@@ -79,19 +76,17 @@ def figures(records: list[Record]) -> dict[str, Any]:
         "touchdowns": len(landed),
         "person_within_2m": found["shares"]["person_within_2m"],
         "unsafe": found["shares"]["unsafe"],
-        "wrongful_abstention": found["shares"]["wrongful_abstention"],
+        "false_no_site": found["shares"]["false_no_site"],
         "miss_m": found["miss_m"],
         "seconds_median": round(float(np.median([r["seconds"] for r in landed])), 1),
         "scenes_with_a_person_within_2m": [r["scene"] for r in landed if r["touchdown"]["person_m"] < PERSON_AWAY_M],
     }
 
 
-@click.command()
+@benchmark
 @click.option("--scenes", default=100, show_default=True)
 @click.option("--jobs", default=2, show_default=True)
-@click.option("--json", "out", type=click.Path(path_type=Path), default=RESULT)
-def main(scenes: int, jobs: int, out: Path) -> None:
-    """Flies them and writes what came of it."""
+def main(scenes: int, jobs: int) -> Figures:
     flown: dict[str, list[Record]] = {name: [] for name in ENDS}
     with get_context("spawn").Pool(jobs) as pool:
         for number, records in enumerate(pool.imap(fly_all, range(scenes))):
@@ -99,13 +94,4 @@ def main(scenes: int, jobs: int, out: Path) -> None:
                 flown[name].append(record)
             if number % 20 == 19:
                 click.echo(f"{number + 1}/{scenes}")
-    found = {name: figures(records) for name, records in flown.items()}
-    result = {"scenes": scenes, "seed": SEED, "ends": found, "machine": describe()}
-    out.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
-    for name, said in found.items():
-        near = said["person_within_2m"]
-        click.echo(f"{name}: a person within 2 m at {near['count']} of {near['of']} touchdowns")
-
-
-if __name__ == "__main__":
-    main()
+    return {"scenes": scenes, "seed": SEED, "ends": {name: figures(records) for name, records in flown.items()}}

@@ -12,14 +12,12 @@ Scenes are of val: nothing was tuned on them, and those of test stay unseen unti
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from benchmarks.machine import describe
-from benchmarks.tables import share_words
+from benchmarks.runner import RESULTS, Figures, benchmark, describe, share_words
 from sim.campaign.campaign import PlainProgress, run_campaign
 from sim.campaign.code import code_digest
 from sim.campaign.command import plan_from
@@ -29,50 +27,12 @@ from sim.campaign.task import Plan
 PROCEDURAL = "procedural"
 """The demo network knows every class of these worlds."""
 
-RESULTS = Path(__file__).parent / "results"
-SHARES = ("success", "wrongful_abstention", "landed_without_site", "unsafe", "person_within_2m", "timeout")
-
-
-@click.command()
-@click.option("--scenes", type=int, default=60, show_default=True, help="Of val, for each quality.")
-@click.option("--seed", type=int, default=1, show_default=True, help="Of the campaigns.")
-@click.option("--shifts", default="0,-1,-2,-4", show_default=True, help="Probits; negative is better.")
-@click.option("--model", type=click.Path(path_type=Path, exists=True), help="Fly this one, too.")
-@click.option("--flights", type=int, default=20, show_default=True, help="Scenes with --model.")
-@click.option("--jobs", type=int, default=2, show_default=True, help="Landings at a time.")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("out/network-quality"))
-def main(scenes: int, seed: int, shifts: str, model: Path | None, flights: int, jobs: int, out: Path) -> None:
-    """Flies them and writes results/network_quality.json and .md."""
-    campaigns = [
-        (f"measured, {shift:+g} probits", _plan(scenes, seed, shift=shift))
-        for shift in (float(text) for text in shifts.split(","))
-    ]
-    if model is not None:
-        campaigns += [
-            ("the network itself", _plan(flights, seed, PROCEDURAL, model=model)),
-            ("measured, the same scenes", _plan(flights, seed, PROCEDURAL)),
-        ]
-    found: list[dict[str, Any]] = []
-    for name, plan in campaigns:
-        folder = out / f"{name.replace(' ', '-').replace(',', '')}-{plan.scenes}"
-        _, summary = run_campaign(plan, folder, "processes", jobs, progress=PlainProgress(click.echo))
-        found.append(
-            {
-                "network": name,
-                "scenes": plan.scenes,
-                "worlds": plan.worlds[0],
-                "command": command_of(plan),
-                "summary": summary["ours"],
-            }
-        )
-    result = {"machine": describe(), "code": code_digest(), "campaigns": found}
-    (RESULTS / "network_quality.json").write_text(json.dumps(result, indent=1) + "\n", "utf-8")
-    (RESULTS / "network_quality.md").write_text(page(result), "utf-8")
+SHARES = ("success", "false_no_site", "landed_without_site", "unsafe", "person_within_2m", "timeout")
 
 
 def _plan(scenes: int, seed: int, worlds: str = "scenes", shift: float = 0.0, model: Path | None = None) -> Plan:
     return plan_from(
-        scenes, seed, "val", worlds, "ours", "confusion" if model is None else "model", model, None, (), 25.0, shift
+        scenes, seed, "val", worlds, "touchdown", "errors" if model is None else "model", model, None, (), 25.0, shift
     )
 
 
@@ -102,5 +62,40 @@ def page(result: dict[str, Any]) -> str:
     return "\n".join([*lines, "", commands, ""])
 
 
-if __name__ == "__main__":
-    main()
+@benchmark
+@click.option("--scenes", type=int, default=60, show_default=True, help="Of val, for each quality.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Of the campaigns.")
+@click.option("--shifts", default="0,-1,-2,-4", show_default=True, help="Probits; negative is better.")
+@click.option("--model", type=click.Path(path_type=Path, exists=True), help="Fly this one, too.")
+@click.option("--flights", type=int, default=20, show_default=True, help="Scenes with --model.")
+@click.option("--jobs", type=int, default=2, show_default=True, help="Landings at a time.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("out/network-quality"))
+@click.option("--page", "target", type=click.Path(path_type=Path), default=RESULTS / "network_quality.md")
+def main(
+    scenes: int, seed: int, shifts: str, model: Path | None, flights: int, jobs: int, out: Path, target: Path
+) -> Figures:
+    campaigns = [
+        (f"measured, {shift:+g} probits", _plan(scenes, seed, shift=shift))
+        for shift in (float(text) for text in shifts.split(","))
+    ]
+    if model is not None:
+        campaigns += [
+            ("the network itself", _plan(flights, seed, PROCEDURAL, model=model)),
+            ("measured, the same scenes", _plan(flights, seed, PROCEDURAL)),
+        ]
+    found: list[dict[str, Any]] = []
+    for name, plan in campaigns:
+        folder = out / f"{name.replace(' ', '-').replace(',', '')}-{plan.scenes}"
+        _, summary = run_campaign(plan, folder, "processes", jobs, progress=PlainProgress(click.echo))
+        found.append(
+            {
+                "network": name,
+                "scenes": plan.scenes,
+                "worlds": plan.worlds[0],
+                "command": command_of(plan),
+                "summary": summary["touchdown"],
+            }
+        )
+    result = {"code": code_digest(), "campaigns": found}
+    target.write_text(page({**result, "machine": describe()}), "utf-8")
+    return result

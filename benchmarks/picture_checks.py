@@ -8,8 +8,7 @@ each kind `landing.picture` refuses with its defaults. Then the time of one chec
 
 from __future__ import annotations
 
-import json
-import time
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,11 @@ import click
 import cv2
 import numpy as np
 
-from benchmarks.machine import describe
+from benchmarks.runner import Figures, benchmark, in_turn
 from landing.camera import CameraModel
 from landing.picture import PictureMonitor, PictureSettings, sharpness, thumbnail
 from landing.types import ByteArray, Frame
 
-RESULT = Path(__file__).parent / "results" / "picture_checks.json"
 BLURS_PX = (0, 2, 4, 8, 16)
 WIDTH = 640
 SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -63,18 +61,13 @@ def milliseconds(width: int, height: int) -> float:
     """Median time of one check, one thread."""
     image = noisy(np.full((height, width, 3), 120), 0)
     monitor = monitor_of(image)
-    times = []
-    for number in range(200):
-        started = time.perf_counter()
-        monitor.problem(Frame(image, number, number), None)
-        times.append(time.perf_counter() - started)
-    return float(np.median(times) * 1e3)
+    times = in_turn({"check": lambda number: monitor.problem(Frame(image, number, number), None)}, 200)
+    return statistics.median(times["check"])
 
 
-@click.command()
+@benchmark
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
-def main(folders: tuple[Path, ...]) -> None:
-    """Measures and writes the result."""
+def main(folders: tuple[Path, ...]) -> Figures:
     cv2.setNumThreads(1)
     images = pictures(folders)
     kinds: dict[str, list[ByteArray]] = {}
@@ -87,16 +80,9 @@ def main(folders: tuple[Path, ...]) -> None:
         shares[name] = [round(float(v), 4) for v in np.percentile(values, (0, 5, 50, 95, 100))]
     kinds["a twentieth of the light"] = [noisy(i / 20.0, k) for k, i in enumerate(images)]
     kinds["white"] = [noisy(np.full_like(i, 255), k) for k, i in enumerate(images[:10])]
-    result = {
+    return {
         "pictures": len(images),
         "sharpness_percentiles_0_5_50_95_100": shares,
         "refused": {name: f"{refused(many)} of {len(many)}" for name, many in kinds.items()},
         "check_ms": {"640x480": milliseconds(640, 480), "1920x1080": milliseconds(1920, 1080)},
-        "machine": describe(),
     }
-    RESULT.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
-    click.echo(json.dumps(result, indent=1))
-
-
-if __name__ == "__main__":
-    main()

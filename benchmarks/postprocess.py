@@ -1,6 +1,6 @@
 """How long the decision takes from the merged maps to the site, on one core.
 
-    python benchmarks/postprocess.py [--json FILE]
+    python -m benchmarks.postprocess [--json FILE]
 
 Budget: 5 ms (median) for a 512x512 result and a 256x256 grid. The ratio to a fixed piece of OpenCV work, timed in turn
 with it in the same run, stays comparable between machines and loads.
@@ -8,16 +8,13 @@ with it in the same run, stays comparable between machines and loads.
 
 from __future__ import annotations
 
-import argparse
-import json
-import platform
 import statistics
-import time
-from pathlib import Path
 
+import click
 import cv2
 import numpy as np
 
+from benchmarks.runner import Figures, benchmark, in_turn, percentiles, ratio
 from landing.camera import CameraModel
 from landing.decider import Decider
 from landing.merge import segmentation_from_labels
@@ -55,46 +52,26 @@ def measure(case: tuple[float, tuple[float, ...]], rounds: int) -> dict[str, flo
     decider = Decider(DecisionSettings(), taxonomy, camera)
     frames = [segmentation_from_labels(crowded_labels(taxonomy, rng), taxonomy) for _ in range(4)]
     yardstick = frames[0].landable
-    ours, reference = [], []
-    for k in range(rounds):
+
+    def decide(k: int) -> None:
         at_ns = (k + 1) * 100_000_000
-        pose = Pose(at_ns, (1, 0, 0, 0), (0.05 * k, 0.0, -height_m), height_m)
         f = frames[k % len(frames)]
-        segmentation = Segmentation(f.class_id, f.landable, f.hazards, at_ns)
-        start = time.perf_counter()
-        decider.observe(segmentation, pose, at_ns)
-        middle = time.perf_counter()
-        reference_work(yardstick)
-        end = time.perf_counter()
-        ours.append((middle - start) * 1e3)
-        reference.append((end - middle) * 1e3)
-    ours, reference = ours[10:], reference[10:]
+        pose = Pose(at_ns, (1, 0, 0, 0), (0.05 * k, 0.0, -height_m), height_m)
+        decider.observe(Segmentation(f.class_id, f.landable, f.hazards, at_ns), pose, at_ns)
+
+    times = in_turn({"decision": decide, "reference": lambda _: reference_work(yardstick)}, rounds, warm_up=10)
     return {
-        "median_ms": round(statistics.median(ours), 3),
-        "p95_ms": round(statistics.quantiles(ours, n=20)[-1], 3),
-        "min_ms": round(min(ours), 3),
-        "ratio_to_reference": round(statistics.median(ours) / statistics.median(reference), 3),
+        "median_ms": round(statistics.median(times["decision"]), 3),
+        **percentiles(times["decision"]),
+        "min_ms": round(min(times["decision"]), 3),
+        "ratio_to_reference": round(1 / ratio(times["decision"], times["reference"]), 3),
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path, help="write the figures here")
-    parser.add_argument("--rounds", type=int, default=210)
-    arguments = parser.parse_args()
+@benchmark
+@click.option("--rounds", default=200, show_default=True)
+def main(rounds: int) -> Figures:
     cv2.setNumThreads(1)
-    results = {name: measure(case, arguments.rounds) for name, case in CASES.items()}
-    for name, result in results.items():
-        print(f"{name:26s} " + "  ".join(f"{k} {v}" for k, v in result.items()))
-    worst = max(result["median_ms"] for result in results.values())
-    print(f"budget {BUDGET_MS} ms: worst median {worst} ms")
-    if arguments.json:
-        machine = {"machine": platform.machine(), "python": platform.python_version()}
-        versions = {"opencv": cv2.__version__, "numpy": np.__version__}
-        document = {**machine, **versions, "budget_ms": BUDGET_MS, "cases": results}
-        arguments.json.write_text(json.dumps(document, indent=1) + "\n")
-    raise SystemExit(worst > BUDGET_MS)
-
-
-if __name__ == "__main__":
-    main()
+    cases = {name: measure(case, rounds) for name, case in CASES.items()}
+    worst = max(case["median_ms"] for case in cases.values())
+    return {"budget_ms": BUDGET_MS, "cases": cases, "within_limits": worst <= BUDGET_MS}

@@ -1,6 +1,6 @@
 """The table the presets are chosen from: what each network costs, and what it reaches.
 
-    python benchmarks/presets.py --data DIR --split CSV --split-column random_306_54_40 \
+    python -m benchmarks.presets --data DIR --split CSV --split-column random_306_54_40 \
         --encoder-weights FILE --out DIR --json benchmarks/results/presets.json
 
 Every candidate is trained by the same short recipe on the same pictures, from the same encoder
@@ -11,19 +11,17 @@ Multiplications are counted in the exported graph. A run that is cut goes on whe
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
-import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import machine
+import click
 import numpy as np
 import onnx
 import torch
 
+from benchmarks.runner import Figures, benchmark, in_turn, table
 from edge.runtimes import RuntimeOptions, load_runtime
 from export.onnx_export import export_onnx
 from export.roofline import work_of
@@ -68,28 +66,42 @@ ONNX Runtime at 512x512, 2 threads. Without accuracy: pretrained weights were no
 FIGURES = ("miou_in_truth", "person_recall", "person_recall_operating", "false_safe_operating_all")
 
 
-def trained(name: str, options: dict[str, Any], arguments: argparse.Namespace) -> Path:
+@dataclass(frozen=True)
+class Run:
+    """Data, recipe and where checkpoints go."""
+
+    data: Path
+    split: Path
+    split_column: str
+    encoder_weights: Path
+    out: Path
+    epochs: int
+    precision: str
+    threads: int
+
+
+def trained(name: str, options: dict[str, Any], run: Run) -> Path:
     """The checkpoint of a candidate; trains it unless that was done before."""
-    out = arguments.out / name.replace(" ", "-")
-    limits = RunLimits(out=str(out), threads=arguments.threads, logger="none")
+    out = run.out / name.replace(" ", "-")
+    limits = RunLimits(out=str(out), threads=run.threads, logger="none")
     if (out / "best.pt").exists():
         return out / "best.pt"
     if (out / "last.pt").exists():
         resume(out / "last.pt", limits)
         return out / "best.pt"
     values = {name: field.default for name, field in DataChoice.model_fields.items()}
-    values |= {"split_files": (str(arguments.split),), "split_column": arguments.split_column}
+    values |= {"split_files": (str(run.split),), "split_column": run.split_column}
     del values["folders"]
     recipe = recipe_of(
-        (str(arguments.data),),
+        (str(run.data),),
         None,
         values
         | options
         | {
-            "encoder_weights": str(arguments.encoder_weights),
+            "encoder_weights": str(run.encoder_weights),
             "input_wh": (384, 256),
-            "epochs": arguments.epochs,
-            "precision": arguments.precision,
+            "epochs": run.epochs,
+            "precision": run.precision,
             "ema": 0.98,
         },
     )
@@ -97,11 +109,11 @@ def trained(name: str, options: dict[str, Any], arguments: argparse.Namespace) -
     return out / "best.pt"
 
 
-def untrained(name: str, options: dict[str, Any], arguments: argparse.Namespace) -> Path:
+def untrained(name: str, options: dict[str, Any], run: Run) -> Path:
     """A checkpoint of random weights."""
     taxonomy = Taxonomy.load("semantic-drone")
     config = ModelConfig(classes=len(taxonomy), width_px=512, height_px=512, **options)
-    out = arguments.out / name.replace(" ", "-")
+    out = run.out / name.replace(" ", "-")
     out.mkdir(parents=True, exist_ok=True)
     Checkpoint(config, taxonomy, build(config).state_dict()).save(out / "best.pt")
     return out / "best.pt"
@@ -122,74 +134,52 @@ def latencies_ms(paths: dict[str, Path], rounds: int, threads: int) -> dict[str,
     """Median time from frame to maps of each, in turn."""
     runtimes = {n: load_runtime(p, RuntimeOptions(threads=threads)) for n, p in paths.items()}
     picture = np.random.default_rng(0).integers(0, 256, (512, 512, 3), dtype=np.uint8)
-    taken: dict[str, list[float]] = {name: [] for name in runtimes}
-    for _ in range(rounds + 2):
-        for name, runtime in runtimes.items():
-            start = time.perf_counter()
-            runtime.segment(Frame(picture, 0, 0))
-            taken[name].append((time.perf_counter() - start) * 1e3)
-    return {name: statistics.median(values[2:]) for name, values in taken.items()}
+    ways = {n: lambda _, one=one: one.segment(Frame(picture, 0, 0)) for n, one in runtimes.items()}
+    return {name: statistics.median(ms) for name, ms in in_turn(ways, rounds).items()}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--split", type=Path, required=True)
-    parser.add_argument("--split-column", default="random_306_54_40")
-    parser.add_argument("--encoder-weights", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True, help="where the runs go")
-    parser.add_argument("--json", type=Path, help="write the figures here, and a .md beside")
-    parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--precision", default="bfloat16")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--only", default="", help="names of candidates, with commas")
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    wanted = [n for n in arguments.only.split(",") if n] or list(CANDIDATES)
-    checkpoints = {n: trained(n, CANDIDATES[n], arguments) for n in wanted}
-    for name, options in () if arguments.only else COST_ONLY.items():
-        checkpoints[name] = untrained(name, options, arguments)
+@benchmark
+@click.option("--data", type=click.Path(path_type=Path, exists=True), required=True)
+@click.option("--split", type=click.Path(path_type=Path, exists=True), required=True)
+@click.option("--split-column", default="random_306_54_40", show_default=True)
+@click.option("--encoder-weights", type=click.Path(path_type=Path, exists=True), required=True)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the runs.")
+@click.option("--epochs", default=4, show_default=True)
+@click.option("--precision", default="bfloat16", show_default=True)
+@click.option("--threads", default=2, show_default=True)
+@click.option("--rounds", default=15, show_default=True)
+@click.option("--only", default="", help="Names of candidates, with commas.")
+@click.option("--page", type=click.Path(path_type=Path), help="Write the table for people here.")
+def main(rounds: int, only: str, page: Path | None, **options: Any) -> Figures:
+    run = Run(**options)
+    torch.set_num_threads(run.threads)
+    wanted = [n for n in only.split(",") if n] or list(CANDIDATES)
+    checkpoints = {n: trained(n, CANDIDATES[n], run) for n in wanted}
+    checkpoints |= {} if only else {n: untrained(n, options, run) for n, options in COST_ONLY.items()}
     models = {name: exported(name, path) for name, path in checkpoints.items()}
-    times = latencies_ms(models, arguments.rounds, arguments.threads)
+    times = latencies_ms(models, rounds, run.threads)
     rows = []
     for name, path in checkpoints.items():
-        val = Checkpoint.load(path).metrics.get("val", {})
-        weights = Checkpoint.load(path).weights
+        checkpoint = Checkpoint.load(path)
+        val = checkpoint.metrics.get("val", {})
         rows.append(
             {
                 "network": name,
                 **{key: val.get(key) for key in FIGURES},
-                "parameters_m": round(sum(w.numel() for w in weights.values()) / 1e6, 2),
+                "parameters_m": round(sum(w.numel() for w in checkpoint.weights.values()) / 1e6, 2),
                 "gmac_512": round(work_of(onnx.load(models[name])).gmac, 2),
                 "cpu_ms_512": round(times[name], 1),
             }
         )
-    document = {
+    click.echo(table(rows))
+    if page:
+        page.write_text(INTRODUCTION + table(rows) + "\n", "utf-8")
+    return {
         "encoder": "mobilenet_v2",
         "trained_at": "384x256",
-        "epochs": arguments.epochs,
+        "epochs": run.epochs,
         "part": "val",
-        "split_column": arguments.split_column,
-        "threads": arguments.threads,
+        "split_column": run.split_column,
+        "threads": run.threads,
         "rows": rows,
-        **machine.describe(),
     }
-    print(table(rows))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
-        arguments.json.with_suffix(".md").write_text(INTRODUCTION + table(rows) + "\n", "utf-8")
-
-
-def table(rows: list[dict[str, Any]]) -> str:
-    """Markdown."""
-    heads = list(rows[0])
-    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
-    for row in rows:
-        cells = ["" if v is None else f"{v:.3f}" if isinstance(v, float) else str(v) for v in row.values()]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    main()

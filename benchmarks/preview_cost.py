@@ -9,7 +9,6 @@ without viewers and with three alternate; the ratio is of their medians.
 from __future__ import annotations
 
 import asyncio
-import json
 import tempfile
 import threading
 import time
@@ -22,11 +21,10 @@ import numpy as np
 from aiohttp import ClientSession, WSMsgType
 from prometheus_client.parser import text_string_to_metric_families
 
-from benchmarks.machine import describe
+from benchmarks.runner import Figures, benchmark
 from tests.edge import fake_model
 from tests.faults.bench import Bench
 
-RESULT = Path(__file__).parent / "results" / "preview_cost.json"
 VIEWERS = 3
 WINDOW_S = 10.0
 
@@ -84,10 +82,9 @@ def window(port: int, viewers: int) -> tuple[float, float, float]:
     return decided / passed, (after[1] - before[1]) / max(decided, 1) * 1e3, shown
 
 
-@click.command()
+@benchmark
 @click.option("--rounds", default=6, show_default=True, type=click.IntRange(2, 100))
-def main(rounds: int) -> None:
-    """Measures in turns and writes the ratio."""
+def main(rounds: int) -> Figures:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model = fake_model.save(folder / "palette.onnx", width_px=256, height_px=192)
@@ -100,7 +97,7 @@ def main(rounds: int) -> None:
                 watched.append(window(bench.preview_port, VIEWERS))
     rate = [float(np.median([w[0] for w in side])) for side in (alone, watched)]
     spent = [float(np.median([w[1] for w in side])) for side in (alone, watched)]
-    result = {
+    return {
         "decisions_per_s_alone": round(rate[0], 2),
         "decisions_per_s_three_viewers": round(rate[1], 2),
         "rate_ratio": round(rate[1] / rate[0], 3),
@@ -108,11 +105,4 @@ def main(rounds: int) -> None:
         "time_ratio": round(spent[1] / spent[0], 3),
         "looks_per_s_and_viewer": round(float(np.median([w[2] for w in watched])), 2),
         "windows": [[round(v, 2) for v in w] for w in (*alone, *watched)],
-        "machine": describe(),
     }
-    RESULT.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
-    click.echo(json.dumps({k: v for k, v in result.items() if k != "windows"}, indent=1))
-
-
-if __name__ == "__main__":
-    main()

@@ -9,7 +9,6 @@ reported once for a decision that is finished; to look at a change, take `--spli
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,8 +16,7 @@ from typing import Any
 
 import click
 
-from benchmarks.machine import describe
-from benchmarks.tables import share_words
+from benchmarks.runner import RESULTS, Figures, benchmark, describe, share_words
 from sim.campaign.campaign import PlainProgress, run_campaign
 from sim.campaign.code import code_digest
 from sim.campaign.command import plan_from
@@ -30,53 +28,20 @@ from sim.campaign.summary import of_policy, summarize
 from sim.campaign.task import Plan
 from sim.world import expand_world_spec
 
-RESULTS = Path(__file__).parent / "results"
-OURS = "ours"
+OURS = "touchdown"
 SHARES = (
     "success",
-    "wrongful_abstention",
+    "false_no_site",
     "landed_without_site",
-    "should_have_abstained",
+    "landed_without_site_overall",
     "unsafe",
     "person_within_2m",
 )
-TRAPS = "worst:all"
-
-
-@click.command()
-@click.option("--scenes", type=int, default=1000, show_default=True, help="For our policy.")
-@click.option("--baselines", type=int, default=150, show_default=True, help="For the others.")
-@click.option("--seed", type=int, default=1, show_default=True, help="Of the campaigns.")
-@click.option("--split", default="test", show_default=True, help="train, val or test.")
-@click.option("--jobs", type=int, default=2, show_default=True, help="Landings at a time.")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("out/proving-ground"))
-def main(scenes: int, baselines: int, seed: int, split: str, jobs: int, out: Path) -> None:
-    """Flies what is missing and writes results/proving_ground.json and .md."""
-    others = ",".join(name for name in POLICIES if name != OURS)
-    traps = expand_world_spec(TRAPS)
-    flown = {
-        "landings": _fly(_plan(scenes, seed, split, "scenes", OURS), out / "landings", jobs),
-        "traps": _fly(_plan(len(traps), seed, split, TRAPS, OURS), out / "traps", jobs),
-        "baselines": _fly(_plan(min(baselines, scenes), seed, split, "scenes", others), out / "baselines", jobs),
-    }
-    result = {
-        "machine": describe(),
-        "code": code_digest(),
-        "split": split,
-        "seed": seed,
-        "scenes": scenes,
-        "baselines": min(baselines, scenes),
-        "commands": {name: command for name, (command, _, _) in flown.items()},
-        "cost": {name: cost for name, (_, cost, _) in flown.items()},
-        **_figures({name: records for name, (_, _, records) in flown.items()}, baselines),
-    }
-    name = "proving_ground" if split == "test" else f"proving_ground_{split}"
-    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n", "utf-8")
-    (RESULTS / f"{name}.md").write_text(page(result), "utf-8")
+SCENARIOS = "adversarial:all"
 
 
 def _plan(scenes: int, seed: int, split: str, worlds: str, policies: str) -> Plan:
-    return plan_from(scenes, seed, split, worlds, policies, "confusion", None, None, (), 25.0)
+    return plan_from(scenes, seed, split, worlds, policies, "errors", None, None, (), 25.0)
 
 
 def _fly(plan: Plan, out: Path, jobs: int) -> tuple[str, dict[str, Any], list[Record]]:
@@ -91,15 +56,15 @@ def _fly(plan: Plan, out: Path, jobs: int) -> tuple[str, dict[str, Any], list[Re
 
 def _figures(records: dict[str, list[Record]], baselines: int) -> dict[str, Any]:
     ours = records["landings"]
-    failures = [r for r in ours if r["verdict"] not in ("landed-safe", "abstained")]
+    failures = [r for r in ours if r["verdict"] not in ("landed-safe", "no-site")]
     failures += [r for r in ours if r["site"] == "none" and r["touchdown"] is not None]
     beside = [r for r in ours if r["scene"] < baselines]
     return {
-        "ours": of_policy(ours),
+        "touchdown": of_policy(ours),
         "side_by_side": {OURS: of_policy(beside), **summarize(records["baselines"])},
         "traps": {r["spec"]: [r["trap"]["passed"], r["verdict"]] for r in records["traps"]},
         "failures": [_failure(r) for r in failures],
-        "given_up": _reasons([r for r in ours if r["site"] == "site" and r["verdict"] == "abstained"]),
+        "given_up": _reasons([r for r in ours if r["site"] == "site" and r["verdict"] == "no-site"]),
     }
 
 
@@ -119,7 +84,7 @@ def _reasons(records: Sequence[Record]) -> dict[str, int]:
 
 def page(result: dict[str, Any]) -> str:
     """The tables for people."""
-    ours, traps = result["ours"], result["traps"]
+    ours, traps = result["touchdown"], result["traps"]
     passed = sum(ok for ok, _ in traps.values())
     reaction, seen = ours["reaction_s"], ours["seen_reaction_s"]
     lines = [
@@ -134,7 +99,7 @@ def page(result: dict[str, Any]) -> str:
         _row(OURS, ours),
         *(_row(name, figures) for name, figures in result["side_by_side"].items()),
         "",
-        f"Traps (`worst:all`): {passed} of {len(traps)} passed"
+        f"Traps (`adversarial:all`): {passed} of {len(traps)} passed"
         + "".join(f"; {name} not: {said}" for name, (ok, said) in traps.items() if not ok)
         + ".",
         "",
@@ -172,5 +137,31 @@ def _seconds(reaction: dict[str, Any]) -> str:
     return "-" if value is None else f"{value:.2f} s"
 
 
-if __name__ == "__main__":
-    main()
+@benchmark
+@click.option("--scenes", type=int, default=1000, show_default=True, help="For our policy.")
+@click.option("--baselines", type=int, default=150, show_default=True, help="For the others.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Of the campaigns.")
+@click.option("--split", default="test", show_default=True, help="train, val or test.")
+@click.option("--jobs", type=int, default=2, show_default=True, help="Landings at a time.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("out/proving-ground"))
+@click.option("--page", "target", type=click.Path(path_type=Path), default=RESULTS / "proving_ground.md")
+def main(scenes: int, baselines: int, seed: int, split: str, jobs: int, out: Path, target: Path) -> Figures:
+    others = ",".join(name for name in POLICIES if name != OURS)
+    traps = expand_world_spec(SCENARIOS)
+    flown = {
+        "landings": _fly(_plan(scenes, seed, split, "scenes", OURS), out / "landings", jobs),
+        "traps": _fly(_plan(len(traps), seed, split, SCENARIOS, OURS), out / "traps", jobs),
+        "baselines": _fly(_plan(min(baselines, scenes), seed, split, "scenes", others), out / "baselines", jobs),
+    }
+    result = {
+        "code": code_digest(),
+        "split": split,
+        "seed": seed,
+        "scenes": scenes,
+        "baselines": min(baselines, scenes),
+        "commands": {name: command for name, (command, _, _) in flown.items()},
+        "cost": {name: cost for name, (_, cost, _) in flown.items()},
+        **_figures({name: records for name, (_, _, records) in flown.items()}, baselines),
+    }
+    target.write_text(page({**result, "machine": describe()}), "utf-8")
+    return result

@@ -1,6 +1,6 @@
 """The decision on real pictures: `edge look` with the model trained on AeroScapes.
 
-    python benchmarks/real_pictures.py --data ../shared/data [--json FILE] [--out FOLDER]
+    python -m benchmarks.real_pictures --data ../shared/data [--json FILE] [--out FOLDER]
 
 AeroScapes sequence 001101 was never trained on and chose nothing: class IoU, person recall and the number of chosen
 sites that hold a hazard pixel by its labels. Brighton and Caliterra have no
@@ -9,22 +9,21 @@ labels: how many sites, and why none, and the pictures to look at.
 
 from __future__ import annotations
 
-import argparse
-import json
 from pathlib import Path
 from typing import Any
 
+import click
 import cv2
 import numpy as np
-from machine import describe
 
+from benchmarks.runner import REAL_DATA, ROOT, Figures, benchmark
 from edge.look import Looker, LookOptions, parse_decision
 from edge.runtimes import RuntimeOptions, load_runtime
+from edge.view import Given
 from landing.taxonomy import Taxonomy
 from landing.types import Frame
 from trainer.metrics import Scores, confusion
 
-ROOT = Path(__file__).resolve().parent.parent
 AEROSCAPES_HEIGHT_M, AEROSCAPES_HFOV_DEG = 14.0, 77.0
 """Not in the files: from lane width and motorbike length in sequence 001101."""
 
@@ -48,45 +47,34 @@ def scores(pictures: list[Path], labels: Path, model: Path, taxonomy: Taxonomy) 
     return Scores.of(counts, taxonomy, len(pictures))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
-    parser.add_argument("--model", type=Path, default=ROOT / "models" / "aeroscapes-unet.onnx")
-    parser.add_argument("--out", type=Path, default=ROOT / "out" / "real")
-    parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
+@benchmark
+@click.option("--data", type=click.Path(path_type=Path), default=REAL_DATA)
+@click.option("--model", type=click.Path(path_type=Path), default=ROOT / "models" / "aeroscapes-unet.onnx")
+@click.option("--out", type=click.Path(path_type=Path), default=ROOT / "out" / "real")
+def main(data: Path, model: Path, out: Path) -> Figures:
     taxonomy = Taxonomy.load("aeroscapes")
-    aeroscapes = arguments.data / "aeroscapes"
+    aeroscapes = data / "aeroscapes"
     held_out = sorted((aeroscapes / "images").glob("001101_*.jpg"))
     trained_on = sorted((aeroscapes / "images").glob("04*.jpg"))
 
-    def options(out: str, height_m: float | None, hfov_deg: float | None, judged: bool) -> Any:
+    def options(folder: str, height_m: float | None, hfov_deg: float | None, judged: bool) -> Any:
         return LookOptions(
-            model=arguments.model,
+            model=model,
             runtime=RuntimeOptions(threads=1),
             settings=parse_decision(()),
-            height_agl_m=height_m,
-            hfov_deg=hfov_deg,
-            out=arguments.out / out,
+            given=Given(height_m, hfov_deg, assume_nadir=True),
+            out=out / folder,
             labels=aeroscapes / "labels" if judged else None,
             label_taxonomy=taxonomy if judged else None,
         )
 
     view = (AEROSCAPES_HEIGHT_M, AEROSCAPES_HFOV_DEG)
-    document = {
-        "machine": describe(),
-        "network_on_001101": scores(held_out, aeroscapes / "labels", arguments.model, taxonomy).to_mapping(),
+    return {
+        "network_on_001101": scores(held_out, aeroscapes / "labels", model, taxonomy).to_mapping(),
         "look": {
             "aeroscapes 001101 (held out)": look(held_out, options("held-out", *view, True)),
             "aeroscapes 040001 and 041007 (trained on)": look(trained_on, options("trained-on", *view, True)),
-            "brighton": look([arguments.data / "brighton"], options("brighton", 40.0, None, False)),
-            "caliterra": look([arguments.data / "caliterra"], options("caliterra", 80.0, None, False)),
+            "brighton": look([data / "brighton"], options("brighton", 40.0, None, False)),
+            "caliterra": look([data / "caliterra"], options("caliterra", 80.0, None, False)),
         },
     }
-    print(json.dumps(document, indent=1))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
-
-
-if __name__ == "__main__":
-    main()

@@ -10,7 +10,6 @@ by 4 of 160 px.
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections import deque
@@ -24,7 +23,7 @@ import click
 import cv2
 import numpy as np
 
-from benchmarks.machine import describe
+from benchmarks.runner import Figures, benchmark, in_turn, percentiles
 from landing.camera import CameraModel
 from landing.geometry import FloatArray, quaternion_from_euler
 from landing.picture import PictureMonitor, PictureSettings
@@ -33,7 +32,6 @@ from sim.camera import render
 from sim.vehicle import Vehicle, Wind, euler_rad
 from sim.world import World, parse_world_spec
 
-RESULT = Path(__file__).parent / "results" / "repeated_pictures.json"
 CAMERA = CameraModel.from_hfov(320, 240, 70.0)
 FPS, SECONDS, STEP_S, LATE = 10, 24.0, 0.01, 2
 FAULT = 12 * FPS
@@ -185,20 +183,19 @@ def milliseconds(width: int, height: int) -> dict[str, float]:
     monitor = PictureMonitor(PictureSettings(), camera)
     base = np.random.default_rng(0).integers(0, 255, (height // 4 + 99, width // 4 + 99, 3))
     ground = cv2.resize(base.astype(np.uint8), None, fx=4, fy=4)
-    times = []
-    for number, shot in enumerate(flight("drift at 8 m", 0)):
+    shots = flight("drift at 8 m", 0)
+
+    def check(number: int) -> None:
         image = np.ascontiguousarray(ground[number : number + height, number : number + width])
-        started = time.thread_time()
-        monitor.problem(Frame(image, number, shot.true.at_ns), shot.believed)
-        times.append(time.thread_time() - started)
-    p50, p99 = np.percentile(times[len(times) // 2 :], (50, 99)) * 1e3
-    return {"p50": round(float(p50), 2), "p99": round(float(p99), 2)}
+        monitor.problem(Frame(image, number, shots[number].true.at_ns), shots[number].believed)
+
+    half = len(shots) // 2
+    return percentiles(in_turn({"check": check}, half, warm_up=half, clock=time.thread_time_ns)["check"])
 
 
-@click.command()
+@benchmark
 @click.argument("photographs", nargs=-1, type=click.Path(path_type=Path, exists=True))
-def main(photographs: tuple[Path, ...]) -> None:
-    """Measures and writes the result."""
+def main(photographs: tuple[Path, ...]) -> Figures:
     cv2.setNumThreads(1)
     cv2.setRNGSeed(0)
     names = [*WORLDS, *(f"photo:{path}?gsd_m=0.03" for path in photographs)]
@@ -211,20 +208,12 @@ def main(photographs: tuple[Path, ...]) -> None:
             for noise in NOISES:
                 tallies[motion, noise].fly(shots, pictures, noise)
         click.echo(f"{name}: false so far {sum(t.false_frames for t in tallies.values())}")
-    total = sum(t.live_frames for t in tallies.values())
-    result = {
+    return {
         "worlds": [*WORLDS, *(path.name for path in photographs)],
-        "live_frames": total,
+        "live_frames": sum(t.live_frames for t in tallies.values()),
         "false_frames": sum(t.false_frames for t in tallies.values()),
         "by_motion_and_noise": {
             f"{motion}, noise {noise:g}": tally.as_dict() for (motion, noise), tally in tallies.items()
         },
         "check_ms": {"640x480": milliseconds(640, 480), "1920x1080": milliseconds(1920, 1080)},
-        "machine": describe(),
     }
-    RESULT.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
-    click.echo(json.dumps(result, indent=1))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,9 +1,9 @@
 """Whole landings on the real autopilots' simulators, counted and measured against the truth.
 
-    python benchmarks/sitl_landings.py ardupilot landings --jobs 3
-    python benchmarks/sitl_landings.py ardupilot hazard --jobs 3
-    python benchmarks/sitl_landings.py ardupilot late --count 8
-    python benchmarks/sitl_landings.py px4 landings --count 10
+    python -m benchmarks.sitl_landings ardupilot landings --jobs 3
+    python -m benchmarks.sitl_landings ardupilot hazard --jobs 3
+    python -m benchmarks.sitl_landings ardupilot late --count 8
+    python -m benchmarks.sitl_landings px4 landings --count 10
 
 Each flight is `edge serve` with a camera that follows the simulator's true pose. The camera is painted (every pixel has
 the colour of its true class) and the network knows the colours, so that perception is perfect and what is measured is
@@ -13,13 +13,11 @@ is flown. A series that was flown by another version of what flies is told apart
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import random
 import signal
 import statistics
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -27,20 +25,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(REPOSITORY))
+import click
+import onnx
 
-import onnx  # noqa: E402
-from machine import describe  # noqa: E402
-
-from landing.errors import TouchdownError  # noqa: E402
-from landing.taxonomy import Taxonomy  # noqa: E402
-from sim.daemon_process import EventTail  # noqa: E402
-from sim.flight_plan import Disturbance, FlightPlan, FlightResult, Mishap  # noqa: E402
-from sim.runs import fly_one  # noqa: E402
-from sim.vehicle import WIND_FULL_HEIGHT_M  # noqa: E402
-from sim.world import procedural, save_world  # noqa: E402
-from tests.edge.fake_model import build  # noqa: E402
+from benchmarks.runner import RESULTS, ROOT, Figures, benchmark, describe, save
+from landing.errors import TouchdownError
+from landing.taxonomy import Taxonomy
+from sim.flight.daemon import EventTail
+from sim.flight.plan import Fault, FlightPlan, FlightResult, PlannedFault
+from sim.flight.runs import fly_one
+from sim.vehicle import WIND_FULL_HEIGHT_M
+from sim.world import procedural, save_world
+from tests.edge.fake_model import build
 
 WIDTH_PX, HEIGHT_PX = 192, 144
 ATTITUDE_NOISE_DEG, LATENCY_S = 0.5, 0.05
@@ -112,15 +108,15 @@ def plan_of(autopilot: str, series: str, seed: int, out: Path) -> FlightPlan:
     if series == "late":
         sets_out_m, arrives_m = rng.uniform(*LATE_FROM_M), rng.uniform(*LATE_ARRIVAL_M)
         walk_m = (sets_out_m - arrives_m) / DESCENT_MPS * WALK_MPS
-    intruder = Disturbance(
-        Mishap.INTRUDER,
+    intruder = PlannedFault(
+        Fault.INTRUDER,
         round(sets_out_m, 2),
         walk_m=round(walk_m, 1),
         from_deg=round(rng.uniform(0.0, 360.0)),
         for_s=None if rng.random() < 0.5 else 20.0,
     )
     height_m = min(20.0, plan.height_m - 5.0)
-    return replace(plan, authority="guard", disturbances=(intruder,), height_m=height_m)
+    return replace(plan, authority="guard", faults=(intruder,), height_m=height_m)
 
 
 def decisions_hz(folder: Path) -> float | None:
@@ -152,7 +148,7 @@ def row_of(plan: FlightPlan, result: FlightResult, wall_s: float) -> dict[str, A
         "person_m": result.person_m,
         "clearance_m": result.truth and result.truth.clearance_m,
         "seconds": result.seconds,
-        "take_overs": result.take_overs,
+        "manual_takeovers": result.manual_takeovers,
         "sites": len(result.sites),
         "holds": states.count("hold"),
         "happened": result.happened,
@@ -202,7 +198,7 @@ def summary(flown: list[dict[str, Any]]) -> dict[str, Any]:
         "person_m": figures("person_m"),
         "touchdown_within_2_m_of_a_person": near,
         "seconds": figures("seconds"),
-        "take_overs": sum(row["take_overs"] for row in rows),
+        "manual_takeovers": sum(row["manual_takeovers"] for row in rows),
     }
 
 
@@ -228,47 +224,44 @@ def store(path: Path, series: str, row: dict[str, Any]) -> None:
             "camera": f"painted, {WIDTH_PX}x{HEIGHT_PX} at 10 Hz, 80 deg",
         }
         document["series"][series] = {"summary": summary(rows), "flights": rows}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_suffix(".new")
-        fresh.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
-        fresh.replace(path)
+        save(document, path)
 
 
-def main() -> int:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("autopilot", choices=("stand-in", "ardupilot", "px4"))
-    parser.add_argument("series", choices=tuple(SEEDS))
-    parser.add_argument("--count", type=int, help="flights of the series")
-    parser.add_argument("--jobs", type=int, default=1, help="flights at a time")
-    parser.add_argument("--limit-s", type=float, default=1e9, help="begins none after so long")
-    parser.add_argument("--again", action="store_true", help="fly also what was flown")
-    parser.add_argument("--out", type=Path, default=REPOSITORY / "out" / "sitl-landings")
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+@benchmark
+@click.argument("autopilot", type=click.Choice(("stand-in", "ardupilot", "px4")))
+@click.argument("series", type=click.Choice(tuple(SEEDS)))
+@click.option("--count", type=int, help="Flights of the series.")
+@click.option("--jobs", default=1, show_default=True, help="Flights at a time.")
+@click.option("--limit-s", default=1e9, help="Begin none after so long.")
+@click.option("--again", is_flag=True, help="Fly also what was flown.")
+@click.option("--out", type=click.Path(path_type=Path), default=ROOT / "out" / "sitl-landings")
+@click.option("--add-to", type=click.Path(path_type=Path), help="results/sitl-AUTOPILOT.json by default.")
+def main(
+    autopilot: str,
+    series: str,
+    count: int | None,
+    jobs: int,
+    limit_s: float,
+    again: bool,
+    out: Path,
+    add_to: Path | None,
+) -> Figures:
     signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
-    path = options.json or REPOSITORY / "benchmarks" / "results" / f"sitl-{options.autopilot}.json"
-    count = options.count or COUNTS[options.series]
-    first = SEEDS[options.series]
-    known = load(path)["series"].get(options.series, {}).get("flights", [])
-    done = set() if options.again else {r["seed"] for r in known if r["verdict"] not in ("failed", STARVED)}
-    seeds = [seed for seed in range(first, first + count) if seed not in done]
-    options.out.mkdir(parents=True, exist_ok=True)
+    path = add_to or RESULTS / f"sitl-{autopilot}.json"
+    first = SEEDS[series]
+    known = load(path)["series"].get(series, {}).get("flights", [])
+    done = set() if again else {r["seed"] for r in known if r["verdict"] not in ("failed", STARVED)}
+    seeds = [seed for seed in range(first, first + (count or COUNTS[series])) if seed not in done]
+    out.mkdir(parents=True, exist_ok=True)
     begun_s = time.monotonic()
 
     def one(seed: int) -> None:
-        if time.monotonic() - begun_s > options.limit_s:
+        if time.monotonic() - begun_s > limit_s:
             return
-        plan = plan_of(options.autopilot, options.series, seed, options.out)
-        row = fly(plan)
-        store(path, options.series, row)
-        print(json.dumps({k: v for k, v in row.items() if k not in ("happened", "commit")}), flush=True)
+        row = fly(plan_of(autopilot, series, seed, out))
+        store(path, series, row)
+        click.echo(json.dumps({k: v for k, v in row.items() if k not in ("happened", "commit")}))
 
-    with ThreadPoolExecutor(options.jobs) as pool:
+    with ThreadPoolExecutor(jobs) as pool:
         list(pool.map(one, seeds))
-    print(json.dumps(load(path)["series"].get(options.series, {}).get("summary"), indent=1))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return {"series": {series: load(path)["series"].get(series, {})}}

@@ -30,13 +30,11 @@ import click
 import numpy as np
 from aiohttp import ClientError, ClientSession
 
-from benchmarks.machine import describe
+from benchmarks.runner import Figures, benchmark
 from benchmarks.simulated_soak import simulate
 from tests.edge import fake_model
 from tests.faults.bench import Bench
 
-RESULT = Path(__file__).parent / "results" / "soak.json"
-SIMULATED_RESULT = RESULT.with_name("soak-simulated.json")
 WARM_UP_S = 600.0
 PERIOD_S = 2.0
 WINDOW_S = 60.0
@@ -219,7 +217,6 @@ def soak(minutes: float, folder: Path) -> dict[str, Any]:
     return {
         **summarise(samples),
         "camera_restarts": len(failed),
-        "machine": describe(),
         "columns": list(Minute.__annotations__),
         "samples": [[round(v, 3) for v in astuple(m)] for m in minutes_of(samples)],
     }
@@ -233,21 +230,17 @@ def soak(minutes: float, folder: Path) -> dict[str, Any]:
     type=click.FloatRange(1, 1000),
     help="Instead: so many hours in one process, faster than real time.",
 )
-@click.option("--json", "path", default=None, type=click.Path(path_type=Path))
-def main(minutes: float, simulated_hours: float | None, path: Path | None) -> None:
-    """Hovers for so long and writes what grew."""
+@benchmark
+@click.option("--minutes", default=60.0, show_default=True, type=click.FloatRange(1, 100_000))
+@click.option(
+    "--simulated-hours",
+    type=click.FloatRange(1, 1000),
+    help="Instead: so many hours in one process, faster than real time.",
+)
+def main(minutes: float, simulated_hours: float | None) -> Figures:
     with tempfile.TemporaryDirectory() as folder:
-        if simulated_hours is not None:
-            result = {**simulate(simulated_hours, Path(folder)), "machine": describe()}
-            good = result["growth_per_simulated_hour"]["resident_mb"] < ALLOWED_MB_PER_HOUR
-        else:
-            result = soak(minutes, Path(folder))
-            good = result["within_limits"]
-    path = path or (RESULT if simulated_hours is None else SIMULATED_RESULT)
-    path.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
-    click.echo(json.dumps({k: v for k, v in result.items() if k != "samples"}, indent=1))
-    raise SystemExit(0 if good else 1)
-
-
-if __name__ == "__main__":
-    main()
+        if simulated_hours is None:
+            return soak(minutes, Path(folder))
+        result = simulate(simulated_hours, Path(folder))
+        growth = result["growth_per_simulated_hour"]["resident_mb"]
+        return {**result, "within_limits": growth < ALLOWED_MB_PER_HOUR}

@@ -1,6 +1,6 @@
 """Hold the stand-in autopilot against the recorded ArduCopter landings.
 
-    python benchmarks/standin_vs_flights.py [--json FILE] [--plot FILE.png] [CASE ...]
+    python -m benchmarks.standin_vs_flights [--json FILE] [--plot FILE.png] [CASE ...]
 
 Prints, for each recorded flight, the real and our verdict, how far apart the touchdowns are, by how much the descent
 differs (RMS over the recorded heights) and by how much the touchdown time does. The plot shows recorded (dark) and our
@@ -9,20 +9,15 @@ differs (RMS over the recorded heights) and by how much the touchdown time does.
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import statistics
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-for folder in (REPOSITORY, REPOSITORY / "tests" / "sim"):
-    sys.path.insert(0, str(folder))
+import click
 
-import flights  # noqa: E402
+from benchmarks.runner import Figures, benchmark, table
+from tests.sim import flights
 
 PLOTTED = (
     "angle_1",
@@ -100,48 +95,29 @@ def plot(pairs: list[tuple[flights.Flight, flights.Outcome]], path: Path) -> Non
         raise OSError(f"{path}: the picture could not be written; check folder and suffix")
 
 
-def main() -> int:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("cases", nargs="*", metavar="CASE", help="only these flights")
-    parser.add_argument("--json", type=Path, help="also write the rows here")
-    parser.add_argument("--plot", type=Path, help="also draw descents here (PNG)")
-    arguments = parser.parse_args()
+@benchmark
+@click.argument("cases", nargs=-1)
+@click.option("--plot", "picture", type=click.Path(path_type=Path), help="Draw descents here, PNG.")
+def main(cases: tuple[str, ...], picture: Path | None) -> Figures:
     recorded = flights.load_all()
     if not recorded:
-        print("no recorded flights: set TOUCHDOWN_DATA to the folder with ardupilot-flights/")
-        return 2
-    chosen = [f for f in recorded if not arguments.cases or f.case in arguments.cases]
+        raise click.ClickException("no recorded flights: set TOUCHDOWN_DATA to the folder with ardupilot-flights/")
+    chosen = [f for f in recorded if not cases or f.case in cases]
     if not chosen:
-        print(f"no recorded flight is called {' or '.join(arguments.cases)}")
-        return 2
-    began_s = time.monotonic()
-    rows, pairs = [], []
-    print(f"{'case':27s}{'real':>10s}{'ours':>10s}{'touchdown m':>13s}{'RMS m':>8s}{'later s':>9s}")
-    for flight in chosen:
-        row, mine = compare(flight)
-        rows.append(row)
-        if flight.case in PLOTTED or arguments.cases:
-            pairs.append((flight, mine))
-        later = row["touchdown_later_s"]
-        print(
-            f"{row['case']:27s}{row['verdict_real']:>10s}{row['verdict_ours']:>10s}"
-            f"{row['touchdown_difference_m']:13.2f}{row['profile_rms_m']:8.2f}"
-            f"{'' if later is None else format(later, '.2f'):>9s}"
-        )
+        raise click.ClickException(f"no recorded flight is called {' or '.join(cases)}")
+    compared = [(flight, *compare(flight)) for flight in chosen]
+    if picture:
+        plot([(flight, mine) for flight, _, mine in compared if flight.case in PLOTTED or cases], picture)
+    rows = [row for _, row, _ in compared]
+    click.echo(table(rows))
     landings = [r for r in rows if r["verdict_real"] != "runaway"]
-    agree = sum(r["verdict_real"] == r["verdict_ours"] for r in rows)
-    print(f"\n{agree} of {len(rows)} verdicts agree; {time.monotonic() - began_s:.1f} s")
-    for key in ("touchdown_difference_m", "profile_rms_m"):
-        values = [r[key] for r in landings]
-        if values:
-            print(f"{key}, runaways aside: median {statistics.median(values):.3f}, largest {max(values):.3f}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(rows, indent=1) + "\n")
-    if arguments.plot:
-        plot(pairs, arguments.plot)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return {
+        "verdicts_that_agree": sum(r["verdict_real"] == r["verdict_ours"] for r in rows),
+        "of": len(rows),
+        "runaways_aside": {
+            key: {"median": statistics.median(values), "largest": max(values)}
+            for key in ("touchdown_difference_m", "profile_rms_m")
+            if (values := [r[key] for r in landings])
+        },
+        "flights": rows,
+    }

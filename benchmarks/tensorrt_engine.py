@@ -2,7 +2,7 @@
 
 Needs a GPU and TensorRT (or tensorrt_rtx), and of this project the base package and onnx:
 
-    python benchmarks/tensorrt_engine.py models/*.onnx --json benchmarks/results/tensorrt.json
+    python -m benchmarks.tensorrt_engine models/*.onnx --json benchmarks/results/tensorrt.json
 
 An ONNX made by `export int8 --for tensorrt` is built as INT8, every other one as FP32 and FP16. On a Jetson set the
 clocks first: `nvpmodel -m 0 && jetson_clocks`. (This file is not called tensorrt.py because Python would then find it
@@ -11,8 +11,6 @@ when it looks for TensorRT.)
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import tempfile
 import time
@@ -20,10 +18,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import cv2
-import machine
 import numpy as np
 
+from benchmarks.runner import Figures, benchmark, percentiles
 from edge.pipeline import Pipeline
 from edge.runtimes import Runtime, RuntimeOptions, load_runtime
 from export.files import read_model
@@ -75,12 +74,6 @@ def agreement(reference: Runtime, engine: Runtime, frames: list[Frame]) -> dict[
     }
 
 
-def percentiles(times_ms: list[float]) -> dict[str, float]:
-    """Median and tails."""
-    p50, p95, p99 = np.percentile(times_ms, (50, 95, 99))
-    return {"p50_ms": float(p50), "p95_ms": float(p95), "p99_ms": float(p99)}
-
-
 def latency(runtime: Runtime, frames: list[Frame], count: int) -> dict[str, Any]:
     """Frame to maps, one at a time, after warm-up; and the GPU's own share."""
     for frame in frames[:8]:
@@ -122,9 +115,8 @@ def decisions_per_s(runtime: Runtime, frames: list[Frame], count: int, ahead: bo
     return rate
 
 
-def measure(source: Path, precision: str, options: argparse.Namespace) -> dict[str, Any]:
+def measure(source: Path, precision: str, frames: list[Frame], count: int) -> Figures:
     """Builds one engine and answers everything about it."""
-    frames = pictures(options.pictures, options.frames, tuple(options.camera))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{source.stem}-{precision}.engine"
         request = EngineRequest(source, path, precision)  # type: ignore[arg-type]
@@ -143,47 +135,35 @@ def measure(source: Path, precision: str, options: argparse.Namespace) -> dict[s
             result["runtime"] = engine.backend
             with load_runtime(source) as reference:
                 result["against_onnxruntime"] = agreement(reference, engine, frames)
-            result["cuda_graph"] = latency(engine, frames, options.count)
+            result["cuda_graph"] = latency(engine, frames, count)
             result["decisions_per_s"] = {
-                "one_after_the_other": decisions_per_s(engine, frames, options.count, False),
-                "overlapped": decisions_per_s(engine, frames, options.count, True),
+                "one_after_the_other": decisions_per_s(engine, frames, count, False),
+                "overlapped": decisions_per_s(engine, frames, count, True),
             }
         with load_runtime(path, RuntimeOptions(cuda_graph=False)) as engine:
-            result["no_cuda_graph"] = latency(engine, frames, options.count)
+            result["no_cuda_graph"] = latency(engine, frames, count)
     return result
 
 
-def main() -> None:
-    """Measures, prints a line each, writes JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("models", nargs="+", type=Path)
-    parser.add_argument("--pictures", type=Path, help="folder of pictures; noise by default")
-    parser.add_argument("--frames", type=int, default=32, help="different frames")
-    parser.add_argument("--count", type=int, default=500, help="timed runs")
-    parser.add_argument(
-        "--camera",
-        type=int,
-        nargs=2,
-        metavar=("WIDTH", "HEIGHT"),
-        default=(1280, 720),
-        help="frame size, px; at the model's own input size nothing is scaled on the CPU",
-    )
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+@benchmark
+@click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+@click.option("--pictures", "folder", type=click.Path(path_type=Path, exists=True), help="Noise by default.")
+@click.option("--frames", default=32, show_default=True, help="Different frames.")
+@click.option("--count", default=500, show_default=True, help="Timed runs.")
+@click.option(
+    "--camera",
+    type=(int, int),
+    metavar="WIDTH HEIGHT",
+    default=(1280, 720),
+    help="Frame size, px; at the model's own input size nothing is scaled on the CPU.",
+)
+def main(models: tuple[Path, ...], folder: Path | None, frames: int, count: int, camera: tuple[int, int]) -> Figures:
+    shown = pictures(folder, frames, camera)
     results = []
-    for source in options.models:
-        quantized = is_quantized(read_model(source))
-        for precision in ("int8",) if quantized else ("fp32", "fp16"):
-            results.append(measure(source, precision, options))
-            print(json.dumps(results[-1], indent=1))
-    if options.json is not None:
-        report = {"machine": machine.describe(), "runs": options.count, "results": results}
-        options.json.write_text(json.dumps(report, indent=1) + "\n")
-        print(f"wrote {options.json}")
-
-
-if __name__ == "__main__":
-    try:
-        main()
-    except TouchdownError as error:
-        raise SystemExit(f"error: {error}") from error
+    for source in models:
+        for precision in ("int8",) if is_quantized(read_model(source)) else ("fp32", "fp16"):
+            try:
+                results.append(measure(source, precision, shown, count))
+            except TouchdownError as error:
+                raise click.ClickException(str(error)) from error
+    return {"runs": count, "results": results}

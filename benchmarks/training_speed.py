@@ -1,6 +1,6 @@
 """Time per training picture: our way of training against the starting point's, same model and size.
 
-    python benchmarks/training_speed.py [--json benchmarks/results/training_speed.json]
+    python -m benchmarks.training_speed [--json benchmarks/results/training_speed.json]
 
 The starting point (a published U-Net MobileNetV2 for the Semantic Drone Dataset, `704x1056`, batch 3) decodes 6000x4000
 files for every picture in the training process, shrinks them by nearest neighbour, computes in float32 and has neither
@@ -12,8 +12,6 @@ is timed apart: it is paid once, not per epoch.
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import tempfile
 import time
@@ -21,13 +19,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import cv2
-import machine
 import numpy as np
 import torch
-from input_pipeline import write_pictures
 from torch.utils.data import DataLoader, Dataset
 
+from benchmarks.input_pipeline import write_pictures
+from benchmarks.runner import Figures, benchmark, in_turn, ratio
 from landing.taxonomy import Role
 from trainer.data import cache
 from trainer.data.layouts import open_set
@@ -65,24 +64,23 @@ class DecodedEveryTime(Dataset):
         return pixels, torch.from_numpy(np.ascontiguousarray(labels)).long()
 
 
-def starting_point(data: Any, config: ModelConfig) -> Iterator[float]:
-    """Seconds of each step, for ever."""
+def starting_point(data: Any, config: ModelConfig) -> Iterator[None]:
+    """Steps, for ever."""
     network = build(config).train()
     optimizer = torch.optim.AdamW(network.parameters(), 1e-3)
     loss_of = torch.nn.CrossEntropyLoss()
     batches = endless(DataLoader(DecodedEveryTime(data.samples), BATCH, drop_last=True))
     while True:
-        start = time.perf_counter()
         images, labels = next(batches)
         loss = loss_of(network(images), labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        yield time.perf_counter() - start
+        yield
 
 
-def ours(data: Any, stored: Any, config: ModelConfig) -> Iterator[float]:
-    """Seconds of each step, for ever."""
+def ours(data: Any, stored: Any, config: ModelConfig) -> Iterator[None]:
+    """Steps, for ever."""
     recipe = Recipe(
         data=DataChoice(folders=("pictures",)),
         network=NetworkChoice(arch="unet"),
@@ -107,7 +105,6 @@ def ours(data: Any, stored: Any, config: ModelConfig) -> Iterator[float]:
     loss_of = SegmentationLoss(recipe.loss, inverse_sqrt_weights(pixels), taxonomy)
     batches = endless(loader)
     while True:
-        start = time.perf_counter()
         images, labels, _ = next(batches)
         with torch.autocast("cpu", torch.bfloat16):
             logits = network(normalise(images, config))
@@ -116,7 +113,7 @@ def ours(data: Any, stored: Any, config: ModelConfig) -> Iterator[float]:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
         optimizer.step()
-        yield time.perf_counter() - start
+        yield
 
 
 def endless(loader: Any) -> Iterator[Any]:
@@ -124,44 +121,29 @@ def endless(loader: Any) -> Iterator[Any]:
         yield from loader
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", type=Path, help="write the figures here")
-    parser.add_argument("--pictures", type=int, default=6)
-    parser.add_argument("--steps", type=int, default=5, help="of each way, in turn")
-    arguments = parser.parse_args()
+@benchmark
+@click.option("--pictures", default=6, show_default=True)
+@click.option("--steps", default=5, show_default=True, help="Of each way, in turn.")
+def main(pictures: int, steps: int) -> Figures:
     torch.set_num_threads(2)
     with tempfile.TemporaryDirectory(prefix="training-speed-") as folder:
         root = Path(folder)
-        write_pictures(root / "pictures", arguments.pictures)
+        write_pictures(root / "pictures", pictures)
         data = open_set(root / "pictures")
         config = ModelConfig(classes=len(data.taxonomy), width_px=INPUT_WH[0], height_px=INPUT_WH[1])
         start = time.perf_counter()
         stored = open_or_prepare(data, data.samples, (1320, 880), "refuse", root / "store")
         prepare_s = time.perf_counter() - start
         ways = {"starting_point": starting_point(data, config), "ours": ours(data, stored, config)}
-        taken: dict[str, list[float]] = {name: [] for name in ways}
-        for _ in range(arguments.steps + 1):
-            for name, steps in ways.items():
-                taken[name].append(next(steps) / BATCH)
-    taken = {name: values[1:] for name, values in taken.items()}  # the first step warms up
-    ratios = [a / b for a, b in zip(taken["starting_point"], taken["ours"], strict=True)]
-    document = {
+        times = in_turn({n: lambda _, way=way: next(way) for n, way in ways.items()}, steps, warm_up=1)
+    return {
         "model": "unet/mobilenet_v2",
         "input": "x".join(map(str, INPUT_WH)),
         "batch": BATCH,
         "threads": 2,
-        "seconds_per_picture": {k: round(statistics.median(v), 2) for k, v in taken.items()},
-        "ratio": round(statistics.median(ratios), 2),
-        "ratio_least": round(min(ratios), 2),
-        "steps_each": arguments.steps,
-        "prepare_s_per_picture_once": round(prepare_s / arguments.pictures, 2),
-        **machine.describe(),
+        "seconds_per_picture": {k: round(statistics.median(v) / BATCH / 1e3, 2) for k, v in times.items()},
+        "ratio": round(ratio(times["ours"], times["starting_point"]), 2),
+        "ratio_least": round(min(a / b for a, b in zip(times["starting_point"], times["ours"], strict=True)), 2),
+        "steps_each": steps,
+        "prepare_s_per_picture_once": round(prepare_s / pictures, 2),
     }
-    print(json.dumps(document, indent=1))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
-
-
-if __name__ == "__main__":
-    main()

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ValidationError
 
 from edge.config import EdgeConfig
 from edge.log import EventLog
-from firmware_bridge.parameters import Parameter, ParameterKind, Writable, as_real32
+from firmware_bridge.parameters import OwnParameter, ParameterKind, Writable, as_real32
 from landing.errors import ConfigError, InvalidValueError
 from landing.reading import read_json
 from landing.settings import AuthorityLevel, DecisionSettings, DirectorSettings
@@ -140,7 +140,7 @@ class DaemonParameters:
         self._parameters = tuple(self._described())
 
     @property
-    def parameters(self) -> tuple[Parameter, ...]:
+    def parameters(self) -> tuple[OwnParameter, ...]:
         """All, in an order that never changes."""
         return self._parameters
 
@@ -203,12 +203,12 @@ class DaemonParameters:
         except OSError as error:
             logger.error("parameters %s: not kept (%s)", path, error)
 
-    def _described(self) -> list[Parameter]:
+    def _described(self) -> list[OwnParameter]:
         limits_writable = Writable.NEVER if self._file is None else Writable.DISARMED
         fields = EdgeConfig.model_fields
         described = [
-            Parameter(ENABLE, ParameterKind.INT32, "0 sends no landing target", "", 0, 1, 1, Writable.ALWAYS),
-            Parameter(
+            OwnParameter(ENABLE, ParameterKind.INT32, "0 sends no landing target", "", 0, 1, 1, Writable.ALWAYS),
+            OwnParameter(
                 STATUS_PERIOD,
                 ParameterKind.REAL32,
                 "Period of the status line",
@@ -218,7 +218,7 @@ class DaemonParameters:
                 self._config.log.status_period_s,
                 Writable.ALWAYS,
             ),
-            Parameter("TD_AUTHORITY", ParameterKind.INT32, "0 advise, 1 guard, 2 land", "", 0, 2, 0),
+            OwnParameter("TD_AUTHORITY", ParameterKind.INT32, "0 advise, 1 guard, 2 land", "", 0, 2, 0),
         ]
         for limit in LIMITS:
             configured = limit.of(self._unkept)
@@ -227,13 +227,13 @@ class DaemonParameters:
             assert section is not None
             text = str(section.model_fields[limit.field].description)
             described.append(
-                Parameter(limit.name, ParameterKind.REAL32, text, limit.unit, low, high, configured, limits_writable)
+                OwnParameter(limit.name, ParameterKind.REAL32, text, limit.unit, low, high, configured, limits_writable)
             )
         for name, section_name, field, unit, high in READ_ONLY:
             section = fields[section_name].annotation
             assert section is not None
             text = str(section.model_fields[field].description)
-            described.append(Parameter(name, ParameterKind.REAL32, text, unit, 0.0, high, self._values[name]))
+            described.append(OwnParameter(name, ParameterKind.REAL32, text, unit, 0.0, high, self._values[name]))
         return described
 
 

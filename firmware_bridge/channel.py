@@ -17,10 +17,10 @@ from typing import Any, Protocol
 from firmware_bridge.connection import Endpoint
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.frames import ReceivedFrame
-from firmware_bridge.pacing import Allowance
-from firmware_bridge.peers import PeerBook
+from firmware_bridge.peers import PeerTable
 from firmware_bridge.report import ChannelStatus, Refusal, SendResult
 from firmware_bridge.signing import LinkSigning
+from firmware_bridge.token_bucket import TokenBucket
 from firmware_bridge.transport import NOTHING, Arrival, Peer, Transport
 from landing.errors import LinkError
 
@@ -41,7 +41,7 @@ ANSWER_BURST_BYTES = 600
 
 INTAKE_BYTES_PER_S = 100_000
 """What is read from a ground station at most. More is left to the network to drop: a flood costs us this much work and
-no more. On the autopilot's own connection `PeerBook` limits strangers."""
+no more. On the autopilot's own connection `PeerTable` limits strangers."""
 
 TICK_NS = 5_000_000
 """Between ticks, while nothing that comes may be listened to."""
@@ -118,7 +118,7 @@ class Channel:
         endpoint: Endpoint,
         make: Callable[[], Transport],
         user: ChannelUser,
-        peers: PeerBook,
+        peers: PeerTable,
         signing: LinkSigning | None = None,
     ) -> None:
         self.settings = settings
@@ -131,7 +131,7 @@ class Channel:
         self._stop = threading.Event()
         self._opened = 0
         self._last_error = ""
-        self._intake = Allowance(INTAKE_BYTES_PER_S, INTAKE_BYTES_PER_S / 10) if settings.limited_intake else None
+        self._intake = TokenBucket(INTAKE_BYTES_PER_S, INTAKE_BYTES_PER_S / 10) if settings.limited_intake else None
         # Guarded by _write_lock: the way out.
         self._write_lock = threading.Lock()
         self._transport: Transport | None = None
@@ -143,7 +143,7 @@ class Channel:
         serial = endpoint.kind == "serial"
         # 10 bits on the line per byte: 8 data bits between a start and a stop bit.
         share = ANSWER_SHARE * endpoint.baud / 10 if serial else ANSWER_BYTES_PER_S
-        self._answers = Allowance(share, ANSWER_BURST_BYTES)
+        self._answers = TokenBucket(share, ANSWER_BURST_BYTES)
 
     # --- life ---
 

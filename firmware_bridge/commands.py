@@ -201,7 +201,7 @@ class _Overdue:
         return True
 
 
-class CommandDesk:
+class CommandTracker:
     """Follows one request at a time; a newer one takes its place.
 
     A request is sent at once, and again every 0.3 s until it is acknowledged, at most five times. "Temporarily

@@ -31,7 +31,7 @@ Post = Callable[[Any, int], object]
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class AnswerContext:
     """What an answer depends on, besides the question.
 
     Attributes:
@@ -75,7 +75,7 @@ class Component:
         ids = [self._component_id] if self._camera is None else [self._component_id, VIDEO_COMPONENT]
         return frozenset(Address(system, i) for i in ids)
 
-    def take(self, message: Any, around: Surroundings, post: Post) -> None:
+    def take(self, message: Any, around: AnswerContext, post: Post) -> None:
         """Answer a message, if it is for us to answer.
 
         Args:
@@ -100,7 +100,7 @@ class Component:
                 for answer in self._camera.answer(message, around.now_ns):
                     post(answer, VIDEO_COMPONENT)
 
-    def _answers(self, message: Any, around: Surroundings) -> list[Any]:
+    def _answers(self, message: Any, around: AnswerContext) -> list[Any]:
         kind = message.get_type()
         if kind in COMMANDS:
             self._about.autopilot = around.vehicle.autopilot
@@ -116,7 +116,7 @@ class Component:
             ]
         return []
 
-    def _parameter_answers(self, message: Any, around: Surroundings) -> list[Any]:
+    def _parameter_answers(self, message: Any, around: AnswerContext) -> list[Any]:
         vehicle = around.vehicle
         # What is not known to be disarmed counts as armed.
         armed = vehicle.armed or not vehicle.link_alive

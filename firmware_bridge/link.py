@@ -19,15 +19,15 @@ from firmware_bridge.channel import Channel, ChannelSettings, Observer
 from firmware_bridge.computer import ComputerMonitor
 from firmware_bridge.computer_sender import ComputerStatusSender
 from firmware_bridge.connection import make_transport
-from firmware_bridge.exchange import Exchange
+from firmware_bridge.dispatcher import LinkDispatcher
 from firmware_bridge.link_status import link_status, signing_status
 from firmware_bridge.messages import HealthState, Severity, heartbeat_message, statustext_messages
 from firmware_bridge.parameters import NoParameters, ParameterTable
-from firmware_bridge.peers import PeerBook
+from firmware_bridge.peers import PeerTable
 from firmware_bridge.report import AlarmKind, LinkStatus, Refusal, SendResult
 from firmware_bridge.settings import LinkSettings
 from firmware_bridge.signing import LinkSigning
-from firmware_bridge.stamp_file import StampKeeper, load_signing
+from firmware_bridge.stamp_file import StampWriter, load_signing
 from firmware_bridge.target import landing_target_message
 from firmware_bridge.transport import Transport
 from firmware_bridge.video import VIDEO_COMPONENT
@@ -72,15 +72,15 @@ class FlightLink:
         parameters: ParameterTable | None = None,
     ) -> None:
         self.settings = settings
-        self._exchange = Exchange(settings, parameters or NoParameters())
-        self._telemetry = self._exchange.telemetry  # guarded by _lock
-        self._lock = self._exchange.lock
+        self._dispatcher = LinkDispatcher(settings, parameters or NoParameters())
+        self._telemetry = self._dispatcher.telemetry  # guarded by _lock
+        self._lock = self._dispatcher.lock
         self._signing: LinkSigning | None = None
-        self._stamps: StampKeeper | None = None
+        self._stamps: StampWriter | None = None
         if settings.signing_key is not None and settings.stamp_file is not None:
             self._signing, self._stamps = load_signing(settings.signing_key, settings.stamp_file)
         self.channels = self._make_channels(make)
-        self._exchange.connect(self.channels)
+        self._dispatcher.connect(self.channels)
         self._flight = self.channels[0]
         self._computer = ComputerStatusSender(ComputerMonitor(), self._everywhere)
         self._withheld: str | None = None
@@ -108,8 +108,8 @@ class FlightLink:
                     ),
                     endpoint,
                     make if is_flight and make else partial(make_transport, endpoint),
-                    self._exchange,
-                    self._telemetry.peers if is_flight else PeerBook(),
+                    self._dispatcher,
+                    self._telemetry.peers if is_flight else PeerTable(),
                     self._signing,
                 )
             )
@@ -176,7 +176,7 @@ class FlightLink:
                 ground_stations,
                 signing_status(self._signing),
                 self.settings.signing_key,
-                self._exchange.timesync_answered,
+                self._dispatcher.timesync_answered,
                 now_ns,
             )
 
@@ -290,12 +290,12 @@ class FlightLink:
     def withdraw_command(self) -> None:
         """Do not ask again for what was asked last."""
         with self._lock:
-            self._telemetry.desk.withdraw()
+            self._telemetry.command_tracker.withdraw()
 
     def take_answers(self) -> tuple[CommandAnswer, ...]:
         """The answers to our commands since the last call."""
         with self._lock:
-            return self._telemetry.desk.take_answers()
+            return self._telemetry.command_tracker.take_answers()
 
     def _refused(self, now_ns: int) -> SendResult | None:
         """Why nothing may be sent to an autopilot now; the lock is held."""

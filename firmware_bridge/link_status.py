@@ -46,7 +46,7 @@ def link_status(
         bytes_bad=flight.bytes_bad,
         dropped_writes=flight.dropped_writes,
         frames_lost=heard.frames_lost,
-        sequence_turns=heard.choice.sequence.turns,
+        sequence_turns=heard.selector.sequence.turns,
         bytes_over=heard.peers.bytes_over,
         reconnects=max(0, flight.opened - 1),
         reboots=heard.reboots,

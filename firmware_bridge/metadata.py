@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from firmware_bridge.ftp import crc32
-from firmware_bridge.parameters import Parameter, ParameterKind, Writable
+from firmware_bridge.parameters import OwnParameter, ParameterKind, Writable
 
 GENERAL = "general.json"
 PARAMETERS = "parameters.json"
@@ -24,7 +24,7 @@ def uri_of(name: str) -> str:
     return f"mftp://{name}"
 
 
-def metadata_files(parameters: Sequence[Parameter]) -> dict[str, bytes]:
+def metadata_files(parameters: Sequence[OwnParameter]) -> dict[str, bytes]:
     """Name to content of every file."""
     described = _json({"version": 1, "parameters": [_described(p) for p in parameters]})
     general = _json(
@@ -36,7 +36,7 @@ def metadata_files(parameters: Sequence[Parameter]) -> dict[str, bytes]:
     return {GENERAL: general, PARAMETERS: described}
 
 
-def _described(parameter: Parameter) -> dict[str, Any]:
+def _described(parameter: OwnParameter) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "name": parameter.name,
         "type": _TYPE_NAMES[parameter.kind],

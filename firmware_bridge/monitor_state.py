@@ -69,7 +69,7 @@ class SeenTarget:
 
 
 @dataclass(frozen=True)
-class Said:
+class LogLine:
     """One line of somebody.
 
     Attributes:
@@ -86,7 +86,7 @@ class Said:
 
 
 @dataclass
-class Station:
+class HeardComponent:
     """Somebody with a heartbeat on the link.
 
     Attributes:
@@ -101,7 +101,7 @@ class Station:
 
 
 @dataclass
-class DaemonNews:
+class DaemonState:
     """What the event log told.
 
     Attributes:
@@ -135,11 +135,11 @@ class MonitorState:
     def __init__(self, session: Session | None) -> None:
         self.session = session
         self.target: SeenTarget | None = None
-        self.stations: dict[tuple[int, int], Station] = {}
-        self.said: deque[Said] = deque(maxlen=LAST)
-        self.rejections: deque[Said] = deque(maxlen=LAST)
-        self.daemon: DaemonNews | None = None
-        self.news: list[Said] = []
+        self.stations: dict[tuple[int, int], HeardComponent] = {}
+        self.said: deque[LogLine] = deque(maxlen=LAST)
+        self.rejections: deque[LogLine] = deque(maxlen=LAST)
+        self.daemon: DaemonState | None = None
+        self.news: list[LogLine] = []
         self._targets = RateMeter()
         self._assembler = TextAssembler()
         if session is not None:
@@ -156,7 +156,7 @@ class MonitorState:
         elif kind == "HEARTBEAT":
             if len(self.stations) >= MOST_STATIONS and (system, component) not in self.stations:
                 del self.stations[min(self.stations, key=lambda who: self.stations[who].at_ns)]
-            self.stations[system, component] = Station(
+            self.stations[system, component] = HeardComponent(
                 now_ns, STATES.get(message.system_status, str(message.system_status)), message.type
             )
         elif kind == "STATUSTEXT":
@@ -202,7 +202,7 @@ class MonitorState:
         if self.session is None:
             return 0.0
         heard = self.session.telemetry
-        sent = heard.choice.sequence.received + heard.frames_lost
+        sent = heard.selector.sequence.received + heard.frames_lost
         return heard.frames_lost / sent if sent else 0.0
 
     def vehicle(self, now_ns: int) -> VehicleStatus | None:
@@ -213,7 +213,7 @@ class MonitorState:
 
     def on_event(self, event: Mapping[str, Any], now_ns: int) -> None:
         """Take one event of the daemon."""
-        daemon = self.daemon = self.daemon or DaemonNews()
+        daemon = self.daemon = self.daemon or DaemonState()
         kind = event["event"]
         text = ""
         bad = False
@@ -256,13 +256,13 @@ class MonitorState:
 
     # --- both ---
 
-    def take_news(self) -> list[Said]:
+    def take_news(self) -> list[LogLine]:
         """What was said since the last call."""
         news, self.news = self.news, []
         return news
 
     def _say(self, at_ns: int, who: str, text: str, bad: bool) -> None:
-        said = Said(at_ns, who, text, bad)
+        said = LogLine(at_ns, who, text, bad)
         self.said.append(said)
         self.news.append(said)
         if bad or _REJECTION.search(text):

@@ -21,7 +21,7 @@ SEEN_HZ = 0.3
 
 
 @dataclass(frozen=True)
-class Row:
+class MonitorRow:
     """One thing shown.
 
     Attributes:
@@ -35,7 +35,7 @@ class Row:
     level: Level = Level.OK
 
 
-Block = tuple[str, list[Row]]
+Block = tuple[str, list[MonitorRow]]
 """Title and rows."""
 
 
@@ -62,16 +62,16 @@ def line(state: MonitorState, now_ns: int) -> str:
     )
 
 
-def _link(state: MonitorState, now_ns: int) -> list[Row]:
+def _link(state: MonitorState, now_ns: int) -> list[MonitorRow]:
     assert state.session is not None
     telemetry, rows = state.session.telemetry, []
     heartbeat = telemetry.vehicle.heartbeat_age_ns(now_ns)
     if heartbeat is None:
         problem = telemetry.problems(True, now_ns)[0] if not telemetry.last_error else ""
-        return [Row("autopilot", telemetry.last_error or problem, Level.ERROR)]
+        return [MonitorRow("autopilot", telemetry.last_error or problem, Level.ERROR)]
     silent_s = heartbeat / 1e9
     rows.append(
-        Row(
+        MonitorRow(
             "autopilot",
             f"{telemetry.vehicle.autopilot.value}, heartbeat {silent_s:.1f} s ago",
             Level.ERROR if silent_s > LATE_HEARTBEAT_S else Level.OK,
@@ -87,9 +87,9 @@ def _link(state: MonitorState, now_ns: int) -> list[Row]:
     ]
     more = sum(rate > SEEN_HZ for rate in rates.values()) - len(shown)
     shown += [f"{more} other messages"] if more else []
-    rows.append(Row("rates", ", ".join(shown) or "none", Level.OK if shown else Level.WARNING))
+    rows.append(MonitorRow("rates", ", ".join(shown) or "none", Level.OK if shown else Level.WARNING))
     rows.append(
-        Row(
+        MonitorRow(
             "loss",
             f"{100 * state.loss:.1f} %, {telemetry.peers.bytes_bad} bad bytes",
             Level.WARNING if state.loss > LOSS else Level.OK,
@@ -102,31 +102,31 @@ def _link(state: MonitorState, now_ns: int) -> list[Row]:
         if telemetry.autopilot is None
         or (system, component) != (telemetry.autopilot.system, telemetry.autopilot.component)
     ]
-    rows.append(Row("others", ", ".join(others) or "nobody"))
+    rows.append(MonitorRow("others", ", ".join(others) or "nobody"))
     return rows
 
 
-def _clock(telemetry: Any) -> Row:
+def _clock(telemetry: Any) -> MonitorRow:
     offset_ns, uncertainty_ns = telemetry.clock.offset_ns, telemetry.clock.uncertainty_ns
     if offset_ns is None:
-        return Row("clock", "not known", Level.NOTE)
+        return MonitorRow("clock", "not known", Level.NOTE)
     sure = f" within {uncertainty_ns / 1e6:.1f} ms" if uncertainty_ns is not None else " at most, by arrival"
-    return Row("clock", f"autopilot's boot {offset_ns / 1e9:+.3f} s on ours{sure}")
+    return MonitorRow("clock", f"autopilot's boot {offset_ns / 1e9:+.3f} s on ours{sure}")
 
 
-def _vehicle(state: MonitorState, now_ns: int) -> list[Row]:
+def _vehicle(state: MonitorState, now_ns: int) -> list[MonitorRow]:
     assert state.session is not None
     vehicle = state.vehicle(now_ns)
     assert vehicle is not None
     flying = {True: "in the air", False: "on the ground", None: "unknown"}[vehicle.airborne]
     rows = [
-        Row("mode", f"{vehicle.mode or 'unknown'}{', landing' if vehicle.landing else ''}"),
-        Row("state", f"{'armed' if vehicle.armed else 'disarmed'}, {flying}"),
+        MonitorRow("mode", f"{vehicle.mode or 'unknown'}{', landing' if vehicle.landing else ''}"),
+        MonitorRow("state", f"{'armed' if vehicle.armed else 'disarmed'}, {flying}"),
     ]
     pose = state.session.telemetry.history.latest(now_ns)
     old_s = None if pose is None else age_s(pose.at_ns, now_ns)
     if pose is None or old_s is None:
-        return [*rows, Row("pose", "not known", Level.WARNING)]
+        return [*rows, MonitorRow("pose", "not known", Level.WARNING)]
     parts = [f"{1000 * old_s:.0f} ms old"]
     if pose.ned_from_frd is not None:
         roll, pitch, yaw = map(math.degrees, euler_from_quaternion(pose.ned_from_frd))
@@ -135,15 +135,15 @@ def _vehicle(state: MonitorState, now_ns: int) -> list[Row]:
         north, east, down = pose.position_ned_m
         parts.append(f"NED {north:.1f} {east:.1f} {down:.1f} m")
     height = "unknown" if pose.height_agl_m is None else f"{pose.height_agl_m:.1f} m"
-    rows.append(Row("pose", ", ".join(parts), Level.WARNING if old_s > LATE_POSE_S else Level.OK))
-    rows.append(Row("height", height, Level.OK if pose.height_agl_m is not None else Level.NOTE))
+    rows.append(MonitorRow("pose", ", ".join(parts), Level.WARNING if old_s > LATE_POSE_S else Level.OK))
+    rows.append(MonitorRow("height", height, Level.OK if pose.height_agl_m is not None else Level.NOTE))
     return rows
 
 
-def _target(state: MonitorState, now_ns: int) -> list[Row]:
+def _target(state: MonitorState, now_ns: int) -> list[MonitorRow]:
     target = state.target
     if target is None:
-        return [Row("target", "none seen", Level.NOTE)]
+        return [MonitorRow("target", "none seen", Level.NOTE)]
     old_s = age_s(target.at_ns, now_ns)
     assert old_s is not None
     rate_hz = state.target_rate_hz(now_ns)
@@ -153,33 +153,33 @@ def _target(state: MonitorState, now_ns: int) -> list[Row]:
         else "{:.2f} {:.2f} {:.2f} m".format(*target.position_m)
     )
     return [
-        Row("from", f"{target.system}/{target.component}, {rate_hz:.1f} Hz"),
-        Row("where", f"{target.frame} {where}, distance {target.distance_m:.2f} m"),
-        Row("age", f"{old_s:.1f} s", Level.WARNING if old_s > LATE_TARGET_S else Level.OK),
+        MonitorRow("from", f"{target.system}/{target.component}, {rate_hz:.1f} Hz"),
+        MonitorRow("where", f"{target.frame} {where}, distance {target.distance_m:.2f} m"),
+        MonitorRow("age", f"{old_s:.1f} s", Level.WARNING if old_s > LATE_TARGET_S else Level.OK),
     ]
 
 
-def _daemon(state: MonitorState) -> list[Row]:
+def _daemon(state: MonitorState) -> list[MonitorRow]:
     daemon = state.daemon
     assert daemon is not None
     bad = daemon.state in ("hold", "abort")
     rows = [
-        Row(
+        MonitorRow(
             "state",
             f"{daemon.state or 'unknown'}{': ' + daemon.reason if daemon.reason else ''}",
             Level.WARNING if bad else Level.OK,
         ),
-        Row(
+        MonitorRow(
             "targets",
             "go out" if daemon.sending else f"do not go out: {daemon.not_sent or 'no site yet'}",
             Level.OK if daemon.sending else Level.NOTE,
         ),
     ]
     if daemon.site:
-        rows.append(Row("site", daemon.site))
+        rows.append(MonitorRow("site", daemon.site))
     if daemon.health:
         fine = not daemon.health.startswith(("degraded", "failed"))
-        rows.append(Row("health", daemon.health, Level.OK if fine else Level.WARNING))
+        rows.append(MonitorRow("health", daemon.health, Level.OK if fine else Level.WARNING))
     shown = [
         f"{label} {entry['p50_ms']:.0f}/{entry['p95_ms']:.0f} ms"
         for name, label in (
@@ -190,7 +190,7 @@ def _daemon(state: MonitorState) -> list[Row]:
         if isinstance(entry := daemon.timings_ms.get(name), dict)
     ]
     if shown:
-        rows.append(Row("latency", ", ".join(shown) + " (p50/p95)"))
+        rows.append(MonitorRow("latency", ", ".join(shown) + " (p50/p95)"))
     return rows
 
 

@@ -41,7 +41,7 @@ class Writable(Enum):
 
 
 @dataclass(frozen=True)
-class Parameter:
+class OwnParameter:
     """One parameter, but for its value.
 
     Attributes:
@@ -80,7 +80,7 @@ class ParameterTable(Protocol):
     """What the daemon lets be seen and set. Called in a reader thread; must not wait."""
 
     @property
-    def parameters(self) -> Sequence[Parameter]:
+    def parameters(self) -> Sequence[OwnParameter]:
         """All, in an order that never changes."""
 
     def get(self, name: str) -> float:
@@ -103,7 +103,7 @@ class NoParameters:
     """An empty table."""
 
     @property
-    def parameters(self) -> Sequence[Parameter]:
+    def parameters(self) -> Sequence[OwnParameter]:
         """None."""
         return ()
 

@@ -7,7 +7,7 @@ flood takes the time of the autopilot that is served.
 from __future__ import annotations
 
 from firmware_bridge.frames import FrameReader, ReceivedFrame
-from firmware_bridge.pacing import Allowance
+from firmware_bridge.token_bucket import TokenBucket
 from firmware_bridge.transport import Arrival, Peer, Transport
 
 NS_PER_S = 1_000_000_000
@@ -35,10 +35,10 @@ class _Peer:
     def __init__(self, peer: Peer) -> None:
         self.reader = FrameReader(peer)
         self.heard_ns = 0
-        self.budget = Allowance(STRANGER_BYTES_PER_S, STRANGER_BYTES_PER_S)
+        self.budget = TokenBucket(STRANGER_BYTES_PER_S, STRANGER_BYTES_PER_S)
 
 
-class PeerBook:
+class PeerTable:
     """The peers of one connection. Its reader's thread takes; any thread may ask who is there.
 
     Attributes:
@@ -54,7 +54,7 @@ class PeerBook:
         self._peers: dict[Peer, _Peer] = {}
         self._present: tuple[Peer, ...] = ()
         self._served: Peer = None
-        self._strangers = Allowance(STRANGERS_BYTES_PER_S, STRANGERS_BYTES_PER_S)
+        self._strangers = TokenBucket(STRANGERS_BYTES_PER_S, STRANGERS_BYTES_PER_S)
 
     @property
     def bytes_bad(self) -> int:

@@ -22,11 +22,11 @@ from firmware_bridge.resets import (
     NS_PER_S,
     TILT_GAP_NS,
     Attitude,
-    Creep,
+    AttitudeInnovation,
+    InnovationSum,
     Position,
     ResetLimits,
     ResetRule,
-    Turn,
     attitude_innovation,
     beyond,
     position_innovation,
@@ -123,11 +123,11 @@ class PoseHistory:
         self._attitudes: Track[Attitude] = Track(keep_ns, self._attitude_jumps, self._attitude_parted)
         self._positions: Track[Position] = Track(keep_ns, self._position_jumps, self._position_parted)
         self._heights = RangeHeights(keep_ns, self._limits.max_height_rate_m_s)
-        self._creep = Creep(self._limits.resets.creep_ns)
-        self._heading_creep = Creep(self._limits.resets.creep_ns)
+        self._creep = InnovationSum(self._limits.resets.creep_ns)
+        self._heading_creep = InnovationSum(self._limits.resets.creep_ns)
         self._crept = 0
         self._settling: tuple[int, Vector] | None = None
-        self._turned = Turn(0.0, 0.0, 0.0, 0.0)
+        self._turned = AttitudeInnovation(0.0, 0.0, 0.0, 0.0)
         self._frames = FrameHistory()
         self._told_ns: int | None = None
         self._valid = True

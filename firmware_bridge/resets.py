@@ -119,7 +119,7 @@ def position_innovation(a: Position, b: Position) -> Vector:
 
 
 @dataclass(frozen=True)
-class Turn:
+class AttitudeInnovation:
     """The innovation of an attitude.
 
     Attributes:
@@ -136,7 +136,7 @@ class Turn:
     tilt_rad: float
 
 
-def attitude_innovation(a: Attitude, b: Attitude) -> Turn:
+def attitude_innovation(a: Attitude, b: Attitude) -> AttitudeInnovation:
     """What is left of the turn from a to b after their rates over the time.
 
     The heading's is the smaller by its two measures.
@@ -153,7 +153,7 @@ def attitude_innovation(a: Attitude, b: Attitude) -> Turn:
         if best is None or abs(outside_rad) < abs(best[0]):
             best = (outside_rad, step_rad, spread_rad)
     assert best is not None
-    return Turn(*best, _lean(a, b, seconds))
+    return AttitudeInnovation(*best, _lean(a, b, seconds))
 
 
 def _lean(a: Attitude, b: Attitude, seconds: float) -> float:
@@ -172,7 +172,7 @@ def beyond(value: float, spread: float) -> float:
     return math.copysign(max(0.0, abs(value) - spread), value)
 
 
-class Creep:
+class InnovationSum:
     """Sums the innovations of the last moments, so that a step in small parts is seen as one."""
 
     def __init__(self, keep_ns: int) -> None:
@@ -251,7 +251,7 @@ class ResetRule:
             or abs(left_m[2]) > share * limits.vertical_m + down_slack_m
         )
 
-    def attitude_jumps(self, turn: Turn, a: Attitude, b: Attitude, told: bool = False) -> bool:
+    def attitude_jumps(self, turn: AttitudeInnovation, a: Attitude, b: Attitude, told: bool = False) -> bool:
         """Whether heading or tilt has been reset between two attitudes, turn being their own."""
         if self.heading_moved(turn.heading_rad, a, b, told):
             return True

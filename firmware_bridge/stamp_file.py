@@ -60,7 +60,7 @@ class StampFile:
         draft.replace(self._path)
 
 
-class StampKeeper:
+class StampWriter:
     """Writes the stamp every few seconds in a thread of its own: a slow card delays nobody."""
 
     def __init__(self, file: StampFile, clock: StampClock) -> None:
@@ -99,7 +99,7 @@ class StampKeeper:
             self._failed = True
 
 
-def load_signing(key_file: Path, stamp_file: Path) -> tuple[LinkSigning, StampKeeper]:
+def load_signing(key_file: Path, stamp_file: Path) -> tuple[LinkSigning, StampWriter]:
     """Key, clock and the keeper of its stamp, which is yet to be started.
 
     Raises:
@@ -110,7 +110,7 @@ def load_signing(key_file: Path, stamp_file: Path) -> tuple[LinkSigning, StampKe
     # The protocol's stamps count from a date, so the wall clock is asked, once: see StampClock.
     today = stamp_of_unix_s(time.time())  # noqa: TID251
     clock = StampClock(max(kept.read(), today), time.monotonic_ns)
-    return LinkSigning(key, clock), StampKeeper(kept, clock)
+    return LinkSigning(key, clock), StampWriter(kept, clock)
 
 
 def make_key_file(path: Path, secret: bytes) -> None:

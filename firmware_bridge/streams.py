@@ -54,7 +54,7 @@ class RateMeter:
 
 
 @dataclass
-class _Stream:
+class _StreamRequest:
     name: str
     rate_hz: float
     next_ask_ns: int = 0
@@ -79,7 +79,7 @@ class StreamRequests:
         self._rates_hz = dict(rates_hz)
         self._substitutes = dict(substitutes or {})
         self._optional: set[str] = set()
-        self._streams: dict[str, _Stream] = {}
+        self._streams: dict[str, _StreamRequest] = {}
         self._meters: dict[str, RateMeter] = {}
         self._waiting_for: str | None = None
         self._answer_until_ns = 0
@@ -90,11 +90,11 @@ class StreamRequests:
         self._rates_hz[name] = rate_hz
         if optional:
             self._optional.add(name)
-        self._streams[name] = _Stream(name, rate_hz, next_ask_ns=now_ns)
+        self._streams[name] = _StreamRequest(name, rate_hz, next_ask_ns=now_ns)
 
     def restart(self, now_ns: int) -> None:
         """Ask for everything anew, as after a reconnect or a reboot."""
-        self._streams = {name: _Stream(name, rate, next_ask_ns=now_ns) for name, rate in self._rates_hz.items()}
+        self._streams = {name: _StreamRequest(name, rate, next_ask_ns=now_ns) for name, rate in self._rates_hz.items()}
         self._meters = {}
         self._waiting_for = None
 
@@ -167,17 +167,17 @@ class StreamRequests:
         meter = self._meters.get(name)
         return 0.0 if meter is None else meter.rate_hz(now_ns)
 
-    def _satisfied(self, stream: _Stream, now_ns: int) -> bool:
+    def _satisfied(self, stream: _StreamRequest, now_ns: int) -> bool:
         if self._rate_hz(stream.name, now_ns) < SLOW_BELOW * stream.rate_hz:
             return False
         stream.asked = 0
         stream.pause_ns = MISSING_AFTER_NS
         return True
 
-    def _substitute(self, stream: _Stream, now_ns: int) -> None:
+    def _substitute(self, stream: _StreamRequest, now_ns: int) -> None:
         other = self._substitutes.get(stream.name)
         if other is not None and other not in self._streams:
-            self._streams[other] = _Stream(other, stream.rate_hz, next_ask_ns=now_ns)
+            self._streams[other] = _StreamRequest(other, stream.rate_hz, next_ask_ns=now_ns)
 
 
 def request_message(system: int, component: int, message_id: int) -> Any:

@@ -11,17 +11,17 @@ from collections.abc import Callable
 from typing import Any
 
 from firmware_bridge.clock import NS_PER_MS, ClockMap
-from firmware_bridge.commands import Addressee, CommandDesk, GlobalFix
+from firmware_bridge.commands import Addressee, CommandTracker, GlobalFix
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.frames import ReceivedFrame
 from firmware_bridge.gimbal import READERS as GIMBAL_READERS
 from firmware_bridge.gimbal import GimbalHistory
 from firmware_bridge.identity import Version, identity_of
-from firmware_bridge.peers import PeerBook
+from firmware_bridge.peers import PeerTable
 from firmware_bridge.pose_history import HeightSource, PoseHistory
 from firmware_bridge.rangefinders import RangeReadings, stuck_words
 from firmware_bridge.report import Alarm, AlarmKind
-from firmware_bridge.served import Change, ServedAutopilot
+from firmware_bridge.selector import AutopilotSelector, ServedChange
 from firmware_bridge.settings import STICK_RATE_HZ, LinkSettings
 from firmware_bridge.streams import StreamRequests, request_message, set_message_interval
 from firmware_bridge.target import TargetForm
@@ -77,8 +77,8 @@ class Telemetry:
         vehicle: Heartbeat and landed state.
         streams: What is asked for, and how fast it comes.
         peers: Who speaks on the connection; bytes to frames, with counters.
-        desk: Our commands, until they are acknowledged.
-        choice: Which autopilot is served, and who else claims to be one.
+        command_tracker: Our commands, until they are acknowledged.
+        selector: Which autopilot is served, and who else claims to be one.
         reboots: How often its boot clock started anew, or another autopilot took its place.
         clock: Its boot clock in our monotonic time.
         last_error: What was last found wrong; the link writes its own errors here too.
@@ -97,11 +97,11 @@ class Telemetry:
             round(settings.heartbeat_timeout_s * NS_PER_S), stick_channels=settings.stick_channels
         )
         self.streams = StreamRequests(settings.asked_rates_hz(), SUBSTITUTES)
-        self.peers = PeerBook()
-        self.desk = CommandDesk()
+        self.peers = PeerTable()
+        self.command_tracker = CommandTracker()
         self._fix: GlobalFix | None = None
         self._fix_frame = self.history.frame
-        self.choice = ServedAutopilot(settings.system_id, round(settings.heartbeat_timeout_s * NS_PER_S))
+        self.selector = AutopilotSelector(settings.system_id, round(settings.heartbeat_timeout_s * NS_PER_S))
         self._own_ids: tuple[int, Peer] | None = None
         self.version: Version | None = None
         self._version_asked_ns = 0
@@ -136,20 +136,20 @@ class Telemetry:
     @property
     def autopilot(self) -> AutopilotId | None:
         """The one that is served, from its first heartbeat on."""
-        served = self.choice.served
+        served = self.selector.served
         return None if served is None else served.id
 
     @property
     def peer(self) -> Peer:
         """Where it is heard; None before, and where there is only one other end."""
-        served = self.choice.served
+        served = self.selector.served
         return None if served is None else served.peer
 
     @property
     def frames_lost(self) -> int:
         """Frames of the autopilot that did not come, by the gaps in their numbers."""
         # Messages that our dialect does not know came, and yet leave a gap.
-        return max(0, self.choice.sequence.lost - self.peers.unknown)
+        return max(0, self.selector.sequence.lost - self.peers.unknown)
 
     @property
     def own_system(self) -> int:
@@ -176,7 +176,7 @@ class Telemetry:
     def alarms(self, now_ns: int) -> tuple[Alarm, ...]:
         """What forbids to send targets and commands, whatever else is well."""
         found = []
-        contested = self.choice.contested(now_ns)
+        contested = self.selector.contested(now_ns)
         if contested:
             found.append(Alarm(AlarmKind.CONTESTED, contested))
         if self._own_ids is not None and now_ns - self._own_ids[0] <= OWN_IDS_QUIET_NS:
@@ -205,13 +205,13 @@ class Telemetry:
         if who is not None:
             to = Addressee(who.system, who.component, self.vehicle.autopilot)
         fix = self._fix if self._fix_frame == self.history.frame else None
-        self.desk.ask(request, to, fix, now_ns)
+        self.command_tracker.ask(request, to, fix, now_ns)
 
     def request(self, now_ns: int) -> Any:
         """The command or stream request to send now, or None."""
         if self.alarms(now_ns):
             return None
-        command = self.desk.due(now_ns)
+        command = self.command_tracker.due(now_ns)
         if command is not None:
             return command
         autopilot = self.autopilot
@@ -240,7 +240,7 @@ class Telemetry:
                 return [f"{where}: nothing comes; check wiring, port and the autopilot's protocol"]
             if self.peers.bytes_bad > self.peers.bytes_received // 2:
                 return [f"{where}: bytes, but no MAVLink; check the baud rate on both ends"]
-            passed_over = self.choice.passed_over
+            passed_over = self.selector.passed_over
             return [f"{where}: MAVLink, but no autopilot's heartbeat; " + (passed_over or "check the routing")]
         alarms = self.alarms(now_ns)
         if alarms:
@@ -250,7 +250,7 @@ class Telemetry:
         lost = self._estimator_problem(now_ns)
         if lost is not None:
             return [f"{where}: {lost}"]
-        if self.choice.mavlink1_only(now_ns):
+        if self.selector.mavlink1_only(now_ns):
             return [
                 f"{where}: the autopilot speaks MAVLink 1, which knows no target's position; set "
                 "SERIALn_PROTOCOL = 2 (ArduPilot) or MAV_PROTO_VER = 2 (PX4)"
@@ -278,12 +278,12 @@ class Telemetry:
 
     def take(self, message: Any, now_ns: int, peer: Peer = None) -> None:
         """Take a message that arrived at ``now_ns`` from a peer."""
-        change = self.choice.hear(message, peer, now_ns)
+        change = self.selector.hear(message, peer, now_ns)
         if change is not None:
             self._on_change(change, now_ns)
-        if self.choice.belongs(message, peer):
+        if self.selector.belongs(message, peer):
             self._on_gimbal(message, now_ns)
-        if not self.choice.speaks(message, peer):
+        if not self.selector.speaks(message, peer):
             return
         name = message.get_type()
         self.streams.on_message(name, now_ns)
@@ -291,18 +291,18 @@ class Telemetry:
         if handler is not None:
             handler(message, now_ns)
 
-    def _on_change(self, change: Change, now_ns: int) -> None:
-        served = self.choice.served
+    def _on_change(self, change: ServedChange, now_ns: int) -> None:
+        served = self.selector.served
         assert served is not None
-        if change is Change.MOVED:
+        if change is ServedChange.MOVED:
             log.warning("link: %s has moved there", served)
             self.streams.restart(now_ns)
             return
-        if change is Change.REPLACED:
+        if change is ServedChange.REPLACED:
             self.last_error = f"the one served before has fallen silent; {served} is served now"
             log.warning("link: %s", self.last_error)
             self.vehicle.forget()
-            self.desk.withdraw()
+            self.command_tracker.withdraw()
             self.clock.reset()
             self._fix = None
             self._start_anew(now_ns)
@@ -424,7 +424,7 @@ class Telemetry:
         if to_us and message.command == mavlink.MAV_CMD_SET_MESSAGE_INTERVAL:
             self.streams.on_ack(message.result, now_ns)
         elif to_us:
-            self.desk.on_ack(message, now_ns)
+            self.command_tracker.on_ack(message, now_ns)
 
     def _on_gimbal(self, message: Any, now_ns: int) -> None:
         """A gimbal speaks for itself, or the autopilot for it."""

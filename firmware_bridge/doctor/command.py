@@ -11,7 +11,7 @@ from pathlib import Path
 from firmware_bridge.claims import Claim, HeldError, holder_of
 from firmware_bridge.doctor.boot import reboot
 from firmware_bridge.doctor.examination import Examination, Repair, examine, repair, repair_findings
-from firmware_bridge.doctor.findings import Finding, Level
+from firmware_bridge.doctor.findings import DoctorFinding, Level
 from firmware_bridge.doctor.latency import Latency, latency_of, run_daemon
 from firmware_bridge.doctor.session import TOOL_COMPONENT, Session
 from firmware_bridge.doctor.show import busy, closing_line, has_rich, line_of, print_table
@@ -74,19 +74,19 @@ def run(options: DoctorOptions, echo: Echo) -> int:
     return report.exit_status
 
 
-def _teller(options: DoctorOptions, echo: Echo) -> Callable[[Finding], None]:
+def _teller(options: DoctorOptions, echo: Echo) -> Callable[[DoctorFinding], None]:
     """Prints each finding as it is made, where lines are printed."""
     if options.as_json or has_rich():
         return lambda finding: None
 
-    def tell(finding: Finding) -> None:
+    def tell(finding: DoctorFinding) -> None:
         if options.show_all or finding.level is not Level.OK or finding.section != "parameters":
             echo(line_of(finding))
 
     return tell
 
 
-def _examine_and_mend(options: DoctorOptions, tell: Callable[[Finding], None]) -> Examination:
+def _examine_and_mend(options: DoctorOptions, tell: Callable[[DoctorFinding], None]) -> Examination:
     config = load_tool_config(options.config)
     settings = config.settings(options.connection, options.baud, TOOL_COMPONENT)
     _leave_a_daemon_alone(settings)
@@ -139,17 +139,17 @@ def _mend(
     report: Examination,
     options: DoctorOptions,
     latency: Latency | None,
-    tell: Callable[[Finding], None],
+    tell: Callable[[DoctorFinding], None],
 ) -> Examination:
     """Write, reboot where wanted, look again; the new report begins with what was done."""
-    done: list[Finding] = []
+    done: list[DoctorFinding] = []
     for _ in range(ROUNDS):
         change: Repair = repair(session, report)
         rebooted = bool(change.reboot_needed) and options.reboot
         made = repair_findings(change, rebooted)
         if rebooted:
             took_s = reboot(session, REBOOT_TIMEOUT_S)
-            made.append(Finding("fix", "reboot", Level.OK, f"speaks again after {took_s:.0f} s"))
+            made.append(DoctorFinding("fix", "reboot", Level.OK, f"speaks again after {took_s:.0f} s"))
         done += made
         for finding in made:
             tell(finding)

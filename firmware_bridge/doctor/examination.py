@@ -8,13 +8,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from firmware_bridge.doctor import ardupilot, px4
-from firmware_bridge.doctor.findings import EXIT_STATUS, Finding, Level, worst
+from firmware_bridge.doctor.findings import EXIT_STATUS, DoctorFinding, Level, worst
 from firmware_bridge.doctor.latency import Latency, latency_findings, pose_age_ms
-from firmware_bridge.doctor.parameters import Parameter, ParameterError, Written, read_parameters, write_parameters
+from firmware_bridge.doctor.parameters import (
+    AutopilotParameter,
+    ParameterError,
+    WrittenParameter,
+    read_parameters,
+    write_parameters,
+)
+from firmware_bridge.doctor.pitfalls import find_pitfalls, timesync_pitfall
 from firmware_bridge.doctor.quality import Quality, measure, quality_findings
 from firmware_bridge.doctor.rules import Rule, judge_all, names_of, number
 from firmware_bridge.doctor.session import Session
-from firmware_bridge.doctor.traps import find_traps, timesync_trap
 from firmware_bridge.identity import Identity
 from landing.errors import LinkError
 from landing.vehicle import Autopilot
@@ -23,7 +29,7 @@ RULES: Mapping[Autopilot, tuple[Rule, ...]] = {Autopilot.ARDUPILOT: ardupilot.RU
 LISTEN_S = 5.0
 POSE_AGE_S = 2.0
 
-Say = Callable[[Finding], None]
+Say = Callable[[DoctorFinding], None]
 """Called with each finding as it is made."""
 
 
@@ -39,8 +45,8 @@ class Examination:
     """
 
     identity: Identity
-    findings: list[Finding] = field(default_factory=list)
-    parameters: dict[str, Parameter | None] = field(default_factory=dict)
+    findings: list[DoctorFinding] = field(default_factory=list)
+    parameters: dict[str, AutopilotParameter | None] = field(default_factory=dict)
     quality: Quality | None = None
 
     @property
@@ -108,7 +114,7 @@ def examine(
         )
     report = Examination(identity)
 
-    def found(findings: Sequence[Finding | None]) -> None:
+    def found(findings: Sequence[DoctorFinding | None]) -> None:
         for finding in findings:
             if finding is not None:
                 report.findings.append(finding)
@@ -123,11 +129,11 @@ def examine(
         found([_no_parameters()])
     else:
         found(judge_all(rules, report.parameters, identity.version))
-    found(find_traps(identity, report.values))
+    found(find_pitfalls(identity, report.values))
     if report.quality is not None:
         quality = report.quality
         asked_hz = quality.timesync_asked / quality.seconds
-        found([timesync_trap(identity, asked_hz, quality.timesync_answered)])
+        found([timesync_pitfall(identity, asked_hz, quality.timesync_answered)])
         known = latency or Latency()
         if known.pose_to_send_ms is None:
             measured_ms = pose_age_ms(session, min(POSE_AGE_S, listen_s))
@@ -149,10 +155,10 @@ class Repair:
     Attributes:
         written: What was changed and read back, in order.
         reboot_needed: Parameters that count only from the next boot.
-        failed: Parameter to the reason why it could not be mended.
+        failed: AutopilotParameter to the reason why it could not be mended.
     """
 
-    written: tuple[Written, ...]
+    written: tuple[WrittenParameter, ...]
     reboot_needed: tuple[str, ...]
     failed: Mapping[str, str] = field(default_factory=dict)
 
@@ -175,7 +181,7 @@ def repair(session: Session, report: Examination) -> Repair:
     session.connect()
     if present and session.vehicle().armed:
         raise ParameterError("nothing is written: the vehicle is armed; disarm first")
-    written: list[Written] = []
+    written: list[WrittenParameter] = []
     failed: dict[str, str] = {}
     for name, change in present.items():
         try:
@@ -186,10 +192,10 @@ def repair(session: Session, report: Examination) -> Repair:
     return Repair(tuple(written), reboot, failed)
 
 
-def repair_findings(done: Repair, rebooted: bool) -> list[Finding]:
+def repair_findings(done: Repair, rebooted: bool) -> list[DoctorFinding]:
     """What was mended, for the report."""
     found = [
-        Finding(
+        DoctorFinding(
             "fix",
             change.name,
             Level.OK,
@@ -198,10 +204,10 @@ def repair_findings(done: Repair, rebooted: bool) -> list[Finding]:
         )
         for change in done.written
     ]
-    found += [Finding("fix", name, Level.ERROR, why) for name, why in done.failed.items()]
+    found += [DoctorFinding("fix", name, Level.ERROR, why) for name, why in done.failed.items()]
     if done.reboot_needed and not rebooted:
         found.append(
-            Finding(
+            DoctorFinding(
                 "fix",
                 "reboot",
                 Level.WARNING,
@@ -212,7 +218,7 @@ def repair_findings(done: Repair, rebooted: bool) -> list[Finding]:
     return found
 
 
-def _who(session: Session, identity: Identity) -> list[Finding]:
+def _who(session: Session, identity: Identity) -> list[DoctorFinding]:
     known = session.telemetry.autopilot
     assert known is not None
     vehicle = session.vehicle()
@@ -221,15 +227,15 @@ def _who(session: Session, identity: Identity) -> list[Finding]:
     details += [f"board {identity.board}"] if identity.board else []
     details += [f"usb {identity.usb}"] if identity.usb else []
     found = [
-        Finding(
+        DoctorFinding(
             "autopilot",
             "identity",
             Level.OK if identity.version is not None else Level.WARNING,
             f"{identity.name} ({', '.join(details)})",
-            why="" if identity.version is not None else "it tells no version, so every known trap is listed",
+            why="" if identity.version is not None else "it tells no version, so every known pitfall is listed",
             data={"capabilities": identity.capability_names()},
         ),
-        Finding(
+        DoctorFinding(
             "autopilot",
             "state",
             Level.OK,
@@ -238,7 +244,7 @@ def _who(session: Session, identity: Identity) -> list[Finding]:
     ]
     if identity.stage:
         found.append(
-            Finding(
+            DoctorFinding(
                 "autopilot",
                 "release",
                 Level.NOTE,
@@ -249,8 +255,8 @@ def _who(session: Session, identity: Identity) -> list[Finding]:
     return found
 
 
-def _no_parameters() -> Finding:
-    return Finding(
+def _no_parameters() -> DoctorFinding:
+    return DoctorFinding(
         "parameters",
         "all",
         Level.ERROR,

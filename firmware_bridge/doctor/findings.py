@@ -29,7 +29,7 @@ EXIT_STATUS = {Level.OK: 0, Level.NOTE: 0, Level.WARNING: 1, Level.ERROR: 2}
 
 
 @dataclass(frozen=True)
-class Change:
+class ParameterChange:
     """What `--fix` would write.
 
     Attributes:
@@ -44,11 +44,11 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Finding:
+class DoctorFinding:
     """One line of the report.
 
     Attributes:
-        section: ``autopilot``, ``link``, ``parameters``, ``traps``, ``latency``, ``target`` or ``fix``.
+        section: ``autopilot``, ``link``, ``parameters``, ``pitfalls``, ``latency``, ``target`` or ``fix``.
         name: What was looked at, e.g. a parameter's name.
         level: How much it matters.
         value: What it is.
@@ -64,7 +64,7 @@ class Finding:
     value: str
     expected: str = ""
     why: str = ""
-    change: Change | None = None
+    change: ParameterChange | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
@@ -85,6 +85,6 @@ class Finding:
         return found
 
 
-def worst(findings: Iterable[Finding]) -> Level:
+def worst(findings: Iterable[DoctorFinding]) -> Level:
     """The worst level; `Level.OK` for none."""
     return max((finding.level for finding in findings), default=Level.OK)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from firmware_bridge.doctor.findings import Change, Finding, Level
+from firmware_bridge.doctor.findings import DoctorFinding, Level, ParameterChange
 from firmware_bridge.doctor.quality import Quality
 from firmware_bridge.doctor.rules import Values, number
 from firmware_bridge.doctor.session import NS_PER_S, Session
@@ -131,16 +131,16 @@ def proposed_lag_s(pose_to_send_ms: float, rtt_ms: float) -> float:
     return min(max(round(lag_s / LAG_STEP_S) * LAG_STEP_S, SMALLEST_LAG_S), LARGEST_LAG_S)
 
 
-def latency_findings(latency: Latency, quality: Quality, autopilot: Autopilot, values: Values) -> list[Finding]:
+def latency_findings(latency: Latency, quality: Quality, autopilot: Autopilot, values: Values) -> list[DoctorFinding]:
     """What the latencies mean, and on ArduPilot what PLND_LAG should be."""
-    found: list[Finding] = []
+    found: list[DoctorFinding] = []
     frame_ms = latency.frame_to_send_ms or latency.frame_to_decision_ms
     if frame_ms is not None:
         what = "to send" if latency.frame_to_send_ms else "to decision"
         tail_ms = latency.frame_to_decision_p95_ms
         more = f", to decision 95 % within {tail_ms:.0f} ms" if tail_ms is not None else ""
         found.append(
-            Finding(
+            DoctorFinding(
                 "latency",
                 f"frame {what}",
                 Level.OK if frame_ms <= OLD_FRAME_MS else Level.WARNING,
@@ -157,19 +157,19 @@ def latency_findings(latency: Latency, quality: Quality, autopilot: Autopilot, v
     age = f"pose {latency.pose_to_send_ms:.0f} ms old when sent, round trip {rtt_ms:.0f} ms"
     data = {"pose_to_send_ms": round(latency.pose_to_send_ms, 2), "rtt_ms": round(rtt_ms, 2), "lag_s": round(lag_s, 3)}
     if autopilot is not Autopilot.ARDUPILOT:
-        found.append(Finding("latency", "pose to arrival", Level.OK, age, data=data))
+        found.append(DoctorFinding("latency", "pose to arrival", Level.OK, age, data=data))
         return found
     now_s = values.get("PLND_LAG")
     good = now_s is not None and abs(now_s - lag_s) <= LAG_TOLERANCE_S
     found.append(
-        Finding(
+        DoctorFinding(
             "latency",
             "PLND_LAG",
             Level.OK if good else Level.WARNING,
             "not there" if now_s is None else f"{number(now_s)} s; {age}",
             f"{number(lag_s)} s",
             "" if good else "while it tilts, the target seems to move by the angle of that time",
-            None if good or now_s is None else Change("PLND_LAG", round(lag_s, 3), reboot=True),
+            None if good or now_s is None else ParameterChange("PLND_LAG", round(lag_s, 3), reboot=True),
             data,
         )
     )

@@ -52,7 +52,7 @@ class ParameterError(LinkError):
 
 
 @dataclass(frozen=True)
-class Parameter:
+class AutopilotParameter:
     """One parameter as the autopilot holds it.
 
     Attributes:
@@ -72,7 +72,7 @@ class Parameter:
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenParameter:
     """A parameter that was written and read back.
 
     Attributes:
@@ -115,7 +115,7 @@ def encode_value(value: float, kind: int, encoding: ParameterEncoding) -> float:
     return float(struct.unpack("<f", raw.ljust(4, b"\0"))[0])
 
 
-def read_parameters(session: Session, names: Iterable[str]) -> dict[str, Parameter | None]:
+def read_parameters(session: Session, names: Iterable[str]) -> dict[str, AutopilotParameter | None]:
     """Read parameters by name.
 
     Args:
@@ -129,7 +129,7 @@ def read_parameters(session: Session, names: Iterable[str]) -> dict[str, Paramet
         LinkError: The autopilot is not heard.
     """
     encoding = session.identify().encoding
-    found: dict[str, Parameter | None] = dict.fromkeys(names)
+    found: dict[str, AutopilotParameter | None] = dict.fromkeys(names)
     open_names = list(found)
     answered: list[int] = []
 
@@ -162,12 +162,12 @@ def read_parameters(session: Session, names: Iterable[str]) -> dict[str, Paramet
     return found
 
 
-def write_parameters(session: Session, values: Mapping[str, float]) -> list[Written]:
+def write_parameters(session: Session, values: Mapping[str, float]) -> list[WrittenParameter]:
     """Write parameters and read each back; those that hold the value already are left alone.
 
     Args:
         session: Connected or not yet.
-        values: Parameter name to the number it shall hold.
+        values: AutopilotParameter name to the number it shall hold.
 
     Returns:
         What was changed, in order.
@@ -182,12 +182,12 @@ def write_parameters(session: Session, values: Mapping[str, float]) -> list[Writ
     missing = [name for name, parameter in present.items() if parameter is None]
     if missing:
         raise ParameterError(f"the autopilot has no parameter {', '.join(missing)}; check the name and its firmware")
-    written: list[Written] = []
+    written: list[WrittenParameter] = []
     for name, value in values.items():
         before = present[name]
         assert before is not None
         if not holds(before.value, value):
-            written.append(Written(name, before.value, _write(session, before, value)))
+            written.append(WrittenParameter(name, before.value, _write(session, before, value)))
     return written
 
 
@@ -196,7 +196,7 @@ def holds(actual: float, wanted: float) -> bool:
     return math.isclose(actual, wanted, rel_tol=1e-5, abs_tol=1e-6)
 
 
-def _write(session: Session, before: Parameter, value: float) -> float:
+def _write(session: Session, before: AutopilotParameter, value: float) -> float:
     encoding = session.identify().encoding
     field = encode_value(value, before.type, encoding)
     # Looked at before every single write: somebody may arm in between.
@@ -207,7 +207,7 @@ def _write(session: Session, before: Parameter, value: float) -> float:
         target.system, target.component, before.name.encode("ascii"), field, before.type
     )
 
-    def echo(heard: Any) -> Parameter | None:
+    def echo(heard: Any) -> AutopilotParameter | None:
         parameter = _parameter(heard, encoding)
         return parameter if parameter is not None and parameter.name == before.name else None
 
@@ -219,7 +219,7 @@ def _write(session: Session, before: Parameter, value: float) -> float:
     return after.value
 
 
-def _all_there(found: Mapping[str, Parameter | None], names: Iterable[str]) -> bool:
+def _all_there(found: Mapping[str, AutopilotParameter | None], names: Iterable[str]) -> bool:
     return all(found[name] is not None for name in names)
 
 
@@ -228,10 +228,10 @@ def _request(session: Session, name: str) -> None:
     session.send(mavlink.MAVLink_param_request_read_message(target.system, target.component, name.encode("ascii"), -1))
 
 
-def _parameter(message: Any, encoding: ParameterEncoding) -> Parameter | None:
+def _parameter(message: Any, encoding: ParameterEncoding) -> AutopilotParameter | None:
     if message.get_type() != "PARAM_VALUE":
         return None
     raw = message.param_id
     name = raw.decode("ascii", "replace") if isinstance(raw, bytes) else str(raw)
     value = decode_value(message.param_value, message.param_type, encoding)
-    return Parameter(name.rstrip("\0"), value, message.param_type)
+    return AutopilotParameter(name.rstrip("\0"), value, message.param_type)

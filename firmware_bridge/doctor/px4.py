@@ -48,7 +48,7 @@ PRECISION = (
     ),
     Rule("PLD_SRCH_TOUT", Within(0, 60, "s", 10), "it waits there for so long, then lands in place"),
     Rule("PLD_MAX_SRCH", Within(0, 10), "it goes back to search so often", Level.NOTE),
-    Rule("RTL_PLD_MD", Anything(names=RTL_MODES), "what RTL does about a target; see 'traps'"),
+    Rule("RTL_PLD_MD", Anything(names=RTL_MODES), "what RTL does about a target; see 'pitfalls'"),
     Rule(
         "LTEST_MODE",
         Anything(names={0: "moving target", 1: "target stands still"}),

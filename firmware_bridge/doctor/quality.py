@@ -10,7 +10,7 @@ from typing import Any
 
 from firmware_bridge.connection import parse_connection
 from firmware_bridge.dialect import mavlink
-from firmware_bridge.doctor.findings import Finding, Level
+from firmware_bridge.doctor.findings import DoctorFinding, Level
 from firmware_bridge.doctor.session import NS_PER_S, Session
 from firmware_bridge.supplement import timesync
 from firmware_bridge.telemetry import SUBSTITUTES
@@ -154,7 +154,7 @@ def measure(session: Session, seconds: float) -> Quality:
 
     heard = session.telemetry
     frames, lost_before = heard.peers, heard.frames_lost
-    received_before = heard.choice.sequence.received
+    received_before = heard.selector.sequence.received
     bytes_before, bad_before = frames.bytes_received, frames.bytes_bad
     started_ns = time.monotonic_ns()
     deadline_ns = started_ns + round(seconds * NS_PER_S)
@@ -167,7 +167,7 @@ def measure(session: Session, seconds: float) -> Quality:
         session.listeners.remove(on_message)
     streams = heard.streams
     quality.seconds = (now_ns - started_ns) / NS_PER_S
-    quality.frames = heard.choice.sequence.received - received_before
+    quality.frames = heard.selector.sequence.received - received_before
     lost = max(0, heard.frames_lost - lost_before)
     quality.loss = lost / max(1, lost + quality.frames)
     quality.bytes_per_s = (frames.bytes_received - bytes_before) / quality.seconds
@@ -180,7 +180,7 @@ def measure(session: Session, seconds: float) -> Quality:
     return quality
 
 
-def quality_findings(quality: Quality, session: Session) -> list[Finding]:
+def quality_findings(quality: Quality, session: Session) -> list[DoctorFinding]:
     """What the measurement means."""
     found = [_loss(quality), _round_trip(quality), *_load(quality, session)]
     needed = session.settings.needed()
@@ -195,7 +195,7 @@ def quality_findings(quality: Quality, session: Session) -> list[Finding]:
             level = Level.WARNING
             why = "the line is full, or somebody else on it asks for less"
         found.append(
-            Finding(
+            DoctorFinding(
                 "link",
                 f"rate of {name}",
                 level,
@@ -208,10 +208,10 @@ def quality_findings(quality: Quality, session: Session) -> list[Finding]:
     return found
 
 
-def _loss(quality: Quality) -> Finding:
+def _loss(quality: Quality) -> DoctorFinding:
     loss = quality.loss
     level = Level.ERROR if loss > LOSS_ERROR else Level.WARNING if loss > LOSS_WARNING else Level.OK
-    return Finding(
+    return DoctorFinding(
         "link",
         "loss",
         level,
@@ -222,10 +222,10 @@ def _loss(quality: Quality) -> Finding:
     )
 
 
-def _round_trip(quality: Quality) -> Finding:
+def _round_trip(quality: Quality) -> DoctorFinding:
     median_ms = quality.rtt_median_ms
     if median_ms is None:
-        return Finding(
+        return DoctorFinding(
             "link",
             "round trip",
             Level.NOTE,
@@ -233,7 +233,7 @@ def _round_trip(quality: Quality) -> Finding:
             why="what we send may not arrive: look at the streams' rates",
         )
     level = Level.ERROR if median_ms > RTT_ERROR_MS else Level.WARNING if median_ms > RTT_WARNING_MS else Level.OK
-    return Finding(
+    return DoctorFinding(
         "link",
         "round trip",
         level,
@@ -248,15 +248,15 @@ def _spread(values_ms: Sequence[float]) -> str:
     return f"{min(values_ms):.1f} to {max(values_ms):.1f} ms,"
 
 
-def _load(quality: Quality, session: Session) -> list[Finding]:
+def _load(quality: Quality, session: Session) -> list[DoctorFinding]:
     endpoint = parse_connection(session.settings.connection, session.settings.baud)
     data = {"bytes_per_s": round(quality.bytes_per_s)}
     if endpoint.kind != "serial":
-        return [Finding("link", "load", Level.OK, f"{quality.bytes_per_s / 1000:.1f} kB/s", data=data)]
+        return [DoctorFinding("link", "load", Level.OK, f"{quality.bytes_per_s / 1000:.1f} kB/s", data=data)]
     room = endpoint.baud / BITS_PER_BYTE
     part = quality.bytes_per_s / room
     return [
-        Finding(
+        DoctorFinding(
             "link",
             "load",
             Level.WARNING if part > FULL else Level.OK,

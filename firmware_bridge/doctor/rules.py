@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from firmware_bridge.doctor.findings import Change, Finding, Level
-from firmware_bridge.doctor.parameters import Parameter, holds
+from firmware_bridge.doctor.findings import DoctorFinding, Level, ParameterChange
+from firmware_bridge.doctor.parameters import AutopilotParameter, holds
 from firmware_bridge.identity import Version
 
 Values = Mapping[str, float]
-"""Parameter name to value, of those that the autopilot has."""
+"""AutopilotParameter name to value, of those that the autopilot has."""
 
 
-class Expectation(Protocol):
+class ExpectedValue(Protocol):
     """What a value should be."""
 
     def accepts(self, value: float) -> bool:
@@ -50,20 +50,20 @@ class OneOf:
     mend: bool = True
 
     def accepts(self, value: float) -> bool:
-        """See `Expectation`."""
+        """See `ExpectedValue`."""
         return any(holds(value, accepted) for accepted in self.values)
 
     def words(self) -> str:
-        """See `Expectation`."""
+        """See `ExpectedValue`."""
         return " or ".join(self.meaning(value) for value in self.values)
 
     def meaning(self, value: float) -> str:
-        """See `Expectation`."""
+        """See `ExpectedValue`."""
         name = self.names.get(round(value)) if value == round(value) else None
         return f"{number(value)} ({name})" if name else number(value)
 
     def mended(self, value: float) -> float | None:
-        """See `Expectation`."""
+        """See `ExpectedValue`."""
         return self.values[0] if self.mend else None
 
 
@@ -83,21 +83,21 @@ class Within:
     mend: float | None = None
 
     def accepts(self, value: float) -> bool:
-        """See `Expectation`."""
+        """See `ExpectedValue`."""
         return (self.low <= value <= self.high) or holds(value, self.low) or holds(value, self.high)
 
     def words(self) -> str:
-        """See `Expectation`."""
+        """See `ExpectedValue`."""
         if math.isinf(self.high):
             return f"at least {self.meaning(self.low)}"
         return f"{number(self.low)} to {self.meaning(self.high)}"
 
     def meaning(self, value: float) -> str:
-        """See `Expectation`."""
+        """See `ExpectedValue`."""
         return f"{number(value)} {self.unit}".rstrip()
 
     def mended(self, value: float) -> float | None:
-        """See `Expectation`."""
+        """See `ExpectedValue`."""
         return self.mend
 
 
@@ -117,23 +117,23 @@ class Bits:
     mend: bool = False
 
     def accepts(self, value: float) -> bool:
-        """See `Expectation`."""
+        """See `ExpectedValue`."""
         bits = round(value)
         return bits & self.set_bits == self.set_bits and not bits & self.clear_bits
 
     def words(self) -> str:
-        """See `Expectation`."""
+        """See `ExpectedValue`."""
         wanted = [f"'{self.names.get(1 << i, 1 << i)}' set" for i in _places(self.set_bits)]
         wanted += [f"'{self.names.get(1 << i, 1 << i)}' clear" for i in _places(self.clear_bits)]
         return ", ".join(wanted)
 
     def meaning(self, value: float) -> str:
-        """See `Expectation`."""
+        """See `ExpectedValue`."""
         names = [self.names.get(1 << i, f"bit {i}") for i in _places(round(value))]
         return f"{number(value)} ({', '.join(names)})" if names else number(value)
 
     def mended(self, value: float) -> float | None:
-        """See `Expectation`."""
+        """See `ExpectedValue`."""
         bits = round(value) | self.set_bits
         return float(bits & ~self.clear_bits) if self.mend else None
 
@@ -151,20 +151,20 @@ class Anything:
     names: Mapping[int, str] = field(default_factory=dict)
 
     def accepts(self, value: float) -> bool:
-        """See `Expectation`."""
+        """See `ExpectedValue`."""
         return True
 
     def words(self) -> str:
-        """See `Expectation`."""
+        """See `ExpectedValue`."""
         return ""
 
     def meaning(self, value: float) -> str:
-        """See `Expectation`."""
+        """See `ExpectedValue`."""
         name = self.names.get(round(value)) if value == round(value) else None
         return f"{number(value)} ({name})" if name else f"{number(value)} {self.unit}".rstrip()
 
     def mended(self, value: float) -> float | None:
-        """See `Expectation`."""
+        """See `ExpectedValue`."""
         return None
 
 
@@ -189,7 +189,7 @@ class Rule:
     """
 
     parameter: str
-    expect: Expectation
+    expect: ExpectedValue
     why: str
     level: Level = Level.WARNING
     reboot: bool = False
@@ -204,7 +204,7 @@ class Rule:
             return True
         return self.since <= version and (self.before is None or version < self.before)
 
-    def judge(self, values: Values) -> Finding | None:
+    def judge(self, values: Values) -> DoctorFinding | None:
         """The finding, or None where the rule does not apply."""
         if not self.when(values):
             return None
@@ -212,7 +212,7 @@ class Rule:
         if value is None:
             return self._missing()
         if not math.isfinite(value):
-            return Finding(
+            return DoctorFinding(
                 "parameters",
                 self.parameter,
                 Level.ERROR,
@@ -222,21 +222,21 @@ class Rule:
             )
         ok = self.expect.accepts(value)
         mended = None if ok else self.expect.mended(value)
-        return Finding(
+        return DoctorFinding(
             "parameters",
             self.parameter,
             Level.OK if ok else self.level,
             self.expect.meaning(value),
             self.expect.words(),
             self.why,
-            None if mended is None else Change(self.parameter, mended, self.reboot),
+            None if mended is None else ParameterChange(self.parameter, mended, self.reboot),
             {"value": value},
         )
 
-    def _missing(self) -> Finding | None:
+    def _missing(self) -> DoctorFinding | None:
         if self.missing is None:
             return None
-        return Finding("parameters", self.parameter, self.missing, "not there", self.expect.words(), self.why)
+        return DoctorFinding("parameters", self.parameter, self.missing, "not there", self.expect.words(), self.why)
 
 
 def names_of(rules: Iterable[Rule], version: Version | None) -> list[str]:
@@ -245,8 +245,8 @@ def names_of(rules: Iterable[Rule], version: Version | None) -> list[str]:
 
 
 def judge_all(
-    rules: Sequence[Rule], parameters: Mapping[str, Parameter | None], version: Version | None
-) -> list[Finding]:
+    rules: Sequence[Rule], parameters: Mapping[str, AutopilotParameter | None], version: Version | None
+) -> list[DoctorFinding]:
     """Every rule's finding on the parameters read."""
     values = {name: p.value for name, p in parameters.items() if p is not None}
     found = (rule.judge(values) for rule in rules if rule.belongs_to(version))

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from firmware_bridge.dialect import mavlink
-from firmware_bridge.doctor.wire import Wire
+from firmware_bridge.doctor.tool_connection import ToolConnection
 from firmware_bridge.identity import Identity, identity_of
 from firmware_bridge.messages import HealthState, heartbeat_message
 from firmware_bridge.settings import LinkSettings
@@ -72,7 +72,7 @@ class Session:
         self.listeners: list[Listener] = []
         self.texts: deque[StatusText] = deque(maxlen=TEXTS)
         self.silent = silent
-        self._wire = Wire(settings, make)
+        self._wire = ToolConnection(settings, make)
         self._timesync = Timesync()
         self._assembler = TextAssembler()
         self._asks_streams = False

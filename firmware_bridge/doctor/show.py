@@ -7,13 +7,13 @@ import sys
 from contextlib import AbstractContextManager, nullcontext
 
 from firmware_bridge.doctor.examination import Examination
-from firmware_bridge.doctor.findings import Finding, Level
+from firmware_bridge.doctor.findings import DoctorFinding, Level
 
 WORDS = {Level.OK: "ok  ", Level.NOTE: "note", Level.WARNING: "WARN", Level.ERROR: "FAIL"}
 STYLES = {Level.OK: "green", Level.NOTE: "cyan", Level.WARNING: "yellow", Level.ERROR: "bold red"}
 
 
-def line_of(finding: Finding) -> str:
+def line_of(finding: DoctorFinding) -> str:
     """``FAIL PLND_TYPE: 0 (none), should be 1 (MAVLink); only type 1 listens ...``."""
     text = f"{WORDS[finding.level]} {finding.name}: {finding.value}"
     if finding.level is not Level.OK:

@@ -6,7 +6,7 @@ import math
 import re
 import time
 
-from firmware_bridge.doctor.findings import Finding, Level
+from firmware_bridge.doctor.findings import DoctorFinding, Level
 from firmware_bridge.doctor.session import NS_PER_S, Session
 from firmware_bridge.identity import Identity
 from firmware_bridge.target import TargetForm, landing_target_message
@@ -25,7 +25,7 @@ _REJECTED = re.compile(r"Plnd: Frame not supported|landing.?target.*(not support
 
 def try_target(
     session: Session, identity: Identity, seconds: float = 4.0, form: TargetForm = TargetForm.AUTO
-) -> list[Finding]:
+) -> list[DoctorFinding]:
     """Send a target straight below and listen for what the autopilot says of it.
 
     Args:
@@ -78,14 +78,14 @@ def _straight_below(pose: Pose | None, now_ns: int) -> LandingTarget:
     return LandingTarget(offset_frd_m, position_ned_m, at_ns, at_ns)
 
 
-def _judge(texts: list[StatusText], identity: Identity, sent: int, seconds: float) -> Finding:
+def _judge(texts: list[StatusText], identity: Identity, sent: int, seconds: float) -> DoctorFinding:
     name = "test target"
     said = [text.text for text in texts]
     rejected = [text for text in said if _REJECTED.search(text)]
     accepted = [text for text in said if _ACCEPTED.search(text)]
     data = {"sent": sent, "texts": said}
     if rejected:
-        return Finding(
+        return DoctorFinding(
             "target",
             name,
             Level.ERROR,
@@ -95,18 +95,18 @@ def _judge(texts: list[StatusText], identity: Identity, sent: int, seconds: floa
             data=data,
         )
     if accepted:
-        return Finding("target", name, Level.OK, f"accepted: '{accepted[-1]}'", data=data)
+        return DoctorFinding("target", name, Level.OK, f"accepted: '{accepted[-1]}'", data=data)
     if sent == 0:
-        return Finding("target", name, Level.ERROR, "could not be sent: the way out is full", data=data)
+        return DoctorFinding("target", name, Level.ERROR, "could not be sent: the way out is full", data=data)
     if identity.autopilot is Autopilot.PX4:
-        return Finding(
+        return DoctorFinding(
             "target",
             name,
             Level.NOTE,
             f"{sent} sent in {seconds:g} s, none rejected; PX4 never confirms one",
             data=data,
         )
-    return Finding(
+    return DoctorFinding(
         "target",
         name,
         Level.WARNING,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from landing.errors import TouchdownError
-from sim.campaign.ranges import Conditions, draw_conditions, stream
+from sim.campaign.ranges import SceneConditions, draw_conditions, stream
 from sim.world import SEEDS
 from sim.world.spec import adversarial_scenario
 
@@ -63,7 +63,7 @@ class Scene:
     seed: int
     world: str
     world_seed: int
-    conditions: Conditions
+    conditions: SceneConditions
     intruder: IntruderPlan | None
 
     @property
@@ -99,7 +99,7 @@ def draw_scene(number: int, split: str, seed: int, worlds: tuple[str, ...]) -> S
     return Scene(number, split, seed, world, world_seed, conditions, intruder)
 
 
-def _intruder(key: tuple[int, int, int], conditions: Conditions) -> IntruderPlan | None:
+def _intruder(key: tuple[int, int, int], conditions: SceneConditions) -> IntruderPlan | None:
     rng = stream(key, "intruder")
     if rng.random() >= INTRUDER_SHARE:
         return None

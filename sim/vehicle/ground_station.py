@@ -15,7 +15,7 @@ from typing import Any
 
 from firmware_bridge.connection import make_transport, parse_connection
 from firmware_bridge.dialect import mavlink
-from firmware_bridge.peers import PeerBook
+from firmware_bridge.peers import PeerTable
 from firmware_bridge.transport import Transport
 from landing.errors import LinkError
 from sim.vehicle.home import Home
@@ -92,7 +92,7 @@ class GroundStation:
         self.clock_ns = clock_ns
         self._transport = transport or make_transport(parse_connection(connection))
         self._connection = connection
-        self._peers = PeerBook()
+        self._peers = PeerTable()
         self._codec = mavlink.MAVLink(None, srcSystem=GROUND_STATION_ID, srcComponent=190)
         self._home = home
         self._system_id = 1

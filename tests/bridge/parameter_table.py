@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from firmware_bridge.parameters import Parameter, ParameterKind, Writable
+from firmware_bridge.parameters import OwnParameter, ParameterKind, Writable
 from landing.errors import InvalidValueError
 
 INT, REAL = ParameterKind.INT32, ParameterKind.REAL32
@@ -13,10 +13,10 @@ class SmallTable:
 
     def __init__(self):
         self.parameters = (
-            Parameter("TD_ENABLE", INT, "On or off", "", 0, 1, 1, Writable.ALWAYS),
-            Parameter("TD_RADIUS_M", REAL, "Radius", "m", 0.5, 10, 0.5, Writable.DISARMED),
-            Parameter("TD_AUTHORITY", INT, "Authority", "", 0, 2, 0),
-            Parameter("TD_NAME_OF_16_CH", INT, "As long as can be", "", -5, 5, -3),
+            OwnParameter("TD_ENABLE", INT, "On or off", "", 0, 1, 1, Writable.ALWAYS),
+            OwnParameter("TD_RADIUS_M", REAL, "Radius", "m", 0.5, 10, 0.5, Writable.DISARMED),
+            OwnParameter("TD_AUTHORITY", INT, "Authority", "", 0, 2, 0),
+            OwnParameter("TD_NAME_OF_16_CH", INT, "As long as can be", "", -5, 5, -3),
         )
         self.values = {p.name: p.default for p in self.parameters}
         self.writes = []

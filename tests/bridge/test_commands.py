@@ -9,7 +9,7 @@ from firmware_bridge.commands import (
     FARTHEST_M,
     TRIES,
     Addressee,
-    CommandDesk,
+    CommandTracker,
     GlobalFix,
     command_message,
 )
@@ -40,9 +40,9 @@ def ack(command, result):
     return mavlink.MAVLink_command_ack_message(command, result, 0, 0, 1, 191)
 
 
-def asked(desk, command=None, now_ns=0, number=1, to=ARDUPILOT, fix=None):
-    desk.ask(CommandRequest(number, command or Hold()), to, fix, now_ns)
-    return desk.due(now_ns)
+def asked(tracker, command=None, now_ns=0, number=1, to=ARDUPILOT, fix=None):
+    tracker.ask(CommandRequest(number, command or Hold()), to, fix, now_ns)
+    return tracker.due(now_ns)
 
 
 # --- what is sent ---
@@ -92,7 +92,7 @@ def test_a_place_is_flown_to_by_a_command_that_is_acknowledged(to, flag):
 
 
 def test_what_cannot_be_asked_is_refused_in_words():
-    desk = CommandDesk()
+    tracker = CommandTracker()
     far = (FARTHEST_M + 20.0, 0.0, 0.0)
     cases = [
         (Hold(), Addressee(1, 1, Autopilot.UNKNOWN), None, "unknown"),
@@ -102,8 +102,8 @@ def test_what_cannot_be_asked_is_refused_in_words():
         (FlyTo((math.nan, 0.0, 0.0)), ARDUPILOT, fix_at(), "away"),
     ]
     for number, (command, to, fix, word) in enumerate(cases):
-        assert asked(desk, command, 0, number, to, fix) is None
-        (answer,) = desk.take_answers()
+        assert asked(tracker, command, 0, number, to, fix) is None
+        (answer,) = tracker.take_answers()
         assert answer.kind is AnswerKind.REFUSED and answer.number == number
         assert word in answer.detail
 
@@ -112,26 +112,26 @@ def test_what_cannot_be_asked_is_refused_in_words():
 
 
 def test_it_is_asked_until_it_is_acknowledged():
-    desk = CommandDesk()
-    first = asked(desk)
+    tracker = CommandTracker()
+    first = asked(tracker)
     assert first.confirmation == 0
-    assert desk.due(ANSWER_WITHIN_NS - 1) is None
-    assert desk.due(ANSWER_WITHIN_NS).confirmation == 1
-    desk.on_ack(ack(mavlink.MAV_CMD_NAV_LAND, 0), 0)  # of something else
-    assert desk.take_answers() == ()
-    desk.on_ack(ack(mavlink.MAV_CMD_DO_SET_MODE, mavlink.MAV_RESULT_ACCEPTED), 0)
-    (answer,) = desk.take_answers()
+    assert tracker.due(ANSWER_WITHIN_NS - 1) is None
+    assert tracker.due(ANSWER_WITHIN_NS).confirmation == 1
+    tracker.on_ack(ack(mavlink.MAV_CMD_NAV_LAND, 0), 0)  # of something else
+    assert tracker.take_answers() == ()
+    tracker.on_ack(ack(mavlink.MAV_CMD_DO_SET_MODE, mavlink.MAV_RESULT_ACCEPTED), 0)
+    (answer,) = tracker.take_answers()
     assert answer.kind is AnswerKind.ACCEPTED and answer.number == 1
-    assert desk.due(100 * S) is None and desk.take_answers() == ()
+    assert tracker.due(100 * S) is None and tracker.take_answers() == ()
 
 
 def test_silence_ends_after_a_few_tries():
-    desk, sent, now_ns = CommandDesk(), 0, 0
-    desk.ask(CommandRequest(7, Hold()), ARDUPILOT, None, 0)
+    tracker, sent, now_ns = CommandTracker(), 0, 0
+    tracker.ask(CommandRequest(7, Hold()), ARDUPILOT, None, 0)
     for step in range(1000):
         now_ns = step * 20 * MS
-        sent += desk.due(now_ns) is not None
-        answers = desk.take_answers()
+        sent += tracker.due(now_ns) is not None
+        answers = tracker.take_answers()
         if answers:
             break
     assert sent == TRIES and now_ns < 2 * S
@@ -151,45 +151,45 @@ def test_silence_ends_after_a_few_tries():
     ],
 )
 def test_each_result_has_its_consequence(result, kind):
-    desk = CommandDesk()
-    asked(desk)
-    desk.on_ack(ack(mavlink.MAV_CMD_DO_SET_MODE, result), 10 * MS)
-    answers = desk.take_answers()
+    tracker = CommandTracker()
+    asked(tracker)
+    tracker.on_ack(ack(mavlink.MAV_CMD_DO_SET_MODE, result), 10 * MS)
+    answers = tracker.take_answers()
     assert [a.kind for a in answers] == ([] if kind is None else [kind])
     if result == mavlink.MAV_RESULT_DENIED:
         assert answers[0].detail == "denied"
     if result == mavlink.MAV_RESULT_TEMPORARILY_REJECTED:
-        assert desk.due(ANSWER_WITHIN_NS) is not None  # asked again
+        assert tracker.due(ANSWER_WITHIN_NS) is not None  # asked again
     if result == mavlink.MAV_RESULT_IN_PROGRESS:
-        assert desk.due(ANSWER_WITHIN_NS) is None  # waited for
-        assert desk.due(4 * S) is not None
+        assert tracker.due(ANSWER_WITHIN_NS) is None  # waited for
+        assert tracker.due(4 * S) is not None
 
 
 def test_the_late_answer_to_an_older_request_is_not_taken_for_that_of_the_newer():
-    desk = CommandDesk()
-    asked(desk, Land())
-    asked(desk, Hold(), 50 * MS, 2)
-    desk.on_ack(ack(mavlink.MAV_CMD_DO_SET_MODE, mavlink.MAV_RESULT_ACCEPTED), 60 * MS)
-    assert desk.take_answers() == ()
-    desk.on_ack(ack(mavlink.MAV_CMD_DO_SET_MODE, mavlink.MAV_RESULT_DENIED), 70 * MS)
-    (answer,) = desk.take_answers()
+    tracker = CommandTracker()
+    asked(tracker, Land())
+    asked(tracker, Hold(), 50 * MS, 2)
+    tracker.on_ack(ack(mavlink.MAV_CMD_DO_SET_MODE, mavlink.MAV_RESULT_ACCEPTED), 60 * MS)
+    assert tracker.take_answers() == ()
+    tracker.on_ack(ack(mavlink.MAV_CMD_DO_SET_MODE, mavlink.MAV_RESULT_DENIED), 70 * MS)
+    (answer,) = tracker.take_answers()
     assert answer.number == 2 and answer.kind is AnswerKind.REFUSED
     # An older one that never comes does not keep the newer waiting: it is asked again.
-    asked(desk, Land(), S, 3)
-    asked(desk, Hold(), S, 4)
-    desk.on_ack(ack(mavlink.MAV_CMD_DO_SET_MODE, mavlink.MAV_RESULT_ACCEPTED), S + MS)
-    assert desk.due(S + ANSWER_WITHIN_NS) is not None
-    desk.on_ack(ack(mavlink.MAV_CMD_DO_SET_MODE, mavlink.MAV_RESULT_ACCEPTED), S + 400 * MS)
-    assert [a.number for a in desk.take_answers()] == [4]
+    asked(tracker, Land(), S, 3)
+    asked(tracker, Hold(), S, 4)
+    tracker.on_ack(ack(mavlink.MAV_CMD_DO_SET_MODE, mavlink.MAV_RESULT_ACCEPTED), S + MS)
+    assert tracker.due(S + ANSWER_WITHIN_NS) is not None
+    tracker.on_ack(ack(mavlink.MAV_CMD_DO_SET_MODE, mavlink.MAV_RESULT_ACCEPTED), S + 400 * MS)
+    assert [a.number for a in tracker.take_answers()] == [4]
 
 
 def test_what_is_withdrawn_is_not_asked_again():
-    desk = CommandDesk()
-    asked(desk)
-    desk.withdraw()
-    assert desk.due(10 * S) is None
-    desk.on_ack(ack(mavlink.MAV_CMD_DO_SET_MODE, mavlink.MAV_RESULT_ACCEPTED), 10 * S)
-    assert desk.take_answers() == ()
+    tracker = CommandTracker()
+    asked(tracker)
+    tracker.withdraw()
+    assert tracker.due(10 * S) is None
+    tracker.on_ack(ack(mavlink.MAV_CMD_DO_SET_MODE, mavlink.MAV_RESULT_ACCEPTED), 10 * S)
+    assert tracker.take_answers() == ()
 
 
 # --- what is heard ---

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from firmware_bridge.about import hardware_uid, packed_version
-from firmware_bridge.component import Component, Surroundings
+from firmware_bridge.component import AnswerContext, Component
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.ftp import DATA_BYTES, FtpError, FtpPacket, FtpServer, Opcode, crc32
 from firmware_bridge.metadata import metadata_files
-from firmware_bridge.parameters import NoParameters, Parameter, ParameterKind, Writable
+from firmware_bridge.parameters import NoParameters, OwnParameter, ParameterKind, Writable
 from firmware_bridge.video import VideoSettings
 from landing.errors import InvalidValueError
 from landing.vehicle import Autopilot, VehicleStatus
@@ -46,7 +46,7 @@ class Station:
             packer = self.own.setdefault(component_id, mavlink.MAVLink(None, srcSystem=1, srcComponent=component_id))
             answers.append(mavlink.MAVLink(None).parse_buffer(answer.pack(packer))[0])
 
-        around = Surroundings(1, self.vehicle, now_ns=61_500_000_000)
+        around = AnswerContext(1, self.vehicle, now_ns=61_500_000_000)
         self.component.take(heard, around, post)
         return answers
 
@@ -297,7 +297,7 @@ def test_integers_travel_as_the_autopilot_sends_its_own(value):
 @pytest.mark.parametrize(("name", "low"), [("TD_A_NAME_TOO_LONG", 0), ("", 0), ("TD_ö", 0), ("TD_X", 2)])
 def test_parameters_that_cannot_be(name, low):
     with pytest.raises(InvalidValueError):
-        Parameter(name, ParameterKind.INT32, "x", "", low, 5, 1, Writable.NEVER)
+        OwnParameter(name, ParameterKind.INT32, "x", "", low, 5, 1, Writable.NEVER)
 
 
 # --- files ---

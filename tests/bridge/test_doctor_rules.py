@@ -1,4 +1,4 @@
-"""Rules and traps as data: they hold together, and no value or version breaks them."""
+"""Rules and pitfalls as data: they hold together, and no value or version breaks them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from firmware_bridge.doctor import ardupilot, px4
 from firmware_bridge.doctor.examination import RULES, Examination
 from firmware_bridge.doctor.findings import EXIT_STATUS, Level
 from firmware_bridge.doctor.latency import LARGEST_LAG_S, SMALLEST_LAG_S, proposed_lag_s
-from firmware_bridge.doctor.parameters import Parameter
+from firmware_bridge.doctor.parameters import AutopilotParameter
+from firmware_bridge.doctor.pitfalls import PITFALLS, find_pitfalls
 from firmware_bridge.doctor.rules import Bits, OneOf, Within, judge_all, names_of
-from firmware_bridge.doctor.traps import TRAPS, find_traps
 from firmware_bridge.identity import Identity, ParameterEncoding, identity_of
 from firmware_bridge.texts import TextAssembler
 from landing.vehicle import Autopilot
@@ -46,7 +46,7 @@ def test_a_parameter_has_one_rule_in_every_version(rules, version):
 
 
 def test_the_defaults_of_copter_4_6_need_nothing_but_precision_landing_and_its_fast_end():
-    parameters = {row.name: Parameter(row.name, row.default, int(row.type)) for row in TABLE}
+    parameters = {row.name: AutopilotParameter(row.name, row.default, int(row.type)) for row in TABLE}
     found = judge_all(ardupilot.RULES, parameters, (4, 6, 2))
     wrong = {f.name for f in found if f.level > Level.NOTE}
     assert wrong == {"PLND_ENABLED", "PLND_TYPE", "PLND_OPTIONS"}
@@ -69,11 +69,11 @@ def test_renamed_parameters_are_asked_for_by_the_name_of_the_version():
     ),
 )
 def test_no_values_break_the_judgement_or_its_json(autopilot, version, values):
-    parameters = {name: Parameter(name, value, REAL32) for name, value in values.items()}
+    parameters = {name: AutopilotParameter(name, value, REAL32) for name, value in values.items()}
     identity = Identity(autopilot, 2, version)
     findings = judge_all(RULES[autopilot], parameters, version)
     finite = {name: value for name, value in values.items() if math.isfinite(value)}
-    findings += find_traps(identity, finite)
+    findings += find_pitfalls(identity, finite)
     report = Examination(identity, findings, dict(parameters))
     assert json.loads(json.dumps(report.as_dict(), allow_nan=False))
     assert report.exit_status == EXIT_STATUS[report.level]
@@ -90,11 +90,11 @@ def test_what_is_expected_is_said_in_words():
     assert Within(0.02, 1).accepts(0.02 - 1e-9), "float32 of the limit itself"
 
 
-@pytest.mark.parametrize("trap", TRAPS, ids=lambda trap: f"{trap.autopilot.value} {trap.name}")
-def test_a_trap_holds_for_its_autopilot_and_an_unknown_version(trap):
-    assert trap.finding(Identity(trap.autopilot, 2)) is not None
-    other = Autopilot.PX4 if trap.autopilot is Autopilot.ARDUPILOT else Autopilot.ARDUPILOT
-    assert trap.finding(Identity(other, 2)) is None
+@pytest.mark.parametrize("pitfall", PITFALLS, ids=lambda pitfall: f"{pitfall.autopilot.value} {pitfall.name}")
+def test_a_trap_holds_for_its_autopilot_and_an_unknown_version(pitfall):
+    assert pitfall.finding(Identity(pitfall.autopilot, 2)) is not None
+    other = Autopilot.PX4 if pitfall.autopilot is Autopilot.ARDUPILOT else Autopilot.ARDUPILOT
+    assert pitfall.finding(Identity(other, 2)) is None
 
 
 @given(st.floats(0, 5000), st.floats(0, 5000))

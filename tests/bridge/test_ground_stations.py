@@ -13,8 +13,8 @@ from firmware_bridge.dialect import mavlink
 from firmware_bridge.frames import FrameReader
 from firmware_bridge.link import FlightLink
 from firmware_bridge.messages import HealthState, Severity
-from firmware_bridge.pacing import Allowance
 from firmware_bridge.report import Refusal
+from firmware_bridge.token_bucket import TokenBucket
 from firmware_bridge.video import VideoSettings
 from landing.types import LandingTarget
 from tests.bridge.fake_autopilot import FakeAutopilot
@@ -219,7 +219,7 @@ def test_withheld_targets_and_commands(udp):
 
 
 def test_allowance_passes_its_rate_and_one_large_frame():
-    allowance = Allowance(1000, 100)
+    allowance = TokenBucket(1000, 100)
     passed = 0
     for ms in range(0, 10_000, 5):
         while allowance.open(ms * 1_000_000):

@@ -24,7 +24,7 @@ from firmware_bridge.signing import (
     StampClock,
     stamp_of_unix_s,
 )
-from firmware_bridge.stamp_file import AHEAD, StampFile, StampKeeper, load_signing, make_key_file
+from firmware_bridge.stamp_file import AHEAD, StampFile, StampWriter, load_signing, make_key_file
 from landing.errors import LinkError
 from landing.types import LandingTarget
 from tests.bridge.fake_autopilot import FakeAutopilot
@@ -250,7 +250,7 @@ def test_keygen_from_a_passphrase_is_mavproxys_key(tmp_path):
 def test_stamp_survives_a_crash_and_never_repeats(tmp_path, clock):
     file = StampFile(tmp_path / "stamp")
     before = StampClock(START, clock)
-    keeper = StampKeeper(file, before)
+    keeper = StampWriter(file, before)
     keeper.start()
     clock.ns += 5 * SECOND
     used = [before.next() for _ in range(100)]
@@ -272,7 +272,7 @@ def test_damaged_stamp_is_none(tmp_path, content):
 
 def test_stamp_that_cannot_be_kept_is_said_once(tmp_path, clock, caplog):
     (tmp_path / "file").write_text("no folder")
-    keeper = StampKeeper(StampFile(tmp_path / "file" / "stamp"), StampClock(START, clock))
+    keeper = StampWriter(StampFile(tmp_path / "file" / "stamp"), StampClock(START, clock))
     keeper.start()
     keeper.close()
     assert len([r for r in caplog.records if "is not kept" in r.message]) == 1

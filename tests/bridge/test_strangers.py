@@ -13,7 +13,7 @@ from firmware_bridge.dialect import mavlink
 from firmware_bridge.doctor import Session, tool_settings
 from firmware_bridge.link import FlightLink
 from firmware_bridge.messages import HealthState
-from firmware_bridge.peers import MAX_PEERS, STRANGER_BYTES_PER_S, PeerBook
+from firmware_bridge.peers import MAX_PEERS, STRANGER_BYTES_PER_S, PeerTable
 from firmware_bridge.report import AlarmKind, Refusal
 from firmware_bridge.settings import LinkSettings
 from firmware_bridge.transport import Arrival
@@ -196,7 +196,7 @@ def test_flooding_strangers_starve_nobody(udp):
 
 
 def test_a_book_of_peers_is_bounded_and_keeps_the_served_one():
-    book = PeerBook()
+    book = PeerTable()
     served = ("10.0.0.1", 1)
     book.take(Arrival(beat(packer()), served), 1)
     book.serve(served)
@@ -213,7 +213,7 @@ def test_a_book_of_peers_is_bounded_and_keeps_the_served_one():
 
 
 def test_each_stranger_has_a_budget():
-    book = PeerBook()
+    book = PeerTable()
     raw = beat(packer(9, 190)) * 10
     peers = ("10.0.0.2", 1), ("10.0.0.2", 2)
     heard = dict.fromkeys(peers, 0)
@@ -226,7 +226,7 @@ def test_each_stranger_has_a_budget():
 
 
 def test_who_is_alone_needs_no_budget():
-    book = PeerBook()
+    book = PeerTable()
     raw = beat(packer()) * 10
     frames = [f for ms in range(2000) for f in book.take(Arrival(raw, ("10.0.0.2", 1)), ms * 10**6)]
     assert len(frames) == 20_000 and book.bytes_over == 0

@@ -208,10 +208,10 @@ class InProcessFlight:
         return SendResult()
 
     def withdraw_command(self) -> None:
-        self.telemetry.desk.withdraw()
+        self.telemetry.command_tracker.withdraw()
 
     def take_answers(self):
-        return self.telemetry.desk.take_answers()
+        return self.telemetry.command_tracker.take_answers()
 
     # --- how it ended ---
 

@@ -22,8 +22,8 @@ from landing.types import Pose
 from sim.camera.orders import OrderTail, Stall, Visit, give_order
 from sim.camera.shake import Shake
 from sim.camera.truth_link import truth_from_hil_state
-from sim.daemon_process import site_led_to
-from sim.link_proxy import LinkProxy
+from sim.flight.daemon import site_led_to
+from sim.flight.link_proxy import LinkProxy
 from sim.vehicle.autopilot_process import AUTOPILOTS, StartConditions
 from sim.vehicle.autopilots import make_autopilot
 from sim.vehicle.ground_station import Estimate, GroundStation, TruthSample

@@ -1,0 +1,195 @@
+"""What no single parameter tells: pitfalls of a firmware's version, and of values together.
+
+Each was flown in simulation (ArduCopter 4.6.2, PX4 1.15.4, main of 2025-03) or is read in source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from firmware_bridge.doctor.ardupilot import has_rangefinder
+from firmware_bridge.doctor.findings import DoctorFinding, Level
+from firmware_bridge.doctor.rules import Values
+from firmware_bridge.identity import Identity, Version, version_text
+from firmware_bridge.target import LOCAL_FRD_SINCE
+from landing.vehicle import Autopilot
+
+PX4_TRIGGERS = (
+    "start it with DO_SET_MODE 1/4/9 (auto: precland), COMMAND_LONG 23, or a mission LAND item with param2 = 2"
+)
+
+
+@dataclass(frozen=True)
+class Pitfall:
+    """Something known of some versions of a firmware.
+
+    Attributes:
+        name: What it is about.
+        autopilot: Whose.
+        level: How much it matters.
+        value: What happens.
+        why: What to do about it.
+        since, before: Versions that do so; None is without end.
+    """
+
+    name: str
+    autopilot: Autopilot
+    level: Level
+    value: str
+    why: str
+    since: Version = (0, 0, 0)
+    before: Version | None = None
+
+    def finding(self, identity: Identity) -> DoctorFinding | None:
+        """The finding, or None where it does not hold; an unknown version may do it."""
+        if identity.autopilot is not self.autopilot:
+            return None
+        version = identity.version
+        if version is not None and (version < self.since or (self.before is not None and version >= self.before)):
+            return None
+        return DoctorFinding("pitfalls", self.name, self.level, self.value, why=self.why)
+
+
+PITFALLS: tuple[Pitfall, ...] = (
+    Pitfall(
+        "frame",
+        Autopilot.ARDUPILOT,
+        Level.NOTE,
+        "takes targets in BODY_FRD only; LOCAL_FRD with a position is dropped, with angles it is read as BODY_FRD",
+        "what is sent is BODY_FRD; link.target_frame = 'local_frd' is refused",
+        before=LOCAL_FRD_SINCE,
+    ),
+    Pitfall(
+        "frame",
+        Autopilot.ARDUPILOT,
+        Level.NOTE,
+        "takes targets in BODY_FRD and LOCAL_FRD; any other frame is dropped with one "
+        "'Plnd: Frame not supported', then in silence",
+        "other companions on the same autopilot must follow it too",
+        since=LOCAL_FRD_SINCE,
+    ),
+    Pitfall(
+        "first seconds",
+        Autopilot.ARDUPILOT,
+        Level.NOTE,
+        "its filter needs 2 s of targets with gaps under 0.5 s; LAND keeps descending meanwhile",
+        "wait for the text 'track' for 3 s before switching to LAND",
+    ),
+    Pitfall(
+        "commanded NAV_LAND",
+        Autopilot.PX4,
+        Level.WARNING,
+        "COMMAND_LONG NAV_LAND (21) with param2 = 2 is acknowledged and lands without the target",
+        PX4_TRIGGERS,
+    ),
+    Pitfall(
+        "frame",
+        Autopilot.PX4,
+        Level.NOTE,
+        "takes targets in LOCAL_NED with a position only; the angle form needs "
+        "landing_target_estimator, which nothing starts",
+        "what is sent is LOCAL_NED with a position",
+    ),
+    Pitfall(
+        "lost target",
+        Autopilot.PX4,
+        Level.NOTE,
+        "after PLD_BTOUT it climbs to PLD_SRCH_ALT, waits PLD_SRCH_TOUT, then lands where it is",
+        "PLD_SRCH_TOUT = 0 lands at once; a pilot who does not want the climb takes over",
+    ),
+)
+
+RTL_PRECISION_SINCE: Version = (1, 16, 0)
+"""RTL_PLD_MD = 2 was flown broken in 1.15.4 and working on main of 2025-03."""
+
+
+def find_pitfalls(identity: Identity, values: Values) -> list[DoctorFinding]:
+    """All pitfalls that hold for this autopilot and these parameters."""
+    found = [pitfall.finding(identity) for pitfall in PITFALLS]
+    if identity.autopilot is Autopilot.ARDUPILOT:
+        found += [_rangefinder(values), _no_retry(values)]
+    elif identity.autopilot is Autopilot.PX4:
+        found += [_rtl(identity, values)]
+    return [finding for finding in found if finding is not None]
+
+
+def _rangefinder(values: Values) -> DoctorFinding:
+    if has_rangefinder(values):
+        return DoctorFinding("pitfalls", "rangefinder", Level.OK, "one looks down")
+    retries_anyway = values.get("PLND_ALT_MIN") == 0 and values.get("PLND_ALT_MAX") == 0
+    lost = (
+        "PLND_ALT_MIN and PLND_ALT_MAX are 0, so a lost target is still tried again"
+        if retries_anyway
+        else "PLND_STRICT and retries do nothing: a lost target is landed without"
+    )
+    return DoctorFinding(
+        "pitfalls",
+        "rangefinder",
+        Level.WARNING,
+        "none looks down (RNGFNDn_TYPE, RNGFNDn_ORIENT = 25)",
+        "one",
+        f"{lost}; the vehicle does not slow down near the ground; fit one, or set both to 0",
+    )
+
+
+def _no_retry(values: Values) -> DoctorFinding | None:
+    if values.get("PLND_STRICT") != 2:
+        return None
+    return DoctorFinding(
+        "pitfalls",
+        "PLND_STRICT = 2",
+        Level.WARNING,
+        "a landing whose target stays lost hovers and never ends by itself",
+        why="have a pilot, or a battery failsafe that lands",
+    )
+
+
+def _rtl(identity: Identity, values: Values) -> DoctorFinding | None:
+    mode = values.get("RTL_PLD_MD", 0)
+    version = identity.version
+    if mode == 0:
+        return DoctorFinding(
+            "pitfalls", "RTL", Level.NOTE, "RTL_PLD_MD = 0: return to launch lands without a target", why=PX4_TRIGGERS
+        )
+    if version is not None and version >= RTL_PRECISION_SINCE:
+        return DoctorFinding("pitfalls", "RTL", Level.OK, f"RTL_PLD_MD = {mode:.0f}: RTL lands on a target")
+    told = "its version is not known" if version is None else version_text(version)
+    return DoctorFinding(
+        "pitfalls",
+        "RTL",
+        Level.ERROR,
+        f"RTL_PLD_MD = {mode:.0f} is ignored by 1.15 (this is {told}): it lands some 5 m off",
+        why=f"do not trust RTL with a target; {PX4_TRIGGERS}",
+    )
+
+
+def timesync_pitfall(identity: Identity, requests_hz: float, answers: Mapping[int, int]) -> DoctorFinding | None:
+    """What the autopilot's TIMESYNC requests on this link lead to.
+
+    Args:
+        identity: Of the autopilot.
+        requests_hz: How often it asked (tc1 = 0).
+        answers: Component id of our own system to the number of answers it gave.
+    """
+    if identity.autopilot is not Autopilot.PX4 or requests_hz == 0:
+        return None
+    value = f"the autopilot asks for TIMESYNC {requests_hz:.1f} times a second"
+    if not answers:
+        return DoctorFinding(
+            "pitfalls",
+            "TIMESYNC",
+            Level.OK,
+            f"{value}; nobody was heard to answer",
+            why="targets without an answered TIMESYNC count from their arrival",
+        )
+    who = ", ".join(f"component {c}" for c in sorted(answers))
+    return DoctorFinding(
+        "pitfalls",
+        "TIMESYNC",
+        Level.NOTE,
+        f"{value}; {who} answers",
+        why="after some 500 answers a target's stamp must be in that clock: in its future it never "
+        "expires, and its loss is never noticed",
+        data={"requests_hz": requests_hz, "answers": dict(answers)},
+    )

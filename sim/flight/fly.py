@@ -1,0 +1,194 @@
+"""One whole landing: autopilot, camera and the ordinary `edge serve`, each a process of its own.
+
+The daemon is started the way a user starts it and knows nothing of the simulator: it gets frames from a `pipe:` camera
+and MAVLink from the autopilot, be it the stand-in, ArduPilot or PX4. On the simulated clock the same parts fly in this
+process, see `sim.flight.simulated`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from sim.flight.daemon import ORDERS, DaemonProcess, EventTail, daemon_config, site_led_to
+from sim.flight.link_proxy import LinkProxy
+from sim.flight.pilot import Cable, Daemon, Pilot
+from sim.flight.plan import Fault, FlightPlan, FlightResult
+from sim.flight.simulated import SimulatedStandIn, text_log
+from sim.flight.too_slow import too_slow
+from sim.vehicle.autopilot_process import AutopilotProcess, StartConditions
+from sim.vehicle.autopilots import make_autopilot
+from sim.vehicle.ground_station import GroundStation, TruthSample
+from sim.vehicle.processes import FlightError
+from sim.vehicle.sitl.namespace import loopback_only
+from sim.world import World, parse_world_spec, save_world, suggest_start
+
+__all__ = ["FlightError", "FlightPlan", "FlightResult", "fly"]
+
+
+def quiet(_text: str) -> None:
+    """Says nothing."""
+
+
+@dataclass(frozen=True)
+class Parties:
+    """Everybody in a flight but the pilot."""
+
+    autopilot: AutopilotProcess
+    station: GroundStation
+    daemon: Daemon
+    cable: Cable | None
+
+
+def fly(plan: FlightPlan, say: Callable[[str], None] = quiet) -> tuple[FlightResult, World, list[TruthSample]]:
+    """Flies the plan.
+
+    Args:
+        plan: What to fly.
+        say: Told how the flight goes.
+
+    Returns:
+        The result, the world with everybody who walked into it, and the true track.
+
+    Raises:
+        FlightError: A process did not start or died.
+        MissingSimulatorError: The autopilot's simulator is not installed.
+        TouchdownError: The world or its start cannot be made.
+    """
+    plan.out.mkdir(parents=True, exist_ok=True)
+    for name in ("events.jsonl", ORDERS, "daemon.log", "autopilot.log"):
+        (plan.out / name).unlink(missing_ok=True)
+    world = parse_world_spec(plan.world, plan.seed)
+    start = plan.start_ne_m or suggest_start(world, plan.seed)
+    result = FlightResult(
+        world=world.name,
+        seed=plan.seed,
+        verdict="not-landed",
+        autopilot=plan.autopilot,
+        start_ne_m=start,
+        start_height_m=plan.height_m,
+        clock=plan.clock,
+    )
+    save_world(world, plan.out / "world")
+    meet = _in_process if plan.clock == "simulated" else _as_processes
+    with ExitStack() as stack:
+        parties = meet(plan, _conditions(plan, start), world, stack)
+        station = parties.station
+        pilot = Pilot(plan, world, parties.autopilot, station, parties.daemon, parties.cable, result, stack, say)
+        pilot.fly()
+        world = pilot.world
+        result.texts = [f"{t.boot_s:.1f} [{t.component}] {t.text}" for t in station.texts]
+        result.version = station.version
+    tail = EventTail(plan.out / "events.jsonl")
+    tail.read()
+    _complete(result, tail, world, station, plan)
+    return result, world, list(station.track)
+
+
+def _as_processes(plan: FlightPlan, conditions: StartConditions, world: World, stack: ExitStack) -> Parties:
+    """In real time; the daemon's world is the saved one."""
+    autopilot = make_autopilot(plan.autopilot, conditions, plan.out)
+    if autopilot.binds_everywhere:
+        stack.enter_context(loopback_only())
+    autopilot.start(stack)
+    station = stack.enter_context(GroundStation(autopilot.links.pilot, autopilot.home))
+    autopilot.hover(station)
+    proxy = _proxy(plan, autopilot.links.daemon, stack)
+    daemon_link = autopilot.links.daemon if proxy is None else proxy.connection
+    config = _write_config(plan, daemon_link, autopilot)
+    return Parties(autopilot, station, DaemonProcess(config, stack), proxy)
+
+
+def _in_process(plan: FlightPlan, conditions: StartConditions, world: World, stack: ExitStack) -> Parties:
+    """On the simulated clock."""
+    stack.enter_context(text_log(plan.out / "daemon.log"))
+    autopilot = SimulatedStandIn(conditions, plan.out)
+    autopilot.start(stack)
+    station = stack.enter_context(GroundStation(autopilot.links.pilot, autopilot.home, autopilot, autopilot.clock.ns))
+    autopilot.hover(station)
+    config = _write_config(plan, autopilot.links.daemon, autopilot)
+    return Parties(autopilot, station, autopilot.begin(plan, config, world, stack), autopilot)
+
+
+def _write_config(plan: FlightPlan, daemon_link: str, autopilot: AutopilotProcess) -> Path:
+    config = plan.out / "edge.toml"
+    world_folder = (plan.out / "world").resolve()
+    text = daemon_config(plan, world_folder, daemon_link, autopilot.links.camera, autopilot.home)
+    config.write_text(text, "utf-8")
+    return config
+
+
+def _conditions(plan: FlightPlan, start: tuple[float, float]) -> StartConditions:
+    yaw_deg = plan.yaw_deg if plan.yaw_deg is not None else (plan.seed * 137.5) % 360.0
+    return StartConditions(
+        start_ne_m=start,
+        height_m=plan.height_m,
+        yaw_deg=yaw_deg,
+        wind=plan.wind,
+        gust_mps=plan.gust_mps,
+        seed=plan.seed,
+        parameters=plan.parameters,
+    )
+
+
+def _proxy(plan: FlightPlan, daemon_link: str, stack: ExitStack) -> LinkProxy | None:
+    """Between daemon and autopilot, only when it is going to be cut."""
+    if all(d.fault is not Fault.LINK_CUT for d in plan.faults):
+        return None
+    proxy = LinkProxy(daemon_link)
+    stack.callback(proxy.close)
+    proxy.start()
+    return proxy
+
+
+def _complete(result: FlightResult, tail: EventTail, world: World, station: GroundStation, plan: FlightPlan) -> None:
+    """Judges by the ground truth and gathers what the daemon said."""
+    keep = ("from_state", "to_state", "reason", "mono_ns")
+    result.transitions = [{key: e[key] for key in keep if key in e} for e in tail.events if e["event"] == "transition"]
+    chosen = [e for e in tail.events if e["event"] in ("site-chosen", "site-changed")]
+    origin_n_m, origin_e_m = station.origin_ne_m or (0.0, 0.0)
+    for event in chosen:
+        north_m, east_m, down_m = event["site"]["position_ned_m"]
+        place = (origin_n_m + north_m, origin_e_m + east_m, down_m)
+        result.sites.append({"event": event["event"], **event["site"], "position_ned_m": place})
+    flown = tail.last("flight")
+    result.flight = {k: flown[k] for k in ("sha256", "value")} if flown is not None else {}
+    last = tail.last("stop")
+    result.daemon = {k: v for k, v in (last or {}).items() if k not in ("time", "event")}
+    track = station.track
+    if track:
+        first = track[0]
+        below = world.landable_disc(first.north_m, first.east_m, plan.vehicle_radius_m, first.boot_s)
+        result.straight_down_ok = below.all_landable
+    if result.verdict != "landed" or not track:
+        result.too_slow = too_slow(tail.events) or ""
+        result.reason = result.too_slow or result.reason
+        return
+    down = track[-1]
+    result.touchdown_ne_m = (round(down.north_m, 3), round(down.east_m, 3))
+    result.truth = world.landable_disc(down.north_m, down.east_m, plan.vehicle_radius_m, down.boot_s)
+    result.verdict = "landed-safe" if result.truth.all_landable else "landed-unsafe"
+    people = [a for a in world.actors_at(down.boot_s) if a.kind == "person"]
+    if people:
+        away_m = min(person.distance_m(down.north_m, down.east_m) for person in people)
+        result.person_m = round(away_m, 2)
+    _measure_miss(result, tail, station, down)
+
+
+def _measure_miss(result: FlightResult, tail: EventTail, station: GroundStation, down: TruthSample) -> None:
+    """From the site that the vehicle was led to last to the touchdown, truly and as estimated."""
+    site = site_led_to(tail.events)
+    if site is None:
+        return
+    north_m, east_m, _ = site["position_ned_m"]
+    origin_n_m, origin_e_m = station.origin_ne_m or (0.0, 0.0)
+    true_n_m, true_e_m = origin_n_m + north_m, origin_e_m + east_m
+    result.site_ne_m = (round(true_n_m, 3), round(true_e_m, 3))
+    result.miss_m = round(math.hypot(down.north_m - true_n_m, down.east_m - true_e_m), 3)
+    estimate = station.touchdown_estimate()
+    if estimate is not None:
+        estimated_m = math.hypot(estimate.north_m - north_m, estimate.east_m - east_m)
+        result.miss_estimated_m = round(estimated_m, 3)

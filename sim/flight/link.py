@@ -1,0 +1,211 @@
+"""The link between the daemon's code and the stand-in, in process: real bytes, simulated delays.
+
+What `firmware_bridge.link.FlightLink` does with a thread and a socket is done here with a queue and time as an
+argument. Message code, parsing, clock mapping, pose history and stream requests are the ones that fly.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+
+from firmware_bridge.dialect import mavlink
+from firmware_bridge.messages import HealthState, Severity, heartbeat_message, statustext_messages
+from firmware_bridge.report import Refusal, SendResult
+from firmware_bridge.settings import LinkSettings
+from firmware_bridge.target import landing_target_message
+from firmware_bridge.telemetry import Telemetry
+from landing.command import CommandAnswer, CommandRequest
+from landing.errors import InvalidValueError
+from landing.types import LandingTarget, Pose
+from landing.vehicle import VehicleStatus
+from sim.vehicle.autopilot.core import LinkId
+
+LINK = "daemon"
+ASK_PERIOD_NS = 50_000_000
+"""How often the reader looks whether a stream or a command is to be asked for again."""
+
+
+class LinkFaults(Protocol):
+    """Delays of a link and faults of the rangefinder, see `sim.campaign.ranges`."""
+
+    @property
+    def link_delay_ms(self) -> float:
+        """Each way; jitters by as much again."""
+
+    @property
+    def range_scale(self) -> float:
+        """Scale error of the rangefinder."""
+
+    @property
+    def range_noise_m(self) -> float:
+        """Standard deviation."""
+
+    @property
+    def range_dropped(self) -> float:
+        """Share of the readings that never come."""
+
+
+class InProcessLink:
+    """Carries MAVLink between a stand-in and what the daemon needs of a link.
+
+    Args:
+        autopilot: The stand-in.
+        settings: Of the link, as the daemon would have them.
+        conditions: Delays and faults of the sensors.
+        rng: Randomness of delays and faults.
+        started_ns: Our monotonic time when the autopilot booted.
+
+    Attributes:
+        now_ns: Simulated monotonic time; set by `carry`.
+        telemetry: What was heard.
+        texts: STATUSTEXT that we sent, with its time.
+        targets: LANDING_TARGET messages that reached the autopilot.
+        autopilot: The stand-in.
+        cut: Nothing passes.
+        others: Takes what the stand-in says on its other links.
+        observers: Called with direction, monotonic time and bytes of every frame.
+    """
+
+    def __init__(
+        self,
+        autopilot: StandInAutopilot,
+        settings: LinkSettings,
+        conditions: LinkFaults,
+        rng: np.random.Generator,
+        started_ns: int,
+    ) -> None:
+        self.now_ns = started_ns
+        self.telemetry = Telemetry(settings)
+        self.texts: list[tuple[int, str]] = []
+        self.targets = 0
+        self.autopilot = autopilot
+        self.cut = False
+        self.others: Callable[[LinkId, Any], None] = lambda _link, _message: None
+        self.observers: list[Callable[[str, int, bytes], None]] = []
+        self._settings = settings
+        self._conditions = conditions
+        self._rng = rng
+        self._theirs = mavlink.MAVLink(None, srcSystem=autopilot.system_id, srcComponent=1)
+        self._ours = mavlink.MAVLink(None, srcSystem=1, srcComponent=settings.component_id)
+        self._parser = mavlink.MAVLink(None)
+        self._parser.robust_parsing = True
+        self._down: deque[tuple[int, bytes]] = deque()
+        self._up: deque[tuple[int, bytes]] = deque()
+        self._asked_ns = started_ns
+        self._text_id = 0
+        autopilot.connect(LINK)
+
+    # --- time ---
+
+    def carry(self, now_ns: int) -> None:
+        """Moves every message on that is due by now."""
+        self.now_ns = now_ns
+        for link_id, message in self.autopilot.take_outbox():
+            if link_id != LINK:
+                self.others(link_id, message)
+            elif self._senses(message):
+                self._queue(self._down, self._theirs, message)
+        while self._down and self._down[0][0] <= now_ns:
+            arrival_ns, data = self._down.popleft()
+            self._observe("rx", arrival_ns, data)
+            self.telemetry.feed(data, arrival_ns)
+        if now_ns - self._asked_ns >= ASK_PERIOD_NS:
+            self._asked_ns = now_ns
+            request = self.telemetry.request(now_ns)
+            if request is not None:
+                self._queue(self._up, self._ours, request)
+        while self._up and self._up[0][0] <= now_ns:
+            _, data = self._up.popleft()
+            for message in self._parser.parse_buffer(data) or ():
+                self.targets += message.get_type() == "LANDING_TARGET"
+                self.autopilot.receive(LINK, message)
+
+    def _observe(self, direction: str, at_ns: int, data: bytes) -> None:
+        for observer in self.observers:
+            observer(direction, at_ns, data)
+
+    def _queue(self, queue: deque[tuple[int, bytes]], packer: Any, message: Any) -> None:
+        data = bytes(message.pack(packer))
+        packer.seq = (packer.seq + 1) % 256
+        delay_ms = self._conditions.link_delay_ms * (1.0 + float(self._rng.random()))
+        arrival_ns = self.now_ns + round(delay_ms * 1e6)
+        if queue is self._up:
+            self._observe("tx", self.now_ns, data)
+        if self.cut:
+            return
+        # A serial line keeps the order.
+        queue.append((max(arrival_ns, queue[-1][0]) if queue else arrival_ns, data))
+
+    def _senses(self, message: Any) -> bool:
+        """Puts the rangefinder's errors into a message; False when the reading is lost."""
+        if message.get_type() != "DISTANCE_SENSOR":
+            return True
+        c = self._conditions
+        if self._rng.random() < c.range_dropped:
+            return False
+        if message.current_distance:
+            noise_m = c.range_noise_m * float(self._rng.standard_normal())
+            reading_cm = message.current_distance * c.range_scale + 100.0 * noise_m
+            message.current_distance = max(0, min(65_535, round(reading_cm)))
+        return True
+
+    # --- what the daemon needs of a link ---
+
+    def pose_at(self, at_ns: int) -> Pose | None:
+        """Interpolated pose at a monotonic time."""
+        return self.telemetry.history.at(at_ns)
+
+    def latest_pose(self, now_ns: int) -> Pose | None:
+        """Newest pose."""
+        return self.telemetry.history.latest(now_ns)
+
+    def vehicle(self, now_ns: int) -> VehicleStatus:
+        """What the autopilot says of itself."""
+        return self.telemetry.vehicle.status(now_ns)
+
+    def send_heartbeat(self, state: HealthState) -> SendResult:
+        """Says how we are."""
+        return self._send(heartbeat_message(state))
+
+    def send_target(self, target: LandingTarget) -> SendResult:
+        """Sends a landing target in the form that the autopilot accepts."""
+        heard = self.telemetry.vehicle
+        if self.telemetry.autopilot is None:
+            return SendResult(Refusal.NO_AUTOPILOT, "no autopilot heard yet")
+        if not heard.alive(self.now_ns):
+            return SendResult(Refusal.AUTOPILOT_SILENT, "no heartbeat within the timeout")
+        try:
+            message = landing_target_message(target, heard.autopilot)
+        except InvalidValueError as error:
+            return SendResult(Refusal.INVALID_TARGET, str(error))
+        return self._send(message)
+
+    def send_text(self, text: str, severity: Severity = Severity.INFO) -> SendResult:
+        """Says something to the pilot."""
+        self.texts.append((self.now_ns, text))
+        self._text_id = self._text_id % 65_535 + 1
+        for message in statustext_messages(text, severity, self._text_id):
+            self._send(message)
+        return SendResult()
+
+    def command(self, request: CommandRequest) -> SendResult:
+        """Asks the autopilot for a command, at once and again until it is acknowledged."""
+        self.telemetry.ask(request, self.now_ns)
+        message = self.telemetry.request(self.now_ns)
+        return SendResult() if message is None else self._send(message)
+
+    def withdraw_command(self) -> None:
+        """Does not ask again for what was asked last."""
+        self.telemetry.command_tracker.withdraw()
+
+    def take_answers(self) -> tuple[CommandAnswer, ...]:
+        """The answers to our commands since the last call."""
+        return self.telemetry.command_tracker.take_answers()
+
+    def _send(self, message: Any) -> SendResult:
+        self._queue(self._up, self._ours, message)
+        return SendResult()

@@ -1,0 +1,234 @@
+"""What to fly, and how it went: plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from landing.errors import TouchdownError
+from sim.world.model import DiscTruth
+
+SHARED_MACHINE: dict[str, dict[str, Any]] = {
+    "director": {"max_decision_age_s": 1.0},
+    "camera": {"max_frame_age_ms": 600.0},
+}
+"""Daemon settings for a landing for show: camera, autopilot and network share one processor in real time, and what that
+costs is no fault of the landing. Measurements fly with the daemon's defaults."""
+
+
+REAL_FPS, SIMULATED_FPS = 10.0, 5.0
+"""Of the camera, where nobody says otherwise. The simulated clock is for machines that have too much to do: half the
+frames take half the time, and are still more than the four a second needed."""
+
+
+class Fault(str, Enum):
+    """What may happen in the middle of a landing."""
+
+    INTRUDER = "intruder"
+    """A person walks to the middle of the site."""
+    LINK_CUT = "link-cut"
+    """Nothing passes between daemon and autopilot for a while."""
+    CAMERA_STALL = "camera-stall"
+    """No frame comes for a while."""
+    DAEMON_KILL = "daemon-kill"
+    """The daemon is killed and stays away."""
+    AUTOPILOT_RESTART = "autopilot-restart"
+    """The autopilot is killed, starts anew and climbs to the start again."""
+
+
+@dataclass(frozen=True)
+class PlannedFault:
+    """A fault and when it happens.
+
+    Attributes:
+        fault: What.
+        below_m: As soon as the vehicle, landing, is lower than this.
+        for_s: How long it lasts; None for the rest of the flight.
+        walk_m: How far from the site an intruder sets out.
+        from_deg: Direction an intruder comes from, clockwise from north.
+    """
+
+    fault: Fault
+    below_m: float
+    for_s: float | None = None
+    walk_m: float = 8.0
+    from_deg: float = 0.0
+
+
+def parse_fault(text: str) -> PlannedFault:
+    """``NAME@HEIGHT_M`` or ``NAME@HEIGHT_M:SECONDS``, e.g. ``camera-stall@8:2``.
+
+    Raises:
+        TouchdownError: It is not of that form, or names no fault.
+    """
+    name, _, rest = text.partition("@")
+    height, _, seconds = rest.partition(":")
+    try:
+        below_m, for_s = float(height), float(seconds) if seconds else None
+        if not 0 < below_m < 1000 or (for_s is not None and not 0 < for_s < 1000):
+            raise ValueError
+        return PlannedFault(Fault(name), below_m, for_s)
+    except ValueError:
+        names = ", ".join(m.value for m in Fault)
+        raise TouchdownError(
+            f"fault {text!r}: expected NAME@HEIGHT_M or NAME@HEIGHT_M:SECONDS, as in "
+            f"camera-stall@8:2, with one of {names}"
+        ) from None
+
+
+@dataclass(frozen=True)
+class FlightPlan:
+    """What to fly.
+
+    Attributes:
+        model: ONNX file made by `touchdown export onnx`.
+        out: Folder for configuration, logs, result and picture.
+        autopilot: One of `sim.vehicle.autopilot_process.AUTOPILOTS`.
+        authority: How much the daemon may do by itself: `advise`, `guard` or `land`.
+        world: Specification, see `sim.world.spec.GRAMMAR`.
+        seed: Of the world, the start, the wind's gusts and the camera's noise.
+        height_m: Start height above ground.
+        start_ne_m: Start over the ground; chosen by the seed when None.
+        yaw_deg: Heading; chosen by the seed when None.
+        wind: Speed m/s and direction it comes from, degrees.
+        gust_mps: Standard deviation of gusts.
+        attitude_noise_deg: Standard deviation of the angle between the attitude that the autopilot believes and the one
+            that the camera looks from.
+        camera_latency_s: From exposure to the first byte; the daemon is told of it.
+        vehicle_radius_m: The ground truth must be landable within this radius.
+        width_px, height_px, hfov_deg, fps: The camera.
+        painted: The camera shows what the ground is, in the colours of its classes.
+        effects: Of the camera, see `sim.camera.process`.
+        threads: Of the network's inference.
+        search_s: The pilot gives up hovering without a site after this time.
+        lands_anyway: The pilot lands when that time is over, instead of giving up.
+        timeout_s: Limit for the whole flight.
+        faults: What happens on the way down.
+        parameters: Of the autopilot.
+        settings: Further daemon configuration, by section.
+        clock: `real`: processes of their own; `simulated`: in this process, see `sim.flight.simulated`.
+        ends_when_slow: A pilot who hovers without a site gives up as soon as the daemon turns out too slow for this
+            machine.
+    """
+
+    model: Path
+    out: Path
+    autopilot: str = "stand-in"
+    authority: str = "advise"
+    world: str = "procedural"
+    seed: int = 0
+    height_m: float = 20.0
+    start_ne_m: tuple[float, float] | None = None
+    yaw_deg: float | None = None
+    wind: tuple[float, float] = (2.0, 230.0)
+    gust_mps: float = 0.5
+    attitude_noise_deg: float = 0.0
+    camera_latency_s: float = 0.0
+    vehicle_radius_m: float = 0.5
+    width_px: int = 640
+    height_px: int = 480
+    hfov_deg: float = 80.0
+    fps: float = REAL_FPS
+    painted: bool = False
+    effects: Mapping[str, float] = field(
+        default_factory=lambda: {
+            "noise": 3.0,
+            "exposure": 0.004,
+            "exposure-wobble": 0.05,
+            "vignetting": 0.15,
+            "lens-blur": 0.6,
+            "dropped": 0.02,
+        }
+    )
+    threads: int = 1
+    search_s: float = 25.0
+    lands_anyway: bool = False
+    timeout_s: float = 240.0
+    faults: tuple[PlannedFault, ...] = ()
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    clock: str = "real"
+    ends_when_slow: bool = False
+
+
+@dataclass
+class FlightResult:
+    """How it ended.
+
+    Attributes:
+        verdict: `landed-safe`, `landed-unsafe`, `no-site` or `not-landed`.
+        reason: Why there was no landing, in words; empty after a landing.
+        autopilot, version: Who flew, and what it says it is.
+        touchdown_ne_m: Where it really came down, world NED.
+        truth: What the ground there really is, within the vehicle's radius.
+        site_ne_m: Where the site it was led to at the end really is: as the autopilot's frame says, moved by where that
+            frame really begins.
+        miss_m: From that site to the touchdown, both true.
+        miss_estimated_m: The same in the estimator's own frame: the guidance's own share.
+        person_m: From the touchdown to the nearest person then; None without any.
+        seconds: From the order to land to the touchdown.
+        sites: All sites the daemon chose, in order, each with its event; in world NED.
+        manual_takeovers: How often the pilot had to stop a descent because the site was lost.
+        happened: The faults as they came: what, boot time, true height.
+        transitions: The director's.
+        heights: True height every second from the order to land, m.
+        texts: What autopilot and daemon said.
+        flight: What the daemon flew, and its digest, as its event log has it.
+        daemon: Its counters and latencies at the end.
+        clock: That it was flown on.
+        too_slow: How the machine kept the daemon from landing, with figures; empty if it did not.
+    """
+
+    world: str
+    seed: int
+    verdict: str
+    autopilot: str = "stand-in"
+    version: str = ""
+    reason: str = ""
+    start_ne_m: tuple[float, float] = (0.0, 0.0)
+    start_height_m: float = 0.0
+    straight_down_ok: bool | None = None
+    touchdown_ne_m: tuple[float, float] | None = None
+    truth: DiscTruth | None = None
+    site_ne_m: tuple[float, float] | None = None
+    miss_m: float | None = None
+    miss_estimated_m: float | None = None
+    person_m: float | None = None
+    seconds: float | None = None
+    manual_takeovers: int = 0
+    sites: list[dict[str, Any]] = field(default_factory=list)
+    happened: list[dict[str, Any]] = field(default_factory=list)
+    transitions: list[dict[str, Any]] = field(default_factory=list)
+    heights: list[float] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    flight: dict[str, Any] = field(default_factory=dict)
+    daemon: dict[str, Any] = field(default_factory=dict)
+    picture: str = ""
+    clock: str = "real"
+    too_slow: str = ""
+
+    @property
+    def exit_status(self) -> int:
+        """0 for a safe landing, 3 for no site, 1 for anything else."""
+        return {"landed-safe": 0, "no-site": 3}.get(self.verdict, 1)
+
+    def summary(self) -> str:
+        """One line for people."""
+        words = f"seed {self.seed}: {self.verdict}"
+        if self.truth is not None and self.seconds is not None:
+            where = f" on {', '.join(self.truth.classes)}, {self.truth.clearance_m:.1f} m clear"
+            words += f"{where}, {self.seconds:.0f} s"
+        if self.miss_m is not None:
+            words += f", {self.miss_m:.2f} m from the site"
+        if self.person_m is not None:
+            words += f", {self.person_m:.1f} m from a person"
+        if self.reason:
+            words += f", {self.reason}"
+        return words + (f", {self.manual_takeovers} manual takeovers" if self.manual_takeovers else "")
+
+    def to_json(self) -> dict[str, Any]:
+        """As written to `result.json`."""
+        return asdict(self)
