@@ -22,7 +22,7 @@ from landing.command import CommandAnswer, CommandRequest
 from landing.errors import InvalidValueError
 from landing.types import LandingTarget, Pose
 from landing.vehicle import VehicleStatus
-from sim.vehicle.autopilot.core import LinkId
+from sim.vehicle.autopilot.core import LinkId, StandInAutopilot
 
 LINK = "daemon"
 ASK_PERIOD_NS = 50_000_000
