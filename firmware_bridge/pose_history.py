@@ -36,11 +36,8 @@ from landing.estimator import EstimatorFrame, FrameShift
 from landing.geometry import Quaternion, Vector, matrix_from_quaternion, multiplied, slerp
 from landing.types import Pose
 
-TOLD_NS = 500_000_000
-"""A step so near to the time at which the autopilot tells of a reset is that reset."""
-
-STANDING_NS = NS_PER_S
-"""For so long after it was learnt the vehicle may still stand on the ground."""
+TOLD_NS = 500_000_000  # A step so near to the time at which the autopilot tells of a reset is that reset
+STANDING_NS = NS_PER_S  # For so long after it was learnt the vehicle may still stand on the ground
 
 
 class HeightSource(str, Enum):
@@ -57,33 +54,19 @@ class HeightSource(str, Enum):
 
 @dataclass(frozen=True)
 class PoseLimits:
-    """How far the samples may be stretched.
+    """How far the samples may be stretched."""
 
-    Attributes:
-        keep_ns: Age at which samples are forgotten.
-        attitude_gap_ns: Longest gap interpolated across.
-        attitude_ahead_ns: Longest extrapolation past the newest sample, at its body rates.
-        position_gap_ns: Longest gap interpolated across.
-        position_ahead_ns: Longest extrapolation, at the newest sample's velocity.
-        height_gap_ns: Longest gap interpolated across.
-        height_hold_ns: Longest hold of the last height, corrected by the vertical movement.
-        max_speed_m_s: A faster velocity is none.
-        max_height_rate_m_s: Two heights that imply more than this, and 2 m, are a jump.
-        max_tilt_rad: Beyond this tilt a slant range says nothing of the height.
-        resets: What counts as an estimator reset.
-    """
-
-    keep_ns: int = 5 * NS_PER_S
-    attitude_gap_ns: int = 150_000_000
-    attitude_ahead_ns: int = 60_000_000
-    position_gap_ns: int = 400_000_000
-    position_ahead_ns: int = 250_000_000
-    height_gap_ns: int = 500_000_000
-    height_hold_ns: int = 500_000_000
-    max_speed_m_s: float = 60.0
-    max_height_rate_m_s: float = 25.0
-    max_tilt_rad: float = math.radians(45.0)
-    resets: ResetLimits = field(default_factory=ResetLimits)
+    keep_ns: int = 5 * NS_PER_S  # Age at which samples are forgotten
+    attitude_gap_ns: int = 150_000_000  # Longest gap interpolated across
+    attitude_ahead_ns: int = 60_000_000  # Longest extrapolation past the newest sample, at its body rates
+    position_gap_ns: int = 400_000_000  # Longest gap interpolated across
+    position_ahead_ns: int = 250_000_000  # Longest extrapolation, at the newest sample's velocity
+    height_gap_ns: int = 500_000_000  # Longest gap interpolated across
+    height_hold_ns: int = 500_000_000  # Longest hold of the last height, corrected by the vertical movement
+    max_speed_m_s: float = 60.0  # A faster velocity is none
+    max_height_rate_m_s: float = 25.0  # Two heights that imply more than this, and 2 m, are a jump
+    max_tilt_rad: float = math.radians(45.0)  # Beyond this tilt a slant range says nothing of the height
+    resets: ResetLimits = field(default_factory=ResetLimits)  # What counts as an estimator reset
 
 
 class PoseHistory:

@@ -28,31 +28,22 @@ KEY_BYTES = 32
 SIGNATURE_BLOCK = 13
 NS_PER_STAMP = 10_000
 STAMPS_PER_S = 100_000
-EPOCH_UNIX_S = 1_420_070_400
-"""2015-01-01 00:00 UTC, where the stamps start."""
-
+EPOCH_UNIX_S = 1_420_070_400  # 2015-01-01 00:00 UTC, where the stamps start
+# A sender not heard before may be this far behind our stamp, by the specification
 NEW_STREAM_WINDOW = 60 * STAMPS_PER_S
-"""A sender not heard before may be this far behind our stamp, by the specification."""
-
 LARGEST_STAMP = (1 << 48) - 1
 SHORTEST_PASSPHRASE = 12
-MAX_STREAMS = 256
-"""Senders remembered. Only those who know the key are, so this bounds a fault, not an attack."""
-
+MAX_STREAMS = 256  # Senders remembered. Only those who know the key are, so this bounds a fault, not an attack.
+# What is heard on a signed link without a signature: a telemetry radio reports on itself and has no key. Nothing here
+# can command us, move the pose or change a parameter.
 ACCEPTED_UNSIGNED = frozenset({mavlink.MAVLINK_MSG_ID_RADIO_STATUS})
-"""What is heard on a signed link without a signature: a telemetry radio reports on itself and has no key. Nothing here
-can command us, move the pose or change a parameter."""
 
 
 @dataclass(frozen=True)
 class SigningKey:
-    """The secret shared by everybody who may speak on the link; never printed.
+    """The secret shared by everybody who may speak on the link; never printed."""
 
-    Attributes:
-        secret: 32 bytes.
-    """
-
-    secret: bytes = field(repr=False)
+    secret: bytes = field(repr=False)  # 32 bytes
 
     @classmethod
     def read(cls, path: Path) -> SigningKey:

@@ -13,12 +13,9 @@ from landing.errors import LinkError
 
 CONNECT_TIMEOUT_S = 3.0
 
-RECEIVE_BUFFER_BYTES = 1_000_000
-"""Asked of the kernel for a port that everybody can send to; it may give less."""
-
+RECEIVE_BUFFER_BYTES = 1_000_000  # Asked of the kernel for a port that everybody can send to; it may give less
 MAX_CLIENTS = 32
-IDLE_NS = 5_000_000_000
-"""A client that has said nothing for so long gives way where there are too many."""
+IDLE_NS = 5_000_000_000  # A client that has said nothing for so long gives way where there are too many
 
 
 class _SocketTransport:

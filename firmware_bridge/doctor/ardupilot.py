@@ -14,9 +14,7 @@ from firmware_bridge.doctor.rules import Anything, Bits, OneOf, Rule, Values, Wi
 
 V4_1, V4_2, V4_5, V4_7 = (4, 1, 0), (4, 2, 0), (4, 5, 0), (4, 7, 0)
 
-DOWN = 25
-"""ROTATION_PITCH_270 of MAV_SENSOR_ORIENTATION: a sensor that looks down."""
-
+DOWN = 25  # ROTATION_PITCH_270 of MAV_SENSOR_ORIENTATION: a sensor that looks down
 _NO_YES = {0: "off", 1: "on"}
 _PLND_TYPES = {0: "none", 1: "MAVLink", 2: "IRLock", 3: "SITL Gazebo", 4: "SITL"}
 _ORIENTATIONS = {0: "forward", 4: "back", 24: "up", DOWN: "down"}
@@ -49,6 +47,7 @@ def _retries(values: Values) -> bool:
     return values.get("PLND_STRICT", 1) != 0
 
 
+# The landing itself
 PRECISION = (
     Rule(
         "PLND_ENABLED",
@@ -150,8 +149,8 @@ PRECISION = (
         since=V4_2,
     ),
 )
-"""The landing itself."""
 
+# The sensor that looks down
 RANGEFINDER = (
     *(Rule(f"RNGFND{n}_TYPE", Anything(), "0 is none") for n in range(1, 3)),
     *(Rule(f"RNGFND{n}_ORIENT", Anything(names=_ORIENTATIONS), "25 looks down", when=_fitted(n)) for n in range(1, 3)),
@@ -184,8 +183,8 @@ RANGEFINDER = (
         when=_fitted(1),
     ),
 )
-"""The sensor that looks down."""
 
+# How it comes down, and who may say no
 DESCENT = (
     Rule(
         "LAND_SPEED",
@@ -205,8 +204,8 @@ DESCENT = (
     Rule("LAND_ALT_LOW_M", Within(3, 50, "m"), "height at which it slows down", since=V4_7),
     Rule("LAND_REPOSITION", OneOf((1,), _NO_YES), "the pilot's stick must be able to move it during LAND"),
 )
-"""How it comes down, and who may say no."""
 
+# How it is reached
 LINK = (
     Rule("SYSID_THISMAV", Within(1, 250), "system id that everybody answers to", before=V4_7),
     Rule("MAV_SYSID", Within(1, 250), "system id that everybody answers to", since=V4_7),
@@ -229,6 +228,5 @@ LINK = (
         for n in range(1, 5)
     ),
 )
-"""How it is reached."""
 
 RULES: tuple[Rule, ...] = (*PRECISION, *RANGEFINDER, *DESCENT, *LINK)

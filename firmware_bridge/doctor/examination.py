@@ -29,25 +29,18 @@ RULES: Mapping[Autopilot, tuple[Rule, ...]] = {Autopilot.ARDUPILOT: ardupilot.RU
 LISTEN_S = 5.0
 POSE_AGE_S = 2.0
 
-Say = Callable[[DoctorFinding], None]
-"""Called with each finding as it is made."""
+Say = Callable[[DoctorFinding], None]  # Called with each finding as it is made
 
 
 @dataclass
 class Examination:
-    """What was found.
+    """What was found."""
 
-    Attributes:
-        identity: Of the autopilot.
-        findings: In order.
-        parameters: Every parameter asked for; None for those that it does not have.
-        quality: Of the link; None when it was not measured.
-    """
-
-    identity: Identity
-    findings: list[DoctorFinding] = field(default_factory=list)
+    identity: Identity  # Of the autopilot
+    findings: list[DoctorFinding] = field(default_factory=list)  # In order
+    # Every parameter asked for; None for those that it does not have
     parameters: dict[str, AutopilotParameter | None] = field(default_factory=dict)
-    quality: Quality | None = None
+    quality: Quality | None = None  # Of the link; None when it was not measured
 
     @property
     def values(self) -> dict[str, float]:
@@ -150,16 +143,11 @@ def examine(
 
 @dataclass(frozen=True)
 class Repair:
-    """What was mended.
+    """What was mended."""
 
-    Attributes:
-        written: What was changed and read back, in order.
-        reboot_needed: Parameters that count only from the next boot.
-        failed: AutopilotParameter to the reason why it could not be mended.
-    """
-
-    written: tuple[WrittenParameter, ...]
-    reboot_needed: tuple[str, ...]
+    written: tuple[WrittenParameter, ...]  # What was changed and read back, in order
+    reboot_needed: tuple[str, ...]  # Parameters that count only from the next boot
+    # AutopilotParameter to the reason why it could not be mended
     failed: Mapping[str, str] = field(default_factory=dict)
 
 

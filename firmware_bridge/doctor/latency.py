@@ -27,12 +27,8 @@ from landing.errors import DataError
 from landing.vehicle import Autopilot
 
 LAG_STEP_S = 0.01
-SMALLEST_LAG_S, LARGEST_LAG_S = 0.02, 0.25
-"""What PLND_LAG is limited to at boot."""
-
-LAG_TOLERANCE_S = 0.02
-"""Nearer than this to the measured lag is right: at 20 deg/s of tilt rate, 7 mm per metre."""
-
+SMALLEST_LAG_S, LARGEST_LAG_S = 0.02, 0.25  # What PLND_LAG is limited to at boot
+LAG_TOLERANCE_S = 0.02  # Nearer than this to the measured lag is right: at 20 deg/s of tilt rate, 7 mm per metre
 OLD_FRAME_MS = 500.0
 SAMPLE_S = 0.05
 RUN_MARGIN_S = 60.0
@@ -40,21 +36,13 @@ RUN_MARGIN_S = 60.0
 
 @dataclass(frozen=True)
 class Latency:
-    """What was measured, milliseconds; None where nothing was.
+    """What was measured, milliseconds; None where nothing was."""
 
-    Attributes:
-        frame_to_decision_ms: From capture to decision, median.
-        frame_to_decision_p95_ms: The same, 95th percentile.
-        frame_to_send_ms: Age of the evidence behind a target when it is sent, median.
-        pose_to_send_ms: Age of the pose of a target when it is sent, median.
-        source: Where the numbers come from.
-    """
-
-    frame_to_decision_ms: float | None = None
-    frame_to_decision_p95_ms: float | None = None
-    frame_to_send_ms: float | None = None
-    pose_to_send_ms: float | None = None
-    source: str = ""
+    frame_to_decision_ms: float | None = None  # From capture to decision, median
+    frame_to_decision_p95_ms: float | None = None  # The same, 95th percentile
+    frame_to_send_ms: float | None = None  # Age of the evidence behind a target when it is sent, median
+    pose_to_send_ms: float | None = None  # Age of the pose of a target when it is sent, median
+    source: str = ""  # Where the numbers come from
 
 
 def latency_of(events: Iterable[dict[str, Any]], source: str) -> Latency:

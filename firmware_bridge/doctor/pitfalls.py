@@ -22,23 +22,14 @@ PX4_TRIGGERS = (
 
 @dataclass(frozen=True)
 class Pitfall:
-    """Something known of some versions of a firmware.
+    """Something known of some versions of a firmware."""
 
-    Attributes:
-        name: What it is about.
-        autopilot: Whose.
-        level: How much it matters.
-        value: What happens.
-        why: What to do about it.
-        since, before: Versions that do so; None is without end.
-    """
-
-    name: str
-    autopilot: Autopilot
-    level: Level
-    value: str
-    why: str
-    since: Version = (0, 0, 0)
+    name: str  # What it is about
+    autopilot: Autopilot  # Whose
+    level: Level  # How much it matters
+    value: str  # What happens
+    why: str  # What to do about it
+    since: Version = (0, 0, 0)  # since, before: Versions that do so; None is without end
     before: Version | None = None
 
     def finding(self, identity: Identity) -> DoctorFinding | None:
@@ -100,8 +91,7 @@ PITFALLS: tuple[Pitfall, ...] = (
     ),
 )
 
-RTL_PRECISION_SINCE: Version = (1, 16, 0)
-"""RTL_PLD_MD = 2 was flown broken in 1.15.4 and working on main of 2025-03."""
+RTL_PRECISION_SINCE: Version = (1, 16, 0)  # RTL_PLD_MD = 2 was flown broken in 1.15.4 and working on main of 2025-03
 
 
 def find_pitfalls(identity: Identity, values: Values) -> list[DoctorFinding]:

@@ -32,6 +32,7 @@ def _in_use(instance: int) -> Callable[[Values], bool]:
     return lambda values: values.get(f"MAV_{instance}_CONFIG", 0) != 0
 
 
+# The landing itself
 PRECISION = (
     Rule(
         "PLD_BTOUT",
@@ -55,8 +56,8 @@ PRECISION = (
         "of landing_target_estimator, which our targets do not need",
     ),
 )
-"""The landing itself."""
 
+# How it comes down, and who may say no
 DESCENT = (
     Rule(
         "MPC_LAND_SPEED",
@@ -75,8 +76,8 @@ DESCENT = (
         "the pilot's stick must take over from a landing",
     ),
 )
-"""How it comes down, and who may say no."""
 
+# Where its height comes from
 HEIGHT = (
     Rule(
         "EKF2_RNG_CTRL",
@@ -91,8 +92,8 @@ HEIGHT = (
         "range as reference moves the local frame with the ground below: a target's height jumps",
     ),
 )
-"""Where its height comes from."""
 
+# How it is reached
 LINK = (
     Rule("MAV_SYS_ID", Within(1, 250), "system id that everybody answers to"),
     *(Rule(f"MAV_{n}_CONFIG", Anything(), "port of this link; 0 is off") for n in range(3)),
@@ -121,6 +122,5 @@ LINK = (
         )
     ),
 )
-"""How it is reached."""
 
 RULES: tuple[Rule, ...] = (*PRECISION, *DESCENT, *HEIGHT, *LINK)

@@ -20,11 +20,8 @@ LOSS_WARNING = 0.01
 LOSS_ERROR = 0.10
 RTT_WARNING_MS = 60.0
 RTT_ERROR_MS = 250.0
-BITS_PER_BYTE = 10
-"""On a serial line: start bit, eight data bits, stop bit."""
-
-FULL = 0.7
-"""Above this part of a serial line's bytes, streams start to be thinned."""
+BITS_PER_BYTE = 10  # On a serial line: start bit, eight data bits, stop bit
+FULL = 0.7  # Above this part of a serial line's bytes, streams start to be thinned
 
 WHY_MISSING = {
     "ATTITUDE_QUATERNION": "the estimator has no attitude: wait (PX4 takes some 35 s after boot)",
@@ -34,44 +31,27 @@ WHY_MISSING = {
     "GIMBAL_DEVICE_ATTITUDE_STATUS": "no gimbal tells its attitude: no decision is made",
 }
 
-SETTLE_S = 2.0
-"""Time in which the streams asked for begin to flow, before rates are taken."""
+SETTLE_S = 2.0  # Time in which the streams asked for begin to flow, before rates are taken
 
 
 @dataclass
 class Quality:
-    """What a few seconds of listening told.
+    """What a few seconds of listening told."""
 
-    Attributes:
-        seconds: How long.
-        loss: Part of the autopilot's frames that did not come.
-        frames: Frames of the autopilot.
-        bytes_per_s: Of everything on the link, towards us.
-        bytes_bad: Bytes that belonged to no good frame.
-        rtt_ms: Round trips by TIMESYNC, or PING where TIMESYNC is not answered.
-        rtt_by: Which of the two; empty when neither is answered.
-        clock_offset_ns: Our monotonic time minus the autopilot's, of the quickest round trip.
-        rates_hz: Message name to rate.
-        asked_hz: Streams that the daemon asks for.
-        missing, slow: Asked streams that do not come, or come well under their rate.
-        timesync_asked: TIMESYNC requests of the autopilot.
-        timesync_answered: Component to the answers it gave them.
-    """
-
-    seconds: float = 0.0
-    loss: float = 0.0
-    frames: int = 0
-    bytes_per_s: float = 0.0
-    bytes_bad: int = 0
-    rtt_ms: list[float] = field(default_factory=list)
-    rtt_by: str = ""
-    clock_offset_ns: int | None = None
-    rates_hz: dict[str, float] = field(default_factory=dict)
-    asked_hz: dict[str, float] = field(default_factory=dict)
-    missing: tuple[str, ...] = ()
+    seconds: float = 0.0  # How long
+    loss: float = 0.0  # Part of the autopilot's frames that did not come
+    frames: int = 0  # Frames of the autopilot
+    bytes_per_s: float = 0.0  # Of everything on the link, towards us
+    bytes_bad: int = 0  # Bytes that belonged to no good frame
+    rtt_ms: list[float] = field(default_factory=list)  # Round trips by TIMESYNC, or PING where TIMESYNC is not answered
+    rtt_by: str = ""  # Which of the two; empty when neither is answered
+    clock_offset_ns: int | None = None  # Our monotonic time minus the autopilot's, of the quickest round trip
+    rates_hz: dict[str, float] = field(default_factory=dict)  # Message name to rate
+    asked_hz: dict[str, float] = field(default_factory=dict)  # Streams that the daemon asks for
+    missing: tuple[str, ...] = ()  # missing, slow: Asked streams that do not come, or come well under their rate
     slow: tuple[str, ...] = ()
-    timesync_asked: int = 0
-    timesync_answered: dict[int, int] = field(default_factory=dict)
+    timesync_asked: int = 0  # TIMESYNC requests of the autopilot
+    timesync_answered: dict[int, int] = field(default_factory=dict)  # Component to the answers it gave them
 
     @property
     def rtt_median_ms(self) -> float | None:

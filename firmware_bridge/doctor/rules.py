@@ -15,8 +15,7 @@ from firmware_bridge.doctor.findings import DoctorFinding, Level, ParameterChang
 from firmware_bridge.doctor.parameters import AutopilotParameter, holds
 from firmware_bridge.identity import Version
 
-Values = Mapping[str, float]
-"""AutopilotParameter name to value, of those that the autopilot has."""
+Values = Mapping[str, float]  # AutopilotParameter name to value, of those that the autopilot has
 
 
 class ExpectedValue(Protocol):
@@ -37,17 +36,11 @@ class ExpectedValue(Protocol):
 
 @dataclass(frozen=True)
 class OneOf:
-    """One of some numbers; the first mends it.
+    """One of some numbers; the first mends it."""
 
-    Attributes:
-        values: The accepted ones.
-        names: What numbers mean, accepted or not.
-        mend: Whether a fix may write the first.
-    """
-
-    values: tuple[float, ...]
-    names: Mapping[int, str] = field(default_factory=dict)
-    mend: bool = True
+    values: tuple[float, ...]  # The accepted ones
+    names: Mapping[int, str] = field(default_factory=dict)  # What numbers mean, accepted or not
+    mend: bool = True  # Whether a fix may write the first
 
     def accepts(self, value: float) -> bool:
         """See `ExpectedValue`."""
@@ -69,18 +62,12 @@ class OneOf:
 
 @dataclass(frozen=True)
 class Within:
-    """Between two numbers.
+    """Between two numbers."""
 
-    Attributes:
-        low, high: Both accepted; an infinite high is no limit.
-        unit: Of the value.
-        mend: What a fix writes; None leaves it to the owner.
-    """
-
-    low: float
+    low: float  # low, high: Both accepted; an infinite high is no limit
     high: float
-    unit: str = ""
-    mend: float | None = None
+    unit: str = ""  # Of the value
+    mend: float | None = None  # What a fix writes; None leaves it to the owner
 
     def accepts(self, value: float) -> bool:
         """See `ExpectedValue`."""
@@ -103,18 +90,12 @@ class Within:
 
 @dataclass(frozen=True)
 class Bits:
-    """Some bits set, some clear.
+    """Some bits set, some clear."""
 
-    Attributes:
-        set_bits, clear_bits: Masks.
-        names: What each bit means, by its mask.
-        mend: Whether a fix may set and clear them; other bits stay as they are.
-    """
-
-    set_bits: int = 0
+    set_bits: int = 0  # set_bits, clear_bits: Masks
     clear_bits: int = 0
-    names: Mapping[int, str] = field(default_factory=dict)
-    mend: bool = False
+    names: Mapping[int, str] = field(default_factory=dict)  # What each bit means, by its mask
+    mend: bool = False  # Whether a fix may set and clear them; other bits stay as they are
 
     def accepts(self, value: float) -> bool:
         """See `ExpectedValue`."""
@@ -140,15 +121,10 @@ class Bits:
 
 @dataclass(frozen=True)
 class Anything:
-    """Shown for the reader; nothing is wrong with any value.
+    """Shown for the reader; nothing is wrong with any value."""
 
-    Attributes:
-        unit: Of the value.
-        names: What numbers mean.
-    """
-
-    unit: str = ""
-    names: Mapping[int, str] = field(default_factory=dict)
+    unit: str = ""  # Of the value
+    names: Mapping[int, str] = field(default_factory=dict)  # What numbers mean
 
     def accepts(self, value: float) -> bool:
         """See `ExpectedValue`."""
@@ -174,29 +150,17 @@ def _always(_: Values) -> bool:
 
 @dataclass(frozen=True)
 class Rule:
-    """What one parameter should be.
+    """What one parameter should be."""
 
-    Attributes:
-        parameter: Its name.
-        expect: What it should be.
-        why: What comes of it.
-        level: How much it matters when it is otherwise.
-        reboot: The autopilot reads it at boot only.
-        since: First firmware version that has it.
-        before: First firmware version that has it no more, e.g. under another name.
-        missing: How much it matters that it is not there.
-        when: Whether the rule applies, by the other values.
-    """
-
-    parameter: str
-    expect: ExpectedValue
-    why: str
-    level: Level = Level.WARNING
-    reboot: bool = False
-    since: Version = (0, 0, 0)
-    before: Version | None = None
-    missing: Level | None = None
-    when: Callable[[Values], bool] = _always
+    parameter: str  # Its name
+    expect: ExpectedValue  # What it should be
+    why: str  # What comes of it
+    level: Level = Level.WARNING  # How much it matters when it is otherwise
+    reboot: bool = False  # The autopilot reads it at boot only
+    since: Version = (0, 0, 0)  # First firmware version that has it
+    before: Version | None = None  # First firmware version that has it no more, e.g. under another name.
+    missing: Level | None = None  # How much it matters that it is not there
+    when: Callable[[Values], bool] = _always  # Whether the rule applies, by the other values
 
     def belongs_to(self, version: Version | None) -> bool:
         """Whether a firmware has this parameter; one that hides its version is asked for all."""

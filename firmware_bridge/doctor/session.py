@@ -26,17 +26,14 @@ from landing.errors import LinkError
 from landing.vehicle import VehicleStatus
 
 NS_PER_S = 1_000_000_000
-TOOL_COMPONENT = 192
-"""MAV_COMP_ID_ONBOARD_COMPUTER2: the daemon is 191, and a tool must never be taken for it."""
-
+TOOL_COMPONENT = 192  # MAV_COMP_ID_ONBOARD_COMPUTER2: the daemon is 191, and a tool must never be taken for it
 TEXTS = 500
 READ_S = 0.02
 REOPEN_PAUSE_S = 0.2
 HEARTBEAT_NS = NS_PER_S
 
 T = TypeVar("T")
-Listener = Callable[[Any, int], None]
-"""Called with every message heard, of any sender, and our monotonic time in ns."""
+Listener = Callable[[Any, int], None]  # Called with every message heard, of any sender, and our monotonic time in ns
 
 
 class Session:

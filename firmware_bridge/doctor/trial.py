@@ -16,9 +16,7 @@ from landing.types import LandingTarget, Pose
 from landing.vehicle import Autopilot
 
 RATE_HZ = 20.0
-BELOW_M = 5.0
-"""The target is this far straight below: led there, a vehicle would not move sideways."""
-
+BELOW_M = 5.0  # The target is this far straight below: led there, a vehicle would not move sideways
 _ACCEPTED = re.compile(r"PrecLand: (Target Found|Init Complete)")
 _REJECTED = re.compile(r"Plnd: Frame not supported|landing.?target.*(not supported|unsupported|invalid)", re.IGNORECASE)
 
