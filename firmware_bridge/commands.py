@@ -26,7 +26,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from firmware_bridge.dialect import mavlink
+from firmware_bridge.dialect import enum_words, mavlink
 from firmware_bridge.vehicle import mode_number
 from landing.command import AnswerKind, CommandAnswer, CommandRequest, FlightCommand, FlyTo, Hold
 from landing.errors import InvalidValueError
@@ -42,12 +42,7 @@ GLOBAL_FRESH_NS = 1_000_000_000
 METRES_PER_DEGREE = 111_319.49  # Of latitude on WGS-84's equatorial radius, 6378137 m x pi / 180
 FARTHEST_M = 200.0  # A target farther away than this is a fault upstream
 
-# COMMAND_ACK.result in words
-RESULT_WORDS: dict[int, str] = {
-    value: name.removeprefix("MAV_RESULT_").replace("_", " ").lower()
-    for name, value in vars(mavlink).items()
-    if name.startswith("MAV_RESULT_") and not name.endswith("ENUM_END")
-}
+RESULT_WORDS = enum_words("MAV_RESULT_")
 
 
 @dataclass(frozen=True)

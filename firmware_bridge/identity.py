@@ -6,26 +6,14 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from firmware_bridge.dialect import mavlink
+from firmware_bridge.dialect import enum_names, enum_words, mavlink
 from landing.vehicle import Autopilot
 
 Version = tuple[int, int, int]  # Major, minor, patch
 _RELEASE_STAGES = ((255, ""), (192, "rc"), (128, "beta"), (64, "alpha"), (0, "dev"))
 
-_CAPABILITY = "MAV_PROTOCOL_CAPABILITY_"
-# MAV_PROTOCOL_CAPABILITY by bit
-CAPABILITIES: dict[int, str] = {
-    value: name.removeprefix(_CAPABILITY).lower()
-    for name, value in vars(mavlink).items()
-    if name.startswith(_CAPABILITY) and not name.endswith("ENUM_END")
-}
-
-# MAV_TYPE by number
-VEHICLES: dict[int, str] = {
-    value: name.removeprefix("MAV_TYPE_").lower().replace("_", " ")
-    for name, value in vars(mavlink).items()
-    if name.startswith("MAV_TYPE_") and not name.endswith("ENUM_END")
-}
+CAPABILITIES = {bit: name.lower() for bit, name in enum_names("MAV_PROTOCOL_CAPABILITY_").items()}
+VEHICLES = enum_words("MAV_TYPE_")
 
 
 class ParameterEncoding(str, Enum):

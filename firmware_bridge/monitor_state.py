@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from firmware_bridge.dialect import mavlink
+from firmware_bridge.dialect import enum_names, enum_words, mavlink
 from firmware_bridge.doctor.session import NS_PER_S, Session
 from firmware_bridge.streams import RateMeter
 from firmware_bridge.texts import TextAssembler
@@ -20,16 +20,8 @@ MOST_STATIONS = 12  # Others shown; of more, those heard last
 QUIET = frozenset({"flight", "link"})  # Events that fill a screen and tell a pilot nothing
 DETAILS = 100  # Letters shown of an event that has no words of its own
 
-FRAMES: dict[int, str] = {
-    value: name.removeprefix("MAV_FRAME_")
-    for name, value in vars(mavlink).items()
-    if name.startswith("MAV_FRAME_") and not name.endswith("ENUM_END")
-}
-STATES: dict[int, str] = {
-    value: name.removeprefix("MAV_STATE_").lower()
-    for name, value in vars(mavlink).items()
-    if name.startswith("MAV_STATE_") and not name.endswith("ENUM_END")
-}
+FRAMES = enum_names("MAV_FRAME_")
+STATES = enum_words("MAV_STATE_")
 
 # Texts that say that something was not taken, or is no longer followed
 _REJECTION = re.compile(

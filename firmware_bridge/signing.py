@@ -153,24 +153,32 @@ class LinkSigning:
 
     def __init__(self, key: SigningKey, clock: StampClock) -> None:
         self._key = key
-        self._clock = clock
+        self.clock = clock
         self._lock = threading.Lock()
         self._newest: dict[tuple[int, int, int], int] = {}
         self.accepted = 0
         self.unsigned = 0
         self.forged = 0
 
-    @property
-    def clock(self) -> StampClock:
-        """Our stamps, e.g. to persist them."""
-        return self._clock
+    def problem(self, where: str, key: Path | None) -> str:
+        """Return why the link is silent although frames come; empty when it is not.
+
+        Args:
+            where: Connection string.
+            key: File of the key, for the advice.
+        """
+        ignored = self.unsigned + self.forged
+        if self.accepted or not ignored:
+            return ""
+        how = "unsigned" if self.unsigned else "signed with another key"
+        return f"{where}: {ignored} frames ignored, {how}; give the autopilot the key of {key}"
 
     def prepare(self, packer: mavlink.MAVLink, link_id: int) -> None:
         """Have pymavlink's packer sign the next frame with a stamp of ours."""
         packer.signing.secret_key = self._key.secret
         packer.signing.sign_outgoing = True
         packer.signing.link_id = link_id
-        packer.signing.timestamp = self._clock.next()
+        packer.signing.timestamp = self.clock.next()
 
     def accepts(self, raw: bytes, message_id: int) -> bool:
         """Whether a whole frame with a good checksum may be listened to."""
@@ -194,12 +202,12 @@ class LinkSigning:
         stamp = int.from_bytes(raw[-12:-6], "little")
         newest = self._newest.get(sender)
         if newest is None:
-            if stamp + NEW_STREAM_WINDOW < self._clock.present():
+            if stamp + NEW_STREAM_WINDOW < self.clock.present():
                 return False
             if len(self._newest) >= MAX_STREAMS:
                 del self._newest[min(self._newest, key=lambda s: self._newest[s])]
         elif stamp <= newest:
             return False
         self._newest[sender] = stamp
-        self._clock.learn(stamp)
+        self.clock.learn(stamp)
         return True

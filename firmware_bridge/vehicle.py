@@ -9,16 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from firmware_bridge.dialect import mavlink
+from firmware_bridge.dialect import enum_names, mavlink
 from landing.errors import InvalidValueError
 from landing.vehicle import Autopilot, PilotReport, Sticks, VehicleStatus
 
-# ArduCopter's ``custom_mode`` by number, in its own words
-COPTER_MODES: dict[int, str] = {
-    value: name.removeprefix("COPTER_MODE_")
-    for name, value in vars(mavlink).items()
-    if name.startswith("COPTER_MODE_") and not name.endswith("ENUM_END")
-}
+COPTER_MODES = enum_names("COPTER_MODE_")  # ArduCopter's names by ``custom_mode``
 
 COPTER_LANDING_MODES = frozenset({"LAND", "RTL", "SMART_RTL", "AUTO_RTL"})
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TypeVar
 
+from firmware_bridge.commands import RESULT_WORDS
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.doctor.tool_connection import ToolConnection
 from firmware_bridge.identity import Identity, identity_of
@@ -296,16 +297,9 @@ class Session:
             listener(message, now_ns)
 
 
-_RESULTS: dict[int, str] = {
-    value: name.removeprefix("MAV_RESULT_").lower().replace("_", " ")
-    for name, value in vars(mavlink).items()
-    if name.startswith("MAV_RESULT_") and not name.endswith("ENUM_END")
-}
-
-
 def result_name(result: int | None) -> str:
     """A MAV_RESULT in words."""
-    return "no answer" if result is None else _RESULTS.get(result, f"MAV_RESULT {result}")
+    return "no answer" if result is None else RESULT_WORDS.get(result, f"MAV_RESULT {result}")
 
 
 def tool_settings(connection: str, baud: int = 921_600, **others: Any) -> LinkSettings:
