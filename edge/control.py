@@ -92,9 +92,9 @@ class Control:
         self._no_site_reason = ""
         self._seen_decision: Decision | None = None
 
-    def memory(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """What the director's next step builds on."""
-        return self._director.memory()
+        return self._director.state_dict()
 
     @property
     def authority(self) -> AuthorityOutput | None:

@@ -295,7 +295,7 @@ class Daemon:
                     now_ns,
                     self._started_ns,
                     output,
-                    self._control.memory(),
+                    self._control.state_dict(),
                     self._control.refusal,
                     decision,
                     pose,

@@ -46,7 +46,7 @@ class Decides(Protocol):
     """What the pipeline needs of a `landing.decider.Decider`."""
 
     last_view: GroundView | None
-    last_room_m: GridOfFloat | None
+    last_clearance_m: GridOfFloat | None
 
     def observe(self, segmentation: Segmentation, pose: Pose | None, now_ns: int) -> Decision:
         """Adds a frame and decides."""
@@ -69,7 +69,7 @@ class Step:
         problem: Why the picture was not decided on; None when it was.
         decision: The site, or why there is none.
         view: The newest ground map: a refused frame leaves the one before; None while empty.
-        room_m: Clearance around each cell of the view, m; None where nothing was picked from it.
+        clearance_m: Clearance around each cell of the view, m; None where nothing was picked from it.
         timings_ms: ``preprocess, inference, pose, map, pick, total`` and ``age`` (from capture to decision).
     """
 
@@ -79,7 +79,7 @@ class Step:
     problem: str | None
     decision: Decision
     view: GroundView | None
-    room_m: GridOfFloat | None
+    clearance_m: GridOfFloat | None
     timings_ms: dict[str, float]
 
 
@@ -167,7 +167,9 @@ class Pipeline:
         timings_ms["age"] = (self._clock_ns() - frame.captured_at_ns) * 1e-6
         self.timings.add(timings_ms)
         decider = self.decider
-        return Step(frame, segmentation, pose, problem, decision, decider.last_view, decider.last_room_m, timings_ms)
+        return Step(
+            frame, segmentation, pose, problem, decision, decider.last_view, decider.last_clearance_m, timings_ms
+        )
 
     def _submit(self, frame: Frame) -> None:
         if (frame.width_px, frame.height_px) != self._size:

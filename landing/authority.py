@@ -34,13 +34,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from landing.asking import Asking
 from landing.authority_io import AuthorityInput, AuthorityOutput, AuthorityState, AuthorityTransition
 from landing.command import FlightCommand, FlyTo, Hold, Land
+from landing.command_handshake import CommandHandshake
 from landing.pilot import PilotWatch
 from landing.settings import AuthorityLevel, AuthoritySettings
-from landing.sight import Position, Sight
 from landing.site import Intruder
+from landing.site_status import Position, SiteStatus
 from landing.vehicle import FLIGHT_MODES, FlightModes
 
 __all__ = ["Authority", "AuthorityInput", "AuthorityOutput", "AuthorityState", "AuthorityTransition"]
@@ -110,8 +110,8 @@ class Authority:
         self._state = AuthorityState.OFF if off else AuthorityState.READY
         self._reason = "advise" if off else "waits for a landing"
         self._pilot = PilotWatch(settings.stick_dead_zone)
-        self._sight = Sight(settings)
-        self._asking = Asking()
+        self._site_status = SiteStatus(settings)
+        self._handshake = CommandHandshake()
         self._landing = _Landing()
         self._mode = ""
         self._ordered = False
@@ -125,12 +125,16 @@ class Authority:
 
     def step(self, inputs: AuthorityInput) -> AuthorityOutput:
         """Looks at the newest evidence and says what to command now."""
-        self._asking.request, self._transitions = None, []
+        self._handshake.request, self._transitions = None, []
         if self._state is not AuthorityState.OFF:
             self._step(inputs)
         idle = self._state in (AuthorityState.READY, AuthorityState.ENDED)
         return AuthorityOutput(
-            self._state, self._reason, self._asking.request, idle and bool(self._transitions), tuple(self._transitions)
+            self._state,
+            self._reason,
+            self._handshake.request,
+            idle and bool(self._transitions),
+            tuple(self._transitions),
         )
 
     def _step(self, inputs: AuthorityInput) -> None:
@@ -144,20 +148,20 @@ class Authority:
             return
         modes = FLIGHT_MODES.get(vehicle.autopilot)
         if not vehicle.armed or vehicle.airborne is False or modes is None:
-            self._sight = Sight(self._settings)
+            self._site_status = SiteStatus(self._settings)
             self._mode, self._ordered = vehicle.mode, False
             self._from_ground = True
             self._rest(now_ns, "on the ground")
             return
-        self._sight.look(inputs.output, inputs.pose, now_ns)
-        destination, shift = self._landing.destination_ned_m, self._sight.shift
+        self._site_status.update(inputs.output, inputs.pose, now_ns)
+        destination, shift = self._landing.destination_ned_m, self._site_status.shift
         if destination is not None:
             self._landing.destination_ned_m = None if shift is None else shift.point(destination)
         if self._state is AuthorityState.READY:
             self._begin(inputs, modes)
         if self._state is AuthorityState.READY:
             return
-        word = self._pilot.word(vehicle, self._asking.expected_modes, now_ns)
+        word = self._pilot.word(vehicle, self._handshake.expected_modes, now_ns)
         if word is not None:
             self._end(now_ns, f"the pilot has it: {word}")
         elif vehicle.failsafe:
@@ -168,7 +172,7 @@ class Authority:
     # --- how it begins and ends ---
 
     def _begin(self, inputs: AuthorityInput, modes: FlightModes) -> None:
-        vehicle, now_ns, sight = inputs.vehicle, inputs.now_ns, self._sight
+        vehicle, now_ns, status = inputs.vehicle, inputs.now_ns, self._site_status
         before, self._mode = self._mode, vehicle.mode
         if vehicle.mode != before:
             # A take-off in GUIDED is no order to land: the mode must be entered in the air.
@@ -178,37 +182,37 @@ class Authority:
         if vehicle.failsafe or not self._from_ground:
             return
         down = vehicle.mode in modes.land or (vehicle.mode in modes.home and vehicle.touching_down)
-        if down and sight.followed(now_ns):
+        if down and status.followed(now_ns):
             expected = modes.land if vehicle.mode in modes.land else (vehicle.mode,)
             self._engage(AuthorityState.GUARD, frozenset(expected), now_ns, "landing on the site")
             return
-        high = sight.height_m is not None and sight.height_m >= self._settings.start_height_m
+        high = status.height_m is not None and status.height_m >= self._settings.start_height_m
         may_begin = self._settings.level is AuthorityLevel.LAND and self._ordered
-        if may_begin and high and sight.steady(now_ns):
+        if may_begin and high and status.steady(now_ns):
             words = f"flies to the site in {self._settings.announce_s:g} s"
             self._engage(AuthorityState.ANNOUNCE, frozenset({vehicle.mode}), now_ns, words)
 
     def _engage(self, state: AuthorityState, expected: frozenset[str], now_ns: int, why: str) -> None:
-        self._landing = _Landing(top_m=self._sight.height_m)
-        self._asking.begin(expected)
+        self._landing = _Landing(top_m=self._site_status.height_m)
+        self._handshake.begin(expected)
         self._pilot.begin(now_ns)
         self._enter(state, why, now_ns)
 
     def _stand_down(self, now_ns: int, why: str) -> None:
         """Back to waiting while nothing was commanded in this landing; the end of it otherwise."""
-        if self._asking.touched_ns is None:
+        if self._handshake.touched_ns is None:
             self._rest(now_ns, why)
         else:
             self._end(now_ns, why)
 
     def _rest(self, now_ns: int, why: str) -> None:
         if self._state is not AuthorityState.READY:
-            self._asking.begin(frozenset())
+            self._handshake.begin(frozenset())
             self._enter(AuthorityState.READY, why, now_ns)
 
     def _end(self, now_ns: int, why: str) -> None:
         """No command from here on."""
-        self._asking.begin(frozenset())
+        self._handshake.begin(frozenset())
         self._enter(AuthorityState.ENDED, why, now_ns)
 
     def _enter(self, state: AuthorityState, reason: str, at_ns: int) -> None:
@@ -226,13 +230,13 @@ class Authority:
 
     def _done(self, inputs: AuthorityInput, modes: FlightModes) -> bool:
         """Whether the last command is done; ends everything when it will not be."""
-        asked = self._asking.waiting
-        failed = self._asking.hear(inputs.answers, inputs.vehicle, inputs.now_ns)
+        asked = self._handshake.waiting
+        failed = self._handshake.hear(inputs.answers, inputs.vehicle, inputs.now_ns)
         if failed is not None:
             where = f"the vehicle is in {inputs.vehicle.mode}, take over"
             self._end(inputs.now_ns, f"{self._state.value} {failed}; {where}")
             return False
-        if not self._asking.waiting:
+        if not self._handshake.waiting:
             if asked:
                 self._landing.entered_ns = inputs.now_ns
             return True
@@ -243,7 +247,7 @@ class Authority:
 
     def _act(self, inputs: AuthorityInput, modes: FlightModes) -> None:
         now_ns, state = inputs.now_ns, self._state
-        touched_ns, limit_s = self._asking.touched_ns, self._settings.max_total_s
+        touched_ns, limit_s = self._handshake.touched_ns, self._settings.max_total_s
         if state in IN_THE_AIR and touched_ns is not None and now_ns - touched_ns > limit_s * 1e9:
             self._spent(inputs, modes, f"{limit_s:g} s are over")
         elif state is AuthorityState.ANNOUNCE:
@@ -261,7 +265,7 @@ class Authority:
         elif state is AuthorityState.APPROACH:
             self._approach(inputs, modes)
         elif state is AuthorityState.RESUME:
-            self._asking.expected_modes = frozenset(modes.land)
+            self._handshake.expected_modes = frozenset(modes.land)
             self._enter(AuthorityState.GUARD, "landing on the site", now_ns)
             self._guard(inputs, modes)
         elif state is AuthorityState.HAND_BACK:
@@ -277,7 +281,7 @@ class Authority:
                 self._stop(inputs, modes, "leaves the way home for the site")
 
     def _guard(self, inputs: AuthorityInput, modes: FlightModes) -> None:
-        settings, height_m = self._settings, self._sight.height_m
+        settings, height_m = self._settings, self._site_status.height_m
         if self._pilot.settling or (height_m is not None and height_m < settings.floor_height_m):
             return
         somebody = self._somebody(inputs)
@@ -287,7 +291,7 @@ class Authority:
         committed = height_m is not None and height_m <= self._commit_height_m
         high = height_m is not None and height_m > settings.alert_height_m
         grace_s = max(settings.grace_s, settings.high_grace_s) if high else settings.grace_s
-        if not committed and self._sight.missing(inputs.now_ns, grace_s):
+        if not committed and self._site_status.missing(inputs.now_ns, grace_s):
             self._stop(inputs, modes, inputs.output.reason)
         elif self._should_look(height_m) and self._ask(inputs, Hold(), modes.hold):
             self._landing.looked = True
@@ -305,13 +309,13 @@ class Authority:
         somebody = self._somebody(inputs)
         if somebody is not None:
             self._stay(somebody.text, now_ns)
-        elif self._sight.missing(now_ns, settings.grace_s):
+        elif self._site_status.missing(now_ns, settings.grace_s):
             self._stay(inputs.output.reason, now_ns)
         elif self._passed(now_ns, settings.look_s) and self._calm(now_ns):
             self._land(inputs, modes)
 
     def _wait(self, inputs: AuthorityInput, modes: FlightModes) -> None:
-        height_m, now_ns = self._sight.height_m, inputs.now_ns
+        height_m, now_ns = self._site_status.height_m, inputs.now_ns
         if height_m is not None and height_m < self._settings.clear_height_m - ARRIVED_M:
             self._climb(inputs, modes, self._settings.clear_height_m)
         elif self._calm(now_ns):
@@ -320,8 +324,8 @@ class Authority:
             self._search_higher(inputs, modes)
 
     def _climbing(self, inputs: AuthorityInput, modes: FlightModes) -> None:
-        now_ns, height_m = inputs.now_ns, self._sight.height_m
-        here, to = self._sight.position_ned_m, self._landing.destination_ned_m
+        now_ns, height_m = inputs.now_ns, self._site_status.height_m
+        here, to = self._site_status.position_ned_m, self._landing.destination_ned_m
         clear = height_m is not None and height_m >= self._settings.clear_height_m - ARRIVED_M
         # What disappointed is the best from here; from higher up others come into view.
         if clear and self._landing.resumes < TRUSTED_RESUMES and self._calm(now_ns):
@@ -338,27 +342,27 @@ class Authority:
             self._search_higher(inputs, modes)
 
     def _approach(self, inputs: AuthorityInput, modes: FlightModes) -> None:
-        now_ns, sight, to = inputs.now_ns, self._sight, self._landing.destination_ned_m
+        now_ns, status, to = inputs.now_ns, self._site_status, self._landing.destination_ned_m
         # Out of view for a while is no harm here: the vehicle does not go down.
-        lost = sight.missing(now_ns, self._settings.grace_s + OUT_OF_VIEW_S)
+        lost = status.missing(now_ns, self._settings.grace_s + OUT_OF_VIEW_S)
         if self._somebody(inputs) is not None or lost:
             self._stop(inputs, modes, inputs.output.reason)
-        elif sight.distance_m <= NEAR_SITE_M / 2 and sight.steady(now_ns):
+        elif status.distance_m <= NEAR_SITE_M / 2 and status.steady(now_ns):
             self._land(inputs, modes)
         elif now_ns > self._landing.deadline_ns:
             self._spent(inputs, modes, "the site is not reached")
-        elif to is not None and math.dist(to[:2], (sight.site_ned_m or to)[:2]) > MOVED_M:
+        elif to is not None and math.dist(to[:2], (status.site_ned_m or to)[:2]) > MOVED_M:
             self._fly_to_site(inputs, modes)
 
     def _somebody(self, inputs: AuthorityInput) -> Intruder | None:
         """Who is at the site, where that must stop the vehicle now."""
-        return inputs.output.intruder if self._sight.somebody(inputs.now_ns) else None
+        return inputs.output.intruder if self._site_status.somebody(inputs.now_ns) else None
 
     def _calm(self, now_ns: int) -> bool:
         """Whether the site may be landed on: sent for long enough, and nobody about."""
         settings = self._settings
-        quiet = self._sight.quiet(now_ns, settings.calm_s)
-        return quiet and self._sight.steady(now_ns, settings.steady_s)
+        quiet = self._site_status.quiet(now_ns, settings.calm_s)
+        return quiet and self._site_status.steady(now_ns, settings.steady_s)
 
     # --- the commands ---
 
@@ -367,7 +371,7 @@ class Authority:
 
         The same mode again would change nothing, and the vehicle would fly on.
         """
-        here = self._sight.position_ned_m
+        here = self._site_status.position_ned_m
         flying = self._state is AuthorityState.APPROACH
         command: FlightCommand = FlyTo(here) if flying and here is not None else Hold()
         if self._ask(inputs, command, modes.hold):
@@ -375,12 +379,12 @@ class Authority:
 
     def _stay(self, why: str, now_ns: int) -> None:
         """Waits where it holds already, for this landing to begin anew."""
-        self._sight.start_over()
+        self._site_status.start_over()
         self._landing.looked = False
         self._enter(AuthorityState.HOLD, why, now_ns)
 
     def _search_higher(self, inputs: AuthorityInput, modes: FlightModes) -> None:
-        settings, height_m, landing = self._settings, self._sight.height_m, self._landing
+        settings, height_m, landing = self._settings, self._site_status.height_m, self._landing
         if landing.searches >= settings.max_tries:
             self._spent(inputs, modes, f"no site in {settings.max_tries} searches")
             return
@@ -393,7 +397,7 @@ class Authority:
             landing.searches += 1
 
     def _climb(self, inputs: AuthorityInput, modes: FlightModes, height_m: float) -> bool:
-        here, now_m = self._sight.position_ned_m, self._sight.height_m
+        here, now_m = self._site_status.position_ned_m, self._site_status.height_m
         if here is None or now_m is None:
             if self._passed(inputs.now_ns, self._settings.wait_s + self._settings.search_s):
                 self._spent(inputs, modes, "the position is not known")
@@ -410,14 +414,18 @@ class Authority:
         """
         if self._landing.resumes >= self._settings.max_tries:
             self._spent(inputs, modes, f"{self._settings.max_tries} tries did not end well")
-        elif self._sight.distance_m > NEAR_SITE_M:
+        elif self._site_status.distance_m > NEAR_SITE_M:
             self._fly_to_site(inputs, modes)
         else:
             self._land(inputs, modes)
 
     def _fly_to_site(self, inputs: AuthorityInput, modes: FlightModes) -> None:
         """At the present height, which is free: no sensor of ours looks sideways."""
-        here, site, away_m = (self._sight.position_ned_m, self._sight.site_ned_m, self._sight.distance_m)
+        here, site, away_m = (
+            self._site_status.position_ned_m,
+            self._site_status.site_ned_m,
+            self._site_status.distance_m,
+        )
         if here is not None and site is not None:
             words = f"flies {away_m:.0f} m to the site"
             self._fly_to(inputs, modes, (site[0], site[1], here[2]), away_m, AuthorityState.APPROACH, words)
@@ -449,4 +457,4 @@ class Authority:
             self._enter(AuthorityState.HAND_BACK, f"{why}; lands straight down", inputs.now_ns)
 
     def _ask(self, inputs: AuthorityInput, command: FlightCommand, mode: str) -> bool:
-        return self._asking.ask(command, mode, inputs.vehicle, inputs.now_ns)
+        return self._handshake.ask(command, mode, inputs.vehicle, inputs.now_ns)

@@ -15,12 +15,12 @@ from landing.errors import InvalidValueError
 from landing.estimator import FIRST_FRAME, EstimatorFrame
 from landing.geometry import heading_between
 from landing.groundmap import MOVING_ROLES, GridOfFloat, GroundMap, GroundView
-from landing.picker import clean_regions, clearance_grid, hazard_clearance_grid, pick, worth_grid
+from landing.picker import clean_regions, clearance_grid, hazard_clearance_grid, pick, score_grid
 from landing.plane import GroundPlane
 from landing.settings import DecisionSettings
 from landing.site import Intruder, LandingSite, NoSite, NoSiteReason, Selection
 from landing.taxonomy import Taxonomy
-from landing.tracker import STANDING_ROLES, Look, SiteTracker
+from landing.tracker import STANDING_ROLES, MapSnapshot, SiteTracker
 from landing.types import Pose, Segmentation
 
 MAX_TURN_RAD_S, TURN_SLACK_RAD = math.radians(150.0), math.radians(5.0)
@@ -69,8 +69,8 @@ class Decision:
         return replace(self, selection=selection, frame=frame)
 
 
-class _Remembers(Protocol):
-    def remember(self, memory: Mapping[str, Any]) -> None: ...
+class _Stateful(Protocol):
+    def load_state_dict(self, state: Mapping[str, Any]) -> None: ...
 
 
 class Decider:
@@ -103,7 +103,7 @@ class Decider:
         self._restarted: str | None = None
         self.last_view: GroundView | None = None
         """The map of the last decision, for pictures and records."""
-        self.last_room_m: GridOfFloat | None = None
+        self.last_clearance_m: GridOfFloat | None = None
         """The clearance grid of the last decision, m."""
 
     @property
@@ -111,39 +111,43 @@ class Decider:
         """The accumulated map."""
         return self._map
 
-    def memory(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """A copy of all that the next decision builds on, of plain values and arrays.
 
         With it a recording that starts in mid-flight is decided again to the last digit.
         """
-        parts = {"map": self._map.memory(), "plane": self._plane.memory(), "tracker": self._tracker.memory()}
-        memory = {f"{part}.{k}": v for part, values in parts.items() for k, v in values.items()}
+        parts = {
+            "map": self._map.state_dict(),
+            "plane": self._plane.state_dict(),
+            "tracker": self._tracker.state_dict(),
+        }
+        state = {f"{part}.{k}": v for part, values in parts.items() for k, v in values.items()}
         pose, frame = self._pose, self._frame
-        memory["pose"] = None if pose is None else asdict(pose)
-        memory["frame"] = None if frame is None else asdict(frame)
-        return memory
+        state["pose"] = None if pose is None else asdict(pose)
+        state["frame"] = None if frame is None else asdict(frame)
+        return state
 
-    def remember(self, memory: Mapping[str, Any]) -> None:
-        """Goes on from another decider's `memory`.
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on from another decider's `state_dict`.
 
         Raises:
             InvalidValueError: It was made with another number of cells.
         """
-        cells = int(memory["map.landable"].shape[0])
+        cells = int(state["map.landable"].shape[0])
         if cells != self._settings.grid_cells:
             raise InvalidValueError(
-                f"the memory is of a map of {cells} cells a side, this one has {self._settings.grid_cells}"
+                f"the state is of a map of {cells} cells a side, this one has {self._settings.grid_cells}"
             )
-        owners: tuple[tuple[str, _Remembers], ...] = (
+        owners: tuple[tuple[str, _Stateful], ...] = (
             ("map", self._map),
             ("plane", self._plane),
             ("tracker", self._tracker),
         )
         for part, owner in owners:
             prefix = f"{part}."
-            owner.remember({k.removeprefix(prefix): v for k, v in memory.items() if k.startswith(prefix)})
-        self._pose = _POSE.validate_python(memory["pose"])
-        self._frame = _FRAME.validate_python(memory["frame"])
+            owner.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+        self._pose = _POSE.validate_python(state["pose"])
+        self._frame = _FRAME.validate_python(state["frame"])
 
     def reset(self) -> None:
         """Forgets map, plane and site, as at start."""
@@ -151,7 +155,7 @@ class Decider:
         self._map.reset()
         self._plane = GroundPlane()
         self._tracker.reset()
-        self.last_view = self.last_room_m = None
+        self.last_view = self.last_clearance_m = None
 
     def observe(self, segmentation: Segmentation, pose: Pose | None, now_ns: int) -> Decision:
         """Adds a frame and decides.
@@ -179,30 +183,34 @@ class Decider:
         mapped = self._now()
         view = self._map.view(captured_ns)
         if view is None or (shown == 0 and self._tracker.site is None):
-            self.last_view, self.last_room_m = view, None
+            self.last_view, self.last_clearance_m = view, None
             reason = NoSite(NoSiteReason.GROUND_NOT_IN_VIEW, "the camera does not see the ground")
             return self._decision(reason, now_ns, captured_ns, started, mapped)
         vehicle = (pose.position_ned_m[0], pose.position_ned_m[1])
-        moving_room_m = {
+        moving_clearance_m = {
             role: hazard_clearance_grid(view, self._taxonomy, self._settings, (role,)) for role in MOVING_ROLES
         }
         height_m = down_m - pose.position_ned_m[2]
-        intruder = self._tracker.intruder(view, moving_room_m, vehicle, height_m, captured_ns)
-        hazard_room_m = hazard_clearance_grid(
+        intruder = self._tracker.intruder(view, moving_clearance_m, vehicle, height_m, captured_ns)
+        hazard_clearance_m = hazard_clearance_grid(
             view, self._taxonomy, self._settings, STANDING_ROLES, self._settings.standing_share(height_m)
         )
-        anybody_m = np.minimum(*moving_room_m.values())
-        np.minimum(hazard_room_m, anybody_m, out=hazard_room_m)
-        room_m = clearance_grid(view, hazard_room_m)
-        regions = clean_regions(view, room_m, self._settings, vehicle)
-        worth_m = worth_grid(view, room_m, self._settings, vehicle, height_m, self._tracker.lost_places(captured_ns))
-        best = pick(view, room_m, regions, self._settings, vehicle, height_m, worth_m)
+        anybody_m = np.minimum(*moving_clearance_m.values())
+        np.minimum(hazard_clearance_m, anybody_m, out=hazard_clearance_m)
+        clearance_m = clearance_grid(view, hazard_clearance_m)
+        regions = clean_regions(view, clearance_m, self._settings, vehicle)
+        score_m = score_grid(
+            view, clearance_m, self._settings, vehicle, height_m, self._tracker.lost_places(captured_ns)
+        )
+        best = pick(view, clearance_m, regions, self._settings, vehicle, height_m, score_m)
         if not judged:
             best = self._out_of_range(pose.height_agl_m, self._settings.min_height_m)
         selection = self._tracker.update(
-            Look(view, room_m, hazard_room_m, anybody_m, worth_m, regions, best, height_m, captured_ns, judged)
+            MapSnapshot(
+                view, clearance_m, hazard_clearance_m, anybody_m, score_m, regions, best, height_m, captured_ns, judged
+            )
         )
-        self.last_view, self.last_room_m = view, room_m
+        self.last_view, self.last_clearance_m = view, clearance_m
         decision = self._decision(selection, now_ns, captured_ns, started, mapped)
         return replace(decision, intruder=intruder) if intruder is not None else decision
 

@@ -112,7 +112,7 @@ class Director:
         """The present state."""
         return self._state
 
-    def memory(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """All that the next step builds on, as plain values."""
         return {
             "state": self._state.value,
@@ -121,11 +121,11 @@ class Director:
             "without_site_since_ns": self._without_site_since_ns,
         }
 
-    def remember(self, memory: Mapping[str, Any]) -> None:
-        """Goes on from another director's `memory`."""
-        self._state = DirectorState(memory["state"])
-        self._reason, self._flying = memory["reason"], memory["flying"]
-        self._without_site_since_ns = memory["without_site_since_ns"]
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on from another director's `state_dict`."""
+        self._state = DirectorState(state["state"])
+        self._reason, self._flying = state["reason"], state["flying"]
+        self._without_site_since_ns = state["without_site_since_ns"]
 
     def step(self, inputs: DirectorInput) -> DirectorOutput:
         """Looks at the newest evidence and says what to send now."""

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from landing.camera import MIN_DEPTH_M, CameraModel
 from landing.estimator import FrameShift
-from landing.merge import smoothed, without_specks
+from landing.merge import remove_small_objects, smoothed
 from landing.settings import DecisionSettings
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 from landing.types import ByteArray, Pose, Segmentation
@@ -48,7 +48,7 @@ def _logit_table(threshold: float, gain: float) -> GridOfFloat:
     return (gain * (np.log(p / (1 - p)) - math.log(threshold / (1 - threshold)))).astype(np.float32)
 
 
-NEAR_SPECK = 16
+NEAR_SHARE = 16
 """The side of what is taken out as noise is never more than this part of the picture's."""
 
 
@@ -96,7 +96,7 @@ class GroundView:
         return (self.south_west_m[0] + (row + 0.5) * self.cell_m, self.south_west_m[1] + (column + 0.5) * self.cell_m)
 
 
-_MEMORY = (
+_STATE = (
     "cell_m",
     "corner",
     "down_m",
@@ -167,18 +167,18 @@ class GroundMap:
         self._bad_from_m = np.full((n, n), np.inf, np.float32)
         self._bad_ns = np.full((n, n), NEVER_NS, np.int64)
 
-    def memory(self) -> dict[str, Any]:
-        """A copy of all that was gathered: plain values and arrays, see `remember`."""
-        values = {name: getattr(self, f"_{name}") for name in _MEMORY}
+    def state_dict(self) -> dict[str, Any]:
+        """A copy of all that was gathered: plain values and arrays, see `load_state_dict`."""
+        values = {name: getattr(self, f"_{name}") for name in _STATE}
         return {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in values.items()}
 
-    def remember(self, memory: Mapping[str, Any]) -> None:
-        """Goes on from another map's `memory`, of the same number of cells."""
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on from another map's `state_dict`, of the same number of cells."""
         self.reset()
-        for name in _MEMORY:
-            if name not in memory:
+        for name in _STATE:
+            if name not in state:
                 continue  # a recording from before this was kept
-            value = memory[name]
+            value = state[name]
             setattr(self, f"_{name}", tuple(value) if isinstance(value, list) else value)
 
     @property
@@ -247,10 +247,10 @@ class GroundMap:
         if count == 0:
             return 0
         px_per_m = mask_camera.fx / max(height_m, 1e-3)
-        speck_px = math.floor(min(self._settings.smallest_person_m * px_per_m, 1e3))
+        smallest_px = math.floor(min(self._settings.smallest_person_m * px_per_m, 1e3))
         # Who is so near fills more of the picture than this, even cut by its edge and seen in part.
-        speck_px = min(speck_px, min(segmentation.shape) // NEAR_SPECK)
-        segmentation = without_specks(segmentation, speck_px)
+        smallest_px = min(smallest_px, min(segmentation.shape) // NEAR_SHARE)
+        segmentation = remove_small_objects(segmentation, smallest_px)
         person_px = PERSON_WIDE_M * px_per_m
         segmentation = smoothed(segmentation, self._settings.smoothing_px)
         px_per_cell = self._cell_m * px_per_m

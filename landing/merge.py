@@ -66,7 +66,7 @@ def smoothed(segmentation: Segmentation, side_px: int) -> Segmentation:
     )
 
 
-def without_specks(segmentation: Segmentation, side_px: int) -> Segmentation:
+def remove_small_objects(segmentation: Segmentation, side_px: int) -> Segmentation:
     """Takes out people and vehicles that are smaller than `side_px` in either direction.
 
     A grey-scale opening: what remains keeps its shape and its probability. Nobody is that small, so the side must be

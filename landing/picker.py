@@ -1,4 +1,4 @@
-"""Which ground: the clean place with most room, its way paid for.
+"""Pick the landing place: the clean place with the best score, clearance less the cost of the way.
 
 Without a height (one picture is judged, nobody flies there) it is the largest clean region, and inside it the point
 with the greatest clearance.
@@ -41,7 +41,7 @@ class Candidate:
         clearance_m: Radius around it that is free of everything, hazard clearances taken off.
         area_m2: Clean area of its region.
         confidence: Least probability of landable ground within the vehicle's disc.
-        worth_m: What it is worth, see `worth_grid`; the clearance where no height was given.
+        score_m: See `score_grid`; the clearance where no height was given.
     """
 
     north_m: float
@@ -49,7 +49,7 @@ class Candidate:
     clearance_m: float
     area_m2: float
     confidence: float
-    worth_m: float
+    score_m: float
 
 
 class LostPlace(NamedTuple):
@@ -107,7 +107,7 @@ def hazard_clearance_grid(
         roles: The hazards to look at; all by default.
         standing_share: Part of the clearance that is asked of what stands still.
     """
-    room = np.full(view.free.shape, np.inf, np.float32)
+    clearance = np.full(view.free.shape, np.inf, np.float32)
     for role in roles:
         cells = view.hazards[role]
         if not cells.any():
@@ -115,7 +115,7 @@ def hazard_clearance_grid(
         keep_m = taxonomy.clearance_of(role)
         if role not in MOVING_ROLES:
             keep_m *= standing_share
-            np.minimum(room, distance_m(cells, view.cell_m, False) - keep_m, out=room)
+            np.minimum(clearance, distance_m(cells, view.cell_m, False) - keep_m, out=clearance)
             continue
         for newer_s, older_s, moved_m in _moves(settings):
             bucket = cells & (view.unseen_s >= newer_s)
@@ -123,8 +123,8 @@ def hazard_clearance_grid(
                 bucket &= view.unseen_s < older_s
             if bucket.any():
                 grown_m = keep_m + moved_m
-                np.minimum(room, distance_m(bucket, view.cell_m, False) - grown_m, out=room)
-    return room
+                np.minimum(clearance, distance_m(bucket, view.cell_m, False) - grown_m, out=clearance)
+    return clearance
 
 
 @lru_cache(maxsize=8)
@@ -146,14 +146,14 @@ def _moves(settings: DecisionSettings) -> tuple[tuple[float, float, float], ...]
     return (*moves, (newer_s, math.inf, moved_m))
 
 
-def clearance_grid(view: GroundView, hazard_room_m: GridOfFloat) -> GridOfFloat:
+def clearance_grid(view: GroundView, hazard_clearance_m: GridOfFloat) -> GridOfFloat:
     """Radius of the largest allowed disc around each cell, m, shape (n, n); 0 where none.
 
     Such a disc holds no cell that is non-landable, unknown or outside the map, and keeps the clearance of each hazard
     (`hazard_clearance_grid`) beyond its rim.
     """
-    room = np.minimum(distance_m(~view.free, view.cell_m), hazard_room_m)
-    return np.maximum(room, np.float32(0), out=room)
+    clearance = np.minimum(distance_m(~view.free, view.cell_m), hazard_clearance_m)
+    return np.maximum(clearance, np.float32(0), out=clearance)
 
 
 @dataclass(frozen=True)
@@ -170,11 +170,11 @@ class Regions:
 
 
 def clean_regions(
-    view: GroundView, room_m: GridOfFloat, settings: DecisionSettings, vehicle_ne_m: tuple[float, float]
+    view: GroundView, clearance_m: GridOfFloat, settings: DecisionSettings, vehicle_ne_m: tuple[float, float]
 ) -> Regions:
     """Splits the ground that could hold the vehicle with its margin into regions."""
     away2 = _squared_distance(view, vehicle_ne_m)
-    clean = (room_m >= settings.required_radius_m) & (away2 <= settings.max_distance_m**2)
+    clean = (clearance_m >= settings.required_radius_m) & (away2 <= settings.max_distance_m**2)
     _count, labels, stats, _centroids = cv2.connectedComponentsWithStats(clean.astype(np.uint8), connectivity=8)
     areas_m2 = stats[:, cv2.CC_STAT_AREA].astype(np.float64) * view.cell_m**2
     areas_m2[0] = 0.0
@@ -190,38 +190,39 @@ def _squared_distance(view: GroundView, place_ne_m: tuple[float, float]) -> npt.
     return squares
 
 
-def worth_grid(
+def score_grid(
     view: GroundView,
-    room_m: GridOfFloat,
+    clearance_m: GridOfFloat,
     settings: DecisionSettings,
     vehicle_ne_m: tuple[float, float],
     height_m: float,
     lost: Sequence[LostPlace] = (),
 ) -> GridOfFloat:
-    """What each cell is worth as a site, m of clearance, shape (n, n).
+    """Return the score of each cell as a site, m of clearance, shape (n, n).
 
-    Room up to what is enough at this height (higher up more, since the place is known less well), less the cost of the
-    way there, and less where people or vehicles were seen lately or sites were lost because of their ground.
+    The score is the clearance, capped at what is enough from this height, less the cost of the way there, less the
+    penalties of recent hazards (people or vehicles were seen there) and of the blacklist (a site there was lost
+    because of its ground).
 
     Args:
         view: The map.
-        room_m: `clearance_grid` of the same view.
+        clearance_m: `clearance_grid` of the same view.
         settings: Costs.
         vehicle_ne_m: North and east of the vehicle, m.
         height_m: Of the vehicle above the ground.
         lost: Those sites.
     """
-    enough_m = settings.required_radius_m + settings.enough_room_m
-    enough_m += settings.room_per_height * max(height_m, 0.0)
+    enough_m = settings.required_radius_m + settings.enough_clearance_m
+    enough_m += settings.clearance_per_height * max(height_m, 0.0)
     away_m = np.sqrt(_squared_distance(view, vehicle_ne_m)).astype(np.float32)
     away_m *= np.float32(settings.travel_cost)
-    worth = np.minimum(room_m, np.float32(enough_m)) - away_m
+    score = np.minimum(clearance_m, np.float32(enough_m)) - away_m
     if settings.lately_cost > 0.0 and view.visited.any():
         near = 1.0 - distance_m(view.visited, view.cell_m, False) / np.float32(settings.lately_m)
-        worth -= np.float32(settings.lately_cost) * np.maximum(near, np.float32(0.0))
+        score -= np.float32(settings.lately_cost) * np.maximum(near, np.float32(0.0))
     if settings.lost_cost > 0.0 and lost:
-        worth -= np.float32(settings.lost_cost) * _nearness(view, lost)
-    return np.asarray(worth, np.float32)
+        score -= np.float32(settings.lost_cost) * _nearness(view, lost)
+    return np.asarray(score, np.float32)
 
 
 def _nearness(view: GroundView, places: Sequence[LostPlace]) -> GridOfFloat:
@@ -243,35 +244,36 @@ def _nearness(view: GroundView, places: Sequence[LostPlace]) -> GridOfFloat:
 
 def pick(
     view: GroundView,
-    room_m: GridOfFloat,
+    clearance_m: GridOfFloat,
     regions: Regions,
     settings: DecisionSettings,
     vehicle_ne_m: tuple[float, float],
     height_m: float | None = None,
-    worth_m: GridOfFloat | None = None,
+    score_m: GridOfFloat | None = None,
 ) -> Candidate | NoSite:
     """The best place in a view.
 
-    With a height it is the place of most worth (`worth_grid`) that can be reached from there, and wide enough for a new
-    site. Without one the region of largest area wins, then the one with more clearance, then the nearer; inside it the
-    point of greatest clearance (never the centroid, which can lie outside), then the nearest to the vehicle. Nothing
-    depends on the grid's own directions, so a mirrored or rotated world gives the mirrored or rotated site.
+    With a height it is the place of the best score (`score_grid`) that can be reached from there and is wide enough
+    for a new site. Without one the region of largest area wins, then the one with more clearance, then the nearer;
+    inside it the point of greatest clearance (never the centroid, which can lie outside), then the nearest to the
+    vehicle. Nothing depends on the grid's own directions: a mirrored or rotated world gives the mirrored or rotated
+    site.
 
     Args:
         view: The map.
-        room_m: `clearance_grid` of the same view.
+        clearance_m: `clearance_grid` of the same view.
         regions: `clean_regions` of the same view.
         settings: Sizes and limits.
         vehicle_ne_m: North and east of the vehicle, m.
         height_m: From which it would be flown to; None to judge the ground alone.
-        worth_m: `worth_grid` from there, where the caller has it already.
+        score_m: `score_grid` from there, where the caller has it already.
     """
     if not view.known.any():
         return NoSite(NoSiteReason.GROUND_NOT_IN_VIEW, "no ground seen lately")
     if not view.free.any():
         return NoSite(NoSiteReason.NOTHING_LANDABLE, _why_nothing(view))
     if len(regions.areas_m2) == 1:
-        widest_m = float(room_m.max())
+        widest_m = float(clearance_m.max())
         detail = f"widest clean disc has {widest_m:.1f} m radius"
         if widest_m >= settings.required_radius_m:
             detail += f" but is farther than {settings.max_distance_m:g} m"
@@ -279,75 +281,75 @@ def pick(
             detail += f", {settings.required_radius_m:.1f} m needed"
         return NoSite(NoSiteReason.TOO_SMALL, detail)
     if height_m is not None:
-        if worth_m is None:
-            worth_m = worth_grid(view, room_m, settings, vehicle_ne_m, height_m)
-        return _most_worth(view, room_m, regions, settings, vehicle_ne_m, height_m, worth_m)
+        if score_m is None:
+            score_m = score_grid(view, clearance_m, settings, vehicle_ne_m, height_m)
+        return _best_score(view, clearance_m, regions, settings, vehicle_ne_m, height_m, score_m)
     away2 = _squared_distance(view, vehicle_ne_m)
     largest = np.flatnonzero(regions.areas_m2 == regions.areas_m2.max())
-    places = [_best_inside(np.flatnonzero(regions.labels == label), room_m, away2, view) for label in largest]
+    places = [_best_inside(np.flatnonzero(regions.labels == label), clearance_m, away2, view) for label in largest]
     _, row, column = max(places)
     north_m, east_m = view.centre_of(row, column)
     return Candidate(
         north_m,
         east_m,
-        clearance_m=float(room_m[row, column]),
+        clearance_m=float(clearance_m[row, column]),
         area_m2=float(regions.areas_m2[largest[0]]),
         confidence=confidence_at(view, row, column, settings.vehicle_radius_m),
-        worth_m=float(room_m[row, column]),
+        score_m=float(clearance_m[row, column]),
     )
 
 
-def _most_worth(
+def _best_score(
     view: GroundView,
-    room_m: GridOfFloat,
+    clearance_m: GridOfFloat,
     regions: Regions,
     settings: DecisionSettings,
     vehicle_ne_m: tuple[float, float],
     height_m: float,
-    worth_m: GridOfFloat,
+    score_m: GridOfFloat,
 ) -> Candidate | NoSite:
-    """The place of most worth within reach; of equal ones that with more room, then confidence."""
+    """Return the place of the best score within reach; of equal ones that with more clearance, then confidence."""
     needed_m = settings.required_radius_m + settings.new_site_margin_m
     reach_m = min(settings.max_distance_m, settings.reach_m + settings.reach_per_height * max(height_m, 0.0))
     away2 = _squared_distance(view, vehicle_ne_m)
-    wide = (regions.labels > 0) & (room_m >= needed_m)
+    wide = (regions.labels > 0) & (clearance_m >= needed_m)
     inside = np.flatnonzero(wide & (away2 <= reach_m**2))
     if inside.size == 0:
-        widest_m = float(room_m[regions.labels > 0].max())
+        widest_m = float(clearance_m[regions.labels > 0].max())
         if not wide.any():  # it would be lost again with the next noise
             detail = f"{widest_m:.1f} m radius, {needed_m:.1f} m needed for a new site"
         else:
             detail = f"{widest_m:.1f} m radius but is farther than {reach_m:.0f} m"
         return NoSite(NoSiteReason.TOO_SMALL, f"widest clean disc has {detail}")
-    worth = worth_m.ravel()[inside]
-    best = inside[worth >= worth.max() - 1e-4]
-    room = room_m.ravel()[best]
-    best = best[room >= room.max() - 1e-4]
+    score = score_m.ravel()[inside]
+    best = inside[score >= score.max() - 1e-4]
+    clearance = clearance_m.ravel()[best]
+    best = best[clearance >= clearance.max() - 1e-4]
     cell = int(best[np.argmax(view.landable.ravel()[best])])
-    row, column = divmod(cell, room_m.shape[1])
+    row, column = divmod(cell, clearance_m.shape[1])
     north_m, east_m = view.centre_of(row, column)
     return Candidate(
         north_m,
         east_m,
-        clearance_m=float(room_m[row, column]),
+        clearance_m=float(clearance_m[row, column]),
         area_m2=float(regions.areas_m2[regions.labels[row, column]]),
         confidence=confidence_at(view, row, column, settings.vehicle_radius_m),
-        worth_m=float(worth.max()),
+        score_m=float(score.max()),
     )
 
 
 def _best_inside(
-    inside: npt.NDArray[np.intp], room_m: GridOfFloat, away2: npt.NDArray[np.float64], view: GroundView
+    inside: npt.NDArray[np.intp], clearance_m: GridOfFloat, away2: npt.NDArray[np.float64], view: GroundView
 ) -> tuple[tuple[float, float, float], int, int]:
     """Sort key (larger is better), row and column of the best cell of a region."""
-    room = room_m.ravel()[inside]
-    widest = inside[room >= room.max() - 1e-4]
+    clearance = clearance_m.ravel()[inside]
+    widest = inside[clearance >= clearance.max() - 1e-4]
     distance2 = np.round(away2.ravel()[widest], 6)
     nearest = widest[distance2 <= distance2.min()]
     cell = int(nearest[np.argmax(view.landable.ravel()[nearest])])
-    row, column = divmod(cell, room_m.shape[1])
+    row, column = divmod(cell, clearance_m.shape[1])
     key = (
-        round(float(room_m[row, column]), 4),
+        round(float(clearance_m[row, column]), 4),
         -round(float(away2[row, column]), 6),
         float(view.landable[row, column]),
     )

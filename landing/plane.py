@@ -21,14 +21,14 @@ class GroundPlane:
         self._at_ns = 0
         self._jump_since_ns: int | None = None
 
-    def memory(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """All that it knows, as plain values."""
         return {"down_m": self._down_m, "at_ns": self._at_ns, "jump_since_ns": self._jump_since_ns}
 
-    def remember(self, memory: Mapping[str, Any]) -> None:
-        """Goes on from another plane's `memory`."""
-        self._down_m, self._at_ns = memory["down_m"], memory["at_ns"]
-        self._jump_since_ns = memory["jump_since_ns"]
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on from another plane's `state_dict`."""
+        self._down_m, self._at_ns = state["down_m"], state["at_ns"]
+        self._jump_since_ns = state["jump_since_ns"]
 
     @property
     def down_m(self) -> float | None:

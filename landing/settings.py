@@ -47,13 +47,13 @@ class DecisionBase(BaseModel):
         le=1,
         description="clearance that a metre of way to the site must be worth, m",
     )
-    enough_room_m: float = Field(
+    enough_clearance_m: float = Field(
         default=2.0,
         ge=0,
         le=20,
         description="room beyond the vehicle and its margin that is enough: more is not worth a way, m",
     )
-    room_per_height: float = Field(
+    clearance_per_height: float = Field(
         # Mount 1 degree, attitude 0.6 degrees, and a cell: a site seen from 60 m lies 2 m off.
         default=0.03,
         ge=0,

@@ -65,11 +65,11 @@ class Intruder:
 
     Attributes:
         role: Which.
-        room_m: Radius it leaves at the site, its own clearance taken off; negative inside that.
+        clearance_m: Radius it leaves at the site, its own clearance taken off; negative inside that.
     """
 
     role: Role
-    room_m: float
+    clearance_m: float
 
     @property
     def text(self) -> str:

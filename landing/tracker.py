@@ -28,19 +28,19 @@ SAME_PLACE_M, MOST_LOST = 1.0, 12
 
 SHIFT_COST = 0.3
 SHIFT_GAIN_M = 0.6
-"""A site moves over to where it is worth so much more, after this cost of each metre."""
+"""A site moves to a place whose score, less this cost of each metre, is better by this gain."""
 
 
 @dataclass(frozen=True)
-class Look:
+class MapSnapshot:
     """What the map says after one frame.
 
     Attributes:
         view: The map.
-        room_m: `clearance_grid`.
-        hazard_room_m: `hazard_clearance_grid` of all roles.
-        moving_room_m: The same of people and vehicles alone.
-        worth_m: `worth_grid`.
+        clearance_m: `clearance_grid`.
+        hazard_clearance_m: `hazard_clearance_grid` of all roles.
+        moving_clearance_m: The same of people and vehicles alone.
+        score_m: `score_grid`.
         regions: `clean_regions`.
         best: What `pick` says.
         height_m: Of the vehicle above the ground.
@@ -49,10 +49,10 @@ class Look:
     """
 
     view: GroundView
-    room_m: GridOfFloat
-    hazard_room_m: GridOfFloat
-    moving_room_m: GridOfFloat
-    worth_m: GridOfFloat
+    clearance_m: GridOfFloat
+    hazard_clearance_m: GridOfFloat
+    moving_clearance_m: GridOfFloat
+    score_m: GridOfFloat
     regions: Regions
     best: Candidate | NoSite
     height_m: float
@@ -72,31 +72,31 @@ class SiteTracker:
         """Where and when (ns) sites were lost because of their ground."""
         self._approaches = Approaches(settings)
 
-    def memory(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """All that it knows, as plain values."""
         return {
             "site": None if self.site is None else vars(self.site).copy(),
             "bad_since_ns": self._bad_since_ns,
             "better_since_ns": self._better_since_ns,
             "lost": [[*place, at_ns] for place, at_ns in self._lost],
-            "approach": self._approaches.memory(),
+            "approach": self._approaches.state_dict(),
         }
 
-    def remember(self, memory: Mapping[str, Any]) -> None:
-        """Goes on from another tracker's `memory`."""
-        site = memory["site"]
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on from another tracker's `state_dict`."""
+        site = state["site"]
         if site is not None:
             site = LandingSite(**{**site, "position_ned_m": tuple(site["position_ned_m"])})
         self.site = site
-        self._bad_since_ns = memory["bad_since_ns"]
-        self._better_since_ns = memory["better_since_ns"]
-        lost = memory.get("lost", ())  # recordings from before it was kept have none
+        self._bad_since_ns = state["bad_since_ns"]
+        self._better_since_ns = state["better_since_ns"]
+        lost = state.get("lost", ())  # recordings from before it was kept have none
         self._lost = [
             # Those from before its reach was kept have three numbers each.
             (LostPlace(float(n), float(e), float(reach[0]) if reach else self._settings.lost_m), int(at_ns))
             for n, e, *reach, at_ns in lost
         ]
-        self._approaches.remember(memory["approach"])
+        self._approaches.load_state_dict(state["approach"])
 
     def forget(self) -> None:
         """Drops the site."""
@@ -126,7 +126,7 @@ class SiteTracker:
     def intruder(
         self,
         view: GroundView,
-        moving_room_m: dict[Role, GridOfFloat],
+        moving_clearance_m: dict[Role, GridOfFloat],
         vehicle_ne_m: tuple[float, float],
         height_m: float,
         at_ns: int,
@@ -138,7 +138,7 @@ class SiteTracker:
 
         Args:
             view: The map.
-            moving_room_m: `hazard_clearance_grid` of each moving role alone.
+            moving_clearance_m: `hazard_clearance_grid` of each moving role alone.
             vehicle_ne_m: North and east of the vehicle, m.
             height_m: Of the vehicle above the ground.
             at_ns: Capture time of the frame.
@@ -151,68 +151,68 @@ class SiteTracker:
             self._approaches.forget()
         if cell is None:
             return None
-        rooms_m = {role: float(grid[cell]) for role, grid in moving_room_m.items()}
-        role, room_m = min(rooms_m.items(), key=lambda pair: pair[1])
+        clearances_m = {role: float(grid[cell]) for role, grid in moving_clearance_m.items()}
+        role, clearance_m = min(clearances_m.items(), key=lambda pair: pair[1])
         needed_m = self._settings.required_radius_m - INTRUSION_M
-        if room_m < needed_m:
-            return Intruder(role, room_m)
+        if clearance_m < needed_m:
+            return Intruder(role, clearance_m)
         if self.site is None:
             return None
-        for role, room_m in rooms_m.items():
-            soon_m = self._approaches.room_soon_m(role, room_m, at_ns)
+        for role, clearance_m in clearances_m.items():
+            soon_m = self._approaches.clearance_soon_m(role, clearance_m, at_ns)
             if soon_m < needed_m:
                 return Intruder(role, soon_m)
         return None
 
-    def update(self, look: Look) -> Selection:
+    def update(self, snapshot: MapSnapshot) -> Selection:
         """The site to use after a frame."""
         if self.site is None:
-            return self._take(look.best, look)
-        at_ns, height_m = look.at_ns, look.height_m
+            return self._take(snapshot.best, snapshot)
+        at_ns, height_m = snapshot.at_ns, snapshot.height_m
         committed = height_m <= self._settings.commit_height_m
-        cell = look.view.cell_of(*self.site.position_ned_m[:2])
-        problem = self._problem(look, cell, committed)
+        cell = snapshot.view.cell_of(*self.site.position_ned_m[:2])
+        problem = self._problem(snapshot, cell, committed)
         if not committed and cell is not None:
-            better = self._nearby(look, cell, problem is not None)
+            better = self._nearby(snapshot, cell, problem is not None)
             if better is not None:
                 cell, problem = better, None
         if problem is not None:
             if self._bad_since_ns is None:
                 self._bad_since_ns = at_ns
             if at_ns - self._bad_since_ns >= self._settings.lost_after_s * 1e9:
-                self._note_loss(look, cell)
+                self._note_loss(snapshot, cell)
                 self.forget()
-                if isinstance(look.best, NoSite):
-                    return NoSite(NoSiteReason.SITE_LOST, f"{problem}; {look.best.detail}")
-                return self._take(look.best, look)
+                if isinstance(snapshot.best, NoSite):
+                    return NoSite(NoSiteReason.SITE_LOST, f"{problem}; {snapshot.best.detail}")
+                return self._take(snapshot.best, snapshot)
             return self.site
         self._bad_since_ns = None
         assert cell is not None  # a site outside the map is a problem
-        self._seen(look, cell, committed)
-        # Later on what is better depends on where we look from: no leading back and forth, but for a place that was
+        self._seen(snapshot, cell, committed)
+        # Later on what is better depends on where the vehicle is: no leading back and forth, but for a place that was
         # given up before.
         open_to_others = at_ns - self.site.first_seen_ns <= self._settings.switch_within_s * 1e9 or self._lost_before()
-        if open_to_others and not committed and self._is_better(look, cell):
+        if open_to_others and not committed and self._is_better(snapshot, cell):
             if self._better_since_ns is None:
                 self._better_since_ns = at_ns
             if at_ns - self._better_since_ns >= self._settings.switch_after_s * 1e9:
                 since_ns = self._better_since_ns
                 self.forget()
-                return self._take(look.best, look, since_ns)
+                return self._take(snapshot.best, snapshot, since_ns)
         else:
             self._better_since_ns = None
         return self.site
 
-    def _note_loss(self, look: Look, cell: tuple[int, int] | None) -> None:
+    def _note_loss(self, snapshot: MapSnapshot, cell: tuple[int, int] | None) -> None:
         """Remembers where the ground was no good; who comes to a site goes again."""
-        if cell is None or float(look.moving_room_m[cell]) < self._settings.required_radius_m:
+        if cell is None or float(snapshot.moving_clearance_m[cell]) < self._settings.required_radius_m:
             return
         assert self.site is not None
         settings = self._settings
-        reach_m = max(settings.lost_m, settings.lost_per_height * look.height_m)
+        reach_m = max(settings.lost_m, settings.lost_per_height * snapshot.height_m)
         here = LostPlace(*self.site.position_ned_m[:2], reach_m)
         others = [lost for lost in self._lost if math.dist(lost[0][:2], here[:2]) > SAME_PLACE_M]
-        self._lost = [*others, (here, look.at_ns)][-MOST_LOST:]
+        self._lost = [*others, (here, snapshot.at_ns)][-MOST_LOST:]
 
     def _lost_before(self) -> bool:
         """Whether the present site is where one was lost."""
@@ -220,24 +220,24 @@ class SiteTracker:
         place, near_m = self.site.position_ned_m[:2], self._settings.lost_m / 2
         return any(math.dist(place, lost[:2]) <= near_m for lost, _ in self._lost)
 
-    def _seen(self, look: Look, cell: tuple[int, int], committed: bool) -> None:
+    def _seen(self, snapshot: MapSnapshot, cell: tuple[int, int], committed: bool) -> None:
         """Brings what is known of the site up to date."""
         assert self.site is not None
-        view, room_m = look.view, float(look.room_m[cell])
+        view, clearance_m = snapshot.view, float(snapshot.clearance_m[cell])
         # A frame that only shows people makes what is known of the ground no newer.
-        in_view = look.judged and float(view.unseen_s[cell]) <= 0.0
-        region = int(look.regions.labels[cell])
+        in_view = snapshot.judged and float(view.unseen_s[cell]) <= 0.0
+        region = int(snapshot.regions.labels[cell])
         north_m, east_m, _ = self.site.position_ned_m
         self.site = replace(
             self.site,
             position_ned_m=(north_m, east_m, view.ground_down_m),
-            clearance_m=room_m if in_view or not committed else self.site.clearance_m,
-            area_m2=float(look.regions.areas_m2[region]) if region else self.site.area_m2,
+            clearance_m=clearance_m if in_view or not committed else self.site.clearance_m,
+            area_m2=float(snapshot.regions.areas_m2[region]) if region else self.site.area_m2,
             confidence=confidence_at(view, *cell, self._settings.vehicle_radius_m),
-            last_seen_ns=look.at_ns if in_view else self.site.last_seen_ns,
+            last_seen_ns=snapshot.at_ns if in_view else self.site.last_seen_ns,
         )
 
-    def _nearby(self, look: Look, cell: tuple[int, int], bad: bool) -> tuple[int, int] | None:
+    def _nearby(self, snapshot: MapSnapshot, cell: tuple[int, int], bad: bool) -> tuple[int, int] | None:
         """Moves the site over to better ground close by; the cell it is in then, or None.
 
         From high up a site lies where errors of pose and of coarse pixels have put it. On the way down its surroundings
@@ -246,44 +246,44 @@ class SiteTracker:
         vehicles: who comes to a site ends it.
         """
         assert self.site is not None
-        settings, height_m = self._settings, look.height_m
-        if float(look.moving_room_m[cell]) < settings.required_radius_m:
+        settings, height_m = self._settings, snapshot.height_m
+        if float(snapshot.moving_clearance_m[cell]) < settings.required_radius_m:
             return None
-        view, reach_m = look.view, settings.shift_m + settings.shift_per_height * height_m
+        view, reach_m = snapshot.view, settings.shift_m + settings.shift_per_height * height_m
         steps = math.ceil(reach_m / view.cell_m)
         top, left = max(0, cell[0] - steps), max(0, cell[1] - steps)
         part = (slice(top, cell[0] + steps + 1), slice(left, cell[1] + steps + 1))
-        rows, columns = np.ogrid[: look.room_m[part].shape[0], : look.room_m[part].shape[1]]
+        rows, columns = np.ogrid[: snapshot.clearance_m[part].shape[0], : snapshot.clearance_m[part].shape[1]]
         away_m = view.cell_m * np.hypot(rows + top - cell[0], columns + left - cell[1])
-        # Farther off counts less, and what is worth it must be clearly so: a site does not roam.
-        worth = np.where(
-            (away_m <= reach_m) & (look.regions.labels[part] > 0) & (view.unseen_s[part] <= 0.0),
-            look.worth_m[part] - SHIFT_COST * away_m,
+        # Farther off counts less, and the gain must be clear: a site does not roam.
+        score = np.where(
+            (away_m <= reach_m) & (snapshot.regions.labels[part] > 0) & (view.unseen_s[part] <= 0.0),
+            snapshot.score_m[part] - SHIFT_COST * away_m,
             -np.inf,
         )
-        row, column = divmod(int(worth.argmax()), worth.shape[1])
+        row, column = divmod(int(score.argmax()), score.shape[1])
         found = (row + top, column + left)
-        if not math.isfinite(float(worth[row, column])) or found == cell:
+        if not math.isfinite(float(score[row, column])) or found == cell:
             return None
-        if not bad and float(worth[row, column]) < float(look.worth_m[cell]) + SHIFT_GAIN_M:
+        if not bad and float(score[row, column]) < float(snapshot.score_m[cell]) + SHIFT_GAIN_M:
             return None
-        if float(look.room_m[found]) < settings.required_radius_m + settings.new_site_margin_m:
+        if float(snapshot.clearance_m[found]) < settings.required_radius_m + settings.new_site_margin_m:
             return None
         north_m, east_m = view.centre_of(*found)
         self.site = replace(self.site, position_ned_m=(north_m, east_m, view.ground_down_m))
         self._approaches.forget()  # the distances are to another place now
         return found
 
-    def _take(self, best: Candidate | NoSite, look: Look, first_seen_ns: int | None = None) -> Selection:
+    def _take(self, best: Candidate | NoSite, snapshot: MapSnapshot, first_seen_ns: int | None = None) -> Selection:
         if isinstance(best, NoSite):
             return best
-        position = (best.north_m, best.east_m, look.view.ground_down_m)
-        since_ns = look.at_ns if first_seen_ns is None else first_seen_ns
-        self.site = LandingSite(position, best.clearance_m, best.area_m2, best.confidence, since_ns, look.at_ns)
+        position = (best.north_m, best.east_m, snapshot.view.ground_down_m)
+        since_ns = snapshot.at_ns if first_seen_ns is None else first_seen_ns
+        self.site = LandingSite(position, best.clearance_m, best.area_m2, best.confidence, since_ns, snapshot.at_ns)
         self._bad_since_ns = self._better_since_ns = None
         return self.site
 
-    def _problem(self, look: Look, cell: tuple[int, int] | None, committed: bool) -> str | None:
+    def _problem(self, snapshot: MapSnapshot, cell: tuple[int, int] | None, committed: bool) -> str | None:
         """Why the site can no longer be used, in words; None when it can."""
         assert self.site is not None
         if cell is None:
@@ -292,21 +292,21 @@ class SiteTracker:
         # Committed, what stands still was judged from where all of it was seen; from so low a patch of it looks like
         # anything. Only what stands where the vehicle would counts then.
         reach_m = self._settings.vehicle_radius_m
-        hazard_room_m = look.moving_room_m if committed else look.hazard_room_m
-        if float(hazard_room_m[cell]) < needed_m:
+        hazard_clearance_m = snapshot.moving_clearance_m if committed else snapshot.hazard_clearance_m
+        if float(hazard_clearance_m[cell]) < needed_m:
             return "hazard at the site"
-        if committed and any_within(look.view, STANDING_ROLES, *cell, reach_m):
+        if committed and any_within(snapshot.view, STANDING_ROLES, *cell, reach_m):
             return "obstacle at the site"
         if not committed:
-            room_m = float(look.room_m[cell])
-            return f"clean radius at the site fell to {room_m:.1f} m" if room_m < needed_m else None
+            clearance_m = float(snapshot.clearance_m[cell])
+            return f"clean radius at the site fell to {clearance_m:.1f} m" if clearance_m < needed_m else None
         # So low the camera sees less than the site: it stands on what was seen from higher up.
-        unseen_s = (look.at_ns - self.site.last_seen_ns) * 1e-9
+        unseen_s = (snapshot.at_ns - self.site.last_seen_ns) * 1e-9
         if unseen_s > self._settings.commit_max_age_s:
             return f"site not seen for {unseen_s:.0f} s"
         return None
 
-    def _is_better(self, look: Look, cell: tuple[int, int]) -> bool:
-        if isinstance(look.best, NoSite):
+    def _is_better(self, snapshot: MapSnapshot, cell: tuple[int, int]) -> bool:
+        if isinstance(snapshot.best, NoSite):
             return False
-        return look.best.worth_m > float(look.worth_m[cell]) + self._settings.switch_gain_m
+        return snapshot.best.score_m > float(snapshot.score_m[cell]) + self._settings.switch_gain_m

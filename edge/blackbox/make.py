@@ -47,4 +47,4 @@ def make_recorder(config: EdgeConfig, runtime: Runtime, decider: Decider, flight
     limits = Retention(
         section.ring_s, section.before_s, section.after_s, round(section.budget_mb * 1e6), round(section.free_mb * 1e6)
     )
-    return Recorder(section.folder, start, decider.memory, limits, section.segment_s, section.image_quality)
+    return Recorder(section.folder, start, decider.state_dict, limits, section.segment_s, section.image_quality)

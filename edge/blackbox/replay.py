@@ -241,7 +241,7 @@ class Replay:
     def _remember(self, data: bytes) -> None:
         if self._following or self._other_evidence:
             return  # it knows already
-        self._decider.remember(memory_from_bytes(data))
+        self._decider.load_state_dict(memory_from_bytes(data))
         self._following = True
 
     def _compare(self, record: StepRecord, decision: Decision) -> None:
@@ -269,16 +269,16 @@ class Replay:
         """Steps the director from where the tick before left it."""
         before, self._director_memory = self._director_memory, record.memory
         if before is None:
-            self._director.remember(record.memory)
+            self._director.load_state_dict(record.memory)
             return
         decision: Decision | None = None
         if record.decided_at_ns is not None:
             decision = self._replayed.get(record.decided_at_ns)
             if decision is None:  # it was not made again
-                self._director.remember(record.memory)
+                self._director.load_state_dict(record.memory)
                 return
         if not self._other_evidence:
-            self._director.remember(before)  # so that one difference does not become many
+            self._director.load_state_dict(before)  # so that one difference does not become many
         self._result.ticks += 1
         output = self._director.step(DirectorInput(record.at_ns, decision, record.pose, record.vehicle, record.slow))
         if exact(output) == exact(record.output):

@@ -43,8 +43,8 @@ def test_observers_see_steps_ticks_and_events(tmp_path: Path, model_path: Path) 
     assert last.counters["decisions"] >= count and last.counters["targets_sent"] > 0
     assert last.link.connected and last.health.inputs and last.pose is not None
     step = good.steps[-1]
-    assert step.view is not None and step.room_m is not None
-    assert step.room_m.shape == step.view.free.shape
+    assert step.view is not None and step.clearance_m is not None
+    assert step.clearance_m.shape == step.view.free.shape
     names = [e["event"] for e in good.events]
     assert "site-chosen" in names and "target-start" in names
     assert names == [e["event"] for e in rig.all_logged()][-len(names) :]

@@ -643,7 +643,7 @@ def test_whatever_happens(level, spent, events):
         w.height_m = {"low": 1.0, "high": 25.0}.get(what, w.height_m)
         engaged = w.state not in (AuthorityState.READY, AuthorityState.OFF)
         if what == "pilot-mode":
-            over = over or (engaged and mode not in w.authority._asking.expected_modes)
+            over = over or (engaged and mode not in w.authority._handshake.expected_modes)
             w.mode = mode
         w.sticks = replace(REST, roll=0.6) if what == "stick" else REST
         for _ in range(steps):

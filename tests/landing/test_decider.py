@@ -12,7 +12,7 @@ from landing.decider import Decider
 from landing.errors import InvalidValueError
 from landing.geometry import quaternion_from_euler
 from landing.groundmap import GroundMap
-from landing.merge import merge_probabilities, smoothed, without_specks
+from landing.merge import merge_probabilities, remove_small_objects, smoothed
 from landing.plane import GroundPlane
 from landing.settings import DecisionSettings
 from landing.site import LandingSite, NoSite, NoSiteReason
@@ -302,11 +302,11 @@ def test_specks_go_but_people_stay_whatever_the_height():
     hazards[2, 5:7, 5:7] = 230  # 2 x 2 px
     hazards[2, 20:24, 20:25] = 60  # 4 x 5 px, faint
     hazards[0, 5:7, 30:32] = 255  # an obstacle may be thin: a post, a wire
-    out = without_specks(Segmentation(plane, plane, hazards), 3)
+    out = remove_small_objects(Segmentation(plane, plane, hazards), 3)
     assert not out.hazards[2, :10, :10].any()
     assert (out.hazards[2, 20:24, 20:25] == 60).all()
     assert (out.hazards[0] == hazards[0]).all()
-    assert without_specks(out, 1) is out
+    assert remove_small_objects(out, 1) is out
 
     def person(n, e):
         return np.where((abs(n - 1.0) < 0.18) & (abs(e - 1.0) < 0.25), PERSON, GRASS)
@@ -332,7 +332,7 @@ def test_who_walks_into_the_site_is_told_by_the_first_frame_however_long_it_was_
     assert math.hypot(north, east) < 0.5
     after = fly(decider, walker(east + 4.0), [pose_at(height=8.0, at_ns=4 * S)])
     assert after.intruder is not None and after.intruder.role is Role.PERSON
-    assert after.intruder.room_m < SETTINGS.required_radius_m
+    assert after.intruder.clearance_m < SETTINGS.required_radius_m
     # The site itself stays for `lost_after_s`: one wrong frame does not lead elsewhere.
     assert isinstance(after.selection, LandingSite)
     assert after.selection.position_ned_m[:2] == before.selection.position_ned_m[:2]

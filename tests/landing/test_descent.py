@@ -14,7 +14,7 @@ from landing.camera import CameraModel
 from landing.decider import Decider
 from landing.errors import InvalidValueError
 from landing.groundmap import GroundMap
-from landing.picker import Candidate, LostPlace, clean_regions, clearance_grid, hazard_clearance_grid, pick, worth_grid
+from landing.picker import Candidate, LostPlace, clean_regions, clearance_grid, hazard_clearance_grid, pick, score_grid
 from landing.settings import DecisionSettings
 from landing.site import LandingSite, NoSite, NoSiteReason
 from landing.taxonomy import HAZARD_ROLES, Role
@@ -109,12 +109,12 @@ def test_of_two_alike_places_the_one_where_no_site_was_lost_is_worth_more():
     west = pick(view, room, regions, SETTINGS, vehicle, 12.0)
     assert isinstance(west, Candidate) and west.east_m < 0.0
     lost = LostPlace(west.north_m, west.east_m, reach_m=4.0)
-    worth = worth_grid(view, room, SETTINGS, vehicle, 12.0, [lost])
+    worth = score_grid(view, room, SETTINGS, vehicle, 12.0, [lost])
     east = pick(view, room, regions, SETTINGS, vehicle, 12.0, worth)
     assert isinstance(east, Candidate) and east.east_m > 0.0
     # Lost from so high that both were in the doubtful part of the picture: no reason for either.
     wide = lost._replace(north_m=west.north_m, east_m=0.0, reach_m=20.0)
-    worth = worth_grid(view, room, SETTINGS, vehicle, 12.0, [wide])
+    worth = score_grid(view, room, SETTINGS, vehicle, 12.0, [wide])
     again = pick(view, room, regions, SETTINGS, vehicle, 12.0, worth)
     assert isinstance(again, Candidate) and again.east_m < 0.0
 
@@ -140,7 +140,7 @@ def test_a_site_lost_to_its_ground_is_not_gone_back_to_where_there_is_another():
     assert isinstance(again, LandingSite) and again.position_ned_m[0] > 8.0
     # Not for ever, and it is part of what a recording is decided again from.
     other = Decider(SETTINGS, TAXONOMY, CAMERA)
-    other.remember(decider.memory())
+    other.load_state_dict(decider.state_dict())
     places = [d._tracker.lost_places(22 * S) for d in (decider, other)]
     assert len(places[0]) == 1 and places[0] == places[1]
     assert decider._tracker.lost_places(round((SETTINGS.lost_s + 12) * S)) == []
@@ -173,7 +173,7 @@ def test_more_hazard_is_never_worth_more_whatever_the_height(seed, height_m, rol
     for view in (view_of(free), view_of(free, {role: extra})):
         hazard_room = hazard_clearance_grid(view, TAXONOMY, SETTINGS, standing_share=share)
         room = clearance_grid(view, hazard_room)
-        grids.append(worth_grid(view, room, SETTINGS, (0.0, 0.0), height_m))
+        grids.append(score_grid(view, room, SETTINGS, (0.0, 0.0), height_m))
     assert (grids[1] <= grids[0] + 1e-6).all()
 
 
@@ -343,7 +343,7 @@ def test_an_approach_is_part_of_what_is_remembered():
     for k in range(4):
         look(one, person(k), 12.0, 5 * S + k * S // 10)
     other = Decider(SETTINGS, TAXONOMY, CAMERA)
-    other.remember(one.memory())
+    other.load_state_dict(one.state_dict())
     told = False
     for k in range(4, 16):
         a = look(one, person(k), 12.0, 5 * S + k * S // 10)
@@ -357,8 +357,8 @@ def test_heights_must_be_in_order():
     with pytest.raises(ValueError, match="near_height_m"):
         DecisionSettings(near_height_m=30.0, far_height_m=20.0)
     with pytest.raises(InvalidValueError):
-        Decider(SETTINGS, TAXONOMY, CAMERA).remember(
-            Decider(SETTINGS.model_copy(update={"grid_cells": 128}), TAXONOMY, CAMERA).memory()
+        Decider(SETTINGS, TAXONOMY, CAMERA).load_state_dict(
+            Decider(SETTINGS.model_copy(update={"grid_cells": 128}), TAXONOMY, CAMERA).state_dict()
         )
 
 
@@ -399,10 +399,10 @@ def test_ground_that_was_bad_from_nearer_is_forgiven_in_time_and_remembered_in_r
     gathered(ground, ROOF, 10.0, 0, 4)
     assert not is_free(gathered(ground, GRASS, 20.0, 4, 20))
     other = GroundMap(settings, TAXONOMY)
-    other.remember(ground.memory())
-    old = {k: v for k, v in ground.memory().items() if k not in ("bad_from_m", "bad_ns")}
+    other.load_state_dict(ground.state_dict())
+    old = {k: v for k, v in ground.state_dict().items() if k not in ("bad_from_m", "bad_ns")}
     before = GroundMap(settings, TAXONOMY)
-    before.remember(old)
+    before.load_state_dict(old)
     assert not is_free(gathered(other, GRASS, 20.0, 24, 1))
     assert is_free(gathered(before, GRASS, 20.0, 24, 1))
     assert is_free(gathered(ground, GRASS, 20.0, 24, 12))

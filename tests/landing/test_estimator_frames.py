@@ -142,7 +142,7 @@ SMALL = DecisionSettings(grid_cells=64, cell_m=0.5)
 
 
 @pytest.fixture(scope="module")
-def speckled_memory() -> dict[str, Any]:
+def speckled_state() -> dict[str, Any]:
     decider = Decider(SMALL, TAXONOMY, CAMERA)
 
     def speckled(north_m, east_m):
@@ -151,14 +151,14 @@ def speckled_memory() -> dict[str, Any]:
 
     for k in range(12):
         look(decider, speckled, FrameShift(), k * S // 10, FIRST_FRAME)
-    return decider.memory()
+    return decider.state_dict()
 
 
 @settings(max_examples=25, deadline=None)
 @given(degrees=st.floats(-180, 180), north_m=metres, east_m=metres)
-def test_a_turned_map_loses_no_hazard_and_gains_no_free_cell(speckled_memory, degrees, north_m, east_m) -> None:
+def test_a_turned_map_loses_no_hazard_and_gains_no_free_cell(speckled_state, degrees, north_m, east_m) -> None:
     decider = Decider(SMALL, TAXONOMY, CAMERA)
-    decider.remember(deepcopy(speckled_memory))
+    decider.load_state_dict(deepcopy(speckled_state))
     before = decider.ground_map.view(S)
     shift = FrameShift(math.radians(degrees), (north_m, east_m, 0.0))
     decider.ground_map.moved(shift)
@@ -186,7 +186,7 @@ def test_memory_carries_the_frame_so_that_a_replay_moves_as_the_flight_did() -> 
     for k in range(20):
         look(decider, clearing, FrameShift(), k * S // 10, FIRST_FRAME)
     other = Decider(DecisionSettings(), TAXONOMY, CAMERA)
-    other.remember(decider.memory())
+    other.load_state_dict(decider.state_dict())
     shift = FrameShift(0.7, (3.0, 1.0, 0.2))
     moved = FIRST_FRAME.moved(shift)
     for k in range(20, 30):

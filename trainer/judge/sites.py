@@ -280,13 +280,13 @@ def decide(
     anything = np.zeros_like(view.known)
     for cells in view.hazards.values():
         anything |= cells
-    hazard_room_m = hazard_clearance_grid(view, taxonomy, chosen)
+    hazard_clearance_m = hazard_clearance_grid(view, taxonomy, chosen)
     found: list[Candidate | None] = []
     for threshold in landable:
         free = view.known & (view.probability >= threshold) & ~anything
         tried = replace(view, free=free)
-        room_m = clearance_grid(tried, hazard_room_m)
-        regions = clean_regions(tried, room_m, chosen, (0.0, 0.0))
-        best = pick(tried, room_m, regions, chosen, (0.0, 0.0), pose.height_agl_m)
+        clearance_m = clearance_grid(tried, hazard_clearance_m)
+        regions = clean_regions(tried, clearance_m, chosen, (0.0, 0.0))
+        best = pick(tried, clearance_m, regions, chosen, (0.0, 0.0), pose.height_agl_m)
         found.append(best if isinstance(best, Candidate) else None)
     return found

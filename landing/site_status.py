@@ -19,7 +19,7 @@ FOLLOWED_NS = 5_000_000_000
 Position = tuple[float, float, float]
 
 
-class Sight:
+class SiteStatus:
     """Time is an argument.
 
     Args:
@@ -45,7 +45,7 @@ class Sight:
         self._intruded_ns: int | None = None
         self._intruder_since_ns: int | None = None
 
-    def look(self, output: DirectorOutput, pose: Pose | None, now_ns: int) -> None:
+    def update(self, output: DirectorOutput, pose: Pose | None, now_ns: int) -> None:
         """Takes the director's newest step and the newest pose."""
         self._follow(pose)
         if output.target is not None:

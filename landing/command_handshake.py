@@ -30,7 +30,7 @@ class _Pending:
     accepted_ns: int | None = None
 
 
-class Asking:
+class CommandHandshake:
     """Time is an argument.
 
     Attributes:
