@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.look import Looker, LookOptions
+from edge.look.looker import Looker, LookOptions
+from edge.look.video_telemetry import METRES_PER_DEGREE, telemetry_beside
+from edge.look.view import Given
 from edge.runtimes import RuntimeOptions
-from edge.video_telemetry import METRES_PER_DEGREE, telemetry_beside
-from edge.view import Given
 from landing.settings import DecisionSection
 from tests.edge import fake_model
 

@@ -13,7 +13,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.photo import Fact, PhotoFacts
+from edge.look.photo import Fact, PhotoFacts
 from landing.errors import DataError
 from landing.geometry import quaternion_from_euler
 from landing.reading import read_text

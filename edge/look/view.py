@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass, replace
 
 from edge.lens import camera_for_size
-from edge.photo import Fact, PhotoFacts
+from edge.look.photo import Fact, PhotoFacts
 from landing.camera import CameraModel, Mount
 from landing.errors import CameraError, InvalidValueError
 from landing.types import Pose
