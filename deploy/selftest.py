@@ -22,6 +22,7 @@ import numpy as np
 from deploy.manifest import SampleDecision
 from edge.config import EdgeConfig, load_config
 from edge.look import Looker, LookOptions
+from edge.view import Given
 from landing.errors import DataError, TouchdownError
 from landing.types import ByteArray
 
@@ -79,8 +80,7 @@ def decide(config: EdgeConfig, pictures: Sequence[tuple[Path, float]]) -> list[S
             runtime=config.model.options,
             settings=config.decision,
             taxonomy=config.model.taxonomy,
-            height_agl_m=height_m,
-            hfov_deg=config.camera.model().hfov_deg,
+            given=Given(height_m, config.camera.model().hfov_deg, pitch_deg=-90.0),
         )
         summary = Looker(options, lambda _line: None, records.append).run(paths)
         if summary.skipped:

@@ -12,9 +12,9 @@ from pathlib import Path
 import jinja2
 
 from landing.errors import TouchdownError
-from trainer.judge import figures, results
-from trainer.judge.frames import FramePicture
-from trainer.judge.results import Column
+from trainer.evaluation import plots, results
+from trainer.evaluation.frames import ReportFrame
+from trainer.evaluation.results import Column
 
 REPORT, RESULTS, TABLES = "report.html", "results.json", "results.md"
 FRAMES_FOLDER = "frames"
@@ -39,13 +39,13 @@ class Shown:
     alt: str
 
 
-def write(out: Path, columns: Sequence[Column], frames: Mapping[str, Sequence[FramePicture]]) -> Path:
+def write(out: Path, columns: Sequence[Column], frames: Mapping[str, Sequence[ReportFrame]]) -> Path:
     """Writes `report.html`, `results.json` and `results.md` into a folder.
 
     Args:
         out: The folder; made if it is not there.
         columns: Of checkpoints and parts; those of the scene split are shown first.
-        frames: Pictures by the `id` of their column; columns of earlier results have none.
+        frames: EvaluationSet by the `id` of their column; columns of earlier results have none.
 
     Returns:
         The HTML file.
@@ -65,7 +65,7 @@ def write(out: Path, columns: Sequence[Column], frames: Mapping[str, Sequence[Fr
     return out / REPORT
 
 
-def _render(out: Path, columns: list[Column], frames: Mapping[str, Sequence[FramePicture]]) -> str:
+def _render(out: Path, columns: list[Column], frames: Mapping[str, Sequence[ReportFrame]]) -> str:
     room = _EMBED_LIMIT
     sections = []
     for column in columns:
@@ -81,7 +81,7 @@ def _render(out: Path, columns: list[Column], frames: Mapping[str, Sequence[Fram
             {
                 "title": results.title(column),
                 "column": column,
-                "confusion": _embedded(figures.confusion(column), "png"),
+                "confusion": _embedded(plots.confusion(column), "png"),
                 "frames": [(KINDS[kind], kind, items) for kind, items in shown.items() if items],
                 "worst_confusions": _worst_confusions(column),
             }
@@ -89,15 +89,15 @@ def _render(out: Path, columns: list[Column], frames: Mapping[str, Sequence[Fram
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    text = resources.files("trainer.judge").joinpath("report.html.jinja").read_text("utf-8")
+    text = resources.files("trainer.evaluation").joinpath("report.html.jinja").read_text("utf-8")
     return environment.from_string(text).render(
         heads=[results.title(c) for c in columns],
         columns=columns,
         summary=results.summary(columns),
         classes=results.class_rows(columns),
         colours=[c["color"] for c in columns[0]["classes"]],
-        reliability=_embedded(figures.reliability(columns), "png"),
-        sites=_embedded(figures.sites(columns), "png"),
+        reliability=_embedded(plots.reliability(columns), "png"),
+        sites=_embedded(plots.sites(columns), "png"),
         sections=sections,
         notes=results.notes(columns),
         share_of=results.share_of,
@@ -108,7 +108,7 @@ def _embedded(data: bytes, kind: str) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def _beside(out: Path, column: Column, frame: FramePicture) -> str:
+def _beside(out: Path, column: Column, frame: ReportFrame) -> str:
     folder = out / FRAMES_FOLDER
     folder.mkdir(exist_ok=True)
     name = re.sub(r"[^\w.-]+", "_", f"{column['id']}-{frame.name}") + ".jpg"

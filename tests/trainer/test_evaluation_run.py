@@ -14,21 +14,21 @@ from click.testing import CliRunner
 from landing.errors import DataError
 from landing.spec import OperatingPoint
 from landing.taxonomy import Taxonomy
-from tests.trainer import fake_data, judge_fakes
+from tests.trainer import fake_checkpoint, fake_data
 from trainer.checkpoint import Checkpoint
 from trainer.cli import cli
 from trainer.data.choice import open_and_split
-from trainer.judge.evaluate import interval, judge, stored_calibration
-from trainer.judge.finish import finish
-from trainer.judge.measure import Ground, Pictures, calibrate, measure
-from trainer.judge.predictor import Predictor
-from trainer.judge.tally import Tally
-from trainer.judge.view import View
+from trainer.evaluation.calibrate import calibrate_checkpoint
+from trainer.evaluation.measure import EvaluationSet, SiteAssumptions, fit_calibration, measure
+from trainer.evaluation.pixel_counts import PixelCounts
+from trainer.evaluation.predictor import Predictor
+from trainer.evaluation.scoring import interval, score, stored_calibration
+from trainer.evaluation.view import AssumedView
 from trainer.model import ModelConfig, build
 from trainer.recipe import DataChoice
 
 CPU = torch.device("cpu")
-VIEW = View(4.0, 75.0, "made up")
+VIEW = AssumedView(4.0, 75.0, "made up")
 
 
 def run(*arguments: object, status: int = 0) -> str:
@@ -68,14 +68,14 @@ def random_checkpoint(tmp_path_factory, toy_taxonomy):
 
 def pictures_of(toy, part="val", **changes):
     data, split = open_and_split(DataChoice(folders=(str(toy),), **changes))
-    return Pictures(data, getattr(split, part), "refuse", part, split.describe(), "")
+    return EvaluationSet(data, getattr(split, part), "refuse", part, split.describe(), "")
 
 
 def test_a_good_network_is_judged_good(toy, toy_taxonomy):
-    checkpoint = judge_fakes.checkpoint(toy_taxonomy)
+    checkpoint = fake_checkpoint.checkpoint(toy_taxonomy)
     pictures = pictures_of(toy)
-    calibration, on_val = calibrate(Predictor(checkpoint, CPU), pictures, Ground(VIEW))
-    found = judge(checkpoint, on_val, pictures, calibration)
+    calibration, on_val = fit_calibration(Predictor(checkpoint, CPU), pictures, SiteAssumptions(VIEW))
+    found = score(checkpoint, on_val, pictures, calibration)
     assert found.scores.miou > 0.9 and found.scores.classes == 3
     column = found.column
     assert column["recall"]["person"]["operating"] >= 0.95
@@ -89,10 +89,10 @@ def test_a_good_network_is_judged_good(toy, toy_taxonomy):
 
 def test_who_does_not_see_persons_is_found_out(toy, toy_taxonomy):
     """A network blind for persons: its sites hold some, and the curve says so."""
-    checkpoint = judge_fakes.checkpoint(toy_taxonomy, blind=(judge_fakes.PERSON,))
+    checkpoint = fake_checkpoint.checkpoint(toy_taxonomy, blind=(fake_checkpoint.PERSON,))
     pictures = pictures_of(toy)
-    calibration, on_val = calibrate(Predictor(checkpoint, CPU), pictures, Ground(VIEW))
-    found = judge(checkpoint, on_val, pictures, calibration).column
+    calibration, on_val = fit_calibration(Predictor(checkpoint, CPU), pictures, SiteAssumptions(VIEW))
+    found = score(checkpoint, on_val, pictures, calibration).column
     assert found["recall"]["person"]["argmax"] == 0.0
     assert any("person recall" in text for text in calibration.operating.unmet)
     assert calibration.operating.person < 0.06
@@ -101,8 +101,8 @@ def test_who_does_not_see_persons_is_found_out(toy, toy_taxonomy):
 def test_counts_do_not_depend_on_the_networks_stride_much(toy, toy_taxonomy):
     scores = []
     for stride in (1, 4):
-        checkpoint = judge_fakes.checkpoint(toy_taxonomy, stride=stride)
-        measured = measure(Predictor(checkpoint, CPU), pictures_of(toy), 1.0, Ground(VIEW))
+        checkpoint = fake_checkpoint.checkpoint(toy_taxonomy, stride=stride)
+        measured = measure(Predictor(checkpoint, CPU), pictures_of(toy), 1.0, SiteAssumptions(VIEW))
         scores.append(measured.tally.matrix)
     assert scores[0].sum() == scores[1].sum()
     assert np.trace(scores[1]) > 0.8 * np.trace(scores[0])
@@ -112,24 +112,24 @@ def test_all_ignored_and_empty_parts_are_refused(tmp_path, toy_taxonomy):
     root = fake_data.folder(tmp_path / "set")
     for path in (root / "labels").glob("1003_*.png"):  # the val world
         cv2.imwrite(str(path), np.full((64, 96), 255, np.uint8))
-    predictor = Predictor(judge_fakes.checkpoint(toy_taxonomy), CPU)
+    predictor = Predictor(fake_checkpoint.checkpoint(toy_taxonomy), CPU)
     with pytest.raises(DataError, match="labelled"):
-        calibrate(predictor, pictures_of(root), Ground(VIEW))
-    measured = measure(predictor, pictures_of(root), 1.0, Ground(VIEW))
+        fit_calibration(predictor, pictures_of(root), SiteAssumptions(VIEW))
+    measured = measure(predictor, pictures_of(root), 1.0, SiteAssumptions(VIEW))
     assert measured.tally.matrix.sum() == 0
     with pytest.raises(DataError, match="empty"):
-        measure(predictor, Pictures(pictures_of(root).data, ()), 1.0, Ground(VIEW))
+        measure(predictor, EvaluationSet(pictures_of(root).data, ()), 1.0, SiteAssumptions(VIEW))
 
 
 def test_interval_is_over_scenes(toy_taxonomy):
-    tally = Tally(toy_taxonomy)
+    tally = PixelCounts(toy_taxonomy)
     for k in range(6):
         labels = np.full((4, 4), k % 2, np.uint8)
         found = labels if k < 4 else 1 - labels
         tally.add(str(k), f"g{k // 2}", labels, found, np.zeros((5, 4, 4), np.uint8))
     low, high = interval(tally)
     assert low == 0.0 and high == 1.0
-    assert interval(Tally(toy_taxonomy)) is None
+    assert interval(PixelCounts(toy_taxonomy)) is None
 
 
 @pytest.fixture(scope="module")
@@ -233,7 +233,7 @@ def test_finish_measures_both_parts_once(toy, random_checkpoint, tmp_path):
     data, split = open_and_split(DataChoice(folders=(str(toy),)))
     target = tmp_path / "best.pt"
     target.write_bytes(random_checkpoint.read_bytes())
-    finished = finish(target, data, split, "cpu")
+    finished = calibrate_checkpoint(target, data, split, "cpu")
     assert Checkpoint.load(target).metrics == finished.metrics
     assert set(finished.metrics) == {"temperature", "operating", "val", "test"}
     assert finished.metrics["test"]["pictures"] == 3

@@ -1,4 +1,4 @@
-"""Pictures of single frames for the report: photo, truth and prediction side by side."""
+"""EvaluationSet of single frames for the report: photo, truth and prediction side by side."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 from landing.taxonomy import Taxonomy
 from landing.types import ByteArray
 from trainer.data.samples import IGNORE
-from trainer.judge.measure import Pictures
-from trainer.judge.predictor import Predictor, class_map
-from trainer.judge.results import Column, number
+from trainer.evaluation.measure import EvaluationSet
+from trainer.evaluation.predictor import Predictor, class_map
+from trainer.evaluation.results import Column, number
 
 _PANEL_PX = 400
 _GAP_PX = 6
@@ -23,7 +23,7 @@ _UNLABELLED = (90, 90, 90)
 
 
 @dataclass(frozen=True)
-class FramePicture:
+class ReportFrame:
     """One frame of the report.
 
     Attributes:
@@ -61,8 +61,8 @@ def chosen(column: Column) -> list[tuple[str, str]]:
 
 
 def draw(
-    predictor: Predictor, pictures: Pictures, column: Column, wanted: Sequence[tuple[str, str]]
-) -> list[FramePicture]:
+    predictor: Predictor, pictures: EvaluationSet, column: Column, wanted: Sequence[tuple[str, str]]
+) -> list[ReportFrame]:
     """Reads the wanted frames again, runs the network on them and draws them."""
     samples = {s.name: s for s in pictures.samples}
     about = {p["name"]: p for p in column["pictures"]}
@@ -80,7 +80,7 @@ def draw(
             f"Frame {name}: photo, true classes and predicted classes side by side. {caption}. "
             f"True classes: {_shares(labels, taxonomy)}. Predicted: {_shares(found, taxonomy)}."
         )
-        made.append(FramePicture(kind, name, caption, alt, jpeg.tobytes()))
+        made.append(ReportFrame(kind, name, caption, alt, jpeg.tobytes()))
     return made
 
 

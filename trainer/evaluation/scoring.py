@@ -4,28 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from landing.operating import thresholds_in_force
-from landing.reading import sha256_of
 from landing.settings import DecisionSection
 from landing.spec import OperatingPoint
 from landing.taxonomy import HAZARD_ROLES, Role
 from trainer.checkpoint import Checkpoint
-from trainer.judge.measure import Calibration, Measured, Pictures
-from trainer.judge.sites import Outcome, SiteCount
-from trainer.judge.tally import Tally, byte_of, mean_iou
-from trainer.judge.thresholds import false_safe_shares, landable_candidates
+from trainer.evaluation.measure import Calibration, EvaluationSet, Measurement
+from trainer.evaluation.pixel_counts import PixelCounts, byte_of, mean_iou
+from trainer.evaluation.sites import SiteCount, SiteOutcome
+from trainer.evaluation.thresholds import false_safe_shares, landable_candidates
 from trainer.metrics import Scores
 
 _BOOTSTRAP = 1000
 
 
 @dataclass(frozen=True)
-class Judgement:
+class CheckpointScores:
     """All that is said of one checkpoint on one part.
 
     Attributes:
@@ -36,10 +34,12 @@ class Judgement:
 
     column: dict[str, Any]
     scores: Scores
-    outcomes: list[Outcome]
+    outcomes: list[SiteOutcome]
 
 
-def judge(checkpoint: Checkpoint, measured: Measured, pictures: Pictures, calibration: Calibration) -> Judgement:
+def score(
+    checkpoint: Checkpoint, measured: Measurement, pictures: EvaluationSet, calibration: Calibration
+) -> CheckpointScores:
     """Puts what was measured into figures.
 
     Args:
@@ -99,16 +99,17 @@ def judge(checkpoint: Checkpoint, measured: Measured, pictures: Pictures, calibr
                 "name": p.name,
                 "group": p.group,
                 "miou": round(p.miou, 4),
-                "site": vars(o.disc) if (o := by_name[p.name]).disc else None,
+                "site": vars(o.disc) if o.disc else None,
                 "truth_has_site": o.truth_has_site,
             }
             for p in tally.pictures
+            for o in [by_name[p.name]]
         ],
     }
-    return Judgement(column, scores, outcomes)
+    return CheckpointScores(column, scores, outcomes)
 
 
-def false_safe(tally: Tally, hazards: Mapping[Role, float], landable: float) -> dict[str, float | None]:
+def false_safe(tally: PixelCounts, hazards: Mapping[Role, float], landable: float) -> dict[str, float | None]:
     """Shares of pixels called free at thresholds: of all that are not landable, and by role."""
 
     def share(roles: Sequence[Role]) -> float | None:
@@ -120,7 +121,7 @@ def false_safe(tally: Tally, hazards: Mapping[Role, float], landable: float) -> 
     return shares | {role.value: share((role,)) for role in (*HAZARD_ROLES, Role.IGNORE)}
 
 
-def interval(tally: Tally, seed: int = 0) -> list[float] | None:
+def interval(tally: PixelCounts, seed: int = 0) -> list[float] | None:
     """95 % bootstrap interval of mIoU over scenes (whole groups: their pictures are alike).
 
     None with fewer than two groups.
@@ -144,11 +145,6 @@ def stored_calibration(checkpoint: Checkpoint) -> Calibration | None:
         return None
     operating = OperatingPoint.model_validate(kept)
     return Calibration(float(temperature), operating, operating.chosen_on)
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    return sha256_of(path, "checkpoint")
 
 
 def _hex(color_rgb: tuple[int, int, int]) -> str:

@@ -38,7 +38,7 @@ def threshold_of(byte: int) -> float:
 
 
 @dataclass
-class PictureCount:
+class PictureConfusion:
     """What is kept of one picture.
 
     Attributes:
@@ -70,7 +70,7 @@ def mean_iou(matrix: Counts) -> float:
 
 
 @dataclass
-class Tally:
+class PixelCounts:
     """Counts of a set of pictures; feed it with `add`, picture by picture.
 
     Attributes:
@@ -80,7 +80,7 @@ class Tally:
     """
 
     taxonomy: Taxonomy
-    pictures: list[PictureCount] = field(default_factory=list)
+    pictures: list[PictureConfusion] = field(default_factory=list)
     role_bytes: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros((len(HAZARD_ROLES), 256), np.int64))
     _keys: list[npt.NDArray[np.int64]] = field(default_factory=list, repr=False)
     _counts: list[npt.NDArray[np.int64]] = field(default_factory=list, repr=False)
@@ -101,7 +101,7 @@ class Tally:
             planes: Probability x 255 of landable ground and each hazard role, uint8 (5, H, W).
         """
         matrix = confusion(labels, classes, len(self.taxonomy))
-        self.pictures.append(PictureCount(name, group, matrix))
+        self.pictures.append(PictureConfusion(name, group, matrix))
         roles = self._role_lut[labels]
         for k, role in enumerate(HAZARD_ROLES):
             there = roles == _CODE[role]

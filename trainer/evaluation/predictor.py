@@ -124,7 +124,7 @@ def strips(logits: torch.Tensor, size_wh: tuple[int, int]) -> Iterator[tuple[sli
         yield part, torch.lerp(wide[:, above[part]], wide[:, below[part]], share[:, part])
 
 
-class Merger:
+class RoleMerger:
     """Softmax, merged by role: what the exported graph does, for logits in torch.
 
     Args:

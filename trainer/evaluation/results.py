@@ -20,7 +20,7 @@ Column = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Row:
+class SummaryRow:
     """One line of the summary.
 
     Attributes:
@@ -83,14 +83,14 @@ def title(column: Column) -> str:
     return f"{column['name']} ({column['part']}{split})"
 
 
-def summary(columns: Sequence[Column]) -> list[Row]:
+def summary(columns: Sequence[Column]) -> list[SummaryRow]:
     """The table of all that matters most, a column per checkpoint and part."""
 
-    def row(label: str, cell: Callable[[Column], str], note: str = "") -> Row:
-        return Row(label, tuple(cell(c) for c in columns), note)
+    def row(label: str, cell: Callable[[Column], str], note: str = "") -> SummaryRow:
+        return SummaryRow(label, tuple(cell(c) for c in columns), note)
 
-    def group(label: str) -> Row:
-        return Row(label, ("",) * len(columns), heading=True)
+    def group(label: str) -> SummaryRow:
+        return SummaryRow(label, ("",) * len(columns), heading=True)
 
     return [
         group("Classes, most probable class against label, one confusion matrix over the set"),
@@ -180,12 +180,11 @@ def _abstained(column: Column) -> str:
     return share_of(s["missed"], s["with_truth_site"], s["abstain"])
 
 
-def class_rows(columns: Sequence[Column]) -> list[Row]:
+def class_rows(columns: Sequence[Column]) -> list[SummaryRow]:
     """IoU of each class; the classes of the first column, as all have the same."""
-    names = [c["name"] for c in columns[0]["classes"]]
     return [
-        Row(name, tuple(number(c["scores"]["class_iou"].get(name)) for c in columns), columns[0]["classes"][k]["role"])
-        for k, name in enumerate(names)
+        SummaryRow(k["name"], tuple(number(c["scores"]["class_iou"].get(k["name"])) for c in columns), k["role"])
+        for k in columns[0]["classes"]
     ]
 
 
@@ -228,7 +227,7 @@ def markdown(columns: Sequence[Column]) -> str:
     return "\n".join([*lines, "## Notes", "", *(f"* {n}" for n in notes(columns))]) + "\n"
 
 
-def _table(corner: str, heads: Sequence[str], rows: Sequence[Row]) -> list[str]:
+def _table(corner: str, heads: Sequence[str], rows: Sequence[SummaryRow]) -> list[str]:
     lines = [f"| {corner} | " + " | ".join(heads) + " |", "|---|" + "---|" * len(heads)]
     for row in rows:
         label = f"**{row.label}**" if row.heading else row.label

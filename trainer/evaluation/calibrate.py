@@ -13,15 +13,15 @@ from landing.spec import OperatingPoint
 from trainer.checkpoint import Checkpoint
 from trainer.data.samples import LabeledSet, UnknownPolicy
 from trainer.data.splits import Split
-from trainer.judge.evaluate import Judgement, judge
-from trainer.judge.measure import Ground, Pictures, calibrate, measure, require_same_classes
-from trainer.judge.predictor import Predictor, choose_device
-from trainer.judge.thresholds import Targets
-from trainer.judge.view import assumed_view
+from trainer.evaluation.measure import EvaluationSet, SiteAssumptions, fit_calibration, measure, require_same_classes
+from trainer.evaluation.predictor import Predictor, choose_device
+from trainer.evaluation.scoring import CheckpointScores, score
+from trainer.evaluation.thresholds import Targets
+from trainer.evaluation.view import assumed_view
 from trainer.progress import say
 
 
-def finish(
+def calibrate_checkpoint(
     checkpoint_path: str | Path,
     data: LabeledSet,
     split: Split,
@@ -31,7 +31,7 @@ def finish(
     unknown: UnknownPolicy = "refuse",
     precision: str = "float32",
     split_column: str = "",
-    ground: Ground | None = None,
+    ground: SiteAssumptions | None = None,
     targets: Targets | None = None,
     output: str | Path | None = None,
 ) -> Checkpoint:
@@ -63,12 +63,12 @@ def finish(
     require_same_classes(checkpoint, data)
     where = device if isinstance(device, torch.device) else choose_device(device)
     predictor = Predictor(checkpoint, where, precision)
-    ground = ground or Ground(assumed_view(checkpoint.taxonomy))
+    ground = ground or SiteAssumptions(assumed_view(checkpoint.taxonomy))
     of_part = {
-        part: Pictures(data, samples, unknown, part, split.describe(), split_column)
+        part: EvaluationSet(data, samples, unknown, part, split.describe(), split_column)
         for part, samples in (("val", split.val), ("test", split.test))
     }
-    calibration, on_val = calibrate(predictor, of_part["val"], ground, targets)
+    calibration, on_val = fit_calibration(predictor, of_part["val"], ground, targets)
     operating = calibration.operating
     say(f"temperature {calibration.temperature:g}; {describe(operating)}")
     metrics: dict[str, Any] = {
@@ -81,13 +81,13 @@ def finish(
         if not pictures.samples:
             continue
         measured = on_val if part == "val" else measure(predictor, pictures, calibration.temperature, ground)
-        metrics[part] = summary(judge(checkpoint, measured, pictures, calibration))
+        metrics[part] = summary(score(checkpoint, measured, pictures, calibration))
     finished = replace(checkpoint, metrics=metrics)
     finished.save(output or checkpoint_path)
     return finished
 
 
-def summary(found: Judgement) -> dict[str, Any]:
+def summary(found: CheckpointScores) -> dict[str, Any]:
     """The figures a checkpoint keeps of a part: `Scores`, and those at the operating point."""
     column = found.column
     sites = column["sites"]["operating"]

@@ -17,7 +17,7 @@ from landing.taxonomy import Taxonomy
 from landing.types import ByteArray
 from trainer.checkpoint import Checkpoint
 from trainer.data.samples import read_image
-from trainer.judge.predictor import Predictor, choose_device, class_map
+from trainer.evaluation.predictor import Predictor, choose_device, class_map
 from trainer.progress import Progress, say
 
 PICTURES = (".jpg", ".jpeg", ".png")

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from landing.taxonomy import HAZARD_ROLES, Role
-from trainer.judge.results import Column, title
+from trainer.evaluation.results import Column, title
 
 # Okabe and Ito's palette: told apart with any colour vision; line styles repeat the difference.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")

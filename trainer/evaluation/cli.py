@@ -89,8 +89,8 @@ def evaluate_command(
     """Judge checkpoints on labelled pictures, side by side, and write a report."""
     settings = _decision(values)
     choice = data_choice(folders, values)
-    from trainer.judge.results import summary, title
-    from trainer.judge.run import EvaluateOptions, evaluate
+    from trainer.evaluation.evaluate import EvaluateOptions, evaluate
+    from trainer.evaluation.results import summary, title
 
     columns = evaluate(
         checkpoints,
@@ -141,14 +141,14 @@ def calibrate_command(
     wanted = _targets(targets)
     from trainer.checkpoint import Checkpoint
     from trainer.data.choice import open_and_split
-    from trainer.judge.finish import finish
-    from trainer.judge.measure import Ground
-    from trainer.judge.thresholds import Targets
-    from trainer.judge.view import assumed_view
+    from trainer.evaluation.calibrate import calibrate_checkpoint
+    from trainer.evaluation.measure import SiteAssumptions
+    from trainer.evaluation.thresholds import Targets
+    from trainer.evaluation.view import assumed_view
 
     data, split = open_and_split(choice)
     view = assumed_view(Checkpoint.load(checkpoint).taxonomy, height_m, hfov_deg)
-    finish(
+    calibrate_checkpoint(
         checkpoint,
         data,
         split,
@@ -157,7 +157,7 @@ def calibrate_command(
         unknown=choice.unknown_labels,
         precision=precision,
         split_column=choice.split_column if choice.split_files else "",
-        ground=Ground(view, settings),
+        ground=SiteAssumptions(view, settings),
         targets=Targets(**wanted),
         output=output,
     )
@@ -182,7 +182,7 @@ def predict_command(
     checkpoint: Path, source: Path, out: Path, opacity: float, masks: bool, every: int, device: str, precision: str
 ) -> None:
     """Draw what a checkpoint sees over a picture, a folder of pictures, or a video."""
-    from trainer.judge.predict import PredictOptions, predict
+    from trainer.evaluation.predict import PredictOptions, predict
 
     predict(checkpoint, source, out, PredictOptions(device, precision, opacity, masks, every))
 

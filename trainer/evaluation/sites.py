@@ -27,13 +27,13 @@ from landing.settings import DecisionSettings
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 from landing.types import ByteArray, Pose, Segmentation
 from trainer.data.samples import IGNORE
-from trainer.judge.view import View
+from trainer.evaluation.view import AssumedView
 
 Z_95 = 1.959964
 
 
 @dataclass(frozen=True)
-class Disc:
+class SiteDisc:
     """A chosen site on a picture.
 
     Attributes:
@@ -54,7 +54,7 @@ class Disc:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SiteOutcome:
     """What was decided on a picture.
 
     Attributes:
@@ -64,7 +64,7 @@ class Outcome:
     """
 
     name: str
-    disc: Disc | None
+    disc: SiteDisc | None
     truth_has_site: bool
 
 
@@ -75,8 +75,8 @@ class SiteCount:
     Attributes:
         threshold: Of landable ground.
         pictures: All of them.
-        with_truth_site: Pictures whose true labels have a site.
-        sites: Pictures with a chosen site.
+        with_truth_site: EvaluationSet whose true labels have a site.
+        sites: EvaluationSet with a chosen site.
         with_hazard: Sites that hold a pixel of a hazard role.
         with_not_landable: Sites that hold any pixel that is not landable.
         where_truth_has_none: Sites chosen where the truth has none: too near something, or worse.
@@ -95,7 +95,7 @@ class SiteCount:
     rightly_abstained: int
 
     @classmethod
-    def of(cls, threshold: float, outcomes: Sequence[Outcome]) -> SiteCount:
+    def of(cls, threshold: float, outcomes: Sequence[SiteOutcome]) -> SiteCount:
         """Counts outcomes."""
         discs = [o.disc for o in outcomes if o.disc is not None]
         return cls(
@@ -138,7 +138,7 @@ def rate(part: int, whole: int) -> dict[str, float] | None:
 
 
 @dataclass(frozen=True)
-class _Kept:
+class _PackedPicture:
     """A picture's merged maps and labels, packed: they are mostly flat, a tenth is left."""
 
     name: str
@@ -149,7 +149,7 @@ class _Kept:
     truth_has_site: bool
 
 
-class SiteBook:
+class SiteEvaluator:
     """Keeps what sites are decided on, so that any thresholds can be tried.
 
     Args:
@@ -162,14 +162,14 @@ class SiteBook:
     def __init__(
         self,
         taxonomy: Taxonomy,
-        view: View,
+        view: AssumedView,
         settings: DecisionSettings | None = None,
         truths: dict[str, bool] | None = None,
     ) -> None:
         self.taxonomy = taxonomy
         self.view = view
         self.settings = (settings or DecisionSettings()).single_look()
-        self._kept: list[_Kept] = []
+        self._kept: list[_PackedPicture] = []
         hazards = [i for role in HAZARD_ROLES for i in taxonomy.ids_of(role)]
         self._hazard = np.zeros(256, np.bool_)
         self._hazard[hazards] = True
@@ -196,7 +196,7 @@ class SiteBook:
             self._truths[name] = found is not None
         planes = np.concatenate([segmentation.landable[None], segmentation.hazards])
         self._kept.append(
-            _Kept(
+            _PackedPicture(
                 name,
                 zlib.compress(planes.tobytes(), 1),
                 planes.shape,
@@ -206,9 +206,9 @@ class SiteBook:
             )
         )
 
-    def outcomes(self, hazards: Mapping[Role, float], landable: Sequence[float]) -> list[list[Outcome]]:
+    def outcomes(self, hazards: Mapping[Role, float], landable: Sequence[float]) -> list[list[SiteOutcome]]:
         """What is decided on each picture, for each threshold of landable ground."""
-        results: list[list[Outcome]] = [[] for _ in landable]
+        results: list[list[SiteOutcome]] = [[] for _ in landable]
         for kept in self._kept:
             planes = np.frombuffer(zlib.decompress(kept.planes), np.uint8)
             planes = planes.reshape(kept.planes_shape)
@@ -219,7 +219,7 @@ class SiteBook:
             found = decide(segmentation, self.taxonomy, camera, self.view.pose, self.settings, hazards, landable)
             for result, candidate in zip(results, found, strict=True):
                 disc = None if candidate is None else self._judge(candidate, camera, labels)
-                result.append(Outcome(kept.name, disc, kept.truth_has_site))
+                result.append(SiteOutcome(kept.name, disc, kept.truth_has_site))
         return results
 
     def counts(self, hazards: Mapping[Role, float], landable: Sequence[float]) -> list[SiteCount]:
@@ -227,12 +227,12 @@ class SiteBook:
         found = self.outcomes(hazards, landable)
         return [SiteCount.of(t, outcomes) for t, outcomes in zip(landable, found, strict=True)]
 
-    def _judge(self, site: Candidate, camera: CameraModel, labels: ByteArray) -> Disc:
+    def _judge(self, site: Candidate, camera: CameraModel, labels: ByteArray) -> SiteDisc:
         centre = np.array([(site.north_m, site.east_m, 0.0)])
         u, v = (float(x) for x in camera.pixel_from_ned(centre, self.view.pose)[0])
         radius = self.settings.required_radius_m * camera.fx / self.view.height_m
         inside = labels[disc_mask(labels.shape, u, v, radius)]
-        return Disc(
+        return SiteDisc(
             u,
             v,
             radius,

@@ -11,18 +11,18 @@ from hypothesis import strategies as st
 from landing.errors import InvalidValueError
 from landing.merge import merge_probabilities
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
-from tests.trainer import judge_fakes
+from tests.trainer import fake_checkpoint
 from trainer.checkpoint import Checkpoint
 from trainer.data.samples import IGNORE
-from trainer.judge.calibration import (
+from trainer.evaluation.calibration import (
     TEMPERATURE_LIMITS,
     Reliability,
     fit_temperature,
     negative_log_likelihood,
     sample_places,
 )
-from trainer.judge.predictor import Merger, Predictor, choose_device, class_map, strips
-from trainer.judge.tally import LEAST_LANDABLE, Tally, byte_of, threshold_of
+from trainer.evaluation.pixel_counts import LEAST_LANDABLE, PixelCounts, byte_of, threshold_of
+from trainer.evaluation.predictor import Predictor, RoleMerger, choose_device, class_map, strips
 from trainer.model import ModelConfig, build, normalise
 
 SYNTHETIC = Taxonomy.load("synthetic")
@@ -31,7 +31,7 @@ CPU = torch.device("cpu")
 
 @pytest.mark.parametrize("size", [(96, 64), (75, 50), (301, 7), (8, 6), (3, 200)])
 def test_strips_are_bilinear_scaling(size, monkeypatch):
-    monkeypatch.setattr("trainer.judge.predictor._STRIP_VALUES", 5 * 96 * 3)
+    monkeypatch.setattr("trainer.evaluation.predictor._STRIP_VALUES", 5 * 96 * 3)
     logits = torch.randn(5, 6, 8, generator=torch.Generator().manual_seed(0))
     whole = torch.nn.functional.interpolate(logits[None], size[::-1], mode="bilinear", align_corners=False)[0]
     parts = list(strips(logits, size))
@@ -42,19 +42,19 @@ def test_strips_are_bilinear_scaling(size, monkeypatch):
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
 def test_merge_is_what_the_drone_does(temperature):
     logits = torch.randn(len(SYNTHETIC), 9, 7, generator=torch.Generator().manual_seed(1)) * 4
-    ours = Merger(SYNTHETIC, CPU).segmentation(logits, temperature)
+    ours = RoleMerger(SYNTHETIC, CPU).segmentation(logits, temperature)
     reference = merge_probabilities(torch.softmax(logits / temperature, 0).numpy(), SYNTHETIC)
     assert (ours.class_id == reference.class_id).all()
     for mine, theirs in ((ours.landable, reference.landable), (ours.hazards, reference.hazards)):
         assert np.abs(mine.astype(int) - theirs).max() <= 1
     with pytest.raises(InvalidValueError, match="temperature"):
-        Merger(SYNTHETIC, CPU).merge(logits, 0.0)
+        RoleMerger(SYNTHETIC, CPU).merge(logits, 0.0)
 
 
 @pytest.mark.parametrize("stride", [1, 2, 4])
 @pytest.mark.parametrize("size", [(96, 64), (192, 100), (50, 90)])
 def test_predictor_covers_just_the_picture_at_any_stride(stride, size):
-    predictor = Predictor(judge_fakes.checkpoint(SYNTHETIC, stride=stride), CPU)
+    predictor = Predictor(fake_checkpoint.checkpoint(SYNTHETIC, stride=stride), CPU)
     assert predictor.stride == stride
     half = size[0] // 2
     image = np.empty((size[1], size[0], 3), np.uint8)
@@ -104,7 +104,7 @@ def role_of(label: int) -> Role | None:
 @settings(max_examples=40, deadline=None)
 def test_recall_and_called_free_are_what_a_loop_over_pixels_finds(seed, least):
     thresholds = {role: threshold_of(b) for role, b in zip(HAZARD_ROLES, least, strict=True)}
-    tally = Tally(SYNTHETIC)
+    tally = PixelCounts(SYNTHETIC)
     expected = {role: np.zeros(257, int) for role in (*HAZARD_ROLES, Role.IGNORE)}
     seen = dict.fromkeys(HAZARD_ROLES, 0)
     hit = dict.fromkeys(HAZARD_ROLES, 0)
@@ -132,7 +132,7 @@ def test_thresholds_and_bytes_agree(byte):
 
 
 def test_a_picture_without_labels_counts_nothing():
-    tally = Tally(SYNTHETIC)
+    tally = PixelCounts(SYNTHETIC)
     labels = np.full((4, 5), IGNORE, np.uint8)
     tally.add("a", "g", labels, np.zeros_like(labels), np.full((5, 4, 5), 255, np.uint8))
     assert tally.matrix.sum() == 0 and tally.pictures[0].miou == 0.0

@@ -13,7 +13,7 @@ _LEVEL = (1.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
-class View:
+class AssumedView:
     """From where the pictures are taken to be taken.
 
     Attributes:
@@ -44,7 +44,7 @@ class View:
         )
 
 
-_SEMANTIC_DRONE = View(
+_SEMANTIC_DRONE = AssumedView(
     15.0,
     62.0,
     "assumed: the Semantic Drone Dataset was flown 5 to 30 m up with 24 megapixels and names no "
@@ -53,14 +53,14 @@ _SEMANTIC_DRONE = View(
 )
 _ASSUMED = {
     "semantic-drone": _SEMANTIC_DRONE,
-    "aeroscapes": View(20.0, 70.0, "assumed: AeroScapes was flown 5 to 50 m up and names no lens"),
+    "aeroscapes": AssumedView(20.0, 70.0, "assumed: AeroScapes was flown 5 to 50 m up and names no lens"),
 }
 
 
-def assumed_view(taxonomy: Taxonomy, height_m: float | None = None, hfov_deg: float | None = None) -> View:
+def assumed_view(taxonomy: Taxonomy, height_m: float | None = None, hfov_deg: float | None = None) -> AssumedView:
     """The view of a data set, told by its taxonomy, where the user does not say it."""
-    known = _ASSUMED.get(taxonomy.name, View(15.0, 65.0, "assumed: nothing is known of the camera"))
+    known = _ASSUMED.get(taxonomy.name, AssumedView(15.0, 65.0, "assumed: nothing is known of the camera"))
     if height_m is None and hfov_deg is None:
         return known
     given = [name for name, v in (("height", height_m), ("field of view", hfov_deg)) if v]
-    return View(height_m or known.height_m, hfov_deg or known.hfov_deg, " and ".join(given) + " as given")
+    return AssumedView(height_m or known.height_m, hfov_deg or known.hfov_deg, " and ".join(given) + " as given")

@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from landing.errors import DataError
+from landing.reading import sha256_of
 from landing.settings import DecisionSettings
 from trainer.checkpoint import Checkpoint
 from trainer.data.choice import open_and_split
-from trainer.judge import report, results
-from trainer.judge.evaluate import digest, judge, stored_calibration
-from trainer.judge.frames import FramePicture, chosen, draw
-from trainer.judge.measure import Ground, Pictures, calibrate, measure, require_same_classes
-from trainer.judge.predictor import Predictor, choose_device
-from trainer.judge.results import Column
-from trainer.judge.view import assumed_view
+from trainer.evaluation import report, results
+from trainer.evaluation.frames import ReportFrame, chosen, draw
+from trainer.evaluation.measure import EvaluationSet, SiteAssumptions, fit_calibration, measure, require_same_classes
+from trainer.evaluation.predictor import Predictor, choose_device
+from trainer.evaluation.results import Column
+from trainer.evaluation.scoring import score, stored_calibration
+from trainer.evaluation.view import assumed_view
 from trainer.progress import say
 from trainer.recipe import DataChoice
 
@@ -68,31 +69,32 @@ def evaluate(paths: Sequence[Path], choice: DataChoice, out: Path, options: Eval
         raise DataError(f"the {options.part} part is empty ({split.describe()})")
     column_of_split = choice.split_column if choice.split_files else ""
     pictures, val = (
-        Pictures(data, part_samples, choice.unknown_labels, part, split.describe(), column_of_split)
+        EvaluationSet(data, part_samples, choice.unknown_labels, part, split.describe(), column_of_split)
         for part, part_samples in ((options.part, samples), ("val", split.val))
     )
     columns: list[Column] = []
-    frames: dict[str, list[FramePicture]] = {}
+    frames: dict[str, list[ReportFrame]] = {}
     truths: dict[str, bool] = {}
     device = choose_device(options.device)
     for (path, checkpoint), name in zip(loaded, _names(paths), strict=True):
         started = time.monotonic()
         say(f"{name}: {checkpoint.model.architecture}, {options.part} {len(samples)} pictures")
-        ground = Ground(assumed_view(checkpoint.taxonomy, options.height_m, options.hfov_deg), options.settings, truths)
+        view = assumed_view(checkpoint.taxonomy, options.height_m, options.hfov_deg)
+        ground = SiteAssumptions(view, options.settings, truths)
         predictor = Predictor(checkpoint, device, options.precision)
         calibration, on_val = stored_calibration(checkpoint), None
         if calibration is None or options.recalibrate:
-            calibration, on_val = calibrate(predictor, val, ground)
+            calibration, on_val = fit_calibration(predictor, val, ground)
         same = options.part == "val" and on_val is not None
         measured = (
             on_val if same and on_val is not None else measure(predictor, pictures, calibration.temperature, ground)
         )
-        column = judge(checkpoint, measured, pictures, calibration).column
+        column = score(checkpoint, measured, pictures, calibration).column
         column |= {
             "name": name,
             "id": f"{name} {options.part} {column_of_split}".strip(),
             "checkpoint": path.name,
-            "sha256": digest(path),
+            "sha256": sha256_of(path, "checkpoint"),
             "calibrated_on": calibration.chosen_on,
             "warnings": _warnings(checkpoint, data.taxonomy, options, column_of_split),
             "seconds": round(time.monotonic() - started, 1),

@@ -23,8 +23,8 @@ from landing.operating import SETTING_OF
 from landing.settings import FRAME_LANDABLE_LIMITS, DecisionSettings
 from landing.spec import OperatingPoint
 from landing.taxonomy import HAZARD_ROLES, Role
-from trainer.judge.sites import SiteCount
-from trainer.judge.tally import LEAST_LANDABLE, Tally, byte_of, threshold_of
+from trainer.evaluation.pixel_counts import LEAST_LANDABLE, PixelCounts, byte_of, threshold_of
+from trainer.evaluation.sites import SiteCount
 
 LEAST_HAZARD = 0.05
 LANDABLE_STEP = 6
@@ -63,7 +63,7 @@ def landable_candidates() -> list[float]:
     return [threshold_of(b) for b in range(LEAST_LANDABLE, _GREATEST_BYTE + 1, LANDABLE_STEP)]
 
 
-def hazard_threshold(tally: Tally, role: Role, target: float) -> tuple[float, float | None]:
+def hazard_threshold(tally: PixelCounts, role: Role, target: float) -> tuple[float, float | None]:
     """The largest threshold of a role that finds enough of it, and the recall there.
 
     Returns:
@@ -80,7 +80,7 @@ def hazard_threshold(tally: Tally, role: Role, target: float) -> tuple[float, fl
     return threshold_of(byte), float(found[byte])
 
 
-def choose(tally: Tally, sites_at: SitesAt, chosen_on: str, targets: Targets | None = None) -> OperatingPoint:
+def choose(tally: PixelCounts, sites_at: SitesAt, chosen_on: str, targets: Targets | None = None) -> OperatingPoint:
     """The operating point of a tally at the temperature that will fly.
 
     Args:
@@ -130,7 +130,7 @@ def choose(tally: Tally, sites_at: SitesAt, chosen_on: str, targets: Targets | N
 
 
 def false_safe_shares(
-    tally: Tally, hazards: Mapping[Role, float], roles: Sequence[Role] | None = None
+    tally: PixelCounts, hazards: Mapping[Role, float], roles: Sequence[Role] | None = None
 ) -> npt.NDArray[np.float64]:
     """Share of pixels that are not landable called free, by threshold byte of landable ground.
 

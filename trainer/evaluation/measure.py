@@ -18,12 +18,12 @@ from landing.taxonomy import HAZARD_ROLES, Taxonomy
 from landing.types import ByteArray
 from trainer.checkpoint import Checkpoint
 from trainer.data.samples import IGNORE, LabeledSet, Sample, UnknownPolicy
-from trainer.judge.calibration import Reliability, fit_temperature, negative_log_likelihood, sample_places
-from trainer.judge.predictor import Merger, Predictor, as_bytes, strips
-from trainer.judge.sites import SiteBook
-from trainer.judge.tally import Tally
-from trainer.judge.thresholds import Targets, choose
-from trainer.judge.view import View
+from trainer.evaluation.calibration import Reliability, fit_temperature, negative_log_likelihood, sample_places
+from trainer.evaluation.pixel_counts import PixelCounts
+from trainer.evaluation.predictor import Predictor, RoleMerger, as_bytes, strips
+from trainer.evaluation.sites import SiteEvaluator
+from trainer.evaluation.thresholds import Targets, choose
+from trainer.evaluation.view import AssumedView
 from trainer.progress import Progress
 
 _TEMPERATURE_PIXELS = 400_000
@@ -31,7 +31,7 @@ _RELIABILITY_PIXELS = 100_000
 
 
 @dataclass(frozen=True)
-class Pictures:
+class EvaluationSet:
     """The labelled pictures of one part.
 
     Attributes:
@@ -92,7 +92,7 @@ class Calibration:
 
 
 @dataclass(frozen=True)
-class Ground:
+class SiteAssumptions:
     """How sites are judged on pictures.
 
     Attributes:
@@ -101,17 +101,17 @@ class Ground:
         truths: Filled in with whether the true labels of a picture have a site.
     """
 
-    view: View
+    view: AssumedView
     settings: DecisionSettings = field(default_factory=DecisionSettings)
     truths: dict[str, bool] = field(default_factory=dict)
 
-    def book(self, taxonomy: Taxonomy) -> SiteBook:
+    def book(self, taxonomy: Taxonomy) -> SiteEvaluator:
         """An empty book of sites."""
-        return SiteBook(taxonomy, self.view, self.settings, self.truths)
+        return SiteEvaluator(taxonomy, self.view, self.settings, self.truths)
 
 
 @dataclass
-class Measured:
+class Measurement:
     """What one pass over pictures leaves.
 
     Attributes:
@@ -120,8 +120,8 @@ class Measured:
         book: What sites are decided on.
     """
 
-    tally: Tally
-    book: SiteBook
+    tally: PixelCounts
+    book: SiteEvaluator
     reliability: dict[str, Reliability] = field(
         default_factory=lambda: {
             f"{what}_{when}": Reliability() for what in ("class", "landable") for when in ("before", "after")
@@ -145,19 +145,19 @@ def require_same_classes(checkpoint: Checkpoint, data: LabeledSet) -> None:
         )
 
 
-def measure(predictor: Predictor, pictures: Pictures, temperature: float, ground: Ground) -> Measured:
+def measure(predictor: Predictor, pictures: EvaluationSet, temperature: float, ground: SiteAssumptions) -> Measurement:
     """Goes over pictures once and counts everything.
 
     Raises:
         DataError: The part is empty, or a picture cannot be read.
     """
     taxonomy = predictor.checkpoint.taxonomy
-    found = Measured(Tally(taxonomy), ground.book(taxonomy))
-    merger: Merger | None = None
+    found = Measurement(PixelCounts(taxonomy), ground.book(taxonomy))
+    merger: RoleMerger | None = None
     landable = taxonomy.landable_lut
     for sample, image, labels in pictures.read(pictures.part):
         logits, flying = predictor.both(image)
-        merger = merger or Merger(taxonomy, logits.device)
+        merger = merger or RoleMerger(taxonomy, logits.device)
         size = (labels.shape[1], labels.shape[0])
         classes = np.empty(labels.shape, np.uint8)
         planes = np.empty((1 + len(HAZARD_ROLES), *labels.shape), np.uint8)
@@ -188,9 +188,9 @@ def measure(predictor: Predictor, pictures: Pictures, temperature: float, ground
     return found
 
 
-def calibrate(
-    predictor: Predictor, pictures: Pictures, ground: Ground, targets: Targets | None = None
-) -> tuple[Calibration, Measured]:
+def fit_calibration(
+    predictor: Predictor, pictures: EvaluationSet, ground: SiteAssumptions, targets: Targets | None = None
+) -> tuple[Calibration, Measurement]:
     """Fits the temperature and chooses the operating point.
 
     Returns:
@@ -212,7 +212,7 @@ def calibrate(
     return Calibration(temperature, operating, where, nll), measured
 
 
-def _labelled_pixels(predictor: Predictor, pictures: Pictures) -> tuple[torch.Tensor, torch.Tensor]:
+def _labelled_pixels(predictor: Predictor, pictures: EvaluationSet) -> tuple[torch.Tensor, torch.Tensor]:
     """Logits (n, K) and labels (n,) of a regular grid of pixels of all pictures."""
     most = max(64, _TEMPERATURE_PIXELS // max(1, len(pictures.samples)))
     logits, labels = [], []

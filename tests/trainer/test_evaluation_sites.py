@@ -14,14 +14,14 @@ from landing.site import LandingSite
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 from landing.types import Segmentation
 from trainer.data.samples import IGNORE
-from trainer.judge.sites import Outcome, SiteBook, SiteCount, decide, rate
-from trainer.judge.tally import LEAST_LANDABLE, Tally, threshold_of
-from trainer.judge.thresholds import Targets, choose, false_safe_shares, hazard_threshold, landable_candidates
-from trainer.judge.view import View, assumed_view
+from trainer.evaluation.pixel_counts import LEAST_LANDABLE, PixelCounts, threshold_of
+from trainer.evaluation.sites import SiteCount, SiteEvaluator, SiteOutcome, decide, rate
+from trainer.evaluation.thresholds import Targets, choose, false_safe_shares, hazard_threshold, landable_candidates
+from trainer.evaluation.view import AssumedView, assumed_view
 
 SYNTHETIC = Taxonomy.load("synthetic")
 GRASS, ROOF, PERSON = (next(c.id for c in SYNTHETIC.classes if c.name == name) for name in ("grass", "roof", "person"))
-VIEW = View(12.0, 75.0, "made up")
+VIEW = AssumedView(12.0, 75.0, "made up")
 SHAPE = (48, 64)
 HAZARDS = {Role.OBSTACLE: 0.35, Role.WATER: 0.3, Role.PERSON: 0.2, Role.VEHICLE: 0.25}
 
@@ -68,7 +68,7 @@ def test_discs_hold_what_brute_force_on_the_ground_finds(seed):
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, len(SYNTHETIC), (96, 128)).astype(np.uint8)
     labels[rng.random(labels.shape) < 0.2] = IGNORE
-    book = SiteBook(SYNTHETIC, VIEW)
+    book = SiteEvaluator(SYNTHETIC, VIEW)
     book.add("a", blobs(seed), labels)
     (outcome,) = book.outcomes(HAZARDS, [0.5])[0]
     if outcome.disc is None:
@@ -98,7 +98,7 @@ def test_missed_and_rightly_abstained_and_hazards_not_seen():
     crowd[::12, ::12] = PERSON
     crowd[1::12, ::12] = PERSON
     roof = np.full_like(grass, ROOF)
-    book = SiteBook(SYNTHETIC, View(12.0, 75.0, ""), DecisionSettings(smallest_person_m=0.0))
+    book = SiteEvaluator(SYNTHETIC, AssumedView(12.0, 75.0, ""), DecisionSettings(smallest_person_m=0.0))
     book.add("seen", perfect(grass), grass)
     book.add("missed", perfect(roof), grass)
     book.add("rightly", perfect(crowd), crowd)
@@ -128,9 +128,9 @@ def test_intervals_hold_their_share(whole, data):
     assert 0 <= found["low"] <= found["share"] <= found["high"] <= 1
 
 
-def tally_of(seed: int, roles=HAZARD_ROLES) -> Tally:
+def tally_of(seed: int, roles=HAZARD_ROLES) -> PixelCounts:
     rng = np.random.default_rng(seed)
-    tally = Tally(SYNTHETIC)
+    tally = PixelCounts(SYNTHETIC)
     ids = [i for role in (*roles, Role.LANDABLE) for i in SYNTHETIC.ids_of(role)]
     labels = rng.choice(ids, (40, 50)).astype(np.uint8)
     planes = (rng.beta(0.4, 1.2, (5, 40, 50)) * 255).astype(np.uint8)
@@ -192,7 +192,7 @@ def test_a_role_that_val_does_not_have_keeps_its_default_and_it_is_said():
 
 
 def test_what_cannot_be_met_is_said():
-    tally = Tally(SYNTHETIC)
+    tally = PixelCounts(SYNTHETIC)
     labels = np.full((8, 8), PERSON, np.uint8)
     planes = np.zeros((5, 8, 8), np.uint8)
     planes[0] = 255
@@ -214,5 +214,5 @@ def test_views_are_assumed_or_given_and_say_which():
 
 
 def test_counts_of_nothing():
-    count = SiteCount.of(0.5, [Outcome("a", None, False)])
+    count = SiteCount.of(0.5, [SiteOutcome("a", None, False)])
     assert count.to_mapping()["false_safe"] is None and count.rightly_abstained == 1
