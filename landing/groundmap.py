@@ -484,8 +484,9 @@ class GroundMap:
         east = ((self._corner[1] + columns) * self._cell_m)[None, :]
 
         def image_of(k: int) -> GridOfFloat:
-            image = np.empty((north.size, east.size), np.float32)
-            return np.add(h[k, 0] * north, h[k, 1] * east + h[k, 2], out=image, casting="same_kind")
+            image: GridOfFloat = np.empty((north.size, east.size), np.float32)
+            np.add(h[k, 0] * north, h[k, 1] * east + h[k, 2], out=image, casting="same_kind")
+            return image
 
         depth, u, v = image_of(2), image_of(0), image_of(1)
         visible = None
