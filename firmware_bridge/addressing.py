@@ -9,15 +9,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Address:
-    """A system and a component; 0 stands for all of them where it is a target.
+    """A system and a component; 0 stands for all of them where it is a target."""
 
-    Attributes:
-        system: MAVLink system id.
-        component: MAVLink component id.
-    """
-
-    system: int
-    component: int
+    system: int  # MAVLink system id
+    component: int  # MAVLink component id
 
     def __str__(self) -> str:
         return f"{self.system}/{self.component}"

@@ -28,31 +28,23 @@ log = logging.getLogger(__name__)
 
 READ_TIMEOUT_S = 0.02
 FLIGHT_JOIN_TIMEOUT_S = 5.0
+# A ground station that does not answer a TCP connect must not hold up the end of the daemon
 GROUND_JOIN_TIMEOUT_S = 0.5
-"""A ground station that does not answer a TCP connect must not hold up the end of the daemon."""
-
 QUEUE_FRAMES = 256
 
-ANSWER_SHARE = 0.25
-"""Part of a serial line that answers may take; the rest is the flight's."""
-
+ANSWER_SHARE = 0.25  # Part of a serial line that answers may take; the rest is the flight's
 ANSWER_BYTES_PER_S = 64_000
 ANSWER_BURST_BYTES = 600
 
+# What is read from a ground station at most. More is left to the network to drop: a flood costs us this much work and
+# no more. On the autopilot's own connection `PeerTable` limits strangers.
 INTAKE_BYTES_PER_S = 100_000
-"""What is read from a ground station at most. More is left to the network to drop: a flood costs us this much work and
-no more. On the autopilot's own connection `PeerTable` limits strangers."""
-
-TICK_NS = 5_000_000
-"""Between ticks, while nothing that comes may be listened to."""
-
-OWN_HEARTBEATS = 64
-"""How many of our own are remembered, to know their echo from somebody else's."""
-
+TICK_NS = 5_000_000  # Between ticks, while nothing that comes may be listened to
+OWN_HEARTBEATS = 64  # How many of our own are remembered, to know their echo from somebody else's
 ECHO_NS = 5_000_000_000
 
+# Called with ``"rx"`` or ``"tx"``, our monotonic time in ns, and one frame's bytes
 Observer = Callable[[str, int, bytes], None]
-"""Called with ``"rx"`` or ``"tx"``, our monotonic time in ns, and one frame's bytes."""
 
 
 class ChannelUser(Protocol):
@@ -73,25 +65,15 @@ class ChannelUser(Protocol):
 
 @dataclass(frozen=True)
 class ChannelSettings:
-    """How a channel behaves.
+    """How a channel behaves."""
 
-    Attributes:
-        connection: Connection string, for messages.
-        index: From 0; also the link id in signatures.
-        system_id: What we send as until told otherwise.
-        component_id: What we send as where nothing else is said.
-        reconnect_first_s: Pause before the first attempt to open a lost connection again.
-        reconnect_longest_s: Longest pause; each failure doubles it until there.
-        limited_intake: Whether to read no more than `INTAKE_BYTES_PER_S`.
-    """
-
-    connection: str
-    index: int
-    system_id: int
-    component_id: int
-    reconnect_first_s: float = 0.2
-    reconnect_longest_s: float = 5.0
-    limited_intake: bool = False
+    connection: str  # Connection string, for messages
+    index: int  # From 0; also the link id in signatures
+    system_id: int  # What we send as until told otherwise
+    component_id: int  # What we send as where nothing else is said
+    reconnect_first_s: float = 0.2  # Pause before the first attempt to open a lost connection again
+    reconnect_longest_s: float = 5.0  # Longest pause; each failure doubles it until there
+    limited_intake: bool = False  # Whether to read no more than `INTAKE_BYTES_PER_S`
 
 
 class Channel:

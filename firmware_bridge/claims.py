@@ -31,15 +31,10 @@ class HeldError(ConfigError):
 
 @dataclass(frozen=True)
 class Claim:
-    """What at most one daemon may use.
+    """What at most one daemon may use."""
 
-    Attributes:
-        kind: ``link``, ``recordings`` or ``configuration``.
-        what: Which, the same whatever it is called by.
-    """
-
-    kind: str
-    what: str
+    kind: str  # ``link``, ``recordings`` or ``configuration``
+    what: str  # Which, the same whatever it is called by
 
     def __str__(self) -> str:
         return f"{self.kind} {self.what}"

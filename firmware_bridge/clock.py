@@ -15,27 +15,19 @@ from dataclasses import dataclass
 NS_PER_MS = 1_000_000
 
 FOREIGN_EARLY_NS = 200_000_000
+# An answer whose own upper bound lies outside of these around the known one comes from another clock than the boot
+# clock (a wall clock, a companion's), and says nothing
 FOREIGN_LATE_NS = 1_000_000_000
-"""An answer whose own upper bound lies outside of these around the known one comes from another clock than the boot
-clock (a wall clock, a companion's), and says nothing."""
-
-CROSSED_NS = 5_000_000
-"""The bounds may cross by so much from drift and the rounding of stamps to milliseconds."""
+CROSSED_NS = 5_000_000  # The bounds may cross by so much from drift and the rounding of stamps to milliseconds
 
 
 @dataclass(frozen=True)
 class ClockReading:
-    """What one time-stamped message told the clock map.
+    """What one time-stamped message told the clock map."""
 
-    Attributes:
-        offset_ns: Our monotonic time minus the autopilot's boot time, as estimated now.
-        rebooted: The boot clock is another one than before: every earlier stamp is void.
-        trusted: The stamp fits the clock; a message with one that does not is to be left out.
-    """
-
-    offset_ns: int
-    rebooted: bool
-    trusted: bool = True
+    offset_ns: int  # Our monotonic time minus the autopilot's boot time, as estimated now
+    rebooted: bool  # The boot clock is another one than before: every earlier stamp is void
+    trusted: bool = True  # The stamp fits the clock; a message with one that does not is to be left out
 
 
 class ClockMap:
@@ -50,12 +42,10 @@ class ClockMap:
         sync_window_ns: The same for the lower bounds, which are rarer.
     """
 
-    STEADY = 10
-    """Messages in a row beyond ``step_ns`` that make it a reboot instead of a delay."""
-
+    STEADY = 10  # Messages in a row beyond ``step_ns`` that make it a reboot instead of a delay
+    # Messages in a row that must agree on another clock before it is believed: a lone stamp that makes no sense (a
+    # fault, a forgery) is left out, and moves nothing
     CONFIRM = 3
-    """Messages in a row that must agree on another clock before it is believed: a lone stamp that makes no sense (a
-    fault, a forgery) is left out, and moves nothing."""
 
     def __init__(
         self,

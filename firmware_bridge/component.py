@@ -23,26 +23,17 @@ from firmware_bridge.video import VIDEO_COMPONENT, VideoSettings
 from landing.distribution import VERSION
 from landing.vehicle import VehicleStatus
 
-QUESTIONS = COMMANDS | PARAMETER_MESSAGES | {"FILE_TRANSFER_PROTOCOL"}
-"""All that is ever answered by a `Component`."""
-
-Post = Callable[[Any, int], object]
-"""Takes a message and the component id of ours that it is sent as."""
+QUESTIONS = COMMANDS | PARAMETER_MESSAGES | {"FILE_TRANSFER_PROTOCOL"}  # All that is ever answered by a `Component`
+Post = Callable[[Any, int], object]  # Takes a message and the component id of ours that it is sent as
 
 
 @dataclass(frozen=True)
 class AnswerContext:
-    """What an answer depends on, besides the question.
+    """What an answer depends on, besides the question."""
 
-    Attributes:
-        system: Our system id: the autopilot's.
-        vehicle: What the autopilot says of itself.
-        now_ns: Our monotonic time.
-    """
-
-    system: int
-    vehicle: VehicleStatus
-    now_ns: int
+    system: int  # Our system id: the autopilot's
+    vehicle: VehicleStatus  # What the autopilot says of itself
+    now_ns: int  # Our monotonic time
 
 
 class Component:

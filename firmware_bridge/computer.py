@@ -41,15 +41,10 @@ GPU_LOADS = ("sys/devices/platform/gpu.0/load", "sys/devices/gpu.0/load", "sys/d
 
 @dataclass(frozen=True)
 class CpuTimes:
-    """Ticks of one core since boot.
+    """Ticks of one core since boot."""
 
-    Attributes:
-        busy: Ticks at work.
-        total: All ticks.
-    """
-
-    busy: int
-    total: int
+    busy: int  # Ticks at work
+    total: int  # All ticks
 
 
 class ComputerMonitor:

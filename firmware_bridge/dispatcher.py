@@ -18,8 +18,7 @@ from firmware_bridge.settings import LinkSettings
 from firmware_bridge.telemetry import Telemetry
 from firmware_bridge.timesync import Timesync
 
-ECHO_OF_LAST_RUN_NS = 1_000_000_000
-"""For so long after the start an echo may be of what the run before us sent."""
+ECHO_OF_LAST_RUN_NS = 1_000_000_000  # For so long after the start an echo may be of what the run before us sent
 
 
 class LinkDispatcher:

@@ -14,8 +14,7 @@ from typing import Any
 from landing.errors import DataError
 from landing.reading import open_file
 
-FIRST_BYTES = 262_144
-"""How much of an existing log is read at first: the last flights, not the last months."""
+FIRST_BYTES = 262_144  # How much of an existing log is read at first: the last flights, not the last months
 
 
 def previous(path: Path) -> Path:

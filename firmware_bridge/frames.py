@@ -33,17 +33,11 @@ def checksum(data: bytes, crc_extra: int) -> int:
 
 @dataclass(frozen=True)
 class ReceivedFrame:
-    """One frame with a good checksum.
+    """One frame with a good checksum."""
 
-    Attributes:
-        raw: Its bytes as they came.
-        message: The decoded message of the dialect.
-        peer: Who at the other end of the connection sent it.
-    """
-
-    raw: bytes
-    message: Any
-    peer: Peer = None
+    raw: bytes  # Its bytes as they came
+    message: Any  # The decoded message of the dialect
+    peer: Peer = None  # Who at the other end of the connection sent it
 
 
 class FrameReader:

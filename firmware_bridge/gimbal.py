@@ -21,27 +21,18 @@ from landing.geometry import Quaternion, euler_from_quaternion, multiplied, quat
 
 NS_PER_S = 1_000_000_000
 READERS = {"GIMBAL_DEVICE_ATTITUDE_STATUS": read_device_status, "MOUNT_ORIENTATION": read_mount_orientation}
-SOURCE_SILENT_NS = 2 * NS_PER_S
-"""A source silent for so long may be replaced by another."""
+SOURCE_SILENT_NS = 2 * NS_PER_S  # A source silent for so long may be replaced by another
 
 
 @dataclass(frozen=True)
 class GimbalLimits:
-    """How far the samples may be stretched.
+    """How far the samples may be stretched."""
 
-    Attributes:
-        keep_ns: Age at which samples are forgotten.
-        gap_ns: Longest gap interpolated across.
-        ahead_ns: Longest hold of the newest sample, while it turns slower than `hold_rad_s`.
-        hold_rad_s: Turning faster than this between the last two samples, it is not held.
-        max_rate_rad_s: Two samples that imply more than this are a jump.
-    """
-
-    keep_ns: int = 5 * NS_PER_S
-    gap_ns: int = 400_000_000
-    ahead_ns: int = 150_000_000
-    hold_rad_s: float = math.radians(10.0)
-    max_rate_rad_s: float = math.radians(400.0)
+    keep_ns: int = 5 * NS_PER_S  # Age at which samples are forgotten
+    gap_ns: int = 400_000_000  # Longest gap interpolated across
+    ahead_ns: int = 150_000_000  # Longest hold of the newest sample, while it turns slower than `hold_rad_s`
+    hold_rad_s: float = math.radians(10.0)  # Turning faster than this between the last two samples, it is not held
+    max_rate_rad_s: float = math.radians(400.0)  # Two samples that imply more than this are a jump
 
 
 @dataclass(frozen=True)
@@ -51,8 +42,7 @@ class _Sample:
     attitude: Quaternion
 
 
-_Source = tuple[str, int, int, int]
-"""Message name, system, component, gimbal device id."""
+_Source = tuple[str, int, int, int]  # Message name, system, component, gimbal device id
 
 
 class GimbalHistory:

@@ -8,30 +8,19 @@ from typing import Any
 from firmware_bridge.dialect import mavlink
 from landing.redaction import redact
 
-CHUNK = 50
-"""Characters in one STATUSTEXT."""
-
+CHUNK = 50  # Characters in one STATUSTEXT
 MAX_CHUNKS = 4
 
 
 class HealthState(str, Enum):
-    """The daemon's health, as its HEARTBEAT tells it.
+    """The daemon's health, as its HEARTBEAT tells it."""
 
-    Attributes:
-        STARTING: Model or camera are not ready yet (MAV_STATE_BOOT).
-        STANDBY: Works, and nothing is asked of it (MAV_STATE_STANDBY).
-        OK: Works (MAV_STATE_ACTIVE).
-        DEGRADED: An input is late or missing; no target is sent (MAV_STATE_CRITICAL).
-        FAILED: Cannot work without help (MAV_STATE_EMERGENCY).
-        STOPPING: Shuts down in order (MAV_STATE_POWEROFF).
-    """
-
-    STARTING = "starting"
-    STANDBY = "standby"
-    OK = "ok"
-    DEGRADED = "degraded"
-    FAILED = "failed"
-    STOPPING = "stopping"
+    STARTING = "starting"  # Model or camera are not ready yet (MAV_STATE_BOOT)
+    STANDBY = "standby"  # Works, and nothing is asked of it (MAV_STATE_STANDBY)
+    OK = "ok"  # Works (MAV_STATE_ACTIVE)
+    DEGRADED = "degraded"  # An input is late or missing; no target is sent (MAV_STATE_CRITICAL)
+    FAILED = "failed"  # Cannot work without help (MAV_STATE_EMERGENCY)
+    STOPPING = "stopping"  # Shuts down in order (MAV_STATE_POWEROFF)
 
 
 MAV_STATES: dict[HealthState, int] = {

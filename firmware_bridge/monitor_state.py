@@ -9,120 +9,72 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from firmware_bridge.dialect import mavlink
+from firmware_bridge.dialect import enum_names, enum_words, mavlink
 from firmware_bridge.doctor.session import NS_PER_S, Session
 from firmware_bridge.streams import RateMeter
 from firmware_bridge.texts import TextAssembler
 from landing.vehicle import VehicleStatus
 
-LAST = 8
-"""Texts and events shown."""
+LAST = 8  # Texts and events shown
+MOST_STATIONS = 12  # Others shown; of more, those heard last
+QUIET = frozenset({"flight", "link"})  # Events that fill a screen and tell a pilot nothing
+DETAILS = 100  # Letters shown of an event that has no words of its own
 
-MOST_STATIONS = 12
-"""Others shown; of more, those heard last."""
+FRAMES = enum_names("MAV_FRAME_")
+STATES = enum_words("MAV_STATE_")
 
-QUIET = frozenset({"flight", "link"})
-"""Events that fill a screen and tell a pilot nothing."""
-
-DETAILS = 100
-"""Letters shown of an event that has no words of its own."""
-
-FRAMES: dict[int, str] = {
-    value: name.removeprefix("MAV_FRAME_")
-    for name, value in vars(mavlink).items()
-    if name.startswith("MAV_FRAME_") and not name.endswith("ENUM_END")
-}
-STATES: dict[int, str] = {
-    value: name.removeprefix("MAV_STATE_").lower()
-    for name, value in vars(mavlink).items()
-    if name.startswith("MAV_STATE_") and not name.endswith("ENUM_END")
-}
-
+# Texts that say that something was not taken, or is no longer followed
 _REJECTION = re.compile(
     r"frame not supported|not supported|unsupported|denied|reject|refus|PrecLand: (Target Lost|"
     r"Failsafe)|hold:|abort:",
     re.IGNORECASE,
 )
-"""Texts that say that something was not taken, or is no longer followed."""
 
 
 @dataclass(frozen=True)
 class SeenTarget:
-    """A LANDING_TARGET on the wire.
+    """A LANDING_TARGET on the wire."""
 
-    Attributes:
-        at_ns: When it came.
-        system, component: Who sent it.
-        frame: Its MAV_FRAME, in words.
-        position_m: x, y, z of that frame; None for one of angles only.
-        angles_rad: angle_x (right) and angle_y (behind).
-        distance_m: As it says.
-    """
-
-    at_ns: int
-    system: int
+    at_ns: int  # When it came
+    system: int  # system, component: Who sent it
     component: int
-    frame: str
-    position_m: tuple[float, float, float] | None
-    angles_rad: tuple[float, float]
-    distance_m: float
+    frame: str  # Its MAV_FRAME, in words
+    position_m: tuple[float, float, float] | None  # x, y, z of that frame; None for one of angles only
+    angles_rad: tuple[float, float]  # angle_x (right) and angle_y (behind)
+    distance_m: float  # As it says
 
 
 @dataclass(frozen=True)
 class LogLine:
-    """One line of somebody.
+    """One line of somebody."""
 
-    Attributes:
-        at_ns: Monotonic time, ours.
-        who: ``autopilot``, ``component 191``, ``daemon``.
-        text: What.
-        bad: Whether it tells of a rejection, a failure or a warning.
-    """
-
-    at_ns: int
-    who: str
-    text: str
-    bad: bool
+    at_ns: int  # Monotonic time, ours
+    who: str  # ``autopilot``, ``component 191``, ``daemon``
+    text: str  # What
+    bad: bool  # Whether it tells of a rejection, a failure or a warning
 
 
 @dataclass
 class HeardComponent:
-    """Somebody with a heartbeat on the link.
+    """Somebody with a heartbeat on the link."""
 
-    Attributes:
-        at_ns: Time of the last one.
-        state: MAV_STATE in words.
-        kind: MAV_TYPE.
-    """
-
-    at_ns: int
-    state: str
-    kind: int
+    at_ns: int  # Time of the last one
+    state: str  # MAV_STATE in words
+    kind: int  # MAV_TYPE
 
 
 @dataclass
 class DaemonState:
-    """What the event log told.
+    """What the event log told."""
 
-    Attributes:
-        state: Of the director.
-        reason: Of that state.
-        health: Of the daemon, with its reasons.
-        sending: Whether targets go out.
-        not_sent: Why they do not; empty when they do.
-        site: Of the decision in words, or why there is none.
-        timings_ms: Newest percentiles, by stage.
-        counters: Newest counters.
-    """
-
-    state: str = ""
-    reason: str = ""
-    health: str = ""
-    sending: bool = False
-    not_sent: str = ""
-    site: str = ""
-    timings_ms: dict[str, Any] = field(default_factory=dict)
-    counters: dict[str, Any] = field(default_factory=dict)
+    state: str = ""  # Of the director
+    reason: str = ""  # Of that state
+    health: str = ""  # Of the daemon, with its reasons
+    sending: bool = False  # Whether targets go out
+    not_sent: str = ""  # Why they do not; empty when they do
+    site: str = ""  # Of the decision in words, or why there is none
+    timings_ms: dict[str, Any] = field(default_factory=dict)  # Newest percentiles, by stage
+    counters: dict[str, Any] = field(default_factory=dict)  # Newest counters
 
 
 class MonitorState:

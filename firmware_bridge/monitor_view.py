@@ -22,21 +22,14 @@ SEEN_HZ = 0.3
 
 @dataclass(frozen=True)
 class MonitorRow:
-    """One thing shown.
+    """One thing shown."""
 
-    Attributes:
-        name: What.
-        value: In words.
-        level: Whether it is as it should be.
-    """
-
-    name: str
-    value: str
-    level: Level = Level.OK
+    name: str  # What
+    value: str  # In words
+    level: Level = Level.OK  # Whether it is as it should be
 
 
-Block = tuple[str, list[MonitorRow]]
-"""Title and rows."""
+Block = tuple[str, list[MonitorRow]]  # Title and rows
 
 
 def blocks(state: MonitorState, now_ns: int) -> list[Block]:

@@ -44,28 +44,18 @@ class Writable(Enum):
 class OwnParameter:
     """One parameter, but for its value.
 
-    Attributes:
-        name: At most 16 characters, e.g. ``TD_ENABLE``.
-        kind: Type on the wire.
-        description: One line.
-        unit: Of the value; empty for none.
-        low: Smallest value.
-        high: Largest value.
-        default: What the configuration gives when it says nothing.
-        writable: When it may be written.
-
     Raises:
         InvalidValueError: The name does not fit, or the range is none.
     """
 
-    name: str
-    kind: ParameterKind
-    description: str
-    unit: str
-    low: float
-    high: float
-    default: float
-    writable: Writable = Writable.NEVER
+    name: str  # At most 16 characters, e.g. ``TD_ENABLE``.
+    kind: ParameterKind  # Type on the wire
+    description: str  # One line
+    unit: str  # Of the value; empty for none
+    low: float  # Smallest value
+    high: float  # Largest value
+    default: float  # What the configuration gives when it says nothing
+    writable: Writable = Writable.NEVER  # When it may be written
 
     def __post_init__(self) -> None:
         if not self.name.isascii() or not 1 <= len(self.name) <= LONGEST_NAME:

@@ -11,9 +11,7 @@ from typing import Any
 from firmware_bridge.addressing import whole_number
 from firmware_bridge.dialect import mavlink
 
-MessageSource = Callable[[int], Sequence[Any]]
-"""Takes our monotonic time in ns, gives the messages asked for."""
-
+MessageSource = Callable[[int], Sequence[Any]]  # Takes our monotonic time in ns, gives the messages asked for
 COMMANDS = frozenset({"COMMAND_LONG", "COMMAND_INT"})
 
 

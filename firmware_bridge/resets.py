@@ -16,66 +16,44 @@ from landing.geometry import Quaternion, Vector, down_of, heading_of, heading_ra
 NS_PER_S = 1_000_000_000
 TILT_GAP_NS = 120_000_000
 
-OVERSHOOT = 0.4
-"""Between two samples a rate may exceed both by this part of their difference."""
+OVERSHOOT = 0.4  # Between two samples a rate may exceed both by this part of their difference
 
 
 @dataclass(frozen=True)
 class ResetLimits:
-    """Largest innovations of ordinary flight.
+    """Largest innovations of ordinary flight."""
 
-    Attributes:
-        horizontal_m: Of the position, north and east together.
-        vertical_m: Of the position's down coordinate.
-        heading_rad: Of the heading.
-        tilt_rad: Of roll and pitch together, between samples at most `TILT_GAP_NS` apart.
-        stamp_error_s: Error of a time stamp; a moving vehicle adds so much of its way or turn.
-        told_share: Part of the limits that counts where the autopilot itself tells of a reset.
-        unknown_speed_m_s: Speed allowed for where a sample comes without velocity.
-        unknown_rate_rad_s: Rate allowed for where a sample comes without rates.
-        velocity_m_s, velocity_m_s2: A step together with a change of velocity beyond this much, and this much a second,
-            has no known size: the estimator had drifted before.
-        creep_ns: Innovations within this time add up: a step may be spread over some samples. Largest sums of
-            ArduCopter 4.6.2's simulator in 1 s of gusts: 0.29 m, 0.14 m down.
-        known_gap_ns: After a longer gap the size of a step is not known.
-        settle_ns: So long after a step the estimator still pulls the position in.
-        settled_m: What is pulled in then moves the frame again where it is more than this.
-    """
-
-    horizontal_m: float = 0.5
-    vertical_m: float = 0.3
-    heading_rad: float = math.radians(2.5)
-    tilt_rad: float = math.radians(25.0)
-    stamp_error_s: float = 0.02
-    told_share: float = 0.3
-    unknown_speed_m_s: float = 25.0
-    unknown_rate_rad_s: float = math.radians(200.0)
+    horizontal_m: float = 0.5  # Of the position, north and east together
+    vertical_m: float = 0.3  # Of the position's down coordinate
+    heading_rad: float = math.radians(2.5)  # Of the heading
+    tilt_rad: float = math.radians(25.0)  # Of roll and pitch together, between samples at most `TILT_GAP_NS` apart
+    stamp_error_s: float = 0.02  # Error of a time stamp; a moving vehicle adds so much of its way or turn
+    told_share: float = 0.3  # Part of the limits that counts where the autopilot itself tells of a reset
+    unknown_speed_m_s: float = 25.0  # Speed allowed for where a sample comes without velocity
+    unknown_rate_rad_s: float = math.radians(200.0)  # Rate allowed for where a sample comes without rates
+    # velocity_m_s, velocity_m_s2: A step together with a change of velocity beyond this much, and this much a second,
+    # has no known size: the estimator had drifted before
     velocity_m_s: float = 0.5
     velocity_m_s2: float = 12.0
+    # Innovations within this time add up: a step may be spread over some samples. Largest sums of ArduCopter 4.6.2's
+    # simulator in 1 s of gusts: 0.29 m, 0.14 m down.
     creep_ns: int = 1_000_000_000
-    known_gap_ns: int = 600_000_000
-    settle_ns: int = 800_000_000
-    settled_m: float = 0.15
+    known_gap_ns: int = 600_000_000  # After a longer gap the size of a step is not known
+    settle_ns: int = 800_000_000  # So long after a step the estimator still pulls the position in
+    settled_m: float = 0.15  # What is pulled in then moves the frame again where it is more than this
 
 
 @dataclass(frozen=True)
 class Attitude:
-    """One attitude sample.
+    """One attitude sample."""
 
-    Attributes:
-        at_ns: Stamp, source clock.
-        ned_from_frd: Attitude quaternion (w, x, y, z).
-        rates_frd_rad_s: Angular rates in body axes; None where they are not known.
-        headings_rad, heading_rates_rad_s: By both measures of `landing.geometry.heading_of`.
-        down_frd: The down axis in body axes.
-    """
-
-    at_ns: int
-    ned_from_frd: Quaternion
-    rates_frd_rad_s: Vector | None
+    at_ns: int  # Stamp, source clock
+    ned_from_frd: Quaternion  # Attitude quaternion (w, x, y, z)
+    rates_frd_rad_s: Vector | None  # Angular rates in body axes; None where they are not known
+    # headings_rad, heading_rates_rad_s: By both measures of `landing.geometry.heading_of`
     headings_rad: tuple[float, float]
     heading_rates_rad_s: tuple[float, float]
-    down_frd: Vector
+    down_frd: Vector  # The down axis in body axes
 
     @classmethod
     def of(cls, at_ns: int, ned_from_frd: Quaternion, rates_frd_rad_s: Vector | None) -> Attitude:
@@ -89,17 +67,11 @@ class Attitude:
 
 @dataclass(frozen=True)
 class Position:
-    """One position sample.
+    """One position sample."""
 
-    Attributes:
-        at_ns: Stamp, source clock.
-        ned_m: In the estimator's local frame, m.
-        velocity_ned_m_s: Velocity, m/s; None where it is not known.
-    """
-
-    at_ns: int
-    ned_m: Vector
-    velocity_ned_m_s: Vector | None
+    at_ns: int  # Stamp, source clock
+    ned_m: Vector  # In the estimator's local frame, m
+    velocity_ned_m_s: Vector | None  # Velocity, m/s; None where it is not known
 
 
 def position_innovation(a: Position, b: Position) -> Vector:
@@ -120,20 +92,13 @@ def position_innovation(a: Position, b: Position) -> Vector:
 
 @dataclass(frozen=True)
 class AttitudeInnovation:
-    """The innovation of an attitude.
+    """The innovation of an attitude."""
 
-    Attributes:
-        heading_rad: How far the turn of the heading is outside of what rates between those of the two samples can
-            explain; 0 inside.
-        step_rad: What is left of it after the mean rate: the size of a reset.
-        spread_rad: How far the step may be off, since the rate changed.
-        tilt_rad: What is left of the lean after the mean rates.
-    """
-
+    # How far the turn of the heading is outside of what rates between those of the two samples can explain; 0 inside
     heading_rad: float
-    step_rad: float
-    spread_rad: float
-    tilt_rad: float
+    step_rad: float  # What is left of it after the mean rate: the size of a reset
+    spread_rad: float  # How far the step may be off, since the rate changed
+    tilt_rad: float  # What is left of the lean after the mean rates
 
 
 def attitude_innovation(a: Attitude, b: Attitude) -> AttitudeInnovation:

@@ -23,21 +23,14 @@ from landing.vehicle import Autopilot
 
 NS_PER_S = 1_000_000_000
 
-CONTESTED_NS = 5 * NS_PER_S
-"""Another autopilot counts as heard for so long after its last heartbeat."""
-
+CONTESTED_NS = 5 * NS_PER_S  # Another autopilot counts as heard for so long after its last heartbeat
+# After so long a silence, on the ground, another autopilot that is alone is served instead
 HAND_OVER_NS = 15 * NS_PER_S
-"""After so long a silence, on the ground, another autopilot that is alone is served instead."""
-
-STRAY_FRAMES = 10
-"""Who has sent fewer than these and falls silent was passing by: the next one need not wait."""
-
+STRAY_FRAMES = 10  # Who has sent fewer than these and falls silent was passing by: the next one need not wait
 FORGET_NS = 60 * NS_PER_S
 MAX_CANDIDATES = 64
 
-TWIN_WAIT_NS = NS_PER_S // 2
-"""How much later the same frame may come by another way."""
-
+TWIN_WAIT_NS = NS_PER_S // 2  # How much later the same frame may come by another way
 REMEMBER_FRAMES_NS = 2 * NS_PER_S
 REMEMBER_FRAMES = 2048
 
@@ -55,27 +48,17 @@ class ServedChange(Enum):
 
 @dataclass
 class HeardAutopilot:
-    """An autopilot at one peer.
+    """An autopilot at one peer."""
 
-    Attributes:
-        id: Who it says it is.
-        peer: Where it is heard.
-        heartbeat_ns: When its last heartbeat came.
-        armed: By its last heartbeat.
-        heard_ns: When anything of it came last.
-        frames: How many did.
-        v2_ns: When the last one in MAVLink 2 came; None when none did.
-        other_ns: When it was last seen to be another vehicle under the served one's id, or, for the served one, when
-            another kind of autopilot spoke as it. None when never.
-    """
-
-    id: AutopilotId
-    peer: Peer
-    heartbeat_ns: int
-    armed: bool = False
-    heard_ns: int = 0
-    frames: int = 0
-    v2_ns: int | None = None
+    id: AutopilotId  # Who it says it is
+    peer: Peer  # Where it is heard
+    heartbeat_ns: int  # When its last heartbeat came
+    armed: bool = False  # By its last heartbeat
+    heard_ns: int = 0  # When anything of it came last
+    frames: int = 0  # How many did
+    v2_ns: int | None = None  # When the last one in MAVLink 2 came; None when none did
+    # When it was last seen to be another vehicle under the served one's id, or, for the served one, when another kind
+    # of autopilot spoke as it. None when never.
     other_ns: int | None = None
     unjudged: deque[tuple[int, bytes]] = field(default_factory=lambda: deque(maxlen=256))
     twins: deque[bool] = field(default_factory=lambda: deque(maxlen=8))

@@ -16,9 +16,9 @@ from landing.reading import read_text
 log = logging.getLogger(__name__)
 
 PERIOD_S = 5.0
+# What is written lies so far ahead that a crash before the next write never repeats a stamp, and far enough inside the
+# one-minute window that others are still heard after it
 AHEAD = 15 * STAMPS_PER_S
-"""What is written lies so far ahead that a crash before the next write never repeats a stamp, and far enough inside the
-one-minute window that others are still heard after it."""
 
 
 class StampFile:

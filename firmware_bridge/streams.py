@@ -17,9 +17,7 @@ NS_PER_S = 1_000_000_000
 ANSWER_TIMEOUT_NS = 500_000_000
 MISSING_AFTER_NS = 2 * NS_PER_S
 LONGEST_PAUSE_NS = 30 * NS_PER_S
-SLOW_BELOW = 0.6
-"""A stream under this part of its asked rate is asked for again."""
-
+SLOW_BELOW = 0.6  # A stream under this part of its asked rate is asked for again
 TRIES_BEFORE_SUBSTITUTE = 2
 
 MESSAGE_IDS: dict[str, int] = {kind.msgname: number for number, kind in mavlink.mavlink_map.items()}

@@ -31,18 +31,10 @@ from landing.geometry import Quaternion, euler_from_quaternion, matrix_from_quat
 from landing.types import LandingTarget
 from landing.vehicle import Autopilot
 
-MAX_DISTANCE_M = 300.0
-"""A site farther away than this is a fault upstream: nothing lands by camera from there."""
-
-MAX_LOCAL_COORDINATE_M = 100_000.0
-"""Beyond this a float32 coordinate is coarser than a centimetre."""
-
-
-LOCAL_FRD_SINCE: Version = (4, 7, 0)
-"""First ArduPilot that takes MAV_FRAME_LOCAL_FRD targets."""
-
-GRAZING_DOWN_M = 0.01
-"""A level vector with less down than this has no line of sight."""
+MAX_DISTANCE_M = 300.0  # A site farther away than this is a fault upstream: nothing lands by camera from there
+MAX_LOCAL_COORDINATE_M = 100_000.0  # Beyond this a float32 coordinate is coarser than a centimetre
+LOCAL_FRD_SINCE: Version = (4, 7, 0)  # First ArduPilot that takes MAV_FRAME_LOCAL_FRD targets
+GRAZING_DOWN_M = 0.01  # A level vector with less down than this has no line of sight
 
 
 class TargetForm(str, Enum):

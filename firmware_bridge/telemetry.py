@@ -40,26 +40,21 @@ RANGE_STAMP_TOLERANCE_NS = 1_000_000_000
 
 VERSION_PERIOD_NS = 2 * NS_PER_S
 
+# Our ids count as taken for so long after the last heartbeat of somebody else who uses them
 OWN_IDS_QUIET_NS = 5 * NS_PER_S
-"""Our ids count as taken for so long after the last heartbeat of somebody else who uses them."""
-
+# What does as well, where the first does not come
 SUBSTITUTES = {"ATTITUDE_QUATERNION": "ATTITUDE", "GIMBAL_DEVICE_ATTITUDE_STATUS": "MOUNT_ORIENTATION"}
-"""What does as well, where the first does not come."""
-
+# Where each tells of its estimator's state and resets
 ESTIMATOR_STREAMS = {Autopilot.ARDUPILOT: ("EKF_STATUS_REPORT",), Autopilot.PX4: ("ESTIMATOR_STATUS", "ODOMETRY")}
-"""Where each tells of its estimator's state and resets."""
-
 ESTIMATOR_RATE_HZ = 5.0
 ESTIMATOR_SILENT_NS = 3 * NS_PER_S
 
+# One of these is set while the estimator has a horizontal position; the same bits in both
 POSITION_FLAGS = mavlink.ESTIMATOR_POS_HORIZ_REL | mavlink.ESTIMATOR_POS_HORIZ_ABS
-"""One of these is set while the estimator has a horizontal position; the same bits in both."""
-
+# While this is set, and when it goes, the position may step
 GLITCH_FLAGS = {"EKF_STATUS_REPORT": mavlink.EKF_GPS_GLITCHING, "ESTIMATOR_STATUS": mavlink.ESTIMATOR_GPS_GLITCH}
-"""While this is set, and when it goes, the position may step."""
-
+# Where each tells of the pilot's sticks; ArduPilot protests aloud when asked for the other
 STICK_STREAMS = {Autopilot.ARDUPILOT: "RC_CHANNELS", Autopilot.PX4: "MANUAL_CONTROL"}
-"""Where each tells of the pilot's sticks; ArduPilot protests aloud when asked for the other."""
 
 
 class Telemetry:

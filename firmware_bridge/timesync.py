@@ -12,27 +12,20 @@ from typing import Any
 
 from firmware_bridge.supplement import timesync, timesync_addressee
 
+# Five questions a second: within the clock map's window enough answers to find a quick one, for 0.3 kB/s of line. PX4
+# and companions usually ask ten times a second.
 ASK_PERIOD_NS = 200_000_000
-"""Five questions a second: within the clock map's window enough answers to find a quick one, for
-0.3 kB/s of line. PX4 and companions usually ask ten times a second."""
-
 LONGEST_ROUND_NS = 1_000_000_000
 OUTSTANDING = 16
 
 
 @dataclass(frozen=True)
 class Answer:
-    """An answered question of ours.
+    """An answered question of ours."""
 
-    Attributes:
-        sent_ns: Our time when we asked.
-        answer_ns: The other side's time when it answered.
-        received_ns: Our time when the answer came.
-    """
-
-    sent_ns: int
-    answer_ns: int
-    received_ns: int
+    sent_ns: int  # Our time when we asked
+    answer_ns: int  # The other side's time when it answered
+    received_ns: int  # Our time when the answer came
 
 
 class Timesync:

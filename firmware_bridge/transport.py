@@ -8,8 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 READ_SIZE = 4096
 
-Peer = tuple[Any, ...] | None
-"""Who is at the other end: a socket address, or None where there is only one other end."""
+Peer = tuple[Any, ...] | None  # Who is at the other end: a socket address, or None where there is only one other end
 
 
 def peer_name(peer: Peer) -> str:
@@ -18,15 +17,10 @@ def peer_name(peer: Peer) -> str:
 
 
 class Arrival(NamedTuple):
-    """What a read brought.
+    """What a read brought."""
 
-    Attributes:
-        data: Bytes; empty when there were none.
-        peer: Who sent them.
-    """
-
-    data: bytes
-    peer: Peer = None
+    data: bytes  # Bytes; empty when there were none
+    peer: Peer = None  # Who sent them
 
 
 NOTHING = Arrival(b"")
@@ -37,12 +31,9 @@ class Transport(Protocol):
 
     ``open``, ``read`` and ``close`` are called by one thread. ``write`` may be called by another, never at the same
     time as ``close``, and never from two threads at once.
-
-    Attributes:
-        waits: It waits to be called: bytes name their peer, and a write needs one.
     """
 
-    waits: bool
+    waits: bool  # It waits to be called: bytes name their peer, and a write needs one
 
     def open(self) -> None:
         """Open it, within a few seconds. It can be opened again after ``close``.

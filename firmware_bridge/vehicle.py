@@ -9,19 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from firmware_bridge.dialect import mavlink
+from firmware_bridge.dialect import enum_names, mavlink
 from landing.errors import InvalidValueError
 from landing.vehicle import Autopilot, PilotReport, Sticks, VehicleStatus
 
-COPTER_MODES: dict[int, str] = {
-    value: name.removeprefix("COPTER_MODE_")
-    for name, value in vars(mavlink).items()
-    if name.startswith("COPTER_MODE_") and not name.endswith("ENUM_END")
-}
-"""ArduCopter's ``custom_mode`` by number, in its own words."""
+COPTER_MODES = enum_names("COPTER_MODE_")  # ArduCopter's names by ``custom_mode``
 
 COPTER_LANDING_MODES = frozenset({"LAND", "RTL", "SMART_RTL", "AUTO_RTL"})
 
+# Vehicle types that ArduCopter flies; the mode numbers of other ArduPilot vehicles differ
 COPTER_TYPES = frozenset(
     {
         mavlink.MAV_TYPE_QUADROTOR,
@@ -34,7 +30,6 @@ COPTER_TYPES = frozenset(
         mavlink.MAV_TYPE_DECAROTOR,
     }
 )
-"""Vehicle types that ArduCopter flies; the mode numbers of other ArduPilot vehicles differ."""
 
 # PX4 src/modules/commander/px4_custom_mode.h
 PX4_MAIN_MODES: dict[int, str] = {
@@ -67,18 +62,15 @@ PX4_AUTO_SUB_MODES: dict[int, str] = {
 PX4_POSCTL_SUB_MODES: dict[int, str] = {1: "ORBIT", 2: "SLOW"}
 PX4_LANDING_MODES = frozenset({"AUTO.LAND", "AUTO.RTL", "AUTO.PRECLAND"})
 
+# HEARTBEAT.system_status while a failsafe is in force, by both autopilots' sources
 FAILSAFE_STATES = frozenset(
     {mavlink.MAV_STATE_CRITICAL, mavlink.MAV_STATE_EMERGENCY, mavlink.MAV_STATE_FLIGHT_TERMINATION}
 )
-"""HEARTBEAT.system_status while a failsafe is in force, by both autopilots' sources."""
-
-STICK_CHANNELS = (1, 2, 3, 4)
-"""RC channels of roll, pitch, throttle and yaw (ArduPilot's RCMAP_*, by default)."""
-
+STICK_CHANNELS = (1, 2, 3, 4)  # RC channels of roll, pitch, throttle and yaw (ArduPilot's RCMAP_*, by default)
 RC_MIDDLE_US, RC_HALF_TRAVEL_US = 1500, 400
+# Outside of these a channel carries nothing: 0 and 65535 are MAVLink's and ArduPilot's words for a transmitter that is
+# not there
 RC_VALID_US = range(800, 2201)
-"""Outside of these a channel carries nothing: 0 and 65535 are MAVLink's and ArduPilot's words for a transmitter that is
-not there."""
 
 _AIRBORNE: dict[int, bool] = {
     mavlink.MAV_LANDED_STATE_ON_GROUND: False,
@@ -97,6 +89,7 @@ def autopilot_of(heartbeat: Any) -> Autopilot:
     return Autopilot.UNKNOWN
 
 
+# Vehicle types that fly. A ground station, gimbal, camera or tracker never is the autopilot.
 FLYING_TYPES = COPTER_TYPES | frozenset(
     {
         mavlink.MAV_TYPE_FIXED_WING,
@@ -111,7 +104,6 @@ FLYING_TYPES = COPTER_TYPES | frozenset(
         mavlink.MAV_TYPE_VTOL_GYRODYNE,
     }
 )
-"""Vehicle types that fly. A ground station, gimbal, camera or tracker never is the autopilot."""
 
 
 def is_autopilot_heartbeat(message: Any) -> bool:
@@ -205,19 +197,12 @@ def _px4_mode(main: int, sub: int) -> str:
 
 @dataclass(frozen=True)
 class AutopilotId:
-    """Which autopilot is served.
+    """Which autopilot is served."""
 
-    Attributes:
-        system: MAVLink system id.
-        component: MAVLink component id.
-        autopilot: Its kind.
-        vehicle_type: MAV_TYPE.
-    """
-
-    system: int
-    component: int
-    autopilot: Autopilot
-    vehicle_type: int
+    system: int  # MAVLink system id
+    component: int  # MAVLink component id
+    autopilot: Autopilot  # Its kind
+    vehicle_type: int  # MAV_TYPE
 
 
 class VehicleTracker:

@@ -9,63 +9,39 @@ from typing import Any
 
 
 class Level(IntEnum):
-    """How much a finding matters.
+    """How much a finding matters."""
 
-    Attributes:
-        OK: As it should be.
-        NOTE: Worth knowing; nothing to do for a landing.
-        WARNING: A landing may go otherwise than expected.
-        ERROR: No landing on a target, or one somewhere else.
-    """
-
-    OK = 0
-    NOTE = 1
-    WARNING = 2
-    ERROR = 3
+    OK = 0  # As it should be
+    NOTE = 1  # Worth knowing; nothing to do for a landing
+    WARNING = 2  # A landing may go otherwise than expected
+    ERROR = 3  # No landing on a target, or one somewhere else
 
 
+# Exit status of the command by its worst finding
 EXIT_STATUS = {Level.OK: 0, Level.NOTE: 0, Level.WARNING: 1, Level.ERROR: 2}
-"""Exit status of the command by its worst finding."""
 
 
 @dataclass(frozen=True)
 class ParameterChange:
-    """What `--fix` would write.
+    """What `--fix` would write."""
 
-    Attributes:
-        parameter: Which.
-        value: To what.
-        reboot: Whether the autopilot takes it only at boot.
-    """
-
-    parameter: str
-    value: float
-    reboot: bool = False
+    parameter: str  # Which
+    value: float  # To what
+    reboot: bool = False  # Whether the autopilot takes it only at boot
 
 
 @dataclass(frozen=True)
 class DoctorFinding:
-    """One line of the report.
+    """One line of the report."""
 
-    Attributes:
-        section: ``autopilot``, ``link``, ``parameters``, ``pitfalls``, ``latency``, ``target`` or ``fix``.
-        name: What was looked at, e.g. a parameter's name.
-        level: How much it matters.
-        value: What it is.
-        expected: What it should be; empty where nothing is expected.
-        why: What comes of it, and what to do.
-        change: What mends it, if a parameter does.
-        data: The same in numbers, for `--json`.
-    """
-
-    section: str
-    name: str
-    level: Level
-    value: str
-    expected: str = ""
-    why: str = ""
-    change: ParameterChange | None = None
-    data: Mapping[str, Any] = field(default_factory=dict)
+    section: str  # ``autopilot``, ``link``, ``parameters``, ``pitfalls``, ``latency``, ``target`` or ``fix``
+    name: str  # What was looked at, e.g. a parameter's name.
+    level: Level  # How much it matters
+    value: str  # What it is
+    expected: str = ""  # What it should be; empty where nothing is expected
+    why: str = ""  # What comes of it, and what to do
+    change: ParameterChange | None = None  # What mends it, if a parameter does
+    data: Mapping[str, Any] = field(default_factory=dict)  # The same in numbers, for `--json`
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`: fields that say nothing are left out."""

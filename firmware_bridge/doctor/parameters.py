@@ -19,23 +19,16 @@ from firmware_bridge.doctor.session import NS_PER_S, Session
 from firmware_bridge.identity import ParameterEncoding
 from landing.errors import LinkError
 
-WINDOW = 10
-"""Requests under way at a time: ArduPilot queues 20, and a slow line must not be flooded."""
-
+WINDOW = 10  # Requests under way at a time: ArduPilot queues 20, and a slow line must not be flooded
+# How often a parameter is asked for in each round. Silence is the only word for one that does not exist, so the rounds
+# end soon for a quick autopilot and late for a slow one.
 REPEATS = (1, 2, 2)
-"""How often a parameter is asked for in each round. Silence is the only word for one that does not exist, so the rounds
-end soon for a quick autopilot and late for a slow one."""
-
-PATIENCE_S = 0.7
-"""How long answers are waited for until it is known how quick the autopilot is."""
-
+PATIENCE_S = 0.7  # How long answers are waited for until it is known how quick the autopilot is
 LEAST_PATIENCE_S = 0.15
-SLOWER_THAN_SEEN = 5.0
-"""The slowest answer so far, this many times, is waited for."""
+SLOWER_THAN_SEEN = 5.0  # The slowest answer so far, this many times, is waited for
+TRIES = 4  # How often a value is sent until its echo comes
 
-TRIES = 4
-"""How often a value is sent until its echo comes."""
-
+# Integer types as `struct` sees them
 _FORMATS: dict[int, str] = {
     mavlink.MAV_PARAM_TYPE_UINT8: "<B",
     mavlink.MAV_PARAM_TYPE_INT8: "<b",
@@ -44,7 +37,6 @@ _FORMATS: dict[int, str] = {
     mavlink.MAV_PARAM_TYPE_UINT32: "<I",
     mavlink.MAV_PARAM_TYPE_INT32: "<i",
 }
-"""Integer types as `struct` sees them."""
 
 
 class ParameterError(LinkError):
@@ -53,17 +45,11 @@ class ParameterError(LinkError):
 
 @dataclass(frozen=True)
 class AutopilotParameter:
-    """One parameter as the autopilot holds it.
+    """One parameter as the autopilot holds it."""
 
-    Attributes:
-        name: At most 16 letters.
-        value: The number meant, whatever the encoding.
-        type: MAV_PARAM_TYPE.
-    """
-
-    name: str
-    value: float
-    type: int
+    name: str  # At most 16 letters
+    value: float  # The number meant, whatever the encoding
+    type: int  # MAV_PARAM_TYPE
 
     @property
     def is_integer(self) -> bool:
@@ -73,17 +59,11 @@ class AutopilotParameter:
 
 @dataclass(frozen=True)
 class WrittenParameter:
-    """A parameter that was written and read back.
+    """A parameter that was written and read back."""
 
-    Attributes:
-        name: Which.
-        before: Value before.
-        after: Value read back.
-    """
-
-    name: str
-    before: float
-    after: float
+    name: str  # Which
+    before: float  # Value before
+    after: float  # Value read back
 
 
 def decode_value(field: float, kind: int, encoding: ParameterEncoding) -> float:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TypeVar
 
+from firmware_bridge.commands import RESULT_WORDS
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.doctor.tool_connection import ToolConnection
 from firmware_bridge.identity import Identity, identity_of
@@ -26,17 +27,14 @@ from landing.errors import LinkError
 from landing.vehicle import VehicleStatus
 
 NS_PER_S = 1_000_000_000
-TOOL_COMPONENT = 192
-"""MAV_COMP_ID_ONBOARD_COMPUTER2: the daemon is 191, and a tool must never be taken for it."""
-
+TOOL_COMPONENT = 192  # MAV_COMP_ID_ONBOARD_COMPUTER2: the daemon is 191, and a tool must never be taken for it
 TEXTS = 500
 READ_S = 0.02
 REOPEN_PAUSE_S = 0.2
 HEARTBEAT_NS = NS_PER_S
 
 T = TypeVar("T")
-Listener = Callable[[Any, int], None]
-"""Called with every message heard, of any sender, and our monotonic time in ns."""
+Listener = Callable[[Any, int], None]  # Called with every message heard, of any sender, and our monotonic time in ns
 
 
 class Session:
@@ -299,16 +297,9 @@ class Session:
             listener(message, now_ns)
 
 
-_RESULTS: dict[int, str] = {
-    value: name.removeprefix("MAV_RESULT_").lower().replace("_", " ")
-    for name, value in vars(mavlink).items()
-    if name.startswith("MAV_RESULT_") and not name.endswith("ENUM_END")
-}
-
-
 def result_name(result: int | None) -> str:
     """A MAV_RESULT in words."""
-    return "no answer" if result is None else _RESULTS.get(result, f"MAV_RESULT {result}")
+    return "no answer" if result is None else RESULT_WORDS.get(result, f"MAV_RESULT {result}")
 
 
 def tool_settings(connection: str, baud: int = 921_600, **others: Any) -> LinkSettings:

@@ -31,7 +31,7 @@ from sim.flight.pilot import NEARER_M, SEARCH_S, GoDown, ModeOrder, Phase, Pilot
 from sim.flight.sensor import SensorModel
 from sim.vehicle import Wind
 from sim.vehicle.autopilot import Mode
-from sim.vehicle.autopilot.core import TICK_MS, Autopilot, AutopilotConfig
+from sim.vehicle.autopilot.core import TICK_MS, AutopilotConfig, StandInAutopilot
 from sim.vehicle.autopilot.flight import EstimatorErrors
 from sim.world import ActorState, World
 
@@ -40,7 +40,6 @@ LONGEST_S = 420.0
 POSITION_ONLY = 0b110111111000
 """Type mask of a SET_POSITION_TARGET: no velocity, acceleration or yaw."""
 
-WIND_FULL_HEIGHT_M = 60.0
 PILOT = "pilot"
 
 PRECISION_LANDING = {
@@ -84,7 +83,7 @@ class SceneHardware:
         rng: Randomness of the camera.
     """
 
-    def __init__(self, conditions: SceneConditions, autopilot: Autopilot, rng: np.random.Generator) -> None:
+    def __init__(self, conditions: SceneConditions, autopilot: StandInAutopilot, rng: np.random.Generator) -> None:
         self.fps = conditions.fps
         self._conditions = conditions
         self._autopilot = autopilot
@@ -131,7 +130,7 @@ class Landing:
         self.world = world
         self._sensor = sensor
         self._clock = SimulatedClock()
-        self._autopilot = Autopilot(autopilot_config(scene, start_ne_m, setup.autopilot))
+        self._autopilot = StandInAutopilot(autopilot_config(scene, start_ne_m, setup.autopilot))
         self._autopilot.connect(PILOT)
         commands = setup.authority.level is not AuthorityLevel.ADVISE
         self.link = InProcessLink(
@@ -282,7 +281,7 @@ def autopilot_config(scene: Scene, start_ne_m: tuple[float, float], parameters: 
         start_yaw_deg=c.yaw_deg,
         airborne_height_m=c.height_m,
         airborne_mode=Mode.GUIDED,
-        wind=Wind(c.wind_mps, c.wind_from_deg, c.gust_mps, full_height_m=WIND_FULL_HEIGHT_M),
+        wind=Wind(c.wind_mps, c.wind_from_deg, c.gust_mps),
         seed=int(scene_stream(scene.key, "autopilot").integers(1 << 30)),
         errors=EstimatorErrors(
             position_bias_ned_m=(float(bias[0]), float(bias[1]), 0.0),

@@ -12,7 +12,7 @@ from edge.pipeline import Segments
 from edge.runtimes import Runtime, RuntimeOptions, load_runtime
 from landing.camera import CameraModel
 from landing.types import Frame, Pose, Segmentation
-from sim.camera.sensor import Shutter
+from sim.camera.sensor import CameraSensor
 from sim.flight.loop import CameraSample, FrameSource
 from sim.world import ActorState, World
 from sim.world.actors import outline_m
@@ -47,7 +47,7 @@ class NetworkSensor:
 
     overlaps = False
 
-    def __init__(self, world: World, shutter: Shutter, runtime: Runtime) -> None:
+    def __init__(self, world: World, shutter: CameraSensor, runtime: Runtime) -> None:
         self.world = world
         self.timings_ms: dict[str, float] = {}
         self._shutter = shutter

@@ -10,8 +10,8 @@ import click
 
 from landing.errors import DataError
 from trainer.data.choice import open_and_split, open_data
-from trainer.data.layouts import SPLIT_FILE, Found, find_layout, found_pair
-from trainer.data.prepared import PREPARED_FILE, PreparedSet, prepare
+from trainer.data.layouts import SPLIT_FILE, FoundLayout, find_folder_pair, find_layout
+from trainer.data.prepared import prepare
 from trainer.data.splitfile import SplitTable, read_split_file, write_split_file
 from trainer.options import Size, data_choice, split_options
 from trainer.progress import Progress, say
@@ -39,14 +39,10 @@ def check_command(folders: tuple[str, ...], threads: int, show_all: bool, as_jso
     Missing partners, wrong sizes, labels without a class, unreadable and cut-off files, pictures with nothing labelled,
     the same picture in two parts, and how often each class occurs.
     """
-    from trainer.data.check import check_folder, check_prepared
+    from trainer.data.check import check_folder
 
     reports = []
     for opened, table in _to_check(folders, options):
-        if isinstance(opened, PreparedSet):
-            with Progress(f"checking {opened.name}", len(opened.samples)) as progress:
-                reports.append(check_prepared(opened, progress.step))
-            continue
         pairs = opened.pairs()
         every = 0 if as_json else 200
         with Progress(f"checking {opened.base.name}", len(pairs.samples), every) as progress:
@@ -57,28 +53,23 @@ def check_command(folders: tuple[str, ...], threads: int, show_all: bool, as_jso
         for report in reports:
             for line in _lines(report, None if show_all else _SHOWN):
                 click.echo(line)
-    return 0 if all(report.sound for report in reports) else 1
+    return 0 if all(report.valid for report in reports) else 1
 
 
-def _to_check(folders: tuple[str, ...], options: dict[str, Any]) -> list[tuple[Found | PreparedSet, SplitTable | None]]:
+def _to_check(folders: tuple[str, ...], options: dict[str, Any]) -> list[tuple[FoundLayout, SplitTable | None]]:
     choice = data_choice(folders, dict(options))
     tables = [read_split_file(Path(path), choice.split_column) for path in choice.split_files]
     if tables and len(tables) != len(folders) + bool(choice.images):
         raise DataError("give one --split for each folder to check")
-    found: list[Found | PreparedSet] = []
-    for folder in folders:
-        if (Path(folder) / PREPARED_FILE).is_file() and choice.layout in ("auto", "prepared"):
-            found.append(PreparedSet.open(Path(folder)))
-        else:
-            found.append(find_layout(Path(folder), choice.layout, choice.taxonomy))
+    found = [find_layout(Path(folder), choice.layout, choice.taxonomy) for folder in folders]
     if choice.images:
-        found.append(found_pair(Path(choice.images), Path(choice.labels), choice.taxonomy))
+        found.append(find_folder_pair(Path(choice.images), Path(choice.labels), choice.taxonomy))
     if not found:
         raise click.UsageError("name at least one folder to check")
-    pairs: list[tuple[Found | PreparedSet, SplitTable | None]] = []
+    pairs: list[tuple[FoundLayout, SplitTable | None]] = []
     for number, item in enumerate(found):
         table = tables[number] if tables else None
-        if table is None and isinstance(item, Found) and (item.base / SPLIT_FILE).is_file():
+        if table is None and (item.base / SPLIT_FILE).is_file():
             table = read_split_file(item.base / SPLIT_FILE)
         pairs.append((item, table))
     return pairs
@@ -103,7 +94,7 @@ def _lines(report: Any, shown: int | None) -> list[str]:
         f"{row['name']:<20} {row['role']:<9} {row['pixels']:>13} {row['share']:>7.2%} {row['pictures']:>9}"
         for row in report.classes()
     ]
-    lines.append("sound" if report.sound else "NOT sound: see above")
+    lines.append("valid" if report.valid else "NOT valid: see above")
     return lines
 
 
@@ -176,10 +167,10 @@ def prepare_command(folders: tuple[str, ...], out: str, size: tuple[int, int], t
     choice = data_choice(folders, options)
     opened = open_data(choice)
     with Progress("preparing", len(opened.samples), every=200) as progress:
-        prepared = prepare(opened, Path(out), size, choice.unknown_labels, progress.step, threads)
+        prepare(opened, Path(out), size, choice.unknown_labels, progress.step, threads)
     used = sum(path.stat().st_size for path in Path(out).rglob("*") if path.is_file())
     say(
-        f"{out}: {len(prepared.samples)} pictures of {prepared.name} up to {size[0]}x{size[1]}, "
+        f"{out}: {len(opened.samples)} pictures of {opened.name} up to {size[0]}x{size[1]}, "
         f"{used / 1e9:.2f} GB; train with --data {out}"
     )
 
@@ -208,19 +199,22 @@ def shard_command(
     **options: Any,
 ) -> None:
     """Cut the parts of a split into WebDataset shards, to be streamed in training."""
-    from trainer.data.shards import ShardPlan, write_shards
+    from trainer.data.shards import write_shards
 
     choice = data_choice(folders, options)
     opened, split = open_and_split(choice)
     total = len(split.train) + len(split.val) + len(split.test)
     with Progress("sharding", total, every=200) as progress:
-        index = write_shards(
+        shards = write_shards(
             opened,
             split,
             Path(out),
-            ShardPlan(size, shard_mb, picture, threads=threads),
-            choice.unknown_labels,
-            progress.step,
+            size,
+            shard_mb=shard_mb,
+            picture=picture,
+            unknown=choice.unknown_labels,
+            done=progress.step,
+            threads=threads,
         )
-    counts = ", ".join(f"{part} {len(shards)}" for part, shards in index["parts"].items())
+    counts = ", ".join(f"{part} {count}" for part, count in shards.items())
     say(f"{out}: {total} pictures, shards: {counts}; train with --data {out}")

@@ -1,0 +1,230 @@
+"""`export onnx`, `export adopt`, `export int8`: what makes a model file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from landing.errors import InvalidValueError
+
+_STRIDES = ("own", "1", "2", "4", "8", "16", "32")
+
+
+@click.command(name="onnx")
+@click.argument("source", metavar="CKPT.PT|MODEL.ONNX")
+@click.option("-o", "--output", default="", metavar="FILE", help="Model file; default: CKPT.onnx beside it.")
+@click.option(
+    "--taxonomy",
+    default="",
+    metavar="NAME|FILE",
+    help="Other roles for the same classes. With MODEL.ONNX: only the merge is replaced, no torch.",
+)
+@click.option(
+    "--output-stride",
+    default="own",
+    show_default=True,
+    type=click.Choice(_STRIDES),
+    help="Input pixels per output pixel; own: as fine as the network computes, and no finer.",
+)
+@click.option(
+    "--upsample",
+    default="maps",
+    show_default=True,
+    type=click.Choice(("maps", "logits")),
+    help="What is scaled up where the output is finer than the network: merged maps, or logits.",
+)
+@click.option("--half-weights", is_flag=True, help="Store weights as float16: half the file, same speed.")
+@click.option(
+    "--temperature",
+    default=None,
+    type=click.FloatRange(0.05, 20.0),
+    help="Logits are divided by it; above 1 makes the model less sure. Default: the checkpoint's.",
+)
+@click.option("--name", default="", help="Name in the ModelSpec; default: from the network.")
+@click.option(
+    "--check-images", default="", metavar="DIR", help="Pictures to compare with torch on, beside random ones."
+)
+def onnx_command(source: str, output: str, taxonomy: str, **choices: Any) -> None:
+    """Export a checkpoint to ONNX, compared with torch before the file appears.
+
+    Given an ONNX of ours and --taxonomy, it replaces the merge in the graph instead.
+    """
+    if Path(source).suffix.lower() == ".onnx":
+        _retaxonomy(source, output, taxonomy, choices)
+        return
+    from export.onnx_export import ExportOptions, export_onnx
+
+    stride = choices.pop("output_stride")
+    options = ExportOptions(output_stride=0 if stride == "own" else int(stride), taxonomy=taxonomy, **choices)
+    target = output or str(Path(source).with_suffix(".onnx"))
+    report = export_onnx(source, target, options)
+    click.echo(f"torch against ONNX Runtime: {report.parity.describe()}")
+    if report.half_parity is not None:
+        click.echo(f"half weights against full: {report.half_parity.describe()}")
+    click.echo(
+        f"wrote {report.path} ({report.size_bytes / 1e6:.2f} MB), {report.spec.name}, output every "
+        f"{report.spec.outputs.stride} px"
+    )
+
+
+def _retaxonomy(source: str, output: str, taxonomy: str, choices: dict[str, Any]) -> None:
+    from export.retaxonomy import retaxonomy
+
+    if not taxonomy:
+        raise InvalidValueError(
+            f"{source} is an ONNX file already; give --taxonomy to merge its classes by other roles"
+        )
+    context = click.get_current_context()
+    typed = click.core.ParameterSource.COMMANDLINE
+    set_ones = [name for name in choices if context.get_parameter_source(name) is typed]
+    if set_ones:
+        raise InvalidValueError(
+            f"--{set_ones[0].replace('_', '-')} needs the checkpoint: {source} is an ONNX file, of "
+            "which only the roles can be changed"
+        )
+    report = retaxonomy(source, taxonomy, output or source)
+    for line in report.changed or ("no role is another one",):
+        click.echo(line)
+    click.echo(f"wrote {report.path}, merged by {report.spec.taxonomy.name}")
+
+
+def _three(text: str, option: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise InvalidValueError(f"{option} {text!r}: expected three numbers as 0.485,0.456,0.406") from None
+
+
+def size_of(text: str, option: str = "--input") -> tuple[int, int] | None:
+    """A size as typed, or None for an empty text.
+
+    Raises:
+        InvalidValueError: It is no size.
+    """
+    if not text:
+        return None
+    width, _, height = text.lower().partition("x")
+    if not (width.isdigit() and height.isdigit()):
+        raise InvalidValueError(f"{option} {text!r}: expected WIDTHxHEIGHT as 512x512")
+    return int(width), int(height)
+
+
+@click.command(name="adopt")
+@click.argument("source", metavar="FOREIGN.ONNX")
+@click.option("--taxonomy", required=True, metavar="NAME|FILE", help="Its classes, in their order.")
+@click.option("-o", "--output", default="", metavar="FILE", help="Default: FOREIGN.touchdown.onnx.")
+@click.option("--mean", default="0.485,0.456,0.406", show_default=True, help="Of scaled values.")
+@click.option("--std", default="0.229,0.224,0.225", show_default=True, help="Of scaled values.")
+@click.option("--input-scale", default="1/255", show_default=True, help="Pixel values 0..255 times this.")
+@click.option("--layout", default="", type=click.Choice(("", "nchw", "nhwc")), help="Of its input.")
+@click.option(
+    "--colour",
+    default="rgb",
+    show_default=True,
+    type=click.Choice(("rgb", "bgr")),
+    help="Order of its channels, and of --mean and --std.",
+)
+@click.option(
+    "--activation",
+    default="logits",
+    show_default=True,
+    type=click.Choice(("logits", "softmax", "sigmoid", "sigmoid-logits", "labels")),
+    help="What it gives.",
+)
+@click.option("--input", "input_wh", default="", metavar="WxH", help="Where the file leaves it open.")
+@click.option("--temperature", default=1.0, show_default=True, type=click.FloatRange(0.05, 20.0))
+@click.option("--name", default="", help="Name in the ModelSpec.")
+@click.option("--licence", default="", help="Terms of the weights, for the description.")
+@click.option("--trained-on", default="", help="For the description.")
+@click.option("--output-name", default="", help="Which output, where there are several.")
+def adopt_command(
+    source: str, output: str, mean: str, std: str, input_scale: str, input_wh: str, **choices: Any
+) -> None:
+    """Make somebody else's segmentation ONNX fly: our input, our outputs, our description."""
+    from export.import_onnx import import_onnx
+    from export.onnx_probe import ImportOptions
+
+    above, _, below = input_scale.partition("/")
+    try:
+        scale = float(above) / float(below or 1)
+    except (ValueError, ZeroDivisionError):
+        raise InvalidValueError(f"--input-scale {input_scale!r}: expected a number as 1/255 or 1") from None
+    options = ImportOptions(
+        mean=_three(mean, "--mean"), std=_three(std, "--std"), input_scale=scale, input_wh=size_of(input_wh), **choices
+    )
+    report = import_onnx(source, output or str(Path(source).with_suffix(".touchdown.onnx")), options)
+    for note in report.notes:
+        click.echo(note)
+    click.echo(f"original against adopted: {report.parity.describe()}")
+    click.echo(f"wrote {report.path}, {report.spec.name}")
+
+
+@click.command(name="int8")
+@click.argument("model", metavar="MODEL.ONNX", type=click.Path(path_type=Path))
+@click.option("--calibrate", required=True, type=click.Path(path_type=Path), help="Folder of training pictures.")
+@click.option(
+    "--for",
+    "target",
+    default="cpu",
+    show_default=True,
+    type=click.Choice(("cpu", "tensorrt")),
+    help="cpu: uint8 by int8, as VNNI likes it; tensorrt: int8 by int8, biases in float.",
+)
+@click.option(
+    "-o",
+    "--out",
+    default=None,
+    type=click.Path(path_type=Path),
+    help="Default: MODEL.int8.onnx, or MODEL.int8-trt.onnx.",
+)
+@click.option(
+    "--split",
+    default=None,
+    type=click.Path(path_type=Path),
+    help="CSV of parts: its train part calibrates, its val part judges.",
+)
+@click.option("--split-column", default="", help="Column of the split.")
+@click.option(
+    "--labels",
+    default=None,
+    type=click.Path(path_type=Path),
+    help="Folder of label maps, to judge by mIoU and hazard recall too.",
+)
+@click.option(
+    "--gate-data",
+    default=None,
+    type=click.Path(path_type=Path),
+    help="Folder of pictures to judge by, when not that of --calibrate.",
+)
+@click.option("--pictures", default=64, show_default=True, help="At most so many calibrate.")
+@click.option("--gate-pictures", default=64, show_default=True, help="At most so many judge.")
+@click.option("--tries", default=8, show_default=True, type=click.IntRange(1, 32))
+@click.option("--height-agl-m", default=20.0, show_default=True, type=click.FloatRange(1, 500))
+@click.option("--hfov-deg", default=75.0, show_default=True, type=click.FloatRange(5, 170))
+def int8_command(model: Path, out: Path | None, **choices: Any) -> None:
+    """Quantise a model; layers stay in float until the gate passes. Exit 1 if it never does."""
+    from export.int8 import Int8Options, quantise
+
+    suffix = ".int8.onnx" if choices["target"] == "cpu" else ".int8-trt.onnx"
+    options = Int8Options(**choices)
+    report = quantise(model, out or model.with_suffix(suffix), options, click.echo)
+    if report.path is None:
+        click.echo(
+            f"no file was written: the gate did not pass within {len(report.tried)} tries. Fly the "
+            "float model, or train longer and try again",
+            err=True,
+        )
+        click.get_current_context().exit(1)
+    for name in report.in_float:
+        click.echo(f"in float: {name}")
+    click.echo(
+        f"wrote {report.path}: {report.layers - len(report.in_float)} of {report.layers} layers in "
+        f"8 bits; {report.speedup:.2f} times as fast as float here"
+    )
+    if choices["target"] == "cpu" and report.speedup < 1.5:
+        click.echo(
+            "that is little: in ONNX Runtime on this machine the float model is the better choice; "
+            "OpenVINO may gain more (touchdown export bench --runtime openvino)"
+        )

@@ -1,0 +1,125 @@
+"""`export verify`, `export bench`, `export info`: what is known and measured of a model file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+RUNTIMES = ("auto", "onnxruntime", "openvino", "tensorrt")
+HEIGHT_AGL_M, HFOV_DEG = 20.0, 75.0
+
+
+@click.command(name="info")
+@click.argument("model", metavar="MODEL")
+@click.option("--json", "as_json", is_flag=True, help="Everything as JSON.")
+def info_command(model: str, as_json: bool) -> None:
+    """Print what a model file says of itself, and what its graph holds."""
+    from export.info import Info
+
+    info = Info.of(model)
+    click.echo(info.to_json() if as_json else info.describe())
+
+
+def _runs(side: str) -> Callable[[F], F]:
+    """The options that say what runs A or B."""
+
+    def add(command: F) -> F:
+        command = click.option(
+            f"--precision-{side}",
+            default="auto",
+            type=click.Choice(("auto", "fp32", "bf16")),
+            help=f"Of {side.upper()} in OpenVINO; auto is fp32 here.",
+        )(command)
+        return click.option(
+            f"--runtime-{side}",
+            default="auto",
+            type=click.Choice(RUNTIMES),
+            help=f"What runs {side.upper()}; auto: by file type.",
+        )(command)
+
+    return add
+
+
+@click.command(name="verify")
+@click.argument("a", metavar="A", type=click.Path(path_type=Path))
+@click.argument("b", metavar="B", type=click.Path(path_type=Path))
+@click.option("--data", required=True, type=click.Path(path_type=Path), help="Folder of real pictures.")
+@click.option(
+    "--labels", default=None, type=click.Path(path_type=Path), help="Folder of label maps with the same names."
+)
+@click.option(
+    "--split", default=None, type=click.Path(path_type=Path), help="CSV of parts; compares on one part alone."
+)
+@click.option("--split-column", default="", help="Column of the split.")
+@click.option("--part", default="val", show_default=True, help="Part of the split.")
+@click.option("--frames", default=0, help="At most so many, spread evenly; default: all.")
+@click.option(
+    "--limits",
+    "kind",
+    default=None,
+    type=click.Choice(("exact", "half", "bf16", "quantised")),
+    help="Row of the table of limits; default: by the coarser one's precision.",
+)
+@click.option(
+    "--height-agl-m",
+    default=HEIGHT_AGL_M,
+    show_default=True,
+    type=click.FloatRange(1, 500),
+    help="Sites are chosen as if seen from here.",
+)
+@click.option(
+    "--hfov-deg",
+    default=HFOV_DEG,
+    show_default=True,
+    type=click.FloatRange(5, 170),
+    help="Horizontal field of view of the pictures.",
+)
+@click.option("--threads", default=0, help="Of each runtime.")
+@_runs("a")
+@_runs("b")
+@click.option("--store/--no-store", "keep", default=True, help="Put the report into B.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def verify_command(a: Path, b: Path, keep: bool, as_json: bool, **choices: Any) -> None:
+    """Does B decide as A does? A, B: checkpoint, ONNX, INT8 ONNX or engine. Exit 1 if not.
+
+    One file in two runtimes too: verify M.onnx M.onnx --runtime-b openvino --precision-b bf16
+    """
+    from export.verify import VerifyOptions, store, table, verify
+
+    report = verify(a, b, VerifyOptions(**choices), lambda line: click.echo(line, err=True))
+    if keep:
+        store(report, b, choices["precision_b"])
+    click.echo(report.model_dump_json(indent=2) if as_json else table(report))
+    click.get_current_context().exit(0 if report.passed else 1)
+
+
+@click.command(name="bench")
+@click.argument("models", metavar="MODEL...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--rounds", default=50, show_default=True, type=click.IntRange(1, 100000))
+@click.option("--threads", default=0, type=click.IntRange(0, 256), help="0: each runtime's own.")
+@click.option("--frame", default="", metavar="WxH", help="Size of the camera's frames; default: the input's.")
+@click.option(
+    "--runtime",
+    "runtimes",
+    multiple=True,
+    metavar="NAME[:PRECISION]",
+    help="onnxruntime, openvino:fp32, openvino:bf16; each model in each. Default: by file type.",
+)
+@click.option("--memory/--no-memory", default=True, help="Peak memory, in processes of their own.")
+@click.option("--plot", "picture", default=None, type=click.Path(path_type=Path), help="Write a PNG.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def bench_command(models: tuple[Path, ...], frame: str, picture: Path | None, as_json: bool, **choices: Any) -> None:
+    """Latency, throughput and memory of models run in turn, next to the machine's roofline."""
+    from export.bench import BenchOptions, bench, plot
+    from export.cli_make import size_of
+
+    options = BenchOptions(frame_wh=size_of(frame, "--frame"), **choices)
+    report, times = bench(models, options)
+    click.echo(report.to_json() if as_json else report.table())
+    if picture is not None:
+        plot(report, times, picture)
+        click.echo(f"wrote {picture}", err=True)
