@@ -30,9 +30,8 @@ from sim.campaign.trace import Flown, Trace, TrackPoint
 from sim.flight.link import InProcessLink
 from sim.flight.loop import BOOT_NS, CameraSample, FlightLoop, SimulatedClock, no_stopwatch
 from sim.vehicle import Wind
-from sim.vehicle.autopilot import Mode
-from sim.vehicle.autopilot.core import TICK_MS, AutopilotConfig, StandInAutopilot
-from sim.vehicle.autopilot.flight import EstimatorErrors
+from sim.vehicle.autopilot import AutopilotConfig, EstimatorErrors, Mode
+from sim.vehicle.autopilot.core import TICK_MS, StandInAutopilot
 from sim.world import ActorState, World
 
 TRACK_MS = 100

@@ -126,7 +126,7 @@ class Bench:
     # --- the autopilot ---
 
     def _start_autopilot(self, ports: Sequence[int] = (0, 0, 0)) -> None:
-        command = [sys.executable, "-m", "sim.vehicle.autopilot", "--airborne", str(self._height_m), "--mode", "GUIDED"]
+        command = [sys.executable, "-m", "sim.vehicle.autopilot", "--airborne", str(self._height_m)]
         for port in ports:
             command += ["--link", f"tcp:127.0.0.1:{port}"]
         for name, value in PLND_PARAMETERS.items():

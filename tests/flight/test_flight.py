@@ -94,7 +94,7 @@ def test_targets_stop_when_the_autopilot_vanishes_and_resume_when_it_returns(tmp
     picture = tmp_path / "grass.npy"
     np.save(picture, grass)
     with ExitStack() as stack:
-        command = [sys.executable, "-m", "sim.vehicle.autopilot", "--airborne", "12", "--mode", "GUIDED"]
+        command = [sys.executable, "-m", "sim.vehicle.autopilot", "--airborne", "12"]
         for _ in range(2):
             command += ["--link", "tcp:127.0.0.1:0"]
         for name, value in PLND_PARAMETERS.items():
