@@ -1,4 +1,4 @@
-"""What we say of ourselves when asked: versions, capabilities, and where our metadata is."""
+"""Our own description: versions, capabilities, and the address of our metadata."""
 
 from __future__ import annotations
 

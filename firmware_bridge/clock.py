@@ -23,7 +23,7 @@ CROSSED_NS = 5_000_000  # The bounds may cross by so much from drift and the rou
 
 @dataclass(frozen=True)
 class ClockReading:
-    """What one time-stamped message told the clock map."""
+    """Result of one time-stamped message."""
 
     offset_ns: int  # Our monotonic time minus the autopilot's boot time, as estimated now
     rebooted: bool  # The boot clock is another one than before: every earlier stamp is void

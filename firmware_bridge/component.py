@@ -29,10 +29,10 @@ Post = Callable[[Any, int], object]  # Takes a message and the component id of o
 
 @dataclass(frozen=True)
 class AnswerContext:
-    """What an answer depends on, besides the question."""
+    """State on which answers depend."""
 
     system: int  # Our system id: the autopilot's
-    vehicle: VehicleStatus  # What the autopilot says of itself
+    vehicle: VehicleStatus  # Reported state of the autopilot
     now_ns: int  # Our monotonic time
 
 
@@ -109,6 +109,6 @@ class Component:
 
     def _parameter_answers(self, message: Any, around: AnswerContext) -> list[Any]:
         vehicle = around.vehicle
-        # What is not known to be disarmed counts as armed.
+        # A vehicle not known to be disarmed counts as armed.
         armed = vehicle.armed or not vehicle.link_alive
         return self._parameters.answer(message, armed, vehicle.autopilot)

@@ -1,4 +1,4 @@
-"""How the companion computer is: ONBOARD_COMPUTER_STATUS from /proc and /sys.
+"""State of the companion computer: ONBOARD_COMPUTER_STATUS from /proc and /sys.
 
 What cannot be read is sent as the specification's "unknown", never as 0.
 """

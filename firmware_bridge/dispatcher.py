@@ -1,4 +1,4 @@
-"""What the connections bring, given to all whom it concerns; called in the connections' threads.
+"""Hands what the connections bring to pose, clock and answers; called in the connections' threads.
 
 Only the autopilot's connection moves the pose and synchronises clocks. Questions are answered on every connection.
 """

@@ -1,4 +1,4 @@
-"""What we say of ourselves: HEARTBEAT with our health, and STATUSTEXT."""
+"""Our own HEARTBEAT with our health, and STATUSTEXT."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the monitor knows: from the wire, and from the daemon's event log. No socket in here."""
+"""State of the monitor, from the wire and from the daemon's event log. No socket in here."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _REJECTION = re.compile(
 class SeenTarget:
     """A LANDING_TARGET on the wire."""
 
-    at_ns: int  # When it came
+    at_ns: int
     system: int  # system, component: Who sent it
     component: int
     frame: str  # Its MAV_FRAME, in words
@@ -50,8 +50,8 @@ class LogLine:
 
     at_ns: int  # Monotonic time, ours
     who: str  # ``autopilot``, ``component 191``, ``daemon``
-    text: str  # What
-    bad: bool  # Whether it tells of a rejection, a failure or a warning
+    text: str
+    bad: bool  # A rejection, a failure or a warning
 
 
 @dataclass
@@ -65,13 +65,13 @@ class HeardComponent:
 
 @dataclass
 class DaemonState:
-    """What the event log told."""
+    """State of the daemon by its event log."""
 
     state: str = ""  # Of the director
     reason: str = ""  # Of that state
     health: str = ""  # Of the daemon, with its reasons
-    sending: bool = False  # Whether targets go out
-    not_sent: str = ""  # Why they do not; empty when they do
+    sending: bool = False  # Targets go out
+    not_sent: str = ""  # Reason why they do not; empty when they do
     site: str = ""  # Of the decision in words, or why there is none
     timings_ms: dict[str, Any] = field(default_factory=dict)  # Newest percentiles, by stage
     counters: dict[str, Any] = field(default_factory=dict)  # Newest counters
@@ -158,7 +158,7 @@ class MonitorState:
         return heard.frames_lost / sent if sent else 0.0
 
     def vehicle(self, now_ns: int) -> VehicleStatus | None:
-        """What the autopilot last said of itself; None without a link."""
+        """Return the last reported state of the autopilot; None without a link."""
         return None if self.session is None else self.session.telemetry.vehicle.status(now_ns)
 
     # --- the event log ---
@@ -209,7 +209,7 @@ class MonitorState:
     # --- both ---
 
     def take_news(self) -> list[LogLine]:
-        """What was said since the last call."""
+        """Return the lines since the last call."""
         news, self.news = self.news, []
         return news
 

@@ -24,9 +24,9 @@ SEEN_HZ = 0.3
 class MonitorRow:
     """One thing shown."""
 
-    name: str  # What
+    name: str
     value: str  # In words
-    level: Level = Level.OK  # Whether it is as it should be
+    level: Level = Level.OK
 
 
 Block = tuple[str, list[MonitorRow]]  # Title and rows
@@ -192,7 +192,7 @@ def _short(name: str) -> str:
 
 
 def print_news(state: MonitorState, started_ns: int, echo: Callable[[str], None]) -> None:
-    """What was said since the last time, one line each."""
+    """Print the lines since the last call."""
     for said in state.take_news():
         mark = "WARN" if said.bad else "said"
         echo(f"{(said.at_ns - started_ns) / 1e9:8.2f} {mark} {said.who}: {said.text}")

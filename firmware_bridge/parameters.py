@@ -33,7 +33,7 @@ class ParameterKind(Enum):
 
 
 class Writable(Enum):
-    """When a ground station may write a parameter."""
+    """Condition for a ground station to write a parameter."""
 
     NEVER = "never"
     DISARMED = "while disarmed"
@@ -54,8 +54,8 @@ class OwnParameter:
     unit: str  # Of the value; empty for none
     low: float  # Smallest value
     high: float  # Largest value
-    default: float  # What the configuration gives when it says nothing
-    writable: Writable = Writable.NEVER  # When it may be written
+    default: float  # Value without a configured one
+    writable: Writable = Writable.NEVER
 
     def __post_init__(self) -> None:
         if not self.name.isascii() or not 1 <= len(self.name) <= LONGEST_NAME:
@@ -67,7 +67,7 @@ class OwnParameter:
 
 
 class ParameterTable(Protocol):
-    """What the daemon lets be seen and set. Called in a reader thread; must not wait."""
+    """Parameters that the daemon shows and lets be set. Called in a reader thread; must not wait."""
 
     @property
     def parameters(self) -> Sequence[OwnParameter]:

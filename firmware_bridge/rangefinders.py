@@ -67,7 +67,7 @@ class RangeReadings:
 
     @property
     def problem(self) -> str | None:
-        """Why no rangefinder that is heard can give a height; None where one can or none is."""
+        """Reason why no rangefinder heard can give a height; None where one can or none is heard."""
         if self._usable or not self._useless:
             return None
         whys = ", ".join(f"id {ident} {why}" for ident, why in sorted(self._useless.items()))
@@ -145,7 +145,7 @@ class RangeHeights:
 
     @property
     def problem(self) -> str | None:
-        """Why none of the sensors heard can be believed, in words; None while one can."""
+        """Reason why none of the sensors heard can be believed, in words; None while one can."""
         if self._chosen is not None or not self._sensors:
             return None
         if self._apart_since_ns is not None:

@@ -28,7 +28,7 @@ class CommandServer:
         self._older = dict(older)
 
     def supports(self, command: Any) -> bool:
-        """Whether it would be accepted."""
+        """Return whether a command would be accepted."""
         return self._asked_for(command) in self._messages
 
     def answer(self, command: Any, now_ns: int) -> list[Any]:

@@ -34,7 +34,7 @@ NEW_STREAM_WINDOW = 60 * STAMPS_PER_S
 LARGEST_STAMP = (1 << 48) - 1
 SHORTEST_PASSPHRASE = 12
 MAX_STREAMS = 256  # Senders remembered. Only those who know the key are, so this bounds a fault, not an attack.
-# What is heard on a signed link without a signature: a telemetry radio reports on itself and has no key. Nothing here
+# Accepted on a signed link without a signature: a telemetry radio reports on itself and has no key. Nothing here
 # can command us, move the pose or change a parameter.
 ACCEPTED_UNSIGNED = frozenset({mavlink.MAVLINK_MSG_ID_RADIO_STATUS})
 
@@ -181,7 +181,7 @@ class LinkSigning:
         packer.signing.timestamp = self.clock.next()
 
     def accepts(self, raw: bytes, message_id: int) -> bool:
-        """Whether a whole frame with a good checksum may be listened to."""
+        """Return whether a whole frame with a good checksum may be listened to."""
         if raw[0] != MARKER_V2 or not raw[2] & mavlink.MAVLINK_IFLAG_SIGNED:
             with self._lock:
                 heard = message_id in ACCEPTED_UNSIGNED

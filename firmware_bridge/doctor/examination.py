@@ -34,7 +34,7 @@ Say = Callable[[DoctorFinding], None]  # Called with each finding as it is made
 
 @dataclass
 class Examination:
-    """What was found."""
+    """Result of an examination."""
 
     identity: Identity  # Of the autopilot
     findings: list[DoctorFinding] = field(default_factory=list)  # In order
@@ -58,7 +58,7 @@ class Examination:
         return EXIT_STATUS[self.level]
 
     def changes(self) -> dict[str, float]:
-        """What `repair` would write: parameter to value."""
+        """Return the changes that `repair` would write: parameter to value."""
         proposed = [f.change for f in self.findings if f.change is not None]
         return {change.parameter: change.value for change in proposed}
 
@@ -138,9 +138,9 @@ def examine(
 
 @dataclass(frozen=True)
 class Repair:
-    """What was mended."""
+    """Result of a repair."""
 
-    written: tuple[WrittenParameter, ...]  # What was changed and read back, in order
+    written: tuple[WrittenParameter, ...]  # Changed and read back, in order
     reboot_needed: tuple[str, ...]  # Parameters that count only from the next boot
     # AutopilotParameter to the reason why it could not be mended
     failed: Mapping[str, str] = field(default_factory=dict)

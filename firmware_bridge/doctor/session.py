@@ -130,7 +130,7 @@ class Session:
         )
 
     def vehicle(self) -> VehicleStatus:
-        """What the autopilot last said of itself."""
+        """Return the last reported state of the autopilot."""
         return self.telemetry.vehicle.status(time.monotonic_ns())
 
     # --- talk ---
@@ -227,7 +227,7 @@ class Session:
     # --- one turn of the wheel ---
 
     def is_autopilot(self, message: Any) -> bool:
-        """Whether the autopilot served sent it, not another component or vehicle."""
+        """Return whether the autopilot served sent it, not another component or vehicle."""
         known = self.telemetry.autopilot
         return (
             known is not None

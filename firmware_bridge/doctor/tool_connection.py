@@ -52,7 +52,7 @@ class ToolConnection:
 
     @property
     def is_open(self) -> bool:
-        """Whether the device or socket is open."""
+        """Return whether the device or socket is open."""
         return self._transport is not None
 
     @property
