@@ -80,11 +80,7 @@ class Channel:
     """See the module. Nothing here raises into a sender.
 
     Args:
-        settings: How it behaves.
-        endpoint: Where it leads; a serial line's speed sets the share of answers.
-        make: Makes the transport, anew for every attempt.
-        user: Who is told of what comes.
-        peers: Who is at the other end; taken by the channel's thread alone.
+        endpoint: A serial line's speed sets the share of answers.
         signing: Signs what goes and judges what comes; None leaves both alone.
 
     Attributes:

@@ -92,11 +92,8 @@ class Addressee:
 def command_message(command: FlightCommand, to: Addressee, fix: GlobalFix | None, confirmation: int) -> Any:
     """The message that asks for a command.
 
-    Args:
-        command: What is asked.
-        to: Of whom.
-        fix: Where the vehicle is on the globe; needed to fly somewhere.
-        confirmation: 0 the first time, then counted up.
+    Flying somewhere needs a fix of the vehicle's position on the globe. `confirmation` is 0 the first time, then
+    counted up.
 
     Raises:
         InvalidValueError: The autopilot's commands are not known, or there is no fix.

@@ -42,10 +42,7 @@ class Component:
     One caller at a time.
 
     Args:
-        component_id: The companion's.
-        table: Its parameters.
         video: The stream to announce; None for none.
-        started_ns: Monotonic time of our start.
     """
 
     def __init__(self, component_id: int, table: ParameterTable, video: VideoSettings | None, started_ns: int) -> None:
@@ -67,13 +64,7 @@ class Component:
         return frozenset(Address(system, i) for i in ids)
 
     def take(self, message: Any, around: AnswerContext, post: Post) -> None:
-        """Answer a message, if it is for us to answer.
-
-        Args:
-            message: Any, from any sender but ourselves.
-            around: What is known now.
-            post: Where answers go.
-        """
+        """Answer a message, if it is for us to answer."""
         target = target_of(message)
         if target is None:
             return

@@ -51,8 +51,7 @@ class ComputerMonitor:
     """Reads the figures; each call reports the time since the one before.
 
     Args:
-        root: Where /proc and /sys are found; another folder in tests.
-        disk: A path on the file system whose room is reported.
+        root: Folder of /proc and /sys; another one in tests.
     """
 
     def __init__(self, root: Path = Path("/"), disk: Path = Path("/")) -> None:

@@ -24,10 +24,6 @@ ECHO_OF_LAST_RUN_NS = 1_000_000_000  # For so long after the start an echo may b
 class LinkDispatcher:
     """The `firmware_bridge.channel.ChannelUser` of a link's connections.
 
-    Args:
-        settings: Of the link.
-        parameters: What ground stations may see and set.
-
     Attributes:
         lock: Guards `telemetry` (the pose history in it guards itself).
         telemetry: What is heard of the autopilot.

@@ -28,7 +28,6 @@ class EventTail:
     Args:
         path: The file of `log.events`; it may not exist yet.
         from_end: Begin at the end instead of some way before it.
-        first_bytes: How much of an existing log is read at first.
     """
 
     def __init__(self, path: Path, *, from_end: bool = False, first_bytes: int = FIRST_BYTES) -> None:

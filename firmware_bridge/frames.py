@@ -46,9 +46,6 @@ class FrameReader:
     The checksum is verified; signatures are `signing`'s. Messages that the dialect does not know cannot be checked and
     are skipped, counted in ``unknown``.
 
-    Args:
-        peer: Whose bytes they are.
-
     Attributes:
         bytes_received: All bytes fed in.
         bytes_bad: Bytes that belonged to no good frame.

@@ -101,11 +101,7 @@ class FtpPacket:
 
 
 class FtpServer:
-    """Answers the packets of any number of clients; they share the sessions.
-
-    Args:
-        files: Name to content, all in the root folder.
-    """
+    """Answers the packets of any number of clients; they share the sessions."""
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
         self._files = dict(files)

@@ -50,9 +50,6 @@ class GimbalHistory:
 
     The first source heard is served until it falls silent; the newer message is preferred to MOUNT_ORIENTATION from
     then on.
-
-    Args:
-        limits: How far samples may be stretched.
     """
 
     def __init__(self, limits: GimbalLimits | None = None) -> None:

@@ -73,13 +73,7 @@ def version_text(version: Version) -> str:
 
 
 def identity_of(autopilot: Autopilot, vehicle_type: int, message: Any | None) -> Identity:
-    """Reads AUTOPILOT_VERSION.
-
-    Args:
-        autopilot: From the HEARTBEAT.
-        vehicle_type: From the HEARTBEAT.
-        message: AUTOPILOT_VERSION, or None when it did not come.
-    """
+    """Reads AUTOPILOT_VERSION."""
     if message is None:
         return Identity(autopilot, vehicle_type)
     packed = message.flight_sw_version

@@ -50,11 +50,6 @@ class FlightLink:
     Only the served autopilot moves the pose, and only to it, where it was heard, do targets and commands go. Heartbeats
     and texts go everywhere, and questions are answered wherever they come from.
 
-    Args:
-        settings: How to reach the autopilot, and who else listens.
-        make: Makes the autopilot's transport; replaced in tests.
-        parameters: What ground stations may see and set.
-
     Attributes:
         settings: As given.
         channels: The connections; the first is the autopilot's.

@@ -74,15 +74,10 @@ class DaemonState:
     not_sent: str = ""  # Reason why they do not; empty when they do
     site: str = ""  # Of the decision in words, or why there is none
     timings_ms: dict[str, Any] = field(default_factory=dict)  # Newest percentiles, by stage
-    counters: dict[str, Any] = field(default_factory=dict)  # Newest counters
 
 
 class MonitorState:
-    """Takes messages and events, in one thread; `firmware_bridge.monitor_view` shows it.
-
-    Args:
-        session: The link, or None for the event log alone.
-    """
+    """Takes messages and events, in one thread; `firmware_bridge.monitor_view` shows it."""
 
     def __init__(self, session: Session | None) -> None:
         self.session = session
@@ -165,44 +160,8 @@ class MonitorState:
 
     def on_event(self, event: Mapping[str, Any], now_ns: int) -> None:
         """Take one event of the daemon."""
-        daemon = self.daemon = self.daemon or DaemonState()
-        kind = event["event"]
-        text = ""
-        bad = False
-        if kind == "transition":
-            daemon.state, daemon.reason = str(event.get("to_state")), str(event.get("reason"))
-            text = f"{event.get('from_state')} -> {daemon.state}: {daemon.reason}"
-            bad = daemon.state in ("hold", "abort")
-        elif kind == "target-refused":
-            text, bad = f"target refused by the link: {event.get('reason')}", True
-            daemon.sending, daemon.not_sent = False, str(event.get("reason"))
-        elif kind == "target-start":
-            daemon.sending, daemon.not_sent = True, ""
-            text = f"targets go out: {event.get('reason')}"
-        elif kind == "target-stop":
-            daemon.sending, daemon.not_sent = False, str(event.get("reason"))
-            text, bad = f"targets stop: {event.get('reason')}", True
-        elif kind == "no-site":
-            daemon.site = f"none, {event.get('reason')}: {event.get('detail')}"
-            text = f"no site, {event.get('reason')}: {event.get('detail')}"
-        elif kind in ("site-chosen", "site-changed"):
-            daemon.site = _site_words(event.get("site"))
-            text = f"{kind.replace('-', ' ')}: {daemon.site}"
-        elif kind == "health":
-            reasons = ", ".join(map(str, event.get("reasons") or ()))
-            daemon.health = f"{event.get('state')}{': ' + reasons if reasons else ''}"
-            text = f"health {daemon.health}"
-            bad = event.get("state") in ("degraded", "failed")
-        elif kind in ("status", "stop"):
-            timings = event.get("timings_ms")
-            daemon.timings_ms = timings if isinstance(timings, dict) else daemon.timings_ms
-            daemon.state = str(event.get("state", daemon.state))
-            daemon.counters = {k: v for k, v in event.items() if isinstance(v, int)}
-            text = f"stopped: {event.get('reason')}" if kind == "stop" else ""
-            daemon.sending = daemon.sending and kind != "stop"
-        elif kind not in QUIET:
-            text = f"{kind} {_details(event)}".rstrip()
-            bad = kind in ("hang", "map-reset", "crash", "failed")
+        self.daemon = self.daemon or DaemonState()
+        text, bad = _words_of(event, self.daemon)
         if text:
             self._say(now_ns, "daemon", text, bad)
 
@@ -219,6 +178,39 @@ class MonitorState:
         self.news.append(said)
         if bad or _REJECTION.search(text):
             self.rejections.append(said)
+
+
+def _words_of(event: Mapping[str, Any], daemon: DaemonState) -> tuple[str, bool]:
+    """Take an event into the daemon's state; return it in words, and whether it is bad. Empty words are not shown."""
+    kind, reason = event["event"], str(event.get("reason"))
+    if kind == "transition":
+        daemon.state, daemon.reason = str(event.get("to_state")), reason
+        return f"{event.get('from_state')} -> {daemon.state}: {reason}", daemon.state in ("hold", "abort")
+    if kind == "target-start":
+        daemon.sending, daemon.not_sent = True, ""
+        return f"targets go out: {reason}", False
+    if kind in ("target-refused", "target-stop"):
+        daemon.sending, daemon.not_sent = False, reason
+        return f"{'targets stop' if kind == 'target-stop' else 'target refused by the link'}: {reason}", True
+    if kind == "no-site":
+        daemon.site = f"none, {reason}: {event.get('detail')}"
+        return f"no site, {reason}: {event.get('detail')}", False
+    if kind in ("site-chosen", "site-changed"):
+        daemon.site = _site_words(event.get("site"))
+        return f"{kind.replace('-', ' ')}: {daemon.site}", False
+    if kind == "health":
+        reasons = ", ".join(map(str, event.get("reasons") or ()))
+        daemon.health = f"{event.get('state')}{': ' + reasons if reasons else ''}"
+        return f"health {daemon.health}", event.get("state") in ("degraded", "failed")
+    if kind in ("status", "stop"):
+        timings = event.get("timings_ms")
+        daemon.timings_ms = timings if isinstance(timings, dict) else daemon.timings_ms
+        daemon.state = str(event.get("state", daemon.state))
+        daemon.sending = daemon.sending and kind != "stop"
+        return f"stopped: {reason}" if kind == "stop" else "", False
+    if kind in QUIET:
+        return "", False
+    return f"{kind} {_details(event)}".rstrip(), kind in ("hang", "map-reset", "crash", "failed")
 
 
 def _details(event: Mapping[str, Any]) -> str:

@@ -164,10 +164,7 @@ class RangeHeights:
     def add(self, ident: int, height: Height, ned_m: Vector | None) -> bool:
         """Takes a height of one sensor; False when it is held back as a jump.
 
-        Args:
-            ident: Of the sensor.
-            height: Sample.
-            ned_m: Position at its time, m; None where it is not known.
+        `ned_m` is the position at its time, m; None where it is not known.
         """
         sensor = self._sensors.get(ident)
         if sensor is None:

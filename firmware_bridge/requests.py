@@ -19,8 +19,8 @@ class CommandServer:
     """Answers the commands to one component. Pure.
 
     Args:
-        messages: Message id to what is sent when it is asked for.
-        older: Commands from before MAV_CMD_REQUEST_MESSAGE to the message id they ask for.
+        messages: Message id to the source of its messages.
+        older: Commands older than MAV_CMD_REQUEST_MESSAGE to the id of the message they ask for.
     """
 
     def __init__(self, messages: Mapping[int, MessageSource], older: Mapping[int, int]) -> None:

@@ -169,11 +169,7 @@ class InnovationSum:
 
 
 class ResetRule:
-    """Decides whether an innovation is a reset.
-
-    Args:
-        limits: Of ordinary flight.
-    """
+    """Decides whether an innovation is a reset."""
 
     def __init__(self, limits: ResetLimits) -> None:
         self._limits = limits
@@ -181,10 +177,7 @@ class ResetRule:
     def position_jumps(self, a: Position, b: Position, told: bool = False) -> bool:
         """Return whether the local frame has moved between two positions.
 
-        Args:
-            a: Earlier one.
-            b: Later one.
-            told: The autopilot tells of a reset at about this time.
+        `told`: the autopilot tells of a reset at about this time.
         """
         seconds = (b.at_ns - a.at_ns) / NS_PER_S
         return self._moved(position_innovation(a, b), *_speeds(a, b), seconds, told)

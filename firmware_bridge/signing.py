@@ -100,7 +100,6 @@ class StampClock:
 
     Args:
         first: Where to start; at least the stamp persisted by the last run.
-        now_ns: Our monotonic clock.
     """
 
     def __init__(self, first: int, now_ns: Callable[[], int]) -> None:
@@ -141,10 +140,6 @@ class LinkSigning:
 
     Thread-safe.
 
-    Args:
-        key: The secret.
-        clock: Our stamps.
-
     Attributes:
         accepted: Frames with a good signature.
         unsigned: Frames ignored for want of a signature.
@@ -161,12 +156,7 @@ class LinkSigning:
         self.forged = 0
 
     def problem(self, where: str, key: Path | None) -> str:
-        """Return why the link is silent although frames come; empty when it is not.
-
-        Args:
-            where: Connection string.
-            key: File of the key, for the advice.
-        """
+        """Return why the link is silent although frames come; empty when it is not."""
         ignored = self.unsigned + self.forged
         if self.accepted or not ignored:
             return ""

@@ -22,11 +22,7 @@ AHEAD = 15 * STAMPS_PER_S
 
 
 class StampFile:
-    """The stamp before which nothing will be signed any more.
-
-    Args:
-        path: The file; its folder must be writable.
-    """
+    """The stamp before which nothing will be signed any more."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -49,14 +49,7 @@ class Timesync:
         return timesync(0, now_ns, system, component)
 
     def reply(self, raw: bytes, message: Any, now_ns: int, own: tuple[int, int]) -> Any | None:
-        """Return the immediate answer to a TIMESYNC question, or None when it does not ask us.
-
-        Args:
-            raw: The frame, for the addressee.
-            message: The TIMESYNC.
-            now_ns: Our time of its arrival.
-            own: Our system and component.
-        """
+        """Return the immediate answer to a TIMESYNC question, or None when it does not ask us."""
         if message.tc1 != 0 or not _is_for(raw, own):
             return None
         return timesync(now_ns, message.ts1, message.get_srcSystem(), message.get_srcComponent())

@@ -10,10 +10,6 @@ class TokenBucket:
 
     A taker may overdraw once, by the size of what it takes, so that one large frame always passes; the next waits until
     the debt is paid.
-
-    Args:
-        bytes_per_s: Rate.
-        burst_bytes: Most that gathers while nothing passes.
     """
 
     def __init__(self, bytes_per_s: float, burst_bytes: float) -> None:

@@ -126,11 +126,6 @@ def mode_of(autopilot: Autopilot, vehicle_type: int, custom_mode: int) -> tuple[
     """The mode's name and whether it ends on the ground.
 
     An unknown number gives ``MODE(n)`` and False: not landing, so nothing is decided on it.
-
-    Args:
-        autopilot: Whose numbering applies.
-        vehicle_type: MAV_TYPE of the HEARTBEAT.
-        custom_mode: Its ``custom_mode``.
     """
     if autopilot is Autopilot.ARDUPILOT and vehicle_type in COPTER_TYPES:
         name = COPTER_MODES.get(custom_mode, f"MODE({custom_mode})")

@@ -88,12 +88,8 @@ def examine(
 ) -> Examination:
     """Look at everything that decides whether a landing on a target can work.
 
-    Args:
-        session: To the autopilot; it need not be connected yet.
-        listen_s: How long the link is measured; 0 leaves that out, and the latency with it.
-        latency: What the daemon has measured of itself, if anything.
-        timeout_s: How long the autopilot is waited for.
-        say: Told of each finding at once.
+    The link is measured for `listen_s` seconds; 0 leaves that and the latency out. `latency` is what the daemon has
+    measured of itself. `say` is told of each finding at once.
 
     Raises:
         LinkError: The autopilot is not heard, or is neither ArduPilot nor PX4.
@@ -150,10 +146,6 @@ def repair(session: Session, report: Examination) -> Repair:
     """Write what the findings propose, and read each back. Never while armed.
 
     One that does not take its value keeps none of the others from being mended.
-
-    Args:
-        session: To the autopilot.
-        report: What `examine` found.
 
     Raises:
         ParameterError: The vehicle is armed; nothing was written.

@@ -98,10 +98,6 @@ def encode_value(value: float, kind: int, encoding: ParameterEncoding) -> float:
 def read_parameters(session: Session, names: Iterable[str]) -> dict[str, AutopilotParameter | None]:
     """Read parameters by name.
 
-    Args:
-        session: Connected or not yet.
-        names: Which.
-
     Returns:
         Every name; None for one that the autopilot does not have (it stays silent about it).
 
@@ -144,10 +140,6 @@ def read_parameters(session: Session, names: Iterable[str]) -> dict[str, Autopil
 
 def write_parameters(session: Session, values: Mapping[str, float]) -> list[WrittenParameter]:
     """Write parameters and read each back; those that hold the value already are left alone.
-
-    Args:
-        session: Connected or not yet.
-        values: AutopilotParameter name to the number it shall hold.
 
     Returns:
         What was changed, in order.
