@@ -34,7 +34,7 @@ from landing.taxonomy import Taxonomy
 from sim.flight.daemon import EventTail
 from sim.flight.plan import Fault, FlightPlan, FlightResult, PlannedFault
 from sim.flight.runs import fly_one
-from sim.vehicle.autopilot_process import FULL_WIND_M
+from sim.vehicle import WIND_FULL_HEIGHT_M
 from sim.world import procedural, save_world
 from tests.edge.fake_model import build
 
@@ -220,7 +220,7 @@ def store(path: Path, series: str, row: dict[str, Any]) -> None:
             "attitude_noise_deg": ATTITUDE_NOISE_DEG,
             "camera_latency_s": LATENCY_S,
             "gust_sd_share_of_wind": GUST_SHARE,
-            "full_wind_from_m": FULL_WIND_M,
+            "full_wind_from_m": WIND_FULL_HEIGHT_M,
             "camera": f"painted, {WIDTH_PX}x{HEIGHT_PX} at 10 Hz, 80 deg",
         }
         document["series"][series] = {"summary": summary(rows), "flights": rows}

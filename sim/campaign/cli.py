@@ -30,7 +30,7 @@ import click
     "--worlds",
     default="scenes",
     show_default=True,
-    help="Specifications, taken in turn: scenes, procedural, worst:all, photo:FILE?...",
+    help="Specifications, taken in turn: scenes, procedural, adversarial:all, photo:FILE?...",
 )
 @click.option(
     "--policy", "policies", help="Names with commas, or all; with --replay, whose landing.  [default: touchdown]"

@@ -31,7 +31,7 @@ from sim.flight.link import InProcessLink
 from sim.flight.loop import BOOT_NS, CameraSample, FlightLoop, SimulatedClock, no_stopwatch
 from sim.vehicle import Wind
 from sim.vehicle.autopilot import Mode
-from sim.vehicle.autopilot.core import TICK_MS, Autopilot, AutopilotConfig
+from sim.vehicle.autopilot.core import TICK_MS, AutopilotConfig, StandInAutopilot
 from sim.vehicle.autopilot.flight import EstimatorErrors
 from sim.world import ActorState, World
 
@@ -43,7 +43,6 @@ MAX_FRAME_AGE_NS = round(CameraSection.model_fields["max_frame_age_ms"].default 
 POSITION_ONLY = 0b110111111000
 """Type mask of a SET_POSITION_TARGET: no velocity, acceleration or yaw."""
 
-WIND_FULL_HEIGHT_M = 60.0
 PILOT = "pilot"
 
 PRECISION_LANDING = {
@@ -87,7 +86,7 @@ class SceneHardware:
         rng: Randomness of the camera.
     """
 
-    def __init__(self, conditions: SceneConditions, autopilot: Autopilot, rng: np.random.Generator) -> None:
+    def __init__(self, conditions: SceneConditions, autopilot: StandInAutopilot, rng: np.random.Generator) -> None:
         self.fps = conditions.fps
         self.max_frame_age_ns = MAX_FRAME_AGE_NS
         self._conditions = conditions
@@ -135,7 +134,7 @@ class Landing:
         self.world = world
         self._eyes = eyes
         self._clock = SimulatedClock()
-        self._autopilot = Autopilot(autopilot_config(scene, start_ne_m, setup.autopilot))
+        self._autopilot = StandInAutopilot(autopilot_config(scene, start_ne_m, setup.autopilot))
         self._autopilot.connect(PILOT)
         commands = setup.authority.level is not AuthorityLevel.ADVISE
         self.link = InProcessLink(
@@ -286,7 +285,7 @@ def autopilot_config(scene: Scene, start_ne_m: tuple[float, float], parameters: 
         start_yaw_deg=c.yaw_deg,
         airborne_height_m=c.height_m,
         airborne_mode=Mode.GUIDED,
-        wind=Wind(c.wind_mps, c.wind_from_deg, c.gust_mps, full_height_m=WIND_FULL_HEIGHT_M),
+        wind=Wind(c.wind_mps, c.wind_from_deg, c.gust_mps),
         seed=int(scene_stream(scene.key, "autopilot").integers(1 << 30)),
         errors=EstimatorErrors(
             position_bias_ned_m=(float(bias[0]), float(bias[1]), 0.0),

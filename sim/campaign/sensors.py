@@ -21,7 +21,7 @@ from landing.geometry import FloatArray, quaternion_from_euler
 from landing.types import Frame, Pose, Segmentation
 from sim.camera import Motion
 from sim.camera.effects import Effects
-from sim.camera.sensor import Shutter
+from sim.camera.sensor import CameraSensor
 from sim.campaign.perception_errors import PerceptionErrorModel, PerceptionErrorSampler
 from sim.campaign.ranges import SceneConditions
 from sim.flight.loop import CameraSample, FrameSource
@@ -168,7 +168,7 @@ class NetworkSensor:
 
     overlaps = False
 
-    def __init__(self, world: World, shutter: Shutter, runtime: Runtime) -> None:
+    def __init__(self, world: World, shutter: CameraSensor, runtime: Runtime) -> None:
         self.world = world
         self.timings_ms: dict[str, float] = {}
         self._shutter = shutter

@@ -15,7 +15,7 @@ import cv2
 from edge.resolved import ResolvedDecision, resolve_decision
 from edge.runtimes import Runtime
 from landing.settings import AuthoritySettings, DecisionSection, DirectorSettings
-from sim.camera.sensor import Shutter
+from sim.camera.sensor import CameraSensor
 from sim.campaign.code import code_digest
 from sim.campaign.landing import FlightSetup, Landing
 from sim.campaign.perception_errors import PerceptionErrorModel, load_error_model
@@ -198,7 +198,7 @@ def _eyes(plan: Plan, scene: Scene, place: SceneGround) -> SensorModel:
         network = _network(plan.model)
         require_classes(network, place.world)
         noise_seed = int(stream(scene.key, "eyes").integers(1 << 30))
-        shutter = Shutter(camera, camera_effects(scene.conditions, noise_seed))
+        shutter = CameraSensor(camera, camera_effects(scene.conditions, noise_seed))
         return NetworkSensor(place.world, shutter, network)
     model = _error_model(plan.errors)
     rng = stream(scene.key, "eyes")

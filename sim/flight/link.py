@@ -22,8 +22,7 @@ from landing.command import CommandAnswer, CommandRequest
 from landing.errors import InvalidValueError
 from landing.types import LandingTarget, Pose
 from landing.vehicle import VehicleStatus
-from sim.vehicle.autopilot.core import Autopilot as StandIn
-from sim.vehicle.autopilot.core import LinkId
+from sim.vehicle.autopilot.core import LinkId, StandInAutopilot
 
 LINK = "daemon"
 ASK_PERIOD_NS = 50_000_000
@@ -73,7 +72,7 @@ class InProcessLink:
 
     def __init__(
         self,
-        autopilot: StandIn,
+        autopilot: StandInAutopilot,
         settings: LinkSettings,
         conditions: LinkFaults,
         rng: np.random.Generator,

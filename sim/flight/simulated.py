@@ -35,14 +35,14 @@ from landing.types import Pose
 from sim.camera import Motion
 from sim.camera.effects import Effects
 from sim.camera.orders import OrderTail, Stall, Visit
-from sim.camera.sensor import Shutter
+from sim.camera.sensor import CameraSensor
 from sim.camera.shake import Shake
 from sim.campaign.sensors import NetworkSensor
 from sim.flight.daemon import ORDERS, EventTail
 from sim.flight.link import LINK, InProcessLink
 from sim.flight.loop import TICK_NS, CameraSample, FlightLoop, SimulatedClock, no_stopwatch
 from sim.flight.plan import FlightPlan
-from sim.vehicle.autopilot import TICK_S, Autopilot
+from sim.vehicle.autopilot import TICK_S, StandInAutopilot
 from sim.vehicle.autopilot_process import Links, StartConditions
 from sim.vehicle.standin import StandIn, standin_config
 from sim.world import World
@@ -195,7 +195,7 @@ class SimulatedDaemon:
         self._events.write("model", path=runtime.path, name=runtime.spec.name, taxonomy=flight.classes.name)
         self._events.write("flight", sha256=flight.digest, value=Exact(flight.as_dict()))
         camera, effects = flight.camera, effects_of(plan)
-        eyes = NetworkSensor(world, Shutter(camera, effects, plan.painted), runtime)
+        eyes = NetworkSensor(world, CameraSensor(camera, effects, plan.painted), runtime)
         decider = Decider(flight.decision, flight.classes, camera)
         self._pipeline = Pipeline(eyes, decider, camera, clock.ns, no_stopwatch, PictureMonitor(flight.picture, camera))
         self._control = Control(flight.director, link, self._events, flight.authority)
@@ -260,14 +260,14 @@ class SimulatedStandIn(StandIn):
         self.clock = SimulatedClock()
         self.daemon: SimulatedDaemon | None = None
         self._link: InProcessLink | None = None
-        self._autopilot = Autopilot(standin_config(conditions))
+        self._autopilot = StandInAutopilot(standin_config(conditions))
         self._inbox = bytearray()
         self._theirs: Any = mavlink.MAVLink(None, srcSystem=1, srcComponent=1)
         self._parser: Any = mavlink.MAVLink(None)
 
     def start(self, stack: ExitStack) -> None:
         """See `AutopilotProcess`; a second start is a vehicle at the start again."""
-        self._autopilot = Autopilot(standin_config(self._conditions))
+        self._autopilot = StandInAutopilot(standin_config(self._conditions))
         self._autopilot.connect(STATION)
         if self._link is not None:
             self._link.autopilot = self._autopilot

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass, replace
 
 from edge.lens import camera_for_size
-from edge.photo import Fact, PhotoFacts
+from edge.look.photo import Fact, PhotoFacts
 from landing.camera import CameraModel, Mount
 from landing.errors import CameraError, InvalidValueError
 from landing.types import Pose
@@ -23,6 +23,10 @@ LEAST_DOWN_DEG = 45.0
 MOST_ROLL_DEG = 45.0
 SAME_SHAPE = 0.02
 """Pictures whose aspect ratios differ by less are of one shape."""
+
+ASSUMED = "--assume-nadir"
+UNKNOWN = Fact(-90.0, "nowhere")
+"""Pitch of a view that is refused because nothing says it."""
 
 AGREE = 0.05
 """Sources of the focal length that differ by more disagree."""
@@ -97,7 +101,7 @@ def view_of(size_px: tuple[int, int], facts: PhotoFacts, given: Given) -> View:
             "the file does not say where the camera looked; give --assume-nadir if it looked straight down, "
             "or --pitch-deg"
         )
-        pitch = Fact(-90.0, "not known")
+        pitch = UNKNOWN
     roll_deg = 0.0
     if facts.roll_deg is not None and abs(facts.roll_deg.value) <= MOST_ROLL_DEG:
         roll_deg = facts.roll_deg.value
@@ -117,12 +121,10 @@ def view_of(size_px: tuple[int, int], facts: PhotoFacts, given: Given) -> View:
     camera = replace(lens.camera, mount=mount)
     source = (
         f"height {height.value:g} m from {height.source}, horizontal field of view {camera.hfov_deg:.1f} degrees from "
-        f"{lens.source}, pitch {pitch.value:g} degrees from {pitch.source}"
+        f"{lens.source}, "
     )
+    source += "pitch not known" if pitch is UNKNOWN else f"pitch {pitch.value:g} degrees from {pitch.source}"
     return View(camera, height.value, source, tuple(notes), refused)
-
-
-ASSUMED = "--assume-nadir"
 
 
 @dataclass(frozen=True)
