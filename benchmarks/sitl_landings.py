@@ -31,9 +31,9 @@ import onnx
 from benchmarks.runner import RESULTS, ROOT, Figures, benchmark, describe, save
 from landing.errors import TouchdownError
 from landing.taxonomy import Taxonomy
-from sim.flight.daemon import EventTail
+from sim.flight.daemon import DaemonEvents
+from sim.flight.fly import fly_one
 from sim.flight.plan import Fault, FlightPlan, FlightResult, PlannedFault
-from sim.flight.runs import fly_one
 from sim.vehicle import WIND_FULL_HEIGHT_M
 from sim.world import procedural, save_world
 from tests.edge.fake_model import build
@@ -121,7 +121,7 @@ def plan_of(autopilot: str, series: str, seed: int, out: Path) -> FlightPlan:
 
 def decisions_hz(folder: Path) -> float | None:
     """How often the daemon decided, from its first to its last; None when it never did."""
-    tail = EventTail(folder / "events.jsonl")
+    tail = DaemonEvents(folder / "events.jsonl")
     tail.read()
     ready, stop = tail.last("ready"), tail.last("stop")
     if ready is None or stop is None:

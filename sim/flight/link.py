@@ -14,7 +14,7 @@ import numpy as np
 
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.messages import HealthState, Severity, heartbeat_message, statustext_messages
-from firmware_bridge.report import Refusal, SendResult
+from firmware_bridge.report import LinkStatus, Refusal, SendResult
 from firmware_bridge.settings import LinkSettings
 from firmware_bridge.target import landing_target_message
 from firmware_bridge.telemetry import Telemetry
@@ -166,6 +166,10 @@ class InProcessLink:
     def vehicle(self, now_ns: int) -> VehicleStatus:
         """What the autopilot says of itself."""
         return self.telemetry.vehicle.status(now_ns)
+
+    def status(self, now_ns: int) -> LinkStatus:
+        """State of the link."""
+        return LinkStatus("in process", connected=True, alive=self.telemetry.vehicle.alive(now_ns))
 
     def send_heartbeat(self, state: HealthState) -> SendResult:
         """Says how we are."""

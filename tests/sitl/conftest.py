@@ -17,9 +17,9 @@ import onnx
 import pytest
 
 from landing.taxonomy import Taxonomy
-from sim.flight.daemon import EventTail
+from sim.flight.daemon import DaemonEvents
+from sim.flight.fly import fly_one
 from sim.flight.plan import FlightPlan, FlightResult
-from sim.flight.runs import fly_one
 from sim.vehicle.sitl import SIMULATORS, MissingSimulatorError, find_simulator
 from sim.world import procedural, save_world
 from tests.edge.fake_model import build
@@ -140,7 +140,7 @@ class Fleet:
         )
         plan = replace(plan, **case.plan)
         result = fly_one(plan)
-        tail = EventTail(plan.out / "events.jsonl")
+        tail = DaemonEvents(plan.out / "events.jsonl")
         flown = Flown(case, result, tail.read())
         if RECORDS:
             self._record(autopilot, name, flown)
