@@ -27,6 +27,9 @@ MAX_TURN_RAD_S, TURN_SLACK_RAD = math.radians(150.0), math.radians(5.0)
 MAX_SPEED_M_S, WAY_SLACK_M = 30.0, 1.5
 """A vehicle that turns or flies faster between two frames has not done so: its frame has moved."""
 
+FARTHEST_M = 1e7
+"""No vehicle has larger local coordinates, m: a quarter of the way around the Earth."""
+
 _POSE: TypeAdapter[Pose | None] = TypeAdapter(Pose | None)
 _FRAME: TypeAdapter[EstimatorFrame | None] = TypeAdapter(EstimatorFrame | None)
 
@@ -264,6 +267,9 @@ class Decider:
             return NoSite(NoSiteReason.NO_POSE, f"{missing} at capture time is not known")
         if pose.height_agl_m is None:
             return NoSite(NoSiteReason.NO_HEIGHT, "height above ground is not known")
+        position = pose.position_ned_m
+        if position is not None and max(map(abs, position)) > FARTHEST_M:
+            return NoSite(NoSiteReason.NO_POSE, f"position {position} is farther than {FARTHEST_M:g} m from the origin")
         settings = self._settings
         lowest_m = min(settings.watch_height_m, settings.min_height_m)
         if not lowest_m <= pose.height_agl_m <= settings.max_height_m:

@@ -51,10 +51,6 @@ class Frame:
         return int(self.image_bgr.shape[0])
 
 
-FARTHEST_M = 1e7
-"""Local coordinates of no vehicle are larger: a quarter of the way around the Earth, m."""
-
-
 @dataclass(frozen=True)
 class Pose:
     """Where the vehicle is and how it is turned, at one moment.
@@ -84,8 +80,8 @@ class Pose:
             attitude = getattr(self, name)
             if attitude is not None:
                 object.__setattr__(self, name, normalized(attitude))
-        if self.position_ned_m is not None and not all(abs(x) <= FARTHEST_M for x in self.position_ned_m):
-            raise InvalidValueError(f"pose position {self.position_ned_m} is not within {FARTHEST_M:g} m of the origin")
+        if self.position_ned_m is not None and not all(map(math.isfinite, self.position_ned_m)):
+            raise InvalidValueError(f"pose position {self.position_ned_m} is not finite")
         if self.height_agl_m is not None and not math.isfinite(self.height_agl_m):
             raise InvalidValueError(f"pose height {self.height_agl_m} is not finite")
 

@@ -169,6 +169,15 @@ def test_nan_never_gets_into_a_pose(bad):
 ANY = st.floats(allow_nan=True, allow_infinity=True)
 
 
+def test_a_position_that_no_vehicle_has_gives_no_site_and_no_error():
+    plane = np.zeros((8, 8), np.uint8)
+    segmentation = Segmentation(plane, plane, np.stack([plane] * 4), 0)
+    decision = Decider(SETTINGS, TAXONOMY, CAMERA).observe(
+        segmentation, Pose(0, (1.0, 0.0, 0.0, 0.0), (0.0, 3.6e307, 0.0), 1.0), 0
+    )
+    assert isinstance(decision.selection, NoSite) and "farther than 1e+07 m" in decision.selection.detail
+
+
 @settings(max_examples=200, deadline=None)
 @given(
     quaternion=st.one_of(st.none(), st.tuples(ANY, ANY, ANY, ANY), st.just((1.0, 0.0, 0.0, 0.0))),
