@@ -31,10 +31,10 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(PIP) -e ".[dev]"
 	@touch $@ $(VENV)/.base
 
-# With PHOTOS=folder (and HEIGHT_M=30 where the files do not say it): the same decision on real photographs.
+# With PHOTOS=folder: the same decision on real photographs. HEIGHT_M=30 and NADIR=1 (straight down) say what files do not.
 demo: $(VENV)/.base
 ifdef PHOTOS
-	$(BIN)/touchdown edge look $(PHOTOS) --model models/semantic-drone-fast.onnx $(if $(HEIGHT_M),--height-agl-m $(HEIGHT_M)) --out out/photos
+	$(BIN)/touchdown edge look $(PHOTOS) --model models/semantic-drone-fast.onnx $(if $(HEIGHT_M),--height-agl-m $(HEIGHT_M)) $(if $(NADIR),--assume-nadir) --out out/photos
 else
 	$(BIN)/touchdown sim land --seed 16 --out out/demo
 endif

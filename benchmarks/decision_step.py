@@ -26,14 +26,14 @@ from landing.decider import Decider, Decision
 from landing.settings import DecisionSettings
 from landing.taxonomy import Taxonomy
 from landing.types import Pose, Segmentation
-from sim.campaign.confusion import load_confusion
 from sim.campaign.landing import Landing
-from sim.campaign.place import Place, make_place
+from sim.campaign.perception_errors import load_error_model
 from sim.campaign.policies import Policy
 from sim.campaign.ranges import stream
 from sim.campaign.scene import Scene, draw_scene
+from sim.campaign.scene_ground import SceneGround, make_scene_ground
+from sim.campaign.sensors import LabelSensor, true_camera
 from sim.campaign.task import Plan
-from sim.campaign.views import TruthEyes, true_camera
 
 BUDGET_P99_MS = 10.0
 GRIDS = (64, 128, 192, 256, 384, 512)
@@ -60,16 +60,16 @@ class Recorder(Decider):
 
 def recorded(world: str, number: int) -> tuple[list[Step], Taxonomy, CameraModel]:
     """The frames of one landing at 30 Hz."""
-    plan = Plan(1, 1, "train", (world,), ("ours",))
+    plan = Plan(1, 1, "train", (world,), ("touchdown",))
     scene: Scene = draw_scene(number, "train", 1, (world,))
     conditions = replace(
         scene.conditions, height_m=HEIGHT_M, hfov_deg=HFOV_DEG, fps=RECORDED_HZ, inference_ms=20.0, dropped=0.0
     )
     scene = replace(scene, conditions=conditions, intruder=None)
-    place: Place = make_place(scene, plan.setup().decision)
+    place: SceneGround = make_scene_ground(scene, plan.setup().decision)
     camera = true_camera(conditions, stream(scene.key, "mount"))
-    eyes = TruthEyes(place.world, camera, load_confusion(), conditions, stream(scene.key, "eyes"))
-    policy = Policy("ours", "", Recorder, True)
+    eyes = LabelSensor(place.world, camera, load_error_model(), conditions, stream(scene.key, "eyes"))
+    policy = Policy("touchdown", "", Recorder, True)
     landing = Landing(scene, place.world, place.start_ne_m, eyes, policy, plan.setup())
     flown = landing.fly()
     recorder = landing.pipeline.decider

@@ -88,12 +88,12 @@ def summary(results: list[dict[str, Any]]) -> dict[str, Any]:
         "flights": len(results),
         "landed_safe": safe,
         "landed_unsafe": verdicts.count("landed-unsafe"),
-        "abstained": verdicts.count("abstained"),
-        "failed": len(results) - len(landed) - verdicts.count("abstained"),
+        "no-site": verdicts.count("no-site"),
+        "failed": len(results) - len(landed) - verdicts.count("no-site"),
         "safe_share": share(safe, len(results)),
         "not_safe": [r["case"] for r in results if r["verdict"] != "landed-safe"],
         "straight_down_would_be_safe": sum(bool(r.get("straight_down_ok")) for r in results),
-        "take_overs": sum(r.get("take_overs", 0) for r in results),
+        "manual_takeovers": sum(r.get("manual_takeovers", 0) for r in results),
         "miss_m_median": round(statistics.median(misses), 3) if misses else None,
         "miss_m_max": max(misses, default=None),
     }
@@ -108,7 +108,7 @@ KEEP = (
     "site_ne_m",
     "miss_m",
     "seconds",
-    "take_overs",
+    "manual_takeovers",
     "truth",
 )
 

@@ -19,9 +19,9 @@ import click
 import numpy as np
 
 from benchmarks.runner import Figures, benchmark
-from sim.campaign.place import make_place
 from sim.campaign.ranges import stream
 from sim.campaign.scene import IntruderPlan, Scene
+from sim.campaign.scene_ground import make_scene_ground
 from sim.campaign.score import PERSON_AWAY_M, Record, score
 from sim.campaign.summary import of_policy
 from sim.campaign.task import Plan, fly, settle
@@ -58,13 +58,13 @@ def fly_all(number: int) -> dict[str, Record]:
     """One scene with each end."""
     settle()
     worlds = tuple(expand_world_spec("scenes"))
-    plans = {n: Plan(number + 1, SEED, "train", worlds, ("ours",), **w) for n, w in ENDS.items()}
+    plans = {n: Plan(number + 1, SEED, "train", worlds, ("touchdown",), **w) for n, w in ENDS.items()}
     plan = next(iter(plans.values()))
     scene, decision = somebody_comes(plan.scene(number)), plan.setup().decision
-    place, records = make_place(scene, decision), {}
+    place, records = make_scene_ground(scene, decision), {}
     for name, plan in plans.items():
-        flown, world = fly(plan, scene, place, "ours", plan.setup())
-        records[name] = score(scene, "ours", place, world, flown, decision)
+        flown, world = fly(plan, scene, place, "touchdown", plan.setup())
+        records[name] = score(scene, "touchdown", place, world, flown, decision)
     return records
 
 
@@ -76,7 +76,7 @@ def figures(records: list[Record]) -> dict[str, Any]:
         "touchdowns": len(landed),
         "person_within_2m": found["shares"]["person_within_2m"],
         "unsafe": found["shares"]["unsafe"],
-        "wrongful_abstention": found["shares"]["wrongful_abstention"],
+        "false_no_site": found["shares"]["false_no_site"],
         "miss_m": found["miss_m"],
         "seconds_median": round(float(np.median([r["seconds"] for r in landed])), 1),
         "scenes_with_a_person_within_2m": [r["scene"] for r in landed if r["touchdown"]["person_m"] < PERSON_AWAY_M],

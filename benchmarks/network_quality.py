@@ -27,12 +27,12 @@ from sim.campaign.task import Plan
 PROCEDURAL = "procedural"
 """The demo network knows every class of these worlds."""
 
-SHARES = ("success", "wrongful_abstention", "landed_without_site", "unsafe", "person_within_2m", "timeout")
+SHARES = ("success", "false_no_site", "landed_without_site", "unsafe", "person_within_2m", "timeout")
 
 
 def _plan(scenes: int, seed: int, worlds: str = "scenes", shift: float = 0.0, model: Path | None = None) -> Plan:
     return plan_from(
-        scenes, seed, "val", worlds, "ours", "confusion" if model is None else "model", model, None, (), 25.0, shift
+        scenes, seed, "val", worlds, "touchdown", "errors" if model is None else "model", model, None, (), 25.0, shift
     )
 
 
@@ -93,7 +93,7 @@ def main(
                 "scenes": plan.scenes,
                 "worlds": plan.worlds[0],
                 "command": command_of(plan),
-                "summary": summary["ours"],
+                "summary": summary["touchdown"],
             }
         )
     result = {"code": code_digest(), "campaigns": found}

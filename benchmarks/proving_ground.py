@@ -28,12 +28,12 @@ from sim.campaign.summary import of_policy, summarize
 from sim.campaign.task import Plan
 from sim.world import expand_world_spec
 
-OURS = "ours"
+OURS = "touchdown"
 SHARES = (
     "success",
-    "wrongful_abstention",
+    "false_no_site",
     "landed_without_site",
-    "should_have_abstained",
+    "landed_without_site_overall",
     "unsafe",
     "person_within_2m",
 )
@@ -41,7 +41,7 @@ TRAPS = "worst:all"
 
 
 def _plan(scenes: int, seed: int, split: str, worlds: str, policies: str) -> Plan:
-    return plan_from(scenes, seed, split, worlds, policies, "confusion", None, None, (), 25.0)
+    return plan_from(scenes, seed, split, worlds, policies, "errors", None, None, (), 25.0)
 
 
 def _fly(plan: Plan, out: Path, jobs: int) -> tuple[str, dict[str, Any], list[Record]]:
@@ -56,15 +56,15 @@ def _fly(plan: Plan, out: Path, jobs: int) -> tuple[str, dict[str, Any], list[Re
 
 def _figures(records: dict[str, list[Record]], baselines: int) -> dict[str, Any]:
     ours = records["landings"]
-    failures = [r for r in ours if r["verdict"] not in ("landed-safe", "abstained")]
+    failures = [r for r in ours if r["verdict"] not in ("landed-safe", "no-site")]
     failures += [r for r in ours if r["site"] == "none" and r["touchdown"] is not None]
     beside = [r for r in ours if r["scene"] < baselines]
     return {
-        "ours": of_policy(ours),
+        "touchdown": of_policy(ours),
         "side_by_side": {OURS: of_policy(beside), **summarize(records["baselines"])},
         "traps": {r["spec"]: [r["trap"]["passed"], r["verdict"]] for r in records["traps"]},
         "failures": [_failure(r) for r in failures],
-        "given_up": _reasons([r for r in ours if r["site"] == "site" and r["verdict"] == "abstained"]),
+        "given_up": _reasons([r for r in ours if r["site"] == "site" and r["verdict"] == "no-site"]),
     }
 
 
@@ -84,7 +84,7 @@ def _reasons(records: Sequence[Record]) -> dict[str, int]:
 
 def page(result: dict[str, Any]) -> str:
     """The tables for people."""
-    ours, traps = result["ours"], result["traps"]
+    ours, traps = result["touchdown"], result["traps"]
     passed = sum(ok for ok, _ in traps.values())
     reaction, seen = ours["reaction_s"], ours["seen_reaction_s"]
     lines = [

@@ -19,6 +19,7 @@ import numpy as np
 from benchmarks.runner import REAL_DATA, ROOT, Figures, benchmark
 from edge.look import Looker, LookOptions, parse_decision
 from edge.runtimes import RuntimeOptions, load_runtime
+from edge.view import Given
 from landing.taxonomy import Taxonomy
 from landing.types import Frame
 from trainer.metrics import Scores, confusion
@@ -61,8 +62,7 @@ def main(data: Path, model: Path, out: Path) -> Figures:
             model=model,
             runtime=RuntimeOptions(threads=1),
             settings=parse_decision(()),
-            height_agl_m=height_m,
-            hfov_deg=hfov_deg,
+            given=Given(height_m, hfov_deg, assume_nadir=True),
             out=out / folder,
             labels=aeroscapes / "labels" if judged else None,
             label_taxonomy=taxonomy if judged else None,

@@ -43,9 +43,9 @@ from firmware_bridge.report import LinkStatus
 from landing.decider import Decider
 from landing.picture import PictureMonitor
 from landing.types import Frame
-from sim.campaign.landing import PRECISION_LANDING
-from sim.campaign.link import InProcessLink, link_settings
+from sim.campaign.landing import PRECISION_LANDING, link_settings
 from sim.campaign.ranges import draw_conditions
+from sim.flight.link import InProcessLink
 from sim.vehicle.autopilot import Mode
 from sim.vehicle.autopilot.core import TICK_MS, TICK_S, Autopilot, AutopilotConfig
 from tests.edge import fake_model

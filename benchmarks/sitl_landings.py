@@ -31,9 +31,9 @@ import onnx
 from benchmarks.runner import RESULTS, ROOT, Figures, benchmark, describe, save
 from landing.errors import TouchdownError
 from landing.taxonomy import Taxonomy
-from sim.daemon_process import EventTail
-from sim.flight_plan import Disturbance, FlightPlan, FlightResult, Mishap
-from sim.runs import fly_one
+from sim.flight.daemon import EventTail
+from sim.flight.plan import Fault, FlightPlan, FlightResult, PlannedFault
+from sim.flight.runs import fly_one
 from sim.vehicle.autopilot_process import FULL_WIND_M
 from sim.world import procedural, save_world
 from tests.edge.fake_model import build
@@ -108,15 +108,15 @@ def plan_of(autopilot: str, series: str, seed: int, out: Path) -> FlightPlan:
     if series == "late":
         sets_out_m, arrives_m = rng.uniform(*LATE_FROM_M), rng.uniform(*LATE_ARRIVAL_M)
         walk_m = (sets_out_m - arrives_m) / DESCENT_MPS * WALK_MPS
-    intruder = Disturbance(
-        Mishap.INTRUDER,
+    intruder = PlannedFault(
+        Fault.INTRUDER,
         round(sets_out_m, 2),
         walk_m=round(walk_m, 1),
         from_deg=round(rng.uniform(0.0, 360.0)),
         for_s=None if rng.random() < 0.5 else 20.0,
     )
     height_m = min(20.0, plan.height_m - 5.0)
-    return replace(plan, authority="guard", disturbances=(intruder,), height_m=height_m)
+    return replace(plan, authority="guard", faults=(intruder,), height_m=height_m)
 
 
 def decisions_hz(folder: Path) -> float | None:
@@ -148,7 +148,7 @@ def row_of(plan: FlightPlan, result: FlightResult, wall_s: float) -> dict[str, A
         "person_m": result.person_m,
         "clearance_m": result.truth and result.truth.clearance_m,
         "seconds": result.seconds,
-        "take_overs": result.take_overs,
+        "manual_takeovers": result.manual_takeovers,
         "sites": len(result.sites),
         "holds": states.count("hold"),
         "happened": result.happened,
@@ -198,7 +198,7 @@ def summary(flown: list[dict[str, Any]]) -> dict[str, Any]:
         "person_m": figures("person_m"),
         "touchdown_within_2_m_of_a_person": near,
         "seconds": figures("seconds"),
-        "take_overs": sum(row["take_overs"] for row in rows),
+        "manual_takeovers": sum(row["manual_takeovers"] for row in rows),
     }
 
 

@@ -27,8 +27,8 @@ from deploy.manifest import (
     WHEEL_FOLDER,
     BundleManifest,
     Environment,
-    Expectation,
     ModelEntry,
+    SampleDecision,
     Target,
     Versions,
     release_name,
@@ -220,7 +220,7 @@ def _add_software(
 
 def _add_samples(
     contents: Contents, request: BundleRequest, config: EdgeConfig, say: Callable[[str], None]
-) -> list[Expectation]:
+) -> list[SampleDecision]:
     with tempfile.TemporaryDirectory(prefix="touchdown-samples-") as scratch:
         if request.samples is not None:
             if not request.samples.is_dir():
@@ -237,7 +237,7 @@ def _add_samples(
                 cv2.imwrite(str(path), image)
                 pictures.append(path)
         found = decide(config, [(path, request.sample_height_m) for path in pictures])
-        expected: list[Expectation] = []
+        expected: list[SampleDecision] = []
         for path, expectation in zip(pictures, found, strict=True):
             target = f"{SAMPLE_FOLDER}/{path.name}"
             contents.add_bytes(target, read_picture_bytes(path, "sample", BundleError))

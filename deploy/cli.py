@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from deploy.commands_drone import install, list_command, prune, rollback, settle
-from deploy.commands_workstation import bundle, keygen, push, wheels
+from deploy.cli_drone import install, list_command, prune, rollback, settle
+from deploy.cli_workstation import bundle, keygen, push, wheels
 
 
 @click.group(name="deploy")

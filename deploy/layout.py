@@ -74,7 +74,7 @@ class ReleaseRecord(BaseModel):
     checked: tuple[str, ...] = ()
 
 
-class HistoryEntry(BaseModel):
+class ReleaseEvent(BaseModel):
     """One line of the history.
 
     Attributes:
@@ -139,7 +139,7 @@ class Root:
         except FileNotFoundError:
             return []
 
-    def history(self) -> list[HistoryEntry]:
+    def history(self) -> list[ReleaseEvent]:
         """What was switched to, oldest first. A line that a power cut tore is left out."""
         try:
             lines = (self.path / "history.jsonl").read_bytes().splitlines()
@@ -148,7 +148,7 @@ class Root:
         entries = []
         for line in lines:
             with contextlib.suppress(ValidationError):
-                entries.append(HistoryEntry.model_validate_json(line))
+                entries.append(ReleaseEvent.model_validate_json(line))
         return entries
 
     def note(self, release: str, verdict: Verdict, why: str = "") -> None:
@@ -182,7 +182,7 @@ class Root:
         (self.path / "trial").unlink(missing_ok=True)
         sync_folder(self.path)
 
-    def verdict(self, release: str) -> HistoryEntry | None:
+    def verdict(self, release: str) -> ReleaseEvent | None:
         """The last word on a release; None when it was never switched to."""
         return next((e for e in reversed(self.history()) if e.release == release), None)
 

@@ -95,7 +95,7 @@ class ModelEntry(Strict):
     gate: GateReport | None = None
 
 
-class Expectation(Strict):
+class SampleDecision(Strict):
     """What the workstation decided on a sample picture.
 
     Attributes:
@@ -149,7 +149,7 @@ class BundleManifest(Strict):
     model: ModelEntry
     config: Literal["edge.toml"] = "edge.toml"
     environment: Environment
-    samples: tuple[Expectation, ...] = ()
+    samples: tuple[SampleDecision, ...] = ()
     files: tuple[FileEntry, ...] = Field(min_length=1, max_length=MOST_FILES)
 
     @model_validator(mode="after")

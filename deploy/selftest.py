@@ -19,9 +19,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from deploy.manifest import Expectation
+from deploy.manifest import SampleDecision
 from edge.config import EdgeConfig, load_config
 from edge.look import Looker, LookOptions
+from edge.view import Given
 from landing.errors import DataError, TouchdownError
 from landing.types import ByteArray
 
@@ -56,7 +57,7 @@ def generated_pictures() -> dict[str, ByteArray]:
     return {name: np.clip(p, 0, 255).astype(np.uint8) for name, p in pictures.items()}
 
 
-def decide(config: EdgeConfig, pictures: Sequence[tuple[Path, float]]) -> list[Expectation]:
+def decide(config: EdgeConfig, pictures: Sequence[tuple[Path, float]]) -> list[SampleDecision]:
     """What the configured model and settings decide on pictures seen straight from above.
 
     Args:
@@ -70,7 +71,7 @@ def decide(config: EdgeConfig, pictures: Sequence[tuple[Path, float]]) -> list[E
     Raises:
         TouchdownError: The model or a picture cannot be read.
     """
-    found: list[Expectation] = []
+    found: list[SampleDecision] = []
     for height_m, group in groupby(pictures, key=lambda picture: picture[1]):
         paths = [path for path, _ in group]
         records: list[dict[str, Any]] = []
@@ -79,8 +80,7 @@ def decide(config: EdgeConfig, pictures: Sequence[tuple[Path, float]]) -> list[E
             runtime=config.model.options,
             settings=config.decision,
             taxonomy=config.model.taxonomy,
-            height_agl_m=height_m,
-            hfov_deg=config.camera.model().hfov_deg,
+            given=Given(height_m, config.camera.model().hfov_deg, pitch_deg=-90.0),
         )
         summary = Looker(options, lambda _line: None, records.append).run(paths)
         if summary.skipped:
@@ -89,7 +89,7 @@ def decide(config: EdgeConfig, pictures: Sequence[tuple[Path, float]]) -> list[E
     return found
 
 
-def disagreement(expected: Expectation, found: Expectation) -> str:
+def disagreement(expected: SampleDecision, found: SampleDecision) -> str:
     """In what a decision is not the one expected, in words; empty when they agree.
 
     A site agrees when it lies within the circle that the workstation found free.
@@ -108,12 +108,12 @@ def disagreement(expected: Expectation, found: Expectation) -> str:
     return ""
 
 
-def _expectation(name: str, height_m: float, record: dict[str, Any]) -> Expectation:
+def _expectation(name: str, height_m: float, record: dict[str, Any]) -> SampleDecision:
     site = record.get("site")
     if site is None:
         reason = str(record["no_site"]["reason"])
-        return Expectation(path=name, height_agl_m=height_m, site=False, reason=reason)
-    return Expectation(
+        return SampleDecision(path=name, height_agl_m=height_m, site=False, reason=reason)
+    return SampleDecision(
         path=name,
         height_agl_m=height_m,
         site=True,
@@ -136,7 +136,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         # Nothing here needs it, but a release whose daemon does not even start must not be tried.
         importlib.import_module("edge.serve")
-        expected = [Expectation.model_validate(entry) for entry in json.loads(text)]
+        expected = [SampleDecision.model_validate(entry) for entry in json.loads(text)]
         config = load_config(Path(config_path))
         pictures = [(Path(folder) / e.path, e.height_agl_m) for e in expected]
         found = decide(config, pictures)

@@ -29,7 +29,7 @@ class Service(Protocol):
 
 
 @dataclass(frozen=True)
-class Health:
+class ProbeResult:
     """What a probe found.
 
     Attributes:
@@ -46,7 +46,7 @@ class Health:
 class Probe(Protocol):
     """One way to tell whether the daemon is well."""
 
-    def look(self) -> Health:
+    def look(self) -> ProbeResult:
         """How it is now."""
 
 
@@ -77,7 +77,7 @@ class Systemd:
         """See `Service`."""
         self._run("stop", self._unit)
 
-    def look(self) -> Health:
+    def look(self) -> ProbeResult:
         """See `Probe`."""
         values = self._show()
         state = f"{values.get('ActiveState')} ({values.get('SubState')})"
@@ -86,16 +86,16 @@ class Systemd:
             text += f": {values['StatusText']}"
         restarts = int(values.get("NRestarts") or 0)
         if values.get("LoadState") == "not-found":
-            return Health(False, True, f"{self._unit} is not known to systemd: install --systemd")
+            return ProbeResult(False, True, f"{self._unit} is not known to systemd: install --systemd")
         if values.get("ActiveState") == "failed" or restarts > self._restarts:
             status = values.get("ExecMainStatus", "")
-            return Health(
+            return ProbeResult(
                 False,
                 True,
                 f"{text}, restarted {restarts} times, last exit status {status}. "
                 f"`journalctl -u {self._unit} -n 50` says why",
             )
-        return Health(values.get("ActiveState") == "active", False, text)
+        return ProbeResult(values.get("ActiveState") == "active", False, text)
 
     def _show(self) -> dict[str, str]:
         output = self._run("show", f"--property={','.join(_PROPERTIES)}", self._unit)
@@ -142,16 +142,16 @@ class ReadyPage:
         # A proxy of the environment has no business between us and the daemon.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
-    def look(self) -> Health:
+    def look(self) -> ProbeResult:
         """See `Probe`."""
         try:
             with self._opener.open(self._url, timeout=2.0) as answer:
-                return Health(answer.status == 200, False, f"{self._url}: {answer.status}")
+                return ProbeResult(answer.status == 200, False, f"{self._url}: {answer.status}")
         except urllib.error.HTTPError as error:
             reason = error.read(200).decode("utf-8", "replace").strip()
-            return Health(False, False, f"{self._url}: {error.code} {reason}")
+            return ProbeResult(False, False, f"{self._url}: {error.code} {reason}")
         except OSError as error:
-            return Health(False, False, f"{self._url}: {error}")
+            return ProbeResult(False, False, f"{self._url}: {error}")
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ def watch(
     patience: Patience,
     clock_s: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
-) -> Health:
+) -> ProbeResult:
     """Waits until all probes are ready, and that they stay so.
 
     Returns:
@@ -187,13 +187,13 @@ def watch(
         now_s = clock_s()
         text = "; ".join(health.text for health in found)
         if any(health.failed for health in found):
-            return Health(False, True, text)
+            return ProbeResult(False, True, text)
         if all(health.ready for health in found):
             ready_since_s = now_s if ready_since_s is None else ready_since_s
             if now_s - ready_since_s >= patience.hold_s:
-                return Health(True, False, f"{text}, well for {patience.hold_s:g} s")
+                return ProbeResult(True, False, f"{text}, well for {patience.hold_s:g} s")
         elif ready_since_s is not None:
-            return Health(False, True, f"no longer ready after {now_s - ready_since_s:.1f} s: {text}")
+            return ProbeResult(False, True, f"no longer ready after {now_s - ready_since_s:.1f} s: {text}")
         elif now_s - began_s >= patience.ready_s:
-            return Health(False, True, f"not ready after {patience.ready_s:g} s: {text}")
+            return ProbeResult(False, True, f"not ready after {patience.ready_s:g} s: {text}")
         sleep(patience.period_s)

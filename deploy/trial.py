@@ -15,7 +15,7 @@ from typing import NoReturn
 from deploy.errors import InstallError
 from deploy.layout import Root
 from deploy.release import Reached, Say
-from deploy.service import Health, Patience, Probe, Service, watch
+from deploy.service import Patience, Probe, ProbeResult, Service, watch
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Supervision:
     probes: Sequence[Probe] = ()
     patience: Patience = field(default_factory=Patience)
     place_units: Callable[[], None] = lambda: None
-    watcher: Callable[[Sequence[Probe], Patience], Health] = watch
+    watcher: Callable[[Sequence[Probe], Patience], ProbeResult] = watch
 
 
 @dataclass
@@ -158,16 +158,16 @@ def judge(root: Root, release: str, before: str | None, supervision: Supervision
     reached("healthy")
 
 
-def _restart_and_watch(supervision: Supervision, say: Say, reached: Reached) -> Health:
+def _restart_and_watch(supervision: Supervision, say: Say, reached: Reached) -> ProbeResult:
     try:
         supervision.place_units()
         reached("placed")
         if supervision.service is None:
-            return Health(True, False, "not watched: no service")
+            return ProbeResult(True, False, "not watched: no service")
         supervision.service.restart()
         reached("restarted")
     except InstallError as error:
-        return Health(False, True, str(error))
+        return ProbeResult(False, True, str(error))
     say("restarted; watching")
     health = supervision.watcher(supervision.probes, supervision.patience)
     say(health.text)

@@ -25,13 +25,14 @@ TINT = 0.38
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
-def annotate(step: Step, camera: CameraModel, settings: DecisionSettings) -> ByteArray:
+def annotate(step: Step, camera: CameraModel, settings: DecisionSettings, notes: tuple[str, ...] = ()) -> ByteArray:
     """The frame with landable ground in green, hazards in red, the site or the reason, a scale.
 
     Args:
         step: Of the pipeline.
         camera: Model for the frame's size.
         settings: The thresholds the tints follow, and the vehicle's radius.
+        notes: Further lines, such as what was assumed.
 
     Returns:
         uint8 (H, W, 3), the frame's size.
@@ -62,7 +63,15 @@ def annotate(step: Step, camera: CameraModel, settings: DecisionSettings) -> Byt
     if pose is not None and pose.height_agl_m is not None:
         lines.append((f"height {pose.height_agl_m:.1f} m", WHITE))
         _draw_scale(picture, camera, pose.height_agl_m, unit)
+    lines += [(note, AMBER) for note in notes]
     _draw_text(picture, lines, unit)
+    return picture
+
+
+def annotate_refusal(image_bgr: ByteArray, reason: str) -> ByteArray:
+    """The picture with the reason why it is not decided on, uint8 (H, W, 3)."""
+    picture = image_bgr.copy()
+    _draw_text(picture, [("NO SITE  view", AMBER), (reason, WHITE)], max(picture.shape[:2]) / 1280.0)
     return picture
 
 

@@ -102,6 +102,12 @@ def check(
 )
 @click.option("--calibration", type=click.Path(), help="ROS or OpenCV calibration YAML.")
 @click.option(
+    "--pitch-deg",
+    type=click.FloatRange(-180, 90),
+    help="Pitch of the camera, degrees; -90 looks straight down. From the photo's XMP where left out.",
+)
+@click.option("--assume-nadir", is_flag=True, help="Take a view of unknown pitch as one straight down.")
+@click.option(
     "--out",
     type=click.Path(file_okay=False),
     default="out/look",
@@ -133,6 +139,8 @@ def look(
     height_agl_m: float | None,
     hfov_deg: float | None,
     calibration: str | None,
+    pitch_deg: float | None,
+    assume_nadir: bool,
     out: str,
     no_pictures: bool,
     as_json: bool,
@@ -148,14 +156,16 @@ def look(
 ) -> None:
     """Decide on a photo, a folder of photos or a video.
 
-    The camera is taken to be level and to look straight down. Annotated pictures (or a video) and results.jsonl are
-    written to --out.
+    Height, field of view and pitch come from the file or from options. A view that looks less than 45 degrees down, or
+    of unknown pitch, is refused. Annotated pictures (or a video) and results.jsonl are written to --out.
     """
     import json
     from pathlib import Path
 
     from edge.look import Looker, LookOptions, parse_decision
     from edge.runtimes import RuntimeOptions
+    from edge.view import Given
+    from landing.camera import CameraModel
     from landing.taxonomy import Taxonomy
 
     if (labels is None) != (label_taxonomy is None):
@@ -166,9 +176,13 @@ def look(
             providers=provider or ("CPUExecutionProvider",), threads=threads, allow_failed_gate=allow_failed_gate
         ),
         settings=parse_decision(decision),
-        height_agl_m=height_agl_m,
-        hfov_deg=hfov_deg,
-        calibration=Path(calibration) if calibration else None,
+        given=Given(
+            height_agl_m,
+            hfov_deg,
+            CameraModel.from_calibration(calibration) if calibration else None,
+            pitch_deg,
+            assume_nadir,
+        ),
         out=None if no_pictures else Path(out),
         every=every,
         independent=independent,
@@ -192,13 +206,13 @@ def look(
     for reason, count in summary.reasons.most_common():
         click.echo(f"  no site, {reason}: {count}")
     if summary.skipped:
-        click.echo(f"  skipped as unreadable: {len(summary.skipped)}")
+        click.echo(f"  skipped: {len(summary.skipped)}")
     if summary.judged:
         click.echo(
             f"judged by labels: {summary.judged} sites, {summary.sites_with_hazard} with a hazard "
             f"in the clear disc, {summary.vehicle_discs_with_hazard} with one under the vehicle"
         )
-    if out is not None:
+    if options.out is not None:
         click.echo(f"pictures and results.jsonl are in {out}")
     if profile:
         for line in summary.timings.table():

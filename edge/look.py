@@ -1,11 +1,12 @@
 """`edge look`: the same decision on a photo, a folder or a video, without an autopilot.
 
-The camera is taken to be level and the ground flat. Every picture of a folder is decided on by itself; the frames of a
-video build up one map, as in flight.
+`edge.view` says where the camera was and where it looked, or refuses; the ground is taken to be flat. Every picture of
+a folder is decided on by itself; the frames of a video build up one map, as in flight.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import time
@@ -18,30 +19,25 @@ from typing import Any
 
 import cv2
 import numpy as np
+from PIL import Image
 
-from edge.annotate import annotate, disc_px
+from edge.annotate import annotate, annotate_refusal, disc_px
 from edge.cameras import CameraRequest, EndOfStream, make_camera
 from edge.cameras.recordings import PICTURE_SUFFIXES, VIDEO_SUFFIXES, pictures_in, read_picture
-from edge.lens import camera_for_size
 from edge.log import plain
 from edge.photo import PhotoFacts, read_facts
 from edge.pipeline import Pipeline, Step
 from edge.resolved import ResolvedDecision, resolve_decision
 from edge.runtimes import Runtime, RuntimeOptions, load_runtime
 from edge.timings import Timings
-from landing.camera import CameraModel, Mount
+from edge.view import SAME_SHAPE, Given, UnknownViewError, View, view_of
 from landing.decider import Decider
 from landing.errors import CameraError, DataError, TouchdownError
-from landing.pictures import decode, read_picture_bytes
+from landing.pictures import DAMAGED, read_picture_bytes
 from landing.settings import DecisionSection
 from landing.site import LandingSite
 from landing.taxonomy import HAZARD_ROLES, Taxonomy
-from landing.types import Frame, Pose
-
-LEVEL = (1.0, 0.0, 0.0, 0.0)
-
-LEAST_PITCH_DEG = -20.0
-"""A photo whose camera looked closer to the horizon is taken as one that looked down."""
+from landing.types import ByteArray, Frame
 
 
 @dataclass(frozen=True)
@@ -53,9 +49,7 @@ class LookOptions:
         runtime: How to run it.
         settings: Of the decision, as configured.
         taxonomy: To use instead of the model's own, a name or file.
-        height_agl_m: Height above ground for every picture; from the file where None.
-        hfov_deg: Horizontal field of view; from the calibration or the file where None.
-        calibration: Camera calibration file.
+        given: What the user says of the views.
         out: Folder for pictures and `results.jsonl`; None writes none.
         every: Take every n-th picture or frame.
         independent: Decide on each video frame by itself.
@@ -67,9 +61,7 @@ class LookOptions:
     runtime: RuntimeOptions
     settings: DecisionSection
     taxonomy: str | None = None
-    height_agl_m: float | None = None
-    hfov_deg: float | None = None
-    calibration: Path | None = None
+    given: Given = field(default_factory=Given)
     out: Path | None = None
     every: int = 1
     independent: bool = False
@@ -84,6 +76,7 @@ class Summary:
     looked: int = 0
     sites: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    refused_views: int = 0
     skipped: list[str] = field(default_factory=list)
     judged: int = 0
     sites_with_hazard: int = 0
@@ -98,6 +91,7 @@ class Summary:
             "looked": self.looked,
             "sites": self.sites,
             "no_site": dict(self.reasons),
+            "refused_views": self.refused_views,
             "skipped": self.skipped,
             "judged": self.judged,
             "sites_with_hazard": self.sites_with_hazard,
@@ -105,19 +99,6 @@ class Summary:
             "timings_ms": plain(self.timings.percentiles()),
             "flight": None if self.flies is None else self.flies.report(),
         }
-
-
-@dataclass(frozen=True)
-class Viewpoint:
-    """Lens, height and where they are known from."""
-
-    camera: CameraModel
-    height_agl_m: float
-    source: str
-
-    def pose_at(self, at_ns: int) -> Pose:
-        """Level, above the origin."""
-        return Pose(at_ns, LEVEL, (0.0, 0.0, -self.height_agl_m), self.height_agl_m)
 
 
 class Looker:
@@ -136,7 +117,7 @@ class Looker:
         self.summary = Summary()
         self._say = say
         self._emit = emit
-        self._calibrated = CameraModel.from_calibration(options.calibration) if options.calibration else None
+        self._names: set[str] = set()
 
     def run(self, paths: list[Path]) -> Summary:
         """Looks at each path in turn.
@@ -178,7 +159,7 @@ class Looker:
                     )
         if self.summary.looked == 0 and self.summary.skipped:
             raise DataError(
-                f"none of {len(self.summary.skipped)} pictures can be read; the first: {self.summary.skipped[0]}"
+                f"none of {len(self.summary.skipped)} pictures can be decided on; the first: {self.summary.skipped[0]}"
             )
         return self.summary
 
@@ -197,18 +178,22 @@ class Looker:
             try:
                 image = read_picture(path)
             except CameraError as error:
-                self.summary.skipped.append(str(error))
-                self._say(f"{path.name}: skipped: {error}")
+                self._skip(path, str(error))
                 continue
             frame = Frame(image, 0, time.monotonic_ns())
-            view = self._viewpoint(path, frame.width_px, frame.height_px, read_facts(path))
+            view = self._view(path, (frame.width_px, frame.height_px), read_facts(path))
+            if view is None:
+                continue
+            if view.refused is not None:
+                self._refuse(path, view, frame.image_bgr)
+                continue
             decider = Decider(settings, flies.classes, view.camera, time.perf_counter_ns)
             pipeline = Pipeline(runtime, decider, view.camera, time.monotonic_ns, time.perf_counter_ns)
             step = pipeline.step(frame, view.pose_at)
             record = self._record(path, path.name, view, step)
             if self.options.out is not None:
-                target = self.options.out / f"{path.stem}.look.jpg"
-                _write_picture(target, annotate(step, view.camera, settings))
+                target = self._target(path, ".look.jpg")
+                _write_picture(target, annotate(step, view.camera, settings, view.notes))
                 record["picture"] = target.name
             self._done(record, step)
 
@@ -219,7 +204,12 @@ class Looker:
         with ExitStack() as stack:
             camera = stack.enter_context(make_camera(CameraRequest(f"file://{path}", realtime=False)))
             info = camera.info
-            view = self._viewpoint(path, info.width_px, info.height_px, PhotoFacts())
+            view = self._view(path, (info.width_px, info.height_px), PhotoFacts())
+            if view is None:
+                return
+            if view.refused is not None:
+                self._refuse(path, view)
+                return
             if not self.options.independent:
                 self._note(
                     "a video has no poses: its frames build one map as if the camera hovered "
@@ -238,63 +228,57 @@ class Looker:
                 step = pipeline.step(frame, view.pose_at)
                 record = self._record(path, f"{path.name}#{frame.frame_id}", view, step)
                 if self.options.out is not None:
-                    target = self.options.out / f"{path.stem}.look.mp4"
                     if writer is None:
+                        target = self._target(path, ".look.mp4")
                         fps = (info.fps or 25.0) / self.options.every
                         writer = _video_writer(target, fps, (info.width_px, info.height_px))
                         stack.callback(writer.release)
-                    writer.write(annotate(step, view.camera, settings))
+                    writer.write(annotate(step, view.camera, settings, view.notes))
                     record["picture"] = target.name
                 self._done(record, step)
 
-    def _viewpoint(self, path: Path, width_px: int, height_px: int, facts: PhotoFacts) -> Viewpoint:
-        options = self.options
-        height_m, height_from = options.height_agl_m, "--height-agl-m"
-        if height_m is None:
-            height_m, height_from = facts.height_m, facts.height_from
-        if height_m is None:
-            msl = (
-                f" Its GPS altitude {facts.msl_m:.0f} m is above the sea, not above the ground."
-                if facts.msl_m is not None
-                else ""
-            )
-            raise DataError(
-                f"{path.name}: the height above ground is not in the file; give it with --height-agl-m.{msl}"
-            )
-        pitch_deg = facts.pitch_deg
-        if pitch_deg is None or not -180.0 <= pitch_deg <= LEAST_PITCH_DEG:
-            pitch_deg = -90.0
-        mount = Mount(pitch_deg=pitch_deg)
-        if options.hfov_deg is not None:
-            camera = CameraModel.from_hfov(width_px, height_px, options.hfov_deg, mount)
-            lens_from = "--hfov-deg"
-        elif self._calibrated is not None:
-            camera = camera_for_size(self._calibrated, width_px, height_px)
-            lens_from = "--calibration"
-        elif facts.hfov_deg is not None:
-            camera = CameraModel.from_hfov(width_px, height_px, facts.hfov_deg, mount)
-            lens_from = facts.hfov_from
-        else:
-            raise DataError(
-                f"{path.name}: the field of view is not in the file; give it with --hfov-deg or --calibration"
-            )
-        source = f"height {height_m:g} m from {height_from}, "
-        source += f"horizontal field of view {camera.hfov_deg:.1f} degrees from {lens_from}"
-        if pitch_deg != -90.0:
-            source += f", camera pitch {pitch_deg:g} degrees from XMP"
-        self._note(source)
-        return Viewpoint(camera, height_m, source)
+    def _view(self, path: Path, size_px: tuple[int, int], facts: PhotoFacts) -> View | None:
+        """The view of a picture; None, and a line that says why, where nothing places its camera."""
+        try:
+            view = view_of(size_px, facts, self.options.given)
+        except UnknownViewError as error:
+            self._skip(path, f"{path.name}: {error}")
+            return None
+        self._note(view.source)
+        for note in view.notes:
+            self._note(note)
+        return view
 
-    def _record(self, path: Path, name: str, view: Viewpoint, step: Step) -> dict[str, Any]:
+    def _skip(self, path: Path, why: str) -> None:
+        self.summary.skipped.append(why)
+        self._say(f"{path.name}: skipped: {why}")
+
+    def _target(self, path: Path, ending: str) -> Path:
+        """A file of the output folder that no other input has: with its folder's name where its own is taken."""
+        assert self.options.out is not None
+        names = [path.stem, f"{path.parent.name}-{path.stem}", f"{path.parent.name}-{path.name}"]
+        names += [f"{names[-1]}-{number}" for number in range(2, len(self._names) + 3)]
+        name = next(n for n in names if n + ending not in self._names)
+        self._names.add(name + ending)
+        return self.options.out / (name + ending)
+
+    def _refuse(self, path: Path, view: View, image_bgr: ByteArray | None = None) -> None:
+        """Say that a view is not decided on, and why; on its picture too."""
+        self.summary.looked += 1
+        self.summary.refused_views += 1
+        self.summary.reasons["view"] += 1
+        record = {**_view_record(path, path.name, view), "no_site": {"reason": "view", "detail": view.refused}}
+        if image_bgr is not None and self.options.out is not None:
+            target = self._target(path, ".look.jpg")
+            _write_picture(target, annotate_refusal(image_bgr, view.refused or ""))
+            record["picture"] = target.name
+        self._say(f"{path.name}: no site: view: {view.refused}")
+        self._emit(record)
+
+    def _record(self, path: Path, name: str, view: View, step: Step) -> dict[str, Any]:
         selection = step.decision.selection
-        record: dict[str, Any] = {
-            "path": str(path),
-            "name": name,
-            "height_agl_m": round(view.height_agl_m, 3),
-            "hfov_deg": round(view.camera.hfov_deg, 3),
-            "viewpoint": view.source,
-            "timings_ms": {k: round(v, 3) for k, v in step.timings_ms.items() if k != "age"},
-        }
+        record = _view_record(path, name, view)
+        record["timings_ms"] = {k: round(v, 3) for k, v in step.timings_ms.items() if k != "age"}
         if isinstance(selection, LandingSite):
             centre = np.array([selection.position_ned_m])
             u, v = view.camera.pixel_from_ned(centre, view.pose_at(0))[0]
@@ -313,29 +297,40 @@ class Looker:
             record["no_site"] = {"reason": selection.reason.value, "detail": selection.detail}
         return record
 
-    def _judged(self, path: Path, view: Viewpoint, site: LandingSite) -> dict[str, Any]:
+    def _judged(self, path: Path, view: View, site: LandingSite) -> dict[str, Any]:
         """Hazard pixels of the ground truth within the chosen disc, if there are labels."""
         options = self.options
         if options.labels is None or options.label_taxonomy is None:
             return {}
-        label_path = options.labels / f"{path.stem}.png"
-        if not os.path.lexists(label_path):
-            self._note(f"no label map {label_path.name} for {path.name}")
+        label_path = _label_path(options.labels, path.stem)
+        if label_path is None:
+            self._note(f"no label map {path.stem}.png for {path.name}")
             return {}
-        labels = decode(read_picture_bytes(label_path, "label map", DataError), cv2.IMREAD_UNCHANGED)
-        if labels is None or labels.ndim != 2:
-            raise DataError(f"label map {label_path}: expected one channel of class ids")
+        labels = _read_labels(label_path)
         taxonomy = options.label_taxonomy
+        shape = view.camera.width_px / view.camera.height_px
+        if abs(labels.shape[1] / labels.shape[0] / shape - 1.0) > SAME_SHAPE:
+            raise DataError(
+                f"label map {label_path} is {labels.shape[1]}x{labels.shape[0]} px, its picture "
+                f"{view.camera.width_px}x{view.camera.height_px}: another shape"
+            )
         ids = [i for role in HAZARD_ROLES for i in taxonomy.ids_of(role)]
         hazard = np.isin(labels, ids)
         camera = view.camera.resized(labels.shape[1], labels.shape[0])
-        counts = []
+        known = np.isin(labels, [c.id for c in taxonomy.classes])
+        counts, unknown_px = [], 0
         for radius_m in (site.clearance_m, options.settings.vehicle_radius_m):
             outline = disc_px(site, radius_m, camera, view.pose_at(0))
             disc = np.zeros(labels.shape, np.uint8)
             if outline is not None:
                 cv2.fillPoly(disc, [outline], 1)
             counts.append(int(np.count_nonzero(hazard & (disc > 0))))
+            unknown_px = max(unknown_px, int(np.count_nonzero(~known & (disc > 0))))
+        if unknown_px and not counts[0]:
+            self._note(
+                f"{label_path.name}: {unknown_px} px of the disc have no class of {taxonomy.name}: site not judged"
+            )
+            return {"judged": False, "unlabelled_px": unknown_px}
         return {"judged": True, "hazard_px": counts[0], "hazard_px_under_vehicle": counts[1]}
 
     def _done(self, record: dict[str, Any], step: Step) -> None:
@@ -367,6 +362,40 @@ class Looker:
         if text not in self.summary.notes:
             self.summary.notes.append(text)
             self._say(f"({text})")
+
+
+def _view_record(path: Path, name: str, view: View) -> dict[str, Any]:
+    return {
+        "path": str(path),
+        "name": name,
+        "height_agl_m": round(view.height_agl_m, 3),
+        "hfov_deg": round(view.camera.hfov_deg, 3),
+        "pitch_deg": view.camera.mount.pitch_deg,
+        "viewpoint": view.source,
+        "notes": list(view.notes),
+    }
+
+
+def _label_path(folder: Path, stem: str) -> Path | None:
+    """Label map of a picture, its suffix in any case."""
+    return next((p for p in (folder / f"{stem}.png", folder / f"{stem}.PNG") if os.path.lexists(p)), None)
+
+
+def _read_labels(path: Path) -> ByteArray:
+    """Class ids of a label map: an 8-bit grey picture, or the indices of a palette picture, uint8 (H, W).
+
+    Raises:
+        DataError: It is another kind of picture, or damaged.
+    """
+    data = read_picture_bytes(path, "label map", DataError)
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            mode, ids = image.mode, np.asarray(image)
+    except DAMAGED as error:
+        raise DataError(f"label map {path} cannot be decoded: {error}") from error
+    if mode not in ("L", "P"):
+        raise DataError(f"label map {path} is a {mode} picture: expected class ids, 8-bit grey or palette")
+    return np.asarray(ids, np.uint8)
 
 
 def _way(value_m: float, positive: str, negative: str) -> str:

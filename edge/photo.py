@@ -1,10 +1,15 @@
-"""Height, lens and pitch of a photo from its EXIF and XMP."""
+"""Facts in a photo's EXIF and XMP: lens, size as taken, turn, attitude of the camera, height. Nothing is decided here.
+
+Names and conventions: EXIF 2.32 (CIPA DC-008), DJI's `drone-dji` XMP, Autel's `drone`, Parrot's `drone-parrot`,
+Skydio's `drone-skydio`, and Pix4D's `Camera` XMP, which senseFly and Parrot write too.
+"""
 
 from __future__ import annotations
 
 import math
 import re
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,29 +24,38 @@ XMP_SEARCH_BYTES = 1 << 18
 """XMP stands near the start of a JPEG."""
 
 SENSOR_WIDTH_MM = {
-    # Width of the sensor in 4:3 use, mm, by camera model as EXIF names it.
-    "FC300S": 6.17,
-    "FC300X": 6.17,
-    "FC300C": 6.17,
-    "FC330": 6.17,
-    "FC200": 6.17,
-    "FC220": 6.17,
-    "FC230": 6.17,
-    "FC7203": 6.3,
-    "FC7303": 6.3,
-    "FC6310": 13.2,
-    "FC6310R": 13.2,
-    "FC6310S": 13.2,
-    "L1D-20c": 13.2,
-    "FC3411": 13.2,
+    **dict.fromkeys(("FC300S", "FC300X", "FC300C", "FC330", "FC200", "FC220", "FC230", "FC350"), 6.17),
+    **dict.fromkeys(("FC7203", "FC7303"), 6.3),
+    **dict.fromkeys(("FC6310", "FC6310R", "FC6310S", "L1D-20c", "FC3411"), 13.2),
     "FC3170": 6.4,
     "FC3582": 9.7,
-    "FC350": 6.17,
 }
+"""Width of the sensor in 4:3 use, mm, by camera model as EXIF names it."""
 
 FULL_FRAME_DIAGONAL_MM = math.hypot(36.0, 24.0)
-
 MM_PER_RESOLUTION_UNIT = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}
+TURN_DEG = {1: 0, 2: 0, 3: 180, 4: 180, 5: 90, 6: 90, 7: 270, 8: 270}
+"""Clockwise turn that a viewer makes, by EXIF Orientation."""
+
+HEIGHT_ABOVE_GROUND = ("AboveGroundAltitude", "HeightAboveGround")
+HEIGHT_ABOVE_TAKE_OFF = ("RelativeAltitude",)
+PITCH = ("GimbalPitchDegree", "CameraPitchDegree", "CameraPitch")
+ROLL = ("GimbalRollDegree", "CameraRollDegree", "CameraRoll")
+
+_NUMBER = re.compile(r"([+-]?\d+(?:[.,]\d+)?(?:[eE][+-]?\d+)?)(?:\s*/\s*(\d+(?:\.\d+)?))?\s*(?:m|deg|°)?$")
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A number and where it was found.
+
+    Attributes:
+        value: In the unit of its name.
+        source: Tag, for people.
+    """
+
+    value: float
+    source: str
 
 
 @dataclass(frozen=True)
@@ -49,24 +63,33 @@ class PhotoFacts:
     """Facts of a photo; None where the file says nothing usable.
 
     Attributes:
-        height_m: Height above the take-off point.
-        height_from: Where the height was found.
-        hfov_deg: Horizontal field of view.
-        hfov_from: How the field of view was found.
+        size_px: Width and height of the file as it is.
+        taken_px: Width and height as the camera took it, by EXIF; None where it does not say.
+        focals_px: Focal lengths by all that the file says, for pictures of `taken_px` (else `size_px`), the most
+            trusted first.
+        zoom: Digital zoom factor, at least 1.
+        turn_deg: Clockwise turn that a viewer makes, 0, 90, 180 or 270 degrees.
+        above_ground_m: Height above ground.
+        above_take_off_m: Height above the take-off point.
+        above_sea_m: GPS altitude, which is never a height above ground.
         pitch_deg: Pitch of the camera, -90 straight down.
-        msl_m: Height above the sea, which is never used as height above ground.
+        roll_deg: Roll of the camera.
     """
 
-    height_m: float | None = None
-    height_from: str = ""
-    hfov_deg: float | None = None
-    hfov_from: str = ""
-    pitch_deg: float | None = None
-    msl_m: float | None = None
+    size_px: tuple[int, int] = (0, 0)
+    taken_px: tuple[int, int] | None = None
+    focals_px: tuple[Fact, ...] = ()
+    zoom: float = 1.0
+    turn_deg: int = 0
+    above_ground_m: Fact | None = None
+    above_take_off_m: Fact | None = None
+    above_sea_m: Fact | None = None
+    pitch_deg: Fact | None = None
+    roll_deg: Fact | None = None
 
 
 def read_facts(path: Path) -> PhotoFacts:
-    """The facts in a picture file; nothing at all for one without EXIF or XMP."""
+    """Read the facts of a picture file; none for one without EXIF and XMP."""
     try:
         stream = open_file(path, "picture", CameraError, PICTURE_BYTES)
     except CameraError:
@@ -78,31 +101,35 @@ def read_facts(path: Path) -> PhotoFacts:
             base: dict[int, Any] = dict(exif)
             detail: dict[int, Any] = dict(exif.get_ifd(ExifTags.IFD.Exif))
             gps: dict[int, Any] = dict(exif.get_ifd(ExifTags.IFD.GPSInfo))
-            size = image.size
+            size_px = image.size
             stream.seek(0)
-            head = stream.read(XMP_SEARCH_BYTES)
+            xmp = stream.read(XMP_SEARCH_BYTES)
     except (*DAMAGED, Image.DecompressionBombError):
         return PhotoFacts()
-    height_m = xmp_number(head, "RelativeAltitude")
-    hfov_deg, hfov_from = _field_of_view(base, detail, size)
+    taken_px = _taken_px(detail)
+    zoom = max(1.0, number_of(detail.get(ExifTags.Base.DigitalZoomRatio)) or 1.0)
     return PhotoFacts(
-        height_m=height_m,
-        height_from="XMP RelativeAltitude (above take-off)" if height_m is not None else "",
-        hfov_deg=hfov_deg,
-        hfov_from=hfov_from,
-        pitch_deg=xmp_number(head, "GimbalPitchDegree"),
-        msl_m=_number(gps.get(ExifTags.GPS.GPSAltitude)),
+        size_px,
+        taken_px,
+        tuple(_focals_px(base, detail, xmp, taken_px or size_px, zoom)),
+        zoom,
+        TURN_DEG.get(int(number_of(base.get(ExifTags.Base.Orientation)) or 1), 0),
+        _of_xmp(xmp, HEIGHT_ABOVE_GROUND, "above ground"),
+        _of_xmp(xmp, HEIGHT_ABOVE_TAKE_OFF, "above take-off"),
+        _of_exif(gps, ExifTags.GPS.GPSAltitude, "GPS altitude"),
+        _of_xmp(xmp, PITCH) or _pitch_of_pix4d(xmp),
+        _of_xmp(xmp, ROLL),
     )
 
 
-def xmp_number(data: bytes, name: str) -> float | None:
-    """A number of an XMP packet, written as an attribute or as an element."""
-    key = re.escape(name.encode())
-    found = re.search(rb"[\w-]+:" + key + rb"(?:\s*=\s*[\"']|>)\s*([+-]?\d+(?:\.\d+)?)", data)
-    return float(found.group(1)) if found else None
-
-
-def _number(value: Any) -> float | None:
+def number_of(value: Any) -> float | None:
+    """Read a number as EXIF and XMP write it: +030.0, 3.0e+01, 30000/1000, 30,50, 30.0 m; None for anything else."""
+    if isinstance(value, str):
+        found = _NUMBER.match(value.strip().strip("\0"))
+        if found is None:
+            return None
+        number, divisor = float(found[1].replace(",", ".")), float(found[2] or 1.0)
+        return number / divisor if divisor else None
     try:
         number = float(value)
     except (TypeError, ValueError, ZeroDivisionError):
@@ -110,35 +137,72 @@ def _number(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _hfov_deg(width_mm: float, focal_mm: float) -> float:
-    return math.degrees(2 * math.atan(width_mm / 2 / focal_mm))
+def xmp_number(xmp: bytes, name: str, namespace: str = r"[\w-]+") -> Fact | None:
+    """Read a number of an XMP packet, an attribute or an element; `namespace` is a regular expression."""
+    key = re.escape(name.encode())
+    value = rb"(?:\s*=\s*\"([^\"]{1,64})\"|\s*=\s*'([^']{1,64})'|>([^<]{1,64})<)"
+    for found in re.finditer(rb"(" + namespace.encode() + rb"):" + key + value, xmp):
+        number = number_of(next(g for g in found.groups()[1:] if g is not None).decode("ascii", "replace"))
+        if number is not None:
+            return Fact(number, f"XMP {found[1].decode()}:{name}")
+    return None
 
 
-def _field_of_view(base: dict[int, Any], detail: dict[int, Any], size: tuple[int, int]) -> tuple[float | None, str]:
-    """By sensor width if the file or a table gives it, else from the 35 mm equivalent."""
-    focal_mm = _number(detail.get(ExifTags.Base.FocalLength))
+def _of_xmp(xmp: bytes, names: tuple[str, ...], meaning: str = "") -> Fact | None:
+    fact = next((f for f in (xmp_number(xmp, name) for name in names) if f is not None), None)
+    return fact if fact is None or not meaning else Fact(fact.value, f"{fact.source} ({meaning})")
+
+
+def _pitch_of_pix4d(xmp: bytes) -> Fact | None:
+    """`Camera:Pitch`, where it can have one meaning: at 0 some makers look straight down and others at the horizon."""
+    fact = xmp_number(xmp, "Pitch", "Camera")
+    return fact if fact is not None and fact.value <= -45.0 else None
+
+
+def _of_exif(tags: Mapping[int, Any], tag: int, source: str) -> Fact | None:
+    value = number_of(tags.get(tag))
+    return None if value is None else Fact(value, source)
+
+
+def _taken_px(detail: Mapping[int, Any]) -> tuple[int, int] | None:
+    width = number_of(detail.get(ExifTags.Base.ExifImageWidth))
+    height = number_of(detail.get(ExifTags.Base.ExifImageHeight))
+    if width is None or height is None or width < 1 or height < 1:
+        return None
+    return round(width), round(height)
+
+
+def _focals_px(
+    base: Mapping[int, Any], detail: Mapping[int, Any], xmp: bytes, taken_px: tuple[int, int], zoom: float
+) -> list[Fact]:
+    """Focal lengths for pictures as they were taken, px; a sensor's long side is the picture's long side.
+
+    The 35 mm equivalent is defined by the picture's diagonal (CIPA DCG-001).
+    """
+    long_px = max(taken_px)
+    zoomed = f", digital zoom {zoom:g}" if zoom > 1.0 else ""
+    found = []
+    calibrated = xmp_number(xmp, "CalibratedFocalLength")
+    if calibrated is not None and calibrated.value > 1.0:
+        centre = xmp_number(xmp, "CalibratedOpticalCenterX")
+        scale = long_px / (2.0 * centre.value) if centre is not None and centre.value > 1.0 else 1.0
+        found.append(Fact(calibrated.value * scale * zoom, f"{calibrated.source} {calibrated.value:g} px{zoomed}"))
+    focal_mm = number_of(detail.get(ExifTags.Base.FocalLength))
     if focal_mm is not None and focal_mm > 0:
-        per_unit = _number(detail.get(ExifTags.Base.FocalPlaneXResolution))
-        unit = _number(detail.get(ExifTags.Base.FocalPlaneResolutionUnit)) or 2
-        taken_px = _number(detail.get(ExifTags.Base.ExifImageWidth)) or size[0]
+        per_unit = number_of(detail.get(ExifTags.Base.FocalPlaneXResolution))
+        unit = number_of(detail.get(ExifTags.Base.FocalPlaneResolutionUnit)) or 2
         if per_unit is not None and per_unit > 0:
-            # The resolution is that of the picture as it was taken, before it was made smaller.
-            width_mm = taken_px / per_unit * MM_PER_RESOLUTION_UNIT.get(int(unit), 25.4)
+            width_mm = long_px / per_unit * MM_PER_RESOLUTION_UNIT.get(int(unit), 25.4)
             if 1.0 < width_mm < 60.0:
-                return (
-                    _hfov_deg(width_mm, focal_mm),
-                    f"EXIF focal length {focal_mm:g} mm and sensor width {width_mm:.1f} mm",
-                )
+                source = f"EXIF focal length {focal_mm:g} mm and sensor width {width_mm:.1f} mm"
+                found.append(Fact(focal_mm / width_mm * long_px * zoom, source + zoomed))
         model = str(base.get(ExifTags.Base.Model, "")).strip("\0 ")
         if model in SENSOR_WIDTH_MM:
             width_mm = SENSOR_WIDTH_MM[model]
-            return (
-                _hfov_deg(width_mm, focal_mm),
-                f"EXIF focal length {focal_mm:g} mm and the {width_mm:g} mm wide sensor of {model}",
-            )
-    equivalent_mm = _number(detail.get(ExifTags.Base.FocalLengthIn35mmFilm))
+            source = f"EXIF focal length {focal_mm:g} mm and the {width_mm:g} mm wide sensor of {model}"
+            found.append(Fact(focal_mm / width_mm * long_px * zoom, source + zoomed))
+    equivalent_mm = number_of(detail.get(ExifTags.Base.FocalLengthIn35mmFilm))
     if equivalent_mm is not None and equivalent_mm > 0:
-        # The equivalent is defined by the picture's diagonal (CIPA DCG-001).
-        width_mm = FULL_FRAME_DIAGONAL_MM * size[0] / math.hypot(*size)
-        return (_hfov_deg(width_mm, equivalent_mm), f"EXIF 35 mm equivalent focal length {equivalent_mm:g} mm")
-    return None, ""
+        focal_px = equivalent_mm / FULL_FRAME_DIAGONAL_MM * math.hypot(*taken_px) * zoom
+        found.append(Fact(focal_px, f"EXIF 35 mm equivalent focal length {equivalent_mm:g} mm{zoomed}"))
+    return found

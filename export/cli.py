@@ -7,13 +7,13 @@ import importlib
 import click
 
 COMMANDS = {
-    "onnx": ("export.commands_make", "Checkpoint to ONNX, or other roles for a finished ONNX."),
-    "adopt": ("export.commands_make", "Make somebody else's segmentation ONNX fly."),
-    "int8": ("export.commands_make", "Quantise a model, keeping in float what needs it."),
+    "onnx": ("export.cli_make", "Checkpoint to ONNX, or other roles for a finished ONNX."),
+    "adopt": ("export.cli_make", "Make somebody else's segmentation ONNX fly."),
+    "int8": ("export.cli_make", "Quantise a model, keeping in float what needs it."),
     "trt": ("export.trt.cli", "Build a TensorRT engine, here or on the Jetson over ssh."),
-    "verify": ("export.commands_prove", "Does one model decide as the other? On real frames."),
-    "bench": ("export.commands_prove", "Latency, throughput and memory, next to the roofline."),
-    "info": ("export.commands_prove", "What a model file says of itself."),
+    "verify": ("export.cli_prove", "Does one model decide as the other? On real frames."),
+    "bench": ("export.cli_prove", "Latency, throughput and memory, next to the roofline."),
+    "info": ("export.cli_prove", "What a model file says of itself."),
 }
 """Module that defines the command, and its help, by name."""
 

@@ -25,7 +25,7 @@ from export.graph import (
 )
 from export.parity import TIE, Maps, Parity, compare, require_close, require_exact
 from export.pictures import pictures_in, read_picture, spread
-from export.remerge import same_classes
+from export.retaxonomy import same_classes
 from export.rewrite import rewritten, with_pooled_head
 from export.runtime import runtime_maps
 from export.to_onnx import to_onnx, with_half_weights

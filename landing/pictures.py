@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from pathlib import Path
 
@@ -31,6 +32,7 @@ DAMAGED = (
 _HEADER_BYTES = 1 << 18
 _FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 """Markers of a JPEG's start of frame."""
+_SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _TIFF_TYPES = {1: "B", 3: "H", 4: "I"}
 
 
@@ -111,6 +113,25 @@ def size_of(data: bytes) -> tuple[int, int]:
     except (struct.error, IndexError):  # it ends within its header
         pass
     return 0, 0
+
+
+def is_whole_jpeg(data: bytes) -> bool:
+    """Tell whether a JPEG has its end (ITU T.81 B.2.1); padding or a motion photo's video may follow it."""
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker == 0xD9:
+            return True
+        if marker == 0xFF:  # fill byte
+            at += 1
+            continue
+        at += 2 + struct.unpack_from(">H", data, at + 2)[0]
+        if marker == 0xDA:  # a scan's data end where a marker stands that is neither stuffing nor a restart
+            following = _SCAN_END.search(data, at)
+            if following is None:
+                return False
+            at = following.start()
+    return data[at : at + 2] == b"\xff\xd9"
 
 
 def _jpeg(data: bytes) -> tuple[int, int]:

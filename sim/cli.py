@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from landing.errors import TouchdownError
-from sim.campaign.cli import campaign, confusion
+from sim.campaign.cli import campaign, measure_errors
 
 DEMO_MODEL = "models/synthetic-unet.onnx"
 
@@ -18,7 +18,8 @@ def cli() -> None:
 
 
 cli.add_command(campaign)
-cli.add_command(confusion)
+cli.add_command(measure_errors)
+cli.add_command(measure_errors, "confusion")
 
 
 def _start(_: click.Context, __: click.Parameter, value: str | None) -> tuple[float, float] | None:
@@ -228,7 +229,7 @@ def land(
     ardupilot and px4 need the simulator of that autopilot; without, the command says how to get it.
 
     Ends with 0 when every flight came down on landable ground with the vehicle's radius clear, by the ground truth;
-    with 3 when at least one abstained and none came down badly; else with 1.
+    with 3 when at least one found no site and none came down badly; else with 1.
     """
     import json
     import signal
@@ -236,25 +237,25 @@ def land(
     from dataclasses import replace
 
     from edge.resolved import ResolvedFlight
-    from sim.flight_plan import REAL_FPS, SHARED_MACHINE, SIMULATED_FPS, Disturbance, FlightPlan, Mishap, disturbance_of
+    from sim.flight.plan import REAL_FPS, SHARED_MACHINE, SIMULATED_FPS, Fault, FlightPlan, PlannedFault, parse_fault
     from sim.world import check_world_spec
 
     # Whoever ends us ends what we started, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     numbers = seeds_of(seeds)
     for fault in faults:
-        disturbance_of(fault)  # a misspelt one is told before anything starts
+        parse_fault(fault)  # a misspelt one is told before anything starts
     check_world_spec(world)
     model = model if model is not None else find_demo_model()
     click.echo("loading ...", err=True)  # takes seconds, and minutes where others have the machine
-    from sim.clock import ClockChoice
+    from sim.flight.clock import ClockChoice
 
     choice = ClockChoice(clock, lambda text: click.echo(text, err=True))
     results = []
     for seed in numbers:
         folder = out if len(numbers) == 1 else out / f"seed-{seed}"
         intruders = (
-            () if intruder_m is None else (Disturbance(Mishap.INTRUDER, intruder_m, from_deg=(seed * 51.0) % 360.0),)
+            () if intruder_m is None else (PlannedFault(Fault.INTRUDER, intruder_m, from_deg=(seed * 51.0) % 360.0),)
         )
         plan = FlightPlan(
             model=model,
@@ -271,7 +272,7 @@ def land(
             fps=fps or SIMULATED_FPS,
             attitude_noise_deg=attitude_noise_deg,
             camera_latency_s=latency_ms / 1000.0,
-            disturbances=(*intruders, *(disturbance_of(fault) for fault in faults)),
+            faults=(*intruders, *(parse_fault(fault) for fault in faults)),
             width_px=size[0],
             height_px=size[1],
             vehicle_radius_m=vehicle_radius_m,

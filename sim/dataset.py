@@ -25,8 +25,8 @@ from landing.geometry import quaternion_from_euler
 from landing.types import Pose
 from sim.camera import Motion, render
 from sim.camera.effects import Effects
-from sim.campaign.place import overgrown
 from sim.campaign.ranges import RANGES
+from sim.campaign.scene_ground import overgrown
 from sim.world import World, parse_world_spec, split_of
 from sim.world.scenes import JUDGED_SEEDS
 

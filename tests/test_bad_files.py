@@ -76,11 +76,11 @@ CASES = [
     Case("edge serve -c {bad}", "edge.toml"),
     Case("edge look {folder}/good.png -m {bad} --no-pictures", "model.onnx"),
     Case("edge look {folder}/good.png -m {bad} --no-pictures", "model.engine"),
-    Case("edge look {bad} -m {model} --height-agl-m 20 --hfov-deg 70 --no-pictures", "photo.jpg"),
-    Case("edge look {bad} -m {model} --height-agl-m 20 --hfov-deg 70 --no-pictures", "clip.mp4"),
-    Case("edge look {folder}/good.png -m {model} --height-agl-m 20 --calibration {bad}", "c.yaml"),
+    Case("edge look {bad} -m {model} --height-agl-m 20 --hfov-deg 70 --assume-nadir --no-pictures", "photo.jpg"),
+    Case("edge look {bad} -m {model} --height-agl-m 20 --hfov-deg 70 --assume-nadir --no-pictures", "clip.mp4"),
+    Case("edge look {folder}/good.png -m {model} --height-agl-m 20 --assume-nadir --calibration {bad}", "c.yaml"),
     Case(
-        "edge look {folder}/good.png -m {model} --height-agl-m 9 --hfov-deg 70 --no-pictures "
+        "edge look {folder}/good.png -m {model} --height-agl-m 9 --hfov-deg 70 --assume-nadir --no-pictures "
         "--labels {folder} --label-taxonomy {bad}",
         "classes.toml",
     ),
@@ -173,8 +173,16 @@ def test_a_file_of_another_kind(case: Case, folder: Path, capfd: pytest.CaptureF
 @pytest.mark.parametrize(
     ("words", "name", "good"),
     [
-        ("edge look {bad} -m {model} --height-agl-m 20 --hfov-deg 70 --no-pictures", "photo.png", "good.png"),
-        ("edge look {folder}/good.png -m {bad} --height-agl-m 20 --hfov-deg 70", "cut.onnx", "good.onnx"),
+        (
+            "edge look {bad} -m {model} --height-agl-m 20 --hfov-deg 70 --assume-nadir --no-pictures",
+            "photo.png",
+            "good.png",
+        ),
+        (
+            "edge look {folder}/good.png -m {bad} --height-agl-m 20 --hfov-deg 70 --assume-nadir",
+            "cut.onnx",
+            "good.onnx",
+        ),
         ("trainer data check {data}", "data/images/a.jpg", "data/images/b.jpg"),
         ("trainer data check {data}", "data/labels/a.png", "data/labels/b.png"),
         ("trainer data check {data}", "data/taxonomy.toml", "data/taxonomy.toml"),
@@ -213,7 +221,7 @@ def test_a_picture_with_too_many_pixels_is_not_decoded(
     photo = folder / f"ortho{suffix}"
     photo.write_bytes(data)
     shown = f"{side}x{side} pixels, at most {MOST_PIXELS // 1_000_000} million"
-    look = f"edge look {photo} -m {folder}/good.onnx --height-agl-m 20 --hfov-deg 70 --no-pictures"
+    look = f"edge look {photo} -m {folder}/good.onnx --height-agl-m 20 --hfov-deg 70 --assume-nadir --no-pictures"
     status, said = answer(look, capfd)
     assert status == 2 and shown in said
     (folder / "data" / "images" / "a.jpg").write_bytes(data)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 
 import cv2
 
 from edge.cameras.contract import Camera, CameraInfo, CameraRequest, CameraTimeout, EndOfStream, Grabbed, Pacer
 from landing.errors import CameraError
-from landing.pictures import decode, read_picture_bytes
+from landing.pictures import decode, is_whole_jpeg, read_picture_bytes
 from landing.reading import require_file
 from landing.types import ByteArray
 
@@ -22,8 +23,13 @@ DEFAULT_FPS = 10.0
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """The pictures of a folder, by name."""
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES)
+    """The pictures of a folder, by name; numbers in names count as numbers."""
+    return sorted((p for p in folder.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES), key=_natural)
+
+
+def _natural(path: Path) -> tuple[tuple[bool, int, str], ...]:
+    parts = re.split(r"(\d+)", path.name)
+    return tuple((not part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts)
 
 
 def read_picture(path: Path) -> ByteArray:
@@ -35,7 +41,7 @@ def read_picture(path: Path) -> ByteArray:
         CameraError: It cannot be read or is not a whole picture.
     """
     data = read_picture_bytes(path, "picture", CameraError)
-    if path.suffix.lower() in (".jpg", ".jpeg") and b"\xff\xd9" not in data[-4096:]:
+    if data.startswith(b"\xff\xd8") and not is_whole_jpeg(data):
         # OpenCV fills the missing part of a truncated JPEG with grey and says nothing.
         raise CameraError(f"picture {path.name} is truncated: a JPEG without its end")
     image = decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
@@ -74,6 +80,7 @@ class VideoCamera(Camera):
         self._capture = cv2.VideoCapture(str(self.path))
         if not self._capture.isOpened():
             raise CameraError(f"video {self.path} cannot be opened: it is damaged or of an unknown kind")
+        self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)  # frames as stored, as pictures are: mount angles hold
         width_px = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
         height_px = int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
         _size_agrees(self.request, width_px, height_px)

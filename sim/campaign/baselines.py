@@ -36,7 +36,7 @@ LOWEST_M = 1.2
 
 
 @dataclass(frozen=True)
-class Place:
+class ChosenPlace:
     """Where to land by one picture.
 
     Attributes:
@@ -101,10 +101,10 @@ class Baseline(ABC):
         return Decision(NoSite(NoSiteReason.BAD_PICTURE, problem), now_ns, captured_ns)
 
     @abstractmethod
-    def place(self, segmentation: Segmentation, pose: Pose, down_m: float) -> Place | NoSite:
+    def place(self, segmentation: Segmentation, pose: Pose, down_m: float) -> ChosenPlace | NoSite:
         """Where to land by this picture alone."""
 
-    def _seen_again(self, place: Place, down_m: float, height_m: float, at_ns: int) -> LandingSite:
+    def _seen_again(self, place: ChosenPlace, down_m: float, height_m: float, at_ns: int) -> LandingSite:
         first_ns, last = at_ns, self._site
         if last is not None:
             moved_m = math.dist(last.position_ned_m[:2], place.ne_m)
@@ -122,18 +122,18 @@ class StraightDown(Baseline):
         super().reset()
         self._start: tuple[float, float] | None = None
 
-    def place(self, segmentation: Segmentation, pose: Pose, down_m: float) -> Place | NoSite:
+    def place(self, segmentation: Segmentation, pose: Pose, down_m: float) -> ChosenPlace | NoSite:
         """The point below at the first frame."""
         assert pose.position_ned_m is not None
         if self._start is None:
             self._start = (pose.position_ned_m[0], pose.position_ned_m[1])
-        return Place(self._start, 0.0, 0.0)
+        return ChosenPlace(self._start, 0.0, 0.0)
 
 
 class MaskBaseline(Baseline):
     """Works on the binary safe mask of the picture."""
 
-    def place(self, segmentation: Segmentation, pose: Pose, down_m: float) -> Place | NoSite:
+    def place(self, segmentation: Segmentation, pose: Pose, down_m: float) -> ChosenPlace | NoSite:
         """Casts the chosen pixel to the ground."""
         safe = safe_mask(segmentation, self.settings)
         if not safe.any():
@@ -150,7 +150,7 @@ class MaskBaseline(Baseline):
         if not np.isfinite(point).all():
             return NoSite(NoSiteReason.GROUND_NOT_IN_VIEW, "the place is above the horizon")
         ne_m = (float(point[0]), float(point[1]))
-        return Place(ne_m, radius_px * m_per_px, area_px * m_per_px**2)
+        return ChosenPlace(ne_m, radius_px * m_per_px, area_px * m_per_px**2)
 
     @abstractmethod
     def pixel(self, safe: ByteArray, m_per_px: float) -> tuple[tuple[float, float], float, float] | None:
@@ -225,7 +225,7 @@ class SingleFrame(Baseline):
         super().__init__(settings.single_look(), taxonomy, camera)
         self._map = GroundMap(self.settings, taxonomy)
 
-    def place(self, segmentation: Segmentation, pose: Pose, down_m: float) -> Place | NoSite:
+    def place(self, segmentation: Segmentation, pose: Pose, down_m: float) -> ChosenPlace | NoSite:
         """What our picker says of this frame alone."""
         assert pose.position_ned_m is not None
         self._map.reset()
@@ -240,4 +240,4 @@ class SingleFrame(Baseline):
         best = pick(view, clearance_m, regions, self.settings, vehicle)
         if isinstance(best, NoSite):
             return best
-        return Place((best.north_m, best.east_m), best.clearance_m, best.area_m2)
+        return ChosenPlace((best.north_m, best.east_m), best.clearance_m, best.area_m2)

@@ -33,22 +33,23 @@ import click
     help="Specifications, taken in turn: scenes, procedural, worst:all, photo:FILE?...",
 )
 @click.option(
-    "--policy", "policies", help="Names with commas between, or all; with --replay, whose landing.  [default: ours]"
+    "--policy", "policies", help="Names with commas, or all; with --replay, whose landing.  [default: touchdown]"
 )
 @click.option(
     "--segmentation",
-    type=click.Choice(["confusion", "model"]),
-    default="confusion",
+    type=click.Choice(["errors", "model", "confusion"]),
+    default="errors",
     show_default=True,
-    help="Measured mistakes on the truth, or a network on pictures.",
+    help="errors: true labels with a network's measured errors (also: confusion). model: a network on pictures.",
 )
 @click.option(
     "--model", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="ONNX file, for --segmentation model."
 )
 @click.option(
+    "--errors",
     "--confusion",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Measured mistakes, by `touchdown sim confusion`.  [default: the committed ones]",
+    help="Measured errors, by `touchdown sim errors`.  [default: the committed ones]",
 )
 @click.option(
     "--set",
@@ -112,7 +113,7 @@ def campaign(
     policies: str | None,
     segmentation: str,
     model: Path | None,
-    confusion: Path | None,
+    errors: Path | None,
     settings: tuple[str, ...],
     network_shift: float,
     search_s: float,
@@ -144,10 +145,10 @@ def campaign(
         seed,
         split,
         worlds,
-        policies or "ours",
-        segmentation,
+        policies or "touchdown",
+        "errors" if segmentation == "confusion" else segmentation,
         model,
-        confusion,
+        errors,
         settings,
         search_s,
         network_shift,
@@ -156,7 +157,7 @@ def campaign(
     campaign_command(plan, out, engine, jobs, scheduler, pictures, as_json)
 
 
-@click.command()
+@click.command(name="errors")
 @click.option(
     "--model",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -185,10 +186,10 @@ def campaign(
     show_default=True,
     help="Pairs of pictures in each band of heights, spread over the worlds.",
 )
-def confusion(model: Path, out: Path, worlds: str, seeds: tuple[int, int], frames: int) -> None:
-    """Measure a network's mistakes on rendered pictures, for `touchdown sim campaign`."""
+def measure_errors(model: Path, out: Path, worlds: str, seeds: tuple[int, int], frames: int) -> None:
+    """Measure a network's errors on rendered pictures, for `touchdown sim campaign`."""
     from sim.campaign.measure import measure, write_measured
-    from sim.campaign.views import load_network
+    from sim.campaign.sensors import load_network
     from sim.world import expand_world_spec
 
     specs = tuple(world for part in worlds.split(",") for world in expand_world_spec(part))

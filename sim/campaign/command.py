@@ -34,7 +34,7 @@ def plan_from(
     policies: str,
     segmentation: str,
     model: Path | None,
-    confusion: Path | None,
+    errors: Path | None,
     settings: tuple[str, ...],
     search_s: float,
     network_shift: float = 0.0,
@@ -45,13 +45,11 @@ def plan_from(
     Raises:
         CampaignError: Something in it cannot be.
     """
-    names = tuple(POLICIES) if policies == "all" else tuple(policies.split(","))
-    for name in names:
-        policy_named(name)
+    names = tuple(POLICIES) if policies == "all" else tuple(policy_named(name).name for name in policies.split(","))
     if split not in SPLITS:
         raise CampaignError(f"--split {split!r}: expected {', '.join(SPLITS)}")
     if segmentation == "model" and network_shift:
-        raise CampaignError("--network-shift is of --segmentation confusion: a model is what it is")
+        raise CampaignError("--network-shift is of --segmentation errors: a model is what it is")
     if segmentation == "model" and model is None:
         raise CampaignError("--segmentation model needs --model FILE.onnx")
     checked = _settings(settings)
@@ -62,7 +60,7 @@ def plan_from(
         worlds=tuple(world for part in worlds.split(",") for world in expand_world_spec(part)),
         policies=names,
         segmentation=segmentation,
-        confusion=None if confusion is None else str(confusion.resolve()),
+        errors=None if errors is None else str(errors.resolve()),
         model=None if model is None else str(model.resolve()),
         search_s=search_s,
         network_shift=network_shift,

@@ -17,7 +17,7 @@ from itertools import islice
 
 from landing.distribution import install_command
 from sim.campaign.scene import CampaignError
-from sim.campaign.task import Outcome, Task, run
+from sim.campaign.task import Task, TaskResult, run
 
 ENGINES = ("processes", "dask")
 
@@ -25,7 +25,7 @@ IN_FLIGHT_PER_WORKER = 4
 """Tasks that are handed out at a time, so that memory does not grow with the campaign."""
 
 
-def outcomes(tasks: Sequence[Task], engine: str, jobs: int, scheduler: str | None = None) -> Iterator[Outcome]:
+def outcomes(tasks: Sequence[Task], engine: str, jobs: int, scheduler: str | None = None) -> Iterator[TaskResult]:
     """Runs tasks and gives what came of each, as it comes.
 
     Args:
@@ -47,7 +47,7 @@ def outcomes(tasks: Sequence[Task], engine: str, jobs: int, scheduler: str | Non
     raise CampaignError(f"engine {engine!r}: expected {', '.join(ENGINES)}")
 
 
-def _in_processes(tasks: Sequence[Task], jobs: int) -> Iterator[Outcome]:
+def _in_processes(tasks: Sequence[Task], jobs: int) -> Iterator[TaskResult]:
     if jobs <= 1:
         yield from map(run, tasks)
         return
@@ -83,7 +83,7 @@ def _end_with_parent() -> None:
     threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
-def _with_dask(tasks: Sequence[Task], jobs: int, scheduler: str | None) -> Iterator[Outcome]:
+def _with_dask(tasks: Sequence[Task], jobs: int, scheduler: str | None) -> Iterator[TaskResult]:
     try:
         import distributed
     except ImportError:

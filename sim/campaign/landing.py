@@ -1,4 +1,4 @@
-"""One landing, faster than real time: every part that flies (`sim.loop`), a pilot and a judge."""
+"""One landing, faster than real time: every part that flies (`sim.flight.loop`), a pilot and a judge."""
 
 from __future__ import annotations
 
@@ -12,29 +12,30 @@ from edge.control import Control
 from edge.pipeline import Pipeline
 from edge.sections.camera import CameraSection
 from firmware_bridge.dialect import mavlink
+from firmware_bridge.settings import LinkSettings
 from landing.authority import AuthorityState
 from landing.director import DirectorOutput
 from landing.settings import AuthorityLevel, AuthoritySettings, DecisionSettings, DirectorSettings
 from landing.types import Pose
 from sim.camera import Motion
 from sim.campaign.intruder import Intruder
-from sim.campaign.link import InProcessLink, link_settings
 from sim.campaign.pilot import NEARER_M, SEARCH_S, GoDown, Phase, Pilot
 from sim.campaign.policies import Policy
-from sim.campaign.ranges import Conditions
+from sim.campaign.ranges import SceneConditions
 from sim.campaign.ranges import stream as scene_stream
 from sim.campaign.reaction import ReactionWatch
 from sim.campaign.scene import Scene
-from sim.campaign.trace import Flown, Moment, Trace
-from sim.campaign.views import Eyes, believed_camera, shaken
-from sim.loop import BOOT_NS, FlightLoop, Shot, SimulatedClock, no_stopwatch
+from sim.campaign.sensors import SensorModel, believed_camera, shaken
+from sim.campaign.trace import Flown, Trace, TrackPoint
+from sim.flight.link import InProcessLink
+from sim.flight.loop import BOOT_NS, CameraSample, FlightLoop, SimulatedClock, no_stopwatch
 from sim.vehicle import Wind
 from sim.vehicle.autopilot import Mode
 from sim.vehicle.autopilot.core import TICK_MS, Autopilot, AutopilotConfig
 from sim.vehicle.autopilot.flight import EstimatorErrors
 from sim.world import ActorState, World
 
-MOMENT_MS = 100
+TRACK_MS = 100
 LONGEST_S = 420.0
 MAX_FRAME_AGE_NS = round(CameraSection.model_fields["max_frame_age_ms"].default * 1e6)
 """Default of `camera.max_frame_age_ms` in the daemon's configuration."""
@@ -77,7 +78,7 @@ class FlightSetup:
     autopilot: Mapping[str, float] = field(default_factory=dict)
 
 
-class DrawnMachine:
+class SceneHardware:
     """Camera and computer of a scene; what differs from frame to frame is drawn.
 
     Args:
@@ -86,15 +87,15 @@ class DrawnMachine:
         rng: Randomness of the camera.
     """
 
-    def __init__(self, conditions: Conditions, autopilot: Autopilot, rng: np.random.Generator) -> None:
+    def __init__(self, conditions: SceneConditions, autopilot: Autopilot, rng: np.random.Generator) -> None:
         self.fps = conditions.fps
         self.max_frame_age_ns = MAX_FRAME_AGE_NS
         self._conditions = conditions
         self._autopilot = autopilot
         self._rng = rng
 
-    def shoot(self, number: int, now_ns: int) -> Shot | None:
-        """See `sim.loop.Machine`."""
+    def shoot(self, number: int, now_ns: int) -> CameraSample | None:
+        """See `sim.flight.loop.OnboardHardware`."""
         c, v = self._conditions, self._autopilot.vehicle
         lost = self._rng.random() < c.dropped
         q = shaken(v.q, c.vibration_deg, self._rng)
@@ -102,10 +103,10 @@ class DrawnMachine:
         arrives_ns = now_ns + round(c.camera_delay_ms * float(self._rng.uniform(0.8, 1.3)) * 1e6)
         motion = Motion((v.vn_mps, v.ve_mps, v.vd_mps), v.rates_radps)
         t_s = (now_ns - BOOT_NS) * 1e-9
-        return None if lost else Shot(number, arrives_ns, arrives_ns, pose, t_s, motion)
+        return None if lost else CameraSample(number, arrives_ns, arrives_ns, pose, t_s, motion)
 
     def decision_ms(self) -> float:
-        """See `sim.loop.Machine`."""
+        """See `sim.flight.loop.OnboardHardware`."""
         return self._conditions.inference_ms * float(self._rng.uniform(0.9, 1.25))
 
 
@@ -126,7 +127,7 @@ class Landing:
         scene: Scene,
         world: World,
         start_ne_m: tuple[float, float],
-        eyes: Eyes,
+        eyes: SensorModel,
         policy: Policy,
         setup: FlightSetup,
     ) -> None:
@@ -145,13 +146,13 @@ class Landing:
         self.pipeline = Pipeline(eyes, decider, camera, self._clock.ns, no_stopwatch)
         self.trace = Trace()
         self._control = Control(setup.director, self.link, self.trace, setup.authority)
-        machine = DrawnMachine(conditions, self._autopilot, scene_stream(scene.key, "camera"))
+        machine = SceneHardware(conditions, self._autopilot, scene_stream(scene.key, "camera"))
         self._loop = FlightLoop(self._clock, self.link, self.pipeline, self._control, eyes, machine, self.trace)
         self._pilot = Pilot(setup.search_s, setup.nearer_m)
         self._reaction = ReactionWatch(world.taxonomy, setup.decision.vehicle_radius_m, self._width_px)
         style = int(scene_stream(scene.key, "style").integers(1 << 30))
         self._intruder = Intruder(scene.intruder, style) if scene.intruder else None
-        self._touched: Moment | None = None
+        self._touched: TrackPoint | None = None
         self.flown = Flown("timeout", f"not down after {LONGEST_S:g} s", LONGEST_S)
 
     @property
@@ -169,13 +170,13 @@ class Landing:
             if said is not None:
                 output = said
                 self._look_on(output)
-            if now_ms % MOMENT_MS == 0 and output is not None:
-                flown.moments.append(self._moment(output))
+            if now_ms % TRACK_MS == 0 and output is not None:
+                flown.track.append(self._track_point(output))
             if self._ended(output):
                 break
         self._reaction.end()
         flown.seconds = self.t_s
-        flown.take_overs = self._pilot.take_overs
+        flown.manual_takeovers = self._pilot.manual_takeovers
         flown.frames = self._loop.counters.frames
         flown.decisions = self._loop.counters.decisions
         flown.targets = self.link.targets
@@ -246,22 +247,22 @@ class Landing:
         pose = Pose(self._clock.now_ns, v.q, (v.n_m, v.e_m, v.d_m), v.height_m)
         return self._eyes.width_px(actor, pose)
 
-    def _moment(self, output: DirectorOutput) -> Moment:
+    def _track_point(self, output: DirectorOutput) -> TrackPoint:
         v = self._autopilot.vehicle
-        return Moment(self.t_s, v.n_m, v.e_m, v.height_m, output.state.value, self._true_site(output))
+        return TrackPoint(self.t_s, v.n_m, v.e_m, v.height_m, output.state.value, self._true_site(output))
 
     def _ended(self, output: DirectorOutput | None) -> bool:
         vehicle, flight = self._autopilot.vehicle, self._autopilot.flight
         if not vehicle.on_ground:
             self._touched = None
         elif self._touched is None and output is not None:
-            self._touched = self._moment(output)
+            self._touched = self._track_point(output)
         if self._touched is not None and (flight.landed or not flight.armed):
             self.flown.outcome, self.flown.reason = "landed", ""
-            self.flown.moments.append(self._touched)
+            self.flown.track.append(self._touched)
             return True
         if self._pilot.phase is Phase.GIVEN_UP:
-            self.flown.outcome, self.flown.reason = "abstained", self._last_words()
+            self.flown.outcome, self.flown.reason = "no-site", self._last_words()
             return True
         return False
 
@@ -276,7 +277,7 @@ class Landing:
 
 def autopilot_config(scene: Scene, start_ne_m: tuple[float, float], parameters: Mapping[str, float]) -> AutopilotConfig:
     """The stand-in of a scene, hovering."""
-    c: Conditions = scene.conditions
+    c: SceneConditions = scene.conditions
     bias = scene_stream(scene.key, "bias").uniform(-1.0, 1.0, 2)
     return AutopilotConfig(
         parameters={**PRECISION_LANDING, "RNGFND1_MAX_CM": round(100 * c.range_max_m), **parameters},
@@ -294,3 +295,8 @@ def autopilot_config(scene: Scene, start_ne_m: tuple[float, float], parameters: 
             velocity_noise_mps=c.velocity_noise_mps,
         ),
     )
+
+
+def link_settings(conditions: SceneConditions, commands: bool) -> LinkSettings:
+    """As a user with this vehicle would configure it: it took off from the ground it lands on."""
+    return LinkSettings("udpin:127.0.0.1:0", ground_down_m=conditions.height_bias_m, commands=commands)

@@ -1,4 +1,4 @@
-"""Measures a network's mistakes on rendered pictures, for `sim.campaign.confusion`.
+"""Measures a network's mistakes on rendered pictures, for `sim.campaign.perception_errors`.
 
 For each band of heights the network sees pictures of worlds it was not trained on, and its outputs are set against the
 truth: which outputs it gives on ground of each class in each zone (inside an area, at its seams and edges, beside
@@ -31,21 +31,21 @@ from landing.errors import DataError
 from landing.taxonomy import Role, Taxonomy
 from landing.types import ByteArray
 from sim.camera.effects import Effects
-from sim.campaign.confusion import FORMAT, LEVELS, PLANES, ZONES
-from sim.campaign.looks import (
+from sim.campaign.eval_samples import (
     HFOV_DEG,
     PICTURE_PX,
     PLANE_ORDER,
     SIZE_PX,
-    Look,
+    EvalSample,
+    closer_sample,
     look,
-    nearer_look,
     own_plane,
     random_place,
+    sample_pair,
     tilted_pose,
-    two_looks,
 )
 from sim.campaign.patches import UNKNOWN, Patches, Together, mover_persistence
+from sim.campaign.perception_errors import FORMAT, LEVELS, PLANES, ZONES
 from sim.campaign.reaction import ROLE_OF_KIND
 from sim.world import World, parse_world_spec
 
@@ -103,11 +103,11 @@ def measure(
         pairs = frames * (number + 1) // len(seeds) - frames * number // len(seeds)
         for heights_m, tally in zip(BANDS_M, tallies, strict=True):
             for _ in range(pairs):
-                looks = two_looks(runtime, world, heights_m, rng)
+                looks = sample_pair(runtime, world, heights_m, rng)
                 for one in looks:
                     _count(tally, one, taxonomy, rng)
                 _compare(tally.patches, looks, taxonomy)
-                nearer = nearer_look(runtime, world, looks[0], rng_nearer)
+                nearer = closer_sample(runtime, world, looks[0], rng_nearer)
                 if nearer is not None:
                     _compare(tally.nearer, (looks[0], nearer), taxonomy)
                 _count_missed(tally.missed, looks, world)
@@ -165,7 +165,7 @@ def _wrong_of(outputs: ByteArray, plane: int) -> npt.NDArray[np.float32]:
     return np.asarray(wrong, np.float32)
 
 
-def _count(tally: _Tally, one: Look, taxonomy: Taxonomy, rng: np.random.Generator) -> None:
+def _count(tally: _Tally, one: EvalSample, taxonomy: Taxonomy, rng: np.random.Generator) -> None:
     labels, planes, zones = one.labels, one.planes, one.zones(taxonomy)
     for info in taxonomy.classes:
         for zone in range(len(ZONES)):
@@ -183,7 +183,7 @@ def _count(tally: _Tally, one: Look, taxonomy: Taxonomy, rng: np.random.Generato
     tally.confusion += np.bincount(pairs, minlength=n * n).reshape(n, n)
 
 
-def _compare(patches: Patches, looks: tuple[Look, Look], taxonomy: Taxonomy) -> None:
+def _compare(patches: Patches, looks: tuple[EvalSample, EvalSample], taxonomy: Taxonomy) -> None:
     """How wrong each pixel inside an area is, in both pictures, the second seen from the first."""
     from_ground, to_second = (one.camera.pixel_from_ground_plane(one.pose, 0.0) for one in looks)
     to_second = to_second @ np.linalg.inv(from_ground)
@@ -203,7 +203,7 @@ def _compare(patches: Patches, looks: tuple[Look, Look], taxonomy: Taxonomy) -> 
     patches.add(wrong, labels, from_first(wrong_then, 0), from_first(labels_then, UNKNOWN))
 
 
-def _wrongness(one: Look, taxonomy: Taxonomy) -> tuple[ByteArray, ByteArray]:
+def _wrongness(one: EvalSample, taxonomy: Taxonomy) -> tuple[ByteArray, ByteArray]:
     """How wrong each pixel is, and the class of those that lie inside static areas."""
     planes = one.planes
     labels = np.where(one.interior(taxonomy), one.labels, np.uint8(UNKNOWN))
@@ -246,7 +246,7 @@ def octave_persistence(nearer: list[Patches], persistences: list[float]) -> floa
     return _share(sum(share * pairs for share, pairs in shares) / total)
 
 
-def _count_missed(missed: Together, looks: tuple[Look, Look], world: World) -> None:
+def _count_missed(missed: Together, looks: tuple[EvalSample, EvalSample], world: World) -> None:
     """Who was missed in one picture, and in the next."""
     for actors in zip(*(world.actors_at(one.t_s) for one in looks), strict=True):
         plane = PLANE_ORDER.index(ROLE_OF_KIND[actors[0].kind])

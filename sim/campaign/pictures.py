@@ -16,7 +16,7 @@ from matplotlib.patches import Circle
 
 from landing.types import ByteArray
 from sim.campaign.score import PERSON_AWAY_M, Record
-from sim.campaign.trace import Flown, Moment
+from sim.campaign.trace import Flown, TrackPoint
 from sim.world import World
 
 STATE_COLORS = {
@@ -29,7 +29,7 @@ STATE_COLORS = {
     "hold": "#ff7043",
     "abort": "#d81b60",
 }
-VERDICT_COLORS = {"landed-safe": "#1b9e4b", "landed-unsafe": "#d6283b", "abstained": "#e0a100", "timeout": "#6c757d"}
+VERDICT_COLORS = {"landed-safe": "#1b9e4b", "landed-unsafe": "#d6283b", "no-site": "#e0a100", "timeout": "#6c757d"}
 GROUND_PX = 1600
 MARGIN_M = 12.0
 ROLE_LETTERS = {"person": "P", "car": "C"}
@@ -60,18 +60,18 @@ def _title(record: Record) -> str:
 
 
 def _draw_ground(axes: Axes, record: Record, flown: Flown, world: World, vehicle_radius_m: float) -> None:
-    end = flown.moments[-1]
+    end = flown.track[-1]
     picture, _ = world.picture(GROUND_PX, t_s=end.t_s)
     _shade_unlandable(picture, world)
     south, north, west, east = world.extent_m
     axes.imshow(picture[..., ::-1], extent=(west, east, south, north), interpolation="bilinear")
-    points = np.array([[m.east_m, m.north_m] for m in flown.moments])
-    colors = [STATE_COLORS.get(m.state, "#ffffff") for m in flown.moments[:-1]]
+    points = np.array([[m.east_m, m.north_m] for m in flown.track])
+    colors = [STATE_COLORS.get(m.state, "#ffffff") for m in flown.track[:-1]]
     segments = np.stack([points[:-1], points[1:]], axis=1)
     outline = LineCollection(list(segments), colors="#000000", linewidths=4.5, alpha=0.6)
     axes.add_collection(outline)
     axes.add_collection(LineCollection(list(segments), colors=colors, linewidths=2.6))
-    for number, site in enumerate(_sites(flown.moments), start=1):
+    for number, site in enumerate(_sites(flown.track), start=1):
         axes.plot(site[1], site[0], "+", color="white", markersize=9, markeredgewidth=2.2)
         axes.annotate(
             str(number),
@@ -125,10 +125,10 @@ def _shade_unlandable(picture: ByteArray, world: World) -> None:
     picture[bad] = np.clip(tinted, 0, 255).astype(np.uint8)
 
 
-def _sites(moments: list[Moment]) -> list[tuple[float, float]]:
+def _sites(track: list[TrackPoint]) -> list[tuple[float, float]]:
     """Places that were sent one after the other, each once."""
     sites: list[tuple[float, float]] = []
-    for moment in moments:
+    for moment in track:
         site = moment.target_ne_m
         if site is not None and (not sites or np.hypot(*np.subtract(site, sites[-1])) > 1.0):
             sites.append(site)
@@ -136,11 +136,11 @@ def _sites(moments: list[Moment]) -> list[tuple[float, float]]:
 
 
 def _draw_heights(axes: Axes, record: Record, flown: Flown) -> None:
-    times = np.array([m.t_s for m in flown.moments])
-    heights = np.array([m.height_m for m in flown.moments])
+    times = np.array([m.t_s for m in flown.track])
+    heights = np.array([m.height_m for m in flown.track])
     order = np.argsort(times, kind="stable")
     for state, color in STATE_COLORS.items():
-        mask = np.array([flown.moments[k].state == state for k in order])
+        mask = np.array([flown.track[k].state == state for k in order])
         if mask.any():
             axes.scatter(times[order][mask], heights[order][mask], s=5, color=color, label=state)
     said_s = -math.inf

@@ -21,7 +21,7 @@ STEADY_S = 1.0
 HOLD_PATIENCE_S = 1.5
 """How long the pilot lets a descent go on without a site."""
 
-TAKE_OVER_ABOVE_M = 3.0
+TAKEOVER_ABOVE_M = 3.0
 """Lower than this the pilot lets the landing finish."""
 
 SEARCH_S = 25.0
@@ -64,7 +64,7 @@ class Pilot:
 
     Attributes:
         phase: What it is doing.
-        take_overs: How often it stopped a descent.
+        manual_takeovers: How often it stopped a descent.
     """
 
     def __init__(self, search_s: float = SEARCH_S, nearer_m: float = NEARER_M) -> None:
@@ -72,7 +72,7 @@ class Pilot:
         self._nearer_m = nearer_m
         self._looks_from_m: float | None = None
         self.phase = Phase.HOVER
-        self.take_overs = 0
+        self.manual_takeovers = 0
         self._since_s = 0.0
         self._steady_since_s: float | None = None
         self._lost_since_s: float | None = None
@@ -122,13 +122,13 @@ class Pilot:
 
     def _watch(self, t_s: float, state: DirectorState, height_m: float) -> Mode | None:
         lost = state in (DirectorState.HOLD, DirectorState.ABORT)
-        if not lost or height_m <= TAKE_OVER_ABOVE_M:
+        if not lost or height_m <= TAKEOVER_ABOVE_M:
             self._lost_since_s = None
             return None
         if self._lost_since_s is None:
             self._lost_since_s = t_s
         if t_s - self._lost_since_s <= HOLD_PATIENCE_S:
             return None
-        self.take_overs += 1
+        self.manual_takeovers += 1
         self.phase, self._since_s, self._steady_since_s = Phase.HOVER, t_s, None
         return Mode.GUIDED

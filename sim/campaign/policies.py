@@ -1,4 +1,4 @@
-"""Ways to decide, side by side: ours and those of others, behind one interface.
+"""Ways to decide, side by side: Touchdown's and those of others, behind one interface.
 
 Everything around them (poses, director, messages, autopilot, pilot) is the same for all, so a difference in the score
 is a difference of the decision.
@@ -41,7 +41,7 @@ class Policy:
 POLICIES: dict[str, Policy] = {
     p.name: p
     for p in (
-        Policy("ours", "landing.decider.Decider, as it flies", Decider, True),
+        Policy("touchdown", "landing.decider.Decider, as it flies", Decider, True),
         Policy("single-frame", "our picker on each frame alone: no ground map, no memory of people", SingleFrame),
         Policy(
             "dovesei",
@@ -56,11 +56,12 @@ POLICIES: dict[str, Policy] = {
 
 
 def policy_named(name: str) -> Policy:
-    """The policy of a name.
+    """Return the policy of a name; `ours` is another name of `touchdown`.
 
     Raises:
         TouchdownError: There is none.
     """
+    name = "touchdown" if name == "ours" else name
     if name not in POLICIES:
         raise TouchdownError(f"policy {name!r}: expected one of {', '.join(POLICIES)}")
     return POLICIES[name]

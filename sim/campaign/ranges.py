@@ -40,7 +40,7 @@ class Range:
 
 
 @dataclass(frozen=True)
-class Conditions:
+class SceneConditions:
     """What one landing is flown under. Every field is a row of `RANGES`; units are suffixes."""
 
     height_m: float
@@ -106,6 +106,6 @@ def stream(parts: Sequence[int], name: str) -> np.random.Generator:
     return np.random.default_rng([*parts, zlib.crc32(name.encode())])
 
 
-def draw_conditions(parts: Sequence[int]) -> Conditions:
+def draw_conditions(parts: Sequence[int]) -> SceneConditions:
     """The conditions of the scene that `parts` identify."""
-    return Conditions(**{f.name: RANGES[f.name].draw(stream(parts, f.name)) for f in fields(Conditions)})
+    return SceneConditions(**{f.name: RANGES[f.name].draw(stream(parts, f.name)) for f in fields(SceneConditions)})

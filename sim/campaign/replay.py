@@ -14,14 +14,14 @@ from landing.types import ByteArray, Pose
 from sim.camera import render
 from sim.campaign.landing import Landing
 from sim.campaign.pictures import draw_landing
-from sim.campaign.place import make_place
 from sim.campaign.ranges import stream
 from sim.campaign.scene import CampaignError
+from sim.campaign.scene_ground import make_scene_ground
 from sim.campaign.score import Record, score
+from sim.campaign.sensors import true_camera
 from sim.campaign.store import line_of, read_campaign
 from sim.campaign.task import Plan, make_landing, settle
 from sim.campaign.trace import Flown
-from sim.campaign.views import true_camera
 from sim.world import World
 
 SHEET_COLUMNS, SHEET_ROWS = 5, 4
@@ -32,7 +32,7 @@ def refly(plan: Plan, number: int, policy: str) -> tuple[Record, Flown, Landing]
     """One landing of a plan, flown again."""
     settle()
     scene, setup = plan.scene(number), plan.setup()
-    place = make_place(scene, setup.decision)
+    place = make_scene_ground(scene, setup.decision)
     landing = make_landing(plan, scene, place, policy, setup)
     flown = landing.fly()
     record = score(scene, policy, place, landing.world, flown, setup.decision)
@@ -75,8 +75,8 @@ def replay(folder: Path, number: int, policy: str | None, sheet: bool) -> tuple[
     radius_m = plan.setup().decision.vehicle_radius_m
     (out / "landing.png").write_bytes(draw_landing(record, flown, landing.world, radius_m))
     (out / "record.json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")
-    moments = [{"event": "moment", **vars(m)} for m in flown.moments]
-    trace = sorted([*flown.events, *moments], key=lambda e: float(e["t_s"]))
+    track = [{"event": "moment", **vars(m)} for m in flown.track]
+    trace = sorted([*flown.events, *track], key=lambda e: float(e["t_s"]))
     (out / "trace.jsonl").write_text("".join(json.dumps(e) + "\n" for e in trace), "utf-8")
     if sheet:
         cv2.imwrite(str(out / "camera.jpg"), contact_sheet(plan, number, flown, landing.world))
@@ -88,7 +88,7 @@ def contact_sheet(plan: Plan, number: int, flown: Flown, world: World) -> ByteAr
     scene = plan.scene(number)
     camera = true_camera(scene.conditions, stream(scene.key, "mount")).resized(*TILE_PX)
     count = SHEET_COLUMNS * SHEET_ROWS
-    flying = [m for m in flown.moments if m.height_m > 0.2] or flown.moments
+    flying = [m for m in flown.track if m.height_m > 0.2] or flown.track
     chosen = [flying[round(k)] for k in np.linspace(0, len(flying) - 1, count)]
     level = quaternion_from_euler(0.0, 0.0, math.radians(scene.conditions.yaw_deg))
     tiles = []

@@ -28,9 +28,9 @@ REPORT = "report.html"
 ROWS: tuple[tuple[str, str, str], ...] = (
     ("success", "safe, of landings that ended where a site exists", "high"),
     ("landed_safe", "safely down, of scenes with a site", "high"),
-    ("wrongful_abstention", "gave up although there is a site", "low"),
+    ("false_no_site", "gave up although there is a site", "low"),
     ("landed_without_site", "landed although there is none, of those scenes", "low"),
-    ("should_have_abstained", "landed although there is none, of all scenes", "low"),
+    ("landed_without_site_overall", "landed although there is none, of all scenes", "low"),
     ("unsafe", "unsafe touchdowns, of all scenes", "low"),
     ("person_within_2m", "person within 2 m of the touchdown, of landings", "low"),
     ("reaction_within_300ms", "intruder answered within 300 ms", "high"),
@@ -60,7 +60,7 @@ def failures(records: Sequence[Record]) -> list[Record]:
             return 1
         if record["verdict"] == "timeout":
             return 2
-        return 3 if record["verdict"] == "abstained" and record["site"] == "site" else 4
+        return 3 if record["verdict"] == "no-site" and record["site"] == "site" else 4
 
     bad = [r for r in records if badness(r) < 4]
     return sorted(bad, key=lambda r: (badness(r), r["scene"]))
@@ -144,8 +144,8 @@ def command_of(plan: Plan) -> str:
     ]
     if plan.segmentation == "model":
         words += ["--segmentation model", f"--model {Path(plan.model or '').name}"]
-    elif plan.confusion is not None:
-        words.append(f"--confusion {Path(plan.confusion).name}")
+    elif plan.errors is not None:
+        words.append(f"--errors {Path(plan.errors).name}")
     for section in ("decision", "director", "authority", "autopilot"):
         words += [f"--set {section}.{k}={json.dumps(v)}" for k, v in getattr(plan, section).items()]
     if plan.network_shift:

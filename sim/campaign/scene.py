@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from landing.errors import TouchdownError
-from sim.campaign.ranges import Conditions, draw_conditions, stream
+from sim.campaign.ranges import SceneConditions, draw_conditions, stream
 from sim.world import SEEDS, TRAPS
 from sim.world.adversarial import Trap
 
@@ -63,7 +63,7 @@ class Scene:
     seed: int
     world: str
     world_seed: int
-    conditions: Conditions
+    conditions: SceneConditions
     intruder: IntruderPlan | None
 
     @property
@@ -105,7 +105,7 @@ def trap_of(world: str) -> Trap | None:
     return TRAPS.get(name) if kind == "worst" else None
 
 
-def _intruder(key: tuple[int, int, int], conditions: Conditions) -> IntruderPlan | None:
+def _intruder(key: tuple[int, int, int], conditions: SceneConditions) -> IntruderPlan | None:
     rng = stream(key, "intruder")
     if rng.random() >= INTRUDER_SHARE:
         return None

@@ -8,9 +8,9 @@ from dataclasses import asdict
 from typing import Any
 
 from landing.settings import DecisionSettings
-from sim.campaign.place import Place, site_verdict
 from sim.campaign.scene import Scene, trap_of
-from sim.campaign.trace import Flown, Moment
+from sim.campaign.scene_ground import SceneGround, site_verdict
+from sim.campaign.trace import Flown, TrackPoint
 from sim.world import World
 from sim.world.oracle import Verdict
 
@@ -23,7 +23,9 @@ LAST_M = 5.0
 Record = dict[str, Any]
 
 
-def score(scene: Scene, policy: str, place: Place, world: World, flown: Flown, decision: DecisionSettings) -> Record:
+def score(
+    scene: Scene, policy: str, place: SceneGround, world: World, flown: Flown, decision: DecisionSettings
+) -> Record:
     """Judges a landing.
 
     Args:
@@ -35,12 +37,12 @@ def score(scene: Scene, policy: str, place: Place, world: World, flown: Flown, d
         decision: For the vehicle's radius.
 
     Returns:
-        Plain values. ``verdict``: ``landed-safe``, ``landed-unsafe``, ``abstained`` or ``timeout``.
+        Plain values. ``verdict``: ``landed-safe``, ``landed-unsafe``, ``no-site`` or ``timeout``.
     """
     site = place.site
     intruded = len(world.actors) > len(place.world.actors)
     if intruded and site is Verdict.SITE:
-        # Whoever stands in the only site takes it away: then to abstain is right, to land is luck.
+        # Whoever stands in the only site takes it away: then no site is right, to land is luck.
         after = site_verdict(world, place.start_ne_m, scene, decision)
         site = Verdict.SITE if after is Verdict.SITE else Verdict.MARGINAL
     record: Record = {
@@ -59,28 +61,28 @@ def score(scene: Scene, policy: str, place: Place, world: World, flown: Flown, d
         "verdict": flown.outcome,
         "reason": flown.reason,
         "seconds": flown.seconds,
-        "path_m": _path_m(flown.moments),
-        "switches": _switches(flown.moments),
-        "take_overs": flown.take_overs,
+        "path_m": _path_m(flown.track),
+        "switches": _switches(flown.track),
+        "manual_takeovers": flown.manual_takeovers,
         "frames": flown.frames,
         "decisions": flown.decisions,
         "targets": flown.targets,
         "reactions": flown.reactions,
-        "end_height_m": flown.moments[-1].height_m,
+        "end_height_m": flown.track[-1].height_m,
         "touchdown": None,
         "last": None,
         "trap": None,
     }
     if flown.outcome == "landed":
-        down = flown.moments[-1]
-        record["touchdown"] = touchdown = _touchdown(world, down, flown.moments, decision)
-        record["last"] = _last(world, flown.moments)
+        down = flown.track[-1]
+        record["touchdown"] = touchdown = _touchdown(world, down, flown.track, decision)
+        record["last"] = _last(world, flown.track)
         safe = touchdown["all_landable"] and touchdown["person_m"] >= PERSON_AWAY_M
         record["verdict"] = "landed-safe" if safe else "landed-unsafe"
         record["reason"] = "" if safe else why_unsafe(touchdown)
     trap = trap_of(scene.world)
     if trap is not None:
-        end = flown.moments[-1]
+        end = flown.track[-1]
         where = (end.north_m, end.east_m) if flown.outcome == "landed" else None
         passed, why = trap.judge(where, end.t_s, world)
         record["trap"] = {"passed": passed, "why": why}
@@ -90,9 +92,9 @@ def score(scene: Scene, policy: str, place: Place, world: World, flown: Flown, d
     return plain
 
 
-def _touchdown(world: World, down: Moment, moments: list[Moment], decision: DecisionSettings) -> dict[str, Any]:
+def _touchdown(world: World, down: TrackPoint, track: list[TrackPoint], decision: DecisionSettings) -> dict[str, Any]:
     truth = world.landable_disc(down.north_m, down.east_m, decision.vehicle_radius_m, down.t_s)
-    site = next((m.target_ne_m for m in reversed(moments) if m.target_ne_m is not None), None)
+    site = next((m.target_ne_m for m in reversed(track) if m.target_ne_m is not None), None)
     miss_m = None if site is None else math.dist(site, (down.north_m, down.east_m))
     return {
         "t_s": down.t_s,
@@ -114,10 +116,10 @@ def why_unsafe(touchdown: dict[str, Any]) -> str:
     return f"only {touchdown['fraction_landable']:.0%} landable: {', '.join(touchdown['classes'])}"
 
 
-def _last(world: World, moments: list[Moment]) -> dict[str, float]:
+def _last(world: World, track: list[TrackPoint]) -> dict[str, float]:
     """Least distances along the ground while lower than `LAST_M`, to the touchdown."""
     final = []
-    for moment in reversed(moments):
+    for moment in reversed(track):
         if moment.height_m > LAST_M:
             break
         final.append(moment)
@@ -128,16 +130,16 @@ def _last(world: World, moments: list[Moment]) -> dict[str, float]:
     return {"person_m": person_m, "hazard_m": hazard_m}
 
 
-def _path_m(moments: list[Moment]) -> float:
+def _path_m(track: list[TrackPoint]) -> float:
     return sum(
         math.dist((a.north_m, a.east_m, a.height_m), (b.north_m, b.east_m, b.height_m))
-        for a, b in itertools.pairwise(moments)
+        for a, b in itertools.pairwise(track)
     )
 
 
-def _switches(moments: list[Moment]) -> int:
+def _switches(track: list[TrackPoint]) -> int:
     """How often the target moved to another place, losses in between included."""
-    sites = [m.target_ne_m for m in moments if m.target_ne_m is not None]
+    sites = [m.target_ne_m for m in track if m.target_ne_m is not None]
     moved, last = 0, sites[0] if sites else None
     for site in sites:
         assert last is not None

@@ -18,7 +18,7 @@ from typing import IO, Any
 from sim.campaign.code import code_digest
 from sim.campaign.scene import CampaignError
 from sim.campaign.score import Record
-from sim.campaign.task import Outcome, Plan, Task
+from sim.campaign.task import Plan, Task, TaskResult
 
 PLAN, JOURNAL, RESULTS, TIMINGS = ("campaign.json", "journal.jsonl", "results.jsonl", "timings.jsonl")
 
@@ -30,7 +30,7 @@ def line_of(value: Any) -> str:
 
 def inputs_of(plan: Plan) -> dict[str, str]:
     """Digests of the files that a plan names, by file name."""
-    files = [Path(name) for name in (plan.model, plan.confusion) if name is not None]
+    files = [Path(name) for name in (plan.model, plan.errors) if name is not None]
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest()[:16] for file in files}
 
 
@@ -100,7 +100,7 @@ class CampaignFolder:
         """Landings that are in the journal."""
         return len(self._records)
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: TaskResult) -> None:
         """Keeps what came of a task; on the disk before this returns.
 
         Raises:

@@ -25,14 +25,14 @@ def of_policy(records: Sequence[Record]) -> dict[str, Any]:
     """The figures of one policy.
 
     ``success``: of the landings that were begun and ended where a site exists, those that are safe (anything but an
-    abstention counts as an end). ``landed_safe``: of all scenes with a site, those that ended safely down.
-    ``wrongful_abstention``: of those with a site, those given up.
-    ``should_have_abstained``: of all landings, those where there is no site at all, safe or not.
+    "no site" counts as an end). ``landed_safe``: of all scenes with a site, those that ended safely down.
+    ``false_no_site``: of those with a site, those given up.
+    ``landed_without_site_overall``: of all landings, those where there is no site at all, safe or not.
     """
     with_site = [r for r in records if r["site"] == "site"]
     without = [r for r in records if r["site"] == "none"]
     landed = [r for r in records if r["touchdown"] is not None]
-    ended = [r for r in with_site if r["verdict"] != "abstained"]
+    ended = [r for r in with_site if r["verdict"] != "no-site"]
 
     def count(among: Sequence[Record], verdict: str) -> int:
         return sum(r["verdict"] == verdict for r in among)
@@ -45,9 +45,9 @@ def of_policy(records: Sequence[Record]) -> dict[str, Any]:
     shares: dict[str, Share] = {
         "success": share(count(ended, "landed-safe"), len(ended)),
         "landed_safe": share(count(with_site, "landed-safe"), len(with_site)),
-        "wrongful_abstention": share(count(with_site, "abstained"), len(with_site)),
+        "false_no_site": share(count(with_site, "no-site"), len(with_site)),
         "landed_without_site": share(on_nothing, len(without)),
-        "should_have_abstained": share(on_nothing, len(records)),
+        "landed_without_site_overall": share(on_nothing, len(records)),
         "unsafe": share(count(records, "landed-unsafe"), len(records)),
         "person_within_2m": share(near_person, len(landed)),
         "reaction_within_300ms": share(soon, len(seen)),
@@ -70,7 +70,7 @@ def of_policy(records: Sequence[Record]) -> dict[str, Any]:
         "seconds": spread(landed, lambda r: r["seconds"]),
         "path_m": spread(landed, lambda r: r["path_m"]),
         "switches": spread(landed, lambda r: r["switches"]),
-        "take_overs": spread(records, lambda r: r["take_overs"]),
+        "manual_takeovers": spread(records, lambda r: r["manual_takeovers"]),
         "reaction_s": _reaction([x["reaction_s"] for x in intruders]),
         "seen_reaction_s": _reaction(seen),
     }
@@ -118,7 +118,7 @@ def words(name: str, figures: dict[str, Any]) -> str:
     seen, entered = figures["seen_reaction_s"], figures["reaction_s"]
     return (
         f"{name}: safe of ended where a site exists {said('success')}; "
-        f"abstained wrongly {said('wrongful_abstention')}\n"
+        f"no site though there is one {said('false_no_site')}\n"
         f"  landed without a site {said('landed_without_site')}; unsafe {said('unsafe')}; "
         f"person within 2 m {said('person_within_2m')}\n"
         f"  reaction to who is in the site and can be seen: p95 {_seconds(seen)} of "

@@ -17,16 +17,24 @@ from edge.runtimes import Runtime
 from landing.settings import AuthoritySettings, DecisionSection, DirectorSettings
 from sim.camera.sensor import Shutter
 from sim.campaign.code import code_digest
-from sim.campaign.confusion import ConfusionModel, load_confusion
 from sim.campaign.landing import FlightSetup, Landing
+from sim.campaign.perception_errors import PerceptionErrorModel, load_error_model
 from sim.campaign.pilot import NEARER_M, SEARCH_S
-from sim.campaign.place import Place, make_place
 from sim.campaign.policies import policy_named
 from sim.campaign.ranges import stream
 from sim.campaign.scene import Scene, draw_scene
+from sim.campaign.scene_ground import SceneGround, make_scene_ground
 from sim.campaign.score import Record, score
+from sim.campaign.sensors import (
+    LabelSensor,
+    NetworkSensor,
+    SensorModel,
+    camera_effects,
+    load_network,
+    require_classes,
+    true_camera,
+)
 from sim.campaign.trace import Flown
-from sim.campaign.views import Eyes, ModelEyes, TruthEyes, camera_effects, load_network, require_classes, true_camera
 from sim.world import World
 
 LOGGERS = ("edge", "firmware_bridge", "landing")
@@ -42,8 +50,8 @@ class Plan:
         split: ``train``, ``val`` or ``test``.
         worlds: Specifications taken in turn.
         policies: Names, each flown in every scene.
-        segmentation: ``confusion``, or ``model`` for rendered pictures and a network.
-        confusion: File of the measured mistakes; None for the committed one.
+        segmentation: ``errors``, or ``model`` for rendered pictures and a network.
+        errors: File of the measured errors; None for the committed one.
         model: ONNX file; only for ``model``.
         decision: Settings that differ from the defaults, by name.
         director: The same of the director.
@@ -60,8 +68,8 @@ class Plan:
     split: str
     worlds: tuple[str, ...]
     policies: tuple[str, ...]
-    segmentation: str = "confusion"
-    confusion: str | None = None
+    segmentation: str = "errors"
+    errors: str | None = None
     model: str | None = None
     decision: dict[str, Any] = field(default_factory=dict)
     director: dict[str, Any] = field(default_factory=dict)
@@ -118,7 +126,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TaskResult:
     """What came of a task.
 
     Attributes:
@@ -139,7 +147,7 @@ def settle() -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
-def run(task: Task) -> Outcome:
+def run(task: Task) -> TaskResult:
     """Flies a task. Depends on nothing but the task.
 
     Raises:
@@ -148,7 +156,7 @@ def run(task: Task) -> Outcome:
     settle()
     plan, scene, setup = task.plan, task.plan.scene(task.number), task.plan.setup()
     began = time.process_time()
-    place = make_place(scene, setup.decision)
+    place = make_scene_ground(scene, setup.decision)
     made_s = time.process_time() - began
     records, timings = [], []
     for policy in task.policies:
@@ -166,16 +174,16 @@ def run(task: Task) -> Outcome:
                 "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
             }
         )
-    return Outcome(tuple(records), tuple(timings), code_digest())
+    return TaskResult(tuple(records), tuple(timings), code_digest())
 
 
-def fly(plan: Plan, scene: Scene, place: Place, policy: str, setup: FlightSetup) -> tuple[Flown, World]:
+def fly(plan: Plan, scene: Scene, place: SceneGround, policy: str, setup: FlightSetup) -> tuple[Flown, World]:
     """One landing; what happened, and the world as it was at the end."""
     landing = make_landing(plan, scene, place, policy, setup)
     return landing.fly(), landing.world
 
 
-def make_landing(plan: Plan, scene: Scene, place: Place, policy: str, setup: FlightSetup) -> Landing:
+def make_landing(plan: Plan, scene: Scene, place: SceneGround, policy: str, setup: FlightSetup) -> Landing:
     """A landing that is about to begin."""
     chosen = policy_named(policy)
     if not chosen.confirms:
@@ -183,7 +191,7 @@ def make_landing(plan: Plan, scene: Scene, place: Place, policy: str, setup: Fli
     return Landing(scene, place.world, place.start_ne_m, _eyes(plan, scene, place), chosen, setup)
 
 
-def _eyes(plan: Plan, scene: Scene, place: Place) -> Eyes:
+def _eyes(plan: Plan, scene: Scene, place: SceneGround) -> SensorModel:
     camera = true_camera(scene.conditions, stream(scene.key, "mount"))
     if plan.segmentation == "model":
         assert plan.model is not None
@@ -191,15 +199,15 @@ def _eyes(plan: Plan, scene: Scene, place: Place) -> Eyes:
         require_classes(network, place.world)
         noise_seed = int(stream(scene.key, "eyes").integers(1 << 30))
         shutter = Shutter(camera, camera_effects(scene.conditions, noise_seed))
-        return ModelEyes(place.world, shutter, network)
-    model = _confusion(plan.confusion)
+        return NetworkSensor(place.world, shutter, network)
+    model = _error_model(plan.errors)
     rng = stream(scene.key, "eyes")
-    return TruthEyes(place.world, camera, model, scene.conditions, rng)
+    return LabelSensor(place.world, camera, model, scene.conditions, rng)
 
 
 @lru_cache(maxsize=1)
-def _confusion(path: str | None) -> ConfusionModel:
-    return load_confusion(Path(path) if path is not None else None)
+def _error_model(path: str | None) -> PerceptionErrorModel:
+    return load_error_model(Path(path) if path is not None else None)
 
 
 @lru_cache(maxsize=1)

@@ -9,7 +9,7 @@ from edge.log import EventLog, plain
 
 
 @dataclass(frozen=True)
-class Moment:
+class TrackPoint:
     """The true state of the vehicle.
 
     Attributes:
@@ -47,12 +47,12 @@ class Flown:
     """What came of one landing.
 
     Attributes:
-        outcome: ``landed``, ``abstained`` or ``timeout``.
+        outcome: ``landed``, ``no-site`` or ``timeout``.
         reason: Why there was no landing, in words.
         seconds: Simulated time until then.
-        moments: Ten a second.
+        track: Ten a second.
         events: The daemon's and the pilot's.
-        take_overs: How often the pilot stopped a descent.
+        manual_takeovers: How often the pilot stopped a descent.
         frames, decisions: Taken by the camera, decided on.
         targets: That reached the autopilot.
         reactions: Hazards that came into the site that was being sent, see `reaction`.
@@ -61,9 +61,9 @@ class Flown:
     outcome: str
     reason: str
     seconds: float
-    moments: list[Moment] = field(default_factory=list)
+    track: list[TrackPoint] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
-    take_overs: int = 0
+    manual_takeovers: int = 0
     frames: int = 0
     decisions: int = 0
     targets: int = 0

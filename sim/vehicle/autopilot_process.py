@@ -38,7 +38,7 @@ class Links:
 
 
 @dataclass(frozen=True)
-class Conditions:
+class StartConditions:
     """Where a landing begins, and in what air.
 
     Attributes:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sim.vehicle.autopilot_process import AutopilotProcess, Conditions
+from sim.vehicle.autopilot_process import AutopilotProcess, StartConditions
 from sim.vehicle.sitl.ardupilot import ArduPilotSitl
 from sim.vehicle.sitl.px4 import Px4Sitl
 from sim.vehicle.standin import StandIn
 
 
-def make_autopilot(name: str, conditions: Conditions, folder: Path) -> AutopilotProcess:
+def make_autopilot(name: str, conditions: StartConditions, folder: Path) -> AutopilotProcess:
     """The autopilot of a name, not yet started.
 
     Args:

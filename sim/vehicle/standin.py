@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sim.vehicle import Wind
 from sim.vehicle.autopilot import AutopilotConfig, Mode
-from sim.vehicle.autopilot_process import FULL_WIND_M, Conditions, Links
+from sim.vehicle.autopilot_process import FULL_WIND_M, Links, StartConditions
 from sim.vehicle.ground_station import GroundStation
 from sim.vehicle.processes import START_S, FlightError, TooLateError, start_process
 
@@ -27,7 +27,7 @@ PLND_PARAMETERS: dict[str, float] = {"PLND_ENABLED": 1, "PLND_TYPE": 1, "PLND_OP
 """What a precision landing of ArduCopter 4.6 needs, flown; `firmware_bridge.doctor` sets it."""
 
 
-def standin_config(c: Conditions) -> AutopilotConfig:
+def standin_config(c: StartConditions) -> AutopilotConfig:
     """What the stand-in's command line says, for one in this process."""
     return AutopilotConfig(
         parameters={**PLND_PARAMETERS, **c.parameters},
@@ -52,7 +52,7 @@ class StandIn:
     name = "stand-in"
     binds_everywhere = False
 
-    def __init__(self, conditions: Conditions, folder: Path) -> None:
+    def __init__(self, conditions: StartConditions, folder: Path) -> None:
         self.home = conditions.home
         self.links = Links("", "", "")
         self._conditions = conditions

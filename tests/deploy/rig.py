@@ -26,7 +26,7 @@ from deploy.install import InstallRequest, install
 from deploy.keys import generate, load_private
 from deploy.layout import ReleaseRecord, Root
 from deploy.manifest import MANIFEST_NAME, SIGNATURE_NAME
-from deploy.service import Health, Patience, Probe
+from deploy.service import Patience, Probe, ProbeResult
 from deploy.trial import Supervision
 from landing.distribution import DISTRIBUTION, VERSION
 from tests.edge import fake_model
@@ -201,10 +201,10 @@ class Verdicts:
         self._ready = list(ready)
         self.watched = 0
 
-    def __call__(self, _probes: Sequence[Probe], _patience: Patience) -> Health:
+    def __call__(self, _probes: Sequence[Probe], _patience: Patience) -> ProbeResult:
         ready = self._ready[min(self.watched, len(self._ready) - 1)]
         self.watched += 1
-        return Health(ready, not ready, "well" if ready else "camera: no frame for 3 s")
+        return ProbeResult(ready, not ready, "well" if ready else "camera: no frame for 3 s")
 
 
 @dataclass

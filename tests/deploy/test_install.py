@@ -18,9 +18,9 @@ from deploy.errors import BundleError, InstallError
 from deploy.install import install, prune
 from deploy.keys import generate
 from deploy.listing import lines_of, listing
-from deploy.manifest import Expectation
+from deploy.manifest import SampleDecision
 from deploy.selftest import disagreement, generated_pictures
-from deploy.service import Health
+from deploy.service import ProbeResult
 from deploy.trial import Supervision, rollback, settle
 from tests.deploy.rig import ROOT, Drone, Forged, Kit, Verdicts, fake_wheel, quiet, snapshot
 
@@ -123,7 +123,7 @@ def test_a_release_whose_daemon_cannot_start_is_not_switched_to(
 )
 def test_when_decisions_agree(expected: dict[str, object], found: dict[str, object], words: str) -> None:
     both = [
-        Expectation.model_validate({"path": "samples/a.png", "height_agl_m": 10.0, **values})
+        SampleDecision.model_validate({"path": "samples/a.png", "height_agl_m": 10.0, **values})
         for values in (expected, found)
     ]
     said = disagreement(*both)
@@ -409,7 +409,7 @@ def test_health_is_what_the_watch_says(drone: Drone) -> None:
     drone.install()
     verdict = drone.root.verdict(str(drone.root.current()))
     assert verdict is not None and verdict.why == "well" and verdict.verdict == "healthy"
-    assert Health(True, False, "well") == Verdicts(True)((), Supervision().patience)
+    assert ProbeResult(True, False, "well") == Verdicts(True)((), Supervision().patience)
 
 
 def test_a_bundle_error_is_not_an_install_error(drone: Drone, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from deploy.errors import InstallError
-from deploy.service import Health, Patience, ReadyPage, Systemd, watch
+from deploy.service import Patience, ProbeResult, ReadyPage, Systemd, watch
 from tests.deploy.rig import ROOT, Kit, program
 
 SYSTEMCTL = """
@@ -82,12 +82,12 @@ class Script:
     def __init__(self, *words: str) -> None:
         self._words = list(words)
 
-    def look(self) -> Health:
+    def look(self) -> ProbeResult:
         word = self._words.pop(0) if len(self._words) > 1 else self._words[0]
-        return Health(word == "ready", word == "failed", word)
+        return ProbeResult(word == "ready", word == "failed", word)
 
 
-def watched(*probes: Script, ready_s: float = 10.0, hold_s: float = 2.0) -> tuple[Health, float]:
+def watched(*probes: Script, ready_s: float = 10.0, hold_s: float = 2.0) -> tuple[ProbeResult, float]:
     clock = Clock()
     health = watch(probes, Patience(ready_s, hold_s, 0.5), clock, clock.sleep)
     return health, clock.now_s
@@ -126,9 +126,9 @@ def test_a_restart_of_a_unit(manager: Manager, unit: Systemd) -> None:
     assert [line.split()[0] for line in manager.log] == ["daemon-reload", "reset-failed", "show", "restart"]
     assert manager.log[-1] == "restart --no-block td.service"
     manager.state(status="TRACK: 12.4 Hz")
-    assert unit.look() == Health(True, False, "td.service is active (running): TRACK: 12.4 Hz")
+    assert unit.look() == ProbeResult(True, False, "td.service is active (running): TRACK: 12.4 Hz")
     manager.state("activating", "start")
-    assert unit.look() == Health(False, False, "td.service is activating (start)")
+    assert unit.look() == ProbeResult(False, False, "td.service is activating (start)")
     unit.stop()
     assert manager.log[-1] == "stop td.service"
 

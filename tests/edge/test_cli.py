@@ -198,7 +198,7 @@ def test_look(tmp_path: Path, model_path: Path) -> None:
 
     picture = tmp_path / "a.png"
     cv2.imwrite(str(picture), fake_model.paint(320, 240))
-    words = ("edge", "look", picture, "--model", model_path, "--hfov-deg", 60)
+    words = ("edge", "look", picture, "--model", model_path, "--hfov-deg", 60, "--assume-nadir")
     result = run(*words, "--height-agl-m", 12, "--profile", "--out", tmp_path / "o")
     assert result.returncode == 0, result.stderr
     assert "a.png: site" in result.stdout and "looked at 1: 1 with a site" in result.stdout

@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from edge.look import Looker, LookOptions, Summary, parse_decision
-from edge.photo import read_facts, xmp_number
+from edge.photo import read_facts
 from edge.runtimes import RuntimeOptions
+from edge.view import Given, view_of
 from landing.errors import ConfigError, DataError
 from landing.settings import DecisionSection
 from landing.taxonomy import Taxonomy
@@ -28,7 +29,9 @@ def look(model: Path, *paths: Path, **options: Any) -> tuple[Summary, list[str],
     said: list[str] = []
     records: list[Any] = []
     settings = options.pop("settings", DecisionSection())
-    chosen = LookOptions(model, RuntimeOptions(), settings, **options)
+    of_view = {name: options.pop(name) for name in ("height_agl_m", "hfov_deg", "assume_nadir") if name in options}
+    given = Given(**{"assume_nadir": True, **of_view})
+    chosen = LookOptions(model, RuntimeOptions(), settings, given=given, **options)
     summary = Looker(chosen, said.append, records.append).run(list(paths))
     return summary, said, records
 
@@ -113,12 +116,10 @@ def test_height_and_lens_from_the_file(tmp_path: Path, model_path: Path) -> None
     exif.get_ifd(0x8769)[0x920A] = 4.5  # FocalLength
     exif.get_ifd(0x8769)[0xA405] = 24  # FocalLengthIn35mmFilm
     image.save(photo, exif=exif, xmp=XMP, quality=95)
-    facts = read_facts(photo)
-    assert (facts.height_m, facts.pitch_deg) == (31.5, -90.0)
+    _, said, records = look(model_path, photo, assume_nadir=False)
+    assert (records[0]["height_agl_m"], records[0]["pitch_deg"]) == (31.5, -90.0)
     # The diagonal of full frame over that of a 4:3 picture: 0.8 x 43.27 mm wide.
-    assert facts.hfov_deg == pytest.approx(71.6, abs=0.2)
-    _, said, records = look(model_path, photo)
-    assert records[0]["height_agl_m"] == 31.5
+    assert records[0]["hfov_deg"] == pytest.approx(71.6, abs=0.2)
     assert said[0].startswith("(flight ")
     assert "above take-off" in said[1] and "35 mm equivalent" in said[1]
 
@@ -126,8 +127,8 @@ def test_height_and_lens_from_the_file(tmp_path: Path, model_path: Path) -> None
 def test_the_height_above_the_sea_is_never_used(real_data: Path, model_path: Path) -> None:
     photo = sorted((real_data / "brighton").glob("*.JPG"))[0]
     facts = read_facts(photo)
-    assert facts.height_m is None and facts.msl_m == pytest.approx(198, abs=1)
-    assert facts.hfov_deg == pytest.approx(81.0, abs=0.5)
+    assert facts.above_ground_m is None and facts.above_take_off_m is None
+    assert view_of(facts.size_px, facts, Given(height_agl_m=40.0)).camera.hfov_deg == pytest.approx(81.0, abs=0.5)
     with pytest.raises(DataError, match=r"--height-agl-m\. Its GPS altitude 198 m is above the sea"):
         look(model_path, photo)
 
@@ -135,8 +136,9 @@ def test_the_height_above_the_sea_is_never_used(real_data: Path, model_path: Pat
 def test_the_sensor_width_of_the_camera_is_used(real_data: Path) -> None:
     photo = sorted((real_data / "caliterra").glob("*.jpg"))[0]
     facts = read_facts(photo)
-    assert facts.hfov_deg == pytest.approx(69.1, abs=0.5)
-    assert "sensor width 6.2 mm" in facts.hfov_from
+    view = view_of(facts.size_px, facts, Given(height_agl_m=40.0))
+    assert view.camera.hfov_deg == pytest.approx(69.1, abs=0.5)
+    assert "sensor width 6.2 mm" in view.source
 
 
 def test_real_photos_are_taken(real_data: Path, model_path: Path, tmp_path: Path) -> None:
@@ -154,7 +156,7 @@ def test_what_is_unknown_names_its_option(folder: Path, model_path: Path, tmp_pa
     with pytest.raises(DataError, match="expected a photo"):
         look(model_path, folder / "notes.txt", height_agl_m=20.0, hfov_deg=70.0)
     (tmp_path / "bad.jpg").write_bytes(b"\xff\xd8 no")
-    with pytest.raises(DataError, match="none of 1 pictures can be read"):
+    with pytest.raises(DataError, match="none of 1 pictures can be decided on"):
         look(model_path, tmp_path / "bad.jpg", height_agl_m=20.0, hfov_deg=70.0)
 
 
@@ -186,7 +188,56 @@ def test_decision_settings_from_the_command_line() -> None:
             parse_decision((bad,))
 
 
-def test_numbers_in_xmp() -> None:
-    assert xmp_number(XMP, "RelativeAltitude") == 31.5
-    assert xmp_number(b"<drone-dji:RelativeAltitude>-2.5</x>", "RelativeAltitude") == -2.5
-    assert xmp_number(b"AbsoluteRelativeAltitude", "RelativeAltitude") is None
+def test_a_view_of_unknown_direction_is_refused_in_words_records_and_picture(
+    folder: Path, model_path: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    summary, said, records = look(
+        model_path, folder / "a.png", height_agl_m=20.0, hfov_deg=70.0, out=out, assume_nadir=False
+    )
+    assert (summary.looked, summary.sites, summary.refused_views) == (1, 0, 1)
+    assert records[0]["no_site"]["reason"] == "view" and "--assume-nadir" in records[0]["no_site"]["detail"]
+    assert any("a.png: no site: view" in line for line in said)
+    refused = cv2.imread(str(out / records[0]["picture"]))
+    assumed, _, _ = look(model_path, folder / "a.png", height_agl_m=20.0, hfov_deg=70.0, out=tmp_path / "assumed")
+    assert assumed.sites == 1
+    assert np.any(refused != cv2.imread(str(tmp_path / "assumed" / "a.look.jpg")))
+
+
+def test_annotated_pictures_of_one_name_stay_apart(model_path: Path, tmp_path: Path) -> None:
+    paths = []
+    for place in ("100MEDIA/a.png", "101MEDIA/a.png", "100MEDIA/a.bmp", "x/100MEDIA/a.png"):
+        path = tmp_path / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        paths.append(paint(path))
+    _, _, records = look(model_path, *paths, height_agl_m=20.0, hfov_deg=70.0, out=tmp_path / "out")
+    names = [record["picture"] for record in records]
+    assert len(set(names)) == 4 and all((tmp_path / "out" / name).exists() for name in names)
+
+
+@pytest.mark.parametrize("kind", ["palette", "upper", "strange", "unlabelled", "16bit", "shape"])
+def test_label_maps_of_every_kind(kind: str, folder: Path, model_path: Path, tmp_path: Path) -> None:
+    labels = tmp_path / "labels"
+    labels.mkdir()
+    taxonomy = Taxonomy.load("synthetic")
+    person = next(c.id for c in taxonomy.classes if c.name == "person")
+    ids = np.full((HEIGHT, WIDTH), {"strange": 77, "unlabelled": 255}.get(kind, person), np.uint8)
+    image = Image.fromarray(ids)
+    if kind == "palette":
+        image = Image.fromarray(ids, "P")
+        image.putpalette([v for c in taxonomy.classes for v in c.color_rgb])
+    if kind == "16bit":
+        image = Image.fromarray(ids.astype(np.uint16))
+    if kind == "shape":
+        image = image.resize((HEIGHT, HEIGHT))
+    image.save(labels / ("a.PNG" if kind == "upper" else "a.png"))
+    options = {"height_agl_m": 20.0, "hfov_deg": 70.0, "labels": labels, "label_taxonomy": taxonomy}
+    if kind in ("16bit", "shape"):
+        with pytest.raises(DataError, match="another shape" if kind == "shape" else "8-bit grey or palette"):
+            look(model_path, folder / "a.png", **options)
+        return
+    summary, said, records = look(model_path, folder / "a.png", **options)
+    if kind in ("strange", "unlabelled"):
+        assert summary.judged == 0 and records[0]["judged"] is False and any("site not judged" in line for line in said)
+    else:
+        assert summary.sites_with_hazard == 1 and records[0]["hazard_px"] > 0

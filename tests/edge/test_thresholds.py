@@ -10,6 +10,7 @@ import pytest
 from edge.check import check
 from edge.look import Looker, LookOptions
 from edge.runtimes import RuntimeOptions
+from edge.view import Given
 from landing.settings import DecisionSection
 from landing.spec import OperatingPoint
 from landing.taxonomy import Taxonomy
@@ -60,7 +61,9 @@ def test_look_decides_with_the_models_thresholds(tmp_path: Path, calibrated: Pat
     picture = tmp_path / "a.png"
     cv2.imwrite(str(picture), fake_model.paint(160, 120))
     said: list[str] = []
-    options = LookOptions(calibrated, RuntimeOptions(threads=1), DecisionSection(), height_agl_m=12.0, hfov_deg=60.0)
+    options = LookOptions(
+        calibrated, RuntimeOptions(threads=1), DecisionSection(), given=Given(12.0, 60.0, pitch_deg=-90.0)
+    )
     looker = Looker(options, said.append, lambda _record: None)
     flies = looker.run([picture]).flies
     assert flies is not None and flies.decision.frame_landable_probability == 0.9

@@ -16,7 +16,7 @@ from export.cli import cli
 from export.files import read_model, spec_of, write_model
 from export.graph import LandingGraph, stride_of, with_folded_input, without_upsampling
 from export.onnx_export import ExportOptions, check_pictures, export_onnx
-from export.remerge import remerge
+from export.retaxonomy import retaxonomy
 from export.rewrite import SummedPyramid, rewritten
 from export.runtime import runtime_maps
 from landing.errors import InvalidValueError, ModelError, TaxonomyError, TouchdownError
@@ -135,7 +135,7 @@ def roles(tmp_path):
 def test_a_finished_file_is_merged_by_other_roles_as_an_export_would(pyramid_path, tmp_path, roles):
     first = export_onnx(pyramid_path, tmp_path / "m.onnx").path
     direct = export_onnx(pyramid_path, tmp_path / "direct.onnx", ExportOptions(taxonomy=str(roles))).path
-    report = remerge(first, str(roles), tmp_path / "again.onnx")
+    report = retaxonomy(first, str(roles), tmp_path / "again.onnx")
     assert "vegetation: obstacle -> landable" in report.changed
     assert spec_of(read_model(report.path), "m").taxonomy.name == "meadow"
     frame = Frame(np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8), 0, 0)
@@ -152,13 +152,13 @@ def test_a_finished_file_is_merged_by_other_roles_as_an_export_would(pyramid_pat
 def test_other_classes_cannot_be_merged(exported, tmp_path):
     path = exported.path
     with pytest.raises(TaxonomyError, match="the classes and their order may not"):
-        remerge(path, "semantic-drone", tmp_path / "x.onnx")
+        retaxonomy(path, "semantic-drone", tmp_path / "x.onnx")
     model = onnx.load(path)
     tensor = next(t for t in model.graph.initializer if t.name == "touchdown.merge")
     tensor.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor) * 2, tensor.name))
     onnx.save(model, tmp_path / "odd.onnx")
     with pytest.raises(ModelError, match="0 tensors hold the merge"):
-        remerge(tmp_path / "odd.onnx", "aeroscapes", tmp_path / "x.onnx")
+        retaxonomy(tmp_path / "odd.onnx", "aeroscapes", tmp_path / "x.onnx")
     assert not (tmp_path / "x.onnx").exists()
 
 
@@ -192,7 +192,7 @@ def test_weights_in_another_file_are_never_opened(exported, tmp_path, location, 
     bad.write_bytes(model.SerializeToString())
     (tmp_path / "weights.bin").write_bytes(bytes(2**20))
     monkeypatch.chdir(tmp_path)
-    for use in (load_runtime, read_model, lambda p: remerge(p, "aeroscapes", p)):
+    for use in (load_runtime, read_model, lambda p: retaxonomy(p, "aeroscapes", p)):
         with pytest.raises(ModelError, match="weights are in another file"):
             use(bad)
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from edge.runtimes import RuntimeOptions, load_runtime, openvino
-from export.adopt import adopt
-from export.foreign import AdoptOptions
+from export.import_onnx import import_onnx
 from export.int8 import Int8Options, quantise
 from export.onnx_export import ExportOptions, export_onnx
+from export.onnx_probe import ImportOptions
 from landing.types import Frame
-from tests.export import foreign, tiny
+from tests.export import foreign_models, tiny
 
 pytest.importorskip("openvino")
 
@@ -46,8 +46,8 @@ def agree(expected, found):
     ids=str,
 )
 def test_somebody_elses_network(tmp_path, given, options):
-    source = foreign.save(tmp_path / "foreign.onnx", **given)
-    adopt(source, tmp_path / "m.onnx", AdoptOptions("aeroscapes", **options))
+    source = foreign_models.save(tmp_path / "foreign.onnx", **given)
+    import_onnx(source, tmp_path / "m.onnx", ImportOptions("aeroscapes", **options))
     agree(*both(tmp_path / "m.onnx"))
 
 

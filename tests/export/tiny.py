@@ -9,8 +9,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from export.adopt import adopt
-from export.foreign import AdoptOptions
+from export.import_onnx import import_onnx
+from export.onnx_probe import ImportOptions
 
 WIDTH, HEIGHT = 64, 48
 
@@ -59,7 +59,7 @@ def save(path: Path, seed: int = 0) -> Path:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     foreign = path.with_suffix(".foreign")
     foreign.write_bytes(model.SerializeToString())
-    adopt(foreign, path, AdoptOptions("aeroscapes"))
+    import_onnx(foreign, path, ImportOptions("aeroscapes"))
     foreign.unlink()
     return path
 

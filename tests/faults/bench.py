@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from landing.taxonomy import Taxonomy
-from sim.daemon_process import toml_value
+from sim.flight.daemon import toml_value
 from sim.vehicle.autopilot import Mode
 from sim.vehicle.ground_station import GroundStation
 from sim.vehicle.home import Home

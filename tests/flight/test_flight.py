@@ -18,9 +18,9 @@ import onnx
 import pytest
 
 from landing.taxonomy import Taxonomy
-from sim.daemon_process import EventTail, daemon_config
-from sim.flight_plan import SHARED_MACHINE, FlightPlan
-from sim.runs import fly_one
+from sim.flight.daemon import EventTail, daemon_config
+from sim.flight.plan import SHARED_MACHINE, FlightPlan
+from sim.flight.runs import fly_one
 from sim.vehicle.ground_station import GroundStation
 from sim.vehicle.standin import PLND_PARAMETERS
 from sim.world import procedural, save_world
@@ -55,7 +55,7 @@ def test_lands_on_safe_ground_where_straight_down_is_not(tmp_path, colour_model)
     assert result.verdict == "landed-safe", result.reason
     assert result.exit_status == 0
     assert result.miss_m is not None and result.miss_m < 0.5
-    assert result.take_overs == 0
+    assert result.manual_takeovers == 0
     states = [t["to_state"] for t in result.transitions]
     assert states[0] == "confirm" and "descend" in states and "commit" in states
     # What the autopilot was told, it has accepted by its own rules.
@@ -83,7 +83,7 @@ def test_world_without_safe_ground_is_an_abstention_with_its_reason(tmp_path, co
         settings=SHARED_MACHINE,
     )
     result = fly_one(plan)
-    assert result.verdict == "abstained" and result.exit_status == 3
+    assert result.verdict == "no-site" and result.exit_status == 3
     assert "nothing-landable" in result.reason and "water" in result.reason
     assert result.daemon["targets_sent"] == 0
 

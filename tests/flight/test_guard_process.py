@@ -11,8 +11,8 @@ import onnx
 import pytest
 
 from landing.taxonomy import Taxonomy
-from sim.flight_plan import Disturbance, FlightPlan, Mishap
-from sim.runs import fly_one
+from sim.flight.plan import Fault, FlightPlan, PlannedFault
+from sim.flight.runs import fly_one
 from sim.world import procedural, save_world
 from tests.edge.fake_model import build
 
@@ -38,7 +38,7 @@ def test_a_person_who_walks_in_is_not_landed_on(tmp_path: Path) -> None:
         authority="guard",
         painted=True,
         height_m=14.0,
-        disturbances=(Disturbance(Mishap.INTRUDER, below_m=9.0),),
+        faults=(PlannedFault(Fault.INTRUDER, below_m=9.0),),
         settings={"director": SLOW_MACHINE, "camera": {"max_frame_age_ms": 1000.0}},
     )
     result = fly_one(plan)

@@ -16,9 +16,9 @@ from click.testing import CliRunner
 
 from landing.taxonomy import Taxonomy
 from sim.cli import cli
-from sim.clock import ClockChoice, Pace
-from sim.flight_plan import Disturbance, FlightPlan, FlightResult, Mishap
-from sim.runs import fly_one
+from sim.flight.clock import ClockChoice, Pace
+from sim.flight.plan import Fault, FlightPlan, FlightResult, PlannedFault
+from sim.flight.runs import fly_one
 from sim.world import World, procedural, save_world
 from tests.edge.fake_model import build
 
@@ -99,14 +99,14 @@ def test_lands_safely_and_writes_the_same_bytes_again(tmp_path: Path, colour_mod
 def test_ground_without_a_site_is_an_abstention_with_its_reason(tmp_path: Path, colour_model: Path) -> None:
     sea = saved(tmp_path / "sea", np.full_like(procedural(5).labels, WATER))
     result = fly_one(plan(colour_model, tmp_path / "out", sea, search_s=5.0, start_ne_m=(0.0, 0.0)))
-    assert result.verdict == "abstained" and result.exit_status == 3
+    assert result.verdict == "no-site" and result.exit_status == 3
     assert "nothing-landable" in result.reason and "water" in result.reason
     assert result.daemon["targets_sent"] == 0
 
 
 def test_a_person_who_walks_in_is_not_landed_on(tmp_path: Path, colour_model: Path, lawn: str) -> None:
-    walks_in = (Disturbance(Mishap.INTRUDER, below_m=9.0),)
-    result = fly_one(plan(colour_model, tmp_path / "out", lawn, authority="guard", disturbances=walks_in))
+    walks_in = (PlannedFault(Fault.INTRUDER, below_m=9.0),)
+    result = fly_one(plan(colour_model, tmp_path / "out", lawn, authority="guard", faults=walks_in))
     assert result.verdict == "landed-safe", result.reason
     assert result.person_m is not None and result.person_m > 2.0
     commands = [e["command"] for e in events(result, "command")]
@@ -119,23 +119,21 @@ def test_a_daemon_with_authority_to_land_lands(tmp_path: Path, colour_model: Pat
     assert [e["command"] for e in events(result, "command")][-1] == "Land"
 
 
-@pytest.mark.parametrize("mishap", [m for m in Mishap if m is not Mishap.INTRUDER])
-def test_a_mishap_happens_as_it_does_to_processes(
-    tmp_path: Path, colour_model: Path, lawn: str, mishap: Mishap
-) -> None:
-    lasts_s = None if mishap is Mishap.DAEMON_KILL else 2.0
+@pytest.mark.parametrize("fault", [m for m in Fault if m is not Fault.INTRUDER])
+def test_a_mishap_happens_as_it_does_to_processes(tmp_path: Path, colour_model: Path, lawn: str, fault: Fault) -> None:
+    lasts_s = None if fault is Fault.DAEMON_KILL else 2.0
     result = fly_one(
-        plan(colour_model, tmp_path / "out", lawn, disturbances=(Disturbance(mishap, below_m=8.0, for_s=lasts_s),))
+        plan(colour_model, tmp_path / "out", lawn, faults=(PlannedFault(fault, below_m=8.0, for_s=lasts_s),))
     )
     assert result.verdict == "landed-safe", result.reason
-    assert [h["mishap"] for h in result.happened] == [mishap.value]
+    assert [h["fault"] for h in result.happened] == [fault.value]
     stops = events(result, "target-stop")
-    if mishap is Mishap.DAEMON_KILL:
+    if fault is Fault.DAEMON_KILL:
         assert not events(result, "stop")
         return
     after_s = (stops[0]["mono_ns"] - result.happened[0]["mono_ns"]) * 1e-9
     # A cut link says nothing of itself: pose and heartbeat grow old.
-    assert 0.0 < after_s < (1.0 if mishap is Mishap.CAMERA_STALL else 3.5)
+    assert 0.0 < after_s < (1.0 if fault is Fault.CAMERA_STALL else 3.5)
     assert events(result, "target-start")[-1]["mono_ns"] > stops[0]["mono_ns"]
 
 
@@ -209,7 +207,7 @@ def test_a_starved_daemon_is_named_and_the_landing_flown_on_the_simulated_clock(
     result = choice.fly(replace(simulated, fps=10.0), simulated)
     assert [r.clock for r in flown] == ["real", "simulated"]
     starved = flown[0]
-    assert starved.verdict == "abstained" and starved.exit_status == 3
+    assert starved.verdict == "no-site" and starved.exit_status == 3
     assert starved.reason == starved.too_slow
     assert re.fullmatch(r"too slow: [01]\.\d decisions/s, needs [\d.]+; inference \d{3,4} ms.*", starved.reason)
     assert any(starved.reason in line for line in said)

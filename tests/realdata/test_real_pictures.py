@@ -39,6 +39,7 @@ def look(*arguments: str) -> tuple[list[dict], str]:
             "--json",
             "--threads",
             "1",
+            "--assume-nadir",
             *arguments,
         ],
         capture_output=True,

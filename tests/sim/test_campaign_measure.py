@@ -13,8 +13,16 @@ from landing.camera import CameraModel
 from landing.errors import DataError
 from landing.taxonomy import Taxonomy
 from landing.types import Frame, Segmentation
-from sim.campaign.confusion import FORMAT, LEVELS, PLANES, ZONES, load_confusion
-from sim.campaign.looks import PICTURE_PX, SIZE_PX, Look, nearer_look, own_plane, random_place, reduced, tilted_pose
+from sim.campaign.eval_samples import (
+    PICTURE_PX,
+    SIZE_PX,
+    EvalSample,
+    closer_sample,
+    own_plane,
+    random_place,
+    reduced,
+    tilted_pose,
+)
 from sim.campaign.measure import (
     BANDS_M,
     LEAST_PICTURES,
@@ -30,6 +38,7 @@ from sim.campaign.measure import (
     write_measured,
 )
 from sim.campaign.patches import Patches
+from sim.campaign.perception_errors import FORMAT, LEVELS, PLANES, ZONES, load_error_model
 from sim.world import scene
 
 
@@ -138,7 +147,7 @@ def test_every_role_has_its_plane() -> None:
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
-    model = load_confusion()
+    model = load_error_model()
     names = list(model.class_names)
     data = {
         "format": FORMAT,
@@ -162,7 +171,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     path = tmp_path / "m.json"
     write_measured(data, path)
     assert json.loads(path.read_text("utf-8")) == data
-    again = load_confusion(path)
+    again = load_error_model(path)
     assert again.bands[0].outputs.max() == 1
     assert math.isclose(again.shift_of({"darkness": 0.5, "unheard": 9.0}), 0.25)
 
@@ -192,16 +201,16 @@ def test_a_nearer_look_is_over_the_same_place_from_half_the_height() -> None:
     camera = CameraModel.from_hfov(*PICTURE_PX, 70.0).resized(*SIZE_PX)
     pose = tilted_pose(3.0, -4.0, 20.0, 0.7, np.random.default_rng(1))
 
-    class Eyes:
+    class SensorModel:
         def segment(self, frame: Frame) -> Segmentation:
             shape = frame.image_bgr.shape[:2]
             return Segmentation(np.zeros(shape, np.uint8), np.zeros(shape, np.uint8), np.zeros((4, *shape), np.uint8))
 
     world = scene(10_003, family="pools", size_m=60.0, gsd_m=0.4)
-    first = Look(camera, pose, 1.0, np.zeros((120, 160), np.uint8), None)  # type: ignore[arg-type]
-    nearer = nearer_look(Eyes(), world, first, np.random.default_rng(2))  # type: ignore[arg-type]
+    first = EvalSample(camera, pose, 1.0, np.zeros((120, 160), np.uint8), None)  # type: ignore[arg-type]
+    nearer = closer_sample(SensorModel(), world, first, np.random.default_rng(2))  # type: ignore[arg-type]
     assert nearer is not None and nearer.pose.height_agl_m == 10.0 and nearer.t_s > first.t_s
     assert nearer.pose.position_ned_m == pytest.approx((3.0, -4.0, -10.0), abs=3.0)
     assert nearer.camera == camera and nearer.labels.shape == (120, 160)
-    low = Look(camera, tilted_pose(0, 0, 0.7, 0.0, np.random.default_rng(1)), 0.0, first.labels, first.said)
-    assert nearer_look(Eyes(), world, low, np.random.default_rng(2)) is None  # type: ignore[arg-type]
+    low = EvalSample(camera, tilted_pose(0, 0, 0.7, 0.0, np.random.default_rng(1)), 0.0, first.labels, first.said)
+    assert closer_sample(SensorModel(), world, low, np.random.default_rng(2)) is None  # type: ignore[arg-type]

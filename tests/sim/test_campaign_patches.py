@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from sim.campaign.confusion import _gaussian_field
 from sim.campaign.patches import LAGS_PX, REGION_TIMES, UNKNOWN, Patches, Together, fitted, mover_persistence
+from sim.campaign.perception_errors import _gaussian_field
 
 SHAPE = (120, 160)
 
@@ -48,7 +48,7 @@ def test_patches_and_regions_are_told_apart(size: float, share: float) -> None:
 
 
 def fields(count: int, size: float, share: float, stays: float) -> Patches:
-    """Pictures whose wrongness is drawn as `ConfusionSampler` draws it."""
+    """Pictures whose wrongness is drawn as `PerceptionErrorSampler` draws it."""
     rng, patches = np.random.default_rng(8), Patches()
     fine = _gaussian_field(1024, size, 1, wrap=True)
     coarse = _gaussian_field(1024, REGION_TIMES * size, 2, wrap=True)

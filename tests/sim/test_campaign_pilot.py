@@ -55,11 +55,11 @@ def test_a_site_found_on_the_way_down_is_landed_on() -> None:
 
 
 def test_over_the_sea_the_vehicle_really_looks_from_half_the_height_before_it_gives_up() -> None:
-    plan = Plan(scenes=1, seed=5, split="train", worlds=("worst:no-ground",), policies=("ours",), search_s=4.0)
-    (record,) = run(Task(plan, 0, ("ours",))).records
-    assert record["verdict"] == "abstained"
+    plan = Plan(scenes=1, seed=5, split="train", worlds=("worst:no-ground",), policies=("touchdown",), search_s=4.0)
+    (record,) = run(Task(plan, 0, ("touchdown",))).records
+    assert record["verdict"] == "no-site"
     start_m = record["conditions"]["height_m"]
     assert record["end_height_m"] == pytest.approx(max(start_m / 2, 15.0), abs=2.0)
-    (stays,) = run(Task(replace(plan, nearer_m=100.0), 0, ("ours",))).records
+    (stays,) = run(Task(replace(plan, nearer_m=100.0), 0, ("touchdown",))).records
     assert stays["end_height_m"] == pytest.approx(start_m, abs=2.0)
     assert stays["seconds"] < record["seconds"]

@@ -103,7 +103,7 @@ def test_single_frame_keeps_our_clearance_but_forgets_the_frame_before() -> None
     assert not any(grid.any() for grid in decider.last_view.hazards.values())
 
 
-@pytest.mark.parametrize("policy", ["dovesei", "largest-centroid", "single-frame", "ours"])
+@pytest.mark.parametrize("policy", ["dovesei", "largest-centroid", "single-frame", "touchdown"])
 def test_nothing_landable_is_no_site(policy: str) -> None:
     decider = POLICIES[policy].make(SETTINGS, TAXONOMY, CAMERA)
     assert isinstance(decider.observe(seen(ground()), pose(), 0).selection, NoSite)

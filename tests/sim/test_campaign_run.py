@@ -118,7 +118,7 @@ def test_a_folder_holds_results_of_one_code(finished: Path, tmp_path: Path) -> N
 def test_a_folder_holds_results_of_the_same_files(finished: Path, tmp_path: Path) -> None:
     measured = tmp_path / "measured.json"
     measured.write_text("{}", "utf-8")
-    asked = plan(confusion=str(measured))
+    asked = plan(errors=str(measured))
     CampaignFolder(tmp_path / "c", asked).close()
     CampaignFolder(tmp_path / "c", asked).close()
     measured.write_text("{ }", "utf-8")
@@ -136,8 +136,8 @@ def test_policies_meet_the_very_same_scene() -> None:
 
 
 def test_ours_flies_through_messages_to_the_ground_or_says_why() -> None:
-    (record,) = run(Task(plan(policies=("ours",), search_s=25.0), 1, ("ours",))).records
-    assert record["verdict"] in ("landed-safe", "abstained")
+    (record,) = run(Task(plan(policies=("touchdown",), search_s=25.0), 1, ("touchdown",))).records
+    assert record["verdict"] in ("landed-safe", "no-site")
     if record["verdict"] == "landed-safe":
         assert record["touchdown"]["miss_m"] < 2.0
         assert record["targets"] > 100
@@ -150,8 +150,8 @@ def test_replay_gives_the_record_again_and_draws_it(finished: Path) -> None:
     assert same
     assert record["scene"] == 1
     assert (where / "landing.png").read_bytes().startswith(b"\x89PNG")
-    moments = [json.loads(x) for x in (where / "trace.jsonl").read_text("utf-8").splitlines()]
-    assert [m["t_s"] for m in moments] == sorted(m["t_s"] for m in moments)
+    track = [json.loads(x) for x in (where / "trace.jsonl").read_text("utf-8").splitlines()]
+    assert [m["t_s"] for m in track] == sorted(m["t_s"] for m in track)
     with pytest.raises(CampaignError, match="scenes 0 to 1"):
         replay(finished, 2, None, sheet=False)
 
@@ -208,4 +208,4 @@ def test_a_networks_shift_is_added_in_every_scene_and_said_in_the_command() -> N
     assert "--network-shift -1.5 --search-s 3 --out DIR" in command_of(better)
     assert "--network-shift" not in command_of(usual)
     with pytest.raises(CampaignError, match="a model is what it is"):
-        plan_from(1, 1, "train", "scenes", "ours", "model", Path("m.onnx"), None, (), 25.0, -1.0)
+        plan_from(1, 1, "train", "scenes", "touchdown", "model", Path("m.onnx"), None, (), 25.0, -1.0)

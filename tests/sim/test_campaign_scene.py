@@ -7,7 +7,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from sim.campaign.ranges import RANGES, Conditions, draw_conditions, stream
+from sim.campaign.ranges import RANGES, SceneConditions, draw_conditions, stream
 from sim.campaign.scene import SPLITS, CampaignError, draw_scene
 from sim.world import SEEDS, TRAPS
 
@@ -15,7 +15,7 @@ WORLDS = ("procedural?gsd_m=0.2&size_m=60",)
 
 
 def test_every_condition_is_a_row_of_the_table_and_stays_inside() -> None:
-    assert [f.name for f in fields(Conditions)] == list(RANGES)
+    assert [f.name for f in fields(SceneConditions)] == list(RANGES)
     for number in range(200):
         conditions = draw_conditions((1, 5, number))
         for name, row in RANGES.items():

@@ -8,12 +8,12 @@ import pytest
 from landing.settings import DecisionSettings
 from landing.taxonomy import Taxonomy
 from sim.campaign.intruder import Intruder
-from sim.campaign.place import Place, overgrown, site_verdict
 from sim.campaign.reaction import ReactionWatch
 from sim.campaign.scene import IntruderPlan, Scene, draw_scene
+from sim.campaign.scene_ground import SceneGround, overgrown, site_verdict
 from sim.campaign.score import score
 from sim.campaign.summary import of_policy
-from sim.campaign.trace import Flown, Moment
+from sim.campaign.trace import Flown, TrackPoint
 from sim.world import Actor, World
 from sim.world.oracle import Verdict
 
@@ -39,10 +39,10 @@ def scene() -> Scene:
 
 
 def landed(ground: World, at: tuple[float, float], site: tuple[float, float] | None = None) -> dict:  # type: ignore[type-arg]
-    moments = [Moment(0.1 * k, at[0], at[1], 10.0 - 0.1 * k, "descend", site or at) for k in range(101)]
-    flown = Flown("landed", "", 10.0, moments)
-    place = Place(ground, (0.0, 0.0), Verdict.SITE)
-    return score(scene(), "ours", place, ground, flown, SETTINGS)
+    track = [TrackPoint(0.1 * k, at[0], at[1], 10.0 - 0.1 * k, "descend", site or at) for k in range(101)]
+    flown = Flown("landed", "", 10.0, track)
+    place = SceneGround(ground, (0.0, 0.0), Verdict.SITE)
+    return score(scene(), "touchdown", place, ground, flown, SETTINGS)
 
 
 def test_clear_ground_is_safe() -> None:
@@ -82,10 +82,10 @@ def test_least_distance_over_the_last_metres_is_of_those_metres_only() -> None:
 
 def test_switches_and_miss_are_counted() -> None:
     sites = [None, (0.0, 0.0), (0.1, 0.0), None, (5.0, 0.0), (5.0, 0.4), (0.0, 0.0)]
-    moments = [Moment(float(k), 0.0, 0.3, 1.0, "track", s) for k, s in enumerate(sites)]
-    place = Place(world(), (0.0, 0.0), Verdict.SITE)
-    flown = Flown("landed", "", 6.0, moments)
-    record = score(scene(), "ours", place, place.world, flown, SETTINGS)
+    track = [TrackPoint(float(k), 0.0, 0.3, 1.0, "track", s) for k, s in enumerate(sites)]
+    place = SceneGround(world(), (0.0, 0.0), Verdict.SITE)
+    flown = Flown("landed", "", 6.0, track)
+    record = score(scene(), "touchdown", place, place.world, flown, SETTINGS)
     assert record["switches"] == 2
     assert record["touchdown"]["miss_m"] == pytest.approx(0.3)
 
@@ -96,11 +96,11 @@ def test_an_intruder_in_the_only_site_makes_it_marginal() -> None:
     picture = np.zeros((400, 400, 3), np.uint8)
     small = World("drawn", picture, labels, 0.2, TAXONOMY, (199.5, 199.5))
     assert site_verdict(small, (0.0, 0.0), scene(), SETTINGS) is Verdict.SITE
-    place = Place(small, (0.0, 0.0), Verdict.SITE)
-    gone = Flown("abstained", "person", 1.0, [Moment(0.0, 0.0, 0.0, 9.0, "hold", None)])
-    alone = score(scene(), "ours", place, small, gone, SETTINGS)
+    place = SceneGround(small, (0.0, 0.0), Verdict.SITE)
+    gone = Flown("no-site", "person", 1.0, [TrackPoint(0.0, 0.0, 0.0, 9.0, "hold", None)])
+    alone = score(scene(), "touchdown", place, small, gone, SETTINGS)
     assert alone["site"] == "site"
-    visited = score(scene(), "ours", place, small.with_actors(person(0, 0)), gone, SETTINGS)
+    visited = score(scene(), "touchdown", place, small.with_actors(person(0, 0)), gone, SETTINGS)
     assert visited["site"] == "marginal"
 
 
@@ -191,25 +191,25 @@ def test_a_campaigns_figures_on_counted_records() -> None:
             "seconds": 60.0,
             "path_m": 70.0,
             "switches": 0,
-            "take_overs": 0,
+            "manual_takeovers": 0,
         }
 
     records = [
         *[record("site", "landed-safe")] * 6,
         record("site", "landed-unsafe", 1.0),
         record("site", "timeout"),
-        *[record("site", "abstained")] * 2,
-        record("marginal", "abstained"),
-        record("none", "abstained"),
+        *[record("site", "no-site")] * 2,
+        record("marginal", "no-site"),
+        record("none", "no-site"),
         record("none", "landed-safe"),
     ]
     found = of_policy(records)
     counts = {name: (s["count"], s["of"]) for name, s in found["shares"].items()}
     assert counts["success"] == (6, 8)
     assert counts["landed_safe"] == (6, 10)
-    assert counts["wrongful_abstention"] == (2, 10)
+    assert counts["false_no_site"] == (2, 10)
     assert counts["landed_without_site"] == (1, 2)
-    assert counts["should_have_abstained"] == (1, 13)
+    assert counts["landed_without_site_overall"] == (1, 13)
     assert counts["person_within_2m"] == (1, 8)
     assert counts["reaction_within_300ms"] == (13, 13)
     assert (found["with_site"], found["marginal"], found["without_site"]) == (10, 1, 2)

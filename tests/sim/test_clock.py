@@ -11,9 +11,9 @@ import pytest
 
 from edge.timings import Percentiles
 from landing.errors import LinkError, TouchdownError
-from sim.clock import ClockChoice, Pace, measure_pace
-from sim.flight_plan import FlightPlan, FlightResult
-from sim.starved import too_slow
+from sim.flight.clock import ClockChoice, Pace, measure_pace
+from sim.flight.plan import FlightPlan, FlightResult
+from sim.flight.too_slow import too_slow
 from sim.vehicle.processes import FlightError, TooLateError
 from tests.edge.fake_model import save
 
@@ -136,7 +136,7 @@ def test_a_machine_that_does_not_flies_the_simulated_clock_and_says_why(pace: Pa
 
 
 def test_a_daemon_that_turns_out_starved_is_named_and_flown_again() -> None:
-    flights = Flights(result("abstained", WORDS), result(), result())
+    flights = Flights(result("no-site", WORDS), result(), result())
     chosen = choice("auto", flights, FAST, SLOW)
     assert fly(chosen).verdict == "landed-safe"
     assert flights.clocks == ["real", "simulated"]
@@ -153,13 +153,13 @@ def test_processes_that_did_not_start_in_time_are_flown_again(error: Exception) 
 
 
 def test_a_machine_that_became_busy_is_measured_again() -> None:
-    flights = Flights(result("abstained"), result())
+    flights = Flights(result("no-site"), result())
     assert fly(choice("auto", flights, FAST, LOADED)).clock == "simulated"
 
 
 def test_bad_ground_on_a_machine_that_keeps_up_stays_an_abstention() -> None:
-    flights = Flights(result("abstained"))
-    assert fly(choice("auto", flights, FAST, FAST)).verdict == "abstained"
+    flights = Flights(result("no-site"))
+    assert fly(choice("auto", flights, FAST, FAST)).verdict == "no-site"
     assert flights.clocks == ["real"]
 
 
@@ -176,7 +176,7 @@ def test_a_daemon_that_died_is_not_hidden() -> None:
 
 @pytest.mark.parametrize("clock", ["real", "simulated"])
 def test_a_clock_that_was_asked_for_is_kept(clock: str) -> None:
-    flights = Flights(result("abstained", WORDS))
+    flights = Flights(result("no-site", WORDS))
     done = fly(choice(clock, flights))
     assert flights.clocks == [clock] and flights.paces == 0
     assert done.reason == WORDS and not flights.flown[0].ends_when_slow

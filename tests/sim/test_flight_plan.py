@@ -3,12 +3,12 @@ from __future__ import annotations
 import pytest
 
 from landing.errors import TouchdownError
-from sim.flight_plan import Disturbance, Mishap, disturbance_of
+from sim.flight.plan import Fault, PlannedFault, parse_fault
 
 
 def test_faults_by_their_words() -> None:
-    assert disturbance_of("camera-stall@8:2") == Disturbance(Mishap.CAMERA_STALL, 8.0, 2.0)
-    assert disturbance_of("daemon-kill@6.5") == Disturbance(Mishap.DAEMON_KILL, 6.5, None)
+    assert parse_fault("camera-stall@8:2") == PlannedFault(Fault.CAMERA_STALL, 8.0, 2.0)
+    assert parse_fault("daemon-kill@6.5") == PlannedFault(Fault.DAEMON_KILL, 6.5, None)
 
 
 @pytest.mark.parametrize(
@@ -17,4 +17,4 @@ def test_faults_by_their_words() -> None:
 )
 def test_other_words_are_refused_with_the_form(text: str) -> None:
     with pytest.raises(TouchdownError, match=r"NAME@HEIGHT_M.*link-cut"):
-        disturbance_of(text)
+        parse_fault(text)

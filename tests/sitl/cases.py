@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sim.flight_plan import Disturbance, Mishap
+from sim.flight.plan import Fault, PlannedFault
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,10 @@ CASES = (
     Case("latency", {"camera_latency_s": 0.05}),
     Case("attitude-noise", {"attitude_noise_deg": 0.5}),
     Case("no-target", {"search_s": 4.0}, world="sea"),
-    Case("targets-stop", {"disturbances": (Disturbance(Mishap.LINK_CUT, LOW_M),)}),
-    Case("link-cut", {"disturbances": (Disturbance(Mishap.LINK_CUT, LOW_M, 5.0),)}),
-    Case("camera-stall", {"disturbances": (Disturbance(Mishap.CAMERA_STALL, LOW_M, 3.0),)}),
-    Case("daemon-kill", {"disturbances": (Disturbance(Mishap.DAEMON_KILL, LOW_M),)}),
-    Case("autopilot-restart", {"disturbances": (Disturbance(Mishap.AUTOPILOT_RESTART, LOW_M),)}),
+    Case("targets-stop", {"faults": (PlannedFault(Fault.LINK_CUT, LOW_M),)}),
+    Case("link-cut", {"faults": (PlannedFault(Fault.LINK_CUT, LOW_M, 5.0),)}),
+    Case("camera-stall", {"faults": (PlannedFault(Fault.CAMERA_STALL, LOW_M, 3.0),)}),
+    Case("daemon-kill", {"faults": (PlannedFault(Fault.DAEMON_KILL, LOW_M),)}),
+    Case("autopilot-restart", {"faults": (PlannedFault(Fault.AUTOPILOT_RESTART, LOW_M),)}),
 )
 BY_NAME = {case.name: case for case in CASES}

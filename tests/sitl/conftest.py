@@ -17,9 +17,9 @@ import onnx
 import pytest
 
 from landing.taxonomy import Taxonomy
-from sim.daemon_process import EventTail
-from sim.flight_plan import FlightPlan, FlightResult
-from sim.runs import fly_one
+from sim.flight.daemon import EventTail
+from sim.flight.plan import FlightPlan, FlightResult
+from sim.flight.runs import fly_one
 from sim.vehicle.sitl import SIMULATORS, MissingSimulatorError, find_simulator
 from sim.world import procedural, save_world
 from tests.edge.fake_model import build
@@ -55,12 +55,12 @@ class Flown:
 
     @property
     def happened_ns(self) -> int:
-        """When the first mishap happened."""
+        """When the first fault happened."""
         return int(self.result.happened[0]["mono_ns"])
 
     @property
     def climb_m(self) -> float:
-        """How much it climbed again, once it had been below the height of the mishaps."""
+        """How much it climbed again, once it had been below the height of the faults."""
         heights = self.result.heights
         below = next((i for i, h in enumerate(heights) if h < LOW_M + 0.5), len(heights))
         lowest, most = math.inf, 0.0
@@ -79,7 +79,7 @@ class Flown:
             "miss_m": result.miss_m,
             "miss_estimated_m": result.miss_estimated_m,
             "climb_m": self.climb_m,
-            "take_overs": result.take_overs,
+            "manual_takeovers": result.manual_takeovers,
             "heights_m": result.heights,
             "plnd": [text for text in result.texts if "PrecLand" in text],
         }

@@ -85,7 +85,7 @@ class TestEveryAutopilot:
 
     @cases("daemon-kill")
     def test_nothing_of_a_killed_daemon_reaches_the_autopilot(self, flown: Flown, autopilot: str, case: str):
-        assert flown.result.happened[0]["mishap"] == "daemon-kill"
+        assert flown.result.happened[0]["fault"] == "daemon-kill"
         assert not flown.after(flown.happened_ns, "stop", "target-stop")  # no farewell
 
     @cases("autopilot-restart")

@@ -22,9 +22,9 @@ from landing.types import Pose
 from sim.camera.orders import OrderTail, Stall, Visit, give_order
 from sim.camera.shake import Shake
 from sim.camera.truth_link import truth_from_hil_state
-from sim.daemon_process import site_led_to
-from sim.link_proxy import LinkProxy
-from sim.vehicle.autopilot_process import AUTOPILOTS, Conditions
+from sim.flight.daemon import site_led_to
+from sim.flight.link_proxy import LinkProxy
+from sim.vehicle.autopilot_process import AUTOPILOTS, StartConditions
 from sim.vehicle.autopilots import make_autopilot
 from sim.vehicle.ground_station import Estimate, GroundStation, TruthSample
 from sim.vehicle.home import Home
@@ -76,7 +76,7 @@ class TestFindingASimulator:
     @pytest.mark.parametrize("name", [name for name in AUTOPILOTS if name != "stand-in"])
     def test_an_autopilot_without_its_simulator_cannot_be_made(self, name: str, tmp_path: Path):
         with pytest.raises(MissingSimulatorError):
-            make_autopilot(name, Conditions((0.0, 0.0), 10.0, 0.0), tmp_path)
+            make_autopilot(name, StartConditions((0.0, 0.0), 10.0, 0.0), tmp_path)
 
 
 def test_px4_refuses_wind_that_its_simulator_does_not_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -85,7 +85,7 @@ def test_px4_refuses_wind_that_its_simulator_does_not_have(tmp_path: Path, monke
     program.chmod(0o755)
     monkeypatch.setenv("PX4_SITL", str(program))
     with pytest.raises(FlightError, match="no wind"):
-        make_autopilot("px4", Conditions((0.0, 0.0), 10.0, 0.0, wind=(3.0, 90.0)), tmp_path)
+        make_autopilot("px4", StartConditions((0.0, 0.0), 10.0, 0.0, wind=(3.0, 90.0)), tmp_path)
 
 
 @pytest.mark.skipif(NO_CAPABILITY, reason="a network namespace takes root")

@@ -19,7 +19,7 @@ from firmware_bridge.link import FlightLink
 from firmware_bridge.settings import LinkSettings
 from landing.geometry import matrix_from_quaternion
 from landing.types import LandingTarget
-from sim.vehicle.autopilot_process import Conditions
+from sim.vehicle.autopilot_process import StartConditions
 from sim.vehicle.ground_station import GroundStation
 from sim.vehicle.sitl import SIMULATORS, MissingSimulatorError, find_simulator
 from sim.vehicle.sitl.namespace import loopback_only
@@ -44,7 +44,7 @@ class Flight:
     """PX4 hovers, and a link that has answered its questions is ready to send."""
 
     def __init__(self, stack: ExitStack, folder: Path) -> None:
-        self.px4 = Px4Sitl(Conditions((0.0, 0.0), HEIGHT_M, 0.0), folder)
+        self.px4 = Px4Sitl(StartConditions((0.0, 0.0), HEIGHT_M, 0.0), folder)
         self.px4.start(stack)
         self.station = stack.enter_context(GroundStation(self.px4.links.pilot, self.px4.home))
         self.px4.hover(self.station)

@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from firmware_bridge.dialect import mavlink
-from sim.vehicle.autopilot_process import FULL_WIND_M, Conditions, Links
+from sim.vehicle.autopilot_process import FULL_WIND_M, Links, StartConditions
 from sim.vehicle.ground_station import GroundStation
 from sim.vehicle.processes import START_S, FlightError, start_process
 from sim.vehicle.sitl.binaries import find_simulator
@@ -68,12 +68,12 @@ VEHICLE: dict[str, float] = {
 
 
 class ArduPilotSitl:
-    """Copter SITL. The world's NED zero is `Conditions.home`; SITL's own home is the start."""
+    """Copter SITL. The world's NED zero is `StartConditions.home`; SITL's own home is the start."""
 
     name = "ardupilot"
     binds_everywhere = True
 
-    def __init__(self, conditions: Conditions, folder: Path) -> None:
+    def __init__(self, conditions: StartConditions, folder: Path) -> None:
         self.home = conditions.home
         self.links = Links("tcp:127.0.0.1:5762", "tcp:127.0.0.1:5763", "tcp:127.0.0.1:5760")
         self._binary = find_simulator("ardupilot")

@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from firmware_bridge.dialect import mavlink
-from sim.vehicle.autopilot_process import Conditions, Links
+from sim.vehicle.autopilot_process import Links, StartConditions
 from sim.vehicle.ground_station import GroundStation
 from sim.vehicle.processes import START_S, FlightError, start_process
 from sim.vehicle.sitl.binaries import find_simulator
@@ -43,7 +43,7 @@ class Px4Sitl:
     name = "px4"
     binds_everywhere = True
 
-    def __init__(self, conditions: Conditions, folder: Path) -> None:
+    def __init__(self, conditions: StartConditions, folder: Path) -> None:
         self.home = replace(conditions.home, alt_m=GROUND_ALT_M)
         self.links = Links("udpin:127.0.0.1:14540", "udp:127.0.0.1:19410", "udpin:127.0.0.1:14550")
         self._binary = find_simulator("px4")

@@ -102,8 +102,8 @@ class Trap:
         """
         if touchdown_ne_m is None:
             if self.expect is Expect.LAND:
-                return False, "abstained although there is a site"
-            return True, "abstained"
+                return False, "no site although there is a site"
+            return True, "no site"
         if self.expect is Expect.ABSTAIN:
             return False, "landed although there is no site"
         built, zones = _made(self.make)

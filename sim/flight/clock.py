@@ -12,9 +12,9 @@ import numpy as np
 from edge.runtimes import RuntimeOptions, load_runtime
 from landing.errors import LinkError, TouchdownError
 from landing.types import Frame
-from sim.flight_plan import FlightPlan, FlightResult
-from sim.runs import fly_one
-from sim.simulated import MACHINE
+from sim.flight.plan import FlightPlan, FlightResult
+from sim.flight.runs import fly_one
+from sim.flight.simulated import MACHINE
 from sim.vehicle.processes import TooLateError
 
 CLOCKS = ("auto", "real", "simulated")

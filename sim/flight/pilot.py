@@ -1,4 +1,4 @@
-"""The pilot of a simulated landing, and the mishaps that befall it.
+"""The pilot of a simulated landing, and the faults that befall it.
 
 What a pilot does depends on the daemon's authority (see SAFETY.md). With `advise` it hovers until the daemon has
 tracked a site for a second, switches to LAND, and takes over when the site is lost. With `guard` it switches to LAND
@@ -17,9 +17,9 @@ from typing import Protocol
 from firmware_bridge.dialect import mavlink
 from landing.authority_io import AuthorityState
 from sim.camera.orders import Stall, Visit, give_order
-from sim.daemon_process import ORDERS, EventTail
-from sim.flight_plan import Disturbance, FlightPlan, FlightResult, Mishap
-from sim.starved import too_slow
+from sim.flight.daemon import ORDERS, EventTail
+from sim.flight.plan import Fault, FlightPlan, FlightResult, PlannedFault
+from sim.flight.too_slow import too_slow
 from sim.vehicle.autopilot_process import AutopilotProcess
 from sim.vehicle.ground_station import GroundStation
 from sim.vehicle.processes import START_S, TooLateError
@@ -31,7 +31,7 @@ HOLD_PATIENCE_S = 1.5
 STEADY_S = 1.0
 """A site must have been tracked for so long before the pilot trusts it with a landing."""
 
-TAKE_OVER_ABOVE_M = 3.0
+TAKEOVER_ABOVE_M = 3.0
 """Lower than this the pilot lets the landing finish."""
 
 HANDED_BACK_S = 5.0
@@ -92,7 +92,7 @@ class Pilot:
         daemon: Whose events it follows.
         cable: Between daemon and autopilot, when the plan cuts it.
         result: Takes verdict, times and what happened.
-        stack: Ends what a mishap starts.
+        stack: Ends what a fault starts.
         say: Told how the flight goes, every few seconds of it or of the watch on the wall.
     """
 
@@ -119,7 +119,7 @@ class Pilot:
         self._say = say
         self._said_s = (-math.inf, -math.inf)  # by the flight's clock, and by the wall's
         self._deadline_s = station.now_s + plan.timeout_s
-        self._pending = list(plan.disturbances)
+        self._pending = list(plan.faults)
         self._mend_at_s = math.inf
         self._ordered_s: float | None = None
         self._height_due_s = 0.0
@@ -146,7 +146,7 @@ class Pilot:
                 self._finish(True)
                 return
             if not self._autopilot.hovering(self._station):
-                self._result.take_overs += 1
+                self._result.manual_takeovers += 1
                 self._autopilot.order_hover(self._station)
 
     def _finish(self, landed: bool) -> None:
@@ -200,7 +200,7 @@ class Pilot:
                 self._result.reason = words.strip(": ")
                 if self._plan.lands_anyway:
                     return True
-                self._result.verdict = "abstained"
+                self._result.verdict = "no-site"
                 return False
 
     def _too_slow(self) -> bool:
@@ -223,7 +223,7 @@ class Pilot:
     def _site_lost(self) -> bool:
         """Whether an advised pilot takes over: no site for a while, and height to do so."""
         truth = self._station.truth
-        high = truth is not None and truth.height_m > TAKE_OVER_ABOVE_M
+        high = truth is not None and truth.height_m > TAKEOVER_ABOVE_M
         lost = self._daemon.tail.state in ("hold", "abort") and not self._plan.lands_anyway
         return self._lasts(lost and high and not self._daemon.killed, HOLD_PATIENCE_S)
 
@@ -245,57 +245,57 @@ class Pilot:
             self._height_due_s = truth.boot_s + 1.0
             self._result.heights.append(round(truth.height_m, 2))
 
-    # -- mishaps -------------------------------------------------------------------------------
+    # -- faults -------------------------------------------------------------------------------
 
     def _suffer(self) -> bool:
-        """Lets those mishaps happen whose height is reached; whether the flight begins anew."""
+        """Lets those faults happen whose height is reached; whether the flight begins anew."""
         truth = self._station.truth
-        for disturbance in tuple(self._pending):
-            if truth is None or truth.height_m >= disturbance.below_m:
+        for planned in tuple(self._pending):
+            if truth is None or truth.height_m >= planned.below_m:
                 continue
-            if disturbance.mishap is Mishap.INTRUDER and self._daemon.tail.site is None:
+            if planned.fault is Fault.INTRUDER and self._daemon.tail.site is None:
                 continue
-            self._pending.remove(disturbance)
+            self._pending.remove(planned)
             self._result.happened.append(
                 {
-                    "mishap": disturbance.mishap.value,
+                    "fault": planned.fault.value,
                     "boot_s": self._station.boot_s,
                     "height_m": round(truth.height_m, 2),
                     "mono_ns": self._station.clock_ns(),
                 }
             )
-            self._happens(disturbance)
-            if disturbance.mishap is Mishap.AUTOPILOT_RESTART:
+            self._happens(planned)
+            if planned.fault is Fault.AUTOPILOT_RESTART:
                 return True
         return False
 
-    def _happens(self, disturbance: Disturbance) -> None:
-        for_s = FOREVER_S if disturbance.for_s is None else disturbance.for_s
-        if disturbance.mishap is Mishap.INTRUDER:
-            self._walk_in(disturbance)
-        elif disturbance.mishap is Mishap.CAMERA_STALL:
+    def _happens(self, planned: PlannedFault) -> None:
+        for_s = FOREVER_S if planned.for_s is None else planned.for_s
+        if planned.fault is Fault.INTRUDER:
+            self._walk_in(planned)
+        elif planned.fault is Fault.CAMERA_STALL:
             until_ns = self._station.clock_ns() + round(for_s * 1e9)
             give_order(self._plan.out / ORDERS, Stall(until_ns))
-        elif disturbance.mishap is Mishap.DAEMON_KILL:
+        elif planned.fault is Fault.DAEMON_KILL:
             self._daemon.kill()
-        elif disturbance.mishap is Mishap.LINK_CUT:
+        elif planned.fault is Fault.LINK_CUT:
             assert self._cable is not None
             self._cable.cut()
             self._mend_at_s = self._station.now_s + for_s
         else:
             self._restart_autopilot()
 
-    def _walk_in(self, disturbance: Disturbance) -> None:
+    def _walk_in(self, planned: PlannedFault) -> None:
         site = self._daemon.tail.site
         assert site is not None
         origin_n_m, origin_e_m = self._station.origin_ne_m or (0.0, 0.0)
         north_m, east_m, _ = site["position_ned_m"]
         order = Visit(
             (origin_n_m + north_m, origin_e_m + east_m),
-            self._station.boot_s + disturbance.walk_m / WALK_MPS,
-            math.radians(disturbance.from_deg),
-            disturbance.walk_m,
-            disturbance.for_s,
+            self._station.boot_s + planned.walk_m / WALK_MPS,
+            math.radians(planned.from_deg),
+            planned.walk_m,
+            planned.for_s,
         )
         self.world = self.world.with_actors(order.actor())
         give_order(self._plan.out / ORDERS, order)

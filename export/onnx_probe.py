@@ -10,8 +10,8 @@ import onnx
 from onnx import TensorProto, inliner, version_converter
 
 from export.files import MAX_IR_VERSION, OPSET
+from export.graph_wrap import shape_hw
 from export.runtime import open_session, run_session
-from export.surgery import shape_hw
 from landing.errors import InvalidValueError, ModelError
 from landing.taxonomy import Taxonomy
 
@@ -32,7 +32,7 @@ _GREATEST_STRIDE = 32
 
 
 @dataclass(frozen=True)
-class AdoptOptions:
+class ImportOptions:
     """What somebody must know of a network to use it.
 
     Attributes:
@@ -65,7 +65,7 @@ class AdoptOptions:
 
 
 @dataclass(frozen=True)
-class Found:
+class ProbedModel:
     """What the file turned out to take and give.
 
     Attributes:
@@ -91,7 +91,7 @@ class Found:
         return self.height_px // self.stride, self.width_px // self.stride
 
 
-def require_sound(options: AdoptOptions) -> None:
+def require_sound(options: ImportOptions) -> None:
     """Refuses options that no network has.
 
     Raises:
@@ -129,7 +129,7 @@ def modern(model: onnx.ModelProto, source: str | Path) -> onnx.ModelProto:
 
 
 def ends(
-    model: onnx.ModelProto, options: AdoptOptions, source: str | Path
+    model: onnx.ModelProto, options: ImportOptions, source: str | Path
 ) -> tuple[onnx.ValueInfoProto, onnx.ValueInfoProto]:
     """The picture the network takes, and what it gives.
 
@@ -154,7 +154,7 @@ def ends(
     return chosen[0], chosen[1]
 
 
-def fix_input(given: onnx.ValueInfoProto, options: AdoptOptions, source: str | Path) -> None:
+def fix_input(given: onnx.ValueInfoProto, options: ImportOptions, source: str | Path) -> None:
     """Makes the input's shape static: batch 1, and the size asked for where the file has none.
 
     Raises:
@@ -197,9 +197,9 @@ def look(
     given: onnx.ValueInfoProto,
     wanted: onnx.ValueInfoProto,
     taxonomy: Taxonomy,
-    options: AdoptOptions,
+    options: ImportOptions,
     source: str | Path,
-) -> Found:
+) -> ProbedModel:
     """Runs the network once and sees what comes out.
 
     Raises:
@@ -228,11 +228,11 @@ def look(
             f"model {source}: gives {size[1]}x{size[0]} for {width_px}x{height_px}; expected at "
             f"least every {_GREATEST_STRIDE}th pixel"
         )
-    return Found(channels_first, width_px, height_px, shape, class_axis, stride, single)
+    return ProbedModel(channels_first, width_px, height_px, shape, class_axis, stride, single)
 
 
 def _axes(
-    shape: tuple[int, ...], classes: int, options: AdoptOptions, channels_first: bool, source: str | Path
+    shape: tuple[int, ...], classes: int, options: ImportOptions, channels_first: bool, source: str | Path
 ) -> tuple[int | None, tuple[int, int], bool]:
     """Class axis, rows and columns, and whether one channel stands for two classes.
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from export.remerge import merge_sums
+from export.retaxonomy import merge_sums
 from landing.taxonomy import Taxonomy
 
 FLOAT = TensorProto.FLOAT
@@ -127,7 +127,7 @@ def output_nodes(
     Args:
         build: Takes the nodes.
         scores: Name of the scores; of class ids (1, 1, h, w) for `labels`.
-        activation: What the scores are: see `export.foreign.ACTIVATIONS`.
+        activation: What the scores are: see `export.onnx_probe.ACTIVATIONS`.
         taxonomy: Of the K classes.
         temperature: Logits are divided by it.
         single: One channel that stands for class 1 of two.

@@ -3,7 +3,7 @@
 The order of the steps is the daemon's (`edge.daemon`, `edge.pipeline`, `edge.control`): a frame is stamped when it
 arrives, the newest waits in a mailbox, the pipeline takes it when it is free unless it is stale, the decision is there
 when the network is done, and the control loop steps the director and sends at 20 Hz whatever the network does. The
-stand-in autopilot is stepped at its own rate. A campaign (`sim.campaign.landing`) and `sim land` (`sim.simulated`) fly
+stand-in autopilot is stepped at its own rate. `sim.campaign.landing` and `sim.flight.simulated` fly
 this loop.
 """
 
@@ -21,7 +21,7 @@ from landing.decider import Decision
 from landing.director import DirectorOutput
 from landing.types import Frame, Pose
 from sim.camera import Motion
-from sim.campaign.link import InProcessLink
+from sim.flight.link import InProcessLink
 from sim.vehicle.autopilot.core import TICK_MS, TICK_S
 from sim.world import World
 
@@ -54,7 +54,7 @@ class SimulatedClock:
 
 
 @dataclass(frozen=True)
-class Shot:
+class CameraSample:
     """What was in front of the camera when the shutter opened.
 
     Attributes:
@@ -74,7 +74,7 @@ class Shot:
     motion: Motion
 
 
-class Films(Protocol):
+class FrameSource(Protocol):
     """Makes pictures of a world.
 
     Attributes:
@@ -83,11 +83,11 @@ class Films(Protocol):
 
     world: World
 
-    def frame(self, shot: Shot) -> Frame:
+    def frame(self, shot: CameraSample) -> Frame:
         """The picture of a shot."""
 
 
-class Machine(Protocol):
+class OnboardHardware(Protocol):
     """Camera and computer of a flight: what they take, and how long.
 
     Attributes:
@@ -98,7 +98,7 @@ class Machine(Protocol):
     fps: float
     max_frame_age_ns: int
 
-    def shoot(self, number: int, now_ns: int) -> Shot | None:
+    def shoot(self, number: int, now_ns: int) -> CameraSample | None:
         """Opens the shutter; None when the frame is lost."""
 
     def decision_ms(self) -> float:
@@ -148,8 +148,8 @@ class FlightLoop:
         link: InProcessLink,
         pipeline: Pipeline,
         control: Control,
-        films: Films,
-        machine: Machine,
+        films: FrameSource,
+        machine: OnboardHardware,
         events: EventLog,
     ) -> None:
         self.health = HealthState.OK
@@ -162,9 +162,9 @@ class FlightLoop:
         self._machine = machine
         self.decision: Decision | None = None
         self._ground = GroundWatch(events)
-        self._arriving: list[Shot] = []
-        self._waiting: Shot | None = None
-        self._working: tuple[Shot, int] | None = None
+        self._arriving: list[CameraSample] = []
+        self._waiting: CameraSample | None = None
+        self._working: tuple[CameraSample, int] | None = None
         self._next_frame_ms = float(clock.passed_ms)
 
     def step(self, now_ns: int) -> DirectorOutput | None:

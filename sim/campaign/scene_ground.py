@@ -37,7 +37,7 @@ EXPECTED = {Expect.LAND: Verdict.SITE, Expect.ABSTAIN: Verdict.NONE, Expect.EITH
 
 
 @dataclass(frozen=True)
-class Place:
+class SceneGround:
     """Where a landing happens.
 
     Attributes:
@@ -51,7 +51,7 @@ class Place:
     site: Verdict
 
 
-def make_place(scene: Scene, decision: DecisionSettings) -> Place:
+def make_scene_ground(scene: Scene, decision: DecisionSettings) -> SceneGround:
     """Makes the world of a scene and chooses the start.
 
     Raises:
@@ -59,7 +59,7 @@ def make_place(scene: Scene, decision: DecisionSettings) -> Place:
     """
     trap = trap_of(scene.world)
     if trap is not None:
-        return Place(trap.build(), trap.start_ne_m, EXPECTED[trap.expect])
+        return SceneGround(trap.build(), trap.start_ne_m, EXPECTED[trap.expect])
     rng = stream(scene.key, "place")
     world = parse_world_spec(scene.world, scene.world_seed)
     if rng.random() < NO_SITE_SHARE:
@@ -70,7 +70,7 @@ def make_place(scene: Scene, decision: DecisionSettings) -> Place:
     place = None
     for _ in range(TRIES):
         start_ne_m = _start(world, rng)
-        place = Place(world, start_ne_m, site_verdict(world, start_ne_m, scene, decision))
+        place = SceneGround(world, start_ne_m, site_verdict(world, start_ne_m, scene, decision))
         if place.site is wanted:
             break
     assert place is not None

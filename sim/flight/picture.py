@@ -9,7 +9,7 @@ import numpy as np
 
 from landing.geometry import FloatArray
 from landing.types import ByteArray
-from sim.flight_plan import FlightPlan, FlightResult
+from sim.flight.plan import FlightPlan, FlightResult
 from sim.vehicle.ground_station import TruthSample
 from sim.world import World
 
@@ -73,7 +73,7 @@ def _scale_bar(ground: ByteArray, px_per_m: float) -> None:
 
 def _panel(result: FlightResult, track: list[TruthSample], height_px: int) -> ByteArray:
     panel = np.full((height_px, PANEL_PX, 3), 32, np.uint8)
-    color = {"landed-safe": GOOD, "abstained": (60, 200, 240)}.get(result.verdict, BAD)
+    color = {"landed-safe": GOOD, "no-site": (60, 200, 240)}.get(result.verdict, BAD)
     _text(panel, result.verdict.upper(), (20, 44), 1.0, color, 2)
     y = 80
     for text in _facts(result):
@@ -106,8 +106,8 @@ def _facts(result: FlightResult) -> list[str]:
         facts.append(f"{result.miss_m:.2f} m from the site, {result.seconds:.0f} s")
     if result.reason:
         facts.append(result.reason)
-    if result.take_overs:
-        facts.append(f"pilot took over {result.take_overs} times")
+    if result.manual_takeovers:
+        facts.append(f"pilot took over {result.manual_takeovers} times")
     return facts
 
 

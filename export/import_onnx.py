@@ -16,11 +16,11 @@ import onnx
 from onnx import TensorProto, compose, helper
 
 from export.files import MAX_IR_VERSION, describe, read_model, write_model
-from export.foreign import NUMPY_TYPES, AdoptOptions, Found, ends, fix_input, look, modern, require_sound
+from export.graph_wrap import Builder, input_nodes, output_nodes, scores_nodes, shape_hw
+from export.onnx_probe import NUMPY_TYPES, ImportOptions, ProbedModel, ends, fix_input, look, modern, require_sound
 from export.parity import Maps, Parity, compare, require_close, require_exact
 from export.reference import reference_maps, resized
 from export.runtime import open_session, run_session, runtime_maps
-from export.surgery import Builder, input_nodes, output_nodes, scores_nodes, shape_hw
 from landing.distribution import VERSION
 from landing.errors import InvalidValueError
 from landing.reading import sha256_of
@@ -33,7 +33,7 @@ _PICTURES = 3
 
 
 @dataclass(frozen=True)
-class Adopted:
+class ImportedModel:
     """What was made.
 
     Attributes:
@@ -49,7 +49,7 @@ class Adopted:
     notes: tuple[str, ...]
 
 
-def adopt(source: str | Path, output: str | Path, options: AdoptOptions) -> Adopted:
+def import_onnx(source: str | Path, output: str | Path, options: ImportOptions) -> ImportedModel:
     """Writes a file that flies; it appears only when it computes what the original does.
 
     Raises:
@@ -75,10 +75,10 @@ def adopt(source: str | Path, output: str | Path, options: AdoptOptions) -> Adop
     else:
         require_exact(parity, "the adopted graph")
     write_model(adopted, output)
-    return Adopted(Path(output), spec, parity, _notes(found, options))
+    return ImportedModel(Path(output), spec, parity, _notes(found, options))
 
 
-def _spec(path: Path, taxonomy: Taxonomy, found: Found, options: AdoptOptions) -> ModelSpec:
+def _spec(path: Path, taxonomy: Taxonomy, found: ProbedModel, options: ImportOptions) -> ModelSpec:
     order = slice(None) if options.colour == "rgb" else slice(None, None, -1)
     unit = 255 * options.input_scale
     mean = tuple(float(v) / unit for v in options.mean[order])
@@ -110,7 +110,7 @@ def _spec(path: Path, taxonomy: Taxonomy, found: Found, options: AdoptOptions) -
         raise InvalidValueError(f"the options do not fit {path}: {error}") from error
 
 
-def _normalisation(options: AdoptOptions) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+def _normalisation(options: ImportOptions) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Scale and shift per channel: value x scale + shift."""
     mean, std = np.array(options.mean, np.float64), np.array(options.std, np.float64)
     return (options.input_scale / std).astype(np.float32), (-mean / std).astype(np.float32)
@@ -120,9 +120,9 @@ def _assembled(
     original: onnx.ModelProto,
     given: onnx.ValueInfoProto,
     wanted: onnx.ValueInfoProto,
-    found: Found,
+    found: ProbedModel,
     taxonomy: Taxonomy,
-    options: AdoptOptions,
+    options: ImportOptions,
 ) -> onnx.ModelProto:
     """The network between our nodes."""
     inner = compose.add_prefix(original, "net/")
@@ -158,7 +158,7 @@ def _assembled(
     return model
 
 
-def _pictures(found: Found) -> list[ByteArray]:
+def _pictures(found: ProbedModel) -> list[ByteArray]:
     rng = np.random.default_rng(0)
     size = (found.height_px, found.width_px, 3)
     return [rng.integers(0, 256, size, dtype=np.uint8) // (1 + i) for i in range(_PICTURES)]
@@ -168,9 +168,9 @@ def _reference(
     original: onnx.ModelProto,
     given: onnx.ValueInfoProto,
     wanted: onnx.ValueInfoProto,
-    found: Found,
+    found: ProbedModel,
     taxonomy: Taxonomy,
-    options: AdoptOptions,
+    options: ImportOptions,
     pictures: list[ByteArray],
 ) -> tuple[list[Maps], list[npt.NDArray[np.bool_]]]:
     """What the original gives, with all that is around it done in numpy; and where it ties."""
@@ -195,7 +195,7 @@ def _reference(
     return maps, ties
 
 
-def _planes(scores: npt.NDArray[np.float32], found: Found) -> npt.NDArray[np.float32]:
+def _planes(scores: npt.NDArray[np.float32], found: ProbedModel) -> npt.NDArray[np.float32]:
     """Scores as (K, h, w) of the size that flies."""
     if found.class_axis is None:
         planes = scores.reshape(1, *shape_hw(found.shape))
@@ -205,7 +205,7 @@ def _planes(scores: npt.NDArray[np.float32], found: Found) -> npt.NDArray[np.flo
     return resized(planes, found.size_hw, nearest=found.class_axis is None)
 
 
-def _notes(found: Found, options: AdoptOptions) -> tuple[str, ...]:
+def _notes(found: ProbedModel, options: ImportOptions) -> tuple[str, ...]:
     notes = [
         f"{'NCHW' if found.channels_first else 'NHWC'} {options.colour.upper()} input "
         f"{found.width_px}x{found.height_px}; output {list(found.shape)} as {options.activation}, "

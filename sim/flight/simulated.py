@@ -2,7 +2,7 @@
 
 Time passes while the ground station listens, as fast as this machine can, and the computer on board is a modelled one
 (`MACHINE`): the answer does not depend on what else the machine has to do. The parts that fly are the daemon's, put
-together from the same `edge.toml`; they are stepped by `sim.loop` instead of by threads.
+together from the same `edge.toml`; they are stepped by `sim.flight.loop` instead of by threads.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ from sim.camera.effects import Effects
 from sim.camera.orders import OrderTail, Stall, Visit
 from sim.camera.sensor import Shutter
 from sim.camera.shake import Shake
-from sim.campaign.link import LINK, InProcessLink
-from sim.campaign.views import ModelEyes
-from sim.daemon_process import ORDERS, EventTail
-from sim.flight_plan import FlightPlan
-from sim.loop import TICK_NS, FlightLoop, Shot, SimulatedClock, no_stopwatch
+from sim.campaign.sensors import NetworkSensor
+from sim.flight.daemon import ORDERS, EventTail
+from sim.flight.link import LINK, InProcessLink
+from sim.flight.loop import TICK_NS, CameraSample, FlightLoop, SimulatedClock, no_stopwatch
+from sim.flight.plan import FlightPlan
 from sim.vehicle.autopilot import TICK_S, Autopilot
-from sim.vehicle.autopilot_process import Conditions, Links
+from sim.vehicle.autopilot_process import Links, StartConditions
 from sim.vehicle.standin import StandIn, standin_config
 from sim.world import World
 
@@ -120,7 +120,7 @@ class SimulatedLog(EventLog):
 
 
 class OrderedCamera:
-    """The simulated camera and the modelled computer of a plan, see `sim.loop.Machine`.
+    """The simulated camera and the modelled computer of a plan, see `sim.flight.loop.OnboardHardware`.
 
     Args:
         plan: What to fly.
@@ -131,7 +131,7 @@ class OrderedCamera:
     """
 
     def __init__(
-        self, plan: FlightPlan, config: EdgeConfig, link: InProcessLink, eyes: ModelEyes, effects: Effects
+        self, plan: FlightPlan, config: EdgeConfig, link: InProcessLink, eyes: NetworkSensor, effects: Effects
     ) -> None:
         self.fps = plan.fps
         self.max_frame_age_ns = round(config.camera.max_frame_age_ms * 1e6)
@@ -144,8 +144,8 @@ class OrderedCamera:
         self._orders = OrderTail(plan.out / ORDERS)
         self._stalled_until_ns = 0
 
-    def shoot(self, number: int, now_ns: int) -> Shot | None:
-        """See `sim.loop.Machine`."""
+    def shoot(self, number: int, now_ns: int) -> CameraSample | None:
+        """See `sim.flight.loop.OnboardHardware`."""
         for order in self._orders.read():
             if isinstance(order, Visit):
                 self._eyes.world = self._eyes.world.with_actors(order.actor())
@@ -159,15 +159,15 @@ class OrderedCamera:
         seen_from = pose if self._shake is None else self._shake.applied(pose)
         motion = Motion((v.vn_mps, v.ve_mps, v.vd_mps), v.rates_radps)
         stamp_ns = now_ns + round(MACHINE.camera_ms * 1e6)
-        return Shot(number, stamp_ns, stamp_ns + self._latency_ns, seen_from, 1e-3 * autopilot.now_ms, motion)
+        return CameraSample(number, stamp_ns, stamp_ns + self._latency_ns, seen_from, 1e-3 * autopilot.now_ms, motion)
 
     def decision_ms(self) -> float:
-        """See `sim.loop.Machine`."""
+        """See `sim.flight.loop.OnboardHardware`."""
         return MACHINE.decision_ms
 
 
 class SimulatedDaemon:
-    """What `edge serve` puts together, stepped instead of run; see `sim.pilot.Daemon`.
+    """What `edge serve` puts together, stepped instead of run; see `sim.flight.pilot.Daemon`.
 
     Args:
         plan: What to fly.
@@ -195,7 +195,7 @@ class SimulatedDaemon:
         self._events.write("model", path=runtime.path, name=runtime.spec.name, taxonomy=flight.classes.name)
         self._events.write("flight", sha256=flight.digest, value=Exact(flight.as_dict()))
         camera, effects = flight.camera, effects_of(plan)
-        eyes = ModelEyes(world, Shutter(camera, effects, plan.painted), runtime)
+        eyes = NetworkSensor(world, Shutter(camera, effects, plan.painted), runtime)
         decider = Decider(flight.decision, flight.classes, camera)
         self._pipeline = Pipeline(eyes, decider, camera, clock.ns, no_stopwatch, PictureMonitor(flight.picture, camera))
         self._control = Control(flight.director, link, self._events, flight.authority)
@@ -233,11 +233,11 @@ class SimulatedDaemon:
         return {**counters, "timings_ms": timings}
 
     def look(self) -> None:
-        """See `sim.pilot.Daemon`."""
+        """See `sim.flight.pilot.Daemon`."""
         self.tail.read()
 
     def kill(self) -> None:
-        """See `sim.pilot.Daemon`."""
+        """See `sim.flight.pilot.Daemon`."""
         self.killed = self._link.cut = True
 
     def stop(self) -> None:
@@ -254,7 +254,7 @@ class SimulatedStandIn(StandIn):
         daemon: Stepped with it once there is one.
     """
 
-    def __init__(self, conditions: Conditions, folder: Path) -> None:
+    def __init__(self, conditions: StartConditions, folder: Path) -> None:
         super().__init__(conditions, folder)
         self.links = Links("udpin:127.0.0.1:0", "tcp:127.0.0.1:0", "in process")
         self.clock = SimulatedClock()
@@ -289,12 +289,12 @@ class SimulatedStandIn(StandIn):
     # --- Cable ---
 
     def cut(self) -> None:
-        """See `sim.pilot.Cable`."""
+        """See `sim.flight.pilot.Cable`."""
         assert self._link is not None
         self._link.cut = True
 
     def mend(self) -> None:
-        """See `sim.pilot.Cable`."""
+        """See `sim.flight.pilot.Cable`."""
         assert self._link is not None and self.daemon is not None
         self._link.cut = self.daemon.killed
 

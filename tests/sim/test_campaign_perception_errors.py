@@ -12,14 +12,14 @@ import pytest
 from landing.errors import DataError
 from landing.taxonomy import Taxonomy
 from landing.types import Segmentation
-from sim.campaign.confusion import (
+from sim.campaign.perception_errors import (
     BESIDE_M,
     BESIDE_PX,
     LEVELS,
     PLANES,
     ZONES,
-    ConfusionSampler,
-    load_confusion,
+    PerceptionErrorSampler,
+    load_error_model,
     octave_weights,
     roles_of,
     zones_of,
@@ -35,11 +35,11 @@ def ground_from_pixel(north_m: float = 0.0) -> np.ndarray:
     return np.array([[0.0, -M_PER_PX, north_m], [M_PER_PX, 0.0, 0.0], [0.0, 0.0, 1.0]])
 
 
-def sampler(shift: float = 0.0, seed: int = 1) -> ConfusionSampler:
-    return ConfusionSampler(load_confusion(), TAXONOMY, shift, np.random.default_rng(seed))
+def sampler(shift: float = 0.0, seed: int = 1) -> PerceptionErrorSampler:
+    return PerceptionErrorSampler(load_error_model(), TAXONOMY, shift, np.random.default_rng(seed))
 
 
-def look(drawn: ConfusionSampler, labels: np.ndarray, north_m: float = 0.0) -> Segmentation:
+def look(drawn: PerceptionErrorSampler, labels: np.ndarray, north_m: float = 0.0) -> Segmentation:
     return drawn.segment(labels, ground_from_pixel(north_m), HEIGHT_M, M_PER_PX, 7)
 
 
@@ -48,7 +48,7 @@ def grass() -> np.ndarray:
 
 
 def test_the_committed_model_is_whole() -> None:
-    model = load_confusion()
+    model = load_error_model()
     assert model.class_names == tuple(c.name for c in TAXONOMY.classes)
     assert [b.low_m for b in model.bands[1:]] == [b.high_m for b in model.bands[:-1]]
     for band in model.bands:
@@ -60,7 +60,7 @@ def test_the_committed_model_is_whole() -> None:
 
 
 def test_quantiles_of_the_outputs_are_those_measured() -> None:
-    model = load_confusion()
+    model = load_error_model()
     band = model.bands[model.band_number_at(HEIGHT_M)]
     seen = [look(sampler(seed=s), grass()).landable for s in range(60)]
     share_bad = np.mean(np.stack(seen) < 128)
@@ -136,10 +136,10 @@ def test_phantom_people_are_drawn_beside_people_not_along_paths() -> None:
 
 def fields(persistence: float, *nearer: float) -> list[np.ndarray]:
     """The ground's field over one place from a height and from parts of it, of 40 landings each."""
-    model = replace(load_confusion(), octave_persistence=persistence)
+    model = replace(load_error_model(), octave_persistence=persistence)
     found: list[list[np.ndarray]] = [[] for _ in nearer]
     for seed in range(40):
-        drawn = ConfusionSampler(model, TAXONOMY, 0.0, np.random.default_rng(seed))
+        drawn = PerceptionErrorSampler(model, TAXONOMY, 0.0, np.random.default_rng(seed))
         for part, fields_of in zip(nearer, found, strict=True):
             over = ground_from_pixel(37.0 * seed)
             fields_of.append(drawn._ground((120, 160), over, model.bands[3], part * M_PER_PX))
@@ -147,7 +147,7 @@ def fields(persistence: float, *nearer: float) -> list[np.ndarray]:
 
 
 def test_what_is_bad_from_above_often_is_from_half_the_height_as_it_was_measured() -> None:
-    measured = load_confusion().octave_persistence
+    measured = load_error_model().octave_persistence
     assert 0.3 < measured < 0.9
     above, half, quarter = fields(measured, 1.0, 0.5, 0.25)
     assert np.mean(above**2) == pytest.approx(1.0, abs=0.2)
@@ -181,7 +181,7 @@ def test_equal_seeds_draw_equal_segmentations() -> None:
 
 def test_classes_the_network_does_not_know_take_those_of_their_role() -> None:
     scenes = Taxonomy.load("aeroscapes")
-    drawn = ConfusionSampler(load_confusion(), scenes, 0.0, np.random.default_rng(1))
+    drawn = PerceptionErrorSampler(load_error_model(), scenes, 0.0, np.random.default_rng(1))
     road = next(c.id for c in scenes.classes if c.name == "road")
     said = look(drawn, np.full((120, 160), road, np.uint8))
     assert said.landable.mean() > 128
@@ -190,5 +190,5 @@ def test_classes_the_network_does_not_know_take_those_of_their_role() -> None:
 def test_a_file_that_is_none_is_refused_in_words(tmp_path: Path) -> None:
     path = tmp_path / "model.json"
     path.write_text(json.dumps({"format": 99, "levels": []}), "utf-8")
-    with pytest.raises(DataError, match="touchdown sim confusion"):
-        load_confusion(path)
+    with pytest.raises(DataError, match="touchdown sim errors"):
+        load_error_model(path)

@@ -18,7 +18,7 @@ from landing.taxonomy import Taxonomy
 
 
 @dataclass(frozen=True)
-class Remerged:
+class Retaxonomy:
     """What a new merge changed.
 
     Attributes:
@@ -63,7 +63,7 @@ def same_classes(other: Taxonomy, own: Taxonomy, origin: str) -> Taxonomy:
     )
 
 
-def remerge(source: str | Path, taxonomy_name: str, output: str | Path) -> Remerged:
+def retaxonomy(source: str | Path, taxonomy_name: str, output: str | Path) -> Retaxonomy:
     """Writes a model that computes the same classes and merges them by another taxonomy.
 
     A gate report of the old merge is dropped: what it measured is no longer what flies.
@@ -90,7 +90,7 @@ def remerge(source: str | Path, taxonomy_name: str, output: str | Path) -> Remer
     spec = spec.model_copy(update=updates)
     describe(model, spec)
     write_model(model, output)
-    return Remerged(Path(output), spec, changed)
+    return Retaxonomy(Path(output), spec, changed)
 
 
 def _merge_tensor(model: onnx.ModelProto, spec: ModelSpec, source: str | Path) -> onnx.TensorProto:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from firmware_bridge import events
-from sim.flight_plan import FlightPlan
+from sim.flight.plan import FlightPlan
 from sim.vehicle.home import Home
 from sim.vehicle.processes import FlightError, start_process
 

@@ -22,7 +22,6 @@ from landing.command import CommandAnswer, CommandRequest
 from landing.errors import InvalidValueError
 from landing.types import LandingTarget, Pose
 from landing.vehicle import VehicleStatus
-from sim.campaign.ranges import Conditions
 from sim.vehicle.autopilot.core import Autopilot as StandIn
 from sim.vehicle.autopilot.core import LinkId
 
@@ -211,8 +210,3 @@ class InProcessLink:
     def _send(self, message: Any) -> SendResult:
         self._queue(self._up, self._ours, message)
         return SendResult()
-
-
-def link_settings(conditions: Conditions, commands: bool) -> LinkSettings:
-    """As a user with this vehicle would configure it: it took off from the ground it lands on."""
-    return LinkSettings("udpin:127.0.0.1:0", ground_down_m=conditions.height_bias_m, commands=commands)

@@ -2,7 +2,7 @@
 
 The daemon is started the way a user starts it and knows nothing of the simulator: it gets frames from a `pipe:` camera
 and MAVLink from the autopilot, be it the stand-in, ArduPilot or PX4. On the simulated clock the same parts fly in this
-process, see `sim.simulated`.
+process, see `sim.flight.simulated`.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from sim.daemon_process import ORDERS, DaemonProcess, EventTail, daemon_config, site_led_to
-from sim.flight_plan import FlightPlan, FlightResult, Mishap
-from sim.link_proxy import LinkProxy
-from sim.pilot import Cable, Daemon, Pilot
-from sim.simulated import SimulatedStandIn, text_log
-from sim.starved import too_slow
-from sim.vehicle.autopilot_process import AutopilotProcess, Conditions
+from sim.flight.daemon import ORDERS, DaemonProcess, EventTail, daemon_config, site_led_to
+from sim.flight.link_proxy import LinkProxy
+from sim.flight.pilot import Cable, Daemon, Pilot
+from sim.flight.plan import Fault, FlightPlan, FlightResult
+from sim.flight.simulated import SimulatedStandIn, text_log
+from sim.flight.too_slow import too_slow
+from sim.vehicle.autopilot_process import AutopilotProcess, StartConditions
 from sim.vehicle.autopilots import make_autopilot
 from sim.vehicle.ground_station import GroundStation, TruthSample
 from sim.vehicle.processes import FlightError
@@ -88,7 +88,7 @@ def fly(plan: FlightPlan, say: Callable[[str], None] = quiet) -> tuple[FlightRes
     return result, world, list(station.track)
 
 
-def _as_processes(plan: FlightPlan, conditions: Conditions, world: World, stack: ExitStack) -> Parties:
+def _as_processes(plan: FlightPlan, conditions: StartConditions, world: World, stack: ExitStack) -> Parties:
     """In real time; the daemon's world is the saved one."""
     autopilot = make_autopilot(plan.autopilot, conditions, plan.out)
     if autopilot.binds_everywhere:
@@ -102,7 +102,7 @@ def _as_processes(plan: FlightPlan, conditions: Conditions, world: World, stack:
     return Parties(autopilot, station, DaemonProcess(config, stack), proxy)
 
 
-def _in_process(plan: FlightPlan, conditions: Conditions, world: World, stack: ExitStack) -> Parties:
+def _in_process(plan: FlightPlan, conditions: StartConditions, world: World, stack: ExitStack) -> Parties:
     """On the simulated clock."""
     stack.enter_context(text_log(plan.out / "daemon.log"))
     autopilot = SimulatedStandIn(conditions, plan.out)
@@ -121,9 +121,9 @@ def _write_config(plan: FlightPlan, daemon_link: str, autopilot: AutopilotProces
     return config
 
 
-def _conditions(plan: FlightPlan, start: tuple[float, float]) -> Conditions:
+def _conditions(plan: FlightPlan, start: tuple[float, float]) -> StartConditions:
     yaw_deg = plan.yaw_deg if plan.yaw_deg is not None else (plan.seed * 137.5) % 360.0
-    return Conditions(
+    return StartConditions(
         start_ne_m=start,
         height_m=plan.height_m,
         yaw_deg=yaw_deg,
@@ -136,7 +136,7 @@ def _conditions(plan: FlightPlan, start: tuple[float, float]) -> Conditions:
 
 def _proxy(plan: FlightPlan, daemon_link: str, stack: ExitStack) -> LinkProxy | None:
     """Between daemon and autopilot, only when it is going to be cut."""
-    if all(d.mishap is not Mishap.LINK_CUT for d in plan.disturbances):
+    if all(d.fault is not Fault.LINK_CUT for d in plan.faults):
         return None
     proxy = LinkProxy(daemon_link)
     stack.callback(proxy.close)

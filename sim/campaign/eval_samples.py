@@ -16,7 +16,7 @@ from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 from landing.types import ByteArray, Frame, Pose, Segmentation
 from sim.camera import render
 from sim.camera.effects import Effects
-from sim.campaign.confusion import ZONES, roles_of, zones_of
+from sim.campaign.perception_errors import ZONES, roles_of, zones_of
 from sim.world import World
 from sim.world.actors import ActorState
 from sim.world.label_view import label_view
@@ -38,7 +38,7 @@ PLANE_ORDER = (Role.LANDABLE, *HAZARD_ROLES)
 
 
 @dataclass(frozen=True)
-class Look:
+class EvalSample:
     """A picture: from where, when, the truth and what the network said.
 
     Attributes:
@@ -61,7 +61,7 @@ class Look:
         return np.concatenate([self.said.landable[None], self.said.hazards])
 
     def zones(self, taxonomy: Taxonomy) -> ByteArray:
-        """In which of `sim.campaign.confusion.ZONES` each pixel lies."""
+        """In which of `sim.campaign.perception_errors.ZONES` each pixel lies."""
         roles = np.asarray(cv2.LUT(self.labels, roles_of(taxonomy)), np.uint8)
         m_per_px = -float(self.camera.centre_ned_m(self.pose)[2]) / self.camera.fx
         return zones_of(self.labels, roles, m_per_px)
@@ -99,12 +99,12 @@ def look(
     t_s: float,
     effects: Effects,
     rng: np.random.Generator,
-) -> Look:
+) -> EvalSample:
     """Renders a picture and asks the network; both at the size of a campaign's label pictures."""
     picture, _ = render(world, camera, pose, t_s, effects, rng, labels=False)
     said = runtime.segment(Frame(picture, 0, 0))
     labels = label_view(world, camera, pose, t_s, SIZE_PX)
-    return Look(camera.resized(*SIZE_PX), pose, t_s, labels, reduced(said, SIZE_PX))
+    return EvalSample(camera.resized(*SIZE_PX), pose, t_s, labels, reduced(said, SIZE_PX))
 
 
 def reduced(said: Segmentation, size_px: tuple[int, int]) -> Segmentation:
@@ -156,9 +156,9 @@ def usual_effects(rng: np.random.Generator) -> Effects:
     )
 
 
-def two_looks(
+def sample_pair(
     runtime: Runtime, world: World, heights_m: tuple[float, float], rng: np.random.Generator
-) -> tuple[Look, Look]:
+) -> tuple[EvalSample, EvalSample]:
     """Two pictures of one place, the second 0.3 s later from a little further, as in flight."""
     taxonomy = runtime.spec.taxonomy
     height_m = float(rng.uniform(*heights_m))
@@ -184,7 +184,7 @@ def two_looks(
     return first, second
 
 
-def nearer_look(runtime: Runtime, world: World, first: Look, rng: np.random.Generator) -> Look | None:
+def closer_sample(runtime: Runtime, world: World, first: EvalSample, rng: np.random.Generator) -> EvalSample | None:
     """The place of a picture from half its height, as on the way down; None where that is too low.
 
     Args:

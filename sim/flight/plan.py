@@ -24,7 +24,7 @@ REAL_FPS, SIMULATED_FPS = 10.0, 5.0
 frames take half the time, and are still more than the four a second needed."""
 
 
-class Mishap(str, Enum):
+class Fault(str, Enum):
     """What may happen in the middle of a landing."""
 
     INTRUDER = "intruder"
@@ -40,29 +40,29 @@ class Mishap(str, Enum):
 
 
 @dataclass(frozen=True)
-class Disturbance:
-    """A mishap and when it happens.
+class PlannedFault:
+    """A fault and when it happens.
 
     Attributes:
-        mishap: What.
+        fault: What.
         below_m: As soon as the vehicle, landing, is lower than this.
         for_s: How long it lasts; None for the rest of the flight.
         walk_m: How far from the site an intruder sets out.
         from_deg: Direction an intruder comes from, clockwise from north.
     """
 
-    mishap: Mishap
+    fault: Fault
     below_m: float
     for_s: float | None = None
     walk_m: float = 8.0
     from_deg: float = 0.0
 
 
-def disturbance_of(text: str) -> Disturbance:
+def parse_fault(text: str) -> PlannedFault:
     """``NAME@HEIGHT_M`` or ``NAME@HEIGHT_M:SECONDS``, e.g. ``camera-stall@8:2``.
 
     Raises:
-        TouchdownError: It is not of that form, or names no mishap.
+        TouchdownError: It is not of that form, or names no fault.
     """
     name, _, rest = text.partition("@")
     height, _, seconds = rest.partition(":")
@@ -70,9 +70,9 @@ def disturbance_of(text: str) -> Disturbance:
         below_m, for_s = float(height), float(seconds) if seconds else None
         if not 0 < below_m < 1000 or (for_s is not None and not 0 < for_s < 1000):
             raise ValueError
-        return Disturbance(Mishap(name), below_m, for_s)
+        return PlannedFault(Fault(name), below_m, for_s)
     except ValueError:
-        names = ", ".join(m.value for m in Mishap)
+        names = ", ".join(m.value for m in Fault)
         raise TouchdownError(
             f"fault {text!r}: expected NAME@HEIGHT_M or NAME@HEIGHT_M:SECONDS, as in "
             f"camera-stall@8:2, with one of {names}"
@@ -106,10 +106,10 @@ class FlightPlan:
         search_s: The pilot gives up hovering without a site after this time.
         lands_anyway: The pilot lands when that time is over, instead of giving up.
         timeout_s: Limit for the whole flight.
-        disturbances: What happens on the way down.
+        faults: What happens on the way down.
         parameters: Of the autopilot.
         settings: Further daemon configuration, by section.
-        clock: `real`: processes of their own; `simulated`: in this process, see `sim.simulated`.
+        clock: `real`: processes of their own; `simulated`: in this process, see `sim.flight.simulated`.
         ends_when_slow: A pilot who hovers without a site gives up as soon as the daemon turns out too slow for this
             machine.
     """
@@ -147,7 +147,7 @@ class FlightPlan:
     search_s: float = 25.0
     lands_anyway: bool = False
     timeout_s: float = 240.0
-    disturbances: tuple[Disturbance, ...] = ()
+    faults: tuple[PlannedFault, ...] = ()
     parameters: Mapping[str, float] = field(default_factory=dict)
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     clock: str = "real"
@@ -159,7 +159,7 @@ class FlightResult:
     """How it ended.
 
     Attributes:
-        verdict: `landed-safe`, `landed-unsafe`, `abstained` or `not-landed`.
+        verdict: `landed-safe`, `landed-unsafe`, `no-site` or `not-landed`.
         reason: Why there was no landing, in words; empty after a landing.
         autopilot, version: Who flew, and what it says it is.
         touchdown_ne_m: Where it really came down, world NED.
@@ -171,8 +171,8 @@ class FlightResult:
         person_m: From the touchdown to the nearest person then; None without any.
         seconds: From the order to land to the touchdown.
         sites: All sites the daemon chose, in order, each with its event; in world NED.
-        take_overs: How often the pilot had to stop a descent because the site was lost.
-        happened: The disturbances as they came: what, boot time, true height.
+        manual_takeovers: How often the pilot had to stop a descent because the site was lost.
+        happened: The faults as they came: what, boot time, true height.
         transitions: The director's.
         heights: True height every second from the order to land, m.
         texts: What autopilot and daemon said.
@@ -198,7 +198,7 @@ class FlightResult:
     miss_estimated_m: float | None = None
     person_m: float | None = None
     seconds: float | None = None
-    take_overs: int = 0
+    manual_takeovers: int = 0
     sites: list[dict[str, Any]] = field(default_factory=list)
     happened: list[dict[str, Any]] = field(default_factory=list)
     transitions: list[dict[str, Any]] = field(default_factory=list)
@@ -212,8 +212,8 @@ class FlightResult:
 
     @property
     def exit_status(self) -> int:
-        """0 for a safe landing, 3 for an abstention, 1 for anything else."""
-        return {"landed-safe": 0, "abstained": 3}.get(self.verdict, 1)
+        """0 for a safe landing, 3 for no site, 1 for anything else."""
+        return {"landed-safe": 0, "no-site": 3}.get(self.verdict, 1)
 
     def summary(self) -> str:
         """One line for people."""
@@ -227,7 +227,7 @@ class FlightResult:
             words += f", {self.person_m:.1f} m from a person"
         if self.reason:
             words += f", {self.reason}"
-        return words + (f", {self.take_overs} take-overs" if self.take_overs else "")
+        return words + (f", {self.manual_takeovers} manual takeovers" if self.manual_takeovers else "")
 
     def to_json(self) -> dict[str, Any]:
         """As written to `result.json`."""

@@ -8,14 +8,14 @@ from click.testing import CliRunner
 from onnx import TensorProto
 
 from edge.runtimes import load_runtime
-from export.adopt import adopt
 from export.cli import cli
 from export.files import read_model, spec_of
-from export.foreign import AdoptOptions
+from export.import_onnx import import_onnx
+from export.onnx_probe import ImportOptions
 from landing.errors import InvalidValueError, ModelError
 from landing.taxonomy import Taxonomy
 from landing.types import Frame
-from tests.export import foreign
+from tests.export import foreign_models
 
 AEROSCAPES = Taxonomy.load("aeroscapes")
 
@@ -54,9 +54,9 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_any_network_flies(tmp_path, case):
     made, options = CASES[case]
-    source = foreign.save(tmp_path / "foreign.onnx", **made)
+    source = foreign_models.save(tmp_path / "foreign.onnx", **made)
     target = tmp_path / "m.onnx"
-    report = adopt(source, target, AdoptOptions("aeroscapes", **options))
+    report = import_onnx(source, target, ImportOptions("aeroscapes", **options))
     if "elem" not in made:
         assert report.parity.worst_step <= 1 and report.parity.class_conflicts == 0
     assert report.spec.taxonomy == AEROSCAPES
@@ -68,8 +68,8 @@ def test_any_network_flies(tmp_path, case):
 
 
 def test_a_network_of_one_channel_is_the_second_of_two_classes(tmp_path):
-    source = foreign.save(tmp_path / "foreign.onnx", classes=1, ends="sigmoid")
-    report = adopt(source, tmp_path / "m.onnx", AdoptOptions(binary(tmp_path), activation="sigmoid"))
+    source = foreign_models.save(tmp_path / "foreign.onnx", classes=1, ends="sigmoid")
+    report = import_onnx(source, tmp_path / "m.onnx", ImportOptions(binary(tmp_path), activation="sigmoid"))
     with load_runtime(report.path) as runtime:
         image = np.random.default_rng(1).integers(0, 256, (48, 64, 3), dtype=np.uint8)
         seen = runtime.segment(Frame(image, 0, 0))
@@ -79,8 +79,8 @@ def test_a_network_of_one_channel_is_the_second_of_two_classes(tmp_path):
 
 def test_it_computes_what_the_stranger_computes_by_hand(tmp_path):
     """Not by our own reference: normalisation and softmax written here once more."""
-    source = foreign.save(tmp_path / "foreign.onnx")
-    report = adopt(source, tmp_path / "m.onnx", AdoptOptions("aeroscapes"))
+    source = foreign_models.save(tmp_path / "foreign.onnx")
+    report = import_onnx(source, tmp_path / "m.onnx", ImportOptions("aeroscapes"))
     image = np.random.default_rng(3).integers(0, 256, (48, 64, 3), dtype=np.uint8)
     rgb = image[..., ::-1] / 255.0
     x = ((rgb - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]).astype(np.float32)
@@ -107,33 +107,33 @@ def test_it_computes_what_the_stranger_computes_by_hand(tmp_path):
     ],
 )
 def test_what_does_not_fit_is_refused_with_the_way_out(tmp_path, made, options, message):
-    source = foreign.save(tmp_path / "foreign.onnx", **made)
+    source = foreign_models.save(tmp_path / "foreign.onnx", **made)
     with pytest.raises(ModelError, match=message):
-        adopt(source, tmp_path / "m.onnx", AdoptOptions("aeroscapes", **options))
+        import_onnx(source, tmp_path / "m.onnx", ImportOptions("aeroscapes", **options))
     assert not (tmp_path / "m.onnx").exists()
 
 
 def test_bad_options(tmp_path):
-    source = foreign.save(tmp_path / "foreign.onnx")
+    source = foreign_models.save(tmp_path / "foreign.onnx")
     for options in ({"mean": (0.5,)}, {"std": (0.0, 1.0, 1.0)}, {"activation": "relu"}, {"temperature": 0.0}):
         with pytest.raises(InvalidValueError, match=r"expected|above 0"):
-            adopt(source, tmp_path / "m.onnx", AdoptOptions("aeroscapes", **options))
+            import_onnx(source, tmp_path / "m.onnx", ImportOptions("aeroscapes", **options))
 
 
 def test_several_outputs_need_a_name(tmp_path):
-    source = foreign.save(tmp_path / "foreign.onnx")
+    source = foreign_models.save(tmp_path / "foreign.onnx")
     model = onnx.load(source)
     model.graph.node.append(onnx.helper.make_node("Identity", ["y"], ["z"]))
     model.graph.output.append(onnx.helper.make_tensor_value_info("z", 1, list("abcd")))
     onnx.save(model, source)
     with pytest.raises(ModelError, match=r"outputs are y, z.*--output-name"):
-        adopt(source, tmp_path / "m.onnx", AdoptOptions("aeroscapes"))
-    report = adopt(source, tmp_path / "m.onnx", AdoptOptions("aeroscapes", output_name="z"))
+        import_onnx(source, tmp_path / "m.onnx", ImportOptions("aeroscapes"))
+    report = import_onnx(source, tmp_path / "m.onnx", ImportOptions("aeroscapes", output_name="z"))
     assert report.parity.class_conflicts == 0
 
 
 def test_command(tmp_path):
-    source = foreign.save(tmp_path / "foreign.onnx")
+    source = foreign_models.save(tmp_path / "foreign.onnx")
     line = f"adopt {source} --taxonomy aeroscapes -o {tmp_path}/m.onnx --licence MIT"
     result = CliRunner().invoke(cli, line.split(), catch_exceptions=False)
     assert result.exit_code == 0, result.output

@@ -115,7 +115,7 @@ class Band:
 
 
 @dataclass(frozen=True)
-class ConfusionModel:
+class PerceptionErrorModel:
     """A measured model, ready to be sampled.
 
     Attributes:
@@ -144,7 +144,7 @@ class ConfusionModel:
         return sum(self.shifts.get(name, 0.0) * value for name, value in faults.items())
 
 
-def load_confusion(path: Path | None = None) -> ConfusionModel:
+def load_error_model(path: Path | None = None) -> PerceptionErrorModel:
     """Reads a measured model; the committed one when no path is given.
 
     Raises:
@@ -153,16 +153,16 @@ def load_confusion(path: Path | None = None) -> ConfusionModel:
     name = str(path) if path is not None else DEFAULT_FILE
     try:
         if path is not None:
-            text = read_text(path, "confusion model", DataError, TABLE_BYTES)
+            text = read_text(path, "perception errors", DataError, TABLE_BYTES)
         else:
             text = resources.files("sim.campaign").joinpath(DEFAULT_FILE).read_text("utf-8")
         data = json.loads(text)
         return _parse(data)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise DataError(f"confusion model {name}: {error}; make one with `touchdown sim confusion`") from error
+        raise DataError(f"perception errors {name}: {error}; make a file with `touchdown sim errors`") from error
 
 
-def _parse(data: dict[str, Any]) -> ConfusionModel:
+def _parse(data: dict[str, Any]) -> PerceptionErrorModel:
     if data["format"] != FORMAT or tuple(data["levels"]) != LEVELS:
         raise ValueError(f"format {data['format']}, expected {FORMAT} with the present levels")
     names = tuple(data["classes"])
@@ -184,7 +184,7 @@ def _parse(data: dict[str, Any]) -> ConfusionModel:
             )
         )
     width, height = data["size_px"]
-    return ConfusionModel(
+    return PerceptionErrorModel(
         data["origin"], (width, height), names, data["octave_persistence"], tuple(bands), data["shifts"]
     )
 
@@ -228,7 +228,7 @@ def roles_of(taxonomy: Taxonomy) -> ByteArray:
     return numbers
 
 
-class ConfusionSampler:
+class PerceptionErrorSampler:
     """Draws segmentations of one landing.
 
     Args:
@@ -238,7 +238,7 @@ class ConfusionSampler:
         rng: Randomness of the landing.
     """
 
-    def __init__(self, model: ConfusionModel, taxonomy: Taxonomy, shift: float, rng: np.random.Generator) -> None:
+    def __init__(self, model: PerceptionErrorModel, taxonomy: Taxonomy, shift: float, rng: np.random.Generator) -> None:
         self._model = model
         self._shift = shift
         self._rng = rng
@@ -347,7 +347,7 @@ def _mixed(ground: Field, fresh: Field, persistence: float, shift: float) -> Byt
     return np.asarray(mixed, np.uint8)
 
 
-def _table(band: Band, model: ConfusionModel, taxonomy: Taxonomy) -> ByteArray:
+def _table(band: Band, model: PerceptionErrorModel, taxonomy: Taxonomy) -> ByteArray:
     """Output planes by zone, class and field value: uint8 (planes, zones x rows x steps).
 
     Small on purpose: it is looked up for every pixel, so it should stay in the nearest cache.

@@ -52,7 +52,7 @@ def onnx_command(source: str, output: str, taxonomy: str, **choices: Any) -> Non
     Given an ONNX of ours and --taxonomy, it replaces the merge in the graph instead.
     """
     if Path(source).suffix.lower() == ".onnx":
-        _remerge(source, output, taxonomy, choices)
+        _retaxonomy(source, output, taxonomy, choices)
         return
     from export.onnx_export import ExportOptions, export_onnx
 
@@ -69,8 +69,8 @@ def onnx_command(source: str, output: str, taxonomy: str, **choices: Any) -> Non
     )
 
 
-def _remerge(source: str, output: str, taxonomy: str, choices: dict[str, Any]) -> None:
-    from export.remerge import remerge
+def _retaxonomy(source: str, output: str, taxonomy: str, choices: dict[str, Any]) -> None:
+    from export.retaxonomy import retaxonomy
 
     if not taxonomy:
         raise InvalidValueError(
@@ -84,7 +84,7 @@ def _remerge(source: str, output: str, taxonomy: str, choices: dict[str, Any]) -
             f"--{set_ones[0].replace('_', '-')} needs the checkpoint: {source} is an ONNX file, of "
             "which only the roles can be changed"
         )
-    report = remerge(source, taxonomy, output or source)
+    report = retaxonomy(source, taxonomy, output or source)
     for line in report.changed or ("no role is another one",):
         click.echo(line)
     click.echo(f"wrote {report.path}, merged by {report.spec.taxonomy.name}")
@@ -143,18 +143,18 @@ def adopt_command(
     source: str, output: str, mean: str, std: str, input_scale: str, input_wh: str, **choices: Any
 ) -> None:
     """Make somebody else's segmentation ONNX fly: our input, our outputs, our description."""
-    from export.adopt import adopt
-    from export.foreign import AdoptOptions
+    from export.import_onnx import import_onnx
+    from export.onnx_probe import ImportOptions
 
     above, _, below = input_scale.partition("/")
     try:
         scale = float(above) / float(below or 1)
     except (ValueError, ZeroDivisionError):
         raise InvalidValueError(f"--input-scale {input_scale!r}: expected a number as 1/255 or 1") from None
-    options = AdoptOptions(
+    options = ImportOptions(
         mean=_three(mean, "--mean"), std=_three(std, "--std"), input_scale=scale, input_wh=size_of(input_wh), **choices
     )
-    report = adopt(source, output or str(Path(source).with_suffix(".touchdown.onnx")), options)
+    report = import_onnx(source, output or str(Path(source).with_suffix(".touchdown.onnx")), options)
     for note in report.notes:
         click.echo(note)
     click.echo(f"original against adopted: {report.parity.describe()}")

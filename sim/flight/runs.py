@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from sim.flight import fly, quiet
-from sim.flight_plan import FlightPlan, FlightResult
-from sim.picture import draw_flight
+from sim.flight.fly import fly, quiet
+from sim.flight.picture import draw_flight
+from sim.flight.plan import FlightPlan, FlightResult
 
 
 def fly_one(plan: FlightPlan, say: Callable[[str], None] = quiet) -> FlightResult:

@@ -1,7 +1,7 @@
 """What the camera of a landing delivers: frames, and what a network says of them.
 
-Two ways with one interface. `TruthEyes` makes no pictures: it looks at the true labels and errs as the measured model
-errs. `ModelEyes` renders each frame that the pipeline takes and runs a network.
+Two ways with one interface. `LabelSensor` makes no pictures: it looks at the true labels and errs as the measured model
+errs. `NetworkSensor` renders each frame that the pipeline takes and runs a network.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from landing.types import Frame, Pose, Segmentation
 from sim.camera import Motion
 from sim.camera.effects import Effects
 from sim.camera.sensor import Shutter
-from sim.campaign.confusion import ConfusionModel, ConfusionSampler
-from sim.campaign.ranges import Conditions
-from sim.loop import Films, Shot
+from sim.campaign.perception_errors import PerceptionErrorModel, PerceptionErrorSampler
+from sim.campaign.ranges import SceneConditions
+from sim.flight.loop import CameraSample, FrameSource
 from sim.vehicle import Quaternion
 from sim.world import ActorState, World
 from sim.world.actors import outline_m
@@ -46,7 +46,7 @@ PX_PER_RAD = 600.0
 """Of a middling camera at 640 px: what motion blur comes to."""
 
 
-class Eyes(Segments, Films, Protocol):
+class SensorModel(Segments, FrameSource, Protocol):
     """A camera with a network behind it."""
 
     def width_px(self, actor: ActorState, pose: Pose) -> float:
@@ -58,12 +58,12 @@ class Eyes(Segments, Films, Protocol):
         """
 
 
-def believed_camera(conditions: Conditions) -> CameraModel:
+def believed_camera(conditions: SceneConditions) -> CameraModel:
     """The camera as the daemon is told: level, without the error of its mount."""
     return CameraModel.from_hfov(*PICTURE_PX, conditions.hfov_deg)
 
 
-def true_camera(conditions: Conditions, rng: np.random.Generator) -> CameraModel:
+def true_camera(conditions: SceneConditions, rng: np.random.Generator) -> CameraModel:
     """The camera as it is mounted."""
     camera = believed_camera(conditions)
     roll, pitch, yaw = (conditions.mount_error_deg * rng.standard_normal(3) / math.sqrt(3)).tolist()
@@ -84,7 +84,7 @@ def shaken(q: Quaternion, vibration_deg: float, rng: np.random.Generator) -> Qua
     )
 
 
-class TruthEyes:
+class LabelSensor:
     """True labels with measured mistakes; no pictures.
 
     Args:
@@ -98,7 +98,12 @@ class TruthEyes:
     overlaps = False
 
     def __init__(
-        self, world: World, camera: CameraModel, model: ConfusionModel, conditions: Conditions, rng: np.random.Generator
+        self,
+        world: World,
+        camera: CameraModel,
+        model: PerceptionErrorModel,
+        conditions: SceneConditions,
+        rng: np.random.Generator,
     ) -> None:
         self.world = world
         self.timings_ms: dict[str, float] = {}
@@ -106,15 +111,15 @@ class TruthEyes:
         self._small = camera.resized(*model.size_px)
         self._model = model
         self._conditions = conditions
-        self._sampler = ConfusionSampler(model, world.taxonomy, conditions.model_shift, rng)
+        self._sampler = PerceptionErrorSampler(model, world.taxonomy, conditions.model_shift, rng)
         self._blank = np.zeros((camera.height_px, camera.width_px, 3), np.uint8)
-        self._shot: Shot | None = None
+        self._shot: CameraSample | None = None
 
     def width_px(self, actor: ActorState, pose: Pose) -> float:
         """How wide somebody is in the labels, px; 0 out of the picture."""
         return _width_px(self._small, actor, pose)
 
-    def frame(self, shot: Shot) -> Frame:
+    def frame(self, shot: CameraSample) -> Frame:
         """A black picture with the right stamp: nobody looks at it."""
         self._shot = shot
         return Frame(self._blank, shot.frame_id, shot.stamp_ns)
@@ -152,7 +157,7 @@ class TruthEyes:
         }
 
 
-class ModelEyes:
+class NetworkSensor:
     """Rendered pictures and a real network.
 
     Args:
@@ -173,7 +178,7 @@ class ModelEyes:
         """How wide somebody is in the network's maps, px; 0 out of the picture."""
         return _width_px(self._shutter.camera.resized(*MAP_PX), actor, pose)
 
-    def frame(self, shot: Shot) -> Frame:
+    def frame(self, shot: CameraSample) -> Frame:
         """Renders the shot."""
         image = self._shutter.picture(self.world, shot.pose, shot.t_s, shot.motion)
         return Frame(image, shot.frame_id, shot.stamp_ns)
@@ -187,7 +192,7 @@ class ModelEyes:
         return self._runtime.result()
 
 
-def camera_effects(conditions: Conditions, seed: int) -> Effects:
+def camera_effects(conditions: SceneConditions, seed: int) -> Effects:
     """Faults of a scene's camera in its pictures."""
     return Effects(
         seed=seed,

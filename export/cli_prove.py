@@ -115,7 +115,7 @@ def verify_command(a: Path, b: Path, keep: bool, as_json: bool, **choices: Any) 
 def bench_command(models: tuple[Path, ...], frame: str, picture: Path | None, as_json: bool, **choices: Any) -> None:
     """Latency, throughput and memory of models run in turn, next to the machine's roofline."""
     from export.bench import BenchOptions, bench, plot
-    from export.commands_make import size_of
+    from export.cli_make import size_of
 
     options = BenchOptions(frame_wh=size_of(frame, "--frame"), **choices)
     report, times = bench(models, options)

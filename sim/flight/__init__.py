@@ -1,0 +1,1 @@
+"""One simulated landing: plan, pilot, loop, link, judgement and picture."""

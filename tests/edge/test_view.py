@@ -1,0 +1,218 @@
+"""Views of photographs: scale and direction from EXIF and XMP, and what is refused."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from edge.cameras.recordings import pictures_in, read_picture
+from edge.photo import Fact, PhotoFacts, number_of, read_facts
+from edge.view import Given, UnknownViewError, view_of
+from landing.errors import CameraError
+
+NADIR = {"RelativeAltitude": "+30.00", "GimbalPitchDegree": "-90.00"}
+SENSOR_MM, FOCAL_MM = 6.4, 4.5  # FC3170
+F_OVER_LONG = FOCAL_MM / SENSOR_MM
+F35 = round(F_OVER_LONG * 4000 / math.hypot(4000, 3000) * math.hypot(36, 24), 2)
+
+
+def xmp(tags: dict[str, str], namespace: str = "drone-dji", quote: str = '"', element: bool = False) -> bytes:
+    if element:
+        inside = "".join(f"<{namespace}:{k}>{v}</{namespace}:{k}>" for k, v in tags.items())
+        body = f"<rdf:Description>{inside}</rdf:Description>"
+    else:
+        body = "<rdf:Description " + " ".join(f"{namespace}:{k}={quote}{v}{quote}" for k, v in tags.items()) + "/>"
+    return f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF>{body}</rdf:RDF></x:xmpmeta>'.encode()
+
+
+def photo(
+    folder: Path,
+    packet: bytes = b"",
+    size: tuple[int, int] = (400, 300),
+    base: dict[int, Any] | None = None,
+    **exif: Any,
+) -> Path:
+    pixels = np.random.default_rng(1).integers(60, 200, (size[1], size[0], 3), dtype=np.uint8)
+    tags = Image.Exif()
+    for tag, value in (base or {}).items():
+        tags[tag] = value
+    names = {
+        "focal": 0x920A,
+        "f35": 0xA405,
+        "zoom": 0xA404,
+        "width": 0xA002,
+        "height": 0xA003,
+        "plane": 0xA20E,
+        "unit": 0xA210,
+    }
+    detail = tags.get_ifd(0x8769)
+    for name, value in exif.items():
+        detail[names[name]] = value
+    path = folder / "p.jpg"
+    Image.fromarray(pixels).save(path, "JPEG", exif=tags, **({"xmp": packet} if packet else {}))
+    return path
+
+
+def seen(path: Path, size: tuple[int, int] = (400, 300), **given: Any):
+    return view_of(size, read_facts(path), Given(**given))
+
+
+LENS = {"focal": FOCAL_MM, "f35": F35}
+
+
+@pytest.mark.parametrize(
+    ("size", "exif", "model", "f_over_long"),
+    [
+        pytest.param((400, 300), {"focal": FOCAL_MM}, "FC3170", F_OVER_LONG, id="sensor-of-the-model"),
+        pytest.param((400, 300), {"f35": F35}, "X", F_OVER_LONG, id="35mm"),
+        pytest.param((400, 225), {"f35": F35}, "X", F35 / math.hypot(36, 24) * math.hypot(16, 9) / 16, id="35mm-16-9"),
+        pytest.param((400, 300), {**LENS, "width": 4000, "height": 3000}, "FC3170", F_OVER_LONG, id="made-smaller"),
+        pytest.param((300, 400), {**LENS, "width": 4000, "height": 3000}, "FC3170", F_OVER_LONG, id="portrait-copy"),
+        pytest.param((300, 400), LENS, "FC3170", F_OVER_LONG, id="portrait"),
+        pytest.param((400, 300), {**LENS, "zoom": 2.0}, "FC3170", 2 * F_OVER_LONG, id="digital-zoom"),
+        pytest.param((400, 300), {"f35": F35, "zoom": 4.0}, "X", 4 * F_OVER_LONG, id="35mm-digital-zoom"),
+        pytest.param(
+            (400, 300),
+            {"focal": FOCAL_MM, "plane": 4000 / SENSOR_MM, "unit": 4, "width": 4000, "height": 3000},
+            "X",
+            F_OVER_LONG,
+            id="focal-plane-resolution",
+        ),
+    ],
+)
+def test_the_scale_is_right_where_the_file_says_enough(
+    tmp_path: Path, size: tuple[int, int], exif: dict[str, Any], model: str, f_over_long: float
+) -> None:
+    view = seen(photo(tmp_path, xmp(NADIR), size, {0x0110: model}, **exif), size)
+    assert view.refused is None
+    assert view.camera.fx == pytest.approx(f_over_long * max(size), rel=0.02)
+    assert view.camera.mount.pitch_deg == -90.0 and view.height_agl_m == 30.0
+    assert "RelativeAltitude" in view.source and "GimbalPitchDegree" in view.source
+
+
+def test_a_calibrated_focal_length_is_in_pixels_of_the_whole_picture(tmp_path: Path) -> None:
+    tags = {**NADIR, "CalibratedFocalLength": "3300.0", "CalibratedOpticalCenterX": "2736.0"}
+    view = seen(photo(tmp_path, xmp(tags), width=5472, height=4104, **LENS), assume_nadir=False)
+    assert view.camera.fx == pytest.approx(3300.0 * 400 / 5472, rel=1e-3)
+    assert any("35 mm equivalent" in note and "the second is used" in note for note in view.notes)
+
+
+def test_a_crop_is_refused_and_its_bound_is_told(tmp_path: Path) -> None:
+    view = seen(photo(tmp_path, xmp(NADIR), (300, 300), width=4000, height=3000, **LENS), (300, 300))
+    assert view.refused is not None and "cropped" in view.refused and "--hfov-deg" in view.refused
+    assert view.camera.fx == pytest.approx(F_OVER_LONG * 400, rel=0.02)
+    told = seen(photo(tmp_path, xmp(NADIR), (300, 300), width=4000, height=3000, **LENS), (300, 300), hfov_deg=50.0)
+    assert told.refused is None and told.camera.hfov_deg == pytest.approx(50.0)
+
+
+@given(pitch_deg=st.floats(-180.0, 90.0))
+@settings(max_examples=60, deadline=None)
+def test_every_view_less_than_45_degrees_down_is_refused(pitch_deg: float) -> None:
+    facts = PhotoFacts(
+        (400, 300), focals_px=(Fact(300.0, "lens"),), above_ground_m=Fact(30.0, "x"), pitch_deg=Fact(pitch_deg, "y")
+    )
+    view = view_of((400, 300), facts, Given())
+    down_deg = 90.0 - abs(-90.0 - pitch_deg)
+    if abs(down_deg - 45.0) > 1e-6:
+        assert (view.refused is not None) == (down_deg < 45.0)
+    if view.refused is not None:
+        assert "degrees below the horizon, at least 45 are needed" in view.refused
+    assert view.camera.mount.pitch_deg == pitch_deg
+
+
+def test_a_view_of_unknown_pitch_is_refused_unless_it_is_assumed(tmp_path: Path) -> None:
+    path = photo(tmp_path, xmp({"RelativeAltitude": "+30.00"}), **LENS)
+    assert "--assume-nadir" in (seen(path).refused or "")
+    assumed = seen(path, assume_nadir=True)
+    assert assumed.refused is None and any("--assume-nadir" in note for note in assumed.notes)
+    told = seen(path, pitch_deg=-60.0)
+    assert told.refused is None and told.camera.mount.pitch_deg == -60.0 and "--pitch-deg" in told.source
+
+
+def test_what_the_file_says_of_its_pitch_is_not_assumed_away(tmp_path: Path) -> None:
+    path = photo(tmp_path, xmp({**NADIR, "GimbalPitchDegree": "+0.00"}), **LENS)
+    assert "0 degrees below the horizon" in (seen(path, assume_nadir=True).refused or "")
+
+
+@pytest.mark.parametrize("roll", ["70", "-100"])
+def test_a_camera_on_its_side_is_refused(tmp_path: Path, roll: str) -> None:
+    assert "rolled" in (seen(photo(tmp_path, xmp({**NADIR, "GimbalRollDegree": roll}), **LENS)).refused or "")
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        xmp({"RelativeAltitude": "30.0", "GimbalPitchDegree": "-90.0"}, "drone"),
+        xmp({"RelativeAltitude": "+30.00", "GimbalPitchDegree": "-90"}, quote="'"),
+        xmp({"RelativeAltitude": "30.0", "GimbalPitchDegree": "-90"}, "drone-skydio", element=True),
+        xmp({"AboveGroundAltitude": "30.0", "Pitch": "-90.0"}, "Camera"),
+        xmp({"RelativeAltitude": "30000/1000", "CameraPitchDegree": "-9.0e+01"}, "drone-parrot"),
+    ],
+)
+def test_every_makers_form_is_read(tmp_path: Path, packet: bytes) -> None:
+    view = seen(photo(tmp_path, packet, **LENS))
+    assert view.refused is None and view.height_agl_m == 30.0 and view.camera.mount.pitch_deg == -90.0
+
+
+def test_a_pitch_of_two_meanings_is_no_pitch(tmp_path: Path) -> None:
+    facts = read_facts(photo(tmp_path, xmp({"AboveGroundAltitude": "30.0", "Pitch": "0.0"}, "Camera"), **LENS))
+    assert facts.pitch_deg is None
+
+
+@pytest.mark.parametrize("height", ["-12.30", "0.0"])
+def test_a_height_that_is_none_above_ground_is_refused(tmp_path: Path, height: str) -> None:
+    with pytest.raises(UnknownViewError, match=r"take-off.*--height-agl-m"):
+        seen(photo(tmp_path, xmp({**NADIR, "RelativeAltitude": height}), **LENS))
+
+
+def test_the_sea_is_no_ground(tmp_path: Path) -> None:
+    facts = PhotoFacts((4, 3), focals_px=(Fact(3.0, "x"),), above_sea_m=Fact(412.0, "GPS altitude"))
+    with pytest.raises(UnknownViewError, match="412 m is above the sea"):
+        view_of((4, 3), facts, Given())
+    with pytest.raises(UnknownViewError, match=r"field of view is not in the file.*--hfov-deg"):
+        view_of((4, 3), PhotoFacts((4, 3)), Given(height_agl_m=3.0))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("+3.000000e+01", 30.0),
+        ("30000/1000", 30.0),
+        ("+30,50", 30.5),
+        ("30.00 m", 30.0),
+        ("+0030.00", 30.0),
+        ("-90°", -90.0),
+        ("1/0", None),
+        ("", None),
+        ("n/a", None),
+        ("3.0.0", None),
+        (float("inf"), None),
+    ],
+)
+def test_forms_of_numbers(text: object, value: float | None) -> None:
+    assert number_of(text) == value
+
+
+def test_bytes_after_a_whole_jpeg_do_no_harm_and_a_cut_one_is_refused(tmp_path: Path) -> None:
+    path = photo(tmp_path, xmp(NADIR), **LENS)
+    whole = path.read_bytes()
+    for tail in (b"", bytes(8192), b"\0\0\0\x18ftypmp42" + bytes(range(250)) * 40):
+        path.write_bytes(whole + tail)
+        assert read_picture(path).shape == (300, 400, 3)
+    for cut in (whole[: len(whole) // 2], whole[:-2], whole[: len(whole) // 2] + bytes(9000)):
+        path.write_bytes(cut)
+        with pytest.raises(CameraError, match="truncated"):
+            read_picture(path)
+
+
+def test_numbers_in_names_count_as_numbers(tmp_path: Path) -> None:
+    for name in ("f10.jpg", "f2.jpg", "f1.jpg", "f1b.jpg", "g.jpg"):
+        (tmp_path / name).touch()
+    assert [p.name for p in pictures_in(tmp_path)] == ["f1.jpg", "f1b.jpg", "f2.jpg", "f10.jpg", "g.jpg"]
