@@ -215,8 +215,9 @@ def test_edge_check_takes_an_engine(fake_gpu: FakeGpu, tmp_path: Path, model_pat
 
     def checked(text: str = "") -> tuple[bool, str]:
         config.write_text(
-            f'[model]\npath = "{engine}"\n{text}[camera]\nsource = "images://none"\n'
+            f'[model]\npath = "{engine}"\n[camera]\nsource = "images://none"\n'
             'width_px = 160\nheight_px = 120\nhfov_deg = 70\n[link]\nconnection = "tcp:h:1"\n'
+            f"[expert.model]\n{text}"
         )
         lines: list[str] = []
         ok = check(config, camera=False, link=False, timeout_s=1, as_json=False, say=lines.append)
