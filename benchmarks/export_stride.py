@@ -5,7 +5,7 @@
 
 The checkpoint is exported in every form, each form runs in the runtime that flies on the same
 frames, and the code that flies chooses a site on every one, with the model's own thresholds:
-mIoU at the labels' resolution, pixels and sites that are false-safe (`trainer.judge.sites`),
+mIoU at the labels' resolution, pixels and sites that are false-safe (`trainer.evaluation.sites`),
 abstentions, and the median time from frame to maps.
 
 smp scales logits up such that the corners' centres stay the corners' centres. Read at its own
@@ -36,8 +36,8 @@ from landing.operating import thresholds_in_force
 from landing.settings import DecisionSection
 from landing.taxonomy import HAZARD_ROLES
 from landing.types import ByteArray, Frame, Segmentation
-from trainer.judge.sites import SiteBook
-from trainer.judge.view import assumed_view
+from trainer.evaluation.sites import SiteEvaluator
+from trainer.evaluation.view import assumed_view
 
 FORMS = {
     "own": ExportOptions(OWN_STRIDE),
@@ -68,7 +68,7 @@ class Judge:
         self.view = assumed_view(spec.taxonomy)
         settings, _ = thresholds_in_force(DecisionSection(), spec.operating)
         self.settings = settings
-        self.book = SiteBook(spec.taxonomy, self.view, settings)
+        self.book = SiteEvaluator(spec.taxonomy, self.view, settings)
         classes = len(spec.taxonomy)
         self.confusion = np.zeros((classes, classes), np.int64)
         self.bad = self.false_safe = 0

@@ -28,7 +28,6 @@ from torch.utils.data import DataLoader, Dataset
 from benchmarks.input_pipeline import write_pictures
 from benchmarks.runner import Figures, benchmark, in_turn, ratio
 from landing.taxonomy import Role
-from trainer.data import cache
 from trainer.data.layouts import open_set
 from trainer.data.pictures import EpochOrder, TrainingPictures, one_thread_each
 from trainer.data.rare import RarePicker
@@ -89,8 +88,10 @@ def ours(data: Any, stored: Any, config: ModelConfig) -> Iterator[None]:
         height_px=INPUT_WH[1],
     )
     taxonomy = data.taxonomy
-    pixels = cache.class_pixels(stored, len(taxonomy))
-    pictures = TrainingPictures(stored, recipe, RarePicker(stored, pixels, taxonomy), taxonomy.ids_of(Role.LANDABLE))
+    pixels = stored.counts.sum(0)[: len(taxonomy)]
+    pictures = TrainingPictures(
+        stored, recipe, RarePicker(stored.centres, pixels, taxonomy), taxonomy.ids_of(Role.LANDABLE)
+    )
     loader = DataLoader(
         pictures,
         BATCH,

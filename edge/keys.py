@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from firmware_bridge.settings import LinkExpert
 
 BASIC = {
-    "model": ("path", "threads"),
+    "model": ("path", "threads", "runtime"),
     "camera": (
         *("source", "width_px", "height_px", "fps", "hfov_deg", "calibration", "mount", "gimbal", "latency_ms", "loop"),
     ),
@@ -27,7 +27,7 @@ BASIC = {
 """Keys that an integrator chooses, by table."""
 
 EXPERT = {
-    "model": ("runtime", "precision", "providers", "allow_failed_gate", "taxonomy"),
+    "model": ("precision", "providers", "allow_failed_gate", "taxonomy"),
     "camera": ("fx", "fy", "cx", "cy", "distortion", "max_frame_age_ms", "start_timeout_ms", "stall_timeout_ms"),
     "picture": (
         *("least_brightness", "most_brightness", "least_contrast", "least_sharpness"),

@@ -21,14 +21,11 @@ from landing.settings import DecisionSettings
 from landing.site import Intruder, LandingSite, NoSite, NoSiteReason, Selection
 from landing.taxonomy import Taxonomy
 from landing.tracker import STANDING_ROLES, MapSnapshot, SiteTracker
-from landing.types import Pose, Segmentation
+from landing.types import FARTHEST_M, Pose, Segmentation
 
 MAX_TURN_RAD_S, TURN_SLACK_RAD = math.radians(150.0), math.radians(5.0)
 MAX_SPEED_M_S, WAY_SLACK_M = 30.0, 1.5
 """A vehicle that turns or flies faster between two frames has not done so: its frame has moved."""
-
-FARTHEST_M = 1e7
-"""No vehicle has larger local coordinates, m: a quarter of the way around the Earth."""
 
 _POSE: TypeAdapter[Pose | None] = TypeAdapter(Pose | None)
 _FRAME: TypeAdapter[EstimatorFrame | None] = TypeAdapter(EstimatorFrame | None)

@@ -51,6 +51,10 @@ class Frame:
         return int(self.image_bgr.shape[0])
 
 
+FARTHEST_M = 1e7
+"""No vehicle has larger local coordinates, m: a quarter of the way around the Earth."""
+
+
 @dataclass(frozen=True)
 class Pose:
     """Where the vehicle is and how it is turned, at one moment.

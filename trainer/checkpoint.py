@@ -40,7 +40,7 @@ class Checkpoint:
         epoch: Epochs trained.
         provenance: Strings: trained_on, split, recipe, licence, touchdown_version, versions.
         metrics: Scores by part ("val", "test"), as `metrics.Scores.to_mapping` gives them, and what judgement adds:
-            "temperature" and "operating" (see `trainer.judge`).
+            "temperature" and "operating" (see `trainer.evaluation`).
         recipe: What trained it; empty for foreign weights.
     """
 

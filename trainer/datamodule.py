@@ -15,14 +15,13 @@ from torch.utils.data import DataLoader, Dataset
 
 from landing.errors import DataError, InvalidValueError
 from landing.taxonomy import Role
-from trainer.data import cache
-from trainer.data.iterable import StreamedSamples
 from trainer.data.pictures import EpochOrder, LetterboxedPictures, StreamedPicture, TrainingPictures, one_thread_each
 from trainer.data.rare import RarePicker, rare_ids
 from trainer.data.samples import LabeledSet, Sample, UnknownPolicy
+from trainer.data.shards import ShardedSet
 from trainer.data.splits import Split
-from trainer.data.store import StoredPictures, open_or_prepare
-from trainer.data.streaming import ShardedSet, ShardStream
+from trainer.data.store import StoredSamples, open_or_prepare
+from trainer.data.streaming import ShardStream
 from trainer.progress import Progress
 from trainer.recipe import Recipe, RunLimits
 from trainer.torchvision_guard import ensure_torchvision
@@ -34,7 +33,7 @@ _STORE_MARGIN = 1.25
 """Pictures are kept a quarter larger than the input, for what zooms in."""
 
 
-class Pictures(LightningDataModule):  # type: ignore[misc]  # lightning is not followed
+class TrainingData(LightningDataModule):  # type: ignore[misc]  # lightning is not followed
     """The pictures of a run: the same ones for every process.
 
     Args:
@@ -56,22 +55,22 @@ class Pictures(LightningDataModule):  # type: ignore[misc]  # lightning is not f
         margin = (math.ceil(input_wh[0] * _STORE_MARGIN), math.ceil(input_wh[1] * _STORE_MARGIN))
         unknown, store = recipe.data.unknown_labels, store_folder(limits.cache, recipe)
         self._val = _decoded(data, split.val, margin, unknown, store, "val")
-        require_labels(cache.class_pixels(self._val, len(data.taxonomy)), "val", len(self._val))
+        require_labels(self._val.counts.sum(0)[: len(data.taxonomy)], "val", len(self._val))
         paintable = data.taxonomy.ids_of(Role.LANDABLE)
-        self._stream: ShardStream | None = None
-        self._to_tell: EpochOrder | StreamedSamples | None = None
+        self._shards: ShardedSet | None = None
+        self._to_tell: EpochOrder | ShardStream | None = None
         if isinstance(data, ShardedSet) and not recipe.data.limit:
-            self._stream = ShardStream(data, "train", recipe.seed)
+            self._shards = data
             self.class_pixels = data.class_pixels["train"]
-            require_labels(self.class_pixels, "train", len(self._stream))
+            self._count = len(split.train)
+            require_labels(self.class_pixels, "train", self._count)
             rare = rare_ids(self.class_pixels, data.taxonomy, recipe.rare_classes)
             self._vary = StreamedPicture(recipe, rare, paintable)
-            self._count = len(self._stream)
             return
         train = _decoded(data, split.train, margin, unknown, store, "train")
-        self.class_pixels = cache.class_pixels(train, len(data.taxonomy))
+        self.class_pixels = train.counts.sum(0)[: len(data.taxonomy)]
         require_labels(self.class_pixels, "train", len(train))
-        picker = RarePicker(train, self.class_pixels, data.taxonomy, recipe.rare_classes)
+        picker = RarePicker(train.centres, self.class_pixels, data.taxonomy, recipe.rare_classes)
         self._training = TrainingPictures(train, recipe, picker, paintable)
         self._count = len(self._training)
 
@@ -96,8 +95,8 @@ class Pictures(LightningDataModule):  # type: ignore[misc]  # lightning is not f
         batch, workers = self._batch(world), self._limits.workers
         pictures: Dataset
         order: EpochOrder | None = None
-        if self._stream is not None:
-            pictures = StreamedSamples(self._stream, self._vary, rank, world)
+        if self._shards is not None:
+            pictures = ShardStream(self._shards, "train", self._vary, self._recipe.seed, rank, world)
             self._to_tell = pictures
         else:
             self._to_tell = order = EpochOrder(self._count, batch, self._recipe.seed, rank, world)
@@ -112,7 +111,7 @@ class Pictures(LightningDataModule):  # type: ignore[misc]  # lightning is not f
             num_workers=workers,
             worker_init_fn=one_thread_each if workers else None,
             # A stream's loader processes are started for each epoch: they read the epoch once.
-            persistent_workers=workers > 0 and self._stream is None,
+            persistent_workers=workers > 0 and self._shards is None,
             pin_memory=torch.cuda.is_available(),
             # Its own generator: the loader's seeds must not move the one that dropout draws from.
             generator=torch.Generator().manual_seed(self._recipe.seed),
@@ -150,7 +149,7 @@ def _decoded(
     unknown: UnknownPolicy,
     folder: Path,
     title: str,
-) -> StoredPictures:
+) -> StoredSamples:
     with Progress(f"reading {title}", len(samples), every=100) as progress:
         return open_or_prepare(data, samples, limit_wh, unknown, folder, progress.step)
 

@@ -27,14 +27,14 @@ from trainer.checkpoint import Checkpoint
 from trainer.data.choice import open_and_split
 from trainer.data.samples import LabeledSet
 from trainer.data.splits import Split
-from trainer.datamodule import Pictures
+from trainer.datamodule import TrainingData
+from trainer.evaluation.calibrate import calibrate_checkpoint
 from trainer.hardware import Hardware, OutOfMemoryError, memory_advice
-from trainer.judge.finish import finish
 from trainer.loss import SegmentationLoss, inverse_sqrt_weights
 from trainer.model import build, load_tensors
 from trainer.progress import say
 from trainer.recipe import Recipe, RunLimits
-from trainer.schedule import Plan
+from trainer.schedule import EpochPlan
 from trainer.start import prepare_network
 from trainer.task import SegmentationTask
 from trainer.torchvision_guard import ensure_torchvision
@@ -105,8 +105,8 @@ def _run(recipe: Recipe, limits: RunLimits, resume_from: Path | None) -> dict[st
         raise ModelError("the data to resume on has another taxonomy than the checkpoint")
     network, config = (build(before.model), before.model) if before else prepare_network(recipe, len(data.taxonomy))
     _say_first(f"data: {data.name}, taxonomy {data.taxonomy.name}; {split.describe()}")
-    pictures = Pictures(data, split, recipe, limits, config.input_wh)
-    plan = Plan(recipe.epochs, pictures.steps_per_epoch(hardware.world))
+    pictures = TrainingData(data, split, recipe, limits, config.input_wh)
+    plan = EpochPlan(recipe.epochs, pictures.steps_per_epoch(hardware.world))
     weights = inverse_sqrt_weights(pictures.class_pixels)
     loss = SegmentationLoss(recipe.loss, weights if recipe.loss.class_weights == "auto" else None, data.taxonomy)
     network = network.to(memory_format=torch.channels_last)
@@ -200,7 +200,7 @@ def _finish(
         raise TouchdownError(f"no checkpoint was kept in {out}: not one epoch was finished")
     best = Checkpoint.load(path)
     best.save(out / BEST)
-    best = finish(
+    best = calibrate_checkpoint(
         out / BEST,
         data,
         split,

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
+from typing import TypeVar
 
 from tqdm import tqdm
+
+_Item = TypeVar("_Item")
 
 
 class Progress:
@@ -48,3 +54,16 @@ def say(line: str) -> None:
     """Prints a line at once, without tearing a bar."""
     tqdm.write(line, file=sys.stdout)
     sys.stdout.flush()
+
+
+def in_threads(work: Callable[[_Item], None], items: Sequence[_Item], threads: int, done: Callable[[], None]) -> None:
+    """Does work on all items in threads, 0 for one per core; the first error ends it."""
+    with ThreadPoolExecutor(threads or len(os.sched_getaffinity(0))) as pool:
+        jobs = [pool.submit(work, item) for item in items]
+        try:
+            for job in jobs:
+                job.result()
+                done()
+        finally:
+            for job in jobs:
+                job.cancel()

@@ -44,7 +44,7 @@ def epochs_that_fit(planned: int, done: int, elapsed_s: float, epoch_s: float, l
 
 
 @dataclass
-class Plan:
+class EpochPlan:
     """How far a run goes; a time limit may lower `epochs` while it runs.
 
     Attributes:

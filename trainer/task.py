@@ -16,7 +16,7 @@ from trainer.loss import SegmentationLoss
 from trainer.metrics import Scores
 from trainer.model import ModelConfig, normalise
 from trainer.recipe import Recipe
-from trainer.schedule import Plan, one_cycle
+from trainer.schedule import EpochPlan, one_cycle
 from trainer.torchvision_guard import ensure_torchvision
 
 ensure_torchvision()
@@ -43,7 +43,7 @@ class SegmentationTask(LightningModule):  # type: ignore[misc]  # torch is not f
     """
 
     def __init__(
-        self, network: nn.Module, about: Checkpoint, recipe: Recipe, loss: SegmentationLoss, plan: Plan
+        self, network: nn.Module, about: Checkpoint, recipe: Recipe, loss: SegmentationLoss, plan: EpochPlan
     ) -> None:
         super().__init__()
         self.network = network

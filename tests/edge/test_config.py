@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 import edge
-
 from edge.check import example_text, key_lines
 from edge.config import EdgeConfig, load_config, parse_config
 from edge.keys import BASIC, EXPERT, MOVED, from_file, to_file

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from edge.cameras.recordings import pictures_in, read_picture
-from edge.photo import Fact, PhotoFacts, number_of, read_facts
-from edge.view import Given, UnknownViewError, view_of
+from edge.look.photo import Fact, PhotoFacts, number_of, read_facts
+from edge.look.view import Given, UnknownViewError, view_of
 from landing.errors import CameraError
 
 NADIR = {"RelativeAltitude": "+30.00", "GimbalPitchDegree": "-90.00"}

@@ -144,9 +144,8 @@ def test_each_step_of_strictness_makes_every_threshold_stricter_and_a_model_may_
     for strictness in Strictness:
         level, _ = thresholds_in_force(DecisionSection(strictness=strictness), None)
         for person, landable in ((0.01, 0.95), (0.9, 0.51)):
-            used, thresholds = thresholds_in_force(
-                DecisionSection(strictness=strictness), point(person=person, landable=landable)
-            )
+            asked = point(person=person, landable=landable)
+            used, _ = thresholds_in_force(DecisionSection(strictness=strictness), asked)
             assert used.person_probability == min(person, level.person_probability)
             assert used.frame_landable_probability == max(landable, level.frame_landable_probability)
         written = DecisionSection(strictness=strictness, person_probability=0.4)

@@ -70,7 +70,7 @@ def test_wheel_holds_every_package_and_its_data(dist):
             assert str(relative) in names, f"{relative} is missing: list its package"
     assert "landing/taxonomies/semantic-drone.toml" in names
     assert "landing/py.typed" in names
-    assert "trainer/judge/report.html.jinja" in names
+    assert "trainer/evaluation/report.html.jinja" in names
     for path in ROOT.glob("deploy/*/*"):
         if path.suffix not in (".py", ".pyc"):
             assert str(path.relative_to(ROOT)) in names, f"{path} is missing: list it"

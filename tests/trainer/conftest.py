@@ -5,6 +5,8 @@ import os
 import pytest
 import torch
 
+from trainer.data.samples import FolderSet
+
 torch.set_num_threads(1)  # tiny tensors: more threads only wait for each other
 
 
@@ -18,3 +20,17 @@ def own_cache(tmp_path_factory):
         del os.environ["XDG_CACHE_HOME"]
     else:
         os.environ["XDG_CACHE_HOME"] = before
+
+
+@pytest.fixture
+def reads(monkeypatch) -> list[str]:
+    """Names of the samples that are decoded."""
+    names: list[str] = []
+    read = FolderSet.read
+
+    def counted(self, sample, unknown="refuse"):
+        names.append(sample.name)
+        return read(self, sample, unknown)
+
+    monkeypatch.setattr(FolderSet, "read", counted)
+    return names

@@ -10,8 +10,8 @@ import numpy as np
 
 from landing.taxonomy import Taxonomy
 from landing.types import ByteArray
-from trainer.data.cache import CachedSample, centres_of, shrink
 from trainer.data.samples import LabeledSet
+from trainer.data.store import DecodedSample, centres_of, shrink
 
 
 def picture(taxonomy: Taxonomy, seed: int, size_wh: tuple[int, int] = (96, 64)) -> tuple[ByteArray, ByteArray]:
@@ -131,10 +131,10 @@ def folder(root: Path, worlds: int = 5, per_world: int = 3, split: bool = True) 
     return root
 
 
-def in_memory(data: LabeledSet, limit_wh: tuple[int, int]) -> list[CachedSample]:
+def in_memory(data: LabeledSet, limit_wh: tuple[int, int]) -> list[DecodedSample]:
     """What a store must hold of a data set, made the plain way."""
     cached = []
     for sample in data.samples:
         image, labels = shrink(*data.read(sample), limit_wh)
-        cached.append(CachedSample(sample.name, image, labels, centres_of(labels)))
+        cached.append(DecodedSample(sample.name, image, labels, centres_of(labels)))
     return cached

@@ -11,11 +11,11 @@ from PIL import Image
 from landing.errors import DataError
 from landing.taxonomy import Taxonomy
 from tests.trainer import fake_data
-from trainer.data.cache import CENTRES_PER_CLASS, centres_of, shrink
 from trainer.data.layouts import open_set
 from trainer.data.samples import IGNORE
 from trainer.data.splitfile import read_split_file
 from trainer.data.splits import by_patterns, by_table, carve
+from trainer.data.store import CENTRES_PER_CLASS, centres_of, shrink
 
 
 @pytest.mark.parametrize(

@@ -11,31 +11,30 @@ import pytest
 from PIL import Image
 
 from tests.trainer import fake_data
-from trainer.data.check import Report, check_folder, check_prepared
+from trainer.data.check import DataReport, check_folder
 from trainer.data.layouts import find_layout, open_set
-from trainer.data.pack import PIXELS
-from trainer.data.prepared import PreparedSet, prepare
+from trainer.data.prepared import prepare
 from trainer.data.splitfile import read_split_file
 
 
-def check(root) -> Report:
+def check(root) -> DataReport:
     table = root / "split.csv"
     return check_folder(find_layout(root), read_split_file(table) if table.exists() else None)
 
 
-def files(report: Report, kind: str) -> list[str]:
+def files(report: DataReport, kind: str) -> list[str]:
     return [finding.file for finding in report.findings if finding.kind == kind]
 
 
-def detail(report: Report, kind: str) -> str:
+def detail(report: DataReport, kind: str) -> str:
     return next(finding.detail for finding in report.findings if finding.kind == kind)
 
 
-def test_a_sound_set_is_sound_and_its_classes_are_counted(tmp_path):
+def test_a_valid_set_is_valid_and_its_classes_are_counted(tmp_path):
     root = fake_data.folder(tmp_path / "set")
     done = []
     report = check_folder(find_layout(root), done=lambda: done.append(1))
-    assert report.sound, report.findings
+    assert report.valid, report.findings
     assert len(done) == report.pictures == 15
     assert report.sizes == {"96x64": 15}
     rows = report.classes()
@@ -71,7 +70,7 @@ def test_everything_that_is_wrong_is_found_in_one_run(tmp_path):
         table.write("gone,train\n")
 
     report = check(root)
-    assert not report.sound
+    assert not report.valid
     assert files(report, "picture without label map") == [f"images/{names[0]}.jpg"]
     assert files(report, "label map without picture") == [f"labels/{names[1]}.png", "labels/stray.png"]
     assert files(report, "unreadable picture") == [f"images/{names[2]}.jpg"]
@@ -107,7 +106,7 @@ def test_an_empty_folder_and_a_single_picture(tmp_path):
     first, second = sorted((root / "images").iterdir())
     second.unlink()
     (root / "labels" / f"{second.stem}.png").unlink()
-    assert check(root).sound
+    assert check(root).valid
     first.unlink()
     (root / "labels" / f"{first.stem}.png").unlink()
     assert check(root).counts == {"no pictures": 1}
@@ -122,19 +121,19 @@ def test_hardly_present_classes_and_harmless_doubles_are_notes(tmp_path):
     cv2.imwrite(str(root / "labels" / "1000_00.png"), spot)
     shutil.copy(root / "images" / "1000_00.jpg", root / "images" / "1000_01.jpg")
     report = check(root)
-    assert report.sound
+    assert report.valid
     assert files(report, "class hardly there") == ["house", "person"]
     assert detail(report, "class hardly there") == "0 pictures, 0 px"
     assert report.counts["same picture twice"] == 1
 
 
-def test_a_prepared_set_is_compared_with_its_check_sums(tmp_path):
+@pytest.mark.parametrize(("part", "kind"), [("images", "unreadable picture"), ("labels", "unreadable label map")])
+def test_one_wrong_bit_in_a_prepared_set_is_found(tmp_path, part, kind):
     data = open_set(fake_data.folder(tmp_path / "set"))
-    prepared = prepare(data, tmp_path / "cache", (48, 48))
-    assert check_prepared(prepared).sound
-    (pixels,) = (tmp_path / "cache").glob(f"pack-*/{PIXELS}")
-    content = bytearray(pixels.read_bytes())
-    content[-1] ^= 1
-    pixels.write_bytes(content)
-    report = check_prepared(PreparedSet.open(tmp_path / "cache"))
-    assert files(report, "damaged picture") == [data.samples[-1].name]
+    prepare(data, tmp_path / "copy", (48, 48))
+    assert check(tmp_path / "copy").valid
+    path = tmp_path / "copy" / part / f"{data.samples[-1].name}.png"
+    content = bytearray(path.read_bytes())
+    content[content.index(b"IDAT") + 30] ^= 1
+    path.write_bytes(content)
+    assert files(check(tmp_path / "copy"), kind) == [f"{part}/{path.name}"]

@@ -13,9 +13,9 @@ from click.testing import CliRunner
 from landing.errors import DataError
 from tests.trainer import fake_data
 from trainer.data.choice import open_and_split
-from trainer.data.cli import data
 from trainer.data.layouts import open_set
 from trainer.data.splits import assign
+from trainer.data_cli import data
 from trainer.recipe import DataChoice
 
 
@@ -37,10 +37,10 @@ def umbrella(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 def test_check_prints_a_table_and_exits_by_what_it_finds(tmp_path):
     root = fake_data.folder(tmp_path / "set")
-    sound = umbrella("check", root)
-    assert sound.returncode == 0, sound.stderr
-    assert "15 pictures, taxonomy toy, labels by index; sizes 96x64 (15)" in sound.stdout
-    assert sound.stdout.rstrip().endswith("sound")
+    valid = umbrella("check", root)
+    assert valid.returncode == 0, valid.stderr
+    assert "15 pictures, taxonomy toy, labels by index; sizes 96x64 (15)" in valid.stdout
+    assert valid.stdout.rstrip().endswith("valid")
     for path in sorted((root / "labels").iterdir())[:12]:
         path.unlink()
     broken = umbrella("check", root)
@@ -50,7 +50,7 @@ def test_check_prints_a_table_and_exits_by_what_it_finds(tmp_path):
     assert broken.stdout.count("images/") == 10
     found = json.loads(umbrella("check", root, "--json").stdout)
     assert found[0]["counts"]["picture without label map"] == 12
-    assert not found[0]["sound"]
+    assert not found[0]["valid"]
     empty = tmp_path / "empty"
     empty.mkdir()
     nothing = umbrella("check", empty)
@@ -123,9 +123,9 @@ def test_prepare_writes_a_folder_that_opens_and_checks(tmp_path):
     out = tmp_path / "cache"
     assert "15 pictures of set up to 48x48" in run("prepare", root, "--out", out, "--size", "48x48")
     data_set, split = open_and_split(DataChoice(folders=(str(out),)))
-    assert data_set.name == "set"
+    assert data_set.name == "cache"
     assert [len(part) for part in (split.train, split.val, split.test)] == [9, 3, 3]
-    assert "sound" in run("check", out)
+    assert "valid" in run("check", out)
     run("prepare", root, "--out", out, "--size", "48x48")
 
 
@@ -140,5 +140,5 @@ def test_prepare_takes_one_picture_and_nothing_labelled(tmp_path):
 
 
 def test_the_group_needs_no_torch():
-    code = "import sys\nimport trainer.data.cli\nassert not {'torch', 'webdataset'} & set(sys.modules)\n"
+    code = "import sys\nimport trainer.data_cli\nassert not {'torch', 'webdataset'} & set(sys.modules)\n"
     subprocess.run([sys.executable, "-c", code], timeout=60, check=True, cwd=Path.cwd())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import cv2
 import numpy as np
 import pytest
@@ -14,7 +12,7 @@ from tests.trainer import fake_data
 from trainer.data.choice import open_and_split, open_data
 from trainer.data.layouts import open_pair, open_set
 from trainer.data.merge import role_ids
-from trainer.data.prepared import PREPARED_FILE, prepare
+from trainer.data.prepared import prepare
 from trainer.data.samples import IGNORE
 from trainer.data.store import open_or_prepare
 from trainer.recipe import DataChoice, Recipe
@@ -178,45 +176,56 @@ def test_a_picture_in_two_parts_is_refused(tmp_path):
         open_set(root)
 
 
-def test_a_prepared_set_is_a_layout_of_its_own(tmp_path):
+def test_a_prepared_set_stands_for_its_source(tmp_path):
     root = fake_data.aeroscapes(tmp_path / "aero")
     source = open_set(root)
-    prepared = prepare(source, tmp_path / "cache", (48, 48))
-    assert "/" not in json.loads((tmp_path / "cache" / PREPARED_FILE).read_text())["names"][0]
-    assert str(tmp_path) not in (tmp_path / "cache" / PREPARED_FILE).read_text()
+    expected = {item.name: item for item in fake_data.in_memory(source, (48, 48))}
+    prepare(source, tmp_path / "copy", (48, 48))
     for path in root.rglob("*.*"):
         path.unlink()
-    data, split = open_and_split(choice(tmp_path / "cache", test=("001101",)))
-    assert (data.name, data.terms, data.taxonomy) == ("aeroscapes", source.terms, source.taxonomy)
-    assert [s.group for s in data.samples] == [s.group for s in source.samples]
+    for path in (p for p in (tmp_path / "copy").rglob("*") if p.is_file()):
+        assert str(tmp_path).encode() not in path.read_bytes()
+    data, split = open_and_split(choice(tmp_path / "copy", test=("001101",)))
+    assert (data.terms, data.taxonomy) == (source.terms, source.taxonomy)
+    assert [(s.name, s.group) for s in data.samples] == [(s.name, s.group) for s in source.samples]
     assert {s.group for s in split.test} == {"001101"}
-    stored = open_or_prepare(data, split.train, (64, 64), "refuse", tmp_path / "unused")
-    assert not (tmp_path / "unused").exists()
-    np.testing.assert_array_equal(stored[0].labels, data.read(split.train[0])[1])
-    smaller = open_or_prepare(data, split.train, (24, 24), "refuse", tmp_path / "used")
-    assert smaller[0].image.shape == (16, 24, 3)
-    assert open_data(choice(tmp_path / "cache", taxonomy="roles")).taxonomy.name == "roles"
-    assert prepared.size_wh(prepared.samples[0]) == (48, 32)
+    for sample in data.samples:
+        image, labels = data.read(sample)
+        np.testing.assert_array_equal(image, expected[sample.name].image)
+        np.testing.assert_array_equal(labels, expected[sample.name].labels)
+    assert open_data(choice(tmp_path / "copy", taxonomy="roles")).taxonomy.name == "roles"
 
 
-def test_a_prepared_set_is_brought_up_to_date_and_never_mixed_with_other_files(tmp_path):
+def test_several_sources_are_prepared_as_one(tmp_path):
+    one, two = fake_data.folder(tmp_path / "one"), fake_data.folder(tmp_path / "two", split=False)
+    data = open_data(choice(one, two))
+    prepare(data, tmp_path / "copy", (48, 48))
+    again = open_set(tmp_path / "copy")
+    assert [s.name.replace("/", "-") for s in data.samples] == [s.name for s in again.samples]
+    assert [s.group for s in data.samples] == [s.group for s in again.samples]
+    assert {k.replace("/", "-"): v for k, v in data.own_split.items()}.items() <= again.own_split.items()
+
+
+def test_a_prepared_set_is_brought_up_to_date_and_never_mixed_with_other_files(tmp_path, reads):
     root = fake_data.folder(tmp_path / "set")
-    out = tmp_path / "cache"
+    out = tmp_path / "copy"
     prepare(open_set(root), out, (48, 48))
     data = open_set(root)
-    cv2.imwrite(str(data.samples[0].label), np.full((64, 96), 2, np.uint8))
-    again = prepare(data, out, (48, 48))
+    first, second, last = data.samples[0], data.samples[1], data.samples[-1]
+    cv2.imwrite(str(first.label), np.full((64, 96), 2, np.uint8))
+    (out / "labels" / f"{second.name}.png").unlink()  # as after a kill: the picture is there, its label map is not
+    last.image.unlink()
+    last.label.unlink()
+    data = open_set(root)
+    reads.clear()
+    prepare(data, out, (48, 48))
+    assert sorted(reads) == [first.name, second.name]
+    again = open_set(out)
     assert (again.read(again.samples[0])[1] == 2).all()
-    assert again.own_split == data.own_split
+    assert len(again.samples) == len(data.samples) == 14
+    assert again.own_split == {s.name: data.own_split[s.name] for s in data.samples}
     with pytest.raises(DataError, match="holds other files"):
         prepare(data, root, (48, 48))
-    for path in out.glob("pack-*/index.json"):
-        path.unlink()
-    with pytest.raises(DataError, match=r"lacks 15 of 15 pictures.* prepare it again"):
-        open_set(out)
-    (out / PREPARED_FILE).write_text("{}")
-    with pytest.raises(DataError, match="not of format"):
-        open_set(out)
 
 
 def test_the_recorded_command_names_every_source_without_its_path(tmp_path):

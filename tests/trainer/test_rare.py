@@ -7,21 +7,21 @@ import pytest
 
 from landing.errors import InvalidValueError
 from landing.taxonomy import Taxonomy
-from trainer.data.cache import CachedSample, centres_of, class_pixels
 from trainer.data.rare import RarePicker
+from trainer.data.store import DecodedSample, centres_of
 
 TAXONOMY = Taxonomy.load("semantic-drone")
 ID = {c.name: c.id for c in TAXONOMY.classes}
 
 
-def sample(name: str, **patches: int) -> CachedSample:
+def sample(name: str, **patches: int) -> DecodedSample:
     """Grass with a patch of so many pixels of each class."""
     labels = np.full((50, 60), ID["grass"], np.uint8)
     start = 0
     for class_name, count in patches.items():
         labels.reshape(-1)[start : start + count] = ID[class_name.replace("_", "-")]
         start += count
-    return CachedSample(name, np.zeros((50, 60, 3), np.uint8), labels, centres_of(labels))
+    return DecodedSample(name, np.zeros((50, 60, 3), np.uint8), labels, centres_of(labels))
 
 
 SAMPLES = [
@@ -32,8 +32,9 @@ SAMPLES = [
 ]
 
 
-def picker(*names: str) -> RarePicker:
-    return RarePicker(SAMPLES, class_pixels(SAMPLES, len(TAXONOMY)), TAXONOMY, names)
+def picker(*names: str, samples=SAMPLES) -> RarePicker:
+    pixels = sum(np.bincount(s.labels.ravel(), minlength=len(TAXONOMY)) for s in samples)
+    return RarePicker([s.centres for s in samples], pixels, TAXONOMY, names)
 
 
 def test_people_vehicles_and_what_is_small_are_rare_but_never_doubts():
@@ -62,7 +63,7 @@ def test_named_classes_replace_the_choice():
 
 
 def test_nothing_rare_is_said_by_none():
-    rare = RarePicker([SAMPLES[1]], class_pixels([SAMPLES[1]], len(TAXONOMY)), TAXONOMY)
+    rare = picker(samples=[SAMPLES[1]])
     assert rare.pick(np.random.default_rng(0)) is None
     assert rare.classes == ()
 

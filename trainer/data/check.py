@@ -18,9 +18,8 @@ from landing.errors import DataError
 from landing.pictures import read_picture_bytes
 from landing.taxonomy import Taxonomy
 from landing.types import ByteArray
-from trainer.data.layouts import Found
-from trainer.data.pairs import Pairs
-from trainer.data.prepared import PreparedSet
+from trainer.data.layouts import FoundLayout
+from trainer.data.pairs import PairedFiles
 from trainer.data.samples import IGNORE, LabelFormat, Sample, decode_image, decode_labels, stored_labels
 from trainer.data.splitfile import SplitTable
 
@@ -37,7 +36,6 @@ ERRORS = (
     "same picture in two parts",
     "not in the split",
     "only in the split",
-    "damaged picture",
 )
 NOTES = ("same picture twice", "class hardly there")
 """Kinds of findings that need not be wrong: they do not make the check fail."""
@@ -47,7 +45,7 @@ RARE_PICTURES = 3
 
 
 @dataclass(frozen=True)
-class Finding:
+class DataFinding:
     """One thing that was found.
 
     Attributes:
@@ -62,7 +60,7 @@ class Finding:
 
 
 @dataclass
-class Report:
+class DataReport:
     """What a check found.
 
     Attributes:
@@ -80,7 +78,7 @@ class Report:
     taxonomy: Taxonomy
     label_format: str
     pictures: int
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[DataFinding] = field(default_factory=list)
     sizes: Counter[str] = field(default_factory=Counter)
     class_pixels: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
     class_pictures: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
@@ -93,7 +91,7 @@ class Report:
         return {kind: found[kind] for kind in (*ERRORS, *NOTES) if found[kind]}
 
     @property
-    def sound(self) -> bool:
+    def valid(self) -> bool:
         """Whether nothing is wrong; notes do not count."""
         return not any(finding.kind in ERRORS for finding in self.findings)
 
@@ -119,7 +117,7 @@ class Report:
             "taxonomy": self.taxonomy.name,
             "label_format": self.label_format,
             "pictures": self.pictures,
-            "sound": self.sound,
+            "valid": self.valid,
             "counts": self.counts,
             "findings": [vars(finding) for finding in self.findings],
             "sizes": dict(self.sizes),
@@ -131,10 +129,10 @@ class Report:
 
 
 @dataclass(frozen=True)
-class _Look:
+class _PairCheck:
     """What one pair of files shows."""
 
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[DataFinding, ...] = ()
     size: str = ""
     sha256: str = ""
     counts: npt.NDArray[np.int64] | None = None
@@ -142,12 +140,12 @@ class _Look:
 
 
 def check_folder(
-    found: Found,
+    found: FoundLayout,
     table: SplitTable | None = None,
     done: Callable[[], None] = lambda: None,
     threads: int = 0,
-    pairs: Pairs | None = None,
-) -> Report:
+    pairs: PairedFiles | None = None,
+) -> DataReport:
     """Reads every file of a data set.
 
     Args:
@@ -162,11 +160,11 @@ def check_folder(
     """
     pairs = pairs or found.pairs()
     label_format = found.label_format(pairs.samples)
-    report = Report(found.base.resolve().name, found.taxonomy, label_format, pairs.images)
+    report = DataReport(found.base.resolve().name, found.taxonomy, label_format, pairs.images)
     report.findings += _unpaired(pairs, found.base)
 
-    def one(sample: Sample) -> _Look:
-        return _look(sample, found.taxonomy, label_format, found.base)
+    def one(sample: Sample) -> _PairCheck:
+        return _check_pair(sample, found.taxonomy, label_format, found.base)
 
     looks = []
     with ThreadPoolExecutor(threads or len(os.sched_getaffinity(0))) as pool:
@@ -179,34 +177,13 @@ def check_folder(
     if table is not None and table.part_of:
         names = {sample.name for sample in pairs.samples}
         listed = set(table.part_of)
-        report.findings += [Finding("not in the split", n) for n in sorted(names - listed)]
-        report.findings += [Finding("only in the split", n) for n in sorted(listed - names)]
+        report.findings += [DataFinding("not in the split", n) for n in sorted(names - listed)]
+        report.findings += [DataFinding("only in the split", n) for n in sorted(listed - names)]
     report.findings += _rare(report)
     return report
 
 
-def check_prepared(data: PreparedSet, done: Callable[[], None] = lambda: None) -> Report:
-    """Compares every byte of a prepared data set with its check sum."""
-    report = Report(data.name, data.taxonomy, "index", len(data.samples))
-    packs = {pack.folder: pack for pack, _ in data.places.values()}
-    damaged = {name for pack in packs.values() for name in pack.damaged()}
-    for sample in data.samples:
-        pack, number = data.places[sample.name]
-        stored = pack.sample(number)
-        look = _Look(size=_size(stored.labels), counts=stored.class_counts())
-        if sample.name in damaged:
-            look = _Look((Finding("damaged picture", sample.name, "prepare it again"),))
-        elif not stored.class_counts()[:IGNORE].any():
-            look = _Look((Finding("nothing labelled", sample.name),), look.size, "", look.counts)
-        _add(report, look)
-        done()
-    if not data.samples:
-        report.findings.append(Finding("no pictures", data.name))
-    report.findings += _rare(report)
-    return report
-
-
-def _add(report: Report, look: _Look) -> None:
+def _add(report: DataReport, look: _PairCheck) -> None:
     report.findings += look.findings
     if look.size:
         report.sizes[look.size] += 1
@@ -218,8 +195,8 @@ def _add(report: Report, look: _Look) -> None:
         report.unknown[value][1] += 1
 
 
-def _look(sample: Sample, taxonomy: Taxonomy, label_format: LabelFormat, base: Path) -> _Look:
-    findings: list[Finding] = []
+def _check_pair(sample: Sample, taxonomy: Taxonomy, label_format: LabelFormat, base: Path) -> _PairCheck:
+    findings: list[DataFinding] = []
     image: ByteArray | None = None
     image_name, label_name = _below(sample.image, base), _below(sample.label, base)
     data = b""
@@ -227,7 +204,7 @@ def _look(sample: Sample, taxonomy: Taxonomy, label_format: LabelFormat, base: P
         data = read_picture_bytes(sample.image, "picture", DataError)
         image = decode_image(data, image_name)
     except (DataError, OSError) as error:
-        findings.append(Finding("unreadable picture", image_name, _text(error)))
+        findings.append(DataFinding("unreadable picture", image_name, _text(error)))
     sha256 = hashlib.sha256(data).hexdigest() if data else ""
     size = _size(image) if image is not None else ""
     try:
@@ -235,20 +212,20 @@ def _look(sample: Sample, taxonomy: Taxonomy, label_format: LabelFormat, base: P
         stored = stored_labels(content, Path(label_name), label_format)
         labels = decode_labels(content, Path(label_name), taxonomy, label_format, "ignore")
     except (DataError, OSError) as error:
-        findings.append(Finding("unreadable label map", label_name, _text(error)))
-        return _Look(tuple(findings), size, sha256)
+        findings.append(DataFinding("unreadable label map", label_name, _text(error)))
+        return _PairCheck(tuple(findings), size, sha256)
     if size and size != _size(labels):
-        findings.append(Finding("label map of another size", label_name, f"{_size(labels)}, picture {size}"))
+        findings.append(DataFinding("label map of another size", label_name, f"{_size(labels)}, picture {size}"))
     unknown = _unknown_values(stored, labels, taxonomy)
     if unknown:
         pixels = sum(count for _, count in unknown)
         worst = ", ".join(f"{value} ({count})" for value, count in unknown[:4])
-        findings.append(Finding("unknown labels", label_name, f"{pixels} of {labels.size} px: {worst}"))
+        findings.append(DataFinding("unknown labels", label_name, f"{pixels} of {labels.size} px: {worst}"))
     counts = np.bincount(labels.ravel(), minlength=256)
     if not counts[:IGNORE].any() and not unknown:
-        findings.append(Finding("nothing labelled", label_name))
+        findings.append(DataFinding("nothing labelled", label_name))
     counts[len(taxonomy) :] = 0
-    return _Look(tuple(findings), size, sha256, counts, unknown)
+    return _PairCheck(tuple(findings), size, sha256, counts, unknown)
 
 
 def _unknown_values(stored: ByteArray, labels: ByteArray, taxonomy: Taxonomy) -> tuple[tuple[str, int], ...]:
@@ -268,17 +245,17 @@ def _unknown_values(stored: ByteArray, labels: ByteArray, taxonomy: Taxonomy) ->
     return tuple(sorted(values, key=lambda item: -item[1]))
 
 
-def _unpaired(pairs: Pairs, base: Path) -> list[Finding]:
+def _unpaired(pairs: PairedFiles, base: Path) -> list[DataFinding]:
     kinds = (
         ("picture without label map", pairs.lonely_images),
         ("label map without picture", pairs.lonely_labels),
         ("name used twice", pairs.doubles),
     )
-    findings = [Finding(kind, _below(path, base)) for kind, paths in kinds for path in paths]
-    return findings if pairs.images else [Finding("no pictures", base.name), *findings]
+    findings = [DataFinding(kind, _below(path, base)) for kind, paths in kinds for path in paths]
+    return findings if pairs.images else [DataFinding("no pictures", base.name), *findings]
 
 
-def _duplicates(samples: tuple[Sample, ...], looks: list[_Look], part_of: Mapping[str, str]) -> list[Finding]:
+def _duplicates(samples: tuple[Sample, ...], looks: list[_PairCheck], part_of: Mapping[str, str]) -> list[DataFinding]:
     same: dict[str, list[str]] = defaultdict(list)
     for sample, look in zip(samples, looks, strict=True):
         if look.sha256:
@@ -288,13 +265,13 @@ def _duplicates(samples: tuple[Sample, ...], looks: list[_Look], part_of: Mappin
         parts = sorted({part_of.get(name, "") for name in names} - {""})
         kind = "same picture in two parts" if len(parts) > 1 else "same picture twice"
         where = ", ".join(f"{n} ({part_of[n]})" if part_of.get(n) else n for n in names[1:])
-        findings.append(Finding(kind, names[0], f"as {where}"))
+        findings.append(DataFinding(kind, names[0], f"as {where}"))
     return findings
 
 
-def _rare(report: Report) -> list[Finding]:
+def _rare(report: DataReport) -> list[DataFinding]:
     return [
-        Finding("class hardly there", row["name"], f"{row['pictures']} pictures, {row['pixels']} px")
+        DataFinding("class hardly there", row["name"], f"{row['pictures']} pictures, {row['pixels']} px")
         for row in report.classes()
         if row["role"] != "ignore" and row["pictures"] < min(RARE_PICTURES, report.pictures)
     ]

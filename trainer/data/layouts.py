@@ -12,12 +12,10 @@ from landing.errors import DataError
 from landing.pictures import read_picture_bytes
 from landing.reading import read_text
 from landing.taxonomy import Taxonomy
-from trainer.data.pairs import Pairs, Place, find_pairs, refuse_problems
-from trainer.data.prepared import PREPARED_FILE, PreparedSet
+from trainer.data.pairs import FolderPair, PairedFiles, find_pairs, refuse_problems
 from trainer.data.samples import FolderSet, LabeledSet, LabelFormat, Sample, decode_labels, stored_labels
-from trainer.data.shards import SHARDS_FILE
+from trainer.data.shards import SHARDS_FILE, ShardedSet, is_sharded
 from trainer.data.splitfile import SplitTable, read_split_file
-from trainer.data.streaming import ShardedSet, is_sharded
 
 SPLIT_FILE = "split.csv"
 TAXONOMY_FILE = "taxonomy.toml"
@@ -47,15 +45,15 @@ def _block_of_ten(name: str) -> str:
     return f"{int(name) // 10:03d}x" if name.isdigit() else name
 
 
-def _two_folders(images: str, labels: str) -> Callable[[Path], list[Place]]:
-    def places(base: Path) -> list[Place]:
-        place = Place(base / images, base / labels)
+def _two_folders(images: str, labels: str) -> Callable[[Path], list[FolderPair]]:
+    def places(base: Path) -> list[FolderPair]:
+        place = FolderPair(base / images, base / labels)
         return [place] if place.images.is_dir() and place.labels.is_dir() else []
 
     return places
 
 
-def _uavid_places(base: Path) -> list[Place]:
+def _uavid_places(base: Path) -> list[FolderPair]:
     """`train/seq1/Images`, `train/seq1/Labels`; the labels of the test part are not public."""
     places = []
     for part, folders in (
@@ -66,13 +64,13 @@ def _uavid_places(base: Path) -> list[Place]:
         for sequence in (s for folder in folders for s in sorted((base / folder).glob("seq*"))):
             images, labels = sequence / "Images", sequence / "Labels"
             if images.is_dir() and (labels.is_dir() or part != "test"):
-                places.append(Place(images, labels, part, f"{sequence.name}_"))
+                places.append(FolderPair(images, labels, part, f"{sequence.name}_"))
     return places if any(place.labels.is_dir() for place in places) else []
 
 
-def _vdd_places(base: Path) -> list[Place]:
+def _vdd_places(base: Path) -> list[FolderPair]:
     return [
-        Place(base / part / "src", base / part / "gt", part, f"{part}-")
+        FolderPair(base / part / "src", base / part / "gt", part, f"{part}-")
         for part in ("train", "val", "test")
         if (base / part / "src").is_dir() and (base / part / "gt").is_dir()
     ]
@@ -96,7 +94,7 @@ class Layout:
 
     name: str
     shape: str
-    places: Callable[[Path], list[Place]]
+    places: Callable[[Path], list[FolderPair]]
     taxonomy: str
     label_format: LabelFormat | Literal["look"] = "index"
     below: tuple[str, ...] = ("",)
@@ -104,7 +102,7 @@ class Layout:
     group_of: Callable[[str], str] = _sequence
     terms: str = ""
 
-    def find(self, root: Path) -> tuple[Path, list[Place]] | None:
+    def find(self, root: Path) -> tuple[Path, list[FolderPair]] | None:
         """The folder with this layout at or under a root and its places, or None."""
         for part in self.below:
             base = root / part
@@ -182,19 +180,19 @@ LAYOUTS = (
     ),
 )
 
-LAYOUT_NAMES = (*(layout.name for layout in LAYOUTS), "prepared", "shards")
+LAYOUT_NAMES = (*(layout.name for layout in LAYOUTS), "shards")
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundLayout:
     """Where a data set lies and what it is, before its files were looked at."""
 
     layout: Layout
     base: Path
-    places: list[Place]
+    places: list[FolderPair]
     taxonomy: Taxonomy
 
-    def pairs(self) -> Pairs:
+    def pairs(self) -> PairedFiles:
         """Its pictures and label maps, decoding nothing."""
         return find_pairs(self.places, self.layout.group_of)
 
@@ -220,8 +218,6 @@ def open_set(root: str | Path, layout_name: str = "auto", taxonomy_name: str = "
     if layout_name in ("auto", "shards") and is_sharded(str(root)):
         return ShardedSet.open(str(root))
     folder = Path(root)
-    if (folder / PREPARED_FILE).is_file() and layout_name in ("auto", "prepared"):
-        return PreparedSet.open(folder, taxonomy_name)
     found = find_layout(folder, layout_name, taxonomy_name)
     pairs = found.pairs()
     refuse_problems(pairs, found.places)
@@ -236,7 +232,7 @@ def open_set(root: str | Path, layout_name: str = "auto", taxonomy_name: str = "
         samples=table.regrouped(pairs.samples),
         label_format=found.label_format(pairs.samples),
         terms=terms,
-        own_split=dict(table.part_of) or None,
+        own_split=dict(table.part_of) if any(table.part_of.values()) else None,
     )
 
 
@@ -247,13 +243,13 @@ def open_pair(images: str | Path, labels: str | Path, taxonomy_name: str) -> Lab
         DataError: No such folder, no pictures, or pictures without labels.
         TaxonomyError: The taxonomy is not readable.
     """
-    found = found_pair(Path(images), Path(labels), taxonomy_name)
+    found = find_folder_pair(Path(images), Path(labels), taxonomy_name)
     pairs = found.pairs()
     refuse_problems(pairs, found.places)
     return FolderSet(found.base.name, found.taxonomy, pairs.samples, found.label_format(pairs.samples))
 
 
-def found_pair(images: Path, labels: Path, taxonomy_name: str) -> Found:
+def find_folder_pair(images: Path, labels: Path, taxonomy_name: str) -> FoundLayout:
     """As `find_layout`, for two folders.
 
     Raises:
@@ -263,12 +259,12 @@ def found_pair(images: Path, labels: Path, taxonomy_name: str) -> Found:
     for folder in (images, labels):
         if not folder.is_dir():
             raise DataError(f"data folder {folder} does not exist or is no folder")
-    place = Place(images, labels)
+    place = FolderPair(images, labels)
     layout = Layout("pair", "--images + --labels", lambda _: [place], "", "look")
-    return Found(layout, images.resolve().parent, [place], Taxonomy.load(taxonomy_name))
+    return FoundLayout(layout, images.resolve().parent, [place], Taxonomy.load(taxonomy_name))
 
 
-def find_layout(folder: Path, layout_name: str = "auto", taxonomy_name: str = "") -> Found:
+def find_layout(folder: Path, layout_name: str = "auto", taxonomy_name: str = "") -> FoundLayout:
     """What kind of data set lies in a folder.
 
     Raises:
@@ -283,9 +279,9 @@ def find_layout(folder: Path, layout_name: str = "auto", taxonomy_name: str = ""
         place = layout.find(folder) if layout_name in ("auto", layout.name) else None
         if place is not None:
             taxonomy = Taxonomy.load(taxonomy_name or layout.taxonomy or place[0] / TAXONOMY_FILE)
-            return Found(layout, place[0], place[1], taxonomy)
+            return FoundLayout(layout, place[0], place[1], taxonomy)
     shapes = {layout.name: layout.shape for layout in LAYOUTS}
-    shapes |= {"prepared": PREPARED_FILE, "shards": SHARDS_FILE}
+    shapes["shards"] = SHARDS_FILE
     if layout_name == "auto":
         known = "; ".join(f"{name}: {shape}" for name, shape in shapes.items())
         raise DataError(f"{folder} has no layout that is known here ({known})")

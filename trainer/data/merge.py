@@ -15,7 +15,6 @@ from landing.taxonomy import Role, Taxonomy
 from landing.types import ByteArray
 from trainer.data.samples import IGNORE, LabeledSet, Sample, UnknownPolicy
 from trainer.data.splitfile import SplitTable
-from trainer.data.store import Ready, StoredPictures
 
 ROLES = "roles"
 """Name of the built-in taxonomy whose classes are the landing roles."""
@@ -71,14 +70,6 @@ class MergedSet:
         source, original = self._origin[sample.name]
         image, labels = source.read(original, unknown)
         return image, role_ids(source.taxonomy)[labels] if self.merged_by_role else labels
-
-    def pictures_within(self, samples: Sequence[Sample], limit_wh: tuple[int, int]) -> StoredPictures | None:
-        """See `Ready`: those of a prepared source that is alone and keeps its classes."""
-        origins = [self._origin[sample.name] for sample in samples]
-        source = origins[0][0] if origins and len(self.source_names) == 1 else None
-        if self.merged_by_role or not isinstance(source, Ready):
-            return None
-        return source.pictures_within([original for _, original in origins], limit_wh)
 
     def size_wh(self, sample: Sample) -> tuple[int, int]:
         """See `LabeledSet.size_wh`."""

@@ -14,7 +14,7 @@ LABEL_SUFFIXES = (".png",)
 
 
 @dataclass(frozen=True)
-class Place:
+class FolderPair:
     """Two folders whose files pair up.
 
     Attributes:
@@ -30,7 +30,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Pairs:
+class PairedFiles:
     """What lies in some places.
 
     Attributes:
@@ -51,7 +51,7 @@ class Pairs:
     part_of: dict[str, str]
 
 
-def find_pairs(places: Sequence[Place], group_of: Callable[[str], str]) -> Pairs:
+def find_pairs(places: Sequence[FolderPair], group_of: Callable[[str], str]) -> PairedFiles:
     """Looks for pairs, decoding nothing.
 
     Args:
@@ -78,7 +78,7 @@ def find_pairs(places: Sequence[Place], group_of: Callable[[str], str]) -> Pairs
                 if place.part:
                     part_of[name] = place.part
     names = sorted(set(image_of) & set(label_of))
-    return Pairs(
+    return PairedFiles(
         samples=tuple(Sample(n, group_of(n), image_of[n], label_of[n]) for n in names),
         images=len(image_of),
         labels=len(label_of),
@@ -89,7 +89,7 @@ def find_pairs(places: Sequence[Place], group_of: Callable[[str], str]) -> Pairs
     )
 
 
-def refuse_problems(pairs: Pairs, places: Sequence[Place]) -> None:
+def refuse_problems(pairs: PairedFiles, places: Sequence[FolderPair]) -> None:
     """Raises for the first thing that is wrong; `trainer data check` lists all.
 
     Raises:

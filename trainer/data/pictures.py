@@ -16,12 +16,12 @@ from torch.utils.data import Dataset, Sampler
 
 from landing.spec import Letterbox
 from trainer.data.augment import vary
-from trainer.data.cache import CachedSample
 from trainer.data.rare import RarePicker
 from trainer.data.samples import IGNORE
+from trainer.data.store import DecodedSample
 from trainer.recipe import Recipe
 
-Place = tuple[int, int]
+EpochIndex = tuple[int, int]
 """Epoch, and index of a training picture in it."""
 
 Batch = tuple[torch.Tensor, torch.Tensor, Sequence[str]]
@@ -53,7 +53,7 @@ class EpochOrder(Sampler):  # type: ignore[misc]  # torch is not followed
     def __len__(self) -> int:
         return self._count
 
-    def __iter__(self) -> Iterator[Place]:
+    def __iter__(self) -> Iterator[EpochIndex]:
         order = np.random.default_rng([self._seed, self._epoch]).permutation(self._length)
         mine = order[self._rank :: self._world][: self._count]
         return iter([(self._epoch, int(index)) for index in mine])
@@ -70,7 +70,7 @@ class TrainingPictures(Dataset):  # type: ignore[misc]
     """
 
     def __init__(
-        self, cached: Sequence[CachedSample], recipe: Recipe, rare: RarePicker, paintable: tuple[int, ...]
+        self, cached: Sequence[DecodedSample], recipe: Recipe, rare: RarePicker, paintable: tuple[int, ...]
     ) -> None:
         self._cached = cached
         self._recipe = recipe
@@ -80,7 +80,7 @@ class TrainingPictures(Dataset):  # type: ignore[misc]
     def __len__(self) -> int:
         return len(self._cached) * self._recipe.repeat
 
-    def __getitem__(self, place: Place) -> tuple[torch.Tensor, torch.Tensor, str]:
+    def __getitem__(self, place: EpochIndex) -> tuple[torch.Tensor, torch.Tensor, str]:
         epoch, index = place
         rng = np.random.default_rng([self._recipe.seed, epoch, index])
         number, centre = index % len(self._cached), None
@@ -103,7 +103,7 @@ class StreamedPicture:
         self._rare = list(rare)
         self._paintable = paintable
 
-    def __call__(self, item: CachedSample, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, str]:
+    def __call__(self, item: DecodedSample, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, str]:
         """The varied picture."""
         centre = None
         places = item.centres[np.isin(item.centres[:, 2], self._rare)]
@@ -116,7 +116,7 @@ class StreamedPicture:
 
 
 def _varied(
-    item: CachedSample,
+    item: DecodedSample,
     recipe: Recipe,
     rng: np.random.Generator,
     centre: tuple[int, int] | None,
@@ -138,7 +138,7 @@ def _varied(
 class LetterboxedPictures(Dataset):  # type: ignore[misc]
     """Val pictures as the network sees them in flight; padding is labelled `IGNORE`."""
 
-    def __init__(self, cached: Sequence[CachedSample], input_wh: tuple[int, int]) -> None:
+    def __init__(self, cached: Sequence[DecodedSample], input_wh: tuple[int, int]) -> None:
         self._cached = cached
         self._input_wh = input_wh
 

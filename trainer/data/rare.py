@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from landing.errors import InvalidValueError
 from landing.taxonomy import ClassInfo, Role, Taxonomy
-from trainer.data.cache import CachedSample
 
 RARE_SHARE = 0.02
 """A class on a smaller share of the labelled pixels is rare."""
@@ -29,7 +28,7 @@ class RarePicker:
     from the people. Who wants one for its IoU can name it.
 
     Args:
-        cached: The training pictures.
+        centres: Some pixels of every class, for each training picture; see `store.centres_of`.
         class_pixels: Labelled pixels of each class in them, shape (classes,).
         taxonomy: Names and roles of the classes.
         names: Classes to pick instead of these.
@@ -43,15 +42,15 @@ class RarePicker:
 
     def __init__(
         self,
-        cached: Sequence[CachedSample],
+        centres: Sequence[npt.NDArray[np.int32]],
         class_pixels: npt.NDArray[np.int64],
         taxonomy: Taxonomy,
         names: Sequence[str] = (),
     ) -> None:
-        self._cached = cached
+        self._centres = centres
         having: dict[int, list[int]] = {class_id: [] for class_id in rare_ids(class_pixels, taxonomy, names)}
-        for number, item in enumerate(cached):
-            for class_id in np.unique(item.centres[:, 2]).tolist():
+        for number, of_picture in enumerate(centres):
+            for class_id in np.unique(of_picture[:, 2]).tolist():
                 if class_id in having:
                     having[class_id].append(number)
         self._pictures = [(c, numbers) for c, numbers in having.items() if numbers]
@@ -63,7 +62,7 @@ class RarePicker:
             return None
         class_id, numbers = self._pictures[int(rng.integers(len(self._pictures)))]
         number = numbers[int(rng.integers(len(numbers)))]
-        centres = self._cached[number].centres
+        centres = self._centres[number]
         places = centres[centres[:, 2] == class_id]
         column, row, _ = places[int(rng.integers(len(places)))].tolist()
         return number, (column, row)

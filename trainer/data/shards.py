@@ -1,212 +1,315 @@
-"""Cuts a data set into WebDataset shards: tar files of whole samples, read from front to back.
+"""WebDataset shards: tar files of whole samples, for data bigger than a disk or behind a web server.
 
-For data that is bigger than memory or one disk, or lies behind a web server. WebDataset and not MosaicML streaming: its
-shards are plain tar files that any tool opens, and it needs only numpy, braceexpand and PyYAML, where the other
-installs the clients of every cloud.
-
-    shards.json        what the labels mean, terms, class pixels, and where each sample lies train-000000.tar
-    0000000.jpg, 0000000.json, 0000000.seg.png, 0000001.jpg, ...
+`shards.json` beside them holds the taxonomy, terms, class pixels and the place of every sample in its tar file: any
+sample is read by name, and a whole shard from front to back.
 """
 
 from __future__ import annotations
 
-import errno
 import hashlib
+import http.client
 import json
 import os
+import re
 import tarfile
-from collections import deque
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from landing.errors import DataError
-from trainer.data.cache import shrink
-from trainer.data.pack import write_json
-from trainer.data.samples import LabeledSet, Sample, UnknownPolicy
+from landing.pictures import decode, require_picture
+from landing.reading import TABLE_BYTES, open_file
+from landing.taxonomy import Taxonomy
+from landing.types import ByteArray
+from trainer.data.samples import LabeledSet, Sample, UnknownPolicy, decode_image
 from trainer.data.splitfile import PARTS
 from trainer.data.splits import Split
+from trainer.data.store import shrink
+from trainer.files import is_full, whole_file
 
 SHARDS_FILE = "shards.json"
 FORMAT = "touchdown-shards-1"
 LABEL_SUFFIX = "seg.png"
 JPEG_QUALITY = 95
-_HEADER_BYTES = 512 * 6
-"""Of a sample in a tar file: a header and padding for each of its three files."""
-
-
-@dataclass(frozen=True)
-class ShardPlan:
-    """How shards are made.
-
-    Attributes:
-        limit_wh: Greatest size kept, pixels.
-        shard_mb: Size of a shard, 10^6 bytes; the last of a part is smaller.
-        picture: "jpg" at quality 95, or "png" without loss.
-        seed: Of the order of the samples: neighbours on disk should not be neighbours in time.
-        threads: Encoding threads; 0 for one per core.
-    """
-
-    limit_wh: tuple[int, int]
-    shard_mb: float = 256.0
-    picture: Literal["jpg", "png"] = "jpg"
-    seed: int = 0
-    threads: int = 0
-
-
-@dataclass(frozen=True)
-class _Encoded:
-    sample: Sample
-    image: bytes
-    labels: bytes
-    size_wh: tuple[int, int]
-    counts: np.ndarray[Any, Any]
+_TIMEOUT_S = 60.0
+_WEB = ("http://", "https://")
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9._-]+\.tar")
 
 
 def write_shards(
     data: LabeledSet,
     split: Split,
     folder: Path,
-    plan: ShardPlan,
+    limit_wh: tuple[int, int],
+    *,
+    shard_mb: float = 256.0,
+    picture: Literal["jpg", "png"] = "jpg",
     unknown: UnknownPolicy = "refuse",
     done: Callable[[], None] = lambda: None,
-) -> dict[str, Any]:
-    """Writes the parts of a split as shards.
+    threads: int = 0,
+) -> dict[str, int]:
+    """Writes the parts of a split as shards, in random order: neighbours on disk are not neighbours in time.
 
     Args:
-        data: What.
+        data: Set to cut.
         split: Its parts; samples in no part are left out.
-        folder: Where to; must not hold shards already.
-        plan: How.
-        unknown: What becomes of labels the taxonomy does not know.
+        folder: Target; must not hold shards already.
+        limit_wh: Greatest size kept, pixels.
+        shard_mb: Size from which a new shard begins, 10^6 bytes.
+        picture: "jpg" at quality 95, or "png" without loss.
+        unknown: Policy for labels that the taxonomy lacks.
         done: Called for each sample.
+        threads: Encoding threads; 0 for one per core.
 
     Returns:
-        What is in `shards.json`.
+        Number of shards of each part.
 
     Raises:
         DataError: A picture cannot be read, or the folder cannot be written.
     """
     if (folder / SHARDS_FILE).exists():
         raise DataError(f"{folder} already holds shards; choose another --out")
-    parts: dict[str, Any] = {}
+    from webdataset import ShardWriter  # imports torch
+
+    parts: dict[str, list[dict[str, Any]]] = {}
     pixels: dict[str, list[int]] = {}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for part in PARTS:
             samples = list(getattr(split, part))
-            np.random.default_rng(plan.seed).shuffle(samples)
+            np.random.default_rng(0).shuffle(samples)
             counts = np.zeros(256, np.int64)
-            encoded = _encoded(data, samples, plan, unknown)
-            parts[part] = _write_part(folder, part, encoded, plan, counts, done)
+            shards: list[dict[str, Any]] = []
+            pattern = f"{str(folder.resolve()).replace('%', '%%')}/{part}-%06d.tar"
+            with ShardWriter(
+                pattern,
+                maxcount=1 << 30,
+                maxsize=shard_mb * 1e6,
+                post=lambda path, shards=shards: shards.append(_shard_index(Path(path), picture)),
+                encoder=False,
+                mtime=0,
+                verbose=0,
+            ) as writer:
+                for item, label_counts in _encoded(data, samples, limit_wh, picture, unknown, threads):
+                    writer.write(item)
+                    counts += label_counts
+                    done()
+            parts[part] = [shard for shard in shards if shard["samples"]]
             pixels[part] = counts[: len(data.taxonomy)].tolist()
         index = {
             "format": FORMAT,
             "name": data.name,
             "taxonomy": data.taxonomy.model_dump(mode="json"),
             "terms": data.terms,
-            "size_limit_wh": list(plan.limit_wh),
             "class_pixels": pixels,
             "parts": parts,
         }
-        write_json(folder / SHARDS_FILE, index)
+        with whole_file(folder / SHARDS_FILE) as stream:
+            stream.write(json.dumps(index).encode())
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        reason = "its disk is full; make room and start again" if full else error.strerror
+        reason = "its disk is full; make room and start again" if is_full(error) else error.strerror
         raise DataError(f"shards in {folder}: {reason}") from error
-    return index
+    return {part: len(shards) for part, shards in parts.items()}
 
 
 def _encoded(
-    data: LabeledSet, samples: Sequence[Sample], plan: ShardPlan, unknown: UnknownPolicy
-) -> Iterator[_Encoded]:
-    """Encodes in parallel, in order, with few pictures in memory."""
+    data: LabeledSet,
+    samples: Sequence[Sample],
+    limit_wh: tuple[int, int],
+    picture: str,
+    unknown: UnknownPolicy,
+    threads: int,
+) -> Iterator[tuple[dict[str, Any], npt.NDArray[np.int64]]]:
+    """Files of each sample, and its pixels of each label value; in order, few in memory."""
 
-    def one(sample: Sample) -> _Encoded:
-        image, labels = shrink(*data.read(sample, unknown), plan.limit_wh)
-        options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if plan.picture == "jpg" else []
-        packed = cv2.imencode(f".{plan.picture}", image, options)[1].tobytes()
-        label_png = cv2.imencode(".png", labels)[1].tobytes()
-        counts = np.bincount(labels.ravel(), minlength=256)
-        return _Encoded(sample, packed, label_png, (labels.shape[1], labels.shape[0]), counts)
-
-    threads = plan.threads or len(os.sched_getaffinity(0))
-    waiting: deque[Future[_Encoded]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        for sample in samples:
-            waiting.append(pool.submit(one, sample))
-            if len(waiting) > 2 * threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-
-
-def _write_part(
-    folder: Path,
-    part: str,
-    encoded: Iterator[_Encoded],
-    plan: ShardPlan,
-    counts: np.ndarray[Any, Any],
-    done: Callable[[], None],
-) -> list[dict[str, Any]]:
-    shards: list[dict[str, Any]] = []
-    held: list[_Encoded] = []
-    size = number = 0
-
-    def flush() -> None:
-        nonlocal size, number
-        if held:
-            name = f"{part}-{len(shards):06d}.tar"
-            shards.append(_write_shard(folder / name, held, number, plan.picture))
-            number += len(held)
-            held.clear()
-            size = 0
-
-    for item in encoded:
-        weight = len(item.image) + len(item.labels) + _HEADER_BYTES
-        if held and size + weight > plan.shard_mb * 1e6:
-            flush()
-        held.append(item)
-        size += weight
-        counts += item.counts
-        done()
-    flush()
-    return shards
-
-
-def _write_shard(path: Path, items: Sequence[_Encoded], first: int, picture: str) -> dict[str, Any]:
-    """Writes a shard whole or not at all, and reads back where each file begins."""
-    from webdataset import TarWriter  # imports torch
-
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as stream, TarWriter(stream, encoder=False, mtime=0) as tar:
-        for number, item in enumerate(items, first):
-            facts = json.dumps({"name": item.sample.name, "group": item.sample.group})
-            tar.write(
-                {"__key__": f"{number:07d}", picture: item.image, LABEL_SUFFIX: item.labels, "json": facts.encode()}
-            )
-    with tarfile.open(partial) as tar_file:
-        place_of = {member.name: [member.offset_data, member.size] for member in tar_file}
-    samples = [
-        {
-            "name": item.sample.name,
-            "group": item.sample.group,
-            "size_wh": list(item.size_wh),
-            "image": place_of[f"{number:07d}.{picture}"],
-            "labels": place_of[f"{number:07d}.{LABEL_SUFFIX}"],
+    def encode(numbered: tuple[int, Sample]) -> tuple[dict[str, Any], npt.NDArray[np.int64]]:
+        number, sample = numbered
+        image, labels = shrink(*data.read(sample, unknown), limit_wh)
+        options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if picture == "jpg" else []
+        facts = {"name": sample.name, "group": sample.group, "size_wh": [labels.shape[1], labels.shape[0]]}
+        item = {
+            "__key__": f"{number:07d}",
+            picture: cv2.imencode(f".{picture}", image, options)[1].tobytes(),
+            LABEL_SUFFIX: cv2.imencode(".png", labels)[1].tobytes(),
+            "json": json.dumps(facts).encode(),
         }
-        for number, item in enumerate(items, first)
-    ]
-    digest = hashlib.sha256()
-    with partial.open("rb") as written:
-        while block := written.read(1 << 20):
-            digest.update(block)
-        os.fsync(written.fileno())
-    size = partial.stat().st_size
-    partial.replace(path)
-    return {"file": path.name, "bytes": size, "sha256": digest.hexdigest(), "samples": samples}
+        return item, np.bincount(labels.ravel(), minlength=256)
+
+    count = threads or len(os.sched_getaffinity(0))
+    numbered = list(enumerate(samples))
+    with ThreadPoolExecutor(count) as pool:
+        for start in range(0, len(numbered), 4 * count):
+            yield from pool.map(encode, numbered[start : start + 4 * count])
+
+
+def _shard_index(path: Path, picture: str) -> dict[str, Any]:
+    """Samples of a finished tar file: facts, and offset and size of picture and label map."""
+    samples: dict[str, dict[str, Any]] = {}
+    with tarfile.open(path) as shard:
+        for member in shard:
+            key, _, kind = member.name.partition(".")
+            entry = samples.setdefault(key, {})
+            if kind == "json":
+                content = shard.extractfile(member)
+                entry |= json.loads(content.read()) if content else {}
+            else:
+                entry["image" if kind == picture else "labels"] = [member.offset_data, member.size]
+    return {"file": path.name, "samples": list(samples.values())}
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A tar file and the samples in it, in order."""
+
+    file: str
+    samples: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class ShardedSet:
+    """Shards as a `LabeledSet`, read by name; `ShardStream` reads them from front to back.
+
+    Attributes:
+        base: Folder or URL, with a slash at its end.
+        shards: Of each part, in order.
+        class_pixels: Labelled pixels of each class in a part.
+        places: Shard and facts of each sample, by name.
+        version: Digest of the index.
+    """
+
+    name: str
+    taxonomy: Taxonomy
+    samples: tuple[Sample, ...]
+    terms: str
+    own_split: dict[str, str] | None
+    base: str
+    shards: dict[str, tuple[Shard, ...]]
+    class_pixels: dict[str, npt.NDArray[np.int64]]
+    version: str
+    places: dict[str, tuple[Shard, dict[str, Any]]] = field(repr=False)
+
+    @classmethod
+    def open(cls, where: str) -> ShardedSet:
+        """Reads the index of a folder of shards, or of its URL.
+
+        Raises:
+            DataError: No index there, or it is not one.
+        """
+        base = where.rstrip("/") + "/"
+        try:
+            with open_shard(base + SHARDS_FILE) as stream:
+                text = stream.read(TABLE_BYTES)
+            index = json.loads(text)
+            if not isinstance(index, dict) or index.get("format") != FORMAT:
+                raise ValueError(f"not of format {FORMAT}")
+            taxonomy = Taxonomy.parse(index["taxonomy"], base + SHARDS_FILE)
+            shards = {
+                part: tuple(Shard(s["file"], tuple(s["samples"])) for s in items)
+                for part, items in index["parts"].items()
+            }
+            pixels = {p: np.array(n, np.int64) for p, n in index["class_pixels"].items()}
+            name, terms = str(index["name"]), str(index["terms"])
+            rows = [(i, part, shard) for part, items in shards.items() for shard in items for i in shard.samples]
+            rows.sort(key=lambda row: str(row[0]["name"]))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise DataError(f"shards {base}{SHARDS_FILE}: {error}; write them again") from error
+        strange = [shard.file for _, _, shard in rows if not _PLAIN_NAME.fullmatch(shard.file)]
+        if strange:
+            raise DataError(f"shards {base}{SHARDS_FILE}: {strange[0]!r} is no name of a tar file")
+        return cls(
+            name,
+            taxonomy,
+            tuple(Sample(i["name"], i["group"], Path(s.file), Path(s.file)) for i, _, s in rows),
+            terms,
+            {item["name"]: part for item, part, _ in rows},
+            base,
+            shards,
+            pixels,
+            hashlib.sha256(text).hexdigest(),
+            {item["name"]: (shard, item) for item, _, shard in rows},
+        )
+
+    def read(self, sample: Sample, unknown: UnknownPolicy = "refuse") -> tuple[ByteArray, ByteArray]:
+        """See `LabeledSet.read`; unknown labels were dealt with when the shards were written."""
+        shard, item = self.places[sample.name]
+        url = self.base + shard.file
+        parts = []
+        for offset, size in (item["image"], item["labels"]):
+            with open_shard(url, offset, size) as stream:
+                parts.append(read_exactly(stream, size, url))
+        return decode_pair(sample.name, parts[0], parts[1])
+
+    def size_wh(self, sample: Sample) -> tuple[int, int]:
+        """See `LabeledSet.size_wh`."""
+        width, height = self.places[sample.name][1]["size_wh"]
+        return width, height
+
+    def digest(self, sample: Sample) -> str:
+        """See `LabeledSet.digest`."""
+        return hashlib.sha256(f"{self.version} {sample.name}".encode()).hexdigest()
+
+
+def is_sharded(where: str) -> bool:
+    """True for a URL, and for a folder that holds shards."""
+    return where.startswith(_WEB) or (Path(where) / SHARDS_FILE).is_file()
+
+
+def decode_pair(name: str, image: bytes, labels: bytes) -> tuple[ByteArray, ByteArray]:
+    """Picture and class ids out of a shard's bytes.
+
+    Raises:
+        DataError: They cannot be decoded.
+    """
+    require_picture(labels, f"label map of {name}", DataError)
+    ids = decode(labels, cv2.IMREAD_UNCHANGED)
+    if ids is None or ids.ndim != 2 or ids.dtype != np.uint8:
+        raise DataError(f"label map of {name} in its shard cannot be decoded")
+    return decode_image(image, name), np.asarray(ids, dtype=np.uint8)
+
+
+def open_shard(url: str, offset: int = 0, size: int | None = None) -> BinaryIO:
+    """Opens a file or URL at an offset; of a URL, at most `size` bytes are asked for.
+
+    Not by webdataset's opener: that runs `pipe:` addresses, and curl, in a shell.
+
+    Raises:
+        DataError: It cannot be opened, or the server does not serve ranges.
+    """
+    try:
+        if not url.startswith(_WEB):
+            local = open_file(url, "shards", DataError)
+            local.seek(offset)
+            return local
+        part = bool(offset or size)
+        headers = {"Range": f"bytes={offset}-{offset + size - 1 if size else ''}"} if part else {}
+        response: Any = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT_S)
+        if part and response.status != 206:
+            response.close()
+            raise DataError(f"shards: the server of {url} does not serve parts of files")
+        opened: BinaryIO = response
+        return opened
+    except (urllib.error.URLError, OSError) as error:
+        raise DataError(f"shards: {url}: {error.strerror or error}") from error
+
+
+def read_exactly(stream: BinaryIO, size: int, url: str) -> bytes:
+    """The next `size` bytes of a shard.
+
+    Raises:
+        DataError: It cannot be read, or has fewer.
+    """
+    try:
+        data = stream.read(size)
+    except (OSError, http.client.HTTPException) as error:
+        raise DataError(f"shards: {url}: {error}") from error
+    if len(data) != size:
+        raise DataError(f"shard {url} ends too early: it was not copied or written whole")
+    return data

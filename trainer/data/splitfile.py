@@ -69,8 +69,10 @@ def read_split_file(path: Path, column: str = "split") -> SplitTable:
     return SplitTable(part_of, {row[key]: row[group] or "" for row in rows} if group else {})
 
 
-def write_split_file(path: Path, samples: Sequence[Sample], part_of: Mapping[str, str]) -> None:
-    """Writes id, split and group of each sample; read back with `read_split_file`.
+def write_split_file(
+    path: Path, samples: Sequence[Sample], part_of: Mapping[str, str], name_of: Mapping[str, str] | None = None
+) -> None:
+    """Writes id, split and group of each sample, under other names where `name_of` gives them.
 
     Raises:
         DataError: The file cannot be written.
@@ -79,6 +81,6 @@ def write_split_file(path: Path, samples: Sequence[Sample], part_of: Mapping[str
         with path.open("w", newline="", encoding="utf-8") as stream:
             writer = csv.writer(stream, lineterminator="\n")
             writer.writerow(("id", "split", "group"))
-            writer.writerows((s.name, part_of.get(s.name, ""), s.group) for s in samples)
+            writer.writerows(((name_of or {}).get(s.name, s.name), part_of.get(s.name, ""), s.group) for s in samples)
     except OSError as error:
         raise DataError(f"split file {path}: {error.strerror}") from error

@@ -1,65 +1,89 @@
-"""Pictures decoded and shrunk once, kept on disk, and shared by all processes that train on them.
+"""Pictures decoded and shrunk once: one array file each, shared by all processes that train on them.
 
-A store is a folder of packs (`trainer.data.pack`). What is asked for and in no pack yet is decoded into a new one; a
-picture or label map that changed is noticed by its digest and decoded again.
+Decoding a 24-megapixel JPEG takes longer than a training step on it. A file is named after all that its content follows
+from (`LabeledSet.digest`, greatest size, label policy), so a source that changed is decoded again. Files are written
+whole and never changed; one that was cut short does not open and is written again.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import os
 import re
 import shutil
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, overload, runtime_checkable
+from typing import overload
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
 
 from landing.errors import DataError
-from trainer.data.cache import CachedSample
-from trainer.data.pack import INDEX, Pack, PackWriter, StoredSample, plan
-from trainer.data.samples import LabeledSet, Sample, UnknownPolicy
+from landing.types import ByteArray
+from trainer.data.samples import IGNORE, LabeledSet, Sample, UnknownPolicy
+from trainer.files import locked, whole_file
+from trainer.progress import in_threads
 
-_PACK = "pack-"
-_LOOK_AGAIN_S = 0.2
+CENTRES_PER_CLASS = 32
+"""Pixels of each class that are kept with a picture, for crops centred on a class."""
+
+SPARE_BYTES = 64 << 20
+"""Disk space left free for others."""
+
+_SUFFIX = ".safetensors"
 
 
-class StoredPictures(Sequence[CachedSample]):
-    """Pictures of a store, in the order asked for. Small to hand to a loader process.
+@dataclass(frozen=True)
+class DecodedSample:
+    """A sample ready to be varied.
 
-    Args:
-        places: The pack of each, and its number in it.
+    Attributes:
+        name: Of the sample.
+        image: BGR uint8 (H, W, 3).
+        labels: uint8 (H, W).
+        centres: Some pixels of every class, int32 (n, 3); see `centres_of`.
     """
 
-    def __init__(self, places: Sequence[tuple[Pack, int]]) -> None:
-        self._places = tuple(places)
+    name: str
+    image: ByteArray
+    labels: ByteArray
+    centres: npt.NDArray[np.int32]
+
+
+class StoredSamples(Sequence[DecodedSample]):
+    """Samples of a store, in the order asked for; pixels are read when one is taken.
+
+    Attributes:
+        centres: Of each sample; see `centres_of`.
+        counts: Pixels of each label value in each sample, int64 (samples, 256).
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[tuple[str, Path]],
+        centres: Sequence[npt.NDArray[np.int32]],
+        counts: npt.NDArray[np.int64],
+    ) -> None:
+        self._samples = list(samples)
+        self.centres = list(centres)
+        self.counts = counts
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._samples)
 
     @overload
-    def __getitem__(self, index: int) -> StoredSample: ...
+    def __getitem__(self, index: int) -> DecodedSample: ...
     @overload
-    def __getitem__(self, index: slice) -> StoredPictures: ...
-    def __getitem__(self, index: int | slice) -> StoredSample | StoredPictures:
+    def __getitem__(self, index: slice) -> StoredSamples: ...
+    def __getitem__(self, index: int | slice) -> DecodedSample | StoredSamples:
         if isinstance(index, slice):
-            return StoredPictures(self._places[index])
-        pack, number = self._places[index]
-        return pack.sample(number)
-
-    def digests(self) -> list[str]:
-        """What each picture was made from; see `Entry.digest`."""
-        return [pack.entries[number].digest for pack, number in self._places]
-
-
-@runtime_checkable
-class Ready(Protocol):
-    """A data set whose pictures are decoded already."""
-
-    def pictures_within(self, samples: Sequence[Sample], limit_wh: tuple[int, int]) -> StoredPictures | None:
-        """The pictures, or None if one is larger than the limit."""
+            return StoredSamples(self._samples[index], self.centres[index], self.counts[index])
+        name, path = self._samples[index]
+        with safe_open(path, "numpy") as tensors:
+            return DecodedSample(name, tensors.get_tensor("image"), tensors.get_tensor("labels"), self.centres[index])
 
 
 def open_or_prepare(
@@ -70,132 +94,115 @@ def open_or_prepare(
     folder: str | Path,
     done: Callable[[], None] = lambda: None,
     threads: int = 0,
-) -> StoredPictures:
-    """Decoded pictures out of a store, which first gets what it does not hold yet.
+) -> StoredSamples:
+    """Decoded samples out of a store, which first gets those that it lacks.
 
     Safe to call from several processes at once: one decodes, the others wait for it.
 
     Args:
-        data: The set the samples are of.
-        samples: Which.
+        data: Set of the samples.
+        samples: Samples wanted.
         limit_wh: Greatest size kept, pixels; pictures are shrunk to fit, never enlarged.
-        unknown: What becomes of labels the taxonomy does not know.
-        folder: Where stores are kept; this one is a folder in it, by name and size.
-        done: Called for each picture that is ready.
+        unknown: Policy for labels that the taxonomy lacks.
+        folder: Folder of stores; this one is a folder in it, by name and size.
+        done: Called for each sample that is ready.
         threads: Decoding threads; 0 for one per core.
 
     Raises:
-        DataError: A picture cannot be read, or the folder cannot be written.
+        DataError: A picture cannot be read, or the folder cannot be written or is too full.
     """
-    ready = data.pictures_within(samples, limit_wh) if isinstance(data, Ready) else None
-    if ready is not None:
-        for _ in samples:
-            done()
-        return ready
     name = re.sub(r"[^A-Za-z0-9.+-]+", "-", data.name)
     root = Path(folder) / f"{name}-{limit_wh[0]}x{limit_wh[1]}"
-    return fill(root, data, samples, limit_wh, unknown, done, threads)
-
-
-def fill(
-    root: Path,
-    data: LabeledSet,
-    samples: Sequence[Sample],
-    limit_wh: tuple[int, int],
-    unknown: UnknownPolicy,
-    done: Callable[[], None] = lambda: None,
-    threads: int = 0,
-) -> StoredPictures:
-    """As `open_or_prepare`, in exactly this folder.
-
-    Raises:
-        DataError: A picture cannot be read, or the folder cannot be written.
-    """
-    digests = {s.name: _digest(data, s, limit_wh, unknown) for s in samples}
+    paths = {s.name: root / _file_name(data, s, limit_wh, unknown) for s in samples}
     with locked(root):
-        packs = open_packs(root)
-        places = _wanted(packs, digests)
-        missing = [sample for sample in samples if sample.name not in places]
+        facts = {s.name: found for s in samples if (found := _facts(paths[s.name])) is not None}
+        missing = [sample for sample in samples if sample.name not in facts]
         for _ in range(len(samples) - len(missing)):
             done()
         if missing:
-            pack = _new_pack(
-                root, data, missing, digests, limit_wh, unknown, done, threads or len(os.sched_getaffinity(0))
-            )
-            places |= _wanted([pack], digests)
-            _remove_stale(root, packs, digests)
-    return StoredPictures([places[sample.name] for sample in samples])
+            _require_room(data, missing, limit_wh, root)
+
+            def decode(sample: Sample) -> None:
+                facts[sample.name] = _write(paths[sample.name], *shrink(*data.read(sample, unknown), limit_wh))
+
+            in_threads(decode, missing, threads, done)
+            _remove_stale(root, [paths[sample.name] for sample in missing])
+    counts = np.array([facts[s.name][1] for s in samples], np.int64).reshape(len(samples), 256)
+    return StoredSamples([(s.name, paths[s.name]) for s in samples], [facts[s.name][0] for s in samples], counts)
 
 
-def _digest(data: LabeledSet, sample: Sample, limit_wh: tuple[int, int], unknown: UnknownPolicy) -> str:
-    text = f"{data.digest(sample)} {limit_wh[0]}x{limit_wh[1]} {unknown}"
-    return hashlib.sha256(text.encode()).hexdigest()
+def _file_name(data: LabeledSet, sample: Sample, limit_wh: tuple[int, int], unknown: UnknownPolicy) -> str:
+    content = f"{data.digest(sample)} {limit_wh[0]}x{limit_wh[1]} {unknown}"
+    hashes = [hashlib.sha256(text.encode()).hexdigest() for text in (sample.name, content)]
+    return f"{hashes[0][:16]}-{hashes[1][:32]}{_SUFFIX}"
 
 
-def open_packs(root: Path) -> list[Pack]:
-    """The finished packs of a store.
-
-    Raises:
-        DataError: One is damaged.
-    """
-    return [Pack(path.parent) for path in sorted(root.glob(f"{_PACK}*/{INDEX}"))]
-
-
-def _wanted(packs: Sequence[Pack], digests: dict[str, str]) -> dict[str, tuple[Pack, int]]:
-    return {
-        entry.name: (pack, number)
-        for pack in packs
-        for number, entry in enumerate(pack.entries)
-        if digests.get(entry.name) == entry.digest
-    }
-
-
-def _new_pack(
-    root: Path,
-    data: LabeledSet,
-    samples: Sequence[Sample],
-    digests: dict[str, str],
-    limit_wh: tuple[int, int],
-    unknown: UnknownPolicy,
-    done: Callable[[], None],
-    threads: int,
-) -> Pack:
-    wanted = [digests[sample.name] for sample in samples]
-    # By its content, so that the same call after a kill finds the half-written folder.
-    folder = root / (_PACK + hashlib.sha256(" ".join(wanted).encode()).hexdigest()[:12])
-    for other in root.glob(f"{_PACK}*"):
-        if other != folder and not (other / INDEX).exists():
-            shutil.rmtree(other)  # a killed run for other pictures; we hold the lock
-    writer = PackWriter(folder, plan(data, samples, wanted, limit_wh))
-    return writer.write(data, samples, limit_wh, unknown, threads, done)
-
-
-def _remove_stale(root: Path, packs: Sequence[Pack], digests: dict[str, str]) -> None:
-    """Removes packs that hold nothing but older versions of these samples."""
-    for pack in packs:
-        if all(digests.get(entry.name, entry.digest) != entry.digest for entry in pack.entries):
-            shutil.rmtree(pack.folder)  # who has it mapped keeps it until then
-
-
-@contextmanager
-def locked(root: Path) -> Iterator[None]:
-    """Holds a folder for one process at a time; the lock of a killed process is free.
-
-    Raises:
-        DataError: The folder cannot be written.
-    """
+def _facts(path: Path) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]] | None:
+    """Centres and pixel counts of a file; None where it is missing or not whole."""
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(root / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise DataError(f"folder {root} for prepared pictures: {error.strerror}") from error
-    try:
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                time.sleep(_LOOK_AGAIN_S)  # another process prepares, with its own progress
-        yield
-    finally:
-        os.close(descriptor)
+        with safe_open(path, "numpy") as tensors:
+            return tensors.get_tensor("centres"), tensors.get_tensor("counts")
+    except (FileNotFoundError, SafetensorError):
+        return None
+
+
+def _write(path: Path, image: ByteArray, labels: ByteArray) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    centres, counts = centres_of(labels), np.bincount(labels.ravel(), minlength=256).astype(np.int64)
+    arrays = {"image": image, "labels": labels, "centres": centres, "counts": counts}
+    with whole_file(path) as stream:
+        stream.write(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
+    return centres, counts
+
+
+def _require_room(data: LabeledSet, samples: Sequence[Sample], limit_wh: tuple[int, int], root: Path) -> None:
+    needed = sum(4 * w * h for w, h in (shrunk_wh(data.size_wh(sample), limit_wh) for sample in samples))
+    free = shutil.disk_usage(root).free
+    if needed + SPARE_BYTES > free:
+        raise DataError(
+            f"{len(samples)} decoded pictures need {needed / 1e9:.2f} GB in {root}, but its disk has "
+            f"{free / 1e9:.2f} GB free; choose another folder or a smaller size"
+        )
+
+
+def _remove_stale(root: Path, written: Sequence[Path]) -> None:
+    """Removes earlier versions of samples that were decoded anew; who has one open keeps it until then."""
+    current = {path.name.partition("-")[0]: path for path in written}
+    for path in root.glob(f"*{_SUFFIX}"):
+        if current.get(path.name.partition("-")[0], path) != path:
+            path.unlink(missing_ok=True)
+
+
+def shrunk_wh(size_wh: tuple[int, int], limit_wh: tuple[int, int]) -> tuple[int, int]:
+    """Size that fits a limit, with the same proportions; never larger than it was."""
+    scale = min(limit_wh[0] / size_wh[0], limit_wh[1] / size_wh[1], 1.0)
+    return max(1, round(size_wh[0] * scale)), max(1, round(size_wh[1] * scale))
+
+
+def shrink(image: ByteArray, labels: ByteArray, limit_wh: tuple[int, int]) -> tuple[ByteArray, ByteArray]:
+    """Picture and labels scaled down to fit a size; never scaled up."""
+    size = shrunk_wh((labels.shape[1], labels.shape[0]), limit_wh)
+    if size == (labels.shape[1], labels.shape[0]):
+        return image, labels
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    small_labels = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST_EXACT)
+    return np.asarray(small, dtype=np.uint8), np.asarray(small_labels, dtype=np.uint8)
+
+
+def centres_of(labels: ByteArray) -> npt.NDArray[np.int32]:
+    """Some pixels of every class in a label map, int32 (n, 3): column, row, class id.
+
+    At most `CENTRES_PER_CLASS` of each class, evenly spaced in reading order: a lake does not crowd out a person, and
+    the same map always gives the same pixels.
+    """
+    flat = labels.ravel()
+    present = np.flatnonzero(np.bincount(flat, minlength=256)[:IGNORE])
+    picks = []
+    for value in present:
+        places = np.flatnonzero(flat == value)
+        count = min(CENTRES_PER_CLASS, len(places))
+        # The middles of `count` equal stretches, so no class is drawn from its edge pixels alone.
+        chosen = places[(2 * np.arange(count) + 1) * len(places) // (2 * count)]
+        rows, columns = np.divmod(chosen, labels.shape[1])
+        picks.append(np.column_stack([columns, rows, np.full(count, value)]))
+    found = np.concatenate(picks) if picks else np.empty((0, 3))
+    return np.ascontiguousarray(found, dtype=np.int32)

@@ -1,0 +1,206 @@
+"""The view of a photograph: where its camera was, where it looked, and how large things are in it.
+
+One place decides this for `edge look`. Every value keeps the name of its source. A view that looks too flat, whose
+direction is not known or whose scale is not known is refused; nothing is assumed without being asked.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from edge.lens import camera_for_size
+from edge.look.photo import Fact, PhotoFacts
+from landing.camera import CameraModel, Mount
+from landing.errors import CameraError, InvalidValueError
+from landing.types import Pose
+
+LEVEL = (1.0, 0.0, 0.0, 0.0)
+
+LEAST_DOWN_DEG = 45.0
+"""A camera that looked less far down shows ground that is too far away and too flat to judge."""
+
+MOST_ROLL_DEG = 45.0
+SAME_SHAPE = 0.02
+"""Pictures whose aspect ratios differ by less are of one shape."""
+
+ASSUMED = "--assume-nadir"
+UNKNOWN = Fact(-90.0, "nowhere")
+"""Pitch of a view that is refused because nothing says it."""
+
+AGREE = 0.05
+"""Sources of the focal length that differ by more disagree."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the user says of all pictures; it stands before what a file says.
+
+    Attributes:
+        height_agl_m: Height above ground, m.
+        hfov_deg: Horizontal field of view of the pictures as they are, degrees.
+        calibration: Calibrated camera; its mount is not used.
+        pitch_deg: Pitch of the camera, -90 straight down, degrees.
+        assume_nadir: A view whose pitch is not known looks straight down.
+    """
+
+    height_agl_m: float | None = None
+    hfov_deg: float | None = None
+    calibration: CameraModel | None = None
+    pitch_deg: float | None = None
+    assume_nadir: bool = False
+
+
+@dataclass(frozen=True)
+class View:
+    """A view that can be decided on, or the reason why not.
+
+    Attributes:
+        camera: Lens and mount for the picture as it is.
+        height_agl_m: Height above ground, m.
+        source: Where height, lens and pitch are known from, one line.
+        notes: Disagreements and assumptions, a line each.
+        refused: Why this view is not decided on; None where it is.
+    """
+
+    camera: CameraModel
+    height_agl_m: float
+    source: str
+    notes: tuple[str, ...] = ()
+    refused: str | None = None
+
+    def pose_at(self, at_ns: int) -> Pose:
+        """Pose of a level vehicle above the origin."""
+        return Pose(at_ns, LEVEL, (0.0, 0.0, -self.height_agl_m), self.height_agl_m)
+
+
+class UnknownViewError(CameraError):
+    """A picture says too little to place its camera, and nobody else does."""
+
+
+def view_of(size_px: tuple[int, int], facts: PhotoFacts, given: Given) -> View:
+    """Decide what a picture shows.
+
+    Args:
+        size_px: Width and height of the picture, px.
+        facts: From its file.
+        given: By the user.
+
+    Raises:
+        UnknownViewError: Height or field of view is neither in the file nor given, or the file's height is none above
+            ground.
+    """
+    height = _height(facts, given)
+    pitch = _pitch(facts, given)
+    notes: list[str] = []
+    lens, lens_notes, cropped = _lens(size_px, facts, given)
+    notes += lens_notes
+    refused = cropped
+    if pitch is None:
+        refused = refused or (
+            "the file does not say where the camera looked; give --assume-nadir if it looked straight down, "
+            "or --pitch-deg"
+        )
+        pitch = UNKNOWN
+    roll_deg = 0.0
+    if facts.roll_deg is not None and abs(facts.roll_deg.value) <= MOST_ROLL_DEG:
+        roll_deg = facts.roll_deg.value
+    elif facts.roll_deg is not None and abs(facts.roll_deg.value) < 180.0 - MOST_ROLL_DEG:
+        refused = refused or f"the camera was rolled by {facts.roll_deg.value:g} degrees ({facts.roll_deg.source})"
+    down_deg = math.degrees(math.asin(math.sin(math.radians(-pitch.value))))
+    if down_deg < LEAST_DOWN_DEG:
+        refused = refused or (
+            f"pitch {pitch.value:g} degrees ({pitch.source}): the camera looked {down_deg:.0f} degrees below the "
+            f"horizon, at least {LEAST_DOWN_DEG:g} are needed; if the file is wrong give --pitch-deg"
+        )
+    if pitch.source == ASSUMED:
+        notes.append("pitch is not known: taken as straight down, since --assume-nadir says so")
+    if facts.turn_deg:
+        notes.append(f"stored as taken; viewers turn it by {facts.turn_deg} degrees (EXIF Orientation)")
+    mount = Mount(roll_deg=roll_deg, pitch_deg=pitch.value)
+    camera = replace(lens.camera, mount=mount)
+    source = (
+        f"height {height.value:g} m from {height.source}, horizontal field of view {camera.hfov_deg:.1f} degrees from "
+        f"{lens.source}, "
+    )
+    source += "pitch not known" if pitch is UNKNOWN else f"pitch {pitch.value:g} degrees from {pitch.source}"
+    return View(camera, height.value, source, tuple(notes), refused)
+
+
+@dataclass(frozen=True)
+class _Lens:
+    camera: CameraModel
+    source: str
+
+
+def _height(facts: PhotoFacts, given: Given) -> Fact:
+    if given.height_agl_m is not None:
+        return Fact(given.height_agl_m, "--height-agl-m")
+    for fact in (facts.above_ground_m, facts.above_take_off_m):
+        if fact is None:
+            continue
+        if fact.value > 0:
+            return fact
+        raise UnknownViewError(
+            f"{fact.source} is {fact.value:g} m: no height above ground (a vehicle may fly lower than its take-off "
+            "point); give it with --height-agl-m"
+        )
+    sea = facts.above_sea_m
+    words = f" Its GPS altitude {sea.value:.0f} m is above the sea, not above the ground." if sea is not None else ""
+    raise UnknownViewError(f"the height above ground is not in the file; give it with --height-agl-m.{words}")
+
+
+def _pitch(facts: PhotoFacts, given: Given) -> Fact | None:
+    if given.pitch_deg is not None:
+        return Fact(given.pitch_deg, "--pitch-deg")
+    if facts.pitch_deg is not None:
+        return facts.pitch_deg
+    return Fact(-90.0, ASSUMED) if given.assume_nadir else None
+
+
+def _lens(size_px: tuple[int, int], facts: PhotoFacts, given: Given) -> tuple[_Lens, list[str], str | None]:
+    """Lens for the picture as it is, notes, and why its scale is not known.
+
+    A picture that was made smaller keeps its shape, and one that was turned swaps its sides. Of a crop only a bound is
+    known: it shows at most as much ground as the whole picture made small until it just covers the crop.
+    """
+    width_px, height_px = size_px
+    if given.hfov_deg is not None:
+        return _Lens(CameraModel.from_hfov(width_px, height_px, given.hfov_deg), "--hfov-deg"), [], None
+    if given.calibration is not None:
+        return _Lens(camera_for_size(given.calibration, width_px, height_px), "--calibration"), [], None
+    if not facts.focals_px:
+        raise UnknownViewError("the field of view is not in the file; give it with --hfov-deg or --calibration")
+    taken = facts.taken_px or size_px
+    if (_shape(taken) > 1 and _shape(size_px) < 1) or (_shape(taken) < 1 and _shape(size_px) > 1):
+        taken = (taken[1], taken[0])
+    scale = max(width_px / taken[0], height_px / taken[1])
+    cropped = None
+    if abs(_shape(taken) / _shape(size_px) - 1.0) > SAME_SHAPE:
+        cropped = (
+            f"the picture is {width_px}x{height_px} px, its EXIF says {taken[0]}x{taken[1]}: another shape, so it was "
+            "cropped and its scale is not known; give --hfov-deg, or take the picture as it came from the camera"
+        )
+    chosen = facts.focals_px[0]
+    notes = [
+        f"{other.source} means {_hfov_deg(taken, other):.1f} degrees, {chosen.source} {_hfov_deg(taken, chosen):.1f}: "
+        "the second is used"
+        for other in facts.focals_px[1:]
+        if abs(other.value / chosen.value - 1.0) > AGREE
+    ]
+    focal_px = chosen.value * scale
+    try:
+        camera = CameraModel(
+            width_px, height_px, focal_px, focal_px, (width_px - 1) / 2, (height_px - 1) / 2, mount=Mount()
+        )
+    except InvalidValueError as error:
+        raise UnknownViewError(f"{chosen.source}: {error}; give --hfov-deg") from error
+    return _Lens(camera, chosen.source), notes, cropped
+
+
+def _shape(size_px: tuple[int, int]) -> float:
+    return size_px[0] / size_px[1]
+
+
+def _hfov_deg(taken_px: tuple[int, int], focal: Fact) -> float:
+    return math.degrees(2 * math.atan(taken_px[0] / 2 / focal.value))

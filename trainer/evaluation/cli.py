@@ -1,0 +1,211 @@
+"""`trainer evaluate`, `calibrate` and `predict`. Torch is imported inside the commands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from landing.errors import InvalidValueError
+from landing.settings import DecisionSettings
+from trainer.options import checked, data_choice, options, split_options
+
+_FILE = click.Path(path_type=Path)
+
+_machine_options = options(
+    click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1."),
+    click.option(
+        "--precision",
+        default="float32",
+        show_default=True,
+        type=click.Choice(("float32", "bfloat16")),
+        help="Of the network; bfloat16 is quicker on a GPU and on CPUs that have it.",
+    ),
+)
+
+_view_options = options(
+    click.option(
+        "--height-m",
+        type=click.FloatRange(1.0, 500.0),
+        default=None,
+        help="From how high the pictures are taken to be taken, m.  [default: what is "
+        "assumed of the data set, said in the report]",
+    ),
+    click.option(
+        "--hfov-deg",
+        type=click.FloatRange(2.0, 160.0),
+        default=None,
+        help="Their horizontal field of view, degrees.  [default: likewise]",
+    ),
+    click.option(
+        "--vehicle-radius-m", type=float, default=None, help="Of the circle that holds the vehicle, m.  [default: 0.5]"
+    ),
+    click.option("--margin-m", type=float, default=None, help="Extra radius of a site, m.  [default: 0.5]"),
+)
+
+
+@click.command(name="evaluate")
+@click.argument("checkpoints", metavar="CKPT.PT...", nargs=-1, required=True, type=_FILE)
+@click.option("--data", "folders", multiple=True, metavar="DIR", help="Labelled pictures.")
+@click.option(
+    "--part",
+    default="test",
+    show_default=True,
+    type=click.Choice(("train", "val", "test", "all")),
+    help="Part of the split.",
+)
+@click.option(
+    "--out", required=True, type=_FILE, metavar="DIR", help="Where report.html, results.json and results.md go."
+)
+@click.option(
+    "--also",
+    multiple=True,
+    type=_FILE,
+    metavar="RESULTS.JSON",
+    help="Earlier results to put beside, such as those of another split.",
+)
+@click.option(
+    "--recalibrate",
+    is_flag=True,
+    help="Choose temperature and thresholds on val anew; else only where a checkpoint has none.",
+)
+@_machine_options
+@_view_options
+@split_options
+def evaluate_command(
+    checkpoints: tuple[Path, ...],
+    folders: tuple[str, ...],
+    part: str,
+    out: Path,
+    also: tuple[Path, ...],
+    recalibrate: bool,
+    device: str,
+    precision: str,
+    height_m: float | None,
+    hfov_deg: float | None,
+    **values: Any,
+) -> None:
+    """Judge checkpoints on labelled pictures, side by side, and write a report."""
+    settings = _decision(values)
+    choice = data_choice(folders, values)
+    from trainer.evaluation.evaluate import EvaluateOptions, evaluate
+    from trainer.evaluation.results import summary, title
+
+    columns = evaluate(
+        checkpoints,
+        choice,
+        out,
+        EvaluateOptions(part, device, precision, recalibrate, height_m, hfov_deg, settings, also),
+    )
+    for k, column in enumerate(columns):
+        click.echo(title(column))
+        for row in summary(columns):
+            if row.heading:
+                click.echo(f"  {row.label}")
+            else:
+                click.echo(f"    {row.label:<28}{row.cells[k]}")
+
+
+@click.command(name="calibrate")
+@click.argument("checkpoint", metavar="CKPT.PT", type=_FILE)
+@click.option("--data", "folders", multiple=True, metavar="DIR", help="Labelled pictures.")
+@click.option(
+    "-o", "--output", default=None, type=_FILE, metavar="FILE", help="Write here instead of over the checkpoint."
+)
+@click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    metavar="NAME=SHARE",
+    help="Of the operating point: recall on val of person, vehicle (0.95), obstacle, water (0.9); "
+    "at most false_safe (0.04) and site_false_safe (0).",
+)
+@_machine_options
+@_view_options
+@split_options
+def calibrate_command(
+    checkpoint: Path,
+    folders: tuple[str, ...],
+    output: Path | None,
+    targets: tuple[str, ...],
+    device: str,
+    precision: str,
+    height_m: float | None,
+    hfov_deg: float | None,
+    **values: Any,
+) -> None:
+    """Fit the temperature and choose the thresholds on val; the checkpoint keeps them."""
+    settings = _decision(values)
+    choice = data_choice(folders, values)
+    wanted = _targets(targets)
+    from trainer.checkpoint import Checkpoint
+    from trainer.data.choice import open_and_split
+    from trainer.evaluation.calibrate import calibrate_checkpoint
+    from trainer.evaluation.measure import SiteAssumptions
+    from trainer.evaluation.thresholds import Targets
+    from trainer.evaluation.view import assumed_view
+
+    data, split = open_and_split(choice)
+    view = assumed_view(Checkpoint.load(checkpoint).taxonomy, height_m, hfov_deg)
+    calibrate_checkpoint(
+        checkpoint,
+        data,
+        split,
+        device,
+        parts=("val",),
+        unknown=choice.unknown_labels,
+        precision=precision,
+        split_column=choice.split_column if choice.split_files else "",
+        ground=SiteAssumptions(view, settings),
+        targets=Targets(**wanted),
+        output=output,
+    )
+    click.echo(f"wrote {output or checkpoint}")
+
+
+@click.command(name="predict")
+@click.argument("checkpoint", metavar="CKPT.PT", type=_FILE)
+@click.argument("source", metavar="INPUT", type=_FILE)
+@click.option("--out", required=True, type=_FILE, metavar="DIR", help="Where overlays go.")
+@click.option(
+    "--opacity",
+    default=0.5,
+    show_default=True,
+    type=click.FloatRange(0.0, 1.0),
+    help="Of the classes' colours over the picture.",
+)
+@click.option("--masks", is_flag=True, help="Write the class ids as PNG files, too.")
+@click.option("--every", default=1, show_default=True, type=click.IntRange(1), help="Take every n-th picture or frame.")
+@_machine_options
+def predict_command(
+    checkpoint: Path, source: Path, out: Path, opacity: float, masks: bool, every: int, device: str, precision: str
+) -> None:
+    """Draw what a checkpoint sees over a picture, a folder of pictures, or a video."""
+    from trainer.evaluation.predict import PredictOptions, predict
+
+    predict(checkpoint, source, out, PredictOptions(device, precision, opacity, masks, every))
+
+
+def _decision(values: dict[str, Any]) -> DecisionSettings:
+    names = ("vehicle_radius_m", "margin_m")
+    given = {n: v for n in names if (v := values.pop(n)) is not None}
+    settings: DecisionSettings = checked(DecisionSettings, **given)
+    return settings
+
+
+def _targets(pairs: tuple[str, ...]) -> dict[str, float]:
+    known = ("person", "vehicle", "obstacle", "water", "false_safe", "site_false_safe")
+    wanted: dict[str, float] = {}
+    for pair in pairs:
+        name, _, text = pair.partition("=")
+        try:
+            share = float(text)
+        except ValueError:
+            share = -1.0
+        if name not in known or not 0 <= share <= 1:
+            raise InvalidValueError(
+                f"--target {pair!r}: expected NAME=SHARE with a share from 0 to 1 and a name of {', '.join(known)}"
+            )
+        wanted[name] = share
+    return wanted

@@ -1,0 +1,136 @@
+"""`trainer evaluate`: several checkpoints on one part of one split, side by side."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from landing.errors import DataError
+from landing.reading import sha256_of
+from landing.settings import DecisionSettings
+from trainer.checkpoint import Checkpoint
+from trainer.data.choice import open_and_split
+from trainer.evaluation import report, results
+from trainer.evaluation.frames import ReportFrame, chosen, draw
+from trainer.evaluation.measure import EvaluationSet, SiteAssumptions, fit_calibration, measure, require_same_classes
+from trainer.evaluation.predictor import Predictor, choose_device
+from trainer.evaluation.results import Column
+from trainer.evaluation.scoring import score, stored_calibration
+from trainer.evaluation.view import assumed_view
+from trainer.progress import say
+from trainer.recipe import DataChoice
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """What the command line asks for.
+
+    Attributes:
+        part: "train", "val", "test" or "all".
+        device: "auto" or where to compute.
+        precision: "float32" or "bfloat16".
+        recalibrate: Choose temperature and thresholds on val even where a checkpoint has them.
+        height_m: Of the pictures above ground; by default what the data set is taken to be.
+        hfov_deg: Their horizontal field of view, likewise.
+        settings: Of the decision: the vehicle's size and margin.
+        also: Earlier `results.json` to put beside.
+    """
+
+    part: str = "test"
+    device: str = "auto"
+    precision: str = "float32"
+    recalibrate: bool = False
+    height_m: float | None = None
+    hfov_deg: float | None = None
+    settings: DecisionSettings = field(default_factory=DecisionSettings)
+    also: tuple[Path, ...] = ()
+
+
+def evaluate(paths: Sequence[Path], choice: DataChoice, out: Path, options: EvaluateOptions) -> list[Column]:
+    """Judges checkpoints and writes the report.
+
+    Returns:
+        The columns of the report, in its order.
+
+    Raises:
+        DataError: The part is empty, or of other classes than a checkpoint.
+        ModelError: A checkpoint is not usable.
+    """
+    earlier = [column for path in options.also for column in results.read_json(path)]
+    data, split = open_and_split(choice)
+    loaded = [(path, Checkpoint.load(path)) for path in paths]
+    for _path, checkpoint in loaded:  # all are looked at before any is measured
+        require_same_classes(checkpoint, data)
+    samples = data.samples if options.part == "all" else getattr(split, options.part)
+    if not samples:
+        raise DataError(f"the {options.part} part is empty ({split.describe()})")
+    column_of_split = choice.split_column if choice.split_files else ""
+    pictures, val = (
+        EvaluationSet(data, part_samples, choice.unknown_labels, part, split.describe(), column_of_split)
+        for part, part_samples in ((options.part, samples), ("val", split.val))
+    )
+    columns: list[Column] = []
+    frames: dict[str, list[ReportFrame]] = {}
+    truths: dict[str, bool] = {}
+    device = choose_device(options.device)
+    for (path, checkpoint), name in zip(loaded, _names(paths), strict=True):
+        started = time.monotonic()
+        say(f"{name}: {checkpoint.model.architecture}, {options.part} {len(samples)} pictures")
+        view = assumed_view(checkpoint.taxonomy, options.height_m, options.hfov_deg)
+        ground = SiteAssumptions(view, options.settings, truths)
+        predictor = Predictor(checkpoint, device, options.precision)
+        calibration, on_val = stored_calibration(checkpoint), None
+        if calibration is None or options.recalibrate:
+            calibration, on_val = fit_calibration(predictor, val, ground)
+        same = options.part == "val" and on_val is not None
+        measured = (
+            on_val if same and on_val is not None else measure(predictor, pictures, calibration.temperature, ground)
+        )
+        column = score(checkpoint, measured, pictures, calibration).column
+        column |= {
+            "name": name,
+            "id": f"{name} {options.part} {column_of_split}".strip(),
+            "checkpoint": path.name,
+            "sha256": sha256_of(path, "checkpoint"),
+            "calibrated_on": calibration.chosen_on,
+            "warnings": _warnings(checkpoint, data.taxonomy, options, column_of_split),
+            "seconds": round(time.monotonic() - started, 1),
+        }
+        frames[column["id"]] = draw(predictor, pictures, column, chosen(column))
+        columns.append(column)
+    columns = results.in_order([*columns, *_other(earlier, columns)])
+    path = report.write(out, columns, frames)
+    say(f"wrote {path}, {out / report.RESULTS}, {out / report.TABLES}")
+    return columns
+
+
+def _other(earlier: Sequence[Column], columns: Sequence[Column]) -> list[Column]:
+    """Earlier columns that were not made anew."""
+    now = {c["id"] for c in columns}
+    return [c for c in earlier if c["id"] not in now]
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """Short names that tell the checkpoints apart: `run/best` or, in doubt, the whole path."""
+    short = [f"{p.resolve().parent.name}/{p.stem}" for p in paths]
+    return short if len(set(short)) == len(short) else [str(p) for p in paths]
+
+
+def _warnings(checkpoint: Checkpoint, taxonomy: Any, options: EvaluateOptions, split_column: str) -> list[str]:
+    found = []
+    recipe = checkpoint.provenance.get("recipe", "")
+    if split_column and "--split-column" in recipe and (f"--split-column {split_column}" not in recipe):
+        found.append(
+            f"it was trained on another split than {split_column}, so it may have seen these pictures in training"
+        )
+    if options.part in ("train", "all"):
+        found.append("pictures it was trained on are among these")
+    if options.part == "val":
+        found.append("val also chose the checkpoint, its temperature and its thresholds")
+    roles = [c.role for c in checkpoint.taxonomy.classes]
+    if roles != [c.role for c in taxonomy.classes]:
+        found.append("the data gives some classes other roles; the checkpoint's own are used")
+    return found

@@ -1,0 +1,236 @@
+"""One pass of a network over labelled pictures, and what val says of how sure it may be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+
+from landing.errors import DataError
+from landing.settings import DecisionSettings
+from landing.spec import OperatingPoint
+from landing.taxonomy import HAZARD_ROLES, Taxonomy
+from landing.types import ByteArray
+from trainer.checkpoint import Checkpoint
+from trainer.data.samples import IGNORE, LabeledSet, Sample, UnknownPolicy
+from trainer.evaluation.calibration import Reliability, fit_temperature, negative_log_likelihood, sample_places
+from trainer.evaluation.pixel_counts import PixelCounts
+from trainer.evaluation.predictor import Predictor, RoleMerger, as_bytes, strips
+from trainer.evaluation.sites import SiteEvaluator
+from trainer.evaluation.thresholds import Targets, choose
+from trainer.evaluation.view import AssumedView
+from trainer.progress import Progress
+
+_TEMPERATURE_PIXELS = 400_000
+_RELIABILITY_PIXELS = 100_000
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """The labelled pictures of one part.
+
+    Attributes:
+        data: The set they are of.
+        samples: Which of it.
+        unknown: What becomes of label values that the taxonomy does not know.
+        part: "train", "val", "test" or "all".
+        split: The split in words.
+        split_column: The column of the split file, or empty.
+    """
+
+    data: LabeledSet
+    samples: tuple[Sample, ...]
+    unknown: UnknownPolicy = "refuse"
+    part: str = "test"
+    split: str = ""
+    split_column: str = ""
+
+    def read(self, title: str) -> Iterator[tuple[Sample, ByteArray, ByteArray]]:
+        """Decodes them in order, one ahead of its user, with a progress bar.
+
+        Raises:
+            DataError: The part is empty, or a picture cannot be read.
+        """
+        if not self.samples:
+            raise DataError(f"the {self.part} part is empty ({self.split})")
+        queue = iter(self.samples)
+        with ThreadPoolExecutor(1) as pool, Progress(title, len(self.samples), every=50) as bar:
+
+            def ask(count: int) -> list[Any]:
+                return [(s, pool.submit(self.data.read, s, self.unknown)) for s in islice(queue, count)]
+
+            waiting = ask(2)
+            while waiting:
+                sample, decoded = waiting.pop(0)
+                image, labels = decoded.result()
+                waiting += ask(1)
+                yield sample, image, labels
+                bar.step()
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What val says of how sure a model may be.
+
+    Attributes:
+        temperature: Logits are divided by it.
+        operating: The thresholds.
+        chosen_on: Where they come from, in words.
+        nll: Negative log-likelihood on val before and after the temperature, nats; empty where the calibration was only
+            read from a checkpoint.
+    """
+
+    temperature: float
+    operating: OperatingPoint
+    chosen_on: str
+    nll: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class SiteAssumptions:
+    """How sites are judged on pictures.
+
+    Attributes:
+        view: From where they are taken to be taken.
+        settings: Of the decision: the vehicle's size and margin.
+        truths: Filled in with whether the true labels of a picture have a site.
+    """
+
+    view: AssumedView
+    settings: DecisionSettings = field(default_factory=DecisionSettings)
+    truths: dict[str, bool] = field(default_factory=dict)
+
+    def book(self, taxonomy: Taxonomy) -> SiteEvaluator:
+        """An empty book of sites."""
+        return SiteEvaluator(taxonomy, self.view, self.settings, self.truths)
+
+
+@dataclass
+class Measurement:
+    """What one pass over pictures leaves.
+
+    Attributes:
+        tally: Counts.
+        reliability: By "class" or "landable" and "before" or "after" the temperature.
+        book: What sites are decided on.
+    """
+
+    tally: PixelCounts
+    book: SiteEvaluator
+    reliability: dict[str, Reliability] = field(
+        default_factory=lambda: {
+            f"{what}_{when}": Reliability() for what in ("class", "landable") for when in ("before", "after")
+        }
+    )
+
+
+def require_same_classes(checkpoint: Checkpoint, data: LabeledSet) -> None:
+    """Refuses labels whose classes are not the checkpoint's.
+
+    Raises:
+        DataError: They differ.
+    """
+    ours = [c.name for c in checkpoint.taxonomy.classes]
+    theirs = [c.name for c in data.taxonomy.classes]
+    if ours != theirs:
+        raise DataError(
+            f"the data has taxonomy {data.taxonomy.name!r} ({len(theirs)} classes) but the "
+            f"checkpoint was trained on {checkpoint.taxonomy.name!r} ({len(ours)} classes); give "
+            "the data it was trained for, or the right --taxonomy"
+        )
+
+
+def measure(predictor: Predictor, pictures: EvaluationSet, temperature: float, ground: SiteAssumptions) -> Measurement:
+    """Goes over pictures once and counts everything.
+
+    Raises:
+        DataError: The part is empty, or a picture cannot be read.
+    """
+    taxonomy = predictor.checkpoint.taxonomy
+    found = Measurement(PixelCounts(taxonomy), ground.book(taxonomy))
+    merger: RoleMerger | None = None
+    landable = taxonomy.landable_lut
+    for sample, image, labels in pictures.read(pictures.part):
+        logits, flying = predictor.both(image)
+        merger = merger or RoleMerger(taxonomy, logits.device)
+        size = (labels.shape[1], labels.shape[0])
+        classes = np.empty(labels.shape, np.uint8)
+        planes = np.empty((1 + len(HAZARD_ROLES), *labels.shape), np.uint8)
+        grid = sample_places(labels.shape, _RELIABILITY_PIXELS)
+        for rows, part in strips(logits, size):
+            best, greatest, shares = merger.merge(part, temperature)
+            classes[rows] = best.to(torch.uint8).cpu().numpy()
+            planes[:, rows] = as_bytes(shares)
+            wanted = range(*grid[0].indices(labels.shape[0]))
+            picked = [r - rows.start for r in wanted if rows.start <= r < rows.stop]
+            if not picked:
+                continue
+            spots = torch.tensor(picked, device=part.device)
+            truth = labels[rows][picked][:, grid[1]]
+            _, before, before_shares = merger.merge(part[:, spots][:, :, grid[1]], 1.0)
+            known = truth != IGNORE
+            right = (classes[rows][picked][:, grid[1]] == truth)[known]
+            on_landable = landable[truth][known]
+            for name, probability, true in (
+                ("class_before", before, right),
+                ("class_after", greatest[spots][:, grid[1]], right),
+                ("landable_before", before_shares[0], on_landable),
+                ("landable_after", shares[0][spots][:, grid[1]], on_landable),
+            ):
+                found.reliability[name].add(probability.cpu().numpy()[known], true)
+        found.tally.add(sample.name, sample.group, labels, classes, planes)
+        found.book.add(sample.name, merger.segmentation(flying, temperature), labels)
+    return found
+
+
+def fit_calibration(
+    predictor: Predictor, pictures: EvaluationSet, ground: SiteAssumptions, targets: Targets | None = None
+) -> tuple[Calibration, Measurement]:
+    """Fits the temperature and chooses the operating point.
+
+    Returns:
+        Both, and what was measured on these pictures at that temperature.
+
+    Raises:
+        DataError: The part is empty, has no labelled pixel, or a picture cannot be read.
+    """
+    logits, labels = _labelled_pixels(predictor, pictures)
+    if not len(labels):
+        raise DataError(f"no pixel of the {len(pictures.samples)} pictures of val is labelled")
+    temperature = round(fit_temperature(logits, labels), 4)
+    nll = tuple(negative_log_likelihood(logits, labels, t) for t in (1.0, temperature))
+    measured = measure(predictor, pictures, temperature, ground)
+    where = f"{pictures.part}: {len(pictures.samples)} pictures of {pictures.data.name}"
+    if pictures.split_column:
+        where += f", split {pictures.split_column}"
+    operating = choose(measured.tally, measured.book.counts, where, targets)
+    return Calibration(temperature, operating, where, nll), measured
+
+
+def _labelled_pixels(predictor: Predictor, pictures: EvaluationSet) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits (n, K) and labels (n,) of a regular grid of pixels of all pictures."""
+    most = max(64, _TEMPERATURE_PIXELS // max(1, len(pictures.samples)))
+    logits, labels = [], []
+    for _sample, image, truth in pictures.read("temperature"):
+        rows, columns = sample_places(truth.shape, most)
+        wanted = truth[rows, columns]
+        size = (truth.shape[1], truth.shape[0])
+        low = predictor.logits(image)
+        parts = []
+        for part_rows, part in strips(low, size):
+            picked = [
+                r - part_rows.start
+                for r in range(*rows.indices(truth.shape[0]))
+                if part_rows.start <= r < part_rows.stop
+            ]
+            if picked:
+                parts.append(part[:, picked][:, :, columns])
+        known = torch.from_numpy(wanted != IGNORE)
+        logits.append(torch.cat(parts, 1).cpu()[:, known].T)
+        labels.append(torch.from_numpy(wanted)[known])
+    return torch.cat(logits), torch.cat(labels)

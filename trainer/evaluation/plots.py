@@ -1,0 +1,118 @@
+"""The report's diagrams, as PNG."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from landing.taxonomy import HAZARD_ROLES, Role
+from trainer.evaluation.results import Column, title
+
+# Okabe and Ito's palette: told apart with any colour vision; line styles repeat the difference.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_STYLES = ("-", "--", "-.", ":")
+_ROLE_ORDER = (Role.LANDABLE, *HAZARD_ROLES, Role.IGNORE)
+_DPI = 110
+
+
+def confusion(column: Column) -> bytes:
+    """Confusion matrix, each row the shares of a true class, classes sorted by role."""
+    classes = column["classes"]
+    rank = {role.value: k for k, role in enumerate(_ROLE_ORDER)}
+    order = sorted(range(len(classes)), key=lambda k: (rank[classes[k]["role"]], k))
+    counts = np.asarray(column["confusion"], float)[np.ix_(order, order)]
+    totals = counts.sum(1, keepdims=True)
+    shares = np.divide(counts, totals, out=np.full_like(counts, np.nan), where=totals > 0)
+    side = 2.2 + 0.36 * len(order)
+    figure = Figure(figsize=(side + 0.6, side), dpi=_DPI, layout="constrained")
+    axes = figure.add_subplot()
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    names = [classes[k]["name"] for k in order]
+    axes.set_xticks(range(len(order)), names, rotation=90, fontsize=8)
+    axes.set_yticks(range(len(order)), names, fontsize=8)
+    axes.set(xlabel="predicted", ylabel="true; a row sums to 100 %")
+    for (r, c), share in np.ndenumerate(shares):
+        if share >= 0.005:
+            colour = "white" if share > 0.55 else "black"
+            axes.text(c, r, f"{100 * share:.0f}", ha="center", va="center", fontsize=7, color=colour)
+    roles = [classes[k]["role"] for k in order]
+    for k in range(1, len(order)):
+        if roles[k] != roles[k - 1]:
+            axes.axhline(k - 0.5, color="#888888", linewidth=0.8)
+            axes.axvline(k - 0.5, color="#888888", linewidth=0.8)
+    figure.colorbar(image, ax=axes, shrink=0.6, label="share of the true class")
+    return _png(figure)
+
+
+def reliability(columns: Sequence[Column]) -> bytes:
+    """How often a statement is true against how sure the model is of it."""
+    figure = Figure(figsize=(9.6, 4.6), dpi=_DPI, layout="constrained")
+    heads = {"class": "most probable class is right", "landable": "ground is landable"}
+    for k, (what, label) in enumerate(heads.items()):
+        axes = figure.add_subplot(1, 2, 1 + k)
+        axes.plot([0, 1], [0, 1], color="#999999", linewidth=1, label="honest")
+        for n, column in enumerate(columns):
+            for when, style in (("before", ":"), ("after", "-")):
+                bins = column["reliability"][f"{what}_{when}"]
+                there = np.asarray(bins["share"]) > 0
+                name = f"{title(column)}, {when}" if len(columns) > 1 else f"{when} temperature"
+                ece = 0.0 if bins["ece"] is None else 100 * bins["ece"]
+                axes.plot(
+                    np.asarray(bins["confidence"])[there],
+                    np.asarray(bins["accuracy"])[there],
+                    style,
+                    marker=".",
+                    color=_COLOURS[n % len(_COLOURS)],
+                    label=f"{name}: ECE {ece:.1f} %",
+                )
+        axes.set(
+            xlim=(0, 1),
+            ylim=(0, 1),
+            xlabel=f"stated probability that {label}",
+            ylabel="share of pixels where it is so",
+            aspect="equal",
+        )
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=7, loc="upper left")
+    return _png(figure)
+
+
+def sites(columns: Sequence[Column]) -> bytes:
+    """Site false-safe and abstention over the threshold of landable ground."""
+    figure = Figure(figsize=(9.6, 4.2), dpi=_DPI, layout="constrained")
+    panels = (("false_safe", "sites that hold a hazard, %"), ("abstain", "abstained although the truth has a site, %"))
+    for k, (key, label) in enumerate(panels):
+        axes = figure.add_subplot(1, 2, 1 + k)
+        for n, column in enumerate(columns):
+            curve = [s for s in column["sites"]["curve"] if s[key] is not None]
+            colour = _COLOURS[n % len(_COLOURS)]
+            x = [s["threshold"] for s in curve]
+            axes.plot(
+                x, [100 * s[key]["share"] for s in curve], _STYLES[n % len(_STYLES)], color=colour, label=title(column)
+            )
+            if len(columns) <= 3:
+                axes.fill_between(
+                    x,
+                    [100 * s[key]["low"] for s in curve],
+                    [100 * s[key]["high"] for s in curve],
+                    color=colour,
+                    alpha=0.13,
+                    linewidth=0,
+                )
+            axes.axvline(column["thresholds"]["landable"]["value"], color=colour, linewidth=0.8, linestyle=":")
+        axes.set(xlabel="threshold of landable ground in a frame", ylabel=label)
+        top = max(5.0, axes.get_ylim()[1])
+        axes.set_ylim(-0.03 * top, top)
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=7)
+    return _png(figure)
+
+
+def _png(figure: Any) -> bytes:
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png")
+    return stream.getvalue()

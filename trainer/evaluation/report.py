@@ -1,0 +1,127 @@
+"""The report: one HTML file that opens from disk, with everything in it, and the tables beside."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import jinja2
+
+from landing.errors import TouchdownError
+from trainer.evaluation import plots, results
+from trainer.evaluation.frames import ReportFrame
+from trainer.evaluation.results import Column
+
+REPORT, RESULTS, TABLES = "report.html", "results.json", "results.md"
+FRAMES_FOLDER = "frames"
+_EMBED_LIMIT = 6_000_000
+"""Bytes of frame pictures inside the HTML; further ones lie in a folder beside it."""
+
+KINDS = {
+    "hazard": "Sites that hold a hazard",
+    "best": "Best frames",
+    "median": "Median frames",
+    "worst": "Worst frames",
+}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A frame as the template wants it: where its picture is, and its texts."""
+
+    source: str
+    name: str
+    caption: str
+    alt: str
+
+
+def write(out: Path, columns: Sequence[Column], frames: Mapping[str, Sequence[ReportFrame]]) -> Path:
+    """Writes `report.html`, `results.json` and `results.md` into a folder.
+
+    Args:
+        out: The folder; made if it is not there.
+        columns: Of checkpoints and parts; those of the scene split are shown first.
+        frames: EvaluationSet by the `id` of their column; columns of earlier results have none.
+
+    Returns:
+        The HTML file.
+
+    Raises:
+        TouchdownError: The folder cannot be written.
+    """
+    ordered = results.in_order(columns)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        html = _render(out, ordered, frames)
+        (out / REPORT).write_text(html, "utf-8")
+        (out / TABLES).write_text(results.markdown(ordered), "utf-8")
+        results.write_json(out / RESULTS, ordered)
+    except OSError as error:
+        raise TouchdownError(f"--out {out}: {error.strerror or error}") from error
+    return out / REPORT
+
+
+def _render(out: Path, columns: list[Column], frames: Mapping[str, Sequence[ReportFrame]]) -> str:
+    room = _EMBED_LIMIT
+    sections = []
+    for column in columns:
+        shown: dict[str, list[Shown]] = {kind: [] for kind in KINDS}
+        for frame in frames.get(column["id"], ()):
+            if len(frame.jpeg) <= room:
+                room -= len(frame.jpeg)
+                source = _embedded(frame.jpeg, "jpeg")
+            else:
+                source = _beside(out, column, frame)
+            shown[frame.kind].append(Shown(source, frame.name, frame.caption, frame.alt))
+        sections.append(
+            {
+                "title": results.title(column),
+                "column": column,
+                "confusion": _embedded(plots.confusion(column), "png"),
+                "frames": [(KINDS[kind], kind, items) for kind, items in shown.items() if items],
+                "worst_confusions": _worst_confusions(column),
+            }
+        )
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    text = resources.files("trainer.evaluation").joinpath("report.html.jinja").read_text("utf-8")
+    return environment.from_string(text).render(
+        heads=[results.title(c) for c in columns],
+        columns=columns,
+        summary=results.summary(columns),
+        classes=results.class_rows(columns),
+        colours=[c["color"] for c in columns[0]["classes"]],
+        reliability=_embedded(plots.reliability(columns), "png"),
+        sites=_embedded(plots.sites(columns), "png"),
+        sections=sections,
+        notes=results.notes(columns),
+        share_of=results.share_of,
+    )
+
+
+def _embedded(data: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def _beside(out: Path, column: Column, frame: ReportFrame) -> str:
+    folder = out / FRAMES_FOLDER
+    folder.mkdir(exist_ok=True)
+    name = re.sub(r"[^\w.-]+", "_", f"{column['id']}-{frame.name}") + ".jpg"
+    (folder / name).write_bytes(frame.jpeg)
+    return f"{FRAMES_FOLDER}/{name}"
+
+
+def _worst_confusions(column: Column) -> str:
+    """The largest confusions in words, for those who do not see the picture of the matrix."""
+    names = [c["name"] for c in column["classes"]]
+    found = []
+    for true, row in enumerate(column["confusion"]):
+        total = sum(row)
+        found += [(count / total, names[true], names[k]) for k, count in enumerate(row) if k != true and total]
+    top = sorted(found, reverse=True)[:6]
+    return "; ".join(f"{100 * s:.0f} % of {a} as {b}" for s, a, b in top if s > 0)

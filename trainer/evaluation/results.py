@@ -1,0 +1,235 @@
+"""Results as `results.json` and `results.md`, and the table that the report begins with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from landing import reading
+from landing.errors import DataError
+from landing.taxonomy import HAZARD_ROLES
+
+FORMAT = "touchdown.evaluation.1"
+HONEST_SPLIT = "scene"
+"""Column of the split that keeps whole scenes together; its figures stand first."""
+
+Column = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class SummaryRow:
+    """One line of the summary.
+
+    Attributes:
+        label: What is measured.
+        cells: A text per column.
+        note: What it means.
+        heading: Whether it begins a group of lines.
+    """
+
+    label: str
+    cells: tuple[str, ...]
+    note: str = ""
+    heading: bool = False
+
+
+def write_json(path: Path, columns: Sequence[Column]) -> None:
+    """Writes all columns."""
+    path.write_text(json.dumps({"format": FORMAT, "columns": list(columns)}) + "\n", "utf-8")
+
+
+def read_json(path: Path) -> list[Column]:
+    """The columns of an earlier `results.json`.
+
+    Raises:
+        DataError: Missing, or something else.
+    """
+    content = reading.read_json(path, "--also", DataError, reading.TABLE_BYTES)
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise DataError(f"--also {path} is no results.json of `touchdown trainer evaluate`")
+    return list(content["columns"])
+
+
+def in_order(columns: Sequence[Column]) -> list[Column]:
+    """Columns with those of the scene split first: what was seen in training cannot help them."""
+    return sorted(columns, key=lambda c: c["split_column"] != HONEST_SPLIT)
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A figure, or that there is none."""
+    return "none" if value is None else f"{value:.{digits}f}"
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """A share as a percentage."""
+    return "none" if value is None else f"{100 * value:.{digits}f} %"
+
+
+def share_of(part: int, whole: int, shown: dict[str, float] | None) -> str:
+    """A share with its counts and its 95 % interval."""
+    if shown is None:
+        return f"none ({part} of {whole})"
+    interval = f"{100 * shown['low']:.0f} to {100 * shown['high']:.0f} %"
+    return f"{percent(shown['share'])} ({part} of {whole}; {interval})"
+
+
+def title(column: Column) -> str:
+    """Name, part and split of a column."""
+    which = column["split_column"]
+    split = f", {which} split" if which and which != "split" else ""  # the column's plain name
+    return f"{column['name']} ({column['part']}{split})"
+
+
+def summary(columns: Sequence[Column]) -> list[SummaryRow]:
+    """The table of all that matters most, a column per checkpoint and part."""
+
+    def row(label: str, cell: Callable[[Column], str], note: str = "") -> SummaryRow:
+        return SummaryRow(label, tuple(cell(c) for c in columns), note)
+
+    def group(label: str) -> SummaryRow:
+        return SummaryRow(label, ("",) * len(columns), heading=True)
+
+    return [
+        group("Classes, most probable class against label, one confusion matrix over the set"),
+        row("pictures", lambda c: str(c["scores"]["pictures"])),
+        row(
+            "mIoU",
+            _miou,
+            "mean over classes in truth or prediction, no class left out for what "
+            "it means; 95 % by bootstrap over scenes",
+        ),
+        row("mIoU, classes in truth", lambda c: number(c["scores"]["miou_in_truth"])),
+        row("classes", _classes),
+        row("pixel accuracy", lambda c: number(c["scores"]["accuracy"])),
+        *(row(f"{role.value} recall", _argmax_recall(role.value)) for role in HAZARD_ROLES),
+        group("At the operating point, as it flies by default"),
+        row(
+            "thresholds of a frame",
+            _thresholds,
+            "landable, then obstacle / water / person / vehicle; chosen on val, never laxer than the defaults",
+        ),
+        *(row(f"{role.value} recall", _operating_recall(role.value)) for role in HAZARD_ROLES),
+        row(
+            "pixel false-safe",
+            lambda c: percent(c["false_safe"]["all"], 2),
+            "share of labelled pixels that are not landable and would be called free",
+        ),
+        row("... of hazard pixels", lambda c: percent(c["false_safe"]["hazards"], 2)),
+        row("... of person pixels", lambda c: percent(c["false_safe"]["person"], 2)),
+        row(
+            "site false-safe", _site_false_safe, "of the chosen discs, those that hold a pixel of a hazard; 95 % Wilson"
+        ),
+        row("... any pixel not landable", _site_not_landable),
+        row("abstained wrongly", _abstained, "of the pictures whose true labels have a site"),
+        row("abstained rightly", lambda c: str(c["sites"]["operating"]["rightly_abstained"])),
+        group("Calibration"),
+        row("temperature", lambda c: f"{c['temperature']:g}"),
+        row("ECE of the class", _ece("class"), "15 bins, before and after the temperature"),
+        row("ECE of landable", _ece("landable")),
+    ]
+
+
+def _miou(column: Column) -> str:
+    known = column["miou_interval"]
+    text = number(column["scores"]["miou"])
+    return f"{text} ({known[0]:.3f} to {known[1]:.3f})" if known else text
+
+
+def _classes(column: Column) -> str:
+    s = column["scores"]
+    return f"{s['classes']}: {s['classes_in_truth']} in truth, {s['classes_counted']} counted"
+
+
+def _thresholds(column: Column) -> str:
+    shown = column["thresholds"]
+    hazards = " / ".join(f"{shown[r.value]['value']:.2f}" for r in HAZARD_ROLES)
+    return f"{shown['landable']['value']:.2f}; {hazards}"
+
+
+def _argmax_recall(role: str) -> Callable[[Column], str]:
+    return lambda c: number(c["recall"][role]["argmax"])
+
+
+def _operating_recall(role: str) -> Callable[[Column], str]:
+    return lambda c: number(c["recall"][role]["operating"])
+
+
+def _ece(what: str) -> Callable[[Column], str]:
+    def cell(column: Column) -> str:
+        before, after = (column["reliability"][f"{what}_{w}"]["ece"] for w in ("before", "after"))
+        return f"{percent(before)} → {percent(after)}"
+
+    return cell
+
+
+def _site_false_safe(column: Column) -> str:
+    s = column["sites"]["operating"]
+    return share_of(s["with_hazard"], s["sites"], s["false_safe"])
+
+
+def _site_not_landable(column: Column) -> str:
+    s = column["sites"]["operating"]
+    return share_of(s["with_not_landable"], s["sites"], s["not_landable"])
+
+
+def _abstained(column: Column) -> str:
+    s = column["sites"]["operating"]
+    return share_of(s["missed"], s["with_truth_site"], s["abstain"])
+
+
+def class_rows(columns: Sequence[Column]) -> list[SummaryRow]:
+    """IoU of each class; the classes of the first column, as all have the same."""
+    return [
+        SummaryRow(k["name"], tuple(number(c["scores"]["class_iou"].get(k["name"])) for c in columns), k["role"])
+        for k in columns[0]["classes"]
+    ]
+
+
+def notes(columns: Sequence[Column]) -> list[str]:
+    """What a reader must know to take the figures for what they are."""
+    found: list[str] = []
+    for c in columns:
+        name = title(c)
+        if c["calibrated_on"]:
+            found.append(f"{name}: temperature and thresholds from {c['calibrated_on']}.")
+        found += [f"{name}: cannot be met on val: {u}." for u in c["operating"]["unmet"]]
+        found += [f"{name}: {w}." for w in c["warnings"]]
+        found.append(
+            f"{name}: sites as seen from {c['sites']['view']}; a disc has {c['sites']['disc_m']:g} "
+            "m radius (vehicle and margin)."
+        )
+    for terms in dict.fromkeys(c["terms"] for c in columns if c["terms"]):
+        found.append(f"Pictures: {terms}.")
+    return list(dict.fromkeys(found))
+
+
+def markdown(columns: Sequence[Column]) -> str:
+    """All tables as Markdown."""
+    heads = [title(c) for c in columns]
+    lines = ["# Evaluation", "", *_table("", heads, summary(columns)), "", "## IoU by class", ""]
+    lines += _table("class", heads, class_rows(columns))
+    lines += ["", "## Sites by threshold of landable ground", ""]
+    for c in columns:
+        lines += [f"### {title(c)}", ""]
+        lines += ["| threshold | sites | hold a hazard | abstained wrongly | rightly |"]
+        lines += ["|---|---|---|---|---|"]
+        for s in c["sites"]["curve"]:
+            lines.append(
+                f"| {s['threshold']:.2f} | {s['sites']} of {s['pictures']} | "
+                f"{share_of(s['with_hazard'], s['sites'], s['false_safe'])} | "
+                f"{share_of(s['missed'], s['with_truth_site'], s['abstain'])} | "
+                f"{s['rightly_abstained']} |"
+            )
+        lines.append("")
+    return "\n".join([*lines, "## Notes", "", *(f"* {n}" for n in notes(columns))]) + "\n"
+
+
+def _table(corner: str, heads: Sequence[str], rows: Sequence[SummaryRow]) -> list[str]:
+    lines = [f"| {corner} | " + " | ".join(heads) + " |", "|---|" + "---|" * len(heads)]
+    for row in rows:
+        label = f"**{row.label}**" if row.heading else row.label
+        lines.append(f"| {label} | " + " | ".join(row.cells) + " |")
+    return lines

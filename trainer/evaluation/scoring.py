@@ -1,0 +1,151 @@
+"""What is said of a checkpoint on a part of a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from landing.operating import thresholds_in_force
+from landing.settings import DecisionSection
+from landing.spec import OperatingPoint
+from landing.taxonomy import HAZARD_ROLES, Role
+from trainer.checkpoint import Checkpoint
+from trainer.evaluation.measure import Calibration, EvaluationSet, Measurement
+from trainer.evaluation.pixel_counts import PixelCounts, byte_of, mean_iou
+from trainer.evaluation.sites import SiteCount, SiteOutcome
+from trainer.evaluation.thresholds import false_safe_shares, landable_candidates
+from trainer.metrics import Scores
+
+_BOOTSTRAP = 1000
+
+
+@dataclass(frozen=True)
+class CheckpointScores:
+    """All that is said of one checkpoint on one part.
+
+    Attributes:
+        column: For `results.json`, see `results`.
+        scores: At argmax.
+        outcomes: What is decided on each picture at the thresholds in force.
+    """
+
+    column: dict[str, Any]
+    scores: Scores
+    outcomes: list[SiteOutcome]
+
+
+def score(
+    checkpoint: Checkpoint, measured: Measurement, pictures: EvaluationSet, calibration: Calibration
+) -> CheckpointScores:
+    """Puts what was measured into figures.
+
+    Args:
+        checkpoint: That was measured.
+        measured: At the calibration's temperature.
+        pictures: On these.
+        calibration: Its thresholds, as far as they fly by default, are what is judged.
+    """
+    tally, book = measured.tally, measured.book
+    settings, thresholds = thresholds_in_force(DecisionSection(), calibration.operating)
+    hazards = {role: t.value for t in thresholds for role in HAZARD_ROLES if t.role is role}
+    landable = settings.frame_landable_probability
+    matrix = tally.matrix
+    scores = Scores.of(matrix, tally.taxonomy, len(tally.pictures))
+    (outcomes,) = book.outcomes(hazards, [landable])
+    curve = book.counts(hazards, landable_candidates())
+    by_name = {o.name: o for o in outcomes}
+    column: dict[str, Any] = {
+        "architecture": checkpoint.model.architecture,
+        "input": list(checkpoint.model.input_wh),
+        "epoch": checkpoint.epoch,
+        "trained_on": checkpoint.provenance.get("trained_on", ""),
+        "recipe": checkpoint.provenance.get("recipe", ""),
+        "terms": pictures.data.terms,
+        "data": pictures.data.name,
+        "part": pictures.part,
+        "split": pictures.split,
+        "split_column": pictures.split_column,
+        "classes": [{"name": c.name, "role": c.role.value, "color": _hex(c.color_rgb)} for c in tally.taxonomy.classes],
+        "scores": scores.to_mapping(),
+        "miou_interval": interval(tally),
+        "confusion": matrix.tolist(),
+        "temperature": calibration.temperature,
+        "nll": list(calibration.nll),
+        "operating": calibration.operating.model_dump(mode="json"),
+        "thresholds": {t.role.value: {"value": t.value, "source": t.source, "asked": t.asked} for t in thresholds},
+        "recall": {
+            role.value: {
+                "pixels": tally.pixels_of(role),
+                "argmax": scores.role_recall[role.value],
+                "operating": tally.recall(role, hazards[role]),
+            }
+            for role in HAZARD_ROLES
+        },
+        "false_safe": false_safe(tally, hazards, landable),
+        "reliability": {name: r.to_mapping() for name, r in measured.reliability.items()},
+        "sites": {
+            "view": book.view.describe(),
+            "height_m": book.view.height_m,
+            "hfov_deg": book.view.hfov_deg,
+            "disc_m": book.settings.required_radius_m,
+            "operating": SiteCount.of(landable, outcomes).to_mapping(),
+            "curve": [count.to_mapping() for count in curve],
+        },
+        "pictures": [
+            {
+                "name": p.name,
+                "group": p.group,
+                "miou": round(p.miou, 4),
+                "site": vars(o.disc) if o.disc else None,
+                "truth_has_site": o.truth_has_site,
+            }
+            for p in tally.pictures
+            for o in [by_name[p.name]]
+        ],
+    }
+    return CheckpointScores(column, scores, outcomes)
+
+
+def false_safe(tally: PixelCounts, hazards: Mapping[Role, float], landable: float) -> dict[str, float | None]:
+    """Shares of pixels called free at thresholds: of all that are not landable, and by role."""
+
+    def share(roles: Sequence[Role]) -> float | None:
+        if not any(tally.pixels_of(role) for role in roles):
+            return None
+        return float(false_safe_shares(tally, hazards, roles)[byte_of(landable)])
+
+    shares = {"all": share((*HAZARD_ROLES, Role.IGNORE)), "hazards": share(HAZARD_ROLES)}
+    return shares | {role.value: share((role,)) for role in (*HAZARD_ROLES, Role.IGNORE)}
+
+
+def interval(tally: PixelCounts, seed: int = 0) -> list[float] | None:
+    """95 % bootstrap interval of mIoU over scenes (whole groups: their pictures are alike).
+
+    None with fewer than two groups.
+    """
+    groups = sorted({p.group for p in tally.pictures})
+    if len(groups) < 2:
+        return None
+    by_group = np.stack(
+        [sum((p.matrix for p in tally.pictures if p.group == g), start=0 * tally.matrix) for g in groups]
+    )
+    rng = np.random.default_rng(seed)
+    weights = rng.multinomial(len(groups), [1 / len(groups)] * len(groups), size=_BOOTSTRAP)
+    drawn = [mean_iou(np.tensordot(w, by_group, 1)) for w in weights]
+    return [round(float(v), 4) for v in np.percentile(drawn, (2.5, 97.5))]
+
+
+def stored_calibration(checkpoint: Checkpoint) -> Calibration | None:
+    """What a checkpoint carries of an earlier calibration; None where it has none."""
+    kept, temperature = checkpoint.metrics.get("operating"), checkpoint.metrics.get("temperature")
+    if not kept or not temperature:
+        return None
+    operating = OperatingPoint.model_validate(kept)
+    return Calibration(float(temperature), operating, operating.chosen_on)
+
+
+def _hex(color_rgb: tuple[int, int, int]) -> str:
+    return "#" + "".join(f"{part:02x}" for part in color_rgb)

@@ -1,0 +1,294 @@
+"""Site false-safe: how often the disc that the landing decision chooses holds a hazard.
+
+The code that flies decides (`landing.groundmap`, `landing.picker`: specks, noise filter, projection, clearances,
+largest region), on each picture alone, as from a level camera over flat ground. Data sets rarely say from where a
+picture was taken, so the view is an assumption that every figure depends on, and that stands beside it.
+
+`landable` thresholds are of the frame's own probability: in flight, where a view adds evidence for as long as it lasts,
+they are where evidence turns from against to for (see `landing.operating`).
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from landing.camera import CameraModel
+from landing.groundmap import GroundMap
+from landing.merge import segmentation_from_labels
+from landing.operating import SETTING_OF
+from landing.picker import Candidate, clean_regions, clearance_grid, hazard_clearance_grid, pick
+from landing.settings import DecisionSettings
+from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
+from landing.types import ByteArray, Pose, Segmentation
+from trainer.data.samples import IGNORE
+from trainer.evaluation.view import AssumedView
+
+Z_95 = 1.959964
+
+
+@dataclass(frozen=True)
+class SiteDisc:
+    """A chosen site on a picture.
+
+    Attributes:
+        u_px, v_px, radius_px: In pixels of the label map.
+        clearance_m: Free radius that the decision found.
+        hazard_px: Labelled pixels of hazard roles within the radius.
+        not_landable_px: Labelled pixels that are not landable within it.
+        disc_px: Pixels within it.
+    """
+
+    u_px: float
+    v_px: float
+    radius_px: float
+    clearance_m: float
+    hazard_px: int
+    not_landable_px: int
+    disc_px: int
+
+
+@dataclass(frozen=True)
+class SiteOutcome:
+    """What was decided on a picture.
+
+    Attributes:
+        name: Of the sample.
+        disc: The site, or None where the decision abstains.
+        truth_has_site: Whether the true labels, decided on by the same code, have one.
+    """
+
+    name: str
+    disc: SiteDisc | None
+    truth_has_site: bool
+
+
+@dataclass(frozen=True)
+class SiteCount:
+    """Sites on a set of pictures at one threshold of landable ground.
+
+    Attributes:
+        threshold: Of landable ground.
+        pictures: All of them.
+        with_truth_site: EvaluationSet whose true labels have a site.
+        sites: EvaluationSet with a chosen site.
+        with_hazard: Sites that hold a pixel of a hazard role.
+        with_not_landable: Sites that hold any pixel that is not landable.
+        where_truth_has_none: Sites chosen where the truth has none: too near something, or worse.
+        missed: Abstained although the truth has a site.
+        rightly_abstained: Abstained where the truth has none.
+    """
+
+    threshold: float
+    pictures: int
+    with_truth_site: int
+    sites: int
+    with_hazard: int
+    with_not_landable: int
+    where_truth_has_none: int
+    missed: int
+    rightly_abstained: int
+
+    @classmethod
+    def of(cls, threshold: float, outcomes: Sequence[SiteOutcome]) -> SiteCount:
+        """Counts outcomes."""
+        discs = [o.disc for o in outcomes if o.disc is not None]
+        return cls(
+            threshold=threshold,
+            pictures=len(outcomes),
+            with_truth_site=sum(o.truth_has_site for o in outcomes),
+            sites=len(discs),
+            with_hazard=sum(d.hazard_px > 0 for d in discs),
+            with_not_landable=sum(d.not_landable_px > 0 for d in discs),
+            where_truth_has_none=sum(o.disc is not None and not o.truth_has_site for o in outcomes),
+            missed=sum(o.disc is None and o.truth_has_site for o in outcomes),
+            rightly_abstained=sum(o.disc is None and not o.truth_has_site for o in outcomes),
+        )
+
+    def to_mapping(self) -> dict[str, object]:
+        """For JSON: the counts, and the rates with their Wilson 95 % intervals."""
+        return {
+            **vars(self),
+            "false_safe": rate(self.with_hazard, self.sites),
+            "not_landable": rate(self.with_not_landable, self.sites),
+            "abstain": rate(self.missed, self.with_truth_site),
+            "abstain_of_all": rate(self.pictures - self.sites, self.pictures),
+        }
+
+
+def rate(part: int, whole: int) -> dict[str, float] | None:
+    """A share with its Wilson 95 % interval; None of nothing.
+
+    E. B. Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
+    """
+    if whole == 0:
+        return None
+    share, z2 = part / whole, Z_95**2
+    centre = (share + z2 / (2 * whole)) / (1 + z2 / whole)
+    half = Z_95 / (1 + z2 / whole)
+    half *= math.sqrt(share * (1 - share) / whole + z2 / (4 * whole**2))
+    low = 0.0 if part == 0 else max(0.0, centre - half)
+    high = 1.0 if part == whole else min(1.0, centre + half)
+    return {"share": share, "low": low, "high": high}
+
+
+@dataclass(frozen=True)
+class _PackedPicture:
+    """A picture's merged maps and labels, packed: they are mostly flat, a tenth is left."""
+
+    name: str
+    planes: bytes
+    planes_shape: tuple[int, ...]
+    labels: bytes
+    labels_shape: tuple[int, ...]
+    truth_has_site: bool
+
+
+class SiteEvaluator:
+    """Keeps what sites are decided on, so that any thresholds can be tried.
+
+    Args:
+        taxonomy: Roles and clearances.
+        view: Assumed of the pictures.
+        settings: Of the decision; its thresholds are replaced by those tried.
+        truths: Whether the true labels have a site, by name, to share among books of the same pictures.
+    """
+
+    def __init__(
+        self,
+        taxonomy: Taxonomy,
+        view: AssumedView,
+        settings: DecisionSettings | None = None,
+        truths: dict[str, bool] | None = None,
+    ) -> None:
+        self.taxonomy = taxonomy
+        self.view = view
+        self.settings = (settings or DecisionSettings()).single_look()
+        self._kept: list[_PackedPicture] = []
+        hazards = [i for role in HAZARD_ROLES for i in taxonomy.ids_of(role)]
+        self._hazard = np.zeros(256, np.bool_)
+        self._hazard[hazards] = True
+        self._not_landable = ~taxonomy.landable_lut
+        self._not_landable[IGNORE] = False
+        self._truths: dict[str, bool] = {} if truths is None else truths
+
+    def add(self, name: str, segmentation: Segmentation, labels: ByteArray) -> None:
+        """Keeps a picture.
+
+        Args:
+            name: Of the sample.
+            segmentation: What the network says of it.
+            labels: True classes, uint8 (H, W), of the whole picture.
+        """
+        if name not in self._truths:
+            truth = segmentation_from_labels(labels, self.taxonomy)
+            # Labels are certain: no noise to filter, and any threshold decides alike.
+            certain = self.settings.model_copy(
+                update={"evidence": self.settings.evidence.model_copy(update={"smoothing_px": 1})}
+            )
+            camera = self.view.camera(labels.shape[1], labels.shape[0])
+            (found,) = decide(
+                truth, self.taxonomy, camera, self.view.pose, certain, {role: 0.5 for role in HAZARD_ROLES}, [0.5]
+            )
+            self._truths[name] = found is not None
+        planes = np.concatenate([segmentation.landable[None], segmentation.hazards])
+        self._kept.append(
+            _PackedPicture(
+                name,
+                zlib.compress(planes.tobytes(), 1),
+                planes.shape,
+                zlib.compress(labels.tobytes(), 1),
+                labels.shape,
+                self._truths[name],
+            )
+        )
+
+    def outcomes(self, hazards: Mapping[Role, float], landable: Sequence[float]) -> list[list[SiteOutcome]]:
+        """What is decided on each picture, for each threshold of landable ground."""
+        results: list[list[SiteOutcome]] = [[] for _ in landable]
+        for kept in self._kept:
+            planes = np.frombuffer(zlib.decompress(kept.planes), np.uint8)
+            planes = planes.reshape(kept.planes_shape)
+            labels = np.frombuffer(zlib.decompress(kept.labels), np.uint8)
+            labels = labels.reshape(kept.labels_shape)
+            segmentation = Segmentation(np.zeros_like(planes[0]), planes[0], planes[1:])
+            camera = self.view.camera(labels.shape[1], labels.shape[0])
+            found = decide(segmentation, self.taxonomy, camera, self.view.pose, self.settings, hazards, landable)
+            for result, candidate in zip(results, found, strict=True):
+                disc = None if candidate is None else self._judge(candidate, camera, labels)
+                result.append(SiteOutcome(kept.name, disc, kept.truth_has_site))
+        return results
+
+    def counts(self, hazards: Mapping[Role, float], landable: Sequence[float]) -> list[SiteCount]:
+        """Sites at each threshold of landable ground."""
+        found = self.outcomes(hazards, landable)
+        return [SiteCount.of(t, outcomes) for t, outcomes in zip(landable, found, strict=True)]
+
+    def _judge(self, site: Candidate, camera: CameraModel, labels: ByteArray) -> SiteDisc:
+        centre = np.array([(site.north_m, site.east_m, 0.0)])
+        u, v = (float(x) for x in camera.pixel_from_ned(centre, self.view.pose)[0])
+        radius = self.settings.required_radius_m * camera.fx / self.view.height_m
+        inside = labels[disc_mask(labels.shape, u, v, radius)]
+        return SiteDisc(
+            u,
+            v,
+            radius,
+            site.clearance_m,
+            int(np.count_nonzero(self._hazard[inside])),
+            int(np.count_nonzero(self._not_landable[inside])),
+            len(inside),
+        )
+
+
+def disc_mask(shape: tuple[int, ...], u_px: float, v_px: float, radius_px: float) -> npt.NDArray[np.bool_]:
+    """Pixels whose centre lies within a circle; a level camera sees a disc on flat ground so."""
+    rows, columns = np.ogrid[: shape[0], : shape[1]]
+    return (columns - u_px) ** 2 + (rows - v_px) ** 2 <= radius_px**2
+
+
+def decide(
+    segmentation: Segmentation,
+    taxonomy: Taxonomy,
+    camera: CameraModel,
+    pose: Pose,
+    settings: DecisionSettings,
+    hazards: Mapping[Role, float],
+    landable: Sequence[float],
+) -> list[Candidate | None]:
+    """The site on one picture for each threshold of landable ground, as `landing.Decider` finds it.
+
+    The picture is projected once; a tried threshold changes only which cells are free.
+
+    Args:
+        segmentation: Of the picture.
+        taxonomy: Clearances.
+        camera: That it was taken with.
+        pose: From where it was taken, over ground at down 0.
+        settings: As of `DecisionSettings.single_look`.
+        hazards: Thresholds of the hazard roles.
+        landable: Thresholds to try, each from 0.5 on.
+    """
+    chosen = settings.model_copy(update={SETTING_OF[r]: t for r, t in hazards.items()})
+    ground = GroundMap(chosen, taxonomy)
+    ground.update(segmentation, camera, pose, 0.0)
+    view = ground.view(segmentation.captured_at_ns)
+    if view is None:
+        return [None] * len(landable)
+    anything = np.zeros_like(view.known)
+    for cells in view.hazards.values():
+        anything |= cells
+    hazard_clearance_m = hazard_clearance_grid(view, taxonomy, chosen)
+    found: list[Candidate | None] = []
+    for threshold in landable:
+        free = view.known & (view.probability >= threshold) & ~anything
+        tried = replace(view, free=free)
+        clearance_m = clearance_grid(tried, hazard_clearance_m)
+        regions = clean_regions(tried, clearance_m, chosen, (0.0, 0.0))
+        best = pick(tried, clearance_m, regions, chosen, (0.0, 0.0), pose.height_agl_m)
+        found.append(best if isinstance(best, Candidate) else None)
+    return found

@@ -1,0 +1,68 @@
+"""Files that appear whole or not at all, and folders that one process at a time writes to."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from landing.errors import DataError
+
+_LOCK_RETRY_S = 0.2
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """Opens a file for writing that takes its name only when it is complete and on the disk.
+
+    After a kill or a power cut there is the old file or the new one.
+
+    Raises:
+        OSError: It cannot be written; what was there before is untouched.
+    """
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with partial.open("wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Holds a folder for one process at a time; the lock of a killed process is free.
+
+    Raises:
+        DataError: The folder cannot be written, or what is done in it fails for want of space.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / ".lock").open("w") as lock:
+            while True:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    time.sleep(_LOCK_RETRY_S)
+            yield
+    except OSError as error:
+        if is_full(error):
+            raise DataError(
+                f"the disk of {folder} became full; what is done is kept: make room and run it again, or choose "
+                "another folder"
+            ) from error
+        raise DataError(f"folder {folder}: {error.strerror or error}") from error
+
+
+def is_full(error: BaseException) -> bool:
+    """True for errors of a full disk or a used-up quota."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
