@@ -26,7 +26,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from firmware_bridge.dialect import enum_words, mavlink
+from firmware_bridge.dialect import command_long, enum_words, mavlink
 from firmware_bridge.vehicle import mode_number
 from landing.command import AnswerKind, CommandAnswer, CommandRequest, FlightCommand, FlyTo, Hold
 from landing.errors import InvalidValueError
@@ -107,19 +107,9 @@ def command_message(command: FlightCommand, to: Addressee, fix: GlobalFix | None
         return _reposition(command.position_ned_m, to, fix)
     name = modes.hold if isinstance(command, Hold) else modes.land[0]
     custom_mode, custom_sub_mode = mode_number(to.autopilot, name)
-    return mavlink.MAVLink_command_long_message(
-        to.system,
-        to.component,
-        mavlink.MAV_CMD_DO_SET_MODE,
-        min(confirmation, 255),
-        float(mavlink.MAV_MODE_FLAG_CUSTOM_MODE_ENABLED),
-        float(custom_mode),
-        float(custom_sub_mode),
-        0.0,
-        0.0,
-        0.0,
-        0.0,
-    )
+    flag = mavlink.MAV_MODE_FLAG_CUSTOM_MODE_ENABLED
+    command_id, tries = mavlink.MAV_CMD_DO_SET_MODE, min(confirmation, 255)
+    return command_long(to.system, to.component, command_id, flag, custom_mode, custom_sub_mode, confirmation=tries)
 
 
 def _reposition(position_ned_m: tuple[float, float, float], to: Addressee, fix: GlobalFix) -> Any:

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from firmware_bridge.commands import RESULT_WORDS
-from firmware_bridge.dialect import mavlink
+from firmware_bridge.dialect import command_long, mavlink
 from firmware_bridge.doctor.tool_connection import ToolConnection
 from firmware_bridge.identity import Identity, identity_of
 from firmware_bridge.messages import HealthState, heartbeat_message
@@ -147,8 +147,7 @@ class Session:
         target = self.telemetry.autopilot
         if target is None:
             return False
-        values = [float(p) for p in parameters] + [0.0] * (7 - len(parameters))
-        return self.send(mavlink.MAVLink_command_long_message(target.system, target.component, command, 0, *values))
+        return self.send(command_long(target.system, target.component, command, *parameters))
 
     def command(self, command: int, *parameters: float, tries: int = 3, timeout_s: float = 1.0) -> int | None:
         """Send a command until it is acknowledged; MAV_RESULT, or None when no answer comes."""
