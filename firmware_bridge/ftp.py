@@ -29,13 +29,7 @@ class Opcode(IntEnum):
     OPEN_FILE_RO = 4
     READ_FILE = 5
     CREATE_FILE = 6
-    WRITE_FILE = 7
-    REMOVE_FILE = 8
-    CREATE_DIRECTORY = 9
-    REMOVE_DIRECTORY = 10
-    OPEN_FILE_WO = 11
-    TRUNCATE_FILE = 12
-    RENAME = 13
+    RENAME = 13  # The numbers between are other ways to write
     CALC_FILE_CRC32 = 14
     BURST_READ_FILE = 15
     ACK = 128

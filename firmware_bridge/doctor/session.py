@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, TypeVar
 
 from firmware_bridge.commands import RESULT_WORDS
@@ -79,9 +78,7 @@ class Session:
     def __enter__(self) -> Session:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._wire.end()
 
     def close(self) -> None:
@@ -235,7 +232,7 @@ class Session:
             return False
         self._heartbeat_ns = 0
         self.telemetry.peers.clear()
-        self.telemetry.reopened(time.monotonic_ns())
+        self.telemetry.streams.restart(time.monotonic_ns())
         self._timesync.restart()
         self._ask_from_ns = time.monotonic_ns() + self._grace_ns
         return True
