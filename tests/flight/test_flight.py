@@ -24,8 +24,8 @@ from edge.blackbox.recording import Recording
 from edge.blackbox.records import Topic
 from landing.taxonomy import Taxonomy
 from sim.flight.daemon import DaemonEvents, daemon_config
+from sim.flight.fly import fly_one
 from sim.flight.plan import SHARED_MACHINE, FlightPlan, FlightResult
-from sim.flight.runs import fly_one
 from sim.vehicle.ground_station import GroundStation
 from sim.vehicle.standin import PLND_PARAMETERS
 from sim.world import procedural, save_world
