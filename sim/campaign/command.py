@@ -11,8 +11,9 @@ from typing import Any
 import click
 from pydantic import BaseModel, ValidationError
 
+from edge.keys import MOVED
 from landing.distribution import install_command
-from landing.settings import AuthoritySettings, DecisionSection, DirectorSettings
+from landing.settings import AuthoritySettings, DecisionSection, DirectorSection
 from sim.campaign.campaign import PlainProgress, run_campaign
 from sim.campaign.policies import POLICIES, policy_named
 from sim.campaign.scene import SPLITS, CampaignError
@@ -71,7 +72,7 @@ def plan_from(
 
 SECTIONS: dict[str, type[BaseModel]] = {
     "decision": DecisionSection,
-    "director": DirectorSettings,
+    "director": DirectorSection,
     "authority": AuthoritySettings,
 }
 
@@ -87,10 +88,16 @@ def _settings(assignments: tuple[str, ...]) -> dict[str, dict[str, Any]]:
         section, _, key = name.partition(".")
         if section not in found or not key or not value:
             raise CampaignError(f"--set {text!r}: expected SECTION.NAME=VALUE with a section of {', '.join(found)}")
+        if name in MOVED:
+            raise CampaignError(f"--set {name}: the setting is {MOVED[name]}")
+        *groups, last = key.split(".")
+        place = found[section]
+        for group in groups:
+            place = place.setdefault(group, {})
         try:
-            found[section][key] = json.loads(value)
+            place[last] = json.loads(value)
         except json.JSONDecodeError:
-            found[section][key] = value
+            place[last] = value
     for section, model in SECTIONS.items():
         try:
             model(**found[section])

@@ -157,7 +157,7 @@ def test_check_warns_of_a_machine_or_camera_that_is_too_slow(tmp_path: Path, mod
         ("max_decision_age_s = 0.0001", "inference", "export int8"),
         ("max_decision_age_s = 0.04", "camera gives", "raise camera.fps"),
     ):
-        config.write_text(f"{text}\n[director]\n{setting}\n")
+        config.write_text(f"{text}\n[expert.director]\n{setting}\n")
         result = call("edge", "check", "--config", config, "--skip-link")
         (line,) = (one for one in result.stdout.splitlines() if one.startswith("warn speed"))
         assert result.returncode == 0 and "too slow: " in line

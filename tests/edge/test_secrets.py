@@ -53,7 +53,7 @@ def test_no_secret_is_written_or_served(tmp_path: Path, model_path: Path, gstrea
     token.chmod(0o600)
     port = free_port()
     with config.open("a") as stream:
-        stream.write('level = "debug"\n[recorder]\nsegment_s = 1.0\n[preview]\n')
+        stream.write('[expert.log]\nlevel = "debug"\n[expert.recorder]\nsegment_s = 1.0\n[preview]\n')
         stream.write(f'listen = "127.0.0.1:{port}"\ntoken_file = "token"\n')
     environment = {**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}"}
     served: list[bytes] = []

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from edge.keys import to_file
 from landing.taxonomy import Taxonomy
 from sim.flight.daemon import toml_value
 from sim.vehicle.autopilot import Mode
@@ -208,7 +209,7 @@ class Bench:
         for name, values in self._settings.items():
             sections.setdefault(name, {}).update(values)
         lines: list[str] = []
-        for name, values in sections.items():
+        for name, values in to_file(sections).items():
             lines += [f"[{name}]", *(f"{key} = {toml_value(v)}" for key, v in values.items())]
         (self.folder / "edge.toml").write_text("\n".join(lines) + "\n", "utf-8")
 
