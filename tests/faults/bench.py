@@ -89,6 +89,7 @@ class Bench:
         self.model = folder / "model.onnx"
         self.model.write_bytes(model.read_bytes())
         self.starts = 0
+        self.since_ns = 0
 
     def __enter__(self) -> Bench:
         try:
@@ -250,13 +251,13 @@ class Bench:
         return int(text[-1]) if text else 0
 
     def events(self, name: str = "") -> list[dict[str, Any]]:
-        """The daemon's events, of one name or all."""
+        """The daemon's events since the test began, of one name or all."""
         path = self.folder / "events.jsonl"
         if not path.exists():
             return []
         whole = path.read_bytes()
         lines = [json.loads(line) for line in whole[: whole.rfind(b"\n") + 1].splitlines()]
-        return [e for e in lines if not name or e["event"] == name]
+        return [e for e in lines if e["mono_ns"] >= self.since_ns and (not name or e["event"] == name)]
 
     def targets_after(self, at_ns: int) -> int:
         """How many targets passed after a time."""
