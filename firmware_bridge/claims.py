@@ -15,7 +15,6 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 from firmware_bridge.connection import Endpoint, parse_connection
 from landing.errors import ConfigError
@@ -31,10 +30,10 @@ class HeldError(ConfigError):
 
 @dataclass(frozen=True)
 class Claim:
-    """What at most one daemon may use."""
+    """Something that at most one daemon may use."""
 
     kind: str  # ``link``, ``recordings`` or ``configuration``
-    what: str  # Which, the same whatever it is called by
+    what: str  # The same whatever it is called by
 
     def __str__(self) -> str:
         return f"{self.kind} {self.what}"
@@ -67,7 +66,7 @@ class Claim:
 
 
 class Claims:
-    """What this process holds; all is let go of at the end of the `with`."""
+    """Claims of this process; all are released at the end of the `with`."""
 
     def __init__(self) -> None:
         self._held: dict[Claim, ExitStack] = {}
@@ -100,14 +99,12 @@ class Claims:
     def __enter__(self) -> Claims:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.take(())
 
 
 def holder_of(claim: Claim) -> str:
-    """Who holds something, in words: process, since when, command; empty when nobody does."""
+    """Return the holder in words: process, age, command; empty when nobody holds it."""
     prefix = f"@{claim.name}"
     found = [line.rpartition(" ")[2] for line in NAMES.read_text("ascii", "replace").splitlines()]
     if prefix not in found:

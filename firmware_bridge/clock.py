@@ -23,7 +23,7 @@ CROSSED_NS = 5_000_000  # The bounds may cross by so much from drift and the rou
 
 @dataclass(frozen=True)
 class ClockReading:
-    """What one time-stamped message told the clock map."""
+    """Result of one time-stamped message."""
 
     offset_ns: int  # Our monotonic time minus the autopilot's boot time, as estimated now
     rebooted: bool  # The boot clock is another one than before: every earlier stamp is void
@@ -34,8 +34,8 @@ class ClockMap:
     """Maps ``time_boot_ms`` to monotonic nanoseconds. Not thread-safe: one reader feeds it.
 
     Args:
-        window_ns: How long a smallest delay is trusted. Longer rides out longer bursts of delay, shorter follows drift
-            (and a simulator that runs slower than real time) more closely.
+        window_ns: Time for which a smallest delay is trusted. Longer rides out longer bursts of delay, shorter follows
+            drift (and a simulator that runs slower than real time) more closely.
         reorder_ms: A stamp older than the newest by no more than this is a reordered datagram, by more it is a reboot.
         step_ns: Stamps that are steadily later than expected by more than this are a reboot too: the autopilot was away
             for longer than its new boot clock shows.
@@ -98,10 +98,6 @@ class ClockMap:
     def update(self, boot_ms: int, arrival_ns: int) -> ClockReading:
         """Learn from one message.
 
-        Args:
-            boot_ms: Its ``time_boot_ms``.
-            arrival_ns: Monotonic time of its arrival.
-
         Returns:
             The offset, with which the message's own stamp is at most its arrival.
         """
@@ -143,11 +139,6 @@ class ClockMap:
         self._upper.add(received_ns - answer_ns, received_ns)
         self._lower.add(answer_ns - sent_ns, received_ns)
         return True
-
-    def to_monotonic_ns(self, boot_ms: int) -> int | None:
-        """Our time of a boot stamp, or None before the first message."""
-        offset_ns = self.offset_ns
-        return None if offset_ns is None else boot_ms * NS_PER_MS + offset_ns
 
     def _is_another_clock(self, boot_ms: int, offset_ns: int, known_ns: int) -> bool:
         """The stamp runs backward, or is from our future."""

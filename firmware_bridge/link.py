@@ -11,14 +11,13 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from types import TracebackType
 from typing import Any
 
-from firmware_bridge import camera_protocol
-from firmware_bridge.channel import Channel, ChannelSettings, Observer
+from firmware_bridge.channel import Channel, Observer
 from firmware_bridge.computer import ComputerMonitor
 from firmware_bridge.computer_sender import ComputerStatusSender
 from firmware_bridge.connection import make_transport
+from firmware_bridge.dialect import mavlink
 from firmware_bridge.dispatcher import LinkDispatcher
 from firmware_bridge.messages import HealthState, Severity, heartbeat_message, statustext_messages
 from firmware_bridge.parameters import NoParameters, ParameterTable
@@ -49,11 +48,6 @@ class FlightLink:
 
     Only the served autopilot moves the pose, and only to it, where it was heard, do targets and commands go. Heartbeats
     and texts go everywhere, and questions are answered wherever they come from.
-
-    Args:
-        settings: How to reach the autopilot, and who else listens.
-        make: Makes the autopilot's transport; replaced in tests.
-        parameters: What ground stations may see and set.
 
     Attributes:
         settings: As given.
@@ -91,27 +85,11 @@ class FlightLink:
     def _make_channels(self, make: Callable[[], Transport] | None) -> tuple[Channel, ...]:
         settings = self.settings
         channels = []
-        names = (settings.connection, *settings.ground_stations)
-        for index, (connection, endpoint) in enumerate(zip(names, settings.endpoints(), strict=True)):
-            is_flight = index == 0
-            channels.append(
-                Channel(
-                    ChannelSettings(
-                        connection=connection,
-                        index=index,
-                        system_id=self._telemetry.own_system,
-                        component_id=settings.component_id,
-                        reconnect_first_s=settings.reconnect_first_s,
-                        reconnect_longest_s=settings.reconnect_longest_s,
-                        limited_intake=not is_flight,
-                    ),
-                    endpoint,
-                    make if is_flight and make else partial(make_transport, endpoint),
-                    self._dispatcher,
-                    self._telemetry.peers if is_flight else PeerTable(),
-                    self._signing,
-                )
-            )
+        for index, endpoint in enumerate(settings.endpoints()):
+            flight = index == 0
+            maker = make if flight and make else partial(make_transport, endpoint)
+            peers = self._telemetry.peers if flight else PeerTable()
+            channels.append(Channel(settings, index, endpoint, maker, self._dispatcher, peers, self._signing))
         return tuple(channels)
 
     # --- life ---
@@ -144,9 +122,7 @@ class FlightLink:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     # --- what is known ---
@@ -160,7 +136,7 @@ class FlightLink:
         return self._telemetry.history.latest(now_ns)
 
     def vehicle(self, now_ns: int) -> VehicleStatus:
-        """What the autopilot last said of itself, and whether it still speaks."""
+        """Return the last reported state of the autopilot, and whether it still speaks."""
         with self._lock:
             return self._telemetry.vehicle.status(now_ns)
 
@@ -234,7 +210,7 @@ class FlightLink:
         """
         result = self._everywhere(heartbeat_message(state))
         if self.settings.video is not None:
-            self._everywhere(camera_protocol.camera_heartbeat(), VIDEO_COMPONENT)
+            self._everywhere(heartbeat_message(HealthState.OK, mavlink.MAV_TYPE_CAMERA), VIDEO_COMPONENT)
         self._computer.wake()
         return result
 
@@ -319,7 +295,7 @@ class FlightLink:
             return self._telemetry.command_tracker.take_answers()
 
     def _refused(self, now_ns: int) -> SendResult | None:
-        """Why nothing may be sent to an autopilot now; the lock is held."""
+        """Return the reason why nothing may be sent to an autopilot now; the lock is held."""
         if self._telemetry.autopilot is None:
             return SendResult(Refusal.NO_AUTOPILOT, "no autopilot heard yet")
         for alarm in self._telemetry.alarms(now_ns):

@@ -19,11 +19,13 @@ import numpy as np
 
 from edge.annotate import annotate, annotate_refusal, way_to
 from edge.cameras import CameraRequest, EndOfStream, make_camera
-from edge.cameras.recordings import PICTURE_SUFFIXES, VIDEO_SUFFIXES, pictures_in, read_picture
+from edge.cameras.recordings import PICTURE_SUFFIXES, RAW_SUFFIXES, VIDEO_SUFFIXES, pictures_in, read_picture
 from edge.log import plain
 from edge.look.labels import judge, label_path
 from edge.look.output import LookOutput
 from edge.look.photo import PhotoFacts, read_facts
+from edge.look.records import gap_record, gap_words, view_record
+from edge.look.sky import sky_fraction
 from edge.look.video_telemetry import TelemetryEntry, VideoTelemetry, telemetry_beside
 from edge.look.view import Given, UnknownViewError, View, view_of
 from edge.pipeline import Pipeline, Step
@@ -33,8 +35,9 @@ from edge.timings import Timings
 from landing.camera import CameraModel, Mount
 from landing.decider import Decider
 from landing.errors import CameraError, DataError
+from landing.obstruction import Gap, largest_gap
 from landing.settings import DecisionSection
-from landing.site import LandingSite
+from landing.site import LandingSite, NoSite, NoSiteReason
 from landing.taxonomy import Taxonomy
 from landing.types import ByteArray, Frame, Pose
 
@@ -162,6 +165,8 @@ class Looker:
 
     def _folder(self, folder: Path, runtime: Runtime, flies: ResolvedDecision) -> None:
         pictures = pictures_in(folder)
+        for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in RAW_SUFFIXES):
+            self._skip(path, "undeveloped (raw): develop it to JPEG, or take the JPEG beside it")
         videos = sorted(p for p in folder.iterdir() if p.suffix.lower() in VIDEO_SUFFIXES)
         if not pictures and not videos:
             raise DataError(f"{folder} holds no pictures ({' '.join(PICTURE_SUFFIXES)})")
@@ -178,7 +183,8 @@ class Looker:
                 self._skip(path, str(error))
                 continue
             frame = Frame(image, 0, time.monotonic_ns())
-            view = self._view(path, (frame.width_px, frame.height_px), read_facts(path))
+            facts = read_facts(path)
+            view = self._view(path, (frame.width_px, frame.height_px), facts, self._sky(facts, image))
             if view is None:
                 continue
             if view.refused is not None:
@@ -189,7 +195,9 @@ class Looker:
             step = pipeline.step(frame, view.pose_at)
             record = self._record(path, path.name, view, view.camera, step)
             if self._output is not None:
-                record["picture"] = self._output.picture(path, annotate(step, view.camera, settings, view.notes))
+                record["picture"] = self._output.picture(
+                    path, annotate(step, view.camera, settings, tuple(record["notes"]))
+                )
             self._done(record, step)
 
     def _video(self, path: Path, runtime: Runtime, flies: ResolvedDecision) -> None:
@@ -201,9 +209,6 @@ class Looker:
             facts = PhotoFacts() if telemetry is None or first is None else telemetry.facts(first, size_px)
             view = self._view(path, size_px, facts)
             if view is None:
-                return
-            if telemetry is None and view.refused is not None:
-                self._refuse(path, path.name, view)
                 return
             if not self.options.independent and (telemetry is None or not telemetry.has_positions):
                 self._note(
@@ -223,8 +228,10 @@ class Looker:
                     continue
                 name = f"{path.name}#{frame.frame_id}"
                 now_ns = frame.captured_at_ns
-                pose = view.pose_at(now_ns)
-                if telemetry is not None:
+                if telemetry is None:
+                    view = view_of(size_px, facts, self.options.given, self._sky(facts, frame.image_bgr))
+                    pose = view.pose_at(now_ns)
+                else:
                     placed = self._frame_view(telemetry, (now_ns - started_ns) * 1e-9, size_px, first)
                     if isinstance(placed, str):
                         self._skip(path, f"{name}: {placed}")
@@ -241,7 +248,7 @@ class Looker:
                 record = self._record(path, name, view, lens, step)
                 if written is not None:
                     record["picture"], writer = written
-                    writer.write(annotate(step, lens, settings, view.notes))
+                    writer.write(annotate(step, lens, settings, tuple(record["notes"])))
                 self._done(record, step)
 
     def _frame_view(
@@ -258,10 +265,16 @@ class Looker:
         except UnknownViewError as error:
             return str(error)
 
-    def _view(self, path: Path, size_px: tuple[int, int], facts: PhotoFacts) -> View | None:
+    def _sky(self, facts: PhotoFacts, image_bgr: ByteArray) -> float:
+        """Part of the picture that is sky, looked for only where the pitch would be assumed."""
+        given = self.options.given
+        assumed = given.assume_nadir and given.pitch_deg is None and facts.pitch_deg is None
+        return sky_fraction(image_bgr, facts.turn_deg) if assumed else 0.0
+
+    def _view(self, path: Path, size_px: tuple[int, int], facts: PhotoFacts, sky: float = 0.0) -> View | None:
         """The view of a picture; None, and a line that says why, where nothing places its camera."""
         try:
-            view = view_of(size_px, facts, self.options.given)
+            view = view_of(size_px, facts, self.options.given, sky)
         except UnknownViewError as error:
             self._skip(path, f"{path.name}: {error}")
             return None
@@ -279,7 +292,7 @@ class Looker:
         self.summary.looked += 1
         self.summary.refused_views += 1
         self.summary.reasons["view"] += 1
-        record = {**_view_record(path, name, view), "no_site": {"reason": "view", "detail": view.refused}}
+        record = {**view_record(path, name, view), "no_site": {"reason": "view", "detail": view.refused}}
         if image_bgr is not None and self._output is not None:
             record["picture"] = self._output.picture(path, annotate_refusal(image_bgr, view.refused or ""))
         self._say(f"{name}: no site: view: {view.refused}")
@@ -287,13 +300,13 @@ class Looker:
 
     def _record(self, path: Path, name: str, view: View, lens: CameraModel, step: Step) -> dict[str, Any]:
         selection = step.decision.selection
-        record = _view_record(path, name, view)
+        record = view_record(path, name, view)
         record["timings_ms"] = {k: round(v, 3) for k, v in step.timings_ms.items() if k != "age"}
         if isinstance(selection, LandingSite):
             assert step.pose is not None  # a site was found from it
             centre = np.array([selection.position_ned_m])
             u, v = lens.pixel_from_ned(centre, step.pose)[0]
-            ahead_m, right_m = way_to(selection, step.pose)
+            ahead_m, right_m = way_to(*selection.position_ned_m[:2], step.pose)
             record["site"] = {
                 "ahead_m": round(ahead_m, 3),
                 "right_m": round(right_m, 3),
@@ -306,7 +319,18 @@ class Looker:
             record.update(self._judged(path, lens, step.pose, selection))
         else:
             record["no_site"] = {"reason": selection.reason.value, "detail": selection.detail}
+            gap = self._gap(selection, step)
+            if gap is not None and step.pose is not None:
+                record["no_site"]["gap"] = gap_record(gap, step.pose)
+                record["notes"].append(gap_words(gap, step.pose))
         return record
+
+    def _gap(self, selection: NoSite, step: Step) -> Gap | None:
+        """The largest gap and what bounds it, where no disc was wide enough."""
+        flies, view, clearance_m = self.summary.flies, step.view, step.clearance_m
+        if selection.reason is not NoSiteReason.TOO_SMALL or view is None or clearance_m is None or flies is None:
+            return None
+        return largest_gap(view, clearance_m, flies.classes, flies.decision.required_radius_m)
 
     def _judged(self, path: Path, lens: CameraModel, pose: Pose, site: LandingSite) -> dict[str, Any]:
         """Hazard pixels of the ground truth within the chosen disc, if there are labels."""
@@ -349,6 +373,8 @@ class Looker:
             reason = record["no_site"]
             summary.reasons[reason["reason"]] += 1
             text = f"no site: {reason['reason']}: {reason['detail']}"
+            if "gap" in reason:
+                text += f"; {record['notes'][-1]}"
         self._say(f"{record['name']}: {text}")
         self._emit(record)
 
@@ -362,18 +388,6 @@ class Looker:
         if text not in self.summary.notes:
             self.summary.notes.append(text)
             self._say(f"({text})")
-
-
-def _view_record(path: Path, name: str, view: View) -> dict[str, Any]:
-    return {
-        "path": str(path),
-        "name": name,
-        "height_agl_m": round(view.height_agl_m, 3),
-        "hfov_deg": round(view.camera.hfov_deg, 3),
-        "pitch_deg": view.camera.mount.pitch_deg,
-        "viewpoint": view.source,
-        "notes": list(view.notes),
-    }
 
 
 def _same(pose: Pose, _at_ns: int) -> Pose:

@@ -9,11 +9,10 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, TypeVar
 
 from firmware_bridge.commands import RESULT_WORDS
-from firmware_bridge.dialect import mavlink
+from firmware_bridge.dialect import command_long, mavlink
 from firmware_bridge.doctor.tool_connection import ToolConnection
 from firmware_bridge.identity import Identity, identity_of
 from firmware_bridge.messages import HealthState, heartbeat_message
@@ -41,10 +40,7 @@ class Session:
     """A context manager; open until its end, and opened again when the connection is lost.
 
     Args:
-        settings: How to reach the autopilot. `tool_settings` makes them for a tool.
-        make: Makes the transport; replaced in tests.
-        silent: See the attribute.
-        grace_s: How long after opening it only listens before it asks for streams.
+        grace_s: After opening, streams are asked for only after this time, s.
 
     Attributes:
         settings: As given.
@@ -82,9 +78,7 @@ class Session:
     def __enter__(self) -> Session:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._wire.end()
 
     def close(self) -> None:
@@ -130,7 +124,7 @@ class Session:
         )
 
     def vehicle(self) -> VehicleStatus:
-        """What the autopilot last said of itself."""
+        """Return the last reported state of the autopilot."""
         return self.telemetry.vehicle.status(time.monotonic_ns())
 
     # --- talk ---
@@ -150,8 +144,7 @@ class Session:
         target = self.telemetry.autopilot
         if target is None:
             return False
-        values = [float(p) for p in parameters] + [0.0] * (7 - len(parameters))
-        return self.send(mavlink.MAVLink_command_long_message(target.system, target.component, command, 0, *values))
+        return self.send(command_long(target.system, target.component, command, *parameters))
 
     def command(self, command: int, *parameters: float, tries: int = 3, timeout_s: float = 1.0) -> int | None:
         """Send a command until it is acknowledged; MAV_RESULT, or None when no answer comes."""
@@ -173,11 +166,7 @@ class Session:
     ) -> T | None:
         """Send and wait for the answer, again and again.
 
-        Args:
-            send: Sends the question.
-            accept: Given each message of the autopilot; its answer, or None to wait on.
-            tries: How often it is sent.
-            timeout_s: How long each answer is waited for.
+        `accept` gets each message of the autopilot and returns its answer, or None to wait on.
         """
         for _ in range(tries):
             answer = self._ask_once(send, accept, timeout_s)
@@ -227,7 +216,7 @@ class Session:
     # --- one turn of the wheel ---
 
     def is_autopilot(self, message: Any) -> bool:
-        """Whether the autopilot served sent it, not another component or vehicle."""
+        """Return whether the autopilot served sent it, not another component or vehicle."""
         known = self.telemetry.autopilot
         return (
             known is not None
@@ -243,7 +232,7 @@ class Session:
             return False
         self._heartbeat_ns = 0
         self.telemetry.peers.clear()
-        self.telemetry.reopened(time.monotonic_ns())
+        self.telemetry.streams.restart(time.monotonic_ns())
         self._timesync.restart()
         self._ask_from_ns = time.monotonic_ns() + self._grace_ns
         return True

@@ -24,6 +24,10 @@ REAL_FPS, SIMULATED_FPS = 10.0, 5.0
 frames take half the time, and are still more than the four a second needed."""
 
 
+PERSON_AWAY_M = 2.0
+"""A touchdown nearer to a person than this is never a success."""
+
+
 class Fault(str, Enum):
     """What may happen in the middle of a landing."""
 
@@ -101,7 +105,7 @@ class FlightPlan:
         vehicle_radius_m: The ground truth must be landable within this radius.
         width_px, height_px, hfov_deg, fps: The camera.
         painted: The camera shows what the ground is, in the colours of its classes.
-        effects: Of the camera, see `sim.camera.process`.
+        effects: Of the camera, by fields of `sim.camera.effects.Effects`.
         threads: Of the network's inference.
         search_s: The pilot gives up hovering without a site after this time.
         lands_anyway: The pilot lands when that time is over, instead of giving up.
@@ -135,11 +139,11 @@ class FlightPlan:
     painted: bool = False
     effects: Mapping[str, float] = field(
         default_factory=lambda: {
-            "noise": 3.0,
-            "exposure": 0.004,
-            "exposure-wobble": 0.05,
+            "noise_sd": 3.0,
+            "exposure_s": 0.004,
+            "exposure_wobble": 0.05,
             "vignetting": 0.15,
-            "lens-blur": 0.6,
+            "lens_blur_px": 0.6,
             "dropped": 0.02,
         }
     )
@@ -152,6 +156,25 @@ class FlightPlan:
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     clock: str = "real"
     ends_when_slow: bool = False
+
+
+@dataclass(frozen=True)
+class TrackPoint:
+    """The true state of the vehicle.
+
+    Attributes:
+        t_s: Since the start of the scene, which is also the world's time.
+        north_m, east_m, height_m: True position over the ground.
+        state: The director's; empty if not known.
+        target_ne_m: Site that is being sent (true ground position as the estimator has it), or None.
+    """
+
+    t_s: float
+    north_m: float
+    east_m: float
+    height_m: float
+    state: str = ""
+    target_ne_m: tuple[float, float] | None = None
 
 
 @dataclass

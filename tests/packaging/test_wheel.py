@@ -14,7 +14,7 @@ import pytest
 from landing.distribution import DISTRIBUTION, VERSION
 from tests.packaging.uv import DRAWING, FLIES, IMPORT_ALL, ROOT, environment, run, uv
 
-pytestmark = pytest.mark.packaging
+pytestmark = [pytest.mark.packaging, pytest.mark.xdist_group("wheel")]
 PACKAGES = {*FLIES, "deploy", "export", "trainer"}
 
 
