@@ -1,20 +1,27 @@
-# Two commands on a fresh machine with Python >= 3.10, make and git:
+# Three commands on a fresh machine with Python >= 3.10, make and git:
 #   make demo   a whole simulated landing, and where its picture is
-#   make test   linters, types, tests, packaging
+#   make check  linters, types and unit tests: under two minutes, after each change
+#   make test   linters, types, all tests, packaging: under ten minutes on two cores, before each commit
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST_ARGS ?=
+PYTEST := $(BIN)/python -m pytest --dist loadgroup
 WHOLE := flight or packaging or browser or sitl
+
+# Processes that run tests: those that compute, those that mostly wait for daemons, flights and browsers.
+CORES := $(shell nproc 2>/dev/null || echo 2)
+COMPUTING ?= $(shell echo $$(( $(CORES) + 2 )))
+WAITING ?= $(shell echo $$(( $(CORES) + 1 )))
 
 # Debian packages that single tests need; without them those tests skip and say so.
 SYSTEM := gstreamer1.0-tools gstreamer1.0-plugins-base openssh-server systemd chromium chromium-driver
 
-.PHONY: help demo test lint types unit system faults clean
+.PHONY: help demo check test lint types unit system faults clean
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -3
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -4
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
@@ -39,6 +46,9 @@ else
 	$(BIN)/touchdown sim land --seed 16 --out out/demo
 endif
 
+check: lint types $(VENV)/.dev
+	$(PYTEST) -n $(CORES) -m "unit and not soak" tests/landing tests/bridge tests/edge tests/sim tests/flight
+
 test: system lint types unit
 
 system:
@@ -61,12 +71,15 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev
 	$(BIN)/mypy
 
-# In two processes: what waits for daemons, browsers and installers for minutes does so in one that has not loaded
-# every native library of the training and export tests before.
+# Two runs beside each other. What waits for daemons, flights, browsers and installers has processes that have not loaded
+# every native library of the training and export tests; what computes takes the time that these leave (nice), and is
+# shown when both are done.
 unit: $(VENV)/.dev
 ifeq ($(PYTEST_ARGS),)
-	@parts=0; $(BIN)/python -m pytest -m "not soak and not ($(WHOLE))" || parts=1; \
-	$(BIN)/python -m pytest -m "not soak and ($(WHOLE))" || parts=1; exit $$parts
+	@mkdir -p out; nice -n 10 $(PYTEST) -n $(COMPUTING) -m "not soak and not ($(WHOLE))" >out/computing.log 2>&1 & computing=$$!; \
+	trap 'kill $$computing' INT TERM; \
+	$(PYTEST) -n $(WAITING) -m "not soak and ($(WHOLE))"; waiting=$$?; \
+	wait $$computing; computing=$$?; cat out/computing.log; exit $$(( waiting + computing > 0 ))
 else
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 endif

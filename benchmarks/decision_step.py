@@ -68,9 +68,9 @@ def recorded(world: str, number: int) -> tuple[list[Step], Taxonomy, CameraModel
     scene = replace(scene, conditions=conditions, intruder=None)
     place: SceneGround = make_scene_ground(scene, plan.setup().decision)
     camera = true_camera(conditions, stream(scene.key, "mount"))
-    eyes = LabelSensor(place.world, camera, load_error_model(), conditions, stream(scene.key, "eyes"))
+    sensor = LabelSensor(place.world, camera, load_error_model(), conditions, stream(scene.key, "eyes"))
     policy = Policy("touchdown", "", Recorder, True)
-    landing = Landing(scene, place.world, place.start_ne_m, eyes, policy, plan.setup())
+    landing = Landing(scene, place.world, place.start_ne_m, sensor, policy, plan.setup())
     flown = landing.fly()
     recorder = landing.pipeline.decider
     assert isinstance(recorder, Recorder)

@@ -17,7 +17,7 @@ import click
 from benchmarks.runner import Figures, benchmark
 from firmware_bridge.pose_history import PoseHistory
 from landing.estimator import FrameShift
-from sim.vehicle.gusty_flight import Estimate, after_reset, feed, fly, reported
+from sim.vehicle.gusty_flight import EstimatorSample, after_reset, feed, fly, reported
 
 RATES_HZ = (4.0, 10.0, 25.0, 50.0)
 TRIALS = 100
@@ -28,7 +28,7 @@ SIZES: dict[str, tuple[FrameShift, ...]] = {
 }
 
 
-def false_resets(truth: list[Estimate], rate_hz: float) -> int:
+def false_resets(truth: list[EstimatorSample], rate_hz: float) -> int:
     """Resets counted in a flight without any."""
     history = PoseHistory()
     for sample, _ in reported(truth, rate_hz, round(rate_hz)):
@@ -41,7 +41,7 @@ def size_of(shift: FrameShift) -> float:
     return abs(math.degrees(shift.yaw_rad)) or math.hypot(*shift.offset_ned_m)
 
 
-def trial(samples: list[Estimate], at: int, shift: FrameShift) -> tuple[bool, float | None]:
+def trial(samples: list[EstimatorSample], at: int, shift: FrameShift) -> tuple[bool, float | None]:
     """One step: whether no pose of the old frame was given for it, and the error of its size.
 
     Returns:
@@ -68,7 +68,7 @@ def trial(samples: list[Estimate], at: int, shift: FrameShift) -> tuple[bool, fl
     return at_once, math.dist(found.point((n + 10.0, e, d)), expected)
 
 
-def steps(hover: list[Estimate], rate_hz: float) -> dict[str, Any]:
+def steps(hover: list[EstimatorSample], rate_hz: float) -> dict[str, Any]:
     """The table of one rate."""
     samples = [s for s, _ in reported(hover, rate_hz, 7)]
     draw = random.Random(round(rate_hz))

@@ -37,7 +37,7 @@ SHARES = (
     "unsafe",
     "person_within_2m",
 )
-TRAPS = "worst:all"
+SCENARIOS = "adversarial:all"
 
 
 def _plan(scenes: int, seed: int, split: str, worlds: str, policies: str) -> Plan:
@@ -99,7 +99,7 @@ def page(result: dict[str, Any]) -> str:
         _row(OURS, ours),
         *(_row(name, figures) for name, figures in result["side_by_side"].items()),
         "",
-        f"Traps (`worst:all`): {passed} of {len(traps)} passed"
+        f"Traps (`adversarial:all`): {passed} of {len(traps)} passed"
         + "".join(f"; {name} not: {said}" for name, (ok, said) in traps.items() if not ok)
         + ".",
         "",
@@ -147,10 +147,10 @@ def _seconds(reaction: dict[str, Any]) -> str:
 @click.option("--page", "target", type=click.Path(path_type=Path), default=RESULTS / "proving_ground.md")
 def main(scenes: int, baselines: int, seed: int, split: str, jobs: int, out: Path, target: Path) -> Figures:
     others = ",".join(name for name in POLICIES if name != OURS)
-    traps = expand_world_spec(TRAPS)
+    traps = expand_world_spec(SCENARIOS)
     flown = {
         "landings": _fly(_plan(scenes, seed, split, "scenes", OURS), out / "landings", jobs),
-        "traps": _fly(_plan(len(traps), seed, split, TRAPS, OURS), out / "traps", jobs),
+        "traps": _fly(_plan(len(traps), seed, split, SCENARIOS, OURS), out / "traps", jobs),
         "baselines": _fly(_plan(min(baselines, scenes), seed, split, "scenes", others), out / "baselines", jobs),
     }
     result = {

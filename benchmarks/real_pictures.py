@@ -17,9 +17,9 @@ import cv2
 import numpy as np
 
 from benchmarks.runner import REAL_DATA, ROOT, Figures, benchmark
-from edge.look import Looker, LookOptions, parse_decision
+from edge.look.looker import Looker, LookOptions, parse_decision
+from edge.look.view import Given
 from edge.runtimes import RuntimeOptions, load_runtime
-from edge.view import Given
 from landing.taxonomy import Taxonomy
 from landing.types import Frame
 from trainer.metrics import Scores, confusion

@@ -47,7 +47,7 @@ from sim.campaign.landing import PRECISION_LANDING, link_settings
 from sim.campaign.ranges import draw_conditions
 from sim.flight.link import InProcessLink
 from sim.vehicle.autopilot import Mode
-from sim.vehicle.autopilot.core import TICK_MS, TICK_S, Autopilot, AutopilotConfig
+from sim.vehicle.autopilot.core import TICK_MS, TICK_S, AutopilotConfig, StandInAutopilot
 from tests.edge import fake_model
 
 WIDTH, HEIGHT = 160, 120
@@ -113,7 +113,7 @@ class Hover:
         config = load_config(path)
         self._now_ns = self._started_ns = time.monotonic_ns()
         conditions = draw_conditions((0, 0))
-        self._autopilot = Autopilot(
+        self._autopilot = StandInAutopilot(
             AutopilotConfig(parameters=PRECISION_LANDING, airborne_height_m=20.0, airborne_mode=Mode.GUIDED)
         )
         self._link = InProcessLink(

@@ -31,10 +31,10 @@ import onnx
 from benchmarks.runner import RESULTS, ROOT, Figures, benchmark, describe, save
 from landing.errors import TouchdownError
 from landing.taxonomy import Taxonomy
-from sim.flight.daemon import EventTail
+from sim.flight.daemon import DaemonEvents
 from sim.flight.plan import Fault, FlightPlan, FlightResult, PlannedFault
 from sim.flight.runs import fly_one
-from sim.vehicle.autopilot_process import FULL_WIND_M
+from sim.vehicle import WIND_FULL_HEIGHT_M
 from sim.world import procedural, save_world
 from tests.edge.fake_model import build
 
@@ -121,7 +121,7 @@ def plan_of(autopilot: str, series: str, seed: int, out: Path) -> FlightPlan:
 
 def decisions_hz(folder: Path) -> float | None:
     """How often the daemon decided, from its first to its last; None when it never did."""
-    tail = EventTail(folder / "events.jsonl")
+    tail = DaemonEvents(folder / "events.jsonl")
     tail.read()
     ready, stop = tail.last("ready"), tail.last("stop")
     if ready is None or stop is None:
@@ -220,7 +220,7 @@ def store(path: Path, series: str, row: dict[str, Any]) -> None:
             "attitude_noise_deg": ATTITUDE_NOISE_DEG,
             "camera_latency_s": LATENCY_S,
             "gust_sd_share_of_wind": GUST_SHARE,
-            "full_wind_from_m": FULL_WIND_M,
+            "full_wind_from_m": WIND_FULL_HEIGHT_M,
             "camera": f"painted, {WIDTH_PX}x{HEIGHT_PX} at 10 Hz, 80 deg",
         }
         document["series"][series] = {"summary": summary(rows), "flights": rows}

@@ -34,8 +34,8 @@ from deploy.manifest import (
     release_name,
 )
 from deploy.prepared import prepare_job
-from deploy.requirements import missing
 from deploy.selftest import SAMPLE_HEIGHT_M, decide, generated_pictures
+from deploy.wheelhouse import require_complete
 from deploy.wheels import read_wheelhouse, require_pinned
 from edge.cameras.recordings import pictures_in
 from edge.config import EdgeConfig
@@ -200,13 +200,7 @@ def _add_software(
         )
         return Versions(touchdown=VERSION, onnxruntime=metadata.version("onnxruntime")), request.target, "installed"
     wheels, target = read_wheelhouse(request.wheels, request.target)
-    lacking = missing(wheels, target)
-    if lacking:
-        raise BundleError(
-            f"--wheels {request.wheels}: {lacking[0]} is needed"
-            + (f" on Python {target.python}" if target.python else "")
-            + " and not there: `touchdown deploy wheels` brings all that is needed"
-        )
+    require_complete(request.wheels, target)
     for wheel in wheels:
         contents.add(f"{WHEEL_FOLDER}/{wheel.path.name}", wheel.path)
     versions = {wheel.name: wheel.version for wheel in wheels}

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
+
+from export.ssh import SshHost, ssh_options
 
 TARGET = click.option("--target", type=click.Choice(["aarch64", "x86-64"]), help="Processor of the drone.")
 PYTHON_VERSION = click.option(
@@ -19,8 +23,6 @@ PRECISION = click.Choice(["fp32", "fp16", "int8"])
 @click.option("--out", required=True, type=click.Path(dir_okay=False), help="Private key file.")
 def keygen(out: str) -> None:
     """Make a pair of keys: FILE stays on this workstation, FILE.pub goes to the drones."""
-    from pathlib import Path
-
     from deploy.keys import generate
 
     public, key = generate(Path(out))
@@ -37,8 +39,6 @@ def keygen(out: str) -> None:
 @click.option("--out", required=True, type=click.Path(file_okay=False), help="Folder to fill.")
 def wheels(project: str, target: str | None, python_version: str, out: str) -> None:
     """Collect the wheels a drone needs, from here, whatever its processor."""
-    from pathlib import Path
-
     from deploy.manifest import Target
     from deploy.wheelhouse import collect
     from deploy.wheels import this_machine
@@ -98,8 +98,6 @@ def bundle(
     Without --wheels and --requirements it brings model and configuration alone (some MB, for a slow link) and runs with
     the touchdown that is on the drone already.
     """
-    from pathlib import Path
-
     from deploy.bundle import BundleRequest, make_bundle
     from deploy.manifest import Target
 
@@ -122,9 +120,7 @@ def bundle(
 @click.command()
 @click.argument("host", metavar="USER@HOST")
 @click.argument("bundle", type=click.Path(dir_okay=False))
-@click.option("--ssh-port", type=click.IntRange(1, 65535), help="Port of the ssh server there.")
-@click.option("--ssh-identity", type=click.Path(dir_okay=False), help="Private key for ssh.")
-@click.option("--ssh-config", type=click.Path(dir_okay=False), help="Configuration for ssh.")
+@ssh_options
 @click.option("--retries", default=5, show_default=True, type=click.IntRange(0), help="Of a lost connection.")
 @click.option(
     "--install",
@@ -138,23 +134,19 @@ def push(
     host: str,
     bundle: str,
     ssh_port: int | None,
-    ssh_identity: str | None,
-    ssh_config: str | None,
+    ssh_identity: Path | None,
+    ssh_config: Path | None,
     retries: int,
     install_words: str,
 ) -> None:
     """Copy a bundle to a drone over ssh; a broken transfer goes on where it broke."""
     import shlex
-    from pathlib import Path
 
     from deploy.push import PushRequest
     from deploy.push import push as run
-    from deploy.ssh import Machine
 
-    machine = Machine(
-        host, ssh_port, Path(ssh_identity) if ssh_identity else None, Path(ssh_config) if ssh_config else None
-    )
-    request = PushRequest(machine, Path(bundle), retries, install=tuple(shlex.split(install_words)))
+    drone = SshHost(host, ssh_port, ssh_identity, ssh_config)
+    request = PushRequest(drone, Path(bundle), retries, install=tuple(shlex.split(install_words)))
     click.echo(f"{host}:{run(request, click.echo)}")
 
 

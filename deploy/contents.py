@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
-from deploy.archive import CHUNK
 from deploy.errors import BundleError
 from deploy.manifest import FileEntry, require_plain_path
-from landing.reading import open_file
+from landing.reading import sha256_of
 
 
 class Contents:
@@ -50,15 +48,7 @@ class Contents:
 
     def entries(self) -> list[tuple[FileEntry, Path]]:
         """Each file with size and digest, sorted by path."""
-        return [(_measured(path, source), source) for path, source in sorted(self._sources.items())]
-
-
-def _measured(path: str, source: Path) -> FileEntry:
-    digest = hashlib.sha256()
-    try:
-        with open_file(source, "file", BundleError) as file:
-            while chunk := file.read(CHUNK):
-                digest.update(chunk)
-            return FileEntry(path=path, size=file.tell(), sha256=digest.hexdigest())
-    except OSError as error:
-        raise BundleError(f"{source} cannot be read: {error.strerror or error}") from error
+        return [
+            (FileEntry(path=path, size=source.stat().st_size, sha256=sha256_of(source, "file", BundleError)), source)
+            for path, source in sorted(self._sources.items())
+        ]

@@ -19,6 +19,7 @@ from deploy.layout import BUNDLE_FOLDER, VENV_FOLDER
 from deploy.manifest import REQUIREMENTS_NAME, BundleManifest
 from deploy.wheels import normalised
 from landing.distribution import DISTRIBUTION
+from landing.errors import last_lines
 
 _PIP_TIMEOUT_S = 1800.0
 _VERSION = "import sys; print(f'{sys.version_info.major}.{sys.version_info.minor}')"
@@ -114,14 +115,6 @@ def run(words: Sequence[str], what: str, timeout_s: float = _PIP_TIMEOUT_S) -> s
 def clean_environ() -> dict[str, str]:
     """This process's environment without what would lead another Python astray."""
     return {name: v for name, v in os.environ.items() if not name.startswith("PYTHON")}
-
-
-def last_lines(text: str) -> str:
-    """The end of an output, as one line; its last error where one is marked."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    marked = [line for line in lines if line.lower().startswith("error: ")]
-    chosen = marked[-1:] or lines[-2:] or ["no reason given"]
-    return " / ".join(chosen).removeprefix("ERROR: ").removeprefix("error: ")[:500]
 
 
 def _require_consistent(pip: list[str], manifest: BundleManifest) -> None:

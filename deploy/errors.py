@@ -15,10 +15,6 @@ class InstallError(TouchdownError):
     """An installation that did not come about; what flew before still flies."""
 
 
-class PushError(TouchdownError):
-    """A bundle that did not reach the other machine."""
-
-
 def disk_words(error: OSError) -> str:
     """An error of the disk, with the next step.
 

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.archive import CHUNK
-from deploy.errors import PushError
-from deploy.ssh import ConnectionLostError, Machine
+from export.ssh import ConnectionLostError, SshError, SshHost
 from landing.reading import open_file
 
 FOLDER = ".cache/touchdown/bundles"
@@ -31,14 +30,14 @@ class PushRequest:
     """What the command line asks for.
 
     Attributes:
-        machine: The drone.
+        host: The drone.
         bundle: File.
         retries: How often a lost connection is tried again.
         pause_s: Before each.
         install: Words of the command that installs it there, the bundle's path left out; empty to copy it only.
     """
 
-    machine: Machine
+    host: SshHost
     bundle: Path
     retries: int = 5
     pause_s: float = 2.0
@@ -57,7 +56,7 @@ def push(request: PushRequest, say: Callable[[str], None], sleep: Callable[[floa
         Where it is over there, from the home folder.
 
     Raises:
-        PushError: It did not arrive, or its installation failed; in the words of the other side.
+        SshError: It did not arrive, or its installation failed; in the words of the other side.
     """
     size, digest = _measured(request.bundle)
     left = request.retries
@@ -72,67 +71,67 @@ def push(request: PushRequest, say: Callable[[str], None], sleep: Callable[[floa
             say(f"{error}; {left + 1} more tries, what arrived is kept")
             sleep(request.pause_s)
     if request.install:
-        say(f"installing on {request.machine.host}")
-        said = request.machine.run([*request.install, target], timeout_s=_INSTALL_TIMEOUT_S)
+        say(f"installing on {request.host.name}")
+        said = request.host.run([*request.install, target], timeout_s=_INSTALL_TIMEOUT_S)
         for line in said.splitlines():
             say(f"  {line}")
     return target
 
 
 def _send(request: PushRequest, size: int, digest: str, say: Callable[[str], None]) -> str:
-    machine = request.machine
+    host = request.host
     target = f"{FOLDER}/{digest[:16]}-{request.bundle.name}"
     partial = f"{target}.partial"
-    if _there(machine, target) == size and _digest_there(machine, target, size) == digest:
-        say(f"{target} is on {machine.host} already")
+    if _there(host, target) == size and _digest_there(host, target, size) == digest:
+        say(f"{target} is on {host.name} already")
         return target
-    machine.run(["mkdir", "-p", FOLDER])
-    offset = _there(machine, partial)
+    host.run(["mkdir", "-p", FOLDER])
+    offset = _there(host, partial)
     if not 0 < offset <= size:
-        machine.run(["rm", "-f", partial])
+        host.run(["rm", "-f", partial])
         offset = 0
-    elif _digest_there(machine, partial, offset) != _measured(request.bundle, offset)[1]:
-        say(f"what {machine.host} has of it is damaged: sent anew")
-        machine.run(["rm", "-f", partial])
+    elif _digest_there(host, partial, offset) != _measured(request.bundle, offset)[1]:
+        say(f"what {host.name} has of it is damaged: sent anew")
+        host.run(["rm", "-f", partial])
         offset = 0
     if offset:
         say(f"resuming at {offset / 1e6:.1f} of {size / 1e6:.1f} MB")
     if offset < size:
-        with open_file(request.bundle, "bundle", PushError) as file:
+        with open_file(request.bundle, "bundle", SshError) as file:
             file.seek(offset)
             began_s = time.monotonic()
-            machine.run(
+            host.run(
                 ["sh", "-c", 'cat >> "$1"', "sh", partial],
                 stdin=file,
                 timeout_s=120.0 + (size - offset) / _SLOWEST_BYTES_S,
             )
             took_s = max(time.monotonic() - began_s, 1e-3)
         say(f"sent {(size - offset) / 1e6:.1f} MB at {(size - offset) / 1e6 / took_s:.1f} MB/s")
-    arrived = _there(machine, partial)
-    if arrived != size or _digest_there(machine, partial, size) != digest:
-        machine.run(["rm", "-f", partial])
-        raise PushError(
-            f"{machine.host}: what arrived is not what was sent ({arrived} of {size} bytes); it "
+    arrived = _there(host, partial)
+    if arrived != size or _digest_there(host, partial, size) != digest:
+        host.run(["rm", "-f", partial])
+        raise SshError(
+            f"{host.name}: what arrived is not what was sent ({arrived} of {size} bytes); it "
             "was removed. Push it again; does another push run?"
         )
-    machine.run(["mv", "-f", partial, target])
-    say(f"{machine.host}:{target} is complete, SHA-256 {digest[:12]}...")
+    host.run(["mv", "-f", partial, target])
+    say(f"{host.name}:{target} is complete, SHA-256 {digest[:12]}...")
     return target
 
 
-def _there(machine: Machine, path: str) -> int:
+def _there(host: SshHost, path: str) -> int:
     """Size of a file over there; 0 when there is none."""
     script = 'if [ -f "$1" ]; then wc -c < "$1"; else echo 0; fi'
-    answer = machine.run(["sh", "-c", script, "sh", path]).strip()
+    answer = host.run(["sh", "-c", script, "sh", path]).strip()
     if not answer.isdigit():
-        raise PushError(f"{machine.host}: wc says {answer[:80]!r}, expected a number")
+        raise SshError(f"{host.name}: wc says {answer[:80]!r}, expected a number")
     return int(answer)
 
 
-def _digest_there(machine: Machine, path: str, size: int) -> str:
+def _digest_there(host: SshHost, path: str, size: int) -> str:
     """SHA-256 of a file's first bytes over there."""
     script = 'head -c "$2" "$1" | sha256sum'
-    answer = machine.run(["sh", "-c", script, "sh", path, str(size)], timeout_s=900.0)
+    answer = host.run(["sh", "-c", script, "sh", path, str(size)], timeout_s=900.0)
     return answer.partition(" ")[0].strip()
 
 
@@ -141,10 +140,10 @@ def _measured(path: Path, most: int | None = None) -> tuple[int, str]:
     digest = hashlib.sha256()
     size = 0
     try:
-        with open_file(path, "bundle", PushError) as file:
+        with open_file(path, "bundle", SshError) as file:
             while chunk := file.read(CHUNK if most is None else min(CHUNK, most - size)):
                 digest.update(chunk)
                 size += len(chunk)
     except OSError as error:
-        raise PushError(f"bundle {path} cannot be read: {error.strerror or error}") from error
+        raise SshError(f"bundle {path} cannot be read: {error.strerror or error}") from error
     return size, digest.hexdigest()

@@ -7,18 +7,18 @@ file was right and all are on the disk.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections import deque
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from deploy.archive import CHUNK, Opened, Sink, open_bundle
-from deploy.durable import sync_folder, write_file
+from deploy.archive import open_bundle
+from deploy.durable import make_folder, sync_folder, write_file
 from deploy.errors import BundleError, InstallError, disk_words
 from deploy.keys import PublicKey
-from deploy.manifest import MANIFEST_NAME, SIGNATURE_NAME, BundleManifest, FileEntry, Target
+from deploy.manifest import MANIFEST_NAME, SIGNATURE_NAME, BundleManifest, Target
+from landing.reading import sha256_of
 
 _RESERVE_BYTES = 64 * 2**20
 _VENV_RATIO = 5
@@ -37,12 +37,9 @@ def verify_bundle(path: Path, trusted: tuple[PublicKey, ...]) -> tuple[BundleMan
     Raises:
         BundleError: It must not be taken; says why.
     """
-
-    def nowhere(_entry: FileEntry) -> Sink:
-        return _ignore
-
     with open_bundle(path, trusted) as bundle:
-        bundle.read_files(nowhere)
+        for _, chunks in bundle.files():
+            deque(chunks, maxlen=0)
         return bundle.manifest, bundle.manifest_bytes
 
 
@@ -119,15 +116,15 @@ def unpack(
         InstallError: Disk full and the like.
     """
     try:
-        with open_bundle(path, trusted) as bundle, ExitStack() as stack:
+        with open_bundle(path, trusted) as bundle:
             if bundle.manifest_bytes != expected:
                 raise BundleError(f"bundle {path} was replaced while it was being installed")
-            folder.mkdir()
-            folder.chmod(0o755)  # whatever the umask
-            writer = _Writer(folder, stack, written)
-            bundle.read_files(writer.open)
-            writer.finish()
-            _write_signed(folder, bundle)
+            make_folder(folder)
+            for entry, chunks in bundle.files():
+                _write(folder / entry.path, chunks)
+                written(entry.path)
+            write_file(folder / MANIFEST_NAME, bundle.manifest_bytes)
+            write_file(folder / SIGNATURE_NAME, bundle.signature)
         for parent, _folders, _files in os.walk(folder, topdown=False):
             sync_folder(Path(parent))
     except OSError as error:
@@ -146,67 +143,19 @@ def damaged(folder: Path, manifest: BundleManifest, expected: bytes) -> str:
         if (folder / MANIFEST_NAME).read_bytes() != expected:
             return MANIFEST_NAME
         for entry in manifest.files:
-            digest = hashlib.sha256()
-            with (folder / entry.path).open("rb") as file:
-                while chunk := file.read(CHUNK):
-                    digest.update(chunk)
-            if digest.hexdigest() != entry.sha256:
+            if sha256_of(folder / entry.path, "file", BundleError) != entry.sha256:
                 return entry.path
-    except OSError as error:
-        return f"{error.filename}: {error.strerror}"
+    except (OSError, BundleError) as error:
+        return str(error)
     return ""
 
 
-class _Writer:
-    """Writes one file after the other, each flushed to the disk before the next."""
-
-    def __init__(self, folder: Path, stack: ExitStack, written: Callable[[str], None]) -> None:
-        self._folder = folder
-        self._descriptor: int | None = None
-        self._path = ""
-        self._written = written
-        stack.callback(self._close)
-
-    def open(self, entry: FileEntry) -> Sink:
-        """Starts the next file."""
-        self.finish()
-        target = self._folder / entry.path
-        self._make_parents(target.parent)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._descriptor = os.open(target, flags, 0o644)
-        self._path = entry.path
-        os.fchmod(self._descriptor, 0o644)
-        return self._write
-
-    def finish(self) -> None:
-        """Flushes and closes the file at hand."""
-        if self._descriptor is not None:
-            os.fsync(self._descriptor)
-            self._close()
-            self._written(self._path)
-
-    def _write(self, data: bytes) -> None:
-        assert self._descriptor is not None
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self._descriptor, view) :]
-
-    def _close(self) -> None:
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
-
-    def _make_parents(self, folder: Path) -> None:
-        if folder != self._folder and not folder.is_dir():
-            self._make_parents(folder.parent)
-            folder.mkdir()
-            folder.chmod(0o755)
-
-
-def _write_signed(folder: Path, bundle: Opened) -> None:
-    write_file(folder / MANIFEST_NAME, bundle.manifest_bytes)
-    write_file(folder / SIGNATURE_NAME, bundle.signature)
-
-
-def _ignore(_data: bytes) -> None:
-    """Where the content goes while a bundle is only checked."""
+def _write(target: Path, chunks: Iterator[bytes]) -> None:
+    """Writes one file and flushes it to the disk."""
+    make_folder(target.parent)
+    with target.open("xb") as file:
+        os.fchmod(file.fileno(), 0o644)  # whatever the umask
+        for chunk in chunks:
+            file.write(chunk)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,65 +1,104 @@
-"""`deploy wheels`: collecting what a drone needs, from here, whatever its processor."""
+"""Wheels for a machine that is not this one: uv resolves for it, pip downloads.
+
+pip alone reads the conditions of requirements (``; python_version < "3.11"``) for the Python it runs in, so it would
+leave out what another Python needs. uv reads them for the target.
+"""
 
 from __future__ import annotations
 
+import importlib.util
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from deploy.errors import BundleError
 from deploy.manifest import Target
-from deploy.requirements import EXTRA, missing
-from deploy.wheels import Wheel, read_wheelhouse
+from deploy.wheels import Wheel, read_wheelhouse, this_machine
 from landing.distribution import DISTRIBUTION
+from landing.errors import last_lines
 
-_PIP_NAMES = {"x86-64": "x86_64", "aarch64": "aarch64"}
-_GLIBC = range(17, 36)
-"""Minor versions of glibc 2 whose wheels are taken: JetPack 6 (Ubuntu 22.04) has 2.35."""
+EXTRA = "deploy"
+"""Of our own wheel: a drone installs bundles itself."""
 
-_MOST_ROUNDS = 8
-"""Of finding out what is missing: requirements of requirements of requirements."""
+_MACHINES = {"x86-64": "x86_64", "aarch64": "aarch64"}
+_GLIBC = 35
+"""Minor version of glibc 2 up to which wheels are taken: that of JetPack 6 (Ubuntu 22.04)."""
+
+_TIMEOUT_S = 1800.0
 
 
 def collect(project: Path, target: Target, out: Path) -> list[Wheel]:
-    """Fills a folder with our wheel and all it needs, for a machine that need not be this one.
+    """Fills a folder with our wheel and all it needs on a target.
 
     Args:
         project: Wheel of touchdown, or its source folder.
-        target: What they are to run on.
-        out: Folder; wheels that are there are kept if they fit.
+        target: Architecture and Python.
+        out: Folder without wheels.
 
     Raises:
-        BundleError: pip finds no wheel for that machine; says which.
+        BundleError: There is no wheel for that machine; says which.
     """
-    # pip takes a name that is no path for a package of the index, and would build a stranger's.
-    source = _project_of(project.resolve())
+    source = _own(project.resolve())
     out.mkdir(parents=True, exist_ok=True)
     if any(out.glob("*.whl")):
         raise BundleError(f"--out {out} holds wheels already: empty it, or choose another folder")
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
-    wheel = source
-    if source.is_dir():
-        _pip([*pip, "wheel", "--quiet", "--no-deps", "--wheel-dir", str(out), str(source)])
-        wheel = next(out.glob(f"{DISTRIBUTION.replace('-', '_')}-*.whl")).resolve()
-    machine = _PIP_NAMES[target.architecture]
-    words = [*pip, "download", "--quiet", "--dest", str(out), "--only-binary=:all:"]
-    words += ["--python-version", target.python, "--implementation", "cp"]
-    words += ["--abi", f"cp{target.python.replace('.', '')}", "--abi", "abi3", "--abi", "none"]
-    for minor in reversed(_GLIBC):
-        words += ["--platform", f"manylinux_2_{minor}_{machine}"]
-    words += ["--platform", f"manylinux2014_{machine}", "--platform", f"linux_{machine}"]
-    _pip([*words, f"{wheel}[{EXTRA}]"])
-    for _ in range(_MOST_ROUNDS):
-        wheels = read_wheelhouse(out, target)[0]
-        needed = missing(wheels, target)
-        if not needed:
-            return wheels
-        _pip([*words, "--no-deps", *needed])
-    raise BundleError(f"--out {out}: still missing after {_MOST_ROUNDS} rounds: {needed[0]}")
+    with tempfile.TemporaryDirectory(prefix="touchdown-wheels-") as scratch:
+        wheel = source
+        if source.is_dir():
+            _run([*pip, "wheel", "--quiet", "--no-deps", "--wheel-dir", scratch, str(source)], "pip")
+            (wheel,) = Path(scratch).glob("*.whl")
+        pinned = Path(scratch) / "pinned.txt"
+        pinned.write_text(_resolved(f"{DISTRIBUTION}[{EXTRA}] @ {wheel.as_uri()}", target, []))
+        words = [*pip, "download", "--quiet", "--no-deps", "--dest", str(out), "--only-binary=:all:"]
+        words += ["--python-version", target.python, "--implementation", "cp"]
+        words += ["--abi", f"cp{target.python.replace('.', '')}", "--abi", "abi3", "--abi", "none"]
+        machine = _MACHINES[target.architecture]
+        for tag in (*(f"manylinux_2_{minor}" for minor in range(_GLIBC, 16, -1)), "manylinux2014", "linux"):
+            words += ["--platform", f"{tag}_{machine}"]
+        _run([*words, "--requirement", str(pinned)], "pip")
+    return read_wheelhouse(out, target)[0]
 
 
-def _project_of(path: Path) -> Path:
-    """Our own wheel or source, and nobody else's."""
+def require_complete(folder: Path, target: Target) -> None:
+    """Refuses a folder of wheels that lacks something on its target.
+
+    Raises:
+        BundleError: Names what is missing.
+    """
+    here = this_machine()
+    architecture = here.architecture if target.architecture == "any" else target.architecture
+    wanted = Target(architecture=architecture, python=target.python or here.python)
+    try:
+        _resolved(f"{DISTRIBUTION}[{EXTRA}]", wanted, ["--offline", "--no-index", "--find-links", str(folder)])
+    except BundleError as error:
+        raise BundleError(
+            f"--wheels {folder} is not complete for {wanted.architecture} and Python {wanted.python}: {error}. "
+            "`touchdown deploy wheels` brings all that is needed"
+        ) from error
+
+
+def _resolved(requirement: str, target: Target, options: list[str]) -> str:
+    """A requirement and all it needs on a target, a pinned line each."""
+    words = [*_uv(), "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--only-binary", ":all:", *options]
+    words += ["--python-version", target.python]
+    words += ["--python-platform", f"{_MACHINES[target.architecture]}-manylinux_2_{_GLIBC}", "-"]
+    return _run(words, "uv", requirement)
+
+
+def _uv() -> list[str]:
+    if importlib.util.find_spec("uv") is not None:
+        return [sys.executable, "-m", "uv"]
+    found = shutil.which("uv")
+    if found is None:
+        raise BundleError("wheels for another machine are resolved by uv, which is not installed here: pip install uv")
+    return [found]
+
+
+def _own(path: Path) -> Path:
+    """Our own wheel or source; a path that is neither could name a stranger's package on the index."""
     if path.suffix == ".whl" and path.is_file() and Wheel.of(path).name == DISTRIBUTION:
         return path
     project = path / "pyproject.toml"
@@ -70,11 +109,9 @@ def _project_of(path: Path) -> Path:
     )
 
 
-def _pip(words: list[str]) -> None:
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=1800)
+def _run(words: list[str], program: str, given: str = "") -> str:
+    done = subprocess.run(words, input=given, capture_output=True, text=True, check=False, timeout=_TIMEOUT_S)
     if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if "ERROR" in line] or [done.stderr]
-        raise BundleError(
-            f"pip: {lines[-1].removeprefix('ERROR: ').strip()[:300]}. Is there a wheel for that "
-            "architecture and Python?"
-        )
+        cause = " ".join(done.stderr.split()).partition("Because ")[2][:400].rstrip(".")
+        raise BundleError(f"{program}: {cause or last_lines(done.stderr)}")
+    return done.stdout

@@ -51,12 +51,14 @@ def annotate(step: Step, camera: CameraModel, settings: DecisionSettings, notes:
                 GREEN,
             )
         )
-        north_m, east_m, _ = selection.position_ned_m
-        if pose is not None and pose.position_ned_m is not None:
-            north_m, east_m = north_m - pose.position_ned_m[0], east_m - pose.position_ned_m[1]
-        lines.append(
-            (f"{_signed(north_m, 'ahead', 'behind')}, {_signed(east_m, 'right', 'left')} of the point below", WHITE)
-        )
+        if pose is not None:
+            ahead_m, right_m = way_to(selection, pose)
+            lines.append(
+                (
+                    f"{_signed(ahead_m, 'ahead', 'behind')}, {_signed(right_m, 'right', 'left')} of the point below",
+                    WHITE,
+                )
+            )
     else:
         lines.append((f"NO SITE  {selection.reason.value}", AMBER))
         lines.append((selection.detail, WHITE))
@@ -73,6 +75,18 @@ def annotate_refusal(image_bgr: ByteArray, reason: str) -> ByteArray:
     picture = image_bgr.copy()
     _draw_text(picture, [("NO SITE  view", AMBER), (reason, WHITE)], max(picture.shape[:2]) / 1280.0)
     return picture
+
+
+def way_to(site: LandingSite, pose: Pose) -> tuple[float, float]:
+    """Horizontal way from the point below the vehicle to a site, m ahead and to the right of its heading."""
+    north_m, east_m, _ = site.position_ned_m
+    if pose.position_ned_m is not None:
+        north_m, east_m = north_m - pose.position_ned_m[0], east_m - pose.position_ned_m[1]
+    if pose.ned_from_frd is None:
+        return north_m, east_m
+    forward = pose.rotation_ned_from_frd[:2, 0]
+    cos, sin = (float(c) for c in forward / np.linalg.norm(forward))
+    return cos * north_m + sin * east_m, cos * east_m - sin * north_m
 
 
 def _signed(value_m: float, positive: str, negative: str) -> str:

@@ -1,4 +1,4 @@
-"""The capture loop: keeps a camera delivering into the mailbox, and reopens it when it fails."""
+"""The capture thread: keeps a camera delivering into the landing loop, and reopens it when it fails."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import time
 from dataclasses import dataclass
 
 from edge.cameras import Camera, CameraTimeout, EndOfStream
-from edge.health import InputMonitor
+from edge.flight_loop import FlightLoop
 from edge.log import EventLog
-from edge.mailbox import Mailbox
 from landing.errors import CameraError
 from landing.types import Frame
 
@@ -42,8 +41,7 @@ class CaptureLoop:
 
     Args:
         camera: Not open yet.
-        mailbox: Where frames go.
-        monitor: Is told of frames and failures.
+        loop: Takes frames and failures.
         limits: When a camera that is silent has failed.
         events: Where failures and reopenings are written.
         stop: Ends the loop.
@@ -53,31 +51,22 @@ class CaptureLoop:
     def __init__(
         self,
         camera: Camera,
-        mailbox: Mailbox[Frame],
-        monitor: InputMonitor,
+        loop: FlightLoop[Frame],
         limits: CaptureLimits,
         events: EventLog,
         stop: threading.Event,
         live: bool,
     ) -> None:
         self._camera = camera
-        self._mailbox = mailbox
-        self._monitor = monitor
+        self._loop = loop
         self._limits = limits
         self._events = events
         self._stop = stop
         self._live = live
+        self._counters = loop.counters
         self._dropped_before = 0
-        self.attempts_failed = 0
-        self.reopened = 0
-        self.frames = 0
         self.ended: str | None = None
         """Why a recording is over; None while it plays."""
-
-    @property
-    def dropped_by_camera(self) -> int:
-        """Frames the camera delivered that were replaced before they were taken from it."""
-        return self._dropped_before + self._camera.dropped
 
     def run(self) -> None:
         """Delivers frames until it is stopped or a recording ends.
@@ -87,7 +76,7 @@ class CaptureLoop:
         """
         wait_s = FIRST_WAIT_S
         while not self._stop.is_set():
-            frames_before = self.frames
+            frames_before = self._counters.frames
             try:
                 self._camera.open()
                 self._events.write("camera-open", **vars(self._camera.info))
@@ -99,7 +88,7 @@ class CaptureLoop:
             except CameraError as error:
                 if not self._live:
                     raise
-                if self.frames > frames_before:
+                if self._counters.frames > frames_before:
                     wait_s = FIRST_WAIT_S
                 self._failed(error, wait_s)
                 self._stop.wait(wait_s)
@@ -109,11 +98,9 @@ class CaptureLoop:
                 self._camera.close()
 
     def _failed(self, error: CameraError, wait_s: float) -> None:
-        self._monitor.failed(str(error))
-        self.attempts_failed += 1
-        self._mailbox.clear()
+        self._loop.camera_failed(str(error))
         logger.warning("%s; opening it again in %.2f s", error, wait_s)
-        self._events.write("camera-failed", error=str(error), attempt=self.attempts_failed, retry_in_s=wait_s)
+        self._events.write("camera-failed", error=str(error), attempt=self._counters.camera_failures, retry_in_s=wait_s)
 
     def _deliver(self) -> None:
         limit_s = self._limits.start_s
@@ -127,10 +114,8 @@ class CaptureLoop:
                     raise CameraError(f"camera stalled: no frame for {silent_s:.1f} s") from None
                 continue
             since_ns = time.monotonic_ns()
-            if self.attempts_failed and limit_s == self._limits.start_s:
-                self.reopened += 1
+            if self._counters.camera_failures and limit_s == self._limits.start_s:
+                self._counters.camera_reopened += 1
                 self._events.write("camera-back", frame_id=frame.frame_id)
             limit_s = self._limits.stall_s
-            self.frames += 1
-            self._monitor.arrived(since_ns)
-            self._mailbox.put(frame)
+            self._loop.frame_arrived(frame, since_ns, self._dropped_before + self._camera.dropped)

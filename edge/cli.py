@@ -115,6 +115,7 @@ def check(
     help="Folder for annotated pictures and results.jsonl.",
 )
 @click.option("--no-pictures", is_flag=True, help="Write nothing; only print.")
+@click.option("--report", is_flag=True, help="Also write report.html, which shows every picture with its answer.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines instead of text.")
 @click.option("--profile", is_flag=True, help="Print how long each stage takes.")
 @click.option(
@@ -143,6 +144,7 @@ def look(
     assume_nadir: bool,
     out: str,
     no_pictures: bool,
+    report: bool,
     as_json: bool,
     profile: bool,
     every: int,
@@ -162,9 +164,9 @@ def look(
     import json
     from pathlib import Path
 
-    from edge.look import Looker, LookOptions, parse_decision
+    from edge.look.looker import Looker, LookOptions, parse_decision
+    from edge.look.view import Given
     from edge.runtimes import RuntimeOptions
-    from edge.view import Given
     from landing.camera import CameraModel
     from landing.taxonomy import Taxonomy
 
@@ -184,6 +186,7 @@ def look(
             assume_nadir,
         ),
         out=None if no_pictures else Path(out),
+        report=report,
         every=every,
         independent=independent,
         labels=Path(labels) if labels else None,

@@ -1,7 +1,6 @@
-"""The daemon: capture thread -> mailbox -> pipeline thread -> control loop at 20 Hz.
+"""The threads of `edge serve` around the landing loop (`edge.flight_loop`).
 
-The control loop runs in the main thread. It gives `edge.control` the newest decision and the newest pose, and says how
-the daemon is (`edge.vitals`).
+The capture thread delivers frames, the pipeline thread decides on the newest one, the main thread ticks at 20 Hz.
 """
 
 from __future__ import annotations
@@ -10,35 +9,23 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
 
-from edge.alarms import LinkAlarms
 from edge.allocator import TRIM_PERIOD_NS, give_back_free_memory
 from edge.cameras import Camera
 from edge.capture import CaptureLimits, CaptureLoop
 from edge.config import EdgeConfig
-from edge.control import Control, ControlLink
 from edge.ending import UnstoppedError
-from edge.ground import GroundWatch
-from edge.health import Health
+from edge.flight_loop import FlightLoop, LoopLink, LoopSettings
 from edge.log import EventLog
-from edge.mailbox import Mailbox
-from edge.observer import DaemonStatus, Observer, Observers
+from edge.observer import Observer, Observers
 from edge.pipeline import Pipeline
 from edge.reload import Reloader
 from edge.resolved import ResolvedFlight
 from edge.runtimes.contract import InferenceCancelledError
 from edge.sdnotify import ServiceNotifier
-from edge.vitals import Vitals
 from edge.worker import Worker
 from firmware_bridge.messages import HealthState, Severity
-from firmware_bridge.report import LinkStatus, SendResult
-from landing.decider import Decision
-from landing.director import DirectorOutput
-from landing.speed import Load
 from landing.types import Frame, LandingTarget, Pose
-from landing.vehicle import VehicleStatus
 
 logger = logging.getLogger("edge")
 
@@ -50,36 +37,8 @@ POSE_WAIT_NS = 60_000_000
 """Three periods of the attitude stream."""
 
 POSE_POLL_S = 0.005
-RECORD_PERIOD_NS = 10_000_000_000
-"""How often counters, drops and latencies are written to the event log."""
-
-
-class Link(ControlLink, Protocol):
-    """What the daemon needs of `firmware_bridge.link.FlightLink`; none of it waits."""
-
-    def pose_at(self, at_ns: int) -> Pose | None:
-        """Interpolated pose at a monotonic time."""
-
-    def latest_pose(self, now_ns: int) -> Pose | None:
-        """Newest pose."""
-
-    def vehicle(self, now_ns: int) -> VehicleStatus:
-        """What the autopilot says of itself."""
-
-    def status(self, now_ns: int) -> LinkStatus:
-        """State of the link."""
-
-    def send_heartbeat(self, state: HealthState) -> SendResult:
-        """Says how we are."""
-
-
-@dataclass
-class Counters:
-    """What happened since the start, beside what `edge.control` counts."""
-
-    decisions: int = 0
-    stale_frames: int = 0
-    late_ticks: int = 0
+TAKE_S = 0.1
+"""How often a pipeline without a frame looks for the end of the run."""
 
 
 class Daemon:
@@ -105,7 +64,7 @@ class Daemon:
         flight: ResolvedFlight,
         camera: Camera,
         pipeline: Pipeline,
-        link: Link,
+        link: LoopLink,
         events: EventLog,
         notifier: ServiceNotifier,
         live: bool,
@@ -114,7 +73,6 @@ class Daemon:
         cancel: Callable[[], None] | None = None,
     ) -> None:
         self._config = config
-        self._flight = flight
         self._pipeline = pipeline
         self._link = link
         self._events = events
@@ -127,20 +85,15 @@ class Daemon:
         self._stop = threading.Event()
         self._stop_reason = ""
         self._started_ns = time.monotonic_ns()
-        self.mailbox: Mailbox[Frame] = Mailbox()
-        self._vitals = Vitals(config.health, events, notifier, self._started_ns)
+        settings = LoopSettings(
+            flight.director, flight.authority, flight.max_frame_age_ms, config.health, config.model.threads_of_one
+        )
+        self._loop: FlightLoop[Frame] = FlightLoop(settings, pipeline, link, events, self._started_ns, notifier)
+        self.counters = self._loop.counters
         limits = CaptureLimits(config.camera.start_timeout_ms / 1e3, config.camera.stall_timeout_ms / 1e3)
-        self._capture = CaptureLoop(camera, self.mailbox, self._vitals.camera, limits, events, self._stop, live)
-        self._control = Control(flight.director, link, events, flight.authority)
-        self._alarms = LinkAlarms(link, events)
-        self._ground = GroundWatch(events)
-        self._decision: Decision | None = None  # replaced whole, so reading needs no lock
-        self._busy_since_ns: int | None = None
-        self._inference_ms: float | None = None
-        self.counters = Counters()
+        self._capture = CaptureLoop(camera, self._loop, limits, events, self._stop, live)
         self._status_period_s = config.log.status_period_s
         self._status_ns = self._started_ns
-        self._record_ns = self._started_ns
         self._trim_ns = self._started_ns
 
     def stop(self, reason: str) -> None:
@@ -164,7 +117,7 @@ class Daemon:
         try:
             for worker in workers:
                 worker.start()
-            self._loop(workers, max_seconds)
+            self._control(workers, max_seconds)
         finally:
             self._stop.set()
             if self._cancel is not None:
@@ -175,7 +128,7 @@ class Daemon:
                 self._notifier.stopping()
             self._link.send_heartbeat(HealthState.STOPPING)
             late = self._join(workers)
-            self._events.write("stop", reason=self._stop_reason or "failure", unstopped=late, **self._totals())
+            self._events.write("stop", reason=self._stop_reason or "failure", unstopped=late, **self._loop.totals())
             if late:
                 logger.error("threads that do not stop: %s", ", ".join(late))
         for worker in workers:
@@ -190,10 +143,10 @@ class Daemon:
         the process.
         """
         now_ns = time.monotonic_ns()
-        busy_since_ns = self._busy_since_ns
+        busy_since_ns = self._loop.busy_since_ns
         inference_ns = 0
         if busy_since_ns is not None:
-            hang_ns = _ns(self._config.health.hang_timeout_ms)
+            hang_ns = round(self._config.health.hang_timeout_ms * 1e6)
             inference_ns = max(0, busy_since_ns + hang_ns - now_ns)
         deadline_ns = now_ns + inference_ns + round(JOIN_TIMEOUT_S * 1e9)
         return [w.name for w in workers if not w.join(max(0.0, (deadline_ns - time.monotonic_ns()) * 1e-9))]
@@ -205,23 +158,19 @@ class Daemon:
     def _run_pipeline(self) -> None:
         """Body of the pipeline thread."""
         while not self._stop.is_set():
-            frame = self._pipeline.ahead or self._take(0.1)
+            frame = self._pipeline.ahead
+            if frame is None and self._loop.mailbox.wait(TAKE_S):
+                frame = self._take_frame()
             if frame is None:
                 continue
-            now_ns = time.monotonic_ns()
-            self._busy_since_ns = now_ns
             try:
-                step = self._pipeline.step(frame, self._pose_at, lambda: self._take(0.0))
+                step = self._loop.decide(frame, time.monotonic_ns(), self._pose_at, self._take_frame)
             except InferenceCancelledError:
                 return
-            self._inference_ms = step.timings_ms.get("inference")
-            self._ground.look(step.decision)
-            self._decision = step.decision
-            self.counters.decisions += 1
-            self._vitals.pipeline.arrived(time.monotonic_ns())
             self._observers.step(step)
-            if self._pipeline.ahead is None:
-                self._busy_since_ns = None
+
+    def _take_frame(self) -> Frame | None:
+        return self._loop.take_frame(time.monotonic_ns())
 
     def _pose_at(self, at_ns: int) -> Pose | None:
         """The pose at a frame's capture; waits a little for one that is still on its way.
@@ -238,18 +187,7 @@ class Daemon:
                 return pose
             self._stop.wait(POSE_POLL_S)
 
-    def _take(self, timeout_s: float) -> Frame | None:
-        """The newest frame, unless it is too old to decide on."""
-        frame = self.mailbox.take(timeout_s)
-        if frame is None:
-            return None
-        age_ns = time.monotonic_ns() - frame.captured_at_ns
-        if age_ns > _ns(self._flight.max_frame_age_ms):
-            self.counters.stale_frames += 1
-            return None
-        return frame
-
-    def _loop(self, workers: tuple[Worker, ...], max_seconds: float | None) -> None:
+    def _control(self, workers: tuple[Worker, ...], max_seconds: float | None) -> None:
         next_ns = time.monotonic_ns()
         while not self._stop_reason:
             now_ns = time.monotonic_ns()
@@ -263,7 +201,7 @@ class Daemon:
             if max_seconds is not None and now_ns - self._started_ns > max_seconds * 1e9:
                 self.stop(f"--max-seconds {max_seconds:g}")
             ended = self._capture.ended
-            if ended is not None and not self.mailbox.waiting and self._busy_since_ns is None:
+            if ended is not None and not self._loop.mailbox.waiting and self._loop.busy_since_ns is None:
                 self.stop(ended)
             next_ns += CONTROL_PERIOD_NS
             wait_ns = next_ns - time.monotonic_ns()
@@ -274,46 +212,13 @@ class Daemon:
 
     def _tick(self, now_ns: int) -> None:
         """One step of the control loop."""
-        pose = self._link.latest_pose(now_ns)
-        vehicle = self._link.vehicle(now_ns)
-        decision = self._decision
-        camera_hz = self._vitals.camera.health(now_ns).rate_hz
-        load = Load(self._inference_ms, self._config.model.threads_of_one, camera_hz or None)
-        output = self._control.tick(now_ns, decision, pose, vehicle, load)
+        output = self._loop.tick(now_ns)
         self._time_target(output.target)
-        link = self._link.status(now_ns)
-        slow = None if self._control.slow is None else self._control.slow.text
-        alarm = self._alarms.watch(link.alarms)
-        health = self._vitals.watch(now_ns, pose, vehicle, output, alarm, slow)
-        if not self._vitals.hung(now_ns, self._busy_since_ns):
-            if self._vitals.heartbeat_due(now_ns):
-                self._link.send_heartbeat(health.state)
-            self._vitals.notify(now_ns, self.counters.decisions, self._capture.attempts_failed)
         if self._observers:
-            self._observers.status(
-                DaemonStatus(
-                    now_ns,
-                    self._started_ns,
-                    output,
-                    self._control.state_dict(),
-                    self._control.refusal,
-                    decision,
-                    pose,
-                    vehicle,
-                    link,
-                    health,
-                    self._counts(),
-                    self._control.authority,
-                    slow,
-                )
-            )
-        if now_ns - self._record_ns >= RECORD_PERIOD_NS:
-            self._record_ns = now_ns
-            rates = {i.name: i.rate_hz for i in health.inputs}
-            self._events.write("status", state=output.state, rates_hz=rates, **self._totals())
+            self._observers.status(self._loop.status())
         if now_ns - self._status_ns >= self._status_period_s * 1e9:
             self._status_ns = now_ns
-            line = self._status_line(health, output)
+            line = self._status_line()
             logger.info("%s", line)
             self._notifier.status(line)
 
@@ -332,23 +237,23 @@ class Daemon:
             logging.getLogger().setLevel(verdict.config.log.level.upper())
             self.set_status_period(verdict.config.log.status_period_s)
 
-    def _status_line(self, health: Health, output: DirectorOutput) -> str:
-        rates = {i.name: i.rate_hz for i in health.inputs}
+    def _status_line(self) -> str:
+        status, counters = self._loop.status(), self._loop.counters
+        output, authority, rates = status.output, status.authority, status.health.rates_hz
         age = self._pipeline.timings.percentiles().get("age")
         latency = f"{age.p50_ms:.0f}/{age.p95_ms:.0f} ms" if age else "-"
-        authority = self._control.authority
         may = f" | authority {authority.state.value}: {authority.reason}" if authority else ""
         return (
-            f"{health.text} | {output.state.value}: {output.reason}{may} | "
+            f"{status.health.text} | {output.state.value}: {output.reason}{may} | "
             f"camera {rates['camera']:.1f} "
             f"Hz, decisions {rates['pipeline']:.1f} Hz, pose {rates['pose']:.1f} Hz | frame to "
-            f"decision p50/p95 {latency} | dropped {self._dropped()}, stale "
-            f"{self.counters.stale_frames}, targets {self._control.counters.targets_sent}"
+            f"decision p50/p95 {latency} | dropped {self._loop.dropped_frames}, stale "
+            f"{counters.stale_frames}, targets {self._loop.control.counters.targets_sent}"
         )
 
     def _time_target(self, target: LandingTarget | None) -> None:
         """Times what was sent: the age of its evidence, and of its pose (what PLND_LAG means)."""
-        if target is None or self._control.refusal is not None:
+        if target is None or self._loop.control.refusal is not None:
             return
         sent_ns = time.monotonic_ns()
         self._pipeline.timings.add(
@@ -357,26 +262,3 @@ class Daemon:
                 "pose_to_send": (sent_ns - target.pose_at_ns) * 1e-6,
             }
         )
-
-    def _dropped(self) -> int:
-        return self.mailbox.dropped + self._capture.dropped_by_camera
-
-    def _counts(self) -> dict[str, int]:
-        return {
-            **vars(self.counters),
-            **vars(self._control.counters),
-            "map_resets": self._ground.resets,
-            "map_shifts": self._ground.shifts,
-            "frames": self._capture.frames,
-            "dropped_frames": self._dropped(),
-            "camera_failures": self._capture.attempts_failed,
-            "camera_reopened": self._capture.reopened,
-            "events_lost": self._events.lost,
-        }
-
-    def _totals(self) -> dict[str, object]:
-        return {**self._counts(), "timings_ms": self._pipeline.timings.percentiles()}
-
-
-def _ns(milliseconds: float) -> int:
-    return round(milliseconds * 1e6)

@@ -12,7 +12,7 @@ logger = logging.getLogger("edge")
 
 
 class GroundWatch:
-    """Looks at one decision after another. One caller at a time.
+    """Watches one decision after another. One caller at a time.
 
     Args:
         events: Where `map-reset` and `map-moved` are written.
@@ -28,8 +28,8 @@ class GroundWatch:
         self.resets = 0
         self.shifts = 0
 
-    def look(self, decision: Decision) -> None:
-        """Writes what this decision did with the map, if anything."""
+    def observe(self, decision: Decision) -> None:
+        """Write a reset or a shift of the map by this decision, if there was one."""
         before, self._frame = self._frame, decision.frame
         if decision.restarted is not None:
             self.resets += 1

@@ -57,15 +57,17 @@ class InputMonitor:
         self._timeout_ns = timeout_ns
         self._min_rate_hz = min_rate_hz
         self._lock = threading.Lock()
-        self._arrivals: deque[int] = deque(maxlen=1000)
-        self._since_ns: int | None = None
+        self._arrivals: deque[int] = deque(maxlen=1000)  # of the rate's window
+        self._last_ns: int | None = None
+        self._since_ns = 0
         self._problem: str | None = None
 
     def arrived(self, at_ns: int, problem: str | None = None) -> None:
         """Something came at a time; `problem` says why it cannot be used."""
         with self._lock:
-            if not self._arrivals or at_ns - self._arrivals[-1] > self._timeout_ns:
+            if self._last_ns is None or at_ns - self._last_ns > self._timeout_ns:
                 self._since_ns = at_ns  # a rate is measured from the end of a gap
+            self._last_ns = at_ns
             self._arrivals.append(at_ns)
             self._problem = problem
 
@@ -78,20 +80,22 @@ class InputMonitor:
     def last_ns(self) -> int | None:
         """When something came last."""
         with self._lock:
-            return self._arrivals[-1] if self._arrivals else None
+            return self._last_ns
 
     def health(self, now_ns: int) -> InputHealth:
         """Its health at a time."""
         with self._lock:
-            if not self._arrivals or self._since_ns is None:
+            if self._last_ns is None:
                 detail = self._problem or "nothing yet"
                 return InputHealth(self.name, False, False, False, False, 0.0, detail)
-            gap_ns = now_ns - self._arrivals[-1]
+            gap_ns = now_ns - self._last_ns
             problem = self._problem
             window_start_ns = max(self._since_ns, now_ns - RATE_WINDOW_NS)
-            recent = [t for t in self._arrivals if t >= window_start_ns]
+            while self._arrivals and self._arrivals[0] < window_start_ns:
+                self._arrivals.popleft()
             span_ns = max(now_ns - window_start_ns, 1)
-            rate_hz = len(recent) / (span_ns / 1e9) if len(recent) > 1 else 0.0
+            recent = len(self._arrivals)
+            rate_hz = recent / (span_ns / 1e9) if recent > 1 else 0.0
             settled = span_ns >= RATE_WINDOW_NS
         alive = gap_ns <= self._timeout_ns
         rate_ok = not settled or rate_hz >= self._min_rate_hz
@@ -118,6 +122,11 @@ class Health:
     state: HealthState
     reasons: tuple[str, ...]
     inputs: tuple[InputHealth, ...]
+
+    @property
+    def rates_hz(self) -> dict[str, float]:
+        """Rate of each input by its name."""
+        return {i.name: i.rate_hz for i in self.inputs}
 
     @property
     def text(self) -> str:

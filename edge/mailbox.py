@@ -29,10 +29,15 @@ class Mailbox(Generic[T]):
             self._put += 1
             self._changed.notify()
 
-    def take(self, timeout_s: float) -> T | None:
-        """Takes the newest item, waiting up to `timeout_s` for one; None when none came."""
+    def wait(self, timeout_s: float) -> bool:
+        """Wait up to `timeout_s` for an item; whether one waits to be taken."""
         with self._changed:
-            if self._item is None:
+            return self._changed.wait_for(lambda: self._item is not None, timeout_s)
+
+    def take(self, timeout_s: float = 0.0) -> T | None:
+        """Take the newest item, waiting up to `timeout_s` for one; None when none came."""
+        with self._changed:
+            if self._item is None and timeout_s > 0:
                 self._changed.wait_for(lambda: self._item is not None, timeout_s)
             item, self._item = self._item, None
             return item

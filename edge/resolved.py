@@ -14,8 +14,8 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
-from edge.blackbox.records import RecordingError, exact
 from edge.config import EdgeConfig
+from edge.exact import RecordingError, exact
 from edge.parameters import LIMITS, with_kept
 from edge.runtimes import taxonomy_for
 from firmware_bridge.settings import LinkSettings

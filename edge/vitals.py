@@ -52,11 +52,15 @@ class Vitals:
         self._started_ns = started_ns
         self._ready = False
         self._hung_said = False
-        self._heartbeat_ns = 0
+        self._heartbeat_second = (started_ns - 1) // HEARTBEAT_PERIOD_NS
         self._fed_ns = 0
         self._fed_evidence = 0
-        self.health: Health | None = None
-        """The last one."""
+        self._health: Health | None = None
+
+    @property
+    def state(self) -> HealthState:
+        """Overall state of the last `watch`."""
+        return HealthState.STARTING if self._health is None else self._health.state
 
     def watch(
         self,
@@ -90,7 +94,7 @@ class Vitals:
             starting=now_ns - self._started_ns < BOOT_GRACE_NS,
             slow=slow,
         )
-        before, self.health = self.health, health
+        before, self._health = self._health, health
         if before is None or before.state is not health.state:
             level = logging.WARNING if health.state in BAD else logging.INFO
             logger.log(level, "health %s", health.text)
@@ -107,11 +111,9 @@ class Vitals:
         return hung
 
     def heartbeat_due(self, now_ns: int) -> bool:
-        """Whether a second has passed since the last heartbeat; True counts as sent."""
-        due = now_ns - self._heartbeat_ns >= HEARTBEAT_PERIOD_NS
-        if due:
-            self._heartbeat_ns = now_ns
-        return due
+        """Return True once in each second of the clock; it counts as sent."""
+        before, self._heartbeat_second = self._heartbeat_second, now_ns // HEARTBEAT_PERIOD_NS
+        return self._heartbeat_second != before
 
     def notify(self, now_ns: int, decisions: int, camera_attempts: int) -> None:
         """Tells the service manager of progress. Not to be called while hung.

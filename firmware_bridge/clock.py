@@ -15,47 +15,37 @@ from dataclasses import dataclass
 NS_PER_MS = 1_000_000
 
 FOREIGN_EARLY_NS = 200_000_000
+# An answer whose own upper bound lies outside of these around the known one comes from another clock than the boot
+# clock (a wall clock, a companion's), and says nothing
 FOREIGN_LATE_NS = 1_000_000_000
-"""An answer whose own upper bound lies outside of these around the known one comes from another clock than the boot
-clock (a wall clock, a companion's), and says nothing."""
-
-CROSSED_NS = 5_000_000
-"""The bounds may cross by so much from drift and the rounding of stamps to milliseconds."""
+CROSSED_NS = 5_000_000  # The bounds may cross by so much from drift and the rounding of stamps to milliseconds
 
 
 @dataclass(frozen=True)
 class ClockReading:
-    """What one time-stamped message told the clock map.
+    """Result of one time-stamped message."""
 
-    Attributes:
-        offset_ns: Our monotonic time minus the autopilot's boot time, as estimated now.
-        rebooted: The boot clock is another one than before: every earlier stamp is void.
-        trusted: The stamp fits the clock; a message with one that does not is to be left out.
-    """
-
-    offset_ns: int
-    rebooted: bool
-    trusted: bool = True
+    offset_ns: int  # Our monotonic time minus the autopilot's boot time, as estimated now
+    rebooted: bool  # The boot clock is another one than before: every earlier stamp is void
+    trusted: bool = True  # The stamp fits the clock; a message with one that does not is to be left out
 
 
 class ClockMap:
     """Maps ``time_boot_ms`` to monotonic nanoseconds. Not thread-safe: one reader feeds it.
 
     Args:
-        window_ns: How long a smallest delay is trusted. Longer rides out longer bursts of delay, shorter follows drift
-            (and a simulator that runs slower than real time) more closely.
+        window_ns: Time for which a smallest delay is trusted. Longer rides out longer bursts of delay, shorter follows
+            drift (and a simulator that runs slower than real time) more closely.
         reorder_ms: A stamp older than the newest by no more than this is a reordered datagram, by more it is a reboot.
         step_ns: Stamps that are steadily later than expected by more than this are a reboot too: the autopilot was away
             for longer than its new boot clock shows.
         sync_window_ns: The same for the lower bounds, which are rarer.
     """
 
-    STEADY = 10
-    """Messages in a row beyond ``step_ns`` that make it a reboot instead of a delay."""
-
+    STEADY = 10  # Messages in a row beyond ``step_ns`` that make it a reboot instead of a delay
+    # Messages in a row that must agree on another clock before it is believed: a lone stamp that makes no sense (a
+    # fault, a forgery) is left out, and moves nothing
     CONFIRM = 3
-    """Messages in a row that must agree on another clock before it is believed: a lone stamp that makes no sense (a
-    fault, a forgery) is left out, and moves nothing."""
 
     def __init__(
         self,
@@ -107,10 +97,6 @@ class ClockMap:
 
     def update(self, boot_ms: int, arrival_ns: int) -> ClockReading:
         """Learn from one message.
-
-        Args:
-            boot_ms: Its ``time_boot_ms``.
-            arrival_ns: Monotonic time of its arrival.
 
         Returns:
             The offset, with which the message's own stamp is at most its arrival.

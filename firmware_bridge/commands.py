@@ -26,54 +26,34 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from firmware_bridge.dialect import mavlink
+from firmware_bridge.dialect import enum_words, mavlink
 from firmware_bridge.vehicle import mode_number
 from landing.command import AnswerKind, CommandAnswer, CommandRequest, FlightCommand, FlyTo, Hold
 from landing.errors import InvalidValueError
 from landing.types import Pose
 from landing.vehicle import FLIGHT_MODES, Autopilot
 
+# Longer than a round trip on a telemetry radio, short enough to be asked three times a second
 ANSWER_WITHIN_NS = 300_000_000
-"""Longer than a round trip on a telemetry radio, short enough to be asked three times a second."""
-
-PROGRESS_WITHIN_NS = 3_000_000_000
-"""After IN_PROGRESS the autopilot has this long for its next word."""
-
+PROGRESS_WITHIN_NS = 3_000_000_000  # After IN_PROGRESS the autopilot has this long for its next word
 TRIES = 5
-OVERDUE_NS = 1_000_000_000
-"""How long an answer to a request that was put aside may still come."""
-
+OVERDUE_NS = 1_000_000_000  # An answer to a request that was put aside may still come for so long
 GLOBAL_FRESH_NS = 1_000_000_000
-METRES_PER_DEGREE = 111_319.49
-"""Of latitude on WGS-84's equatorial radius, 6378137 m x pi / 180."""
+METRES_PER_DEGREE = 111_319.49  # Of latitude on WGS-84's equatorial radius, 6378137 m x pi / 180
+FARTHEST_M = 200.0  # A target farther away than this is a fault upstream
 
-FARTHEST_M = 200.0
-"""A target farther away than this is a fault upstream."""
-
-RESULT_WORDS: dict[int, str] = {
-    value: name.removeprefix("MAV_RESULT_").replace("_", " ").lower()
-    for name, value in vars(mavlink).items()
-    if name.startswith("MAV_RESULT_") and not name.endswith("ENUM_END")
-}
-"""COMMAND_ACK.result in words."""
+RESULT_WORDS = enum_words("MAV_RESULT_")
 
 
 @dataclass(frozen=True)
 class GlobalFix:
-    """The same place in both frames at the same moment.
+    """The same place in both frames at the same moment."""
 
-    Attributes:
-        at_ns: Monotonic time.
-        latitude_deg, longitude_deg: WGS-84.
-        altitude_m: Above mean sea level.
-        position_ned_m: In the estimator's local frame.
-    """
-
-    at_ns: int
-    latitude_deg: float
+    at_ns: int  # Monotonic time
+    latitude_deg: float  # latitude_deg, longitude_deg: WGS-84
     longitude_deg: float
-    altitude_m: float
-    position_ned_m: tuple[float, float, float]
+    altitude_m: float  # Above mean sea level
+    position_ned_m: tuple[float, float, float]  # In the estimator's local frame
 
     @classmethod
     def paired(cls, message: Any, pose: Pose | None, at_ns: int) -> GlobalFix | None:
@@ -102,27 +82,18 @@ class GlobalFix:
 
 @dataclass(frozen=True)
 class Addressee:
-    """Whom a command is for.
+    """Addressee of a command."""
 
-    Attributes:
-        system: MAVLink system id.
-        component: MAVLink component id.
-        autopilot: Whose rules apply.
-    """
-
-    system: int
-    component: int
+    system: int  # MAVLink system id
+    component: int  # MAVLink component id
     autopilot: Autopilot
 
 
 def command_message(command: FlightCommand, to: Addressee, fix: GlobalFix | None, confirmation: int) -> Any:
     """The message that asks for a command.
 
-    Args:
-        command: What is asked.
-        to: Of whom.
-        fix: Where the vehicle is on the globe; needed to fly somewhere.
-        confirmation: 0 the first time, then counted up.
+    Flying somewhere needs a fix of the vehicle's position on the globe. `confirmation` is 0 the first time, then
+    counted up.
 
     Raises:
         InvalidValueError: The autopilot's commands are not known, or there is no fix.
@@ -194,7 +165,7 @@ class _Overdue:
     until_ns: int = 0
 
     def takes(self, now_ns: int) -> bool:
-        """Whether an acknowledgement now belongs to what was put aside."""
+        """Return whether an acknowledgement now belongs to what was put aside."""
         if self.left == 0 or now_ns > self.until_ns:
             return False
         self.left -= 1

@@ -1,4 +1,4 @@
-"""How the companion computer is: ONBOARD_COMPUTER_STATUS from /proc and /sys.
+"""State of the companion computer: ONBOARD_COMPUTER_STATUS from /proc and /sys.
 
 What cannot be read is sent as the specification's "unknown", never as 0.
 """
@@ -41,23 +41,17 @@ GPU_LOADS = ("sys/devices/platform/gpu.0/load", "sys/devices/gpu.0/load", "sys/d
 
 @dataclass(frozen=True)
 class CpuTimes:
-    """Ticks of one core since boot.
+    """Ticks of one core since boot."""
 
-    Attributes:
-        busy: Ticks at work.
-        total: All ticks.
-    """
-
-    busy: int
-    total: int
+    busy: int  # Ticks at work
+    total: int  # All ticks
 
 
 class ComputerMonitor:
     """Reads the figures; each call reports the time since the one before.
 
     Args:
-        root: Where /proc and /sys are found; another folder in tests.
-        disk: A path on the file system whose room is reported.
+        root: Folder of /proc and /sys; another one in tests.
     """
 
     def __init__(self, root: Path = Path("/"), disk: Path = Path("/")) -> None:

@@ -22,29 +22,19 @@ FORMS = (
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A parsed connection string.
+    """A parsed connection string."""
 
-    Attributes:
-        kind: ``serial``, ``udpin``, ``udpout``, ``tcp`` or ``tcpin``.
-        device: Path of the serial device.
-        baud: Its speed.
-        host: Host name or address.
-        port: Port number.
-    """
-
-    kind: str
-    device: str = ""
-    baud: int = 0
-    host: str = ""
-    port: int = 0
+    kind: str  # ``serial``, ``udpin``, ``udpout``, ``tcp`` or ``tcpin``
+    device: str = ""  # Path of the serial device
+    baud: int = 0  # Its speed
+    host: str = ""  # Host name or address
+    port: int = 0  # Port number
 
 
 def parse_connection(text: str, baud: int = 921_600) -> Endpoint:
     """Read a connection string.
 
-    Args:
-        text: The string, in one of pymavlink's forms.
-        baud: Speed of a serial device whose string names none.
+    `baud` is the speed of a serial device whose string names none.
 
     Raises:
         LinkError: It is in none of the forms, or a number in it is out of range.

@@ -9,4 +9,15 @@ from __future__ import annotations
 
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
-__all__ = ["mavlink"]
+__all__ = ["enum_names", "enum_words", "mavlink"]
+
+
+def enum_names(prefix: str) -> dict[int, str]:
+    """Return the names of an enum's values, without their prefix."""
+    entries = vars(mavlink).items()
+    return {v: n.removeprefix(prefix) for n, v in entries if n.startswith(prefix) and not n.endswith("ENUM_END")}
+
+
+def enum_words(prefix: str) -> dict[int, str]:
+    """Return the names of an enum's values in lower-case words."""
+    return {value: name.lower().replace("_", " ") for value, name in enum_names(prefix).items()}

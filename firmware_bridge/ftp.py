@@ -20,7 +20,7 @@ _HEADER = struct.Struct("<HBBBBBxI")
 
 
 class Opcode(IntEnum):
-    """What is asked, and the two kinds of answer."""
+    """Requests, and the two kinds of answer."""
 
     NONE = 0
     TERMINATE_SESSION = 1
@@ -43,7 +43,7 @@ class Opcode(IntEnum):
 
 
 class FtpError(IntEnum):
-    """Why something was refused."""
+    """Reason of a refusal."""
 
     INVALID_DATA_SIZE = 3
     INVALID_SESSION = 4
@@ -74,27 +74,16 @@ def crc32(data: bytes) -> int:
 
 @dataclass(frozen=True)
 class FtpPacket:
-    """The payload of a FILE_TRANSFER_PROTOCOL message.
+    """The payload of a FILE_TRANSFER_PROTOCOL message."""
 
-    Attributes:
-        sequence: Number of the packet; an answer carries the next one.
-        session: Of an open file.
-        opcode: What is asked, or ACK or NAK.
-        size: Bytes of data, or of what is asked for.
-        asked: In an answer, the opcode that is answered.
-        burst_complete: In an answer to a burst, whether it is the last one.
-        offset: In the file, or in the list.
-        data: At most 239 bytes.
-    """
-
-    sequence: int
-    session: int
-    opcode: int
-    size: int
-    asked: int
-    burst_complete: int
-    offset: int
-    data: bytes = b""
+    sequence: int  # Number of the packet; an answer carries the next one
+    session: int  # Of an open file
+    opcode: int  # A request, or ACK or NAK
+    size: int  # Bytes of data, or of what is asked for
+    asked: int  # In an answer, the opcode that is answered
+    burst_complete: int  # In an answer to a burst, whether it is the last one
+    offset: int  # In the file, or in the list
+    data: bytes = b""  # At most 239 bytes
 
     @classmethod
     def parse(cls, payload: bytes) -> FtpPacket:
@@ -112,11 +101,7 @@ class FtpPacket:
 
 
 class FtpServer:
-    """Answers the packets of any number of clients; they share the sessions.
-
-    Args:
-        files: Name to content, all in the root folder.
-    """
+    """Answers the packets of any number of clients; they share the sessions."""
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
         self._files = dict(files)

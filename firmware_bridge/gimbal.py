@@ -1,4 +1,4 @@
-"""Where a gimbal pointed at the moment a frame was captured.
+"""Attitude of a gimbal at the moment a frame was captured.
 
 Its messages come from the gimbal itself or from the autopilot, each with the sender's own boot clock, at 5 to 20 Hz.
 They are kept as they came, against what they came, and interpolated there: a stabilised gimbal hardly moves against the
@@ -21,27 +21,18 @@ from landing.geometry import Quaternion, euler_from_quaternion, multiplied, quat
 
 NS_PER_S = 1_000_000_000
 READERS = {"GIMBAL_DEVICE_ATTITUDE_STATUS": read_device_status, "MOUNT_ORIENTATION": read_mount_orientation}
-SOURCE_SILENT_NS = 2 * NS_PER_S
-"""A source silent for so long may be replaced by another."""
+SOURCE_SILENT_NS = 2 * NS_PER_S  # A source silent for so long may be replaced by another
 
 
 @dataclass(frozen=True)
 class GimbalLimits:
-    """How far the samples may be stretched.
+    """Limits of interpolation and extrapolation."""
 
-    Attributes:
-        keep_ns: Age at which samples are forgotten.
-        gap_ns: Longest gap interpolated across.
-        ahead_ns: Longest hold of the newest sample, while it turns slower than `hold_rad_s`.
-        hold_rad_s: Turning faster than this between the last two samples, it is not held.
-        max_rate_rad_s: Two samples that imply more than this are a jump.
-    """
-
-    keep_ns: int = 5 * NS_PER_S
-    gap_ns: int = 400_000_000
-    ahead_ns: int = 150_000_000
-    hold_rad_s: float = math.radians(10.0)
-    max_rate_rad_s: float = math.radians(400.0)
+    keep_ns: int = 5 * NS_PER_S  # Age at which samples are forgotten
+    gap_ns: int = 400_000_000  # Longest gap interpolated across
+    ahead_ns: int = 150_000_000  # Longest hold of the newest sample, while it turns slower than `hold_rad_s`
+    hold_rad_s: float = math.radians(10.0)  # Turning faster than this between the last two samples, it is not held
+    max_rate_rad_s: float = math.radians(400.0)  # Two samples that imply more than this are a jump
 
 
 @dataclass(frozen=True)
@@ -51,8 +42,7 @@ class _Sample:
     attitude: Quaternion
 
 
-_Source = tuple[str, int, int, int]
-"""Message name, system, component, gimbal device id."""
+_Source = tuple[str, int, int, int]  # Message name, system, component, gimbal device id
 
 
 class GimbalHistory:
@@ -60,9 +50,6 @@ class GimbalHistory:
 
     The first source heard is served until it falls silent; the newer message is preferred to MOUNT_ORIENTATION from
     then on.
-
-    Args:
-        limits: How far samples may be stretched.
     """
 
     def __init__(self, limits: GimbalLimits | None = None) -> None:
@@ -81,7 +68,7 @@ class GimbalHistory:
 
     @property
     def problem(self) -> str:
-        """Why the newest message was of no use; empty when it was, or when none has come."""
+        """Reason why the newest message was of no use; empty when it was, or when none has come."""
         with self._lock:
             return self._refusal
 
@@ -99,7 +86,7 @@ class GimbalHistory:
             try:
                 reading = reader(message)
             except InvalidValueError as error:
-                # What it says now is not known; what it said before must not stand in for it.
+                # Its present attitude is not known; the last one must not stand in for it.
                 self._track.clear()
                 self._refusal = str(error)
                 return False

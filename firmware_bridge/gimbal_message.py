@@ -1,4 +1,4 @@
-"""What a gimbal says of its attitude, and against what: each flag honoured, nothing guessed. Pure.
+"""A gimbal's attitude and its reference frame from messages: each flag honoured, nothing guessed. Pure.
 
 GIMBAL_DEVICE_ATTITUDE_STATUS (285) carries a quaternion whose frame its flags describe, and MOUNT_ORIENTATION (265),
 the older message, angles of a fixed meaning; see "Gimbal Protocol v2" and the message definitions,
@@ -22,12 +22,12 @@ YAW_LOCK: int = mavlink.GIMBAL_DEVICE_FLAGS_YAW_LOCK
 YAW_IN_VEHICLE_FRAME: int = mavlink.GIMBAL_DEVICE_FLAGS_YAW_IN_VEHICLE_FRAME
 YAW_IN_EARTH_FRAME: int = mavlink.GIMBAL_DEVICE_FLAGS_YAW_IN_EARTH_FRAME
 
+# Failures with which the gimbal does not know its own attitude
 UNTRUSTED: int = (
     mavlink.GIMBAL_DEVICE_ERROR_FLAGS_ENCODER_ERROR
     | mavlink.GIMBAL_DEVICE_ERROR_FLAGS_SOFTWARE_ERROR
     | mavlink.GIMBAL_DEVICE_ERROR_FLAGS_CALIBRATION_RUNNING
 )
-"""Failures with which the gimbal does not know its own attitude."""
 
 
 class GimbalFrame(str, Enum):
@@ -44,17 +44,11 @@ class GimbalFrame(str, Enum):
 
 @dataclass(frozen=True)
 class GimbalReading:
-    """One usable message.
+    """One usable message."""
 
-    Attributes:
-        frame: Against what.
-        attitude: Quaternion from gimbal axes (x where the camera looks, z down) to that frame.
-        boot_ms: The sender's time stamp.
-    """
-
-    frame: GimbalFrame
-    attitude: Quaternion
-    boot_ms: int
+    frame: GimbalFrame  # Against what
+    attitude: Quaternion  # Quaternion from gimbal axes (x where the camera looks, z down) to that frame
+    boot_ms: int  # The sender's time stamp
 
 
 def read_device_status(message: Any) -> GimbalReading:

@@ -1,4 +1,4 @@
-"""Which autopilot this is: AUTOPILOT_VERSION and HEARTBEAT in the words its makers use. Pure."""
+"""Identity of an autopilot: AUTOPILOT_VERSION and HEARTBEAT in the words of its makers. Pure."""
 
 from __future__ import annotations
 
@@ -6,32 +6,18 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from firmware_bridge.dialect import mavlink
+from firmware_bridge.dialect import enum_names, enum_words, mavlink
 from landing.vehicle import Autopilot
 
-Version = tuple[int, int, int]
-"""Major, minor, patch."""
-
+Version = tuple[int, int, int]  # Major, minor, patch
 _RELEASE_STAGES = ((255, ""), (192, "rc"), (128, "beta"), (64, "alpha"), (0, "dev"))
 
-_CAPABILITY = "MAV_PROTOCOL_CAPABILITY_"
-CAPABILITIES: dict[int, str] = {
-    value: name.removeprefix(_CAPABILITY).lower()
-    for name, value in vars(mavlink).items()
-    if name.startswith(_CAPABILITY) and not name.endswith("ENUM_END")
-}
-"""MAV_PROTOCOL_CAPABILITY by bit."""
-
-VEHICLES: dict[int, str] = {
-    value: name.removeprefix("MAV_TYPE_").lower().replace("_", " ")
-    for name, value in vars(mavlink).items()
-    if name.startswith("MAV_TYPE_") and not name.endswith("ENUM_END")
-}
-"""MAV_TYPE by number."""
+CAPABILITIES = {bit: name.lower() for bit, name in enum_names("MAV_PROTOCOL_CAPABILITY_").items()}
+VEHICLES = enum_words("MAV_TYPE_")
 
 
 class ParameterEncoding(str, Enum):
-    """How an integer parameter travels in PARAM_VALUE's float field.
+    """Encoding of an integer parameter in PARAM_VALUE's float field.
 
     ``C_CAST``: as the number (ArduPilot). ``BYTEWISE``: its bytes are the float's bytes (PX4).
     """
@@ -42,29 +28,17 @@ class ParameterEncoding(str, Enum):
 
 @dataclass(frozen=True)
 class Identity:
-    """Who is at the other end.
-
-    Attributes:
-        autopilot: Whose rules apply.
-        vehicle_type: MAV_TYPE of its HEARTBEAT.
-        version: Of its firmware; None when it does not tell.
-        stage: ``""`` for a release, else ``rc``, ``beta``, ``alpha`` or ``dev``.
-        git: Start of the firmware's git hash; empty when it does not tell.
-        board: Board number of its makers' list; 0 when it does not tell.
-        usb: USB vendor and product id, ``1209:5740``; empty when it does not tell.
-        uid: Serial number of the hardware, hexadecimal; empty when it does not tell.
-        capabilities: MAV_PROTOCOL_CAPABILITY bits.
-    """
+    """Identity of the autopilot at the other end."""
 
     autopilot: Autopilot
-    vehicle_type: int
-    version: Version | None = None
-    stage: str = ""
-    git: str = ""
-    board: int = 0
-    usb: str = ""
-    uid: str = ""
-    capabilities: int = 0
+    vehicle_type: int  # MAV_TYPE of its HEARTBEAT
+    version: Version | None = None  # Of its firmware; None when it does not tell
+    stage: str = ""  # ``""`` for a release, else ``rc``, ``beta``, ``alpha`` or ``dev``
+    git: str = ""  # Start of the firmware's git hash; empty when it does not tell
+    board: int = 0  # Board number of its makers' list; 0 when it does not tell
+    usb: str = ""  # USB vendor and product id, ``1209:5740``; empty when it does not tell
+    uid: str = ""  # Serial number of the hardware, hexadecimal; empty when it does not tell
+    capabilities: int = 0  # MAV_PROTOCOL_CAPABILITY bits
 
     @property
     def name(self) -> str:
@@ -80,7 +54,7 @@ class Identity:
 
     @property
     def encoding(self) -> ParameterEncoding:
-        """How its integer parameters travel: by its capability bits, else by its kind."""
+        """Encoding of its integer parameters: by its capability bits, else by its kind."""
         if self.capabilities & mavlink.MAV_PROTOCOL_CAPABILITY_PARAM_ENCODE_BYTEWISE:
             return ParameterEncoding.BYTEWISE
         if self.capabilities & mavlink.MAV_PROTOCOL_CAPABILITY_PARAM_ENCODE_C_CAST:
@@ -99,13 +73,7 @@ def version_text(version: Version) -> str:
 
 
 def identity_of(autopilot: Autopilot, vehicle_type: int, message: Any | None) -> Identity:
-    """Reads AUTOPILOT_VERSION.
-
-    Args:
-        autopilot: From the HEARTBEAT.
-        vehicle_type: From the HEARTBEAT.
-        message: AUTOPILOT_VERSION, or None when it did not come.
-    """
+    """Reads AUTOPILOT_VERSION."""
     if message is None:
         return Identity(autopilot, vehicle_type)
     packed = message.flight_sw_version

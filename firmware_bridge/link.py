@@ -20,11 +20,10 @@ from firmware_bridge.computer import ComputerMonitor
 from firmware_bridge.computer_sender import ComputerStatusSender
 from firmware_bridge.connection import make_transport
 from firmware_bridge.dispatcher import LinkDispatcher
-from firmware_bridge.link_status import link_status, signing_status
 from firmware_bridge.messages import HealthState, Severity, heartbeat_message, statustext_messages
 from firmware_bridge.parameters import NoParameters, ParameterTable
 from firmware_bridge.peers import PeerTable
-from firmware_bridge.report import AlarmKind, LinkStatus, Refusal, SendResult
+from firmware_bridge.report import AlarmKind, LinkStatus, Refusal, SendResult, SigningStatus
 from firmware_bridge.settings import LinkSettings
 from firmware_bridge.signing import LinkSigning
 from firmware_bridge.stamp_file import StampWriter, load_signing
@@ -50,11 +49,6 @@ class FlightLink:
 
     Only the served autopilot moves the pose, and only to it, where it was heard, do targets and commands go. Heartbeats
     and texts go everywhere, and questions are answered wherever they come from.
-
-    Args:
-        settings: How to reach the autopilot, and who else listens.
-        make: Makes the autopilot's transport; replaced in tests.
-        parameters: What ground stations may see and set.
 
     Attributes:
         settings: As given.
@@ -161,23 +155,45 @@ class FlightLink:
         return self._telemetry.history.latest(now_ns)
 
     def vehicle(self, now_ns: int) -> VehicleStatus:
-        """What the autopilot last said of itself, and whether it still speaks."""
+        """Return the last reported state of the autopilot, and whether it still speaks."""
         with self._lock:
             return self._telemetry.vehicle.status(now_ns)
 
     def status(self, now_ns: int) -> LinkStatus:
         """State of the link, for health, checks and logs."""
-        flight = self._flight.status()
+        flight, signing = self._flight.status(), self._signing
         ground_stations = tuple(channel.status() for channel in self.channels[1:])
+        unheard = "" if signing is None else signing.problem(flight.connection, self.settings.signing_key)
         with self._lock:
-            return link_status(
-                self._telemetry,
-                flight,
-                ground_stations,
-                signing_status(self._signing),
-                self.settings.signing_key,
-                self._dispatcher.timesync_answered,
-                now_ns,
+            heard = self._telemetry
+            age_ns = heard.vehicle.heartbeat_age_ns(now_ns)
+            return LinkStatus(
+                connection=flight.connection,
+                connected=flight.connected,
+                alive=heard.vehicle.alive(now_ns),
+                heartbeat_age_s=None if age_ns is None else age_ns / NS_PER_S,
+                autopilot=heard.vehicle.autopilot,
+                system_id=None if heard.autopilot is None else heard.autopilot.system,
+                rates_hz=heard.streams.rates_hz(now_ns),
+                missing=heard.streams.missing(now_ns),
+                slow=heard.streams.slow(now_ns),
+                bytes_received=flight.bytes_received,
+                bytes_bad=flight.bytes_bad,
+                dropped_writes=flight.dropped_writes,
+                frames_lost=heard.frames_lost,
+                sequence_turns=heard.selector.sequence.turns,
+                bytes_over=heard.peers.bytes_over,
+                reconnects=max(0, flight.opened - 1),
+                reboots=heard.reboots,
+                position_resets=heard.history.position_resets,
+                last_error=heard.last_error,
+                alarms=heard.alarms(now_ns),
+                problems=(*filter(None, [unheard]), *heard.problems(flight.connected, now_ns)),
+                clock_offset_ns=heard.clock.offset_ns,
+                clock_uncertainty_ns=heard.clock.uncertainty_ns,
+                timesync_answered=self._dispatcher.timesync_answered,
+                ground_stations=ground_stations,
+                signing=None if signing is None else SigningStatus(signing.accepted, signing.unsigned, signing.forged),
             )
 
     def wait_ready(self, timeout_s: float) -> LinkStatus:
@@ -298,7 +314,7 @@ class FlightLink:
             return self._telemetry.command_tracker.take_answers()
 
     def _refused(self, now_ns: int) -> SendResult | None:
-        """Why nothing may be sent to an autopilot now; the lock is held."""
+        """Return the reason why nothing may be sent to an autopilot now; the lock is held."""
         if self._telemetry.autopilot is None:
             return SendResult(Refusal.NO_AUTOPILOT, "no autopilot heard yet")
         for alarm in self._telemetry.alarms(now_ns):

@@ -1,4 +1,4 @@
-"""What we say of ourselves: HEARTBEAT with our health, and STATUSTEXT."""
+"""Our own HEARTBEAT with our health, and STATUSTEXT."""
 
 from __future__ import annotations
 
@@ -8,30 +8,19 @@ from typing import Any
 from firmware_bridge.dialect import mavlink
 from landing.redaction import redact
 
-CHUNK = 50
-"""Characters in one STATUSTEXT."""
-
+CHUNK = 50  # Characters in one STATUSTEXT
 MAX_CHUNKS = 4
 
 
 class HealthState(str, Enum):
-    """The daemon's health, as its HEARTBEAT tells it.
+    """The daemon's health, as its HEARTBEAT tells it."""
 
-    Attributes:
-        STARTING: Model or camera are not ready yet (MAV_STATE_BOOT).
-        STANDBY: Works, and nothing is asked of it (MAV_STATE_STANDBY).
-        OK: Works (MAV_STATE_ACTIVE).
-        DEGRADED: An input is late or missing; no target is sent (MAV_STATE_CRITICAL).
-        FAILED: Cannot work without help (MAV_STATE_EMERGENCY).
-        STOPPING: Shuts down in order (MAV_STATE_POWEROFF).
-    """
-
-    STARTING = "starting"
-    STANDBY = "standby"
-    OK = "ok"
-    DEGRADED = "degraded"
-    FAILED = "failed"
-    STOPPING = "stopping"
+    STARTING = "starting"  # Model or camera are not ready yet (MAV_STATE_BOOT)
+    STANDBY = "standby"  # Works, and nothing is asked of it (MAV_STATE_STANDBY)
+    OK = "ok"  # Works (MAV_STATE_ACTIVE)
+    DEGRADED = "degraded"  # An input is late or missing; no target is sent (MAV_STATE_CRITICAL)
+    FAILED = "failed"  # Cannot work without help (MAV_STATE_EMERGENCY)
+    STOPPING = "stopping"  # Shuts down in order (MAV_STATE_POWEROFF)
 
 
 MAV_STATES: dict[HealthState, int] = {
@@ -73,10 +62,8 @@ def statustext_messages(text: str, severity: Severity, text_id: int) -> list[Any
     The last chunk of several is the first with fewer than 50 characters, so a text that fills its chunks exactly is
     followed by an empty one. Text beyond four chunks is cut after a word.
 
-    Args:
-        text: What to say; characters outside ASCII become ``?``.
-        severity: How bad it is.
-        text_id: From 1 to 65535, another for each long text; short ones carry 0.
+    Characters outside ASCII become ``?``. `text_id` is another number from 1 to 65535 for each long text; short ones
+    carry 0.
     """
     data = redact(text).encode("ascii", "replace").replace(b"\0", b"?")
     if len(data) <= CHUNK:

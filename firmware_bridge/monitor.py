@@ -22,12 +22,8 @@ from firmware_bridge.monitor_state import MonitorState
 from firmware_bridge.settings import ToolConfig, load_tool_config
 from landing.errors import ConfigError
 
-COMPONENT = 193
-"""MAV_COMP_ID_ONBOARD_COMPUTER3: the daemon is 191, the doctor 192."""
-
-GRACE_S = 4.0
-"""So long it listens before it asks: what comes already need not be asked for."""
-
+COMPONENT = 193  # MAV_COMP_ID_ONBOARD_COMPUTER3: the daemon is 191, the doctor 192
+GRACE_S = 4.0  # So long it listens before it asks: what comes already need not be asked for
 ATTITUDE_HZ, SLOW_HZ = 4.0, 2.0
 REFRESH_S = 0.25
 LINE_S = 1.0

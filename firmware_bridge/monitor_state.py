@@ -1,4 +1,4 @@
-"""What the monitor knows: from the wire, and from the daemon's event log. No socket in here."""
+"""State of the monitor, from the wire and from the daemon's event log. No socket in here."""
 
 from __future__ import annotations
 
@@ -9,128 +9,75 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from firmware_bridge.dialect import mavlink
+from firmware_bridge.dialect import enum_names, enum_words, mavlink
 from firmware_bridge.doctor.session import NS_PER_S, Session
 from firmware_bridge.streams import RateMeter
 from firmware_bridge.texts import TextAssembler
 from landing.vehicle import VehicleStatus
 
-LAST = 8
-"""Texts and events shown."""
+LAST = 8  # Texts and events shown
+MOST_STATIONS = 12  # Others shown; of more, those heard last
+QUIET = frozenset({"flight", "link"})  # Events that fill a screen and tell a pilot nothing
+DETAILS = 100  # Letters shown of an event that has no words of its own
 
-MOST_STATIONS = 12
-"""Others shown; of more, those heard last."""
+FRAMES = enum_names("MAV_FRAME_")
+STATES = enum_words("MAV_STATE_")
 
-QUIET = frozenset({"flight", "link"})
-"""Events that fill a screen and tell a pilot nothing."""
-
-DETAILS = 100
-"""Letters shown of an event that has no words of its own."""
-
-FRAMES: dict[int, str] = {
-    value: name.removeprefix("MAV_FRAME_")
-    for name, value in vars(mavlink).items()
-    if name.startswith("MAV_FRAME_") and not name.endswith("ENUM_END")
-}
-STATES: dict[int, str] = {
-    value: name.removeprefix("MAV_STATE_").lower()
-    for name, value in vars(mavlink).items()
-    if name.startswith("MAV_STATE_") and not name.endswith("ENUM_END")
-}
-
+# Texts that say that something was not taken, or is no longer followed
 _REJECTION = re.compile(
     r"frame not supported|not supported|unsupported|denied|reject|refus|PrecLand: (Target Lost|"
     r"Failsafe)|hold:|abort:",
     re.IGNORECASE,
 )
-"""Texts that say that something was not taken, or is no longer followed."""
 
 
 @dataclass(frozen=True)
 class SeenTarget:
-    """A LANDING_TARGET on the wire.
-
-    Attributes:
-        at_ns: When it came.
-        system, component: Who sent it.
-        frame: Its MAV_FRAME, in words.
-        position_m: x, y, z of that frame; None for one of angles only.
-        angles_rad: angle_x (right) and angle_y (behind).
-        distance_m: As it says.
-    """
+    """A LANDING_TARGET on the wire."""
 
     at_ns: int
-    system: int
+    system: int  # system, component: Who sent it
     component: int
-    frame: str
-    position_m: tuple[float, float, float] | None
-    angles_rad: tuple[float, float]
-    distance_m: float
+    frame: str  # Its MAV_FRAME, in words
+    position_m: tuple[float, float, float] | None  # x, y, z of that frame; None for one of angles only
+    angles_rad: tuple[float, float]  # angle_x (right) and angle_y (behind)
+    distance_m: float  # As it says
 
 
 @dataclass(frozen=True)
 class LogLine:
-    """One line of somebody.
+    """One line of somebody."""
 
-    Attributes:
-        at_ns: Monotonic time, ours.
-        who: ``autopilot``, ``component 191``, ``daemon``.
-        text: What.
-        bad: Whether it tells of a rejection, a failure or a warning.
-    """
-
-    at_ns: int
-    who: str
+    at_ns: int  # Monotonic time, ours
+    who: str  # ``autopilot``, ``component 191``, ``daemon``
     text: str
-    bad: bool
+    bad: bool  # A rejection, a failure or a warning
 
 
 @dataclass
 class HeardComponent:
-    """Somebody with a heartbeat on the link.
+    """Somebody with a heartbeat on the link."""
 
-    Attributes:
-        at_ns: Time of the last one.
-        state: MAV_STATE in words.
-        kind: MAV_TYPE.
-    """
-
-    at_ns: int
-    state: str
-    kind: int
+    at_ns: int  # Time of the last one
+    state: str  # MAV_STATE in words
+    kind: int  # MAV_TYPE
 
 
 @dataclass
 class DaemonState:
-    """What the event log told.
+    """State of the daemon by its event log."""
 
-    Attributes:
-        state: Of the director.
-        reason: Of that state.
-        health: Of the daemon, with its reasons.
-        sending: Whether targets go out.
-        not_sent: Why they do not; empty when they do.
-        site: Of the decision in words, or why there is none.
-        timings_ms: Newest percentiles, by stage.
-        counters: Newest counters.
-    """
-
-    state: str = ""
-    reason: str = ""
-    health: str = ""
-    sending: bool = False
-    not_sent: str = ""
-    site: str = ""
-    timings_ms: dict[str, Any] = field(default_factory=dict)
-    counters: dict[str, Any] = field(default_factory=dict)
+    state: str = ""  # Of the director
+    reason: str = ""  # Of that state
+    health: str = ""  # Of the daemon, with its reasons
+    sending: bool = False  # Targets go out
+    not_sent: str = ""  # Reason why they do not; empty when they do
+    site: str = ""  # Of the decision in words, or why there is none
+    timings_ms: dict[str, Any] = field(default_factory=dict)  # Newest percentiles, by stage
 
 
 class MonitorState:
-    """Takes messages and events, in one thread; `firmware_bridge.monitor_view` shows it.
-
-    Args:
-        session: The link, or None for the event log alone.
-    """
+    """Takes messages and events, in one thread; `firmware_bridge.monitor_view` shows it."""
 
     def __init__(self, session: Session | None) -> None:
         self.session = session
@@ -206,58 +153,22 @@ class MonitorState:
         return heard.frames_lost / sent if sent else 0.0
 
     def vehicle(self, now_ns: int) -> VehicleStatus | None:
-        """What the autopilot last said of itself; None without a link."""
+        """Return the last reported state of the autopilot; None without a link."""
         return None if self.session is None else self.session.telemetry.vehicle.status(now_ns)
 
     # --- the event log ---
 
     def on_event(self, event: Mapping[str, Any], now_ns: int) -> None:
         """Take one event of the daemon."""
-        daemon = self.daemon = self.daemon or DaemonState()
-        kind = event["event"]
-        text = ""
-        bad = False
-        if kind == "transition":
-            daemon.state, daemon.reason = str(event.get("to_state")), str(event.get("reason"))
-            text = f"{event.get('from_state')} -> {daemon.state}: {daemon.reason}"
-            bad = daemon.state in ("hold", "abort")
-        elif kind == "target-refused":
-            text, bad = f"target refused by the link: {event.get('reason')}", True
-            daemon.sending, daemon.not_sent = False, str(event.get("reason"))
-        elif kind == "target-start":
-            daemon.sending, daemon.not_sent = True, ""
-            text = f"targets go out: {event.get('reason')}"
-        elif kind == "target-stop":
-            daemon.sending, daemon.not_sent = False, str(event.get("reason"))
-            text, bad = f"targets stop: {event.get('reason')}", True
-        elif kind == "no-site":
-            daemon.site = f"none, {event.get('reason')}: {event.get('detail')}"
-            text = f"no site, {event.get('reason')}: {event.get('detail')}"
-        elif kind in ("site-chosen", "site-changed"):
-            daemon.site = _site_words(event.get("site"))
-            text = f"{kind.replace('-', ' ')}: {daemon.site}"
-        elif kind == "health":
-            reasons = ", ".join(map(str, event.get("reasons") or ()))
-            daemon.health = f"{event.get('state')}{': ' + reasons if reasons else ''}"
-            text = f"health {daemon.health}"
-            bad = event.get("state") in ("degraded", "failed")
-        elif kind in ("status", "stop"):
-            timings = event.get("timings_ms")
-            daemon.timings_ms = timings if isinstance(timings, dict) else daemon.timings_ms
-            daemon.state = str(event.get("state", daemon.state))
-            daemon.counters = {k: v for k, v in event.items() if isinstance(v, int)}
-            text = f"stopped: {event.get('reason')}" if kind == "stop" else ""
-            daemon.sending = daemon.sending and kind != "stop"
-        elif kind not in QUIET:
-            text = f"{kind} {_details(event)}".rstrip()
-            bad = kind in ("hang", "map-reset", "crash", "failed")
+        self.daemon = self.daemon or DaemonState()
+        text, bad = _words_of(event, self.daemon)
         if text:
             self._say(now_ns, "daemon", text, bad)
 
     # --- both ---
 
     def take_news(self) -> list[LogLine]:
-        """What was said since the last call."""
+        """Return the lines since the last call."""
         news, self.news = self.news, []
         return news
 
@@ -267,6 +178,39 @@ class MonitorState:
         self.news.append(said)
         if bad or _REJECTION.search(text):
             self.rejections.append(said)
+
+
+def _words_of(event: Mapping[str, Any], daemon: DaemonState) -> tuple[str, bool]:
+    """Take an event into the daemon's state; return it in words, and whether it is bad. Empty words are not shown."""
+    kind, reason = event["event"], str(event.get("reason"))
+    if kind == "transition":
+        daemon.state, daemon.reason = str(event.get("to_state")), reason
+        return f"{event.get('from_state')} -> {daemon.state}: {reason}", daemon.state in ("hold", "abort")
+    if kind == "target-start":
+        daemon.sending, daemon.not_sent = True, ""
+        return f"targets go out: {reason}", False
+    if kind in ("target-refused", "target-stop"):
+        daemon.sending, daemon.not_sent = False, reason
+        return f"{'targets stop' if kind == 'target-stop' else 'target refused by the link'}: {reason}", True
+    if kind == "no-site":
+        daemon.site = f"none, {reason}: {event.get('detail')}"
+        return f"no site, {reason}: {event.get('detail')}", False
+    if kind in ("site-chosen", "site-changed"):
+        daemon.site = _site_words(event.get("site"))
+        return f"{kind.replace('-', ' ')}: {daemon.site}", False
+    if kind == "health":
+        reasons = ", ".join(map(str, event.get("reasons") or ()))
+        daemon.health = f"{event.get('state')}{': ' + reasons if reasons else ''}"
+        return f"health {daemon.health}", event.get("state") in ("degraded", "failed")
+    if kind in ("status", "stop"):
+        timings = event.get("timings_ms")
+        daemon.timings_ms = timings if isinstance(timings, dict) else daemon.timings_ms
+        daemon.state = str(event.get("state", daemon.state))
+        daemon.sending = daemon.sending and kind != "stop"
+        return f"stopped: {reason}" if kind == "stop" else "", False
+    if kind in QUIET:
+        return "", False
+    return f"{kind} {_details(event)}".rstrip(), kind in ("hang", "map-reset", "crash", "failed")
 
 
 def _details(event: Mapping[str, Any]) -> str:

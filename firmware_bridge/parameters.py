@@ -33,7 +33,7 @@ class ParameterKind(Enum):
 
 
 class Writable(Enum):
-    """When a ground station may write a parameter."""
+    """Condition for a ground station to write a parameter."""
 
     NEVER = "never"
     DISARMED = "while disarmed"
@@ -44,27 +44,17 @@ class Writable(Enum):
 class OwnParameter:
     """One parameter, but for its value.
 
-    Attributes:
-        name: At most 16 characters, e.g. ``TD_ENABLE``.
-        kind: Type on the wire.
-        description: One line.
-        unit: Of the value; empty for none.
-        low: Smallest value.
-        high: Largest value.
-        default: What the configuration gives when it says nothing.
-        writable: When it may be written.
-
     Raises:
         InvalidValueError: The name does not fit, or the range is none.
     """
 
-    name: str
-    kind: ParameterKind
-    description: str
-    unit: str
-    low: float
-    high: float
-    default: float
+    name: str  # At most 16 characters, e.g. ``TD_ENABLE``.
+    kind: ParameterKind  # Type on the wire
+    description: str  # One line
+    unit: str  # Of the value; empty for none
+    low: float  # Smallest value
+    high: float  # Largest value
+    default: float  # Value without a configured one
     writable: Writable = Writable.NEVER
 
     def __post_init__(self) -> None:
@@ -77,7 +67,7 @@ class OwnParameter:
 
 
 class ParameterTable(Protocol):
-    """What the daemon lets be seen and set. Called in a reader thread; must not wait."""
+    """Parameters that the daemon shows and lets be set. Called in a reader thread; must not wait."""
 
     @property
     def parameters(self) -> Sequence[OwnParameter]:
@@ -88,11 +78,6 @@ class ParameterTable(Protocol):
 
     def set(self, name: str, value: float, source: str) -> None:
         """Take a value that is finite, of the right kind, and may be written now.
-
-        Args:
-            name: Of a parameter in the table.
-            value: Wanted.
-            source: Who asks, for the log.
 
         Raises:
             InvalidValueError: The value is out of its range; the text says what is expected.
@@ -121,9 +106,6 @@ class ParameterServer:
 
     A refused write is answered with PARAM_ERROR and, for ground stations that do not know it, with the value that
     stays.
-
-    Args:
-        table: Served.
     """
 
     def __init__(self, table: ParameterTable) -> None:
@@ -134,10 +116,7 @@ class ParameterServer:
     def answer(self, message: Any, armed: bool, autopilot: Autopilot) -> list[Any]:
         """The answers to one message.
 
-        Args:
-            message: One of `PARAMETER_MESSAGES`.
-            armed: Whether the vehicle is armed, or that is not known.
-            autopilot: Whose way of encoding integers ground stations expect on this vehicle.
+        `armed` is also True where that is not known. Integers are encoded as the autopilot's own.
         """
         kind = message.get_type()
         if kind == "PARAM_REQUEST_LIST":

@@ -17,36 +17,23 @@ from firmware_bridge.track import Track
 NS_PER_S = 1_000_000_000
 Vector = tuple[float, float, float]
 
-TRIAL_M = 1.5
-"""A climb or descent this long tells whether a sensor follows."""
-
+TRIAL_M = 1.5  # A climb or descent this long tells whether a sensor follows
+# A reading that changes by less than this part of the climb is stuck, by more it follows
 STUCK_SHARE, FOLLOWS_SHARE = 0.2, 0.6
-"""A reading that changes by less than this part of the climb is stuck, by more it follows."""
-
-LEVEL_WAY = 0.5
-"""Over more way than this part of the climb the ground may have risen or fallen as well."""
-
-AGREE_M, AGREE_SHARE = 1.0, 0.15
-"""Two sensors that differ by no more than this, or this part of the height, agree."""
-
+LEVEL_WAY = 0.5  # Over more way than this part of the climb the ground may have risen or fallen as well
+AGREE_M, AGREE_SHARE = 1.0, 0.15  # Two sensors that differ by no more than this, or this part of the height, agree
+# A sensor below the first beside one above the second for so long sees a part of the vehicle
 LEG_M, CLEAR_M, LEG_NS = 1.0, 2.0, 2 * NS_PER_S
-"""A sensor below the first beside one above the second for so long sees a part of the vehicle."""
-
 SILENT_NS = NS_PER_S
 MAX_SENSORS = 8
 
 
 @dataclass(frozen=True)
 class Height:
-    """One height sample.
+    """One height sample."""
 
-    Attributes:
-        at_ns: Stamp, source clock.
-        agl_m: Of the body origin above the ground, m.
-    """
-
-    at_ns: int
-    agl_m: float
+    at_ns: int  # Stamp, source clock
+    agl_m: float  # Of the body origin above the ground, m
 
 
 class RangeReadings:
@@ -80,7 +67,7 @@ class RangeReadings:
 
     @property
     def problem(self) -> str | None:
-        """Why no rangefinder that is heard can give a height; None where one can or none is."""
+        """Reason why no rangefinder heard can give a height; None where one can or none is heard."""
         if self._usable or not self._useless:
             return None
         whys = ", ".join(f"id {ident} {why}" for ident, why in sorted(self._useless.items()))
@@ -158,7 +145,7 @@ class RangeHeights:
 
     @property
     def problem(self) -> str | None:
-        """Why none of the sensors heard can be believed, in words; None while one can."""
+        """Reason why none of the sensors heard can be believed, in words; None while one can."""
         if self._chosen is not None or not self._sensors:
             return None
         if self._apart_since_ns is not None:
@@ -177,10 +164,7 @@ class RangeHeights:
     def add(self, ident: int, height: Height, ned_m: Vector | None) -> bool:
         """Takes a height of one sensor; False when it is held back as a jump.
 
-        Args:
-            ident: Of the sensor.
-            height: Sample.
-            ned_m: Position at its time, m; None where it is not known.
+        `ned_m` is the position at its time, m; None where it is not known.
         """
         sensor = self._sensors.get(ident)
         if sensor is None:

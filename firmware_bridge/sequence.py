@@ -12,19 +12,12 @@ MAX_SENDERS = 256
 
 @dataclass
 class _Line:
-    """Where the numbers of one sender id are.
+    """Sequence numbers of one sender id."""
 
-    Attributes:
-        last: Number of the newest frame.
-        other: Where they were before they jumped; None before they ever did.
-        recent: Newest numbers.
-        counts: They were seen to go on by one: the sender counts at all.
-    """
-
-    last: int
-    other: int | None = None
-    recent: deque[int] = field(default_factory=lambda: deque(maxlen=16))
-    counts: bool = False
+    last: int  # Number of the newest frame
+    other: int | None = None  # Number before the last jump
+    recent: deque[int] = field(default_factory=lambda: deque(maxlen=16))  # Newest numbers
+    counts: bool = False  # They were seen to go on by one: the sender counts at all
 
 
 class SequenceCounter:
@@ -39,15 +32,11 @@ class SequenceCounter:
         turns: How often the numbers went back to where they had jumped from, or came twice.
     """
 
-    LATE = 200
-    """A step this far ahead, of 256, is a frame that came late."""
-
-    CLOSE = 3
-    """Frames that may be lost where numbers go back to another place."""
-
+    LATE = 200  # A step this far ahead, of 256, is a frame that came late
+    CLOSE = 3  # Frames that may be lost where numbers go back to another place
     SHARED_TURNS = 4
+    # So many turns within so long are two senders: a heartbeat a second makes two each second
     SHARED_WINDOW_NS = 5 * NS_PER_S
-    """So many turns within so long are two senders: a heartbeat a second makes two each second."""
 
     def __init__(self) -> None:
         self._lines: dict[tuple[int, int], _Line] = {}
@@ -76,7 +65,7 @@ class SequenceCounter:
         self._turns_ns.clear()
 
     def shared(self, now_ns: int) -> bool:
-        """Whether two senders use one id, by the turns of the last seconds."""
+        """Return whether two senders use one id, by the turns of the last seconds."""
         turns = self._turns_ns
         return len(turns) == self.SHARED_TURNS and now_ns - turns[0] <= self.SHARED_WINDOW_NS
 

@@ -28,31 +28,22 @@ KEY_BYTES = 32
 SIGNATURE_BLOCK = 13
 NS_PER_STAMP = 10_000
 STAMPS_PER_S = 100_000
-EPOCH_UNIX_S = 1_420_070_400
-"""2015-01-01 00:00 UTC, where the stamps start."""
-
+EPOCH_UNIX_S = 1_420_070_400  # 2015-01-01 00:00 UTC, where the stamps start
+# A sender not heard before may be this far behind our stamp, by the specification
 NEW_STREAM_WINDOW = 60 * STAMPS_PER_S
-"""A sender not heard before may be this far behind our stamp, by the specification."""
-
 LARGEST_STAMP = (1 << 48) - 1
 SHORTEST_PASSPHRASE = 12
-MAX_STREAMS = 256
-"""Senders remembered. Only those who know the key are, so this bounds a fault, not an attack."""
-
+MAX_STREAMS = 256  # Senders remembered. Only those who know the key are, so this bounds a fault, not an attack.
+# Accepted on a signed link without a signature: a telemetry radio reports on itself and has no key. Nothing here
+# can command us, move the pose or change a parameter.
 ACCEPTED_UNSIGNED = frozenset({mavlink.MAVLINK_MSG_ID_RADIO_STATUS})
-"""What is heard on a signed link without a signature: a telemetry radio reports on itself and has no key. Nothing here
-can command us, move the pose or change a parameter."""
 
 
 @dataclass(frozen=True)
 class SigningKey:
-    """The secret shared by everybody who may speak on the link; never printed.
+    """The secret shared by everybody who may speak on the link; never printed."""
 
-    Attributes:
-        secret: 32 bytes.
-    """
-
-    secret: bytes = field(repr=False)
+    secret: bytes = field(repr=False)  # 32 bytes
 
     @classmethod
     def read(cls, path: Path) -> SigningKey:
@@ -109,7 +100,6 @@ class StampClock:
 
     Args:
         first: Where to start; at least the stamp persisted by the last run.
-        now_ns: Our monotonic clock.
     """
 
     def __init__(self, first: int, now_ns: Callable[[], int]) -> None:
@@ -150,10 +140,6 @@ class LinkSigning:
 
     Thread-safe.
 
-    Args:
-        key: The secret.
-        clock: Our stamps.
-
     Attributes:
         accepted: Frames with a good signature.
         unsigned: Frames ignored for want of a signature.
@@ -162,27 +148,30 @@ class LinkSigning:
 
     def __init__(self, key: SigningKey, clock: StampClock) -> None:
         self._key = key
-        self._clock = clock
+        self.clock = clock
         self._lock = threading.Lock()
         self._newest: dict[tuple[int, int, int], int] = {}
         self.accepted = 0
         self.unsigned = 0
         self.forged = 0
 
-    @property
-    def clock(self) -> StampClock:
-        """Our stamps, e.g. to persist them."""
-        return self._clock
+    def problem(self, where: str, key: Path | None) -> str:
+        """Return why the link is silent although frames come; empty when it is not."""
+        ignored = self.unsigned + self.forged
+        if self.accepted or not ignored:
+            return ""
+        how = "unsigned" if self.unsigned else "signed with another key"
+        return f"{where}: {ignored} frames ignored, {how}; give the autopilot the key of {key}"
 
     def prepare(self, packer: mavlink.MAVLink, link_id: int) -> None:
         """Have pymavlink's packer sign the next frame with a stamp of ours."""
         packer.signing.secret_key = self._key.secret
         packer.signing.sign_outgoing = True
         packer.signing.link_id = link_id
-        packer.signing.timestamp = self._clock.next()
+        packer.signing.timestamp = self.clock.next()
 
     def accepts(self, raw: bytes, message_id: int) -> bool:
-        """Whether a whole frame with a good checksum may be listened to."""
+        """Return whether a whole frame with a good checksum may be listened to."""
         if raw[0] != MARKER_V2 or not raw[2] & mavlink.MAVLINK_IFLAG_SIGNED:
             with self._lock:
                 heard = message_id in ACCEPTED_UNSIGNED
@@ -203,12 +192,12 @@ class LinkSigning:
         stamp = int.from_bytes(raw[-12:-6], "little")
         newest = self._newest.get(sender)
         if newest is None:
-            if stamp + NEW_STREAM_WINDOW < self._clock.present():
+            if stamp + NEW_STREAM_WINDOW < self.clock.present():
                 return False
             if len(self._newest) >= MAX_STREAMS:
                 del self._newest[min(self._newest, key=lambda s: self._newest[s])]
         elif stamp <= newest:
             return False
         self._newest[sender] = stamp
-        self._clock.learn(stamp)
+        self.clock.learn(stamp)
         return True

@@ -13,16 +13,21 @@ from landing.errors import LinkError
 
 CONNECT_TIMEOUT_S = 3.0
 
-RECEIVE_BUFFER_BYTES = 1_000_000
-"""Asked of the kernel for a port that everybody can send to; it may give less."""
-
+RECEIVE_BUFFER_BYTES = 1_000_000  # Asked of the kernel for a port that everybody can send to; it may give less
 MAX_CLIENTS = 32
-IDLE_NS = 5_000_000_000
-"""A client that has said nothing for so long gives way where there are too many."""
+IDLE_NS = 5_000_000_000  # A client that has said nothing for so long gives way where there are too many
 
 
 class _SocketTransport:
-    """What the four socket transports share."""
+    """Base of the four socket transports.
+
+    Attributes:
+        nobody: Errors of a read that only mean that nothing has come.
+        idle_s: Pause after such an error, s.
+    """
+
+    nobody: tuple[type[OSError], ...] = (BlockingIOError, ConnectionError)
+    idle_s = 0.0
 
     def __init__(self, kind: str, host: str, port: int) -> None:
         self._where = f"{kind}:{host}:{port}"
@@ -40,6 +45,23 @@ class _SocketTransport:
         opened, self._socket = self._socket, None
         if opened is not None:
             opened.close()
+
+    def read(self, timeout_s: float) -> Arrival:
+        """See `Transport`."""
+        opened = self._opened()
+        try:
+            return self._receive(opened) if wait_readable(opened.fileno(), timeout_s) else NOTHING
+        except self.nobody:
+            time.sleep(min(max(0.0, timeout_s), self.idle_s))
+            return NOTHING
+        except OSError as error:
+            raise self._lost(error) from error
+
+    def _receive(self, opened: socket.socket) -> Arrival:
+        raise NotImplementedError
+
+    def _lost(self, error: OSError) -> LinkError:
+        return LinkError(f"{self._where}: lost ({error.strerror})")
 
     def _opened(self) -> socket.socket:
         if self._socket is None:
@@ -93,17 +115,8 @@ class UdpServer(_SocketTransport):
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         self._socket = opened
 
-    def read(self, timeout_s: float) -> Arrival:
-        """See `Transport`."""
-        opened = self._opened()
-        try:
-            if not wait_readable(opened.fileno(), timeout_s):
-                return NOTHING
-            return Arrival(*opened.recvfrom(65_535))
-        except (BlockingIOError, ConnectionError):
-            return NOTHING  # a peer's port was closed; others, or it again, may follow
-        except OSError as error:
-            raise LinkError(f"{self._where}: lost ({error.strerror})") from error
+    def _receive(self, opened: socket.socket) -> Arrival:
+        return Arrival(*opened.recvfrom(65_535))
 
     def write(self, data: bytes, peer: Peer = None) -> bool:
         """See `Transport`."""
@@ -120,6 +133,7 @@ class UdpClient(_SocketTransport):
     """Sends to one UDP address and hears only it. The peer may appear later or restart."""
 
     waits = False
+    idle_s = 0.01  # While nobody is there every read fails at once
 
     def __init__(self, host: str, port: int) -> None:
         super().__init__("udpout", host, port)
@@ -137,18 +151,8 @@ class UdpClient(_SocketTransport):
             raise LinkError(f"{self._where}: no way there ({error.strerror}); check the network") from error
         self._socket = opened
 
-    def read(self, timeout_s: float) -> Arrival:
-        """See `Transport`."""
-        opened = self._opened()
-        try:
-            if not wait_readable(opened.fileno(), timeout_s):
-                return NOTHING
-            return Arrival(opened.recv(65_535))
-        except (BlockingIOError, ConnectionError):
-            time.sleep(min(max(0.0, timeout_s), 0.01))  # nobody there yet: not a busy loop
-            return NOTHING
-        except OSError as error:
-            raise LinkError(f"{self._where}: lost ({error.strerror})") from error
+    def _receive(self, opened: socket.socket) -> Arrival:
+        return Arrival(opened.recv(65_535))
 
     def write(self, data: bytes, peer: Peer = None) -> bool:
         """See `Transport`."""
@@ -176,6 +180,7 @@ class TcpClient(_SocketTransport):
     """Connects to a TCP server, e.g. a simulator or a network bridge."""
 
     waits = False
+    nobody = (BlockingIOError,)
 
     def __init__(self, host: str, port: int) -> None:
         super().__init__("tcp", host, port)
@@ -199,17 +204,8 @@ class TcpClient(_SocketTransport):
         self._socket = opened
         self._outbox = Outbox()
 
-    def read(self, timeout_s: float) -> Arrival:
-        """See `Transport`."""
-        opened = self._opened()
-        try:
-            if not wait_readable(opened.fileno(), timeout_s):
-                return NOTHING
-            data = opened.recv(READ_SIZE)
-        except BlockingIOError:
-            return NOTHING
-        except OSError as error:
-            raise LinkError(f"{self._where}: lost ({error.strerror})") from error
+    def _receive(self, opened: socket.socket) -> Arrival:
+        data = opened.recv(READ_SIZE)
         if not data:
             raise LinkError(f"{self._where}: closed by the other side")
         return Arrival(data)
@@ -257,10 +253,10 @@ class TcpServer(_SocketTransport):
             return self._read_client(self._peer_of.get(fd))
         try:
             self._accept(listener)
-        except (BlockingIOError, ConnectionError):
-            return NOTHING
+        except self.nobody:
+            pass  # the caller has gone again
         except OSError as error:
-            raise LinkError(f"{self._where}: lost ({error.strerror})") from error
+            raise self._lost(error) from error
         return NOTHING
 
     def write(self, data: bytes, peer: Peer = None) -> bool:

@@ -31,18 +31,10 @@ from landing.geometry import Quaternion, euler_from_quaternion, matrix_from_quat
 from landing.types import LandingTarget
 from landing.vehicle import Autopilot
 
-MAX_DISTANCE_M = 300.0
-"""A site farther away than this is a fault upstream: nothing lands by camera from there."""
-
-MAX_LOCAL_COORDINATE_M = 100_000.0
-"""Beyond this a float32 coordinate is coarser than a centimetre."""
-
-
-LOCAL_FRD_SINCE: Version = (4, 7, 0)
-"""First ArduPilot that takes MAV_FRAME_LOCAL_FRD targets."""
-
-GRAZING_DOWN_M = 0.01
-"""A level vector with less down than this has no line of sight."""
+MAX_DISTANCE_M = 300.0  # A site farther away than this is a fault upstream: nothing lands by camera from there
+MAX_LOCAL_COORDINATE_M = 100_000.0  # Beyond this a float32 coordinate is coarser than a centimetre
+LOCAL_FRD_SINCE: Version = (4, 7, 0)  # First ArduPilot that takes MAV_FRAME_LOCAL_FRD targets
+GRAZING_DOWN_M = 0.01  # A level vector with less down than this has no line of sight
 
 
 class TargetForm(str, Enum):
@@ -62,11 +54,6 @@ def choose_form(
     autopilot: Autopilot, asked: TargetForm = TargetForm.AUTO, version: Version | None = None
 ) -> TargetForm:
     """The form to send, never one that the autopilot drops or misreads.
-
-    Args:
-        autopilot: From its HEARTBEAT.
-        asked: What the configuration asks for.
-        version: Of its firmware; None when it is not known.
 
     Raises:
         InvalidValueError: It does not take the form asked for; says what it takes.
@@ -118,12 +105,8 @@ def landing_target_message(
     The capture time of the evidence would be no better: below the commit height it grows older than PLD_BTOUT (5 s),
     and PX4 would drop the target in the last metres.
 
-    Args:
-        target: The site, both relative to the body (m, FRD) and absolute (m, local NED).
-        autopilot: Whose rules apply, from its HEARTBEAT.
-        form: The form asked for.
-        version: Of the firmware; needed for `TargetForm.LOCAL_FRD`.
-        ned_from_frd: Attitude that the target was computed with; needed for `TargetForm.LOCAL_FRD`.
+    The target is relative to the body (m, FRD) and absolute (m, local NED). `TargetForm.LOCAL_FRD` needs the firmware's
+    version and the attitude that the target was computed with.
 
     Returns:
         A LANDING_TARGET message of the dialect, not yet packed.

@@ -6,25 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 CHUNK = 50
-MAX_OPEN = 8
-"""Long texts under way at a time; a sender that never ends one must not fill the memory."""
+MAX_OPEN = 8  # Long texts under way at a time; a sender that never ends one must not fill the memory
 
 
 @dataclass(frozen=True)
 class StatusText:
-    """One whole text.
+    """One whole text."""
 
-    Attributes:
-        at_ns: Monotonic time of the last chunk.
-        system, component: Who said it.
-        severity: MAV_SEVERITY, 0 the worst.
-        text: What it said.
-    """
-
-    at_ns: int
-    system: int
+    at_ns: int  # Monotonic time of the last chunk
+    system: int  # system, component: Who said it
     component: int
-    severity: int
+    severity: int  # MAV_SEVERITY, 0 the worst
     text: str
 
 

@@ -12,27 +12,20 @@ from typing import Any
 
 from firmware_bridge.supplement import timesync, timesync_addressee
 
+# Five questions a second: within the clock map's window enough answers to find a quick one, for 0.3 kB/s of line. PX4
+# and companions usually ask ten times a second.
 ASK_PERIOD_NS = 200_000_000
-"""Five questions a second: within the clock map's window enough answers to find a quick one, for
-0.3 kB/s of line. PX4 and companions usually ask ten times a second."""
-
 LONGEST_ROUND_NS = 1_000_000_000
 OUTSTANDING = 16
 
 
 @dataclass(frozen=True)
 class Answer:
-    """An answered question of ours.
+    """An answered question of ours."""
 
-    Attributes:
-        sent_ns: Our time when we asked.
-        answer_ns: The other side's time when it answered.
-        received_ns: Our time when the answer came.
-    """
-
-    sent_ns: int
-    answer_ns: int
-    received_ns: int
+    sent_ns: int  # Our time when we asked
+    answer_ns: int  # The other side's time when it answered
+    received_ns: int  # Our time when the answer came
 
 
 class Timesync:
@@ -56,20 +49,13 @@ class Timesync:
         return timesync(0, now_ns, system, component)
 
     def reply(self, raw: bytes, message: Any, now_ns: int, own: tuple[int, int]) -> Any | None:
-        """What to answer at once to a TIMESYNC that asks, or None when it does not ask us.
-
-        Args:
-            raw: The frame, for the addressee.
-            message: The TIMESYNC.
-            now_ns: Our time of its arrival.
-            own: Our system and component.
-        """
+        """Return the immediate answer to a TIMESYNC question, or None when it does not ask us."""
         if message.tc1 != 0 or not _is_for(raw, own):
             return None
         return timesync(now_ns, message.ts1, message.get_srcSystem(), message.get_srcComponent())
 
     def answer(self, message: Any, now_ns: int) -> Answer | None:
-        """What a TIMESYNC says of a question of ours; None when it answers somebody else's."""
+        """Return the answer to a question of ours; None when it answers somebody else's."""
         sent_ns = message.ts1
         if message.tc1 <= 0 or sent_ns not in self._asked:
             return None

@@ -8,8 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 READ_SIZE = 4096
 
-Peer = tuple[Any, ...] | None
-"""Who is at the other end: a socket address, or None where there is only one other end."""
+Peer = tuple[Any, ...] | None  # Socket address of the other end; None where there is only one
 
 
 def peer_name(peer: Peer) -> str:
@@ -18,14 +17,9 @@ def peer_name(peer: Peer) -> str:
 
 
 class Arrival(NamedTuple):
-    """What a read brought.
+    """Result of a read."""
 
-    Attributes:
-        data: Bytes; empty when there were none.
-        peer: Who sent them.
-    """
-
-    data: bytes
+    data: bytes  # Bytes; empty when there were none
     peer: Peer = None
 
 
@@ -37,12 +31,9 @@ class Transport(Protocol):
 
     ``open``, ``read`` and ``close`` are called by one thread. ``write`` may be called by another, never at the same
     time as ``close``, and never from two threads at once.
-
-    Attributes:
-        waits: It waits to be called: bytes name their peer, and a write needs one.
     """
 
-    waits: bool
+    waits: bool  # It waits to be called: bytes name their peer, and a write needs one
 
     def open(self) -> None:
         """Open it, within a few seconds. It can be opened again after ``close``.
@@ -85,7 +76,7 @@ class Outbox:
 
 
 def wait_readable(fd: int, timeout_s: float) -> bool:
-    """Whether bytes, or an end, can be read within the timeout; any descriptor number."""
+    """Wait until bytes, or an end, can be read; False after the timeout. Any descriptor number."""
     poll = select.poll()
     poll.register(fd, select.POLLIN)
     return bool(poll.poll(max(0.0, timeout_s) * 1000))

@@ -9,19 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from firmware_bridge.dialect import mavlink
+from firmware_bridge.dialect import enum_names, mavlink
 from landing.errors import InvalidValueError
 from landing.vehicle import Autopilot, PilotReport, Sticks, VehicleStatus
 
-COPTER_MODES: dict[int, str] = {
-    value: name.removeprefix("COPTER_MODE_")
-    for name, value in vars(mavlink).items()
-    if name.startswith("COPTER_MODE_") and not name.endswith("ENUM_END")
-}
-"""ArduCopter's ``custom_mode`` by number, in its own words."""
+COPTER_MODES = enum_names("COPTER_MODE_")  # ArduCopter's names by ``custom_mode``
 
 COPTER_LANDING_MODES = frozenset({"LAND", "RTL", "SMART_RTL", "AUTO_RTL"})
 
+# Vehicle types that ArduCopter flies; the mode numbers of other ArduPilot vehicles differ
 COPTER_TYPES = frozenset(
     {
         mavlink.MAV_TYPE_QUADROTOR,
@@ -34,7 +30,6 @@ COPTER_TYPES = frozenset(
         mavlink.MAV_TYPE_DECAROTOR,
     }
 )
-"""Vehicle types that ArduCopter flies; the mode numbers of other ArduPilot vehicles differ."""
 
 # PX4 src/modules/commander/px4_custom_mode.h
 PX4_MAIN_MODES: dict[int, str] = {
@@ -67,18 +62,15 @@ PX4_AUTO_SUB_MODES: dict[int, str] = {
 PX4_POSCTL_SUB_MODES: dict[int, str] = {1: "ORBIT", 2: "SLOW"}
 PX4_LANDING_MODES = frozenset({"AUTO.LAND", "AUTO.RTL", "AUTO.PRECLAND"})
 
+# HEARTBEAT.system_status while a failsafe is in force, by both autopilots' sources
 FAILSAFE_STATES = frozenset(
     {mavlink.MAV_STATE_CRITICAL, mavlink.MAV_STATE_EMERGENCY, mavlink.MAV_STATE_FLIGHT_TERMINATION}
 )
-"""HEARTBEAT.system_status while a failsafe is in force, by both autopilots' sources."""
-
-STICK_CHANNELS = (1, 2, 3, 4)
-"""RC channels of roll, pitch, throttle and yaw (ArduPilot's RCMAP_*, by default)."""
-
+STICK_CHANNELS = (1, 2, 3, 4)  # RC channels of roll, pitch, throttle and yaw (ArduPilot's RCMAP_*, by default)
 RC_MIDDLE_US, RC_HALF_TRAVEL_US = 1500, 400
+# Outside of these a channel carries nothing: 0 and 65535 are MAVLink's and ArduPilot's words for a transmitter that is
+# not there
 RC_VALID_US = range(800, 2201)
-"""Outside of these a channel carries nothing: 0 and 65535 are MAVLink's and ArduPilot's words for a transmitter that is
-not there."""
 
 _AIRBORNE: dict[int, bool] = {
     mavlink.MAV_LANDED_STATE_ON_GROUND: False,
@@ -89,7 +81,7 @@ _AIRBORNE: dict[int, bool] = {
 
 
 def autopilot_of(heartbeat: Any) -> Autopilot:
-    """Whose rules apply, from a HEARTBEAT."""
+    """Return the kind of autopilot that sent a HEARTBEAT."""
     if heartbeat.autopilot == mavlink.MAV_AUTOPILOT_ARDUPILOTMEGA:
         return Autopilot.ARDUPILOT
     if heartbeat.autopilot == mavlink.MAV_AUTOPILOT_PX4:
@@ -97,6 +89,7 @@ def autopilot_of(heartbeat: Any) -> Autopilot:
     return Autopilot.UNKNOWN
 
 
+# Vehicle types that fly. A ground station, gimbal, camera or tracker never is the autopilot.
 FLYING_TYPES = COPTER_TYPES | frozenset(
     {
         mavlink.MAV_TYPE_FIXED_WING,
@@ -111,11 +104,10 @@ FLYING_TYPES = COPTER_TYPES | frozenset(
         mavlink.MAV_TYPE_VTOL_GYRODYNE,
     }
 )
-"""Vehicle types that fly. A ground station, gimbal, camera or tracker never is the autopilot."""
 
 
 def is_autopilot_heartbeat(message: Any) -> bool:
-    """Whether a message is the HEARTBEAT of an autopilot to serve: ArduPilot's or PX4's, flying."""
+    """Return whether a message is the HEARTBEAT of an autopilot to serve: ArduPilot's or PX4's, flying."""
     return bool(
         message.get_type() == "HEARTBEAT"
         and message.get_srcSystem() != 0
@@ -126,7 +118,7 @@ def is_autopilot_heartbeat(message: Any) -> bool:
 
 
 def is_armed(heartbeat: Any) -> bool:
-    """Whether a HEARTBEAT says that the motors may turn."""
+    """Return whether a HEARTBEAT says that the motors may turn."""
     return bool(heartbeat.base_mode & mavlink.MAV_MODE_FLAG_SAFETY_ARMED)
 
 
@@ -134,11 +126,6 @@ def mode_of(autopilot: Autopilot, vehicle_type: int, custom_mode: int) -> tuple[
     """The mode's name and whether it ends on the ground.
 
     An unknown number gives ``MODE(n)`` and False: not landing, so nothing is decided on it.
-
-    Args:
-        autopilot: Whose numbering applies.
-        vehicle_type: MAV_TYPE of the HEARTBEAT.
-        custom_mode: Its ``custom_mode``.
     """
     if autopilot is Autopilot.ARDUPILOT and vehicle_type in COPTER_TYPES:
         name = COPTER_MODES.get(custom_mode, f"MODE({custom_mode})")
@@ -205,19 +192,12 @@ def _px4_mode(main: int, sub: int) -> str:
 
 @dataclass(frozen=True)
 class AutopilotId:
-    """Which autopilot is served.
+    """Ids of the served autopilot."""
 
-    Attributes:
-        system: MAVLink system id.
-        component: MAVLink component id.
-        autopilot: Its kind.
-        vehicle_type: MAV_TYPE.
-    """
-
-    system: int
-    component: int
-    autopilot: Autopilot
-    vehicle_type: int
+    system: int  # MAVLink system id
+    component: int  # MAVLink component id
+    autopilot: Autopilot  # Its kind
+    vehicle_type: int  # MAV_TYPE
 
 
 class VehicleTracker:
@@ -280,7 +260,7 @@ class VehicleTracker:
         return None if self._heartbeat is None else max(0, now_ns - self._heartbeat_at_ns)
 
     def alive(self, now_ns: int) -> bool:
-        """Whether the last heartbeat is younger than the timeout."""
+        """Return whether the last heartbeat is younger than the timeout."""
         age_ns = self.heartbeat_age_ns(now_ns)
         return age_ns is not None and age_ns <= self._heartbeat_timeout_ns
 

@@ -19,8 +19,7 @@ STREAM_TYPES: dict[str, int] = {
     "whep": mavlink.VIDEO_STREAM_TYPE_WHEP,
 }
 _TYPE_OF_SCHEME = {"rtsp": "rtsp", "rtsps": "rtsp", "udp": "rtpudp", "tcp": "tcp-mpeg"}
-LONGEST_URI = 159
-"""Characters in VIDEO_STREAM_INFORMATION.uri, with room for its end."""
+LONGEST_URI = 159  # Characters in VIDEO_STREAM_INFORMATION.uri, with room for its end
 
 
 class VideoSettings(BaseModel):

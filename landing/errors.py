@@ -41,3 +41,11 @@ class LinkError(TouchdownError):
 
 class DataError(TouchdownError):
     """A data set or picture that cannot be read as what it claims to be."""
+
+
+def last_lines(text: str) -> str:
+    """The end of a program's output, as one line; its last error where one is marked."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    marked = [line for line in lines if line.lower().startswith("error: ")]
+    chosen = marked[-1:] or lines[-2:] or ["no reason given"]
+    return " / ".join(chosen).removeprefix("ERROR: ").removeprefix("error: ")[:500]

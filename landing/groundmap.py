@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -18,6 +19,7 @@ import numpy.typing as npt
 
 from landing.camera import MIN_DEPTH_M, CameraModel
 from landing.estimator import FrameShift
+from landing.geometry import FloatArray
 from landing.merge import remove_small_objects, smoothed
 from landing.settings import DecisionSettings
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
@@ -43,9 +45,18 @@ BEYOND_SITES_M = 8.0
 
 
 def _logit_table(threshold: float, gain: float) -> GridOfFloat:
-    """Evidence of each probability byte, shape (256,), zero at the threshold."""
+    """Evidence of each probability byte, shape (256,), zero at the threshold.
+
+    Bytes below 6 mean the same, 0.02. So byte 0 is free to mean a cell that the frame does not show: no evidence.
+    """
     p = np.clip(np.arange(256) / 255.0, 0.02, 0.98)
-    return (gain * (np.log(p / (1 - p)) - math.log(threshold / (1 - threshold)))).astype(np.float32)
+    table = (gain * (np.log(p / (1 - p)) - math.log(threshold / (1 - threshold)))).astype(np.float32)
+    table[_NOT_SHOWN] = 0.0
+    return table
+
+
+_NOT_SHOWN, _LEAST = 0, 1
+"""The byte of a cell that a frame does not show, and the least byte of one that it does."""
 
 
 NEAR_SHARE = 16
@@ -118,16 +129,46 @@ class _Shown:
 
     Attributes:
         window: Of the map.
-        visible: uint8, 1 where the frame shows a cell of the window.
+        visible: Where the frame shows a cell of the window.
         u, v: Column and row of the mask in which each of these cells lies.
-        side_px: Of a cell in the mask.
     """
 
     window: Window
-    visible: ByteArray
+    visible: GridOfBool
     u: GridOfFloat
     v: GridOfFloat
-    side_px: int
+
+    def evidence(self, samples: ByteArray, table: GridOfFloat) -> GridOfFloat:
+        """Evidence of samples of the mask, one for each cell; 0 for cells that are not shown.
+
+        Args:
+            samples: uint8, shape of `visible`.
+            table: See `_logit_table`.
+        """
+        shown = np.maximum(samples, np.uint8(_LEAST))
+        shown *= self.visible.view(np.uint8)
+        return np.asarray(cv2.LUT(shown, table), np.float32)
+
+
+@dataclass(frozen=True)
+class _Mask:
+    """The camera at the resolution of a segmentation.
+
+    Attributes:
+        camera: Its model.
+        border_rays: Directions of nine pixels around the border and in the middle, camera axes, shape (9, 3).
+    """
+
+    camera: CameraModel
+    border_rays: FloatArray
+
+
+@lru_cache(maxsize=4)
+def _mask_of(camera: CameraModel, rows: int, columns: int) -> _Mask:
+    camera = camera.resized(columns, rows)
+    right, bottom = columns - 1, rows - 1
+    border = [(u, v) for u in (0, right / 2, right) for v in (0, bottom / 2, bottom)]
+    return _Mask(camera, camera.rays_camera(np.array(border, float)))
 
 
 class GroundMap:
@@ -161,6 +202,7 @@ class GroundMap:
         self._updated_ns = NEVER_NS
         self._landable = np.zeros((n, n), np.float32)
         self._hazards = np.zeros((len(HAZARD_ROLES), n, n), np.float32)
+        self._is_hazard: npt.NDArray[np.bool_] | None = None  # where `_hazards` are positive; None: not known yet
         self._seen_ns = np.full((n, n), NEVER_NS, np.int64)
         self._visited_ns = np.full((n, n), NEVER_NS, np.int64)
         # From which height, and when, standing ground was last seen to be bad; infinite: never.
@@ -237,36 +279,38 @@ class GroundMap:
         self._height_m = height_m
         self._follow(camera, height_m, float(centre[0]), float(centre[1]), ground_down_m)
         self._decay(at_ns)
-        rows, columns = segmentation.shape
-        mask_camera = camera.resized(columns, rows)
-        window = self._window_in_picture(mask_camera, pose, ground_down_m, height_m)
-        if window is None:
+        mask = _mask_of(camera, *segmentation.shape)
+        shown = self._shown(mask, pose, centre, ground_down_m)
+        count = 0 if shown is None else int(np.count_nonzero(shown.visible))
+        if shown is None or count == 0:
             return 0
-        visible, u, v = self._cells_in_picture(window, mask_camera, pose, ground_down_m, height_m)
-        count = int(np.count_nonzero(visible))
-        if count == 0:
-            return 0
-        px_per_m = mask_camera.fx / max(height_m, 1e-3)
+        px_per_m = mask.camera.fx / max(height_m, 1e-3)
         smallest_px = math.floor(min(self._settings.smallest_person_m * px_per_m, 1e3))
         # Who is so near fills more of the picture than this, even cut by its edge and seen in part.
         smallest_px = min(smallest_px, min(segmentation.shape) // NEAR_SHARE)
         segmentation = remove_small_objects(segmentation, smallest_px)
-        person_px = PERSON_WIDE_M * px_per_m
         segmentation = smoothed(segmentation, self._settings.smoothing_px)
         px_per_cell = self._cell_m * px_per_m
-        side = max(1, math.ceil(min(px_per_cell, float(min(segmentation.shape)))))
-        part = _Shown(window, visible.view(np.uint8), u, v, side)
-        plain = min(1.0, person_px / max(self._settings.plain_person_px, 1e-3))
+        side_px = max(1, math.ceil(min(px_per_cell, float(min(segmentation.shape)))))
+        plain = min(1.0, PERSON_WIDE_M * px_per_m / max(self._settings.plain_person_px, 1e-3))
         if judged:
-            self._add_landable(segmentation.landable, part)
-        self._add_hazards(segmentation.hazards, HAZARD_ROLES if judged else MOVING_ROLES, part, plain)
-        self._seen_ns[window][visible] = at_ns
+            self._add_landable(segmentation.landable, shown, side_px)
+        self._add_hazards(segmentation.hazards, HAZARD_ROLES if judged else MOVING_ROLES, shown, side_px, plain)
+        self._seen_ns[shown.window][shown.visible] = at_ns
+        is_hazard = self._hazard_cells()
         for role in MOVING_ROLES:
-            somebody = self._hazards[HAZARD_ROLES.index(role)][window] > 0.0
-            self._visited_ns[window][somebody & visible] = at_ns
+            somebody = is_hazard[HAZARD_ROLES.index(role)][shown.window] & shown.visible
+            if _any(somebody):
+                self._visited_ns[shown.window][somebody] = at_ns
         if judged:
-            self._note_bad(part, at_ns)
+            self._note_bad(shown, at_ns)
         return count
+
+    def _hazard_cells(self) -> npt.NDArray[np.bool_]:
+        """Where there is evidence for each hazard, shape (roles, n, n); never changed in place."""
+        if self._is_hazard is None:
+            self._is_hazard = self._hazards > 0.0
+        return self._is_hazard
 
     def _follow(self, camera: CameraModel, height_m: float, north_m: float, east_m: float, down_m: float) -> None:
         """Moves the map below the vehicle, at the scale that its height asks for."""
@@ -302,7 +346,7 @@ class GroundMap:
         seen_ns[to_r, to_c] = self._seen_ns[from_r, from_c]
         visited_ns = np.full_like(self._visited_ns, NEVER_NS)
         visited_ns[to_r, to_c] = self._visited_ns[from_r, from_c]
-        self._landable, self._hazards = landable, hazards
+        self._landable, self._hazards, self._is_hazard = landable, hazards, None
         bad_from_m = np.full_like(self._bad_from_m, np.inf)
         bad_from_m[to_r, to_c] = self._bad_from_m[from_r, from_c]
         bad_ns = np.full_like(self._bad_ns, NEVER_NS)
@@ -389,6 +433,7 @@ class GroundMap:
                 bad_ns = np.maximum(bad_ns, np.where(inside, self._bad_ns[grid], NEVER_NS))
         self._landable = landable.astype(np.float32)
         self._hazards, self._seen_ns, self._visited_ns = hazards, seen_ns, visited_ns
+        self._is_hazard = None
         self._bad_from_m, self._bad_ns = bad_from_m, bad_ns
         self._cell_m, self._corner = new_m, corner
 
@@ -398,19 +443,17 @@ class GroundMap:
             factor = np.float32(math.exp(-passed_s / self._settings.evidence_decay_s))
             self._landable *= factor
             self._hazards *= factor
+            self._is_hazard = None
         self._updated_ns = max(self._updated_ns, at_ns)
 
-    def _window_in_picture(
-        self, mask_camera: CameraModel, pose: Pose, ground_down_m: float, height_m: float
-    ) -> Window | None:
+    def _window_in_picture(self, mask: _Mask, pose: Pose, centre: FloatArray, ground_down_m: float) -> Window | None:
         """Rows and columns of the map that hold all the ground in the picture, or None."""
-        right, bottom = mask_camera.width_px - 1, mask_camera.height_px - 1
-        frame = [(u, v) for u in (0, right / 2, right) for v in (0, bottom / 2, bottom)]
-        points = mask_camera.ground_from_pixel(np.array(frame, float), pose, ground_down_m)[:, :2]
-        centre = mask_camera.centre_ned_m(pose)[:2]
-        reach_m = height_m * math.tan(math.radians(self._settings.max_view_angle_deg))
-        least, most = centre - reach_m, centre + reach_m
-        if np.isfinite(points).all():  # a corner above the horizon: everything within reach
+        height_m = ground_down_m - float(centre[2])
+        reach_m = self._reach_m(height_m)
+        least, most = centre[:2] - reach_m, centre[:2] + reach_m
+        rays = mask.border_rays @ mask.camera.ned_from_camera(pose).T
+        if rays[:, 2].min() > 1e-9:  # else a corner is above the horizon: everything within reach
+            points = centre[:2] + rays[:, :2] * (height_m / rays[:, 2:])
             # Lens distortion bends the picture's edges outwards by less than this share.
             slack_m = 0.05 * (points.max(axis=0) - points.min(axis=0)) + self._cell_m
             least = np.maximum(least, points.min(axis=0) - slack_m)
@@ -422,45 +465,71 @@ class GroundMap:
             return None
         return slice(low[0], high[0]), slice(low[1], high[1])
 
-    def _cells_in_picture(
-        self, window: Window, mask_camera: CameraModel, pose: Pose, ground_down_m: float, height_m: float
-    ) -> tuple[GridOfBool, GridOfFloat, GridOfFloat]:
-        """Which cells of a window the frame shows, and where in the mask: column u, row v."""
-        h = mask_camera.pixel_from_ground_plane(pose, ground_down_m)
+    def _reach_m(self, height_m: float) -> float:
+        """Horizontal distance beyond which a frame is not believed, m."""
+        return height_m * math.tan(math.radians(self._settings.max_view_angle_deg))
+
+    def _shown(self, mask: _Mask, pose: Pose, centre: FloatArray, ground_down_m: float) -> _Shown | None:
+        """Which cells a frame shows, and where in the mask: column u, row v; None where it shows none.
+
+        Distances and depths are largest and smallest in the corners of the window: where all of those are in bounds,
+        no other cell is looked at.
+        """
+        window = self._window_in_picture(mask, pose, centre, ground_down_m)
+        if window is None:
+            return None
+        h = mask.camera.pixel_from_ground_plane(pose, ground_down_m)
         rows, columns = (np.arange(s.start, s.stop) + 0.5 for s in window)
         north = ((self._corner[0] + rows) * self._cell_m)[:, None]
         east = ((self._corner[1] + columns) * self._cell_m)[None, :]
-        depth = (h[2, 0] * north + (h[2, 1] * east + h[2, 2])).astype(np.float32)
-        in_front = depth > MIN_DEPTH_M
-        inverse = 1.0 / np.where(in_front, depth, np.float32(1.0))
-        u = (h[0, 0] * north + (h[0, 1] * east + h[0, 2])).astype(np.float32) * inverse
-        v = (h[1, 0] * north + (h[1, 1] * east + h[1, 2])).astype(np.float32) * inverse
-        if mask_camera.has_distortion:
-            u, v, in_front = _distorted(mask_camera, u, v, in_front)
-        centre = mask_camera.centre_ned_m(pose)
-        reach_m = height_m * math.tan(math.radians(self._settings.max_view_angle_deg))
-        near = (north - centre[0]) ** 2 + (east - centre[1]) ** 2 <= reach_m**2
-        # Up to the centres of the outermost pixels: what is cut off there cannot be judged.
-        right, bottom = mask_camera.width_px - 1, mask_camera.height_px - 1
-        visible = in_front & near & (u >= 0) & (u <= right) & (v >= 0) & (v <= bottom)
-        return visible, u, v
 
-    def _add_landable(self, landable: ByteArray, part: _Shown) -> None:
+        def image_of(k: int) -> GridOfFloat:
+            image: GridOfFloat = np.empty((north.size, east.size), np.float32)
+            np.add(h[k, 0] * north, h[k, 1] * east + h[k, 2], out=image, casting="same_kind")
+            return image
+
+        depth, u, v = image_of(2), image_of(0), image_of(1)
+        visible = None
+        if depth[:: len(depth) - 1 or 1, :: depth.shape[1] - 1 or 1].min() <= MIN_DEPTH_M:
+            visible = depth > MIN_DEPTH_M
+            depth[~visible] = 1.0
+        inverse = np.divide(np.float32(1.0), depth, out=depth)
+        u *= inverse
+        v *= inverse
+        if mask.camera.has_distortion:
+            u, v, rising = _distorted(mask.camera, u, v)
+            visible = rising if visible is None else visible & rising
+        # Up to the centres of the outermost pixels: what is cut off there cannot be judged.
+        within = u >= 0.0
+        within &= u <= mask.camera.width_px - 1
+        within &= v >= 0.0
+        within &= v <= mask.camera.height_px - 1
+        if visible is not None:
+            within &= visible
+        north2, east2 = (north - centre[0]) ** 2, (east - centre[1]) ** 2
+        reach2 = self._reach_m(ground_down_m - float(centre[2])) ** 2
+        if north2.max() + east2.max() > reach2:
+            within &= north2 + east2 <= reach2
+        return _Shown(window, within, u, v)
+
+    def _add_landable(self, landable: ByteArray, part: _Shown, side_px: int) -> None:
         """Adds the evidence of landable ground: a cell takes the mean of what it covers.
 
         Args:
             landable: Filtered.
             part: Of the map.
+            side_px: Of a cell in the mask.
         """
-        if part.side_px > 1:
-            size = (part.side_px, part.side_px)
-            landable = np.asarray(cv2.blur(landable, size, borderType=cv2.BORDER_REPLICATE), np.uint8)
-        sampled = cv2.remap(landable, part.u, part.v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        if side_px > 1:
+            landable = np.asarray(cv2.blur(landable, (side_px, side_px), borderType=cv2.BORDER_REPLICATE), np.uint8)
+        # Shown cells lie in the picture: its border has no part in them.
+        sampled = np.asarray(cv2.remap(landable, part.u, part.v, cv2.INTER_LINEAR), np.uint8)
         limit = self._limits[0]
-        evidence = self._landable_evidence.take(sampled)
-        _gather(self._landable[part.window], evidence, part.visible, -limit, limit)
+        _gather(self._landable[part.window], part.evidence(sampled, self._landable_evidence), -limit, limit)
 
-    def _add_hazards(self, planes: ByteArray, roles: tuple[Role, ...], part: _Shown, plain: float) -> None:
+    def _add_hazards(
+        self, planes: ByteArray, roles: tuple[Role, ...], part: _Shown, side_px: int, plain: float
+    ) -> None:
         """Adds the evidence of hazards: a cell takes the maximum of what it covers.
 
         A person between two sampling points must not vanish.
@@ -469,29 +538,26 @@ class GroundMap:
             planes: Of all `HAZARD_ROLES`, filtered.
             roles: Those that count.
             part: Of the map.
+            side_px: Of a cell in the mask.
             plain: How well a person would be seen in this frame, 0 to 1. That nobody is seen where nobody could be does
                 not make those go who were seen before from lower down.
         """
-        odd_px = part.side_px + 1 - part.side_px % 2
+        odd_px = side_px + 1 - side_px % 2
         kernel = np.ones((odd_px, odd_px), np.uint8)
-        for role in roles:
-            k = HAZARD_ROLES.index(role)
-            plane, table, limit = planes[k], self._hazard_evidence[k], self._limits[k + 1]
-            if plane.any():
-                if odd_px > 1:
-                    plane = np.asarray(cv2.dilate(plane, kernel), np.uint8)
-                # Nearest is enough: the maximum over the cell's surroundings was taken before.
-                found = cv2.remap(plane, part.u, part.v, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
-                evidence = table.take(found)
-            else:
-                evidence = np.full(part.visible.shape, table[0], np.float32)
+        numbers = [HAZARD_ROLES.index(role) for role in roles]
+        widened = [planes[k] if odd_px == 1 or not _any(planes[k]) else cv2.dilate(planes[k], kernel) for k in numbers]
+        # Nearest is enough: the maximum over the cell's surroundings was taken before.
+        found = cv2.remap(cv2.merge(widened), part.u, part.v, cv2.INTER_NEAREST)
+        for role, k, samples in zip(roles, numbers, cv2.split(found), strict=True):
+            table, limit = self._hazard_evidence[k], self._limits[k + 1]
             # That nobody stood there for a minute says nothing of who steps in now: what people and vehicles must
             # overcome is never more than the last frames.
-            last = self._settings.nobody_frames * float(table[0])
+            last = self._settings.nobody_frames * float(table[_LEAST])
             floor = max(last, -limit) if role in MOVING_ROLES else -limit
             if role is Role.PERSON and plain < 1.0:
-                evidence = np.where(evidence < 0, evidence * np.float32(plain), evidence)
-            _gather(self._hazards[k][part.window], evidence, part.visible, floor, limit)
+                table = np.where(table < 0, table * np.float32(plain), table)
+            _gather(self._hazards[k][part.window], part.evidence(np.asarray(samples, np.uint8), table), floor, limit)
+        self._is_hazard = None
 
     def _note_bad(self, part: _Shown, at_ns: int) -> None:
         """Notes from which height shown ground is bad, or that it is not after all.
@@ -502,19 +568,18 @@ class GroundMap:
         window, height_m = part.window, np.float32(self._height_m)
         landable, from_m, when_ns = (self._landable[window], self._bad_from_m[window], self._bad_ns[window])
         bad, good = landable < 0.0, landable >= self._landable_logit
-        for k, role in enumerate(HAZARD_ROLES):
+        for role, is_hazard in zip(HAZARD_ROLES, self._hazard_cells(), strict=True):
             if role not in MOVING_ROLES:
-                here = self._hazards[k][window] > 0.0
-                bad |= here
-                good &= ~here
-        bad &= self._visited_ns[window] < at_ns - int(self._settings.lately_s * 1e9)
-        shown = part.visible.view(np.bool_)
-        from_m[shown & self._forgotten(when_ns, at_ns)] = np.inf
-        near = shown & (height_m <= from_m * np.float32(SAME_HEIGHT))
+                bad |= is_hazard[window]
+                good &= ~is_hazard[window]
+        np.copyto(from_m, np.float32(np.inf), where=part.visible & self._forgotten(when_ns, at_ns))
+        near = part.visible & (height_m <= from_m * np.float32(SAME_HEIGHT))
+        np.copyto(from_m, np.float32(np.inf), where=good & near)
         bad &= near
-        from_m[good & near] = np.inf
-        from_m[bad] = np.minimum(from_m[bad], height_m)
-        when_ns[bad] = at_ns
+        if _any(bad):
+            bad &= self._visited_ns[window] < at_ns - int(self._settings.lately_s * 1e9)
+            np.minimum(from_m, height_m, out=from_m, where=bad)
+            np.copyto(when_ns, at_ns, where=bad)
 
     def _forgotten(self, when_ns: npt.NDArray[np.int64], now_ns: int) -> GridOfBool:
         """Whether what was bad then is too long ago to count."""
@@ -536,9 +601,10 @@ class GroundMap:
         unseen_s = ((now_ns - seen_ns) * 1e-9).astype(np.float32)
         unseen_s[seen_ns == NEVER_NS] = np.inf
         known = unseen_s <= max_age_s
-        hazards = {role: self._hazards[k][window] > 0.0 for k, role in enumerate(HAZARD_ROLES)}
+        hazards = {role: grid[window] for role, grid in zip(HAZARD_ROLES, self._hazard_cells(), strict=True)}
         for role in MOVING_ROLES:  # what stood there a while ago has gone, we do not know where
-            hazards[role] &= unseen_s <= self._settings.hazard_memory_s
+            if _any(hazards[role]):
+                hazards[role] = hazards[role] & (unseen_s <= self._settings.hazard_memory_s)
         visited = self._visited_ns[window] >= now_ns - int(self._settings.lately_s * 1e9)
         landable = self._landable[window].copy()
         free = known & (landable >= self._landable_logit)
@@ -547,7 +613,7 @@ class GroundMap:
         # What was seen to be bad from much nearer is not good because it looks so from up here.
         nearer_m = np.float32(self._height_m / self._settings.nearer_factor)
         nearer = self._bad_from_m[window] <= nearer_m
-        if nearer.any():
+        if _any(nearer):
             free &= ~nearer | self._forgotten(self._bad_ns[window], now_ns)
         corner = (
             (self._corner[0] + window[0].start) * self._cell_m,
@@ -559,25 +625,27 @@ class GroundMap:
         """The part of the map that was seen lately or holds a hazard; beyond it all is unknown."""
         oldest_ns = now_ns - int(max(max_age_s, self._settings.hazard_memory_s) * 1e9)
         interest = self._seen_ns >= oldest_ns
-        for gathered in self._hazards:
-            interest |= gathered > 0.0
-        rows = np.flatnonzero(interest.any(axis=1))
-        columns = np.flatnonzero(interest.any(axis=0))
-        if rows.size == 0:
+        for grid in self._hazard_cells():
+            interest |= grid
+        left, top, width, height = cv2.boundingRect(interest.view(np.uint8))
+        if width == 0:
             return slice(0, 1), slice(0, 1)
-        return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        return slice(top, top + height), slice(left, left + width)
 
 
-def _gather(gathered: GridOfFloat, evidence: GridOfFloat, shown: ByteArray, floor: float, limit: float) -> None:
-    """Adds evidence in place where cells are shown, within the limits."""
-    cv2.add(gathered, evidence, dst=gathered, mask=shown)
+def _any(grid: GridOfBool | ByteArray) -> bool:
+    """Whether anything of a mask of any layout is set."""
+    return cv2.countNonZero(grid.view(np.uint8)) > 0
+
+
+def _gather(gathered: GridOfFloat, evidence: GridOfFloat, floor: float, limit: float) -> None:
+    """Adds evidence in place, within the limits."""
+    cv2.add(gathered, evidence, dst=gathered)
     np.clip(gathered, floor, limit, out=gathered)
 
 
-def _distorted(
-    camera: CameraModel, u: GridOfFloat, v: GridOfFloat, in_front: GridOfBool
-) -> tuple[GridOfFloat, GridOfFloat, GridOfBool]:
-    """Applies Brown-Conrady to ideal pixels; points beyond its turning point are dropped."""
+def _distorted(camera: CameraModel, u: GridOfFloat, v: GridOfFloat) -> tuple[GridOfFloat, GridOfFloat, GridOfBool]:
+    """Applies Brown-Conrady to ideal pixels; also tells those before its turning point."""
     k1, k2, p1, p2, k3 = (np.float32(k) for k in camera.distortion)
     fx, fy, cx, cy = (np.float32(f) for f in (camera.fx, camera.fy, camera.cx, camera.cy))
     x, y = (u - cx) / fx, (v - cy) / fy
@@ -588,4 +656,4 @@ def _distorted(
     rising = 1 + r2 * (3 * k1 + r2 * (5 * k2 + r2 * 7 * k3)) > 0
     bent_x = x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x)
     bent_y = y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y
-    return bent_x * fx + cx, bent_y * fy + cy, in_front & rising
+    return bent_x * fx + cx, bent_y * fy + cy, rising

@@ -397,7 +397,7 @@ def dataset(
     "--spec",
     default="scenes:all",
     show_default=True,
-    help="World to show: scenes, scenes:FAMILY, scenes:all, worst:TRAP, worst:all, procedural, "
+    help="World to show: scenes, scenes:FAMILY, scenes:all, adversarial:NAME, adversarial:all, procedural, "
     "photo:FILE?gsd_m=.. or a world folder.",
 )
 @click.option(

@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 # One thread for each native library, before any is imported: pictures of tests are small, so more threads only wait
 # for each other. Processes under test inherit it. Measured: 30 s of CPU became 13 s on two busy cores.
 for _name in ("OPENCV_FOR_THREADS_NUM", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
+# Compiled modules are kept, whatever the shell says: else every process under test compiles all of the product anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 import pytest  # noqa: E402
+
+OUTSIDE = {
+    "multiprocessing",
+    "socket",
+    "subprocess",
+    "threading",
+    "aiohttp",
+    "onnx",
+    "onnxruntime",
+    "torch",
+    "selenium",
+}
+"""A test file that has one of these is more than a unit test: processes, network, models, browsers."""
 
 ROOT = Path(__file__).resolve().parent.parent
 OURS = ("edge", "firmware_bridge", "landing")
@@ -37,3 +57,26 @@ def _log_levels() -> Iterator[None]:
     yield
     root.setLevel(level)
     root.handlers[:] = handlers
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of files that need no process, network, model or browser as `unit`: those of `make check`."""
+    for item in items:
+        module = getattr(item, "module", None)
+        if module is not None and not _reaches_outside(module):
+            item.add_marker(pytest.mark.unit)
+
+
+@functools.cache
+def _reaches_outside(module: ModuleType) -> bool:
+    """Look at the names of a test module and of the helpers of `tests` that it imports."""
+    for value in vars(module).values():
+        name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+        if not isinstance(name, str) or name == module.__name__:
+            continue
+        if name.split(".")[0] in OUTSIDE:
+            return True
+        helper = sys.modules.get(name)
+        if name.startswith("tests.") and helper is not None and _reaches_outside(helper):
+            return True
+    return False

@@ -41,7 +41,6 @@ MISSING_EXTRAS = {
     "onnxscript": "export",
     "cryptography": "deploy",
     "zstandard": "deploy",
-    "packaging": "deploy",
 }
 
 

@@ -9,7 +9,7 @@ import click
 
 from landing.errors import InvalidValueError
 from trainer.augment_cli import augment_command
-from trainer.data.cli import data
+from trainer.data_cli import data
 from trainer.evaluation.cli import calibrate_command, evaluate_command, predict_command
 from trainer.options import SIZE, checked, data_choice, given, model_options, split_options
 from trainer.presets import PRESETS

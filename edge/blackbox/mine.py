@@ -19,8 +19,9 @@ import numpy.typing as npt
 
 from edge.blackbox import views
 from edge.blackbox.recording import Recording, picture_of
-from edge.blackbox.records import RecordingError, StepRecord, Topic, step_from, tick_from
+from edge.blackbox.records import StepRecord, Topic, step_from, tick_from
 from edge.blackbox.replay import maps_of
+from edge.exact import RecordingError
 from edge.resolved import ResolvedFlight
 from landing.camera import CameraModel
 from landing.director import DirectorState

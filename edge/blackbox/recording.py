@@ -18,9 +18,10 @@ from mcap.writer import MCAP0_MAGIC
 from zstandard import ZstdError
 
 from edge.blackbox import views
-from edge.blackbox.records import RecordingError, Start, Topic, start_from
+from edge.blackbox.records import Start, Topic, start_from
 from edge.blackbox.ring import SUFFIX
 from edge.blackbox.segment import PART
+from edge.exact import RecordingError
 from landing.reading import open_file, require_file
 
 MAX_RECORD_BYTES = 256_000_000

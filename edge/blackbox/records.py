@@ -11,15 +11,14 @@ import io
 import json
 from collections.abc import Mapping
 from enum import Enum
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from pydantic import TypeAdapter
 
+from edge.exact import RecordingError, exact
 from landing.decider import Decision
 from landing.director import DirectorOutput
-from landing.errors import TouchdownError
 from landing.types import Pose, Segmentation
 from landing.vehicle import VehicleStatus
 
@@ -27,10 +26,6 @@ Record = TypeVar("Record")
 
 FORMAT = 3
 """Version of the records; a reader refuses another one."""
-
-
-class RecordingError(TouchdownError):
-    """A recording cannot be read."""
 
 
 class Topic(str, Enum):
@@ -131,23 +126,6 @@ class TickRecord:
     health: str
     counters: dict[str, int]
     slow: str | None = None
-
-
-def exact(value: Any) -> Any:
-    """Convert to what `json` writes without loss: enums by value, dataclasses as mappings."""
-    if isinstance(value, Enum):
-        return value.value
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: exact(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {str(exact(key)): exact(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [exact(item) for item in value]
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, Path):
-        return str(value)
-    return value
 
 
 def to_json(value: Any) -> bytes:

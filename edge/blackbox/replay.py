@@ -21,17 +21,16 @@ import numpy as np
 from edge.blackbox import views
 from edge.blackbox.recording import Recording, picture_of
 from edge.blackbox.records import (
-    RecordingError,
     StepRecord,
     TickRecord,
     Topic,
-    exact,
     masks_from_picture,
     memory_from_bytes,
     step_from,
     tick_from,
 )
 from edge.config import EdgeConfig
+from edge.exact import RecordingError, exact
 from edge.parameters import read_kept
 from edge.resolved import ResolvedFlight, resolve_decision, resolve_flight
 from edge.runtimes import Runtime

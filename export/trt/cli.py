@@ -7,6 +7,7 @@ from typing import get_args
 
 import click
 
+from export.ssh import SshHost, ssh_options
 from landing.manifest import Precision
 
 
@@ -39,9 +40,7 @@ from landing.manifest import Precision
     metavar="PATH",
     help="Python there that has touchdown and TensorRT.",
 )
-@click.option("--ssh-port", type=click.IntRange(1, 65535), help="Port of the ssh server there.")
-@click.option("--ssh-identity", type=click.Path(dir_okay=False), help="Private key for ssh.")
-@click.option("--ssh-config", type=click.Path(dir_okay=False), help="Configuration for ssh.")
+@ssh_options
 @click.option(
     "--build-timeout",
     default=3600.0,
@@ -60,8 +59,8 @@ def trt_command(
     host: str,
     remote_python: str,
     ssh_port: int | None,
-    ssh_identity: str | None,
-    ssh_config: str | None,
+    ssh_identity: Path | None,
+    ssh_config: Path | None,
     build_timeout: float,
 ) -> None:
     """Build a TensorRT engine, with a manifest beside it that says what it runs on.
@@ -77,14 +76,7 @@ def trt_command(
         raise click.UsageError("--check-only throws the engine away, --host brings it home")
     remote = None
     if host:
-        remote = Remote(
-            host,
-            remote_python,
-            ssh_port,
-            Path(ssh_identity) if ssh_identity else None,
-            Path(ssh_config) if ssh_config else None,
-            build_timeout,
-        )
+        remote = Remote(SshHost(host, ssh_port, ssh_identity, ssh_config), remote_python, build_timeout)
     request = EngineRequest(
         source=Path(source),
         out=Path(out) if out else Path(source).with_suffix(".engine"),

@@ -9,9 +9,7 @@ from firmware_bridge.dialect import mavlink
 from firmware_bridge.doctor.session import NS_PER_S, Session, result_name
 from landing.errors import LinkError
 
-SILENCE_S = 1.0
-"""After its word the autopilot goes on for a moment; what it says then is of the old boot."""
-
+SILENCE_S = 1.0  # After its word the autopilot goes on for a moment; what it says then is of the old boot
 UPTIME_MARGIN_S = 2.0
 
 

@@ -20,9 +20,7 @@ from firmware_bridge.events import EventTail
 from firmware_bridge.settings import LinkSettings, ToolConfig, load_tool_config
 from landing.errors import ConfigError, DataError, TouchdownError
 
-ROUNDS = 2
-"""Some parameters can be seen only after the boot that others need."""
-
+ROUNDS = 2  # Some parameters can be seen only after the boot that others need
 REBOOT_TIMEOUT_S = 90.0
 
 Echo = Callable[[str], None]

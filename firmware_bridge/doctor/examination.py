@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from firmware_bridge.doctor import ardupilot, px4
@@ -29,25 +29,18 @@ RULES: Mapping[Autopilot, tuple[Rule, ...]] = {Autopilot.ARDUPILOT: ardupilot.RU
 LISTEN_S = 5.0
 POSE_AGE_S = 2.0
 
-Say = Callable[[DoctorFinding], None]
-"""Called with each finding as it is made."""
+Say = Callable[[DoctorFinding], None]  # Called with each finding as it is made
 
 
 @dataclass
 class Examination:
-    """What was found.
+    """Result of an examination."""
 
-    Attributes:
-        identity: Of the autopilot.
-        findings: In order.
-        parameters: Every parameter asked for; None for those that it does not have.
-        quality: Of the link; None when it was not measured.
-    """
-
-    identity: Identity
-    findings: list[DoctorFinding] = field(default_factory=list)
+    identity: Identity  # Of the autopilot
+    findings: list[DoctorFinding] = field(default_factory=list)  # In order
+    # Every parameter asked for; None for those that it does not have
     parameters: dict[str, AutopilotParameter | None] = field(default_factory=dict)
-    quality: Quality | None = None
+    quality: Quality | None = None  # Of the link; None when it was not measured
 
     @property
     def values(self) -> dict[str, float]:
@@ -65,7 +58,7 @@ class Examination:
         return EXIT_STATUS[self.level]
 
     def changes(self) -> dict[str, float]:
-        """What `repair` would write: parameter to value."""
+        """Return the changes that `repair` would write: parameter to value."""
         proposed = [f.change for f in self.findings if f.change is not None]
         return {change.parameter: change.value for change in proposed}
 
@@ -95,12 +88,8 @@ def examine(
 ) -> Examination:
     """Look at everything that decides whether a landing on a target can work.
 
-    Args:
-        session: To the autopilot; it need not be connected yet.
-        listen_s: How long the link is measured; 0 leaves that out, and the latency with it.
-        latency: What the daemon has measured of itself, if anything.
-        timeout_s: How long the autopilot is waited for.
-        say: Told of each finding at once.
+    The link is measured for `listen_s` seconds; 0 leaves that and the latency out. `latency` is what the daemon has
+    measured of itself. `say` is told of each finding at once.
 
     Raises:
         LinkError: The autopilot is not heard, or is neither ArduPilot nor PX4.
@@ -120,13 +109,14 @@ def examine(
                 report.findings.append(finding)
                 say(finding)
 
-    found(_who(session, identity))
+    found(_identity_findings(session, identity))
     if listen_s > 0:
         report.quality = measure(session, listen_s)
         found(quality_findings(report.quality, session))
     report.parameters = read_parameters(session, names_of(rules, identity.version))
     if not report.values:
-        found([_no_parameters()])
+        why = "what we send does not arrive: check the transmit line, or a router that lets us listen only"
+        found([DoctorFinding("parameters", "all", Level.ERROR, "not one could be read", why=why)])
     else:
         found(judge_all(rules, report.parameters, identity.version))
     found(find_pitfalls(identity, report.values))
@@ -137,29 +127,18 @@ def examine(
         known = latency or Latency()
         if known.pose_to_send_ms is None:
             measured_ms = pose_age_ms(session, min(POSE_AGE_S, listen_s))
-            known = Latency(
-                known.frame_to_decision_ms,
-                known.frame_to_decision_p95_ms,
-                known.frame_to_send_ms,
-                measured_ms,
-                known.source,
-            )
+            known = replace(known, pose_to_send_ms=measured_ms)
         found(latency_findings(known, quality, identity.autopilot, report.values))
     return report
 
 
 @dataclass(frozen=True)
 class Repair:
-    """What was mended.
+    """Result of a repair."""
 
-    Attributes:
-        written: What was changed and read back, in order.
-        reboot_needed: Parameters that count only from the next boot.
-        failed: AutopilotParameter to the reason why it could not be mended.
-    """
-
-    written: tuple[WrittenParameter, ...]
-    reboot_needed: tuple[str, ...]
+    written: tuple[WrittenParameter, ...]  # Changed and read back, in order
+    reboot_needed: tuple[str, ...]  # Parameters that count only from the next boot
+    # AutopilotParameter to the reason why it could not be mended
     failed: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -167,10 +146,6 @@ def repair(session: Session, report: Examination) -> Repair:
     """Write what the findings propose, and read each back. Never while armed.
 
     One that does not take its value keeps none of the others from being mended.
-
-    Args:
-        session: To the autopilot.
-        report: What `examine` found.
 
     Raises:
         ParameterError: The vehicle is armed; nothing was written.
@@ -193,73 +168,35 @@ def repair(session: Session, report: Examination) -> Repair:
 
 
 def repair_findings(done: Repair, rebooted: bool) -> list[DoctorFinding]:
-    """What was mended, for the report."""
-    found = [
-        DoctorFinding(
-            "fix",
-            change.name,
-            Level.OK,
-            f"{number(change.before)} -> {number(change.after)}, read back",
-            data={"before": change.before, "after": change.after},
-        )
-        for change in done.written
-    ]
+    """Tell in the report what was mended."""
+    found = []
+    for change in done.written:
+        value = f"{number(change.before)} -> {number(change.after)}, read back"
+        data = {"before": change.before, "after": change.after}
+        found.append(DoctorFinding("fix", change.name, Level.OK, value, data=data))
     found += [DoctorFinding("fix", name, Level.ERROR, why) for name, why in done.failed.items()]
     if done.reboot_needed and not rebooted:
-        found.append(
-            DoctorFinding(
-                "fix",
-                "reboot",
-                Level.WARNING,
-                f"{', '.join(done.reboot_needed)} count only from the next boot",
-                why="reboot the autopilot (--reboot does it, disarmed) and look again",
-            )
-        )
+        value = f"{', '.join(done.reboot_needed)} count only from the next boot"
+        why = "reboot the autopilot (--reboot does it, disarmed) and look again"
+        found.append(DoctorFinding("fix", "reboot", Level.WARNING, value, why=why))
     return found
 
 
-def _who(session: Session, identity: Identity) -> list[DoctorFinding]:
+def _identity_findings(session: Session, identity: Identity) -> list[DoctorFinding]:
     known = session.telemetry.autopilot
     assert known is not None
     vehicle = session.vehicle()
     details = [identity.vehicle, f"system {known.system}"]
-    details += [f"git {identity.git}"] if identity.git else []
-    details += [f"board {identity.board}"] if identity.board else []
-    details += [f"usb {identity.usb}"] if identity.usb else []
+    details += [f"{name} {value}" for name in ("git", "board", "usb") if (value := getattr(identity, name))]
+    told = identity.version is not None
+    why = "" if told else "it tells no version, so every known pitfall is listed"
+    level, data = Level.OK if told else Level.WARNING, {"capabilities": identity.capability_names()}
+    state = f"{'armed' if vehicle.armed else 'disarmed'}, mode {vehicle.mode or 'unknown'}"
     found = [
-        DoctorFinding(
-            "autopilot",
-            "identity",
-            Level.OK if identity.version is not None else Level.WARNING,
-            f"{identity.name} ({', '.join(details)})",
-            why="" if identity.version is not None else "it tells no version, so every known pitfall is listed",
-            data={"capabilities": identity.capability_names()},
-        ),
-        DoctorFinding(
-            "autopilot",
-            "state",
-            Level.OK,
-            f"{'armed' if vehicle.armed else 'disarmed'}, mode {vehicle.mode or 'unknown'}",
-        ),
+        DoctorFinding("autopilot", "identity", level, f"{identity.name} ({', '.join(details)})", why=why, data=data),
+        DoctorFinding("autopilot", "state", Level.OK, state),
     ]
     if identity.stage:
-        found.append(
-            DoctorFinding(
-                "autopilot",
-                "release",
-                Level.NOTE,
-                f"{identity.stage}: no release",
-                why="what is known of versions was flown on releases",
-            )
-        )
+        why = "what is known of versions was flown on releases"
+        found.append(DoctorFinding("autopilot", "release", Level.NOTE, f"{identity.stage}: no release", why=why))
     return found
-
-
-def _no_parameters() -> DoctorFinding:
-    return DoctorFinding(
-        "parameters",
-        "all",
-        Level.ERROR,
-        "not one could be read",
-        why="what we send does not arrive: check the transmit line, or a router that lets us listen only",
-    )

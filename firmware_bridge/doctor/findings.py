@@ -1,4 +1,4 @@
-"""What the doctor found: one thing each, with what it is, what it should be, and why."""
+"""Findings of the doctor: each with the present value, the expected one and the reason."""
 
 from __future__ import annotations
 
@@ -9,63 +9,39 @@ from typing import Any
 
 
 class Level(IntEnum):
-    """How much a finding matters.
+    """Severity of a finding."""
 
-    Attributes:
-        OK: As it should be.
-        NOTE: Worth knowing; nothing to do for a landing.
-        WARNING: A landing may go otherwise than expected.
-        ERROR: No landing on a target, or one somewhere else.
-    """
-
-    OK = 0
-    NOTE = 1
-    WARNING = 2
-    ERROR = 3
+    OK = 0  # As it should be
+    NOTE = 1  # Worth knowing; nothing to do for a landing
+    WARNING = 2  # A landing may go otherwise than expected
+    ERROR = 3  # No landing on a target, or one somewhere else
 
 
+# Exit status of the command by its worst finding
 EXIT_STATUS = {Level.OK: 0, Level.NOTE: 0, Level.WARNING: 1, Level.ERROR: 2}
-"""Exit status of the command by its worst finding."""
 
 
 @dataclass(frozen=True)
 class ParameterChange:
-    """What `--fix` would write.
-
-    Attributes:
-        parameter: Which.
-        value: To what.
-        reboot: Whether the autopilot takes it only at boot.
-    """
+    """A change that `--fix` would write."""
 
     parameter: str
     value: float
-    reboot: bool = False
+    reboot: bool = False  # The autopilot takes it only at boot
 
 
 @dataclass(frozen=True)
 class DoctorFinding:
-    """One line of the report.
+    """One line of the report."""
 
-    Attributes:
-        section: ``autopilot``, ``link``, ``parameters``, ``pitfalls``, ``latency``, ``target`` or ``fix``.
-        name: What was looked at, e.g. a parameter's name.
-        level: How much it matters.
-        value: What it is.
-        expected: What it should be; empty where nothing is expected.
-        why: What comes of it, and what to do.
-        change: What mends it, if a parameter does.
-        data: The same in numbers, for `--json`.
-    """
-
-    section: str
-    name: str
+    section: str  # ``autopilot``, ``link``, ``parameters``, ``pitfalls``, ``latency``, ``target`` or ``fix``
+    name: str  # Subject, e.g. a parameter's name
     level: Level
-    value: str
-    expected: str = ""
-    why: str = ""
-    change: ParameterChange | None = None
-    data: Mapping[str, Any] = field(default_factory=dict)
+    value: str  # The present value, in words
+    expected: str = ""  # The expected value; empty where nothing is expected
+    why: str = ""  # The consequence, and the remedy
+    change: ParameterChange | None = None  # The remedy, where a parameter is one
+    data: Mapping[str, Any] = field(default_factory=dict)  # The same in numbers, for `--json`
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`: fields that say nothing are left out."""

@@ -1,4 +1,4 @@
-"""How late our targets are, and what PLND_LAG should be.
+"""Latency of our targets, and the value of PLND_LAG that fits it.
 
 A target is computed from the site (fixed in local NED) and the newest pose, twenty times a second. So the *frame* may
 be old without harm, unless the site moves on the map; what ArduPilot must take off is the age of the *pose*: it looks
@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,34 +28,23 @@ from landing.errors import DataError
 from landing.vehicle import Autopilot
 
 LAG_STEP_S = 0.01
-SMALLEST_LAG_S, LARGEST_LAG_S = 0.02, 0.25
-"""What PLND_LAG is limited to at boot."""
-
-LAG_TOLERANCE_S = 0.02
-"""Nearer than this to the measured lag is right: at 20 deg/s of tilt rate, 7 mm per metre."""
-
+SMALLEST_LAG_S, LARGEST_LAG_S = 0.02, 0.25  # ArduPilot's limits of PLND_LAG
+LAG_TOLERANCE_S = 0.02  # Nearer than this to the measured lag is right: at 20 deg/s of tilt rate, 7 mm per metre
 OLD_FRAME_MS = 500.0
 SAMPLE_S = 0.05
 RUN_MARGIN_S = 60.0
+_latency = partial(DoctorFinding, "latency")
 
 
 @dataclass(frozen=True)
 class Latency:
-    """What was measured, milliseconds; None where nothing was.
+    """Measured latencies, ms; None where nothing was measured."""
 
-    Attributes:
-        frame_to_decision_ms: From capture to decision, median.
-        frame_to_decision_p95_ms: The same, 95th percentile.
-        frame_to_send_ms: Age of the evidence behind a target when it is sent, median.
-        pose_to_send_ms: Age of the pose of a target when it is sent, median.
-        source: Where the numbers come from.
-    """
-
-    frame_to_decision_ms: float | None = None
-    frame_to_decision_p95_ms: float | None = None
-    frame_to_send_ms: float | None = None
-    pose_to_send_ms: float | None = None
-    source: str = ""
+    frame_to_decision_ms: float | None = None  # From capture to decision, median
+    frame_to_decision_p95_ms: float | None = None  # The same, 95th percentile
+    frame_to_send_ms: float | None = None  # Age of the evidence behind a target when it is sent, median
+    pose_to_send_ms: float | None = None  # Age of the pose of a target when it is sent, median
+    source: str = ""  # Origin of the numbers
 
 
 def latency_of(events: Iterable[dict[str, Any]], source: str) -> Latency:
@@ -80,14 +70,7 @@ def latency_of(events: Iterable[dict[str, Any]], source: str) -> Latency:
 
 
 def run_daemon(config: Path, events: Path, seconds: float) -> Latency:
-    """Let the daemon itself run for a while and read what it measured.
-
-    The connection must be free: the daemon opens it.
-
-    Args:
-        config: Its configuration.
-        events: Its `log.events`.
-        seconds: For how long.
+    """Run the daemon for some seconds and read its own measurements; the connection must be free.
 
     Raises:
         DataError: It does not run, or writes no timings.
@@ -132,24 +115,19 @@ def proposed_lag_s(pose_to_send_ms: float, rtt_ms: float) -> float:
 
 
 def latency_findings(latency: Latency, quality: Quality, autopilot: Autopilot, values: Values) -> list[DoctorFinding]:
-    """What the latencies mean, and on ArduPilot what PLND_LAG should be."""
+    """Judge the latencies, and on ArduPilot the value of PLND_LAG."""
     found: list[DoctorFinding] = []
     frame_ms = latency.frame_to_send_ms or latency.frame_to_decision_ms
     if frame_ms is not None:
-        what = "to send" if latency.frame_to_send_ms else "to decision"
+        name = "frame to send" if latency.frame_to_send_ms else "frame to decision"
         tail_ms = latency.frame_to_decision_p95_ms
         more = f", to decision 95 % within {tail_ms:.0f} ms" if tail_ms is not None else ""
-        found.append(
-            DoctorFinding(
-                "latency",
-                f"frame {what}",
-                Level.OK if frame_ms <= OLD_FRAME_MS else Level.WARNING,
-                f"median {frame_ms:.0f} ms{more} ({latency.source})",
-                f"at most {OLD_FRAME_MS:g} ms",
-                "" if frame_ms <= OLD_FRAME_MS else "who walks in is seen that late: a smaller model",
-                data={"median_ms": round(frame_ms, 2)},
-            )
-        )
+        value = f"median {frame_ms:.0f} ms{more} ({latency.source})"
+        level, why = Level.OK, ""
+        if frame_ms > OLD_FRAME_MS:
+            level, why = Level.WARNING, "who walks in is seen that late: take a smaller model"
+        data = {"median_ms": round(frame_ms, 2)}
+        found.append(_latency(name, level, value, f"at most {OLD_FRAME_MS:g} ms", why, data=data))
     if latency.pose_to_send_ms is None:
         return found
     rtt_ms = quality.rtt_median_ms or 0.0
@@ -157,23 +135,14 @@ def latency_findings(latency: Latency, quality: Quality, autopilot: Autopilot, v
     age = f"pose {latency.pose_to_send_ms:.0f} ms old when sent, round trip {rtt_ms:.0f} ms"
     data = {"pose_to_send_ms": round(latency.pose_to_send_ms, 2), "rtt_ms": round(rtt_ms, 2), "lag_s": round(lag_s, 3)}
     if autopilot is not Autopilot.ARDUPILOT:
-        found.append(DoctorFinding("latency", "pose to arrival", Level.OK, age, data=data))
-        return found
+        return [*found, _latency("pose to arrival", Level.OK, age, data=data)]
     now_s = values.get("PLND_LAG")
     good = now_s is not None and abs(now_s - lag_s) <= LAG_TOLERANCE_S
-    found.append(
-        DoctorFinding(
-            "latency",
-            "PLND_LAG",
-            Level.OK if good else Level.WARNING,
-            "not there" if now_s is None else f"{number(now_s)} s; {age}",
-            f"{number(lag_s)} s",
-            "" if good else "while it tilts, the target seems to move by the angle of that time",
-            None if good or now_s is None else ParameterChange("PLND_LAG", round(lag_s, 3), reboot=True),
-            data,
-        )
-    )
-    return found
+    value = "not there" if now_s is None else f"{number(now_s)} s; {age}"
+    why = "" if good else "while it tilts, the target seems to move by the angle of that time"
+    change = None if good or now_s is None else ParameterChange("PLND_LAG", round(lag_s, 3), reboot=True)
+    level = Level.OK if good else Level.WARNING
+    return [*found, _latency("PLND_LAG", level, value, f"{number(lag_s)} s", why, change, data)]
 
 
 def _percentile(timings: dict[str, Any], name: str, which: str) -> float | None:

@@ -19,23 +19,16 @@ from firmware_bridge.doctor.session import NS_PER_S, Session
 from firmware_bridge.identity import ParameterEncoding
 from landing.errors import LinkError
 
-WINDOW = 10
-"""Requests under way at a time: ArduPilot queues 20, and a slow line must not be flooded."""
-
+WINDOW = 10  # Requests under way at a time: ArduPilot queues 20, and a slow line must not be flooded
+# Requests for each parameter in each round. Only silence tells of one that does not exist, so the rounds
+# end soon for a quick autopilot and late for a slow one.
 REPEATS = (1, 2, 2)
-"""How often a parameter is asked for in each round. Silence is the only word for one that does not exist, so the rounds
-end soon for a quick autopilot and late for a slow one."""
-
-PATIENCE_S = 0.7
-"""How long answers are waited for until it is known how quick the autopilot is."""
-
+PATIENCE_S = 0.7  # Wait for answers until the speed of the autopilot is known
 LEAST_PATIENCE_S = 0.15
-SLOWER_THAN_SEEN = 5.0
-"""The slowest answer so far, this many times, is waited for."""
+SLOWER_THAN_SEEN = 5.0  # The slowest answer so far, this many times, is waited for
+TRIES = 4  # Attempts until the echo of a written value comes
 
-TRIES = 4
-"""How often a value is sent until its echo comes."""
-
+# Integer types as `struct` sees them
 _FORMATS: dict[int, str] = {
     mavlink.MAV_PARAM_TYPE_UINT8: "<B",
     mavlink.MAV_PARAM_TYPE_INT8: "<b",
@@ -44,7 +37,6 @@ _FORMATS: dict[int, str] = {
     mavlink.MAV_PARAM_TYPE_UINT32: "<I",
     mavlink.MAV_PARAM_TYPE_INT32: "<i",
 }
-"""Integer types as `struct` sees them."""
 
 
 class ParameterError(LinkError):
@@ -53,37 +45,25 @@ class ParameterError(LinkError):
 
 @dataclass(frozen=True)
 class AutopilotParameter:
-    """One parameter as the autopilot holds it.
+    """One parameter as the autopilot holds it."""
 
-    Attributes:
-        name: At most 16 letters.
-        value: The number meant, whatever the encoding.
-        type: MAV_PARAM_TYPE.
-    """
-
-    name: str
-    value: float
-    type: int
+    name: str  # At most 16 letters
+    value: float  # The number meant, whatever the encoding
+    type: int  # MAV_PARAM_TYPE
 
     @property
     def is_integer(self) -> bool:
-        """Whether it holds whole numbers only."""
+        """Return whether it holds whole numbers only."""
         return self.type in _FORMATS
 
 
 @dataclass(frozen=True)
 class WrittenParameter:
-    """A parameter that was written and read back.
-
-    Attributes:
-        name: Which.
-        before: Value before.
-        after: Value read back.
-    """
+    """A parameter that was written and read back."""
 
     name: str
-    before: float
-    after: float
+    before: float  # Value before
+    after: float  # Value read back
 
 
 def decode_value(field: float, kind: int, encoding: ParameterEncoding) -> float:
@@ -117,10 +97,6 @@ def encode_value(value: float, kind: int, encoding: ParameterEncoding) -> float:
 
 def read_parameters(session: Session, names: Iterable[str]) -> dict[str, AutopilotParameter | None]:
     """Read parameters by name.
-
-    Args:
-        session: Connected or not yet.
-        names: Which.
 
     Returns:
         Every name; None for one that the autopilot does not have (it stays silent about it).
@@ -165,10 +141,6 @@ def read_parameters(session: Session, names: Iterable[str]) -> dict[str, Autopil
 def write_parameters(session: Session, values: Mapping[str, float]) -> list[WrittenParameter]:
     """Write parameters and read each back; those that hold the value already are left alone.
 
-    Args:
-        session: Connected or not yet.
-        values: AutopilotParameter name to the number it shall hold.
-
     Returns:
         What was changed, in order.
 
@@ -192,7 +164,7 @@ def write_parameters(session: Session, values: Mapping[str, float]) -> list[Writ
 
 
 def holds(actual: float, wanted: float) -> bool:
-    """Whether a stored float32 is the number wanted."""
+    """Return whether a stored float32 is the number wanted."""
     return math.isclose(actual, wanted, rel_tol=1e-5, abs_tol=1e-6)
 
 

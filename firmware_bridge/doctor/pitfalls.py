@@ -1,4 +1,4 @@
-"""What no single parameter tells: pitfalls of a firmware's version, and of values together.
+"""Pitfalls that no single parameter tells: of a firmware's version, and of values together.
 
 Each was flown in simulation (ArduCopter 4.6.2, PX4 1.15.4, main of 2025-03) or is read in source.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from firmware_bridge.doctor.ardupilot import has_rangefinder
 from firmware_bridge.doctor.findings import DoctorFinding, Level
@@ -18,37 +19,28 @@ from landing.vehicle import Autopilot
 PX4_TRIGGERS = (
     "start it with DO_SET_MODE 1/4/9 (auto: precland), COMMAND_LONG 23, or a mission LAND item with param2 = 2"
 )
+_pitfall = partial(DoctorFinding, "pitfalls")
 
 
 @dataclass(frozen=True)
 class Pitfall:
-    """Something known of some versions of a firmware.
-
-    Attributes:
-        name: What it is about.
-        autopilot: Whose.
-        level: How much it matters.
-        value: What happens.
-        why: What to do about it.
-        since, before: Versions that do so; None is without end.
-    """
+    """A behaviour of some versions of a firmware."""
 
     name: str
     autopilot: Autopilot
     level: Level
-    value: str
-    why: str
-    since: Version = (0, 0, 0)
-    before: Version | None = None
+    value: str  # The behaviour
+    why: str  # The remedy
+    since: Version = (0, 0, 0)  # First version that behaves so
+    before: Version | None = None  # First version that does not any more
 
     def finding(self, identity: Identity) -> DoctorFinding | None:
-        """The finding, or None where it does not hold; an unknown version may do it."""
-        if identity.autopilot is not self.autopilot:
-            return None
+        """Return the finding, or None where it does not hold; an unknown version may behave so."""
         version = identity.version
-        if version is not None and (version < self.since or (self.before is not None and version >= self.before)):
+        known = version is not None and (version < self.since or (self.before is not None and version >= self.before))
+        if identity.autopilot is not self.autopilot or known:
             return None
-        return DoctorFinding("pitfalls", self.name, self.level, self.value, why=self.why)
+        return _pitfall(self.name, self.level, self.value, why=self.why)
 
 
 PITFALLS: tuple[Pitfall, ...] = (
@@ -64,8 +56,8 @@ PITFALLS: tuple[Pitfall, ...] = (
         "frame",
         Autopilot.ARDUPILOT,
         Level.NOTE,
-        "takes targets in BODY_FRD and LOCAL_FRD; any other frame is dropped with one "
-        "'Plnd: Frame not supported', then in silence",
+        "takes targets in BODY_FRD and LOCAL_FRD; any other frame is dropped with one 'Plnd: Frame not supported', "
+        "then in silence",
         "other companions on the same autopilot must follow it too",
         since=LOCAL_FRD_SINCE,
     ),
@@ -87,8 +79,8 @@ PITFALLS: tuple[Pitfall, ...] = (
         "frame",
         Autopilot.PX4,
         Level.NOTE,
-        "takes targets in LOCAL_NED with a position only; the angle form needs "
-        "landing_target_estimator, which nothing starts",
+        "takes targets in LOCAL_NED with a position only; the angle form needs landing_target_estimator, which "
+        "nothing starts",
         "what is sent is LOCAL_NED with a position",
     ),
     Pitfall(
@@ -99,13 +91,12 @@ PITFALLS: tuple[Pitfall, ...] = (
         "PLD_SRCH_TOUT = 0 lands at once; a pilot who does not want the climb takes over",
     ),
 )
-
+# RTL_PLD_MD = 2 was flown broken in 1.15.4 and working on main of 2025-03
 RTL_PRECISION_SINCE: Version = (1, 16, 0)
-"""RTL_PLD_MD = 2 was flown broken in 1.15.4 and working on main of 2025-03."""
 
 
 def find_pitfalls(identity: Identity, values: Values) -> list[DoctorFinding]:
-    """All pitfalls that hold for this autopilot and these parameters."""
+    """Return all pitfalls of this autopilot with these parameters."""
     found = [pitfall.finding(identity) for pitfall in PITFALLS]
     if identity.autopilot is Autopilot.ARDUPILOT:
         found += [_rangefinder(values), _no_retry(values)]
@@ -116,80 +107,48 @@ def find_pitfalls(identity: Identity, values: Values) -> list[DoctorFinding]:
 
 def _rangefinder(values: Values) -> DoctorFinding:
     if has_rangefinder(values):
-        return DoctorFinding("pitfalls", "rangefinder", Level.OK, "one looks down")
-    retries_anyway = values.get("PLND_ALT_MIN") == 0 and values.get("PLND_ALT_MAX") == 0
-    lost = (
-        "PLND_ALT_MIN and PLND_ALT_MAX are 0, so a lost target is still tried again"
-        if retries_anyway
-        else "PLND_STRICT and retries do nothing: a lost target is landed without"
-    )
-    return DoctorFinding(
-        "pitfalls",
-        "rangefinder",
-        Level.WARNING,
-        "none looks down (RNGFNDn_TYPE, RNGFNDn_ORIENT = 25)",
-        "one",
-        f"{lost}; the vehicle does not slow down near the ground; fit one, or set both to 0",
-    )
+        return _pitfall("rangefinder", Level.OK, "one looks down")
+    lost = "PLND_STRICT and retries do nothing: a lost target is landed without"
+    if values.get("PLND_ALT_MIN") == 0 and values.get("PLND_ALT_MAX") == 0:
+        lost = "PLND_ALT_MIN and PLND_ALT_MAX are 0, so a lost target is still tried again"
+    why = f"{lost}; the vehicle does not slow down near the ground; fit one, or set both to 0"
+    return _pitfall("rangefinder", Level.WARNING, "none looks down (RNGFNDn_TYPE, RNGFNDn_ORIENT = 25)", "one", why)
 
 
 def _no_retry(values: Values) -> DoctorFinding | None:
     if values.get("PLND_STRICT") != 2:
         return None
-    return DoctorFinding(
-        "pitfalls",
-        "PLND_STRICT = 2",
-        Level.WARNING,
-        "a landing whose target stays lost hovers and never ends by itself",
-        why="have a pilot, or a battery failsafe that lands",
-    )
+    value = "a landing whose target stays lost hovers and never ends by itself"
+    return _pitfall("PLND_STRICT = 2", Level.WARNING, value, why="have a pilot, or a battery failsafe that lands")
 
 
 def _rtl(identity: Identity, values: Values) -> DoctorFinding | None:
     mode = values.get("RTL_PLD_MD", 0)
     version = identity.version
     if mode == 0:
-        return DoctorFinding(
-            "pitfalls", "RTL", Level.NOTE, "RTL_PLD_MD = 0: return to launch lands without a target", why=PX4_TRIGGERS
-        )
+        return _pitfall("RTL", Level.NOTE, "RTL_PLD_MD = 0: return to launch lands without a target", why=PX4_TRIGGERS)
     if version is not None and version >= RTL_PRECISION_SINCE:
-        return DoctorFinding("pitfalls", "RTL", Level.OK, f"RTL_PLD_MD = {mode:.0f}: RTL lands on a target")
+        return _pitfall("RTL", Level.OK, f"RTL_PLD_MD = {mode:.0f}: RTL lands on a target")
     told = "its version is not known" if version is None else version_text(version)
-    return DoctorFinding(
-        "pitfalls",
-        "RTL",
-        Level.ERROR,
-        f"RTL_PLD_MD = {mode:.0f} is ignored by 1.15 (this is {told}): it lands some 5 m off",
-        why=f"do not trust RTL with a target; {PX4_TRIGGERS}",
-    )
+    value = f"RTL_PLD_MD = {mode:.0f} is ignored by 1.15 (this is {told}): it lands some 5 m off"
+    return _pitfall("RTL", Level.ERROR, value, why=f"do not trust RTL with a target; {PX4_TRIGGERS}")
 
 
 def timesync_pitfall(identity: Identity, requests_hz: float, answers: Mapping[int, int]) -> DoctorFinding | None:
-    """What the autopilot's TIMESYNC requests on this link lead to.
+    """Return the consequence of the autopilot's TIMESYNC requests on this link.
 
-    Args:
-        identity: Of the autopilot.
-        requests_hz: How often it asked (tc1 = 0).
-        answers: Component id of our own system to the number of answers it gave.
+    `answers` holds the number of answers by component id of our own system.
     """
     if identity.autopilot is not Autopilot.PX4 or requests_hz == 0:
         return None
     value = f"the autopilot asks for TIMESYNC {requests_hz:.1f} times a second"
     if not answers:
-        return DoctorFinding(
-            "pitfalls",
-            "TIMESYNC",
-            Level.OK,
-            f"{value}; nobody was heard to answer",
-            why="targets without an answered TIMESYNC count from their arrival",
-        )
+        why = "targets without an answered TIMESYNC count from their arrival"
+        return _pitfall("TIMESYNC", Level.OK, f"{value}; nobody was heard to answer", why=why)
     who = ", ".join(f"component {c}" for c in sorted(answers))
-    return DoctorFinding(
-        "pitfalls",
-        "TIMESYNC",
-        Level.NOTE,
-        f"{value}; {who} answers",
-        why="after some 500 answers a target's stamp must be in that clock: in its future it never "
-        "expires, and its loss is never noticed",
-        data={"requests_hz": requests_hz, "answers": dict(answers)},
+    why = (
+        "after some 500 answers a target's stamp must be in that clock: in its future it never expires, and its loss "
+        "is never noticed"
     )
+    data = {"requests_hz": requests_hz, "answers": dict(answers)}
+    return _pitfall("TIMESYNC", Level.NOTE, f"{value}; {who} answers", why=why, data=data)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from firmware_bridge.doctor.findings import Level
-from firmware_bridge.doctor.rules import Anything, Bits, OneOf, Rule, Values, Within
+from firmware_bridge.doctor.rules import Rule, Values, anything, bits, one_of, within
 
 V1_14, V1_15 = (1, 14, 0), (1, 15, 0)
 
@@ -32,95 +32,72 @@ def _in_use(instance: int) -> Callable[[Values], bool]:
     return lambda values: values.get(f"MAV_{instance}_CONFIG", 0) != 0
 
 
+# The landing itself
 PRECISION = (
-    Rule(
-        "PLD_BTOUT",
-        Within(0.5, 10, "s", 5),
-        "a target silent for so long is lost; targets come at 20 Hz",
-        missing=Level.ERROR,
+    Rule("PLD_BTOUT", within(0.5, 10, "s", 5), missing=Level.ERROR).because(
+        "a target silent for so long is lost; targets come at 20 Hz"
     ),
-    Rule("PLD_HACC_RAD", Within(0.1, 2, "m", 0.2), "it descends only this near to the target's vertical"),
-    Rule("PLD_FAPPR_ALT", Within(0.05, 3, "m", 0.1), "lost below this height, it lands straight down"),
-    Rule(
-        "PLD_SRCH_ALT",
-        Within(3, 50, "m", 10),
-        "without a target it climbs, or descends, to this height above home and waits",
+    Rule("PLD_HACC_RAD", within(0.1, 2, "m", 0.2)).because("it descends only this near to the target's vertical"),
+    Rule("PLD_FAPPR_ALT", within(0.05, 3, "m", 0.1)).because("lost below this height, it lands straight down"),
+    Rule("PLD_SRCH_ALT", within(3, 50, "m", 10)).because(
+        "without a target it climbs, or descends, to this height above home and waits"
     ),
-    Rule("PLD_SRCH_TOUT", Within(0, 60, "s", 10), "it waits there for so long, then lands in place"),
-    Rule("PLD_MAX_SRCH", Within(0, 10), "it goes back to search so often", Level.NOTE),
-    Rule("RTL_PLD_MD", Anything(names=RTL_MODES), "what RTL does about a target; see 'pitfalls'"),
-    Rule(
-        "LTEST_MODE",
-        Anything(names={0: "moving target", 1: "target stands still"}),
-        "of landing_target_estimator, which our targets do not need",
+    Rule("PLD_SRCH_TOUT", within(0, 60, "s", 10)).because("it waits there for so long, then lands in place"),
+    Rule("PLD_MAX_SRCH", within(0, 10), Level.NOTE).because("it goes back to search so often"),
+    Rule("RTL_PLD_MD", anything(names=RTL_MODES)).because("what RTL does about a target; see 'pitfalls'"),
+    Rule("LTEST_MODE", anything(names={0: "moving target", 1: "target stands still"})).because(
+        "of landing_target_estimator, which our targets do not need"
     ),
 )
-"""The landing itself."""
 
+# The descent, and the pilot's right to stop it
 DESCENT = (
-    Rule(
-        "MPC_LAND_SPEED",
-        Within(0.2, 1.0, "m/s"),
-        "speed of the last metres; faster leaves a hazard below no time to be seen",
+    Rule("MPC_LAND_SPEED", within(0.2, 1.0, "m/s")).because(
+        "speed of the last metres; faster leaves a hazard below no time to be seen"
     ),
-    Rule("MPC_LAND_CRWL", Within(0.1, 0.5, "m/s"), "speed near the ground, with a range sensor"),
-    Rule("MPC_LAND_ALT1", Anything("m"), "height at which it slows down"),
-    Rule("MPC_LAND_ALT2", Anything("m"), "height from which it comes at MPC_LAND_SPEED"),
-    Rule(
-        "MPC_LAND_RC_HELP", OneOf((1,), _NO_YES, mend=False), "1 lets the pilot's stick move it during LAND", Level.NOTE
+    Rule("MPC_LAND_CRWL", within(0.1, 0.5, "m/s")).because("speed near the ground, with a range sensor"),
+    Rule("MPC_LAND_ALT1", anything("m")).because("height at which it slows down"),
+    Rule("MPC_LAND_ALT2", anything("m")).because("height from which it comes at MPC_LAND_SPEED"),
+    Rule("MPC_LAND_RC_HELP", one_of((1,), _NO_YES, mend=False), Level.NOTE).because(
+        "1 lets the pilot's stick move it during LAND"
     ),
     Rule(
-        "COM_RC_OVERRIDE",
-        Bits(set_bits=1, names={1: "sticks take over from auto modes", 2: "and from offboard"}),
-        "the pilot's stick must take over from a landing",
-    ),
+        "COM_RC_OVERRIDE", bits(set_bits=1, names={1: "sticks take over from auto modes", 2: "and from offboard"})
+    ).because("the pilot's stick must take over from a landing"),
 )
-"""How it comes down, and who may say no."""
 
+# Source of the height
 HEIGHT = (
     Rule(
         "EKF2_RNG_CTRL",
-        OneOf((1, 2), {0: "off", 1: "when conditions fit", 2: "always"}, mend=False),
-        "the range sensor, if there is one, corrects the height above ground",
+        one_of((1, 2), {0: "off", 1: "when conditions fit", 2: "always"}, mend=False),
         Level.NOTE,
         since=V1_14,
-    ),
-    Rule(
-        "EKF2_HGT_REF",
-        Anything(names={0: "barometer", 1: "GPS", 2: "range sensor", 3: "vision"}),
-        "range as reference moves the local frame with the ground below: a target's height jumps",
+    ).because("the range sensor, if there is one, corrects the height above ground"),
+    Rule("EKF2_HGT_REF", anything(names={0: "barometer", 1: "GPS", 2: "range sensor", 3: "vision"})).because(
+        "range as reference moves the local frame with the ground below: a target's height jumps"
     ),
 )
-"""Where its height comes from."""
 
+# The link
 LINK = (
-    Rule("MAV_SYS_ID", Within(1, 250), "system id that everybody answers to"),
-    *(Rule(f"MAV_{n}_CONFIG", Anything(), "port of this link; 0 is off") for n in range(3)),
+    Rule("MAV_SYS_ID", within(1, 250)).because("system id that everybody answers to"),
+    *(Rule(f"MAV_{n}_CONFIG", anything()).because("port of this link; 0 is off") for n in range(3)),
     *(
         rule
         for n in range(3)
         for rule in (
-            Rule(
-                f"MAV_{n}_MODE",
-                Anything(names=_MAV_MODES),
-                "streams it starts with; the companion's port wants 2 (onboard)",
-                when=_in_use(n),
+            Rule(f"MAV_{n}_MODE", anything(names=_MAV_MODES), when=_in_use(n)).because(
+                "streams it starts with; the companion's port wants 2 (onboard)"
             ),
-            Rule(
-                f"MAV_{n}_RATE",
-                Anything("B/s"),
-                "most it sends; 0 is half of the port, and a full port thins every stream",
-                when=_in_use(n),
+            Rule(f"MAV_{n}_RATE", anything("B/s"), when=_in_use(n)).because(
+                "most it sends; 0 is half of the port, and a full port thins every stream"
             ),
-            Rule(
-                f"MAV_{n}_FORWARD",
-                Anything(names=_NO_YES),
-                "on, a ground station on another port sees the companion's texts",
-                when=_in_use(n),
+            Rule(f"MAV_{n}_FORWARD", anything(names=_NO_YES), when=_in_use(n)).because(
+                "on, a ground station on another port sees the companion's texts"
             ),
         )
     ),
 )
-"""How it is reached."""
 
 RULES: tuple[Rule, ...] = (*PRECISION, *DESCENT, *HEIGHT, *LINK)

@@ -1,14 +1,13 @@
-"""How good the link is: loss by sequence numbers, round trip, and each stream's rate."""
+"""Quality of the link: loss by sequence numbers, round trip, and each stream's rate."""
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from firmware_bridge.connection import parse_connection
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.doctor.findings import DoctorFinding, Level
 from firmware_bridge.doctor.session import NS_PER_S, Session
@@ -20,11 +19,9 @@ LOSS_WARNING = 0.01
 LOSS_ERROR = 0.10
 RTT_WARNING_MS = 60.0
 RTT_ERROR_MS = 250.0
-BITS_PER_BYTE = 10
-"""On a serial line: start bit, eight data bits, stop bit."""
-
-FULL = 0.7
-"""Above this part of a serial line's bytes, streams start to be thinned."""
+BITS_PER_BYTE = 10  # On a serial line: start bit, eight data bits, stop bit
+FULL = 0.7  # Above this part of a serial line's bytes, the autopilot thins streams
+_link = partial(DoctorFinding, "link")
 
 WHY_MISSING = {
     "ATTITUDE_QUATERNION": "the estimator has no attitude: wait (PX4 takes some 35 s after boot)",
@@ -34,44 +31,26 @@ WHY_MISSING = {
     "GIMBAL_DEVICE_ATTITUDE_STATUS": "no gimbal tells its attitude: no decision is made",
 }
 
-SETTLE_S = 2.0
-"""Time in which the streams asked for begin to flow, before rates are taken."""
+SETTLE_S = 2.0  # Time in which the streams asked for begin to flow, before rates are taken
 
 
 @dataclass
 class Quality:
-    """What a few seconds of listening told.
-
-    Attributes:
-        seconds: How long.
-        loss: Part of the autopilot's frames that did not come.
-        frames: Frames of the autopilot.
-        bytes_per_s: Of everything on the link, towards us.
-        bytes_bad: Bytes that belonged to no good frame.
-        rtt_ms: Round trips by TIMESYNC, or PING where TIMESYNC is not answered.
-        rtt_by: Which of the two; empty when neither is answered.
-        clock_offset_ns: Our monotonic time minus the autopilot's, of the quickest round trip.
-        rates_hz: Message name to rate.
-        asked_hz: Streams that the daemon asks for.
-        missing, slow: Asked streams that do not come, or come well under their rate.
-        timesync_asked: TIMESYNC requests of the autopilot.
-        timesync_answered: Component to the answers it gave them.
-    """
+    """Result of a few seconds of listening."""
 
     seconds: float = 0.0
-    loss: float = 0.0
-    frames: int = 0
-    bytes_per_s: float = 0.0
-    bytes_bad: int = 0
-    rtt_ms: list[float] = field(default_factory=list)
-    rtt_by: str = ""
-    clock_offset_ns: int | None = None
-    rates_hz: dict[str, float] = field(default_factory=dict)
-    asked_hz: dict[str, float] = field(default_factory=dict)
-    missing: tuple[str, ...] = ()
-    slow: tuple[str, ...] = ()
-    timesync_asked: int = 0
-    timesync_answered: dict[int, int] = field(default_factory=dict)
+    loss: float = 0.0  # Lost part of the autopilot's frames, 0 to 1
+    frames: int = 0  # Frames of the autopilot
+    bytes_per_s: float = 0.0  # All bytes on the link, towards us
+    bytes_bad: int = 0  # Bytes that belonged to no good frame
+    rtt_ms: list[float] = field(default_factory=list)  # Round trips by TIMESYNC, or PING where TIMESYNC is not answered
+    rtt_by: str = ""  # TIMESYNC or PING; empty when neither is answered
+    rates_hz: dict[str, float] = field(default_factory=dict)  # Message name to rate
+    asked_hz: dict[str, float] = field(default_factory=dict)  # Streams that the daemon asks for
+    missing: tuple[str, ...] = ()  # Asked streams that do not come
+    slow: tuple[str, ...] = ()  # Asked streams well under their rate
+    timesync_asked: int = 0  # TIMESYNC requests of the autopilot
+    timesync_answered: dict[int, int] = field(default_factory=dict)  # Component to the number of its answers
 
     @property
     def rtt_median_ms(self) -> float | None:
@@ -80,7 +59,7 @@ class Quality:
 
 
 class RoundTrip:
-    """Probes by TIMESYNC and PING; only answers to our own stamps count.
+    """Round-trip probes by TIMESYNC and PING; only answers to our own stamps count.
 
     Asking (tc1 = 0) leaves the autopilot's own clock estimate alone; answering would not.
     """
@@ -93,11 +72,9 @@ class RoundTrip:
         self._sequence = 0
         self.timesync_ms: list[float] = []
         self.ping_ms: list[float] = []
-        self.offset_ns: int | None = None
-        self._best_ns: int | None = None
 
     def probe(self, now_ns: int) -> None:
-        """Send both kinds, when it is time."""
+        """Send both kinds, when they are due."""
         target = self._session.telemetry.autopilot
         if target is None or now_ns < self._next_ns:
             return
@@ -116,11 +93,7 @@ class RoundTrip:
         if kind == "TIMESYNC" and message.tc1 != 0:
             if message.ts1 in self._asked:
                 self._asked.remove(message.ts1)
-                rtt_ns = now_ns - message.ts1
-                self.timesync_ms.append(rtt_ns / 1e6)
-                if self._best_ns is None or rtt_ns < self._best_ns:
-                    self._best_ns = rtt_ns
-                    self.offset_ns = message.ts1 + rtt_ns // 2 - message.tc1
+                self.timesync_ms.append((now_ns - message.ts1) / 1e6)
         elif kind == "PING" and message.target_system != 0:
             sent_ns = self._pings.pop(message.seq, None)
             if sent_ns is not None:
@@ -174,95 +147,62 @@ def measure(session: Session, seconds: float) -> Quality:
     quality.bytes_bad = frames.bytes_bad - bad_before
     quality.rtt_ms = trips.timesync_ms or trips.ping_ms
     quality.rtt_by = "TIMESYNC" if trips.timesync_ms else "PING" if trips.ping_ms else ""
-    quality.clock_offset_ns = trips.offset_ns
     quality.rates_hz = streams.rates_hz(now_ns)
     quality.missing, quality.slow = streams.missing(now_ns), streams.slow(now_ns)
     return quality
 
 
 def quality_findings(quality: Quality, session: Session) -> list[DoctorFinding]:
-    """What the measurement means."""
-    found = [_loss(quality), _round_trip(quality), *_load(quality, session)]
+    """Judge the measurement."""
+    found = [_loss(quality), _round_trip(quality), _load(quality, session)]
     needed = session.settings.needed()
     for name, asked_hz in quality.asked_hz.items():
         rate_hz = quality.rates_hz.get(name) or quality.rates_hz.get(SUBSTITUTES.get(name, ""), 0.0)
-        level = Level.OK
-        why = ""
+        level, why = Level.OK, ""
         if name in quality.missing:
             level = Level.ERROR if name in needed else Level.WARNING
             why = WHY_MISSING.get(name, "it does not come: the autopilot refuses the stream")
         elif name in quality.slow:
-            level = Level.WARNING
-            why = "the line is full, or somebody else on it asks for less"
-        found.append(
-            DoctorFinding(
-                "link",
-                f"rate of {name}",
-                level,
-                f"{rate_hz:.1f} Hz",
-                f"{asked_hz:g} Hz",
-                why,
-                data={"rate_hz": round(rate_hz, 2), "asked_hz": asked_hz},
-            )
-        )
+            level, why = Level.WARNING, "the line is full, or somebody else on it asks for less"
+        data = {"rate_hz": round(rate_hz, 2), "asked_hz": asked_hz}
+        found.append(_link(f"rate of {name}", level, f"{rate_hz:.1f} Hz", f"{asked_hz:g} Hz", why, data=data))
     return found
 
 
 def _loss(quality: Quality) -> DoctorFinding:
-    loss = quality.loss
-    level = Level.ERROR if loss > LOSS_ERROR else Level.WARNING if loss > LOSS_WARNING else Level.OK
-    return DoctorFinding(
-        "link",
-        "loss",
-        level,
-        f"{100 * loss:.1f} % of {quality.frames} frames",
-        f"at most {100 * LOSS_WARNING:g} %",
-        "" if level is Level.OK else "check the cable, the antenna, flow control and the baud rate",
-        data={"loss": round(loss, 4), "frames": quality.frames, "bytes_bad": quality.bytes_bad},
-    )
+    level = _level(quality.loss, LOSS_WARNING, LOSS_ERROR)
+    value = f"{100 * quality.loss:.1f} % of {quality.frames} frames"
+    why = "" if level is Level.OK else "check the cable, the antenna, flow control and the baud rate"
+    data = {"loss": round(quality.loss, 4), "frames": quality.frames, "bytes_bad": quality.bytes_bad}
+    return _link("loss", level, value, f"at most {100 * LOSS_WARNING:g} %", why, data=data)
 
 
 def _round_trip(quality: Quality) -> DoctorFinding:
     median_ms = quality.rtt_median_ms
     if median_ms is None:
-        return DoctorFinding(
-            "link",
-            "round trip",
-            Level.NOTE,
-            "neither TIMESYNC nor PING is answered",
-            why="what we send may not arrive: look at the streams' rates",
-        )
-    level = Level.ERROR if median_ms > RTT_ERROR_MS else Level.WARNING if median_ms > RTT_WARNING_MS else Level.OK
-    return DoctorFinding(
-        "link",
-        "round trip",
-        level,
-        f"median {median_ms:.1f} ms, {_spread(quality.rtt_ms)} by {quality.rtt_by}",
-        f"under {RTT_WARNING_MS:g} ms",
-        "" if level is Level.OK else "a telemetry radio is too slow a way for a companion",
-        data={"median_ms": round(median_ms, 3), "largest_ms": round(max(quality.rtt_ms), 3), "by": quality.rtt_by},
-    )
+        why = "what we send may not arrive: look at the streams' rates"
+        return _link("round trip", Level.NOTE, "neither TIMESYNC nor PING is answered", why=why)
+    level = _level(median_ms, RTT_WARNING_MS, RTT_ERROR_MS)
+    low_ms, high_ms = min(quality.rtt_ms), max(quality.rtt_ms)
+    value = f"median {median_ms:.1f} ms, {low_ms:.1f} to {high_ms:.1f} ms, by {quality.rtt_by}"
+    why = "" if level is Level.OK else "a telemetry radio is too slow a way for a companion"
+    data = {"median_ms": round(median_ms, 3), "largest_ms": round(high_ms, 3), "by": quality.rtt_by}
+    return _link("round trip", level, value, f"under {RTT_WARNING_MS:g} ms", why, data=data)
 
 
-def _spread(values_ms: Sequence[float]) -> str:
-    return f"{min(values_ms):.1f} to {max(values_ms):.1f} ms,"
+def _level(value: float, warning: float, error: float) -> Level:
+    return Level.ERROR if value > error else Level.WARNING if value > warning else Level.OK
 
 
-def _load(quality: Quality, session: Session) -> list[DoctorFinding]:
-    endpoint = parse_connection(session.settings.connection, session.settings.baud)
+def _load(quality: Quality, session: Session) -> DoctorFinding:
+    endpoint = session.settings.endpoints()[0]
     data = {"bytes_per_s": round(quality.bytes_per_s)}
+    value = f"{quality.bytes_per_s / 1000:.1f} kB/s"
     if endpoint.kind != "serial":
-        return [DoctorFinding("link", "load", Level.OK, f"{quality.bytes_per_s / 1000:.1f} kB/s", data=data)]
-    room = endpoint.baud / BITS_PER_BYTE
-    part = quality.bytes_per_s / room
-    return [
-        DoctorFinding(
-            "link",
-            "load",
-            Level.WARNING if part > FULL else Level.OK,
-            f"{quality.bytes_per_s / 1000:.1f} kB/s, {100 * part:.0f} % of {endpoint.baud} baud",
-            f"at most {100 * FULL:.0f} %",
-            "" if part <= FULL else "raise the baud rate on both ends, or ask for lower rates",
-            data=data,
-        )
-    ]
+        return _link("load", Level.OK, value, data=data)
+    part = quality.bytes_per_s * BITS_PER_BYTE / endpoint.baud
+    value += f", {100 * part:.0f} % of {endpoint.baud} baud"
+    full = part > FULL
+    why = "raise the baud rate on both ends, or ask for lower rates" if full else ""
+    level = Level.WARNING if full else Level.OK
+    return _link("load", level, value, f"at most {100 * FULL:.0f} %", why, data=data)

@@ -1,4 +1,4 @@
-"""Rules about parameters, as data: what a parameter should be, why, and how much it matters.
+"""Rules about parameters, as data: the expected value, the reason and the severity of each.
 
 A rule is judged on the values read, and on nothing else. The rules of each autopilot are tables in `ardupilot` and
 `px4`.
@@ -8,235 +8,122 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, replace
 
 from firmware_bridge.doctor.findings import DoctorFinding, Level, ParameterChange
 from firmware_bridge.doctor.parameters import AutopilotParameter, holds
 from firmware_bridge.identity import Version
 
-Values = Mapping[str, float]
-"""AutopilotParameter name to value, of those that the autopilot has."""
-
-
-class ExpectedValue(Protocol):
-    """What a value should be."""
-
-    def accepts(self, value: float) -> bool:
-        """Whether it is so."""
-
-    def words(self) -> str:
-        """What is expected, in words."""
-
-    def meaning(self, value: float) -> str:
-        """The value in words, with its unit."""
-
-    def mended(self, value: float) -> float | None:
-        """What a fix would write instead; None where that is for the owner to say."""
+Values = Mapping[str, float]  # Value of each parameter that the autopilot has, by name
 
 
 @dataclass(frozen=True)
-class OneOf:
-    """One of some numbers; the first mends it.
+class ExpectedValue:
+    """The values that a parameter may have."""
 
-    Attributes:
-        values: The accepted ones.
-        names: What numbers mean, accepted or not.
-        mend: Whether a fix may write the first.
-    """
-
-    values: tuple[float, ...]
-    names: Mapping[int, str] = field(default_factory=dict)
-    mend: bool = True
-
-    def accepts(self, value: float) -> bool:
-        """See `ExpectedValue`."""
-        return any(holds(value, accepted) for accepted in self.values)
-
-    def words(self) -> str:
-        """See `ExpectedValue`."""
-        return " or ".join(self.meaning(value) for value in self.values)
-
-    def meaning(self, value: float) -> str:
-        """See `ExpectedValue`."""
-        name = self.names.get(round(value)) if value == round(value) else None
-        return f"{number(value)} ({name})" if name else number(value)
-
-    def mended(self, value: float) -> float | None:
-        """See `ExpectedValue`."""
-        return self.values[0] if self.mend else None
+    accepts: Callable[[float], bool]
+    words: str  # The expectation in words
+    meaning: Callable[[float], str]  # A value in words, with its unit
+    mended: Callable[[float], float | None]  # Written by a fix; None leaves it to the owner
 
 
-@dataclass(frozen=True)
-class Within:
-    """Between two numbers.
-
-    Attributes:
-        low, high: Both accepted; an infinite high is no limit.
-        unit: Of the value.
-        mend: What a fix writes; None leaves it to the owner.
-    """
-
-    low: float
-    high: float
-    unit: str = ""
-    mend: float | None = None
-
-    def accepts(self, value: float) -> bool:
-        """See `ExpectedValue`."""
-        return (self.low <= value <= self.high) or holds(value, self.low) or holds(value, self.high)
-
-    def words(self) -> str:
-        """See `ExpectedValue`."""
-        if math.isinf(self.high):
-            return f"at least {self.meaning(self.low)}"
-        return f"{number(self.low)} to {self.meaning(self.high)}"
-
-    def meaning(self, value: float) -> str:
-        """See `ExpectedValue`."""
-        return f"{number(value)} {self.unit}".rstrip()
-
-    def mended(self, value: float) -> float | None:
-        """See `ExpectedValue`."""
-        return self.mend
+def one_of(values: Sequence[float], names: Mapping[int, str] | None = None, mend: bool = True) -> ExpectedValue:
+    """Accept one of some numbers; a fix writes the first, if it may."""
+    meaning = _named(names or {})
+    return ExpectedValue(
+        lambda value: any(holds(value, accepted) for accepted in values),
+        " or ".join(map(meaning, values)),
+        meaning,
+        lambda value: values[0] if mend else None,
+    )
 
 
-@dataclass(frozen=True)
-class Bits:
-    """Some bits set, some clear.
-
-    Attributes:
-        set_bits, clear_bits: Masks.
-        names: What each bit means, by its mask.
-        mend: Whether a fix may set and clear them; other bits stay as they are.
-    """
-
-    set_bits: int = 0
-    clear_bits: int = 0
-    names: Mapping[int, str] = field(default_factory=dict)
-    mend: bool = False
-
-    def accepts(self, value: float) -> bool:
-        """See `ExpectedValue`."""
-        bits = round(value)
-        return bits & self.set_bits == self.set_bits and not bits & self.clear_bits
-
-    def words(self) -> str:
-        """See `ExpectedValue`."""
-        wanted = [f"'{self.names.get(1 << i, 1 << i)}' set" for i in _places(self.set_bits)]
-        wanted += [f"'{self.names.get(1 << i, 1 << i)}' clear" for i in _places(self.clear_bits)]
-        return ", ".join(wanted)
-
-    def meaning(self, value: float) -> str:
-        """See `ExpectedValue`."""
-        names = [self.names.get(1 << i, f"bit {i}") for i in _places(round(value))]
-        return f"{number(value)} ({', '.join(names)})" if names else number(value)
-
-    def mended(self, value: float) -> float | None:
-        """See `ExpectedValue`."""
-        bits = round(value) | self.set_bits
-        return float(bits & ~self.clear_bits) if self.mend else None
+def within(low: float, high: float, unit: str = "", mend: float | None = None) -> ExpectedValue:
+    """Accept a range with both ends; an infinite high is no limit. A fix writes `mend`."""
+    meaning = _named({}, unit)
+    return ExpectedValue(
+        lambda value: (low <= value <= high) or holds(value, low) or holds(value, high),
+        f"at least {meaning(low)}" if math.isinf(high) else f"{number(low)} to {meaning(high)}",
+        meaning,
+        lambda value: mend,
+    )
 
 
-@dataclass(frozen=True)
-class Anything:
-    """Shown for the reader; nothing is wrong with any value.
+def bits(set_bits: int = 0, clear_bits: int = 0, *, names: Mapping[int, str], mend: bool = False) -> ExpectedValue:
+    """Accept values with some bits set and some clear; a fix leaves the other bits as they are."""
 
-    Attributes:
-        unit: Of the value.
-        names: What numbers mean.
-    """
+    def accepts(value: float) -> bool:
+        return round(value) & set_bits == set_bits and not round(value) & clear_bits
 
-    unit: str = ""
-    names: Mapping[int, str] = field(default_factory=dict)
+    def meaning(value: float) -> str:
+        found = [names.get(1 << i, f"bit {i}") for i in _places(round(value))]
+        return f"{number(value)} ({', '.join(found)})" if found else number(value)
 
-    def accepts(self, value: float) -> bool:
-        """See `ExpectedValue`."""
-        return True
-
-    def words(self) -> str:
-        """See `ExpectedValue`."""
-        return ""
-
-    def meaning(self, value: float) -> str:
-        """See `ExpectedValue`."""
-        name = self.names.get(round(value)) if value == round(value) else None
-        return f"{number(value)} ({name})" if name else f"{number(value)} {self.unit}".rstrip()
-
-    def mended(self, value: float) -> float | None:
-        """See `ExpectedValue`."""
-        return None
+    wanted = [f"'{names.get(1 << i, 1 << i)}' set" for i in _places(set_bits)]
+    wanted += [f"'{names.get(1 << i, 1 << i)}' clear" for i in _places(clear_bits)]
+    return ExpectedValue(
+        accepts,
+        ", ".join(wanted),
+        meaning,
+        lambda value: float((round(value) | set_bits) & ~clear_bits) if mend else None,
+    )
 
 
-def _always(_: Values) -> bool:
-    return True
+def anything(unit: str = "", names: Mapping[int, str] | None = None) -> ExpectedValue:
+    """Accept every value; it is shown for the reader."""
+    return ExpectedValue(lambda value: True, "", _named(names or {}, unit), lambda value: None)
+
+
+def _named(names: Mapping[int, str], unit: str = "") -> Callable[[float], str]:
+    def meaning(value: float) -> str:
+        name = names.get(round(value)) if value == round(value) else None
+        return f"{number(value)} ({name})" if name else f"{number(value)} {unit}".rstrip()
+
+    return meaning
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What one parameter should be.
-
-    Attributes:
-        parameter: Its name.
-        expect: What it should be.
-        why: What comes of it.
-        level: How much it matters when it is otherwise.
-        reboot: The autopilot reads it at boot only.
-        since: First firmware version that has it.
-        before: First firmware version that has it no more, e.g. under another name.
-        missing: How much it matters that it is not there.
-        when: Whether the rule applies, by the other values.
-    """
+    """The expectation about one parameter."""
 
     parameter: str
     expect: ExpectedValue
-    why: str
-    level: Level = Level.WARNING
-    reboot: bool = False
-    since: Version = (0, 0, 0)
-    before: Version | None = None
-    missing: Level | None = None
-    when: Callable[[Values], bool] = _always
+    level: Level = Level.WARNING  # Severity of another value
+    reboot: bool = False  # The autopilot reads it at boot only
+    since: Version = (0, 0, 0)  # First firmware version that has it
+    before: Version | None = None  # First firmware version without it, e.g. after a change of its name
+    missing: Level | None = None  # Severity of its absence
+    when: Callable[[Values], bool] = lambda values: True  # The rule applies to these values
+    why: str = ""  # The consequence of another value
+
+    def because(self, why: str) -> Rule:
+        """Return the rule with its reason."""
+        return replace(self, why=why)
 
     def belongs_to(self, version: Version | None) -> bool:
-        """Whether a firmware has this parameter; one that hides its version is asked for all."""
-        if version is None:
-            return True
-        return self.since <= version and (self.before is None or version < self.before)
+        """Return whether a firmware has this parameter; an unknown version may have it."""
+        return version is None or (self.since <= version and (self.before is None or version < self.before))
 
     def judge(self, values: Values) -> DoctorFinding | None:
-        """The finding, or None where the rule does not apply."""
+        """Return the finding, or None where the rule does not apply."""
         if not self.when(values):
             return None
         value = values.get(self.parameter)
+        name, words = self.parameter, self.expect.words
         if value is None:
-            return self._missing()
+            missing = self.missing
+            if missing is None:
+                return None
+            return DoctorFinding("parameters", name, missing, "not there", words, self.why)
         if not math.isfinite(value):
-            return DoctorFinding(
-                "parameters",
-                self.parameter,
-                Level.ERROR,
-                "not a number",
-                self.expect.words(),
-                "it was never set, or its storage is damaged; set it in a ground station",
-            )
+            why = "it was never set, or its storage is damaged; set it in a ground station"
+            return DoctorFinding("parameters", name, Level.ERROR, "not a number", words, why)
         ok = self.expect.accepts(value)
         mended = None if ok else self.expect.mended(value)
-        return DoctorFinding(
-            "parameters",
-            self.parameter,
-            Level.OK if ok else self.level,
-            self.expect.meaning(value),
-            self.expect.words(),
-            self.why,
-            None if mended is None else ParameterChange(self.parameter, mended, self.reboot),
-            {"value": value},
-        )
-
-    def _missing(self) -> DoctorFinding | None:
-        if self.missing is None:
-            return None
-        return DoctorFinding("parameters", self.parameter, self.missing, "not there", self.expect.words(), self.why)
+        change = None if mended is None else ParameterChange(name, mended, self.reboot)
+        level = Level.OK if ok else self.level
+        meaning = self.expect.meaning(value)
+        return DoctorFinding("parameters", name, level, meaning, words, self.why, change, {"value": value})
 
 
 def names_of(rules: Iterable[Rule], version: Version | None) -> list[str]:
@@ -247,16 +134,16 @@ def names_of(rules: Iterable[Rule], version: Version | None) -> list[str]:
 def judge_all(
     rules: Sequence[Rule], parameters: Mapping[str, AutopilotParameter | None], version: Version | None
 ) -> list[DoctorFinding]:
-    """Every rule's finding on the parameters read."""
+    """Judge the parameters read by every rule."""
     values = {name: p.value for name, p in parameters.items() if p is not None}
     found = (rule.judge(values) for rule in rules if rule.belongs_to(version))
     return [finding for finding in found if finding is not None]
 
 
 def number(value: float) -> str:
-    """A float32 as people write it: 0.02, not 0.0199999996."""
+    """Write a float32 as people do: 0.02, not 0.0199999996."""
     return f"{value:.6g}"
 
 
-def _places(bits: int) -> list[int]:
-    return [i for i in range(32) if bits >> i & 1]
+def _places(mask: int) -> list[int]:
+    return [i for i in range(32) if mask >> i & 1]

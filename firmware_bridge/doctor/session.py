@@ -12,6 +12,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TypeVar
 
+from firmware_bridge.commands import RESULT_WORDS
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.doctor.tool_connection import ToolConnection
 from firmware_bridge.identity import Identity, identity_of
@@ -26,27 +27,21 @@ from landing.errors import LinkError
 from landing.vehicle import VehicleStatus
 
 NS_PER_S = 1_000_000_000
-TOOL_COMPONENT = 192
-"""MAV_COMP_ID_ONBOARD_COMPUTER2: the daemon is 191, and a tool must never be taken for it."""
-
+TOOL_COMPONENT = 192  # MAV_COMP_ID_ONBOARD_COMPUTER2: the daemon is 191, and a tool must never be taken for it
 TEXTS = 500
 READ_S = 0.02
 REOPEN_PAUSE_S = 0.2
 HEARTBEAT_NS = NS_PER_S
 
 T = TypeVar("T")
-Listener = Callable[[Any, int], None]
-"""Called with every message heard, of any sender, and our monotonic time in ns."""
+Listener = Callable[[Any, int], None]  # Called with every message heard, of any sender, and our monotonic time in ns
 
 
 class Session:
     """A context manager; open until its end, and opened again when the connection is lost.
 
     Args:
-        settings: How to reach the autopilot. `tool_settings` makes them for a tool.
-        make: Makes the transport; replaced in tests.
-        silent: See the attribute.
-        grace_s: How long after opening it only listens before it asks for streams.
+        grace_s: After opening, streams are asked for only after this time, s.
 
     Attributes:
         settings: As given.
@@ -132,7 +127,7 @@ class Session:
         )
 
     def vehicle(self) -> VehicleStatus:
-        """What the autopilot last said of itself."""
+        """Return the last reported state of the autopilot."""
         return self.telemetry.vehicle.status(time.monotonic_ns())
 
     # --- talk ---
@@ -175,11 +170,7 @@ class Session:
     ) -> T | None:
         """Send and wait for the answer, again and again.
 
-        Args:
-            send: Sends the question.
-            accept: Given each message of the autopilot; its answer, or None to wait on.
-            tries: How often it is sent.
-            timeout_s: How long each answer is waited for.
+        `accept` gets each message of the autopilot and returns its answer, or None to wait on.
         """
         for _ in range(tries):
             answer = self._ask_once(send, accept, timeout_s)
@@ -229,7 +220,7 @@ class Session:
     # --- one turn of the wheel ---
 
     def is_autopilot(self, message: Any) -> bool:
-        """Whether the autopilot served sent it, not another component or vehicle."""
+        """Return whether the autopilot served sent it, not another component or vehicle."""
         known = self.telemetry.autopilot
         return (
             known is not None
@@ -299,16 +290,9 @@ class Session:
             listener(message, now_ns)
 
 
-_RESULTS: dict[int, str] = {
-    value: name.removeprefix("MAV_RESULT_").lower().replace("_", " ")
-    for name, value in vars(mavlink).items()
-    if name.startswith("MAV_RESULT_") and not name.endswith("ENUM_END")
-}
-
-
 def result_name(result: int | None) -> str:
     """A MAV_RESULT in words."""
-    return "no answer" if result is None else _RESULTS.get(result, f"MAV_RESULT {result}")
+    return "no answer" if result is None else RESULT_WORDS.get(result, f"MAV_RESULT {result}")
 
 
 def tool_settings(connection: str, baud: int = 921_600, **others: Any) -> LinkSettings:

@@ -16,16 +16,11 @@ from firmware_bridge.stamp_file import StampWriter, load_signing
 from firmware_bridge.transport import Peer, Transport
 from landing.errors import LinkError
 
-SIGNING_LINK_ID = 192
-"""Of our signatures; the daemon's connections count from 0."""
+SIGNING_LINK_ID = 192  # Of our signatures; the daemon's connections count from 0
 
 
 class ToolConnection:
     """Frames in, messages out, in one thread.
-
-    Args:
-        settings: How to reach the other side, and with which key.
-        make: Makes the transport; replaced in tests.
 
     Attributes:
         system_id: What we send as; the autopilot's, once it is known.
@@ -53,20 +48,14 @@ class ToolConnection:
 
     @property
     def is_open(self) -> bool:
-        """Whether the device or socket is open."""
+        """Return whether the device or socket is open."""
         return self._transport is not None
 
     @property
     def unsigned(self) -> str:
-        """What keeps a signed link silent, in words; empty when nothing does."""
-        signing = self._signing
-        if signing is None or signing.accepted or not signing.unsigned + signing.forged:
-            return ""
-        how = "unsigned" if signing.unsigned else "signed with another key"
-        return (
-            f"{self._settings.connection}: frames come, but {how}; give the autopilot the key of "
-            f"{self._settings.signing_key}"
-        )
+        """Reason of a signed link's silence, in words; empty when there is none."""
+        settings = self._settings
+        return "" if self._signing is None else self._signing.problem(settings.connection, settings.signing_key)
 
     def open(self) -> bool:
         """Open it; False when that fails, and `error` says why."""

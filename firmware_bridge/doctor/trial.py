@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import time
+from functools import partial
 
 from firmware_bridge.doctor.findings import DoctorFinding, Level
 from firmware_bridge.doctor.session import NS_PER_S, Session
@@ -16,9 +17,7 @@ from landing.types import LandingTarget, Pose
 from landing.vehicle import Autopilot
 
 RATE_HZ = 20.0
-BELOW_M = 5.0
-"""The target is this far straight below: led there, a vehicle would not move sideways."""
-
+BELOW_M = 5.0  # The target is this far straight below: led there, a vehicle would not move sideways
 _ACCEPTED = re.compile(r"PrecLand: (Target Found|Init Complete)")
 _REJECTED = re.compile(r"Plnd: Frame not supported|landing.?target.*(not supported|unsupported|invalid)", re.IGNORECASE)
 
@@ -28,11 +27,7 @@ def try_target(
 ) -> list[DoctorFinding]:
     """Send a target straight below and listen for what the autopilot says of it.
 
-    Args:
-        session: With its streams asked for.
-        identity: Of the autopilot.
-        seconds: For how long; ArduPilot's filter needs 2 s.
-        form: The form to send.
+    ArduPilot's filter needs 2 s of targets.
 
     Raises:
         LinkError: The vehicle is armed, or gets armed meanwhile.
@@ -79,40 +74,21 @@ def _straight_below(pose: Pose | None, now_ns: int) -> LandingTarget:
 
 
 def _judge(texts: list[StatusText], identity: Identity, sent: int, seconds: float) -> DoctorFinding:
-    name = "test target"
     said = [text.text for text in texts]
     rejected = [text for text in said if _REJECTED.search(text)]
     accepted = [text for text in said if _ACCEPTED.search(text)]
-    data = {"sent": sent, "texts": said}
+    finding = partial(DoctorFinding, "target", "test target", data={"sent": sent, "texts": said})
     if rejected:
-        return DoctorFinding(
-            "target",
-            name,
-            Level.ERROR,
-            f"rejected: '{rejected[0]}'",
-            "accepted",
-            "another companion may send a wrong frame too; stop it and try again",
-            data=data,
-        )
+        why = "another companion may send a wrong frame too; stop it and try again"
+        return finding(Level.ERROR, f"rejected: '{rejected[0]}'", "accepted", why)
     if accepted:
-        return DoctorFinding("target", name, Level.OK, f"accepted: '{accepted[-1]}'", data=data)
+        return finding(Level.OK, f"accepted: '{accepted[-1]}'")
     if sent == 0:
-        return DoctorFinding("target", name, Level.ERROR, "could not be sent: the way out is full", data=data)
+        return finding(Level.ERROR, "could not be sent: the way out is full")
     if identity.autopilot is Autopilot.PX4:
-        return DoctorFinding(
-            "target",
-            name,
-            Level.NOTE,
-            f"{sent} sent in {seconds:g} s, none rejected; PX4 never confirms one",
-            data=data,
-        )
-    return DoctorFinding(
-        "target",
-        name,
-        Level.WARNING,
-        f"{sent} sent in {seconds:g} s, and not a word of it",
-        "'PrecLand: Target Found'",
-        "PLND_ENABLED and PLND_TYPE count from the next boot; the estimator needs a position; "
-        "a daemon that is sending already has been found before",
-        data=data,
+        return finding(Level.NOTE, f"{sent} sent in {seconds:g} s, none rejected; PX4 never confirms one")
+    why = (
+        "PLND_ENABLED and PLND_TYPE count from the next boot; the estimator needs a position; a daemon that is "
+        "sending already has been found before"
     )
+    return finding(Level.WARNING, f"{sent} sent in {seconds:g} s, without an answer", "'PrecLand: Target Found'", why)

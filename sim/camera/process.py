@@ -36,7 +36,7 @@ from landing.errors import DataError, InvalidValueError, TouchdownError
 from landing.types import Pose
 from sim.camera.effects import Effects
 from sim.camera.orders import OrderTail, Stall, Visit
-from sim.camera.sensor import Shutter
+from sim.camera.sensor import CameraSensor
 from sim.camera.shake import Shake
 from sim.camera.truth_link import Truth, TruthLink
 from sim.vehicle.home import Home
@@ -49,7 +49,7 @@ SILENT_S = 5.0
 
 
 @dataclass(frozen=True)
-class Shooting:
+class FrameSchedule:
     """When frames are made, and when they fail to arrive.
 
     Attributes:
@@ -93,9 +93,9 @@ class CameraProcess:
     def __init__(
         self,
         world: World,
-        shutter: Shutter,
+        shutter: CameraSensor,
         link: TruthLink,
-        shooting: Shooting,
+        shooting: FrameSchedule,
         truth_log: TextIO | None,
         stdout_fd: int,
         shake: Shake | None = None,
@@ -294,7 +294,7 @@ _SECONDS = click.FloatRange(min=0.0)
 )
 @click.option("--latency", type=_SECONDS, default=0.0, show_default=True, help="Seconds.")
 @click.option("--noise", type=float, default=0.0, help="Sensor noise, grey steps.")
-@click.option("--exposure", type=float, default=0.0, help="Shutter time, s: motion blur.")
+@click.option("--exposure", type=float, default=0.0, help="CameraSensor time, s: motion blur.")
 @click.option("--exposure-wobble", type=float, default=0.0, help="Fraction.")
 @click.option("--gain", type=float, default=1.0)
 @click.option("--vignetting", type=float, default=0.0, help="Light lost in the corners, 0 to 1.")
@@ -368,7 +368,7 @@ def main(
         origin = Home.parse(home) if home else None
         link = TruthLink(autopilot, origin, truth_rate_hz, patience)
         world = parse_world_spec(spec, seed)
-        shooting = Shooting(fps, latency, t0_boot, freeze_after, repeat_after, die_after)
+        shooting = FrameSchedule(fps, latency, t0_boot, freeze_after, repeat_after, die_after)
         with ExitStack() as stack:
             log = None
             if truth_log is not None:
@@ -378,7 +378,7 @@ def main(
                     raise DataError(f"truth log {truth_log}: {error.strerror}") from error
             process = CameraProcess(
                 world,
-                Shutter(camera, effects, painted),
+                CameraSensor(camera, effects, painted),
                 link,
                 shooting,
                 log,

@@ -85,7 +85,7 @@ def render(
     Raises:
         InvalidValueError: The pose has no attitude or no position.
     """
-    view = _View(world, camera, _lifted(camera, pose))
+    view = _CameraView(world, camera, _lifted(camera, pose))
     image = view.ground()
     with_detail = world.detail_seed is not None and view.nearest_scale_m < world.gsd_m
     truth = view.labels() if labels or with_detail else None
@@ -105,7 +105,7 @@ def render_labels(world: World, camera: CameraModel, pose: Pose, t_s: float) -> 
     Raises:
         InvalidValueError: The pose has no attitude or no position.
     """
-    view = _View(world, camera, _lifted(camera, pose))
+    view = _CameraView(world, camera, _lifted(camera, pose))
     truth = view.labels()
     view.draw_actors(None, truth, t_s)
     view.paint_sky(None, truth)
@@ -151,7 +151,7 @@ def _straight_pixels(camera: CameraModel) -> Floats:
     return straight.reshape(camera.height_px, camera.width_px, 2).astype(np.float32)
 
 
-class _View:
+class _CameraView:
     """One camera at one pose over one world."""
 
     def __init__(self, world: World, camera: CameraModel, pose: Pose) -> None:

@@ -16,7 +16,7 @@ GRAIN = 15
 without detail as blurred."""
 
 
-class Shutter:
+class CameraSensor:
     """Takes pictures; the same calls give the same pictures.
 
     Args:

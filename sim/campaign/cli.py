@@ -30,7 +30,7 @@ import click
     "--worlds",
     default="scenes",
     show_default=True,
-    help="Specifications, taken in turn: scenes, procedural, worst:all, photo:FILE?...",
+    help="Specifications, taken in turn: scenes, procedural, adversarial:all, photo:FILE?...",
 )
 @click.option(
     "--policy", "policies", help="Names with commas, or all; with --replay, whose landing.  [default: touchdown]"
@@ -189,7 +189,7 @@ def campaign(
 def measure_errors(model: Path, out: Path, worlds: str, seeds: tuple[int, int], frames: int) -> None:
     """Measure a network's errors on rendered pictures, for `touchdown sim campaign`."""
     from sim.campaign.measure import measure, write_measured
-    from sim.campaign.sensors import load_network
+    from sim.flight.sensor import load_network
     from sim.world import expand_world_spec
 
     specs = tuple(world for part in worlds.split(",") for world in expand_world_spec(part))

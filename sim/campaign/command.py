@@ -14,12 +14,12 @@ from pydantic import BaseModel, ValidationError
 from landing.distribution import install_command
 from landing.settings import AuthoritySettings, DecisionSection, DirectorSettings
 from sim.campaign.campaign import PlainProgress, run_campaign
-from sim.campaign.pilot import NEARER_M
 from sim.campaign.policies import POLICIES, policy_named
 from sim.campaign.scene import SPLITS, CampaignError
 from sim.campaign.store import cost_of
 from sim.campaign.summary import words
 from sim.campaign.task import Plan
+from sim.flight.pilot import NEARER_M
 from sim.vehicle.autopilot.parameters import TABLE
 from sim.world import expand_world_spec
 

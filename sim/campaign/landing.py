@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from edge.control import Control
+from edge.flight_loop import FlightLoop, LoopSettings
 from edge.pipeline import Pipeline
-from edge.sections.camera import CameraSection
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.settings import LinkSettings
 from landing.authority import AuthorityState
@@ -19,31 +18,28 @@ from landing.settings import AuthorityLevel, AuthoritySettings, DecisionSettings
 from landing.types import Pose
 from sim.camera import Motion
 from sim.campaign.intruder import Intruder
-from sim.campaign.pilot import NEARER_M, SEARCH_S, GoDown, Phase, Pilot
 from sim.campaign.policies import Policy
 from sim.campaign.ranges import SceneConditions
 from sim.campaign.ranges import stream as scene_stream
 from sim.campaign.reaction import ReactionWatch
 from sim.campaign.scene import Scene
-from sim.campaign.sensors import SensorModel, believed_camera, shaken
+from sim.campaign.sensors import believed_camera, shaken
 from sim.campaign.trace import Flown, Trace, TrackPoint
 from sim.flight.link import InProcessLink
-from sim.flight.loop import BOOT_NS, CameraSample, FlightLoop, SimulatedClock, no_stopwatch
+from sim.flight.loop import BOOT_NS, CameraSample, SimulatedClock, SimulatedLoop, no_stopwatch
+from sim.flight.pilot import NEARER_M, SEARCH_S, GoDown, ModeOrder, Phase, Pilot, Seen
+from sim.flight.sensor import SensorModel
 from sim.vehicle import Wind
 from sim.vehicle.autopilot import Mode
-from sim.vehicle.autopilot.core import TICK_MS, Autopilot, AutopilotConfig
+from sim.vehicle.autopilot.core import TICK_MS, AutopilotConfig, StandInAutopilot
 from sim.vehicle.autopilot.flight import EstimatorErrors
 from sim.world import ActorState, World
 
 TRACK_MS = 100
 LONGEST_S = 420.0
-MAX_FRAME_AGE_NS = round(CameraSection.model_fields["max_frame_age_ms"].default * 1e6)
-"""Default of `camera.max_frame_age_ms` in the daemon's configuration."""
-
 POSITION_ONLY = 0b110111111000
 """Type mask of a SET_POSITION_TARGET: no velocity, acceleration or yaw."""
 
-WIND_FULL_HEIGHT_M = 60.0
 PILOT = "pilot"
 
 PRECISION_LANDING = {
@@ -87,14 +83,13 @@ class SceneHardware:
         rng: Randomness of the camera.
     """
 
-    def __init__(self, conditions: SceneConditions, autopilot: Autopilot, rng: np.random.Generator) -> None:
+    def __init__(self, conditions: SceneConditions, autopilot: StandInAutopilot, rng: np.random.Generator) -> None:
         self.fps = conditions.fps
-        self.max_frame_age_ns = MAX_FRAME_AGE_NS
         self._conditions = conditions
         self._autopilot = autopilot
         self._rng = rng
 
-    def shoot(self, number: int, now_ns: int) -> CameraSample | None:
+    def expose(self, number: int, now_ns: int) -> CameraSample | None:
         """See `sim.flight.loop.OnboardHardware`."""
         c, v = self._conditions, self._autopilot.vehicle
         lost = self._rng.random() < c.dropped
@@ -117,7 +112,7 @@ class Landing:
         scene: To be flown.
         world: Its world.
         start_ne_m: Over which place.
-        eyes: Camera and network.
+        sensor: Camera and network.
         policy: The decision.
         setup: What is flown.
     """
@@ -127,15 +122,15 @@ class Landing:
         scene: Scene,
         world: World,
         start_ne_m: tuple[float, float],
-        eyes: SensorModel,
+        sensor: SensorModel,
         policy: Policy,
         setup: FlightSetup,
     ) -> None:
         conditions = scene.conditions
         self.world = world
-        self._eyes = eyes
+        self._sensor = sensor
         self._clock = SimulatedClock()
-        self._autopilot = Autopilot(autopilot_config(scene, start_ne_m, setup.autopilot))
+        self._autopilot = StandInAutopilot(autopilot_config(scene, start_ne_m, setup.autopilot))
         self._autopilot.connect(PILOT)
         commands = setup.authority.level is not AuthorityLevel.ADVISE
         self.link = InProcessLink(
@@ -143,11 +138,12 @@ class Landing:
         )
         camera = believed_camera(conditions)
         decider = policy.make(setup.decision, world.taxonomy, camera)
-        self.pipeline = Pipeline(eyes, decider, camera, self._clock.ns, no_stopwatch)
+        self.pipeline = Pipeline(sensor, decider, camera, self._clock.ns, no_stopwatch)
         self.trace = Trace()
-        self._control = Control(setup.director, self.link, self.trace, setup.authority)
-        machine = SceneHardware(conditions, self._autopilot, scene_stream(scene.key, "camera"))
-        self._loop = FlightLoop(self._clock, self.link, self.pipeline, self._control, eyes, machine, self.trace)
+        rules = LoopSettings(setup.director, setup.authority)
+        self._loop: FlightLoop[CameraSample] = FlightLoop(rules, self.pipeline, self.link, self.trace, BOOT_NS)
+        hardware = SceneHardware(conditions, self._autopilot, scene_stream(scene.key, "camera"))
+        self._flight = SimulatedLoop(self._clock, self.link, self._loop, sensor, hardware)
         self._pilot = Pilot(setup.search_s, setup.nearer_m)
         self._reaction = ReactionWatch(world.taxonomy, setup.decision.vehicle_radius_m, self._width_px)
         style = int(scene_stream(scene.key, "style").integers(1 << 30))
@@ -166,7 +162,7 @@ class Landing:
         flown = self.flown
         for now_ms in range(0, round(LONGEST_S * 1000), TICK_MS):
             self.trace.now_s = now_ms * 1e-3
-            said = self._loop.step(BOOT_NS + now_ms * 1_000_000)
+            said = self._flight.step(BOOT_NS + now_ms * 1_000_000)
             if said is not None:
                 output = said
                 self._look_on(output)
@@ -177,7 +173,7 @@ class Landing:
         self._reaction.end()
         flown.seconds = self.t_s
         flown.manual_takeovers = self._pilot.manual_takeovers
-        flown.frames = self._loop.counters.frames
+        flown.frames = self._flight.exposures
         flown.decisions = self._loop.counters.decisions
         flown.targets = self.link.targets
         flown.reactions = self._reaction.reactions
@@ -187,26 +183,25 @@ class Landing:
     def _look_on(self, output: DirectorOutput) -> None:
         """The pilot and who else looks on, after each step of the control loop."""
         height_m = self._autopilot.vehicle.height_m
-        order = self._pilot.step(self.t_s, output.state, self._authority, self._autopilot.flight.mode, height_m)
+        hovering = self._autopilot.flight.mode is not Mode.LAND
+        order = self._pilot.step(Seen(self.t_s, output.state, self._authority, hovering, height_m))
         if isinstance(order, GoDown):
             self._go_down(order.by_m)
         elif order is not None:
-            self._switch_to(order)
+            self._switch_to(Mode.LAND if order is ModeOrder.LAND else Mode.GUIDED)
         site = self._true_site(output)
         if self._intruder is not None and not self._intruder.came:
             landing_site = site if self._pilot.phase is Phase.LANDING else None
             self.world = self._intruder.look(self.t_s, landing_site, height_m, self.world)
             if self._intruder.came:
-                self._eyes.world = self.world
+                self._sensor.world = self.world
                 self.trace.write("intruder", kind=self.world.actors[-1].kind)
         self._reaction.look(self.t_s, site, height_m, self.world)
 
     @property
     def _authority(self) -> AuthorityState:
-        commanding = self._control.commanding
-        if commanding is None or commanding.output is None:
-            return AuthorityState.OFF
-        return commanding.output.state
+        output = self._loop.control.authority
+        return AuthorityState.OFF if output is None else output.state
 
     def _switch_to(self, mode: Mode) -> None:
         self.trace.write("pilot", mode=mode.name)
@@ -245,7 +240,7 @@ class Landing:
     def _width_px(self, actor: ActorState) -> float:
         v = self._autopilot.vehicle
         pose = Pose(self._clock.now_ns, v.q, (v.n_m, v.e_m, v.d_m), v.height_m)
-        return self._eyes.width_px(actor, pose)
+        return self._sensor.width_px(actor, pose)
 
     def _track_point(self, output: DirectorOutput) -> TrackPoint:
         v = self._autopilot.vehicle
@@ -286,7 +281,7 @@ def autopilot_config(scene: Scene, start_ne_m: tuple[float, float], parameters: 
         start_yaw_deg=c.yaw_deg,
         airborne_height_m=c.height_m,
         airborne_mode=Mode.GUIDED,
-        wind=Wind(c.wind_mps, c.wind_from_deg, c.gust_mps, full_height_m=WIND_FULL_HEIGHT_M),
+        wind=Wind(c.wind_mps, c.wind_from_deg, c.gust_mps),
         seed=int(scene_stream(scene.key, "autopilot").integers(1 << 30)),
         errors=EstimatorErrors(
             position_bias_ned_m=(float(bias[0]), float(bias[1]), 0.0),

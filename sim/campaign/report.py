@@ -12,7 +12,6 @@ from typing import Any
 import jinja2
 
 from sim.campaign.code import code_digest
-from sim.campaign.pilot import NEARER_M, SEARCH_S
 from sim.campaign.plots import by_policy, conditions_plot, distances_plot, verdicts_plot
 from sim.campaign.policies import POLICIES
 from sim.campaign.ranges import RANGES
@@ -22,6 +21,7 @@ from sim.campaign.score import LAST_M, PERSON_AWAY_M, Record
 from sim.campaign.store import PLAN, read_campaign, replace_text
 from sim.campaign.summary import summarize
 from sim.campaign.task import Plan
+from sim.flight.pilot import NEARER_M, SEARCH_S
 
 REPORT = "report.html"
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 from landing.errors import TouchdownError
 from sim.campaign.ranges import SceneConditions, draw_conditions, stream
-from sim.world import SEEDS, TRAPS
-from sim.world.adversarial import Trap
+from sim.world import SEEDS
+from sim.world.spec import adversarial_scenario
 
 SPLITS = ("train", "val", "test")
 """A decision is tuned on the first, compared on the second; the third is reported once."""
@@ -89,7 +89,7 @@ def draw_scene(number: int, split: str, seed: int, worlds: tuple[str, ...]) -> S
     key = (SPLITS.index(split) + 1, seed, number)
     seeds, world = SEEDS[split], worlds[number % len(worlds)]
     conditions, intruder = draw_conditions(key), None
-    trap = trap_of(world)
+    trap = adversarial_scenario(world)
     if trap is None:
         intruder = _intruder(key, conditions)
     else:
@@ -97,12 +97,6 @@ def draw_scene(number: int, split: str, seed: int, worlds: tuple[str, ...]) -> S
     # Campaigns of up to a thousand scenes with different seeds meet different worlds.
     world_seed = seeds.start + (seed * 1000 + number) % len(seeds)
     return Scene(number, split, seed, world, world_seed, conditions, intruder)
-
-
-def trap_of(world: str) -> Trap | None:
-    """The hand-made trap that a specification names, ``worst:NAME``; None for other worlds."""
-    kind, _, name = world.partition(":")
-    return TRAPS.get(name) if kind == "worst" else None
 
 
 def _intruder(key: tuple[int, int, int], conditions: SceneConditions) -> IntruderPlan | None:

@@ -12,11 +12,12 @@ from landing.settings import DecisionSettings
 from landing.taxonomy import Role
 from landing.types import ByteArray
 from sim.campaign.ranges import stream
-from sim.campaign.scene import Scene, trap_of
+from sim.campaign.scene import Scene
 from sim.world import World, parse_world_spec
-from sim.world.adversarial import Expect
-from sim.world.oracle import Verdict, feasibility
+from sim.world.adversarial import ExpectedOutcome
+from sim.world.oracle import OracleVerdict, feasibility_oracle
 from sim.world.raster import deferred
+from sim.world.spec import adversarial_scenario
 
 NO_SITE_SHARE = 0.08
 """Part of the scenes that are made without any site, beside those that have none by themselves."""
@@ -32,7 +33,11 @@ BUSH_RADIUS_M = (0.45, 0.8)
 BUSH_BGR = (38, 74, 44)
 
 
-EXPECTED = {Expect.LAND: Verdict.SITE, Expect.ABSTAIN: Verdict.NONE, Expect.EITHER: Verdict.MARGINAL}
+EXPECTED = {
+    ExpectedOutcome.LAND: OracleVerdict.SITE,
+    ExpectedOutcome.NO_SITE: OracleVerdict.NONE,
+    ExpectedOutcome.EITHER: OracleVerdict.MARGINAL,
+}
 """What a trap asks for, in the words of the ground truth."""
 
 
@@ -48,7 +53,7 @@ class SceneGround:
 
     world: World
     start_ne_m: tuple[float, float]
-    site: Verdict
+    site: OracleVerdict
 
 
 def make_scene_ground(scene: Scene, decision: DecisionSettings) -> SceneGround:
@@ -57,16 +62,16 @@ def make_scene_ground(scene: Scene, decision: DecisionSettings) -> SceneGround:
     Raises:
         TouchdownError: The world cannot be made.
     """
-    trap = trap_of(scene.world)
+    trap = adversarial_scenario(scene.world)
     if trap is not None:
         return SceneGround(trap.build(), trap.start_ne_m, EXPECTED[trap.expect])
     rng = stream(scene.key, "place")
     world = parse_world_spec(scene.world, scene.world_seed)
     if rng.random() < NO_SITE_SHARE:
         world = overgrown(world, rng)
-        wanted = Verdict.NONE
+        wanted = OracleVerdict.NONE
     else:
-        wanted = Verdict.SITE
+        wanted = OracleVerdict.SITE
     place = None
     for _ in range(TRIES):
         start_ne_m = _start(world, rng)
@@ -77,7 +82,9 @@ def make_scene_ground(scene: Scene, decision: DecisionSettings) -> SceneGround:
     return place
 
 
-def site_verdict(world: World, start_ne_m: tuple[float, float], scene: Scene, decision: DecisionSettings) -> Verdict:
+def site_verdict(
+    world: World, start_ne_m: tuple[float, float], scene: Scene, decision: DecisionSettings
+) -> OracleVerdict:
     """Whether the ground truth has a site that a policy must find, or none that it may take.
 
     `SITE`: one with all clearances and room to spare, for two minutes, inside the circle that the level camera sees
@@ -89,11 +96,11 @@ def site_verdict(world: World, start_ne_m: tuple[float, float], scene: Scene, de
     seen_m = c.height_m * math.tan(half_v_rad) - decision.required_radius_m
     reach_m = min(max(seen_m, NARROWEST_REACH_M), decision.max_distance_m)
     radius_m = decision.vehicle_radius_m
-    near = feasibility(world, start_ne_m, reach_m, decision.required_radius_m, window_s=WINDOW_S).verdict
-    if near is Verdict.SITE:
-        return Verdict.SITE
-    far = feasibility(world, start_ne_m, decision.max_distance_m, radius_m, window_s=WINDOW_S)
-    return Verdict.NONE if far.verdict is Verdict.NONE else Verdict.MARGINAL
+    near = feasibility_oracle(world, start_ne_m, reach_m, decision.required_radius_m, window_s=WINDOW_S).verdict
+    if near is OracleVerdict.SITE:
+        return OracleVerdict.SITE
+    far = feasibility_oracle(world, start_ne_m, decision.max_distance_m, radius_m, window_s=WINDOW_S)
+    return OracleVerdict.NONE if far.verdict is OracleVerdict.NONE else OracleVerdict.MARGINAL
 
 
 def _start(world: World, rng: np.random.Generator) -> tuple[float, float]:

@@ -8,11 +8,12 @@ from dataclasses import asdict
 from typing import Any
 
 from landing.settings import DecisionSettings
-from sim.campaign.scene import Scene, trap_of
+from sim.campaign.scene import Scene
 from sim.campaign.scene_ground import SceneGround, site_verdict
 from sim.campaign.trace import Flown, TrackPoint
 from sim.world import World
-from sim.world.oracle import Verdict
+from sim.world.oracle import OracleVerdict
+from sim.world.spec import adversarial_scenario
 
 PERSON_AWAY_M = 2.0
 """A touchdown nearer to a person than this is never a success."""
@@ -41,10 +42,10 @@ def score(
     """
     site = place.site
     intruded = len(world.actors) > len(place.world.actors)
-    if intruded and site is Verdict.SITE:
+    if intruded and site is OracleVerdict.SITE:
         # Whoever stands in the only site takes it away: then no site is right, to land is luck.
         after = site_verdict(world, place.start_ne_m, scene, decision)
-        site = Verdict.SITE if after is Verdict.SITE else Verdict.MARGINAL
+        site = OracleVerdict.SITE if after is OracleVerdict.SITE else OracleVerdict.MARGINAL
     record: Record = {
         "scene": scene.number,
         "split": scene.split,
@@ -80,11 +81,11 @@ def score(
         safe = touchdown["all_landable"] and touchdown["person_m"] >= PERSON_AWAY_M
         record["verdict"] = "landed-safe" if safe else "landed-unsafe"
         record["reason"] = "" if safe else why_unsafe(touchdown)
-    trap = trap_of(scene.world)
+    trap = adversarial_scenario(scene.world)
     if trap is not None:
         end = flown.track[-1]
         where = (end.north_m, end.east_m) if flown.outcome == "landed" else None
-        passed, why = trap.judge(where, end.t_s, world)
+        passed, why = trap.evaluate(where, end.t_s, world)
         record["trap"] = {"passed": passed, "why": why}
         if where is not None and not passed:
             record["verdict"], record["reason"] = "landed-unsafe", why

@@ -15,26 +15,19 @@ import cv2
 from edge.resolved import ResolvedDecision, resolve_decision
 from edge.runtimes import Runtime
 from landing.settings import AuthoritySettings, DecisionSection, DirectorSettings
-from sim.camera.sensor import Shutter
+from sim.camera.sensor import CameraSensor
 from sim.campaign.code import code_digest
 from sim.campaign.landing import FlightSetup, Landing
 from sim.campaign.perception_errors import PerceptionErrorModel, load_error_model
-from sim.campaign.pilot import NEARER_M, SEARCH_S
 from sim.campaign.policies import policy_named
 from sim.campaign.ranges import stream
 from sim.campaign.scene import Scene, draw_scene
 from sim.campaign.scene_ground import SceneGround, make_scene_ground
 from sim.campaign.score import Record, score
-from sim.campaign.sensors import (
-    LabelSensor,
-    NetworkSensor,
-    SensorModel,
-    camera_effects,
-    load_network,
-    require_classes,
-    true_camera,
-)
+from sim.campaign.sensors import LabelSensor, camera_effects, require_classes, true_camera
 from sim.campaign.trace import Flown
+from sim.flight.pilot import NEARER_M, SEARCH_S
+from sim.flight.sensor import NetworkSensor, SensorModel, load_network
 from sim.world import World
 
 LOGGERS = ("edge", "firmware_bridge", "landing")
@@ -188,17 +181,17 @@ def make_landing(plan: Plan, scene: Scene, place: SceneGround, policy: str, setu
     chosen = policy_named(policy)
     if not chosen.confirms:
         setup = replace(setup, director=setup.director.model_copy(update={"confirm_s": 0.0}))
-    return Landing(scene, place.world, place.start_ne_m, _eyes(plan, scene, place), chosen, setup)
+    return Landing(scene, place.world, place.start_ne_m, _sensor(plan, scene, place), chosen, setup)
 
 
-def _eyes(plan: Plan, scene: Scene, place: SceneGround) -> SensorModel:
+def _sensor(plan: Plan, scene: Scene, place: SceneGround) -> SensorModel:
     camera = true_camera(scene.conditions, stream(scene.key, "mount"))
     if plan.segmentation == "model":
         assert plan.model is not None
         network = _network(plan.model)
         require_classes(network, place.world)
         noise_seed = int(stream(scene.key, "eyes").integers(1 << 30))
-        shutter = Shutter(camera, camera_effects(scene.conditions, noise_seed))
+        shutter = CameraSensor(camera, camera_effects(scene.conditions, noise_seed))
         return NetworkSensor(place.world, shutter, network)
     model = _error_model(plan.errors)
     rng = stream(scene.key, "eyes")

@@ -95,7 +95,7 @@ def daemon_config(
     return "\n".join(lines) + "\n"
 
 
-class EventTail:
+class DaemonEvents:
     """Reads the daemon's event log while it grows."""
 
     def __init__(self, path: Path) -> None:
@@ -162,7 +162,7 @@ class DaemonProcess:
 
     def __init__(self, config: Path, stack: ExitStack) -> None:
         self._folder = config.parent
-        self.tail = EventTail(self._folder / "events.jsonl")
+        self.tail = DaemonEvents(self._folder / "events.jsonl")
         self.killed = False
         self._process: subprocess.Popen[bytes] = start_process(
             [sys.executable, "-m", "touchdown", "edge", "serve", "--config", str(config)],

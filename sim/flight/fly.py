@@ -13,9 +13,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from sim.flight.daemon import ORDERS, DaemonProcess, EventTail, daemon_config, site_led_to
+from sim.flight.daemon import ORDERS, DaemonEvents, DaemonProcess, daemon_config, site_led_to
 from sim.flight.link_proxy import LinkProxy
-from sim.flight.pilot import Cable, Daemon, Pilot
+from sim.flight.piloted import Cable, FollowedDaemon, PilotedFlight
 from sim.flight.plan import Fault, FlightPlan, FlightResult
 from sim.flight.simulated import SimulatedStandIn, text_log
 from sim.flight.too_slow import too_slow
@@ -39,7 +39,7 @@ class Parties:
 
     autopilot: AutopilotProcess
     station: GroundStation
-    daemon: Daemon
+    daemon: FollowedDaemon
     cable: Cable | None
 
 
@@ -77,12 +77,14 @@ def fly(plan: FlightPlan, say: Callable[[str], None] = quiet) -> tuple[FlightRes
     with ExitStack() as stack:
         parties = meet(plan, _conditions(plan, start), world, stack)
         station = parties.station
-        pilot = Pilot(plan, world, parties.autopilot, station, parties.daemon, parties.cable, result, stack, say)
-        pilot.fly()
-        world = pilot.world
+        flight = PilotedFlight(
+            plan, world, parties.autopilot, station, parties.daemon, parties.cable, result, stack, say
+        )
+        flight.fly()
+        world = flight.world
         result.texts = [f"{t.boot_s:.1f} [{t.component}] {t.text}" for t in station.texts]
         result.version = station.version
-    tail = EventTail(plan.out / "events.jsonl")
+    tail = DaemonEvents(plan.out / "events.jsonl")
     tail.read()
     _complete(result, tail, world, station, plan)
     return result, world, list(station.track)
@@ -144,7 +146,7 @@ def _proxy(plan: FlightPlan, daemon_link: str, stack: ExitStack) -> LinkProxy | 
     return proxy
 
 
-def _complete(result: FlightResult, tail: EventTail, world: World, station: GroundStation, plan: FlightPlan) -> None:
+def _complete(result: FlightResult, tail: DaemonEvents, world: World, station: GroundStation, plan: FlightPlan) -> None:
     """Judges by the ground truth and gathers what the daemon said."""
     keep = ("from_state", "to_state", "reason", "mono_ns")
     result.transitions = [{key: e[key] for key in keep if key in e} for e in tail.events if e["event"] == "transition"]
@@ -178,7 +180,7 @@ def _complete(result: FlightResult, tail: EventTail, world: World, station: Grou
     _measure_miss(result, tail, station, down)
 
 
-def _measure_miss(result: FlightResult, tail: EventTail, station: GroundStation, down: TruthSample) -> None:
+def _measure_miss(result: FlightResult, tail: DaemonEvents, station: GroundStation, down: TruthSample) -> None:
     """From the site that the vehicle was led to last to the touchdown, truly and as estimated."""
     site = site_led_to(tail.events)
     if site is None:

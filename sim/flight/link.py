@@ -14,7 +14,7 @@ import numpy as np
 
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.messages import HealthState, Severity, heartbeat_message, statustext_messages
-from firmware_bridge.report import Refusal, SendResult
+from firmware_bridge.report import LinkStatus, Refusal, SendResult
 from firmware_bridge.settings import LinkSettings
 from firmware_bridge.target import landing_target_message
 from firmware_bridge.telemetry import Telemetry
@@ -22,8 +22,7 @@ from landing.command import CommandAnswer, CommandRequest
 from landing.errors import InvalidValueError
 from landing.types import LandingTarget, Pose
 from landing.vehicle import VehicleStatus
-from sim.vehicle.autopilot.core import Autopilot as StandIn
-from sim.vehicle.autopilot.core import LinkId
+from sim.vehicle.autopilot.core import LinkId, StandInAutopilot
 
 LINK = "daemon"
 ASK_PERIOD_NS = 50_000_000
@@ -73,7 +72,7 @@ class InProcessLink:
 
     def __init__(
         self,
-        autopilot: StandIn,
+        autopilot: StandInAutopilot,
         settings: LinkSettings,
         conditions: LinkFaults,
         rng: np.random.Generator,
@@ -167,6 +166,10 @@ class InProcessLink:
     def vehicle(self, now_ns: int) -> VehicleStatus:
         """What the autopilot says of itself."""
         return self.telemetry.vehicle.status(now_ns)
+
+    def status(self, now_ns: int) -> LinkStatus:
+        """State of the link."""
+        return LinkStatus("in process", connected=True, alive=self.telemetry.vehicle.alive(now_ns))
 
     def send_heartbeat(self, state: HealthState) -> SendResult:
         """Says how we are."""

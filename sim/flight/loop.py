@@ -1,10 +1,8 @@
-"""The daemon's work on a simulated clock: one thread, time is an argument.
+"""The landing loop on a simulated clock, with a stand-in autopilot, a camera and a modelled computer; one thread.
 
-The order of the steps is the daemon's (`edge.daemon`, `edge.pipeline`, `edge.control`): a frame is stamped when it
-arrives, the newest waits in a mailbox, the pipeline takes it when it is free unless it is stale, the decision is there
-when the network is done, and the control loop steps the director and sends at 20 Hz whatever the network does. The
-stand-in autopilot is stepped at its own rate. `sim.campaign.landing` and `sim.flight.simulated` fly
-this loop.
+A frame is stamped when it arrives, the pipeline takes the newest when it is free, its decision is there when the
+network is done, and the control loop ticks at 20 Hz. The rules are `edge.flight_loop`'s, as in `edge serve`. A campaign
+(`sim.campaign.landing`) and `sim land` (`sim.flight.simulated`) fly this loop.
 """
 
 from __future__ import annotations
@@ -12,25 +10,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from edge.control import Control
-from edge.ground import GroundWatch
-from edge.log import EventLog
-from edge.pipeline import Pipeline
-from firmware_bridge.messages import HealthState
-from landing.decider import Decision
+from edge.flight_loop import FlightLoop
 from landing.director import DirectorOutput
 from landing.types import Frame, Pose
-from sim.camera import Motion
+from sim.camera.render import Motion
 from sim.flight.link import InProcessLink
 from sim.vehicle.autopilot.core import TICK_MS, TICK_S
 from sim.world import World
 
 BOOT_NS = 1_000_000_000_000
-"""Our monotonic time at the start of a flight: not zero, so that nothing relies on it."""
+"""Monotonic time at the start of a flight: not zero, so that nothing relies on it."""
 
 TICK_NS = TICK_MS * 1_000_000
 CONTROL_MS = 50
-HEARTBEAT_MS = 1000
 
 
 class SimulatedClock:
@@ -44,22 +36,22 @@ class SimulatedClock:
         self.now_ns = BOOT_NS
 
     def ns(self) -> int:
-        """As `time.monotonic_ns`."""
+        """Return the time, as `time.monotonic_ns` does."""
         return self.now_ns
 
     @property
     def passed_ms(self) -> int:
-        """Since the start."""
+        """Time since the start."""
         return (self.now_ns - BOOT_NS) // 1_000_000
 
 
 @dataclass(frozen=True)
 class CameraSample:
-    """What was in front of the camera when the shutter opened.
+    """The scene in front of the camera when the shutter opened; a picture is made of it only if it is decided on.
 
     Attributes:
         frame_id: Counts up.
-        stamp_ns: What the daemon stamps it with: later than the exposure.
+        captured_at_ns: The daemon's stamp: later than the exposure.
         arrives_ns: When the daemon has it.
         pose: The true one, with the vibration of this moment.
         t_s: World time.
@@ -67,7 +59,7 @@ class CameraSample:
     """
 
     frame_id: int
-    stamp_ns: int
+    captured_at_ns: int
     arrives_ns: int
     pose: Pose
     t_s: float
@@ -78,143 +70,100 @@ class FrameSource(Protocol):
     """Makes pictures of a world.
 
     Attributes:
-        world: What is there; replaced when somebody enters it.
+        world: Ground and actors; replaced when somebody enters it.
     """
 
     world: World
 
-    def frame(self, shot: CameraSample) -> Frame:
-        """The picture of a shot."""
+    def frame(self, sample: CameraSample) -> Frame:
+        """Return the picture of a sample."""
 
 
 class OnboardHardware(Protocol):
-    """Camera and computer of a flight: what they take, and how long.
+    """Camera and computer of a flight.
 
     Attributes:
         fps: Of the camera.
-        max_frame_age_ns: Older frames are not decided on.
     """
 
     fps: float
-    max_frame_age_ns: int
 
-    def shoot(self, number: int, now_ns: int) -> CameraSample | None:
-        """Opens the shutter; None when the frame is lost."""
+    def expose(self, number: int, now_ns: int) -> CameraSample | None:
+        """Open the shutter; None when the frame is lost."""
 
     def decision_ms(self) -> float:
-        """How long the next frame takes, from being taken to the decision."""
+        """Return the time from the next frame being taken to its decision."""
 
 
-@dataclass
-class LoopCounters:
-    """What happened since the start.
-
-    Attributes:
-        frames: Taken by the camera, lost ones included.
-        arrived: At the daemon.
-        dropped: Replaced by a newer one before they were taken.
-        stale: Too old when they were taken.
-        decisions: Made.
-    """
-
-    frames: int = 0
-    arrived: int = 0
-    dropped: int = 0
-    stale: int = 0
-    decisions: int = 0
-
-
-class FlightLoop:
-    """Steps autopilot, link, camera, pipeline and control.
+class SimulatedLoop:
+    """Steps autopilot, link, camera and the landing loop.
 
     Args:
-        clock: Set by every step.
+        clock: Set by every step; also the pipeline's.
         link: With its autopilot.
-        pipeline: The decision; its clock is `clock`.
-        control: Director and authority; sends through `link`.
-        films: Makes the pictures that the pipeline takes.
-        machine: Camera and computer.
-        events: Where a map that begins anew or moves is told.
+        loop: The daemon's.
+        source: Makes the pictures that the pipeline takes.
+        hardware: Camera and computer.
 
     Attributes:
-        health: What the heartbeat says.
-        counters: Since the start.
-        decision: The newest.
+        exposures: Frames taken by the camera, lost ones included.
     """
 
     def __init__(
         self,
         clock: SimulatedClock,
         link: InProcessLink,
-        pipeline: Pipeline,
-        control: Control,
-        films: FrameSource,
-        machine: OnboardHardware,
-        events: EventLog,
+        loop: FlightLoop[CameraSample],
+        source: FrameSource,
+        hardware: OnboardHardware,
     ) -> None:
-        self.health = HealthState.OK
-        self.counters = LoopCounters()
+        self.exposures = 0
         self._clock = clock
         self._link = link
-        self._pipeline = pipeline
-        self._control = control
-        self._films = films
-        self._machine = machine
-        self.decision: Decision | None = None
-        self._ground = GroundWatch(events)
+        self._loop = loop
+        self._source = source
+        self._hardware = hardware
         self._arriving: list[CameraSample] = []
-        self._waiting: CameraSample | None = None
         self._working: tuple[CameraSample, int] | None = None
         self._next_frame_ms = float(clock.passed_ms)
 
     def step(self, now_ns: int) -> DirectorOutput | None:
-        """One tick of the autopilot and what is due of everything else.
+        """Step the autopilot by one tick, and all else that is due.
 
         Returns:
-            What the control loop said; None when it was not its turn.
+            The director's output; None when the control loop was not due.
         """
         self._clock.now_ns = now_ns
         now_ms = self._clock.passed_ms
         self._link.autopilot.step(TICK_S)
         self._link.carry(now_ns)
         self._camera(now_ns, now_ms)
-        self._work(now_ns)
-        if now_ms % HEARTBEAT_MS == 0:
-            self._link.send_heartbeat(self.health)
-        if now_ms % CONTROL_MS:
-            return None
-        return self._control.tick(now_ns, self.decision, self._link.latest_pose(now_ns), self._link.vehicle(now_ns))
+        self._pipeline(now_ns)
+        return None if now_ms % CONTROL_MS else self._loop.tick(now_ns)
 
     def _camera(self, now_ns: int, now_ms: int) -> None:
-        """Takes a frame when one is due; it arrives some milliseconds later."""
+        """Take a frame when one is due; it arrives some milliseconds later."""
         if now_ms >= self._next_frame_ms:
-            self._next_frame_ms += 1000.0 / self._machine.fps
-            shot = self._machine.shoot(self.counters.frames, now_ns)
-            self.counters.frames += 1
-            if shot is not None:
-                self._arriving.append(shot)
+            self._next_frame_ms += 1000.0 / self._hardware.fps
+            sample = self._hardware.expose(self.exposures, now_ns)
+            self.exposures += 1
+            if sample is not None:
+                self._arriving.append(sample)
         while self._arriving and self._arriving[0].arrives_ns <= now_ns:
-            self.counters.arrived += 1
-            self.counters.dropped += self._waiting is not None
-            self._waiting = self._arriving.pop(0)  # newest wins
+            self._loop.frame_arrived(self._arriving.pop(0), now_ns)
 
-    def _work(self, now_ns: int) -> None:
-        """The pipeline thread: one frame at a time, the newest, unless it is stale."""
+    def _pipeline(self, now_ns: int) -> None:
+        """Work on one frame at a time."""
         if self._working is not None and now_ns >= self._working[1]:
-            shot, _ = self._working
+            sample, _ = self._working
             self._working = None
-            step = self._pipeline.step(self._films.frame(shot), self._link.pose_at)
-            self._ground.look(step.decision)
-            self.decision = step.decision
-            self.counters.decisions += 1
-        if self._working is None and self._waiting is not None:
-            shot, self._waiting = self._waiting, None
-            if now_ns - shot.stamp_ns <= self._machine.max_frame_age_ns:
-                self._working = (shot, now_ns + round(self._machine.decision_ms() * 1e6))
-            else:
-                self.counters.stale += 1
+            self._loop.decide(self._source.frame(sample), now_ns, self._link.pose_at)
+        if self._working is None:
+            taken = self._loop.take_frame(now_ns)
+            if taken is not None:
+                self._working = (taken, now_ns + round(self._hardware.decision_ms() * 1e6))
 
 
 def no_stopwatch() -> int:
-    """Durations of this machine have no place in a simulated flight."""
+    """Return 0: durations of this machine have no place in a simulated flight."""
     return 0

@@ -18,31 +18,28 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from edge.config import EdgeConfig, load_config
-from edge.control import Control
+from edge.config import load_config
+from edge.flight_loop import FlightLoop, LoopSettings
 from edge.log import EventLog, Exact, plain
 from edge.pipeline import Pipeline
 from edge.resolved import resolve_flight
 from edge.runtimes import load_runtime
-from edge.sdnotify import ServiceNotifier
-from edge.vitals import Vitals
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.transport import Arrival, Peer
 from landing.decider import Decider
-from landing.director import DirectorOutput
 from landing.picture import PictureMonitor
 from landing.types import Pose
 from sim.camera import Motion
 from sim.camera.effects import Effects
 from sim.camera.orders import OrderTail, Stall, Visit
-from sim.camera.sensor import Shutter
+from sim.camera.sensor import CameraSensor
 from sim.camera.shake import Shake
-from sim.campaign.sensors import NetworkSensor
-from sim.flight.daemon import ORDERS, EventTail
+from sim.flight.daemon import ORDERS, DaemonEvents
 from sim.flight.link import LINK, InProcessLink
-from sim.flight.loop import TICK_NS, CameraSample, FlightLoop, SimulatedClock, no_stopwatch
+from sim.flight.loop import TICK_NS, CameraSample, SimulatedClock, SimulatedLoop, no_stopwatch
 from sim.flight.plan import FlightPlan
-from sim.vehicle.autopilot import TICK_S, Autopilot
+from sim.flight.sensor import NetworkSensor
+from sim.vehicle.autopilot import TICK_S, StandInAutopilot
 from sim.vehicle.autopilot_process import Links, StartConditions
 from sim.vehicle.standin import StandIn, standin_config
 from sim.world import World
@@ -62,7 +59,6 @@ EFFECTS = {
 }
 """Options of `sim.camera.process` and fields of `Effects`."""
 
-STATUS_NS = 10_000_000_000
 LOGGERS = ("edge", "firmware_bridge", "landing")
 
 
@@ -124,31 +120,27 @@ class OrderedCamera:
 
     Args:
         plan: What to fly.
-        config: The daemon's.
         link: Whose autopilot has the true state.
-        eyes: Looks at the world that orders change.
+        sensor: Looks at the world that orders change.
         effects: Faults of the camera.
     """
 
-    def __init__(
-        self, plan: FlightPlan, config: EdgeConfig, link: InProcessLink, eyes: NetworkSensor, effects: Effects
-    ) -> None:
+    def __init__(self, plan: FlightPlan, link: InProcessLink, sensor: NetworkSensor, effects: Effects) -> None:
         self.fps = plan.fps
-        self.max_frame_age_ns = round(config.camera.max_frame_age_ms * 1e6)
         self._latency_ns = round(plan.camera_latency_s * 1e9)
         self._link = link
-        self._eyes = eyes
+        self._sensor = sensor
         self._effects = effects
         noise_deg = plan.attitude_noise_deg
         self._shake = Shake(noise_deg, plan.seed) if noise_deg > 0 else None
         self._orders = OrderTail(plan.out / ORDERS)
         self._stalled_until_ns = 0
 
-    def shoot(self, number: int, now_ns: int) -> CameraSample | None:
+    def expose(self, number: int, now_ns: int) -> CameraSample | None:
         """See `sim.flight.loop.OnboardHardware`."""
         for order in self._orders.read():
             if isinstance(order, Visit):
-                self._eyes.world = self._eyes.world.with_actors(order.actor())
+                self._sensor.world = self._sensor.world.with_actors(order.actor())
             elif isinstance(order, Stall):
                 self._stalled_until_ns = order.until_ns
         if now_ns < self._stalled_until_ns or self._effects.drops(number):
@@ -167,7 +159,7 @@ class OrderedCamera:
 
 
 class SimulatedDaemon:
-    """What `edge serve` puts together, stepped instead of run; see `sim.flight.pilot.Daemon`.
+    """What `edge serve` puts together, stepped instead of run; see `sim.flight.piloted.FollowedDaemon`.
 
     Args:
         plan: What to fly.
@@ -182,10 +174,8 @@ class SimulatedDaemon:
         self, plan: FlightPlan, config: Path, clock: SimulatedClock, link: InProcessLink, world: World, stack: ExitStack
     ) -> None:
         self.killed = False
-        self.tail = EventTail(plan.out / "events.jsonl")
-        self._clock = clock
+        self.tail = DaemonEvents(plan.out / "events.jsonl")
         self._link = link
-        self._started_ns = self._status_ns = clock.now_ns
         settings = load_config(config)
         log = stack.enter_context((plan.out / "events.jsonl").open("w", encoding="utf-8"))
         self._events = SimulatedLog(log, clock)
@@ -195,55 +185,29 @@ class SimulatedDaemon:
         self._events.write("model", path=runtime.path, name=runtime.spec.name, taxonomy=flight.classes.name)
         self._events.write("flight", sha256=flight.digest, value=Exact(flight.as_dict()))
         camera, effects = flight.camera, effects_of(plan)
-        eyes = NetworkSensor(world, Shutter(camera, effects, plan.painted), runtime)
+        sensor = NetworkSensor(world, CameraSensor(camera, effects, plan.painted), runtime)
         decider = Decider(flight.decision, flight.classes, camera)
-        self._pipeline = Pipeline(eyes, decider, camera, clock.ns, no_stopwatch, PictureMonitor(flight.picture, camera))
-        self._control = Control(flight.director, link, self._events, flight.authority)
-        self._vitals = Vitals(settings.health, self._events, ServiceNotifier(), self._started_ns)
-        machine = OrderedCamera(plan, settings, link, eyes, effects)
-        self._loop = FlightLoop(clock, link, self._pipeline, self._control, eyes, machine, self._events)
+        pipeline = Pipeline(sensor, decider, camera, clock.ns, no_stopwatch, PictureMonitor(flight.picture, camera))
+        rules = LoopSettings(flight.director, flight.authority, flight.max_frame_age_ms, settings.health)
+        self._loop: FlightLoop[CameraSample] = FlightLoop(rules, pipeline, link, self._events, clock.now_ns)
+        self._flight = SimulatedLoop(clock, link, self._loop, sensor, OrderedCamera(plan, link, sensor, effects))
 
     def step(self, now_ns: int) -> None:
         """One tick of everything."""
-        counters = self._loop.counters
-        arrived, decisions = counters.arrived, counters.decisions
-        output = self._loop.step(now_ns)
-        if counters.arrived > arrived:
-            self._vitals.camera.arrived(now_ns)
-        if counters.decisions > decisions:
-            self._vitals.pipeline.arrived(now_ns)
-        if output is not None:
-            self._watch(now_ns, output)
-
-    def _watch(self, now_ns: int, output: DirectorOutput) -> None:
-        """As the daemon does after each step of the control loop."""
-        pose, vehicle = self._link.latest_pose(now_ns), self._link.vehicle(now_ns)
-        health = self._vitals.watch(now_ns, pose, vehicle, output)
-        self._loop.health = health.state
-        self._vitals.notify(now_ns, self._loop.counters.decisions, 0)
-        if now_ns - self._status_ns >= STATUS_NS:
-            self._status_ns = now_ns
-            rates = {i.name: i.rate_hz for i in health.inputs}
-            self._events.write("status", state=output.state, rates_hz=rates, **self._totals())
-
-    def _totals(self) -> dict[str, Any]:
-        age = self._pipeline.timings.percentiles().get("age")
-        timings = {} if age is None else {"age": age}
-        counters = {**vars(self._loop.counters), **vars(self._control.counters)}
-        return {**counters, "timings_ms": timings}
+        self._flight.step(now_ns)
 
     def look(self) -> None:
-        """See `sim.flight.pilot.Daemon`."""
+        """See `sim.flight.piloted.FollowedDaemon`."""
         self.tail.read()
 
     def kill(self) -> None:
-        """See `sim.flight.pilot.Daemon`."""
+        """See `sim.flight.piloted.FollowedDaemon`."""
         self.killed = self._link.cut = True
 
     def stop(self) -> None:
         """The end of its event log."""
         if not self.killed:
-            self._events.write("stop", reason="the flight is over", **self._totals())
+            self._events.write("stop", reason="the flight is over", **self._loop.totals())
 
 
 class SimulatedStandIn(StandIn):
@@ -260,14 +224,14 @@ class SimulatedStandIn(StandIn):
         self.clock = SimulatedClock()
         self.daemon: SimulatedDaemon | None = None
         self._link: InProcessLink | None = None
-        self._autopilot = Autopilot(standin_config(conditions))
+        self._autopilot = StandInAutopilot(standin_config(conditions))
         self._inbox = bytearray()
         self._theirs: Any = mavlink.MAVLink(None, srcSystem=1, srcComponent=1)
         self._parser: Any = mavlink.MAVLink(None)
 
     def start(self, stack: ExitStack) -> None:
         """See `AutopilotProcess`; a second start is a vehicle at the start again."""
-        self._autopilot = Autopilot(standin_config(self._conditions))
+        self._autopilot = StandInAutopilot(standin_config(self._conditions))
         self._autopilot.connect(STATION)
         if self._link is not None:
             self._link.autopilot = self._autopilot
@@ -289,12 +253,12 @@ class SimulatedStandIn(StandIn):
     # --- Cable ---
 
     def cut(self) -> None:
-        """See `sim.flight.pilot.Cable`."""
+        """See `sim.flight.piloted.Cable`."""
         assert self._link is not None
         self._link.cut = True
 
     def mend(self) -> None:
-        """See `sim.flight.pilot.Cable`."""
+        """See `sim.flight.piloted.Cable`."""
         assert self._link is not None and self.daemon is not None
         self._link.cut = self.daemon.killed
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sim.vehicle.multicopter import (
     GRAVITY_MPS2,
+    WIND_FULL_HEIGHT_M,
     GroundHeight,
     Quaternion,
     Vehicle,
@@ -17,6 +18,7 @@ from sim.vehicle.multicopter import (
 
 __all__ = [
     "GRAVITY_MPS2",
+    "WIND_FULL_HEIGHT_M",
     "GroundHeight",
     "Quaternion",
     "Vehicle",

@@ -16,11 +16,6 @@ from sim.vehicle.home import Home
 
 AUTOPILOTS = ("stand-in", "ardupilot", "px4")
 
-FULL_WIND_M = 20.0
-"""Below this height the wind falls with the root of the height; ArduPilot's simulator does so from 60 m by default
-(SIM_WIND_T_ALT). Without that (SIM_WIND_T 1) 8 m/s blow on the ground, and Copter
-4.6 does not notice that it has landed: it stands where it was led to, motors running, flown."""
-
 
 @dataclass(frozen=True)
 class Links:
@@ -45,7 +40,7 @@ class StartConditions:
         start_ne_m: Over the ground, world NED.
         height_m: Above the ground.
         yaw_deg: Heading.
-        wind: Speed m/s, from `FULL_WIND_M` up, and direction it comes from, degrees.
+        wind: Speed m/s, from `sim.vehicle.WIND_FULL_HEIGHT_M` up, and the direction it comes from, degrees.
         gust_mps: Standard deviation of gusts.
         seed: Of whatever is random.
         home: World NED (0, 0, 0).

@@ -24,7 +24,7 @@ POSITION_NOISE_M, VELOCITY_NOISE_M_S, HEADING_NOISE_RAD = 0.02, 0.05, math.radia
 
 
 @dataclass(frozen=True)
-class Estimate:
+class EstimatorSample:
     """One moment as the estimator reports it.
 
     Attributes:
@@ -41,7 +41,7 @@ class Estimate:
     rates_frd_rad_s: Vector
 
 
-def fly(seconds: float, seed: int, gust_m_s: float = 3.0, *, hover: bool = False) -> Iterator[Estimate]:
+def fly(seconds: float, seed: int, gust_m_s: float = 3.0, *, hover: bool = False) -> Iterator[EstimatorSample]:
     """The truth of one flight, a hundred times a second.
 
     Args:
@@ -69,7 +69,7 @@ def fly(seconds: float, seed: int, gust_m_s: float = 3.0, *, hover: bool = False
         north, east, down = (max(-ACCEL_M_S2, min(ACCEL_M_S2, 2.0 * e)) for e in errors)
         vehicle.command(north, east, down, heading_rad)
         vehicle.step(STEP_S)
-        yield Estimate(
+        yield EstimatorSample(
             round(step * STEP_S * 1e9),
             (vehicle.n_m, vehicle.e_m, vehicle.d_m),
             (vehicle.vn_mps, vehicle.ve_mps, vehicle.vd_mps),
@@ -79,8 +79,8 @@ def fly(seconds: float, seed: int, gust_m_s: float = 3.0, *, hover: bool = False
 
 
 def reported(
-    truth: list[Estimate], rate_hz: float, seed: int, stamp_error_ms: float = 20.0
-) -> Iterator[tuple[Estimate, int]]:
+    truth: list[EstimatorSample], rate_hz: float, seed: int, stamp_error_ms: float = 20.0
+) -> Iterator[tuple[EstimatorSample, int]]:
     """What a stream of some rate reports, each sample with its true time, ns.
 
     Args:
@@ -101,7 +101,7 @@ def reported(
         n, e, d = (a + b for a, b in zip(sample.ned_m, noise_m, strict=True))
         vn, ve, vd = (a + b for a, b in zip(sample.velocity_ned_m_s, noise_m_s, strict=True))
         yield (
-            Estimate(
+            EstimatorSample(
                 sample.at_ns + round(error_ms * MS),
                 (n, e, d),
                 (vn, ve, vd),
@@ -112,7 +112,7 @@ def reported(
         )
 
 
-def after_reset(sample: Estimate, shift: FrameShift) -> Estimate:
+def after_reset(sample: EstimatorSample, shift: FrameShift) -> EstimatorSample:
     """The sample from an estimator whose heading turned in place and whose position stepped.
 
     Args:
@@ -126,7 +126,7 @@ def after_reset(sample: Estimate, shift: FrameShift) -> Estimate:
     return replace(sample, ned_m=(n, e, d), ned_from_frd=attitude)
 
 
-def feed(history: PoseHistory, sample: Estimate) -> None:
+def feed(history: PoseHistory, sample: EstimatorSample) -> None:
     """Gives a sample to a pose history as one attitude and one position."""
     history.add_attitude(sample.at_ns, sample.ned_from_frd, sample.rates_frd_rad_s)
     history.add_position(sample.at_ns, sample.ned_m, sample.velocity_ned_m_s)

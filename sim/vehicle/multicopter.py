@@ -17,6 +17,10 @@ from dataclasses import dataclass
 
 GRAVITY_MPS2 = 9.80665
 
+WIND_FULL_HEIGHT_M = 60.0
+"""Height from which the mean wind blows in full. Below, it falls with the square root of the height, as in ArduPilot
+SITL (SIM_WIND_T_ALT)."""
+
 Quaternion = tuple[float, float, float, float]
 GroundHeight = Callable[[float, float], float]
 
@@ -56,19 +60,16 @@ class Wind:
     """A steady wind with seeded gusts.
 
     Attributes:
-        speed_mps: Mean speed.
+        speed_mps: Mean speed at `WIND_FULL_HEIGHT_M` and above.
         from_deg: Direction it blows from, degrees clockwise from north.
         gust_mps: Standard deviation of each gust component (first-order Markov).
         gust_time_s: Correlation time of the gusts.
-        full_height_m: Height at which the mean speed is reached; below it the speed falls with the square root of
-            height, as ArduPilot SITL does (60 m there). Zero: same everywhere.
     """
 
     speed_mps: float = 0.0
     from_deg: float = 0.0
     gust_mps: float = 0.0
     gust_time_s: float = 1.5
-    full_height_m: float = 0.0
 
 
 class Vehicle:
@@ -242,8 +243,8 @@ class Vehicle:
     def _drag_mps2(self) -> tuple[float, float, float]:
         p, wind = self.parameters, self.wind
         speed = wind.speed_mps
-        if speed and wind.full_height_m > 0.0:
-            speed *= math.sqrt(min(max(-self.d_m / wind.full_height_m, 0.0), 1.0))
+        if speed:
+            speed *= math.sqrt(min(max(-self.d_m / WIND_FULL_HEIGHT_M, 0.0), 1.0))
         to_rad = math.radians(wind.from_deg + 180.0)
         un = self.vn_mps - speed * math.cos(to_rad) - self._gust_n
         ue = self.ve_mps - speed * math.sin(to_rad) - self._gust_e

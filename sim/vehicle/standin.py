@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sim.vehicle import Wind
 from sim.vehicle.autopilot import AutopilotConfig, Mode
-from sim.vehicle.autopilot_process import FULL_WIND_M, Links, StartConditions
+from sim.vehicle.autopilot_process import Links, StartConditions
 from sim.vehicle.ground_station import GroundStation
 from sim.vehicle.processes import START_S, FlightError, TooLateError, start_process
 
@@ -37,7 +37,7 @@ def standin_config(c: StartConditions) -> AutopilotConfig:
         start_yaw_deg=c.yaw_deg,
         airborne_height_m=c.height_m,
         airborne_mode=Mode.GUIDED,
-        wind=Wind(*c.wind, c.gust_mps, full_height_m=FULL_WIND_M),
+        wind=Wind(*c.wind, c.gust_mps),
         seed=c.seed,
     )
 
@@ -102,8 +102,6 @@ class StandIn:
             f"{c.wind[0]},{c.wind[1]}",
             "--gust-mps",
             str(c.gust_mps),
-            "--full-wind-m",
-            str(FULL_WIND_M),
             "--seed",
             str(c.seed),
         ]

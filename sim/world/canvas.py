@@ -15,13 +15,13 @@ from landing.types import ByteArray
 from sim.world.actors import ActorState
 from sim.world.figures import draw_actors
 from sim.world.grid import Spot
-from sim.world.ground import Ground
+from sim.world.ground import GroundPainter
 from sim.world.light import shadows
 from sim.world.materials import rgb, vary
 from sim.world.texture import Color, Field, colored, slabs
 
 
-class Canvas(Ground):
+class Canvas(GroundPainter):
     """A world while it is being painted."""
 
     def tree(self, north_m: float, east_m: float, radius_m: float, height_m: float) -> None:

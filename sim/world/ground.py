@@ -16,7 +16,7 @@ from sim.world.materials import Materials, random_palette
 from sim.world.texture import Color, Field, NoiseBank, colored
 
 
-class Ground(Grid):
+class GroundPainter(Grid):
     """A world's ground while it is being painted."""
 
     def __init__(self, rng: np.random.Generator, size_m: float, gsd_m: float, taxonomy: Taxonomy) -> None:

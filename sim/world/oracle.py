@@ -33,7 +33,7 @@ _PERSON_RADIUS_M = 0.25
 _ROLE_OF_KIND = {"person": Role.PERSON, "car": Role.VEHICLE}
 
 
-class Verdict(str, Enum):
+class OracleVerdict(str, Enum):
     """Whether a landing can be asked for."""
 
     SITE = "site"
@@ -42,7 +42,7 @@ class Verdict(str, Enum):
 
 
 @dataclass(frozen=True)
-class Feasibility:
+class OracleResult:
     """What ground there is within reach of a start.
 
     Attributes:
@@ -54,14 +54,14 @@ class Feasibility:
         nearest_m: From the start to the nearest of them; `MAX_DISTANCE_M` when there is none.
     """
 
-    verdict: Verdict
+    verdict: OracleVerdict
     best_ne_m: tuple[float, float] | None
     best_margin_m: float
     area_m2: float
     nearest_m: float
 
 
-def feasibility(
+def feasibility_oracle(
     world: World,
     start_ne_m: tuple[float, float],
     reach_m: float,
@@ -70,11 +70,11 @@ def feasibility(
     clearance_m: Mapping[Role, float] | None = None,
     window_s: tuple[float, float] = (0.0, 120.0),
     slack_m: float = 0.5,
-) -> Feasibility:
+) -> OracleResult:
     """Looks for ground that a vehicle could land on within reach of a start.
 
     Args:
-        world: With labels. Ground without a label and ground beyond its edge is not landable.
+        world: With labels. GroundPainter without a label and ground beyond its edge is not landable.
         start_ne_m: North and east.
         reach_m: Horizontal.
         vehicle_radius_m: Of the disc that must be landable.
@@ -94,7 +94,7 @@ def feasibility(
     keep = {role: (clearance_m or {}).get(role, world.taxonomy.clearance_of(role)) for role in HAZARD_ROLES}
     window = _Window.around(world, start_ne_m, reach_m, vehicle_radius_m + max(keep.values()))
     if window is None:
-        return Feasibility(Verdict.NONE, None, -MAX_DISTANCE_M, 0.0, MAX_DISTANCE_M)
+        return OracleResult(OracleVerdict.NONE, None, -MAX_DISTANCE_M, 0.0, MAX_DISTANCE_M)
     fixed = window.static_room(world, keep)
     fixed -= np.float32(vehicle_radius_m)
     lasting = fixed.copy()
@@ -104,19 +104,19 @@ def feasibility(
     away = window.away_from(start_ne_m)
     within = away <= reach_m
     if not within.any():
-        return Feasibility(Verdict.NONE, None, -MAX_DISTANCE_M, 0.0, MAX_DISTANCE_M)
+        return OracleResult(OracleVerdict.NONE, None, -MAX_DISTANCE_M, 0.0, MAX_DISTANCE_M)
     best = int(np.argmax(np.where(within, lasting, -np.inf)))
     row, column = divmod(best, lasting.shape[1])
     good = within & (lasting >= slack_m)
     if good.any():
-        verdict = Verdict.SITE
+        verdict = OracleVerdict.SITE
     else:
         lenient = within & (fixed >= -slack_m)
         ever = bool(lenient.any()) and _free_at_some_moment(
             window, world.actors, keep, vehicle_radius_m - slack_m, lenient, window_s
         )
-        verdict = Verdict.MARGINAL if ever else Verdict.NONE
-    return Feasibility(
+        verdict = OracleVerdict.MARGINAL if ever else OracleVerdict.NONE
+    return OracleResult(
         verdict,
         window.place(row, column),
         min(float(lasting[row, column]), BEYOND_M),
@@ -208,7 +208,7 @@ class _Window:
         return np.asarray((cells - np.float32(0.5)) * np.float32(self.gsd_m))
 
     def tracks(self, actors: Iterable[AnyActor], window_s: tuple[float, float]) -> dict[Role, npt.NDArray[np.bool_]]:
-        """Ground that actors cover during a time, per role."""
+        """GroundPainter that actors cover during a time, per role."""
         drawn: dict[Role, ByteArray] = {}
         count = 1 + math.ceil((window_s[1] - window_s[0]) / _TRACK_STEP_S)
         times = [float(t) for t in np.linspace(*window_s, count)]

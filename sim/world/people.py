@@ -7,10 +7,10 @@ import numpy as np
 from landing.geometry import FloatArray
 from sim.world.actors import Actor
 from sim.world.grid import Spot
-from sim.world.site import Site, offset
+from sim.world.layout import Layout, offset
 
 
-def landable_run(site: Site, path: FloatArray) -> FloatArray:
+def landable_run(site: Layout, path: FloatArray) -> FloatArray:
     """The longest part of a path that keeps to landable ground, shape (n, 2)."""
     steps = np.linalg.norm(np.diff(path, axis=0), axis=1)
     along = np.concatenate([[0.0], np.cumsum(steps)])
@@ -29,7 +29,7 @@ def landable_run(site: Site, path: FloatArray) -> FloatArray:
     return dense[best[0] + 1 : max(best[0] + 1, best[1] - 1)]
 
 
-def walker(site: Site, path: FloatArray) -> Actor | None:
+def walker(site: Layout, path: FloatArray) -> Actor | None:
     """Somebody who goes to and fro along a path, as far as it is landable ground."""
     run = landable_run(site, path)
     if len(run) < 6:
@@ -45,7 +45,7 @@ def walker(site: Site, path: FloatArray) -> Actor | None:
     )
 
 
-def stander(site: Site, north_m: float, east_m: float) -> Actor | None:
+def stander(site: Layout, north_m: float, east_m: float) -> Actor | None:
     """Somebody who stands, if there is ground to stand on."""
     if site.label(north_m, east_m) not in ("grass", "paved", "gravel", "dirt"):
         return None
@@ -53,8 +53,8 @@ def stander(site: Site, north_m: float, east_m: float) -> Actor | None:
     return Actor("person", ((north_m, east_m),), 0, 0, site.between(0, 6.3), style)
 
 
-def people(site: Site) -> tuple[Actor, ...]:
-    """Everybody in a layout of `sim.world.layouts`."""
+def people(site: Layout) -> tuple[Actor, ...]:
+    """Everybody in a layout of `sim.world.procedural_layouts`."""
     actors: list[Actor | None] = []
     crowd = float(site.rng.choice([0.4, 1.0, 1.0, 2.0]))
     for _ in range(round(crowd * site.between(1, 6))):

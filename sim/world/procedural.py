@@ -14,10 +14,10 @@ from landing.errors import DataError
 from landing.taxonomy import Taxonomy
 from sim.world.canvas import Canvas
 from sim.world.grid import Spot
-from sim.world.layouts import LAYOUTS
+from sim.world.layout import Layout
 from sim.world.model import World
 from sim.world.people import people
-from sim.world.site import Site
+from sim.world.procedural_layouts import LAYOUTS
 
 MAX_CELLS = 64_000_000
 """Rasters beyond this would not fit a small computer's memory."""
@@ -51,7 +51,7 @@ def procedural(seed: int, size_m: float = 80.0, gsd_m: float = 0.05, layout: str
     canvas = Canvas(rng, size_m, gsd_m, taxonomy)
     north_m, east_m, turn_rad = rng.uniform([-6, -6, 0], [6, 6, 2 * math.pi])
     root = Spot(float(north_m), float(east_m), float(turn_rad))
-    site = Site(canvas, rng, root)
+    site = Layout(canvas, rng, root)
     LAYOUTS[name](site)
     actors = people(site)
     return World(

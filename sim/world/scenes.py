@@ -20,12 +20,12 @@ from sim.world.families import green, land, shores, tight, town, work
 from sim.world.grid import Spot
 from sim.world.model import World
 from sim.world.painting import Painting
-from sim.world.place import Place
 from sim.world.raster import deferred
+from sim.world.scene_layout import SceneLayout
 from sim.world.sketch import Sketch
 from sim.world.surfaces import Season
 
-FAMILIES: Mapping[str, Callable[[Place], None]] = {
+FAMILIES: Mapping[str, Callable[[SceneLayout], None]] = {
     **town.FAMILIES,
     **work.FAMILIES,
     **green.FAMILIES,
@@ -104,7 +104,7 @@ def scene(
     sketch = Sketch(seed, size_m, gsd_m, chosen)
     north_m, east_m, turn_rad = rng.uniform([-8, -8, 0], [8, 8, 2 * math.pi])
     root = Spot(float(north_m), float(east_m), float(turn_rad))
-    place = Place(sketch, np.random.default_rng([seed, 102]), root)
+    place = SceneLayout(sketch, np.random.default_rng([seed, 102]), root)
     FAMILIES[name](place)
     count = int(rng.choice(_SCATTER, p=_SCATTER_ODDS) * (size_m / 160.0) ** 2)
     place.scatter(min(count, 40) if name in _TIDY else count)

@@ -8,7 +8,7 @@ from typing import TypeVar
 from urllib.parse import parse_qsl
 
 from landing.errors import DataError
-from sim.world.adversarial import TRAPS
+from sim.world.adversarial import ADVERSARIAL, AdversarialScenario
 from sim.world.model import World
 from sim.world.photo import photo
 from sim.world.procedural import procedural
@@ -18,19 +18,21 @@ from sim.world.store import load_world
 T = TypeVar("T")
 
 ALL = "all"
-"""In the place of a trap or family: each of them."""
+"""Stands for every scenario or family."""
+
+_ALIASES = {"worst": "adversarial"}
 
 _KEYS: dict[str, tuple[str, ...]] = {
     "procedural": ("seed", "size_m", "gsd_m", "layout"),
     "scenes": ("seed", "size_m", "gsd_m", "season", "light"),
-    "worst": (),
+    "adversarial": (),
     "photo": ("gsd_m", "labels", "taxonomy", "size_m"),
     "folder": (),
 }
 
 GRAMMAR = (
     "procedural[?seed=1&size_m=80&gsd_m=0.05&layout=park], "
-    "scenes[:FAMILY][?seed=1&size_m=160&gsd_m=0.1&season=snow&light=dusk], worst:TRAP, "
+    "scenes[:FAMILY][?seed=1&size_m=160&gsd_m=0.1&season=snow&light=dusk], adversarial:NAME, "
     "photo:FILE[?gsd_m=0.02&labels=FILE&taxonomy=aeroscapes&size_m=60], "
     "or a folder written by save_world"
 )
@@ -50,11 +52,11 @@ def parse_world_spec(text: str, seed: int = 0) -> World:
     kind, rest, options = _split(text)
     if kind == "folder":
         return load_world(rest)
-    if kind == "worst":
-        if rest not in TRAPS:
-            names = ", ".join(TRAPS)
-            raise DataError(f"world {text!r}: trap {rest!r} is unknown: expected one of {names}")
-        return TRAPS[rest].build()
+    if kind == "adversarial":
+        if rest not in ADVERSARIAL:
+            names = ", ".join(ADVERSARIAL)
+            raise DataError(f"world {text!r}: scenario {rest!r} is unknown: expected one of {names}")
+        return ADVERSARIAL[rest].build()
     if kind == "scenes":
         if rest == ALL:
             raise DataError(f"world {text!r} is many worlds; one of them is scenes:{next(iter(FAMILIES))}")
@@ -92,21 +94,26 @@ def check_world_spec(text: str) -> None:
 
 
 def expand_world_spec(text: str) -> tuple[str, ...]:
-    """``worst:all`` and ``scenes:all`` as one specification for each; anything else as it is."""
+    """One specification for each member of ``adversarial:all`` or ``scenes:all``; any other text alone."""
     kind, _, rest = text.partition(":")
+    kind = _ALIASES.get(kind, kind)
     name, mark, query = rest.partition("?")
-    members = {"worst": TRAPS, "scenes": FAMILIES}.get(kind)
+    members = {"adversarial": ADVERSARIAL, "scenes": FAMILIES}.get(kind)
     if members is None or name != ALL:
         return (text,)
     return tuple(f"{kind}:{member}{mark}{query}" for member in members)
 
 
+def adversarial_scenario(text: str) -> AdversarialScenario | None:
+    """The scenario that ``adversarial:NAME`` names; None for another world."""
+    kind, _, name = text.partition(":")
+    return ADVERSARIAL.get(name) if _ALIASES.get(kind, kind) == "adversarial" else None
+
+
 def _split(text: str) -> tuple[str, str, dict[str, str]]:
-    for kind in ("photo", "folder", "worst", "scenes"):
-        if text.startswith(f"{kind}:"):
-            rest = text[len(kind) + 1 :]
-            break
-    else:
+    kind, _, rest = text.partition(":")
+    kind = _ALIASES.get(kind, kind)
+    if kind not in ("photo", "folder", "adversarial", "scenes") or ":" not in text:
         if text.partition("?")[0] in ("procedural", "scenes"):
             kind = text.partition("?")[0]
             rest = text[len(kind) :]
@@ -115,8 +122,10 @@ def _split(text: str) -> tuple[str, str, dict[str, str]]:
         else:
             raise DataError(f"world {text!r} is not one we know: expected {GRAMMAR}")
     name, _, query = rest.partition("?")
-    if kind in ("photo", "folder", "worst") and not name:
-        raise DataError(f"world {text!r} names no {'trap' if kind == 'worst' else 'file'}: expected {GRAMMAR}")
+    if kind in ("photo", "folder", "adversarial") and not name:
+        raise DataError(
+            f"world {text!r} names no {'scenario' if kind == 'adversarial' else 'file'}: expected {GRAMMAR}"
+        )
     options: dict[str, str] = {}
     for key, value in parse_qsl(query, keep_blank_values=True):
         if key not in _KEYS[kind]:

@@ -1,4 +1,4 @@
-"""Ground of the scenes: crops, courts, sand, sea, carriageways, slopes; and colours by season."""
+"""GroundPainter of the scenes: crops, courts, sand, sea, carriageways, slopes; and colours by season."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import json
 import threading
 from contextlib import contextmanager
 
-from sim.vehicle.autopilot import Autopilot, AutopilotConfig
+from sim.vehicle.autopilot import AutopilotConfig, StandInAutopilot
 from sim.vehicle.autopilot.shell import LinkSpec, Shell
 
 
@@ -15,7 +15,7 @@ from sim.vehicle.autopilot.shell import LinkSpec, Shell
 def stand_in(**config):
     """Gives (connection string, the pure autopilot)."""
     config = {"boot_ms": 100, "ready_after_ms": 200, **config}
-    autopilot = Autopilot(AutopilotConfig(**config))
+    autopilot = StandInAutopilot(AutopilotConfig(**config))
     shell = Shell(autopilot, [LinkSpec.parse("tcp:127.0.0.1:0")])
     said = io.StringIO()
     shell.announce(said)

@@ -16,7 +16,7 @@ from firmware_bridge.doctor.findings import EXIT_STATUS, Level
 from firmware_bridge.doctor.latency import LARGEST_LAG_S, SMALLEST_LAG_S, proposed_lag_s
 from firmware_bridge.doctor.parameters import AutopilotParameter
 from firmware_bridge.doctor.pitfalls import PITFALLS, find_pitfalls
-from firmware_bridge.doctor.rules import Bits, OneOf, Within, judge_all, names_of
+from firmware_bridge.doctor.rules import bits, judge_all, names_of, one_of, within
 from firmware_bridge.identity import Identity, ParameterEncoding, identity_of
 from firmware_bridge.texts import TextAssembler
 from landing.vehicle import Autopilot
@@ -81,13 +81,13 @@ def test_no_values_break_the_judgement_or_its_json(autopilot, version, values):
 
 
 def test_what_is_expected_is_said_in_words():
-    assert OneOf((1, 0), {1: "on"}).words() == "1 (on) or 0"
-    assert Within(0.02, 0.25, "s").words() == "0.02 to 0.25 s"
-    assert Within(115, math.inf).words() == "at least 115"
-    bits = Bits(set_bits=1, clear_bits=6, names={1: "a", 2: "b", 4: "c"})
-    assert bits.words() == "'a' set, 'b' clear, 'c' clear"
-    assert bits.meaning(5) == "5 (a, c)"
-    assert Within(0.02, 1).accepts(0.02 - 1e-9), "float32 of the limit itself"
+    assert one_of((1, 0), {1: "on"}).words == "1 (on) or 0"
+    assert within(0.02, 0.25, "s").words == "0.02 to 0.25 s"
+    assert within(115, math.inf).words == "at least 115"
+    some = bits(set_bits=1, clear_bits=6, names={1: "a", 2: "b", 4: "c"})
+    assert some.words == "'a' set, 'b' clear, 'c' clear"
+    assert some.meaning(5) == "5 (a, c)"
+    assert within(0.02, 1).accepts(0.02 - 1e-9), "float32 of the limit itself"
 
 
 @pytest.mark.parametrize("pitfall", PITFALLS, ids=lambda pitfall: f"{pitfall.autopilot.value} {pitfall.name}")

@@ -12,13 +12,13 @@ import pytest
 
 from firmware_bridge.pose_history import HeightSource, PoseHistory
 from landing.estimator import FIRST_FRAME, FrameShift
-from sim.vehicle.gusty_flight import Estimate, after_reset, feed, fly, reported
+from sim.vehicle.gusty_flight import EstimatorSample, after_reset, feed, fly, reported
 
 MS = 1_000_000
 S = 1_000_000_000
 RATES_HZ = (4.0, 10.0, 50.0)
 STILL = (0.0, 0.0, 0.0)
-HOVER = [Estimate(k * 10 * MS, (3.0, -2.0, -20.0), STILL, (1.0, 0.0, 0.0, 0.0), STILL) for k in range(1000)]
+HOVER = [EstimatorSample(k * 10 * MS, (3.0, -2.0, -20.0), STILL, (1.0, 0.0, 0.0, 0.0), STILL) for k in range(1000)]
 STEPS = [
     *(FrameShift(math.radians(deg)) for deg in (5.0, -8.0, 30.0, 170.0)),
     *(FrameShift(0.0, step) for step in ((1.0, 0.0, 0.0), (0.0, -1.5, 0.0), (7.0, 7.0, 0.0))),
@@ -27,12 +27,12 @@ STEPS = [
 
 
 @pytest.fixture(scope="module")
-def gusty() -> list[Estimate]:
+def gusty() -> list[EstimatorSample]:
     return list(fly(60.0, seed=3))
 
 
 @pytest.fixture(scope="module")
-def gusty_hover() -> list[Estimate]:
+def gusty_hover() -> list[EstimatorSample]:
     return list(fly(12.0, seed=3, hover=True))
 
 

@@ -18,8 +18,7 @@ from landing.errors import InvalidValueError
 from landing.geometry import euler_from_quaternion, matrix_from_quaternion, quaternion_from_euler
 from landing.types import LandingTarget
 from landing.vehicle import Autopilot
-from sim.vehicle.autopilot import Autopilot as StandIn
-from sim.vehicle.autopilot import AutopilotConfig, FrameRules
+from sim.vehicle.autopilot import AutopilotConfig, FrameRules, StandInAutopilot
 from tests.bridge.fake_autopilot import FakeAutopilot
 from tests.bridge.peers import UdpOutgoingPeer, wait_for
 
@@ -98,7 +97,7 @@ def test_without_an_attitude_there_is_no_level_vector():
 
 @pytest.mark.parametrize(("rules", "taken"), [(FrameRules.V4_7, True), (FrameRules.V4_6, False)])
 def test_the_stand_in_takes_it_by_the_rules_of_its_version(rules, taken):
-    autopilot = StandIn(
+    autopilot = StandInAutopilot(
         AutopilotConfig(
             parameters={"PLND_ENABLED": 1, "PLND_TYPE": 1}, ready_after_ms=100, boot_ms=50, frame_rules=rules
         )

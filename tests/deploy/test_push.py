@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.errors import PushError
 from deploy.push import FOLDER, PushRequest, push
-from deploy.ssh import ConnectionLostError, Machine
+from export.ssh import ConnectionLostError, SshError, SshHost
 from tests.deploy.rig import ROOT, Kit, program
 from tests.ssh_server import ssh_server
 
@@ -67,7 +66,7 @@ def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> There:
 
 
 def send(bundle: Path, said: list[str] | None = None, **options: object) -> str:
-    request = PushRequest(Machine("pilot@drone"), bundle, **options)  # type: ignore[arg-type]
+    request = PushRequest(SshHost("pilot@drone"), bundle, **options)  # type: ignore[arg-type]
     return push(request, (said if said is not None else []).append, lambda _s: None)
 
 
@@ -140,14 +139,14 @@ def test_a_link_that_stays_broken(bundle: Path, there: There) -> None:
 
 def test_what_arrives_changed_is_removed(bundle: Path, there: There) -> None:
     there.behave('case "$command" in *\'cat >>\'*) tr x y | sh -c "$command"; exit;; esac')
-    with pytest.raises(PushError, match="what arrived is not what was sent"):
+    with pytest.raises(SshError, match="what arrived is not what was sent"):
         send(bundle)
     assert there.files == {}
 
 
 def test_a_full_disk_over_there(bundle: Path, there: There) -> None:
     there.behave('case "$command" in *"cat >>"*) echo "cat: write error: No space left on device" >&2; exit 1;; esac')
-    with pytest.raises(PushError, match="pilot@drone: cat: write error: No space left on device"):
+    with pytest.raises(SshError, match="pilot@drone: cat: write error: No space left on device"):
         send(bundle)
 
 
@@ -159,33 +158,33 @@ def test_it_is_installed_there_when_asked(bundle: Path, there: There) -> None:
     assert said[-1] == f"  a b then {target}"
     with program(there.home, "installer", 'echo "error: not healthy" >&2; exit 2'):
         pass
-    with pytest.raises(PushError, match="pilot@drone: not healthy"):
+    with pytest.raises(SshError, match="pilot@drone: not healthy"):
         send(bundle, install=("./installer",))
 
 
 @pytest.mark.parametrize("host", ["-oProxyCommand=x", "a b", "u@h;ls", "", "u@-x", "$(x)"])
 def test_names_that_are_no_hosts(host: str) -> None:
-    with pytest.raises(PushError, match="expected user@host"):
-        Machine(host)
+    with pytest.raises(SshError, match="expected user@host"):
+        SshHost(host)
 
 
 def test_without_ssh(bundle: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
-    with pytest.raises(PushError, match="apt-get install openssh-client"):
+    with pytest.raises(SshError, match="apt-get install openssh-client"):
         send(bundle)
-    with pytest.raises(PushError, match="does not exist"):
+    with pytest.raises(SshError, match="does not exist"):
         send(tmp_path / "none.tar.zst")
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[tuple[Machine, Path]]:
+def server(tmp_path: Path) -> Iterator[tuple[SshHost, Path]]:
     folder = tmp_path / "sshd"
     with ssh_server(folder) as port:
         host = f"{getpass.getuser()}@127.0.0.1"
-        yield Machine(host, port, folder / "user", folder / "ssh_config"), folder
+        yield SshHost(host, port, folder / "user", folder / "ssh_config"), folder
 
 
-def test_over_a_real_ssh_server(kit: Kit, server: tuple[Machine, Path], tmp_path: Path) -> None:
+def test_over_a_real_ssh_server(kit: Kit, server: tuple[SshHost, Path], tmp_path: Path) -> None:
     """Sent in two parts, then installed over there by the command, in a root of its own."""
     machine, folder = server
     root = tmp_path / "opt"

@@ -25,13 +25,14 @@ from edge.blackbox.make import make_recorder
 from edge.blackbox.mine import mine
 from edge.blackbox.recorder import Recorder
 from edge.blackbox.recording import Recording
-from edge.blackbox.records import RecordingError, Topic, step_from
+from edge.blackbox.records import Topic, step_from
 from edge.blackbox.replay import Replacement, Replay
 from edge.blackbox.ring import Retention, Ring
 from edge.blackbox.segment import PART, Segment
 from edge.blackbox.tlog import write_tlog
 from edge.cli import cli
 from edge.config import EdgeConfig, parse_config
+from edge.exact import RecordingError
 from edge.resolved import resolve_flight
 from edge.runtimes import load_runtime
 from firmware_bridge.dialect import mavlink

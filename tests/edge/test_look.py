@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import html
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edge.look import Looker, LookOptions, Summary, parse_decision
-from edge.photo import read_facts
+from edge.look.looker import Looker, LookOptions, Summary, parse_decision
+from edge.look.photo import read_facts
+from edge.look.view import Given, view_of
 from edge.runtimes import RuntimeOptions
-from edge.view import Given, view_of
 from landing.errors import ConfigError, DataError
 from landing.settings import DecisionSection
 from landing.taxonomy import Taxonomy
@@ -98,7 +100,7 @@ def test_a_video_accumulates(tmp_path: Path, model_path: Path) -> None:
     assert summary.looked == 20 and records[9]["name"] == "v.avi#9"
     assert "site" in records[9] and "site" in records[10]  # one bad frame does not end a site
     assert "no_site" in records[-1]
-    assert any("no poses" in line for line in said)
+    assert any("without positions" in line for line in said)
     capture = cv2.VideoCapture(str(out / "v.look.mp4"))
     assert int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) == 20
 
@@ -241,3 +243,18 @@ def test_label_maps_of_every_kind(kind: str, folder: Path, model_path: Path, tmp
         assert summary.judged == 0 and records[0]["judged"] is False and any("site not judged" in line for line in said)
     else:
         assert summary.sites_with_hazard == 1 and records[0]["hazard_px"] > 0
+
+
+def test_the_report_shows_every_picture_and_video_with_its_answer(model_path: Path, tmp_path: Path) -> None:
+    paint(tmp_path / "<b>.png")
+    paint(tmp_path / "w.png", ground="water")
+    (tmp_path / "c.jpg").write_bytes(b"\xff\xd8 no")
+    write_video(tmp_path / "v.avi", ["grass"] * 3)
+    out = tmp_path / "out"
+    look(model_path, tmp_path, height_agl_m=20.0, hfov_deg=70.0, out=out, report=True)
+    page = (out / "report.html").read_text("utf-8")
+    assert "5 pictures, " in page and "no site: nothing-landable" in page and "c.jpg" in page
+    assert "<b>&lt;b&gt;.png</b>" in page and "<b>.png" not in page
+    assert "of 3 frames with a site" in page and 'src="v.look.mp4"' in page
+    for name in re.findall(r'src="([^"]+)"', page):
+        assert (out / html.unescape(name)).exists()

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from edge.check import check
-from edge.look import Looker, LookOptions
+from edge.look.looker import Looker, LookOptions
+from edge.look.view import Given
 from edge.runtimes import RuntimeOptions
-from edge.view import Given
 from landing.settings import DecisionSection
 from landing.spec import OperatingPoint
 from landing.taxonomy import Taxonomy

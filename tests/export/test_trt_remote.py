@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from export.ssh import SshError, SshHost
 from export.trt import remote as module
 from export.trt.make import EngineRequest, make_engine
-from export.trt.remote import Remote, RemoteError
+from export.trt.remote import Remote
 from landing.errors import ModelError
 from landing.manifest import BuilderOptions, read_engine
 from tests.export.trt_models import small
@@ -107,7 +108,7 @@ def nothing_is_left(model: Path, network: Network) -> bool:
 
 def test_an_engine_is_built_there_and_brought_home(model: Path, network: Network, python: str) -> None:
     key = model.parent / "key"
-    remote = Remote("jetson@board", python, 2222, key, model.parent / "config")
+    remote = Remote(SshHost("jetson@board", 2222, key, model.parent / "config"), python)
     cache = model.parent / "timing.cache"
     said, out = make(model, remote, timing_cache=cache, options=BuilderOptions(workspace_mb=64))
     manifest, engine = read_engine(out)
@@ -125,28 +126,28 @@ def test_an_engine_is_built_there_and_brought_home(model: Path, network: Network
 
 def test_a_machine_that_cannot_be_reached(model: Path, network: Network) -> None:
     network.script("ssh", SSH, "echo 'ssh: connect to host board port 22: refused' >&2; exit 255")
-    with pytest.raises(RemoteError, match=r"board cannot be reached: .*refused.*ssh-copy-id"):
-        make(model, Remote("jetson@board"))
+    with pytest.raises(SshError, match=r"board cannot be reached: .*refused.*ssh-copy-id"):
+        make(model, Remote(SshHost("jetson@board")))
     assert not list(model.parent.glob("*engine*"))
 
 
 def test_a_machine_without_touchdown(model: Path, network: Network) -> None:
-    with pytest.raises(RemoteError, match=r"false-python has no touchdown .*--remote-python"):
-        make(model, Remote("jetson@board", "/usr/bin/false-python"))
+    with pytest.raises(SshError, match=r"false-python has no touchdown .*--remote-python"):
+        make(model, Remote(SshHost("jetson@board"), "/usr/bin/false-python"))
     assert nothing_is_left(model, network)
     network.log.unlink()
     bare = model.parent / "bare"
     bare.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S "$@"\n')
     bare.chmod(0o755)
-    with pytest.raises(RemoteError, match=r"bare has no touchdown .*No module named"):
-        make(model, Remote("jetson@board", str(bare)))
+    with pytest.raises(SshError, match=r"bare has no touchdown .*No module named"):
+        make(model, Remote(SshHost("jetson@board"), str(bare)))
     assert nothing_is_left(model, network)
 
 
 def test_a_build_that_fails_there_says_why(model: Path, network: Network, python: str) -> None:
     options = BuilderOptions(dla_core=1)
-    with pytest.raises(RemoteError, match=r"the build failed there: --dla 1: TensorRT .* no DLA"):
-        make(model, Remote("jetson@board", python), options=options)
+    with pytest.raises(SshError, match=r"the build failed there: --dla 1: TensorRT .* no DLA"):
+        make(model, Remote(SshHost("jetson@board"), python), options=options)
     assert nothing_is_left(model, network)
 
 
@@ -155,8 +156,8 @@ def test_a_build_that_takes_too_long_is_ended_there(model: Path, network: Networ
     started = model.parent / "started"
     slow.write_text(f"#!/bin/sh\necho $$ > {started}\nexec sleep 60\n")
     slow.chmod(0o755)
-    with pytest.raises(RemoteError, match=r"took longer than 1 s; raise --build-timeout"):
-        make(model, Remote("jetson@board", str(slow), build_timeout_s=1))
+    with pytest.raises(SshError, match=r"took longer than 1 s; raise --build-timeout"):
+        make(model, Remote(SshHost("jetson@board"), str(slow), build_timeout_s=1))
     assert nothing_is_left(model, network)
     with pytest.raises(ProcessLookupError):
         os.kill(int(started.read_text()), 0)
@@ -173,9 +174,9 @@ def test_a_connection_that_goes_silent_is_given_up_and_the_build_ended(
     monkeypatch.setattr(module, "_GRACE_S", 0.0)
     detached = 'case "$command" in *exec*) setsid sh -c "$command" & exec sleep 60;; esac'
     network.script("ssh", SSH, detached)
-    remote = replace(Remote("jetson@board", str(slow)), build_timeout_s=1.5)
+    remote = replace(Remote(SshHost("jetson@board"), str(slow)), build_timeout_s=1.5)
     monkeypatch.setattr(module, "round", lambda _s: 60, raising=False)  # over there it is patient
-    with pytest.raises(RemoteError, match=r"ssh took longer than 1\.5 s"):
+    with pytest.raises(SshError, match=r"ssh took longer than 1\.5 s"):
         make(model, remote)
     assert nothing_is_left(model, network)
     until = time.monotonic() + 10
@@ -193,7 +194,7 @@ def test_what_is_damaged_on_the_way_is_refused(model: Path, network: Network, py
     text = (network.folder / "scp").read_text()
     (network.folder / "scp").write_text(text + '[ -z "$spoil" ] || printf x >> "$last/flight.engine"\n')
     with pytest.raises(ModelError, match="damaged, or the two are of different builds"):
-        make(model, Remote("jetson@board", python))
+        make(model, Remote(SshHost("jetson@board"), python))
     assert nothing_is_left(model, network)
 
 
@@ -202,13 +203,13 @@ def test_an_engine_of_something_else_is_refused(model: Path, network: Network, p
     spoil = """sed -i 's/"precision": "fp16"/"precision": "fp32"/' "$last/flight.engine.json\""""
     (network.folder / "scp").write_text(f"{script}{spoil} 2>/dev/null; exit 0\n")
     with pytest.raises(ModelError, match=r"made of small\.onnx in fp32 .* not of what was sent"):
-        make(model, Remote("jetson@board", python))
+        make(model, Remote(SshHost("jetson@board"), python))
     assert nothing_is_left(model, network)
 
 
 def test_a_folder_that_cannot_be_removed_is_said(model: Path, network: Network, python: str) -> None:
     network.script("ssh", SSH, 'case "$command" in *rm\\ -rf*) exit 9;; esac')
-    said, out = make(model, Remote("jetson@board", python))
+    said, out = make(model, Remote(SshHost("jetson@board"), python))
     assert read_engine(out)
     assert any(line.startswith(f"warning: {network.there}".rstrip("/")) for line in said)
     shutil.rmtree(network.there)
@@ -216,14 +217,14 @@ def test_a_folder_that_cannot_be_removed_is_said(model: Path, network: Network, 
 
 @pytest.mark.parametrize("host", ["-oProxyCommand=touch /tmp/x", "a b", "u@h;ls", "", "u@-x", "$(x)"])
 def test_names_that_are_no_hosts(host: str) -> None:
-    with pytest.raises(RemoteError, match="expected user@host"):
-        Remote(host)
+    with pytest.raises(SshError, match="expected user@host"):
+        SshHost(host)
 
 
 def test_without_ssh(model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(RemoteError, match="apt-get install openssh-client"):
-        make(model, Remote("jetson@board"))
+    with pytest.raises(SshError, match="apt-get install openssh-client"):
+        make(model, Remote(SshHost("jetson@board")))
 
 
 @pytest.fixture
@@ -237,12 +238,12 @@ def server(tmp_path: Path) -> Iterator[tuple[int, Path]]:
 def test_over_a_real_ssh_server(model: Path, server: tuple[int, Path], python: str) -> None:
     port, folder = server
     host = f"{getpass.getuser()}@127.0.0.1"
-    remote = Remote(host, python, port, folder / "user", folder / "ssh_config")
+    remote = Remote(SshHost(host, port, folder / "user", folder / "ssh_config"), python)
     said, out = make(model, remote, timing_cache=model.parent / "timing.cache")
     manifest, engine = read_engine(out)
     assert manifest.gpu_name == "Orin" and len(engine) > 1000
     assert not any("warning" in line for line in said)
     (folder / "keys").write_text("")
-    with pytest.raises(RemoteError, match=r"cannot be reached: .*Permission denied"):
+    with pytest.raises(SshError, match=r"cannot be reached: .*Permission denied"):
         make(model, remote)
     assert read_engine(out)[0] == manifest

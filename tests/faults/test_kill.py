@@ -12,8 +12,8 @@ from statistics import median
 import pytest
 
 from edge.blackbox.recording import Recording
-from edge.blackbox.records import RecordingError
 from edge.blackbox.replay import Replay
+from edge.exact import RecordingError
 from tests.faults.bench import Bench
 from tests.faults.matrix import SILENCE_S, Row
 from tests.faults.measure import Keep

@@ -24,7 +24,7 @@ from landing.camera import CameraModel
 from landing.decider import Decider, Decision
 from landing.settings import AuthoritySettings, DecisionSettings, DirectorSettings
 from landing.types import Pose
-from sim.vehicle.autopilot import Autopilot, AutopilotConfig, Mode
+from sim.vehicle.autopilot import AutopilotConfig, Mode, StandInAutopilot
 from tests.landing.worlds import GRASS, PERSON, TAXONOMY, seen
 
 CAMERA = CameraModel.from_hfov(128, 96, 80.0)
@@ -56,7 +56,7 @@ class InProcessFlight:
         mode: Mode = Mode.GUIDED,
         ground: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
     ) -> None:
-        self.autopilot = Autopilot(
+        self.autopilot = StandInAutopilot(
             AutopilotConfig(parameters=PARAMETERS, airborne_height_m=height_m, airborne_mode=mode)
         )
         self.telemetry = Telemetry(LinkSettings("udpin:127.0.0.1:0", commands=authority.level != "advise"))

@@ -18,7 +18,7 @@ import onnx
 import pytest
 
 from landing.taxonomy import Taxonomy
-from sim.flight.daemon import EventTail, daemon_config
+from sim.flight.daemon import DaemonEvents, daemon_config
 from sim.flight.plan import SHARED_MACHINE, FlightPlan
 from sim.flight.runs import fly_one
 from sim.vehicle.ground_station import GroundStation
@@ -112,7 +112,7 @@ def test_targets_stop_when_the_autopilot_vanishes_and_resume_when_it_returns(tmp
             [sys.executable, "-m", "touchdown", "edge", "serve", "--config", str(config)], cwd=ROOT
         )
         stack.callback(_end, daemon)
-        tail = EventTail(tmp_path / "events.jsonl")
+        tail = DaemonEvents(tmp_path / "events.jsonl")
 
         def wait_for(event: str, after_ns: int, timeout_s: float) -> dict:
             deadline = time.monotonic() + timeout_s

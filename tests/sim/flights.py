@@ -18,14 +18,13 @@ from typing import Any
 
 from firmware_bridge.dialect import mavlink
 from sim.vehicle import Wind, rotate_back
-from sim.vehicle.autopilot import Autopilot, AutopilotConfig, Mode
+from sim.vehicle.autopilot import AutopilotConfig, Mode, StandInAutopilot
 from sim.vehicle.autopilot.core import TICK_MS, TICK_S
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # SITL's default heading; the directions of the two runaway flights confirm it.
 SITL_YAW_DEG = 353.0
 # SITL lets the wind grow with the square root of height up to 60 m, and it comes from the south.
-SITL_WIND_FULL_HEIGHT_M = 60.0
 SITL_WIND_FROM_DEG = 180.0
 # The script stopped sending this close above the target.
 BLIND_BELOW_M = 0.05
@@ -170,7 +169,7 @@ class _Companion:
         self._stopped_at_ms: float | None = None
         self._resumed = False
 
-    def due(self, now_ms: float, autopilot: Autopilot) -> list[Any]:
+    def due(self, now_ms: float, autopilot: StandInAutopilot) -> list[Any]:
         """Messages that reach the autopilot now."""
         if now_ms >= self._due_ms:
             self._due_ms += self._period_ms
@@ -182,7 +181,7 @@ class _Companion:
             out.append(self._queue.popleft()[1])
         return out
 
-    def _message(self, now_ms: float, autopilot: Autopilot) -> Any | None:
+    def _message(self, now_ms: float, autopilot: StandInAutopilot) -> Any | None:
         flags, vehicle = self._flags, autopilot.vehicle
         if flags.form == "none" or self._stopped(now_ms, vehicle.height_m):
             return None
@@ -243,7 +242,7 @@ def fly(flight: Flight) -> Outcome:
     parameters |= {name: float(value) for name, value in (p.split("=") for p in flags.param)}
     speed_mps = next((v for k, v in WIND_OF_CASE.items() if flight.case.startswith(k)), 0.0)
     start = flight.start
-    autopilot = Autopilot(
+    autopilot = StandInAutopilot(
         AutopilotConfig(
             parameters=parameters,
             start_n_m=start.n_m,
@@ -251,7 +250,7 @@ def fly(flight: Flight) -> Outcome:
             start_yaw_deg=flags.yaw,
             airborne_height_m=start.height_m,
             airborne_mode=Mode.GUIDED,
-            wind=Wind(speed_mps, SITL_WIND_FROM_DEG, full_height_m=SITL_WIND_FULL_HEIGHT_M),
+            wind=Wind(speed_mps, SITL_WIND_FROM_DEG),
         )
     )
     autopilot.connect(LINK)

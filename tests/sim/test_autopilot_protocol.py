@@ -20,7 +20,7 @@ import pytest
 
 from firmware_bridge.dialect import mavlink
 from sim.vehicle import Wind, rotate_back
-from sim.vehicle.autopilot import Autopilot, AutopilotConfig, EstimatorErrors, FrameRules, Mode
+from sim.vehicle.autopilot import AutopilotConfig, EstimatorErrors, FrameRules, Mode, StandInAutopilot
 from sim.vehicle.autopilot.parameters import TABLE
 from sim.vehicle.autopilot.shell import LinkError, LinkSpec
 
@@ -30,8 +30,8 @@ PLND = {"PLND_ENABLED": 1, "PLND_TYPE": 1, "RNGFND1_TYPE": 100}
 REAL_TIME_MAX_S = 8.0
 
 
-def booted(**config: Any) -> Autopilot:
-    autopilot = Autopilot(AutopilotConfig(**config))
+def booted(**config: Any) -> StandInAutopilot:
+    autopilot = StandInAutopilot(AutopilotConfig(**config))
     autopilot.connect("a")
     autopilot.connect("b")
     autopilot.step(4.0)
@@ -39,15 +39,15 @@ def booted(**config: Any) -> Autopilot:
     return autopilot
 
 
-def hovering(**config: Any) -> Autopilot:
+def hovering(**config: Any) -> StandInAutopilot:
     return booted(airborne_height_m=15.0, **config)
 
 
-def sent(autopilot: Autopilot, link: str, kind: str | None = None) -> list[Any]:
+def sent(autopilot: StandInAutopilot, link: str, kind: str | None = None) -> list[Any]:
     return [m for at, m in autopilot.take_outbox() if at == link and kind in (None, m.get_type())]
 
 
-def command(autopilot: Autopilot, number: int, *values: float, link: str = "a") -> int:
+def command(autopilot: StandInAutopilot, number: int, *values: float, link: str = "a") -> int:
     """Send a COMMAND_LONG and return the acknowledged result."""
     p = [*values, *[0.0] * (7 - len(values))]
     autopilot.receive(link, mavlink.MAVLink_command_long_message(1, 1, number, 0, *p))
@@ -56,18 +56,18 @@ def command(autopilot: Autopilot, number: int, *values: float, link: str = "a") 
     return int(acks[0].result)
 
 
-def set_interval(autopilot: Autopilot, message_id: int, interval_us: float, link: str) -> int:
+def set_interval(autopilot: StandInAutopilot, message_id: int, interval_us: float, link: str) -> int:
     return command(autopilot, mavlink.MAV_CMD_SET_MESSAGE_INTERVAL, message_id, interval_us, link=link)
 
 
-def texts(autopilot: Autopilot) -> list[str]:
+def texts(autopilot: StandInAutopilot) -> list[str]:
     return [
         m.text.rstrip("\0") if isinstance(m.text, str) else m.text.decode().rstrip("\0")
         for m in sent(autopilot, "a", "STATUSTEXT")
     ]
 
 
-def look_at(autopilot: Autopilot, north_m: float, east_m: float, **changes: Any) -> Any:
+def look_at(autopilot: StandInAutopilot, north_m: float, east_m: float, **changes: Any) -> Any:
     v = autopilot.vehicle
     x, y, z = rotate_back(v.q, north_m - v.n_m, east_m - v.e_m, -v.d_m)
     fields: dict[str, Any] = {
@@ -85,7 +85,7 @@ def look_at(autopilot: Autopilot, north_m: float, east_m: float, **changes: Any)
     return mavlink.MAVLink_landing_target_message(**(fields | changes))
 
 
-def land(autopilot: Autopilot, north_m: float, east_m: float, seconds: float, **changes: Any) -> None:
+def land(autopilot: StandInAutopilot, north_m: float, east_m: float, seconds: float, **changes: Any) -> None:
     autopilot.receive("a", mavlink.MAVLink_set_mode_message(1, 1, Mode.LAND))
     for _ in range(int(seconds * 20)):
         if not autopilot.flight.armed:

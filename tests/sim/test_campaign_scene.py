@@ -9,7 +9,7 @@ import pytest
 
 from sim.campaign.ranges import RANGES, SceneConditions, draw_conditions, stream
 from sim.campaign.scene import SPLITS, CampaignError, draw_scene
-from sim.world import SEEDS, TRAPS
+from sim.world import ADVERSARIAL, SEEDS
 
 WORLDS = ("procedural?gsd_m=0.2&size_m=60",)
 
@@ -60,7 +60,7 @@ def test_intruders_come_in_about_their_share() -> None:
 
 
 def test_a_trap_is_begun_where_its_maker_says_and_nobody_is_sent_into_it() -> None:
-    for name, trap in TRAPS.items():
+    for name, trap in ADVERSARIAL.items():
         scene = draw_scene(3, "train", 1, (f"worst:{name}",))
         assert scene.conditions.height_m == trap.start_height_m
         assert scene.intruder is None

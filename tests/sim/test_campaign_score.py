@@ -15,7 +15,7 @@ from sim.campaign.score import score
 from sim.campaign.summary import of_policy
 from sim.campaign.trace import Flown, TrackPoint
 from sim.world import Actor, World
-from sim.world.oracle import Verdict
+from sim.world.oracle import OracleVerdict
 
 TAXONOMY = Taxonomy.load("synthetic")
 GRASS, ROOF = 1, 7
@@ -41,7 +41,7 @@ def scene() -> Scene:
 def landed(ground: World, at: tuple[float, float], site: tuple[float, float] | None = None) -> dict:  # type: ignore[type-arg]
     track = [TrackPoint(0.1 * k, at[0], at[1], 10.0 - 0.1 * k, "descend", site or at) for k in range(101)]
     flown = Flown("landed", "", 10.0, track)
-    place = SceneGround(ground, (0.0, 0.0), Verdict.SITE)
+    place = SceneGround(ground, (0.0, 0.0), OracleVerdict.SITE)
     return score(scene(), "touchdown", place, ground, flown, SETTINGS)
 
 
@@ -83,7 +83,7 @@ def test_least_distance_over_the_last_metres_is_of_those_metres_only() -> None:
 def test_switches_and_miss_are_counted() -> None:
     sites = [None, (0.0, 0.0), (0.1, 0.0), None, (5.0, 0.0), (5.0, 0.4), (0.0, 0.0)]
     track = [TrackPoint(float(k), 0.0, 0.3, 1.0, "track", s) for k, s in enumerate(sites)]
-    place = SceneGround(world(), (0.0, 0.0), Verdict.SITE)
+    place = SceneGround(world(), (0.0, 0.0), OracleVerdict.SITE)
     flown = Flown("landed", "", 6.0, track)
     record = score(scene(), "touchdown", place, place.world, flown, SETTINGS)
     assert record["switches"] == 2
@@ -95,8 +95,8 @@ def test_an_intruder_in_the_only_site_makes_it_marginal() -> None:
     labels[170:230, 170:230] = GRASS  # 12 m across: one person in the middle leaves nothing
     picture = np.zeros((400, 400, 3), np.uint8)
     small = World("drawn", picture, labels, 0.2, TAXONOMY, (199.5, 199.5))
-    assert site_verdict(small, (0.0, 0.0), scene(), SETTINGS) is Verdict.SITE
-    place = SceneGround(small, (0.0, 0.0), Verdict.SITE)
+    assert site_verdict(small, (0.0, 0.0), scene(), SETTINGS) is OracleVerdict.SITE
+    place = SceneGround(small, (0.0, 0.0), OracleVerdict.SITE)
     gone = Flown("no-site", "person", 1.0, [TrackPoint(0.0, 0.0, 0.0, 9.0, "hold", None)])
     alone = score(scene(), "touchdown", place, small, gone, SETTINGS)
     assert alone["site"] == "site"
@@ -106,7 +106,7 @@ def test_an_intruder_in_the_only_site_makes_it_marginal() -> None:
 
 def test_an_overgrown_world_has_no_site() -> None:
     rng = np.random.default_rng(1)
-    assert site_verdict(overgrown(world(), rng), (0.0, 0.0), scene(), SETTINGS) is Verdict.NONE
+    assert site_verdict(overgrown(world(), rng), (0.0, 0.0), scene(), SETTINGS) is OracleVerdict.NONE
 
 
 def test_reaction_is_from_the_entry_by_the_truth_to_the_target_gone() -> None:

@@ -160,8 +160,8 @@ def test_coarser_labels_keep_walls_and_do_not_grow_dots():
         ("scenes?light=night", "light 'night'"),
         ("scenes?size_m=5", "size_m=5"),
         ("scenes?layout=park", "key 'layout'"),
-        ("worst:nothing", "trap 'nothing'"),
-        ("worst:", "names no trap"),
+        ("worst:nothing", "scenario 'nothing'"),
+        ("adversarial:", "names no scenario"),
     ],
 )
 def test_mistakes_are_named(spec, words):

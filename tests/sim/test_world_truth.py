@@ -1,4 +1,4 @@
-"""Label views and feasibility against slower, plainer ways to the same answer."""
+"""Label views and the feasibility oracle against slower, plainer ways to the same answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from landing.geometry import quaternion_from_euler
 from landing.taxonomy import Role
 from landing.types import Pose
 from sim.camera import render_labels
-from sim.world import MAX_DISTANCE_M, Actor, Timetable, Verdict, World, feasibility, label_view, scene
+from sim.world import MAX_DISTANCE_M, Actor, OracleVerdict, Timetable, World, feasibility_oracle, label_view, scene
 from sim.world.classes import scene_taxonomy
 
 TAXONOMY = scene_taxonomy()
@@ -93,7 +93,7 @@ def test_feasibility_agrees_with_brute_force(seed):
         labels[row : row + rng.integers(1, 6), column : column + rng.integers(1, 6)] = rng.choice([WATER, ROOF])
     world = world_of(labels, 0.25)
     keep = {Role.OBSTACLE: 0.4, Role.WATER: 0.9, Role.PERSON: 2.0, Role.VEHICLE: 1.0}
-    found = feasibility(world, (0.5, -0.5), 4.0, 0.3, clearance_m=keep, window_s=(0, 0))
+    found = feasibility_oracle(world, (0.5, -0.5), 4.0, 0.3, clearance_m=keep, window_s=(0, 0))
     assert found.best_ne_m is not None
     slow = _slow_margin(world, *found.best_ne_m, keep) - 0.3
     assert found.best_margin_m == pytest.approx(slow, abs=1e-4)
@@ -110,17 +110,17 @@ def test_verdicts_from_wide_to_none():
     labels = np.full((200, 200), ROOF, np.uint8)
     labels[80:120, 80:120] = GRASS  # 8 m square: 4 m to a wall, less 1 m clearance, less 0.5 m
     world = world_of(labels)
-    wide = feasibility(world, (0.0, 0.0), 10.0, 0.5)
-    assert wide.verdict is Verdict.SITE
+    wide = feasibility_oracle(world, (0.0, 0.0), 10.0, 0.5)
+    assert wide.verdict is OracleVerdict.SITE
     assert wide.best_margin_m == pytest.approx(2.5, abs=0.11)
     assert wide.nearest_m < 0.2
     assert wide.area_m2 == pytest.approx(4.0**2, rel=0.12)
-    assert feasibility(world, (0.0, 0.0), 10.0, 3.0).verdict is Verdict.MARGINAL
-    assert feasibility(world, (0.0, 0.0), 10.0, 3.8).verdict is Verdict.NONE
-    far = feasibility(world, (18.0, 18.0), 5.0, 0.5)
-    assert far.verdict is Verdict.NONE
+    assert feasibility_oracle(world, (0.0, 0.0), 10.0, 3.0).verdict is OracleVerdict.MARGINAL
+    assert feasibility_oracle(world, (0.0, 0.0), 10.0, 3.8).verdict is OracleVerdict.NONE
+    far = feasibility_oracle(world, (18.0, 18.0), 5.0, 0.5)
+    assert far.verdict is OracleVerdict.NONE
     assert far.nearest_m == MAX_DISTANCE_M
-    assert feasibility(world, (500.0, 0.0), 5.0, 0.5).best_ne_m is None
+    assert feasibility_oracle(world, (500.0, 0.0), 5.0, 0.5).best_ne_m is None
 
 
 def test_people_take_ground_for_the_time_they_are_there():
@@ -129,10 +129,10 @@ def test_people_take_ground_for_the_time_they_are_there():
     standing = Actor("person", ((0.0, 0.0),))
     passing = Timetable("person", (0.0, 30.0), ((0.0, -15.0), (0.0, 15.0)))
     empty, full, crossed = (world_of(labels, actors=a) for a in ((), (standing,), (passing,)))
-    assert feasibility(empty, (0, 0), 8.0, 0.5).verdict is Verdict.SITE
-    assert feasibility(full, (0, 0), 8.0, 0.5).verdict is Verdict.NONE
-    assert feasibility(crossed, (0, 0), 8.0, 0.5, window_s=(0, 60)).verdict is Verdict.MARGINAL
-    assert feasibility(crossed, (0, 0), 8.0, 0.5, window_s=(25, 60)).verdict is Verdict.SITE
+    assert feasibility_oracle(empty, (0, 0), 8.0, 0.5).verdict is OracleVerdict.SITE
+    assert feasibility_oracle(full, (0, 0), 8.0, 0.5).verdict is OracleVerdict.NONE
+    assert feasibility_oracle(crossed, (0, 0), 8.0, 0.5, window_s=(0, 60)).verdict is OracleVerdict.MARGINAL
+    assert feasibility_oracle(crossed, (0, 0), 8.0, 0.5, window_s=(25, 60)).verdict is OracleVerdict.SITE
 
 
 @pytest.mark.parametrize("arguments", [{"reach_m": 0}, {"vehicle_radius_m": 0}, {"slack_m": -1}, {"window_s": (5, 1)}])
@@ -140,4 +140,4 @@ def test_feasibility_refuses_nonsense(arguments):
     world = world_of(np.full((50, 50), GRASS, np.uint8))
     sound = {"start_ne_m": (0.0, 0.0), "reach_m": 5.0, "vehicle_radius_m": 0.5}
     with pytest.raises(InvalidValueError, match="feasibility"):
-        feasibility(world, **{**sound, **arguments})
+        feasibility_oracle(world, **{**sound, **arguments})

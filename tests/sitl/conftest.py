@@ -17,7 +17,7 @@ import onnx
 import pytest
 
 from landing.taxonomy import Taxonomy
-from sim.flight.daemon import EventTail
+from sim.flight.daemon import DaemonEvents
 from sim.flight.plan import FlightPlan, FlightResult
 from sim.flight.runs import fly_one
 from sim.vehicle.sitl import SIMULATORS, MissingSimulatorError, find_simulator
@@ -140,7 +140,7 @@ class Fleet:
         )
         plan = replace(plan, **case.plan)
         result = fly_one(plan)
-        tail = EventTail(plan.out / "events.jsonl")
+        tail = DaemonEvents(plan.out / "events.jsonl")
         flown = Flown(case, result, tail.read())
         if RECORDS:
             self._record(autopilot, name, flown)

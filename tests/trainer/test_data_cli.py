@@ -13,9 +13,9 @@ from click.testing import CliRunner
 from landing.errors import DataError
 from tests.trainer import fake_data
 from trainer.data.choice import open_and_split
-from trainer.data.cli import data
 from trainer.data.layouts import open_set
 from trainer.data.splits import assign
+from trainer.data_cli import data
 from trainer.recipe import DataChoice
 
 
@@ -140,5 +140,5 @@ def test_prepare_takes_one_picture_and_nothing_labelled(tmp_path):
 
 
 def test_the_group_needs_no_torch():
-    code = "import sys\nimport trainer.data.cli\nassert not {'torch', 'webdataset'} & set(sys.modules)\n"
+    code = "import sys\nimport trainer.data_cli\nassert not {'torch', 'webdataset'} & set(sys.modules)\n"
     subprocess.run([sys.executable, "-c", code], timeout=60, check=True, cwd=Path.cwd())

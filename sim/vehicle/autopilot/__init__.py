@@ -1,14 +1,14 @@
 """A MAVLink stand-in autopilot that lands like ArduCopter 4.6.2 (held against recorded flights).
 
-Use ``Autopilot`` in-process, or ``python -m sim.vehicle.autopilot`` over sockets. It is a test double and shares no
-code with ArduPilot; landings that matter are flown again on the real SITL.
+Use `StandInAutopilot` in-process, or ``python -m sim.vehicle.autopilot`` over sockets. It is a test double and shares
+no code with ArduPilot; landings that matter are flown again on the real SITL.
 """
 
 from __future__ import annotations
 
-from sim.vehicle.autopilot.core import TICK_S, Autopilot, AutopilotConfig
+from sim.vehicle.autopilot.core import TICK_S, AutopilotConfig, StandInAutopilot
 from sim.vehicle.autopilot.flight import EstimatorErrors, Mode
 from sim.vehicle.autopilot.precision_landing import FrameRules
 from sim.vehicle.home import Home
 
-__all__ = ["TICK_S", "Autopilot", "AutopilotConfig", "EstimatorErrors", "FrameRules", "Home", "Mode"]
+__all__ = ["TICK_S", "AutopilotConfig", "EstimatorErrors", "FrameRules", "Home", "Mode", "StandInAutopilot"]

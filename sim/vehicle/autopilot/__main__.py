@@ -11,7 +11,7 @@ import time
 import click
 
 from sim.vehicle import Wind
-from sim.vehicle.autopilot.core import Autopilot, AutopilotConfig
+from sim.vehicle.autopilot.core import AutopilotConfig, StandInAutopilot
 from sim.vehicle.autopilot.flight import EstimatorErrors, Mode
 from sim.vehicle.autopilot.parameters import UnknownParameterError
 from sim.vehicle.autopilot.precision_landing import FrameRules
@@ -46,7 +46,7 @@ from sim.vehicle.home import Home
     type=click.Choice(["GUIDED", "LOITER"]),
     default="GUIDED",
     show_default=True,
-    help="Flight mode of an airborne start.",
+    help="FlightController mode of an airborne start.",
 )
 @click.option("--start-n", type=float, default=0.0, help="Start north of home, m.")
 @click.option("--start-e", type=float, default=0.0, help="Start east of home, m.")
@@ -61,13 +61,6 @@ from sim.vehicle.home import Home
 @click.option(
     "--wind", default="0,0", metavar="MPS,FROM_DEG", show_default=True, help="Steady wind and where it comes from."
 )
-@click.option(
-    "--full-wind-m",
-    type=click.FloatRange(0.0, 1000.0),
-    default=0.0,
-    show_default=True,
-    help="Below this height the wind falls with its root, as SITL's does; 0: as strong below.",
-)
 @click.option("--gust-mps", type=click.FloatRange(0.0, 20.0), default=0.0, help="Standard deviation of the gusts.")
 @click.option("--seed", type=int, default=0, help="Seed of gusts and estimator noise.")
 @click.option(
@@ -75,7 +68,7 @@ from sim.vehicle.home import Home
     "parameters",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Parameter in force from the first boot; may be given several times.",
+    help="ParameterRow in force from the first boot; may be given several times.",
 )
 @click.option(
     "--ready-after",
@@ -114,7 +107,6 @@ def main(  # one parameter per option
     yaw: float,
     home: str,
     wind: str,
-    full_wind_m: float,
     gust_mps: float,
     seed: int,
     parameters: tuple[str, ...],
@@ -140,7 +132,7 @@ def main(  # one parameter per option
         airborne_height_m=airborne,
         airborne_mode=Mode[mode],
         ready_after_ms=round(1000.0 * ready_after),
-        wind=Wind(wind_mps, wind_from_deg, gust_mps, full_height_m=full_wind_m),
+        wind=Wind(wind_mps, wind_from_deg, gust_mps),
         seed=seed,
         errors=EstimatorErrors(
             position_bias_ned_m=(0.0, 0.0, -height_error_m),
@@ -151,7 +143,7 @@ def main(  # one parameter per option
     )
     parent = os.getppid()
     try:
-        shell = Shell(Autopilot(config), [LinkSpec.parse(text) for text in links], speedup=speedup)
+        shell = Shell(StandInAutopilot(config), [LinkSpec.parse(text) for text in links], speedup=speedup)
     except (LinkError, UnknownParameterError) as error:
         raise click.UsageError(str(error)) from None
     signal.signal(signal.SIGTERM, lambda *_: shell.stop())

@@ -1,4 +1,4 @@
-"""The stand-in autopilot: MAVLink messages in and out around a ``Flight``. Pure.
+"""The stand-in autopilot: MAVLink messages in and out around a ``FlightController``. Pure.
 
 ``step`` is the only thing that advances time; ``receive`` takes decoded messages from a link and ``take_outbox`` hands
 over what is to be sent. There is no thread, socket or clock in here, so a test flies a landing in a fraction of a
@@ -15,10 +15,10 @@ from typing import Any
 
 from firmware_bridge.dialect import mavlink
 from sim.vehicle import GroundHeight, Vehicle, VehicleParameters, Wind, flat_ground_m
-from sim.vehicle.autopilot.flight import EstimatorErrors, Flight, Mode, RefusedError
+from sim.vehicle.autopilot.flight import EstimatorErrors, FlightController, Mode, RefusedError
 from sim.vehicle.autopilot.parameters import ParameterStore
 from sim.vehicle.autopilot.precision_landing import FrameRules
-from sim.vehicle.autopilot.telemetry import Telemetry
+from sim.vehicle.autopilot.telemetry import TelemetryMessages
 from sim.vehicle.home import Home
 
 TICK_MS = 10
@@ -78,7 +78,7 @@ class AutopilotConfig:
 
 
 @dataclass
-class _Stream:
+class _MessageStream:
     """A message asked for by SET_MESSAGE_INTERVAL."""
 
     interval_ms: int
@@ -86,8 +86,8 @@ class _Stream:
 
 
 @dataclass
-class _Link:
-    streams: dict[int, _Stream] = field(default_factory=dict)
+class _LinkState:
+    streams: dict[int, _MessageStream] = field(default_factory=dict)
     parameter_queue: deque[str] = field(default_factory=deque)
 
 
@@ -106,7 +106,7 @@ class _Command:
     frame: int
 
 
-class Autopilot:
+class StandInAutopilot:
     """The stand-in. See ``AutopilotConfig`` for how it starts."""
 
     def __init__(self, config: AutopilotConfig | None = None, *, ground_height_m: GroundHeight = flat_ground_m) -> None:
@@ -117,7 +117,7 @@ class Autopilot:
         flying = height is not None
         yaw_rad = math.radians(config.start_yaw_deg)
         self.vehicle.place(config.start_n_m, config.start_e_m, height or 0.0, yaw_rad, flying=flying)
-        self.flight = Flight(
+        self.flight = FlightController(
             self.vehicle,
             self.parameters,
             self._say,
@@ -126,8 +126,8 @@ class Autopilot:
             frame_rules=config.frame_rules,
             ready_after_ms=config.ready_after_ms,
         )
-        self._telemetry = Telemetry(self.flight, config.home)
-        self._links: dict[LinkId, _Link] = {}
+        self._telemetry = TelemetryMessages(self.flight, config.home)
+        self._links: dict[LinkId, _LinkState] = {}
         self._outbox: list[tuple[LinkId, Any]] = []
         self._owed_s = 0.0
         self._silent_until_ms = 0
@@ -185,7 +185,7 @@ class Autopilot:
 
     def connect(self, link_id: LinkId) -> None:
         """Add a link; it carries HEARTBEAT and texts until SET_MESSAGE_INTERVAL asks for more."""
-        self._links.setdefault(link_id, _Link())
+        self._links.setdefault(link_id, _LinkState())
 
     def step(self, dt_s: float) -> None:
         """Advance time; whole ticks of ``TICK_MS`` are flown, the rest waits for the next call."""
@@ -478,7 +478,7 @@ class Autopilot:
             streams.pop(message_id, None)
             return _ACCEPTED
         interval_ms = min(max(interval_us // 1000, TICK_MS), 60_000)
-        streams[message_id] = _Stream(interval_ms, self._now_ms + TICK_MS)
+        streams[message_id] = _MessageStream(interval_ms, self._now_ms + TICK_MS)
         return _ACCEPTED
 
     def _get_interval(self, link_id: LinkId, c: _Command) -> int:

@@ -74,7 +74,7 @@ class EstimatorErrors:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class StateEstimate:
     """What the autopilot believes: attitude, position and velocity (local NED)."""
 
     q: Quaternion
@@ -100,8 +100,8 @@ class _Rtl(Enum):
     LAND = auto()
 
 
-class Flight:
-    """Estimate, control and modes around a ``Vehicle``.
+class FlightController:
+    """StateEstimate, control and modes around a ``Vehicle``.
 
     Attributes (read-only to callers):
         mode, armed, landed: As reported in HEARTBEAT and EXTENDED_SYS_STATE.
@@ -229,7 +229,7 @@ class Flight:
         if self.mode not in ARMABLE:
             raise RefusedError(f"Arm: {self.mode.name} mode not armable")
         if not self.ready and int(self._p["ARMING_CHECK"]):
-            raise RefusedError("Arm: Need Position Estimate")
+            raise RefusedError("Arm: Need Position StateEstimate")
         self._say(mavlink.MAV_SEVERITY_INFO, "Arming motors")
         self.armed, self.landed = True, True
         self._landed_since_ms = self.now_ms
@@ -310,7 +310,7 @@ class Flight:
     # -- one step ------------------------------------------------------------------------------
 
     def step(self, now_ms: int, dt_s: float) -> None:
-        """Estimate, decide, control, move."""
+        """StateEstimate, decide, control, move."""
         self.now_ms = now_ms
         before = self.estimate
         self.estimate = est = self._estimated(dt_s)
@@ -334,7 +334,7 @@ class Flight:
             self._say(mavlink.MAV_SEVERITY_INFO, f"SIM Hit ground at {impact:.6f} m/s")
         self._detect_landing()
 
-    def _estimated(self, dt_s: float) -> Estimate:
+    def _estimated(self, dt_s: float) -> StateEstimate:
         v, errors = self.vehicle, self._errors
         q = v.q
         n_m, e_m, d_m = v.n_m, v.e_m, v.d_m
@@ -350,7 +350,7 @@ class Flight:
             _wander(self._shake, errors.attitude_noise_rad, 0.2, dt_s, gauss)
             q = _tilted(q, *self._shake)
         w = self._wander
-        return Estimate(q, n_m + bias[0] + w[0], e_m + bias[1] + w[1], d_m + bias[2] + w[2], vn, ve, vd)
+        return StateEstimate(q, n_m + bias[0] + w[0], e_m + bias[1] + w[1], d_m + bias[2] + w[2], vn, ve, vd)
 
     def _read_rangefinder(self) -> None:
         if self.now_ms < self._rangefinder_next_ms:

@@ -1,4 +1,4 @@
-"""Parameter table of the stand-in: the names, defaults and types ArduCopter 4.6 has for them.
+"""ParameterRow table of the stand-in: the names, defaults and types ArduCopter 4.6 has for them.
 
 Only parameters that change what the stand-in does, or that a companion is likely to read, exist.
 """
@@ -20,7 +20,7 @@ class ParameterType(IntEnum):
 
 
 @dataclass(frozen=True)
-class Parameter:
+class ParameterRow:
     """One row: name, default and type, and whether the running autopilot looks only at boot."""
 
     name: str
@@ -32,53 +32,53 @@ class Parameter:
 _INTEGER_LIMIT = {ParameterType.INT8: 2**7 - 1, ParameterType.INT16: 2**15 - 1, ParameterType.INT32: 2**31 - 1}
 _I8, _I16, _I32, _F32 = (ParameterType.INT8, ParameterType.INT16, ParameterType.INT32, ParameterType.REAL32)
 
-TABLE: tuple[Parameter, ...] = (
-    Parameter("ANGLE_MAX", 3000, _I16),
-    Parameter("ARMING_CHECK", 1, _I32),
-    Parameter("FRAME_CLASS", 1, _I8, at_boot=True),
-    Parameter("FS_GCS_ENABLE", 0, _I8),
-    Parameter("GUID_TIMEOUT", 3, _F32),
-    Parameter("LAND_ALT_LOW", 1000, _I16),
-    Parameter("LAND_REPOSITION", 1, _I8),
-    Parameter("LAND_SPEED", 50, _I16),
-    Parameter("LAND_SPEED_HIGH", 0, _I16),
-    Parameter("PLND_ACC_P_NSE", 2.5, _F32),
-    Parameter("PLND_ALT_MAX", 8, _F32),
-    Parameter("PLND_ALT_MIN", 0.75, _F32),
-    Parameter("PLND_BUS", -1, _I8),
-    Parameter("PLND_CAM_POS_X", 0, _F32),
-    Parameter("PLND_CAM_POS_Y", 0, _F32),
-    Parameter("PLND_CAM_POS_Z", 0, _F32),
-    Parameter("PLND_ENABLED", 0, _I8),
-    Parameter("PLND_EST_TYPE", 1, _I8),
-    Parameter("PLND_LAG", 0.02, _F32, at_boot=True),
-    Parameter("PLND_LAND_OFS_X", 0, _F32),
-    Parameter("PLND_LAND_OFS_Y", 0, _F32),
-    Parameter("PLND_OPTIONS", 0, _I16),
-    Parameter("PLND_ORIENT", 25, _I8, at_boot=True),
-    Parameter("PLND_RET_BEHAVE", 0, _I8),
-    Parameter("PLND_RET_MAX", 4, _I8),
-    Parameter("PLND_STRICT", 1, _I8),
-    Parameter("PLND_TIMEOUT", 4, _F32),
-    Parameter("PLND_TYPE", 0, _I8, at_boot=True),
-    Parameter("PLND_XY_DIST_MAX", 2.5, _F32),
-    Parameter("PLND_YAW_ALIGN", 0, _F32),
-    Parameter("RNGFND1_MAX_CM", 4000, _I16),
-    Parameter("RNGFND1_MIN_CM", 10, _I16),
-    Parameter("RNGFND1_ORIENT", 25, _I8),
-    Parameter("RNGFND1_TYPE", 0, _I8, at_boot=True),
-    Parameter("RTL_ALT", 1500, _I32),
-    Parameter("RTL_ALT_FINAL", 0, _I16),
-    Parameter("RTL_LOIT_TIME", 5000, _I32),
-    Parameter("RTL_SPEED", 0, _I16),
-    Parameter("SCHED_LOOP_RATE", 400, _I16, at_boot=True),
-    Parameter("SYSID_MYGCS", 255, _I16),
-    Parameter("SYSID_THISMAV", 1, _I16, at_boot=True),
-    Parameter("WPNAV_ACCEL", 250, _F32),
-    Parameter("WPNAV_ACCEL_Z", 100, _F32),
-    Parameter("WPNAV_SPEED", 1000, _F32),
-    Parameter("WPNAV_SPEED_DN", 150, _F32),
-    Parameter("WPNAV_SPEED_UP", 250, _F32),
+TABLE: tuple[ParameterRow, ...] = (
+    ParameterRow("ANGLE_MAX", 3000, _I16),
+    ParameterRow("ARMING_CHECK", 1, _I32),
+    ParameterRow("FRAME_CLASS", 1, _I8, at_boot=True),
+    ParameterRow("FS_GCS_ENABLE", 0, _I8),
+    ParameterRow("GUID_TIMEOUT", 3, _F32),
+    ParameterRow("LAND_ALT_LOW", 1000, _I16),
+    ParameterRow("LAND_REPOSITION", 1, _I8),
+    ParameterRow("LAND_SPEED", 50, _I16),
+    ParameterRow("LAND_SPEED_HIGH", 0, _I16),
+    ParameterRow("PLND_ACC_P_NSE", 2.5, _F32),
+    ParameterRow("PLND_ALT_MAX", 8, _F32),
+    ParameterRow("PLND_ALT_MIN", 0.75, _F32),
+    ParameterRow("PLND_BUS", -1, _I8),
+    ParameterRow("PLND_CAM_POS_X", 0, _F32),
+    ParameterRow("PLND_CAM_POS_Y", 0, _F32),
+    ParameterRow("PLND_CAM_POS_Z", 0, _F32),
+    ParameterRow("PLND_ENABLED", 0, _I8),
+    ParameterRow("PLND_EST_TYPE", 1, _I8),
+    ParameterRow("PLND_LAG", 0.02, _F32, at_boot=True),
+    ParameterRow("PLND_LAND_OFS_X", 0, _F32),
+    ParameterRow("PLND_LAND_OFS_Y", 0, _F32),
+    ParameterRow("PLND_OPTIONS", 0, _I16),
+    ParameterRow("PLND_ORIENT", 25, _I8, at_boot=True),
+    ParameterRow("PLND_RET_BEHAVE", 0, _I8),
+    ParameterRow("PLND_RET_MAX", 4, _I8),
+    ParameterRow("PLND_STRICT", 1, _I8),
+    ParameterRow("PLND_TIMEOUT", 4, _F32),
+    ParameterRow("PLND_TYPE", 0, _I8, at_boot=True),
+    ParameterRow("PLND_XY_DIST_MAX", 2.5, _F32),
+    ParameterRow("PLND_YAW_ALIGN", 0, _F32),
+    ParameterRow("RNGFND1_MAX_CM", 4000, _I16),
+    ParameterRow("RNGFND1_MIN_CM", 10, _I16),
+    ParameterRow("RNGFND1_ORIENT", 25, _I8),
+    ParameterRow("RNGFND1_TYPE", 0, _I8, at_boot=True),
+    ParameterRow("RTL_ALT", 1500, _I32),
+    ParameterRow("RTL_ALT_FINAL", 0, _I16),
+    ParameterRow("RTL_LOIT_TIME", 5000, _I32),
+    ParameterRow("RTL_SPEED", 0, _I16),
+    ParameterRow("SCHED_LOOP_RATE", 400, _I16, at_boot=True),
+    ParameterRow("SYSID_MYGCS", 255, _I16),
+    ParameterRow("SYSID_THISMAV", 1, _I16, at_boot=True),
+    ParameterRow("WPNAV_ACCEL", 250, _F32),
+    ParameterRow("WPNAV_ACCEL_Z", 100, _F32),
+    ParameterRow("WPNAV_SPEED", 1000, _F32),
+    ParameterRow("WPNAV_SPEED_DN", 150, _F32),
+    ParameterRow("WPNAV_SPEED_UP", 250, _F32),
 )
 
 
@@ -138,7 +138,7 @@ class ParameterStore:
         if not row.at_boot:
             self._in_force[name] = self._values[name]
 
-    def row(self, name: str) -> Parameter:
+    def row(self, name: str) -> ParameterRow:
         """The table row of a parameter."""
         return self._table[name]
 

@@ -34,7 +34,7 @@ Say = Callable[[int, str], None]
 
 
 class Parameters(Protocol):
-    """Parameter values by name."""
+    """ParameterRow values by name."""
 
     def __getitem__(self, name: str) -> float: ...
 
@@ -105,7 +105,7 @@ class _AxisFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sight:
+class _LineOfSight:
     """Latest accepted LANDING_TARGET: direction, its frame and when it arrived."""
 
     direction: tuple[float, float, float]
@@ -144,7 +144,7 @@ class PrecisionLanding:
         self._now_ms = 0
         self._last_update_ms = -LOST_AFTER_MS
         self._init_ms = 0
-        self._sight: _Sight | None = None
+        self._sight: _LineOfSight | None = None
         self._sight_new = False
         self._x, self._y = _AxisFilter(), _AxisFilter()
         self._raw = (0.0, 0.0, 0.0, 0.0)
@@ -194,7 +194,7 @@ class PrecisionLanding:
         # The real one would take these in and lose its estimate; dropping them is the one mercy.
         if not all(map(math.isfinite, (*direction, distance_m))):
             return
-        self._sight = _Sight(direction, max(distance_m, 0.0), level, now_ms)
+        self._sight = _LineOfSight(direction, max(distance_m, 0.0), level, now_ms)
         self._sight_new = True
 
     def _complain_about_frame(self, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Real-time shell of the stand-in: sockets and pacing around the pure ``Autopilot``.
+"""Real-time shell of the stand-in: sockets and pacing around the pure ``StandInAutopilot``.
 
 One thread, one ``select`` loop, paced by the monotonic clock. ``tcp:`` links listen and serve one client at a time, as
 SITL's serial ports do; ``udp:`` links send to an address and take replies, as SITL's ``udpclient`` does. Only loopback
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TextIO
 
 from firmware_bridge.dialect import mavlink
-from sim.vehicle.autopilot.core import TICK_S, Autopilot
+from sim.vehicle.autopilot.core import TICK_S, StandInAutopilot
 
 RECEIVE_BYTES = 65536
 # Behind by more than this (a suspended laptop), time is let go rather than raced after.
@@ -81,7 +81,7 @@ class _Codec:
         return [m for m in messages if m.get_type() != "BAD_DATA"]
 
 
-class _Link(Protocol):
+class _Transport(Protocol):
     """One ``--link``: what the loop needs of it."""
 
     spec: LinkSpec
@@ -202,7 +202,7 @@ class _UdpLink:
 
 
 class Shell:
-    """Runs an ``Autopilot`` on sockets until ``stop`` is called.
+    """Runs a ``StandInAutopilot`` on sockets until ``stop`` is called.
 
     Args:
         autopilot: The autopilot to run.
@@ -213,11 +213,11 @@ class Shell:
         LinkError: A link cannot be opened.
     """
 
-    def __init__(self, autopilot: Autopilot, links: Sequence[LinkSpec], *, speedup: float = 1.0) -> None:
+    def __init__(self, autopilot: StandInAutopilot, links: Sequence[LinkSpec], *, speedup: float = 1.0) -> None:
         self._autopilot = autopilot
         self._speedup = speedup
         self._running = True
-        self._links: list[_Link] = []
+        self._links: list[_Transport] = []
         with ExitStack() as undo:
             for index, spec in enumerate(links):
                 kind = _TcpLink if spec.kind == "tcp" else _UdpLink

@@ -1,4 +1,4 @@
-"""Messages the stand-in can report, each built from a ``Flight`` when it is due."""
+"""Messages the stand-in can report, each built from a ``FlightController`` when it is due."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from firmware_bridge.dialect import mavlink
 from sim.vehicle import GRAVITY_MPS2, euler_rad, rotate_back
-from sim.vehicle.autopilot.flight import Flight, Mode
+from sim.vehicle.autopilot.flight import FlightController, Mode
 from sim.vehicle.home import Home
 
 _SENSORS = (
@@ -20,13 +20,13 @@ _SENSORS = (
 _VERSION = (4 << 24) | (6 << 16) | (2 << 8) | mavlink.FIRMWARE_VERSION_TYPE_OFFICIAL
 
 
-class Telemetry:
+class TelemetryMessages:
     """Builders by message id.
 
     SIM_STATE is the ground truth; everything else is the autopilot's estimate.
     """
 
-    def __init__(self, flight: Flight, home: Home) -> None:
+    def __init__(self, flight: FlightController, home: Home) -> None:
         self._f = flight
         self._home = home
         self._builders: dict[int, Callable[[], Any]] = {

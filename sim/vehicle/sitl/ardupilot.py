@@ -16,7 +16,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from firmware_bridge.dialect import mavlink
-from sim.vehicle.autopilot_process import FULL_WIND_M, Links, StartConditions
+from sim.vehicle import WIND_FULL_HEIGHT_M
+from sim.vehicle.autopilot_process import Links, StartConditions
 from sim.vehicle.ground_station import GroundStation
 from sim.vehicle.processes import START_S, FlightError, start_process
 from sim.vehicle.sitl.binaries import find_simulator
@@ -120,7 +121,7 @@ class ArduPilotSitl:
             "SIM_WIND_SPD": c.wind[0],
             "SIM_WIND_DIR": c.wind[1],
             "SIM_WIND_TURB": c.gust_mps,
-            "SIM_WIND_T_ALT": FULL_WIND_M,
+            "SIM_WIND_T_ALT": WIND_FULL_HEIGHT_M,
             **c.parameters,
         }
 

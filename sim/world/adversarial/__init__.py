@@ -1,12 +1,10 @@
-"""The worst set: hand-made traps, each with what a landing there must and must not do."""
+"""Adversarial scenarios: hand-made worlds, each with the outcome that a landing must and must not have."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from sim.world.adversarial import ground as ground
+from sim.world.adversarial import people as people
+from sim.world.adversarial.scenario import AdversarialScenario, ExpectedOutcome, ForbiddenZone
+from sim.world.adversarial.stage import ADVERSARIAL
 
-from sim.world.adversarial import ground, people
-from sim.world.adversarial.trap import Expect, Trap, Zone
-
-TRAPS: Mapping[str, Trap] = {trap.name: trap for trap in (*ground.TRAPS, *people.TRAPS)}
-
-__all__ = ["TRAPS", "Expect", "Trap", "Zone"]
+__all__ = ["ADVERSARIAL", "AdversarialScenario", "ExpectedOutcome", "ForbiddenZone"]

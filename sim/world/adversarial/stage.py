@@ -1,18 +1,20 @@
-"""What traps are built from: a wood on steep ground, with openings of a given shape."""
+"""Material of adversarial scenarios: a wood on steep ground, with openings of a given shape."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 
 from landing.geometry import FloatArray
-from sim.world.actors import AnyActor
-from sim.world.adversarial.trap import Made, Zone
+from sim.world.actors import Actor
+from sim.world.adversarial.scenario import AdversarialScenario, Built, ExpectedOutcome, ForbiddenZone
 from sim.world.daylight import TimeOfDay
 from sim.world.grid import Spot
-from sim.world.place import Place
+from sim.world.scene_layout import SceneLayout
 from sim.world.scenes import world_of
 from sim.world.sketch import Sketch
 from sim.world.surfaces import Season
@@ -20,16 +22,19 @@ from sim.world.surfaces import Season
 SIZE_M = 100.0
 GSD_M = 0.1
 
+ADVERSARIAL: dict[str, AdversarialScenario] = {}
+"""Every scenario, by name."""
 
-class Stage(Place):
-    """A place whose ground is nowhere landable until something is painted on it."""
 
-    @classmethod
-    def of(cls, seed: int, base: str = "slope", season: Season = "summer") -> Stage:
-        """A stage of one material, north up."""
-        sketch = Sketch(seed, SIZE_M, GSD_M, season)
-        sketch.fill(base, 0.4)
-        return cls(sketch, np.random.default_rng([seed, 108]), Spot(0.0, 0.0, 0.0))
+@dataclass
+class Stage(SceneLayout):
+    """A layout whose ground is nowhere landable until something is painted on it.
+
+    Attributes:
+        zones: Forbidden zones, so far.
+    """
+
+    zones: list[ForbiddenZone] = field(default_factory=list)
 
     def lawn(
         self, north_m: float, east_m: float, length_m: float, width_m: float, kind: str = "lawn", turn_rad: float = 0.0
@@ -48,6 +53,18 @@ class Stage(Place):
         self.sketch.area(outline, kind, ragged_m)
         return outline
 
+    def wires(self, *lines_ne_m: tuple[float, float, float, float]) -> list[FloatArray]:
+        """Straight paths, each from (north, east) to (north, east)."""
+        return [np.array([line[:2], line[2:]]) for line in lines_ne_m]
+
+    def forbid(self, name: str, outline_ne_m: FloatArray) -> None:
+        """Makes a landing within an outline a failure."""
+        self.zones.append(ForbiddenZone(name, tuple((float(n), float(e)) for n, e in outline_ne_m)))
+
+    def person(self, north_m: float, east_m: float, style: int, heading_rad: float = 0.0) -> None:
+        """Somebody who stands."""
+        self.actors.append(Actor("person", ((north_m, east_m),), 0.0, 0.0, heading_rad, style))
+
     def wood(self, spacing_m: float = 4.2) -> None:
         """Trees on all that is not landable, water or built on, right up to it."""
         free = self.sketch.labels == self.sketch.ids["slope"]
@@ -64,7 +81,43 @@ class Stage(Place):
                 if radius_m > 0.6:
                     self.sketch.tree(n, e, radius_m, radius_m * self.between(1.6, 2.6))
 
-    def finish(self, name: str, *zones: Zone, actors: tuple[AnyActor, ...] = (), light: TimeOfDay = "noon") -> Made:
-        """The world, and where a landing in it fails."""
-        everybody = (*self.actors, *actors)
-        return world_of(f"worst {name}", self.sketch, everybody, light), zones
+
+Paint = Callable[[Stage], None]
+
+
+def scenario(
+    seed: int,
+    story: str,
+    expect: ExpectedOutcome = ExpectedOutcome.LAND,
+    *,
+    base: str = "slope",
+    season: Season = "summer",
+    light: TimeOfDay = "noon",
+    start_ne_m: tuple[float, float] = (0.0, 0.0),
+) -> Callable[[Paint], Paint]:
+    """Adds the painter of a stage to `ADVERSARIAL`, under its function's name with dashes.
+
+    Args:
+        seed: Of everything random in it.
+        story: Its difficulty, in a sentence.
+        expect: Outcome that a landing system must reach.
+        base: Ground material under everything.
+        season: Of the colours.
+        light: Time of day.
+        start_ne_m: Start of the search.
+    """
+
+    def add(paint: Paint) -> Paint:
+        name = paint.__name__.strip("_").replace("_", "-")
+
+        def make() -> Built:
+            sketch = Sketch(seed, SIZE_M, GSD_M, season)
+            sketch.fill(base, 0.4)
+            stage = Stage(sketch, np.random.default_rng([seed, 108]), Spot(0.0, 0.0, 0.0))
+            paint(stage)
+            return world_of(f"adversarial {name}", sketch, tuple(stage.actors), light), tuple(stage.zones)
+
+        ADVERSARIAL[name] = AdversarialScenario(name, story, make, expect, start_ne_m)
+        return paint
+
+    return add

@@ -1,1 +1,1 @@
-"""The kinds of places there are, sorted by subject; each lays out a `sim.world.place.Place`."""
+"""The kinds of places there are, sorted by subject; each lays out a `sim.world.scene_layout.SceneLayout`."""

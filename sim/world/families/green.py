@@ -7,12 +7,12 @@ import math
 import numpy as np
 
 from sim.world.grid import Spot, blob
+from sim.world.layout import bushes, clutter, grove, parking, patches, paths, stream, tree, tree_row, trees, water_body
 from sim.world.materials import rgb, vary
-from sim.world.place import Place
-from sim.world.site import bushes, clutter, grove, parking, patches, paths, stream, tree, tree_row, trees, water_body
+from sim.world.scene_layout import SceneLayout
 
 
-def park(place: Place) -> None:
+def park(place: SceneLayout) -> None:
     """Lawns, groves, paths, a pond, people on the grass."""
     canvas = place.canvas
     canvas.fill(place.pick("lawn", "mown", "meadow"))
@@ -40,7 +40,7 @@ def park(place: Place) -> None:
     clutter(place, place.count(5, 16))
 
 
-def _pitch(place: Place, spot: Spot) -> None:
+def _pitch(place: SceneLayout, spot: Spot) -> None:
     """A football pitch with its lines, sometimes with players."""
     length, width = place.between(64, 90), place.between(42, 56)
     kind = place.pick("turf", "mown", "turf")
@@ -60,7 +60,7 @@ def _pitch(place: Place, spot: Spot) -> None:
         place.crowd(spot, width * 0.45, place.count(6, 22), 0.8)
 
 
-def sports(place: Place) -> None:
+def sports(place: SceneLayout) -> None:
     """Pitches, courts, a running track, a club house."""
     canvas = place.canvas
     canvas.fill(place.pick("lawn", "mown", "meadow"))
@@ -112,7 +112,7 @@ def sports(place: Place) -> None:
     clutter(place, 10)
 
 
-def clearing(place: Place) -> None:
+def clearing(place: SceneLayout) -> None:
     """A forest with glades of many sizes, a track, felled ground."""
     canvas = place.canvas
     canvas.fill(place.pick("meadow", "trampled", "dirt"))
@@ -142,7 +142,7 @@ def clearing(place: Place) -> None:
     clutter(place, 12)
 
 
-def orchard(place: Place) -> None:
+def orchard(place: SceneLayout) -> None:
     """Rows of fruit trees or vines with grass between, some plots left free."""
     canvas = place.canvas
     canvas.fill(place.pick("lawn", "meadow", "mown"))

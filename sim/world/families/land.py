@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from sim.world.grid import Spot, blob
+from sim.world.layout import across, bushes, clutter, grove, offset, patches, ruts, stream, tree_row, trees, water_body
 from sim.world.materials import rgb, vary
-from sim.world.place import Place
-from sim.world.site import across, bushes, clutter, grove, offset, patches, ruts, stream, tree_row, trees, water_body
+from sim.world.scene_layout import SceneLayout
 
 
-def farmland(place: Place) -> None:
+def farmland(place: SceneLayout) -> None:
     """Fields of standing crops, stubble, pasture; tracks, hedges, a farm."""
     canvas = place.canvas
     canvas.fill(place.pick("meadow", "lawn", "stubble"))
@@ -63,7 +63,7 @@ def farmland(place: Place) -> None:
     grove(place, *place.somewhere(), 10, 15)
 
 
-def hillside(place: Place) -> None:
+def hillside(place: SceneLayout) -> None:
     """Steep banks, scree and terraces with level ground between."""
     canvas = place.canvas
     canvas.fill(place.pick("meadow", "lawn", "meadow"))
@@ -100,7 +100,7 @@ def hillside(place: Place) -> None:
     clutter(place, 10)
 
 
-def strips(place: Place) -> None:
+def strips(place: SceneLayout) -> None:
     """Long narrow strips side by side: verge, ditch, hedge, track, allotments."""
     canvas = place.canvas
     canvas.fill(place.pick("lawn", "meadow"))

@@ -7,11 +7,11 @@ import math
 import numpy as np
 
 from sim.world.grid import Spot, blob, smooth_path
-from sim.world.place import Place
-from sim.world.site import bushes, clutter, grove, offset, parking, patches, paths, swimming_pool, tree_row, trees
+from sim.world.layout import bushes, clutter, grove, offset, parking, patches, paths, swimming_pool, tree_row, trees
+from sim.world.scene_layout import SceneLayout
 
 
-def _boats(place: Place, count: int, reach: float = 0.9) -> None:
+def _boats(place: SceneLayout, count: int, reach: float = 0.9) -> None:
     for _ in range(count):
         n, e = place.somewhere(reach)
         if place.label(n, e) == "water":
@@ -19,7 +19,7 @@ def _boats(place: Place, count: int, reach: float = 0.9) -> None:
             place.canvas.building(boat, place.between(4, 9), place.between(1.8, 3), 1.6, "flat")
 
 
-def lake(place: Place) -> None:
+def lake(place: SceneLayout) -> None:
     """A lake with bays and islands, reeds, jetties, a path around it."""
     canvas = place.canvas
     canvas.fill(place.pick("lawn", "meadow", "mown"))
@@ -55,7 +55,7 @@ def lake(place: Place) -> None:
     clutter(place, 8)
 
 
-def river(place: Place) -> None:
+def river(place: SceneLayout) -> None:
     """A river with banks, meadows and towpaths, a bridge with traffic."""
     canvas = place.canvas
     canvas.fill(place.pick("meadow", "lawn", "mown"))
@@ -87,7 +87,7 @@ def river(place: Place) -> None:
     clutter(place, 8)
 
 
-def beach(place: Place) -> None:
+def beach(place: SceneLayout) -> None:
     """Sea, surf, sand with bathers, dunes, a promenade."""
     canvas = place.canvas
     canvas.fill(place.pick("meadow", "lawn", "sand"))
@@ -124,7 +124,7 @@ def beach(place: Place) -> None:
     clutter(place, 12)
 
 
-def pools(place: Place) -> None:
+def pools(place: SceneLayout) -> None:
     """Swimming baths: basins in paving and lawns, and many people."""
     canvas = place.canvas
     canvas.fill(place.pick("lawn", "mown"))

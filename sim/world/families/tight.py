@@ -7,11 +7,11 @@ import math
 import numpy as np
 
 from sim.world.grid import Spot, blob
-from sim.world.place import Place
-from sim.world.site import clutter, grove, patches, stream
+from sim.world.layout import clutter, grove, patches, stream
+from sim.world.scene_layout import SceneLayout
 
 
-def wood(place: Place) -> None:
+def wood(place: SceneLayout) -> None:
     """A closed wood; sometimes a gap or a ride wide enough to come down in."""
     canvas = place.canvas
     canvas.fill(place.pick("trampled", "dirt", "meadow"))
@@ -30,7 +30,7 @@ def wood(place: Place) -> None:
     place.forest(place.between(3.5, 4.3), (1.9, 3.5), np.array(gaps))
 
 
-def scrub(place: Place) -> None:
+def scrub(place: SceneLayout) -> None:
     """Bushes and stones on sand or heath, a path, gaps of all sizes between them."""
     canvas = place.canvas
     canvas.fill(place.pick("sand", "meadow", "dirt", "gravel"))
@@ -48,7 +48,7 @@ def scrub(place: Place) -> None:
     place.scatter(place.count(1500, 4500))
 
 
-def flood(place: Place) -> None:
+def flood(place: SceneLayout) -> None:
     """High water: roofs, crowns and a few dry humps stand out of it."""
     canvas = place.canvas
     canvas.fill(place.pick("river", "water"))
@@ -72,7 +72,7 @@ def flood(place: Place) -> None:
     clutter(place, 12)
 
 
-def festival(place: Place) -> None:
+def festival(place: SceneLayout) -> None:
     """A field full of people before a stage, stalls around it, some ground fenced off."""
     canvas = place.canvas
     canvas.fill(place.pick("trampled", "lawn", "mown", "meadow"))

@@ -7,14 +7,14 @@ import math
 import numpy as np
 
 from sim.world.grid import Spot, blob
+from sim.world.layout import bushes, clutter, grove, house_lot, offset, parking, tree, tree_row
 from sim.world.materials import rgb, vary
-from sim.world.place import Place
-from sim.world.site import bushes, clutter, grove, house_lot, offset, parking, tree, tree_row
+from sim.world.scene_layout import SceneLayout
 
 _FLAT_ROOFS = ("flat", "flat", "flat", "metal", "hip", "gable", "green")
 
 
-def _perimeter_block(place: Place, middle: Spot, length_m: float, width_m: float) -> None:
+def _perimeter_block(place: SceneLayout, middle: Spot, length_m: float, width_m: float) -> None:
     """Four wings around a yard, with a gateway here and there."""
     depth = place.between(9, 13)
     height = place.between(7, 19)
@@ -34,7 +34,7 @@ def _perimeter_block(place: Place, middle: Spot, length_m: float, width_m: float
     _courtyard_floor(place, middle, length_m - 2 * depth, width_m - 2 * depth)
 
 
-def _courtyard_floor(place: Place, middle: Spot, length_m: float, width_m: float) -> None:
+def _courtyard_floor(place: SceneLayout, middle: Spot, length_m: float, width_m: float) -> None:
     canvas = place.canvas
     kind = place.pick("lawn", "slabs", "gravel", "cobbles", "mown", "pavers")
     canvas.area(middle.corners(length_m, width_m), kind, 0, middle.heading_rad)
@@ -56,7 +56,7 @@ def _courtyard_floor(place: Place, middle: Spot, length_m: float, width_m: float
         place.crowd(middle, min(length_m, width_m) * 0.3, place.count(1, 7), 0.4)
 
 
-def courtyard(place: Place) -> None:
+def courtyard(place: SceneLayout) -> None:
     """City blocks around yards, streets between."""
     canvas = place.canvas
     canvas.fill(place.pick("slabs", "asphalt", "concrete", "cobbles"), place.root.heading_rad)
@@ -75,7 +75,7 @@ def courtyard(place: Place) -> None:
     place.street(across_path, lane, 1.8, place.between(0, 8))
 
 
-def street(place: Place) -> None:
+def street(place: SceneLayout) -> None:
     """An avenue with traffic between blocks and green verges."""
     canvas = place.canvas
     canvas.fill(place.pick("lawn", "mown", "meadow"))
@@ -112,7 +112,7 @@ def street(place: Place) -> None:
     clutter(place, 8)
 
 
-def plaza(place: Place) -> None:
+def plaza(place: SceneLayout) -> None:
     """A town square with many people, stalls and a fountain."""
     canvas = place.canvas
     canvas.fill(place.pick("slabs", "cobbles", "pavers"), place.root.heading_rad)
@@ -153,7 +153,7 @@ def plaza(place: Place) -> None:
     clutter(place, place.count(6, 22))
 
 
-def suburb(place: Place) -> None:
+def suburb(place: SceneLayout) -> None:
     """Houses with gardens and pools along streets."""
     canvas = place.canvas
     canvas.fill(place.pick("lawn", "mown", "meadow"))
@@ -178,7 +178,7 @@ def suburb(place: Place) -> None:
     clutter(place, 8)
 
 
-def carpark(place: Place) -> None:
+def carpark(place: SceneLayout) -> None:
     """A shopping centre: rows of bays, a hall, cars that look for a place."""
     canvas = place.canvas
     canvas.fill(place.pick("lawn", "asphalt", "meadow", "gravel"))
@@ -209,7 +209,7 @@ def carpark(place: Place) -> None:
     clutter(place, 10)
 
 
-def roofs(place: Place) -> None:
+def roofs(place: SceneLayout) -> None:
     """A dense old town: hardly any ground between the roofs."""
     canvas = place.canvas
     canvas.fill(place.pick("cobbles", "road", "slabs", "road"), place.root.heading_rad)

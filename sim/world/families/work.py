@@ -7,12 +7,12 @@ import math
 import numpy as np
 
 from sim.world.grid import blob
+from sim.world.layout import bushes, clutter, offset, parking, patches, ruts, trees
 from sim.world.materials import rgb, vary
-from sim.world.place import Place
-from sim.world.site import bushes, clutter, offset, parking, patches, ruts, trees
+from sim.world.scene_layout import SceneLayout
 
 
-def _containers(place: Place, forward_m: float, right_m: float, rows: int, columns: int) -> None:
+def _containers(place: SceneLayout, forward_m: float, right_m: float, rows: int, columns: int) -> None:
     """Stacks of containers in blocks."""
     for i in range(rows):
         for j in range(columns):
@@ -21,7 +21,7 @@ def _containers(place: Place, forward_m: float, right_m: float, rows: int, colum
                 place.canvas.building(at, 6.1, 2.44, 2.6 * place.count(1, 3), "metal")
 
 
-def industry(place: Place) -> None:
+def industry(place: SceneLayout) -> None:
     """Halls, yards, containers, lorries."""
     canvas = place.canvas
     canvas.fill(place.pick("concrete", "asphalt", "gravel", "ballast"))
@@ -57,7 +57,7 @@ def industry(place: Place) -> None:
     clutter(place, place.count(12, 35))
 
 
-def harbour(place: Place) -> None:
+def harbour(place: SceneLayout) -> None:
     """A quay: water along one side, a wide apron, cranes' rails, sheds."""
     canvas = place.canvas
     canvas.fill(place.pick("concrete", "asphalt", "slabs"), place.root.heading_rad)
@@ -96,7 +96,7 @@ def harbour(place: Place) -> None:
     clutter(place, place.count(10, 30))
 
 
-def railway(place: Place) -> None:
+def railway(place: SceneLayout) -> None:
     """Tracks and sidings through a town's edge."""
     canvas = place.canvas
     canvas.fill(place.pick("meadow", "lawn", "gravel"))
@@ -140,7 +140,7 @@ def railway(place: Place) -> None:
     clutter(place, 10)
 
 
-def construction(place: Place) -> None:
+def construction(place: SceneLayout) -> None:
     """A building site: mud, a pit, heaps, shells of houses, machines."""
     canvas = place.canvas
     canvas.fill(place.pick("dirt", "mud", "gravel"))

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass, replace
 
 from edge.lens import camera_for_size
-from edge.photo import Fact, PhotoFacts
+from edge.look.photo import Fact, PhotoFacts
 from landing.camera import CameraModel, Mount
 from landing.errors import CameraError, InvalidValueError
 from landing.types import Pose
@@ -23,6 +23,10 @@ LEAST_DOWN_DEG = 45.0
 MOST_ROLL_DEG = 45.0
 SAME_SHAPE = 0.02
 """Pictures whose aspect ratios differ by less are of one shape."""
+
+ASSUMED = "--assume-nadir"
+UNKNOWN = Fact(-90.0, "nowhere")
+"""Pitch of a view that is refused because nothing says it."""
 
 AGREE = 0.05
 """Sources of the focal length that differ by more disagree."""
@@ -74,13 +78,14 @@ class UnknownViewError(CameraError):
     """A picture says too little to place its camera, and nobody else does."""
 
 
-def view_of(size_px: tuple[int, int], facts: PhotoFacts, given: Given) -> View:
+def view_of(size_px: tuple[int, int], facts: PhotoFacts, given: Given, sky: float = 0.0) -> View:
     """Decide what a picture shows.
 
     Args:
         size_px: Width and height of the picture, px.
         facts: From its file.
         given: By the user.
+        sky: Part of the picture that looks like sky, 0 to 1; it contradicts an assumed pitch.
 
     Raises:
         UnknownViewError: Height or field of view is neither in the file nor given, or the file's height is none above
@@ -97,7 +102,7 @@ def view_of(size_px: tuple[int, int], facts: PhotoFacts, given: Given) -> View:
             "the file does not say where the camera looked; give --assume-nadir if it looked straight down, "
             "or --pitch-deg"
         )
-        pitch = Fact(-90.0, "not known")
+        pitch = UNKNOWN
     roll_deg = 0.0
     if facts.roll_deg is not None and abs(facts.roll_deg.value) <= MOST_ROLL_DEG:
         roll_deg = facts.roll_deg.value
@@ -109,7 +114,12 @@ def view_of(size_px: tuple[int, int], facts: PhotoFacts, given: Given) -> View:
             f"pitch {pitch.value:g} degrees ({pitch.source}): the camera looked {down_deg:.0f} degrees below the "
             f"horizon, at least {LEAST_DOWN_DEG:g} are needed; if the file is wrong give --pitch-deg"
         )
-    if pitch.source == ASSUMED:
+    if pitch.source == ASSUMED and sky > 0:
+        refused = refused or (
+            f"the upper {100 * sky:.0f} % of the picture look like sky, so it was not taken straight down; "
+            "give --pitch-deg, -90 if it was"
+        )
+    elif pitch.source == ASSUMED:
         notes.append("pitch is not known: taken as straight down, since --assume-nadir says so")
     if facts.turn_deg:
         notes.append(f"stored as taken; viewers turn it by {facts.turn_deg} degrees (EXIF Orientation)")
@@ -117,12 +127,10 @@ def view_of(size_px: tuple[int, int], facts: PhotoFacts, given: Given) -> View:
     camera = replace(lens.camera, mount=mount)
     source = (
         f"height {height.value:g} m from {height.source}, horizontal field of view {camera.hfov_deg:.1f} degrees from "
-        f"{lens.source}, pitch {pitch.value:g} degrees from {pitch.source}"
+        f"{lens.source}, "
     )
+    source += "pitch not known" if pitch is UNKNOWN else f"pitch {pitch.value:g} degrees from {pitch.source}"
     return View(camera, height.value, source, tuple(notes), refused)
-
-
-ASSUMED = "--assume-nadir"
 
 
 @dataclass(frozen=True)

@@ -1,43 +1,46 @@
 """`edge look`: the same decision on a photo, a folder or a video, without an autopilot.
 
-`edge.view` says where the camera was and where it looked, or refuses; the ground is taken to be flat. Every picture of
+`view` says where the camera was and where it looked, or refuses; the ground is taken to be flat. Every picture of
 a folder is decided on by itself; the frames of a video build up one map, as in flight.
 """
 
 from __future__ import annotations
 
-import io
-import json
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
-from PIL import Image
 
-from edge.annotate import annotate, annotate_refusal, disc_px
+from edge.annotate import annotate, annotate_refusal, way_to
 from edge.cameras import CameraRequest, EndOfStream, make_camera
-from edge.cameras.recordings import PICTURE_SUFFIXES, VIDEO_SUFFIXES, pictures_in, read_picture
+from edge.cameras.recordings import PICTURE_SUFFIXES, RAW_SUFFIXES, VIDEO_SUFFIXES, pictures_in, read_picture
 from edge.log import plain
-from edge.photo import PhotoFacts, read_facts
+from edge.look.labels import judge, label_path
+from edge.look.output import LookOutput
+from edge.look.photo import PhotoFacts, read_facts
+from edge.look.sky import sky_fraction
+from edge.look.video_telemetry import TelemetryEntry, VideoTelemetry, telemetry_beside
+from edge.look.view import Given, UnknownViewError, View, view_of
 from edge.pipeline import Pipeline, Step
 from edge.resolved import ResolvedDecision, resolve_decision
 from edge.runtimes import Runtime, RuntimeOptions, load_runtime
 from edge.timings import Timings
-from edge.view import SAME_SHAPE, Given, UnknownViewError, View, view_of
+from landing.camera import CameraModel, Mount
 from landing.decider import Decider
-from landing.errors import CameraError, DataError, TouchdownError
-from landing.pictures import DAMAGED, read_picture_bytes
+from landing.errors import CameraError, DataError
 from landing.settings import DecisionSection
 from landing.site import LandingSite
-from landing.taxonomy import HAZARD_ROLES, Taxonomy
-from landing.types import ByteArray, Frame
+from landing.taxonomy import Taxonomy
+from landing.types import ByteArray, Frame, Pose
+
+ZOOM_CHANGE = 0.02
+"""Frames whose zoom differs by more from the first frame's are not decided on."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class LookOptions:
         taxonomy: To use instead of the model's own, a name or file.
         given: What the user says of the views.
         out: Folder for pictures and `results.jsonl`; None writes none.
+        report: Also write `report.html` into `out`.
         every: Take every n-th picture or frame.
         independent: Decide on each video frame by itself.
         labels: Folder of label maps to judge the sites by.
@@ -63,6 +67,7 @@ class LookOptions:
     taxonomy: str | None = None
     given: Given = field(default_factory=Given)
     out: Path | None = None
+    report: bool = False
     every: int = 1
     independent: bool = False
     labels: Path | None = None
@@ -116,8 +121,8 @@ class Looker:
         self.options = options
         self.summary = Summary()
         self._say = say
-        self._emit = emit
-        self._names: set[str] = set()
+        self._emit_line = emit
+        self._output: LookOutput | None = None
 
     def run(self, paths: list[Path]) -> Summary:
         """Looks at each path in turn.
@@ -135,16 +140,7 @@ class Looker:
             self.summary.flies = flies
             self._note(f"flight {flies.describe()}")
             if self.options.out is not None:
-                _make_folder(self.options.out)
-                results = (self.options.out / "results.jsonl").open("w", encoding="utf-8")
-                stack.enter_context(results)
-                inner = self._emit
-
-                def both(record: dict[str, Any]) -> None:
-                    results.write(json.dumps(record) + "\n")
-                    inner(record)
-
-                self._emit = both
+                self._output = stack.enter_context(LookOutput(self.options.out, self.options.report))
             for path in paths:
                 if path.is_dir():
                     self._folder(path, runtime, flies)
@@ -157,6 +153,8 @@ class Looker:
                         f"{path}: expected a photo ({' '.join(PICTURE_SUFFIXES)}), a folder or a "
                         f"video ({' '.join(VIDEO_SUFFIXES)})"
                     )
+            if self._output is not None:
+                self._output.close(self.summary.skipped)
         if self.summary.looked == 0 and self.summary.skipped:
             raise DataError(
                 f"none of {len(self.summary.skipped)} pictures can be decided on; the first: {self.summary.skipped[0]}"
@@ -165,6 +163,8 @@ class Looker:
 
     def _folder(self, folder: Path, runtime: Runtime, flies: ResolvedDecision) -> None:
         pictures = pictures_in(folder)
+        for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in RAW_SUFFIXES):
+            self._skip(path, "undeveloped (raw): develop it to JPEG, or take the JPEG beside it")
         videos = sorted(p for p in folder.iterdir() if p.suffix.lower() in VIDEO_SUFFIXES)
         if not pictures and not videos:
             raise DataError(f"{folder} holds no pictures ({' '.join(PICTURE_SUFFIXES)})")
@@ -181,66 +181,96 @@ class Looker:
                 self._skip(path, str(error))
                 continue
             frame = Frame(image, 0, time.monotonic_ns())
-            view = self._view(path, (frame.width_px, frame.height_px), read_facts(path))
+            facts = read_facts(path)
+            view = self._view(path, (frame.width_px, frame.height_px), facts, self._sky(facts, image))
             if view is None:
                 continue
             if view.refused is not None:
-                self._refuse(path, view, frame.image_bgr)
+                self._refuse(path, path.name, view, frame.image_bgr)
                 continue
             decider = Decider(settings, flies.classes, view.camera, time.perf_counter_ns)
             pipeline = Pipeline(runtime, decider, view.camera, time.monotonic_ns, time.perf_counter_ns)
             step = pipeline.step(frame, view.pose_at)
-            record = self._record(path, path.name, view, step)
-            if self.options.out is not None:
-                target = self._target(path, ".look.jpg")
-                _write_picture(target, annotate(step, view.camera, settings, view.notes))
-                record["picture"] = target.name
+            record = self._record(path, path.name, view, view.camera, step)
+            if self._output is not None:
+                record["picture"] = self._output.picture(path, annotate(step, view.camera, settings, view.notes))
             self._done(record, step)
 
     def _video(self, path: Path, runtime: Runtime, flies: ResolvedDecision) -> None:
-        settings = flies.decision
-        if self.options.independent:
-            settings = settings.single_look()
-        with ExitStack() as stack:
-            camera = stack.enter_context(make_camera(CameraRequest(f"file://{path}", realtime=False)))
-            info = camera.info
-            view = self._view(path, (info.width_px, info.height_px), PhotoFacts())
+        settings = flies.decision.single_look() if self.options.independent else flies.decision
+        telemetry = telemetry_beside(path)
+        with make_camera(CameraRequest(f"file://{path}", realtime=False)) as camera:
+            size_px = (camera.info.width_px, camera.info.height_px)
+            first = None if telemetry is None else telemetry.at(0.0)
+            facts = PhotoFacts() if telemetry is None or first is None else telemetry.facts(first, size_px)
+            view = self._view(path, size_px, facts)
             if view is None:
                 return
-            if view.refused is not None:
-                self._refuse(path, view)
-                return
-            if not self.options.independent:
+            if not self.options.independent and (telemetry is None or not telemetry.has_positions):
                 self._note(
-                    "a video has no poses: its frames build one map as if the camera hovered "
+                    "a video without positions: its frames build one map as if the camera hovered "
                     "level; for a moving camera use --independent"
                 )
-            decider = Decider(settings, flies.classes, view.camera, time.perf_counter_ns)
+            lens = view.camera if telemetry is None else replace(view.camera, mount=Mount.on_gimbal())
+            decider = Decider(settings, flies.classes, lens, time.perf_counter_ns)
             now_ns = 0
-            pipeline = Pipeline(runtime, decider, view.camera, lambda: now_ns, time.perf_counter_ns)
-            writer: Any = None
+            pipeline = Pipeline(runtime, decider, lens, lambda: now_ns, time.perf_counter_ns)
+            fps = (camera.info.fps or 25.0) / self.options.every
+            written = None if self._output is None else self._output.video(path, fps, size_px)
+            started_ns: int | None = None
             for frame in _frames(camera.grab):
+                started_ns = frame.captured_at_ns if started_ns is None else started_ns
                 if frame.frame_id % self.options.every:
                     continue
+                name = f"{path.name}#{frame.frame_id}"
                 now_ns = frame.captured_at_ns
+                if telemetry is None:
+                    view = view_of(size_px, facts, self.options.given, self._sky(facts, frame.image_bgr))
+                    pose = view.pose_at(now_ns)
+                else:
+                    placed = self._frame_view(telemetry, (now_ns - started_ns) * 1e-9, size_px, first)
+                    if isinstance(placed, str):
+                        self._skip(path, f"{name}: {placed}")
+                        continue
+                    view, entry = placed
+                    mount = view.camera.mount
+                    pose = telemetry.pose(entry, now_ns, view.height_agl_m, mount.pitch_deg, mount.roll_deg)
+                if view.refused is not None:
+                    self._refuse(path, name, view)
+                    continue
                 if self.options.independent:
                     decider.reset()
-                step = pipeline.step(frame, view.pose_at)
-                record = self._record(path, f"{path.name}#{frame.frame_id}", view, step)
-                if self.options.out is not None:
-                    if writer is None:
-                        target = self._target(path, ".look.mp4")
-                        fps = (info.fps or 25.0) / self.options.every
-                        writer = _video_writer(target, fps, (info.width_px, info.height_px))
-                        stack.callback(writer.release)
-                    writer.write(annotate(step, view.camera, settings, view.notes))
-                    record["picture"] = target.name
+                step = pipeline.step(frame, partial(_same, pose))
+                record = self._record(path, name, view, lens, step)
+                if written is not None:
+                    record["picture"], writer = written
+                    writer.write(annotate(step, lens, settings, view.notes))
                 self._done(record, step)
 
-    def _view(self, path: Path, size_px: tuple[int, int], facts: PhotoFacts) -> View | None:
+    def _frame_view(
+        self, telemetry: VideoTelemetry, at_s: float, size_px: tuple[int, int], first: TelemetryEntry | None
+    ) -> tuple[View, TelemetryEntry] | str:
+        """View and telemetry of a frame, or why there is none."""
+        entry = telemetry.at(at_s)
+        if entry is None:
+            return f"{telemetry.source} says nothing at {at_s:.1f} s"
+        if first is not None and abs(entry.zoom / first.zoom - 1.0) > ZOOM_CHANGE:
+            return f"the zoom changed from {first.zoom:g} to {entry.zoom:g} ({telemetry.source})"
+        try:
+            return view_of(size_px, telemetry.facts(entry, size_px), self.options.given), entry
+        except UnknownViewError as error:
+            return str(error)
+
+    def _sky(self, facts: PhotoFacts, image_bgr: ByteArray) -> float:
+        """Part of the picture that is sky, looked for only where the pitch would be assumed."""
+        given = self.options.given
+        assumed = given.assume_nadir and given.pitch_deg is None and facts.pitch_deg is None
+        return sky_fraction(image_bgr, facts.turn_deg) if assumed else 0.0
+
+    def _view(self, path: Path, size_px: tuple[int, int], facts: PhotoFacts, sky: float = 0.0) -> View | None:
         """The view of a picture; None, and a line that says why, where nothing places its camera."""
         try:
-            view = view_of(size_px, facts, self.options.given)
+            view = view_of(size_px, facts, self.options.given, sky)
         except UnknownViewError as error:
             self._skip(path, f"{path.name}: {error}")
             return None
@@ -253,36 +283,26 @@ class Looker:
         self.summary.skipped.append(why)
         self._say(f"{path.name}: skipped: {why}")
 
-    def _target(self, path: Path, ending: str) -> Path:
-        """A file of the output folder that no other input has: with its folder's name where its own is taken."""
-        assert self.options.out is not None
-        names = [path.stem, f"{path.parent.name}-{path.stem}", f"{path.parent.name}-{path.name}"]
-        names += [f"{names[-1]}-{number}" for number in range(2, len(self._names) + 3)]
-        name = next(n for n in names if n + ending not in self._names)
-        self._names.add(name + ending)
-        return self.options.out / (name + ending)
-
-    def _refuse(self, path: Path, view: View, image_bgr: ByteArray | None = None) -> None:
+    def _refuse(self, path: Path, name: str, view: View, image_bgr: ByteArray | None = None) -> None:
         """Say that a view is not decided on, and why; on its picture too."""
         self.summary.looked += 1
         self.summary.refused_views += 1
         self.summary.reasons["view"] += 1
-        record = {**_view_record(path, path.name, view), "no_site": {"reason": "view", "detail": view.refused}}
-        if image_bgr is not None and self.options.out is not None:
-            target = self._target(path, ".look.jpg")
-            _write_picture(target, annotate_refusal(image_bgr, view.refused or ""))
-            record["picture"] = target.name
-        self._say(f"{path.name}: no site: view: {view.refused}")
+        record = {**_view_record(path, name, view), "no_site": {"reason": "view", "detail": view.refused}}
+        if image_bgr is not None and self._output is not None:
+            record["picture"] = self._output.picture(path, annotate_refusal(image_bgr, view.refused or ""))
+        self._say(f"{name}: no site: view: {view.refused}")
         self._emit(record)
 
-    def _record(self, path: Path, name: str, view: View, step: Step) -> dict[str, Any]:
+    def _record(self, path: Path, name: str, view: View, lens: CameraModel, step: Step) -> dict[str, Any]:
         selection = step.decision.selection
         record = _view_record(path, name, view)
         record["timings_ms"] = {k: round(v, 3) for k, v in step.timings_ms.items() if k != "age"}
         if isinstance(selection, LandingSite):
+            assert step.pose is not None  # a site was found from it
             centre = np.array([selection.position_ned_m])
-            u, v = view.camera.pixel_from_ned(centre, view.pose_at(0))[0]
-            ahead_m, right_m, _ = selection.position_ned_m
+            u, v = lens.pixel_from_ned(centre, step.pose)[0]
+            ahead_m, right_m = way_to(selection, step.pose)
             record["site"] = {
                 "ahead_m": round(ahead_m, 3),
                 "right_m": round(right_m, 3),
@@ -292,46 +312,30 @@ class Looker:
                 "area_m2": round(selection.area_m2, 2),
                 "confidence": round(selection.confidence, 4),
             }
-            record.update(self._judged(path, view, selection))
+            record.update(self._judged(path, lens, step.pose, selection))
         else:
             record["no_site"] = {"reason": selection.reason.value, "detail": selection.detail}
         return record
 
-    def _judged(self, path: Path, view: View, site: LandingSite) -> dict[str, Any]:
+    def _judged(self, path: Path, lens: CameraModel, pose: Pose, site: LandingSite) -> dict[str, Any]:
         """Hazard pixels of the ground truth within the chosen disc, if there are labels."""
         options = self.options
         if options.labels is None or options.label_taxonomy is None:
             return {}
-        label_path = _label_path(options.labels, path.stem)
-        if label_path is None:
+        found = label_path(options.labels, path.stem)
+        if found is None:
             self._note(f"no label map {path.stem}.png for {path.name}")
             return {}
-        labels = _read_labels(label_path)
-        taxonomy = options.label_taxonomy
-        shape = view.camera.width_px / view.camera.height_px
-        if abs(labels.shape[1] / labels.shape[0] / shape - 1.0) > SAME_SHAPE:
-            raise DataError(
-                f"label map {label_path} is {labels.shape[1]}x{labels.shape[0]} px, its picture "
-                f"{view.camera.width_px}x{view.camera.height_px}: another shape"
-            )
-        ids = [i for role in HAZARD_ROLES for i in taxonomy.ids_of(role)]
-        hazard = np.isin(labels, ids)
-        camera = view.camera.resized(labels.shape[1], labels.shape[0])
-        known = np.isin(labels, [c.id for c in taxonomy.classes])
-        counts, unknown_px = [], 0
-        for radius_m in (site.clearance_m, options.settings.vehicle_radius_m):
-            outline = disc_px(site, radius_m, camera, view.pose_at(0))
-            disc = np.zeros(labels.shape, np.uint8)
-            if outline is not None:
-                cv2.fillPoly(disc, [outline], 1)
-            counts.append(int(np.count_nonzero(hazard & (disc > 0))))
-            unknown_px = max(unknown_px, int(np.count_nonzero(~known & (disc > 0))))
-        if unknown_px and not counts[0]:
-            self._note(
-                f"{label_path.name}: {unknown_px} px of the disc have no class of {taxonomy.name}: site not judged"
-            )
-            return {"judged": False, "unlabelled_px": unknown_px}
-        return {"judged": True, "hazard_px": counts[0], "hazard_px_under_vehicle": counts[1]}
+        radius_m = options.settings.vehicle_radius_m
+        verdict = judge(found, options.label_taxonomy, site, radius_m, lens, pose)
+        if not verdict.certain:
+            self._note(f"{found.name}: {verdict.unknown_px} px of the disc have no class: site not judged")
+            return {"judged": False, "unlabelled_px": verdict.unknown_px}
+        return {
+            "judged": True,
+            "hazard_px": verdict.hazard_px,
+            "hazard_px_under_vehicle": verdict.hazard_px_under_vehicle,
+        }
 
     def _done(self, record: dict[str, Any], step: Step) -> None:
         summary = self.summary
@@ -357,6 +361,11 @@ class Looker:
         self._say(f"{record['name']}: {text}")
         self._emit(record)
 
+    def _emit(self, record: dict[str, Any]) -> None:
+        if self._output is not None:
+            self._output.record(record)
+        self._emit_line(record)
+
     def _note(self, text: str) -> None:
         """Says something once."""
         if text not in self.summary.notes:
@@ -376,26 +385,8 @@ def _view_record(path: Path, name: str, view: View) -> dict[str, Any]:
     }
 
 
-def _label_path(folder: Path, stem: str) -> Path | None:
-    """Label map of a picture, its suffix in any case."""
-    return next((p for p in (folder / f"{stem}.png", folder / f"{stem}.PNG") if os.path.lexists(p)), None)
-
-
-def _read_labels(path: Path) -> ByteArray:
-    """Class ids of a label map: an 8-bit grey picture, or the indices of a palette picture, uint8 (H, W).
-
-    Raises:
-        DataError: It is another kind of picture, or damaged.
-    """
-    data = read_picture_bytes(path, "label map", DataError)
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            mode, ids = image.mode, np.asarray(image)
-    except DAMAGED as error:
-        raise DataError(f"label map {path} cannot be decoded: {error}") from error
-    if mode not in ("L", "P"):
-        raise DataError(f"label map {path} is a {mode} picture: expected class ids, 8-bit grey or palette")
-    return np.asarray(ids, np.uint8)
+def _same(pose: Pose, _at_ns: int) -> Pose:
+    return pose
 
 
 def _way(value_m: float, positive: str, negative: str) -> str:
@@ -408,25 +399,6 @@ def _frames(grab: Callable[[float], Frame]) -> Iterator[Frame]:
             yield grab(5.0)
         except EndOfStream:
             return
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise TouchdownError(f"--out {folder}: {error.strerror or error}") from error
-
-
-def _write_picture(path: Path, image: Any) -> None:
-    if not cv2.imwrite(str(path), image, [cv2.IMWRITE_JPEG_QUALITY, 90]):
-        raise TouchdownError(f"{path} cannot be written: is the disk full or the folder read-only?")
-
-
-def _video_writer(path: Path, fps: float, size: tuple[int, int]) -> Any:
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, size)
-    if not writer.isOpened():
-        raise TouchdownError(f"{path} cannot be written: OpenCV has no MPEG-4 encoder here")
-    return writer
 
 
 def parse_decision(pairs: tuple[str, ...]) -> DecisionSection:

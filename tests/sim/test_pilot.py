@@ -8,9 +8,8 @@ import pytest
 
 from landing.authority import AuthorityState
 from landing.director import DirectorState
-from sim.campaign.pilot import GoDown, Phase, Pilot
 from sim.campaign.task import Plan, Task, run
-from sim.vehicle.autopilot import Mode
+from sim.flight.pilot import GoDown, ModeOrder, Phase, Pilot, Seen
 
 STEP_S = 0.5
 
@@ -19,7 +18,7 @@ def hover(pilot: Pilot, height_m: float, state: DirectorState, down_mps: float =
     """Orders by time, and the height at the end, of a vehicle that goes where it is sent."""
     orders, to_m, t_s = [], height_m, 0.0
     while pilot.phase is Phase.HOVER and t_s < 200.0:
-        order = pilot.step(t_s, state, AuthorityState.READY, Mode.GUIDED, height_m)
+        order = pilot.step(Seen(t_s, state, AuthorityState.READY, True, height_m))
         if order is not None:
             orders.append((t_s, order))
         if isinstance(order, GoDown):
@@ -50,7 +49,7 @@ def test_it_goes_no_lower_than_it_may_and_not_for_a_few_metres(height_m, by_m) -
 def test_a_site_found_on_the_way_down_is_landed_on() -> None:
     pilot = Pilot(search_s=5.0)
     orders, _, _ = hover(pilot, 60.0, DirectorState.TRACK)
-    assert [order for _, order in orders] == [Mode.LAND]
+    assert [order for _, order in orders] == [ModeOrder.LAND]
     assert pilot.phase is Phase.LANDING
 
 

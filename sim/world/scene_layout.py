@@ -10,9 +10,9 @@ import numpy as np
 from landing.geometry import FloatArray
 from sim.world.actors import Actor, AnyActor, Timetable
 from sim.world.grid import Spot, blob, smooth_path
+from sim.world.layout import Layout, grove, offset
 from sim.world.materials import rgb, vary
 from sim.world.people import stander, walker
-from sim.world.site import Site, grove, offset
 from sim.world.sketch import Sketch
 
 _CAR_GAP_S = 3.0
@@ -23,7 +23,7 @@ OPEN = ("grass", "paved", "gravel", "dirt")
 
 
 @dataclass
-class Place(Site):
+class SceneLayout(Layout):
     """A sketch with what its family notes for the actors.
 
     Attributes:

@@ -8,9 +8,8 @@ from collections.abc import Callable
 import numpy as np
 
 from sim.world.grid import Spot, blob, smooth_path
-from sim.world.materials import rgb, vary
-from sim.world.site import (
-    Site,
+from sim.world.layout import (
+    Layout,
     across,
     bushes,
     clutter,
@@ -28,9 +27,10 @@ from sim.world.site import (
     trees,
     water_body,
 )
+from sim.world.materials import rgb, vary
 
 
-def _park(site: Site) -> None:
+def _park(site: Layout) -> None:
     site.canvas.fill(site.pick("lawn", "lawn", "mown", "meadow"))
     patches(site, int(site.rng.integers(2, 7)), ("meadow", "lawn", "mown", "trampled"), (4, 13))
     if site.chance(0.6):
@@ -54,7 +54,7 @@ def _park(site: Site) -> None:
     clutter(site, int(site.rng.integers(2, 10)))
 
 
-def _suburb(site: Site) -> None:
+def _suburb(site: Layout) -> None:
     site.canvas.fill(site.pick("lawn", "lawn", "mown", "meadow"))
     patches(site, 3, ("lawn", "trampled", "meadow"), (4, 10))
     road_w, walk = site.between(5.5, 7.5), site.pick("", "x", "x")
@@ -79,7 +79,7 @@ def _suburb(site: Site) -> None:
     clutter(site, int(site.rng.integers(0, 6)))
 
 
-def _farm(site: Site) -> None:
+def _farm(site: Layout) -> None:
     canvas = site.canvas
     canvas.fill(site.pick("meadow", "lawn", "lawn"))
     for forward in (-1, 1):
@@ -132,7 +132,7 @@ def _farm(site: Site) -> None:
     trees(site, int(site.rng.integers(0, 9)))
 
 
-def _yard(site: Site) -> None:
+def _yard(site: Layout) -> None:
     """Industry or a courtyard: halls, parking, containers, little green."""
     canvas = site.canvas
     canvas.fill(site.pick("asphalt", "concrete", "gravel", "asphalt", "ballast", "dirt"))
@@ -176,7 +176,7 @@ def _yard(site: Site) -> None:
     site.walks.append(across(site, 1.0, 0.5))
 
 
-def _shore(site: Site) -> None:
+def _shore(site: Layout) -> None:
     canvas = site.canvas
     canvas.fill(site.pick("lawn", "meadow", "mown"))
     patches(site, 4, ("meadow", "trampled", "lawn"), (4, 11))
@@ -213,7 +213,7 @@ def _shore(site: Site) -> None:
     clutter(site, int(site.rng.integers(0, 9)))
 
 
-def _square(site: Site) -> None:
+def _square(site: Layout) -> None:
     """A campus or town square: paving, lawns in a grid, planters, flat roofs."""
     canvas = site.canvas
     canvas.fill(site.pick("slabs", "pavers", "concrete", "slabs"), site.root.heading_rad)
@@ -249,7 +249,7 @@ def _square(site: Site) -> None:
     clutter(site, int(site.rng.integers(4, 16)))
 
 
-LAYOUTS: dict[str, Callable[[Site], None]] = {
+LAYOUTS: dict[str, Callable[[Layout], None]] = {
     "park": _park,
     "suburb": _suburb,
     "farm": _farm,

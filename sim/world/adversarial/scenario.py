@@ -1,4 +1,4 @@
-"""A trap: a hand-made world, where to start, and what a landing there must and must not do."""
+"""An adversarial scenario: a hand-made world, its start, and the outcome that a landing must and must not have."""
 
 from __future__ import annotations
 
@@ -10,27 +10,26 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from landing.geometry import FloatArray
 from sim.world.model import World
 
 PERSON_CLEAR_M = 2.0
-"""Nobody may be nearer than this to the middle of a vehicle that touches down."""
+"""Least distance from a person to the middle of a vehicle that touches down."""
 
 
-class Expect(str, Enum):
-    """What a landing system should do."""
+class ExpectedOutcome(str, Enum):
+    """Outcome that a landing system must reach."""
 
     LAND = "land"
-    ABSTAIN = "abstain"
+    NO_SITE = "no_site"
     EITHER = "either"
 
 
 @dataclass(frozen=True)
-class Zone:
+class ForbiddenZone:
     """Ground that no part of the vehicle may touch.
 
     Attributes:
-        name: What it is.
+        name: For messages, with its article.
         outline_ne_m: Corners, north and east.
     """
 
@@ -43,39 +42,33 @@ class Zone:
         return -float(cv2.pointPolygonTest(outline, (float(north_m), float(east_m)), True))
 
 
-def zone(name: str, outline_ne_m: FloatArray) -> Zone:
-    """A zone from an array of corners, shape (n, 2)."""
-    return Zone(name, tuple((float(n), float(e)) for n, e in outline_ne_m))
-
-
-Made = tuple[World, tuple[Zone, ...]]
-"""A world and where a landing in it fails."""
+Built = tuple[World, tuple[ForbiddenZone, ...]]
 
 
 @lru_cache(maxsize=2)
-def _made(make: Callable[[], Made]) -> Made:
+def _built(make: Callable[[], Built]) -> Built:
     return make()
 
 
 @dataclass(frozen=True)
-class Trap:
-    """One hand-made world with its verdict.
+class AdversarialScenario:
+    """One hand-made world with its expected outcome.
 
     Attributes:
-        name: As in ``worst:NAME``.
-        story: What is wrong with it, in a sentence.
-        make: Builds world and zones.
-        expect: What a landing system should do.
-        start_ne_m: Where the search begins.
+        name: As in ``adversarial:NAME``.
+        story: Its difficulty, in a sentence.
+        make: Builds the world and its forbidden zones.
+        expect: Outcome that a landing system must reach.
+        start_ne_m: Start of the search.
         start_height_m: Above ground.
-        reach_m: Ground farther away than this from the start need not be found.
+        reach_m: Ground farther than this from the start need not be found.
         vehicle_radius_m: Of the vehicle that lands.
     """
 
     name: str
     story: str
-    make: Callable[[], Made]
-    expect: Expect
+    make: Callable[[], Built]
+    expect: ExpectedOutcome
     start_ne_m: tuple[float, float] = (0.0, 0.0)
     start_height_m: float = 30.0
     reach_m: float = 40.0
@@ -83,34 +76,33 @@ class Trap:
 
     def build(self) -> World:
         """The world; its picture is painted when first asked for."""
-        return _made(self.make)[0]
+        return _built(self.make)[0]
 
     @property
-    def forbidden(self) -> tuple[Zone, ...]:
-        """Where a landing is a failure, whatever the labels say."""
-        return _made(self.make)[1]
+    def forbidden(self) -> tuple[ForbiddenZone, ...]:
+        """Zones in which a landing fails, whatever the labels say."""
+        return _built(self.make)[1]
 
-    def judge(
+    def evaluate(
         self, touchdown_ne_m: tuple[float, float] | None, t_s: float, world: World | None = None
     ) -> tuple[bool, str]:
-        """Whether a landing passed, and why in words.
+        """Pass or fail of a landing, and the reason in words.
 
         Args:
-            touchdown_ne_m: Where it came down; None when it did not.
-            t_s: World time of that.
+            touchdown_ne_m: Place of the touchdown; None without one.
+            t_s: World time of the touchdown.
             world: From `build`, perhaps with further actors; built anew when None.
         """
         if touchdown_ne_m is None:
-            if self.expect is Expect.LAND:
-                return False, "no site although there is a site"
+            if self.expect is ExpectedOutcome.LAND:
+                return False, "no site, although there is one"
             return True, "no site"
-        if self.expect is Expect.ABSTAIN:
+        if self.expect is ExpectedOutcome.NO_SITE:
             return False, "landed although there is no site"
-        built, zones = _made(self.make)
-        truth = (world or built).landable_disc(*touchdown_ne_m, self.vehicle_radius_m, t_s)
-        for bad in zones:
-            if bad.distance_m(*touchdown_ne_m) < self.vehicle_radius_m:
-                return False, f"landed on {bad.name}"
+        truth = (world or self.build()).landable_disc(*touchdown_ne_m, self.vehicle_radius_m, t_s)
+        for zone in self.forbidden:
+            if zone.distance_m(*touchdown_ne_m) < self.vehicle_radius_m:
+                return False, f"landed on {zone.name}"
         if truth.person_m < PERSON_CLEAR_M:
             return False, f"landed {truth.person_m:.1f} m from a person"
         if not truth.all_landable:

@@ -1,0 +1,287 @@
+"""A piloted flight: carries out the pilot's orders for one plan, with the faults of the plan."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Protocol
+
+from firmware_bridge.dialect import mavlink
+from landing.authority_io import AuthorityState
+from landing.director import DirectorState
+from sim.camera.orders import Stall, Visit, give_order
+from sim.flight.daemon import ORDERS, DaemonEvents
+from sim.flight.pilot import HANDED_BACK_S, HOLD_PATIENCE_S, ModeOrder, Phase, Pilot, Seen
+from sim.flight.plan import Fault, FlightPlan, FlightResult, PlannedFault
+from sim.flight.too_slow import too_slow
+from sim.vehicle.autopilot_process import AutopilotProcess
+from sim.vehicle.ground_station import GroundStation
+from sim.vehicle.processes import START_S, TooLateError
+from sim.world import World
+
+SAY_S, SAY_WALL_S = 5.0, 15.0
+FOREVER_S = 3600.0
+WALK_MPS = 1.4
+
+
+class FollowedDaemon(Protocol):
+    """A daemon that a flight follows by its event log.
+
+    Attributes:
+        tail: Its event log.
+        killed: It was.
+    """
+
+    tail: DaemonEvents
+    killed: bool
+
+    def look(self) -> None:
+        """Read its newest events.
+
+        Raises:
+            FlightError: It has ended by itself.
+        """
+
+    def kill(self) -> None:
+        """End it at once."""
+
+
+class Cable(Protocol):
+    """The connection between daemon and autopilot."""
+
+    def cut(self) -> None:
+        """Let nothing pass from now on."""
+
+    def mend(self) -> None:
+        """Let everything pass again."""
+
+
+class PilotedFlight:
+    """Flies one plan from the hover to the ground; fills in the result as it goes.
+
+    Args:
+        plan: To be flown.
+        world: People who walk in are added to it.
+        autopilot: Of the vehicle.
+        station: The pilot's own link.
+        daemon: Followed by its events.
+        cable: Between daemon and autopilot, when the plan cuts it.
+        result: Takes verdict, times and faults.
+        stack: Ends processes that a fault starts.
+        say: Told how the flight goes, every few seconds of it or of the watch on the wall.
+    """
+
+    def __init__(
+        self,
+        plan: FlightPlan,
+        world: World,
+        autopilot: AutopilotProcess,
+        station: GroundStation,
+        daemon: FollowedDaemon,
+        cable: Cable | None,
+        result: FlightResult,
+        stack: ExitStack,
+        say: Callable[[str], None],
+    ) -> None:
+        self.world = world
+        self._plan = plan
+        self._autopilot = autopilot
+        self._station = station
+        self._daemon = daemon
+        self._cable = cable
+        self._result = result
+        self._stack = stack
+        self._say = say
+        self._said_s = (-math.inf, -math.inf)  # by the flight's clock, and by the wall's
+        self._deadline_s = station.now_s + plan.timeout_s
+        self._pending = list(plan.faults)
+        self._mend_at_s = math.inf
+        self._ordered_s: float | None = None
+        self._height_due_s = 0.0
+        patience_s = math.inf if plan.lands_anyway else HOLD_PATIENCE_S
+        handed_back_s = None if plan.authority == "advise" else HANDED_BACK_S
+        self._pilot = Pilot(plan.search_s, math.inf, patience_s, handed_back_s)
+
+    def fly(self) -> None:
+        """Fly until the vehicle is on the ground or the pilot gives up.
+
+        Raises:
+            FlightError: The daemon ended by itself, or the time is up.
+        """
+        pilot, orders_all = self._pilot, self._plan.authority == "land"
+        self._station.watch()
+        self._wait_for_daemon()
+        if orders_all:
+            self._autopilot.hand_over(self._station)
+            self._ordered_s = self._station.boot_s
+            pilot.land()
+        else:
+            pilot.hover(self._station.now_s)
+        while pilot.phase is not Phase.GIVEN_UP:
+            landing = pilot.phase is Phase.LANDING
+            if landing and self._landed():
+                self._finish()
+                return
+            self._look()
+            begins_anew = False
+            if landing:
+                self._note_height()
+                begins_anew = self._suffer()
+            if begins_anew and orders_all:
+                return
+            if begins_anew:
+                self._take_over()
+            elif not orders_all:
+                self._obey()
+
+    def _obey(self) -> None:
+        """Carry out the pilot's next order."""
+        pilot = self._pilot
+        order = pilot.step(self._seen())
+        if order is ModeOrder.LAND:
+            self._order_landing()
+        elif order is ModeOrder.HOVER:
+            self._take_over()
+        elif pilot.phase is Phase.GIVEN_UP or (pilot.phase is Phase.HOVER and self._hopeless()):
+            said = self._daemon.tail.last("no-site", "transition")
+            words = f"{said.get('reason')}: {said.get('detail', '')}" if said else "no site"
+            self._result.reason = words.strip(": ")
+            if self._plan.lands_anyway:
+                pilot.land()
+                self._order_landing()
+            else:
+                pilot.phase = Phase.GIVEN_UP
+                self._result.verdict = "no-site"
+
+    def _seen(self) -> Seen:
+        tail, truth = self._daemon.tail, self._station.truth
+        change = tail.last("authority")
+        return Seen(
+            self._station.now_s,
+            DirectorState.SEARCH if self._daemon.killed else DirectorState(tail.state),
+            AuthorityState.OFF if change is None else AuthorityState(change["to_state"]),
+            self._autopilot.hovering(self._station),
+            0.0 if truth is None else truth.height_m,
+        )
+
+    def _hopeless(self) -> bool:
+        slow = self._plan.ends_when_slow and not self._pilot.tracks and too_slow(self._daemon.tail.events) is not None
+        return self._daemon.killed or slow
+
+    def _order_landing(self) -> None:
+        self._autopilot.order_landing(self._station)
+        if self._ordered_s is None:
+            self._ordered_s = self._station.boot_s
+
+    def _take_over(self) -> None:
+        if not self._autopilot.hovering(self._station):
+            self._result.manual_takeovers += 1
+            self._autopilot.order_hover(self._station)
+        self._pilot.hover(self._station.now_s)
+
+    def _finish(self) -> None:
+        if self._ordered_s is not None:
+            self._result.verdict = "landed"
+            self._result.seconds = round(self._station.boot_s - self._ordered_s, 2)
+
+    def _look(self) -> None:
+        """Wait for news, shortly."""
+        self._station.poll(0.05)
+        self._daemon.look()
+        now_s = self._station.now_s
+        if now_s > self._mend_at_s and self._cable is not None:
+            self._mend_at_s = math.inf
+            self._cable.mend()
+        truth = self._station.truth
+        wall_s = time.monotonic()
+        due = now_s - self._said_s[0] >= SAY_S or wall_s - self._said_s[1] >= SAY_WALL_S
+        if due and truth is not None:
+            self._said_s = (now_s, wall_s)
+            self._say(f"  {truth.boot_s:5.1f} s of flight, {truth.height_m:4.1f} m up: {self._daemon.tail.words}")
+        if now_s > self._deadline_s:
+            slow = too_slow(self._daemon.tail.events)
+            why = f"; {slow}" if slow else ""
+            raise TooLateError(f"not landed after {self._plan.timeout_s:g} s; see {self._plan.out}{why}")
+
+    def _wait_for_daemon(self) -> None:
+        deadline_s = self._station.now_s + START_S
+        while self._daemon.tail.last("ready") is None:
+            self._look()
+            if self._station.now_s > deadline_s:
+                raise TooLateError(f"edge serve was not ready in time; see {self._plan.out}")
+
+    def _landed(self) -> bool:
+        on_ground = self._station.landed_state == mavlink.MAV_LANDED_STATE_ON_GROUND
+        return on_ground or not self._station.armed
+
+    def _note_height(self) -> None:
+        truth = self._station.truth
+        if truth is not None and truth.boot_s >= self._height_due_s:
+            self._height_due_s = truth.boot_s + 1.0
+            self._result.heights.append(round(truth.height_m, 2))
+
+    # -- faults --
+
+    def _suffer(self) -> bool:
+        """Let those faults happen whose height is reached; True when the flight begins anew."""
+        truth = self._station.truth
+        for planned in tuple(self._pending):
+            if truth is None or truth.height_m >= planned.below_m:
+                continue
+            if planned.fault is Fault.INTRUDER and self._daemon.tail.site is None:
+                continue
+            self._pending.remove(planned)
+            self._result.happened.append(
+                {
+                    "fault": planned.fault.value,
+                    "boot_s": self._station.boot_s,
+                    "height_m": round(truth.height_m, 2),
+                    "mono_ns": self._station.clock_ns(),
+                }
+            )
+            self._happens(planned)
+            if planned.fault is Fault.AUTOPILOT_RESTART:
+                return True
+        return False
+
+    def _happens(self, planned: PlannedFault) -> None:
+        for_s = FOREVER_S if planned.for_s is None else planned.for_s
+        if planned.fault is Fault.INTRUDER:
+            self._walk_in(planned)
+        elif planned.fault is Fault.CAMERA_STALL:
+            until_ns = self._station.clock_ns() + round(for_s * 1e9)
+            give_order(self._plan.out / ORDERS, Stall(until_ns))
+        elif planned.fault is Fault.DAEMON_KILL:
+            self._daemon.kill()
+        elif planned.fault is Fault.LINK_CUT:
+            assert self._cable is not None
+            self._cable.cut()
+            self._mend_at_s = self._station.now_s + for_s
+        else:
+            self._restart_autopilot()
+
+    def _walk_in(self, planned: PlannedFault) -> None:
+        site = self._daemon.tail.site
+        assert site is not None
+        origin_n_m, origin_e_m = self._station.origin_ne_m or (0.0, 0.0)
+        north_m, east_m, _ = site["position_ned_m"]
+        order = Visit(
+            (origin_n_m + north_m, origin_e_m + east_m),
+            self._station.boot_s + planned.walk_m / WALK_MPS,
+            math.radians(planned.from_deg),
+            planned.walk_m,
+            planned.for_s,
+        )
+        self.world = self.world.with_actors(order.actor())
+        give_order(self._plan.out / ORDERS, order)
+
+    def _restart_autopilot(self) -> None:
+        self._autopilot.die()
+        self._autopilot.start(self._stack)
+        self._station.open()
+        self._autopilot.hover(self._station)
+        self._station.watch()
+        self._ordered_s = None
+        self._height_due_s = 0.0

@@ -1,0 +1,99 @@
+"""The camera of a simulated flight with a network behind it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from edge.pipeline import Segments
+from edge.runtimes import Runtime, RuntimeOptions, load_runtime
+from landing.camera import CameraModel
+from landing.types import Frame, Pose, Segmentation
+from sim.camera.sensor import CameraSensor
+from sim.flight.loop import CameraSample, FrameSource
+from sim.world import ActorState, World
+from sim.world.actors import outline_m
+
+MAP_PX = (160, 120)
+"""About what networks for small computers put out; a person's width is counted in it."""
+
+LOWEST_M = 0.05
+"""A camera of a vehicle that stands is this high."""
+
+
+class SensorModel(Segments, FrameSource, Protocol):
+    """A camera with a network behind it."""
+
+    def width_px(self, actor: ActorState, pose: Pose) -> float:
+        """How wide somebody is in what the network puts out, px; 0 out of the picture.
+
+        Args:
+            actor: Who.
+            pose: True one of the vehicle, with attitude and position.
+        """
+
+
+class NetworkSensor:
+    """Rendered pictures and a real network.
+
+    Args:
+        world: What is there.
+        shutter: Takes the pictures.
+        runtime: The network.
+    """
+
+    overlaps = False
+
+    def __init__(self, world: World, shutter: CameraSensor, runtime: Runtime) -> None:
+        self.world = world
+        self.timings_ms: dict[str, float] = {}
+        self._shutter = shutter
+        self._runtime = runtime
+
+    def width_px(self, actor: ActorState, pose: Pose) -> float:
+        """How wide somebody is in the network's maps, px; 0 out of the picture."""
+        return actor_width_px(self._shutter.camera.resized(*MAP_PX), actor, pose)
+
+    def frame(self, sample: CameraSample) -> Frame:
+        """Renders the sample."""
+        image = self._shutter.picture(self.world, sample.pose, sample.t_s, sample.motion)
+        return Frame(image, sample.frame_id, sample.captured_at_ns)
+
+    def submit(self, frame: Frame) -> None:
+        """Hands the frame to the network."""
+        self._runtime.submit(frame)
+
+    def result(self) -> Segmentation:
+        """What the network says."""
+        return self._runtime.result()
+
+
+def actor_width_px(camera: CameraModel, actor: ActorState, pose: Pose) -> float:
+    """Of somebody whose middle is in the picture, by the least side of the outline."""
+    pose = above_ground(pose)
+    (u, v) = camera.pixel_from_ned(np.array([[actor.north_m, actor.east_m, 0.0]]), pose)[0]
+    if not (0.0 <= u < camera.width_px and 0.0 <= v < camera.height_px):
+        return 0.0
+    forward_m, right_m = np.ptp(outline_m(actor.kind), axis=0)
+    return float(min(forward_m, right_m) * camera.fx / -camera.centre_ned_m(pose)[2])
+
+
+def above_ground(pose: Pose) -> Pose:
+    """The pose, lifted when it stands on the ground: a camera has some height."""
+    assert pose.position_ned_m is not None
+    north_m, east_m, down_m = pose.position_ned_m
+    if down_m <= -LOWEST_M:
+        return pose
+    return replace(pose, position_ned_m=(north_m, east_m, -LOWEST_M))
+
+
+def load_network(path: Path) -> Runtime:
+    """A network on one core, so that landings beside each other do not fight for them.
+
+    Raises:
+        ModelError: It cannot be loaded.
+    """
+    return load_runtime(path, RuntimeOptions(threads=1))
