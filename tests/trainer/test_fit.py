@@ -20,7 +20,7 @@ import torch
 
 from landing.errors import DataError, InvalidValueError, ModelError, TouchdownError
 from tests.trainer import fake_data
-from tests.trainer.tiny import STOPPED, TINY, command, run
+from tests.trainer.tiny import STOPPED, TINY, command, run, train_stopped
 from trainer.checkpoint import Checkpoint, SavingError
 from trainer.recipe import DataChoice, LossChoice, NetworkChoice, Recipe, Variation
 
@@ -79,9 +79,9 @@ def test_fit_writes_checkpoints_and_metrics_and_learns(toy, tmp_path):
     assert "train_loss" in logged
 
 
-def test_a_stopped_run_resumes_to_the_last_digit(toy, stopped, tmp_path):
-    assert Checkpoint.load(stopped / "last.pt").epoch == 1
-    parts = Path(shutil.copytree(stopped, tmp_path / "parts"))
+def test_a_stopped_run_resumes_to_the_last_digit(toy, tmp_path):
+    parts = train_stopped(toy, tmp_path / "parts")
+    assert Checkpoint.load(parts / "last.pt").epoch == 1
     run("fit", "--data", toy, *STOPPED, "--out", tmp_path / "whole")
     run("fit", "--resume", parts / "last.pt", "--workers", "2", "--threads", "1", "--logger", "none")
     same_weights(tmp_path / "whole" / "last.pt", parts / "last.pt")

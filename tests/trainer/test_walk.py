@@ -50,21 +50,7 @@ def test_a_run_calls_the_told_functions_in_the_told_order(toy, tmp_path):
     sys.setprofile(note)
     try:
         out = tmp_path / "run"
-        arguments = [
-            "fit",
-            "--data",
-            toy,
-            *TINY,
-            "--limit",
-            "4",
-            "--epochs",
-            "1",
-            "--out",
-            out,
-            "--cache",
-            tmp_path / "c",
-        ]
-        result = CliRunner().invoke(cli, [str(a) for a in arguments], catch_exceptions=False)
+        run("fit", "--data", toy, *TINY, "--limit", "4", "--epochs", "1", "--out", out, "--cache", tmp_path / "cache")
     finally:
         sys.setprofile(before)
         threading.setprofile(None)
