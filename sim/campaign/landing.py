@@ -24,10 +24,11 @@ from sim.campaign.ranges import stream as scene_stream
 from sim.campaign.reaction import ReactionWatch
 from sim.campaign.scene import Scene
 from sim.campaign.sensors import believed_camera, shaken
-from sim.campaign.trace import Flown, Trace, TrackPoint
+from sim.campaign.trace import Flown, Trace
 from sim.flight.link import InProcessLink
 from sim.flight.loop import BOOT_NS, CameraSample, SimulatedClock, SimulatedLoop, no_stopwatch
 from sim.flight.pilot import NEARER_M, SEARCH_S, GoDown, ModeOrder, Phase, Pilot, Seen
+from sim.flight.plan import TrackPoint
 from sim.flight.sensor import SensorModel
 from sim.vehicle import Wind
 from sim.vehicle.autopilot import Mode

@@ -10,13 +10,11 @@ from typing import Any
 from landing.settings import DecisionSettings
 from sim.campaign.scene import Scene
 from sim.campaign.scene_ground import SceneGround, site_verdict
-from sim.campaign.trace import Flown, TrackPoint
+from sim.campaign.trace import Flown
+from sim.flight.plan import PERSON_AWAY_M, TrackPoint
 from sim.world import World
 from sim.world.oracle import OracleVerdict
 from sim.world.spec import adversarial_scenario
-
-PERSON_AWAY_M = 2.0
-"""A touchdown nearer to a person than this is never a success."""
 
 LAST_M = 5.0
 """The least distances are taken over this last height."""

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from sim.campaign.score import PERSON_AWAY_M, Record
+from sim.campaign.score import Record
 from sim.campaign.wilson import Share, share
+from sim.flight.plan import PERSON_AWAY_M
 
 REACTION_LIMIT_S = 0.3
 

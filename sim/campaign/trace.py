@@ -6,25 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edge.log import EventLog, plain
-
-
-@dataclass(frozen=True)
-class TrackPoint:
-    """The true state of the vehicle.
-
-    Attributes:
-        t_s: Since the start of the scene, which is also the world's time.
-        north_m, east_m, height_m: True position over the ground.
-        state: The director's.
-        target_ne_m: Site that is being sent (true ground position as the estimator has it), or None.
-    """
-
-    t_s: float
-    north_m: float
-    east_m: float
-    height_m: float
-    state: str
-    target_ne_m: tuple[float, float] | None
+from sim.flight.plan import TrackPoint
 
 
 class Trace(EventLog):

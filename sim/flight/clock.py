@@ -12,8 +12,8 @@ import numpy as np
 from edge.runtimes import RuntimeOptions, load_runtime
 from landing.errors import LinkError, TouchdownError
 from landing.types import Frame
+from sim.flight.fly import fly_one
 from sim.flight.plan import FlightPlan, FlightResult
-from sim.flight.runs import fly_one
 from sim.flight.simulated import MACHINE
 from sim.vehicle.processes import TooLateError
 

@@ -24,6 +24,10 @@ REAL_FPS, SIMULATED_FPS = 10.0, 5.0
 frames take half the time, and are still more than the four a second needed."""
 
 
+PERSON_AWAY_M = 2.0
+"""A touchdown nearer to a person than this is never a success."""
+
+
 class Fault(str, Enum):
     """What may happen in the middle of a landing."""
 
@@ -152,6 +156,25 @@ class FlightPlan:
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     clock: str = "real"
     ends_when_slow: bool = False
+
+
+@dataclass(frozen=True)
+class TrackPoint:
+    """The true state of the vehicle.
+
+    Attributes:
+        t_s: Since the start of the scene, which is also the world's time.
+        north_m, east_m, height_m: True position over the ground.
+        state: The director's; empty if not known.
+        target_ne_m: Site that is being sent (true ground position as the estimator has it), or None.
+    """
+
+    t_s: float
+    north_m: float
+    east_m: float
+    height_m: float
+    state: str = ""
+    target_ne_m: tuple[float, float] | None = None
 
 
 @dataclass

@@ -8,8 +8,8 @@ import pytest
 
 from edge.blackbox.recording import Recording
 from edge.blackbox.records import Topic
+from sim.flight.fly import fly_one
 from sim.flight.plan import FlightPlan
-from sim.flight.runs import fly_one
 from tests.bridge.citizenship import complaints
 from tests.flight.test_flight import colour_model, painted_world
 

@@ -19,8 +19,8 @@ import pytest
 
 from landing.taxonomy import Taxonomy
 from sim.flight.daemon import DaemonEvents, daemon_config
+from sim.flight.fly import fly_one
 from sim.flight.plan import SHARED_MACHINE, FlightPlan
-from sim.flight.runs import fly_one
 from sim.vehicle.ground_station import GroundStation
 from sim.vehicle.standin import PLND_PARAMETERS
 from sim.world import procedural, save_world

@@ -13,7 +13,8 @@ from sim.campaign.scene import IntruderPlan, Scene, draw_scene
 from sim.campaign.scene_ground import SceneGround, overgrown, site_verdict
 from sim.campaign.score import score
 from sim.campaign.summary import of_policy
-from sim.campaign.trace import Flown, TrackPoint
+from sim.campaign.trace import Flown
+from sim.flight.plan import TrackPoint
 from sim.world import Actor, World
 from sim.world.oracle import OracleVerdict
 
