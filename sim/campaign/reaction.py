@@ -24,7 +24,7 @@ ROLE_OF_KIND = {"person": Role.PERSON, "car": Role.VEHICLE}
 
 SEEN_PX = 3.0
 """Somebody who is that wide in what the network puts out can be seen: measured, such people are found in two frames of
-three (see `landing.settings.DecisionSettings.plain_person_px`)."""
+three (see `landing.decision_groups.Evidence.plain_person_px`)."""
 
 WidthPx = Callable[[ActorState], float]
 """How wide somebody is in what the network puts out, px; 0 out of the picture."""

@@ -14,7 +14,7 @@ import cv2
 
 from edge.resolved import ResolvedDecision, resolve_decision
 from edge.runtimes import Runtime
-from landing.settings import AuthoritySettings, DecisionSection, DirectorSettings
+from landing.settings import AuthoritySettings, DecisionSection, DirectorSection, DirectorSettings, check_together
 from sim.camera.sensor import CameraSensor
 from sim.campaign.code import code_digest
 from sim.campaign.landing import FlightSetup, Landing
@@ -98,15 +98,12 @@ class Plan:
             ValueError: A setting that there is not, or out of its range.
             ModelError: The network cannot be loaded.
         """
-        return FlightSetup(
-            self.resolved().decision,
-            DirectorSettings(**self.director),
-            # A landing begins in the air here, and nobody has said anything before it.
-            AuthoritySettings(**{"level": "guard", "begin_in_air": True, **self.authority}),
-            self.search_s,
-            self.nearer_m,
-            self.autopilot,
-        )
+        decision = self.resolved().decision
+        director = DirectorSettings.beside(DirectorSection(**self.director), decision)
+        # A landing begins in the air here, and nobody has said anything before it.
+        authority = AuthoritySettings(**{"level": "guard", "begin_in_air": True, **self.authority})
+        check_together({"decision": decision, "director": director, "authority": authority})
+        return FlightSetup(decision, director, authority, self.search_s, self.nearer_m, self.autopilot)
 
 
 @dataclass(frozen=True)

@@ -176,7 +176,9 @@ class SiteEvaluator:
         if name not in self._truths:
             truth = segmentation_from_labels(labels, self.taxonomy)
             # Labels are certain: no noise to filter, and any threshold decides alike.
-            certain = self.settings.model_copy(update={"smoothing_px": 1})
+            certain = self.settings.model_copy(
+                update={"evidence": self.settings.evidence.model_copy(update={"smoothing_px": 1})}
+            )
             camera = self.view.camera(labels.shape[1], labels.shape[0])
             (found,) = decide(
                 truth, self.taxonomy, camera, self.view.pose, certain, {role: 0.5 for role in HAZARD_ROLES}, [0.5]
