@@ -31,9 +31,8 @@ from sim.flight.pilot import NEARER_M, SEARCH_S, GoDown, ModeOrder, Phase, Pilot
 from sim.flight.plan import TrackPoint
 from sim.flight.sensor import SensorModel
 from sim.vehicle import Wind
-from sim.vehicle.autopilot import Mode
-from sim.vehicle.autopilot.core import TICK_MS, AutopilotConfig, StandInAutopilot
-from sim.vehicle.autopilot.flight import EstimatorErrors
+from sim.vehicle.autopilot import AutopilotConfig, EstimatorErrors, Mode
+from sim.vehicle.autopilot.core import TICK_MS, StandInAutopilot
 from sim.world import ActorState, World
 
 TRACK_MS = 100

@@ -60,7 +60,7 @@ def daemon_config(
         str(plan.attitude_noise_deg),
         "--orders",
         str((plan.out / ORDERS).resolve()),
-        *(part for name, value in plan.effects.items() for part in (f"--{name}", str(value))),
+        *(part for name, value in plan.effects.items() for part in ("--effect", f"{name}={value}")),
         *(("--painted",) if plan.painted else ()),
     ]
     sections: dict[str, dict[str, Any]] = {

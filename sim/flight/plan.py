@@ -104,7 +104,7 @@ class FlightPlan:
         vehicle_radius_m: The ground truth must be landable within this radius.
         width_px, height_px, hfov_deg, fps: The camera.
         painted: The camera shows what the ground is, in the colours of its classes.
-        effects: Of the camera, see `sim.camera.process`.
+        effects: Of the camera, by fields of `sim.camera.effects.Effects`.
         threads: Of the network's inference.
         search_s: The pilot gives up hovering without a site after this time.
         lands_anyway: The pilot lands when that time is over, instead of giving up.
@@ -138,11 +138,11 @@ class FlightPlan:
     painted: bool = False
     effects: Mapping[str, float] = field(
         default_factory=lambda: {
-            "noise": 3.0,
-            "exposure": 0.004,
-            "exposure-wobble": 0.05,
+            "noise_sd": 3.0,
+            "exposure_s": 0.004,
+            "exposure_wobble": 0.05,
             "vignetting": 0.15,
-            "lens-blur": 0.6,
+            "lens_blur_px": 0.6,
             "dropped": 0.02,
         }
     )

@@ -11,7 +11,7 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, TextIO
@@ -47,17 +47,6 @@ from sim.world import World
 STATION = "pilot"
 EPOCH = datetime(2000, 1, 1, tzinfo=timezone.utc)
 """What the event log's wall clock shows at the start: no two flights' logs differ by the date."""
-
-EFFECTS = {
-    "noise": "noise_sd",
-    "exposure": "exposure_s",
-    "exposure-wobble": "exposure_wobble",
-    "gain": "gain",
-    "vignetting": "vignetting",
-    "lens-blur": "lens_blur_px",
-    "dropped": "dropped",
-}
-"""Options of `sim.camera.process` and fields of `Effects`."""
 
 LOGGERS = ("edge", "firmware_bridge", "landing")
 
@@ -184,7 +173,8 @@ class SimulatedDaemon:
         flight = resolve_flight(settings, runtime.spec, {})
         self._events.write("model", path=runtime.path, name=runtime.spec.name, taxonomy=flight.classes.name)
         self._events.write("flight", sha256=flight.digest, value=Exact(flight.as_dict()))
-        camera, effects = flight.camera, effects_of(plan)
+        faults: dict[str, Any] = {**plan.effects}
+        camera, effects = flight.camera, Effects(plan.seed, **faults)
         sensor = NetworkSensor(world, CameraSensor(camera, effects, plan.painted), runtime)
         decider = Decider(flight.decision, flight.classes, camera)
         pipeline = Pipeline(sensor, decider, camera, clock.ns, no_stopwatch, PictureMonitor(flight.picture, camera))
@@ -300,12 +290,6 @@ class SimulatedStandIn(StandIn):
         if link_id == STATION:
             self._inbox += message.pack(self._theirs)
             self._theirs.seq = (self._theirs.seq + 1) % 256
-
-
-def effects_of(plan: FlightPlan) -> Effects:
-    """The plan's faults of the camera, by the options of `sim.camera.process`."""
-    faults: dict[str, Any] = {EFFECTS[name]: v for name, v in plan.effects.items()}
-    return replace(Effects(seed=plan.seed), **faults)
 
 
 @contextmanager

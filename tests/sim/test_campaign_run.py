@@ -19,6 +19,7 @@ from sim.cli import cli
 from tests.edge import fake_model
 from tests.edge.test_resolved import CAREFUL
 
+pytestmark = pytest.mark.xdist_group("campaign")
 WORLD = "procedural?gsd_m=0.2&size_m=60"
 LOW_SEED = 1083
 """Of a campaign whose first scenes begin low, at 16 m: the quickest to fly."""
