@@ -174,7 +174,7 @@ def prune(root: Path, keep: int) -> None:
 def _supervision(
     root: Path, service: str, hold_s: float, ready_s: float, ready_url: str, systemd: bool, etc: Path
 ) -> Supervision:
-    """What restarts and watches the daemon."""
+    """The service to restart and the probes to watch, from the options."""
     from deploy.environment import run
     from deploy.layout import Root
     from deploy.service import Patience, Probe, ReadyPage, Systemd

@@ -11,14 +11,7 @@ from landing.manifest import BuilderOptions, Precision
 
 
 def prepare_job(model: Path, precision: Precision) -> dict[str, bytes]:
-    """A build job of `export trt`: the graph in its precision, and a note.
-
-    Args:
-        model: ONNX file.
-        precision: Of the engine.
-
-    Returns:
-        Content by path in the bundle.
+    """Makes a build job of `export trt`: the graph in its precision, and a note; content by path in the bundle.
 
     Raises:
         ModelError: The model cannot be had in that precision.
