@@ -1,4 +1,4 @@
-"""What two artefacts say of the same frames, held against each other frame by frame."""
+"""Compares what two artefacts say of the same frames, frame by frame."""
 
 from __future__ import annotations
 
@@ -54,14 +54,7 @@ class Comparison:
         self._false_safe = [0, 0]
 
     def add(self, a: Segmentation, b: Segmentation, labels: ByteArray | None, image_wh: tuple[int, int]) -> None:
-        """Takes a frame.
-
-        Args:
-            a: What A says of it.
-            b: What B says of it.
-            labels: Its truth, at any size; None where there is none.
-            image_wh: Size of the picture, for the sites.
-        """
+        """Takes A's and B's maps of a frame, its label map at any size (or None), and the picture's size."""
         self._sites(a, b, image_wh)
         a, b = _same_size(a, b)
         planes_a, planes_b = _planes(a), _planes(b)
@@ -126,7 +119,7 @@ class Comparison:
         self._other_site += not same
 
     def measured(self) -> dict[str, float | None]:
-        """What was found, by the names of `Limits` and more; None where it cannot be known."""
+        """The result, by the names of `Limits` and more; None where it cannot be known."""
         frames, pixels = max(1, self.frames), max(1, self._pixels)
         found: dict[str, float | None] = {
             "max_difference": self._worst / 255,
@@ -163,7 +156,7 @@ class Comparison:
 
 
 def same_meaning(a: Taxonomy, b: Taxonomy) -> bool:
-    """Whether two taxonomies have the same classes in the same roles."""
+    """Return True for two taxonomies with the same classes in the same roles."""
     return [(c.name, c.role) for c in a.classes] == [(c.name, c.role) for c in b.classes]
 
 

@@ -41,21 +41,16 @@ def read_model(path: str | Path) -> onnx.ModelProto:
 
 
 def spec_of(model: onnx.ModelProto, origin: str | Path) -> ModelSpec:
-    """What a graph says of itself.
+    """The ModelSpec in a graph's metadata.
 
     Raises:
-        ModelError: Nothing, or something that is not valid.
+        ModelError: There is none, or it is not valid.
     """
     return ModelSpec.from_metadata(metadata_of(model), f"model {origin}")
 
 
 def gate_of(model: onnx.ModelProto, origin: str | Path, key: str = GATE_KEY) -> GateReport | None:
-    """The report of the last verification in a graph's metadata.
-
-    Args:
-        model: The graph.
-        origin: Names it in an error.
-        key: See `GateReport.from_metadata`.
+    """The report of the last verification in a graph's metadata; for `key` see `GateReport.from_metadata`.
 
     Raises:
         ModelError: It is damaged.

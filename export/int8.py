@@ -66,17 +66,14 @@ class Int8Options:
 
     Attributes:
         calibrate: Folder of pictures.
-        target: What it is to run on.
-        split: CSV that puts pictures into parts; only training pictures calibrate.
-        split_column: Its column.
+        target: Runtime it is made for.
+        split, split_column: CSV that puts pictures into parts; only training pictures calibrate.
         labels: Folder of label maps, to judge by mIoU and recall too.
         gate_data: Folder of pictures to judge by, when not that of calibration.
-        pictures: At most so many calibrate.
-        gate_pictures: At most so many judge.
+        pictures, gate_pictures: At most so many calibrate, and judge.
         rank_pictures: So many rank the layers by what quantising each alone does.
         tries: At most so many models are judged.
-        height_agl_m: Of the camera the sites are chosen from.
-        hfov_deg: Its field of view.
+        height_agl_m, hfov_deg: Of the camera the sites are chosen from.
     """
 
     calibrate: Path
@@ -95,15 +92,14 @@ class Int8Options:
 
 @dataclass
 class Int8Report:
-    """What came of it.
+    """Result of a quantisation.
 
     Attributes:
         path: The file; None when the gate passed for no try and nothing was written.
-        spec: Of the model.
         gate: Of the best try.
         layers: Weighted layers that could be quantised.
         in_float: Names of those that stayed in float, the most sensitive first.
-        tried: Share of each try: layers kept in float, and whether it passed.
+        tried: Of each try: layers kept in float, and True if it passed.
         speedup: Times faster than float here, medians of runs in turn.
         note: Which pictures were used.
     """

@@ -25,9 +25,8 @@ _PREFIX = ".touchdown-engine-"
 def write_pair(engine: Path, data: bytes, manifest: EngineManifest) -> None:
     """Puts an engine and its manifest in place, complete and on the disk.
 
-    Both are written under hidden names first. Two files cannot be renamed in one step; the manifest holds the engine's
-    digest, so whoever is killed in between leaves two files that are refused as not belonging together, never an engine
-    with the wrong manifest.
+    Both are written under hidden names first. The manifest holds the engine's digest, so a kill between the two renames
+    leaves files that are refused as not belonging together.
 
     Raises:
         InvalidValueError: The folder does not exist.
@@ -58,7 +57,7 @@ def record_gate(engine: Path, gate: GateReport) -> EngineManifest:
 
 
 def require_writable(engine: Path) -> None:
-    """Whether an engine could be written there, asked before minutes of building.
+    """Requires that an engine can be written there, before minutes of building.
 
     Raises:
         InvalidValueError: The folder does not exist, or the name would not be taken for an engine.

@@ -19,13 +19,7 @@ from landing.taxonomy import Taxonomy
 
 @dataclass(frozen=True)
 class Retaxonomy:
-    """What a new merge changed.
-
-    Attributes:
-        path: The file.
-        spec: What it now says of itself.
-        changed: A line per class whose role is another one.
-    """
+    """The file, its new spec, and a line per class whose role is another one."""
 
     path: Path
     spec: ModelSpec
@@ -94,9 +88,7 @@ def retaxonomy(source: str | Path, taxonomy_name: str, output: str | Path) -> Re
 
 
 def _merge_tensor(model: onnx.ModelProto, spec: ModelSpec, source: str | Path) -> onnx.TensorProto:
-    """The initializer that holds the merge the ModelSpec describes.
-
-    It is found by its value: so a graph whose merge is not the one it describes is refused.
+    """The initializer that holds the merge of the ModelSpec, found by its value: another merge is refused.
 
     Raises:
         ModelError: There is none, or more than one.

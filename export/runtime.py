@@ -1,4 +1,4 @@
-"""Opens model files with ONNX Runtime: what they say of themselves and what they compute."""
+"""Opens and runs model files with ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -30,10 +30,6 @@ _LOAD_ERRORS = (
 
 def open_session(model: str | Path | onnx.ModelProto, threads: int = 0) -> Any:
     """An ONNX Runtime session on the CPU, from bytes: nothing but the model itself is opened.
-
-    Args:
-        model: An ONNX file, or a graph in memory.
-        threads: For one operator; 0 for ONNX Runtime's own choice.
 
     Raises:
         ModelError: Missing, with external data, or no model that ONNX Runtime loads.
@@ -67,7 +63,7 @@ def run_session(session: Any, outputs: list[str], inputs: dict[str, Any], origin
 
 
 def read_spec(path: str | Path) -> ModelSpec:
-    """What a model file says of itself.
+    """The ModelSpec of a model file.
 
     Raises:
         ModelError: It does not load, or does not describe itself.

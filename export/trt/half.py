@@ -202,13 +202,9 @@ def _reach(
     what: Callable[[NodeProto], bool],
     own: bool = False,
 ) -> set[str]:
-    """Names of nodes that have, somewhere along `neighbours`, one for which `what` is true.
+    """Names of nodes with one along `neighbours` for which `what` is true; `own`: a node counts itself.
 
-    Args:
-        ordered: Neighbours come before the nodes whose neighbours they are.
-        neighbours: By name.
-        what: Asked of each node.
-        own: Whether a node counts itself.
+    Neighbours come before the nodes whose neighbours they are.
     """
     found: set[str] = set()
     for node in ordered:

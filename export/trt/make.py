@@ -24,16 +24,14 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class EngineRequest:
-    """What the command line asks for.
+    """An engine to make.
 
     Attributes:
         source: Checkpoint, ONNX, or a build job that another machine sent.
-        out: The engine to write.
         precision: None for the job's own, or fp16.
-        options: For the builder.
         timing_cache: File to keep timings in.
         check_only: Build, and throw the engine away.
-        remote: Where to build; None for here.
+        remote: The machine that builds; None for this one.
     """
 
     source: Path
@@ -46,14 +44,7 @@ class EngineRequest:
 
 
 def make_engine(request: EngineRequest, say: Say) -> list[str]:
-    """Makes an engine and its manifest, or nothing.
-
-    Args:
-        request: What is asked for.
-        say: Told of progress.
-
-    Returns:
-        What came of it, in lines.
+    """Makes an engine and its manifest, or nothing; returns the result, in lines.
 
     Raises:
         ModelError: The source is not usable, TensorRT or a GPU is missing, or TensorRT does not take or build the

@@ -27,15 +27,7 @@ MOVING = ("Slice", "Squeeze", "Unsqueeze", "Gather", "Reshape", "Transpose", "Fl
 
 @dataclass(frozen=True)
 class Prepared:
-    """A graph ready for TensorRT.
-
-    Attributes:
-        data: Serialised ONNX.
-        name: Of the file it was made from.
-        sha256: Of that file.
-        spec: What that file says of itself.
-        precision: Of the network.
-    """
+    """A graph ready for TensorRT (serialised ONNX), and the name, digest and spec of the file it was made from."""
 
     data: bytes
     name: str
