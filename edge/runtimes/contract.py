@@ -26,7 +26,7 @@ class RuntimeOptions:
         backend: Name of the runtime, or ``auto`` to choose by file type.
         providers: ONNX Runtime execution providers by name, in order of preference.
         threads: Threads of one inference; 0 leaves it to the runtime.
-        allow_failed_gate: Run a model that `export verify` found to decide otherwise than its original.
+        allow_failed_gate: Run a model that decides otherwise than its original by `export verify`.
         cuda_graph: Launch the network as one captured CUDA graph, where the runtime can.
         precision: Of layers in float, where the runtime has a choice: ``fp32``, ``bf16``, or ``auto`` for bfloat16 where
             the processor has it and the model was proven at it.
