@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from pathlib import Path
 
@@ -18,19 +17,11 @@ def prepare_job(model: Path, precision: Precision) -> dict[str, bytes]:
         ModuleNotFoundError: onnx is not installed: this needs the ``export`` extra.
     """
     # Not needed on a drone, and it needs onnx.
-    from export.trt.job import BuildJob, write_job
+    from export.trt.job import write_job
     from export.trt.prepare import prepare
 
     prepared = prepare(model, precision)
-    job = BuildJob(
-        onnx_name=prepared.name,
-        onnx_sha256=prepared.sha256,
-        graph_sha256=hashlib.sha256(prepared.data).hexdigest(),
-        precision=prepared.precision,
-        options=BuilderOptions(),
-        model=prepared.spec,
-    )
     with tempfile.TemporaryDirectory(prefix="touchdown-job-") as name:
         folder = Path(name)
-        write_job(folder, job, prepared.data)
+        write_job(folder, prepared.job(BuilderOptions(), prepared.name), prepared.data)
         return {f"{JOB_FOLDER}/{p.name}": p.read_bytes() for p in sorted(folder.iterdir())}

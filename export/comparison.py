@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from export.limits import SAME_SITE_M
+from export.limits import LIMITS, SAME_SITE_M, Kind
+from landing.artefact import GateReport
 from landing.camera import CameraModel
 from landing.decider import Decider
 from landing.operating import thresholds_in_force
+from landing.reading import sha256_of
 from landing.settings import DecisionSection
 from landing.site import LandingSite
 from landing.spec import ModelSpec
@@ -153,6 +157,23 @@ class Comparison:
             if self._of_role[r]:
                 lost = int(self._recalled[0, r]) - int(self._recalled[1, r])
                 yield role.value, lost / int(self._of_role[r])
+
+
+def report_of(comparison: Comparison, kind: Kind, against: Path, **facts: Any) -> GateReport:
+    """Judges a comparison by the table of limits; `facts` are the report's other fields."""
+    measured = comparison.measured()
+    failures = LIMITS[kind].failures(measured)
+    return GateReport(
+        passed=not failures,
+        against_sha256=sha256_of(against),
+        against=against.name,
+        frames=comparison.frames,
+        labelled_frames=comparison.labelled,
+        thresholds=dict(LIMITS[kind]),
+        measured=measured,
+        failures=failures,
+        **facts,
+    )
 
 
 def same_meaning(a: Taxonomy, b: Taxonomy) -> bool:

@@ -19,10 +19,9 @@ from onnxruntime.quantization import QuantType
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
 from export.calibration import Chosen, choose, letterboxed, ranges_of
-from export.comparison import HEIGHT_AGL_M, HFOV_DEG, Comparison
+from export.comparison import HEIGHT_AGL_M, HFOV_DEG, Comparison, report_of
 from export.files import MAX_IR_VERSION, describe, read_model, spec_of, write_model
 from export.int8_nodes import WEIGHTED, network_nodes, plain
-from export.limits import LIMITS
 from export.pictures import read_labels, read_picture
 from export.runtime import open_session
 from landing.artefact import GateReport
@@ -266,20 +265,7 @@ class _Work:
                 labels = read_labels(options.labels, path, self.spec.taxonomy)
             size = (image.shape[1], image.shape[0])
             comparison.add(want, self._seen(session, image), labels, size)
-        limits = LIMITS["quantised"]
-        measured = comparison.measured()
-        failures = limits.failures(measured)
-        return GateReport(
-            passed=not failures,
-            against_sha256=sha256_of(self.source),
-            against=self.source.name,
-            frames=comparison.frames,
-            labelled_frames=comparison.labelled,
-            thresholds=dict(limits),
-            measured=measured,
-            failures=failures,
-            runtimes=("onnxruntime", "onnxruntime"),
-        )
+        return report_of(comparison, "quantised", self.source, runtimes=("onnxruntime", "onnxruntime"))
 
     def _seen(self, session: Any, image: ByteArray) -> Segmentation:
         box = Letterbox.fit((image.shape[1], image.shape[0]), self.spec)

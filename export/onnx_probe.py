@@ -12,7 +12,7 @@ from onnx import TensorProto, inliner, version_converter
 from export.files import MAX_IR_VERSION, OPSET
 from export.graph_wrap import shape_hw
 from export.runtime import open_session, run_session
-from landing.errors import InvalidValueError, ModelError
+from landing.errors import InvalidValueError, ModelError, first_line
 from landing.taxonomy import Taxonomy
 
 ACTIVATIONS = {
@@ -119,10 +119,9 @@ def modern(model: onnx.ModelProto, source: str | Path) -> onnx.ModelProto:
         try:
             model = version_converter.convert_version(model, OPSET)
         except RuntimeError as error:
-            reason = (str(error).strip() or repr(error)).splitlines()[0]
             raise ModelError(
                 f"model {source} is of opset {opset} and cannot be converted to {OPSET}: "
-                f"{reason[:200]}. Export it with opset_version={OPSET}"
+                f"{first_line(error)}. Export it with opset_version={OPSET}"
             ) from error
     model.ir_version = min(model.ir_version, MAX_IR_VERSION)
     return model

@@ -11,10 +11,11 @@ import onnx
 
 from edge.runtimes import RuntimeOptions, load_runtime
 from edge.runtimes.contract import Runtime
-from export.comparison import HEIGHT_AGL_M, HFOV_DEG, Comparison, same_meaning
-from export.files import metadata_of, read_model, spec_of, write_model
-from export.limits import LIMITS, Kind
+from export.comparison import HEIGHT_AGL_M, HFOV_DEG, Comparison, report_of, same_meaning
+from export.files import metadata_of, read_model, write_model
+from export.limits import Kind
 from export.pictures import of_split, pictures_in, read_labels, read_picture, spread
+from export.runtime import read_spec
 from landing.artefact import BF16_GATE_KEY, GATE_KEY, GateReport
 from landing.errors import DataError, ModelError
 from landing.manifest import read_engine
@@ -93,26 +94,7 @@ def verify(a: Path, b: Path, options: VerifyOptions, say: Say = lambda _: None) 
             raise DataError(
                 f"--labels {options.labels}: no label map there has the name of a picture of {options.data}"
             )
-        return report_of(comparison, kind, a, b, (one.backend, other.backend))
-
-
-def report_of(comparison: Comparison, kind: Kind, a: Path, b: Path, runtimes: tuple[str, ...]) -> GateReport:
-    """The verdict on what was counted."""
-    measured = comparison.measured()
-    limits = LIMITS[kind]
-    failures = limits.failures(measured)
-    return GateReport(
-        passed=not failures,
-        artefact_sha256=sha256_of(b),
-        against_sha256=sha256_of(a),
-        against=a.name,
-        frames=comparison.frames,
-        labelled_frames=comparison.labelled,
-        thresholds=dict(limits),
-        measured=measured,
-        failures=failures,
-        runtimes=runtimes,
-    )
+        return report_of(comparison, kind, a, artefact_sha256=sha256_of(b), runtimes=(one.backend, other.backend))
 
 
 def frames_of(options: VerifyOptions) -> list[Path]:
@@ -152,7 +134,7 @@ def described(path: Path) -> ModelSpec | None:
         return None
     if path.suffix.lower() == ".engine":
         return read_engine(path)[0].model
-    return spec_of(read_model(path), path)
+    return read_spec(path)
 
 
 def kind_of(a: Path, b: Path, bf16: bool = False) -> Kind:

@@ -93,15 +93,7 @@ def _prepare(request: EngineRequest, folder: Path, say: Say) -> tuple[BuildJob, 
         source = report.path
     prepared = prepare(source, request.precision or "fp16")
     options = request.options.model_copy(update={"timing_cache": request.timing_cache is not None})
-    job = BuildJob(
-        onnx_name=request.source.name,
-        onnx_sha256=prepared.sha256,
-        graph_sha256=hashlib.sha256(prepared.data).hexdigest(),
-        precision=prepared.precision,
-        options=options,
-        model=prepared.spec,
-    )
-    return job, prepared.data
+    return prepared.job(options, request.source.name), prepared.data
 
 
 def _build_here(request: EngineRequest, job: BuildJob, graph: bytes, say: Say) -> list[str]:

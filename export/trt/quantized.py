@@ -13,9 +13,9 @@ import numpy as np
 import onnx
 from onnx import NodeProto, TensorProto, numpy_helper
 
+from export.trt.half import QUANTIZING
 from landing.errors import ModelError
 
-QUANTIZING = ("QuantizeLinear", "DequantizeLinear")
 FOR_TENSORRT = "touchdown export int8 MODEL.onnx --calibrate FOLDER --for tensorrt"
 
 
