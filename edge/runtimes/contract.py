@@ -28,7 +28,7 @@ class RuntimeOptions:
         threads: Threads of one inference; 0 leaves it to the runtime.
         allow_failed_gate: Run a model that decides otherwise than its original by `export verify`.
         cuda_graph: Launch the network as one captured CUDA graph, where the runtime can.
-        precision: Of layers in float, where the runtime has a choice: ``fp32``, ``bf16``, or ``auto``: bfloat16 where the
+        precision: Of layers in float, where there is a choice: ``fp32``, ``bf16``, or ``auto``: bfloat16 where the
             processor has it and the model was proven at it.
     """
 
