@@ -46,8 +46,8 @@ from landing.types import Frame
 from sim.campaign.landing import PRECISION_LANDING, link_settings
 from sim.campaign.ranges import draw_conditions
 from sim.flight.link import InProcessLink
-from sim.vehicle.autopilot import Mode
-from sim.vehicle.autopilot.core import TICK_MS, TICK_S, AutopilotConfig, StandInAutopilot
+from sim.vehicle.autopilot import AutopilotConfig, Mode
+from sim.vehicle.autopilot.core import TICK_MS, TICK_S, StandInAutopilot
 from tests.edge import fake_model
 
 WIDTH, HEIGHT = 160, 120

@@ -20,8 +20,8 @@ from landing.operating import SETTING_OF
 from landing.settings import DecisionSection, DecisionSettings
 from landing.spec import OperatingPoint
 from landing.taxonomy import Role, Taxonomy
+from tests.command import run
 from tests.edge import fake_model
-from tests.edge.test_cli import run
 
 WIDTH, HEIGHT = 160, 120
 PLAIN = fake_model.spec_of(Taxonomy.load("synthetic"))

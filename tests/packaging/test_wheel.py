@@ -16,7 +16,7 @@ import pytest
 from landing.distribution import DISTRIBUTION, VERSION
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.packaging
+pytestmark = [pytest.mark.packaging, pytest.mark.xdist_group("wheel")]
 
 
 @pytest.fixture(scope="module")
