@@ -93,7 +93,7 @@ def _signed(value_m: float, positive: str, negative: str) -> str:
 
 
 def _tinted(step: Step, settings: DecisionSettings) -> ByteArray:
-    segmentation = smoothed(step.segmentation, settings.smoothing_px)  # as the decision saw it
+    segmentation = smoothed(step.segmentation, settings.evidence.smoothing_px)  # as the decision saw it
     thresholds = {
         Role.OBSTACLE: settings.obstacle_probability,
         Role.WATER: settings.water_probability,
