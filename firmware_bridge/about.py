@@ -1,4 +1,4 @@
-"""What we say of ourselves when asked: versions, capabilities, and where our metadata is."""
+"""Our own description: versions, capabilities, and the address of our metadata."""
 
 from __future__ import annotations
 
@@ -65,8 +65,7 @@ class About:
     """Builds the messages.
 
     Args:
-        files: What is served over FTP; `GENERAL` among them.
-        started_ns: Monotonic time of our start.
+        files: Files served over FTP; `GENERAL` among them.
     """
 
     def __init__(self, files: Mapping[str, bytes], started_ns: int) -> None:

@@ -1,4 +1,4 @@
-"""Who a message is for."""
+"""Senders and addressees of messages."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Address:
 
 
 def sender_of(message: Any) -> Address:
-    """Who a message says it comes from."""
+    """Return the sender that a message names."""
     return Address(message.get_srcSystem(), message.get_srcComponent())
 
 
 def target_of(message: Any) -> Address | None:
-    """Who a message is for; None for one that has no addressee, as a heartbeat."""
+    """Return the addressee; None for a message without one, as a heartbeat."""
     system = getattr(message, "target_system", None)
     if system is None:
         return None
@@ -32,12 +32,12 @@ def target_of(message: Any) -> Address | None:
 
 
 def is_for(target: Address, own: Address) -> bool:
-    """Whether exactly this component is addressed."""
+    """Return whether exactly this component is addressed."""
     return target.system in (0, own.system) and target.component == own.component
 
 
 def is_for_all(target: Address, own: Address) -> bool:
-    """Whether all components, and so this one, are addressed."""
+    """Return whether all components, and so this one, are addressed."""
     return target.system in (0, own.system) and target.component == 0
 
 

@@ -39,13 +39,7 @@ def camera_heartbeat() -> Any:
 
 
 class CameraDescription:
-    """Builds the camera's messages.
-
-    Args:
-        video: The stream.
-        version: Of the software, in AUTOPILOT_VERSION's form.
-        started_ns: Monotonic time of our start.
-    """
+    """Builds the camera's messages."""
 
     def __init__(self, video: VideoSettings, version: int, started_ns: int) -> None:
         self._video = video

@@ -36,11 +36,11 @@ ANSWER_SHARE = 0.25  # Part of a serial line that answers may take; the rest is 
 ANSWER_BYTES_PER_S = 64_000
 ANSWER_BURST_BYTES = 600
 
-# What is read from a ground station at most. More is left to the network to drop: a flood costs us this much work and
+# Limit of bytes read from a ground station. More is left to the network to drop: a flood costs us this much work and
 # no more. On the autopilot's own connection `PeerTable` limits strangers.
 INTAKE_BYTES_PER_S = 100_000
 TICK_NS = 5_000_000  # Between ticks, while nothing that comes may be listened to
-OWN_HEARTBEATS = 64  # How many of our own are remembered, to know their echo from somebody else's
+OWN_HEARTBEATS = 64  # Own heartbeats remembered, to tell their echo from somebody else's
 ECHO_NS = 5_000_000_000
 
 # Called with ``"rx"`` or ``"tx"``, our monotonic time in ns, and one frame's bytes
@@ -48,7 +48,7 @@ Observer = Callable[[str, int, bytes], None]
 
 
 class ChannelUser(Protocol):
-    """Who a channel works for. Called in the channel's thread; must not wait."""
+    """Receiver of a channel's frames and events. Called in the channel's thread; must not wait."""
 
     def opened(self, channel: Channel, now_ns: int) -> None:
         """The connection is new."""
@@ -65,26 +65,22 @@ class ChannelUser(Protocol):
 
 @dataclass(frozen=True)
 class ChannelSettings:
-    """How a channel behaves."""
+    """Settings of a channel."""
 
     connection: str  # Connection string, for messages
     index: int  # From 0; also the link id in signatures
-    system_id: int  # What we send as until told otherwise
-    component_id: int  # What we send as where nothing else is said
+    system_id: int  # Our system id until `speak_as`
+    component_id: int  # Our component id unless a message names another
     reconnect_first_s: float = 0.2  # Pause before the first attempt to open a lost connection again
     reconnect_longest_s: float = 5.0  # Longest pause; each failure doubles it until there
-    limited_intake: bool = False  # Whether to read no more than `INTAKE_BYTES_PER_S`
+    limited_intake: bool = False  # Read no more than `INTAKE_BYTES_PER_S`
 
 
 class Channel:
     """See the module. Nothing here raises into a sender.
 
     Args:
-        settings: How it behaves.
-        endpoint: Where it leads; a serial line's speed sets the share of answers.
-        make: Makes the transport, anew for every attempt.
-        user: Who is told of what comes.
-        peers: Who is at the other end; taken by the channel's thread alone.
+        endpoint: A serial line's speed sets the share of answers.
         signing: Signs what goes and judges what comes; None leaves both alone.
 
     Attributes:
@@ -202,7 +198,7 @@ class Channel:
             return True
 
     def said(self, heartbeat: bytes, now_ns: int) -> bool:
-        """Whether a HEARTBEAT is one that we sent here in the last seconds."""
+        """Return whether a HEARTBEAT is one that we sent here in the last seconds."""
         with self._write_lock:
             return any(frame == heartbeat and now_ns - at_ns <= ECHO_NS for at_ns, frame in self._own_heartbeats)
 
@@ -294,7 +290,7 @@ class Channel:
         return heard
 
     def _take(self, arrival: Arrival, now_ns: int) -> bool:
-        """Whether anything was in it to listen to."""
+        """Hand on the frames of an arrival; False when there were none."""
         if self._intake is not None:
             self._intake.take(len(arrival.data))
         frames = self.peers.take(arrival, now_ns)

@@ -31,10 +31,10 @@ class HeldError(ConfigError):
 
 @dataclass(frozen=True)
 class Claim:
-    """What at most one daemon may use."""
+    """Something that at most one daemon may use."""
 
     kind: str  # ``link``, ``recordings`` or ``configuration``
-    what: str  # Which, the same whatever it is called by
+    what: str  # The same whatever it is called by
 
     def __str__(self) -> str:
         return f"{self.kind} {self.what}"
@@ -67,7 +67,7 @@ class Claim:
 
 
 class Claims:
-    """What this process holds; all is let go of at the end of the `with`."""
+    """Claims of this process; all are released at the end of the `with`."""
 
     def __init__(self) -> None:
         self._held: dict[Claim, ExitStack] = {}
@@ -107,7 +107,7 @@ class Claims:
 
 
 def holder_of(claim: Claim) -> str:
-    """Who holds something, in words: process, since when, command; empty when nobody does."""
+    """Return the holder in words: process, age, command; empty when nobody holds it."""
     prefix = f"@{claim.name}"
     found = [line.rpartition(" ")[2] for line in NAMES.read_text("ascii", "replace").splitlines()]
     if prefix not in found:

@@ -23,7 +23,7 @@ CROSSED_NS = 5_000_000  # The bounds may cross by so much from drift and the rou
 
 @dataclass(frozen=True)
 class ClockReading:
-    """What one time-stamped message told the clock map."""
+    """Result of one time-stamped message."""
 
     offset_ns: int  # Our monotonic time minus the autopilot's boot time, as estimated now
     rebooted: bool  # The boot clock is another one than before: every earlier stamp is void
@@ -34,8 +34,8 @@ class ClockMap:
     """Maps ``time_boot_ms`` to monotonic nanoseconds. Not thread-safe: one reader feeds it.
 
     Args:
-        window_ns: How long a smallest delay is trusted. Longer rides out longer bursts of delay, shorter follows drift
-            (and a simulator that runs slower than real time) more closely.
+        window_ns: Time for which a smallest delay is trusted. Longer rides out longer bursts of delay, shorter follows
+            drift (and a simulator that runs slower than real time) more closely.
         reorder_ms: A stamp older than the newest by no more than this is a reordered datagram, by more it is a reboot.
         step_ns: Stamps that are steadily later than expected by more than this are a reboot too: the autopilot was away
             for longer than its new boot clock shows.
@@ -97,10 +97,6 @@ class ClockMap:
 
     def update(self, boot_ms: int, arrival_ns: int) -> ClockReading:
         """Learn from one message.
-
-        Args:
-            boot_ms: Its ``time_boot_ms``.
-            arrival_ns: Monotonic time of its arrival.
 
         Returns:
             The offset, with which the message's own stamp is at most its arrival.

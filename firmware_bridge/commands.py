@@ -37,7 +37,7 @@ from landing.vehicle import FLIGHT_MODES, Autopilot
 ANSWER_WITHIN_NS = 300_000_000
 PROGRESS_WITHIN_NS = 3_000_000_000  # After IN_PROGRESS the autopilot has this long for its next word
 TRIES = 5
-OVERDUE_NS = 1_000_000_000  # How long an answer to a request that was put aside may still come
+OVERDUE_NS = 1_000_000_000  # An answer to a request that was put aside may still come for so long
 GLOBAL_FRESH_NS = 1_000_000_000
 METRES_PER_DEGREE = 111_319.49  # Of latitude on WGS-84's equatorial radius, 6378137 m x pi / 180
 FARTHEST_M = 200.0  # A target farther away than this is a fault upstream
@@ -82,21 +82,18 @@ class GlobalFix:
 
 @dataclass(frozen=True)
 class Addressee:
-    """Whom a command is for."""
+    """Addressee of a command."""
 
     system: int  # MAVLink system id
     component: int  # MAVLink component id
-    autopilot: Autopilot  # Whose rules apply
+    autopilot: Autopilot
 
 
 def command_message(command: FlightCommand, to: Addressee, fix: GlobalFix | None, confirmation: int) -> Any:
     """The message that asks for a command.
 
-    Args:
-        command: What is asked.
-        to: Of whom.
-        fix: Where the vehicle is on the globe; needed to fly somewhere.
-        confirmation: 0 the first time, then counted up.
+    Flying somewhere needs a fix of the vehicle's position on the globe. `confirmation` is 0 the first time, then
+    counted up.
 
     Raises:
         InvalidValueError: The autopilot's commands are not known, or there is no fix.
@@ -168,7 +165,7 @@ class _Overdue:
     until_ns: int = 0
 
     def takes(self, now_ns: int) -> bool:
-        """Whether an acknowledgement now belongs to what was put aside."""
+        """Return whether an acknowledgement now belongs to what was put aside."""
         if self.left == 0 or now_ns > self.until_ns:
             return False
         self.left -= 1

@@ -29,10 +29,10 @@ Post = Callable[[Any, int], object]  # Takes a message and the component id of o
 
 @dataclass(frozen=True)
 class AnswerContext:
-    """What an answer depends on, besides the question."""
+    """State on which answers depend."""
 
     system: int  # Our system id: the autopilot's
-    vehicle: VehicleStatus  # What the autopilot says of itself
+    vehicle: VehicleStatus  # Reported state of the autopilot
     now_ns: int  # Our monotonic time
 
 
@@ -42,10 +42,7 @@ class Component:
     One caller at a time.
 
     Args:
-        component_id: The companion's.
-        table: Its parameters.
         video: The stream to announce; None for none.
-        started_ns: Monotonic time of our start.
     """
 
     def __init__(self, component_id: int, table: ParameterTable, video: VideoSettings | None, started_ns: int) -> None:
@@ -67,13 +64,7 @@ class Component:
         return frozenset(Address(system, i) for i in ids)
 
     def take(self, message: Any, around: AnswerContext, post: Post) -> None:
-        """Answer a message, if it is for us to answer.
-
-        Args:
-            message: Any, from any sender but ourselves.
-            around: What is known now.
-            post: Where answers go.
-        """
+        """Answer a message, if it is for us to answer."""
         target = target_of(message)
         if target is None:
             return
@@ -109,6 +100,6 @@ class Component:
 
     def _parameter_answers(self, message: Any, around: AnswerContext) -> list[Any]:
         vehicle = around.vehicle
-        # What is not known to be disarmed counts as armed.
+        # A vehicle not known to be disarmed counts as armed.
         armed = vehicle.armed or not vehicle.link_alive
         return self._parameters.answer(message, armed, vehicle.autopilot)

@@ -1,4 +1,4 @@
-"""How the companion computer is: ONBOARD_COMPUTER_STATUS from /proc and /sys.
+"""State of the companion computer: ONBOARD_COMPUTER_STATUS from /proc and /sys.
 
 What cannot be read is sent as the specification's "unknown", never as 0.
 """
@@ -51,8 +51,7 @@ class ComputerMonitor:
     """Reads the figures; each call reports the time since the one before.
 
     Args:
-        root: Where /proc and /sys are found; another folder in tests.
-        disk: A path on the file system whose room is reported.
+        root: Folder of /proc and /sys; another one in tests.
     """
 
     def __init__(self, root: Path = Path("/"), disk: Path = Path("/")) -> None:

@@ -17,10 +17,6 @@ class ComputerStatusSender:
 
     A sensor on a slow bus may take tens of milliseconds to read, which neither the control loop nor a reader of a
     connection can spare.
-
-    Args:
-        monitor: Where the figures come from.
-        send: Takes the message.
     """
 
     def __init__(self, monitor: ComputerMonitor, send: Callable[[Any], object]) -> None:

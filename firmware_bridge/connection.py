@@ -34,9 +34,7 @@ class Endpoint:
 def parse_connection(text: str, baud: int = 921_600) -> Endpoint:
     """Read a connection string.
 
-    Args:
-        text: The string, in one of pymavlink's forms.
-        baud: Speed of a serial device whose string names none.
+    `baud` is the speed of a serial device whose string names none.
 
     Raises:
         LinkError: It is in none of the forms, or a number in it is out of range.

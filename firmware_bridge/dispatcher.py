@@ -1,4 +1,4 @@
-"""What the connections bring, given to all whom it concerns; called in the connections' threads.
+"""Hands what the connections bring to pose, clock and answers; called in the connections' threads.
 
 Only the autopilot's connection moves the pose and synchronises clocks. Questions are answered on every connection.
 """
@@ -23,10 +23,6 @@ ECHO_OF_LAST_RUN_NS = 1_000_000_000  # For so long after the start an echo may b
 
 class LinkDispatcher:
     """The `firmware_bridge.channel.ChannelUser` of a link's connections.
-
-    Args:
-        settings: Of the link.
-        parameters: What ground stations may see and set.
 
     Attributes:
         lock: Guards `telemetry` (the pose history in it guards itself).

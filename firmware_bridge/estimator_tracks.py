@@ -53,7 +53,6 @@ class EstimatorTracks:
     """Tracks of attitude, position and height in one source clock. Not thread-safe.
 
     Args:
-        limits: Limits of the samples.
         ground_down_m: Configured down coordinate of the ground, m; None where it is learnt.
         own_heading: The camera turns with the vehicle; a gimbal's own estimator keeps its heading in a reset.
 

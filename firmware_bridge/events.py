@@ -14,11 +14,11 @@ from typing import Any
 from landing.errors import DataError
 from landing.reading import open_file
 
-FIRST_BYTES = 262_144  # How much of an existing log is read at first: the last flights, not the last months
+FIRST_BYTES = 262_144  # Read at first of an existing log: the last flights, not the last months
 
 
 def previous(path: Path) -> Path:
-    """Where the daemon puts an event log that has grown to its size."""
+    """Return the path of an event log that has grown to its size and was renamed."""
     return path.with_name(path.name + ".1")
 
 
@@ -28,7 +28,6 @@ class EventTail:
     Args:
         path: The file of `log.events`; it may not exist yet.
         from_end: Begin at the end instead of some way before it.
-        first_bytes: How much of an existing log is read at first.
     """
 
     def __init__(self, path: Path, *, from_end: bool = False, first_bytes: int = FIRST_BYTES) -> None:
@@ -75,7 +74,7 @@ class EventTail:
         return data + new
 
     def _end_of_previous(self) -> bytes:
-        """What was appended to the file before it was renamed; nothing if it is gone as well."""
+        """Return the bytes appended before the file was renamed; none if it is gone as well."""
         try:
             with open_file(previous(self.path), "event log", DataError) as stream:
                 if os.fstat(stream.fileno()).st_ino == self._inode:

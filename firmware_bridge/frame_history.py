@@ -1,4 +1,4 @@
-"""Which local frame the estimator's samples were given in, by their stamps."""
+"""Local frames of the estimator's samples, by their stamps."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class ReceivedFrame:
 
     raw: bytes  # Its bytes as they came
     message: Any  # The decoded message of the dialect
-    peer: Peer = None  # Who at the other end of the connection sent it
+    peer: Peer = None  # The sender at the other end of the connection
 
 
 class FrameReader:
@@ -45,9 +45,6 @@ class FrameReader:
 
     The checksum is verified; signatures are `signing`'s. Messages that the dialect does not know cannot be checked and
     are skipped, counted in ``unknown``.
-
-    Args:
-        peer: Whose bytes they are.
 
     Attributes:
         bytes_received: All bytes fed in.
@@ -119,7 +116,7 @@ class FrameReader:
 
 
 def _is_good(raw: bytes, kind: Any) -> bool:
-    """Whether the checksum of a candidate is that of its message."""
+    """Return whether the checksum of a candidate is that of its message."""
     end = len(raw) - _CRC - (_SIGNATURE if raw[0] == MARKER_V2 and raw[2] & _SIGNED else 0)
     return checksum(raw[1:end], kind.crc_extra) == (raw[end] | raw[end + 1] << 8)
 
@@ -129,7 +126,7 @@ def _message_id(raw: bytes) -> int:
 
 
 def _good_inside(buffer: bytearray, at: int, end: int) -> bool:
-    """Whether a good frame begins in a stretch: then noise before it only looked like a frame."""
+    """Return whether a good frame begins in a stretch: then noise before it only looked like a frame."""
     while (at := _next_marker(buffer, at)) < end:
         size = _frame_size(buffer, at)
         if size is not None and at + size <= len(buffer):

@@ -20,7 +20,7 @@ _HEADER = struct.Struct("<HBBBBBxI")
 
 
 class Opcode(IntEnum):
-    """What is asked, and the two kinds of answer."""
+    """Requests, and the two kinds of answer."""
 
     NONE = 0
     TERMINATE_SESSION = 1
@@ -43,7 +43,7 @@ class Opcode(IntEnum):
 
 
 class FtpError(IntEnum):
-    """Why something was refused."""
+    """Reason of a refusal."""
 
     INVALID_DATA_SIZE = 3
     INVALID_SESSION = 4
@@ -78,7 +78,7 @@ class FtpPacket:
 
     sequence: int  # Number of the packet; an answer carries the next one
     session: int  # Of an open file
-    opcode: int  # What is asked, or ACK or NAK
+    opcode: int  # A request, or ACK or NAK
     size: int  # Bytes of data, or of what is asked for
     asked: int  # In an answer, the opcode that is answered
     burst_complete: int  # In an answer to a burst, whether it is the last one
@@ -101,11 +101,7 @@ class FtpPacket:
 
 
 class FtpServer:
-    """Answers the packets of any number of clients; they share the sessions.
-
-    Args:
-        files: Name to content, all in the root folder.
-    """
+    """Answers the packets of any number of clients; they share the sessions."""
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
         self._files = dict(files)

@@ -1,4 +1,4 @@
-"""Where a gimbal pointed at the moment a frame was captured.
+"""Attitude of a gimbal at the moment a frame was captured.
 
 Its messages come from the gimbal itself or from the autopilot, each with the sender's own boot clock, at 5 to 20 Hz.
 They are kept as they came, against what they came, and interpolated there: a stabilised gimbal hardly moves against the
@@ -26,7 +26,7 @@ SOURCE_SILENT_NS = 2 * NS_PER_S  # A source silent for so long may be replaced b
 
 @dataclass(frozen=True)
 class GimbalLimits:
-    """How far the samples may be stretched."""
+    """Limits of interpolation and extrapolation."""
 
     keep_ns: int = 5 * NS_PER_S  # Age at which samples are forgotten
     gap_ns: int = 400_000_000  # Longest gap interpolated across
@@ -50,9 +50,6 @@ class GimbalHistory:
 
     The first source heard is served until it falls silent; the newer message is preferred to MOUNT_ORIENTATION from
     then on.
-
-    Args:
-        limits: How far samples may be stretched.
     """
 
     def __init__(self, limits: GimbalLimits | None = None) -> None:
@@ -71,7 +68,7 @@ class GimbalHistory:
 
     @property
     def problem(self) -> str:
-        """Why the newest message was of no use; empty when it was, or when none has come."""
+        """Reason why the newest message was of no use; empty when it was, or when none has come."""
         with self._lock:
             return self._refusal
 
@@ -89,7 +86,7 @@ class GimbalHistory:
             try:
                 reading = reader(message)
             except InvalidValueError as error:
-                # What it says now is not known; what it said before must not stand in for it.
+                # Its present attitude is not known; the last one must not stand in for it.
                 self._track.clear()
                 self._refusal = str(error)
                 return False

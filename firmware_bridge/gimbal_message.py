@@ -1,4 +1,4 @@
-"""What a gimbal says of its attitude, and against what: each flag honoured, nothing guessed. Pure.
+"""A gimbal's attitude and its reference frame from messages: each flag honoured, nothing guessed. Pure.
 
 GIMBAL_DEVICE_ATTITUDE_STATUS (285) carries a quaternion whose frame its flags describe, and MOUNT_ORIENTATION (265),
 the older message, angles of a fixed meaning; see "Gimbal Protocol v2" and the message definitions,

@@ -1,4 +1,4 @@
-"""Which autopilot this is: AUTOPILOT_VERSION and HEARTBEAT in the words its makers use. Pure."""
+"""Identity of an autopilot: AUTOPILOT_VERSION and HEARTBEAT in the words of its makers. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VEHICLES = enum_words("MAV_TYPE_")
 
 
 class ParameterEncoding(str, Enum):
-    """How an integer parameter travels in PARAM_VALUE's float field.
+    """Encoding of an integer parameter in PARAM_VALUE's float field.
 
     ``C_CAST``: as the number (ArduPilot). ``BYTEWISE``: its bytes are the float's bytes (PX4).
     """
@@ -28,9 +28,9 @@ class ParameterEncoding(str, Enum):
 
 @dataclass(frozen=True)
 class Identity:
-    """Who is at the other end."""
+    """Identity of the autopilot at the other end."""
 
-    autopilot: Autopilot  # Whose rules apply
+    autopilot: Autopilot
     vehicle_type: int  # MAV_TYPE of its HEARTBEAT
     version: Version | None = None  # Of its firmware; None when it does not tell
     stage: str = ""  # ``""`` for a release, else ``rc``, ``beta``, ``alpha`` or ``dev``
@@ -54,7 +54,7 @@ class Identity:
 
     @property
     def encoding(self) -> ParameterEncoding:
-        """How its integer parameters travel: by its capability bits, else by its kind."""
+        """Encoding of its integer parameters: by its capability bits, else by its kind."""
         if self.capabilities & mavlink.MAV_PROTOCOL_CAPABILITY_PARAM_ENCODE_BYTEWISE:
             return ParameterEncoding.BYTEWISE
         if self.capabilities & mavlink.MAV_PROTOCOL_CAPABILITY_PARAM_ENCODE_C_CAST:
@@ -73,13 +73,7 @@ def version_text(version: Version) -> str:
 
 
 def identity_of(autopilot: Autopilot, vehicle_type: int, message: Any | None) -> Identity:
-    """Reads AUTOPILOT_VERSION.
-
-    Args:
-        autopilot: From the HEARTBEAT.
-        vehicle_type: From the HEARTBEAT.
-        message: AUTOPILOT_VERSION, or None when it did not come.
-    """
+    """Reads AUTOPILOT_VERSION."""
     if message is None:
         return Identity(autopilot, vehicle_type)
     packed = message.flight_sw_version

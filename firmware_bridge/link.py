@@ -50,11 +50,6 @@ class FlightLink:
     Only the served autopilot moves the pose, and only to it, where it was heard, do targets and commands go. Heartbeats
     and texts go everywhere, and questions are answered wherever they come from.
 
-    Args:
-        settings: How to reach the autopilot, and who else listens.
-        make: Makes the autopilot's transport; replaced in tests.
-        parameters: What ground stations may see and set.
-
     Attributes:
         settings: As given.
         channels: The connections; the first is the autopilot's.
@@ -160,7 +155,7 @@ class FlightLink:
         return self._telemetry.history.latest(now_ns)
 
     def vehicle(self, now_ns: int) -> VehicleStatus:
-        """What the autopilot last said of itself, and whether it still speaks."""
+        """Return the last reported state of the autopilot, and whether it still speaks."""
         with self._lock:
             return self._telemetry.vehicle.status(now_ns)
 
@@ -319,7 +314,7 @@ class FlightLink:
             return self._telemetry.command_tracker.take_answers()
 
     def _refused(self, now_ns: int) -> SendResult | None:
-        """Why nothing may be sent to an autopilot now; the lock is held."""
+        """Return the reason why nothing may be sent to an autopilot now; the lock is held."""
         if self._telemetry.autopilot is None:
             return SendResult(Refusal.NO_AUTOPILOT, "no autopilot heard yet")
         for alarm in self._telemetry.alarms(now_ns):

@@ -1,4 +1,4 @@
-"""What we say of ourselves: HEARTBEAT with our health, and STATUSTEXT."""
+"""Our own HEARTBEAT with our health, and STATUSTEXT."""
 
 from __future__ import annotations
 
@@ -62,10 +62,8 @@ def statustext_messages(text: str, severity: Severity, text_id: int) -> list[Any
     The last chunk of several is the first with fewer than 50 characters, so a text that fills its chunks exactly is
     followed by an empty one. Text beyond four chunks is cut after a word.
 
-    Args:
-        text: What to say; characters outside ASCII become ``?``.
-        severity: How bad it is.
-        text_id: From 1 to 65535, another for each long text; short ones carry 0.
+    Characters outside ASCII become ``?``. `text_id` is another number from 1 to 65535 for each long text; short ones
+    carry 0.
     """
     data = redact(text).encode("ascii", "replace").replace(b"\0", b"?")
     if len(data) <= CHUNK:

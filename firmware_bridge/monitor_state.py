@@ -1,4 +1,4 @@
-"""What the monitor knows: from the wire, and from the daemon's event log. No socket in here."""
+"""State of the monitor, from the wire and from the daemon's event log. No socket in here."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _REJECTION = re.compile(
 class SeenTarget:
     """A LANDING_TARGET on the wire."""
 
-    at_ns: int  # When it came
+    at_ns: int
     system: int  # system, component: Who sent it
     component: int
     frame: str  # Its MAV_FRAME, in words
@@ -50,8 +50,8 @@ class LogLine:
 
     at_ns: int  # Monotonic time, ours
     who: str  # ``autopilot``, ``component 191``, ``daemon``
-    text: str  # What
-    bad: bool  # Whether it tells of a rejection, a failure or a warning
+    text: str
+    bad: bool  # A rejection, a failure or a warning
 
 
 @dataclass
@@ -65,24 +65,19 @@ class HeardComponent:
 
 @dataclass
 class DaemonState:
-    """What the event log told."""
+    """State of the daemon by its event log."""
 
     state: str = ""  # Of the director
     reason: str = ""  # Of that state
     health: str = ""  # Of the daemon, with its reasons
-    sending: bool = False  # Whether targets go out
-    not_sent: str = ""  # Why they do not; empty when they do
+    sending: bool = False  # Targets go out
+    not_sent: str = ""  # Reason why they do not; empty when they do
     site: str = ""  # Of the decision in words, or why there is none
     timings_ms: dict[str, Any] = field(default_factory=dict)  # Newest percentiles, by stage
-    counters: dict[str, Any] = field(default_factory=dict)  # Newest counters
 
 
 class MonitorState:
-    """Takes messages and events, in one thread; `firmware_bridge.monitor_view` shows it.
-
-    Args:
-        session: The link, or None for the event log alone.
-    """
+    """Takes messages and events, in one thread; `firmware_bridge.monitor_view` shows it."""
 
     def __init__(self, session: Session | None) -> None:
         self.session = session
@@ -158,58 +153,22 @@ class MonitorState:
         return heard.frames_lost / sent if sent else 0.0
 
     def vehicle(self, now_ns: int) -> VehicleStatus | None:
-        """What the autopilot last said of itself; None without a link."""
+        """Return the last reported state of the autopilot; None without a link."""
         return None if self.session is None else self.session.telemetry.vehicle.status(now_ns)
 
     # --- the event log ---
 
     def on_event(self, event: Mapping[str, Any], now_ns: int) -> None:
         """Take one event of the daemon."""
-        daemon = self.daemon = self.daemon or DaemonState()
-        kind = event["event"]
-        text = ""
-        bad = False
-        if kind == "transition":
-            daemon.state, daemon.reason = str(event.get("to_state")), str(event.get("reason"))
-            text = f"{event.get('from_state')} -> {daemon.state}: {daemon.reason}"
-            bad = daemon.state in ("hold", "abort")
-        elif kind == "target-refused":
-            text, bad = f"target refused by the link: {event.get('reason')}", True
-            daemon.sending, daemon.not_sent = False, str(event.get("reason"))
-        elif kind == "target-start":
-            daemon.sending, daemon.not_sent = True, ""
-            text = f"targets go out: {event.get('reason')}"
-        elif kind == "target-stop":
-            daemon.sending, daemon.not_sent = False, str(event.get("reason"))
-            text, bad = f"targets stop: {event.get('reason')}", True
-        elif kind == "no-site":
-            daemon.site = f"none, {event.get('reason')}: {event.get('detail')}"
-            text = f"no site, {event.get('reason')}: {event.get('detail')}"
-        elif kind in ("site-chosen", "site-changed"):
-            daemon.site = _site_words(event.get("site"))
-            text = f"{kind.replace('-', ' ')}: {daemon.site}"
-        elif kind == "health":
-            reasons = ", ".join(map(str, event.get("reasons") or ()))
-            daemon.health = f"{event.get('state')}{': ' + reasons if reasons else ''}"
-            text = f"health {daemon.health}"
-            bad = event.get("state") in ("degraded", "failed")
-        elif kind in ("status", "stop"):
-            timings = event.get("timings_ms")
-            daemon.timings_ms = timings if isinstance(timings, dict) else daemon.timings_ms
-            daemon.state = str(event.get("state", daemon.state))
-            daemon.counters = {k: v for k, v in event.items() if isinstance(v, int)}
-            text = f"stopped: {event.get('reason')}" if kind == "stop" else ""
-            daemon.sending = daemon.sending and kind != "stop"
-        elif kind not in QUIET:
-            text = f"{kind} {_details(event)}".rstrip()
-            bad = kind in ("hang", "map-reset", "crash", "failed")
+        self.daemon = self.daemon or DaemonState()
+        text, bad = _words_of(event, self.daemon)
         if text:
             self._say(now_ns, "daemon", text, bad)
 
     # --- both ---
 
     def take_news(self) -> list[LogLine]:
-        """What was said since the last call."""
+        """Return the lines since the last call."""
         news, self.news = self.news, []
         return news
 
@@ -219,6 +178,39 @@ class MonitorState:
         self.news.append(said)
         if bad or _REJECTION.search(text):
             self.rejections.append(said)
+
+
+def _words_of(event: Mapping[str, Any], daemon: DaemonState) -> tuple[str, bool]:
+    """Take an event into the daemon's state; return it in words, and whether it is bad. Empty words are not shown."""
+    kind, reason = event["event"], str(event.get("reason"))
+    if kind == "transition":
+        daemon.state, daemon.reason = str(event.get("to_state")), reason
+        return f"{event.get('from_state')} -> {daemon.state}: {reason}", daemon.state in ("hold", "abort")
+    if kind == "target-start":
+        daemon.sending, daemon.not_sent = True, ""
+        return f"targets go out: {reason}", False
+    if kind in ("target-refused", "target-stop"):
+        daemon.sending, daemon.not_sent = False, reason
+        return f"{'targets stop' if kind == 'target-stop' else 'target refused by the link'}: {reason}", True
+    if kind == "no-site":
+        daemon.site = f"none, {reason}: {event.get('detail')}"
+        return f"no site, {reason}: {event.get('detail')}", False
+    if kind in ("site-chosen", "site-changed"):
+        daemon.site = _site_words(event.get("site"))
+        return f"{kind.replace('-', ' ')}: {daemon.site}", False
+    if kind == "health":
+        reasons = ", ".join(map(str, event.get("reasons") or ()))
+        daemon.health = f"{event.get('state')}{': ' + reasons if reasons else ''}"
+        return f"health {daemon.health}", event.get("state") in ("degraded", "failed")
+    if kind in ("status", "stop"):
+        timings = event.get("timings_ms")
+        daemon.timings_ms = timings if isinstance(timings, dict) else daemon.timings_ms
+        daemon.state = str(event.get("state", daemon.state))
+        daemon.sending = daemon.sending and kind != "stop"
+        return f"stopped: {reason}" if kind == "stop" else "", False
+    if kind in QUIET:
+        return "", False
+    return f"{kind} {_details(event)}".rstrip(), kind in ("hang", "map-reset", "crash", "failed")
 
 
 def _details(event: Mapping[str, Any]) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from firmware_bridge.doctor.findings import Level
 from firmware_bridge.doctor.show import STYLES
@@ -20,20 +19,23 @@ LOSS = 0.01
 SEEN_HZ = 0.3
 
 
-@dataclass(frozen=True)
-class MonitorRow:
-    """One thing shown."""
+class MonitorRow(NamedTuple):
+    """One row: name, value in words, and level."""
 
-    name: str  # What
-    value: str  # In words
-    level: Level = Level.OK  # Whether it is as it should be
+    name: str
+    value: str
+    level: Level = Level.OK
+
+
+def _warn(bad: bool) -> Level:
+    return Level.WARNING if bad else Level.OK
 
 
 Block = tuple[str, list[MonitorRow]]  # Title and rows
 
 
 def blocks(state: MonitorState, now_ns: int) -> list[Block]:
-    """Everything there is to show now."""
+    """Return all blocks of the view."""
     found: list[Block] = []
     if state.session is not None:
         found.append(("link", _link(state, now_ns)))
@@ -46,13 +48,9 @@ def blocks(state: MonitorState, now_ns: int) -> list[Block]:
 
 
 def line(state: MonitorState, now_ns: int) -> str:
-    """The same in one line, for logs."""
-    return (
-        " | ".join(
-            f"{title}: " + ", ".join(f"{row.name} {row.value}" for row in rows) for title, rows in blocks(state, now_ns)
-        )
-        or "nothing heard yet"
-    )
+    """Return the same in one line, for logs."""
+    parts = (f"{title}: " + ", ".join(f"{r.name} {r.value}" for r in rows) for title, rows in blocks(state, now_ns))
+    return " | ".join(parts) or "nothing heard yet"
 
 
 def _link(state: MonitorState, now_ns: int) -> list[MonitorRow]:
@@ -63,13 +61,8 @@ def _link(state: MonitorState, now_ns: int) -> list[MonitorRow]:
         problem = telemetry.problems(True, now_ns)[0] if not telemetry.last_error else ""
         return [MonitorRow("autopilot", telemetry.last_error or problem, Level.ERROR)]
     silent_s = heartbeat / 1e9
-    rows.append(
-        MonitorRow(
-            "autopilot",
-            f"{telemetry.vehicle.autopilot.value}, heartbeat {silent_s:.1f} s ago",
-            Level.ERROR if silent_s > LATE_HEARTBEAT_S else Level.OK,
-        )
-    )
+    level = Level.ERROR if silent_s > LATE_HEARTBEAT_S else Level.OK
+    rows.append(MonitorRow("autopilot", f"{telemetry.vehicle.autopilot.value}, heartbeat {silent_s:.1f} s ago", level))
     rates = telemetry.streams.rates_hz(now_ns)
     wanted = state.session.settings.asked_rates_hz()
     known = {*wanted, *(SUBSTITUTES[name] for name in wanted if name in SUBSTITUTES)}
@@ -80,14 +73,9 @@ def _link(state: MonitorState, now_ns: int) -> list[MonitorRow]:
     ]
     more = sum(rate > SEEN_HZ for rate in rates.values()) - len(shown)
     shown += [f"{more} other messages"] if more else []
-    rows.append(MonitorRow("rates", ", ".join(shown) or "none", Level.OK if shown else Level.WARNING))
-    rows.append(
-        MonitorRow(
-            "loss",
-            f"{100 * state.loss:.1f} %, {telemetry.peers.bytes_bad} bad bytes",
-            Level.WARNING if state.loss > LOSS else Level.OK,
-        )
-    )
+    rows.append(MonitorRow("rates", ", ".join(shown) or "none", _warn(not shown)))
+    loss = f"{100 * state.loss:.1f} %, {telemetry.peers.bytes_bad} bad bytes"
+    rows.append(MonitorRow("loss", loss, _warn(state.loss > LOSS)))
     rows.append(_clock(telemetry))
     others = [
         f"{system}/{component} {station.state} {age_s(station.at_ns, now_ns):.0f} s ago"
@@ -128,7 +116,7 @@ def _vehicle(state: MonitorState, now_ns: int) -> list[MonitorRow]:
         north, east, down = pose.position_ned_m
         parts.append(f"NED {north:.1f} {east:.1f} {down:.1f} m")
     height = "unknown" if pose.height_agl_m is None else f"{pose.height_agl_m:.1f} m"
-    rows.append(MonitorRow("pose", ", ".join(parts), Level.WARNING if old_s > LATE_POSE_S else Level.OK))
+    rows.append(MonitorRow("pose", ", ".join(parts), _warn(old_s > LATE_POSE_S)))
     rows.append(MonitorRow("height", height, Level.OK if pose.height_agl_m is not None else Level.NOTE))
     return rows
 
@@ -148,38 +136,27 @@ def _target(state: MonitorState, now_ns: int) -> list[MonitorRow]:
     return [
         MonitorRow("from", f"{target.system}/{target.component}, {rate_hz:.1f} Hz"),
         MonitorRow("where", f"{target.frame} {where}, distance {target.distance_m:.2f} m"),
-        MonitorRow("age", f"{old_s:.1f} s", Level.WARNING if old_s > LATE_TARGET_S else Level.OK),
+        MonitorRow("age", f"{old_s:.1f} s", _warn(old_s > LATE_TARGET_S)),
     ]
 
 
 def _daemon(state: MonitorState) -> list[MonitorRow]:
     daemon = state.daemon
     assert daemon is not None
-    bad = daemon.state in ("hold", "abort")
+    reason = f": {daemon.reason}" if daemon.reason else ""
+    targets = "go out" if daemon.sending else f"do not go out: {daemon.not_sent or 'no site yet'}"
     rows = [
-        MonitorRow(
-            "state",
-            f"{daemon.state or 'unknown'}{': ' + daemon.reason if daemon.reason else ''}",
-            Level.WARNING if bad else Level.OK,
-        ),
-        MonitorRow(
-            "targets",
-            "go out" if daemon.sending else f"do not go out: {daemon.not_sent or 'no site yet'}",
-            Level.OK if daemon.sending else Level.NOTE,
-        ),
+        MonitorRow("state", f"{daemon.state or 'unknown'}{reason}", _warn(daemon.state in ("hold", "abort"))),
+        MonitorRow("targets", targets, Level.OK if daemon.sending else Level.NOTE),
     ]
     if daemon.site:
         rows.append(MonitorRow("site", daemon.site))
     if daemon.health:
-        fine = not daemon.health.startswith(("degraded", "failed"))
-        rows.append(MonitorRow("health", daemon.health, Level.OK if fine else Level.WARNING))
+        rows.append(MonitorRow("health", daemon.health, _warn(daemon.health.startswith(("degraded", "failed")))))
+    labels = {"age": "frame to decision", "frame_to_send": "frame to send", "pose_to_send": "pose to send"}
     shown = [
         f"{label} {entry['p50_ms']:.0f}/{entry['p95_ms']:.0f} ms"
-        for name, label in (
-            ("age", "frame to decision"),
-            ("frame_to_send", "frame to send"),
-            ("pose_to_send", "pose to send"),
-        )
+        for name, label in labels.items()
         if isinstance(entry := daemon.timings_ms.get(name), dict)
     ]
     if shown:
@@ -192,7 +169,7 @@ def _short(name: str) -> str:
 
 
 def print_news(state: MonitorState, started_ns: int, echo: Callable[[str], None]) -> None:
-    """What was said since the last time, one line each."""
+    """Print the lines since the last call."""
     for said in state.take_news():
         mark = "WARN" if said.bad else "said"
         echo(f"{(said.at_ns - started_ns) / 1e9:8.2f} {mark} {said.who}: {said.text}")

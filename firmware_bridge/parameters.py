@@ -33,7 +33,7 @@ class ParameterKind(Enum):
 
 
 class Writable(Enum):
-    """When a ground station may write a parameter."""
+    """Condition for a ground station to write a parameter."""
 
     NEVER = "never"
     DISARMED = "while disarmed"
@@ -54,8 +54,8 @@ class OwnParameter:
     unit: str  # Of the value; empty for none
     low: float  # Smallest value
     high: float  # Largest value
-    default: float  # What the configuration gives when it says nothing
-    writable: Writable = Writable.NEVER  # When it may be written
+    default: float  # Value without a configured one
+    writable: Writable = Writable.NEVER
 
     def __post_init__(self) -> None:
         if not self.name.isascii() or not 1 <= len(self.name) <= LONGEST_NAME:
@@ -67,7 +67,7 @@ class OwnParameter:
 
 
 class ParameterTable(Protocol):
-    """What the daemon lets be seen and set. Called in a reader thread; must not wait."""
+    """Parameters that the daemon shows and lets be set. Called in a reader thread; must not wait."""
 
     @property
     def parameters(self) -> Sequence[OwnParameter]:
@@ -78,11 +78,6 @@ class ParameterTable(Protocol):
 
     def set(self, name: str, value: float, source: str) -> None:
         """Take a value that is finite, of the right kind, and may be written now.
-
-        Args:
-            name: Of a parameter in the table.
-            value: Wanted.
-            source: Who asks, for the log.
 
         Raises:
             InvalidValueError: The value is out of its range; the text says what is expected.
@@ -111,9 +106,6 @@ class ParameterServer:
 
     A refused write is answered with PARAM_ERROR and, for ground stations that do not know it, with the value that
     stays.
-
-    Args:
-        table: Served.
     """
 
     def __init__(self, table: ParameterTable) -> None:
@@ -124,10 +116,7 @@ class ParameterServer:
     def answer(self, message: Any, armed: bool, autopilot: Autopilot) -> list[Any]:
         """The answers to one message.
 
-        Args:
-            message: One of `PARAMETER_MESSAGES`.
-            armed: Whether the vehicle is armed, or that is not known.
-            autopilot: Whose way of encoding integers ground stations expect on this vehicle.
+        `armed` is also True where that is not known. Integers are encoded as the autopilot's own.
         """
         kind = message.get_type()
         if kind == "PARAM_REQUEST_LIST":

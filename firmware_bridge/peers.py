@@ -14,7 +14,7 @@ NS_PER_S = 1_000_000_000
 
 MAX_PEERS = 64
 PEER_TIMEOUT_NS = 5 * NS_PER_S  # A peer that has said nothing for so long is sent nothing any more
-# What is listened to of each peer but the one where the served autopilot lives, where there are several
+# Limit for each peer other than the served autopilot's, where there are several
 STRANGER_BYTES_PER_S = 20_000
 STRANGERS_BYTES_PER_S = 100_000  # The same of all of them together, once an autopilot is served
 

@@ -35,11 +35,8 @@ class PoseHistory:
     moves the whole history at once and keeps its order. Questions and answers are in our monotonic time.
 
     Args:
-        height_source: Source of the height.
-        limits: Limits of interpolation and extrapolation.
         rangefinder_offset_frd_m: Rangefinder from the body origin, body axes, m.
         ground_down_m: Down coordinate of the ground in the local frame, m; None learns it (see `learn_ground`).
-        gimbal: Attitude of the gimbal that carries the camera, if one does.
     """
 
     def __init__(

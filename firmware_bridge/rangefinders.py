@@ -67,7 +67,7 @@ class RangeReadings:
 
     @property
     def problem(self) -> str | None:
-        """Why no rangefinder that is heard can give a height; None where one can or none is."""
+        """Reason why no rangefinder heard can give a height; None where one can or none is heard."""
         if self._usable or not self._useless:
             return None
         whys = ", ".join(f"id {ident} {why}" for ident, why in sorted(self._useless.items()))
@@ -145,7 +145,7 @@ class RangeHeights:
 
     @property
     def problem(self) -> str | None:
-        """Why none of the sensors heard can be believed, in words; None while one can."""
+        """Reason why none of the sensors heard can be believed, in words; None while one can."""
         if self._chosen is not None or not self._sensors:
             return None
         if self._apart_since_ns is not None:
@@ -164,10 +164,7 @@ class RangeHeights:
     def add(self, ident: int, height: Height, ned_m: Vector | None) -> bool:
         """Takes a height of one sensor; False when it is held back as a jump.
 
-        Args:
-            ident: Of the sensor.
-            height: Sample.
-            ned_m: Position at its time, m; None where it is not known.
+        `ned_m` is the position at its time, m; None where it is not known.
         """
         sensor = self._sensors.get(ident)
         if sensor is None:

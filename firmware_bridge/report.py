@@ -1,4 +1,4 @@
-"""What a link says of itself, and of each message it was given to send."""
+"""Status of a link, and the result of each message given to it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from landing.vehicle import Autopilot
 
 
 class Refusal(str, Enum):
-    """Why a message was not sent."""
+    """Reason why a message was not sent."""
 
     NOT_CONNECTED = "not connected"
     NO_AUTOPILOT = "no autopilot heard yet"
@@ -23,7 +23,7 @@ class Refusal(str, Enum):
 
 
 class AlarmKind(str, Enum):
-    """What forbids to send targets and commands."""
+    """Kind of alarm that forbids targets and commands."""
 
     CONTESTED = "contested"
     OWN_IDS = "own-ids"
@@ -33,20 +33,20 @@ class AlarmKind(str, Enum):
 class Alarm:
     """Something on the link that ends targets until it is over."""
 
-    kind: AlarmKind  # What
-    text: str  # Who, where, and the next step
+    kind: AlarmKind
+    text: str  # Sender, peer, and the next step
 
 
 @dataclass(frozen=True)
 class SendResult:
-    """What became of a message."""
+    """Result of sending a message."""
 
-    refusal: Refusal | None = None  # Why it was not sent; None when it was handed to the connection
+    refusal: Refusal | None = None  # None when it was handed to the connection
     detail: str = ""  # The same in words, for the log
 
     @property
     def sent(self) -> bool:
-        """Whether it was handed to the connection."""
+        """Return whether it was handed to the connection."""
         return self.refusal is None
 
 
@@ -56,7 +56,7 @@ class ChannelStatus:
 
     connection: str  # Connection string
     connected: bool  # The device or socket is open (for UDP that says nothing of the other side)
-    opened: int  # How often it was opened
+    opened: int  # Number of times it was opened
     bytes_received: int  # Bytes received, of any kind
     bytes_bad: int  # Those that belonged to no good MAVLink frame
     dropped_writes: int  # Messages dropped because the way out was full or gone
@@ -65,7 +65,7 @@ class ChannelStatus:
 
 @dataclass(frozen=True)
 class SigningStatus:
-    """What signatures have decided so far."""
+    """Frames counted by their signatures."""
 
     accepted: int  # Frames with a good signature
     unsigned: int  # Frames ignored for want of a signature
@@ -90,21 +90,21 @@ class LinkStatus:
     bytes_bad: int = 0  # Those that belonged to no good MAVLink frame
     dropped_writes: int = 0  # Messages dropped because the way out was full or gone
     frames_lost: int = 0  # Frames of the autopilot that did not come, by the gaps in their numbers
-    sequence_turns: int = 0  # How often its numbers went to and fro, as those of two senders do
+    sequence_turns: int = 0  # Jumps of its sequence numbers to and fro, as two senders cause
     bytes_over: int = 0  # Bytes of strangers that were not listened to: beyond their budget
-    reconnects: int = 0  # How often the connection was opened again after the first time
-    reboots: int = 0  # How often the autopilot's boot clock started anew
-    position_resets: int = 0  # How often the estimator's local frame has jumped
+    reconnects: int = 0  # Times the connection was opened again
+    reboots: int = 0  # Restarts of the autopilot's boot clock
+    position_resets: int = 0  # Jumps of the estimator's local frame
     last_error: str = ""  # Text of the last error; empty when there was none
-    alarms: tuple[Alarm, ...] = ()  # What ends targets and commands, as another autopilot under the same id
-    problems: tuple[str, ...] = ()  # What keeps the link from being ready, each with its next step
+    alarms: tuple[Alarm, ...] = ()  # They forbid targets and commands
+    problems: tuple[str, ...] = ()  # They keep the link from being ready; each with its next step
     clock_offset_ns: int | None = None  # Our monotonic time minus the autopilot's boot time; None when not known
     clock_uncertainty_ns: int | None = None  # Largest error of that but for drift; None without TIMESYNC answers
-    timesync_answered: int = 0  # How many of the autopilot's TIMESYNC questions we have answered
+    timesync_answered: int = 0  # TIMESYNC questions of the autopilot that we answered
     ground_stations: tuple[ChannelStatus, ...] = ()  # The other connections
-    signing: SigningStatus | None = None  # What signatures have decided; None on an unsigned link
+    signing: SigningStatus | None = None  # None on an unsigned link
 
     @property
     def ready(self) -> bool:
-        """Whether targets can be computed and sent."""
+        """Return whether targets can be computed and sent."""
         return not self.problems

@@ -19,8 +19,8 @@ class CommandServer:
     """Answers the commands to one component. Pure.
 
     Args:
-        messages: Message id to what is sent when it is asked for.
-        older: Commands from before MAV_CMD_REQUEST_MESSAGE to the message id they ask for.
+        messages: Message id to the source of its messages.
+        older: Commands older than MAV_CMD_REQUEST_MESSAGE to the id of the message they ask for.
     """
 
     def __init__(self, messages: Mapping[int, MessageSource], older: Mapping[int, int]) -> None:
@@ -28,7 +28,7 @@ class CommandServer:
         self._older = dict(older)
 
     def supports(self, command: Any) -> bool:
-        """Whether it would be accepted."""
+        """Return whether a command would be accepted."""
         return self._asked_for(command) in self._messages
 
     def answer(self, command: Any, now_ns: int) -> list[Any]:

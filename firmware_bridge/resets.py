@@ -40,7 +40,7 @@ class ResetLimits:
     creep_ns: int = 1_000_000_000
     known_gap_ns: int = 600_000_000  # After a longer gap the size of a step is not known
     settle_ns: int = 800_000_000  # So long after a step the estimator still pulls the position in
-    settled_m: float = 0.15  # What is pulled in then moves the frame again where it is more than this
+    settled_m: float = 0.15  # A larger correction within this time moves the frame again
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Position:
 
 
 def position_innovation(a: Position, b: Position) -> Vector:
-    """What is left of the way from a to b after their mean velocity over the time, NED, m.
+    """Return the movement from a to b less their mean velocity times the time, NED, m.
 
     The mean of both velocities is exact for a constant acceleration (trapezoidal rule).
     """
@@ -94,15 +94,15 @@ def position_innovation(a: Position, b: Position) -> Vector:
 class AttitudeInnovation:
     """The innovation of an attitude."""
 
-    # How far the turn of the heading is outside of what rates between those of the two samples can explain; 0 inside
+    # Part of the heading's turn that no rate between those of the two samples explains; 0 inside
     heading_rad: float
-    step_rad: float  # What is left of it after the mean rate: the size of a reset
-    spread_rad: float  # How far the step may be off, since the rate changed
-    tilt_rad: float  # What is left of the lean after the mean rates
+    step_rad: float  # Turn of the heading less the mean rate times the time: the size of a reset
+    spread_rad: float  # Uncertainty of the step, since the rate changed
+    tilt_rad: float  # Change of the tilt less the mean rates times the time
 
 
 def attitude_innovation(a: Attitude, b: Attitude) -> AttitudeInnovation:
-    """What is left of the turn from a to b after their rates over the time.
+    """Return the turn from a to b less their mean rates times the time.
 
     The heading's is the smaller by its two measures.
     """
@@ -133,7 +133,7 @@ def _lean(a: Attitude, b: Attitude, seconds: float) -> float:
 
 
 def beyond(value: float, spread: float) -> float:
-    """What of a value is outside of a band around zero, with its sign."""
+    """Return the part of a value outside of a band around zero, with its sign."""
     return math.copysign(max(0.0, abs(value) - spread), value)
 
 
@@ -152,7 +152,7 @@ class InnovationSum:
 
     @property
     def is_one_step(self) -> bool:
-        """Whether one innovation makes up nearly all of the sum."""
+        """Return whether one innovation makes up nearly all of the sum."""
         slack = 0.2 * math.hypot(*self._total)
         return any(math.dist(part, self._total) <= slack for _, part in self._parts)
 
@@ -169,28 +169,21 @@ class InnovationSum:
 
 
 class ResetRule:
-    """Decides whether an innovation is a reset.
-
-    Args:
-        limits: Of ordinary flight.
-    """
+    """Decides whether an innovation is a reset."""
 
     def __init__(self, limits: ResetLimits) -> None:
         self._limits = limits
 
     def position_jumps(self, a: Position, b: Position, told: bool = False) -> bool:
-        """Whether the local frame has moved between two positions.
+        """Return whether the local frame has moved between two positions.
 
-        Args:
-            a: Earlier one.
-            b: Later one.
-            told: The autopilot tells of a reset at about this time.
+        `told`: the autopilot tells of a reset at about this time.
         """
         seconds = (b.at_ns - a.at_ns) / NS_PER_S
         return self._moved(position_innovation(a, b), *_speeds(a, b), seconds, told)
 
     def size_known(self, a: Position, b: Position) -> bool:
-        """Whether the innovation between two positions is the size of a step."""
+        """Return whether the innovation between two positions is the size of a step."""
         if a.velocity_ned_m_s is None or b.velocity_ned_m_s is None:
             return False
         gap_ns, limits = b.at_ns - a.at_ns, self._limits
@@ -199,7 +192,7 @@ class ResetRule:
         return gap_ns <= limits.known_gap_ns and jerked_m_s <= allowed_m_s
 
     def creeps(self, total_m: Vector, a: Position, b: Position, told: bool = False) -> bool:
-        """Whether innovations that add up to a total are a reset; a and b are the last two."""
+        """Return whether innovations that add up to a total are a reset; a and b are the last two."""
         return self._moved(total_m, *_speeds(a, b), 0.0, told)
 
     def _moved(
@@ -217,14 +210,14 @@ class ResetRule:
         )
 
     def attitude_jumps(self, turn: AttitudeInnovation, a: Attitude, b: Attitude, told: bool = False) -> bool:
-        """Whether heading or tilt has been reset between two attitudes, turn being their own."""
+        """Return whether heading or tilt has been reset between two attitudes, turn being their own."""
         if self.heading_moved(turn.heading_rad, a, b, told):
             return True
         # A lean takes tenths of a second: over a longer gap rates say nothing of it.
         return b.at_ns - a.at_ns <= TILT_GAP_NS and turn.tilt_rad > self._limits.tilt_rad
 
     def heading_moved(self, heading_rad: float, a: Attitude, b: Attitude, told: bool = False) -> bool:
-        """Whether a heading innovation, of one step or added up, is a reset."""
+        """Return whether a heading innovation, of one step or added up, is a reset."""
         limits, share = self._limits, self._limits.told_share if told else 1.0
         if a.rates_frd_rad_s is None or b.rates_frd_rad_s is None:
             slack_rad = limits.unknown_rate_rad_s * (b.at_ns - a.at_ns) / NS_PER_S

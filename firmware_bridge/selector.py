@@ -1,4 +1,4 @@
-"""Which autopilot is served, where it lives, and who else claims to be one. Pure.
+"""Selection of the served autopilot among all that claim to be one. Pure.
 
 Served is the first autopilot heard, or the one with the configured system id. While another one is heard beside it,
 nothing tells which of them carries this computer: the choice is *contested*, and nobody is sent a target or a command.
@@ -26,11 +26,11 @@ NS_PER_S = 1_000_000_000
 CONTESTED_NS = 5 * NS_PER_S  # Another autopilot counts as heard for so long after its last heartbeat
 # After so long a silence, on the ground, another autopilot that is alone is served instead
 HAND_OVER_NS = 15 * NS_PER_S
-STRAY_FRAMES = 10  # Who has sent fewer than these and falls silent was passing by: the next one need not wait
+STRAY_FRAMES = 10  # After fewer frames than these a silent autopilot is given up at once
 FORGET_NS = 60 * NS_PER_S
 MAX_CANDIDATES = 64
 
-TWIN_WAIT_NS = NS_PER_S // 2  # How much later the same frame may come by another way
+TWIN_WAIT_NS = NS_PER_S // 2  # Longest delay of the same frame by another way
 REMEMBER_FRAMES_NS = 2 * NS_PER_S
 REMEMBER_FRAMES = 2048
 
@@ -39,7 +39,7 @@ MAVLINK1_NS = 5 * NS_PER_S
 
 
 class ServedChange(Enum):
-    """What a heartbeat changed."""
+    """Change of the served autopilot by a heartbeat."""
 
     ADOPTED = "adopted"
     MOVED = "moved"
@@ -50,14 +50,14 @@ class ServedChange(Enum):
 class HeardAutopilot:
     """An autopilot at one peer."""
 
-    id: AutopilotId  # Who it says it is
-    peer: Peer  # Where it is heard
-    heartbeat_ns: int  # When its last heartbeat came
+    id: AutopilotId
+    peer: Peer
+    heartbeat_ns: int  # Time of its last heartbeat
     armed: bool = False  # By its last heartbeat
-    heard_ns: int = 0  # When anything of it came last
-    frames: int = 0  # How many did
-    v2_ns: int | None = None  # When the last one in MAVLink 2 came; None when none did
-    # When it was last seen to be another vehicle under the served one's id, or, for the served one, when another kind
+    heard_ns: int = 0  # Time of its last frame
+    frames: int = 0
+    v2_ns: int | None = None  # Time of its last MAVLink 2 frame
+    # Time of the last sign of another vehicle under the served one's id, or, for the served one, when another kind
     # of autopilot spoke as it. None when never.
     other_ns: int | None = None
     unjudged: deque[tuple[int, bytes]] = field(default_factory=lambda: deque(maxlen=256))
@@ -103,12 +103,12 @@ class AutopilotSelector:
         return change
 
     def speaks(self, message: Any, peer: Peer) -> bool:
-        """Whether a message is the served autopilot's own."""
+        """Return whether a message is the served autopilot's own."""
         served = self.served
         return served is not None and peer == served.peer and _is_from(message, served.id)
 
     def belongs(self, message: Any, peer: Peer) -> bool:
-        """Whether a message comes from the served vehicle, e.g. from its gimbal."""
+        """Return whether a message comes from the served vehicle, e.g. from its gimbal."""
         served = self.served
         return (
             served is not None
@@ -117,7 +117,7 @@ class AutopilotSelector:
         )
 
     def contested(self, now_ns: int) -> str:
-        """Why nothing tells which autopilot to serve, with the next step; empty when it is sure."""
+        """Return the reason why the autopilot to serve is not sure, with the next step; empty when it is."""
         served = self.served
         if served is None:
             return ""
@@ -151,7 +151,7 @@ class AutopilotSelector:
         return ""
 
     def mavlink1_only(self, now_ns: int) -> bool:
-        """Whether the served one answers in MAVLink 1 alone."""
+        """Return whether the served one answers in MAVLink 1 alone."""
         served = self.served
         return (
             served is not None
@@ -255,7 +255,7 @@ def _is_from(message: Any, who: AutopilotId) -> bool:
 
 
 def _why_not(heartbeat: Any) -> str:
-    """Why something that speaks as an autopilot is none to serve; empty where that is plain."""
+    """Return the reason why an autopilot component is not served; empty where it needs no words."""
     system = heartbeat.get_srcSystem()
     if heartbeat.autopilot == mavlink.MAV_AUTOPILOT_INVALID:
         return ""

@@ -12,10 +12,10 @@ MAX_SENDERS = 256
 
 @dataclass
 class _Line:
-    """Where the numbers of one sender id are."""
+    """Sequence numbers of one sender id."""
 
     last: int  # Number of the newest frame
-    other: int | None = None  # Where they were before they jumped; None before they ever did
+    other: int | None = None  # Number before the last jump
     recent: deque[int] = field(default_factory=lambda: deque(maxlen=16))  # Newest numbers
     counts: bool = False  # They were seen to go on by one: the sender counts at all
 
@@ -65,7 +65,7 @@ class SequenceCounter:
         self._turns_ns.clear()
 
     def shared(self, now_ns: int) -> bool:
-        """Whether two senders use one id, by the turns of the last seconds."""
+        """Return whether two senders use one id, by the turns of the last seconds."""
         turns = self._turns_ns
         return len(turns) == self.SHARED_TURNS and now_ns - turns[0] <= self.SHARED_WINDOW_NS
 

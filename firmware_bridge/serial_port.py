@@ -15,12 +15,7 @@ from landing.errors import LinkError
 
 
 class SerialTransport:
-    """A serial device: exclusive, 8N1, no flow control, non-blocking both ways.
-
-    Args:
-        device: Path, e.g. ``/dev/ttyTHS1``.
-        baud: Speed; it is set, read back and compared.
-    """
+    """A serial device: exclusive, 8N1, no flow control, non-blocking both ways."""
 
     waits = False
 

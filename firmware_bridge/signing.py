@@ -34,7 +34,7 @@ NEW_STREAM_WINDOW = 60 * STAMPS_PER_S
 LARGEST_STAMP = (1 << 48) - 1
 SHORTEST_PASSPHRASE = 12
 MAX_STREAMS = 256  # Senders remembered. Only those who know the key are, so this bounds a fault, not an attack.
-# What is heard on a signed link without a signature: a telemetry radio reports on itself and has no key. Nothing here
+# Accepted on a signed link without a signature: a telemetry radio reports on itself and has no key. Nothing here
 # can command us, move the pose or change a parameter.
 ACCEPTED_UNSIGNED = frozenset({mavlink.MAVLINK_MSG_ID_RADIO_STATUS})
 
@@ -100,7 +100,6 @@ class StampClock:
 
     Args:
         first: Where to start; at least the stamp persisted by the last run.
-        now_ns: Our monotonic clock.
     """
 
     def __init__(self, first: int, now_ns: Callable[[], int]) -> None:
@@ -141,10 +140,6 @@ class LinkSigning:
 
     Thread-safe.
 
-    Args:
-        key: The secret.
-        clock: Our stamps.
-
     Attributes:
         accepted: Frames with a good signature.
         unsigned: Frames ignored for want of a signature.
@@ -161,12 +156,7 @@ class LinkSigning:
         self.forged = 0
 
     def problem(self, where: str, key: Path | None) -> str:
-        """Return why the link is silent although frames come; empty when it is not.
-
-        Args:
-            where: Connection string.
-            key: File of the key, for the advice.
-        """
+        """Return why the link is silent although frames come; empty when it is not."""
         ignored = self.unsigned + self.forged
         if self.accepted or not ignored:
             return ""
@@ -181,7 +171,7 @@ class LinkSigning:
         packer.signing.timestamp = self.clock.next()
 
     def accepts(self, raw: bytes, message_id: int) -> bool:
-        """Whether a whole frame with a good checksum may be listened to."""
+        """Return whether a whole frame with a good checksum may be listened to."""
         if raw[0] != MARKER_V2 or not raw[2] & mavlink.MAVLINK_IFLAG_SIGNED:
             with self._lock:
                 heard = message_id in ACCEPTED_UNSIGNED

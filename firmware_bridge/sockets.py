@@ -19,7 +19,7 @@ IDLE_NS = 5_000_000_000  # A client that has said nothing for so long gives way 
 
 
 class _SocketTransport:
-    """What the four socket transports share.
+    """Base of the four socket transports.
 
     Attributes:
         nobody: Errors of a read that only mean that nothing has come.

@@ -1,4 +1,4 @@
-"""Where the signing stamp survives a restart: a file that is replaced whole, and ahead of time."""
+"""The file in which the signing stamp survives a restart: replaced whole, and ahead of time."""
 
 from __future__ import annotations
 
@@ -16,17 +16,13 @@ from landing.reading import read_text
 log = logging.getLogger(__name__)
 
 PERIOD_S = 5.0
-# What is written lies so far ahead that a crash before the next write never repeats a stamp, and far enough inside the
-# one-minute window that others are still heard after it
+# The written stamp is so far ahead that a crash before the next write never repeats a stamp, and far enough inside
+# the one-minute window that others are still heard after it
 AHEAD = 15 * STAMPS_PER_S
 
 
 class StampFile:
-    """The stamp before which nothing will be signed any more.
-
-    Args:
-        path: The file; its folder must be writable.
-    """
+    """The stamp before which nothing will be signed any more."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -46,7 +46,7 @@ class RateMeter:
         # 0.2 s: two messages in one packet are not a rate of thousands.
         span_ns = max(self._stamps[-1] - self._stamps[0], 200_000_000)
         rate_hz = (len(self._stamps) - 1) * NS_PER_S / span_ns
-        # When nothing has come for longer than a period, the silence counts too.
+        # A silence longer than a period counts too.
         silence_ns = now_ns - self._stamps[0]
         return min(rate_hz, len(self._stamps) * NS_PER_S / max(silence_ns, 1))
 

@@ -45,10 +45,7 @@ def protocol_version() -> Any:
 def component_metadata(boot_ms: int, uri: str, crc32: int) -> Any:
     """COMPONENT_METADATA: where the general metadata file is.
 
-    Args:
-        boot_ms: Time since our boot, ms.
-        uri: MAVLink FTP address, at most 99 bytes.
-        crc32: MAVLink's CRC-32 of the file.
+    `uri` is a MAVLink FTP address of at most 99 bytes, `crc32` MAVLink's CRC-32 of the file.
     """
     payload = struct.pack("<II100s", boot_ms & 0xFFFFFFFF, crc32, uri.encode("ascii")[:99])
     return _Supplement(MSG_ID_COMPONENT_METADATA, "COMPONENT_METADATA", 182, payload)
@@ -57,16 +54,7 @@ def component_metadata(boot_ms: int, uri: str, crc32: int) -> Any:
 def component_information_basic(
     boot_ms: int, capabilities: int, vendor: str, model: str, version: str, serial: str
 ) -> Any:
-    """COMPONENT_INFORMATION_BASIC: who made this component, and which version it is.
-
-    Args:
-        boot_ms: Time since our boot, ms.
-        capabilities: Bits of MAV_PROTOCOL_CAPABILITY.
-        vendor: Maker, cut at 31 bytes.
-        model: Name of the component, cut at 31 bytes.
-        version: Of the software, cut at 23 bytes.
-        serial: Of the computer, cut at 31 bytes.
-    """
+    """COMPONENT_INFORMATION_BASIC: who made this component, and which version it is."""
     payload = struct.pack(
         "<QII32s32s24s24s32s",
         capabilities,
@@ -88,8 +76,8 @@ def timesync(tc1_ns: int, ts1_ns: int, system: int, component: int) -> Any:
     Args:
         tc1_ns: Time of the answerer; 0 asks.
         ts1_ns: Time of the asker, mirrored in the answer.
-        system: Who it is for; 0 for everybody.
-        component: Who it is for; 0 for everybody.
+        system: Addressee; 0 for everybody.
+        component: Addressee; 0 for everybody.
     """
     payload = struct.pack("<qqBB", tc1_ns, ts1_ns, system, component)
     return _Supplement(mavlink.MAVLINK_MSG_ID_TIMESYNC, "TIMESYNC", 34, payload)

@@ -55,11 +55,6 @@ def choose_form(
 ) -> TargetForm:
     """The form to send, never one that the autopilot drops or misreads.
 
-    Args:
-        autopilot: From its HEARTBEAT.
-        asked: What the configuration asks for.
-        version: Of its firmware; None when it is not known.
-
     Raises:
         InvalidValueError: It does not take the form asked for; says what it takes.
     """
@@ -110,12 +105,8 @@ def landing_target_message(
     The capture time of the evidence would be no better: below the commit height it grows older than PLD_BTOUT (5 s),
     and PX4 would drop the target in the last metres.
 
-    Args:
-        target: The site, both relative to the body (m, FRD) and absolute (m, local NED).
-        autopilot: Whose rules apply, from its HEARTBEAT.
-        form: The form asked for.
-        version: Of the firmware; needed for `TargetForm.LOCAL_FRD`.
-        ned_from_frd: Attitude that the target was computed with; needed for `TargetForm.LOCAL_FRD`.
+    The target is relative to the body (m, FRD) and absolute (m, local NED). `TargetForm.LOCAL_FRD` needs the firmware's
+    version and the attitude that the target was computed with.
 
     Returns:
         A LANDING_TARGET message of the dialect, not yet packed.

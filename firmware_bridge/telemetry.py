@@ -1,4 +1,4 @@
-"""What is heard on the link, made sense of. No thread, no socket; time is an argument.
+"""Turns received messages into poses, vehicle state and requests. No thread, no socket; time is an argument.
 
 A recording fed in gives the same poses as the flight did.
 """
@@ -13,6 +13,7 @@ from typing import Any
 from firmware_bridge.clock import NS_PER_MS, ClockMap
 from firmware_bridge.commands import Addressee, CommandTracker, GlobalFix
 from firmware_bridge.dialect import mavlink
+from firmware_bridge.estimator_state import ESTIMATOR_RATE_HZ, ESTIMATOR_STREAMS, EstimatorState
 from firmware_bridge.frames import ReceivedFrame
 from firmware_bridge.gimbal import READERS as GIMBAL_READERS
 from firmware_bridge.gimbal import GimbalHistory
@@ -42,18 +43,9 @@ VERSION_PERIOD_NS = 2 * NS_PER_S
 
 # Our ids count as taken for so long after the last heartbeat of somebody else who uses them
 OWN_IDS_QUIET_NS = 5 * NS_PER_S
-# What does as well, where the first does not come
+# Messages that replace others where those do not come
 SUBSTITUTES = {"ATTITUDE_QUATERNION": "ATTITUDE", "GIMBAL_DEVICE_ATTITUDE_STATUS": "MOUNT_ORIENTATION"}
-# Where each tells of its estimator's state and resets
-ESTIMATOR_STREAMS = {Autopilot.ARDUPILOT: ("EKF_STATUS_REPORT",), Autopilot.PX4: ("ESTIMATOR_STATUS", "ODOMETRY")}
-ESTIMATOR_RATE_HZ = 5.0
-ESTIMATOR_SILENT_NS = 3 * NS_PER_S
-
-# One of these is set while the estimator has a horizontal position; the same bits in both
-POSITION_FLAGS = mavlink.ESTIMATOR_POS_HORIZ_REL | mavlink.ESTIMATOR_POS_HORIZ_ABS
-# While this is set, and when it goes, the position may step
-GLITCH_FLAGS = {"EKF_STATUS_REPORT": mavlink.EKF_GPS_GLITCHING, "ESTIMATOR_STATUS": mavlink.ESTIMATOR_GPS_GLITCH}
-# Where each tells of the pilot's sticks; ArduPilot protests aloud when asked for the other
+# Streams of the pilot's sticks; ArduPilot protests aloud when asked for the other
 STICK_STREAMS = {Autopilot.ARDUPILOT: "RC_CHANNELS", Autopilot.PX4: "MANUAL_CONTROL"}
 
 
@@ -62,21 +54,18 @@ class Telemetry:
 
     Not thread-safe but for ``history``: the link guards the rest.
 
-    Args:
-        settings: Of the link.
-
     Attributes:
         history: Poses.
         gimbal: Attitude of the gimbal that carries the camera; None where none does.
-        version: Of the autopilot's firmware; None until it has told.
-        vehicle: Heartbeat and landed state.
-        streams: What is asked for, and how fast it comes.
-        peers: Who speaks on the connection; bytes to frames, with counters.
+        version: Firmware version of the autopilot; None until it is told.
+        vehicle: Heartbeat, landed state and sticks.
+        streams: Requested messages and their rates.
+        peers: Senders on the connection; bytes to frames, with counters.
         command_tracker: Our commands, until they are acknowledged.
-        selector: Which autopilot is served, and who else claims to be one.
-        reboots: How often its boot clock started anew, or another autopilot took its place.
+        selector: The served autopilot, and others that claim to be it.
+        reboots: Number of restarts of its boot clock, and of changes to another autopilot.
         clock: Its boot clock in our monotonic time.
-        last_error: What was last found wrong; the link writes its own errors here too.
+        last_error: The last problem found; the link writes its own errors here too.
     """
 
     def __init__(self, settings: LinkSettings) -> None:
@@ -104,10 +93,7 @@ class Telemetry:
         self.last_error = ""
         self.clock = ClockMap()
         self._quaternion_at_ns: int | None = None
-        self._estimator_flags: int | None = None
-        self._estimator_ns = 0
-        self._reset_counter: int | None = None
-        self._origin: tuple[int, int, int] | None = None
+        self._estimator = EstimatorState(self.history)
         self._ranges = RangeReadings()
         self._stuck: frozenset[int] = frozenset()
         self._handlers: dict[str, Callable[[Any, int], None]] = {
@@ -116,10 +102,10 @@ class Telemetry:
             "ATTITUDE": self._on_attitude,
             "LOCAL_POSITION_NED": self._on_local_position,
             "DISTANCE_SENSOR": self._on_distance,
-            "EKF_STATUS_REPORT": self._on_estimator_flags,
-            "ESTIMATOR_STATUS": self._on_estimator_flags,
-            "ODOMETRY": self._on_odometry,
-            "GPS_GLOBAL_ORIGIN": self._on_origin,
+            "EKF_STATUS_REPORT": self._estimator.on_flags,
+            "ESTIMATOR_STATUS": self._estimator.on_flags,
+            "ODOMETRY": self._estimator.on_odometry,
+            "GPS_GLOBAL_ORIGIN": self._estimator.on_origin,
             "EXTENDED_SYS_STATE": self._on_extended_sys_state,
             "COMMAND_ACK": self._on_command_ack,
             "RC_CHANNELS": self.vehicle.on_rc_channels,
@@ -136,7 +122,7 @@ class Telemetry:
 
     @property
     def peer(self) -> Peer:
-        """Where it is heard; None before, and where there is only one other end."""
+        """Peer of the served autopilot; None before it is heard, and where there is only one other end."""
         served = self.selector.served
         return None if served is None else served.peer
 
@@ -169,7 +155,7 @@ class Telemetry:
         self._own_ids = now_ns, peer
 
     def alarms(self, now_ns: int) -> tuple[Alarm, ...]:
-        """What forbids to send targets and commands, whatever else is well."""
+        """Return the alarms that forbid targets and commands."""
         found = []
         contested = self.selector.contested(now_ns)
         if contested:
@@ -226,7 +212,7 @@ class Telemetry:
         return request_message(autopilot.system, autopilot.component, mavlink.MAVLINK_MSG_ID_AUTOPILOT_VERSION)
 
     def problems(self, connected: bool, now_ns: int) -> list[str]:
-        """What keeps the link from being ready, each with its next step."""
+        """Return the problems that keep the link from being ready, each with its next step."""
         where = self._settings.connection
         if not connected:
             return [self.last_error or f"{where}: not open yet"]
@@ -242,7 +228,7 @@ class Telemetry:
             return [f"{where}: {alarm.text}" for alarm in alarms]
         if not self.vehicle.alive(now_ns):
             return [f"{where}: the autopilot has fallen silent; check its power and the cable"]
-        lost = self._estimator_problem(now_ns)
+        lost = self._estimator.problem(now_ns)
         if lost is not None:
             return [f"{where}: {lost}"]
         if self.selector.mavlink1_only(now_ns):
@@ -345,8 +331,7 @@ class Telemetry:
 
     def _on_local_position(self, message: Any, now_ns: int) -> None:
         at_ns = self._stamp(message.time_boot_ms, now_ns)
-        if self._estimator_problem(now_ns) is not None:
-            self.history.set_valid(False)
+        self._estimator.check_silence(now_ns)
         if at_ns is not None:
             self.history.add_position(at_ns, (message.x, message.y, message.z), (message.vx, message.vy, message.vz))
 
@@ -369,42 +354,6 @@ class Telemetry:
         if stuck.keys() - self._stuck:
             log.warning("link: %s; it is left out", stuck_words(stuck))
         self._stuck = frozenset(stuck)
-
-    def _on_estimator_flags(self, message: Any, now_ns: int) -> None:
-        """EKF_STATUS_REPORT and ESTIMATOR_STATUS name a valid position by the same bits."""
-        before, self._estimator_flags = self._estimator_flags, message.flags
-        self._estimator_ns = now_ns
-        has_position = bool(message.flags & POSITION_FLAGS)
-        self.history.set_valid(has_position)
-        if before is not None and bool(before & POSITION_FLAGS) != has_position:
-            state = "has a position again" if has_position else "has no position"
-            log.warning("link: the estimator %s (flags %#06x)", state, message.flags)
-        elif (message.flags | (before or 0)) & GLITCH_FLAGS[message.get_type()]:
-            self.history.told_of_reset()
-
-    def _estimator_problem(self, now_ns: int) -> str | None:
-        """Why the estimator's position is not used, in words; None while it is."""
-        flags = self._estimator_flags
-        if flags is None:
-            return None
-        if not flags & POSITION_FLAGS:
-            return f"the estimator has no position (flags {flags:#06x}); check its GPS"
-        if now_ns - self._estimator_ns > ESTIMATOR_SILENT_NS:
-            return "the estimator no longer reports its state; it may fly on a fallback"
-        return None
-
-    def _on_odometry(self, message: Any, _now_ns: int) -> None:
-        before, self._reset_counter = self._reset_counter, message.reset_counter
-        if before is not None and before != message.reset_counter:
-            log.warning("link: the estimator tells of a reset (count %d)", message.reset_counter)
-            self.history.told_of_reset()
-
-    def _on_origin(self, message: Any, _now_ns: int) -> None:
-        origin = (message.latitude, message.longitude, message.altitude)
-        before, self._origin = self._origin, origin
-        if before is not None and before != origin:
-            log.warning("link: the local frame has another origin")
-            self.history.told_of_reset()
 
     def _on_extended_sys_state(self, message: Any, now_ns: int) -> None:
         self.vehicle.on_extended_sys_state(message, now_ns)
@@ -459,7 +408,8 @@ class Telemetry:
         """Nothing that the autopilot said before holds any more."""
         self.reboots += 1
         self.history.clear()
-        self._estimator_flags = self._reset_counter = self._origin = self._fix = None
+        self._estimator.clear()
+        self._fix = None
         self.version = None  # it may have been given another firmware
         self._quaternion_at_ns = None
         self.streams.restart(now_ns)

@@ -17,7 +17,7 @@ class StatusText:
     system: int  # system, component: Who said it
     component: int
     severity: int  # MAV_SEVERITY, 0 the worst
-    text: str  # What it said
+    text: str
 
 
 class TextAssembler:

@@ -49,20 +49,13 @@ class Timesync:
         return timesync(0, now_ns, system, component)
 
     def reply(self, raw: bytes, message: Any, now_ns: int, own: tuple[int, int]) -> Any | None:
-        """What to answer at once to a TIMESYNC that asks, or None when it does not ask us.
-
-        Args:
-            raw: The frame, for the addressee.
-            message: The TIMESYNC.
-            now_ns: Our time of its arrival.
-            own: Our system and component.
-        """
+        """Return the immediate answer to a TIMESYNC question, or None when it does not ask us."""
         if message.tc1 != 0 or not _is_for(raw, own):
             return None
         return timesync(now_ns, message.ts1, message.get_srcSystem(), message.get_srcComponent())
 
     def answer(self, message: Any, now_ns: int) -> Answer | None:
-        """What a TIMESYNC says of a question of ours; None when it answers somebody else's."""
+        """Return the answer to a question of ours; None when it answers somebody else's."""
         sent_ns = message.ts1
         if message.tc1 <= 0 or sent_ns not in self._asked:
             return None

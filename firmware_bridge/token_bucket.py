@@ -1,4 +1,4 @@
-"""How many bytes a second may go one way: a token bucket. Pure: time is given."""
+"""A token bucket: limits the bytes per second. Pure: time is given."""
 
 from __future__ import annotations
 
@@ -10,10 +10,6 @@ class TokenBucket:
 
     A taker may overdraw once, by the size of what it takes, so that one large frame always passes; the next waits until
     the debt is paid.
-
-    Args:
-        bytes_per_s: Rate.
-        burst_bytes: Most that gathers while nothing passes.
     """
 
     def __init__(self, bytes_per_s: float, burst_bytes: float) -> None:
@@ -23,7 +19,7 @@ class TokenBucket:
         self._at_ns: int | None = None
 
     def open(self, now_ns: int) -> bool:
-        """Whether something may pass now."""
+        """Return whether something may pass now."""
         if self._at_ns is not None:
             gained = (now_ns - self._at_ns) * self._bytes_per_s / NS_PER_S
             self._left = min(self._burst_bytes, self._left + max(0.0, gained))

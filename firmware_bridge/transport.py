@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 READ_SIZE = 4096
 
-Peer = tuple[Any, ...] | None  # Who is at the other end: a socket address, or None where there is only one other end
+Peer = tuple[Any, ...] | None  # Socket address of the other end; None where there is only one
 
 
 def peer_name(peer: Peer) -> str:
@@ -17,10 +17,10 @@ def peer_name(peer: Peer) -> str:
 
 
 class Arrival(NamedTuple):
-    """What a read brought."""
+    """Result of a read."""
 
     data: bytes  # Bytes; empty when there were none
-    peer: Peer = None  # Who sent them
+    peer: Peer = None
 
 
 NOTHING = Arrival(b"")
@@ -76,7 +76,7 @@ class Outbox:
 
 
 def wait_readable(fd: int, timeout_s: float) -> bool:
-    """Whether bytes, or an end, can be read within the timeout; any descriptor number."""
+    """Wait until bytes, or an end, can be read; False after the timeout. Any descriptor number."""
     poll = select.poll()
     poll.register(fd, select.POLLIN)
     return bool(poll.poll(max(0.0, timeout_s) * 1000))

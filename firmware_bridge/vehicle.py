@@ -81,7 +81,7 @@ _AIRBORNE: dict[int, bool] = {
 
 
 def autopilot_of(heartbeat: Any) -> Autopilot:
-    """Whose rules apply, from a HEARTBEAT."""
+    """Return the kind of autopilot that sent a HEARTBEAT."""
     if heartbeat.autopilot == mavlink.MAV_AUTOPILOT_ARDUPILOTMEGA:
         return Autopilot.ARDUPILOT
     if heartbeat.autopilot == mavlink.MAV_AUTOPILOT_PX4:
@@ -107,7 +107,7 @@ FLYING_TYPES = COPTER_TYPES | frozenset(
 
 
 def is_autopilot_heartbeat(message: Any) -> bool:
-    """Whether a message is the HEARTBEAT of an autopilot to serve: ArduPilot's or PX4's, flying."""
+    """Return whether a message is the HEARTBEAT of an autopilot to serve: ArduPilot's or PX4's, flying."""
     return bool(
         message.get_type() == "HEARTBEAT"
         and message.get_srcSystem() != 0
@@ -118,7 +118,7 @@ def is_autopilot_heartbeat(message: Any) -> bool:
 
 
 def is_armed(heartbeat: Any) -> bool:
-    """Whether a HEARTBEAT says that the motors may turn."""
+    """Return whether a HEARTBEAT says that the motors may turn."""
     return bool(heartbeat.base_mode & mavlink.MAV_MODE_FLAG_SAFETY_ARMED)
 
 
@@ -126,11 +126,6 @@ def mode_of(autopilot: Autopilot, vehicle_type: int, custom_mode: int) -> tuple[
     """The mode's name and whether it ends on the ground.
 
     An unknown number gives ``MODE(n)`` and False: not landing, so nothing is decided on it.
-
-    Args:
-        autopilot: Whose numbering applies.
-        vehicle_type: MAV_TYPE of the HEARTBEAT.
-        custom_mode: Its ``custom_mode``.
     """
     if autopilot is Autopilot.ARDUPILOT and vehicle_type in COPTER_TYPES:
         name = COPTER_MODES.get(custom_mode, f"MODE({custom_mode})")
@@ -197,7 +192,7 @@ def _px4_mode(main: int, sub: int) -> str:
 
 @dataclass(frozen=True)
 class AutopilotId:
-    """Which autopilot is served."""
+    """Ids of the served autopilot."""
 
     system: int  # MAVLink system id
     component: int  # MAVLink component id
@@ -265,7 +260,7 @@ class VehicleTracker:
         return None if self._heartbeat is None else max(0, now_ns - self._heartbeat_at_ns)
 
     def alive(self, now_ns: int) -> bool:
-        """Whether the last heartbeat is younger than the timeout."""
+        """Return whether the last heartbeat is younger than the timeout."""
         age_ns = self.heartbeat_age_ns(now_ns)
         return age_ns is not None and age_ns <= self._heartbeat_timeout_ns
 

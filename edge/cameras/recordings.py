@@ -5,18 +5,25 @@ from __future__ import annotations
 import logging
 import re
 from pathlib import Path
+from typing import Any
 
 import cv2
+import numpy as np
 
 from edge.cameras.contract import Camera, CameraInfo, CameraRequest, CameraTimeout, EndOfStream, Grabbed, Pacer
+from landing.distribution import install_command
 from landing.errors import CameraError
-from landing.pictures import decode, is_whole_jpeg, read_picture_bytes
-from landing.reading import require_file
+from landing.pictures import DAMAGED, MOST_PIXELS, PICTURE_BYTES, decode, is_whole_jpeg, read_picture_bytes
+from landing.reading import open_file, require_file
 from landing.types import ByteArray
 
 logger = logging.getLogger("edge.cameras")
 
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+HEIF_SUFFIXES = (".heic", ".heif")
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", *HEIF_SUFFIXES)
+RAW_SUFFIXES = (".dng", ".arw", ".cr2", ".cr3", ".nef", ".rw2", ".orf", ".raf")
+"""Undeveloped pictures: what they look like is the developer's choice, so they are not read."""
+
 VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".m4v", ".webm", ".ts", ".mjpeg", ".mpg")
 DEFAULT_FPS = 10.0
 """Rate of a folder of pictures, and of a replayed video that does not state one."""
@@ -40,14 +47,52 @@ def read_picture(path: Path) -> ByteArray:
     Raises:
         CameraError: It cannot be read or is not a whole picture.
     """
+    if path.suffix.lower() in RAW_SUFFIXES:
+        raise CameraError(f"picture {path.name} is undeveloped (raw): develop it to JPEG, or take the JPEG beside it")
+    if path.suffix.lower() in HEIF_SUFFIXES:
+        return _read_heif(path)
     data = read_picture_bytes(path, "picture", CameraError)
     if data.startswith(b"\xff\xd8") and not is_whole_jpeg(data):
         # OpenCV fills the missing part of a truncated JPEG with grey and says nothing.
         raise CameraError(f"picture {path.name} is truncated: a JPEG without its end")
-    image = decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    image = decode(data, cv2.IMREAD_UNCHANGED)  # keeps bands and depth, and leaves the orientation alone
     if image is None:
         raise CameraError(f"picture {path.name} cannot be decoded: it is damaged")
-    return image
+    bands = 1 if image.ndim == 2 else image.shape[2]
+    if image.dtype != np.uint8 or bands not in (3, 4):
+        raise CameraError(
+            f"picture {path.name} has {bands} band{'s'[: bands != 1]} of {8 * image.dtype.itemsize} bits: expected "
+            "colour, three bands of 8 bits; one band of a multispectral or thermal camera is no colour picture"
+        )
+    return np.ascontiguousarray(image[..., :3])
+
+
+def _read_heif(path: Path) -> ByteArray:
+    opener = heif_opener()
+    if opener is None:
+        raise CameraError(f"picture {path.name} is HEIF: {install_command('heif')} to read it")
+    try:
+        with open_file(path, "picture", CameraError, PICTURE_BYTES) as stream:
+            heif = opener.open_heif(stream)
+            width_px, height_px = heif.size
+            if width_px * height_px > MOST_PIXELS:
+                raise CameraError(
+                    f"picture {path.name} has {width_px}x{height_px} pixels, at most {MOST_PIXELS} expected"
+                )
+            image = np.asarray(heif.to_pillow().convert("RGB"))
+    except DAMAGED as error:
+        raise CameraError(f"picture {path.name} cannot be decoded: {error}") from error
+    return np.ascontiguousarray(image[..., ::-1])
+
+
+def heif_opener() -> Any:
+    """The module that reads HEIF, known to Pillow from then on; None where it is not installed (extra ``heif``)."""
+    try:
+        import pi_heif
+    except ImportError:
+        return None
+    pi_heif.register_heif_opener()
+    return pi_heif
 
 
 def _size_agrees(request: CameraRequest, width_px: int, height_px: int) -> None:

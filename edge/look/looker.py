@@ -19,11 +19,12 @@ import numpy as np
 
 from edge.annotate import annotate, annotate_refusal, way_to
 from edge.cameras import CameraRequest, EndOfStream, make_camera
-from edge.cameras.recordings import PICTURE_SUFFIXES, VIDEO_SUFFIXES, pictures_in, read_picture
+from edge.cameras.recordings import PICTURE_SUFFIXES, RAW_SUFFIXES, VIDEO_SUFFIXES, pictures_in, read_picture
 from edge.log import plain
 from edge.look.labels import judge, label_path
 from edge.look.output import LookOutput
 from edge.look.photo import PhotoFacts, read_facts
+from edge.look.sky import sky_fraction
 from edge.look.video_telemetry import TelemetryEntry, VideoTelemetry, telemetry_beside
 from edge.look.view import Given, UnknownViewError, View, view_of
 from edge.pipeline import Pipeline, Step
@@ -162,6 +163,8 @@ class Looker:
 
     def _folder(self, folder: Path, runtime: Runtime, flies: ResolvedDecision) -> None:
         pictures = pictures_in(folder)
+        for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in RAW_SUFFIXES):
+            self._skip(path, "undeveloped (raw): develop it to JPEG, or take the JPEG beside it")
         videos = sorted(p for p in folder.iterdir() if p.suffix.lower() in VIDEO_SUFFIXES)
         if not pictures and not videos:
             raise DataError(f"{folder} holds no pictures ({' '.join(PICTURE_SUFFIXES)})")
@@ -178,7 +181,8 @@ class Looker:
                 self._skip(path, str(error))
                 continue
             frame = Frame(image, 0, time.monotonic_ns())
-            view = self._view(path, (frame.width_px, frame.height_px), read_facts(path))
+            facts = read_facts(path)
+            view = self._view(path, (frame.width_px, frame.height_px), facts, self._sky(facts, image))
             if view is None:
                 continue
             if view.refused is not None:
@@ -202,9 +206,6 @@ class Looker:
             view = self._view(path, size_px, facts)
             if view is None:
                 return
-            if telemetry is None and view.refused is not None:
-                self._refuse(path, path.name, view)
-                return
             if not self.options.independent and (telemetry is None or not telemetry.has_positions):
                 self._note(
                     "a video without positions: its frames build one map as if the camera hovered "
@@ -223,8 +224,10 @@ class Looker:
                     continue
                 name = f"{path.name}#{frame.frame_id}"
                 now_ns = frame.captured_at_ns
-                pose = view.pose_at(now_ns)
-                if telemetry is not None:
+                if telemetry is None:
+                    view = view_of(size_px, facts, self.options.given, self._sky(facts, frame.image_bgr))
+                    pose = view.pose_at(now_ns)
+                else:
                     placed = self._frame_view(telemetry, (now_ns - started_ns) * 1e-9, size_px, first)
                     if isinstance(placed, str):
                         self._skip(path, f"{name}: {placed}")
@@ -258,10 +261,16 @@ class Looker:
         except UnknownViewError as error:
             return str(error)
 
-    def _view(self, path: Path, size_px: tuple[int, int], facts: PhotoFacts) -> View | None:
+    def _sky(self, facts: PhotoFacts, image_bgr: ByteArray) -> float:
+        """Part of the picture that is sky, looked for only where the pitch would be assumed."""
+        given = self.options.given
+        assumed = given.assume_nadir and given.pitch_deg is None and facts.pitch_deg is None
+        return sky_fraction(image_bgr, facts.turn_deg) if assumed else 0.0
+
+    def _view(self, path: Path, size_px: tuple[int, int], facts: PhotoFacts, sky: float = 0.0) -> View | None:
         """The view of a picture; None, and a line that says why, where nothing places its camera."""
         try:
-            view = view_of(size_px, facts, self.options.given)
+            view = view_of(size_px, facts, self.options.given, sky)
         except UnknownViewError as error:
             self._skip(path, f"{path.name}: {error}")
             return None

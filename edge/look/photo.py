@@ -16,6 +16,7 @@ from typing import Any
 
 from PIL import ExifTags, Image
 
+from edge.cameras.recordings import HEIF_SUFFIXES, heif_opener
 from landing.errors import CameraError
 from landing.pictures import DAMAGED, PICTURE_BYTES
 from landing.reading import open_file
@@ -90,6 +91,8 @@ class PhotoFacts:
 
 def read_facts(path: Path) -> PhotoFacts:
     """Read the facts of a picture file; none for one without EXIF and XMP."""
+    if path.suffix.lower() in HEIF_SUFFIXES:
+        heif_opener()
     try:
         stream = open_file(path, "picture", CameraError, PICTURE_BYTES)
     except CameraError:
@@ -102,8 +105,10 @@ def read_facts(path: Path) -> PhotoFacts:
             detail: dict[int, Any] = dict(exif.get_ifd(ExifTags.IFD.Exif))
             gps: dict[int, Any] = dict(exif.get_ifd(ExifTags.IFD.GPSInfo))
             size_px = image.size
-            stream.seek(0)
-            xmp = stream.read(XMP_SEARCH_BYTES)
+            xmp = image.info.get("xmp", b"")
+            if not isinstance(xmp, bytes) or not xmp:
+                stream.seek(0)
+                xmp = stream.read(XMP_SEARCH_BYTES)
     except (*DAMAGED, Image.DecompressionBombError):
         return PhotoFacts()
     taken_px = _taken_px(detail)

@@ -78,13 +78,14 @@ class UnknownViewError(CameraError):
     """A picture says too little to place its camera, and nobody else does."""
 
 
-def view_of(size_px: tuple[int, int], facts: PhotoFacts, given: Given) -> View:
+def view_of(size_px: tuple[int, int], facts: PhotoFacts, given: Given, sky: float = 0.0) -> View:
     """Decide what a picture shows.
 
     Args:
         size_px: Width and height of the picture, px.
         facts: From its file.
         given: By the user.
+        sky: Part of the picture that looks like sky, 0 to 1; it contradicts an assumed pitch.
 
     Raises:
         UnknownViewError: Height or field of view is neither in the file nor given, or the file's height is none above
@@ -113,7 +114,12 @@ def view_of(size_px: tuple[int, int], facts: PhotoFacts, given: Given) -> View:
             f"pitch {pitch.value:g} degrees ({pitch.source}): the camera looked {down_deg:.0f} degrees below the "
             f"horizon, at least {LEAST_DOWN_DEG:g} are needed; if the file is wrong give --pitch-deg"
         )
-    if pitch.source == ASSUMED:
+    if pitch.source == ASSUMED and sky > 0:
+        refused = refused or (
+            f"the upper {100 * sky:.0f} % of the picture look like sky, so it was not taken straight down; "
+            "give --pitch-deg, -90 if it was"
+        )
+    elif pitch.source == ASSUMED:
         notes.append("pitch is not known: taken as straight down, since --assume-nadir says so")
     if facts.turn_deg:
         notes.append(f"stored as taken; viewers turn it by {facts.turn_deg} degrees (EXIF Orientation)")

@@ -29,7 +29,7 @@ _OPTIONS = {
 
 
 def has_rangefinder(values: Values) -> bool:
-    """Whether a rangefinder is configured that looks down."""
+    """Return whether a downward rangefinder is configured."""
     return any(
         values.get(f"RNGFND{n}_TYPE", 0) != 0 and values.get(f"RNGFND{n}_ORIENT", DOWN) == DOWN for n in range(1, 5)
     )
@@ -129,7 +129,7 @@ RANGEFINDER = (
     ),
 )
 
-# How it comes down, and who may say no
+# The descent, and the pilot's right to stop it
 DESCENT = (
     Rule("LAND_SPEED", within(20, 70, "cm/s"), before=V4_7).because(
         "speed of the last metres; faster leaves a hazard below no time to be seen"
@@ -146,7 +146,7 @@ DESCENT = (
     Rule("LAND_REPOSITION", one_of((1,), _NO_YES)).because("the pilot's stick must be able to move it during LAND"),
 )
 
-# How it is reached
+# The link
 LINK = (
     Rule("SYSID_THISMAV", within(1, 250), before=V4_7).because("system id that everybody answers to"),
     Rule("MAV_SYSID", within(1, 250), since=V4_7).because("system id that everybody answers to"),

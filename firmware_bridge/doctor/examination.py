@@ -34,7 +34,7 @@ Say = Callable[[DoctorFinding], None]  # Called with each finding as it is made
 
 @dataclass
 class Examination:
-    """What was found."""
+    """Result of an examination."""
 
     identity: Identity  # Of the autopilot
     findings: list[DoctorFinding] = field(default_factory=list)  # In order
@@ -58,7 +58,7 @@ class Examination:
         return EXIT_STATUS[self.level]
 
     def changes(self) -> dict[str, float]:
-        """What `repair` would write: parameter to value."""
+        """Return the changes that `repair` would write: parameter to value."""
         proposed = [f.change for f in self.findings if f.change is not None]
         return {change.parameter: change.value for change in proposed}
 
@@ -88,12 +88,8 @@ def examine(
 ) -> Examination:
     """Look at everything that decides whether a landing on a target can work.
 
-    Args:
-        session: To the autopilot; it need not be connected yet.
-        listen_s: How long the link is measured; 0 leaves that out, and the latency with it.
-        latency: What the daemon has measured of itself, if anything.
-        timeout_s: How long the autopilot is waited for.
-        say: Told of each finding at once.
+    The link is measured for `listen_s` seconds; 0 leaves that and the latency out. `latency` is what the daemon has
+    measured of itself. `say` is told of each finding at once.
 
     Raises:
         LinkError: The autopilot is not heard, or is neither ArduPilot nor PX4.
@@ -138,9 +134,9 @@ def examine(
 
 @dataclass(frozen=True)
 class Repair:
-    """What was mended."""
+    """Result of a repair."""
 
-    written: tuple[WrittenParameter, ...]  # What was changed and read back, in order
+    written: tuple[WrittenParameter, ...]  # Changed and read back, in order
     reboot_needed: tuple[str, ...]  # Parameters that count only from the next boot
     # AutopilotParameter to the reason why it could not be mended
     failed: Mapping[str, str] = field(default_factory=dict)
@@ -150,10 +146,6 @@ def repair(session: Session, report: Examination) -> Repair:
     """Write what the findings propose, and read each back. Never while armed.
 
     One that does not take its value keeps none of the others from being mended.
-
-    Args:
-        session: To the autopilot.
-        report: What `examine` found.
 
     Raises:
         ParameterError: The vehicle is armed; nothing was written.

@@ -1,4 +1,4 @@
-"""What the doctor found: one thing each, with what it is, what it should be, and why."""
+"""Findings of the doctor: each with the present value, the expected one and the reason."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Level(IntEnum):
-    """How much a finding matters."""
+    """Severity of a finding."""
 
     OK = 0  # As it should be
     NOTE = 1  # Worth knowing; nothing to do for a landing
@@ -23,11 +23,11 @@ EXIT_STATUS = {Level.OK: 0, Level.NOTE: 0, Level.WARNING: 1, Level.ERROR: 2}
 
 @dataclass(frozen=True)
 class ParameterChange:
-    """What `--fix` would write."""
+    """A change that `--fix` would write."""
 
-    parameter: str  # Which
-    value: float  # To what
-    reboot: bool = False  # Whether the autopilot takes it only at boot
+    parameter: str
+    value: float
+    reboot: bool = False  # The autopilot takes it only at boot
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,12 @@ class DoctorFinding:
     """One line of the report."""
 
     section: str  # ``autopilot``, ``link``, ``parameters``, ``pitfalls``, ``latency``, ``target`` or ``fix``
-    name: str  # What was looked at, e.g. a parameter's name.
-    level: Level  # How much it matters
-    value: str  # What it is
-    expected: str = ""  # What it should be; empty where nothing is expected
-    why: str = ""  # What comes of it, and what to do
-    change: ParameterChange | None = None  # What mends it, if a parameter does
+    name: str  # Subject, e.g. a parameter's name
+    level: Level
+    value: str  # The present value, in words
+    expected: str = ""  # The expected value; empty where nothing is expected
+    why: str = ""  # The consequence, and the remedy
+    change: ParameterChange | None = None  # The remedy, where a parameter is one
     data: Mapping[str, Any] = field(default_factory=dict)  # The same in numbers, for `--json`
 
     def as_dict(self) -> dict[str, Any]:

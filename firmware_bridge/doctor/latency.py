@@ -28,7 +28,7 @@ from landing.errors import DataError
 from landing.vehicle import Autopilot
 
 LAG_STEP_S = 0.01
-SMALLEST_LAG_S, LARGEST_LAG_S = 0.02, 0.25  # What PLND_LAG is limited to at boot
+SMALLEST_LAG_S, LARGEST_LAG_S = 0.02, 0.25  # ArduPilot's limits of PLND_LAG
 LAG_TOLERANCE_S = 0.02  # Nearer than this to the measured lag is right: at 20 deg/s of tilt rate, 7 mm per metre
 OLD_FRAME_MS = 500.0
 SAMPLE_S = 0.05
@@ -44,7 +44,7 @@ class Latency:
     frame_to_decision_p95_ms: float | None = None  # The same, 95th percentile
     frame_to_send_ms: float | None = None  # Age of the evidence behind a target when it is sent, median
     pose_to_send_ms: float | None = None  # Age of the pose of a target when it is sent, median
-    source: str = ""  # Where the numbers come from
+    source: str = ""  # Origin of the numbers
 
 
 def latency_of(events: Iterable[dict[str, Any]], source: str) -> Latency:

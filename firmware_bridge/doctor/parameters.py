@@ -20,13 +20,13 @@ from firmware_bridge.identity import ParameterEncoding
 from landing.errors import LinkError
 
 WINDOW = 10  # Requests under way at a time: ArduPilot queues 20, and a slow line must not be flooded
-# How often a parameter is asked for in each round. Silence is the only word for one that does not exist, so the rounds
+# Requests for each parameter in each round. Only silence tells of one that does not exist, so the rounds
 # end soon for a quick autopilot and late for a slow one.
 REPEATS = (1, 2, 2)
-PATIENCE_S = 0.7  # How long answers are waited for until it is known how quick the autopilot is
+PATIENCE_S = 0.7  # Wait for answers until the speed of the autopilot is known
 LEAST_PATIENCE_S = 0.15
 SLOWER_THAN_SEEN = 5.0  # The slowest answer so far, this many times, is waited for
-TRIES = 4  # How often a value is sent until its echo comes
+TRIES = 4  # Attempts until the echo of a written value comes
 
 # Integer types as `struct` sees them
 _FORMATS: dict[int, str] = {
@@ -53,7 +53,7 @@ class AutopilotParameter:
 
     @property
     def is_integer(self) -> bool:
-        """Whether it holds whole numbers only."""
+        """Return whether it holds whole numbers only."""
         return self.type in _FORMATS
 
 
@@ -61,7 +61,7 @@ class AutopilotParameter:
 class WrittenParameter:
     """A parameter that was written and read back."""
 
-    name: str  # Which
+    name: str
     before: float  # Value before
     after: float  # Value read back
 
@@ -97,10 +97,6 @@ def encode_value(value: float, kind: int, encoding: ParameterEncoding) -> float:
 
 def read_parameters(session: Session, names: Iterable[str]) -> dict[str, AutopilotParameter | None]:
     """Read parameters by name.
-
-    Args:
-        session: Connected or not yet.
-        names: Which.
 
     Returns:
         Every name; None for one that the autopilot does not have (it stays silent about it).
@@ -145,10 +141,6 @@ def read_parameters(session: Session, names: Iterable[str]) -> dict[str, Autopil
 def write_parameters(session: Session, values: Mapping[str, float]) -> list[WrittenParameter]:
     """Write parameters and read each back; those that hold the value already are left alone.
 
-    Args:
-        session: Connected or not yet.
-        values: AutopilotParameter name to the number it shall hold.
-
     Returns:
         What was changed, in order.
 
@@ -172,7 +164,7 @@ def write_parameters(session: Session, values: Mapping[str, float]) -> list[Writ
 
 
 def holds(actual: float, wanted: float) -> bool:
-    """Whether a stored float32 is the number wanted."""
+    """Return whether a stored float32 is the number wanted."""
     return math.isclose(actual, wanted, rel_tol=1e-5, abs_tol=1e-6)
 
 

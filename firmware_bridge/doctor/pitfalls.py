@@ -137,10 +137,7 @@ def _rtl(identity: Identity, values: Values) -> DoctorFinding | None:
 def timesync_pitfall(identity: Identity, requests_hz: float, answers: Mapping[int, int]) -> DoctorFinding | None:
     """Return the consequence of the autopilot's TIMESYNC requests on this link.
 
-    Args:
-        identity: Of the autopilot.
-        requests_hz: Rate of its requests (tc1 = 0).
-        answers: Component id of our own system to the number of answers it gave.
+    `answers` holds the number of answers by component id of our own system.
     """
     if identity.autopilot is not Autopilot.PX4 or requests_hz == 0:
         return None

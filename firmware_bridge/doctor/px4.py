@@ -50,7 +50,7 @@ PRECISION = (
     ),
 )
 
-# How it comes down, and who may say no
+# The descent, and the pilot's right to stop it
 DESCENT = (
     Rule("MPC_LAND_SPEED", within(0.2, 1.0, "m/s")).because(
         "speed of the last metres; faster leaves a hazard below no time to be seen"
@@ -66,7 +66,7 @@ DESCENT = (
     ).because("the pilot's stick must take over from a landing"),
 )
 
-# Where its height comes from
+# Source of the height
 HEIGHT = (
     Rule(
         "EKF2_RNG_CTRL",
@@ -79,7 +79,7 @@ HEIGHT = (
     ),
 )
 
-# How it is reached
+# The link
 LINK = (
     Rule("MAV_SYS_ID", within(1, 250)).because("system id that everybody answers to"),
     *(Rule(f"MAV_{n}_CONFIG", anything()).because("port of this link; 0 is off") for n in range(3)),

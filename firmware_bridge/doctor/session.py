@@ -41,10 +41,7 @@ class Session:
     """A context manager; open until its end, and opened again when the connection is lost.
 
     Args:
-        settings: How to reach the autopilot. `tool_settings` makes them for a tool.
-        make: Makes the transport; replaced in tests.
-        silent: See the attribute.
-        grace_s: How long after opening it only listens before it asks for streams.
+        grace_s: After opening, streams are asked for only after this time, s.
 
     Attributes:
         settings: As given.
@@ -130,7 +127,7 @@ class Session:
         )
 
     def vehicle(self) -> VehicleStatus:
-        """What the autopilot last said of itself."""
+        """Return the last reported state of the autopilot."""
         return self.telemetry.vehicle.status(time.monotonic_ns())
 
     # --- talk ---
@@ -173,11 +170,7 @@ class Session:
     ) -> T | None:
         """Send and wait for the answer, again and again.
 
-        Args:
-            send: Sends the question.
-            accept: Given each message of the autopilot; its answer, or None to wait on.
-            tries: How often it is sent.
-            timeout_s: How long each answer is waited for.
+        `accept` gets each message of the autopilot and returns its answer, or None to wait on.
         """
         for _ in range(tries):
             answer = self._ask_once(send, accept, timeout_s)
@@ -227,7 +220,7 @@ class Session:
     # --- one turn of the wheel ---
 
     def is_autopilot(self, message: Any) -> bool:
-        """Whether the autopilot served sent it, not another component or vehicle."""
+        """Return whether the autopilot served sent it, not another component or vehicle."""
         known = self.telemetry.autopilot
         return (
             known is not None

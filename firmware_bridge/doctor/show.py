@@ -25,7 +25,7 @@ def line_of(finding: DoctorFinding) -> str:
 
 
 def closing_line(report: Examination) -> str:
-    """How many findings of each kind, and what `--fix` would do."""
+    """Count the findings of each kind, and name the changes of `--fix`."""
     counts = {level: sum(f.level is level for f in report.findings) for level in Level}
     text = (
         f"{report.identity.name}: {counts[Level.ERROR]} errors, {counts[Level.WARNING]} warnings, "
@@ -36,7 +36,7 @@ def closing_line(report: Examination) -> str:
 
 
 def has_rich() -> bool:
-    """Whether tables can be drawn: rich is installed and standard output is a terminal."""
+    """Return whether tables can be drawn: rich is installed and standard output is a terminal."""
     return sys.stdout.isatty() and importlib.util.find_spec("rich") is not None
 
 

@@ -22,10 +22,6 @@ SIGNING_LINK_ID = 192  # Of our signatures; the daemon's connections count from 
 class ToolConnection:
     """Frames in, messages out, in one thread.
 
-    Args:
-        settings: How to reach the other side, and with which key.
-        make: Makes the transport; replaced in tests.
-
     Attributes:
         system_id: What we send as; the autopilot's, once it is known.
         error: Why it is not open; empty when it is.
@@ -52,7 +48,7 @@ class ToolConnection:
 
     @property
     def is_open(self) -> bool:
-        """Whether the device or socket is open."""
+        """Return whether the device or socket is open."""
         return self._transport is not None
 
     @property

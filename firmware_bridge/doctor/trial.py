@@ -27,11 +27,7 @@ def try_target(
 ) -> list[DoctorFinding]:
     """Send a target straight below and listen for what the autopilot says of it.
 
-    Args:
-        session: With its streams asked for.
-        identity: Of the autopilot.
-        seconds: For how long; ArduPilot's filter needs 2 s.
-        form: The form to send.
+    ArduPilot's filter needs 2 s of targets.
 
     Raises:
         LinkError: The vehicle is armed, or gets armed meanwhile.

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,6 +15,7 @@ from PIL import Image
 
 from edge.cameras.recordings import pictures_in, read_picture
 from edge.look.photo import Fact, PhotoFacts, number_of, read_facts
+from edge.look.sky import sky_fraction
 from edge.look.view import Given, UnknownViewError, view_of
 from landing.errors import CameraError
 
@@ -216,3 +218,46 @@ def test_numbers_in_names_count_as_numbers(tmp_path: Path) -> None:
     for name in ("f10.jpg", "f2.jpg", "f1.jpg", "f1b.jpg", "g.jpg"):
         (tmp_path / name).touch()
     assert [p.name for p in pictures_in(tmp_path)] == ["f1.jpg", "f1b.jpg", "f2.jpg", "f10.jpg", "g.jpg"]
+
+
+def landscape(sky_part: float, kind: str, seed: int) -> np.ndarray:
+    """Drawn sky over rough ground, the horizon tilted a little, uint8 (480, 640, 3)."""
+    rng = np.random.default_rng(seed)
+    rows, columns, edge = 480, 640, round(480 * sky_part)
+    top, bottom = {"blue": ((210, 140, 80), (235, 205, 175)), "haze": ((215, 210, 205), (225, 222, 220))}[kind]
+    down = np.linspace(0, 1, edge)[:, None, None]
+    picture = np.empty((rows, columns, 3), np.float32)
+    picture[:edge] = np.array(top) * (1 - down) + np.array(bottom) * down
+    texture = cv2.GaussianBlur(rng.normal(0, 1, (rows, columns)).astype(np.float32), (0, 0), 2) * 60
+    picture[edge:] = np.array((60, 100, 80)) + texture[edge:, :, None]
+    turn = cv2.getRotationMatrix2D((columns / 2, rows / 2), float(rng.uniform(-8, 8)), 1.3)
+    return np.clip(cv2.warpAffine(picture, turn, (columns, rows), borderMode=cv2.BORDER_REPLICATE), 0, 255).astype(
+        np.uint8
+    )
+
+
+@pytest.mark.parametrize("kind", ["blue", "haze"])
+@pytest.mark.parametrize("part", [0.3, 0.5, 0.7])
+def test_sky_is_seen_and_contradicts_an_assumed_pitch(kind: str, part: float) -> None:
+    for seed in range(4):
+        picture = landscape(part, kind, seed)
+        found = sky_fraction(picture)
+        assert found == pytest.approx((part - 0.5) * 1.3 + 0.5, abs=0.12)
+        assert sky_fraction(np.rot90(picture), 90) == pytest.approx(found, abs=0.05)
+    facts = PhotoFacts((640, 480), focals_px=(Fact(500.0, "lens"),))
+    view = view_of((640, 480), facts, Given(height_agl_m=20.0, assume_nadir=True), sky=found)
+    assert "look like sky" in (view.refused or "")
+    assert view_of((640, 480), facts, Given(20.0, pitch_deg=-90.0), sky=found).refused is None
+
+
+def test_ground_is_no_sky() -> None:
+    rng = np.random.default_rng(3)
+    assert sky_fraction(np.full((480, 640, 3), 200, np.uint8)) == 0.0  # a roof that fills the picture has no horizon
+    assert sky_fraction(rng.integers(0, 255, (480, 640, 3), dtype=np.uint8)) == 0.0
+    assert sky_fraction(cv2.flip(landscape(0.5, "blue", 0), 0)) == 0.0
+
+
+def test_few_real_pictures_from_above_are_taken_for_sky(real_data: Path) -> None:
+    paths = [p for d in ("brighton", "caliterra", "aeroscapes/images") for p in sorted((real_data / d).glob("*.[jJ]*"))]
+    found = [p for p in paths if sky_fraction(cv2.imread(str(p), cv2.IMREAD_REDUCED_COLOR_4)) > 0]
+    assert len(found) <= 0.03 * len(paths), found
