@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 from benchmarks.runner import Figures, benchmark, percentiles
 from landing.camera import CameraModel
 from landing.decider import Decider, Decision
+from landing.decision_groups import Grid
 from landing.settings import DecisionSettings
 from landing.taxonomy import Taxonomy
 from landing.types import Pose, Segmentation
@@ -81,7 +82,7 @@ def recorded(world: str, number: int) -> tuple[list[Step], Taxonomy, CameraModel
 def step_times_ms(steps: list[Step], taxonomy: Taxonomy, camera: CameraModel, cells: int, clock: Clock) -> list[float]:
     """Time of each step on a map of `cells` a side that covers the same ground."""
     base = DecisionSettings()
-    settings = base.model_copy(update={"grid_cells": cells, "cell_m": base.cell_m * base.grid_cells / cells})
+    settings = base.model_copy(update={"grid": Grid(cells=cells, cell_m=base.grid.cell_m * base.grid.cells / cells)})
     decider = Decider(settings, taxonomy, camera)
     times = []
     for step in steps:

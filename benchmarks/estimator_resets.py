@@ -2,7 +2,7 @@
 
     python -m benchmarks.estimator_resets [--seconds 3600]
 
-The vehicle of `sim.vehicle.gusty_flight` flies hard in gusts: every reset counted there is false. Then it hovers in
+The vehicle of `tests.bridge.gusty_flight` flies hard in gusts: every reset counted there is false. Then it hovers in
 gusts, and its estimate steps by known sizes at random moments.
 """
 
@@ -17,7 +17,7 @@ import click
 from benchmarks.runner import Figures, benchmark
 from firmware_bridge.pose_history import PoseHistory
 from landing.estimator import FrameShift
-from sim.vehicle.gusty_flight import EstimatorSample, after_reset, feed, fly, reported
+from tests.bridge.gusty_flight import EstimatorSample, after_reset, feed, fly, reported
 
 RATES_HZ = (4.0, 10.0, 25.0, 50.0)
 TRIALS = 100

@@ -22,9 +22,10 @@ from benchmarks.runner import Figures, benchmark
 from sim.campaign.ranges import stream
 from sim.campaign.scene import IntruderPlan, Scene
 from sim.campaign.scene_ground import make_scene_ground
-from sim.campaign.score import PERSON_AWAY_M, Record, score
+from sim.campaign.score import Record, score
 from sim.campaign.summary import of_policy
 from sim.campaign.task import Plan, fly, settle
+from sim.flight.plan import PERSON_AWAY_M
 from sim.world import expand_world_spec
 
 ENDS: dict[str, dict[str, dict[str, Any]]] = {

@@ -32,7 +32,14 @@ SHARES = ("success", "false_no_site", "landed_without_site", "unsafe", "person_w
 
 def _plan(scenes: int, seed: int, worlds: str = "scenes", shift: float = 0.0, model: Path | None = None) -> Plan:
     return plan_from(
-        scenes, seed, "val", worlds, "touchdown", "errors" if model is None else "model", model, None, (), 25.0, shift
+        policies="touchdown",
+        worlds=worlds,
+        scenes=scenes,
+        seed=seed,
+        split="val",
+        segmentation="errors" if model is None else "model",
+        model=model,
+        network_shift=shift,
     )
 
 

@@ -41,7 +41,7 @@ SCENARIOS = "adversarial:all"
 
 
 def _plan(scenes: int, seed: int, split: str, worlds: str, policies: str) -> Plan:
-    return plan_from(scenes, seed, split, worlds, policies, "errors", None, None, (), 25.0)
+    return plan_from(policies=policies, worlds=worlds, scenes=scenes, seed=seed, split=split)
 
 
 def _fly(plan: Plan, out: Path, jobs: int) -> tuple[str, dict[str, Any], list[Record]]:

@@ -46,8 +46,8 @@ from landing.types import Frame
 from sim.campaign.landing import PRECISION_LANDING, link_settings
 from sim.campaign.ranges import draw_conditions
 from sim.flight.link import InProcessLink
-from sim.vehicle.autopilot import Mode
-from sim.vehicle.autopilot.core import TICK_MS, TICK_S, AutopilotConfig, StandInAutopilot
+from sim.vehicle.autopilot import AutopilotConfig, Mode
+from sim.vehicle.autopilot.core import TICK_MS, TICK_S, StandInAutopilot
 from tests.edge import fake_model
 
 WIDTH, HEIGHT = 160, 120
@@ -71,15 +71,16 @@ fps = {fps}
 hfov_deg = 70.0
 [link]
 connection = "udpin:127.0.0.1:0"
-[director]
+[expert.director]
 max_decision_age_s = 1.5
-[health]
+[expert.health]
 min_rate_hz = 1.0
 camera_timeout_ms = 1500
 pipeline_timeout_ms = 1500
 [recorder]
-segment_s = 60.0
 budget_mb = 20.0
+[expert.recorder]
+segment_s = 60.0
 free_mb = 0.0
 """
 

@@ -32,8 +32,8 @@ from benchmarks.runner import RESULTS, ROOT, Figures, benchmark, describe, save
 from landing.errors import TouchdownError
 from landing.taxonomy import Taxonomy
 from sim.flight.daemon import DaemonEvents
+from sim.flight.fly import fly_one
 from sim.flight.plan import Fault, FlightPlan, FlightResult, PlannedFault
-from sim.flight.runs import fly_one
 from sim.vehicle import WIND_FULL_HEIGHT_M
 from sim.world import procedural, save_world
 from tests.edge.fake_model import build

@@ -52,13 +52,8 @@ def annotate(step: Step, camera: CameraModel, settings: DecisionSettings, notes:
             )
         )
         if pose is not None:
-            ahead_m, right_m = way_to(selection, pose)
-            lines.append(
-                (
-                    f"{_signed(ahead_m, 'ahead', 'behind')}, {_signed(right_m, 'right', 'left')} of the point below",
-                    WHITE,
-                )
-            )
+            way = way_in_words(*way_to(*selection.position_ned_m[:2], pose))
+            lines.append((f"{way} of the point below", WHITE))
     else:
         lines.append((f"NO SITE  {selection.reason.value}", AMBER))
         lines.append((selection.detail, WHITE))
@@ -77,9 +72,8 @@ def annotate_refusal(image_bgr: ByteArray, reason: str) -> ByteArray:
     return picture
 
 
-def way_to(site: LandingSite, pose: Pose) -> tuple[float, float]:
-    """Horizontal way from the point below the vehicle to a site, m ahead and to the right of its heading."""
-    north_m, east_m, _ = site.position_ned_m
+def way_to(north_m: float, east_m: float, pose: Pose) -> tuple[float, float]:
+    """Horizontal way from below the vehicle to a place in local NED, m ahead and to the right of its heading."""
     if pose.position_ned_m is not None:
         north_m, east_m = north_m - pose.position_ned_m[0], east_m - pose.position_ned_m[1]
     if pose.ned_from_frd is None:
@@ -89,12 +83,17 @@ def way_to(site: LandingSite, pose: Pose) -> tuple[float, float]:
     return cos * north_m + sin * east_m, cos * east_m - sin * north_m
 
 
+def way_in_words(ahead_m: float, right_m: float) -> str:
+    """A way, as ``3.2 m ahead, 0.5 m left``."""
+    return f"{_signed(ahead_m, 'ahead', 'behind')}, {_signed(right_m, 'right', 'left')}"
+
+
 def _signed(value_m: float, positive: str, negative: str) -> str:
     return f"{abs(value_m):.1f} m {positive if value_m >= 0 else negative}"
 
 
 def _tinted(step: Step, settings: DecisionSettings) -> ByteArray:
-    segmentation = smoothed(step.segmentation, settings.smoothing_px)  # as the decision saw it
+    segmentation = smoothed(step.segmentation, settings.evidence.smoothing_px)  # as the decision saw it
     thresholds = {
         Role.OBSTACLE: settings.obstacle_probability,
         Role.WATER: settings.water_probability,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from enum import Enum
@@ -17,11 +17,13 @@ from pydantic import BaseModel
 from edge.cameras import CameraTimeout, EndOfStream, make_camera
 from edge.claims import claims_of, held_by
 from edge.config import EdgeConfig, load_config
+from edge.keys import BASIC, EXPERT
 from edge.log import Exact, plain
 from edge.parameters import read_kept
 from edge.resolved import ResolvedFlight, resolve_flight
 from edge.runtimes import load_runtime
 from firmware_bridge.link import FlightLink
+from firmware_bridge.settings import LinkExpert
 from landing.errors import CameraError, ConfigError, TouchdownError
 from landing.redaction import redact
 from landing.settings import AuthorityLevel
@@ -57,39 +59,46 @@ def example_text() -> str:
 
 
 def key_lines() -> list[str]:
-    """Every key of the configuration: section, name, default, meaning and range."""
+    """Every key of the configuration: table, name, default, meaning and range; experts' keys come last."""
     lines: list[str] = []
+    for name, keys in {**BASIC, "link": None}.items():
+        lines += _table_lines(_section(name), name, keys)
+    for name, keys in EXPERT.items():
+        lines += _table_lines(_section(name), f"expert.{name}", keys)
+    return [*lines, *_table_lines(LinkExpert, "expert.link", None)]
 
-    def add(model: type[BaseModel], section: str) -> None:
-        summary = (model.__doc__ or "").strip().splitlines()[0]
-        lines.append(f"[{section}]  # {summary}")
-        nested: list[tuple[type[BaseModel], str]] = []
-        for name, info in model.model_fields.items():
-            kind = info.annotation
-            if isinstance(kind, type) and issubclass(kind, BaseModel):
-                nested.append((kind, f"{section}.{name}"))
-                continue
-            limits = [
-                f"{word} {getattr(limit, attribute):g}"
-                for limit in info.metadata
-                for attribute, word in (("ge", "from"), ("gt", "above"), ("le", "to"), ("lt", "below"))
-                if hasattr(limit, attribute)
-            ]
-            if isinstance(kind, type) and issubclass(kind, Enum):
-                limits.append(", ".join(str(member.value) for member in kind))
-            default = "needed" if info.is_required() else json.dumps(plain(info.default))
-            if default == "null":
-                default = "not set"
-            within = f" ({', '.join(limits)})" if limits else ""
-            lines.append(f"{name} = {default}  # {info.description}{within}")
-        lines.append("")
-        for kind, where in nested:
-            add(kind, where)
 
-    for name, info in EdgeConfig.model_fields.items():
-        assert isinstance(info.annotation, type)
-        add(info.annotation, name)
-    return lines
+def _section(name: str) -> type[BaseModel]:
+    kind = EdgeConfig.model_fields[name].annotation
+    assert isinstance(kind, type) and issubclass(kind, BaseModel)
+    return kind
+
+
+def _table_lines(model: type[BaseModel], table: str, keys: tuple[str, ...] | None) -> Iterator[str]:
+    expert = "expert: " if table.startswith("expert.") else ""
+    yield f"[{table}]  # {expert}{(model.__doc__ or '').strip().splitlines()[0]}"
+    nested: list[tuple[type[BaseModel], str]] = []
+    for name, info in model.model_fields.items():
+        if keys is not None and name not in keys:
+            continue
+        kind = info.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            nested.append((kind, f"{table}.{name}"))
+            continue
+        limits = [
+            f"{word} {getattr(limit, attribute):g}"
+            for limit in info.metadata
+            for attribute, word in (("ge", "from"), ("gt", "above"), ("le", "to"), ("lt", "below"))
+            if hasattr(limit, attribute)
+        ]
+        if isinstance(kind, type) and issubclass(kind, Enum):
+            limits.append(", ".join(str(member.value) for member in kind))
+        default = "needed" if info.is_required() else json.dumps(plain(info.default))
+        within = f" ({', '.join(limits)})" if limits else ""
+        yield f"{name} = {'not set' if default == 'null' else default}  # {info.description}{within}"
+    yield ""
+    for kind, where in nested:
+        yield from _table_lines(kind, where, None)
 
 
 def check(path: Path, *, camera: bool, link: bool, timeout_s: float, as_json: bool, say: Callable[[str], None]) -> bool:

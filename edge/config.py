@@ -8,8 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
+from edge.keys import from_file
 from edge.sections.base import Section
 from edge.sections.camera import CameraSection
 from edge.sections.expert import ExpertSection
@@ -19,7 +20,7 @@ from firmware_bridge.settings import LinkSection, LinkSettings, anchored
 from landing.errors import CameraError, ConfigError, InvalidValueError, LinkError
 from landing.picture import PictureSettings
 from landing.reading import read_toml
-from landing.settings import AuthorityLevel, AuthoritySettings, DecisionSection, DirectorSettings
+from landing.settings import AuthorityLevel, AuthoritySettings, DecisionSection, DirectorSection, check_together
 from landing.validation import first_problem
 
 
@@ -31,13 +32,29 @@ class EdgeConfig(Section):
     link: LinkSection
     picture: PictureSettings = Field(default_factory=PictureSettings)
     decision: DecisionSection = Field(default_factory=DecisionSection)
-    director: DirectorSettings = Field(default_factory=DirectorSettings)
+    director: DirectorSection = Field(default_factory=DirectorSection)
     authority: AuthoritySettings = Field(default_factory=AuthoritySettings)
     health: HealthSection = Field(default_factory=HealthSection)
     log: LogSection = Field(default_factory=LogSection)
     recorder: RecorderSection = Field(default_factory=RecorderSection)
     preview: PreviewSection = Field(default_factory=PreviewSection)
     expert: ExpertSection = Field(default_factory=ExpertSection)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> EdgeConfig:
+        camera, link, pose_s = self.camera, self.expert.link, self.director.max_pose_age_s
+        check_together({"decision": self.decision, "director": self.director, "authority": self.authority})
+        rates = (
+            ("camera.fps", camera.fps, "camera.stall_timeout_ms", camera.stall_timeout_ms, 1e3),
+            ("camera.fps", camera.fps, "health.camera_timeout_ms", self.health.camera_timeout_ms, 1e3),
+            ("link.attitude_rate_hz", link.attitude_rate_hz, "director.max_pose_age_s", pose_s, 1.0),
+            ("link.position_rate_hz", link.position_rate_hz, "director.max_pose_age_s", pose_s, 1.0),
+        )
+        for name, rate_hz, limit_name, limit, second in rates:
+            if rate_hz is not None and rate_hz * limit <= second:
+                least = second / limit
+                raise ValueError(f"{name} = {rate_hz:g} must be above {least:.3g}, for {limit_name} = {limit:g}")
+        return self
 
     def link_settings(self) -> LinkSettings:
         """Settings of the link, which asks for more where something may be commanded, or of a gimbal.
@@ -63,9 +80,11 @@ def load_config(path: Path) -> EdgeConfig:
 def parse_config(data: dict[str, Any], path: Path) -> EdgeConfig:
     """Validates the mapping of a configuration file; see `load_config`."""
     try:
-        config = EdgeConfig.model_validate(data)
+        config = EdgeConfig.model_validate(from_file(data, EdgeConfig))
     except ValidationError as error:
         raise ConfigError(f"config {path}: {first_problem(error, EdgeConfig)}") from error
+    except ValueError as error:
+        raise ConfigError(f"config {path}: {error}") from error
     config = _anchored(config, path.parent)
     try:
         config.camera.model()

@@ -25,7 +25,7 @@ from edge.log import EventLog
 from firmware_bridge.parameters import OwnParameter, ParameterKind, Writable, as_real32
 from landing.errors import ConfigError, InvalidValueError
 from landing.reading import read_json
-from landing.settings import AuthorityLevel, DecisionSettings, DirectorSettings
+from landing.settings import AuthorityLevel, DecisionSettings, DirectorSettings, threshold_at
 from landing.validation import first_problem
 
 logger = logging.getLogger("edge")
@@ -269,6 +269,8 @@ def with_kept(config: EdgeConfig, kept: Mapping[str, float]) -> EdgeConfig:
     for limit in LIMITS:
         value, field = kept.get(limit.name), limit.kept_as or limit.field
         present: float | None = getattr(getattr(config, limit.section), field)
+        if field == "landable_probability" and present is None:
+            present = threshold_at(field, config.decision.strictness)
         if value is not None and (present is None or limit.is_allowed(value, present)):
             sections.setdefault(limit.section, {})[field] = value
     # Validated again as a whole: single limits may be in range and yet not fit together.

@@ -20,7 +20,7 @@ from edge.parameters import LIMITS, with_kept
 from edge.runtimes import taxonomy_for
 from firmware_bridge.settings import LinkSettings
 from landing.camera import CameraModel
-from landing.operating import SETTING_OF, Threshold, describe, thresholds_in_force
+from landing.operating import SETTING_OF, Threshold, describe, origin_of, thresholds_in_force
 from landing.picture import PictureSettings
 from landing.redaction import redact
 from landing.settings import AuthoritySettings, DecisionSection, DecisionSettings, DirectorSettings
@@ -155,6 +155,8 @@ def resolve_decision(section: DecisionSection, spec: ModelSpec | None, taxonomy:
     decision, thresholds = thresholds_in_force(section, None if spec is None else spec.operating)
     sources = _sources("decision", decision)
     sources.update({f"decision.{SETTING_OF[t.role]}": t.source for t in thresholds})
+    if section.landable_probability is None:
+        sources["decision.landable_probability"] = origin_of(section.strictness)
     return ResolvedDecision(
         "" if spec is None else spec.name,
         None if spec is None else taxonomy_for(spec, taxonomy),
@@ -201,7 +203,7 @@ def _resolved(config: EdgeConfig, spec: ModelSpec | None) -> ResolvedFlight:
         decided.decision,
         decided.thresholds,
         sources,
-        config.director,
+        DirectorSettings.beside(config.director, decided.decision),
         config.authority,
         config.picture,
         camera.model(),
@@ -212,11 +214,15 @@ def _resolved(config: EdgeConfig, spec: ModelSpec | None) -> ResolvedFlight:
 
 
 def _sources(name: str, section: BaseModel) -> dict[str, str]:
-    """A value that is the default is from there, whether it was written or not."""
-    return {
-        f"{name}.{field}": "default" if getattr(section, field) == info.default else "config"
-        for field, info in type(section).model_fields.items()
-    }
+    """Return where each setting comes from: one that is the default is from there, whether it was written or not."""
+    sources: dict[str, str] = {}
+    for field, info in type(section).model_fields.items():
+        value = getattr(section, field)
+        if isinstance(value, BaseModel):
+            sources.update(_sources(f"{name}.{field}", value))
+        else:
+            sources[f"{name}.{field}"] = "default" if value == info.default else "config"
+    return sources
 
 
 def _plain(value: Any) -> Any:

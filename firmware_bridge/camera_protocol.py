@@ -26,18 +26,6 @@ OLDER_COMMANDS: dict[int, int] = {
 }
 
 
-def camera_heartbeat() -> Any:
-    """HEARTBEAT of the camera component."""
-    return mavlink.MAVLink_heartbeat_message(
-        type=mavlink.MAV_TYPE_CAMERA,
-        autopilot=mavlink.MAV_AUTOPILOT_INVALID,
-        base_mode=0,
-        custom_mode=0,
-        system_status=mavlink.MAV_STATE_ACTIVE,
-        mavlink_version=3,
-    )
-
-
 class CameraDescription:
     """Builds the camera's messages."""
 
@@ -60,7 +48,9 @@ class CameraDescription:
                 mavlink.MAVLink_camera_capture_status_message(self._boot_ms(now_ns), 0, 0, 0.0, 0, 0.0)
             ],
             mavlink.MAVLINK_MSG_ID_VIDEO_STREAM_INFORMATION: lambda _: [self._stream()],
-            mavlink.MAVLINK_MSG_ID_VIDEO_STREAM_STATUS: lambda _: [self._stream_status()],
+            mavlink.MAVLINK_MSG_ID_VIDEO_STREAM_STATUS: lambda _: [
+                mavlink.MAVLink_video_stream_status_message(**self._running())
+            ],
         }
 
     def _information(self, now_ns: int) -> Any:
@@ -82,31 +72,24 @@ class CameraDescription:
 
     def _stream(self) -> Any:
         return mavlink.MAVLink_video_stream_information_message(
-            stream_id=STREAM_ID,
             count=1,
             type=self._video.stream_type,
-            flags=mavlink.VIDEO_STREAM_STATUS_FLAGS_RUNNING,
-            framerate=self._video.rate_hz,
-            resolution_h=self._video.width_px,
-            resolution_v=self._video.height_px,
-            bitrate=0,
-            rotation=0,
-            hfov=0,
             name=b"Touchdown preview",
             uri=self._video.uri.encode("ascii"),
+            **self._running(),
         )
 
-    def _stream_status(self) -> Any:
-        return mavlink.MAVLink_video_stream_status_message(
-            stream_id=STREAM_ID,
-            flags=mavlink.VIDEO_STREAM_STATUS_FLAGS_RUNNING,
-            framerate=self._video.rate_hz,
-            resolution_h=self._video.width_px,
-            resolution_v=self._video.height_px,
-            bitrate=0,
-            rotation=0,
-            hfov=0,
-        )
+    def _running(self) -> dict[str, Any]:
+        return {
+            "stream_id": STREAM_ID,
+            "flags": mavlink.VIDEO_STREAM_STATUS_FLAGS_RUNNING,
+            "framerate": self._video.rate_hz,
+            "resolution_h": self._video.width_px,
+            "resolution_v": self._video.height_px,
+            "bitrate": 0,
+            "rotation": 0,
+            "hfov": 0,
+        }
 
     def _boot_ms(self, now_ns: int) -> int:
         return ((now_ns - self._started_ns) // NS_PER_MS) & 0xFFFFFFFF

@@ -11,7 +11,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from firmware_bridge.connection import Endpoint
@@ -19,6 +18,7 @@ from firmware_bridge.dialect import mavlink
 from firmware_bridge.frames import ReceivedFrame
 from firmware_bridge.peers import PeerTable
 from firmware_bridge.report import ChannelStatus, Refusal, SendResult
+from firmware_bridge.settings import LinkSettings
 from firmware_bridge.signing import LinkSigning
 from firmware_bridge.token_bucket import TokenBucket
 from firmware_bridge.transport import NOTHING, Arrival, Peer, Transport
@@ -63,43 +63,36 @@ class ChannelUser(Protocol):
         """The connection is lost or cannot be opened."""
 
 
-@dataclass(frozen=True)
-class ChannelSettings:
-    """Settings of a channel."""
-
-    connection: str  # Connection string, for messages
-    index: int  # From 0; also the link id in signatures
-    system_id: int  # Our system id until `speak_as`
-    component_id: int  # Our component id unless a message names another
-    reconnect_first_s: float = 0.2  # Pause before the first attempt to open a lost connection again
-    reconnect_longest_s: float = 5.0  # Longest pause; each failure doubles it until there
-    limited_intake: bool = False  # Read no more than `INTAKE_BYTES_PER_S`
-
-
 class Channel:
     """See the module. Nothing here raises into a sender.
 
     Args:
+        settings: Of the link.
+        index: From 0, the autopilot's connection; also the link id in signatures.
         endpoint: A serial line's speed sets the share of answers.
+        make: Makes a new transport for every attempt.
+        user: Receives what comes.
+        peers: Of this connection alone.
         signing: Signs what goes and judges what comes; None leaves both alone.
 
     Attributes:
-        settings: As given.
-        peers: As given.
         observers: Called with every frame received and sent, e.g. to record it. They must not wait. One that raises
             OSError or ValueError is removed.
     """
 
     def __init__(
         self,
-        settings: ChannelSettings,
+        settings: LinkSettings,
+        index: int,
         endpoint: Endpoint,
         make: Callable[[], Transport],
         user: ChannelUser,
         peers: PeerTable,
         signing: LinkSigning | None = None,
     ) -> None:
-        self.settings = settings
+        self._settings = settings
+        self._index = index
+        self._name = (settings.connection, *settings.ground_stations)[index]
         self.observers: list[Observer] = []
         self._make = make
         self._user = user
@@ -109,11 +102,11 @@ class Channel:
         self._stop = threading.Event()
         self._opened = 0
         self._last_error = ""
-        self._intake = TokenBucket(INTAKE_BYTES_PER_S, INTAKE_BYTES_PER_S / 10) if settings.limited_intake else None
+        self._intake = TokenBucket(INTAKE_BYTES_PER_S, INTAKE_BYTES_PER_S / 10) if index else None
         # Guarded by _write_lock: the way out.
         self._write_lock = threading.Lock()
         self._transport: Transport | None = None
-        self._system_id = settings.system_id
+        self._system_id = settings.system_id or 1
         self._packers: dict[int, mavlink.MAVLink] = {}
         self._dropped = 0
         self._queue: deque[tuple[Any, int, tuple[Peer, ...] | None]] = deque()
@@ -130,7 +123,7 @@ class Channel:
         if self._thread is not None:
             return
         self._stop = threading.Event()
-        name = "flight-link" if self.settings.index == 0 else f"ground-link-{self.settings.index}"
+        name = f"ground-link-{self._index}" if self._index else "flight-link"
         self._thread = threading.Thread(target=self._run, args=(self._stop,), name=name, daemon=True)
         self._thread.start()
 
@@ -144,16 +137,15 @@ class Channel:
         if thread is None:
             return
         self._stop.set()
-        is_flight = self.settings.index == 0
-        thread.join(FLIGHT_JOIN_TIMEOUT_S if is_flight else GROUND_JOIN_TIMEOUT_S)
+        thread.join(GROUND_JOIN_TIMEOUT_S if self._index else FLIGHT_JOIN_TIMEOUT_S)
         if thread.is_alive():
-            log.warning("link %s: reader has not ended in time", self.settings.connection)
+            log.warning("link %s: reader has not ended in time", self._name)
 
     def status(self) -> ChannelStatus:
         """State of the connection."""
         with self._write_lock:
             return ChannelStatus(
-                connection=self.settings.connection,
+                connection=self._name,
                 connected=self._transport is not None,
                 opened=self._opened,
                 bytes_received=self.peers.bytes_received,
@@ -172,13 +164,12 @@ class Channel:
 
     def send(self, message: Any, component_id: int | None = None, to: tuple[Peer, ...] | None = None) -> SendResult:
         """Send a message at once, to some peers or to all who are there, or say why not."""
-        component = self.settings.component_id if component_id is None else component_id
+        component = self._settings.component_id if component_id is None else component_id
         now_ns = time.monotonic_ns()
         with self._write_lock:
             if self._transport is None:
                 self._dropped += 1
-                where = self.settings.connection
-                return SendResult(Refusal.NOT_CONNECTED, f"{where} is not open")
+                return SendResult(Refusal.NOT_CONNECTED, f"{self._name} is not open")
             frame = self._framed(message, component)
             if message.get_type() == "HEARTBEAT":
                 self._own_heartbeats.append((now_ns, frame))
@@ -189,7 +180,7 @@ class Channel:
 
     def post(self, message: Any, component_id: int | None = None, to: tuple[Peer, ...] | None = None) -> bool:
         """Queue an answer; False when the queue is full."""
-        component = self.settings.component_id if component_id is None else component_id
+        component = self._settings.component_id if component_id is None else component_id
         with self._write_lock:
             if self._transport is None or len(self._queue) >= QUEUE_FRAMES:
                 self._dropped += 1
@@ -209,7 +200,7 @@ class Channel:
             packer.srcComponent = component_id
         packer.srcSystem = self._system_id
         if self._signing is not None:
-            self._signing.prepare(packer, self.settings.index)
+            self._signing.prepare(packer, self._index)
         frame: bytes = message.pack(packer)
         packer.seq = (packer.seq + 1) % 256
         return frame
@@ -218,8 +209,7 @@ class Channel:
         assert self._transport is not None
         if not self.peers.send(self._transport, frame, to, now_ns):
             self._dropped += 1
-            where = self.settings.connection
-            return SendResult(Refusal.DROPPED, f"{where} takes no bytes now")
+            return SendResult(Refusal.DROPPED, f"{self._name} takes no bytes now")
         return SendResult()
 
     def _send_posted(self, now_ns: int) -> None:
@@ -237,14 +227,14 @@ class Channel:
     # --- the reader thread ---
 
     def _run(self, stop: threading.Event) -> None:
-        pause_s = self.settings.reconnect_first_s
+        pause_s = self._settings.reconnect_first_s
         while not stop.is_set():
             transport = self._make()
             try:
                 transport.open()
                 self._adopt(transport)
                 if self._listen(transport, stop):
-                    pause_s = self.settings.reconnect_first_s
+                    pause_s = self._settings.reconnect_first_s
             except LinkError as error:
                 self._failed(str(error))
             finally:
@@ -253,9 +243,9 @@ class Channel:
                     self._queue.clear()
                 transport.close()
             if was_open and not stop.is_set():
-                log.warning("link %s: lost, opening it again", self.settings.connection)
+                log.warning("link %s: lost, opening it again", self._name)
             stop.wait(pause_s)
-            pause_s = min(2 * pause_s, self.settings.reconnect_longest_s)
+            pause_s = min(2 * pause_s, self._settings.reconnect_longest_s)
 
     def _adopt(self, transport: Transport) -> None:
         self._opened += 1
@@ -263,7 +253,7 @@ class Channel:
         self._user.opened(self, time.monotonic_ns())
         with self._write_lock:
             self._transport = transport
-        log.info("link %s: open", self.settings.connection)
+        log.info("link %s: open", self._name)
 
     def _listen(self, transport: Transport, stop: threading.Event) -> bool:
         """Read until told to stop or lost. True when anything was heard, for the back-off."""

@@ -140,11 +140,6 @@ class ClockMap:
         self._lower.add(answer_ns - sent_ns, received_ns)
         return True
 
-    def to_monotonic_ns(self, boot_ms: int) -> int | None:
-        """Our time of a boot stamp, or None before the first message."""
-        offset_ns = self.offset_ns
-        return None if offset_ns is None else boot_ms * NS_PER_MS + offset_ns
-
     def _is_another_clock(self, boot_ms: int, offset_ns: int, known_ns: int) -> bool:
         """The stamp runs backward, or is from our future."""
         assert self._newest_ms is not None

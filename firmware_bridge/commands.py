@@ -26,8 +26,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from firmware_bridge.dialect import enum_words, mavlink
-from firmware_bridge.vehicle import mode_number
+from firmware_bridge.dialect import command_long, enum_words, mavlink
+from firmware_bridge.vehicle import AutopilotId, mode_number
 from landing.command import AnswerKind, CommandAnswer, CommandRequest, FlightCommand, FlyTo, Hold
 from landing.errors import InvalidValueError
 from landing.types import Pose
@@ -80,16 +80,7 @@ class GlobalFix:
         return latitude_deg, longitude_deg, self.altitude_m - down_m
 
 
-@dataclass(frozen=True)
-class Addressee:
-    """Addressee of a command."""
-
-    system: int  # MAVLink system id
-    component: int  # MAVLink component id
-    autopilot: Autopilot
-
-
-def command_message(command: FlightCommand, to: Addressee, fix: GlobalFix | None, confirmation: int) -> Any:
+def command_message(command: FlightCommand, to: AutopilotId, fix: GlobalFix | None, confirmation: int) -> Any:
     """The message that asks for a command.
 
     Flying somewhere needs a fix of the vehicle's position on the globe. `confirmation` is 0 the first time, then
@@ -107,22 +98,12 @@ def command_message(command: FlightCommand, to: Addressee, fix: GlobalFix | None
         return _reposition(command.position_ned_m, to, fix)
     name = modes.hold if isinstance(command, Hold) else modes.land[0]
     custom_mode, custom_sub_mode = mode_number(to.autopilot, name)
-    return mavlink.MAVLink_command_long_message(
-        to.system,
-        to.component,
-        mavlink.MAV_CMD_DO_SET_MODE,
-        min(confirmation, 255),
-        float(mavlink.MAV_MODE_FLAG_CUSTOM_MODE_ENABLED),
-        float(custom_mode),
-        float(custom_sub_mode),
-        0.0,
-        0.0,
-        0.0,
-        0.0,
-    )
+    flag = mavlink.MAV_MODE_FLAG_CUSTOM_MODE_ENABLED
+    command_id, tries = mavlink.MAV_CMD_DO_SET_MODE, min(confirmation, 255)
+    return command_long(to.system, to.component, command_id, flag, custom_mode, custom_sub_mode, confirmation=tries)
 
 
-def _reposition(position_ned_m: tuple[float, float, float], to: Addressee, fix: GlobalFix) -> Any:
+def _reposition(position_ned_m: tuple[float, float, float], to: AutopilotId, fix: GlobalFix) -> Any:
     latitude_deg, longitude_deg, altitude_m = fix.global_of(position_ned_m)
     change_mode = float(mavlink.MAV_DO_REPOSITION_FLAGS_CHANGE_MODE)
     return mavlink.MAVLink_command_int_message(
@@ -184,7 +165,7 @@ class CommandTracker:
         self._answers: list[CommandAnswer] = []
         self._overdue = _Overdue()
 
-    def ask(self, request: CommandRequest, to: Addressee, fix: GlobalFix | None, now_ns: int) -> None:
+    def ask(self, request: CommandRequest, to: AutopilotId, fix: GlobalFix | None, now_ns: int) -> None:
         """Begins to ask; what cannot be asked is answered with a refusal."""
         self._put_aside(now_ns)
         if fix is not None and now_ns - fix.at_ns > GLOBAL_FRESH_NS:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +38,6 @@ _BOARD_ZONE = re.compile(r"board|diode|pcb", re.IGNORECASE)
 GPU_LOADS = ("sys/devices/platform/gpu.0/load", "sys/devices/gpu.0/load", "sys/devices/platform/17000000.gpu/load")
 
 
-@dataclass(frozen=True)
-class CpuTimes:
-    """Ticks of one core since boot."""
-
-    busy: int  # Ticks at work
-    total: int  # All ticks
-
-
 class ComputerMonitor:
     """Reads the figures; each call reports the time since the one before.
 
@@ -57,7 +48,7 @@ class ComputerMonitor:
     def __init__(self, root: Path = Path("/"), disk: Path = Path("/")) -> None:
         self._root = root
         self._disk = disk
-        self._cores_before: list[CpuTimes] = []
+        self._cores_before: list[tuple[int, int]] = []  # Busy and all ticks of each core since boot
 
     def message(self, now_ns: int) -> Any:
         """ONBOARD_COMPUTER_STATUS by now; blocks for as long as the sensors take to read."""
@@ -66,6 +57,7 @@ class ComputerMonitor:
         ram_used, ram_total = self._ram_mib()
         disk_used, disk_total = self._disk_mib()
         core_c, board_c = self._temperatures_c()
+        unknown = [UNKNOWN_U32] * LINKS
         return mavlink.MAVLink_onboard_computer_status_message(
             time_usec=now_ns // NS_PER_US,
             uptime=self._uptime_ms(),
@@ -79,14 +71,10 @@ class ComputerMonitor:
             fan_speed=_filled(self._fans_rpm(), FANS, UNKNOWN_I16),
             ram_usage=ram_used,
             ram_total=ram_total,
-            storage_type=_filled([], STORAGES, UNKNOWN_U32),
+            storage_type=unknown[:STORAGES],
             storage_usage=_filled([disk_used], STORAGES, UNKNOWN_U32),
             storage_total=_filled([disk_total], STORAGES, UNKNOWN_U32),
-            link_type=_filled([], LINKS, UNKNOWN_U32),
-            link_tx_rate=_filled([], LINKS, UNKNOWN_U32),
-            link_rx_rate=_filled([], LINKS, UNKNOWN_U32),
-            link_tx_max=_filled([], LINKS, UNKNOWN_U32),
-            link_rx_max=_filled([], LINKS, UNKNOWN_U32),
+            **dict.fromkeys(("link_type", "link_tx_rate", "link_rx_rate", "link_tx_max", "link_rx_max"), unknown),
         )
 
     def hottest_c(self) -> int | None:
@@ -158,18 +146,16 @@ class ComputerMonitor:
             return ""
 
 
-def _cpu_times(line: str) -> CpuTimes:
+def _cpu_times(line: str) -> tuple[int, int]:
     # user nice system idle iowait irq softirq steal; guest times are within user already.
     ticks = [int(field) for field in line.split()[1:9]]
     idle = sum(ticks[3:5])
-    return CpuTimes(sum(ticks) - idle, sum(ticks))
+    return sum(ticks) - idle, sum(ticks)
 
 
-def _percent(before: CpuTimes, after: CpuTimes) -> int:
-    total = after.total - before.total
-    if total <= 0:
-        return UNKNOWN_U8
-    return min(100, max(0, round(100 * (after.busy - before.busy) / total)))
+def _percent(before: tuple[int, int], after: tuple[int, int]) -> int:
+    busy, total = after[0] - before[0], after[1] - before[1]
+    return UNKNOWN_U8 if total <= 0 else min(100, max(0, round(100 * busy / total)))
 
 
 def _number(text: str) -> int | None:

@@ -51,7 +51,7 @@ class LinkDispatcher:
         """A connection is new."""
         if channel is self._channels[0]:
             with self.lock:
-                self.telemetry.reopened(now_ns)
+                self.telemetry.streams.restart(now_ns)
                 self._timesync.restart()
 
     def failed(self, channel: Channel, reason: str) -> None:

@@ -29,13 +29,7 @@ class Opcode(IntEnum):
     OPEN_FILE_RO = 4
     READ_FILE = 5
     CREATE_FILE = 6
-    WRITE_FILE = 7
-    REMOVE_FILE = 8
-    CREATE_DIRECTORY = 9
-    REMOVE_DIRECTORY = 10
-    OPEN_FILE_WO = 11
-    TRUNCATE_FILE = 12
-    RENAME = 13
+    RENAME = 13  # The numbers between are other ways to write
     CALC_FILE_CRC32 = 14
     BURST_READ_FILE = 15
     ACK = 128
@@ -53,18 +47,7 @@ class FtpError(IntEnum):
     FILE_NOT_FOUND = 10
 
 
-_WRITING = frozenset(
-    {
-        Opcode.CREATE_FILE,
-        Opcode.WRITE_FILE,
-        Opcode.REMOVE_FILE,
-        Opcode.CREATE_DIRECTORY,
-        Opcode.REMOVE_DIRECTORY,
-        Opcode.OPEN_FILE_WO,
-        Opcode.TRUNCATE_FILE,
-        Opcode.RENAME,
-    }
-)
+_WRITING = range(Opcode.CREATE_FILE, Opcode.RENAME + 1)
 
 
 def crc32(data: bytes) -> int:
@@ -120,7 +103,7 @@ class FtpServer:
         if ask.opcode == Opcode.OPEN_FILE_RO:
             return [self._open(ask)]
         if ask.opcode == Opcode.CALC_FILE_CRC32:
-            content = self._content(ask)
+            content = self._files.get(_path(ask))
             if content is None:
                 return [_nak(ask, FtpError.FILE_NOT_FOUND)]
             return [_ack(ask, struct.pack("<I", crc32(content)))]
@@ -151,7 +134,7 @@ class FtpServer:
         return _ack(ask, data) if data else _nak(ask, FtpError.END_OF_FILE)
 
     def _open(self, ask: FtpPacket) -> bytes:
-        content = self._content(ask)
+        content = self._files.get(_path(ask))
         if content is None:
             return _nak(ask, FtpError.FILE_NOT_FOUND)
         # The oldest session gives way: a client that vanished must not lock out the next.
@@ -176,13 +159,9 @@ class FtpServer:
             for number, start in enumerate(starts)
         ]
 
-    def _content(self, ask: FtpPacket) -> bytes | None:
-        return self._files.get(_path(ask))
-
 
 def _path(ask: FtpPacket) -> str:
-    name = ask.data[: ask.size].partition(b"\0")[0].decode("ascii", "replace")
-    return name.strip("/")
+    return ask.data[: ask.size].partition(b"\0")[0].decode("ascii", "replace").strip("/")
 
 
 def _ack(
@@ -194,16 +173,9 @@ def _ack(
     after: int = 0,
     burst_complete: bool = False,
 ) -> bytes:
-    return FtpPacket(
-        ask.sequence + 1 + after,
-        ask.session if session is None else session,
-        Opcode.ACK,
-        len(data),
-        ask.opcode,
-        int(burst_complete),
-        offset,
-        data,
-    ).pack()
+    session = ask.session if session is None else session
+    after += ask.sequence + 1
+    return FtpPacket(after, session, Opcode.ACK, len(data), ask.opcode, int(burst_complete), offset, data).pack()
 
 
 def _nak(ask: FtpPacket, error: FtpError) -> bytes:

@@ -11,14 +11,13 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from types import TracebackType
 from typing import Any
 
-from firmware_bridge import camera_protocol
-from firmware_bridge.channel import Channel, ChannelSettings, Observer
+from firmware_bridge.channel import Channel, Observer
 from firmware_bridge.computer import ComputerMonitor
 from firmware_bridge.computer_sender import ComputerStatusSender
 from firmware_bridge.connection import make_transport
+from firmware_bridge.dialect import mavlink
 from firmware_bridge.dispatcher import LinkDispatcher
 from firmware_bridge.messages import HealthState, Severity, heartbeat_message, statustext_messages
 from firmware_bridge.parameters import NoParameters, ParameterTable
@@ -86,27 +85,11 @@ class FlightLink:
     def _make_channels(self, make: Callable[[], Transport] | None) -> tuple[Channel, ...]:
         settings = self.settings
         channels = []
-        names = (settings.connection, *settings.ground_stations)
-        for index, (connection, endpoint) in enumerate(zip(names, settings.endpoints(), strict=True)):
-            is_flight = index == 0
-            channels.append(
-                Channel(
-                    ChannelSettings(
-                        connection=connection,
-                        index=index,
-                        system_id=self._telemetry.own_system,
-                        component_id=settings.component_id,
-                        reconnect_first_s=settings.reconnect_first_s,
-                        reconnect_longest_s=settings.reconnect_longest_s,
-                        limited_intake=not is_flight,
-                    ),
-                    endpoint,
-                    make if is_flight and make else partial(make_transport, endpoint),
-                    self._dispatcher,
-                    self._telemetry.peers if is_flight else PeerTable(),
-                    self._signing,
-                )
-            )
+        for index, endpoint in enumerate(settings.endpoints()):
+            flight = index == 0
+            maker = make if flight and make else partial(make_transport, endpoint)
+            peers = self._telemetry.peers if flight else PeerTable()
+            channels.append(Channel(settings, index, endpoint, maker, self._dispatcher, peers, self._signing))
         return tuple(channels)
 
     # --- life ---
@@ -139,9 +122,7 @@ class FlightLink:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     # --- what is known ---
@@ -229,7 +210,7 @@ class FlightLink:
         """
         result = self._everywhere(heartbeat_message(state))
         if self.settings.video is not None:
-            self._everywhere(camera_protocol.camera_heartbeat(), VIDEO_COMPONENT)
+            self._everywhere(heartbeat_message(HealthState.OK, mavlink.MAV_TYPE_CAMERA), VIDEO_COMPONENT)
         self._computer.wake()
         return result
 

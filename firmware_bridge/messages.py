@@ -44,10 +44,10 @@ class Severity(IntEnum):
     DEBUG = 7
 
 
-def heartbeat_message(state: HealthState) -> Any:
-    """HEARTBEAT of an onboard controller that is no autopilot, with its real health."""
+def heartbeat_message(state: HealthState, kind: int = mavlink.MAV_TYPE_ONBOARD_CONTROLLER) -> Any:
+    """Return the HEARTBEAT of a component that is no autopilot, with its real health."""
     return mavlink.MAVLink_heartbeat_message(
-        type=mavlink.MAV_TYPE_ONBOARD_CONTROLLER,
+        type=kind,
         autopilot=mavlink.MAV_AUTOPILOT_INVALID,
         base_mode=0,
         custom_mode=0,

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from firmware_bridge.dialect import mavlink
+from firmware_bridge.dialect import command_long, mavlink
 
 NS_PER_S = 1_000_000_000
 ANSWER_TIMEOUT_NS = 500_000_000
@@ -180,23 +180,9 @@ class StreamRequests:
 
 def request_message(system: int, component: int, message_id: int) -> Any:
     """The COMMAND_LONG that asks one component for one message, once."""
-    return mavlink.MAVLink_command_long_message(
-        system, component, mavlink.MAV_CMD_REQUEST_MESSAGE, 0, float(message_id), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-    )
+    return command_long(system, component, mavlink.MAV_CMD_REQUEST_MESSAGE, message_id)
 
 
 def set_message_interval(system: int, component: int, message_id: int, interval_us: int) -> Any:
     """The COMMAND_LONG that asks one component for one stream, answers to the asker."""
-    return mavlink.MAVLink_command_long_message(
-        system,
-        component,
-        mavlink.MAV_CMD_SET_MESSAGE_INTERVAL,
-        0,
-        float(message_id),
-        float(interval_us),
-        0.0,
-        0.0,
-        0.0,
-        0.0,
-        0.0,
-    )
+    return command_long(system, component, mavlink.MAV_CMD_SET_MESSAGE_INTERVAL, message_id, interval_us)

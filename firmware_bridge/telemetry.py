@@ -8,10 +8,11 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from firmware_bridge.clock import NS_PER_MS, ClockMap
-from firmware_bridge.commands import Addressee, CommandTracker, GlobalFix
+from firmware_bridge.commands import CommandTracker, GlobalFix
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.estimator_state import ESTIMATOR_RATE_HZ, ESTIMATOR_STREAMS, EstimatorState
 from firmware_bridge.frames import ReceivedFrame
@@ -139,10 +140,6 @@ class Telemetry:
             return self.autopilot.system
         return self._settings.system_id or 1
 
-    def reopened(self, now_ns: int) -> None:
-        """The connection is new: all streams are asked for anew."""
-        self.streams.restart(now_ns)
-
     def feed(self, data: bytes, now_ns: int) -> list[ReceivedFrame]:
         """Take bytes that arrived at ``now_ns``; returns the frames they completed."""
         frames = self.peers.take(Arrival(data), now_ns)
@@ -161,15 +158,12 @@ class Telemetry:
         if contested:
             found.append(Alarm(AlarmKind.CONTESTED, contested))
         if self._own_ids is not None and now_ns - self._own_ids[0] <= OWN_IDS_QUIET_NS:
-            ids = f"{self.own_system}/{self._settings.component_id}"
-            where = peer_name(self._own_ids[1])
-            found.append(
-                Alarm(
-                    AlarmKind.OWN_IDS,
-                    f"heartbeats of {ids} come that we did not send{where and f', from {where}'}; "
-                    "stop the other daemon, or set another component_id",
-                )
+            ids, peer = f"{self.own_system}/{self._settings.component_id}", peer_name(self._own_ids[1])
+            text = (
+                f"heartbeats of {ids} come that we did not send{peer and f', from {peer}'}; stop the other daemon, or "
+                "set another component_id"
             )
+            found.append(Alarm(AlarmKind.OWN_IDS, text))
         return tuple(found)
 
     def synchronise(self, answer: Answer) -> None:
@@ -181,10 +175,8 @@ class Telemetry:
 
     def ask(self, request: CommandRequest, now_ns: int) -> None:
         """Begin to ask the autopilot for a command; `request` gives the messages."""
-        who = self.autopilot
-        to = Addressee(0, 0, Autopilot.UNKNOWN)
-        if who is not None:
-            to = Addressee(who.system, who.component, self.vehicle.autopilot)
+        nobody = AutopilotId(0, 0, Autopilot.UNKNOWN, 0)
+        to = replace(self.autopilot or nobody, autopilot=self.vehicle.autopilot)
         fix = self._fix if self._fix_frame == self.history.frame else None
         self.command_tracker.ask(request, to, fix, now_ns)
 

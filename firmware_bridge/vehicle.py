@@ -1,6 +1,6 @@
-"""The vehicle's state from HEARTBEAT and EXTENDED_SYS_STATE of the one autopilot we serve.
+"""State of the vehicle, from HEARTBEAT and EXTENDED_SYS_STATE of the served autopilot.
 
-And the pilot's sticks, from RC_CHANNELS (ArduPilot) or MANUAL_CONTROL (PX4, which has resolved its own channel mapping
+The pilot's sticks come from RC_CHANNELS (ArduPilot) or MANUAL_CONTROL (PX4, which has resolved its own channel mapping
 and joysticks by then).
 """
 
@@ -17,46 +17,38 @@ COPTER_MODES = enum_names("COPTER_MODE_")  # ArduCopter's names by ``custom_mode
 
 COPTER_LANDING_MODES = frozenset({"LAND", "RTL", "SMART_RTL", "AUTO_RTL"})
 
+
+def _types(names: str) -> frozenset[int]:
+    return frozenset(getattr(mavlink, f"MAV_TYPE_{name}") for name in names.split())
+
+
 # Vehicle types that ArduCopter flies; the mode numbers of other ArduPilot vehicles differ
-COPTER_TYPES = frozenset(
-    {
-        mavlink.MAV_TYPE_QUADROTOR,
-        mavlink.MAV_TYPE_COAXIAL,
-        mavlink.MAV_TYPE_HELICOPTER,
-        mavlink.MAV_TYPE_HEXAROTOR,
-        mavlink.MAV_TYPE_OCTOROTOR,
-        mavlink.MAV_TYPE_TRICOPTER,
-        mavlink.MAV_TYPE_DODECAROTOR,
-        mavlink.MAV_TYPE_DECAROTOR,
-    }
-)
+COPTER_TYPES = _types("QUADROTOR COAXIAL HELICOPTER HEXAROTOR OCTOROTOR TRICOPTER DODECAROTOR DECAROTOR")
 
 # PX4 src/modules/commander/px4_custom_mode.h
-PX4_MAIN_MODES: dict[int, str] = {
-    1: "MANUAL",
-    2: "ALTCTL",
-    3: "POSCTL",
-    4: "AUTO",
-    5: "ACRO",
-    6: "OFFBOARD",
-    7: "STABILIZED",
-    8: "RATTITUDE",
-    9: "SIMPLE",
-    10: "TERMINATION",
-    11: "ALTITUDE_CRUISE",
-}
+PX4_MAIN_MODES = dict(
+    enumerate(
+        [
+            "MANUAL",
+            "ALTCTL",
+            "POSCTL",
+            "AUTO",
+            "ACRO",
+            "OFFBOARD",
+            "STABILIZED",
+            "RATTITUDE",
+            "SIMPLE",
+            "TERMINATION",
+            "ALTITUDE_CRUISE",
+        ],
+        1,
+    )
+)
 PX4_MAIN_AUTO = 4
 PX4_MAIN_POSCTL = 3
 PX4_AUTO_SUB_MODES: dict[int, str] = {
-    1: "READY",
-    2: "TAKEOFF",
-    3: "LOITER",
-    4: "MISSION",
-    5: "RTL",
-    6: "LAND",
-    8: "FOLLOW_TARGET",
-    9: "PRECLAND",
-    10: "VTOL_TAKEOFF",
+    **dict(enumerate(["READY", "TAKEOFF", "LOITER", "MISSION", "RTL", "LAND"], 1)),
+    **{8: "FOLLOW_TARGET", 9: "PRECLAND", 10: "VTOL_TAKEOFF"},
     **{10 + n: f"EXTERNAL{n}" for n in range(1, 9)},
 }
 PX4_POSCTL_SUB_MODES: dict[int, str] = {1: "ORBIT", 2: "SLOW"}
@@ -90,19 +82,9 @@ def autopilot_of(heartbeat: Any) -> Autopilot:
 
 
 # Vehicle types that fly. A ground station, gimbal, camera or tracker never is the autopilot.
-FLYING_TYPES = COPTER_TYPES | frozenset(
-    {
-        mavlink.MAV_TYPE_FIXED_WING,
-        mavlink.MAV_TYPE_GENERIC_MULTIROTOR,
-        mavlink.MAV_TYPE_VTOL_DUOROTOR,
-        mavlink.MAV_TYPE_VTOL_QUADROTOR,
-        mavlink.MAV_TYPE_VTOL_TILTROTOR,
-        mavlink.MAV_TYPE_VTOL_RESERVED2,
-        mavlink.MAV_TYPE_VTOL_RESERVED3,
-        mavlink.MAV_TYPE_VTOL_RESERVED4,
-        mavlink.MAV_TYPE_VTOL_RESERVED5,
-        mavlink.MAV_TYPE_VTOL_GYRODYNE,
-    }
+FLYING_TYPES = COPTER_TYPES | _types(
+    "FIXED_WING GENERIC_MULTIROTOR VTOL_DUOROTOR VTOL_QUADROTOR VTOL_TILTROTOR VTOL_RESERVED2 VTOL_RESERVED3 "
+    "VTOL_RESERVED4 VTOL_RESERVED5 VTOL_GYRODYNE"
 )
 
 

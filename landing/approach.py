@@ -62,6 +62,6 @@ class Approaches:
         mean_s, mean_m = float(t_s.mean()), float(clearances_m.mean())
         spread = float(((t_s - mean_s) ** 2).sum())
         closing_mps = -float(((t_s - mean_s) * (clearances_m - mean_m)).sum()) / spread
-        if closing_mps < self._settings.approach_mps:
+        if closing_mps < self._settings.approach.slowest_mps:
             return clearance_m
-        return clearance_m - closing_mps * self._settings.approach_s
+        return clearance_m - closing_mps * self._settings.approach.within_s

@@ -21,7 +21,7 @@ from landing.settings import DecisionSettings
 from landing.site import Intruder, LandingSite, NoSite, NoSiteReason, Selection
 from landing.taxonomy import Taxonomy
 from landing.tracker import STANDING_ROLES, MapSnapshot, SiteTracker
-from landing.types import Pose, Segmentation
+from landing.types import FARTHEST_M, Pose, Segmentation
 
 MAX_TURN_RAD_S, TURN_SLACK_RAD = math.radians(150.0), math.radians(5.0)
 MAX_SPEED_M_S, WAY_SLACK_M = 30.0, 1.5
@@ -134,9 +134,9 @@ class Decider:
             InvalidValueError: It was made with another number of cells.
         """
         cells = int(state["map.landable"].shape[0])
-        if cells != self._settings.grid_cells:
+        if cells != self._settings.grid.cells:
             raise InvalidValueError(
-                f"the state is of a map of {cells} cells a side, this one has {self._settings.grid_cells}"
+                f"the state is of a map of {cells} cells a side, this one has {self._settings.grid.cells}"
             )
         owners: tuple[tuple[str, _Stateful], ...] = (
             ("map", self._map),
@@ -178,7 +178,7 @@ class Decider:
         if other_ground:
             self._map.reset()
             self._tracker.reset()
-        judged = pose.height_agl_m >= self._settings.min_height_m
+        judged = pose.height_agl_m >= self._settings.view.min_height_m
         shown = self._map.update(segmentation, self._camera, pose, down_m, judged=judged)
         mapped = self._now()
         view = self._map.view(captured_ns)
@@ -193,7 +193,7 @@ class Decider:
         height_m = down_m - pose.position_ned_m[2]
         intruder = self._tracker.intruder(view, moving_clearance_m, vehicle, height_m, captured_ns)
         hazard_clearance_m = hazard_clearance_grid(
-            view, self._taxonomy, self._settings, STANDING_ROLES, self._settings.standing_share(height_m)
+            view, self._taxonomy, self._settings, STANDING_ROLES, self._settings.standing_clearance.share(height_m)
         )
         anybody_m = np.minimum(*moving_clearance_m.values())
         np.minimum(hazard_clearance_m, anybody_m, out=hazard_clearance_m)
@@ -204,7 +204,7 @@ class Decider:
         )
         best = pick(view, clearance_m, regions, self._settings, vehicle, height_m, score_m)
         if not judged:
-            best = self._out_of_range(pose.height_agl_m, self._settings.min_height_m)
+            best = self._out_of_range(pose.height_agl_m, self._settings.view.min_height_m)
         selection = self._tracker.update(
             MapSnapshot(
                 view, clearance_m, hazard_clearance_m, anybody_m, score_m, regions, best, height_m, captured_ns, judged
@@ -264,14 +264,17 @@ class Decider:
             return NoSite(NoSiteReason.NO_POSE, f"{missing} at capture time is not known")
         if pose.height_agl_m is None:
             return NoSite(NoSiteReason.NO_HEIGHT, "height above ground is not known")
+        position = pose.position_ned_m
+        if position is not None and max(map(abs, position)) > FARTHEST_M:
+            return NoSite(NoSiteReason.NO_POSE, f"position {position} is farther than {FARTHEST_M:g} m from the origin")
         settings = self._settings
-        lowest_m = min(settings.watch_height_m, settings.min_height_m)
+        lowest_m = min(settings.view.watch_height_m, settings.view.min_height_m)
         if not lowest_m <= pose.height_agl_m <= settings.max_height_m:
             return self._out_of_range(pose.height_agl_m, lowest_m)
         tilt_deg = math.degrees(pose.tilt_rad)
-        if tilt_deg > settings.max_tilt_deg:
+        if tilt_deg > settings.view.max_tilt_deg:
             return NoSite(
-                NoSiteReason.TILT_TOO_LARGE, f"tilt {tilt_deg:.0f} degrees, at most {settings.max_tilt_deg:g}"
+                NoSiteReason.TILT_TOO_LARGE, f"tilt {tilt_deg:.0f} degrees, at most {settings.view.max_tilt_deg:g}"
             )
         return None
 
@@ -292,7 +295,7 @@ class Decider:
         # A rangefinder goes silent near the ground; the plane it measured before stays.
         expected = (NoSiteReason.HEIGHT_OUT_OF_RANGE, NoSiteReason.NO_HEIGHT, NoSiteReason.BAD_PICTURE)
         height_m = down_m - pose.position_ned_m[2]
-        low = height_m <= max(self._settings.min_height_m, 0.5)
+        low = height_m <= max(self._settings.view.min_height_m, 0.5)
         return site if refused.reason in expected and low else refused
 
     def _now(self) -> int:

@@ -96,7 +96,7 @@ def evidence_gates(
     too_low = height_m < -BELOW_SITE_M
     yield Gate("height", f"the vehicle is {-height_m:.1f} m below the site" if too_low else None)
     low = height_m <= settings.commit_height_m
-    limit_s = settings.commit_evidence_age_s if low else settings.max_evidence_age_s
+    limit_s = settings.commit_max_age_s if low else settings.max_evidence_age_s
     unseen = (now_ns - site.last_seen_ns) * 1e-9 > limit_s
     yield Gate("evidence", f"site not seen for more than {limit_s:g} s" if unseen else None)
     known_s = (site.last_seen_ns - site.first_seen_ns) * 1e-9

@@ -1,7 +1,7 @@
 """A rolling metric map of the ground below, in local NED: what is landable, what is a hazard.
 
 Rows go north, columns go east; the map moves with the vehicle in whole cells. Every cell holds the log-odds of landable
-ground, those of each hazard role, and when it was last seen. A cell nobody has looked at lately is unknown, and unknown
+ground, those of each hazard role, and when it was last seen. A cell not seen recently is unknown, and unknown
 is never landable.
 """
 
@@ -77,7 +77,7 @@ class GroundView:
         landable: float32: what the evidence for landable ground adds up to, log-odds; 0 where frames say just
             `frame_landable_probability`.
         known: bool: seen recently, whatever it is.
-        visited: bool: a person or vehicle was seen there within `lately_s`, now included.
+        visited: bool: a person or vehicle was seen there within `recent_hazard.memory_s`, now included.
     """
 
     cell_m: float
@@ -182,20 +182,20 @@ class GroundMap:
             Role.PERSON: settings.person_probability,
             Role.VEHICLE: settings.vehicle_probability,
         }
-        gain = settings.ground_evidence_gain
+        gain = settings.evidence.ground_gain
         self._landable_evidence = _logit_table(settings.frame_landable_probability, gain)
         self._hazard_evidence = [
-            _logit_table(thresholds[role], settings.evidence_gain if role in MOVING_ROLES else gain)
+            _logit_table(thresholds[role], settings.evidence.hazard_gain if role in MOVING_ROLES else gain)
             for role in HAZARD_ROLES
         ]
         self._landable_logit = math.log(settings.landable_probability / (1 - settings.landable_probability))
-        still, moving = settings.ground_evidence_limit, settings.evidence_limit
+        still, moving = settings.evidence.ground_limit, settings.evidence.hazard_limit
         self._limits = (still, *(moving if r in MOVING_ROLES else still for r in HAZARD_ROLES))
         self.reset()
 
     def reset(self) -> None:
         """Forgets everything."""
-        n = self._settings.grid_cells
+        n = self._settings.grid.cells
         self._cell_m = 0.0
         self._corner = (0, 0)  # south-west cell, counted in whole cells from the NED origin
         self._down_m = self._height_m = 0.0
@@ -218,8 +218,6 @@ class GroundMap:
         """Goes on from another map's `state_dict`, of the same number of cells."""
         self.reset()
         for name in _STATE:
-            if name not in state:
-                continue  # a recording from before this was kept
             value = state[name]
             setattr(self, f"_{name}", tuple(value) if isinstance(value, list) else value)
 
@@ -241,13 +239,13 @@ class GroundMap:
         """
         half_angle = min(
             math.atan(math.hypot(camera.width_px / camera.fx, camera.height_px / camera.fy) / 2),
-            math.radians(self._settings.max_view_angle_deg),
+            math.radians(self._settings.view.max_angle_deg),
         )
         reach_m = self._settings.max_distance_m + BEYOND_SITES_M
         across_m = 2.0 * min(height_m * math.tan(half_angle), reach_m)
-        cell_m = self._settings.cell_m
+        cell_m = self._settings.grid.cell_m
         for _ in range(3):
-            if across_m <= self._settings.grid_cells * cell_m:
+            if across_m <= self._settings.grid.cells * cell_m:
                 break
             cell_m *= 2
         return cell_m
@@ -285,14 +283,14 @@ class GroundMap:
         if shown is None or count == 0:
             return 0
         px_per_m = mask.camera.fx / max(height_m, 1e-3)
-        smallest_px = math.floor(min(self._settings.smallest_person_m * px_per_m, 1e3))
+        smallest_px = math.floor(min(self._settings.evidence.smallest_person_m * px_per_m, 1e3))
         # Who is so near fills more of the picture than this, even cut by its edge and seen in part.
         smallest_px = min(smallest_px, min(segmentation.shape) // NEAR_SHARE)
         segmentation = remove_small_objects(segmentation, smallest_px)
-        segmentation = smoothed(segmentation, self._settings.smoothing_px)
+        segmentation = smoothed(segmentation, self._settings.evidence.smoothing_px)
         px_per_cell = self._cell_m * px_per_m
         side_px = max(1, math.ceil(min(px_per_cell, float(min(segmentation.shape)))))
-        plain = min(1.0, PERSON_WIDE_M * px_per_m / max(self._settings.plain_person_px, 1e-3))
+        plain = min(1.0, PERSON_WIDE_M * px_per_m / max(self._settings.evidence.plain_person_px, 1e-3))
         if judged:
             self._add_landable(segmentation.landable, shown, side_px)
         self._add_hazards(segmentation.hazards, HAZARD_ROLES if judged else MOVING_ROLES, shown, side_px, plain)
@@ -318,7 +316,7 @@ class GroundMap:
         # Coarser at once, finer only when clearly below: no flapping around a boundary.
         coarser = wanted_m > self._cell_m
         finer = wanted_m < self._cell_m and (self._wanted_cell_m(camera, height_m * 1.15) < self._cell_m)
-        n = self._settings.grid_cells
+        n = self._settings.grid.cells
         old_cell_m, old_corner = self._cell_m, self._corner
         cell_m = wanted_m if coarser or finer else self._cell_m
         corner = (math.floor(north_m / cell_m) - n // 2, math.floor(east_m / cell_m) - n // 2)
@@ -332,7 +330,7 @@ class GroundMap:
             self._corner = corner
 
     def _shift(self, rows: int, columns: int) -> None:
-        n = self._settings.grid_cells
+        n = self._settings.grid.cells
         rows, columns = (max(-n, min(n, step)) for step in (rows, columns))
         to_r = slice(max(0, -rows), n - max(0, rows))
         from_r = slice(max(0, rows), n - max(0, -rows))
@@ -373,7 +371,7 @@ class GroundMap:
         if self.empty:
             return
         self._down_m += shift.offset_ned_m[2]
-        n, cell_m, old_corner, back = (self._settings.grid_cells, self._cell_m, self._corner, shift.inverse)
+        n, cell_m, old_corner, back = (self._settings.grid.cells, self._cell_m, self._corner, shift.inverse)
         middle = ((old_corner[0] + n / 2) * cell_m, (old_corner[1] + n / 2) * cell_m, 0.0)
         north_m, east_m, _ = shift.point(middle)
         corner = (round(north_m / cell_m - n / 2), round(east_m / cell_m - n / 2))
@@ -405,7 +403,7 @@ class GroundMap:
             samples: Points along a side of each new cell; it takes the worst of what lies there.
             old_cell: Gives row and column of the old cell at north (rows, 1) and east (1, columns).
         """
-        n = self._settings.grid_cells
+        n = self._settings.grid.cells
         index = (np.arange(n) + 0.5) * new_m
         offsets = (np.arange(samples) + 0.5) / samples - 0.5
         landable = np.full((n, n), np.inf, np.float32)
@@ -440,7 +438,7 @@ class GroundMap:
     def _decay(self, at_ns: int) -> None:
         if self._updated_ns != NEVER_NS and at_ns > self._updated_ns:
             passed_s = (at_ns - self._updated_ns) * 1e-9
-            factor = np.float32(math.exp(-passed_s / self._settings.evidence_decay_s))
+            factor = np.float32(math.exp(-passed_s / self._settings.evidence.decay_s))
             self._landable *= factor
             self._hazards *= factor
             self._is_hazard = None
@@ -458,7 +456,7 @@ class GroundMap:
             slack_m = 0.05 * (points.max(axis=0) - points.min(axis=0)) + self._cell_m
             least = np.maximum(least, points.min(axis=0) - slack_m)
             most = np.minimum(most, points.max(axis=0) + slack_m)
-        n = self._settings.grid_cells
+        n = self._settings.grid.cells
         low = [max(0, math.floor(least[k] / self._cell_m) - self._corner[k]) for k in (0, 1)]
         high = [min(n, math.ceil(most[k] / self._cell_m) - self._corner[k]) for k in (0, 1)]
         if low[0] >= high[0] or low[1] >= high[1]:
@@ -467,7 +465,7 @@ class GroundMap:
 
     def _reach_m(self, height_m: float) -> float:
         """Horizontal distance beyond which a frame is not believed, m."""
-        return height_m * math.tan(math.radians(self._settings.max_view_angle_deg))
+        return height_m * math.tan(math.radians(self._settings.view.max_angle_deg))
 
     def _shown(self, mask: _Mask, pose: Pose, centre: FloatArray, ground_down_m: float) -> _Shown | None:
         """Which cells a frame shows, and where in the mask: column u, row v; None where it shows none.
@@ -552,7 +550,7 @@ class GroundMap:
             table, limit = self._hazard_evidence[k], self._limits[k + 1]
             # That nobody stood there for a minute says nothing of who steps in now: what people and vehicles must
             # overcome is never more than the last frames.
-            last = self._settings.nobody_frames * float(table[_LEAST])
+            last = self._settings.evidence.no_person_frames * float(table[_LEAST])
             floor = max(last, -limit) if role in MOVING_ROLES else -limit
             if role is Role.PERSON and plain < 1.0:
                 table = np.where(table < 0, table * np.float32(plain), table)
@@ -562,7 +560,7 @@ class GroundMap:
     def _note_bad(self, part: _Shown, at_ns: int) -> None:
         """Notes from which height shown ground is bad, or that it is not after all.
 
-        From higher up neither is believed: what the picture shows there is coarser. Where somebody stood lately it is
+        From higher up neither is believed: what the picture shows there is coarser. Where somebody stood recently it is
         not the ground that was bad.
         """
         window, height_m = part.window, np.float32(self._height_m)
@@ -577,13 +575,13 @@ class GroundMap:
         np.copyto(from_m, np.float32(np.inf), where=good & near)
         bad &= near
         if _any(bad):
-            bad &= self._visited_ns[window] < at_ns - int(self._settings.lately_s * 1e9)
+            bad &= self._visited_ns[window] < at_ns - int(self._settings.recent_hazard.memory_s * 1e9)
             np.minimum(from_m, height_m, out=from_m, where=bad)
             np.copyto(when_ns, at_ns, where=bad)
 
     def _forgotten(self, when_ns: npt.NDArray[np.int64], now_ns: int) -> GridOfBool:
         """Whether what was bad then is too long ago to count."""
-        return when_ns < now_ns - int(self._settings.nearer_memory_s * 1e9)
+        return when_ns < now_ns - int(self._settings.unsafe_memory.memory_s * 1e9)
 
     def view(self, now_ns: int, max_age_s: float | None = None) -> GroundView | None:
         """The map as it stands at a time, or None while it is empty.
@@ -595,7 +593,7 @@ class GroundMap:
         if self.empty:
             return None
         if max_age_s is None:
-            max_age_s = self._settings.max_cell_age_s
+            max_age_s = self._settings.grid.max_age_s
         window = self._window_of_interest(now_ns, max_age_s)
         seen_ns = self._seen_ns[window]
         unseen_s = ((now_ns - seen_ns) * 1e-9).astype(np.float32)
@@ -604,14 +602,14 @@ class GroundMap:
         hazards = {role: grid[window] for role, grid in zip(HAZARD_ROLES, self._hazard_cells(), strict=True)}
         for role in MOVING_ROLES:  # what stood there a while ago has gone, we do not know where
             if _any(hazards[role]):
-                hazards[role] = hazards[role] & (unseen_s <= self._settings.hazard_memory_s)
-        visited = self._visited_ns[window] >= now_ns - int(self._settings.lately_s * 1e9)
+                hazards[role] = hazards[role] & (unseen_s <= self._settings.hidden_hazard.memory_s)
+        visited = self._visited_ns[window] >= now_ns - int(self._settings.recent_hazard.memory_s * 1e9)
         landable = self._landable[window].copy()
         free = known & (landable >= self._landable_logit)
         for grid in hazards.values():
             free &= ~grid
         # What was seen to be bad from much nearer is not good because it looks so from up here.
-        nearer_m = np.float32(self._height_m / self._settings.nearer_factor)
+        nearer_m = np.float32(self._height_m / self._settings.unsafe_memory.factor)
         nearer = self._bad_from_m[window] <= nearer_m
         if _any(nearer):
             free &= ~nearer | self._forgotten(self._bad_ns[window], now_ns)
@@ -622,8 +620,8 @@ class GroundMap:
         return GroundView(self._cell_m, corner, self._down_m, free, hazards, unseen_s, landable, known, visited)
 
     def _window_of_interest(self, now_ns: int, max_age_s: float) -> Window:
-        """The part of the map that was seen lately or holds a hazard; beyond it all is unknown."""
-        oldest_ns = now_ns - int(max(max_age_s, self._settings.hazard_memory_s) * 1e9)
+        """The part of the map that was seen recently or holds a hazard; beyond it all is unknown."""
+        oldest_ns = now_ns - int(max(max_age_s, self._settings.hidden_hazard.memory_s) * 1e9)
         interest = self._seen_ns >= oldest_ns
         for grid in self._hazard_cells():
             interest |= grid

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from landing.settings import FRAME_LANDABLE_LIMITS, DecisionSection, DecisionSettings
+from landing.settings import FRAME_LANDABLE_LIMITS, DecisionSection, DecisionSettings, Strictness, threshold_at
 from landing.spec import OperatingPoint
 from landing.taxonomy import HAZARD_ROLES, Role
 
@@ -22,7 +22,7 @@ class Threshold:
     Attributes:
         role: What it is of.
         value: What is used.
-        source: "config", "model", "default", or the name of a parameter that was kept.
+        source: "config", "model", "default", "strictness LEVEL", or the name of a parameter that was kept.
         asked: What the model asks for where that is not what is used; None otherwise.
     """
 
@@ -40,17 +40,15 @@ class Threshold:
 def thresholds_in_force(
     section: DecisionSection, point: OperatingPoint | None
 ) -> tuple[DecisionSettings, tuple[Threshold, ...]]:
-    """The settings to decide with: a model's thresholds where the configuration gives none.
+    """Return the settings to decide with: a model's thresholds where the configuration gives none.
 
-    What the configuration says wins. Else a model may only make the decision more careful than the
-    defaults: ask more of landable ground, or see a hazard sooner. So a model file cannot make a drone reckless; a
-    higher hazard threshold needs a person who writes it into the configuration. `person_at_most` bounds what came of
-    that.
+    A threshold written into the configuration wins. Otherwise the level of strictness gives it, and a model may only
+    make it stricter: ask more of landable ground, or see a hazard sooner. So a model file cannot make a drone reckless.
+    `person_at_most` bounds the result.
 
-    `landable_probability` is not touched: it is asked of what many frames add up to. A model's threshold is of a single
-    frame, so it becomes the point where a frame's evidence turns from against to for, as the hazards' thresholds are. A
-    view that stays the same adds evidence up to the limit however little there is in each frame, so in the long run
-    that point decides.
+    `landable_probability` is of all frames together, so no model changes it. A model's threshold is of a single frame,
+    the point where a frame's evidence turns from against to for. A view that stays the same adds evidence up to the
+    limit however little there is in each frame, so in the long run that point decides.
 
     Args:
         section: Of the configuration; None is what it does not say.
@@ -60,23 +58,30 @@ def thresholds_in_force(
         The settings to decide with, and where each threshold comes from.
     """
     thresholds = tuple(_threshold(section, point, role) for role in SETTING_OF)
-    values = section.model_dump(exclude={*SETTING_OF.values(), "person_at_most"})
+    values = section.model_dump(exclude={*SETTING_OF.values(), "person_at_most", "strictness"})
+    if section.landable_probability is None:
+        values["landable_probability"] = threshold_at("landable_probability", section.strictness)
     values.update({SETTING_OF[t.role]: t.value for t in thresholds})
     return DecisionSettings.model_validate(values), thresholds
+
+
+def origin_of(strictness: Strictness) -> str:
+    """Return the source of the thresholds of a level: "default" or "strictness LEVEL"."""
+    return "default" if strictness is Strictness.NORMAL else f"strictness {strictness.value}"
 
 
 def _threshold(section: DecisionSection, point: OperatingPoint | None, role: Role) -> Threshold:
     name = SETTING_OF[role]
     configured: float | None = getattr(section, name)
-    default = float(DecisionSettings.model_fields[name].default)
+    default, origin = threshold_at(name, section.strictness), origin_of(section.strictness)
     asked = None if point is None else point.of_role(role)
     if configured is not None:
         value, source = configured, "config"
     elif asked is None:
-        value, source = default, "default"
+        value, source = default, origin
     else:
         value = max(default, min(asked, FRAME_LANDABLE_LIMITS[1])) if role is Role.LANDABLE else min(default, asked)
-        source = "default" if value == default and value != asked else "model"
+        source = origin if value == default and value != asked else "model"
     most = section.person_at_most
     if role is Role.PERSON and most is not None and most < value:
         value, source = most, "config"

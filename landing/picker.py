@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from landing.decision_groups import HiddenHazard
 from landing.groundmap import MOVING_ROLES, GridOfBool, GridOfFloat, GroundView
 from landing.settings import DecisionSettings
 from landing.site import NoSite, NoSiteReason
@@ -117,7 +118,7 @@ def hazard_clearance_grid(
             keep_m *= standing_share
             np.minimum(clearance, distance_m(cells, view.cell_m, False) - keep_m, out=clearance)
             continue
-        for newer_s, older_s, moved_m in _moves(settings):
+        for newer_s, older_s, moved_m in _moves(settings.hidden_hazard):
             bucket = cells & (view.unseen_s >= newer_s)
             if math.isfinite(older_s):
                 bucket &= view.unseen_s < older_s
@@ -128,7 +129,7 @@ def hazard_clearance_grid(
 
 
 @lru_cache(maxsize=8)
-def _moves(settings: DecisionSettings) -> tuple[tuple[float, float, float], ...]:
+def _moves(hidden: HiddenHazard) -> tuple[tuple[float, float, float], ...]:
     """Ages from, up to, s, and how far who was not seen for so long may have gone, m.
 
     Ages beyond which nothing grows are one: each costs a distance transform.
@@ -136,8 +137,8 @@ def _moves(settings: DecisionSettings) -> tuple[tuple[float, float, float], ...]
     moves: list[tuple[float, float, float]] = []
     newer_s = 0.0
     for older_s in AGE_STEPS_S:
-        moved_m = settings.hazard_speed_mps * older_s if newer_s > 0.0 else 0.0
-        moved_m = min(moved_m, settings.hazard_growth_limit_m)
+        moved_m = hidden.speed_mps * older_s if newer_s > 0.0 else 0.0
+        moved_m = min(moved_m, hidden.growth_limit_m)
         if moves and moves[-1][2] == moved_m:
             newer_s = moves.pop()[0]
         moves.append((newer_s, older_s, moved_m))
@@ -232,17 +233,17 @@ def score_grid(
         height_m: Of the vehicle above the ground.
         lost: Those sites.
     """
-    enough_m = settings.required_radius_m + settings.enough_clearance_m
-    enough_m += settings.clearance_per_height * max(height_m, 0.0)
+    enough_m = settings.required_radius_m + settings.score.enough_clearance_m
+    enough_m += settings.score.clearance_per_height * max(height_m, 0.0)
     away_m = np.sqrt(_squared_distance(view, vehicle_ne_m)).astype(np.float32)
-    away_m *= np.float32(settings.travel_cost)
+    away_m *= np.float32(settings.score.travel_cost)
     score = np.minimum(clearance_m, np.float32(enough_m)) - away_m
-    if settings.lately_cost > 0.0 and view.visited.any():
-        part = _around(view.visited, settings.lately_m / view.cell_m)
-        near = 1.0 - distance_m(view.visited[part], view.cell_m, False) / np.float32(settings.lately_m)
-        score[part] -= np.float32(settings.lately_cost) * np.maximum(near, np.float32(0.0))
-    if settings.lost_cost > 0.0 and lost:
-        score -= np.float32(settings.lost_cost) * _nearness(view, lost)
+    if settings.recent_hazard.cost_m > 0.0 and view.visited.any():
+        part = _around(view.visited, settings.recent_hazard.radius_m / view.cell_m)
+        near = 1.0 - distance_m(view.visited[part], view.cell_m, False) / np.float32(settings.recent_hazard.radius_m)
+        score[part] -= np.float32(settings.recent_hazard.cost_m) * np.maximum(near, np.float32(0.0))
+    if settings.blacklist.cost_m > 0.0 and lost:
+        score -= np.float32(settings.blacklist.cost_m) * _nearness(view, lost)
     return np.asarray(score, np.float32)
 
 
@@ -298,7 +299,7 @@ def pick(
         score_m: `score_grid` from there, where the caller has it already.
     """
     if not view.known.any():
-        return NoSite(NoSiteReason.GROUND_NOT_IN_VIEW, "no ground seen lately")
+        return NoSite(NoSiteReason.GROUND_NOT_IN_VIEW, "no ground seen recently")
     if not view.free.any():
         return NoSite(NoSiteReason.NOTHING_LANDABLE, _why_nothing(view))
     if regions.count == 0:
@@ -339,7 +340,7 @@ def _best_score(
 ) -> Candidate | NoSite:
     """Return the place of the best score within reach; of equal ones that with more clearance, then confidence."""
     needed_m = settings.required_radius_m + settings.new_site_margin_m
-    reach_m = min(settings.max_distance_m, settings.reach_m + settings.reach_per_height * max(height_m, 0.0))
+    reach_m = min(settings.max_distance_m, settings.reach.base_m + settings.reach.per_height * max(height_m, 0.0))
     away2 = _squared_distance(view, vehicle_ne_m)
     wide = (regions.labels > 0) & (clearance_m >= needed_m)
     inside = np.flatnonzero(wide & (away2 <= reach_m**2))

@@ -1,12 +1,33 @@
-"""Every number the decision depends on, with its unit, range and reason."""
+"""Settings of the decision, the director and the authority, with unit, range and reason.
+
+What an integrator chooses, and what stays an expert's or fixed, says `edge.keys`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
+from operator import attrgetter
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
+from landing.decision_groups import (
+    ApproachSettings,
+    Blacklist,
+    Evidence,
+    Frozen,
+    Grid,
+    HiddenHazard,
+    Reach,
+    RecentHazard,
+    Score,
+    Shift,
+    StandingClearance,
+    Switch,
+    UnsafeMemory,
+    UsableView,
+)
 from landing.vehicle import FLIGHT_MODES
 
 Probability = Annotated[float, Field(gt=0.0, lt=1.0)]
@@ -16,235 +37,55 @@ FRAME_LANDABLE_LIMITS = (0.5, 0.975)
 up to a site. Above the other end evidence is cut off anyhow."""
 
 
-class DecisionBase(BaseModel):
-    """All of a decision's settings but the thresholds of a frame, which a model may choose."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class DecisionBase(Frozen):
+    """All of a decision's settings but the thresholds."""
 
     vehicle_radius_m: float = Field(
         default=0.5, gt=0, le=10, description="radius of the circle that holds the vehicle, m"
     )
     margin_m: float = Field(default=0.5, ge=0, le=10, description="extra radius for control and map errors, m")
     new_site_margin_m: float = Field(
-        default=0.2, ge=0, le=5, description="a new site must be this much wider than kept ones, m"
+        default=0.2, ge=0, le=5, description="extra radius that a new site must have and a kept one need not, m"
     )
     max_distance_m: float = Field(default=30.0, gt=0, le=200, description="farthest site from below the vehicle, m")
-    reach_m: float = Field(
-        # From low down the camera does not see a far site on the way, and the way is not known to be free: ground is
-        # judged, the air between is not.
-        default=6.0,
-        gt=0,
-        le=200,
-        description="a new site may be this far from below the vehicle, m",
+    max_height_m: float = Field(
+        default=120.0, gt=1, le=500, description="greatest height of a frame that is used; higher shows too little, m"
     )
-    reach_per_height: float = Field(
-        default=1.0, ge=0, le=10, description="... and farther by this much for each metre of height"
-    )
-    travel_cost: float = Field(
-        # 20 m to the side cost as much energy as 13 s of hovering and are worth 1 m of clearance.
-        default=0.05,
-        ge=0,
-        le=1,
-        description="clearance that a metre of way to the site must be worth, m",
-    )
-    enough_clearance_m: float = Field(
-        default=2.0,
-        ge=0,
-        le=20,
-        description="room beyond the vehicle and its margin that is enough: more is not worth a way, m",
-    )
-    clearance_per_height: float = Field(
-        # Mount 1 degree, attitude 0.6 degrees, and a cell: a site seen from 60 m lies 2 m off.
-        default=0.03,
-        ge=0,
-        le=0.5,
-        description="... and this much more for each metre of height, for errors of the pose",
-    )
-    lately_s: float = Field(
-        # Who left may return; and where a network saw somebody who was none it does so again.
-        default=45.0,
-        ge=0,
-        le=600,
-        description="where people or vehicles were seen within this time is a worse place, s",
-    )
-    lately_m: float = Field(default=6.0, gt=0, le=50, description="... up to this far around, m")
-    lately_cost: float = Field(default=2.0, ge=0, le=20, description="... by this much clearance right there, m")
-    lost_s: float = Field(
-        # From higher up the same place looks good again, and would be flown to again and again.
-        default=240.0,
-        ge=0,
-        le=900,
-        description="where a site was lost because of its ground within this time is a worse place, s",
-    )
-    lost_m: float = Field(default=5.0, gt=0, le=50, description="... up to this far around, m")
-    lost_per_height: float = Field(
-        # What a network takes for something else is a part of its picture, so it is as large as the height makes it:
-        # right beside such a place it errs again.
-        default=0.8,
-        ge=0,
-        le=5,
-        description="... and at least by this much for each metre of the height at which it was lost",
-    )
-    lost_cost: float = Field(default=1.5, ge=0, le=20, description="... by this much clearance right there, m")
-    shift_m: float = Field(default=0.8, ge=0, le=10, description="a site may move over to better ground this near, m")
-    shift_per_height: float = Field(
-        default=0.06,
-        ge=0,
-        le=0.5,
-        description="... and farther by this much for each metre of "
-        "height: with the height go the errors of where it lies",
-    )
-    landable_probability: Probability = Field(
-        default=0.8, description="least probability of landable ground that frames must add up to"
-    )
-    smoothing_px: int = Field(default=3, ge=1, le=31, description="side of the noise filter on probabilities, mask px")
-    smallest_person_m: float = Field(
-        # Seen from above a person is at least 0.35 m wide, head and shoulders; a dog 0.25 m.
-        default=0.2,
-        ge=0,
-        le=0.5,
-        description="people and vehicles narrower than this are noise, m; 0 keeps all",
-    )
-    evidence_gain: float = Field(
-        default=0.6, gt=0, le=1, description="weight of one frame for people and vehicles; below 1 as frames err alike"
-    )
-    nobody_frames: float = Field(
-        # Up to 1 the first frame that is sure of somebody is enough; from 1.3 it takes two.
-        default=1.0,
-        gt=0,
-        le=10,
-        description="frames without anybody that whoever steps in must overcome",
-    )
-    ground_evidence_gain: float = Field(
-        # More than half of an error is there again in the next frame (sim/campaign/measured.json), so ten frames a
-        # second are worth one or two. What stands still can wait for them.
-        default=0.15,
-        gt=0,
-        le=1,
-        description="weight of one frame for ground, obstacles and water",
-    )
-    evidence_limit: float = Field(
-        default=4.0, ge=1, le=10, description="largest log-odds of a person or vehicle in a cell"
-    )
-    ground_evidence_limit: float = Field(
-        # A network errs in patches and for a few frames. What stands still is judged by more than two frames against
-        # dozens, or somewhere in the disc some patch is always wrong.
-        default=8.0,
-        ge=1,
-        le=20,
-        description="largest log-odds a cell can gather of ground, obstacles and water",
-    )
-    evidence_decay_s: float = Field(
-        default=6.0, gt=0.1, le=60, description="time in which gathered log-odds fall to 1/e, s"
-    )
-    max_cell_age_s: float = Field(default=6.0, gt=0, le=60, description="ground not seen for longer is unknown, s")
-    near_height_m: float = Field(
-        # Above commit_height_m for six seconds more, while the whole of a site is in view.
-        default=6.0,
-        ge=0,
-        le=100,
-        description="up to here a site keeps the whole clearance of what stands still, m",
-    )
-    far_height_m: float = Field(
-        # From high up a site is where to look closer. A cell is as wide as half the clearance there and a network errs
-        # in patches larger than that, so the whole clearance would only hide ground from us that is good; nobody lands
-        # without it, because it is asked for in time. People and vehicles are always kept clear of in full.
-        default=18.0,
-        ge=0,
-        le=200,
-        description="from here on it keeps none of it beyond the vehicle and its margin, m; between, a share",
-    )
-    plain_person_px: float = Field(
-        # Measured: people of 3 px are found in two frames of three, those of 1 px in one of four.
-        default=3.0,
-        ge=0,
-        le=20,
-        description="people narrower than this in the mask may be overlooked: that none is seen counts less, px",
-    )
-    hazard_speed_mps: float = Field(
-        default=1.5, ge=0, le=20, description="people and vehicles out of view: clearance grows, m/s"
-    )
-    approach_s: float = Field(
-        # In the last metres the camera sees less than the clearance: who walks in from outside of it is seen too late
-        # or not at all, so who is on the way is told while still in view.
-        default=2.0,
-        ge=0,
-        le=10,
-        description="who would come too close to the site within this time, walking or driving on, is at it already, s",
-    )
-    approach_mps: float = Field(
-        # Outlines waver by a cell within half a second, which looks like 0.4 m/s.
-        default=0.6,
-        gt=0,
-        le=20,
-        description="slower approaches are no approach, m/s",
-    )
-    hazard_growth_limit_m: float = Field(default=2.0, ge=0, le=50, description="... by this much at most, m")
-    hazard_memory_s: float = Field(
-        default=8.0, ge=0, le=60, description="people and vehicles out of view are remembered, s"
-    )
-    nearer_memory_s: float = Field(
-        # As long as a landing's tries may take (authority.max_total_s): from above the same place would look good
-        # again.
-        default=240.0,
-        ge=0,
-        le=900,
-        description="ground that was bad from nearer stays bad for those who see it from farther, s",
-    )
-    nearer_factor: float = Field(default=1.3, ge=1.2, le=10, description="... from this many times as far")
-    grid_cells: int = Field(default=256, ge=32, le=1024, description="cells along a side")
-    cell_m: float = Field(default=0.2, ge=0.02, le=2, description="finest cell of the map, m")
-    max_view_angle_deg: float = Field(
-        default=65.0, gt=5, lt=85, description="ground seen at a flatter angle than this is not used"
-    )
-    max_tilt_deg: float = Field(default=40.0, gt=0, lt=80, description="frames taken at more tilt are not used")
-    min_height_m: float = Field(
-        default=1.2, ge=0, le=20, description="frames from lower show too little of the ground to judge it, m"
-    )
-    watch_height_m: float = Field(
-        # The last centimetres take as long as a person needs from outside the picture to below the vehicle, and whoever
-        # is there is plainly seen. ArduPilot makes its last correction at
-        # 0.35 m and is on the ground half a second later.
-        default=0.35,
-        ge=0,
-        le=20,
-        description="... down to here they still show people and vehicles, m",
-    )
-    max_height_m: float = Field(default=120.0, gt=1, le=500, description="frames from higher show too little detail, m")
+    # Where the vehicle looks around (authority.look_height_m): what stands still was judged on the way there, and
+    # hovering shows the same picture, and its mistakes, again and again.
     commit_height_m: float = Field(
-        # Where the vehicle looks around (authority.look_height_m): what stands still was judged on the way there, and
-        # hovering shows the same picture, and its mistakes, again and again.
-        default=3.5,
-        ge=0,
-        le=50,
-        description="below it the site stays unless a hazard enters, m",
+        default=3.5, ge=0, le=50, description="height below which the site stays unless a hazard enters it, m"
     )
     commit_max_age_s: float = Field(
-        default=15.0, gt=0, le=60, description="how long a committed site may be out of sight, s"
+        default=15.0, gt=0, le=60, description="time for which a committed site may be out of sight, s"
     )
-    switch_gain_m: float = Field(
-        default=0.8,
-        ge=0,
-        le=20,
-        description="a better site must be worth this much more clearance, its way paid for, m",
-    )
-    switch_after_s: float = Field(default=2.0, ge=0, le=60, description="... for this long before the site changes, s")
-    switch_within_s: float = Field(
-        default=4.0,
-        ge=0,
-        le=600,
-        description="... and only this soon after its choice, s; later it stays while it is good",
-    )
-    lost_after_s: float = Field(default=0.25, ge=0, le=5, description="a site is given up when bad for this long, s")
+    lost_after_s: float = Field(default=0.25, ge=0, le=5, description="time after which a bad site is given up, s")
+    reach: Reach = Reach()
+    score: Score = Score()
+    recent_hazard: RecentHazard = RecentHazard()
+    blacklist: Blacklist = Blacklist()
+    shift: Shift = Shift()
+    switch: Switch = Switch()
+    evidence: Evidence = Evidence()
+    standing_clearance: StandingClearance = StandingClearance()
+    hidden_hazard: HiddenHazard = HiddenHazard()
+    approach: ApproachSettings = ApproachSettings()
+    unsafe_memory: UnsafeMemory = UnsafeMemory()
+    grid: Grid = Grid()
+    view: UsableView = UsableView()
 
     @model_validator(mode="after")
-    def _ordered(self) -> DecisionBase:
-        if self.min_height_m >= self.max_height_m:
-            raise ValueError(f"min_height_m {self.min_height_m} must be below max_height_m {self.max_height_m}")
-        if self.near_height_m >= self.far_height_m:
-            raise ValueError(f"near_height_m {self.near_height_m} must be below far_height_m {self.far_height_m}")
-        if self.required_radius_m * 2 > self.grid_cells * self.cell_m:
-            raise ValueError("the vehicle with its margin does not fit into the grid")
+    def _possible(self) -> DecisionBase:
+        if not self.view.watch_height_m <= self.view.min_height_m < self.max_height_m:
+            raise ValueError(
+                f"view.watch_height_m {self.view.watch_height_m:g} must be at most view.min_height_m "
+                f"{self.view.min_height_m:g}, and that below max_height_m {self.max_height_m:g}"
+            )
+        if self.required_radius_m * 2 > self.grid.cells * self.grid.cell_m:
+            raise ValueError(
+                f"vehicle_radius_m {self.vehicle_radius_m:g} with margin_m {self.margin_m:g} does not fit into the map "
+                f"of {self.grid.cells * self.grid.cell_m:g} m"
+            )
         return self
 
     @property
@@ -254,289 +95,252 @@ class DecisionBase(BaseModel):
 
 
 class DecisionSettings(DecisionBase):
-    """What a decision is made with: every threshold is a number.
+    """The settings a decision is made with: every threshold is a number.
 
     Attributes:
+        landable_probability: Least probability of landable ground that all frames together must reach.
         frame_landable_probability: A frame below this speaks against landing there.
         obstacle_probability, water_probability, person_probability, vehicle_probability: A hazard at this probability
             in a frame is a hazard.
     """
 
+    landable_probability: Probability = 0.8
     frame_landable_probability: float = Field(default=0.5, ge=FRAME_LANDABLE_LIMITS[0], le=FRAME_LANDABLE_LIMITS[1])
     obstacle_probability: Probability = 0.35
     water_probability: Probability = 0.3
     person_probability: Probability = 0.2
     vehicle_probability: Probability = 0.25
 
-    def standing_share(self, height_m: float) -> float:
-        """Which part of the clearance of obstacles and water a site keeps, seen from a height."""
-        share = (self.far_height_m - height_m) / (self.far_height_m - self.near_height_m)
-        return min(1.0, max(0.0, share))
-
     def single_look(self) -> DecisionSettings:
-        """The same decision from one picture alone: that one frame counts in full.
+        """Return the settings to decide from one picture alone: that one frame counts in full.
 
         It must show both by itself: the probability asked of a frame and that of gathered evidence. Nobody looks again
         from lower down, so whole clearances are asked from any height.
         """
         landable = max(self.landable_probability, self.frame_landable_probability)
+        whole = StandingClearance(near_height_m=self.max_height_m, far_height_m=self.max_height_m + 1.0)
         return self.model_copy(
             update={
-                "evidence_gain": 1.0,
-                "ground_evidence_gain": 1.0,
+                "evidence": self.evidence.model_copy(update={"hazard_gain": 1.0, "ground_gain": 1.0}),
                 "new_site_margin_m": 0.0,
                 "frame_landable_probability": 0.5,
                 "landable_probability": landable,
-                "near_height_m": self.max_height_m,
-                "far_height_m": self.max_height_m + 1.0,
-                "lately_cost": 0.0,
-                "lost_cost": 0.0,
+                "standing_clearance": whole,
+                "recent_hazard": self.recent_hazard.model_copy(update={"cost_m": 0.0}),
+                "blacklist": self.blacklist.model_copy(update={"cost_m": 0.0}),
             }
         )
 
 
-def _default_of(name: str, bound: str) -> str:
-    return f"the model's own by default, {bound} {DecisionSettings.model_fields[name].default:g}"
+class Strictness(str, Enum):
+    """How cautious the thresholds are: each step halves the odds at which a hazard counts.
+
+    It doubles the odds that landable ground must reach, of a frame and of all frames together.
+    """
+
+    RELAXED = "relaxed"
+    NORMAL = "normal"
+    STRICT = "strict"
+    STRICTEST = "strictest"
+
+
+ODDS = {Strictness.RELAXED: 2.0, Strictness.NORMAL: 1.0, Strictness.STRICT: 0.5, Strictness.STRICTEST: 0.25}
+"""Factor on the odds of the thresholds of hazards; those of landable ground are divided by it."""
+
+LANDABLE_THRESHOLDS = ("landable_probability", "frame_landable_probability")
+HAZARD_THRESHOLDS = ("obstacle_probability", "water_probability", "person_probability", "vehicle_probability")
+THRESHOLDS = (*LANDABLE_THRESHOLDS, *HAZARD_THRESHOLDS)
+
+
+def threshold_at(name: str, strictness: Strictness) -> float:
+    """Return a threshold of `THRESHOLDS` at a level of strictness, to three decimals; the default at `normal`."""
+    default = float(DecisionSettings.model_fields[name].default)
+    if strictness is Strictness.NORMAL:
+        return default
+    factor = 1.0 / ODDS[strictness] if name in LANDABLE_THRESHOLDS else ODDS[strictness]
+    odds = default / (1.0 - default) * factor
+    value = round(odds / (1.0 + odds), 3)
+    if name == "frame_landable_probability":
+        value = min(max(value, FRAME_LANDABLE_LIMITS[0]), FRAME_LANDABLE_LIMITS[1])
+    return value
 
 
 class DecisionSection(DecisionBase):
     """How frames become a ground map, and the map a site.
 
-    As a configuration says it: a threshold of a frame that is None is the model's own, or the default of
-    `DecisionSettings` where the model has none or a laxer one (see `landing.operating.thresholds_in_force`).
+    A threshold that is not set is that of `strictness`, or the model's own where that is stricter
+    (`landing.operating.thresholds_in_force`).
     """
 
+    strictness: Strictness = Field(
+        default=Strictness.NORMAL, description="caution of all thresholds; relaxed is laxer than the tested default"
+    )
+    landable_probability: Probability | None = Field(
+        default=None, description="least probability of landable ground that all frames together must reach"
+    )
     frame_landable_probability: float | None = Field(
         default=None,
         ge=FRAME_LANDABLE_LIMITS[0],
         le=FRAME_LANDABLE_LIMITS[1],
-        description="a frame below this speaks against landing there, above it for it; "
-        + _default_of("frame_landable_probability", "at least"),
+        description="probability of landable ground below which a frame speaks against landing there",
     )
-    obstacle_probability: float | None = Field(
-        default=None,
-        gt=0,
-        lt=1,
-        description="an obstacle at this probability is an obstacle; " + _default_of("obstacle_probability", "at most"),
+    obstacle_probability: Probability | None = Field(
+        default=None, description="least probability of an obstacle in a frame that counts"
     )
-    water_probability: float | None = Field(
-        default=None,
-        gt=0,
-        lt=1,
-        description="water at this probability is water; " + _default_of("water_probability", "at most"),
+    water_probability: Probability | None = Field(
+        default=None, description="least probability of water in a frame that counts"
     )
-    person_probability: float | None = Field(
-        default=None,
-        gt=0,
-        lt=1,
-        description="a person at this probability is a person; " + _default_of("person_probability", "at most"),
+    person_probability: Probability | None = Field(
+        default=None, description="least probability of a person in a frame that counts"
     )
-    person_at_most: float | None = Field(
-        default=None,
-        gt=0,
-        lt=1,
-        description="... and at this one in any case, whatever the "
-        "configuration or the model says; a kept TD_PERSON_P sets it",
+    vehicle_probability: Probability | None = Field(
+        default=None, description="least probability of a vehicle in a frame that counts"
     )
-    vehicle_probability: float | None = Field(
-        default=None,
-        gt=0,
-        lt=1,
-        description="a vehicle at this probability is a vehicle; " + _default_of("vehicle_probability", "at most"),
+    person_at_most: Probability | None = Field(
+        default=None, description="upper bound on the person threshold that flies; a kept TD_PERSON_P sets it"
     )
 
 
-class DirectorSettings(BaseModel):
+class DirectorSection(Frozen):
     """When a target may be sent, and when the director gives up."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     confirm_s: float = Field(
-        default=1.0, ge=0, le=30, description="a site must hold for this long before it is sent, s"
+        default=1.0, ge=0, le=30, description="time for which a site must hold before it is sent, s"
     )
-    max_pose_age_s: float = Field(default=0.3, gt=0, le=2, description="nothing is sent on an older pose, s")
+    max_pose_age_s: float = Field(default=0.3, gt=0, le=2, description="oldest pose on which a target is sent, s")
+    # With the control loop's period the last target leaves at most 0.5 s after the last frame was taken. A board that
+    # decides less than five times a second needs more.
     max_decision_age_s: float = Field(
-        # With the control loop's period the last target leaves at most 0.5 s after the last frame was taken. A board
-        # that decides less than five times a second needs more.
-        default=0.45,
-        gt=0,
-        le=5,
-        description="nothing is sent when the newest frame decided on was taken longer ago, s",
+        default=0.45, gt=0, le=5, description="greatest age of the newest frame decided on for a target to be sent, s"
     )
+    # A person walks through the default clearance of 4 m in 2.7 s.
     max_evidence_age_s: float = Field(
-        # A person walks through the default clearance of 4 m in 2.7 s.
-        default=2.5,
-        gt=0,
-        le=5,
-        description="the site must have been in view this recently, s",
-    )
-    commit_height_m: float = Field(
-        default=3.5, ge=0, le=50, description="below it the vehicle is committed to its site, m"
-    )
-    commit_evidence_age_s: float = Field(
-        default=15.0, gt=0, le=60, description="... and may have lost sight of it for this long, s"
+        default=2.5, gt=0, le=5, description="time since the site was in view after which no target is sent, s"
     )
     hold_timeout_s: float = Field(
-        default=30.0, gt=0, le=600, description="without a site for this long while landing: abort"
+        default=30.0, gt=0, le=600, description="time without a site while landing after which it aborts, s"
     )
+
+
+class DirectorSettings(DirectorSection):
+    """The director's settings with what it shares with the decision.
+
+    Attributes:
+        commit_height_m, commit_max_age_s: Of the decision.
+    """
+
+    commit_height_m: float = DecisionSettings.model_fields["commit_height_m"].default
+    commit_max_age_s: float = DecisionSettings.model_fields["commit_max_age_s"].default
+
+    @classmethod
+    def beside(cls, section: DirectorSection, decision: DecisionBase) -> DirectorSettings:
+        """Return the settings that fly with a decision's."""
+        shared = {"commit_height_m": decision.commit_height_m, "commit_max_age_s": decision.commit_max_age_s}
+        return cls(**section.model_dump(include=set(DirectorSection.model_fields)), **shared)
 
 
 class AuthorityLevel(str, Enum):
-    """How much we may ask of the autopilot beyond the landing target."""
+    """What may be asked of the autopilot beyond the landing target."""
 
     ADVISE = "advise"
     GUARD = "guard"
     LAND = "land"
 
 
-class AuthoritySettings(BaseModel):
+class AuthoritySettings(Frozen):
     """What may be commanded, when, and when it ends (see `landing.authority`)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     level: AuthorityLevel = Field(
         default=AuthorityLevel.ADVISE,
         description="advise: commands nothing; guard: may stop a landing, climb and retry; "
         "land: may also fly to the site and start the landing",
     )
+    # A pilot who took over once must not have to wonder in the same flight whether we come back.
     rearm: Literal["never", "on_disarm"] = Field(
-        # A pilot who took over once must not have to wonder in the same flight whether we come back; that the next
-        # flight may be guarded again is for the owner to write down.
         default="never",
-        description="once ended by the pilot or a fault: stays ended until the daemon is started "
-        "again, or until the vehicle is disarmed",
+        description="return of an authority that the pilot or a fault ended: with the next start of the daemon, "
+        "or when the vehicle is disarmed",
     )
+    # A daemon that comes up in mid-flight, after a crash, cannot know whether the pilot had ended its authority.
     begin_in_air: bool = Field(
-        # A daemon that comes up in mid-flight, after a crash, cannot know whether the pilot had ended its authority
-        # before.
-        default=False,
-        description="may command in a flight that it did not see begin on the ground; for "
-        "simulations that start in the air",
+        default=False, description="may command in a flight that began before the daemon; for simulations in the air"
     )
-    grace_s: float = Field(
-        # A site that is exchanged for one beside it is confirmed again in director.confirm_s.
-        default=1.5,
-        ge=0,
-        le=10,
-        description="no target for so long while landing: stop, s; a person or vehicle at the site stops it at once",
-    )
+    # A site that is exchanged for one beside it is confirmed again in director.confirm_s.
+    grace_s: float = Field(default=1.5, ge=0, le=10, description="time without a target while landing that stops it, s")
+    # From here the ground is 15 s away, ten times what a stop takes. Higher up people are found where there are none,
+    # and a stop for each of them would use up all tries before the camera is near enough to tell.
     alert_height_m: float = Field(
-        # From here the ground is 15 s away, ten times what a stop takes. Higher up people are found where there are
-        # none, and a stop for each of them would use up all tries before the camera is near enough to tell.
-        default=20.0,
-        ge=5,
-        le=120,
-        description="somebody at the site stops the vehicle at once up to this height, m; higher "
-        "up only the target ends at once",
+        default=20.0, ge=5, le=120, description="height up to which somebody at the site stops the vehicle, m"
     )
+    # From here the ground is six seconds away, and a stop takes one and a half.
     sure_height_m: float = Field(
-        # From here the ground is six seconds away, and a stop takes one and a half.
-        default=3.0,
-        ge=2,
-        le=120,
-        description="up to here the first frame that shows somebody at the site stops it, m",
+        default=3.0, ge=2, le=120, description="height up to which one frame with somebody at the site stops it, m"
     )
+    # A wrong patch comes and goes within a few frames. Shorter than decision.lost_after_s: a site given up has nobody.
     sure_s: float = Field(
-        # A wrong patch comes and goes within a few frames; the target ends by the first at any height, so that nobody
-        # is led to anybody meanwhile. Shorter than a site takes to be given
-        # up (lost_after_s): at the next one nobody would be.
-        default=0.2,
-        ge=0,
-        le=2,
-        description="... and higher up somebody must be there for so long, s",
+        default=0.2, ge=0, le=2, description="time for which somebody must be seen above sure_height_m, s"
     )
     high_grace_s: float = Field(
-        default=5.0,
-        ge=0,
-        le=10,
-        description="above that, no target for so long while landing: stop, s; it sinks straight down meanwhile",
+        default=5.0, ge=0, le=10, description="time without a target above alert_height_m that stops it, s"
     )
+    # Below decision.view.watch_height_m nothing new can be known, and the ground is reached before a climb begins.
     floor_height_m: float = Field(
-        # DecisionSettings.watch_height_m: below it nothing new can be known, and the ground is reached sooner than the
-        # climb begins.
-        default=0.35,
-        ge=0.2,
-        le=10,
-        description="lower than this above the site nothing is commanded, m",
+        default=0.35, ge=0.2, le=10, description="height above the site below which nothing is commanded, m"
     )
-    clear_height_m: float = Field(
-        default=5.0, ge=2, le=50, description="never waits lower than this: climbs to it first, m"
-    )
+    clear_height_m: float = Field(default=5.0, ge=2, le=50, description="least height at which it waits, m")
+    # A camera of 80 degrees shows all of the two metres around the site from here, one of 55 from 6 m; higher up the
+    # way down that nobody watches is longer.
     look_height_m: float = Field(
-        # A camera of 80 degrees shows all of the two metres around the site from here, one of 55 from 6 m; higher up
-        # the way down that nobody watches is longer.
         default=3.5,
         ge=2.5,
         le=50,
-        description="stops here once on the way down and looks around before the last metres, m",
+        description="height at which it stops once and looks around before the last metres, m",
     )
-    look_s: float = Field(
-        # Who sets out for a vehicle that comes down is there within 5 to 30 s. Twice as long would find more of them,
-        # and costs battery and patience on every landing.
-        default=10.0,
-        ge=0,
-        le=60,
-        description="... for so long, s; 0 never does",
-    )
+    # Who sets out for a vehicle that comes down is there within 5 to 30 s. Twice as long would find more of them, and
+    # costs battery and patience on every landing.
+    look_s: float = Field(default=10.0, ge=0, le=60, description="time it looks around, s; 0: it does not stop for it")
+    # What disappoints low down is, from a little higher, the best in view again.
     climb_m: float = Field(
-        # What disappoints low down is, from a little higher, the best in view again.
-        default=6.0,
-        ge=1,
-        le=50,
-        description="how much higher each new search goes, m; by as much "
-        "more for each landing that was resumed and did not end",
+        default=6.0, ge=1, le=50, description="height that each new search, and each resumed landing, adds, m"
     )
     ceiling_m: float = Field(
         default=30.0,
         ge=2,
         le=120,
-        description="highest it climbs above the site, m; never "
-        "above where the landing began, unless that is lower than clear_height_m",
+        description="greatest height above the site to climb to, m; never above the start of the landing, but "
+        "clear_height_m is always allowed",
     )
-    wait_s: float = Field(default=6.0, ge=0, le=60, description="holds for so long for the site to come back, s")
-    search_s: float = Field(default=10.0, ge=1, le=120, description="searches for so long at each height, s")
-    max_tries: int = Field(
-        # A site of a middling network is lost several times before a good one is found. What all of it may cost is for
-        # max_total_s to say; this ends what would go on and off for ever.
-        default=16,
-        ge=1,
-        le=50,
-        description="landings resumed, and searches, before giving up",
-    )
-    max_total_s: float = Field(
-        default=240.0, ge=10, le=900, description="all that it does in one landing takes at most, s"
-    )
+    wait_s: float = Field(default=6.0, ge=0, le=60, description="time it holds for the site to come back, s")
+    search_s: float = Field(default=10.0, ge=1, le=120, description="time it searches at each height, s")
+    # A site of a middling network is lost several times before a good one is found; max_total_s bounds the cost.
+    max_tries: int = Field(default=16, ge=1, le=50, description="resumed landings and searches before it gives up")
+    max_total_s: float = Field(default=240.0, ge=10, le=900, description="time for all tries of one landing, s")
+    # A vehicle that hovers leaves the choice to the pilot; one that lands straight down may land on the very person it
+    # was stopped for.
     when_spent: Literal["hold", "land"] = Field(
-        # A vehicle that hovers tells everybody that something is wrong and leaves the choice to the pilot; one that
-        # lands straight down may land on the very person it was stopped for.
         default="hold",
-        description="at the end of all tries: stay, for the pilot to take over; or land plainly, "
-        "unless somebody is seen at the site",
+        description="after the last try: hold for the pilot, or land plainly unless somebody is seen at the site",
     )
+    # ArduPilot's estimator wants 2 s of targets; LAND holds its height until it is within PLND_XY_DIST_MAX.
     steady_s: float = Field(
-        # ArduPilot's estimator wants 2 s of targets; it is fed from the first one on, and LAND holds its height until
-        # it is within PLND_XY_DIST_MAX.
-        default=1.0,
-        ge=0,
-        le=30,
-        description="a site is landed on again once it was sent for so long, s",
+        default=1.0, ge=0, le=30, description="time for which a site must be sent before a landing is resumed, s"
     )
+    # Who walks through one site is soon at the next.
     calm_s: float = Field(
-        default=3.0,
-        ge=0,
-        le=60,
-        description="... and nobody was at a site for so long, s: who walks through one is soon at the next",
+        default=3.0, ge=0, le=60, description="time without anybody at a site before a landing is resumed, s"
     )
     stick_dead_zone: float = Field(
-        default=0.2, ge=0.02, le=0.9, description="a stick beyond this part of its travel is the pilot's word"
+        default=0.2, ge=0.02, le=0.9, description="part of a stick's travel beyond which the pilot takes over"
     )
     start_modes: tuple[str, ...] = Field(
         default=("GUIDED", "AUTO.LOITER"),
         description="land: modes in which it may begin, once the pilot enters one in the air; "
         "RTL or AUTO.RTL may be added",
     )
-    start_height_m: float = Field(default=5.0, ge=2, le=120, description="land: does not begin lower than this, m")
-    announce_s: float = Field(default=5.0, ge=1, le=60, description="land: says so for this long before it begins, s")
+    start_height_m: float = Field(default=5.0, ge=2, le=120, description="land: least height at which it begins, m")
+    announce_s: float = Field(
+        default=5.0, ge=1, le=60, description="land: time between its announcement and its start, s"
+    )
 
     @model_validator(mode="after")
     def _possible(self) -> AuthoritySettings:
@@ -550,3 +354,35 @@ class AuthoritySettings(BaseModel):
         if unknown:
             raise ValueError(f"start_modes has {unknown[0]!r}; expected some of {', '.join(known)}")
         return self
+
+
+ORDERED = (
+    ("decision.view.min_height_m", "<", "decision.commit_height_m"),
+    ("decision.commit_height_m", "<=", "authority.look_height_m"),
+    ("authority.look_height_m", "<", "decision.standing_clearance.near_height_m"),
+    ("decision.standing_clearance.near_height_m", "<", "decision.max_height_m"),
+    ("decision.view.watch_height_m", "<=", "authority.floor_height_m"),
+    ("authority.floor_height_m", "<", "authority.look_height_m"),
+    ("authority.sure_height_m", "<=", "authority.alert_height_m"),
+    ("authority.start_height_m", "<", "decision.max_height_m"),
+    ("director.max_pose_age_s", "<=", "director.max_evidence_age_s"),
+    ("director.max_decision_age_s", "<=", "director.max_evidence_age_s"),
+    ("director.max_evidence_age_s", "<=", "decision.grid.max_age_s"),
+    ("decision.grid.max_age_s", "<=", "decision.commit_max_age_s"),
+    ("authority.wait_s", "<=", "authority.max_total_s"),
+)
+"""Settings that depend on each other across the sections; the committed site needs each step of a descent in turn."""
+
+
+def check_together(sections: Mapping[str, BaseModel]) -> None:
+    """Check `ORDERED` over sections by name.
+
+    Raises:
+        ValueError: Names both settings and their values.
+    """
+    for low_name, sign, high_name in ORDERED:
+        (low_section, _, low_field), (high_section, _, high_field) = low_name.partition("."), high_name.partition(".")
+        low, high = attrgetter(low_field)(sections[low_section]), attrgetter(high_field)(sections[high_section])
+        if not (low < high or (sign == "<=" and low == high)):
+            word = "below" if sign == "<" else "at most"
+            raise ValueError(f"{low_name} = {low:g} must be {word} {high_name} = {high:g}")

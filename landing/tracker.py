@@ -90,12 +90,7 @@ class SiteTracker:
         self.site = site
         self._bad_since_ns = state["bad_since_ns"]
         self._better_since_ns = state["better_since_ns"]
-        lost = state.get("lost", ())  # recordings from before it was kept have none
-        self._lost = [
-            # Those from before its reach was kept have three numbers each.
-            (LostPlace(float(n), float(e), float(reach[0]) if reach else self._settings.lost_m), int(at_ns))
-            for n, e, *reach, at_ns in lost
-        ]
+        self._lost = [(LostPlace(float(n), float(e), float(r)), int(at_ns)) for n, e, r, at_ns in state["lost"]]
         self._approaches.load_state_dict(state["approach"])
 
     def forget(self) -> None:
@@ -118,8 +113,8 @@ class SiteTracker:
         self._lost = [(LostPlace(*shift.point((*place[:2], 0.0))[:2], place[2]), at_ns) for place, at_ns in self._lost]
 
     def lost_places(self, at_ns: int) -> list[LostPlace]:
-        """Sites lost because of their ground in the last `lost_s`."""
-        oldest_ns = at_ns - round(self._settings.lost_s * 1e9)
+        """Return the sites lost because of their ground within `blacklist.memory_s`."""
+        oldest_ns = at_ns - round(self._settings.blacklist.memory_s * 1e9)
         self._lost = [lost for lost in self._lost if lost[1] > oldest_ns]
         return [place for place, _ in self._lost]
 
@@ -191,11 +186,11 @@ class SiteTracker:
         self._seen(snapshot, cell, committed)
         # Later on what is better depends on where the vehicle is: no leading back and forth, but for a place that was
         # given up before.
-        open_to_others = at_ns - self.site.first_seen_ns <= self._settings.switch_within_s * 1e9 or self._lost_before()
+        open_to_others = at_ns - self.site.first_seen_ns <= self._settings.switch.within_s * 1e9 or self._lost_before()
         if open_to_others and not committed and self._is_better(snapshot, cell):
             if self._better_since_ns is None:
                 self._better_since_ns = at_ns
-            if at_ns - self._better_since_ns >= self._settings.switch_after_s * 1e9:
+            if at_ns - self._better_since_ns >= self._settings.switch.after_s * 1e9:
                 since_ns = self._better_since_ns
                 self.forget()
                 return self._take(snapshot.best, snapshot, since_ns)
@@ -209,7 +204,7 @@ class SiteTracker:
             return
         assert self.site is not None
         settings = self._settings
-        reach_m = max(settings.lost_m, settings.lost_per_height * snapshot.height_m)
+        reach_m = max(settings.blacklist.radius_m, settings.blacklist.radius_per_height * snapshot.height_m)
         here = LostPlace(*self.site.position_ned_m[:2], reach_m)
         others = [lost for lost in self._lost if math.dist(lost[0][:2], here[:2]) > SAME_PLACE_M]
         self._lost = [*others, (here, snapshot.at_ns)][-MOST_LOST:]
@@ -217,7 +212,7 @@ class SiteTracker:
     def _lost_before(self) -> bool:
         """Whether the present site is where one was lost."""
         assert self.site is not None
-        place, near_m = self.site.position_ned_m[:2], self._settings.lost_m / 2
+        place, near_m = self.site.position_ned_m[:2], self._settings.blacklist.radius_m / 2
         return any(math.dist(place, lost[:2]) <= near_m for lost, _ in self._lost)
 
     def _seen(self, snapshot: MapSnapshot, cell: tuple[int, int], committed: bool) -> None:
@@ -248,7 +243,7 @@ class SiteTracker:
         settings, height_m = self._settings, snapshot.height_m
         if float(snapshot.moving_clearance_m[cell]) < settings.required_radius_m:
             return None
-        view, reach_m = snapshot.view, settings.shift_m + settings.shift_per_height * height_m
+        view, reach_m = snapshot.view, settings.shift.base_m + settings.shift.per_height * height_m
         steps = math.ceil(reach_m / view.cell_m)
         top, left = max(0, cell[0] - steps), max(0, cell[1] - steps)
         part = (slice(top, cell[0] + steps + 1), slice(left, cell[1] + steps + 1))
@@ -308,4 +303,4 @@ class SiteTracker:
     def _is_better(self, snapshot: MapSnapshot, cell: tuple[int, int]) -> bool:
         if isinstance(snapshot.best, NoSite):
             return False
-        return snapshot.best.score_m > float(snapshot.score_m[cell]) + self._settings.switch_gain_m
+        return snapshot.best.score_m > float(snapshot.score_m[cell]) + self._settings.switch.gain_m

@@ -52,7 +52,7 @@ class Frame:
 
 
 FARTHEST_M = 1e7
-"""Local coordinates of no vehicle are larger: a quarter of the way around the Earth, m."""
+"""No vehicle has larger local coordinates, m: a quarter of the way around the Earth."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,8 @@ class Pose:
             attitude = getattr(self, name)
             if attitude is not None:
                 object.__setattr__(self, name, normalized(attitude))
-        if self.position_ned_m is not None and not all(abs(x) <= FARTHEST_M for x in self.position_ned_m):
-            raise InvalidValueError(f"pose position {self.position_ned_m} is not within {FARTHEST_M:g} m of the origin")
+        if self.position_ned_m is not None and not all(map(math.isfinite, self.position_ned_m)):
+            raise InvalidValueError(f"pose position {self.position_ned_m} is not finite")
         if self.height_agl_m is not None and not math.isfinite(self.height_agl_m):
             raise InvalidValueError(f"pose height {self.height_agl_m} is not finite")
 

@@ -25,7 +25,8 @@ def first_problem(error: ValidationError, root: type[BaseModel]) -> str:
     message = first["msg"].removeprefix("Value error, ")
     value = first["input"]
     shown = "" if isinstance(value, (dict, BaseModel)) else f" = {value!r}"
-    return f"{where}{shown}: {message[:1].lower()}{message[1:]}"
+    said = f"{message[:1].lower()}{message[1:]}"
+    return f"{where}{shown}: {said}" if location else said
 
 
 def _field_names(root: type[BaseModel], location: list[str]) -> list[str]:

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from landing.errors import TouchdownError
 from sim.campaign.cli import campaign, measure_errors
 
+if TYPE_CHECKING:
+    from sim.flight.plan import FlightResult
+
 DEMO_MODEL = "models/synthetic-unet.onnx"
+PATH = click.Path(path_type=Path)
+
+option = partial(click.option, show_default=True)
+Range = click.FloatRange
 
 
 @click.group(name="sim", context_settings={"help_option_names": ["-h", "--help"]})
@@ -62,190 +72,91 @@ def seeds_of(text: str) -> list[int]:
 
 
 @cli.command()
-@click.option(
+@option(
     "--autopilot",
     type=click.Choice(("stand-in", "ardupilot", "px4")),
     default="stand-in",
-    show_default=True,
-    help="Who flies: our stand-in, or a real autopilot's simulator (ARDUPILOT_SITL, PX4_SITL).",
+    help="Our stand-in, or the simulator that ARDUPILOT_SITL or PX4_SITL names.",
 )
-@click.option(
+@option(
     "--clock",
     type=click.Choice(("auto", "real", "simulated")),
     default="auto",
-    show_default=True,
-    help="real: autopilot, camera and daemon as processes in real time. simulated: the same parts "
-    "in this process, with a modelled computer on board, whatever load this machine has. auto: "
-    "real where this machine keeps up, else simulated.",
+    help="real: autopilot, camera and daemon as processes in real time. simulated: the same parts in this "
+    "process, with a modelled computer on board, whatever load this machine has. auto: real where this "
+    "machine keeps up, else simulated.",
 )
+@option("--authority", type=click.Choice(("advise", "guard", "land")), default="advise", help="Commands of the daemon.")
+@option("--world", default="procedural", help="procedural, photo:FILE?gsd_m=0.02&labels=FILE, or a world folder.")
+@option("--seed", "seeds", default="0", help="Of world, start, gusts and noise; 0:20 or 1,5,7 fly several in turn.")
+@click.option("--model", type=PATH, help=f"ONNX model to fly with.  [default: {DEMO_MODEL} beside the sources]")
+@option("--height-m", type=Range(3.0, 120.0), default=20.0, help="Start height above ground, m.")
 @click.option(
-    "--authority",
-    type=click.Choice(("advise", "guard", "land")),
-    default="advise",
-    show_default=True,
-    help="What the daemon may do by itself.",
+    "--start", "start_ne_m", callback=_start, metavar="NORTH,EAST", help="Start, m; by the seed if not given."
 )
-@click.option(
-    "--world",
-    default="procedural",
-    show_default=True,
-    help="procedural, photo:FILE?gsd_m=0.02&labels=FILE, or a world folder.",
-)
-@click.option(
-    "--seed",
-    "seeds",
-    default="0",
-    show_default=True,
-    help="Seed of world, start, gusts and noise; 0:20 or 1,5,7 fly several in turn.",
-)
-@click.option(
-    "--model",
-    type=click.Path(path_type=Path),
-    default=None,
-    help=f"ONNX model to fly with.  [default: {DEMO_MODEL} beside the sources]",
-)
-@click.option(
-    "--height-m",
-    type=click.FloatRange(3.0, 120.0),
-    default=20.0,
-    show_default=True,
-    help="Start height above ground, m.",
-)
-@click.option(
-    "--start",
-    callback=_start,
-    default=None,
-    metavar="NORTH,EAST",
-    help="Start over the ground, m; by the seed when left out.",
-)
-@click.option("--wind-mps", type=click.FloatRange(0.0, 20.0), default=2.0, show_default=True, help="Steady wind, m/s.")
-@click.option(
-    "--gust-mps",
-    type=click.FloatRange(0.0, 10.0),
-    default=0.5,
-    show_default=True,
-    help="Standard deviation of gusts, m/s.",
-)
-@click.option(
-    "--attitude-noise-deg",
-    type=click.FloatRange(0.0, 5.0),
-    default=0.0,
-    show_default=True,
-    help="Standard deviation of the attitude's error, degrees.",
-)
-@click.option(
-    "--latency-ms",
-    type=click.FloatRange(0.0, 1000.0),
-    default=0.0,
-    show_default=True,
-    help="Of the camera, ms; the daemon is told of it.",
-)
+@option("--wind-mps", type=Range(0.0, 20.0), default=2.0, help="Steady wind, m/s.")
+@option("--gust-mps", type=Range(0.0, 10.0), default=0.5, help="Standard deviation of gusts, m/s.")
+@option("--attitude-noise-deg", type=Range(0.0, 5.0), default=0.0, help="Attitude error, standard deviation, deg.")
+@option("--latency-ms", type=Range(0.0, 1000.0), default=0.0, help="Of the camera, ms; the daemon is told of it.")
 @click.option(
     "--intruder",
     "intruder_m",
-    type=click.FloatRange(1.0, 100.0),
-    default=None,
+    type=Range(1.0, 100.0),
     metavar="HEIGHT_M",
-    help="A person sets out for the site when the vehicle comes below this height, m.",
+    help="A person walks to the site below this height, m.",
 )
 @click.option(
     "--fault",
     "faults",
     multiple=True,
     metavar="NAME@HEIGHT_M[:SECONDS]",
-    help="Something fails below a height: camera-stall, link-cut, daemon-kill, autopilot-restart, "
-    "intruder; without seconds for the rest of the flight. May be given several times.",
+    help="A fault below a height: camera-stall, link-cut, daemon-kill, autopilot-restart, intruder; without "
+    "seconds for the rest of the flight. May be given several times.",
 )
-@click.option(
-    "--hfov-deg",
-    type=click.FloatRange(20.0, 120.0),
-    default=80.0,
-    show_default=True,
-    help="Horizontal field of view of the camera, degrees.",
+@option("--hfov-deg", type=Range(20.0, 120.0), default=80.0, help="Horizontal field of view of the camera, degrees.")
+@option("--size", default="640x480", callback=_size, metavar="WxH", help="Pictures of the camera, pixels.")
+@click.option("--fps", type=Range(1.0, 60.0), help="Frame rate, Hz.  [default: 10; on the simulated clock 5]")
+@option("--vehicle-radius-m", type=Range(0.1, 5.0), default=0.5, help="Landable ground around the touchdown, m.")
+@option(
+    "--search-s", type=Range(2.0, 600.0), default=25.0, help="The pilot gives up without a site after this time, s."
 )
-@click.option(
-    "--size",
-    default="640x480",
-    callback=_size,
-    show_default=True,
-    metavar="WxH",
-    help="Pictures of the camera, pixels.",
-)
-@click.option(
-    "--fps",
-    type=click.FloatRange(1.0, 60.0),
-    default=None,
-    help="Frame rate of the camera, Hz.  [default: 10; on the simulated clock 5]",
-)
-@click.option(
-    "--vehicle-radius-m",
-    type=click.FloatRange(0.1, 5.0),
-    default=0.5,
-    show_default=True,
-    help="Ground this far around the touchdown must be landable, m.",
-)
-@click.option(
-    "--search-s",
-    type=click.FloatRange(2.0, 600.0),
-    default=25.0,
-    show_default=True,
-    help="The pilot gives up hovering without a site after this time, s.",
-)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("out/land"),
-    show_default=True,
-    help="Folder for picture, result and logs.",
-)
+@option("--out", type=PATH, default=Path("out/land"), help="Folder for picture, result and logs.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def land(
-    autopilot: str,
-    clock: str,
-    authority: str,
-    world: str,
     seeds: str,
+    clock: str,
     model: Path | None,
-    height_m: float,
-    start: tuple[float, float] | None,
     wind_mps: float,
-    gust_mps: float,
-    attitude_noise_deg: float,
     latency_ms: float,
     intruder_m: float | None,
     faults: tuple[str, ...],
-    hfov_deg: float,
     size: tuple[int, int],
     fps: float | None,
-    vehicle_radius_m: float,
-    search_s: float,
     out: Path,
     as_json: bool,
+    **same: Any,
 ) -> int:
     """Fly whole landings: autopilot, camera and `edge serve`.
 
-    How it goes is told on standard error, with the clock that was used and why.
+    Standard error tells how it goes, and which clock was used and why.
 
-    ardupilot and px4 need the simulator of that autopilot; without, the command says how to get it.
+    ardupilot and px4 need the simulator of that autopilot; without it the command says how to get one.
 
-    Ends with 0 when every flight came down on landable ground with the vehicle's radius clear, by the ground truth;
-    with 3 when at least one found no site and none came down badly; else with 1.
+    Exit status: 0 when every flight came down on landable ground with the vehicle's radius clear, by the ground truth;
+    3 when at least one found no site and none came down badly; else 1.
     """
-    import json
     import signal
     import sys
     from dataclasses import replace
 
-    from edge.resolved import ResolvedFlight
     from sim.flight.plan import REAL_FPS, SHARED_MACHINE, SIMULATED_FPS, Fault, FlightPlan, PlannedFault, parse_fault
     from sim.world import check_world_spec
 
     # Whoever ends us ends what we started, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     numbers = seeds_of(seeds)
-    for fault in faults:
-        parse_fault(fault)  # a misspelt one is told before anything starts
-    check_world_spec(world)
+    planned = tuple(parse_fault(fault) for fault in faults)  # a misspelt one is told before anything starts
+    check_world_spec(same["world"])
     model = model if model is not None else find_demo_model()
     click.echo("loading ...", err=True)  # takes seconds, and minutes where others have the machine
     from sim.flight.clock import ClockChoice
@@ -253,42 +164,22 @@ def land(
     choice = ClockChoice(clock, lambda text: click.echo(text, err=True))
     results = []
     for seed in numbers:
-        folder = out if len(numbers) == 1 else out / f"seed-{seed}"
-        intruders = (
-            () if intruder_m is None else (PlannedFault(Fault.INTRUDER, intruder_m, from_deg=(seed * 51.0) % 360.0),)
-        )
+        intruders = (PlannedFault(Fault.INTRUDER, intruder_m or 0.0, from_deg=(seed * 51.0) % 360.0),)
         plan = FlightPlan(
             model=model,
-            out=folder,
-            autopilot=autopilot,
-            authority=authority,
-            world=world,
+            out=out if len(numbers) == 1 else out / f"seed-{seed}",
             seed=seed,
-            height_m=height_m,
-            start_ne_m=start,
             wind=(wind_mps, (seed * 73.0) % 360.0),
-            gust_mps=gust_mps,
-            hfov_deg=hfov_deg,
             fps=fps or SIMULATED_FPS,
-            attitude_noise_deg=attitude_noise_deg,
             camera_latency_s=latency_ms / 1000.0,
-            faults=(*intruders, *(parse_fault(fault) for fault in faults)),
+            faults=planned if intruder_m is None else (*intruders, *planned),
             width_px=size[0],
             height_px=size[1],
-            vehicle_radius_m=vehicle_radius_m,
-            search_s=search_s,
+            **same,
         )
         real = replace(plan, fps=fps or REAL_FPS, settings=SHARED_MACHINE | plan.settings)
-        result = choice.fly(real, plan)
-        results.append(result)
-        if as_json:
-            click.echo(json.dumps(result.to_json()))
-        else:
-            click.echo(result.summary())
-            click.echo(f"  picture: {result.picture}")
-            if result.flight:
-                flown = ResolvedFlight.parse(result.flight["value"])
-                click.echo(f"  flight {flown.describe()}")
+        results.append(choice.fly(real, plan))
+        _tell(results[-1], as_json)
     if len(results) > 1 and not as_json:
         safe = sum(r.verdict == "landed-safe" for r in results)
         click.echo(f"{safe} of {len(results)} landed safely")
@@ -296,8 +187,20 @@ def land(
     return 1 if 1 in statuses else max(statuses)
 
 
+def _tell(result: FlightResult, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(result.to_json()))
+        return
+    click.echo(result.summary())
+    click.echo(f"  picture: {result.picture}")
+    if result.flight:
+        from edge.resolved import ResolvedFlight
+
+        click.echo(f"  flight {ResolvedFlight.parse(result.flight['value']).describe()}")
+
+
 def find_demo_model() -> Path:
-    """The committed demo model, from a checkout.
+    """Return the committed demo model, from a checkout.
 
     Raises:
         TouchdownError: There is none beside the sources.
@@ -316,53 +219,18 @@ def _seed_range(_: click.Context, __: click.Parameter, value: str) -> range:
 
 
 @cli.command()
-@click.option("--out", required=True, metavar="DIR", type=click.Path(path_type=Path), help="Folder to make.")
-@click.option(
-    "--seeds",
-    callback=_seed_range,
-    default="1000:1200",
-    show_default=True,
-    help="Seeds of the worlds, the end left out; those that judge landings are refused.",
+@click.option("--out", required=True, metavar="DIR", type=PATH, help="Folder to make.")
+@option(
+    "--seeds", callback=_seed_range, default="1000:1200", help="Of the worlds; those that judge landings are refused."
 )
-@click.option(
-    "--worlds",
-    default="scenes,procedural",
-    show_default=True,
-    help="Specifications, taken in turn, with commas between.",
-)
-@click.option(
-    "--frames-per-world", type=click.IntRange(1, 1000), default=12, show_default=True, help="Pictures of each world."
-)
-@click.option(
-    "--size", default="640x480", callback=_size, show_default=True, metavar="WxH", help="Of the pictures, pixels."
-)
-@click.option(
-    "--heights-m",
-    nargs=2,
-    type=float,
-    default=(2.0, 100.0),
-    show_default=True,
-    help="Least and greatest height above ground, m; log-uniform.",
-)
-@click.option(
-    "--hfov-deg",
-    nargs=2,
-    type=float,
-    default=(55.0, 95.0),
-    show_default=True,
-    help="Least and greatest horizontal field of view, degrees.",
-)
-@click.option(
-    "--aim",
-    type=click.FloatRange(0.0, 1.0),
-    default=0.4,
-    show_default=True,
-    help="Share of the pictures taken near a person or car, from up to 35 m.",
-)
-@click.option(
-    "--tilt-deg", type=click.FloatRange(0.0, 60.0), default=20.0, show_default=True, help="Greatest tilt, degrees."
-)
-@click.option("--jobs", type=click.IntRange(1, 256), default=2, show_default=True, help="Processes.")
+@option("--worlds", default="scenes,procedural", help="Specifications, taken in turn, with commas between.")
+@option("--frames-per-world", type=click.IntRange(1, 1000), default=12, help="Pictures of each world.")
+@option("--size", default="640x480", callback=_size, metavar="WxH", help="Of the pictures, pixels.")
+@option("--heights-m", nargs=2, type=float, default=(2.0, 100.0), help="Above ground, m; log-uniform.")
+@option("--hfov-deg", nargs=2, type=float, default=(55.0, 95.0), help="Horizontal field of view, deg.")
+@option("--aim", type=Range(0.0, 1.0), default=0.4, help="Share of pictures near a person or car, from up to 35 m.")
+@option("--tilt-deg", type=Range(0.0, 60.0), default=20.0, help="Greatest tilt, degrees.")
+@option("--jobs", type=click.IntRange(1, 256), default=2, help="Processes.")
 def dataset(
     out: Path,
     seeds: range,
@@ -393,36 +261,22 @@ def dataset(
 
 
 @cli.command(name="world")
-@click.option(
+@option(
     "--spec",
     default="scenes:all",
-    show_default=True,
     help="World to show: scenes, scenes:FAMILY, scenes:all, adversarial:NAME, adversarial:all, procedural, "
     "photo:FILE?gsd_m=.. or a world folder.",
 )
-@click.option(
+@option(
     "--seeds",
     default="20000",
-    show_default=True,
-    help="Seeds of scenes and procedural worlds: 20000, 20000:20006 or 1,5,7; of scenes:all that "
-    "of the first family, the others count on.",
+    help="Seeds of scenes and procedural worlds: 20000, 20000:20006 or 1,5,7; of scenes:all that of the first "
+    "family, the others count on.",
 )
-@click.option(
-    "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=Path("out/worlds.png"),
-    show_default=True,
-    help="Contact sheet to write, PNG or JPEG.",
-)
-@click.option(
-    "--tile-px",
-    type=click.IntRange(100, 2000),
-    default=480,
-    show_default=True,
-    help="Side of a world on the sheet, pixels.",
-)
-@click.option("--columns", type=click.IntRange(1, 20), default=None, help="Worlds in a row; square if not.")
-@click.option("--time-s", type=float, default=0.0, show_default=True, help="World time, s.")
+@option("--out", type=PATH, default=Path("out/worlds.png"), help="PNG or JPEG to write.")
+@option("--tile-px", type=click.IntRange(100, 2000), default=480, help="Side of a world on the sheet, pixels.")
+@click.option("--columns", type=click.IntRange(1, 20), help="Worlds in a row; square if not given.")
+@option("--time-s", type=float, default=0.0, help="World time, s.")
 @click.option("--labels", is_flag=True, help="Show the true labels beside each picture.")
 def show_world(
     spec: str, seeds: str, out: Path, tile_px: int, columns: int | None, time_s: float, labels: bool

@@ -34,12 +34,12 @@ _STORE_MARGIN = 1.25
 
 
 class TrainingData(LightningDataModule):  # type: ignore[misc]  # lightning is not followed
-    """The pictures of a run: the same ones for every process.
+    """The pictures of a run, the same for every process.
 
     Args:
-        data, split: What there is, and its parts.
+        data, split: Data set and its parts.
         recipe, limits: Of the run.
-        input_wh: Of the network, pixels.
+        input_wh: Network input, pixels.
 
     Attributes:
         class_pixels: Labelled training pixels of each class, shape (classes,).
@@ -75,7 +75,7 @@ class TrainingData(LightningDataModule):  # type: ignore[misc]  # lightning is n
         self._count = len(self._training)
 
     def steps_per_epoch(self, world: int) -> int:
-        """Steps of each process.
+        """Return the steps of each process.
 
         Raises:
             InvalidValueError: There are fewer pictures than processes.
@@ -90,7 +90,7 @@ class TrainingData(LightningDataModule):  # type: ignore[misc]  # lightning is n
         return min(self._recipe.batch, self._count // world)
 
     def train_dataloader(self) -> DataLoader:
-        """The varied pictures of this process."""
+        """Return the varied pictures of this process."""
         world, rank = self.trainer.world_size, self.trainer.global_rank
         batch, workers = self._batch(world), self._limits.workers
         pictures: Dataset
@@ -118,19 +118,19 @@ class TrainingData(LightningDataModule):  # type: ignore[misc]  # lightning is n
         )
 
     def set_epoch(self, epoch: int) -> None:
-        """Which epoch the next pictures are of."""
+        """Chooses the epoch of the next pictures."""
         if self._to_tell is not None:
             self._to_tell.set_epoch(epoch)
 
     def val_dataloader(self) -> DataLoader:
-        """This process's share of val, letterboxed."""
+        """Return this process's share of val, letterboxed."""
         mine = self._val[self.trainer.global_rank :: self.trainer.world_size]
         pictures = LetterboxedPictures(mine, self._input_wh)
         return DataLoader(pictures, batch_size=min(4, max(1, len(mine))))
 
 
 def require_labels(class_pixels: npt.NDArray[np.int64], part: str, pictures: int) -> None:
-    """Refuses a part in which there is nothing to learn or to measure, before hours are spent.
+    """Raises for a part without a labelled pixel, before hours are spent on it.
 
     Raises:
         DataError: Every label is "ignore".
@@ -155,7 +155,7 @@ def _decoded(
 
 
 def store_folder(chosen: str, recipe: Recipe) -> Path:
-    """Where the decoded pictures of a data set are kept: one place for each set of folders."""
+    """Return the folder for decoded pictures: one for each set of data folders."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "touchdown"
     where = [str(Path(f).resolve()) for f in (*recipe.data.folders, recipe.data.images) if f]
     digest = hashlib.sha256("\n".join(where).encode()).hexdigest()[:12]

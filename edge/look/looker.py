@@ -24,6 +24,7 @@ from edge.log import plain
 from edge.look.labels import judge, label_path
 from edge.look.output import LookOutput
 from edge.look.photo import PhotoFacts, read_facts
+from edge.look.records import gap_record, gap_words, view_record
 from edge.look.sky import sky_fraction
 from edge.look.video_telemetry import TelemetryEntry, VideoTelemetry, telemetry_beside
 from edge.look.view import Given, UnknownViewError, View, view_of
@@ -34,8 +35,9 @@ from edge.timings import Timings
 from landing.camera import CameraModel, Mount
 from landing.decider import Decider
 from landing.errors import CameraError, DataError
+from landing.obstruction import Gap, largest_gap
 from landing.settings import DecisionSection
-from landing.site import LandingSite
+from landing.site import LandingSite, NoSite, NoSiteReason
 from landing.taxonomy import Taxonomy
 from landing.types import ByteArray, Frame, Pose
 
@@ -193,7 +195,9 @@ class Looker:
             step = pipeline.step(frame, view.pose_at)
             record = self._record(path, path.name, view, view.camera, step)
             if self._output is not None:
-                record["picture"] = self._output.picture(path, annotate(step, view.camera, settings, view.notes))
+                record["picture"] = self._output.picture(
+                    path, annotate(step, view.camera, settings, tuple(record["notes"]))
+                )
             self._done(record, step)
 
     def _video(self, path: Path, runtime: Runtime, flies: ResolvedDecision) -> None:
@@ -244,7 +248,7 @@ class Looker:
                 record = self._record(path, name, view, lens, step)
                 if written is not None:
                     record["picture"], writer = written
-                    writer.write(annotate(step, lens, settings, view.notes))
+                    writer.write(annotate(step, lens, settings, tuple(record["notes"])))
                 self._done(record, step)
 
     def _frame_view(
@@ -288,7 +292,7 @@ class Looker:
         self.summary.looked += 1
         self.summary.refused_views += 1
         self.summary.reasons["view"] += 1
-        record = {**_view_record(path, name, view), "no_site": {"reason": "view", "detail": view.refused}}
+        record = {**view_record(path, name, view), "no_site": {"reason": "view", "detail": view.refused}}
         if image_bgr is not None and self._output is not None:
             record["picture"] = self._output.picture(path, annotate_refusal(image_bgr, view.refused or ""))
         self._say(f"{name}: no site: view: {view.refused}")
@@ -296,13 +300,13 @@ class Looker:
 
     def _record(self, path: Path, name: str, view: View, lens: CameraModel, step: Step) -> dict[str, Any]:
         selection = step.decision.selection
-        record = _view_record(path, name, view)
+        record = view_record(path, name, view)
         record["timings_ms"] = {k: round(v, 3) for k, v in step.timings_ms.items() if k != "age"}
         if isinstance(selection, LandingSite):
             assert step.pose is not None  # a site was found from it
             centre = np.array([selection.position_ned_m])
             u, v = lens.pixel_from_ned(centre, step.pose)[0]
-            ahead_m, right_m = way_to(selection, step.pose)
+            ahead_m, right_m = way_to(*selection.position_ned_m[:2], step.pose)
             record["site"] = {
                 "ahead_m": round(ahead_m, 3),
                 "right_m": round(right_m, 3),
@@ -315,7 +319,18 @@ class Looker:
             record.update(self._judged(path, lens, step.pose, selection))
         else:
             record["no_site"] = {"reason": selection.reason.value, "detail": selection.detail}
+            gap = self._gap(selection, step)
+            if gap is not None and step.pose is not None:
+                record["no_site"]["gap"] = gap_record(gap, step.pose)
+                record["notes"].append(gap_words(gap, step.pose))
         return record
+
+    def _gap(self, selection: NoSite, step: Step) -> Gap | None:
+        """The largest gap and what bounds it, where no disc was wide enough."""
+        flies, view, clearance_m = self.summary.flies, step.view, step.clearance_m
+        if selection.reason is not NoSiteReason.TOO_SMALL or view is None or clearance_m is None or flies is None:
+            return None
+        return largest_gap(view, clearance_m, flies.classes, flies.decision.required_radius_m)
 
     def _judged(self, path: Path, lens: CameraModel, pose: Pose, site: LandingSite) -> dict[str, Any]:
         """Hazard pixels of the ground truth within the chosen disc, if there are labels."""
@@ -358,6 +373,8 @@ class Looker:
             reason = record["no_site"]
             summary.reasons[reason["reason"]] += 1
             text = f"no site: {reason['reason']}: {reason['detail']}"
+            if "gap" in reason:
+                text += f"; {record['notes'][-1]}"
         self._say(f"{record['name']}: {text}")
         self._emit(record)
 
@@ -371,18 +388,6 @@ class Looker:
         if text not in self.summary.notes:
             self.summary.notes.append(text)
             self._say(f"({text})")
-
-
-def _view_record(path: Path, name: str, view: View) -> dict[str, Any]:
-    return {
-        "path": str(path),
-        "name": name,
-        "height_agl_m": round(view.height_agl_m, 3),
-        "hfov_deg": round(view.camera.hfov_deg, 3),
-        "pitch_deg": view.camera.mount.pitch_deg,
-        "viewpoint": view.source,
-        "notes": list(view.notes),
-    }
 
 
 def _same(pose: Pose, _at_ns: int) -> Pose:

@@ -51,11 +51,6 @@ class AutopilotParameter:
     value: float  # The number meant, whatever the encoding
     type: int  # MAV_PARAM_TYPE
 
-    @property
-    def is_integer(self) -> bool:
-        """Return whether it holds whole numbers only."""
-        return self.type in _FORMATS
-
 
 @dataclass(frozen=True)
 class WrittenParameter:

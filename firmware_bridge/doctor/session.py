@@ -9,11 +9,10 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, TypeVar
 
 from firmware_bridge.commands import RESULT_WORDS
-from firmware_bridge.dialect import mavlink
+from firmware_bridge.dialect import command_long, mavlink
 from firmware_bridge.doctor.tool_connection import ToolConnection
 from firmware_bridge.identity import Identity, identity_of
 from firmware_bridge.messages import HealthState, heartbeat_message
@@ -79,9 +78,7 @@ class Session:
     def __enter__(self) -> Session:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._wire.end()
 
     def close(self) -> None:
@@ -147,8 +144,7 @@ class Session:
         target = self.telemetry.autopilot
         if target is None:
             return False
-        values = [float(p) for p in parameters] + [0.0] * (7 - len(parameters))
-        return self.send(mavlink.MAVLink_command_long_message(target.system, target.component, command, 0, *values))
+        return self.send(command_long(target.system, target.component, command, *parameters))
 
     def command(self, command: int, *parameters: float, tries: int = 3, timeout_s: float = 1.0) -> int | None:
         """Send a command until it is acknowledged; MAV_RESULT, or None when no answer comes."""
@@ -236,7 +232,7 @@ class Session:
             return False
         self._heartbeat_ns = 0
         self.telemetry.peers.clear()
-        self.telemetry.reopened(time.monotonic_ns())
+        self.telemetry.streams.restart(time.monotonic_ns())
         self._timesync.restart()
         self._ask_from_ns = time.monotonic_ns() + self._grace_ns
         return True

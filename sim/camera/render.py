@@ -19,11 +19,9 @@ from landing.geometry import FloatArray, matrix_from_quaternion, quaternion_from
 from landing.types import ByteArray, Pose
 from sim.camera.effects import Effects
 from sim.world.figures import draw_actors
+from sim.world.label_view import LOWEST_M, straight_pixels
 from sim.world.model import World
 from sim.world.texture import DETAIL_GSD_M, DETAIL_SWING, DETAIL_TILE_M, detail_layer
-
-LOWEST_M = 0.03
-"""A camera on or below the ground looks from this height instead."""
 
 SKY_BGR = (214, 196, 176)
 BEYOND_BGR = (96, 104, 104)
@@ -140,17 +138,6 @@ def _motion_px(camera: CameraModel, pose: Pose, motion: Motion, exposure_s: floa
     return float(u - middle[0, 0]), float(v - middle[0, 1])
 
 
-@lru_cache(maxsize=4)
-def _straight_pixels(camera: CameraModel) -> Floats:
-    """Where each pixel of a distorting camera would be without distortion, (H, W, 2)."""
-    v, u = np.mgrid[0 : camera.height_px, 0 : camera.width_px]
-    pixels = np.column_stack([u.ravel(), v.ravel()]).astype(np.float64)
-    level = Pose(at_ns=0, ned_from_frd=(1.0, 0.0, 0.0, 0.0), position_ned_m=(0.0, 0.0, 0.0))
-    rays = camera.rays_ned(pixels, level) @ camera.mount.frd_from_camera
-    straight = rays[:, :2] / rays[:, 2:] * [camera.fx, camera.fy] + [camera.cx, camera.cy]
-    return straight.reshape(camera.height_px, camera.width_px, 2).astype(np.float32)
-
-
 class _CameraView:
     """One camera at one pose over one world."""
 
@@ -161,7 +148,7 @@ class _CameraView:
         self.size = (camera.width_px, camera.height_px)
         self.height_m = -float(camera.centre_ned_m(pose)[2])
         self.ground_from_pixel = np.linalg.inv(camera.pixel_from_ground_plane(pose, 0.0))
-        self._straight = _straight_pixels(camera) if camera.has_distortion else None
+        self._straight = straight_pixels(camera) if camera.has_distortion else None
         self._inverse_depth = self._coarse_inverse_depth()
         seen = self._inverse_depth > 1e-7
         self.sees_ground = bool(seen.any())

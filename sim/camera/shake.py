@@ -8,9 +8,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from landing.geometry import quaternion_from_euler
+from landing.geometry import multiplied, quaternion_from_euler
 from landing.types import Pose
-from sim.camera.truth_link import product
 
 CORRELATION_S = 0.3
 """The error forgets itself in this time: faster than a filter smooths, slower than a frame."""
@@ -42,5 +41,5 @@ class Shake:
         fresh = self._rng.normal(0.0, math.radians(self.sd_deg), 3)
         self._error_rad = keep * self._error_rad + math.sqrt(1.0 - keep * keep) * fresh
         roll, pitch, yaw = (float(angle) for angle in self._error_rad)
-        turned = product(pose.ned_from_frd, quaternion_from_euler(roll, pitch, yaw))
+        turned = multiplied(pose.ned_from_frd, quaternion_from_euler(roll, pitch, yaw))
         return replace(pose, ned_from_frd=turned)

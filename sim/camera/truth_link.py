@@ -17,7 +17,7 @@ from typing import Any
 
 from firmware_bridge.dialect import mavlink
 from landing.errors import LinkError
-from landing.geometry import Quaternion, matrix_from_quaternion, normalized, quaternion_from_euler
+from landing.geometry import Quaternion, matrix_from_quaternion, multiplied, normalized, quaternion_from_euler
 from landing.types import Pose
 from sim.camera import Motion
 from sim.vehicle.home import Home
@@ -49,19 +49,7 @@ class Truth:
         dt = min(max(0.0, (at_ns - self.at_ns) * 1e-9), MAX_EXTRAPOLATION_S)
         n, e, d = (p + v * dt for p, v in zip(self.position_ned_m, self.motion.velocity_ned_mps, strict=True))
         turn = quaternion_from_euler(*(rate * dt for rate in self.motion.rates_frd_radps))
-        return Pose(at_ns, product(self.ned_from_frd, turn), (n, e, d))
-
-
-def product(a: Quaternion, b: Quaternion) -> Quaternion:
-    """Hamilton product: the rotation b, then a, in the frame that a turns into."""
-    w1, x1, y1, z1 = a
-    w2, x2, y2, z2 = b
-    return (
-        w1 * w2 - x1 * x2 - y1 * y2 - z1 * z2,
-        w1 * x2 + x1 * w2 + y1 * z2 - z1 * y2,
-        w1 * y2 - x1 * z2 + y1 * w2 + z1 * x2,
-        w1 * z2 + x1 * y2 - y1 * x2 + z1 * w2,
-    )
+        return Pose(at_ns, multiplied(self.ned_from_frd, turn), (n, e, d))
 
 
 def truth_from_sim_state(message: Any, home: Home, at_ns: int) -> Truth | None:

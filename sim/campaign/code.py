@@ -1,4 +1,4 @@
-"""Which code a result was made with."""
+"""Digest of the code that made a result."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from pathlib import Path
 CODE = ("landing", "firmware_bridge", "edge", "sim")
 CODE_SUFFIXES = (".py", ".toml", ".json")
 ONLY_SHOWS = frozenset(
-    f"sim/campaign/{name}.py"
-    for name in ("cli", "command", "pictures", "plots", "replay", "report", "summary", "wilson")
-) | {"sim/cli.py"}
+    f"sim/campaign/{name}.py" for name in ("cli", "command", "plots", "replay", "report", "summary", "wilson")
+) | {"sim/cli.py", "sim/flight/picture.py"}
 """Sources that show results and make none: a better plot does not undo a campaign."""
 
 

@@ -5,73 +5,58 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 from pydantic import BaseModel, ValidationError
 
+from edge.keys import MOVED
 from landing.distribution import install_command
-from landing.settings import AuthoritySettings, DecisionSection, DirectorSettings
+from landing.settings import AuthoritySettings, DecisionSection, DirectorSection
 from sim.campaign.campaign import PlainProgress, run_campaign
 from sim.campaign.policies import POLICIES, policy_named
 from sim.campaign.scene import SPLITS, CampaignError
 from sim.campaign.store import cost_of
 from sim.campaign.summary import words
 from sim.campaign.task import Plan
-from sim.flight.pilot import NEARER_M
 from sim.vehicle.autopilot.parameters import TABLE
 from sim.world import expand_world_spec
 
 NO_REPORT = f"no report: it needs matplotlib and jinja2, {install_command('campaign')}"
 
 
-def plan_from(
-    scenes: int,
-    seed: int,
-    split: str,
-    worlds: str,
-    policies: str,
-    segmentation: str,
-    model: Path | None,
-    errors: Path | None,
-    settings: tuple[str, ...],
-    search_s: float,
-    network_shift: float = 0.0,
-    nearer_m: float = NEARER_M,
-) -> Plan:
-    """A plan from what was typed.
+def plan_from(*, policies: str, worlds: str, settings: tuple[str, ...] = (), **asked: Any) -> Plan:
+    """Return a plan of what was typed.
+
+    Args:
+        policies: Names with commas, or `all`.
+        worlds: Specifications with commas.
+        settings: Assignments ``SECTION.NAME=VALUE``.
+        asked: Other fields of `Plan`, files as paths.
 
     Raises:
         CampaignError: Something in it cannot be.
     """
     names = tuple(POLICIES) if policies == "all" else tuple(policy_named(name).name for name in policies.split(","))
-    if split not in SPLITS:
-        raise CampaignError(f"--split {split!r}: expected {', '.join(SPLITS)}")
-    if segmentation == "model" and network_shift:
+    fields: dict[str, Any] = {k: str(v.resolve()) if isinstance(v, Path) else v for k, v in asked.items()}
+    specs = tuple(world for part in worlds.split(",") for world in expand_world_spec(part))
+    plan = Plan(worlds=specs, policies=names, **fields, **dict[str, Any](_settings(settings)))
+    if plan.segmentation == "confusion":
+        plan = replace(plan, segmentation="errors")
+    if plan.split not in SPLITS:
+        raise CampaignError(f"--split {plan.split!r}: expected {', '.join(SPLITS)}")
+    if plan.segmentation == "model" and plan.network_shift:
         raise CampaignError("--network-shift is of --segmentation errors: a model is what it is")
-    if segmentation == "model" and model is None:
+    if plan.segmentation == "model" and plan.model is None:
         raise CampaignError("--segmentation model needs --model FILE.onnx")
-    checked = _settings(settings)
-    return Plan(
-        scenes=scenes,
-        seed=seed,
-        split=split,
-        worlds=tuple(world for part in worlds.split(",") for world in expand_world_spec(part)),
-        policies=names,
-        segmentation=segmentation,
-        errors=None if errors is None else str(errors.resolve()),
-        model=None if model is None else str(model.resolve()),
-        search_s=search_s,
-        network_shift=network_shift,
-        nearer_m=nearer_m,
-        **checked,
-    )
+    return plan
 
 
 SECTIONS: dict[str, type[BaseModel]] = {
     "decision": DecisionSection,
-    "director": DirectorSettings,
+    "director": DirectorSection,
     "authority": AuthoritySettings,
 }
 
@@ -87,10 +72,16 @@ def _settings(assignments: tuple[str, ...]) -> dict[str, dict[str, Any]]:
         section, _, key = name.partition(".")
         if section not in found or not key or not value:
             raise CampaignError(f"--set {text!r}: expected SECTION.NAME=VALUE with a section of {', '.join(found)}")
+        if name in MOVED:
+            raise CampaignError(f"--set {name}: the setting is {MOVED[name]}")
+        *groups, last = key.split(".")
+        place = found[section]
+        for group in groups:
+            place = place.setdefault(group, {})
         try:
-            found[section][key] = json.loads(value)
+            place[last] = json.loads(value)
         except json.JSONDecodeError:
-            found[section][key] = value
+            place[last] = value
     for section, model in SECTIONS.items():
         try:
             model(**found[section])

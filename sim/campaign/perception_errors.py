@@ -1,4 +1,4 @@
-"""What a network would say of a picture, from the truth and its measured mistakes.
+"""Perception error model: a network's output for a picture, drawn from true labels and measured errors.
 
 Mistakes are not noise per pixel: a network errs in patches, mostly at edges and in some regions more than in others,
 and it errs again at the same place in the next picture. So two Gaussian fields are mixed, one fixed to the ground and
@@ -93,7 +93,7 @@ _NEIGHBOURS = np.ones((3, 3), np.uint8)
 
 @dataclass(frozen=True)
 class Band:
-    """What was measured at heights from `low_m` to `high_m`.
+    """Errors measured at heights from `low_m` to `high_m`.
 
     Attributes:
         low_m, high_m: Heights.
@@ -119,7 +119,7 @@ class PerceptionErrorModel:
     """A measured model, ready to be sampled.
 
     Attributes:
-        origin: Which network it was measured from.
+        origin: The network that was measured.
         size_px: Width and height of the label pictures it was measured at.
         class_names: The rows of the bands' outputs.
         octave_persistence: Share of the ground field's variance that is there again at half the height.
@@ -135,12 +135,12 @@ class PerceptionErrorModel:
     shifts: dict[str, float]
 
     def band_number_at(self, height_m: float) -> int:
-        """Which band a height lies in; the nearest outside of all."""
+        """Return the number of the band of a height; the nearest outside of all."""
         below = (k for k, band in enumerate(self.bands) if height_m < band.high_m)
         return next(below, len(self.bands) - 1)
 
     def shift_of(self, faults: dict[str, float]) -> float:
-        """How much worse than measured the network does under camera faults, probits."""
+        """Return how much worse than measured the network does under camera faults, probits."""
         return sum(self.shifts.get(name, 0.0) * value for name, value in faults.items())
 
 
@@ -190,7 +190,7 @@ def _parse(data: dict[str, Any]) -> PerceptionErrorModel:
 
 
 def zones_of(labels: ByteArray, roles: ByteArray, m_per_px: float) -> ByteArray:
-    """Which of `ZONES` each pixel lies in.
+    """Return the zone of each pixel.
 
     Args:
         labels: uint8 (h, w).
@@ -264,7 +264,7 @@ class PerceptionErrorSampler:
         captured_at_ns: int,
         shift: float = 0.0,
     ) -> Segmentation:
-        """What the network says of a picture with these true labels.
+        """Draw the network's output for a picture with these true labels.
 
         Only the probabilities err; `class_id` are the true labels, which no decision reads.
 

@@ -11,11 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from sim.campaign.pictures import VERDICT_COLORS
-from sim.campaign.score import PERSON_AWAY_M, Record
+from sim.campaign.score import Record
 from sim.campaign.summary import REACTION_LIMIT_S
 from sim.campaign.wilson import share
+from sim.flight.plan import PERSON_AWAY_M
 
+VERDICT_COLORS = {"landed-safe": "#1b9e4b", "landed-unsafe": "#d6283b", "no-site": "#e0a100", "timeout": "#6c757d"}
 POLICY_COLORS = ("#1b6ef3", "#e4572e", "#8e44ad", "#f2a104", "#5b6770", "#12a150")
 BINS = 5
 
@@ -96,7 +97,7 @@ def _binned(axes: Axes, records: Records, value: Callable[[Record], float], labe
 
 
 def verdicts_plot(records: Records) -> str:
-    """How the landings of each policy ended, where a site exists and where none does."""
+    """Outcomes of each policy, where a site exists and where none does."""
     kinds = (("site", "a site exists"), ("marginal", "marginal"), ("none", "no site"))
     own = by_policy(records)
     figure = Figure(figsize=(12.0, 0.9 + 0.42 * len(own)), layout="constrained")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,7 +14,6 @@ from landing.geometry import quaternion_from_euler
 from landing.types import ByteArray, Pose
 from sim.camera import render
 from sim.campaign.landing import Landing
-from sim.campaign.pictures import draw_landing
 from sim.campaign.ranges import stream
 from sim.campaign.scene import CampaignError
 from sim.campaign.scene_ground import make_scene_ground
@@ -22,6 +22,7 @@ from sim.campaign.sensors import true_camera
 from sim.campaign.store import line_of, read_campaign
 from sim.campaign.task import Plan, make_landing, settle
 from sim.campaign.trace import Flown
+from sim.flight.picture import FlightPicture, draw_flight
 from sim.world import World
 
 SHEET_COLUMNS, SHEET_ROWS = 5, 4
@@ -42,7 +43,59 @@ def refly(plan: Plan, number: int, policy: str) -> tuple[Record, Flown, Landing]
 def picture_of(plan: Plan, record: Record) -> bytes:
     """A PNG of a landing of a plan, flown again for it."""
     again, flown, landing = refly(plan, record["scene"], record["policy"])
-    return draw_landing(again, flown, landing.world, plan.setup().decision.vehicle_radius_m)
+    return _drawn(plan, again, flown, landing.world)
+
+
+def _drawn(plan: Plan, record: Record, flown: Flown, world: World) -> bytes:
+    radius_m = plan.setup().decision.vehicle_radius_m
+    sites: list[tuple[float, float]] = []
+    for point in flown.track:
+        site = point.target_ne_m
+        if site is not None and (not sites or math.dist(site, sites[-1]) > 1.0):
+            sites.append(site)
+    down = record["touchdown"]
+    picture = FlightPicture(
+        record["verdict"],
+        _facts(record),
+        [note for event in flown.events for note in _notes(event)],
+        flown.track,
+        [(*site, radius_m) for site in sites],
+        record["start_ne_m"],
+        None if down is None else down["ne_m"],
+        radius_m,
+    )
+    return draw_flight(picture, world)
+
+
+def _notes(event: dict[str, Any]) -> list[str]:
+    """An event in words; none for those that are not drawn."""
+    words = {
+        "transition": "{to_state}: {reason}",
+        "command": "{command}: {reason}",
+        "intruder": "intruder sets out",
+        "pilot": "pilot: {mode}",
+    }.get(event["event"])
+    return [] if words is None else [f"{event['t_s']:.1f} s {words.format_map({'mode': 'goes down', **event})}"]
+
+
+def _facts(record: Record) -> list[str]:
+    c: dict[str, Any] = record["conditions"]
+    lines = [
+        f"scene {record['scene']}, {record['policy']}: {record['reason']}".rstrip(": "),
+        f"{record['world']} ({record['spec']}, seed {record['world_seed']}); by the truth: {record['site']}",
+        f"wind {c['wind_mps']:.1f} m/s, gusts {c['gust_mps']:.1f}; field of view "
+        f"{c['hfov_deg']:.0f} deg; inference {c['inference_ms']:.0f} ms; light {c['light']:.2f}",
+        f"network {c['model_shift']:+.2f} probits; drift {c['position_wander_m']:.2f} m; attitude "
+        f"{c['attitude_noise_deg']:.2f} deg; mount {c['mount_error_deg']:.2f} deg",
+    ]
+    down = record["touchdown"]
+    if down is not None:
+        miss = "-" if down["miss_m"] is None else f"{down['miss_m']:.2f} m"
+        lines.append(
+            f"touchdown on {', '.join(down['classes'])}; hazard {down['hazard_m']:.1f} m, person "
+            f"{min(down['person_m'], 999):.1f} m away; {miss} from the site"
+        )
+    return lines
 
 
 def replay(folder: Path, number: int, policy: str | None, sheet: bool) -> tuple[Record, Path, bool]:
@@ -72,8 +125,7 @@ def replay(folder: Path, number: int, policy: str | None, sheet: bool) -> tuple[
     same = before is not None and line_of(before) == line_of(record)
     out = folder / "replay" / f"scene-{number}-{policy}"
     out.mkdir(parents=True, exist_ok=True)
-    radius_m = plan.setup().decision.vehicle_radius_m
-    (out / "landing.png").write_bytes(draw_landing(record, flown, landing.world, radius_m))
+    (out / "landing.png").write_bytes(_drawn(plan, record, flown, landing.world))
     (out / "record.json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")
     track = [{"event": "moment", **vars(m)} for m in flown.track]
     trace = sorted([*flown.events, *track], key=lambda e: float(e["t_s"]))
@@ -84,7 +136,7 @@ def replay(folder: Path, number: int, policy: str | None, sheet: bool) -> tuple[
 
 
 def contact_sheet(plan: Plan, number: int, flown: Flown, world: World) -> ByteArray:
-    """What the camera saw at equal steps of the landing, the target marked; uint8 (h, w, 3)."""
+    """Return pictures of the camera at equal steps of the landing, the target marked; uint8 (h, w, 3)."""
     scene = plan.scene(number)
     camera = true_camera(scene.conditions, stream(scene.key, "mount")).resized(*TILE_PX)
     count = SHEET_COLUMNS * SHEET_ROWS

@@ -17,11 +17,12 @@ from sim.campaign.policies import POLICIES
 from sim.campaign.ranges import RANGES
 from sim.campaign.reaction import SEEN_PX
 from sim.campaign.replay import picture_of
-from sim.campaign.score import LAST_M, PERSON_AWAY_M, Record
+from sim.campaign.score import LAST_M, Record
 from sim.campaign.store import PLAN, read_campaign, replace_text
 from sim.campaign.summary import summarize
 from sim.campaign.task import Plan
 from sim.flight.pilot import NEARER_M, SEARCH_S
+from sim.flight.plan import PERSON_AWAY_M
 
 REPORT = "report.html"
 
@@ -51,7 +52,7 @@ SPREADS: tuple[tuple[str, str], ...] = (
 
 
 def failures(records: Sequence[Record]) -> list[Record]:
-    """What must not happen, the worst first: unsafe, landed without a site, timeout, gave up."""
+    """Return failures, the worst first: unsafe, landed without a site, timeout, no site."""
 
     def badness(record: Record) -> int:
         if record["verdict"] == "landed-unsafe":

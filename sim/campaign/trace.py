@@ -1,4 +1,4 @@
-"""What happened in one landing, in simulated time: for the score, the picture and the replay."""
+"""Trace of one landing in simulated time, for the score, the picture and the replay."""
 
 from __future__ import annotations
 
@@ -6,25 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edge.log import EventLog, plain
-
-
-@dataclass(frozen=True)
-class TrackPoint:
-    """The true state of the vehicle.
-
-    Attributes:
-        t_s: Since the start of the scene, which is also the world's time.
-        north_m, east_m, height_m: True position over the ground.
-        state: The director's.
-        target_ne_m: Site that is being sent (true ground position as the estimator has it), or None.
-    """
-
-    t_s: float
-    north_m: float
-    east_m: float
-    height_m: float
-    state: str
-    target_ne_m: tuple[float, float] | None
+from sim.flight.plan import TrackPoint
 
 
 class Trace(EventLog):
@@ -44,17 +26,17 @@ class Trace(EventLog):
 
 @dataclass
 class Flown:
-    """What came of one landing.
+    """Course and end of one landing.
 
     Attributes:
         outcome: ``landed``, ``no-site`` or ``timeout``.
-        reason: Why there was no landing, in words.
+        reason: Of a missing landing, in words.
         seconds: Simulated time until then.
         track: Ten a second.
         events: The daemon's and the pilot's.
-        manual_takeovers: How often the pilot stopped a descent.
+        manual_takeovers: Descents that the pilot stopped.
         frames, decisions: Taken by the camera, decided on.
-        targets: That reached the autopilot.
+        targets: LANDING_TARGET messages that reached the autopilot.
         reactions: Hazards that came into the site that was being sent, see `reaction`.
     """
 

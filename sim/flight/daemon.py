@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from edge.keys import to_file
 from firmware_bridge import events
 from sim.flight.plan import FlightPlan
 from sim.vehicle.home import Home
@@ -59,7 +60,7 @@ def daemon_config(
         str(plan.attitude_noise_deg),
         "--orders",
         str((plan.out / ORDERS).resolve()),
-        *(part for name, value in plan.effects.items() for part in (f"--{name}", str(value))),
+        *(part for name, value in plan.effects.items() for part in ("--effect", f"{name}={value}")),
         *(("--painted",) if plan.painted else ()),
     ]
     sections: dict[str, dict[str, Any]] = {
@@ -90,7 +91,7 @@ def daemon_config(
     for name, values in plan.settings.items():
         sections.setdefault(name, {}).update(values)
     lines = ["# Written by touchdown sim land."]
-    for name, values in sections.items():
+    for name, values in to_file(sections).items():
         lines += ["", f"[{name}]", *(f"{key} = {toml_value(v)}" for key, v in values.items())]
     return "\n".join(lines) + "\n"
 
@@ -120,7 +121,7 @@ class DaemonEvents:
 
     @property
     def words(self) -> str:
-        """What it said last of its state, for people."""
+        """Its last words on its state, for people."""
         said = self.last("transition", "no-site")
         if said is None:
             return "search"
@@ -170,7 +171,7 @@ class DaemonProcess:
             stack,
         )
 
-    def look(self) -> None:
+    def read_events(self) -> None:
         """Reads its newest events.
 
         Raises:

@@ -7,6 +7,7 @@ process, see `sim.flight.simulated`.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -15,18 +16,16 @@ from pathlib import Path
 
 from sim.flight.daemon import ORDERS, DaemonEvents, DaemonProcess, daemon_config, site_led_to
 from sim.flight.link_proxy import LinkProxy
+from sim.flight.picture import FlightPicture, draw_flight
 from sim.flight.piloted import Cable, FollowedDaemon, PilotedFlight
-from sim.flight.plan import Fault, FlightPlan, FlightResult
+from sim.flight.plan import Fault, FlightPlan, FlightResult, TrackPoint
 from sim.flight.simulated import SimulatedStandIn, text_log
 from sim.flight.too_slow import too_slow
 from sim.vehicle.autopilot_process import AutopilotProcess, StartConditions
 from sim.vehicle.autopilots import make_autopilot
 from sim.vehicle.ground_station import GroundStation, TruthSample
-from sim.vehicle.processes import FlightError
 from sim.vehicle.sitl.namespace import loopback_only
 from sim.world import World, parse_world_spec, save_world, suggest_start
-
-__all__ = ["FlightError", "FlightPlan", "FlightResult", "fly"]
 
 
 def quiet(_text: str) -> None:
@@ -47,7 +46,7 @@ def fly(plan: FlightPlan, say: Callable[[str], None] = quiet) -> tuple[FlightRes
     """Flies the plan.
 
     Args:
-        plan: What to fly.
+        plan: Of the flight.
         say: Told how the flight goes.
 
     Returns:
@@ -194,3 +193,56 @@ def _measure_miss(result: FlightResult, tail: DaemonEvents, station: GroundStati
     if estimate is not None:
         estimated_m = math.hypot(estimate.north_m - north_m, estimate.east_m - east_m)
         result.miss_estimated_m = round(estimated_m, 3)
+
+
+def fly_one(plan: FlightPlan, say: Callable[[str], None] = quiet) -> FlightResult:
+    """Flies a plan and writes `result.json` and `landing.png` into its folder.
+
+    Args:
+        plan: Of the flight.
+        say: Told how the flight goes.
+
+    Raises:
+        FlightError: A process of the simulation failed.
+        MissingSimulatorError: The autopilot's simulator is not installed.
+        TouchdownError: The world or its start cannot be made.
+    """
+    result, world, track = fly(plan, say)
+    picture = plan.out / "landing.png"
+    picture.write_bytes(draw_flight(_picture(plan, result, track), world))
+    result.picture = str(picture)
+    (plan.out / "result.json").write_text(json.dumps(result.to_json(), indent=1) + "\n", "utf-8")
+    return result
+
+
+def _picture(plan: FlightPlan, result: FlightResult, track: list[TruthSample]) -> FlightPicture:
+    return FlightPicture(
+        result.verdict,
+        _facts(result),
+        [f"{change['to_state']}: {change['reason']}" for change in result.transitions],
+        [TrackPoint(s.boot_s, s.north_m, s.east_m, s.height_m) for s in track],
+        [(*site["position_ned_m"][:2], site["clearance_m"]) for site in result.sites],
+        result.start_ne_m,
+        result.touchdown_ne_m,
+        plan.vehicle_radius_m,
+    )
+
+
+def _facts(result: FlightResult) -> list[str]:
+    facts = [f"world {result.world}, seed {result.seed}, {result.clock} clock"]
+    facts.append(f"start {result.start_height_m:.0f} m up (triangle)")
+    if result.straight_down_ok is not None:
+        facts.append(f"straight down: {'landable' if result.straight_down_ok else 'not landable'}")
+    if result.truth is not None and result.touchdown_ne_m is not None:
+        facts.append(
+            f"touchdown N {result.touchdown_ne_m[0]:.1f} E {result.touchdown_ne_m[1]:.1f} m "
+            f"on {', '.join(result.truth.classes)}"
+        )
+        facts.append(f"true clearance {result.truth.clearance_m:.1f} m, nearest person {result.truth.person_m:.0f} m")
+    if result.miss_m is not None and result.seconds is not None:
+        facts.append(f"{result.miss_m:.2f} m from the site, {result.seconds:.0f} s")
+    if result.reason:
+        facts.append(result.reason)
+    if result.manual_takeovers:
+        facts.append(f"pilot took over {result.manual_takeovers} times")
+    return facts

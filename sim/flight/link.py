@@ -72,7 +72,7 @@ class InProcessLink:
 
     Attributes:
         now_ns: Simulated monotonic time; set by `carry`.
-        telemetry: What was heard.
+        telemetry: Of all that was heard.
         texts: STATUSTEXT that we sent, with its time.
         targets: LANDING_TARGET messages that reached the autopilot.
         autopilot: The stand-in.
@@ -167,23 +167,23 @@ class InProcessLink:
     # --- what the daemon needs of a link ---
 
     def pose_at(self, at_ns: int) -> Pose | None:
-        """Interpolated pose at a monotonic time."""
+        """Return the interpolated pose at a monotonic time."""
         return self.telemetry.history.at(at_ns)
 
     def latest_pose(self, now_ns: int) -> Pose | None:
-        """Newest pose."""
+        """Return the newest pose."""
         return self.telemetry.history.latest(now_ns)
 
     def vehicle(self, now_ns: int) -> VehicleStatus:
-        """What the autopilot says of itself."""
+        """Return the autopilot's own description."""
         return self.telemetry.vehicle.status(now_ns)
 
     def status(self, now_ns: int) -> LinkStatus:
-        """State of the link."""
+        """Return the state of the link."""
         return LinkStatus("in process", connected=True, alive=self.telemetry.vehicle.alive(now_ns))
 
     def send_heartbeat(self, state: HealthState) -> SendResult:
-        """Says how we are."""
+        """Send our state."""
         return self._send(heartbeat_message(state))
 
     def send_target(self, target: LandingTarget) -> SendResult:
@@ -200,7 +200,7 @@ class InProcessLink:
         return self._send(message)
 
     def send_text(self, text: str, severity: Severity = Severity.INFO) -> SendResult:
-        """Says something to the pilot."""
+        """Say something to the pilot."""
         self.texts.append((self.now_ns, text))
         self._text_id = self._text_id % 65_535 + 1
         for message in statustext_messages(text, severity, self._text_id):

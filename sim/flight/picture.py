@@ -1,127 +1,177 @@
-"""One picture of a whole landing: the ground, the track, the sites, the touchdown, the height."""
+"""One picture of a whole landing: ground, track, sites, touchdown, height."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from landing.geometry import FloatArray
 from landing.types import ByteArray
-from sim.flight.plan import FlightPlan, FlightResult
-from sim.vehicle.ground_station import TruthSample
+from sim.flight.plan import PERSON_AWAY_M, TrackPoint
 from sim.world import World
 
-MAP_PX = 900
-PANEL_PX = 460
-WHITE, BLACK, GREY = (255, 255, 255), (0, 0, 0), (150, 150, 150)
-TRACK, SITE, GOOD, BAD, START = (255, 190, 60), (60, 220, 60), (60, 200, 60), (40, 40, 230), WHITE
+GROUND_PX, MAP_PX, PANEL_PX = 1600, 900, 460
+MARGIN_M, LEAST_HALF_M = 12.0, 18.0
+
+WHITE, BLACK, GREY, LIGHT = (255, 255, 255), (0, 0, 0), (150, 150, 150), (225, 225, 225)
+TRACK, SITE = (255, 190, 60), (60, 220, 60)
+VERDICT_BGR = {
+    "landed-safe": (60, 200, 60),
+    "landed-unsafe": (40, 40, 230),
+    "no-site": (60, 200, 240),
+    "timeout": (125, 117, 108),
+}
+STATE_BGR = {
+    "search": (166, 160, 154),
+    "confirm": (66, 185, 244),
+    "track": (255, 163, 74),
+    "descend": (113, 204, 46),
+    "commit": (79, 141, 11),
+    "landed": (79, 141, 11),
+    "hold": (67, 112, 255),
+    "abort": (96, 27, 216),
+}
+ACTOR_BGR = {"person": (255, 47, 208)}
+OTHER_BGR = (102, 209, 255)
+Color = tuple[int, int, int]
 
 
-def draw_flight(plan: FlightPlan, result: FlightResult, world: World, track: list[TruthSample], path: Path) -> None:
-    """Writes the picture of a flight as PNG."""
-    last_s = track[-1].boot_s if track else 0.0
-    ground, to_px = world.picture(MAP_PX, t_s=last_s)
-    _shade_unlandable(ground, world, to_px)
+@dataclass(frozen=True)
+class FlightPicture:
+    """Everything that is drawn of a landing.
+
+    Attributes:
+        verdict: Of the landing.
+        facts: Lines of text.
+        notes: Changes of state and other events, in order; the last ones are drawn.
+        track: True positions in time; not empty.
+        sites: North, east and radius in m of each site, in order.
+        start_ne_m: Below the start.
+        touchdown_ne_m: None without a touchdown.
+        vehicle_radius_m: Of the vehicle.
+    """
+
+    verdict: str
+    facts: Sequence[str]
+    notes: Sequence[str]
+    track: Sequence[TrackPoint]
+    sites: Sequence[tuple[float, float, float]]
+    start_ne_m: tuple[float, float]
+    touchdown_ne_m: tuple[float, float] | None
+    vehicle_radius_m: float
+
+    @property
+    def color(self) -> Color:
+        """Of the verdict."""
+        return VERDICT_BGR.get(self.verdict, VERDICT_BGR["landed-unsafe"])
+
+
+def draw_flight(flight: FlightPicture, world: World) -> bytes:
+    """Return the picture of a flight as PNG.
+
+    Args:
+        flight: To be drawn.
+        world: As it was at the end.
+    """
+    ground = _ground(flight, world)
+    image = np.hstack([ground, _panel(flight, ground.shape[0])])
+    return bytes(cv2.imencode(".png", image)[1])
+
+
+def _ground(flight: FlightPicture, world: World) -> ByteArray:
+    """The part of the world around the flight, not landable ground tinted red, uint8 (h, w, 3)."""
+    end = flight.track[-1]
+    ground, to_px = world.picture(GROUND_PX, t_s=end.t_s)
+    labels = cv2.resize(world.labels, (ground.shape[1], ground.shape[0]), interpolation=cv2.INTER_NEAREST)
+    bad = ~world.taxonomy.landable_lut[labels]
+    ground[bad] = np.clip(ground[bad].astype(np.float32) * 0.62 + np.array([10, 0, 60], np.float32), 0, 255)
+    ground, to_px = _zoomed(ground, np.asarray(to_px, float), flight)
     px_per_m = float(np.hypot(to_px[0, 1], to_px[1, 1]))
 
     def px(north_m: float, east_m: float) -> tuple[int, int]:
         u, v, _ = to_px @ [north_m, east_m, 1.0]
         return round(float(u)), round(float(v))
 
-    line = np.array([px(s.north_m, s.east_m) for s in track], np.int32).reshape(-1, 1, 2)
-    cv2.polylines(ground, [line], False, BLACK, 4, cv2.LINE_AA)
-    cv2.polylines(ground, [line], False, TRACK, 2, cv2.LINE_AA)
-    for number, site in enumerate(result.sites, start=1):
-        centre = px(*site["position_ned_m"][:2])
-        radius = max(3, round(site["clearance_m"] * px_per_m))
-        newest = number == len(result.sites)
-        cv2.circle(ground, centre, radius, SITE if newest else GREY, 2, cv2.LINE_AA)
-        _text(ground, str(number), (centre[0] + radius + 3, centre[1]), 0.5, WHITE)
-    start = px(*result.start_ne_m)
-    cv2.drawMarker(ground, start, BLACK, cv2.MARKER_TRIANGLE_UP, 20, 5, cv2.LINE_AA)
-    cv2.drawMarker(ground, start, START, cv2.MARKER_TRIANGLE_UP, 18, 2, cv2.LINE_AA)
-    if result.touchdown_ne_m is not None:
-        down = px(*result.touchdown_ne_m)
-        color = GOOD if result.verdict == "landed-safe" else BAD
-        radius = max(4, round(plan.vehicle_radius_m * px_per_m))
-        cv2.circle(ground, down, radius, color, -1, cv2.LINE_AA)
-        cv2.circle(ground, down, radius, WHITE, 2, cv2.LINE_AA)
+    def circle(north_m: float, east_m: float, radius_m: float, color: Color, width: int = 2) -> None:
+        cv2.circle(ground, px(north_m, east_m), max(3, round(radius_m * px_per_m)), color, width, cv2.LINE_AA)
+
+    points = [px(p.north_m, p.east_m) for p in flight.track]
+    cv2.polylines(ground, [np.array(points, np.int32).reshape(-1, 1, 2)], False, BLACK, 4, cv2.LINE_AA)
+    for before, after, point in zip(points, points[1:], flight.track, strict=False):
+        cv2.line(ground, before, after, STATE_BGR.get(point.state, TRACK), 2, cv2.LINE_AA)
+    for actor in world.actors_at(end.t_s):
+        circle(actor.north_m, actor.east_m, PERSON_AWAY_M, ACTOR_BGR.get(actor.kind, OTHER_BGR), 1)
+    for number, (north_m, east_m, radius_m) in enumerate(flight.sites, start=1):
+        circle(north_m, east_m, radius_m, SITE if number == len(flight.sites) else GREY)
+        _text(ground, str(number), px(north_m, east_m + radius_m), 0.5, WHITE)
+    for color, size, width in ((BLACK, 20, 5), (WHITE, 18, 2)):
+        cv2.drawMarker(ground, px(*flight.start_ne_m), color, cv2.MARKER_TRIANGLE_UP, size, width, cv2.LINE_AA)
+    if flight.touchdown_ne_m is not None:
+        circle(*flight.touchdown_ne_m, flight.vehicle_radius_m, flight.color, -1)
+        circle(*flight.touchdown_ne_m, flight.vehicle_radius_m, WHITE)
     _scale_bar(ground, px_per_m)
-    panel = _panel(result, track, ground.shape[0])
-    cv2.imwrite(str(path), np.hstack([ground, panel]))
+    return ground
 
 
-def _shade_unlandable(ground: ByteArray, world: World, to_px: FloatArray) -> None:
-    """Darkens and reddens what the ground truth does not call landable."""
-    size = (ground.shape[1], ground.shape[0])
-    labels = cv2.resize(world.labels, size, interpolation=cv2.INTER_NEAREST)
-    bad = ~world.taxonomy.landable_lut[labels]
-    tinted = ground[bad].astype(np.float32) * 0.62 + np.array([10, 0, 60], np.float32)
-    ground[bad] = np.clip(tinted, 0, 255).astype(np.uint8)
+def _zoomed(ground: ByteArray, to_px: FloatArray, flight: FlightPicture) -> tuple[ByteArray, FloatArray]:
+    """The square around the flight at `MAP_PX`, and the matrix from (north, east, 1) to its pixels."""
+    places = [flight.start_ne_m, *((p.north_m, p.east_m) for p in flight.track)]
+    uv = (np.column_stack([places, np.ones(len(places))]) @ to_px.T)[:, :2]
+    px_per_m = float(np.hypot(to_px[0, 1], to_px[1, 1]))
+    half = max(float(np.ptp(uv, axis=0).max()) / 2 + MARGIN_M * px_per_m, LEAST_HALF_M * px_per_m)
+    half = min(half, min(ground.shape[:2]) / 2)
+    size = np.array([ground.shape[1], ground.shape[0]], float)
+    corner = np.clip((uv.min(axis=0) + uv.max(axis=0)) / 2 - half, 0, size - 2 * half).round().astype(int)
+    side = int(2 * half)
+    part = ground[corner[1] : corner[1] + side, corner[0] : corner[0] + side]
+    scale = MAP_PX / side
+    moved = np.array([[scale, 0, -scale * corner[0]], [0, scale, -scale * corner[1]], [0, 0, 1]], float)
+    return np.asarray(cv2.resize(part, (MAP_PX, MAP_PX), interpolation=cv2.INTER_AREA), np.uint8), moved @ to_px
 
 
 def _scale_bar(ground: ByteArray, px_per_m: float) -> None:
     length_m = next((m for m in (10, 5, 2, 1) if m * px_per_m < ground.shape[1] / 4), 1)
     bottom = ground.shape[0] - 18
-    right = 18 + round(length_m * px_per_m)
-    cv2.line(ground, (18, bottom), (right, bottom), BLACK, 6)
-    cv2.line(ground, (18, bottom), (right, bottom), WHITE, 3)
-    _text(ground, f"{length_m} m, north up", (18, bottom - 10), 0.55, WHITE)
+    for color, width in ((BLACK, 6), (WHITE, 3)):
+        cv2.line(ground, (18, bottom), (18 + round(length_m * px_per_m), bottom), color, width)
+    _text(
+        ground, f"{length_m} m, north up; red: not landable; rings: 2 m around people", (18, bottom - 10), 0.55, WHITE
+    )
 
 
-def _panel(result: FlightResult, track: list[TruthSample], height_px: int) -> ByteArray:
+def _panel(flight: FlightPicture, height_px: int) -> ByteArray:
     panel = np.full((height_px, PANEL_PX, 3), 32, np.uint8)
-    color = {"landed-safe": GOOD, "no-site": (60, 200, 240)}.get(result.verdict, BAD)
-    _text(panel, result.verdict.upper(), (20, 44), 1.0, color, 2)
+    _text(panel, flight.verdict.upper(), (20, 44), 1.0, flight.color, 2)
     y = 80
-    for text in _facts(result):
+    for text in flight.facts:
         for part in _wrapped(text, 52):
-            _text(panel, part, (20, y), 0.47, (225, 225, 225))
+            _text(panel, part, (20, y), 0.47, LIGHT)
             y += 21
     y += 6
-    for change in result.transitions[-14:]:
-        words = f"{change['to_state']}: {change['reason']}"
-        for part in _wrapped(words, 54)[:2]:
+    for text in flight.notes[-14:]:
+        for part in _wrapped(text, 54)[:2]:
             _text(panel, part, (20, y), 0.42, GREY)
             y += 18
-    if len(track) > 1:
-        _height_plot(panel, track, top=max(y + 10, height_px - 270))
+    if len(flight.track) > 1:
+        _height_plot(panel, flight.track, top=max(y + 10, height_px - 270))
     return panel
 
 
-def _facts(result: FlightResult) -> list[str]:
-    facts = [f"world {result.world}, seed {result.seed}, {result.clock} clock"]
-    facts.append(f"start {result.start_height_m:.0f} m up (triangle)")
-    if result.straight_down_ok is not None:
-        facts.append(f"straight down: {'landable' if result.straight_down_ok else 'not landable'}")
-    if result.truth is not None and result.touchdown_ne_m is not None:
-        facts.append(
-            f"touchdown N {result.touchdown_ne_m[0]:.1f} E {result.touchdown_ne_m[1]:.1f} m "
-            f"on {', '.join(result.truth.classes)}"
-        )
-        facts.append(f"true clearance {result.truth.clearance_m:.1f} m, nearest person {result.truth.person_m:.0f} m")
-    if result.miss_m is not None and result.seconds is not None:
-        facts.append(f"{result.miss_m:.2f} m from the site, {result.seconds:.0f} s")
-    if result.reason:
-        facts.append(result.reason)
-    if result.manual_takeovers:
-        facts.append(f"pilot took over {result.manual_takeovers} times")
-    return facts
-
-
-def _height_plot(panel: ByteArray, track: list[TruthSample], top: int) -> None:
+def _height_plot(panel: ByteArray, track: Sequence[TrackPoint], top: int) -> None:
     left, right, bottom = 60, PANEL_PX - 20, panel.shape[0] - 40
     top = min(top, bottom - 80)
-    times = np.array([s.boot_s for s in track])
-    heights = np.array([s.height_m for s in track])
+    times = np.array([p.t_s for p in track])
+    heights = np.array([p.height_m for p in track])
     span_s, most_m = max(float(np.ptp(times)), 1e-3), max(float(heights.max()), 1.0)
     x = left + (times - times[0]) / span_s * (right - left)
     y = bottom - np.clip(heights, 0, None) / most_m * (bottom - top)
     cv2.rectangle(panel, (left, top), (right, bottom), (70, 70, 70), 1)
-    points = np.column_stack([x, y]).round().astype(np.int32).reshape(-1, 1, 2)
-    cv2.polylines(panel, [points], False, TRACK, 2, cv2.LINE_AA)
+    points = [(round(float(u)), round(float(v))) for u, v in zip(x, y, strict=True)]
+    for before, after, point in zip(points, points[1:], track, strict=False):
+        cv2.line(panel, before, after, STATE_BGR.get(point.state, TRACK), 2, cv2.LINE_AA)
     _text(panel, f"{most_m:.0f} m", (10, top + 10), 0.42, GREY)
     _text(panel, "0", (42, bottom), 0.42, GREY)
     _text(panel, f"height, {span_s:.0f} s", (left, bottom + 22), 0.42, GREY)
@@ -136,9 +186,7 @@ def _wrapped(text: str, width: int) -> list[str]:
     return lines
 
 
-def _text(
-    image: ByteArray, text: str, at: tuple[int, int], scale: float, color: tuple[int, int, int], thickness: int = 1
-) -> None:
+def _text(image: ByteArray, text: str, at: tuple[int, int], scale: float, color: Color, thickness: int = 1) -> None:
     font = cv2.FONT_HERSHEY_SIMPLEX
     # A shadow, not an outline: OpenCV 5 spaces thicker letters wider.
     cv2.putText(image, text, (at[0] + 1, at[1] + 1), font, scale, BLACK, thickness, cv2.LINE_AA)

@@ -1,4 +1,4 @@
-"""What to fly, and how it went: plain values."""
+"""Plan and result of a flight: plain values."""
 
 from __future__ import annotations
 
@@ -24,8 +24,12 @@ REAL_FPS, SIMULATED_FPS = 10.0, 5.0
 frames take half the time, and are still more than the four a second needed."""
 
 
+PERSON_AWAY_M = 2.0
+"""A touchdown nearer to a person than this is never a success."""
+
+
 class Fault(str, Enum):
-    """What may happen in the middle of a landing."""
+    """A fault in the middle of a landing."""
 
     INTRUDER = "intruder"
     """A person walks to the middle of the site."""
@@ -41,13 +45,12 @@ class Fault(str, Enum):
 
 @dataclass(frozen=True)
 class PlannedFault:
-    """A fault and when it happens.
+    """A fault and its moment.
 
     Attributes:
-        fault: What.
         below_m: As soon as the vehicle, landing, is lower than this.
-        for_s: How long it lasts; None for the rest of the flight.
-        walk_m: How far from the site an intruder sets out.
+        for_s: Duration; None for the rest of the flight.
+        walk_m: Distance from the site at which an intruder sets out.
         from_deg: Direction an intruder comes from, clockwise from north.
     """
 
@@ -81,13 +84,13 @@ def parse_fault(text: str) -> PlannedFault:
 
 @dataclass(frozen=True)
 class FlightPlan:
-    """What to fly.
+    """Plan of a flight.
 
     Attributes:
         model: ONNX file made by `touchdown export onnx`.
         out: Folder for configuration, logs, result and picture.
         autopilot: One of `sim.vehicle.autopilot_process.AUTOPILOTS`.
-        authority: How much the daemon may do by itself: `advise`, `guard` or `land`.
+        authority: Of the daemon: `advise`, `guard` or `land`.
         world: Specification, see `sim.world.spec.GRAMMAR`.
         seed: Of the world, the start, the wind's gusts and the camera's noise.
         height_m: Start height above ground.
@@ -101,12 +104,12 @@ class FlightPlan:
         vehicle_radius_m: The ground truth must be landable within this radius.
         width_px, height_px, hfov_deg, fps: The camera.
         painted: The camera shows what the ground is, in the colours of its classes.
-        effects: Of the camera, see `sim.camera.process`.
+        effects: Of the camera, by fields of `sim.camera.effects.Effects`.
         threads: Of the network's inference.
         search_s: The pilot gives up hovering without a site after this time.
         lands_anyway: The pilot lands when that time is over, instead of giving up.
         timeout_s: Limit for the whole flight.
-        faults: What happens on the way down.
+        faults: On the way down.
         parameters: Of the autopilot.
         settings: Further daemon configuration, by section.
         clock: `real`: processes of their own; `simulated`: in this process, see `sim.flight.simulated`.
@@ -135,11 +138,11 @@ class FlightPlan:
     painted: bool = False
     effects: Mapping[str, float] = field(
         default_factory=lambda: {
-            "noise": 3.0,
-            "exposure": 0.004,
-            "exposure-wobble": 0.05,
+            "noise_sd": 3.0,
+            "exposure_s": 0.004,
+            "exposure_wobble": 0.05,
             "vignetting": 0.15,
-            "lens-blur": 0.6,
+            "lens_blur_px": 0.6,
             "dropped": 0.02,
         }
     )
@@ -154,32 +157,50 @@ class FlightPlan:
     ends_when_slow: bool = False
 
 
+@dataclass(frozen=True)
+class TrackPoint:
+    """The true state of the vehicle.
+
+    Attributes:
+        t_s: Since the start of the scene, which is also the world's time.
+        north_m, east_m, height_m: True position over the ground.
+        state: The director's; empty if not known.
+        target_ne_m: Site that is being sent (true ground position as the estimator has it), or None.
+    """
+
+    t_s: float
+    north_m: float
+    east_m: float
+    height_m: float
+    state: str = ""
+    target_ne_m: tuple[float, float] | None = None
+
+
 @dataclass
 class FlightResult:
-    """How it ended.
+    """Result of a flight.
 
     Attributes:
         verdict: `landed-safe`, `landed-unsafe`, `no-site` or `not-landed`.
-        reason: Why there was no landing, in words; empty after a landing.
-        autopilot, version: Who flew, and what it says it is.
-        touchdown_ne_m: Where it really came down, world NED.
-        truth: What the ground there really is, within the vehicle's radius.
-        site_ne_m: Where the site it was led to at the end really is: as the autopilot's frame says, moved by where that
-            frame really begins.
+        reason: Of a missing landing, in words; empty after a landing.
+        autopilot, version: Of the vehicle; the version is its own.
+        touchdown_ne_m: True touchdown, world NED.
+        truth: The ground there, within the vehicle's radius.
+        site_ne_m: True place of the last site that was sent: by the autopilot's frame and its true origin.
         miss_m: From that site to the touchdown, both true.
         miss_estimated_m: The same in the estimator's own frame: the guidance's own share.
         person_m: From the touchdown to the nearest person then; None without any.
         seconds: From the order to land to the touchdown.
         sites: All sites the daemon chose, in order, each with its event; in world NED.
-        manual_takeovers: How often the pilot had to stop a descent because the site was lost.
+        manual_takeovers: Descents that the pilot stopped because the site was lost.
         happened: The faults as they came: what, boot time, true height.
         transitions: The director's.
         heights: True height every second from the order to land, m.
-        texts: What autopilot and daemon said.
-        flight: What the daemon flew, and its digest, as its event log has it.
+        texts: Of autopilot and daemon.
+        flight: The daemon's resolved configuration and its digest, from its event log.
         daemon: Its counters and latencies at the end.
-        clock: That it was flown on.
-        too_slow: How the machine kept the daemon from landing, with figures; empty if it did not.
+        clock: `real` or `simulated`.
+        too_slow: Figures of a machine that was too slow to land; empty if it was not.
     """
 
     world: str

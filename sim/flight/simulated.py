@@ -11,7 +11,7 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, TextIO
@@ -47,17 +47,6 @@ from sim.world import World
 STATION = "pilot"
 EPOCH = datetime(2000, 1, 1, tzinfo=timezone.utc)
 """What the event log's wall clock shows at the start: no two flights' logs differ by the date."""
-
-EFFECTS = {
-    "noise": "noise_sd",
-    "exposure": "exposure_s",
-    "exposure-wobble": "exposure_wobble",
-    "gain": "gain",
-    "vignetting": "vignetting",
-    "lens-blur": "lens_blur_px",
-    "dropped": "dropped",
-}
-"""Options of `sim.camera.process` and fields of `Effects`."""
 
 LOGGERS = ("edge", "firmware_bridge", "landing")
 
@@ -119,7 +108,7 @@ class OrderedCamera:
     """The simulated camera and the modelled computer of a plan, see `sim.flight.loop.OnboardHardware`.
 
     Args:
-        plan: What to fly.
+        plan: Of the flight.
         link: Whose autopilot has the true state.
         sensor: Looks at the world that orders change.
         effects: Faults of the camera.
@@ -159,10 +148,10 @@ class OrderedCamera:
 
 
 class SimulatedDaemon:
-    """What `edge serve` puts together, stepped instead of run; see `sim.flight.piloted.FollowedDaemon`.
+    """The parts of `edge serve`, stepped instead of run; see `sim.flight.piloted.FollowedDaemon`.
 
     Args:
-        plan: What to fly.
+        plan: Of the flight.
         config: Path of its `edge.toml`; the event log is where that says.
         clock: Of the flight.
         link: To the autopilot.
@@ -184,7 +173,8 @@ class SimulatedDaemon:
         flight = resolve_flight(settings, runtime.spec, {})
         self._events.write("model", path=runtime.path, name=runtime.spec.name, taxonomy=flight.classes.name)
         self._events.write("flight", sha256=flight.digest, value=Exact(flight.as_dict()))
-        camera, effects = flight.camera, effects_of(plan)
+        faults: dict[str, Any] = {**plan.effects}
+        camera, effects = flight.camera, Effects(plan.seed, **faults)
         sensor = NetworkSensor(world, CameraSensor(camera, effects, plan.painted), runtime)
         decider = Decider(flight.decision, flight.classes, camera)
         pipeline = Pipeline(sensor, decider, camera, clock.ns, no_stopwatch, PictureMonitor(flight.picture, camera))
@@ -196,7 +186,7 @@ class SimulatedDaemon:
         """One tick of everything."""
         self._flight.step(now_ns)
 
-    def look(self) -> None:
+    def read_events(self) -> None:
         """See `sim.flight.piloted.FollowedDaemon`."""
         self.tail.read()
 
@@ -300,12 +290,6 @@ class SimulatedStandIn(StandIn):
         if link_id == STATION:
             self._inbox += message.pack(self._theirs)
             self._theirs.seq = (self._theirs.seq + 1) % 256
-
-
-def effects_of(plan: FlightPlan) -> Effects:
-    """The plan's faults of the camera, by the options of `sim.camera.process`."""
-    faults: dict[str, Any] = {EFFECTS[name]: v for name, v in plan.effects.items()}
-    return replace(Effects(seed=plan.seed), **faults)
 
 
 @contextmanager

@@ -39,6 +39,10 @@ class Home:
             raise LinkError(f"home {text!r}: expected LAT,LON,ALT in degrees and metres")
         return cls(lat, lon, alt)
 
+    def __str__(self) -> str:
+        """As `parse` reads it."""
+        return f"{self.lat_deg},{self.lon_deg},{self.alt_m}"
+
     def global_from_ned(self, n_m: float, e_m: float) -> tuple[float, float]:
         """Latitude and longitude in degrees, by the flat-earth formula ArduPilot uses."""
         lat = self.lat_deg + n_m / METRES_PER_DEGREE

@@ -82,29 +82,12 @@ class StandIn:
 
     def _command(self) -> list[str]:
         c = self._conditions
-        command = [
-            sys.executable,
-            "-m",
-            "sim.vehicle.autopilot",
-            "--airborne",
-            str(c.height_m),
-            "--mode",
-            "GUIDED",
-            "--start-n",
-            str(c.start_ne_m[0]),
-            "--start-e",
-            str(c.start_ne_m[1]),
-            "--yaw",
-            str(c.yaw_deg),
-            "--home",
-            f"{c.home.lat_deg},{c.home.lon_deg},{c.home.alt_m}",
-            "--wind",
-            f"{c.wind[0]},{c.wind[1]}",
-            "--gust-mps",
-            str(c.gust_mps),
-            "--seed",
-            str(c.seed),
-        ]
+        options: dict[str, object] = {"airborne": c.height_m, "yaw": c.yaw_deg, "home": c.home, "seed": c.seed}
+        command = [sys.executable, "-m", "sim.vehicle.autopilot", "--gust-mps", str(c.gust_mps)]
+        for name, value in options.items():
+            command += [f"--{name}", str(value)]
+        for name, pair in {"start": c.start_ne_m, "wind": c.wind}.items():
+            command += [f"--{name}", *map(str, pair)]
         for name, value in {**PLND_PARAMETERS, **c.parameters}.items():
             command += ["--param", f"{name}={value}"]
         return command

@@ -1,4 +1,4 @@
-"""The brush for what stands on the ground: trees, buildings, cars; and the light at the end.
+"""Paints what stands on the ground: trees, buildings, cars; and the light at the end.
 
 Coordinates are metres north and east of the middle. Light and shadow are added once at the end, from the heights.
 """
@@ -14,11 +14,13 @@ from landing.geometry import FloatArray
 from landing.types import ByteArray
 from sim.world.actors import ActorState
 from sim.world.figures import draw_actors
-from sim.world.grid import Spot
+from sim.world.grid import Box, Spot
 from sim.world.ground import GroundPainter
 from sim.world.light import shadows
-from sim.world.materials import rgb, vary
-from sim.world.texture import Color, Field, colored, slabs
+from sim.world.materials import vary
+from sim.world.texture import Color, Field, colored, colours, rgb, slabs
+
+_CRATES = colours("785c42 5a5e60 466050 b0a070")
 
 
 class Canvas(GroundPainter):
@@ -26,18 +28,12 @@ class Canvas(GroundPainter):
 
     def tree(self, north_m: float, east_m: float, radius_m: float, height_m: float) -> None:
         """A crown: a clumpy dome with a lit and a dark side."""
-        centre = np.array([[north_m, east_m]])
-        box = self.box_of(centre, radius_m * 1.35)
-        if box is None:
+        around = self.around(north_m, east_m, radius_m, 1.35)
+        if around is None:
             return
-        shape = (box[3] - box[1], box[2] - box[0])
-        u, v = self.pixels(centre)[0]
-        du = (np.arange(box[0], box[2], dtype=np.float32) - np.float32(u)) * self.gsd_m / radius_m
-        dv = (np.arange(box[1], box[3], dtype=np.float32) - np.float32(v)) * self.gsd_m / radius_m
-        r2 = du[None, :] ** 2 + dv[:, None] ** 2
-        _, medium, fine, white = self.materials.fields(shape)
+        box, r2, turn = around
+        _, medium, fine, white = self.materials.fields((box[3] - box[1], box[2] - box[0]))
         lobes = int(self.rng.integers(3, 7))
-        turn = np.arctan2(dv[:, None], du[None, :])
         wobble = 0.14 * np.sin(lobes * turn + np.float32(self.rng.uniform(0, 6.3)))
         dome = 1.0 - r2 * (1 + wobble) + 0.2 * medium + 0.13 * fine
         conifer = self.rng.random() < 0.2
@@ -45,29 +41,43 @@ class Canvas(GroundPainter):
             spokes = np.sin(np.float32(self.rng.integers(9, 15)) * turn + 3 * np.sqrt(r2))
             dome += 0.12 * spokes
         mask = np.clip((dome + 0.04) * 900, 0, 255).astype(np.uint8)
-        bumps = np.clip(dome, 0, 1.3) * radius_m * 0.5 + 0.17 * fine + 0.06 * white
+        texture = self.crown_texture(dome, radius_m, conifer, (medium, fine, white))
+        self.blend(box, mask, texture, "tree")
+        self.raise_crown(box, mask, r2, height_m)
+
+    def crown_texture(self, dome: Field, radius_m: float, conifer: bool, noise: tuple[Field, Field, Field]) -> Field:
+        """A crown's colour with its lit and its dark side.
+
+        Args:
+            dome: Height above the edge of the crown, about 1 in the middle.
+            radius_m: Of the crown.
+            conifer: Dark green instead of a colour of the palette.
+            noise: Medium, fine and white.
+        """
+        medium, fine, white = noise
+        bumps = (np.clip(dome, 0, 1.3) * radius_m * 0.5 + 0.17 * fine + 0.06 * white).astype(np.float32)
         toward_n, toward_e = math.cos(self.sun.azimuth_rad), math.sin(self.sun.azimuth_rad)
         slope_u = cv2.Sobel(bumps, cv2.CV_32F, 1, 0, ksize=3) / np.float32(8 * self.gsd_m)
         slope_v = cv2.Sobel(bumps, cv2.CV_32F, 0, 1, ksize=3) / np.float32(8 * self.gsd_m)
-        facing = -(slope_u * np.float32(toward_e) - slope_v * np.float32(toward_n))
+        facing = slope_v * np.float32(toward_n) - slope_u * np.float32(toward_e)
         lit = np.clip(facing * np.float32(0.15 + 0.35 * self.sun.strength), -0.5, 0.55)
         lum = lit + 0.08 * medium + 0.1 * fine + 0.05 * white - 0.06
         base = self.palette.trees[int(self.rng.integers(len(self.palette.trees)))]
-        if conifer:
-            base = rgb(46, 64, 48)
-        texture = colored(vary(self.rng, base, 0.1), lum.astype(np.float32))
-        self.blend(box, mask, texture, "tree")
+        base = rgb(46, 64, 48) if conifer else base
+        return colored(vary(self.rng, base, 0.1), lum.astype(np.float32))
+
+    def raise_crown(self, box: Box, mask: ByteArray, r2: Field, height_m: float) -> None:
+        """Adds a crown to the heights, by the squared distance from its trunk in radii."""
         high = self.height[box[1] : box[3], box[0] : box[2]]
         crown = height_m * np.sqrt(np.clip(1 - 0.75 * r2, 0.05, 1))
         np.copyto(high, np.maximum(high, crown).astype(np.float32), where=mask > 127)
 
     def building(self, spot: Spot, length_m: float, width_m: float, height_m: float, roof: str) -> None:
         """A building: "gable", "hip", "flat" or "metal" roof over a rectangle."""
-        corners = spot.corners(length_m, width_m)
-        box = self.box_of(corners)
-        if box is None:
+        drawn = self.polygon(spot.corners(length_m, width_m))
+        if drawn is None:
             return
-        mask = self.polygon_mask(corners, box)
+        box, mask = drawn
         shape = (mask.shape[0], mask.shape[1])
         u, v = self.pixels(np.array([[spot.north_m, spot.east_m]]))[0] - [box[0], box[1]]
         east = (np.arange(shape[1], dtype=np.float32)[None, :] - np.float32(u)) * self.gsd_m
@@ -136,24 +146,20 @@ class Canvas(GroundPainter):
                 self._plate(at.corners(1.02, min(1.7, width_m * 0.4)), panel, None)
 
     def _plate(self, corners: FloatArray, color: Color, height_m: float | None) -> None:
-        box = self.box_of(corners)
-        if box is None:
-            return
-        mask = self.polygon_mask(corners, box)
-        white = self.noise.crop(self.noise.white, self.rng, (mask.shape[0], mask.shape[1]))
-        self.blend(box, mask, colored(color, 0.03 * white), "roof", height_m)
+        drawn = self.polygon(corners)
+        if drawn is not None:
+            box, mask = drawn
+            white = self.noise.crop(self.noise.white, self.rng, (mask.shape[0], mask.shape[1]))
+            self.blend(box, mask, colored(color, 0.03 * white), "roof", height_m)
 
     def clutter(self, spot: Spot, length_m: float, width_m: float, height_m: float) -> None:
         """A bench, bin, bale or crate: an obstacle with the label of a wall."""
-        corners = spot.corners(length_m, width_m)
-        box = self.box_of(corners)
-        if box is None:
-            return
-        mask = self.polygon_mask(corners, box)
-        white = self.noise.crop(self.noise.white, self.rng, (mask.shape[0], mask.shape[1]))
-        choices = (rgb(120, 92, 66), rgb(90, 94, 96), rgb(70, 96, 80), rgb(176, 160, 112))
-        color = vary(self.rng, choices[int(self.rng.integers(4))], 0.12)
-        self.blend(box, mask, colored(color, 0.07 * white), "wall", height_m)
+        drawn = self.polygon(spot.corners(length_m, width_m))
+        if drawn is not None:
+            box, mask = drawn
+            white = self.noise.crop(self.noise.white, self.rng, (mask.shape[0], mask.shape[1]))
+            color = vary(self.rng, _CRATES[int(self.rng.integers(4))], 0.12)
+            self.blend(box, mask, colored(color, 0.07 * white), "wall", height_m)
 
     def car(self, spot: Spot) -> None:
         """A parked car."""
@@ -178,14 +184,10 @@ class Canvas(GroundPainter):
         coverage = cv2.resize(labels, region.shape[1::-1], interpolation=cv2.INTER_AREA)
         self.blend(box, np.asarray(coverage, np.uint8), small.astype(np.float32), "car", 1.3)
 
-    def shadows(self) -> Field:
-        """Where the sun does not reach, 0 to 1, shape of the raster."""
-        return shadows(self.height, self.gsd_m, self.sun)
-
     def finished(self) -> ByteArray:
         """The picture in its light: shadows, colour of the light, contrast, brightness."""
         rng = self.rng
-        dark = self.shadows() * np.float32(self.sun.strength)
+        dark = shadows(self.height, self.gsd_m, self.sun) * np.float32(self.sun.strength)
         warmth = float(rng.normal(0.0, 0.05))
         light = np.array([1 - warmth, 1.0, 1 + warmth]) * rng.uniform(0.82, 1.22)
         contrast, pivot = float(rng.uniform(0.75, 1.1)), 105.0

@@ -71,19 +71,14 @@ class Crown:
 
 def crown(grid: Grid, north_m: float, east_m: float, radius_m: float, rng: np.random.Generator) -> Crown | None:
     """A crown with lobes and a rough edge; None when it is outside of the raster."""
-    centre = np.array([[north_m, east_m]])
-    box = grid.box_of(centre, radius_m * 1.35)
-    if box is None:
+    around = grid.around(north_m, east_m, radius_m, 1.35)
+    if around is None:
         return None
-    u, v = grid.pixels(centre)[0]
-    du = (np.arange(box[0], box[2], dtype=np.float32) - np.float32(u)) * grid.gsd_m / radius_m
-    dv = (np.arange(box[1], box[3], dtype=np.float32) - np.float32(v)) * grid.gsd_m / radius_m
-    r2 = np.asarray(du[None, :] ** 2 + dv[:, None] ** 2, dtype=np.float32)
-    turn = np.arctan2(dv[:, None], du[None, :])
+    box, r2, turn = around
     lobes, more = (int(x) for x in rng.integers([3, 6], [6, 10]))
     phase = rng.uniform(0, 2 * math.pi, 2)
     wobble = 0.13 * np.sin(lobes * turn + np.float32(phase[0]))
     wobble += 0.09 * np.sin(more * turn + np.float32(phase[1]))
     rough = edge_noise(grid.gsd_m, rng, r2.shape)
     dome = 1.0 - r2 * (1 + wobble) + np.float32(0.14) * rough
-    return Crown(box, np.asarray(dome, np.float32), r2, np.asarray(turn, np.float32))
+    return Crown(box, np.asarray(dome, np.float32), r2, turn)

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from landing.geometry import FloatArray
 from landing.types import ByteArray
 from sim.world.actors import CAR_SIZE_M, ActorState, Sun, ellipse, rounded
+from sim.world.texture import colours
 
 SHIFT_BITS = 4
 """OpenCV draws at sixteenths of a pixel."""
@@ -55,46 +56,11 @@ def _shade(bgr: Sequence[float], factor: float) -> tuple[float, float, float]:
     return (b, g, r)
 
 
-_CLOTH: tuple[tuple[int, int, int], ...] = (
-    (40, 40, 40),
-    (200, 200, 205),
-    (60, 50, 150),
-    (130, 70, 40),
-    (60, 90, 60),
-    (50, 120, 190),
-    (150, 140, 60),
-    (110, 60, 130),
-    (90, 110, 140),
-    (35, 60, 170),
-    (80, 75, 70),
-    (170, 150, 140),
-    (60, 190, 210),
-    (120, 100, 60),
-    (45, 45, 90),
+_CLOTH = colours(
+    "282828 cdc8c8 96323c 284682 3c5a3c be7832 3c8c96 823c6e 8c6e5a aa3c23 464b50 8c96aa d2be3c 3c6478 5a2d2d"
 )
-_HAIR: tuple[tuple[int, int, int], ...] = (
-    (25, 25, 30),
-    (35, 50, 75),
-    (60, 90, 130),
-    (120, 150, 175),
-    (150, 150, 155),
-    (60, 60, 170),
-    (200, 200, 200),
-)
-_PAINT: tuple[tuple[int, int, int], ...] = (
-    (225, 225, 225),
-    (185, 185, 185),
-    (120, 118, 115),
-    (60, 58, 56),
-    (32, 30, 30),
-    (45, 35, 140),
-    (120, 70, 35),
-    (70, 90, 60),
-    (120, 150, 175),
-    (60, 130, 190),
-    (40, 40, 95),
-    (205, 210, 215),
-)
+_HAIR = colours("1e1919 4b3223 825a3c af9678 9b9696 aa3c3c c8c8c8")
+_PAINT = colours("e1e1e1 b9b9b9 737678 383a3c 1e1e20 8c232d 234678 3c5a46 af9678 be823c 5f2828 d7d2cd")
 
 
 @lru_cache(maxsize=256)

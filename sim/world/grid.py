@@ -6,7 +6,6 @@ Coordinates are metres north and east of the middle; north is up.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -15,6 +14,7 @@ import numpy.typing as npt
 
 from landing.geometry import FloatArray
 from landing.types import ByteArray
+from sim.world.texture import Field
 
 Box = tuple[int, int, int, int]
 """Left, top, right, bottom in pixels, right and bottom not included."""
@@ -85,18 +85,49 @@ class Grid:
         box = (max(left, 0), max(top, 0), min(right, columns), min(bottom, rows))
         return box if box[0] < box[2] and box[1] < box[3] else None
 
-    def polygon_mask(self, points_ne_m: FloatArray, box: Box) -> ByteArray:
-        """Coverage 0 to 255 of a polygon within a box."""
+    def around(self, north_m: float, east_m: float, radius_m: float, reach: float) -> tuple[Box, Field, Field] | None:
+        """The box of a disc `reach` times as large, and polar coordinates there; None outside of the raster.
+
+        Returns:
+            Box; squared distance from the middle, in radii; direction from it, radians.
+        """
+        centre = np.array([[north_m, east_m]])
+        box = self.box_of(centre, radius_m * reach)
+        if box is None:
+            return None
+        u, v = self.pixels(centre)[0]
+        du = (np.arange(box[0], box[2], dtype=np.float32) - np.float32(u)) * self.gsd_m / radius_m
+        dv = (np.arange(box[1], box[3], dtype=np.float32) - np.float32(v)) * self.gsd_m / radius_m
+        r2 = np.asarray(du[None, :] ** 2 + dv[:, None] ** 2, dtype=np.float32)
+        return box, r2, np.asarray(np.arctan2(dv[:, None], du[None, :]), dtype=np.float32)
+
+    def polygon(self, points_ne_m: FloatArray, margin_m: float = 0.3) -> tuple[Box, ByteArray] | None:
+        """The box of a polygon and its coverage 0 to 255 there; None outside of the raster."""
+        box = self.box_of(points_ne_m, margin_m)
+        if box is None:
+            return None
         mask: ByteArray = np.zeros((box[3] - box[1], box[2] - box[0]), dtype=np.uint8)
         local = (self.pixels(points_ne_m) - [box[0], box[1]]) * 16
         cv2.fillPoly(mask, [np.rint(local).astype(np.int32)], (255,), cv2.LINE_AA, 4)
-        return mask
+        return box, mask
 
-    def ribbon_mask(self, path_ne_m: FloatArray, width_m: FloatArray, box: Box) -> ByteArray:
-        """Coverage of a band along a path with a width at each of its points."""
+    def ribbon_of(
+        self, path_ne_m: FloatArray, width_m: float | FloatArray, margin_m: float
+    ) -> tuple[Box, ByteArray] | None:
+        """The box of a band along a path, and its coverage 0 to 255 there; None outside of the raster.
+
+        Args:
+            path_ne_m: Shape (n, 2).
+            width_m: Of the whole band, or at each point of the path.
+            margin_m: Of the box around the path.
+        """
+        box = self.box_of(path_ne_m, margin_m)
+        if box is None:
+            return None
         mask: ByteArray = np.zeros((box[3] - box[1], box[2] - box[0]), dtype=np.uint8)
         pixels = (self.pixels(path_ne_m) - [box[0], box[1]]) * 16
-        radius = width_m / 2 / self.gsd_m * 16
+        widths = np.broadcast_to(np.asarray(width_m, dtype=np.float64), (len(path_ne_m),))
+        radius = widths / 2 / self.gsd_m * 16
         for i in range(len(pixels)):
             centre = (round(float(pixels[i, 0])), round(float(pixels[i, 1])))
             cv2.circle(mask, centre, max(1, round(float(radius[i]))), (255,), -1, cv2.LINE_AA, 4)
@@ -106,19 +137,18 @@ class Grid:
                 if length < 1e-6:
                     continue
                 side = np.array([-step[1], step[0]]) / length
-                quad = np.array(
-                    [
-                        pixels[i] + side * radius[i],
-                        pixels[i + 1] + side * radius[i + 1],
-                        pixels[i + 1] - side * radius[i + 1],
-                        pixels[i] - side * radius[i],
-                    ]
-                )
+                near, far = side * radius[i], side * radius[i + 1]
+                quad = np.array([pixels[i] + near, pixels[i + 1] + far, pixels[i + 1] - far, pixels[i] - near])
                 cv2.fillConvexPoly(mask, np.rint(quad).astype(np.int32), (255,), cv2.LINE_AA, 4)
-        return mask
+        return box, mask
 
 
-def smooth_path(corners_ne_m: Sequence[Sequence[float]], per_leg: int = 14) -> FloatArray:
+def points_of(*spots: Spot) -> FloatArray:
+    """Middles of spots, shape (n, 2), north and east."""
+    return np.array([(spot.north_m, spot.east_m) for spot in spots])
+
+
+def smooth_path(corners_ne_m: npt.ArrayLike, per_leg: int = 14) -> FloatArray:
     """A Catmull-Rom curve through points, shape (n, 2)."""
     points: npt.NDArray[np.float64] = np.asarray(corners_ne_m, dtype=np.float64)
     padded = np.vstack([2 * points[0] - points[1], points, 2 * points[-1] - points[-2]])

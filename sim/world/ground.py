@@ -1,4 +1,4 @@
-"""The brush for the ground: areas, paths, markings and walls on picture, labels and heights."""
+"""Paints the ground: areas, paths, markings and walls on picture, labels and heights."""
 
 from __future__ import annotations
 
@@ -62,10 +62,9 @@ class GroundPainter(Grid):
 
     def area(self, points_ne_m: FloatArray, kind: str, ragged_m: float = 0.0, heading_rad: float | None = None) -> None:
         """A polygon of a ground material."""
-        box = self.box_of(points_ne_m, ragged_m + 0.3)
-        if box is not None:
-            mask = self.polygon_mask(points_ne_m, box)
-            self._lay(box, mask, kind, ragged_m, heading_rad)
+        drawn = self.polygon(points_ne_m, ragged_m + 0.3)
+        if drawn is not None:
+            self._lay(*drawn, kind, ragged_m, heading_rad)
 
     def ribbon(
         self,
@@ -76,11 +75,9 @@ class GroundPainter(Grid):
         heading_rad: float | None = None,
     ) -> None:
         """A path, road or stream of a ground material."""
-        widths = np.broadcast_to(np.asarray(width_m, dtype=np.float64), (len(path_ne_m),))
-        box = self.box_of(path_ne_m, float(widths.max()) / 2 + ragged_m + 0.3)
-        if box is not None:
-            mask = self.ribbon_mask(path_ne_m, np.asarray(widths), box)
-            self._lay(box, mask, kind, ragged_m, heading_rad)
+        drawn = self.ribbon_of(path_ne_m, width_m, float(np.max(width_m)) / 2 + ragged_m + 0.3)
+        if drawn is not None:
+            self._lay(*drawn, kind, ragged_m, heading_rad)
 
     def _lay(self, box: Box, mask: ByteArray, kind: str, ragged_m: float, heading_rad: float | None) -> None:
         if ragged_m > 0:
@@ -96,10 +93,10 @@ class GroundPainter(Grid):
 
     def marking(self, path_ne_m: FloatArray, width_m: float, color: Color, strength: float = 0.8) -> None:
         """A line of paint or wear: changes the picture, not the labels."""
-        box = self.box_of(path_ne_m, width_m)
-        if box is None:
+        drawn = self.ribbon_of(path_ne_m, width_m, width_m)
+        if drawn is None:
             return
-        mask = self.ribbon_mask(path_ne_m, np.full(len(path_ne_m), width_m), box)
+        box, mask = drawn
         shape = (mask.shape[0], mask.shape[1])
         worn = np.clip(0.9 + 0.25 * self.noise.crop(self.noise.fine, self.rng, shape), 0, 1)
         alpha = mask.astype(np.float32)[..., None] / 255 * strength * worn[..., None]
@@ -108,12 +105,11 @@ class GroundPainter(Grid):
 
     def wall(self, path_ne_m: FloatArray, width_m: float, height_m: float, color: Color, label: str) -> None:
         """A wall, fence or hedge along a path."""
-        box = self.box_of(path_ne_m, width_m)
-        if box is None:
+        drawn = self.ribbon_of(path_ne_m, max(width_m, 0.15), width_m)
+        if drawn is None:
             return
-        mask = self.ribbon_mask(path_ne_m, np.full(len(path_ne_m), max(width_m, 0.15)), box)
-        shape = (mask.shape[0], mask.shape[1])
-        _, medium, fine, white = self.materials.fields(shape)
+        box, mask = drawn
+        _, medium, fine, white = self.materials.fields((mask.shape[0], mask.shape[1]))
         if label == "tree":
             mask = self.ragged(mask, 0.12)
             lum = 0.12 * medium + 0.2 * fine + 0.1 * white

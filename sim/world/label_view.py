@@ -72,7 +72,7 @@ def label_view(
     camera_from_ned = view.ned_from_camera(pose).T
     plane = np.column_stack([camera_from_ned[:, :2], -camera_from_ned @ centre])
     ground_from_view: FloatArray = np.asarray(np.linalg.inv(view.matrix @ plane), np.float64)
-    straight = _straight_pixels(view) if view.has_distortion else None
+    straight = straight_pixels(view) if view.has_distortion else None
     labels = _ground(world, view, ground_from_view, straight, -float(centre[2]))
     _draw_actors(labels, world, view, camera_from_ned, centre, t_s, finest_px)
     _clear_sky(labels, ground_from_view[2], straight, world.taxonomy.ignore_index)
@@ -85,7 +85,7 @@ def _resized(camera: CameraModel, size_px: tuple[int, int]) -> CameraModel:
 
 
 @lru_cache(maxsize=8)
-def _straight_pixels(view: CameraModel) -> Floats:
+def straight_pixels(view: CameraModel) -> Floats:
     """Where each pixel would be without distortion, shape (height, width, 2)."""
     v, u = np.mgrid[0 : view.height_px, 0 : view.width_px]
     level = Pose(at_ns=0, ned_from_frd=(1.0, 0.0, 0.0, 0.0), position_ned_m=(0.0, 0.0, 0.0))

@@ -9,9 +9,10 @@ import numpy as np
 
 from landing.geometry import FloatArray
 from sim.world.canvas import Canvas
-from sim.world.grid import Spot, blob, smooth_path
-from sim.world.materials import rgb, vary
+from sim.world.grid import Spot, blob, points_of, smooth_path
+from sim.world.materials import vary
 from sim.world.sketch import Sketch
+from sim.world.texture import rgb
 
 Rng = np.random.Generator
 
@@ -61,6 +62,18 @@ class Layout:
         """One of some words."""
         return kinds[int(self.rng.integers(len(kinds)))]
 
+    def building(
+        self,
+        spot: Spot,
+        length_m: tuple[float, float],
+        width_m: tuple[float, float],
+        height_m: tuple[float, float],
+        *roofs: str,
+    ) -> None:
+        """A building of a random size, under one of some roofs."""
+        size = (self.between(*length_m), self.between(*width_m), self.between(*height_m))
+        self.canvas.building(spot, *size, self.pick(*roofs))
+
 
 def across(site: Layout, wander_m: float, through_m: float = 0.35) -> FloatArray:
     """A curve from edge to edge that passes somewhere near the middle."""
@@ -68,7 +81,7 @@ def across(site: Layout, wander_m: float, through_m: float = 0.35) -> FloatArray
     spot = Spot(*site.somewhere(through_m), site.between(0, 2 * math.pi))
     legs = np.linspace(-reach, reach, 7)
     corners = [spot.moved(float(f), float(rng.normal(0, wander_m))) for f in legs]
-    return smooth_path([(c.north_m, c.east_m) for c in corners])
+    return smooth_path(points_of(*corners))
 
 
 def patches(site: Layout, count: int, kinds: tuple[str, ...], radius: tuple[float, float]) -> None:
@@ -224,7 +237,7 @@ def parking(site: Layout, spot: Spot, bays: int, full: float) -> None:
         for i in range(bays + 1):
             f = i * 2.6 - length / 2
             ends = [spot.moved(f, side * 3.3), spot.moved(f, side * 8.2)]
-            canvas.marking(np.array([(p.north_m, p.east_m) for p in ends]), 0.12, white)
+            canvas.marking(points_of(*ends), 0.12, white)
             if i < bays and site.chance(full):
                 wobble = site.between(-0.3, 0.3)
                 turn = math.pi / 2 * (1 if site.chance(0.5) else -1) + site.between(-0.04, 0.04)
@@ -266,7 +279,7 @@ def house_lot(site: Layout, lot: Spot, depth_m: float, width_m: float) -> None:
         canvas.car(drive.moved(site.between(-0.5, 1.0), 0, 0 if site.chance(0.5) else math.pi))
     for right in (-width_m / 2, width_m / 2):
         ends = [lot.moved(1.0, right), lot.moved(depth_m, right)]
-        path = np.array([(p.north_m, p.east_m) for p in ends])
+        path = points_of(*ends)
         if site.chance(0.35):
             canvas.wall(path, site.between(0.6, 1.2), 1.5, canvas.palette.trees[0], "tree")
         elif site.chance(0.7):

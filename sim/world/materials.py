@@ -7,87 +7,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.world.texture import Color, Field, NoiseBank, axes_m, colored, slabs, stripes
+from sim.world.texture import Color, Field, NoiseBank, axes_m, colored, colours, rgb, slabs, stripes
 
-
-def rgb(red: float, green: float, blue: float) -> Color:
-    """A colour in OpenCV's order."""
-    return (blue, green, red)
-
-
-_GRASS = (
-    rgb(92, 116, 58),
-    rgb(76, 102, 48),
-    rgb(112, 130, 66),
-    rgb(128, 134, 78),
-    rgb(150, 142, 92),
-    rgb(98, 122, 76),
-    rgb(66, 88, 44),
-    rgb(122, 118, 70),
-)
-_GRASS_TINT = (rgb(160, 150, 95), rgb(60, 84, 40), rgb(140, 120, 78), rgb(118, 138, 60), rgb(96, 84, 56))
-_TREES_SUMMER = (
-    rgb(58, 82, 42),
-    rgb(48, 68, 38),
-    rgb(76, 98, 48),
-    rgb(88, 106, 58),
-    rgb(44, 62, 44),
-    rgb(70, 84, 52),
-    rgb(96, 104, 54),
-)
-_TREES_AUTUMN = (
-    rgb(150, 104, 44),
-    rgb(168, 124, 50),
-    rgb(124, 70, 40),
-    rgb(110, 96, 52),
-    rgb(140, 60, 42),
-    rgb(86, 92, 48),
-)
-_ASPHALT = (rgb(86, 86, 88), rgb(108, 106, 104), rgb(70, 70, 74), rgb(128, 124, 120))
-_CONCRETE = (rgb(172, 166, 154), rgb(150, 148, 144), rgb(188, 182, 170), rgb(158, 150, 138))
-_PAVERS = (rgb(160, 118, 98), rgb(138, 128, 118), rgb(172, 158, 136), rgb(124, 104, 94), rgb(150, 142, 136))
-_GRAVEL = (rgb(168, 160, 148), rgb(188, 174, 148), rgb(142, 138, 134), rgb(156, 138, 120), rgb(196, 190, 180))
-_DIRT = (rgb(134, 106, 78), rgb(112, 86, 62), rgb(156, 124, 90), rgb(146, 102, 70), rgb(98, 80, 64), rgb(172, 148, 114))
-_WATER = (
-    rgb(52, 66, 62),
-    rgb(60, 72, 52),
-    rgb(40, 54, 66),
-    rgb(78, 84, 62),
-    rgb(50, 74, 88),
-    rgb(92, 88, 68),
-    rgb(34, 42, 42),
-    rgb(86, 108, 112),
-)
-_POOL = (rgb(92, 188, 206), rgb(70, 160, 200), rgb(112, 204, 210), rgb(60, 140, 180))
-_TILE_ROOF = (
-    rgb(160, 84, 62),
-    rgb(138, 72, 56),
-    rgb(118, 92, 78),
-    rgb(172, 106, 76),
-    rgb(96, 74, 66),
-    rgb(84, 82, 84),
-    rgb(130, 126, 122),
-    rgb(104, 96, 88),
-    rgb(70, 66, 68),
-)
-_FLAT_ROOF = (
-    rgb(120, 118, 116),
-    rgb(150, 146, 138),
-    rgb(92, 92, 94),
-    rgb(168, 160, 148),
-    rgb(134, 122, 108),
-    rgb(188, 186, 182),
-    rgb(72, 72, 74),
-    rgb(146, 128, 112),
-)
-_METAL_ROOF = (
-    rgb(168, 172, 176),
-    rgb(120, 128, 136),
-    rgb(140, 84, 66),
-    rgb(92, 112, 100),
-    rgb(196, 196, 192),
-    rgb(104, 110, 128),
-)
+_GRASS = colours("5c743a 4c6630 708242 80864e 968e5c 627a4c 42582c 7a7646")
+_GRASS_TINT = colours("a0965f 3c5428 8c784e 768a3c 605438")
+_TREES_SUMMER = colours("3a522a 304426 4c6230 586a3a 2c3e2c 465434 606836")
+_TREES_AUTUMN = colours("96682c a87c32 7c4628 6e6034 8c3c2a 565c30")
+_ASPHALT = colours("565658 6c6a68 46464a 807c78")
+_CONCRETE = colours("aca69a 969490 bcb6aa 9e968a")
+_PAVERS = colours("a07662 8a8076 ac9e88 7c685e 968e88")
+_GRAVEL = colours("a8a094 bcae94 8e8a86 9c8a78 c4beb4")
+_DIRT = colours("866a4e 70563e 9c7c5a 926646 625040 ac9472")
+_WATER = colours("34423e 3c4834 283642 4e543e 324a58 5c5844 222a2a 566c70")
+_POOL = colours("5cbcce 46a0c8 70ccd2 3c8cb4")
+_TILE_ROOF = colours("a0543e 8a4838 765c4e ac6a4c 604a42 545254 827e7a 686058 464244")
+_FLAT_ROOF = colours("787674 96928a 5c5c5e a8a094 867a6c bcbab6 48484a 928070")
+_METAL_ROOF = colours("a8acb0 788088 8c5442 5c7064 c4c4c0 686e80")
 
 
 @dataclass(frozen=True)

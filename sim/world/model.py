@@ -234,6 +234,16 @@ class World:
             return self.taxonomy.ignore_index
         return int(self.labels[row, column])
 
+    def label_window(self, left: int, top: int, shape: tuple[int, int]) -> ByteArray:
+        """A part of the labels, with the ignore index beyond the raster."""
+        window = np.full(shape, self.taxonomy.ignore_index, dtype=np.uint8)
+        height, width = self.labels.shape
+        t, b = max(top, 0), min(top + shape[0], height)
+        le, r = max(left, 0), min(left + shape[1], width)
+        if t < b and le < r:
+            window[t - top : b - top, le - left : r - left] = self.labels[t:b, le:r]
+        return window
+
     def labels_around(
         self, north_m: float, east_m: float, half_m: float, t_s: float = 0.0
     ) -> tuple[ByteArray, FloatArray, FloatArray]:
@@ -246,12 +256,7 @@ class World:
         half = math.ceil(half_m / self.gsd_m) + 1
         left, top = round(u) - half, round(v) - half
         size = 2 * half + 1
-        window = np.full((size, size), self.taxonomy.ignore_index, dtype=np.uint8)
-        height, width = self.labels.shape
-        t, b = max(top, 0), min(top + size, height)
-        le, r = max(left, 0), min(left + size, width)
-        if t < b and le < r:
-            window[t - top : b - top, le - left : r - left] = self.labels[t:b, le:r]
+        window = self.label_window(left, top, (size, size))
         # The square reaches a cell beyond what was asked for, and to its corners.
         reach_m = 1.5 * (half + 1) * self.gsd_m
         for state in self.actors_near(north_m, east_m, reach_m, t_s):
@@ -318,7 +323,8 @@ class World:
         cells = cv2.distanceTransform(free, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
         return np.asarray(cells * self.gsd_m, dtype=np.float32)
 
-    def _of_roles(self, *roles: Role) -> npt.NDArray[np.bool_]:
+    def of_roles(self, *roles: Role) -> npt.NDArray[np.bool_]:
+        """Shape (256,): True for the labels of some roles."""
         lut = np.zeros(256, dtype=np.bool_)
         for role in roles:
             lut[list(self.taxonomy.ids_of(role))] = True
@@ -330,11 +336,11 @@ class World:
 
     @cached_property
     def _to_hazard_m(self) -> npt.NDArray[np.float32]:
-        return self.distance_to_m(self._of_roles(*HAZARD_ROLES))
+        return self.distance_to_m(self.of_roles(*HAZARD_ROLES))
 
     @cached_property
     def _to_person_m(self) -> npt.NDArray[np.float32]:
-        return self.distance_to_m(self._of_roles(Role.PERSON))
+        return self.distance_to_m(self.of_roles(Role.PERSON))
 
     @cached_property
     def margin_m(self) -> npt.NDArray[np.float32]:
@@ -345,7 +351,7 @@ class World:
         """
         margin = self._to_unlandable_m.copy()
         for role in HAZARD_ROLES:
-            away = self.distance_to_m(self._of_roles(role)) - self.taxonomy.clearance_of(role)
+            away = self.distance_to_m(self.of_roles(role)) - self.taxonomy.clearance_of(role)
             np.minimum(margin, away, out=margin)
         return margin
 

@@ -176,25 +176,12 @@ class _Window:
         easts = (west_m - place_ne_m[1] + np.arange(columns) * self.gsd_m).astype(np.float32)
         return np.asarray(np.hypot(norths[:, None], easts[None, :]))
 
-    def labels(self, world: World) -> ByteArray:
-        part = np.full(self.shape, world.taxonomy.ignore_index, dtype=np.uint8)
-        rows, columns = world.labels.shape
-        top, left = max(self.top, 0), max(self.left, 0)
-        bottom = min(self.top + self.shape[0], rows)
-        right = min(self.left + self.shape[1], columns)
-        part[top - self.top : bottom - self.top, left - self.left : right - self.left] = world.labels[
-            top:bottom, left:right
-        ]
-        return part
-
     def static_room(self, world: World, keep: Mapping[Role, float]) -> Floats:
         """Beyond the clearance of every hazard that stands in the labels; landable ground only."""
-        labels = self.labels(world)
+        labels = world.label_window(self.left, self.top, self.shape)
         room = self.distance_m(~world.taxonomy.landable_lut[labels])
         for role, clearance_m in keep.items():
-            lut = np.zeros(256, dtype=np.bool_)
-            lut[list(world.taxonomy.ids_of(role))] = True
-            hazard = lut[labels]
+            hazard = world.of_roles(role)[labels]
             if hazard.any():
                 np.minimum(room, self.distance_m(hazard) - np.float32(clearance_m), out=room)
         return room

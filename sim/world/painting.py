@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from landing.types import ByteArray
@@ -14,10 +12,10 @@ from sim.world.classes import scene_taxonomy
 from sim.world.crowns import crown, ragged
 from sim.world.daylight import Daylight
 from sim.world.grid import Spot
-from sim.world.materials import rgb, vary
+from sim.world.light import shadows
 from sim.world.sketch import Glow, Sketch, Stroke, stroke_rng
 from sim.world.surfaces import SceneMaterials
-from sim.world.texture import Field, colored, fractal
+from sim.world.texture import Field, colored, fractal, rgb
 
 _SNOW = rgb(232, 236, 242)
 _SNOW_ON = {
@@ -93,18 +91,7 @@ class _SceneCanvas(Canvas):
         if conifer:
             spokes = int(self.rng.integers(9, 15))
             dome = dome + 0.12 * np.sin(spokes * shape.turn + 3 * np.sqrt(shape.r2))
-        bumps = np.clip(dome, 0, 1.3) * radius_m * 0.5 + 0.17 * fine + 0.06 * white
-        bumps = bumps.astype(np.float32)
-        toward_n, toward_e = math.cos(self.sun.azimuth_rad), math.sin(self.sun.azimuth_rad)
-        slope_u = cv2.Sobel(bumps, cv2.CV_32F, 1, 0, ksize=3) / np.float32(8 * self.gsd_m)
-        slope_v = cv2.Sobel(bumps, cv2.CV_32F, 0, 1, ksize=3) / np.float32(8 * self.gsd_m)
-        facing = slope_v * np.float32(toward_n) - slope_u * np.float32(toward_e)
-        lit = np.clip(facing * np.float32(0.15 + 0.35 * self.sun.strength), -0.5, 0.55)
-        lum = lit + 0.08 * medium + 0.1 * fine + 0.05 * white - 0.06
-        base = self.palette.trees[int(self.rng.integers(len(self.palette.trees)))]
-        if conifer:
-            base = rgb(46, 64, 48)
-        texture = colored(vary(self.rng, base, 0.1), lum.astype(np.float32))
+        texture = self.crown_texture(dome, radius_m, conifer, (medium, fine, white))
         mask = shape.mask
         if self.sketch.season == "snow" and not conifer:  # the ground shows between bare twigs
             seen = np.clip(0.55 + 0.35 * fine + 0.25 * white, 0.1, 1.0)
@@ -112,20 +99,16 @@ class _SceneCanvas(Canvas):
             under = self.bgr[top:bottom, left:right]
             texture = (under + seen[..., None] * (texture - under)).astype(np.float32)
         self.blend(shape.box, mask, texture, "tree")
-        left, top, right, bottom = shape.box
-        high = self.height[top:bottom, left:right]
-        top_m = height_m * np.sqrt(np.clip(1 - 0.75 * shape.r2, 0.05, 1))
-        np.copyto(high, np.maximum(high, top_m).astype(np.float32), where=mask > 127)
+        self.raise_crown(shape.box, mask, shape.r2, height_m)
 
     def building(self, spot: Spot, length_m: float, width_m: float, height_m: float, roof: str) -> None:
         """A building; a "green" roof is planted and looks like a meadow."""
         if roof != "green":
             super().building(spot, length_m, width_m, height_m, roof)
             return
-        corners = spot.corners(length_m, width_m)
-        box = self.box_of(corners)
-        if box is not None:
-            mask = self.polygon_mask(corners, box)
+        drawn = self.polygon(spot.corners(length_m, width_m))
+        if drawn is not None:
+            box, mask = drawn
             size = (mask.shape[0], mask.shape[1])
             self.blend(box, mask, self.materials.texture("meadow", size), "roof", height_m)
 
@@ -137,7 +120,7 @@ class _SceneCanvas(Canvas):
         self.bgr *= (1.0 + 0.045 * fractal(rng, self.shape, octaves))[..., None]
         if self.sketch.season == "snow":
             self._snow(rng)
-        dark = self.shadows()[..., None]
+        dark = shadows(self.height, self.gsd_m, self.sun)[..., None]
         lit = np.array(self.light.sunlit_bgr, dtype=np.float32)
         shaded = np.array(self.light.shaded_bgr, dtype=np.float32)
         gain = lit + dark * (shaded - lit)

@@ -6,7 +6,7 @@ import numpy as np
 
 from landing.geometry import FloatArray
 from sim.world.actors import Actor
-from sim.world.grid import Spot
+from sim.world.grid import Spot, points_of
 from sim.world.layout import Layout, offset
 
 
@@ -64,7 +64,7 @@ def people(site: Layout) -> tuple[Actor, ...]:
     for _ in range(round(crowd * site.between(1, 5))):
         start = Spot(*site.somewhere(0.8), site.between(0, 6.3))
         ends = [start, start.moved(site.between(4, 18), site.between(-3, 3))]
-        actors.append(walker(site, np.array([(p.north_m, p.east_m) for p in ends])))
+        actors.append(walker(site, points_of(*ends)))
     for _ in range(round(crowd * site.between(1, 5))):
         n, e = site.somewhere(0.85)
         for _ in range(int(site.rng.integers(1, 4))):

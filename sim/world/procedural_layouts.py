@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from sim.world.grid import Spot, blob, smooth_path
+from sim.world.grid import Spot, blob, points_of, smooth_path
 from sim.world.layout import (
     Layout,
     across,
@@ -27,7 +27,8 @@ from sim.world.layout import (
     trees,
     water_body,
 )
-from sim.world.materials import rgb, vary
+from sim.world.materials import vary
+from sim.world.texture import rgb
 
 
 def _park(site: Layout) -> None:
@@ -61,7 +62,7 @@ def _suburb(site: Layout) -> None:
     sidewalk = site.between(1.3, 2.2) if walk else 0.0
     reach = site.half_m * 1.5
     legs = [site.at(float(f), site.between(-1.5, 1.5)) for f in np.linspace(-reach, reach, 7)]
-    path = smooth_path([(p.north_m, p.east_m) for p in legs])
+    path = smooth_path(points_of(*legs))
     width, depth = site.between(15, 21), site.between(24, 32)
     near = road_w / 2 + sidewalk + 1
     count = math.ceil(reach / width)
@@ -108,13 +109,7 @@ def _farm(site: Layout) -> None:
     for _ in range(int(site.rng.integers(1, 5))):
         turn = math.pi / 2 if site.chance(0.5) else 0.0
         at = yard.moved(site.between(-14, 14), site.between(-14, 14), turn)
-        canvas.building(
-            at,
-            site.between(8, 20),
-            site.between(6, 11),
-            site.between(4, 7),
-            site.pick("metal", "gable", "metal", "hip", "flat"),
-        )
+        site.building(at, (8, 20), (6, 11), (4, 7), "metal", "gable", "metal", "hip", "flat")
     for _ in range(int(site.rng.integers(0, 4))):
         at = yard.moved(site.between(-12, 12), site.between(-12, 12), site.between(0, 6))
         if site.label(at.north_m, at.east_m) not in ("roof", "water", "outside"):
@@ -141,7 +136,7 @@ def _yard(site: Layout) -> None:
         strip = site.at(site.between(-30, 30), site.between(-30, 30))
         kind = site.pick("lawn", "gravel", "concrete", "asphalt", "dirt", "meadow")
         canvas.area(strip.corners(site.between(14, 50), site.between(8, 20)), kind, 0.1, site.root.heading_rad)
-    path = smooth_path([(p.north_m, p.east_m) for p in (site.at(-60, 3), site.at(0, 2), site.at(60, 4))])
+    path = smooth_path(points_of(site.at(-60, 3), site.at(0, 2), site.at(60, 4)))
     if site.chance(0.6):
         road(site, path, site.between(6, 9), site.between(0, 2))
     for forward in (-1, 0, 1):
@@ -150,13 +145,7 @@ def _yard(site: Layout) -> None:
             at = site.at(forward * 25 + site.between(-4, 4), right * site.between(16, 28), turn)
             what = site.rng.random()
             if what < 0.45:
-                canvas.building(
-                    at,
-                    site.between(12, 26),
-                    site.between(9, 16),
-                    site.between(4, 9),
-                    site.pick("flat", "flat", "metal", "gable"),
-                )
+                site.building(at, (12, 26), (9, 16), (4, 9), "flat", "flat", "metal", "gable")
             elif what < 0.7:
                 parking(site, at, int(site.rng.integers(4, 10)), site.between(0.3, 0.9))
     for _ in range(int(site.rng.integers(0, 4))):
@@ -168,7 +157,7 @@ def _yard(site: Layout) -> None:
     for right in (-1, 1):
         if site.chance(0.5):
             ends = [site.at(-36, right * 34), site.at(36, right * 34)]
-            path = np.array([(p.north_m, p.east_m) for p in ends])
+            path = points_of(*ends)
             canvas.wall(path, 0.25, 2.2, vary(site.rng, rgb(160, 155, 148), 0.15), "wall")
     trees(site, int(site.rng.integers(2, 16)), (0.8, 3.2))
     bushes(site, int(site.rng.integers(0, 10)))
@@ -181,12 +170,12 @@ def _shore(site: Layout) -> None:
     canvas.fill(site.pick("lawn", "meadow", "mown"))
     patches(site, 4, ("meadow", "trampled", "lawn"), (4, 11))
     edge = [site.at(float(f), site.between(-4, 4) + 10) for f in np.linspace(-70, 70, 8)]
-    line = smooth_path([(p.north_m, p.east_m) for p in edge])
+    line = smooth_path(points_of(*edge))
     beach = site.pick("gravel", "dirt", "meadow", "slabs", "concrete", "ballast")
     raw = beach in ("gravel", "dirt", "meadow", "ballast")
     canvas.ribbon(line, site.between(2, 9), beach, 0.4 if raw else 0.0)
     far = [site.at(70, 90), site.at(-70, 90)]
-    lake = np.vstack([line, [(p.north_m, p.east_m) for p in far]])
+    lake = np.vstack([line, points_of(*far)])
     canvas.area(lake, "water", 0.2 if raw else 0.0)
     walk = offset(line, -site.between(6, 12))
     kind = site.pick("asphalt", "gravel", "pavers", "concrete", "dirt")

@@ -9,11 +9,12 @@ import numpy as np
 
 from landing.geometry import FloatArray
 from sim.world.actors import Actor, AnyActor, Timetable
-from sim.world.grid import Spot, blob, smooth_path
+from sim.world.grid import Spot, blob, points_of, smooth_path
 from sim.world.layout import Layout, grove, offset
-from sim.world.materials import rgb, vary
+from sim.world.materials import vary
 from sim.world.people import stander, walker
 from sim.world.sketch import Sketch
+from sim.world.texture import rgb
 
 _CAR_GAP_S = 3.0
 """Time between two cars in a lane."""
@@ -53,7 +54,7 @@ class SceneLayout(Layout):
     def path(self, *forward_right_m: tuple[float, float], smooth: bool = True) -> FloatArray:
         """A curve through points given against the root."""
         corners = [self.at(f, r) for f, r in forward_right_m]
-        points = [(c.north_m, c.east_m) for c in corners]
+        points = points_of(*corners)
         return smooth_path(points) if smooth else np.asarray(points, dtype=np.float64)
 
     def through(self, right_m: float, wander_m: float = 0.0) -> FloatArray:
@@ -76,7 +77,7 @@ class SceneLayout(Layout):
         for _ in range(count):
             start = Spot(*self.somewhere(reach), self.between(0, 2 * math.pi))
             end = start.moved(self.between(6, 25), self.between(-4, 4))
-            ends = np.array([(p.north_m, p.east_m) for p in (start, end)])
+            ends = points_of(start, end)
             self.strollers(ends, 1, 0.0)
 
     def crowd(self, spot: Spot, radius_m: float, count: int, moving: float = 0.3) -> None:
@@ -215,7 +216,7 @@ class SceneLayout(Layout):
                 self.canvas.area(outline, kind, 0.4)
             else:
                 ends = [spot.moved(-self.between(6, 16), 0), spot.moved(self.between(6, 16), 0)]
-                hedge = np.array([(p.north_m, p.east_m) for p in ends])
+                hedge = points_of(*ends)
                 color = self.canvas.palette.trees[0]
                 self.canvas.wall(hedge, self.between(0.7, 1.6), 1.8, color, "tree")
 

@@ -16,7 +16,7 @@ from landing.types import ByteArray
 from sim.world.actors import outline_m
 from sim.world.classes import scene_taxonomy
 from sim.world.crowns import crown, ragged
-from sim.world.grid import Grid, Spot
+from sim.world.grid import Box, Grid, Spot
 from sim.world.surfaces import SceneMaterials, Season, scene_palette
 from sim.world.texture import Color
 
@@ -79,9 +79,17 @@ class Sketch(Grid):
         self.strokes.append(stroke)
         return stroke_rng(stroke)
 
-    def _cover(self, box: tuple[int, int, int, int], mask: ByteArray, label: str) -> None:
-        left, top, right, bottom = box
-        self.labels[top:bottom, left:right][mask > 127] = self.ids[label]
+    def _cover(self, drawn: tuple[Box, ByteArray] | None, label: str) -> None:
+        if drawn is not None:
+            (left, top, right, bottom), mask = drawn
+            self.labels[top:bottom, left:right][mask > 127] = self.ids[label]
+
+    def _cover_ragged(
+        self, drawn: tuple[Box, ByteArray] | None, label: str, ragged_m: float, rng: np.random.Generator
+    ) -> None:
+        if drawn is not None and ragged_m > 0:
+            drawn = (drawn[0], ragged(drawn[1], ragged_m, self.gsd_m, rng))
+        self._cover(drawn, label)
 
     def fill(self, kind: str, angle_rad: float | None = None) -> None:
         """Covers everything with a ground material."""
@@ -91,12 +99,8 @@ class Sketch(Grid):
     def area(self, points_ne_m: FloatArray, kind: str, ragged_m: float = 0.0, heading_rad: float | None = None) -> None:
         """A polygon of a ground material."""
         rng = self._note("area", points_ne_m, kind, ragged_m, heading_rad)
-        box = self.box_of(points_ne_m, ragged_m + 0.3)
-        if box is not None:
-            mask = self.polygon_mask(points_ne_m, box)
-            if ragged_m > 0:
-                mask = ragged(mask, ragged_m, self.gsd_m, rng)
-            self._cover(box, mask, SceneMaterials.KINDS[kind])
+        drawn = self.polygon(points_ne_m, ragged_m + 0.3)
+        self._cover_ragged(drawn, SceneMaterials.KINDS[kind], ragged_m, rng)
 
     def ribbon(
         self,
@@ -108,13 +112,8 @@ class Sketch(Grid):
     ) -> None:
         """A path, road or stream of a ground material."""
         rng = self._note("ribbon", path_ne_m, width_m, kind, ragged_m, heading_rad)
-        widths = np.broadcast_to(np.asarray(width_m, dtype=np.float64), (len(path_ne_m),))
-        box = self.box_of(path_ne_m, float(widths.max()) / 2 + ragged_m + 0.3)
-        if box is not None:
-            mask = self.ribbon_mask(path_ne_m, np.asarray(widths), box)
-            if ragged_m > 0:
-                mask = ragged(mask, ragged_m, self.gsd_m, rng)
-            self._cover(box, mask, SceneMaterials.KINDS[kind])
+        drawn = self.ribbon_of(path_ne_m, width_m, float(np.max(width_m)) / 2 + ragged_m + 0.3)
+        self._cover_ragged(drawn, SceneMaterials.KINDS[kind], ragged_m, rng)
 
     def marking(self, path_ne_m: FloatArray, width_m: float, color: Color, strength: float = 0.8) -> None:
         """A line of paint or wear: changes the picture, not the labels."""
@@ -123,41 +122,31 @@ class Sketch(Grid):
     def wall(self, path_ne_m: FloatArray, width_m: float, height_m: float, color: Color, label: str) -> None:
         """A wall, fence or hedge along a path."""
         rng = self._note("wall", path_ne_m, width_m, height_m, color, label)
-        box = self.box_of(path_ne_m, width_m)
-        if box is not None:
-            widths = np.full(len(path_ne_m), max(width_m, 0.15))
-            mask = self.ribbon_mask(path_ne_m, widths, box)
-            if label == "tree":
-                mask = ragged(mask, 0.12, self.gsd_m, rng)
-            self._cover(box, mask, label)
+        drawn = self.ribbon_of(path_ne_m, max(width_m, 0.15), width_m)
+        self._cover_ragged(drawn, label, 0.12 if label == "tree" else 0.0, rng)
 
     def tree(self, north_m: float, east_m: float, radius_m: float, height_m: float) -> None:
         """A tree."""
         rng = self._note("tree", north_m, east_m, radius_m, height_m)
         shape = crown(self, north_m, east_m, radius_m, rng)
         if shape is not None:
-            self._cover(shape.box, shape.mask, "tree")
+            self._cover((shape.box, shape.mask), "tree")
 
     def building(self, spot: Spot, length_m: float, width_m: float, height_m: float, roof: str) -> None:
         """A building: "gable", "hip", "flat", "metal" or "green" roof over a rectangle."""
         self._note("building", spot, length_m, width_m, height_m, roof)
-        self._polygon(spot.corners(length_m, width_m), "roof")
+        self._cover(self.polygon(spot.corners(length_m, width_m)), "roof")
 
     def clutter(self, spot: Spot, length_m: float, width_m: float, height_m: float) -> None:
         """A bench, bin, bale or crate: an obstacle with the label of a wall."""
         self._note("clutter", spot, length_m, width_m, height_m)
-        self._polygon(spot.corners(length_m, width_m), "wall")
+        self._cover(self.polygon(spot.corners(length_m, width_m)), "wall")
 
     def car(self, spot: Spot) -> None:
         """A parked car."""
         self._note("car", spot)
-        self._polygon(spot.place(outline_m("car")), "car")
+        self._cover(self.polygon(spot.place(outline_m("car"))), "car")
 
     def lamp(self, north_m: float, east_m: float, radius_m: float = 9.0) -> None:
         """A street lamp: a spot of light when it is dark."""
         self.lamps.append(Glow(north_m, east_m, radius_m))
-
-    def _polygon(self, corners: FloatArray, label: str) -> None:
-        box = self.box_of(corners)
-        if box is not None:
-            self._cover(box, self.polygon_mask(corners, box), label)

@@ -8,17 +8,17 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from sim.world.materials import Materials, Palette, random_palette, rgb, vary
-from sim.world.texture import Color, Field, axes_m, colored, slabs, stripes
+from sim.world.materials import Materials, Palette, random_palette, vary
+from sim.world.texture import Color, Field, axes_m, colored, colours, rgb, slabs, stripes
 
 Season = Literal["summer", "autumn", "dry", "snow"]
 SEASONS: tuple[Season, ...] = get_args(Season)
 
-_SUMMER_TREES = (rgb(58, 82, 42), rgb(48, 68, 38), rgb(76, 98, 48), rgb(88, 106, 58), rgb(70, 84, 52))
-_AUTUMN_TREES = (rgb(150, 104, 44), rgb(168, 124, 50), rgb(124, 70, 40), rgb(110, 96, 52), rgb(86, 92, 48))
-_DRY_TREES = (rgb(92, 96, 62), rgb(108, 104, 70), rgb(80, 84, 56), rgb(120, 112, 76))
-_BARE_TREES = (rgb(92, 82, 72), rgb(108, 98, 88), rgb(56, 66, 52), rgb(120, 112, 102))
-_COURTS = (rgb(156, 84, 62), rgb(62, 112, 86), rgb(62, 92, 140), rgb(120, 74, 66), rgb(98, 130, 90))
+_SUMMER_TREES = colours("3a522a 304426 4c6230 586a3a 465434")
+_AUTUMN_TREES = colours("96682c a87c32 7c4628 6e6034 565c30")
+_DRY_TREES = colours("5c603e 6c6846 505438 78704c")
+_BARE_TREES = colours("5c5248 6c6258 384234 787066")
+_COURTS = colours("9c543e 3e7056 3e5c8c 784a42 62825a")
 
 
 def scene_palette(rng: np.random.Generator, season: Season) -> Palette:

@@ -26,6 +26,16 @@ DETAIL_SWING = 127.0 / 0.45
 """Steps of a detail layer per unit of relative brightness: it spans -0.45 to 0.45."""
 
 
+def rgb(red: float, green: float, blue: float) -> Color:
+    """A colour in OpenCV's order."""
+    return (blue, green, red)
+
+
+def colours(words: str) -> tuple[Color, ...]:
+    """Colours from words of RGB hexadecimal digits."""
+    return tuple(rgb(*bytes.fromhex(word)) for word in words.split())
+
+
 def fractal(rng: np.random.Generator, shape: tuple[int, int], octaves: Sequence[tuple[float, float]]) -> Field:
     """Smooth noise with mean 0 and standard deviation 1.
 

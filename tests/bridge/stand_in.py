@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
-import json
 import threading
 from contextlib import contextmanager
 
 from sim.vehicle.autopilot import AutopilotConfig, StandInAutopilot
-from sim.vehicle.autopilot.shell import LinkSpec, Shell
+from sim.vehicle.autopilot.shell import Shell
 
 
 @contextmanager
@@ -16,13 +14,11 @@ def stand_in(**config):
     """Gives (connection string, the pure autopilot)."""
     config = {"boot_ms": 100, "ready_after_ms": 200, **config}
     autopilot = StandInAutopilot(AutopilotConfig(**config))
-    shell = Shell(autopilot, [LinkSpec.parse("tcp:127.0.0.1:0")])
-    said = io.StringIO()
-    shell.announce(said)
+    shell = Shell(autopilot, ["tcp:127.0.0.1:0"])
     thread = threading.Thread(target=shell.run, name="stand-in", daemon=True)
     thread.start()
     try:
-        yield json.loads(said.getvalue())["links"][0], autopilot
+        yield shell.addresses[0], autopilot
     finally:
         shell.stop()
         thread.join(5)

@@ -4,19 +4,18 @@ import math
 
 import pytest
 
-from firmware_bridge.commands import (
-    ANSWER_WITHIN_NS,
-    FARTHEST_M,
-    TRIES,
-    Addressee,
-    CommandTracker,
-    GlobalFix,
-    command_message,
-)
+from firmware_bridge.commands import ANSWER_WITHIN_NS, FARTHEST_M, TRIES, CommandTracker, GlobalFix, command_message
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.settings import LinkSettings
 from firmware_bridge.telemetry import Telemetry
-from firmware_bridge.vehicle import VehicleTracker, mode_number, mode_of, sticks_of_channels, sticks_of_manual_control
+from firmware_bridge.vehicle import (
+    AutopilotId,
+    VehicleTracker,
+    mode_number,
+    mode_of,
+    sticks_of_channels,
+    sticks_of_manual_control,
+)
 from landing.command import AnswerKind, CommandRequest, FlyTo, Hold, Land
 from landing.errors import InvalidValueError
 from landing.types import Pose
@@ -25,8 +24,8 @@ from sim.vehicle.home import Home
 
 MS = 1_000_000
 S = 1_000 * MS
-ARDUPILOT = Addressee(1, 1, Autopilot.ARDUPILOT)
-PX4 = Addressee(1, 1, Autopilot.PX4)
+ARDUPILOT = AutopilotId(1, 1, Autopilot.ARDUPILOT, 2)
+PX4 = AutopilotId(1, 1, Autopilot.PX4, 2)
 HOME = Home()
 QUAD = mavlink.MAV_TYPE_QUADROTOR
 
@@ -95,7 +94,7 @@ def test_what_cannot_be_asked_is_refused_in_words():
     tracker = CommandTracker()
     far = (FARTHEST_M + 20.0, 0.0, 0.0)
     cases = [
-        (Hold(), Addressee(1, 1, Autopilot.UNKNOWN), None, "unknown"),
+        (Hold(), AutopilotId(1, 1, Autopilot.UNKNOWN, 2), None, "unknown"),
         (FlyTo((0.0, 0.0, -5.0)), ARDUPILOT, None, "GLOBAL_POSITION_INT"),
         (FlyTo((0.0, 0.0, -5.0)), ARDUPILOT, fix_at(at_ns=-2 * S), "GLOBAL_POSITION_INT"),
         (FlyTo(far), ARDUPILOT, fix_at(), "away"),

@@ -12,7 +12,7 @@ import pytest
 
 from firmware_bridge.pose_history import HeightSource, PoseHistory
 from landing.estimator import FIRST_FRAME, FrameShift
-from sim.vehicle.gusty_flight import EstimatorSample, after_reset, feed, fly, reported
+from tests.bridge.gusty_flight import EstimatorSample, after_reset, feed, fly, reported
 
 MS = 1_000_000
 S = 1_000_000_000

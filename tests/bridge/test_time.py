@@ -48,7 +48,7 @@ def worst_error_ms(to_us, to_them, seconds=20, settle_s=4):
             clock.synchronise(sent_ns, boot_ns, arrival_ns)
             continue
         clock.update(boot_ns // NS_PER_MS, arrival_ns)
-        mapped_ns = clock.to_monotonic_ns(boot_ns // NS_PER_MS)
+        mapped_ns = (boot_ns // NS_PER_MS) * NS_PER_MS + clock.offset_ns
         assert mapped_ns <= arrival_ns
         if arrival_ns - start_ns > settle_s * SECOND:
             worst_ns = max(worst_ns, abs(mapped_ns - boot_ns - OFFSET_NS))

@@ -14,7 +14,7 @@ from tests.edge import fake_model
 from tests.edge.test_daemon import Rig, wait_for
 from tests.edge.web_rig import served
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 

@@ -7,19 +7,23 @@ import pytest
 
 from edge.check import _authority
 from edge.config import EdgeConfig, parse_config
+from edge.keys import to_file
 from firmware_bridge.settings import MODE_RATE_HZ
 from landing.errors import ConfigError
 from landing.settings import AuthorityLevel
 
 
 def config(tmp_path: Path, **sections: dict[str, Any]) -> EdgeConfig:
+    expert = sections.pop("expert", {})
     data: dict[str, Any] = {
         "model": {"path": "model.onnx"},
         "camera": {"source": "v4l2:///dev/video0", "width_px": 640, "height_px": 480, "hfov_deg": 70.0},
         "link": {"connection": "udpin:127.0.0.1:14550", **sections.pop("link", {})},
         **sections,
     }
-    return parse_config(data, tmp_path / "edge.toml")
+    tables = to_file(data)
+    tables.setdefault("expert", {}).update(expert)
+    return parse_config(tables, tmp_path / "edge.toml")
 
 
 def test_the_default_is_the_smallest_authority(tmp_path: Path) -> None:
@@ -54,7 +58,7 @@ def test_more_authority_asks_for_modes_and_sticks_and_is_read_out(tmp_path: Path
         ({"rearm": "always"}, ("authority.rearm", "always", "'never' or 'on_disarm'")),
         ({"start_modes": ["LOITER"]}, ("authority", "LOITER", "GUIDED")),
         ({"clear_height": 6.0}, ("unknown key authority.clear_height", "clear_height_m")),
-        ({"floor_height_m": 9.0, "clear_height_m": 6.0}, ("floor_height_m 9", "below")),
+        ({"clear_height_m": 9.0, "ceiling_m": 6.0}, ("clear_height_m 9", "ceiling_m 6")),
         ({"stick_dead_zone": 0.0}, ("authority.stick_dead_zone", "0.0")),
     ],
 )

@@ -31,7 +31,7 @@ from edge.blackbox.ring import Retention, Ring
 from edge.blackbox.segment import PART, Segment
 from edge.blackbox.tlog import write_tlog
 from edge.cli import cli
-from edge.config import EdgeConfig, parse_config
+from edge.config import EdgeConfig
 from edge.exact import RecordingError
 from edge.resolved import resolve_flight
 from edge.runtimes import load_runtime
@@ -118,14 +118,13 @@ def test_a_replay_can_begin_in_mid_flight(flight_folder: Path, tmp_path: Path) -
 def test_another_configuration_shows_its_differences(flight_folder: Path, tmp_path: Path, model_path: Path) -> None:
     start = Recording(flight_folder).start
     section = {k: v for k, v in start.config["camera"].items() if v is not None}
-    config = parse_config(
+    config = EdgeConfig.model_validate(
         {
             "model": {"path": str(model_path)},
             "camera": section,
             "link": {"connection": "udpin:127.0.0.1:14550"},
             "decision": {"vehicle_radius_m": 8.0},
-        },
-        tmp_path / "edge.toml",
+        }
     )
     result = Replay(Recording(flight_folder), Replacement(config=config)).run()
     assert not result.same and result.site_lost > 0 and result.site_kept == 0

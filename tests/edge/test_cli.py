@@ -15,16 +15,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.command import ROOT, call, run
 from tests.edge import fake_model
 
-ROOT = Path(__file__).resolve().parents[2]
 RAW_CAMERA = Path(__file__).with_name("raw_camera.py")
 WIDTH, HEIGHT = 160, 120
-
-
-def run(*words: object, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "touchdown", *map(str, words)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout_s, check=False)
 
 
 def free_port() -> int:
@@ -99,7 +94,7 @@ def test_serve_exit_codes(tmp_path: Path, model_path: Path) -> None:
     ]
     for changed, code, words in cases:
         config.write_text(changed)
-        result = run("edge", "serve", "--config", config)
+        result = call("edge", "serve", "--config", config)
         assert result.returncode == code, result.stderr
         assert words in result.stderr and "Traceback" not in result.stderr
         errors = [line for line in result.stderr.splitlines() if line.startswith("error:")]
@@ -133,7 +128,7 @@ def test_serve_stops_by_itself(tmp_path: Path, model_path: Path) -> None:
 
 def test_check_says_what_is_well_and_what_is_not(tmp_path: Path, model_path: Path) -> None:
     config = write_config(tmp_path, model_path)
-    result = run("edge", "check", "--config", config, "--timeout", 1)
+    result = call("edge", "check", "--config", config, "--timeout", 1)
     lines = result.stdout.splitlines()
     assert result.returncode == 2
     assert [line.split(":")[0] for line in lines] == [
@@ -148,7 +143,7 @@ def test_check_says_what_is_well_and_what_is_not(tmp_path: Path, model_path: Pat
     assert "nearest-colour, 12 classes of synthetic, 128x128" in lines[2]
     assert "160x120" in lines[4] and "Hz" in lines[4]
     assert "nothing comes" in lines[5]
-    result = run("edge", "check", "-c", config, "--skip-link", "--skip-camera", "--json")
+    result = call("edge", "check", "-c", config, "--skip-link", "--skip-camera", "--json")
     assert result.returncode == 0
     report = json.loads(result.stdout)
     assert report["ok"] and report["model"]["frame_ms"] > 0
@@ -162,33 +157,33 @@ def test_check_warns_of_a_machine_or_camera_that_is_too_slow(tmp_path: Path, mod
         ("max_decision_age_s = 0.0001", "inference", "export int8"),
         ("max_decision_age_s = 0.04", "camera gives", "raise camera.fps"),
     ):
-        config.write_text(f"{text}\n[director]\n{setting}\n")
-        result = run("edge", "check", "--config", config, "--skip-link")
+        config.write_text(f"{text}\n[expert.director]\n{setting}\n")
+        result = call("edge", "check", "--config", config, "--skip-link")
         (line,) = (one for one in result.stdout.splitlines() if one.startswith("warn speed"))
         assert result.returncode == 0 and "too slow: " in line
         assert cause in line and remedy in line and "max_decision_age_s (0.0" in line
-        report = json.loads(run("edge", "check", "-c", config, "--skip-link", "--json").stdout)
+        report = json.loads(call("edge", "check", "-c", config, "--skip-link", "--json").stdout)
         assert report["ok"] and report["speed"]["warning"]
 
 
 def test_check_of_a_bad_camera_and_config(tmp_path: Path, model_path: Path) -> None:
     command = shlex.join([sys.executable, "-c", "import sys; sys.exit('no sensor')"])
     config = write_config(tmp_path, model_path, "pipe:" + command)
-    result = run("edge", "check", "--config", config, "--skip-link")
+    result = call("edge", "check", "--config", config, "--skip-link")
     assert result.returncode == 2
     assert "FAIL camera" in result.stdout and "exit code 1" in result.stdout
     assert "no sensor" in result.stdout
     config.write_text("[model]\n")
-    result = run("edge", "check", "--config", config, "--json")
+    result = call("edge", "check", "--config", config, "--json")
     assert result.returncode == 78 and json.loads(result.stdout)["ok"] is False
     assert "is missing" in result.stderr
 
 
 def test_check_prints_an_example(tmp_path: Path) -> None:
-    result = run("edge", "check", "--print-default")
+    result = call("edge", "check", "--print-default")
     assert result.returncode == 0 and "[camera]" in result.stdout
-    assert run("edge", "check").returncode == 2
-    result = run("edge", "check", "--print-keys")
+    assert call("edge", "check").returncode == 2
+    result = call("edge", "check", "--print-keys")
     assert "vehicle_radius_m = 0.5  # radius of the circle" in result.stdout
     assert "(above 0, to 10)" in result.stdout and "[camera.mount]" in result.stdout
 
@@ -199,14 +194,14 @@ def test_look(tmp_path: Path, model_path: Path) -> None:
     picture = tmp_path / "a.png"
     cv2.imwrite(str(picture), fake_model.paint(320, 240))
     words = ("edge", "look", picture, "--model", model_path, "--hfov-deg", 60, "--assume-nadir")
-    result = run(*words, "--height-agl-m", 12, "--profile", "--out", tmp_path / "o")
+    result = call(*words, "--height-agl-m", 12, "--profile", "--out", tmp_path / "o")
     assert result.returncode == 0, result.stderr
     assert "a.png: site" in result.stdout and "looked at 1: 1 with a site" in result.stdout
     assert "inference" in result.stdout and (tmp_path / "o" / "a.look.jpg").exists()
-    result = run(*words, "--height-agl-m", 12, "--json", "--no-pictures")
+    result = call(*words, "--height-agl-m", 12, "--json", "--no-pictures")
     lines = [json.loads(line) for line in result.stdout.splitlines()]
     assert lines[0]["site"]["clearance_m"] > 1 and lines[1]["summary"]["sites"] == 1
-    result = run(*words, "--no-pictures")
+    result = call(*words, "--no-pictures")
     assert result.returncode == 2 and "--height-agl-m" in result.stderr
     assert len(result.stderr.splitlines()) == 1
 
@@ -234,6 +229,6 @@ def test_the_daemon_imports_no_training_stack() -> None:
 def test_a_folder_that_cannot_be_made_is_named_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for out in (tmp_path / "file", "/proc/none"):
-        done = run("sim", "campaign", "--scenes", 1, "--out", out)
+        done = call("sim", "campaign", "--scenes", 1, "--out", out)
         assert done.returncode == 2, done.stderr
         assert str(out) in done.stderr.splitlines()[-1] and "Traceback" not in done.stderr

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from edge.check import example_text
-from edge.config import EdgeConfig, load_config
+import edge
+from edge.check import example_text, key_lines
+from edge.config import EdgeConfig, load_config, parse_config
+from edge.keys import BASIC, EXPERT, MOVED, from_file, to_file
 from landing.errors import ConfigError
+from landing.settings import THRESHOLDS, Strictness, threshold_at
 
 MINIMAL = """
 [model]
@@ -60,16 +64,85 @@ BAD = [
     ("hfov_deg = 70", "hfov_deg = 0", r"camera\.hfov_deg = 0: input should be greater than 1"),
     ("hfov_deg = 70", "hfov_deg = 250", r"camera\.hfov_deg = 250: .*less than 170"),
     ("hfov_deg = 70", "", r"exactly one of hfov_deg, calibration or fx; got none"),
-    ("hfov_deg = 70", "hfov_deg = 70\nfx = 500", r"got hfov_deg and fx"),
-    ("hfov_deg = 70", "fx = 2.0", r"field of view of 179"),
+    ("[link]", "[expert.camera]\nfx = 500\n[link]", r"got hfov_deg and fx"),
+    ("hfov_deg = 70", "[expert.camera]\nfx = 2.0", r"field of view of 179"),
     ("hfov_deg = 70", 'calibration = "none.yaml"', r"camera calibration .*none\.yaml"),
     ("width_px = 640", 'width_px = "wide"', r"camera\.width_px = 'wide': input should be a valid"),
     ("width_px = 640", "", r"camera\.width_px is missing"),
     ("udpin:127.0.0.1:14550", "carrier-pigeon", r"\[link\] .*carrier-pigeon"),
     ("[link]", "[decision]\nvehicle_radius = 1\n[link]", "did you mean 'vehicle_radius_m'"),
-    ("[link]", "[decision]\nmin_height_m=9\nmax_height_m=5\n[link]", "must be below max_height_m"),
+    ("[link]", "[decision]\nmax_height_m=1.1\n[link]", r"view\.min_height_m 1\.2, and that below max_height_m 1\.1"),
+    (
+        "[link]",
+        "[decision]\ncommit_height_m=5\n[link]",
+        r"decision\.commit_height_m = 5 must be at most authority\.look_height_m = 3\.5",
+    ),
+    (
+        "[link]",
+        "[authority]\nlook_height_m=7\n[link]",
+        r"authority\.look_height_m = 7 must be below .*near_height_m = 6",
+    ),
+    (
+        "[link]",
+        "[expert.director]\nmax_decision_age_s=3\n[link]",
+        r"max_decision_age_s = 3 .*max_evidence_age_s = 2\.5",
+    ),
+    (
+        "[link]",
+        "[expert.link]\nposition_rate_hz=2\n[link]",
+        r"position_rate_hz = 2 must be above 3\.33, for director\.",
+    ),
+    ("hfov_deg = 70", "hfov_deg = 70\nfps = 0.5", r"camera\.fps = 0\.5 must be above 1, for camera\.stall_timeout_ms"),
+    ("[link]", "[director]\nconfirm_s=2\n[link]", r"director\.confirm_s .* write it as \[expert\.director\] confirm_s"),
+    (
+        "[link]",
+        "[expert.decision]\nmargin_m=1\n[link]",
+        r"expert\.decision\.margin_m .*write it as \[decision\] margin_m",
+    ),
+    ("[link]", "[decision]\nlately_s=1\n[link]", r"--set decision\.recent_hazard\.memory_s=VALUE"),
+    ("[link]", "[director]\ncommit_height_m=3\n[link]", r"write it as \[decision\] commit_height_m"),
+    ("[link]", "[authority]\ngrace_s=3\n[link]", r"authority\.grace_s is fixed in edge\.toml"),
+    ("[link]", "[expert.magic]\na=3\n[link]", r"unknown table \[expert\.magic\]"),
+    ("[link]", "expert = 3\n[link]", r"unknown key camera\.expert"),
     ("[model]", "[model", r"edge\.toml: "),
 ]
+
+
+def test_every_old_key_is_refused_with_its_new_place(tmp_path: Path) -> None:
+    """New places are settings that there are: a chain of attributes of the configuration."""
+    for old, new in MOVED.items():
+        table, _, key = old.partition(".")
+        data = {"camera": {}, "link": {}, table: {key: 1}}
+        with pytest.raises(ConfigError) as caught:
+            parse_config(data, tmp_path / "edge.toml")
+        assert old in str(caught.value) and new.rpartition(".")[2] in str(caught.value)
+        config: Any = load(tmp_path, MINIMAL)
+        for name in new.split("."):
+            config = getattr(config, name)
+
+
+def test_every_key_has_one_place() -> None:
+    for table in {**BASIC, **EXPERT}:
+        basic, expert = set(BASIC.get(table, ())), set(EXPERT.get(table, ()))
+        fields = set(EdgeConfig.model_fields[table].annotation.model_fields)  # type: ignore[union-attr]
+        assert not basic & expert and basic | expert <= fields
+    shown = "\n".join(key_lines())
+    assert all(f"\n{key} = " in shown for keys in EXPERT.values() for key in keys)
+    assert shown.index("[preview]") < shown.index("[expert.model]  # expert: ")
+
+
+def test_the_numbers_of_each_step_are_in_the_manual():
+    manual = Path(edge.__file__).with_name("README.md").read_text("utf-8")
+    for strictness in Strictness:
+        row = " | ".join(f"{threshold_at(name, strictness):g}" for name in THRESHOLDS)
+        assert f"| `{strictness.value}` | {row} |" in manual
+
+
+def test_what_is_below_expert_joins_its_table(tmp_path: Path) -> None:
+    config = load(tmp_path, MINIMAL + "[expert.director]\nconfirm_s = 2\n[expert.camera]\nmax_frame_age_ms = 100\n")
+    assert config.director.confirm_s == 2.0 and config.camera.max_frame_age_ms == 100.0
+    sections = {"director": {"confirm_s": 2.0}, "decision": {"margin_m": 1.0, "max_distance_m": 9.0}}
+    assert from_file(to_file(sections), EdgeConfig) == sections
 
 
 @pytest.mark.parametrize(("old", "new", "words"), BAD, ids=[b[2][:40] for b in BAD])

@@ -20,6 +20,7 @@ import numpy as np
 from edge.cameras import Camera, make_camera
 from edge.config import EdgeConfig, parse_config
 from edge.daemon import Daemon
+from edge.keys import to_file
 from edge.log import EventLog
 from edge.observer import Observer
 from edge.pipeline import Pipeline
@@ -72,7 +73,7 @@ class Rig:
             "link": {"connection": "udpin:127.0.0.1:14550"},
             **sections,
         }
-        self.config: EdgeConfig = parse_config(data, tmp_path / "edge.toml")
+        self.config: EdgeConfig = parse_config(to_file(data), tmp_path / "edge.toml")
         self.link = FakeLink()
         self.log_path = tmp_path / "events.jsonl"
         self.events = EventLog(self.log_path)

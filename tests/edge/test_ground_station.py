@@ -18,7 +18,8 @@ from tests.bridge.fake_autopilot import FakeAutopilot
 from tests.bridge.peers import UdpOutgoingPeer, UdpWaitingPeer, wait_for
 from tests.bridge.test_ground_stations import GroundStation
 from tests.bridge.test_signing import KEY, SigningAutopilot
-from tests.edge.test_cli import ROOT, events_of, write_config
+from tests.command import ROOT
+from tests.edge.test_cli import events_of, write_config
 
 SLOW_S = 60.0
 """The daemon starts within a few seconds; on a loaded machine it may take this long."""

@@ -258,3 +258,17 @@ def test_the_report_shows_every_picture_and_video_with_its_answer(model_path: Pa
     assert "of 3 frames with a site" in page and 'src="v.look.mp4"' in page
     for name in re.findall(r'src="([^"]+)"', page):
         assert (out / html.unescape(name)).exists()
+
+
+def test_a_refusal_names_what_took_the_room_and_where(model_path: Path, tmp_path: Path) -> None:
+    # A lawn of 1.7 m between trees, right of and ahead of the middle.
+    trees = [("tree", (0, 0, 640, 150)), ("tree", (0, 150, 400, 330)), ("tree", (440, 150, 200, 330))]
+    paint(tmp_path / "a.png", *trees, ("tree", (400, 190, 40, 290)))
+    summary, said, records = look(
+        model_path, tmp_path / "a.png", height_agl_m=20.0, hfov_deg=70.0, out=tmp_path / "out"
+    )
+    assert dict(summary.reasons) == {"too-small": 1}
+    gap = records[0]["no_site"]["gap"]
+    assert gap["right_m"] > 2.0 and gap["ahead_m"] > 1.0 and gap["obstructions"][0]["kind"] == "obstacle"
+    assert gap["obstructions"][0]["distance_m"] < 1.5
+    assert any("largest gap" in line and "obstacle" in line and "kept clear" in line for line in said)

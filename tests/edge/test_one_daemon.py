@@ -11,7 +11,8 @@ import pytest
 from edge.claims import claims_of
 from edge.config import load_config
 from firmware_bridge.claims import Claims
-from tests.edge.test_cli import run, write_config
+from tests.command import call, run
+from tests.edge.test_cli import write_config
 
 
 def everything(folder: Path) -> dict[str, bytes]:
@@ -45,7 +46,7 @@ def test_check_says_who_flies_and_opens_nothing(tmp_path: Path, model_path: Path
     path = write_config(tmp_path, model_path)
     with Claims() as first:
         first.take(claims_of(path, load_config(path)))
-        result = run("edge", "check", "--config", path, "--json")
+        result = call("edge", "check", "--config", path, "--json")
     report = json.loads(result.stdout)
     assert result.returncode == 2
     for part in ("camera", "link"):

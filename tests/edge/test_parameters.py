@@ -127,8 +127,8 @@ def test_a_ground_station_sees_what_flies_and_cannot_loosen_the_models_threshold
     assert table_of(config, tmp_path, CAREFUL)[0].get("TD_PERSON_P") == 0.1
     assert table_of(config, tmp_path)[0].get("TD_PERSON_P") == 0.15
     described = {p.name: p.description for p in table.parameters}
-    assert "frames must add up to" in described["TD_LANDABLE_P"]
-    assert described["TD_FRAME_LAND_P"].startswith("a frame below this")
+    assert "all frames together" in described["TD_LANDABLE_P"]
+    assert described["TD_FRAME_LAND_P"].startswith("probability of landable ground below which a frame")
 
 
 def test_off_stays_off_over_a_restart_where_it_is_kept(tmp_path: Path) -> None:

@@ -69,7 +69,10 @@ def test_what_flies_is_compared_not_what_is_written(file: Path, tmp_path: Path) 
         assert verdict is not None and not verdict.restart
         return [] if "nothing is different" in verdict.text else [verdict.text]
 
-    add(file, "[decision]\nperson_probability = 0.1\nmargin_m = 0.5\n[camera.mount]\npitch_deg = -90\n")
+    add(
+        file,
+        "[expert.decision]\nperson_probability = 0.1\n[decision]\nmargin_m = 0.5\n[camera.mount]\npitch_deg = -90\n",
+    )
     assert changes() == []
     kept.write_text('{"TD_PERSON_P": 0.15}')  # laxer than what flies
     assert changes() == []
@@ -79,9 +82,9 @@ def test_what_flies_is_compared_not_what_is_written(file: Path, tmp_path: Path) 
     write_calibration(lens, 155.0)
     assert "camera.fx" in changes()[0]
     write_calibration(lens, 150.0)
-    file.write_text(file.read_text().replace("person_probability = 0.1", "vehicle_radius_m = 0.5"))
+    file.write_text(file.read_text().replace("person_probability = 0.1", "max_distance_m = 30.0"))
     assert changes() == []
-    add(file, "[director]\nconfirm_s = 2.0\n")
+    add(file, "[expert.director]\nconfirm_s = 2.0\n")
     assert "director.confirm_s" in changes()[0]
 
 
@@ -104,7 +107,7 @@ def test_a_change_begins_a_new_run_on_the_ground_only(file: Path, tmp_path: Path
 def test_the_status_line_changes_at_once_even_in_the_air(file: Path, tmp_path: Path) -> None:
     keeper = reloader(file, tmp_path)
     before = in_force(keeper.config, resolve_flight(keeper.config, None, {}))
-    file.write_text(file.read_text().replace("[log]", "[log]\nstatus_period_s = 7.0"))
+    file.write_text(file.read_text().replace("[log]", "[expert.log]\nstatus_period_s = 7.0\n[log]"))
     wanted = load_config(file)
     after = in_force(wanted, resolve_flight(wanted, None, {}))
     assert [c.key for c in differences(before, after)] == ["log.status_period_s"]

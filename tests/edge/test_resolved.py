@@ -20,8 +20,8 @@ from landing.operating import SETTING_OF
 from landing.settings import DecisionSection, DecisionSettings
 from landing.spec import OperatingPoint
 from landing.taxonomy import Role, Taxonomy
+from tests.command import run
 from tests.edge import fake_model
-from tests.edge.test_cli import run
 
 WIDTH, HEIGHT = 160, 120
 PLAIN = fake_model.spec_of(Taxonomy.load("synthetic"))
@@ -92,7 +92,7 @@ def test_serve_flies_what_check_prints(tmp_path: Path, models: dict[bool, Path],
         + ('gimbal = "mavlink"\n' if gimbal else "")
         + '[link]\nconnection = "udpout:127.0.0.1:9"\nparameters = "kept.json"\n'
         + '[link.video]\nuri = "rtsp://pilot:secret@127.0.0.1/live"\n'
-        + ("[decision]\nperson_probability = 0.3\n" if written else "")
+        + ("[expert.decision]\nperson_probability = 0.3\n" if written else "")
         + '[preview]\nlisten = "127.0.0.1:0"\n[log]\nevents = "events.jsonl"\n'
     )
     lines: list[str] = []
@@ -206,8 +206,8 @@ def test_every_limit_is_resolved_and_named() -> None:
 
 
 def test_kept_limits_that_do_not_fit_together_are_named() -> None:
-    config = configuration(decision={"grid_cells": 64}, link={"parameters": "kept.json"})
-    with pytest.raises(ConfigError, match=r"kept\.json.*does not fit into the grid"):
+    config = configuration(decision={"grid": {"cells": 64}}, link={"parameters": "kept.json"})
+    with pytest.raises(ConfigError, match=r"kept\.json.*does not fit into the map"):
         resolve_flight(config, PLAIN, {"TD_RADIUS_M": 5.0, "TD_MARGIN_M": 4.0})
 
 

@@ -16,7 +16,8 @@ import pytest
 from edge.blackbox.make import make_recorder
 from edge.blackbox.records import to_json
 from landing.decider import Decider
-from tests.edge.test_cli import ROOT, free_port, run, write_config
+from tests.command import ROOT, call
+from tests.edge.test_cli import free_port, write_config
 from tests.edge.test_daemon import Rig
 from tests.edge.test_web import get
 
@@ -52,7 +53,7 @@ def test_no_secret_is_written_or_served(tmp_path: Path, model_path: Path, gstrea
     token.chmod(0o600)
     port = free_port()
     with config.open("a") as stream:
-        stream.write('level = "debug"\n[recorder]\nsegment_s = 1.0\n[preview]\n')
+        stream.write('[expert.log]\nlevel = "debug"\n[expert.recorder]\nsegment_s = 1.0\n[preview]\n')
         stream.write(f'listen = "127.0.0.1:{port}"\ntoken_file = "token"\n')
     environment = {**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}"}
     served: list[bytes] = []
@@ -79,11 +80,11 @@ def test_no_secret_is_written_or_served(tmp_path: Path, model_path: Path, gstrea
             assert daemon.wait(20) == 0
         finally:
             daemon.kill()
-    checked = run("edge", "check", "--skip-link", "--json", "-c", config)
-    plain = run("edge", "check", "--skip-link", "-c", config)
+    checked = call("edge", "check", "--skip-link", "--json", "-c", config)
+    plain = call("edge", "check", "--skip-link", "-c", config)
     bad = tmp_path / "bad.toml"
     bad.write_text(config.read_text().replace("fps = 20", "fpss = 20").replace('"pipe:', '"pype:'))
-    refused = run("edge", "serve", "-c", bad)
+    refused = call("edge", "serve", "-c", bad)
     for result in (checked, plain, refused):
         hold_nothing((result.stdout + result.stderr).encode(), result.args)
         assert result.returncode != 0

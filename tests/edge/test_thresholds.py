@@ -30,7 +30,7 @@ def checked(folder: Path, model: Path, decision: str) -> tuple[str, dict[str, di
     config.write_text(
         f"[model]\npath = {json.dumps(str(model))}\nthreads = 1\n"
         '[camera]\nsource = "v4l2:///dev/video9"\nwidth_px = 160\nheight_px = 120\nhfov_deg = 70\n'
-        f'[link]\nconnection = "udpin:127.0.0.1:14550"\n[decision]\n{decision}\n'
+        f'[link]\nconnection = "udpin:127.0.0.1:14550"\n[expert.decision]\n{decision}\n'
     )
     lines: list[str] = []
     assert check(config, camera=False, link=False, timeout_s=1, as_json=True, say=lines.append)

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from edge.keys import to_file
 from landing.taxonomy import Taxonomy
 from sim.flight.daemon import toml_value
 from sim.vehicle.autopilot import Mode
@@ -88,6 +89,7 @@ class Bench:
         self.model = folder / "model.onnx"
         self.model.write_bytes(model.read_bytes())
         self.starts = 0
+        self.since_ns = 0
 
     def __enter__(self) -> Bench:
         try:
@@ -126,7 +128,7 @@ class Bench:
     # --- the autopilot ---
 
     def _start_autopilot(self, ports: Sequence[int] = (0, 0, 0)) -> None:
-        command = [sys.executable, "-m", "sim.vehicle.autopilot", "--airborne", str(self._height_m), "--mode", "GUIDED"]
+        command = [sys.executable, "-m", "sim.vehicle.autopilot", "--airborne", str(self._height_m)]
         for port in ports:
             command += ["--link", f"tcp:127.0.0.1:{port}"]
         for name, value in PLND_PARAMETERS.items():
@@ -207,7 +209,7 @@ class Bench:
         for name, values in self._settings.items():
             sections.setdefault(name, {}).update(values)
         lines: list[str] = []
-        for name, values in sections.items():
+        for name, values in to_file(sections).items():
             lines += [f"[{name}]", *(f"{key} = {toml_value(v)}" for key, v in values.items())]
         (self.folder / "edge.toml").write_text("\n".join(lines) + "\n", "utf-8")
 
@@ -249,13 +251,13 @@ class Bench:
         return int(text[-1]) if text else 0
 
     def events(self, name: str = "") -> list[dict[str, Any]]:
-        """The daemon's events, of one name or all."""
+        """The daemon's events since the test began, of one name or all."""
         path = self.folder / "events.jsonl"
         if not path.exists():
             return []
         whole = path.read_bytes()
         lines = [json.loads(line) for line in whole[: whole.rfind(b"\n") + 1].splitlines()]
-        return [e for e in lines if not name or e["event"] == name]
+        return [e for e in lines if e["mono_ns"] >= self.since_ns and (not name or e["event"] == name)]
 
     def targets_after(self, at_ns: int) -> int:
         """How many targets passed after a time."""

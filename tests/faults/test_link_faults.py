@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from tests.faults.bench import Bench
@@ -19,32 +17,28 @@ LINK = [
 
 
 @pytest.mark.parametrize(("order", "fault", "word", "promise"), LINK)
-def test_link(tmp_path: Path, model_path: Path, keep: Keep, order: int, fault: str, word: str, promise: str) -> None:
-    with Bench(tmp_path, model_path) as bench:
-        bench.wait_for_targets()
+def test_link(bench: Bench, keep: Keep, order: int, fault: str, word: str, promise: str) -> None:
+    def fail() -> None:
+        bench.wire.order = word
 
-        def fail() -> None:
-            bench.wire.order = word
-
-        # The wire counts what the daemon tries to send, whether it arrives or not.
-        silence_s = stops(bench, fail, lambda: bench.wire.last_pose_ns)
-        bench.wire.order = "good"
-        recovery_s = bench.wait_for_targets(5)
-        reasons = {str(e["reason"]) for e in bench.events("target-stop")}
+    # The wire counts what the daemon tries to send, whether it arrives or not.
+    silence_s = stops(bench, fail, lambda: bench.wire.last_pose_ns)
+    bench.wire.order = "good"
+    recovery_s = bench.wait_for_targets(5)
+    reasons = {str(e["reason"]) for e in bench.events("target-stop")}
     keep(
         Row(order, fault, promise, "; ".join(sorted(reasons)), max(silence_s, 0.0), recovery_s, silence_s <= SILENCE_S)
     )
 
 
-def test_lying_stamps(tmp_path: Path, model_path: Path, keep: Keep) -> None:
-    with Bench(tmp_path, model_path) as bench:
-        bench.wait_for_targets()
-        bench.wire.order = "lie"
-        count, gap_s = goes_on(bench, 4.0)
-        lies = bench.wire.lies
-        bench.wire.order = "good"
-        recovery_s = bench.wait_for_targets(5)
-        resets = len(bench.events("map-reset"))
+def test_lying_stamps(bench: Bench, keep: Keep) -> None:
+    before = bench.wire.lies
+    bench.wire.order = "lie"
+    count, gap_s = goes_on(bench, 4.0)
+    lies = bench.wire.lies - before
+    bench.wire.order = "good"
+    recovery_s = bench.wait_for_targets(5)
+    resets = len(bench.events("map-reset"))
     keep(
         Row(
             23,
@@ -58,15 +52,13 @@ def test_lying_stamps(tmp_path: Path, model_path: Path, keep: Keep) -> None:
     )
 
 
-def test_flood(tmp_path: Path, model_path: Path, keep: Keep) -> None:
-    with Bench(tmp_path, model_path) as bench:
-        bench.wait_for_targets()
-        before_mb = resident_mb(bench.daemon.pid)
-        bench.wire.order = "flood"
-        count, gap_s = goes_on(bench, 4.0)
-        grown_mb = resident_mb(bench.daemon.pid) - before_mb
-        bench.wire.order = "good"
-        recovery_s = bench.wait_for_targets(5)
+def test_flood(bench: Bench, keep: Keep) -> None:
+    before_mb = resident_mb(bench.daemon.pid)
+    bench.wire.order = "flood"
+    count, gap_s = goes_on(bench, 4.0)
+    grown_mb = resident_mb(bench.daemon.pid) - before_mb
+    bench.wire.order = "good"
+    recovery_s = bench.wait_for_targets(5)
     keep(
         Row(
             13,
@@ -80,13 +72,11 @@ def test_flood(tmp_path: Path, model_path: Path, keep: Keep) -> None:
     )
 
 
-def test_autopilot_reboot(tmp_path: Path, model_path: Path, keep: Keep) -> None:
-    with Bench(tmp_path, model_path) as bench:
-        bench.wait_for_targets()
-        silence_s = stops(bench, bench.kill_autopilot, lambda: bench.wire.last_pose_ns)
-        bench.restart_autopilot()
-        recovery_s = bench.wait_for_targets(5)
-        resets = len(bench.events("map-reset"))
+def test_autopilot_reboot(bench: Bench, keep: Keep) -> None:
+    silence_s = stops(bench, bench.kill_autopilot, lambda: bench.wire.last_pose_ns)
+    bench.restart_autopilot()
+    recovery_s = bench.wait_for_targets(5)
+    resets = len(bench.events("map-reset"))
     keep(
         Row(
             14,

@@ -17,13 +17,13 @@ from tests.faults.throttle import throttled
 pytestmark = [pytest.mark.flight, pytest.mark.timeout(200)]
 
 
-def test_model_replaced(tmp_path: Path, model_path: Path, keep: Keep) -> None:
-    with Bench(tmp_path, model_path) as bench:
-        bench.wait_for_targets()
-        bench.model.write_bytes(b"not a model")
-        count, gap_s = goes_on(bench, 2.0)
-        bench.model.unlink()
-        more, _ = goes_on(bench, 1.0)
+def test_model_replaced(bench: Bench, keep: Keep) -> None:
+    model = bench.model.read_bytes()
+    bench.model.write_bytes(b"not a model")
+    count, gap_s = goes_on(bench, 2.0)
+    bench.model.unlink()
+    more, _ = goes_on(bench, 1.0)
+    bench.model.write_bytes(model)
     keep(
         Row(
             7,
@@ -167,20 +167,18 @@ def test_read_only_disk(tmp_path: Path, model_path: Path, keep: Keep) -> None:
     )
 
 
-def test_stopped_and_continued(tmp_path: Path, model_path: Path, keep: Keep) -> None:
-    with Bench(tmp_path, model_path) as bench:
-        bench.wait_for_targets()
-        bench.signal_daemon(signal.SIGSTOP)
-        time.sleep(0.2)
-        stopped_ns = time.monotonic_ns()
-        time.sleep(3.0)
-        before = bench.targets_after(stopped_ns)
-        woken_ns = time.monotonic_ns()
-        bench.signal_daemon(signal.SIGCONT)
-        recovery_s = bench.wait_for_targets(5)
-        first = next(t for t in bench.wire.targets if t.at_ns > woken_ns)
-        # It slept through 3 s: what it sends first must rest on what it saw after it woke.
-        evidence_ns = first.stamp_us * 1000
+def test_stopped_and_continued(bench: Bench, keep: Keep) -> None:
+    bench.signal_daemon(signal.SIGSTOP)
+    time.sleep(0.2)
+    stopped_ns = time.monotonic_ns()
+    time.sleep(3.0)
+    before = bench.targets_after(stopped_ns)
+    woken_ns = time.monotonic_ns()
+    bench.signal_daemon(signal.SIGCONT)
+    recovery_s = bench.wait_for_targets(5)
+    first = next(t for t in bench.wire.targets if t.at_ns > woken_ns)
+    # It slept through 3 s: what it sends first must rest on what it saw after it woke.
+    evidence_ns = first.stamp_us * 1000
     keep(
         Row(
             18,
@@ -194,13 +192,11 @@ def test_stopped_and_continued(tmp_path: Path, model_path: Path, keep: Keep) -> 
     )
 
 
-def test_throttled(tmp_path: Path, model_path: Path, keep: Keep) -> None:
-    with Bench(tmp_path, model_path) as bench:
-        bench.wait_for_targets()
-        with throttled(bench.daemon.pid) as how:
-            count, gap_s = goes_on(bench, 5.0)
-            ages = [t.at_ns * 1e-9 - t.stamp_us * 1e-6 for t in bench.wire.targets[-max(count, 1) :]]
-        recovery_s = bench.wait_for_targets(5)
+def test_throttled(bench: Bench, keep: Keep) -> None:
+    with throttled(bench.daemon.pid) as how:
+        count, gap_s = goes_on(bench, 5.0)
+        ages = [t.at_ns * 1e-9 - t.stamp_us * 1e-6 for t in bench.wire.targets[-max(count, 1) :]]
+    recovery_s = bench.wait_for_targets(5)
     keep(
         Row(
             19,

@@ -115,21 +115,19 @@ def test_fifty_senders(tmp_path: Path, model_path: Path, keep: Keep) -> None:
     )
 
 
-def test_two_daemons(tmp_path: Path, model_path: Path, keep: Keep) -> None:
-    with Bench(tmp_path, model_path) as bench:
-        bench.wait_for_targets()
-        starts_before, flights_before = len(bench.events("start")), flights_of(tmp_path)
-        command = [sys.executable, "-m", "touchdown", "edge", "serve", "--config", str(tmp_path / "edge.toml")]
-        started = time.monotonic()
-        with (tmp_path / "second.log").open("wb") as log:
-            second = subprocess.Popen(command, stderr=log, cwd=ROOT)
-            count, gap_s = goes_on(bench, 4.0)
-            status = second.wait(60.0)
-        took_s = time.monotonic() - started
-        said = (tmp_path / "second.log").read_text("utf-8")
-        alone = len(bench.events("start")) == starts_before
-        alone &= flights_of(tmp_path) == flights_before
-        bench.wait_for_targets(5)
+def test_two_daemons(bench: Bench, keep: Keep) -> None:
+    starts_before, flights_before = len(bench.events("start")), flights_of(bench.folder)
+    command = [sys.executable, "-m", "touchdown", "edge", "serve", "--config", str(bench.folder / "edge.toml")]
+    started = time.monotonic()
+    with (bench.folder / "second.log").open("wb") as log:
+        second = subprocess.Popen(command, stderr=log, cwd=ROOT)
+        count, gap_s = goes_on(bench, 4.0)
+        status = second.wait(60.0)
+    took_s = time.monotonic() - started
+    said = (bench.folder / "second.log").read_text("utf-8")
+    alone = len(bench.events("start")) == starts_before
+    alone &= flights_of(bench.folder) == flights_before
+    bench.wait_for_targets(5)
     keep(
         Row(
             33,

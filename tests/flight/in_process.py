@@ -22,6 +22,7 @@ from firmware_bridge.target import landing_target_message
 from firmware_bridge.telemetry import Telemetry
 from landing.camera import CameraModel
 from landing.decider import Decider, Decision
+from landing.decision_groups import Grid
 from landing.settings import AuthoritySettings, DecisionSettings, DirectorSettings
 from landing.types import Pose
 from sim.vehicle.autopilot import AutopilotConfig, Mode, StandInAutopilot
@@ -64,7 +65,7 @@ class InProcessFlight:
         log = EventLog(None)
         log.listeners.append(lambda line: self.events.append({**line, "t_s": self.t_s}))
         self.control = Control(DirectorSettings(), self, log, authority)
-        self.decider = Decider(DecisionSettings(grid_cells=160), TAXONOMY, CAMERA)
+        self.decider = Decider(DecisionSettings(grid=Grid(cells=160)), TAXONOMY, CAMERA)
         self.people = people
         self.ground = ground or (lambda n, e: np.full(n.shape, GRASS))
         self.now_ns = BOOT_NS

@@ -1,4 +1,7 @@
-"""Whole landings in separate processes, in real time: stand-in autopilot, camera, `edge serve`."""
+"""Whole landings in separate processes, in real time: stand-in autopilot, camera, `edge serve`.
+
+One landing serves two tests: it ends on safe ground, and a stranger finds no bad frame on the wire.
+"""
 
 from __future__ import annotations
 
@@ -17,18 +20,23 @@ import numpy as np
 import onnx
 import pytest
 
+from edge.blackbox.recording import Recording
+from edge.blackbox.records import Topic
 from landing.taxonomy import Taxonomy
 from sim.flight.daemon import DaemonEvents, daemon_config
-from sim.flight.plan import SHARED_MACHINE, FlightPlan
-from sim.flight.runs import fly_one
+from sim.flight.fly import fly_one
+from sim.flight.plan import SHARED_MACHINE, FlightPlan, FlightResult
 from sim.vehicle.ground_station import GroundStation
 from sim.vehicle.standin import PLND_PARAMETERS
 from sim.world import procedural, save_world
+from tests.bridge.citizenship import complaints
 from tests.edge.fake_model import build
 
 pytestmark = [pytest.mark.flight, pytest.mark.timeout(400)]
 TAXONOMY = Taxonomy.load("synthetic")
 ROOT = Path(__file__).resolve().parents[2]
+RECORDER = {"ring_s": 600.0, "before_s": 600.0, "after_s": 60.0}
+"""Keeps the whole flight, from the daemon's start to its end."""
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +55,19 @@ def painted_world(seed: int, folder: Path) -> Path:
     return folder
 
 
-def test_lands_on_safe_ground_where_straight_down_is_not(tmp_path, colour_model):
-    world = painted_world(5, tmp_path / "painted")
-    plan = FlightPlan(model=colour_model, out=tmp_path / "out", world=str(world), seed=5, settings=SHARED_MACHINE)
-    result = fly_one(plan)
+@pytest.fixture(scope="module")
+def landed(tmp_path_factory: pytest.TempPathFactory, colour_model: Path) -> tuple[FlightResult, Path]:
+    """A landing with its recording, and the flight's folder."""
+    folder = tmp_path_factory.mktemp("landed")
+    world = painted_world(5, folder / "painted")
+    settings = {**SHARED_MACHINE, "recorder": RECORDER}
+    plan = FlightPlan(model=colour_model, out=folder / "out", world=str(world), seed=5, settings=settings)
+    return fly_one(plan), plan.out
+
+
+@pytest.mark.xdist_group("landed")
+def test_lands_on_safe_ground_where_straight_down_is_not(landed: tuple[FlightResult, Path]) -> None:
+    result, out = landed
     assert result.straight_down_ok is False
     assert result.verdict == "landed-safe", result.reason
     assert result.exit_status == 0
@@ -62,7 +79,21 @@ def test_lands_on_safe_ground_where_straight_down_is_not(tmp_path, colour_model)
     assert any("PrecLand: Target Found" in text for text in result.texts)
     picture = cv2.imread(result.picture)
     assert picture is not None and picture.shape[0] == 900
-    assert json.loads((plan.out / "result.json").read_text())["verdict"] == "landed-safe"
+    assert json.loads((out / "result.json").read_text())["verdict"] == "landed-safe"
+
+
+@pytest.mark.xdist_group("landed")
+def test_a_landings_capture_has_no_malformed_or_misaddressed_packet(landed: tuple[FlightResult, Path]) -> None:
+    result, out = landed
+    (kept,) = (out / "recordings" / "flights").iterdir()
+    recorded = Recording(kept)
+    sent = [(e.at_ns, e.data) for e in recorded.entries(Topic.SENT.value)]
+    assert complaints(sent) == []
+    targets = [raw for _, raw in sent if int.from_bytes(raw[7:10], "little") == 149]
+    assert len(targets) == result.daemon["targets_sent"] > 50
+    heard = [e.data for e in recorded.entries(Topic.RECEIVED.value)]
+    assert len(heard) > 1000
+    assert all(raw[0] in (0xFD, 0xFE) for raw in heard)
 
 
 def test_world_without_safe_ground_is_an_abstention_with_its_reason(tmp_path, colour_model):
@@ -94,7 +125,7 @@ def test_targets_stop_when_the_autopilot_vanishes_and_resume_when_it_returns(tmp
     picture = tmp_path / "grass.npy"
     np.save(picture, grass)
     with ExitStack() as stack:
-        command = [sys.executable, "-m", "sim.vehicle.autopilot", "--airborne", "12", "--mode", "GUIDED"]
+        command = [sys.executable, "-m", "sim.vehicle.autopilot", "--airborne", "12"]
         for _ in range(2):
             command += ["--link", "tcp:127.0.0.1:0"]
         for name, value in PLND_PARAMETERS.items():

@@ -11,8 +11,8 @@ import onnx
 import pytest
 
 from landing.taxonomy import Taxonomy
+from sim.flight.fly import fly_one
 from sim.flight.plan import Fault, FlightPlan, PlannedFault
-from sim.flight.runs import fly_one
 from sim.world import procedural, save_world
 from tests.edge.fake_model import build
 

@@ -17,8 +17,8 @@ from click.testing import CliRunner
 from landing.taxonomy import Taxonomy
 from sim.cli import cli
 from sim.flight.clock import ClockChoice, Pace
+from sim.flight.fly import fly_one
 from sim.flight.plan import Fault, FlightPlan, FlightResult, PlannedFault
-from sim.flight.runs import fly_one
 from sim.world import World, procedural, save_world
 from tests.edge.fake_model import build
 

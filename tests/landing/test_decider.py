@@ -62,8 +62,8 @@ def test_level_view_gives_the_centre_of_the_square():
     assert isinstance(site, LandingSite)
     np.testing.assert_allclose(site.position_ned_m, (1.5, -2.0, 0.0), atol=0.35)
     # 3 m to the roof, less what is asked of its clearance from 12 m, less the map's own caution.
-    most_m = 3.0 - SETTINGS.standing_share(12.0) * TAXONOMY.clearance_of(Role.OBSTACLE)
-    assert most_m - 0.6 < site.clearance_m <= most_m + SETTINGS.cell_m / 2
+    most_m = 3.0 - SETTINGS.standing_clearance.share(12.0) * TAXONOMY.clearance_of(Role.OBSTACLE)
+    assert most_m - 0.6 < site.clearance_m <= most_m + SETTINGS.grid.cell_m / 2
     assert site.confidence > 0.8
 
 
@@ -169,6 +169,15 @@ def test_nan_never_gets_into_a_pose(bad):
 ANY = st.floats(allow_nan=True, allow_infinity=True)
 
 
+def test_a_position_that_no_vehicle_has_gives_no_site_and_no_error():
+    plane = np.zeros((8, 8), np.uint8)
+    segmentation = Segmentation(plane, plane, np.stack([plane] * 4), 0)
+    decision = Decider(SETTINGS, TAXONOMY, CAMERA).observe(
+        segmentation, Pose(0, (1.0, 0.0, 0.0, 0.0), (0.0, 3.6e307, 0.0), 1.0), 0
+    )
+    assert isinstance(decision.selection, NoSite) and "farther than 1e+07 m" in decision.selection.detail
+
+
 @settings(max_examples=200, deadline=None)
 @given(
     quaternion=st.one_of(st.none(), st.tuples(ANY, ANY, ANY, ANY), st.just((1.0, 0.0, 0.0, 0.0))),
@@ -218,7 +227,7 @@ def test_forward_camera_uses_no_ground_beyond_its_reach():
     rows, columns = np.nonzero(view.known)
     north = view.south_west_m[0] + (rows + 0.5) * view.cell_m
     east = view.south_west_m[1] + (columns + 0.5) * view.cell_m
-    reach = 10.0 * math.tan(math.radians(SETTINGS.max_view_angle_deg))
+    reach = 10.0 * math.tan(math.radians(SETTINGS.view.max_angle_deg))
     assert np.hypot(north, east).max() <= reach
 
 
@@ -237,7 +246,7 @@ def test_map_follows_the_vehicle_and_changes_scale():
 def test_ground_not_seen_for_long_is_unknown():
     decider = Decider(SETTINGS, TAXONOMY, CAMERA)
     fly(decider, square_of_grass(0, 0, 4), hovering(10))
-    view = decider.ground_map.view(int(S + (SETTINGS.max_cell_age_s + 0.1) * S))
+    view = decider.ground_map.view(int(S + (SETTINGS.grid.max_age_s + 0.1) * S))
     assert view is not None
     assert not view.free.any() and not view.known.any()
 

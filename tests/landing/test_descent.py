@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from landing.camera import CameraModel
 from landing.decider import Decider
+from landing.decision_groups import Grid, StandingClearance, UnsafeMemory
 from landing.errors import InvalidValueError
 from landing.groundmap import GroundMap
 from landing.picker import Candidate, LostPlace, clean_regions, clearance_grid, hazard_clearance_grid, pick, score_grid
@@ -143,7 +144,7 @@ def test_a_site_lost_to_its_ground_is_not_gone_back_to_where_there_is_another():
     other.load_state_dict(decider.state_dict())
     places = [d._tracker.lost_places(22 * S) for d in (decider, other)]
     assert len(places[0]) == 1 and places[0] == places[1]
-    assert decider._tracker.lost_places(round((SETTINGS.lost_s + 12) * S)) == []
+    assert decider._tracker.lost_places(round((SETTINGS.blacklist.memory_s + 12) * S)) == []
 
 
 @pytest.mark.parametrize(("height_m", "reach_m"), [(5.0, 5.0), (14.0, 11.2)])
@@ -196,7 +197,7 @@ def test_without_a_height_the_largest_region_wins_as_ever():
 
 
 def test_the_clearance_of_what_stands_grows_to_its_whole_on_the_way_down():
-    shares = [SETTINGS.standing_share(h) for h in (0.0, 6.0, 12.0, 18.0, 100.0)]
+    shares = [SETTINGS.standing_clearance.share(h) for h in (0.0, 6.0, 12.0, 18.0, 100.0)]
     assert shares == [1.0, 1.0, 0.5, 0.0, 0.0]
     lawn = disc(0, 0, 2.15)  # wide enough for the vehicle, not for the clearance of 1 m as well
     high = looks(Decider(SETTINGS, TAXONOMY, CAMERA), lawn, 35.0, 15).selection
@@ -204,7 +205,7 @@ def test_the_clearance_of_what_stands_grows_to_its_whole_on_the_way_down():
     decider = Decider(SETTINGS, TAXONOMY, CAMERA)
     looks(decider, lawn, 35.0, 15)
     at_ns, height = 2 * S, 35.0
-    while height > SETTINGS.near_height_m:
+    while height > SETTINGS.standing_clearance.near_height_m:
         height -= 0.3
         at_ns += S // 5
         last = look(decider, lawn, height, at_ns)
@@ -287,7 +288,7 @@ def test_who_walks_towards_the_site_is_told_before_coming_too_close():
     first = next(away for away, intruder in told if intruder is not None)
     keep_m = TAXONOMY.clearance_of(Role.PERSON) + SETTINGS.required_radius_m
     assert first > keep_m + 0.5
-    assert first < keep_m + 1.3 * SETTINGS.approach_s + 1.0
+    assert first < keep_m + 1.3 * SETTINGS.approach.within_s + 1.0
 
 
 @pytest.mark.parametrize("speed_mps", [0.0, 0.8, -0.2])
@@ -355,10 +356,10 @@ def test_an_approach_is_part_of_what_is_remembered():
 
 def test_heights_must_be_in_order():
     with pytest.raises(ValueError, match="near_height_m"):
-        DecisionSettings(near_height_m=30.0, far_height_m=20.0)
+        StandingClearance(near_height_m=30.0, far_height_m=20.0)
     with pytest.raises(InvalidValueError):
         Decider(SETTINGS, TAXONOMY, CAMERA).load_state_dict(
-            Decider(SETTINGS.model_copy(update={"grid_cells": 128}), TAXONOMY, CAMERA).state_dict()
+            Decider(SETTINGS.model_copy(update={"grid": Grid(cells=128)}), TAXONOMY, CAMERA).state_dict()
         )
 
 
@@ -394,17 +395,13 @@ def test_ground_that_was_bad_from_nearer_is_not_good_because_it_looks_so_from_fa
 
 
 def test_ground_that_was_bad_from_nearer_is_forgiven_in_time_and_remembered_in_recordings():
-    settings = SETTINGS.model_copy(update={"nearer_memory_s": 30.0})
+    settings = SETTINGS.model_copy(update={"unsafe_memory": UnsafeMemory(memory_s=30.0)})
     ground = GroundMap(settings, TAXONOMY)
     gathered(ground, ROOF, 10.0, 0, 4)
     assert not is_free(gathered(ground, GRASS, 20.0, 4, 20))
     other = GroundMap(settings, TAXONOMY)
     other.load_state_dict(ground.state_dict())
-    old = {k: v for k, v in ground.state_dict().items() if k not in ("bad_from_m", "bad_ns")}
-    before = GroundMap(settings, TAXONOMY)
-    before.load_state_dict(old)
     assert not is_free(gathered(other, GRASS, 20.0, 24, 1))
-    assert is_free(gathered(before, GRASS, 20.0, 24, 1))
     assert is_free(gathered(ground, GRASS, 20.0, 24, 12))
 
 

@@ -144,7 +144,7 @@ def test_committed_vehicle_may_lose_sight_for_a_while():
     unseen = site(10 * S, seen_ago_s=8.0)
     assert step(director, 10, unseen, height=1.0).target is not None
     assert step(director, 10, unseen, height=10.0).target is None
-    too_old = site(100 * S, seen_ago_s=SETTINGS.commit_evidence_age_s + 1)
+    too_old = site(100 * S, seen_ago_s=SETTINGS.commit_max_age_s + 1)
     assert step(director, 100, too_old, height=1.0).target is None
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from landing.camera import CameraModel
 from landing.decider import Decider, Decision
+from landing.decision_groups import Grid
 from landing.director import Director, DirectorInput
 from landing.estimator import FIRST_FRAME, EstimatorFrame, FrameShift
 from landing.geometry import multiplied, quaternion_from_euler
@@ -138,7 +139,7 @@ def test_people_out_of_view_are_remembered_through_a_known_reset() -> None:
     assert people[rows, columns].any()
 
 
-SMALL = DecisionSettings(grid_cells=64, cell_m=0.5)
+SMALL = DecisionSettings(grid=Grid(cells=64, cell_m=0.5))
 
 
 @pytest.fixture(scope="module")

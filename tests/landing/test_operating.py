@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from landing.decider import Decider
 from landing.errors import ModelError
 from landing.groundmap import GroundMap
 from landing.operating import describe, thresholds_in_force
-from landing.settings import DecisionSection, DecisionSettings
+from landing.settings import HAZARD_THRESHOLDS, LANDABLE_THRESHOLDS, DecisionSection, DecisionSettings, Strictness
 from landing.site import LandingSite
 from landing.spec import InputSpec, ModelSpec, OperatingPoint
 from landing.taxonomy import HAZARD_ROLES, Role
@@ -131,3 +132,22 @@ def test_the_spec_carries_it_and_older_specs_are_read():
     older["operating"] = {"landable": 2.0}
     with pytest.raises(ModelError, match="operating"):
         ModelSpec.from_json(json.dumps(older), "x")
+
+
+def test_each_step_of_strictness_makes_every_threshold_stricter_and_a_model_may_go_further():
+    steps = [thresholds_in_force(DecisionSection(strictness=s), None)[0] for s in Strictness]
+    assert steps[1] == DecisionSettings()
+    for laxer, stricter in pairwise(steps):
+        assert all(getattr(stricter, name) < getattr(laxer, name) for name in HAZARD_THRESHOLDS)
+        assert all(getattr(stricter, name) >= getattr(laxer, name) for name in LANDABLE_THRESHOLDS)
+        assert stricter.landable_probability > laxer.landable_probability
+    for strictness in Strictness:
+        level, _ = thresholds_in_force(DecisionSection(strictness=strictness), None)
+        for person, landable in ((0.01, 0.95), (0.9, 0.51)):
+            asked = point(person=person, landable=landable)
+            used, _ = thresholds_in_force(DecisionSection(strictness=strictness), asked)
+            assert used.person_probability == min(person, level.person_probability)
+            assert used.frame_landable_probability == max(landable, level.frame_landable_probability)
+        written = DecisionSection(strictness=strictness, person_probability=0.4)
+        assert thresholds_in_force(written, None)[0].person_probability == 0.4
+    assert "strictness strict)" in describe(thresholds_in_force(DecisionSection(strictness="strict"), None)[1])

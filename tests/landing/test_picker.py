@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from landing.decision_groups import HiddenHazard
 from landing.groundmap import GroundView
 from landing.picker import (
     AGE_STEPS_S,
@@ -21,7 +22,7 @@ from landing.site import NoSite, NoSiteReason
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 
 TAXONOMY = Taxonomy.load("synthetic")
-SETTINGS = DecisionSettings(vehicle_radius_m=0.3, margin_m=0.3, cell_m=0.2)
+SETTINGS = DecisionSettings(vehicle_radius_m=0.3, margin_m=0.3)
 N = 48
 
 
@@ -190,12 +191,12 @@ def test_hazards_out_of_view_grow():
     room_fresh = hazard_clearance_grid(fresh, TAXONOMY, SETTINGS)
     room_old = hazard_clearance_grid(old, TAXONOMY, SETTINGS)
     assert (room_old < room_fresh).all()
-    assert room_fresh.max() - room_old.max() == pytest.approx(SETTINGS.hazard_growth_limit_m)
+    assert room_fresh.max() - room_old.max() == pytest.approx(SETTINGS.hidden_hazard.growth_limit_m)
 
 
 @pytest.mark.parametrize("speed_mps", [0.0, 0.4, 1.5])
 def test_who_is_out_of_view_may_have_gone_as_far_as_the_end_of_their_age_step(speed_mps):
-    settings = SETTINGS.model_copy(update={"hazard_speed_mps": speed_mps})
+    settings = SETTINGS.model_copy(update={"hidden_hazard": HiddenHazard(speed_mps=speed_mps)})
     rng = np.random.default_rng(8)
     ages_s = (0.0, 0.3, 0.5, 1.2, 2.9, 5.0, 7.9)
     unseen_s = np.zeros((N, N), np.float32)
@@ -207,7 +208,7 @@ def test_who_is_out_of_view_may_have_gone_as_far_as_the_end_of_their_age_step(sp
         alone[cell] = True
         step_s = next((step for step in AGE_STEPS_S if age_s < step), AGE_STEPS_S[-1])
         moved_m = speed_mps * step_s if age_s >= AGE_STEPS_S[0] else 0.0
-        moved_m = min(moved_m, settings.hazard_growth_limit_m)
+        moved_m = min(moved_m, settings.hidden_hazard.growth_limit_m)
         room = np.minimum(room, distance_m(alone, 0.2, False) - 4.0 - moved_m)
     view = view_of(np.ones((N, N), bool), {Role.PERSON: person}, unseen_s=unseen_s)
     np.testing.assert_allclose(hazard_clearance_grid(view, TAXONOMY, settings), room, atol=1e-5)

@@ -196,23 +196,6 @@ def test_ends_when_the_autopilot_goes(autopilot: FakeAutopilot, world_folder: Pa
     assert "autopilot link" in err
 
 
-def test_freezes_without_ending_and_dies_when_told(autopilot: FakeAutopilot, world_folder: Path):
-    process = start(world_folder, autopilot.address, "--freeze-after", "0.5", "--die-after", "1.5")
-    out, err = process.communicate(timeout=20)
-    assert process.returncode == 1
-    assert b"die-after" in err
-    assert 1 <= len(out) / FRAME_BYTES <= 11
-    assert len(out) % FRAME_BYTES == 0
-
-
-def test_repeats_one_picture(autopilot: FakeAutopilot, world_folder: Path):
-    process = start(world_folder, autopilot.address, "--repeat-after", "0", "--noise", "5")
-    first = read_frame(process)
-    assert all(np.array_equal(first, read_frame(process)) for _ in range(4))
-    process.terminate()
-    finish(process)
-
-
 def test_ends_with_its_parent(autopilot: FakeAutopilot, world_folder: Path, tmp_path: Path):
     # A parent that dies hard, while somebody else still holds the pipe open.
     code = (
@@ -265,8 +248,8 @@ def _runs(pid: int) -> bool:
         (("--home", "1,2"), 2, "LAT,LON,ALT"),
         (("--world", "photo:/no/such.png"), 2, "no such file"),
         (("--hfov-deg", "190"), 2, "field of view"),
-        (("--noise", "-3"), 2, "noise_sd"),
-        (("--distortion", "1"), 2, "five numbers"),
+        (("--effect", "noise_sd=-3"), 2, "noise_sd"),
+        (("--effect", "noise=3"), 2, "expected one of noise_sd"),
         (("--autopilot", "tcp:127.0.0.1:9", "--patience", "0.3"), 1, "tcp:127.0.0.1:9"),
     ],
 )

@@ -19,6 +19,7 @@ from sim.cli import cli
 from tests.edge import fake_model
 from tests.edge.test_resolved import CAREFUL
 
+pytestmark = pytest.mark.xdist_group("campaign")
 WORLD = "procedural?gsd_m=0.2&size_m=60"
 LOW_SEED = 1083
 """Of a campaign whose first scenes begin low, at 16 m: the quickest to fly."""
@@ -200,6 +201,11 @@ def test_bad_options_are_words_and_not_tracebacks(tmp_path: Path) -> None:
         assert said in str(result.exception)
 
 
+def test_the_former_names_of_options_are_accepted() -> None:
+    asked = {"worlds": "scenes", "scenes": 1, "seed": 1, "split": "train"}
+    assert plan_from(policies="ours", segmentation="confusion", **asked) == plan_from(policies="touchdown", **asked)
+
+
 def test_a_networks_shift_is_added_in_every_scene_and_said_in_the_command() -> None:
     usual, better = plan(), plan(network_shift=-1.5)
     for number in range(3):
@@ -208,4 +214,13 @@ def test_a_networks_shift_is_added_in_every_scene_and_said_in_the_command() -> N
     assert "--network-shift -1.5 --search-s 3 --out DIR" in command_of(better)
     assert "--network-shift" not in command_of(usual)
     with pytest.raises(CampaignError, match="a model is what it is"):
-        plan_from(1, 1, "train", "scenes", "touchdown", "model", Path("m.onnx"), None, (), 25.0, -1.0)
+        plan_from(
+            policies="ours",
+            worlds="scenes",
+            scenes=1,
+            seed=1,
+            split="train",
+            segmentation="model",
+            model=Path("m.onnx"),
+            network_shift=-1.0,
+        )

@@ -18,8 +18,8 @@ import pytest
 
 from landing.taxonomy import Taxonomy
 from sim.flight.daemon import DaemonEvents
+from sim.flight.fly import fly_one
 from sim.flight.plan import FlightPlan, FlightResult
-from sim.flight.runs import fly_one
 from sim.vehicle.sitl import SIMULATORS, MissingSimulatorError, find_simulator
 from sim.world import procedural, save_world
 from tests.edge.fake_model import build

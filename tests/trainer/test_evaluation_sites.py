@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from landing.decider import Decider
+from landing.decision_groups import Evidence
 from landing.operating import SETTING_OF
 from landing.settings import DecisionSettings
 from landing.site import LandingSite
@@ -98,7 +99,9 @@ def test_missed_and_rightly_abstained_and_hazards_not_seen():
     crowd[::12, ::12] = PERSON
     crowd[1::12, ::12] = PERSON
     roof = np.full_like(grass, ROOF)
-    book = SiteEvaluator(SYNTHETIC, AssumedView(12.0, 75.0, ""), DecisionSettings(smallest_person_m=0.0))
+    book = SiteEvaluator(
+        SYNTHETIC, AssumedView(12.0, 75.0, ""), DecisionSettings(evidence=Evidence(smallest_person_m=0.0))
+    )
     book.add("seen", perfect(grass), grass)
     book.add("missed", perfect(roof), grass)
     book.add("rightly", perfect(crowd), crowd)

@@ -1,4 +1,4 @@
-"""How labelled data lies in folders: known layouts, found by what is there or named by the user."""
+"""Layouts of labelled data in folders, recognised by their folders or named by the user."""
 
 from __future__ import annotations
 
@@ -78,16 +78,16 @@ def _vdd_places(base: Path) -> list[FolderPair]:
 
 @dataclass(frozen=True)
 class Layout:
-    """One way in which a data set lies on disk.
+    """A known layout.
 
     Attributes:
-        name: What the user calls it.
-        shape: The folders, for messages.
-        places: Where pictures and labels are under a base folder; none if it is another layout.
+        name: Name for the user.
+        shape: Folders, for messages.
+        places: Folders of pictures and labels under a base folder; empty for another layout.
         taxonomy: Built-in taxonomy, or empty for the folder's own file.
-        label_format: See `FolderSet`; "look" to find out from the files.
-        below: Folders under the root the data set may lie in.
-        marker: A file that must be there too, to tell it from other layouts; empty for none.
+        label_format: See `FolderSet`; "look" to decide by the files.
+        below: Folders under the root that the data set may lie in.
+        marker: File that must be there too; empty for none.
         group_of: Group of a sample from its name.
         terms: Licence of the data.
     """
@@ -103,7 +103,7 @@ class Layout:
     terms: str = ""
 
     def find(self, root: Path) -> tuple[Path, list[FolderPair]] | None:
-        """The folder with this layout at or under a root and its places, or None."""
+        """Return the folder with this layout at or under a root, and its places, or None."""
         for part in self.below:
             base = root / part
             places = self.places(base)
@@ -185,7 +185,7 @@ LAYOUT_NAMES = (*(layout.name for layout in LAYOUTS), "shards")
 
 @dataclass(frozen=True)
 class FoundLayout:
-    """Where a data set lies and what it is, before its files were looked at."""
+    """A data set that was found, before its files are opened."""
 
     layout: Layout
     base: Path
@@ -193,23 +193,22 @@ class FoundLayout:
     taxonomy: Taxonomy
 
     def pairs(self) -> PairedFiles:
-        """Its pictures and label maps, decoding nothing."""
+        """Return its pictures and label maps; decodes nothing."""
         return find_pairs(self.places, self.layout.group_of)
 
     def label_format(self, samples: tuple[Sample, ...]) -> LabelFormat:
-        """Whether labels are indices or colours, by looking where the layout does not say."""
+        """Return "index" or "palette", decided by the files if the layout does not say."""
         stated = self.layout.label_format
         return format_of(samples, self.taxonomy) if stated == "look" else stated
 
 
-def open_set(root: str | Path, layout_name: str = "auto", taxonomy_name: str = "", name: str = "") -> LabeledSet:
+def open_set(root: str | Path, layout_name: str = "auto", taxonomy_name: str = "") -> LabeledSet:
     """Lists the labelled pictures of a folder; decodes at most a few label maps.
 
     Args:
         root: The folder.
         layout_name: One of `LAYOUT_NAMES`, or "auto".
         taxonomy_name: Built-in name or file, instead of the layout's own.
-        name: Name for provenance, instead of the folder's.
 
     Raises:
         DataError: No such folder, no known layout, no pictures, or pictures without labels.
@@ -227,7 +226,7 @@ def open_set(root: str | Path, layout_name: str = "auto", taxonomy_name: str = "
     if os.path.lexists(terms_file):
         terms = read_text(terms_file, "terms of use", DataError).strip()
     return FolderSet(
-        name=name or (found.layout.name if found.layout.taxonomy else folder.resolve().name),
+        name=found.layout.name if found.layout.taxonomy else folder.resolve().name,
         taxonomy=found.taxonomy,
         samples=table.regrouped(pairs.samples),
         label_format=found.label_format(pairs.samples),
@@ -237,7 +236,7 @@ def open_set(root: str | Path, layout_name: str = "auto", taxonomy_name: str = "
 
 
 def open_pair(images: str | Path, labels: str | Path, taxonomy_name: str) -> LabeledSet:
-    """Two folders of any name whose files pair up, with a taxonomy.
+    """Return the labelled pictures of two folders of any name whose files pair up.
 
     Raises:
         DataError: No such folder, no pictures, or pictures without labels.
@@ -250,7 +249,7 @@ def open_pair(images: str | Path, labels: str | Path, taxonomy_name: str) -> Lab
 
 
 def find_folder_pair(images: Path, labels: Path, taxonomy_name: str) -> FoundLayout:
-    """As `find_layout`, for two folders.
+    """Return two folders as a layout.
 
     Raises:
         DataError: No such folder.
@@ -265,7 +264,7 @@ def find_folder_pair(images: Path, labels: Path, taxonomy_name: str) -> FoundLay
 
 
 def find_layout(folder: Path, layout_name: str = "auto", taxonomy_name: str = "") -> FoundLayout:
-    """What kind of data set lies in a folder.
+    """Return the layout of a folder.
 
     Raises:
         DataError: No such folder, or no known layout.
@@ -289,7 +288,7 @@ def find_layout(folder: Path, layout_name: str = "auto", taxonomy_name: str = ""
 
 
 def format_of(samples: tuple[Sample, ...], taxonomy: Taxonomy) -> LabelFormat:
-    """Whether some label maps are indices or colours: what leaves fewer pixels unknown."""
+    """Return "index" or "palette": the one that leaves fewer pixels of some label maps unknown."""
     unknown = {"index": 0.0, "palette": 0.0}
     formats: tuple[LabelFormat, ...] = ("index", "palette")
     for sample in samples[:: max(1, len(samples) // _LOOKED_AT)]:

@@ -1,7 +1,7 @@
-"""Several data sets as one: with the same classes as they are, with different ones by role.
+"""Several data sets as one: with the same classes unchanged, with different ones merged by role.
 
-SafeLand merged seven aerial sets in the same way (arXiv 2603.17430): what differs between them is how finely they name
-things, and a landing needs to know only what may be landed on.
+Aerial sets differ in how finely they name things; a landing needs to know only the role (so SafeLand, arXiv
+2603.17430).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ROLES = "roles"
 
 
 def role_ids(taxonomy: Taxonomy) -> ByteArray:
-    """Class id in the taxonomy `roles` of each label value, shape (256,); `IGNORE` for the rest."""
+    """Return the class id in the taxonomy `roles` of each label value, shape (256,); `IGNORE` for the rest."""
     id_of = {c.role: c.id for c in Taxonomy.load(ROLES).classes}
     ids = np.full(256, IGNORE, dtype=np.uint8)
     for c in taxonomy.classes:
@@ -38,7 +38,7 @@ class MergedSet:
     Args:
         sources: At least one.
         tables: Split table of each, instead of its own split.
-        by_role: Whether the labels become roles even if the classes are the same.
+        by_role: Merge by role even if the classes are the same.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class MergedSet:
 
 
 def unique_names(sources: Sequence[LabeledSet]) -> tuple[str, ...]:
-    """Names of the sources, with a number where two would be the same."""
+    """Return the names of the sources, with a number where two would be the same."""
     names: list[str] = []
     for source in sources:
         base = source.name.replace("/", "-")

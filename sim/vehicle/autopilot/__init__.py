@@ -6,8 +6,10 @@ no code with ArduPilot; landings that matter are flown again on the real SITL.
 
 from __future__ import annotations
 
-from sim.vehicle.autopilot.core import TICK_S, AutopilotConfig, StandInAutopilot
-from sim.vehicle.autopilot.flight import EstimatorErrors, Mode
+from sim.vehicle.autopilot.config import AutopilotConfig
+from sim.vehicle.autopilot.core import TICK_S, StandInAutopilot
+from sim.vehicle.autopilot.estimator import EstimatorErrors
+from sim.vehicle.autopilot.modes import Mode
 from sim.vehicle.autopilot.precision_landing import FrameRules
 from sim.vehicle.home import Home
 

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
 from firmware_bridge.dialect import mavlink
-from sim.vehicle import GroundHeight, Vehicle, VehicleParameters, Wind, flat_ground_m
-from sim.vehicle.autopilot.flight import EstimatorErrors, FlightController, Mode, RefusedError
+from sim.vehicle import GroundHeight, Vehicle, flat_ground_m
+from sim.vehicle.autopilot.config import AutopilotConfig
+from sim.vehicle.autopilot.flight import FlightController
+from sim.vehicle.autopilot.modes import Mode, RefusedError
 from sim.vehicle.autopilot.parameters import ParameterStore
-from sim.vehicle.autopilot.precision_landing import FrameRules
 from sim.vehicle.autopilot.telemetry import TelemetryMessages
-from sim.vehicle.home import Home
 
 TICK_MS = 10
 TICK_S = 0.001 * TICK_MS
@@ -33,48 +33,22 @@ _MODE_OF_COMMAND = {
     mavlink.MAV_CMD_NAV_RETURN_TO_LAUNCH: Mode.RTL,
     mavlink.MAV_CMD_NAV_LOITER_UNLIM: Mode.LOITER,
 }
+_POSITION_OFF = (
+    mavlink.POSITION_TARGET_TYPEMASK_X_IGNORE
+    | mavlink.POSITION_TARGET_TYPEMASK_Y_IGNORE
+    | mavlink.POSITION_TARGET_TYPEMASK_Z_IGNORE
+)
+_VELOCITY_OFF = (
+    mavlink.POSITION_TARGET_TYPEMASK_VX_IGNORE
+    | mavlink.POSITION_TARGET_TYPEMASK_VY_IGNORE
+    | mavlink.POSITION_TARGET_TYPEMASK_VZ_IGNORE
+)
 _ACCEPTED: int = mavlink.MAV_RESULT_ACCEPTED
 _DENIED: int = mavlink.MAV_RESULT_DENIED
 _FAILED: int = mavlink.MAV_RESULT_FAILED
 _UNSUPPORTED: int = mavlink.MAV_RESULT_UNSUPPORTED
 
 LinkId = Hashable
-
-
-@dataclass(frozen=True)
-class AutopilotConfig:
-    """How a stand-in starts.
-
-    Attributes:
-        parameters: Values different from the defaults, in force from the first boot.
-        home: Where local NED has its origin; also home.
-        start_n_m, start_e_m: Where the vehicle stands or hovers at the start.
-        start_yaw_deg: Heading at the start, degrees clockwise from north.
-        airborne_height_m: Start hovering, armed, this high above the ground; None: on the ground.
-        airborne_mode: Mode of an airborne start.
-        boot_ms: Silence after (re)boot.
-        ready_after_ms: Time after boot until a position estimate exists (41 s in the real SITL).
-        wind: Steady wind and gusts.
-        seed: Seed of gusts and estimator noise.
-        errors: Errors of the position estimate.
-        vehicle: Physics.
-        frame_rules: Whose rules on LANDING_TARGET.frame.
-    """
-
-    parameters: Mapping[str, float] = field(default_factory=dict)
-    home: Home = field(default_factory=Home)
-    start_n_m: float = 0.0
-    start_e_m: float = 0.0
-    start_yaw_deg: float = 0.0
-    airborne_height_m: float | None = None
-    airborne_mode: Mode = Mode.GUIDED
-    boot_ms: int = 500
-    ready_after_ms: int = 3000
-    wind: Wind = field(default_factory=Wind)
-    seed: int = 0
-    errors: EstimatorErrors = field(default_factory=EstimatorErrors)
-    vehicle: VehicleParameters = field(default_factory=VehicleParameters)
-    frame_rules: FrameRules = FrameRules.V4_6
 
 
 @dataclass
@@ -117,15 +91,7 @@ class StandInAutopilot:
         flying = height is not None
         yaw_rad = math.radians(config.start_yaw_deg)
         self.vehicle.place(config.start_n_m, config.start_e_m, height or 0.0, yaw_rad, flying=flying)
-        self.flight = FlightController(
-            self.vehicle,
-            self.parameters,
-            self._say,
-            errors=config.errors,
-            seed=config.seed,
-            frame_rules=config.frame_rules,
-            ready_after_ms=config.ready_after_ms,
-        )
+        self.flight = FlightController(self.vehicle, self.parameters, self._say, config)
         self._telemetry = TelemetryMessages(self.flight, config.home)
         self._links: dict[LinkId, _LinkState] = {}
         self._outbox: list[tuple[LinkId, Any]] = []
@@ -141,7 +107,6 @@ class StandInAutopilot:
             mavlink.MAV_CMD_NAV_TAKEOFF: self._take_off,
             mavlink.MAV_CMD_DO_SET_MODE: self._do_set_mode,
             mavlink.MAV_CMD_DO_REPOSITION: self._reposition,
-            mavlink.MAV_CMD_CONDITION_YAW: self._turn,
             mavlink.MAV_CMD_SET_MESSAGE_INTERVAL: self._set_interval,
             mavlink.MAV_CMD_GET_MESSAGE_INTERVAL: self._get_interval,
             mavlink.MAV_CMD_REQUEST_MESSAGE: self._request,
@@ -158,7 +123,6 @@ class StandInAutopilot:
             "PARAM_SET": self._on_param_set,
             "TIMESYNC": self._on_timesync,
             "SET_POSITION_TARGET_LOCAL_NED": self._on_local_target,
-            "SET_POSITION_TARGET_GLOBAL_INT": self._on_global_target,
             "RC_CHANNELS_OVERRIDE": self._on_rc_override,
         }
         if flying:
@@ -228,7 +192,7 @@ class StandInAutopilot:
             self._heartbeat_due_ms = self._now_ms + HEARTBEAT_MS
         for link_id, link in self._links.items():
             if beat:
-                self._send(link_id, self._telemetry.heartbeat())
+                self._send(link_id, self._telemetry.build(mavlink.MAVLINK_MSG_ID_HEARTBEAT))
             for message_id, stream in link.streams.items():
                 if self._now_ms < stream.due_ms:
                     continue
@@ -276,68 +240,18 @@ class StandInAutopilot:
             self._send(link_id, mavlink.MAVLink_timesync_message(boot_ns, m.ts1))
 
     def _on_rc_override(self, _: LinkId, m: Any) -> None:
-        def deflection(pwm_us: int) -> float:
-            if pwm_us in (0, 65535):
-                return 0.0
-            value = (pwm_us - 1500) / 400.0
-            return 0.0 if abs(value) < 0.05 else min(max(value, -1.0), 1.0)
-
-        # Channel 1 is roll (right positive), 2 pitch (stick back positive).
-        self.flight.stick(deflection(m.chan1_raw), -deflection(m.chan2_raw))
-        self.flight.override_channels((m.chan1_raw, m.chan2_raw, m.chan3_raw, m.chan4_raw))
+        self.flight.sticks.override((m.chan1_raw, m.chan2_raw, m.chan3_raw, m.chan4_raw), self._now_ms)
 
     def _on_local_target(self, _: LinkId, m: Any) -> None:
-        frames = {
-            mavlink.MAV_FRAME_LOCAL_NED: (False, False),
-            mavlink.MAV_FRAME_LOCAL_OFFSET_NED: (True, False),
-            mavlink.MAV_FRAME_BODY_NED: (True, True),
-            mavlink.MAV_FRAME_BODY_OFFSET_NED: (True, True),
-        }
-        if m.coordinate_frame not in frames:
+        """A position or velocity in LOCAL_NED; ignored fields may hold anything, used ones must be finite."""
+        if m.coordinate_frame != mavlink.MAV_FRAME_LOCAL_NED:
             return
-        offset, body = frames[m.coordinate_frame]
-        c, s = 1.0, 0.0
-        if body:
-            c, s = math.cos(self.vehicle.yaw_rad), math.sin(self.vehicle.yaw_rad)
-        est = self.flight.estimate
-        x, y, z = c * m.x - s * m.y, s * m.x + c * m.y, m.z
-        if offset:
-            x, y, z = x + est.n_m, y + est.e_m, z + est.d_m
-        velocity = (c * m.vx - s * m.vy, s * m.vx + c * m.vy, m.vz)
-        self._fly_target(m, (x, y, z), velocity)
-
-    def _on_global_target(self, _: LinkId, m: Any) -> None:
-        home = self.config.home
-        n, e = home.ned_from_global(1e-7 * m.lat_int, 1e-7 * m.lon_int)
-        relative = (mavlink.MAV_FRAME_GLOBAL_RELATIVE_ALT, mavlink.MAV_FRAME_GLOBAL_RELATIVE_ALT_INT)
-        if m.coordinate_frame in relative:
-            d = -m.alt
-        elif m.coordinate_frame in (mavlink.MAV_FRAME_GLOBAL, mavlink.MAV_FRAME_GLOBAL_INT):
-            d = home.alt_m - m.alt
-        else:
-            return
-        self._fly_target(m, (n, e, d), (m.vx, m.vy, m.vz))
-
-    def _fly_target(self, m: Any, ned: tuple[float, float, float], velocity: tuple[float, float, float]) -> None:
-        position_off, velocity_off, yaw_off = (
-            (m.type_mask & mask) == mask
-            for mask in (
-                mavlink.POSITION_TARGET_TYPEMASK_X_IGNORE
-                | mavlink.POSITION_TARGET_TYPEMASK_Y_IGNORE
-                | mavlink.POSITION_TARGET_TYPEMASK_Z_IGNORE,
-                mavlink.POSITION_TARGET_TYPEMASK_VX_IGNORE
-                | mavlink.POSITION_TARGET_TYPEMASK_VY_IGNORE
-                | mavlink.POSITION_TARGET_TYPEMASK_VZ_IGNORE,
-                mavlink.POSITION_TARGET_TYPEMASK_YAW_IGNORE,
-            )
-        )
-        # Ignored fields may hold anything, NaN by convention; used ones may not.
-        if not position_off:
-            if not all(map(math.isfinite, ned)):
-                return
-            yaw = None if yaw_off or not math.isfinite(m.yaw) else float(m.yaw)
-            self.flight.fly_to(*ned, yaw)
-        elif not velocity_off and all(map(math.isfinite, velocity)):
+        position, velocity = (m.x, m.y, m.z), (m.vx, m.vy, m.vz)
+        if m.type_mask & _POSITION_OFF != _POSITION_OFF:
+            if all(map(math.isfinite, position)):
+                yaw_off = m.type_mask & mavlink.POSITION_TARGET_TYPEMASK_YAW_IGNORE or not math.isfinite(m.yaw)
+                self.flight.fly_to(*position, None if yaw_off else float(m.yaw))
+        elif m.type_mask & _VELOCITY_OFF != _VELOCITY_OFF and all(map(math.isfinite, velocity)):
             self.flight.fly_at(*velocity)
 
     # -- parameters ----------------------------------------------------------------------------
@@ -372,18 +286,8 @@ class StandInAutopilot:
     # -- commands ------------------------------------------------------------------------------
 
     def _on_command_long(self, link_id: LinkId, m: Any) -> None:
-        command = _Command(
-            m.command,
-            m.param1,
-            m.param2,
-            m.param3,
-            m.param4,
-            m.param5,
-            m.param6,
-            m.param7,
-            mavlink.MAV_FRAME_GLOBAL_RELATIVE_ALT,
-        )
-        self._run(link_id, command, m)
+        numbers = (m.param1, m.param2, m.param3, m.param4, m.param5, m.param6, m.param7)
+        self._run(link_id, _Command(m.command, *numbers, mavlink.MAV_FRAME_GLOBAL_RELATIVE_ALT), m)
 
     def _on_command_int(self, link_id: LinkId, m: Any) -> None:
         command = _Command(m.command, m.param1, m.param2, m.param3, m.param4, 1e-7 * m.x, 1e-7 * m.y, m.z, m.frame)
@@ -457,15 +361,6 @@ class StandInAutopilot:
         n, e = self.config.home.ned_from_global(c.x, c.y)
         return _ACCEPTED if self.flight.fly_to(n, e, down_m) else _FAILED
 
-    def _turn(self, _: LinkId, c: _Command) -> int:
-        if not math.isfinite(c.p1):
-            return _DENIED
-        yaw_rad = math.radians(c.p1)
-        if c.p4 == 1.0:
-            sign = -1.0 if c.p3 < 0.0 else 1.0
-            yaw_rad = self.vehicle.yaw_rad + sign * yaw_rad
-        return self._try(lambda: self.flight.turn_to(yaw_rad))
-
     def _set_interval(self, link_id: LinkId, c: _Command) -> int:
         message_id, interval_us = _whole(c.p1), _whole(c.p2)
         if message_id not in self._telemetry:
@@ -482,21 +377,22 @@ class StandInAutopilot:
         return _ACCEPTED
 
     def _get_interval(self, link_id: LinkId, c: _Command) -> int:
-        return self._report_interval(link_id, _whole(c.p1))
+        return self._report_interval(link_id, c.p1)
 
-    def _report_interval(self, link_id: LinkId, message_id: int) -> int:
-        if not 0 <= message_id <= 65535:
+    def _report_interval(self, link_id: LinkId, message_id: float) -> int:
+        number = _whole(message_id)
+        if not 0 <= number <= 65535:
             return _FAILED
-        known = message_id in self._telemetry
-        stream = self._links[link_id].streams.get(message_id)
+        known = number in self._telemetry
+        stream = self._links[link_id].streams.get(number)
         interval_us = 0 if not known else -1 if stream is None else stream.interval_ms * 1000
-        self._send(link_id, mavlink.MAVLink_message_interval_message(message_id, interval_us))
+        self._send(link_id, mavlink.MAVLink_message_interval_message(number, interval_us))
         return _ACCEPTED if known else _FAILED
 
     def _request(self, link_id: LinkId, c: _Command) -> int:
         message_id = _whole(c.p1)
         if message_id == mavlink.MAVLINK_MSG_ID_MESSAGE_INTERVAL:
-            return self._report_interval(link_id, _whole(c.p2))
+            return self._report_interval(link_id, c.p2)
         if message_id not in self._telemetry:
             return _FAILED
         message = self._telemetry.build(message_id)
@@ -506,8 +402,7 @@ class StandInAutopilot:
 
     def _capabilities(self, link_id: LinkId, c: _Command) -> int:
         if c.p1 == 1.0:
-            message = self._telemetry.build(mavlink.MAVLINK_MSG_ID_AUTOPILOT_VERSION)
-            self._send(link_id, message)
+            self._send(link_id, self._telemetry.build(mavlink.MAVLINK_MSG_ID_AUTOPILOT_VERSION))
         return _ACCEPTED
 
     def _reboot(self, _: LinkId, c: _Command) -> int:

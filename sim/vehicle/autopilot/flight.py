@@ -3,87 +3,24 @@
 from __future__ import annotations
 
 import math
-import random
-from collections import deque
-from dataclasses import dataclass
-from enum import Enum, IntEnum, auto
+from enum import Enum, auto
 
 from firmware_bridge.dialect import mavlink
-from sim.vehicle import GRAVITY_MPS2, Quaternion, Vehicle
+from sim.vehicle import GRAVITY_MPS2, Vehicle
+from sim.vehicle.autopilot.config import AutopilotConfig
 from sim.vehicle.autopilot.control import HorizontalControl, VerticalControl, sqrt_rate
+from sim.vehicle.autopilot.estimator import RANGEFINDER_GOOD_READINGS, PilotSticks, Rangefinder, StateEstimator, Vector
 from sim.vehicle.autopilot.landing_rules import Action, LandingRules
+from sim.vehicle.autopilot.modes import ARMABLE, NEEDS_POSITION, Mode, RefusedError
 from sim.vehicle.autopilot.parameters import ParameterStore
-from sim.vehicle.autopilot.precision_landing import FrameRules, InertialSample, PrecisionLanding, Say
+from sim.vehicle.autopilot.precision_landing import InertialSample, PrecisionLanding, Say
 
-Vector = tuple[float, float, float]
-
-RANGEFINDER_PERIOD_MS = 50
-# Age of a reading when it is first used; from the recorded difference to the true height.
-RANGEFINDER_DELAY_MS = 100
-RANGEFINDER_GOOD_READINGS = 3
 THROTTLE_LOW_AFTER_MS = 1050
 MAYBE_LANDED_AFTER_MS = THROTTLE_LOW_AFTER_MS + 200
 LANDED_AFTER_MS = THROTTLE_LOW_AFTER_MS + 1000
 DISARM_DELAY_MS = 10_000
-STICK_TIMEOUT_MS = 3000
 SPOOL_UP_MS = 1000
-RC_AT_REST_US = (1500, 1500, 1000, 1500)
-"""Channels 1 to 4 of SITL while nobody moves them: the throttle lies at the bottom."""
-
-_RNGFND_SITL = 100
-_ORIENT_DOWN = 25
 _OPTION_AFTER_REPOSITION, _OPTION_FAST_FINAL = 2, 4
-
-
-class Mode(IntEnum):
-    """ArduCopter flight modes that the stand-in can fly."""
-
-    STABILIZE = 0
-    ALT_HOLD = 2
-    GUIDED = 4
-    LOITER = 5
-    RTL = 6
-    LAND = 9
-    POSHOLD = 16
-    BRAKE = 17
-
-
-NEEDS_POSITION = frozenset(Mode) - {Mode.STABILIZE, Mode.ALT_HOLD, Mode.LAND}
-ARMABLE = frozenset({Mode.STABILIZE, Mode.ALT_HOLD, Mode.LOITER, Mode.GUIDED, Mode.POSHOLD})
-
-
-class RefusedError(Exception):
-    """The autopilot does not do what was asked; the text is what it says about it."""
-
-
-@dataclass(frozen=True)
-class EstimatorErrors:
-    """How far the position estimate is from the truth; all zero by default.
-
-    Attributes:
-        position_bias_ned_m: Constant offset of the estimate.
-        position_wander_m: Standard deviation of a slow (30 s) wander of each component.
-        attitude_noise_rad: Standard deviation of a fast (0.2 s) error of roll, pitch and yaw.
-        velocity_noise_mps: Standard deviation of white noise on each velocity component.
-    """
-
-    position_bias_ned_m: Vector = (0.0, 0.0, 0.0)
-    position_wander_m: float = 0.0
-    attitude_noise_rad: float = 0.0
-    velocity_noise_mps: float = 0.0
-
-
-@dataclass(frozen=True)
-class StateEstimate:
-    """What the autopilot believes: attitude, position and velocity (local NED)."""
-
-    q: Quaternion
-    n_m: float
-    e_m: float
-    d_m: float
-    vn_mps: float
-    ve_mps: float
-    vd_mps: float
 
 
 class _Guided(Enum):
@@ -101,33 +38,23 @@ class _Rtl(Enum):
 
 
 class FlightController:
-    """StateEstimate, control and modes around a ``Vehicle``.
+    """Estimate, control and modes around a `Vehicle`.
 
     Attributes (read-only to callers):
         mode, armed, landed: As reported in HEARTBEAT and EXTENDED_SYS_STATE.
         estimate: Newest estimate.
-        rangefinder_m: Latest reading along the body, or None while there is none in range.
+        rangefinder, sticks: Its senses.
         target: The precision-landing estimator.
     """
 
-    def __init__(
-        self,
-        vehicle: Vehicle,
-        parameters: ParameterStore,
-        say: Say,
-        *,
-        errors: EstimatorErrors,
-        seed: int,
-        frame_rules: FrameRules,
-        ready_after_ms: int,
-    ) -> None:
+    def __init__(self, vehicle: Vehicle, parameters: ParameterStore, say: Say, config: AutopilotConfig) -> None:
         self.vehicle = vehicle
         self._p = parameters
         self._say = say
-        self._errors = errors
-        self._random = random.Random(seed + 1)
-        self._ready_after_ms = ready_after_ms
-        self.target = PrecisionLanding(parameters, say, frame_rules)
+        self._estimator = StateEstimator(vehicle, config.errors, config.seed + 1)
+        self.rangefinder = Rangefinder(vehicle, parameters)
+        self._ready_after_ms = config.ready_after_ms
+        self.target = PrecisionLanding(parameters, say, config.frame_rules)
         self.rules = LandingRules(parameters, self.target, say)
         self._horizontal = HorizontalControl()
         self._vertical = VerticalControl()
@@ -140,12 +67,9 @@ class FlightController:
         self.mode = Mode.STABILIZE
         self.armed = False
         self.landed = True
-        self.rangefinder_m: float | None = None
-        self._rangefinder_good = 0
-        self._rangefinder_next_ms = 0
-        self._heights_m: deque[float] = deque(maxlen=1 + RANGEFINDER_DELAY_MS // RANGEFINDER_PERIOD_MS)
-        self._wander = [0.0, 0.0, 0.0]
-        self._shake = [0.0, 0.0, 0.0]
+        self._estimator.boot()
+        self.rangefinder.boot()
+        self.sticks = PilotSticks()
         self._contact_ms: int | None = None
         self._landed_since_ms = 0
         self._guided = _Guided.HOLD
@@ -156,13 +80,10 @@ class FlightController:
         self._rtl = _Rtl.CLIMB
         self._rtl_since_ms = 0
         self._yaw_rad = self.vehicle.yaw_rad
-        self._stick = (0.0, 0.0)
-        self._stick_at_ms = -STICK_TIMEOUT_MS
-        self._channels_us = RC_AT_REST_US
         self._repositioned = False
         self._controlling = False
         self.vehicle.motors_on = False
-        self.estimate = self._estimated(loop_s)
+        self.estimate = self._estimator.estimate(loop_s)
         self.target.boot(loop_s)
         self.rules.start()
 
@@ -172,9 +93,9 @@ class FlightController:
         self.vehicle.motors_on = True
         self._ready_after_ms = 0
         self._yaw_rad = self.vehicle.yaw_rad
-        self.estimate = self._estimated(0.01)
+        self.estimate = self._estimator.estimate(0.01)
         self._enter(mode)
-        self._rangefinder_good = RANGEFINDER_GOOD_READINGS
+        self.rangefinder.good = RANGEFINDER_GOOD_READINGS
 
     # -- what may be asked ---------------------------------------------------------------------
 
@@ -182,16 +103,6 @@ class FlightController:
     def ready(self) -> bool:
         """Whether the position estimate exists."""
         return self.now_ms >= self._ready_after_ms
-
-    @property
-    def has_rangefinder(self) -> bool:
-        """Whether a downward rangefinder was set up at boot (SITL's type 100)."""
-        return int(self._p["RNGFND1_TYPE"]) == _RNGFND_SITL and int(self._p["RNGFND1_ORIENT"]) == _ORIENT_DOWN
-
-    @property
-    def rangefinder_limits_cm(self) -> tuple[int, int]:
-        """Nearest and farthest distance the rangefinder measures."""
-        return max(int(self._p["RNGFND1_MIN_CM"]), 0), max(int(self._p["RNGFND1_MAX_CM"]), 0)
 
     @property
     def landing(self) -> bool:
@@ -281,40 +192,14 @@ class FlightController:
         self._guided_until_ms = self.now_ms + int(1000.0 * self._p["GUID_TIMEOUT"])
         return True
 
-    def turn_to(self, yaw_rad: float) -> None:
-        """GUIDED: hold another heading.
-
-        Raises:
-            RefusedError: Not in GUIDED.
-        """
-        if self.mode is not Mode.GUIDED:
-            raise RefusedError("")
-        self._yaw_rad = math.remainder(yaw_rad, math.tau)
-
-    def stick(self, right: float, forward: float) -> None:
-        """The pilot's roll / pitch stick, -1 to 1 in body axes; lapses after 3 s."""
-        self._stick, self._stick_at_ms = (right, forward), self.now_ms
-
-    def override_channels(self, channels_us: tuple[int, int, int, int]) -> None:
-        """RC_CHANNELS_OVERRIDE: channels 1 to 4; 0 and 65535 leave the transmitter's."""
-        kept = zip(channels_us, RC_AT_REST_US, strict=True)
-        first, second, third, fourth = (rest if us in (0, 65535) else us for us, rest in kept)
-        self._channels_us = (first, second, third, fourth)
-
-    @property
-    def channels_us(self) -> tuple[int, int, int, int]:
-        """Channels 1 to 4 as RC_CHANNELS reports them: overrides lapse as the stick does."""
-        held = self.now_ms - self._stick_at_ms < STICK_TIMEOUT_MS
-        return self._channels_us if held else RC_AT_REST_US
-
     # -- one step ------------------------------------------------------------------------------
 
     def step(self, now_ms: int, dt_s: float) -> None:
         """StateEstimate, decide, control, move."""
         self.now_ms = now_ms
         before = self.estimate
-        self.estimate = est = self._estimated(dt_s)
-        self._read_rangefinder()
+        self.estimate = est = self._estimator.estimate(dt_s)
+        self.rangefinder.read(now_ms)
         gx, gy, gz = self.vehicle.rates_radps
         sample = InertialSample(
             est.q,
@@ -325,7 +210,7 @@ class FlightController:
             dt_s,
             math.sqrt(gx * gx + gy * gy + gz * gz),
         )
-        self.target.update(now_ms, sample, (est.n_m, est.e_m, est.d_m), self._rangefinder_height_m())
+        self.target.update(now_ms, sample, (est.n_m, est.e_m, est.d_m), self.rangefinder.height_m(self.estimate.q))
         if self.armed:
             self._fly(dt_s)
         self.vehicle.step(dt_s)
@@ -334,47 +219,8 @@ class FlightController:
             self._say(mavlink.MAV_SEVERITY_INFO, f"SIM Hit ground at {impact:.6f} m/s")
         self._detect_landing()
 
-    def _estimated(self, dt_s: float) -> StateEstimate:
-        v, errors = self.vehicle, self._errors
-        q = v.q
-        n_m, e_m, d_m = v.n_m, v.e_m, v.d_m
-        vn, ve, vd = v.vn_mps, v.ve_mps, v.vd_mps
-        bias = errors.position_bias_ned_m
-        gauss = self._random.gauss
-        if errors.position_wander_m > 0.0:
-            _wander(self._wander, errors.position_wander_m, 30.0, dt_s, gauss)
-        if errors.velocity_noise_mps > 0.0:
-            noise = errors.velocity_noise_mps
-            vn, ve, vd = vn + gauss(0, noise), ve + gauss(0, noise), vd + gauss(0, noise)
-        if errors.attitude_noise_rad > 0.0:
-            _wander(self._shake, errors.attitude_noise_rad, 0.2, dt_s, gauss)
-            q = _tilted(q, *self._shake)
-        w = self._wander
-        return StateEstimate(q, n_m + bias[0] + w[0], e_m + bias[1] + w[1], d_m + bias[2] + w[2], vn, ve, vd)
-
-    def _read_rangefinder(self) -> None:
-        if self.now_ms < self._rangefinder_next_ms:
-            return
-        self._rangefinder_next_ms = self.now_ms + RANGEFINDER_PERIOD_MS
-        self._heights_m.append(self.vehicle.height_m)
-        cos_tilt = self.vehicle.cos_tilt
-        reading = self._heights_m[0] / cos_tilt if cos_tilt > 0.05 else math.inf
-        low_cm, high_cm = self.rangefinder_limits_cm
-        if self.has_rangefinder and 0.01 * low_cm <= reading <= 0.01 * high_cm:
-            self.rangefinder_m = reading
-            self._rangefinder_good = min(self._rangefinder_good + 1, RANGEFINDER_GOOD_READINGS)
-        else:
-            self.rangefinder_m = None
-            self._rangefinder_good = 0
-
-    def _rangefinder_height_m(self) -> float | None:
-        if self.rangefinder_m is None or self._rangefinder_good < RANGEFINDER_GOOD_READINGS:
-            return None
-        _, x, y, _ = self.estimate.q
-        return self.rangefinder_m * max(1.0 - 2.0 * (x * x + y * y), 0.707)
-
     def _height_above_ground_m(self) -> float:
-        measured = self._rangefinder_height_m()
+        measured = self.rangefinder.height_m(self.estimate.q)
         return -self.estimate.d_m if measured is None else measured
 
     def _detect_landing(self) -> None:
@@ -484,11 +330,7 @@ class FlightController:
         self._controlling = False
 
     def _stick_ne(self) -> tuple[float, float]:
-        if self.now_ms - self._stick_at_ms >= STICK_TIMEOUT_MS:
-            return 0.0, 0.0
-        right, forward = self._stick
-        c, s = math.cos(self.vehicle.yaw_rad), math.sin(self.vehicle.yaw_rad)
-        return c * forward - s * right, s * forward + c * right
+        return self.sticks.north_east(self.now_ms, self.vehicle.yaw_rad)
 
     def _hold(self, dt_s: float) -> None:
         n, e, d = self._guided_ned
@@ -594,25 +436,3 @@ class FlightController:
                 # Half speed, and slower the further off: to a crawl at some 0.15 m.
                 climb = min(-0.1, -0.5 * slow + off_m * 0.5 * slow / 0.15)
         return climb
-
-
-def _wander(state: list[float], sd: float, time_s: float, dt_s: float, gauss: object) -> None:
-    """Advance first-order Markov noise of a given standard deviation and correlation time."""
-    assert callable(gauss)
-    kick = sd * math.sqrt(2.0 * dt_s / time_s)
-    for i, value in enumerate(state):
-        state[i] = value * (1.0 - dt_s / time_s) + kick * gauss(0.0, 1.0)
-
-
-def _tilted(q: Quaternion, roll: float, pitch: float, yaw: float) -> Quaternion:
-    """An attitude turned by small body-frame angles (radians)."""
-    w, x, y, z = q
-    hx, hy, hz = 0.5 * roll, 0.5 * pitch, 0.5 * yaw
-    out = (
-        w - x * hx - y * hy - z * hz,
-        x + w * hx + y * hz - z * hy,
-        y + w * hy - x * hz + z * hx,
-        z + w * hz + x * hy - y * hx,
-    )
-    norm = math.sqrt(sum(c * c for c in out))
-    return (out[0] / norm, out[1] / norm, out[2] / norm, out[3] / norm)

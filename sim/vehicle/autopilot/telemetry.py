@@ -8,7 +8,8 @@ from typing import Any
 
 from firmware_bridge.dialect import mavlink
 from sim.vehicle import GRAVITY_MPS2, euler_rad, rotate_back
-from sim.vehicle.autopilot.flight import FlightController, Mode
+from sim.vehicle.autopilot.flight import FlightController
+from sim.vehicle.autopilot.modes import Mode
 from sim.vehicle.home import Home
 
 _SENSORS = (
@@ -18,6 +19,13 @@ _SENSORS = (
     | mavlink.MAV_SYS_STATUS_AHRS
 )
 _VERSION = (4 << 24) | (6 << 16) | (2 << 8) | mavlink.FIRMWARE_VERSION_TYPE_OFFICIAL
+
+
+_MESSAGES = (
+    "heartbeat sys_status system_time gps_raw_int attitude attitude_quaternion local_position_ned global_position_int "
+    "vfr_hud sim_state distance_sensor rangefinder extended_sys_state ekf_status_report rc_channels gps_global_origin "
+    "home_position autopilot_version"
+)
 
 
 class TelemetryMessages:
@@ -30,24 +38,7 @@ class TelemetryMessages:
         self._f = flight
         self._home = home
         self._builders: dict[int, Callable[[], Any]] = {
-            mavlink.MAVLINK_MSG_ID_HEARTBEAT: self.heartbeat,
-            mavlink.MAVLINK_MSG_ID_SYS_STATUS: self._sys_status,
-            mavlink.MAVLINK_MSG_ID_SYSTEM_TIME: self._system_time,
-            mavlink.MAVLINK_MSG_ID_GPS_RAW_INT: self._gps_raw_int,
-            mavlink.MAVLINK_MSG_ID_ATTITUDE: self._attitude,
-            mavlink.MAVLINK_MSG_ID_ATTITUDE_QUATERNION: self._attitude_quaternion,
-            mavlink.MAVLINK_MSG_ID_LOCAL_POSITION_NED: self._local_position_ned,
-            mavlink.MAVLINK_MSG_ID_GLOBAL_POSITION_INT: self._global_position_int,
-            mavlink.MAVLINK_MSG_ID_VFR_HUD: self._vfr_hud,
-            mavlink.MAVLINK_MSG_ID_SIM_STATE: self._sim_state,
-            mavlink.MAVLINK_MSG_ID_DISTANCE_SENSOR: self._distance_sensor,
-            mavlink.MAVLINK_MSG_ID_RANGEFINDER: self._rangefinder,
-            mavlink.MAVLINK_MSG_ID_EXTENDED_SYS_STATE: self._extended_sys_state,
-            mavlink.MAVLINK_MSG_ID_EKF_STATUS_REPORT: self._ekf_status_report,
-            mavlink.MAVLINK_MSG_ID_RC_CHANNELS: self._rc_channels,
-            mavlink.MAVLINK_MSG_ID_GPS_GLOBAL_ORIGIN: self._gps_global_origin,
-            mavlink.MAVLINK_MSG_ID_HOME_POSITION: self._home_position,
-            mavlink.MAVLINK_MSG_ID_AUTOPILOT_VERSION: self._autopilot_version,
+            getattr(mavlink, f"MAVLINK_MSG_ID_{name.upper()}"): getattr(self, f"_{name}") for name in _MESSAGES.split()
         }
 
     def __contains__(self, message_id: int) -> bool:
@@ -57,8 +48,7 @@ class TelemetryMessages:
         """The message as of now, or None while the autopilot has nothing to say in it."""
         return self._builders[message_id]()
 
-    def heartbeat(self) -> Any:
-        """HEARTBEAT of a quadrotor ArduPilot."""
+    def _heartbeat(self) -> Any:
         f = self._f
         mode = mavlink.MAV_MODE_FLAG_CUSTOM_MODE_ENABLED | mavlink.MAV_MODE_FLAG_STABILIZE_ENABLED
         if f.armed:
@@ -82,22 +72,19 @@ class TelemetryMessages:
     def _system_time(self) -> Any:
         return mavlink.MAVLink_system_time_message(0, self._f.now_ms)
 
-    def _gps_raw_int(self) -> Any:
+    def _place(self) -> tuple[int, int, int]:
+        """Estimated latitude and longitude, 1e-7 degrees, and altitude, mm."""
         e = self._f.estimate
         lat, lon = self._home.global_from_ned(e.n_m, e.e_m)
-        speed = math.hypot(e.vn_mps, e.ve_mps)
-        course = math.degrees(math.atan2(e.ve_mps, e.vn_mps)) % 360.0
+        return round(lat * 1e7), round(lon * 1e7), round((self._home.alt_m - e.d_m) * 1000)
+
+    def _gps_raw_int(self) -> Any:
+        e = self._f.estimate
+        speed_cmps = round(math.hypot(e.vn_mps, e.ve_mps) * 100)
+        course_cdeg = round(math.degrees(math.atan2(e.ve_mps, e.vn_mps)) % 360.0 * 100) % 36000
+        fix = mavlink.GPS_FIX_TYPE_RTK_FIXED if self._f.ready else mavlink.GPS_FIX_TYPE_NO_FIX
         return mavlink.MAVLink_gps_raw_int_message(
-            self._f.now_ms * 1000,
-            mavlink.GPS_FIX_TYPE_RTK_FIXED if self._f.ready else mavlink.GPS_FIX_TYPE_NO_FIX,
-            round(lat * 1e7),
-            round(lon * 1e7),
-            round((self._home.alt_m - e.d_m) * 1000),
-            121,
-            200,
-            round(speed * 100),
-            round(course * 100) % 36000,
-            10,
+            self._f.now_ms * 1000, fix, *self._place(), 121, 200, speed_cmps, course_cdeg, 10
         )
 
     def _attitude(self) -> Any:
@@ -128,18 +115,10 @@ class TelemetryMessages:
 
     def _global_position_int(self) -> Any:
         e = self._f.estimate
-        lat, lon = self._home.global_from_ned(e.n_m, e.e_m)
-        heading = math.degrees(euler_rad(e.q)[2]) % 360.0
+        heading_cdeg = round(math.degrees(euler_rad(e.q)[2]) % 360.0 * 100) % 36000
+        velocity = (_int16(v * 100) for v in (e.vn_mps, e.ve_mps, e.vd_mps))
         return mavlink.MAVLink_global_position_int_message(
-            self._f.now_ms,
-            round(lat * 1e7),
-            round(lon * 1e7),
-            round((self._home.alt_m - e.d_m) * 1000),
-            round(-e.d_m * 1000),
-            _int16(e.vn_mps * 100),
-            _int16(e.ve_mps * 100),
-            _int16(e.vd_mps * 100),
-            round(heading * 100) % 36000,
+            self._f.now_ms, *self._place(), round(-e.d_m * 1000), *velocity, heading_cdeg
         )
 
     def _vfr_hud(self) -> Any:
@@ -152,45 +131,27 @@ class TelemetryMessages:
     def _sim_state(self) -> Any:
         v = self._f.vehicle
         lat, lon = self._home.global_from_ned(v.n_m, v.e_m)
-        accel = rotate_back(v.q, v.an_mps2, v.ae_mps2, v.ad_mps2 - GRAVITY_MPS2)
+        motion = (*rotate_back(v.q, v.an_mps2, v.ae_mps2, v.ad_mps2 - GRAVITY_MPS2), *v.rates_radps)
+        place = (lat, lon, self._home.alt_m - v.d_m, 0.0, 0.0)
+        velocity = (v.vn_mps, v.ve_mps, v.vd_mps)
         return mavlink.MAVLink_sim_state_message(
-            *v.q,
-            *euler_rad(v.q),
-            *accel,
-            *v.rates_radps,
-            lat,
-            lon,
-            self._home.alt_m - v.d_m,
-            0.0,
-            0.0,
-            v.vn_mps,
-            v.ve_mps,
-            v.vd_mps,
-            round(lat * 1e7),
-            round(lon * 1e7),
+            *v.q, *euler_rad(v.q), *motion, *place, *velocity, round(lat * 1e7), round(lon * 1e7)
         )
 
     def _distance_sensor(self) -> Any | None:
-        if not self._f.has_rangefinder:
+        if not self._f.rangefinder.fitted:
             return None
-        low_cm, high_cm = self._f.rangefinder_limits_cm
-        reading = self._f.rangefinder_m
+        reading = self._f.rangefinder.reading_m
         reading_cm = round(reading * 100) if reading is not None else 0
+        laser, down = mavlink.MAV_DISTANCE_SENSOR_LASER, mavlink.MAV_SENSOR_ROTATION_PITCH_270
         return mavlink.MAVLink_distance_sensor_message(
-            self._f.now_ms,
-            low_cm,
-            high_cm,
-            reading_cm,
-            mavlink.MAV_DISTANCE_SENSOR_LASER,
-            0,
-            mavlink.MAV_SENSOR_ROTATION_PITCH_270,
-            0,
+            self._f.now_ms, *self._f.rangefinder.limits_cm, reading_cm, laser, 0, down, 0
         )
 
     def _rangefinder(self) -> Any | None:
-        if not self._f.has_rangefinder:
+        if not self._f.rangefinder.fitted:
             return None
-        return mavlink.MAVLink_rangefinder_message(self._f.rangefinder_m or 0.0, 0.0)
+        return mavlink.MAVLink_rangefinder_message(self._f.rangefinder.reading_m or 0.0, 0.0)
 
     def _extended_sys_state(self) -> Any:
         f = self._f
@@ -207,34 +168,23 @@ class TelemetryMessages:
     def _rc_channels(self) -> Any:
         unused = [0] * 10  # SITL reports 8 channels, the switches among them at their ends
         return mavlink.MAVLink_rc_channels_message(
-            self._f.now_ms, 8, *self._f.channels_us, 1800, 1000, 1000, 1800, *unused, 255
+            self._f.now_ms, 8, *self._f.sticks.channels_us(self._f.now_ms), 1800, 1000, 1000, 1800, *unused, 255
         )
+
+    def _origin(self) -> tuple[int, int, int]:
+        h = self._home
+        return round(h.lat_deg * 1e7), round(h.lon_deg * 1e7), round(h.alt_m * 1000)
 
     def _gps_global_origin(self) -> Any | None:
         if not self._f.ready:
             return None
-        h = self._home
-        return mavlink.MAVLink_gps_global_origin_message(
-            round(h.lat_deg * 1e7), round(h.lon_deg * 1e7), round(h.alt_m * 1000), self._f.now_ms * 1000
-        )
+        return mavlink.MAVLink_gps_global_origin_message(*self._origin(), self._f.now_ms * 1000)
 
     def _home_position(self) -> Any | None:
         if not self._f.ready:
             return None
-        h = self._home
-        return mavlink.MAVLink_home_position_message(
-            round(h.lat_deg * 1e7),
-            round(h.lon_deg * 1e7),
-            round(h.alt_m * 1000),
-            0.0,
-            0.0,
-            0.0,
-            [1.0, 0.0, 0.0, 0.0],
-            0.0,
-            0.0,
-            0.0,
-            self._f.now_ms * 1000,
-        )
+        here, level, approach = (0.0, 0.0, 0.0), [1.0, 0.0, 0.0, 0.0], (0.0, 0.0, 0.0)
+        return mavlink.MAVLink_home_position_message(*self._origin(), *here, level, *approach, self._f.now_ms * 1000)
 
     def _autopilot_version(self) -> Any:
         capabilities = (

@@ -9,7 +9,7 @@ import numpy as np
 from sim.world.adversarial.scenario import ExpectedOutcome
 from sim.world.adversarial.stage import Stage, scenario
 from sim.world.grid import Spot
-from sim.world.materials import rgb
+from sim.world.texture import rgb
 
 
 @scenario(1, "A control: a wide meadow and nothing wrong with it.")

@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 
-from sim.world.grid import Spot, blob
+from sim.world.grid import Spot, blob, points_of
 from sim.world.layout import bushes, clutter, grove, parking, patches, paths, stream, tree, tree_row, trees, water_body
-from sim.world.materials import rgb, vary
+from sim.world.materials import vary
 from sim.world.scene_layout import SceneLayout
+from sim.world.texture import rgb
 
 
 def park(place: SceneLayout) -> None:
@@ -48,7 +49,7 @@ def _pitch(place: SceneLayout, spot: Spot) -> None:
     place.outline(spot, length, width)
     place.outline(spot.moved(length / 2 - 5.5, 0), 11, width * 0.45)
     place.outline(spot.moved(5.5 - length / 2, 0), 11, width * 0.45)
-    half = np.array([(p.north_m, p.east_m) for p in (spot.moved(0, width / 2), spot.moved(0, -width / 2))])
+    half = points_of(spot.moved(0, width / 2), spot.moved(0, -width / 2))
     white = vary(place.rng, rgb(222, 222, 218), 0.03)
     place.canvas.marking(half, 0.12, white)
     turn = np.linspace(0, 2 * math.pi, 40)
@@ -88,7 +89,7 @@ def sports(place: SceneLayout) -> None:
         place.outline(court, 8.2, 23.8, 0.08)
         net = [court.moved(-5, 0), court.moved(5, 0)]
         color = vary(place.rng, rgb(70, 74, 72))
-        canvas.wall(np.array([(p.north_m, p.east_m) for p in net]), 0.15, 0.9, color, "wall")
+        canvas.wall(points_of(*net), 0.15, 0.9, color, "wall")
         place.fence(court, 18.4, 36, 3.0)
         if place.chance(0.4):
             place.crowd(court, 6, place.count(2, 4), 0.7)

@@ -6,8 +6,9 @@ import numpy as np
 
 from sim.world.grid import Spot, blob
 from sim.world.layout import across, bushes, clutter, grove, offset, patches, ruts, stream, tree_row, trees, water_body
-from sim.world.materials import rgb, vary
+from sim.world.materials import vary
 from sim.world.scene_layout import SceneLayout
+from sim.world.texture import rgb
 
 
 def farmland(place: SceneLayout) -> None:
@@ -43,9 +44,7 @@ def farmland(place: SceneLayout) -> None:
     )
     for _ in range(place.count(2, 5)):
         at = yard.moved(place.between(-17, 17), place.between(-17, 17), place.pick_turn())
-        canvas.building(
-            at, place.between(12, 28), place.between(8, 13), place.between(4, 8), place.pick("metal", "gable", "hip")
-        )
+        place.building(at, (12, 28), (8, 13), (4, 8), "metal", "gable", "hip")
     if place.chance(0.35):
         water_body(place, *place.somewhere(0.8), place.between(5, 12))
     if place.chance(0.35):

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from sim.world.grid import Spot, blob, smooth_path
+from sim.world.grid import Spot, blob, points_of, smooth_path
 from sim.world.layout import bushes, clutter, grove, offset, parking, patches, paths, swimming_pool, tree_row, trees
 from sim.world.scene_layout import SceneLayout
 
@@ -95,7 +95,7 @@ def beach(place: SceneLayout) -> None:
     strand = place.between(16, 40)
     shore = place.path(*((float(f), edge + place.between(-4, 4)) for f in np.linspace(-140, 140, 10)))
     far = [place.at(140, 200), place.at(-140, 200)]
-    sea = np.vstack([shore, [(p.north_m, p.east_m) for p in far]])
+    sea = np.vstack([shore, points_of(*far)])
     canvas.ribbon(offset(shore, -strand / 2), strand + 6, "sand", 0.8)
     canvas.area(sea, "sand", 0.3)
     canvas.area(sea, "sea", 0.6, place.root.heading_rad)
@@ -137,7 +137,7 @@ def pools(place: SceneLayout) -> None:
     for lane in range(-3, 4):
         ends = [main.moved(-24, lane * 2.6), main.moved(24, lane * 2.6)]
         dark = (120.0, 90.0, 40.0)
-        canvas.marking(np.array([(p.north_m, p.east_m) for p in ends]), 0.2, dark, 0.6)
+        canvas.marking(points_of(*ends), 0.2, dark, 0.6)
     for _ in range(place.count(1, 4)):
         at = place.at(place.between(-55, 55), place.pick_value(-1, 1) * place.between(32, 58), place.pick_turn())
         swimming_pool(place, at)

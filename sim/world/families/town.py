@@ -8,8 +8,9 @@ import numpy as np
 
 from sim.world.grid import Spot, blob
 from sim.world.layout import bushes, clutter, grove, house_lot, offset, parking, tree, tree_row
-from sim.world.materials import rgb, vary
+from sim.world.materials import vary
 from sim.world.scene_layout import SceneLayout
+from sim.world.texture import rgb
 
 _FLAT_ROOFS = ("flat", "flat", "flat", "metal", "hip", "gable", "green")
 
@@ -96,9 +97,7 @@ def street(place: SceneLayout) -> None:
             if crossing is not None and abs(along - crossing) < 20:
                 continue
             if what < 0.55:
-                canvas.building(
-                    at, place.between(14, 23), place.between(10, 16), place.between(5, 16), place.pick(*_FLAT_ROOFS)
-                )
+                place.building(at, (14, 23), (10, 16), (5, 16), *_FLAT_ROOFS)
             elif what < 0.75:
                 parking(place, at, place.count(4, 8), place.between(0.2, 0.9))
             elif what < 0.9:

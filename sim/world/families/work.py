@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
-from sim.world.grid import blob
+from sim.world.grid import blob, points_of
 from sim.world.layout import bushes, clutter, offset, parking, patches, ruts, trees
-from sim.world.materials import rgb, vary
+from sim.world.materials import vary
 from sim.world.scene_layout import SceneLayout
+from sim.world.texture import rgb
 
 
 def _containers(place: SceneLayout, forward_m: float, right_m: float, rows: int, columns: int) -> None:
@@ -63,7 +62,7 @@ def harbour(place: SceneLayout) -> None:
     canvas.fill(place.pick("concrete", "asphalt", "slabs"), place.root.heading_rad)
     edge = place.between(2, 18)
     basin = [place.at(f, edge) for f in (-140, 140)] + [place.at(f, 190) for f in (140, -140)]
-    outline = np.array([(p.north_m, p.east_m) for p in basin])
+    outline = points_of(*basin)
     canvas.area(outline, place.pick("water", "sea"), 0, place.root.heading_rad)
     quay = place.path((-140, edge - 0.5), (140, edge - 0.5), smooth=False)
     canvas.ribbon(quay, 1.0, "concrete")
@@ -80,13 +79,8 @@ def harbour(place: SceneLayout) -> None:
     for i in (-2, -1, 0, 1, 2):
         what = place.rng.random()
         if what < 0.35:
-            canvas.building(
-                place.at(i * 34, edge - place.between(34, 46)),
-                place.between(18, 28),
-                place.between(12, 18),
-                place.between(6, 10),
-                place.pick("metal", "flat", "gable"),
-            )
+            shed = place.at(i * 34, edge - place.between(34, 46))
+            place.building(shed, (18, 28), (12, 18), (6, 10), "metal", "flat", "gable")
         elif what < 0.7:
             _containers(place, i * 34 - 10, edge - 42, place.count(1, 3), place.count(2, 6))
     place.driveway(place.through(edge - 24, 0.5), 6.0, "asphalt", place.count(1, 4))
@@ -121,13 +115,7 @@ def railway(place: SceneLayout) -> None:
     for i in (-2, -1, 0, 1, 2):
         at = place.at(i * 32, side * (tracks * 2.3 + place.between(22, 34)))
         if place.chance(0.5):
-            canvas.building(
-                at,
-                place.between(12, 24),
-                place.between(9, 15),
-                place.between(4, 9),
-                place.pick("metal", "gable", "flat"),
-            )
+            place.building(at, (12, 24), (9, 15), (4, 9), "metal", "gable", "flat")
         elif place.chance(0.4):
             parking(place, at, place.count(4, 8), 0.6)
     way = offset(base, -side * (tracks * 2.3 + place.between(12, 20)))

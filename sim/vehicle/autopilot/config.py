@@ -1,0 +1,48 @@
+"""The start of a stand-in autopilot: place, mode, air, parameters and errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sim.vehicle import VehicleParameters, Wind
+from sim.vehicle.autopilot.estimator import EstimatorErrors
+from sim.vehicle.autopilot.modes import Mode
+from sim.vehicle.autopilot.precision_landing import FrameRules
+from sim.vehicle.home import Home
+
+
+@dataclass(frozen=True)
+class AutopilotConfig:
+    """How a stand-in starts.
+
+    Attributes:
+        parameters: Values different from the defaults, in force from the first boot.
+        home: Where local NED has its origin; also home.
+        start_n_m, start_e_m: Where the vehicle stands or hovers at the start.
+        start_yaw_deg: Heading at the start, degrees clockwise from north.
+        airborne_height_m: Start hovering, armed, this high above the ground; None: on the ground.
+        airborne_mode: Mode of an airborne start.
+        boot_ms: Silence after (re)boot.
+        ready_after_ms: Time after boot until a position estimate exists (41 s in the real SITL).
+        wind: Steady wind and gusts.
+        seed: Seed of gusts and estimator noise.
+        errors: Errors of the position estimate.
+        vehicle: Physics.
+        frame_rules: Whose rules on LANDING_TARGET.frame.
+    """
+
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    home: Home = field(default_factory=Home)
+    start_n_m: float = 0.0
+    start_e_m: float = 0.0
+    start_yaw_deg: float = 0.0
+    airborne_height_m: float | None = None
+    airborne_mode: Mode = Mode.GUIDED
+    boot_ms: int = 500
+    ready_after_ms: int = 3000
+    wind: Wind = field(default_factory=Wind)
+    seed: int = 0
+    errors: EstimatorErrors = field(default_factory=EstimatorErrors)
+    vehicle: VehicleParameters = field(default_factory=VehicleParameters)
+    frame_rules: FrameRules = FrameRules.V4_6
