@@ -179,7 +179,8 @@ class Regions:
     @cached_property
     def areas_m2(self) -> npt.NDArray[np.float64]:
         """Area per label; 0 for label 0."""
-        areas_m2: npt.NDArray[np.float64] = np.bincount(self.labels.ravel(), minlength=1 + self.count) * self.cell_m2
+        cells = np.bincount(self.labels.ravel(), minlength=1 + self.count)
+        areas_m2 = np.asarray(cells * self.cell_m2, np.float64)
         areas_m2[0] = 0.0
         return areas_m2
 
