@@ -1,4 +1,4 @@
-"""What is said to the pilot, bounded: a ground station that is flooded is not read. Pure."""
+"""Texts to the pilot, limited in rate: a flooded ground station is not read. Pure."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Announcer:
             now_ns: Monotonic time.
             topic: A newer text takes the place of one on the same topic that still waits.
             text: In words.
-            severity: How bad it is.
+            severity: Of the text.
             urgent: Does not wait.
         """
         self._waiting.pop(topic, None)

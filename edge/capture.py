@@ -16,7 +16,7 @@ from landing.types import Frame
 logger = logging.getLogger("edge.capture")
 
 POLL_S = 0.1
-"""How often a waiting loop looks whether it should stop."""
+"""Period at which a waiting loop looks for the end of the run."""
 
 FIRST_WAIT_S = 0.25
 LONGEST_WAIT_S = 2.0
@@ -25,7 +25,7 @@ LONGEST_WAIT_S = 2.0
 
 @dataclass(frozen=True)
 class CaptureLimits:
-    """How long the loop waits for a camera.
+    """Times that a camera may take.
 
     Attributes:
         start_s: For the first frame after it was opened.
@@ -42,8 +42,8 @@ class CaptureLoop:
     Args:
         camera: Not open yet.
         loop: Takes frames and failures.
-        limits: When a camera that is silent has failed.
-        events: Where failures and reopenings are written.
+        limits: A camera that is silent for longer has failed.
+        events: Takes failures and reopenings.
         stop: Ends the loop.
         live: A camera that may come back. A recording that cannot be opened ends the process.
     """

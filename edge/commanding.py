@@ -1,4 +1,4 @@
-"""The daemon's side of authority: steps it, sends what it asks for, and says so.
+"""Steps the authority, sends its requests and reports them.
 
 In `advise` nothing in here runs. The rules are `landing.authority`'s.
 """
@@ -27,7 +27,7 @@ QUIET = (AuthorityState.READY, AuthorityState.GUARD)
 
 
 class CommandLink(Protocol):
-    """What commands are sent through; none of it waits."""
+    """Sends commands; no method waits."""
 
     def command(self, request: CommandRequest) -> SendResult:
         """Asks the autopilot, until it answers."""
@@ -43,18 +43,18 @@ class CommandLink(Protocol):
 
 
 class Commanding:
-    """Owns the authority and everything that is said of it. One caller at a time.
+    """Owns the authority and its texts and events. One caller at a time.
 
     Args:
-        settings: What is allowed; not `advise`.
+        settings: Of the authority; not `advise`.
         director: The director's settings.
-        link: Where commands and texts go.
-        events: Where changes, commands and answers are written.
-        announcer: Says to the pilot what changed.
+        link: Takes commands and texts.
+        events: Takes changes, commands and answers.
+        announcer: Tells the pilot.
 
     Attributes:
         output: Of the last step; None before the first.
-        commands: How many requests were made.
+        commands: Number of requests.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What the daemon does twenty times a second: step the director, send the target, say what changed.
+"""The control step, 20 times a second: steps the director, sends the target, reports changes.
 
 No thread and no clock in here, time is an argument: `edge serve` ticks it in real time, a simulated campaign as fast as
 the machine can.
@@ -34,18 +34,18 @@ GRAVE = (DirectorState.HOLD, DirectorState.ABORT)
 
 
 class ControlLink(CommandLink, Protocol):
-    """What control sends through; none of it waits."""
+    """Sends targets and texts; no method waits."""
 
     def send_target(self, target: LandingTarget) -> SendResult:
-        """Sends a landing target."""
+        """Send a landing target."""
 
     def send_text(self, text: str, severity: Severity) -> SendResult:
-        """Says something to the pilot."""
+        """Say something to the pilot."""
 
 
 @dataclass
 class ControlCounters:
-    """What was done since the start."""
+    """Counts since the start."""
 
     targets_sent: int = 0
     targets_refused: int = 0
@@ -54,18 +54,18 @@ class ControlCounters:
 
 
 class Control:
-    """Owns the director and everything that is said of it. One caller at a time.
+    """Owns the director and its texts and events. One caller at a time.
 
     Args:
         settings: The director's.
-        link: Where targets, commands and texts go.
-        events: Where changes are written.
-        authority: What may be commanded; nothing by default.
+        link: Takes targets, commands and texts.
+        events: Takes changes.
+        authority: Commands that are allowed; none by default.
 
     Attributes:
         commanding: Beside the director; None in `advise`.
         counters: Since the start.
-        refusal: Why the link did not take the last target, in words; None when it did.
+        refusal: The link's reason against the last target; None if it took it.
         slow: Decisions are too slow, in figures; None while they are not.
     """
 
@@ -93,7 +93,7 @@ class Control:
         self._seen_decision: Decision | None = None
 
     def state_dict(self) -> dict[str, Any]:
-        """What the director's next step builds on."""
+        """Return the director's state."""
         return self._director.state_dict()
 
     @property
@@ -109,14 +109,14 @@ class Control:
         vehicle: VehicleStatus,
         load: Load | None = None,
     ) -> DirectorOutput:
-        """Acts on the newest evidence.
+        """Act on the newest evidence.
 
         Args:
             now_ns: Monotonic time.
             decision: The newest.
             pose: The newest.
             vehicle: As the autopilot describes it.
-            load: What is known of the machine, for the words of a slow one.
+            load: Of the machine, for the words of a slow one.
         """
         before, self.slow = self.slow, self._speed.step(now_ns, decision, load or Load())
         slow = None if self.slow is None else self.slow.text

@@ -31,14 +31,14 @@ logger = logging.getLogger("edge")
 
 CONTROL_PERIOD_NS = 50_000_000
 JOIN_TIMEOUT_S = 1.5
-"""How long threads may take to end, beside the inference that runs."""
+"""Time that threads may take to end, beside the inference that runs."""
 
 POSE_WAIT_NS = 60_000_000
 """Three periods of the attitude stream."""
 
 POSE_POLL_S = 0.005
 TAKE_S = 0.1
-"""How often a pipeline without a frame looks for the end of the run."""
+"""Period at which a pipeline without a frame looks for the end of the run."""
 
 
 class Daemon:
@@ -46,15 +46,15 @@ class Daemon:
 
     Args:
         config: Validated.
-        flight: What it flies.
+        flight: Resolved configuration.
         camera: Not open yet.
         pipeline: With its model loaded and warm.
         link: Started.
         events: Open.
         notifier: To the service manager.
-        live: Whether the camera may come back after a failure.
-        observers: Who looks on.
-        reloader: Asked once a tick whether another configuration is to be taken.
+        live: The camera may come back after a failure.
+        observers: Given every decision and status.
+        reloader: Asked once a tick for another configuration.
         cancel: Ends the inference that runs, where it can be; see `edge.runtimes.Runtime.cancel`.
     """
 
@@ -97,14 +97,14 @@ class Daemon:
         self._trim_ns = self._started_ns
 
     def stop(self, reason: str) -> None:
-        """Asks for a clean shutdown. Callable from a signal handler and from any thread.
+        """Ask for a clean shutdown. Callable from a signal handler and from any thread.
 
         It takes no lock: the control loop looks at it within a tick.
         """
         self._stop_reason = self._stop_reason or reason
 
     def run(self, max_seconds: float | None = None) -> None:
-        """Runs until the end.
+        """Run until the end.
 
         Args:
             max_seconds: Stop by itself after so long.
@@ -137,7 +137,7 @@ class Daemon:
             raise UnstoppedError(f"threads that do not stop: {', '.join(late)}")
 
     def _join(self, workers: tuple[Worker, ...]) -> list[str]:
-        """Waits for the threads; names of those that do not end.
+        """Wait for the threads; return the names of those that do not end.
 
         An inference may take as long as one that counts as hanging: a native runtime that is left behind at work aborts
         the process.
@@ -152,7 +152,7 @@ class Daemon:
         return [w.name for w in workers if not w.join(max(0.0, (deadline_ns - time.monotonic_ns()) * 1e-9))]
 
     def set_status_period(self, period_s: float) -> None:
-        """Another period of the status line, s."""
+        """Change the period of the status line, s."""
         self._status_period_s = period_s
 
     def _run_pipeline(self) -> None:
@@ -173,7 +173,7 @@ class Daemon:
         return self._loop.take_frame(time.monotonic_ns())
 
     def _pose_at(self, at_ns: int) -> Pose | None:
-        """The pose at a frame's capture; waits a little for one that is still on its way.
+        """Return the pose at a frame's capture; wait a little for one that is still on its way.
 
         A fast network is done before the next attitude has arrived. To refuse the frame for that would end the target
         for a tick and have the pilot told to hold.

@@ -1,4 +1,4 @@
-"""Resets of the estimator, as the ground map took them: told once, and counted."""
+"""Resets of the estimator as the ground map took them, each reported once and counted."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class GroundWatch:
     """Watches one decision after another. One caller at a time.
 
     Args:
-        events: Where `map-reset` and `map-moved` are written.
+        events: Takes `map-reset` and `map-moved`.
 
     Attributes:
-        resets: How often the map began anew.
-        shifts: How often it was moved by a known step.
+        resets: Times that the map began anew.
+        shifts: Times that it was moved by a known step.
     """
 
     def __init__(self, events: EventLog) -> None:

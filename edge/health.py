@@ -1,4 +1,4 @@
-"""How the daemon knows that it is well: for each input, is it valid, alive and often enough.
+"""Health of the daemon: each input is valid, alive and frequent enough, or not.
 
 The overall state is what the autopilot and the service manager are told. It follows evidence, an arrival of something,
 never a timer of its own.
@@ -20,13 +20,13 @@ class InputHealth:
     """One input at one moment.
 
     Attributes:
-        name: Which.
+        name: Of the input.
         ever: It has delivered at least once.
         alive: It delivered within its timeout.
-        valid: What it delivered last can be used.
+        valid: Its last delivery can be used.
         rate_ok: It delivers often enough.
-        rate_hz: How often it delivered lately.
-        detail: Why it is not well, in words.
+        rate_hz: Deliveries a second over the last 3 s.
+        detail: The problem in words; empty if there is none.
     """
 
     name: str
@@ -39,7 +39,7 @@ class InputHealth:
 
     @property
     def ok(self) -> bool:
-        """Nothing is wrong with it."""
+        """True if nothing is wrong with it."""
         return self.alive and self.valid and self.rate_ok
 
 
@@ -63,7 +63,7 @@ class InputMonitor:
         self._problem: str | None = None
 
     def arrived(self, at_ns: int, problem: str | None = None) -> None:
-        """Something came at a time; `problem` says why it cannot be used."""
+        """Note a delivery; `problem` says why it cannot be used."""
         with self._lock:
             if self._last_ns is None or at_ns - self._last_ns > self._timeout_ns:
                 self._since_ns = at_ns  # a rate is measured from the end of a gap
@@ -72,18 +72,18 @@ class InputMonitor:
             self._problem = problem
 
     def failed(self, problem: str) -> None:
-        """It reports its own failure: it is not valid until something comes again."""
+        """Note a failure: the input is not valid until the next delivery."""
         with self._lock:
             self._problem = problem
 
     @property
     def last_ns(self) -> int | None:
-        """When something came last."""
+        """Time of the last delivery."""
         with self._lock:
             return self._last_ns
 
     def health(self, now_ns: int) -> InputHealth:
-        """Its health at a time."""
+        """Return its health at a time."""
         with self._lock:
             if self._last_ns is None:
                 detail = self._problem or "nothing yet"
@@ -115,7 +115,7 @@ class Health:
 
     Attributes:
         state: Overall.
-        reasons: What is wrong, one text per input that is not well.
+        reasons: One text for each input that is not well.
         inputs: Each input.
     """
 
@@ -137,14 +137,14 @@ class Health:
 def overall(
     inputs: tuple[InputHealth, ...], *, active: bool, relied_on: bool, starting: bool, slow: str | None = None
 ) -> Health:
-    """The state that follows from the inputs.
+    """Return the state that follows from the inputs.
 
     Args:
         inputs: All that a decision needs.
         active: A landing site is being followed.
         relied_on: The vehicle is landing with our help, so a failure now is an emergency.
         starting: Inputs that have not delivered yet may still be on their way.
-        slow: Why decisions are too slow for any target, in words.
+        slow: Words of decisions that are too slow for any target.
     """
     bad = [i for i in inputs if not i.ok]
     # A detail that names its input already, as a camera's own error does, is not named twice.

@@ -21,7 +21,7 @@ class Mailbox(Generic[T]):
         self._dropped = 0
 
     def put(self, item: T) -> None:
-        """Leaves an item, replacing one that nobody took."""
+        """Leave an item, replacing one that nobody took."""
         with self._changed:
             if self._item is not None:
                 self._dropped += 1
@@ -30,7 +30,7 @@ class Mailbox(Generic[T]):
             self._changed.notify()
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait up to `timeout_s` for an item; whether one waits to be taken."""
+        """Wait up to `timeout_s` for an item; True if one is there."""
         with self._changed:
             return self._changed.wait_for(lambda: self._item is not None, timeout_s)
 
@@ -43,13 +43,13 @@ class Mailbox(Generic[T]):
             return item
 
     def clear(self) -> None:
-        """Forgets the item that waits, if any, without counting it as dropped."""
+        """Forget the item that waits, if any, without counting it as dropped."""
         with self._changed:
             self._item = None
 
     @property
     def waiting(self) -> bool:
-        """Whether an item waits to be taken."""
+        """True while an item waits to be taken."""
         with self._changed:
             return self._item is not None
 

@@ -25,48 +25,48 @@ Upcoming = Callable[[], Frame | None]
 
 
 class Segments(Protocol):
-    """What the pipeline needs of an `edge.runtimes.Runtime`."""
+    """The part of `edge.runtimes.Runtime` that the pipeline uses."""
 
     @property
     def overlaps(self) -> bool:
-        """Whether the network runs between `submit` and `result`."""
+        """True if the network runs between `submit` and `result`."""
 
     @property
     def timings_ms(self) -> dict[str, float]:
         """Parts of the last frame's time."""
 
     def submit(self, frame: Frame) -> None:
-        """Takes a frame."""
+        """Take a frame."""
 
     def result(self) -> Segmentation:
-        """What it says of the frame."""
+        """Return the output for the frame."""
 
 
 class Decides(Protocol):
-    """What the pipeline needs of a `landing.decider.Decider`."""
+    """The part of `landing.decider.Decider` that the pipeline uses."""
 
     last_view: GroundView | None
     last_clearance_m: GridOfFloat | None
 
     def observe(self, segmentation: Segmentation, pose: Pose | None, now_ns: int) -> Decision:
-        """Adds a frame and decides."""
+        """Add a frame and decide."""
 
     def refuse(self, problem: str, pose: Pose | None, captured_ns: int, now_ns: int) -> Decision:
-        """Decides without a frame that is not worth looking at."""
+        """Decide without the frame: the picture is bad."""
 
     def reset(self) -> None:
-        """Forgets everything, as at start."""
+        """Forget everything, as at start."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """What one frame led to.
+    """Result of one frame.
 
     Attributes:
         frame: The picture.
-        segmentation: What the network says of it.
+        segmentation: The network's output.
         pose: At capture time; None when it was not known.
-        problem: Why the picture was not decided on; None when it was.
+        problem: Reason against deciding on the picture; None if it was decided on.
         decision: The site, or why there is none.
         view: The newest ground map: a refused frame leaves the one before; None while empty.
         clearance_m: Clearance around each cell of the view, m; None where nothing was picked from it.
@@ -91,8 +91,8 @@ class Pipeline:
         decider: The decision.
         camera: Lens and mount the decider was made with; frames must have its shape.
         clock_ns: Monotonic time; a replay brings media time.
-        stopwatch_ns: What durations are measured with.
-        monitor: Tells pictures that are not worth deciding on; None takes all.
+        stopwatch_ns: Measures durations.
+        monitor: Refuses bad pictures; None takes all.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Pipeline:
         return self._ahead
 
     def step(self, frame: Frame, pose_at: PoseAt, upcoming: Upcoming | None = None) -> Step:
-        """Decides with one more frame.
+        """Decide with one more frame.
 
         The pose is asked for after the network has run: by then the poses on both sides of the capture have arrived, so
         it is interpolated and not guessed.

@@ -1,4 +1,4 @@
-"""How the daemon is: a monitor per input, the state that follows, and who is told of it.
+"""Monitors of the inputs, the health that follows, and reports of it.
 
 The autopilot's heartbeat and the service manager's watchdog follow evidence of work done; nothing is kept alive by a
 timer of its own.
@@ -21,7 +21,7 @@ logger = logging.getLogger("edge")
 
 HEARTBEAT_PERIOD_NS = 1_000_000_000
 BOOT_GRACE_NS = 15_000_000_000
-"""How long an input that never delivered is starting, not failed."""
+"""An input that never delivered is starting, not failed, for so long."""
 
 GROUND = (DirectorState.COMMIT, DirectorState.LANDED)
 RELIED_ON = (DirectorState.DESCEND, DirectorState.COMMIT, DirectorState.HOLD)
@@ -34,8 +34,8 @@ class Vitals:
     `camera` and `pipeline` are told of arrivals by their threads; the rest is one caller's.
 
     Args:
-        limits: When an input counts as lost.
-        events: Where changes of state are written.
+        limits: Of each input.
+        events: Takes changes of state.
         notifier: To the service manager.
         started_ns: Monotonic time of the start.
     """
@@ -71,15 +71,15 @@ class Vitals:
         alarm: str | None = None,
         slow: str | None = None,
     ) -> Health:
-        """Looks at pose and link, and says how the whole is; a change is logged.
+        """Check pose and link and return the health of the whole; a change is logged.
 
         Args:
             now_ns: Monotonic time.
             pose: The newest.
-            vehicle: What the autopilot says of itself.
+            vehicle: The autopilot's own description.
             output: The director's last step.
-            alarm: What ends targets on the link; None when nothing does.
-            slow: Why decisions are too slow, in words; None while they are not.
+            alarm: Words of a link alarm that ends targets, or None.
+            slow: Words of decisions that are too slow, or None.
         """
         self._watch_pose(pose, vehicle, output.state)
         if vehicle.link_alive:
@@ -102,7 +102,7 @@ class Vitals:
         return health
 
     def hung(self, now_ns: int, busy_since_ns: int | None) -> bool:
-        """Whether the pipeline sits on one frame far too long: then we fall silent."""
+        """Return True if the pipeline has worked on one frame for far too long: then the daemon falls silent."""
         hung = busy_since_ns is not None and now_ns - busy_since_ns > self._hang_ns
         if hung and not self._hung_said:
             logger.error("the pipeline hangs; heartbeats and watchdog stop")
@@ -116,7 +116,7 @@ class Vitals:
         return self._heartbeat_second != before
 
     def notify(self, now_ns: int, decisions: int, camera_attempts: int) -> None:
-        """Tells the service manager of progress. Not to be called while hung.
+        """Tell the service manager of progress. Not to be called while hung.
 
         Args:
             now_ns: Monotonic time.

@@ -33,7 +33,7 @@ MISSING_EXTRAS = {
     "lightning": "train",
     "torchmetrics": "train",
     "webdataset": "train",
-    "braceexpand": "train",
+    "safetensors": "train",
     "jinja2": "train",
     "matplotlib": "train",
     "rich": "tools",

@@ -1,4 +1,4 @@
-"""`trainer augment`: shows what training pictures look like once varied. No torch here."""
+"""`trainer augment`: shows varied training pictures. No torch here."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import click
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from landing.errors import DataError, InvalidValueError
 from landing.taxonomy import Role, Taxonomy
@@ -17,14 +17,14 @@ from landing.types import ByteArray
 from trainer.data.augment import vary
 from trainer.data.choice import open_and_split, open_data
 from trainer.data.samples import IGNORE, LabeledSet, Sample
-from trainer.options import Size, checked, data_choice, given, model_options, split_options
+from trainer.drawing import blend, legend
+from trainer.options import SIZE, checked, data_choice, given, model_options, split_options
 from trainer.recipe import DataChoice, Variation
 
 GRID, ANIMATION = "augment.png", "augment.gif"
 _GAP_PX = 4
 _LABEL_SHARE = 0.45
 _FRAME_MS = 500
-_LEGEND_LINE_PX = 20
 
 
 @click.command(name="augment")
@@ -35,7 +35,7 @@ _LEGEND_LINE_PX = 20
 @click.option(
     "--input",
     "input_wh",
-    type=Size(),
+    type=SIZE,
     default="384x256",
     show_default=True,
     help="Network input, pixels: what zoom 1 fits a picture into.",
@@ -43,7 +43,7 @@ _LEGEND_LINE_PX = 20
 @click.option(
     "--crop",
     "crop_wh",
-    type=Size(),
+    type=SIZE,
     default=None,
     help="Training pictures, cut out at the scale of the input.  [default: the input]",
 )
@@ -56,7 +56,7 @@ _LEGEND_LINE_PX = 20
     show_default=True,
     help="Varied copies of the first one in the animation.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of everything random.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of everything random.")
 @split_options
 @model_options(Variation)
 def augment_command(
@@ -80,7 +80,7 @@ def augment_command(
     data, samples = _training_samples(choice)
     count = min(rows, len(samples))
     shown = [samples[i * len(samples) // count] for i in range(count)]
-    pictures = [data.read(sample, choice.unknown_labels) for sample in shown]
+    pictures = [data.read(sample) for sample in shown]
     varied = _Varied(variation, crop_wh or input_wh, input_wh, data.taxonomy, seed)
     folder = Path(out)
     try:
@@ -96,7 +96,7 @@ def augment_command(
 
 
 def _training_samples(choice: DataChoice) -> tuple[LabeledSet, Sequence[Sample]]:
-    """The training part, or, where nothing says what that is, all pictures."""
+    """Return the training part, or all pictures if there is no split."""
     if choice.train or choice.val or choice.test:
         data, split = open_and_split(choice)
         return data, split.train
@@ -109,15 +109,7 @@ def _training_samples(choice: DataChoice) -> tuple[LabeledSet, Sequence[Sample]]
 
 
 class _Varied:
-    """Makes the n-th varied copy of a picture, the same one each time.
-
-    Args:
-        variation: How far.
-        crop_wh: Size of a copy, pixels.
-        input_wh: Size that zoom 1 fits into, pixels.
-        taxonomy: Of the labels.
-        seed: Of everything random.
-    """
+    """Makes the n-th varied copy of a picture, the same one each time."""
 
     def __init__(
         self, variation: Variation, crop_wh: tuple[int, int], input_wh: tuple[int, int], taxonomy: Taxonomy, seed: int
@@ -130,7 +122,7 @@ class _Varied:
         self._seed = seed
 
     def copy(self, picture: tuple[ByteArray, ByteArray], row: int, number: int) -> tuple[ByteArray, ByteArray]:
-        """Picture and labels of copy `number` of the picture of a row."""
+        """Return picture and labels of copy `number` of the picture of a row."""
         rng = np.random.default_rng([self._seed, row, number])
         image, labels = picture
         return vary(
@@ -138,26 +130,23 @@ class _Varied:
         )
 
     def with_labels(self, image: ByteArray, labels: ByteArray) -> ByteArray:
-        """A picture with the colours of its labels over it; bare where nothing is labelled."""
-        colours = self.taxonomy.palette_bgr[labels]
-        mixed = cv2.addWeighted(image, 1 - _LABEL_SHARE, colours, _LABEL_SHARE, 0)
-        mixed[labels == IGNORE] = image[labels == IGNORE]
-        return np.asarray(mixed, dtype=np.uint8)
+        """Return a picture with the colours of its labels over it; bare where nothing is labelled."""
+        return blend(image, labels, self.taxonomy, _LABEL_SHARE)
 
 
 def _grid(pictures: Sequence[tuple[ByteArray, ByteArray]], varied: _Varied, columns: int) -> ByteArray:
-    """BGR picture of the rows, with a legend of the classes in them below."""
-    seen = np.zeros(256, dtype=np.bool_)
+    """Return a BGR picture of the rows, with a legend of the classes beside them."""
+    counts = np.zeros(256, dtype=np.int64)
     rows = []
     for row, picture in enumerate(pictures):
         cells = [_fitted(picture[0], varied.size_wh)]
         for number in range(columns):
             image, labels = varied.copy(picture, row, number)
             cells += [image, varied.with_labels(image, labels)]
-            seen[np.unique(labels)] = True
+            counts += np.bincount(labels.ravel(), minlength=256) * (np.arange(256) != IGNORE)
         rows.append(_joined(cells, axis=1))
     grid = _joined(rows, axis=0)
-    return _joined([grid, _legend(varied.taxonomy, np.flatnonzero(seen).tolist(), grid.shape[1])], axis=0)
+    return _joined([grid, legend(varied.taxonomy, grid.shape[0], counts)], axis=1)
 
 
 def _joined(cells: Sequence[ByteArray], axis: int) -> ByteArray:
@@ -177,24 +166,6 @@ def _fitted(image: ByteArray, size_wh: tuple[int, int]) -> ByteArray:
     canvas = np.full((size_wh[1], size_wh[0], 3), 255, np.uint8)
     canvas[top : top + size[1], left : left + size[0]] = small
     return canvas
-
-
-def _legend(taxonomy: Taxonomy, ids: Sequence[int], width: int) -> ByteArray:
-    """Colour and name of classes, in as many lines as they need."""
-    font = ImageFont.load_default()
-    places, x, line = [], _GAP_PX, 0
-    for c in (taxonomy.classes[i] for i in ids if i < len(taxonomy)):
-        needed = round(font.getlength(c.name)) + 36
-        if x + needed > width and x > _GAP_PX:
-            x, line = _GAP_PX, line + 1
-        places.append((c, x, line * _LEGEND_LINE_PX))
-        x += needed
-    picture = Image.new("RGB", (width, (line + 1) * _LEGEND_LINE_PX), "white")
-    draw = ImageDraw.Draw(picture)
-    for c, x, y in places:
-        draw.rectangle((x, y + 3, x + 14, y + 16), fill=c.color_rgb, outline="black")
-        draw.text((x + 20, y + 3), c.name, fill="black", font=font)
-    return np.ascontiguousarray(np.asarray(picture)[..., ::-1])
 
 
 def _animation(picture: tuple[ByteArray, ByteArray], varied: _Varied, frames: int, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What happens around the steps of a run: saving, saying how it goes, and ending in time."""
+"""Callbacks of a run: saving, reporting, and ending in time."""
 
 from __future__ import annotations
 
@@ -24,69 +24,47 @@ LAST = "last.pt"
 
 
 class WholeFiles(CheckpointIO):  # type: ignore[misc]  # lightning is not followed
-    """Writes checkpoints whole or not at all, and reads no code from them."""
+    """Writes checkpoints whole or not at all; reads tensors and plain values only."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        """See `trainer.checkpoint.write_whole`."""
+        """Writes a file; see `trainer.checkpoint.write_whole`."""
         write_whole(checkpoint, Path(path))
 
     def load_checkpoint(
         self, path: Any, map_location: Any | None = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
-        """Tensors and plain values only, whatever is asked for."""
+        """Reads tensors and plain values, whatever Lightning asks for."""
         return load_tensors(Path(path), "checkpoint")
 
     def remove_checkpoint(self, path: Any) -> None:
-        """Removes one that is no longer among the best."""
+        """Removes a file."""
         Path(path).unlink(missing_ok=True)
 
 
-class KeepBest(ModelCheckpoint):  # type: ignore[misc]
-    """The best checkpoints by the recipe's metric on val."""
+def keep(folder: Path, filename: str, **options: Any) -> ModelCheckpoint:
+    """Return a callback that writes checkpoints after epochs.
 
-    FILE_EXTENSION = ".pt"
-
-    def __init__(self, folder: Path, count: int) -> None:
-        super().__init__(
-            dirpath=folder,
-            filename="best-epoch-{epochs_trained:03.0f}",
-            monitor="val_choice",
-            mode="max",
-            save_top_k=count,
-            auto_insert_metric_name=False,
-            save_on_train_epoch_end=True,
-            enable_version_counter=False,
-        )
-
-
-class KeepLast(ModelCheckpoint):  # type: ignore[misc]
-    """`last.pt` after every epoch; Lightning's own `save_last` writes only after a best one."""
-
-    FILE_EXTENSION = ".pt"
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(dirpath=folder, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
+    `last.pt` needs one of its own: Lightning's `save_last` writes only after a best one.
+    """
+    callback = ModelCheckpoint(
+        dirpath=folder,
+        filename=filename,
+        auto_insert_metric_name=False,
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+        **options,
+    )
+    callback.FILE_EXTENSION = ".pt"
+    return callback
 
 
-class KeepEvery(ModelCheckpoint):  # type: ignore[misc]
-    """A checkpoint of every n-th epoch, for comparing the stages of a run."""
-
-    FILE_EXTENSION = ".pt"
-
-    def __init__(self, folder: Path, epochs: int) -> None:
-        super().__init__(
-            dirpath=folder,
-            filename="epoch-{epochs_trained:03.0f}",
-            every_n_epochs=epochs,
-            save_top_k=-1,
-            auto_insert_metric_name=False,
-            save_on_train_epoch_end=True,
-            enable_version_counter=False,
-        )
+def keep_best(folder: Path, count: int) -> ModelCheckpoint:
+    """Return a callback that keeps the best checkpoints by the recipe's metric on val."""
+    return keep(folder, "best-epoch-{epochs_trained:03.0f}", monitor="val_choice", mode="max", save_top_k=count)
 
 
 class AverageWeights(WeightAveraging):  # type: ignore[misc]
-    """Exponentially averaged weights: what is measured on val and what a checkpoint holds.
+    """Exponentially averaged weights: they are scored on val and kept in checkpoints.
 
     The decay rises from 0.1 towards its final value, so that the random start is soon forgotten (as in TensorFlow's
     ExponentialMovingAverage with `num_updates`).
@@ -103,7 +81,7 @@ class AverageWeights(WeightAveraging):  # type: ignore[misc]
 
 
 class Reporter(Callback):  # type: ignore[misc]
-    """A line per epoch; on a terminal Lightning shows its bar besides."""
+    """Prints a line per epoch."""
 
     def __init__(self) -> None:
         self._started = time.monotonic()
@@ -114,7 +92,7 @@ class Reporter(Callback):  # type: ignore[misc]
         self._started = time.monotonic()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: SegmentationTask) -> None:
-        """Says how the epoch went."""
+        """Prints loss, scores and time of the epoch; a star marks the best so far."""
         scores = pl_module.scores
         if scores is None or not trainer.is_global_zero:
             return
@@ -131,7 +109,7 @@ class Reporter(Callback):  # type: ignore[misc]
 
 
 class EndInTime(Callback):  # type: ignore[misc]
-    """Shortens the plan to what a time limit holds, and ends the run when the plan is done.
+    """Shortens the plan to a time limit, and ends the run when the plan is done.
 
     Args:
         limit_s: 0 for none.
@@ -149,7 +127,7 @@ class EndInTime(Callback):  # type: ignore[misc]
         self._epoch_started = time.monotonic()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: SegmentationTask) -> None:
-        """Looks at the clock; all processes follow the first one's."""
+        """Checks the clock; all processes follow the first one's."""
         now = time.monotonic()
         done = trainer.current_epoch + 1
         self._slowest_s = max(self._slowest_s, now - self._epoch_started)

@@ -1,13 +1,11 @@
 """Checkpoints: tensors and plain values, readable without running any code from the file.
 
-One format for all: the slim `best.pt` that is exported, and what Lightning writes during a run (`last.pt`,
-`epoch-012.pt`), which holds the state of the optimiser and the loops besides.
+One format for the slim `best.pt` that is exported and for Lightning's files during a run (`last.pt`, `epoch-012.pt`),
+which also hold the state of optimiser and loops.
 """
 
 from __future__ import annotations
 
-import errno
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from torch import nn
 
 from landing.errors import ModelError, TouchdownError
 from landing.taxonomy import Taxonomy
+from trainer.files import is_full, whole_file
 from trainer.model import ModelConfig, build, load_tensors
 
 FORMAT = "touchdown.checkpoint.2"
@@ -31,17 +30,16 @@ class SavingError(TouchdownError):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trained (or half-trained) network with all that is known of it.
+    """A trained (or half-trained) network with its description.
 
     Attributes:
-        model: How to build the network.
-        taxonomy: What its classes mean.
-        weights: Tensors by name; the averaged ones where the run averages.
+        model: Configuration of the network.
+        taxonomy: Meaning of its classes.
+        weights: Tensors by name; the averaged ones if the run averages.
         epoch: Epochs trained.
         provenance: Strings: trained_on, split, recipe, licence, touchdown_version, versions.
-        metrics: Scores by part ("val", "test"), as `metrics.Scores.to_mapping` gives them, and what judgement adds:
-            "temperature" and "operating" (see `trainer.evaluation`).
-        recipe: What trained it; empty for foreign weights.
+        metrics: Scores by part ("val"), "temperature" and "operating" (see `trainer.evaluation`).
+        recipe: Recipe of the run; empty for foreign weights.
     """
 
     model: ModelConfig
@@ -53,7 +51,7 @@ class Checkpoint:
     recipe: dict[str, Any] = field(default_factory=dict)
 
     def network(self) -> nn.Module:
-        """The network with these weights, in evaluation mode.
+        """Return the network with these weights, in evaluation mode.
 
         Raises:
             ModelError: The weights do not fit the configuration beside them.
@@ -67,7 +65,7 @@ class Checkpoint:
         return network.eval()
 
     def description(self) -> dict[str, Any]:
-        """All but the weights, as plain values."""
+        """Return all but the weights, as plain values."""
         return {
             "format": FORMAT,
             "model": self.model.model_dump(mode="json"),
@@ -92,16 +90,16 @@ class Checkpoint:
         """Reads a checkpoint.
 
         Raises:
-            ModelError: Missing, broken, or not one of ours.
+            ModelError: Missing, broken, or from another program.
         """
         return cls.of(load_tensors(Path(path), "checkpoint"), path)
 
     @classmethod
     def of(cls, content: dict[str, Any], path: str | Path) -> Checkpoint:
-        """Makes sense of a file's content; `path` is for messages.
+        """Return the checkpoint in a file's content; `path` is for messages.
 
         Raises:
-            ModelError: It is broken, or not one of ours.
+            ModelError: It is broken, or from another program.
         """
         if content.get("format") != FORMAT:
             raise ModelError(
@@ -130,23 +128,15 @@ class Checkpoint:
 def write_whole(content: dict[str, Any], target: Path) -> None:
     """Writes tensors and plain values to a file that appears whole or not at all.
 
-    The bytes reach the disk before the name does, so that a kill or a power cut leaves the old file or the new one.
-
     Raises:
         SavingError: It cannot be written; what was there before is untouched.
     """
-    partial = target.with_name(target.name + ".partial")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as stream:
+        with whole_file(target) as stream:
             torch.save(content, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(target)
     except (OSError, RuntimeError) as error:  # torch's writer reports a full disk as RuntimeError
-        partial.unlink(missing_ok=True)
-        full = isinstance(error, OSError) and error.errno == errno.ENOSPC
-        reason = "the disk is full" if full else str(error).strip().splitlines()[0][:200]
+        reason = "the disk is full" if is_full(error) else str(error).strip().splitlines()[0][:200]
         raise SavingError(
             f"checkpoint {target} cannot be written: {reason}. "
             + (f"The {target.name} of before is untouched" if target.exists() else "Nothing is lost")

@@ -11,7 +11,7 @@ from landing.errors import InvalidValueError
 from trainer.augment_cli import augment_command
 from trainer.data_cli import data
 from trainer.evaluation.cli import calibrate_command, evaluate_command, predict_command
-from trainer.options import Size, checked, data_choice, given, model_options, split_options
+from trainer.options import SIZE, checked, data_choice, given, model_options, split_options
 from trainer.presets import PRESETS
 from trainer.recipe import LossChoice, NetworkChoice, Recipe, RunLimits, Variation
 
@@ -20,7 +20,7 @@ _GROUPS = {"network": NetworkChoice, "variation": Variation, "loss": LossChoice}
 
 @click.group(name="trainer")
 def cli() -> None:
-    """Train a ground segmentation network and judge it."""
+    """Train a ground segmentation network and evaluate it."""
 
 
 @cli.command(name="fit")
@@ -44,14 +44,14 @@ def cli() -> None:
 @click.option(
     "--input",
     "input_wh",
-    type=Size(),
+    type=SIZE,
     default=None,
     help="Network input, pixels; multiples of 2**depth.  [default: 512x512]",
 )
 @click.option(
     "--crop",
     "crop_wh",
-    type=Size(),
+    type=SIZE,
     default=None,
     help="Training pictures, cut out at the scale of the input.  [default: the input]",
 )

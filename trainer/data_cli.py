@@ -13,7 +13,7 @@ from trainer.data.choice import open_and_split, open_data
 from trainer.data.layouts import SPLIT_FILE, FoundLayout, find_folder_pair, find_layout
 from trainer.data.prepared import prepare
 from trainer.data.splitfile import SplitTable, read_split_file, write_split_file
-from trainer.options import Size, data_choice, split_options
+from trainer.options import SIZE, data_choice, split_options
 from trainer.progress import Progress, say
 
 _SHOWN = 10
@@ -111,7 +111,9 @@ def _shares(_ctx: Any, _param: Any, value: str) -> tuple[float, ...]:
 @data.command(name="split")
 @_folders
 @click.option("--out", required=True, metavar="CSV", help="File to write: id, split, group.")
-@click.option("--shares", default="0.75,0.1,0.15", show_default=True, callback=_shares, help="Of train, val and test.")
+@click.option(
+    "--shares", default="0.75,0.1,0.15", show_default=True, callback=_shares, help="Shares of train, val and test."
+)
 @click.option(
     "--groups", default="", metavar="CSV", help="Columns id and group (or scene_group), instead of the layout's."
 )
@@ -156,18 +158,18 @@ def split_command(
 @data.command(name="prepare")
 @_folders
 @click.option("--out", required=True, metavar="DIR", help="Folder of the prepared data set.")
-@click.option("--size", type=Size(), required=True, help="Greatest size kept, pixels: 1.25 times the network's input.")
+@click.option("--size", type=SIZE, required=True, help="Greatest size kept, pixels: 1.25 times the network's input.")
 @click.option("--threads", default=0, show_default=True, help="Decoding threads; 0: one per core.")
 @split_options
 def prepare_command(folders: tuple[str, ...], out: str, size: tuple[int, int], threads: int, **options: Any) -> None:
-    """Decode and shrink every picture once, into a folder that --data opens.
+    """Decode and shrink every picture once, into a folder of the plain layout that --data opens.
 
     Goes on where it was interrupted, and does again only what has changed.
     """
     choice = data_choice(folders, options)
     opened = open_data(choice)
     with Progress("preparing", len(opened.samples), every=200) as progress:
-        prepare(opened, Path(out), size, choice.unknown_labels, progress.step, threads)
+        prepare(opened, Path(out), size, progress.step, threads)
     used = sum(path.stat().st_size for path in Path(out).rglob("*") if path.is_file())
     say(
         f"{out}: {len(opened.samples)} pictures of {opened.name} up to {size[0]}x{size[1]}, "
@@ -178,7 +180,7 @@ def prepare_command(folders: tuple[str, ...], out: str, size: tuple[int, int], t
 @data.command(name="shard")
 @_folders
 @click.option("--out", required=True, metavar="DIR", help="Folder of the shards.")
-@click.option("--size", type=Size(), required=True, help="Greatest size kept, pixels.")
+@click.option("--size", type=SIZE, required=True, help="Greatest size kept, pixels.")
 @click.option("--shard-mb", default=256.0, show_default=True, help="Size of a shard, 10^6 bytes.")
 @click.option(
     "--picture",
@@ -206,15 +208,7 @@ def shard_command(
     total = len(split.train) + len(split.val) + len(split.test)
     with Progress("sharding", total, every=200) as progress:
         shards = write_shards(
-            opened,
-            split,
-            Path(out),
-            size,
-            shard_mb=shard_mb,
-            picture=picture,
-            unknown=choice.unknown_labels,
-            done=progress.step,
-            threads=threads,
+            opened, split, Path(out), size, shard_mb=shard_mb, picture=picture, done=progress.step, threads=threads
         )
     counts = ", ".join(f"{part} {count}" for part, count in shards.items())
     say(f"{out}: {total} pictures, shards: {counts}; train with --data {out}")

@@ -17,7 +17,7 @@ from landing.errors import DataError, InvalidValueError
 from landing.taxonomy import Role
 from trainer.data.pictures import EpochOrder, LetterboxedPictures, StreamedPicture, TrainingPictures, one_thread_each
 from trainer.data.rare import RarePicker, rare_ids
-from trainer.data.samples import LabeledSet, Sample, UnknownPolicy
+from trainer.data.samples import LabeledSet, Sample
 from trainer.data.shards import ShardedSet
 from trainer.data.splits import Split
 from trainer.data.store import StoredSamples, open_or_prepare
@@ -34,12 +34,12 @@ _STORE_MARGIN = 1.25
 
 
 class TrainingData(LightningDataModule):  # type: ignore[misc]  # lightning is not followed
-    """The pictures of a run: the same ones for every process.
+    """The pictures of a run, the same for every process.
 
     Args:
-        data, split: What there is, and its parts.
+        data, split: Data set and its parts.
         recipe, limits: Of the run.
-        input_wh: Of the network, pixels.
+        input_wh: Network input, pixels.
 
     Attributes:
         class_pixels: Labelled training pixels of each class, shape (classes,).
@@ -53,8 +53,8 @@ class TrainingData(LightningDataModule):  # type: ignore[misc]  # lightning is n
         self._limits = limits
         self._input_wh = input_wh
         margin = (math.ceil(input_wh[0] * _STORE_MARGIN), math.ceil(input_wh[1] * _STORE_MARGIN))
-        unknown, store = recipe.data.unknown_labels, store_folder(limits.cache, recipe)
-        self._val = _decoded(data, split.val, margin, unknown, store, "val")
+        store = store_folder(limits.cache, recipe)
+        self._val = _decoded(data, split.val, margin, store, "val")
         require_labels(self._val.counts.sum(0)[: len(data.taxonomy)], "val", len(self._val))
         paintable = data.taxonomy.ids_of(Role.LANDABLE)
         self._shards: ShardedSet | None = None
@@ -67,7 +67,7 @@ class TrainingData(LightningDataModule):  # type: ignore[misc]  # lightning is n
             rare = rare_ids(self.class_pixels, data.taxonomy, recipe.rare_classes)
             self._vary = StreamedPicture(recipe, rare, paintable)
             return
-        train = _decoded(data, split.train, margin, unknown, store, "train")
+        train = _decoded(data, split.train, margin, store, "train")
         self.class_pixels = train.counts.sum(0)[: len(data.taxonomy)]
         require_labels(self.class_pixels, "train", len(train))
         picker = RarePicker(train.centres, self.class_pixels, data.taxonomy, recipe.rare_classes)
@@ -75,7 +75,7 @@ class TrainingData(LightningDataModule):  # type: ignore[misc]  # lightning is n
         self._count = len(self._training)
 
     def steps_per_epoch(self, world: int) -> int:
-        """Steps of each process.
+        """Return the steps of each process.
 
         Raises:
             InvalidValueError: There are fewer pictures than processes.
@@ -90,7 +90,7 @@ class TrainingData(LightningDataModule):  # type: ignore[misc]  # lightning is n
         return min(self._recipe.batch, self._count // world)
 
     def train_dataloader(self) -> DataLoader:
-        """The varied pictures of this process."""
+        """Return the varied pictures of this process."""
         world, rank = self.trainer.world_size, self.trainer.global_rank
         batch, workers = self._batch(world), self._limits.workers
         pictures: Dataset
@@ -118,19 +118,19 @@ class TrainingData(LightningDataModule):  # type: ignore[misc]  # lightning is n
         )
 
     def set_epoch(self, epoch: int) -> None:
-        """Which epoch the next pictures are of."""
+        """Chooses the epoch of the next pictures."""
         if self._to_tell is not None:
             self._to_tell.set_epoch(epoch)
 
     def val_dataloader(self) -> DataLoader:
-        """This process's share of val, letterboxed."""
+        """Return this process's share of val, letterboxed."""
         mine = self._val[self.trainer.global_rank :: self.trainer.world_size]
         pictures = LetterboxedPictures(mine, self._input_wh)
         return DataLoader(pictures, batch_size=min(4, max(1, len(mine))))
 
 
 def require_labels(class_pixels: npt.NDArray[np.int64], part: str, pictures: int) -> None:
-    """Refuses a part in which there is nothing to learn or to measure, before hours are spent.
+    """Raises for a part without a labelled pixel, before hours are spent on it.
 
     Raises:
         DataError: Every label is "ignore".
@@ -143,19 +143,14 @@ def require_labels(class_pixels: npt.NDArray[np.int64], part: str, pictures: int
 
 
 def _decoded(
-    data: LabeledSet,
-    samples: Sequence[Sample],
-    limit_wh: tuple[int, int],
-    unknown: UnknownPolicy,
-    folder: Path,
-    title: str,
+    data: LabeledSet, samples: Sequence[Sample], limit_wh: tuple[int, int], folder: Path, title: str
 ) -> StoredSamples:
     with Progress(f"reading {title}", len(samples), every=100) as progress:
-        return open_or_prepare(data, samples, limit_wh, unknown, folder, progress.step)
+        return open_or_prepare(data, samples, limit_wh, folder, progress.step)
 
 
 def store_folder(chosen: str, recipe: Recipe) -> Path:
-    """Where the decoded pictures of a data set are kept: one place for each set of folders."""
+    """Return the folder for decoded pictures: one for each set of data folders."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "touchdown"
     where = [str(Path(f).resolve()) for f in (*recipe.data.folders, recipe.data.images) if f]
     digest = hashlib.sha256("\n".join(where).encode()).hexdigest()[:12]

@@ -1,7 +1,6 @@
 """A training run, from labelled pictures to `best.pt`, on Lightning's loop.
 
-Lightning brings devices, processes, precision and the loop; this file says what is run with what. `val` chooses the
-best epoch. `test` is not looked at here: `trainer evaluate` reports it, once.
+`val` chooses the best epoch. `test` is left to `trainer evaluate`.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from pydantic import ValidationError
 
 from landing.distribution import VERSION
 from landing.errors import InvalidValueError, ModelError, TouchdownError
-from trainer.callbacks import LAST, AverageWeights, EndInTime, KeepBest, KeepEvery, KeepLast, Reporter, WholeFiles
+from trainer.callbacks import LAST, AverageWeights, EndInTime, Reporter, WholeFiles, keep, keep_best
 from trainer.checkpoint import Checkpoint
 from trainer.data.choice import open_and_split
 from trainer.data.samples import LabeledSet
@@ -51,14 +50,11 @@ BEST, METRICS = "best.pt", "metrics.json"
 
 
 def fit(recipe: Recipe, limits: RunLimits) -> dict[str, Any]:
-    """Trains from the start.
-
-    Returns:
-        What is in `metrics.json`.
+    """Trains from the start; returns the content of `metrics.json`.
 
     Raises:
         TouchdownError: Data, weights, network or device are not usable, the loss became NaN, or a checkpoint could not
-            be written; what was kept before stays.
+            be written; earlier checkpoints stay.
     """
     return _run(recipe, limits, None)
 
@@ -68,7 +64,7 @@ def resume(path: str | Path, limits: RunLimits, folders: Sequence[str] = ()) -> 
 
     Args:
         path: A `last.pt`.
-        limits: Where and how long; `out` should be the folder of `path`.
+        limits: Place and length of the run; `out` should be the folder of `path`.
         folders: The data, if it lies elsewhere now.
 
     Raises:
@@ -110,8 +106,6 @@ def _run(recipe: Recipe, limits: RunLimits, resume_from: Path | None) -> dict[st
     weights = inverse_sqrt_weights(pictures.class_pixels)
     loss = SegmentationLoss(recipe.loss, weights if recipe.loss.class_weights == "auto" else None, data.taxonomy)
     network = network.to(memory_format=torch.channels_last)
-    if limits.compile:
-        network.compile()
     about = Checkpoint(
         config,
         data.taxonomy,
@@ -122,8 +116,8 @@ def _run(recipe: Recipe, limits: RunLimits, resume_from: Path | None) -> dict[st
         recipe.model_dump(mode="json"),
     )
     task = SegmentationTask(network, about, recipe, loss, plan)
-    keep = KeepBest(out, limits.keep_best)
-    trainer = _trainer(recipe, limits, hardware, out, keep)
+    best = keep_best(out, limits.keep_best)
+    trainer = _trainer(recipe, limits, hardware, out, best)
     _say_first(
         f"network: {config.architecture}, input {config.width_px}x{config.height_px}, "
         f"{hardware.describe()}; {plan.steps_per_epoch} steps per epoch, {plan.epochs} epochs"
@@ -137,18 +131,19 @@ def _run(recipe: Recipe, limits: RunLimits, resume_from: Path | None) -> dict[st
         raise OutOfMemoryError(advice) from error
     if not trainer.is_global_zero:
         return {}
-    return _finish(trainer.current_epoch, keep, out, recipe, data, split, hardware)
+    return _finish(trainer.current_epoch, best.best_model_path, out, recipe, data, split, hardware)
 
 
-def _trainer(recipe: Recipe, limits: RunLimits, hardware: Hardware, out: Path, keep: KeepBest) -> Trainer:
+def _trainer(recipe: Recipe, limits: RunLimits, hardware: Hardware, out: Path, best: Callback) -> Trainer:
     callbacks: list[Callback] = [Reporter(), EndInTime(limits.time_limit_min * 60, limits.stop_after)]
     if recipe.ema:
         callbacks.append(AverageWeights(recipe.ema))
     if recipe.patience:
         callbacks.append(EarlyStopping("val_choice", patience=recipe.patience, mode="max"))
-    callbacks += [keep, KeepLast(out)]
+    callbacks += [best, keep(out, "last")]
     if limits.keep_every:
-        callbacks.append(KeepEvery(out, limits.keep_every))
+        every = keep(out, "epoch-{epochs_trained:03.0f}", every_n_epochs=limits.keep_every, save_top_k=-1)
+        callbacks.append(every)
     terminal = sys.stderr.isatty()
     if terminal:
         callbacks.append(TQDMProgressBar())
@@ -157,7 +152,6 @@ def _trainer(recipe: Recipe, limits: RunLimits, hardware: Hardware, out: Path, k
         max_epochs=recipe.epochs,
         accumulate_grad_batches=recipe.accumulate,
         gradient_clip_val=recipe.clip_norm,
-        deterministic="warn" if limits.deterministic else None,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
         callbacks=callbacks,
@@ -171,7 +165,7 @@ def _trainer(recipe: Recipe, limits: RunLimits, hardware: Hardware, out: Path, k
 
 
 def _logger(name: str, out: Path) -> Any:
-    """A logger of Lightning: the embedded ones by a word, any other by its class path.
+    """Return a logger of Lightning, by a short word or by its class path.
 
     Raises:
         InvalidValueError: There is no such class, or it cannot be made.
@@ -192,10 +186,9 @@ def _logger(name: str, out: Path) -> Any:
 
 
 def _finish(
-    epochs: int, keep: KeepBest, out: Path, recipe: Recipe, data: LabeledSet, split: Split, hardware: Hardware
+    epochs: int, path: str, out: Path, recipe: Recipe, data: LabeledSet, split: Split, hardware: Hardware
 ) -> dict[str, Any]:
     """Writes the best epoch as a slim `best.pt`, calibrated and measured on val."""
-    path = keep.best_model_path
     if not path or not Path(path).is_file():
         raise TouchdownError(f"no checkpoint was kept in {out}: not one epoch was finished")
     best = Checkpoint.load(path)
@@ -205,8 +198,6 @@ def _finish(
         data,
         split,
         "cuda" if hardware.accelerator == "gpu" else "cpu",
-        parts=("val",),
-        unknown=recipe.data.unknown_labels,
         split_column=recipe.data.split_column,
         precision="bfloat16" if hardware.precision == "bfloat16" else "float32",
     )
@@ -249,7 +240,7 @@ def _say_first(line: str) -> None:
 
 
 def _quieten() -> None:
-    """Keeps Lightning's advertisements and hints, meant for its own users, out of ours."""
+    """Silences Lightning's hints, which are for its own users."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
@@ -262,7 +253,7 @@ def _quieten() -> None:
 
 
 def provenance(recipe: Recipe, data: LabeledSet, split: Split, precision: str) -> dict[str, str]:
-    """Where the weights come from, as text."""
+    """Return the origin of the weights, as strings."""
     return {
         "trained_on": f"{data.name}: {len(split.train)} pictures",
         "split": split.describe(),

@@ -1,4 +1,4 @@
-"""Which devices a run uses and how many processes, in Lightning's terms."""
+"""Devices and processes of a run, in Lightning's terms."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class OutOfMemoryError(TouchdownError):
 
 @dataclass(frozen=True)
 class Hardware:
-    """Where a run computes.
+    """Devices of a run.
 
     Attributes:
         accelerator: "cpu" or "gpu".
@@ -41,7 +41,7 @@ class Hardware:
 
     @classmethod
     def choose(cls, recipe: Recipe, limits: RunLimits) -> Hardware:
-        """What the machine has, as far as the limits allow.
+        """Return the devices to use, within the limits.
 
         Raises:
             InvalidValueError: There is no such device, or not so many.
@@ -65,12 +65,12 @@ class Hardware:
         return cls(accelerator, devices, limits.nodes, _precision(recipe.precision, accelerator))
 
     def describe(self) -> str:
-        """For people."""
+        """Return devices and precision as text."""
         many = f"{self.world} x " if self.world > 1 else ""
         return f"{many}{self.accelerator}, {self.precision}"
 
     def trainer_options(self) -> dict[str, Any]:
-        """For `lightning.pytorch.Trainer`."""
+        """Return arguments of `lightning.pytorch.Trainer`."""
         several = self.world > 1
         return {
             "accelerator": self.accelerator,
@@ -93,7 +93,7 @@ def _precision(wanted: str, accelerator: str) -> str:
 
 
 def memory_advice(error: BaseException, recipe: Recipe) -> str | None:
-    """What to change after an out-of-memory error; None when it was something else."""
+    """Return advice after an out-of-memory error; None for another error."""
     text = str(error)
     known = isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError))
     if not known and "can't allocate memory" not in text and "out of memory" not in text:

@@ -1,8 +1,6 @@
-"""What training minimises: cross-entropy or focal, soft Dice, Lovasz, and the cost of hazards."""
+"""The training loss: cross-entropy, soft Dice, and the cost of hazards called landable."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +13,7 @@ from trainer.recipe import LossChoice
 _WEIGHT_RANGE = (0.3, 6.0)
 
 HAZARD_WEIGHT = {Role.OBSTACLE: 1.0, Role.WATER: 1.0, Role.VEHICLE: 2.0, Role.PERSON: 8.0}
-"""What calling a pixel of a hazard landable costs, by role.
+"""Cost of a hazard pixel called landable, by role.
 
 An obstacle or water costs the vehicle. A car may have people in it and may drive off. A person is what must never be
 hit, and is small: without a weight, the mean over hazard pixels would be that of trees and roofs. Eight brings the
@@ -25,13 +23,13 @@ person outweighs all else in a picture.
 
 
 class SegmentationLoss(torch.nn.Module):  # type: ignore[misc]  # torch is not followed
-    """The sum of the losses of a choice, over the labelled pixels of a batch.
+    """Sum of the losses of a choice, over the labelled pixels of a batch.
 
-    A batch without a single labelled pixel costs 0 and has a zero gradient, instead of NaN.
+    A batch without a labelled pixel costs 0 and has a zero gradient, not NaN.
 
     Args:
-        choice: Which losses, and their weights.
-        class_weights: Weight of each class in cross-entropy or focal loss, shape (K,); None for 1.
+        choice: Weights of the losses.
+        class_weights: Weight of each class in cross-entropy, shape (K,); None for 1.
         taxonomy: Roles of the K classes.
     """
 
@@ -46,16 +44,15 @@ class SegmentationLoss(torch.nn.Module):  # type: ignore[misc]  # torch is not f
         self.register_buffer("_class_weights", class_weights, persistent=False)
         self.register_buffer("_elsewhere", (~landable).float(), persistent=False)
         self.register_buffer("_hazard_weights", hazard, persistent=False)
-        self._lovasz = _lovasz_softmax() if choice.lovasz else None
 
     def forward(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """The loss, a scalar.
+        """Return the loss, a scalar.
 
         Args:
             logits: Float (B, K, h, w).
             labels: int64 (B, H, W), `IGNORE` where unlabelled. Where they are finer than the logits, each logit is
-                compared with the label in the middle of its cell: with an output stride of 4 that is a sixteenth of the
-                work.
+                compared
+                with the label in the middle of its cell: with an output stride of 4, a sixteenth of the work.
         """
         labels = labels_at(labels, logits.shape[-2:])
         # In half precision a softmax over many classes does not add up to one; and it, and the sums below, are several
@@ -64,7 +61,7 @@ class SegmentationLoss(torch.nn.Module):  # type: ignore[misc]  # torch is not f
         labels = labels.flatten(1)
         valid = labels != IGNORE
         truth = labels.where(valid, labels.new_zeros(()))
-        # One gather of the true class serves cross-entropy, focal and Dice. One-hot maps of all classes, as
+        # One gather of the true class serves cross-entropy and Dice. One-hot maps of all classes, as
         # smp.losses.DiceLoss builds, make Dice alone 3 to 6 times as long.
         log_true = logs.gather(1, truth.unsqueeze(1)).squeeze(1)
         loss = self._per_pixel(log_true, truth, valid)
@@ -76,27 +73,21 @@ class SegmentationLoss(torch.nn.Module):  # type: ignore[misc]  # torch is not f
             if choice.hazard_cost:
                 cost = self._hazard_cost(probabilities, truth, valid)
                 loss = loss + choice.hazard_cost * cost
-        if self._lovasz is not None and bool(valid.any()):
-            loss = loss + choice.lovasz * self._lovasz(logs.unsqueeze(-1), labels.unsqueeze(-1))
         return loss
 
     def _per_pixel(self, log_true: torch.Tensor, truth: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
-        """Weighted mean of cross-entropy, or of focal loss (Lin et al. 2017)."""
+        """Weighted mean of cross-entropy."""
         weights = valid.float()
         if self._class_weights is not None:
             weights = weights * self._class_weights[truth]
-        cost = -log_true
-        if self._choice.loss == "focal":
-            # Not 0 itself: there, a power below one has an infinite slope, and 0 times it is NaN.
-            doubt = (-log_true.expm1()).clamp(min=1e-6)
-            cost = cost * doubt**self._choice.focal_gamma
-        return (weights * cost).sum() / weights.sum().clamp(min=1e-6)
+        return (weights * -log_true).sum() / weights.sum().clamp(min=1e-6)
 
     def _hazard_cost(self, probabilities: torch.Tensor, truth: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
         """Weighted mean of -log(1 - p) on hazards, with p the probability of landable ground.
 
-        1 - p is summed from what is not landable: a subtraction would round to 0, and the gradient with it, where the
-        network is surest and most wrong.
+        1 - p is summed from the other classes: a subtraction would round to 0, and its gradient with it, where the
+        network
+        is surest and most wrong.
         """
         elsewhere = self._elsewhere @ probabilities
         weights = self._hazard_weights[truth] * valid
@@ -105,7 +96,7 @@ class SegmentationLoss(torch.nn.Module):  # type: ignore[misc]  # torch is not f
 
 
 def labels_at(labels: torch.Tensor, size_hw: tuple[int, int] | torch.Size) -> torch.Tensor:
-    """Labels (B, H, W) at a lower resolution (B, h, w): those in the middle of each cell."""
+    """Return labels (B, H, W) at a lower resolution (B, h, w): those in the middle of each cell."""
     if labels.shape[-2:] == size_hw:
         return labels
     for dimension, size in zip((-2, -1), size_hw, strict=True):
@@ -129,28 +120,8 @@ def _soft_dice(
     return ((1 - dice) * present).sum() / present.sum().clamp(min=1)
 
 
-def _lovasz_softmax() -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-    """The Lovasz-softmax loss (Berman et al. 2018) of segmentation-models-pytorch.
-
-    It leaves out ignored pixels rightly, except when there are no others: then it returns an empty tensor, so it must
-    not be asked. Its softmax of log-probabilities is that of the logits. It sorts all pixels for each class: at full
-    resolution on a CPU that takes as long as a small network's whole step, at an output stride of 4 a twentieth of it.
-    """
-    from trainer.torchvision_guard import ensure_torchvision
-
-    ensure_torchvision()
-    from segmentation_models_pytorch.losses import LovaszLoss
-
-    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = LovaszLoss("multiclass", ignore_index=IGNORE)
-    return loss
-
-
 def inverse_sqrt_weights(pixels: npt.NDArray[np.int64]) -> torch.Tensor:
-    """Class weights by one over the root of their frequency, clipped; 1 for the median class.
-
-    Args:
-        pixels: Labelled pixels per class, shape (classes,); absent classes get weight 1.
-    """
+    """Class weights: one over the root of the pixels per class, clipped; 1 for the median and for absent classes."""
     present = pixels > 0
     weights = np.ones(len(pixels))
     weights[present] = 1 / np.sqrt(pixels[present])

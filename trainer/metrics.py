@@ -1,6 +1,6 @@
-"""Scores of a segmentation, all from one confusion matrix over a whole set.
+"""Scores of a segmentation, from one confusion matrix over a whole set.
 
-One matrix per set, not a mean over pictures: a picture without persons says nothing of persons.
+Not a mean over pictures: a picture without people says nothing of people.
 """
 
 from __future__ import annotations
@@ -30,26 +30,21 @@ def confusion(truth: ByteArray, predicted: ByteArray, classes: int) -> Counts:
 
 @dataclass(frozen=True)
 class Scores:
-    """What is said of a model on a set; rates are None where the set has nothing to rate.
+    """Scores of a model on a set; a rate is None if the set has nothing to rate.
 
     Attributes:
-        miou: Mean IoU over the classes that occur in truth or prediction.
-        miou_in_truth: Mean IoU over the classes that occur in the truth: the same classes for every checkpoint, so
-            checkpoints are compared by it.
-        classes: Classes of the taxonomy; none is left out because of what it means.
-        classes_counted: Those in truth or prediction, over which `miou` is the mean.
-        classes_in_truth: Those in the truth, over which `miou_in_truth` is.
+        miou: Mean IoU over classes in truth or prediction.
+        miou_in_truth: Mean IoU over classes in the truth, the same for every checkpoint; checkpoints are compared by
+            it.
+        classes, classes_counted, classes_in_truth: Classes of the taxonomy, in truth or prediction, and in the truth.
         class_iou: IoU by class name; None for classes in neither truth nor prediction.
         accuracy: Share of labelled pixels of the right class.
         landable_iou: IoU of the landable role.
-        person_recall: Share of pixels of persons recognised as role person.
-        role_recall: By hazard role, share of its pixels recognised as that role.
-        hazard_recall: Share of pixels of any hazard role recognised as some hazard.
-        false_safe_rate: Share of labelled pixels that are not landable but predicted landable.
-        hazard_false_safe_rate: Share of pixels of hazard roles predicted landable.
-        person_false_safe_rate: Share of pixels of persons predicted landable.
-        pictures: Pictures scored.
-        pixels: Labelled pixels scored.
+        person_recall, role_recall: Share of a role's pixels recognised as that role.
+        hazard_recall: Share of hazard pixels recognised as any hazard.
+        false_safe_rate, hazard_false_safe_rate, person_false_safe_rate: Share of pixels predicted landable, of those
+            that are not landable, are hazards, and are people.
+        pictures, pixels: Pictures and labelled pixels scored.
     """
 
     miou: float
@@ -71,7 +66,7 @@ class Scores:
 
     @classmethod
     def of(cls, matrix: Counts, taxonomy: Taxonomy, pictures: int) -> Scores:
-        """Scores of a confusion matrix, see `confusion`."""
+        """Return the scores of a confusion matrix."""
         right = np.diag(matrix)
         union = matrix.sum(0) + matrix.sum(1) - right
         iou = [int(r) / int(u) if u else None for r, u in zip(right, union, strict=True)]
@@ -102,49 +97,12 @@ class Scores:
         )
 
     def to_mapping(self) -> dict[str, Any]:
-        """For JSON; `class_iou` stays a mapping."""
+        """Return all scores, for JSON."""
         return dict(self.__dict__)
 
     def rates(self) -> dict[str, float]:
-        """The single numbers that are known, by name."""
-        return {
-            name: value
-            for name, value in self.__dict__.items()
-            if isinstance(value, float) and not isinstance(value, bool)
-        }
-
-    def table(self) -> str:
-        """A table for people."""
-        width = max(len(name) for name in self.class_iou)
-        lines = [f"  {'class':<{width}}   IoU"]
-        absent = []
-        for name, value in self.class_iou.items():
-            if value is None:
-                absent.append(name)
-            else:
-                lines.append(f"  {name:<{width}}  {value:6.3f}")
-        if absent:
-            lines.append(f"  not in truth or prediction, left out: {', '.join(absent)}")
-        lines.append(
-            f"  {self.classes} classes, {self.classes_in_truth} of them in the truth, "
-            f"{self.classes_counted} in truth or prediction"
-        )
-        for label, name in (
-            ("mIoU", "miou"),
-            ("mIoU of classes in truth", "miou_in_truth"),
-            ("pixel accuracy", "accuracy"),
-            ("landable IoU", "landable_iou"),
-            ("person recall", "person_recall"),
-            ("hazard recall", "hazard_recall"),
-            ("false-safe rate", "false_safe_rate"),
-            ("hazards called landable", "hazard_false_safe_rate"),
-            ("persons called landable", "person_false_safe_rate"),
-        ):
-            value = getattr(self, name)
-            text = "none in the set" if value is None else f"{value:.4f}"
-            lines.append(f"  {label:<26}{text}")
-        lines.append(f"  {self.pictures} pictures, {self.pixels} labelled pixels")
-        return "\n".join(lines)
+        """Return the known single numbers by name."""
+        return {name: value for name, value in self.__dict__.items() if isinstance(value, float)}
 
 
 def _mask(taxonomy: Taxonomy, *roles: Role) -> npt.NDArray[np.bool_]:

@@ -32,7 +32,7 @@ _WIDTHS = {
     "segformer": ("decoder_segmentation_channels",),
     "pspnet": ("psp_out_channels",),
 }
-"""What smp calls the decoder's widths, by architecture."""
+"""smp's names of the decoder's widths, by architecture."""
 
 _OWN_STRIDE = {"fpn": 4, "pan": 4, "deeplabv3": 8, "deeplabv3plus": 4, "upernet": 4, "segformer": 4}
 
@@ -42,7 +42,7 @@ _LEAST_MATCH = 0.9
 
 
 class ModelConfig(BaseModel):
-    """What is needed to build the network again; kept in every checkpoint.
+    """Configuration of a network; kept in every checkpoint.
 
     Attributes:
         arch: Decoder, a name that `smp.create_model` knows.
@@ -77,7 +77,7 @@ class ModelConfig(BaseModel):
 
     @property
     def architecture(self) -> str:
-        """For people and `ModelSpec.architecture`."""
+        """Name of the network, for people and `ModelSpec.architecture`."""
         channels = "-".join(map(str, self.decoder_channels or ()))
         return (
             f"{self.arch}/{self.encoder} depth {self.encoder_depth}"
@@ -87,16 +87,14 @@ class ModelConfig(BaseModel):
 
 
 def own_stride(arch: str, encoder_depth: int = 5) -> int:
-    """Input pixels per pixel of what a decoder computes, before smp scales it up to the input."""
+    """Return input pixels per pixel of a decoder's own output, before smp enlarges it to the input."""
     if arch == "pspnet":
         return int(2**encoder_depth)
     return _OWN_STRIDE.get(arch, 1)
 
 
 def build(config: ModelConfig) -> nn.Module:
-    """The network with random weights: float RGB normalised (B, 3, H, W) to logits (B, K, h, w).
-
-    h and w are H and W over `config.output_stride`.
+    """Return the network with random weights: normalised RGB (B, 3, H, W) to logits (B, K, H / stride, W / stride).
 
     Raises:
         InvalidValueError: A combination that smp does not have, or an input size it cannot take.
@@ -142,11 +140,7 @@ def _architectures(smp: Any) -> list[str]:
 
 
 def _decoder_options(config: ModelConfig) -> dict[str, Any]:
-    """The decoder's width in the words of each architecture of smp.
-
-    Raises:
-        InvalidValueError: The architecture has no such width, or wants another number of them.
-    """
+    """Return the decoder's width in smp's words for each architecture."""
     channels = config.decoder_channels or ()
     names = _WIDTHS.get(config.arch)
     if config.arch in _STAGED:
@@ -166,11 +160,7 @@ def _decoder_options(config: ModelConfig) -> dict[str, Any]:
 
 
 def _upsampling_option(config: ModelConfig) -> dict[str, int]:
-    """How far smp scales the decoder's logits up, so that they come out at the chosen stride.
-
-    Raises:
-        InvalidValueError: The decoder cannot give that stride.
-    """
+    """Return smp's enlargement of the decoder's logits that gives the chosen stride."""
     own = own_stride(config.arch, config.encoder_depth)
     if config.output_stride == 1:
         return {}
@@ -193,16 +183,13 @@ def _drop_unused_stages(network: nn.Module, config: ModelConfig) -> None:
 class EncoderWeights:
     """Pretrained encoder weights from a file, in the names of torchvision (`features.N...`).
 
-    Args:
-        path: A file of tensors by name.
-
     Attributes:
         tensors: By name, without the classifier.
-        tensorflow: True for weights converted from TensorFlow (1001 classes): they want RGB in
-            -1..1 and BatchNorm eps 1e-3; torchvision's own want ImageNet statistics and 1e-5.
+        tensorflow: True for weights converted from TensorFlow (1001 classes): they want RGB in -1..1 and BatchNorm eps
+            1e-3; torchvision's own want ImageNet statistics and 1e-5.
 
     Raises:
-        ModelError: Missing, or not such a file.
+        ModelError: Missing, or another kind of file.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -216,19 +203,16 @@ class EncoderWeights:
         self.tensors = {k: v for k, v in tensors.items() if not k.startswith("classifier")}
 
     def adapt(self, config: ModelConfig) -> ModelConfig:
-        """The configuration with the normalisation these weights were trained with."""
+        """Return the configuration with the normalisation of these weights."""
         mean, std = HALF if self.tensorflow else IMAGENET
         eps = _TENSORFLOW_EPS if self.tensorflow else None
         return config.model_copy(update={"mean_rgb": mean, "std_rgb": std, "batchnorm_eps": eps})
 
     def load_into(self, encoder: nn.Module) -> tuple[int, int]:
-        """Copies the tensors whose name and shape match.
-
-        Returns:
-            How many of the encoder's tensors were matched, and how many it has.
+        """Copies the tensors whose name and shape match; returns how many match, and how many the encoder has.
 
         Raises:
-            ModelError: Too few match, so the file is for another encoder.
+            ModelError: Too few match: the file is for another encoder.
         """
         own = nn.Module.state_dict(encoder)
         matching = {k: v for k, v in self.tensors.items() if k in own and own[k].shape == v.shape}
@@ -244,7 +228,7 @@ class EncoderWeights:
 
 
 def load_imagenet(encoder: nn.Module, config: ModelConfig) -> ModelConfig:
-    """Loads smp's own ImageNet weights (downloads them once) and returns the adapted config.
+    """Loads smp's ImageNet weights, downloaded once; returns the adapted configuration.
 
     Raises:
         ModelError: smp has none for this encoder, or they cannot be downloaded.
@@ -266,7 +250,7 @@ def load_imagenet(encoder: nn.Module, config: ModelConfig) -> ModelConfig:
 
 
 def normalise(images: torch.Tensor, config: ModelConfig) -> torch.Tensor:
-    """Pictures uint8 (B, H, W, 3) BGR to the network's float input (B, 3, H, W)."""
+    """Return the network's float input (B, 3, H, W) for pictures uint8 (B, H, W, 3) BGR."""
     mean = torch.tensor(config.mean_rgb, device=images.device).view(1, 3, 1, 1) * 255
     std = torch.tensor(config.std_rgb, device=images.device).view(1, 3, 1, 1) * 255
     rgb = images.permute(0, 3, 1, 2).float().flip(1)
@@ -277,7 +261,7 @@ CHECKPOINT_BYTES = 16 << 30
 
 
 def load_tensors(path: Path, what: str) -> dict[str, Any]:
-    """A mapping from a torch file, with nothing but tensors and plain values allowed in it.
+    """Return a mapping from a torch file, with nothing but tensors and plain values allowed in it.
 
     Raises:
         ModelError: Missing, truncated, foreign, or holding code.

@@ -16,54 +16,44 @@ from trainer.recipe import OPTION_OF, DataChoice
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-class Size(click.ParamType):  # type: ignore[type-arg]  # not generic before click 8.2
-    """`WIDTHxHEIGHT` in pixels."""
+class Parsed(click.ParamType):  # type: ignore[type-arg]  # not generic before click 8.2
+    """A text that a function makes a tuple of; `expected` describes it.
 
-    name = "WxH"
+    The function raises ValueError for another text.
+    """
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
+    def __init__(self, name: str, parse: Callable[[str], tuple[Any, ...]], expected: str) -> None:
+        self.name = name
+        self._parse = parse
+        self._expected = expected
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[Any, ...]:
         """Parses the text."""
-        if isinstance(value, tuple):
-            return value
         try:
-            width, height = (int(part) for part in str(value).lower().split("x"))
+            return value if isinstance(value, tuple) else self._parse(str(value))
         except ValueError:
-            self.fail(f"{value!r} is no size; expected WIDTHxHEIGHT, such as 512x288")
-        return width, height
+            self.fail(f"{value!r}: expected {self._expected}")
 
 
-class Numbers(click.ParamType):  # type: ignore[type-arg]
-    """Numbers with commas between them."""
-
-    name = "N,N,..."
-
-    def __init__(self, kind: type[int] | type[float]) -> None:
-        self._kind = kind
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
-        """Parses the text."""
-        if isinstance(value, tuple):
-            return value
-        try:
-            return tuple(self._kind(part) for part in str(value).split(","))
-        except ValueError:
-            self.fail(f"{value!r}: expected numbers with commas between them")
+def _size(text: str) -> tuple[int, int]:
+    width, height = (int(part) for part in text.lower().split("x"))
+    return width, height
 
 
-class Words(click.ParamType):  # type: ignore[type-arg]
-    """Words with commas between them."""
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(word for word in text.split(",") if word)
 
-    name = "NAME,NAME,..."
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, ...]:
-        """Parses the text."""
-        if isinstance(value, tuple):
-            return value
-        return tuple(word for word in str(value).split(",") if word)
+SIZE = Parsed("WxH", _size, "WIDTHxHEIGHT in pixels, such as 512x288")
+NAMES = Parsed("NAME,NAME,...", _names, "names with commas between them")
+
+
+def _numbers(kind: type[int] | type[float]) -> Parsed:
+    return Parsed("N,N,...", lambda text: tuple(kind(p) for p in text.split(",")), "numbers with commas between them")
 
 
 def _words(_ctx: Any, _param: Any, values: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(word for value in values for word in value.split(",") if word)
+    return tuple(word for value in values for word in _names(value))
 
 
 def options(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _Command]:
@@ -132,7 +122,7 @@ split_options = options(
         default="refuse",
         show_default=True,
         type=click.Choice(("refuse", "ignore")),
-        help="What becomes of label values that the taxonomy does not know.",
+        help="Policy for label values that the taxonomy does not know.",
     ),
     click.option(
         "--limit",
@@ -152,10 +142,10 @@ def data_choice(folders: Sequence[str], options: dict[str, Any]) -> DataChoice:
 
 
 def checked(kind: Any, **fields: Any) -> Any:
-    """A pydantic model of fields.
+    """Return a pydantic model of fields.
 
     Raises:
-        InvalidValueError: Names the option whose value is not valid, and why.
+        InvalidValueError: Names the option whose value is not valid, and the reason.
     """
     try:
         return kind(**fields)
@@ -168,8 +158,7 @@ def checked(kind: Any, **fields: Any) -> Any:
 def model_options(*models: type[BaseModel], without: Sequence[str] = ()) -> Callable[[_Command], _Command]:
     """Click options for the fields of pydantic models, with their descriptions as help.
 
-    A field becomes `--its-name`; what is not given on the command line is None there, so that presets and defaults of
-    the model can fill it in (`given`).
+    A field becomes `--its-name`; one that is not given is None, so that presets and defaults can fill it in (`given`).
     """
     made = []
     for model in models:
@@ -187,7 +176,7 @@ def model_options(*models: type[BaseModel], without: Sequence[str] = ()) -> Call
 
 
 def given(model: Any, values: dict[str, Any]) -> dict[str, Any]:
-    """Takes a model's fields that were given out of a command's options."""
+    """Takes the given fields of a model out of a command's options."""
     taken = {name: values.pop(name) for name in model.model_fields if name in values}
     return {name: value for name, value in taken.items() if value is not None}
 
@@ -199,7 +188,7 @@ def _kind_of(annotation: Any) -> Any:
     if origin is Literal:
         return click.Choice([str(choice) for choice in inner])
     if origin is tuple:
-        return Words() if inner[0] is str else Numbers(inner[0])
+        return NAMES if inner[0] is str else _numbers(inner[0])
     return annotation
 
 

@@ -8,12 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Preset:
-    """A network that was measured.
-
-    Attributes:
-        what: For people.
-        options: Values for options of `trainer fit`; what the user gives wins.
-    """
+    """A measured network: its purpose, and values of options of `trainer fit`; the user's options win."""
 
     what: str
     options: dict[str, Any] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Says how long work is coming along: a bar on a terminal, plain lines elsewhere."""
+"""Progress of work: a bar on a terminal, plain lines elsewhere; and work in threads."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _Item = TypeVar("_Item")
 
 
 class Progress:
-    """Counts steps of one piece of work; use as a context manager.
+    """Counts steps of one piece of work; a context manager.
 
     Args:
-        title: What is being done.
-        total: Steps.
+        title: Name of the work.
+        total: Number of steps.
         every: Without a terminal, a line each so many steps; 0 for none.
     """
 
@@ -41,7 +41,7 @@ class Progress:
             self._bar.close()
 
     def step(self, note: str = "") -> None:
-        """One step is done."""
+        """Counts one step."""
         self._count += 1
         if self._bar is not None:
             self._bar.set_postfix_str(note, refresh=False)

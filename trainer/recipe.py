@@ -1,7 +1,6 @@
-"""What a training run is told: every choice that changes its result. No torch here.
+"""Recipe of a training run: every choice that changes its result. No torch here.
 
 Each field is an option of `trainer fit` (see `trainer.options.model_options`): its description is the option's help.
-The groups keep apart what different modules care about.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ _STRICT = ConfigDict(extra="forbid", frozen=True)
 
 
 class DataChoice(BaseModel):
-    """Which pictures, and which of them train, choose and report."""
+    """Pictures, and their split into train, val and test."""
 
     model_config = _STRICT
 
@@ -56,12 +55,12 @@ class NetworkChoice(BaseModel):
     )
     init: str = Field(default="", description="Start from all weights of this checkpoint that fit (fine-tuning).")
     normalisation: Literal["auto", "imagenet", "half"] = Field(
-        default="auto", description="Of the input; auto: what the encoder weights were trained with."
+        default="auto", description="Normalisation of the input; auto: that of the encoder weights."
     )
 
 
 class Variation(BaseModel):
-    """How far training pictures are varied: what a flying camera does to them."""
+    """Range of the variation of training pictures: the effects of a flying camera."""
 
     model_config = _STRICT
 
@@ -95,14 +94,11 @@ class Variation(BaseModel):
 
 
 class LossChoice(BaseModel):
-    """What is minimised."""
+    """Loss to minimise."""
 
     model_config = _STRICT
 
-    loss: Literal["ce", "focal"] = Field(default="ce", description="Loss per pixel.")
-    focal_gamma: float = Field(default=2.0, ge=0, le=5, description="Of the focal loss.")
-    dice: float = Field(default=0.5, ge=0, description="Weight of the soft Dice loss beside it.")
-    lovasz: float = Field(default=0.0, ge=0, description="Weight of the Lovasz-softmax loss.")
+    dice: float = Field(default=0.5, ge=0, description="Weight of the soft Dice loss beside cross-entropy.")
     hazard_cost: float = Field(
         default=0.0, ge=0, description="Weight of the asymmetric cost: probability of landable on hazard pixels."
     )
@@ -141,7 +137,7 @@ class Recipe(BaseModel):
     encoder_lr_factor: float = Field(
         default=0.5, ge=0, le=1, description="Learning rate of the encoder as a share of --lr."
     )
-    weight_decay: float = Field(default=1e-2, ge=0, description="Of AdamW.")
+    weight_decay: float = Field(default=1e-2, ge=0, description="Weight decay of AdamW.")
     clip_norm: float = Field(default=1.0, gt=0, description="Greatest gradient norm.")
     ema: float = Field(
         default=0.99, ge=0, lt=1, description="Decay per step of the averaged weights, which are what is kept; 0: none."
@@ -150,7 +146,7 @@ class Recipe(BaseModel):
         default="miou", description="Metric on val that chooses the best epoch; safety: mIoU less false-safe."
     )
     patience: int = Field(default=0, ge=0, description="Stop after so many epochs without a better one; 0: never.")
-    seed: int = Field(default=0, ge=0, description="Of everything random.")
+    seed: int = Field(default=0, ge=0, description="Seed of everything random.")
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto",
         description="auto: bfloat16 or float16 on a GPU, else float32. bfloat16 is three times "
@@ -163,14 +159,14 @@ class Recipe(BaseModel):
         return self.width_px, self.height_px
 
     def options(self) -> dict[str, Any]:
-        """What differs from the defaults, by option name, groups opened."""
+        """Return the options that differ from the defaults, by name, groups opened."""
         flat: dict[str, Any] = {}
         for group in (self.data, self.network, self.variation, self.loss):
             flat |= group.model_dump(exclude_defaults=True, exclude={"folders", "split_files"})
         return flat | self.model_dump(exclude_defaults=True, exclude=_NOT_OPTIONS)
 
     def command(self) -> str:
-        """The command that trains it again, with files and folders by their own name only."""
+        """Return the command that trains it again, with files and folders by their own name only."""
         words = ["touchdown trainer fit"]
         for folder in self.data.folders:
             words += ["--data", Path(folder).resolve().name]
@@ -197,7 +193,7 @@ OPTION_OF = {"crop_wh": "crop"}
 
 
 class RunLimits(BaseModel):
-    """What does not change what is learnt: where a run happens, when it stops, what it keeps."""
+    """Place, length and products of a run: choices that do not change what is learnt."""
 
     model_config = _STRICT
 
@@ -207,8 +203,6 @@ class RunLimits(BaseModel):
     device: str = Field(default="auto", description="auto, cpu, or gpu.")
     devices: int = Field(default=0, ge=0, description="GPUs, or CPU processes, on each node; 0: all GPUs, one on CPU.")
     nodes: int = Field(default=1, ge=1, description="Machines; start with torchrun or SLURM on each.")
-    compile: bool = Field(default=False, description="torch.compile the network.")
-    deterministic: bool = Field(default=False, description="Only deterministic kernels; a CPU run is so anyhow.")
     cache: str = Field(default="", description="Where decoded pictures are kept; default: the user's cache folder.")
     keep_best: int = Field(default=1, ge=1, description="Best checkpoints to keep.")
     keep_every: int = Field(default=0, ge=0, description="Keep a checkpoint of every n-th epoch; 0: of none.")

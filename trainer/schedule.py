@@ -1,4 +1,4 @@
-"""How the learning rate goes and how many epochs fit: pure functions of where a run is."""
+"""Learning rate and number of epochs: pure functions of a run's progress."""
 
 from __future__ import annotations
 
@@ -11,12 +11,7 @@ _END = 1e-3
 
 
 def one_cycle(step: int, total: int) -> float:
-    """Learning rate as a share of its peak (L. N. Smith, 2018, with cosine ramps).
-
-    Args:
-        step: Steps already taken.
-        total: Planned steps.
-    """
+    """Return the learning rate of a step as a share of its peak (L. N. Smith, 2018, with cosine ramps)."""
     place = min(1.0, step / max(1, total - 1))
     if place < _WARM_UP:
         return _ramp(_START, 1.0, place / _WARM_UP)
@@ -28,13 +23,13 @@ def _ramp(start: float, end: float, place: float) -> float:
 
 
 def epochs_that_fit(planned: int, done: int, elapsed_s: float, epoch_s: float, limit_s: float) -> int:
-    """Epochs to plan so that the run ends within its limit; never more than were planned.
+    """Return the epochs that end within a time limit, at most those planned.
 
     Args:
-        planned: Epochs planned so far.
+        planned: Epochs planned.
         done: Epochs trained.
         elapsed_s: Time spent in this run.
-        epoch_s: Time the slowest recent epoch took.
+        epoch_s: Time of the slowest epoch.
         limit_s: The limit; 0 for none.
     """
     if limit_s <= 0:
@@ -45,12 +40,12 @@ def epochs_that_fit(planned: int, done: int, elapsed_s: float, epoch_s: float, l
 
 @dataclass
 class EpochPlan:
-    """How far a run goes; a time limit may lower `epochs` while it runs.
+    """Length of a run; a time limit may lower `epochs`.
 
     Attributes:
-        epochs: To train.
-        steps_per_epoch: Of each process.
-        done: Epochs trained before this run began, when it was resumed.
+        epochs: Epochs to train.
+        steps_per_epoch: Steps of each process.
+        done: Epochs trained before a resumed run began.
     """
 
     epochs: int

@@ -14,7 +14,7 @@ from trainer.recipe import Recipe
 
 
 def prepare_network(recipe: Recipe, classes: int) -> tuple[nn.Module, ModelConfig]:
-    """The network with its starting weights, and the configuration that goes with them.
+    """Return the network with its starting weights, and the configuration that goes with them.
 
     Raises:
         InvalidValueError: The network cannot be built.
@@ -53,11 +53,7 @@ def prepare_network(recipe: Recipe, classes: int) -> tuple[nn.Module, ModelConfi
 
 
 def _fine_tuned(config: ModelConfig, path: str) -> tuple[nn.Module, ModelConfig]:
-    """All weights of an earlier checkpoint; a head for other classes starts anew.
-
-    Raises:
-        ModelError: The checkpoint is of another network.
-    """
+    """Loads all weights of an earlier checkpoint; a head for other classes starts anew."""
     earlier = Checkpoint.load(path)
     same = ("arch", "encoder", "encoder_depth", "decoder_channels")
     differing = [name for name in same if getattr(config, name) != getattr(earlier.model, name)]

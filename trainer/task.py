@@ -1,4 +1,4 @@
-"""The training task for Lightning: what one step is, what is measured on val, what is kept."""
+"""The training task for Lightning: a step, scores on val, and the content of checkpoints."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class NotFiniteError(TouchdownError):
 
 
 class SegmentationTask(LightningModule):  # type: ignore[misc]  # torch is not followed
-    """Trains a network by a recipe and measures it on val.
+    """Trains a network by a recipe and scores it on val.
 
     Args:
         network: Normalised pictures to logits, see `trainer.model.build`.
-        about: Everything a checkpoint says beside the weights; its `weights` are not used.
-        recipe: What to do.
-        loss: Of logits and labels.
-        plan: How many epochs, and how many steps in each.
+        about: Description for checkpoints; its `weights` are not used.
+        recipe: Recipe of the run.
+        loss: Loss of logits and labels.
+        plan: Epochs, and steps in each.
     """
 
     def __init__(
@@ -58,22 +58,19 @@ class SegmentationTask(LightningModule):  # type: ignore[misc]  # torch is not f
         self.scores: Scores | None = None
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits (B, K, h, w) of pictures uint8 (B, H, W, 3)."""
+        """Return logits (B, K, h, w) of pictures uint8 (B, H, W, 3)."""
         logits: torch.Tensor = self.network(normalise(images, self._config))
         return logits
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW; its learning rate is set before each step."""
+        """Return AdamW; its learning rate is set before each step."""
         return torch.optim.AdamW(
             parameter_groups(self.network, self._recipe.lr, self._recipe.encoder_lr_factor),
             weight_decay=self._recipe.weight_decay,
         )
 
     def on_train_epoch_start(self) -> None:
-        """Seeds dropout by epoch and process, so that a resumed run draws what it would have.
-
-        Lightning tells samplers the epoch, but not streams.
-        """
+        """Seeds dropout by epoch and process, so that a resumed run draws the same; tells data the epoch."""
         seed = self._recipe.seed + 100_003 * self.current_epoch + 1_009 * self.global_rank
         torch.manual_seed(seed)
         self.trainer.datamodule.set_epoch(self.current_epoch)
@@ -89,10 +86,10 @@ class SegmentationTask(LightningModule):  # type: ignore[misc]  # torch is not f
             self.log("lr", self._recipe.lr * share)
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
-        """Loss of a batch.
+        """Return the loss of a batch.
 
         Raises:
-            NotFiniteError: It is not a finite number; the last checkpoint is from before that.
+            NotFiniteError: The loss is not finite; the last checkpoint is from before that.
         """
         images, labels, names = batch
         loss: torch.Tensor = self.loss(self(images), labels.long())
@@ -120,10 +117,10 @@ class SegmentationTask(LightningModule):  # type: ignore[misc]  # torch is not f
         return float(self._loss_sum) / max(1, self.plan.steps_per_epoch)
 
     def on_validation_start(self) -> None:
-        """A loss that went bad between two looks must not be saved.
+        """Stops a run whose loss went bad between two looks, before it is saved.
 
         Raises:
-            NotFiniteError: It did.
+            NotFiniteError: The mean loss is not finite.
         """
         self._stop_unless_finite(torch.tensor(self.train_loss), self.plan.steps_per_epoch - 1, ["of this epoch"])
 
@@ -148,7 +145,7 @@ class SegmentationTask(LightningModule):  # type: ignore[misc]  # torch is not f
         self.log("epochs_trained", float(self.current_epoch + 1))
 
     def choice(self, scores: Scores) -> float:
-        """What the best epoch has most of."""
+        """Return the score that chooses the best epoch."""
         if self._recipe.choose_by == "person_recall":
             return scores.person_recall or 0.0
         if self._recipe.choose_by == "safety":
@@ -156,7 +153,7 @@ class SegmentationTask(LightningModule):  # type: ignore[misc]  # torch is not f
         return scores.miou_in_truth
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Makes Lightning's file one of ours too."""
+        """Adds the trainer's own description to Lightning's file."""
         about = self._about.description()
         about["epochs_trained"] = self.current_epoch + 1
         if self.scores is not None:
@@ -165,19 +162,19 @@ class SegmentationTask(LightningModule):  # type: ignore[misc]  # torch is not f
         checkpoint["plan"] = {"epochs": self.plan.epochs}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Goes on with the plan of the interrupted run, which a time limit may have shortened."""
+        """Takes over the plan of the interrupted run, which a time limit may have shortened."""
         self.plan.epochs = int(checkpoint["plan"]["epochs"])
         self.plan.done = int(checkpoint["epochs_trained"])
 
     def weights(self) -> dict[str, torch.Tensor]:
-        """The network's tensors."""
+        """Return the network's tensors."""
         prefix = len(NETWORK)
         own = self.state_dict()
         return {k[prefix:]: v.detach().cpu() for k, v in own.items() if k.startswith(NETWORK)}
 
 
 def parameter_groups(network: nn.Module, lr: float, encoder_lr_factor: float) -> list[dict[str, Any]]:
-    """Optimiser groups: encoder and rest, each with and without decay (none for scales, biases)."""
+    """Return optimiser groups: encoder and rest, each with and without weight decay (none for scales and biases)."""
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         key = (name.startswith("encoder."), parameter.ndim > 1)

@@ -1,8 +1,8 @@
-"""Makes `import torchvision` work where its compiled operators and torch do not belong together.
+"""Makes `import torchvision` work where its compiled operators do not fit torch.
 
-A torchvision wheel built for CUDA beside a CPU-only torch (pip readily installs the pair) stops at "operator
-torchvision::nms does not exist", although segmentation needs none of those operators; timm and
-segmentation-models-pytorch import it all the same. Call `ensure_torchvision` before the first import of either.
+A torchvision wheel for CUDA beside a CPU-only torch (pip readily installs the pair) stops at "operator torchvision::nms
+does not exist", although segmentation needs no such operator. timm and segmentation-models-pytorch import torchvision:
+call `ensure_torchvision` before the first import of either.
 """
 
 from __future__ import annotations

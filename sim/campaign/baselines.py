@@ -32,12 +32,12 @@ BLUR_PX = 5
 """Side of the noise filter on the mask."""
 
 LOWEST_M = 1.2
-"""Below this height the picture shows too little; the last place stays, as with ours."""
+"""Below this height the picture shows too little; the last place stays, as with Touchdown's decision."""
 
 
 @dataclass(frozen=True)
 class ChosenPlace:
-    """Where to land by one picture.
+    """A place to land, found in one picture.
 
     Attributes:
         ne_m: North and east, local NED.
@@ -63,12 +63,12 @@ class Baseline(ABC):
         self.reset()
 
     def reset(self) -> None:
-        """Forgets the last place."""
+        """Forget the last place."""
         self._plane = GroundPlane()
         self._site: LandingSite | None = None
 
     def observe(self, segmentation: Segmentation, pose: Pose | None, now_ns: int) -> Decision:
-        """Decides with one frame."""
+        """Decide with one frame."""
         if pose is not None and pose.frame != self._frame:
             self._frame = pose.frame
             self.reset()
@@ -102,7 +102,7 @@ class Baseline(ABC):
 
     @abstractmethod
     def place(self, segmentation: Segmentation, pose: Pose, down_m: float) -> ChosenPlace | NoSite:
-        """Where to land by this picture alone."""
+        """Return the place to land by this picture alone."""
 
     def _seen_again(self, place: ChosenPlace, down_m: float, height_m: float, at_ns: int) -> LandingSite:
         first_ns, last = at_ns, self._site
@@ -118,7 +118,7 @@ class StraightDown(Baseline):
     """Lands where it was when it first looked."""
 
     def reset(self) -> None:
-        """Forgets where that was."""
+        """Forget that place."""
         super().reset()
         self._start: tuple[float, float] | None = None
 
@@ -134,7 +134,7 @@ class MaskBaseline(Baseline):
     """Works on the binary safe mask of the picture."""
 
     def place(self, segmentation: Segmentation, pose: Pose, down_m: float) -> ChosenPlace | NoSite:
-        """Casts the chosen pixel to the ground."""
+        """Cast the chosen pixel to the ground."""
         safe = safe_mask(segmentation, self.settings)
         if not safe.any():
             return NoSite(NoSiteReason.NOTHING_LANDABLE, "no safe pixel")
@@ -226,7 +226,7 @@ class SingleFrame(Baseline):
         self._map = GroundMap(self.settings, taxonomy)
 
     def place(self, segmentation: Segmentation, pose: Pose, down_m: float) -> ChosenPlace | NoSite:
-        """What our picker says of this frame alone."""
+        """Return the choice of our picker by this frame alone."""
         assert pose.position_ned_m is not None
         self._map.reset()
         self._map.update(segmentation, self.camera, pose, down_m)

@@ -51,7 +51,7 @@ class PlainProgress:
     """A line now and then, with how long it will take.
 
     Args:
-        say: Where lines go.
+        say: Takes lines.
         every_s: Least time between two.
     """
 

@@ -1,4 +1,4 @@
-"""Which code a result was made with."""
+"""Digest of the code that made a result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where tasks are run: this process, its cores, or machines. One interface, any order of results.
+"""Engines that run tasks: this process, its cores, or machines. One interface, any order of results.
 
 Machines: Dask distributed. It is a scheduler that exists, is BSD-licensed, pure Python and some 10 MB with what it
 needs; it runs on anything (SSH, SLURM, Kubernetes, or two workers on a laptop), moves tasks away from a worker that
@@ -26,7 +26,7 @@ IN_FLIGHT_PER_WORKER = 4
 
 
 def outcomes(tasks: Sequence[Task], engine: str, jobs: int, scheduler: str | None = None) -> Iterator[TaskResult]:
-    """Runs tasks and gives what came of each, as it comes.
+    """Run tasks and yield the result of each as it comes.
 
     Args:
         tasks: Independent of each other.

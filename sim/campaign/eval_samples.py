@@ -1,4 +1,4 @@
-"""Pictures that a network is measured on: from where, what is there, and what the network says."""
+"""Evaluation samples: a place in a world, its true labels and the network's output."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PLANE_ORDER = (Role.LANDABLE, *HAZARD_ROLES)
 
 @dataclass(frozen=True)
 class EvalSample:
-    """A picture: from where, when, the truth and what the network said.
+    """A rendered picture: pose, time, truth and the network's output.
 
     Attributes:
         camera: At `SIZE_PX`.
@@ -57,7 +57,7 @@ class EvalSample:
 
     @property
     def planes(self) -> ByteArray:
-        """What was said, uint8 (planes, h, w), in `PLANE_ORDER`."""
+        """The network's output, uint8 (planes, h, w), in `PLANE_ORDER`."""
         return np.concatenate([self.said.landable[None], self.said.hazards])
 
     def zones(self, taxonomy: Taxonomy) -> ByteArray:
@@ -67,7 +67,7 @@ class EvalSample:
         return zones_of(self.labels, roles, m_per_px)
 
     def interior(self, taxonomy: Taxonomy) -> npt.NDArray[np.bool_]:
-        """Which pixels lie inside areas."""
+        """Mask of the pixels inside areas."""
         return np.asarray(self.zones(taxonomy) == ZONES.index("interior"))
 
     def said_of(self, actor: ActorState, plane: int) -> int | None:

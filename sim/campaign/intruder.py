@@ -13,11 +13,11 @@ class Intruder:
     """Waits for its moment; the same rule for every policy.
 
     Args:
-        plan: When, what and how fast.
+        plan: Of the intruder.
         style: Picks the look.
 
     Attributes:
-        came: Whether it has started.
+        came: It has started.
     """
 
     def __init__(self, plan: IntruderPlan, style: int) -> None:
@@ -25,8 +25,8 @@ class Intruder:
         self._style = style
         self.came = False
 
-    def look(self, t_s: float, site_ne_m: tuple[float, float] | None, height_m: float, world: World) -> World:
-        """The world from now on: with the intruder once the vehicle is low enough over a site."""
+    def step(self, t_s: float, site_ne_m: tuple[float, float] | None, height_m: float, world: World) -> World:
+        """Return the world from now on: with the intruder once the vehicle is low enough over a site."""
         if self.came or site_ne_m is None or height_m > self._plan.below_m:
             return world
         self.came = True

@@ -50,17 +50,17 @@ PRECISION_LANDING = {
     "RNGFND1_ORIENT": 25,
     "PLND_OPTIONS": 4,
 }
-"""What the facts of ArduPilot say a precision landing needs."""
+"""Parameters that a precision landing on ArduPilot needs."""
 
 
 @dataclass(frozen=True)
 class FlightSetup:
-    """What is flown, the same in every scene of a campaign.
+    """Settings of a flight, the same in every scene of a campaign.
 
     Attributes:
         decision: Settings of the decision.
         director: Settings of the director.
-        authority: What the daemon may command.
+        authority: Settings of the authority.
         search_s: So long the pilot hovers without a site before looking from nearer or giving up.
         nearer_m: No lower than this the pilot goes to look from nearer.
         autopilot: Its parameters that differ from `PRECISION_LANDING`.
@@ -114,7 +114,7 @@ class Landing:
         start_ne_m: Over which place.
         sensor: Camera and network.
         policy: The decision.
-        setup: What is flown.
+        setup: Settings.
     """
 
     def __init__(
@@ -165,7 +165,7 @@ class Landing:
             said = self._flight.step(BOOT_NS + now_ms * 1_000_000)
             if said is not None:
                 output = said
-                self._look_on(output)
+                self._after_control(output)
             if now_ms % TRACK_MS == 0 and output is not None:
                 flown.track.append(self._track_point(output))
             if self._ended(output):
@@ -180,8 +180,8 @@ class Landing:
         flown.events = self.trace.events
         return flown
 
-    def _look_on(self, output: DirectorOutput) -> None:
-        """The pilot and who else looks on, after each step of the control loop."""
+    def _after_control(self, output: DirectorOutput) -> None:
+        """Step the pilot, the intruder and the measurement of reactions, after each step of the control loop."""
         height_m = self._autopilot.vehicle.height_m
         hovering = self._autopilot.flight.mode is not Mode.LAND
         order = self._pilot.step(Seen(self.t_s, output.state, self._authority, hovering, height_m))
@@ -192,11 +192,11 @@ class Landing:
         site = self._true_site(output)
         if self._intruder is not None and not self._intruder.came:
             landing_site = site if self._pilot.phase is Phase.LANDING else None
-            self.world = self._intruder.look(self.t_s, landing_site, height_m, self.world)
+            self.world = self._intruder.step(self.t_s, landing_site, height_m, self.world)
             if self._intruder.came:
                 self._sensor.world = self.world
                 self.trace.write("intruder", kind=self.world.actors[-1].kind)
-        self._reaction.look(self.t_s, site, height_m, self.world)
+        self._reaction.step(self.t_s, site, height_m, self.world)
 
     @property
     def _authority(self) -> AuthorityState:
@@ -230,7 +230,7 @@ class Landing:
         )
 
     def _true_site(self, output: DirectorOutput) -> tuple[float, float] | None:
-        """Where the target that is being sent really lies on the ground."""
+        """True place on the ground of the target that is being sent."""
         if output.target is None:
             return None
         estimate, v = self._autopilot.flight.estimate, self._autopilot.vehicle
@@ -262,7 +262,7 @@ class Landing:
         return False
 
     def _last_words(self) -> str:
-        """Why there is no site, or what the authority ended with."""
+        """Reason of the missing site, or of the authority's end."""
         told = ("no-site", "transition", "authority")
         for event in reversed(self.trace.events):
             if event["event"] in told:

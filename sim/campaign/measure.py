@@ -70,7 +70,7 @@ FAULT_BAND = 3
 
 @dataclass
 class _Tally:
-    """What was seen in one band."""
+    """Counts of one band."""
 
     samples: dict[tuple[int, int], list[ByteArray]] = field(default_factory=dict)
     patches: Patches = field(default_factory=Patches)
@@ -89,7 +89,7 @@ def measure(
         worlds: Specifications taken in turn.
         seeds: Of the worlds, one for each.
         frames: Pairs of pictures in each band, spread over the worlds.
-        origin: What the network is, for whoever reads the file.
+        origin: Name of the network, for readers of the file.
 
     Raises:
         DataError: Too little was seen to measure it.
@@ -156,7 +156,7 @@ def _compact(value: Any, depth: int = 0) -> str:
 
 
 def _wrong_of(outputs: ByteArray, plane: int) -> npt.NDArray[np.float32]:
-    """How wrong outputs (n, planes) are for ground whose right plane is `plane`; 0 is right."""
+    """Error of outputs (n, planes) on ground whose right plane is `plane`; 0 is right."""
     own = outputs[:, plane].astype(np.float32)
     others = np.delete(outputs, plane, axis=1)
     # On landable ground a phantom hazard counts; at a hazard, that it looks landable.
@@ -184,7 +184,7 @@ def _count(tally: _Tally, one: EvalSample, taxonomy: Taxonomy, rng: np.random.Ge
 
 
 def _compare(patches: Patches, looks: tuple[EvalSample, EvalSample], taxonomy: Taxonomy) -> None:
-    """How wrong each pixel inside an area is, in both pictures, the second seen from the first."""
+    """Error of each pixel inside an area, in both pictures, the second seen from the first."""
     from_ground, to_second = (one.camera.pixel_from_ground_plane(one.pose, 0.0) for one in looks)
     to_second = to_second @ np.linalg.inv(from_ground)
 
@@ -204,7 +204,7 @@ def _compare(patches: Patches, looks: tuple[EvalSample, EvalSample], taxonomy: T
 
 
 def _wrongness(one: EvalSample, taxonomy: Taxonomy) -> tuple[ByteArray, ByteArray]:
-    """How wrong each pixel is, and the class of those that lie inside static areas."""
+    """Error of each pixel, and the class of those that lie inside static areas."""
     planes = one.planes
     labels = np.where(one.interior(taxonomy), one.labels, np.uint8(UNKNOWN))
     static = {
@@ -223,7 +223,7 @@ def _wrongness(one: EvalSample, taxonomy: Taxonomy) -> tuple[ByteArray, ByteArra
 
 
 def octave_persistence(nearer: list[Patches], persistences: list[float]) -> float:
-    """How much of the ground's own field is there again from half the height.
+    """Return the share of the ground's own field that is there again from half the height.
 
     A picture's errors are partly its own: what two pictures of one height share (the persistence) is what two of
     different heights could at most.
@@ -247,7 +247,7 @@ def octave_persistence(nearer: list[Patches], persistences: list[float]) -> floa
 
 
 def _count_missed(missed: Together, looks: tuple[EvalSample, EvalSample], world: World) -> None:
-    """Who was missed in one picture, and in the next."""
+    """Count people and vehicles that were missed in one picture, and in the next."""
     for actors in zip(*(world.actors_at(one.t_s) for one in looks), strict=True):
         plane = PLANE_ORDER.index(ROLE_OF_KIND[actors[0].kind])
         said = [one.said_of(actor, plane) for one, actor in zip(looks, actors, strict=True)]

@@ -1,4 +1,4 @@
-"""How a network's mistakes hang together: over a picture, from one picture to the next, at people.
+"""Correlation of a network's errors: over a picture, from one picture to the next, at people.
 
 What a landing meets is the tail: the worst ground of each class, and people who are missed. So pixels (and people) are
 judged wrong or not, and the correlation told is that of the two normal variables behind two such judgements
@@ -101,7 +101,7 @@ class Patches:
         """One picture, and the next one as seen from the first.
 
         Args:
-            first: How wrong each pixel is, uint8 (h, w), any monotone scale.
+            first: Error of each pixel, uint8 (h, w), any monotone scale.
             labels: Classes of those pixels that count; else `UNKNOWN`.
             second: The same of the next picture, brought onto the first.
             labels_then: Its classes.
@@ -182,11 +182,11 @@ def fitted(correlations: Sequence[float]) -> tuple[float, float]:
 
 
 def mover_persistence(bands: Sequence[Together], number: int) -> float:
-    """How much of missing somebody stays: of one band, or of as many as it takes.
+    """Return the share of a miss that stays: of one band, or of as many as it takes.
 
     Args:
-        bands: Whether each person or vehicle was missed in one picture and in the next.
-        number: Which band is asked for.
+        bands: For each person or vehicle: missed in one picture, and in the next.
+        number: Of the band.
     """
     for reach in range(len(bands)):
         near = bands[max(0, number - reach) : number + reach + 1]

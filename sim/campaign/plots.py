@@ -97,7 +97,7 @@ def _binned(axes: Axes, records: Records, value: Callable[[Record], float], labe
 
 
 def verdicts_plot(records: Records) -> str:
-    """How the landings of each policy ended, where a site exists and where none does."""
+    """Outcomes of each policy, where a site exists and where none does."""
     kinds = (("site", "a site exists"), ("marginal", "marginal"), ("none", "no site"))
     own = by_policy(records)
     figure = Figure(figsize=(12.0, 0.9 + 0.42 * len(own)), layout="constrained")

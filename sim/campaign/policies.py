@@ -26,9 +26,9 @@ class Policy:
 
     Attributes:
         name: On the command line and in results.
-        words: What it does, for the report.
+        words: Description, for the report.
         make: A decider for one landing.
-        confirms: Whether the director waits until a site has held for a while. Those that keep no memory of the ground
+        confirms: The director waits until a site has held for a while. Those that keep no memory of the ground
             send what they see, as they were published; confirmed, most of them would never begin.
     """
 

@@ -1,4 +1,4 @@
-"""What a campaign randomizes, within which limits: the one table of it.
+"""The one table of random quantities of a campaign, with their limits.
 
 Each quantity is drawn from a random stream of its own, made from the scene and the quantity's name, so that a new row
 never changes what the others drew.
@@ -22,7 +22,7 @@ class Range:
         low, high: Limits in the quantity's unit.
         law: ``uniform``; ``log`` (uniform in the logarithm); ``low`` (the minimum of two uniform
             draws: small values are the common ones).
-        why: Where the limits come from.
+        why: Origin of the limits.
     """
 
     low: float
@@ -41,7 +41,7 @@ class Range:
 
 @dataclass(frozen=True)
 class SceneConditions:
-    """What one landing is flown under. Every field is a row of `RANGES`; units are suffixes."""
+    """Conditions of one landing. Every field is a row of `RANGES`; units are suffixes."""
 
     height_m: float
     yaw_deg: float

@@ -1,4 +1,4 @@
-"""How soon the target leaves a site that somebody walks or drives into, by the truth."""
+"""Reaction times, by the truth: from somebody's entry into the site until the target leaves it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SEEN_PX = 3.0
 three (see `landing.decision_groups.Evidence.plain_person_px`)."""
 
 WidthPx = Callable[[ActorState], float]
-"""How wide somebody is in what the network puts out, px; 0 out of the picture."""
+"""Width of somebody in the network's output, px; 0 out of the picture."""
 
 
 @dataclass
@@ -54,7 +54,7 @@ class ReactionWatch:
     Args:
         taxonomy: For the clearances.
         vehicle_radius_m: Of the vehicle.
-        width_px: How somebody is seen now; everybody plainly by default.
+        width_px: Width of somebody in the network's output; everybody plainly by default.
 
     Attributes:
         reactions: ``kind``, ``entered_s``, ``height_m`` then, ``reaction_s`` (None: never); ``seen_s`` (None: not
@@ -70,7 +70,7 @@ class ReactionWatch:
         self._open: dict[int, _Entry] = {}
         self.reactions: list[dict[str, Any]] = []
 
-    def look(self, t_s: float, site_ne_m: tuple[float, float] | None, height_m: float, world: World) -> None:
+    def step(self, t_s: float, site_ne_m: tuple[float, float] | None, height_m: float, world: World) -> None:
         """One step: the site that is being sent now, by its true place."""
         same = site_ne_m is not None and self._site is not None and math.dist(site_ne_m, self._site) < MOVED_M
         if not same:

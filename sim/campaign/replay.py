@@ -136,7 +136,7 @@ def replay(folder: Path, number: int, policy: str | None, sheet: bool) -> tuple[
 
 
 def contact_sheet(plan: Plan, number: int, flown: Flown, world: World) -> ByteArray:
-    """What the camera saw at equal steps of the landing, the target marked; uint8 (h, w, 3)."""
+    """Return pictures of the camera at equal steps of the landing, the target marked; uint8 (h, w, 3)."""
     scene = plan.scene(number)
     camera = true_camera(scene.conditions, stream(scene.key, "mount")).resized(*TILE_PX)
     count = SHEET_COLUMNS * SHEET_ROWS

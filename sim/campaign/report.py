@@ -52,7 +52,7 @@ SPREADS: tuple[tuple[str, str], ...] = (
 
 
 def failures(records: Sequence[Record]) -> list[Record]:
-    """What must not happen, the worst first: unsafe, landed without a site, timeout, gave up."""
+    """Return failures, the worst first: unsafe, landed without a site, timeout, no site."""
 
     def badness(record: Record) -> int:
         if record["verdict"] == "landed-unsafe":

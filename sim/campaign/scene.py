@@ -33,7 +33,7 @@ class IntruderPlan:
         from_deg: Direction it comes from, clockwise from north.
         speed_mps: Of the walk or drive.
         away_m: Distance at which it starts.
-        stay_s: How long it stays at the site; then it goes on.
+        stay_s: Time at the site; then it goes on.
     """
 
     kind: str
@@ -50,7 +50,7 @@ class Scene:
 
     Attributes:
         number: Within the campaign.
-        split: Which seeds it belongs to.
+        split: Of its seeds.
         seed: The campaign's.
         world: Specification, see `sim.world.spec`.
         world_seed: Of the world.
@@ -68,7 +68,7 @@ class Scene:
 
     @property
     def key(self) -> tuple[int, int, int]:
-        """What identifies its random streams."""
+        """Key of its random streams."""
         return SPLITS.index(self.split) + 1, self.seed, self.number
 
 

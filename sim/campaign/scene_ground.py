@@ -43,12 +43,12 @@ EXPECTED = {
 
 @dataclass(frozen=True)
 class SceneGround:
-    """Where a landing happens.
+    """World and start of a landing.
 
     Attributes:
         world: The ground and who moves on it.
         start_ne_m: Below the start.
-        site: Whether there is a site within what the start shows, see `site_verdict`.
+        site: The oracle's verdict for the start, see `site_verdict`.
     """
 
     world: World
@@ -85,7 +85,7 @@ def make_scene_ground(scene: Scene, decision: DecisionSettings) -> SceneGround:
 def site_verdict(
     world: World, start_ne_m: tuple[float, float], scene: Scene, decision: DecisionSettings
 ) -> OracleVerdict:
-    """Whether the ground truth has a site that a policy must find, or none that it may take.
+    """Return the oracle's verdict: a site that a policy must find, or none that it may take.
 
     `SITE`: one with all clearances and room to spare, for two minutes, inside the circle that the level camera sees
     whole from the start. `NONE`: not even a tight one, at any moment, as far as a site may lie from the start.

@@ -1,4 +1,4 @@
-"""What the ground truth says of a landing: one record, a line of a campaign's results."""
+"""Score of a landing by the ground truth: one record, a line of a campaign's results."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def score(
     """Judges a landing.
 
     Args:
-        scene: That was flown.
+        scene: Of the landing.
         policy: Name of the decision.
-        place: Where.
+        place: Its ground.
         world: As it was at the end: with the intruder, if one came.
-        flown: What happened.
+        flown: The landing.
         decision: For the vehicle's radius.
 
     Returns:
@@ -137,7 +137,7 @@ def _path_m(track: list[TrackPoint]) -> float:
 
 
 def _switches(track: list[TrackPoint]) -> int:
-    """How often the target moved to another place, losses in between included."""
+    """Count moves of the target to another place, losses in between included."""
     sites = [m.target_ne_m for m in track if m.target_ne_m is not None]
     moved, last = 0, sites[0] if sites else None
     for site in sites:

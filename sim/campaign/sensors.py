@@ -1,4 +1,4 @@
-"""What the camera of a landing delivers: frames, and what a network says of them.
+"""Sensors of a campaign: a network's output for each frame.
 
 Two ways with one interface. `LabelSensor` makes no pictures: it looks at the true labels and errs as the measured model
 errs. `NetworkSensor` renders each frame that the pipeline takes and runs a network.
@@ -66,7 +66,7 @@ class LabelSensor:
     """True labels with measured mistakes; no pictures.
 
     Args:
-        world: What is there.
+        world: In front of the camera.
         camera: As it is mounted.
         model: Measured mistakes.
         conditions: Faults of the camera, which make the network worse.
@@ -94,7 +94,7 @@ class LabelSensor:
         self._sample: CameraSample | None = None
 
     def width_px(self, actor: ActorState, pose: Pose) -> float:
-        """How wide somebody is in the labels, px; 0 out of the picture."""
+        """Return the width of somebody in the labels, px; 0 out of the picture."""
         return actor_width_px(self._small, actor, pose)
 
     def frame(self, sample: CameraSample) -> Frame:
@@ -107,7 +107,7 @@ class LabelSensor:
         assert self._sample is not None and self._sample.frame_id == frame.frame_id
 
     def result(self) -> Segmentation:
-        """What the network would say."""
+        """Return the drawn output."""
         sample = self._sample
         assert sample is not None
         pose = above_ground(sample.pose)
@@ -122,7 +122,7 @@ class LabelSensor:
         )
 
     def _faults(self, motion: Motion, height_m: float) -> dict[str, float]:
-        """How far beyond the usual the camera's faults are, by the names of the shifts."""
+        """Excess of the camera's faults over the usual, by the names of the shifts."""
         c = self._conditions
         across_mps = math.hypot(*motion.velocity_ned_mps[:2])
         turn_radps = math.hypot(*motion.rates_frd_radps[:2])

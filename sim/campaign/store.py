@@ -39,7 +39,7 @@ class CampaignFolder:
 
     Args:
         path: Folder; made when missing.
-        plan: What is to be flown.
+        plan: Of the campaign.
 
     Raises:
         CampaignError: The folder holds another campaign, or one of other code.
@@ -87,7 +87,7 @@ class CampaignFolder:
             )
 
     def missing(self) -> tuple[Task, ...]:
-        """What is still to be flown."""
+        """Return the tasks that are still to be flown."""
         tasks = []
         for number in range(self._plan.scenes):
             policies = tuple(p for p in self._plan.policies if (number, p) not in self._records)
@@ -163,7 +163,7 @@ def replace_text(path: Path, text: str) -> None:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a campaign took of the machine.
+    """Cost of a campaign.
 
     Attributes:
         simulated_s: Time that was flown.
@@ -189,7 +189,7 @@ class Cost:
 
 
 def cost_of(path: Path) -> Cost | None:
-    """What the landings of a folder took; None when nothing is written of it."""
+    """Return the cost of the landings of a folder; None if nothing is written of it."""
     timings = list(_lines(path / TIMINGS))
     if not timings:
         return None

@@ -78,7 +78,7 @@ def of_policy(records: Sequence[Record]) -> dict[str, Any]:
 
 
 def _reaction(times_s: Sequence[float | None]) -> dict[str, Any]:
-    """How many, how many of them without any reaction, and quantiles; none counts as the worst."""
+    """Count, count without any reaction, and quantiles; no reaction counts as the worst."""
     known = [s for s in times_s if s is not None]
     figures: dict[str, Any] = {"count": len(times_s), "never": len(times_s) - len(known)}
     ranked = sorted(known) + [math.inf] * (len(times_s) - len(known))

@@ -35,10 +35,10 @@ LOGGERS = ("edge", "firmware_bridge", "landing")
 
 @dataclass(frozen=True)
 class Plan:
-    """What a campaign is; with the code, it decides every byte of the results.
+    """Plan of a campaign; with the code, it decides every byte of the results.
 
     Attributes:
-        scenes: How many.
+        scenes: Number of scenes.
         seed: Of the campaign.
         split: ``train``, ``val`` or ``test``.
         worlds: Specifications taken in turn.
@@ -52,8 +52,7 @@ class Plan:
         search_s: So long the pilot hovers without a site before looking from nearer or giving up.
         nearer_m: No lower than this the pilot goes to look from nearer.
         autopilot: Parameters of the autopilot that differ from what is recommended.
-        network_shift: How much worse the network is than measured, probits: at -1 an error that one pixel in six has is
-            left to one in forty. What would a better network be worth?
+        network_shift: Network worse than measured, probits: at -1 an error of one pixel in six is left to one in forty.
     """
 
     scenes: int
@@ -79,7 +78,7 @@ class Plan:
         return replace(scene, conditions=replace(scene.conditions, model_shift=shift))
 
     def resolved(self) -> ResolvedDecision:
-        """What is decided with: of a network that is flown itself, its own thresholds.
+        """Return the resolved decision, with the thresholds of a network that is flown itself.
 
         Raises:
             ValueError: A setting that there is not, or out of its range.
@@ -92,7 +91,7 @@ class Plan:
         return resolve_decision(DecisionSection(**self.decision), spec)
 
     def setup(self) -> FlightSetup:
-        """What is flown.
+        """Return the settings of the flights.
 
         Raises:
             ValueError: A setting that there is not, or out of its range.
@@ -117,11 +116,11 @@ class Task:
 
 @dataclass(frozen=True)
 class TaskResult:
-    """What came of a task.
+    """Result of a task.
 
     Attributes:
         records: One for each policy, in the task's order.
-        timings: What the machine took for each; never part of the results.
+        timings: CPU time and memory of each; never part of the results.
         code: Digest of the code that flew it.
     """
 

@@ -1,4 +1,4 @@
-"""What happened in one landing, in simulated time: for the score, the picture and the replay."""
+"""Trace of one landing in simulated time, for the score, the picture and the replay."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ class Trace(EventLog):
 
 @dataclass
 class Flown:
-    """What came of one landing.
+    """Course and end of one landing.
 
     Attributes:
         outcome: ``landed``, ``no-site`` or ``timeout``.
-        reason: Why there was no landing, in words.
+        reason: Of a missing landing, in words.
         seconds: Simulated time until then.
         track: Ten a second.
         events: The daemon's and the pilot's.
-        manual_takeovers: How often the pilot stopped a descent.
+        manual_takeovers: Descents that the pilot stopped.
         frames, decisions: Taken by the camera, decided on.
-        targets: That reached the autopilot.
+        targets: LANDING_TARGET messages that reached the autopilot.
         reactions: Hazards that came into the site that was being sent, see `reaction`.
     """
 

@@ -1,4 +1,4 @@
-"""Which clock a landing is flown on: real processes where the machine keeps up, else simulated."""
+"""Choice of the clock of a landing: real processes where the machine keeps up, else simulated."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Fly = Callable[[FlightPlan, Callable[[str], None]], FlightResult]
 
 @dataclass(frozen=True)
 class Pace:
-    """How this machine gets on with a network now.
+    """Present speed of this machine with a network.
 
     Attributes:
         inference_ms: Slowest in ten, wall time.
@@ -50,7 +50,7 @@ class Pace:
 
     @property
     def keeps_up(self) -> bool:
-        """Whether a flight in real time is worth a try."""
+        """True if a flight in real time is worth a try."""
         return self.inference_ms <= SLOWEST_MS and self.load <= BUSIEST_PER_CORE * self.cores
 
     def __str__(self) -> str:

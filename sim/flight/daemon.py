@@ -121,7 +121,7 @@ class DaemonEvents:
 
     @property
     def words(self) -> str:
-        """What it said last of its state, for people."""
+        """Its last words on its state, for people."""
         said = self.last("transition", "no-site")
         if said is None:
             return "search"
@@ -171,7 +171,7 @@ class DaemonProcess:
             stack,
         )
 
-    def look(self) -> None:
+    def read_events(self) -> None:
         """Reads its newest events.
 
         Raises:

@@ -46,7 +46,7 @@ def fly(plan: FlightPlan, say: Callable[[str], None] = quiet) -> tuple[FlightRes
     """Flies the plan.
 
     Args:
-        plan: What to fly.
+        plan: Of the flight.
         say: Told how the flight goes.
 
     Returns:
@@ -199,7 +199,7 @@ def fly_one(plan: FlightPlan, say: Callable[[str], None] = quiet) -> FlightResul
     """Flies a plan and writes `result.json` and `landing.png` into its folder.
 
     Args:
-        plan: What to fly.
+        plan: Of the flight.
         say: Told how the flight goes.
 
     Raises:

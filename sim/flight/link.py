@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
 from firmware_bridge.dialect import mavlink
+from firmware_bridge.frames import packed
 from firmware_bridge.messages import HealthState, Severity, heartbeat_message, statustext_messages
 from firmware_bridge.report import LinkStatus, Refusal, SendResult
 from firmware_bridge.settings import LinkSettings
@@ -49,6 +51,15 @@ class LinkFaults(Protocol):
         """Share of the readings that never come."""
 
 
+@dataclass
+class _Sender:
+    """Ids of one end of the link, and its next sequence number."""
+
+    system: int
+    component: int
+    sequence: int = 0
+
+
 class InProcessLink:
     """Carries MAVLink between a stand-in and what the daemon needs of a link.
 
@@ -61,7 +72,7 @@ class InProcessLink:
 
     Attributes:
         now_ns: Simulated monotonic time; set by `carry`.
-        telemetry: What was heard.
+        telemetry: Of all that was heard.
         texts: STATUSTEXT that we sent, with its time.
         targets: LANDING_TARGET messages that reached the autopilot.
         autopilot: The stand-in.
@@ -89,8 +100,8 @@ class InProcessLink:
         self._settings = settings
         self._conditions = conditions
         self._rng = rng
-        self._theirs = mavlink.MAVLink(None, srcSystem=autopilot.system_id, srcComponent=1)
-        self._ours = mavlink.MAVLink(None, srcSystem=1, srcComponent=settings.component_id)
+        self._theirs = _Sender(autopilot.system_id, 1)
+        self._ours = _Sender(1, settings.component_id)
         self._parser = mavlink.MAVLink(None)
         self._parser.robust_parsing = True
         self._down: deque[tuple[int, bytes]] = deque()
@@ -128,9 +139,9 @@ class InProcessLink:
         for observer in self.observers:
             observer(direction, at_ns, data)
 
-    def _queue(self, queue: deque[tuple[int, bytes]], packer: Any, message: Any) -> None:
-        data = bytes(message.pack(packer))
-        packer.seq = (packer.seq + 1) % 256
+    def _queue(self, queue: deque[tuple[int, bytes]], sender: _Sender, message: Any) -> None:
+        data = packed(message, sender.system, sender.component, sender.sequence)
+        sender.sequence = (sender.sequence + 1) % 256
         delay_ms = self._conditions.link_delay_ms * (1.0 + float(self._rng.random()))
         arrival_ns = self.now_ns + round(delay_ms * 1e6)
         if queue is self._up:
@@ -156,23 +167,23 @@ class InProcessLink:
     # --- what the daemon needs of a link ---
 
     def pose_at(self, at_ns: int) -> Pose | None:
-        """Interpolated pose at a monotonic time."""
+        """Return the interpolated pose at a monotonic time."""
         return self.telemetry.history.at(at_ns)
 
     def latest_pose(self, now_ns: int) -> Pose | None:
-        """Newest pose."""
+        """Return the newest pose."""
         return self.telemetry.history.latest(now_ns)
 
     def vehicle(self, now_ns: int) -> VehicleStatus:
-        """What the autopilot says of itself."""
+        """Return the autopilot's own description."""
         return self.telemetry.vehicle.status(now_ns)
 
     def status(self, now_ns: int) -> LinkStatus:
-        """State of the link."""
+        """Return the state of the link."""
         return LinkStatus("in process", connected=True, alive=self.telemetry.vehicle.alive(now_ns))
 
     def send_heartbeat(self, state: HealthState) -> SendResult:
-        """Says how we are."""
+        """Send our state."""
         return self._send(heartbeat_message(state))
 
     def send_target(self, target: LandingTarget) -> SendResult:
@@ -189,7 +200,7 @@ class InProcessLink:
         return self._send(message)
 
     def send_text(self, text: str, severity: Severity = Severity.INFO) -> SendResult:
-        """Says something to the pilot."""
+        """Say something to the pilot."""
         self.texts.append((self.now_ns, text))
         self._text_id = self._text_id % 65_535 + 1
         for message in statustext_messages(text, severity, self._text_id):

@@ -52,7 +52,7 @@ class CameraSample:
     Attributes:
         frame_id: Counts up.
         captured_at_ns: The daemon's stamp: later than the exposure.
-        arrives_ns: When the daemon has it.
+        arrives_ns: Arrival at the daemon.
         pose: The true one, with the vibration of this moment.
         t_s: World time.
         motion: True movement of the vehicle.

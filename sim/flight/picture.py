@@ -44,7 +44,7 @@ class FlightPicture:
     """Everything that is drawn of a landing.
 
     Attributes:
-        verdict: How it ended.
+        verdict: Of the landing.
         facts: Lines of text.
         notes: Changes of state and other events, in order; the last ones are drawn.
         track: True positions in time; not empty.

@@ -37,7 +37,7 @@ class FollowedDaemon(Protocol):
     tail: DaemonEvents
     killed: bool
 
-    def look(self) -> None:
+    def read_events(self) -> None:
         """Read its newest events.
 
         Raises:
@@ -189,7 +189,7 @@ class PilotedFlight:
     def _look(self) -> None:
         """Wait for news, shortly."""
         self._station.poll(0.05)
-        self._daemon.look()
+        self._daemon.read_events()
         now_s = self._station.now_s
         if now_s > self._mend_at_s and self._cable is not None:
             self._mend_at_s = math.inf

@@ -1,4 +1,4 @@
-"""What to fly, and how it went: plain values."""
+"""Plan and result of a flight: plain values."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PERSON_AWAY_M = 2.0
 
 
 class Fault(str, Enum):
-    """What may happen in the middle of a landing."""
+    """A fault in the middle of a landing."""
 
     INTRUDER = "intruder"
     """A person walks to the middle of the site."""
@@ -45,13 +45,12 @@ class Fault(str, Enum):
 
 @dataclass(frozen=True)
 class PlannedFault:
-    """A fault and when it happens.
+    """A fault and its moment.
 
     Attributes:
-        fault: What.
         below_m: As soon as the vehicle, landing, is lower than this.
-        for_s: How long it lasts; None for the rest of the flight.
-        walk_m: How far from the site an intruder sets out.
+        for_s: Duration; None for the rest of the flight.
+        walk_m: Distance from the site at which an intruder sets out.
         from_deg: Direction an intruder comes from, clockwise from north.
     """
 
@@ -85,13 +84,13 @@ def parse_fault(text: str) -> PlannedFault:
 
 @dataclass(frozen=True)
 class FlightPlan:
-    """What to fly.
+    """Plan of a flight.
 
     Attributes:
         model: ONNX file made by `touchdown export onnx`.
         out: Folder for configuration, logs, result and picture.
         autopilot: One of `sim.vehicle.autopilot_process.AUTOPILOTS`.
-        authority: How much the daemon may do by itself: `advise`, `guard` or `land`.
+        authority: Of the daemon: `advise`, `guard` or `land`.
         world: Specification, see `sim.world.spec.GRAMMAR`.
         seed: Of the world, the start, the wind's gusts and the camera's noise.
         height_m: Start height above ground.
@@ -110,7 +109,7 @@ class FlightPlan:
         search_s: The pilot gives up hovering without a site after this time.
         lands_anyway: The pilot lands when that time is over, instead of giving up.
         timeout_s: Limit for the whole flight.
-        faults: What happens on the way down.
+        faults: On the way down.
         parameters: Of the autopilot.
         settings: Further daemon configuration, by section.
         clock: `real`: processes of their own; `simulated`: in this process, see `sim.flight.simulated`.
@@ -179,30 +178,29 @@ class TrackPoint:
 
 @dataclass
 class FlightResult:
-    """How it ended.
+    """Result of a flight.
 
     Attributes:
         verdict: `landed-safe`, `landed-unsafe`, `no-site` or `not-landed`.
-        reason: Why there was no landing, in words; empty after a landing.
-        autopilot, version: Who flew, and what it says it is.
-        touchdown_ne_m: Where it really came down, world NED.
-        truth: What the ground there really is, within the vehicle's radius.
-        site_ne_m: Where the site it was led to at the end really is: as the autopilot's frame says, moved by where that
-            frame really begins.
+        reason: Of a missing landing, in words; empty after a landing.
+        autopilot, version: Of the vehicle; the version is its own.
+        touchdown_ne_m: True touchdown, world NED.
+        truth: The ground there, within the vehicle's radius.
+        site_ne_m: True place of the last site that was sent: by the autopilot's frame and its true origin.
         miss_m: From that site to the touchdown, both true.
         miss_estimated_m: The same in the estimator's own frame: the guidance's own share.
         person_m: From the touchdown to the nearest person then; None without any.
         seconds: From the order to land to the touchdown.
         sites: All sites the daemon chose, in order, each with its event; in world NED.
-        manual_takeovers: How often the pilot had to stop a descent because the site was lost.
+        manual_takeovers: Descents that the pilot stopped because the site was lost.
         happened: The faults as they came: what, boot time, true height.
         transitions: The director's.
         heights: True height every second from the order to land, m.
-        texts: What autopilot and daemon said.
-        flight: What the daemon flew, and its digest, as its event log has it.
+        texts: Of autopilot and daemon.
+        flight: The daemon's resolved configuration and its digest, from its event log.
         daemon: Its counters and latencies at the end.
-        clock: That it was flown on.
-        too_slow: How the machine kept the daemon from landing, with figures; empty if it did not.
+        clock: `real` or `simulated`.
+        too_slow: Figures of a machine that was too slow to land; empty if it was not.
     """
 
     world: str

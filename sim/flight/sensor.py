@@ -28,10 +28,10 @@ class SensorModel(Segments, FrameSource, Protocol):
     """A camera with a network behind it."""
 
     def width_px(self, actor: ActorState, pose: Pose) -> float:
-        """How wide somebody is in what the network puts out, px; 0 out of the picture.
+        """Return the width of somebody in the network's output, px; 0 out of the picture.
 
         Args:
-            actor: Who.
+            actor: Person or vehicle.
             pose: True one of the vehicle, with attitude and position.
         """
 
@@ -40,7 +40,7 @@ class NetworkSensor:
     """Rendered pictures and a real network.
 
     Args:
-        world: What is there.
+        world: In front of the camera.
         shutter: Takes the pictures.
         runtime: The network.
     """
@@ -54,7 +54,7 @@ class NetworkSensor:
         self._runtime = runtime
 
     def width_px(self, actor: ActorState, pose: Pose) -> float:
-        """How wide somebody is in the network's maps, px; 0 out of the picture."""
+        """Return the width of somebody in the network's maps, px; 0 out of the picture."""
         return actor_width_px(self._shutter.camera.resized(*MAP_PX), actor, pose)
 
     def frame(self, sample: CameraSample) -> Frame:
@@ -67,7 +67,7 @@ class NetworkSensor:
         self._runtime.submit(frame)
 
     def result(self) -> Segmentation:
-        """What the network says."""
+        """Return the network's output."""
         return self._runtime.result()
 
 

@@ -108,7 +108,7 @@ class OrderedCamera:
     """The simulated camera and the modelled computer of a plan, see `sim.flight.loop.OnboardHardware`.
 
     Args:
-        plan: What to fly.
+        plan: Of the flight.
         link: Whose autopilot has the true state.
         sensor: Looks at the world that orders change.
         effects: Faults of the camera.
@@ -148,10 +148,10 @@ class OrderedCamera:
 
 
 class SimulatedDaemon:
-    """What `edge serve` puts together, stepped instead of run; see `sim.flight.piloted.FollowedDaemon`.
+    """The parts of `edge serve`, stepped instead of run; see `sim.flight.piloted.FollowedDaemon`.
 
     Args:
-        plan: What to fly.
+        plan: Of the flight.
         config: Path of its `edge.toml`; the event log is where that says.
         clock: Of the flight.
         link: To the autopilot.
@@ -186,7 +186,7 @@ class SimulatedDaemon:
         """One tick of everything."""
         self._flight.step(now_ns)
 
-    def look(self) -> None:
+    def read_events(self) -> None:
         """See `sim.flight.piloted.FollowedDaemon`."""
         self.tail.read()
 

@@ -66,7 +66,7 @@ def test_network_on_the_held_out_sequence(real_data):
             predicted = cv2.resize(result.class_id, size, interpolation=cv2.INTER_NEAREST)
             counts += confusion(truth, predicted, len(taxonomy))
     scores = Scores.of(counts, taxonomy, len(pictures))
-    print(scores.table())
+    print(scores.to_mapping())
     assert scores.miou > 0.20
     assert scores.person_recall is not None and scores.person_recall > 0.85
     assert scores.landable_iou is not None and scores.landable_iou > 0.6

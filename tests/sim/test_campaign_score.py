@@ -117,7 +117,7 @@ def test_reaction_is_from_the_entry_by_the_truth_to_the_target_gone() -> None:
     # 4.5 m off its outline, half of 0.35 m: entered at (20 - 4.675) / 2 = 7.66 s.
     for k in range(200):
         t_s = 0.05 * k
-        watch.look(t_s, (0.0, 0.0) if t_s < 7.95 else None, 6.0, ground)
+        watch.step(t_s, (0.0, 0.0) if t_s < 7.95 else None, 6.0, ground)
     watch.end()
     (reaction,) = watch.reactions
     assert reaction["entered_s"] == pytest.approx(7.7, abs=0.051)
@@ -132,7 +132,7 @@ def test_reaction_to_who_can_be_seen_begins_when_they_are_in_the_picture() -> No
     for k in range(200):
         t_s = 0.05 * k
         for watch in (nearer_than_3_m, too_small):
-            watch.look(t_s, (0.0, 0.0) if t_s < 8.75 else None, 6.0, world(walker))
+            watch.step(t_s, (0.0, 0.0) if t_s < 8.75 else None, 6.0, world(walker))
     (seen,), (unseen,) = nearer_than_3_m.reactions, too_small.reactions
     assert seen["seen_s"] == pytest.approx(8.5, abs=0.051)
     assert seen["seen_reaction_s"] == pytest.approx(0.25, abs=0.101)
@@ -146,8 +146,8 @@ def test_leaving_before_the_entry_is_no_reaction_and_never_leaving_is_none() -> 
     early, never = ReactionWatch(TAXONOMY, 0.5), ReactionWatch(TAXONOMY, 0.5)
     for k in range(240):
         t_s = 0.05 * k
-        early.look(t_s, (0.0, 0.0) if t_s < 7.0 else (0.0, -20.0), 6.0, world(walker))
-        never.look(t_s, (0.0, 0.0), 6.0, world(walker))
+        early.step(t_s, (0.0, 0.0) if t_s < 7.0 else (0.0, -20.0), 6.0, world(walker))
+        never.step(t_s, (0.0, 0.0), 6.0, world(walker))
     early.end()
     never.end()
     assert early.reactions == []
@@ -157,7 +157,7 @@ def test_leaving_before_the_entry_is_no_reaction_and_never_leaving_is_none() -> 
 def test_somebody_inside_when_the_site_is_chosen_does_not_count() -> None:
     watch = ReactionWatch(TAXONOMY, 0.5)
     for k in range(20):
-        watch.look(0.05 * k, (0.0, 0.0), 6.0, world(person(1.0, 0.0)))
+        watch.step(0.05 * k, (0.0, 0.0), 6.0, world(person(1.0, 0.0)))
     watch.end()
     assert watch.reactions == []
 
@@ -165,15 +165,15 @@ def test_somebody_inside_when_the_site_is_chosen_does_not_count() -> None:
 def test_an_intruder_walks_to_the_site_once_the_vehicle_is_low_enough() -> None:
     intruder = Intruder(IntruderPlan("person", 8.0, 90.0, 2.0, 10.0, 3.0), style=1)
     ground = world()
-    assert intruder.look(1.0, (0.0, 0.0), 9.0, ground) is ground
-    assert intruder.look(2.0, None, 5.0, ground) is ground
-    visited = intruder.look(3.0, (2.0, 1.0), 7.9, ground)
+    assert intruder.step(1.0, (0.0, 0.0), 9.0, ground) is ground
+    assert intruder.step(2.0, None, 5.0, ground) is ground
+    visited = intruder.step(3.0, (2.0, 1.0), 7.9, ground)
     (walk,) = visited.actors
     at_site = walk.at(3.0 + 10.0 / 2.0 + 1.0)
     assert (at_site.north_m, at_site.east_m) == pytest.approx((2.0, 1.0), abs=1e-6)
     assert walk.at(3.0).east_m == pytest.approx(11.0)
     assert walk.at(13.0).east_m < -2.0  # it went on after its stay
-    assert intruder.look(4.0, (9.0, 9.0), 2.0, visited) is visited
+    assert intruder.step(4.0, (9.0, 9.0), 2.0, visited) is visited
 
 
 def test_a_campaigns_figures_on_counted_records() -> None:

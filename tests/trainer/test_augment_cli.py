@@ -36,8 +36,7 @@ def cell(grid: np.ndarray, row: int, column: int) -> np.ndarray:
 def test_grid_and_animation_are_written(tmp_path, make):
     printed = augment("--data", make(tmp_path / "set"), "--out", tmp_path / "new" / "out")
     grid = np.asarray(Image.open(tmp_path / "new" / "out" / "augment.png"))
-    assert grid.shape[1] == 5 * 64 - 4
-    assert grid.shape[0] > 2 * 44  # a legend below
+    assert grid.shape[1] > 5 * 64  # the last column is the legend
     with Image.open(tmp_path / "new" / "out" / "augment.gif") as animation:
         assert animation.n_frames == 3
         assert animation.size == (124, 40)

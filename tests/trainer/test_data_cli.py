@@ -48,7 +48,7 @@ def test_check_prints_a_table_and_exits_by_what_it_finds(tmp_path):
     assert "picture without label map: 12\n" in broken.stdout
     assert "... and 2 more (--all)" in broken.stdout
     assert broken.stdout.count("images/") == 10
-    found = json.loads(umbrella("check", root, "--json").stdout)
+    found = json.loads(CliRunner().invoke(data, ["check", str(root), "--json"]).stdout)
     assert found[0]["counts"]["picture without label map"] == 12
     assert not found[0]["valid"]
     empty = tmp_path / "empty"

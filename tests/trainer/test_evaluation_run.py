@@ -38,11 +38,6 @@ def run(*arguments: object, status: int = 0) -> str:
 
 
 @pytest.fixture(scope="module")
-def toy(tmp_path_factory):
-    return fake_data.folder(tmp_path_factory.mktemp("toy") / "set")
-
-
-@pytest.fixture(scope="module")
 def toy_taxonomy(toy):
     return Taxonomy.load(toy / "taxonomy.toml")
 
@@ -68,7 +63,7 @@ def random_checkpoint(tmp_path_factory, toy_taxonomy):
 
 def pictures_of(toy, part="val", **changes):
     data, split = open_and_split(DataChoice(folders=(str(toy),), **changes))
-    return EvaluationSet(data, getattr(split, part), "refuse", part, split.describe(), "")
+    return EvaluationSet(data, getattr(split, part), part, split.describe(), "")
 
 
 def test_a_good_network_is_judged_good(toy, toy_taxonomy):
@@ -141,7 +136,7 @@ def report(tmp_path_factory, toy, random_checkpoint):
 
 def test_evaluate_writes_a_report_that_stands_alone(report):
     out, printed = report
-    assert "site false-safe" in printed and "abstained wrongly" in printed
+    assert "site false-safe" in printed and "no site, truth has one" in printed
     html = (out / "report.html").read_text("utf-8")
     assert not re.search(r"https?://|<script|<link|@import", html)
     images = re.findall(r"<img[^>]*>", html)
@@ -229,15 +224,15 @@ def test_calibrate_keeps_the_weights_and_what_was_known(toy, random_checkpoint, 
     assert column["operating"]["targets"]["person"] == 0.95 and len(column["nll"]) == 2
 
 
-def test_finish_measures_both_parts_once(toy, random_checkpoint, tmp_path):
+def test_a_calibrated_file_holds_its_figures_on_val_and_test_is_not_read(toy, random_checkpoint, tmp_path):
     data, split = open_and_split(DataChoice(folders=(str(toy),)))
     target = tmp_path / "best.pt"
     target.write_bytes(random_checkpoint.read_bytes())
     finished = calibrate_checkpoint(target, data, split, "cpu")
     assert Checkpoint.load(target).metrics == finished.metrics
-    assert set(finished.metrics) == {"temperature", "operating", "val", "test"}
-    assert finished.metrics["test"]["pictures"] == 3
-    assert {"person_recall_operating", "site_false_safe", "ece_class_after"} <= set(finished.metrics["test"])
+    assert set(finished.metrics) == {"temperature", "operating", "val"}
+    assert finished.metrics["val"]["pictures"] == 3
+    assert {"person_recall_operating", "site_false_safe", "ece_class_after"} <= set(finished.metrics["val"])
     assert list(tmp_path.iterdir()) == [target]
 
 

@@ -24,11 +24,9 @@ TAXONOMY = Taxonomy.parse(
 WEIGHTS = torch.tensor([0.5, 1.0, 2.0, 3.0, 1.5])
 EACH = {
     "ce": LossChoice(dice=0),
-    "focal": LossChoice(loss="focal", dice=0),
     "dice": LossChoice(dice=1.0),
-    "lovasz": LossChoice(dice=0, lovasz=1.0),
     "hazard": LossChoice(dice=0, hazard_cost=1.0),
-    "all": LossChoice(loss="focal", dice=0.5, lovasz=0.5, hazard_cost=0.5),
+    "all": LossChoice(dice=0.5, hazard_cost=0.5),
 }
 
 
@@ -48,23 +46,6 @@ def test_cross_entropy_is_that_of_torch():
     logits, labels = batch()
     expected = F.cross_entropy(logits, labels, weight=WEIGHTS, ignore_index=255)
     assert loss_of(EACH["ce"], logits, labels) == pytest.approx(float(expected), rel=1e-5)
-    no_focus = LossChoice(loss="focal", focal_gamma=0, dice=0)
-    assert loss_of(no_focus, logits, labels) == pytest.approx(float(expected), rel=1e-5)
-
-
-def test_focal_loss_by_hand():
-    logits = torch.log(torch.tensor([0.6, 0.1, 0.1, 0.1, 0.1])).reshape(1, 5, 1, 1)
-    focal = LossChoice(loss="focal", focal_gamma=2, dice=0)
-    loss = loss_of(focal, logits, torch.zeros(1, 1, 1, dtype=torch.int64))
-    assert loss == pytest.approx(-(0.4**2) * math.log(0.6), rel=1e-5)
-
-
-@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
-def test_focal_loss_of_a_certain_answer_has_a_gradient_that_is_a_number(gamma):
-    logits = torch.tensor([200.0, 0, 0, 0, 0]).reshape(1, 5, 1, 1).requires_grad_()
-    focal = SegmentationLoss(LossChoice(loss="focal", focal_gamma=gamma, dice=0), None, TAXONOMY)
-    focal(logits, torch.zeros(1, 1, 1, dtype=torch.int64)).backward()
-    assert (logits.grad == 0).all()
 
 
 def test_dice_by_hand():
@@ -75,20 +56,6 @@ def test_dice_by_hand():
     expected = 1 - (2 / 3.5 + 1 / 2.5) / 2
     loss = SegmentationLoss(LossChoice(dice=1.0), None, TAXONOMY)(logits, labels)
     assert float(loss) == pytest.approx(math.log(2) + expected, rel=1e-5)
-
-
-def test_lovasz_of_certain_answers_is_one_less_the_mean_iou():
-    _, labels = batch()
-    answers = torch.where(torch.rand(labels.shape) < 0.3, (labels + 1) % 5, labels) % 5
-    logits = 60.0 * F.one_hot(answers, 5).movedim(-1, 1)
-    valid = labels != 255
-    ious = [
-        ((answers == k) & (labels == k)).sum() / (((answers == k) & valid) | (labels == k)).sum()
-        for k in range(5)
-        if (labels == k).any()
-    ]
-    expected = loss_of(EACH["ce"], logits, labels) + 1 - float(torch.stack(ious).mean())
-    assert loss_of(EACH["lovasz"], logits, labels) == pytest.approx(expected, rel=1e-4)
 
 
 def test_hazard_cost_by_hand():

@@ -1,4 +1,4 @@
-"""Looks at every file of a data set and lists all that is wrong, not only the first thing."""
+"""Checks every file of a data set and lists all faults, not only the first."""
 
 from __future__ import annotations
 
@@ -46,13 +46,7 @@ RARE_PICTURES = 3
 
 @dataclass(frozen=True)
 class DataFinding:
-    """One thing that was found.
-
-    Attributes:
-        kind: One of `ERRORS` or `NOTES`.
-        file: Name of the file, below the data set's folder; or of the class or picture.
-        detail: What exactly.
-    """
+    """One finding: its kind (`ERRORS` or `NOTES`), the file, class or picture, and a detail."""
 
     kind: str
     file: str
@@ -61,14 +55,12 @@ class DataFinding:
 
 @dataclass
 class DataReport:
-    """What a check found.
+    """Result of a check.
 
     Attributes:
-        name: Of the data set.
-        taxonomy: Of its labels.
-        label_format: "index" or "palette".
-        pictures: Picture files.
-        findings: All, by kind and file.
+        name, taxonomy, label_format: Of the data set.
+        pictures: Number of picture files.
+        findings: All findings, by kind and file.
         sizes: Number of pictures of each size.
         class_pixels, class_pictures: Pixels of each class, and pictures that have it.
         unknown: Pixels and files of each label value, or RGB colour, without a class.
@@ -92,11 +84,11 @@ class DataReport:
 
     @property
     def valid(self) -> bool:
-        """Whether nothing is wrong; notes do not count."""
+        """True if there is no error; notes do not count."""
         return not any(finding.kind in ERRORS for finding in self.findings)
 
     def classes(self) -> list[dict[str, Any]]:
-        """A row for each class: name, role, pixels, share of labelled pixels, pictures."""
+        """Return a row for each class: name, role, pixels, share of labelled pixels, pictures."""
         total = max(1, int(self.class_pixels[: len(self.taxonomy)].sum()))
         return [
             {
@@ -111,7 +103,7 @@ class DataReport:
         ]
 
     def to_mapping(self) -> dict[str, Any]:
-        """All of it, for JSON."""
+        """Return the whole report, for JSON."""
         return {
             "name": self.name,
             "taxonomy": self.taxonomy.name,
@@ -130,7 +122,7 @@ class DataReport:
 
 @dataclass(frozen=True)
 class _PairCheck:
-    """What one pair of files shows."""
+    """Result for one pair of files."""
 
     findings: tuple[DataFinding, ...] = ()
     size: str = ""
@@ -146,17 +138,14 @@ def check_folder(
     threads: int = 0,
     pairs: PairedFiles | None = None,
 ) -> DataReport:
-    """Reads every file of a data set.
+    """Reads every file of a data set; files that cannot be read are findings, never errors.
 
     Args:
-        found: Where it lies; see `layouts.find_layout`.
+        found: The data set; see `layouts.find_layout`.
         table: Its split, to find pictures that are in two parts.
         done: Called for each pair that was read.
         threads: Reading threads; 0 for one per core.
-        pairs: What `found.pairs()` gave, if it is known already.
-
-    Returns:
-        The report; files that cannot be read are findings, never errors.
+        pairs: Result of `found.pairs()`, if it is known already.
     """
     pairs = pairs or found.pairs()
     label_format = found.label_format(pairs.samples)

@@ -16,10 +16,10 @@ from trainer.recipe import DataChoice
 
 
 def open_and_split(choice: DataChoice) -> tuple[LabeledSet, Split]:
-    """The set of labelled pictures and its parts.
+    """Return the set of labelled pictures and its parts.
 
-    A split file wins over a folder's own split, and patterns over both. What has neither is split in whole groups:
-    scenes, sequences or worlds, so that val shows ground that training did not.
+    A split file wins over a folder's own split, and patterns over both. The rest is split in whole groups (scenes,
+    sequences or worlds), so that val shows ground that training did not.
 
     Raises:
         DataError: The data or the split is not usable, or the choice contradicts itself.
@@ -44,7 +44,7 @@ def open_and_split(choice: DataChoice) -> tuple[LabeledSet, Split]:
 
 
 def open_data(choice: DataChoice) -> LabeledSet:
-    """The set of labelled pictures, merged where there are several, with the split files' split.
+    """Return the set of labelled pictures, merged if there are several, with the split of the split files.
 
     Raises:
         DataError: The data or a split file is not usable, or the choice contradicts itself.
@@ -63,7 +63,7 @@ def open_data(choice: DataChoice) -> LabeledSet:
 
 
 def open_sources(choice: DataChoice) -> list[LabeledSet]:
-    """The data sets of a choice, each as it is.
+    """Return the data sets of a choice, each by itself.
 
     Raises:
         DataError: One is not usable, or none is given.
@@ -75,9 +75,9 @@ def open_sources(choice: DataChoice) -> list[LabeledSet]:
         raise DataError("no data: give --data DIR, or --images DIR --labels DIR --taxonomy FILE")
     # With a pair, the taxonomy is the pair's; folders have their own.
     own = choice.taxonomy if choice.taxonomy != ROLES and not choice.images else ""
-    sources = [open_set(folder, choice.layout, own) for folder in choice.folders]
+    sources = [open_set(folder, choice.layout, own, choice.unknown_labels) for folder in choice.folders]
     if choice.images:
-        sources.append(open_pair(choice.images, choice.labels, choice.taxonomy))
+        sources.append(open_pair(choice.images, choice.labels, choice.taxonomy, choice.unknown_labels))
     return sources
 
 
@@ -103,7 +103,7 @@ def _split_tables(choice: DataChoice, names: Sequence[str]) -> tuple[SplitTable 
 
 
 def _by_own_split(data: LabeledSet, part_of: dict[str, str], val_fraction: float) -> Split:
-    """By the table; sources that are not in it at all are split in whole groups."""
+    """Splits by the table; sources that it lacks are split in whole groups."""
     listed = {name.partition("/")[0] for name in part_of} if isinstance(data, MergedSet) else set()
     several = isinstance(data, MergedSet) and len(data.source_names) > 1
     alone = [s for s in data.samples if several and s.name.partition("/")[0] not in listed]

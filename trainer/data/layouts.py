@@ -1,4 +1,4 @@
-"""How labelled data lies in folders: known layouts, found by what is there or named by the user."""
+"""Layouts of labelled data in folders, recognised by their folders or named by the user."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from landing.errors import DataError
 from landing.pictures import read_picture_bytes
 from landing.reading import read_text
 from landing.taxonomy import Taxonomy
 from trainer.data.pairs import FolderPair, PairedFiles, find_pairs, refuse_problems
-from trainer.data.samples import FolderSet, LabeledSet, LabelFormat, Sample, decode_labels, stored_labels
+from trainer.data.samples import FolderSet, LabeledSet, LabelFormat, Sample, UnknownPolicy, decode_labels, stored_labels
 from trainer.data.shards import SHARDS_FILE, ShardedSet, is_sharded
 from trainer.data.splitfile import SplitTable, read_split_file
 
@@ -78,16 +78,16 @@ def _vdd_places(base: Path) -> list[FolderPair]:
 
 @dataclass(frozen=True)
 class Layout:
-    """One way in which a data set lies on disk.
+    """A known layout.
 
     Attributes:
-        name: What the user calls it.
-        shape: The folders, for messages.
-        places: Where pictures and labels are under a base folder; none if it is another layout.
+        name: Name for the user.
+        shape: Folders, for messages.
+        places: Folders of pictures and labels under a base folder; empty for another layout.
         taxonomy: Built-in taxonomy, or empty for the folder's own file.
-        label_format: See `FolderSet`; "look" to find out from the files.
-        below: Folders under the root the data set may lie in.
-        marker: A file that must be there too, to tell it from other layouts; empty for none.
+        label_format: See `FolderSet`; "look" to decide by the files.
+        below: Folders under the root that the data set may lie in.
+        marker: File that must be there too; empty for none.
         group_of: Group of a sample from its name.
         terms: Licence of the data.
     """
@@ -103,7 +103,7 @@ class Layout:
     terms: str = ""
 
     def find(self, root: Path) -> tuple[Path, list[FolderPair]] | None:
-        """The folder with this layout at or under a root and its places, or None."""
+        """Return the folder with this layout at or under a root, and its places, or None."""
         for part in self.below:
             base = root / part
             places = self.places(base)
@@ -112,60 +112,40 @@ class Layout:
         return None
 
 
+def _semantic_drone(name: str, images: str, labels: str, label_format: LabelFormat, *below: str) -> Layout:
+    return Layout(
+        name,
+        f"{images}/ + {labels}/",
+        _two_folders(images, labels),
+        "semantic-drone",
+        label_format,
+        ("", *below),
+        group_of=_block_of_ten,
+        terms=_TU_GRAZ_TERMS,
+    )
+
+
+def _aeroscapes(name: str, images: str, labels: str, **more: Any) -> Layout:
+    places = _two_folders(images, labels)
+    return Layout(name, f"{images}/ + {labels}/", places, "aeroscapes", terms=_AEROSCAPES_TERMS, **more)
+
+
 LAYOUTS = (
-    Layout(
-        "folder",
-        "images/ + labels/ + taxonomy.toml",
-        _two_folders("images", "labels"),
-        "",
-        "look",
-        marker=TAXONOMY_FILE,
-    ),
-    Layout(
+    Layout("folder", "images/ + labels/", _two_folders("images", "labels"), "", "look", marker=TAXONOMY_FILE),
+    _semantic_drone(
         "semantic-drone",
-        "original_images/ + label_images_semantic/",
-        _two_folders("original_images", "label_images_semantic"),
-        "semantic-drone",
-        below=("", "semantic_drone_dataset", "dataset/semantic_drone_dataset"),
-        group_of=_block_of_ten,
-        terms=_TU_GRAZ_TERMS,
+        "original_images",
+        "label_images_semantic",
+        "index",
+        "semantic_drone_dataset",
+        "dataset/semantic_drone_dataset",
     ),
-    Layout(
-        "semantic-drone-low-res",
-        "low_res_images/ + gt/semantic/low_res_label_images/",
-        _two_folders("low_res_images", "gt/semantic/low_res_label_images"),
-        "semantic-drone",
-        "palette",
-        below=("", "training_set"),
-        group_of=_block_of_ten,
-        terms=_TU_GRAZ_TERMS,
+    _semantic_drone(
+        "semantic-drone-low-res", "low_res_images", "gt/semantic/low_res_label_images", "palette", "training_set"
     ),
-    Layout(
-        "semantic-drone-rgb",
-        "images/ + gt/semantic/label_images/",
-        _two_folders("images", "gt/semantic/label_images"),
-        "semantic-drone",
-        "palette",
-        below=("", "training_set"),
-        group_of=_block_of_ten,
-        terms=_TU_GRAZ_TERMS,
-    ),
-    Layout(
-        "aeroscapes-original",
-        "JPEGImages/ + SegmentationClass/",
-        _two_folders("JPEGImages", "SegmentationClass"),
-        "aeroscapes",
-        below=("", "aeroscapes"),
-        terms=_AEROSCAPES_TERMS,
-    ),
-    Layout(
-        "aeroscapes",
-        "images/ + labels/ + classes.csv",
-        _two_folders("images", "labels"),
-        "aeroscapes",
-        marker="classes.csv",
-        terms=_AEROSCAPES_TERMS,
-    ),
+    _semantic_drone("semantic-drone-rgb", "images", "gt/semantic/label_images", "palette", "training_set"),
+    _aeroscapes("aeroscapes-original", "JPEGImages", "SegmentationClass", below=("", "aeroscapes")),
+    _aeroscapes("aeroscapes", "images", "labels", marker="classes.csv"),
     Layout(
         "uavid",
         "train/seqN/Images/ + train/seqN/Labels/",
@@ -185,7 +165,7 @@ LAYOUT_NAMES = (*(layout.name for layout in LAYOUTS), "shards")
 
 @dataclass(frozen=True)
 class FoundLayout:
-    """Where a data set lies and what it is, before its files were looked at."""
+    """A data set that was found, before its files are opened."""
 
     layout: Layout
     base: Path
@@ -193,30 +173,32 @@ class FoundLayout:
     taxonomy: Taxonomy
 
     def pairs(self) -> PairedFiles:
-        """Its pictures and label maps, decoding nothing."""
+        """Return its pictures and label maps; decodes nothing."""
         return find_pairs(self.places, self.layout.group_of)
 
     def label_format(self, samples: tuple[Sample, ...]) -> LabelFormat:
-        """Whether labels are indices or colours, by looking where the layout does not say."""
+        """Return "index" or "palette", decided by the files if the layout does not say."""
         stated = self.layout.label_format
         return format_of(samples, self.taxonomy) if stated == "look" else stated
 
 
-def open_set(root: str | Path, layout_name: str = "auto", taxonomy_name: str = "", name: str = "") -> LabeledSet:
+def open_set(
+    root: str | Path, layout_name: str = "auto", taxonomy_name: str = "", unknown: UnknownPolicy = "refuse"
+) -> LabeledSet:
     """Lists the labelled pictures of a folder; decodes at most a few label maps.
 
     Args:
         root: The folder.
         layout_name: One of `LAYOUT_NAMES`, or "auto".
         taxonomy_name: Built-in name or file, instead of the layout's own.
-        name: Name for provenance, instead of the folder's.
+        unknown: Policy for labels that the taxonomy lacks.
 
     Raises:
         DataError: No such folder, no known layout, no pictures, or pictures without labels.
         TaxonomyError: The taxonomy is not readable.
     """
     if layout_name in ("auto", "shards") and is_sharded(str(root)):
-        return ShardedSet.open(str(root))
+        return ShardedSet(str(root))
     folder = Path(root)
     found = find_layout(folder, layout_name, taxonomy_name)
     pairs = found.pairs()
@@ -227,17 +209,20 @@ def open_set(root: str | Path, layout_name: str = "auto", taxonomy_name: str = "
     if os.path.lexists(terms_file):
         terms = read_text(terms_file, "terms of use", DataError).strip()
     return FolderSet(
-        name=name or (found.layout.name if found.layout.taxonomy else folder.resolve().name),
+        name=found.layout.name if found.layout.taxonomy else folder.resolve().name,
         taxonomy=found.taxonomy,
         samples=table.regrouped(pairs.samples),
         label_format=found.label_format(pairs.samples),
         terms=terms,
         own_split=dict(table.part_of) if any(table.part_of.values()) else None,
+        unknown=unknown,
     )
 
 
-def open_pair(images: str | Path, labels: str | Path, taxonomy_name: str) -> LabeledSet:
-    """Two folders of any name whose files pair up, with a taxonomy.
+def open_pair(
+    images: str | Path, labels: str | Path, taxonomy_name: str, unknown: UnknownPolicy = "refuse"
+) -> LabeledSet:
+    """Return the labelled pictures of two folders of any name whose files pair up.
 
     Raises:
         DataError: No such folder, no pictures, or pictures without labels.
@@ -246,11 +231,12 @@ def open_pair(images: str | Path, labels: str | Path, taxonomy_name: str) -> Lab
     found = find_folder_pair(Path(images), Path(labels), taxonomy_name)
     pairs = found.pairs()
     refuse_problems(pairs, found.places)
-    return FolderSet(found.base.name, found.taxonomy, pairs.samples, found.label_format(pairs.samples))
+    label_format = found.label_format(pairs.samples)
+    return FolderSet(found.base.name, found.taxonomy, pairs.samples, label_format, unknown=unknown)
 
 
 def find_folder_pair(images: Path, labels: Path, taxonomy_name: str) -> FoundLayout:
-    """As `find_layout`, for two folders.
+    """Return two folders as a layout.
 
     Raises:
         DataError: No such folder.
@@ -265,7 +251,7 @@ def find_folder_pair(images: Path, labels: Path, taxonomy_name: str) -> FoundLay
 
 
 def find_layout(folder: Path, layout_name: str = "auto", taxonomy_name: str = "") -> FoundLayout:
-    """What kind of data set lies in a folder.
+    """Return the layout of a folder.
 
     Raises:
         DataError: No such folder, or no known layout.
@@ -280,7 +266,7 @@ def find_layout(folder: Path, layout_name: str = "auto", taxonomy_name: str = ""
         if place is not None:
             taxonomy = Taxonomy.load(taxonomy_name or layout.taxonomy or place[0] / TAXONOMY_FILE)
             return FoundLayout(layout, place[0], place[1], taxonomy)
-    shapes = {layout.name: layout.shape for layout in LAYOUTS}
+    shapes = {layout.name: layout.shape + (f" + {layout.marker}" if layout.marker else "") for layout in LAYOUTS}
     shapes["shards"] = SHARDS_FILE
     if layout_name == "auto":
         known = "; ".join(f"{name}: {shape}" for name, shape in shapes.items())
@@ -289,7 +275,7 @@ def find_layout(folder: Path, layout_name: str = "auto", taxonomy_name: str = ""
 
 
 def format_of(samples: tuple[Sample, ...], taxonomy: Taxonomy) -> LabelFormat:
-    """Whether some label maps are indices or colours: what leaves fewer pixels unknown."""
+    """Return "index" or "palette": the one that leaves fewer pixels of some label maps unknown."""
     unknown = {"index": 0.0, "palette": 0.0}
     formats: tuple[LabelFormat, ...] = ("index", "palette")
     for sample in samples[:: max(1, len(samples) // _LOOKED_AT)]:

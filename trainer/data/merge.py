@@ -1,7 +1,7 @@
-"""Several data sets as one: with the same classes as they are, with different ones by role.
+"""Several data sets as one: with the same classes unchanged, with different ones merged by role.
 
-SafeLand merged seven aerial sets in the same way (arXiv 2603.17430): what differs between them is how finely they name
-things, and a landing needs to know only what may be landed on.
+Aerial sets differ in how finely they name things; a landing needs to know only the role (so SafeLand, arXiv
+2603.17430).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from landing.taxonomy import Role, Taxonomy
 from landing.types import ByteArray
-from trainer.data.samples import IGNORE, LabeledSet, Sample, UnknownPolicy
+from trainer.data.samples import IGNORE, LabeledSet, Sample
 from trainer.data.splitfile import SplitTable
 
 ROLES = "roles"
@@ -21,7 +21,7 @@ ROLES = "roles"
 
 
 def role_ids(taxonomy: Taxonomy) -> ByteArray:
-    """Class id in the taxonomy `roles` of each label value, shape (256,); `IGNORE` for the rest."""
+    """Return the class id in the taxonomy `roles` of each label value, shape (256,); `IGNORE` for the rest."""
     id_of = {c.role: c.id for c in Taxonomy.load(ROLES).classes}
     ids = np.full(256, IGNORE, dtype=np.uint8)
     for c in taxonomy.classes:
@@ -38,7 +38,7 @@ class MergedSet:
     Args:
         sources: At least one.
         tables: Split table of each, instead of its own split.
-        by_role: Whether the labels become roles even if the classes are the same.
+        by_role: Merge by role even if the classes are the same.
     """
 
     def __init__(
@@ -65,10 +65,10 @@ class MergedSet:
         self.samples = tuple(sorted(samples, key=lambda sample: sample.name))
         self.own_split = split or None
 
-    def read(self, sample: Sample, unknown: UnknownPolicy = "refuse") -> tuple[ByteArray, ByteArray]:
+    def read(self, sample: Sample) -> tuple[ByteArray, ByteArray]:
         """See `LabeledSet.read`."""
         source, original = self._origin[sample.name]
-        image, labels = source.read(original, unknown)
+        image, labels = source.read(original)
         return image, role_ids(source.taxonomy)[labels] if self.merged_by_role else labels
 
     def size_wh(self, sample: Sample) -> tuple[int, int]:
@@ -84,7 +84,7 @@ class MergedSet:
 
 
 def unique_names(sources: Sequence[LabeledSet]) -> tuple[str, ...]:
-    """Names of the sources, with a number where two would be the same."""
+    """Return the names of the sources, with a number where two would be the same."""
     names: list[str] = []
     for source in sources:
         base = source.name.replace("/", "-")

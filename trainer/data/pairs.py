@@ -1,4 +1,4 @@
-"""Which picture belongs to which label map: by the name of the file, without its extension."""
+"""Pairs of pictures and label maps with the same file name, without extension."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class FolderPair:
 
     Attributes:
         images, labels: The folders; `labels` may be missing.
-        part: "train", "val" or "test", when the place says so.
+        part: "train", "val" or "test", if the place says so.
         prefix: Put before the name of each file, so that names differ between places.
     """
 
@@ -31,12 +31,11 @@ class FolderPair:
 
 @dataclass(frozen=True)
 class PairedFiles:
-    """What lies in some places.
+    """Files of some folder pairs.
 
     Attributes:
         samples: Pictures with a label map, in order of name.
-        images: Number of picture files.
-        labels: Number of label files.
+        images, labels: Number of picture files, and of label files.
         lonely_images, lonely_labels: Files without a partner.
         doubles: Files whose name is taken by another one.
         part_of: Part of the samples that have one, by name.
@@ -52,12 +51,7 @@ class PairedFiles:
 
 
 def find_pairs(places: Sequence[FolderPair], group_of: Callable[[str], str]) -> PairedFiles:
-    """Looks for pairs, decoding nothing.
-
-    Args:
-        places: Where.
-        group_of: Group of a sample from its name.
-    """
+    """Pairs the files of some folders, decoding nothing; `group_of` gives the group of a name."""
     image_of: dict[str, Path] = {}
     label_of: dict[str, Path] = {}
     part_of: dict[str, str] = {}
@@ -90,7 +84,7 @@ def find_pairs(places: Sequence[FolderPair], group_of: Callable[[str], str]) -> 
 
 
 def refuse_problems(pairs: PairedFiles, places: Sequence[FolderPair]) -> None:
-    """Raises for the first thing that is wrong; `trainer data check` lists all.
+    """Raises for the first problem; `trainer data check` lists all.
 
     Raises:
         DataError: No pictures, files without a partner, or two of one name.

@@ -1,8 +1,8 @@
-"""What the network is fed: varied training pictures and letterboxed val pictures, as tensors.
+"""Input of the network: varied training pictures and letterboxed val pictures, as tensors.
 
-Everything random comes from one generator per (seed, epoch, index). So a run sees the same pictures whatever the number
-of loader processes, and a resumed run goes on as if it had not been interrupted. The sampler carries the epoch in its
-indices, because loader processes outlive epochs.
+One generator per (seed, epoch, index) makes everything random. So a run sees the same pictures with any number of
+loader processes, and a resumed run goes on as if uninterrupted. The sampler puts the epoch into its indices, because
+loader processes outlive epochs.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ Batch = tuple[torch.Tensor, torch.Tensor, Sequence[str]]
 
 
 class EpochOrder(Sampler):  # type: ignore[misc]  # torch is not followed
-    """The order of one process in each epoch; a last incomplete step is left out.
+    """Order of one process in each epoch; a last incomplete step is left out.
 
     Args:
         length: Training pictures per epoch, over all processes.
         batch: Pictures per step and process.
-        seed: Of the order.
+        seed: Seed of the order.
         rank, world: This process among all.
     """
 
@@ -47,7 +47,7 @@ class EpochOrder(Sampler):  # type: ignore[misc]  # torch is not followed
         self._count = length // (batch * world) * batch
 
     def set_epoch(self, epoch: int) -> None:
-        """Lightning calls it before each epoch."""
+        """Chooses the epoch; Lightning calls it before each."""
         self._epoch = epoch
 
     def __len__(self) -> int:
@@ -60,14 +60,7 @@ class EpochOrder(Sampler):  # type: ignore[misc]  # torch is not followed
 
 
 class TrainingPictures(Dataset):  # type: ignore[misc]
-    """Item (epoch, i) is a varied copy of sample `i % len(cached)`, or of one with a rare class.
-
-    Args:
-        cached: The training pictures.
-        recipe: How they are varied.
-        rare: Chooses pictures and places for rare classes.
-        paintable: Ids of the classes that may carry painted markings.
-    """
+    """Item (epoch, i) is a varied copy of sample `i % len(samples)`, or of one with a rare class."""
 
     def __init__(
         self, cached: Sequence[DecodedSample], recipe: Recipe, rare: RarePicker, paintable: tuple[int, ...]
@@ -90,13 +83,7 @@ class TrainingPictures(Dataset):  # type: ignore[misc]
 
 
 class StreamedPicture:
-    """Varies a picture out of a stream; a rare class is looked for in that picture only.
-
-    Args:
-        recipe: How.
-        rare: Ids of the rare classes.
-        paintable: Ids of the classes that may carry painted markings.
-    """
+    """Varies a sample of a stream; a rare class is looked for in that sample only."""
 
     def __init__(self, recipe: Recipe, rare: Sequence[int], paintable: tuple[int, ...]) -> None:
         self._recipe = recipe

@@ -1,4 +1,4 @@
-"""Chooses training pictures for what is rare and matters: a class, a picture of it, a place in it.
+"""Choice of training pictures for rare classes that matter: a class, a picture of it, a pixel in it.
 
 Drawn evenly, a person in one picture of ten, on one pixel of a thousand, is hardly ever seen.
 """
@@ -22,10 +22,9 @@ _ALWAYS = (Role.PERSON, Role.VEHICLE)
 class RarePicker:
     """Picks a rare class, then a picture that has it, then a pixel of it, each with equal chance.
 
-    Rare are people and vehicles, however many there are, and every class that covers less than `RARE_SHARE`, but never
-    a class of role `ignore`. Those are annotators' doubts ("unlabeled", "conflicting"), of which there is nothing to
-    learn, or things of no consequence for landing (a calibration marker): each would take its full share of the picks
-    from the people. Who wants one for its IoU can name it.
+    Rare are people and vehicles, and every class that covers less than `RARE_SHARE`, but never a class of role
+    `ignore`:
+    annotators' doubts and things of no consequence would take their full share of picks from the people.
 
     Args:
         centres: Some pixels of every class, for each training picture; see `store.centres_of`.
@@ -34,7 +33,7 @@ class RarePicker:
         names: Classes to pick instead of these.
 
     Attributes:
-        classes: Names of the classes that are picked, those of them that occur, in order of id.
+        classes: Names of the picked classes that occur, in order of id.
 
     Raises:
         InvalidValueError: A name that the taxonomy does not have.
@@ -57,7 +56,7 @@ class RarePicker:
         self.classes = tuple(taxonomy.classes[class_id].name for class_id, _ in self._pictures)
 
     def pick(self, rng: np.random.Generator) -> tuple[int, tuple[int, int]] | None:
-        """A training picture's number and a pixel (column, row) in it; None if nothing is rare."""
+        """Return a training picture's number and a pixel (column, row) in it; None if nothing is rare."""
         if not self._pictures:
             return None
         class_id, numbers = self._pictures[int(rng.integers(len(self._pictures)))]
@@ -69,7 +68,7 @@ class RarePicker:
 
 
 def rare_ids(class_pixels: npt.NDArray[np.int64], taxonomy: Taxonomy, names: Sequence[str] = ()) -> tuple[int, ...]:
-    """Ids of the rare classes, see `RarePicker`.
+    """Return the ids of the rare classes, see `RarePicker`.
 
     Raises:
         InvalidValueError: A name that the taxonomy does not have.

@@ -1,4 +1,4 @@
-"""One labelled picture: where it lies, and how it is decoded to a picture and class ids."""
+"""A labelled picture: its files, and their decoding to a picture and class ids."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Sample:
 
     Attributes:
         name: File name without extension; unique in its set.
-        group: Scene, sequence or world it belongs to; pictures of one group resemble each other.
+        group: Scene, sequence or world; pictures of one group resemble each other.
         image: JPEG or PNG.
         label: PNG, as large as the picture.
     """
@@ -46,7 +46,7 @@ class Sample:
 
 
 class LabeledSet(Protocol):
-    """Labelled pictures and what their labels mean: a folder, several merged, a prepared copy."""
+    """Labelled pictures and the meaning of their labels: a folder, several merged, shards."""
 
     @property
     def name(self) -> str:
@@ -58,39 +58,32 @@ class LabeledSet(Protocol):
 
     @property
     def samples(self) -> tuple[Sample, ...]:
-        """All of them, in order of name."""
+        """All samples, in order of name."""
 
     @property
     def terms(self) -> str:
-        """Licence of the data, for provenance; empty when it does not say."""
+        """Licence of the data, for provenance; may be empty."""
 
     @property
     def own_split(self) -> dict[str, str] | None:
         """Part of each sample by name ("train", "val", "test"), if the data set has one."""
 
-    def read(self, sample: Sample, unknown: UnknownPolicy = "refuse") -> tuple[ByteArray, ByteArray]:
-        """Decodes a sample.
-
-        Args:
-            sample: One of `samples`.
-            unknown: What becomes of label values that the taxonomy does not know.
-
-        Returns:
-            Picture, BGR uint8 (H, W, 3), and class ids, uint8 (H, W), `IGNORE` where unlabelled.
+    def read(self, sample: Sample) -> tuple[ByteArray, ByteArray]:
+        """Return picture, BGR uint8 (H, W, 3), and class ids, uint8 (H, W), `IGNORE` where unlabelled.
 
         Raises:
             DataError: Unreadable, sizes differ, or labels the taxonomy does not know.
         """
 
     def size_wh(self, sample: Sample) -> tuple[int, int]:
-        """Size of a picture, pixels, without decoding it.
+        """Return the size of a picture, pixels, without decoding it.
 
         Raises:
             DataError: Unreadable.
         """
 
     def digest(self, sample: Sample) -> str:
-        """Hexadecimal; changes when what `read` gives may have changed. No path goes into it.
+        """Return hexadecimal that changes when the result of `read` may have changed; free of paths.
 
         Raises:
             DataError: The files are gone.
@@ -99,10 +92,11 @@ class LabeledSet(Protocol):
 
 @dataclass(frozen=True)
 class FolderSet:
-    """The labelled pictures of a folder, decoded from their own files; see `LabeledSet`.
+    """The labelled pictures of a folder; see `LabeledSet`.
 
     Attributes:
         label_format: "index": the value is the class id. "palette": the colour is the class.
+        unknown: "refuse" or "ignore" label values that the taxonomy does not know.
     """
 
     name: str
@@ -111,11 +105,13 @@ class FolderSet:
     label_format: LabelFormat = "index"
     terms: str = ""
     own_split: dict[str, str] | None = None
+    unknown: UnknownPolicy = "refuse"
 
-    def read(self, sample: Sample, unknown: UnknownPolicy = "refuse") -> tuple[ByteArray, ByteArray]:
+    def read(self, sample: Sample) -> tuple[ByteArray, ByteArray]:
         """See `LabeledSet.read`."""
         image = read_image(sample.image)
-        labels = read_labels(sample.label, self.taxonomy, self.label_format, unknown)
+        data = read_picture_bytes(sample.label, "label map", DataError)
+        labels = decode_labels(data, sample.label, self.taxonomy, self.label_format, self.unknown)
         if image.shape[:2] != labels.shape:
             raise DataError(
                 f"{sample.image.name} is {image.shape[1]}x{image.shape[0]} px but its label map "
@@ -125,11 +121,11 @@ class FolderSet:
 
     def size_wh(self, sample: Sample) -> tuple[int, int]:
         """See `LabeledSet.size_wh`."""
-        return size_in_header(sample.image)
+        return picture_size(sample.image, "picture", DataError)
 
     def digest(self, sample: Sample) -> str:
-        """See `LabeledSet.digest`: of both files' names, sizes and times, and of the taxonomy."""
-        facts: list[object] = [self.taxonomy.model_dump_json(), self.label_format]
+        """Digest of both files' names, sizes and times, and of the taxonomy; see `LabeledSet.digest`."""
+        facts: list[object] = [self.taxonomy.model_dump_json(), self.label_format, self.unknown]
         for path in (sample.image, sample.label):
             try:
                 stat = path.stat()
@@ -140,20 +136,11 @@ class FolderSet:
 
 
 Image.MAX_IMAGE_PIXELS = MOST_PIXELS
-"""What has more was refused before Pillow sees it; it would only warn."""
-
-
-def size_in_header(path: Path) -> tuple[int, int]:
-    """Width and height of a picture file as stored, without decoding it.
-
-    Raises:
-        DataError: Missing, or no picture.
-    """
-    return picture_size(path, "picture", DataError)
+"""Pictures with more pixels are refused before Pillow sees them; Pillow would only warn."""
 
 
 def read_image(path: Path) -> ByteArray:
-    """A picture as BGR uint8 (H, W, 3), rows as stored (label maps have no EXIF orientation).
+    """Return a picture as BGR uint8 (H, W, 3), rows as stored: label maps have no EXIF orientation.
 
     Raises:
         DataError: Missing, cut short, or no picture.
@@ -162,7 +149,7 @@ def read_image(path: Path) -> ByteArray:
 
 
 def decode_image(data: bytes, origin: str) -> ByteArray:
-    """See `read_image`; the bytes of a file, and what to call it in errors."""
+    """Decodes the bytes of a picture file; `origin` is its name in errors. See `read_image`."""
     require_picture(data, f"picture {origin}", DataError)
     if is_cut_short(data):
         # OpenCV would fill the rest with grey, which would be trained on.
@@ -175,7 +162,7 @@ def decode_image(data: bytes, origin: str) -> ByteArray:
 
 
 def is_cut_short(data: bytes) -> bool:
-    """Whether a JPEG or PNG file lacks its end."""
+    """True for a JPEG or PNG file without its end."""
     if data.startswith(b"\x89PNG"):
         return b"IEND" not in data
     if not data.startswith(b"\xff\xd8"):
@@ -188,26 +175,14 @@ def is_cut_short(data: bytes) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    """Why a file is no picture, without Pillow's repetition of its path."""
+    """Return the reason of a failure, without Pillow's repetition of the path."""
     if isinstance(error, UnidentifiedImageError):
         return "no JPEG or PNG file"
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-def read_labels(
-    path: Path, taxonomy: Taxonomy, label_format: LabelFormat, unknown: UnknownPolicy = "refuse"
-) -> ByteArray:
-    """A label map as class ids, uint8 (H, W), `IGNORE` where unlabelled.
-
-    Raises:
-        DataError: Missing, no picture, of another kind, or labels the taxonomy does not know.
-    """
-    data = read_picture_bytes(path, "label map", DataError)
-    return decode_labels(data, path, taxonomy, label_format, unknown)
-
-
 def stored_labels(data: bytes, path: Path, label_format: LabelFormat) -> ByteArray:
-    """Values of a label map as stored: ids (H, W), or RGB (H, W, 3).
+    """Return the stored values of a label map: ids (H, W), or RGB (H, W, 3).
 
     Raises:
         DataError: No picture, cut short, or of a kind that cannot hold labels.
@@ -236,7 +211,11 @@ def stored_labels(data: bytes, path: Path, label_format: LabelFormat) -> ByteArr
 def decode_labels(
     data: bytes, path: Path, taxonomy: Taxonomy, label_format: LabelFormat, unknown: UnknownPolicy
 ) -> ByteArray:
-    """See `read_labels`; the bytes of a file, and its path for errors."""
+    """Return the bytes of a label map as class ids, uint8 (H, W), `IGNORE` where unlabelled.
+
+    Raises:
+        DataError: No picture, of another kind, or labels the taxonomy does not know.
+    """
     stored = stored_labels(data, path, label_format)
     if label_format == "palette":
         return _from_colours(stored, path, taxonomy, unknown)

@@ -1,4 +1,4 @@
-"""Splits as files: a CSV that says which part, and which group, each picture belongs to."""
+"""Split files: CSV with the part, and perhaps the group, of each picture."""
 
 from __future__ import annotations
 
@@ -19,27 +19,25 @@ _KEYS = ("id", "name")
 
 @dataclass(frozen=True)
 class SplitTable:
-    """What a split file says.
+    """Content of a split file.
 
     Attributes:
         part_of: "train", "val", "test", or "" for none, by name of the picture.
-        group_of: Scene of each picture by name; empty when the file has no such column.
+        group_of: Scene of each picture by name; empty without such a column.
     """
 
     part_of: Mapping[str, str]
     group_of: Mapping[str, str]
 
     def regrouped(self, samples: Sequence[Sample]) -> tuple[Sample, ...]:
-        """The samples, with the groups of the file where it has some."""
+        """Return the samples with the groups of the file."""
         return tuple(replace(s, group=self.group_of.get(s.name) or s.group) for s in samples)
 
 
 def read_split_file(path: Path, column: str = "split") -> SplitTable:
     """Reads a CSV file with a column `id` (or `name`), one of parts, and perhaps one of groups.
 
-    Args:
-        path: The file.
-        column: Of the parts; empty for a file that gives only groups.
+    An empty `column` stands for a file that gives only groups.
 
     Raises:
         DataError: Unreadable, no such column, a part that is not train, val or test, or a picture with two parts.

@@ -1,8 +1,8 @@
-"""Which pictures train, which choose the checkpoint (val), and which are only reported (test).
+"""Splits: pictures that train, that choose the checkpoint (val), and that are only reported (test).
 
-Neighbouring frames of one flight show the same ground, so a split by single pictures would leak. Where no val part is
-given, it is cut from the training part in whole groups, or, with few groups, as one block at the end of each with a gap
-of unused frames before it.
+Neighbouring frames of one flight show the same ground, so a split by single pictures would leak. Without a val part, it
+is cut from the training part in whole groups, or, with few groups, as one block at the end of each, after a gap of
+unused frames.
 """
 
 from __future__ import annotations
@@ -26,12 +26,7 @@ _WHOLE_GROUPS_FROM = 8
 
 @dataclass(frozen=True)
 class Split:
-    """The three parts. `test` is never looked at to choose anything.
-
-    Attributes:
-        train, val, test: In order of name; only `test` may be empty.
-        unused: Number of samples in no part.
-    """
+    """The three parts, in order of name; only `test` may be empty. `unused` samples are in no part."""
 
     train: tuple[Sample, ...]
     val: tuple[Sample, ...]
@@ -39,7 +34,7 @@ class Split:
     unused: int
 
     def describe(self) -> str:
-        """One line for people and provenance."""
+        """Return sizes of the parts, for people and provenance."""
         parts = ", ".join(
             f"{name} {len(part)} ({len({s.group for s in part})} groups)"
             for name, part in (("train", self.train), ("val", self.val), ("test", self.test))
@@ -121,11 +116,7 @@ def _matching(samples: Sequence[Sample], patterns: Sequence[str], part: str) -> 
 
 
 def carve(samples: Sequence[Sample], fraction: float) -> tuple[list[Sample], list[Sample]]:
-    """Cuts a val part out of samples, always the same one for the same names.
-
-    Returns:
-        What is left to train on, and the val part.
-    """
+    """Cuts a val part out of samples, always the same one for the same names; returns the rest, and the val part."""
     groups: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
         groups[sample.group].append(sample)
@@ -155,17 +146,13 @@ def assign(
     seed: int = 0,
     by_group: bool = True,
 ) -> dict[str, str]:
-    """Makes a new split, always the same one for the same names and seed.
+    """Return a new split: part of each sample by name, always the same for the same names and seed.
 
     Args:
-        samples: What to split.
+        samples: Samples to split.
         shares: Of train, val and test; they add up to 1.
         seed: Of the order in which groups of one size are placed.
-        by_group: Whether groups stay whole. Without, pictures are drawn one by one, and what is reported on them is not
-            what flies: neighbours in a scene are in both parts.
-
-    Returns:
-        Part of each sample by name.
+        by_group: Keep groups whole. Without, neighbours in a scene are in both parts, and figures on them flatter.
 
     Raises:
         DataError: The shares make no sense, or there are too few groups for the parts.

@@ -1,6 +1,6 @@
-"""Judgement: how good a checkpoint is, how sure it may be, and from where on it may say "here".
+"""Evaluation of a checkpoint: accuracy, calibration, operating point, and the sites it would choose.
 
-Read in this order: `predictor` (picture to logits), `tally` (what is counted, in one pass), `calibration`
-(temperature), `thresholds` (the operating point), `sites` (what the landing decision does with it), `evaluate` (all of
-it for one checkpoint), `results` and `report` (for people).
+Order of reading: `predictor` (picture to logits), `pixel_counts` (counts of one pass), `calibration` (temperature),
+`thresholds` (operating point), `sites` (the landing decision on it), `scoring` (all of it for one checkpoint),
+`results` and `report` (output).
 """

@@ -1,9 +1,8 @@
-"""How honest a model's probabilities are, and the one number that makes them more so.
+"""Calibration: expected calibration error (ECE), and the temperature that lowers it.
 
-Expected calibration error: mean over bins, weighted by their pixels, of the distance between how sure the model is and
-how often it is right (Naeini 2015; 15 equal bins of the greatest class probability, as Guo et al. 2017 "On Calibration
-of Modern Neural Networks", whose temperature scaling is what is fitted here). Both are measured on a regular grid of
-pixels of every picture.
+ECE is the mean over bins, weighted by pixels, of |confidence - accuracy| (Naeini 2015; 15 equal bins of the greatest
+class probability). Temperature scaling follows Guo et al. 2017, "On Calibration of Modern Neural Networks". Both use a
+regular grid of pixels of every picture.
 """
 
 from __future__ import annotations
@@ -23,12 +22,12 @@ _STEPS = 48
 
 @dataclass
 class Reliability:
-    """Pixels sorted by how sure the model is of a statement about them.
+    """Statements of a model in bins of their stated probability.
 
     Attributes:
         counts: Pixels per bin, shape (bins,).
         confidence: Sum of the stated probabilities per bin.
-        right: How many of the statements are true, per bin.
+        right: Number of true statements per bin.
     """
 
     bins: int = BINS
@@ -40,7 +39,7 @@ class Reliability:
         self.counts, self.confidence, self.right = np.zeros((3, self.bins))
 
     def add(self, probability: npt.NDArray[np.floating[Any]], true: npt.NDArray[np.bool_]) -> None:
-        """Adds statements made with a probability, and whether each is true."""
+        """Adds statements: stated probabilities, and the truth of each."""
         place = np.clip((probability * self.bins).astype(np.int64), 0, self.bins - 1)
         self.counts += np.bincount(place, minlength=self.bins)
         self.confidence += np.bincount(place, weights=probability, minlength=self.bins)
@@ -53,7 +52,7 @@ class Reliability:
         return float(np.abs(self.confidence - self.right).sum() / total) if total else None
 
     def to_mapping(self) -> dict[str, Any]:
-        """For JSON: per bin the share of pixels, the mean probability and what share is true."""
+        """Return shares of pixels, mean probabilities and accuracies per bin, for JSON."""
         counts = np.maximum(self.counts, 1)
         return {
             "ece": self.ece,
@@ -65,10 +64,9 @@ class Reliability:
 
 
 def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
-    """The temperature of least negative log-likelihood, by bisection.
+    """Return the temperature of least negative log-likelihood, by bisection.
 
-    The likelihood is convex in one over the temperature: its slope, the mean of the expected less the true logit, grows
-    with it and is zero at the best.
+    The likelihood is convex in 1 / temperature: its slope is the mean of the expected less the true logit.
 
     Args:
         logits: (n, K) of labelled pixels.

@@ -20,7 +20,7 @@ _machine_options = options(
         default="float32",
         show_default=True,
         type=click.Choice(("float32", "bfloat16")),
-        help="Of the network; bfloat16 is quicker on a GPU and on CPUs that have it.",
+        help="Precision of the network; bfloat16 is quicker on a GPU and on CPUs that have it.",
     ),
 )
 
@@ -29,17 +29,19 @@ _view_options = options(
         "--height-m",
         type=click.FloatRange(1.0, 500.0),
         default=None,
-        help="From how high the pictures are taken to be taken, m.  [default: what is "
-        "assumed of the data set, said in the report]",
+        help="Height of the camera above the ground, m.  [default: assumed by the data set, stated in the report]",
     ),
     click.option(
         "--hfov-deg",
         type=click.FloatRange(2.0, 160.0),
         default=None,
-        help="Their horizontal field of view, degrees.  [default: likewise]",
+        help="Horizontal field of view of the pictures, degrees.  [default: likewise]",
     ),
     click.option(
-        "--vehicle-radius-m", type=float, default=None, help="Of the circle that holds the vehicle, m.  [default: 0.5]"
+        "--vehicle-radius-m",
+        type=float,
+        default=None,
+        help="Radius of the circle that holds the vehicle, m.  [default: 0.5]",
     ),
     click.option("--margin-m", type=float, default=None, help="Extra radius of a site, m.  [default: 0.5]"),
 )
@@ -86,17 +88,24 @@ def evaluate_command(
     hfov_deg: float | None,
     **values: Any,
 ) -> None:
-    """Judge checkpoints on labelled pictures, side by side, and write a report."""
+    """Evaluate checkpoints on labelled pictures, side by side, and write a report."""
     settings = _decision(values)
     choice = data_choice(folders, values)
-    from trainer.evaluation.evaluate import EvaluateOptions, evaluate
+    from trainer.evaluation.evaluate import evaluate
     from trainer.evaluation.results import summary, title
 
     columns = evaluate(
         checkpoints,
         choice,
         out,
-        EvaluateOptions(part, device, precision, recalibrate, height_m, hfov_deg, settings, also),
+        part=part,
+        device=device,
+        precision=precision,
+        recalibrate=recalibrate,
+        height_m=height_m,
+        hfov_deg=hfov_deg,
+        settings=settings,
+        also=also,
     )
     for k, column in enumerate(columns):
         click.echo(title(column))
@@ -118,7 +127,7 @@ def evaluate_command(
     "targets",
     multiple=True,
     metavar="NAME=SHARE",
-    help="Of the operating point: recall on val of person, vehicle (0.95), obstacle, water (0.9); "
+    help="Target of the operating point: recall on val of person, vehicle (0.95), obstacle, water (0.9); "
     "at most false_safe (0.04) and site_false_safe (0).",
 )
 @_machine_options
@@ -153,8 +162,6 @@ def calibrate_command(
         data,
         split,
         device,
-        parts=("val",),
-        unknown=choice.unknown_labels,
         precision=precision,
         split_column=choice.split_column if choice.split_files else "",
         ground=SiteAssumptions(view, settings),
@@ -173,7 +180,7 @@ def calibrate_command(
     default=0.5,
     show_default=True,
     type=click.FloatRange(0.0, 1.0),
-    help="Of the classes' colours over the picture.",
+    help="Opacity of the classes' colours over the picture.",
 )
 @click.option("--masks", is_flag=True, help="Write the class ids as PNG files, too.")
 @click.option("--every", default=1, show_default=True, type=click.IntRange(1), help="Take every n-th picture or frame.")
@@ -181,10 +188,10 @@ def calibrate_command(
 def predict_command(
     checkpoint: Path, source: Path, out: Path, opacity: float, masks: bool, every: int, device: str, precision: str
 ) -> None:
-    """Draw what a checkpoint sees over a picture, a folder of pictures, or a video."""
-    from trainer.evaluation.predict import PredictOptions, predict
+    """Draw the classes that a checkpoint finds over a picture, a folder of pictures, or a video."""
+    from trainer.evaluation.predict import predict
 
-    predict(checkpoint, source, out, PredictOptions(device, precision, opacity, masks, every))
+    predict(checkpoint, source, out, device=device, precision=precision, opacity=opacity, masks=masks, every=every)
 
 
 def _decision(values: dict[str, Any]) -> DecisionSettings:

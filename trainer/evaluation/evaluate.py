@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,79 +23,77 @@ from trainer.progress import say
 from trainer.recipe import DataChoice
 
 
-@dataclass(frozen=True)
-class EvaluateOptions:
-    """What the command line asks for.
+def evaluate(
+    paths: Sequence[Path],
+    choice: DataChoice,
+    out: Path,
+    *,
+    part: str = "test",
+    device: str = "auto",
+    precision: str = "float32",
+    recalibrate: bool = False,
+    height_m: float | None = None,
+    hfov_deg: float | None = None,
+    settings: DecisionSettings | None = None,
+    also: Sequence[Path] = (),
+) -> list[Column]:
+    """Evaluates checkpoints and writes the report; returns its columns.
 
-    Attributes:
+    Args:
+        paths: Checkpoints.
+        choice: Data set and split.
+        out: Target folder.
         part: "train", "val", "test" or "all".
-        device: "auto" or where to compute.
+        device: "auto", or the device to compute on.
         precision: "float32" or "bfloat16".
         recalibrate: Choose temperature and thresholds on val even where a checkpoint has them.
-        height_m: Of the pictures above ground; by default what the data set is taken to be.
-        hfov_deg: Their horizontal field of view, likewise.
-        settings: Of the decision: the vehicle's size and margin.
+        height_m: Height of the pictures above ground; None for the data set's assumed one.
+        hfov_deg: Their horizontal field of view; likewise.
+        settings: Decision settings: the vehicle's size and margin.
         also: Earlier `results.json` to put beside.
-    """
-
-    part: str = "test"
-    device: str = "auto"
-    precision: str = "float32"
-    recalibrate: bool = False
-    height_m: float | None = None
-    hfov_deg: float | None = None
-    settings: DecisionSettings = field(default_factory=DecisionSettings)
-    also: tuple[Path, ...] = ()
-
-
-def evaluate(paths: Sequence[Path], choice: DataChoice, out: Path, options: EvaluateOptions) -> list[Column]:
-    """Judges checkpoints and writes the report.
-
-    Returns:
-        The columns of the report, in its order.
 
     Raises:
         DataError: The part is empty, or of other classes than a checkpoint.
         ModelError: A checkpoint is not usable.
     """
-    earlier = [column for path in options.also for column in results.read_json(path)]
+    earlier = [column for path in also for column in results.read_json(path)]
     data, split = open_and_split(choice)
     loaded = [(path, Checkpoint.load(path)) for path in paths]
     for _path, checkpoint in loaded:  # all are looked at before any is measured
         require_same_classes(checkpoint, data)
-    samples = data.samples if options.part == "all" else getattr(split, options.part)
+    samples = data.samples if part == "all" else getattr(split, part)
     if not samples:
-        raise DataError(f"the {options.part} part is empty ({split.describe()})")
+        raise DataError(f"the {part} part is empty ({split.describe()})")
     column_of_split = choice.split_column if choice.split_files else ""
     pictures, val = (
-        EvaluationSet(data, part_samples, choice.unknown_labels, part, split.describe(), column_of_split)
-        for part, part_samples in ((options.part, samples), ("val", split.val))
+        EvaluationSet(data, part_samples, name, split.describe(), column_of_split)
+        for name, part_samples in ((part, samples), ("val", split.val))
     )
     columns: list[Column] = []
     frames: dict[str, list[ReportFrame]] = {}
     truths: dict[str, bool] = {}
-    device = choose_device(options.device)
+    where = choose_device(device)
     for (path, checkpoint), name in zip(loaded, _names(paths), strict=True):
         started = time.monotonic()
-        say(f"{name}: {checkpoint.model.architecture}, {options.part} {len(samples)} pictures")
-        view = assumed_view(checkpoint.taxonomy, options.height_m, options.hfov_deg)
-        ground = SiteAssumptions(view, options.settings, truths)
-        predictor = Predictor(checkpoint, device, options.precision)
+        say(f"{name}: {checkpoint.model.architecture}, {part} {len(samples)} pictures")
+        view = assumed_view(checkpoint.taxonomy, height_m, hfov_deg)
+        ground = SiteAssumptions(view, settings or DecisionSettings(), truths)
+        predictor = Predictor(checkpoint, where, precision)
         calibration, on_val = stored_calibration(checkpoint), None
-        if calibration is None or options.recalibrate:
+        if calibration is None or recalibrate:
             calibration, on_val = fit_calibration(predictor, val, ground)
-        same = options.part == "val" and on_val is not None
-        measured = (
-            on_val if same and on_val is not None else measure(predictor, pictures, calibration.temperature, ground)
-        )
+        if part != "val" or on_val is None:
+            measured = measure(predictor, pictures, calibration.temperature, ground)
+        else:
+            measured = on_val
         column = score(checkpoint, measured, pictures, calibration).column
         column |= {
             "name": name,
-            "id": f"{name} {options.part} {column_of_split}".strip(),
+            "id": f"{name} {part} {column_of_split}".strip(),
             "checkpoint": path.name,
             "sha256": sha256_of(path, "checkpoint"),
             "calibrated_on": calibration.chosen_on,
-            "warnings": _warnings(checkpoint, data.taxonomy, options, column_of_split),
+            "warnings": _warnings(checkpoint, data.taxonomy, part, column_of_split),
             "seconds": round(time.monotonic() - started, 1),
         }
         frames[column["id"]] = draw(predictor, pictures, column, chosen(column))
@@ -119,16 +116,16 @@ def _names(paths: Sequence[Path]) -> list[str]:
     return short if len(set(short)) == len(short) else [str(p) for p in paths]
 
 
-def _warnings(checkpoint: Checkpoint, taxonomy: Any, options: EvaluateOptions, split_column: str) -> list[str]:
+def _warnings(checkpoint: Checkpoint, taxonomy: Any, part: str, split_column: str) -> list[str]:
     found = []
     recipe = checkpoint.provenance.get("recipe", "")
     if split_column and "--split-column" in recipe and (f"--split-column {split_column}" not in recipe):
         found.append(
             f"it was trained on another split than {split_column}, so it may have seen these pictures in training"
         )
-    if options.part in ("train", "all"):
+    if part in ("train", "all"):
         found.append("pictures it was trained on are among these")
-    if options.part == "val":
+    if part == "val":
         found.append("val also chose the checkpoint, its temperature and its thresholds")
     roles = [c.role for c in checkpoint.taxonomy.classes]
     if roles != [c.role for c in taxonomy.classes]:

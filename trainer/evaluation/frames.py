@@ -28,9 +28,9 @@ class ReportFrame:
 
     Attributes:
         kind: "best", "median", "worst" or "hazard".
-        name: Of the sample.
-        caption: mIoU and what was decided.
-        alt: The picture in words.
+        name: Name of the sample.
+        caption: mIoU and decision.
+        alt: Description in words.
         jpeg: Photo, truth and prediction side by side.
     """
 
@@ -42,7 +42,7 @@ class ReportFrame:
 
 
 def chosen(column: Column) -> list[tuple[str, str]]:
-    """Kind and name of the frames to show: by mIoU, and every one whose site holds a hazard."""
+    """Return kind and name of the frames to show: by mIoU, and all whose site holds a hazard."""
     ranked = sorted(column["pictures"], key=lambda p: (-p["miou"], p["name"]))
     count = min(_PER_KIND, -(-len(ranked) // 3))
     middle = max(0, (len(ranked) - count) // 2)
@@ -69,7 +69,7 @@ def draw(
     taxonomy = predictor.checkpoint.taxonomy
     made = []
     for kind, name in wanted:
-        image, labels = pictures.data.read(samples[name], pictures.unknown)
+        image, labels = pictures.data.read(samples[name])
         found = class_map(predictor.logits(image), (labels.shape[1], labels.shape[0]))
         record = about[name]
         strip = side_by_side(image, labels, found, taxonomy, record["site"])
@@ -87,7 +87,7 @@ def draw(
 def _decision(record: Column) -> str:
     site = record["site"]
     if site is None:
-        return "abstained, " + ("though the truth has a site" if record["truth_has_site"] else "as the truth does")
+        return "no site, " + ("though the truth has one" if record["truth_has_site"] else "as the truth does")
     text = f"site with {site['clearance_m']:.1f} m clear"
     if site["hazard_px"]:
         text += f", holding {site['hazard_px']} hazard pixels of {site['disc_px']}"
@@ -106,7 +106,7 @@ def _shares(classes: ByteArray, taxonomy: Taxonomy) -> str:
 def side_by_side(
     image: ByteArray, labels: ByteArray, found: ByteArray, taxonomy: Taxonomy, site: Column | None
 ) -> ByteArray:
-    """Photo, truth and prediction, each with the chosen disc, next to each other."""
+    """Return photo, truth and prediction next to each other, each with the chosen disc."""
     scale = _PANEL_PX / labels.shape[1]
     size = (_PANEL_PX, max(1, round(labels.shape[0] * scale)))
     truth = taxonomy.palette_bgr[labels]

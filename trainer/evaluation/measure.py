@@ -1,4 +1,4 @@
-"""One pass of a network over labelled pictures, and what val says of how sure it may be."""
+"""One pass of a network over labelled pictures, and its calibration on val."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from landing.spec import OperatingPoint
 from landing.taxonomy import HAZARD_ROLES, Taxonomy
 from landing.types import ByteArray
 from trainer.checkpoint import Checkpoint
-from trainer.data.samples import IGNORE, LabeledSet, Sample, UnknownPolicy
+from trainer.data.samples import IGNORE, LabeledSet, Sample
 from trainer.evaluation.calibration import Reliability, fit_temperature, negative_log_likelihood, sample_places
 from trainer.evaluation.pixel_counts import PixelCounts
 from trainer.evaluation.predictor import Predictor, RoleMerger, as_bytes, strips
@@ -35,23 +35,19 @@ class EvaluationSet:
     """The labelled pictures of one part.
 
     Attributes:
-        data: The set they are of.
-        samples: Which of it.
-        unknown: What becomes of label values that the taxonomy does not know.
+        data, samples: Data set, and the samples of the part.
         part: "train", "val", "test" or "all".
-        split: The split in words.
-        split_column: The column of the split file, or empty.
+        split, split_column: Description of the split, and column of the split file; may be empty.
     """
 
     data: LabeledSet
     samples: tuple[Sample, ...]
-    unknown: UnknownPolicy = "refuse"
     part: str = "test"
     split: str = ""
     split_column: str = ""
 
     def read(self, title: str) -> Iterator[tuple[Sample, ByteArray, ByteArray]]:
-        """Decodes them in order, one ahead of its user, with a progress bar.
+        """Decodes the pictures in order, one ahead, with a progress bar.
 
         Raises:
             DataError: The part is empty, or a picture cannot be read.
@@ -62,7 +58,7 @@ class EvaluationSet:
         with ThreadPoolExecutor(1) as pool, Progress(title, len(self.samples), every=50) as bar:
 
             def ask(count: int) -> list[Any]:
-                return [(s, pool.submit(self.data.read, s, self.unknown)) for s in islice(queue, count)]
+                return [(s, pool.submit(self.data.read, s)) for s in islice(queue, count)]
 
             waiting = ask(2)
             while waiting:
@@ -75,14 +71,13 @@ class EvaluationSet:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What val says of how sure a model may be.
+    """Temperature and operating point of a model.
 
     Attributes:
-        temperature: Logits are divided by it.
+        temperature: Divisor of the logits.
         operating: The thresholds.
-        chosen_on: Where they come from, in words.
-        nll: Negative log-likelihood on val before and after the temperature, nats; empty where the calibration was only
-            read from a checkpoint.
+        chosen_on: Description of the pictures they come from.
+        nll: Negative log-likelihood on val before and after the temperature, nats; empty if read from a checkpoint.
     """
 
     temperature: float
@@ -93,31 +88,25 @@ class Calibration:
 
 @dataclass(frozen=True)
 class SiteAssumptions:
-    """How sites are judged on pictures.
-
-    Attributes:
-        view: From where they are taken to be taken.
-        settings: Of the decision: the vehicle's size and margin.
-        truths: Filled in with whether the true labels of a picture have a site.
-    """
+    """Assumed view and decision settings for sites, and a cache of pictures whose true labels have a site."""
 
     view: AssumedView
     settings: DecisionSettings = field(default_factory=DecisionSettings)
     truths: dict[str, bool] = field(default_factory=dict)
 
     def book(self, taxonomy: Taxonomy) -> SiteEvaluator:
-        """An empty book of sites."""
+        """Return an empty site evaluator."""
         return SiteEvaluator(taxonomy, self.view, self.settings, self.truths)
 
 
 @dataclass
 class Measurement:
-    """What one pass over pictures leaves.
+    """Result of one pass over pictures.
 
     Attributes:
-        tally: Counts.
+        tally: Pixel counts.
+        book: Maps for choosing sites.
         reliability: By "class" or "landable" and "before" or "after" the temperature.
-        book: What sites are decided on.
     """
 
     tally: PixelCounts
@@ -130,7 +119,7 @@ class Measurement:
 
 
 def require_same_classes(checkpoint: Checkpoint, data: LabeledSet) -> None:
-    """Refuses labels whose classes are not the checkpoint's.
+    """Raises unless data set and checkpoint have the same classes.
 
     Raises:
         DataError: They differ.
@@ -166,8 +155,7 @@ def measure(predictor: Predictor, pictures: EvaluationSet, temperature: float, g
             best, greatest, shares = merger.merge(part, temperature)
             classes[rows] = best.to(torch.uint8).cpu().numpy()
             planes[:, rows] = as_bytes(shares)
-            wanted = range(*grid[0].indices(labels.shape[0]))
-            picked = [r - rows.start for r in wanted if rows.start <= r < rows.stop]
+            picked = _rows_in(grid[0], rows, labels.shape[0])
             if not picked:
                 continue
             spots = torch.tensor(picked, device=part.device)
@@ -191,10 +179,7 @@ def measure(predictor: Predictor, pictures: EvaluationSet, temperature: float, g
 def fit_calibration(
     predictor: Predictor, pictures: EvaluationSet, ground: SiteAssumptions, targets: Targets | None = None
 ) -> tuple[Calibration, Measurement]:
-    """Fits the temperature and chooses the operating point.
-
-    Returns:
-        Both, and what was measured on these pictures at that temperature.
+    """Fits the temperature and chooses the operating point; returns them and the measurement at that temperature.
 
     Raises:
         DataError: The part is empty, has no labelled pixel, or a picture cannot be read.
@@ -223,14 +208,15 @@ def _labelled_pixels(predictor: Predictor, pictures: EvaluationSet) -> tuple[tor
         low = predictor.logits(image)
         parts = []
         for part_rows, part in strips(low, size):
-            picked = [
-                r - part_rows.start
-                for r in range(*rows.indices(truth.shape[0]))
-                if part_rows.start <= r < part_rows.stop
-            ]
+            picked = _rows_in(rows, part_rows, truth.shape[0])
             if picked:
                 parts.append(part[:, picked][:, :, columns])
         known = torch.from_numpy(wanted != IGNORE)
         logits.append(torch.cat(parts, 1).cpu()[:, known].T)
         labels.append(torch.from_numpy(wanted)[known])
     return torch.cat(logits), torch.cat(labels)
+
+
+def _rows_in(grid: slice, strip: slice, height: int) -> list[int]:
+    """Rows of a grid that lie in a strip, counted from its first."""
+    return [row - strip.start for row in range(*grid.indices(height)) if strip.start <= row < strip.stop]

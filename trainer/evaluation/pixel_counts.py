@@ -1,8 +1,8 @@
-"""What is counted of a set of pictures, in one pass, without keeping a map of any of them.
+"""Pixel counts of a set of pictures, made in one pass without keeping a map.
 
-Every question about thresholds is answered afterwards from three small things: the confusion matrix of each picture, a
-histogram of the 256 probability bytes of each hazard role over the pixels that truly are of that role, and the joint
-counts of the few pixels that are not landable but might be taken for it.
+Three small tables answer every question about thresholds afterwards: a confusion matrix per picture; per hazard role a
+histogram of its 256 probability bytes over its true pixels; and joint counts of the few pixels that are not landable
+but might be taken for it.
 """
 
 from __future__ import annotations
@@ -39,13 +39,7 @@ def threshold_of(byte: int) -> float:
 
 @dataclass
 class PictureConfusion:
-    """What is kept of one picture.
-
-    Attributes:
-        name: Of the sample.
-        group: Scene or sequence it belongs to.
-        matrix: Confusion of its pixels, shape (classes, classes).
-    """
+    """Confusion matrix (classes, classes) of one picture, its name and its group."""
 
     name: str
     group: str
@@ -58,11 +52,7 @@ class PictureConfusion:
 
 
 def mean_iou(matrix: Counts) -> float:
-    """Mean IoU over the classes in truth or prediction of a confusion matrix; 0 for an empty one.
-
-    Args:
-        matrix: Shape (classes, classes), integer or float counts.
-    """
+    """Mean IoU over the classes in truth or prediction of a confusion matrix; 0 for an empty one."""
     right = np.diag(matrix)
     union = matrix.sum(0) + matrix.sum(1) - right
     there = union > 0
@@ -71,12 +61,12 @@ def mean_iou(matrix: Counts) -> float:
 
 @dataclass
 class PixelCounts:
-    """Counts of a set of pictures; feed it with `add`, picture by picture.
+    """Counts of a set of pictures; call `add` for each picture.
 
     Attributes:
-        taxonomy: Of labels and predictions.
-        pictures: In order.
-        role_bytes: Histogram of each hazard role's probability byte over the pixels of that role, shape (4, 256).
+        taxonomy: Classes of labels and predictions.
+        pictures: Confusion matrices, in order.
+        role_bytes: Histogram of each hazard role's probability byte over its true pixels, shape (4, 256).
     """
 
     taxonomy: Taxonomy
@@ -94,8 +84,8 @@ class PixelCounts:
         """Counts a picture.
 
         Args:
-            name: Of the sample.
-            group: Of the sample.
+            name: Name of the sample.
+            group: Its group.
             labels: True classes, uint8 (H, W), `IGNORE` where unlabelled.
             classes: Most probable classes, uint8 (H, W).
             planes: Probability x 255 of landable ground and each hazard role, uint8 (5, H, W).
@@ -147,15 +137,10 @@ class PixelCounts:
     def called_free(self, thresholds: Mapping[Role, float]) -> dict[Role, Counts]:
         """Pixels that are not landable, by true role, that the decision would call free.
 
-        That is: no hazard reaches its threshold, and landable ground reaches one.
-
-        Args:
-            thresholds: Of each hazard role.
+        Free means: no hazard reaches its threshold, and landable ground reaches one.
 
         Returns:
-            Per true role the counts by threshold byte of landable ground, shape (257,): entry b is how many are called
-            free when bytes from b on are landable. Below `LEAST_LANDABLE` nothing was counted, and the entries are
-            those of it.
+            Counts per true role by threshold byte of landable ground, (257,). Entries below `LEAST_LANDABLE` repeat it.
         """
         found: dict[Role, Counts] = {r: np.zeros(257, np.int64) for r in ROLES[1:]}
         if not self._keys:

@@ -20,7 +20,7 @@ _DPI = 110
 
 
 def confusion(column: Column) -> bytes:
-    """Confusion matrix, each row the shares of a true class, classes sorted by role."""
+    """Draws the confusion matrix: each row the shares of a true class, classes sorted by role."""
     classes = column["classes"]
     rank = {role.value: k for k, role in enumerate(_ROLE_ORDER)}
     order = sorted(range(len(classes)), key=lambda k: (rank[classes[k]["role"]], k))
@@ -49,7 +49,7 @@ def confusion(column: Column) -> bytes:
 
 
 def reliability(columns: Sequence[Column]) -> bytes:
-    """How often a statement is true against how sure the model is of it."""
+    """Draws accuracy against stated probability."""
     figure = Figure(figsize=(9.6, 4.6), dpi=_DPI, layout="constrained")
     heads = {"class": "most probable class is right", "landable": "ground is landable"}
     for k, (what, label) in enumerate(heads.items()):
@@ -82,9 +82,9 @@ def reliability(columns: Sequence[Column]) -> bytes:
 
 
 def sites(columns: Sequence[Column]) -> bytes:
-    """Site false-safe and abstention over the threshold of landable ground."""
+    """Draws site false-safe and missed sites over the threshold of landable ground."""
     figure = Figure(figsize=(9.6, 4.2), dpi=_DPI, layout="constrained")
-    panels = (("false_safe", "sites that hold a hazard, %"), ("abstain", "abstained although the truth has a site, %"))
+    panels = (("false_safe", "sites that hold a hazard, %"), ("abstain", "no site although the truth has one, %"))
     for k, (key, label) in enumerate(panels):
         axes = figure.add_subplot(1, 2, 1 + k)
         for n, column in enumerate(columns):

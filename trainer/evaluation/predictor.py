@@ -1,9 +1,8 @@
-"""A checkpoint's network, from a picture to logits, and from logits to what is counted.
+"""A checkpoint's network: pictures to logits, and logits to class and role probabilities.
 
-Each picture goes in as on the drone (`landing.spec.Letterbox`, top left, padded) and the padding is cut off the logits.
-Whatever is compared with labels is compared at the label map's own size: the logits are scaled up to it, bilinearly,
-before softmax and argmax. So a fine detail that the network is too coarse for counts as an error, and figures of
-different input sizes can be compared.
+Each picture goes in as on the drone (`landing.spec.Letterbox`, top left, padded); the padding is cut off the logits.
+Logits are compared with labels at the label map's own size: they are enlarged bilinearly before softmax and argmax. So
+detail that the network is too coarse for counts as an error, and different input sizes are comparable.
 """
 
 from __future__ import annotations
@@ -30,17 +29,15 @@ class Predictor:
     """Runs the network of a checkpoint on pictures of any size.
 
     Args:
-        checkpoint: Of this trainer.
-        device: Where to compute.
-        precision: "float32", or "bfloat16" to let the network compute in it.
+        checkpoint: Checkpoint to run.
+        device: Device to compute on.
+        precision: "float32", or "bfloat16" for the network.
 
     Attributes:
-        checkpoint: The same.
-        stride: Input pixels per pixel of what the network computes itself, before the enlargement of logits that smp
-            may append. An exported model gives its maps at that stride.
+        stride: Input pixels per pixel of the network's own logits, before smp's enlargement, as in an exported model.
 
     Raises:
-        ModelError: The network gives something else than the input's size over a whole number.
+        ModelError: The logits do not have the input's size over a whole number.
     """
 
     def __init__(self, checkpoint: Checkpoint, device: torch.device, precision: str = "float32") -> None:
@@ -71,11 +68,11 @@ class Predictor:
         return logits[0].float()
 
     def logits(self, image_bgr: ByteArray) -> torch.Tensor:
-        """Logits float32 (K, h, w) as trained, covering just the picture."""
+        """Return logits float32 (K, h, w) as trained, of the picture without padding."""
         return self.both(image_bgr)[0]
 
     def both(self, image_bgr: ByteArray) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits float32 (K, h, w) of just the picture: as trained, and at the flying stride."""
+        """Return logits float32 (K, h, w) of the picture without padding: as trained, and at the flying stride."""
         height, width = image_bgr.shape[:2]
         box = Letterbox.of((width, height), self.checkpoint.model.input_wh, self.stride)
         own = self._forward(box.apply(image_bgr))
@@ -86,7 +83,7 @@ class Predictor:
 
 
 def _take_enlargement(network: nn.Module) -> nn.Module | None:
-    """Takes smp's last enlargement of the logits, which has no weights, out of a network."""
+    """Takes smp's last, weightless enlargement of the logits out of a network."""
     head = getattr(network, "segmentation_head", None)
     if not isinstance(head, nn.Sequential) or len(head) < 2 or not isinstance(head[1], nn.Upsample):
         return None
@@ -98,17 +95,10 @@ def _take_enlargement(network: nn.Module) -> nn.Module | None:
 
 
 def strips(logits: torch.Tensor, size_wh: tuple[int, int]) -> Iterator[tuple[slice, torch.Tensor]]:
-    """Logits scaled up to a size, in strips of rows.
+    """Yields logits (K, h, w) enlarged to a size, in strips of rows: the rows, and their logits (K, rows, width).
 
-    The same as `interpolate(mode="bilinear", align_corners=False)` of the whole, which would take
-    2.3 GB for 24 classes at 6000x4000.
-
-    Args:
-        logits: (K, h, w).
-        size_wh: Width and height wanted.
-
-    Yields:
-        The rows, and their logits (K, rows, width).
+    Equal to `interpolate(mode="bilinear", align_corners=False)` of the whole, which would take 2.3 GB for 24 classes at
+    6000x4000.
     """
     width, height = size_wh
     classes, rows = logits.shape[:2]
@@ -125,23 +115,16 @@ def strips(logits: torch.Tensor, size_wh: tuple[int, int]) -> Iterator[tuple[sli
 
 
 class RoleMerger:
-    """Softmax, merged by role: what the exported graph does, for logits in torch.
-
-    Args:
-        taxonomy: Of the logits' classes.
-        device: Where the logits are.
-    """
+    """Softmax and merge by role, as in the exported graph, in torch."""
 
     def __init__(self, taxonomy: Taxonomy, device: torch.device) -> None:
         merge = torch.from_numpy(taxonomy.merge_matrix.copy())
         self._sums = torch.cat([merge, torch.ones(1, merge.shape[1])]).to(device)
 
     def merge(self, logits: torch.Tensor, temperature: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Of logits (K, ...), at a temperature.
+        """Return the best class (...), its probability (...), and the role probabilities (5, ...) of logits (K, ...).
 
-        Returns:
-            Most probable class (...), its probability (...), and the probabilities of landable ground and of each
-            hazard role (5, ...).
+        The roles are landable ground and each hazard role.
         """
         if temperature <= 0:
             raise InvalidValueError(f"temperature {temperature}: expected above 0")
@@ -151,20 +134,20 @@ class RoleMerger:
         return best, 1.0 / sums[-1], sums[:-1] / sums[-1]
 
     def segmentation(self, logits: torch.Tensor, temperature: float) -> Segmentation:
-        """What the drone would get for logits (K, h, w)."""
+        """Return the maps that the drone would get for logits (K, h, w)."""
         best, _, shares = self.merge(logits, temperature)
         planes = as_bytes(shares)
         return Segmentation(best.to(torch.uint8).cpu().numpy(), planes[0], planes[1:])
 
 
 def as_bytes(shares: torch.Tensor) -> ByteArray:
-    """Probabilities as the flying graph gives them: x 255, rounded, uint8."""
+    """Probabilities x 255, rounded, uint8, as the flying graph gives them."""
     scaled = (shares * 255.0).round_().clamp_(0, 255).to(torch.uint8)
     return np.ascontiguousarray(scaled.cpu().numpy())
 
 
 def class_map(logits: torch.Tensor, size_wh: tuple[int, int]) -> ByteArray:
-    """Most probable class at a size, uint8 (H, W)."""
+    """Return the most probable classes at a size, uint8 (H, W)."""
     result = np.empty((size_wh[1], size_wh[0]), np.uint8)
     for rows, part in strips(logits, size_wh):
         result[rows] = part.argmax(0).to(torch.uint8).cpu().numpy()
@@ -172,7 +155,7 @@ def class_map(logits: torch.Tensor, size_wh: tuple[int, int]) -> ByteArray:
 
 
 def choose_device(name: str) -> torch.device:
-    """The device to compute on.
+    """Return the named device; "auto" prefers CUDA.
 
     Raises:
         InvalidValueError: There is no such device.

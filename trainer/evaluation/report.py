@@ -1,13 +1,13 @@
-"""The report: one HTML file that opens from disk, with everything in it, and the tables beside."""
+"""The report: one self-contained HTML file, with the tables beside it."""
 
 from __future__ import annotations
 
 import base64
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import jinja2
 
@@ -29,26 +29,13 @@ KINDS = {
 }
 
 
-@dataclass(frozen=True)
-class Shown:
-    """A frame as the template wants it: where its picture is, and its texts."""
-
-    source: str
-    name: str
-    caption: str
-    alt: str
-
-
 def write(out: Path, columns: Sequence[Column], frames: Mapping[str, Sequence[ReportFrame]]) -> Path:
-    """Writes `report.html`, `results.json` and `results.md` into a folder.
+    """Writes `report.html`, `results.json` and `results.md` into a folder; returns the HTML file.
 
     Args:
-        out: The folder; made if it is not there.
-        columns: Of checkpoints and parts; those of the scene split are shown first.
-        frames: EvaluationSet by the `id` of their column; columns of earlier results have none.
-
-    Returns:
-        The HTML file.
+        out: Target folder.
+        columns: Figures of checkpoints and parts; the scene split comes first.
+        frames: Frame pictures by `id` of their column; columns of earlier results have none.
 
     Raises:
         TouchdownError: The folder cannot be written.
@@ -69,14 +56,14 @@ def _render(out: Path, columns: list[Column], frames: Mapping[str, Sequence[Repo
     room = _EMBED_LIMIT
     sections = []
     for column in columns:
-        shown: dict[str, list[Shown]] = {kind: [] for kind in KINDS}
+        shown: dict[str, list[dict[str, Any]]] = {kind: [] for kind in KINDS}
         for frame in frames.get(column["id"], ()):
             if len(frame.jpeg) <= room:
                 room -= len(frame.jpeg)
                 source = _embedded(frame.jpeg, "jpeg")
             else:
                 source = _beside(out, column, frame)
-            shown[frame.kind].append(Shown(source, frame.name, frame.caption, frame.alt))
+            shown[frame.kind].append({**vars(frame), "source": source})
         sections.append(
             {
                 "title": results.title(column),
@@ -117,7 +104,7 @@ def _beside(out: Path, column: Column, frame: ReportFrame) -> str:
 
 
 def _worst_confusions(column: Column) -> str:
-    """The largest confusions in words, for those who do not see the picture of the matrix."""
+    """Return the largest confusions in words, for readers who cannot see the matrix."""
     names = [c["name"] for c in column["classes"]]
     found = []
     for true, row in enumerate(column["confusion"]):

@@ -1,4 +1,4 @@
-"""Results as `results.json` and `results.md`, and the table that the report begins with."""
+"""`results.json`, `results.md`, and the summary table of the report."""
 
 from __future__ import annotations
 
@@ -21,14 +21,7 @@ Column = dict[str, Any]
 
 @dataclass(frozen=True)
 class SummaryRow:
-    """One line of the summary.
-
-    Attributes:
-        label: What is measured.
-        cells: A text per column.
-        note: What it means.
-        heading: Whether it begins a group of lines.
-    """
+    """One line of the summary: a label, a cell per column, and a note; or a heading of the lines below it."""
 
     label: str
     cells: tuple[str, ...]
@@ -42,10 +35,10 @@ def write_json(path: Path, columns: Sequence[Column]) -> None:
 
 
 def read_json(path: Path) -> list[Column]:
-    """The columns of an earlier `results.json`.
+    """Return the columns of an earlier `results.json`.
 
     Raises:
-        DataError: Missing, or something else.
+        DataError: Missing, or another file.
     """
     content = reading.read_json(path, "--also", DataError, reading.TABLE_BYTES)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
@@ -54,22 +47,22 @@ def read_json(path: Path) -> list[Column]:
 
 
 def in_order(columns: Sequence[Column]) -> list[Column]:
-    """Columns with those of the scene split first: what was seen in training cannot help them."""
+    """Return the columns, those of the scene split first: no scene of theirs was seen in training."""
     return sorted(columns, key=lambda c: c["split_column"] != HONEST_SPLIT)
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A figure, or that there is none."""
+    """Format a figure; "none" for None."""
     return "none" if value is None else f"{value:.{digits}f}"
 
 
 def percent(value: float | None, digits: int = 1) -> str:
-    """A share as a percentage."""
+    """Format a share as a percentage; "none" for None."""
     return "none" if value is None else f"{100 * value:.{digits}f} %"
 
 
 def share_of(part: int, whole: int, shown: dict[str, float] | None) -> str:
-    """A share with its counts and its 95 % interval."""
+    """Format a share with its counts and its 95 % interval."""
     if shown is None:
         return f"none ({part} of {whole})"
     interval = f"{100 * shown['low']:.0f} to {100 * shown['high']:.0f} %"
@@ -77,14 +70,14 @@ def share_of(part: int, whole: int, shown: dict[str, float] | None) -> str:
 
 
 def title(column: Column) -> str:
-    """Name, part and split of a column."""
+    """Return the name, part and split of a column."""
     which = column["split_column"]
     split = f", {which} split" if which and which != "split" else ""  # the column's plain name
     return f"{column['name']} ({column['part']}{split})"
 
 
 def summary(columns: Sequence[Column]) -> list[SummaryRow]:
-    """The table of all that matters most, a column per checkpoint and part."""
+    """Return the summary table: one column per checkpoint and part."""
 
     def row(label: str, cell: Callable[[Column], str], note: str = "") -> SummaryRow:
         return SummaryRow(label, tuple(cell(c) for c in columns), note)
@@ -104,14 +97,14 @@ def summary(columns: Sequence[Column]) -> list[SummaryRow]:
         row("mIoU, classes in truth", lambda c: number(c["scores"]["miou_in_truth"])),
         row("classes", _classes),
         row("pixel accuracy", lambda c: number(c["scores"]["accuracy"])),
-        *(row(f"{role.value} recall", _argmax_recall(role.value)) for role in HAZARD_ROLES),
+        *(row(f"{role.value} recall", _recall(role.value, "argmax")) for role in HAZARD_ROLES),
         group("At the operating point, as it flies by default"),
         row(
             "thresholds of a frame",
             _thresholds,
             "landable, then obstacle / water / person / vehicle; chosen on val, never laxer than the defaults",
         ),
-        *(row(f"{role.value} recall", _operating_recall(role.value)) for role in HAZARD_ROLES),
+        *(row(f"{role.value} recall", _recall(role.value, "operating")) for role in HAZARD_ROLES),
         row(
             "pixel false-safe",
             lambda c: percent(c["false_safe"]["all"], 2),
@@ -120,11 +113,17 @@ def summary(columns: Sequence[Column]) -> list[SummaryRow]:
         row("... of hazard pixels", lambda c: percent(c["false_safe"]["hazards"], 2)),
         row("... of person pixels", lambda c: percent(c["false_safe"]["person"], 2)),
         row(
-            "site false-safe", _site_false_safe, "of the chosen discs, those that hold a pixel of a hazard; 95 % Wilson"
+            "site false-safe",
+            _sites("with_hazard", "sites", "false_safe"),
+            "of the chosen discs, those that hold a pixel of a hazard; 95 % Wilson",
         ),
-        row("... any pixel not landable", _site_not_landable),
-        row("abstained wrongly", _abstained, "of the pictures whose true labels have a site"),
-        row("abstained rightly", lambda c: str(c["sites"]["operating"]["rightly_abstained"])),
+        row("... any pixel not landable", _sites("with_not_landable", "sites", "not_landable")),
+        row(
+            "no site, truth has one",
+            _sites("missed", "with_truth_site", "abstain"),
+            "of the pictures whose true labels have a site",
+        ),
+        row("no site, rightly", lambda c: str(c["sites"]["operating"]["rightly_abstained"])),
         group("Calibration"),
         row("temperature", lambda c: f"{c['temperature']:g}"),
         row("ECE of the class", _ece("class"), "15 bins, before and after the temperature"),
@@ -149,12 +148,8 @@ def _thresholds(column: Column) -> str:
     return f"{shown['landable']['value']:.2f}; {hazards}"
 
 
-def _argmax_recall(role: str) -> Callable[[Column], str]:
-    return lambda c: number(c["recall"][role]["argmax"])
-
-
-def _operating_recall(role: str) -> Callable[[Column], str]:
-    return lambda c: number(c["recall"][role]["operating"])
+def _recall(role: str, at: str) -> Callable[[Column], str]:
+    return lambda c: number(c["recall"][role][at])
 
 
 def _ece(what: str) -> Callable[[Column], str]:
@@ -165,23 +160,16 @@ def _ece(what: str) -> Callable[[Column], str]:
     return cell
 
 
-def _site_false_safe(column: Column) -> str:
-    s = column["sites"]["operating"]
-    return share_of(s["with_hazard"], s["sites"], s["false_safe"])
+def _sites(part: str, whole: str, shown: str) -> Callable[[Column], str]:
+    def cell(column: Column) -> str:
+        sites = column["sites"]["operating"]
+        return share_of(sites[part], sites[whole], sites[shown])
 
-
-def _site_not_landable(column: Column) -> str:
-    s = column["sites"]["operating"]
-    return share_of(s["with_not_landable"], s["sites"], s["not_landable"])
-
-
-def _abstained(column: Column) -> str:
-    s = column["sites"]["operating"]
-    return share_of(s["missed"], s["with_truth_site"], s["abstain"])
+    return cell
 
 
 def class_rows(columns: Sequence[Column]) -> list[SummaryRow]:
-    """IoU of each class; the classes of the first column, as all have the same."""
+    """Return the IoU of each class; all columns have the same classes."""
     return [
         SummaryRow(k["name"], tuple(number(c["scores"]["class_iou"].get(k["name"])) for c in columns), k["role"])
         for k in columns[0]["classes"]
@@ -189,7 +177,7 @@ def class_rows(columns: Sequence[Column]) -> list[SummaryRow]:
 
 
 def notes(columns: Sequence[Column]) -> list[str]:
-    """What a reader must know to take the figures for what they are."""
+    """Return the assumptions and limits behind the figures, as sentences."""
     found: list[str] = []
     for c in columns:
         name = title(c)
@@ -214,7 +202,7 @@ def markdown(columns: Sequence[Column]) -> str:
     lines += ["", "## Sites by threshold of landable ground", ""]
     for c in columns:
         lines += [f"### {title(c)}", ""]
-        lines += ["| threshold | sites | hold a hazard | abstained wrongly | rightly |"]
+        lines += ["| threshold | sites | hold a hazard | no site, truth has one | no site, rightly |"]
         lines += ["|---|---|---|---|---|"]
         for s in c["sites"]["curve"]:
             lines.append(

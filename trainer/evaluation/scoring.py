@@ -1,4 +1,4 @@
-"""What is said of a checkpoint on a part of a data set."""
+"""Figures of one checkpoint on one part of a data set."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _BOOTSTRAP = 1000
 
 @dataclass(frozen=True)
 class CheckpointScores:
-    """All that is said of one checkpoint on one part.
+    """All figures of one checkpoint on one part.
 
     Attributes:
-        column: For `results.json`, see `results`.
-        scores: At argmax.
-        outcomes: What is decided on each picture at the thresholds in force.
+        column: A column of `results.json`.
+        scores: Scores at argmax.
+        outcomes: Decision on each picture at the thresholds in force.
     """
 
     column: dict[str, Any]
@@ -40,14 +40,7 @@ class CheckpointScores:
 def score(
     checkpoint: Checkpoint, measured: Measurement, pictures: EvaluationSet, calibration: Calibration
 ) -> CheckpointScores:
-    """Puts what was measured into figures.
-
-    Args:
-        checkpoint: That was measured.
-        measured: At the calibration's temperature.
-        pictures: On these.
-        calibration: Its thresholds, as far as they fly by default, are what is judged.
-    """
+    """Return the figures for a measurement, at the thresholds of a calibration that fly by default."""
     tally, book = measured.tally, measured.book
     settings, thresholds = thresholds_in_force(DecisionSection(), calibration.operating)
     hazards = {role: t.value for t in thresholds for role in HAZARD_ROLES if t.role is role}
@@ -110,7 +103,7 @@ def score(
 
 
 def false_safe(tally: PixelCounts, hazards: Mapping[Role, float], landable: float) -> dict[str, float | None]:
-    """Shares of pixels called free at thresholds: of all that are not landable, and by role."""
+    """Shares of pixels called free: of all that are not landable, of hazards, and by role."""
 
     def share(roles: Sequence[Role]) -> float | None:
         if not any(tally.pixels_of(role) for role in roles):
@@ -122,10 +115,7 @@ def false_safe(tally: PixelCounts, hazards: Mapping[Role, float], landable: floa
 
 
 def interval(tally: PixelCounts, seed: int = 0) -> list[float] | None:
-    """95 % bootstrap interval of mIoU over scenes (whole groups: their pictures are alike).
-
-    None with fewer than two groups.
-    """
+    """95 % bootstrap interval of mIoU over groups; None with fewer than two groups."""
     groups = sorted({p.group for p in tally.pictures})
     if len(groups) < 2:
         return None
@@ -139,7 +129,7 @@ def interval(tally: PixelCounts, seed: int = 0) -> list[float] | None:
 
 
 def stored_calibration(checkpoint: Checkpoint) -> Calibration | None:
-    """What a checkpoint carries of an earlier calibration; None where it has none."""
+    """Return the calibration that a checkpoint carries, or None."""
     kept, temperature = checkpoint.metrics.get("operating"), checkpoint.metrics.get("temperature")
     if not kept or not temperature:
         return None

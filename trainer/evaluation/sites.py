@@ -1,11 +1,10 @@
-"""Site false-safe: how often the disc that the landing decision chooses holds a hazard.
+"""Sites that the landing decision chooses on labelled pictures, and the hazards in them ("site false-safe").
 
-The code that flies decides (`landing.groundmap`, `landing.picker`: specks, noise filter, projection, clearances,
-largest region), on each picture alone, as from a level camera over flat ground. Data sets rarely say from where a
-picture was taken, so the view is an assumption that every figure depends on, and that stands beside it.
+The code that flies decides (`landing.groundmap`, `landing.picker`) on each picture alone, as from a level camera over
+flat ground. Data sets rarely state height and field of view, so the view is an assumption, shown beside every figure.
 
-`landable` thresholds are of the frame's own probability: in flight, where a view adds evidence for as long as it lasts,
-they are where evidence turns from against to for (see `landing.operating`).
+Thresholds of `landable` are of one frame's probability; in flight they mark where evidence turns from against to for
+(`landing.operating`).
 """
 
 from __future__ import annotations
@@ -37,11 +36,10 @@ class SiteDisc:
     """A chosen site on a picture.
 
     Attributes:
-        u_px, v_px, radius_px: In pixels of the label map.
+        u_px, v_px, radius_px: Circle, in pixels of the label map.
         clearance_m: Free radius that the decision found.
-        hazard_px: Labelled pixels of hazard roles within the radius.
-        not_landable_px: Labelled pixels that are not landable within it.
-        disc_px: Pixels within it.
+        hazard_px, not_landable_px: Labelled pixels of hazard roles, and of all that is not landable, in the circle.
+        disc_px: All pixels in it.
     """
 
     u_px: float
@@ -55,12 +53,12 @@ class SiteDisc:
 
 @dataclass(frozen=True)
 class SiteOutcome:
-    """What was decided on a picture.
+    """Decision on one picture.
 
     Attributes:
-        name: Of the sample.
-        disc: The site, or None where the decision abstains.
-        truth_has_site: Whether the true labels, decided on by the same code, have one.
+        name: Name of the sample.
+        disc: The site, or None for no site.
+        truth_has_site: True if the same code finds a site in the true labels.
     """
 
     name: str
@@ -73,15 +71,11 @@ class SiteCount:
     """Sites on a set of pictures at one threshold of landable ground.
 
     Attributes:
-        threshold: Of landable ground.
-        pictures: All of them.
-        with_truth_site: EvaluationSet whose true labels have a site.
-        sites: EvaluationSet with a chosen site.
-        with_hazard: Sites that hold a pixel of a hazard role.
-        with_not_landable: Sites that hold any pixel that is not landable.
-        where_truth_has_none: Sites chosen where the truth has none: too near something, or worse.
-        missed: Abstained although the truth has a site.
-        rightly_abstained: Abstained where the truth has none.
+        threshold: Threshold of landable ground.
+        pictures, with_truth_site: Pictures, and those whose true labels have a site.
+        sites, with_hazard, with_not_landable: Chosen sites, those with a hazard pixel, and with one not landable.
+        where_truth_has_none: Sites chosen where the truth has none.
+        missed, rightly_abstained: Pictures without a chosen site, where the truth has one, and where it has none.
     """
 
     threshold: float
@@ -111,7 +105,7 @@ class SiteCount:
         )
 
     def to_mapping(self) -> dict[str, object]:
-        """For JSON: the counts, and the rates with their Wilson 95 % intervals."""
+        """Return the counts, and the rates with their Wilson 95 % intervals, for JSON."""
         return {
             **vars(self),
             "false_safe": rate(self.with_hazard, self.sites),
@@ -150,13 +144,13 @@ class _PackedPicture:
 
 
 class SiteEvaluator:
-    """Keeps what sites are decided on, so that any thresholds can be tried.
+    """Keeps the merged maps of pictures, so that sites can be counted at any thresholds.
 
     Args:
         taxonomy: Roles and clearances.
-        view: Assumed of the pictures.
-        settings: Of the decision; its thresholds are replaced by those tried.
-        truths: Whether the true labels have a site, by name, to share among books of the same pictures.
+        view: Assumed view of the pictures.
+        settings: Decision settings; their thresholds are replaced by those tried.
+        truths: Cache, by name of a picture: True if its true labels have a site. Shared by evaluators.
     """
 
     def __init__(
@@ -178,13 +172,7 @@ class SiteEvaluator:
         self._truths: dict[str, bool] = {} if truths is None else truths
 
     def add(self, name: str, segmentation: Segmentation, labels: ByteArray) -> None:
-        """Keeps a picture.
-
-        Args:
-            name: Of the sample.
-            segmentation: What the network says of it.
-            labels: True classes, uint8 (H, W), of the whole picture.
-        """
+        """Adds a picture: the network's maps, and true classes uint8 (H, W) of the whole picture."""
         if name not in self._truths:
             truth = segmentation_from_labels(labels, self.taxonomy)
             # Labels are certain: no noise to filter, and any threshold decides alike.
@@ -209,7 +197,7 @@ class SiteEvaluator:
         )
 
     def outcomes(self, hazards: Mapping[Role, float], landable: Sequence[float]) -> list[list[SiteOutcome]]:
-        """What is decided on each picture, for each threshold of landable ground."""
+        """Return the decision on each picture, for each threshold of landable ground."""
         results: list[list[SiteOutcome]] = [[] for _ in landable]
         for kept in self._kept:
             planes = np.frombuffer(zlib.decompress(kept.planes), np.uint8)
@@ -246,7 +234,7 @@ class SiteEvaluator:
 
 
 def disc_mask(shape: tuple[int, ...], u_px: float, v_px: float, radius_px: float) -> npt.NDArray[np.bool_]:
-    """Pixels whose centre lies within a circle; a level camera sees a disc on flat ground so."""
+    """Return a mask of the pixels whose centre lies within a circle: a disc on flat ground, seen by a level camera."""
     rows, columns = np.ogrid[: shape[0], : shape[1]]
     return (columns - u_px) ** 2 + (rows - v_px) ** 2 <= radius_px**2
 
@@ -260,16 +248,16 @@ def decide(
     hazards: Mapping[Role, float],
     landable: Sequence[float],
 ) -> list[Candidate | None]:
-    """The site on one picture for each threshold of landable ground, as `landing.Decider` finds it.
+    """Return the site on one picture for each threshold of landable ground, as `landing.Decider` finds it.
 
-    The picture is projected once; a tried threshold changes only which cells are free.
+    The picture is projected once; a threshold changes only which cells are free.
 
     Args:
-        segmentation: Of the picture.
+        segmentation: Maps of the picture.
         taxonomy: Clearances.
-        camera: That it was taken with.
-        pose: From where it was taken, over ground at down 0.
-        settings: As of `DecisionSettings.single_look`.
+        camera: Camera of the picture.
+        pose: Its pose, over ground at down 0.
+        settings: Settings from `DecisionSettings.single_look`.
         hazards: Thresholds of the hazard roles.
         landable: Thresholds to try, each from 0.5 on.
     """

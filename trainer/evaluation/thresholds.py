@@ -1,13 +1,13 @@
-"""Chooses a model's operating point, on val only.
+"""Choice of a model's operating point, on val only.
 
-Hazards first, each by itself: the threshold of a role is the largest at which val still finds the wanted share of that
-role's pixels, between 0.05 and the default of flight (a model may not ask for more than that, see `landing.operating`).
-The targets have a margin over what is demanded of the test part, because val is another set of pictures. Where even
-0.05 does not find enough, it is 0.05 and this is said. A role of which val has no pixel keeps the default.
+Hazards first, each by itself: the largest threshold at which val still finds the wanted share of that role's pixels,
+between 0.05 and the default of flight (`landing.operating` caps it there). The targets have a margin over what is
+demanded of test, because val is another set of pictures. If 0.05 does not find enough, it is 0.05, and `unmet` says so.
+A role without a pixel in val keeps the default.
 
-Then landable ground, with those hazards: of the thresholds from 0.5 on at which at most the wanted share of all pixels
-that are not landable is called free, the one whose sites on val hold a hazard least often, of these the one that
-abstains least, of these the lowest. Where no threshold reaches the share, it is the highest there is.
+Then landable ground: of the thresholds from 0.5 on at which at most the wanted share of pixels that are not landable is
+called free, the one whose sites hold a hazard least often, then the one that misses fewest sites, then the lowest.
+If no threshold reaches the share, it is the highest.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ SitesAt = Callable[[Mapping[Role, float], Sequence[float]], list[SiteCount]]
 
 @dataclass(frozen=True)
 class Targets:
-    """What the operating point is to reach on the pictures it is chosen on.
+    """Wanted results of the operating point on val.
 
     Attributes:
-        recall: Share of a role's pixels to be found, by role.
+        person, vehicle, obstacle, water: Share of the role's pixels to be found.
         false_safe: Greatest share of pixels that are not landable to be called free.
         site_false_safe: Greatest share of sites that hold a hazard.
     """
@@ -64,10 +64,9 @@ def landable_candidates() -> list[float]:
 
 
 def hazard_threshold(tally: PixelCounts, role: Role, target: float) -> tuple[float, float | None]:
-    """The largest threshold of a role that finds enough of it, and the recall there.
+    """Return the largest threshold of a role that reaches the target, and its recall.
 
-    Returns:
-        The threshold, and its recall: None where there is no pixel of the role, and the default.
+    Without a pixel of the role: the default, and None.
     """
     default = float(getattr(DecisionSettings(), SETTING_OF[role]))
     histogram = tally.role_bytes[HAZARD_ROLES.index(role)]
@@ -81,13 +80,13 @@ def hazard_threshold(tally: PixelCounts, role: Role, target: float) -> tuple[flo
 
 
 def choose(tally: PixelCounts, sites_at: SitesAt, chosen_on: str, targets: Targets | None = None) -> OperatingPoint:
-    """The operating point of a tally at the temperature that will fly.
+    """Return the operating point for counts at the temperature that will fly.
 
     Args:
-        tally: Of val.
-        sites_at: Judges the sites on val.
-        chosen_on: The pictures, in words.
-        targets: What is wanted.
+        tally: Counts of val.
+        sites_at: Counts sites on val at thresholds.
+        chosen_on: Description of the pictures.
+        targets: Wanted results.
     """
     targets = targets or Targets()
     hazards: dict[Role, float] = {}
@@ -132,15 +131,12 @@ def choose(tally: PixelCounts, sites_at: SitesAt, chosen_on: str, targets: Targe
 def false_safe_shares(
     tally: PixelCounts, hazards: Mapping[Role, float], roles: Sequence[Role] | None = None
 ) -> npt.NDArray[np.float64]:
-    """Share of pixels that are not landable called free, by threshold byte of landable ground.
+    """Share of pixels that are not landable called free, shape (257,), by threshold byte of landable ground.
 
     Args:
-        tally: Of the pictures.
+        tally: Counts of the pictures.
         hazards: Thresholds of the hazard roles.
-        roles: True roles that are looked at; all but landable by default.
-
-    Returns:
-        Shape (257,); zeros where there is no such pixel.
+        roles: True roles counted; all but landable by default.
     """
     chosen = (*HAZARD_ROLES, Role.IGNORE) if roles is None else roles
     free = tally.called_free(hazards)

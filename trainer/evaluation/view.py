@@ -1,4 +1,4 @@
-"""From where pictures are taken to be taken, where a data set does not say."""
+"""Assumed views: height and field of view of pictures whose data set does not state them."""
 
 from __future__ import annotations
 
@@ -14,29 +14,23 @@ _LEVEL = (1.0, 0.0, 0.0, 0.0)
 
 @dataclass(frozen=True)
 class AssumedView:
-    """From where the pictures are taken to be taken.
-
-    Attributes:
-        height_m: Above ground.
-        hfov_deg: Horizontal field of view.
-        source: Where these two come from, for the report.
-    """
+    """Height above ground and horizontal field of view of pictures, and the source of both for the report."""
 
     height_m: float
     hfov_deg: float
     source: str
 
     def camera(self, width_px: int, height_px: int) -> CameraModel:
-        """Of pictures of a size."""
+        """Return the camera for pictures of a size."""
         return CameraModel.from_hfov(width_px, height_px, self.hfov_deg)
 
     @property
     def pose(self) -> Pose:
-        """Level, above the origin."""
+        """Level pose above the origin."""
         return Pose(0, _LEVEL, (0.0, 0.0, -self.height_m), self.height_m)
 
     def describe(self) -> str:
-        """For the report."""
+        """Return the view as text for the report."""
         across_m = 2 * self.height_m * math.tan(math.radians(self.hfov_deg) / 2)
         return (
             f"{self.height_m:g} m above flat ground, level camera, horizontal field of view "
@@ -58,7 +52,7 @@ _ASSUMED = {
 
 
 def assumed_view(taxonomy: Taxonomy, height_m: float | None = None, hfov_deg: float | None = None) -> AssumedView:
-    """The view of a data set, told by its taxonomy, where the user does not say it."""
+    """Return the view of a data set by its taxonomy, with the user's values where given."""
     known = _ASSUMED.get(taxonomy.name, AssumedView(15.0, 65.0, "assumed: nothing is known of the camera"))
     if height_m is None and hfov_deg is None:
         return known

@@ -1,11 +1,9 @@
-"""Varies a training picture and its labels: what height, attitude, weather and a camera change.
+"""Variation of a training picture and its labels: height, attitude, weather and camera.
 
-OpenCV and numpy only, and everything random comes from the caller's generator: with one generator per (seed, epoch,
-sample), a run gives the same pictures whatever the number of loader processes, and a resumed run goes on as if
-uninterrupted.
+OpenCV and numpy only; everything random comes from the caller's generator.
 
 The order is that of the light: ground (`markings`), air (`weather`), lens (`camera.blurred`), exposure (`light`),
-sensor and coder (`camera.recorded`).
+sensor and coder (`camera.recorded`). Every function of these takes and returns a picture, BGR uint8 (H, W, 3).
 
 On one core of an AMD EPYC, 448x448 out of 960x640 costs 3 ms in the median with the defaults: the view 1.7, light 1.0,
 a shadow 1.4, haze 1.6, motion blur 0.8, defocus, noise and JPEG together 3, markings 3.
@@ -41,17 +39,17 @@ def vary(
     paintable: Sequence[int] = (),
     scale_wh: tuple[int, int] | None = None,
 ) -> tuple[ByteArray, ByteArray]:
-    """A varied picture of the wanted size.
+    """Return a varied picture of the wanted size, and its labels.
 
     Args:
         image: BGR uint8 (H, W, 3), any size.
         labels: uint8 (H, W).
         output_wh: Size to make, pixels.
-        variation: How far.
+        variation: Range of the variation.
         rng: The only source of chance.
-        centre: Source pixel (column, row) to show; None looks anywhere. It comes to lie off the middle, for the network
-            must not learn that persons stand there, and near a border of the output where it is near one of the source:
-            what is beyond that teaches nothing.
+        centre: Source pixel (column, row) to show; None for anywhere. It comes to lie off the middle, so that the
+            network
+            does not learn that persons stand there, and near a border of the output if it is near one of the source.
         paintable: Ids of the classes that `variation.markings` may paint on.
         scale_wh: Size that a picture of zoom 1 just fits into, pixels; by default `output_wh`. A crop of a larger input
             has that input's size here, so that it shows things as large.

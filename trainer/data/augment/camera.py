@@ -21,14 +21,7 @@ _TOE = 0.005
 
 
 def blurred(image: ByteArray, motion: float, defocus: float, rng: np.random.Generator) -> ByteArray:
-    """A picture blurred by movement and by a lens out of focus, each with its probability.
-
-    Args:
-        image: BGR uint8 (H, W, 3).
-        motion: Probability of motion blur.
-        defocus: Probability of defocus.
-        rng: The only source of chance.
-    """
+    """Return a picture blurred by movement and by a lens out of focus, each with its probability."""
     if rng.random() < motion:
         length_px = max(2.0, rng.uniform(0.004, _LONGEST_BLUR) * image.shape[1])
         kernel = motion_kernel(length_px, rng.uniform(0, math.pi))
@@ -40,7 +33,7 @@ def blurred(image: ByteArray, motion: float, defocus: float, rng: np.random.Gene
 
 
 def motion_kernel(length_px: float, angle: float) -> npt.NDArray[np.float32]:
-    """A straight line of a length and direction (radians) as a kernel of sum 1, odd square."""
+    """Return a straight line of a length and direction (radians) as a kernel of sum 1, odd square."""
     side = 2 * math.ceil(length_px / 2) + 1
     fraction_bits = 4
     half = length_px / 2 * np.array([math.cos(angle), math.sin(angle)])
@@ -51,13 +44,7 @@ def motion_kernel(length_px: float, angle: float) -> npt.NDArray[np.float32]:
 
 
 def recorded(image: ByteArray, probability: float, rng: np.random.Generator) -> ByteArray:
-    """A picture as a noisy sensor and a JPEG coder leave it, each with the same probability.
-
-    Args:
-        image: BGR uint8 (H, W, 3).
-        probability: Of noise, and of JPEG.
-        rng: The only source of chance.
-    """
+    """Return a picture with sensor noise and JPEG artefacts, each with the same probability."""
     if rng.random() < probability:
         image = noisy(image, rng.uniform(0.005, 0.06), rng.uniform(0.0005, 0.006), rng)
     if rng.random() < probability:
@@ -68,16 +55,11 @@ def recorded(image: ByteArray, probability: float, rng: np.random.Generator) -> 
 
 
 def noisy(image: ByteArray, shot: float, read: float, rng: np.random.Generator) -> ByteArray:
-    """A picture with photon and read noise, as they look after the camera's tone curve.
+    """Return a picture with photon and read noise, after the camera's tone curve.
 
-    In linear light L the variance is `shot`^2 L + `read`^2. The curve v = L^(1/2.2) flattens the first to the same in
-    light and dark, and lifts the second in the shadows.
-
-    Args:
-        image: BGR uint8 (H, W, 3).
-        shot: Standard deviation of the photon noise at full scale, as a share of it.
-        read: Standard deviation of the read noise, as a share of full scale.
-        rng: The only source of chance.
+    In linear light L the variance is `shot`^2 L + `read`^2, both as shares of full scale. The curve v = L^(1/2.2)
+    flattens
+    the first to the same in light and dark, and lifts the second in the shadows.
     """
     height, width = image.shape[:2]
     linear = (np.arange(256) / 255) ** _GAMMA
@@ -98,7 +80,7 @@ def noisy(image: ByteArray, shot: float, read: float, rng: np.random.Generator) 
 def _grain(height: int, width: int) -> npt.NDArray[np.float32]:
     """Unit noise a little larger than a picture, smoothed as a colour filter array smooths it.
 
-    Always the same: what is random is where it is cut. Drawing it anew costs more than the rest.
+    Always the same, cut at a random place: drawing it anew costs more than the rest.
     """
     shape = height + _GRAIN_SIDE, width + _GRAIN_SIDE
     grain = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Exposure and colour: what the camera's automatics and the time of day change."""
+"""Exposure and colour: the effects of the camera's automatics and of the time of day."""
 
 from __future__ import annotations
 
@@ -15,15 +15,10 @@ _DISPLAY_GAMMA = 2.2
 
 
 def relit(image: ByteArray, strength: float, rng: np.random.Generator) -> ByteArray:
-    """A picture in other light: one colour matrix and one table per channel, so it is cheap.
+    """Return a picture in other light: one colour matrix and one table per channel.
 
     At strength 1: exposure by 0.8 stops either way, contrast 30 %, gamma e**0.3, colour temperature 10 %, green-magenta
     4 %, saturation 40 %, hue 12 degrees.
-
-    Args:
-        image: BGR uint8 (H, W, 3).
-        strength: 0 leaves the picture as it is.
-        rng: The only source of chance.
     """
     if strength <= 0:
         return image
@@ -40,7 +35,7 @@ def relit(image: ByteArray, strength: float, rng: np.random.Generator) -> ByteAr
 
 
 def _colour_matrix(saturation: float, hue_deg: float) -> npt.NDArray[np.float64]:
-    """Scales and turns what differs from grey, about the grey axis; shape (3, 3)."""
+    """Matrix (3, 3) that scales and turns colours about the grey axis."""
     grey = np.tile(_LUMA_BGR, (3, 1))
     turn = np.asarray(cv2.Rodrigues(np.full(3, math.radians(hue_deg) / math.sqrt(3)))[0])
     return np.asarray(grey + saturation * turn @ (np.eye(3) - grey))

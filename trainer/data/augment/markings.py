@@ -1,4 +1,4 @@
-"""Paint on the ground: lane lines and arrows, which say nothing about whether one can land."""
+"""Paint on the ground: lane lines and arrows, which do not matter for a landing."""
 
 from __future__ import annotations
 
@@ -15,13 +15,7 @@ _SHARE_OF_PAINT = (0.5, 0.35, 0.08, 0.07)
 
 
 def painted(image: ByteArray, ground: npt.NDArray[np.bool_], rng: np.random.Generator) -> ByteArray:
-    """A picture with lines on some of its ground; the labels stay, so that paint is no hazard.
-
-    Args:
-        image: BGR uint8 (H, W, 3).
-        ground: Where paint may be, bool (H, W).
-        rng: The only source of chance.
-    """
+    """Return a picture with lines on some of its `ground`, bool (H, W); the labels stay, so that paint is no hazard."""
     height, width = ground.shape
     paint = np.zeros((height, width), np.uint8)
     for _ in range(int(rng.integers(1, 5))):

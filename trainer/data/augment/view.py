@@ -1,4 +1,4 @@
-"""Where the camera is: height, heading, tilt and aim, as one homography of the picture.
+"""View of the camera: height, heading, tilt and aim, as one homography of the picture.
 
 Points are continuous here, with the first pixel's middle at (0.5, 0.5), so that scaling by any factor needs no
 correction; OpenCV's warps, which have it at (0, 0), get a shifted matrix.
@@ -22,7 +22,7 @@ PAD_GREY = 127
 Matrix = npt.NDArray[np.float64]
 
 _HFOV_DEG = 70.0
-"""Of a typical drone camera along its longer side; data sets rarely say theirs."""
+"""Field of view of a typical drone camera along its longer side; data sets rarely state theirs."""
 
 _OFF_CENTRE = 0.6
 """Middle share of the output over which a chosen centre wanders."""
@@ -42,7 +42,7 @@ def random_view(
     rng: np.random.Generator,
     centre: tuple[float, float] | None,
 ) -> Matrix:
-    """Homography, shape (3, 3), from points of the source to points of the output."""
+    """Return a homography (3, 3) from points of the source to points of the output."""
     size, output = np.array(source_wh, np.float64), np.array(output_wh, np.float64)
     low, high = variation.zoom
     fit = min(scale_wh[0] / source_wh[0], scale_wh[1] / source_wh[1])
@@ -78,15 +78,15 @@ def random_view(
 
 
 def tilted_camera(source_wh: tuple[int, int], tilt_deg: float, axis_deg: float) -> Matrix:
-    """What turning a pinhole camera does to its picture: K R K^-1, for any scene, flat or not.
+    """Return the homography of turning a pinhole camera: K R K^-1, for any scene, flat or not.
 
     Up to 40 degrees, with this field of view, the whole source stays in front of the turned camera, and no point behind
     it falls back into the source.
 
     Args:
         source_wh: Size of the picture, pixels; its middle is the principal point.
-        tilt_deg: How far the camera is turned.
-        axis_deg: Direction of the axis it is turned about, in the picture plane.
+        tilt_deg: Angle of the turn.
+        axis_deg: Direction of the axis, in the picture plane.
     """
     axis = np.array([math.cos(math.radians(axis_deg)), math.sin(math.radians(axis_deg)), 0.0])
     rotation = np.asarray(cv2.Rodrigues(axis * math.radians(tilt_deg))[0], dtype=np.float64)
@@ -98,7 +98,7 @@ def tilted_camera(source_wh: tuple[int, int], tilt_deg: float, axis_deg: float) 
 def seen_from(
     image: ByteArray, labels: ByteArray, view: Matrix, output_wh: tuple[int, int]
 ) -> tuple[ByteArray, ByteArray]:
-    """Picture and labels under a homography; labels keep their values, no mixtures."""
+    """Return picture and labels under a homography; labels keep their values, no mixtures."""
     height, width = labels.shape
     # Linear interpolation skips pixels when it shrinks to less than half: average them before.
     shrink = int(1 / max(_scale_in_middle(view, (width, height), output_wh), 1e-3))
@@ -127,7 +127,7 @@ def seen_from(
 
 
 def source_mask(source_wh: tuple[int, int], view: Matrix, output_wh: tuple[int, int]) -> ByteArray:
-    """255 where the output shows the source, 0 where it is padding; uint8 (H, W)."""
+    """Return 255 where the output shows the source, 0 where it is padding; uint8 (H, W)."""
     width, height = source_wh
     corners = np.array([[0, width, width, 0], [0, 0, height, height], [1, 1, 1, 1]], np.float64)
     seen = view @ corners

@@ -1,4 +1,4 @@
-"""Shadows that fall into the picture, and haze that lies before it."""
+"""Shadows in the picture, and haze before it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,11 @@ from landing.types import ByteArray
 
 
 def shadowed(image: ByteArray, rng: np.random.Generator) -> ByteArray:
-    """A picture with the shadows of one to three trees or buildings that it does not show.
+    """Return a picture with the shadows of one to three trees or buildings outside it.
 
-    The labels stay: a shadow changes nothing about the ground. It is drawn at half the resolution, and bluish, for the
+    The labels stay: a shadow changes nothing about the ground. It is drawn at half the resolution, and bluish, because
+    the
     sky still lights it.
-
-    Args:
-        image: BGR uint8 (H, W, 3).
-        rng: The only source of chance.
     """
     height, width = image.shape[:2]
     small_wh = max(1, width // 2), max(1, height // 2)
@@ -40,7 +37,7 @@ def shadowed(image: ByteArray, rng: np.random.Generator) -> ByteArray:
 
 
 def _draw_building(mask: ByteArray, rng: np.random.Generator) -> None:
-    """A parallelogram, of a wall up to larger than the picture: a roof's shadow slants."""
+    """A parallelogram, from a wall's shadow up to one larger than the picture."""
     size = max(mask.shape)
     middle, angle = rng.random(2) * mask.shape[::-1], rng.uniform(0, math.pi)
     half_long, half_short = rng.uniform(0.1, 0.7) * size, rng.uniform(0.03, 0.3) * size
@@ -67,14 +64,10 @@ def _draw_tree(mask: ByteArray, rng: np.random.Generator) -> None:
 
 
 def hazed(image: ByteArray, rng: np.random.Generator) -> ByteArray:
-    """A picture behind a veil: image * t + airlight * (1 - t), with t smooth over the picture.
+    """Return a picture behind a veil: image * t + airlight * (1 - t), with t smooth over the picture.
 
     The model of Koschmieder (1924), with a distance that changes in one direction, as before a tilted camera, and
     swathes.
-
-    Args:
-        image: BGR uint8 (H, W, 3).
-        rng: The only source of chance.
     """
     height, width = image.shape[:2]
     across, down = np.meshgrid(np.linspace(-1, 1, 8), np.linspace(-1, 1, 8))
