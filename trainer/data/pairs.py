@@ -30,8 +30,7 @@ class FolderPair:
 
 @dataclass(frozen=True)
 class PairedFiles:
-    """Samples in order of name, numbers of files, files without a partner or with a name taken twice, and parts by
-    name."""
+    """Samples, numbers of files, files without a partner or with a name taken twice, and parts by name."""
 
     samples: tuple[Sample, ...]
     images: int

@@ -22,8 +22,7 @@ _STEPS = 48
 
 @dataclass
 class Reliability:
-    """Statements of a model in bins of their stated probability: pixels, sum of probabilities, and true ones per
-    bin."""
+    """Statements of a model in bins of their stated probability: pixels, and sums of probability and truth."""
 
     bins: int = BINS
     counts: npt.NDArray[np.float64] = field(init=False)
