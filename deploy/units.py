@@ -46,7 +46,7 @@ def render_unit(text: str, root: Path, config: EdgeConfig, cores: int) -> str:
 
 def waited_for(config: EdgeConfig) -> list[str]:
     """Units that the daemon is started after: its camera and its serial port, where it has them."""
-    source, port = config.camera.source, config.link.connection.partition(":")[0]
+    source, port = config.camera.source, config.link.connection.partition(",")[0]
     units = []
     if source.startswith("v4l2://"):
         units.append(device_unit(source.removeprefix("v4l2://")))
