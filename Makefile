@@ -18,7 +18,7 @@ WAITING ?= $(shell echo $$(( $(CORES) + 1 )))
 # Debian packages that single tests need; without them those tests skip and say so.
 SYSTEM := gstreamer1.0-tools gstreamer1.0-plugins-base openssh-server systemd chromium chromium-driver
 
-.PHONY: help demo check test lint types unit system faults clean
+.PHONY: minima help demo check test lint types unit system faults clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -4
@@ -50,6 +50,10 @@ check: lint types $(VENV)/.dev
 	$(PYTEST) -n $(CORES) -m "unit and not soak" tests/landing tests/bridge tests/edge tests/sim tests/flight
 
 test: system lint types unit
+
+# Every dependency at its declared minimum, in environments of its own; `make test` runs it too.
+minima: $(VENV)/.dev
+	$(BIN)/python -m pytest tests/packaging/test_minima.py
 
 system:
 	@command -v dpkg >/dev/null 2>&1 || exit 0; \

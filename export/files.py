@@ -19,7 +19,7 @@ from landing.spec import METADATA_KEY, ModelSpec
 
 OPSET = 18
 MAX_IR_VERSION = 10
-"""ONNX Runtime 1.17 and TensorRT 10 read no newer one."""
+"""ONNX Runtime 1.18 and TensorRT 10 read no newer one."""
 
 _CHECK_ERRORS = (onnx.checker.ValidationError, onnx.shape_inference.InferenceError)
 

@@ -43,11 +43,10 @@ class ReceivedFrame:
 class FrameReader:
     """Collects bytes and gives back whole frames, MAVLink 1 and 2, signed or not.
 
-    The checksum is verified; signatures are `signing`'s. Messages that the dialect does not know cannot be checked and
-    are skipped, counted in ``unknown``.
+    The checksum is verified; signatures are `signing`'s. Messages outside of the dialect cannot be checked and
+    are skipped.
 
     Attributes:
-        bytes_received: All bytes fed in.
         bytes_bad: Bytes that belonged to no good frame.
         unknown: Frames of messages the dialect does not know.
     """

@@ -16,6 +16,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from landing.calibration import numbers_of
 from landing.errors import ConfigError, InvalidValueError
 from landing.geometry import FloatArray, matrix_from_quaternion, quaternion_from_euler
 from landing.reading import read_text
@@ -26,10 +27,6 @@ FRD_FROM_FORWARD_CAMERA = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0,
 
 MIN_DEPTH_M = 0.05
 """Nearer points (or points behind the camera) have no usable projection."""
-
-
-MOST_NESTED = 64
-"""Levels of a calibration file; OpenCV's parser overflows the stack where there are very many."""
 
 
 @dataclass(frozen=True)
@@ -133,53 +130,20 @@ class CameraModel:
             ConfigError: The file is missing or is not such a calibration.
         """
         text = read_text(path, "camera calibration", ConfigError)
-        if _nests_too_deep(text):
-            raise ConfigError(
-                f"camera calibration {path} nests deeper than {MOST_NESTED} levels: it is damaged, "
-                "or another kind of file"
-            )
-        if not text.startswith("%YAML"):
-            text = "%YAML:1.0\n---\n" + text  # ROS leaves out the header that OpenCV asks for
         try:
-            return cls._parse_calibration(text, mount)
-        except (cv2.error, InvalidValueError, SystemError, ValueError) as error:
-            reason = str(error).strip().splitlines()[-1]
+            numbers = numbers_of(text)
+            matrix, distortion = numbers["camera_matrix"], numbers["distortion_coefficients"]
+            if any(distortion[5:]):
+                raise InvalidValueError(f"{len(distortion)} distortion coefficients: expected up to 5 (plumb_bob)")
+            k1, k2, p1, p2, k3 = (*distortion[:5], *[0.0] * (5 - len(distortion)))
+            width_px, height_px = int(numbers["image_width"][0]), int(numbers["image_height"][0])
+            intrinsics = (matrix[0], matrix[4], matrix[2], matrix[5])
+            return cls(width_px, height_px, *intrinsics, (k1, k2, p1, p2, k3), mount if mount else Mount())
+        except InvalidValueError as error:
             raise ConfigError(
-                f"camera calibration {path}: {reason}. Expected a ROS camera_info or OpenCV YAML "
+                f"camera calibration {path}: {error}. Expected a ROS camera_info or OpenCV YAML "
                 "with image_width, image_height, camera_matrix and distortion_coefficients."
             ) from error
-
-    @classmethod
-    def _parse_calibration(cls, text: str, mount: Mount | None) -> CameraModel:
-        storage = cv2.FileStorage(text, cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY)
-        try:
-
-            def numbers(name: str) -> list[float]:
-                node = storage.getNode(name)
-                data = node.getNode("data") if node.isMap() else node
-                return [float(data.at(i).real()) for i in range(data.size())]
-
-            width, height = storage.getNode("image_width"), storage.getNode("image_height")
-            matrix = numbers("camera_matrix")
-            distortion = numbers("distortion_coefficients")
-            if width.empty() or height.empty() or len(matrix) != 9:
-                raise InvalidValueError("image size or camera_matrix is missing")
-            if len(distortion) > 5 and any(distortion[5:]):
-                raise InvalidValueError(f"{len(distortion)} distortion coefficients: expected up to 5 (plumb_bob)")
-            padded = (*distortion[:5], *([0.0] * (5 - len(distortion[:5]))))
-            k1, k2, p1, p2, k3 = padded
-            return cls(
-                int(width.real()),
-                int(height.real()),
-                matrix[0],
-                matrix[4],
-                matrix[2],
-                matrix[5],
-                (k1, k2, p1, p2, k3),
-                mount if mount else Mount(),
-            )
-        finally:
-            storage.release()
 
     @property
     def hfov_deg(self) -> float:
@@ -353,16 +317,3 @@ def camera_from_mapping(data: Mapping[str, Any]) -> CameraModel:
     if "hfov_deg" in values:
         return CameraModel.from_hfov(mount=mount, **values)
     return CameraModel(mount=mount, **values)
-
-
-def _nests_too_deep(text: str) -> bool:
-    """Whether brackets, or lists and mappings that begin in one line, nest too deep."""
-    depth = 0
-    for line in text.splitlines():
-        for character in line:
-            depth += (character in "[{") - (character in "]}")
-            if depth > MOST_NESTED:
-                return True
-        if line.count("- ") + line.count(":") > MOST_NESTED:
-            return True
-    return False

@@ -43,4 +43,5 @@ def test_commands_and_options_named_in_documents_exist(name):
 
 
 def test_changelog_has_the_version():
-    assert re.search(rf"^## \[?{re.escape(VERSION)}\b", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.M)
+    text = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    assert re.search(rf"^## \[(?:Unreleased|{re.escape(VERSION)})\]", text, re.M)
