@@ -24,6 +24,34 @@ def info_command(model: str, as_json: bool) -> None:
     click.echo(info.to_json() if as_json else info.describe())
 
 
+def judging_options(command: F) -> F:
+    """Adds the options that say which pictures judge, and from where they are seen."""
+    path = click.Path(path_type=Path)
+    for option in (
+        click.option(
+            "--hfov-deg",
+            default=HFOV_DEG,
+            show_default=True,
+            type=click.FloatRange(5, 170),
+            help="Horizontal field of view of the pictures.",
+        ),
+        click.option(
+            "--height-agl-m",
+            default=HEIGHT_AGL_M,
+            show_default=True,
+            type=click.FloatRange(1, 500),
+            help="Sites are chosen as if seen from here.",
+        ),
+        click.option("--split-column", default="", help="Column of the split."),
+        click.option("--split", type=path, help="CSV of parts of the pictures, as train, val and test."),
+        click.option(
+            "--labels", type=path, help="Folder of label maps of the same names, to judge by mIoU and recall."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 def _runs(side: str) -> Callable[[F], F]:
     """The options that say what runs A or B."""
 
@@ -48,13 +76,7 @@ def _runs(side: str) -> Callable[[F], F]:
 @click.argument("a", metavar="A", type=click.Path(path_type=Path))
 @click.argument("b", metavar="B", type=click.Path(path_type=Path))
 @click.option("--data", required=True, type=click.Path(path_type=Path), help="Folder of real pictures.")
-@click.option(
-    "--labels", default=None, type=click.Path(path_type=Path), help="Folder of label maps with the same names."
-)
-@click.option(
-    "--split", default=None, type=click.Path(path_type=Path), help="CSV of parts; compares on one part alone."
-)
-@click.option("--split-column", default="", help="Column of the split.")
+@judging_options
 @click.option("--part", default="val", show_default=True, help="Part of the split.")
 @click.option("--frames", default=0, help="At most so many, spread evenly; default: all.")
 @click.option(
@@ -63,20 +85,6 @@ def _runs(side: str) -> Callable[[F], F]:
     default=None,
     type=click.Choice(("exact", "half", "bf16", "quantised")),
     help="Row of the table of limits; default: by the coarser one's precision.",
-)
-@click.option(
-    "--height-agl-m",
-    default=HEIGHT_AGL_M,
-    show_default=True,
-    type=click.FloatRange(1, 500),
-    help="Sites are chosen as if seen from here.",
-)
-@click.option(
-    "--hfov-deg",
-    default=HFOV_DEG,
-    show_default=True,
-    type=click.FloatRange(5, 170),
-    help="Horizontal field of view of the pictures.",
 )
 @click.option("--threads", default=0, help="Of each runtime.")
 @_runs("a")
