@@ -47,7 +47,7 @@ else
 endif
 
 check: lint types $(VENV)/.dev
-	$(PYTEST) -n $(CORES) -m "unit and not soak" tests/landing tests/bridge tests/edge tests/sim tests/flight
+	$(PYTEST) -n $(CORES) -m "unit and not soak" tests/landing tests/bridge tests/edge tests/sim tests/flight tests/test_house.py
 
 test: system lint types unit
 

@@ -212,10 +212,13 @@ class StandInAutopilot:
         self.flight.sticks.override((m.chan1_raw, m.chan2_raw, m.chan3_raw, m.chan4_raw), self._now_ms)
 
     def _on_local_target(self, _: LinkId, m: Any) -> None:
-        """A position or velocity in LOCAL_NED; ignored fields may hold anything, used ones must be finite."""
-        if m.coordinate_frame != mavlink.MAV_FRAME_LOCAL_NED:
-            return
+        """A position or velocity in LOCAL_NED or LOCAL_OFFSET_NED; ignored fields may hold anything, used ones not."""
         position, velocity = (m.x, m.y, m.z), (m.vx, m.vy, m.vz)
+        if m.coordinate_frame == mavlink.MAV_FRAME_LOCAL_OFFSET_NED:
+            est = self.flight.estimate
+            position = (m.x + est.n_m, m.y + est.e_m, m.z + est.d_m)
+        elif m.coordinate_frame != mavlink.MAV_FRAME_LOCAL_NED:
+            return
         if m.type_mask & POSITION_OFF != POSITION_OFF:
             if all(map(math.isfinite, position)):
                 yaw_off = m.type_mask & mavlink.POSITION_TARGET_TYPEMASK_YAW_IGNORE or not math.isfinite(m.yaw)
