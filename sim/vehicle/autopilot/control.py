@@ -22,11 +22,12 @@ def sqrt_rate(error: float, gain_per_s: float, limit: float, dt_s: float) -> flo
     size = abs(error)
     linear = limit / (gain_per_s * gain_per_s)
     rate = gain_per_s * size if size <= linear else math.sqrt(2.0 * limit * (size - 0.5 * linear))
-    return math.copysign(min(rate, size / dt_s), error)
+    most = size / dt_s
+    return math.copysign(most if most < rate else rate, error)
 
 
 def _clip(value: float, low: float, high: float) -> float:
-    return min(max(value, low), high)
+    return low if value < low else high if value > high else value
 
 
 def _low_pass(dt_s: float, cutoff_hz: float) -> float:

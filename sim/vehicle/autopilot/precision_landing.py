@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from firmware_bridge.dialect import mavlink
 from sim.vehicle import Quaternion, euler_rad, rotate
@@ -57,8 +57,7 @@ class TargetState(Enum):
     FOUND = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class InertialSample:
+class InertialSample(NamedTuple):
     """The vehicle's estimate at one step: attitude, velocity change and velocity (NED)."""
 
     q: Quaternion
