@@ -43,11 +43,12 @@ from firmware_bridge.report import LinkStatus
 from landing.decider import Decider
 from landing.picture import PictureMonitor
 from landing.types import Frame
-from sim.campaign.landing import PRECISION_LANDING, link_settings
+from sim.campaign.landing import link_settings
 from sim.campaign.ranges import draw_conditions
 from sim.flight.link import InProcessLink
 from sim.vehicle.autopilot import AutopilotConfig, Mode
 from sim.vehicle.autopilot.core import TICK_MS, TICK_S, StandInAutopilot
+from sim.vehicle.standin import PLND_PARAMETERS
 from tests.edge import fake_model
 
 WIDTH, HEIGHT = 160, 120
@@ -115,7 +116,7 @@ class Hover:
         self._now_ns = self._started_ns = time.monotonic_ns()
         conditions = draw_conditions((0, 0))
         self._autopilot = StandInAutopilot(
-            AutopilotConfig(parameters=PRECISION_LANDING, airborne_height_m=20.0, airborne_mode=Mode.GUIDED)
+            AutopilotConfig(parameters=PLND_PARAMETERS, airborne_height_m=20.0, airborne_mode=Mode.GUIDED)
         )
         self._link = InProcessLink(
             self._autopilot, link_settings(conditions, False), conditions, np.random.default_rng(0), self._started_ns

@@ -34,7 +34,7 @@ from landing.camera import CameraModel
 from landing.errors import DataError, InvalidValueError, TouchdownError
 from landing.types import Pose
 from sim.camera.effects import Effects
-from sim.camera.orders import OrderTail, Stall, Visit
+from sim.camera.orders import OrderTail, Stall
 from sim.camera.sensor import CameraSensor
 from sim.camera.shake import Shake
 from sim.camera.truth_link import Truth, TruthLink
@@ -74,14 +74,10 @@ class CameraProcess:
     """Paces, renders and writes.
 
     Attributes:
-        world: Rendered; orders add to it.
-        sensor: Takes the pictures.
-        link: Gives the true pose.
-        fps: Frames a second.
         latency_s: From capture to the first byte on stdout.
-        truth_log: Takes time and true pose of each frame, as JSON lines; None for none.
-        shake: Attitude that the camera has beyond the true one; None for none.
-        orders: Read before each frame; None for none.
+        truth_log: Takes time and true pose of each frame, as JSON lines.
+        shake: Attitude that the camera has beyond the true one.
+        orders: Read before each frame.
     """
 
     world: World
@@ -179,10 +175,10 @@ class CameraProcess:
     def _obey(self) -> None:
         """Does what was ordered since the last frame."""
         for order in self.orders.read() if self.orders is not None else ():
-            if isinstance(order, Visit):
-                self.world = self.world.with_actors(order.actor())
-            elif isinstance(order, Stall):
+            if isinstance(order, Stall):
                 self._stalled_until_ns = order.until_ns
+            else:
+                self.world = self.world.with_actors(order)
             _log(f"ordered: {order}")
 
     def _shoot(self, now_ns: int) -> None:

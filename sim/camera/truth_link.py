@@ -30,14 +30,7 @@ MAX_EXTRAPOLATION_S = 0.25
 
 @dataclass(frozen=True)
 class Truth:
-    """The true state as it was when the message with it arrived.
-
-    Attributes:
-        at_ns: Monotonic arrival time.
-        ned_from_frd: Attitude.
-        position_ned_m: About the home.
-        motion: Velocity and turn rates.
-    """
+    """The true state at the monotonic arrival time of its message; the position is about the home."""
 
     at_ns: int
     ned_from_frd: Quaternion
@@ -138,7 +131,7 @@ class TruthLink(threading.Thread):
         self._boot_offset_ns: int | None = None
         self._peer: tuple[str, int] | None = None
         self.ended: str | None = None
-        """Why it has ended; None while it works."""
+        """Reason of its end; None while it works."""
 
     def stop(self) -> None:
         """Asks the thread to end; returns at once."""

@@ -22,12 +22,7 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Spot:
-    """A place, turned: a rectangle's or car's middle and heading.
-
-    Attributes:
-        north_m, east_m: Middle.
-        heading_rad: Direction of its length, clockwise from north.
-    """
+    """Middle of a rectangle or car, and the heading of its length, clockwise from north."""
 
     north_m: float
     east_m: float
@@ -55,9 +50,7 @@ class Grid:
     """A square raster of ground, its middle at NED (0, 0).
 
     Attributes:
-        gsd_m: Metres per pixel.
         half_m: From the middle to an edge.
-        shape: Rows and columns.
         origin_px: Column and row of NED (0, 0).
     """
 
@@ -116,10 +109,7 @@ class Grid:
     ) -> tuple[Box, ByteArray] | None:
         """The box of a band along a path, and its coverage 0 to 255 there; None outside of the raster.
 
-        Args:
-            path_ne_m: Shape (n, 2).
-            width_m: Of the whole band, or at each point of the path.
-            margin_m: Of the box around the path.
+        The width is that of the whole band, or one for each point of the path.
         """
         box = self.box_of(path_ne_m, margin_m)
         if box is None:

@@ -1,4 +1,4 @@
-"""Is there anywhere to land? The denominator of every rate a campaign reports.
+"""Feasibility oracle: the landable ground by the truth, the denominator of every rate a campaign reports.
 
 Places are middles of cells. Distances are exact (Felzenszwalb and Huttenlocher's transform, as OpenCV's
 DIST_MASK_PRECISE) and reach to the nearer edge of a cell, not to its middle.
@@ -34,7 +34,7 @@ _ROLE_OF_KIND = {"person": Role.PERSON, "car": Role.VEHICLE}
 
 
 class OracleVerdict(str, Enum):
-    """Whether a landing can be asked for."""
+    """Answer of the oracle: a site, a marginal one, or none."""
 
     SITE = "site"
     MARGINAL = "marginal"
@@ -43,7 +43,7 @@ class OracleVerdict(str, Enum):
 
 @dataclass(frozen=True)
 class OracleResult:
-    """What ground there is within reach of a start.
+    """Landable ground within reach of a start.
 
     Attributes:
         verdict: `SITE`: some place keeps the vehicle's radius and every clearance with slack to spare through the whole
@@ -61,6 +61,9 @@ class OracleResult:
     nearest_m: float
 
 
+_NOWHERE = OracleResult(OracleVerdict.NONE, None, -MAX_DISTANCE_M, 0.0, MAX_DISTANCE_M)
+
+
 def feasibility_oracle(
     world: World,
     start_ne_m: tuple[float, float],
@@ -71,12 +74,12 @@ def feasibility_oracle(
     window_s: tuple[float, float] = (0.0, 120.0),
     slack_m: float = 0.5,
 ) -> OracleResult:
-    """Looks for ground that a vehicle could land on within reach of a start.
+    """Finds ground that a vehicle could land on within reach of a start.
 
     Args:
-        world: With labels. GroundPainter without a label and ground beyond its edge is not landable.
+        world: With labels. Ground without a label and ground beyond its edge is not landable.
         start_ne_m: North and east.
-        reach_m: Horizontal.
+        reach_m: Horizontal distance from the start.
         vehicle_radius_m: Of the disc that must be landable.
         clearance_m: To keep beyond that radius, per hazard role; the taxonomy's when None.
         window_s: First and last world time of the landing.
@@ -94,9 +97,8 @@ def feasibility_oracle(
     keep = {role: (clearance_m or {}).get(role, world.taxonomy.clearance_of(role)) for role in HAZARD_ROLES}
     window = _Window.around(world, start_ne_m, reach_m, vehicle_radius_m + max(keep.values()))
     if window is None:
-        return OracleResult(OracleVerdict.NONE, None, -MAX_DISTANCE_M, 0.0, MAX_DISTANCE_M)
-    fixed = window.static_room(world, keep)
-    fixed -= np.float32(vehicle_radius_m)
+        return _NOWHERE
+    fixed = window.static_room(world, keep) - np.float32(vehicle_radius_m)
     lasting = fixed.copy()
     for role, mask in window.tracks(world.actors, window_s).items():
         room = window.distance_m(mask) - np.float32(keep[role] + vehicle_radius_m)
@@ -104,7 +106,7 @@ def feasibility_oracle(
     away = window.away_from(start_ne_m)
     within = away <= reach_m
     if not within.any():
-        return OracleResult(OracleVerdict.NONE, None, -MAX_DISTANCE_M, 0.0, MAX_DISTANCE_M)
+        return _NOWHERE
     best = int(np.argmax(np.where(within, lasting, -np.inf)))
     row, column = divmod(best, lasting.shape[1])
     good = within & (lasting >= slack_m)
@@ -112,9 +114,8 @@ def feasibility_oracle(
         verdict = OracleVerdict.SITE
     else:
         lenient = within & (fixed >= -slack_m)
-        ever = bool(lenient.any()) and _free_at_some_moment(
-            window, world.actors, keep, vehicle_radius_m - slack_m, lenient, window_s
-        )
+        radius_m = vehicle_radius_m - slack_m
+        ever = lenient.any() and _free_at_some_moment(window, world.actors, keep, radius_m, lenient, window_s)
         verdict = OracleVerdict.MARGINAL if ever else OracleVerdict.NONE
     return OracleResult(
         verdict,
@@ -133,7 +134,7 @@ def _free_at_some_moment(
     lenient: npt.NDArray[np.bool_],
     window_s: tuple[float, float],
 ) -> bool:
-    """Whether any of some places is clear of all actors at one moment or another."""
+    """True if any of some places is clear of all actors at some moment."""
     count = 1 + math.ceil((window_s[1] - window_s[0]) / _MOMENT_STEP_S)
     for t_s in np.linspace(*window_s, count):
         free = lenient
@@ -195,7 +196,7 @@ class _Window:
         return np.asarray((cells - np.float32(0.5)) * np.float32(self.gsd_m))
 
     def tracks(self, actors: Iterable[AnyActor], window_s: tuple[float, float]) -> dict[Role, npt.NDArray[np.bool_]]:
-        """GroundPainter that actors cover during a time, per role."""
+        """Ground that actors cover during a time, per role."""
         drawn: dict[Role, ByteArray] = {}
         count = 1 + math.ceil((window_s[1] - window_s[0]) / _TRACK_STEP_S)
         times = [float(t) for t in np.linspace(*window_s, count)]

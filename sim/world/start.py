@@ -1,4 +1,4 @@
-"""Where to begin a landing so that straight down is not the answer."""
+"""Starts of landings, such that straight down is not the answer."""
 
 from __future__ import annotations
 
@@ -16,12 +16,8 @@ def suggest_start(
 ) -> tuple[float, float]:
     """A place to start from: mostly over or beside a hazard, with safe ground not far away.
 
-    Args:
-        world: With labels.
-        seed: Same seed, same place.
-        vehicle_radius_m: A place is safe with this much room beyond every hazard's clearance.
-        reach_m: Safe ground is within this distance (with room to spare around it).
-        hazard_share: Part of the seeds that start where the vehicle must not land.
+    Safe ground has room for the vehicle's radius beyond every hazard's clearance, and lies within `reach_m`. A part of
+    the seeds, `hazard_share`, starts over ground that is not safe.
 
     Returns:
         North and east, metres.

@@ -1,4 +1,4 @@
-"""What the ground is made of: noise at several scales, and a texture for each material.
+"""Material of the ground: noise at several scales, and a texture for each material.
 
 Textures are made of a colour, a brightness pattern and a tint pattern, so that one field of noise serves many
 materials. All randomness comes from the generator that is handed in.
@@ -37,13 +37,7 @@ def colours(words: str) -> tuple[Color, ...]:
 
 
 def fractal(rng: np.random.Generator, shape: tuple[int, int], octaves: Sequence[tuple[float, float]]) -> Field:
-    """Smooth noise with mean 0 and standard deviation 1.
-
-    Args:
-        rng: Source of randomness.
-        shape: Rows and columns.
-        octaves: Size of a cell in pixels, and weight, for each scale.
-    """
+    """Smooth noise with mean 0 and standard deviation 1; `octaves` are cell sizes in pixels with their weights."""
     rows, columns = shape
     total = np.zeros(shape, dtype=np.float32)
     for cell_px, weight in octaves:
@@ -166,11 +160,7 @@ _LOOKS_LIKE = {"road": "paved", "slope": "grass", "crop": "grass"}
 
 @lru_cache(maxsize=64)
 def detail_layer(family: str, seed: int) -> ByteArray:
-    """Close-up brightness of a material: a tile of `DETAIL_TILE_M` metres that repeats.
-
-    Args:
-        family: Name of the class in the synthetic taxonomy; others get a faint grain.
-        seed: Of the world.
+    """Close-up brightness of a class by its name: a tile of `DETAIL_TILE_M` metres that repeats.
 
     Returns:
         uint8, shape (512, 512); 128 is neutral, see `DETAIL_SWING`.

@@ -172,7 +172,7 @@ def test_the_pilot_takes_over_in_the_middle_of_it(how):
 def test_an_autopilot_that_does_not_hear_us_ends_it_with_a_reason():
     flight = descending(intrusion=Intrusion())
     flight.run(lambda: flight.vehicle.height_m < 8.5, 30)
-    flight.deaf = True
+    flight.link.deaf = True
     flight.run(lambda: flight.authority == "ended", 30)
     (hold,) = flight.commands
     assert flight.t_s - hold["t_s"] < 2.5
@@ -181,7 +181,7 @@ def test_an_autopilot_that_does_not_hear_us_ends_it_with_a_reason():
 
 def test_a_ground_station_that_switches_us_off_is_obeyed_and_that_is_said():
     flight = descending(intrusion=Intrusion())
-    flight.switched_off = True
+    flight.link.switched_off = True
     flight.run(lambda: flight.authority == "ended", 30)
     flight.run_for(1)
     assert flight.mode is Mode.LAND
@@ -192,10 +192,10 @@ def test_a_cut_link_in_the_middle_of_it_ends_it_and_nothing_is_sent_when_it_is_b
     flight = descending(intrusion=Intrusion(), ground=island(6.0))
     flight.run(lambda: flight.authority == "hold", 30)
     flight.run_for(1)
-    flight.cut = True
+    flight.link.cut = True
     flight.run_for(5)
     assert flight.authority == "ended"
-    flight.cut = False
+    flight.link.cut = False
     count = len(flight.commands)
     flight.run_for(10)
     assert len(flight.commands) == count and flight.mode is Mode.GUIDED

@@ -38,14 +38,7 @@ class _Rtl(Enum):
 
 
 class FlightController:
-    """Estimate, control and modes around a `Vehicle`.
-
-    Attributes (read-only to callers):
-        mode, armed, landed: As reported in HEARTBEAT and EXTENDED_SYS_STATE.
-        estimate: Newest estimate.
-        rangefinder, sticks: Its senses.
-        target: The precision-landing estimator.
-    """
+    """Estimate, control and modes around a `Vehicle`; its attributes are read-only to callers."""
 
     def __init__(self, vehicle: Vehicle, parameters: ParameterStore, say: Say, config: AutopilotConfig) -> None:
         self.vehicle = vehicle
@@ -74,8 +67,7 @@ class FlightController:
         self._contact_ms: int | None = None
         self._landed_since_ms = 0
         self._guided = _Guided.HOLD
-        self._guided_ned = (0.0, 0.0, 0.0)
-        self._guided_v = (0.0, 0.0, 0.0)
+        self._guided_ned = self._guided_v = (0.0, 0.0, 0.0)
         self._guided_until_ms = 0
         self._motors_at_ms = 0
         self._rtl = _Rtl.CLIMB
@@ -89,7 +81,7 @@ class FlightController:
         self.rules.start()
 
     def start_airborne(self, mode: Mode) -> None:
-        """Take over a vehicle that hovers already (see ``Vehicle.place``)."""
+        """Take over a vehicle that hovers already (see `Vehicle.place`)."""
         self.armed, self.landed = True, False
         self.vehicle.motors_on = True
         self._ready_after_ms = 0
@@ -98,29 +90,23 @@ class FlightController:
         self._enter(mode)
         self.rangefinder.good = RANGEFINDER_GOOD_READINGS
 
-    # -- what may be asked ---------------------------------------------------------------------
-
     @property
     def ready(self) -> bool:
-        """Whether the position estimate exists."""
+        """True once the position estimate exists."""
         return self.now_ms >= self._ready_after_ms
 
     @property
     def landing(self) -> bool:
-        """Whether a landing is being flown."""
+        """True while a landing is flown."""
         return self.armed and (self.mode is Mode.LAND or (self.mode is Mode.RTL and self._rtl is _Rtl.LAND))
 
     @property
     def taking_off(self) -> bool:
-        """Whether a GUIDED take-off is being flown."""
+        """True while a GUIDED take-off is flown."""
         return self.armed and self.mode is Mode.GUIDED and self._guided is _Guided.TAKEOFF
 
     def set_mode(self, number: int) -> None:
-        """Change the flight mode.
-
-        Raises:
-            RefusedError: No such mode, or no position estimate for it yet.
-        """
+        """Change the flight mode; raises RefusedError without such a mode or its position estimate."""
         try:
             mode = Mode(number)
         except ValueError:
@@ -131,11 +117,7 @@ class FlightController:
             self._enter(mode)
 
     def arm(self) -> None:
-        """Arm.
-
-        Raises:
-            RefusedError: Mode not armable, or not ready.
-        """
+        """Arm; raises RefusedError in a mode that is not armable, or when not ready."""
         if self.armed:
             return
         if self.mode not in ARMABLE:
@@ -148,11 +130,7 @@ class FlightController:
         self._motors_at_ms = self.now_ms + SPOOL_UP_MS
 
     def disarm(self, *, force: bool = False) -> None:
-        """Disarm.
-
-        Raises:
-            RefusedError: In the air and not forced.
-        """
+        """Disarm; raises RefusedError in the air unless forced."""
         if not self.armed:
             return
         if not self.landed and not force:
@@ -165,11 +143,7 @@ class FlightController:
         self.vehicle.motors_on = False
 
     def take_off(self, height_m: float) -> None:
-        """Climb to a height above home in GUIDED.
-
-        Raises:
-            RefusedError: Not armed, not GUIDED, already flying, or not upwards.
-        """
+        """Climb to a height above home in GUIDED; raises RefusedError elsewhere, in the air, or not upwards."""
         able = self.mode is Mode.GUIDED and self.armed and self.landed
         if not (able and 0.0 < height_m < math.inf):
             raise RefusedError("")
@@ -192,8 +166,6 @@ class FlightController:
         self._guided, self._guided_v = _Guided.VELOCITY, (vn, ve, vd)
         self._guided_until_ms = self.now_ms + int(1000.0 * self._p["GUID_TIMEOUT"])
         return True
-
-    # -- one step ------------------------------------------------------------------------------
 
     def step(self, now_ms: int, dt_s: float) -> None:
         """StateEstimate, decide, control, move."""
@@ -249,8 +221,6 @@ class FlightController:
         since = self._contact_ms
         return since is not None and self.now_ms - since >= MAYBE_LANDED_AFTER_MS
 
-    # -- modes ---------------------------------------------------------------------------------
-
     def _enter(self, mode: Mode) -> None:
         self.mode = mode
         self._set_limits()
@@ -266,14 +236,8 @@ class FlightController:
             self._guided_ned = self._stopping_point()
 
     def _set_limits(self) -> None:
-        p, xy, z = self._p, self._horizontal, self._vertical
-        # The floors stand for the real one's parameter limits: a zero here would divide.
-        xy.speed_max_mps = max(0.01 * p["WPNAV_SPEED"], 0.2)
-        xy.accel_max_mps2 = max(0.01 * p["WPNAV_ACCEL"], 0.5)
-        xy.accel_limit_mps2 = GRAVITY_MPS2 * math.tan(self._lean_max_rad())
-        z.climb_max_mps = max(0.01 * p["WPNAV_SPEED_UP"], 0.1)
-        z.descent_max_mps = max(0.01 * p["WPNAV_SPEED_DN"], 0.1)
-        z.accel_max_mps2 = max(0.01 * p["WPNAV_ACCEL_Z"], 0.5)
+        self._horizontal.limit(self._p, self._lean_max_rad())
+        self._vertical.limit(self._p)
 
     def _lean_max_rad(self) -> float:
         return math.radians(min(max(0.01 * self._p["ANGLE_MAX"], 10.0), 80.0))
@@ -365,7 +329,7 @@ class FlightController:
         if self._rtl is _Rtl.LAND:
             self._land(dt_s)
             return
-        n, e = (est.n_m, est.e_m) if self._rtl is _Rtl.CLIMB else (0.0, 0.0)
+        n = e = 0.0
         if self._rtl is _Rtl.CLIMB:
             n, e, _ = self._guided_ned
             if abs(-est.d_m - up_m) < 0.3:
@@ -380,8 +344,6 @@ class FlightController:
             self._rtl = _Rtl.LAND
         self._horizontal.track_position(n, e, 0.0, 0.0, dt_s)
         self._vertical.track_height(up_m, dt_s)
-
-    # -- landing -------------------------------------------------------------------------------
 
     def _land(self, dt_s: float) -> None:
         est = self.estimate
