@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 from sim.vehicle import GRAVITY_MPS2
-from sim.vehicle.autopilot.parameters import ParameterStore
+from sim.vehicle.autopilot.parameters import ParametersInForce
 
 
 def sqrt_rate(error: float, gain_per_s: float, limit: float, dt_s: float) -> float:
@@ -66,7 +66,7 @@ class HorizontalControl:
         self._pos_err = (0.0, 0.0)
         self._frozen_integral = False
 
-    def limit(self, p: ParameterStore, lean_max_rad: float) -> None:
+    def limit(self, p: ParametersInForce, lean_max_rad: float) -> None:
         """Take the limits of the parameters; the floors stand for the real one's: a zero here would divide."""
         self.speed_max_mps = max(0.01 * p["WPNAV_SPEED"], 0.2)
         self.accel_max_mps2 = max(0.01 * p["WPNAV_ACCEL"], 0.5)
@@ -201,7 +201,7 @@ class VerticalControl:
         self._pos_err = 0.0
         self.integral = 0.0
 
-    def limit(self, p: ParameterStore) -> None:
+    def limit(self, p: ParametersInForce) -> None:
         """Take the limits of the parameters."""
         self.climb_max_mps = max(0.01 * p["WPNAV_SPEED_UP"], 0.1)
         self.descent_max_mps = max(0.01 * p["WPNAV_SPEED_DN"], 0.1)

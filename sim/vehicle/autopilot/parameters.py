@@ -92,7 +92,7 @@ class UnknownParameterError(KeyError):
         )
 
 
-class _InForce(dict[str, float]):
+class ParametersInForce(dict[str, float]):
     """Values by name."""
 
     def __missing__(self, name: str) -> float:
@@ -111,7 +111,7 @@ class ParameterStore:
         self._table = {row.name: row for row in TABLE}
         self._index = {row.name: i for i, row in enumerate(TABLE)}
         self._values = {row.name: float(row.default) for row in TABLE}
-        self.in_force = _InForce(self._values)
+        self.in_force = ParametersInForce(self._values)
         for name, value in (overrides or {}).items():
             self.set(name, value)
         self.boot()
