@@ -87,3 +87,16 @@ def test_long_functions_and_files_have_a_reason() -> None:
 
 def last_line(tree: ast.Module) -> int:
     return (tree.body[-1].end_lineno or 0) if tree.body else 0
+
+
+def test_make_test_looks_for_waiting_tests_where_they_are() -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    folders = re.search(r"^WAITING_TESTS := (.+)$", makefile, re.M)
+    marks = re.search(r"^WHOLE := (.+)$", makefile, re.M)
+    assert folders and marks
+    mark = re.compile(rf"mark\.({'|'.join(marks.group(1).split(' or '))})\b")
+    marked = [path for path in (ROOT / "tests").rglob("test_*.py") if mark.search(path.read_text("utf-8"))]
+    elsewhere = [
+        path for path in marked if f"tests/{path.relative_to(ROOT / 'tests').parts[0]}" not in folders.group(1)
+    ]
+    assert len(marked) > 10 and not elsewhere
