@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from export.cli_prove import judging_options
+from export.options import judging_options, size_of
 from landing.errors import InvalidValueError
 
 _STRIDES = ("own", "1", "2", "4", "8", "16", "32")
@@ -96,20 +96,6 @@ def _three(text: str, option: str) -> tuple[float, ...]:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
         raise InvalidValueError(f"{option} {text!r}: expected three numbers as 0.485,0.456,0.406") from None
-
-
-def size_of(text: str, option: str = "--input") -> tuple[int, int] | None:
-    """A size as typed, or None for an empty text.
-
-    Raises:
-        InvalidValueError: It is no size.
-    """
-    if not text:
-        return None
-    width, _, height = text.lower().partition("x")
-    if not (width.isdigit() and height.isdigit()):
-        raise InvalidValueError(f"{option} {text!r}: expected WIDTHxHEIGHT as 512x512")
-    return int(width), int(height)
 
 
 @click.command(name="adopt")

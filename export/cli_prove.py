@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-F = TypeVar("F", bound=Callable[..., Any])
+from export.options import F, judging_options, size_of
+
 RUNTIMES = ("auto", "onnxruntime", "openvino", "tensorrt")
-HEIGHT_AGL_M, HFOV_DEG = 20.0, 75.0
 
 
 @click.command(name="info")
@@ -22,34 +22,6 @@ def info_command(model: str, as_json: bool) -> None:
 
     info = Info.of(model)
     click.echo(info.to_json() if as_json else info.describe())
-
-
-def judging_options(command: F) -> F:
-    """Adds the options that say which pictures judge, and from where they are seen."""
-    path = click.Path(path_type=Path)
-    for option in (
-        click.option(
-            "--hfov-deg",
-            default=HFOV_DEG,
-            show_default=True,
-            type=click.FloatRange(5, 170),
-            help="Horizontal field of view of the pictures.",
-        ),
-        click.option(
-            "--height-agl-m",
-            default=HEIGHT_AGL_M,
-            show_default=True,
-            type=click.FloatRange(1, 500),
-            help="Sites are chosen as if seen from here.",
-        ),
-        click.option("--split-column", default="", help="Column of the split."),
-        click.option("--split", type=path, help="CSV of parts of the pictures, as train, val and test."),
-        click.option(
-            "--labels", type=path, help="Folder of label maps of the same names, to judge by mIoU and recall."
-        ),
-    ):
-        command = option(command)
-    return command
 
 
 def _runs(side: str) -> Callable[[F], F]:
@@ -123,7 +95,6 @@ def verify_command(a: Path, b: Path, keep: bool, as_json: bool, **choices: Any) 
 def bench_command(models: tuple[Path, ...], frame: str, picture: Path | None, as_json: bool, **choices: Any) -> None:
     """Latency, throughput and memory of models run in turn, next to the machine's roofline."""
     from export.bench import BenchOptions, bench, plot
-    from export.cli_make import size_of
 
     options = BenchOptions(frame_wh=size_of(frame, "--frame"), **choices)
     report, times = bench(models, options)
