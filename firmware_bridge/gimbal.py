@@ -81,7 +81,7 @@ class GimbalHistory:
             try:
                 reading = reader(message)
             except InvalidValueError as error:
-                # Its present attitude is not known; the last one must not stand in for it.
+                # The present attitude is not known; the last one must not stand in for it.
                 self._track.clear()
                 self._refusal = str(error)
                 return False

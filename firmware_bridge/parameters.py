@@ -51,7 +51,7 @@ class OwnParameter:
     name: str  # At most 16 characters, e.g. ``TD_ENABLE``.
     kind: ParameterKind  # Type on the wire
     description: str  # One line
-    unit: str  # Of the value; empty for none
+    unit: str  # Unit of the value; empty for none
     low: float  # Smallest value
     high: float  # Largest value
     default: float  # Value without a configured one
@@ -89,7 +89,7 @@ class NoParameters:
 
     @property
     def parameters(self) -> Sequence[OwnParameter]:
-        """None."""
+        """No parameters."""
         return ()
 
     def get(self, name: str) -> float:

@@ -14,14 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 from PIL import ExifTags, Image
 
-from landing.taxonomy import Taxonomy
 from tests.edge import fake_model
 from tests.trainer import fake_data
-from trainer.checkpoint import Checkpoint
-from trainer.model import ModelConfig, build
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [pytest.mark.packaging, pytest.mark.flight, pytest.mark.timeout(600)]
@@ -51,15 +47,26 @@ def data_set(clone: Path) -> None:
     fake_data.folder(clone / "drone-dataset", worlds=6, per_world=2, split=False)
 
 
+CHECKPOINT = """
+import torch
+from pathlib import Path
+from landing.taxonomy import Taxonomy
+from trainer.checkpoint import Checkpoint
+from trainer.model import ModelConfig, build
+
+torch.manual_seed(0)
+taxonomy = Taxonomy.load(Path("drone-dataset/taxonomy.toml"))
+small = {"encoder_depth": 3, "decoder_channels": (16, 8, 8), "width_px": 96, "height_px": 64}
+config = ModelConfig(arch="unet", classes=len(taxonomy), **small)
+Checkpoint(config, taxonomy, build(config).state_dict(), metrics={"val": {"miou": 0.1}}).save(Path("runs/mine/best.pt"))
+"""
+"""What `trainer fit` would have left; in a process of its own, so that this one does not load torch."""
+
+
 def checkpoint(clone: Path) -> None:
-    """What `trainer fit` would have left."""
-    torch.manual_seed(0)
-    taxonomy = Taxonomy.load(clone / "drone-dataset" / "taxonomy.toml")
-    size = {"encoder_depth": 3, "decoder_channels": (16, 8, 8), "width_px": 96, "height_px": 64}
-    config = ModelConfig(arch="unet", classes=len(taxonomy), **size)
-    path = clone / "runs" / "mine" / "best.pt"
-    path.parent.mkdir(parents=True)
-    Checkpoint(config, taxonomy, build(config).state_dict(), metrics={"val": {"miou": 0.1}}).save(path)
+    (clone / "runs" / "mine").mkdir(parents=True)
+    environment = {**os.environ, "PYTHONPATH": str(clone)}
+    subprocess.run([sys.executable, "-c", CHECKPOINT], cwd=clone, env=environment, check=True, timeout=120)
 
 
 def configuration(clone: Path) -> None:

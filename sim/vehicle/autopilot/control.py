@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 from sim.vehicle import GRAVITY_MPS2
-from sim.vehicle.autopilot.parameters import ParameterStore
+from sim.vehicle.autopilot.parameters import ParametersInForce
 
 
 def sqrt_rate(error: float, gain_per_s: float, limit: float, dt_s: float) -> float:
@@ -21,11 +21,12 @@ def sqrt_rate(error: float, gain_per_s: float, limit: float, dt_s: float) -> flo
     size = abs(error)
     linear = limit / (gain_per_s * gain_per_s)
     rate = gain_per_s * size if size <= linear else math.sqrt(2.0 * limit * (size - 0.5 * linear))
-    return math.copysign(min(rate, size / dt_s), error)
+    most = size / dt_s
+    return math.copysign(most if most < rate else rate, error)
 
 
 def _clip(value: float, low: float, high: float) -> float:
-    return min(max(value, low), high)
+    return low if value < low else high if value > high else value
 
 
 def _low_pass(dt_s: float, cutoff_hz: float) -> float:
@@ -65,7 +66,7 @@ class HorizontalControl:
         self._pos_err = (0.0, 0.0)
         self._frozen_integral = False
 
-    def limit(self, p: ParameterStore, lean_max_rad: float) -> None:
+    def limit(self, p: ParametersInForce, lean_max_rad: float) -> None:
         """Take the limits of the parameters; the floors stand for the real one's: a zero here would divide."""
         self.speed_max_mps = max(0.01 * p["WPNAV_SPEED"], 0.2)
         self.accel_max_mps2 = max(0.01 * p["WPNAV_ACCEL"], 0.5)
@@ -200,7 +201,7 @@ class VerticalControl:
         self._pos_err = 0.0
         self.integral = 0.0
 
-    def limit(self, p: ParameterStore) -> None:
+    def limit(self, p: ParametersInForce) -> None:
         """Take the limits of the parameters."""
         self.climb_max_mps = max(0.01 * p["WPNAV_SPEED_UP"], 0.1)
         self.descent_max_mps = max(0.01 * p["WPNAV_SPEED_DN"], 0.1)

@@ -42,20 +42,21 @@ class FlightController:
 
     def __init__(self, vehicle: Vehicle, parameters: ParameterStore, say: Say, config: AutopilotConfig) -> None:
         self.vehicle = vehicle
-        self._p = parameters
+        self._parameters = parameters
+        self._p = parameters.in_force
         self._say = say
         self._estimator = StateEstimator(vehicle, config.errors, config.seed + 1)
         self.rangefinder = Rangefinder(vehicle, parameters)
         self._ready_after_ms = config.ready_after_ms
-        self.target = PrecisionLanding(parameters, say, config.frame_rules)
-        self.rules = LandingRules(parameters, self.target, say)
+        self.target = PrecisionLanding(parameters.in_force, say, config.frame_rules)
+        self.rules = LandingRules(parameters.in_force, self.target, say)
         self._horizontal = HorizontalControl()
         self._vertical = VerticalControl()
         self.boot(0.01)
 
     def boot(self, loop_s: float) -> None:
         """Start anew with the parameters as stored: disarmed, STABILIZE, time zero."""
-        self._p.boot()
+        self._parameters.boot()
         self.now_ms = 0
         self.mode = Mode.STABILIZE
         self.armed = False
