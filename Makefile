@@ -48,7 +48,7 @@ else
 endif
 
 check: lint types $(VENV)/.dev
-	$(PYTEST) -n $(CORES) -m "unit and not soak" tests/landing tests/bridge tests/edge tests/sim tests/flight tests/test_house.py
+	$(PYTEST) -n $(CORES) -m "unit and not soak and not realdata" tests/landing tests/bridge tests/edge tests/sim tests/test_house.py
 
 test: system lint types unit
 
