@@ -241,8 +241,7 @@ def decide(
     """Return the site on one picture for each threshold of landable ground, as `landing.Decider` finds it.
 
     The picture is projected once; a threshold, from 0.5 on, changes only which cells are free. The pose is over ground
-    at
-    down 0; the settings are from `DecisionSettings.single_look`.
+    at down 0; the settings are from `DecisionSettings.single_look`.
     """
     chosen = settings.model_copy(update={SETTING_OF[r]: t for r, t in hazards.items()})
     ground = GroundMap(chosen, taxonomy)
