@@ -105,7 +105,6 @@ class SiteCount:
             "false_safe": rate(self.with_hazard, self.sites),
             "not_landable": rate(self.with_not_landable, self.sites),
             "abstain": rate(self.missed, self.with_truth_site),
-            "abstain_of_all": rate(self.pictures - self.sites, self.pictures),
         }
 
 
