@@ -1,4 +1,4 @@
-"""How far one artefact may be from another: the one table of the gate's limits."""
+"""The one table of the gate's limits: how far one artefact may be from another."""
 
 from __future__ import annotations
 

@@ -78,7 +78,6 @@ class InProcessLink:
         autopilot: The stand-in.
         cut: Nothing passes.
         others: Takes what the stand-in says on its other links.
-        observers: Called with direction, monotonic time and bytes of every frame.
     """
 
     def __init__(
@@ -96,7 +95,6 @@ class InProcessLink:
         self.autopilot = autopilot
         self.cut = False
         self.others: Callable[[LinkId, Any], None] = lambda _link, _message: None
-        self.observers: list[Callable[[str, int, bytes], None]] = []
         self._settings = settings
         self._conditions = conditions
         self._rng = rng
@@ -122,7 +120,6 @@ class InProcessLink:
                 self._queue(self._down, self._theirs, message)
         while self._down and self._down[0][0] <= now_ns:
             arrival_ns, data = self._down.popleft()
-            self._observe("rx", arrival_ns, data)
             self.telemetry.feed(data, arrival_ns)
         if now_ns - self._asked_ns >= ASK_PERIOD_NS:
             self._asked_ns = now_ns
@@ -135,17 +132,11 @@ class InProcessLink:
                 self.targets += message.get_type() == "LANDING_TARGET"
                 self.autopilot.receive(LINK, message)
 
-    def _observe(self, direction: str, at_ns: int, data: bytes) -> None:
-        for observer in self.observers:
-            observer(direction, at_ns, data)
-
     def _queue(self, queue: deque[tuple[int, bytes]], sender: _Sender, message: Any) -> None:
         data = packed(message, sender.system, sender.component, sender.sequence)
         sender.sequence = (sender.sequence + 1) % 256
         delay_ms = self._conditions.link_delay_ms * (1.0 + float(self._rng.random()))
         arrival_ns = self.now_ns + round(delay_ms * 1e6)
-        if queue is self._up:
-            self._observe("tx", self.now_ns, data)
         if self.cut:
             return
         # A serial line keeps the order.

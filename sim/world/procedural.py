@@ -24,13 +24,7 @@ MAX_CELLS = 64_000_000
 
 
 def procedural(seed: int, size_m: float = 80.0, gsd_m: float = 0.05, layout: str | None = None) -> World:
-    """A made-up place.
-
-    Args:
-        seed: Same seed, same world.
-        size_m: Side of the square.
-        gsd_m: Metres per pixel.
-        layout: One of `LAYOUTS`; by the seed when None.
+    """A made-up place: a square of `size_m`, its layout one of `LAYOUTS`, by the seed when None.
 
     Raises:
         DataError: Unknown layout, or a size or scale that cannot be made.

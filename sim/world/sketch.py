@@ -48,10 +48,6 @@ class Sketch(Grid):
     """Labels of a place while it is being laid out, and the strokes that made them.
 
     Attributes:
-        labels: uint8, shape of the raster.
-        ids: Of the classes, by name.
-        palette: Colours of the place.
-        strokes: So far.
         lamps: Seen at dusk.
         frozen: Snow lies on the water too.
     """
