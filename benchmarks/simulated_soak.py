@@ -39,7 +39,7 @@ from edge.web.server import pack
 from landing.decider import Decider
 from landing.picture import PictureMonitor
 from landing.types import Frame
-from sim.campaign.landing import link_settings
+from sim.campaign.landing import link_faults, link_settings
 from sim.campaign.ranges import draw_conditions
 from sim.flight.link import InProcessLink
 from sim.vehicle.autopilot import AutopilotConfig, Mode
@@ -110,13 +110,12 @@ class Hover:
         path.write_text(CONFIG.format(width=WIDTH, height=HEIGHT, fps=FPS), "utf-8")
         config = load_config(path)
         self._now_ns = self._started_ns = time.monotonic_ns()
-        conditions = draw_conditions((0, 0))
+        conditions, rng = draw_conditions((0, 0)), np.random.default_rng(0)
         self._autopilot = StandInAutopilot(
             AutopilotConfig(parameters=PLND_PARAMETERS, airborne_height_m=20.0, airborne_mode=Mode.GUIDED)
         )
-        self._link = InProcessLink(
-            self._autopilot, link_settings(conditions, False), conditions, np.random.default_rng(0), self._started_ns
-        )
+        settings = link_settings(conditions, False)
+        self._link = InProcessLink(self._autopilot, settings, link_faults(conditions), rng, self._started_ns)
         runtime = load_runtime(config.model.path, config.model.options)
         flight = resolve_flight(config, runtime.spec, {})
         self._settings, self._camera = flight.decision, flight.camera

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from export.limits import LIMITS, SAME_SITE_M, Kind
+from export.options import HEIGHT_AGL_M, HFOV_DEG
 from landing.artefact import GateReport
 from landing.camera import CameraModel
 from landing.decider import Decider
@@ -25,8 +26,6 @@ from landing.types import ByteArray, Pose, Segmentation
 
 Mask = npt.NDArray[np.bool_]
 LEVEL = (1.0, 0.0, 0.0, 0.0)
-HEIGHT_AGL_M, HFOV_DEG = 20.0, 75.0
-"""The view the sites are compared from, where nothing else is said."""
 
 
 class Comparison:

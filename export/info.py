@@ -44,7 +44,7 @@ class Info:
 
     @classmethod
     def of(cls, path: str | Path) -> Info:
-        """Looks into a file.
+        """Reads a file.
 
         Raises:
             ModelError: Missing, damaged, or it does not describe itself.

@@ -19,9 +19,10 @@ from onnxruntime.quantization import QuantType
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
 from export.calibration import Chosen, choose, letterboxed, ranges_of
-from export.comparison import HEIGHT_AGL_M, HFOV_DEG, Comparison, report_of
+from export.comparison import Comparison, report_of
 from export.files import MAX_IR_VERSION, describe, read_model, spec_of, write_model
 from export.int8_nodes import WEIGHTED, network_nodes, plain
+from export.options import HEIGHT_AGL_M, HFOV_DEG
 from export.pictures import read_labels, read_picture
 from export.runtime import open_session
 from landing.artefact import GateReport

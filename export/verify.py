@@ -11,9 +11,10 @@ import onnx
 
 from edge.runtimes import RuntimeOptions, load_runtime
 from edge.runtimes.contract import Runtime
-from export.comparison import HEIGHT_AGL_M, HFOV_DEG, Comparison, report_of, same_meaning
+from export.comparison import Comparison, report_of, same_meaning
 from export.files import metadata_of, read_model, write_model
 from export.limits import Kind
+from export.options import HEIGHT_AGL_M, HFOV_DEG
 from export.pictures import of_split, pictures_in, read_labels, read_picture, spread
 from export.runtime import read_spec
 from landing.artefact import BF16_GATE_KEY, GATE_KEY, GateReport

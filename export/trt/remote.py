@@ -20,7 +20,7 @@ from landing.errors import ModelError
 from landing.manifest import EngineManifest, manifest_path, read_engine
 
 _GRACE_S = 30.0
-"""How much longer than the build itself its connection may take."""
+"""Seconds that the connection may last beyond the build itself."""
 
 _FOLDER = re.compile(r"/[A-Za-z0-9_./-]+/touchdown-trt-[A-Za-z0-9]+")
 _TIMED_OUT = 124

@@ -25,7 +25,7 @@ from sim.campaign.reaction import ReactionWatch
 from sim.campaign.scene import Scene
 from sim.campaign.sensors import believed_camera, shaken
 from sim.campaign.trace import Flown, Trace
-from sim.flight.link import InProcessLink
+from sim.flight.link import InProcessLink, LinkFaults
 from sim.flight.loop import BOOT_NS, CameraSample, SimulatedClock, SimulatedLoop, no_stopwatch
 from sim.flight.pilot import NEARER_M, SEARCH_S, GoDown, ModeOrder, Phase, Pilot, Seen
 from sim.flight.plan import TrackPoint
@@ -124,9 +124,8 @@ class Landing:
         self._autopilot = StandInAutopilot(autopilot_config(scene, start_ne_m, setup.autopilot))
         self._autopilot.connect(PILOT)
         commands = setup.authority.level is not AuthorityLevel.ADVISE
-        self.link = InProcessLink(
-            self._autopilot, link_settings(conditions, commands), conditions, scene_stream(scene.key, "link"), BOOT_NS
-        )
+        settings, rng = link_settings(conditions, commands), scene_stream(scene.key, "link")
+        self.link = InProcessLink(self._autopilot, settings, link_faults(conditions), rng, BOOT_NS)
         camera = believed_camera(conditions)
         decider = policy.make(setup.decision, world.taxonomy, camera)
         self.pipeline = Pipeline(sensor, decider, camera, self._clock.ns, no_stopwatch)
@@ -286,3 +285,8 @@ def autopilot_config(scene: Scene, start_ne_m: tuple[float, float], parameters: 
 def link_settings(conditions: SceneConditions, commands: bool) -> LinkSettings:
     """As a user with this vehicle would configure it: it took off from the ground it lands on."""
     return LinkSettings("udpin:127.0.0.1:0", ground_down_m=conditions.height_bias_m, commands=commands)
+
+
+def link_faults(c: SceneConditions) -> LinkFaults:
+    """Return the link's part of the conditions."""
+    return LinkFaults(c.link_delay_ms, c.range_scale, c.range_noise_m, c.range_dropped)

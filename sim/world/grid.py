@@ -46,7 +46,7 @@ class Spot:
         return Spot(float(n), float(e), self.heading_rad + turn_rad)
 
 
-class Grid:
+class GroundRaster:
     """A square raster of ground, its middle at NED (0, 0).
 
     Attributes:

@@ -23,9 +23,8 @@ from landing.decider import Decider
 from landing.decision_groups import Grid
 from landing.settings import AuthoritySettings, DecisionSettings, DirectorSettings
 from landing.types import Frame, Pose, Segmentation
-from sim.flight.link import InProcessLink
+from sim.flight.link import InProcessLink, LinkFaults
 from sim.flight.loop import BOOT_NS, TICK_NS, no_stopwatch
-from sim.flight.simulated import ModelledMachine
 from sim.vehicle.autopilot import AutopilotConfig, Mode, StandInAutopilot
 from sim.vehicle.autopilot.core import TICK_S
 from tests.landing.worlds import GRASS, PERSON, TAXONOMY, seen
@@ -93,7 +92,7 @@ class InProcessFlight:
             AutopilotConfig(parameters=PARAMETERS, airborne_height_m=height_m, airborne_mode=mode)
         )
         settings = LinkSettings("udpin:127.0.0.1:0", commands=authority.level != "advise")
-        wire = ModelledMachine(link_delay_ms=0.0)
+        wire = LinkFaults(0.0)
         self.link = TestedLink(self.autopilot, settings, wire, np.random.default_rng(0), BOOT_NS)
         self.events: list[dict[str, Any]] = []
         log = EventLog(None)
