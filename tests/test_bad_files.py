@@ -96,7 +96,6 @@ CASES = [
     Case("trainer data check {data}", "data/taxonomy.toml"),
     Case("trainer data check {data} --split {bad}", "split.csv"),
     Case("trainer data check {folder}/set", "set/shards.json"),
-    Case("trainer data check {folder}/set", "set/dataset.json"),
     Case("trainer predict {bad} {folder}/good.png --out {folder}/p", "model.pt"),
     Case("export info {bad}", "model.onnx"),
     Case("export info {bad}", "model.engine"),
