@@ -1,4 +1,4 @@
-"""What we may ask of the autopilot when a landing goes wrong, beside the director.
+"""Commands to the autopilot when a landing goes wrong, beside the director.
 
     READY -> GUARD -> LOOK -> RESUME -> GUARD, down
              GUARD -> HOLD -> (CLIMB -> SEARCH)... -> RESUME -> GUARD
@@ -75,7 +75,7 @@ IN_THE_AIR = (
 
 @dataclass
 class _Landing:
-    """What is remembered over one landing.
+    """State kept over one landing.
 
     Attributes:
         top_m: Height at which it began.
@@ -229,7 +229,7 @@ class Authority:
     # --- what each state does ---
 
     def _done(self, inputs: AuthorityInput, modes: FlightModes) -> bool:
-        """Whether the last command is done; ends everything when it will not be."""
+        """Return True once the last command is done; end everything when it will not be."""
         asked = self._handshake.waiting
         failed = self._handshake.hear(inputs.answers, inputs.vehicle, inputs.now_ns)
         if failed is not None:
@@ -355,11 +355,11 @@ class Authority:
             self._fly_to_site(inputs, modes)
 
     def _somebody(self, inputs: AuthorityInput) -> Intruder | None:
-        """Who is at the site, where that must stop the vehicle now."""
+        """Return the intruder at the site that must stop the vehicle now, if any."""
         return inputs.output.intruder if self._site_status.somebody(inputs.now_ns) else None
 
     def _calm(self, now_ns: int) -> bool:
-        """Whether the site may be landed on: sent for long enough, and nobody about."""
+        """Return True when the site was sent for long enough and nobody is about."""
         settings = self._settings
         quiet = self._site_status.quiet(now_ns, settings.calm_s)
         return quiet and self._site_status.steady(now_ns, settings.steady_s)

@@ -223,7 +223,7 @@ class GroundMap:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing was ever put in."""
+        """True before the first frame."""
         return self._cell_m == 0.0
 
     @property
@@ -305,7 +305,7 @@ class GroundMap:
         return count
 
     def _hazard_cells(self) -> npt.NDArray[np.bool_]:
-        """Where there is evidence for each hazard, shape (roles, n, n); never changed in place."""
+        """Return the cells with evidence for each hazard, shape (roles, n, n); never changed in place."""
         if self._is_hazard is None:
             self._is_hazard = self._hazards > 0.0
         return self._is_hazard
@@ -468,7 +468,7 @@ class GroundMap:
         return height_m * math.tan(math.radians(self._settings.view.max_angle_deg))
 
     def _shown(self, mask: _Mask, pose: Pose, centre: FloatArray, ground_down_m: float) -> _Shown | None:
-        """Which cells a frame shows, and where in the mask: column u, row v; None where it shows none.
+        """Return the cells that a frame shows, with column u and row v in the mask; None where it shows none.
 
         Distances and depths are largest and smallest in the corners of the window: where all of those are in bounds,
         no other cell is looked at.
@@ -580,7 +580,7 @@ class GroundMap:
             np.copyto(when_ns, at_ns, where=bad)
 
     def _forgotten(self, when_ns: npt.NDArray[np.int64], now_ns: int) -> GridOfBool:
-        """Whether what was bad then is too long ago to count."""
+        """Return the cells whose bad ground was seen too long ago to count."""
         return when_ns < now_ns - int(self._settings.unsafe_memory.memory_s * 1e9)
 
     def view(self, now_ns: int, max_age_s: float | None = None) -> GroundView | None:
@@ -632,7 +632,7 @@ class GroundMap:
 
 
 def _any(grid: GridOfBool | ByteArray) -> bool:
-    """Whether anything of a mask of any layout is set."""
+    """Return True when any cell of a mask of any layout is set."""
     return cv2.countNonZero(grid.view(np.uint8)) > 0
 
 

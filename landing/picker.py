@@ -54,7 +54,7 @@ class Candidate:
 
 
 class LostPlace(NamedTuple):
-    """Where a site was lost because of its ground.
+    """Place where a site was lost because of its ground.
 
     Attributes:
         north_m, east_m: Local NED, m.
@@ -368,7 +368,7 @@ def confidence_at(view: GroundView, row: int, column: int, radius_m: float) -> f
 
 
 def any_within(view: GroundView, roles: tuple[Role, ...], row: int, column: int, radius_m: float) -> bool:
-    """Whether a hazard of some roles is in a cell whose centre lies in a disc around a cell's."""
+    """Return True when a hazard of some roles is in a cell whose centre lies in a disc around a cell's."""
     reach = int(np.ceil(radius_m / view.cell_m))
     top, left = max(0, row - reach), max(0, column - reach)
     part = (slice(top, row + reach + 1), slice(left, column + reach + 1))
@@ -378,7 +378,7 @@ def any_within(view: GroundView, roles: tuple[Role, ...], row: int, column: int,
 
 
 def _why_nothing(view: GroundView) -> str:
-    """What the seen ground is instead, for the reason in words."""
+    """Describe the seen ground that is not landable."""
     seen = int(np.count_nonzero(view.known))
     parts = [
         f"{name.value} {100 * np.count_nonzero(grid & view.known) / seen:.0f} %"
