@@ -14,7 +14,8 @@ from landing.camera import CameraModel
 from landing.errors import InvalidValueError
 from landing.estimator import FIRST_FRAME, EstimatorFrame
 from landing.geometry import heading_between
-from landing.groundmap import MOVING_ROLES, GridOfFloat, GroundMap, GroundView
+from landing.ground_view import MOVING_ROLES, GridOfFloat, GroundView
+from landing.groundmap import GroundMap
 from landing.picker import clean_regions, clearance_grid, hazard_clearance_grid, pick, score_grid
 from landing.plane import GroundPlane
 from landing.settings import DecisionSettings

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from landing.decision_groups import HiddenHazard
-from landing.groundmap import MOVING_ROLES, GridOfBool, GridOfFloat, GroundView
+from landing.ground_view import MOVING_ROLES, GridOfBool, GridOfFloat, GroundView
 from landing.settings import DecisionSettings
 from landing.site import NoSite, NoSiteReason
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy

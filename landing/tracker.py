@@ -11,7 +11,7 @@ import numpy as np
 
 from landing.approach import Approaches
 from landing.estimator import FrameShift
-from landing.groundmap import MOVING_ROLES, GridOfFloat, GroundView
+from landing.ground_view import MOVING_ROLES, GridOfFloat, GroundView
 from landing.picker import Candidate, LostPlace, Regions, any_within, confidence_at
 from landing.settings import DecisionSettings
 from landing.site import Intruder, LandingSite, NoSite, NoSiteReason, Selection
