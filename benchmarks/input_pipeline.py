@@ -126,7 +126,7 @@ def main(pictures: int, rounds: int) -> Figures:
         write_pictures(root / "pictures", pictures)
         data = open_set(root / "pictures")
         start = time.perf_counter()
-        stored = open_or_prepare(data, data.samples, STORED_WH, "refuse", root / "store")
+        stored = open_or_prepare(data, data.samples, STORED_WH, root / "store")
         prepare_s = time.perf_counter() - start
         _now.update(data=data, stored=stored)
         # About as long each way: a round of the store takes many more pictures.

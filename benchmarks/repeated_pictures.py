@@ -25,11 +25,11 @@ import numpy as np
 
 from benchmarks.runner import Figures, benchmark, in_turn, percentiles
 from landing.camera import CameraModel
-from landing.geometry import FloatArray, quaternion_from_euler
+from landing.geometry import FloatArray, euler_from_quaternion, quaternion_from_euler
 from landing.picture import PictureMonitor, PictureSettings
 from landing.types import ByteArray, Frame, Pose
 from sim.camera import render
-from sim.vehicle import Vehicle, Wind, euler_rad
+from sim.vehicle import Vehicle, Wind
 from sim.world import World, parse_world_spec
 
 CAMERA = CameraModel.from_hfov(320, 240, 70.0)
@@ -93,7 +93,7 @@ def flight(motion: str, seed: int) -> list[Shot]:
 
 def pose_of(vehicle: Vehicle, t_s: float, off_m: FloatArray, tilt_rad: FloatArray) -> Pose:
     """The pose of a vehicle with errors of position and attitude."""
-    roll, pitch, yaw = (float(a + e) for a, e in zip(euler_rad(vehicle.q), tilt_rad, strict=True))
+    roll, pitch, yaw = (float(a + e) for a, e in zip(euler_from_quaternion(vehicle.q), tilt_rad, strict=True))
     down_m = vehicle.d_m + float(off_m[2])
     position = (vehicle.n_m + float(off_m[0]), vehicle.e_m + float(off_m[1]), down_m)
     at_ns = round(t_s * 1e9)

@@ -133,7 +133,7 @@ def main(pictures: int, steps: int) -> Figures:
         data = open_set(root / "pictures")
         config = ModelConfig(classes=len(data.taxonomy), width_px=INPUT_WH[0], height_px=INPUT_WH[1])
         start = time.perf_counter()
-        stored = open_or_prepare(data, data.samples, (1320, 880), "refuse", root / "store")
+        stored = open_or_prepare(data, data.samples, (1320, 880), root / "store")
         prepare_s = time.perf_counter() - start
         ways = {"starting_point": starting_point(data, config), "ours": ours(data, stored, config)}
         times = in_turn({n: lambda _, way=way: next(way) for n, way in ways.items()}, steps, warm_up=1)

@@ -64,20 +64,18 @@ class ChannelUser(Protocol):
 
 
 class Channel:
-    """See the module. Nothing here raises into a sender.
+    """One connection, its reader thread and its way out. Nothing here raises into a sender.
 
     Args:
-        settings: Of the link.
         index: From 0, the autopilot's connection; also the link id in signatures.
         endpoint: A serial line's speed sets the share of answers.
         make: Makes a new transport for every attempt.
-        user: Receives what comes.
-        peers: Of this connection alone.
         signing: Signs what goes and judges what comes; None leaves both alone.
 
     Attributes:
-        observers: Called with every frame received and sent, e.g. to record it. They must not wait. One that raises
-            OSError or ValueError is removed.
+        observers: Called with every frame received and sent. They must not wait. One that raises OSError or
+        ValueError is
+            removed.
     """
 
     def __init__(

@@ -120,16 +120,7 @@ class ClockMap:
         return ClockReading(offset, rebooted)
 
     def synchronise(self, sent_ns: int, answer_ns: int, received_ns: int) -> bool:
-        """Learn from an answered TIMESYNC.
-
-        Args:
-            sent_ns: Our time when we asked.
-            answer_ns: The autopilot's boot time when it answered.
-            received_ns: Our time when the answer arrived.
-
-        Returns:
-            False when the answer was no use: another clock, or no message was heard before.
-        """
+        """Learn from an answered TIMESYNC, times in ns; False when it tells of another clock, or comes too early."""
         known_ns = self._upper.value
         if known_ns is None:
             return False

@@ -81,10 +81,9 @@ class GlobalFix:
 
 
 def command_message(command: FlightCommand, to: AutopilotId, fix: GlobalFix | None, confirmation: int) -> Any:
-    """The message that asks for a command.
+    """Return the message that asks for a command.
 
-    Flying somewhere needs a fix of the vehicle's position on the globe. `confirmation` is 0 the first time, then
-    counted up.
+    A flight to a place needs a fix of the vehicle's position on the globe. `confirmation` counts up from 0.
 
     Raises:
         InvalidValueError: The autopilot's commands are not known, or there is no fix.

@@ -37,13 +37,7 @@ class AnswerContext:
 
 
 class Component:
-    """Answers for the companion and, when a video stream is announced, for its camera.
-
-    One caller at a time.
-
-    Args:
-        video: The stream to announce; None for none.
-    """
+    """Answers for the companion and, when a video stream is announced, for its camera. One caller at a time."""
 
     def __init__(self, component_id: int, table: ParameterTable, video: VideoSettings | None, started_ns: int) -> None:
         self._component_id = component_id

@@ -7,6 +7,7 @@ blocking, open without a timeout and are not thread-safe.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from firmware_bridge.serial_port import SerialTransport
@@ -32,9 +33,7 @@ class Endpoint:
 
 
 def parse_connection(text: str, baud: int = 921_600) -> Endpoint:
-    """Read a connection string.
-
-    `baud` is the speed of a serial device whose string names none.
+    """Read a connection string; `baud` is the speed of a serial device whose string names none.
 
     Raises:
         LinkError: It is in none of the forms, or a number in it is out of range.
@@ -43,6 +42,8 @@ def parse_connection(text: str, baud: int = 921_600) -> Endpoint:
         device, _, speed = text.partition(",")
         if speed and not (speed.isascii() and speed.isdigit()):
             raise LinkError(f"connection '{text}': baud '{speed}' is no number, e.g. {device},921600")
+        if re.search(r":\d{4,}$", device):
+            raise LinkError(f"connection '{text}': write the baud rate after a comma, e.g. /dev/ttyACM0,115200")
         chosen = int(speed) if speed else baud
         if not 1200 <= chosen <= 12_000_000:
             raise LinkError(f"connection '{text}': baud {chosen} is not between 1200 and 12000000")
@@ -51,6 +52,8 @@ def parse_connection(text: str, baud: int = 921_600) -> Endpoint:
     kind = {"udp": "udpin"}.get(kind, kind)
     if kind not in ("udpin", "udpout", "tcp", "tcpin"):
         raise LinkError(f"connection '{text}': unknown form, expected one like {FORMS}")
+    if rest.startswith("//"):
+        raise LinkError(f"connection '{text}': write it without slashes, {kind}:host:port")
     host, _, number = rest.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not host or not (number.isascii() and number.isdigit()):

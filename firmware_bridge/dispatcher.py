@@ -22,13 +22,7 @@ ECHO_OF_LAST_RUN_NS = 1_000_000_000  # For so long after the start an echo may b
 
 
 class LinkDispatcher:
-    """The `firmware_bridge.channel.ChannelUser` of a link's connections.
-
-    Attributes:
-        lock: Guards `telemetry` (the pose history in it guards itself).
-        telemetry: What is heard of the autopilot.
-        timesync_answered: How many of the autopilot's TIMESYNC questions were answered.
-    """
+    """The `firmware_bridge.channel.ChannelUser` of a link's connections; its `lock` guards its `telemetry`."""
 
     def __init__(self, settings: LinkSettings, parameters: ParameterTable) -> None:
         self.lock = threading.Lock()

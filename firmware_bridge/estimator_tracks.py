@@ -53,12 +53,11 @@ class EstimatorTracks:
     """Tracks of attitude, position and height in one source clock. Not thread-safe.
 
     Args:
+        limits: Limits of the samples.
         ground_down_m: Configured down coordinate of the ground, m; None where it is learnt.
         own_heading: The camera turns with the vehicle; a gimbal's own estimator keeps its heading in a reset.
 
     Attributes:
-        attitudes, positions, heights: The samples.
-        frames: Local frames by stamp.
         ground_m: Down coordinate of the ground in the newest frame, m; None where it is not known.
         valid: The estimator has a position.
     """

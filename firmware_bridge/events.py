@@ -23,12 +23,7 @@ def previous(path: Path) -> Path:
 
 
 class EventTail:
-    """Reads what has been appended since the last look; survives a log that is begun anew.
-
-    Args:
-        path: The file of `log.events`; it may not exist yet.
-        from_end: Begin at the end instead of some way before it.
-    """
+    """Reads appended events since the last look, also of a log that is begun anew or does not exist yet."""
 
     def __init__(self, path: Path, *, from_end: bool = False, first_bytes: int = FIRST_BYTES) -> None:
         self.path = path

@@ -29,12 +29,7 @@ class FrameHistory:
         self._torn = (0, 0)
 
     def move(self, at_ns: int | None, shift: FrameShift | None) -> None:
-        """Notes a reset.
-
-        Args:
-            at_ns: Stamp of the first sample after it; None where there is none.
-            shift: Its size; None where that is not known.
-        """
+        """Note a reset: stamp of the first sample after it, and its size; None where either is not known."""
         from_ns = self._stamps[-1]
         at_ns = from_ns if at_ns is None else at_ns
         if at_ns < from_ns:

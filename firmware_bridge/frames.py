@@ -6,7 +6,10 @@ good frames included. Here a candidate that fails its checksum costs one byte, a
 
 from __future__ import annotations
 
+import itertools
+import struct
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from firmware_bridge.dialect import mavlink
@@ -19,6 +22,8 @@ _HEADER_V2 = 10
 _SIGNED = 0x01
 _SIGNATURE = 13
 _CRC = 2
+_HEADER = struct.Struct("<BBBBBBHB")
+"""Of MAVLink 2, behind the marker."""
 
 
 def checksum(data: bytes, crc_extra: int) -> int:
@@ -27,8 +32,74 @@ def checksum(data: bytes, crc_extra: int) -> int:
     pymavlink's own, which is compiled where fastcrc has a wheel: one hostile byte can ask for the sum of 260, and in
     pure Python 40 kB/s of such bytes are a whole core.
     """
-    crc: int = mavlink.x25crc(data + bytes((crc_extra,))).crc
+    compiled = mavlink.mcrf4xx
+    data += bytes((crc_extra,))
+    crc: int = mavlink.x25crc(data).crc if compiled is None else compiled(data, 0xFFFF)
     return crc
+
+
+@cache
+def _layout(kind: Any) -> tuple[tuple[int, int], ...]:
+    """First element and number of elements of each field of a message class in its unpacked payload."""
+    first = list(itertools.accumulate(kind.lengths, initial=0))
+    return tuple((first[order], kind.lengths[order]) for order in kind.orders)
+
+
+@cache
+def _wire(kind: Any) -> tuple[tuple[str, int], ...]:
+    """Attribute and number of elements of each field of a message class, in the order of the payload."""
+    texts = {
+        name
+        for name, type_, order in zip(kind.fieldnames, kind.fieldtypes, kind.orders, strict=True)
+        if type_ == "char" and kind.array_lengths[order]
+    }
+    names = (f"_{name}_raw" if name in texts else name for name in kind.ordered_fieldnames)
+    return tuple(zip(names, kind.lengths, strict=True))
+
+
+def packed(message: Any, system: int, component: int, sequence: int) -> bytes:
+    """The MAVLink 2 frame of a message, unsigned: the bytes of pymavlink's `pack`, some three times as fast."""
+    kind: Any = type(message)
+    values: list[Any] = []
+    for name, length in _wire(kind):
+        value = getattr(message, name)
+        if length == 1:
+            values.append(value)
+        else:
+            values += value[:length]
+    full: bytes = kind.unpacker.pack(*values)
+    payload = full.rstrip(b"\0") or full[:1]  # trailing zeros are left out, but for one byte
+    number = kind.id
+    head = _HEADER.pack(len(payload), 0, 0, sequence, system, component, number & 0xFFFF, number >> 16)
+    body = head + payload
+    return b"\xfd" + body + checksum(body, kind.crc_extra).to_bytes(2, "little")
+
+
+def _decoded(raw: bytes, kind: Any) -> Any:
+    """The message of a frame with a good checksum: what pymavlink's `decode` gives, which checks it once more."""
+    v2 = raw[0] == MARKER_V2
+    end = len(raw) - _CRC - (_SIGNATURE if v2 and raw[2] & _SIGNED else 0)
+    size = kind.unpacker.size
+    payload = raw[_HEADER_V2 if v2 else _HEADER_V1 : end]
+    if len(payload) != size:
+        payload = payload[:size].ljust(size, b"\0")
+    elements = kind.unpacker.unpack(payload)
+    values: list[Any] = []
+    for first, length in _layout(kind):
+        value = elements[first]
+        if isinstance(value, bytes):
+            values.append(value.rstrip(b"\0"))
+        else:
+            values.append(value if length == 1 else list(elements[first : first + length]))
+    message = kind(*values)
+    message._msgbuf = buffer = bytearray(raw)
+    message._payload = buffer[6:end]
+    message._crc = raw[end] | raw[end + 1] << 8
+    ids = (raw[1], *raw[4:7]) if v2 else raw[1:5]
+    length, sequence, system, component = ids
+    flags = (raw[2], raw[3]) if v2 else (0, 0)
+    message._header = mavlink.MAVLink_header(kind.id, *flags, length, sequence, system, component)
+    return message
 
 
 @dataclass(frozen=True)
@@ -43,11 +114,10 @@ class ReceivedFrame:
 class FrameReader:
     """Collects bytes and gives back whole frames, MAVLink 1 and 2, signed or not.
 
-    The checksum is verified; signatures are `signing`'s. Messages that the dialect does not know cannot be checked and
-    are skipped, counted in ``unknown``.
+    The checksum is verified; signatures are `signing`'s. Messages outside of the dialect cannot be checked and
+    are skipped.
 
     Attributes:
-        bytes_received: All bytes fed in.
         bytes_bad: Bytes that belonged to no good frame.
         unknown: Frames of messages the dialect does not know.
     """
@@ -58,7 +128,6 @@ class FrameReader:
         self.bytes_bad = 0
         self.unknown = 0
         self._buffer = bytearray()
-        self._decoder = mavlink.MAVLink(None)
 
     def clear(self) -> None:
         """Drop a half-received frame, as after a reconnect. The counters stay."""
@@ -104,13 +173,8 @@ class FrameReader:
             self.bytes_bad += 1
             return 1
         if _is_good(raw, kind):
-            try:
-                message = self._decoder.decode(bytearray(raw))
-            except mavlink.MAVError:
-                message = None
-            if message is not None:
-                frames.append(ReceivedFrame(raw, message, self._peer))
-                return len(raw)
+            frames.append(ReceivedFrame(raw, _decoded(raw, kind), self._peer))
+            return len(raw)
         self.bytes_bad += 1
         return 1
 

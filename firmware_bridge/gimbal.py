@@ -94,11 +94,9 @@ class GimbalHistory:
             return self._add(reading, now_ns)
 
     def at(self, at_ns: int, ned_from_frd: Quaternion | None) -> Quaternion | None:
-        """Attitude of the gimbal at a moment, from gimbal axes to NED; None when it is not known.
+        """Return the gimbal's attitude at our monotonic time, from gimbal axes to NED; None when it is not known.
 
-        Args:
-            at_ns: Our monotonic time.
-            ned_from_frd: The vehicle's attitude then; needed unless the gimbal tells its own against north.
+        The vehicle's attitude then is needed unless the gimbal tells its own against north.
         """
         with self._lock:
             offset_ns = self._clock.offset_ns

@@ -99,9 +99,7 @@ def frame_of_flags(flags: int) -> GimbalFrame:
 
 
 def read_mount_orientation(message: Any) -> GimbalReading:
-    """Reads MOUNT_ORIENTATION: roll and pitch against the horizon, yaw against the vehicle.
-
-    Where only the absolute yaw is told, that one is taken.
+    """Read MOUNT_ORIENTATION: roll and pitch against the horizon, yaw against the vehicle, else the absolute yaw.
 
     Raises:
         InvalidValueError: An angle that is needed is not known.

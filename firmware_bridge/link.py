@@ -40,17 +40,17 @@ ALARMS = {AlarmKind.CONTESTED: Refusal.CONTESTED, AlarmKind.OWN_IDS: Refusal.OWN
 
 
 class FlightLink:
-    """Listens to one autopilot, keeps its pose and state, and sends what it is given.
+    """Listens to one autopilot, keeps its pose and state, and sends targets, commands and texts.
 
-    After construction nothing here raises into the caller: an unreachable autopilot is a status, and a message that
-    cannot go out is a `SendResult`. There is no heartbeat thread: the daemon calls `send_heartbeat` once a second, out
-    of its own progress.
+    After construction nothing here raises into the caller: an unreachable autopilot is a status, and a message
+    that cannot
+    go out is a `SendResult`. There is no heartbeat thread: the daemon calls `send_heartbeat` out of its own progress.
 
-    Only the served autopilot moves the pose, and only to it, where it was heard, do targets and commands go. Heartbeats
-    and texts go everywhere, and questions are answered wherever they come from.
+    Only the served autopilot moves the pose, and only to it, where it was heard, do targets and commands go.
+    Heartbeats and
+    texts go everywhere, and questions are answered wherever they come from.
 
     Attributes:
-        settings: As given.
         channels: The connections; the first is the autopilot's.
         observers: Of the autopilot's connection, see `Channel`.
 
@@ -178,13 +178,10 @@ class FlightLink:
             )
 
     def wait_ready(self, timeout_s: float) -> LinkStatus:
-        """Wait until the autopilot is heard and sends what we need, or until the timeout.
+        """Wait until the link is ready, or until the timeout, and return its status. For checks on the ground.
 
-        For checks on the ground. Meanwhile a HEARTBEAT that says "starting" goes out once a
-        second: some autopilots and routers answer only to somebody who has spoken.
-
-        Returns:
-            The status at the end; ``ready`` and ``problems`` say what came of it.
+        Meanwhile a HEARTBEAT "starting" goes out once a second: some autopilots and routers answer only to
+        one who has spoken.
         """
         deadline_ns = time.monotonic_ns() + round(timeout_s * NS_PER_S)
         heartbeat_ns = 0
@@ -201,13 +198,7 @@ class FlightLink:
     # --- what is sent ---
 
     def send_heartbeat(self, state: HealthState) -> SendResult:
-        """Send our HEARTBEAT everywhere, and how the computer is, soon after.
-
-        To be called once a second by the work itself, not by a timer.
-
-        Returns:
-            What became of it on the autopilot's connection.
-        """
+        """Send our HEARTBEAT everywhere, and the state of the computer; called once a second by the work itself."""
         result = self._everywhere(heartbeat_message(state))
         if self.settings.video is not None:
             self._everywhere(heartbeat_message(HealthState.OK, mavlink.MAV_TYPE_CAMERA), VIDEO_COMPONENT)

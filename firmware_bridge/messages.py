@@ -57,13 +57,13 @@ def heartbeat_message(state: HealthState, kind: int = mavlink.MAV_TYPE_ONBOARD_C
 
 
 def statustext_messages(text: str, severity: Severity, text_id: int) -> list[Any]:
-    """STATUSTEXT, in chunks of 50 characters when the text is longer.
+    """Return STATUSTEXTs, in chunks of 50 characters when the text is longer.
 
-    The last chunk of several is the first with fewer than 50 characters, so a text that fills its chunks exactly is
-    followed by an empty one. Text beyond four chunks is cut after a word.
-
-    Characters outside ASCII become ``?``. `text_id` is another number from 1 to 65535 for each long text; short ones
-    carry 0.
+    The last chunk of several is the first with fewer than 50 characters, so a text that fills its chunks
+    exactly is followed
+    by an empty one. Text beyond four chunks is cut after a word. Characters outside ASCII become ``?``.
+    `text_id` is another
+    number from 1 to 65535 for each long text; short ones carry 0.
     """
     data = redact(text).encode("ascii", "replace").replace(b"\0", b"?")
     if len(data) <= CHUNK:

@@ -49,7 +49,6 @@ def run(options: MonitorOptions, echo: Echo) -> None:
 
     Raises:
         ConfigError: Neither a link nor an event log is given, or the link is the daemon's own.
-        LinkError: The connection string is in none of the known forms.
     """
     config = load_tool_config(options.config)
     events = options.events or config.log.events

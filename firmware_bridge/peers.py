@@ -20,13 +20,7 @@ STRANGERS_BYTES_PER_S = 100_000  # The same of all of them together, once an aut
 
 
 class _Peer:
-    """One peer.
-
-    Attributes:
-        reader: Its bytes to frames.
-        heard_ns: When it last said something.
-        budget: Its share.
-    """
+    """Frame reader, last arrival and budget of one peer."""
 
     def __init__(self, peer: Peer) -> None:
         self.reader = FrameReader(peer)
@@ -38,8 +32,7 @@ class PeerTable:
     """The peers of one connection. Its reader's thread takes; any thread may ask who is there.
 
     Attributes:
-        bytes_received: All bytes that came.
-        bytes_over: Those of strangers that were not listened to: beyond their budget.
+        bytes_over: Bytes of strangers beyond their budget, which were not listened to.
     """
 
     def __init__(self) -> None:

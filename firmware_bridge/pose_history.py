@@ -106,10 +106,9 @@ class PoseHistory:
     def add_attitude(self, at_ns: int, ned_from_frd: Quaternion, rates_frd_rad_s: Vector | None = None) -> bool:
         """Add an attitude; False when it is unusable (not finite, not unit, out of order, a jump).
 
-        Args:
-            at_ns: Stamp, source clock.
-            ned_from_frd: Attitude quaternion (w, x, y, z).
-            rates_frd_rad_s: Angular rates in body axes; None or not finite: not known.
+        The stamp is of the source clock, the quaternion (w, x, y, z) from FRD to NED. Rates are in body
+        axes; None or not
+        finite: not known.
         """
         norm = math.sqrt(sum(c * c for c in ned_from_frd)) if _finite(ned_from_frd) else 0.0
         if abs(norm - 1.0) > 0.02:
@@ -122,12 +121,9 @@ class PoseHistory:
             return self._tracks.add_attitude(sample)
 
     def add_position(self, at_ns: int, ned_m: Vector, velocity_ned_m_s: Vector | None = None) -> bool:
-        """Add a local position; False when it is unusable (not finite, too far from the origin, out of order, a jump).
+        """Add a local position, m; False when it is unusable (not finite, too far, out of order, a jump).
 
-        Args:
-            at_ns: Stamp, source clock.
-            ned_m: Position in the estimator's local frame, m.
-            velocity_ned_m_s: Velocity, m/s; None or not finite forbids extrapolation.
+        The stamp is of the source clock. A velocity (m/s) that is None or not finite forbids extrapolation.
         """
         if not all(abs(c) <= FARTHEST_M / 2 for c in ned_m):  # half, so that an extrapolated pose is valid too
             return False
@@ -139,17 +135,12 @@ class PoseHistory:
             return self._tracks.add_position(Position(at_ns, ned_m, velocity_ned_m_s))
 
     def add_range(self, at_ns: int, slant_m: float, min_m: float, max_m: float, sensor: int = 0) -> bool:
-        """Add a range along the body's down axis; False when it is unusable.
+        """Add a range along the body's down axis, m; False when it is unusable.
 
-        The height of the body origin over flat ground is the down part, in NED, of the vector from the origin to the
-        point hit: ``R[2] . (offset + (0, 0, slant))``; without an offset that is ``slant * cos(tilt)``.
-
-        Args:
-            at_ns: Stamp, source clock.
-            slant_m: Measured range, m.
-            min_m: Smallest range of the sensor; a reading at or under it is not valid.
-            max_m: Largest range of the sensor; a reading at or over it is not valid.
-            sensor: Id of the rangefinder.
+        The height of the body origin over flat ground is the down part, in NED, of the vector from the
+        origin to the point hit:
+        ``R[2] . (offset + (0, 0, slant))``; without an offset that is ``slant * cos(tilt)``. A reading at or beyond the
+        sensor's smallest or largest range is not valid.
         """
         if not _finite((slant_m, min_m, max_m)) or not max(0.0, min_m) < slant_m < max_m:
             return False

@@ -111,9 +111,7 @@ def stuck_words(stuck: dict[int, float]) -> str:
 class RangeHeights:
     """Keeps a track of heights for each rangefinder and chooses one of them. Not thread-safe.
 
-    Args:
-        keep_ns: Age at which samples are forgotten.
-        max_rate_m_s: Two heights that imply more than this, and 2 m, are a jump.
+    Two heights that imply more than `max_rate_m_s`, and 2 m, are a jump.
     """
 
     def __init__(self, keep_ns: int, max_rate_m_s: float) -> None:

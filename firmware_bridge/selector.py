@@ -74,13 +74,13 @@ class AutopilotSelector:
     """Takes every message heard on the autopilot's connection.
 
     Args:
-        system_id: The only system to serve; None for whichever is there.
-        timeout_ns: Without a heartbeat for so long an autopilot is silent.
+        system_id: The only system to serve; None for the first one heard.
+        timeout_ns: An autopilot without a heartbeat for this time is silent.
 
     Attributes:
-        served: Who is served; None until an autopilot is heard.
-        sequence: Of the served one's frames.
-        passed_over: The last heartbeat that was none to serve, in words.
+        served: The served autopilot; None until one is heard.
+        sequence: Sequence numbers of its frames.
+        passed_over: The last heartbeat of another sender, in words.
     """
 
     def __init__(self, system_id: int | None, timeout_ns: int) -> None:

@@ -21,15 +21,16 @@ class _Line:
 
 
 class SequenceCounter:
-    """Frames that did not come, and numbers that two senders under one id take turns in.
+    """Counts lost frames, and numbers in which two senders under one id take turns.
 
-    One sender's numbers go on by one, but for losses and late frames. Those of two jump to and fro between two places,
-    or come twice.
+    One sender's numbers go on by one, but for losses and late frames. Those of two jump to and fro between two
+    places, or
+    come twice.
 
     Attributes:
         received: Frames taken.
-        lost: Frames that the gaps stand for.
-        turns: How often the numbers went back to where they had jumped from, or came twice.
+        lost: Frames missing by the gaps.
+        turns: Returns of the numbers to the place before a jump, and numbers that came twice.
     """
 
     LATE = 200  # A step this far ahead, of 256, is a frame that came late

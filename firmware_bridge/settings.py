@@ -195,15 +195,10 @@ class ToolConfig(BaseModel):
     log: _LogTable = _LogTable()
 
     def settings(self, connection: str | None, baud: int | None, component_id: int) -> LinkSettings:
-        """Return the settings of a tool's own link.
-
-        Args:
-            connection: Of the command line; the file's by default.
-            baud: Of the command line; the file's by default.
-            component_id: Of the tool, never the daemon's.
+        """Return the settings of a tool's own link; the command line wins over the file.
 
         Raises:
-            ConfigError: Neither names a connection, or a value is wrong.
+            ConfigError: Neither names a connection.
         """
         values = {} if self.link is None else dict(self.link)
         given = {"connection": connection, "baud": baud}

@@ -95,11 +95,9 @@ def _secret_of(data: bytes, where: str) -> bytes:
 class StampClock:
     """Gives each frame that we sign a stamp larger than every one before. Thread-safe.
 
-    The wall clock counts once, at the start; from then on the stamp moves with our monotonic clock, so that a jump of
-    the wall clock changes nothing.
-
-    Args:
-        first: Where to start; at least the stamp persisted by the last run.
+    The wall clock counts once, at the start; from then on the stamp moves with our monotonic clock, so that a
+    jump of the
+    wall clock changes nothing.
     """
 
     def __init__(self, first: int, now_ns: Callable[[], int]) -> None:
@@ -136,9 +134,7 @@ def stamp_of_unix_s(unix_s: float) -> int:
 
 
 class LinkSigning:
-    """Key and clock shared by all connections, and the newest stamp of every sender.
-
-    Thread-safe.
+    """Key and clock shared by all connections, and the newest stamp of every sender. Thread-safe.
 
     Attributes:
         accepted: Frames with a good signature.

@@ -62,12 +62,9 @@ class _StreamRequest:
 
 
 class StreamRequests:
-    """Keeps asking until every stream comes at its rate, less and less often.
+    """Asks until every stream comes at its rate, less and less often.
 
-    Args:
-        rates_hz: Message name to asked rate.
-        substitutes: Message name to another that does as well, asked for (at the same rate) when the first is refused
-            or does not come.
+    A substitute is asked for, at the same rate, when its original is refused or does not come.
     """
 
     def __init__(self, rates_hz: Mapping[str, float], substitutes: Mapping[str, str] | None = None) -> None:

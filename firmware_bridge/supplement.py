@@ -71,14 +71,7 @@ def component_information_basic(
 
 
 def timesync(tc1_ns: int, ts1_ns: int, system: int, component: int) -> Any:
-    """TIMESYNC with its addressee, which older receivers do not read.
-
-    Args:
-        tc1_ns: Time of the answerer; 0 asks.
-        ts1_ns: Time of the asker, mirrored in the answer.
-        system: Addressee; 0 for everybody.
-        component: Addressee; 0 for everybody.
-    """
+    """Return a TIMESYNC with its addressee (0: all); a tc1 of 0 asks, an answer mirrors ts1."""
     payload = struct.pack("<qqBB", tc1_ns, ts1_ns, system, component)
     return _Supplement(mavlink.MAVLINK_MSG_ID_TIMESYNC, "TIMESYNC", 34, payload)
 

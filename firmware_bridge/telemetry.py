@@ -54,24 +54,11 @@ class Telemetry:
     """Turns received bytes into the pose history, the vehicle's state and stream requests.
 
     Not thread-safe but for ``history``: the link guards the rest.
-
-    Attributes:
-        history: Poses.
-        gimbal: Attitude of the gimbal that carries the camera; None where none does.
-        version: Firmware version of the autopilot; None until it is told.
-        vehicle: Heartbeat, landed state and sticks.
-        streams: Requested messages and their rates.
-        peers: Senders on the connection; bytes to frames, with counters.
-        command_tracker: Our commands, until they are acknowledged.
-        selector: The served autopilot, and others that claim to be it.
-        reboots: Number of restarts of its boot clock, and of changes to another autopilot.
-        clock: Its boot clock in our monotonic time.
-        last_error: The last problem found; the link writes its own errors here too.
     """
 
     def __init__(self, settings: LinkSettings) -> None:
         self._settings = settings
-        self.gimbal = GimbalHistory() if settings.gimbal else None
+        self.gimbal = GimbalHistory() if settings.gimbal else None  # Attitude of the gimbal that carries the camera
         self.history = PoseHistory(
             settings.height_source,
             rangefinder_offset_frd_m=settings.rangefinder_offset_frd_m,
@@ -81,18 +68,18 @@ class Telemetry:
         self.vehicle = VehicleTracker(
             round(settings.heartbeat_timeout_s * NS_PER_S), stick_channels=settings.stick_channels
         )
-        self.streams = StreamRequests(settings.asked_rates_hz(), SUBSTITUTES)
-        self.peers = PeerTable()
-        self.command_tracker = CommandTracker()
+        self.streams = StreamRequests(settings.asked_rates_hz(), SUBSTITUTES)  # Requested messages and their rates
+        self.peers = PeerTable()  # Senders on the connection; bytes to frames, with counters
+        self.command_tracker = CommandTracker()  # Our commands, until they are acknowledged
         self._fix: GlobalFix | None = None
         self._fix_frame = self.history.frame
         self.selector = AutopilotSelector(settings.system_id, round(settings.heartbeat_timeout_s * NS_PER_S))
         self._own_ids: tuple[int, Peer] | None = None
-        self.version: Version | None = None
+        self.version: Version | None = None  # Firmware version of the autopilot, once it is told
         self._version_asked_ns = 0
-        self.reboots = 0
-        self.last_error = ""
-        self.clock = ClockMap()
+        self.reboots = 0  # Restarts of its boot clock, and changes to another autopilot
+        self.last_error = ""  # The last problem found; the link writes its own errors here too
+        self.clock = ClockMap()  # Its boot clock in our monotonic time
         self._quaternion_at_ns: int | None = None
         self._estimator = EstimatorState(self.history)
         self._ranges = RangeReadings()
@@ -161,7 +148,7 @@ class Telemetry:
             ids, peer = f"{self.own_system}/{self._settings.component_id}", peer_name(self._own_ids[1])
             text = (
                 f"heartbeats of {ids} come that we did not send{peer and f', from {peer}'}; stop the other daemon, or "
-                "set another component_id"
+                "set another expert.link.component_id"
             )
             found.append(Alarm(AlarmKind.OWN_IDS, text))
         return tuple(found)
@@ -245,7 +232,7 @@ class Telemetry:
         if source is not HeightSource.RANGEFINDER and not ranged and not self.history.ground_known:
             found.append(
                 f"{where}: no height: no rangefinder is heard and the ground is unknown; fit one, "
-                "start disarmed on the ground, or set ground_down_m"
+                "start disarmed on the ground, or set expert.link.ground_down_m"
             )
         return found
 

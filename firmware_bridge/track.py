@@ -22,17 +22,14 @@ class Track(Generic[S]):
     """Samples in order of time, with a mark where a jump parts them.
 
     A sample that jumps is held back until the next one agrees with it: a lone outlier vanishes, a real step (an
-    estimator reset) starts a new segment that is never interpolated into.
-
-    Args:
-        keep_ns: Age at which samples are forgotten.
-        jumps: Decides whether a later sample is of another segment than an earlier one.
-        parted: Called with the last sample of a segment and the first of the next.
-        limit: Most samples kept.
+    estimator
+    reset) starts a new segment that is never interpolated into. `parted` is called with the last sample of a
+    segment and
+    the first of the next.
 
     Attributes:
         suspect: Sample held back; while there is one the newest cannot be relied on.
-        resets: How many new segments were begun.
+        resets: Number of new segments.
     """
 
     def __init__(

@@ -142,12 +142,7 @@ def mode_number(autopilot: Autopilot, name: str) -> tuple[int, int]:
 
 
 def sticks_of_channels(message: Any, channels: tuple[int, int, int, int]) -> Sticks | None:
-    """The sticks in RC_CHANNELS; None while there is no transmitter.
-
-    Args:
-        message: The message, pulses in microseconds.
-        channels: Number of the channel of roll, pitch, throttle and yaw, from 1.
-    """
+    """Return the sticks in RC_CHANNELS (roll, pitch, throttle, yaw by channel); None without a transmitter."""
     pulses_us = [int(getattr(message, f"chan{n}_raw")) for n in channels]
     if message.chancount == 0 or any(us not in RC_VALID_US for us in pulses_us):
         return None
@@ -185,10 +180,7 @@ class AutopilotId:
 class VehicleTracker:
     """Keeps the newest HEARTBEAT, EXTENDED_SYS_STATE and sticks. Time is an argument.
 
-    Args:
-        heartbeat_timeout_ns: Without a heartbeat for this long the link counts as dead.
-        landed_timeout_ns: An EXTENDED_SYS_STATE older than this says nothing any more.
-        stick_channels: RC channel of roll, pitch, throttle and yaw.
+    Without a heartbeat for its timeout the link counts as dead; an older EXTENDED_SYS_STATE is ignored.
     """
 
     def __init__(

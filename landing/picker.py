@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import cv2
@@ -163,11 +163,26 @@ class Regions:
 
     Attributes:
         labels: int32 (n, n), 0 where no centre may be.
-        areas_m2: Clean area per label; 0 for label 0.
+        count: Of the regions.
+        cell_m2: Area of a cell.
     """
 
     labels: npt.NDArray[np.int32]
-    areas_m2: npt.NDArray[np.float64]
+    count: int
+    cell_m2: float
+
+    def area_m2(self, row: int, column: int) -> float:
+        """Area of the region that a cell is in; 0 outside all."""
+        label = self.labels[row, column]
+        return float(np.count_nonzero(self.labels == label) * self.cell_m2) if label else 0.0
+
+    @cached_property
+    def areas_m2(self) -> npt.NDArray[np.float64]:
+        """Area per label; 0 for label 0."""
+        cells = np.bincount(self.labels.ravel(), minlength=1 + self.count)
+        areas_m2 = np.asarray(cells * self.cell_m2, np.float64)
+        areas_m2[0] = 0.0
+        return areas_m2
 
 
 def clean_regions(
@@ -176,18 +191,24 @@ def clean_regions(
     """Splits the ground that could hold the vehicle with its margin into regions."""
     away2 = _squared_distance(view, vehicle_ne_m)
     clean = (clearance_m >= settings.required_radius_m) & (away2 <= settings.max_distance_m**2)
-    _count, labels, stats, _centroids = cv2.connectedComponentsWithStats(clean.astype(np.uint8), connectivity=8)
-    areas_m2 = stats[:, cv2.CC_STAT_AREA].astype(np.float64) * view.cell_m**2
-    areas_m2[0] = 0.0
-    return Regions(np.asarray(labels, np.int32), areas_m2)
+    count, labels = cv2.connectedComponents(clean.view(np.uint8), connectivity=8)
+    return Regions(np.asarray(labels, np.int32), count - 1, view.cell_m**2)
 
 
 def _squared_distance(view: GroundView, place_ne_m: tuple[float, float]) -> npt.NDArray[np.float64]:
-    """Squared horizontal distance of each cell's centre from a place, m2, shape (n, n)."""
-    rows, columns = view.free.shape
-    north = view.south_west_m[0] + (np.arange(rows) + 0.5) * view.cell_m - place_ne_m[0]
-    east = view.south_west_m[1] + (np.arange(columns) + 0.5) * view.cell_m - place_ne_m[1]
+    """Squared horizontal distance of each cell's centre from a place, m2, shape (n, n), read-only."""
+    return _squares(view.free.shape, view.south_west_m, view.cell_m, place_ne_m)
+
+
+@lru_cache(maxsize=1)
+def _squares(
+    shape: tuple[int, int], south_west_m: tuple[float, float], cell_m: float, place_ne_m: tuple[float, float]
+) -> npt.NDArray[np.float64]:
+    """Squared distances of one frame: asked for several times."""
+    north = south_west_m[0] + (np.arange(shape[0]) + 0.5) * cell_m - place_ne_m[0]
+    east = south_west_m[1] + (np.arange(shape[1]) + 0.5) * cell_m - place_ne_m[1]
     squares: npt.NDArray[np.float64] = np.add.outer(north**2, east**2)
+    squares.flags.writeable = False
     return squares
 
 
@@ -219,11 +240,20 @@ def score_grid(
     away_m *= np.float32(settings.score.travel_cost)
     score = np.minimum(clearance_m, np.float32(enough_m)) - away_m
     if settings.recent_hazard.cost_m > 0.0 and view.visited.any():
-        near = 1.0 - distance_m(view.visited, view.cell_m, False) / np.float32(settings.recent_hazard.radius_m)
-        score -= np.float32(settings.recent_hazard.cost_m) * np.maximum(near, np.float32(0.0))
+        part = _around(view.visited, settings.recent_hazard.radius_m / view.cell_m)
+        near = 1.0 - distance_m(view.visited[part], view.cell_m, False) / np.float32(settings.recent_hazard.radius_m)
+        score[part] -= np.float32(settings.recent_hazard.cost_m) * np.maximum(near, np.float32(0.0))
     if settings.blacklist.cost_m > 0.0 and lost:
         score -= np.float32(settings.blacklist.cost_m) * _nearness(view, lost)
     return np.asarray(score, np.float32)
+
+
+def _around(cells: GridOfBool, reach: float) -> tuple[slice, slice]:
+    """Rows and columns that hold all set cells and what lies within a reach of them, in cells."""
+    left, top, width, height = cv2.boundingRect(cells.view(np.uint8))
+    # `distance_m` falls short of the true distance by 2 % and a cell at most.
+    beyond = math.ceil(1.05 * reach) + 2
+    return (slice(max(0, top - beyond), top + height + beyond), slice(max(0, left - beyond), left + width + beyond))
 
 
 def _nearness(view: GroundView, places: Sequence[LostPlace]) -> GridOfFloat:
@@ -273,7 +303,7 @@ def pick(
         return NoSite(NoSiteReason.GROUND_NOT_IN_VIEW, "no ground seen recently")
     if not view.free.any():
         return NoSite(NoSiteReason.NOTHING_LANDABLE, _why_nothing(view))
-    if len(regions.areas_m2) == 1:
+    if regions.count == 0:
         widest_m = float(clearance_m.max())
         detail = f"widest clean disc has {widest_m:.1f} m radius"
         if widest_m >= settings.required_radius_m:
@@ -333,7 +363,7 @@ def _best_score(
         north_m,
         east_m,
         clearance_m=float(clearance_m[row, column]),
-        area_m2=float(regions.areas_m2[regions.labels[row, column]]),
+        area_m2=regions.area_m2(row, column),
         confidence=confidence_at(view, row, column, settings.vehicle_radius_m),
         score_m=float(score.max()),
     )
@@ -362,9 +392,16 @@ def confidence_at(view: GroundView, row: int, column: int, radius_m: float) -> f
     reach = int(np.ceil(radius_m / view.cell_m))
     top, left = max(0, row - reach), max(0, column - reach)
     part = view.landable[top : row + reach + 1, left : column + reach + 1]
-    r, c = np.ogrid[: part.shape[0], : part.shape[1]]
-    least = float(part[(r + top - row) ** 2 + (c + left - column) ** 2 <= reach**2].min())
+    disc = _disc(reach)[top - row + reach :, left - column + reach :][: part.shape[0], : part.shape[1]]
+    least = float(part[disc].min())
     return 1.0 / (1.0 + math.exp(-least))
+
+
+@lru_cache(maxsize=16)
+def _disc(reach: int) -> GridOfBool:
+    """Cells whose centres lie within a reach of the middle one, bool (2 reach + 1, 2 reach + 1)."""
+    r, c = np.ogrid[-reach : reach + 1, -reach : reach + 1]
+    return np.asarray(r**2 + c**2 <= reach**2)
 
 
 def any_within(view: GroundView, roles: tuple[Role, ...], row: int, column: int, radius_m: float) -> bool:

@@ -221,13 +221,12 @@ class SiteTracker:
         view, clearance_m = snapshot.view, float(snapshot.clearance_m[cell])
         # A frame that only shows people makes what is known of the ground no newer.
         in_view = snapshot.judged and float(view.unseen_s[cell]) <= 0.0
-        region = int(snapshot.regions.labels[cell])
         north_m, east_m, _ = self.site.position_ned_m
         self.site = replace(
             self.site,
             position_ned_m=(north_m, east_m, view.ground_down_m),
             clearance_m=clearance_m if in_view or not committed else self.site.clearance_m,
-            area_m2=float(snapshot.regions.areas_m2[region]) if region else self.site.area_m2,
+            area_m2=snapshot.regions.area_m2(*cell) or self.site.area_m2,
             confidence=confidence_at(view, *cell, self._settings.vehicle_radius_m),
             last_seen_ns=snapshot.at_ns if in_view else self.site.last_seen_ns,
         )

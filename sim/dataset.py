@@ -44,7 +44,7 @@ _NEAR_M = 35.0
 
 @dataclass(frozen=True)
 class DatasetPlan:
-    """What to render.
+    """Pictures to render.
 
     Attributes:
         seeds: Of the worlds.

@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 # One thread for each native library, before any is imported: pictures of tests are small, so more threads only wait
 # for each other. Processes under test inherit it. Measured: 30 s of CPU became 13 s on two busy cores.
@@ -57,6 +59,23 @@ def _log_levels() -> Iterator[None]:
     yield
     root.setLevel(level)
     root.handlers[:] = handlers
+
+
+SHARED = re.compile(r"shared-[a-z]+")
+"""Fixtures that are dear carry such a word as parameter: one worker runs all tests that have it in their name."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Hand out single tests, but those of one shared fixture together."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            shared = SHARED.search(nodeid)
+            return shared.group() if shared else nodeid
+
+    return Scheduling(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -80,7 +80,7 @@ def augment_command(
     data, samples = _training_samples(choice)
     count = min(rows, len(samples))
     shown = [samples[i * len(samples) // count] for i in range(count)]
-    pictures = [data.read(sample, choice.unknown_labels) for sample in shown]
+    pictures = [data.read(sample) for sample in shown]
     varied = _Varied(variation, crop_wh or input_wh, input_wh, data.taxonomy, seed)
     folder = Path(out)
     try:

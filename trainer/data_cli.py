@@ -169,7 +169,7 @@ def prepare_command(folders: tuple[str, ...], out: str, size: tuple[int, int], t
     choice = data_choice(folders, options)
     opened = open_data(choice)
     with Progress("preparing", len(opened.samples), every=200) as progress:
-        prepare(opened, Path(out), size, choice.unknown_labels, progress.step, threads)
+        prepare(opened, Path(out), size, progress.step, threads)
     used = sum(path.stat().st_size for path in Path(out).rglob("*") if path.is_file())
     say(
         f"{out}: {len(opened.samples)} pictures of {opened.name} up to {size[0]}x{size[1]}, "
@@ -208,15 +208,7 @@ def shard_command(
     total = len(split.train) + len(split.val) + len(split.test)
     with Progress("sharding", total, every=200) as progress:
         shards = write_shards(
-            opened,
-            split,
-            Path(out),
-            size,
-            shard_mb=shard_mb,
-            picture=picture,
-            unknown=choice.unknown_labels,
-            done=progress.step,
-            threads=threads,
+            opened, split, Path(out), size, shard_mb=shard_mb, picture=picture, done=progress.step, threads=threads
         )
     counts = ", ".join(f"{part} {count}" for part, count in shards.items())
     say(f"{out}: {total} pictures, shards: {counts}; train with --data {out}")

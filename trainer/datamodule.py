@@ -17,7 +17,7 @@ from landing.errors import DataError, InvalidValueError
 from landing.taxonomy import Role
 from trainer.data.pictures import EpochOrder, LetterboxedPictures, StreamedPicture, TrainingPictures, one_thread_each
 from trainer.data.rare import RarePicker, rare_ids
-from trainer.data.samples import LabeledSet, Sample, UnknownPolicy
+from trainer.data.samples import LabeledSet, Sample
 from trainer.data.shards import ShardedSet
 from trainer.data.splits import Split
 from trainer.data.store import StoredSamples, open_or_prepare
@@ -53,8 +53,8 @@ class TrainingData(LightningDataModule):  # type: ignore[misc]  # lightning is n
         self._limits = limits
         self._input_wh = input_wh
         margin = (math.ceil(input_wh[0] * _STORE_MARGIN), math.ceil(input_wh[1] * _STORE_MARGIN))
-        unknown, store = recipe.data.unknown_labels, store_folder(limits.cache, recipe)
-        self._val = _decoded(data, split.val, margin, unknown, store, "val")
+        store = store_folder(limits.cache, recipe)
+        self._val = _decoded(data, split.val, margin, store, "val")
         require_labels(self._val.counts.sum(0)[: len(data.taxonomy)], "val", len(self._val))
         paintable = data.taxonomy.ids_of(Role.LANDABLE)
         self._shards: ShardedSet | None = None
@@ -67,7 +67,7 @@ class TrainingData(LightningDataModule):  # type: ignore[misc]  # lightning is n
             rare = rare_ids(self.class_pixels, data.taxonomy, recipe.rare_classes)
             self._vary = StreamedPicture(recipe, rare, paintable)
             return
-        train = _decoded(data, split.train, margin, unknown, store, "train")
+        train = _decoded(data, split.train, margin, store, "train")
         self.class_pixels = train.counts.sum(0)[: len(data.taxonomy)]
         require_labels(self.class_pixels, "train", len(train))
         picker = RarePicker(train.centres, self.class_pixels, data.taxonomy, recipe.rare_classes)
@@ -143,15 +143,10 @@ def require_labels(class_pixels: npt.NDArray[np.int64], part: str, pictures: int
 
 
 def _decoded(
-    data: LabeledSet,
-    samples: Sequence[Sample],
-    limit_wh: tuple[int, int],
-    unknown: UnknownPolicy,
-    folder: Path,
-    title: str,
+    data: LabeledSet, samples: Sequence[Sample], limit_wh: tuple[int, int], folder: Path, title: str
 ) -> StoredSamples:
     with Progress(f"reading {title}", len(samples), every=100) as progress:
-        return open_or_prepare(data, samples, limit_wh, unknown, folder, progress.step)
+        return open_or_prepare(data, samples, limit_wh, folder, progress.step)
 
 
 def store_folder(chosen: str, recipe: Recipe) -> Path:

@@ -198,7 +198,6 @@ def _finish(
         data,
         split,
         "cuda" if hardware.accelerator == "gpu" else "cpu",
-        unknown=recipe.data.unknown_labels,
         split_column=recipe.data.split_column,
         precision="bfloat16" if hardware.precision == "bfloat16" else "float32",
     )

@@ -14,10 +14,7 @@ UPTIME_MARGIN_S = 2.0
 
 
 def reboot(session: Session, timeout_s: float = 60.0) -> float:
-    """Reboot the autopilot, disarmed only, and wait until it speaks again.
-
-    Returns:
-        Seconds from the command to the first heartbeat after it.
+    """Reboot the autopilot, disarmed only, and return the seconds until it speaks again.
 
     Raises:
         LinkError: It is armed, refuses, does not come back, or never went away.

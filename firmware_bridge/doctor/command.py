@@ -45,14 +45,11 @@ class DoctorOptions:
 
 
 def run(options: DoctorOptions, echo: Echo) -> int:
-    """Examine, mend, try, print.
-
-    Returns:
-        Exit status: 0 nothing worse than a note, 1 a warning, 2 an error.
+    """Examine, repair, try and print; return the exit status (0 notes at most, 1 a warning, 2 an error).
 
     Raises:
-        TouchdownError: No link, a bad configuration, or a parameter that cannot be written. With `as_json` the JSON
-            object holds the error as well.
+        TouchdownError: No link, a bad configuration, or a parameter that cannot be written; `as_json`
+        prints it as well.
     """
     try:
         with busy("examining the link and the autopilot") if not options.as_json else nullcontext():

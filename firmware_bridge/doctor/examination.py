@@ -143,9 +143,7 @@ class Repair:
 
 
 def repair(session: Session, report: Examination) -> Repair:
-    """Write what the findings propose, and read each back. Never while armed.
-
-    One that does not take its value keeps none of the others from being mended.
+    """Write each proposed value and read it back, never while armed; one refusal does not stop the others.
 
     Raises:
         ParameterError: The vehicle is armed; nothing was written.

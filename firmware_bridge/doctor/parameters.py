@@ -91,10 +91,7 @@ def encode_value(value: float, kind: int, encoding: ParameterEncoding) -> float:
 
 
 def read_parameters(session: Session, names: Iterable[str]) -> dict[str, AutopilotParameter | None]:
-    """Read parameters by name.
-
-    Returns:
-        Every name; None for one that the autopilot does not have (it stays silent about it).
+    """Read parameters by name; None for one that the autopilot does not have (it stays silent about it).
 
     Raises:
         LinkError: The autopilot is not heard.
@@ -134,14 +131,11 @@ def read_parameters(session: Session, names: Iterable[str]) -> dict[str, Autopil
 
 
 def write_parameters(session: Session, values: Mapping[str, float]) -> list[WrittenParameter]:
-    """Write parameters and read each back; those that hold the value already are left alone.
-
-    Returns:
-        What was changed, in order.
+    """Write parameters and read each back; return the changes in order. One with the right value is left alone.
 
     Raises:
         ParameterError: The vehicle is armed, or a parameter is missing, refuses the value or holds another one
-            afterwards. What was written before stays.
+            afterwards. Earlier changes stay.
         LinkError: The autopilot is not heard.
     """
     session.connect()

@@ -43,11 +43,9 @@ class Session:
         grace_s: After opening, streams are asked for only after this time, s.
 
     Attributes:
-        settings: As given.
-        telemetry: What was heard, made sense of.
         listeners: Called with every message.
         texts: The last STATUSTEXTs of the autopilot, in order.
-        silent: While True nothing is sent but what is asked for by name: no heartbeat.
+        silent: Nothing is sent but explicit requests: no heartbeat.
 
     Raises:
         LinkError: The connection string is in none of the known forms, or the signing key cannot be used.

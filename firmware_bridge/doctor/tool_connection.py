@@ -23,8 +23,8 @@ class ToolConnection:
     """Frames in, messages out, in one thread.
 
     Attributes:
-        system_id: What we send as; the autopilot's, once it is known.
-        error: Why it is not open; empty when it is.
+        system_id: Our system id: the autopilot's, once it is known.
+        error: Reason why it is not open; empty when it is.
 
     Raises:
         LinkError: The connection string is in none of the known forms, or the signing key cannot be used.

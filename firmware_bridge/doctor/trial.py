@@ -25,9 +25,7 @@ _REJECTED = re.compile(r"Plnd: Frame not supported|landing.?target.*(not support
 def try_target(
     session: Session, identity: Identity, seconds: float = 4.0, form: TargetForm = TargetForm.AUTO
 ) -> list[DoctorFinding]:
-    """Send a target straight below and listen for what the autopilot says of it.
-
-    ArduPilot's filter needs 2 s of targets.
+    """Send a target straight below and return the autopilot's answer. Its filter needs 2 s of targets.
 
     Raises:
         LinkError: The vehicle is armed, or gets armed meanwhile.

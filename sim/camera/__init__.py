@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from sim.camera.render import STILL, Motion, render, render_labels
+from sim.camera.render import STILL, Motion, render
 
-__all__ = ["STILL", "Motion", "render", "render_labels"]
+__all__ = ["STILL", "Motion", "render"]

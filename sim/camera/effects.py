@@ -1,4 +1,4 @@
-"""What a real camera does to a picture: light, blur, noise and frames that go missing."""
+"""Faults of a real camera: light, blur, noise and missing frames."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Effects:
         return np.random.default_rng([self.seed, 5, round(abs(t_s) * 1e6)])
 
     def drops(self, frame: int) -> bool:
-        """Whether a frame of this number is lost."""
+        """True if the frame of this number is lost."""
         if self.dropped <= 0:
             return False
         return bool(np.random.default_rng([self.seed, 6, frame]).random() < self.dropped)
@@ -81,12 +81,12 @@ class Effects:
     def apply(
         self, image: ByteArray, t_s: float, motion_px: tuple[float, float], rng: np.random.Generator | None = None
     ) -> ByteArray:
-        """The picture as the camera would deliver it.
+        """The picture, uint8 (H, W, 3), as the camera would deliver it.
 
         Args:
-            image: uint8 (H, W, 3).
+            image: Without faults.
             t_s: World time.
-            motion_px: How far the picture moves (right, down) while the shutter is open.
+            motion_px: Movement of the picture (right, down) while the shutter is open.
             rng: Randomness of this frame; by seed and time when None.
         """
         if math.hypot(*motion_px) > 0.5:

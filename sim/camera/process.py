@@ -34,7 +34,7 @@ from landing.camera import CameraModel
 from landing.errors import DataError, InvalidValueError, TouchdownError
 from landing.types import Pose
 from sim.camera.effects import Effects
-from sim.camera.orders import OrderTail, Stall, Visit
+from sim.camera.orders import OrderTail, Stall
 from sim.camera.sensor import CameraSensor
 from sim.camera.shake import Shake
 from sim.camera.truth_link import Truth, TruthLink
@@ -179,10 +179,10 @@ class CameraProcess:
     def _obey(self) -> None:
         """Does what was ordered since the last frame."""
         for order in self.orders.read() if self.orders is not None else ():
-            if isinstance(order, Visit):
-                self.world = self.world.with_actors(order.actor())
-            elif isinstance(order, Stall):
+            if isinstance(order, Stall):
                 self._stalled_until_ns = order.until_ns
+            else:
+                self.world = self.world.with_actors(order)
             _log(f"ordered: {order}")
 
     def _shoot(self, now_ns: int) -> None:

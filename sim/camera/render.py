@@ -1,4 +1,4 @@
-"""What the simulated camera sees of a world: the perspective picture and its true labels.
+"""Perspective pictures of a world, and their true labels.
 
 The ground is the plane at down 0. Resolution follows the local scale: a pyramid of averaged pictures keeps a high
 camera from aliasing, and a close-up texture of each material is added below the resolution of the world's picture.
@@ -38,12 +38,7 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Motion:
-    """How the vehicle moves while the shutter is open.
-
-    Attributes:
-        velocity_ned_mps: Of the body origin.
-        rates_frd_radps: Turn rates about the body axes.
-    """
+    """Motion of the vehicle while the shutter is open."""
 
     velocity_ned_mps: tuple[float, float, float] = (0.0, 0.0, 0.0)
     rates_frd_radps: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -64,12 +59,12 @@ def render(
     motion: Motion = STILL,
     labels: bool = True,
 ) -> tuple[ByteArray, ByteArray | None]:
-    """The picture of a camera at a pose and world time, and the truth about each of its pixels.
+    """The picture of a camera at a pose and world time, and the true label of each of its pixels.
 
     Args:
-        world: What is there.
+        world: Its ground is at down 0.
         camera: With its mount and distortion.
-        pose: With attitude and position; its down coordinate is against the world's ground.
+        pose: With attitude and position.
         t_s: World time, for the actors and the wander of the exposure.
         effects: Faults of the camera; None for none.
         rng: Randomness of this frame; by the effects' seed and `t_s` when None.
@@ -97,19 +92,6 @@ def render(
     return image, truth if labels else None
 
 
-def render_labels(world: World, camera: CameraModel, pose: Pose, t_s: float) -> ByteArray:
-    """The true label of each pixel, uint8 (H, W); see `render`.
-
-    Raises:
-        InvalidValueError: The pose has no attitude or no position.
-    """
-    view = _CameraView(world, camera, _lifted(camera, pose))
-    truth = view.labels()
-    view.draw_actors(None, truth, t_s)
-    view.paint_sky(None, truth)
-    return truth
-
-
 def _lifted(camera: CameraModel, pose: Pose) -> Pose:
     """The pose, raised if its camera would be at or below the ground."""
     down = float(camera.centre_ned_m(pose)[2])
@@ -120,7 +102,7 @@ def _lifted(camera: CameraModel, pose: Pose) -> Pose:
 
 
 def _motion_px(camera: CameraModel, pose: Pose, motion: Motion, exposure_s: float) -> tuple[float, float]:
-    """How far the point in the middle of the picture moves during an exposure."""
+    """Movement of the middle of the picture during an exposure."""
     if exposure_s <= 0 or pose.position_ned_m is None or pose.ned_from_frd is None:
         return 0.0, 0.0
     middle = np.array([[(camera.width_px - 1) / 2, (camera.height_px - 1) / 2]])
@@ -182,7 +164,7 @@ class _CameraView:
         value: tuple[float, ...] | float = 0,
         rows: slice | None = None,
     ) -> ByteArray:
-        """What the camera sees of a raster on the ground, in all rows of the picture or a few."""
+        """View of a raster on the ground, in all rows of the picture or a few."""
         matrix = source_from_ground @ self.ground_from_pixel
         rows = slice(0, self.size[1]) if rows is None else rows
         if self._straight is None:
@@ -295,7 +277,7 @@ class _CameraView:
         flat = ground[:, :2] / ground[:, 2:]
         return float(flat[:, 0].max()), float(flat[:, 1].min())
 
-    def draw_actors(self, image: ByteArray | None, labels: ByteArray | None, t_s: float) -> None:
+    def draw_actors(self, image: ByteArray, labels: ByteArray | None, t_s: float) -> None:
         """Draws the actors that are in front of the camera and not too far away."""
         states = self.world.actors_at(t_s)
         if not states:
@@ -323,7 +305,7 @@ class _CameraView:
     def _project(self, points: FloatArray) -> FloatArray:
         return self.camera.pixel_from_ned(points, self.pose)
 
-    def paint_sky(self, image: ByteArray | None, labels: ByteArray | None) -> None:
+    def paint_sky(self, image: ByteArray, labels: ByteArray | None) -> None:
         """Replaces what is above the horizon."""
         if self._inverse_depth.min() > 1e-6:
             return
@@ -335,8 +317,7 @@ class _CameraView:
         else:
             u, v = self._straight[..., 0], self._straight[..., 1]
         above = row[0] * u + row[1] * v + row[2] <= 1e-6
-        if image is not None:
-            image[above] = SKY_BGR
+        image[above] = SKY_BGR
         if labels is not None:
             labels[above] = self.world.taxonomy.ignore_index
 

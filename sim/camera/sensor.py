@@ -22,8 +22,7 @@ class CameraSensor:
     Args:
         camera: Lens and mount.
         effects: Faults of rendered pictures.
-        painted: Frames show what the ground is, in the colours of its classes, instead of what it looks like: with a
-            network that knows the colours, perception is perfect.
+        painted: Frames show the classes of the ground in their colours: a network that knows the colours is perfect.
     """
 
     def __init__(self, camera: CameraModel, effects: Effects, painted: bool = False) -> None:
@@ -33,14 +32,7 @@ class CameraSensor:
         self._grain = np.random.default_rng(effects.seed)
 
     def picture(self, world: World, pose: Pose, t_s: float, motion: Motion) -> ByteArray:
-        """What the camera delivers, uint8 (H, W, 3).
-
-        Args:
-            world: What is there.
-            pose: From where, with attitude and position.
-            t_s: World time.
-            motion: Of the vehicle.
-        """
+        """The picture from a pose at a world time, uint8 (H, W, 3)."""
         if self.painted:
             size_px = (self.camera.width_px, self.camera.height_px)
             classes = label_view(world, self.camera, pose, t_s, size_px)

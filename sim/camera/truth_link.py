@@ -138,7 +138,7 @@ class TruthLink(threading.Thread):
         self._boot_offset_ns: int | None = None
         self._peer: tuple[str, int] | None = None
         self.ended: str | None = None
-        """Why it has ended; None while it works."""
+        """Reason of its end; None while it works."""
 
     def stop(self) -> None:
         """Asks the thread to end; returns at once."""

@@ -243,11 +243,11 @@ class PerceptionErrorSampler:
         self._shift = shift
         self._rng = rng
         self._tables = [_table(band, model, taxonomy) for band in model.bands]
-        rows = np.full(256, len(taxonomy), np.intp)  # the last row is nothing at all
-        rows[: len(taxonomy)] = np.arange(len(taxonomy))
-        self._row_of_label = rows * Z_STEPS
+        self._row_of_label = np.full(256, len(taxonomy), np.uint16)  # the last row is nothing at all
+        self._row_of_label[: len(taxonomy)] = np.arange(len(taxonomy))
+        self._row_of_zone = np.zeros(256, np.uint16)
+        self._row_of_zone[: len(ZONES)] = np.arange(len(ZONES)) * (len(taxonomy) + 1)
         self._role_of_label = roles_of(taxonomy)
-        self._rows_of_zone = np.arange(len(ZONES), dtype=np.intp) * ((len(taxonomy) + 1) * Z_STEPS)
         self._octaves = octave_weights(model.octave_persistence)
         # Coarser octaves make the mixture coarser than what was measured at one height; finer ones to begin with make
         # up for it.
@@ -285,11 +285,13 @@ class PerceptionErrorSampler:
         movers = roles >= _FIRST_MOVER
         if movers.any():
             z[movers] = _mixed(ground[movers], fresh[movers], band.mover_persistence, self._shift + shift).ravel()
-        index = self._row_of_label.take(labels)
-        index += self._rows_of_zone.take(zones_of(labels, roles, m_per_px))
+        rows = cv2.LUT(labels, self._row_of_label)
+        rows += cv2.LUT(zones_of(labels, roles, m_per_px), self._row_of_zone)
+        index = np.multiply(rows, Z_STEPS, dtype=np.intp)
         index += z
-        landable, *hazards = (plane.take(index) for plane in table)
-        return Segmentation(labels, landable, np.stack(hazards), captured_at_ns)
+        outputs = table.take(index).view(np.uint8).reshape(*labels.shape, -1)
+        landable, *hazards = cv2.split(outputs)[:PLANES]
+        return Segmentation(labels, np.asarray(landable, np.uint8), np.stack(hazards), captured_at_ns)
 
     def _ground(self, shape: tuple[int, ...], ground_from_pixel: FloatArray, band: Band, m_per_px: float) -> Field:
         """The field that stays with the ground; its grain follows the height by octaves."""
@@ -347,20 +349,20 @@ def _mixed(ground: Field, fresh: Field, persistence: float, shift: float) -> Byt
     return np.asarray(mixed, np.uint8)
 
 
-def _table(band: Band, model: PerceptionErrorModel, taxonomy: Taxonomy) -> ByteArray:
-    """Output planes by zone, class and field value: uint8 (planes, zones x rows x steps).
+def _table(band: Band, model: PerceptionErrorModel, taxonomy: Taxonomy) -> npt.NDArray[np.uint64]:
+    """Outputs by zone, class and field value, shape (zones x rows x steps,): one byte of each number is a plane.
 
-    Small on purpose: it is looked up for every pixel, so it should stay in the nearest cache.
+    So one look-up per pixel finds all planes.
     """
     normal = NormalDist()
     quantile = [normal.cdf((step + 0.5 - 128.0) / Z_SCALE) for step in range(Z_STEPS)]
     level = np.searchsorted(LEVELS, quantile).clip(0, len(LEVELS) - 1)
-    table = np.zeros((PLANES, len(ZONES), len(taxonomy) + 1, Z_STEPS), np.uint8)
+    table = np.zeros((len(ZONES), len(taxonomy) + 1, Z_STEPS, 8), np.uint8)
     for info in taxonomy.classes:
         row = _row_of(info.name, info.role, model.class_names)
         if row is not None:
-            table[:, :, info.id, :] = band.outputs[:, row][:, level].transpose(2, 0, 1)
-    return table.reshape(PLANES, -1)
+            table[:, info.id, :, :PLANES] = band.outputs[:, row][:, level]
+    return table.view(np.uint64).ravel()
 
 
 _STANDS_FOR = {

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
 from firmware_bridge.dialect import mavlink
+from firmware_bridge.frames import packed
 from firmware_bridge.messages import HealthState, Severity, heartbeat_message, statustext_messages
 from firmware_bridge.report import LinkStatus, Refusal, SendResult
 from firmware_bridge.settings import LinkSettings
@@ -47,6 +49,15 @@ class LinkFaults(Protocol):
     @property
     def range_dropped(self) -> float:
         """Share of the readings that never come."""
+
+
+@dataclass
+class _Sender:
+    """Ids of one end of the link, and its next sequence number."""
+
+    system: int
+    component: int
+    sequence: int = 0
 
 
 class InProcessLink:
@@ -89,8 +100,8 @@ class InProcessLink:
         self._settings = settings
         self._conditions = conditions
         self._rng = rng
-        self._theirs = mavlink.MAVLink(None, srcSystem=autopilot.system_id, srcComponent=1)
-        self._ours = mavlink.MAVLink(None, srcSystem=1, srcComponent=settings.component_id)
+        self._theirs = _Sender(autopilot.system_id, 1)
+        self._ours = _Sender(1, settings.component_id)
         self._parser = mavlink.MAVLink(None)
         self._parser.robust_parsing = True
         self._down: deque[tuple[int, bytes]] = deque()
@@ -128,9 +139,9 @@ class InProcessLink:
         for observer in self.observers:
             observer(direction, at_ns, data)
 
-    def _queue(self, queue: deque[tuple[int, bytes]], packer: Any, message: Any) -> None:
-        data = bytes(message.pack(packer))
-        packer.seq = (packer.seq + 1) % 256
+    def _queue(self, queue: deque[tuple[int, bytes]], sender: _Sender, message: Any) -> None:
+        data = packed(message, sender.system, sender.component, sender.sequence)
+        sender.sequence = (sender.sequence + 1) % 256
         delay_ms = self._conditions.link_delay_ms * (1.0 + float(self._rng.random()))
         arrival_ns = self.now_ns + round(delay_ms * 1e6)
         if queue is self._up:

@@ -11,7 +11,7 @@ from typing import Protocol
 from firmware_bridge.dialect import mavlink
 from landing.authority_io import AuthorityState
 from landing.director import DirectorState
-from sim.camera.orders import Stall, Visit, give_order
+from sim.camera.orders import Stall, give_order
 from sim.flight.daemon import ORDERS, DaemonEvents
 from sim.flight.pilot import HANDED_BACK_S, HOLD_PATIENCE_S, ModeOrder, Phase, Pilot, Seen
 from sim.flight.plan import Fault, FlightPlan, FlightResult, PlannedFault
@@ -19,7 +19,7 @@ from sim.flight.too_slow import too_slow
 from sim.vehicle.autopilot_process import AutopilotProcess
 from sim.vehicle.ground_station import GroundStation
 from sim.vehicle.processes import START_S, TooLateError
-from sim.world import World
+from sim.world import World, visit
 
 SAY_S, SAY_WALL_S = 5.0, 15.0
 FOREVER_S = 3600.0
@@ -267,15 +267,17 @@ class PilotedFlight:
         assert site is not None
         origin_n_m, origin_e_m = self._station.origin_ne_m or (0.0, 0.0)
         north_m, east_m, _ = site["position_ned_m"]
-        order = Visit(
+        walker = visit(
+            "person",
             (origin_n_m + north_m, origin_e_m + east_m),
             self._station.boot_s + planned.walk_m / WALK_MPS,
-            math.radians(planned.from_deg),
-            planned.walk_m,
-            planned.for_s,
+            from_rad=math.radians(planned.from_deg),
+            walk_m=planned.walk_m,
+            stay_s=math.inf if planned.for_s is None else planned.for_s,
+            style=3,
         )
-        self.world = self.world.with_actors(order.actor())
-        give_order(self._plan.out / ORDERS, order)
+        self.world = self.world.with_actors(walker)
+        give_order(self._plan.out / ORDERS, walker)
 
     def _restart_autopilot(self) -> None:
         self._autopilot.die()

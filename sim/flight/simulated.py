@@ -31,7 +31,7 @@ from landing.picture import PictureMonitor
 from landing.types import Pose
 from sim.camera import Motion
 from sim.camera.effects import Effects
-from sim.camera.orders import OrderTail, Stall, Visit
+from sim.camera.orders import OrderTail, Stall
 from sim.camera.sensor import CameraSensor
 from sim.camera.shake import Shake
 from sim.flight.daemon import ORDERS, DaemonEvents
@@ -128,10 +128,10 @@ class OrderedCamera:
     def expose(self, number: int, now_ns: int) -> CameraSample | None:
         """See `sim.flight.loop.OnboardHardware`."""
         for order in self._orders.read():
-            if isinstance(order, Visit):
-                self._sensor.world = self._sensor.world.with_actors(order.actor())
-            elif isinstance(order, Stall):
+            if isinstance(order, Stall):
                 self._stalled_until_ns = order.until_ns
+            else:
+                self._sensor.world = self._sensor.world.with_actors(order)
         if now_ns < self._stalled_until_ns or self._effects.drops(number):
             return None
         autopilot = self._link.autopilot

@@ -1,4 +1,4 @@
-"""What flies: the multicopter's physics, the stand-in autopilot, and real autopilots' simulators as processes."""
+"""The vehicle: the multicopter's physics, the stand-in autopilot, and real autopilots' simulators as processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from sim.vehicle.multicopter import (
     Vehicle,
     VehicleParameters,
     Wind,
-    euler_rad,
     flat_ground_m,
     rotate,
     rotate_back,
@@ -24,7 +23,6 @@ __all__ = [
     "Vehicle",
     "VehicleParameters",
     "Wind",
-    "euler_rad",
     "flat_ground_m",
     "rotate",
     "rotate_back",

@@ -19,13 +19,7 @@ AUTOPILOTS = ("stand-in", "ardupilot", "px4")
 
 @dataclass(frozen=True)
 class Links:
-    """One link for each that talks to the autopilot.
-
-    Attributes:
-        daemon: Connection string for `edge serve`.
-        camera: Address for the simulated camera, see `sim.camera.truth_link.parse_address`.
-        pilot: Connection string for the ground station.
-    """
+    """Connection strings: for `edge serve`, for the simulated camera (`sim.camera.truth_link`), for the pilot."""
 
     daemon: str
     camera: str
@@ -34,7 +28,7 @@ class Links:
 
 @dataclass(frozen=True)
 class StartConditions:
-    """Where a landing begins, and in what air.
+    """Start of a landing, and the air it is flown in.
 
     Attributes:
         start_ne_m: Over the ground, world NED.
@@ -80,23 +74,23 @@ class AutopilotProcess(Protocol):
         """
 
     def hover(self, station: GroundStation) -> None:
-        """Brings the vehicle to where the landing begins, hovering in `order_hover`'s mode.
+        """Brings the vehicle to the start of the landing, hovering in `order_hover`'s mode.
 
         Raises:
             FlightError: It did not get there in time.
         """
 
     def order_landing(self, station: GroundStation) -> None:
-        """What a pilot switches to for a precision landing."""
+        """The pilot switches to a precision landing."""
 
     def order_hover(self, station: GroundStation) -> None:
-        """What a pilot switches to in order to take over."""
+        """The pilot takes over: hovers."""
 
     def hand_over(self, station: GroundStation) -> None:
-        """What a pilot does to have a daemon with authority `land` land."""
+        """The pilot lets a daemon with authority `land` land."""
 
     def hovering(self, station: GroundStation) -> bool:
-        """Whether the vehicle is in the mode of `order_hover`."""
+        """True in the mode of `order_hover`."""
 
     def die(self) -> None:
         """Ends the process at once, as a loss of power does."""

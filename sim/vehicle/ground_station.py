@@ -33,7 +33,7 @@ TOUCHDOWN_M = 0.1
 
 @dataclass(frozen=True)
 class TruthSample:
-    """Where the vehicle really is.
+    """True position of the vehicle.
 
     Attributes:
         boot_s: The autopilot's time since boot, s: the world's time.
@@ -49,7 +49,7 @@ class TruthSample:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Where the autopilot believes to be, in its local frame.
+    """Position that the autopilot estimates, in its local frame.
 
     Attributes:
         boot_s: Its time since boot, s.
@@ -156,7 +156,7 @@ class GroundStation:
         return self.track[-1] if self.track else None
 
     def touchdown_estimate(self) -> Estimate | None:
-        """Where the autopilot believed to be when it touched the ground for the last time.
+        """Estimated position of the last touch of the ground.
 
         Not where it believes to be afterwards: a noisy estimator wanders on while it stands.
         """

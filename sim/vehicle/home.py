@@ -1,4 +1,4 @@
-"""Where local NED has its origin: the one conversion between global and local positions."""
+"""Origin of local NED, and the one conversion between global and local positions."""
 
 from __future__ import annotations
 

@@ -32,18 +32,7 @@ def flat_ground_m(north_m: float, east_m: float) -> float:
 
 @dataclass(frozen=True)
 class VehicleParameters:
-    """Physics of a small quadcopter; the defaults reproduce the recorded flights.
-
-    Attributes:
-        attitude_lag_s: Time constant of the lean towards the commanded lean.
-        thrust_lag_s: Time constant of the motors.
-        yaw_lag_s: Time constant of the heading.
-        yaw_rate_max_radps: Fastest turn.
-        lean_max_rad: Largest lean the attitude loop accepts.
-        thrust_max_mps2: Largest thrust per mass.
-        drag_linear_per_s: Drag per mass and airspeed.
-        drag_quadratic_per_m: Drag per mass and airspeed squared.
-    """
+    """Physics of a small quadcopter, per mass; the defaults reproduce the recorded flights. Lags are time constants."""
 
     attitude_lag_s: float = 0.18
     thrust_lag_s: float = 0.10
@@ -115,15 +104,7 @@ class Vehicle:
         self._yaw_command_rad = 0.0
 
     def place(self, n_m: float, e_m: float, height_m: float, yaw_rad: float, *, flying: bool) -> None:
-        """Put the vehicle somewhere at rest.
-
-        Args:
-            n_m: North, metres.
-            e_m: East, metres.
-            height_m: Height above the ground there, metres.
-            yaw_rad: Heading.
-            flying: Motors running and hovering against the wind, or standing and off.
-        """
+        """Put the vehicle somewhere at rest: hovering against the wind, or standing with its motors off."""
         self.n_m, self.e_m = n_m, e_m
         self.d_m = -(self.ground_height_m(n_m, e_m) + height_m)
         self.vn_mps = self.ve_mps = self.vd_mps = 0.0
@@ -156,14 +137,7 @@ class Vehicle:
         return self._lean_n * GRAVITY_MPS2, self._lean_e * GRAVITY_MPS2
 
     def command(self, an_mps2: float, ae_mps2: float, ad_mps2: float, yaw_rad: float) -> None:
-        """Ask for an acceleration in NED (gravity already paid for) and a heading.
-
-        Args:
-            an_mps2: North.
-            ae_mps2: East.
-            ad_mps2: Down.
-            yaw_rad: Heading, radians clockwise from north.
-        """
+        """Ask for an acceleration in NED (gravity already paid for) and a heading, clockwise from north."""
         self._accel_command = (an_mps2, ae_mps2, ad_mps2)
         self._yaw_command_rad = yaw_rad
 
@@ -287,12 +261,3 @@ def rotate(q: Quaternion, x: float, y: float, z: float) -> tuple[float, float, f
 def rotate_back(q: Quaternion, x: float, y: float, z: float) -> tuple[float, float, float]:
     """Rotate a vector by the inverse of a unit quaternion (NED to FRD)."""
     return rotate((q[0], -q[1], -q[2], -q[3]), x, y, z)
-
-
-def euler_rad(q: Quaternion) -> tuple[float, float, float]:
-    """Roll, pitch and yaw (aerospace 3-2-1 order) of a unit quaternion, radians."""
-    w, x, y, z = q
-    roll = math.atan2(2.0 * (w * x + y * z), 1.0 - 2.0 * (x * x + y * y))
-    pitch = math.asin(min(max(2.0 * (w * y - z * x), -1.0), 1.0))
-    yaw = math.atan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z))
-    return roll, pitch, yaw

@@ -21,7 +21,7 @@ class FlightError(TouchdownError):
 
 
 class TooLateError(FlightError):
-    """What was waited for did not come in time, as on a machine that has too much to do."""
+    """Something awaited did not come in time, as on an overloaded machine."""
 
 
 def start_process(

@@ -24,11 +24,11 @@ RANGEFINDER: dict[str, float] = {
 """The simulator's own rangefinder, looking down: hardware, so no doctor can know of it."""
 
 PLND_PARAMETERS: dict[str, float] = {"PLND_ENABLED": 1, "PLND_TYPE": 1, "PLND_OPTIONS": 4, **RANGEFINDER}
-"""What a precision landing of ArduCopter 4.6 needs, flown; `firmware_bridge.doctor` sets it."""
+"""Parameters of a precision landing of ArduCopter 4.6, flown; `firmware_bridge.doctor` sets them."""
 
 
 def standin_config(c: StartConditions) -> AutopilotConfig:
-    """What the stand-in's command line says, for one in this process."""
+    """Configuration of a stand-in in this process, as its command line would make it."""
     return AutopilotConfig(
         parameters={**PLND_PARAMETERS, **c.parameters},
         home=c.home,

@@ -1,11 +1,12 @@
-"""People and cars: where they are at a time, as a function of that time alone."""
+"""People and cars: their places as a function of the world time alone."""
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -39,7 +40,7 @@ def rounded(half_f: float, half_r: float, corner_m: float, f: float = 0.0) -> Fl
 
 @lru_cache(maxsize=2)
 def outline_m(kind: str) -> FloatArray:
-    """What a kind of actor covers of the ground, forward and right of its middle, shape (n, 2)."""
+    """Footprint of a kind of actor, forward and right of its middle, shape (n, 2)."""
     if kind == "car":
         return rounded(CAR_SIZE_M[0] / 2, CAR_SIZE_M[1] / 2, 0.25)
     return ellipse(0, 0, PERSON_SIZE_M[0] / 2, PERSON_SIZE_M[1] / 2, 24)
@@ -47,12 +48,12 @@ def outline_m(kind: str) -> FloatArray:
 
 @dataclass(frozen=True)
 class Sun:
-    """Where the light comes from.
+    """Direction and strength of the light.
 
     Attributes:
         azimuth_rad: Direction towards the sun, clockwise from north.
         elevation_rad: Above the horizon.
-        strength: How much of the light a shadow takes away, 0 to 1.
+        strength: Part of the light that a shadow takes away.
         daylight_bgr: Brightness and colour of the light that falls on the actors; 1 by day.
     """
 
@@ -63,22 +64,14 @@ class Sun:
 
     @property
     def shadow_ne(self) -> tuple[float, float]:
-        """Where the shadow of a point at height 1 m falls, north and east metres."""
+        """Shadow of a point at height 1 m, north and east metres."""
         length = 1.0 / math.tan(self.elevation_rad)
         return (-length * math.cos(self.azimuth_rad), -length * math.sin(self.azimuth_rad))
 
 
 @dataclass(frozen=True)
 class ActorState:
-    """An actor at one moment.
-
-    Attributes:
-        kind: "person" or "car".
-        north_m, east_m: Its middle on the ground.
-        heading_rad: Where it faces, clockwise from north.
-        stride_rad: Phase of the walk; 0 when standing.
-        style: Picks the look.
-    """
+    """An actor at one moment: the phase of its walk is 0 when it stands, and `style` picks its look."""
 
     kind: str
     north_m: float
@@ -105,18 +98,15 @@ class ActorState:
 
 @dataclass(frozen=True)
 class Actor:
-    """Somebody or something that stands, or goes to and fro along a path.
+    """A person or car that stands, or goes to and fro along a path.
 
     Attributes:
-        kind: "person" or "car".
         path_ne_m: Corners of the path, north and east; a single one stands still.
-        speed_mps: Along the path.
         phase_s: Time already walked at world time 0.
-        heading_rad: Where it faces while it stands.
-        style: Picks the look.
+        heading_rad: While it stands.
 
     Raises:
-        InvalidValueError: Unknown kind, empty path or a speed that is not positive on a path.
+        InvalidValueError: Unknown kind or empty path.
     """
 
     kind: str
@@ -139,7 +129,7 @@ class Actor:
         return (0.0, *np.cumsum(steps).tolist())
 
     def at(self, t_s: float) -> ActorState:
-        """Where it is at a world time; the same for the same time, whoever asks."""
+        """State at a world time."""
         length_m = self._milestones_m[-1]
         if self.speed_mps <= 0 or length_m <= 1e-6:
             n, e = self.path_ne_m[0]
@@ -161,20 +151,18 @@ class Actor:
 
 @dataclass(frozen=True)
 class Timetable:
-    """Somebody or something that is at given places at given times, on straight lines between.
+    """A person or car that is at given places at given times, on straight lines between.
 
     It waits at its first place before the first time and at its last after the last; with a period it starts over.
     Equal places one after the other make it stand.
 
     Attributes:
-        kind: "person" or "car".
         times_s: World times, ascending.
         path_ne_m: The place of each time, north and east.
         period_s: At least the last time less the first; None for never again. A repeating actor jumps from its last
             place to its first, so both should be out of sight.
         phase_s: Added to the world time; only with a period.
-        heading_rad: Where it faces before its first move.
-        style: Picks the look.
+        heading_rad: Before its first move.
 
     Raises:
         InvalidValueError: Unknown kind, times that do not match the places or do not ascend, or a period that is too
@@ -220,7 +208,7 @@ class Timetable:
         return (*legs, (heading, walked_m))
 
     def at(self, t_s: float) -> ActorState:
-        """Where it is at a world time; the same for the same time, whoever asks."""
+        """State at a world time."""
         if self.period_s is not None:
             first_s = self.times_s[0]
             t_s = first_s + (t_s + self.phase_s - first_s) % self.period_s
@@ -242,6 +230,22 @@ class Timetable:
 AnyActor = Actor | Timetable
 
 
+def actor_to_json(actor: AnyActor) -> dict[str, Any]:
+    """An actor as plain JSON values."""
+    return {"type": type(actor).__name__.lower(), **asdict(actor)}
+
+
+def actor_from_json(data: dict[str, Any]) -> AnyActor:
+    """Reads what `actor_to_json` made; raises KeyError, TypeError or ValueError for other data."""
+    fields = dict(data)
+    scheduled = fields.pop("type", "actor") == "timetable"
+    fields["path_ne_m"] = tuple((float(n), float(e)) for n, e in fields["path_ne_m"])
+    if not scheduled:
+        return Actor(**fields)
+    fields["times_s"] = tuple(float(t) for t in fields["times_s"])
+    return Timetable(**fields)
+
+
 def visit(
     kind: str,
     place_ne_m: tuple[float, float],
@@ -251,21 +255,19 @@ def visit(
     walk_m: float = 25.0,
     speed_mps: float = 1.4,
     stay_s: float = math.inf,
-    leaves_rad: float | None = None,
     returns_s: float | None = None,
     style: int = 0,
 ) -> Timetable:
-    """Somebody who comes to a place at a given time, stays, may leave, and may come back.
+    """A visitor who comes to a place at a given time, stays, may leave, and may come back.
 
     Args:
         kind: "person" or "car".
-        place_ne_m: Where to, north and east.
+        place_ne_m: Destination, north and east.
         arrives_s: World time of the arrival.
-        from_rad: Direction the visitor comes from, clockwise from north.
+        from_rad: Direction the visitor comes from and leaves to, clockwise from north.
         walk_m: Distance of the way in, and out.
         speed_mps: On the way.
         stay_s: Time at the place; infinite for good.
-        leaves_rad: Direction of the way out; back where it came from when None.
         returns_s: World time of the second arrival, then for good; None for never.
         style: Picks the look.
 
@@ -285,7 +287,7 @@ def visit(
     way_s = walk_m / speed_mps
     stops = [(arrives_s - way_s, away(from_rad)), (arrives_s, place_ne_m)]
     if math.isfinite(stay_s):
-        out = away(from_rad if leaves_rad is None else leaves_rad)
+        out = away(from_rad)
         stops += [(arrives_s + stay_s, place_ne_m), (arrives_s + stay_s + way_s, out)]
         if returns_s is not None:
             if returns_s - way_s < stops[-1][0]:

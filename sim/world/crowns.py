@@ -52,7 +52,6 @@ class Crown:
     """A tree from above, in a box of the raster.
 
     Attributes:
-        box: Left, top, right, bottom, pixels.
         dome: Height above the edge of the crown, about 1 in the middle; negative outside.
         r2: Squared distance from the trunk, in radii.
         turn: Direction from the trunk, radians.

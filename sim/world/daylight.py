@@ -1,4 +1,4 @@
-"""Time of day: where the sun stands, how warm its light is, and how much of it is left."""
+"""Time of day: position of the sun, colour and strength of its light."""
 
 from __future__ import annotations
 

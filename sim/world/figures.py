@@ -1,4 +1,4 @@
-"""What people and cars look like from above.
+"""Pictures of people and cars from above.
 
 An actor is drawn from flat polygons at several heights, so that it leans outwards in the picture of a low camera as a
 standing person does.
@@ -116,8 +116,8 @@ def _draw(image: ByteArray, pixels: FloatArray, color: Sequence[float], line: in
     cv2.fillConvexPoly(image, points, tuple(float(c) for c in color), line, SHIFT_BITS)
 
 
-def shadow_outlines(state: ActorState, sun: Sun) -> list[FloatArray]:
-    """Outlines of the shadow on the ground, each convex, shape (n, 2) north and east."""
+def _shadow(state: ActorState, sun: Sun) -> FloatArray:
+    """Convex outline of the shadow on the ground, shape (n, 2) north and east."""
     dn, de = sun.shadow_ne
     if state.kind == "car":
         foot = state.footprint_ne_m()
@@ -129,11 +129,11 @@ def shadow_outlines(state: ActorState, sun: Sun) -> list[FloatArray]:
         head = middle + np.array([dn, de]) * 1.6 + ellipse(0, 0, 0.11, 0.11, 10)
         both = np.vstack([foot, chest, head])
     hull = cv2.convexHull(both.astype(np.float32))
-    return [np.asarray(hull.reshape(-1, 2), dtype=np.float64)]
+    return np.asarray(hull.reshape(-1, 2), dtype=np.float64)
 
 
 def draw_actors(
-    image_bgr: ByteArray | None,
+    image_bgr: ByteArray,
     labels: ByteArray | None,
     states: Sequence[ActorState],
     class_ids: dict[str, int],
@@ -146,7 +146,7 @@ def draw_actors(
     """Draws actors over a picture and a label raster, in place.
 
     Args:
-        image_bgr: uint8 (H, W, 3), or None.
+        image_bgr: uint8 (H, W, 3).
         labels: uint8 (H, W), or None.
         states: Where the actors are.
         class_ids: Label of each kind.
@@ -159,19 +159,19 @@ def draw_actors(
     shadows, outlines, parts = [], [], []
     for state in states:
         swing = math.sin(state.stride_rad) if state.stride_rad else 0.0
-        for outline in shadow_outlines(state, sun):
-            shadows.append((state, np.column_stack([outline, np.zeros(len(outline))])))
+        outline = _shadow(state, sun)
+        shadows.append(np.column_stack([outline, np.zeros(len(outline))]))
         for part in _figure(state.kind, state.style):
             if part.height_m < ceiling_m and part.size_m >= finest_m:
                 outlines.append(_points(state, part, swing))
                 parts.append((state, part))
     if not parts:
         return
-    pieces = [outline for _, outline in shadows] + outlines
+    pieces = shadows + outlines
     pixels = project(np.vstack(pieces))
     ends = np.cumsum([len(piece) for piece in pieces])
     split = np.split(pixels, ends[:-1])
-    if image_bgr is not None and sun.strength * shadow_scale > 0.01:
+    if sun.strength * shadow_scale > 0.01:
         for outline in split[: len(shadows)]:
             if np.isfinite(outline).all():
                 _darken(image_bgr, outline, 1.0 - sun.strength * shadow_scale)
@@ -181,9 +181,8 @@ def draw_actors(
         if part.base_m is not None:
             hull = cv2.convexHull(outline.astype(np.float32))
             outline = np.asarray(hull.reshape(-1, 2), dtype=np.float64)
-        if image_bgr is not None:
-            lit = [c * light for c, light in zip(part.bgr, sun.daylight_bgr, strict=True)]
-            _draw(image_bgr, outline, lit, cv2.LINE_AA)
+        lit = [c * light for c, light in zip(part.bgr, sun.daylight_bgr, strict=True)]
+        _draw(image_bgr, outline, lit, cv2.LINE_AA)
         if labels is not None:
             _draw(labels, outline, (class_ids[state.kind],), cv2.LINE_8)
 

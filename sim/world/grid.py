@@ -22,12 +22,7 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Spot:
-    """A place, turned: a rectangle's or car's middle and heading.
-
-    Attributes:
-        north_m, east_m: Middle.
-        heading_rad: Direction of its length, clockwise from north.
-    """
+    """Middle of a rectangle or car, and the heading of its length, clockwise from north."""
 
     north_m: float
     east_m: float
@@ -55,9 +50,7 @@ class Grid:
     """A square raster of ground, its middle at NED (0, 0).
 
     Attributes:
-        gsd_m: Metres per pixel.
         half_m: From the middle to an edge.
-        shape: Rows and columns.
         origin_px: Column and row of NED (0, 0).
     """
 

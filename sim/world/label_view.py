@@ -1,7 +1,7 @@
-"""What a perfect segmentation of a camera's picture would say, made without the picture.
+"""Perfect segmentation of a camera's picture, made without the picture.
 
 The lean path for landings by the thousand: one perspective warp of a label raster at the scale of the view, and the
-actors drawn over it. `sim.camera.render_labels` is the pixel-exact one.
+actors drawn over it. `sim.camera.render` gives the pixel-exact labels.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ def label_view(
     """Class ids of the ground and of the actors on it, as a camera sees them.
 
     Args:
-        world: What is there.
+        world: Its ground is at down 0.
         camera: With its mount and distortion; its whole picture is covered.
-        pose: With attitude and position; its down coordinate is against the world's ground.
+        pose: With attitude and position.
         t_s: World time, for the actors.
         size_px: Width and height of the result.
         finest_px: Actors whose height or length is less than this many pixels of the result are left out; with 0 each
@@ -86,7 +86,7 @@ def _resized(camera: CameraModel, size_px: tuple[int, int]) -> CameraModel:
 
 @lru_cache(maxsize=8)
 def straight_pixels(view: CameraModel) -> Floats:
-    """Where each pixel would be without distortion, shape (height, width, 2)."""
+    """Undistorted position of each pixel, shape (height, width, 2)."""
     v, u = np.mgrid[0 : view.height_px, 0 : view.width_px]
     level = Pose(at_ns=0, ned_from_frd=(1.0, 0.0, 0.0, 0.0), position_ned_m=(0.0, 0.0, 0.0))
     pixels = np.column_stack([u.ravel(), v.ravel()]).astype(np.float64)

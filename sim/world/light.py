@@ -1,4 +1,4 @@
-"""Where the sun falls, from the heights of what stands on the ground."""
+"""Shadows, from the heights of trees and buildings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sim.world.texture import Field
 
 
 def shadows(height_m: Field, gsd_m: float, sun: Sun) -> Field:
-    """Where the sun does not reach, 0 to 1, shape of the raster, by marching the heights."""
+    """Shade of each cell, 0 to 1, by marching the heights."""
     dn, de = sun.shadow_ne
     half = cv2.resize(height_m, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_NEAREST)
     gsd = gsd_m * height_m.shape[1] / half.shape[1]

@@ -27,14 +27,7 @@ _METAL_ROOF = colours("a8acb0 788088 8c5442 5c7064 c4c4c0 686e80")
 
 @dataclass(frozen=True)
 class Palette:
-    """What colours one world is made of.
-
-    Attributes:
-        grass, grass_tint, asphalt, concrete, pavers, gravel, dirt, water, pool: Base colours.
-        trees: Colours of the crowns; each tree picks one.
-        roofs: A tiled, a flat and a metal roof's colours; each building varies them.
-        dryness: 0 lush to 1 parched.
-    """
+    """Colours of one world; each tree and each building picks one of its kind. Dryness is 0 lush to 1 parched."""
 
     grass: Color
     grass_tint: Color

@@ -36,14 +36,14 @@ DEFAULT_SUN = Sun()
 
 @dataclass(frozen=True)
 class DiscTruth:
-    """What a disc on the ground really holds at one moment.
+    """True content of a disc on the ground at one moment.
 
     Attributes:
         fraction_landable: Part of its cells that are of a landable class.
         all_landable: Every cell is landable and known.
         classes: Names of the classes in it, by id; "unknown ground" for cells without a label.
         clearance_m: From its middle to the nearest ground that is not landable (0 if it is there).
-        hazard_m: From its middle to the nearest class with a hazard role, actors included.
+        hazard_m: From its middle to the nearest hazard role, actors included.
         person_m: From its middle to the nearest person.
     """
 
@@ -66,8 +66,7 @@ class World:
         gsd_m: Metres per pixel.
         taxonomy: Of the labels.
         origin_px: Column and row of NED (0, 0).
-        actors: Those who move, or may; they are not in the rasters.
-        sun: For shadows of the actors.
+        actors: They are not in the rasters.
         reflects: Beyond its edge the picture is mirrored; otherwise the ground there is unknown.
         detail_seed: Of the close-up texture of the synthetic classes; None for none.
 
@@ -96,7 +95,7 @@ class World:
             raise InvalidValueError(f"world {self.name!r}: gsd_m {self.gsd_m} is not positive")
 
     def __repr__(self) -> str:
-        """Name and size; the picture is not painted for it."""
+        """Name and size, without painting the picture."""
         rows, columns = self.labels.shape
         return f"World({self.name!r}, {columns}x{rows} px of {self.gsd_m:g} m)"
 
@@ -117,7 +116,7 @@ class World:
             )
 
     def with_actors(self, *more: AnyActor) -> World:
-        """The same world with further actors; rasters and distances are shared, not made again."""
+        """The same world with further actors; rasters and distances are shared."""
         other = copy(self)
         other.__dict__["actors"] = (*self.actors, *more)
         other.__dict__.pop("_actor_discs", None)
@@ -167,12 +166,12 @@ class World:
         return ids
 
     def actors_at(self, t_s: float) -> tuple[ActorState, ...]:
-        """Everybody at a world time in seconds."""
+        """Every actor at a world time in seconds."""
         return tuple(actor.at(t_s) for actor in self.actors)
 
     @cached_property
     def _actor_discs(self) -> FloatArray:
-        """The disc that each actor never leaves: north, east and radius, metres; shape (n, 3)."""
+        """Disc that each actor never leaves: north, east and radius, metres; shape (n, 3)."""
         discs = np.empty((len(self.actors), 3))
         for row, actor in zip(discs, self.actors, strict=True):
             places = np.asarray(actor.path_ne_m, np.float64)
@@ -181,25 +180,18 @@ class World:
         return discs
 
     def _least_away_m(self, north_m: float, east_m: float) -> FloatArray:
-        """How near to a point each actor comes at the nearest, or less; shape (n,)."""
+        """Lower bound of each actor's distance from a point at any time; shape (n,)."""
         discs = self._actor_discs
         away = np.hypot(discs[:, 0] - north_m, discs[:, 1] - east_m)
         return np.asarray(away - discs[:, 2], np.float64)
 
     def actors_near(self, north_m: float, east_m: float, within_m: float, t_s: float) -> tuple[ActorState, ...]:
-        """Those at a world time who ever come that near to a point, in the order of `actors`."""
+        """Actors at a world time that may ever come that near to a point, in the order of `actors`."""
         near = self._least_away_m(north_m, east_m) <= within_m
         return tuple(self.actors[k].at(t_s) for k in np.flatnonzero(near))
 
     def nearest_actor_m(self, north_m: float, east_m: float, t_s: float, kind: str | None = None) -> float:
-        """From a point to the nearest actor's outline, 0 inside; `MAX_DISTANCE_M` without any.
-
-        Args:
-            north_m: Of the point.
-            east_m: Of the point.
-            t_s: World time.
-            kind: "person" or "car"; None for either.
-        """
+        """From a point to the outline of the nearest actor (of one kind), 0 inside; `MAX_DISTANCE_M` without any."""
         nearest_m = MAX_DISTANCE_M
         least_m = self._least_away_m(north_m, east_m)
         for k in np.argsort(least_m):
@@ -273,7 +265,7 @@ class World:
         return window, norths[:, None], easts[None, :]
 
     def landable_disc(self, north_m: float, east_m: float, radius_m: float, t_s: float = 0.0) -> DiscTruth:
-        """What a disc on the ground holds, actors included.
+        """Content of a disc on the ground, actors included.
 
         Distances to ground are to centres of cells, within one cell; to actors, to their outline.
 
@@ -309,10 +301,7 @@ class World:
         return float(field[row, column])
 
     def distance_to_m(self, classes: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
-        """Distance of every cell to the nearest of some classes, without the actors.
-
-        Args:
-            classes: Shape (256,), True for the labels to measure to.
+        """Distance of every cell to the nearest label of some (shape (256,)), without the actors.
 
         Returns:
             Metres, shape (H, W); `MAX_DISTANCE_M` where there are none.
@@ -344,10 +333,10 @@ class World:
 
     @cached_property
     def margin_m(self) -> npt.NDArray[np.float32]:
-        """How far each cell is beyond the clearance that its hazards ask for, without the actors.
+        """Radius of the largest vehicle that may stand on each cell, without the actors.
 
         Returns:
-            Metres, shape (H, W): radius of the largest vehicle that may stand there; not positive where none may.
+            Metres, shape (H, W): distance beyond every hazard's clearance; not positive where no vehicle may stand.
         """
         margin = self._to_unlandable_m.copy()
         for role in HAZARD_ROLES:

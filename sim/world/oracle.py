@@ -1,4 +1,4 @@
-"""Is there anywhere to land? The denominator of every rate a campaign reports.
+"""Feasibility oracle: the landable ground by the truth, the denominator of every rate a campaign reports.
 
 Places are middles of cells. Distances are exact (Felzenszwalb and Huttenlocher's transform, as OpenCV's
 DIST_MASK_PRECISE) and reach to the nearer edge of a cell, not to its middle.
@@ -34,7 +34,7 @@ _ROLE_OF_KIND = {"person": Role.PERSON, "car": Role.VEHICLE}
 
 
 class OracleVerdict(str, Enum):
-    """Whether a landing can be asked for."""
+    """Answer of the oracle: a site, a marginal one, or none."""
 
     SITE = "site"
     MARGINAL = "marginal"
@@ -43,7 +43,7 @@ class OracleVerdict(str, Enum):
 
 @dataclass(frozen=True)
 class OracleResult:
-    """What ground there is within reach of a start.
+    """Landable ground within reach of a start.
 
     Attributes:
         verdict: `SITE`: some place keeps the vehicle's radius and every clearance with slack to spare through the whole
@@ -71,12 +71,12 @@ def feasibility_oracle(
     window_s: tuple[float, float] = (0.0, 120.0),
     slack_m: float = 0.5,
 ) -> OracleResult:
-    """Looks for ground that a vehicle could land on within reach of a start.
+    """Finds ground that a vehicle could land on within reach of a start.
 
     Args:
-        world: With labels. GroundPainter without a label and ground beyond its edge is not landable.
+        world: With labels. Ground without a label and ground beyond its edge is not landable.
         start_ne_m: North and east.
-        reach_m: Horizontal.
+        reach_m: Horizontal distance from the start.
         vehicle_radius_m: Of the disc that must be landable.
         clearance_m: To keep beyond that radius, per hazard role; the taxonomy's when None.
         window_s: First and last world time of the landing.
@@ -133,7 +133,7 @@ def _free_at_some_moment(
     lenient: npt.NDArray[np.bool_],
     window_s: tuple[float, float],
 ) -> bool:
-    """Whether any of some places is clear of all actors at one moment or another."""
+    """True if any of some places is clear of all actors at some moment."""
     count = 1 + math.ceil((window_s[1] - window_s[0]) / _MOMENT_STEP_S)
     for t_s in np.linspace(*window_s, count):
         free = lenient
@@ -195,7 +195,7 @@ class _Window:
         return np.asarray((cells - np.float32(0.5)) * np.float32(self.gsd_m))
 
     def tracks(self, actors: Iterable[AnyActor], window_s: tuple[float, float]) -> dict[Role, npt.NDArray[np.bool_]]:
-        """GroundPainter that actors cover during a time, per role."""
+        """Ground that actors cover during a time, per role."""
         drawn: dict[Role, ByteArray] = {}
         count = 1 + math.ceil((window_s[1] - window_s[0]) / _TRACK_STEP_S)
         times = [float(t) for t in np.linspace(*window_s, count)]

@@ -31,19 +31,14 @@ _SNOW_ON = {
     "slope": 0.66,
     "crop": 0.8,
 }
-"""How much of each class lies under snow; the swept and the wet less."""
+"""Part of each class that lies under snow."""
 
 _LAMP_BGR = (0.55, 0.82, 1.0)
 
 
 @dataclass(frozen=True)
 class Painting:
-    """The picture of a sketch, not yet painted; calling it paints.
-
-    Attributes:
-        sketch: What to paint.
-        light: In which light.
-    """
+    """The picture of a sketch in some light, not yet painted; calling it paints."""
 
     sketch: Sketch
     light: Daylight

@@ -1,4 +1,4 @@
-"""Who walks, stands and drives in a place that has been laid out."""
+"""People and cars of a place that has been laid out."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def _ids_of_colours(path: Path, colours: ByteArray, taxonomy: Taxonomy) -> ByteA
 
 
 def _outside(path: Path) -> npt.NDArray[np.bool_] | None:
-    """Where an orthophoto holds no ground: its transparent pixels; None without an alpha."""
+    """Transparent pixels of an orthophoto, which hold no ground; None without an alpha."""
     if path.suffix.lower() not in (".png", ".tif", ".tiff", ".webp"):
         return None
     whole = _read(path, "picture", cv2.IMREAD_UNCHANGED)

@@ -42,7 +42,7 @@ class DeferredPicture:
         instance.__dict__[self._key] = value
 
     def peek(self, instance: object) -> ByteArray | Painter:
-        """What is held, without painting."""
+        """The value held, without painting."""
         held: ByteArray | Painter = instance.__dict__[self._key]
         return held
 

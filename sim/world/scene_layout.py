@@ -1,4 +1,4 @@
-"""A scene being laid out: what its families have in common, traffic and crowds among it."""
+"""A scene being laid out, with the parts that its families share: people, traffic, ground."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ class SceneLayout(Layout):
         self.sketch.wall(np.vstack([corners, corners[:1]]), 0.15, height_m, color, "wall")
 
     def fringe(self, inner_m: float, count: int) -> None:
-        """What stands around a place: houses, groves, hedges and other ground beyond a square."""
+        """Surroundings: houses, groves, hedges and other ground beyond a square."""
         for _ in range(count):
             f, r = (self.between(-1.05, 1.05) * self.half_m for _ in range(2))
             spot = self.at(f, r, self.pick_turn() + self.between(-0.1, 0.1))
@@ -221,7 +221,7 @@ class SceneLayout(Layout):
                 self.canvas.wall(hedge, self.between(0.7, 1.6), 1.8, color, "tree")
 
     def scatter(self, count: int) -> None:
-        """Bushes, young trees, stones and stakes all over, so that room becomes rare."""
+        """Bushes, young trees, stones and stakes all over."""
         for _ in range(count):
             n, e = self.somewhere(1.0)
             if self.label(n, e) not in OPEN:

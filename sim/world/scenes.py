@@ -41,7 +41,7 @@ SEEDS: Mapping[str, range] = {
     "val": range(20_000, 30_000),
     "test": range(90_000, 100_000),
 }
-"""What seeds may be used for: a decision is tuned on `train` alone, and `test` is reported once."""
+"""Purpose of the seeds: a decision is tuned on `train` alone, and `test` is reported once."""
 
 JUDGED_SEEDS = range(10_000, 10_100)
 """Of `train`: worlds on which networks are judged and their mistakes measured; none trains one."""

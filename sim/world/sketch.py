@@ -1,7 +1,7 @@
-"""A place as a list of strokes: its labels are drawn at once, its picture when somebody looks.
+"""A place as a list of strokes: its labels are drawn at once, its picture when it is asked for.
 
-A sketch is used like a `sim.world.canvas.Canvas` by those who lay a place out. Every stroke has a random generator of
-its own, so the picture that is painted later has the outlines of the labels.
+A sketch has the methods of a `sim.world.canvas.Canvas`. Every stroke has a random generator of its own, so the picture
+that is painted later has the outlines of the labels.
 """
 
 from __future__ import annotations
@@ -23,13 +23,7 @@ from sim.world.texture import Color
 
 @dataclass(frozen=True)
 class Stroke:
-    """One call of a brush.
-
-    Attributes:
-        name: Method of the canvas.
-        arguments: Of the call.
-        seed: Of its random generator.
-    """
+    """One call of a method of the canvas, with the seed of its random generator."""
 
     name: str
     arguments: tuple[Any, ...]
@@ -37,7 +31,7 @@ class Stroke:
 
 
 def stroke_rng(stroke: Stroke) -> np.random.Generator:
-    """What decides the rough outline of a stroke."""
+    """Randomness of a stroke's rough outline."""
     return np.random.default_rng(stroke.seed)
 
 

@@ -1,4 +1,4 @@
-"""Where to begin a landing so that straight down is not the answer."""
+"""Starts of landings, such that straight down is not the answer."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def suggest_start(
     Args:
         world: With labels.
         seed: Same seed, same place.
-        vehicle_radius_m: A place is safe with this much room beyond every hazard's clearance.
-        reach_m: Safe ground is within this distance (with room to spare around it).
-        hazard_share: Part of the seeds that start where the vehicle must not land.
+        vehicle_radius_m: Room beyond every hazard's clearance that makes a place safe.
+        reach_m: Distance within which there is safe ground.
+        hazard_share: Part of the seeds that start over ground that is not safe.
 
     Returns:
         North and east, metres.

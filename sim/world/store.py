@@ -11,7 +11,7 @@ import cv2
 
 from landing.errors import DataError, TouchdownError
 from landing.taxonomy import Taxonomy
-from sim.world.actors import Actor, AnyActor, Sun, Timetable
+from sim.world.actors import Sun, actor_from_json, actor_to_json
 from sim.world.model import World
 from sim.world.photo import read_labels, read_picture
 
@@ -33,7 +33,7 @@ def save_world(world: World, folder: str | Path) -> None:
         "reflects": world.reflects,
         "detail_seed": world.detail_seed,
         "sun": asdict(world.sun),
-        "actors": [_actor_to_json(actor) for actor in world.actors],
+        "actors": [actor_to_json(actor) for actor in world.actors],
         "taxonomy": world.taxonomy.model_dump(mode="json"),
     }
     try:
@@ -46,20 +46,6 @@ def save_world(world: World, folder: str | Path) -> None:
         (target / "world.json").write_text(json.dumps(data, indent=1), "utf-8")
     except OSError as error:
         raise DataError(f"world folder {target}: {error.strerror or error}") from error
-
-
-def _actor_to_json(actor: AnyActor) -> dict[str, Any]:
-    return {"type": type(actor).__name__.lower(), **asdict(actor)}
-
-
-def _actor_from_json(data: dict[str, Any]) -> AnyActor:
-    fields = dict(data)
-    scheduled = fields.pop("type", "actor") == "timetable"
-    fields["path_ne_m"] = tuple((float(n), float(e)) for n, e in fields["path_ne_m"])
-    if not scheduled:
-        return Actor(**fields)
-    fields["times_s"] = tuple(float(t) for t in fields["times_s"])
-    return Timetable(**fields)
 
 
 def load_world(folder: str | Path) -> World:
@@ -83,7 +69,7 @@ def load_world(folder: str | Path) -> World:
         raise DataError(f"world folder {source}: world.json is not of format {FORMAT!r}")
     try:
         taxonomy = Taxonomy.parse(data["taxonomy"], str(path))
-        actors = tuple(_actor_from_json(a) for a in data["actors"])
+        actors = tuple(actor_from_json(a) for a in data["actors"])
         light = dict(data["sun"])
         if "daylight_bgr" in light:
             light["daylight_bgr"] = tuple(float(c) for c in light["daylight_bgr"])

@@ -1,4 +1,4 @@
-"""GroundPainter of the scenes: crops, courts, sand, sea, carriageways, slopes; and colours by season."""
+"""Ground textures of the scenes: crops, courts, sand, sea, carriageways, slopes; and colours by season."""
 
 from __future__ import annotations
 

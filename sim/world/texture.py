@@ -1,4 +1,4 @@
-"""What the ground is made of: noise at several scales, and a texture for each material.
+"""Material of the ground: noise at several scales, and a texture for each material.
 
 Textures are made of a colour, a brightness pattern and a tint pattern, so that one field of noise serves many
 materials. All randomness comes from the generator that is handed in.
@@ -37,13 +37,7 @@ def colours(words: str) -> tuple[Color, ...]:
 
 
 def fractal(rng: np.random.Generator, shape: tuple[int, int], octaves: Sequence[tuple[float, float]]) -> Field:
-    """Smooth noise with mean 0 and standard deviation 1.
-
-    Args:
-        rng: Source of randomness.
-        shape: Rows and columns.
-        octaves: Size of a cell in pixels, and weight, for each scale.
-    """
+    """Smooth noise with mean 0 and standard deviation 1; `octaves` are cell sizes in pixels with their weights."""
     rows, columns = shape
     total = np.zeros(shape, dtype=np.float32)
     for cell_px, weight in octaves:

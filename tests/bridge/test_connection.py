@@ -51,6 +51,10 @@ def test_strings(text, expected):
         "ws://x:1",
         "/dev/ttyACM0,fast",
         "/dev/ttyACM0,5",
+        "/dev/ttyACM0:115200",
+        "udp://:14540",
+        "udpout://10.0.0.2:14550",
+        "tcp://127.0.0.1:5760",
     ],
 )
 def test_bad_strings_name_the_value(text):

@@ -14,12 +14,12 @@ from tests.edge import fake_model
 from tests.edge.test_daemon import Rig, wait_for
 from tests.edge.web_rig import served
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=["shared-browser"])
 def browser() -> Iterator[Any]:
     if CHROMIUM is None or DRIVER is None:
         pytest.skip("no chromium and chromedriver; apt-get install chromium chromium-driver")

@@ -22,7 +22,7 @@ def model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return fake_model.save(tmp_path_factory.mktemp("model") / "nearest-colour.onnx")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", params=["shared-bench"])
 def hovering(tmp_path_factory: pytest.TempPathFactory, model_path: Path) -> Iterator[Callable[[], Bench]]:
     """Gives the bench that faults share which daemon and autopilot survive; a new one where they did not."""
     benches: list[Bench] = []
@@ -47,13 +47,6 @@ def bench(hovering: Callable[[], Bench]) -> Bench:
     shared.wait_for_targets()
     shared.since_ns = time.monotonic_ns()
     return shared
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker runs all tests of the shared bench."""
-    for item in items:
-        if "hovering" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("bench"))
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ def painted_world(seed: int, folder: Path) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=["shared-landing"])
 def landed(tmp_path_factory: pytest.TempPathFactory, colour_model: Path) -> tuple[FlightResult, Path]:
     """A landing with its recording, and the flight's folder."""
     folder = tmp_path_factory.mktemp("landed")
@@ -65,7 +65,6 @@ def landed(tmp_path_factory: pytest.TempPathFactory, colour_model: Path) -> tupl
     return fly_one(plan), plan.out
 
 
-@pytest.mark.xdist_group("landed")
 def test_lands_on_safe_ground_where_straight_down_is_not(landed: tuple[FlightResult, Path]) -> None:
     result, out = landed
     assert result.straight_down_ok is False
@@ -82,7 +81,6 @@ def test_lands_on_safe_ground_where_straight_down_is_not(landed: tuple[FlightRes
     assert json.loads((out / "result.json").read_text())["verdict"] == "landed-safe"
 
 
-@pytest.mark.xdist_group("landed")
 def test_a_landings_capture_has_no_malformed_or_misaddressed_packet(landed: tuple[FlightResult, Path]) -> None:
     result, out = landed
     (kept,) = (out / "recordings" / "flights").iterdir()

@@ -14,11 +14,11 @@ import pytest
 from landing.distribution import DISTRIBUTION, VERSION
 from tests.packaging.uv import DRAWING, FLIES, IMPORT_ALL, ROOT, environment, run, uv
 
-pytestmark = [pytest.mark.packaging, pytest.mark.xdist_group("wheel")]
+pytestmark = pytest.mark.packaging
 PACKAGES = {*FLIES, "deploy", "export", "trainer"}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=["shared-wheel"])
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Wheel and source archive, built from what is committed and not ignored."""
     folder = tmp_path_factory.mktemp("dist")

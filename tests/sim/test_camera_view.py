@@ -18,7 +18,7 @@ from landing.errors import InvalidValueError
 from landing.geometry import quaternion_from_euler
 from landing.taxonomy import Taxonomy
 from landing.types import Pose
-from sim.camera import Motion, render, render_labels
+from sim.camera import Motion, render
 from sim.camera.effects import Effects
 from sim.camera.render import BEYOND_BGR, SKY_BGR
 from sim.world import Actor, World, procedural
@@ -215,19 +215,12 @@ def test_person_is_drawn_where_it_stands_and_labelled():
 
 def test_standing_person_leans_outwards():
     world = marked_world({}, actors=(Actor("person", ((0.0, 4.0),)),))
-    labels = render_labels(world, CAMERA, pose(8.0), 0.0)
+    _, labels = render(world, CAMERA, pose(8.0), 0.0)
     _, columns = np.nonzero(labels == 10)
     feet = 319.5 + F * 4 / 8
     head = 319.5 + F * 4 / (8 - 1.72)
     assert columns.max() == pytest.approx(head + 8, abs=12)
     assert columns.min() > feet - 25
-
-
-def test_labels_alone_are_the_labels_of_the_picture():
-    world = procedural(6, size_m=60, gsd_m=0.1)
-    for view in (pose(15.0), pose(8.0, 12, -9, 70), pose(3.0, 0, 40)):
-        _, labels = render(world, CAMERA, view, 4.0)
-        assert np.array_equal(labels, render_labels(world, CAMERA, view, 4.0))
 
 
 def test_labels_follow_the_picture():

@@ -19,7 +19,6 @@ from sim.cli import cli
 from tests.edge import fake_model
 from tests.edge.test_resolved import CAREFUL
 
-pytestmark = pytest.mark.xdist_group("campaign")
 WORLD = "procedural?gsd_m=0.2&size_m=60"
 LOW_SEED = 1083
 """Of a campaign whose first scenes begin low, at 16 m: the quickest to fly."""
@@ -37,7 +36,7 @@ def plan(**changes: object) -> Plan:
     return Plan(**{**settings, **changes})  # type: ignore[arg-type]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=["shared-campaign"])
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("campaign")
     run_campaign(plan(), out, "processes", 1)

@@ -12,7 +12,7 @@ from landing.errors import InvalidValueError
 from landing.geometry import quaternion_from_euler
 from landing.taxonomy import Role
 from landing.types import Pose
-from sim.camera import render_labels
+from sim.camera import render
 from sim.world import MAX_DISTANCE_M, Actor, OracleVerdict, Timetable, World, feasibility_oracle, label_view, scene
 from sim.world.classes import scene_taxonomy
 
@@ -42,7 +42,7 @@ def test_label_view_agrees_with_the_exact_renderer(distortion, tilt):
     for height_m in (5.0, 20.0):
         at = pose(height_m, 0.1 * tilt, tilt)
         fast = label_view(world, camera, at, 3.0, (128, 96))
-        exact = render_labels(world, camera.resized(128, 96), at, 3.0)
+        _, exact = render(world, camera.resized(128, 96), at, 3.0)
         assert fast.shape == (96, 128)
         assert np.mean(fast == exact) > 0.97
         lut = TAXONOMY.landable_lut

@@ -162,7 +162,7 @@ START_NE_M = (-9.0, -2.0)
 """Over the road of the quiet world's seed, with lawn within a few metres."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", params=["shared-fleet"])
 def fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     wanted = set()
     for item in request.session.items:

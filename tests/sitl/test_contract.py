@@ -14,7 +14,7 @@ import pytest
 from tests.sitl.cases import BOUNDS, BY_NAME
 from tests.sitl.conftest import START_NE_M, Flown
 
-pytestmark = [pytest.mark.timeout(2400), pytest.mark.xdist_group("fleet")]
+pytestmark = pytest.mark.timeout(2400)
 
 AUTOPILOTS = [
     pytest.param("stand-in", marks=pytest.mark.flight),

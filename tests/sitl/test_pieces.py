@@ -19,7 +19,7 @@ import pytest
 from firmware_bridge.dialect import mavlink
 from landing.errors import DataError
 from landing.types import Pose
-from sim.camera.orders import OrderTail, Stall, Visit, give_order
+from sim.camera.orders import OrderTail, Stall, give_order
 from sim.camera.shake import Shake
 from sim.camera.truth_link import truth_from_hil_state
 from sim.flight.daemon import site_led_to
@@ -31,6 +31,7 @@ from sim.vehicle.home import Home
 from sim.vehicle.processes import FlightError
 from sim.vehicle.sitl import SIMULATORS, MissingSimulatorError, find_simulator
 from sim.vehicle.sitl.namespace import loopback_only
+from sim.world import visit
 
 ROOT = Path(__file__).resolve().parents[2]
 NO_CAPABILITY = os.geteuid() != 0
@@ -165,25 +166,25 @@ class TestOrders:
         path = tmp_path / "orders.jsonl"
         tail = OrderTail(path)
         assert list(tail.read()) == []
-        visit = Visit((1.0, -2.0), 30.0, from_rad=math.pi / 2, walk_m=7.0, stay_s=4.0)
-        give_order(path, visit)
+        walker = visit("person", (1.0, -2.0), 30.0, from_rad=math.pi / 2, walk_m=7.0, stay_s=4.0)
+        give_order(path, walker)
         give_order(path, Stall(123))
-        assert list(tail.read()) == [visit, Stall(123)]
+        assert list(tail.read()) == [walker, Stall(123)]
         with path.open("a") as stream:
-            stream.write('{"order": "stall", ')
+            stream.write('{"stall": ')
             stream.flush()
             assert list(tail.read()) == []
-            stream.write('"until_ns": 5}\n')
+            stream.write('{"until_ns": 5}}\n')
         assert list(tail.read()) == [Stall(5)]
 
     def test_a_line_that_is_no_order_is_named(self, tmp_path: Path):
         path = tmp_path / "orders.jsonl"
-        path.write_text('{"order": "dance"}\n')
+        path.write_text('{"dance": {}}\n')
         with pytest.raises(DataError, match="dance"):
             list(OrderTail(path).read())
 
     def test_a_visitor_arrives_when_told_and_from_where_told(self):
-        person = Visit((10.0, 5.0), 100.0, from_rad=0.0, walk_m=7.0).actor()
+        person = visit("person", (10.0, 5.0), 100.0, from_rad=0.0, walk_m=7.0)
         there = person.at(100.0)
         assert (there.north_m, there.east_m) == pytest.approx((10.0, 5.0))
         before = person.at(97.5)

@@ -31,9 +31,9 @@ def reads(monkeypatch) -> list[str]:
     names: list[str] = []
     read = FolderSet.read
 
-    def counted(self, sample, unknown="refuse"):
+    def counted(self, sample):
         names.append(sample.name)
-        return read(self, sample, unknown)
+        return read(self, sample)
 
     monkeypatch.setattr(FolderSet, "read", counted)
     return names

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -70,7 +71,7 @@ def test_unknown_ids_are_counted_or_ignored(tmp_path):
     cv2.imwrite(str(data.samples[0].label), labels)
     with pytest.raises(DataError, match=r"001101_000.png: 5 of 6144 pixels .* the first is 77"):
         data.read(data.samples[0])
-    ignored = data.read(data.samples[0], "ignore")[1]
+    ignored = replace(data, unknown="ignore").read(data.samples[0])[1]
     assert (ignored[0, :5] == IGNORE).all()
     assert (ignored == IGNORE).sum() == 8
 

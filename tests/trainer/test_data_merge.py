@@ -108,7 +108,7 @@ def test_sources_with_different_classes_are_merged_by_role(tmp_path):
     assert {s.name.split("/")[0] for s in split.test} == {"toy"}
     # The own split of toy is kept; aeroscapes, which has none, is cut without touching it.
     assert {s.group for s in split.val if s.name.startswith("toy")} == {"toy/1003"}
-    stored = open_or_prepare(data, data.samples, (48, 48), "refuse", tmp_path / "cache")
+    stored = open_or_prepare(data, data.samples, (48, 48), tmp_path / "cache")
     assert {int(v) for item in stored for v in np.unique(item.labels)} <= {0, 1, 2, 3, 4, IGNORE}
 
 

@@ -66,7 +66,7 @@ def test_shards_hold_every_part_and_explain_themselves(sharded):
     index = json.loads((sharded / SHARDS_FILE).read_text())
     assert len(index["parts"]["train"]) >= 4
     assert str(sharded.parent) not in (sharded / SHARDS_FILE).read_text()
-    stored = open_or_prepare(source, source.samples, (48, 48), "refuse", sharded.parent / "cache")
+    stored = open_or_prepare(source, source.samples, (48, 48), sharded.parent / "cache")
     in_train = [data.own_split[item.name] == "train" for item in stored]
     assert data.class_pixels["train"].tolist() == stored.counts[in_train].sum(0)[:3].tolist()
     for sample, item in zip(data.samples, stored, strict=True):
@@ -77,7 +77,7 @@ def test_shards_hold_every_part_and_explain_themselves(sharded):
 
 
 def test_a_stream_gives_what_reading_by_name_gives(sharded):
-    data = ShardedSet.open(str(sharded))
+    data = ShardedSet(str(sharded))
     by_name = {sample.name: sample for sample in data.samples}
     for item in ShardStream(data, "val", whole):
         image, labels = data.read(by_name[item.name])
@@ -88,14 +88,14 @@ def test_a_stream_gives_what_reading_by_name_gives(sharded):
 
 @pytest.mark.parametrize("world", [1, 2, 3, 5, 7])
 def test_processes_share_an_epoch_without_overlap_and_get_the_same_number(sharded, world):
-    data = ShardedSet.open(str(sharded))
+    data = ShardedSet(str(sharded))
     seen = [names(data, rank=rank, world=world) for rank in range(world)]
     assert {len(part) for part in seen} == {24 // world}
     assert len({name for part in seen for name in part}) == 24 // world * world
 
 
 def test_the_order_follows_from_seed_and_epoch_alone(sharded):
-    data = ShardedSet.open(str(sharded))
+    data = ShardedSet(str(sharded))
     assert names(data) == names(data)
     assert names(data) != names(data, epoch=2)
     assert names(data) != names(data, seed=5)
@@ -104,7 +104,7 @@ def test_the_order_follows_from_seed_and_epoch_alone(sharded):
 
 
 def test_torch_loaders_of_two_ranks_share_the_epoch_and_draw_the_same(sharded):
-    data = ShardedSet.open(str(sharded))
+    data = ShardedSet(str(sharded))
     alone = ShardStream(data, "train", name_and_draw, 4, buffer=5)
     alone.set_epoch(3)
     expected = dict(alone)
@@ -160,7 +160,7 @@ def served(folder: Path, kind) -> Iterator[str]:
 
 
 def test_shards_behind_a_web_server_are_the_same(sharded):
-    local = ShardedSet.open(str(sharded))
+    local = ShardedSet(str(sharded))
     with served(sharded, Ranges) as url:
         data = open_set(url)
         for rank in range(2):
@@ -168,7 +168,7 @@ def test_shards_behind_a_web_server_are_the_same(sharded):
         for sample in data.samples[:3]:
             np.testing.assert_array_equal(data.read(sample)[0], local.read(sample)[0])
         with pytest.raises(DataError, match="404"):
-            ShardedSet.open(url + "/elsewhere")
+            ShardedSet(url + "/elsewhere")
     with served(sharded, Plain) as url:
         data = open_set(url)
         with pytest.raises(DataError, match="does not serve parts of files"):
@@ -180,7 +180,7 @@ def test_broken_shards_are_named(sharded, tmp_path):
     copy.mkdir()
     for path in sharded.iterdir():
         (copy / path.name).write_bytes(path.read_bytes())
-    data = ShardedSet.open(str(copy))
+    data = ShardedSet(str(copy))
     first = copy / "val-000000.tar"
     whole = first.read_bytes()
     first.write_bytes(whole[:1500])
@@ -193,17 +193,17 @@ def test_broken_shards_are_named(sharded, tmp_path):
     index["parts"]["val"][0]["file"] = "pipe:touch owned"
     (copy / SHARDS_FILE).write_text(json.dumps(index))
     with pytest.raises(DataError, match="'pipe:touch owned' is no name of a tar file"):
-        ShardedSet.open(str(copy))
+        ShardedSet(str(copy))
     (copy / SHARDS_FILE).write_text("[]")
     with pytest.raises(DataError, match="not of format"):
-        ShardedSet.open(str(copy))
+        ShardedSet(str(copy))
 
 
 def test_jpeg_shards_a_missing_part_and_a_full_disk(tmp_path, monkeypatch):
     root = fake_data.aeroscapes(tmp_path / "set")
     data, split = open_and_split(DataChoice(folders=(str(root),)))
     write_shards(data, split, tmp_path / "out", (64, 64))
-    read = ShardedSet.open(str(tmp_path / "out"))
+    read = ShardedSet(str(tmp_path / "out"))
     assert all(image.any() for image, _ in (read.read(s) for s in read.samples))
     with pytest.raises(DataError, match="hold nothing for test"):
         ShardStream(read, "test", whole)

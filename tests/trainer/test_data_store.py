@@ -32,7 +32,7 @@ def files(tmp_path: Path) -> list[Path]:
 
 def prepared(data, folder, samples=None, limit=LIMIT, **more):
     samples = data.samples if samples is None else samples
-    return store.open_or_prepare(data, samples, limit, "refuse", folder, **more)
+    return store.open_or_prepare(data, samples, limit, folder, **more)
 
 
 def test_a_store_holds_what_the_memory_cache_holds_and_is_filled_once(tmp_path, reads):
@@ -135,7 +135,7 @@ def done():
     if count == 6:
         os.kill(os.getpid(), signal.SIGKILL)
 data = open_set(sys.argv[1])
-store.open_or_prepare(data, data.samples, (48, 48), "refuse", sys.argv[2], done, threads=1)
+store.open_or_prepare(data, data.samples, (48, 48), sys.argv[2], done, threads=1)
 """
 
 
@@ -159,9 +159,9 @@ def test_a_killed_preparation_goes_on_where_it_stopped(tmp_path, reads):
 def _prepare_and_count(root: str, folder: str, queue) -> None:
     reads = []
     read = FolderSet.read
-    FolderSet.read = lambda self, s, unknown="refuse": (reads.append(1), read(self, s, unknown))[1]
+    FolderSet.read = lambda self, s: (reads.append(1), read(self, s))[1]
     data = open_set(root)
-    stored = store.open_or_prepare(data, data.samples, LIMIT, "refuse", folder)
+    stored = store.open_or_prepare(data, data.samples, LIMIT, folder)
     queue.put((len(reads), int(sum(int(item.image.sum()) for item in stored))))
 
 

@@ -63,7 +63,7 @@ def random_checkpoint(tmp_path_factory, toy_taxonomy):
 
 def pictures_of(toy, part="val", **changes):
     data, split = open_and_split(DataChoice(folders=(str(toy),), **changes))
-    return EvaluationSet(data, getattr(split, part), "refuse", part, split.describe(), "")
+    return EvaluationSet(data, getattr(split, part), part, split.describe(), "")
 
 
 def test_a_good_network_is_judged_good(toy, toy_taxonomy):

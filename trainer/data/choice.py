@@ -75,9 +75,9 @@ def open_sources(choice: DataChoice) -> list[LabeledSet]:
         raise DataError("no data: give --data DIR, or --images DIR --labels DIR --taxonomy FILE")
     # With a pair, the taxonomy is the pair's; folders have their own.
     own = choice.taxonomy if choice.taxonomy != ROLES and not choice.images else ""
-    sources = [open_set(folder, choice.layout, own) for folder in choice.folders]
+    sources = [open_set(folder, choice.layout, own, choice.unknown_labels) for folder in choice.folders]
     if choice.images:
-        sources.append(open_pair(choice.images, choice.labels, choice.taxonomy))
+        sources.append(open_pair(choice.images, choice.labels, choice.taxonomy, choice.unknown_labels))
     return sources
 
 

@@ -6,14 +6,14 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from landing.errors import DataError
 from landing.pictures import read_picture_bytes
 from landing.reading import read_text
 from landing.taxonomy import Taxonomy
 from trainer.data.pairs import FolderPair, PairedFiles, find_pairs, refuse_problems
-from trainer.data.samples import FolderSet, LabeledSet, LabelFormat, Sample, decode_labels, stored_labels
+from trainer.data.samples import FolderSet, LabeledSet, LabelFormat, Sample, UnknownPolicy, decode_labels, stored_labels
 from trainer.data.shards import SHARDS_FILE, ShardedSet, is_sharded
 from trainer.data.splitfile import SplitTable, read_split_file
 
@@ -112,60 +112,40 @@ class Layout:
         return None
 
 
+def _semantic_drone(name: str, images: str, labels: str, label_format: LabelFormat, *below: str) -> Layout:
+    return Layout(
+        name,
+        f"{images}/ + {labels}/",
+        _two_folders(images, labels),
+        "semantic-drone",
+        label_format,
+        ("", *below),
+        group_of=_block_of_ten,
+        terms=_TU_GRAZ_TERMS,
+    )
+
+
+def _aeroscapes(name: str, images: str, labels: str, **more: Any) -> Layout:
+    places = _two_folders(images, labels)
+    return Layout(name, f"{images}/ + {labels}/", places, "aeroscapes", terms=_AEROSCAPES_TERMS, **more)
+
+
 LAYOUTS = (
-    Layout(
-        "folder",
-        "images/ + labels/ + taxonomy.toml",
-        _two_folders("images", "labels"),
-        "",
-        "look",
-        marker=TAXONOMY_FILE,
-    ),
-    Layout(
+    Layout("folder", "images/ + labels/", _two_folders("images", "labels"), "", "look", marker=TAXONOMY_FILE),
+    _semantic_drone(
         "semantic-drone",
-        "original_images/ + label_images_semantic/",
-        _two_folders("original_images", "label_images_semantic"),
-        "semantic-drone",
-        below=("", "semantic_drone_dataset", "dataset/semantic_drone_dataset"),
-        group_of=_block_of_ten,
-        terms=_TU_GRAZ_TERMS,
+        "original_images",
+        "label_images_semantic",
+        "index",
+        "semantic_drone_dataset",
+        "dataset/semantic_drone_dataset",
     ),
-    Layout(
-        "semantic-drone-low-res",
-        "low_res_images/ + gt/semantic/low_res_label_images/",
-        _two_folders("low_res_images", "gt/semantic/low_res_label_images"),
-        "semantic-drone",
-        "palette",
-        below=("", "training_set"),
-        group_of=_block_of_ten,
-        terms=_TU_GRAZ_TERMS,
+    _semantic_drone(
+        "semantic-drone-low-res", "low_res_images", "gt/semantic/low_res_label_images", "palette", "training_set"
     ),
-    Layout(
-        "semantic-drone-rgb",
-        "images/ + gt/semantic/label_images/",
-        _two_folders("images", "gt/semantic/label_images"),
-        "semantic-drone",
-        "palette",
-        below=("", "training_set"),
-        group_of=_block_of_ten,
-        terms=_TU_GRAZ_TERMS,
-    ),
-    Layout(
-        "aeroscapes-original",
-        "JPEGImages/ + SegmentationClass/",
-        _two_folders("JPEGImages", "SegmentationClass"),
-        "aeroscapes",
-        below=("", "aeroscapes"),
-        terms=_AEROSCAPES_TERMS,
-    ),
-    Layout(
-        "aeroscapes",
-        "images/ + labels/ + classes.csv",
-        _two_folders("images", "labels"),
-        "aeroscapes",
-        marker="classes.csv",
-        terms=_AEROSCAPES_TERMS,
-    ),
+    _semantic_drone("semantic-drone-rgb", "images", "gt/semantic/label_images", "palette", "training_set"),
+    _aeroscapes("aeroscapes-original", "JPEGImages", "SegmentationClass", below=("", "aeroscapes")),
+    _aeroscapes("aeroscapes", "images", "labels", marker="classes.csv"),
     Layout(
         "uavid",
         "train/seqN/Images/ + train/seqN/Labels/",
@@ -202,20 +182,23 @@ class FoundLayout:
         return format_of(samples, self.taxonomy) if stated == "look" else stated
 
 
-def open_set(root: str | Path, layout_name: str = "auto", taxonomy_name: str = "") -> LabeledSet:
+def open_set(
+    root: str | Path, layout_name: str = "auto", taxonomy_name: str = "", unknown: UnknownPolicy = "refuse"
+) -> LabeledSet:
     """Lists the labelled pictures of a folder; decodes at most a few label maps.
 
     Args:
         root: The folder.
         layout_name: One of `LAYOUT_NAMES`, or "auto".
         taxonomy_name: Built-in name or file, instead of the layout's own.
+        unknown: Policy for labels that the taxonomy lacks.
 
     Raises:
         DataError: No such folder, no known layout, no pictures, or pictures without labels.
         TaxonomyError: The taxonomy is not readable.
     """
     if layout_name in ("auto", "shards") and is_sharded(str(root)):
-        return ShardedSet.open(str(root))
+        return ShardedSet(str(root))
     folder = Path(root)
     found = find_layout(folder, layout_name, taxonomy_name)
     pairs = found.pairs()
@@ -232,10 +215,13 @@ def open_set(root: str | Path, layout_name: str = "auto", taxonomy_name: str = "
         label_format=found.label_format(pairs.samples),
         terms=terms,
         own_split=dict(table.part_of) if any(table.part_of.values()) else None,
+        unknown=unknown,
     )
 
 
-def open_pair(images: str | Path, labels: str | Path, taxonomy_name: str) -> LabeledSet:
+def open_pair(
+    images: str | Path, labels: str | Path, taxonomy_name: str, unknown: UnknownPolicy = "refuse"
+) -> LabeledSet:
     """Return the labelled pictures of two folders of any name whose files pair up.
 
     Raises:
@@ -245,7 +231,8 @@ def open_pair(images: str | Path, labels: str | Path, taxonomy_name: str) -> Lab
     found = find_folder_pair(Path(images), Path(labels), taxonomy_name)
     pairs = found.pairs()
     refuse_problems(pairs, found.places)
-    return FolderSet(found.base.name, found.taxonomy, pairs.samples, found.label_format(pairs.samples))
+    label_format = found.label_format(pairs.samples)
+    return FolderSet(found.base.name, found.taxonomy, pairs.samples, label_format, unknown=unknown)
 
 
 def find_folder_pair(images: Path, labels: Path, taxonomy_name: str) -> FoundLayout:
@@ -279,7 +266,7 @@ def find_layout(folder: Path, layout_name: str = "auto", taxonomy_name: str = ""
         if place is not None:
             taxonomy = Taxonomy.load(taxonomy_name or layout.taxonomy or place[0] / TAXONOMY_FILE)
             return FoundLayout(layout, place[0], place[1], taxonomy)
-    shapes = {layout.name: layout.shape for layout in LAYOUTS}
+    shapes = {layout.name: layout.shape + (f" + {layout.marker}" if layout.marker else "") for layout in LAYOUTS}
     shapes["shards"] = SHARDS_FILE
     if layout_name == "auto":
         known = "; ".join(f"{name}: {shape}" for name, shape in shapes.items())

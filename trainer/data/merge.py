@@ -13,7 +13,7 @@ import numpy as np
 
 from landing.taxonomy import Role, Taxonomy
 from landing.types import ByteArray
-from trainer.data.samples import IGNORE, LabeledSet, Sample, UnknownPolicy
+from trainer.data.samples import IGNORE, LabeledSet, Sample
 from trainer.data.splitfile import SplitTable
 
 ROLES = "roles"
@@ -65,10 +65,10 @@ class MergedSet:
         self.samples = tuple(sorted(samples, key=lambda sample: sample.name))
         self.own_split = split or None
 
-    def read(self, sample: Sample, unknown: UnknownPolicy = "refuse") -> tuple[ByteArray, ByteArray]:
+    def read(self, sample: Sample) -> tuple[ByteArray, ByteArray]:
         """See `LabeledSet.read`."""
         source, original = self._origin[sample.name]
-        image, labels = source.read(original, unknown)
+        image, labels = source.read(original)
         return image, role_ids(source.taxonomy)[labels] if self.merged_by_role else labels
 
     def size_wh(self, sample: Sample) -> tuple[int, int]:

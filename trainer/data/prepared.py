@@ -16,7 +16,7 @@ from PIL import Image, PngImagePlugin
 
 from landing.errors import DataError
 from trainer.data.layouts import SPLIT_FILE, TAXONOMY_FILE, TERMS_FILE
-from trainer.data.samples import LabeledSet, Sample, UnknownPolicy
+from trainer.data.samples import LabeledSet, Sample
 from trainer.data.splitfile import write_split_file
 from trainer.data.store import shrink
 from trainer.files import locked, whole_file
@@ -28,12 +28,7 @@ _FAST_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 
 
 def prepare(
-    data: LabeledSet,
-    folder: Path,
-    limit_wh: tuple[int, int],
-    unknown: UnknownPolicy = "refuse",
-    done: Callable[[], None] = lambda: None,
-    threads: int = 0,
+    data: LabeledSet, folder: Path, limit_wh: tuple[int, int], done: Callable[[], None] = lambda: None, threads: int = 0
 ) -> None:
     """Writes a shrunk copy of a whole data set; goes on where it was interrupted.
 
@@ -41,7 +36,6 @@ def prepare(
         data: Set to copy.
         folder: Target: empty, or an earlier copy.
         limit_wh: Greatest size kept, pixels.
-        unknown: Policy for labels that the taxonomy lacks.
         done: Called for each sample that is ready.
         threads: Decoding threads; 0 for one per core.
 
@@ -57,12 +51,12 @@ def prepare(
         raise DataError(f"two pictures of {data.name} have the same name once / becomes -; rename a source folder")
 
     def write(sample: Sample) -> None:
-        text = f"{data.digest(sample)} {limit_wh[0]}x{limit_wh[1]} {unknown}"
+        text = f"{data.digest(sample)} {limit_wh[0]}x{limit_wh[1]}"
         digest = hashlib.sha256(text.encode()).hexdigest()
         target = labels / f"{name_of[sample.name]}.png"
         if _digest_in(target) == digest:
             return
-        image, ids = shrink(*data.read(sample, unknown), limit_wh)
+        image, ids = shrink(*data.read(sample), limit_wh)
         with whole_file(images / target.name) as stream:
             stream.write(cv2.imencode(".png", image, _FAST_PNG)[1].tobytes())
         facts = PngImagePlugin.PngInfo()

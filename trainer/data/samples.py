@@ -68,11 +68,11 @@ class LabeledSet(Protocol):
     def own_split(self) -> dict[str, str] | None:
         """Part of each sample by name ("train", "val", "test"), if the data set has one."""
 
-    def read(self, sample: Sample, unknown: UnknownPolicy = "refuse") -> tuple[ByteArray, ByteArray]:
+    def read(self, sample: Sample) -> tuple[ByteArray, ByteArray]:
         """Return picture, BGR uint8 (H, W, 3), and class ids, uint8 (H, W), `IGNORE` where unlabelled.
 
         Raises:
-            DataError: Unreadable, sizes differ, or (unless `unknown` is "ignore") labels the taxonomy does not know.
+            DataError: Unreadable, sizes differ, or labels the taxonomy does not know.
         """
 
     def size_wh(self, sample: Sample) -> tuple[int, int]:
@@ -96,6 +96,7 @@ class FolderSet:
 
     Attributes:
         label_format: "index": the value is the class id. "palette": the colour is the class.
+        unknown: "refuse" or "ignore" label values that the taxonomy does not know.
     """
 
     name: str
@@ -104,11 +105,13 @@ class FolderSet:
     label_format: LabelFormat = "index"
     terms: str = ""
     own_split: dict[str, str] | None = None
+    unknown: UnknownPolicy = "refuse"
 
-    def read(self, sample: Sample, unknown: UnknownPolicy = "refuse") -> tuple[ByteArray, ByteArray]:
+    def read(self, sample: Sample) -> tuple[ByteArray, ByteArray]:
         """See `LabeledSet.read`."""
         image = read_image(sample.image)
-        labels = read_labels(sample.label, self.taxonomy, self.label_format, unknown)
+        data = read_picture_bytes(sample.label, "label map", DataError)
+        labels = decode_labels(data, sample.label, self.taxonomy, self.label_format, self.unknown)
         if image.shape[:2] != labels.shape:
             raise DataError(
                 f"{sample.image.name} is {image.shape[1]}x{image.shape[0]} px but its label map "
@@ -118,11 +121,11 @@ class FolderSet:
 
     def size_wh(self, sample: Sample) -> tuple[int, int]:
         """See `LabeledSet.size_wh`."""
-        return size_in_header(sample.image)
+        return picture_size(sample.image, "picture", DataError)
 
     def digest(self, sample: Sample) -> str:
         """Digest of both files' names, sizes and times, and of the taxonomy; see `LabeledSet.digest`."""
-        facts: list[object] = [self.taxonomy.model_dump_json(), self.label_format]
+        facts: list[object] = [self.taxonomy.model_dump_json(), self.label_format, self.unknown]
         for path in (sample.image, sample.label):
             try:
                 stat = path.stat()
@@ -134,15 +137,6 @@ class FolderSet:
 
 Image.MAX_IMAGE_PIXELS = MOST_PIXELS
 """Pictures with more pixels are refused before Pillow sees them; Pillow would only warn."""
-
-
-def size_in_header(path: Path) -> tuple[int, int]:
-    """Return width and height of a picture file as stored, without decoding it.
-
-    Raises:
-        DataError: Missing, or no picture.
-    """
-    return picture_size(path, "picture", DataError)
 
 
 def read_image(path: Path) -> ByteArray:
@@ -187,18 +181,6 @@ def _reason(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-def read_labels(
-    path: Path, taxonomy: Taxonomy, label_format: LabelFormat, unknown: UnknownPolicy = "refuse"
-) -> ByteArray:
-    """Return a label map as class ids, uint8 (H, W), `IGNORE` where unlabelled.
-
-    Raises:
-        DataError: Missing, no picture, of another kind, or labels the taxonomy does not know.
-    """
-    data = read_picture_bytes(path, "label map", DataError)
-    return decode_labels(data, path, taxonomy, label_format, unknown)
-
-
 def stored_labels(data: bytes, path: Path, label_format: LabelFormat) -> ByteArray:
     """Return the stored values of a label map: ids (H, W), or RGB (H, W, 3).
 
@@ -229,7 +211,11 @@ def stored_labels(data: bytes, path: Path, label_format: LabelFormat) -> ByteArr
 def decode_labels(
     data: bytes, path: Path, taxonomy: Taxonomy, label_format: LabelFormat, unknown: UnknownPolicy
 ) -> ByteArray:
-    """Decodes the bytes of a label map; see `read_labels`."""
+    """Return the bytes of a label map as class ids, uint8 (H, W), `IGNORE` where unlabelled.
+
+    Raises:
+        DataError: No picture, of another kind, or labels the taxonomy does not know.
+    """
     stored = stored_labels(data, path, label_format)
     if label_format == "palette":
         return _from_colours(stored, path, taxonomy, unknown)

@@ -16,7 +16,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -29,7 +28,7 @@ from landing.pictures import decode, require_picture
 from landing.reading import TABLE_BYTES, open_file
 from landing.taxonomy import Taxonomy
 from landing.types import ByteArray
-from trainer.data.samples import LabeledSet, Sample, UnknownPolicy, decode_image
+from trainer.data.samples import LabeledSet, Sample, decode_image
 from trainer.data.splitfile import PARTS
 from trainer.data.splits import Split
 from trainer.data.store import shrink
@@ -52,7 +51,6 @@ def write_shards(
     *,
     shard_mb: float = 256.0,
     picture: Literal["jpg", "png"] = "jpg",
-    unknown: UnknownPolicy = "refuse",
     done: Callable[[], None] = lambda: None,
     threads: int = 0,
 ) -> dict[str, int]:
@@ -65,7 +63,6 @@ def write_shards(
         limit_wh: Greatest size kept, pixels.
         shard_mb: Size from which a new shard begins, 10^6 bytes.
         picture: "jpg" at quality 95, or "png" without loss.
-        unknown: Policy for labels that the taxonomy lacks.
         done: Called for each sample.
         threads: Encoding threads; 0 for one per core.
 
@@ -77,8 +74,6 @@ def write_shards(
     """
     if (folder / SHARDS_FILE).exists():
         raise DataError(f"{folder} already holds shards; choose another --out")
-    from webdataset import ShardWriter  # imports torch
-
     parts: dict[str, list[dict[str, Any]]] = {}
     pixels: dict[str, list[int]] = {}
     try:
@@ -87,22 +82,13 @@ def write_shards(
             samples = list(getattr(split, part))
             np.random.default_rng(0).shuffle(samples)
             counts = np.zeros(256, np.int64)
-            shards: list[dict[str, Any]] = []
-            pattern = f"{str(folder.resolve()).replace('%', '%%')}/{part}-%06d.tar"
-            with ShardWriter(
-                pattern,
-                maxcount=1 << 30,
-                maxsize=shard_mb * 1e6,
-                post=lambda path, shards=shards: shards.append(_shard_index(Path(path), picture)),
-                encoder=False,
-                mtime=0,
-                verbose=0,
-            ) as writer:
-                for item, label_counts in _encoded(data, samples, limit_wh, picture, unknown, threads):
+            with _writer(folder, part, shard_mb) as writer:
+                for item, label_counts in _encoded(data, samples, limit_wh, picture, threads):
                     writer.write(item)
                     counts += label_counts
                     done()
-            parts[part] = [shard for shard in shards if shard["samples"]]
+            found = [_shard_index(path, picture) for path in sorted(folder.glob(f"{part}-*.tar"))]
+            parts[part] = [shard for shard in found if shard["samples"]]
             pixels[part] = counts[: len(data.taxonomy)].tolist()
         index = {
             "format": FORMAT,
@@ -120,19 +106,24 @@ def write_shards(
     return {part: len(shards) for part, shards in parts.items()}
 
 
+def _writer(folder: Path, part: str, shard_mb: float) -> Any:
+    """Return a writer of a part's shards; removes those of a killed run."""
+    from webdataset import ShardWriter  # imports torch
+
+    for path in folder.glob(f"{part}-*.tar"):
+        path.unlink()
+    pattern = f"{str(folder.resolve()).replace('%', '%%')}/{part}-%06d.tar"
+    return ShardWriter(pattern, maxcount=1 << 30, maxsize=shard_mb * 1e6, encoder=False, mtime=0, verbose=0)
+
+
 def _encoded(
-    data: LabeledSet,
-    samples: Sequence[Sample],
-    limit_wh: tuple[int, int],
-    picture: str,
-    unknown: UnknownPolicy,
-    threads: int,
+    data: LabeledSet, samples: Sequence[Sample], limit_wh: tuple[int, int], picture: str, threads: int
 ) -> Iterator[tuple[dict[str, Any], npt.NDArray[np.int64]]]:
     """Files of each sample, and its pixels of each label value; in order, few in memory."""
 
     def encode(numbered: tuple[int, Sample]) -> tuple[dict[str, Any], npt.NDArray[np.int64]]:
         number, sample = numbered
-        image, labels = shrink(*data.read(sample, unknown), limit_wh)
+        image, labels = shrink(*data.read(sample), limit_wh)
         options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if picture == "jpg" else []
         facts = {"name": sample.name, "group": sample.group, "size_wh": [labels.shape[1], labels.shape[0]]}
         item = {
@@ -165,96 +156,68 @@ def _shard_index(path: Path, picture: str) -> dict[str, Any]:
     return {"file": path.name, "samples": list(samples.values())}
 
 
-@dataclass(frozen=True)
-class Shard:
-    """A tar file and the samples in it, in order."""
-
-    file: str
-    samples: tuple[dict[str, Any], ...]
-
-
-@dataclass(frozen=True)
 class ShardedSet:
     """Shards as a `LabeledSet`, read by name; `ShardStream` reads them from front to back.
 
+    Args:
+        where: Folder of shards, or its URL.
+
     Attributes:
         base: Folder or URL, with a slash at its end.
-        shards: Of each part, in order.
+        shards: Shards of each part, in order, as in the index: file, and facts of each sample.
         class_pixels: Labelled pixels of each class in a part.
-        places: Shard and facts of each sample, by name.
-        version: Digest of the index.
+
+    Raises:
+        DataError: No index there, or another file.
     """
 
-    name: str
-    taxonomy: Taxonomy
-    samples: tuple[Sample, ...]
-    terms: str
-    own_split: dict[str, str] | None
-    base: str
-    shards: dict[str, tuple[Shard, ...]]
-    class_pixels: dict[str, npt.NDArray[np.int64]]
-    version: str
-    places: dict[str, tuple[Shard, dict[str, Any]]] = field(repr=False)
-
-    @classmethod
-    def open(cls, where: str) -> ShardedSet:
-        """Reads the index of a folder of shards, or of its URL.
-
-        Raises:
-            DataError: No index there, or it is not one.
-        """
-        base = where.rstrip("/") + "/"
+    def __init__(self, where: str) -> None:
+        self.base = where.rstrip("/") + "/"
+        path = self.base + SHARDS_FILE
         try:
-            with open_shard(base + SHARDS_FILE) as stream:
+            with open_shard(path) as stream:
                 text = stream.read(TABLE_BYTES)
             index = json.loads(text)
             if not isinstance(index, dict) or index.get("format") != FORMAT:
                 raise ValueError(f"not of format {FORMAT}")
-            taxonomy = Taxonomy.parse(index["taxonomy"], base + SHARDS_FILE)
-            shards = {
-                part: tuple(Shard(s["file"], tuple(s["samples"])) for s in items)
-                for part, items in index["parts"].items()
-            }
-            pixels = {p: np.array(n, np.int64) for p, n in index["class_pixels"].items()}
-            name, terms = str(index["name"]), str(index["terms"])
-            rows = [(i, part, shard) for part, items in shards.items() for shard in items for i in shard.samples]
-            rows.sort(key=lambda row: str(row[0]["name"]))
+            self.taxonomy = Taxonomy.parse(index["taxonomy"], path)
+            self.name, self.terms = str(index["name"]), str(index["terms"])
+            self.shards: dict[str, list[dict[str, Any]]] = index["parts"]
+            self.class_pixels = {p: np.array(n, np.int64) for p, n in index["class_pixels"].items()}
+            rows = [
+                (str(item["name"]), str(item["group"]), part, str(shard["file"]), item)
+                for part, shards in self.shards.items()
+                for shard in shards
+                for item in shard["samples"]
+            ]
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise DataError(f"shards {base}{SHARDS_FILE}: {error}; write them again") from error
-        strange = [shard.file for _, _, shard in rows if not _PLAIN_NAME.fullmatch(shard.file)]
-        if strange:
-            raise DataError(f"shards {base}{SHARDS_FILE}: {strange[0]!r} is no name of a tar file")
-        return cls(
-            name,
-            taxonomy,
-            tuple(Sample(i["name"], i["group"], Path(s.file), Path(s.file)) for i, _, s in rows),
-            terms,
-            {item["name"]: part for item, part, _ in rows},
-            base,
-            shards,
-            pixels,
-            hashlib.sha256(text).hexdigest(),
-            {item["name"]: (shard, item) for item, _, shard in rows},
-        )
+            raise DataError(f"shards {path}: {error}; write them again") from error
+        for *_, file, _ in rows:
+            if not _PLAIN_NAME.fullmatch(file):
+                raise DataError(f"shards {path}: {file!r} is no name of a tar file")
+        rows.sort(key=lambda row: row[0])
+        self.samples = tuple(Sample(name, group, Path(file), Path(file)) for name, group, _, file, _ in rows)
+        self.own_split: dict[str, str] | None = {name: part for name, _, part, _, _ in rows}
+        self._facts = {name: item for name, *_, item in rows}
+        self._version = hashlib.sha256(text).hexdigest()
 
-    def read(self, sample: Sample, unknown: UnknownPolicy = "refuse") -> tuple[ByteArray, ByteArray]:
+    def read(self, sample: Sample) -> tuple[ByteArray, ByteArray]:
         """See `LabeledSet.read`; unknown labels were dealt with when the shards were written."""
-        shard, item = self.places[sample.name]
-        url = self.base + shard.file
+        url, facts = self.base + str(sample.image), self._facts[sample.name]
         parts = []
-        for offset, size in (item["image"], item["labels"]):
+        for offset, size in (facts["image"], facts["labels"]):
             with open_shard(url, offset, size) as stream:
                 parts.append(read_exactly(stream, size, url))
         return decode_pair(sample.name, parts[0], parts[1])
 
     def size_wh(self, sample: Sample) -> tuple[int, int]:
         """See `LabeledSet.size_wh`."""
-        width, height = self.places[sample.name][1]["size_wh"]
+        width, height = self._facts[sample.name]["size_wh"]
         return width, height
 
     def digest(self, sample: Sample) -> str:
         """See `LabeledSet.digest`."""
-        return hashlib.sha256(f"{self.version} {sample.name}".encode()).hexdigest()
+        return hashlib.sha256(f"{self._version} {sample.name}".encode()).hexdigest()
 
 
 def is_sharded(where: str) -> bool:

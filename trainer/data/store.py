@@ -1,7 +1,7 @@
 """Pictures decoded and shrunk once: one array file each, shared by all processes that train on them.
 
 Decoding a 24-megapixel JPEG takes longer than a training step on it. A file is named after all that its content follows
-from (`LabeledSet.digest`, greatest size, label policy), so a source that changed is decoded again. Files are written
+from (`LabeledSet.digest` and greatest size), so a source that changed is decoded again. Files are written
 whole and never changed; one that was cut short does not open and is written again.
 """
 
@@ -23,7 +23,7 @@ from safetensors.numpy import save
 
 from landing.errors import DataError
 from landing.types import ByteArray
-from trainer.data.samples import IGNORE, LabeledSet, Sample, UnknownPolicy
+from trainer.data.samples import IGNORE, LabeledSet, Sample
 from trainer.files import locked, whole_file
 from trainer.progress import in_threads
 
@@ -90,7 +90,6 @@ def open_or_prepare(
     data: LabeledSet,
     samples: Sequence[Sample],
     limit_wh: tuple[int, int],
-    unknown: UnknownPolicy,
     folder: str | Path,
     done: Callable[[], None] = lambda: None,
     threads: int = 0,
@@ -103,7 +102,6 @@ def open_or_prepare(
         data: Set of the samples.
         samples: Samples wanted.
         limit_wh: Greatest size kept, pixels; pictures are shrunk to fit, never enlarged.
-        unknown: Policy for labels that the taxonomy lacks.
         folder: Folder of stores; this one is a folder in it, by name and size.
         done: Called for each sample that is ready.
         threads: Decoding threads; 0 for one per core.
@@ -113,7 +111,7 @@ def open_or_prepare(
     """
     name = re.sub(r"[^A-Za-z0-9.+-]+", "-", data.name)
     root = Path(folder) / f"{name}-{limit_wh[0]}x{limit_wh[1]}"
-    paths = {s.name: root / _file_name(data, s, limit_wh, unknown) for s in samples}
+    paths = {s.name: root / _file_name(data, s, limit_wh) for s in samples}
     with locked(root):
         facts = {s.name: found for s in samples if (found := _facts(paths[s.name])) is not None}
         missing = [sample for sample in samples if sample.name not in facts]
@@ -123,7 +121,7 @@ def open_or_prepare(
             _require_room(data, missing, limit_wh, root)
 
             def decode(sample: Sample) -> None:
-                facts[sample.name] = _write(paths[sample.name], *shrink(*data.read(sample, unknown), limit_wh))
+                facts[sample.name] = _write(paths[sample.name], *shrink(*data.read(sample), limit_wh))
 
             in_threads(decode, missing, threads, done)
             _remove_stale(root, [paths[sample.name] for sample in missing])
@@ -131,8 +129,8 @@ def open_or_prepare(
     return StoredSamples([(s.name, paths[s.name]) for s in samples], [facts[s.name][0] for s in samples], counts)
 
 
-def _file_name(data: LabeledSet, sample: Sample, limit_wh: tuple[int, int], unknown: UnknownPolicy) -> str:
-    content = f"{data.digest(sample)} {limit_wh[0]}x{limit_wh[1]} {unknown}"
+def _file_name(data: LabeledSet, sample: Sample, limit_wh: tuple[int, int]) -> str:
+    content = f"{data.digest(sample)} {limit_wh[0]}x{limit_wh[1]}"
     hashes = [hashlib.sha256(text.encode()).hexdigest() for text in (sample.name, content)]
     return f"{hashes[0][:16]}-{hashes[1][:32]}{_SUFFIX}"
 

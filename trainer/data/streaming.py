@@ -50,7 +50,7 @@ class ShardStream(IterableDataset):  # type: ignore[misc]  # torch is not follow
         buffer: int = 512,
     ) -> None:
         self._base = data.base
-        self._shards = data.shards.get(part, ())
+        self._shards = data.shards.get(part, [])
         self._make = make
         self._seed, self._rank, self._world = seed, rank, world
         self._buffer = max(1, buffer)
@@ -65,7 +65,7 @@ class ShardStream(IterableDataset):  # type: ignore[misc]  # torch is not follow
 
     def __len__(self) -> int:
         """Samples of this process per epoch."""
-        return sum(len(shard.samples) for shard in self._shards) // self._world
+        return sum(len(shard["samples"]) for shard in self._shards) // self._world
 
     def __iter__(self) -> Iterator[Any]:
         info = get_worker_info()
@@ -88,9 +88,9 @@ class ShardStream(IterableDataset):  # type: ignore[misc]  # torch is not follow
             DataError: A shard cannot be read, or is not as its index says.
         """
         order = np.random.default_rng([self._seed, epoch]).permutation(len(self._shards))
-        sequence = [(self._shards[i], item) for i in order for item in self._shards[i].samples]
+        sequence = [(self._shards[i]["file"], item) for i in order for item in self._shards[i]["samples"]]
         numbered = list(enumerate(sequence))[first:last]
-        for file, group in groupby(numbered, key=lambda entry: entry[1][0].file):
+        for file, group in groupby(numbered, key=lambda entry: entry[1][0]):
             url, entries = self._base + file, list(group)
             at = entries[0][1][1]["image"][0]
             with open_shard(url, at) as stream:

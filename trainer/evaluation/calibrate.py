@@ -8,7 +8,7 @@ from typing import Any
 
 from landing.spec import OperatingPoint
 from trainer.checkpoint import Checkpoint
-from trainer.data.samples import LabeledSet, UnknownPolicy
+from trainer.data.samples import LabeledSet
 from trainer.data.splits import Split
 from trainer.evaluation.measure import EvaluationSet, SiteAssumptions, fit_calibration, require_same_classes
 from trainer.evaluation.predictor import Predictor, choose_device
@@ -24,7 +24,6 @@ def calibrate_checkpoint(
     split: Split,
     device: str = "auto",
     *,
-    unknown: UnknownPolicy = "refuse",
     precision: str = "float32",
     split_column: str = "",
     ground: SiteAssumptions | None = None,
@@ -40,7 +39,6 @@ def calibrate_checkpoint(
         data: Pictures with the checkpoint's classes.
         split: Its parts; only `val` is read.
         device: Device to compute on.
-        unknown: Policy for labels that the taxonomy lacks.
         precision: "float32", or "bfloat16" for the network.
         split_column: Column of the split file, for the record.
         ground: Assumptions about sites; by default those of the data set.
@@ -57,7 +55,7 @@ def calibrate_checkpoint(
     checkpoint = Checkpoint.load(checkpoint_path)
     require_same_classes(checkpoint, data)
     predictor = Predictor(checkpoint, choose_device(device), precision)
-    val = EvaluationSet(data, split.val, unknown, "val", split.describe(), split_column)
+    val = EvaluationSet(data, split.val, "val", split.describe(), split_column)
     ground = ground or SiteAssumptions(assumed_view(checkpoint.taxonomy))
     calibration, measured = fit_calibration(predictor, val, ground, targets)
     say(f"temperature {calibration.temperature:g}; {describe(calibration.operating)}")

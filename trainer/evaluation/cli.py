@@ -162,7 +162,6 @@ def calibrate_command(
         data,
         split,
         device,
-        unknown=choice.unknown_labels,
         precision=precision,
         split_column=choice.split_column if choice.split_files else "",
         ground=SiteAssumptions(view, settings),

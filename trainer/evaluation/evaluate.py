@@ -66,7 +66,7 @@ def evaluate(
         raise DataError(f"the {part} part is empty ({split.describe()})")
     column_of_split = choice.split_column if choice.split_files else ""
     pictures, val = (
-        EvaluationSet(data, part_samples, choice.unknown_labels, name, split.describe(), column_of_split)
+        EvaluationSet(data, part_samples, name, split.describe(), column_of_split)
         for name, part_samples in ((part, samples), ("val", split.val))
     )
     columns: list[Column] = []

@@ -69,7 +69,7 @@ def draw(
     taxonomy = predictor.checkpoint.taxonomy
     made = []
     for kind, name in wanted:
-        image, labels = pictures.data.read(samples[name], pictures.unknown)
+        image, labels = pictures.data.read(samples[name])
         found = class_map(predictor.logits(image), (labels.shape[1], labels.shape[0]))
         record = about[name]
         strip = side_by_side(image, labels, found, taxonomy, record["site"])

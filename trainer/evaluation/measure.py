@@ -17,7 +17,7 @@ from landing.spec import OperatingPoint
 from landing.taxonomy import HAZARD_ROLES, Taxonomy
 from landing.types import ByteArray
 from trainer.checkpoint import Checkpoint
-from trainer.data.samples import IGNORE, LabeledSet, Sample, UnknownPolicy
+from trainer.data.samples import IGNORE, LabeledSet, Sample
 from trainer.evaluation.calibration import Reliability, fit_temperature, negative_log_likelihood, sample_places
 from trainer.evaluation.pixel_counts import PixelCounts
 from trainer.evaluation.predictor import Predictor, RoleMerger, as_bytes, strips
@@ -36,14 +36,12 @@ class EvaluationSet:
 
     Attributes:
         data, samples: Data set, and the samples of the part.
-        unknown: Policy for labels that the taxonomy lacks.
         part: "train", "val", "test" or "all".
         split, split_column: Description of the split, and column of the split file; may be empty.
     """
 
     data: LabeledSet
     samples: tuple[Sample, ...]
-    unknown: UnknownPolicy = "refuse"
     part: str = "test"
     split: str = ""
     split_column: str = ""
@@ -60,7 +58,7 @@ class EvaluationSet:
         with ThreadPoolExecutor(1) as pool, Progress(title, len(self.samples), every=50) as bar:
 
             def ask(count: int) -> list[Any]:
-                return [(s, pool.submit(self.data.read, s, self.unknown)) for s in islice(queue, count)]
+                return [(s, pool.submit(self.data.read, s)) for s in islice(queue, count)]
 
             waiting = ask(2)
             while waiting:
@@ -157,8 +155,7 @@ def measure(predictor: Predictor, pictures: EvaluationSet, temperature: float, g
             best, greatest, shares = merger.merge(part, temperature)
             classes[rows] = best.to(torch.uint8).cpu().numpy()
             planes[:, rows] = as_bytes(shares)
-            wanted = range(*grid[0].indices(labels.shape[0]))
-            picked = [r - rows.start for r in wanted if rows.start <= r < rows.stop]
+            picked = _rows_in(grid[0], rows, labels.shape[0])
             if not picked:
                 continue
             spots = torch.tensor(picked, device=part.device)
@@ -211,14 +208,15 @@ def _labelled_pixels(predictor: Predictor, pictures: EvaluationSet) -> tuple[tor
         low = predictor.logits(image)
         parts = []
         for part_rows, part in strips(low, size):
-            picked = [
-                r - part_rows.start
-                for r in range(*rows.indices(truth.shape[0]))
-                if part_rows.start <= r < part_rows.stop
-            ]
+            picked = _rows_in(rows, part_rows, truth.shape[0])
             if picked:
                 parts.append(part[:, picked][:, :, columns])
         known = torch.from_numpy(wanted != IGNORE)
         logits.append(torch.cat(parts, 1).cpu()[:, known].T)
         labels.append(torch.from_numpy(wanted)[known])
     return torch.cat(logits), torch.cat(labels)
+
+
+def _rows_in(grid: slice, strip: slice, height: int) -> list[int]:
+    """Rows of a grid that lie in a strip, counted from its first."""
+    return [row - strip.start for row in range(*grid.indices(height)) if strip.start <= row < strip.stop]

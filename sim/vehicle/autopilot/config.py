@@ -14,22 +14,19 @@ from sim.vehicle.home import Home
 
 @dataclass(frozen=True)
 class AutopilotConfig:
-    """How a stand-in starts.
+    """Start of a stand-in.
 
     Attributes:
         parameters: Values different from the defaults, in force from the first boot.
-        home: Where local NED has its origin; also home.
-        start_n_m, start_e_m: Where the vehicle stands or hovers at the start.
+        home: Origin of local NED.
+        start_n_m, start_e_m: Place of the start.
         start_yaw_deg: Heading at the start, degrees clockwise from north.
         airborne_height_m: Start hovering, armed, this high above the ground; None: on the ground.
         airborne_mode: Mode of an airborne start.
         boot_ms: Silence after (re)boot.
         ready_after_ms: Time after boot until a position estimate exists (41 s in the real SITL).
-        wind: Steady wind and gusts.
-        seed: Seed of gusts and estimator noise.
-        errors: Errors of the position estimate.
-        vehicle: Physics.
-        frame_rules: Whose rules on LANDING_TARGET.frame.
+        seed: Of gusts and estimator noise.
+        frame_rules: Rules on LANDING_TARGET.frame.
     """
 
     parameters: Mapping[str, float] = field(default_factory=dict)

@@ -1,8 +1,7 @@
-"""The stand-in autopilot: MAVLink messages in and out around a ``FlightController``. Pure.
+"""The stand-in autopilot: MAVLink messages in and out around a `FlightController`. Pure: no thread, socket or clock.
 
-``step`` is the only thing that advances time; ``receive`` takes decoded messages from a link and ``take_outbox`` hands
-over what is to be sent. There is no thread, socket or clock in here, so a test flies a landing in a fraction of a
-second. The real-time shell is ``sim.vehicle.autopilot.shell``.
+`step` alone advances time, `receive` takes decoded messages from a link, `take_outbox` hands over messages to send. The
+real-time shell is `sim.vehicle.autopilot.shell`.
 """
 
 from __future__ import annotations
@@ -130,8 +129,6 @@ class StandInAutopilot:
         else:
             self._silent_until_ms = config.boot_ms
 
-    # -- the outside ---------------------------------------------------------------------------
-
     @property
     def now_ms(self) -> int:
         """Milliseconds since boot."""
@@ -144,7 +141,7 @@ class StandInAutopilot:
 
     @property
     def silent(self) -> bool:
-        """Whether it is booting: nothing is sent or taken."""
+        """True while it boots: nothing is sent or taken."""
         return self._rebooting_for_ms is not None or self._now_ms < self._silent_until_ms
 
     def connect(self, link_id: LinkId) -> None:
@@ -172,8 +169,6 @@ class StandInAutopilot:
         if handler is None or not self._is_for_us(message):
             return
         handler(link_id, message)
-
-    # -- time ----------------------------------------------------------------------------------
 
     def _tick(self) -> None:
         if self._rebooting_for_ms is not None:
@@ -229,8 +224,6 @@ class StandInAutopilot:
             return True
         return system in (0, self.system_id) and component in (0, mavlink.MAV_COMP_ID_AUTOPILOT1)
 
-    # -- messages ------------------------------------------------------------------------------
-
     def _on_landing_target(self, _: LinkId, m: Any) -> None:
         self.flight.target.receive(m, self._now_ms)
 
@@ -253,8 +246,6 @@ class StandInAutopilot:
                 self.flight.fly_to(*position, None if yaw_off else float(m.yaw))
         elif m.type_mask & _VELOCITY_OFF != _VELOCITY_OFF and all(map(math.isfinite, velocity)):
             self.flight.fly_at(*velocity)
-
-    # -- parameters ----------------------------------------------------------------------------
 
     def _param_value(self, name: str) -> Any:
         return mavlink.MAVLink_param_value_message(
@@ -282,8 +273,6 @@ class StandInAutopilot:
         self.parameters.set(name, m.param_value)
         for link_id in self._links:
             self._send(link_id, self._param_value(name))
-
-    # -- commands ------------------------------------------------------------------------------
 
     def _on_command_long(self, link_id: LinkId, m: Any) -> None:
         numbers = (m.param1, m.param2, m.param3, m.param4, m.param5, m.param6, m.param7)

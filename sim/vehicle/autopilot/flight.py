@@ -97,29 +97,23 @@ class FlightController:
         self._enter(mode)
         self.rangefinder.good = RANGEFINDER_GOOD_READINGS
 
-    # -- what may be asked ---------------------------------------------------------------------
-
     @property
     def ready(self) -> bool:
-        """Whether the position estimate exists."""
+        """True once the position estimate exists."""
         return self.now_ms >= self._ready_after_ms
 
     @property
     def landing(self) -> bool:
-        """Whether a landing is being flown."""
+        """True while a landing is flown."""
         return self.armed and (self.mode is Mode.LAND or (self.mode is Mode.RTL and self._rtl is _Rtl.LAND))
 
     @property
     def taking_off(self) -> bool:
-        """Whether a GUIDED take-off is being flown."""
+        """True while a GUIDED take-off is flown."""
         return self.armed and self.mode is Mode.GUIDED and self._guided is _Guided.TAKEOFF
 
     def set_mode(self, number: int) -> None:
-        """Change the flight mode.
-
-        Raises:
-            RefusedError: No such mode, or no position estimate for it yet.
-        """
+        """Change the flight mode; raises RefusedError without such a mode or its position estimate."""
         try:
             mode = Mode(number)
         except ValueError:
@@ -130,11 +124,7 @@ class FlightController:
             self._enter(mode)
 
     def arm(self) -> None:
-        """Arm.
-
-        Raises:
-            RefusedError: Mode not armable, or not ready.
-        """
+        """Arm; raises RefusedError in a mode that is not armable, or when not ready."""
         if self.armed:
             return
         if self.mode not in ARMABLE:
@@ -147,11 +137,7 @@ class FlightController:
         self._motors_at_ms = self.now_ms + SPOOL_UP_MS
 
     def disarm(self, *, force: bool = False) -> None:
-        """Disarm.
-
-        Raises:
-            RefusedError: In the air and not forced.
-        """
+        """Disarm; raises RefusedError in the air unless forced."""
         if not self.armed:
             return
         if not self.landed and not force:
@@ -164,11 +150,7 @@ class FlightController:
         self.vehicle.motors_on = False
 
     def take_off(self, height_m: float) -> None:
-        """Climb to a height above home in GUIDED.
-
-        Raises:
-            RefusedError: Not armed, not GUIDED, already flying, or not upwards.
-        """
+        """Climb to a height above home in GUIDED; raises RefusedError elsewhere, in the air, or not upwards."""
         able = self.mode is Mode.GUIDED and self.armed and self.landed
         if not (able and 0.0 < height_m < math.inf):
             raise RefusedError("")
@@ -191,8 +173,6 @@ class FlightController:
         self._guided, self._guided_v = _Guided.VELOCITY, (vn, ve, vd)
         self._guided_until_ms = self.now_ms + int(1000.0 * self._p["GUID_TIMEOUT"])
         return True
-
-    # -- one step ------------------------------------------------------------------------------
 
     def step(self, now_ms: int, dt_s: float) -> None:
         """StateEstimate, decide, control, move."""
@@ -247,8 +227,6 @@ class FlightController:
     def _maybe_landed(self) -> bool:
         since = self._contact_ms
         return since is not None and self.now_ms - since >= MAYBE_LANDED_AFTER_MS
-
-    # -- modes ---------------------------------------------------------------------------------
 
     def _enter(self, mode: Mode) -> None:
         self.mode = mode
@@ -364,7 +342,7 @@ class FlightController:
         if self._rtl is _Rtl.LAND:
             self._land(dt_s)
             return
-        n, e = (est.n_m, est.e_m) if self._rtl is _Rtl.CLIMB else (0.0, 0.0)
+        n = e = 0.0
         if self._rtl is _Rtl.CLIMB:
             n, e, _ = self._guided_ned
             if abs(-est.d_m - up_m) < 0.3:
@@ -379,8 +357,6 @@ class FlightController:
             self._rtl = _Rtl.LAND
         self._horizontal.track_position(n, e, 0.0, 0.0, dt_s)
         self._vertical.track_height(up_m, dt_s)
-
-    # -- landing -------------------------------------------------------------------------------
 
     def _land(self, dt_s: float) -> None:
         est = self.estimate

@@ -1,4 +1,4 @@
-"""What LAND does about a target that is in sight, lost or never seen (ArduCopter's PLND rules)."""
+"""Actions of LAND for a target that is in sight, lost or never seen (ArduCopter's PLND rules)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import math
 from enum import Enum, auto
 
 from firmware_bridge.dialect import mavlink
-from sim.vehicle.autopilot.precision_landing import Parameters, PrecisionLanding, Say, TargetState
+from sim.vehicle.autopilot.parameters import ParameterStore
+from sim.vehicle.autopilot.precision_landing import PrecisionLanding, Say, TargetState
 
 FAILSAFE_HOVER_MS = 7000
 RETRY_CLOSE_M = 0.75
@@ -14,7 +15,7 @@ RETRY_EXTRA_HEIGHT_M = 1.5
 
 
 class Action(Enum):
-    """What the landing controllers shall do now."""
+    """Order to the landing controllers."""
 
     DESCEND = auto()
     HOLD = auto()
@@ -42,7 +43,7 @@ class LandingRules:
         retry_ned_m: Where to fly while the action is RETRY.
     """
 
-    def __init__(self, parameters: Parameters, target: PrecisionLanding, say: Say) -> None:
+    def __init__(self, parameters: ParameterStore, target: PrecisionLanding, say: Say) -> None:
         self._p = parameters
         self._target = target
         self._say = say

@@ -1,4 +1,4 @@
-"""ParameterRow table of the stand-in: the names, defaults and types ArduCopter 4.6 has for them.
+"""Parameter table of the stand-in, with the names, defaults and types of ArduCopter 4.6.
 
 Only parameters that change what the stand-in does, or that a companion is likely to read, exist.
 """
@@ -21,7 +21,7 @@ class ParameterType(IntEnum):
 
 @dataclass(frozen=True)
 class ParameterRow:
-    """One row: name, default and type, and whether the running autopilot looks only at boot."""
+    """One row; the running autopilot reads a value with `at_boot` only at boot."""
 
     name: str
     default: float

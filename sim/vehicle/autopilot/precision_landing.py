@@ -1,4 +1,4 @@
-"""Where the landing target is: LANDING_TARGET in, an offset to fly out, by ArduCopter's rules.
+"""Estimator of the landing target: LANDING_TARGET in, an offset to fly out, by ArduCopter's rules.
 
 Rules read in ArduPilot's documentation and source and checked against the recorded flights; the code is ours. What
 matters to a companion: the frame is looked at only for positions (4.6), a position needs ``distance > 0``, an angle
@@ -13,10 +13,13 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any, Protocol
+from itertools import islice
+from typing import Any
 
 from firmware_bridge.dialect import mavlink
-from sim.vehicle import Quaternion, euler_rad, rotate
+from landing.geometry import euler_from_quaternion
+from sim.vehicle import Quaternion, rotate
+from sim.vehicle.autopilot.parameters import ParameterStore
 
 INIT_TIME_MS = 2000
 INIT_GAP_MAX_MS = 500
@@ -33,12 +36,6 @@ _REAL_LOOP_S = 1.0 / 400.0
 Say = Callable[[int, str], None]
 
 
-class Parameters(Protocol):
-    """ParameterRow values by name."""
-
-    def __getitem__(self, name: str) -> float: ...
-
-
 class FrameRules(Enum):
     """Which frames LANDING_TARGET may carry."""
 
@@ -49,7 +46,7 @@ class FrameRules(Enum):
 
 
 class TargetState(Enum):
-    """What the landing rules know about the target."""
+    """State of the target for the landing rules."""
 
     NEVER_SEEN = auto()
     OUT_OF_RANGE = auto()
@@ -121,7 +118,7 @@ class PrecisionLanding:
     ``target_ne_m`` and ``measured_down_m``.
     """
 
-    def __init__(self, parameters: Parameters, say: Say, frame_rules: FrameRules) -> None:
+    def __init__(self, parameters: ParameterStore, say: Say, frame_rules: FrameRules) -> None:
         self._p = parameters
         self._say = say
         self._frame_rules = frame_rules
@@ -224,10 +221,10 @@ class PrecisionLanding:
                 self._run_raw(rangefinder_m)
             else:
                 self._run_kalman(rangefinder_m)
-        self._judge(rangefinder_m)
+        self._update_state(rangefinder_m)
 
     def acquired(self) -> bool:
-        """Whether the target may be flown to; says so once when it gets lost."""
+        """True while the target may be flown to; says once that it got lost."""
         if self._now_ms - self._last_update_ms > LOST_AFTER_MS:
             if self._acquired:
                 self._say(mavlink.MAV_SEVERITY_CRITICAL, "PrecLand: Target Lost")
@@ -236,7 +233,7 @@ class PrecisionLanding:
         return self._acquired
 
     def target_ne_m(self) -> tuple[float, float]:
-        """Where the target is thought to be, local NE metres (meaningful while acquired)."""
+        """Estimated place of the target, local NE metres (meaningful while acquired)."""
         return self._vehicle_ned[0] + self._out[0], self._vehicle_ned[1] + self._out[1]
 
     def target_velocity_mps(self) -> tuple[float, float]:
@@ -324,7 +321,7 @@ class PrecisionLanding:
             return None
         q = self._history[0].q
         if sight.level_frame:
-            yaw = euler_rad(q)[2]
+            yaw = euler_from_quaternion(q)[2]
             c, s = math.cos(yaw), math.sin(yaw)
             n, e, d = c * x - s * y, s * x + c * y, z
         else:
@@ -344,11 +341,7 @@ class PrecisionLanding:
         return n * reach_m + cam[0], e * reach_m + cam[1], self.measured_down_m
 
     def _predict_to_now(self, pn: float, pe: float, vn: float, ve: float) -> None:
-        first = True
-        for sample in self._history:
-            if first:  # the oldest is already inside the estimate
-                first = False
-                continue
+        for sample in islice(self._history, 1, None):  # the oldest is already inside the estimate
             vn -= sample.dv_n_mps
             ve -= sample.dv_e_mps
             pn += vn * sample.dt_s
@@ -364,7 +357,7 @@ class PrecisionLanding:
         self.last_target_ned = (north, east, self.last_target_ned[2])
         self.last_valid_ms = self._now_ms
 
-    def _judge(self, rangefinder_m: float | None) -> None:
+    def _update_state(self, rangefinder_m: float | None) -> None:
         if self.acquired():
             self.state = TargetState.FOUND
             return

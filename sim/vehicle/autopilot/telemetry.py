@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from firmware_bridge.dialect import mavlink
-from sim.vehicle import GRAVITY_MPS2, euler_rad, rotate_back
+from landing.geometry import euler_from_quaternion
+from sim.vehicle import GRAVITY_MPS2, rotate_back
 from sim.vehicle.autopilot.flight import FlightController
 from sim.vehicle.autopilot.modes import Mode
 from sim.vehicle.home import Home
@@ -88,7 +89,7 @@ class TelemetryMessages:
         )
 
     def _attitude(self) -> Any:
-        roll, pitch, yaw = euler_rad(self._f.estimate.q)
+        roll, pitch, yaw = euler_from_quaternion(self._f.estimate.q)
         return mavlink.MAVLink_attitude_message(self._f.now_ms, roll, pitch, yaw, *self._f.vehicle.rates_radps)
 
     def _attitude_quaternion(self) -> Any:
@@ -115,7 +116,7 @@ class TelemetryMessages:
 
     def _global_position_int(self) -> Any:
         e = self._f.estimate
-        heading_cdeg = round(math.degrees(euler_rad(e.q)[2]) % 360.0 * 100) % 36000
+        heading_cdeg = round(math.degrees(euler_from_quaternion(e.q)[2]) % 360.0 * 100) % 36000
         velocity = (_int16(v * 100) for v in (e.vn_mps, e.ve_mps, e.vd_mps))
         return mavlink.MAVLink_global_position_int_message(
             self._f.now_ms, *self._place(), round(-e.d_m * 1000), *velocity, heading_cdeg
@@ -124,7 +125,7 @@ class TelemetryMessages:
     def _vfr_hud(self) -> Any:
         e = self._f.estimate
         speed = math.hypot(e.vn_mps, e.ve_mps)
-        heading = round(math.degrees(euler_rad(e.q)[2])) % 360
+        heading = round(math.degrees(euler_from_quaternion(e.q)[2])) % 360
         throttle = 38 if self._f.vehicle.motors_on else 0
         return mavlink.MAVLink_vfr_hud_message(speed, speed, heading, throttle, self._home.alt_m - e.d_m, -e.vd_mps)
 
@@ -135,7 +136,7 @@ class TelemetryMessages:
         place = (lat, lon, self._home.alt_m - v.d_m, 0.0, 0.0)
         velocity = (v.vn_mps, v.ve_mps, v.vd_mps)
         return mavlink.MAVLink_sim_state_message(
-            *v.q, *euler_rad(v.q), *motion, *place, *velocity, round(lat * 1e7), round(lon * 1e7)
+            *v.q, *euler_from_quaternion(v.q), *motion, *place, *velocity, round(lat * 1e7), round(lon * 1e7)
         )
 
     def _distance_sensor(self) -> Any | None:

@@ -1,4 +1,4 @@
-"""Where the simulators of the real autopilots are: an environment variable, or PATH."""
+"""Finds the simulators of the real autopilots: by an environment variable, or on PATH."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ class MissingSimulatorError(TouchdownError):
 
 @dataclass(frozen=True)
 class Simulator:
-    """A program that is not ours and has to be installed by hand.
+    """A program of another project that is installed by hand.
 
     Attributes:
-        name: For people.
         variable: Environment variable with the path of the binary.
         program: Its name on PATH.
-        command: What makes it, in a checkout of its project.
-        makes: Where that leaves the binary, in the checkout.
+        command: Builds it, in a checkout of its project.
+        makes: Path of the binary in the checkout.
     """
 
     name: str
@@ -34,7 +33,7 @@ class Simulator:
 
     @property
     def how(self) -> str:
-        """How to provide it, in words."""
+        """Instructions to provide it."""
         return (
             f"run `{self.command}` in a checkout of the autopilot, then `export {self.variable}=CHECKOUT/{self.makes}`"
         )
