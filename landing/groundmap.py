@@ -313,7 +313,7 @@ class GroundMap:
                     here = np.where(inside, old[(..., *grid)], old.dtype.type(layer.unknown))
                     taken[name] = layer.worst(taken[name], here) if name in taken else here
         for name, values in taken.items():
-            setattr(self, f"_{name}", values)
+            setattr(self, f"_{name}", np.ascontiguousarray(values))
         self._is_hazard = None
         self._cell_m, self._corner = new_m, corner
 
