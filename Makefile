@@ -12,8 +12,9 @@ WHOLE := flight or packaging or browser or sitl
 
 # Processes that run tests: those that compute, those that mostly wait for daemons, flights and browsers.
 CORES := $(shell nproc 2>/dev/null || echo 2)
-COMPUTING ?= $(shell echo $$(( $(CORES) + 2 )))
-WAITING ?= $(shell echo $$(( $(CORES) + 1 )))
+COMPUTING ?= $(shell echo $$(( $(CORES) + 1 )))
+WAITING ?= $(CORES)
+WAITING_TESTS := tests/faults tests/flight tests/browser tests/sitl tests/packaging tests/deploy
 
 # Debian packages that single tests need; without them those tests skip and say so.
 SYSTEM := gstreamer1.0-tools gstreamer1.0-plugins-base openssh-server systemd chromium chromium-driver
@@ -47,7 +48,7 @@ else
 endif
 
 check: lint types $(VENV)/.dev
-	$(PYTEST) -n $(CORES) -m "unit and not soak" tests/landing tests/bridge tests/edge tests/sim tests/flight
+	$(PYTEST) -n $(CORES) -m "unit and not soak and not realdata" tests/landing tests/bridge tests/edge tests/sim tests/test_house.py
 
 test: system lint types unit
 
@@ -82,7 +83,7 @@ unit: $(VENV)/.dev
 ifeq ($(PYTEST_ARGS),)
 	@mkdir -p out; nice -n 10 $(PYTEST) -n $(COMPUTING) -m "not soak and not ($(WHOLE))" >out/computing.log 2>&1 & computing=$$!; \
 	trap 'kill $$computing' INT TERM; \
-	$(PYTEST) -n $(WAITING) -m "not soak and ($(WHOLE))"; waiting=$$?; \
+	$(PYTEST) -n $(WAITING) -m "not soak and ($(WHOLE))" $(WAITING_TESTS); waiting=$$?; \
 	wait $$computing; computing=$$?; cat out/computing.log; exit $$(( waiting + computing > 0 ))
 else
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

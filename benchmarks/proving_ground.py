@@ -1,9 +1,9 @@
-"""The claim: landings on seeds that nothing was tuned on, every policy on the same scenes, traps.
+"""The claim: landings on seeds that nothing was tuned on, every policy on the same scenes, scenarios.
 
     python -m benchmarks.proving_ground --scenes 1000 --baselines 150 --out out/proving-ground
 
 Three ordinary campaigns (`touchdown sim campaign`), each in a folder of its own, so a run that was stopped goes on: our
-policy over all scenes of the split; every other one over the first of them; ours over every trap. Test seeds are
+policy over all scenes of the split; every other one over the first of them; ours over every scenario. Test seeds are
 reported once for a decision that is finished; to look at a change, take `--split val`.
 """
 
@@ -62,7 +62,7 @@ def _figures(records: dict[str, list[Record]], baselines: int) -> dict[str, Any]
     return {
         "touchdown": of_policy(ours),
         "side_by_side": {OURS: of_policy(beside), **summarize(records["baselines"])},
-        "traps": {r["spec"]: [r["trap"]["passed"], r["verdict"]] for r in records["traps"]},
+        "scenarios": {r["spec"]: [r["scenario"]["passed"], r["verdict"]] for r in records["scenarios"]},
         "failures": [_failure(r) for r in failures],
         "given_up": _reasons([r for r in ours if r["site"] == "site" and r["verdict"] == "no-site"]),
     }
@@ -84,8 +84,8 @@ def _reasons(records: Sequence[Record]) -> dict[str, int]:
 
 def page(result: dict[str, Any]) -> str:
     """The tables for people."""
-    ours, traps = result["touchdown"], result["traps"]
-    passed = sum(ok for ok, _ in traps.values())
+    ours, scenarios = result["touchdown"], result["scenarios"]
+    passed = sum(ok for ok, _ in scenarios.values())
     reaction, seen = ours["reaction_s"], ours["seen_reaction_s"]
     lines = [
         f"# The proving ground: {result['scenes']} landings on {result['split']} seeds",
@@ -99,8 +99,8 @@ def page(result: dict[str, Any]) -> str:
         _row(OURS, ours),
         *(_row(name, figures) for name, figures in result["side_by_side"].items()),
         "",
-        f"Traps (`adversarial:all`): {passed} of {len(traps)} passed"
-        + "".join(f"; {name} not: {said}" for name, (ok, said) in traps.items() if not ok)
+        f"Adversarial scenarios (`adversarial:all`): {passed} of {len(scenarios)} passed"
+        + "".join(f"; {name} not: {said}" for name, (ok, said) in scenarios.items() if not ok)
         + ".",
         "",
         f"Reaction to somebody in the site: p95 {_seconds(seen)} from when they can be seen "
@@ -147,10 +147,10 @@ def _seconds(reaction: dict[str, Any]) -> str:
 @click.option("--page", "target", type=click.Path(path_type=Path), default=RESULTS / "proving_ground.md")
 def main(scenes: int, baselines: int, seed: int, split: str, jobs: int, out: Path, target: Path) -> Figures:
     others = ",".join(name for name in POLICIES if name != OURS)
-    traps = expand_world_spec(SCENARIOS)
+    scenarios = expand_world_spec(SCENARIOS)
     flown = {
         "landings": _fly(_plan(scenes, seed, split, "scenes", OURS), out / "landings", jobs),
-        "traps": _fly(_plan(len(traps), seed, split, SCENARIOS, OURS), out / "traps", jobs),
+        "scenarios": _fly(_plan(len(scenarios), seed, split, SCENARIOS, OURS), out / "scenarios", jobs),
         "baselines": _fly(_plan(min(baselines, scenes), seed, split, "scenes", others), out / "baselines", jobs),
     }
     result = {

@@ -27,32 +27,29 @@ import numpy as np
 from edge.allocator import give_back_free_memory, share_one_heap
 from edge.blackbox.make import make_recorder
 from edge.config import load_config
-from edge.control import Control
+from edge.flight_loop import FlightLoop, LoopSettings
 from edge.log import EventLog
-from edge.observer import DaemonStatus
 from edge.pipeline import Pipeline, Step
 from edge.resolved import resolve_flight
 from edge.runtimes import load_runtime
-from edge.sdnotify import ServiceNotifier
-from edge.vitals import Vitals
 from edge.web.feed import Feed
 from edge.web.history import History
 from edge.web.preview_frame import draw_preview
 from edge.web.server import pack
-from firmware_bridge.report import LinkStatus
 from landing.decider import Decider
 from landing.picture import PictureMonitor
 from landing.types import Frame
-from sim.campaign.landing import PRECISION_LANDING, link_settings
+from sim.campaign.landing import link_faults, link_settings
 from sim.campaign.ranges import draw_conditions
 from sim.flight.link import InProcessLink
 from sim.vehicle.autopilot import AutopilotConfig, Mode
 from sim.vehicle.autopilot.core import TICK_MS, TICK_S, StandInAutopilot
+from sim.vehicle.standin import PLND_PARAMETERS
 from tests.edge import fake_model
 
 WIDTH, HEIGHT = 160, 120
 FPS = 2.0
-CONTROL_MS, SECOND_MS, RECORD_MS, TRIM_MS, SCENE_MS = 50, 1000, 10_000, 10_000, 300_000
+CONTROL_MS, SECOND_MS, TRIM_MS, SCENE_MS = 50, 1000, 10_000, 300_000
 SAMPLE_MS = 600_000
 FRAME_AGE_NS = 60_000_000
 WARM_UP_S = 1200.0
@@ -113,13 +110,12 @@ class Hover:
         path.write_text(CONFIG.format(width=WIDTH, height=HEIGHT, fps=FPS), "utf-8")
         config = load_config(path)
         self._now_ns = self._started_ns = time.monotonic_ns()
-        conditions = draw_conditions((0, 0))
+        conditions, rng = draw_conditions((0, 0)), np.random.default_rng(0)
         self._autopilot = StandInAutopilot(
-            AutopilotConfig(parameters=PRECISION_LANDING, airborne_height_m=20.0, airborne_mode=Mode.GUIDED)
+            AutopilotConfig(parameters=PLND_PARAMETERS, airborne_height_m=20.0, airborne_mode=Mode.GUIDED)
         )
-        self._link = InProcessLink(
-            self._autopilot, link_settings(conditions, False), conditions, np.random.default_rng(0), self._started_ns
-        )
+        settings = link_settings(conditions, False)
+        self._link = InProcessLink(self._autopilot, settings, link_faults(conditions), rng, self._started_ns)
         runtime = load_runtime(config.model.path, config.model.options)
         flight = resolve_flight(config, runtime.spec, {})
         self._settings, self._camera = flight.decision, flight.camera
@@ -134,8 +130,8 @@ class Hover:
         )
         self.log = folder / "events.jsonl"
         self._events = EventLog(self.log)
-        self._control = Control(flight.director, self._link, self._events, flight.authority)
-        self._vitals = Vitals(config.health, self._events, ServiceNotifier(), self._started_ns)
+        rules = LoopSettings(flight.director, flight.authority, flight.max_frame_age_ms, config.health)
+        self._loop: FlightLoop[Frame] = FlightLoop(rules, self._pipeline, self._link, self._events, self._started_ns)
         self._feed = Feed(flight.director)
         self.history = History()
         self.recorder = make_recorder(config, runtime, decider, flight)
@@ -165,48 +161,25 @@ class Hover:
         picture = self._scenes[now_ms // SCENE_MS % len(self._scenes)]
         frame = Frame(picture.copy(), self.frames, self._now_ns - FRAME_AGE_NS)
         self.frames += 1
-        self._vitals.camera.arrived(self._now_ns)
-        self._step = self._pipeline.step(frame, self._link.pose_at)
-        self._vitals.pipeline.arrived(self._now_ns)
+        self._loop.frame_arrived(frame, self._now_ns)
+        taken = self._loop.take_frame(self._now_ns)
+        assert taken is frame
+        self._step = self._loop.decide(frame, self._now_ns, self._link.pose_at)
         self._feed.on_step(self._step)
         self.recorder.on_step(self._step)
         while self.recorder.waiting_bytes > MOST_WAITING_BYTES:
             time.sleep(0.001)
 
     def _tick(self, now_ms: int) -> None:
-        now_ns, link = self._now_ns, self._link
         self.ticks += 1
-        decision = None if self._step is None else self._step.decision
-        pose, vehicle = link.latest_pose(now_ns), link.vehicle(now_ns)
-        output = self._control.tick(now_ns, decision, pose, vehicle)
-        health = self._vitals.watch(now_ns, pose, vehicle, output)
-        self._vitals.notify(now_ns, self.frames, 0)
-        if self._vitals.heartbeat_due(now_ns):
-            link.send_heartbeat(health.state)
-        counters = vars(self._control.counters)
-        status = DaemonStatus(
-            now_ns,
-            self._started_ns,
-            output,
-            self._control.state_dict(),
-            self._control.refusal,
-            decision,
-            pose,
-            vehicle,
-            LinkStatus("in process", connected=True, alive=True),
-            health,
-            dict(counters),
-            self._control.authority,
-        )
+        self._loop.tick(self._now_ns)
+        status = self._loop.status()
         self._feed.on_status(status)
         self.recorder.on_status(status)
         if now_ms % SECOND_MS == 0 and self._step is not None:
             look = draw_preview(self._step, self._camera, self._settings, WIDTH, True)
-            self.history.add(now_ns, pack(look))
-            link.texts.clear()  # the stand-in's link keeps them for the campaign's report
-        if now_ms % RECORD_MS == 0:
-            timings = self._pipeline.timings.percentiles()
-            self._events.write("status", state=output.state, **counters, timings_ms=timings)
+            self.history.add(self._now_ns, pack(look))
+            self._link.texts.clear()  # the stand-in's link keeps them for the campaign's report
 
     def _record_event(self, line: Any) -> None:
         self.recorder.on_event({**line, "mono_ns": self._now_ns})

@@ -222,14 +222,6 @@ def soak(minutes: float, folder: Path) -> dict[str, Any]:
     }
 
 
-@click.command()
-@click.option("--minutes", default=60.0, show_default=True, type=click.FloatRange(1, 100_000))
-@click.option(
-    "--simulated-hours",
-    default=None,
-    type=click.FloatRange(1, 1000),
-    help="Instead: so many hours in one process, faster than real time.",
-)
 @benchmark
 @click.option("--minutes", default=60.0, show_default=True, type=click.FloatRange(1, 100_000))
 @click.option(

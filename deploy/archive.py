@@ -53,13 +53,7 @@ _KINDS = {
 
 
 def write_archive(path: Path, manifest: bytes, signature: bytes, files: list[tuple[FileEntry, Path]]) -> None:
-    """Writes an archive.
-
-    Args:
-        path: Of the archive.
-        manifest: Canonical.
-        signature: Over it.
-        files: In the manifest's order; each is read once more and held against its digest.
+    """Writes an archive. The files come in the manifest's order; each is read once more and held against its digest.
 
     Raises:
         BundleError: A file changed since it was measured.
@@ -104,14 +98,7 @@ def _info(name: str, size: int) -> tarfile.TarInfo:
 
 @dataclass(frozen=True)
 class Opened:
-    """A bundle whose signature was verified; its files were not read yet.
-
-    Attributes:
-        manifest: Parsed.
-        manifest_bytes: As signed.
-        signature: Over them.
-        key: That verified it.
-    """
+    """A bundle whose signature was verified by `key`; its files were not read yet."""
 
     manifest: BundleManifest
     manifest_bytes: bytes
@@ -148,12 +135,8 @@ class Opened:
 def open_bundle(path: Path, trusted: tuple[PublicKey, ...]) -> Iterator[Opened]:
     """Opens a bundle and verifies its signature, before anything else in it is looked at.
 
-    Args:
-        path: Of the archive.
-        trusted: Keys of which one must have signed it.
-
     Raises:
-        BundleError: Missing, truncated, no bundle, unsigned, signed by nobody we trust, or its manifest is not valid.
+        BundleError: Missing, truncated, no bundle, unsigned, signed by no trusted key, or its manifest is not valid.
     """
     with open_file(path, "bundle", BundleError) as raw:
         reader = _ArchiveReader(raw, str(path))

@@ -52,19 +52,18 @@ _MOST_SAMPLES = 20
 
 @dataclass(frozen=True)
 class BundleRequest:
-    """What the command line asks for.
+    """A bundle to make.
 
     Attributes:
-        model: ONNX file of `export onnx`.
         config: The daemon's configuration; its model path is replaced by the bundle's.
         key: Private key.
         out: The bundle, ``NAME.tar.zst``.
-        camera_info: Calibration; the configuration's own where None.
+        camera_info: Calibration; None for the configuration's own.
         wheels: Folder of wheels to take along.
         requirements: Pinned requirement set to take along instead.
-        target: What the wheels must run on; empty parts are found out.
-        samples: Folder of pictures for the self-test; generated ones where None.
-        sample_height_m: Above ground, from which they were taken.
+        target: Machine the wheels must run on; empty parts are found out.
+        samples: Folder of pictures for the self-test; None for generated ones.
+        sample_height_m: Height above ground, from which they were taken.
         engine: Precision of the TensorRT engine that the drone is to build; None for none.
     """
 
@@ -82,14 +81,7 @@ class BundleRequest:
 
 
 def make_bundle(request: BundleRequest, say: Callable[[str], None]) -> BundleManifest:
-    """Makes a bundle, or nothing.
-
-    Args:
-        request: What is asked for.
-        say: Told of each step.
-
-    Returns:
-        Its manifest.
+    """Makes a bundle, or nothing; returns its manifest.
 
     Raises:
         TouchdownError: Something that is to go in is missing, not valid or does not fit; or the disk is full.
@@ -251,7 +243,7 @@ def _bundle_name(out: Path) -> str:
 
 @contextmanager
 def _in_place(out: Path) -> Iterator[Path]:
-    """A hidden name beside the target; it takes the target's place when all is on the disk."""
+    """Yields a hidden name beside the target; it takes the target's place when all is on the disk."""
     partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -1,53 +1,57 @@
-"""Commands of the workstation. Only click is imported at the top: `--help` must be quick."""
+"""Commands of the workstation. They import what they need when they run: `--help` must be quick."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from export.ssh import SshHost, ssh_options
 
-TARGET = click.option("--target", type=click.Choice(["aarch64", "x86-64"]), help="Processor of the drone.")
-PYTHON_VERSION = click.option(
-    "--python",
-    "python_version",
-    default="",
-    metavar="3.N",
-    help="Python of the drone: 3.10 on JetPack 6, 3.11 on Raspberry Pi OS 12.",
+TARGET = click.option(
+    "--target", "architecture", type=click.Choice(["aarch64", "x86-64"]), help="Processor of the drone."
 )
-PRECISION = click.Choice(["fp32", "fp16", "int8"])
+PYTHON_VERSION = click.option(
+    "--python", default="", metavar="3.N", help="Python of the drone: 3.10 on JetPack 6, 3.11 on Raspberry Pi OS 12."
+)
+_FILE, _FOLDER = click.Path(dir_okay=False, path_type=Path), click.Path(file_okay=False, path_type=Path)
 
 
 @click.command()
-@click.option("--out", required=True, type=click.Path(dir_okay=False), help="Private key file.")
-def keygen(out: str) -> None:
+@click.option("--out", required=True, type=_FILE, help="Private key file.")
+def keygen(out: Path) -> None:
     """Make a pair of keys: FILE stays on this workstation, FILE.pub goes to the drones."""
     from deploy.keys import generate
 
-    public, key = generate(Path(out))
+    public, key = generate(out)
     click.echo(f"private key: {out} (mode 0600; whoever has it can put software onto your drones)")
     click.echo(f"public key:  {public}, id {key.key_id}")
 
 
 @click.command()
 @click.option(
-    "--project", default=".", show_default=True, metavar="WHEEL|FOLDER", help="Wheel of touchdown, or its source."
+    "--project",
+    default=".",
+    show_default=True,
+    metavar="WHEEL|FOLDER",
+    type=click.Path(path_type=Path),
+    help="Wheel of touchdown, or its source.",
 )
 @TARGET
 @PYTHON_VERSION
-@click.option("--out", required=True, type=click.Path(file_okay=False), help="Folder to fill.")
-def wheels(project: str, target: str | None, python_version: str, out: str) -> None:
-    """Collect the wheels a drone needs, from here, whatever its processor."""
+@click.option("--out", required=True, type=_FOLDER, help="Folder to fill.")
+def wheels(project: Path, architecture: str | None, python: str, out: Path) -> None:
+    """Collect the wheels a drone needs, from here, whatever its processor. Needs uv."""
     from deploy.manifest import Target
     from deploy.wheelhouse import collect
     from deploy.wheels import this_machine
 
     here = this_machine()
     wanted = Target.model_validate(
-        {"architecture": target or here.architecture, "python": python_version or here.python}
+        {"architecture": architecture or here.architecture, "python": _version(python) or here.python}
     )
-    found = collect(Path(project), wanted, Path(out))
+    found = collect(project, wanted, out)
     size = sum(wheel.path.stat().st_size for wheel in found)
     click.echo(
         f"{len(found)} wheels for {wanted.architecture} and Python {wanted.python} in {out}, {size / 1e6:.1f} MB"
@@ -55,22 +59,16 @@ def wheels(project: str, target: str | None, python_version: str, out: str) -> N
 
 
 @click.command()
-@click.option("--model", "-m", required=True, type=click.Path(dir_okay=False), help="ONNX file.")
-@click.option("--config", "-c", required=True, type=click.Path(dir_okay=False), help="edge.toml.")
-@click.option("--key", required=True, type=click.Path(dir_okay=False), help="Private key.")
-@click.option("--out", required=True, metavar="NAME.tar.zst", type=click.Path(dir_okay=False))
-@click.option("--camera-info", type=click.Path(dir_okay=False), help="Calibration (YAML).")
-@click.option("--wheels", type=click.Path(file_okay=False), help="Folder of wheels to bring.")
-@click.option(
-    "--requirements", type=click.Path(dir_okay=False), help="Pinned set with hashes instead; the drone downloads it."
-)
+@click.option("--model", "-m", required=True, type=_FILE, help="ONNX file.")
+@click.option("--config", "-c", required=True, type=_FILE, help="edge.toml.")
+@click.option("--key", required=True, type=_FILE, help="Private key.")
+@click.option("--out", required=True, metavar="NAME.tar.zst", type=_FILE)
+@click.option("--camera-info", type=_FILE, help="Calibration (YAML).")
+@click.option("--wheels", type=_FOLDER, help="Folder of wheels to bring.")
+@click.option("--requirements", type=_FILE, help="Pinned set with hashes instead; the drone downloads it.")
 @TARGET
 @PYTHON_VERSION
-@click.option(
-    "--samples",
-    type=click.Path(file_okay=False),
-    help="Folder of pictures for the self-test; generated ones by default.",
-)
+@click.option("--samples", type=_FOLDER, help="Folder of pictures for the self-test; generated ones by default.")
 @click.option(
     "--sample-height-m",
     default=12.0,
@@ -78,21 +76,10 @@ def wheels(project: str, target: str | None, python_version: str, out: str) -> N
     type=click.FloatRange(0.1, 1000),
     help="Height above ground they were taken from.",
 )
-@click.option("--engine", type=PRECISION, help="Bring the graph of a TensorRT engine, to build.")
-def bundle(
-    model: str,
-    config: str,
-    key: str,
-    out: str,
-    camera_info: str | None,
-    wheels: str | None,
-    requirements: str | None,
-    target: str | None,
-    python_version: str,
-    samples: str | None,
-    sample_height_m: float,
-    engine: str | None,
-) -> None:
+@click.option(
+    "--engine", type=click.Choice(["fp32", "fp16", "int8"]), help="Bring the graph of a TensorRT engine, to build."
+)
+def bundle(architecture: str | None, python: str, **choices: Any) -> None:
     """Make a signed bundle. The same inputs give the same bytes.
 
     Without --wheels and --requirements it brings model and configuration alone (some MB, for a slow link) and runs with
@@ -101,25 +88,13 @@ def bundle(
     from deploy.bundle import BundleRequest, make_bundle
     from deploy.manifest import Target
 
-    request = BundleRequest(
-        model=Path(model),
-        config=Path(config),
-        key=Path(key),
-        out=Path(out),
-        camera_info=Path(camera_info) if camera_info else None,
-        wheels=Path(wheels) if wheels else None,
-        requirements=Path(requirements) if requirements else None,
-        target=Target.model_validate({"architecture": target or "any", "python": _version(python_version)}),
-        samples=Path(samples) if samples else None,
-        sample_height_m=sample_height_m,
-        engine=engine,  # type: ignore[arg-type]  # click.Choice gives one of them
-    )
-    make_bundle(request, click.echo)
+    target = Target.model_validate({"architecture": architecture or "any", "python": _version(python)})
+    make_bundle(BundleRequest(target=target, **choices), click.echo)
 
 
 @click.command()
 @click.argument("host", metavar="USER@HOST")
-@click.argument("bundle", type=click.Path(dir_okay=False))
+@click.argument("bundle", type=_FILE)
 @ssh_options
 @click.option("--retries", default=5, show_default=True, type=click.IntRange(0), help="Of a lost connection.")
 @click.option(
@@ -132,7 +107,7 @@ def bundle(
 )
 def push(
     host: str,
-    bundle: str,
+    bundle: Path,
     ssh_port: int | None,
     ssh_identity: Path | None,
     ssh_config: Path | None,
@@ -146,7 +121,7 @@ def push(
     from deploy.push import push as run
 
     drone = SshHost(host, ssh_port, ssh_identity, ssh_config)
-    request = PushRequest(drone, Path(bundle), retries, install=tuple(shlex.split(install_words)))
+    request = PushRequest(drone, bundle, retries, install=tuple(shlex.split(install_words)))
     click.echo(f"{host}:{run(request, click.echo)}")
 
 

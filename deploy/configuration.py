@@ -37,13 +37,7 @@ _RECORDINGS = ("file://", "images://")
 
 @dataclass(frozen=True)
 class Configuration:
-    """A configuration file that was read and found valid.
-
-    Attributes:
-        path: Where it is.
-        text: Its content.
-        config: Its meaning.
-    """
+    """A configuration file that was read and found valid."""
 
     path: Path
     text: str
@@ -63,8 +57,7 @@ def read_configuration(path: Path) -> Configuration:
 
     Raises:
         ConfigError: Not valid.
-        BundleError: It names a file that would be looked for inside the release, which is read-only and carries only
-            model, calibration and taxonomy.
+        BundleError: It names another file inside the read-only release than model, calibration and taxonomy.
     """
     config = load_config(path)
     text = read_text(path, "config", ConfigError)
@@ -85,12 +78,7 @@ def read_configuration(path: Path) -> Configuration:
 
 
 def with_values(text: str, values: dict[Key, str], origin: Path) -> str:
-    """The text of a configuration with some string values replaced or added.
-
-    Args:
-        text: TOML.
-        values: New values; a key that is not there is added at its section's start.
-        origin: For messages.
+    """Returns the TOML text with some string values replaced; a missing key is added at its section's start.
 
     Raises:
         BundleError: The text is written in a way that this cannot change safely.
@@ -114,7 +102,7 @@ def with_values(text: str, values: dict[Key, str], origin: Path) -> str:
 
 
 def check_text(text: str, folder: Path) -> EdgeConfig:
-    """What a configuration's text means when its file lies in a folder.
+    """Parses a configuration's text as if its file lay in a folder.
 
     Raises:
         ConfigError: Not valid.

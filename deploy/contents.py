@@ -10,22 +10,14 @@ from landing.reading import sha256_of
 
 
 class Contents:
-    """Path in the bundle and where the file is now.
-
-    Args:
-        scratch: Folder for what is made up on the way.
-    """
+    """Paths in the bundle, and where each file is now; `scratch` is a folder for what is made up on the way."""
 
     def __init__(self, scratch: Path) -> None:
         self._scratch = scratch
         self._sources: dict[str, Path] = {}
 
     def add(self, path: str, source: Path) -> None:
-        """Takes a file.
-
-        Args:
-            path: In the bundle.
-            source: Where it is.
+        """Takes a file under a path of the bundle.
 
         Raises:
             BundleError: It is not there, or its path is taken or not plain.

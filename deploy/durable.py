@@ -1,7 +1,7 @@
-"""Writing so that a power cut leaves the old or the new, never half of either.
+"""Writes that leave the old content or the new after a power cut, never half of either.
 
 A rename is atomic but says nothing of the data: a file is flushed before it is renamed into place, and its folder
-after, or the name may survive a power cut that the content does not.
+after.
 """
 
 from __future__ import annotations

@@ -43,16 +43,7 @@ def own_python() -> str:
 
 
 def make_environment(release: Path, manifest: BundleManifest, python: str, system_site_packages: bool) -> Path:
-    """Makes a release's environment.
-
-    Args:
-        release: Folder; the bundle is unpacked in it.
-        manifest: Of that bundle.
-        python: Interpreter to make it with.
-        system_site_packages: Whether it sees the system's packages, as TensorRT of a Jetson.
-
-    Returns:
-        Its folder; ``bin/python`` and ``bin/touchdown`` are in it.
+    """Makes a release's environment beside its unpacked bundle; ``bin/python`` and ``bin/touchdown`` are in it.
 
     Raises:
         InstallError: A wheel does not install here or something it needs is not in the bundle.
@@ -81,12 +72,7 @@ def make_environment(release: Path, manifest: BundleManifest, python: str, syste
 
 
 def run(words: Sequence[str], what: str, timeout_s: float = _PIP_TIMEOUT_S) -> str:
-    """Runs a program and gives what it printed.
-
-    Args:
-        words: Program and arguments.
-        what: It is doing, for messages.
-        timeout_s: Seconds it may take.
+    """Runs a program and returns what it printed; `what` names the step in messages.
 
     Raises:
         InstallError: It cannot be started, fails or takes too long.
@@ -113,16 +99,12 @@ def run(words: Sequence[str], what: str, timeout_s: float = _PIP_TIMEOUT_S) -> s
 
 
 def clean_environ() -> dict[str, str]:
-    """This process's environment without what would lead another Python astray."""
+    """Returns this process's environment without the variables that lead another Python astray."""
     return {name: v for name, v in os.environ.items() if not name.startswith("PYTHON")}
 
 
 def _require_consistent(pip: list[str], manifest: BundleManifest) -> None:
-    """Each package of the bundle finds what it needs; what the system's lack is not our business.
-
-    Raises:
-        InstallError: One does not.
-    """
+    """Requires that each package of the bundle finds its dependencies; packages of the system are not checked."""
     words = [*pip, "check"]
     done = subprocess.run(
         words,

@@ -1,4 +1,4 @@
-"""What goes wrong with bundles, on either side."""
+"""Errors of bundles, on either side."""
 
 from __future__ import annotations
 
@@ -16,11 +16,7 @@ class InstallError(TouchdownError):
 
 
 def disk_words(error: OSError) -> str:
-    """An error of the disk, with the next step.
-
-    Args:
-        error: As the system raised it.
-    """
+    """Returns an error of the disk in words, with the next step."""
     reason = error.strerror or str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return f"{reason}: free some space (`touchdown deploy prune --keep 2`)"

@@ -1,4 +1,4 @@
-"""`deploy install` and `deploy prune`: what flies is changed by one rename, and then watched."""
+"""`deploy install` and `deploy prune`: one rename switches the release, and then it is watched."""
 
 from __future__ import annotations
 
@@ -21,16 +21,15 @@ from landing.manifest import Precision
 
 @dataclass(frozen=True)
 class InstallRequest:
-    """What the command line asks for.
+    """A bundle to install.
 
     Attributes:
-        bundle: File.
         root: As ``/opt/touchdown``.
         trusted_keys: Public key files, of which one must have signed the bundle.
         python: Interpreter for the release's environment.
         engine: Precision of the engine to build; None for none.
-        system_site_packages: Whether the environment sees the system's packages.
-        camera, link: Whether `edge check` opens them.
+        system_site_packages: The environment sees the system's packages.
+        camera, link: `edge check` opens them.
     """
 
     bundle: Path
@@ -44,16 +43,7 @@ class InstallRequest:
 
 
 def install(request: InstallRequest, supervision: Supervision, say: Say, reached: Reached = lambda _step: None) -> str:
-    """Installs a bundle and makes it fly, or leaves what flew before.
-
-    Args:
-        request: What is asked for.
-        supervision: Of the daemon.
-        say: Told of each step.
-        reached: Told of each step that is done.
-
-    Returns:
-        Name of the release.
+    """Installs a bundle and makes it fly, or leaves what flew before; returns the release's name.
 
     Raises:
         BundleError: The bundle must not be taken; nothing was changed.
@@ -88,7 +78,7 @@ def install(request: InstallRequest, supervision: Supervision, say: Say, reached
 
 
 def _is_here(root: Root, plan: ReleasePlan, current: str | None) -> bool:
-    """Whether a release is complete and still what was signed.
+    """Return True for a release that is complete and still what was signed.
 
     Raises:
         InstallError: It is damaged, and it flies, so it cannot be made anew.
@@ -106,15 +96,9 @@ def _is_here(root: Root, plan: ReleasePlan, current: str | None) -> bool:
 
 
 def prune(root_path: Path, keep: int, say: Say) -> list[str]:
-    """Removes old releases, never the one that flies nor the one to go back to.
+    """Removes old releases, never the one that flies nor the one to go back to; returns their names.
 
-    Args:
-        root_path: As ``/opt/touchdown``.
-        keep: How many complete releases stay, the newest first.
-        say: Told of each that is removed.
-
-    Returns:
-        Their names.
+    The newest `keep` complete releases stay.
     """
     root = Root(root_path)
     with root.locked():

@@ -25,12 +25,7 @@ SIGNATURE_BYTES = 64
 
 @dataclass(frozen=True)
 class PublicKey:
-    """A key that signatures are held against.
-
-    Attributes:
-        key: The key itself.
-        key_id: First half of the SHA-256 of its 32 bytes, hexadecimal: what people compare.
-    """
+    """A key that signatures are held against; people compare its id, half the SHA-256 of its 32 bytes."""
 
     key: Ed25519PublicKey
     key_id: str
@@ -41,7 +36,7 @@ class PublicKey:
         return cls(key, hashlib.sha256(key.public_bytes_raw()).hexdigest()[:32])
 
     def verifies(self, signature: bytes, message: bytes) -> bool:
-        """Whether this key's owner signed the message."""
+        """Return True if this key's owner signed the message."""
         try:
             self.key.verify(signature, message)
         except InvalidSignature:
@@ -50,10 +45,7 @@ class PublicKey:
 
 
 def generate(private: Path) -> tuple[Path, PublicKey]:
-    """Makes a pair of keys; the public one gets ``.pub`` appended to its name.
-
-    Returns:
-        Where the public key is, and the key.
+    """Makes a pair of keys; the public one gets ``.pub`` appended to its name. Returns its path, and the key.
 
     Raises:
         BundleError: One of the files exists (a key is never overwritten), or the disk refuses.
@@ -125,10 +117,7 @@ def load_public(path: Path) -> PublicKey:
 
 
 def standing_keys(etc: Path) -> tuple[Path, ...]:
-    """Public keys that a machine trusts without being told.
-
-    Args:
-        etc: ``/etc``.
+    """Public keys under ``/etc`` that a machine trusts without being told.
 
     Raises:
         BundleError: There is none.

@@ -1,4 +1,4 @@
-"""What lies on the drone, and the one symbolic link that says what flies.
+"""The folders on the drone, and the one symbolic link that says what flies.
 
 ROOT/releases/NAME-DIGEST/   a release; never changed once it is complete
     bundle/                  the signed files, as they came
@@ -7,7 +7,7 @@ ROOT/releases/NAME-DIGEST/   a release; never changed once it is complete
     systemd/                 units, for this root
     release.json             written last: without it the release is incomplete
 ROOT/current                 link to the release that flies: the only truth
-ROOT/history.jsonl           what was switched to, and how it went
+ROOT/history.jsonl           every switch, and how it went
 ROOT/.staging/               half-unpacked bundles; nothing in it counts
 """
 
@@ -42,21 +42,18 @@ _STAGING = ".staging"
 
 
 class ReleaseRecord(BaseModel):
-    """What `deploy install` did to make a release.
+    """The note that `deploy install` leaves in a complete release.
 
     Attributes:
         format: Version of this description.
-        name: Of the release.
-        manifest_sha256: Of the signed manifest.
         signed_by: Key id.
         environment: Where its software comes from.
-        python: Interpreter its environment was made with; the one it borrows, where it brings no
-            software: that may be another release's.
-        touchdown: Version.
+        python: Interpreter its environment was made with; where it brings no software, the one it borrows: that may be
+            another release's.
         model: Name of the network.
         engine: Precision of the engine that was built; None when the ONNX file flies.
         config_sha256: Of the configuration that flies.
-        checked: What `edge check` and the self-test said, in lines.
+        checked: Lines of `edge check` and the self-test.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -75,14 +72,7 @@ class ReleaseRecord(BaseModel):
 
 
 class ReleaseEvent(BaseModel):
-    """One line of the history.
-
-    Attributes:
-        release: Its name.
-        verdict: What became of it.
-        at: Wall-clock time, for people.
-        why: In words.
-    """
+    """One line of the history: a release, its verdict, the wall-clock time (for people) and the reason."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -126,7 +116,7 @@ class Root:
         return target.name
 
     def record(self, name: str) -> ReleaseRecord | None:
-        """What was done to make a release; None when it is incomplete or not there."""
+        """The note of a release; None when it is incomplete or not there."""
         try:
             return ReleaseRecord.model_validate_json((self.release(name) / RELEASE_FILE).read_bytes())
         except (OSError, ValidationError):
@@ -140,7 +130,7 @@ class Root:
             return []
 
     def history(self) -> list[ReleaseEvent]:
-        """What was switched to, oldest first. A line that a power cut tore is left out."""
+        """Every switch, oldest first. A line that a power cut tore is left out."""
         try:
             lines = (self.path / "history.jsonl").read_bytes().splitlines()
         except OSError:
@@ -169,7 +159,7 @@ class Root:
 
     @property
     def on_trial(self) -> bool:
-        """Whether a release was, or was about to be, switched to and has no verdict yet."""
+        """Return True while a release was, or was about to be, switched to and has no verdict yet."""
         return (self.path / "trial").exists()
 
     def begin_trial(self, release: str) -> None:
@@ -178,7 +168,7 @@ class Root:
         write_file(self.path / "trial", release.encode() + b"\n")
 
     def end_trial(self) -> None:
-        """There is a verdict."""
+        """Notes that there is a verdict."""
         (self.path / "trial").unlink(missing_ok=True)
         sync_folder(self.path)
 
@@ -211,7 +201,7 @@ class Root:
         replace_link(self.current_link, f"releases/{release}")
 
     def switch_off(self) -> None:
-        """Nothing flies any more."""
+        """Leaves no release that flies."""
         remove_link(self.current_link)
 
     def complete(self, record: ReleaseRecord) -> None:
@@ -242,7 +232,7 @@ class Root:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """One installer at a time.
+        """Keeps other installers out.
 
         Raises:
             InstallError: Another one is at work, the folder cannot be written to, or the disk fails meanwhile.

@@ -1,4 +1,4 @@
-"""`deploy list`: what is on this machine, and which of it flies."""
+"""`deploy list`: the releases on this machine, and which of them flies."""
 
 from __future__ import annotations
 
@@ -9,14 +9,7 @@ from deploy.layout import Root
 
 
 def listing(path: Path) -> dict[str, Any]:
-    """All releases under a root, the latest first.
-
-    Args:
-        path: As ``/opt/touchdown``.
-
-    Returns:
-        ``current``, ``rollback_to``, ``on_trial`` and ``releases``; what JSON can hold.
-    """
+    """All releases under a root, the latest first, as JSON can hold it."""
     root = Root(path)
     current = root.current()
     order = [entry.release for entry in reversed(root.history())]

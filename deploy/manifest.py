@@ -1,4 +1,4 @@
-"""What a bundle says of itself: the one thing that is signed, and it names every other byte."""
+"""The manifest of a bundle: the one thing that is signed, and it names every other byte."""
 
 from __future__ import annotations
 
@@ -39,19 +39,13 @@ _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!-]{0,127}")
 
 
 class Strict(BaseModel):
-    """What all parts share: unknown keys are refused, values do not change."""
+    """Base of all parts: unknown keys are refused, values do not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class FileEntry(Strict):
-    """A file of the bundle.
-
-    Attributes:
-        path: Relative, with ``/``; letters, digits and ``_.+!-`` alone in each part.
-        size: Bytes.
-        sha256: Of its content.
-    """
+    """A file of the bundle; each part of its relative path holds letters, digits and ``_.+!-`` alone."""
 
     path: str = Field(max_length=200)
     size: int = Field(ge=0, le=MOST_FILE_BYTES)
@@ -64,12 +58,7 @@ class FileEntry(Strict):
 
 
 class Target(Strict):
-    """What the wheels in the bundle run on.
-
-    Attributes:
-        architecture: Of the processor.
-        python: As ``3.10``; empty when any will do.
-    """
+    """The machine that the wheels run on; ``python`` is as ``3.10``, and empty when any will do."""
 
     architecture: Architecture = "any"
     python: str = Field(default="", pattern=r"^(3\.\d+)?$")
@@ -80,11 +69,8 @@ class ModelEntry(Strict):
 
     Attributes:
         path: In the bundle.
-        name: As its ModelSpec says.
-        taxonomy: Of its classes.
-        trained_on: As its provenance says.
-        licence: Terms it may be used on.
-        gate: What `export verify` found; None when it never ran.
+        name, taxonomy, trained_on, licence: As its ModelSpec says.
+        gate: Report of `export verify`; None when it never ran.
     """
 
     path: str
@@ -96,13 +82,13 @@ class ModelEntry(Strict):
 
 
 class SampleDecision(Strict):
-    """What the workstation decided on a sample picture.
+    """The workstation's decision on a sample picture.
 
     Attributes:
         path: Of the picture, in the bundle.
         height_agl_m: It is taken from, metres above ground.
-        site: Whether a site was found.
-        ahead_m, right_m: Where, metres from below the camera.
+        site: A site was found.
+        ahead_m, right_m: Its place, metres from below the camera.
         clearance_m: Radius that was free around it, metres.
         reason: Why there was none.
     """
@@ -117,7 +103,7 @@ class SampleDecision(Strict):
 
 
 class Versions(Strict):
-    """What made the bundle, and what it was made with."""
+    """Software that made the bundle, and that the bundle brings."""
 
     touchdown: str
     onnxruntime: str = ""
@@ -131,13 +117,9 @@ class BundleManifest(Strict):
         format: Version of this description.
         name: Of the bundle, as ``field-a``.
         signed_by: Id of the key that signs it.
-        target: What the wheels run on.
-        versions: Of the software.
-        model: The network.
-        config: Path of the configuration.
-        environment: Where the software on the drone comes from: the wheels inside, a pinned set of requirements inside,
-            or what is installed there already.
-        samples: Pictures of the self-test, and what the workstation decided on them.
+        environment: Source of the software on the drone: the wheels inside, a pinned set of requirements inside, or the
+            software that is installed there already.
+        samples: Pictures of the self-test, and the workstation's decisions on them.
         files: Every other file, sorted by path.
     """
 
@@ -222,7 +204,7 @@ def parse_manifest(data: bytes, origin: str) -> BundleManifest:
 
 
 def require_plain_path(path: str) -> None:
-    """Refuses what could lead out of a folder, or be another file on another file system.
+    """Refuses a path that could lead out of a folder, or be another file on another file system.
 
     Raises:
         ValueError: Absolute, with ``..``, hidden, or with odd characters.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from pathlib import Path
 
@@ -11,33 +10,18 @@ from landing.manifest import BuilderOptions, Precision
 
 
 def prepare_job(model: Path, precision: Precision) -> dict[str, bytes]:
-    """A build job of `export trt`: the graph in its precision, and a note.
-
-    Args:
-        model: ONNX file.
-        precision: Of the engine.
-
-    Returns:
-        Content by path in the bundle.
+    """Makes a build job of `export trt`: the graph in its precision, and a note; content by path in the bundle.
 
     Raises:
         ModelError: The model cannot be had in that precision.
         ModuleNotFoundError: onnx is not installed: this needs the ``export`` extra.
     """
     # Not needed on a drone, and it needs onnx.
-    from export.trt.job import BuildJob, write_job
+    from export.trt.job import write_job
     from export.trt.prepare import prepare
 
     prepared = prepare(model, precision)
-    job = BuildJob(
-        onnx_name=prepared.name,
-        onnx_sha256=prepared.sha256,
-        graph_sha256=hashlib.sha256(prepared.data).hexdigest(),
-        precision=prepared.precision,
-        options=BuilderOptions(),
-        model=prepared.spec,
-    )
     with tempfile.TemporaryDirectory(prefix="touchdown-job-") as name:
         folder = Path(name)
-        write_job(folder, job, prepared.data)
+        write_job(folder, prepared.job(BuilderOptions(), prepared.name), prepared.data)
         return {f"{JOB_FOLDER}/{p.name}": p.read_bytes() for p in sorted(folder.iterdir())}

@@ -1,4 +1,4 @@
-"""Whether a release works on this machine, asked before it is switched to."""
+"""Proofs that a release works on this machine, before it is switched to."""
 
 from __future__ import annotations
 
@@ -20,16 +20,9 @@ _ENGINE_TIMEOUT_S = 3600.0
 
 
 def build_engine(release: Path, manifest: BundleManifest, precision: Precision, timing_cache: Path) -> Path:
-    """Builds the TensorRT engine of a release, with the release's own software.
+    """Builds the TensorRT engine of a release, with the release's own software; returns its path.
 
-    Args:
-        release: Its folder, with bundle and environment.
-        manifest: Of its bundle.
-        precision: Of the engine.
-        timing_cache: Timings kept from release to release: the next build takes seconds.
-
-    Returns:
-        The engine; its manifest is beside it.
+    Timings are kept in `timing_cache` from release to release: the next build takes seconds.
 
     Raises:
         InstallError: No TensorRT, no GPU, no graph of that precision; in `export trt`'s words.
@@ -49,15 +42,9 @@ def build_engine(release: Path, manifest: BundleManifest, precision: Precision, 
 
 
 def check_release(release: Path, camera: bool, link: bool) -> list[str]:
-    """Runs `edge check` of a release.
+    """Runs `edge check` of a release and returns its findings, a line each.
 
-    Args:
-        release: Its folder.
-        camera: Whether to open it; the daemon that still flies may hold it.
-        link: Whether to open the autopilot's port; likewise.
-
-    Returns:
-        What it found, in lines.
+    Camera and link are opened only where asked for: the daemon that still flies may hold them.
 
     Raises:
         InstallError: Something is not well; says what.
@@ -74,10 +61,7 @@ def check_release(release: Path, camera: bool, link: bool) -> list[str]:
 
 
 def self_test(release: Path, manifest: BundleManifest) -> str:
-    """Lets a release decide on its sample pictures and holds that against the workstation.
-
-    Returns:
-        What came of it, a line.
+    """Lets a release decide on its sample pictures and holds that against the workstation; returns the result, a line.
 
     Raises:
         InstallError: It decides otherwise, or does not run.
@@ -101,7 +85,7 @@ def _touchdown(release: Path) -> str:
 
 
 def _json_of(words: list[str], what: str) -> dict[str, Any]:
-    """What a program that prints one JSON object said, whatever its exit status."""
+    """The one JSON object that a program prints, whatever its exit status."""
     try:
         done = subprocess.run(
             words,

@@ -27,13 +27,10 @@ _SLOWEST_BYTES_S = 10_000.0
 
 @dataclass(frozen=True)
 class PushRequest:
-    """What the command line asks for.
+    """A bundle to copy.
 
     Attributes:
-        host: The drone.
-        bundle: File.
-        retries: How often a lost connection is tried again.
-        pause_s: Before each.
+        retries: Tries after a lost connection, `pause_s` apart.
         install: Words of the command that installs it there, the bundle's path left out; empty to copy it only.
     """
 
@@ -45,15 +42,7 @@ class PushRequest:
 
 
 def push(request: PushRequest, say: Callable[[str], None], sleep: Callable[[float], None] = time.sleep) -> str:
-    """Copies a bundle to a drone, and has it installed there when asked.
-
-    Args:
-        request: What is asked for.
-        say: Told of each step.
-        sleep: Waits before a retry.
-
-    Returns:
-        Where it is over there, from the home folder.
+    """Copies a bundle to a drone, and has it installed there when asked; returns its path from the home folder there.
 
     Raises:
         SshError: It did not arrive, or its installation failed; in the words of the other side.

@@ -33,18 +33,7 @@ Reached = Callable[[str], None]
 
 @dataclass(frozen=True)
 class ReleasePlan:
-    """How a release is to be made.
-
-    Attributes:
-        bundle: Verified file.
-        trusted: Keys that it was verified with.
-        manifest, manifest_bytes: Of it.
-        name: Of the release.
-        python: Interpreter for its environment.
-        engine: Precision of the engine to build; None for none.
-        system_site_packages: Whether its environment sees the system's packages.
-        camera, link: Whether `edge check` opens them.
-    """
+    """A release to make from a verified bundle; `name` is the release's, the rest is as in `InstallRequest`."""
 
     bundle: Path
     trusted: tuple[PublicKey, ...]
@@ -59,13 +48,7 @@ class ReleasePlan:
 
 
 def make_release(root: Root, plan: ReleasePlan, say: Say, reached: Reached) -> ReleaseRecord:
-    """Makes a release, or leaves nothing behind.
-
-    Args:
-        root: Locked by the caller.
-        plan: What to make.
-        say: Told of each step.
-        reached: Told of each step that is done.
+    """Makes a release under a locked root, or leaves nothing behind.
 
     Raises:
         TouchdownError: Any step fails; says which and why.
@@ -142,12 +125,7 @@ def _fill(root: Root, release: Path, plan: ReleasePlan, say: Say, reached: Reach
 
 
 def flight_config(release: Path, engine: Path | None) -> tuple[str, EdgeConfig]:
-    """The configuration that flies: the bundle's, with paths from the release's folder.
-
-    Args:
-        release: Its folder.
-        engine: In it; None when the ONNX file flies.
-    """
+    """The bundle's configuration with paths from the release's folder; an engine replaces the ONNX file."""
     path = release / BUNDLE_FOLDER / CONFIG_NAME
     text = path.read_text("utf-8")
     inside = check_text(text, Path(BUNDLE_FOLDER))

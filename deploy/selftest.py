@@ -1,8 +1,8 @@
-"""What a release decides on sample pictures, and whether that is what the workstation decided.
+"""A release's decisions on sample pictures, held against the workstation's.
 
 It runs where the release does, in the release's own Python, with the configuration that will fly: `python -m
-deploy.selftest CONFIG EXPECTATIONS`. So a wrong wheel, a damaged engine or a runtime that computes something else is
-found before the release is switched to. Needs nothing but the base package.
+deploy.selftest CONFIG FOLDER EXPECTATIONS`. So a wrong wheel, a damaged engine or a runtime that computes something
+else is found before the release is switched to. Needs nothing but the base package.
 """
 
 from __future__ import annotations
@@ -35,11 +35,9 @@ _LEAST_TOLERANCE_M = 0.25
 
 
 def generated_pictures() -> dict[str, ByteArray]:
-    """Pictures that are the same on every machine: meadow, a yard with things on it, noise.
+    """Pictures, ``uint8[H,W,3]`` BGR, that are the same on every machine: meadow, a yard with things on it, noise.
 
-    Returns:
-        BGR pictures, ``uint8[H,W,3]``, by name. They test that a release computes what the workstation did, not that
-        the network is good: that is `trainer evaluate`'s business.
+    They test that a release computes what the workstation did; `trainer evaluate` tells a good network from a bad one.
     """
     random = np.random.default_rng(20_240_229)
     width, height = _SIDE_PX * 4 // 3, _SIDE_PX
@@ -58,15 +56,10 @@ def generated_pictures() -> dict[str, ByteArray]:
 
 
 def decide(config: EdgeConfig, pictures: Sequence[tuple[Path, float]]) -> list[SampleDecision]:
-    """What the configured model and settings decide on pictures seen straight from above.
+    """Decides on pictures seen straight from above, each with its height above ground in metres; one result for each.
 
-    Args:
-        config: As its file says; lens, model, runtime, taxonomy and decision are taken from it, not what ground
-            stations set on this drone: the workstation knows nothing of that.
-        pictures: Each with its height above ground, metres.
-
-    Returns:
-        One for each, with the picture's name as its path.
+    Lens, model, runtime, taxonomy and decision are those of the file, not those that ground stations set on this drone:
+    the workstation knows nothing of them.
 
     Raises:
         TouchdownError: The model or a picture cannot be read.
@@ -90,7 +83,7 @@ def decide(config: EdgeConfig, pictures: Sequence[tuple[Path, float]]) -> list[S
 
 
 def disagreement(expected: SampleDecision, found: SampleDecision) -> str:
-    """In what a decision is not the one expected, in words; empty when they agree.
+    """Names the difference between two decisions; empty when they agree.
 
     A site agrees when it lies within the circle that the workstation found free.
     """

@@ -1,4 +1,4 @@
-"""The service that flies: restarting it, and watching whether it is well."""
+"""The service that flies: restarting it, and watching its health."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PROPERTIES = ("LoadState", "ActiveState", "SubState", "NRestarts", "ExecMainSta
 
 
 class Service(Protocol):
-    """What starts and stops the daemon."""
+    """Starts and stops the daemon."""
 
     def restart(self) -> None:
         """Starts it anew with the current release, or for the first time; does not wait."""
@@ -30,10 +30,10 @@ class Service(Protocol):
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """What a probe found.
+    """The finding of a probe.
 
     Attributes:
-        ready: It works as it should.
+        ready: The daemon works as it should.
         failed: It will not become ready by waiting.
         text: In words.
     """
@@ -47,17 +47,13 @@ class Probe(Protocol):
     """One way to tell whether the daemon is well."""
 
     def look(self) -> ProbeResult:
-        """How it is now."""
+        """Return the daemon's current state."""
 
 
 class Systemd:
     """The daemon as a systemd unit: both the service and a probe of it.
 
     `Type=notify`: the unit is active only once the daemon has said that it decides on frames.
-
-    Args:
-        unit: Its name.
-        systemctl: Program.
     """
 
     def __init__(self, unit: str = UNIT_NAME, systemctl: str = "systemctl") -> None:
@@ -125,10 +121,7 @@ class Systemd:
 
 
 class ReadyPage:
-    """The daemon's own word, over HTTP on this machine: 200 is ready.
-
-    Args:
-        url: As ``http://127.0.0.1:8080/readyz``.
+    """The daemon's own word, over HTTP on this machine, as ``http://127.0.0.1:8080/readyz``: 200 is ready.
 
     Raises:
         InstallError: Not on this machine.
@@ -156,13 +149,7 @@ class ReadyPage:
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a release may take.
-
-    Attributes:
-        ready_s: To become ready.
-        hold_s: That it must then stay ready.
-        period_s: Between two looks.
-    """
+    """Seconds that a release may take to become ready, that it must then stay ready, and between two looks."""
 
     ready_s: float = 90.0
     hold_s: float = 20.0
@@ -175,11 +162,7 @@ def watch(
     clock_s: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> ProbeResult:
-    """Waits until all probes are ready, and that they stay so.
-
-    Returns:
-        Ready after `hold_s` of readiness without a gap; else what went wrong.
-    """
+    """Waits until all probes are ready, and that they stay so for `hold_s` without a gap."""
     began_s = clock_s()
     ready_since_s: float | None = None
     while True:

@@ -20,12 +20,12 @@ from deploy.service import Patience, Probe, ProbeResult, Service, watch
 
 @dataclass(frozen=True)
 class Supervision:
-    """What restarts the daemon after a switch, and how its health is seen.
+    """Restarts the daemon after a switch, and sees its health.
 
     Attributes:
         service: None where nothing is to be restarted: then nothing is watched either.
         probes: All must be ready.
-        patience: How long they may take.
+        patience: Time they may take.
         place_units: Makes the service manager know the current release; before each restart.
         watcher: Waits for the probes.
     """
@@ -54,12 +54,6 @@ class Steps:
 def settle(root_path: Path, supervision: Supervision, say: Say, reached: Reached = lambda _step: None) -> str | None:
     """Ends a trial that a power cut interrupted: watches what flies, or goes back.
 
-    Args:
-        root_path: As ``/opt/touchdown``.
-        supervision: Of the daemon.
-        say: Told of each step.
-        reached: Told of each step that is done.
-
     Returns:
         The release that was under trial and is healthy; None when there was none.
 
@@ -84,17 +78,7 @@ def settle(root_path: Path, supervision: Supervision, say: Say, reached: Reached
 def rollback(
     root_path: Path, to: str | None, supervision: Supervision, say: Say, reached: Reached = lambda _step: None
 ) -> str:
-    """Goes back to an earlier release.
-
-    Args:
-        root_path: As ``/opt/touchdown``.
-        to: Name of the release; the newest healthy one before the current where None.
-        supervision: Of the daemon.
-        say: Told of each step.
-        reached: Told of each step that is done.
-
-    Returns:
-        The release that flies now.
+    """Goes back to an earlier release, the newest healthy one where none is named; returns the release that flies now.
 
     Raises:
         InstallError: There is none to go back to, or it is not healthy either.

@@ -26,13 +26,7 @@ Run = Callable[[Sequence[str], str], object]
 
 
 def render_unit(text: str, root: Path, config: EdgeConfig, cores: int) -> str:
-    """A unit for a root folder; the daemon's also for a configuration and a machine.
-
-    Args:
-        text: Of the unit in the bundle, for `DEFAULT_ROOT`.
-        root: Where releases are.
-        config: Says which camera and which port are waited for.
-        cores: Of this machine; half a one is left to others.
+    """A unit for a root folder; the daemon's also waits for camera and port, and leaves half a core to others.
 
     Raises:
         InstallError: The root's name cannot stand in a unit.
@@ -52,7 +46,7 @@ def render_unit(text: str, root: Path, config: EdgeConfig, cores: int) -> str:
 
 def waited_for(config: EdgeConfig) -> list[str]:
     """Units that the daemon is started after: its camera and its serial port, where it has them."""
-    source, port = config.camera.source, config.link.connection.partition(":")[0]
+    source, port = config.camera.source, config.link.connection.partition(",")[0]
     units = []
     if source.startswith("v4l2://"):
         units.append(device_unit(source.removeprefix("v4l2://")))
@@ -82,11 +76,7 @@ def device_unit(path: str) -> str:
 def place_units(root: Root, etc: Path, run: Run | None, say: Callable[[str], None]) -> None:
     """Makes systemd know the current release: unit, user and device rules.
 
-    Args:
-        root: With a current release.
-        etc: ``/etc``.
-        run: Runs a program; None where ``etc`` is not this system's own, as in an image.
-        say: Told what is not here.
+    No program is run where `run` is None: ``etc`` is then not this system's own, as in an image.
 
     Raises:
         InstallError: Not root, or a file of somebody else is in the way.
@@ -121,7 +111,7 @@ def place_units(root: Root, etc: Path, run: Run | None, say: Callable[[str], Non
 
 
 def _commands(sysusers: Path) -> list[list[str]]:
-    """What makes the placed files known; udev and systemd are told only where they run."""
+    """Commands that make the placed files known; udev and systemd are told only where they run."""
     commands = [["systemd-sysusers", str(sysusers)]]
     if has_systemd():
         subsystems = ["--subsystem-match=video4linux", "--subsystem-match=tty"]
@@ -133,5 +123,5 @@ def _commands(sysusers: Path) -> list[list[str]]:
 
 
 def has_systemd() -> bool:
-    """Whether systemd runs this machine."""
+    """Return True if systemd runs this machine."""
     return Path("/run/systemd/system").is_dir()

@@ -29,10 +29,7 @@ _EMPTY_VENV_BYTES = 40 * 2**20
 
 
 def verify_bundle(path: Path, trusted: tuple[PublicKey, ...]) -> tuple[BundleManifest, bytes]:
-    """Reads a whole bundle and checks everything in it, writing nothing.
-
-    Returns:
-        Its manifest, and the manifest's bytes as they were signed.
+    """Reads a whole bundle and checks everything in it, writing nothing; returns the manifest and its signed bytes.
 
     Raises:
         BundleError: It must not be taken; says why.
@@ -44,16 +41,10 @@ def verify_bundle(path: Path, trusted: tuple[PublicKey, ...]) -> tuple[BundleMan
 
 
 def require_fitting(manifest: BundleManifest, machine: Target, installed: str) -> None:
-    """Refuses a bundle that is for another machine.
-
-    Args:
-        manifest: Verified.
-        machine: This one, with the Python that the release is to have.
-        installed: Version of the touchdown that runs here.
+    """Refuses a bundle for another architecture or Python, or one that counts on another touchdown being installed.
 
     Raises:
-        BundleError: Another architecture, another Python, or another touchdown than the one that the bundle counts on
-            being installed.
+        BundleError: It is for another machine.
     """
     target = manifest.target
     wanted = f"--target {machine.architecture} --python {machine.python}"
@@ -102,14 +93,7 @@ def unpack(
     folder: Path,
     written: Callable[[str], None] = lambda _path: None,
 ) -> None:
-    """Unpacks a bundle into a new folder and makes it durable.
-
-    Args:
-        path: Of the bundle.
-        trusted: Keys of which one must have signed it.
-        expected: Manifest that was verified before; another one is refused.
-        folder: Must not exist.
-        written: Told of each file.
+    """Unpacks a bundle into a new folder and makes it durable; its manifest must be the one that was verified before.
 
     Raises:
         BundleError: It is not what was verified a moment ago.
@@ -132,13 +116,7 @@ def unpack(
 
 
 def damaged(folder: Path, manifest: BundleManifest, expected: bytes) -> str:
-    """The first file of an unpacked bundle that is not what was signed; empty when all are.
-
-    Args:
-        folder: That the bundle was unpacked to.
-        manifest: Of the bundle.
-        expected: The manifest's bytes.
-    """
+    """The first file of an unpacked bundle that is not what was signed; empty when all are."""
     try:
         if (folder / MANIFEST_NAME).read_bytes() != expected:
             return MANIFEST_NAME

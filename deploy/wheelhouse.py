@@ -30,12 +30,7 @@ _TIMEOUT_S = 1800.0
 
 
 def collect(project: Path, target: Target, out: Path) -> list[Wheel]:
-    """Fills a folder with our wheel and all it needs on a target.
-
-    Args:
-        project: Wheel of touchdown, or its source folder.
-        target: Architecture and Python.
-        out: Folder without wheels.
+    """Fills a folder with our wheel (or one made of its source folder) and all it needs on a target.
 
     Raises:
         BundleError: There is no wheel for that machine; says which.

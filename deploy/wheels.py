@@ -1,4 +1,4 @@
-"""Wheels and pinned requirement sets: which machine they are for, and whether they may fly."""
+"""Wheels and pinned requirement sets: the machine they are for, and whether they may fly."""
 
 from __future__ import annotations
 
@@ -24,14 +24,7 @@ _REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:\[[A-Za-z0-9,._-]+\])?=
 
 @dataclass(frozen=True)
 class Wheel:
-    """What a wheel's file name says (PEP 427).
-
-    Attributes:
-        path: The file.
-        name: Normalised, as ``opencv-python-headless``.
-        version: Of the package.
-        target: What it runs on.
-    """
+    """The facts in a wheel's file name (PEP 427); the name is normalised, as ``opencv-python-headless``."""
 
     path: Path
     name: str
@@ -77,11 +70,7 @@ def this_machine(python: str = "") -> Target:
 
 
 def read_wheelhouse(folder: Path, asked: Target) -> tuple[list[Wheel], Target]:
-    """All wheels of a folder, and what they run on together.
-
-    Args:
-        folder: With wheels, one per package.
-        asked: What they must run on; empty parts are found out.
+    """All wheels of a folder, and the machine they run on together; empty parts of `asked` are found out.
 
     Raises:
         BundleError: Nothing there, two versions of a package, no touchdown, or wheels for different machines.

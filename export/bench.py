@@ -1,4 +1,4 @@
-"""How long artefacts take here, all in turn, next to the least the machine could take."""
+"""Latency of artefacts on this machine, all in turn, next to the least the machine could take."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PERCENTILES = (50, 95, 99)
 
 @dataclass(frozen=True)
 class BenchOptions:
-    """How to measure.
+    """Choices of a measurement.
 
     Attributes:
         rounds: Frames per model that count.
@@ -51,17 +51,14 @@ class BenchOptions:
 
 @dataclass
 class Timed:
-    """What was measured of one model.
+    """Measurement of one model.
 
     Attributes:
-        name: File name.
-        runtime: What it ran on.
         ms: Percentiles of frame-to-maps time, by ``p50``, ``p95``, ``p99`` and ``least``.
         frames_per_s: Of frames one after the other, by the median.
         device_ms: Medians of ``h2d``, ``compute``, ``d2h`` where there is a GPU.
         peak_mb: Greatest resident memory of a process with nothing but this model.
-        gmac: Of one inference; None of an engine.
-        weight_mb: Of its weights; None of an engine.
+        gmac, weight_mb: Of one inference; None of an engine.
         roofline_ms: Least time the machine could take; None where the work is not known.
         percent_of_limit: Share of the roofline that the median reaches.
     """
@@ -80,13 +77,7 @@ class Timed:
 
 @dataclass(frozen=True)
 class BenchReport:
-    """What was measured, and on what.
-
-    Attributes:
-        machine: Processor, cores and threads used.
-        peak: Of the machine.
-        models: In the order given.
-    """
+    """The measurements in the order given, and the machine they are of."""
 
     machine: dict[str, Any]
     peak: Peak
@@ -162,7 +153,7 @@ def bench(paths: Sequence[Path], options: BenchOptions) -> tuple[BenchReport, li
 
 
 def running(how: str, threads: int) -> RuntimeOptions:
-    """``openvino:bf16`` as options; a failed gate is no reason not to measure.
+    """Parses ``openvino:bf16`` into options; a failed gate is no reason not to measure.
 
     Raises:
         InvalidValueError: No such runtime.

@@ -1,4 +1,4 @@
-"""Which pictures a quantiser may see, and how they get there: through the letterbox of flight."""
+"""Pictures that a quantiser may see, through the letterbox of flight."""
 
 from __future__ import annotations
 
@@ -22,13 +22,7 @@ TRAINING, HELD_OUT = "train", ("val", "test")
 
 @dataclass(frozen=True)
 class Chosen:
-    """Pictures to calibrate on, and others to judge the result by.
-
-    Attributes:
-        calibration: Of the training part.
-        gate: Pictures that calibration does not see.
-        note: How they were told apart.
-    """
+    """Pictures to calibrate on, others to judge the result by, and a note on how they were told apart."""
 
     calibration: list[Path]
     gate: list[Path]
@@ -76,12 +70,7 @@ def choose(
 
 
 class PictureReader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
-    """Feeds pictures to ONNX Runtime's calibration as the drone would feed its frames.
-
-    Args:
-        paths: Pictures.
-        spec: Of the model.
-    """
+    """Feeds pictures to ONNX Runtime's calibration as the drone would feed its frames."""
 
     def __init__(self, paths: list[Path], spec: ModelSpec) -> None:
         self._pictures = letterboxed(paths, spec)
@@ -109,13 +98,7 @@ def ranges_of(
 ) -> TensorsData:
     """Least and greatest value of every tensor of the given kinds of node, over the pictures.
 
-    Args:
-        model: In float.
-        spec: Of the model.
-        paths: Pictures.
-        kinds: Kinds of node whose inputs and outputs are looked at.
-        average: The mean over pictures of each one's extremes, which a single glare does not stretch, instead of the
-            extremes of all.
+    With `average` it is the mean over pictures of each one's extremes, which a single glare does not stretch.
     """
     with tempfile.TemporaryDirectory(prefix="touchdown-int8-") as folder:
         source = Path(folder) / "model.onnx"

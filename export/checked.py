@@ -11,11 +11,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class CheckedNetwork:
-    """A decoder on an encoder.
+    """A decoder on an encoder, as smp names them; `tu-...` encoders are timm's.
 
     Attributes:
-        arch: Decoder, as smp names it.
-        encoder: Encoder, as smp names it; `tu-...` are timm's.
         friendly_to_int8: Convolutions, ReLU and additions alone: nothing that loses much in 8 bits.
         slow: The check takes seconds.
         width_px, height_px: Smallest input that the check uses; PAN needs more than others.
@@ -58,7 +56,7 @@ CHECKED: tuple[CheckedNetwork, ...] = (
 
 
 def is_checked(arch: str, encoder: str) -> bool:
-    """Whether a network is in the list."""
+    """Return True for a network of the list."""
     return any((one.arch, one.encoder) == (arch, encoder) for one in CHECKED)
 
 

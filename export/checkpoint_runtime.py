@@ -25,11 +25,7 @@ class CheckpointRuntime(Runtime):
 
     @classmethod
     def load(cls, path: Path, like: ModelSpec | None = None) -> CheckpointRuntime:
-        """Reads a checkpoint.
-
-        Args:
-            path: Of the checkpoint.
-            like: Output stride, temperature and roles to take over, where it is compared with an export of it.
+        """Reads a checkpoint; an export that it is compared with gives output stride, temperature and roles.
 
         Raises:
             ModelError: Missing, broken or not one of ours.

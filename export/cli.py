@@ -11,9 +11,9 @@ COMMANDS = {
     "adopt": ("export.cli_make", "Make somebody else's segmentation ONNX fly."),
     "int8": ("export.cli_make", "Quantise a model, keeping in float what needs it."),
     "trt": ("export.trt.cli", "Build a TensorRT engine, here or on the Jetson over ssh."),
-    "verify": ("export.cli_prove", "Does one model decide as the other? On real frames."),
+    "verify": ("export.cli_prove", "Compare the decisions of two models on real frames."),
     "bench": ("export.cli_prove", "Latency, throughput and memory, next to the roofline."),
-    "info": ("export.cli_prove", "What a model file says of itself."),
+    "info": ("export.cli_prove", "Print the description in a model file."),
 }
 """Module that defines the command, and its help, by name."""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from export.options import judging_options, size_of
 from landing.errors import InvalidValueError
 
 _STRIDES = ("own", "1", "2", "4", "8", "16", "32")
@@ -33,7 +34,7 @@ _STRIDES = ("own", "1", "2", "4", "8", "16", "32")
     default="maps",
     show_default=True,
     type=click.Choice(("maps", "logits")),
-    help="What is scaled up where the output is finer than the network: merged maps, or logits.",
+    help="Planes to scale up where the output is finer than the network: merged maps, or logits.",
 )
 @click.option("--half-weights", is_flag=True, help="Store weights as float16: half the file, same speed.")
 @click.option(
@@ -97,20 +98,6 @@ def _three(text: str, option: str) -> tuple[float, ...]:
         raise InvalidValueError(f"{option} {text!r}: expected three numbers as 0.485,0.456,0.406") from None
 
 
-def size_of(text: str, option: str = "--input") -> tuple[int, int] | None:
-    """A size as typed, or None for an empty text.
-
-    Raises:
-        InvalidValueError: It is no size.
-    """
-    if not text:
-        return None
-    width, _, height = text.lower().partition("x")
-    if not (width.isdigit() and height.isdigit()):
-        raise InvalidValueError(f"{option} {text!r}: expected WIDTHxHEIGHT as 512x512")
-    return int(width), int(height)
-
-
 @click.command(name="adopt")
 @click.argument("source", metavar="FOREIGN.ONNX")
 @click.option("--taxonomy", required=True, metavar="NAME|FILE", help="Its classes, in their order.")
@@ -131,14 +118,14 @@ def size_of(text: str, option: str = "--input") -> tuple[int, int] | None:
     default="logits",
     show_default=True,
     type=click.Choice(("logits", "softmax", "sigmoid", "sigmoid-logits", "labels")),
-    help="What it gives.",
+    help="Kind of its output.",
 )
-@click.option("--input", "input_wh", default="", metavar="WxH", help="Where the file leaves it open.")
+@click.option("--input", "input_wh", default="", metavar="WxH", help="Input size, where the file leaves it open.")
 @click.option("--temperature", default=1.0, show_default=True, type=click.FloatRange(0.05, 20.0))
 @click.option("--name", default="", help="Name in the ModelSpec.")
 @click.option("--licence", default="", help="Terms of the weights, for the description.")
 @click.option("--trained-on", default="", help="For the description.")
-@click.option("--output-name", default="", help="Which output, where there are several.")
+@click.option("--output-name", default="", help="Output to use, where there are several.")
 def adopt_command(
     source: str, output: str, mean: str, std: str, input_scale: str, input_wh: str, **choices: Any
 ) -> None:
@@ -179,19 +166,7 @@ def adopt_command(
     type=click.Path(path_type=Path),
     help="Default: MODEL.int8.onnx, or MODEL.int8-trt.onnx.",
 )
-@click.option(
-    "--split",
-    default=None,
-    type=click.Path(path_type=Path),
-    help="CSV of parts: its train part calibrates, its val part judges.",
-)
-@click.option("--split-column", default="", help="Column of the split.")
-@click.option(
-    "--labels",
-    default=None,
-    type=click.Path(path_type=Path),
-    help="Folder of label maps, to judge by mIoU and hazard recall too.",
-)
+@judging_options
 @click.option(
     "--gate-data",
     default=None,
@@ -201,10 +176,11 @@ def adopt_command(
 @click.option("--pictures", default=64, show_default=True, help="At most so many calibrate.")
 @click.option("--gate-pictures", default=64, show_default=True, help="At most so many judge.")
 @click.option("--tries", default=8, show_default=True, type=click.IntRange(1, 32))
-@click.option("--height-agl-m", default=20.0, show_default=True, type=click.FloatRange(1, 500))
-@click.option("--hfov-deg", default=75.0, show_default=True, type=click.FloatRange(5, 170))
 def int8_command(model: Path, out: Path | None, **choices: Any) -> None:
-    """Quantise a model; layers stay in float until the gate passes. Exit 1 if it never does."""
+    """Quantise a model; layers stay in float until the gate passes. Exit 1 if it never does.
+
+    With --split its train part calibrates and its val part judges.
+    """
     from export.int8 import Int8Options, quantise
 
     suffix = ".int8.onnx" if choices["target"] == "cpu" else ".int8-trt.onnx"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-F = TypeVar("F", bound=Callable[..., Any])
+from export.options import F, judging_options, size_of
+
 RUNTIMES = ("auto", "onnxruntime", "openvino", "tensorrt")
-HEIGHT_AGL_M, HFOV_DEG = 20.0, 75.0
 
 
 @click.command(name="info")
@@ -48,13 +48,7 @@ def _runs(side: str) -> Callable[[F], F]:
 @click.argument("a", metavar="A", type=click.Path(path_type=Path))
 @click.argument("b", metavar="B", type=click.Path(path_type=Path))
 @click.option("--data", required=True, type=click.Path(path_type=Path), help="Folder of real pictures.")
-@click.option(
-    "--labels", default=None, type=click.Path(path_type=Path), help="Folder of label maps with the same names."
-)
-@click.option(
-    "--split", default=None, type=click.Path(path_type=Path), help="CSV of parts; compares on one part alone."
-)
-@click.option("--split-column", default="", help="Column of the split.")
+@judging_options
 @click.option("--part", default="val", show_default=True, help="Part of the split.")
 @click.option("--frames", default=0, help="At most so many, spread evenly; default: all.")
 @click.option(
@@ -63,20 +57,6 @@ def _runs(side: str) -> Callable[[F], F]:
     default=None,
     type=click.Choice(("exact", "half", "bf16", "quantised")),
     help="Row of the table of limits; default: by the coarser one's precision.",
-)
-@click.option(
-    "--height-agl-m",
-    default=HEIGHT_AGL_M,
-    show_default=True,
-    type=click.FloatRange(1, 500),
-    help="Sites are chosen as if seen from here.",
-)
-@click.option(
-    "--hfov-deg",
-    default=HFOV_DEG,
-    show_default=True,
-    type=click.FloatRange(5, 170),
-    help="Horizontal field of view of the pictures.",
 )
 @click.option("--threads", default=0, help="Of each runtime.")
 @_runs("a")
@@ -115,7 +95,6 @@ def verify_command(a: Path, b: Path, keep: bool, as_json: bool, **choices: Any) 
 def bench_command(models: tuple[Path, ...], frame: str, picture: Path | None, as_json: bool, **choices: Any) -> None:
     """Latency, throughput and memory of models run in turn, next to the machine's roofline."""
     from export.bench import BenchOptions, bench, plot
-    from export.cli_make import size_of
 
     options = BenchOptions(frame_wh=size_of(frame, "--frame"), **choices)
     report, times = bench(models, options)

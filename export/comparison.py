@@ -1,18 +1,23 @@
-"""What two artefacts say of the same frames, held against each other frame by frame."""
+"""Compares what two artefacts say of the same frames, frame by frame."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from export.limits import SAME_SITE_M
+from export.limits import LIMITS, SAME_SITE_M, Kind
+from export.options import HEIGHT_AGL_M, HFOV_DEG
+from landing.artefact import GateReport
 from landing.camera import CameraModel
 from landing.decider import Decider
 from landing.operating import thresholds_in_force
+from landing.reading import sha256_of
 from landing.settings import DecisionSection
 from landing.site import LandingSite
 from landing.spec import ModelSpec
@@ -21,8 +26,6 @@ from landing.types import ByteArray, Pose, Segmentation
 
 Mask = npt.NDArray[np.bool_]
 LEVEL = (1.0, 0.0, 0.0, 0.0)
-HEIGHT_AGL_M, HFOV_DEG = 20.0, 75.0
-"""The view the sites are compared from, where nothing else is said."""
 
 
 class Comparison:
@@ -54,14 +57,7 @@ class Comparison:
         self._false_safe = [0, 0]
 
     def add(self, a: Segmentation, b: Segmentation, labels: ByteArray | None, image_wh: tuple[int, int]) -> None:
-        """Takes a frame.
-
-        Args:
-            a: What A says of it.
-            b: What B says of it.
-            labels: Its truth, at any size; None where there is none.
-            image_wh: Size of the picture, for the sites.
-        """
+        """Takes A's and B's maps of a frame, its label map at any size (or None), and the picture's size."""
         self._sites(a, b, image_wh)
         a, b = _same_size(a, b)
         planes_a, planes_b = _planes(a), _planes(b)
@@ -126,7 +122,7 @@ class Comparison:
         self._other_site += not same
 
     def measured(self) -> dict[str, float | None]:
-        """What was found, by the names of `Limits` and more; None where it cannot be known."""
+        """The result, by the names of `Limits` and more; None where it cannot be known."""
         frames, pixels = max(1, self.frames), max(1, self._pixels)
         found: dict[str, float | None] = {
             "max_difference": self._worst / 255,
@@ -162,8 +158,25 @@ class Comparison:
                 yield role.value, lost / int(self._of_role[r])
 
 
+def report_of(comparison: Comparison, kind: Kind, against: Path, **facts: Any) -> GateReport:
+    """Judges a comparison by the table of limits; `facts` are the report's other fields."""
+    measured = comparison.measured()
+    failures = LIMITS[kind].failures(measured)
+    return GateReport(
+        passed=not failures,
+        against_sha256=sha256_of(against),
+        against=against.name,
+        frames=comparison.frames,
+        labelled_frames=comparison.labelled,
+        thresholds=dict(LIMITS[kind]),
+        measured=measured,
+        failures=failures,
+        **facts,
+    )
+
+
 def same_meaning(a: Taxonomy, b: Taxonomy) -> bool:
-    """Whether two taxonomies have the same classes in the same roles."""
+    """Return True for two taxonomies with the same classes in the same roles."""
     return [(c.name, c.role) for c in a.classes] == [(c.name, c.role) for c in b.classes]
 
 

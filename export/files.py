@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +11,9 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from edge.runtimes.onnx_file import read_onnx
+from export.manifest import staging
 from landing.artefact import GATE_KEY, GateReport
-from landing.errors import InvalidValueError, ModelError, TouchdownError
+from landing.errors import ModelError, first_line
 from landing.spec import METADATA_KEY, ModelSpec
 
 OPSET = 18
@@ -35,27 +34,21 @@ def read_model(path: str | Path) -> onnx.ModelProto:
         model = onnx.load_model_from_string(data)
         onnx.checker.check_model(model)
     except (DecodeError, *_CHECK_ERRORS) as error:
-        reason = (str(error).strip() or repr(error)).splitlines()[0]
-        raise ModelError(f"model {path} is no valid ONNX graph: {reason[:200]}") from error
+        raise ModelError(f"model {path} is no valid ONNX graph: {first_line(error)}") from error
     return model
 
 
 def spec_of(model: onnx.ModelProto, origin: str | Path) -> ModelSpec:
-    """What a graph says of itself.
+    """The ModelSpec in a graph's metadata.
 
     Raises:
-        ModelError: Nothing, or something that is not valid.
+        ModelError: There is none, or it is not valid.
     """
     return ModelSpec.from_metadata(metadata_of(model), f"model {origin}")
 
 
 def gate_of(model: onnx.ModelProto, origin: str | Path, key: str = GATE_KEY) -> GateReport | None:
-    """The report of the last verification in a graph's metadata.
-
-    Args:
-        model: The graph.
-        origin: Names it in an error.
-        key: See `GateReport.from_metadata`.
+    """The report of the last verification in a graph's metadata; for `key` see `GateReport.from_metadata`.
 
     Raises:
         ModelError: It is damaged.
@@ -100,17 +93,9 @@ def replacing(target: Path) -> Iterator[Path]:
         InvalidValueError: The folder does not exist.
         TouchdownError: Disk full, folder read-only and the like.
     """
-    if not target.parent.is_dir():
-        raise InvalidValueError(f"folder {target.parent} does not exist")
-    try:
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".touchdown-") as folder:
-            partial = Path(folder) / (target.name + ".partial")
-            yield partial
-            with partial.open("rb") as written:
-                os.fsync(written.fileno())
-            partial.replace(target)
-    except OSError as error:
-        hint = "the disk is full; free some space" if error.errno == errno.ENOSPC else "check it"
-        raise TouchdownError(
-            f"{target} cannot be written: {error.strerror or error}; {hint}. Nothing was changed"
-        ) from error
+    with staging(target) as folder:
+        partial = folder / (target.name + ".partial")
+        yield partial
+        with partial.open("rb") as written:
+            os.fsync(written.fileno())
+        partial.replace(target)

@@ -38,8 +38,8 @@ class LandingGraph(nn.Module):  # type: ignore[misc]  # torch is not followed by
             it, they are scaled up.
         temperature: Logits are divided by it.
         network_stride: n, input pixels per pixel of the network's logits.
-        upsample: What is scaled up, bilinearly, where the output is finer than the logits: the `maps` after the merge
-            (classes by repetition), or the `logits` before it.
+        upsample: The planes that are scaled up, bilinearly, where the output is finer than the logits: the `maps` after
+            the merge (classes by repetition), or the `logits` before it.
 
     Raises:
         InvalidValueError: A stride that is no multiple or divisor of the network's.
@@ -129,11 +129,7 @@ class LandingGraph(nn.Module):  # type: ignore[misc]  # torch is not followed by
 
 
 def without_upsampling(network: Any) -> tuple[Any, int]:
-    """The network without smp's last, parameter-free enlargement of the logits, and its factor.
-
-    Returns:
-        The very network and 1 where there is none to leave out.
-    """
+    """The network without smp's last, parameter-free enlargement of the logits, and its factor, or 1."""
     head = getattr(network, "segmentation_head", None)
     if not isinstance(head, nn.Sequential) or len(head) < 2 or not isinstance(head[1], nn.Upsample):
         return network, 1

@@ -18,11 +18,7 @@ MERGE_NAME = "touchdown.merge"
 
 
 class Builder:
-    """Collects nodes and constants with names of their own.
-
-    Args:
-        prefix: Of every name.
-    """
+    """Collects nodes and constants, whose names start with a prefix."""
 
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
@@ -55,14 +51,7 @@ def input_nodes(
 ) -> None:
     """From a uint8 BGR picture (H, W, 3) to a network's input, value x scale + shift per channel.
 
-    Args:
-        build: Takes the nodes.
-        image: Name of the picture.
-        target: The network's input, with or without a batch axis.
-        channels_first: (3, H, W) instead of (H, W, 3).
-        swap_colours: The network takes RGB.
-        scale: Shape (3,), in the order of the network's channels.
-        shift: Likewise.
+    `target` is that input, with or without a batch axis; scale and shift (3,) are in the order of its channels.
     """
     # Cast before the transpose: TensorRT does not transpose uint8.
     planes = build("Cast", image, to=FLOAT)
@@ -84,15 +73,7 @@ def input_nodes(
 def scores_nodes(
     build: Builder, output: str, shape: Sequence[int], class_axis: int | None, size_hw: Sequence[int]
 ) -> str:
-    """A network's output as float (1, K, h, w), its size a whole fraction of the input's.
-
-    Args:
-        build: Takes the nodes.
-        output: Name of the output.
-        shape: Of the output.
-        class_axis: Which axis counts classes; None where there is none (labels, one class).
-        size_hw: Wanted rows and columns.
-    """
+    """A network's output as float (1, K, h, w), resized to rows and columns; no class axis means one class."""
     scores = build("Cast", output, to=FLOAT)
     rest = [i for i, side in enumerate(shape) if i != class_axis]
     rows, columns = rest[-2:]
@@ -122,16 +103,7 @@ def shape_hw(shape: Sequence[int]) -> tuple[int, int]:
 def output_nodes(
     build: Builder, scores: str, activation: str, taxonomy: Taxonomy, temperature: float, single: bool
 ) -> None:
-    """From scores (1, K, h, w) to `class_id`, `landable` and `hazards`.
-
-    Args:
-        build: Takes the nodes.
-        scores: Name of the scores; of class ids (1, 1, h, w) for `labels`.
-        activation: What the scores are: see `export.onnx_probe.ACTIVATIONS`.
-        taxonomy: Of the K classes.
-        temperature: Logits are divided by it.
-        single: One channel that stands for class 1 of two.
-    """
+    """From scores (1, K, h, w) to `class_id`, `landable` and `hazards`; see `export.reference.reference_maps`."""
     classes = len(taxonomy)
     if activation == "sigmoid-logits":
         if temperature != 1.0:

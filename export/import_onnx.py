@@ -34,14 +34,7 @@ _PICTURES = 3
 
 @dataclass(frozen=True)
 class ImportedModel:
-    """What was made.
-
-    Attributes:
-        path: The file.
-        spec: What it says of itself.
-        parity: Against the original with everything around it in numpy.
-        notes: What the user should know.
-    """
+    """The file that was made, its spec, its parity with the original, and notes for the user."""
 
     path: Path
     spec: ModelSpec
@@ -173,7 +166,7 @@ def _reference(
     options: ImportOptions,
     pictures: list[ByteArray],
 ) -> tuple[list[Maps], list[npt.NDArray[np.bool_]]]:
-    """What the original gives, with all that is around it done in numpy; and where it ties."""
+    """The maps of the original, with all that is around it done in numpy, and its ties."""
     session = open_session(original)
     kind = NUMPY_TYPES[given.type.tensor_type.elem_type]
     scale, shift = _normalisation(options)

@@ -1,4 +1,4 @@
-"""What a model file says of itself and what its graph holds: `export info`."""
+"""`export info`: the description in a model file, and the contents of its graph."""
 
 from __future__ import annotations
 
@@ -19,20 +19,15 @@ from landing.spec import ModelSpec
 
 @dataclass(frozen=True)
 class Info:
-    """What is known of an artefact.
+    """Facts about an artefact.
 
     Attributes:
-        path: The file.
-        size_bytes: Of the file.
-        sha256: Of the file.
-        spec: What it says of itself.
-        gate: What its last verification found.
-        bf16_gate: The same of what OpenVINO computes of it in bfloat16.
-        layers: Nodes by kind, for an ONNX.
-        work: What one inference takes, for an ONNX.
-        parameters: Numbers in its weights, for an ONNX.
-        integer_weights: Those stored in 8 bits.
-        extra: What else an engine's manifest says.
+        spec: Its own description.
+        gate, bf16_gate: Reports of its last verification, and of the one of OpenVINO's bfloat16.
+        layers: Nodes by kind; empty for an engine.
+        work: Of one inference; None for an engine.
+        parameters, integer_weights: Numbers in its weights, and those of them stored in 8 bits.
+        extra: The rest of an engine's manifest.
     """
 
     path: Path
@@ -49,7 +44,7 @@ class Info:
 
     @classmethod
     def of(cls, path: str | Path) -> Info:
-        """Looks into a file.
+        """Reads a file.
 
         Raises:
             ModelError: Missing, damaged, or it does not describe itself.

@@ -19,10 +19,10 @@ from onnxruntime.quantization import QuantType
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
 from export.calibration import Chosen, choose, letterboxed, ranges_of
-from export.comparison import HEIGHT_AGL_M, HFOV_DEG, Comparison
+from export.comparison import Comparison, report_of
 from export.files import MAX_IR_VERSION, describe, read_model, spec_of, write_model
 from export.int8_nodes import WEIGHTED, network_nodes, plain
-from export.limits import LIMITS
+from export.options import HEIGHT_AGL_M, HFOV_DEG
 from export.pictures import read_labels, read_picture
 from export.runtime import open_session
 from landing.artefact import GateReport
@@ -66,17 +66,14 @@ class Int8Options:
 
     Attributes:
         calibrate: Folder of pictures.
-        target: What it is to run on.
-        split: CSV that puts pictures into parts; only training pictures calibrate.
-        split_column: Its column.
+        target: Runtime it is made for.
+        split, split_column: CSV that puts pictures into parts; only training pictures calibrate.
         labels: Folder of label maps, to judge by mIoU and recall too.
         gate_data: Folder of pictures to judge by, when not that of calibration.
-        pictures: At most so many calibrate.
-        gate_pictures: At most so many judge.
+        pictures, gate_pictures: At most so many calibrate, and judge.
         rank_pictures: So many rank the layers by what quantising each alone does.
         tries: At most so many models are judged.
-        height_agl_m: Of the camera the sites are chosen from.
-        hfov_deg: Its field of view.
+        height_agl_m, hfov_deg: Of the camera the sites are chosen from.
     """
 
     calibrate: Path
@@ -95,15 +92,14 @@ class Int8Options:
 
 @dataclass
 class Int8Report:
-    """What came of it.
+    """Result of a quantisation.
 
     Attributes:
         path: The file; None when the gate passed for no try and nothing was written.
-        spec: Of the model.
         gate: Of the best try.
         layers: Weighted layers that could be quantised.
         in_float: Names of those that stayed in float, the most sensitive first.
-        tried: Share of each try: layers kept in float, and whether it passed.
+        tried: Of each try: layers kept in float, and True if it passed.
         speedup: Times faster than float here, medians of runs in turn.
         note: Which pictures were used.
     """
@@ -270,20 +266,7 @@ class _Work:
                 labels = read_labels(options.labels, path, self.spec.taxonomy)
             size = (image.shape[1], image.shape[0])
             comparison.add(want, self._seen(session, image), labels, size)
-        limits = LIMITS["quantised"]
-        measured = comparison.measured()
-        failures = limits.failures(measured)
-        return GateReport(
-            passed=not failures,
-            against_sha256=sha256_of(self.source),
-            against=self.source.name,
-            frames=comparison.frames,
-            labelled_frames=comparison.labelled,
-            thresholds=dict(limits),
-            measured=measured,
-            failures=failures,
-            runtimes=("onnxruntime", "onnxruntime"),
-        )
+        return report_of(comparison, "quantised", self.source, runtimes=("onnxruntime", "onnxruntime"))
 
     def _seen(self, session: Any, image: ByteArray) -> Segmentation:
         box = Letterbox.fit((image.shape[1], image.shape[0]), self.spec)

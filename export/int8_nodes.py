@@ -1,4 +1,4 @@
-"""Which nodes of a graph may be quantised: those of the network, not what decides on its logits."""
+"""Nodes of a graph that may be quantised: those of the network, not those that decide on its logits."""
 
 from __future__ import annotations
 

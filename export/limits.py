@@ -1,4 +1,4 @@
-"""How far one artefact may be from another: the one table of the gate's limits."""
+"""The one table of the gate's limits: how far one artefact may be from another."""
 
 from __future__ import annotations
 
@@ -36,6 +36,15 @@ class Limits(BaseModel):
         return tuple(lines)
 
 
+_HALF = Limits(
+    max_difference=1.0,
+    mean_difference=0.004,
+    class_disagreement=0.01,
+    miou_drop=0.005,
+    hazard_recall_drop=0.005,
+    false_safe_flips=0.001,
+    site_differs=0.05,
+)
 LIMITS: Mapping[Kind, Limits] = {
     # The same numbers in another order: rounding alone.
     "exact": Limits(
@@ -48,27 +57,11 @@ LIMITS: Mapping[Kind, Limits] = {
         site_differs=0.02,
     ),
     # 11 bits of mantissa.
-    "half": Limits(
-        max_difference=1.0,
-        mean_difference=0.004,
-        class_disagreement=0.01,
-        miou_drop=0.005,
-        hazard_recall_drop=0.005,
-        false_safe_flips=0.001,
-        site_differs=0.05,
-    ),
-    # 8 bits of mantissa: as float16, but for the flips, of which it may have what 8 bits may.
-    "bf16": Limits(
-        max_difference=1.0,
-        mean_difference=0.004,
-        class_disagreement=0.01,
-        miou_drop=0.005,
-        hazard_recall_drop=0.005,
-        false_safe_flips=0.002,
-        site_differs=0.05,
-    ),
-    # 8 bits. A single pixel at the edge of something may say anything, so the greatest difference is not limited; how
-    # many do, and what that does to the decision, is.
+    "half": _HALF,
+    # 8 bits of mantissa: as float16, but with as many flips as 8 bits may have.
+    "bf16": _HALF.model_copy(update={"false_safe_flips": 0.002}),
+    # 8 bits. One pixel at an edge may say anything, so the greatest difference is not limited; the number of such
+    # pixels is, and their effect on the decision.
     "quantised": Limits(
         max_difference=1.0,
         mean_difference=0.02,

@@ -19,21 +19,20 @@ from landing.manifest import EngineManifest, manifest_path, read_engine, read_ma
 
 __all__ = ["EngineManifest", "manifest_path", "read_engine", "read_manifest", "record_gate", "write_pair"]
 
-_PREFIX = ".touchdown-engine-"
+_PREFIX = ".touchdown-partial-"
 
 
 def write_pair(engine: Path, data: bytes, manifest: EngineManifest) -> None:
     """Puts an engine and its manifest in place, complete and on the disk.
 
-    Both are written under hidden names first. Two files cannot be renamed in one step; the manifest holds the engine's
-    digest, so whoever is killed in between leaves two files that are refused as not belonging together, never an engine
-    with the wrong manifest.
+    Both are written under hidden names first. The manifest holds the engine's digest, so a kill between the two renames
+    leaves files that are refused as not belonging together.
 
     Raises:
         InvalidValueError: The folder does not exist.
         TouchdownError: Disk full, folder read-only and the like; older files are untouched.
     """
-    with _partial(engine) as folder:
+    with staging(engine) as folder:
         new_engine, new_manifest = folder / "engine", folder / "manifest"
         _write(new_engine, data)
         _write(new_manifest, manifest.model_dump_json(indent=2).encode())
@@ -50,7 +49,7 @@ def record_gate(engine: Path, gate: GateReport) -> EngineManifest:
     """
     manifest, _ = read_engine(engine)
     manifest = manifest.model_copy(update={"gate": gate})
-    with _partial(engine) as folder:
+    with staging(engine) as folder:
         new = folder / "manifest"
         _write(new, manifest.model_dump_json(indent=2).encode())
         new.replace(manifest_path(engine))
@@ -58,7 +57,7 @@ def record_gate(engine: Path, gate: GateReport) -> EngineManifest:
 
 
 def require_writable(engine: Path) -> None:
-    """Whether an engine could be written there, asked before minutes of building.
+    """Requires that an engine can be written there, before minutes of building.
 
     Raises:
         InvalidValueError: The folder does not exist, or the name would not be taken for an engine.
@@ -66,12 +65,12 @@ def require_writable(engine: Path) -> None:
     """
     if engine.suffix != ".engine":
         raise InvalidValueError(f"--out {engine}: expected a name that ends in .engine")
-    with _partial(engine):
+    with staging(engine):
         pass
 
 
 @contextmanager
-def _partial(target: Path) -> Iterator[Path]:
+def staging(target: Path) -> Iterator[Path]:
     """A hidden folder beside the target, gone afterwards; errors of the disk become ours."""
     if not target.parent.is_dir():
         raise InvalidValueError(f"folder {target.parent} does not exist")

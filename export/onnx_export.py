@@ -55,7 +55,7 @@ class ExportOptions:
         temperature: Logits are divided by it, above 1 makes the model less sure; None for the checkpoint's own, or 1.
         name: Name in the ModelSpec; by default from architecture and taxonomy.
         check_images: Folder of pictures to check parity on too; empty for random ones only.
-        upsample: What is scaled up where the output is finer than the logits.
+        upsample: The planes that are scaled up where the output is finer than the logits.
         taxonomy: Name or file of other roles for the same classes; empty for the checkpoint's.
     """
 
@@ -70,15 +70,7 @@ class ExportOptions:
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What an export made.
-
-    Attributes:
-        path: The file.
-        size_bytes: Of the file.
-        spec: What the file says of itself.
-        parity: ONNX Runtime against torch, full weights.
-        half_parity: Half weights against full ones, or None.
-    """
+    """The exported file; parity of ONNX Runtime with torch, and of half weights with full ones (None without)."""
 
     path: Path
     size_bytes: int
@@ -122,11 +114,6 @@ def export_onnx(checkpoint_path: str | Path, output: str | Path, options: Export
 
 def landing_graph(checkpoint: Checkpoint, sha256: str, options: ExportOptions) -> tuple[LandingGraph, ModelSpec]:
     """The torch graph of a checkpoint that everything exported is compared with, and its spec.
-
-    Args:
-        checkpoint: Trained.
-        sha256: Of its file.
-        options: Of the export.
 
     Raises:
         ModelError: The checkpoint does not fit itself.
@@ -242,7 +229,7 @@ def check_pictures(spec: ModelSpec, folder: str) -> list[ByteArray]:
 
 
 def torch_maps(graph: LandingGraph, pictures: Sequence[ByteArray]) -> tuple[list[Maps], list[npt.NDArray[np.bool_]]]:
-    """What torch computes: maps by output name, and where the two best classes are a tie."""
+    """The maps that torch computes, and where the two best classes are a tie."""
     maps: list[Maps] = []
     ties: list[npt.NDArray[np.bool_]] = []
     with torch.inference_mode():

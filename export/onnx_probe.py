@@ -12,7 +12,7 @@ from onnx import TensorProto, inliner, version_converter
 from export.files import MAX_IR_VERSION, OPSET
 from export.graph_wrap import shape_hw
 from export.runtime import open_session, run_session
-from landing.errors import InvalidValueError, ModelError
+from landing.errors import InvalidValueError, ModelError, first_line
 from landing.taxonomy import Taxonomy
 
 ACTIVATIONS = {
@@ -33,7 +33,7 @@ _GREATEST_STRIDE = 32
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """What somebody must know of a network to use it.
+    """Facts about a network that its file does not say.
 
     Attributes:
         taxonomy: Name or file; its classes in the order of the network's.
@@ -41,7 +41,7 @@ class ImportOptions:
         input_scale: Pixel values 0..255 are multiplied by it before mean and std.
         layout: `nchw`, `nhwc`, or empty to see it from the shape.
         colour: `rgb` or `bgr`: order of the network's channels.
-        activation: What the output is: a key of `ACTIVATIONS`.
+        activation: Kind of output: a key of `ACTIVATIONS`.
         input_wh: Width and height where the file leaves them open.
         temperature: Logits are divided by it.
         name, licence, trained_on: For the description.
@@ -66,13 +66,13 @@ class ImportOptions:
 
 @dataclass(frozen=True)
 class ProbedModel:
-    """What the file turned out to take and give.
+    """Input and output of a file, as found.
 
     Attributes:
         channels_first: (3, H, W) instead of (H, W, 3).
         width_px, height_px: Of its input.
         shape: Of its output.
-        class_axis: Which axis of that counts classes; None where there is none.
+        class_axis: The axis that counts classes; None where there is none.
         stride: Input pixels per pixel of the maps that are made of it.
         single: One channel that stands for class 1 of two.
     """
@@ -119,10 +119,9 @@ def modern(model: onnx.ModelProto, source: str | Path) -> onnx.ModelProto:
         try:
             model = version_converter.convert_version(model, OPSET)
         except RuntimeError as error:
-            reason = (str(error).strip() or repr(error)).splitlines()[0]
             raise ModelError(
                 f"model {source} is of opset {opset} and cannot be converted to {OPSET}: "
-                f"{reason[:200]}. Export it with opset_version={OPSET}"
+                f"{first_line(error)}. Export it with opset_version={OPSET}"
             ) from error
     model.ir_version = min(model.ir_version, MAX_IR_VERSION)
     return model

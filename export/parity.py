@@ -1,4 +1,4 @@
-"""Does the exported file compute what the network computes? Asked before a file is handed out."""
+"""Parity of the exported file with the network, before a file is handed out."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ TIE = 1e-3
 
 @dataclass(frozen=True)
 class Parity:
-    """How far two implementations of one graph agree, over some pictures.
+    """Agreement of two implementations of one graph, over some pictures.
 
     Attributes:
-        pictures: Compared.
         worst_step: Greatest difference of a probability, in steps of 1/255.
         mean_step: Mean difference of probabilities, in steps of 1/255.
         class_agreement: Share of pixels with the same class.
@@ -45,12 +44,7 @@ class Parity:
 
 
 def compare(expected: Sequence[Maps], found: Sequence[Maps], ties: Sequence[npt.NDArray[np.bool_]]) -> Parity:
-    """Compares the maps of some pictures.
-
-    Args:
-        expected: Maps by output name.
-        found: Maps by output name, of the same pictures.
-        ties: Per picture (h, w), True where the two best classes are a tie.
+    """Compares the maps of some pictures; `ties` is True (h, w) where the two best classes are a tie.
 
     Raises:
         ModelError: Shapes or types differ.

@@ -1,4 +1,4 @@
-"""What a graph has to compute, written out in numpy: the other side of every comparison."""
+"""The computation of a graph, written out in numpy: the other side of every comparison."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def reference_maps(
     Args:
         scores: Shape (K, h, w); (1, h, w) for `labels` and a single channel.
         taxonomy: Of the K classes.
-        activation: What the scores are: see `export.onnx_probe.ACTIVATIONS`.
+        activation: Kind of scores: see `export.onnx_probe.ACTIVATIONS`.
         temperature: Logits are divided by it.
         single: One channel that stands for class 1 of two.
     """

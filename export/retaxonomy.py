@@ -11,21 +11,16 @@ import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 
+from edge.runtimes import require_same_classes
 from export.files import describe, read_model, spec_of, write_model
-from landing.errors import ModelError, TaxonomyError
+from landing.errors import ModelError
 from landing.spec import ModelSpec
 from landing.taxonomy import Taxonomy
 
 
 @dataclass(frozen=True)
 class Retaxonomy:
-    """What a new merge changed.
-
-    Attributes:
-        path: The file.
-        spec: What it now says of itself.
-        changed: A line per class whose role is another one.
-    """
+    """The file, its new spec, and a line per class whose role is another one."""
 
     path: Path
     spec: ModelSpec
@@ -48,19 +43,13 @@ def same_classes(other: Taxonomy, own: Taxonomy, origin: str) -> Taxonomy:
     Raises:
         TaxonomyError: It does not; names the first difference.
     """
-    own_names = [c.name for c in own.classes]
-    names = [c.name for c in other.classes]
-    if own_names == names:
-        return other
-    pairs = enumerate(zip(own_names, names, strict=False))
-    differing = next(
-        (f"class {i} is {a!r} in the model and {b!r} there" for i, (a, b) in pairs if a != b),
-        f"the model has {len(own_names)} classes, it has {len(names)}",
+    require_same_classes(
+        other,
+        own,
+        f"taxonomy {origin} does not fit a model of {own.name!r}",
+        "Roles, colours and clearances may differ, the classes and their order may not",
     )
-    raise TaxonomyError(
-        f"taxonomy {origin} does not fit a model of {own.name!r}: {differing}. Roles, colours and "
-        "clearances may differ, the classes and their order may not"
-    )
+    return other
 
 
 def retaxonomy(source: str | Path, taxonomy_name: str, output: str | Path) -> Retaxonomy:
@@ -94,9 +83,7 @@ def retaxonomy(source: str | Path, taxonomy_name: str, output: str | Path) -> Re
 
 
 def _merge_tensor(model: onnx.ModelProto, spec: ModelSpec, source: str | Path) -> onnx.TensorProto:
-    """The initializer that holds the merge the ModelSpec describes.
-
-    It is found by its value: so a graph whose merge is not the one it describes is refused.
+    """The initializer that holds the merge of the ModelSpec, found by its value: another merge is refused.
 
     Raises:
         ModelError: There is none, or more than one.

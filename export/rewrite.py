@@ -34,7 +34,7 @@ class SummedPyramid(nn.Module):  # type: ignore[misc]  # torch is not followed b
             self.finest = SubpixelSum(decoder.p2, decoder.seg_blocks[3].block[0].block[0])
 
     def forward(self, features: Any) -> Any:
-        """What the decoder gives of the encoder's features, in evaluation mode."""
+        """The decoder's output for the encoder's features, in evaluation mode."""
         own = self.decoder
         c2, c3, c4, c5 = features[-4:]
         p5 = own.p5(c5)
@@ -71,12 +71,7 @@ def rewritten(network: Any) -> Any:
 
 
 def _split_blocks(blocks: Any, channels: int) -> None:
-    """Puts a `SubpixelBlock` in place of each block of a U-Net's decoder where that saves time.
-
-    Args:
-        blocks: From the coarsest on, changed in place.
-        channels: That the encoder gives the first of them.
-    """
+    """Puts a `SubpixelBlock` in place of each U-Net block, from the coarsest on, where that saves time."""
     for i, block in enumerate(blocks):
         attention = [block.attention1.attention, block.attention2.attention]
         plain = (
@@ -91,12 +86,7 @@ def _split_blocks(blocks: Any, channels: int) -> None:
 
 
 def with_pooled_head(network: Any, pool: int) -> Any | None:
-    """The network with a mean over squares inside its last convolution, or None.
-
-    Args:
-        network: smp's; logits (1, K, h, w).
-        pool: Side of the squares.
-    """
+    """The network with a mean over squares of side `pool` inside its last convolution, or None."""
     head = getattr(network, "segmentation_head", None)
     if not isinstance(head, nn.Sequential) or not isinstance(head[0], nn.Conv2d):
         return None

@@ -1,4 +1,4 @@
-"""What one inference takes (multiplications, bytes) and what the machine can do at most.
+"""Work of one inference (multiplications, bytes), and the limits of the machine.
 
 The roofline: a network cannot run faster than its multiplications at the machine's peak rate, nor than its bytes at the
 memory's peak rate (Williams et al. 2009). Both peaks are measured here.
@@ -23,14 +23,13 @@ _FREE = {"Reshape", "Squeeze", "Unsqueeze", "Identity", "Flatten", "Constant", "
 
 @dataclass(frozen=True)
 class Work:
-    """What one inference takes.
+    """Work of one inference.
 
     Attributes:
         gmac: Multiply-accumulates of convolutions and matrix products, in 1e9.
         gmac_int8: Those of them between quantised tensors.
         weight_bytes: Of all initialisers.
-        activation_bytes: Of every node's output, each written and read once; what a runtime fuses never leaves its
-            registers, so this is an upper bound.
+        activation_bytes: Of every node's output, each written and read once; a runtime that fuses nodes moves less.
     """
 
     gmac: float
@@ -96,7 +95,7 @@ def _volume(shape: list[int] | None) -> int:
 
 @dataclass(frozen=True)
 class Peak:
-    """What the machine does at most, measured with as many threads as the models run on.
+    """Limits of the machine, measured with as many threads as the models run on.
 
     Attributes:
         gmac_per_s: float32 multiply-accumulates, of a large matrix product in ONNX Runtime.
@@ -117,13 +116,7 @@ class Peak:
 
 
 class PeakMeter:
-    """Measures the machine, a sample at a time between other work; the best samples count.
-
-    Other work on the machine only ever slows a sample, so the best of many is the machine's.
-
-    Args:
-        threads: As the models run with; 0 for all.
-    """
+    """Measures the machine, a sample at a time. Other work only ever slows a sample, so the best one counts."""
 
     def __init__(self, threads: int) -> None:
         side = 1024

@@ -1,4 +1,4 @@
-"""Opens model files with ONNX Runtime: what they say of themselves and what they compute."""
+"""Opens and runs model files with ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -8,32 +8,17 @@ from typing import Any
 
 import onnx
 import onnxruntime
-from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
-from edge.runtimes.onnx_file import read_onnx
+from edge.runtimes.onnx_file import metadata_of, read_onnx
+from edge.runtimes.onnxruntime import LOAD_ERRORS
 from export.parity import Maps
-from landing.errors import ModelError
+from landing.errors import ModelError, first_line
 from landing.spec import ModelSpec
 from landing.types import ByteArray
-
-_LOAD_ERRORS = (
-    ort_state.Fail,
-    ort_state.InvalidArgument,
-    ort_state.InvalidGraph,
-    ort_state.InvalidProtobuf,
-    ort_state.NoSuchFile,
-    ort_state.NotImplemented,
-    ort_state.RuntimeException,
-)
-"""ONNX Runtime's errors have no common base but Exception."""
 
 
 def open_session(model: str | Path | onnx.ModelProto, threads: int = 0) -> Any:
     """An ONNX Runtime session on the CPU, from bytes: nothing but the model itself is opened.
-
-    Args:
-        model: An ONNX file, or a graph in memory.
-        threads: For one operator; 0 for ONNX Runtime's own choice.
 
     Raises:
         ModelError: Missing, with external data, or no model that ONNX Runtime loads.
@@ -47,9 +32,8 @@ def open_session(model: str | Path | onnx.ModelProto, threads: int = 0) -> Any:
     options.log_severity_level = 3
     try:
         return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    except _LOAD_ERRORS as error:
-        reason = (str(error).strip() or repr(error)).splitlines()[0]
-        raise ModelError(f"ONNX Runtime does not load {what}: {reason[:200]}") from error
+    except LOAD_ERRORS as error:
+        raise ModelError(f"ONNX Runtime does not load {what}: {first_line(error)}") from error
 
 
 def run_session(session: Any, outputs: list[str], inputs: dict[str, Any], origin: str | Path) -> list[Any]:
@@ -60,20 +44,18 @@ def run_session(session: Any, outputs: list[str], inputs: dict[str, Any], origin
     """
     try:
         values: list[Any] = session.run(outputs, inputs)
-    except _LOAD_ERRORS as error:
-        reason = (str(error).strip() or repr(error)).splitlines()[0]
-        raise ModelError(f"model {origin} does not run: {reason[:200]}") from error
+    except LOAD_ERRORS as error:
+        raise ModelError(f"model {origin} does not run: {first_line(error)}") from error
     return values
 
 
 def read_spec(path: str | Path) -> ModelSpec:
-    """What a model file says of itself.
+    """The ModelSpec of a model file.
 
     Raises:
-        ModelError: It does not load, or does not describe itself.
+        ModelError: It is damaged, or does not describe itself.
     """
-    metadata = open_session(path).get_modelmeta().custom_metadata_map
-    return ModelSpec.from_metadata(metadata, str(path))
+    return ModelSpec.from_metadata(metadata_of(read_onnx(Path(path))), f"model {path}")
 
 
 def runtime_maps(model: str | Path | onnx.ModelProto, pictures: Sequence[ByteArray]) -> list[Maps]:

@@ -60,7 +60,7 @@ class SubpixelBlock(nn.Module):  # type: ignore[misc]  # torch is not followed b
         self.block = block
 
     def forward(self, feature_map: Any, target_height: int, target_width: int, skip_connection: Any = None) -> Any:
-        """What the block gives; by the block itself where the target is not of twice the size."""
+        """The block's output; by the block itself where the target is not of twice the size."""
         if (target_height, target_width) != tuple(2 * side for side in feature_map.shape[2:]):
             return self.block(feature_map, target_height, target_width, skip_connection)
         total = self.enlarged(feature_map)
@@ -92,7 +92,7 @@ class SubpixelSum(nn.Module):  # type: ignore[misc]  # torch is not followed by 
         self.bias = nn.Parameter(skip.bias.detach().clone().view(1, -1, 1, 1))
 
     def forward(self, coarse: Any, skip: Any) -> Any:
-        """What the convolution gives of the level, which need not be computed for it."""
+        """The convolution's output for the level, which need not be computed for it."""
         return self.enlarged(coarse + self.bias) + conv2d(skip, self.fine, padding=1)
 
 

@@ -12,7 +12,7 @@ from export import checked
 from export.files import MAX_IR_VERSION, OPSET
 from export.files import describe as put_description
 from export.graph import INPUT_NAME, MERGE_NAME, OUTPUT_NAMES, LandingGraph
-from landing.errors import ModelError
+from landing.errors import ModelError, first_line
 from landing.spec import ModelSpec
 
 _HALF_FROM_VALUES = 256
@@ -39,9 +39,8 @@ def to_onnx(graph: LandingGraph, spec: ModelSpec) -> onnx.ModelProto:
                 verbose=False,
             )
         except torch.onnx.OnnxExporterError as error:
-            reason = (str(error).strip() or repr(error)).splitlines()[0]
             raise ModelError(
-                f"torch does not export {spec.architecture}: {reason[:200]}. Networks that are "
+                f"torch does not export {spec.architecture}: {first_line(error)}. Networks that are "
                 f"known to export: {checked.names()}"
             ) from error
     model: onnx.ModelProto = program.model_proto

@@ -1,4 +1,4 @@
-"""Does one artefact decide as the other? Asked of both through the very runtimes that fly."""
+"""Compares the decisions of two artefacts, both run by the very runtimes that fly."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ import onnx
 
 from edge.runtimes import RuntimeOptions, load_runtime
 from edge.runtimes.contract import Runtime
-from export.comparison import HEIGHT_AGL_M, HFOV_DEG, Comparison, same_meaning
-from export.files import metadata_of, read_model, spec_of, write_model
-from export.limits import LIMITS, Kind
+from export.comparison import Comparison, report_of, same_meaning
+from export.files import metadata_of, read_model, write_model
+from export.limits import Kind
+from export.options import HEIGHT_AGL_M, HFOV_DEG
 from export.pictures import of_split, pictures_in, read_labels, read_picture, spread
+from export.runtime import read_spec
 from landing.artefact import BF16_GATE_KEY, GATE_KEY, GateReport
 from landing.errors import DataError, ModelError
 from landing.manifest import read_engine
@@ -27,20 +29,17 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class VerifyOptions:
-    """What to compare on.
+    """Pictures to compare on, and runtimes to compare with.
 
     Attributes:
         data: Folder of pictures.
         labels: Folder of label maps (PNG of class ids, same names); None without.
-        split: CSV that puts pictures into parts; None for all of the folder.
-        split_column: Its column.
-        part: The part to compare on.
+        split, split_column, part: CSV that puts pictures into parts, its column, and the part to compare on.
         frames: At most so many, spread evenly; 0 for all.
-        kind: Which limits; None to see it from B.
-        height_agl_m: Height the sites are chosen from.
-        hfov_deg: Horizontal field of view of the pictures.
+        kind: Row of the limits; None to see it from B.
+        height_agl_m, hfov_deg: Of the camera the sites are chosen from.
         threads: Of each runtime; 0 leaves it to them.
-        runtime_a, runtime_b: What runs them; auto chooses by file type.
+        runtime_a, runtime_b: Runtimes; auto chooses by file type.
         precision_a, precision_b: Of OpenVINO; auto is fp32 here, so that what is proven is said.
     """
 
@@ -60,7 +59,7 @@ class VerifyOptions:
     precision_b: str = "auto"
 
     def running(self, backend: str, precision: str) -> RuntimeOptions:
-        """How one of the two is run; a failed gate is no reason to refuse it here."""
+        """Runtime options of one of the two; a failed gate is no reason to refuse it here."""
         if backend == "openvino" and precision == "auto":
             precision = "fp32"
         return RuntimeOptions(backend, threads=self.threads, allow_failed_gate=True, precision=precision)
@@ -96,26 +95,7 @@ def verify(a: Path, b: Path, options: VerifyOptions, say: Say = lambda _: None) 
             raise DataError(
                 f"--labels {options.labels}: no label map there has the name of a picture of {options.data}"
             )
-        return report_of(comparison, kind, a, b, (one.backend, other.backend))
-
-
-def report_of(comparison: Comparison, kind: Kind, a: Path, b: Path, runtimes: tuple[str, ...]) -> GateReport:
-    """The verdict on what was counted."""
-    measured = comparison.measured()
-    limits = LIMITS[kind]
-    failures = limits.failures(measured)
-    return GateReport(
-        passed=not failures,
-        artefact_sha256=sha256_of(b),
-        against_sha256=sha256_of(a),
-        against=a.name,
-        frames=comparison.frames,
-        labelled_frames=comparison.labelled,
-        thresholds=dict(limits),
-        measured=measured,
-        failures=failures,
-        runtimes=runtimes,
-    )
+        return report_of(comparison, kind, a, artefact_sha256=sha256_of(b), runtimes=(one.backend, other.backend))
 
 
 def frames_of(options: VerifyOptions) -> list[Path]:
@@ -131,12 +111,7 @@ def frames_of(options: VerifyOptions) -> list[Path]:
 
 
 def opened(path: Path, like: ModelSpec | None, how: RuntimeOptions) -> Runtime:
-    """An artefact in the runtime for its kind.
-
-    Args:
-        path: Of the artefact.
-        like: What a checkpoint is compared with.
-        how: To run it.
+    """An artefact in the runtime for its kind; `like` is the other artefact's spec, which a checkpoint follows.
 
     Raises:
         ModelError: It does not load.
@@ -151,7 +126,7 @@ def opened(path: Path, like: ModelSpec | None, how: RuntimeOptions) -> Runtime:
 
 
 def described(path: Path) -> ModelSpec | None:
-    """What an artefact says of itself; None of a checkpoint.
+    """The ModelSpec of an artefact; None of a checkpoint.
 
     Raises:
         ModelError: It cannot be read.
@@ -160,11 +135,11 @@ def described(path: Path) -> ModelSpec | None:
         return None
     if path.suffix.lower() == ".engine":
         return read_engine(path)[0].model
-    return spec_of(read_model(path), path)
+    return read_spec(path)
 
 
 def kind_of(a: Path, b: Path, bf16: bool = False) -> Kind:
-    """Which limits hold: those of the coarser of the two."""
+    """The limits that hold: those of the coarser of the two."""
     kinds = {_precision(path) for path in (a, b)} | ({"bf16"} if bf16 else set())
     order: tuple[Kind, ...] = ("quantised", "bf16", "half", "exact")
     return next(kind for kind in order if kind in kinds)
@@ -194,12 +169,9 @@ def _comparable(a: Runtime, b: Runtime) -> None:
 
 
 def store(report: GateReport, artefact: Path, precision: str = "auto") -> None:
-    """Puts the report where whatever loads the artefact finds it.
+    """Puts the report where whatever loads the artefact finds it; nothing is stored of a checkpoint.
 
-    Args:
-        report: To store.
-        artefact: Checkpoint (of which nothing is stored), ONNX or engine.
-        precision: It was judged at; what is proven at bf16 is kept beside what is proven without.
+    A report at bf16 is kept beside the one without.
 
     Raises:
         TouchdownError: It cannot be written.

@@ -70,7 +70,6 @@ class About:
 
     def __init__(self, files: Mapping[str, bytes], started_ns: int) -> None:
         self._started_ns = started_ns
-        self._version = VERSION
         self._uid = hardware_uid()
         self._general_crc32 = crc32(files[GENERAL])
         self.autopilot = Autopilot.UNKNOWN
@@ -85,7 +84,7 @@ class About:
             ],
             MSG_ID_COMPONENT_INFORMATION_BASIC: lambda now_ns: [
                 component_information_basic(
-                    self._boot_ms(now_ns), self.capabilities, VENDOR, MODEL, self._version, self._uid.hex()[:16]
+                    self._boot_ms(now_ns), self.capabilities, VENDOR, MODEL, VERSION, self._uid.hex()[:16]
                 )
             ],
         }
@@ -93,24 +92,17 @@ class About:
     @property
     def capabilities(self) -> int:
         """Bits of MAV_PROTOCOL_CAPABILITY. The encoding of integers follows the autopilot's."""
-        bytewise = self.autopilot is Autopilot.PX4
-        return int(
-            mavlink.MAV_PROTOCOL_CAPABILITY_MAVLINK2
-            | mavlink.MAV_PROTOCOL_CAPABILITY_FTP
-            | mavlink.MAV_PROTOCOL_CAPABILITY_COMMAND_INT
-            | (
-                mavlink.MAV_PROTOCOL_CAPABILITY_PARAM_ENCODE_BYTEWISE
-                if bytewise
-                else mavlink.MAV_PROTOCOL_CAPABILITY_PARAM_ENCODE_C_CAST
-            )
-        )
+        encoding = mavlink.MAV_PROTOCOL_CAPABILITY_PARAM_ENCODE_C_CAST
+        if self.autopilot is Autopilot.PX4:
+            encoding = mavlink.MAV_PROTOCOL_CAPABILITY_PARAM_ENCODE_BYTEWISE
+        spoken = mavlink.MAV_PROTOCOL_CAPABILITY_MAVLINK2 | mavlink.MAV_PROTOCOL_CAPABILITY_COMMAND_INT
+        return int(spoken | mavlink.MAV_PROTOCOL_CAPABILITY_FTP | encoding)
 
     def autopilot_version(self) -> Any:
         """AUTOPILOT_VERSION, which in spite of its name every component may answer."""
-        version = packed_version(self._version)
         return mavlink.MAVLink_autopilot_version_message(
             capabilities=self.capabilities,
-            flight_sw_version=version,
+            flight_sw_version=packed_version(VERSION),
             middleware_sw_version=0,
             os_sw_version=0,
             board_version=0,

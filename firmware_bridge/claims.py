@@ -40,17 +40,17 @@ class Claim:
 
     @property
     def name(self) -> str:
-        """In the abstract namespace, without its leading NUL."""
+        """Name in the abstract namespace, without its leading NUL."""
         return f"touchdown/{hashlib.sha256(str(self).encode()).hexdigest()[:32]}"
 
     @classmethod
     def of_path(cls, kind: str, path: Path) -> Claim:
-        """Of a file or folder, which need not exist; links are followed."""
+        """Claim a file or folder, which need not exist; links are followed."""
         return cls(kind, os.path.realpath(path))
 
     @classmethod
     def of_link(cls, connection: str, baud: int) -> Claim | None:
-        """Of a connection string; None for a port that the system chooses.
+        """Claim a connection; None for a port that the system chooses.
 
         Raises:
             LinkError: It is in none of the known forms.

@@ -50,14 +50,14 @@ class GlobalFix:
     """The same place in both frames at the same moment."""
 
     at_ns: int  # Monotonic time
-    latitude_deg: float  # latitude_deg, longitude_deg: WGS-84
+    latitude_deg: float  # WGS-84, as the longitude
     longitude_deg: float
     altitude_m: float  # Above mean sea level
     position_ned_m: tuple[float, float, float]  # In the estimator's local frame
 
     @classmethod
     def paired(cls, message: Any, pose: Pose | None, at_ns: int) -> GlobalFix | None:
-        """From a GLOBAL_POSITION_INT and the pose at its time; None when that has no position."""
+        """Pair a GLOBAL_POSITION_INT with the pose at its time; None when that has no position."""
         if pose is None or pose.position_ned_m is None or (message.lat == 0 and message.lon == 0):
             return None
         return cls(at_ns, message.lat * 1e-7, message.lon * 1e-7, message.alt * 1e-3, pose.position_ned_m)

@@ -84,12 +84,9 @@ class Component:
         if kind in PARAMETER_MESSAGES:
             return self._parameter_answers(message, around)
         if kind == "FILE_TRANSFER_PROTOCOL":
-            return [
-                mavlink.MAVLink_file_transfer_protocol_message(
-                    0, message.get_srcSystem(), message.get_srcComponent(), payload
-                )
-                for payload in self._files.answer(bytes(message.payload))
-            ]
+            to = 0, message.get_srcSystem(), message.get_srcComponent()
+            payloads = self._files.answer(bytes(message.payload))
+            return [mavlink.MAVLink_file_transfer_protocol_message(*to, payload) for payload in payloads]
         return []
 
     def _parameter_answers(self, message: Any, around: AnswerContext) -> list[Any]:

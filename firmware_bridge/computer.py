@@ -164,7 +164,7 @@ def _number(text: str) -> int | None:
 
 
 def _sorted(paths: Iterable[Path]) -> list[Path]:
-    """In the order of the numbers in their names: zone 2 before zone 10."""
+    """Sort by the numbers in the names: zone 2 before zone 10."""
     return sorted(paths, key=lambda p: [int(n) for n in re.findall(r"\d+", str(p))])
 
 

@@ -27,7 +27,7 @@ class Endpoint:
 
     kind: str  # ``serial``, ``udpin``, ``udpout``, ``tcp`` or ``tcpin``
     device: str = ""  # Path of the serial device
-    baud: int = 0  # Its speed
+    baud: int = 0  # Speed of the serial device
     host: str = ""  # Host name or address
     port: int = 0  # Port number
 

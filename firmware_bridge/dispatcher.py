@@ -89,7 +89,7 @@ class LinkDispatcher:
             self._answer(channel, frame, system, now_ns)
 
     def _on_own(self, frame: ReceivedFrame, now_ns: int) -> None:
-        """Our own words, come back through somebody's network; or somebody else with our ids."""
+        """Take a frame with our own ids: an echo of ours, or somebody else's."""
         if frame.message.get_type() != "HEARTBEAT" or now_ns < self._own_from_ns:
             return
         if any(channel.said(frame.raw, now_ns) for channel in self._channels):

@@ -24,7 +24,7 @@ from firmware_bridge.resets import (
     beyond,
     position_innovation,
 )
-from firmware_bridge.track import Stamped, Track
+from firmware_bridge.track import StampedSample, Track
 from landing.estimator import FrameShift
 from landing.geometry import Vector
 
@@ -238,6 +238,6 @@ class EstimatorTracks:
         self.heights.frame_moved()
 
 
-def fraction(before: Stamped, after: Stamped, at_ns: int) -> float:
+def fraction(before: StampedSample, after: StampedSample, at_ns: int) -> float:
     """Place of a moment between two samples, 0 to 1."""
     return (at_ns - before.at_ns) / (after.at_ns - before.at_ns)

@@ -22,8 +22,7 @@ _HEADER_V2 = 10
 _SIGNED = 0x01
 _SIGNATURE = 13
 _CRC = 2
-_HEADER = struct.Struct("<BBBBBBHB")
-"""Of MAVLink 2, behind the marker."""
+_HEADER = struct.Struct("<BBBBBBHB")  # MAVLink 2 header behind the marker
 
 
 def checksum(data: bytes, crc_extra: int) -> int:

@@ -60,7 +60,7 @@ class FtpPacket:
     """The payload of a FILE_TRANSFER_PROTOCOL message."""
 
     sequence: int  # Number of the packet; an answer carries the next one
-    session: int  # Of an open file
+    session: int  # Id of an open file
     opcode: int  # A request, or ACK or NAK
     size: int  # Bytes of data, or of what is asked for
     asked: int  # In an answer, the opcode that is answered

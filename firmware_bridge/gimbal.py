@@ -24,15 +24,11 @@ READERS = {"GIMBAL_DEVICE_ATTITUDE_STATUS": read_device_status, "MOUNT_ORIENTATI
 SOURCE_SILENT_NS = 2 * NS_PER_S  # A source silent for so long may be replaced by another
 
 
-@dataclass(frozen=True)
-class GimbalLimits:
-    """Limits of interpolation and extrapolation."""
-
-    keep_ns: int = 5 * NS_PER_S  # Age at which samples are forgotten
-    gap_ns: int = 400_000_000  # Longest gap interpolated across
-    ahead_ns: int = 150_000_000  # Longest hold of the newest sample, while it turns slower than `hold_rad_s`
-    hold_rad_s: float = math.radians(10.0)  # Turning faster than this between the last two samples, it is not held
-    max_rate_rad_s: float = math.radians(400.0)  # Two samples that imply more than this are a jump
+KEEP_NS = 5 * NS_PER_S  # Age at which samples are forgotten
+GAP_NS = 400_000_000  # Longest gap interpolated across
+AHEAD_NS = 150_000_000  # Longest hold of the newest sample, while it turns slower than `HOLD_RAD_S`
+HOLD_RAD_S = math.radians(10.0)
+MAX_RATE_RAD_S = math.radians(400.0)  # Two samples that imply more than this are a jump
 
 
 @dataclass(frozen=True)
@@ -52,9 +48,8 @@ class GimbalHistory:
     then on.
     """
 
-    def __init__(self, limits: GimbalLimits | None = None) -> None:
-        self._limits = limits or GimbalLimits()
-        self._track: Track[_Sample] = Track(self._limits.keep_ns, self._jumps)
+    def __init__(self) -> None:
+        self._track: Track[_Sample] = Track(KEEP_NS, self._jumps)
         self._clock = ClockMap()
         self._source: _Source | None = None
         self._heard_ns = 0
@@ -86,7 +81,7 @@ class GimbalHistory:
             try:
                 reading = reader(message)
             except InvalidValueError as error:
-                # Its present attitude is not known; the last one must not stand in for it.
+                # The present attitude is not known; the last one must not stand in for it.
                 self._track.clear()
                 self._refusal = str(error)
                 return False
@@ -146,25 +141,25 @@ class GimbalHistory:
         if before is None:
             return None
         if after is not None:
-            if after.at_ns - before.at_ns > self._limits.gap_ns:
+            if after.at_ns - before.at_ns > GAP_NS:
                 return None
             fraction = (at_ns - before.at_ns) / (after.at_ns - before.at_ns)
             return _Sample(at_ns, before.frame, slerp(before.attitude, after.attitude, fraction))
         if at_ns == before.at_ns:
             return before
-        if at_ns - before.at_ns > self._limits.ahead_ns:
+        if at_ns - before.at_ns > AHEAD_NS:
             return None
         earlier, _ = self._track.around(before.at_ns - 1)
-        if earlier is None or before.at_ns - earlier.at_ns > self._limits.gap_ns:
+        if earlier is None or before.at_ns - earlier.at_ns > GAP_NS:
             return None
         seconds = (before.at_ns - earlier.at_ns) / NS_PER_S
         rate_rad_s = _angle_rad(earlier.attitude, before.attitude) / seconds
-        return before if rate_rad_s <= self._limits.hold_rad_s else None
+        return before if rate_rad_s <= HOLD_RAD_S else None
 
     def _jumps(self, a: _Sample, b: _Sample) -> bool:
         if a.frame is not b.frame:
             return True
-        allowed_rad = 0.05 + self._limits.max_rate_rad_s * (b.at_ns - a.at_ns) / NS_PER_S
+        allowed_rad = 0.05 + MAX_RATE_RAD_S * (b.at_ns - a.at_ns) / NS_PER_S
         return _angle_rad(a.attitude, b.attitude) > allowed_rad
 
 

@@ -32,7 +32,7 @@ class Identity:
 
     autopilot: Autopilot
     vehicle_type: int  # MAV_TYPE of its HEARTBEAT
-    version: Version | None = None  # Of its firmware; None when it does not tell
+    version: Version | None = None  # Firmware version; None when it does not tell
     stage: str = ""  # ``""`` for a release, else ``rc``, ``beta``, ``alpha`` or ``dev``
     git: str = ""  # Start of the firmware's git hash; empty when it does not tell
     board: int = 0  # Board number of its makers' list; 0 when it does not tell

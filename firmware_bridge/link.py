@@ -296,7 +296,7 @@ class FlightLink:
         return None
 
     def _send(self, message: Any) -> SendResult:
-        """To the autopilot alone."""
+        """Send to the autopilot alone."""
         return self._flight.send(message, to=(self._telemetry.peer,))
 
     def _everywhere(self, message: Any, component_id: int | None = None) -> SendResult:

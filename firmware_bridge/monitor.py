@@ -23,7 +23,7 @@ from firmware_bridge.settings import ToolConfig, load_tool_config
 from landing.errors import ConfigError
 
 COMPONENT = 193  # MAV_COMP_ID_ONBOARD_COMPUTER3: the daemon is 191, the doctor 192
-GRACE_S = 4.0  # So long it listens before it asks: what comes already need not be asked for
+GRACE_S = 4.0  # It listens for this time before it asks: streams that come already need no request
 ATTITUDE_HZ, SLOW_HZ = 4.0, 2.0
 REFRESH_S = 0.25
 LINE_S = 1.0
@@ -33,7 +33,7 @@ Echo = Callable[[str], None]
 
 @dataclass(frozen=True)
 class MonitorOptions:
-    """As given on the command line; see `firmware_bridge.cli`."""
+    """Options of the command line; see `firmware_bridge.cli`."""
 
     connection: str | None = None
     baud: int | None = None

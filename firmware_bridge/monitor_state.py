@@ -36,12 +36,12 @@ class SeenTarget:
     """A LANDING_TARGET on the wire."""
 
     at_ns: int
-    system: int  # system, component: Who sent it
+    system: int  # Ids of the sender
     component: int
     frame: str  # Its MAV_FRAME, in words
     position_m: tuple[float, float, float] | None  # x, y, z of that frame; None for one of angles only
     angles_rad: tuple[float, float]  # angle_x (right) and angle_y (behind)
-    distance_m: float  # As it says
+    distance_m: float
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class LogLine:
 
 @dataclass
 class HeardComponent:
-    """Somebody with a heartbeat on the link."""
+    """A component with a heartbeat on the link."""
 
     at_ns: int  # Time of the last one
     state: str  # MAV_STATE in words
@@ -67,12 +67,12 @@ class HeardComponent:
 class DaemonState:
     """State of the daemon by its event log."""
 
-    state: str = ""  # Of the director
-    reason: str = ""  # Of that state
-    health: str = ""  # Of the daemon, with its reasons
+    state: str = ""  # State of the director
+    reason: str = ""  # Reason of that state
+    health: str = ""  # Health of the daemon, with its reasons
     sending: bool = False  # Targets go out
     not_sent: str = ""  # Reason why they do not; empty when they do
-    site: str = ""  # Of the decision in words, or why there is none
+    site: str = ""  # Site of the decision in words, or the reason for none
     timings_ms: dict[str, Any] = field(default_factory=dict)  # Newest percentiles, by stage
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
 
-from firmware_bridge.addressing import Address, sender_of
+from firmware_bridge.addressing import sender_of
 from firmware_bridge.dialect import mavlink
 from landing.errors import InvalidValueError
 from landing.vehicle import Autopilot
@@ -51,7 +51,7 @@ class OwnParameter:
     name: str  # At most 16 characters, e.g. ``TD_ENABLE``.
     kind: ParameterKind  # Type on the wire
     description: str  # One line
-    unit: str  # Of the value; empty for none
+    unit: str  # Unit of the value; empty for none
     low: float  # Smallest value
     high: float  # Largest value
     default: float  # Value without a configured one
@@ -89,7 +89,7 @@ class NoParameters:
 
     @property
     def parameters(self) -> Sequence[OwnParameter]:
-        """None."""
+        """No parameters."""
         return ()
 
     def get(self, name: str) -> float:
@@ -153,23 +153,15 @@ class ParameterServer:
 
     def _value(self, index: int, autopilot: Autopilot) -> Any:
         parameter = self._parameters[index]
+        name, value = parameter.name, encoded(self._table.get(parameter.name), parameter.kind, autopilot)
         return mavlink.MAVLink_param_value_message(
-            parameter.name.encode("ascii"),
-            encoded(self._table.get(parameter.name), parameter.kind, autopilot),
-            parameter.kind.value,
-            len(self._parameters),
-            index,
+            name.encode("ascii"), value, parameter.kind.value, len(self._parameters), index
         )
 
     def _error(self, message: Any, error: int) -> Any:
-        to: Address = sender_of(message)
-        return mavlink.MAVLink_param_error_message(
-            to.system,
-            to.component,
-            message.param_id.encode("ascii", "replace")[:LONGEST_NAME],
-            getattr(message, "param_index", -1),
-            error,
-        )
+        to, index = sender_of(message), getattr(message, "param_index", -1)
+        name = message.param_id.encode("ascii", "replace")[:LONGEST_NAME]
+        return mavlink.MAVLink_param_error_message(to.system, to.component, name, index, error)
 
 
 def as_real32(value: float) -> float:
@@ -198,11 +190,7 @@ def decoded(value: float, wire_type: int, kind: ParameterKind, autopilot: Autopi
     if kind is ParameterKind.INT32 and wire_type == kind.value and autopilot is Autopilot.PX4:
         # A float may not keep every pattern of bits; small integers are denormal floats and do.
         return float(struct.unpack("<i", struct.pack("<f", value))[0])
-    real_for_integer = kind is ParameterKind.INT32 and wire_type == ParameterKind.REAL32.value
-    if wire_type != kind.value and not real_for_integer:
+    integer = kind is ParameterKind.INT32
+    if wire_type != kind.value and not (integer and wire_type == ParameterKind.REAL32.value):
         return None
-    if not math.isfinite(value):
-        return None
-    if kind is ParameterKind.INT32 and value != math.floor(value):
-        return None
-    return value
+    return value if math.isfinite(value) and not (integer and value != math.floor(value)) else None

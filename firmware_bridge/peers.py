@@ -16,7 +16,7 @@ MAX_PEERS = 64
 PEER_TIMEOUT_NS = 5 * NS_PER_S  # A peer that has said nothing for so long is sent nothing any more
 # Limit for each peer other than the served autopilot's, where there are several
 STRANGER_BYTES_PER_S = 20_000
-STRANGERS_BYTES_PER_S = 100_000  # The same of all of them together, once an autopilot is served
+STRANGERS_BYTES_PER_S = 100_000  # Limit for all of them together, once an autopilot is served
 
 
 class _Peer:

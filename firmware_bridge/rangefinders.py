@@ -33,7 +33,7 @@ class Height:
     """One height sample."""
 
     at_ns: int  # Stamp, source clock
-    agl_m: float  # Of the body origin above the ground, m
+    agl_m: float  # Height of the body origin above the ground, m
 
 
 class RangeReadings:

@@ -42,7 +42,7 @@ class SendResult:
     """Result of sending a message."""
 
     refusal: Refusal | None = None  # None when it was handed to the connection
-    detail: str = ""  # The same in words, for the log
+    detail: str = ""  # The reason in words, for the log
 
     @property
     def sent(self) -> bool:
@@ -80,8 +80,8 @@ class LinkStatus:
     connected: bool = False  # The device or socket is open (for UDP that says nothing of the other side)
     alive: bool = False  # A heartbeat of the autopilot came within the timeout
     heartbeat_age_s: float | None = None  # Time since its last heartbeat; None when there was none
-    autopilot: Autopilot = Autopilot.UNKNOWN  # Its kind
-    system_id: int | None = None  # Its MAVLink system id; None before its first heartbeat
+    autopilot: Autopilot = Autopilot.UNKNOWN
+    system_id: int | None = None  # System id of the autopilot; None before its first heartbeat
     # Message name to measured rate, of all that it sends or is asked for
     rates_hz: Mapping[str, float] = field(default_factory=dict)
     missing: tuple[str, ...] = ()  # Asked messages that do not come

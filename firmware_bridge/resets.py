@@ -23,15 +23,15 @@ OVERSHOOT = 0.4  # Between two samples a rate may exceed both by this part of th
 class ResetLimits:
     """Largest innovations of ordinary flight."""
 
-    horizontal_m: float = 0.5  # Of the position, north and east together
-    vertical_m: float = 0.3  # Of the position's down coordinate
-    heading_rad: float = math.radians(2.5)  # Of the heading
-    tilt_rad: float = math.radians(25.0)  # Of roll and pitch together, between samples at most `TILT_GAP_NS` apart
+    horizontal_m: float = 0.5  # Position, north and east together
+    vertical_m: float = 0.3  # Down coordinate of the position
+    heading_rad: float = math.radians(2.5)  # Heading
+    tilt_rad: float = math.radians(25.0)  # Roll and pitch together, between samples at most `TILT_GAP_NS` apart
     stamp_error_s: float = 0.02  # Error of a time stamp; a moving vehicle adds so much of its way or turn
     told_share: float = 0.3  # Part of the limits that counts where the autopilot itself tells of a reset
     unknown_speed_m_s: float = 25.0  # Speed allowed for where a sample comes without velocity
     unknown_rate_rad_s: float = math.radians(200.0)  # Rate allowed for where a sample comes without rates
-    # velocity_m_s, velocity_m_s2: A step together with a change of velocity beyond this much, and this much a second,
+    # A step together with a change of velocity beyond this much, and this much a second,
     # has no known size: the estimator had drifted before
     velocity_m_s: float = 0.5
     velocity_m_s2: float = 12.0
@@ -39,7 +39,7 @@ class ResetLimits:
     # simulator in 1 s of gusts: 0.29 m, 0.14 m down.
     creep_ns: int = 1_000_000_000
     known_gap_ns: int = 600_000_000  # After a longer gap the size of a step is not known
-    settle_ns: int = 800_000_000  # So long after a step the estimator still pulls the position in
+    settle_ns: int = 800_000_000  # For this time after a step the estimator still pulls the position in
     settled_m: float = 0.15  # A larger correction within this time moves the frame again
 
 
@@ -50,7 +50,7 @@ class Attitude:
     at_ns: int  # Stamp, source clock
     ned_from_frd: Quaternion  # Attitude quaternion (w, x, y, z)
     rates_frd_rad_s: Vector | None  # Angular rates in body axes; None where they are not known
-    # headings_rad, heading_rates_rad_s: By both measures of `landing.geometry.heading_of`
+    # Headings and their rates by both measures of `landing.geometry.heading_of`
     headings_rad: tuple[float, float]
     heading_rates_rad_s: tuple[float, float]
     down_frd: Vector  # The down axis in body axes

@@ -36,7 +36,7 @@ class SequenceCounter:
     LATE = 200  # A step this far ahead, of 256, is a frame that came late
     CLOSE = 3  # Frames that may be lost where numbers go back to another place
     SHARED_TURNS = 4
-    # So many turns within so long are two senders: a heartbeat a second makes two each second
+    # This many turns within this time are two senders: a heartbeat a second makes two each second
     SHARED_WINDOW_NS = 5 * NS_PER_S
 
     def __init__(self) -> None:

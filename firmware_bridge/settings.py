@@ -219,6 +219,10 @@ def load_tool_config(path: Path | None) -> ToolConfig:
     if path is None:
         return ToolConfig()
     data = read_toml(path, "config", ConfigError)
+    link = data.get("link")
+    for key in link if isinstance(link, dict) else ():
+        if key in LinkExpert.model_fields:
+            raise ConfigError(f"config {path}: link.{key} is an expert's key: write it as [expert.link] {key}")
     try:
         config = ToolConfig.model_validate(data)
     except ValidationError as error:

@@ -58,7 +58,6 @@ class _StreamRequest:
     next_ask_ns: int = 0
     pause_ns: int = MISSING_AFTER_NS
     asked: int = 0
-    refused: bool = False
 
 
 class StreamRequests:
@@ -106,12 +105,7 @@ class StreamRequests:
         stream = self._streams.get(name) if name else None
         if stream is None:
             return
-        stream.refused = result in (
-            mavlink.MAV_RESULT_DENIED,
-            mavlink.MAV_RESULT_UNSUPPORTED,
-            mavlink.MAV_RESULT_FAILED,
-        )
-        if stream.refused:
+        if result in (mavlink.MAV_RESULT_DENIED, mavlink.MAV_RESULT_UNSUPPORTED, mavlink.MAV_RESULT_FAILED):
             self._substitute(stream, now_ns)
 
     def due(self, now_ns: int) -> tuple[int, int] | None:

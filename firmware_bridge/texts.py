@@ -14,7 +14,7 @@ class StatusText:
     """One whole text."""
 
     at_ns: int  # Monotonic time of the last chunk
-    system: int  # system, component: Who said it
+    system: int  # Ids of the sender
     component: int
     severity: int  # MAV_SEVERITY, 0 the worst
     text: str

@@ -27,5 +27,5 @@ class TokenBucket:
         return self._left > 0.0
 
     def take(self, size: int) -> None:
-        """So many bytes have passed."""
+        """Note that bytes have passed."""
         self._left -= size

@@ -1,4 +1,4 @@
-"""Stamped samples of one quantity, in order, parted where it jumps."""
+"""StampedSample samples of one quantity, in order, parted where it jumps."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 
-class Stamped(Protocol):
+class StampedSample(Protocol):
     """A sample with the time of its measurement."""
 
     @property
@@ -15,7 +15,7 @@ class Stamped(Protocol):
         """Time of the measurement, ns."""
 
 
-S = TypeVar("S", bound=Stamped)
+S = TypeVar("S", bound=StampedSample)
 
 
 class Track(Generic[S]):

@@ -173,7 +173,7 @@ class AutopilotId:
 
     system: int  # MAVLink system id
     component: int  # MAVLink component id
-    autopilot: Autopilot  # Its kind
+    autopilot: Autopilot
     vehicle_type: int  # MAV_TYPE
 
 

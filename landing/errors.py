@@ -49,3 +49,8 @@ def last_lines(text: str) -> str:
     marked = [line for line in lines if line.lower().startswith("error: ")]
     chosen = marked[-1:] or lines[-2:] or ["no reason given"]
     return " / ".join(chosen).removeprefix("ERROR: ").removeprefix("error: ")[:500]
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, at most 200 characters; its name where it says nothing."""
+    return (str(error).strip() or repr(error)).splitlines()[0][:200]

@@ -113,6 +113,7 @@ class SpeedMonitor:
         self._well_ns = WELL_NS
         self._left_ns: int | None = None
         self._stated_ns = 0
+        self._too_late = False  # judged anew with each decision
         self._slow: Slowness | None = None
 
     def step(self, now_ns: int, decision: Decision | None, load: Load) -> Slowness | None:
@@ -122,17 +123,19 @@ class SpeedMonitor:
         """
         if decision is not None:
             self._see(now_ns, decision.evidence_at_ns, load)
-        if self._last is not None and now_ns - self._last[0] > self._gone_ns():
+        quiet_ns = 0 if self._last is None else now_ns - self._last[0]
+        if quiet_ns > GONE_NS and quiet_ns > self._gone_ns():
             self._intervals.clear()
             self._last = self._slow = None
+            self._too_late = False
         if self._slow is None:
-            if self._is_slow():
+            if self._too_late:
                 relapse = self._left_ns is not None and now_ns - self._left_ns < RELAPSE_NS
                 self._well_ns = min(2 * self._well_ns, LONGEST_WELL_NS) if relapse else WELL_NS
                 self._state(now_ns, load)
         elif now_ns - self._well_since_ns >= self._well_ns:
             self._slow, self._left_ns = None, now_ns
-        elif now_ns - self._stated_ns >= RESTATE_NS and self._is_slow():
+        elif now_ns - self._stated_ns >= RESTATE_NS and self._too_late:
             self._state(now_ns, load)
         return self._slow
 
@@ -162,8 +165,10 @@ class SpeedMonitor:
         self._intervals.append(interval)
         while len(self._intervals) > LEAST and now_ns - self._intervals[0].at_ns > WINDOW_NS:
             self._intervals.popleft()
-        if self._closed_share() > WELL_SHARE:
+        closed_share = self._closed_share()
+        if closed_share > WELL_SHARE:
             self._well_since_ns = now_ns
+        self._too_late = closed_share >= CLOSED_SHARE and self._is_no_hiccup()
 
     def _gone_ns(self) -> int:
         worst_s = max((one.worst_age_s for one in self._intervals), default=0.0)
@@ -175,10 +180,10 @@ class SpeedMonitor:
         total_s = sum(one.period_s for one in self._intervals)
         return closed_s / total_s if total_s > 0 else 0.0
 
-    def _is_slow(self) -> bool:
+    def _is_no_hiccup(self) -> bool:
         late = sum(one.worst_age_s > self._max_age_s for one in self._intervals)
         covered_s = sum(one.period_s for one in self._intervals)
-        return late >= LEAST and covered_s >= LEAST_S and self._closed_share() >= CLOSED_SHARE
+        return late >= LEAST and covered_s >= LEAST_S
 
     def _state(self, now_ns: int, load: Load) -> None:
         ages_s = [one.worst_age_s for one in self._intervals]

@@ -129,10 +129,6 @@ class _Varied:
             image, labels, self.size_wh, self._variation, rng, paintable=self._paintable, scale_wh=self._input_wh
         )
 
-    def with_labels(self, image: ByteArray, labels: ByteArray) -> ByteArray:
-        """Return a picture with the colours of its labels over it; bare where nothing is labelled."""
-        return blend(image, labels, self.taxonomy, _LABEL_SHARE)
-
 
 def _grid(pictures: Sequence[tuple[ByteArray, ByteArray]], varied: _Varied, columns: int) -> ByteArray:
     """Return a BGR picture of the rows, with a legend of the classes beside them."""
@@ -142,7 +138,7 @@ def _grid(pictures: Sequence[tuple[ByteArray, ByteArray]], varied: _Varied, colu
         cells = [_fitted(picture[0], varied.size_wh)]
         for number in range(columns):
             image, labels = varied.copy(picture, row, number)
-            cells += [image, varied.with_labels(image, labels)]
+            cells += [image, blend(image, labels, varied.taxonomy, _LABEL_SHARE)]
             counts += np.bincount(labels.ravel(), minlength=256) * (np.arange(256) != IGNORE)
         rows.append(_joined(cells, axis=1))
     grid = _joined(rows, axis=0)
@@ -173,6 +169,6 @@ def _animation(picture: tuple[ByteArray, ByteArray], varied: _Varied, frames: in
     shown = []
     for number in range(frames):
         image, labels = varied.copy(picture, 0, number)
-        both = _joined([image, varied.with_labels(image, labels)], axis=1)
+        both = _joined([image, blend(image, labels, varied.taxonomy, _LABEL_SHARE)], axis=1)
         shown.append(Image.fromarray(np.ascontiguousarray(both[..., ::-1])))
     shown[0].save(path, save_all=True, append_images=shown[1:], duration=_FRAME_MS, loop=0)

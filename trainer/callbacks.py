@@ -109,12 +109,7 @@ class Reporter(Callback):  # type: ignore[misc]
 
 
 class EndInTime(Callback):  # type: ignore[misc]
-    """Shortens the plan to a time limit, and ends the run when the plan is done.
-
-    Args:
-        limit_s: 0 for none.
-        stop_after: Epochs after which to stop, plan or not; 0 for none.
-    """
+    """Shortens the plan to a time limit (0 for none), and ends the run when the plan, or `stop_after`, is reached."""
 
     def __init__(self, limit_s: float, stop_after: int) -> None:
         self._limit_s = limit_s

@@ -33,12 +33,10 @@ class Checkpoint:
     """A trained (or half-trained) network with its description.
 
     Attributes:
-        model: Configuration of the network.
-        taxonomy: Meaning of its classes.
         weights: Tensors by name; the averaged ones if the run averages.
         epoch: Epochs trained.
         provenance: Strings: trained_on, split, recipe, licence, touchdown_version, versions.
-        metrics: Scores by part ("val"), "temperature" and "operating" (see `trainer.evaluation`).
+        metrics: Scores on "val", "temperature" and "operating" (see `trainer.evaluation`).
         recipe: Recipe of the run; empty for foreign weights.
     """
 

@@ -36,11 +36,6 @@ _STORE_MARGIN = 1.25
 class TrainingData(LightningDataModule):  # type: ignore[misc]  # lightning is not followed
     """The pictures of a run, the same for every process.
 
-    Args:
-        data, split: Data set and its parts.
-        recipe, limits: Of the run.
-        input_wh: Network input, pixels.
-
     Attributes:
         class_pixels: Labelled training pixels of each class, shape (classes,).
     """

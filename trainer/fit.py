@@ -60,12 +60,9 @@ def fit(recipe: Recipe, limits: RunLimits) -> dict[str, Any]:
 
 
 def resume(path: str | Path, limits: RunLimits, folders: Sequence[str] = ()) -> dict[str, Any]:
-    """Goes on with an interrupted run, by the recipe in its checkpoint.
+    """Goes on with an interrupted run, by the recipe in its `last.pt`.
 
-    Args:
-        path: A `last.pt`.
-        limits: Place and length of the run; `out` should be the folder of `path`.
-        folders: The data, if it lies elsewhere now.
+    `folders` are the data, if it lies elsewhere now.
 
     Raises:
         ModelError: The checkpoint is not one to go on from.

@@ -20,14 +20,7 @@ class OutOfMemoryError(TouchdownError):
 
 @dataclass(frozen=True)
 class Hardware:
-    """Devices of a run.
-
-    Attributes:
-        accelerator: "cpu" or "gpu".
-        devices: Processes per node, one per GPU.
-        nodes: Machines.
-        precision: "float32", "bfloat16" or "float16".
-    """
+    """Devices of a run: "cpu" or "gpu", processes per node, machines, and "float32", "bfloat16" or "float16"."""
 
     accelerator: str
     devices: int

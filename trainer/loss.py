@@ -25,12 +25,7 @@ person outweighs all else in a picture.
 class SegmentationLoss(torch.nn.Module):  # type: ignore[misc]  # torch is not followed
     """Sum of the losses of a choice, over the labelled pixels of a batch.
 
-    A batch without a labelled pixel costs 0 and has a zero gradient, not NaN.
-
-    Args:
-        choice: Weights of the losses.
-        class_weights: Weight of each class in cross-entropy, shape (K,); None for 1.
-        taxonomy: Roles of the K classes.
+    A batch without a labelled pixel costs 0 and has a zero gradient, not NaN. Class weights have the shape (K,).
     """
 
     def __init__(self, choice: LossChoice, class_weights: torch.Tensor | None, taxonomy: Taxonomy) -> None:

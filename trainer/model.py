@@ -183,10 +183,8 @@ def _drop_unused_stages(network: nn.Module, config: ModelConfig) -> None:
 class EncoderWeights:
     """Pretrained encoder weights from a file, in the names of torchvision (`features.N...`).
 
-    Attributes:
-        tensors: By name, without the classifier.
-        tensorflow: True for weights converted from TensorFlow (1001 classes): they want RGB in -1..1 and BatchNorm eps
-            1e-3; torchvision's own want ImageNet statistics and 1e-5.
+    Weights converted from TensorFlow (1001 classes) want RGB in -1..1 and BatchNorm eps 1e-3; torchvision's own want
+    ImageNet statistics and 1e-5.
 
     Raises:
         ModelError: Missing, or another kind of file.

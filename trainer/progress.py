@@ -15,13 +15,7 @@ _Item = TypeVar("_Item")
 
 
 class Progress:
-    """Counts steps of one piece of work; a context manager.
-
-    Args:
-        title: Name of the work.
-        total: Number of steps.
-        every: Without a terminal, a line each so many steps; 0 for none.
-    """
+    """Counts steps of one piece of work. Without a terminal, it prints a line every so many steps."""
 
     def __init__(self, title: str, total: int, every: int = 0) -> None:
         self._title = title
@@ -40,14 +34,13 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
 
-    def step(self, note: str = "") -> None:
+    def step(self) -> None:
         """Counts one step."""
         self._count += 1
         if self._bar is not None:
-            self._bar.set_postfix_str(note, refresh=False)
             self._bar.update()
         elif self._every and self._count % self._every == 0:
-            say(f"  {self._title} {self._count}/{self._total} {note}")
+            say(f"  {self._title} {self._count}/{self._total}")
 
 
 def say(line: str) -> None:

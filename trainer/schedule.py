@@ -23,15 +23,7 @@ def _ramp(start: float, end: float, place: float) -> float:
 
 
 def epochs_that_fit(planned: int, done: int, elapsed_s: float, epoch_s: float, limit_s: float) -> int:
-    """Return the epochs that end within a time limit, at most those planned.
-
-    Args:
-        planned: Epochs planned.
-        done: Epochs trained.
-        elapsed_s: Time spent in this run.
-        epoch_s: Time of the slowest epoch.
-        limit_s: The limit; 0 for none.
-    """
+    """Return the epochs that end within a time limit (0 for none), at most those planned."""
     if limit_s <= 0:
         return planned
     more = int(max(0.0, limit_s - elapsed_s) / max(epoch_s, 1e-9))
@@ -40,12 +32,9 @@ def epochs_that_fit(planned: int, done: int, elapsed_s: float, epoch_s: float, l
 
 @dataclass
 class EpochPlan:
-    """Length of a run; a time limit may lower `epochs`.
+    """Length of a run in epochs and steps of each process; a time limit may lower `epochs`.
 
-    Attributes:
-        epochs: Epochs to train.
-        steps_per_epoch: Steps of each process.
-        done: Epochs trained before a resumed run began.
+    `done` epochs were trained before a resumed run began.
     """
 
     epochs: int

@@ -39,12 +39,12 @@ def prepare_network(recipe: Recipe, classes: int) -> tuple[nn.Module, ModelConfi
         network = build(config)
     elif chosen == "imagenet":
         network = build(config)
-        config = load_imagenet(_encoder_of(network), config)
+        config = load_imagenet(network.encoder, config)
     else:
         weights = EncoderWeights(chosen)
         config = weights.adapt(config)
         network = build(config)
-        matched, total = weights.load_into(_encoder_of(network))
+        matched, total = weights.load_into(network.encoder)
         say(f"encoder weights {Path(chosen).name}: {matched} of {total} tensors matched")
     if choice.normalisation != "auto":
         mean, std = NORMALISATIONS[choice.normalisation]
@@ -70,9 +70,3 @@ def _fine_tuned(config: ModelConfig, path: str) -> tuple[nn.Module, ModelConfig]
     network.load_state_dict({**own, **fitting})
     say(f"start weights {Path(path).name}: {len(fitting)} of {len(own)} tensors fit")
     return network, config
-
-
-def _encoder_of(network: nn.Module) -> nn.Module:
-    encoder = network.encoder
-    assert isinstance(encoder, nn.Module)
-    return encoder

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from landing.errors import TouchdownError
-from trainer.checkpoint import NETWORK, Checkpoint
+from trainer.checkpoint import Checkpoint
 from trainer.data.pictures import Batch
 from trainer.data.samples import IGNORE
 from trainer.loss import SegmentationLoss
@@ -32,15 +32,7 @@ class NotFiniteError(TouchdownError):
 
 
 class SegmentationTask(LightningModule):  # type: ignore[misc]  # torch is not followed
-    """Trains a network by a recipe and scores it on val.
-
-    Args:
-        network: Normalised pictures to logits, see `trainer.model.build`.
-        about: Description for checkpoints; its `weights` are not used.
-        recipe: Recipe of the run.
-        loss: Loss of logits and labels.
-        plan: Epochs, and steps in each.
-    """
+    """Trains a network by a recipe and scores it on val; `about` describes the run in its checkpoints."""
 
     def __init__(
         self, network: nn.Module, about: Checkpoint, recipe: Recipe, loss: SegmentationLoss, plan: EpochPlan
@@ -165,12 +157,6 @@ class SegmentationTask(LightningModule):  # type: ignore[misc]  # torch is not f
         """Takes over the plan of the interrupted run, which a time limit may have shortened."""
         self.plan.epochs = int(checkpoint["plan"]["epochs"])
         self.plan.done = int(checkpoint["epochs_trained"])
-
-    def weights(self) -> dict[str, torch.Tensor]:
-        """Return the network's tensors."""
-        prefix = len(NETWORK)
-        own = self.state_dict()
-        return {k[prefix:]: v.detach().cpu() for k, v in own.items() if k.startswith(NETWORK)}
 
 
 def parameter_groups(network: nn.Module, lr: float, encoder_lr_factor: float) -> list[dict[str, Any]]:

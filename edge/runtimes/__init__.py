@@ -9,7 +9,7 @@ from landing.errors import ModelError, TaxonomyError
 from landing.spec import ModelSpec
 from landing.taxonomy import Taxonomy
 
-__all__ = ["BACKENDS", "Runtime", "RuntimeOptions", "load_runtime", "taxonomy_for"]
+__all__ = ["BACKENDS", "Runtime", "RuntimeOptions", "load_runtime", "require_same_classes", "taxonomy_for"]
 
 BACKENDS = ("auto", "onnxruntime", "openvino", "tensorrt")
 BACKEND_OF_SUFFIX = {".onnx": "onnxruntime", ".engine": "tensorrt"}
@@ -65,21 +65,12 @@ def taxonomy_for(spec: ModelSpec, override: str | Path | None) -> Taxonomy:
     if override is None:
         return spec.taxonomy
     other = Taxonomy.load(override)
-    own_names = [c.name for c in spec.taxonomy.classes]
-    other_names = [c.name for c in other.classes]
-    if own_names != other_names:
-        differing = next(
-            (
-                f"class {i} is {a!r} in the model and {b!r} in the taxonomy"
-                for i, (a, b) in enumerate(zip(own_names, other_names, strict=False))
-                if a != b
-            ),
-            f"the model has {len(own_names)} classes, the taxonomy {len(other_names)}",
-        )
-        raise TaxonomyError(
-            f"taxonomy {override} does not fit model {spec.name!r}: {differing}. Use the "
-            f"taxonomy it was trained with ({spec.taxonomy.name!r}), or leave model.taxonomy out."
-        )
+    require_same_classes(
+        other,
+        spec.taxonomy,
+        f"taxonomy {override} does not fit model {spec.name!r}",
+        f"Use the taxonomy it was trained with ({spec.taxonomy.name!r}), or leave model.taxonomy out",
+    )
     for own, asked in zip(spec.taxonomy.classes, other.classes, strict=True):
         if own.role is not asked.role:
             raise TaxonomyError(
@@ -88,3 +79,20 @@ def taxonomy_for(spec: ModelSpec, override: str | Path | None) -> Taxonomy:
                 "taxonomy."
             )
     return other
+
+
+def require_same_classes(other: Taxonomy, own: Taxonomy, what: str, remedy: str) -> None:
+    """Requires that a taxonomy names the classes of a model's own, in the same order.
+
+    Raises:
+        TaxonomyError: It does not; says what is wrong, the first difference and the remedy.
+    """
+    own_names, names = [c.name for c in own.classes], [c.name for c in other.classes]
+    if own_names == names:
+        return
+    pairs = enumerate(zip(own_names, names, strict=False))
+    differing = next(
+        (f"class {i} is {a!r} in the model and {b!r} in the taxonomy" for i, (a, b) in pairs if a != b),
+        f"the model has {len(own_names)} classes, the taxonomy {len(names)}",
+    )
+    raise TaxonomyError(f"{what}: {differing}. {remedy}")

@@ -1,4 +1,4 @@
-"""What every runtime does: a model file in, segmentations out."""
+"""The contract of all runtimes: a model file in, segmentations out."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from landing.types import ByteArray, Frame, Segmentation
 
 @dataclass(frozen=True)
 class RuntimeOptions:
-    """How a model is to be run.
+    """Choices for running a model.
 
     Attributes:
         backend: Name of the runtime, or ``auto`` to choose by file type.
         providers: ONNX Runtime execution providers by name, in order of preference.
         threads: Threads of one inference; 0 leaves it to the runtime.
-        allow_failed_gate: Run a model that `export verify` found to decide otherwise than the one it was made from.
+        allow_failed_gate: Run a model that decides otherwise than its original by `export verify`.
         cuda_graph: Launch the network as one captured CUDA graph, where the runtime can.
-        precision: What layers in float are computed in, where the runtime has a choice: ``fp32``, ``bf16``, or ``auto``
-            for bfloat16 where the processor has it and the model was proven at it.
+        precision: Of layers in float, where there is a choice: ``fp32``, ``bf16``, or ``auto``: bfloat16 where the
+            processor has it and the model was proven at it.
     """
 
     backend: str = "auto"
@@ -42,13 +42,7 @@ class RuntimeOptions:
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a network gives for its whole input, before the padding is cut off.
-
-    Attributes:
-        class_id: uint8 (h, w).
-        landable: uint8 (h, w).
-        hazards: uint8 (4, h, w).
-    """
+    """A network's maps for its whole input, before the padding is cut off; uint8 (h, w), (h, w) and (4, h, w)."""
 
     class_id: ByteArray
     landable: ByteArray
@@ -136,7 +130,7 @@ class Runtime(ABC):
         self._submitted = _Submitted(letterbox, frame.captured_at_ns, ready_ns - started_ns, done_ns - ready_ns)
 
     def result(self) -> Segmentation:
-        """What the network says of the submitted frame; waits for it.
+        """Return the segmentation of the submitted frame; waits for it.
 
         Raises:
             ModelError: The model does not run, gives something else than its description says, is closed, or no frame

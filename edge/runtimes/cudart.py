@@ -68,13 +68,7 @@ class CudaError(ModelError):
 
 @dataclass(frozen=True)
 class Gpu:
-    """What an engine is tied to.
-
-    Attributes:
-        name: As the driver names it.
-        compute_capability: As ``8.7``.
-        cuda_version: Of the runtime library, as ``12.6``.
-    """
+    """The facts that an engine is tied to; compute capability as ``8.7``, version of the CUDA runtime as ``12.6``."""
 
     name: str
     compute_capability: str
@@ -102,10 +96,7 @@ def find_library() -> Any:
 
 
 class Cudart:
-    """The library, with its return codes turned into errors.
-
-    Args:
-        library: What `find_library` gives.
+    """The library that `find_library` gives, with its return codes turned into errors.
 
     Raises:
         CudaError: A function is not in the library.
@@ -145,13 +136,13 @@ class Cudart:
         return f"{(text or b'unknown error').decode('ascii', 'replace')} (CUDA error {code})"
 
     def number(self, name: str, *arguments: int) -> int:
-        """What a function writes into its first argument, an int."""
+        """Return the int that a function writes into its first argument."""
         value = ctypes.c_int()
         self.call(name, ctypes.byref(value), *arguments)
         return value.value
 
     def handle(self, name: str, *arguments: Any) -> int:
-        """What a function writes into its first argument, a pointer."""
+        """Return the pointer that a function writes into its first argument."""
         value = ctypes.c_void_p()
         self.call(name, ctypes.byref(value), *arguments)
         return value.value or 0
@@ -159,10 +150,6 @@ class Cudart:
 
 class Device:
     """The GPU: memory, one stream, events and captured graphs, all given back by `close`.
-
-    Args:
-        cuda: The library.
-        index: Which GPU.
 
     Raises:
         CudaError: There is no GPU or no driver; says which.
@@ -189,7 +176,7 @@ class Device:
         self._cuda.code("cudaStreamSynchronize", self.stream)
 
     def describe(self) -> Gpu:
-        """What an engine built here is tied to."""
+        """Return the facts that an engine built here is tied to."""
         return describe_gpu(self._cuda, self._index)
 
     def memory(self, size_bytes: int) -> int:
@@ -231,7 +218,7 @@ class Device:
         self._cuda.call("cudaEventRecord", event, self.stream)
 
     def reached(self, event: int) -> bool:
-        """Whether everything before the mark is done.
+        """Return True when everything before the mark is done.
 
         Raises:
             CudaError: Something before it failed.
@@ -252,10 +239,7 @@ class Device:
         self._cuda.call("cudaStreamSynchronize", self.stream)
 
     def capture(self, work: Callable[[], None]) -> int:
-        """Records what `work` puts on the stream, to be launched again in one call.
-
-        Returns:
-            Handle for `launch`.
+        """Records the calls that `work` puts on the stream; returns a handle for `launch`.
 
         Raises:
             CudaError: Something in it cannot be captured; the stream is usable again.

@@ -61,13 +61,7 @@ def read_onnx(path: Path) -> bytes:
 
 
 def hold_against(path: Path, spec: ModelSpec, inputs: Mapping[str, str], outputs: Collection[str]) -> None:
-    """Compares what a file says of itself with what a runtime found in it.
-
-    Args:
-        path: Of the file.
-        spec: What it says of itself.
-        inputs: Type and shape by name, as ``uint8 [512, 512, 3]``.
-        outputs: Names.
+    """Compares a file's ModelSpec with the outputs and inputs found; these by name, as ``uint8 [512, 512, 3]``.
 
     Raises:
         ModelError: They differ.
@@ -102,7 +96,7 @@ def metadata_of(data: bytes) -> dict[str, str]:
 
 
 def _external(data: memoryview) -> str:
-    """What the first tensor with external data points to; empty when there is none."""
+    """The location of the first external data; empty when there is none."""
     waiting = [("model", data)]
     graphs = 0
     while waiting:

@@ -12,7 +12,7 @@ from edge.runtimes.contract import Outputs, Runtime, RuntimeOptions
 from edge.runtimes.gate import require_gate
 from edge.runtimes.onnx_file import hold_against, metadata_of, read_onnx
 from landing.artefact import GateReport
-from landing.errors import ModelError
+from landing.errors import ModelError, first_line
 from landing.spec import ModelSpec
 from landing.types import ByteArray
 
@@ -26,6 +26,8 @@ LOAD_ERRORS: tuple[type[Exception], ...] = (
     ort_errors.NotImplemented,
     ort_errors.RuntimeException,
 )
+"""ONNX Runtime's errors have no common base but Exception."""
+
 RUN_ERRORS: tuple[type[Exception], ...] = (
     ort_errors.Fail,
     ort_errors.InvalidArgument,
@@ -93,10 +95,9 @@ class OnnxRuntime(Runtime):
             # From bytes, so that nothing but what was read and checked is ever opened.
             session = ort.InferenceSession(data, sess_options=settings, providers=list(options.providers))
         except LOAD_ERRORS as error:
-            reason = str(error).strip().splitlines()[0][:200]
             raise ModelError(
                 f"model {path} ({len(data)} bytes) cannot be loaded: it is truncated, "
-                f"damaged or no ONNX file. Copy or export it again. ({reason})"
+                f"damaged or no ONNX file. Copy or export it again. ({first_line(error)})"
             ) from error
         started = session.get_providers()
         failed = [name for name in options.providers if name not in started]
@@ -126,8 +127,7 @@ class OnnxRuntime(Runtime):
                 self._names, {self.spec.input.name: self._picture}, self._run_options
             )
         except RUN_ERRORS as error:
-            reason = str(error).strip().splitlines()[0][:200]
-            raise ModelError(f"model {self.path} does not run: {reason}") from error
+            raise ModelError(f"model {self.path} does not run: {first_line(error)}") from error
         return Outputs(class_id, landable, hazards)
 
     def _cancel(self) -> None:

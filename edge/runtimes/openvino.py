@@ -161,7 +161,7 @@ def choose_precision(asked: str, proven: GateReport | None) -> str:
 
 
 def has_bf16() -> bool:
-    """Whether the processor itself computes in bfloat16; False where Linux does not say."""
+    """Return True if the processor itself computes in bfloat16; False where Linux does not say."""
     try:
         text = _CPUINFO.read_text("utf-8")
     except OSError:

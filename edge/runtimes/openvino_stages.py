@@ -1,4 +1,4 @@
-"""Where a network may be computed in bfloat16, and where it must not be.
+"""The parts of a network that may be computed in bfloat16, and those that must not.
 
 Rounded to 8 bits everywhere, the shipped FPN takes 0.48 % of pixels for landable that it did not take before. Most of
 that comes from both ends: what the first layers round, every later one amplifies; and rounded logits tie, rounded
@@ -18,7 +18,7 @@ change little, and they are the cheap ones."""
 
 _WEIGHTED = ("Convolution", "GroupConvolution", "MatMul", "ConvolutionBackpropData")
 _FOLLOWERS = ("Add", "Clamp", "Relu", "Multiply", "Swish", "HSwish", "Sigmoid")
-"""What a runtime fuses into the layer before it, and so must not be cut off from it."""
+"""Nodes that a runtime fuses into the layer before, and so must not be cut off from it."""
 _ARGMAX = "TopK"
 
 

@@ -197,7 +197,7 @@ def _output_shapes(spec: ModelSpec) -> dict[str, tuple[int, ...]]:
 
 
 def _hold_against(path: Path, manifest: EngineManifest, engine: Engine, module: TensorRT) -> None:
-    """Whether the engine takes and gives what its description promises."""
+    """Require that the engine takes and gives what its description promises."""
     spec = manifest.model
     wanted: dict[str, tuple[str, tuple[int, ...]]] = {
         name: ("output uint8", shape) for name, shape in _output_shapes(spec).items()

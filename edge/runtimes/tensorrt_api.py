@@ -26,7 +26,7 @@ class Context(Protocol):
     """`IExecutionContext`: what one thread runs an engine with."""
 
     def set_tensor_address(self, name: str, memory: int) -> bool:
-        """Where an input is read from or an output goes to, on the GPU."""
+        """Set the GPU address of an input or output."""
 
     def execute_async_v3(self, stream_handle: int) -> bool:
         """Puts the network on a stream; False when TensorRT could not."""

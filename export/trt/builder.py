@@ -22,11 +22,10 @@ L4T_RELEASE = Path("/etc/nv_tegra_release")
 
 @dataclass(frozen=True)
 class Built:
-    """What TensorRT made.
+    """An engine that TensorRT made.
 
     Attributes:
         engine: Serialised.
-        seconds: That it took.
         layers: Of the network before TensorRT fused any.
         inputs, outputs: By name.
         warnings: That TensorRT gave, once each.
@@ -64,10 +63,7 @@ def l4t_release(path: Path = L4T_RELEASE) -> str:
 
 
 def require_builder(check_only: bool) -> tuple[TensorRT, Gpu | None]:
-    """TensorRT and the GPU to build for.
-
-    Args:
-        check_only: No engine is wanted, so TensorRT for RTX will do without a GPU.
+    """TensorRT and the GPU to build for; where no engine is wanted, TensorRT for RTX will do without a GPU.
 
     Raises:
         ModelError: Something is missing; says what.
@@ -87,12 +83,7 @@ def build(
 ) -> Built:
     """Parses a prepared graph and builds its engine. Takes seconds to minutes.
 
-    Args:
-        module: TensorRT.
-        graph: Prepared ONNX of that precision, without external data.
-        precision: For messages; the graph decides.
-        options: For the builder.
-        timing_cache: Of earlier builds on this machine.
+    The graph decides the precision; its name is for messages. `timing_cache` is of earlier builds here.
 
     Raises:
         ModelError: TensorRT does not take the graph (names the node and the reason), cannot build it, or lacks what the

@@ -86,14 +86,14 @@ class _Halving:
         graph.initializer.extend(stored)
 
     def _keep(self, node: NodeProto) -> None:
-        copy = _copy(node)
+        copy = copied(node)
         for i, name in enumerate(node.input):
             if name in self.half:
                 copy.input[i] = self._as(name, TensorProto.FLOAT)
         self.nodes.append(copy)
 
     def _halve(self, node: NodeProto, outputs: set[str]) -> None:
-        copy = _copy(node)
+        copy = copied(node)
         stays = ALWAYS_FLOAT32.get(node.op_type, ())
         for i, name in enumerate(node.input):
             if i in stays:
@@ -141,7 +141,8 @@ def _rounded(tensor: TensorProto, name: str) -> TensorProto:
     return numpy_helper.from_array(kept.astype(np.float16), name)
 
 
-def _copy(node: NodeProto) -> NodeProto:
+def copied(node: NodeProto) -> NodeProto:
+    """A copy of a node."""
     copy = NodeProto()
     copy.CopyFrom(node)
     return copy
@@ -202,13 +203,9 @@ def _reach(
     what: Callable[[NodeProto], bool],
     own: bool = False,
 ) -> set[str]:
-    """Names of nodes that have, somewhere along `neighbours`, one for which `what` is true.
+    """Names of nodes with one along `neighbours` for which `what` is true; `own`: a node counts itself.
 
-    Args:
-        ordered: Neighbours come before the nodes whose neighbours they are.
-        neighbours: By name.
-        what: Asked of each node.
-        own: Whether a node counts itself.
+    Neighbours come before the nodes whose neighbours they are.
     """
     found: set[str] = set()
     for node in ordered:

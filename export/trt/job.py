@@ -1,6 +1,6 @@
-"""What is handed to the machine that builds: a graph, and a note of what to make of it.
+"""A build job: a graph, and a note of what to make of it.
 
-Neither needs onnx or torch there: a Jetson has TensorRT and the base package.
+The machine that builds needs neither onnx nor torch: a Jetson has TensorRT and the base package.
 """
 
 from __future__ import annotations
@@ -20,16 +20,7 @@ GRAPH_NAME, JOB_NAME, CACHE_NAME = "graph.onnx", "job.json", "timing.cache"
 
 
 class BuildJob(BaseModel):
-    """A note beside a prepared graph.
-
-    Attributes:
-        format: Version of this note.
-        onnx_name, onnx_sha256: Of the file the graph was made from.
-        graph_sha256: Of the graph beside this note.
-        precision: Of the network.
-        options: For the builder.
-        model: What the file says of itself.
-    """
+    """A note beside a prepared graph: the file it was made from, digests, precision, and the file's ModelSpec."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -24,16 +24,14 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class EngineRequest:
-    """What the command line asks for.
+    """An engine to make.
 
     Attributes:
         source: Checkpoint, ONNX, or a build job that another machine sent.
-        out: The engine to write.
         precision: None for the job's own, or fp16.
-        options: For the builder.
         timing_cache: File to keep timings in.
         check_only: Build, and throw the engine away.
-        remote: Where to build; None for here.
+        remote: The machine that builds; None for this one.
     """
 
     source: Path
@@ -46,14 +44,7 @@ class EngineRequest:
 
 
 def make_engine(request: EngineRequest, say: Say) -> list[str]:
-    """Makes an engine and its manifest, or nothing.
-
-    Args:
-        request: What is asked for.
-        say: Told of progress.
-
-    Returns:
-        What came of it, in lines.
+    """Makes an engine and its manifest, or nothing; returns the result, in lines.
 
     Raises:
         ModelError: The source is not usable, TensorRT or a GPU is missing, or TensorRT does not take or build the
@@ -102,15 +93,7 @@ def _prepare(request: EngineRequest, folder: Path, say: Say) -> tuple[BuildJob, 
         source = report.path
     prepared = prepare(source, request.precision or "fp16")
     options = request.options.model_copy(update={"timing_cache": request.timing_cache is not None})
-    job = BuildJob(
-        onnx_name=request.source.name,
-        onnx_sha256=prepared.sha256,
-        graph_sha256=hashlib.sha256(prepared.data).hexdigest(),
-        precision=prepared.precision,
-        options=options,
-        model=prepared.spec,
-    )
-    return job, prepared.data
+    return prepared.job(options, request.source.name), prepared.data
 
 
 def _build_here(request: EngineRequest, job: BuildJob, graph: bytes, say: Say) -> list[str]:

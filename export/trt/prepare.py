@@ -7,6 +7,7 @@ onnx package is; the machine that builds needs TensorRT alone.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +15,11 @@ import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from export.files import read_model, spec_of
-from export.trt.half import to_half
+from export.trt.half import copied, to_half
+from export.trt.job import BuildJob
 from export.trt.quantized import is_quantized, require_symmetric
-from landing.errors import ModelError
-from landing.manifest import Precision
+from landing.errors import ModelError, first_line
+from landing.manifest import BuilderOptions, Precision
 from landing.reading import sha256_of
 from landing.spec import ModelSpec
 
@@ -27,21 +29,24 @@ MOVING = ("Slice", "Squeeze", "Unsqueeze", "Gather", "Reshape", "Transpose", "Fl
 
 @dataclass(frozen=True)
 class Prepared:
-    """A graph ready for TensorRT.
-
-    Attributes:
-        data: Serialised ONNX.
-        name: Of the file it was made from.
-        sha256: Of that file.
-        spec: What that file says of itself.
-        precision: Of the network.
-    """
+    """A graph ready for TensorRT (serialised ONNX), and the name, digest and spec of the file it was made from."""
 
     data: bytes
     name: str
     sha256: str
     spec: ModelSpec
     precision: Precision
+
+    def job(self, options: BuilderOptions, name: str) -> BuildJob:
+        """The note that goes with the graph to the machine that builds it."""
+        return BuildJob(
+            onnx_name=name,
+            onnx_sha256=self.sha256,
+            graph_sha256=hashlib.sha256(self.data).hexdigest(),
+            precision=self.precision,
+            options=options,
+            model=self.spec,
+        )
 
 
 def prepare(path: Path, precision: Precision) -> Prepared:
@@ -153,22 +158,15 @@ def _rename_inputs(node: NodeProto, old: str, new: str) -> None:
 
 
 def _replace_nodes(model: onnx.ModelProto, nodes: list[NodeProto]) -> None:
-    copies = [_copy(node) for node in nodes]
+    copies = [copied(node) for node in nodes]
     del model.graph.node[:]
     model.graph.node.extend(copies)
-
-
-def _copy(node: NodeProto) -> NodeProto:
-    copy = NodeProto()
-    copy.CopyFrom(node)
-    return copy
 
 
 def _check(model: onnx.ModelProto, path: Path) -> None:
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        reason = str(error).strip().splitlines()[0][:200]
         raise ModelError(
-            f"model {path}: its graph is not sound in the types TensorRT is to be given: {reason}"
+            f"model {path}: its graph is not sound in the types TensorRT is to be given: {first_line(error)}"
         ) from error

@@ -1,4 +1,4 @@
-"""Whether a quantised graph is in the one form TensorRT takes.
+"""Requires that a quantised graph is in the one form TensorRT takes.
 
 TensorRT takes int8 activations and weights with zero points of 0, and biases in float. ONNX Runtime's default on a CPU
 is uint8 activations with int32 biases, which it refuses.
@@ -13,14 +13,14 @@ import numpy as np
 import onnx
 from onnx import NodeProto, TensorProto, numpy_helper
 
+from export.trt.half import QUANTIZING
 from landing.errors import ModelError
 
-QUANTIZING = ("QuantizeLinear", "DequantizeLinear")
 FOR_TENSORRT = "touchdown export int8 MODEL.onnx --calibrate FOLDER --for tensorrt"
 
 
 def is_quantized(model: onnx.ModelProto) -> bool:
-    """Whether a graph has Q/DQ nodes or operators on integers."""
+    """Return True for a graph with Q/DQ nodes or operators on integers."""
     return any(
         node.op_type in QUANTIZING or node.op_type.startswith(("QLinear", "ConvInteger")) for node in model.graph.node
     )

@@ -20,7 +20,7 @@ from landing.errors import ModelError
 from landing.manifest import EngineManifest, manifest_path, read_engine
 
 _GRACE_S = 30.0
-"""How much longer than the build itself its connection may take."""
+"""Seconds that the connection may last beyond the build itself."""
 
 _FOLDER = re.compile(r"/[A-Za-z0-9_./-]+/touchdown-trt-[A-Za-z0-9]+")
 _TIMED_OUT = 124
@@ -42,12 +42,7 @@ class Remote:
     build_timeout_s: float = 3600.0
 
     def build(self, folder: Path, name: str, say: Callable[[str], None]) -> tuple[EngineManifest, bytes, bytes | None]:
-        """Builds the job in a folder over there.
-
-        Args:
-            folder: Holds graph, job and perhaps a timing cache; the results are put there too.
-            name: Of the engine, as it is to be called.
-            say: Told of each step.
+        """Builds the job in a folder over there; the results are put into the folder too.
 
         Returns:
             Manifest, engine and timing cache, if any.

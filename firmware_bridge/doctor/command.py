@@ -28,7 +28,7 @@ Echo = Callable[[str], None]
 
 @dataclass(frozen=True)
 class DoctorOptions:
-    """As given on the command line; see `firmware_bridge.cli`."""
+    """Options of the command line; see `firmware_bridge.cli`."""
 
     connection: str | None = None
     baud: int | None = None

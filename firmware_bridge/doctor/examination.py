@@ -36,11 +36,11 @@ Say = Callable[[DoctorFinding], None]  # Called with each finding as it is made
 class Examination:
     """Result of an examination."""
 
-    identity: Identity  # Of the autopilot
+    identity: Identity
     findings: list[DoctorFinding] = field(default_factory=list)  # In order
     # Every parameter asked for; None for those that it does not have
     parameters: dict[str, AutopilotParameter | None] = field(default_factory=dict)
-    quality: Quality | None = None  # Of the link; None when it was not measured
+    quality: Quality | None = None  # None when the link was not measured
 
     @property
     def values(self) -> dict[str, float]:

@@ -11,7 +11,7 @@ from typing import Any
 class Level(IntEnum):
     """Severity of a finding."""
 
-    OK = 0  # As it should be
+    OK = 0  # In order
     NOTE = 1  # Worth knowing; nothing to do for a landing
     WARNING = 2  # A landing may go otherwise than expected
     ERROR = 3  # No landing on a target, or one somewhere else
@@ -41,7 +41,7 @@ class DoctorFinding:
     expected: str = ""  # The expected value; empty where nothing is expected
     why: str = ""  # The consequence, and the remedy
     change: ParameterChange | None = None  # The remedy, where a parameter is one
-    data: Mapping[str, Any] = field(default_factory=dict)  # The same in numbers, for `--json`
+    data: Mapping[str, Any] = field(default_factory=dict)  # The value in numbers, for `--json`
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`: fields that say nothing are left out."""

@@ -41,7 +41,7 @@ class Latency:
     """Measured latencies, ms; None where nothing was measured."""
 
     frame_to_decision_ms: float | None = None  # From capture to decision, median
-    frame_to_decision_p95_ms: float | None = None  # The same, 95th percentile
+    frame_to_decision_p95_ms: float | None = None  # From capture to decision, 95th percentile
     frame_to_send_ms: float | None = None  # Age of the evidence behind a target when it is sent, median
     pose_to_send_ms: float | None = None  # Age of the pose of a target when it is sent, median
     source: str = ""  # Origin of the numbers

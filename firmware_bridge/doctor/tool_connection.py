@@ -16,7 +16,7 @@ from firmware_bridge.stamp_file import StampWriter, load_signing
 from firmware_bridge.transport import Peer, Transport
 from landing.errors import LinkError
 
-SIGNING_LINK_ID = 192  # Of our signatures; the daemon's connections count from 0
+SIGNING_LINK_ID = 192  # Link id of our signatures; the daemon's connections count from 0
 
 
 class ToolConnection:

@@ -74,14 +74,10 @@ class CameraProcess:
     """Paces, renders and writes.
 
     Attributes:
-        world: Rendered; orders add to it.
-        sensor: Takes the pictures.
-        link: Gives the true pose.
-        fps: Frames a second.
         latency_s: From capture to the first byte on stdout.
-        truth_log: Takes time and true pose of each frame, as JSON lines; None for none.
-        shake: Attitude that the camera has beyond the true one; None for none.
-        orders: Read before each frame; None for none.
+        truth_log: Takes time and true pose of each frame, as JSON lines.
+        shake: Attitude that the camera has beyond the true one.
+        orders: Read before each frame.
     """
 
     world: World

@@ -30,14 +30,7 @@ MAX_EXTRAPOLATION_S = 0.25
 
 @dataclass(frozen=True)
 class Truth:
-    """The true state as it was when the message with it arrived.
-
-    Attributes:
-        at_ns: Monotonic arrival time.
-        ned_from_frd: Attitude.
-        position_ned_m: About the home.
-        motion: Velocity and turn rates.
-    """
+    """The true state at the monotonic arrival time of its message; the position is about the home."""
 
     at_ns: int
     ned_from_frd: Quaternion

@@ -25,7 +25,7 @@ from sim.campaign.reaction import ReactionWatch
 from sim.campaign.scene import Scene
 from sim.campaign.sensors import believed_camera, shaken
 from sim.campaign.trace import Flown, Trace
-from sim.flight.link import InProcessLink
+from sim.flight.link import InProcessLink, LinkFaults
 from sim.flight.loop import BOOT_NS, CameraSample, SimulatedClock, SimulatedLoop, no_stopwatch
 from sim.flight.pilot import NEARER_M, SEARCH_S, GoDown, ModeOrder, Phase, Pilot, Seen
 from sim.flight.plan import TrackPoint
@@ -33,6 +33,7 @@ from sim.flight.sensor import SensorModel
 from sim.vehicle import Wind
 from sim.vehicle.autopilot import AutopilotConfig, EstimatorErrors, Mode
 from sim.vehicle.autopilot.core import TICK_MS, StandInAutopilot
+from sim.vehicle.standin import PLND_PARAMETERS
 from sim.world import ActorState, World
 
 TRACK_MS = 100
@@ -41,16 +42,6 @@ POSITION_ONLY = 0b110111111000
 """Type mask of a SET_POSITION_TARGET: no velocity, acceleration or yaw."""
 
 PILOT = "pilot"
-
-PRECISION_LANDING = {
-    "PLND_ENABLED": 1,
-    "PLND_TYPE": 1,
-    "RNGFND1_TYPE": 100,
-    "RNGFND1_MIN_CM": 10,
-    "RNGFND1_ORIENT": 25,
-    "PLND_OPTIONS": 4,
-}
-"""Parameters that a precision landing on ArduPilot needs."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +54,7 @@ class FlightSetup:
         authority: Settings of the authority.
         search_s: So long the pilot hovers without a site before looking from nearer or giving up.
         nearer_m: No lower than this the pilot goes to look from nearer.
-        autopilot: Its parameters that differ from `PRECISION_LANDING`.
+        autopilot: Its parameters that differ from `sim.vehicle.standin.PLND_PARAMETERS`.
     """
 
     decision: DecisionSettings
@@ -133,9 +124,8 @@ class Landing:
         self._autopilot = StandInAutopilot(autopilot_config(scene, start_ne_m, setup.autopilot))
         self._autopilot.connect(PILOT)
         commands = setup.authority.level is not AuthorityLevel.ADVISE
-        self.link = InProcessLink(
-            self._autopilot, link_settings(conditions, commands), conditions, scene_stream(scene.key, "link"), BOOT_NS
-        )
+        settings, rng = link_settings(conditions, commands), scene_stream(scene.key, "link")
+        self.link = InProcessLink(self._autopilot, settings, link_faults(conditions), rng, BOOT_NS)
         camera = believed_camera(conditions)
         decider = policy.make(setup.decision, world.taxonomy, camera)
         self.pipeline = Pipeline(sensor, decider, camera, self._clock.ns, no_stopwatch)
@@ -275,7 +265,7 @@ def autopilot_config(scene: Scene, start_ne_m: tuple[float, float], parameters: 
     c: SceneConditions = scene.conditions
     bias = scene_stream(scene.key, "bias").uniform(-1.0, 1.0, 2)
     return AutopilotConfig(
-        parameters={**PRECISION_LANDING, "RNGFND1_MAX_CM": round(100 * c.range_max_m), **parameters},
+        parameters={**PLND_PARAMETERS, "RNGFND1_MAX_CM": round(100 * c.range_max_m), **parameters},
         start_n_m=start_ne_m[0],
         start_e_m=start_ne_m[1],
         start_yaw_deg=c.yaw_deg,
@@ -295,3 +285,8 @@ def autopilot_config(scene: Scene, start_ne_m: tuple[float, float], parameters: 
 def link_settings(conditions: SceneConditions, commands: bool) -> LinkSettings:
     """As a user with this vehicle would configure it: it took off from the ground it lands on."""
     return LinkSettings("udpin:127.0.0.1:0", ground_down_m=conditions.height_bias_m, commands=commands)
+
+
+def link_faults(c: SceneConditions) -> LinkFaults:
+    """Return the link's part of the conditions."""
+    return LinkFaults(c.link_delay_ms, c.range_scale, c.range_noise_m, c.range_dropped)

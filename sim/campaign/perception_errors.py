@@ -43,36 +43,7 @@ BESIDE_PX, BESIDE_M = 3.0, 1.5
 and metres, for shadows and what leans out of the outline."""
 
 PLANES = 1 + len(HAZARD_ROLES)
-LEVELS = (
-    0.02,
-    0.05,
-    0.1,
-    0.15,
-    0.2,
-    0.25,
-    0.3,
-    0.35,
-    0.4,
-    0.45,
-    0.5,
-    0.55,
-    0.6,
-    0.65,
-    0.7,
-    0.75,
-    0.8,
-    0.85,
-    0.9,
-    0.93,
-    0.95,
-    0.97,
-    0.98,
-    0.99,
-    0.995,
-    0.998,
-    0.999,
-    0.9995,
-)
+LEVELS = (0.02, *(k / 20 for k in range(1, 19)), 0.93, 0.95, 0.97, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995)
 """Quantiles kept of the outputs of a class, from right to wrong; dense where it matters."""
 
 Z_STEPS = 256

@@ -13,14 +13,13 @@ import numpy as np
 from landing.geometry import quaternion_from_euler
 from landing.types import ByteArray, Pose
 from sim.camera import render
-from sim.campaign.landing import Landing
 from sim.campaign.ranges import stream
 from sim.campaign.scene import CampaignError
 from sim.campaign.scene_ground import make_scene_ground
 from sim.campaign.score import Record, score
 from sim.campaign.sensors import true_camera
 from sim.campaign.store import line_of, read_campaign
-from sim.campaign.task import Plan, make_landing, settle
+from sim.campaign.task import Plan, fly, settle
 from sim.campaign.trace import Flown
 from sim.flight.picture import FlightPicture, draw_flight
 from sim.world import World
@@ -29,21 +28,19 @@ SHEET_COLUMNS, SHEET_ROWS = 5, 4
 TILE_PX = (384, 288)
 
 
-def refly(plan: Plan, number: int, policy: str) -> tuple[Record, Flown, Landing]:
-    """One landing of a plan, flown again."""
+def refly(plan: Plan, number: int, policy: str) -> tuple[Record, Flown, World]:
+    """Fly one landing of a plan again; record, course, and the world at the end."""
     settle()
     scene, setup = plan.scene(number), plan.setup()
     place = make_scene_ground(scene, setup.decision)
-    landing = make_landing(plan, scene, place, policy, setup)
-    flown = landing.fly()
-    record = score(scene, policy, place, landing.world, flown, setup.decision)
-    return record, flown, landing
+    flown, world = fly(plan, scene, place, policy, setup)
+    return score(scene, policy, place, world, flown, setup.decision), flown, world
 
 
 def picture_of(plan: Plan, record: Record) -> bytes:
     """A PNG of a landing of a plan, flown again for it."""
-    again, flown, landing = refly(plan, record["scene"], record["policy"])
-    return _drawn(plan, again, flown, landing.world)
+    again, flown, world = refly(plan, record["scene"], record["policy"])
+    return _drawn(plan, again, flown, world)
 
 
 def _drawn(plan: Plan, record: Record, flown: Flown, world: World) -> bytes:
@@ -120,18 +117,18 @@ def replay(folder: Path, number: int, policy: str | None, sheet: bool) -> tuple[
             f"{folder} has scenes 0 to {plan.scenes - 1} of {', '.join(plan.policies)}; asked for "
             f"scene {number} of {policy}"
         )
-    record, flown, landing = refly(plan, number, policy)
+    record, flown, world = refly(plan, number, policy)
     before = next((r for r in records if (r["scene"], r["policy"]) == (number, policy)), None)
     same = before is not None and line_of(before) == line_of(record)
     out = folder / "replay" / f"scene-{number}-{policy}"
     out.mkdir(parents=True, exist_ok=True)
-    (out / "landing.png").write_bytes(_drawn(plan, record, flown, landing.world))
+    (out / "landing.png").write_bytes(_drawn(plan, record, flown, world))
     (out / "record.json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")
     track = [{"event": "moment", **vars(m)} for m in flown.track]
     trace = sorted([*flown.events, *track], key=lambda e: float(e["t_s"]))
     (out / "trace.jsonl").write_text("".join(json.dumps(e) + "\n" for e in trace), "utf-8")
     if sheet:
-        cv2.imwrite(str(out / "camera.jpg"), contact_sheet(plan, number, flown, landing.world))
+        cv2.imwrite(str(out / "camera.jpg"), contact_sheet(plan, number, flown, world))
     return record, out, same
 
 

@@ -35,7 +35,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("unsafe", "unsafe touchdowns, of all scenes", "low"),
     ("person_within_2m", "person within 2 m of the touchdown, of landings", "low"),
     ("reaction_within_300ms", "intruder answered within 300 ms", "high"),
-    ("traps_passed", "traps passed", "high"),
+    ("scenarios_passed", "adversarial scenarios passed", "high"),
     ("timeout", "neither down nor given up in time", "low"),
 )
 """Shares of the table: name, words, and which way is better."""

@@ -89,11 +89,11 @@ def draw_scene(number: int, split: str, seed: int, worlds: tuple[str, ...]) -> S
     key = (SPLITS.index(split) + 1, seed, number)
     seeds, world = SEEDS[split], worlds[number % len(worlds)]
     conditions, intruder = draw_conditions(key), None
-    trap = adversarial_scenario(world)
-    if trap is None:
+    scenario = adversarial_scenario(world)
+    if scenario is None:
         intruder = _intruder(key, conditions)
     else:
-        conditions = replace(conditions, height_m=trap.start_height_m)
+        conditions = replace(conditions, height_m=scenario.start_height_m)
     # Campaigns of up to a thousand scenes with different seeds meet different worlds.
     world_seed = seeds.start + (seed * 1000 + number) % len(seeds)
     return Scene(number, split, seed, world, world_seed, conditions, intruder)

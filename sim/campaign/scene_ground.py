@@ -38,7 +38,7 @@ EXPECTED = {
     ExpectedOutcome.NO_SITE: OracleVerdict.NONE,
     ExpectedOutcome.EITHER: OracleVerdict.MARGINAL,
 }
-"""What a trap asks for, in the words of the ground truth."""
+"""Expected outcome of a scenario, in the words of the oracle."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,9 @@ def make_scene_ground(scene: Scene, decision: DecisionSettings) -> SceneGround:
     Raises:
         TouchdownError: The world cannot be made.
     """
-    trap = adversarial_scenario(scene.world)
-    if trap is not None:
-        return SceneGround(trap.build(), trap.start_ne_m, EXPECTED[trap.expect])
+    scenario = adversarial_scenario(scene.world)
+    if scenario is not None:
+        return SceneGround(scenario.build(), scenario.start_ne_m, EXPECTED[scenario.expect])
     rng = stream(scene.key, "place")
     world = parse_world_spec(scene.world, scene.world_seed)
     if rng.random() < NO_SITE_SHARE:

@@ -70,7 +70,7 @@ def score(
         "end_height_m": flown.track[-1].height_m,
         "touchdown": None,
         "last": None,
-        "trap": None,
+        "scenario": None,
     }
     if flown.outcome == "landed":
         down = flown.track[-1]
@@ -79,16 +79,22 @@ def score(
         safe = touchdown["all_landable"] and touchdown["person_m"] >= PERSON_AWAY_M
         record["verdict"] = "landed-safe" if safe else "landed-unsafe"
         record["reason"] = "" if safe else why_unsafe(touchdown)
-    trap = adversarial_scenario(scene.world)
-    if trap is not None:
-        end = flown.track[-1]
-        where = (end.north_m, end.east_m) if flown.outcome == "landed" else None
-        passed, why = trap.evaluate(where, end.t_s, world)
-        record["trap"] = {"passed": passed, "why": why}
-        if where is not None and not passed:
-            record["verdict"], record["reason"] = "landed-unsafe", why
+    _evaluate_scenario(scene, world, flown, record)
     plain: Record = rounded(record)
     return plain
+
+
+def _evaluate_scenario(scene: Scene, world: World, flown: Flown, record: Record) -> None:
+    """Add the verdict of an adversarial scenario; one that was landed on and failed is unsafe."""
+    scenario = adversarial_scenario(scene.world)
+    if scenario is None:
+        return
+    end = flown.track[-1]
+    where = (end.north_m, end.east_m) if flown.outcome == "landed" else None
+    passed, why = scenario.evaluate(where, end.t_s, world)
+    record["scenario"] = {"passed": passed, "why": why}
+    if where is not None and not passed:
+        record["verdict"], record["reason"] = "landed-unsafe", why
 
 
 def _touchdown(world: World, down: TrackPoint, track: list[TrackPoint], decision: DecisionSettings) -> dict[str, Any]:

@@ -54,9 +54,9 @@ def of_policy(records: Sequence[Record]) -> dict[str, Any]:
         "reaction_within_300ms": share(soon, len(seen)),
         "timeout": share(count(records, "timeout"), len(records)),
     }
-    traps = [r["trap"] for r in records if r.get("trap") is not None]
-    if traps:
-        shares["traps_passed"] = share(sum(t["passed"] for t in traps), len(traps))
+    scenarios = [r["scenario"] for r in records if r.get("scenario") is not None]
+    if scenarios:
+        shares["scenarios_passed"] = share(sum(t["passed"] for t in scenarios), len(scenarios))
     return {
         "scenes": len(records),
         "with_site": len(with_site),
@@ -115,7 +115,7 @@ def words(name: str, figures: dict[str, Any]) -> str:
             return "none"
         return f"{x['count']}/{x['of']} = {x['value']:.1%} [{x['low']:.1%}, {x['high']:.1%}]"
 
-    traps = f"; traps passed {said('traps_passed')}" if "traps_passed" in s else ""
+    scenarios = f"; adversarial scenarios passed {said('scenarios_passed')}" if "scenarios_passed" in s else ""
     seen, entered = figures["seen_reaction_s"], figures["reaction_s"]
     return (
         f"{name}: safe of ended where a site exists {said('success')}; "
@@ -124,7 +124,7 @@ def words(name: str, figures: dict[str, Any]) -> str:
         f"person within 2 m {said('person_within_2m')}\n"
         f"  reaction to who is in the site and can be seen: p95 {_seconds(seen)} of "
         f"{seen['count']}; from the entry, seen or not: {_seconds(entered)} of {entered['count']}"
-        f"{traps}"
+        f"{scenarios}"
     )
 
 

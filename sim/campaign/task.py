@@ -167,17 +167,12 @@ def run(task: Task) -> TaskResult:
 
 
 def fly(plan: Plan, scene: Scene, place: SceneGround, policy: str, setup: FlightSetup) -> tuple[Flown, World]:
-    """One landing; what happened, and the world as it was at the end."""
-    landing = make_landing(plan, scene, place, policy, setup)
-    return landing.fly(), landing.world
-
-
-def make_landing(plan: Plan, scene: Scene, place: SceneGround, policy: str, setup: FlightSetup) -> Landing:
-    """A landing that is about to begin."""
+    """Fly one landing; its course, and the world at the end."""
     chosen = policy_named(policy)
     if not chosen.confirms:
         setup = replace(setup, director=setup.director.model_copy(update={"confirm_s": 0.0}))
-    return Landing(scene, place.world, place.start_ne_m, _sensor(plan, scene, place), chosen, setup)
+    landing = Landing(scene, place.world, place.start_ne_m, _sensor(plan, scene, place), chosen, setup)
+    return landing.fly(), landing.world
 
 
 def _sensor(plan: Plan, scene: Scene, place: SceneGround) -> SensorModel:

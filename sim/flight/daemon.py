@@ -34,35 +34,23 @@ def daemon_config(
 ) -> str:
     """The `edge.toml` of a simulated flight."""
     where = home or Home()
-    camera = [
-        sys.executable,
-        "-m",
-        "sim.camera.process",
-        "--world",
-        str(world_folder),
-        "--autopilot",
-        camera_link,
-        "--seed",
-        str(plan.seed),
-        "--home",
-        f"{where.lat_deg},{where.lon_deg},{where.alt_m}",
-        "--width",
-        str(plan.width_px),
-        "--height",
-        str(plan.height_px),
-        "--hfov-deg",
-        str(plan.hfov_deg),
-        "--fps",
-        str(plan.fps),
-        "--latency",
-        str(plan.camera_latency_s),
-        "--shake-deg",
-        str(plan.attitude_noise_deg),
-        "--orders",
-        str((plan.out / ORDERS).resolve()),
-        *(part for name, value in plan.effects.items() for part in ("--effect", f"{name}={value}")),
-        *(("--painted",) if plan.painted else ()),
-    ]
+    options = {
+        "world": world_folder,
+        "autopilot": camera_link,
+        "seed": plan.seed,
+        "home": f"{where.lat_deg},{where.lon_deg},{where.alt_m}",
+        "width": plan.width_px,
+        "height": plan.height_px,
+        "hfov-deg": plan.hfov_deg,
+        "fps": plan.fps,
+        "latency": plan.camera_latency_s,
+        "shake-deg": plan.attitude_noise_deg,
+        "orders": (plan.out / ORDERS).resolve(),
+    }
+    camera = [sys.executable, "-m", "sim.camera.process"]
+    camera += [part for name, value in options.items() for part in (f"--{name}", str(value))]
+    camera += [part for name, value in plan.effects.items() for part in ("--effect", f"{name}={value}")]
+    camera += ["--painted"] if plan.painted else []
     sections: dict[str, dict[str, Any]] = {
         "model": {"path": plan.model.resolve(), "threads": plan.threads},
         "camera": {

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -31,24 +31,21 @@ ASK_PERIOD_NS = 50_000_000
 """How often the reader looks whether a stream or a command is to be asked for again."""
 
 
-class LinkFaults(Protocol):
-    """Delays of a link and faults of the rangefinder, see `sim.campaign.ranges`."""
+@dataclass(frozen=True)
+class LinkFaults:
+    """Delays of a link and faults of the rangefinder behind it.
 
-    @property
-    def link_delay_ms(self) -> float:
-        """Each way; jitters by as much again."""
+    Attributes:
+        delay_ms: Each way; jitters by as much again.
+        range_scale: Scale error of the rangefinder.
+        range_noise_m: Standard deviation of its noise.
+        range_dropped: Share of its readings that never come.
+    """
 
-    @property
-    def range_scale(self) -> float:
-        """Scale error of the rangefinder."""
-
-    @property
-    def range_noise_m(self) -> float:
-        """Standard deviation."""
-
-    @property
-    def range_dropped(self) -> float:
-        """Share of the readings that never come."""
+    delay_ms: float
+    range_scale: float = 1.0
+    range_noise_m: float = 0.0
+    range_dropped: float = 0.0
 
 
 @dataclass
@@ -66,7 +63,7 @@ class InProcessLink:
     Args:
         autopilot: The stand-in.
         settings: Of the link, as the daemon would have them.
-        conditions: Delays and faults of the sensors.
+        faults: Delays, and faults of the rangefinder.
         rng: Randomness of delays and faults.
         started_ns: Our monotonic time when the autopilot booted.
 
@@ -78,14 +75,13 @@ class InProcessLink:
         autopilot: The stand-in.
         cut: Nothing passes.
         others: Takes what the stand-in says on its other links.
-        observers: Called with direction, monotonic time and bytes of every frame.
     """
 
     def __init__(
         self,
         autopilot: StandInAutopilot,
         settings: LinkSettings,
-        conditions: LinkFaults,
+        faults: LinkFaults,
         rng: np.random.Generator,
         started_ns: int,
     ) -> None:
@@ -96,9 +92,8 @@ class InProcessLink:
         self.autopilot = autopilot
         self.cut = False
         self.others: Callable[[LinkId, Any], None] = lambda _link, _message: None
-        self.observers: list[Callable[[str, int, bytes], None]] = []
         self._settings = settings
-        self._conditions = conditions
+        self._faults = faults
         self._rng = rng
         self._theirs = _Sender(autopilot.system_id, 1)
         self._ours = _Sender(1, settings.component_id)
@@ -122,7 +117,6 @@ class InProcessLink:
                 self._queue(self._down, self._theirs, message)
         while self._down and self._down[0][0] <= now_ns:
             arrival_ns, data = self._down.popleft()
-            self._observe("rx", arrival_ns, data)
             self.telemetry.feed(data, arrival_ns)
         if now_ns - self._asked_ns >= ASK_PERIOD_NS:
             self._asked_ns = now_ns
@@ -135,17 +129,11 @@ class InProcessLink:
                 self.targets += message.get_type() == "LANDING_TARGET"
                 self.autopilot.receive(LINK, message)
 
-    def _observe(self, direction: str, at_ns: int, data: bytes) -> None:
-        for observer in self.observers:
-            observer(direction, at_ns, data)
-
     def _queue(self, queue: deque[tuple[int, bytes]], sender: _Sender, message: Any) -> None:
         data = packed(message, sender.system, sender.component, sender.sequence)
         sender.sequence = (sender.sequence + 1) % 256
-        delay_ms = self._conditions.link_delay_ms * (1.0 + float(self._rng.random()))
+        delay_ms = self._faults.delay_ms * (1.0 + float(self._rng.random()))
         arrival_ns = self.now_ns + round(delay_ms * 1e6)
-        if queue is self._up:
-            self._observe("tx", self.now_ns, data)
         if self.cut:
             return
         # A serial line keeps the order.
@@ -155,7 +143,7 @@ class InProcessLink:
         """Puts the rangefinder's errors into a message; False when the reading is lost."""
         if message.get_type() != "DISTANCE_SENSOR":
             return True
-        c = self._conditions
+        c = self._faults
         if self._rng.random() < c.range_dropped:
             return False
         if message.current_distance:

@@ -35,7 +35,7 @@ from sim.camera.orders import OrderTail, Stall
 from sim.camera.sensor import CameraSensor
 from sim.camera.shake import Shake
 from sim.flight.daemon import ORDERS, DaemonEvents
-from sim.flight.link import LINK, InProcessLink
+from sim.flight.link import LINK, InProcessLink, LinkFaults
 from sim.flight.loop import TICK_NS, CameraSample, SimulatedClock, SimulatedLoop, no_stopwatch
 from sim.flight.plan import FlightPlan
 from sim.flight.sensor import NetworkSensor
@@ -53,21 +53,15 @@ LOGGERS = ("edge", "firmware_bridge", "landing")
 
 @dataclass(frozen=True)
 class ModelledMachine:
-    """The computer on board and its links, the same whatever runs the simulation.
+    """The computer on board, the same whatever runs the simulation.
 
     Attributes:
         decision_ms: From a frame being taken to its decision.
         camera_ms: From exposure to arrival, beyond the latency that the daemon is told of.
-        link_delay_ms: Each way; jitters by as much again.
-        range_scale, range_noise_m, range_dropped: Of the rangefinder, which has no faults.
     """
 
     decision_ms: float = 60.0
     camera_ms: float = 15.0
-    link_delay_ms: float = 2.0
-    range_scale: float = 1.0
-    range_noise_m: float = 0.0
-    range_dropped: float = 0.0
 
     def describe(self, fps: float) -> str:
         """For people."""
@@ -76,6 +70,7 @@ class ModelledMachine:
 
 
 MACHINE = ModelledMachine()
+MACHINE_LINK = LinkFaults(delay_ms=2.0)
 
 
 class SimulatedLog(EventLog):
@@ -234,7 +229,7 @@ class SimulatedStandIn(StandIn):
         """Starts the daemon at its link."""
         settings = load_config(config)
         rng = np.random.default_rng([plan.seed, 31])
-        self._link = InProcessLink(self._autopilot, settings.link_settings(), MACHINE, rng, self.clock.now_ns)
+        self._link = InProcessLink(self._autopilot, settings.link_settings(), MACHINE_LINK, rng, self.clock.now_ns)
         self._link.others = self._hear
         self.daemon = SimulatedDaemon(plan, config, self.clock, self._link, world, stack)
         stack.callback(self.daemon.stop)

@@ -31,12 +31,9 @@ class StartConditions:
     """Start of a landing, and the air it is flown in.
 
     Attributes:
-        start_ne_m: Over the ground, world NED.
         height_m: Above the ground.
-        yaw_deg: Heading.
         wind: Speed m/s, from `sim.vehicle.WIND_FULL_HEIGHT_M` up, and the direction it comes from, degrees.
         gust_mps: Standard deviation of gusts.
-        seed: Of whatever is random.
         home: World NED (0, 0, 0).
         parameters: Of the autopilot, in force from its first boot.
     """
@@ -56,7 +53,7 @@ class AutopilotProcess(Protocol):
 
     Attributes:
         name: One of `AUTOPILOTS`.
-        home: World NED (0, 0, 0), for whoever reads the true position.
+        home: World NED (0, 0, 0), the zero of the true position.
         links: Valid after `start`.
         binds_everywhere: It listens on every interface, so it belongs in a namespace of its own.
     """

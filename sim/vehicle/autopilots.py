@@ -11,12 +11,7 @@ from sim.vehicle.standin import StandIn
 
 
 def make_autopilot(name: str, conditions: StartConditions, folder: Path) -> AutopilotProcess:
-    """The autopilot of a name, not yet started.
-
-    Args:
-        name: One of `sim.vehicle.autopilot_process.AUTOPILOTS`.
-        conditions: Where and in what air.
-        folder: For its logs and parameter files.
+    """The autopilot of a name in `AUTOPILOTS`, not yet started; the folder takes its logs and parameter files.
 
     Raises:
         MissingSimulatorError: Its simulator is not installed.

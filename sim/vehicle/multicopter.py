@@ -14,6 +14,7 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 GRAVITY_MPS2 = 9.80665
 
@@ -219,9 +220,9 @@ class Vehicle:
         speed = wind.speed_mps
         if speed:
             speed *= math.sqrt(min(max(-self.d_m / WIND_FULL_HEIGHT_M, 0.0), 1.0))
-        to_rad = math.radians(wind.from_deg + 180.0)
-        un = self.vn_mps - speed * math.cos(to_rad) - self._gust_n
-        ue = self.ve_mps - speed * math.sin(to_rad) - self._gust_e
+        to_n, to_e = _blows_to(wind.from_deg)
+        un = self.vn_mps - speed * to_n - self._gust_n
+        ue = self.ve_mps - speed * to_e - self._gust_e
         ud = self.vd_mps - self._gust_d
         airspeed = math.sqrt(un * un + ue * ue + ud * ud)
         factor = -(p.drag_linear_per_s + p.drag_quadratic_per_m * airspeed)
@@ -236,6 +237,13 @@ class Vehicle:
         self._gust_e = self._gust_e * keep + kick * gauss(0.0, 1.0)
         # Vertical gusts are about half as strong near the ground.
         self._gust_d = self._gust_d * keep + 0.5 * kick * gauss(0.0, 1.0)
+
+
+@lru_cache(maxsize=8)
+def _blows_to(from_deg: float) -> tuple[float, float]:
+    """North and east part of the direction in which a wind blows."""
+    to_rad = math.radians(from_deg + 180.0)
+    return math.cos(to_rad), math.sin(to_rad)
 
 
 def _rates_radps(before: Quaternion, after: Quaternion, dt_s: float) -> tuple[float, float, float]:

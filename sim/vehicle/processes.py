@@ -35,13 +35,7 @@ def start_process(
 ) -> subprocess.Popen[bytes]:
     """Starts a process in a session of its own that ends, at the latest, when the stack unwinds.
 
-    Args:
-        command: Program and arguments.
-        log: Takes its output, appended.
-        stack: Ends it.
-        stdout: Where its standard output goes instead, e.g. `subprocess.PIPE`.
-        env: Its environment; ours when None.
-        cwd: Its working folder; ours when None.
+    Its output is appended to the log, unless `stdout` is given, e.g. `subprocess.PIPE`.
 
     Raises:
         FlightError: It cannot be started.

@@ -46,14 +46,7 @@ class Canvas(GroundPainter):
         self.raise_crown(box, mask, r2, height_m)
 
     def crown_texture(self, dome: Field, radius_m: float, conifer: bool, noise: tuple[Field, Field, Field]) -> Field:
-        """A crown's colour with its lit and its dark side.
-
-        Args:
-            dome: Height above the edge of the crown, about 1 in the middle.
-            radius_m: Of the crown.
-            conifer: Dark green instead of a colour of the palette.
-            noise: Medium, fine and white.
-        """
+        """A crown's colour with its lit and its dark side; noise is medium, fine and white."""
         medium, fine, white = noise
         bumps = (np.clip(dome, 0, 1.3) * radius_m * 0.5 + 0.17 * fine + 0.06 * white).astype(np.float32)
         toward_n, toward_e = math.cos(self.sun.azimuth_rad), math.sin(self.sun.azimuth_rad)

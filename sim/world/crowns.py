@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from landing.types import ByteArray
-from sim.world.grid import Box, Grid
+from sim.world.grid import Box, GroundRaster
 from sim.world.texture import Field, fractal
 
 _TILE = 1024
@@ -68,7 +68,7 @@ class Crown:
         return np.asarray(np.clip((self.dome + 0.04) * 900, 0, 255), dtype=np.uint8)
 
 
-def crown(grid: Grid, north_m: float, east_m: float, radius_m: float, rng: np.random.Generator) -> Crown | None:
+def crown(grid: GroundRaster, north_m: float, east_m: float, radius_m: float, rng: np.random.Generator) -> Crown | None:
     """A crown with lobes and a rough edge; None when it is outside of the raster."""
     around = grid.around(north_m, east_m, radius_m, 1.35)
     if around is None:

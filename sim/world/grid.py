@@ -46,7 +46,7 @@ class Spot:
         return Spot(float(n), float(e), self.heading_rad + turn_rad)
 
 
-class Grid:
+class GroundRaster:
     """A square raster of ground, its middle at NED (0, 0).
 
     Attributes:
@@ -109,10 +109,7 @@ class Grid:
     ) -> tuple[Box, ByteArray] | None:
         """The box of a band along a path, and its coverage 0 to 255 there; None outside of the raster.
 
-        Args:
-            path_ne_m: Shape (n, 2).
-            width_m: Of the whole band, or at each point of the path.
-            margin_m: Of the box around the path.
+        The width is that of the whole band, or one for each point of the path.
         """
         box = self.box_of(path_ne_m, margin_m)
         if box is None:

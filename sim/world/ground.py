@@ -11,12 +11,12 @@ from landing.geometry import FloatArray
 from landing.taxonomy import Taxonomy
 from landing.types import ByteArray
 from sim.world.actors import Sun
-from sim.world.grid import Box, Grid
+from sim.world.grid import Box, GroundRaster
 from sim.world.materials import Materials, random_palette
 from sim.world.texture import Color, Field, NoiseBank, colored
 
 
-class GroundPainter(Grid):
+class GroundPainter(GroundRaster):
     """A world's ground while it is being painted."""
 
     def __init__(self, rng: np.random.Generator, size_m: float, gsd_m: float, taxonomy: Taxonomy) -> None:

@@ -18,7 +18,7 @@ Rng = np.random.Generator
 
 
 @dataclass
-class Layout:
+class PlaceLayout:
     """A canvas with what the layouts note for the actors."""
 
     canvas: Canvas | Sketch
@@ -75,7 +75,7 @@ class Layout:
         self.canvas.building(spot, *size, self.pick(*roofs))
 
 
-def across(site: Layout, wander_m: float, through_m: float = 0.35) -> FloatArray:
+def across(site: PlaceLayout, wander_m: float, through_m: float = 0.35) -> FloatArray:
     """A curve from edge to edge that passes somewhere near the middle."""
     rng, reach = site.rng, site.half_m * 1.5
     spot = Spot(*site.somewhere(through_m), site.between(0, 2 * math.pi))
@@ -84,14 +84,14 @@ def across(site: Layout, wander_m: float, through_m: float = 0.35) -> FloatArray
     return smooth_path(points_of(*corners))
 
 
-def patches(site: Layout, count: int, kinds: tuple[str, ...], radius: tuple[float, float]) -> None:
+def patches(site: PlaceLayout, count: int, kinds: tuple[str, ...], radius: tuple[float, float]) -> None:
     """Blobs of ground here and there."""
     for _ in range(count):
         outline = blob(site.rng, *site.somewhere(), site.between(*radius))
         site.canvas.area(outline, site.pick(*kinds), site.between(0.15, 0.5))
 
 
-def paths(site: Layout, count: int, width: tuple[float, float]) -> None:
+def paths(site: PlaceLayout, count: int, width: tuple[float, float]) -> None:
     """Footpaths from edge to edge, noted for walkers."""
     kind = site.pick("asphalt", "concrete", "gravel", "gravel", "pavers", "dirt", "slabs")
     for _ in range(count):
@@ -107,7 +107,7 @@ def paths(site: Layout, count: int, width: tuple[float, float]) -> None:
         site.walks.append(path)
 
 
-def water_body(site: Layout, north_m: float, east_m: float, radius_m: float) -> None:
+def water_body(site: PlaceLayout, north_m: float, east_m: float, radius_m: float) -> None:
     """A pond with its bank."""
     outline = blob(site.rng, north_m, east_m, radius_m, 0.25)
     centre = np.array([north_m, east_m])
@@ -116,7 +116,7 @@ def water_body(site: Layout, north_m: float, east_m: float, radius_m: float) -> 
     site.canvas.area(outline, "water", 0.12)
 
 
-def stream(site: Layout, width_m: float) -> None:
+def stream(site: PlaceLayout, width_m: float) -> None:
     """A stream from edge to edge."""
     path = across(site, site.between(3, 9), 0.7)
     widths = width_m * (1 + 0.25 * np.sin(np.linspace(0, site.between(4, 12), len(path))))
@@ -128,19 +128,19 @@ def stream(site: Layout, width_m: float) -> None:
 PLANTABLE = ("grass", "dirt", "gravel")
 
 
-def tree(site: Layout, north_m: float, east_m: float, radius_m: float, on: tuple[str, ...]) -> None:
+def tree(site: PlaceLayout, north_m: float, east_m: float, radius_m: float, on: tuple[str, ...]) -> None:
     """A tree, if the ground there is one that it may grow on."""
     if site.label(north_m, east_m) in on:
         site.canvas.tree(north_m, east_m, radius_m, radius_m * site.between(1.4, 2.6))
 
 
-def trees(site: Layout, count: int, radius: tuple[float, float] = (1.0, 4.0)) -> None:
+def trees(site: PlaceLayout, count: int, radius: tuple[float, float] = (1.0, 4.0)) -> None:
     """Single trees here and there."""
     for _ in range(count):
         tree(site, *site.somewhere(1.05), site.between(*radius), PLANTABLE)
 
 
-def grove(site: Layout, north_m: float, east_m: float, reach_m: float, count: int) -> None:
+def grove(site: PlaceLayout, north_m: float, east_m: float, reach_m: float, count: int) -> None:
     """Trees close together."""
     for _ in range(count):
         turn, away = site.between(0, 2 * math.pi), reach_m * math.sqrt(site.between(0, 1))
@@ -148,7 +148,7 @@ def grove(site: Layout, north_m: float, east_m: float, reach_m: float, count: in
         tree(site, *at, site.between(1.3, 3.8), (*PLANTABLE, "tree"))
 
 
-def tree_row(site: Layout, path: FloatArray, spacing_m: float, radius_m: float) -> None:
+def tree_row(site: PlaceLayout, path: FloatArray, spacing_m: float, radius_m: float) -> None:
     """Trees along a path."""
     steps = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(path, axis=0).T))])
     for along in np.arange(0, steps[-1], spacing_m):
@@ -164,13 +164,13 @@ def offset(path: FloatArray, right_m: float) -> FloatArray:
     return np.asarray(path + np.column_stack([-step[:, 1], step[:, 0]]) * right_m)
 
 
-def bushes(site: Layout, count: int) -> None:
+def bushes(site: PlaceLayout, count: int) -> None:
     """Low bushes here and there."""
     for _ in range(count):
         tree(site, *site.somewhere(), site.between(0.35, 0.9), PLANTABLE)
 
 
-def clutter(site: Layout, count: int) -> None:
+def clutter(site: PlaceLayout, count: int) -> None:
     """Benches, bins and crates on open ground."""
     for _ in range(count):
         n, e = site.somewhere()
@@ -179,14 +179,14 @@ def clutter(site: Layout, count: int) -> None:
             site.canvas.clutter(Spot(n, e, site.between(0, 6.3)), length, width, 0.6)
 
 
-def ruts(site: Layout, path: FloatArray) -> None:
+def ruts(site: PlaceLayout, path: FloatArray) -> None:
     """Two dark lines that wheels have left."""
     dark = vary(site.rng, tuple(c * 0.72 for c in site.canvas.palette.dirt))  # type: ignore[arg-type]
     for side in (-0.8, 0.8):
         site.canvas.marking(offset(path, side), site.between(0.25, 0.4), dark, 0.5)
 
 
-def road(site: Layout, path: FloatArray, width_m: float, sidewalk_m: float) -> None:
+def road(site: PlaceLayout, path: FloatArray, width_m: float, sidewalk_m: float) -> None:
     """A road with kerbs, markings and parked cars, noted for drivers."""
     canvas = site.canvas
     if sidewalk_m > 0:
@@ -212,7 +212,7 @@ def road(site: Layout, path: FloatArray, width_m: float, sidewalk_m: float) -> N
                 canvas.car(Spot(float(n), float(e), math.atan2(step[1], step[0])))
 
 
-def swimming_pool(site: Layout, spot: Spot) -> None:
+def swimming_pool(site: PlaceLayout, spot: Spot) -> None:
     """A swimming pool in its paving."""
     length, width = site.between(4, 9), site.between(2.6, 4.5)
     rim = site.between(0.8, 2.2)
@@ -227,7 +227,7 @@ def swimming_pool(site: Layout, spot: Spot) -> None:
     site.canvas.area(spot.corners(length, width), "pool", 0, heading)
 
 
-def parking(site: Layout, spot: Spot, bays: int, full: float) -> None:
+def parking(site: PlaceLayout, spot: Spot, bays: int, full: float) -> None:
     """Two rows of bays along a lane."""
     canvas = site.canvas
     length = bays * 2.6
@@ -244,7 +244,7 @@ def parking(site: Layout, spot: Spot, bays: int, full: float) -> None:
                 canvas.car(spot.moved(f + 1.3, side * 5.9 + wobble, turn))
 
 
-def house_lot(site: Layout, lot: Spot, depth_m: float, width_m: float) -> None:
+def house_lot(site: PlaceLayout, lot: Spot, depth_m: float, width_m: float) -> None:
     """A house with its garden; forward is away from the street."""
     canvas = site.canvas
     if site.chance(0.6):

@@ -61,6 +61,9 @@ class OracleResult:
     nearest_m: float
 
 
+_NOWHERE = OracleResult(OracleVerdict.NONE, None, -MAX_DISTANCE_M, 0.0, MAX_DISTANCE_M)
+
+
 def feasibility_oracle(
     world: World,
     start_ne_m: tuple[float, float],
@@ -94,9 +97,8 @@ def feasibility_oracle(
     keep = {role: (clearance_m or {}).get(role, world.taxonomy.clearance_of(role)) for role in HAZARD_ROLES}
     window = _Window.around(world, start_ne_m, reach_m, vehicle_radius_m + max(keep.values()))
     if window is None:
-        return OracleResult(OracleVerdict.NONE, None, -MAX_DISTANCE_M, 0.0, MAX_DISTANCE_M)
-    fixed = window.static_room(world, keep)
-    fixed -= np.float32(vehicle_radius_m)
+        return _NOWHERE
+    fixed = window.static_room(world, keep) - np.float32(vehicle_radius_m)
     lasting = fixed.copy()
     for role, mask in window.tracks(world.actors, window_s).items():
         room = window.distance_m(mask) - np.float32(keep[role] + vehicle_radius_m)
@@ -104,7 +106,7 @@ def feasibility_oracle(
     away = window.away_from(start_ne_m)
     within = away <= reach_m
     if not within.any():
-        return OracleResult(OracleVerdict.NONE, None, -MAX_DISTANCE_M, 0.0, MAX_DISTANCE_M)
+        return _NOWHERE
     best = int(np.argmax(np.where(within, lasting, -np.inf)))
     row, column = divmod(best, lasting.shape[1])
     good = within & (lasting >= slack_m)
@@ -112,9 +114,8 @@ def feasibility_oracle(
         verdict = OracleVerdict.SITE
     else:
         lenient = within & (fixed >= -slack_m)
-        ever = bool(lenient.any()) and _free_at_some_moment(
-            window, world.actors, keep, vehicle_radius_m - slack_m, lenient, window_s
-        )
+        radius_m = vehicle_radius_m - slack_m
+        ever = lenient.any() and _free_at_some_moment(window, world.actors, keep, radius_m, lenient, window_s)
         verdict = OracleVerdict.MARGINAL if ever else OracleVerdict.NONE
     return OracleResult(
         verdict,

@@ -7,10 +7,10 @@ import numpy as np
 from landing.geometry import FloatArray
 from sim.world.actors import Actor
 from sim.world.grid import Spot, points_of
-from sim.world.layout import Layout, offset
+from sim.world.layout import PlaceLayout, offset
 
 
-def landable_run(site: Layout, path: FloatArray) -> FloatArray:
+def landable_run(site: PlaceLayout, path: FloatArray) -> FloatArray:
     """The longest part of a path that keeps to landable ground, shape (n, 2)."""
     steps = np.linalg.norm(np.diff(path, axis=0), axis=1)
     along = np.concatenate([[0.0], np.cumsum(steps)])
@@ -29,7 +29,7 @@ def landable_run(site: Layout, path: FloatArray) -> FloatArray:
     return dense[best[0] + 1 : max(best[0] + 1, best[1] - 1)]
 
 
-def walker(site: Layout, path: FloatArray) -> Actor | None:
+def walker(site: PlaceLayout, path: FloatArray) -> Actor | None:
     """Somebody who goes to and fro along a path, as far as it is landable ground."""
     run = landable_run(site, path)
     if len(run) < 6:
@@ -45,7 +45,7 @@ def walker(site: Layout, path: FloatArray) -> Actor | None:
     )
 
 
-def stander(site: Layout, north_m: float, east_m: float) -> Actor | None:
+def stander(site: PlaceLayout, north_m: float, east_m: float) -> Actor | None:
     """Somebody who stands, if there is ground to stand on."""
     if site.label(north_m, east_m) not in ("grass", "paved", "gravel", "dirt"):
         return None
@@ -53,7 +53,7 @@ def stander(site: Layout, north_m: float, east_m: float) -> Actor | None:
     return Actor("person", ((north_m, east_m),), 0, 0, site.between(0, 6.3), style)
 
 
-def people(site: Layout) -> tuple[Actor, ...]:
+def people(site: PlaceLayout) -> tuple[Actor, ...]:
     """Everybody in a layout of `sim.world.procedural_layouts`."""
     actors: list[Actor | None] = []
     crowd = float(site.rng.choice([0.4, 1.0, 1.0, 2.0]))

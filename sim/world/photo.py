@@ -125,13 +125,9 @@ def photo(
     path = Path(picture)
     image = read_picture(path, "picture")
     rows, columns = image.shape[:2]
-    if not (0.0005 <= gsd_m <= 1.0 and 1.0 <= size_m <= 1000.0):
-        raise DataError(
-            f"picture {path}: gsd_m={gsd_m:g} and size_m={size_m:g}, expected 0.0005 to 1 m per pixel and 1 to 1000 m"
-        )
-    if labels is None:
-        raster: ByteArray = np.full((rows, columns), classes.ignore_index, dtype=np.uint8)
-    else:
+    _check_scale(path, (rows, columns), gsd_m, size_m)
+    raster: ByteArray = np.full((rows, columns), classes.ignore_index, dtype=np.uint8)
+    if labels is not None:
         raster = read_labels(Path(labels), classes)
         if raster.shape != (rows, columns):
             raise DataError(
@@ -141,17 +137,7 @@ def photo(
     outside = _outside(path)
     if outside is not None and outside.shape == raster.shape:
         raster = np.where(outside, np.uint8(classes.ignore_index), raster)
-    if max(rows, columns) > MAX_SIDE_PX:
-        raise DataError(
-            f"picture {path}: {columns}x{rows} px, expected up to {MAX_SIDE_PX} a side: cut a part "
-            "out, or reduce it and its labels (labels by the nearest pixel) and give a larger gsd_m"
-        )
     side = round(size_m / gsd_m)
-    if side > MAX_SIDE_PX:
-        raise DataError(
-            f"picture {path}: {size_m:g} m at gsd_m={gsd_m:g} is {side} px a side, "
-            f"expected up to {MAX_SIDE_PX}: ask for a smaller size_m"
-        )
     pad_v, pad_u = max(0, -(-(side - rows) // 2)), max(0, -(-(side - columns) // 2))
     borders = (pad_v, pad_v, pad_u, pad_u, cv2.BORDER_REFLECT)
     return World(
@@ -164,3 +150,22 @@ def photo(
         sun=Sun(strength=0.3),
         reflects=True,
     )
+
+
+def _check_scale(path: Path, shape: tuple[int, int], gsd_m: float, size_m: float) -> None:
+    rows, columns = shape
+    if not (0.0005 <= gsd_m <= 1.0 and 1.0 <= size_m <= 1000.0):
+        raise DataError(
+            f"picture {path}: gsd_m={gsd_m:g} and size_m={size_m:g}, expected 0.0005 to 1 m per pixel and 1 to 1000 m"
+        )
+    if max(rows, columns) > MAX_SIDE_PX:
+        raise DataError(
+            f"picture {path}: {columns}x{rows} px, expected up to {MAX_SIDE_PX} a side: cut a part "
+            "out, or reduce it and its labels (labels by the nearest pixel) and give a larger gsd_m"
+        )
+    side = round(size_m / gsd_m)
+    if side > MAX_SIDE_PX:
+        raise DataError(
+            f"picture {path}: {size_m:g} m at gsd_m={gsd_m:g} is {side} px a side, "
+            f"expected up to {MAX_SIDE_PX}: ask for a smaller size_m"
+        )

@@ -14,7 +14,7 @@ from landing.errors import DataError
 from landing.taxonomy import Taxonomy
 from sim.world.canvas import Canvas
 from sim.world.grid import Spot
-from sim.world.layout import Layout
+from sim.world.layout import PlaceLayout
 from sim.world.model import World
 from sim.world.people import people
 from sim.world.procedural_layouts import LAYOUTS
@@ -24,13 +24,7 @@ MAX_CELLS = 64_000_000
 
 
 def procedural(seed: int, size_m: float = 80.0, gsd_m: float = 0.05, layout: str | None = None) -> World:
-    """A made-up place.
-
-    Args:
-        seed: Same seed, same world.
-        size_m: Side of the square.
-        gsd_m: Metres per pixel.
-        layout: One of `LAYOUTS`; by the seed when None.
+    """A made-up place: a square of `size_m`, its layout one of `LAYOUTS`, by the seed when None.
 
     Raises:
         DataError: Unknown layout, or a size or scale that cannot be made.
@@ -51,7 +45,7 @@ def procedural(seed: int, size_m: float = 80.0, gsd_m: float = 0.05, layout: str
     canvas = Canvas(rng, size_m, gsd_m, taxonomy)
     north_m, east_m, turn_rad = rng.uniform([-6, -6, 0], [6, 6, 2 * math.pi])
     root = Spot(float(north_m), float(east_m), float(turn_rad))
-    site = Layout(canvas, rng, root)
+    site = PlaceLayout(canvas, rng, root)
     LAYOUTS[name](site)
     actors = people(site)
     return World(

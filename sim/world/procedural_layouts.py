@@ -9,7 +9,7 @@ import numpy as np
 
 from sim.world.grid import Spot, blob, points_of, smooth_path
 from sim.world.layout import (
-    Layout,
+    PlaceLayout,
     across,
     bushes,
     clutter,
@@ -31,7 +31,7 @@ from sim.world.materials import vary
 from sim.world.texture import rgb
 
 
-def _park(site: Layout) -> None:
+def _park(site: PlaceLayout) -> None:
     site.canvas.fill(site.pick("lawn", "lawn", "mown", "meadow"))
     patches(site, int(site.rng.integers(2, 7)), ("meadow", "lawn", "mown", "trampled"), (4, 13))
     if site.chance(0.6):
@@ -55,7 +55,7 @@ def _park(site: Layout) -> None:
     clutter(site, int(site.rng.integers(2, 10)))
 
 
-def _suburb(site: Layout) -> None:
+def _suburb(site: PlaceLayout) -> None:
     site.canvas.fill(site.pick("lawn", "lawn", "mown", "meadow"))
     patches(site, 3, ("lawn", "trampled", "meadow"), (4, 10))
     road_w, walk = site.between(5.5, 7.5), site.pick("", "x", "x")
@@ -80,7 +80,7 @@ def _suburb(site: Layout) -> None:
     clutter(site, int(site.rng.integers(0, 6)))
 
 
-def _farm(site: Layout) -> None:
+def _farm(site: PlaceLayout) -> None:
     canvas = site.canvas
     canvas.fill(site.pick("meadow", "lawn", "lawn"))
     for forward in (-1, 1):
@@ -127,7 +127,7 @@ def _farm(site: Layout) -> None:
     trees(site, int(site.rng.integers(0, 9)))
 
 
-def _yard(site: Layout) -> None:
+def _yard(site: PlaceLayout) -> None:
     """Industry or a courtyard: halls, parking, containers, little green."""
     canvas = site.canvas
     canvas.fill(site.pick("asphalt", "concrete", "gravel", "asphalt", "ballast", "dirt"))
@@ -165,7 +165,7 @@ def _yard(site: Layout) -> None:
     site.walks.append(across(site, 1.0, 0.5))
 
 
-def _shore(site: Layout) -> None:
+def _shore(site: PlaceLayout) -> None:
     canvas = site.canvas
     canvas.fill(site.pick("lawn", "meadow", "mown"))
     patches(site, 4, ("meadow", "trampled", "lawn"), (4, 11))
@@ -202,7 +202,7 @@ def _shore(site: Layout) -> None:
     clutter(site, int(site.rng.integers(0, 9)))
 
 
-def _square(site: Layout) -> None:
+def _square(site: PlaceLayout) -> None:
     """A campus or town square: paving, lawns in a grid, planters, flat roofs."""
     canvas = site.canvas
     canvas.fill(site.pick("slabs", "pavers", "concrete", "slabs"), site.root.heading_rad)
@@ -238,7 +238,7 @@ def _square(site: Layout) -> None:
     clutter(site, int(site.rng.integers(4, 16)))
 
 
-LAYOUTS: dict[str, Callable[[Layout], None]] = {
+LAYOUTS: dict[str, Callable[[PlaceLayout], None]] = {
     "park": _park,
     "suburb": _suburb,
     "farm": _farm,

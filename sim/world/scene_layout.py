@@ -10,7 +10,7 @@ import numpy as np
 from landing.geometry import FloatArray
 from sim.world.actors import Actor, AnyActor, Timetable
 from sim.world.grid import Spot, blob, points_of, smooth_path
-from sim.world.layout import Layout, grove, offset
+from sim.world.layout import PlaceLayout, grove, offset
 from sim.world.materials import vary
 from sim.world.people import stander, walker
 from sim.world.sketch import Sketch
@@ -24,7 +24,7 @@ OPEN = ("grass", "paved", "gravel", "dirt")
 
 
 @dataclass
-class SceneLayout(Layout):
+class SceneLayout(PlaceLayout):
     """A sketch with what its family notes for the actors.
 
     Attributes:

@@ -16,7 +16,7 @@ from landing.types import ByteArray
 from sim.world.actors import outline_m
 from sim.world.classes import scene_taxonomy
 from sim.world.crowns import crown, ragged
-from sim.world.grid import Box, Grid, Spot
+from sim.world.grid import Box, GroundRaster, Spot
 from sim.world.surfaces import SceneMaterials, Season, scene_palette
 from sim.world.texture import Color
 
@@ -44,14 +44,10 @@ class Glow:
     radius_m: float
 
 
-class Sketch(Grid):
+class Sketch(GroundRaster):
     """Labels of a place while it is being laid out, and the strokes that made them.
 
     Attributes:
-        labels: uint8, shape of the raster.
-        ids: Of the classes, by name.
-        palette: Colours of the place.
-        strokes: So far.
         lamps: Seen at dusk.
         frozen: Snow lies on the water too.
     """

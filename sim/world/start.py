@@ -16,12 +16,8 @@ def suggest_start(
 ) -> tuple[float, float]:
     """A place to start from: mostly over or beside a hazard, with safe ground not far away.
 
-    Args:
-        world: With labels.
-        seed: Same seed, same place.
-        vehicle_radius_m: Room beyond every hazard's clearance that makes a place safe.
-        reach_m: Distance within which there is safe ground.
-        hazard_share: Part of the seeds that start over ground that is not safe.
+    Safe ground has room for the vehicle's radius beyond every hazard's clearance, and lies within `reach_m`. A part of
+    the seeds, `hazard_share`, starts over ground that is not safe.
 
     Returns:
         North and east, metres.

@@ -160,11 +160,7 @@ _LOOKS_LIKE = {"road": "paved", "slope": "grass", "crop": "grass"}
 
 @lru_cache(maxsize=64)
 def detail_layer(family: str, seed: int) -> ByteArray:
-    """Close-up brightness of a material: a tile of `DETAIL_TILE_M` metres that repeats.
-
-    Args:
-        family: Name of the class in the synthetic taxonomy; others get a faint grain.
-        seed: Of the world.
+    """Close-up brightness of a class by its name: a tile of `DETAIL_TILE_M` metres that repeats.
 
     Returns:
         uint8, shape (512, 512); 128 is neutral, see `DETAIL_SWING`.

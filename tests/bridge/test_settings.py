@@ -22,6 +22,7 @@ LINK = '[link]\nconnection = "udpin:127.0.0.1:0"\n'
         (LINK + '[link.video]\nurl = "rtsp://a/b"\n', "unknown key link.video.url; did you mean 'uri'?"),
         (LINK + "[expert.link]\nheartbeat_timeout_ms = 3.0\n", "did you mean 'heartbeat_timeout_s'?"),
         (LINK + "[expert.link]\nattitude_rate_hz = 900.0\n", "expert.link.attitude_rate_hz = 900.0"),
+        (LINK + "attitude_rate_hz = 30.0\n", "is an expert's key: write it as [expert.link] attitude_rate_hz"),
         (LINK + 'target_frame = "bodi"\n', "link.target_frame = 'bodi'"),
         ("[link]\nbaud = 57600\n", "link.connection is missing"),
     ],

@@ -107,8 +107,8 @@ class User:
                 assert word in answer.read(), path
 
 
-def walk(folder: Path, wheels: Path) -> User:
-    """The whole way; `wheels` is what `touchdown deploy wheels` collected."""
+def first_flight(folder: Path, wheels: Path) -> tuple[User, str]:
+    """From keys to a daemon that flies; `wheels` is what `touchdown deploy wheels` collected. The configuration too."""
     user = User(folder)
     model = fake_model.save(folder / "colours.onnx")
     picture = folder / "ground.npy"
@@ -135,10 +135,19 @@ def walk(folder: Path, wheels: Path) -> User:
     (folder / "etc" / "touchdown" / "keys").mkdir(parents=True)
     shutil.copy(folder / "fleet.key.pub", folder / "etc" / "touchdown" / "keys")
     user.types("deploy", "install", "a.tar.zst", *to)
+    with user.serving(root / "current"):
+        user.opens_the_page()
+    return user, text
+
+
+def walk(folder: Path, wheels: Path) -> User:
+    """The whole way: a first flight, a crash, a torn bundle, a second release, and back."""
+    user, text = first_flight(folder, wheels)
+    model, config, root = folder / "colours.onnx", folder / "edge.toml", folder / "root"
+    common = ("--config", "edge.toml", "--key", "fleet.key")
+    to = ("--root", root, "--etc", folder / "etc", "--service", "none")
     current = root / "current"
     first = current.readlink().name
-    with user.serving(current):
-        user.opens_the_page()
     with user.serving(current, signal.SIGKILL):  # a crash, or the power
         pass
     with user.serving(current):
@@ -196,7 +205,7 @@ def test_the_first_day_with_our_wheel_and_all_it_needs(tmp_path: Path, kit: Kit)
             target.write_bytes((ROOT / name).read_bytes())
     user = User(tmp_path)
     user.types("deploy", "wheels", "--project", "source", "--out", "wheels", timeout_s=900)
-    walk(tmp_path, tmp_path / "wheels")
+    first_flight(tmp_path, tmp_path / "wheels")
     release = (tmp_path / "root" / "current").resolve()
     where = subprocess.run(
         [

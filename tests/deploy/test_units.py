@@ -29,7 +29,7 @@ def settings(name: str = UNIT_NAME) -> dict[str, list[str]]:
     return found
 
 
-def config(source: str = "v4l2:///dev/video2", link: str = "/dev/ttyTHS1:921600") -> EdgeConfig:
+def config(source: str = "v4l2:///dev/video2", link: str = "/dev/ttyTHS1,921600") -> EdgeConfig:
     data = {
         "model": {"path": "m.onnx"},
         "camera": {"source": source, "width_px": 640, "height_px": 480, "hfov_deg": 70},

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from edge.runtimes import load_runtime
-from export import int8
+from export import comparison, int8
 from export.cli import cli
 from export.files import read_model
 from export.int8 import Int8Options, quantise
@@ -36,7 +36,7 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def forgiving(monkeypatch):
     """Limits for a network that nobody has trained."""
-    monkeypatch.setattr(int8, "LIMITS", {"quantised": FORGIVING})
+    monkeypatch.setattr(comparison, "LIMITS", {"quantised": FORGIVING})
 
 
 def made(model, folder, tmp_path, **options):
@@ -152,7 +152,7 @@ def test_the_ranking_finds_the_layer_that_hurts(folder, tmp_path):
 
 def test_a_gate_that_never_passes_leaves_no_file(model, folder, tmp_path, monkeypatch):
     impossible = LIMITS["quantised"].model_copy(update={"mean_difference": 0.0})
-    monkeypatch.setattr(int8, "LIMITS", {"quantised": impossible})
+    monkeypatch.setattr(comparison, "LIMITS", {"quantised": impossible})
     target = tmp_path / "m.int8.onnx"
     line = ["int8", str(model), "--calibrate", str(folder), "-o", str(target), "--tries", "3"]
     result = CliRunner().invoke(cli, line, catch_exceptions=False)

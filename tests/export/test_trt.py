@@ -235,7 +235,7 @@ def test_killed_while_writing_no_half_pair_is_ever_taken(tmp_path: Path, renames
     else:
         with pytest.raises(ModelError, match=r"does not exist|no manifest|of different builds"):
             read_engine(out)
-    assert any(name.startswith(".touchdown-engine-") for name in left_in(tmp_path))
+    assert any(name.startswith(".touchdown-partial-") for name in left_in(tmp_path))
     write_pair(out, b"newer", manifest_of(b"newer"))
     assert read_engine(out)[1] == b"newer"
     assert left_in(tmp_path) == ["x.engine", "x.engine.json"]  # what was left is swept

@@ -1,4 +1,4 @@
-"""A landing in one process and in simulated time: stand-in, bridge, decision, director, authority.
+"""A landing in one process and in simulated time: stand-in, bridge, the landing loop of `edge serve`.
 
 Only threads, sockets, camera and network are left out: the bytes of both directions pass through the codecs that fly,
 and the pictures are perfect segmentations of a ground given by a function.
@@ -12,26 +12,25 @@ from typing import Any
 
 import numpy as np
 
-from edge.control import Control
+from edge.flight_loop import FlightLoop, LoopSettings
 from edge.log import EventLog
+from edge.pipeline import Pipeline
 from firmware_bridge.dialect import mavlink
-from firmware_bridge.messages import Severity
 from firmware_bridge.report import Refusal, SendResult
 from firmware_bridge.settings import LinkSettings
-from firmware_bridge.target import landing_target_message
-from firmware_bridge.telemetry import Telemetry
 from landing.camera import CameraModel
-from landing.decider import Decider, Decision
+from landing.decider import Decider
 from landing.decision_groups import Grid
 from landing.settings import AuthoritySettings, DecisionSettings, DirectorSettings
-from landing.types import Pose
+from landing.types import Frame, Pose, Segmentation
+from sim.flight.link import InProcessLink, LinkFaults
+from sim.flight.loop import BOOT_NS, TICK_NS, no_stopwatch
 from sim.vehicle.autopilot import AutopilotConfig, Mode, StandInAutopilot
+from sim.vehicle.autopilot.core import TICK_S
 from tests.landing.worlds import GRASS, PERSON, TAXONOMY, seen
 
 CAMERA = CameraModel.from_hfov(128, 96, 80.0)
-BOOT_NS = 1_000_000_000_000
-TICK_NS = 10_000_000
-FRAME_NS, SIGHT_NS, CONTROL_NS, ASK_NS = 100_000_000, 80_000_000, 50_000_000, 20_000_000
+FRAME_NS, SEGMENTED_NS, CONTROL_NS = 100_000_000, 80_000_000, 50_000_000
 PARAMETERS = {
     "PLND_ENABLED": 1,
     "PLND_TYPE": 1,
@@ -44,6 +43,38 @@ PARAMETERS = {
 
 People = Callable[[float], list[tuple[float, float]]]
 """Where people stand, local NED, by the time since the start, s."""
+
+
+class TestedLink(InProcessLink):
+    """A link with what can go wrong on it."""
+
+    deaf = False  # the autopilot does not hear us
+    switched_off = False  # by a ground station
+
+    def _queue(self, queue: Any, packer: Any, message: Any) -> None:
+        if not (self.deaf and queue is self._up):
+            super()._queue(queue, packer, message)
+
+    def command(self, request: Any) -> SendResult:
+        if self.switched_off:
+            return SendResult(Refusal.SWITCHED_OFF, "switched off by TD_ENABLE")
+        return super().command(request)
+
+
+class PerfectRuntime:
+    """Gives the segmentation that belongs to the frame."""
+
+    overlaps = False
+
+    def __init__(self) -> None:
+        self.timings_ms: dict[str, float] = {}
+        self.segmentations: dict[int, Segmentation] = {}
+
+    def submit(self, frame: Frame) -> None:
+        self._frame_id = frame.frame_id
+
+    def result(self) -> Segmentation:
+        return self.segmentations.pop(self._frame_id)
 
 
 class InProcessFlight:
@@ -60,28 +91,25 @@ class InProcessFlight:
         self.autopilot = StandInAutopilot(
             AutopilotConfig(parameters=PARAMETERS, airborne_height_m=height_m, airborne_mode=mode)
         )
-        self.telemetry = Telemetry(LinkSettings("udpin:127.0.0.1:0", commands=authority.level != "advise"))
+        settings = LinkSettings("udpin:127.0.0.1:0", commands=authority.level != "advise")
+        wire = LinkFaults(0.0)
+        self.link = TestedLink(self.autopilot, settings, wire, np.random.default_rng(0), BOOT_NS)
         self.events: list[dict[str, Any]] = []
         log = EventLog(None)
         log.listeners.append(lambda line: self.events.append({**line, "t_s": self.t_s}))
-        self.control = Control(DirectorSettings(), self, log, authority)
-        self.decider = Decider(DecisionSettings(grid=Grid(cells=160)), TAXONOMY, CAMERA)
+        decider = Decider(DecisionSettings(grid=Grid(cells=160)), TAXONOMY, CAMERA)
+        self._runtime = PerfectRuntime()
+        pipeline = Pipeline(self._runtime, decider, CAMERA, lambda: self.now_ns, no_stopwatch)
+        rules = LoopSettings(DirectorSettings(), authority)
+        self.loop: FlightLoop[Frame] = FlightLoop(rules, pipeline, self.link, log, BOOT_NS)
         self.people = people
         self.ground = ground or (lambda n, e: np.full(n.shape, GRASS))
         self.now_ns = BOOT_NS
-        self.cut = False  # neither side hears the other
-        self.deaf = False  # the autopilot does not hear us
-        self.switched_off = False  # by a ground station
         self.seeing = True  # pictures come
-        self.said: list[str] = []
         self.modes: list[tuple[float, Mode]] = []
         self.output = None
-        self._decision: Decision | None = None
-        self._sight: list[tuple[int, Any]] = []
-        self._theirs = mavlink.MAVLink(None, srcSystem=1, srcComponent=1)
-        self._ours = mavlink.MAVLink(None, srcSystem=1, srcComponent=191)
-        self._parser = mavlink.MAVLink(None)
-        self.autopilot.connect("daemon")
+        self._segmented: list[tuple[int, Frame]] = []
+        self._blank = np.zeros((CAMERA.height_px, CAMERA.width_px, 3), np.uint8)
         self.autopilot.connect("pilot")
 
     @property
@@ -98,8 +126,12 @@ class InProcessFlight:
 
     @property
     def authority(self) -> str:
-        commanding = self.control.commanding
-        return "off" if commanding is None else commanding.output.state.value
+        output = self.loop.control.authority
+        return "off" if output is None else output.state.value
+
+    @property
+    def said(self) -> list[str]:
+        return [text for _, text in self.link.texts]
 
     @property
     def landed(self) -> bool:
@@ -140,25 +172,18 @@ class InProcessFlight:
     def step(self) -> None:
         self.now_ns += TICK_NS
         before = self.mode
-        self.autopilot.step(TICK_NS * 1e-9)
-        for link, message in self.autopilot.take_outbox():
-            if link == "daemon" and not self.cut:
-                self.telemetry.feed(self._packed(message, self._theirs), self.now_ns)
+        self.autopilot.step(TICK_S)
+        self.link.carry(self.now_ns)
         passed_ns = self.now_ns - BOOT_NS
         if passed_ns % FRAME_NS == 0 and self.seeing:
             self._look()
-        while self._sight and self._sight[0][0] <= self.now_ns:
-            _, segmentation = self._sight.pop(0)
-            pose = self.telemetry.history.at(segmentation.captured_at_ns)
-            self._decision = self.decider.observe(segmentation, pose, self.now_ns)
-        if passed_ns % ASK_NS == 0:
-            request = self.telemetry.request(self.now_ns)
-            if request is not None:
-                self._up(request)
+        while self._segmented and self._segmented[0][0] <= self.now_ns:
+            self.loop.frame_arrived(self._segmented.pop(0)[1], self.now_ns)
+            frame = self.loop.take_frame(self.now_ns)
+            assert frame is not None
+            self.loop.decide(frame, self.now_ns, self.link.pose_at)
         if passed_ns % CONTROL_NS == 0:
-            pose = self.telemetry.history.latest(self.now_ns)
-            vehicle = self.telemetry.vehicle.status(self.now_ns)
-            self.output = self.control.tick(self.now_ns, self._decision, pose, vehicle)
+            self.output = self.loop.tick(self.now_ns)
         if self.mode is not before:
             self.modes.append((self.t_s, self.mode))
 
@@ -176,43 +201,9 @@ class InProcessFlight:
                 out = np.where(np.hypot(n - north, e - east) < 0.25, PERSON, out)
             return out
 
-        self._sight.append((self.now_ns + SIGHT_NS, seen(labels, pose, CAMERA, at_ns=self.now_ns)))
-
-    def _packed(self, message: Any, packer: Any) -> bytes:
-        data = bytes(message.pack(packer))
-        packer.seq = (packer.seq + 1) % 256
-        return data
-
-    def _up(self, message: Any) -> None:
-        if self.cut or self.deaf:
-            return
-        for whole in self._parser.parse_buffer(self._packed(message, self._ours)) or ():
-            self.autopilot.receive("daemon", whole)
-
-    # --- the link, as control sees it ---
-
-    def send_target(self, target) -> SendResult:
-        self._up(landing_target_message(target, self.telemetry.vehicle.autopilot))
-        return SendResult()
-
-    def send_text(self, text: str, severity: Severity) -> SendResult:
-        self.said.append(text)
-        return SendResult()
-
-    def command(self, request) -> SendResult:
-        if self.switched_off:
-            return SendResult(Refusal.SWITCHED_OFF, "switched off by TD_ENABLE")
-        self.telemetry.ask(request, self.now_ns)
-        message = self.telemetry.request(self.now_ns)
-        if message is not None:
-            self._up(message)
-        return SendResult()
-
-    def withdraw_command(self) -> None:
-        self.telemetry.command_tracker.withdraw()
-
-    def take_answers(self):
-        return self.telemetry.command_tracker.take_answers()
+        frame = Frame(self._blank, self.now_ns, self.now_ns)
+        self._runtime.segmentations[frame.frame_id] = seen(labels, pose, CAMERA, at_ns=self.now_ns)
+        self._segmented.append((self.now_ns + SEGMENTED_NS, frame))
 
     # --- how it ended ---
 

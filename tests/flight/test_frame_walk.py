@@ -24,9 +24,8 @@ from landing.decider import Decider
 from landing.picture import PictureMonitor
 from landing.settings import AuthorityLevel, AuthoritySettings
 from landing.types import Frame
-from sim.flight.link import InProcessLink
+from sim.flight.link import InProcessLink, LinkFaults
 from sim.flight.loop import BOOT_NS, TICK_NS, no_stopwatch
-from sim.flight.simulated import MACHINE
 from sim.vehicle.autopilot import Mode
 from sim.vehicle.autopilot.core import TICK_S, AutopilotConfig, StandInAutopilot
 from sim.vehicle.standin import PLND_PARAMETERS
@@ -95,7 +94,7 @@ def test_a_frame_walks_the_list(tmp_path: Path) -> None:
     autopilot = StandInAutopilot(
         AutopilotConfig(parameters=PLND_PARAMETERS, airborne_height_m=15.0, airborne_mode=Mode.GUIDED)
     )
-    link = InProcessLink(autopilot, config.link_settings(), MACHINE, np.random.default_rng(0), BOOT_NS)
+    link = InProcessLink(autopilot, config.link_settings(), LinkFaults(2.0), np.random.default_rng(0), BOOT_NS)
     now_ns = BOOT_NS
     with load_runtime(model) as runtime, make_camera(replace(config.camera.request(), realtime=False)) as camera:
         flight = resolve_flight(config, runtime.spec, {})

@@ -90,13 +90,13 @@ def test_lands_safely_and_writes_the_same_bytes_again(tmp_path: Path, colour_mod
     assert any("PrecLand: Target Found" in text for text in result.texts)
     states = [t["to_state"] for t in result.transitions]
     assert states[:3] == ["confirm", "track", "descend"] and states[-1] == "commit"
-    assert result.daemon["decisions"] > 50 and result.daemon["stale"] == 0
+    assert result.daemon["decisions"] > 50 and result.daemon["stale_frames"] == 0
     assert result.daemon["targets_sent"] > 50
     picture = cv2.imread(result.picture)
     assert picture is not None and picture.shape[0] == 900
 
 
-def test_ground_without_a_site_is_an_abstention_with_its_reason(tmp_path: Path, colour_model: Path) -> None:
+def test_ground_without_a_site_is_no_site_with_its_reason(tmp_path: Path, colour_model: Path) -> None:
     sea = saved(tmp_path / "sea", np.full_like(procedural(5).labels, WATER))
     result = fly_one(plan(colour_model, tmp_path / "out", sea, search_s=5.0, start_ne_m=(0.0, 0.0)))
     assert result.verdict == "no-site" and result.exit_status == 3
@@ -120,7 +120,7 @@ def test_a_daemon_with_authority_to_land_lands(tmp_path: Path, colour_model: Pat
 
 
 @pytest.mark.parametrize("fault", [m for m in Fault if m is not Fault.INTRUDER])
-def test_a_mishap_happens_as_it_does_to_processes(tmp_path: Path, colour_model: Path, lawn: str, fault: Fault) -> None:
+def test_a_fault_happens_as_it_does_to_processes(tmp_path: Path, colour_model: Path, lawn: str, fault: Fault) -> None:
     lasts_s = None if fault is Fault.DAEMON_KILL else 2.0
     result = fly_one(
         plan(colour_model, tmp_path / "out", lawn, faults=(PlannedFault(fault, below_m=8.0, for_s=lasts_s),))

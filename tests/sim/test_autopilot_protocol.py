@@ -271,6 +271,19 @@ class TestCommands:
         assert not autopilot.flight.armed
         assert math.hypot(v.n_m, v.e_m) < 0.3
 
+    def test_offset_targets_are_about_the_vehicle(self) -> None:
+        autopilot = hovering()
+        v = autopilot.vehicle
+        wanted = (v.n_m + 2.0, v.e_m - 1.0, v.height_m - 3.0)
+        autopilot.receive(
+            "a",
+            mavlink.MAVLink_set_position_target_local_ned_message(
+                0, 1, 1, mavlink.MAV_FRAME_LOCAL_OFFSET_NED, 0b110111111000, 2.0, -1.0, 3.0, 0, 0, 0, 0, 0, 0, 0, 0
+            ),
+        )
+        autopilot.step(15.0)
+        assert (v.n_m, v.e_m, v.height_m) == pytest.approx(wanted, abs=0.2)
+
     def test_velocity_targets_lapse(self) -> None:
         autopilot = hovering()
         autopilot.receive(

@@ -60,9 +60,9 @@ def test_intruders_come_in_about_their_share() -> None:
 
 
 def test_a_trap_is_begun_where_its_maker_says_and_nobody_is_sent_into_it() -> None:
-    for name, trap in ADVERSARIAL.items():
+    for name, scenario in ADVERSARIAL.items():
         scene = draw_scene(3, "train", 1, (f"worst:{name}",))
-        assert scene.conditions.height_m == trap.start_height_m
+        assert scene.conditions.height_m == scenario.start_height_m
         assert scene.intruder is None
 
 

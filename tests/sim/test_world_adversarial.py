@@ -28,7 +28,7 @@ NEEDED = {
 def test_the_set_has_what_was_asked_for_and_more():
     assert set(ADVERSARIAL) >= NEEDED
     assert len(ADVERSARIAL) >= 20
-    assert len({trap.story for trap in ADVERSARIAL.values()}) == len(ADVERSARIAL)
+    assert len({scenario.story for scenario in ADVERSARIAL.values()}) == len(ADVERSARIAL)
     specs = expand_world_spec("adversarial:all")
     assert specs == tuple(f"adversarial:{name}" for name in ADVERSARIAL)
     assert expand_world_spec("worst:all") == specs
@@ -37,33 +37,33 @@ def test_the_set_has_what_was_asked_for_and_more():
 
 @pytest.mark.parametrize("name", ADVERSARIAL)
 def test_a_trap_has_a_site_exactly_when_it_should_be_landed_on(name):
-    trap = ADVERSARIAL[name]
-    world = trap.build()
-    found = feasibility_oracle(world, trap.start_ne_m, trap.reach_m, trap.vehicle_radius_m)
-    if trap.expect is ExpectedOutcome.LAND:
+    scenario = ADVERSARIAL[name]
+    world = scenario.build()
+    found = feasibility_oracle(world, scenario.start_ne_m, scenario.reach_m, scenario.vehicle_radius_m)
+    if scenario.expect is ExpectedOutcome.LAND:
         assert found.verdict is OracleVerdict.SITE
         assert found.best_ne_m is not None
-        passed, why = trap.evaluate(found.best_ne_m, 60.0, world)
+        passed, why = scenario.evaluate(found.best_ne_m, 60.0, world)
         assert passed, why
-        assert not trap.evaluate(None, 60.0, world)[0]
-    elif trap.expect is ExpectedOutcome.NO_SITE:
+        assert not scenario.evaluate(None, 60.0, world)[0]
+    elif scenario.expect is ExpectedOutcome.NO_SITE:
         assert found.best_margin_m < 0
         assert found.verdict is not OracleVerdict.SITE
-        assert trap.evaluate(None, 60.0, world)[0]
-        assert not trap.evaluate((0.0, 0.0), 60.0, world)[0]
+        assert scenario.evaluate(None, 60.0, world)[0]
+        assert not scenario.evaluate((0.0, 0.0), 60.0, world)[0]
     else:
-        assert trap.evaluate(None, 60.0, world)[0]
-    for bad in trap.forbidden:
+        assert scenario.evaluate(None, 60.0, world)[0]
+    for bad in scenario.forbidden:
         middle = np.asarray(bad.outline_ne_m).mean(axis=0)
-        passed, why = trap.evaluate((float(middle[0]), float(middle[1])), 60.0, world)
+        passed, why = scenario.evaluate((float(middle[0]), float(middle[1])), 60.0, world)
         assert not passed
         assert bad.name in why or "person" in why or "no site" in why
 
 
 def test_the_strip_is_the_largest_area_and_too_narrow():
-    trap = ADVERSARIAL["long-strip"]
-    world = trap.build()
-    north, east = np.asarray(trap.forbidden[0].outline_ne_m).T
+    scenario = ADVERSARIAL["long-strip"]
+    world = scenario.build()
+    north, east = np.asarray(scenario.forbidden[0].outline_ne_m).T
     strip_m2 = np.ptp(north) * np.ptp(east)
     assert strip_m2 > 1.4 * 144
     assert world.landable_disc(-6.0, 0.0, 0.5).all_landable
@@ -71,15 +71,15 @@ def test_the_strip_is_the_largest_area_and_too_narrow():
 
 
 def test_landing_beside_somebody_fails():
-    trap = ADVERSARIAL["person-standing-still"]
-    assert not trap.evaluate((0.5, 1.0), 10.0)[0]
-    assert "person" in trap.evaluate((0.5, 1.0), 10.0)[1]
-    assert trap.evaluate((8.0, 8.0), 10.0)[0]
+    scenario = ADVERSARIAL["person-standing-still"]
+    assert not scenario.evaluate((0.5, 1.0), 10.0)[0]
+    assert "person" in scenario.evaluate((0.5, 1.0), 10.0)[1]
+    assert scenario.evaluate((8.0, 8.0), 10.0)[0]
 
 
 def test_somebody_leaves_and_returns():
-    trap = ADVERSARIAL["leaves-and-returns"]
-    world = trap.build()
+    scenario = ADVERSARIAL["leaves-and-returns"]
+    world = scenario.build()
     there = [world.nearest_actor_m(0.0, 0.0, t, "person") for t in (5.0, 22.0, 40.0)]
     assert there[0] == 0.0
     assert there[1] > 8.0

@@ -55,15 +55,9 @@ class DataFinding:
 
 @dataclass
 class DataReport:
-    """Result of a check.
+    """Result of a check: findings by kind and file, sizes of pictures, pixels and pictures of each class.
 
-    Attributes:
-        name, taxonomy, label_format: Of the data set.
-        pictures: Number of picture files.
-        findings: All findings, by kind and file.
-        sizes: Number of pictures of each size.
-        class_pixels, class_pictures: Pixels of each class, and pictures that have it.
-        unknown: Pixels and files of each label value, or RGB colour, without a class.
+    `unknown` has the pixels and files of each label value, or RGB colour, without a class.
     """
 
     name: str
@@ -140,12 +134,8 @@ def check_folder(
 ) -> DataReport:
     """Reads every file of a data set; files that cannot be read are findings, never errors.
 
-    Args:
-        found: The data set; see `layouts.find_layout`.
-        table: Its split, to find pictures that are in two parts.
-        done: Called for each pair that was read.
-        threads: Reading threads; 0 for one per core.
-        pairs: Result of `found.pairs()`, if it is known already.
+    With a split table, pictures in two parts or in none are findings, too. `done` is called for each pair that was
+    read.
     """
     pairs = pairs or found.pairs()
     label_format = found.label_format(pairs.samples)

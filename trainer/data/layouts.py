@@ -187,11 +187,8 @@ def open_set(
 ) -> LabeledSet:
     """Lists the labelled pictures of a folder; decodes at most a few label maps.
 
-    Args:
-        root: The folder.
-        layout_name: One of `LAYOUT_NAMES`, or "auto".
-        taxonomy_name: Built-in name or file, instead of the layout's own.
-        unknown: Policy for labels that the taxonomy lacks.
+    `layout_name` is one of `LAYOUT_NAMES`, or "auto"; `taxonomy_name`, a built-in name or a file, replaces the layout's
+    own.
 
     Raises:
         DataError: No such folder, no known layout, no pictures, or pictures without labels.

@@ -33,12 +33,9 @@ def role_ids(taxonomy: Taxonomy) -> ByteArray:
 class MergedSet:
     """Data sets as one, or one with other roles, groups or split; see `LabeledSet`.
 
-    With several sources a sample is called `source/name`, and so is its group.
-
-    Args:
-        sources: At least one.
-        tables: Split table of each, instead of its own split.
-        by_role: Merge by role even if the classes are the same.
+    With several sources a sample is called `source/name`, and so is its group. A split table replaces a source's own
+    split.
+    `by_role` merges by role even if the classes are the same.
     """
 
     def __init__(

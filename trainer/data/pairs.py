@@ -15,10 +15,9 @@ LABEL_SUFFIXES = (".png",)
 
 @dataclass(frozen=True)
 class FolderPair:
-    """Two folders whose files pair up.
+    """Two folders whose files pair up; `labels` may be missing.
 
     Attributes:
-        images, labels: The folders; `labels` may be missing.
         part: "train", "val" or "test", if the place says so.
         prefix: Put before the name of each file, so that names differ between places.
     """
@@ -31,15 +30,7 @@ class FolderPair:
 
 @dataclass(frozen=True)
 class PairedFiles:
-    """Files of some folder pairs.
-
-    Attributes:
-        samples: Pictures with a label map, in order of name.
-        images, labels: Number of picture files, and of label files.
-        lonely_images, lonely_labels: Files without a partner.
-        doubles: Files whose name is taken by another one.
-        part_of: Part of the samples that have one, by name.
-    """
+    """Samples, numbers of files, files without a partner or with a name taken twice, and parts by name."""
 
     samples: tuple[Sample, ...]
     images: int

@@ -29,14 +29,7 @@ Batch = tuple[torch.Tensor, torch.Tensor, Sequence[str]]
 
 
 class EpochOrder(Sampler):  # type: ignore[misc]  # torch is not followed
-    """Order of one process in each epoch; a last incomplete step is left out.
-
-    Args:
-        length: Training pictures per epoch, over all processes.
-        batch: Pictures per step and process.
-        seed: Seed of the order.
-        rank, world: This process among all.
-    """
+    """Order of `length` pictures, of which each process takes its share; a last incomplete step is left out."""
 
     def __init__(self, length: int, batch: int, seed: int, rank: int = 0, world: int = 1) -> None:
         self._length = length

@@ -30,14 +30,9 @@ _FAST_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 def prepare(
     data: LabeledSet, folder: Path, limit_wh: tuple[int, int], done: Callable[[], None] = lambda: None, threads: int = 0
 ) -> None:
-    """Writes a shrunk copy of a whole data set; goes on where it was interrupted.
+    """Writes a shrunk copy of a data set, pictures at most `limit_wh` pixels; goes on where it was interrupted.
 
-    Args:
-        data: Set to copy.
-        folder: Target: empty, or an earlier copy.
-        limit_wh: Greatest size kept, pixels.
-        done: Called for each sample that is ready.
-        threads: Decoding threads; 0 for one per core.
+    `done` is called for each sample that is ready.
 
     Raises:
         DataError: A picture cannot be read, or the folder cannot be written or holds other files.

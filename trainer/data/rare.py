@@ -26,14 +26,9 @@ class RarePicker:
     `ignore`:
     annotators' doubts and things of no consequence would take their full share of picks from the people.
 
-    Args:
-        centres: Some pixels of every class, for each training picture; see `store.centres_of`.
-        class_pixels: Labelled pixels of each class in them, shape (classes,).
-        taxonomy: Names and roles of the classes.
-        names: Classes to pick instead of these.
-
-    Attributes:
-        classes: Names of the picked classes that occur, in order of id.
+    `centres` are some pixels of every class for each training picture (`store.centres_of`); `class_pixels` has the
+    shape
+    (classes,); `names` are classes to pick instead of these. `classes` are the names of those that occur.
 
     Raises:
         InvalidValueError: A name that the taxonomy does not have.

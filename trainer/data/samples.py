@@ -30,13 +30,11 @@ UnknownPolicy = Literal["refuse", "ignore"]
 
 @dataclass(frozen=True)
 class Sample:
-    """A picture and its label map.
+    """A picture (JPEG or PNG) and its label map (PNG, as large).
 
     Attributes:
         name: File name without extension; unique in its set.
         group: Scene, sequence or world; pictures of one group resemble each other.
-        image: JPEG or PNG.
-        label: PNG, as large as the picture.
     """
 
     name: str

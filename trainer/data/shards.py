@@ -56,21 +56,15 @@ def write_shards(
 ) -> dict[str, int]:
     """Writes the parts of a split as shards, in random order: neighbours on disk are not neighbours in time.
 
-    Args:
-        data: Set to cut.
-        split: Its parts; samples in no part are left out.
-        folder: Target; must not hold shards already.
-        limit_wh: Greatest size kept, pixels.
-        shard_mb: Size from which a new shard begins, 10^6 bytes.
-        picture: "jpg" at quality 95, or "png" without loss.
-        done: Called for each sample.
-        threads: Encoding threads; 0 for one per core.
+    Pictures are at most `limit_wh` pixels, as "jpg" at quality 95 or "png" without loss; a new shard begins from
+    `shard_mb`
+    (10^6 bytes) on. `done` is called for each sample.
 
     Returns:
         Number of shards of each part.
 
     Raises:
-        DataError: A picture cannot be read, or the folder cannot be written.
+        DataError: A picture cannot be read, or the folder cannot be written or holds shards already.
     """
     if (folder / SHARDS_FILE).exists():
         raise DataError(f"{folder} already holds shards; choose another --out")

@@ -19,12 +19,7 @@ _KEYS = ("id", "name")
 
 @dataclass(frozen=True)
 class SplitTable:
-    """Content of a split file.
-
-    Attributes:
-        part_of: "train", "val", "test", or "" for none, by name of the picture.
-        group_of: Scene of each picture by name; empty without such a column.
-    """
+    """Part ("train", "val", "test", or "" for none) and scene of each picture by name; scenes may be missing."""
 
     part_of: Mapping[str, str]
     group_of: Mapping[str, str]

@@ -43,12 +43,7 @@ class Split:
 
 
 def by_table(samples: Sequence[Sample], part_of: Mapping[str, str], val_fraction: float = 0.0) -> Split:
-    """Splits by a list of names.
-
-    Args:
-        samples: All samples.
-        part_of: Part of each by name; "" for none.
-        val_fraction: Share cut off the training part for val, if the list has no val.
+    """Splits by the part of each name, "" for none; cuts val off the training part if the list has no val.
 
     Raises:
         DataError: A sample is not in the list, or a needed part is empty.
@@ -75,12 +70,9 @@ def by_patterns(
 ) -> Split:
     """Splits by name prefixes or globs (`040001`, `*_01?`).
 
-    Args:
-        samples: All samples.
-        train: Empty for everything that is in no other part.
-        val: Empty for `val_fraction` of the training part, in whole groups or blocks.
-        test: Empty for no test part.
-        val_fraction: Share of the training part, 0 to 1.
+    Without train patterns, all that is in no other part trains. Without val patterns, `val_fraction` of the training
+    part is
+    cut off, in whole groups or blocks.
 
     Raises:
         DataError: A pattern matches nothing, a sample is in two parts, or a part is empty.
@@ -148,11 +140,9 @@ def assign(
 ) -> dict[str, str]:
     """Return a new split: part of each sample by name, always the same for the same names and seed.
 
-    Args:
-        samples: Samples to split.
-        shares: Of train, val and test; they add up to 1.
-        seed: Of the order in which groups of one size are placed.
-        by_group: Keep groups whole. Without, neighbours in a scene are in both parts, and figures on them flatter.
+    `shares` are of train, val and test. With `by_group` groups stay whole; without, neighbours in a scene are in both
+    parts,
+    and figures on them flatter.
 
     Raises:
         DataError: The shares make no sense, or there are too few groups for the parts.

@@ -56,9 +56,7 @@ class DecodedSample:
 class StoredSamples(Sequence[DecodedSample]):
     """Samples of a store, in the order asked for; pixels are read when one is taken.
 
-    Attributes:
-        centres: Of each sample; see `centres_of`.
-        counts: Pixels of each label value in each sample, int64 (samples, 256).
+    `centres` of each sample are as from `centres_of`; `counts` are pixels of each label value, int64 (samples, 256).
     """
 
     def __init__(
@@ -96,15 +94,10 @@ def open_or_prepare(
 ) -> StoredSamples:
     """Decoded samples out of a store, which first gets those that it lacks.
 
-    Safe to call from several processes at once: one decodes, the others wait for it.
-
-    Args:
-        data: Set of the samples.
-        samples: Samples wanted.
-        limit_wh: Greatest size kept, pixels; pictures are shrunk to fit, never enlarged.
-        folder: Folder of stores; this one is a folder in it, by name and size.
-        done: Called for each sample that is ready.
-        threads: Decoding threads; 0 for one per core.
+    Safe to call from several processes at once: one decodes, the others wait for it. Pictures are shrunk to fit
+    `limit_wh`
+    pixels, never enlarged. `folder` holds a store per data set and size. `done` is called for each sample that is
+    ready.
 
     Raises:
         DataError: A picture cannot be read, or the folder cannot be written or is too full.

@@ -27,13 +27,9 @@ _Encoded = tuple[int, str, bytes, bytes]
 class ShardStream(IterableDataset):  # type: ignore[misc]  # torch is not followed
     """The samples that one process gets of each epoch; call `set_epoch` before each.
 
-    Args:
-        data: The shards.
-        part: "train", "val" or "test".
-        make: Makes an item of a sample and a generator that follows from (seed, epoch, sample).
-        seed: Of the order.
-        rank, world: This process among all.
-        buffer: Samples, still encoded, among which the next one is drawn; 1 for no mixing.
+    `make` makes an item of a sample and a generator that follows from (seed, epoch, sample). The next sample is drawn
+    among
+    `buffer` encoded ones; 1 for no mixing.
 
     Raises:
         DataError: The part is empty.

@@ -12,7 +12,8 @@ from trainer.data.samples import LabeledSet
 from trainer.data.splits import Split
 from trainer.evaluation.measure import EvaluationSet, SiteAssumptions, fit_calibration, require_same_classes
 from trainer.evaluation.predictor import Predictor, choose_device
-from trainer.evaluation.scoring import CheckpointScores, score
+from trainer.evaluation.results import Column
+from trainer.evaluation.scoring import score
 from trainer.evaluation.thresholds import Targets
 from trainer.evaluation.view import assumed_view
 from trainer.progress import say
@@ -30,20 +31,9 @@ def calibrate_checkpoint(
     targets: Targets | None = None,
     output: str | Path | None = None,
 ) -> Checkpoint:
-    """Calibrates a checkpoint on val, scores it there, and rewrites the file with the results.
+    """Calibrates a checkpoint on val, scores it there, and rewrites the file, or writes `output`.
 
-    The file is replaced whole or not at all; its weights stay.
-
-    Args:
-        checkpoint_path: Checkpoint of this trainer.
-        data: Pictures with the checkpoint's classes.
-        split: Its parts; only `val` is read.
-        device: Device to compute on.
-        precision: "float32", or "bfloat16" for the network.
-        split_column: Column of the split file, for the record.
-        ground: Assumptions about sites; by default those of the data set.
-        targets: Wanted results of the operating point.
-        output: File to write instead of the checkpoint's own.
+    The file is replaced whole or not at all; its weights stay. Only `split.val` is read.
 
     Returns:
         The checkpoint as written: `metrics` has "temperature", "operating" and "val".
@@ -70,9 +60,8 @@ def calibrate_checkpoint(
     return finished
 
 
-def summary(found: CheckpointScores) -> dict[str, Any]:
+def summary(column: Column) -> dict[str, Any]:
     """Return the figures that a checkpoint keeps: `Scores`, and those at the operating point."""
-    column = found.column
     sites = column["sites"]["operating"]
     extra = {f"{role}_recall_operating": r["operating"] for role, r in column["recall"].items()}
     extra |= {f"false_safe_operating_{name}": v for name, v in column["false_safe"].items()}
@@ -80,7 +69,7 @@ def summary(found: CheckpointScores) -> dict[str, Any]:
     for name in ("false_safe", "abstain"):
         extra[f"site_{name}"] = sites[name]["share"] if sites[name] else None
     extra |= {f"sites_{k}": sites[k] for k in ("pictures", "sites", "with_hazard", "missed")}
-    return found.scores.to_mapping() | extra
+    return {**column["scores"], **extra}
 
 
 def describe(operating: OperatingPoint) -> str:

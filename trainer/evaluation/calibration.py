@@ -22,13 +22,7 @@ _STEPS = 48
 
 @dataclass
 class Reliability:
-    """Statements of a model in bins of their stated probability.
-
-    Attributes:
-        counts: Pixels per bin, shape (bins,).
-        confidence: Sum of the stated probabilities per bin.
-        right: Number of true statements per bin.
-    """
+    """Statements of a model in bins of their stated probability: pixels, and sums of probability and truth."""
 
     bins: int = BINS
     counts: npt.NDArray[np.float64] = field(init=False)

@@ -37,20 +37,11 @@ def evaluate(
     settings: DecisionSettings | None = None,
     also: Sequence[Path] = (),
 ) -> list[Column]:
-    """Evaluates checkpoints and writes the report; returns its columns.
+    """Evaluates checkpoints on a part ("train", "val", "test", "all") and writes the report; returns its columns.
 
-    Args:
-        paths: Checkpoints.
-        choice: Data set and split.
-        out: Target folder.
-        part: "train", "val", "test" or "all".
-        device: "auto", or the device to compute on.
-        precision: "float32" or "bfloat16".
-        recalibrate: Choose temperature and thresholds on val even where a checkpoint has them.
-        height_m: Height of the pictures above ground; None for the data set's assumed one.
-        hfov_deg: Their horizontal field of view; likewise.
-        settings: Decision settings: the vehicle's size and margin.
-        also: Earlier `results.json` to put beside.
+    `recalibrate` chooses temperature and thresholds on val even where a checkpoint has them. Without height and field
+    of
+    view, those assumed of the data set hold. `also` names earlier `results.json` to put beside.
 
     Raises:
         DataError: The part is empty, or of other classes than a checkpoint.
@@ -86,13 +77,13 @@ def evaluate(
             measured = measure(predictor, pictures, calibration.temperature, ground)
         else:
             measured = on_val
-        column = score(checkpoint, measured, pictures, calibration).column
+        column = score(checkpoint, measured, pictures, calibration)
         column |= {
             "name": name,
             "id": f"{name} {part} {column_of_split}".strip(),
             "checkpoint": path.name,
             "sha256": sha256_of(path, "checkpoint"),
-            "calibrated_on": calibration.chosen_on,
+            "calibrated_on": calibration.operating.chosen_on,
             "warnings": _warnings(checkpoint, data.taxonomy, part, column_of_split),
             "seconds": round(time.monotonic() - started, 1),
         }

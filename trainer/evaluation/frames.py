@@ -24,15 +24,7 @@ _UNLABELLED = (90, 90, 90)
 
 @dataclass(frozen=True)
 class ReportFrame:
-    """One frame of the report.
-
-    Attributes:
-        kind: "best", "median", "worst" or "hazard".
-        name: Name of the sample.
-        caption: mIoU and decision.
-        alt: Description in words.
-        jpeg: Photo, truth and prediction side by side.
-    """
+    """One frame of the report: photo, truth and prediction as one JPEG, and its texts."""
 
     kind: str
     name: str

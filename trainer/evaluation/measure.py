@@ -14,7 +14,7 @@ import torch
 from landing.errors import DataError
 from landing.settings import DecisionSettings
 from landing.spec import OperatingPoint
-from landing.taxonomy import HAZARD_ROLES, Taxonomy
+from landing.taxonomy import HAZARD_ROLES
 from landing.types import ByteArray
 from trainer.checkpoint import Checkpoint
 from trainer.data.samples import IGNORE, LabeledSet, Sample
@@ -32,13 +32,7 @@ _RELIABILITY_PIXELS = 100_000
 
 @dataclass(frozen=True)
 class EvaluationSet:
-    """The labelled pictures of one part.
-
-    Attributes:
-        data, samples: Data set, and the samples of the part.
-        part: "train", "val", "test" or "all".
-        split, split_column: Description of the split, and column of the split file; may be empty.
-    """
+    """The labelled pictures of one part ("train", "val", "test", "all"), with its split in words."""
 
     data: LabeledSet
     samples: tuple[Sample, ...]
@@ -73,16 +67,11 @@ class EvaluationSet:
 class Calibration:
     """Temperature and operating point of a model.
 
-    Attributes:
-        temperature: Divisor of the logits.
-        operating: The thresholds.
-        chosen_on: Description of the pictures they come from.
-        nll: Negative log-likelihood on val before and after the temperature, nats; empty if read from a checkpoint.
+    `nll` is the negative log-likelihood on val before and after the temperature, nats; empty if read from a checkpoint.
     """
 
     temperature: float
     operating: OperatingPoint
-    chosen_on: str
     nll: tuple[float, ...] = ()
 
 
@@ -94,19 +83,12 @@ class SiteAssumptions:
     settings: DecisionSettings = field(default_factory=DecisionSettings)
     truths: dict[str, bool] = field(default_factory=dict)
 
-    def book(self, taxonomy: Taxonomy) -> SiteEvaluator:
-        """Return an empty site evaluator."""
-        return SiteEvaluator(taxonomy, self.view, self.settings, self.truths)
-
 
 @dataclass
 class Measurement:
-    """Result of one pass over pictures.
+    """Result of one pass: pixel counts, maps for choosing sites, and reliability.
 
-    Attributes:
-        tally: Pixel counts.
-        book: Maps for choosing sites.
-        reliability: By "class" or "landable" and "before" or "after" the temperature.
+    `reliability` is by "class" or "landable" and "before" or "after" the temperature.
     """
 
     tally: PixelCounts
@@ -141,7 +123,7 @@ def measure(predictor: Predictor, pictures: EvaluationSet, temperature: float, g
         DataError: The part is empty, or a picture cannot be read.
     """
     taxonomy = predictor.checkpoint.taxonomy
-    found = Measurement(PixelCounts(taxonomy), ground.book(taxonomy))
+    found = Measurement(PixelCounts(taxonomy), SiteEvaluator(taxonomy, ground.view, ground.settings, ground.truths))
     merger: RoleMerger | None = None
     landable = taxonomy.landable_lut
     for sample, image, labels in pictures.read(pictures.part):
@@ -194,7 +176,7 @@ def fit_calibration(
     if pictures.split_column:
         where += f", split {pictures.split_column}"
     operating = choose(measured.tally, measured.book.counts, where, targets)
-    return Calibration(temperature, operating, where, nll), measured
+    return Calibration(temperature, operating, nll), measured
 
 
 def _labelled_pixels(predictor: Predictor, pictures: EvaluationSet) -> tuple[torch.Tensor, torch.Tensor]:

@@ -64,8 +64,6 @@ class PixelCounts:
     """Counts of a set of pictures; call `add` for each picture.
 
     Attributes:
-        taxonomy: Classes of labels and predictions.
-        pictures: Confusion matrices, in order.
         role_bytes: Histogram of each hazard role's probability byte over its true pixels, shape (4, 256).
     """
 

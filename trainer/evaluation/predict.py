@@ -35,17 +35,9 @@ def predict(
     masks: bool = False,
     every: int = 1,
 ) -> None:
-    """Draws overlays of a picture, of a folder's pictures, or of a video.
+    """Draws overlays of a picture, of every n-th picture of a folder, or of every n-th frame of a video.
 
-    Args:
-        checkpoint_path: Checkpoint of this trainer.
-        source: Picture, folder or video.
-        out: Target folder.
-        device: "auto", or the device to compute on.
-        precision: "float32" or "bfloat16".
-        opacity: Opacity of the classes' colours, 0 to 1.
-        masks: Write the class ids as PNG files, too.
-        every: Take every n-th picture or frame.
+    `opacity` of the classes' colours is 0 to 1; `masks` writes class ids as PNG files, too.
 
     Raises:
         DataError: The source is missing, of another kind, or cannot be read.

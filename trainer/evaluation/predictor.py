@@ -26,15 +26,9 @@ _STRIP_VALUES = 1 << 20
 
 
 class Predictor:
-    """Runs the network of a checkpoint on pictures of any size.
+    """Runs the network of a checkpoint on pictures of any size, in "float32" or "bfloat16".
 
-    Args:
-        checkpoint: Checkpoint to run.
-        device: Device to compute on.
-        precision: "float32", or "bfloat16" for the network.
-
-    Attributes:
-        stride: Input pixels per pixel of the network's own logits, before smp's enlargement, as in an exported model.
+    `stride` is input pixels per pixel of the network's own logits, before smp's enlargement, as in an exported model.
 
     Raises:
         ModelError: The logits do not have the input's size over a whole number.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -32,10 +33,7 @@ KINDS = {
 def write(out: Path, columns: Sequence[Column], frames: Mapping[str, Sequence[ReportFrame]]) -> Path:
     """Writes `report.html`, `results.json` and `results.md` into a folder; returns the HTML file.
 
-    Args:
-        out: Target folder.
-        columns: Figures of checkpoints and parts; the scene split comes first.
-        frames: Frame pictures by `id` of their column; columns of earlier results have none.
+    Frames are by the `id` of their column; columns of earlier results have none.
 
     Raises:
         TouchdownError: The folder cannot be written.
@@ -46,7 +44,8 @@ def write(out: Path, columns: Sequence[Column], frames: Mapping[str, Sequence[Re
         html = _render(out, ordered, frames)
         (out / REPORT).write_text(html, "utf-8")
         (out / TABLES).write_text(results.markdown(ordered), "utf-8")
-        results.write_json(out / RESULTS, ordered)
+        content = json.dumps({"format": results.FORMAT, "columns": ordered})
+        (out / RESULTS).write_text(content + "\n", "utf-8")
     except OSError as error:
         raise TouchdownError(f"--out {out}: {error.strerror or error}") from error
     return out / REPORT

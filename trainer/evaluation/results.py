@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,11 +26,6 @@ class SummaryRow:
     cells: tuple[str, ...]
     note: str = ""
     heading: bool = False
-
-
-def write_json(path: Path, columns: Sequence[Column]) -> None:
-    """Writes all columns."""
-    path.write_text(json.dumps({"format": FORMAT, "columns": list(columns)}) + "\n", "utf-8")
 
 
 def read_json(path: Path) -> list[Column]:

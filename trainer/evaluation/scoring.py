@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -15,42 +13,22 @@ from landing.taxonomy import HAZARD_ROLES, Role
 from trainer.checkpoint import Checkpoint
 from trainer.evaluation.measure import Calibration, EvaluationSet, Measurement
 from trainer.evaluation.pixel_counts import PixelCounts, byte_of, mean_iou
-from trainer.evaluation.sites import SiteCount, SiteOutcome
+from trainer.evaluation.results import Column
+from trainer.evaluation.sites import SiteCount
 from trainer.evaluation.thresholds import false_safe_shares, landable_candidates
 from trainer.metrics import Scores
 
 _BOOTSTRAP = 1000
 
 
-@dataclass(frozen=True)
-class CheckpointScores:
-    """All figures of one checkpoint on one part.
-
-    Attributes:
-        column: A column of `results.json`.
-        scores: Scores at argmax.
-        outcomes: Decision on each picture at the thresholds in force.
-    """
-
-    column: dict[str, Any]
-    scores: Scores
-    outcomes: list[SiteOutcome]
-
-
-def score(
-    checkpoint: Checkpoint, measured: Measurement, pictures: EvaluationSet, calibration: Calibration
-) -> CheckpointScores:
-    """Return the figures for a measurement, at the thresholds of a calibration that fly by default."""
-    tally, book = measured.tally, measured.book
+def score(checkpoint: Checkpoint, measured: Measurement, pictures: EvaluationSet, calibration: Calibration) -> Column:
+    """Return a column of `results.json`: the figures of a measurement at the thresholds that fly by default."""
+    tally = measured.tally
     settings, thresholds = thresholds_in_force(DecisionSection(), calibration.operating)
     hazards = {role: t.value for t in thresholds for role in HAZARD_ROLES if t.role is role}
     landable = settings.frame_landable_probability
-    matrix = tally.matrix
-    scores = Scores.of(matrix, tally.taxonomy, len(tally.pictures))
-    (outcomes,) = book.outcomes(hazards, [landable])
-    curve = book.counts(hazards, landable_candidates())
-    by_name = {o.name: o for o in outcomes}
-    column: dict[str, Any] = {
+    scores = Scores.of(tally.matrix, tally.taxonomy, len(tally.pictures))
+    return {
         "architecture": checkpoint.model.architecture,
         "input": list(checkpoint.model.input_wh),
         "epoch": checkpoint.epoch,
@@ -64,7 +42,7 @@ def score(
         "classes": [{"name": c.name, "role": c.role.value, "color": _hex(c.color_rgb)} for c in tally.taxonomy.classes],
         "scores": scores.to_mapping(),
         "miou_interval": interval(tally),
-        "confusion": matrix.tolist(),
+        "confusion": tally.matrix.tolist(),
         "temperature": calibration.temperature,
         "nll": list(calibration.nll),
         "operating": calibration.operating.model_dump(mode="json"),
@@ -79,27 +57,34 @@ def score(
         },
         "false_safe": false_safe(tally, hazards, landable),
         "reliability": {name: r.to_mapping() for name, r in measured.reliability.items()},
-        "sites": {
-            "view": book.view.describe(),
-            "height_m": book.view.height_m,
-            "hfov_deg": book.view.hfov_deg,
-            "disc_m": book.settings.required_radius_m,
-            "operating": SiteCount.of(landable, outcomes).to_mapping(),
-            "curve": [count.to_mapping() for count in curve],
-        },
-        "pictures": [
-            {
-                "name": p.name,
-                "group": p.group,
-                "miou": round(p.miou, 4),
-                "site": vars(o.disc) if o.disc else None,
-                "truth_has_site": o.truth_has_site,
-            }
-            for p in tally.pictures
-            for o in [by_name[p.name]]
-        ],
+        **_site_figures(measured, hazards, landable),
     }
-    return CheckpointScores(column, scores, outcomes)
+
+
+def _site_figures(measured: Measurement, hazards: Mapping[Role, float], landable: float) -> Column:
+    """Return the sites over all thresholds, and the decision on each picture at those in force."""
+    book = measured.book
+    (outcomes,) = book.outcomes(hazards, [landable])
+    outcome_of = {outcome.name: outcome for outcome in outcomes}
+    pictures = []
+    for picture in measured.tally.pictures:
+        outcome = outcome_of[picture.name]
+        pictures.append(
+            {
+                "name": picture.name,
+                "group": picture.group,
+                "miou": round(picture.miou, 4),
+                "site": vars(outcome.disc) if outcome.disc else None,
+                "truth_has_site": outcome.truth_has_site,
+            }
+        )
+    sites = {
+        "view": book.view.describe(),
+        "disc_m": book.settings.required_radius_m,
+        "operating": SiteCount.of(landable, outcomes).to_mapping(),
+        "curve": [count.to_mapping() for count in book.counts(hazards, landable_candidates())],
+    }
+    return {"sites": sites, "pictures": pictures}
 
 
 def false_safe(tally: PixelCounts, hazards: Mapping[Role, float], landable: float) -> dict[str, float | None]:
@@ -134,7 +119,7 @@ def stored_calibration(checkpoint: Checkpoint) -> Calibration | None:
     if not kept or not temperature:
         return None
     operating = OperatingPoint.model_validate(kept)
-    return Calibration(float(temperature), operating, operating.chosen_on)
+    return Calibration(float(temperature), operating)
 
 
 def _hex(color_rgb: tuple[int, int, int]) -> str:

@@ -53,13 +53,7 @@ class SiteDisc:
 
 @dataclass(frozen=True)
 class SiteOutcome:
-    """Decision on one picture.
-
-    Attributes:
-        name: Name of the sample.
-        disc: The site, or None for no site.
-        truth_has_site: True if the same code finds a site in the true labels.
-    """
+    """Decision on one picture: the site or None, and if the same code finds a site in the true labels."""
 
     name: str
     disc: SiteDisc | None
@@ -146,11 +140,7 @@ class _PackedPicture:
 class SiteEvaluator:
     """Keeps the merged maps of pictures, so that sites can be counted at any thresholds.
 
-    Args:
-        taxonomy: Roles and clearances.
-        view: Assumed view of the pictures.
-        settings: Decision settings; their thresholds are replaced by those tried.
-        truths: Cache, by name of a picture: True if its true labels have a site. Shared by evaluators.
+    `truths` caches, by name of a picture, if its true labels have a site; evaluators of the same pictures share it.
     """
 
     def __init__(
@@ -250,16 +240,9 @@ def decide(
 ) -> list[Candidate | None]:
     """Return the site on one picture for each threshold of landable ground, as `landing.Decider` finds it.
 
-    The picture is projected once; a threshold changes only which cells are free.
-
-    Args:
-        segmentation: Maps of the picture.
-        taxonomy: Clearances.
-        camera: Camera of the picture.
-        pose: Its pose, over ground at down 0.
-        settings: Settings from `DecisionSettings.single_look`.
-        hazards: Thresholds of the hazard roles.
-        landable: Thresholds to try, each from 0.5 on.
+    The picture is projected once; a threshold, from 0.5 on, changes only which cells are free. The pose is over ground
+    at
+    down 0; the settings are from `DecisionSettings.single_look`.
     """
     chosen = settings.model_copy(update={SETTING_OF[r]: t for r, t in hazards.items()})
     ground = GroundMap(chosen, taxonomy)

@@ -80,14 +80,7 @@ def hazard_threshold(tally: PixelCounts, role: Role, target: float) -> tuple[flo
 
 
 def choose(tally: PixelCounts, sites_at: SitesAt, chosen_on: str, targets: Targets | None = None) -> OperatingPoint:
-    """Return the operating point for counts at the temperature that will fly.
-
-    Args:
-        tally: Counts of val.
-        sites_at: Counts sites on val at thresholds.
-        chosen_on: Description of the pictures.
-        targets: Wanted results.
-    """
+    """Return the operating point for counts of val at the temperature that will fly."""
     targets = targets or Targets()
     hazards: dict[Role, float] = {}
     measured: dict[str, float] = {}
@@ -133,10 +126,7 @@ def false_safe_shares(
 ) -> npt.NDArray[np.float64]:
     """Share of pixels that are not landable called free, shape (257,), by threshold byte of landable ground.
 
-    Args:
-        tally: Counts of the pictures.
-        hazards: Thresholds of the hazard roles.
-        roles: True roles counted; all but landable by default.
+    `roles` are the true roles counted; all but landable by default.
     """
     chosen = (*HAZARD_ROLES, Role.IGNORE) if roles is None else roles
     free = tally.called_free(hazards)

@@ -9,24 +9,24 @@ from __future__ import annotations
 
 import math
 
+from sim.vehicle import GRAVITY_MPS2
+from sim.vehicle.autopilot.parameters import ParametersInForce
+
 
 def sqrt_rate(error: float, gain_per_s: float, limit: float, dt_s: float) -> float:
-    """Rate that closes ``error``: proportional when near, constant deceleration when far.
+    """Rate that closes ``error``: proportional when near, constant deceleration (``limit``) when far.
 
-    Args:
-        error: What is left to close.
-        gain_per_s: Slope near zero.
-        limit: Deceleration that the far branch plans with.
-        dt_s: Step; the rate never closes more than the error within one.
+    It never closes more than the error within one step.
     """
     size = abs(error)
     linear = limit / (gain_per_s * gain_per_s)
     rate = gain_per_s * size if size <= linear else math.sqrt(2.0 * limit * (size - 0.5 * linear))
-    return math.copysign(min(rate, size / dt_s), error)
+    most = size / dt_s
+    return math.copysign(most if most < rate else rate, error)
 
 
 def _clip(value: float, low: float, high: float) -> float:
-    return min(max(value, low), high)
+    return low if value < low else high if value > high else value
 
 
 def _low_pass(dt_s: float, cutoff_hz: float) -> float:
@@ -53,7 +53,7 @@ class HorizontalControl:
     def __init__(self) -> None:
         self.speed_max_mps = 10.0
         self.accel_max_mps2 = 2.5
-        self.accel_limit_mps2 = 9.80665 * math.tan(self.LEAN_MAX_RAD)
+        self.accel_limit_mps2 = GRAVITY_MPS2 * math.tan(self.LEAN_MAX_RAD)
         self.reset(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
     def reset(self, n_m: float, e_m: float, vn: float, ve: float, held_an: float, held_ae: float) -> None:
@@ -65,6 +65,12 @@ class HorizontalControl:
         self._saturated: tuple[float, float] | None = None
         self._pos_err = (0.0, 0.0)
         self._frozen_integral = False
+
+    def limit(self, p: ParametersInForce, lean_max_rad: float) -> None:
+        """Take the limits of the parameters; the floors stand for the real one's: a zero here would divide."""
+        self.speed_max_mps = max(0.01 * p["WPNAV_SPEED"], 0.2)
+        self.accel_max_mps2 = max(0.01 * p["WPNAV_ACCEL"], 0.5)
+        self.accel_limit_mps2 = GRAVITY_MPS2 * math.tan(lean_max_rad)
 
     def _advance(self, dt_s: float) -> None:
         move_n = self.vn * dt_s + 0.5 * self.an * dt_s * dt_s
@@ -194,6 +200,12 @@ class VerticalControl:
         self._err = 0.0
         self._pos_err = 0.0
         self.integral = 0.0
+
+    def limit(self, p: ParametersInForce) -> None:
+        """Take the limits of the parameters."""
+        self.climb_max_mps = max(0.01 * p["WPNAV_SPEED_UP"], 0.1)
+        self.descent_max_mps = max(0.01 * p["WPNAV_SPEED_DN"], 0.1)
+        self.accel_max_mps2 = max(0.01 * p["WPNAV_ACCEL_Z"], 0.5)
 
     def _advance(self, dt_s: float, *, pressed: bool) -> None:
         move = self.v * dt_s + 0.5 * self.a * dt_s * dt_s

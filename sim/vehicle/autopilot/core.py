@@ -14,6 +14,7 @@ from typing import Any
 
 from firmware_bridge.dialect import mavlink
 from sim.vehicle import GroundHeight, Vehicle, flat_ground_m
+from sim.vehicle.autopilot.commands import POSITION_OFF, VELOCITY_OFF, Command, param_name, whole
 from sim.vehicle.autopilot.config import AutopilotConfig
 from sim.vehicle.autopilot.flight import FlightController
 from sim.vehicle.autopilot.modes import Mode, RefusedError
@@ -32,16 +33,6 @@ _MODE_OF_COMMAND = {
     mavlink.MAV_CMD_NAV_RETURN_TO_LAUNCH: Mode.RTL,
     mavlink.MAV_CMD_NAV_LOITER_UNLIM: Mode.LOITER,
 }
-_POSITION_OFF = (
-    mavlink.POSITION_TARGET_TYPEMASK_X_IGNORE
-    | mavlink.POSITION_TARGET_TYPEMASK_Y_IGNORE
-    | mavlink.POSITION_TARGET_TYPEMASK_Z_IGNORE
-)
-_VELOCITY_OFF = (
-    mavlink.POSITION_TARGET_TYPEMASK_VX_IGNORE
-    | mavlink.POSITION_TARGET_TYPEMASK_VY_IGNORE
-    | mavlink.POSITION_TARGET_TYPEMASK_VZ_IGNORE
-)
 _ACCEPTED: int = mavlink.MAV_RESULT_ACCEPTED
 _DENIED: int = mavlink.MAV_RESULT_DENIED
 _FAILED: int = mavlink.MAV_RESULT_FAILED
@@ -62,21 +53,6 @@ class _MessageStream:
 class _LinkState:
     streams: dict[int, _MessageStream] = field(default_factory=dict)
     parameter_queue: deque[str] = field(default_factory=deque)
-
-
-@dataclass(frozen=True)
-class _Command:
-    """COMMAND_LONG and COMMAND_INT in one shape; x and y are degrees or metres, z in a frame."""
-
-    number: int
-    p1: float
-    p2: float
-    p3: float
-    p4: float
-    x: float
-    y: float
-    z: float
-    frame: int
 
 
 class StandInAutopilot:
@@ -101,7 +77,7 @@ class StandInAutopilot:
         self._now_ms = 0
         self._heartbeat_due_ms = 0
         self._told_mode = self.flight.mode
-        self._commands: dict[int, Callable[[LinkId, _Command], int | None]] = {
+        self._commands: dict[int, Callable[[LinkId, Command], int | None]] = {
             mavlink.MAV_CMD_COMPONENT_ARM_DISARM: self._arm_disarm,
             mavlink.MAV_CMD_NAV_TAKEOFF: self._take_off,
             mavlink.MAV_CMD_DO_SET_MODE: self._do_set_mode,
@@ -236,15 +212,18 @@ class StandInAutopilot:
         self.flight.sticks.override((m.chan1_raw, m.chan2_raw, m.chan3_raw, m.chan4_raw), self._now_ms)
 
     def _on_local_target(self, _: LinkId, m: Any) -> None:
-        """A position or velocity in LOCAL_NED; ignored fields may hold anything, used ones must be finite."""
-        if m.coordinate_frame != mavlink.MAV_FRAME_LOCAL_NED:
-            return
+        """A position or velocity in LOCAL_NED or LOCAL_OFFSET_NED; ignored fields may hold anything, used ones not."""
         position, velocity = (m.x, m.y, m.z), (m.vx, m.vy, m.vz)
-        if m.type_mask & _POSITION_OFF != _POSITION_OFF:
+        if m.coordinate_frame == mavlink.MAV_FRAME_LOCAL_OFFSET_NED:
+            est = self.flight.estimate
+            position = (m.x + est.n_m, m.y + est.e_m, m.z + est.d_m)
+        elif m.coordinate_frame != mavlink.MAV_FRAME_LOCAL_NED:
+            return
+        if m.type_mask & POSITION_OFF != POSITION_OFF:
             if all(map(math.isfinite, position)):
                 yaw_off = m.type_mask & mavlink.POSITION_TARGET_TYPEMASK_YAW_IGNORE or not math.isfinite(m.yaw)
                 self.flight.fly_to(*position, None if yaw_off else float(m.yaw))
-        elif m.type_mask & _VELOCITY_OFF != _VELOCITY_OFF and all(map(math.isfinite, velocity)):
+        elif m.type_mask & VELOCITY_OFF != VELOCITY_OFF and all(map(math.isfinite, velocity)):
             self.flight.fly_at(*velocity)
 
     def _param_value(self, name: str) -> Any:
@@ -257,7 +236,7 @@ class StandInAutopilot:
         )
 
     def _on_param_read(self, link_id: LinkId, m: Any) -> None:
-        name = _text(m.param_id) if m.param_index < 0 else self.parameters.name_at(m.param_index)
+        name = param_name(m.param_id) if m.param_index < 0 else self.parameters.name_at(m.param_index)
         if name is not None and name in self.parameters:
             self._send(link_id, self._param_value(name))
 
@@ -267,7 +246,7 @@ class StandInAutopilot:
         queue.extend(self.parameters)
 
     def _on_param_set(self, _: LinkId, m: Any) -> None:
-        name = _text(m.param_id)
+        name = param_name(m.param_id)
         if name not in self.parameters or not math.isfinite(m.param_value):
             return
         self.parameters.set(name, m.param_value)
@@ -276,13 +255,13 @@ class StandInAutopilot:
 
     def _on_command_long(self, link_id: LinkId, m: Any) -> None:
         numbers = (m.param1, m.param2, m.param3, m.param4, m.param5, m.param6, m.param7)
-        self._run(link_id, _Command(m.command, *numbers, mavlink.MAV_FRAME_GLOBAL_RELATIVE_ALT), m)
+        self._run(link_id, Command(m.command, *numbers, mavlink.MAV_FRAME_GLOBAL_RELATIVE_ALT), m)
 
     def _on_command_int(self, link_id: LinkId, m: Any) -> None:
-        command = _Command(m.command, m.param1, m.param2, m.param3, m.param4, 1e-7 * m.x, 1e-7 * m.y, m.z, m.frame)
+        command = Command(m.command, m.param1, m.param2, m.param3, m.param4, 1e-7 * m.x, 1e-7 * m.y, m.z, m.frame)
         self._run(link_id, command, m)
 
-    def _run(self, link_id: LinkId, command: _Command, m: Any) -> None:
+    def _run(self, link_id: LinkId, command: Command, m: Any) -> None:
         result: int | None
         if command.number in _MODE_OF_COMMAND:
             result = self._change_mode(_MODE_OF_COMMAND[command.number])
@@ -301,8 +280,8 @@ class StandInAutopilot:
         result = self._set_mode_common(m.base_mode, m.custom_mode)
         self._acknowledge(link_id, mavlink.MAVLINK_MSG_ID_SET_MODE, result, m)
 
-    def _do_set_mode(self, _: LinkId, c: _Command) -> int:
-        return self._set_mode_common(_whole(c.p1), _whole(c.p2))
+    def _do_set_mode(self, _: LinkId, c: Command) -> int:
+        return self._set_mode_common(whole(c.p1), whole(c.p2))
 
     def _set_mode_common(self, base: int, custom: int) -> int:
         if not base & mavlink.MAV_MODE_FLAG_CUSTOM_MODE_ENABLED:
@@ -321,19 +300,19 @@ class StandInAutopilot:
             return _FAILED
         return _ACCEPTED
 
-    def _arm_disarm(self, _: LinkId, c: _Command) -> int:
-        force = _whole(c.p2) == _FORCE_MAGIC
+    def _arm_disarm(self, _: LinkId, c: Command) -> int:
+        force = whole(c.p2) == _FORCE_MAGIC
         if c.p1 == 1.0:
             return self._try(self.flight.arm)
         if c.p1 == 0.0:
             return self._try(lambda: self.flight.disarm(force=force))
         return _UNSUPPORTED
 
-    def _take_off(self, _: LinkId, c: _Command) -> int:
+    def _take_off(self, _: LinkId, c: Command) -> int:
         return self._try(lambda: self.flight.take_off(c.z))
 
-    def _reposition(self, _: LinkId, c: _Command) -> int:
-        change_mode = _whole(c.p2) & mavlink.MAV_DO_REPOSITION_FLAGS_CHANGE_MODE
+    def _reposition(self, _: LinkId, c: Command) -> int:
+        change_mode = whole(c.p2) & mavlink.MAV_DO_REPOSITION_FLAGS_CHANGE_MODE
         if self.flight.mode is not Mode.GUIDED:
             if not change_mode:
                 return _DENIED
@@ -350,8 +329,8 @@ class StandInAutopilot:
         n, e = self.config.home.ned_from_global(c.x, c.y)
         return _ACCEPTED if self.flight.fly_to(n, e, down_m) else _FAILED
 
-    def _set_interval(self, link_id: LinkId, c: _Command) -> int:
-        message_id, interval_us = _whole(c.p1), _whole(c.p2)
+    def _set_interval(self, link_id: LinkId, c: Command) -> int:
+        message_id, interval_us = whole(c.p1), whole(c.p2)
         if message_id not in self._telemetry:
             self._say(mavlink.MAV_SEVERITY_INFO, f"No ap_message for mavlink id ({message_id})")
             return _DENIED
@@ -365,11 +344,11 @@ class StandInAutopilot:
         streams[message_id] = _MessageStream(interval_ms, self._now_ms + TICK_MS)
         return _ACCEPTED
 
-    def _get_interval(self, link_id: LinkId, c: _Command) -> int:
+    def _get_interval(self, link_id: LinkId, c: Command) -> int:
         return self._report_interval(link_id, c.p1)
 
     def _report_interval(self, link_id: LinkId, message_id: float) -> int:
-        number = _whole(message_id)
+        number = whole(message_id)
         if not 0 <= number <= 65535:
             return _FAILED
         known = number in self._telemetry
@@ -378,8 +357,8 @@ class StandInAutopilot:
         self._send(link_id, mavlink.MAVLink_message_interval_message(number, interval_us))
         return _ACCEPTED if known else _FAILED
 
-    def _request(self, link_id: LinkId, c: _Command) -> int:
-        message_id = _whole(c.p1)
+    def _request(self, link_id: LinkId, c: Command) -> int:
+        message_id = whole(c.p1)
         if message_id == mavlink.MAVLINK_MSG_ID_MESSAGE_INTERVAL:
             return self._report_interval(link_id, c.p2)
         if message_id not in self._telemetry:
@@ -389,27 +368,16 @@ class StandInAutopilot:
             self._send(link_id, message)
         return _ACCEPTED
 
-    def _capabilities(self, link_id: LinkId, c: _Command) -> int:
+    def _capabilities(self, link_id: LinkId, c: Command) -> int:
         if c.p1 == 1.0:
             self._send(link_id, self._telemetry.build(mavlink.MAVLINK_MSG_ID_AUTOPILOT_VERSION))
         return _ACCEPTED
 
-    def _reboot(self, _: LinkId, c: _Command) -> int:
-        if self.flight.armed and _whole(c.y) != _FORCE_REBOOT_MAGIC:
+    def _reboot(self, _: LinkId, c: Command) -> int:
+        if self.flight.armed and whole(c.y) != _FORCE_REBOOT_MAGIC:
             return _FAILED
         if c.p1 not in (1.0, 3.0):
             return _UNSUPPORTED
         self.reboots += 1
         self._rebooting_for_ms = REBOOT_SILENCE_MS
         return _ACCEPTED
-
-
-def _whole(value: float) -> int:
-    """A float field read as an integer; NaN and infinities count as -2, which nothing means."""
-    return int(value) if math.isfinite(value) else -2
-
-
-def _text(value: str | bytes) -> str:
-    if isinstance(value, bytes):
-        value = value.decode("ascii", "replace")
-    return value.rstrip("\0")

@@ -6,6 +6,7 @@ import math
 import random
 from collections import deque
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sim.vehicle import Quaternion, Vehicle
 from sim.vehicle.autopilot.parameters import ParameterStore
@@ -42,8 +43,7 @@ class EstimatorErrors:
     velocity_noise_mps: float = 0.0
 
 
-@dataclass(frozen=True)
-class StateEstimate:
+class StateEstimate(NamedTuple):
     """Attitude, position and velocity (local NED) as the autopilot estimates them."""
 
     q: Quaternion
@@ -102,8 +102,9 @@ def _tilted(q: Quaternion, roll: float, pitch: float, yaw: float) -> Quaternion:
         y + w * hy - x * hz + z * hx,
         z + w * hz + x * hy - y * hx,
     )
-    norm = math.sqrt(sum(c * c for c in out))
-    return (out[0] / norm, out[1] / norm, out[2] / norm, out[3] / norm)
+    a, b, c, d = out
+    norm = math.sqrt(a * a + b * b + c * c + d * d)
+    return a / norm, b / norm, c / norm, d / norm
 
 
 class Rangefinder:

@@ -38,31 +38,25 @@ class _Rtl(Enum):
 
 
 class FlightController:
-    """Estimate, control and modes around a `Vehicle`.
-
-    Attributes (read-only to callers):
-        mode, armed, landed: As reported in HEARTBEAT and EXTENDED_SYS_STATE.
-        estimate: Newest estimate.
-        rangefinder, sticks: Its senses.
-        target: The precision-landing estimator.
-    """
+    """Estimate, control and modes around a `Vehicle`; its attributes are read-only to callers."""
 
     def __init__(self, vehicle: Vehicle, parameters: ParameterStore, say: Say, config: AutopilotConfig) -> None:
         self.vehicle = vehicle
-        self._p = parameters
+        self._parameters = parameters
+        self._p = parameters.in_force
         self._say = say
         self._estimator = StateEstimator(vehicle, config.errors, config.seed + 1)
         self.rangefinder = Rangefinder(vehicle, parameters)
         self._ready_after_ms = config.ready_after_ms
-        self.target = PrecisionLanding(parameters, say, config.frame_rules)
-        self.rules = LandingRules(parameters, self.target, say)
+        self.target = PrecisionLanding(parameters.in_force, say, config.frame_rules)
+        self.rules = LandingRules(parameters.in_force, self.target, say)
         self._horizontal = HorizontalControl()
         self._vertical = VerticalControl()
         self.boot(0.01)
 
     def boot(self, loop_s: float) -> None:
         """Start anew with the parameters as stored: disarmed, STABILIZE, time zero."""
-        self._p.boot()
+        self._parameters.boot()
         self.now_ms = 0
         self.mode = Mode.STABILIZE
         self.armed = False
@@ -73,8 +67,7 @@ class FlightController:
         self._contact_ms: int | None = None
         self._landed_since_ms = 0
         self._guided = _Guided.HOLD
-        self._guided_ned = (0.0, 0.0, 0.0)
-        self._guided_v = (0.0, 0.0, 0.0)
+        self._guided_ned = self._guided_v = (0.0, 0.0, 0.0)
         self._guided_until_ms = 0
         self._motors_at_ms = 0
         self._rtl = _Rtl.CLIMB
@@ -88,7 +81,7 @@ class FlightController:
         self.rules.start()
 
     def start_airborne(self, mode: Mode) -> None:
-        """Take over a vehicle that hovers already (see ``Vehicle.place``)."""
+        """Take over a vehicle that hovers already (see `Vehicle.place`)."""
         self.armed, self.landed = True, False
         self.vehicle.motors_on = True
         self._ready_after_ms = 0
@@ -243,14 +236,8 @@ class FlightController:
             self._guided_ned = self._stopping_point()
 
     def _set_limits(self) -> None:
-        p, xy, z = self._p, self._horizontal, self._vertical
-        # The floors stand for the real one's parameter limits: a zero here would divide.
-        xy.speed_max_mps = max(0.01 * p["WPNAV_SPEED"], 0.2)
-        xy.accel_max_mps2 = max(0.01 * p["WPNAV_ACCEL"], 0.5)
-        xy.accel_limit_mps2 = GRAVITY_MPS2 * math.tan(self._lean_max_rad())
-        z.climb_max_mps = max(0.01 * p["WPNAV_SPEED_UP"], 0.1)
-        z.descent_max_mps = max(0.01 * p["WPNAV_SPEED_DN"], 0.1)
-        z.accel_max_mps2 = max(0.01 * p["WPNAV_ACCEL_Z"], 0.5)
+        self._horizontal.limit(self._p, self._lean_max_rad())
+        self._vertical.limit(self._p)
 
     def _lean_max_rad(self) -> float:
         return math.radians(min(max(0.01 * self._p["ANGLE_MAX"], 10.0), 80.0))

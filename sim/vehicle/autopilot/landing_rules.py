@@ -6,7 +6,7 @@ import math
 from enum import Enum, auto
 
 from firmware_bridge.dialect import mavlink
-from sim.vehicle.autopilot.parameters import ParameterStore
+from sim.vehicle.autopilot.parameters import ParametersInForce
 from sim.vehicle.autopilot.precision_landing import PrecisionLanding, Say, TargetState
 
 FAILSAFE_HOVER_MS = 7000
@@ -43,7 +43,7 @@ class LandingRules:
         retry_ned_m: Where to fly while the action is RETRY.
     """
 
-    def __init__(self, parameters: ParameterStore, target: PrecisionLanding, say: Say) -> None:
+    def __init__(self, parameters: ParametersInForce, target: PrecisionLanding, say: Say) -> None:
         self._p = parameters
         self._target = target
         self._say = say

@@ -92,14 +92,26 @@ class UnknownParameterError(KeyError):
         )
 
 
+class ParametersInForce(dict[str, float]):
+    """Values by name."""
+
+    def __missing__(self, name: str) -> float:
+        raise UnknownParameterError(name)
+
+
 class ParameterStore:
-    """Current values, and the values as the last boot saw them."""
+    """Current values, and the values as the last boot saw them.
+
+    Attributes:
+        in_force: The values that are flown with, looked up some twenty times a step: the boot-time ones of parameters
+            that need a reboot.
+    """
 
     def __init__(self, overrides: Mapping[str, float] | None = None) -> None:
         self._table = {row.name: row for row in TABLE}
         self._index = {row.name: i for i, row in enumerate(TABLE)}
         self._values = {row.name: float(row.default) for row in TABLE}
-        self._in_force = dict(self._values)  # looked up some twenty times a step
+        self.in_force = ParametersInForce(self._values)
         for name, value in (overrides or {}).items():
             self.set(name, value)
         self.boot()
@@ -114,11 +126,8 @@ class ParameterStore:
         return name in self._table
 
     def __getitem__(self, name: str) -> float:
-        """Value in force: the boot-time one for parameters that need a reboot."""
-        value = self._in_force.get(name)
-        if value is None:
-            raise UnknownParameterError(name)
-        return value
+        """Value in force."""
+        return self.in_force[name]
 
     def stored(self, name: str) -> float:
         """Value as stored, which PARAM_VALUE reports."""
@@ -136,7 +145,7 @@ class ParameterStore:
         limit = _INTEGER_LIMIT.get(row.type)
         self._values[name] = value if limit is None else float(min(max(round(value), -limit - 1), limit))
         if not row.at_boot:
-            self._in_force[name] = self._values[name]
+            self.in_force[name] = self._values[name]
 
     def row(self, name: str) -> ParameterRow:
         """The table row of a parameter."""
@@ -152,4 +161,4 @@ class ParameterStore:
 
     def boot(self) -> None:
         """Latch the values that only a boot reads."""
-        self._in_force = dict(self._values)
+        self.in_force.update(self._values)

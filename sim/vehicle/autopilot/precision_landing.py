@@ -14,12 +14,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from firmware_bridge.dialect import mavlink
 from landing.geometry import euler_from_quaternion
 from sim.vehicle import Quaternion, rotate
-from sim.vehicle.autopilot.parameters import ParameterStore
+from sim.vehicle.autopilot.parameters import ParametersInForce
 
 INIT_TIME_MS = 2000
 INIT_GAP_MAX_MS = 500
@@ -54,8 +54,7 @@ class TargetState(Enum):
     FOUND = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class InertialSample:
+class InertialSample(NamedTuple):
     """The vehicle's estimate at one step: attitude, velocity change and velocity (NED)."""
 
     q: Quaternion
@@ -118,7 +117,7 @@ class PrecisionLanding:
     ``target_ne_m`` and ``measured_down_m``.
     """
 
-    def __init__(self, parameters: ParameterStore, say: Say, frame_rules: FrameRules) -> None:
+    def __init__(self, parameters: ParametersInForce, say: Say, frame_rules: FrameRules) -> None:
         self._p = parameters
         self._say = say
         self._frame_rules = frame_rules

@@ -119,12 +119,7 @@ class _Listener:
 
 
 class Shell:
-    """Runs a `StandInAutopilot` on sockets until `stop` is called.
-
-    Args:
-        autopilot: The autopilot to run.
-        links: ``tcp:HOST:PORT`` of each.
-        speedup: Simulated seconds per real second.
+    """Runs a `StandInAutopilot` on links ``tcp:HOST:PORT`` until `stop` is called.
 
     Raises:
         LinkError: A link cannot be opened.

@@ -74,25 +74,10 @@ class ArduPilotSitl:
         lines = [f"{name} {value:g}" for name, value in self._parameters().items()]
         defaults.write_text("\n".join(lines) + "\n", "utf-8")
         lat, lon = c.home.global_from_ned(*c.start_ne_m)
-        self._process = start_process(
-            leashed(
-                [
-                    str(self._binary),
-                    "--model",
-                    "+",
-                    "--speedup",
-                    "1",
-                    "--home",
-                    f"{lat:.9f},{lon:.9f},{c.home.alt_m},{c.yaw_deg % 360.0}",
-                    "--defaults",
-                    str(defaults),
-                    *(() if self._examined else ("-w",)),
-                ]
-            ),
-            self._folder / "autopilot.log",
-            stack,
-            cwd=scratch,
-        )
+        start = f"{lat:.9f},{lon:.9f},{c.home.alt_m},{c.yaw_deg % 360.0}"
+        options = ["--model", "+", "--speedup", "1", "--home", start, "--defaults", str(defaults)]
+        command = leashed([str(self._binary), *options, *(() if self._examined else ("-w",))])
+        self._process = start_process(command, self._folder / "autopilot.log", stack, cwd=scratch)
         self._wait_for_port(int(self.links.pilot.rpartition(":")[2]))
 
     def _parameters(self) -> dict[str, float]:

@@ -36,25 +36,9 @@ def let_doctor_fix(link: str, folder: Path, station: GroundStation) -> dict[str,
     report, log = folder / "doctor.json", folder / "doctor.log"
     with ExitStack() as stack:
         out = stack.enter_context(report.open("wb"))
-        process = start_process(
-            [
-                sys.executable,
-                "-m",
-                "touchdown",
-                "bridge",
-                "doctor",
-                "--link",
-                link,
-                "--fix",
-                "--reboot",
-                "--listen",
-                "0",
-                "--json",
-            ],
-            log,
-            stack,
-            stdout=out.fileno(),
-        )
+        doctor = [sys.executable, "-m", "touchdown", "bridge", "doctor", "--link", link]
+        options = ["--fix", "--reboot", "--listen", "0", "--json"]
+        process = start_process([*doctor, *options], log, stack, stdout=out.fileno())
         _keep_alive_while(process, station)
     if process.returncode in (ERRORS, BAD_CONFIG):
         raise FlightError(f"touchdown bridge doctor ended with {process.returncode}; see {report} and {log}")

@@ -67,29 +67,14 @@ class Px4Sitl:
         self.links = Links(
             f"udpin:127.0.0.1:{14540 + instance}", f"udp:127.0.0.1:{19410 + instance}", "udpin:127.0.0.1:14550"
         )
+        options = ["-d", "-i", str(instance), "-s", "etc/init.d-posix/rcS", "-w", str(scratch), str(data)]
+        place = {"PX4_HOME_LAT": str(round(lat * 1e7)), "PX4_HOME_LON": str(round(lon * 1e7))}
         self._process = start_process(
-            leashed(
-                [
-                    str(self._binary),
-                    "-d",
-                    "-i",
-                    str(instance),
-                    "-s",
-                    "etc/init.d-posix/rcS",
-                    "-w",
-                    str(scratch),
-                    str(data),
-                ]
-            ),
+            leashed([str(self._binary), *options]),
             self._folder / "autopilot.log",
             stack,
             cwd=scratch,
-            env={
-                **os.environ,
-                "PX4_SIM_MODEL": MODEL,
-                "PX4_HOME_LAT": str(round(lat * 1e7)),
-                "PX4_HOME_LON": str(round(lon * 1e7)),
-            },
+            env={**os.environ, "PX4_SIM_MODEL": MODEL, **place},
         )
 
     def hover(self, station: GroundStation) -> None:

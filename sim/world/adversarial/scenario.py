@@ -58,11 +58,7 @@ class AdversarialScenario:
         name: As in ``adversarial:NAME``.
         story: Its difficulty, in a sentence.
         make: Builds the world and its forbidden zones.
-        expect: Outcome that a landing system must reach.
-        start_ne_m: Start of the search.
-        start_height_m: Above ground.
         reach_m: Ground farther than this from the start need not be found.
-        vehicle_radius_m: Of the vehicle that lands.
     """
 
     name: str
@@ -86,12 +82,9 @@ class AdversarialScenario:
     def evaluate(
         self, touchdown_ne_m: tuple[float, float] | None, t_s: float, world: World | None = None
     ) -> tuple[bool, str]:
-        """Pass or fail of a landing, and the reason in words.
+        """Pass or fail of a landing (None: no touchdown), and the reason in words.
 
-        Args:
-            touchdown_ne_m: Place of the touchdown; None without one.
-            t_s: World time of the touchdown.
-            world: From `build`, perhaps with further actors; built anew when None.
+        The world is that of `build` when None; give one with further actors.
         """
         if touchdown_ne_m is None:
             if self.expect is ExpectedOutcome.LAND:

@@ -95,17 +95,7 @@ def scenario(
     light: TimeOfDay = "noon",
     start_ne_m: tuple[float, float] = (0.0, 0.0),
 ) -> Callable[[Paint], Paint]:
-    """Adds the painter of a stage to `ADVERSARIAL`, under its function's name with dashes.
-
-    Args:
-        seed: Of everything random in it.
-        story: Its difficulty, in a sentence.
-        expect: Outcome that a landing system must reach.
-        base: Ground material under everything.
-        season: Of the colours.
-        light: Time of day.
-        start_ne_m: Start of the search.
-    """
+    """Adds the painter of a stage to `ADVERSARIAL`, under its function's name with dashes; `base` is its ground."""
 
     def add(paint: Paint) -> Paint:
         name = paint.__name__.strip("_").replace("_", "-")

@@ -81,12 +81,7 @@ def tilted_camera(source_wh: tuple[int, int], tilt_deg: float, axis_deg: float) 
     """Return the homography of turning a pinhole camera: K R K^-1, for any scene, flat or not.
 
     Up to 40 degrees, with this field of view, the whole source stays in front of the turned camera, and no point behind
-    it falls back into the source.
-
-    Args:
-        source_wh: Size of the picture, pixels; its middle is the principal point.
-        tilt_deg: Angle of the turn.
-        axis_deg: Direction of the axis, in the picture plane.
+    it falls back into the source. The axis of the turn lies in the picture plane.
     """
     axis = np.array([math.cos(math.radians(axis_deg)), math.sin(math.radians(axis_deg)), 0.0])
     rotation = np.asarray(cv2.Rodrigues(axis * math.radians(tilt_deg))[0], dtype=np.float64)

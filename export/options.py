@@ -1,0 +1,57 @@
+"""Options that several commands of `export` share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from landing.errors import InvalidValueError
+
+F = TypeVar("F", bound=Callable[..., Any])
+HEIGHT_AGL_M, HFOV_DEG = 20.0, 75.0
+"""The view that sites are compared from, where nothing else is said."""
+
+
+def judging_options(command: F) -> F:
+    """Adds the options that say which pictures judge, and from where they are seen."""
+    path = click.Path(path_type=Path)
+    for option in (
+        click.option(
+            "--hfov-deg",
+            default=HFOV_DEG,
+            show_default=True,
+            type=click.FloatRange(5, 170),
+            help="Horizontal field of view of the pictures.",
+        ),
+        click.option(
+            "--height-agl-m",
+            default=HEIGHT_AGL_M,
+            show_default=True,
+            type=click.FloatRange(1, 500),
+            help="Sites are chosen as if seen from here.",
+        ),
+        click.option("--split-column", default="", help="Column of the split."),
+        click.option("--split", type=path, help="CSV of parts of the pictures, as train, val and test."),
+        click.option(
+            "--labels", type=path, help="Folder of label maps of the same names, to judge by mIoU and recall."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def size_of(text: str, option: str = "--input") -> tuple[int, int] | None:
+    """A size as typed, or None for an empty text.
+
+    Raises:
+        InvalidValueError: It is no size.
+    """
+    if not text:
+        return None
+    width, _, height = text.lower().partition("x")
+    if not (width.isdigit() and height.isdigit()):
+        raise InvalidValueError(f"{option} {text!r}: expected WIDTHxHEIGHT as 512x512")
+    return int(width), int(height)

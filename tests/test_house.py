@@ -1,0 +1,102 @@
+"""Rules of the house, read from the source: first words of docstrings, names of classes, and sizes."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("landing", "firmware_bridge", "edge", "sim", "trainer", "export", "deploy", "touchdown")
+FIRST_WORDS = re.compile(r"(What|Whether|How|Who|Whose|That|Where|When|Why)\b")
+LONGEST_FUNCTION, LONGEST_FILE = 60, 400
+
+STILL_RIDDLES = {"landing": 89, "export": 39, "edge": 38, "deploy": 31, "sim": 6}
+"""Docstrings of a package that may still break the rule: fewer is welcome, more is refused."""
+
+TWICE = {"Grid", "Intruder", "Layout", "Stamped"}
+"""Class names that are defined more than once."""
+
+LONG = {
+    "edge/cli.py:look": "the options of one command, each a line",
+    "sim/campaign/score.py:score": "one record, key by key",
+    "sim/cli.py:land": "the options of one command, each a line",
+    "sim/flight/daemon.py:daemon_config": "one configuration file, section by section",
+    "trainer/evaluation/evaluate.py:evaluate": "the steps of one evaluation in their order",
+    "export/graph_wrap.py:output_nodes": "the nodes of one small graph in their order",
+    "edge/look/looker.py": "one command over one loop of pictures",
+    "edge/web/server.py": "the pages and streams of one server share its limits",
+    "landing/authority.py": "one state machine, read as a whole by reviewers",
+    "landing/groundmap.py": "one map whose arrays are read and written together",
+    "landing/picker.py": "one choice from one map, step by step",
+    "landing/repeats.py": "one check whose thresholds belong together",
+    "sim/campaign/perception_errors.py": "one error model, measured and drawn by the same tables",
+}
+"""Longer functions (FILE:NAME) and files, each with its reason."""
+
+TREES = {
+    path.relative_to(ROOT).as_posix(): ast.parse(path.read_text("utf-8"))
+    for package in PACKAGES
+    for path in sorted((ROOT / package).rglob("*.py"))
+}
+NODES = [(name, node) for name, tree in TREES.items() for node in ast.walk(tree)]
+
+
+def docstrings() -> Iterator[tuple[str, int, str]]:
+    """Docstrings of modules, classes, functions, and of the attributes that a string follows."""
+    for name, node in NODES:
+        if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        for line in node.body:
+            value = line.value if isinstance(line, ast.Expr) else None
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                yield name, line.lineno, value.value.strip()
+
+
+def test_docstrings_begin_with_a_verb_or_a_noun() -> None:
+    found = [(name, f"{name}:{line}: {text.splitlines()[0]}") for name, line, text in docstrings() if first(text)]
+    counted = Counter(name.partition("/")[0] for name, _ in found)
+    worse = {package for package, count in counted.items() if count > STILL_RIDDLES.get(package, 0)}
+    assert not worse, "\n".join(said for name, said in found if name.partition("/")[0] in worse)
+
+
+def first(text: str) -> bool:
+    return FIRST_WORDS.match(text) is not None
+
+
+def test_no_class_name_is_defined_twice() -> None:
+    places = defaultdict(list)
+    for name, node in NODES:
+        if isinstance(node, ast.ClassDef):
+            places[node.name].append(f"{name}:{node.lineno}")
+    twice = [f"{name}: {', '.join(where)}" for name, where in places.items() if len(where) > 1 and name not in TWICE]
+    assert not twice, "\n".join(twice)
+
+
+def test_long_functions_and_files_have_a_reason() -> None:
+    long = {name: last_line(tree) for name, tree in TREES.items() if last_line(tree) > LONGEST_FILE}
+    for name, node in NODES:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            lines = (node.end_lineno or 0) - node.lineno + 1
+            if lines > LONGEST_FUNCTION:
+                long[f"{name}:{node.name}"] = lines
+    assert not (found := [f"{name}: {lines} lines" for name, lines in long.items() if name not in LONG]), found
+
+
+def last_line(tree: ast.Module) -> int:
+    return (tree.body[-1].end_lineno or 0) if tree.body else 0
+
+
+def test_make_test_looks_for_waiting_tests_where_they_are() -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    folders = re.search(r"^WAITING_TESTS := (.+)$", makefile, re.M)
+    marks = re.search(r"^WHOLE := (.+)$", makefile, re.M)
+    assert folders and marks
+    mark = re.compile(rf"mark\.({'|'.join(marks.group(1).split(' or '))})\b")
+    marked = [path for path in (ROOT / "tests").rglob("test_*.py") if mark.search(path.read_text("utf-8"))]
+    elsewhere = [
+        path for path in marked if f"tests/{path.relative_to(ROOT / 'tests').parts[0]}" not in folders.group(1)
+    ]
+    assert len(marked) > 10 and not elsewhere
