@@ -54,7 +54,8 @@ class TrainingData(LightningDataModule):  # type: ignore[misc]  # lightning is n
         paintable = data.taxonomy.ids_of(Role.LANDABLE)
         self._shards: ShardedSet | None = None
         self._to_tell: EpochOrder | ShardStream | None = None
-        if isinstance(data, ShardedSet) and not recipe.data.limit:
+        in_train = {name for name, part in (data.own_split or {}).items() if part == "train"}
+        if isinstance(data, ShardedSet) and {sample.name for sample in split.train} == in_train:
             self._shards = data
             self.class_pixels = data.class_pixels["train"]
             self._count = len(split.train)

@@ -46,8 +46,7 @@ class SegmentationLoss(torch.nn.Module):  # type: ignore[misc]  # torch is not f
         Args:
             logits: Float (B, K, h, w).
             labels: int64 (B, H, W), `IGNORE` where unlabelled. Where they are finer than the logits, each logit is
-                compared
-                with the label in the middle of its cell: with an output stride of 4, a sixteenth of the work.
+                compared with the label in the middle of its cell: with an output stride of 4, a sixteenth of the work.
         """
         labels = labels_at(labels, logits.shape[-2:])
         # In half precision a softmax over many classes does not add up to one; and it, and the sums below, are several
@@ -81,8 +80,7 @@ class SegmentationLoss(torch.nn.Module):  # type: ignore[misc]  # torch is not f
         """Weighted mean of -log(1 - p) on hazards, with p the probability of landable ground.
 
         1 - p is summed from the other classes: a subtraction would round to 0, and its gradient with it, where the
-        network
-        is surest and most wrong.
+        network is surest and most wrong.
         """
         elsewhere = self._elsewhere @ probabilities
         weights = self._hazard_weights[truth] * valid

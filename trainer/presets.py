@@ -39,4 +39,4 @@ PRESETS = {
         _SCALES | {"arch": "segformer", "encoder": "mit_b3", "lr": 2e-4},
     ),
 }
-"""By name."""
+"""The presets by name."""

@@ -111,7 +111,7 @@ def test_missed_and_rightly_abstained_and_hazards_not_seen():
     assert (count.missed, count.rightly_abstained) == (1, 1)
     assert (count.with_hazard, count.with_not_landable, count.where_truth_has_none) == (1, 1, 1)
     mapping = count.to_mapping()
-    assert mapping["abstain"]["share"] == 0.5 and mapping["abstain_of_all"]["share"] == 0.5
+    assert mapping["abstain"]["share"] == 0.5
 
 
 def test_wilson_intervals():

@@ -189,6 +189,9 @@ def test_shards_stream_and_resume_to_the_last_digit(toy, tmp_path):
     recipe = ["--data", shards, *TINY, "--epochs", "2"]
     printed = run("fit", *recipe, "--out", tmp_path / "whole")
     assert "2 steps per epoch" in printed
+    printed = run("fit", *recipe, "--train", "1001", "--val", "1003", "--out", tmp_path / "some")
+    assert "train 3 (1 groups), val 3 (1 groups)" in printed
+    assert "1 steps per epoch" in printed
     run("fit", *recipe, "--out", tmp_path / "parts", "--stop-after", "1")
     run("fit", "--resume", tmp_path / "parts" / "last.pt", "--threads", "1", "--workers", "0", "--logger", "none")
     same_weights(tmp_path / "whole" / "last.pt", tmp_path / "parts" / "last.pt")

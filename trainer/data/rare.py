@@ -27,8 +27,7 @@ class RarePicker:
     annotators' doubts and things of no consequence would take their full share of picks from the people.
 
     `centres` are some pixels of every class for each training picture (`store.centres_of`); `class_pixels` has the
-    shape
-    (classes,); `names` are classes to pick instead of these. `classes` are the names of those that occur.
+    shape (classes,); `names` are classes to pick instead of these. `classes` are the names of those that occur.
 
     Raises:
         InvalidValueError: A name that the taxonomy does not have.

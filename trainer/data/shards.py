@@ -57,8 +57,7 @@ def write_shards(
     """Writes the parts of a split as shards, in random order: neighbours on disk are not neighbours in time.
 
     Pictures are at most `limit_wh` pixels, as "jpg" at quality 95 or "png" without loss; a new shard begins from
-    `shard_mb`
-    (10^6 bytes) on. `done` is called for each sample.
+    `shard_mb` (10^6 bytes) on. `done` is called for each sample.
 
     Returns:
         Number of shards of each part.

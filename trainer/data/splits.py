@@ -71,8 +71,7 @@ def by_patterns(
     """Splits by name prefixes or globs (`040001`, `*_01?`).
 
     Without train patterns, all that is in no other part trains. Without val patterns, `val_fraction` of the training
-    part is
-    cut off, in whole groups or blocks.
+    part is cut off, in whole groups or blocks.
 
     Raises:
         DataError: A pattern matches nothing, a sample is in two parts, or a part is empty.

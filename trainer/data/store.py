@@ -95,9 +95,8 @@ def open_or_prepare(
     """Decoded samples out of a store, which first gets those that it lacks.
 
     Safe to call from several processes at once: one decodes, the others wait for it. Pictures are shrunk to fit
-    `limit_wh`
-    pixels, never enlarged. `folder` holds a store per data set and size. `done` is called for each sample that is
-    ready.
+    `limit_wh` pixels, never enlarged. `folder` holds a store per data set and size. `done` is called for each sample
+    that is ready.
 
     Raises:
         DataError: A picture cannot be read, or the folder cannot be written or is too full.

@@ -28,8 +28,7 @@ class ShardStream(IterableDataset):  # type: ignore[misc]  # torch is not follow
     """The samples that one process gets of each epoch; call `set_epoch` before each.
 
     `make` makes an item of a sample and a generator that follows from (seed, epoch, sample). The next sample is drawn
-    among
-    `buffer` encoded ones; 1 for no mixing.
+    among `buffer` encoded ones; 1 for no mixing.
 
     Raises:
         DataError: The part is empty.

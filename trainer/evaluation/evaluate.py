@@ -40,8 +40,7 @@ def evaluate(
     """Evaluates checkpoints on a part ("train", "val", "test", "all") and writes the report; returns its columns.
 
     `recalibrate` chooses temperature and thresholds on val even where a checkpoint has them. Without height and field
-    of
-    view, those assumed of the data set hold. `also` names earlier `results.json` to put beside.
+    of view, those assumed of the data set hold. `also` names earlier `results.json` to put beside.
 
     Raises:
         DataError: The part is empty, or of other classes than a checkpoint.
@@ -70,35 +69,35 @@ def evaluate(
         view = assumed_view(checkpoint.taxonomy, height_m, hfov_deg)
         ground = SiteAssumptions(view, settings or DecisionSettings(), truths)
         predictor = Predictor(checkpoint, where, precision)
-        calibration, on_val = stored_calibration(checkpoint), None
-        if calibration is None or recalibrate:
-            calibration, on_val = fit_calibration(predictor, val, ground)
-        if part != "val" or on_val is None:
-            measured = measure(predictor, pictures, calibration.temperature, ground)
-        else:
-            measured = on_val
-        column = score(checkpoint, measured, pictures, calibration)
+        column = _scored(predictor, pictures, val, ground, recalibrate)
         column |= {
             "name": name,
             "id": f"{name} {part} {column_of_split}".strip(),
             "checkpoint": path.name,
             "sha256": sha256_of(path, "checkpoint"),
-            "calibrated_on": calibration.operating.chosen_on,
             "warnings": _warnings(checkpoint, data.taxonomy, part, column_of_split),
             "seconds": round(time.monotonic() - started, 1),
         }
         frames[column["id"]] = draw(predictor, pictures, column, chosen(column))
         columns.append(column)
-    columns = results.in_order([*columns, *_other(earlier, columns)])
+    made = {column["id"] for column in columns}
+    columns = results.in_order([*columns, *(column for column in earlier if column["id"] not in made)])
     path = report.write(out, columns, frames)
     say(f"wrote {path}, {out / report.RESULTS}, {out / report.TABLES}")
     return columns
 
 
-def _other(earlier: Sequence[Column], columns: Sequence[Column]) -> list[Column]:
-    """Earlier columns that were not made anew."""
-    now = {c["id"] for c in columns}
-    return [c for c in earlier if c["id"] not in now]
+def _scored(
+    predictor: Predictor, pictures: EvaluationSet, val: EvaluationSet, ground: SiteAssumptions, recalibrate: bool
+) -> Column:
+    """Figures on the pictures, at the stored calibration or at a new one from val."""
+    calibration, measured = stored_calibration(predictor.checkpoint), None
+    if calibration is None or recalibrate:
+        calibration, measured = fit_calibration(predictor, val, ground)
+    if measured is None or pictures.part != "val":
+        measured = measure(predictor, pictures, calibration.temperature, ground)
+    column = score(predictor.checkpoint, measured, pictures, calibration)
+    return {**column, "calibrated_on": calibration.operating.chosen_on}
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from landing import reading
 from landing.errors import DataError
@@ -18,8 +17,7 @@ HONEST_SPLIT = "scene"
 Column = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class SummaryRow:
+class SummaryRow(NamedTuple):
     """One line of the summary: a label, a cell per column, and a note; or a heading of the lines below it."""
 
     label: str

@@ -105,7 +105,6 @@ class SiteCount:
             "false_safe": rate(self.with_hazard, self.sites),
             "not_landable": rate(self.with_not_landable, self.sites),
             "abstain": rate(self.missed, self.with_truth_site),
-            "abstain_of_all": rate(self.pictures - self.sites, self.pictures),
         }
 
 
@@ -241,8 +240,7 @@ def decide(
     """Return the site on one picture for each threshold of landable ground, as `landing.Decider` finds it.
 
     The picture is projected once; a threshold, from 0.5 on, changes only which cells are free. The pose is over ground
-    at
-    down 0; the settings are from `DecisionSettings.single_look`.
+    at down 0; the settings are from `DecisionSettings.single_look`.
     """
     chosen = settings.model_copy(update={SETTING_OF[r]: t for r, t in hazards.items()})
     ground = GroundMap(chosen, taxonomy)

@@ -48,8 +48,8 @@ def vary(
         variation: Range of the variation.
         rng: The only source of chance.
         centre: Source pixel (column, row) to show; None for anywhere. It comes to lie off the middle, so that the
-            network
-            does not learn that persons stand there, and near a border of the output if it is near one of the source.
+            network does not learn that persons stand there, and near a border of the output if it is near one of the
+            source.
         paintable: Ids of the classes that `variation.markings` may paint on.
         scale_wh: Size that a picture of zoom 1 just fits into, pixels; by default `output_wh`. A crop of a larger input
             has that input's size here, so that it shows things as large.

@@ -58,8 +58,7 @@ def noisy(image: ByteArray, shot: float, read: float, rng: np.random.Generator) 
     """Return a picture with photon and read noise, after the camera's tone curve.
 
     In linear light L the variance is `shot`^2 L + `read`^2, both as shares of full scale. The curve v = L^(1/2.2)
-    flattens
-    the first to the same in light and dark, and lifts the second in the shadows.
+    flattens the first to the same in light and dark, and lifts the second in the shadows.
     """
     height, width = image.shape[:2]
     linear = (np.arange(256) / 255) ** _GAMMA

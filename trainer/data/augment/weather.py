@@ -14,8 +14,7 @@ def shadowed(image: ByteArray, rng: np.random.Generator) -> ByteArray:
     """Return a picture with the shadows of one to three trees or buildings outside it.
 
     The labels stay: a shadow changes nothing about the ground. It is drawn at half the resolution, and bluish, because
-    the
-    sky still lights it.
+    the sky still lights it.
     """
     height, width = image.shape[:2]
     small_wh = max(1, width // 2), max(1, height // 2)
