@@ -167,7 +167,7 @@ def _guarded(name: str, what: Callable[[EdgeConfig], Finding], config: EdgeConfi
 
 
 def _authority(config: EdgeConfig) -> Finding:
-    """What may be commanded: to be read before every flight, so said in words."""
+    """Describe the commands that may be sent: to be read before every flight."""
     settings = config.authority
     words = {
         AuthorityLevel.ADVISE: "advise: sends targets and texts, commands nothing",
@@ -185,7 +185,7 @@ def _authority(config: EdgeConfig) -> Finding:
 
 
 def _flight(flights: list[ResolvedFlight]) -> Finding:
-    """What `edge serve` flies with, as it writes it into its event log."""
+    """Describe the settings that `edge serve` flies with, as in its event log."""
     if not flights:
         return Finding("flight", False, "not known without the model")
     (flight,) = flights

@@ -35,14 +35,14 @@ STATUS_PERIOD = "TD_STATUS_S"
 
 
 class Caution(Enum):
-    """Which way a limit becomes stricter."""
+    """Direction in which a limit becomes stricter."""
 
     MORE = "at least"
     LESS = "at most"
 
 
 class Rules(Protocol):
-    """What flies, as far as limits are of it (`edge.resolved.ResolvedFlight`)."""
+    """Settings that fly, as far as limits are of them (`edge.resolved.ResolvedFlight`)."""
 
     @property
     def decision(self) -> DecisionSettings:
@@ -80,7 +80,7 @@ class Limit:
         return float(getattr(getattr(rules, self.section), self.field))
 
     def is_allowed(self, value: float, present: float) -> bool:
-        """Whether a value asks for as much caution as another, or more."""
+        """Return True when a value asks for as much caution as another, or more."""
         if self.caution is Caution.MORE:
             return present <= value <= self.loosest
         return self.loosest <= value <= present
@@ -238,7 +238,7 @@ class DaemonParameters:
 
 
 def read_kept(path: Path | None) -> dict[str, float]:
-    """What ground stations have set before; empty when nothing is kept.
+    """Read the values set by ground stations; empty when nothing is kept.
 
     Raises:
         ConfigError: The file is damaged: it may have held an off switch, so it is not passed over.

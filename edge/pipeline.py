@@ -13,7 +13,7 @@ from edge.timings import Timings
 from landing.camera import CameraModel
 from landing.decider import Decision
 from landing.errors import CameraError
-from landing.groundmap import GridOfFloat, GroundView
+from landing.ground_view import GridOfFloat, GroundView
 from landing.picture import PictureMonitor
 from landing.types import Frame, Pose, Segmentation
 

@@ -66,7 +66,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a request to reload.
+    """Result of a request to reload.
 
     Attributes:
         restart: The daemon is to end its run, so that the next begins with the new configuration.
@@ -141,7 +141,7 @@ class Reloader:
         return Verdict(bool(later), wanted, f"Configuration taken: {len(changes)} changes")
 
     def begin_again(self) -> bool:
-        """Whether the run that ended was ended for another one."""
+        """Return True when the run that ended was ended for another one."""
         again, self._again = self._again, False
         return again
 

@@ -1,4 +1,4 @@
-"""What flies: one value, made once from configuration, model, kept parameters and camera.
+"""Settings that fly: one value, made once from configuration, model, kept parameters and camera.
 
 Every command takes its settings from here, so that what one prints is what another flies. The value has one
 serialisation (JSON, sorted keys, numbers in full) and a digest of it.
@@ -30,7 +30,7 @@ from landing.taxonomy import Role, Taxonomy
 
 @dataclass(frozen=True)
 class ResolvedDecision:
-    """What is decided with, where there is neither vehicle nor a camera of its own.
+    """Settings of a decision where there is neither vehicle nor a camera of its own.
 
     Attributes:
         model: Name of the network; empty without one.
@@ -82,7 +82,7 @@ class ResolvedDecision:
 
 @dataclass(frozen=True)
 class ResolvedFlight(ResolvedDecision):
-    """What a vehicle flies with.
+    """Settings of a flight.
 
     Attributes:
         director: Settings of the director.
@@ -142,7 +142,7 @@ _CAMERA = TypeAdapter(CameraModel)
 
 
 def resolve_decision(section: DecisionSection, spec: ModelSpec | None, taxonomy: str | None = None) -> ResolvedDecision:
-    """What is decided with.
+    """Resolve the settings of a decision.
 
     Args:
         section: As configured.
@@ -167,7 +167,7 @@ def resolve_decision(section: DecisionSection, spec: ModelSpec | None, taxonomy:
 
 
 def resolve_flight(config: EdgeConfig, spec: ModelSpec | None, kept: Mapping[str, float]) -> ResolvedFlight:
-    """What a configuration flies with a network.
+    """Resolve the settings that a configuration flies with a network.
 
     Args:
         config: As the file says.

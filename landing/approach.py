@@ -1,4 +1,4 @@
-"""Who is on the way to the site: told from how the distance of the nearest one changes."""
+"""Approach of people and vehicles to the site, from the change of the nearest one's distance."""
 
 from __future__ import annotations
 

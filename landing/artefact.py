@@ -1,4 +1,4 @@
-"""What was proven of a model file: kept in the file itself, or in the manifest beside an engine."""
+"""Proof that belongs to a model file: kept in the file itself, or in the manifest beside an engine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BF16_GATE_KEY = "touchdown.gate.bf16"
 
 
 class GateReport(BaseModel):
-    """What `export verify` found when it compared a model file with the one it was made from.
+    """Result of `export verify`: a model file compared with the one it was made from.
 
     Attributes:
         format: Version of this description.

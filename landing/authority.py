@@ -1,32 +1,26 @@
-"""What we may ask of the autopilot when a landing goes wrong, beside the director.
+"""Commands to the autopilot when a landing goes wrong, beside the director.
 
     READY -> GUARD -> LOOK -> RESUME -> GUARD, down
              GUARD -> HOLD -> (CLIMB -> SEARCH)... -> RESUME -> GUARD
     with ANNOUNCE, APPROACH, HAND_BACK, and ENDED
 
-`guard` accompanies a landing that the pilot ordered on a site that we follow. When somebody comes to that site it stops
-the vehicle at once; when the site or the evidence is missing for `grace_s`, then. Above `alert_height_m` only the
-target ends at once, and `high_grace_s` is waited: there is time to look again from nearer. It waits, climbs, searches
-again, and lands again on a confirmed site, a bounded number of times; above a site that is another one it flies first.
-`land` may also
-begin: from a mode that the pilot chose in the air, said beforehand.
+`guard` accompanies a landing that the pilot ordered on a site that is followed. Somebody at the site stops the vehicle
+at once; a missing site or missing evidence stops it after `grace_s`, above `alert_height_m` after `high_grace_s`. The
+vehicle then waits, climbs, searches, flies to a confirmed site and lands again, a bounded number of times. `land` may
+also begin a landing: from a mode that the pilot chose in the air, announced beforehand.
 
-Once on every way down it stops at `look_height_m` and looks around. In the last metres the picture is narrower than
-what nobody may be in: who has set out by then would arrive unseen. Who is no farther than a walk of `look_s` comes into
-view meanwhile, and the vehicle is down within seconds of it. Who sets out later, or from farther, may still arrive
-unseen.
+Once on every way down it stops at `look_height_m` and looks around: in the last metres the picture is narrower than
+the clearance. Who is within a walk of `look_s` comes into view meanwhile. Who sets out later, or from farther, may
+still arrive unseen.
 
-The pilot's word ends it: a mode that we did not ask for or a stick that moves, and from then on nothing is commanded
-until `rearm`, nor in a flight that a restarted daemon finds itself in. So do a refusal, an unanswered command and a
-lost link while a command of ours is in force. A vehicle is then left as it is, and the text says how that is.
+A mode that nobody asked for or a moved stick ends the authority until `rearm`, also in a flight that a restarted
+daemon finds itself in. So do a refusal, an unanswered command, and a lost link while a command of ours is in force.
+The vehicle is left as it is, and the text says how that is.
 
-Why low down less is done: below `commit_height_m` the camera sees less than the site, the landing stands on what was
-seen from above, and to stop there for a dip of the evidence would be the larger risk. A person or a vehicle that is
-seen is another thing: it stops the vehicle down to `floor_height_m`, and because nobody should have propellers at head
-height beside them, the vehicle does not wait lower than `clear_height_m` but climbs to it straight away. Up is where it
-came from, so the way is known to be free, and for the same reason it climbs no higher than where the landing began.
-Below the floor no frame is used, so nothing new can be known, and the ground is reached, and the propellers stand
-still, before a person crosses the clearance.
+Below `commit_height_m` the camera sees less than the site, so a dip of the evidence stops nothing. A person or vehicle
+that is seen stops the vehicle down to `floor_height_m`; it then climbs to `clear_height_m`, away from heads, and never
+above the start of the landing, because that way is known to be free. Below the floor no frame is used, and the ground
+is reached before a person crosses the clearance.
 """
 
 from __future__ import annotations
@@ -63,19 +57,13 @@ TRUSTED_RESUMES = 2
 """After so many resumed landings a climb is not broken off for a site that is found on the way."""
 
 
-IN_THE_AIR = (
-    AuthorityState.LOOK,
-    AuthorityState.HOLD,
-    AuthorityState.CLIMB,
-    AuthorityState.SEARCH,
-    AuthorityState.APPROACH,
-)
+IN_THE_AIR = tuple(AuthorityState(name) for name in ("look", "hold", "climb", "search", "approach"))
 """States in which the vehicle stays up on our word, so that together they must end."""
 
 
 @dataclass
 class _Landing:
-    """What is remembered over one landing.
+    """State kept over one landing.
 
     Attributes:
         top_m: Height at which it began.
@@ -110,7 +98,7 @@ class Authority:
         self._state = AuthorityState.OFF if off else AuthorityState.READY
         self._reason = "advise" if off else "waits for a landing"
         self._pilot = PilotWatch(settings.stick_dead_zone)
-        self._site_status = SiteStatus(settings)
+        self._site = SiteStatus(settings)
         self._handshake = CommandHandshake()
         self._landing = _Landing()
         self._mode = ""
@@ -129,13 +117,8 @@ class Authority:
         if self._state is not AuthorityState.OFF:
             self._step(inputs)
         idle = self._state in (AuthorityState.READY, AuthorityState.ENDED)
-        return AuthorityOutput(
-            self._state,
-            self._reason,
-            self._handshake.request,
-            idle and bool(self._transitions),
-            tuple(self._transitions),
-        )
+        ended, transitions = idle and bool(self._transitions), tuple(self._transitions)
+        return AuthorityOutput(self._state, self._reason, self._handshake.request, ended, transitions)
 
     def _step(self, inputs: AuthorityInput) -> None:
         vehicle, now_ns = inputs.vehicle, inputs.now_ns
@@ -148,13 +131,13 @@ class Authority:
             return
         modes = FLIGHT_MODES.get(vehicle.autopilot)
         if not vehicle.armed or vehicle.airborne is False or modes is None:
-            self._site_status = SiteStatus(self._settings)
+            self._site = SiteStatus(self._settings)
             self._mode, self._ordered = vehicle.mode, False
             self._from_ground = True
             self._rest(now_ns, "on the ground")
             return
-        self._site_status.update(inputs.output, inputs.pose, now_ns)
-        destination, shift = self._landing.destination_ned_m, self._site_status.shift
+        self._site.update(inputs.output, inputs.pose, now_ns)
+        destination, shift = self._landing.destination_ned_m, self._site.shift
         if destination is not None:
             self._landing.destination_ned_m = None if shift is None else shift.point(destination)
         if self._state is AuthorityState.READY:
@@ -172,7 +155,7 @@ class Authority:
     # --- how it begins and ends ---
 
     def _begin(self, inputs: AuthorityInput, modes: FlightModes) -> None:
-        vehicle, now_ns, status = inputs.vehicle, inputs.now_ns, self._site_status
+        vehicle, now_ns, status = inputs.vehicle, inputs.now_ns, self._site
         before, self._mode = self._mode, vehicle.mode
         if vehicle.mode != before:
             # A take-off in GUIDED is no order to land: the mode must be entered in the air.
@@ -193,7 +176,7 @@ class Authority:
             self._engage(AuthorityState.ANNOUNCE, frozenset({vehicle.mode}), now_ns, words)
 
     def _engage(self, state: AuthorityState, expected: frozenset[str], now_ns: int, why: str) -> None:
-        self._landing = _Landing(top_m=self._site_status.height_m)
+        self._landing = _Landing(top_m=self._site.height_m)
         self._handshake.begin(expected)
         self._pilot.begin(now_ns)
         self._enter(state, why, now_ns)
@@ -229,7 +212,7 @@ class Authority:
     # --- what each state does ---
 
     def _done(self, inputs: AuthorityInput, modes: FlightModes) -> bool:
-        """Whether the last command is done; ends everything when it will not be."""
+        """Return True once the last command is done; end everything when it will not be."""
         asked = self._handshake.waiting
         failed = self._handshake.hear(inputs.answers, inputs.vehicle, inputs.now_ns)
         if failed is not None:
@@ -250,26 +233,23 @@ class Authority:
         touched_ns, limit_s = self._handshake.touched_ns, self._settings.max_total_s
         if state in IN_THE_AIR and touched_ns is not None and now_ns - touched_ns > limit_s * 1e9:
             self._spent(inputs, modes, f"{limit_s:g} s are over")
-        elif state is AuthorityState.ANNOUNCE:
-            self._announce(inputs, modes)
-        elif state is AuthorityState.GUARD:
-            self._guard(inputs, modes)
-        elif state is AuthorityState.LOOK:
-            self._look(inputs, modes)
-        elif state is AuthorityState.HOLD:
-            self._wait(inputs, modes)
-        elif state is AuthorityState.CLIMB:
-            self._climbing(inputs, modes)
-        elif state is AuthorityState.SEARCH:
-            self._search(inputs, modes)
-        elif state is AuthorityState.APPROACH:
-            self._approach(inputs, modes)
         elif state is AuthorityState.RESUME:
             self._handshake.expected_modes = frozenset(modes.land)
             self._enter(AuthorityState.GUARD, "landing on the site", now_ns)
             self._guard(inputs, modes)
         elif state is AuthorityState.HAND_BACK:
             self._end(now_ns, "lands without us")
+        else:
+            act = {
+                AuthorityState.ANNOUNCE: self._announce,
+                AuthorityState.GUARD: self._guard,
+                AuthorityState.LOOK: self._look,
+                AuthorityState.HOLD: self._wait,
+                AuthorityState.CLIMB: self._climbing,
+                AuthorityState.SEARCH: self._search,
+                AuthorityState.APPROACH: self._approach,
+            }
+            act[state](inputs, modes)
 
     def _announce(self, inputs: AuthorityInput, modes: FlightModes) -> None:
         if inputs.output.target is None:
@@ -281,7 +261,7 @@ class Authority:
                 self._stop(inputs, modes, "leaves the way home for the site")
 
     def _guard(self, inputs: AuthorityInput, modes: FlightModes) -> None:
-        settings, height_m = self._settings, self._site_status.height_m
+        settings, height_m = self._settings, self._site.height_m
         if self._pilot.settling or (height_m is not None and height_m < settings.floor_height_m):
             return
         somebody = self._somebody(inputs)
@@ -291,7 +271,7 @@ class Authority:
         committed = height_m is not None and height_m <= self._commit_height_m
         high = height_m is not None and height_m > settings.alert_height_m
         grace_s = max(settings.grace_s, settings.high_grace_s) if high else settings.grace_s
-        if not committed and self._site_status.missing(inputs.now_ns, grace_s):
+        if not committed and self._site.missing(inputs.now_ns, grace_s):
             self._stop(inputs, modes, inputs.output.reason)
         elif self._should_look(height_m) and self._ask(inputs, Hold(), modes.hold):
             self._landing.looked = True
@@ -309,13 +289,13 @@ class Authority:
         somebody = self._somebody(inputs)
         if somebody is not None:
             self._stay(somebody.text, now_ns)
-        elif self._site_status.missing(now_ns, settings.grace_s):
+        elif self._site.missing(now_ns, settings.grace_s):
             self._stay(inputs.output.reason, now_ns)
         elif self._passed(now_ns, settings.look_s) and self._calm(now_ns):
             self._land(inputs, modes)
 
     def _wait(self, inputs: AuthorityInput, modes: FlightModes) -> None:
-        height_m, now_ns = self._site_status.height_m, inputs.now_ns
+        height_m, now_ns = self._site.height_m, inputs.now_ns
         if height_m is not None and height_m < self._settings.clear_height_m - ARRIVED_M:
             self._climb(inputs, modes, self._settings.clear_height_m)
         elif self._calm(now_ns):
@@ -324,8 +304,8 @@ class Authority:
             self._search_higher(inputs, modes)
 
     def _climbing(self, inputs: AuthorityInput, modes: FlightModes) -> None:
-        now_ns, height_m = inputs.now_ns, self._site_status.height_m
-        here, to = self._site_status.position_ned_m, self._landing.destination_ned_m
+        now_ns, height_m = inputs.now_ns, self._site.height_m
+        here, to = self._site.position_ned_m, self._landing.destination_ned_m
         clear = height_m is not None and height_m >= self._settings.clear_height_m - ARRIVED_M
         # What disappointed is the best from here; from higher up others come into view.
         if clear and self._landing.resumes < TRUSTED_RESUMES and self._calm(now_ns):
@@ -342,7 +322,7 @@ class Authority:
             self._search_higher(inputs, modes)
 
     def _approach(self, inputs: AuthorityInput, modes: FlightModes) -> None:
-        now_ns, status, to = inputs.now_ns, self._site_status, self._landing.destination_ned_m
+        now_ns, status, to = inputs.now_ns, self._site, self._landing.destination_ned_m
         # Out of view for a while is no harm here: the vehicle does not go down.
         lost = status.missing(now_ns, self._settings.grace_s + OUT_OF_VIEW_S)
         if self._somebody(inputs) is not None or lost:
@@ -355,14 +335,14 @@ class Authority:
             self._fly_to_site(inputs, modes)
 
     def _somebody(self, inputs: AuthorityInput) -> Intruder | None:
-        """Who is at the site, where that must stop the vehicle now."""
-        return inputs.output.intruder if self._site_status.somebody(inputs.now_ns) else None
+        """Return the intruder at the site that must stop the vehicle now, if any."""
+        return inputs.output.intruder if self._site.somebody(inputs.now_ns) else None
 
     def _calm(self, now_ns: int) -> bool:
-        """Whether the site may be landed on: sent for long enough, and nobody about."""
+        """Return True when the site was sent for long enough and nobody is about."""
         settings = self._settings
-        quiet = self._site_status.quiet(now_ns, settings.calm_s)
-        return quiet and self._site_status.steady(now_ns, settings.steady_s)
+        quiet = self._site.quiet(now_ns, settings.calm_s)
+        return quiet and self._site.steady(now_ns, settings.steady_s)
 
     # --- the commands ---
 
@@ -371,7 +351,7 @@ class Authority:
 
         The same mode again would change nothing, and the vehicle would fly on.
         """
-        here = self._site_status.position_ned_m
+        here = self._site.position_ned_m
         flying = self._state is AuthorityState.APPROACH
         command: FlightCommand = FlyTo(here) if flying and here is not None else Hold()
         if self._ask(inputs, command, modes.hold):
@@ -379,12 +359,12 @@ class Authority:
 
     def _stay(self, why: str, now_ns: int) -> None:
         """Waits where it holds already, for this landing to begin anew."""
-        self._site_status.start_over()
+        self._site.start_over()
         self._landing.looked = False
         self._enter(AuthorityState.HOLD, why, now_ns)
 
     def _search_higher(self, inputs: AuthorityInput, modes: FlightModes) -> None:
-        settings, height_m, landing = self._settings, self._site_status.height_m, self._landing
+        settings, height_m, landing = self._settings, self._site.height_m, self._landing
         if landing.searches >= settings.max_tries:
             self._spent(inputs, modes, f"no site in {settings.max_tries} searches")
             return
@@ -397,7 +377,7 @@ class Authority:
             landing.searches += 1
 
     def _climb(self, inputs: AuthorityInput, modes: FlightModes, height_m: float) -> bool:
-        here, now_m = self._site_status.position_ned_m, self._site_status.height_m
+        here, now_m = self._site.position_ned_m, self._site.height_m
         if here is None or now_m is None:
             if self._passed(inputs.now_ns, self._settings.wait_s + self._settings.search_s):
                 self._spent(inputs, modes, "the position is not known")
@@ -414,18 +394,14 @@ class Authority:
         """
         if self._landing.resumes >= self._settings.max_tries:
             self._spent(inputs, modes, f"{self._settings.max_tries} tries did not end well")
-        elif self._site_status.distance_m > NEAR_SITE_M:
+        elif self._site.distance_m > NEAR_SITE_M:
             self._fly_to_site(inputs, modes)
         else:
             self._land(inputs, modes)
 
     def _fly_to_site(self, inputs: AuthorityInput, modes: FlightModes) -> None:
         """At the present height, which is free: no sensor of ours looks sideways."""
-        here, site, away_m = (
-            self._site_status.position_ned_m,
-            self._site_status.site_ned_m,
-            self._site_status.distance_m,
-        )
+        here, site, away_m = self._site.position_ned_m, self._site.site_ned_m, self._site.distance_m
         if here is not None and site is not None:
             words = f"flies {away_m:.0f} m to the site"
             self._fly_to(inputs, modes, (site[0], site[1], here[2]), away_m, AuthorityState.APPROACH, words)

@@ -1,4 +1,4 @@
-"""What goes into a step of `landing.authority`, and what comes out."""
+"""Input and output of a step of `landing.authority`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from landing.vehicle import VehicleStatus
 
 
 class AuthorityState(str, Enum):
-    """What we do with our authority."""
+    """State of our authority."""
 
     OFF = "off"
     READY = "ready"
@@ -59,7 +59,7 @@ class AuthorityTransition:
 
 @dataclass(frozen=True)
 class AuthorityOutput:
-    """What a step leads to.
+    """Result of a step.
 
     Attributes:
         state: After the step.

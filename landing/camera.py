@@ -31,7 +31,7 @@ MIN_DEPTH_M = 0.05
 
 @dataclass(frozen=True)
 class Mount:
-    """How the camera is fixed to the vehicle, or to a gimbal on it.
+    """Position and attitude of the camera on the vehicle, or on a gimbal of it.
 
     A camera at zero angles looks forward with its top up. The angles turn it like a gimbal: yaw, then pitch, then roll.
     The default looks straight down with the picture's top forward.
@@ -154,7 +154,7 @@ class CameraModel:
 
     @property
     def has_distortion(self) -> bool:
-        """Whether straight lines are bent."""
+        """True where straight lines are bent."""
         return any(self.distortion)
 
     @cached_property
@@ -206,7 +206,7 @@ class CameraModel:
         return carried
 
     def missing_in(self, pose: Pose | None) -> str | None:
-        """What is missing in a pose for a projection, in words; None when all is there."""
+        """Name what a pose lacks for a projection; None when nothing."""
         if pose is None:
             return "pose"
         if pose.ned_from_frd is None:

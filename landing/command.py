@@ -1,4 +1,4 @@
-"""What may be asked of an autopilot beyond a landing target, and what it answers.
+"""Commands to an autopilot beyond a landing target, and its answers.
 
 Abstract: how a command is said to one autopilot or the other is `firmware_bridge.commands`' part.
 """
@@ -47,7 +47,7 @@ class CommandRequest:
 
 
 class AnswerKind(str, Enum):
-    """What became of a request."""
+    """Fate of a request."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"

@@ -53,7 +53,7 @@ class CommandHandshake:
 
     @property
     def waiting(self) -> bool:
-        """Whether the last request is not yet known to be done."""
+        """True while the last request is not known to be done."""
         return self._pending is not None
 
     def ask(self, command: FlightCommand, mode: str, vehicle: VehicleStatus, now_ns: int) -> bool:

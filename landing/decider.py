@@ -14,7 +14,8 @@ from landing.camera import CameraModel
 from landing.errors import InvalidValueError
 from landing.estimator import FIRST_FRAME, EstimatorFrame
 from landing.geometry import heading_between
-from landing.groundmap import MOVING_ROLES, GridOfFloat, GroundMap, GroundView
+from landing.ground_view import MOVING_ROLES, GridOfFloat, GroundView
+from landing.groundmap import GroundMap
 from landing.picker import clean_regions, clearance_grid, hazard_clearance_grid, pick, score_grid
 from landing.plane import GroundPlane
 from landing.settings import DecisionSettings
@@ -33,7 +34,7 @@ _FRAME: TypeAdapter[EstimatorFrame | None] = TypeAdapter(EstimatorFrame | None)
 
 @dataclass(frozen=True)
 class Decision:
-    """What one frame led to.
+    """Result of one frame.
 
     Attributes:
         selection: The site, or why there is none.
@@ -258,7 +259,7 @@ class Decider:
         self._frame, self._restarted = frame, why
 
     def _refuse(self, pose: Pose | None) -> NoSite | None:
-        """Why a frame with this pose cannot be used; None when it can."""
+        """Return the reason for which a frame with this pose cannot be used; None when it can."""
         missing = self._camera.missing_in(pose)
         if pose is None or missing is not None:
             return NoSite(NoSiteReason.NO_POSE, f"{missing} at capture time is not known")

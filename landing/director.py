@@ -1,4 +1,4 @@
-"""What is to be done about the landing site now: an explicit state machine with a reason per step.
+"""Landing director: an explicit state machine with a reason for every step.
 
     SEARCH -> CONFIRM -> TRACK -> DESCEND -> COMMIT -> LANDED,  with HOLD and ABORT
 
@@ -32,7 +32,7 @@ MIN_DOWN_M = 0.1
 
 
 class DirectorState(str, Enum):
-    """Where a landing stands."""
+    """Stage of a landing."""
 
     SEARCH = "search"
     CONFIRM = "confirm"
@@ -79,7 +79,7 @@ class Transition:
 
 @dataclass(frozen=True)
 class DirectorOutput:
-    """What a step leads to.
+    """Result of a step.
 
     Attributes:
         state: After the step.
@@ -181,7 +181,7 @@ class Director:
         self._flying = False
 
     def _may_come_yet(self, inputs: DirectorInput) -> bool:
-        """Whether the next decision is no more than a little late."""
+        """Return True while the next decision is no more than a little late."""
         if self._state not in SENDING or inputs.decision is None:
             return False
         age_s = (inputs.now_ns - inputs.decision.evidence_at_ns) * 1e-9

@@ -79,7 +79,7 @@ class EstimatorFrame:
         return EstimatorFrame(self.epoch, self.shift.then(shift))
 
     def shift_to(self, other: EstimatorFrame) -> FrameShift | None:
-        """What turns coordinates of this frame into the other's; None where that is not known."""
+        """Return the shift from this frame to the other; None where it is not known."""
         if self.epoch != other.epoch:
             return None
         return self.shift.inverse.then(other.shift)

@@ -1,4 +1,4 @@
-"""What must hold before a target is given: one gate per kind of evidence, each with its reason."""
+"""Gates before a target is given: one for each kind of evidence, each with its reason."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Gate:
 
     @property
     def is_open(self) -> bool:
-        """Whether it lets a target through."""
+        """True when it lets a target through."""
         return self.closed is None
 
 

@@ -9,31 +9,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from landing.camera import MIN_DEPTH_M, CameraModel
+from landing.camera import CameraModel
 from landing.estimator import FrameShift
-from landing.geometry import FloatArray
+from landing.ground_view import MOVING_ROLES, GridOfBool, GridOfFloat, GroundView
 from landing.merge import remove_small_objects, smoothed
 from landing.settings import DecisionSettings
+from landing.shown_cells import LEAST_SHOWN, Extent, ShownCells, Window, logit_table, mask_camera, shown_cells
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 from landing.types import ByteArray, Pose, Segmentation
 
-GridOfFloat = npt.NDArray[np.float32]
 GridOfDouble = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
-GridOfBool = npt.NDArray[np.bool_]
-Window = tuple[slice, slice]
 
 NEVER_NS = -(2**62)
-MOVING_ROLES = (Role.PERSON, Role.VEHICLE)
-
 PERSON_WIDE_M = 0.5
 """Of a grown-up seen from above."""
 
@@ -44,135 +38,46 @@ BEYOND_SITES_M = 8.0
 """How far around the farthest site the map must reach: who stands there is kept clear of."""
 
 
-def _logit_table(threshold: float, gain: float) -> GridOfFloat:
-    """Evidence of each probability byte, shape (256,), zero at the threshold.
-
-    Bytes below 6 mean the same, 0.02. So byte 0 is free to mean a cell that the frame does not show: no evidence.
-    """
-    p = np.clip(np.arange(256) / 255.0, 0.02, 0.98)
-    table = (gain * (np.log(p / (1 - p)) - math.log(threshold / (1 - threshold)))).astype(np.float32)
-    table[_NOT_SHOWN] = 0.0
-    return table
-
-
-_NOT_SHOWN, _LEAST = 0, 1
-"""The byte of a cell that a frame does not show, and the least byte of one that it does."""
-
-
 NEAR_SHARE = 16
 """The side of what is taken out as noise is never more than this part of the picture's."""
 
 
-@dataclass(frozen=True)
-class GroundView:
-    """The part of the map with something in it at one moment, as the picker sees it.
+class _Layer(NamedTuple):
+    """One grid of the map.
 
     Attributes:
-        cell_m: Side of a cell, m.
-        south_west_m: North and east of the outer corner of cell [0, 0], local NED, m.
-        ground_down_m: Down coordinate of the ground plane, m.
-        free: bool (rows, columns): seen recently, confidently landable and no hazard.
-        hazards: Per role a bool grid of that shape.
-        unseen_s: float32: seconds since a cell was seen; infinite where never.
-        landable: float32: what the evidence for landable ground adds up to, log-odds; 0 where frames say just
-            `frame_landable_probability`.
-        known: bool: seen recently, whatever it is.
-        visited: bool: a person or vehicle was seen there within `recent_hazard.memory_s`, now included.
+        dtype: Of its cells.
+        unknown: Value of a cell that was never seen.
+        worst: Joins two old cells that become one, to the careful side.
     """
 
-    cell_m: float
-    south_west_m: tuple[float, float]
-    ground_down_m: float
-    free: GridOfBool
-    hazards: dict[Role, GridOfBool]
-    unseen_s: GridOfFloat
-    landable: GridOfFloat
-    known: GridOfBool
-    visited: GridOfBool
-
-    @property
-    def probability(self) -> GridOfFloat:
-        """The evidence for landable ground as a probability, float32."""
-        return np.asarray(1.0 / (1.0 + np.exp(-self.landable)), np.float32)
-
-    def cell_of(self, north_m: float, east_m: float) -> tuple[int, int] | None:
-        """Row and column of a point, or None outside the map."""
-        row = math.floor((north_m - self.south_west_m[0]) / self.cell_m)
-        column = math.floor((east_m - self.south_west_m[1]) / self.cell_m)
-        rows, columns = self.free.shape
-        return (row, column) if 0 <= row < rows and 0 <= column < columns else None
-
-    def centre_of(self, row: int, column: int) -> tuple[float, float]:
-        """North and east of a cell's centre, m."""
-        return (self.south_west_m[0] + (row + 0.5) * self.cell_m, self.south_west_m[1] + (column + 0.5) * self.cell_m)
+    dtype: type
+    unknown: float
+    worst: np.ufunc
 
 
-_STATE = (
-    "cell_m",
-    "corner",
-    "down_m",
-    "height_m",
-    "updated_ns",
-    "landable",
-    "hazards",
-    "seen_ns",
-    "visited_ns",
-    "bad_from_m",
-    "bad_ns",
-)
+_LAYERS = {
+    "landable": _Layer(np.float32, 0.0, np.minimum),
+    "hazards": _Layer(np.float32, 0.0, np.maximum),
+    "seen_ns": _Layer(np.int64, NEVER_NS, np.minimum),
+    "visited_ns": _Layer(np.int64, NEVER_NS, np.maximum),
+    # From which height, and when, standing ground was last seen to be bad; infinite: never.
+    "bad_from_m": _Layer(np.float32, math.inf, np.minimum),
+    "bad_ns": _Layer(np.int64, NEVER_NS, np.maximum),
+}
+_STATE = ("cell_m", "corner", "down_m", "height_m", "updated_ns", *_LAYERS)
 """What makes the map what it is, beside its settings."""
-
-
-@dataclass(frozen=True)
-class _Shown:
-    """The part of the map that a frame shows.
-
-    Attributes:
-        window: Of the map.
-        visible: Where the frame shows a cell of the window.
-        u, v: Column and row of the mask in which each of these cells lies.
-    """
-
-    window: Window
-    visible: GridOfBool
-    u: GridOfFloat
-    v: GridOfFloat
-
-    def evidence(self, samples: ByteArray, table: GridOfFloat) -> GridOfFloat:
-        """Evidence of samples of the mask, one for each cell; 0 for cells that are not shown.
-
-        Args:
-            samples: uint8, shape of `visible`.
-            table: See `_logit_table`.
-        """
-        shown = np.maximum(samples, np.uint8(_LEAST))
-        shown *= self.visible.view(np.uint8)
-        return np.asarray(cv2.LUT(shown, table), np.float32)
-
-
-@dataclass(frozen=True)
-class _Mask:
-    """The camera at the resolution of a segmentation.
-
-    Attributes:
-        camera: Its model.
-        border_rays: Directions of nine pixels around the border and in the middle, camera axes, shape (9, 3).
-    """
-
-    camera: CameraModel
-    border_rays: FloatArray
-
-
-@lru_cache(maxsize=4)
-def _mask_of(camera: CameraModel, rows: int, columns: int) -> _Mask:
-    camera = camera.resized(columns, rows)
-    right, bottom = columns - 1, rows - 1
-    border = [(u, v) for u in (0, right / 2, right) for v in (0, bottom / 2, bottom)]
-    return _Mask(camera, camera.rays_camera(np.array(border, float)))
 
 
 class GroundMap:
     """Accumulates segmentations into the map. One owner; not shared between threads."""
+
+    _landable: GridOfFloat
+    _hazards: GridOfFloat
+    _seen_ns: npt.NDArray[np.int64]
+    _visited_ns: npt.NDArray[np.int64]
+    _bad_from_m: GridOfFloat
+    _bad_ns: npt.NDArray[np.int64]
 
     def __init__(self, settings: DecisionSettings, taxonomy: Taxonomy) -> None:
         self._settings = settings
@@ -183,9 +88,9 @@ class GroundMap:
             Role.VEHICLE: settings.vehicle_probability,
         }
         gain = settings.evidence.ground_gain
-        self._landable_evidence = _logit_table(settings.frame_landable_probability, gain)
+        self._landable_evidence = logit_table(settings.frame_landable_probability, gain)
         self._hazard_evidence = [
-            _logit_table(thresholds[role], settings.evidence.hazard_gain if role in MOVING_ROLES else gain)
+            logit_table(thresholds[role], settings.evidence.hazard_gain if role in MOVING_ROLES else gain)
             for role in HAZARD_ROLES
         ]
         self._landable_logit = math.log(settings.landable_probability / (1 - settings.landable_probability))
@@ -200,14 +105,10 @@ class GroundMap:
         self._corner = (0, 0)  # south-west cell, counted in whole cells from the NED origin
         self._down_m = self._height_m = 0.0
         self._updated_ns = NEVER_NS
-        self._landable = np.zeros((n, n), np.float32)
-        self._hazards = np.zeros((len(HAZARD_ROLES), n, n), np.float32)
+        for name, layer in _LAYERS.items():
+            shape = (len(HAZARD_ROLES), n, n) if name == "hazards" else (n, n)
+            setattr(self, f"_{name}", np.full(shape, layer.unknown, layer.dtype))
         self._is_hazard: npt.NDArray[np.bool_] | None = None  # where `_hazards` are positive; None: not known yet
-        self._seen_ns = np.full((n, n), NEVER_NS, np.int64)
-        self._visited_ns = np.full((n, n), NEVER_NS, np.int64)
-        # From which height, and when, standing ground was last seen to be bad; infinite: never.
-        self._bad_from_m = np.full((n, n), np.inf, np.float32)
-        self._bad_ns = np.full((n, n), NEVER_NS, np.int64)
 
     def state_dict(self) -> dict[str, Any]:
         """A copy of all that was gathered: plain values and arrays, see `load_state_dict`."""
@@ -223,7 +124,7 @@ class GroundMap:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing was ever put in."""
+        """True before the first frame."""
         return self._cell_m == 0.0
 
     @property
@@ -277,8 +178,10 @@ class GroundMap:
         self._height_m = height_m
         self._follow(camera, height_m, float(centre[0]), float(centre[1]), ground_down_m)
         self._decay(at_ns)
-        mask = _mask_of(camera, *segmentation.shape)
-        shown = self._shown(mask, pose, centre, ground_down_m)
+        mask = mask_camera(camera, *segmentation.shape)
+        reach_m = height_m * math.tan(math.radians(self._settings.view.max_angle_deg))
+        extent = Extent(self._cell_m, self._corner, self._settings.grid.cells)
+        shown = shown_cells(mask, pose, centre, ground_down_m, extent, reach_m)
         count = 0 if shown is None else int(np.count_nonzero(shown.visible))
         if shown is None or count == 0:
             return 0
@@ -305,7 +208,7 @@ class GroundMap:
         return count
 
     def _hazard_cells(self) -> npt.NDArray[np.bool_]:
-        """Where there is evidence for each hazard, shape (roles, n, n); never changed in place."""
+        """Return the cells with evidence for each hazard, shape (roles, n, n); never changed in place."""
         if self._is_hazard is None:
             self._is_hazard = self._hazards > 0.0
         return self._is_hazard
@@ -336,21 +239,12 @@ class GroundMap:
         from_r = slice(max(0, rows), n - max(0, -rows))
         to_c = slice(max(0, -columns), n - max(0, columns))
         from_c = slice(max(0, columns), n - max(0, -columns))
-        landable = np.zeros_like(self._landable)
-        landable[to_r, to_c] = self._landable[from_r, from_c]
-        hazards = np.zeros_like(self._hazards)
-        hazards[:, to_r, to_c] = self._hazards[:, from_r, from_c]
-        seen_ns = np.full_like(self._seen_ns, NEVER_NS)
-        seen_ns[to_r, to_c] = self._seen_ns[from_r, from_c]
-        visited_ns = np.full_like(self._visited_ns, NEVER_NS)
-        visited_ns[to_r, to_c] = self._visited_ns[from_r, from_c]
-        self._landable, self._hazards, self._is_hazard = landable, hazards, None
-        bad_from_m = np.full_like(self._bad_from_m, np.inf)
-        bad_from_m[to_r, to_c] = self._bad_from_m[from_r, from_c]
-        bad_ns = np.full_like(self._bad_ns, NEVER_NS)
-        bad_ns[to_r, to_c] = self._bad_ns[from_r, from_c]
-        self._seen_ns, self._visited_ns = seen_ns, visited_ns
-        self._bad_from_m, self._bad_ns = bad_from_m, bad_ns
+        for name, layer in _LAYERS.items():
+            old = getattr(self, f"_{name}")
+            new = np.full_like(old, layer.unknown)
+            new[..., to_r, to_c] = old[..., from_r, from_c]
+            setattr(self, f"_{name}", new)
+        self._is_hazard = None
 
     def _rescale(self, old_m: float, old_corner: tuple[int, int], new_m: float, corner: tuple[int, int]) -> None:
         """Takes the old cells over at the new scale; a coarser cell takes its worst part."""
@@ -406,12 +300,7 @@ class GroundMap:
         n = self._settings.grid.cells
         index = (np.arange(n) + 0.5) * new_m
         offsets = (np.arange(samples) + 0.5) / samples - 0.5
-        landable = np.full((n, n), np.inf, np.float32)
-        hazards = np.full((len(HAZARD_ROLES), n, n), -np.inf, np.float32)
-        seen_ns = np.full((n, n), 2**62, np.int64)
-        visited_ns = np.full((n, n), NEVER_NS, np.int64)
-        bad_from_m = np.full((n, n), np.inf, np.float32)
-        bad_ns = np.full((n, n), NEVER_NS, np.int64)
+        taken: dict[str, npt.NDArray[Any]] = {}
         for dr in offsets:
             north = corner[0] * new_m + index + dr * new_m
             for dc in offsets:
@@ -419,20 +308,13 @@ class GroundMap:
                 r, c = old_cell(north[:, None], east[None, :])
                 inside = (r >= 0) & (r < n) & (c >= 0) & (c < n)
                 grid = (np.clip(r, 0, n - 1), np.clip(c, 0, n - 1))
-                landable = np.minimum(landable, np.where(inside, self._landable[grid], 0.0))
-                for k in range(len(HAZARD_ROLES)):
-                    old = np.where(inside, self._hazards[k][grid], 0.0)
-                    hazards[k] = np.maximum(hazards[k], old)
-                seen_ns = np.minimum(seen_ns, np.where(inside, self._seen_ns[grid], NEVER_NS))
-                visited = np.where(inside, self._visited_ns[grid], NEVER_NS)
-                visited_ns = np.maximum(visited_ns, visited)
-                was_bad_m = np.where(inside, self._bad_from_m[grid], np.float32(np.inf))
-                bad_from_m = np.minimum(bad_from_m, was_bad_m)
-                bad_ns = np.maximum(bad_ns, np.where(inside, self._bad_ns[grid], NEVER_NS))
-        self._landable = landable.astype(np.float32)
-        self._hazards, self._seen_ns, self._visited_ns = hazards, seen_ns, visited_ns
+                for name, layer in _LAYERS.items():
+                    old = getattr(self, f"_{name}")
+                    here = np.where(inside, old[(..., *grid)], old.dtype.type(layer.unknown))
+                    taken[name] = layer.worst(taken[name], here) if name in taken else here
+        for name, values in taken.items():
+            setattr(self, f"_{name}", np.ascontiguousarray(values))
         self._is_hazard = None
-        self._bad_from_m, self._bad_ns = bad_from_m, bad_ns
         self._cell_m, self._corner = new_m, corner
 
     def _decay(self, at_ns: int) -> None:
@@ -444,73 +326,7 @@ class GroundMap:
             self._is_hazard = None
         self._updated_ns = max(self._updated_ns, at_ns)
 
-    def _window_in_picture(self, mask: _Mask, pose: Pose, centre: FloatArray, ground_down_m: float) -> Window | None:
-        """Rows and columns of the map that hold all the ground in the picture, or None."""
-        height_m = ground_down_m - float(centre[2])
-        reach_m = self._reach_m(height_m)
-        least, most = centre[:2] - reach_m, centre[:2] + reach_m
-        rays = mask.border_rays @ mask.camera.ned_from_camera(pose).T
-        if rays[:, 2].min() > 1e-9:  # else a corner is above the horizon: everything within reach
-            points = centre[:2] + rays[:, :2] * (height_m / rays[:, 2:])
-            # Lens distortion bends the picture's edges outwards by less than this share.
-            slack_m = 0.05 * (points.max(axis=0) - points.min(axis=0)) + self._cell_m
-            least = np.maximum(least, points.min(axis=0) - slack_m)
-            most = np.minimum(most, points.max(axis=0) + slack_m)
-        n = self._settings.grid.cells
-        low = [max(0, math.floor(least[k] / self._cell_m) - self._corner[k]) for k in (0, 1)]
-        high = [min(n, math.ceil(most[k] / self._cell_m) - self._corner[k]) for k in (0, 1)]
-        if low[0] >= high[0] or low[1] >= high[1]:
-            return None
-        return slice(low[0], high[0]), slice(low[1], high[1])
-
-    def _reach_m(self, height_m: float) -> float:
-        """Horizontal distance beyond which a frame is not believed, m."""
-        return height_m * math.tan(math.radians(self._settings.view.max_angle_deg))
-
-    def _shown(self, mask: _Mask, pose: Pose, centre: FloatArray, ground_down_m: float) -> _Shown | None:
-        """Which cells a frame shows, and where in the mask: column u, row v; None where it shows none.
-
-        Distances and depths are largest and smallest in the corners of the window: where all of those are in bounds,
-        no other cell is looked at.
-        """
-        window = self._window_in_picture(mask, pose, centre, ground_down_m)
-        if window is None:
-            return None
-        h = mask.camera.pixel_from_ground_plane(pose, ground_down_m)
-        rows, columns = (np.arange(s.start, s.stop) + 0.5 for s in window)
-        north = ((self._corner[0] + rows) * self._cell_m)[:, None]
-        east = ((self._corner[1] + columns) * self._cell_m)[None, :]
-
-        def image_of(k: int) -> GridOfFloat:
-            image: GridOfFloat = np.empty((north.size, east.size), np.float32)
-            np.add(h[k, 0] * north, h[k, 1] * east + h[k, 2], out=image, casting="same_kind")
-            return image
-
-        depth, u, v = image_of(2), image_of(0), image_of(1)
-        visible = None
-        if depth[:: len(depth) - 1 or 1, :: depth.shape[1] - 1 or 1].min() <= MIN_DEPTH_M:
-            visible = depth > MIN_DEPTH_M
-            depth[~visible] = 1.0
-        inverse = np.divide(np.float32(1.0), depth, out=depth)
-        u *= inverse
-        v *= inverse
-        if mask.camera.has_distortion:
-            u, v, rising = _distorted(mask.camera, u, v)
-            visible = rising if visible is None else visible & rising
-        # Up to the centres of the outermost pixels: what is cut off there cannot be judged.
-        within = u >= 0.0
-        within &= u <= mask.camera.width_px - 1
-        within &= v >= 0.0
-        within &= v <= mask.camera.height_px - 1
-        if visible is not None:
-            within &= visible
-        north2, east2 = (north - centre[0]) ** 2, (east - centre[1]) ** 2
-        reach2 = self._reach_m(ground_down_m - float(centre[2])) ** 2
-        if north2.max() + east2.max() > reach2:
-            within &= north2 + east2 <= reach2
-        return _Shown(window, within, u, v)
-
-    def _add_landable(self, landable: ByteArray, part: _Shown, side_px: int) -> None:
+    def _add_landable(self, landable: ByteArray, part: ShownCells, side_px: int) -> None:
         """Adds the evidence of landable ground: a cell takes the mean of what it covers.
 
         Args:
@@ -526,7 +342,7 @@ class GroundMap:
         _gather(self._landable[part.window], part.evidence(sampled, self._landable_evidence), -limit, limit)
 
     def _add_hazards(
-        self, planes: ByteArray, roles: tuple[Role, ...], part: _Shown, side_px: int, plain: float
+        self, planes: ByteArray, roles: tuple[Role, ...], part: ShownCells, side_px: int, plain: float
     ) -> None:
         """Adds the evidence of hazards: a cell takes the maximum of what it covers.
 
@@ -550,14 +366,14 @@ class GroundMap:
             table, limit = self._hazard_evidence[k], self._limits[k + 1]
             # That nobody stood there for a minute says nothing of who steps in now: what people and vehicles must
             # overcome is never more than the last frames.
-            last = self._settings.evidence.no_person_frames * float(table[_LEAST])
+            last = self._settings.evidence.no_person_frames * float(table[LEAST_SHOWN])
             floor = max(last, -limit) if role in MOVING_ROLES else -limit
             if role is Role.PERSON and plain < 1.0:
                 table = np.where(table < 0, table * np.float32(plain), table)
             _gather(self._hazards[k][part.window], part.evidence(np.asarray(samples, np.uint8), table), floor, limit)
         self._is_hazard = None
 
-    def _note_bad(self, part: _Shown, at_ns: int) -> None:
+    def _note_bad(self, part: ShownCells, at_ns: int) -> None:
         """Notes from which height shown ground is bad, or that it is not after all.
 
         From higher up neither is believed: what the picture shows there is coarser. Where somebody stood recently it is
@@ -580,7 +396,7 @@ class GroundMap:
             np.copyto(when_ns, at_ns, where=bad)
 
     def _forgotten(self, when_ns: npt.NDArray[np.int64], now_ns: int) -> GridOfBool:
-        """Whether what was bad then is too long ago to count."""
+        """Return the cells whose bad ground was seen too long ago to count."""
         return when_ns < now_ns - int(self._settings.unsafe_memory.memory_s * 1e9)
 
     def view(self, now_ns: int, max_age_s: float | None = None) -> GroundView | None:
@@ -632,7 +448,7 @@ class GroundMap:
 
 
 def _any(grid: GridOfBool | ByteArray) -> bool:
-    """Whether anything of a mask of any layout is set."""
+    """Return True when any cell of a mask of any layout is set."""
     return cv2.countNonZero(grid.view(np.uint8)) > 0
 
 
@@ -640,18 +456,3 @@ def _gather(gathered: GridOfFloat, evidence: GridOfFloat, floor: float, limit: f
     """Adds evidence in place, within the limits."""
     cv2.add(gathered, evidence, dst=gathered)
     np.clip(gathered, floor, limit, out=gathered)
-
-
-def _distorted(camera: CameraModel, u: GridOfFloat, v: GridOfFloat) -> tuple[GridOfFloat, GridOfFloat, GridOfBool]:
-    """Applies Brown-Conrady to ideal pixels; also tells those before its turning point."""
-    k1, k2, p1, p2, k3 = (np.float32(k) for k in camera.distortion)
-    fx, fy, cx, cy = (np.float32(f) for f in (camera.fx, camera.fy, camera.cx, camera.cy))
-    x, y = (u - cx) / fx, (v - cy) / fy
-    x, y = np.clip(x, -10, 10), np.clip(y, -10, 10)
-    r2 = x * x + y * y
-    radial = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
-    # d(r * radial)/dr must stay positive, or far points fold back into the picture.
-    rising = 1 + r2 * (3 * k1 + r2 * (5 * k2 + r2 * 7 * k3)) > 0
-    bent_x = x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x)
-    bent_y = y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y
-    return bent_x * fx + cx, bent_y * fy + cy, rising

@@ -1,4 +1,4 @@
-"""What lies beside an engine: where and from what it was built, and what was proven of it.
+"""Manifest beside an engine: its origin, its builder, and its proof.
 
 An engine runs only with the TensorRT build and the GPU model it was made with, and says neither in a way that can be
 asked before it is loaded. Its manifest does, and ties itself to the engine by its digest: an engine and a manifest of
@@ -33,7 +33,7 @@ class TensorSpec(BaseModel):
 
 
 class BuilderOptions(BaseModel):
-    """What the builder was told.
+    """Options of the builder.
 
     Attributes:
         workspace_mb: Most GPU memory a layer may use while it runs, MiB; None: TensorRT's own.
@@ -106,14 +106,14 @@ class EngineManifest(BaseModel):
 
     @property
     def rebuild_command(self) -> str:
-        """What to type, where the engine is to fly."""
+        """Command that rebuilds the engine on the machine where it is to fly."""
         words = f"touchdown export trt {self.onnx_name} --precision {self.precision}"
         dla = self.options.dla_core
         return words if dla is None else f"{words} --dla {dla}"
 
 
 def manifest_path(engine: Path) -> Path:
-    """Where the manifest of an engine is."""
+    """Path of the manifest of an engine."""
     return engine.with_name(engine.name + ".json")
 
 

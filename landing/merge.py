@@ -37,7 +37,7 @@ def merge_probabilities(
 
 
 def segmentation_from_labels(labels: npt.NDArray[np.uint8], taxonomy: Taxonomy) -> Segmentation:
-    """What a perfect network would say of a picture with these labels; unknown ids are ignored."""
+    """Return the segmentation of a perfect network for a picture with these labels; unknown ids are ignored."""
     lut = np.zeros((1 + 4, 256), dtype=np.uint8)
     lut[:, : len(taxonomy)] = taxonomy.merge_matrix.astype(np.uint8) * 255
     planes = lut[:, labels]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from landing.groundmap import GridOfBool, GridOfFloat, GroundView
+from landing.ground_view import GridOfBool, GridOfFloat, GroundView
 from landing.taxonomy import HAZARD_ROLES, Taxonomy
 
 NOT_LANDABLE = "not landable"

@@ -1,4 +1,4 @@
-"""Which thresholds fly: the configuration's, the model's own, or the defaults."""
+"""Thresholds in force: the configuration's, the model's own, or those of the level of strictness."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from landing.decision_groups import HiddenHazard
-from landing.groundmap import MOVING_ROLES, GridOfBool, GridOfFloat, GroundView
+from landing.ground_view import MOVING_ROLES, GridOfBool, GridOfFloat, GroundView
 from landing.settings import DecisionSettings
 from landing.site import NoSite, NoSiteReason
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
@@ -54,7 +54,7 @@ class Candidate:
 
 
 class LostPlace(NamedTuple):
-    """Where a site was lost because of its ground.
+    """Place where a site was lost because of its ground.
 
     Attributes:
         north_m, east_m: Local NED, m.
@@ -405,7 +405,7 @@ def _disc(reach: int) -> GridOfBool:
 
 
 def any_within(view: GroundView, roles: tuple[Role, ...], row: int, column: int, radius_m: float) -> bool:
-    """Whether a hazard of some roles is in a cell whose centre lies in a disc around a cell's."""
+    """Return True when a hazard of some roles is in a cell whose centre lies in a disc around a cell's."""
     reach = int(np.ceil(radius_m / view.cell_m))
     top, left = max(0, row - reach), max(0, column - reach)
     part = (slice(top, row + reach + 1), slice(left, column + reach + 1))
@@ -415,7 +415,7 @@ def any_within(view: GroundView, roles: tuple[Role, ...], row: int, column: int,
 
 
 def _why_nothing(view: GroundView) -> str:
-    """What the seen ground is instead, for the reason in words."""
+    """Describe the seen ground that is not landable."""
     seen = int(np.count_nonzero(view.known))
     parts = [
         f"{name.value} {100 * np.count_nonzero(grid & view.known) / seen:.0f} %"

@@ -1,4 +1,4 @@
-"""Is a picture worth deciding on? Black, white, blank, blurred and frozen ones are not.
+"""Checks of a picture before it is decided on: black, white, blank, blurred and frozen ones are refused.
 
 A network gives an answer to any picture. These checks know nothing of classes: they ask whether the camera shows
 something, in focus, and new. All are made on a thumbnail, in about 1 ms.
@@ -23,7 +23,7 @@ SAMPLE_STEP = 8
 
 
 class PictureSettings(BaseModel):
-    """When a picture is not decided on."""
+    """Limits of a usable picture."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -71,7 +71,7 @@ class PictureMonitor:
         self._since_ns = 0
 
     def problem(self, frame: Frame, pose: Pose | None) -> str | None:
-        """Why a frame is not to be decided on, in words; None when it is.
+        """Return the reason for which a frame is not decided on, in words; None when it is.
 
         Args:
             frame: The newest.
@@ -94,7 +94,7 @@ class PictureMonitor:
         return frozen or repeated
 
     def _frozen(self, frame: Frame, pose: Pose | None) -> str | None:
-        """Whether the same picture keeps coming while the vehicle moves."""
+        """Return True while the same picture keeps coming and the vehicle moves."""
         sample = frame.image_bgr[::SAMPLE_STEP, ::SAMPLE_STEP]
         before = self._sample
         if before is None or before.shape != sample.shape or not np.array_equal(before, sample):

@@ -85,7 +85,7 @@ def require_picture(data: bytes, origin: str, error: type[TouchdownError]) -> No
 
 
 def decode(data: bytes, flags: int) -> ByteArray | None:
-    """What OpenCV makes of a picture file's bytes; None where it makes nothing of them."""
+    """Decode a picture file's bytes with OpenCV; None where it cannot."""
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:

@@ -1,4 +1,4 @@
-"""Whether the pilot flies: a mode that nobody asked us for, or a stick that is moved.
+"""Manual takeover: a mode that nobody asked for, or a stick that is moved.
 
 The pilot's word ends whatever we do, so in doubt it was the pilot. What a stick means is learnt when a landing begins:
 roll, pitch and yaw rest in the middle of their travel, the throttle wherever the pilot left it.
@@ -39,7 +39,7 @@ class PilotWatch:
         self.settling = False
 
     def word(self, vehicle: VehicleStatus, expected_modes: frozenset[str], now_ns: int) -> str | None:
-        """What the pilot did, in words; None when nothing.
+        """Return the pilot's action in words; None when there is none.
 
         Args:
             vehicle: As last reported.

@@ -1,4 +1,4 @@
-"""How high the ground is, from noisy heights over ground that carries objects."""
+"""Height of the ground, from noisy heights over ground that carries objects."""
 
 from __future__ import annotations
 

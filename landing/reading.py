@@ -177,7 +177,7 @@ def read_toml(path: str | Path, what: str, error: Error, remedy: str = "") -> di
 
 
 def read_json(path: str | Path, what: str, error: Error, most_bytes: int = TEXT_BYTES, remedy: str = "") -> Any:
-    """What a JSON file holds; see `read_text`.
+    """Read the value in a JSON file; see `read_text`.
 
     Raises:
         TouchdownError: As `error`; also for what is no JSON.

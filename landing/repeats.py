@@ -321,7 +321,7 @@ class Repeats:
         self._next = (at + 1) % CAPACITY
 
     def _off_px(self, view: _View, kept: slice, rays: FloatArray) -> FloatArray:
-        """Where the ground at some rays was in kept pictures, from there; px, (kept, rays, 2)."""
+        """Return the distance of the ground at some rays from its place in kept pictures, px, (kept, rays, 2)."""
         pose, centre = view.pose, view.centre_ned_m
         assert pose.position_ned_m is not None and pose.height_agl_m is not None
         directions = rays @ view.camera_from_ned

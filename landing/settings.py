@@ -133,7 +133,7 @@ class DecisionSettings(DecisionBase):
 
 
 class Strictness(str, Enum):
-    """How cautious the thresholds are: each step halves the odds at which a hazard counts.
+    """Level of caution of the thresholds: each step halves the odds at which a hazard counts.
 
     It doubles the odds that landable ground must reach, of a frame and of all frames together.
     """
@@ -166,7 +166,7 @@ def threshold_at(name: str, strictness: Strictness) -> float:
 
 
 class DecisionSection(DecisionBase):
-    """How frames become a ground map, and the map a site.
+    """Decision: from frames to a ground map, from the map to a site.
 
     A threshold that is not set is that of `strictness`, or the model's own where that is stricter
     (`landing.operating.thresholds_in_force`).
@@ -202,7 +202,7 @@ class DecisionSection(DecisionBase):
 
 
 class DirectorSection(Frozen):
-    """When a target may be sent, and when the director gives up."""
+    """Director: conditions of a target, and the time after which a landing is given up."""
 
     confirm_s: float = Field(
         default=1.0, ge=0, le=30, description="time for which a site must hold before it is sent, s"
@@ -240,7 +240,7 @@ class DirectorSettings(DirectorSection):
 
 
 class AuthorityLevel(str, Enum):
-    """What may be asked of the autopilot beyond the landing target."""
+    """Commands that may be sent to the autopilot beyond the landing target."""
 
     ADVISE = "advise"
     GUARD = "guard"
@@ -248,7 +248,7 @@ class AuthorityLevel(str, Enum):
 
 
 class AuthoritySettings(Frozen):
-    """What may be commanded, when, and when it ends (see `landing.authority`)."""
+    """Authority: its commands, their conditions, and its end (see `landing.authority`)."""
 
     level: AuthorityLevel = Field(
         default=AuthorityLevel.ADVISE,

@@ -9,7 +9,7 @@ from landing.taxonomy import Role
 
 
 class NoSiteReason(str, Enum):
-    """Why there is no site. Every refusal names one of these; never a bare None."""
+    """Reason for which there is no site. Every refusal names one of these; never a bare None."""
 
     NO_FRAME = "no-frame"
     STALE_FRAME = "stale-frame"

@@ -1,4 +1,4 @@
-"""What the evidence says of the site and of our place above it, kept from step to step.
+"""Status of the site and of the vehicle above it, kept from step to step.
 
 For `landing.authority`, which must know not only what is so now, but for how long it has been.
 """
@@ -87,7 +87,7 @@ class SiteStatus:
             self._intruded_ns = now_ns
 
     def somebody(self, now_ns: int) -> bool:
-        """Whether there is somebody at the site, as surely as the height leaves time to make sure.
+        """Return True when somebody is at the site, as surely as the height leaves time to make sure.
 
         Low down the first frame that shows them counts. Higher up it must be more than a flash.
         """
@@ -100,25 +100,25 @@ class SiteStatus:
         return now_ns - self._intruder_since_ns >= self._settings.sure_s * 1e9
 
     def start_over(self) -> None:
-        """What was sent until now does not count as steady."""
+        """Count the site as steady anew from now."""
         self._steady_since_ns = None
 
     def followed(self, now_ns: int) -> bool:
-        """Whether a site was sent a moment ago."""
+        """Return True when a site was sent a moment ago."""
         return self._followed_ns is not None and now_ns - self._followed_ns <= FOLLOWED_NS
 
     def steady(self, now_ns: int, for_s: float = 0.0) -> bool:
-        """Whether a site has been sent without a gap for so long."""
+        """Return True when a site has been sent without a gap for so long."""
         since_ns = self._steady_since_ns
         return since_ns is not None and now_ns - since_ns >= for_s * 1e9
 
     def missing(self, now_ns: int, for_s: float) -> bool:
-        """Whether none has been sent for so long."""
+        """Return True when no site has been sent for so long."""
         since_ns = self._missing_since_ns
         return since_ns is not None and now_ns - since_ns >= for_s * 1e9
 
     def quiet(self, now_ns: int, for_s: float) -> bool:
-        """Whether nobody has been at a site for so long."""
+        """Return True when nobody has been at a site for so long."""
         return self._intruded_ns is None or now_ns - self._intruded_ns >= for_s * 1e9
 
     @property

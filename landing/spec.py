@@ -19,7 +19,7 @@ METADATA_KEY = "touchdown.model_spec"
 
 
 class InputSpec(BaseModel):
-    """What the graph takes: a uint8 picture as the camera gives it; the rest is in the graph."""
+    """Input of the graph: a uint8 picture as the camera gives it; the rest is in the graph."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -34,7 +34,7 @@ class InputSpec(BaseModel):
 
 
 class OutputSpec(BaseModel):
-    """What the graph gives: see `landing.types.Segmentation` for shapes and meaning."""
+    """Outputs of the graph: see `landing.types.Segmentation` for shapes and meaning."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -45,7 +45,7 @@ class OutputSpec(BaseModel):
 
 
 class Provenance(BaseModel):
-    """Where a model comes from and on what terms it may be used."""
+    """Origin of a model and the terms of its use."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -148,7 +148,7 @@ class ModelSpec(BaseModel):
 
 @dataclass(frozen=True)
 class Letterbox:
-    """How a picture of one size goes into a network of another without changing its shape.
+    """Fit of a picture of one size into a network of another without changing its shape.
 
     The picture is scaled to fit and placed at the top left; the rest is padding, cut off again from the outputs. So an
     output covers exactly the picture, and scale is the same both ways.

@@ -1,4 +1,4 @@
-"""Whether decisions come often enough for the gate on their age, and why not. Pure."""
+"""Rate of decisions against the gate on their age, with the cause when it is too low. Pure."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ RESTATE_NS = 30_000_000_000
 
 @dataclass(frozen=True)
 class Load:
-    """What is known of the machine beside its decisions; None where it is not.
+    """Facts of the machine beside its decisions; None where not known.
 
     Attributes:
         inference_ms: Of the newest decision.
@@ -212,5 +212,5 @@ class SpeedMonitor:
 
 
 def _most(values: list[float]) -> float:
-    """What nine of ten stay below; at least two values."""
+    """Return the value that nine of ten stay below; at least two values."""
     return quantiles(values, n=10, method="inclusive")[-1]

@@ -1,4 +1,4 @@
-"""What the classes of a model mean for landing: ids, names, colours, and a role for each."""
+"""Classes of a model and their meaning for landing: ids, names, colours, and a role for each."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BUILTIN = ("semantic-drone", "aeroscapes", "uavid", "vdd", "synthetic", "scenes"
 
 
 class Role(str, Enum):
-    """What a class means for a landing vehicle."""
+    """Meaning of a class for a landing vehicle."""
 
     LANDABLE = "landable"
     OBSTACLE = "obstacle"

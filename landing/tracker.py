@@ -1,4 +1,4 @@
-"""Which site is kept from frame to frame, when it is given up, and who comes too close to it."""
+"""Tracker of the site: keeps it from frame to frame, gives it up, and tells intruders."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from landing.approach import Approaches
 from landing.estimator import FrameShift
-from landing.groundmap import MOVING_ROLES, GridOfFloat, GroundView
+from landing.ground_view import MOVING_ROLES, GridOfFloat, GroundView
 from landing.picker import Candidate, LostPlace, Regions, any_within, confidence_at
 from landing.settings import DecisionSettings
 from landing.site import Intruder, LandingSite, NoSite, NoSiteReason, Selection
@@ -33,7 +33,7 @@ SHIFT_GAIN_M = 0.6
 
 @dataclass(frozen=True)
 class MapSnapshot:
-    """What the map says after one frame.
+    """Map after one frame.
 
     Attributes:
         view: The map.
@@ -126,7 +126,7 @@ class SiteTracker:
         height_m: float,
         at_ns: int,
     ) -> Intruder | None:
-        """Who is too close to the present site, by this very frame, or will soon be.
+        """Return the person or vehicle too close to the present site by this very frame, or soon.
 
         A site that is lost low down does not stop a landing (`landing.authority`): the vehicle goes on straight down.
         There the ground below it takes the site's place.
@@ -210,7 +210,7 @@ class SiteTracker:
         self._lost = [*others, (here, snapshot.at_ns)][-MOST_LOST:]
 
     def _lost_before(self) -> bool:
-        """Whether the present site is where one was lost."""
+        """Return True when a site was lost at the present site."""
         assert self.site is not None
         place, near_m = self.site.position_ned_m[:2], self._settings.blacklist.radius_m / 2
         return any(math.dist(place, lost[:2]) <= near_m for lost, _ in self._lost)
@@ -278,7 +278,7 @@ class SiteTracker:
         return self.site
 
     def _problem(self, snapshot: MapSnapshot, cell: tuple[int, int] | None, committed: bool) -> str | None:
-        """Why the site can no longer be used, in words; None when it can."""
+        """Return the reason for which the site can no longer be used, in words; None when it can."""
         assert self.site is not None
         if cell is None:
             return "site is outside the map"

@@ -57,7 +57,7 @@ FARTHEST_M = 1e7
 
 @dataclass(frozen=True)
 class Pose:
-    """Where the vehicle is and how it is turned, at one moment.
+    """Position and attitude of the vehicle at one moment.
 
     Attributes:
         at_ns: Monotonic time of the measurement (ours, mapped from the autopilot's clock).
@@ -119,7 +119,7 @@ HAZARD_ORDER = ("obstacle", "water", "person", "vehicle")
 
 @dataclass(frozen=True)
 class Segmentation:
-    """What a network says of one frame, after the merge, covering exactly the frame's image.
+    """Segmentation of one frame, after the merge, covering exactly the frame's image.
 
     It may be coarser than the image (`h`, `w` need not be the image's): a point at a fraction of the image's width and
     height is found at the same fraction here.
@@ -164,7 +164,7 @@ class Segmentation:
 
 @dataclass(frozen=True)
 class LandingTarget:
-    """What is to be sent to the autopilot now, for one landing site.
+    """Target to be sent to the autopilot now, for one landing site.
 
     Attributes:
         offset_frd_m: From the body origin to the site in body axes (forward, right, down), m.

@@ -1,4 +1,4 @@
-"""What the flight controller says of itself, as far as a landing decision needs it."""
+"""Status of the flight controller, as far as a landing decision needs it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Sticks:
 
 @dataclass(frozen=True)
 class PilotReport:
-    """What the autopilot last reported of the pilot's transmitter.
+    """Last report of the pilot's transmitter by the autopilot.
 
     Attributes:
         at_ns: Monotonic time of the report.

@@ -22,7 +22,7 @@ from foxglove_schemas_protobuf.SceneUpdate_pb2 import SceneUpdate
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from landing.groundmap import GroundView
+from landing.ground_view import GroundView
 from landing.site import LandingSite
 from landing.types import ByteArray, Pose, Segmentation
 

@@ -1,4 +1,4 @@
-"""What all sections share."""
+"""Base of all sections."""
 
 from __future__ import annotations
 

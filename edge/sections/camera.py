@@ -1,4 +1,4 @@
-"""Where frames come from, what the lens does to them, and how the camera is mounted."""
+"""Camera: the source of frames, the lens, and the mount."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GIMBAL_TURN_DEG = 45.0
 
 
 class MountSection(Section):
-    """How the camera is fixed to the vehicle; the default looks straight down, top forward."""
+    """Position and attitude of the camera on the vehicle; the default looks straight down, top forward."""
 
     roll_deg: float = Field(default=0.0, ge=-180, le=180, description="turn about its view, deg")
     pitch_deg: float | None = Field(
@@ -37,7 +37,7 @@ class MountSection(Section):
 
 
 class CameraSection(Section):
-    """Where frames come from and what the lens does to them.
+    """Source of the frames, lens and mount.
 
     The lens is given by `hfov_deg`, by a `calibration` file, or by `fx fy cx cy`.
     """

@@ -1,4 +1,4 @@
-"""What hardly anybody needs to change, apart from what an integrator chooses."""
+"""Settings of ``[expert]`` that have a model of their own."""
 
 from __future__ import annotations
 

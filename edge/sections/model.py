@@ -1,4 +1,4 @@
-"""Which network flies, and what runs it."""
+"""Network that flies, and its runtime."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edge.sections.base import Section
 
 
 class ModelSection(Section):
-    """Which network, and what runs it."""
+    """Network and runtime."""
 
     path: Path = Field(description="model file made by `touchdown export`")
     runtime: Literal["auto", "onnxruntime", "openvino", "tensorrt"] = Field(

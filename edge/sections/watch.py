@@ -1,4 +1,4 @@
-"""How the daemon is watched: health, logs, black box, live page."""
+"""Health, logs, recordings and the live page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edge.validation import is_loopback
 
 
 class HealthSection(Section):
-    """When an input counts as lost, and the process as hung."""
+    """Times after which an input counts as lost, and the process as hung."""
 
     camera_timeout_ms: float = Field(
         default=1000.0, ge=50, le=10000, description="no frame for so long: camera lost, ms"
@@ -33,7 +33,7 @@ class HealthSection(Section):
 
 
 class LogSection(Section):
-    """Where the daemon writes."""
+    """Logs of the daemon."""
 
     events: Path | None = Field(default=None, description="JSON-lines event log; appended to")
     events_mb: float = Field(default=100.0, ge=1, le=100_000, description="of the event log and the one before it, MB")

@@ -17,7 +17,8 @@ import numpy.typing as npt
 from landing.camera import CameraModel
 from landing.decider import Decision
 from landing.estimator import FIRST_FRAME, EstimatorFrame
-from landing.groundmap import GridOfFloat, GroundMap, GroundView
+from landing.ground_view import GridOfFloat, GroundView
+from landing.groundmap import GroundMap
 from landing.picker import clean_regions, clearance_grid, hazard_clearance_grid, pick
 from landing.plane import GroundPlane
 from landing.settings import DecisionSettings

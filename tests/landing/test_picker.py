@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from landing.decision_groups import HiddenHazard
-from landing.groundmap import GroundView
+from landing.ground_view import GroundView
 from landing.picker import (
     AGE_STEPS_S,
     Candidate,

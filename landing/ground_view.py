@@ -1,0 +1,60 @@
+"""View of the ground map at one moment, for the picker and for pictures."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from landing.taxonomy import Role
+
+GridOfFloat = npt.NDArray[np.float32]
+GridOfBool = npt.NDArray[np.bool_]
+
+MOVING_ROLES = (Role.PERSON, Role.VEHICLE)
+
+
+@dataclass(frozen=True)
+class GroundView:
+    """The part of the map with something in it at one moment, as the picker sees it.
+
+    Attributes:
+        cell_m: Side of a cell, m.
+        south_west_m: North and east of the outer corner of cell [0, 0], local NED, m.
+        ground_down_m: Down coordinate of the ground plane, m.
+        free: bool (rows, columns): seen recently, confidently landable and no hazard.
+        hazards: Per role a bool grid of that shape.
+        unseen_s: float32: seconds since a cell was seen; infinite where never.
+        landable: float32: what the evidence for landable ground adds up to, log-odds; 0 where frames say just
+            `frame_landable_probability`.
+        known: bool: seen recently, whatever it is.
+        visited: bool: a person or vehicle was seen there within `recent_hazard.memory_s`, now included.
+    """
+
+    cell_m: float
+    south_west_m: tuple[float, float]
+    ground_down_m: float
+    free: GridOfBool
+    hazards: dict[Role, GridOfBool]
+    unseen_s: GridOfFloat
+    landable: GridOfFloat
+    known: GridOfBool
+    visited: GridOfBool
+
+    @property
+    def probability(self) -> GridOfFloat:
+        """The evidence for landable ground as a probability, float32."""
+        return np.asarray(1.0 / (1.0 + np.exp(-self.landable)), np.float32)
+
+    def cell_of(self, north_m: float, east_m: float) -> tuple[int, int] | None:
+        """Row and column of a point, or None outside the map."""
+        row = math.floor((north_m - self.south_west_m[0]) / self.cell_m)
+        column = math.floor((east_m - self.south_west_m[1]) / self.cell_m)
+        rows, columns = self.free.shape
+        return (row, column) if 0 <= row < rows and 0 <= column < columns else None
+
+    def centre_of(self, row: int, column: int) -> tuple[float, float]:
+        """North and east of a cell's centre, m."""
+        return (self.south_west_m[0] + (row + 0.5) * self.cell_m, self.south_west_m[1] + (column + 0.5) * self.cell_m)
