@@ -66,7 +66,7 @@ class CaptureLoop:
         self._counters = loop.counters
         self._dropped_before = 0
         self.ended: str | None = None
-        """Why a recording is over; None while it plays."""
+        """Reason why a recording is over; None while it plays."""
 
     def run(self) -> None:
         """Delivers frames until it is stopped or a recording ends.

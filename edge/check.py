@@ -32,7 +32,7 @@ from landing.speed import Slowness
 CAMERA_FRAMES = 15
 CAMERA_SECONDS = 4.0
 RATE_SECONDS = 3.0
-"""How long a ready link is listened to, to tell its rates."""
+"""Time that a ready link is listened to for its rates, s."""
 
 
 @dataclass

@@ -24,8 +24,8 @@ from landing.types import LandingTarget, Pose
 from landing.vehicle import VehicleStatus
 
 LATE_S = 0.5
-"""How much longer than its limit a decision may be out before the state follows the target, which stops at the limit:
-one late frame is no news for the pilot."""
+"""Extra time for a decision beyond its limit before the state changes, s. The target stops at the limit; one late frame
+is no news for the pilot."""
 
 MIN_DOWN_M = 0.1
 """Least vertical distance put into a target."""

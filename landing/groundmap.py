@@ -35,7 +35,7 @@ SAME_HEIGHT = 1.2
 """Heights that differ by no more than this factor show the same."""
 
 BEYOND_SITES_M = 8.0
-"""How far around the farthest site the map must reach: who stands there is kept clear of."""
+"""Reach of the map around the farthest site, m, so that people beside it are kept clear of."""
 
 
 NEAR_SHARE = 16
@@ -66,7 +66,7 @@ _LAYERS = {
     "bad_ns": _Layer(np.int64, NEVER_NS, np.maximum),
 }
 _STATE = ("cell_m", "corner", "down_m", "height_m", "updated_ns", *_LAYERS)
-"""What makes the map what it is, beside its settings."""
+"""State of the map, beside its settings."""
 
 
 class GroundMap:

@@ -28,7 +28,7 @@ DAMAGED = (
     OverflowError,
     struct.error,
 )
-"""What Pillow raises for a damaged picture."""
+"""Exceptions that Pillow raises for a damaged picture."""
 _HEADER_BYTES = 1 << 18
 _FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 """Markers of a JPEG's start of frame."""

@@ -74,7 +74,7 @@ FARTHEST_PX = 80
 """Shifts are tried up to here."""
 
 FROZEN_SHARE = 0.6
-"""Where no picture since is less like the new one than this share, none was different."""
+"""Share of likeness at or above which all pictures since count as the same."""
 
 FROZEN_FRAMES, LOOP_FRAMES = 2, 3
 """So many repeats in one second are no chance."""

@@ -9,7 +9,7 @@ from statistics import median, quantiles
 from landing.decider import Decision
 
 WINDOW_NS = 5_000_000_000
-"""What is judged: the last decisions within so long, and three in any case."""
+"""Window of the judgement, ns: the decisions within it, and three in any case."""
 
 LEAST, LEAST_S = 3, 3.0
 """So many late decisions, in decisions of so long altogether, are no hiccup."""
@@ -20,14 +20,14 @@ target that misses a tick now and then still lands a vehicle."""
 
 WELL_NS = 5_000_000_000
 LONGEST_WELL_NS = 60_000_000_000
-"""How long they must: doubling from the first to the longest with each relapse within a minute."""
+"""First and longest time of good speed before it counts, ns; it doubles with each relapse within a minute."""
 
 RELAPSE_NS = 60_000_000_000
 GONE_NS = 5_000_000_000
 """No decision for so long is not slow but gone, and others say so."""
 
 RESTATE_NS = 30_000_000_000
-"""How long the stated figures stand."""
+"""Time after which the figures are stated anew, ns."""
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from landing.taxonomy import HAZARD_ROLES, Role
 STANDING_ROLES = tuple(role for role in HAZARD_ROLES if role not in MOVING_ROLES)
 
 INTRUSION_M = 0.2
-"""How far into a site's clearance somebody must be seen for a single frame to count: a site may be chosen next to
-people who stand still, and their outline wavers by about a cell."""
+"""Depth into a site's clearance from which one frame with somebody counts, m. A site may be chosen next to people who
+stand still, and their outline wavers by about a cell."""
 
 SAME_PLACE_M, MOST_LOST = 1.0, 12
 """Lost sites nearer than this to each other are one; so many of them, the newest, are kept."""
@@ -69,7 +69,7 @@ class SiteTracker:
         self._bad_since_ns: int | None = None
         self._better_since_ns: int | None = None
         self._lost: list[tuple[LostPlace, int]] = []
-        """Where and when (ns) sites were lost because of their ground."""
+        """Places and times (ns) of sites that were lost because of their ground."""
         self._approaches = Approaches(settings)
 
     def state_dict(self) -> dict[str, Any]:

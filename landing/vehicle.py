@@ -8,7 +8,7 @@ from enum import Enum
 
 
 class Autopilot(str, Enum):
-    """Whose rules for LANDING_TARGET apply."""
+    """Autopilot whose rules for LANDING_TARGET apply."""
 
     ARDUPILOT = "ardupilot"
     PX4 = "px4"

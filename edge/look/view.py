@@ -34,7 +34,7 @@ AGREE = 0.05
 
 @dataclass(frozen=True)
 class Given:
-    """What the user says of all pictures; it stands before what a file says.
+    """Facts that the user gives for all pictures; they stand before those of a file.
 
     Attributes:
         height_agl_m: Height above ground, m.

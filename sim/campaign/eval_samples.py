@@ -29,7 +29,7 @@ HFOV_DEG = (55.0, 95.0)
 TILT_DEG = 8.0
 
 AIM = 0.35
-"""How far off the middle of a picture lies what it was aimed at, at most: part of the height."""
+"""Largest distance of the aimed place from the middle of the picture, part of the height."""
 
 LOWEST_M, DESCENT_S = 0.4, 5.0
 """From half the height: not lower than this, and so much later."""

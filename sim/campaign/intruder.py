@@ -9,7 +9,7 @@ from sim.world import World
 from sim.world.actors import Timetable
 
 
-class Intruder:
+class SceneIntruder:
     """Waits for its moment; the same rule for every policy.
 
     Args:

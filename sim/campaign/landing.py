@@ -17,7 +17,7 @@ from landing.director import DirectorOutput
 from landing.settings import AuthorityLevel, AuthoritySettings, DecisionSettings, DirectorSettings
 from landing.types import Pose
 from sim.camera import Motion
-from sim.campaign.intruder import Intruder
+from sim.campaign.intruder import SceneIntruder
 from sim.campaign.policies import Policy
 from sim.campaign.ranges import SceneConditions
 from sim.campaign.ranges import stream as scene_stream
@@ -137,7 +137,7 @@ class Landing:
         self._pilot = Pilot(setup.search_s, setup.nearer_m)
         self._reaction = ReactionWatch(world.taxonomy, setup.decision.vehicle_radius_m, self._width_px)
         style = int(scene_stream(scene.key, "style").integers(1 << 30))
-        self._intruder = Intruder(scene.intruder, style) if scene.intruder else None
+        self._intruder = SceneIntruder(scene.intruder, style) if scene.intruder else None
         self._touched: TrackPoint | None = None
         self.flown = Flown("timeout", f"not down after {LONGEST_S:g} s", LONGEST_S)
 

@@ -30,7 +30,7 @@ CONDITIONS: tuple[tuple[str, str, Callable[[Record], float]], ...] = (
     ),
     ("network worse than measured, probits", "segmentation", lambda r: r["conditions"]["model_shift"]),
 )
-"""What success is drawn against: words on the axis, a short name, the value."""
+"""Axes that success is drawn against: words on the axis, a short name, the value."""
 
 Records = Sequence[Record]
 

@@ -18,7 +18,7 @@ NEAR_M = 10.0
 a car."""
 
 FASTEST_MPS = {"person": 6.0, "car": 25.0}
-"""Who is far away is looked at again when it could be near."""
+"""Fastest speed by kind, m/s: an actor far away is looked at again when it could be near."""
 
 ROLE_OF_KIND = {"person": Role.PERSON, "car": Role.VEHICLE}
 

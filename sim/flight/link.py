@@ -28,7 +28,7 @@ from sim.vehicle.autopilot.core import LinkId, StandInAutopilot
 
 LINK = "daemon"
 ASK_PERIOD_NS = 50_000_000
-"""How often the reader looks whether a stream or a command is to be asked for again."""
+"""Period in which streams and commands are asked for again, ns."""
 
 
 @dataclass(frozen=True)

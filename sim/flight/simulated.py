@@ -46,7 +46,7 @@ from sim.world import World
 
 STATION = "pilot"
 EPOCH = datetime(2000, 1, 1, tzinfo=timezone.utc)
-"""What the event log's wall clock shows at the start: no two flights' logs differ by the date."""
+"""Wall clock of the event log at the start: no two flights' logs differ by the date."""
 
 LOGGERS = ("edge", "firmware_bridge", "landing")
 

@@ -7,7 +7,7 @@ import pytest
 
 from landing.settings import DecisionSettings
 from landing.taxonomy import Taxonomy
-from sim.campaign.intruder import Intruder
+from sim.campaign.intruder import SceneIntruder
 from sim.campaign.reaction import ReactionWatch
 from sim.campaign.scene import IntruderPlan, Scene, draw_scene
 from sim.campaign.scene_ground import SceneGround, overgrown, site_verdict
@@ -163,7 +163,7 @@ def test_somebody_inside_when_the_site_is_chosen_does_not_count() -> None:
 
 
 def test_an_intruder_walks_to_the_site_once_the_vehicle_is_low_enough() -> None:
-    intruder = Intruder(IntruderPlan("person", 8.0, 90.0, 2.0, 10.0, 3.0), style=1)
+    intruder = SceneIntruder(IntruderPlan("person", 8.0, 90.0, 2.0, 10.0, 3.0), style=1)
     ground = world()
     assert intruder.step(1.0, (0.0, 0.0), 9.0, ground) is ground
     assert intruder.step(2.0, None, 5.0, ground) is ground

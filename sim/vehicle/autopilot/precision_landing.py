@@ -37,7 +37,7 @@ Say = Callable[[int, str], None]
 
 
 class FrameRules(Enum):
-    """Which frames LANDING_TARGET may carry."""
+    """Frames that LANDING_TARGET may carry."""
 
     V4_6 = "4.6"
     """Frame read only with ``position_valid``; then it must be BODY_FRD."""
