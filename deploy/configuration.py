@@ -30,7 +30,7 @@ Key = tuple[str, str]
 
 MODEL_PATH: Key = ("model", "path")
 CALIBRATION: Key = ("camera", "calibration")
-TAXONOMY: Key = ("model", "taxonomy")
+TAXONOMY: Key = ("expert.model", "taxonomy")
 _CARRIED = {MODEL_PATH, CALIBRATION}
 _RECORDINGS = ("file://", "images://")
 
@@ -87,7 +87,10 @@ def with_values(text: str, values: dict[Key, str], origin: Path) -> str:
     changed = text
     for (section, name), value in values.items():
         changed = _replaced(changed, section, name, value)
-        wanted.setdefault(section, {})[name] = value
+        table = wanted
+        for part in section.split("."):
+            table = table.setdefault(part, {})
+        table[name] = value
     try:
         same = tomllib.loads(changed) == wanted
     except tomllib.TOMLDecodeError:

@@ -131,7 +131,7 @@ def test_calibration_and_taxonomy_come_along(kit: Kit, tmp_path: Path) -> None:
     shutil.copy(taxonomy, tmp_path / "mine.toml")
     text = config_text("x.onnx", tmp_path / "events.jsonl")
     text = text.replace("hfov_deg = 70", 'calibration = "lens.yaml"')
-    text = text.replace("threads = 1", 'threads = 1\ntaxonomy = "mine.toml"')
+    text += '[expert.model]\ntaxonomy = "mine.toml"\n'
     config = tmp_path / "edge.toml"
     config.write_text(text)
     bundle = kit.pack(out=tmp_path / "c.tar.zst", config=config)

@@ -84,13 +84,14 @@ def test_serve_flies_what_check_prints(tmp_path: Path, models: dict[bool, Path],
     write_calibration(tmp_path / "lens.yaml", 123.456789012345)
     if kept:
         (tmp_path / "kept.json").write_text('{"TD_PERSON_P": 0.15, "TD_CONFIRM_S": 1.5}')
+    port = 41_000 + int("".join(map(str, case)), 2)  # a link of its own: other cases run beside this one
     config = tmp_path / "edge.toml"
     config.write_text(
         f"[model]\npath = {json.dumps(str(models[careful]))}\nthreads = 1\n"
         f'[camera]\nsource = "images://pictures"\nwidth_px = {WIDTH}\nheight_px = {HEIGHT}\n'
         + ('calibration = "lens.yaml"\n' if calibrated else "hfov_deg = 70.1234567890123\n")
         + ('gimbal = "mavlink"\n' if gimbal else "")
-        + '[link]\nconnection = "udpout:127.0.0.1:9"\nparameters = "kept.json"\n'
+        + f'[link]\nconnection = "udpout:127.0.0.1:{port}"\nparameters = "kept.json"\n'
         + '[link.video]\nuri = "rtsp://pilot:secret@127.0.0.1/live"\n'
         + ("[expert.decision]\nperson_probability = 0.3\n" if written else "")
         + '[preview]\nlisten = "127.0.0.1:0"\n[log]\nevents = "events.jsonl"\n'

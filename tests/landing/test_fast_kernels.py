@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 import pytest
 
-from landing.groundmap import MOVING_ROLES, GroundMap, GroundView, _mask_of
+from landing.ground_view import MOVING_ROLES, GroundView
+from landing.groundmap import GroundMap
 from landing.merge import segmentation_from_labels, smoothed
 from landing.picker import clean_regions, clearance_grid, confidence_at, distance_m, hazard_clearance_grid, score_grid
 from landing.settings import DecisionSettings
+from landing.shown_cells import Extent, mask_camera, shown_cells
 from landing.taxonomy import HAZARD_ROLES
 from landing.types import Pose, Segmentation
 from tests.landing.worlds import CAMERA, TAXONOMY
@@ -40,7 +44,9 @@ def _mapped(seed: int) -> tuple[GroundMap, GroundView]:
 def test_evidence_is_what_each_shown_cell_samples(seed: int) -> None:
     ground, _ = _mapped(seed)
     frame = smoothed(_frame(seed), DecisionSettings().evidence.smoothing_px)
-    shown = ground._shown(_mask_of(CAMERA, 120, 160), POSE, CAMERA.centre_ned_m(POSE), 0.0)
+    reach_m = HEIGHT_M * math.tan(math.radians(DecisionSettings().view.max_angle_deg))
+    extent = Extent(ground._cell_m, ground._corner, DecisionSettings().grid.cells)
+    shown = shown_cells(mask_camera(CAMERA, 120, 160), POSE, CAMERA.centre_ned_m(POSE), 0.0, extent, reach_m)
     assert shown is not None
     px_per_cell = ground._cell_m * CAMERA.resized(160, 120).fx / HEIGHT_M
     side_px = max(1, int(np.ceil(px_per_cell)))

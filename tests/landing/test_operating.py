@@ -143,7 +143,7 @@ def test_each_step_of_strictness_makes_every_threshold_stricter_and_a_model_may_
         assert stricter.landable_probability > laxer.landable_probability
     for strictness in Strictness:
         level, _ = thresholds_in_force(DecisionSection(strictness=strictness), None)
-        for person, landable in ((0.01, 0.95), (0.9, 0.51)):
+        for person, landable in ((0.021, 0.95), (0.9, 0.51)):
             asked = point(person=person, landable=landable)
             used, _ = thresholds_in_force(DecisionSection(strictness=strictness), asked)
             assert used.person_probability == min(person, level.person_probability)
