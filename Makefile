@@ -1,7 +1,7 @@
 # Three commands on a fresh machine with Python >= 3.10, make and git:
 #   make demo   a whole simulated landing, and where its picture is
-#   make check  linters, types and unit tests: under two minutes, after each change
-#   make test   linters, types, all tests, packaging: under ten minutes on two cores, before each commit
+#   make check  linters, types and unit tests, after each change
+#   make test   linters, types, all tests, packaging: 20 minutes on two cores, before each commit
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
