@@ -1,4 +1,4 @@
-"""Where the time of a campaign's landings goes: CPU milliseconds per simulated second, by part.
+"""CPU time of a campaign's landings by part, milliseconds per simulated second.
 
     python -m benchmarks.campaign_speed [--scenes 3,5] [--rounds 2] [--json FILE]
 
@@ -78,7 +78,7 @@ def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
 
 
 def _flown(plan: task.Plan, scene: int) -> dict[str, float]:
-    """What the machine took for one landing."""
+    """Cost of one landing on this machine."""
     return dict(task.run(task.Task(plan, scene, plan.policies)).timings[0])
 
 

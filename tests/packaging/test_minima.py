@@ -70,7 +70,7 @@ def test_every_module_imports_and_the_commands_work(minimum: tuple[str, Path], t
 
 
 def commands(extra: str, folder: Path) -> list[list[str]]:
-    """What is tried with an extra: arguments for Python."""
+    """Arguments for Python that try an extra."""
     touchdown = ["-m", "touchdown"]
     if extra == "":
         check = [*touchdown, "edge", "check", "--print-default"]

@@ -60,7 +60,7 @@ small = {"encoder_depth": 3, "decoder_channels": (16, 8, 8), "width_px": 96, "he
 config = ModelConfig(arch="unet", classes=len(taxonomy), **small)
 Checkpoint(config, taxonomy, build(config).state_dict(), metrics={"val": {"miou": 0.1}}).save(Path("runs/mine/best.pt"))
 """
-"""What `trainer fit` would have left; in a process of its own, so that this one does not load torch."""
+"""Checkpoint as `trainer fit` leaves it; made in a process of its own, so that this one does not load torch."""
 
 
 def checkpoint(clone: Path) -> None:

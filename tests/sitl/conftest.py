@@ -60,7 +60,7 @@ class Flown:
 
     @property
     def climb_m(self) -> float:
-        """How much it climbed again, once it had been below the height of the faults."""
+        """Height gained again after the vehicle was below the height of the faults, m."""
         heights = self.result.heights
         below = next((i for i, h in enumerate(heights) if h < LOW_M + 0.5), len(heights))
         lowest, most = math.inf, 0.0
