@@ -94,12 +94,7 @@ def _signed(value_m: float, positive: str, negative: str) -> str:
 
 def _tinted(step: Step, settings: DecisionSettings) -> ByteArray:
     segmentation = smoothed(step.segmentation, settings.evidence.smoothing_px)  # as the decision saw it
-    thresholds = {
-        Role.OBSTACLE: settings.obstacle_probability,
-        Role.WATER: settings.water_probability,
-        Role.PERSON: settings.person_probability,
-        Role.VEHICLE: settings.vehicle_probability,
-    }
+    thresholds = settings.hazard_thresholds
     hazard = np.zeros(segmentation.shape, np.bool_)
     for name, plane in zip(HAZARD_ORDER, segmentation.hazards, strict=True):
         hazard |= plane >= 255 * thresholds[Role(name)]

@@ -81,12 +81,7 @@ class GroundMap:
 
     def __init__(self, settings: DecisionSettings, taxonomy: Taxonomy) -> None:
         self._settings = settings
-        thresholds = {
-            Role.OBSTACLE: settings.obstacle_probability,
-            Role.WATER: settings.water_probability,
-            Role.PERSON: settings.person_probability,
-            Role.VEHICLE: settings.vehicle_probability,
-        }
+        thresholds = settings.hazard_thresholds
         gain = settings.evidence.ground_gain
         self._landable_evidence = logit_table(settings.frame_landable_probability, gain)
         self._hazard_evidence = [

@@ -28,6 +28,7 @@ from landing.decision_groups import (
     UnsafeMemory,
     UsableView,
 )
+from landing.taxonomy import Role
 from landing.vehicle import FLIGHT_MODES
 
 Probability = Annotated[float, Field(gt=0.0, lt=1.0)]
@@ -110,6 +111,16 @@ class DecisionSettings(DecisionBase):
     water_probability: Probability = 0.3
     person_probability: Probability = 0.2
     vehicle_probability: Probability = 0.25
+
+    @property
+    def hazard_thresholds(self) -> dict[Role, float]:
+        """Probability in a frame from which each hazard role counts."""
+        return {
+            Role.OBSTACLE: self.obstacle_probability,
+            Role.WATER: self.water_probability,
+            Role.PERSON: self.person_probability,
+            Role.VEHICLE: self.vehicle_probability,
+        }
 
     def single_look(self) -> DecisionSettings:
         """Return the settings to decide from one picture alone: that one frame counts in full.

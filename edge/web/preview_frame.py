@@ -83,12 +83,7 @@ def draw_preview(
 
 def mask_of(segmentation: Segmentation, settings: DecisionSettings) -> ByteArray:
     """Per pixel 0 for nothing, 1 for landable, 2 and on for the hazard roles in their order."""
-    thresholds = {
-        Role.OBSTACLE: settings.obstacle_probability,
-        Role.WATER: settings.water_probability,
-        Role.PERSON: settings.person_probability,
-        Role.VEHICLE: settings.vehicle_probability,
-    }
+    thresholds = settings.hazard_thresholds
     mask = (segmentation.landable >= 255 * settings.frame_landable_probability).astype(np.uint8)
     for index, name in enumerate(HAZARD_ORDER):
         mask[segmentation.hazards[index] >= 255 * thresholds[Role(name)]] = index + 2
