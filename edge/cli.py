@@ -132,6 +132,8 @@ def check(
 )
 @click.option("--provider", multiple=True, help="ONNX Runtime execution provider.")
 @click.option("--allow-failed-gate", is_flag=True, help="Take a model that failed its gate.")
+@click.option("--gsd-m", type=click.FloatRange(1e-4, 10.0), help="Metres per pixel of an orthophoto that says none.")
+@click.option("--crs", help="Coordinate system of an orthophoto that says none, as EPSG:32632.")
 @click.option("--labels", type=click.Path(), help="Folder of label maps (NAME.png) to judge by.")
 @click.option("--label-taxonomy", help="Taxonomy of those label maps (name or file).")
 def look(
@@ -153,13 +155,16 @@ def look(
     threads: int,
     provider: tuple[str, ...],
     allow_failed_gate: bool,
+    gsd_m: float | None,
+    crs: str | None,
     labels: str | None,
     label_taxonomy: str | None,
 ) -> None:
-    """Decide on a photo, a folder of photos or a video.
+    """Decide on a photo, a folder of photos, a video or an orthophoto (GeoTIFF).
 
     Height, field of view and pitch come from the file or from options. A view that looks less than 45 degrees down, or
-    of unknown pitch, is refused. Annotated pictures (or a video) and results.jsonl are written to --out.
+    of unknown pitch, is refused. Annotated pictures (or a video) and results.jsonl are written to --out. An orthophoto
+    is cut into windows as seen from --height-agl-m; its sites are written as NAME.sites.geojson too.
     """
     import json
     from pathlib import Path
@@ -191,6 +196,8 @@ def look(
         independent=independent,
         labels=Path(labels) if labels else None,
         label_taxonomy=Taxonomy.load(label_taxonomy) if label_taxonomy else None,
+        gsd_m=gsd_m,
+        crs=crs,
     )
 
     def say(line: str) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import re
 import struct
 from pathlib import Path
+from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -33,7 +35,11 @@ _HEADER_BYTES = 1 << 18
 _FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 """Markers of a JPEG's start of frame."""
 _SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-_TIFF_TYPES = {1: "B", 3: "H", 4: "I"}
+_TIFF_TYPES = {1: "B", 3: "H", 4: "I", 16: "Q"}
+_TIFF_BYTES = {b"II*\0": ("<", False), b"MM\0*": (">", False), b"II+\0": ("<", True), b"MM\0+": (">", True)}
+"""Byte order of a TIFF, and true for a BigTIFF, by its first bytes."""
+_TIFF_TAGS = 4096
+TIFF_SUFFIXES = (".tif", ".tiff")
 
 
 def read_picture_bytes(path: str | Path, what: str, error: type[TouchdownError]) -> bytes:
@@ -60,10 +66,19 @@ def picture_size(path: str | Path, what: str, error: type[TouchdownError]) -> tu
     """
     with open_file(path, what, error, PICTURE_BYTES) as stream:
         data = stream.read(_HEADER_BYTES)
-        if size_of(data) == (0, 0):  # a TIFF may say it at its end
-            data += stream.read(PICTURE_BYTES)
-    require_picture(data, f"{what} {path}", error)
-    return size_of(data)
+        tags = _tags_of(stream)  # a TIFF may say it at its end
+    size = size_of(data) if tags is None else (tags.get(256, 0), tags.get(257, 0))
+    _require_size(bool(data), size, f"{what} {path}", error)
+    return size
+
+
+def tiff_tags(path: str | Path) -> dict[int, int] | None:
+    """Tags of a TIFF's first picture with their first numbers, 0 where it is none; None for what is no TIFF."""
+    try:
+        with open_file(path, "picture", TouchdownError) as stream:
+            return _tags_of(stream)
+    except TouchdownError:
+        return None
 
 
 def require_picture(data: bytes, origin: str, error: type[TouchdownError]) -> None:
@@ -72,9 +87,13 @@ def require_picture(data: bytes, origin: str, error: type[TouchdownError]) -> No
     Raises:
         TouchdownError: As `error`.
     """
-    if not data:
+    _require_size(bool(data), size_of(data), origin, error)
+
+
+def _require_size(filled: bool, size_px: tuple[int, int], origin: str, error: type[TouchdownError]) -> None:
+    if not filled:
         raise error(f"{origin} is empty")
-    width, height = size_of(data)
+    width, height = size_px
     if width <= 0 or height <= 0:
         raise error(f"{origin} cannot be decoded: it has no header of a JPEG, PNG, TIFF, BMP or WebP file")
     if width * height > MOST_PIXELS:
@@ -104,8 +123,9 @@ def size_of(data: bytes) -> tuple[int, int]:
         if data.startswith(b"\x89PNG\r\n\x1a\n"):
             width, height = struct.unpack_from(">II", data, 16)
             return int(width), int(height)
-        if data[:4] in (b"II*\0", b"MM\0*"):
-            return _tiff(data, "<" if data[:2] == b"II" else ">")
+        if data[:4] in _TIFF_BYTES:
+            tags = _tags_of(io.BytesIO(data)) or {}
+            return tags.get(256, 0), tags.get(257, 0)
         if data.startswith(b"BM"):
             return _bmp(data)
         if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
@@ -149,15 +169,30 @@ def _jpeg(data: bytes) -> tuple[int, int]:
     return 0, 0
 
 
-def _tiff(data: bytes, order: str) -> tuple[int, int]:
-    (at,) = struct.unpack_from(order + "I", data, 4)
-    (count,) = struct.unpack_from(order + "H", data, at)
-    found = {256: 0, 257: 0}
-    for place in range(at + 2, at + 2 + 12 * count, 12):
-        tag, kind = struct.unpack_from(order + "HH", data, place)
-        if tag in found and kind in _TIFF_TYPES:
-            found[tag] = int(struct.unpack_from(order + _TIFF_TYPES[kind], data, place + 8)[0])
-    return found[256], found[257]
+def _tags_of(stream: BinaryIO) -> dict[int, int] | None:
+    """Tags of the first directory with the first number of each; BigTIFF: libtiff's specification."""
+    stream.seek(0)
+    order, big = _TIFF_BYTES.get(stream.read(4), ("", False))
+    if not order:
+        return None
+    word, size = ("Q", 20) if big else ("I", 12)
+    counted = "Q" if big else "H"
+    found: dict[int, int] = {}
+    try:
+        stream.seek(8 if big else 4)
+        (at,) = struct.unpack(order + word, stream.read(struct.calcsize(word)))
+        stream.seek(at)
+        (count,) = struct.unpack(order + counted, stream.read(struct.calcsize(counted)))
+        entries = stream.read(size * min(count, _TIFF_TAGS))
+        for place in range(0, len(entries) - size + 1, size):
+            tag, kind = struct.unpack_from(order + "HH", entries, place)
+            value = 0
+            if kind in _TIFF_TYPES:
+                (value,) = struct.unpack_from(order + _TIFF_TYPES[kind], entries, place + size - struct.calcsize(word))
+            found.setdefault(tag, int(value))
+    except (struct.error, OSError, OverflowError, ValueError):  # it ends within its header, or points nowhere
+        pass
+    return found
 
 
 def _bmp(data: bytes) -> tuple[int, int]:
