@@ -21,7 +21,7 @@ from edge.annotate import annotate, annotate_refusal, way_to
 from edge.cameras import CameraRequest, EndOfStream, make_camera
 from edge.cameras.recordings import PICTURE_SUFFIXES, RAW_SUFFIXES, VIDEO_SUFFIXES, pictures_in, read_picture
 from edge.log import plain
-from edge.look.labels import judge, label_path
+from edge.look.labels import LabelMaps
 from edge.look.ortho import OrthoLook, OrthoWindow, ortho_record, ortho_view, scale_for, site_features
 from edge.look.output import LookOutput
 from edge.look.photo import PhotoFacts, read_facts
@@ -37,11 +37,11 @@ from edge.timings import Timings
 from landing.camera import CameraModel, Mount
 from landing.decider import Decider
 from landing.errors import CameraError, DataError
+from landing.ground_scale import UNKNOWN_RANGE, axis_down
 from landing.obstruction import Gap, largest_gap
 from landing.pictures import TIFF_SUFFIXES
 from landing.settings import DecisionSection
 from landing.site import LandingSite, NoSite, NoSiteReason
-from landing.taxonomy import Taxonomy
 from landing.types import ByteArray, Frame, Pose
 
 ZOOM_CHANGE = 0.02
@@ -62,8 +62,7 @@ class LookOptions:
         report: Also write `report.html` into `out`.
         every: Take every n-th picture or frame.
         independent: Decide on each video frame by itself.
-        labels: Folder of label maps to judge the sites by.
-        label_taxonomy: What the values of those label maps mean.
+        labels: Label maps to judge the sites by.
         gsd_m: Metres per pixel of TIFFs that are orthophotos and do not say it.
         crs: Coordinate system of orthophotos that do not say it.
     """
@@ -77,8 +76,7 @@ class LookOptions:
     report: bool = False
     every: int = 1
     independent: bool = False
-    labels: Path | None = None
-    label_taxonomy: Taxonomy | None = None
+    labels: LabelMaps | None = None
     gsd_m: float | None = None
     crs: str | None = None
 
@@ -148,6 +146,10 @@ class Looker:
             flies = resolve_decision(self.options.settings, runtime.spec, self.options.taxonomy)
             self.summary.flies = flies
             self._note(f"flight {flies.describe()}")
+            if self.options.labels is not None:
+                self._note(str(self.options.labels.reading))
+            if flies.ground_range is None:
+                self._note(f"{self.options.model.name} {UNKNOWN_RANGE}")
             if self.options.out is not None:
                 self._output = stack.enter_context(LookOutput(self.options.out, self.options.report))
             for path in paths:
@@ -201,7 +203,8 @@ class Looker:
             if view.refused is not None:
                 self._refuse(path, path.name, view, frame.image_bgr)
                 continue
-            decider = Decider(settings, flies.classes, view.camera, time.perf_counter_ns)
+            scale = flies.scale(view.camera)
+            decider = Decider(settings, flies.classes, view.camera, time.perf_counter_ns, scale)
             pipeline = Pipeline(runtime, decider, view.camera, time.monotonic_ns, time.perf_counter_ns)
             step = pipeline.step(frame, view.pose_at)
             record = self._record(path, path.name, view, view.camera, step)
@@ -230,7 +233,7 @@ class Looker:
 
     def _ortho_window(self, path: Path, view: View, look: OrthoLook, window: OrthoWindow, step: Step) -> None:
         place = "r{}-c{}".format(*window.index)
-        record = self._record(path, f"{path.name}#{place}", view, view.camera, step)
+        record = self._record(path, f"{path.name}#{place}", view, view.camera, step, labelled=False)
         record["window"] = list(window.index)
         if "site" in record and self._output is not None:
             name = path.with_name(f"{path.stem}-{place}{path.suffix}")
@@ -266,7 +269,7 @@ class Looker:
                     "level; for a moving camera use --independent"
                 )
             lens = view.camera if telemetry is None else replace(view.camera, mount=Mount.on_gimbal())
-            decider = Decider(settings, flies.classes, lens, time.perf_counter_ns)
+            decider = Decider(settings, flies.classes, lens, time.perf_counter_ns, flies.scale(lens))
             now_ns = 0
             pipeline = Pipeline(runtime, decider, lens, lambda: now_ns, time.perf_counter_ns)
             fps = (camera.info.fps or 25.0) / self.options.every
@@ -326,7 +329,8 @@ class Looker:
         try:
             view = view_of(size_px, facts, self.options.given, sky)
         except UnknownViewError as error:
-            self._skip(path, f"{path.name}: {error}")
+            hint = "; if it is an orthophoto give --gsd-m" if path.suffix.lower() in TIFF_SUFFIXES else ""
+            self._skip(path, f"{path.name}: {error}{hint}")
             return None
         self._note(view.source)
         for note in view.notes:
@@ -348,10 +352,17 @@ class Looker:
         self._say(f"{name}: no site: view: {view.refused}")
         self._emit(record)
 
-    def _record(self, path: Path, name: str, view: View, lens: CameraModel, step: Step) -> dict[str, Any]:
+    def _record(
+        self, path: Path, name: str, view: View, lens: CameraModel, step: Step, labelled: bool = True
+    ) -> dict[str, Any]:
         selection = step.decision.selection
         record = view_record(path, name, view)
         record["timings_ms"] = {k: round(v, 3) for k, v in step.timings_ms.items() if k != "age"}
+        scale = None if self.summary.flies is None else self.summary.flies.scale(lens)
+        if scale is not None and step.pose is not None:
+            down = axis_down(lens, step.pose)
+            record["pixel_mm"] = round(scale.pixel_mm(view.height_agl_m / down), 2)
+            record["notes"] += [note for note in (scale.too_fine(view.height_agl_m, down),) if note is not None]
         if isinstance(selection, LandingSite):
             assert step.pose is not None  # a site was found from it
             centre = np.array([selection.position_ned_m])
@@ -366,9 +377,12 @@ class Looker:
                 "area_m2": round(selection.area_m2, 2),
                 "confidence": round(selection.confidence, 4),
             }
-            record.update(self._judged(path, lens, step.pose, selection))
+            if labelled:
+                record.update(self._judged(path, lens, step.pose, selection))
         else:
             record["no_site"] = {"reason": selection.reason.value, "detail": selection.detail}
+            if selection.descend_to_m is not None:
+                record["no_site"]["descend_to_m"] = round(selection.descend_to_m, 2)
             gap = self._gap(selection, step)
             if gap is not None and step.pose is not None:
                 record["no_site"]["gap"] = gap_record(gap, step.pose)
@@ -384,15 +398,17 @@ class Looker:
 
     def _judged(self, path: Path, lens: CameraModel, pose: Pose, site: LandingSite) -> dict[str, Any]:
         """Hazard pixels of the ground truth within the chosen disc, if there are labels."""
-        options = self.options
-        if options.labels is None or options.label_taxonomy is None:
+        labels = self.options.labels
+        if labels is None:
             return {}
-        found = label_path(options.labels, path.stem)
+        found = labels.path_of(path)
         if found is None:
             self._note(f"no label map {path.stem}.png for {path.name}")
             return {}
-        radius_m = options.settings.vehicle_radius_m
-        verdict = judge(found, options.label_taxonomy, site, radius_m, lens, pose)
+        verdict = labels.judge(found, path, site, self.options.settings.vehicle_radius_m, lens, pose)
+        if isinstance(verdict, str):
+            self._note(f"{path.name}: site not judged: {verdict}")
+            return {"judged": False}
         if not verdict.certain:
             self._note(f"{found.name}: {verdict.unknown_px} px of the disc have no class: site not judged")
             return {"judged": False, "unlabelled_px": verdict.unknown_px}

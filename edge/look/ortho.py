@@ -144,11 +144,11 @@ def scale_for(
     """
     hfov = hfov_deg or VIRTUAL_HFOV_DEG
     across = 2.0 * math.tan(math.radians(hfov) / 2.0) / spec.input.width_px
-    ground_range = getattr(spec, "ground_range", None)
-    finest, coarsest = (0.0, math.inf) if ground_range is None else _limits_m(ground_range)
+    known = spec.ground_range
+    finest, coarsest = (0.0, math.inf) if known is None else (1e-3 * known.finest_mm, 1e-3 * known.coarsest_mm)
     if height_m is not None:
         wanted, source = height_m * across, f"--height-agl-m {height_m:g}, {hfov:g} degrees wide"
-    elif ground_range is not None:
+    elif known is not None:
         wanted, source = min(max(math.sqrt(finest * coarsest), own_gsd_m), coarsest), "what the model was trained for"
     else:
         raise DataError(
@@ -162,11 +162,6 @@ def scale_for(
             + ("" if height_m is None else ", or a greater --height-agl-m")
         )
     return OrthoScale(wanted, wanted / across, hfov, source)
-
-
-def _limits_m(ground_range: Any) -> tuple[float, float]:
-    """Finest and coarsest scale of a model, m per px."""
-    return 1e-3 * float(ground_range.finest_mm), 1e-3 * float(ground_range.coarsest_mm)
 
 
 class OrthoLook:
@@ -211,7 +206,9 @@ class OrthoLook:
         self._runtime = _BlindToNoData(runtime)
         self.settings = flies.decision.single_look()
         self.camera = CameraModel.from_hfov(*self.window_px, scale.hfov_deg)
-        self._decider = Decider(self.settings, flies.classes, self.camera, time.perf_counter_ns)
+        self._decider = Decider(
+            self.settings, flies.classes, self.camera, time.perf_counter_ns, flies.scale(self.camera)
+        )
         self._pipeline = Pipeline(self._runtime, self._decider, self.camera, time.monotonic_ns, time.perf_counter_ns)
         self._corner_m = (0.0, 0.0)
 

@@ -73,7 +73,7 @@ def is_orthophoto(path: Path) -> bool:
     if path.suffix.lower() not in TIFF_SUFFIXES:
         return False
     tags = tiff_tags(path)
-    return tags is not None and (bool(GEO_TAGS & tags.keys()) or world_file(path) is not None)
+    return bool(tags) and (bool(GEO_TAGS & tags.keys()) or world_file(path) is not None)
 
 
 def world_file(path: Path) -> Path | None:
@@ -114,8 +114,7 @@ class Orthophoto:
 
     def plane_from_pixel(self, columns: Any, rows: Any) -> tuple[Any, Any]:
         """Metres east and north on the plane of pixels; the outer corner of the first is (0, 0)."""
-        a = self.place.transform
-        x, y = a.a * columns + a.b * rows + a.c, a.d * columns + a.e * rows + a.f
+        x, y = _applied(self.place.transform, columns, rows)
         return (x, y) if self.place.crs is None else _warped(self.place.crs, self.place.plane, x, y)
 
     def pixel_from_plane(self, east_m: float, north_m: float) -> tuple[float, float]:
@@ -124,7 +123,7 @@ class Orthophoto:
         if self.place.crs is not None:
             xs, ys = _warped(self.place.plane, self.place.crs, np.array([x]), np.array([y]))
             x, y = float(xs[0]), float(ys[0])
-        column, row = ~self.place.transform * (x, y)
+        column, row = _applied(~self.place.transform, x, y)
         return float(column), float(row)
 
     def wgs84_from_plane(self, east_m: float, north_m: float) -> tuple[float, float] | None:
@@ -281,6 +280,11 @@ def _in_words(path: Path) -> Iterator[None]:
         raise DataError(f"orthophoto {path} cannot be read: {first_line(cause)}") from error
 
 
+def _applied(transform: Any, x: Any, y: Any) -> tuple[Any, Any]:
+    """Points through a transform of affine's; its operator for them has another sign in each version."""
+    return transform.a * x + transform.b * y + transform.c, transform.d * x + transform.e * y + transform.f
+
+
 def _warped(source: Any, target: Any, x: Any, y: Any) -> tuple[Any, Any]:
     import rasterio.warp
 
@@ -356,7 +360,7 @@ def _georeference(source: Any, path: Path, gsd_m: float | None, crs: str | None)
         elif known is None and projection.is_file():
             words = read_text(projection, "projection", DataError)
             known, origin = CRS.from_wkt(words, morph_from_esri_dialect=True), projection.name
-    except CRSError as error:
+    except (CRSError, ValueError) as error:
         raise DataError(
             f"{crs or projection}: no coordinate system: {first_line(error)}; as --crs EPSG:32632"
         ) from error
@@ -390,13 +394,13 @@ def _on_the_ground(source: Any, path: Path, crs: Any, words: str) -> Georeferenc
 
     a = source.transform
     column, row = source.width / 2, source.height / 2
-    middle_x, middle_y = a * (column, row)
+    middle_x, middle_y = _applied(a, column, row)
     lon, lat = _warped(crs, "EPSG:4326", np.array([middle_x]), np.array([middle_y]))
     if not (math.isfinite(lon[0]) and math.isfinite(lat[0]) and abs(lat[0]) <= 90.0 and abs(lon[0]) <= 360.0):
         raise DataError(f"orthophoto {path}: its middle ({middle_x:g}, {middle_y:g}) is no place of {_name(crs)}")
     plane = CRS.from_proj4(f"+proj=aeqd +lat_0={lat[0]:.12f} +lon_0={lon[0]:.12f} +datum=WGS84 +units=m +no_defs")
     step = max(1.0, min(column, row, 100.0))
-    corners = [a * (column + dx, row + dy) for dx, dy in ((-step, 0), (step, 0), (0, -step), (0, step))]
+    corners = [_applied(a, column + dx, row + dy) for dx, dy in ((-step, 0), (step, 0), (0, -step), (0, step))]
     east, north = _warped(crs, plane, np.array([c[0] for c in corners]), np.array([c[1] for c in corners]))
     sides = [math.hypot(east[i + 1] - east[i], north[i + 1] - north[i]) / (2 * step) for i in (0, 2)]
     if not all(math.isfinite(s) and s > 0 for s in sides):
