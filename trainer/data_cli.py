@@ -13,6 +13,7 @@ from trainer.data.choice import open_and_split, open_data
 from trainer.data.layouts import SPLIT_FILE, FoundLayout, find_folder_pair, find_layout
 from trainer.data.prepared import prepare
 from trainer.data.splitfile import SplitTable, read_split_file, write_split_file
+from trainer.import_cli import import_command
 from trainer.options import SIZE, data_choice, split_options
 from trainer.progress import Progress, say
 
@@ -25,6 +26,9 @@ _folders = click.argument("folders", nargs=-1, metavar="DIR...")
 @click.group(name="data")
 def data() -> None:
     """Labelled pictures: find what is wrong, split, decode once, cut into shards."""
+
+
+data.add_command(import_command)
 
 
 @data.command(name="check")
@@ -61,7 +65,7 @@ def _to_check(folders: tuple[str, ...], options: dict[str, Any]) -> list[tuple[F
     tables = [read_split_file(Path(path), choice.split_column) for path in choice.split_files]
     if tables and len(tables) != len(folders) + bool(choice.images):
         raise DataError("give one --split for each folder to check")
-    found = [find_layout(Path(folder), choice.layout, choice.taxonomy) for folder in folders]
+    found = [find_layout(Path(folder), choice.layout, choice.taxonomy, guesses=True) for folder in folders]
     if choice.images:
         found.append(find_folder_pair(Path(choice.images), Path(choice.labels), choice.taxonomy))
     if not found:
@@ -89,9 +93,9 @@ def _lines(report: Any, shown: int | None) -> list[str]:
             lines.append(f"  ... and {count - shown} more (--all)")
     for value, (pixels, files) in sorted(report.unknown.items(), key=lambda item: -item[1][0]):
         lines.append(f"label {value} has no class: {pixels} px in {files} files")
-    lines.append(f"{'class':<20} {'role':<9} {'pixels':>13} {'share':>7} {'pictures':>9}")
+    lines.append(f"{'class':<20} {'role':<10} {'pixels':>13} {'share':>7} {'pictures':>9}")
     lines += [
-        f"{row['name']:<20} {row['role']:<9} {row['pixels']:>13} {row['share']:>7.2%} {row['pictures']:>9}"
+        f"{row['name']:<20} {row['role']:<10} {row['pixels']:>13} {row['share']:>7.2%} {row['pictures']:>9}"
         for row in report.classes()
     ]
     lines.append("valid" if report.valid else "NOT valid: see above")

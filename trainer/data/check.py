@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from landing.errors import DataError
 from landing.pictures import read_picture_bytes
-from landing.taxonomy import Taxonomy
+from landing.taxonomy import GUESS, Taxonomy
 from landing.types import ByteArray
 from trainer.data.layouts import FoundLayout
 from trainer.data.pairs import PairedFiles
@@ -33,6 +33,7 @@ ERRORS = (
     "label map of another size",
     "unknown labels",
     "nothing labelled",
+    "role not confirmed",
     "same picture in two parts",
     "not in the split",
     "only in the split",
@@ -88,7 +89,7 @@ class DataReport:
             {
                 "id": c.id,
                 "name": c.name,
-                "role": c.role.value,
+                "role": c.role.value + GUESS * c.guessed,
                 "pixels": int(self.class_pixels[c.id]),
                 "share": int(self.class_pixels[c.id]) / total,
                 "pictures": int(self.class_pictures[c.id]),
@@ -141,6 +142,11 @@ def check_folder(
     label_format = found.label_format(pairs.samples)
     report = DataReport(found.base.resolve().name, found.taxonomy, label_format, pairs.images)
     report.findings += _unpaired(pairs, found.base)
+    report.findings += [
+        DataFinding("role not confirmed", c.name, f"'{c.role.value}?': take the ? away, or name another role")
+        for c in found.taxonomy.classes
+        if c.guessed
+    ]
 
     def one(sample: Sample) -> _PairCheck:
         return _check_pair(sample, found.taxonomy, label_format, found.base)

@@ -247,8 +247,8 @@ def find_folder_pair(images: Path, labels: Path, taxonomy_name: str) -> FoundLay
     return FoundLayout(layout, images.resolve().parent, [place], Taxonomy.load(taxonomy_name))
 
 
-def find_layout(folder: Path, layout_name: str = "auto", taxonomy_name: str = "") -> FoundLayout:
-    """Return the layout of a folder.
+def find_layout(folder: Path, layout_name: str = "auto", taxonomy_name: str = "", guesses: bool = False) -> FoundLayout:
+    """Return the layout of a folder; `guesses` takes its own taxonomy with roles that nobody has confirmed.
 
     Raises:
         DataError: No such folder, or no known layout.
@@ -261,7 +261,9 @@ def find_layout(folder: Path, layout_name: str = "auto", taxonomy_name: str = ""
     for layout in LAYOUTS:
         place = layout.find(folder) if layout_name in ("auto", layout.name) else None
         if place is not None:
-            taxonomy = Taxonomy.load(taxonomy_name or layout.taxonomy or place[0] / TAXONOMY_FILE)
+            named = taxonomy_name or layout.taxonomy
+            own = Taxonomy.load_open if guesses else Taxonomy.load
+            taxonomy = Taxonomy.load(named) if named else own(place[0] / TAXONOMY_FILE)
             return FoundLayout(layout, place[0], place[1], taxonomy)
     shapes = {layout.name: layout.shape + (f" + {layout.marker}" if layout.marker else "") for layout in LAYOUTS}
     shapes["shards"] = SHARDS_FILE
