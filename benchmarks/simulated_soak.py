@@ -119,7 +119,9 @@ class Hover:
         runtime = load_runtime(config.model.path, config.model.options)
         flight = resolve_flight(config, runtime.spec, {})
         self._settings, self._camera = flight.decision, flight.camera
-        decider = Decider(self._settings, flight.classes, self._camera, time.perf_counter_ns)
+        decider = Decider(
+            self._settings, flight.classes, self._camera, time.perf_counter_ns, flight.scale(self._camera)
+        )
         self._pipeline = Pipeline(
             runtime,
             decider,

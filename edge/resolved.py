@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
@@ -20,11 +20,12 @@ from edge.parameters import LIMITS, with_kept
 from edge.runtimes import taxonomy_for
 from firmware_bridge.settings import LinkSettings
 from landing.camera import CameraModel
+from landing.ground_scale import GroundScale, axis_down
 from landing.operating import SETTING_OF, Threshold, describe, origin_of, thresholds_in_force
 from landing.picture import PictureSettings
 from landing.redaction import redact
 from landing.settings import AuthoritySettings, DecisionSection, DecisionSettings, DirectorSettings
-from landing.spec import ModelSpec
+from landing.spec import GroundRange, ModelSpec
 from landing.taxonomy import Role, Taxonomy
 
 
@@ -39,6 +40,8 @@ class ResolvedDecision:
         thresholds: Of a frame, each with where it comes from.
         sources: Where each setting comes from, as ``decision.margin_m`` to ``config``, ``model``, ``default`` or the
             name of a ``TD_*`` parameter.
+        ground_range: From how near and how far the network was trained to see the ground; None where nobody said.
+        input_px: Width and height of the network's input; None without a network.
     """
 
     model: str
@@ -46,12 +49,20 @@ class ResolvedDecision:
     decision: DecisionSettings
     thresholds: tuple[Threshold, ...]
     sources: Mapping[str, str]
+    ground_range: GroundRange | None = field(default=None, kw_only=True)
+    input_px: tuple[int, int] | None = field(default=None, kw_only=True)
 
     @property
     def classes(self) -> Taxonomy:
         """The taxonomy, where there is a network."""
         assert self.taxonomy is not None
         return self.taxonomy
+
+    def scale(self, camera: CameraModel) -> GroundScale | None:
+        """Return the scale of the ground through a camera; None where the network's range is not known."""
+        if self.ground_range is None or self.input_px is None:
+            return None
+        return GroundScale.of(self.ground_range, self.input_px, camera)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON, every number in full; no secret is among them."""
@@ -74,9 +85,12 @@ class ResolvedDecision:
     def describe(self) -> str:
         """One line for people."""
         gathered = self.decision.landable_probability
+        known = self.ground_range
+        scale = "not known" if known is None else f"{known.describe()} a pixel"
         return (
             f"{self.digest[:12]}; thresholds of a frame: {describe(self.thresholds)}; landable in "
-            f"all frames together {gathered:.3g} ({self.sources['decision.landable_probability']})"
+            f"all frames together {gathered:.3g} ({self.sources['decision.landable_probability']}); ground the model "
+            f"was trained for: {scale}"
         )
 
 
@@ -132,6 +146,8 @@ class ResolvedFlight(ResolvedDecision):
                 float(values["latency_ms"]),
                 float(values["max_frame_age_ms"]),
                 LinkSettings.model_validate(values["link"]),
+                ground_range=_GROUND_RANGE.validate_python(values.get("ground_range")),
+                input_px=_INPUT_PX.validate_python(values.get("input_px")),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise RecordingError(f"the recorded flight settings cannot be read: {error}") from error
@@ -139,6 +155,8 @@ class ResolvedFlight(ResolvedDecision):
 
 _THRESHOLDS = TypeAdapter(tuple[Threshold, ...])
 _CAMERA = TypeAdapter(CameraModel)
+_GROUND_RANGE: TypeAdapter[GroundRange | None] = TypeAdapter(GroundRange | None)
+_INPUT_PX: TypeAdapter[tuple[int, int] | None] = TypeAdapter(tuple[int, int] | None)
 
 
 def resolve_decision(section: DecisionSection, spec: ModelSpec | None, taxonomy: str | None = None) -> ResolvedDecision:
@@ -163,6 +181,8 @@ def resolve_decision(section: DecisionSection, spec: ModelSpec | None, taxonomy:
         decision,
         thresholds,
         sources,
+        ground_range=None if spec is None else spec.ground_range,
+        input_px=None if spec is None else (spec.input.width_px, spec.input.height_px),
     )
 
 
@@ -197,6 +217,9 @@ def _resolved(config: EdgeConfig, spec: ModelSpec | None) -> ResolvedFlight:
     sources = {**decided.sources, "camera.lens": lens}
     for name, section in sections.items():
         sources.update(_sources(name, section))
+    model = camera.model()
+    authority, limited = _within_range(config.authority, decided.scale(model), model)
+    sources.update(limited)
     return ResolvedFlight(
         decided.model,
         decided.taxonomy,
@@ -204,24 +227,38 @@ def _resolved(config: EdgeConfig, spec: ModelSpec | None) -> ResolvedFlight:
         decided.thresholds,
         sources,
         DirectorSettings.beside(config.director, decided.decision),
-        config.authority,
+        authority,
         config.picture,
-        camera.model(),
+        model,
         camera.latency_ms,
         camera.max_frame_age_ms,
         config.link_settings(),
+        ground_range=decided.ground_range,
+        input_px=decided.input_px,
     )
+
+
+def _within_range(
+    authority: AuthoritySettings, scale: GroundScale | None, camera: CameraModel
+) -> tuple[AuthoritySettings, dict[str, str]]:
+    """The authority's settings with a ceiling from which the network still sees, and its source where it is lower."""
+    if scale is None:
+        return authority, {}
+    ceiling_m = max(scale.heights_m(axis_down(camera))[1], authority.clear_height_m)
+    if ceiling_m >= authority.ceiling_m:
+        return authority, {}
+    return authority.model_copy(update={"ceiling_m": ceiling_m}), {"authority.ceiling_m": "model"}
 
 
 def _sources(name: str, section: BaseModel) -> dict[str, str]:
     """Return where each setting comes from: one that is the default is from there, whether it was written or not."""
     sources: dict[str, str] = {}
-    for field, info in type(section).model_fields.items():
-        value = getattr(section, field)
+    for key, info in type(section).model_fields.items():
+        value = getattr(section, key)
         if isinstance(value, BaseModel):
-            sources.update(_sources(f"{name}.{field}", value))
+            sources.update(_sources(f"{name}.{key}", value))
         else:
-            sources[f"{name}.{field}"] = "default" if value == info.default else "config"
+            sources[f"{name}.{key}"] = "default" if value == info.default else "config"
     return sources
 
 
