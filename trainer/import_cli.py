@@ -29,7 +29,11 @@ _LEAST_COVERED = 0.001
 @click.option(
     "--unlabelled", default="", metavar="CLASS", help="Class of what nobody labelled; without it, it is left out."
 )
-@click.option("--exif", type=click.Choice(("shown", "stored")), help="Labels fit pictures as EXIF turns them, or not.")
+@click.option(
+    "--exif-turn",
+    type=click.Choice(("apply", "ignore")),
+    help="Labels fit pictures as their EXIF turns them, or as stored.",
+)
 @click.option(
     "--skip",
     multiple=True,
@@ -44,7 +48,7 @@ def import_command(
     images: str,
     taxonomy: str,
     unlabelled: str,
-    exif: Literal["shown", "stored"] | None,
+    exif_turn: Literal["apply", "ignore"] | None,
     skip: tuple[str, ...],
     threads: int,
 ) -> None:
@@ -56,7 +60,7 @@ def import_command(
     Roles are guessed from names and marked with `?` in taxonomy.toml. Training refuses guesses: look at the pictures
     (`trainer data check DIR --pictures`), correct the roles, and take each `?` away.
     """
-    choice = ImportChoice(taxonomy, unlabelled, exif, skip)
+    choice = ImportChoice(taxonomy, unlabelled, exif_turn, skip)
     opened = ExportFolder(Path(export), Path(images) if images else None)
     name, file = form_of(form, opened)
     if form == "auto":

@@ -6,7 +6,6 @@ with an EXIF turn, and kinds that training does not read, are written anew.
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
 from collections import Counter
@@ -19,13 +18,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from landing.errors import DataError
-from landing.pictures import DAMAGED, picture_size, read_picture_bytes, require_picture
-from landing.reading import open_file
+from landing.pictures import (
+    format_of,
+    orientation_of,
+    read_header,
+    read_picture_bytes,
+    require_picture,
+    size_of,
+    upright,
+)
 from landing.taxonomy import Taxonomy
-from landing.types import ByteArray
 from trainer.data.layouts import SPLIT_FILE, TAXONOMY_FILE
 from trainer.data.samples import IGNORE, Sample, decode_image
 from trainer.data.splitfile import write_split_file
@@ -33,20 +37,8 @@ from trainer.importers.canvas import VOID, LabelCanvas
 from trainer.importers.foreign import ForeignSet
 from trainer.importers.plan import ImportChoice, ImportPlan, PlannedPicture
 
-_ORIENTATION = 0x0112
-"""EXIF tag: how the stored rows are to be turned to be shown, 1 to 8."""
-_TURNS: dict[int, Callable[[ByteArray], ByteArray]] = {
-    2: np.fliplr,
-    3: lambda image: np.rot90(image, 2),
-    4: np.flipud,
-    5: lambda image: image.swapaxes(0, 1),
-    6: lambda image: np.rot90(image, -1),
-    7: lambda image: np.rot90(image.swapaxes(0, 1), 2),
-    8: lambda image: np.rot90(image),
-}
-_SUFFIX_OF = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png"}
+_SUFFIX_OF = {"JPEG": ".jpg", "PNG": ".png", "TIFF": ".tif"}
 """Kinds of pictures that training reads as they are."""
-_MODES = ("L", "LA", "P", "RGB", "RGBA", "CMYK", "1")
 
 
 @dataclass
@@ -174,7 +166,7 @@ class _Job:
         self._foreign = foreign
         self._plan = plan
         self._folder = folder
-        self._exif = choice.exif
+        self._exif = choice.exif_turn
 
     def convert(self, picture: PlannedPicture) -> _Drawn:
         """Write one picture and its label map.
@@ -217,11 +209,11 @@ class _Job:
             return False
         if shown != stored and said_wh is not None:
             return said == shown
-        way = {"shown": True, "stored": False, None: self._foreign.shown_turned}[self._exif]
+        way = {"apply": True, "ignore": False, None: self._foreign.shown_turned}[self._exif]
         if way is None:
             raise DataError(
                 f"{source.origin} is to be turned by its EXIF (orientation {source.orientation}), and nothing says "
-                "whether its labels are for the turned picture: say --exif shown or --exif stored"
+                "whether its labels are for the turned picture: say --exif-turn apply, or --exif-turn ignore"
             )
         return way
 
@@ -233,27 +225,15 @@ class _SourcePicture:
         self._path = picture.path
         self._data = b""
         self.origin = f"picture {picture.path or picture.foreign.said}"
-        try:
-            if picture.path is not None:
-                self.size_wh = picture_size(picture.path, "picture", DataError)
-                with open_file(picture.path, "picture", DataError) as stream, Image.open(stream) as opened:
-                    self._look(opened)
-            else:
-                assert picture.foreign.embedded is not None
-                self._data = picture.foreign.embedded()
-                require_picture(self._data, self.origin, DataError)
-                with Image.open(io.BytesIO(self._data)) as opened:
-                    self.size_wh = opened.size
-                    self._look(opened)
-        except DAMAGED as error:
-            raise DataError(f"{self.origin} cannot be decoded: {error}") from error
-
-    def _look(self, opened: Image.Image) -> None:
-        if opened.mode not in _MODES and opened.mode != "YCbCr":
-            raise DataError(f"{self.origin} has pixels of kind {opened.mode}, expected 8-bit grey or colour")
-        self._suffix = _SUFFIX_OF.get(opened.format or "", "")
-        orientation = opened.getexif().get(_ORIENTATION, 1)
-        self.orientation = orientation if orientation in _TURNS else 1
+        if picture.path is not None:
+            head = read_header(picture.path, "picture", DataError)
+        else:
+            assert picture.foreign.embedded is not None
+            head = self._data = picture.foreign.embedded()
+            require_picture(head, self.origin, DataError)
+        self.size_wh = size_of(head)
+        self.orientation = orientation_of(head)
+        self._suffix = _SUFFIX_OF.get(format_of(head), "")
 
     def write(self, stem: Path, turned: bool) -> str:
         """Write the picture under a path without suffix; returns the way it was taken."""
@@ -266,7 +246,7 @@ class _SourcePicture:
         data = self._data or read_picture_bytes(self._path or "", "picture", DataError)
         image = decode_image(data, self.origin.removeprefix("picture "))
         if turned:
-            image = np.ascontiguousarray(_TURNS[self.orientation](image))
+            image = upright(image, self.orientation)
         ok, encoded = cv2.imencode(target.suffix, image, [cv2.IMWRITE_JPEG_QUALITY, 95])
         if not ok:
             raise DataError(f"{self.origin} cannot be written as {target.suffix[1:]}")

@@ -27,13 +27,13 @@ class ImportChoice:
     Attributes:
         taxonomy: Built-in name or file whose classes are taken by name; empty to make one of guesses.
         unlabelled: Class of what nobody labelled; empty to leave it out of training.
-        exif: Pictures with an EXIF turn were labelled as "shown" or as "stored"; None to decide by sizes and form.
+        exif_turn: "apply" or "ignore" the EXIF turn of pictures to fit their labels; None to decide by sizes and form.
         skip: "missing": leave out pictures that are not there; "shapeless": objects without an area.
     """
 
     taxonomy: str = ""
     unlabelled: str = ""
-    exif: Literal["shown", "stored"] | None = None
+    exif_turn: Literal["apply", "ignore"] | None = None
     skip: tuple[str, ...] = ()
 
 
