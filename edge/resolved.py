@@ -20,6 +20,7 @@ from edge.parameters import LIMITS, with_kept
 from edge.runtimes import taxonomy_for
 from firmware_bridge.settings import LinkSettings
 from landing.camera import CameraModel
+from landing.confidence import SiteConfidence
 from landing.operating import SETTING_OF, Threshold, describe, origin_of, thresholds_in_force
 from landing.picture import PictureSettings
 from landing.redaction import redact
@@ -39,6 +40,7 @@ class ResolvedDecision:
         thresholds: Of a frame, each with where it comes from.
         sources: Where each setting comes from, as ``decision.margin_m`` to ``config``, ``model``, ``default`` or the
             name of a ``TD_*`` parameter.
+        confidence: Curve of the model; None where it has none, or none for so wide a vehicle.
     """
 
     model: str
@@ -46,6 +48,7 @@ class ResolvedDecision:
     decision: DecisionSettings
     thresholds: tuple[Threshold, ...]
     sources: Mapping[str, str]
+    confidence: SiteConfidence | None
 
     @property
     def classes(self) -> Taxonomy:
@@ -125,6 +128,7 @@ class ResolvedFlight(ResolvedDecision):
                 DecisionSettings.model_validate(values["decision"]),
                 _THRESHOLDS.validate_python(values["thresholds"]),
                 dict(values["sources"]),
+                _CONFIDENCE.validate_python(values["confidence"]),
                 DirectorSettings.model_validate(values["director"]),
                 AuthoritySettings.model_validate(values["authority"]),
                 PictureSettings.model_validate(values["picture"]),
@@ -139,6 +143,7 @@ class ResolvedFlight(ResolvedDecision):
 
 _THRESHOLDS = TypeAdapter(tuple[Threshold, ...])
 _CAMERA = TypeAdapter(CameraModel)
+_CONFIDENCE = TypeAdapter(SiteConfidence | None)
 
 
 def resolve_decision(section: DecisionSection, spec: ModelSpec | None, taxonomy: str | None = None) -> ResolvedDecision:
@@ -163,7 +168,15 @@ def resolve_decision(section: DecisionSection, spec: ModelSpec | None, taxonomy:
         decision,
         thresholds,
         sources,
+        _confidence_in(spec, decision),
     )
+
+
+def _confidence_in(spec: ModelSpec | None, decision: DecisionSettings) -> SiteConfidence | None:
+    """Return the curve of a model where it holds for the vehicle."""
+    if spec is None or spec.site_confidence is None:
+        return None
+    return spec.site_confidence.for_radius(decision.required_radius_m)
 
 
 def resolve_flight(config: EdgeConfig, spec: ModelSpec | None, kept: Mapping[str, float]) -> ResolvedFlight:
@@ -203,6 +216,7 @@ def _resolved(config: EdgeConfig, spec: ModelSpec | None) -> ResolvedFlight:
         decided.decision,
         decided.thresholds,
         sources,
+        decided.confidence,
         DirectorSettings.beside(config.director, decided.decision),
         config.authority,
         config.picture,

@@ -128,7 +128,7 @@ def _run(
     events.write("link", settings=config.link.model_dump())
     logger.info("flight %s", flight.describe())
     events.write("flight", sha256=flight.digest, value=Exact(flight.as_dict()))
-    decider = Decider(flight.decision, flight.classes, flight.camera, time.perf_counter_ns)
+    decider = Decider(flight.decision, flight.classes, flight.camera, time.perf_counter_ns, flight.confidence)
     monitor = PictureMonitor(flight.picture, flight.camera)
     pipeline = Pipeline(runtime, decider, flight.camera, time.monotonic_ns, time.perf_counter_ns, monitor)
     live = not config.camera.source.startswith(RECORDINGS)

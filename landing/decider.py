@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from landing.camera import CameraModel
+from landing.confidence import SiteConfidence, site_score
 from landing.errors import InvalidValueError
 from landing.estimator import FIRST_FRAME, EstimatorFrame
 from landing.geometry import heading_between
@@ -83,6 +84,7 @@ class Decider:
         taxonomy: Taxonomy,
         camera: CameraModel,
         clock_ns: Callable[[], int] | None = None,
+        confidence: SiteConfidence | None = None,
     ) -> None:
         """Sets up an empty map.
 
@@ -91,11 +93,13 @@ class Decider:
             taxonomy: Of the model whose segmentations will come.
             camera: Of the camera whose frames they are made from.
             clock_ns: Only to measure how long the parts take; the decision does not depend on it.
+            confidence: Curve of the model, where it has one that holds for this vehicle.
         """
         self._settings = settings
         self._taxonomy = taxonomy
         self._camera = camera
         self._clock_ns = clock_ns
+        self._confidence = confidence
         self._map = GroundMap(settings, taxonomy)
         self._plane = GroundPlane()
         self._tracker = SiteTracker(settings)
@@ -211,9 +215,19 @@ class Decider:
                 view, clearance_m, hazard_clearance_m, anybody_m, score_m, regions, best, height_m, captured_ns, judged
             )
         )
+        if judged and isinstance(selection, LandingSite):
+            selection = self._with_confidence(selection, segmentation, pose)
         self.last_view, self.last_clearance_m = view, clearance_m
         decision = self._decision(selection, now_ns, captured_ns, started, mapped)
         return replace(decision, intruder=intruder) if intruder is not None else decision
+
+    def _with_confidence(self, site: LandingSite, segmentation: Segmentation, pose: Pose) -> LandingSite:
+        """The site with what this frame alone says of it."""
+        if self._confidence is None:
+            return site
+        radius_m, smoothing_px = self._settings.required_radius_m, self._settings.evidence.smoothing_px
+        score = site_score(segmentation, self._camera, pose, site.position_ned_m, radius_m, smoothing_px)
+        return site if score is None else replace(site, confidence=self._confidence.at(score))
 
     def refuse(self, problem: str, pose: Pose | None, captured_ns: int, now_ns: int) -> Decision:
         """Decides without a frame that is not worth looking at: nothing of it enters the map.

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from landing.confidence import SiteConfidence
 from landing.document import parse_document
 from landing.errors import ModelError
 from landing.taxonomy import Role, Taxonomy
@@ -96,6 +97,7 @@ class ModelSpec(BaseModel):
         format: Version of this description.
         temperature: Logits are divided by it before the softmax (in the graph).
         operating: Thresholds chosen for this model; None where nobody chose any.
+        site_confidence: Share of sites that were safe, by score; None where nobody measured it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -108,6 +110,7 @@ class ModelSpec(BaseModel):
     taxonomy: Taxonomy
     temperature: float = Field(default=1.0, gt=0)
     operating: OperatingPoint | None = None
+    site_confidence: SiteConfidence | None = None
     provenance: Provenance = Field(default_factory=Provenance)
 
     @model_validator(mode="after")

@@ -166,7 +166,9 @@ class Replay:
             self.flies = replace(self.flies, **vars(decision))
         # Another network or lens makes other maps: the recorded memory is not what it would know.
         self._other_evidence = instead.runtime is not None or instead.config is not None
-        self._decider = Decider(self.flies.decision, self.flies.classes, self.flies.camera)
+        self._decider = Decider(
+            self.flies.decision, self.flies.classes, self.flies.camera, confidence=self.flies.confidence
+        )
         self._director = Director(self.flies.director)
         self._result = ReplayReport()
         self._replayed: dict[int, Decision] = {}

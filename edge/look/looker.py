@@ -190,7 +190,7 @@ class Looker:
             if view.refused is not None:
                 self._refuse(path, path.name, view, frame.image_bgr)
                 continue
-            decider = Decider(settings, flies.classes, view.camera, time.perf_counter_ns)
+            decider = Decider(settings, flies.classes, view.camera, time.perf_counter_ns, flies.confidence)
             pipeline = Pipeline(runtime, decider, view.camera, time.monotonic_ns, time.perf_counter_ns)
             step = pipeline.step(frame, view.pose_at)
             record = self._record(path, path.name, view, view.camera, step)
@@ -216,7 +216,7 @@ class Looker:
                     "level; for a moving camera use --independent"
                 )
             lens = view.camera if telemetry is None else replace(view.camera, mount=Mount.on_gimbal())
-            decider = Decider(settings, flies.classes, lens, time.perf_counter_ns)
+            decider = Decider(settings, flies.classes, lens, time.perf_counter_ns, flies.confidence)
             now_ns = 0
             pipeline = Pipeline(runtime, decider, lens, lambda: now_ns, time.perf_counter_ns)
             fps = (camera.info.fps or 25.0) / self.options.every
@@ -314,8 +314,9 @@ class Looker:
                 "v_px": round(float(v), 1),
                 "clearance_m": round(selection.clearance_m, 3),
                 "area_m2": round(selection.area_m2, 2),
-                "confidence": round(selection.confidence, 4),
             }
+            if selection.confidence is not None:
+                record["site"]["confidence"] = selection.confidence.to_mapping()
             record.update(self._judged(path, lens, step.pose, selection))
         else:
             record["no_site"] = {"reason": selection.reason.value, "detail": selection.detail}
@@ -362,8 +363,10 @@ class Looker:
             text = (
                 f"site {_way(site['ahead_m'], 'ahead', 'behind')}, "
                 f"{_way(site['right_m'], 'right', 'left')}, clear {site['clearance_m']:.1f} m, "
-                f"area {site['area_m2']:.0f} m2, confidence {site['confidence']:.2f}"
+                f"area {site['area_m2']:.0f} m2"
             )
+            if "confidence" in site:
+                text += f", {site['confidence']['text']}"
             if record.get("judged"):
                 summary.judged += 1
                 summary.sites_with_hazard += record["hazard_px"] > 0

@@ -171,7 +171,7 @@ class SimulatedDaemon:
         faults: dict[str, Any] = {**plan.effects}
         camera, effects = flight.camera, Effects(plan.seed, **faults)
         sensor = NetworkSensor(world, CameraSensor(camera, effects, plan.painted), runtime)
-        decider = Decider(flight.decision, flight.classes, camera)
+        decider = Decider(flight.decision, flight.classes, camera, confidence=flight.confidence)
         pipeline = Pipeline(sensor, decider, camera, clock.ns, no_stopwatch, PictureMonitor(flight.picture, camera))
         rules = LoopSettings(flight.director, flight.authority, flight.max_frame_age_ms, settings.health)
         self._loop: FlightLoop[CameraSample] = FlightLoop(rules, pipeline, link, self._events, clock.now_ns)
