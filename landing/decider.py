@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
-import numpy as np
 from pydantic import TypeAdapter
 
 from landing.camera import CameraModel
@@ -17,7 +16,7 @@ from landing.estimator import FIRST_FRAME, EstimatorFrame
 from landing.geometry import heading_between
 from landing.ground_view import MOVING_ROLES, GridOfFloat, GroundView
 from landing.groundmap import GroundMap
-from landing.picker import clean_regions, clearance_grid, hazard_clearance_grid, pick, score_grid
+from landing.picker import clean_regions, clearance_grid, hazard_clearance_grid, least, pick, score_grid
 from landing.plane import GroundPlane
 from landing.settings import DecisionSettings
 from landing.site import Intruder, LandingSite, NoSite, NoSiteReason, Selection
@@ -200,8 +199,8 @@ class Decider:
         hazard_clearance_m = hazard_clearance_grid(
             view, self._taxonomy, self._settings, STANDING_ROLES, self._settings.standing_clearance.share(height_m)
         )
-        anybody_m = np.minimum(*moving_clearance_m.values())
-        np.minimum(hazard_clearance_m, anybody_m, out=hazard_clearance_m)
+        anybody_m = least(moving_clearance_m.values())
+        hazard_clearance_m = least((hazard_clearance_m, anybody_m))
         clearance_m = clearance_grid(view, hazard_clearance_m)
         regions = clean_regions(view, clearance_m, self._settings, vehicle)
         score_m = score_grid(

@@ -7,9 +7,9 @@ with the greatest clearance.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, reduce
 from typing import NamedTuple
 
 import cv2
@@ -75,16 +75,15 @@ def distance_m(blocked: GridOfBool, cell_m: float, outside_blocked: bool = True)
         cell_m: Side of a cell, m.
         outside_blocked: Whether everything outside the map is blocked, too.
     """
-    frame = 1 if outside_blocked else 0
-    open_ground = np.zeros((blocked.shape[0] + 2 * frame, blocked.shape[1] + 2 * frame), np.uint8)
-    inner = slice(frame, -frame) if frame else slice(None)
-    np.logical_not(blocked, out=open_ground[inner, inner].view(np.bool_))
+    open_ground = np.logical_not(blocked).view(np.uint8)
+    if outside_blocked:
+        open_ground = np.asarray(cv2.copyMakeBorder(open_ground, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0), np.uint8)
     between_centres = cv2.distanceTransform(open_ground, cv2.DIST_L2, cv2.DIST_MASK_5)
-    away_m: GridOfFloat = np.multiply(
-        between_centres[inner, inner], np.float32(cell_m) / CHAMFER_EXCESS, dtype=np.float32
-    )
-    away_m -= np.float32(cell_m) * HALF_DIAGONAL
-    return np.maximum(away_m, np.float32(0.0), out=away_m)
+    if outside_blocked:
+        between_centres = between_centres[1:-1, 1:-1]
+    away_m = cv2.multiply(between_centres, float(np.float32(cell_m) / CHAMFER_EXCESS))
+    cv2.subtract(away_m, float(np.float32(cell_m) * HALF_DIAGONAL), dst=away_m)
+    return np.asarray(cv2.max(away_m, 0.0, dst=away_m), np.float32)
 
 
 def hazard_clearance_grid(
@@ -106,7 +105,7 @@ def hazard_clearance_grid(
         roles: The hazards to look at; all by default.
         standing_share: Part of the clearance that is asked of what stands still.
     """
-    clearance = np.full(view.free.shape, np.inf, np.float32)
+    found: list[GridOfFloat] = []
     for role in roles:
         cells = view.hazards[role]
         if not cells.any():
@@ -114,16 +113,20 @@ def hazard_clearance_grid(
         keep_m = taxonomy.clearance_of(role)
         if role not in MOVING_ROLES:
             keep_m *= standing_share
-            np.minimum(clearance, distance_m(cells, view.cell_m, False) - keep_m, out=clearance)
+            found.append(distance_m(cells, view.cell_m, False) - np.float32(keep_m))
             continue
         for newer_s, older_s, moved_m in _moves(settings.hidden_hazard):
             bucket = cells & (view.unseen_s >= newer_s)
             if math.isfinite(older_s):
                 bucket &= view.unseen_s < older_s
             if bucket.any():
-                grown_m = keep_m + moved_m
-                np.minimum(clearance, distance_m(bucket, view.cell_m, False) - grown_m, out=clearance)
-    return clearance
+                found.append(distance_m(bucket, view.cell_m, False) - np.float32(keep_m + moved_m))
+    return least(found) if found else np.full(view.free.shape, np.inf, np.float32)
+
+
+def least(grids: Iterable[GridOfFloat]) -> GridOfFloat:
+    """Return the least of some grids in each cell."""
+    return np.asarray(reduce(cv2.min, grids), np.float32)
 
 
 @lru_cache(maxsize=8)
@@ -151,8 +154,8 @@ def clearance_grid(view: GroundView, hazard_clearance_m: GridOfFloat) -> GridOfF
     Such a disc holds no cell that is non-landable, unknown or outside the map, and keeps the clearance of each hazard
     (`hazard_clearance_grid`) beyond its rim.
     """
-    clearance = np.minimum(distance_m(~view.free, view.cell_m), hazard_clearance_m)
-    return np.maximum(clearance, np.float32(0), out=clearance)
+    clearance = least((distance_m(~view.free, view.cell_m), hazard_clearance_m))
+    return np.asarray(cv2.max(clearance, 0.0, dst=clearance), np.float32)
 
 
 @dataclass(frozen=True)
@@ -236,7 +239,7 @@ def score_grid(
     enough_m += settings.score.clearance_per_height * max(height_m, 0.0)
     away_m = np.sqrt(_squared_distance(view, vehicle_ne_m)).astype(np.float32)
     away_m *= np.float32(settings.score.travel_cost)
-    score = np.minimum(clearance_m, np.float32(enough_m)) - away_m
+    score = np.asarray(cv2.subtract(cv2.min(clearance_m, enough_m), away_m), np.float32)
     if settings.recent_hazard.cost_m > 0.0 and view.visited.any():
         part = _around(view.visited, settings.recent_hazard.radius_m / view.cell_m)
         near = 1.0 - distance_m(view.visited[part], view.cell_m, False) / np.float32(settings.recent_hazard.radius_m)

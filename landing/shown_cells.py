@@ -17,6 +17,9 @@ from landing.types import ByteArray, Pose
 
 Window = tuple[slice, slice]
 
+OUTSIDE_PX = -2.0
+"""Column where neither the pixel nor its neighbours lie in a mask."""
+
 NOT_SHOWN, LEAST_SHOWN = 0, 1
 """The byte of a cell that a frame does not show, and the least byte of one that it does."""
 
@@ -47,7 +50,7 @@ class ShownCells:
     Attributes:
         window: Of the map.
         visible: Where the frame shows a cell of the window.
-        u, v: Column and row of the mask in which each of these cells lies.
+        u, v: Column and row of the mask in which each of these cells lies; outside of it where it is not visible.
     """
 
     window: Window
@@ -62,7 +65,7 @@ class ShownCells:
             samples: uint8, shape of `visible`.
             table: See `logit_table`.
         """
-        shown = np.maximum(samples, np.uint8(LEAST_SHOWN))
+        shown = np.asarray(cv2.max(samples, float(LEAST_SHOWN)), np.uint8)
         shown *= self.visible.view(np.uint8)
         return np.asarray(cv2.LUT(shown, table), np.float32)
 
@@ -139,6 +142,7 @@ def shown_cells(
     north2, east2 = (north - centre[0]) ** 2, (east - centre[1]) ** 2
     if north2.max() + east2.max() > reach_m**2:
         within &= north2 + east2 <= reach_m**2
+    cv2.copyTo(np.full_like(u, OUTSIDE_PX), (~within).view(np.uint8), u)
     return ShownCells(window, within, u, v)
 
 

@@ -56,14 +56,14 @@ def test_evidence_is_what_each_shown_cell_samples(seed: int) -> None:
         plane = blurred if role is None else cv2.dilate(frame.hazards[k - 1], np.ones((odd_px, odd_px), np.uint8))
         way = cv2.INTER_LINEAR if role is None else cv2.INTER_NEAREST
         sampled = np.asarray(cv2.remap(plane, shown.u, shown.v, way, borderMode=cv2.BORDER_REPLICATE))
-        table = (ground._landable_evidence if role is None else ground._hazard_evidence[k - 1]).copy()
+        table = (ground._landable_evidence if role is None else ground._hazard_evidence[0, :, k - 1]).copy()
         table[0] = table[1]
         expected = np.where(shown.visible, table[sampled], np.float32(0.0))
-        floor = -ground._limits[k]
-        if role in MOVING_ROLES:
-            floor = max(floor, DecisionSettings().evidence.no_person_frames * float(table[0]))
-        expected = np.clip(expected, floor, ground._limits[k])
-        grid = ground._landable if role is None else ground._hazards[k - 1]
+        evidence = DecisionSettings().evidence
+        limit = evidence.hazard_limit if role in MOVING_ROLES else evidence.ground_limit
+        floor = max(-limit, evidence.no_person_frames * float(table[0])) if role in MOVING_ROLES else -limit
+        expected = np.clip(expected, floor, limit)
+        grid = ground._landable if role is None else ground._hazards[..., k - 1]
         assert np.array_equal(grid[shown.window], expected), role
 
 
