@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -128,7 +129,7 @@ class SiteConfidence(BaseModel):
     def at(self, score: float) -> Confidence:
         """Confidence in a site of a score from 0 to 1; what is no number counts as 0."""
         known = score if score >= 0.0 else 0.0
-        step = self.steps[bisect_right(self.steps, known, key=lambda s: s.score_from) - 1]
+        step = step_at(self.steps, known)
         return Confidence(step.share, step.sites, known)
 
     def for_radius(self, required_m: float) -> SiteConfidence | None:
@@ -147,6 +148,11 @@ class SiteConfidence(BaseModel):
             f"{100 * low.share:.0f} to {100 * high.share:.1f} % safe by score, {self.sites} discs of {self.disc_m:g} m "
             f"in {self.pictures} pictures of {self.scenes} scenes{error} ({self.measured_on or 'not said on what'})"
         )
+
+
+def step_at(steps: Sequence[ConfidenceStep], score: float) -> ConfidenceStep:
+    """Return the step that a score from 0 to 1 is in."""
+    return steps[max(0, bisect_right(steps, score, key=lambda step: step.score_from) - 1)]
 
 
 def site_score(

@@ -55,7 +55,7 @@ def test_a_few_safe_sites_are_no_certainty() -> None:
         (((0.0, 50, 40), (0.5, 50, 1)), {}, "shares must rise"),
         (((0.0, 50, 40), (0.5, 50, 40)), {}, "shares must rise"),
         (((0.0, 50, 1), (1.5, 50, 40)), {}, "less than or equal to 1"),
-        (((0.0, 50, 1), (float("nan"), 50, 40)), {}, "greater than or equal to 0"),
+        (((0.0, 50, 1), (float("nan"), 50, 40)), {}, "less than or equal to 1"),
         (((0.0, 5, 1),), {"disc_m": 0.0}, "greater than 0"),
         (((0.0, 5, 1),), {"scenes": 11}, "11 scenes in 10 pictures"),
         (((0.0, 5, 1),), {"ece": 1.5}, "less than or equal to 1"),

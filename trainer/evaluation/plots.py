@@ -112,6 +112,35 @@ def sites(columns: Sequence[Column]) -> bytes:
     return _png(figure)
 
 
+def site_confidence(columns: Sequence[Column]) -> bytes:
+    """Draws the share of sites that were safe against the share that is printed, with the sites behind each point."""
+    figure = Figure(figsize=(6.4, 6.0), dpi=_DPI, layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot([0, 1], [0, 1], color="#999999", linewidth=1, label="honest")
+    for n, column in enumerate(c for c in columns if c.get("site_confidence")):
+        check, colour = column["site_confidence"], _COLOURS[n % len(_COLOURS)]
+        bins = check["bins"]
+        printed, share = ([b[key] for b in bins] for key in ("printed", "share"))
+        reach = [[b["share"] - b["low"] for b in bins], [b["high"] - b["share"] for b in bins]]
+        label = f"{title(column)}, {check['by']}: ECE {100 * check['ece']:.1f} %, {check['sites']} discs"
+        axes.errorbar(printed, share, reach, fmt="o", markersize=4, capsize=3, color=colour, label=label)
+        if len(columns) == 1:
+            for b in bins:
+                axes.annotate(
+                    str(b["sites"]), (b["printed"], b["share"]), (6, -10), textcoords="offset points", fontsize=7
+                )
+    axes.set(
+        xlim=(0, 1),
+        ylim=(0, 1.02),
+        xlabel="confidence that would be printed",
+        ylabel="share of those sites that were safe; 95 % Wilson",
+        aspect="equal",
+    )
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=7, loc="upper left")
+    return _png(figure)
+
+
 def _png(figure: Any) -> bytes:
     stream = io.BytesIO()
     figure.savefig(stream, format="png")
