@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
@@ -21,11 +21,13 @@ from edge.runtimes import taxonomy_for
 from firmware_bridge.settings import LinkSettings
 from landing.camera import CameraModel
 from landing.confidence import SiteConfidence
+from landing.decider import Decider
+from landing.ground_scale import GroundScale, axis_down
 from landing.operating import SETTING_OF, Threshold, describe, origin_of, thresholds_in_force
 from landing.picture import PictureSettings
 from landing.redaction import redact
 from landing.settings import AuthoritySettings, DecisionSection, DecisionSettings, DirectorSettings
-from landing.spec import ModelSpec
+from landing.spec import GroundRange, ModelSpec
 from landing.taxonomy import Role, Taxonomy
 
 
@@ -40,6 +42,8 @@ class ResolvedDecision:
         thresholds: Of a frame, each with where it comes from.
         sources: Where each setting comes from, as ``decision.margin_m`` to ``config``, ``model``, ``default`` or the
             name of a ``TD_*`` parameter.
+        ground_range: From how near and how far the network was trained to see the ground; None where nobody said.
+        input_px: Width and height of the network's input; None without a network.
         confidence: Curve of the model; None where it has none, or none for so wide a vehicle.
     """
 
@@ -48,13 +52,28 @@ class ResolvedDecision:
     decision: DecisionSettings
     thresholds: tuple[Threshold, ...]
     sources: Mapping[str, str]
-    confidence: SiteConfidence | None
+    ground_range: GroundRange | None = field(default=None, kw_only=True)
+    input_px: tuple[int, int] | None = field(default=None, kw_only=True)
+    confidence: SiteConfidence | None = field(default=None, kw_only=True)
 
     @property
     def classes(self) -> Taxonomy:
         """The taxonomy, where there is a network."""
         assert self.taxonomy is not None
         return self.taxonomy
+
+    def scale(self, camera: CameraModel) -> GroundScale | None:
+        """Return the scale of the ground through a camera; None where the network's range is not known."""
+        if self.ground_range is None or self.input_px is None:
+            return None
+        return GroundScale.of(self.ground_range, self.input_px, camera)
+
+    def decider(
+        self, camera: CameraModel, clock_ns: Callable[[], int] | None = None, settings: DecisionSettings | None = None
+    ) -> Decider:
+        """Return a decision for a camera; `settings` take the place of those that fly."""
+        chosen = self.decision if settings is None else settings
+        return Decider(chosen, self.classes, camera, clock_ns, self.scale(camera), self.confidence)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON, every number in full; no secret is among them."""
@@ -77,9 +96,13 @@ class ResolvedDecision:
     def describe(self) -> str:
         """One line for people."""
         gathered = self.decision.landable_probability
+        known = self.ground_range
+        scale = "not known" if known is None else f"{known.describe()} a pixel"
+        confidence = "none" if self.confidence is None else f"by {self.confidence.sites} held-out ones"
         return (
             f"{self.digest[:12]}; thresholds of a frame: {describe(self.thresholds)}; landable in "
-            f"all frames together {gathered:.3g} ({self.sources['decision.landable_probability']})"
+            f"all frames together {gathered:.3g} ({self.sources['decision.landable_probability']}); ground the model "
+            f"was trained for: {scale}; confidence in sites: {confidence}"
         )
 
 
@@ -128,7 +151,6 @@ class ResolvedFlight(ResolvedDecision):
                 DecisionSettings.model_validate(values["decision"]),
                 _THRESHOLDS.validate_python(values["thresholds"]),
                 dict(values["sources"]),
-                _CONFIDENCE.validate_python(values["confidence"]),
                 DirectorSettings.model_validate(values["director"]),
                 AuthoritySettings.model_validate(values["authority"]),
                 PictureSettings.model_validate(values["picture"]),
@@ -136,6 +158,9 @@ class ResolvedFlight(ResolvedDecision):
                 float(values["latency_ms"]),
                 float(values["max_frame_age_ms"]),
                 LinkSettings.model_validate(values["link"]),
+                ground_range=_GROUND_RANGE.validate_python(values.get("ground_range")),
+                input_px=_INPUT_PX.validate_python(values.get("input_px")),
+                confidence=_CONFIDENCE.validate_python(values.get("confidence")),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise RecordingError(f"the recorded flight settings cannot be read: {error}") from error
@@ -143,7 +168,9 @@ class ResolvedFlight(ResolvedDecision):
 
 _THRESHOLDS = TypeAdapter(tuple[Threshold, ...])
 _CAMERA = TypeAdapter(CameraModel)
-_CONFIDENCE = TypeAdapter(SiteConfidence | None)
+_GROUND_RANGE: TypeAdapter[GroundRange | None] = TypeAdapter(GroundRange | None)
+_INPUT_PX: TypeAdapter[tuple[int, int] | None] = TypeAdapter(tuple[int, int] | None)
+_CONFIDENCE: TypeAdapter[SiteConfidence | None] = TypeAdapter(SiteConfidence | None)
 
 
 def resolve_decision(section: DecisionSection, spec: ModelSpec | None, taxonomy: str | None = None) -> ResolvedDecision:
@@ -168,7 +195,9 @@ def resolve_decision(section: DecisionSection, spec: ModelSpec | None, taxonomy:
         decision,
         thresholds,
         sources,
-        _confidence_in(spec, decision),
+        ground_range=None if spec is None else spec.ground_range,
+        input_px=None if spec is None else (spec.input.width_px, spec.input.height_px),
+        confidence=_confidence_in(spec, decision),
     )
 
 
@@ -210,32 +239,49 @@ def _resolved(config: EdgeConfig, spec: ModelSpec | None) -> ResolvedFlight:
     sources = {**decided.sources, "camera.lens": lens}
     for name, section in sections.items():
         sources.update(_sources(name, section))
+    model = camera.model()
+    authority, limited = _within_range(config.authority, decided.scale(model), model)
+    sources.update(limited)
     return ResolvedFlight(
         decided.model,
         decided.taxonomy,
         decided.decision,
         decided.thresholds,
         sources,
-        decided.confidence,
         DirectorSettings.beside(config.director, decided.decision),
-        config.authority,
+        authority,
         config.picture,
-        camera.model(),
+        model,
         camera.latency_ms,
         camera.max_frame_age_ms,
         config.link_settings(),
+        ground_range=decided.ground_range,
+        input_px=decided.input_px,
+        confidence=decided.confidence,
     )
+
+
+def _within_range(
+    authority: AuthoritySettings, scale: GroundScale | None, camera: CameraModel
+) -> tuple[AuthoritySettings, dict[str, str]]:
+    """The authority's settings with a ceiling from which the network still sees, and its source where it is lower."""
+    if scale is None:
+        return authority, {}
+    ceiling_m = max(scale.heights_m(axis_down(camera))[1], authority.clear_height_m)
+    if ceiling_m >= authority.ceiling_m:
+        return authority, {}
+    return authority.model_copy(update={"ceiling_m": ceiling_m}), {"authority.ceiling_m": "model"}
 
 
 def _sources(name: str, section: BaseModel) -> dict[str, str]:
     """Return where each setting comes from: one that is the default is from there, whether it was written or not."""
     sources: dict[str, str] = {}
-    for field, info in type(section).model_fields.items():
-        value = getattr(section, field)
+    for key, info in type(section).model_fields.items():
+        value = getattr(section, key)
         if isinstance(value, BaseModel):
-            sources.update(_sources(f"{name}.{field}", value))
+            sources.update(_sources(f"{name}.{key}", value))
         else:
-            sources[f"{name}.{field}"] = "default" if value == info.default else "config"
+            sources[f"{name}.{key}"] = "default" if value == info.default else "config"
     return sources
 
 

@@ -14,6 +14,7 @@ from landing.confidence import SiteConfidence, site_score
 from landing.errors import InvalidValueError
 from landing.estimator import FIRST_FRAME, EstimatorFrame
 from landing.geometry import heading_between
+from landing.ground_scale import GroundScale, HeightLimit
 from landing.ground_view import MOVING_ROLES, GridOfFloat, GroundView
 from landing.groundmap import GroundMap
 from landing.picker import clean_regions, clearance_grid, hazard_clearance_grid, least, pick, score_grid
@@ -83,6 +84,7 @@ class Decider:
         taxonomy: Taxonomy,
         camera: CameraModel,
         clock_ns: Callable[[], int] | None = None,
+        scale: GroundScale | None = None,
         confidence: SiteConfidence | None = None,
     ) -> None:
         """Sets up an empty map.
@@ -92,6 +94,7 @@ class Decider:
             taxonomy: Of the model whose segmentations will come.
             camera: Of the camera whose frames they are made from.
             clock_ns: Only to measure how long the parts take; the decision does not depend on it.
+            scale: Of the model and the camera; frames from beyond its range are not used. None: the range is not known.
             confidence: Curve of the model, where it has one that holds for this vehicle.
         """
         self._settings = settings
@@ -102,6 +105,7 @@ class Decider:
         self._map = GroundMap(settings, taxonomy)
         self._plane = GroundPlane()
         self._tracker = SiteTracker(settings)
+        self._height_limit = HeightLimit(scale, camera)
         self._frame: EstimatorFrame | None = None
         self._pose: Pose | None = None
         self._restarted: str | None = None
@@ -127,6 +131,7 @@ class Decider:
         }
         state = {f"{part}.{k}": v for part, values in parts.items() for k, v in values.items()}
         pose, frame = self._pose, self._frame
+        state["within_range"] = self._height_limit.within
         state["pose"] = None if pose is None else asdict(pose)
         state["frame"] = None if frame is None else asdict(frame)
         return state
@@ -150,6 +155,7 @@ class Decider:
         for part, owner in owners:
             prefix = f"{part}."
             owner.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+        self._height_limit.within = bool(state.get("within_range", False))
         self._pose = _POSE.validate_python(state["pose"])
         self._frame = _FRAME.validate_python(state["frame"])
 
@@ -159,6 +165,7 @@ class Decider:
         self._map.reset()
         self._plane = GroundPlane()
         self._tracker.reset()
+        self._height_limit.within = False
         self.last_view = self.last_clearance_m = None
 
     def observe(self, segmentation: Segmentation, pose: Pose | None, now_ns: int) -> Decision:
@@ -182,6 +189,10 @@ class Decider:
         if other_ground:
             self._map.reset()
             self._tracker.reset()
+        # By the plane: one wrong reading of the rangefinder is no height.
+        too_high = self._height_limit.refusal(pose, down_m - pose.position_ned_m[2])
+        if too_high is not None:
+            return self._decision(too_high, now_ns, captured_ns, started, 0)
         judged = pose.height_agl_m >= self._settings.view.min_height_m
         shown = self._map.update(segmentation, self._camera, pose, down_m, judged=judged)
         mapped = self._now()
@@ -283,7 +294,10 @@ class Decider:
             return NoSite(NoSiteReason.NO_POSE, f"position {position} is farther than {FARTHEST_M:g} m from the origin")
         settings = self._settings
         lowest_m = min(settings.view.watch_height_m, settings.view.min_height_m)
-        if not lowest_m <= pose.height_agl_m <= settings.max_height_m:
+        if pose.height_agl_m > settings.max_height_m:
+            too_high = self._height_limit.refusal(pose, pose.height_agl_m)
+            return too_high or self._out_of_range(pose.height_agl_m, lowest_m)
+        if pose.height_agl_m < lowest_m:
             return self._out_of_range(pose.height_agl_m, lowest_m)
         tilt_deg = math.degrees(pose.tilt_rad)
         if tilt_deg > settings.view.max_tilt_deg:
@@ -293,9 +307,11 @@ class Decider:
         return None
 
     def _out_of_range(self, height_m: float, lowest_m: float) -> NoSite:
+        highest_m = self._settings.max_height_m
         return NoSite(
             NoSiteReason.HEIGHT_OUT_OF_RANGE,
-            f"height {height_m:.1f} m, frames are used from {lowest_m:g} to {self._settings.max_height_m:g} m",
+            f"height {height_m:.1f} m, frames are used from {lowest_m:g} to {highest_m:g} m",
+            highest_m if height_m > highest_m else None,
         )
 
     def _while_blind(self, refused: NoSite, pose: Pose | None) -> Selection:

@@ -19,6 +19,7 @@ class NoSiteReason(str, Enum):
     STALE_POSE = "stale-pose"
     NO_HEIGHT = "no-height"
     HEIGHT_OUT_OF_RANGE = "height-out-of-range"
+    TOO_HIGH = "too-high"
     TILT_TOO_LARGE = "tilt-too-large"
     GROUND_NOT_IN_VIEW = "ground-not-in-view"
     NOT_CONFIDENT = "not-confident"
@@ -51,10 +52,15 @@ class LandingSite:
 
 @dataclass(frozen=True)
 class NoSite:
-    """No site, because of `reason`; `detail` says it in words with numbers."""
+    """No site, because of `reason`; `detail` says it in words with numbers.
+
+    Attributes:
+        descend_to_m: Height above ground from which frames are used, where the vehicle is above it; None otherwise.
+    """
 
     reason: NoSiteReason
     detail: str
+    descend_to_m: float | None = None
 
 
 Selection = LandingSite | NoSite

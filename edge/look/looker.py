@@ -33,8 +33,8 @@ from edge.resolved import ResolvedDecision, resolve_decision
 from edge.runtimes import Runtime, RuntimeOptions, load_runtime
 from edge.timings import Timings
 from landing.camera import CameraModel, Mount
-from landing.decider import Decider
 from landing.errors import CameraError, DataError
+from landing.ground_scale import UNKNOWN_RANGE, axis_down
 from landing.obstruction import Gap, largest_gap
 from landing.settings import DecisionSection
 from landing.site import LandingSite, NoSite, NoSiteReason
@@ -141,6 +141,8 @@ class Looker:
             flies = resolve_decision(self.options.settings, runtime.spec, self.options.taxonomy)
             self.summary.flies = flies
             self._note(f"flight {flies.describe()}")
+            if flies.ground_range is None:
+                self._note(f"{self.options.model.name} {UNKNOWN_RANGE}")
             if self.options.out is not None:
                 self._output = stack.enter_context(LookOutput(self.options.out, self.options.report))
             for path in paths:
@@ -190,7 +192,7 @@ class Looker:
             if view.refused is not None:
                 self._refuse(path, path.name, view, frame.image_bgr)
                 continue
-            decider = Decider(settings, flies.classes, view.camera, time.perf_counter_ns, flies.confidence)
+            decider = flies.decider(view.camera, time.perf_counter_ns, settings)
             pipeline = Pipeline(runtime, decider, view.camera, time.monotonic_ns, time.perf_counter_ns)
             step = pipeline.step(frame, view.pose_at)
             record = self._record(path, path.name, view, view.camera, step)
@@ -216,7 +218,7 @@ class Looker:
                     "level; for a moving camera use --independent"
                 )
             lens = view.camera if telemetry is None else replace(view.camera, mount=Mount.on_gimbal())
-            decider = Decider(settings, flies.classes, lens, time.perf_counter_ns, flies.confidence)
+            decider = flies.decider(lens, time.perf_counter_ns, settings)
             now_ns = 0
             pipeline = Pipeline(runtime, decider, lens, lambda: now_ns, time.perf_counter_ns)
             fps = (camera.info.fps or 25.0) / self.options.every
@@ -302,6 +304,11 @@ class Looker:
         selection = step.decision.selection
         record = view_record(path, name, view)
         record["timings_ms"] = {k: round(v, 3) for k, v in step.timings_ms.items() if k != "age"}
+        scale = None if self.summary.flies is None else self.summary.flies.scale(lens)
+        if scale is not None and step.pose is not None:
+            down = axis_down(lens, step.pose)
+            record["pixel_mm"] = round(scale.pixel_mm(view.height_agl_m / down), 2)
+            record["notes"] += [note for note in (scale.too_fine(view.height_agl_m, down),) if note is not None]
         if isinstance(selection, LandingSite):
             assert step.pose is not None  # a site was found from it
             centre = np.array([selection.position_ned_m])
@@ -320,6 +327,8 @@ class Looker:
             record.update(self._judged(path, lens, step.pose, selection))
         else:
             record["no_site"] = {"reason": selection.reason.value, "detail": selection.detail}
+            if selection.descend_to_m is not None:
+                record["no_site"]["descend_to_m"] = round(selection.descend_to_m, 2)
             gap = self._gap(selection, step)
             if gap is not None and step.pose is not None:
                 record["no_site"]["gap"] = gap_record(gap, step.pose)
