@@ -220,24 +220,21 @@ class Decider:
         best = pick(view, clearance_m, regions, self._settings, vehicle, height_m, score_m)
         if not judged:
             best = self._out_of_range(pose.height_agl_m, self._settings.view.min_height_m)
-        selection = self._tracker.update(
-            MapSnapshot(
-                view, clearance_m, hazard_clearance_m, anybody_m, score_m, regions, best, height_m, captured_ns, judged
-            )
+        snapshot = MapSnapshot(
+            view, clearance_m, hazard_clearance_m, anybody_m, score_m, regions, best, height_m, captured_ns, judged
         )
-        if judged and isinstance(selection, LandingSite):
-            selection = self._with_confidence(selection, segmentation, pose)
+        selection = self._with_confidence(self._tracker.update(snapshot), segmentation, pose, judged)
         self.last_view, self.last_clearance_m = view, clearance_m
         decision = self._decision(selection, now_ns, captured_ns, started, mapped)
         return replace(decision, intruder=intruder) if intruder is not None else decision
 
-    def _with_confidence(self, site: LandingSite, segmentation: Segmentation, pose: Pose) -> LandingSite:
-        """The site with what this frame alone says of it."""
-        if self._confidence is None:
-            return site
+    def _with_confidence(self, selection: Selection, segmentation: Segmentation, pose: Pose, judged: bool) -> Selection:
+        """A site with what this frame alone says of it, where it judges the ground and the model knows."""
+        if self._confidence is None or not judged or not isinstance(selection, LandingSite):
+            return selection
         radius_m, smoothing_px = self._settings.required_radius_m, self._settings.evidence.smoothing_px
-        score = site_score(segmentation, self._camera, pose, site.position_ned_m, radius_m, smoothing_px)
-        return site if score is None else replace(site, confidence=self._confidence.at(score))
+        score = site_score(segmentation, self._camera, pose, selection.position_ned_m, radius_m, smoothing_px)
+        return selection if score is None else replace(selection, confidence=self._confidence.at(score))
 
     def refuse(self, problem: str, pose: Pose | None, captured_ns: int, now_ns: int) -> Decision:
         """Decides without a frame that is not worth looking at: nothing of it enters the map.

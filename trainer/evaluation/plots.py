@@ -17,6 +17,7 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#
 _STYLES = ("-", "--", "-.", ":")
 _ROLE_ORDER = (Role.LANDABLE, *HAZARD_ROLES, Role.IGNORE)
 _DPI = 110
+SITE_CONFIDENCE = "site-confidence.png"
 
 
 def confusion(column: Column) -> bytes:
@@ -137,7 +138,7 @@ def site_confidence(columns: Sequence[Column]) -> bytes:
         aspect="equal",
     )
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=7, loc="upper left")
+    figure.legend(fontsize=7, loc="outside lower center")
     return _png(figure)
 
 

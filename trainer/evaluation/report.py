@@ -18,7 +18,6 @@ from trainer.evaluation.frames import ReportFrame
 from trainer.evaluation.results import Column
 
 REPORT, RESULTS, TABLES = "report.html", "results.json", "results.md"
-SITE_CONFIDENCE = "site-confidence.png"
 FRAMES_FOLDER = "frames"
 _EMBED_LIMIT = 6_000_000
 """Bytes of frame pictures inside the HTML; further ones lie in a folder beside it."""
@@ -45,7 +44,7 @@ def write(out: Path, columns: Sequence[Column], frames: Mapping[str, Sequence[Re
         html = _render(out, ordered, frames)
         (out / REPORT).write_text(html, "utf-8")
         if any(column.get("site_confidence") for column in ordered):
-            (out / SITE_CONFIDENCE).write_bytes(plots.site_confidence(ordered))
+            (out / plots.SITE_CONFIDENCE).write_bytes(plots.site_confidence(ordered))
         (out / TABLES).write_text(results.markdown(ordered), "utf-8")
         content = json.dumps({"format": results.FORMAT, "columns": ordered})
         (out / RESULTS).write_text(content + "\n", "utf-8")
