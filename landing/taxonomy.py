@@ -141,6 +141,11 @@ class Taxonomy(BaseModel):
             ]
         return "\n".join(lines) + "\n"
 
+    @cached_property
+    def is_builtin(self) -> bool:
+        """True for the classes of a built-in taxonomy, unchanged: a set may well lack some of them."""
+        return self.name in BUILTIN and self.classes == Taxonomy.load(self.name).classes
+
     def __len__(self) -> int:
         return len(self.classes)
 
