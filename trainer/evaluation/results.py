@@ -121,7 +121,7 @@ def summary(columns: Sequence[Column]) -> list[SummaryRow]:
         row("ECE of the class", _ece("class"), "15 bins, before and after the temperature"),
         row("ECE of landable", _ece("landable")),
         row(
-            "ECE of the confidence in sites",
+            "ECE of site confidence",
             _site_ece,
             "discs beside each other, safe if all labelled ground in them is landable; 95 % by bootstrap over scenes",
         ),
