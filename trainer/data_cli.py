@@ -16,6 +16,7 @@ from trainer.data.layouts import SPLIT_FILE, FoundLayout, find_folder_pair, find
 from trainer.data.prepared import prepare
 from trainer.data.samples import LabeledSet
 from trainer.data.splitfile import SplitTable, read_split_file, write_split_file
+from trainer.import_cli import import_command
 from trainer.options import SIZE, data_choice, reading_options, split_options
 from trainer.progress import Progress, say
 from trainer.recipe import DataChoice
@@ -31,6 +32,9 @@ _folders = click.argument("folders", nargs=-1, metavar="DIR...")
 @click.group(name="data")
 def data() -> None:
     """Labelled pictures: find what is wrong, split, decode once, cut into shards."""
+
+
+data.add_command(import_command)
 
 
 @data.command(name="check")
@@ -78,7 +82,7 @@ def _to_check(choice: DataChoice) -> list[tuple[FoundLayout, SplitTable | None]]
     tables = [read_split_file(Path(path), choice.split_column) for path in choice.split_files]
     if tables and len(tables) != len(folders) + bool(choice.images):
         raise DataError("give one --split for each folder to check")
-    found = [find_layout(Path(folder), choice.layout, choice.taxonomy) for folder in folders]
+    found = [find_layout(Path(folder), choice.layout, choice.taxonomy, guesses=True) for folder in folders]
     if choice.images:
         found.append(find_folder_pair(Path(choice.images), Path(choice.labels), choice.taxonomy))
     if not found:
