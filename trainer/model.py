@@ -196,7 +196,7 @@ def _enlarge_small_input(network: Any, config: ModelConfig) -> None:
         network.segmentation_head.append(_TopLeft(height, width))
 
 
-class _TopLeft(nn.Module):
+class _TopLeft(nn.Module):  # type: ignore[misc]  # torch is not read by mypy
     def __init__(self, height: int, width: int) -> None:
         super().__init__()
         self._height, self._width = height, width

@@ -21,11 +21,13 @@ from edge.annotate import annotate, annotate_refusal, way_to
 from edge.cameras import CameraRequest, EndOfStream, make_camera
 from edge.cameras.recordings import PICTURE_SUFFIXES, RAW_SUFFIXES, VIDEO_SUFFIXES, pictures_in, read_picture
 from edge.log import plain
+from edge.look.georeference import is_orthophoto
 from edge.look.labels import LabelMaps
-from edge.look.ortho import OrthoLook, OrthoWindow, ortho_record, ortho_view, scale_for, site_features
+from edge.look.ortho import OrthoLook, OrthoWindow, ortho_record, ortho_view, site_features
+from edge.look.ortho_scale import scale_for
 from edge.look.output import LookOutput
 from edge.look.photo import PhotoFacts, read_facts
-from edge.look.raster import Orthophoto, is_orthophoto, open_orthophoto
+from edge.look.raster import Orthophoto, open_orthophoto
 from edge.look.records import gap_record, gap_words, view_record
 from edge.look.sky import sky_fraction
 from edge.look.video_telemetry import TelemetryEntry, VideoTelemetry, telemetry_beside
