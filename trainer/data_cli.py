@@ -18,6 +18,7 @@ from trainer.data.prepared import prepare
 from trainer.data.samples import LabeledSet
 from trainer.data.shards import ShardedSet, is_sharded
 from trainer.data.splitfile import SplitTable, read_split_file, write_split_file
+from trainer.import_cli import import_command
 from trainer.options import SIZE, data_choice, reading_options, split_options
 from trainer.progress import Progress, say
 from trainer.recipe import DataChoice
@@ -33,6 +34,9 @@ _folders = click.argument("folders", nargs=-1, metavar="DIR...")
 @click.group(name="data")
 def data() -> None:
     """Labelled pictures: find what is wrong, split, decode once, cut into shards."""
+
+
+data.add_command(import_command)
 
 
 @data.command(name="check")
@@ -89,7 +93,7 @@ def _to_check(choice: DataChoice) -> list[tuple[FoundLayout, SplitTable | None]]
             raise DataError(
                 f"{folder} holds shards of {opened.name}, checked when written: check what they are made of"
             )
-    found = [find_layout(Path(folder), choice.layout, choice.taxonomy) for folder in folders]
+    found = [find_layout(Path(folder), choice.layout, choice.taxonomy, guesses=True) for folder in folders]
     if choice.images:
         found.append(find_folder_pair(Path(choice.images), Path(choice.labels), choice.taxonomy))
     if not found:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from landing.errors import DataError
 from landing.pictures import read_picture_bytes
-from landing.taxonomy import Taxonomy
+from landing.taxonomy import GUESS, Taxonomy
 from trainer.data.findings import ERRORS, NOTES, DataFinding, below
 from trainer.data.layouts import FoundLayout
 from trainer.data.pairs import PairedFiles
@@ -65,7 +65,7 @@ class DataReport:
             {
                 "id": c.id,
                 "name": c.name,
-                "role": c.role.value,
+                "role": c.role.value + GUESS * c.guessed,
                 "pixels": int(self.class_pixels[c.id]),
                 "share": int(self.class_pixels[c.id]) / total,
                 "pictures": int(self.class_pictures[c.id]),
@@ -123,6 +123,9 @@ def check_folder(
         class_pictures=facts.class_pictures,
         unknown=facts.unknown,
     )
+    report.findings += [
+        DataFinding("role not confirmed", c.name, c.role.value + GUESS) for c in found.taxonomy.classes if c.guessed
+    ]
 
     def one(picture: PictureFacts) -> tuple[str, str]:
         return _decoded(picture, found.base)

@@ -36,6 +36,7 @@ ERRORS = {
     "unknown labels": "give the --taxonomy that has them, mend the labels, or --unknown-labels ignore",
     "nothing labelled": "label it, or take it out",
     "absent class": "take it out of the taxonomy, add pictures that show it, or --absent-classes allow",
+    "role not confirmed": "take the ? away in taxonomy.toml if the role is right, else name the right role",
     "same picture in two parts": "put all copies into one part",
     "not in the split": "add it to the split file",
     "only in the split": "take it out of the split file, or bring the picture back",

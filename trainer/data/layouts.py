@@ -131,10 +131,11 @@ def find_folder_pair(images: Path, labels: Path, taxonomy_name: str) -> FoundLay
     return FoundLayout(layout, base.name, base, [place], Taxonomy.load(taxonomy_name), class_list=listed)
 
 
-def find_layout(folder: Path, layout_name: str = "auto", taxonomy_name: str = "") -> FoundLayout:
+def find_layout(folder: Path, layout_name: str = "auto", taxonomy_name: str = "", guesses: bool = False) -> FoundLayout:
     """Return the layout of a folder: its folders say where pictures lie, its classes say whose they are.
 
     A published set is recognised by a list of its classes, or by the colours of its label maps; else the user names it.
+    `guesses` takes its own taxonomy with roles that nobody has confirmed.
 
     Raises:
         DataError: No such folder, no known layout, or classes that nothing tells.
@@ -152,9 +153,11 @@ def find_layout(folder: Path, layout_name: str = "auto", taxonomy_name: str = ""
         base, places = place
         listed = find_class_list(_where_lists_lie(folder, base, places))
         found = FoundLayout(layout, layout.name, base, places, Taxonomy.load("roles"), class_list=listed)
-        own = taxonomy_name or (base / TAXONOMY_FILE if os.path.lexists(base / TAXONOMY_FILE) else "")
-        if own:
-            return _of_own_classes(found, Taxonomy.load(own))
+        own = base / TAXONOMY_FILE
+        if taxonomy_name:
+            return _of_own_classes(found, Taxonomy.load(taxonomy_name))
+        if os.path.lexists(own):
+            return _of_own_classes(found, Taxonomy.load_open(own) if guesses else Taxonomy.load(own))
         if layout.taxonomy:
             published = replace(found, taxonomy=Taxonomy.load(layout.taxonomy))
             evidence = _recognised(published, layout_name == layout.name)
