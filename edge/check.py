@@ -25,6 +25,7 @@ from edge.runtimes import load_runtime
 from firmware_bridge.link import FlightLink
 from firmware_bridge.settings import LinkExpert
 from landing.errors import CameraError, ConfigError, TouchdownError
+from landing.ground_scale import UNKNOWN_RANGE, axis_down, metres_down
 from landing.redaction import redact
 from landing.settings import AuthorityLevel
 from landing.speed import Slowness
@@ -130,6 +131,8 @@ def check(path: Path, *, camera: bool, link: bool, timeout_s: float, as_json: bo
     model = _guarded("model", lambda c: _check_model(c, flights), config)
     found(model)
     found(_flight(flights))
+    if flights:
+        found(_scale(flights[0]))
     held = held_by(claims_of(path, config))
     parts: tuple[tuple[str, bool, Callable[[EdgeConfig], Finding]], ...] = (
         ("camera", camera, _check_camera),
@@ -191,6 +194,34 @@ def _flight(flights: list[ResolvedFlight]) -> Finding:
     (flight,) = flights
     data = {"sha256": flight.digest, "value": Exact(flight.as_dict())}
     return Finding("flight", True, flight.describe(), data)
+
+
+def _scale(flight: ResolvedFlight) -> Finding:
+    """Describe the heights from which the network sees the ground as it was trained to, through this camera."""
+    scale = flight.scale(flight.camera)
+    if scale is None:
+        return Finding("scale", True, f"model {flight.model} {UNKNOWN_RANGE}", warning=True)
+    lowest_m, highest_m = scale.heights_m(axis_down(flight.camera))
+    top = f"{metres_down(highest_m)} m"
+    text = (
+        f"this camera sees what the model knows between {lowest_m:.1f} and {top} above ground "
+        f"({scale.known.describe()} a pixel); above {top} the answer is 'descend to {top} first'"
+    )
+    settings = flight.authority
+    named = {"decision.commit_height_m": flight.decision.commit_height_m}
+    if settings.level is not AuthorityLevel.ADVISE:
+        named |= {f"authority.{n}": getattr(settings, n) for n in ("clear_height_m", "look_height_m")}
+    if settings.level is AuthorityLevel.LAND:
+        named["authority.start_height_m"] = settings.start_height_m
+    data = {"lowest_m": lowest_m, "highest_m": highest_m, **scale.known.model_dump()}
+    above = [f"{name} = {value:g} m" for name, value in named.items() if value > highest_m]
+    if above:
+        remedy = "take a longer lens, or a model that was trained from farther"
+        return Finding("scale", False, f"{text}; {', '.join(above)} lie above it: {remedy}", data)
+    below = [f"{name} = {value:g} m" for name, value in named.items() if value < lowest_m]
+    if below:
+        text += f"; {', '.join(below)} lie below it: from there people and things look larger than in training"
+    return Finding("scale", True, text, data, warning=bool(below))
 
 
 def _check_model(config: EdgeConfig, flights: list[ResolvedFlight]) -> Finding:

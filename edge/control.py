@@ -19,6 +19,7 @@ from firmware_bridge.report import SendResult
 from landing.authority_io import AuthorityOutput
 from landing.decider import Decision
 from landing.director import Director, DirectorInput, DirectorOutput, DirectorState
+from landing.ground_scale import metres_down
 from landing.settings import AuthorityLevel, AuthoritySettings, DirectorSettings
 from landing.site import LandingSite, NoSite
 from landing.speed import Load, Slowness, SpeedMonitor
@@ -87,6 +88,7 @@ class Control:
         self.counters = ControlCounters()
         self.refusal: str | None = None
         self.slow: Slowness | None = None
+        self._too_high = False
         self._sending = False
         self._site: LandingSite | None = None
         self._no_site_reason = ""
@@ -125,12 +127,23 @@ class Control:
             self.commanding.tick(now_ns, output, pose, vehicle)
             self.counters.commands = self.commanding.commands
         self._say(now_ns, output)
+        self._say_height(now_ns, output, vehicle)
         if self.slow is not before:
             self._say_speed(now_ns, before, output)
         self._announcer.tick(now_ns)
         self._send(output)
         self._log_selection(decision)
         return output
+
+    def _say_height(self, now_ns: int, output: DirectorOutput, vehicle: VehicleStatus) -> None:
+        """Once when the vehicle comes too high for a site."""
+        flying = vehicle.armed and vehicle.airborne is not False
+        too_high, before = output.descend_to_m is not None and flying, self._too_high
+        said = bool(output.transitions)  # the text of a transition has it
+        if output.descend_to_m is not None and too_high and not before and not said:
+            words = f"Too high for a site: descend to {metres_down(output.descend_to_m)} m"
+            self._announcer.say(now_ns, "height", words, Severity.NOTICE)
+        self._too_high = too_high
 
     def _say_speed(self, now_ns: int, before: Slowness | None, output: DirectorOutput) -> None:
         """Once when decisions become too slow, every half minute after, and once when it ends."""

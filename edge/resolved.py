@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
@@ -20,11 +20,14 @@ from edge.parameters import LIMITS, with_kept
 from edge.runtimes import taxonomy_for
 from firmware_bridge.settings import LinkSettings
 from landing.camera import CameraModel
+from landing.confidence import SiteConfidence
+from landing.decider import Decider
+from landing.ground_scale import GroundScale, axis_down
 from landing.operating import SETTING_OF, Threshold, describe, origin_of, thresholds_in_force
 from landing.picture import PictureSettings
 from landing.redaction import redact
 from landing.settings import AuthoritySettings, DecisionSection, DecisionSettings, DirectorSettings
-from landing.spec import ModelSpec
+from landing.spec import GroundRange, ModelSpec
 from landing.taxonomy import Role, Taxonomy
 
 
@@ -39,6 +42,9 @@ class ResolvedDecision:
         thresholds: Of a frame, each with where it comes from.
         sources: Where each setting comes from, as ``decision.margin_m`` to ``config``, ``model``, ``default`` or the
             name of a ``TD_*`` parameter.
+        ground_range: From how near and how far the network was trained to see the ground; None where nobody said.
+        input_px: Width and height of the network's input; None without a network.
+        confidence: Curve of the model; None where it has none, or none for so wide a vehicle (`sources` says which).
     """
 
     model: str
@@ -46,12 +52,28 @@ class ResolvedDecision:
     decision: DecisionSettings
     thresholds: tuple[Threshold, ...]
     sources: Mapping[str, str]
+    ground_range: GroundRange | None = field(default=None, kw_only=True)
+    input_px: tuple[int, int] | None = field(default=None, kw_only=True)
+    confidence: SiteConfidence | None = field(default=None, kw_only=True)
 
     @property
     def classes(self) -> Taxonomy:
         """The taxonomy, where there is a network."""
         assert self.taxonomy is not None
         return self.taxonomy
+
+    def scale(self, camera: CameraModel) -> GroundScale | None:
+        """Return the scale of the ground through a camera; None where the network's range is not known."""
+        if self.ground_range is None or self.input_px is None:
+            return None
+        return GroundScale.of(self.ground_range, self.input_px, camera)
+
+    def decider(
+        self, camera: CameraModel, clock_ns: Callable[[], int] | None = None, settings: DecisionSettings | None = None
+    ) -> Decider:
+        """Return a decision for a camera; `settings` take the place of those that fly."""
+        chosen = self.decision if settings is None else settings
+        return Decider(chosen, self.classes, camera, clock_ns, self.scale(camera), self.confidence)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON, every number in full; no secret is among them."""
@@ -74,9 +96,12 @@ class ResolvedDecision:
     def describe(self) -> str:
         """One line for people."""
         gathered = self.decision.landable_probability
+        known = self.ground_range
+        scale = "not known" if known is None else f"{known.describe()} a pixel"
         return (
             f"{self.digest[:12]}; thresholds of a frame: {describe(self.thresholds)}; landable in "
-            f"all frames together {gathered:.3g} ({self.sources['decision.landable_probability']})"
+            f"all frames together {gathered:.3g} ({self.sources['decision.landable_probability']}); ground the model "
+            f"was trained for: {scale}; confidence in sites: {self.sources['confidence']}"
         )
 
 
@@ -132,6 +157,9 @@ class ResolvedFlight(ResolvedDecision):
                 float(values["latency_ms"]),
                 float(values["max_frame_age_ms"]),
                 LinkSettings.model_validate(values["link"]),
+                ground_range=_GROUND_RANGE.validate_python(values.get("ground_range")),
+                input_px=_INPUT_PX.validate_python(values.get("input_px")),
+                confidence=_CONFIDENCE.validate_python(values.get("confidence")),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise RecordingError(f"the recorded flight settings cannot be read: {error}") from error
@@ -139,6 +167,9 @@ class ResolvedFlight(ResolvedDecision):
 
 _THRESHOLDS = TypeAdapter(tuple[Threshold, ...])
 _CAMERA = TypeAdapter(CameraModel)
+_GROUND_RANGE: TypeAdapter[GroundRange | None] = TypeAdapter(GroundRange | None)
+_INPUT_PX: TypeAdapter[tuple[int, int] | None] = TypeAdapter(tuple[int, int] | None)
+_CONFIDENCE: TypeAdapter[SiteConfidence | None] = TypeAdapter(SiteConfidence | None)
 
 
 def resolve_decision(section: DecisionSection, spec: ModelSpec | None, taxonomy: str | None = None) -> ResolvedDecision:
@@ -157,13 +188,28 @@ def resolve_decision(section: DecisionSection, spec: ModelSpec | None, taxonomy:
     sources.update({f"decision.{SETTING_OF[t.role]}": t.source for t in thresholds})
     if section.landable_probability is None:
         sources["decision.landable_probability"] = origin_of(section.strictness)
+    confidence, sources["confidence"] = _confidence_in(spec, decision)
     return ResolvedDecision(
         "" if spec is None else spec.name,
         None if spec is None else taxonomy_for(spec, taxonomy),
         decision,
         thresholds,
         sources,
+        ground_range=None if spec is None else spec.ground_range,
+        input_px=None if spec is None else (spec.input.width_px, spec.input.height_px),
+        confidence=confidence,
     )
+
+
+def _confidence_in(spec: ModelSpec | None, decision: DecisionSettings) -> tuple[SiteConfidence | None, str]:
+    """Return the curve of a model where it holds for the vehicle, and where it comes from, or why there is none."""
+    curve = None if spec is None else spec.site_confidence
+    if curve is None:
+        return None, "none, the model says nothing of it"
+    needed_m = decision.required_radius_m
+    if curve.for_radius(needed_m) is None:
+        return None, f"none, measured for discs of {curve.disc_m:g} m and {needed_m:g} m are needed"
+    return curve, "model"
 
 
 def resolve_flight(config: EdgeConfig, spec: ModelSpec | None, kept: Mapping[str, float]) -> ResolvedFlight:
@@ -197,6 +243,9 @@ def _resolved(config: EdgeConfig, spec: ModelSpec | None) -> ResolvedFlight:
     sources = {**decided.sources, "camera.lens": lens}
     for name, section in sections.items():
         sources.update(_sources(name, section))
+    model = camera.model()
+    authority, limited = _within_range(config.authority, decided.scale(model), model)
+    sources.update(limited)
     return ResolvedFlight(
         decided.model,
         decided.taxonomy,
@@ -204,24 +253,39 @@ def _resolved(config: EdgeConfig, spec: ModelSpec | None) -> ResolvedFlight:
         decided.thresholds,
         sources,
         DirectorSettings.beside(config.director, decided.decision),
-        config.authority,
+        authority,
         config.picture,
-        camera.model(),
+        model,
         camera.latency_ms,
         camera.max_frame_age_ms,
         config.link_settings(),
+        ground_range=decided.ground_range,
+        input_px=decided.input_px,
+        confidence=decided.confidence,
     )
+
+
+def _within_range(
+    authority: AuthoritySettings, scale: GroundScale | None, camera: CameraModel
+) -> tuple[AuthoritySettings, dict[str, str]]:
+    """The authority's settings with a ceiling from which the network still sees, and its source where it is lower."""
+    if scale is None:
+        return authority, {}
+    ceiling_m = max(scale.heights_m(axis_down(camera))[1], authority.clear_height_m)
+    if ceiling_m >= authority.ceiling_m:
+        return authority, {}
+    return authority.model_copy(update={"ceiling_m": ceiling_m}), {"authority.ceiling_m": "model"}
 
 
 def _sources(name: str, section: BaseModel) -> dict[str, str]:
     """Return where each setting comes from: one that is the default is from there, whether it was written or not."""
     sources: dict[str, str] = {}
-    for field, info in type(section).model_fields.items():
-        value = getattr(section, field)
+    for key, info in type(section).model_fields.items():
+        value = getattr(section, key)
         if isinstance(value, BaseModel):
-            sources.update(_sources(f"{name}.{field}", value))
+            sources.update(_sources(f"{name}.{key}", value))
         else:
-            sources[f"{name}.{field}"] = "default" if value == info.default else "config"
+            sources[f"{name}.{key}"] = "default" if value == info.default else "config"
     return sources
 
 

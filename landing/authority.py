@@ -2,7 +2,7 @@
 
     READY -> GUARD -> LOOK -> RESUME -> GUARD, down
              GUARD -> HOLD -> (CLIMB -> SEARCH)... -> RESUME -> GUARD
-    with ANNOUNCE, APPROACH, HAND_BACK, and ENDED
+    with ANNOUNCE, APPROACH, DESCEND, HAND_BACK, and ENDED
 
 `guard` accompanies a landing that the pilot ordered on a site that is followed. Somebody at the site stops the vehicle
 at once; a missing site or missing evidence stops it after `grace_s`, above `alert_height_m` after `high_grace_s`. The
@@ -16,6 +16,9 @@ still arrive unseen.
 A mode that nobody asked for or a moved stick ends the authority until `rearm`, also in a flight that a restarted
 daemon finds itself in. So do a refusal, an unanswered command, and a lost link while a command of ours is in force.
 The vehicle is left as it is, and the text says how that is.
+
+Above the height from which the network's answer counts a missing site stops nothing: the landing goes on down to where
+there can be one. A vehicle that holds or searches up there goes down to it (DESCEND) instead of waiting or climbing.
 
 Below `commit_height_m` the camera sees less than the site, so a dip of the evidence stops nothing. A person or vehicle
 that is seen stops the vehicle down to `floor_height_m`; it then climbs to `clear_height_m`, away from heads, and never
@@ -57,7 +60,7 @@ TRUSTED_RESUMES = 2
 """After so many resumed landings a climb is not broken off for a site that is found on the way."""
 
 
-IN_THE_AIR = tuple(AuthorityState(name) for name in ("look", "hold", "climb", "search", "approach"))
+IN_THE_AIR = tuple(AuthorityState(name) for name in ("look", "hold", "climb", "descend", "search", "approach"))
 """States in which the vehicle stays up on our word, so that together they must end."""
 
 
@@ -246,6 +249,7 @@ class Authority:
                 AuthorityState.LOOK: self._look,
                 AuthorityState.HOLD: self._wait,
                 AuthorityState.CLIMB: self._climbing,
+                AuthorityState.DESCEND: self._descending,
                 AuthorityState.SEARCH: self._search,
                 AuthorityState.APPROACH: self._approach,
             }
@@ -268,10 +272,11 @@ class Authority:
         if somebody is not None:
             self._stop(inputs, modes, somebody.text)
             return
+        too_high = inputs.output.descend_to_m is not None
         committed = height_m is not None and height_m <= self._commit_height_m
         high = height_m is not None and height_m > settings.alert_height_m
         grace_s = max(settings.grace_s, settings.high_grace_s) if high else settings.grace_s
-        if not committed and self._site.missing(inputs.now_ns, grace_s):
+        if not committed and not too_high and self._site.missing(inputs.now_ns, grace_s):
             self._stop(inputs, modes, inputs.output.reason)
         elif self._should_look(height_m) and self._ask(inputs, Hold(), modes.hold):
             self._landing.looked = True
@@ -298,6 +303,8 @@ class Authority:
         height_m, now_ns = self._site.height_m, inputs.now_ns
         if height_m is not None and height_m < self._settings.clear_height_m - ARRIVED_M:
             self._climb(inputs, modes, self._settings.clear_height_m)
+        elif inputs.output.descend_to_m is not None:
+            self._descend(inputs, modes, inputs.output.descend_to_m)
         elif self._calm(now_ns):
             self._go_on(inputs, modes)
         elif self._passed(now_ns, self._settings.wait_s):
@@ -308,15 +315,26 @@ class Authority:
         here, to = self._site.position_ned_m, self._landing.destination_ned_m
         clear = height_m is not None and height_m >= self._settings.clear_height_m - ARRIVED_M
         # What disappointed is the best from here; from higher up others come into view.
-        if clear and self._landing.resumes < TRUSTED_RESUMES and self._calm(now_ns):
+        if inputs.output.descend_to_m is not None:
+            self._descend(inputs, modes, inputs.output.descend_to_m)
+        elif clear and self._landing.resumes < TRUSTED_RESUMES and self._calm(now_ns):
             self._go_on(inputs, modes)
         elif here is not None and to is not None and here[2] - to[2] <= ARRIVED_M:
             self._enter(AuthorityState.SEARCH, f"searches from {height_m or 0:.0f} m", now_ns)
         elif now_ns > self._landing.deadline_ns:
             self._spent(inputs, modes, "the climb does not end")
 
+    def _descending(self, inputs: AuthorityInput, modes: FlightModes) -> None:
+        here, to = self._site.position_ned_m, self._landing.destination_ned_m
+        if here is not None and to is not None and to[2] - here[2] <= ARRIVED_M:
+            self._enter(AuthorityState.SEARCH, f"searches from {self._site.height_m or 0:.0f} m", inputs.now_ns)
+        elif inputs.now_ns > self._landing.deadline_ns:
+            self._spent(inputs, modes, "the descent does not end")
+
     def _search(self, inputs: AuthorityInput, modes: FlightModes) -> None:
-        if self._calm(inputs.now_ns):
+        if inputs.output.descend_to_m is not None:
+            self._descend(inputs, modes, inputs.output.descend_to_m)
+        elif self._calm(inputs.now_ns):
             self._go_on(inputs, modes)
         elif self._passed(inputs.now_ns, self._settings.search_s):
             self._search_higher(inputs, modes)
@@ -386,6 +404,18 @@ class Authority:
         return self._fly_to(
             inputs, modes, (here[0], here[1], here[2] - up_m), up_m, AuthorityState.CLIMB, f"climbs to {height_m:.0f} m"
         )
+
+    def _descend(self, inputs: AuthorityInput, modes: FlightModes, height_agl_m: float) -> None:
+        """Straight down, to the height above ground from which the network's answer counts."""
+        here, pose = self._site.position_ned_m, inputs.pose
+        if here is None or pose is None or pose.height_agl_m is None:
+            return
+        to_m = max(height_agl_m - ARRIVED_M, self._settings.clear_height_m)
+        down_m = pose.height_agl_m - to_m
+        if down_m <= ARRIVED_M:
+            return
+        to, words = (here[0], here[1], here[2] + down_m), f"goes down to {to_m:.0f} m to see a site"
+        self._fly_to(inputs, modes, to, down_m, AuthorityState.DESCEND, words)
 
     def _go_on(self, inputs: AuthorityInput, modes: FlightModes) -> None:
         """To the confirmed site: there first, then down, so that the camera sees it all the way.

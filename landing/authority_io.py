@@ -21,6 +21,7 @@ class AuthorityState(str, Enum):
     LOOK = "look"
     HOLD = "hold"
     CLIMB = "climb"
+    DESCEND = "descend"
     SEARCH = "search"
     APPROACH = "approach"
     RESUME = "resume"

@@ -10,9 +10,11 @@ from typing import Any, Protocol
 from pydantic import TypeAdapter
 
 from landing.camera import CameraModel
+from landing.confidence import SiteConfidence, site_score
 from landing.errors import InvalidValueError
 from landing.estimator import FIRST_FRAME, EstimatorFrame
 from landing.geometry import heading_between
+from landing.ground_scale import GroundScale, HeightLimit
 from landing.ground_view import MOVING_ROLES, GridOfFloat, GroundView
 from landing.groundmap import GroundMap
 from landing.picker import clean_regions, clearance_grid, hazard_clearance_grid, least, pick, score_grid
@@ -82,6 +84,8 @@ class Decider:
         taxonomy: Taxonomy,
         camera: CameraModel,
         clock_ns: Callable[[], int] | None = None,
+        scale: GroundScale | None = None,
+        confidence: SiteConfidence | None = None,
     ) -> None:
         """Sets up an empty map.
 
@@ -90,14 +94,18 @@ class Decider:
             taxonomy: Of the model whose segmentations will come.
             camera: Of the camera whose frames they are made from.
             clock_ns: Only to measure how long the parts take; the decision does not depend on it.
+            scale: Of the model and the camera; frames from beyond its range are not used. None: the range is not known.
+            confidence: Curve of the model, where it has one that holds for this vehicle.
         """
         self._settings = settings
         self._taxonomy = taxonomy
         self._camera = camera
         self._clock_ns = clock_ns
+        self._confidence = confidence
         self._map = GroundMap(settings, taxonomy)
         self._plane = GroundPlane()
         self._tracker = SiteTracker(settings)
+        self._height_limit = HeightLimit(scale, camera)
         self._frame: EstimatorFrame | None = None
         self._pose: Pose | None = None
         self._restarted: str | None = None
@@ -123,6 +131,7 @@ class Decider:
         }
         state = {f"{part}.{k}": v for part, values in parts.items() for k, v in values.items()}
         pose, frame = self._pose, self._frame
+        state["within_range"] = self._height_limit.within
         state["pose"] = None if pose is None else asdict(pose)
         state["frame"] = None if frame is None else asdict(frame)
         return state
@@ -146,6 +155,7 @@ class Decider:
         for part, owner in owners:
             prefix = f"{part}."
             owner.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+        self._height_limit.within = bool(state.get("within_range", False))
         self._pose = _POSE.validate_python(state["pose"])
         self._frame = _FRAME.validate_python(state["frame"])
 
@@ -155,6 +165,7 @@ class Decider:
         self._map.reset()
         self._plane = GroundPlane()
         self._tracker.reset()
+        self._height_limit.within = False
         self.last_view = self.last_clearance_m = None
 
     def observe(self, segmentation: Segmentation, pose: Pose | None, now_ns: int) -> Decision:
@@ -178,6 +189,10 @@ class Decider:
         if other_ground:
             self._map.reset()
             self._tracker.reset()
+        # By the plane: one wrong reading of the rangefinder is no height.
+        too_high = self._height_limit.refusal(pose, down_m - pose.position_ned_m[2])
+        if too_high is not None:
+            return self._decision(too_high, now_ns, captured_ns, started, 0)
         judged = pose.height_agl_m >= self._settings.view.min_height_m
         shown = self._map.update(segmentation, self._camera, pose, down_m, judged=judged)
         mapped = self._now()
@@ -205,14 +220,21 @@ class Decider:
         best = pick(view, clearance_m, regions, self._settings, vehicle, height_m, score_m)
         if not judged:
             best = self._out_of_range(pose.height_agl_m, self._settings.view.min_height_m)
-        selection = self._tracker.update(
-            MapSnapshot(
-                view, clearance_m, hazard_clearance_m, anybody_m, score_m, regions, best, height_m, captured_ns, judged
-            )
+        snapshot = MapSnapshot(
+            view, clearance_m, hazard_clearance_m, anybody_m, score_m, regions, best, height_m, captured_ns, judged
         )
+        selection = self._with_confidence(self._tracker.update(snapshot), segmentation, pose, judged)
         self.last_view, self.last_clearance_m = view, clearance_m
         decision = self._decision(selection, now_ns, captured_ns, started, mapped)
         return replace(decision, intruder=intruder) if intruder is not None else decision
+
+    def _with_confidence(self, selection: Selection, segmentation: Segmentation, pose: Pose, judged: bool) -> Selection:
+        """A site with what this frame alone says of it, where it judges the ground and the model knows."""
+        if self._confidence is None or not judged or not isinstance(selection, LandingSite):
+            return selection
+        radius_m, smoothing_px = self._settings.required_radius_m, self._settings.evidence.smoothing_px
+        score = site_score(segmentation, self._camera, pose, selection.position_ned_m, radius_m, smoothing_px)
+        return selection if score is None else replace(selection, confidence=self._confidence.at(score))
 
     def refuse(self, problem: str, pose: Pose | None, captured_ns: int, now_ns: int) -> Decision:
         """Decides without a frame that is not worth looking at: nothing of it enters the map.
@@ -269,7 +291,10 @@ class Decider:
             return NoSite(NoSiteReason.NO_POSE, f"position {position} is farther than {FARTHEST_M:g} m from the origin")
         settings = self._settings
         lowest_m = min(settings.view.watch_height_m, settings.view.min_height_m)
-        if not lowest_m <= pose.height_agl_m <= settings.max_height_m:
+        if pose.height_agl_m > settings.max_height_m:
+            too_high = self._height_limit.refusal(pose, pose.height_agl_m)
+            return too_high or self._out_of_range(pose.height_agl_m, lowest_m)
+        if pose.height_agl_m < lowest_m:
             return self._out_of_range(pose.height_agl_m, lowest_m)
         tilt_deg = math.degrees(pose.tilt_rad)
         if tilt_deg > settings.view.max_tilt_deg:
@@ -279,9 +304,11 @@ class Decider:
         return None
 
     def _out_of_range(self, height_m: float, lowest_m: float) -> NoSite:
+        highest_m = self._settings.max_height_m
         return NoSite(
             NoSiteReason.HEIGHT_OUT_OF_RANGE,
-            f"height {height_m:.1f} m, frames are used from {lowest_m:g} to {self._settings.max_height_m:g} m",
+            f"height {height_m:.1f} m, frames are used from {lowest_m:g} to {highest_m:g} m",
+            highest_m if height_m > highest_m else None,
         )
 
     def _while_blind(self, refused: NoSite, pose: Pose | None) -> Selection:

@@ -19,7 +19,7 @@ import numpy as np
 from landing.decider import Decision
 from landing.gates import Gate, evidence_gates, height_above_m
 from landing.settings import DirectorSettings
-from landing.site import Intruder, LandingSite
+from landing.site import Intruder, LandingSite, NoSite
 from landing.types import LandingTarget, Pose
 from landing.vehicle import VehicleStatus
 
@@ -87,6 +87,7 @@ class DirectorOutput:
         target: To be sent now, or None.
         transitions: Changes of state in this step, in order.
         intruder: Who is at the site by the newest decision; then there is no target.
+        descend_to_m: Height above ground below which frames are used, where the vehicle is above it; None otherwise.
     """
 
     state: DirectorState
@@ -94,6 +95,7 @@ class DirectorOutput:
     target: LandingTarget | None
     transitions: tuple[Transition, ...]
     intruder: Intruder | None = None
+    descend_to_m: float | None = None
 
 
 class Director:
@@ -132,7 +134,8 @@ class Director:
         self._transitions = []
         target = self._step(inputs)
         intruder = inputs.decision.intruder if inputs.decision is not None else None
-        return DirectorOutput(self._state, self._reason, target, tuple(self._transitions), intruder)
+        descend_to_m = self._descend_to_m(inputs)
+        return DirectorOutput(self._state, self._reason, target, tuple(self._transitions), intruder, descend_to_m)
 
     def _step(self, inputs: DirectorInput) -> LandingTarget | None:
         vehicle, now_ns = inputs.vehicle, inputs.now_ns
@@ -187,6 +190,14 @@ class Director:
         age_s = (inputs.now_ns - inputs.decision.evidence_at_ns) * 1e-9
         return age_s <= self._settings.max_decision_age_s + LATE_S
 
+    def _descend_to_m(self, inputs: DirectorInput) -> float | None:
+        """The height above ground to go down to, by a decision that is not too old; None where none is asked for."""
+        decision = inputs.decision
+        if decision is None or not isinstance(decision.selection, NoSite):
+            return None
+        age_s = (inputs.now_ns - decision.evidence_at_ns) * 1e-9
+        return decision.selection.descend_to_m if age_s <= self._settings.max_decision_age_s else None
+
     def _closed_gate(self, inputs: DirectorInput) -> Gate | None:
         """The first gate that keeps a target back; None when all are open.
 
@@ -225,8 +236,9 @@ class Director:
         self._give_up_in_time(inputs)
 
     def _give_up_in_time(self, inputs: DirectorInput) -> None:
-        """Aborts a landing that has been without a site for too long."""
-        if not (inputs.vehicle.landing and inputs.vehicle.link_alive):
+        """Aborts a landing that has been without a site for too long; the way down to where one can be is no part."""
+        on_the_way = self._descend_to_m(inputs) is not None
+        if on_the_way or not (inputs.vehicle.landing and inputs.vehicle.link_alive):
             self._without_site_since_ns = None
             return
         if self._without_site_since_ns is None:

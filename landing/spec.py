@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from landing.confidence import SiteConfidence
 from landing.document import parse_document
 from landing.errors import ModelError
 from landing.taxonomy import Role, Taxonomy
@@ -89,6 +90,31 @@ class OperatingPoint(BaseModel):
         return float(getattr(self, role.value))
 
 
+class GroundRange(BaseModel):
+    """Range of ground sizes of a pixel that a network was trained for, at its input and in the picture's middle.
+
+    Attributes:
+        finest_mm, coarsest_mm: Side of the ground that a pixel shows, seen from nearest and from farthest, mm.
+        source: What it was computed from, in words.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    finest_mm: float = Field(gt=0)
+    coarsest_mm: float = Field(gt=0)
+    source: str = ""
+
+    @model_validator(mode="after")
+    def _ascending(self) -> GroundRange:
+        if self.finest_mm > self.coarsest_mm:
+            raise ValueError(f"finest_mm {self.finest_mm:g} is above coarsest_mm {self.coarsest_mm:g}")
+        return self
+
+    def describe(self) -> str:
+        """In words, such as ``12.6 to 62.9 mm``."""
+        return f"{self.finest_mm:.3g} to {self.coarsest_mm:.3g} mm"
+
+
 class ModelSpec(BaseModel):
     """Everything the daemon must know of a model, so that a model file explains itself.
 
@@ -96,6 +122,8 @@ class ModelSpec(BaseModel):
         format: Version of this description.
         temperature: Logits are divided by it before the softmax (in the graph).
         operating: Thresholds chosen for this model; None where nobody chose any.
+        ground_range: From how near and how far it was trained to see the ground; None where nobody said.
+        site_confidence: Share of sites that were safe, by score; None where nobody measured it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -108,6 +136,8 @@ class ModelSpec(BaseModel):
     taxonomy: Taxonomy
     temperature: float = Field(default=1.0, gt=0)
     operating: OperatingPoint | None = None
+    ground_range: GroundRange | None = None
+    site_confidence: SiteConfidence | None = None
     provenance: Provenance = Field(default_factory=Provenance)
 
     @model_validator(mode="after")

@@ -21,7 +21,7 @@ from edge.annotate import annotate, annotate_refusal, way_to
 from edge.cameras import CameraRequest, EndOfStream, make_camera
 from edge.cameras.recordings import PICTURE_SUFFIXES, RAW_SUFFIXES, VIDEO_SUFFIXES, pictures_in, read_picture
 from edge.log import plain
-from edge.look.labels import judge, label_path
+from edge.look.labels import LabelMaps
 from edge.look.output import LookOutput
 from edge.look.photo import PhotoFacts, read_facts
 from edge.look.records import gap_record, gap_words, view_record
@@ -33,12 +33,11 @@ from edge.resolved import ResolvedDecision, resolve_decision
 from edge.runtimes import Runtime, RuntimeOptions, load_runtime
 from edge.timings import Timings
 from landing.camera import CameraModel, Mount
-from landing.decider import Decider
 from landing.errors import CameraError, DataError
+from landing.ground_scale import UNKNOWN_RANGE, axis_down
 from landing.obstruction import Gap, largest_gap
 from landing.settings import DecisionSection
 from landing.site import LandingSite, NoSite, NoSiteReason
-from landing.taxonomy import Taxonomy
 from landing.types import ByteArray, Frame, Pose
 
 ZOOM_CHANGE = 0.02
@@ -59,8 +58,7 @@ class LookOptions:
         report: Also write `report.html` into `out`.
         every: Take every n-th picture or frame.
         independent: Decide on each video frame by itself.
-        labels: Folder of label maps to judge the sites by.
-        label_taxonomy: What the values of those label maps mean.
+        labels: Label maps to judge the sites by.
     """
 
     model: Path
@@ -72,8 +70,7 @@ class LookOptions:
     report: bool = False
     every: int = 1
     independent: bool = False
-    labels: Path | None = None
-    label_taxonomy: Taxonomy | None = None
+    labels: LabelMaps | None = None
 
 
 @dataclass
@@ -141,6 +138,10 @@ class Looker:
             flies = resolve_decision(self.options.settings, runtime.spec, self.options.taxonomy)
             self.summary.flies = flies
             self._note(f"flight {flies.describe()}")
+            if self.options.labels is not None:
+                self._note(str(self.options.labels.reading))
+            if flies.ground_range is None:
+                self._note(f"{self.options.model.name} {UNKNOWN_RANGE}")
             if self.options.out is not None:
                 self._output = stack.enter_context(LookOutput(self.options.out, self.options.report))
             for path in paths:
@@ -190,7 +191,7 @@ class Looker:
             if view.refused is not None:
                 self._refuse(path, path.name, view, frame.image_bgr)
                 continue
-            decider = Decider(settings, flies.classes, view.camera, time.perf_counter_ns)
+            decider = flies.decider(view.camera, time.perf_counter_ns, settings)
             pipeline = Pipeline(runtime, decider, view.camera, time.monotonic_ns, time.perf_counter_ns)
             step = pipeline.step(frame, view.pose_at)
             record = self._record(path, path.name, view, view.camera, step)
@@ -216,7 +217,7 @@ class Looker:
                     "level; for a moving camera use --independent"
                 )
             lens = view.camera if telemetry is None else replace(view.camera, mount=Mount.on_gimbal())
-            decider = Decider(settings, flies.classes, lens, time.perf_counter_ns)
+            decider = flies.decider(lens, time.perf_counter_ns, settings)
             now_ns = 0
             pipeline = Pipeline(runtime, decider, lens, lambda: now_ns, time.perf_counter_ns)
             fps = (camera.info.fps or 25.0) / self.options.every
@@ -302,6 +303,11 @@ class Looker:
         selection = step.decision.selection
         record = view_record(path, name, view)
         record["timings_ms"] = {k: round(v, 3) for k, v in step.timings_ms.items() if k != "age"}
+        scale = None if self.summary.flies is None else self.summary.flies.scale(lens)
+        if scale is not None and step.pose is not None:
+            down = axis_down(lens, step.pose)
+            record["pixel_mm"] = round(scale.pixel_mm(view.height_agl_m / down), 2)
+            record["notes"] += [note for note in (scale.too_fine(view.height_agl_m, down),) if note is not None]
         if isinstance(selection, LandingSite):
             assert step.pose is not None  # a site was found from it
             centre = np.array([selection.position_ned_m])
@@ -314,11 +320,14 @@ class Looker:
                 "v_px": round(float(v), 1),
                 "clearance_m": round(selection.clearance_m, 3),
                 "area_m2": round(selection.area_m2, 2),
-                "confidence": round(selection.confidence, 4),
             }
+            if selection.confidence is not None:
+                record["site"]["confidence"] = selection.confidence.to_mapping()
             record.update(self._judged(path, lens, step.pose, selection))
         else:
             record["no_site"] = {"reason": selection.reason.value, "detail": selection.detail}
+            if selection.descend_to_m is not None:
+                record["no_site"]["descend_to_m"] = round(selection.descend_to_m, 2)
             gap = self._gap(selection, step)
             if gap is not None and step.pose is not None:
                 record["no_site"]["gap"] = gap_record(gap, step.pose)
@@ -334,15 +343,17 @@ class Looker:
 
     def _judged(self, path: Path, lens: CameraModel, pose: Pose, site: LandingSite) -> dict[str, Any]:
         """Hazard pixels of the ground truth within the chosen disc, if there are labels."""
-        options = self.options
-        if options.labels is None or options.label_taxonomy is None:
+        labels = self.options.labels
+        if labels is None:
             return {}
-        found = label_path(options.labels, path.stem)
+        found = labels.path_of(path)
         if found is None:
             self._note(f"no label map {path.stem}.png for {path.name}")
             return {}
-        radius_m = options.settings.vehicle_radius_m
-        verdict = judge(found, options.label_taxonomy, site, radius_m, lens, pose)
+        verdict = labels.judge(found, path, site, self.options.settings.vehicle_radius_m, lens, pose)
+        if isinstance(verdict, str):
+            self._note(f"{path.name}: site not judged: {verdict}")
+            return {"judged": False}
         if not verdict.certain:
             self._note(f"{found.name}: {verdict.unknown_px} px of the disc have no class: site not judged")
             return {"judged": False, "unlabelled_px": verdict.unknown_px}
@@ -362,8 +373,10 @@ class Looker:
             text = (
                 f"site {_way(site['ahead_m'], 'ahead', 'behind')}, "
                 f"{_way(site['right_m'], 'right', 'left')}, clear {site['clearance_m']:.1f} m, "
-                f"area {site['area_m2']:.0f} m2, confidence {site['confidence']:.2f}"
+                f"area {site['area_m2']:.0f} m2"
             )
+            if "confidence" in site:
+                text += f", {site['confidence']['text']}"
             if record.get("judged"):
                 summary.judged += 1
                 summary.sites_with_hazard += record["hazard_px"] > 0

@@ -46,6 +46,7 @@ class World:
     airborne: bool = True
     failsafe: bool = False
     touching_down: bool | None = None
+    known_up_to_m: float | None = None
     sticks: Sticks | None = REST
     stick_age_s: float = 0.0
     heartbeat_age_s: float = 0.1
@@ -65,7 +66,8 @@ class World:
         self.now_ns += STEP_NS
         down = -self.height_m
         target = None
-        if self.site is not None and self.intruder is None:
+        too_high = self.known_up_to_m is not None and self.height_m > self.known_up_to_m
+        if self.site is not None and self.intruder is None and not too_high:
             target = LandingTarget((0, 0, 5), self.site, self.now_ns, self.now_ns)
         landing = self.mode in ("LAND", "RTL", "AUTO.PRECLAND", "AUTO.LAND")
         state = DirectorState.DESCEND if landing else DirectorState.TRACK
@@ -89,7 +91,13 @@ class World:
         answers, self.answers = tuple(self.answers), []
         output = self.authority.step(
             AuthorityInput(
-                self.now_ns, DirectorOutput(state, reason, target, (), self.intruder), pose, vehicle, answers
+                self.now_ns,
+                DirectorOutput(
+                    state, reason, target, (), self.intruder, descend_to_m=self.known_up_to_m if too_high else None
+                ),
+                pose,
+                vehicle,
+                answers,
             )
         )
         self.log += [t.to_state.value for t in output.transitions]
@@ -672,3 +680,46 @@ def test_whatever_happens(level, spent, events):
     count = len(w.requests)
     w.run(60.0)
     assert len(w.requests) == count
+
+
+def test_a_landing_above_the_known_height_goes_on_down_and_is_guarded_from_where_a_site_is_seen():
+    w = world(height_m=60.0, known_up_to_m=28.0, mode="LOITER")
+    w.run(1.0)
+    w.mode = "LAND"
+    while w.height_m > 28.0:
+        w.run(0.5)
+        w.height_m -= 1.0
+    assert w.requests == [] and w.state is AuthorityState.READY
+    w.until("guard", 1.0)
+    w.height_m = 40.0  # the ground falls away below a guarded landing
+    w.run(20.0)
+    assert w.requests == [] and w.state is AuthorityState.GUARD
+    w.height_m = 27.0
+    w.site = None
+    w.run(20.0)
+    assert w.requests[0] == Hold()  # lower down a missing site stops it as ever
+
+
+def test_a_vehicle_that_holds_too_high_goes_down_to_see_a_site_and_never_climbs():
+    w = world(height_m=15.0, known_up_to_m=16.0)
+    w.land()
+    w.intruder = PERSON
+    w.height_m = 9.0
+    w.until("hold", 2.0)
+    w.height_m, w.intruder = 40.0, None
+    w.until("descend", 2.0)
+    assert w.requests[-1] == FlyTo((0.0, 0.0, pytest.approx(-15.3))) and w.height_m == pytest.approx(15.3)
+    w.until("search", 2.0)
+    w.until("guard", 20.0)
+    assert "climb" not in w.log
+
+
+def test_a_descent_that_does_not_end_is_the_pilots():
+    w = world(height_m=9.0, known_up_to_m=16.0)
+    w.land()
+    w.intruder = PERSON
+    w.until("hold", 2.0)
+    w.height_m, w.intruder, w.obeys = 40.0, None, False
+    w.until("descend", 2.0)
+    w.until("ended", 130.0)
+    assert "does not end" in w.authority._reason

@@ -26,7 +26,7 @@ NONE = NoSite(NoSiteReason.TOO_SMALL, "widest clean disc 0.4 m")
 
 def site(now_ns, held_s=5.0, seen_ago_s=0.1, at=(4.0, 3.0, 0.0)):
     last = now_ns - int(seen_ago_s * S)
-    return LandingSite(at, 2.0, 40.0, 0.95, last - int(held_s * S), last)
+    return LandingSite(at, 2.0, 40.0, last - int(held_s * S), last)
 
 
 def step(
@@ -221,3 +221,24 @@ def test_an_intruder_stops_the_target_at_once_and_it_is_back_with_the_next_clean
     assert out.reason == "person at the site" and out.intruder is intruder
     out = step(director, 2.1)
     assert out.target is not None and out.intruder is None
+
+
+@pytest.mark.parametrize("reason", [NoSiteReason.TOO_HIGH, NoSiteReason.HEIGHT_OUT_OF_RANGE])
+def test_the_way_down_to_where_a_site_can_be_seen_is_no_time_without_one(reason):
+    director, high = Director(SETTINGS), NoSite(reason, "descend to 28 m first", 28.0)
+    states = set()
+    for second in range(90):
+        out = step(director, second, high, height=100.0)
+        states.add(out.state)
+        assert out.target is None and out.descend_to_m == 28.0
+    assert states == {DirectorState.HOLD} and "descend to 28 m first" in out.reason
+    out = step(director, 91, height=27.0)
+    assert out.state is DirectorState.DESCEND and out.target is not None and out.descend_to_m is None
+    for second in range(92, 92 + int(SETTINGS.hold_timeout_s) + 2):
+        out = step(director, second, NONE)
+    assert out.state is DirectorState.ABORT
+
+
+def test_an_old_word_to_descend_is_none():
+    out = step(Director(SETTINGS), 1, NoSite(NoSiteReason.TOO_HIGH, "descend", 28.0), decided_age=1.0)
+    assert out.descend_to_m is None
