@@ -137,6 +137,8 @@ def _of_spec(spec: ModelSpec) -> list[str]:
         roles = ("landable", "obstacle", "water", "person", "vehicle")
         chosen = ", ".join(f"{role} {getattr(spec.operating, role):.3g}" for role in roles)
         lines.append(f"operating     {chosen} ({spec.operating.chosen_on or 'not said on what'})")
+    ground = spec.ground_range
+    lines.append(f"ground        {f'{ground.describe()} a pixel; {ground.source}' if ground else '(not said)'}")
     for title, text in (
         ("trained on", own.trained_on),
         ("recipe", own.recipe),

@@ -31,6 +31,7 @@ class DataChoice(BaseModel):
     val_fraction: float = Field(default=0.15, gt=0, lt=0.9)
     unknown_labels: Literal["refuse", "ignore"] = "refuse"
     limit: int = Field(default=0, ge=0, description="pictures per part at most; 0 for all")
+    ground_width_m: tuple[float, ...] | None = None
 
 
 class NetworkChoice(BaseModel):

@@ -12,6 +12,7 @@ from landing.errors import DataError
 from landing.pictures import read_picture_bytes
 from landing.reading import read_text
 from landing.taxonomy import Taxonomy
+from trainer.data.ground import GROUND_FILE, GroundWidth, GroundWidths, read_ground_file
 from trainer.data.pairs import FolderPair, PairedFiles, find_pairs, refuse_problems
 from trainer.data.samples import FolderSet, LabeledSet, LabelFormat, Sample, UnknownPolicy, decode_labels, stored_labels
 from trainer.data.shards import SHARDS_FILE, ShardedSet, is_sharded
@@ -33,6 +34,10 @@ _VDD_TERMS = (
     "VDD, Varied Drone Dataset (Cai et al. 2023): non-commercial only; pictures not "
     "redistributable; models trained on it may be distributed but not used commercially"
 )
+SEMANTIC_DRONE_GROUND = GroundWidth(
+    15.0, 29.0, "assumed: 20 mm on an APS-C sensor, 5 to 30 m up, fits the size of people and cars in it"
+)
+AEROSCAPES_GROUND = GroundWidth(7.0, 70.0, "assumed: flown 5 to 50 m up with a field of view of 70 degrees")
 
 
 def _sequence(name: str) -> str:
@@ -90,6 +95,7 @@ class Layout:
         marker: File that must be there too; empty for none.
         group_of: Group of a sample from its name.
         terms: Licence of the data.
+        ground: Ground across its pictures, where the data set does not say it for each.
     """
 
     name: str
@@ -101,6 +107,7 @@ class Layout:
     marker: str = ""
     group_of: Callable[[str], str] = _sequence
     terms: str = ""
+    ground: GroundWidth | None = None
 
     def find(self, root: Path) -> tuple[Path, list[FolderPair]] | None:
         """Return the folder with this layout at or under a root, and its places, or None."""
@@ -122,12 +129,14 @@ def _semantic_drone(name: str, images: str, labels: str, label_format: LabelForm
         ("", *below),
         group_of=_block_of_ten,
         terms=_TU_GRAZ_TERMS,
+        ground=SEMANTIC_DRONE_GROUND,
     )
 
 
 def _aeroscapes(name: str, images: str, labels: str, **more: Any) -> Layout:
     places = _two_folders(images, labels)
-    return Layout(name, f"{images}/ + {labels}/", places, "aeroscapes", terms=_AEROSCAPES_TERMS, **more)
+    about: dict[str, Any] = {"terms": _AEROSCAPES_TERMS, "ground": AEROSCAPES_GROUND}
+    return Layout(name, f"{images}/ + {labels}/", places, "aeroscapes", **about, **more)
 
 
 LAYOUTS = (
@@ -202,6 +211,8 @@ def open_set(
     refuse_problems(pairs, found.places)
     own = found.base / SPLIT_FILE
     table = read_split_file(own) if os.path.lexists(own) else SplitTable(pairs.part_of, {})
+    ground_file = found.base / GROUND_FILE
+    widths = read_ground_file(ground_file) if os.path.lexists(ground_file) else {}
     terms_file, terms = found.base / TERMS_FILE, found.layout.terms
     if os.path.lexists(terms_file):
         terms = read_text(terms_file, "terms of use", DataError).strip()
@@ -213,6 +224,7 @@ def open_set(
         terms=terms,
         own_split=dict(table.part_of) if any(table.part_of.values()) else None,
         unknown=unknown,
+        ground=GroundWidths(found.layout.ground, widths),
     )
 
 

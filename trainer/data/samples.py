@@ -18,6 +18,7 @@ from landing.errors import DataError
 from landing.pictures import DAMAGED, MOST_PIXELS, decode, picture_size, read_picture_bytes, require_picture
 from landing.taxonomy import Taxonomy
 from landing.types import ByteArray
+from trainer.data.ground import NO_GROUND, GroundWidth, GroundWidths
 
 IGNORE = 255
 """Label value in everything this package hands on: not trained on, not scored."""
@@ -80,6 +81,9 @@ class LabeledSet(Protocol):
             DataError: Unreadable.
         """
 
+    def ground_width(self, sample: Sample) -> GroundWidth | None:
+        """Return the ground across a picture; None where nobody knows it."""
+
     def digest(self, sample: Sample) -> str:
         """Return hexadecimal that changes when the result of `read` may have changed; free of paths.
 
@@ -95,6 +99,7 @@ class FolderSet:
     Attributes:
         label_format: "index": the value is the class id. "palette": the colour is the class.
         unknown: "refuse" or "ignore" label values that the taxonomy does not know.
+        ground: Ground across each picture.
     """
 
     name: str
@@ -104,6 +109,7 @@ class FolderSet:
     terms: str = ""
     own_split: dict[str, str] | None = None
     unknown: UnknownPolicy = "refuse"
+    ground: GroundWidths = NO_GROUND
 
     def read(self, sample: Sample) -> tuple[ByteArray, ByteArray]:
         """See `LabeledSet.read`."""
@@ -120,6 +126,10 @@ class FolderSet:
     def size_wh(self, sample: Sample) -> tuple[int, int]:
         """See `LabeledSet.size_wh`."""
         return picture_size(sample.image, "picture", DataError)
+
+    def ground_width(self, sample: Sample) -> GroundWidth | None:
+        """See `LabeledSet.ground_width`."""
+        return self.ground.of(sample.name)
 
     def digest(self, sample: Sample) -> str:
         """Digest of both files' names, sizes and times, and of the taxonomy; see `LabeledSet.digest`."""
