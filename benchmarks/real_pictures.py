@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from benchmarks.runner import REAL_DATA, ROOT, Figures, benchmark
+from edge.look.labels import LabelMaps
 from edge.look.looker import Looker, LookOptions, parse_decision
 from edge.look.view import Given
 from edge.runtimes import RuntimeOptions, load_runtime
@@ -64,8 +65,7 @@ def main(data: Path, model: Path, out: Path) -> Figures:
             settings=parse_decision(()),
             given=Given(height_m, hfov_deg, assume_nadir=True),
             out=out / folder,
-            labels=aeroscapes / "labels" if judged else None,
-            label_taxonomy=taxonomy if judged else None,
+            labels=LabelMaps(aeroscapes / "labels", taxonomy) if judged else None,
         )
 
     view = (AEROSCAPES_HEIGHT_M, AEROSCAPES_HFOV_DEG)

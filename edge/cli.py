@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import click
 
 CONFIG = click.option(
@@ -134,6 +136,16 @@ def check(
 @click.option("--allow-failed-gate", is_flag=True, help="Take a model that failed its gate.")
 @click.option("--labels", type=click.Path(), help="Folder of label maps (NAME.png) to judge by.")
 @click.option("--label-taxonomy", help="Taxonomy of those label maps (name or file).")
+@click.option(
+    "--labels-as",
+    type=click.Choice(("index", "palette", "rgb", "binary")),
+    help="Meaning of their values, where all of them together leave a doubt.",
+)
+@click.option(
+    "--exif-turn",
+    type=click.Choice(("apply", "ignore")),
+    help="Of pictures with an EXIF orientation: apply, if label maps were drawn on them as shown.",
+)
 def look(
     paths: tuple[str, ...],
     model: str,
@@ -155,6 +167,8 @@ def look(
     allow_failed_gate: bool,
     labels: str | None,
     label_taxonomy: str | None,
+    labels_as: Literal["index", "palette", "rgb", "binary"] | None,
+    exif_turn: Literal["apply", "ignore"] | None,
 ) -> None:
     """Decide on a photo, a folder of photos or a video.
 
@@ -164,6 +178,7 @@ def look(
     import json
     from pathlib import Path
 
+    from edge.look.labels import LabelMaps
     from edge.look.looker import Looker, LookOptions, parse_decision
     from edge.look.view import Given
     from edge.runtimes import RuntimeOptions
@@ -189,8 +204,11 @@ def look(
         report=report,
         every=every,
         independent=independent,
-        labels=Path(labels) if labels else None,
-        label_taxonomy=Taxonomy.load(label_taxonomy) if label_taxonomy else None,
+        labels=(
+            LabelMaps(Path(labels), Taxonomy.load(label_taxonomy), labels_as, exif_turn)
+            if labels and label_taxonomy
+            else None
+        ),
     )
 
     def say(line: str) -> None:

@@ -12,7 +12,7 @@ from landing.errors import InvalidValueError
 from landing.manifest import read_engine
 from landing.spec import METADATA_KEY, GroundRange, ModelSpec
 from trainer.data.ground import GroundWidth, range_of
-from trainer.data.layouts import LAYOUTS
+from trainer.data.known_layouts import LAYOUTS
 from trainer.recipe import Variation
 
 

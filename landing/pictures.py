@@ -34,6 +34,7 @@ _FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 """Markers of a JPEG's start of frame."""
 _SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _TIFF_TYPES = {1: "B", 3: "H", 4: "I"}
+_STARTS = ((b"\xff\xd8", "JPEG"), (b"\x89PNG\r\n\x1a\n", "PNG"), (b"II*\0", "TIFF"), (b"MM\0*", "TIFF"), (b"BM", "BMP"))
 
 
 def read_picture_bytes(path: str | Path, what: str, error: type[TouchdownError]) -> bytes:
@@ -47,7 +48,25 @@ def read_picture_bytes(path: str | Path, what: str, error: type[TouchdownError])
     Raises:
         TouchdownError: As `error`: see `landing.reading.open_file` and `require_picture`.
     """
+    read_header(path, what, error)  # first: what is no picture is not read whole
     data = read_bytes(path, what, error, PICTURE_BYTES)
+    require_picture(data, f"{what} {path}", error)
+    return data
+
+
+def read_header(path: str | Path, what: str, error: type[TouchdownError]) -> bytes:
+    """The first bytes of a picture file, for `size_of`, `orientation_of` and `format_of`; a TIFF as a whole.
+
+    Raises:
+        TouchdownError: As `error`; see `read_picture_bytes`.
+    """
+    try:
+        with open_file(path, what, error, PICTURE_BYTES) as stream:
+            data = stream.read(_HEADER_BYTES)
+            if format_of(data) == "TIFF":  # it may say its size at its end
+                data += stream.read(PICTURE_BYTES)
+    except OSError as problem:
+        raise error(f"{what} {path} cannot be read: {problem.strerror or problem}") from problem
     require_picture(data, f"{what} {path}", error)
     return data
 
@@ -58,12 +77,7 @@ def picture_size(path: str | Path, what: str, error: type[TouchdownError]) -> tu
     Raises:
         TouchdownError: As `error`; see `read_picture_bytes`.
     """
-    with open_file(path, what, error, PICTURE_BYTES) as stream:
-        data = stream.read(_HEADER_BYTES)
-        if size_of(data) == (0, 0):  # a TIFF may say it at its end
-            data += stream.read(PICTURE_BYTES)
-    require_picture(data, f"{what} {path}", error)
-    return size_of(data)
+    return size_of(read_header(path, what, error))
 
 
 def require_picture(data: bytes, origin: str, error: type[TouchdownError]) -> None:
@@ -93,26 +107,60 @@ def decode(data: bytes, flags: int) -> ByteArray | None:
     return None if image is None else np.asarray(image)
 
 
+def format_of(data: bytes) -> str:
+    """Return JPEG, PNG, TIFF, BMP or WebP, by the first bytes of a file; empty for another kind."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WebP"
+    return next((name for start, name in _STARTS if data.startswith(start)), "")
+
+
 def size_of(data: bytes) -> tuple[int, int]:
     """Width and height in a picture file's header, px; zeros where there is none.
 
     Formats: JPEG (ITU T.81 B.2.2), PNG (RFC 2083), TIFF 6.0, BMP, WebP (RFC 9649).
     """
+    kind = format_of(data)
     try:
-        if data.startswith(b"\xff\xd8"):
+        if kind == "JPEG":
             return _jpeg(data)
-        if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        if kind == "PNG":
             width, height = struct.unpack_from(">II", data, 16)
             return int(width), int(height)
-        if data[:4] in (b"II*\0", b"MM\0*"):
-            return _tiff(data, "<" if data[:2] == b"II" else ">")
-        if data.startswith(b"BM"):
+        if kind == "TIFF":
+            tags = _tiff_tags(data)
+            return tags.get(256, 0), tags.get(257, 0)
+        if kind == "BMP":
             return _bmp(data)
-        if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        if kind == "WebP":
             return _webp(data)
     except (struct.error, IndexError):  # it ends within its header
         pass
     return 0, 0
+
+
+def orientation_of(data: bytes) -> int:
+    """Return the EXIF Orientation (CIPA DC-008, tag 274) of a JPEG, PNG or TIFF, 1 to 8; 1 where there is none."""
+    kind = format_of(data)
+    try:
+        exif = data if kind == "TIFF" else _EXIF_OF[kind](data) if kind in _EXIF_OF else b""
+        value = _tiff_tags(exif).get(274, 1) if format_of(exif) == "TIFF" else 1
+    except (struct.error, IndexError):
+        return 1
+    return value if 1 <= value <= 8 else 1
+
+
+def upright(image: ByteArray, orientation: int) -> ByteArray:
+    """Turn and mirror a stored picture (H, W, ...) as a viewer shows it, by its EXIF Orientation."""
+    if orientation >= 5:  # rows and columns are exchanged
+        image = image.swapaxes(0, 1)
+    rows = -1 if orientation in (3, 4, 7, 8) else 1
+    columns = -1 if orientation in (2, 3, 6, 7) else 1
+    return np.ascontiguousarray(image[::rows, ::columns])
+
+
+def as_stored(image: ByteArray, orientation: int) -> ByteArray:
+    """Undo `upright`."""
+    return upright(image, {6: 8, 8: 6}.get(orientation, orientation))
 
 
 def is_whole_jpeg(data: bytes) -> bool:
@@ -149,15 +197,42 @@ def _jpeg(data: bytes) -> tuple[int, int]:
     return 0, 0
 
 
-def _tiff(data: bytes, order: str) -> tuple[int, int]:
+def _tiff_tags(data: bytes) -> dict[int, int]:
+    """Width (256), height (257) and orientation (274) in the first directory of a TIFF."""
+    order = "<" if data[:2] == b"II" else ">"
     (at,) = struct.unpack_from(order + "I", data, 4)
     (count,) = struct.unpack_from(order + "H", data, at)
-    found = {256: 0, 257: 0}
+    found = {}
     for place in range(at + 2, at + 2 + 12 * count, 12):
         tag, kind = struct.unpack_from(order + "HH", data, place)
-        if tag in found and kind in _TIFF_TYPES:
+        if tag in (256, 257, 274) and kind in _TIFF_TYPES:
             found[tag] = int(struct.unpack_from(order + _TIFF_TYPES[kind], data, place + 8)[0])
-    return found[256], found[257]
+    return found
+
+
+def _exif_of_jpeg(data: bytes) -> bytes:
+    at = 2
+    while data[at] == 0xFF and data[at + 1] != 0xDA:
+        if data[at + 1] == 0xFF:  # fill byte
+            at += 1
+            continue
+        size = int(struct.unpack_from(">H", data, at + 2)[0])
+        if data[at + 1] == 0xE1 and data[at + 4 : at + 10] == b"Exif\0\0":
+            return data[at + 10 : at + 2 + size]
+        at += 2 + size
+    return b""
+
+
+def _exif_of_png(data: bytes) -> bytes:
+    at = 8
+    while True:
+        size, name = struct.unpack_from(">I4s", data, at)
+        if name == b"eXIf":
+            return data[at + 8 : at + 8 + size]
+        at += 12 + size
+
+
+_EXIF_OF = {"JPEG": _exif_of_jpeg, "PNG": _exif_of_png}
 
 
 def _bmp(data: bytes) -> tuple[int, int]:

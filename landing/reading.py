@@ -182,11 +182,19 @@ def read_json(path: str | Path, what: str, error: Error, most_bytes: int = TEXT_
     Raises:
         TouchdownError: As `error`; also for what is no JSON.
     """
-    text = read_text(path, what, error, most_bytes, remedy)
+    return parse_json(read_text(path, what, error, most_bytes, remedy), f"{what} {path}", error)
+
+
+def parse_json(text: str, origin: str, error: Error) -> Any:
+    """Return the value in a JSON text; `origin` names it in errors.
+
+    Raises:
+        TouchdownError: As `error`: it is no JSON.
+    """
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as problem:
-        raise error(f"{what} {path} is no JSON: {_first_line(problem)}") from problem
+        raise error(f"{origin} is no JSON: {_first_line(problem)}") from problem
 
 
 def _refuse(found: os.stat_result, path: str | Path, what: str, error: Error, most_bytes: int) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
 from landing.errors import TaxonomyError
 from landing.reading import read_toml
@@ -45,8 +45,17 @@ DEFAULT_CLEARANCE_M: Mapping[Role, float] = {Role.OBSTACLE: 1.0, Role.WATER: 1.5
 """Ground to keep free beyond the vehicle's own radius, where a taxonomy file says nothing."""
 
 
+GUESS = "?"
+"""Mark behind a role that nobody has confirmed, as in `role = "landable?"`."""
+OPEN = {"guesses": True}
+"""Context of `Taxonomy.parse` in which guesses are taken."""
+
+
 class ClassInfo(BaseModel):
-    """One class: its id in the label map, its name, its colour and its role."""
+    """One class: its id in the label map, its name, its colour and its role.
+
+    `guessed` is True for a role that is written with `GUESS`; only `Taxonomy.load_open` takes such a class.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -54,6 +63,24 @@ class ClassInfo(BaseModel):
     name: str = Field(min_length=1)
     color_rgb: tuple[int, int, int] = Field(description="red, green, blue, 0 to 255")
     role: Role
+    guessed: bool = Field(default=False, exclude=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _guess(cls, data: Any, info: ValidationInfo) -> Any:
+        if not isinstance(data, dict):
+            return data
+        role = data.get("role")
+        if "guessed" in data:
+            raise ValueError(f"a guess is written behind the role, as in 'landable{GUESS}'")
+        if not isinstance(role, str) or not role.endswith(GUESS) or role[:-1] not in [r.value for r in Role]:
+            return data
+        if info.context != OPEN:
+            raise ValueError(
+                f"the role {role!r} of class {data.get('name')!r} is a guess: take the {GUESS} away if it is right, "
+                "else name the right role"
+            )
+        return {**data, "role": role[:-1], "guessed": True}
 
 
 class Taxonomy(BaseModel):
@@ -82,7 +109,7 @@ class Taxonomy(BaseModel):
         names = [c.name for c in self.classes]
         if len(set(names)) != len(names):
             raise ValueError(f"class names must differ, got {names}")
-        if not any(c.role is Role.LANDABLE for c in self.classes):
+        if not any(c.role is Role.LANDABLE or c.guessed for c in self.classes):
             raise ValueError("no class has the role 'landable', so no site could ever be chosen")
         for role, clearance_m in self.clearance_m.items():
             if role not in HAZARD_ROLES:
@@ -92,18 +119,28 @@ class Taxonomy(BaseModel):
         return self
 
     @classmethod
-    def parse(cls, data: Mapping[str, Any], origin: str) -> Taxonomy:
-        """Validates a mapping.
+    def parse(cls, data: Mapping[str, Any], origin: str, context: Mapping[str, Any] | None = None) -> Taxonomy:
+        """Validates a mapping; `context` is pydantic's.
 
         Raises:
             TaxonomyError: With the first thing that is wrong, and where.
         """
         try:
-            return cls.model_validate(data)
+            return cls.model_validate(data, context=context)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"]) or "file"
             raise TaxonomyError(f"{origin}: {where}: {first['msg']}") from error
+
+    @classmethod
+    def load_open(cls, path: str | Path) -> Taxonomy:
+        """A TOML file whose roles may still be guesses: for looking at data, never to train or fly.
+
+        Raises:
+            TaxonomyError: See `load`.
+        """
+        data = read_toml(path, "taxonomy", TaxonomyError)
+        return cls.parse(data, str(path), OPEN)
 
     @classmethod
     def load(cls, name_or_path: str | Path) -> Taxonomy:
@@ -137,9 +174,14 @@ class Taxonomy(BaseModel):
                 f"id = {c.id}",
                 f"name = {_toml_text(c.name)}",
                 f"color_rgb = {list(c.color_rgb)}",
-                f'role = "{c.role.value}"',
+                f'role = "{c.role.value}{GUESS * c.guessed}"',
             ]
         return "\n".join(lines) + "\n"
+
+    @cached_property
+    def is_builtin(self) -> bool:
+        """True for the classes of a built-in taxonomy, unchanged: a set may well lack some of them."""
+        return self.name in BUILTIN and self.classes == Taxonomy.load(self.name).classes
 
     def __len__(self) -> int:
         return len(self.classes)

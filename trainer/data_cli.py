@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any, Literal
 
 import click
 
 from landing.errors import DataError
-from trainer.data.choice import open_and_split, open_data
+from trainer.data.choice import asked_of, open_and_split, open_data
+from trainer.data.findings import ERRORS, NOTES
 from trainer.data.layouts import SPLIT_FILE, FoundLayout, find_folder_pair, find_layout
 from trainer.data.prepared import prepare
+from trainer.data.samples import LabeledSet
 from trainer.data.splitfile import SplitTable, read_split_file, write_split_file
-from trainer.options import SIZE, data_choice, split_options
+from trainer.import_cli import import_command
+from trainer.options import SIZE, data_choice, reading_options, split_options
 from trainer.progress import Progress, say
+from trainer.recipe import DataChoice
+
+REMEDIES = ERRORS | NOTES
 
 _SHOWN = 10
 """Findings of each kind that are printed."""
@@ -27,6 +34,9 @@ def data() -> None:
     """Labelled pictures: find what is wrong, split, decode once, cut into shards."""
 
 
+data.add_command(import_command)
+
+
 @data.command(name="check")
 @_folders
 @click.option("--threads", default=0, show_default=True, help="Reading threads; 0: one per core.")
@@ -34,34 +44,45 @@ def data() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @split_options
 def check_command(folders: tuple[str, ...], threads: int, show_all: bool, as_json: bool, **options: Any) -> int:
-    """Read every file and list all that is wrong; exit 1 if something is.
+    """Read every file and list all that is wrong, with its remedy; exit 2 if something is.
 
-    Missing partners, wrong sizes, labels without a class, unreadable and cut-off files, pictures with nothing labelled,
-    the same picture in two parts, and how often each class occurs.
+    Missing partners, wrong sizes, turned pictures, labels without a class, absent classes, unreadable, compressed and
+    cut-off files, pictures with nothing labelled, the same picture in two parts, and how often each class occurs. The
+    first lines say how label maps are read, and from what evidence.
     """
     from trainer.data.check import check_folder
 
     reports = []
-    for opened, table in _to_check(folders, options):
+    choice = data_choice(folders, dict(options))
+    for opened, table in _to_check(choice):
         pairs = opened.pairs()
         every = 0 if as_json else 200
         with Progress(f"checking {opened.base.name}", len(pairs.samples), every) as progress:
-            reports.append(check_folder(opened, table, progress.step, threads, pairs))
+            report = check_folder(
+                opened,
+                table,
+                asked_of(choice),
+                progress.step,
+                threads=threads,
+                pairs=pairs,
+                absent=choice.absent_classes,
+            )
+            reports.append(report)
     if as_json:
         click.echo(json.dumps([report.to_mapping() for report in reports], indent=2))
     else:
         for report in reports:
             for line in _lines(report, None if show_all else _SHOWN):
                 click.echo(line)
-    return 0 if all(report.valid for report in reports) else 1
+    return 0 if all(report.valid for report in reports) else 2
 
 
-def _to_check(folders: tuple[str, ...], options: dict[str, Any]) -> list[tuple[FoundLayout, SplitTable | None]]:
-    choice = data_choice(folders, dict(options))
+def _to_check(choice: DataChoice) -> list[tuple[FoundLayout, SplitTable | None]]:
+    folders = choice.folders
     tables = [read_split_file(Path(path), choice.split_column) for path in choice.split_files]
     if tables and len(tables) != len(folders) + bool(choice.images):
         raise DataError("give one --split for each folder to check")
-    found = [find_layout(Path(folder), choice.layout, choice.taxonomy) for folder in folders]
+    found = [find_layout(Path(folder), choice.layout, choice.taxonomy, guesses=True) for folder in folders]
     if choice.images:
         found.append(find_folder_pair(Path(choice.images), Path(choice.labels), choice.taxonomy))
     if not found:
@@ -69,7 +90,7 @@ def _to_check(folders: tuple[str, ...], options: dict[str, Any]) -> list[tuple[F
     pairs: list[tuple[FoundLayout, SplitTable | None]] = []
     for number, item in enumerate(found):
         table = tables[number] if tables else None
-        if table is None and (item.base / SPLIT_FILE).is_file():
+        if table is None and os.path.lexists(item.base / SPLIT_FILE):
             table = read_split_file(item.base / SPLIT_FILE)
         pairs.append((item, table))
     return pairs
@@ -81,14 +102,17 @@ def _lines(report: Any, shown: int | None) -> list[str]:
         f"{report.name}: {report.pictures} pictures, taxonomy {report.taxonomy.name}, labels by "
         f"{report.label_format}; sizes {sizes or 'unknown'}"
     ]
+    lines += report.lines
     for kind, count in report.counts.items():
-        lines.append(f"{kind}: {count}")
+        lines.append(f"{kind}: {count}; {REMEDIES[kind]}")
         same = [finding for finding in report.findings if finding.kind == kind]
         lines += [f"  {f.file}" + (f": {f.detail}" if f.detail else "") for f in same[:shown]]
         if shown is not None and count > shown:
             lines.append(f"  ... and {count - shown} more (--all)")
-    for value, (pixels, files) in sorted(report.unknown.items(), key=lambda item: -item[1][0]):
-        lines.append(f"label {value} has no class: {pixels} px in {files} files")
+    strays = sorted(report.unknown.items(), key=lambda item: -item[1][0])
+    lines += [f"label {value} has no class: {pixels} px in {files} files" for value, (pixels, files) in strays[:shown]]
+    if shown is not None and len(strays) > shown:
+        lines.append(f"... and {len(strays) - shown} more labels without a class (--all)")
     lines.append(f"{'class':<20} {'role':<9} {'pixels':>13} {'share':>7} {'pictures':>9}")
     lines += [
         f"{row['name']:<20} {row['role']:<9} {row['pixels']:>13} {row['share']:>7.2%} {row['pictures']:>9}"
@@ -96,6 +120,11 @@ def _lines(report: Any, shown: int | None) -> list[str]:
     ]
     lines.append("valid" if report.valid else "NOT valid: see above")
     return lines
+
+
+def _say_remarks(opened: LabeledSet) -> None:
+    for line in opened.remarks:
+        say(line)
 
 
 def _shares(_ctx: Any, _param: Any, value: str) -> tuple[float, ...]:
@@ -121,6 +150,7 @@ def _shares(_ctx: Any, _param: Any, value: str) -> tuple[float, ...]:
 @click.option(
     "--random", "random_", is_flag=True, help="Draw single pictures, not whole scenes: this leaks, and flatters."
 )
+@reading_options
 @click.option("--layout", default="auto", show_default=True, help="As for trainer fit.")
 @click.option("--taxonomy", default="", metavar="NAME|FILE", help="As for trainer fit.")
 def split_command(
@@ -138,6 +168,7 @@ def split_command(
     if Path(out).exists():
         raise DataError(f"{out} exists; splits are not overwritten, choose another --out")
     opened = open_data(data_choice(folders, options))
+    _say_remarks(opened)
     samples = opened.samples
     if groups:
         table = read_split_file(Path(groups), "")
@@ -168,6 +199,7 @@ def prepare_command(folders: tuple[str, ...], out: str, size: tuple[int, int], t
     """
     choice = data_choice(folders, options)
     opened = open_data(choice)
+    _say_remarks(opened)
     with Progress("preparing", len(opened.samples), every=200) as progress:
         prepare(opened, Path(out), size, progress.step, threads)
     used = sum(path.stat().st_size for path in Path(out).rglob("*") if path.is_file())
@@ -205,6 +237,7 @@ def shard_command(
 
     choice = data_choice(folders, options)
     opened, split = open_and_split(choice)
+    _say_remarks(opened)
     total = len(split.train) + len(split.val) + len(split.test)
     with Progress("sharding", total, every=200) as progress:
         shards = write_shards(

@@ -23,7 +23,7 @@ from landing.distribution import VERSION
 from landing.errors import InvalidValueError, ModelError, TouchdownError
 from trainer.callbacks import LAST, AverageWeights, EndInTime, Reporter, WholeFiles, keep, keep_best
 from trainer.checkpoint import Checkpoint
-from trainer.data.choice import open_and_split
+from trainer.data.choice import open_and_split, require_classes
 from trainer.data.samples import LabeledSet
 from trainer.data.splits import Split
 from trainer.datamodule import TrainingData
@@ -92,6 +92,7 @@ def _run(recipe: Recipe, limits: RunLimits, resume_from: Path | None) -> dict[st
     _quieten()
     hardware = Hardware.choose(recipe, limits)
     data, split = open_and_split(recipe.data)
+    absent = require_classes(data, recipe.data)
     out = _out_folder(Path(limits.out), resume_from)
     torch.manual_seed(recipe.seed)
     before = Checkpoint.load(resume_from) if resume_from else None
@@ -99,6 +100,9 @@ def _run(recipe: Recipe, limits: RunLimits, resume_from: Path | None) -> dict[st
         raise ModelError("the data to resume on has another taxonomy than the checkpoint")
     network, config = (build(before.model), before.model) if before else prepare_network(recipe, len(data.taxonomy))
     _say_first(f"data: {data.name}, taxonomy {data.taxonomy.name}; {split.describe()}")
+    for line in (*data.remarks, absent):
+        if line:
+            _say_first(line)
     ground = trained_range(recipe, data, split.train)
     shown = "not known, so the model cannot say from how high its answer counts; give --ground-width-m"
     _say_first(f"ground: {shown if ground is None else f'{ground.describe()} a pixel, {ground.source}'}")
@@ -259,6 +263,7 @@ def provenance(recipe: Recipe, data: LabeledSet, split: Split, precision: str) -
     return {
         "trained_on": f"{data.name}: {len(split.train)} pictures",
         "split": split.describe(),
+        "labels": "; ".join(data.remarks),
         "recipe": recipe.command(),
         "licence": data.terms,
         "touchdown_version": VERSION,

@@ -10,6 +10,7 @@ import click
 from pydantic import BaseModel, ValidationError
 
 from landing.errors import InvalidValueError
+from landing.label_maps import READINGS
 from trainer.data.layouts import LAYOUT_NAMES
 from trainer.recipe import OPTION_OF, DataChoice
 
@@ -80,7 +81,42 @@ def _pattern_option(part: str, meaning: str) -> Any:
     )
 
 
+reading_options = options(
+    click.option(
+        "--labels-as",
+        default="auto",
+        show_default=True,
+        type=click.Choice(("auto", *READINGS)),
+        help="Meaning of label maps: class ids, palette colours, RGB colours, or 0 and 255 as two classes; auto: by "
+        "the evidence of all of them, refused where it is not certain.",
+    ),
+    click.option(
+        "--exif-turn",
+        default="auto",
+        show_default=True,
+        type=click.Choice(("auto", "apply", "ignore")),
+        help="Pictures with an EXIF orientation: apply, if label maps were drawn on them as shown, or ignore, if as "
+        "stored.",
+    ),
+    click.option(
+        "--unknown-labels",
+        default="refuse",
+        show_default=True,
+        type=click.Choice(("refuse", "ignore")),
+        help="Policy for label values that the taxonomy does not know.",
+    ),
+)
+"""Options of how label maps and pictures are to be read."""
+
 split_options = options(
+    reading_options,
+    click.option(
+        "--absent-classes",
+        default="refuse",
+        show_default=True,
+        type=click.Choice(("refuse", "allow")),
+        help="Policy of fit and check for classes that no picture shows.",
+    ),
     click.option(
         "--layout",
         default="auto",
@@ -94,7 +130,12 @@ split_options = options(
         metavar="DIR",
         help="Pictures of a data set of no known layout; with --labels and --taxonomy.",
     ),
-    click.option("--labels", default="", metavar="DIR", help="Label maps for --images, of the same names."),
+    click.option(
+        "--labels",
+        default="",
+        metavar="DIR",
+        help="Label maps for --images, of the same names, or NAME_mask; may be the same folder.",
+    ),
     click.option(
         "--taxonomy",
         default="",
@@ -119,13 +160,6 @@ split_options = options(
         show_default=True,
         metavar="SHARE",
         help="Share of training pictures cut off for val, 0 to 0.9.",
-    ),
-    click.option(
-        "--unknown-labels",
-        default="refuse",
-        show_default=True,
-        type=click.Choice(("refuse", "ignore")),
-        help="Policy for label values that the taxonomy does not know.",
     ),
     click.option(
         "--limit",

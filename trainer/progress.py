@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import TypeVar
@@ -12,6 +12,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 _Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 
 class Progress:
@@ -60,3 +61,11 @@ def in_threads(work: Callable[[_Item], None], items: Sequence[_Item], threads: i
         finally:
             for job in jobs:
                 job.cancel()
+
+
+def in_order(work: Callable[[_Item], _Result], items: Sequence[_Item], threads: int = 0) -> Iterator[_Result]:
+    """Yields the results of work in threads, 0 for one per core, in the order of the items; few are in memory."""
+    count = threads or len(os.sched_getaffinity(0))
+    with ThreadPoolExecutor(count) as pool:
+        for start in range(0, len(items), 8 * count):
+            yield from pool.map(work, items[start : start + 8 * count])

@@ -29,7 +29,10 @@ class DataChoice(BaseModel):
     val: tuple[str, ...] = ()
     test: tuple[str, ...] = ()
     val_fraction: float = Field(default=0.15, gt=0, lt=0.9)
+    labels_as: Literal["auto", "index", "palette", "rgb", "binary"] = "auto"
+    exif_turn: Literal["auto", "apply", "ignore"] = "auto"
     unknown_labels: Literal["refuse", "ignore"] = "refuse"
+    absent_classes: Literal["refuse", "allow"] = "refuse"
     limit: int = Field(default=0, ge=0, description="pictures per part at most; 0 for all")
     ground_width_m: tuple[float, ...] | None = None
 

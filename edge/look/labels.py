@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import io
-import os
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from edge.annotate import disc_px
 from edge.look.view import SAME_SHAPE
 from landing.camera import CameraModel
 from landing.errors import DataError
-from landing.pictures import DAMAGED, read_picture_bytes
+from landing.label_maps import Reading, decode_labels, read_mask_facts
+from landing.label_reading import decide
+from landing.pictures import as_stored, orientation_of, read_header, read_picture_bytes
 from landing.site import LandingSite
 from landing.taxonomy import HAZARD_ROLES, Taxonomy
 from landing.types import ByteArray, Pose
+
+LABEL_SUFFIXES = (".png", ".tif", ".tiff")
 
 
 @dataclass(frozen=True)
@@ -41,30 +44,113 @@ class LabelVerdict:
         return self.hazard_px > 0 or self.unknown_px == 0
 
 
-def label_path(folder: Path, stem: str) -> Path | None:
-    """Find the label map of a picture, its suffix in any case."""
-    return next((p for p in (folder / f"{stem}.png", folder / f"{stem}.PNG") if os.path.lexists(p)), None)
-
-
-def judge(
-    path: Path, taxonomy: Taxonomy, site: LandingSite, vehicle_radius_m: float, lens: CameraModel, pose: Pose
-) -> LabelVerdict:
-    """Count hazards within a site's disc.
+class LabelMaps:
+    """A folder of label maps: how they are to be read is decided once, from all of them.
 
     Args:
-        path: Label map of the picture.
-        taxonomy: Meaning of its values.
-        site: The chosen site.
-        vehicle_radius_m: Radius of the inner disc.
-        lens: Camera for the picture's size.
-        pose: At the picture's time.
+        folder: Of the label maps, named as their pictures.
+        taxonomy: Meaning of their values.
+        labels_as: The user's word on how they are to be read; None to decide by their content.
+        exif_turn: The user's word on pictures with an EXIF orientation: "apply" where label maps were drawn on them as
+            shown, "ignore" where as stored; None to decide by sizes, where they tell.
 
     Raises:
-        DataError: The label map cannot be read, or has another shape than the picture.
+        DataError: The folder cannot be read, or it is not certain how its label maps are to be read.
     """
-    labels = _read_labels(path)
+
+    def __init__(
+        self,
+        folder: Path,
+        taxonomy: Taxonomy,
+        labels_as: Reading | None = None,
+        exif_turn: Literal["apply", "ignore"] | None = None,
+    ) -> None:
+        self.taxonomy = taxonomy
+        self._exif_turn = exif_turn
+        try:
+            paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in LABEL_SUFFIXES)
+        except OSError as error:
+            raise DataError(f"label folder {folder}: {error.strerror}; expected a folder of label maps") from error
+        self._path_of = {_name(path): path for path in paths}
+        self._facts = {path: read_mask_facts(path) for path in paths}
+        self.reading = decide(list(self._facts.values()), taxonomy, labels_as)
+        if self.reading.doubt:
+            raise DataError(f"label folder {folder}: {self.reading.doubt}")
+
+    def path_of(self, picture: Path) -> Path | None:
+        """Find the label map of a picture."""
+        return self._path_of.get(_name(picture))
+
+    def judge(
+        self, path: Path, picture: Path, site: LandingSite, vehicle_radius_m: float, lens: CameraModel, pose: Pose
+    ) -> LabelVerdict | str:
+        """Count hazards within a site's disc.
+
+        Args:
+            path: Label map of the picture.
+            picture: Its file.
+            site: The chosen site.
+            vehicle_radius_m: Radius of the inner disc.
+            lens: Camera for the picture's size, as it is stored.
+            pose: At the picture's time.
+
+        Returns:
+            The verdict, or why there is none.
+
+        Raises:
+            DataError: The label map cannot be read, or has another shape than the picture.
+        """
+        data = read_picture_bytes(path, "label map", DataError)
+        labels = decode_labels(data, path, self.taxonomy, self.reading.reading, "ignore")
+        orientation = _orientation(picture)
+        turn = self._exif_turn or self._turn(path, orientation, labels, lens)
+        if turn is None:
+            return (
+                f"EXIF orientation {orientation}, and nothing tells whether {path.name} was drawn on the picture as "
+                "shown: say --exif-turn apply if so, or --exif-turn ignore"
+            )
+        if turn == "apply":
+            labels = as_stored(labels, orientation)
+        return _verdict(path, labels, self.taxonomy, site, vehicle_radius_m, lens, pose)
+
+    def _turn(self, path: Path, orientation: int, labels: ByteArray, lens: CameraModel) -> str | None:
+        """Return "ignore" where a label map surely lies on the rows as stored."""
+        rows, columns = labels.shape
+        own = self._facts[path].orientation
+        if own == orientation:  # also of both that are not turned
+            return "ignore"
+        square = abs(lens.width_px / lens.height_px - 1.0) <= SAME_SHAPE
+        on_its_side = orientation >= 5 and not square
+        return "ignore" if own == 1 and on_its_side and _same_shape(columns, rows, lens) else None
+
+
+def _name(path: Path) -> str:
+    return unicodedata.normalize("NFC", path.stem)
+
+
+def _orientation(picture: Path) -> int:
+    """EXIF orientation of a picture as this project decodes it; HEIC comes upright, and video has none."""
+    try:
+        return orientation_of(read_header(picture, "picture", DataError))
+    except DataError:
+        return 1
+
+
+def _same_shape(columns: int, rows: int, lens: CameraModel) -> bool:
+    return abs(columns / rows / (lens.width_px / lens.height_px) - 1.0) <= SAME_SHAPE
+
+
+def _verdict(
+    path: Path,
+    labels: ByteArray,
+    taxonomy: Taxonomy,
+    site: LandingSite,
+    vehicle_radius_m: float,
+    lens: CameraModel,
+    pose: Pose,
+) -> LabelVerdict:
     rows, columns = labels.shape
-    if abs(columns / rows / (lens.width_px / lens.height_px) - 1.0) > SAME_SHAPE:
+    if not _same_shape(columns, rows, lens):
         raise DataError(
             f"label map {path} is {columns}x{rows} px, its picture {lens.width_px}x{lens.height_px}: another shape"
         )
@@ -84,16 +170,3 @@ def judge(
         int(np.count_nonzero(hazard & vehicle)),
         int(np.count_nonzero(unknown & (clear | vehicle))),
     )
-
-
-def _read_labels(path: Path) -> ByteArray:
-    """Class ids of a label map: an 8-bit grey picture, or the indices of a palette picture, uint8 (H, W)."""
-    data = read_picture_bytes(path, "label map", DataError)
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            mode, ids = image.mode, np.asarray(image)
-    except DAMAGED as error:
-        raise DataError(f"label map {path} cannot be decoded: {error}") from error
-    if mode not in ("L", "P"):
-        raise DataError(f"label map {path} is a {mode} picture: expected class ids, 8-bit grey or palette")
-    return np.asarray(ids, np.uint8)

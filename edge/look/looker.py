@@ -21,7 +21,7 @@ from edge.annotate import annotate, annotate_refusal, way_to
 from edge.cameras import CameraRequest, EndOfStream, make_camera
 from edge.cameras.recordings import PICTURE_SUFFIXES, RAW_SUFFIXES, VIDEO_SUFFIXES, pictures_in, read_picture
 from edge.log import plain
-from edge.look.labels import judge, label_path
+from edge.look.labels import LabelMaps
 from edge.look.output import LookOutput
 from edge.look.photo import PhotoFacts, read_facts
 from edge.look.records import gap_record, gap_words, view_record
@@ -39,7 +39,6 @@ from landing.ground_scale import UNKNOWN_RANGE, axis_down
 from landing.obstruction import Gap, largest_gap
 from landing.settings import DecisionSection
 from landing.site import LandingSite, NoSite, NoSiteReason
-from landing.taxonomy import Taxonomy
 from landing.types import ByteArray, Frame, Pose
 
 ZOOM_CHANGE = 0.02
@@ -60,8 +59,7 @@ class LookOptions:
         report: Also write `report.html` into `out`.
         every: Take every n-th picture or frame.
         independent: Decide on each video frame by itself.
-        labels: Folder of label maps to judge the sites by.
-        label_taxonomy: What the values of those label maps mean.
+        labels: Label maps to judge the sites by.
     """
 
     model: Path
@@ -73,8 +71,7 @@ class LookOptions:
     report: bool = False
     every: int = 1
     independent: bool = False
-    labels: Path | None = None
-    label_taxonomy: Taxonomy | None = None
+    labels: LabelMaps | None = None
 
 
 @dataclass
@@ -142,6 +139,8 @@ class Looker:
             flies = resolve_decision(self.options.settings, runtime.spec, self.options.taxonomy)
             self.summary.flies = flies
             self._note(f"flight {flies.describe()}")
+            if self.options.labels is not None:
+                self._note(str(self.options.labels.reading))
             if flies.ground_range is None:
                 self._note(f"{self.options.model.name} {UNKNOWN_RANGE}")
             if self.options.out is not None:
@@ -345,15 +344,17 @@ class Looker:
 
     def _judged(self, path: Path, lens: CameraModel, pose: Pose, site: LandingSite) -> dict[str, Any]:
         """Hazard pixels of the ground truth within the chosen disc, if there are labels."""
-        options = self.options
-        if options.labels is None or options.label_taxonomy is None:
+        labels = self.options.labels
+        if labels is None:
             return {}
-        found = label_path(options.labels, path.stem)
+        found = labels.path_of(path)
         if found is None:
             self._note(f"no label map {path.stem}.png for {path.name}")
             return {}
-        radius_m = options.settings.vehicle_radius_m
-        verdict = judge(found, options.label_taxonomy, site, radius_m, lens, pose)
+        verdict = labels.judge(found, path, site, self.options.settings.vehicle_radius_m, lens, pose)
+        if isinstance(verdict, str):
+            self._note(f"{path.name}: site not judged: {verdict}")
+            return {"judged": False}
         if not verdict.certain:
             self._note(f"{found.name}: {verdict.unknown_px} px of the disc have no class: site not judged")
             return {"judged": False, "unlabelled_px": verdict.unknown_px}

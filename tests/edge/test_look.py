@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edge.look.labels import LabelMaps
 from edge.look.looker import Looker, LookOptions, Summary, parse_decision
 from edge.look.photo import read_facts
 from edge.look.view import Given, view_of
 from edge.runtimes import RuntimeOptions
 from landing.errors import ConfigError, DataError
+from landing.pictures import upright
 from landing.settings import DecisionSection
 from landing.taxonomy import Taxonomy
 from tests.edge import fake_model
@@ -170,7 +172,7 @@ def test_sites_are_judged_by_labels(folder: Path, model_path: Path, tmp_path: Pa
     cv2.imwrite(str(labels / "a.png"), np.full((HEIGHT, WIDTH), ids["grass"], np.uint8))
     cv2.imwrite(str(labels / "d.png"), np.full((320, 320), ids["person"], np.uint8))
     summary, said, records = look(
-        model_path, folder, height_agl_m=20.0, hfov_deg=70.0, labels=labels, label_taxonomy=taxonomy
+        model_path, folder, height_agl_m=20.0, hfov_deg=70.0, labels=LabelMaps(labels, taxonomy)
     )
     assert (summary.judged, summary.sites_with_hazard) == (2, 1)
     assert records[0]["hazard_px"] == 0
@@ -233,9 +235,9 @@ def test_label_maps_of_every_kind(kind: str, folder: Path, model_path: Path, tmp
     if kind == "shape":
         image = image.resize((HEIGHT, HEIGHT))
     image.save(labels / ("a.PNG" if kind == "upper" else "a.png"))
-    options = {"height_agl_m": 20.0, "hfov_deg": 70.0, "labels": labels, "label_taxonomy": taxonomy}
+    options = {"height_agl_m": 20.0, "hfov_deg": 70.0, "labels": LabelMaps(labels, taxonomy)}
     if kind in ("16bit", "shape"):
-        with pytest.raises(DataError, match="another shape" if kind == "shape" else "8-bit grey or palette"):
+        with pytest.raises(DataError, match="another shape" if kind == "shape" else "one 8-bit channel"):
             look(model_path, folder / "a.png", **options)
         return
     summary, said, records = look(model_path, folder / "a.png", **options)
@@ -243,6 +245,51 @@ def test_label_maps_of_every_kind(kind: str, folder: Path, model_path: Path, tmp
         assert summary.judged == 0 and records[0]["judged"] is False and any("site not judged" in line for line in said)
     else:
         assert summary.sites_with_hazard == 1 and records[0]["hazard_px"] > 0
+
+
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_label_maps_beside_pictures_with_an_exif_orientation(
+    orientation: int, model_path: Path, tmp_path: Path
+) -> None:
+    taxonomy = Taxonomy.load("synthetic")
+    ids = {c.name: c.id for c in taxonomy.classes}
+    image = np.clip(np.full((HEIGHT, WIDTH, 3), taxonomy.palette_bgr[ids["grass"]], np.uint8), 0, 255)
+    noise = np.random.default_rng(0).integers(0, 8, image.shape, dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / "a.jpg"
+    Image.fromarray((image + noise)[..., ::-1]).save(path, quality=95, exif=exif)
+    stored = np.full((HEIGHT, WIDTH), ids["grass"], np.uint8)
+    stored[: HEIGHT // 2] = ids["person"]
+    given = {"height_agl_m": 20.0, "hfov_deg": 70.0}
+    found = {}
+    for name, drawn in (("stored", stored), ("shown", upright(stored, orientation))):
+        (tmp_path / name).mkdir()
+        Image.fromarray(drawn).save(tmp_path / name / "a.png")
+        for turn in (None, "apply", "ignore"):
+            maps = LabelMaps(tmp_path / name, taxonomy, exif_turn=turn)
+            if orientation == 6 and (name, turn) in (("stored", "apply"), ("shown", "ignore")):
+                with pytest.raises(DataError, match="another shape"):
+                    look(model_path, path, labels=maps, **given)
+                continue
+            _, said, records = look(model_path, path, labels=maps, **given)
+            found[name, turn] = records[0].get("hazard_px")
+            if turn is None and (name == "shown" or orientation == 3):
+                assert records[0]["judged"] is False and any("--exif-turn apply" in line for line in said)
+    assert found["stored", "ignore"] == found["shown", "apply"] is not None
+    assert found["stored", None] == (found["stored", "ignore"] if orientation == 6 else None)
+
+
+def test_label_maps_that_can_be_read_in_two_ways_are_refused(tmp_path: Path) -> None:
+    taxonomy = Taxonomy.load("synthetic")
+    Image.fromarray(np.array([[0, 255]], np.uint8)).save(tmp_path / "a.png")
+    with pytest.raises(DataError, match=r"hold 0 and 255 alone: .* --labels-as index if so"):
+        LabelMaps(tmp_path, taxonomy)
+    assert LabelMaps(tmp_path, taxonomy, "index").reading.reading == "index"
+    with pytest.raises(DataError, match="binary label maps have two classes"):
+        LabelMaps(tmp_path, taxonomy, "binary")
+    with pytest.raises(DataError, match="expected a folder of label maps"):
+        LabelMaps(tmp_path / "a.png", taxonomy)
 
 
 def test_the_report_shows_every_picture_and_video_with_its_answer(model_path: Path, tmp_path: Path) -> None:

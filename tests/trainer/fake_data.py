@@ -39,12 +39,19 @@ def write_pair(
     cv2.imwrite(str(labels / f"{name}.png"), stored)
 
 
+def write_class_list(path: Path, taxonomy: Taxonomy) -> None:
+    """As publishers put it beside their label maps."""
+    rows = [f"{c.id},{c.name},{','.join(map(str, c.color_rgb))}\n" for c in taxonomy.classes]
+    path.write_text("id,name,r,g,b\n" + "".join(rows))
+
+
 def semantic_drone(root: Path, count: int = 6) -> Path:
     taxonomy = Taxonomy.load("semantic-drone")
     base = root / "dataset" / "semantic_drone_dataset"
     for i in range(count):
         pair = picture(taxonomy, i)
         write_pair(base / "original_images", base / "label_images_semantic", f"{i:03d}", pair)
+    write_class_list(root / "class_dict_seg.csv", taxonomy)
     return root
 
 
@@ -65,8 +72,7 @@ def aeroscapes(root: Path, original: bool = False, per_sequence: int = 6) -> Pat
         for i in range(per_sequence):
             pair = picture(taxonomy, 100 * s + i)
             write_pair(root / names[0], root / names[1], f"{sequence}_{i:03d}", pair)
-    if not original:
-        (root / "classes.csv").write_text("id,name,r,g,b\n")
+    write_class_list(root / "classes.csv", taxonomy)
     return root
 
 
@@ -91,6 +97,7 @@ def vdd(root: Path, per_part: int = 3) -> Path:
         for i in range(per_part):
             pair = picture(taxonomy, 10 * p + i)
             write_pair(root / part / "src", root / part / "gt", f"DJI_{i:04d}", pair)
+    write_class_list(root / "classes.csv", taxonomy)
     return root
 
 

@@ -19,7 +19,7 @@ from trainer.data.splitfile import read_split_file
 
 def check(root) -> DataReport:
     table = root / "split.csv"
-    return check_folder(find_layout(root), read_split_file(table) if table.exists() else None)
+    return check_folder(find_layout(root), read_split_file(table) if table.exists() else None, absent="allow")
 
 
 def files(report: DataReport, kind: str) -> list[str]:
@@ -80,7 +80,7 @@ def test_everything_that_is_wrong_is_found_in_one_run(tmp_path):
     assert detail(report, "label map of another size") == "48x32, picture 96x64"
     assert files(report, "unknown labels") == [f"labels/{n}.png" for n in names[5:7]]
     assert detail(report, "unknown labels") == "9 of 6144 px: 9 (7), 200 (2)"
-    assert report.unknown == {"9": [14, 2], "200": [4, 2]}
+    assert report.unknown == {"9": (14, 2), "200": (4, 2)}
     assert files(report, "nothing labelled") == [f"labels/{names[7]}.png"]
     assert files(report, "same picture in two parts") == [names[9]]
     assert f"{names[14]} (test)" in detail(report, "same picture in two parts")
@@ -96,9 +96,9 @@ def test_unknown_colours_are_named_with_their_pixels_and_files(tmp_path):
         stored[0, :3] = (3, 2, 1)
         cv2.imwrite(str(path), stored)
     report = check(root)
-    assert report.label_format == "palette"
-    assert report.unknown == {"rgb(1,2,3)": [6, 2]}
-    assert report.counts["unknown labels"] == 2
+    assert report.label_format == "rgb"
+    assert report.unknown == {"rgb(1,2,3)": (6, 2)}
+    assert report.counts["near-miss colours"] == 2
 
 
 def test_an_empty_folder_and_a_single_picture(tmp_path):
@@ -122,9 +122,13 @@ def test_hardly_present_classes_and_harmless_doubles_are_notes(tmp_path):
     shutil.copy(root / "images" / "1000_00.jpg", root / "images" / "1000_01.jpg")
     report = check(root)
     assert report.valid
-    assert files(report, "class hardly there") == ["house", "person"]
-    assert detail(report, "class hardly there") == "0 pictures, 0 px"
+    assert files(report, "class hardly there") == ["person"]
+    assert detail(report, "class hardly there") == "1 pictures, 1 px"
     assert report.counts["same picture twice"] == 1
+    report = check_folder(find_layout(root))
+    assert not report.valid
+    assert files(report, "absent class") == ["house"]
+    assert detail(report, "absent class") == "0 of 15 pictures"
 
 
 @pytest.mark.parametrize(("part", "kind"), [("images", "unreadable picture"), ("labels", "unreadable label map")])

@@ -44,8 +44,8 @@ def test_check_prints_a_table_and_exits_by_what_it_finds(tmp_path):
     for path in sorted((root / "labels").iterdir())[:12]:
         path.unlink()
     broken = umbrella("check", root)
-    assert broken.returncode == 1
-    assert "picture without label map: 12\n" in broken.stdout
+    assert broken.returncode == 2
+    assert "picture without label map: 12; give it a label map" in broken.stdout
     assert "... and 2 more (--all)" in broken.stdout
     assert broken.stdout.count("images/") == 10
     found = json.loads(CliRunner().invoke(data, ["check", str(root), "--json"]).stdout)

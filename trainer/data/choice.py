@@ -7,11 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from landing.errors import DataError
+from trainer.data.findings import ERRORS
 from trainer.data.layouts import open_pair, open_set
 from trainer.data.merge import ROLES, MergedSet, unique_names
 from trainer.data.samples import LabeledSet, Sample
 from trainer.data.splitfile import SplitTable, read_split_file
 from trainer.data.splits import Split, by_patterns, by_table, carve
+from trainer.data.survey import Asked
 from trainer.recipe import DataChoice
 
 
@@ -75,10 +77,37 @@ def open_sources(choice: DataChoice) -> list[LabeledSet]:
         raise DataError("no data: give --data DIR, or --images DIR --labels DIR --taxonomy FILE")
     # With a pair, the taxonomy is the pair's; folders have their own.
     own = choice.taxonomy if choice.taxonomy != ROLES and not choice.images else ""
-    sources = [open_set(folder, choice.layout, own, choice.unknown_labels) for folder in choice.folders]
+    asked = asked_of(choice)
+    sources = [open_set(folder, choice.layout, own, asked) for folder in choice.folders]
     if choice.images:
-        sources.append(open_pair(choice.images, choice.labels, choice.taxonomy, choice.unknown_labels))
+        sources.append(open_pair(choice.images, choice.labels, choice.taxonomy, asked))
     return sources
+
+
+def asked_of(choice: DataChoice) -> Asked:
+    """Return the user's word on how label maps and pictures are to be read."""
+    return Asked(
+        None if choice.labels_as == "auto" else choice.labels_as,
+        None if choice.exif_turn == "auto" else choice.exif_turn,
+        choice.unknown_labels,
+    )
+
+
+def require_classes(data: LabeledSet, choice: DataChoice) -> str:
+    """Refuse to train on a set that lacks classes of the user's own taxonomy, unless the choice allows it.
+
+    Returns:
+        The line that names them; empty where every class is shown.
+
+    Raises:
+        DataError: A class is in no picture.
+    """
+    if not data.absent:
+        return ""
+    line = f"absent class: {len(data.absent)} of {len(data.taxonomy)}, no picture shows {', '.join(data.absent)}"
+    if choice.absent_classes == "refuse" and not data.taxonomy.is_builtin:
+        raise DataError(f"data {data.name}: {line}; {ERRORS['absent class']}")
+    return line
 
 
 def _split_tables(choice: DataChoice, names: Sequence[str]) -> tuple[SplitTable | None, dict[str, SplitTable]]:

@@ -1,247 +1,121 @@
-"""Layouts of labelled data in folders, recognised by their folders or named by the user."""
+"""Data sets in folders: found by their folders, recognised by their classes, and opened."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
 
 from landing.errors import DataError
-from landing.pictures import read_picture_bytes
+from landing.label_maps import colour_of, read_mask_facts
+from landing.label_reading import voc_colour
 from landing.reading import read_text
 from landing.taxonomy import Taxonomy
-from trainer.data.ground import GROUND_FILE, GroundWidth, GroundWidths, read_ground_file
-from trainer.data.pairs import FolderPair, PairedFiles, find_pairs, refuse_problems
-from trainer.data.samples import FolderSet, LabeledSet, LabelFormat, Sample, UnknownPolicy, decode_labels, stored_labels
+from trainer.data.class_lists import ClassList, find_class_list
+from trainer.data.findings import refuse_first
+from trainer.data.ground import GROUND_FILE, GroundWidths, read_ground_file
+from trainer.data.known_layouts import LAYOUTS, Layout
+from trainer.data.pairs import LABEL_SUFFIXES, FolderPair, PairedFiles, files_in, find_pairs, is_folder
+from trainer.data.samples import FolderSet, LabeledSet
 from trainer.data.shards import SHARDS_FILE, ShardedSet, is_sharded
 from trainer.data.splitfile import SplitTable, read_split_file
+from trainer.data.survey import Asked, survey
+from trainer.progress import Progress
 
 SPLIT_FILE = "split.csv"
 TAXONOMY_FILE = "taxonomy.toml"
 TERMS_FILE = "TERMS.txt"
-_LOOKED_AT = 4
-"""Label maps that are opened to see whether they hold indices or colours."""
-
-_TU_GRAZ_TERMS = (
-    "Semantic Drone Dataset, TU Graz: non-commercial research only; pictures not redistributable; "
-    "models trained on it may be distributed but not used commercially"
-)
-_AEROSCAPES_TERMS = "AeroScapes (Nigam, Huang, Ramanan, WACV 2018): CC BY-SA 4.0"
-_UAVID_TERMS = "UAVid (Lyu, Vosselman, Xia, Yilmaz, Yang, ISPRS Journal 2020): CC BY-NC-SA 4.0, non-commercial"
-_VDD_TERMS = (
-    "VDD, Varied Drone Dataset (Cai et al. 2023): non-commercial only; pictures not "
-    "redistributable; models trained on it may be distributed but not used commercially"
-)
-SEMANTIC_DRONE_GROUND = GroundWidth(
-    15.0, 29.0, "assumed: 20 mm on an APS-C sensor, 5 to 30 m up, fits the size of people and cars in it"
-)
-AEROSCAPES_GROUND = GroundWidth(7.0, 70.0, "assumed: flown 5 to 50 m up with a field of view of 70 degrees")
-
-
-def _sequence(name: str) -> str:
-    """`040001_017` belongs to sequence `040001`; a name without `_` is its own group."""
-    return name.rsplit("_", 1)[0]
-
-
-def _block_of_ten(name: str) -> str:
-    """Neighbouring numbers show the same house; without a scene list, tens are kept together."""
-    return f"{int(name) // 10:03d}x" if name.isdigit() else name
-
-
-def _two_folders(images: str, labels: str) -> Callable[[Path], list[FolderPair]]:
-    def places(base: Path) -> list[FolderPair]:
-        place = FolderPair(base / images, base / labels)
-        return [place] if place.images.is_dir() and place.labels.is_dir() else []
-
-    return places
-
-
-def _uavid_places(base: Path) -> list[FolderPair]:
-    """`train/seq1/Images`, `train/seq1/Labels`; the labels of the test part are not public."""
-    places = []
-    for part, folders in (
-        ("train", ("train", "uavid_train")),
-        ("val", ("val", "valid", "uavid_val")),
-        ("test", ("test", "uavid_test")),
-    ):
-        for sequence in (s for folder in folders for s in sorted((base / folder).glob("seq*"))):
-            images, labels = sequence / "Images", sequence / "Labels"
-            if images.is_dir() and (labels.is_dir() or part != "test"):
-                places.append(FolderPair(images, labels, part, f"{sequence.name}_"))
-    return places if any(place.labels.is_dir() for place in places) else []
-
-
-def _vdd_places(base: Path) -> list[FolderPair]:
-    return [
-        FolderPair(base / part / "src", base / part / "gt", part, f"{part}-")
-        for part in ("train", "val", "test")
-        if (base / part / "src").is_dir() and (base / part / "gt").is_dir()
-    ]
-
-
-@dataclass(frozen=True)
-class Layout:
-    """A known layout.
-
-    Attributes:
-        name: Name for the user.
-        shape: Folders, for messages.
-        places: Folders of pictures and labels under a base folder; empty for another layout.
-        taxonomy: Built-in taxonomy, or empty for the folder's own file.
-        label_format: See `FolderSet`; "look" to decide by the files.
-        below: Folders under the root that the data set may lie in.
-        marker: File that must be there too; empty for none.
-        group_of: Group of a sample from its name.
-        terms: Licence of the data.
-        ground: Ground across its pictures, where the data set does not say it for each.
-    """
-
-    name: str
-    shape: str
-    places: Callable[[Path], list[FolderPair]]
-    taxonomy: str
-    label_format: LabelFormat | Literal["look"] = "index"
-    below: tuple[str, ...] = ("",)
-    marker: str = ""
-    group_of: Callable[[str], str] = _sequence
-    terms: str = ""
-    ground: GroundWidth | None = None
-
-    def find(self, root: Path) -> tuple[Path, list[FolderPair]] | None:
-        """Return the folder with this layout at or under a root, and its places, or None."""
-        for part in self.below:
-            base = root / part
-            places = self.places(base)
-            if places and (not self.marker or (base / self.marker).is_file()):
-                return base, places
-        return None
-
-
-def _semantic_drone(name: str, images: str, labels: str, label_format: LabelFormat, *below: str) -> Layout:
-    return Layout(
-        name,
-        f"{images}/ + {labels}/",
-        _two_folders(images, labels),
-        "semantic-drone",
-        label_format,
-        ("", *below),
-        group_of=_block_of_ten,
-        terms=_TU_GRAZ_TERMS,
-        ground=SEMANTIC_DRONE_GROUND,
-    )
-
-
-def _aeroscapes(name: str, images: str, labels: str, **more: Any) -> Layout:
-    places = _two_folders(images, labels)
-    about: dict[str, Any] = {"terms": _AEROSCAPES_TERMS, "ground": AEROSCAPES_GROUND}
-    return Layout(name, f"{images}/ + {labels}/", places, "aeroscapes", **about, **more)
-
-
-LAYOUTS = (
-    Layout("folder", "images/ + labels/", _two_folders("images", "labels"), "", "look", marker=TAXONOMY_FILE),
-    _semantic_drone(
-        "semantic-drone",
-        "original_images",
-        "label_images_semantic",
-        "index",
-        "semantic_drone_dataset",
-        "dataset/semantic_drone_dataset",
-    ),
-    _semantic_drone(
-        "semantic-drone-low-res", "low_res_images", "gt/semantic/low_res_label_images", "palette", "training_set"
-    ),
-    _semantic_drone("semantic-drone-rgb", "images", "gt/semantic/label_images", "palette", "training_set"),
-    _aeroscapes("aeroscapes-original", "JPEGImages", "SegmentationClass", below=("", "aeroscapes")),
-    _aeroscapes("aeroscapes", "images", "labels", marker="classes.csv"),
-    Layout(
-        "uavid",
-        "train/seqN/Images/ + train/seqN/Labels/",
-        _uavid_places,
-        "uavid",
-        "look",
-        below=("", "uavid", "uavid_v1.5_official_release_image"),
-        terms=_UAVID_TERMS,
-    ),
-    Layout(
-        "vdd", "train/src/ + train/gt/", _vdd_places, "vdd", "look", below=("", "VDD"), group_of=str, terms=_VDD_TERMS
-    ),
-)
-
 LAYOUT_NAMES = (*(layout.name for layout in LAYOUTS), "shards")
+_LOOKED_AT = 8
+"""Label maps that are opened to recognise a published set by its colours."""
+_ANYBODYS = {voc_colour(index) for index in range(21)}
+"""Colours that labelling tools give to the first classes of any set: they tell nothing."""
 
 
 @dataclass(frozen=True)
 class FoundLayout:
-    """A data set that was found, before its files are opened."""
+    """A data set that was found, before its files are opened.
+
+    Attributes:
+        name: Of the published set, or of its folder.
+        evidence: Why its classes are taken for these, one line; empty where the user named them.
+        class_list: List of classes that lies in it.
+    """
 
     layout: Layout
+    name: str
     base: Path
     places: list[FolderPair]
     taxonomy: Taxonomy
+    evidence: str = ""
+    class_list: ClassList | None = None
 
     def pairs(self) -> PairedFiles:
         """Return its pictures and label maps; decodes nothing."""
         return find_pairs(self.places, self.layout.group_of)
 
-    def label_format(self, samples: tuple[Sample, ...]) -> LabelFormat:
-        """Return "index" or "palette", decided by the files if the layout does not say."""
-        stated = self.layout.label_format
-        return format_of(samples, self.taxonomy) if stated == "look" else stated
-
 
 def open_set(
-    root: str | Path, layout_name: str = "auto", taxonomy_name: str = "", unknown: UnknownPolicy = "refuse"
+    root: str | Path,
+    layout_name: str = "auto",
+    taxonomy_name: str = "",
+    asked: Asked = Asked(),  # noqa: B008  # a frozen value
 ) -> LabeledSet:
-    """Lists the labelled pictures of a folder; decodes at most a few label maps.
+    """Lists the labelled pictures of a folder, and reads every label map once to decide how they are to be read.
 
     `layout_name` is one of `LAYOUT_NAMES`, or "auto"; `taxonomy_name`, a built-in name or a file, replaces the layout's
     own.
 
     Raises:
-        DataError: No such folder, no known layout, no pictures, or pictures without labels.
+        DataError: No such folder, no known layout, or something is wrong with its files, or not certain.
         TaxonomyError: The taxonomy is not readable.
     """
     if layout_name in ("auto", "shards") and is_sharded(str(root)):
         return ShardedSet(str(root))
-    folder = Path(root)
-    found = find_layout(folder, layout_name, taxonomy_name)
-    pairs = found.pairs()
-    refuse_problems(pairs, found.places)
-    own = found.base / SPLIT_FILE
-    table = read_split_file(own) if os.path.lexists(own) else SplitTable(pairs.part_of, {})
-    ground_file = found.base / GROUND_FILE
-    widths = read_ground_file(ground_file) if os.path.lexists(ground_file) else {}
-    terms_file, terms = found.base / TERMS_FILE, found.layout.terms
-    if os.path.lexists(terms_file):
-        terms = read_text(terms_file, "terms of use", DataError).strip()
-    return FolderSet(
-        name=found.layout.name if found.layout.taxonomy else folder.resolve().name,
-        taxonomy=found.taxonomy,
-        samples=table.regrouped(pairs.samples),
-        label_format=found.label_format(pairs.samples),
-        terms=terms,
-        own_split=dict(table.part_of) if any(table.part_of.values()) else None,
-        unknown=unknown,
-        ground=GroundWidths(found.layout.ground, widths),
-    )
+    return _opened(find_layout(Path(root), layout_name, taxonomy_name), asked)
 
 
 def open_pair(
-    images: str | Path, labels: str | Path, taxonomy_name: str, unknown: UnknownPolicy = "refuse"
+    images: str | Path,
+    labels: str | Path,
+    taxonomy_name: str,
+    asked: Asked = Asked(),  # noqa: B008  # a frozen value
 ) -> LabeledSet:
-    """Return the labelled pictures of two folders of any name whose files pair up.
+    """Return the labelled pictures of two folders of any name, or of one, whose files pair up; see `open_set`.
 
     Raises:
-        DataError: No such folder, no pictures, or pictures without labels.
+        DataError: See `open_set`.
         TaxonomyError: The taxonomy is not readable.
     """
-    found = find_folder_pair(Path(images), Path(labels), taxonomy_name)
+    return _opened(find_folder_pair(Path(images), Path(labels), taxonomy_name), asked, with_split=False)
+
+
+def _opened(found: FoundLayout, asked: Asked, with_split: bool = True) -> LabeledSet:
     pairs = found.pairs()
-    refuse_problems(pairs, found.places)
-    label_format = found.label_format(pairs.samples)
-    return FolderSet(found.base.name, found.taxonomy, pairs.samples, label_format, unknown=unknown)
+    with Progress(f"reading label maps of {found.name}", len(pairs.samples), every=1000) as progress:
+        facts = survey(pairs, found.taxonomy, found.base, asked, found.class_list, progress.step)
+    refuse_first(facts.findings, found.base)
+    own = found.base / SPLIT_FILE
+    table = read_split_file(own) if with_split and os.path.lexists(own) else SplitTable(pairs.part_of, {})
+    ground_file = found.base / GROUND_FILE
+    widths = read_ground_file(ground_file) if os.path.lexists(ground_file) else {}
+    terms_file, terms = found.base / TERMS_FILE, found.layout.terms
+    if with_split and os.path.lexists(terms_file):
+        terms = read_text(terms_file, "terms of use", DataError).strip()
+    return FolderSet(
+        name=found.name,
+        taxonomy=found.taxonomy,
+        samples=table.regrouped(pairs.samples),
+        label_format=facts.reading.reading,
+        terms=terms,
+        own_split=dict(table.part_of) if any(table.part_of.values()) else None,
+        unknown=asked.unknown,
+        exif_turn=facts.turn.turn,
+        remarks=tuple(line for line in (found.evidence, *facts.lines) if line),
+        absent=facts.absent,
+        ground=GroundWidths(found.layout.ground, widths),
+    )
 
 
 def find_folder_pair(images: Path, labels: Path, taxonomy_name: str) -> FoundLayout:
@@ -252,51 +126,103 @@ def find_folder_pair(images: Path, labels: Path, taxonomy_name: str) -> FoundLay
         TaxonomyError: The taxonomy is not readable.
     """
     for folder in (images, labels):
-        if not folder.is_dir():
+        if not is_folder(folder):
             raise DataError(f"data folder {folder} does not exist or is no folder")
     place = FolderPair(images, labels)
-    layout = Layout("pair", "--images + --labels", lambda _: [place], "", "look")
-    return FoundLayout(layout, images.resolve().parent, [place], Taxonomy.load(taxonomy_name))
+    base = images.resolve().parent
+    layout = Layout("pair", "--images + --labels", lambda _: [place], "")
+    listed = find_class_list(dict.fromkeys((labels, images, labels.resolve().parent)))
+    return FoundLayout(layout, base.name, base, [place], Taxonomy.load(taxonomy_name), class_list=listed)
 
 
-def find_layout(folder: Path, layout_name: str = "auto", taxonomy_name: str = "") -> FoundLayout:
-    """Return the layout of a folder.
+def find_layout(folder: Path, layout_name: str = "auto", taxonomy_name: str = "", guesses: bool = False) -> FoundLayout:
+    """Return the layout of a folder: its folders say where pictures lie, its classes say whose they are.
+
+    A published set is recognised by a list of its classes, or by the colours of its label maps; else the user names it.
+    `guesses` takes its own taxonomy with roles that nobody has confirmed.
 
     Raises:
-        DataError: No such folder, or no known layout.
+        DataError: No such folder, no known layout, or classes that nothing tells.
         TaxonomyError: The taxonomy is not readable.
     """
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise DataError(f"data folder {folder} does not exist or is no folder")
     if layout_name not in ("auto", *LAYOUT_NAMES):
         raise DataError(f"layout {layout_name!r} is unknown; known are {', '.join(LAYOUT_NAMES)}")
+    unrecognised: list[tuple[Layout, ClassList | None]] = []
     for layout in LAYOUTS:
         place = layout.find(folder) if layout_name in ("auto", layout.name) else None
-        if place is not None:
-            taxonomy = Taxonomy.load(taxonomy_name or layout.taxonomy or place[0] / TAXONOMY_FILE)
-            return FoundLayout(layout, place[0], place[1], taxonomy)
-    shapes = {layout.name: layout.shape + (f" + {layout.marker}" if layout.marker else "") for layout in LAYOUTS}
-    shapes["shards"] = SHARDS_FILE
-    if layout_name == "auto":
-        known = "; ".join(f"{name}: {shape}" for name, shape in shapes.items())
-        raise DataError(f"{folder} has no layout that is known here ({known})")
-    raise DataError(f"{folder} is not of layout {layout_name!r}: expected {shapes[layout_name]}")
+        if place is None:
+            continue
+        base, places = place
+        listed = find_class_list(_where_lists_lie(folder, base, places))
+        found = FoundLayout(layout, layout.name, base, places, Taxonomy.load("roles"), class_list=listed)
+        own = base / TAXONOMY_FILE
+        if taxonomy_name:
+            return _of_own_classes(found, Taxonomy.load(taxonomy_name))
+        if os.path.lexists(own):
+            return _of_own_classes(found, Taxonomy.load_open(own) if guesses else Taxonomy.load(own))
+        if layout.taxonomy:
+            published = replace(found, taxonomy=Taxonomy.load(layout.taxonomy))
+            evidence = _recognised(published, layout_name == layout.name)
+            if evidence:
+                return replace(published, evidence=evidence)
+        unrecognised.append((layout, listed))
+    raise DataError(_unknown_layout(folder, layout_name, unrecognised))
 
 
-def format_of(samples: tuple[Sample, ...], taxonomy: Taxonomy) -> LabelFormat:
-    """Return "index" or "palette": the one that leaves fewer pixels of some label maps unknown."""
-    unknown = {"index": 0.0, "palette": 0.0}
-    formats: tuple[LabelFormat, ...] = ("index", "palette")
-    for sample in samples[:: max(1, len(samples) // _LOOKED_AT)]:
-        for label_format in formats:
-            try:
-                data = read_picture_bytes(sample.label, "label map", DataError)
-                stored = stored_labels(data, sample.label, label_format)
-                ids = decode_labels(data, sample.label, taxonomy, label_format, "ignore")
-            except (DataError, OSError):
-                unknown[label_format] += 1.0  # reading it as a sample says what is wrong
-                continue
-            listed = (stored == taxonomy.ignore_index) | (stored == 255)
-            ignored = listed if stored.ndim == 2 else listed.all(axis=2)
-            unknown[label_format] += float(((ids == 255) & ~ignored).mean())
-    return "palette" if unknown["palette"] < unknown["index"] else "index"
+def _of_own_classes(found: FoundLayout, taxonomy: Taxonomy) -> FoundLayout:
+    """A set whose classes the user gives; it is the published one only if they are its classes."""
+    layout = found.layout
+    if layout.taxonomy and taxonomy.classes == Taxonomy.load(layout.taxonomy).classes:
+        return replace(found, taxonomy=taxonomy)
+    name = found.base.resolve().name
+    return replace(found, layout=replace(layout, terms=""), name=name, taxonomy=taxonomy)
+
+
+def _where_lists_lie(folder: Path, base: Path, places: list[FolderPair]) -> list[Path]:
+    above = [base, *(p for p in base.parents if p.is_relative_to(folder))]
+    beside = [f for place in places[:3] for f in (place.labels, place.labels.parent, place.images)]
+    return list(dict.fromkeys((*above, *(f for f in beside if f.is_relative_to(folder)))))
+
+
+def _recognised(found: FoundLayout, named: bool) -> str:
+    """Return the evidence that a set in a published set's folders is that set; empty for none."""
+    about, listed = f"taken for {found.taxonomy.name}", found.class_list
+    if listed is not None:
+        same = listed.is_of(found.taxonomy)
+        return f"{about}: {listed.path.name} lists its {len(found.taxonomy)} classes" if same else ""
+    if named:
+        return f"{about}: named by --layout"
+    masks = [p for place in found.places for p in files_in(place.labels) if p.suffix.lower() in LABEL_SUFFIXES]
+    facts = [read_mask_facts(path) for path in masks[:: max(1, len(masks) // _LOOKED_AT)]]
+    pixels: Counter[tuple[int, int, int]] = Counter()
+    for mask in (m for m in facts if m.kind in ("colour", "palette")):
+        for atom, count in zip(mask.atoms.tolist(), mask.pixels.tolist(), strict=True):
+            pixels[colour_of(atom)] += count
+    known = {c.color_rgb for c in found.taxonomy.classes}
+    telling = {c for c in set(pixels) & known if c not in _ANYBODYS and len(set(c)) > 1}
+    if len(telling) < 2 or sum(n for c, n in pixels.items() if c in known) < 0.9 * sum(pixels.values()):
+        return ""
+    return f"{about}: {len(set(pixels) & known)} colours of {len(facts)} label maps are its classes'"
+
+
+def _unknown_layout(folder: Path, layout_name: str, unrecognised: list[tuple[Layout, ClassList | None]]) -> str:
+    listed = next((found for _, found in unrecognised if found is not None), None)
+    remedy = (
+        f"give its classes and their roles with --taxonomy FILE, or as {TAXONOMY_FILE} in it (trainer data import "
+        "makes one of other tools' exports)"
+    )
+    names = [layout.name for layout, _ in unrecognised if layout.taxonomy]
+    if listed is not None:
+        no = f", which are not those of {' or '.join(names)}" if names else ""
+        return f"{folder}: {listed.path.name} lists classes of its own ({listed.names()}){no}: {remedy}"
+    if unrecognised:
+        shapes = " or ".join(dict.fromkeys(layout.shape for layout, _ in unrecognised))
+        published = f"; or, if it is that published set, --layout {' or '.join(names)}" if names else ""
+        return f"{folder} has {shapes}, and nothing in it says its classes: {remedy}{published}"
+    known = {layout.name: layout.shape for layout in LAYOUTS} | {"shards": SHARDS_FILE}
+    if layout_name != "auto":
+        return f"{folder} is not of layout {layout_name!r}: expected {known[layout_name]}"
+    text = "; ".join(f"{name}: {shape}" for name, shape in known.items())
+    return f"{folder} has no layout that is known here ({text}); --images DIR and --labels DIR take any two folders"

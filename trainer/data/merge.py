@@ -60,8 +60,25 @@ class MergedSet:
                 self._origin[called.name] = (source, original)
                 samples.append(called)
             split |= {prefix + key: part for key, part in (parts or {}).items()}
+        self.remarks = tuple(
+            f"{name}: {line}" if len(sources) > 1 else line
+            for source, name in zip(sources, self.source_names, strict=True)
+            for line in source.remarks
+        )
+        self.absent = self._absent(sources)
         self.samples = tuple(sorted(samples, key=lambda sample: sample.name))
         self.own_split = split or None
+
+    def _absent(self, sources: Sequence[LabeledSet]) -> tuple[str, ...]:
+        """Classes of some source that no picture of any shows, by role if they are merged so."""
+        names = [
+            (c.role.value if self.merged_by_role else c.name, c.name in source.absent)
+            for source in sources
+            for c in source.taxonomy.classes
+            if c.role is not Role.IGNORE
+        ]
+        lacking = {name for name, _ in names} - {name for name, absent in names if not absent}
+        return tuple(c.name for c in self.taxonomy.classes if c.name in lacking)
 
     def read(self, sample: Sample) -> tuple[ByteArray, ByteArray]:
         """See `LabeledSet.read`."""

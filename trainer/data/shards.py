@@ -9,13 +9,11 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
-import os
 import re
 import tarfile
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -29,11 +27,12 @@ from landing.reading import TABLE_BYTES, open_file
 from landing.taxonomy import Taxonomy
 from landing.types import ByteArray
 from trainer.data.ground import GroundWidth
-from trainer.data.samples import LabeledSet, Sample, decode_image
+from trainer.data.samples import LabeledSet, Sample, absent_classes, decode_image
 from trainer.data.splitfile import PARTS
 from trainer.data.splits import Split
 from trainer.data.store import shrink
 from trainer.files import is_full, whole_file
+from trainer.progress import in_order
 
 SHARDS_FILE = "shards.json"
 FORMAT = "touchdown-shards-1"
@@ -131,11 +130,7 @@ def _encoded(
         }
         return item, np.bincount(labels.ravel(), minlength=256)
 
-    count = threads or len(os.sched_getaffinity(0))
-    numbered = list(enumerate(samples))
-    with ThreadPoolExecutor(count) as pool:
-        for start in range(0, len(numbered), 4 * count):
-            yield from pool.map(encode, numbered[start : start + 4 * count])
+    yield from in_order(encode, list(enumerate(samples)), threads)
 
 
 def _shard_index(path: Path, picture: str) -> dict[str, Any]:
@@ -181,6 +176,7 @@ class ShardedSet:
             self.name, self.terms = str(index["name"]), str(index["terms"])
             self.shards: dict[str, list[dict[str, Any]]] = index["parts"]
             self.class_pixels = {p: np.array(n, np.int64) for p, n in index["class_pixels"].items()}
+            self.absent = absent_classes(self.taxonomy, sum(self.class_pixels.values()))
             rows = [
                 (str(item["name"]), str(item["group"]), part, str(shard["file"]), item)
                 for part, shards in self.shards.items()
@@ -196,6 +192,7 @@ class ShardedSet:
         self.samples = tuple(Sample(name, group, Path(file), Path(file)) for name, group, _, file, _ in rows)
         self.own_split: dict[str, str] | None = {name: part for name, _, part, _, _ in rows}
         self._facts = {name: item for name, *_, item in rows}
+        self.remarks: tuple[str, ...] = ()
         self._version = hashlib.sha256(text).hexdigest()
 
     def read(self, sample: Sample) -> tuple[ByteArray, ByteArray]:

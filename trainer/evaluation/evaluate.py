@@ -48,6 +48,8 @@ def evaluate(
     """
     earlier = [column for path in also for column in results.read_json(path)]
     data, split = open_and_split(choice)
+    for line in data.remarks:
+        say(line)
     loaded = [(path, Checkpoint.load(path)) for path in paths]
     for _path, checkpoint in loaded:  # all are looked at before any is measured
         require_same_classes(checkpoint, data)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from landing.camera import CameraModel
 from landing.taxonomy import Taxonomy
 from landing.types import Pose
-from trainer.data.layouts import SEMANTIC_DRONE_GROUND
+from trainer.data.known_layouts import SEMANTIC_DRONE_GROUND
 
 _LEVEL = (1.0, 0.0, 0.0, 0.0)
 

@@ -1,0 +1,263 @@
+"""Writes an export as a data set: `images/`, `labels/`, `taxonomy.toml`, and `split.csv` where the tool has parts.
+
+The folder appears whole or not at all. Pictures are linked (hard links) where the file system can, else copied; those
+with an EXIF turn, and kinds that training does not read, are written anew.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from landing.errors import DataError
+from landing.pictures import (
+    format_of,
+    orientation_of,
+    read_header,
+    read_picture_bytes,
+    require_picture,
+    size_of,
+    upright,
+)
+from landing.taxonomy import Taxonomy
+from trainer.data.layouts import SPLIT_FILE, TAXONOMY_FILE
+from trainer.data.samples import IGNORE, Sample, decode_image
+from trainer.data.splitfile import write_split_file
+from trainer.importers.canvas import VOID, LabelCanvas
+from trainer.importers.foreign import ForeignSet
+from trainer.importers.plan import ImportChoice, ImportPlan, PlannedPicture
+
+_SUFFIX_OF = {"JPEG": ".jpg", "PNG": ".png", "TIFF": ".tif"}
+"""Kinds of pictures that training reads as they are."""
+
+
+@dataclass
+class ImportReport:
+    """Figures of an import.
+
+    Attributes:
+        taxonomy: Classes.
+        pixels: Of each class, (256,).
+        pictures: With each class, (256,).
+        written: Pictures by how they were taken: "linked", "copied", "written anew".
+        turned: Pictures that were turned as their EXIF says.
+        unlabelled: Pixels that nobody labelled.
+        empty: Pictures without anything labelled, left out.
+        missing: Pictures that were not there, left out.
+        covered: Pixels of a class (first) drawn over by another one (second).
+        notes: Sentences for the user.
+    """
+
+    taxonomy: Taxonomy
+    pixels: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
+    pictures: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
+    written: Counter[str] = field(default_factory=Counter)
+    turned: int = 0
+    unlabelled: int = 0
+    empty: int = 0
+    missing: int = 0
+    covered: Counter[tuple[str, str]] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """One picture that was converted; `how` is empty for one with nothing labelled."""
+
+    how: str = ""
+    turned: bool = False
+    unlabelled: int = 0
+    counts: npt.NDArray[np.int64] | None = None
+    covered: Counter[tuple[int, int]] = field(default_factory=Counter)
+
+
+def convert(
+    foreign: ForeignSet,
+    plan: ImportPlan,
+    out: Path,
+    choice: ImportChoice,
+    done: Callable[[], None] = lambda: None,
+    threads: int = 0,
+) -> ImportReport:
+    """Draw all label maps and write the data set; `done` is called for each picture.
+
+    Raises:
+        DataError: A picture or its labels cannot be taken, or the folder cannot be written.
+    """
+    report = ImportReport(plan.taxonomy, empty=plan.empty, missing=plan.missing, notes=list(foreign.notes))
+    problems: list[str] = []
+    kept: list[PlannedPicture] = []
+    with _new_folder(out) as folder:
+        job = _Job(foreign, plan, folder, choice)
+
+        def one(picture: PlannedPicture) -> _Drawn | DataError:
+            try:
+                return job.convert(picture)
+            except DataError as error:
+                return error
+
+        with ThreadPoolExecutor(threads or len(os.sched_getaffinity(0))) as pool:
+            for picture, drawn in zip(plan.pictures, pool.map(one, plan.pictures), strict=True):
+                done()
+                if isinstance(drawn, DataError):
+                    problems.append(str(drawn))
+                elif _counted(report, drawn):
+                    kept.append(picture)
+        if problems:
+            more = f" (and {len(problems) - 1} more pictures have problems)" if len(problems) > 1 else ""
+            raise DataError(problems[0] + more)
+        if not kept:
+            raise DataError("nothing is labelled in any picture, but for background")
+        (folder / TAXONOMY_FILE).write_text(plan.taxonomy.to_toml(), "utf-8")
+        if any(p.foreign.part or p.foreign.group for p in kept):
+            samples = [Sample(p.name, p.foreign.group or p.name.rsplit("_", 1)[0], out, out) for p in kept]
+            write_split_file(folder / SPLIT_FILE, samples, {p.name: p.foreign.part for p in kept})
+    return report
+
+
+def _counted(report: ImportReport, drawn: _Drawn) -> bool:
+    if drawn.counts is None:
+        report.empty += 1
+        return False
+    report.written[drawn.how] += 1
+    report.turned += drawn.turned
+    report.unlabelled += drawn.unlabelled
+    report.pixels += drawn.counts
+    report.pictures += drawn.counts > 0
+    names = report.taxonomy.classes
+    for (under, over), pixels in drawn.covered.items():
+        report.covered[names[under].name, names[over].name] += pixels
+    return True
+
+
+@contextmanager
+def _new_folder(out: Path) -> Iterator[Path]:
+    """Yield a hidden folder that takes its name when all is well."""
+    if out.is_symlink() or (out.exists() and not (out.is_dir() and not any(out.iterdir()))):
+        raise DataError(f"{out} exists and is not overwritten: choose another --out, or remove it first")
+    folder = out.absolute().with_name(f".{out.absolute().name}.{os.getpid()}")
+    try:
+        for part in ("images", "labels"):
+            (folder / part).mkdir(parents=True)
+        yield folder
+        if out.exists():
+            out.rmdir()
+        folder.rename(out)
+    except OSError as error:
+        raise DataError(f"folder {out} cannot be written: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Job:
+    """Converts single pictures; used by several threads."""
+
+    def __init__(self, foreign: ForeignSet, plan: ImportPlan, folder: Path, choice: ImportChoice) -> None:
+        self._foreign = foreign
+        self._plan = plan
+        self._folder = folder
+        self._exif = choice.exif_turn
+
+    def convert(self, picture: PlannedPicture) -> _Drawn:
+        """Write one picture and its label map.
+
+        Raises:
+            DataError: It cannot be taken.
+        """
+        source = _SourcePicture(picture)
+        turned = self._is_turned(source, picture.foreign.size_wh)
+        canvas = LabelCanvas(
+            source.size_wh[::-1] if turned and source.orientation > 4 else source.size_wh, self._plan.id_of
+        )
+        for region in picture.foreign.regions:
+            region.draw(canvas)
+        ids = canvas.ids
+        if not (ids < VOID).any():
+            return _Drawn()
+        unlabelled = ids == IGNORE
+        ids[unlabelled] = self._plan.unlabelled_id
+        ids[ids == VOID] = IGNORE
+        counts = np.bincount(ids.reshape(-1), minlength=256)
+        counts[VOID:] = 0
+        ok, png = cv2.imencode(".png", ids)
+        (self._folder / "labels" / f"{picture.name}.png").write_bytes(png.tobytes() if ok else b"")
+        how = source.write(self._folder / "images" / picture.name, turned)
+        return _Drawn(how, turned, int(np.count_nonzero(unlabelled)), counts, canvas.covered)
+
+    def _is_turned(self, source: _SourcePicture, said_wh: tuple[int, int] | None) -> bool:
+        """Tell whether labels fit the picture as its EXIF turns it, by their size, the form, or the user."""
+        stored = source.size_wh
+        shown = stored[::-1] if source.orientation > 4 else stored
+        said = said_wh or shown
+        if said not in (stored, shown):
+            also = f", {shown[0]}x{shown[1]} as its EXIF turns it" if shown != stored else ""
+            raise DataError(
+                f"{source.origin} has {stored[0]}x{stored[1]} pixels{also}, its labels are for {said[0]}x{said[1]}: "
+                "give the pictures that were labelled, at their size"
+            )
+        if source.orientation == 1:
+            return False
+        if shown != stored and said_wh is not None:
+            return said == shown
+        way = {"apply": True, "ignore": False, None: self._foreign.shown_turned}[self._exif]
+        if way is None:
+            raise DataError(
+                f"{source.origin} is to be turned by its EXIF (orientation {source.orientation}), and nothing says "
+                "whether its labels are for the turned picture: say --exif-turn apply, or --exif-turn ignore"
+            )
+        return way
+
+
+class _SourcePicture:
+    """A picture of the export: a file, or bytes in the annotations."""
+
+    def __init__(self, picture: PlannedPicture) -> None:
+        self._path = picture.path
+        self._data = b""
+        self.origin = f"picture {picture.path or picture.foreign.said}"
+        if picture.path is not None:
+            head = read_header(picture.path, "picture", DataError)
+        else:
+            assert picture.foreign.embedded is not None
+            head = self._data = picture.foreign.embedded()
+            require_picture(head, self.origin, DataError)
+        self.size_wh = size_of(head)
+        self.orientation = orientation_of(head)
+        self._suffix = _SUFFIX_OF.get(format_of(head), "")
+
+    def write(self, stem: Path, turned: bool) -> str:
+        """Write the picture under a path without suffix; returns the way it was taken."""
+        target = stem.with_name(stem.name + (self._suffix or ".png"))
+        if self._suffix and self.orientation == 1:
+            if self._path is None:
+                target.write_bytes(self._data)
+                return "copied"
+            return _link(self._path.resolve(), target)
+        data = self._data or read_picture_bytes(self._path or "", "picture", DataError)
+        image = decode_image(data, self.origin.removeprefix("picture "))
+        if turned:
+            image = upright(image, self.orientation)
+        ok, encoded = cv2.imencode(target.suffix, image, [cv2.IMWRITE_JPEG_QUALITY, 95])
+        if not ok:
+            raise DataError(f"{self.origin} cannot be written as {target.suffix[1:]}")
+        target.write_bytes(encoded.tobytes())
+        return "written anew"
+
+
+def _link(source: Path, target: Path) -> str:
+    try:
+        os.link(source, target)
+        return "linked"
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(source, target)
+        return "copied"
