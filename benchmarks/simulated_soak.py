@@ -36,7 +36,6 @@ from edge.web.feed import Feed
 from edge.web.history import History
 from edge.web.preview_frame import draw_preview
 from edge.web.server import pack
-from landing.decider import Decider
 from landing.picture import PictureMonitor
 from landing.types import Frame
 from sim.campaign.landing import link_faults, link_settings
@@ -119,9 +118,7 @@ class Hover:
         runtime = load_runtime(config.model.path, config.model.options)
         flight = resolve_flight(config, runtime.spec, {})
         self._settings, self._camera = flight.decision, flight.camera
-        decider = Decider(
-            self._settings, flight.classes, self._camera, time.perf_counter_ns, flight.scale(self._camera)
-        )
+        decider = flight.decider(self._camera, time.perf_counter_ns)
         self._pipeline = Pipeline(
             runtime,
             decider,

@@ -44,13 +44,9 @@ def annotate(step: Step, camera: CameraModel, settings: DecisionSettings, notes:
     if isinstance(selection, LandingSite):
         if pose is not None and camera.missing_in(pose) is None:
             _draw_site(picture, selection, camera, pose, settings, unit)
-        lines.append(
-            (
-                f"SITE  clear radius {selection.clearance_m:.1f} m   area {selection.area_m2:.0f} m2"
-                f"   confidence {selection.confidence:.2f}",
-                GREEN,
-            )
-        )
+        lines.append((f"SITE  clear radius {selection.clearance_m:.1f} m   area {selection.area_m2:.0f} m2", GREEN))
+        if selection.confidence is not None:
+            lines.append((selection.confidence.text, WHITE))
         if pose is not None:
             way = way_in_words(*way_to(*selection.position_ned_m[:2], pose))
             lines.append((f"{way} of the point below", WHITE))

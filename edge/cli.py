@@ -315,7 +315,7 @@ def mine(flight: tuple[str, ...], out: str, count: int, apart_s: float) -> None:
     """Take the frames of a recorded flight that are worth labelling.
 
     Those where the network knew least, contradicted itself, or nearly went wrong; written in the trainer's layout, with
-    the network's own maps as proposals to correct.
+    the network's own maps as proposals to correct, and as projects for CVAT and Label Studio; OUT/README.txt says how.
     """
     from pathlib import Path
 
@@ -325,7 +325,7 @@ def mine(flight: tuple[str, ...], out: str, count: int, apart_s: float) -> None:
     chosen = run(Recording(*(Path(p) for p in flight)), Path(out), count, apart_s, ", ".join(flight))
     for frame in chosen:
         click.echo(f"{frame.at_s:8.1f} s  {frame.why:<13} score {frame.score:.2f}")
-    click.echo(f"{len(chosen)} frames in {out}; correct proposals/ into labels/, then train")
+    click.echo(f"{len(chosen)} frames in {out}; correct them with CVAT or Label Studio ({out}/README.txt), then train")
 
 
 @cli.command()

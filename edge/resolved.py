@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -20,6 +20,8 @@ from edge.parameters import LIMITS, with_kept
 from edge.runtimes import taxonomy_for
 from firmware_bridge.settings import LinkSettings
 from landing.camera import CameraModel
+from landing.confidence import SiteConfidence
+from landing.decider import Decider
 from landing.ground_scale import GroundScale, axis_down
 from landing.operating import SETTING_OF, Threshold, describe, origin_of, thresholds_in_force
 from landing.picture import PictureSettings
@@ -42,6 +44,7 @@ class ResolvedDecision:
             name of a ``TD_*`` parameter.
         ground_range: From how near and how far the network was trained to see the ground; None where nobody said.
         input_px: Width and height of the network's input; None without a network.
+        confidence: Curve of the model; None where it has none, or none for so wide a vehicle.
     """
 
     model: str
@@ -51,6 +54,7 @@ class ResolvedDecision:
     sources: Mapping[str, str]
     ground_range: GroundRange | None = field(default=None, kw_only=True)
     input_px: tuple[int, int] | None = field(default=None, kw_only=True)
+    confidence: SiteConfidence | None = field(default=None, kw_only=True)
 
     @property
     def classes(self) -> Taxonomy:
@@ -63,6 +67,13 @@ class ResolvedDecision:
         if self.ground_range is None or self.input_px is None:
             return None
         return GroundScale.of(self.ground_range, self.input_px, camera)
+
+    def decider(
+        self, camera: CameraModel, clock_ns: Callable[[], int] | None = None, settings: DecisionSettings | None = None
+    ) -> Decider:
+        """Return a decision for a camera; `settings` take the place of those that fly."""
+        chosen = self.decision if settings is None else settings
+        return Decider(chosen, self.classes, camera, clock_ns, self.scale(camera), self.confidence)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON, every number in full; no secret is among them."""
@@ -87,10 +98,11 @@ class ResolvedDecision:
         gathered = self.decision.landable_probability
         known = self.ground_range
         scale = "not known" if known is None else f"{known.describe()} a pixel"
+        confidence = "none" if self.confidence is None else f"by {self.confidence.sites} held-out ones"
         return (
             f"{self.digest[:12]}; thresholds of a frame: {describe(self.thresholds)}; landable in "
             f"all frames together {gathered:.3g} ({self.sources['decision.landable_probability']}); ground the model "
-            f"was trained for: {scale}"
+            f"was trained for: {scale}; confidence in sites: {confidence}"
         )
 
 
@@ -148,6 +160,7 @@ class ResolvedFlight(ResolvedDecision):
                 LinkSettings.model_validate(values["link"]),
                 ground_range=_GROUND_RANGE.validate_python(values.get("ground_range")),
                 input_px=_INPUT_PX.validate_python(values.get("input_px")),
+                confidence=_CONFIDENCE.validate_python(values.get("confidence")),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise RecordingError(f"the recorded flight settings cannot be read: {error}") from error
@@ -157,6 +170,7 @@ _THRESHOLDS = TypeAdapter(tuple[Threshold, ...])
 _CAMERA = TypeAdapter(CameraModel)
 _GROUND_RANGE: TypeAdapter[GroundRange | None] = TypeAdapter(GroundRange | None)
 _INPUT_PX: TypeAdapter[tuple[int, int] | None] = TypeAdapter(tuple[int, int] | None)
+_CONFIDENCE: TypeAdapter[SiteConfidence | None] = TypeAdapter(SiteConfidence | None)
 
 
 def resolve_decision(section: DecisionSection, spec: ModelSpec | None, taxonomy: str | None = None) -> ResolvedDecision:
@@ -183,7 +197,15 @@ def resolve_decision(section: DecisionSection, spec: ModelSpec | None, taxonomy:
         sources,
         ground_range=None if spec is None else spec.ground_range,
         input_px=None if spec is None else (spec.input.width_px, spec.input.height_px),
+        confidence=_confidence_in(spec, decision),
     )
+
+
+def _confidence_in(spec: ModelSpec | None, decision: DecisionSettings) -> SiteConfidence | None:
+    """Return the curve of a model where it holds for the vehicle."""
+    if spec is None or spec.site_confidence is None:
+        return None
+    return spec.site_confidence.for_radius(decision.required_radius_m)
 
 
 def resolve_flight(config: EdgeConfig, spec: ModelSpec | None, kept: Mapping[str, float]) -> ResolvedFlight:
@@ -235,6 +257,7 @@ def _resolved(config: EdgeConfig, spec: ModelSpec | None) -> ResolvedFlight:
         config.link_settings(),
         ground_range=decided.ground_range,
         input_px=decided.input_px,
+        confidence=decided.confidence,
     )
 
 

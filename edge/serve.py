@@ -29,7 +29,6 @@ from edge.sdnotify import ServiceNotifier
 from edge.web.make import make_web
 from firmware_bridge.claims import Claims
 from firmware_bridge.link import FlightLink
-from landing.decider import Decider
 from landing.errors import ConfigError, TouchdownError
 from landing.picture import PictureMonitor
 from landing.reading import sha256_of
@@ -128,7 +127,7 @@ def _run(
     events.write("link", settings=config.link.model_dump())
     logger.info("flight %s", flight.describe())
     events.write("flight", sha256=flight.digest, value=Exact(flight.as_dict()))
-    decider = Decider(flight.decision, flight.classes, flight.camera, time.perf_counter_ns, flight.scale(flight.camera))
+    decider = flight.decider(flight.camera, time.perf_counter_ns)
     monitor = PictureMonitor(flight.picture, flight.camera)
     pipeline = Pipeline(runtime, decider, flight.camera, time.monotonic_ns, time.perf_counter_ns, monitor)
     live = not config.camera.source.startswith(RECORDINGS)

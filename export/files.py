@@ -70,6 +70,13 @@ def describe(model: onnx.ModelProto, spec: ModelSpec, gate: GateReport | None = 
     onnx.helper.set_model_props(model, properties)
 
 
+def redescribe(model: onnx.ModelProto, spec: ModelSpec) -> None:
+    """Puts another description into a graph; what was proven of it stays."""
+    for entry in model.metadata_props:
+        if entry.key == METADATA_KEY:
+            entry.value = spec.to_json()
+
+
 def write_model(model: onnx.ModelProto, target: str | Path) -> int:
     """Writes an ONNX file under its name only when it is complete and on the disk; its bytes.
 

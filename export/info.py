@@ -139,6 +139,8 @@ def _of_spec(spec: ModelSpec) -> list[str]:
         lines.append(f"operating     {chosen} ({spec.operating.chosen_on or 'not said on what'})")
     ground = spec.ground_range
     lines.append(f"ground        {f'{ground.describe()} a pixel; {ground.source}' if ground else '(not said)'}")
+    if spec.site_confidence is not None:
+        lines.append(f"confidence    {spec.site_confidence.describe()}")
     for title, text in (
         ("trained on", own.trained_on),
         ("recipe", own.recipe),

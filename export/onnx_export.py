@@ -29,12 +29,14 @@ from export.retaxonomy import same_classes
 from export.rewrite import rewritten, with_pooled_head
 from export.runtime import runtime_maps
 from export.to_onnx import to_onnx, with_half_weights
+from landing.confidence import SiteConfidence
 from landing.errors import InvalidValueError
 from landing.reading import sha256_of
 from landing.spec import InputSpec, Letterbox, ModelSpec, OperatingPoint, OutputSpec, Provenance
 from landing.taxonomy import Taxonomy
 from landing.types import ByteArray
 from trainer.checkpoint import Checkpoint
+from trainer.evaluation.scoring import stored_confidence
 
 OUTPUT_STRIDES = (0, 1, 2, 4, 8, 16, 32)
 OWN_STRIDE = 0
@@ -158,7 +160,7 @@ def describe(checkpoint: Checkpoint, sha256: str, options: ExportOptions, stride
     metrics = {
         f"{part}_{name}": value
         for part, scores in checkpoint.metrics.items()
-        if isinstance(scores, dict)
+        if isinstance(scores, dict) and part != "site_confidence"
         for name, value in scores.items()
         if isinstance(value, float)
     }
@@ -182,6 +184,7 @@ def describe(checkpoint: Checkpoint, sha256: str, options: ExportOptions, stride
             temperature=temperature,
             operating=_operating_point(checkpoint, options),
             ground_range=checkpoint.ground_range,
+            site_confidence=_site_confidence(checkpoint, options),
             provenance=Provenance(
                 trained_on=own.get("trained_on", ""),
                 recipe=own.get("recipe", ""),
@@ -201,6 +204,11 @@ def _operating_point(checkpoint: Checkpoint, options: ExportOptions) -> Operatin
     if not isinstance(chosen, dict) or options.taxonomy or options.temperature is not None:
         return None
     return OperatingPoint.model_validate(chosen)
+
+
+def _site_confidence(checkpoint: Checkpoint, options: ExportOptions) -> SiteConfidence | None:
+    """The checkpoint's curve, unless the scores it is of are changed."""
+    return None if options.taxonomy or options.temperature is not None else stored_confidence(checkpoint)
 
 
 def _number(value: Any) -> float | None:

@@ -75,7 +75,7 @@ def retaxonomy(source: str | Path, taxonomy_name: str, output: str | Path) -> Re
     )
     updates: dict[str, Any] = {"taxonomy": taxonomy}
     if changed:
-        updates["operating"] = None  # thresholds of sums over other classes
+        updates |= {"operating": None, "site_confidence": None}  # of sums over other classes
     spec = spec.model_copy(update=updates)
     describe(model, spec)
     write_model(model, output)

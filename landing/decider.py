@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from pydantic import TypeAdapter
 
 from landing.camera import CameraModel
+from landing.confidence import SiteConfidence, site_score
 from landing.errors import InvalidValueError
 from landing.estimator import FIRST_FRAME, EstimatorFrame
 from landing.geometry import heading_between
@@ -84,6 +85,7 @@ class Decider:
         camera: CameraModel,
         clock_ns: Callable[[], int] | None = None,
         scale: GroundScale | None = None,
+        confidence: SiteConfidence | None = None,
     ) -> None:
         """Sets up an empty map.
 
@@ -93,11 +95,13 @@ class Decider:
             camera: Of the camera whose frames they are made from.
             clock_ns: Only to measure how long the parts take; the decision does not depend on it.
             scale: Of the model and the camera; frames from beyond its range are not used. None: the range is not known.
+            confidence: Curve of the model, where it has one that holds for this vehicle.
         """
         self._settings = settings
         self._taxonomy = taxonomy
         self._camera = camera
         self._clock_ns = clock_ns
+        self._confidence = confidence
         self._map = GroundMap(settings, taxonomy)
         self._plane = GroundPlane()
         self._tracker = SiteTracker(settings)
@@ -216,14 +220,21 @@ class Decider:
         best = pick(view, clearance_m, regions, self._settings, vehicle, height_m, score_m)
         if not judged:
             best = self._out_of_range(pose.height_agl_m, self._settings.view.min_height_m)
-        selection = self._tracker.update(
-            MapSnapshot(
-                view, clearance_m, hazard_clearance_m, anybody_m, score_m, regions, best, height_m, captured_ns, judged
-            )
+        snapshot = MapSnapshot(
+            view, clearance_m, hazard_clearance_m, anybody_m, score_m, regions, best, height_m, captured_ns, judged
         )
+        selection = self._with_confidence(self._tracker.update(snapshot), segmentation, pose, judged)
         self.last_view, self.last_clearance_m = view, clearance_m
         decision = self._decision(selection, now_ns, captured_ns, started, mapped)
         return replace(decision, intruder=intruder) if intruder is not None else decision
+
+    def _with_confidence(self, selection: Selection, segmentation: Segmentation, pose: Pose, judged: bool) -> Selection:
+        """A site with what this frame alone says of it, where it judges the ground and the model knows."""
+        if self._confidence is None or not judged or not isinstance(selection, LandingSite):
+            return selection
+        radius_m, smoothing_px = self._settings.required_radius_m, self._settings.evidence.smoothing_px
+        score = site_score(segmentation, self._camera, pose, selection.position_ned_m, radius_m, smoothing_px)
+        return selection if score is None else replace(selection, confidence=self._confidence.at(score))
 
     def refuse(self, problem: str, pose: Pose | None, captured_ns: int, now_ns: int) -> Decision:
         """Decides without a frame that is not worth looking at: nothing of it enters the map.

@@ -41,7 +41,6 @@ class Candidate:
         north_m, east_m: Centre of the disc, local NED.
         clearance_m: Radius around it that is free of everything, hazard clearances taken off.
         area_m2: Clean area of its region.
-        confidence: Least probability of landable ground within the vehicle's disc.
         score_m: See `score_grid`; the clearance where no height was given.
     """
 
@@ -49,7 +48,6 @@ class Candidate:
     east_m: float
     clearance_m: float
     area_m2: float
-    confidence: float
     score_m: float
 
 
@@ -328,7 +326,6 @@ def pick(
         east_m,
         clearance_m=float(clearance_m[row, column]),
         area_m2=float(regions.areas_m2[largest[0]]),
-        confidence=confidence_at(view, row, column, settings.vehicle_radius_m),
         score_m=float(clearance_m[row, column]),
     )
 
@@ -342,7 +339,7 @@ def _best_score(
     height_m: float,
     score_m: GridOfFloat,
 ) -> Candidate | NoSite:
-    """Return the place of the best score within reach; of equal ones that with more clearance, then confidence."""
+    """Return the place of the best score within reach; of equal ones that with more clearance, then evidence."""
     needed_m = settings.required_radius_m + settings.new_site_margin_m
     reach_m = min(settings.max_distance_m, settings.reach.base_m + settings.reach.per_height * max(height_m, 0.0))
     away2 = _squared_distance(view, vehicle_ne_m)
@@ -367,7 +364,6 @@ def _best_score(
         east_m,
         clearance_m=float(clearance_m[row, column]),
         area_m2=regions.area_m2(row, column),
-        confidence=confidence_at(view, row, column, settings.vehicle_radius_m),
         score_m=float(score.max()),
     )
 
@@ -388,23 +384,6 @@ def _best_inside(
         float(view.landable[row, column]),
     )
     return key, row, column
-
-
-def confidence_at(view: GroundView, row: int, column: int, radius_m: float) -> float:
-    """Least probability of landable ground in a disc around a cell."""
-    reach = int(np.ceil(radius_m / view.cell_m))
-    top, left = max(0, row - reach), max(0, column - reach)
-    part = view.landable[top : row + reach + 1, left : column + reach + 1]
-    disc = _disc(reach)[top - row + reach :, left - column + reach :][: part.shape[0], : part.shape[1]]
-    least = float(part[disc].min())
-    return 1.0 / (1.0 + math.exp(-least))
-
-
-@lru_cache(maxsize=16)
-def _disc(reach: int) -> GridOfBool:
-    """Cells whose centres lie within a reach of the middle one, bool (2 reach + 1, 2 reach + 1)."""
-    r, c = np.ogrid[-reach : reach + 1, -reach : reach + 1]
-    return np.asarray(r**2 + c**2 <= reach**2)
 
 
 def any_within(view: GroundView, roles: tuple[Role, ...], row: int, column: int, radius_m: float) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from landing.confidence import Confidence
 from landing.taxonomy import Role
 
 
@@ -37,16 +38,16 @@ class LandingSite:
         clearance_m: Radius around the centre free of everything non-landable or unknown, with the clearance of each
             hazard already taken off.
         area_m2: Clean area of the region that the site lies in.
-        confidence: Lowest probability of landable ground within the vehicle's disc, 0 to 1.
         first_seen_ns, last_seen_ns: Capture times of the first and newest frame supporting it.
+        confidence: By the newest frame; None where that does not show the whole site, or the model says none.
     """
 
     position_ned_m: tuple[float, float, float]
     clearance_m: float
     area_m2: float
-    confidence: float
     first_seen_ns: int
     last_seen_ns: int
+    confidence: Confidence | None = None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from landing.confidence import SiteConfidence
 from landing.document import parse_document
 from landing.errors import ModelError
 from landing.taxonomy import Role, Taxonomy
@@ -122,6 +123,7 @@ class ModelSpec(BaseModel):
         temperature: Logits are divided by it before the softmax (in the graph).
         operating: Thresholds chosen for this model; None where nobody chose any.
         ground_range: From how near and how far it was trained to see the ground; None where nobody said.
+        site_confidence: Share of sites that were safe, by score; None where nobody measured it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -135,6 +137,7 @@ class ModelSpec(BaseModel):
     temperature: float = Field(default=1.0, gt=0)
     operating: OperatingPoint | None = None
     ground_range: GroundRange | None = None
+    site_confidence: SiteConfidence | None = None
     provenance: Provenance = Field(default_factory=Provenance)
 
     @model_validator(mode="after")

@@ -12,7 +12,7 @@ import numpy as np
 from landing.approach import Approaches
 from landing.estimator import FrameShift
 from landing.ground_view import MOVING_ROLES, GridOfFloat, GroundView
-from landing.picker import Candidate, LostPlace, Regions, any_within, confidence_at
+from landing.picker import Candidate, LostPlace, Regions, any_within
 from landing.settings import DecisionSettings
 from landing.site import Intruder, LandingSite, NoSite, NoSiteReason, Selection
 from landing.taxonomy import HAZARD_ROLES, Role
@@ -227,7 +227,6 @@ class SiteTracker:
             position_ned_m=(north_m, east_m, view.ground_down_m),
             clearance_m=clearance_m if in_view or not committed else self.site.clearance_m,
             area_m2=snapshot.regions.area_m2(*cell) or self.site.area_m2,
-            confidence=confidence_at(view, *cell, self._settings.vehicle_radius_m),
             last_seen_ns=snapshot.at_ns if in_view else self.site.last_seen_ns,
         )
 
@@ -273,7 +272,7 @@ class SiteTracker:
             return best
         position = (best.north_m, best.east_m, snapshot.view.ground_down_m)
         since_ns = snapshot.at_ns if first_seen_ns is None else first_seen_ns
-        self.site = LandingSite(position, best.clearance_m, best.area_m2, best.confidence, since_ns, snapshot.at_ns)
+        self.site = LandingSite(position, best.clearance_m, best.area_m2, since_ns, snapshot.at_ns)
         self._bad_since_ns = self._better_since_ns = None
         return self.site
 

@@ -34,7 +34,7 @@ from edge.exact import RecordingError, exact
 from edge.parameters import read_kept
 from edge.resolved import ResolvedFlight, resolve_decision, resolve_flight
 from edge.runtimes import Runtime
-from landing.decider import Decider, Decision
+from landing.decider import Decision
 from landing.director import Director, DirectorInput
 from landing.settings import DecisionSection
 from landing.site import LandingSite, NoSite, Selection
@@ -166,8 +166,7 @@ class Replay:
             self.flies = replace(self.flies, **vars(decision))
         # Another network or lens makes other maps: the recorded memory is not what it would know.
         self._other_evidence = instead.runtime is not None or instead.config is not None
-        camera = self.flies.camera
-        self._decider = Decider(self.flies.decision, self.flies.classes, camera, scale=self.flies.scale(camera))
+        self._decider = self.flies.decider(self.flies.camera)
         self._director = Director(self.flies.director)
         self._result = ReplayReport()
         self._replayed: dict[int, Decision] = {}

@@ -33,7 +33,6 @@ from edge.resolved import ResolvedDecision, resolve_decision
 from edge.runtimes import Runtime, RuntimeOptions, load_runtime
 from edge.timings import Timings
 from landing.camera import CameraModel, Mount
-from landing.decider import Decider
 from landing.errors import CameraError, DataError
 from landing.ground_scale import UNKNOWN_RANGE, axis_down
 from landing.obstruction import Gap, largest_gap
@@ -192,8 +191,7 @@ class Looker:
             if view.refused is not None:
                 self._refuse(path, path.name, view, frame.image_bgr)
                 continue
-            scale = flies.scale(view.camera)
-            decider = Decider(settings, flies.classes, view.camera, time.perf_counter_ns, scale)
+            decider = flies.decider(view.camera, time.perf_counter_ns, settings)
             pipeline = Pipeline(runtime, decider, view.camera, time.monotonic_ns, time.perf_counter_ns)
             step = pipeline.step(frame, view.pose_at)
             record = self._record(path, path.name, view, view.camera, step)
@@ -219,7 +217,7 @@ class Looker:
                     "level; for a moving camera use --independent"
                 )
             lens = view.camera if telemetry is None else replace(view.camera, mount=Mount.on_gimbal())
-            decider = Decider(settings, flies.classes, lens, time.perf_counter_ns, flies.scale(lens))
+            decider = flies.decider(lens, time.perf_counter_ns, settings)
             now_ns = 0
             pipeline = Pipeline(runtime, decider, lens, lambda: now_ns, time.perf_counter_ns)
             fps = (camera.info.fps or 25.0) / self.options.every
@@ -322,8 +320,9 @@ class Looker:
                 "v_px": round(float(v), 1),
                 "clearance_m": round(selection.clearance_m, 3),
                 "area_m2": round(selection.area_m2, 2),
-                "confidence": round(selection.confidence, 4),
             }
+            if selection.confidence is not None:
+                record["site"]["confidence"] = selection.confidence.to_mapping()
             record.update(self._judged(path, lens, step.pose, selection))
         else:
             record["no_site"] = {"reason": selection.reason.value, "detail": selection.detail}
@@ -374,8 +373,10 @@ class Looker:
             text = (
                 f"site {_way(site['ahead_m'], 'ahead', 'behind')}, "
                 f"{_way(site['right_m'], 'right', 'left')}, clear {site['clearance_m']:.1f} m, "
-                f"area {site['area_m2']:.0f} m2, confidence {site['confidence']:.2f}"
+                f"area {site['area_m2']:.0f} m2"
             )
+            if "confidence" in site:
+                text += f", {site['confidence']['text']}"
             if record.get("judged"):
                 summary.judged += 1
                 summary.sites_with_hazard += record["hazard_px"] > 0

@@ -122,6 +122,10 @@ def _of_decision(status: DaemonStatus, now_ns: int) -> Iterator[Metric]:
     if isinstance(selection, LandingSite):
         yield _gauge("site_clearance_metres", "clear radius at the site", selection.clearance_m)
         yield _gauge("site_area_square_metres", "clean area of its region", selection.area_m2)
+        confidence = selection.confidence
+        if confidence is not None:
+            yield _gauge("site_safe_share", "of held-out sites of such a score", confidence.share)
+            yield _gauge("site_safe_share_sites", "sites behind that share", confidence.sites)
     reason = selection.reason if isinstance(selection, NoSite) else None
     yield _choice("no_site", "why there is no site", reason, NoSiteReason)
 

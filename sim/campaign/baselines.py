@@ -112,7 +112,7 @@ class Baseline(ABC):
             if moved_m <= max(1.0, SAME_SITE_SHARE * height_m):
                 first_ns = last.first_seen_ns
         position = (*place.ne_m, down_m)
-        return LandingSite(position, place.clearance_m, place.area_m2, 1.0, first_ns, at_ns)
+        return LandingSite(position, place.clearance_m, place.area_m2, first_ns, at_ns)
 
 
 class StraightDown(Baseline):

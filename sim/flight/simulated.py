@@ -26,7 +26,6 @@ from edge.resolved import resolve_flight
 from edge.runtimes import load_runtime
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.transport import Arrival, Peer
-from landing.decider import Decider
 from landing.picture import PictureMonitor
 from landing.types import Pose
 from sim.camera import Motion
@@ -171,7 +170,7 @@ class SimulatedDaemon:
         faults: dict[str, Any] = {**plan.effects}
         camera, effects = flight.camera, Effects(plan.seed, **faults)
         sensor = NetworkSensor(world, CameraSensor(camera, effects, plan.painted), runtime)
-        decider = Decider(flight.decision, flight.classes, camera, scale=flight.scale(camera))
+        decider = flight.decider(camera)
         pipeline = Pipeline(sensor, decider, camera, clock.ns, no_stopwatch, PictureMonitor(flight.picture, camera))
         rules = LoopSettings(flight.director, flight.authority, flight.max_frame_age_ms, settings.health)
         self._loop: FlightLoop[CameraSample] = FlightLoop(rules, pipeline, link, self._events, clock.now_ns)

@@ -22,7 +22,7 @@ class Colour(Enum):
 
 
 def test_each_event_is_one_json_line(tmp_path: Path) -> None:
-    site = LandingSite((1.0, 2.0, float("nan")), 3.0, 4.0, 0.9, 5, 6)
+    site = LandingSite((1.0, 2.0, float("nan")), 3.0, 4.0, 5, 6)
     with EventLog(tmp_path / "logs" / "events.jsonl") as log:
         log.write("site-chosen", site=site, colour=Colour.RED, text="two\nlines", n=np.int64(3))
         threads = [threading.Thread(target=lambda: [log.write("x") for _ in range(50)]) for _ in range(4)]

@@ -90,7 +90,7 @@ class Descent:
 
 
 def good(captured_ns: int, decided_ns: int) -> Decision:
-    site = LandingSite((4.0, 3.0, 0.0), 2.0, 40.0, 0.95, captured_ns - 5 * S, captured_ns)
+    site = LandingSite((4.0, 3.0, 0.0), 2.0, 40.0, captured_ns - 5 * S, captured_ns)
     return Decision(site, decided_ns, captured_ns)
 
 

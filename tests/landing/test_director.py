@@ -26,7 +26,7 @@ NONE = NoSite(NoSiteReason.TOO_SMALL, "widest clean disc 0.4 m")
 
 def site(now_ns, held_s=5.0, seen_ago_s=0.1, at=(4.0, 3.0, 0.0)):
     last = now_ns - int(seen_ago_s * S)
-    return LandingSite(at, 2.0, 40.0, 0.95, last - int(held_s * S), last)
+    return LandingSite(at, 2.0, 40.0, last - int(held_s * S), last)
 
 
 def step(

@@ -197,7 +197,7 @@ def test_memory_carries_the_frame_so_that_a_replay_moves_as_the_flight_did() -> 
 
 def test_the_director_points_at_the_same_ground_before_the_next_decision() -> None:
     """The newest pose is in the moved frame, the newest decision still in the one before."""
-    site = LandingSite((10.0, 0.0, 0.0), 3.0, 30.0, 0.9, 0, 4 * S)
+    site = LandingSite((10.0, 0.0, 0.0), 3.0, 30.0, 0, 4 * S)
     decision = Decision(site, 4 * S, 4 * S)
     pose = Pose(4 * S, LEVEL, (0.0, 0.0, -20.0), 20.0)
 

@@ -11,7 +11,7 @@ import pytest
 from landing.ground_view import MOVING_ROLES, GroundView
 from landing.groundmap import GroundMap
 from landing.merge import segmentation_from_labels, smoothed
-from landing.picker import clean_regions, clearance_grid, confidence_at, distance_m, hazard_clearance_grid, score_grid
+from landing.picker import clean_regions, clearance_grid, distance_m, hazard_clearance_grid, score_grid
 from landing.settings import DecisionSettings
 from landing.shown_cells import Extent, mask_camera, shown_cells
 from landing.taxonomy import HAZARD_ROLES
@@ -87,13 +87,3 @@ def test_areas_and_scores_are_those_of_the_whole_grid(seed: int) -> None:
     near = 1.0 - distance_m(view.visited, view.cell_m, False) / np.float32(penalty.radius_m)
     expected = expected - np.float32(penalty.cost_m) * np.maximum(near, np.float32(0.0))
     assert np.array_equal(score_grid(view, clearance_m, settings, (0.0, 0.0), HEIGHT_M), expected)
-
-
-def test_confidence_looks_at_the_disc_alone_also_at_the_edge() -> None:
-    _, view = _mapped(0)
-    rows, columns = view.landable.shape
-    for row, column in ((0, 0), (1, columns - 1), (rows - 1, 3), (rows // 2, columns // 2)):
-        reach = int(np.ceil(0.7 / view.cell_m))
-        r, c = np.ogrid[:rows, :columns]
-        least = float(view.landable[(r - row) ** 2 + (c - column) ** 2 <= reach**2].min())
-        assert confidence_at(view, row, column, 0.7) == 1.0 / (1.0 + np.exp(-least))

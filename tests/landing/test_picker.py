@@ -238,16 +238,3 @@ def test_no_site_beyond_reach():
     best, _, _ = choose(view_of(assume_free), (2.0, 0.0), settings_near)
     assert isinstance(best, Candidate)
     assert np.hypot(best.north_m - 2.0, best.east_m) <= 1.0
-
-
-def test_confidence_is_the_least_in_the_disc():
-    free = np.ones((N, N), bool)
-    landable = np.full((N, N), 3.0, np.float32)
-    best, _, _ = choose(view_of(free, landable=landable))
-    assert isinstance(best, Candidate)
-    cell = view_of(free).cell_of(best.north_m, best.east_m)
-    assert cell is not None
-    landable[cell[0] + 1, cell[1]] = np.log(0.83 / 0.17)
-    again, _, _ = choose(view_of(free, landable=landable), (best.north_m, best.east_m))
-    assert isinstance(again, Candidate)
-    assert again.confidence == pytest.approx(0.83)

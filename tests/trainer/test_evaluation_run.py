@@ -229,7 +229,7 @@ def test_a_calibrated_file_holds_its_figures_on_val_and_test_is_not_read(toy, ra
     target.write_bytes(random_checkpoint.read_bytes())
     finished = calibrate_checkpoint(target, data, split, "cpu")
     assert Checkpoint.load(target).metrics == finished.metrics
-    assert set(finished.metrics) == {"temperature", "operating", "val"}
+    assert set(finished.metrics) == {"temperature", "operating", "site_confidence", "val"}
     assert finished.metrics["val"]["pictures"] == 3
     assert {"person_recall_operating", "site_false_safe", "ece_class_after"} <= set(finished.metrics["val"])
     assert list(tmp_path.iterdir()) == [target]

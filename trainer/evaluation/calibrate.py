@@ -1,4 +1,4 @@
-"""Calibration of a checkpoint file: temperature, operating point and scores on val."""
+"""Calibration of a checkpoint file: temperature, operating point, confidence in sites and scores on val."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from landing.spec import OperatingPoint
 from trainer.checkpoint import Checkpoint
 from trainer.data.samples import LabeledSet
 from trainer.data.splits import Split
+from trainer.evaluation.confidence import fit_confidence
 from trainer.evaluation.measure import EvaluationSet, SiteAssumptions, fit_calibration, require_same_classes
 from trainer.evaluation.predictor import Predictor, choose_device
 from trainer.evaluation.results import Column
@@ -36,7 +37,7 @@ def calibrate_checkpoint(
     The file is replaced whole or not at all; its weights stay. Only `split.val` is read.
 
     Returns:
-        The checkpoint as written: `metrics` has "temperature", "operating" and "val".
+        The checkpoint as written: `metrics` has "temperature", "operating", "site_confidence" and "val".
 
     Raises:
         DataError: The labels are of other classes, or a picture cannot be read.
@@ -49,10 +50,13 @@ def calibrate_checkpoint(
     ground = ground or SiteAssumptions(assumed_view(checkpoint.taxonomy))
     calibration, measured = fit_calibration(predictor, val, ground, targets)
     say(f"temperature {calibration.temperature:g}; {describe(calibration.operating)}")
+    confidence = fit_confidence(measured.judged, len(val.samples), val.describe(), ground.settings.required_radius_m)
+    say(f"confidence in sites: {'no site to judge' if confidence is None else confidence.describe()}")
     metrics: dict[str, Any] = {
         **checkpoint.metrics,
         "temperature": calibration.temperature,
         "operating": calibration.operating.model_dump(mode="json"),
+        "site_confidence": None if confidence is None else confidence.model_dump(mode="json"),
         "val": summary(score(checkpoint, measured, val, calibration)),
     }
     finished = replace(checkpoint, metrics=metrics)

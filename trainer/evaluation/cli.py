@@ -24,7 +24,7 @@ _machine_options = options(
     ),
 )
 
-_view_options = options(
+view_options = options(
     click.option(
         "--height-m",
         type=click.FloatRange(1.0, 500.0),
@@ -73,7 +73,7 @@ _view_options = options(
     help="Choose temperature and thresholds on val anew; else only where a checkpoint has none.",
 )
 @_machine_options
-@_view_options
+@view_options
 @split_options
 def evaluate_command(
     checkpoints: tuple[Path, ...],
@@ -89,7 +89,7 @@ def evaluate_command(
     **values: Any,
 ) -> None:
     """Evaluate checkpoints on labelled pictures, side by side, and write a report."""
-    settings = _decision(values)
+    settings = decision_of(values)
     choice = data_choice(folders, values)
     from trainer.evaluation.evaluate import evaluate
     from trainer.evaluation.results import summary, title
@@ -131,7 +131,7 @@ def evaluate_command(
     "at most false_safe (0.04) and site_false_safe (0).",
 )
 @_machine_options
-@_view_options
+@view_options
 @split_options
 def calibrate_command(
     checkpoint: Path,
@@ -144,8 +144,8 @@ def calibrate_command(
     hfov_deg: float | None,
     **values: Any,
 ) -> None:
-    """Fit the temperature and choose the thresholds on val; the checkpoint keeps them."""
-    settings = _decision(values)
+    """Fit the temperature, the thresholds and the confidence in sites on val; the checkpoint keeps them."""
+    settings = decision_of(values)
     choice = data_choice(folders, values)
     wanted = _targets(targets)
     from trainer.checkpoint import Checkpoint
@@ -194,7 +194,8 @@ def predict_command(
     predict(checkpoint, source, out, device=device, precision=precision, opacity=opacity, masks=masks, every=every)
 
 
-def _decision(values: dict[str, Any]) -> DecisionSettings:
+def decision_of(values: dict[str, Any]) -> DecisionSettings:
+    """Takes the vehicle's size out of a command's options."""
     names = ("vehicle_radius_m", "margin_m")
     given = {n: v for n in names if (v := values.pop(n)) is not None}
     settings: DecisionSettings = checked(DecisionSettings, **given)

@@ -19,6 +19,7 @@ from landing.types import ByteArray
 from trainer.checkpoint import Checkpoint
 from trainer.data.samples import IGNORE, LabeledSet, Sample
 from trainer.evaluation.calibration import Reliability, fit_temperature, negative_log_likelihood, sample_places
+from trainer.evaluation.confidence import JudgedSite, judged_sites
 from trainer.evaluation.pixel_counts import PixelCounts
 from trainer.evaluation.predictor import Predictor, RoleMerger, as_bytes, strips
 from trainer.evaluation.sites import SiteEvaluator
@@ -39,6 +40,11 @@ class EvaluationSet:
     part: str = "test"
     split: str = ""
     split_column: str = ""
+
+    def describe(self) -> str:
+        """Return the pictures in words."""
+        split = f", split {self.split_column}" if self.split_column else ""
+        return f"{self.part}: {len(self.samples)} pictures of {self.data.name}{split}"
 
     def read(self, title: str) -> Iterator[tuple[Sample, ByteArray, ByteArray]]:
         """Decodes the pictures in order, one ahead, with a progress bar.
@@ -86,13 +92,14 @@ class SiteAssumptions:
 
 @dataclass
 class Measurement:
-    """Result of one pass: pixel counts, maps for choosing sites, and reliability.
+    """Result of one pass: pixel counts, maps for choosing sites, discs judged by the labels, and reliability.
 
     `reliability` is by "class" or "landable" and "before" or "after" the temperature.
     """
 
     tally: PixelCounts
     book: SiteEvaluator
+    judged: list[JudgedSite] = field(default_factory=list)
     reliability: dict[str, Reliability] = field(
         default_factory=lambda: {
             f"{what}_{when}": Reliability() for what in ("class", "landable") for when in ("before", "after")
@@ -154,7 +161,9 @@ def measure(predictor: Predictor, pictures: EvaluationSet, temperature: float, g
             ):
                 found.reliability[name].add(probability.cpu().numpy()[known], true)
         found.tally.add(sample.name, sample.group, labels, classes, planes)
-        found.book.add(sample.name, merger.segmentation(flying, temperature), labels)
+        maps = merger.segmentation(flying, temperature)
+        found.book.add(sample.name, maps, labels)
+        found.judged += judged_sites(maps, labels, taxonomy, ground.view, ground.settings, sample.group)
     return found
 
 
@@ -172,10 +181,7 @@ def fit_calibration(
     temperature = round(fit_temperature(logits, labels), 4)
     nll = tuple(negative_log_likelihood(logits, labels, t) for t in (1.0, temperature))
     measured = measure(predictor, pictures, temperature, ground)
-    where = f"{pictures.part}: {len(pictures.samples)} pictures of {pictures.data.name}"
-    if pictures.split_column:
-        where += f", split {pictures.split_column}"
-    operating = choose(measured.tally, measured.book.counts, where, targets)
+    operating = choose(measured.tally, measured.book.counts, pictures.describe(), targets)
     return Calibration(temperature, operating, nll), measured
 
 

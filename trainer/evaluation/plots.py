@@ -17,6 +17,7 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#
 _STYLES = ("-", "--", "-.", ":")
 _ROLE_ORDER = (Role.LANDABLE, *HAZARD_ROLES, Role.IGNORE)
 _DPI = 110
+SITE_CONFIDENCE = "site-confidence.png"
 
 
 def confusion(column: Column) -> bytes:
@@ -109,6 +110,35 @@ def sites(columns: Sequence[Column]) -> bytes:
         axes.set_ylim(-0.03 * top, top)
         axes.grid(alpha=0.3)
         axes.legend(fontsize=7)
+    return _png(figure)
+
+
+def site_confidence(columns: Sequence[Column]) -> bytes:
+    """Draws the share of sites that were safe against the share that is printed, with the sites behind each point."""
+    figure = Figure(figsize=(6.4, 6.0), dpi=_DPI, layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot([0, 1], [0, 1], color="#999999", linewidth=1, label="honest")
+    for n, column in enumerate(c for c in columns if c.get("site_confidence")):
+        check, colour = column["site_confidence"], _COLOURS[n % len(_COLOURS)]
+        bins = check["bins"]
+        printed, share = ([b[key] for b in bins] for key in ("printed", "share"))
+        reach = [[b["share"] - b["low"] for b in bins], [b["high"] - b["share"] for b in bins]]
+        label = f"{title(column)}, {check['by']}: ECE {100 * check['ece']:.1f} %, {check['sites']} discs"
+        axes.errorbar(printed, share, reach, fmt="o", markersize=4, capsize=3, color=colour, label=label)
+        if len(columns) == 1:
+            for b in bins:
+                axes.annotate(
+                    str(b["sites"]), (b["printed"], b["share"]), (6, -10), textcoords="offset points", fontsize=7
+                )
+    axes.set(
+        xlim=(0, 1),
+        ylim=(0, 1.02),
+        xlabel="confidence that would be printed",
+        ylabel="share of those sites that were safe; 95 % Wilson",
+        aspect="equal",
+    )
+    axes.grid(alpha=0.3)
+    figure.legend(fontsize=7, loc="outside lower center")
     return _png(figure)
 
 

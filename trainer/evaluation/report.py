@@ -31,7 +31,7 @@ KINDS = {
 
 
 def write(out: Path, columns: Sequence[Column], frames: Mapping[str, Sequence[ReportFrame]]) -> Path:
-    """Writes `report.html`, `results.json` and `results.md` into a folder; returns the HTML file.
+    """Writes `report.html`, `results.json`, `results.md` and `site-confidence.png`; returns the HTML file.
 
     Frames are by the `id` of their column; columns of earlier results have none.
 
@@ -43,6 +43,8 @@ def write(out: Path, columns: Sequence[Column], frames: Mapping[str, Sequence[Re
         out.mkdir(parents=True, exist_ok=True)
         html = _render(out, ordered, frames)
         (out / REPORT).write_text(html, "utf-8")
+        if any(column.get("site_confidence") for column in ordered):
+            (out / plots.SITE_CONFIDENCE).write_bytes(plots.site_confidence(ordered))
         (out / TABLES).write_text(results.markdown(ordered), "utf-8")
         content = json.dumps({"format": results.FORMAT, "columns": ordered})
         (out / RESULTS).write_text(content + "\n", "utf-8")
@@ -84,6 +86,7 @@ def _render(out: Path, columns: list[Column], frames: Mapping[str, Sequence[Repo
         colours=[c["color"] for c in columns[0]["classes"]],
         reliability=_embedded(plots.reliability(columns), "png"),
         sites=_embedded(plots.sites(columns), "png"),
+        site_confidence=_embedded(plots.site_confidence(columns), "png"),
         sections=sections,
         notes=results.notes(columns),
         share_of=results.share_of,

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from landing.confidence import SiteConfidence
 from landing.operating import thresholds_in_force
 from landing.settings import DecisionSection
 from landing.spec import OperatingPoint
 from landing.taxonomy import HAZARD_ROLES, Role
 from trainer.checkpoint import Checkpoint
+from trainer.evaluation.confidence import check_curve, check_left_out
 from trainer.evaluation.measure import Calibration, EvaluationSet, Measurement
 from trainer.evaluation.pixel_counts import PixelCounts, byte_of, mean_iou
 from trainer.evaluation.results import Column
@@ -57,8 +59,16 @@ def score(checkpoint: Checkpoint, measured: Measurement, pictures: EvaluationSet
         },
         "false_safe": false_safe(tally, hazards, landable),
         "reliability": {name: r.to_mapping() for name, r in measured.reliability.items()},
+        "site_confidence": _confidence_check(checkpoint, measured, pictures.part),
         **_site_figures(measured, hazards, landable),
     }
+
+
+def _confidence_check(checkpoint: Checkpoint, measured: Measurement, part: str) -> Column | None:
+    """Check the confidence in sites: the checkpoint's curve, or on val, where that was made, curves of other scenes."""
+    curve = stored_confidence(checkpoint)
+    check = check_left_out(measured.judged) if part == "val" or curve is None else check_curve(curve, measured.judged)
+    return None if check is None else vars(check)
 
 
 def _site_figures(measured: Measurement, hazards: Mapping[Role, float], landable: float) -> Column:
@@ -120,6 +130,12 @@ def stored_calibration(checkpoint: Checkpoint) -> Calibration | None:
         return None
     operating = OperatingPoint.model_validate(kept)
     return Calibration(float(temperature), operating)
+
+
+def stored_confidence(checkpoint: Checkpoint) -> SiteConfidence | None:
+    """Return the curve that a checkpoint carries, or None."""
+    kept = checkpoint.metrics.get("site_confidence")
+    return SiteConfidence.model_validate(kept) if kept else None
 
 
 def _hex(color_rgb: tuple[int, int, int]) -> str:
