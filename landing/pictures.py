@@ -142,7 +142,7 @@ def orientation_of(data: bytes) -> int:
     """Return the EXIF Orientation (CIPA DC-008, tag 274) of a JPEG, PNG or TIFF, 1 to 8; 1 where there is none."""
     kind = format_of(data)
     try:
-        exif = data if kind == "TIFF" else _EXIF_OF[kind](data) if kind in _EXIF_OF else b""
+        exif = data if kind == "TIFF" else _EXIF_OF[kind](data[:_HEADER_BYTES]) if kind in _EXIF_OF else b""
         value = _tiff_tags(exif).get(274, 1) if format_of(exif) == "TIFF" else 1
     except (struct.error, IndexError):
         return 1
@@ -229,6 +229,8 @@ def _exif_of_png(data: bytes) -> bytes:
         size, name = struct.unpack_from(">I4s", data, at)
         if name == b"eXIf":
             return data[at + 8 : at + 8 + size]
+        if name == b"IEND":
+            return b""
         at += 12 + size
 
 

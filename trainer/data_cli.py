@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import click
+import cv2
 
 from landing.errors import DataError
 from trainer.data.choice import asked_of, open_and_split, open_data
@@ -15,6 +16,7 @@ from trainer.data.findings import ERRORS, NOTES
 from trainer.data.layouts import SPLIT_FILE, FoundLayout, find_folder_pair, find_layout
 from trainer.data.prepared import prepare
 from trainer.data.samples import LabeledSet
+from trainer.data.shards import ShardedSet, is_sharded
 from trainer.data.splitfile import SplitTable, read_split_file, write_split_file
 from trainer.import_cli import import_command
 from trainer.options import SIZE, data_choice, reading_options, split_options
@@ -57,6 +59,9 @@ def check_command(
     """
     from trainer.data.check import check_folder
 
+    cv2.utils.logging.setLogLevel(
+        cv2.utils.logging.LOG_LEVEL_SILENT
+    )  # a damaged file is a finding, not a line of OpenCV's
     reports = []
     choice = data_choice(folders, dict(options))
     for opened, table in _to_check(choice):
@@ -98,6 +103,12 @@ def _to_check(choice: DataChoice) -> list[tuple[FoundLayout, SplitTable | None]]
     tables = [read_split_file(Path(path), choice.split_column) for path in choice.split_files]
     if tables and len(tables) != len(folders) + bool(choice.images):
         raise DataError("give one --split for each folder to check")
+    for folder in folders:
+        if is_sharded(folder):
+            opened = ShardedSet(folder)
+            raise DataError(
+                f"{folder} holds shards of {opened.name}, checked when written: check what they are made of"
+            )
     found = [find_layout(Path(folder), choice.layout, choice.taxonomy, guesses=True) for folder in folders]
     if choice.images:
         found.append(find_folder_pair(Path(choice.images), Path(choice.labels), choice.taxonomy))
