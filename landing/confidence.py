@@ -20,8 +20,9 @@ from landing.shown_cells import mask_camera
 from landing.types import Pose, Segmentation
 
 MOST_STEPS = 64
-MOST_COARSER = 2.0
-"""Factor by which a disc may be smaller in the picture than those that were judged: coarser pixels hide more."""
+MOST_COARSER = 1.25
+"""Factor by which a disc may be smaller in the picture than those that were judged: coarser pixels hide more. At twice
+the height a curve said 95.2 % of 3,500 discs, and 88.1 % were safe (`synthetic-unet`, 12 worlds from 30 m)."""
 
 _RIM_POINTS = 64
 _RIM_BITS = 4
