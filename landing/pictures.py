@@ -99,12 +99,15 @@ def require_picture(data: bytes, origin: str, error: type[TouchdownError]) -> No
 
 
 def decode(data: bytes, flags: int) -> ByteArray | None:
-    """Decode a picture file's bytes with OpenCV; None where it cannot."""
+    """Decode a picture file's bytes with OpenCV, its rows as stored; None where it cannot."""
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:
         return None
-    return None if image is None else np.asarray(image)
+    if image is None:
+        return None
+    # OpenCV turns a TIFF whatever the flags say.
+    return as_stored(np.asarray(image), orientation_of(data)) if format_of(data) == "TIFF" else np.asarray(image)
 
 
 def format_of(data: bytes) -> str:
