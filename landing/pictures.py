@@ -55,7 +55,7 @@ def read_picture_bytes(path: str | Path, what: str, error: type[TouchdownError])
 
 
 def read_header(path: str | Path, what: str, error: type[TouchdownError]) -> bytes:
-    """The first bytes of a picture file, for `size_of`, `orientation_of` and `format_of`; a TIFF as a whole.
+    """The first bytes of a picture file, for `size_of`, `orientation_of` and `format_of`.
 
     Raises:
         TouchdownError: As `error`; see `read_picture_bytes`.
@@ -63,7 +63,7 @@ def read_header(path: str | Path, what: str, error: type[TouchdownError]) -> byt
     try:
         with open_file(path, what, error, PICTURE_BYTES) as stream:
             data = stream.read(_HEADER_BYTES)
-            if format_of(data) == "TIFF":  # it may say its size at its end
+            if format_of(data) == "TIFF" and size_of(data) == (0, 0):  # it may say its size at its end
                 data += stream.read(PICTURE_BYTES)
     except OSError as problem:
         raise error(f"{what} {path} cannot be read: {problem.strerror or problem}") from problem
