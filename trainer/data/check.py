@@ -18,7 +18,7 @@ from landing.taxonomy import GUESS, Taxonomy
 from trainer.data.findings import ERRORS, NOTES, DataFinding, below
 from trainer.data.layouts import FoundLayout
 from trainer.data.pairs import PairedFiles
-from trainer.data.samples import Sample, decode_image
+from trainer.data.samples import FolderSet, Sample, decode_image
 from trainer.data.splitfile import SplitTable
 from trainer.data.survey import Asked, survey
 from trainer.data.turns import PictureFacts
@@ -33,11 +33,13 @@ class DataReport:
     """Result of a check: findings by kind and file, sizes of pictures, pixels and pictures of each class.
 
     `lines` say what was decided of the whole set. `unknown` has the pixels and files of each label value, or RGB
-    colour, without a class.
+    colour, without a class. `data` reads it as it was decided; `largest` are the numbers of its samples with most of
+    each class.
     """
 
     name: str
     taxonomy: Taxonomy
+    data: FolderSet
     label_format: str
     pictures: int
     lines: tuple[str, ...] = ()
@@ -46,6 +48,7 @@ class DataReport:
     class_pixels: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
     class_pictures: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
     unknown: dict[str, tuple[int, int]] = field(default_factory=dict)
+    largest: dict[int, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -115,6 +118,14 @@ def check_folder(
     report = DataReport(
         found.base.resolve().name,
         found.taxonomy,
+        FolderSet(
+            found.name,
+            found.taxonomy,
+            pairs.samples,
+            facts.reading.reading,
+            unknown="ignore",
+            exif_turn=facts.turn.turn,
+        ),
         facts.reading.reading,
         pairs.images,
         tuple(line for line in (found.evidence, *facts.lines) if line),
@@ -122,6 +133,7 @@ def check_folder(
         class_pixels=facts.class_pixels,
         class_pictures=facts.class_pictures,
         unknown=facts.unknown,
+        largest=facts.largest,
     )
     report.findings += [
         DataFinding("role not confirmed", c.name, c.role.value + GUESS) for c in found.taxonomy.classes if c.guessed
