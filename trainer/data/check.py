@@ -27,6 +27,8 @@ from trainer.progress import in_order
 RARE_PICTURES = 3
 """A class in fewer pictures than this is hardly there."""
 
+_COPIES_SHOWN = 5
+
 
 @dataclass
 class DataReport:
@@ -183,7 +185,8 @@ def _duplicates(samples: tuple[Sample, ...], digests: list[str], part_of: Mappin
     for names in (n for n in same.values() if len(n) > 1):
         parts = sorted({part_of.get(name, "") for name in names} - {""})
         kind = "same picture in two parts" if len(parts) > 1 else "same picture twice"
-        where = ", ".join(f"{n} ({part_of[n]})" if part_of.get(n) else n for n in names[1:])
+        where = ", ".join(f"{n} ({part_of[n]})" if part_of.get(n) else n for n in names[1:_COPIES_SHOWN])
+        where += f" and {len(names) - _COPIES_SHOWN} more" if len(names) > _COPIES_SHOWN else ""
         findings.append(DataFinding(kind, names[0], f"as {where}"))
     return findings
 
