@@ -44,7 +44,7 @@ class ResolvedDecision:
             name of a ``TD_*`` parameter.
         ground_range: From how near and how far the network was trained to see the ground; None where nobody said.
         input_px: Width and height of the network's input; None without a network.
-        confidence: Curve of the model; None where it has none, or none for so wide a vehicle.
+        confidence: Curve of the model; None where it has none, or none for so wide a vehicle (`sources` says which).
     """
 
     model: str
@@ -98,11 +98,10 @@ class ResolvedDecision:
         gathered = self.decision.landable_probability
         known = self.ground_range
         scale = "not known" if known is None else f"{known.describe()} a pixel"
-        confidence = "none" if self.confidence is None else f"by {self.confidence.sites} held-out ones"
         return (
             f"{self.digest[:12]}; thresholds of a frame: {describe(self.thresholds)}; landable in "
             f"all frames together {gathered:.3g} ({self.sources['decision.landable_probability']}); ground the model "
-            f"was trained for: {scale}; confidence in sites: {confidence}"
+            f"was trained for: {scale}; confidence in sites: {self.sources['confidence']}"
         )
 
 
@@ -189,6 +188,7 @@ def resolve_decision(section: DecisionSection, spec: ModelSpec | None, taxonomy:
     sources.update({f"decision.{SETTING_OF[t.role]}": t.source for t in thresholds})
     if section.landable_probability is None:
         sources["decision.landable_probability"] = origin_of(section.strictness)
+    confidence, sources["confidence"] = _confidence_in(spec, decision)
     return ResolvedDecision(
         "" if spec is None else spec.name,
         None if spec is None else taxonomy_for(spec, taxonomy),
@@ -197,15 +197,19 @@ def resolve_decision(section: DecisionSection, spec: ModelSpec | None, taxonomy:
         sources,
         ground_range=None if spec is None else spec.ground_range,
         input_px=None if spec is None else (spec.input.width_px, spec.input.height_px),
-        confidence=_confidence_in(spec, decision),
+        confidence=confidence,
     )
 
 
-def _confidence_in(spec: ModelSpec | None, decision: DecisionSettings) -> SiteConfidence | None:
-    """Return the curve of a model where it holds for the vehicle."""
-    if spec is None or spec.site_confidence is None:
-        return None
-    return spec.site_confidence.for_radius(decision.required_radius_m)
+def _confidence_in(spec: ModelSpec | None, decision: DecisionSettings) -> tuple[SiteConfidence | None, str]:
+    """Return the curve of a model where it holds for the vehicle, and where it comes from, or why there is none."""
+    curve = None if spec is None else spec.site_confidence
+    if curve is None:
+        return None, "none, the model says nothing of it"
+    needed_m = decision.required_radius_m
+    if curve.for_radius(needed_m) is None:
+        return None, f"none, measured for discs of {curve.disc_m:g} m and {needed_m:g} m are needed"
+    return curve, "model"
 
 
 def resolve_flight(config: EdgeConfig, spec: ModelSpec | None, kept: Mapping[str, float]) -> ResolvedFlight:
@@ -240,7 +244,7 @@ def _resolved(config: EdgeConfig, spec: ModelSpec | None) -> ResolvedFlight:
     for name, section in sections.items():
         sources.update(_sources(name, section))
     model = camera.model()
-    authority, limited = _within_range(config.authority, decided.scale(model), model)
+    authority, limited = authority_within(config.authority, decided.scale(model), model)
     sources.update(limited)
     return ResolvedFlight(
         decided.model,
@@ -261,10 +265,10 @@ def _resolved(config: EdgeConfig, spec: ModelSpec | None) -> ResolvedFlight:
     )
 
 
-def _within_range(
+def authority_within(
     authority: AuthoritySettings, scale: GroundScale | None, camera: CameraModel
 ) -> tuple[AuthoritySettings, dict[str, str]]:
-    """The authority's settings with a ceiling from which the network still sees, and its source where it is lower."""
+    """Return the authority's settings with no ceiling above the network's range, and its source where it is lower."""
     if scale is None:
         return authority, {}
     ceiling_m = max(scale.heights_m(axis_down(camera))[1], authority.clear_height_m)

@@ -10,7 +10,7 @@ Without TIMESYNC it is the upper bound: a mapped stamp is then late by the small
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from typing import NamedTuple
 
 NS_PER_MS = 1_000_000
 
@@ -21,8 +21,7 @@ FOREIGN_LATE_NS = 1_000_000_000
 CROSSED_NS = 5_000_000  # The bounds may cross by so much from drift and the rounding of stamps to milliseconds
 
 
-@dataclass(frozen=True)
-class ClockReading:
+class ClockReading(NamedTuple):
     """Result of one time-stamped message."""
 
     offset_ns: int  # Our monotonic time minus the autopilot's boot time, as estimated now

@@ -137,8 +137,8 @@ class EstimatorTracks:
         """Interpolate, or extrapolate from `before`; None across too long a gap. NED, m."""
         if after is not None and after.at_ns - before.at_ns <= self._limits.position_gap_ns:
             part = fraction(before, after, at_ns)
-            x, y, z = (p + part * (q - p) for p, q in zip(before.ned_m, after.ned_m, strict=True))
-            return (x, y, z)
+            (ax, ay, az), (bx, by, bz) = before.ned_m, after.ned_m
+            return (ax + part * (bx - ax), ay + part * (by - ay), az + part * (bz - az))
         ahead_ns = at_ns - before.at_ns
         if ahead_ns == 0:
             return before.ned_m

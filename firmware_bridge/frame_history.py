@@ -48,5 +48,7 @@ class FrameHistory:
     def down_in_newest(self, down_m: float, at_ns: int) -> float | None:
         """A down coordinate of some moment in the newest frame, m; None where that is unknown."""
         frame = self.at(at_ns)
+        if frame is self.newest:
+            return down_m
         shift = None if frame is None else frame.shift_to(self.newest)
         return None if shift is None else down_m + shift.offset_ned_m[2]

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import itertools
 import struct
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.transport import Peer
@@ -42,6 +42,14 @@ def _layout(kind: Any) -> tuple[tuple[int, int], ...]:
     """First element and number of elements of each field of a message class in its unpacked payload."""
     first = list(itertools.accumulate(kind.lengths, initial=0))
     return tuple((first[order], kind.lengths[order]) for order in kind.orders)
+
+
+@cache
+def _numbers(kind: Any) -> Any:
+    """Take the fields from the unpacked payload of a message class; None where one is a text or an array."""
+    if "char" in kind.fieldtypes or set(kind.lengths) != {1} or len(kind.orders) < 2:
+        return None
+    return itemgetter(*kind.orders)
 
 
 @cache
@@ -83,14 +91,8 @@ def _decoded(raw: bytes, kind: Any) -> Any:
     if len(payload) != size:
         payload = payload[:size].ljust(size, b"\0")
     elements = kind.unpacker.unpack(payload)
-    values: list[Any] = []
-    for first, length in _layout(kind):
-        value = elements[first]
-        if isinstance(value, bytes):
-            values.append(value.rstrip(b"\0"))
-        else:
-            values.append(value if length == 1 else list(elements[first : first + length]))
-    message = kind(*values)
+    numbers = _numbers(kind)
+    message = kind(*(_fields(elements, kind) if numbers is None else numbers(elements)))
     message._msgbuf = buffer = bytearray(raw)
     message._payload = buffer[6:end]
     message._crc = raw[end] | raw[end + 1] << 8
@@ -101,8 +103,19 @@ def _decoded(raw: bytes, kind: Any) -> Any:
     return message
 
 
-@dataclass(frozen=True)
-class ReceivedFrame:
+def _fields(elements: tuple[Any, ...], kind: Any) -> list[Any]:
+    """The fields of an unpacked payload, texts and arrays among them."""
+    values: list[Any] = []
+    for first, length in _layout(kind):
+        value = elements[first]
+        if isinstance(value, bytes):
+            values.append(value.rstrip(b"\0"))
+        else:
+            values.append(value if length == 1 else list(elements[first : first + length]))
+    return values
+
+
+class ReceivedFrame(NamedTuple):
     """One frame with a good checksum."""
 
     raw: bytes  # Its bytes as they came
@@ -140,7 +153,7 @@ class FrameReader:
         buffer += data
         frames: list[ReceivedFrame] = []
         at = 0
-        while True:
+        while at < len(buffer):
             start = _next_marker(buffer, at)
             self.bytes_bad += start - at
             at = start

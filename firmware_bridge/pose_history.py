@@ -110,13 +110,13 @@ class PoseHistory:
         axes; None or not
         finite: not known.
         """
-        norm = math.sqrt(sum(c * c for c in ned_from_frd)) if _finite(ned_from_frd) else 0.0
-        if abs(norm - 1.0) > 0.02:
+        w, x, y, z = ned_from_frd
+        norm = math.sqrt(w * w + x * x + y * y + z * z)
+        if not abs(norm - 1.0) <= 0.02:
             return False
-        w, x, y, z = (c / norm for c in ned_from_frd)
         if rates_frd_rad_s is not None and not _finite(rates_frd_rad_s):
             rates_frd_rad_s = None
-        sample = Attitude.of(at_ns, (w, x, y, z), rates_frd_rad_s)
+        sample = Attitude.of(at_ns, (w / norm, x / norm, y / norm, z / norm), rates_frd_rad_s)
         with self._lock:
             return self._tracks.add_attitude(sample)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from landing.geometry import Quaternion, Vector, down_of, heading_of, heading_rate_of
 
@@ -43,8 +44,7 @@ class ResetLimits:
     settled_m: float = 0.15  # A larger correction within this time moves the frame again
 
 
-@dataclass(frozen=True)
-class Attitude:
+class Attitude(NamedTuple):
     """One attitude sample."""
 
     at_ns: int  # Stamp, source clock
@@ -65,8 +65,7 @@ class Attitude:
         return cls(at_ns, ned_from_frd, rates_frd_rad_s, headings, rates, down)
 
 
-@dataclass(frozen=True)
-class Position:
+class Position(NamedTuple):
     """One position sample."""
 
     at_ns: int  # Stamp, source clock
@@ -83,15 +82,12 @@ def position_innovation(a: Position, b: Position) -> Vector:
         way = tuple(q - p for p, q in zip(a.ned_m, b.ned_m, strict=True))
         return (way[0], way[1], way[2])
     half_s = 0.5 * (b.at_ns - a.at_ns) / NS_PER_S
-    x, y, z = (
-        q - p - half_s * (v + w)
-        for p, q, v, w in zip(a.ned_m, b.ned_m, a.velocity_ned_m_s, b.velocity_ned_m_s, strict=True)
-    )
-    return (x, y, z)
+    (ax, ay, az), (avx, avy, avz) = a.ned_m, a.velocity_ned_m_s
+    (bx, by, bz), (bvx, bvy, bvz) = b.ned_m, b.velocity_ned_m_s
+    return (bx - ax - half_s * (avx + bvx), by - ay - half_s * (avy + bvy), bz - az - half_s * (avz + bvz))
 
 
-@dataclass(frozen=True)
-class AttitudeInnovation:
+class AttitudeInnovation(NamedTuple):
     """The innovation of an attitude."""
 
     # Part of the heading's turn that no rate between those of the two samples explains; 0 inside
@@ -126,7 +122,8 @@ def _lean(a: Attitude, b: Attitude, seconds: float) -> float:
     x, y, z = a.down_frd
     if a.rates_frd_rad_s is not None and b.rates_frd_rad_s is not None:
         half_s = 0.5 * seconds
-        p, q, r = (half_s * (v + w) for v, w in zip(a.rates_frd_rad_s, b.rates_frd_rad_s, strict=True))
+        (ap, aq, ar), (bp, bq, br) = a.rates_frd_rad_s, b.rates_frd_rad_s
+        p, q, r = half_s * (ap + bp), half_s * (aq + bq), half_s * (ar + br)
         x, y, z = x + y * r - z * q, y + z * p - x * r, z + x * q - y * p  # down x turn
     along = x * b.down_frd[0] + y * b.down_frd[1] + z * b.down_frd[2]
     return math.acos(max(-1.0, min(1.0, along / math.sqrt(x * x + y * y + z * z))))

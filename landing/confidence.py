@@ -95,7 +95,7 @@ class SiteConfidence(BaseModel):
         ece_interval: Its 95 % interval by bootstrap over scenes.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     steps: tuple[ConfidenceStep, ...] = Field(min_length=1, max_length=MOST_STEPS)
     disc_m: float = Field(gt=0.0, le=100.0)
@@ -117,6 +117,8 @@ class SiteConfidence(BaseModel):
                 raise ValueError(
                     f"step at score {high.score_from:g}: share {high.share:.3f} after {low.share:.3f}: shares must rise"
                 )
+        if self.ece_interval is not None and not 0.0 <= self.ece_interval[0] <= self.ece_interval[1] <= 1.0:
+            raise ValueError(f"ece_interval {self.ece_interval}: expected two rising numbers from 0 to 1")
         if self.scenes > self.pictures:
             raise ValueError(f"{self.scenes} scenes in {self.pictures} pictures")
         return self

@@ -58,13 +58,13 @@ def normalized(quaternion: Quaternion) -> Quaternion:
     Raises:
         InvalidValueError: A component is not finite, or the norm is too far from 1 to be rounding.
     """
-    norm = math.sqrt(sum(c * c for c in quaternion))
+    w, x, y, z = quaternion
+    norm = math.sqrt(w * w + x * x + y * y + z * z)
     if not math.isfinite(norm) or abs(norm - 1.0) > 0.05:
         raise InvalidValueError(f"attitude quaternion {quaternion} has norm {norm:.4g}, expected 1")
     if abs(norm - 1.0) < 1e-12:
         return quaternion
-    w, x, y, z = (c / norm for c in quaternion)
-    return (w, x, y, z)
+    return (w / norm, x / norm, y / norm, z / norm)
 
 
 def multiplied(a: Quaternion, b: Quaternion) -> Quaternion:
@@ -117,16 +117,21 @@ def down_of(ned_from_frd: Quaternion) -> Vector:
 
 def slerp(a: Quaternion, b: Quaternion, fraction: float) -> Quaternion:
     """Attitude between ``a`` (fraction 0) and ``b`` (fraction 1) along the shorter arc."""
-    dot = sum(p * q for p, q in zip(a, b, strict=True))
+    (aw, ax, ay, az), (bw, bx, by, bz) = a, b
+    dot = aw * bw + ax * bx + ay * by + az * bz
     if dot < 0.0:
-        b = (-b[0], -b[1], -b[2], -b[3])
-        dot = -dot
+        bw, bx, by, bz, dot = -bw, -bx, -by, -bz, -dot
     if dot > 0.9995:
-        mixed = tuple(p + fraction * (q - p) for p, q in zip(a, b, strict=True))
+        w, x, y, z = (
+            aw + fraction * (bw - aw),
+            ax + fraction * (bx - ax),
+            ay + fraction * (by - ay),
+            az + fraction * (bz - az),
+        )
     else:
         angle_rad = math.acos(dot)
         wa = math.sin((1 - fraction) * angle_rad) / math.sin(angle_rad)
         wb = math.sin(fraction * angle_rad) / math.sin(angle_rad)
-        mixed = tuple(wa * p + wb * q for p, q in zip(a, b, strict=True))
-    norm = math.sqrt(sum(c * c for c in mixed))
-    return (mixed[0] / norm, mixed[1] / norm, mixed[2] / norm, mixed[3] / norm)
+        w, x, y, z = wa * aw + wb * bw, wa * ax + wb * bx, wa * ay + wb * by, wa * az + wb * bz
+    norm = math.sqrt(w * w + x * x + y * y + z * z)
+    return (w / norm, x / norm, y / norm, z / norm)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from landing.camera import CameraModel
 from landing.estimator import FrameShift
+from landing.frame_times import NEVER_NS, FrameNumbers, FrameTimes
 from landing.ground_view import MOVING_ROLES, GridOfBool, GridOfFloat, GroundView
 from landing.merge import remove_small_objects, smoothed
 from landing.settings import DecisionSettings
@@ -36,7 +37,6 @@ from landing.types import ByteArray, Pose, Segmentation
 GridOfDouble = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
-NEVER_NS = -(2**62)
 PERSON_WIDE_M = 0.5
 """Of a grown-up seen from above."""
 
@@ -68,12 +68,14 @@ class _Layer(NamedTuple):
 _LAYERS = {
     "landable": _Layer(np.float32, 0.0, np.minimum),
     "hazards": _Layer(np.float32, 0.0, np.maximum),
-    "seen_ns": _Layer(np.int64, NEVER_NS, np.minimum),
-    "visited_ns": _Layer(np.int64, NEVER_NS, np.maximum),
+    # Numbers of frames, see `FrameTimes`.
+    "seen": _Layer(np.int32, 0, np.minimum),
+    "visited": _Layer(np.int32, 0, np.maximum),
     # From which height, and when, standing ground was last seen to be bad; infinite: never.
     "bad_from_m": _Layer(np.float32, math.inf, np.minimum),
-    "bad_ns": _Layer(np.int64, NEVER_NS, np.maximum),
+    "bad": _Layer(np.int32, 0, np.maximum),
 }
+_TIMES = ("seen", "visited", "bad")
 _STATE = ("cell_m", "corner", "down_m", "height_m", "updated_ns", *_LAYERS)
 """State of the map, beside its settings."""
 
@@ -90,10 +92,10 @@ class GroundMap:
 
     _landable: GridOfFloat
     _hazards: GridOfFloat
-    _seen_ns: npt.NDArray[np.int64]
-    _visited_ns: npt.NDArray[np.int64]
+    _seen: FrameNumbers
+    _visited: FrameNumbers
     _bad_from_m: GridOfFloat
-    _bad_ns: npt.NDArray[np.int64]
+    _bad: FrameNumbers
 
     def __init__(self, settings: DecisionSettings, taxonomy: Taxonomy) -> None:
         self._settings = settings
@@ -122,6 +124,7 @@ class GroundMap:
         self._corner = (0, 0)  # south-west cell, counted in whole cells from the NED origin
         self._down_m = self._height_m = 0.0
         self._updated_ns = NEVER_NS
+        self._times = FrameTimes()
         for name, layer in _LAYERS.items():
             shape = (n, n, len(HAZARD_ROLES)) if name == "hazards" else (n, n)
             setattr(self, f"_{name}", np.full(shape, layer.unknown, layer.dtype))
@@ -129,18 +132,26 @@ class GroundMap:
 
     def state_dict(self) -> dict[str, Any]:
         """A copy of all that was gathered: plain values and arrays, see `load_state_dict`."""
-        values = {name: getattr(self, f"_{name}") for name in _STATE}
-        values["hazards"] = np.moveaxis(self._hazards, -1, 0)
-        return {k: v.copy("C") if isinstance(v, np.ndarray) else v for k, v in values.items()}
+        state: dict[str, Any] = {}
+        for name in _STATE:
+            value = getattr(self, f"_{name}")
+            if name in _TIMES:
+                name, value = f"{name}_ns", self._times.stamps_ns(value)
+            elif isinstance(value, np.ndarray):
+                value = (np.moveaxis(value, -1, 0) if name == "hazards" else value).copy("C")
+            state[name] = value
+        return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on from another map's `state_dict`, of the same number of cells."""
         self.reset()
-        values = {**state, "hazards": np.moveaxis(state["hazards"], 0, -1)}
+        self._times = FrameTimes(np.unique([state[f"{name}_ns"] for name in _TIMES]).tolist())
         for name in _STATE:
-            value = values[name]
-            if isinstance(value, np.ndarray):
-                value = value.copy("C")  # layers are changed in place
+            value = state[f"{name}_ns" if name in _TIMES else name]
+            if name in _TIMES:
+                value = self._times.numbers(value)
+            elif isinstance(value, np.ndarray):  # layers are changed in place
+                value = (np.moveaxis(value, 0, -1) if name == "hazards" else value).copy("C")
             setattr(self, f"_{name}", tuple(value) if isinstance(value, list) else value)
 
     @property
@@ -218,14 +229,15 @@ class GroundMap:
         if judged:
             self._add_landable(segmentation.landable, shown, side_px)
         self._add_hazards(segmentation.hazards, shown, side_px, plain, judged)
-        np.copyto(self._seen_ns[shown.window], at_ns, where=shown.visible)
+        frame = self._times.number(at_ns, (self._seen, self._visited, self._bad))
+        _fill(self._seen[shown.window], frame, shown.visible)
         is_hazard = self._hazard_cells()
         for k in _MOVING:
             somebody = is_hazard[k][shown.window] & shown.visible
             if _any(somebody):
-                self._visited_ns[shown.window][somebody] = at_ns
+                _fill(self._visited[shown.window], frame, somebody)
         if judged:
-            self._note_bad(shown, at_ns)
+            self._note_bad(shown, at_ns, frame)
         return count
 
     def _hazard_cells(self) -> tuple[GridOfBool, ...]:
@@ -403,33 +415,37 @@ class GroundMap:
         cv2.min(gathered, self._hazard_limits, dst=gathered)
         self._is_hazard = None
 
-    def _note_bad(self, part: ShownCells, at_ns: int) -> None:
+    def _note_bad(self, part: ShownCells, at_ns: int, frame: int) -> None:
         """Notes from which height shown ground is bad, or that it is not after all.
 
         From higher up neither is believed: what the picture shows there is coarser. Where somebody stood recently it is
         not the ground that was bad.
         """
         window, height_m = part.window, np.float32(self._height_m)
-        landable, from_m, when_ns = (self._landable[window], self._bad_from_m[window], self._bad_ns[window])
+        landable, from_m, when = (self._landable[window], self._bad_from_m[window], self._bad[window])
         bad, good = landable < 0.0, landable >= self._landable_logit
         for k in _STANDING:
             is_hazard = self._hazard_cells()[k][window]
             bad |= is_hazard
             good &= ~is_hazard
-        forgotten = self._forgotten(when_ns, at_ns)
+        forgotten = self._forgotten(when, at_ns)
         near = (height_m <= from_m * np.float32(SAME_HEIGHT)) | forgotten
         near &= part.visible
         _fill(from_m, np.inf, (good | forgotten) & near)
         bad &= near
         if _any(bad):
-            bad &= self._visited_ns[window] < at_ns - int(self._settings.recent_hazard.memory_s * 1e9)
+            bad &= ~self._recent(self._visited[window], at_ns, self._settings.recent_hazard.memory_s)
             lower_m = cv2.min(from_m, float(height_m))
             cv2.copyTo(lower_m, bad.view(np.uint8), from_m)
-            np.copyto(when_ns, at_ns, where=bad)
+            _fill(when, frame, bad)
 
-    def _forgotten(self, when_ns: npt.NDArray[np.int64], now_ns: int) -> GridOfBool:
+    def _recent(self, frames: FrameNumbers, now_ns: int, memory_s: float) -> GridOfBool:
+        """Return the cells whose frame is no older than so much."""
+        return frames >= self._times.since(now_ns - int(memory_s * 1e9))
+
+    def _forgotten(self, frames: FrameNumbers, now_ns: int) -> GridOfBool:
         """Return the cells whose bad ground was seen too long ago to count."""
-        return when_ns < now_ns - int(self._settings.unsafe_memory.memory_s * 1e9)
+        return ~self._recent(frames, now_ns, self._settings.unsafe_memory.memory_s)
 
     def view(self, now_ns: int, max_age_s: float | None = None) -> GroundView | None:
         """The map as it stands at a time, or None while it is empty.
@@ -443,15 +459,13 @@ class GroundMap:
         if max_age_s is None:
             max_age_s = self._settings.grid.max_age_s
         window = self._window_of_interest(now_ns, max_age_s)
-        seen_ns = self._seen_ns[window]
-        unseen_s = ((now_ns - seen_ns) * 1e-9).astype(np.float32)
-        _fill(unseen_s, np.inf, unseen_s > NEVER_NS * -0.5e-9)
+        unseen_s = self._times.ages_s(self._seen[window], now_ns)
         known = unseen_s <= max_age_s
         hazards = {role: grid[window] for role, grid in zip(HAZARD_ROLES, self._hazard_cells(), strict=True)}
         for role in MOVING_ROLES:  # what stood there a while ago has gone, we do not know where
             if _any(hazards[role]):
                 hazards[role] = hazards[role] & (unseen_s <= self._settings.hidden_hazard.memory_s)
-        visited = self._visited_ns[window] >= now_ns - int(self._settings.recent_hazard.memory_s * 1e9)
+        visited = self._recent(self._visited[window], now_ns, self._settings.recent_hazard.memory_s)
         landable = self._landable[window].copy()
         free = known & (landable >= self._landable_logit)
         for grid in hazards.values():
@@ -460,7 +474,7 @@ class GroundMap:
         nearer_m = np.float32(self._height_m / self._settings.unsafe_memory.factor)
         nearer = self._bad_from_m[window] <= nearer_m
         if _any(nearer):
-            free &= ~nearer | self._forgotten(self._bad_ns[window], now_ns)
+            free &= ~nearer | self._forgotten(self._bad[window], now_ns)
         corner = (
             (self._corner[0] + window[0].start) * self._cell_m,
             (self._corner[1] + window[1].start) * self._cell_m,
@@ -469,8 +483,7 @@ class GroundMap:
 
     def _window_of_interest(self, now_ns: int, max_age_s: float) -> Window:
         """The part of the map that was seen recently or holds a hazard; beyond it all is unknown."""
-        oldest_ns = now_ns - int(max(max_age_s, self._settings.hidden_hazard.memory_s) * 1e9)
-        interest = self._seen_ns >= oldest_ns
+        interest = self._recent(self._seen, now_ns, max(max_age_s, self._settings.hidden_hazard.memory_s))
         for grid in self._hazard_cells():
             interest |= grid
         left, top, width, height = cv2.boundingRect(interest.view(np.uint8))
@@ -484,6 +497,6 @@ def _any(grid: GridOfBool | ByteArray) -> bool:
     return cv2.countNonZero(grid.view(np.uint8)) > 0
 
 
-def _fill(grid: GridOfFloat, value: float, where: GridOfBool) -> None:
+def _fill(grid: GridOfFloat | FrameNumbers, value: float, where: GridOfBool) -> None:
     """Set a value in place where a mask is set: three times as fast as `numpy.copyto`."""
     cv2.copyTo(np.full(grid.shape, value, grid.dtype), where.view(np.uint8), grid)

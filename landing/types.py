@@ -80,10 +80,10 @@ class Pose:
     frame: EstimatorFrame = FIRST_FRAME
 
     def __post_init__(self) -> None:
-        for name in ("ned_from_frd", "ned_from_gimbal"):
-            attitude = getattr(self, name)
-            if attitude is not None:
-                object.__setattr__(self, name, normalized(attitude))
+        if self.ned_from_frd is not None:
+            object.__setattr__(self, "ned_from_frd", normalized(self.ned_from_frd))
+        if self.ned_from_gimbal is not None:
+            object.__setattr__(self, "ned_from_gimbal", normalized(self.ned_from_gimbal))
         if self.position_ned_m is not None and not all(map(math.isfinite, self.position_ned_m)):
             raise InvalidValueError(f"pose position {self.position_ned_m} is not finite")
         if self.height_agl_m is not None and not math.isfinite(self.height_agl_m):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import click
+import cv2
 
 from landing.errors import DataError
 from trainer.data.choice import asked_of, open_and_split, open_data
@@ -15,6 +16,7 @@ from trainer.data.findings import ERRORS, NOTES
 from trainer.data.layouts import SPLIT_FILE, FoundLayout, find_folder_pair, find_layout
 from trainer.data.prepared import prepare
 from trainer.data.samples import LabeledSet
+from trainer.data.shards import ShardedSet, is_sharded
 from trainer.data.splitfile import SplitTable, read_split_file, write_split_file
 from trainer.import_cli import import_command
 from trainer.options import SIZE, data_choice, reading_options, split_options
@@ -42,8 +44,13 @@ data.add_command(import_command)
 @click.option("--threads", default=0, show_default=True, help="Reading threads; 0: one per core.")
 @click.option("--all", "show_all", is_flag=True, help=f"Print all findings, not {_SHOWN} a kind.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--pictures", "sheets", default="", metavar="PNG|DIR", help="Write contact sheets: masks over pictures, each class."
+)
 @split_options
-def check_command(folders: tuple[str, ...], threads: int, show_all: bool, as_json: bool, **options: Any) -> int:
+def check_command(
+    folders: tuple[str, ...], threads: int, show_all: bool, as_json: bool, sheets: str, **options: Any
+) -> int:
     """Read every file and list all that is wrong, with its remedy; exit 2 if something is.
 
     Missing partners, wrong sizes, turned pictures, labels without a class, absent classes, unreadable, compressed and
@@ -52,6 +59,9 @@ def check_command(folders: tuple[str, ...], threads: int, show_all: bool, as_jso
     """
     from trainer.data.check import check_folder
 
+    cv2.utils.logging.setLogLevel(
+        cv2.utils.logging.LOG_LEVEL_SILENT
+    )  # a damaged file is a finding, not a line of OpenCV's
     reports = []
     choice = data_choice(folders, dict(options))
     for opened, table in _to_check(choice):
@@ -68,12 +78,23 @@ def check_command(folders: tuple[str, ...], threads: int, show_all: bool, as_jso
                 absent=choice.absent_classes,
             )
             reports.append(report)
+    pages = []
+    for number, report in enumerate(reports, 1):
+        if sheets:
+            from trainer.contact_sheet import write_sheets
+
+            target = Path(sheets)
+            pages += write_sheets(
+                report, target.with_name(f"{target.stem}-of-{number}{target.suffix}") if number > 1 else target
+            )
     if as_json:
         click.echo(json.dumps([report.to_mapping() for report in reports], indent=2))
     else:
         for report in reports:
             for line in _lines(report, None if show_all else _SHOWN):
                 click.echo(line)
+        if pages:
+            click.echo(f"contact sheets: {', '.join(map(str, pages))}")
     return 0 if all(report.valid for report in reports) else 2
 
 
@@ -82,6 +103,12 @@ def _to_check(choice: DataChoice) -> list[tuple[FoundLayout, SplitTable | None]]
     tables = [read_split_file(Path(path), choice.split_column) for path in choice.split_files]
     if tables and len(tables) != len(folders) + bool(choice.images):
         raise DataError("give one --split for each folder to check")
+    for folder in folders:
+        if is_sharded(folder):
+            opened = ShardedSet(folder)
+            raise DataError(
+                f"{folder} holds shards of {opened.name}, checked when written: check what they are made of"
+            )
     found = [find_layout(Path(folder), choice.layout, choice.taxonomy, guesses=True) for folder in folders]
     if choice.images:
         found.append(find_folder_pair(Path(choice.images), Path(choice.labels), choice.taxonomy))

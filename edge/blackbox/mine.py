@@ -2,8 +2,9 @@
 
 Each frame gets a score for how little the network knew, how far it contradicts the frame before it on the same ground,
 and how close it was to going wrong. The best ones, some time apart, are written in the trainer's layout: `images/`,
-`taxonomy.toml`, and the network's own maps in `proposals/` for a person to correct and move to `labels/`. Proposals are
-never labels by themselves: training on them would teach the network its own mistakes.
+`taxonomy.toml`, and the network's own maps in `proposals/`, at the picture's size, and as projects for CVAT and Label
+Studio, for a person to correct. Proposals are never labels by themselves: training on them would teach the network its
+own mistakes.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.blackbox import views
+from edge.blackbox.labelling import README as TOOLS_README
+from edge.blackbox.labelling import LabellingProject, Proposal
 from edge.blackbox.recording import Recording, picture_of
 from edge.blackbox.records import StepRecord, Topic, step_from, tick_from
 from edge.blackbox.replay import maps_of
@@ -25,6 +28,7 @@ from edge.exact import RecordingError
 from edge.resolved import ResolvedFlight
 from landing.camera import CameraModel
 from landing.director import DirectorState
+from landing.pictures import size_of
 from landing.site import LandingSite, NoSite, NoSiteReason
 from landing.types import Pose, Segmentation
 
@@ -37,12 +41,11 @@ EDGE_PX = 2
 README = """Frames mined from {source}
 
 images/      the frames, as recorded (JPEG)
-proposals/   what the network said of them: class ids of taxonomy.toml, at the network's resolution
+proposals/   what the network said of them: class ids of taxonomy.toml, as large as the pictures
 mined.csv    why each frame was taken
+cvat/, label_studio/   the same as projects, to be corrected there
 
-To train on them: correct each proposal in a labelling tool, at the picture's size, and put it into
-labels/ under the same name; then `touchdown trainer data check .`
-"""
+{tools}"""
 
 
 @dataclass(frozen=True)
@@ -182,6 +185,9 @@ def mine(recording: Recording, out: Path, count: int, apart_s: float, source: st
     chosen = {s.number: s for s in choose(scored, count, apart_s)}
     for folder in ("images", "proposals"):
         (out / folder).mkdir(parents=True, exist_ok=True)
+    taxonomy = ResolvedFlight.parse(recording.start.flight).classes
+    (out / "taxonomy.toml").write_text(taxonomy.to_toml(), "utf-8")
+    project = LabellingProject(out, taxonomy, f"touchdown {taxonomy.name}")
     jpeg = b""
     with (out / "mined.csv").open("w", newline="", encoding="utf-8") as stream:
         table = csv.writer(stream)
@@ -196,14 +202,17 @@ def mine(recording: Recording, out: Path, count: int, apart_s: float, source: st
                 taken = chosen.get(record.number)
                 if taken is None:
                     continue
-                name = f"{recording.start.boot}-{record.number:06d}"
+                name = f"{recording.start.boot}_{record.number:06d}"  # before _: one flight, one group
                 (out / "images" / f"{name}.jpg").write_bytes(jpeg)
-                cv2.imwrite(str(out / "proposals" / f"{name}.png"), maps_of(png).class_id)
+                ids = np.asarray(
+                    cv2.resize(maps_of(png).class_id, size_of(jpeg), interpolation=cv2.INTER_NEAREST_EXACT)
+                )
+                cv2.imwrite(str(out / "proposals" / f"{name}.png"), ids)
+                project.add(Proposal(f"{name}.jpg", ids))
                 numbers = (taken.score, taken.entropy, taken.disagreement, taken.at_s)
                 table.writerow([name, taken.why, *(f"{n:.4f}" for n in numbers)])
-    (out / "README.txt").write_text(README.format(source=source), "utf-8")
-    taxonomy = ResolvedFlight.parse(recording.start.flight).classes
-    (out / "taxonomy.toml").write_text(taxonomy.to_toml(), "utf-8")
+    project.close()
+    (out / "README.txt").write_text(README.format(source=source, tools=TOOLS_README), "utf-8")
     return [chosen[number] for number in sorted(chosen)]
 
 

@@ -261,8 +261,10 @@ class PerceptionErrorSampler:
         index = np.multiply(rows, Z_STEPS, dtype=np.intp)
         index += z
         outputs = table.take(index).view(np.uint8).reshape(*labels.shape, -1)
-        landable, *hazards = cv2.split(outputs)[:PLANES]
-        return Segmentation(labels, np.asarray(landable, np.uint8), np.stack(hazards), captured_at_ns)
+        planes = np.empty((PLANES, *labels.shape), np.uint8)
+        for k, plane in enumerate(planes):
+            cv2.extractChannel(outputs, k, plane)
+        return Segmentation(labels, planes[0], planes[1:], captured_at_ns)
 
     def _ground(self, shape: tuple[int, ...], ground_from_pixel: FloatArray, band: Band, m_per_px: float) -> Field:
         """The field that stays with the ground; its grain follows the height by octaves."""

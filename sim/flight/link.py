@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from firmware_bridge.dialect import mavlink
-from firmware_bridge.frames import packed
+from firmware_bridge.frames import FrameReader, packed
 from firmware_bridge.messages import HealthState, Severity, heartbeat_message, statustext_messages
 from firmware_bridge.report import LinkStatus, Refusal, SendResult
 from firmware_bridge.settings import LinkSettings
@@ -97,8 +96,7 @@ class InProcessLink:
         self._rng = rng
         self._theirs = _Sender(autopilot.system_id, 1)
         self._ours = _Sender(1, settings.component_id)
-        self._parser = mavlink.MAVLink(None)
-        self._parser.robust_parsing = True
+        self._reader = FrameReader()
         self._down: deque[tuple[int, bytes]] = deque()
         self._up: deque[tuple[int, bytes]] = deque()
         self._asked_ns = started_ns
@@ -125,9 +123,9 @@ class InProcessLink:
                 self._queue(self._up, self._ours, request)
         while self._up and self._up[0][0] <= now_ns:
             _, data = self._up.popleft()
-            for message in self._parser.parse_buffer(data) or ():
-                self.targets += message.get_type() == "LANDING_TARGET"
-                self.autopilot.receive(LINK, message)
+            for frame in self._reader.feed(data):
+                self.targets += frame.message.get_type() == "LANDING_TARGET"
+                self.autopilot.receive(LINK, frame.message)
 
     def _queue(self, queue: deque[tuple[int, bytes]], sender: _Sender, message: Any) -> None:
         data = packed(message, sender.system, sender.component, sender.sequence)

@@ -13,6 +13,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from mcap.reader import make_reader
@@ -22,7 +24,6 @@ from pymavlink import mavutil
 from edge.blackbox import recorder as recorder_module
 from edge.blackbox import views
 from edge.blackbox.make import make_recorder
-from edge.blackbox.mine import mine
 from edge.blackbox.recorder import Recorder
 from edge.blackbox.recording import Recording
 from edge.blackbox.records import Topic, step_from
@@ -38,9 +39,12 @@ from edge.runtimes import load_runtime
 from firmware_bridge.dialect import mavlink
 from landing.estimator import FrameShift
 from landing.spec import ModelSpec
+from landing.taxonomy import Role, Taxonomy
+from landing.types import ByteArray
+from tests.command import call
 from tests.edge.test_daemon import Rig, pipe_source, wait_for
 from tests.edge.test_resolved import CAREFUL
-from trainer.data.layouts import open_set
+from tests.trainer.tiny import TINY, run
 
 
 def recording_rig(tmp_path: Path, model_path: Path, **section: Any) -> tuple[Rig, Recorder]:
@@ -367,27 +371,66 @@ def test_the_budget_holds_in_a_flight_that_does_not_end(tmp_path: Path) -> None:
     assert len(kept) >= 4 and kept == [p.name for p in paths[-len(kept) :]]  # the newest
 
 
-def test_mined_frames_are_a_data_set_once_corrected(flight_folder: Path, tmp_path: Path) -> None:
+def test_mined_frames_walk_the_loop_to_training(flight_folder: Path, tmp_path: Path) -> None:
+    """Frame, proposal, correction, import and training, a command each; the correction is done as the tools do it."""
     out = tmp_path / "mined"
-    chosen = mine(Recording(flight_folder), out, count=3, apart_s=0.5, source="a flight")
-    assert 1 <= len(chosen) <= 3
-    assert all(b.at_s - a.at_s >= 0.5 for a, b in pairwise(chosen))
-    names = {p.stem for p in (out / "images").iterdir()}
-    assert names == {p.stem for p in (out / "proposals").iterdir()} and len(names) == len(chosen)
-    rows = (out / "mined.csv").read_text().splitlines()
-    assert rows[0].startswith("name,why,score") and len(rows) == len(chosen) + 1
-    import cv2
+    mined = call("edge", "mine", flight_folder, "--out", out, "--count", 4, "--apart-s", 0.5)
+    assert mined.returncode == 0 and "CVAT" in mined.stdout
+    names = sorted(p.stem for p in (out / "images").iterdir())
+    assert 2 <= len(names) <= 4 and names == sorted(p.stem for p in (out / "proposals").iterdir())
+    rows = [line.split(",") for line in (out / "mined.csv").read_text().splitlines()]
+    assert rows[0][:3] == ["name", "why", "score"] and len(rows) == len(names) + 1
+    times = [float(row[5]) for row in rows[1:]]
+    assert all(later - earlier >= 0.5 for earlier, later in pairwise(times))
+    taxonomy = Taxonomy.load(out / "taxonomy.toml")
+    assert taxonomy.name == Recording(flight_folder).start.flight["taxonomy"]["name"]
+    corrected = {}
+    for name in names:
+        ids = read_grey(out / "proposals" / f"{name}.png")
+        assert ids.shape == read_grey(out / "images" / f"{name}.jpg").shape
+        ids[10:30, 5:45] = taxonomy.ids_of(Role.PERSON)[0]
+        corrected[name] = ids
 
-    (out / "labels").mkdir()
-    for path in (out / "proposals").iterdir():  # what a person does, corrections aside
-        proposal = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-        picture = cv2.imread(str(out / "images" / f"{path.stem}.jpg"))
-        assert proposal is not None and picture is not None
-        full = cv2.resize(proposal, picture.shape[1::-1], interpolation=cv2.INTER_NEAREST)
-        cv2.imwrite(str(out / "labels" / path.name), full)
-    data = open_set(out)
-    assert len(data.samples) == len(chosen)
-    assert data.taxonomy.name == Recording(flight_folder).start.flight["taxonomy"]["name"]
+    person = taxonomy.classes[taxonomy.ids_of(Role.PERSON)[0]].name
+    height, width = ids.shape
+    cvat, studio = tmp_path / "cvat", tmp_path / "studio"
+    cvat.mkdir(), studio.mkdir()
+    polygon = f'<polygon label="{person}" z_order="1" points="5.00,10.00;45.00,10.00;45.00,30.00;5.00,30.00"></polygon>'
+    xml = (out / "cvat" / "annotations.xml").read_text().replace("</image>", f"{polygon}</image>")
+    (cvat / "annotations.xml").write_text(xml)
+    assert {label["name"] for label in json.loads((out / "cvat" / "labels.json").read_text())} <= {
+        c.name for c in taxonomy.classes
+    }
+    tasks = json.loads((out / "label_studio" / "tasks.json").read_text())
+    for number, task in enumerate(tasks):
+        (prediction,) = task["predictions"]
+        box = {"x": 500 / width, "y": 1000 / height, "width": 4000 / width, "height": 2000 / height, "rotation": 0}
+        drawn = {**prediction["result"][0], "type": "rectanglelabels", "value": {**box, "rectanglelabels": [person]}}
+        task |= {"id": number, "annotations": [{"id": number, "result": [*prediction["result"], drawn]}]}
+    (studio / "export.json").write_text(json.dumps(tasks))
+
+    for form, folder in (("cvat", cvat), ("label-studio", studio)):
+        made = tmp_path / f"set-{form}"
+        imported = call(
+            *("trainer", "data", "import", form, folder, "--images", out / "images"),
+            *("--taxonomy", out / "taxonomy.toml", "--out", made),
+        )
+        assert imported.returncode == 0, imported.stderr
+        for name, ids in corrected.items():
+            labels = read_grey(made / "labels" / f"{name}.png")
+            kept = np.isin(ids, [c.id for c in taxonomy.classes if c.role is not Role.IGNORE])
+            assert (labels[kept] == ids[kept]).all() and (labels[~kept] == 255).all()
+    checked = call("trainer", "data", "check", made, "--absent-classes", "allow")
+    assert checked.returncode == 0 and "valid" in checked.stdout, checked.stdout
+    data = ("--data", made, "--absent-classes", "allow")
+    run("fit", *data, *TINY, "--epochs", 1, "--out", tmp_path / "run", "--cache", tmp_path / "cache")
+    assert (tmp_path / "run" / "best.pt").is_file()
+
+
+def read_grey(path: Path) -> ByteArray:
+    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    assert image is not None
+    return np.asarray(image, dtype=np.uint8)
 
 
 def test_the_mavlink_of_a_flight_opens_as_a_telemetry_log(flight_folder: Path, tmp_path: Path) -> None:

@@ -13,12 +13,13 @@ from click.testing import CliRunner
 from edge.runtimes import load_runtime
 from export import files
 from export.cli import cli
-from export.files import read_model, spec_of, write_model
+from export.files import read_model, redescribe, spec_of, write_model
 from export.graph import LandingGraph, stride_of, with_folded_input, without_upsampling
 from export.onnx_export import ExportOptions, check_pictures, export_onnx
 from export.retaxonomy import retaxonomy
 from export.rewrite import SummedPyramid, rewritten
 from export.runtime import runtime_maps
+from landing.confidence import ConfidenceStep, SiteConfidence
 from landing.errors import InvalidValueError, ModelError, TaxonomyError, TouchdownError
 from landing.taxonomy import Taxonomy
 from landing.types import Frame
@@ -135,7 +136,14 @@ def roles(tmp_path):
 def test_a_finished_file_is_merged_by_other_roles_as_an_export_would(pyramid_path, tmp_path, roles):
     first = export_onnx(pyramid_path, tmp_path / "m.onnx").path
     direct = export_onnx(pyramid_path, tmp_path / "direct.onnx", ExportOptions(taxonomy=str(roles))).path
+    model = read_model(first)
+    step = ConfidenceStep(score_from=0.0, sites=9, safe=1)
+    curve = SiteConfidence(steps=(step,), disc_m=1.0, pictures=1, scenes=1)
+    redescribe(model, spec_of(model, "m").model_copy(update={"site_confidence": curve}))
+    write_model(model, first)
+    assert spec_of(read_model(first), "m").site_confidence == curve
     report = retaxonomy(first, str(roles), tmp_path / "again.onnx")
+    assert report.spec.site_confidence is None  # of scores by other roles
     assert "vegetation: obstacle -> landable" in report.changed
     assert spec_of(read_model(report.path), "m").taxonomy.name == "meadow"
     frame = Frame(np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8), 0, 0)

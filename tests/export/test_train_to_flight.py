@@ -32,6 +32,8 @@ def test_train_export_run(tmp_path):
     spec = read_spec(tmp_path / "m.onnx")
     assert spec.taxonomy.name == "toy"
     assert "val_miou" in spec.provenance.metrics
+    assert spec.site_confidence is not None and spec.site_confidence.pictures == 3  # of val
+    assert spec.site_confidence.ece is None  # of one world
     image = np.full((48, 96, 3), 120, np.uint8)
     box = Letterbox.fit((96, 48), spec)
     maps = runtime_maps(tmp_path / "m.onnx", [box.apply(image)])[0]

@@ -59,6 +59,8 @@ def test_a_few_safe_sites_are_no_certainty() -> None:
         (((0.0, 5, 1),), {"disc_m": 0.0}, "greater than 0"),
         (((0.0, 5, 1),), {"scenes": 11}, "11 scenes in 10 pictures"),
         (((0.0, 5, 1),), {"ece": 1.5}, "less than or equal to 1"),
+        (((0.0, 5, 1),), {"ece": float("nan")}, "finite"),
+        (((0.0, 5, 1),), {"ece_interval": [0.3, 0.1]}, "two rising numbers"),
         (((0.0, 5, 1),), {"measured_on": "x" * 401}, "at most 400"),
         (tuple((k / 100, 10 + k, k) for k in range(65)), {}, "at most 64"),
     ],

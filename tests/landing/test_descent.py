@@ -409,7 +409,7 @@ def test_people_who_were_seen_from_nearer_do_not_make_the_ground_bad():
     ground = GroundMap(SETTINGS, TAXONOMY)
     gathered(ground, GRASS, 12.0, 0, 6)
     assert not is_free(gathered(ground, PERSON, 12.0, 6, 6))
-    assert not np.isfinite(ground._bad_from_m[ground._seen_ns > 0]).any()
+    assert not np.isfinite(ground._bad_from_m[ground._seen > 0]).any()
     # They have gone: at once there is ground again that can be judged.
     gathered(ground, GRASS, 12.0, 12, 0.4)
     assert is_free(gathered(ground, GRASS, 24.0, 12.4, 12))

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from landing.errors import DataError
@@ -25,6 +26,8 @@ FILES = (
     "classes.txt",
     "labels.txt",
 )
+MOST_CLASSES = 1024
+"""Most classes of a list: a label map has 255, and a list may have those of all sets of a publisher."""
 _ID = ("id", "pixel value", "value", "index")
 _NAME = ("name", "class", "label")
 _RED, _GREEN, _BLUE = ("r", "red"), ("g", "green"), ("b", "blue")
@@ -85,6 +88,8 @@ def read_class_list(path: Path) -> ClassList:
         classes = _of_csv(text) if path.suffix.lower() == ".csv" else _of_lines(text)
     except (ValueError, csv.Error) as error:
         raise DataError(f"class list {path}: {error}") from error
+    if len(classes) > MOST_CLASSES or not all(c.name.isprintable() for c in classes):
+        raise DataError(f"class list {path}: more than {MOST_CLASSES} classes, or a name with control characters")
     if not classes:
         raise DataError(f"class list {path} lists no class: expected a line for each, or remove the file")
     return ClassList(path, tuple(classes))
@@ -113,7 +118,7 @@ def compare(listed: ClassList, taxonomy: Taxonomy, by_colour: bool, name: str) -
 
 
 def _of_csv(text: str) -> list[ListedClass]:
-    rows = list(csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True))
+    rows = list(islice(csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True), MOST_CLASSES + 1))
     classes = []
     for number, row in enumerate(rows, 2):
         cells = {str(key).strip().lower(): str(value or "").strip() for key, value in row.items()}
@@ -133,7 +138,7 @@ def _cell(cells: dict[str, str], names: tuple[str, ...]) -> str:
 
 def _of_lines(text: str) -> list[ListedClass]:
     classes = []
-    for line in text.splitlines():
+    for line in text.splitlines()[: 2 * MOST_CLASSES]:
         line = line.strip()
         if not line or line.startswith("#"):
             continue

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from landing.errors import DataError
 from landing.reading import TABLE_BYTES, read_text
+from trainer.data.pairs import normal_name
 from trainer.data.samples import Sample
 
 PARTS = ("train", "val", "test")
@@ -52,14 +53,14 @@ def read_split_file(path: Path, column: str = "split") -> SplitTable:
         )
     part_of: dict[str, str] = {}
     for row in rows:
-        name, part = row[key] or "", (row[column] or "") if column else ""
+        name, part = normal_name(row[key] or ""), (row[column] or "") if column else ""
         if part not in (*PARTS, ""):
             raise DataError(
                 f"split file {path}, column {column!r}: part {part!r} is unknown; expected train, val, test or nothing"
             )
         if part_of.setdefault(name, part) != part:
             raise DataError(f"split file {path}: {name} is in {part_of[name]!r} and in {part!r}")
-    return SplitTable(part_of, {row[key]: row[group] or "" for row in rows} if group else {})
+    return SplitTable(part_of, {normal_name(row[key] or ""): row[group] or "" for row in rows} if group else {})
 
 
 def write_split_file(

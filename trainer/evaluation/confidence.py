@@ -160,7 +160,7 @@ class ConfidenceCheck:
         by: Whose shares these are, in words.
         sites: Number of sites.
         ece: Expected calibration error, 0 to 1, over `BINS` equal bins of the printed share.
-        ece_interval: Its 95 % interval by bootstrap over scenes.
+        ece_interval: Its 95 % interval by bootstrap over scenes; it lies high, since drawing scenes adds error.
         bins: Per bin: sites, mean share printed, and the share that was safe with its 95 % Wilson interval.
     """
 
@@ -236,4 +236,5 @@ def _checked(by: str, printed: npt.NDArray[np.float64], sites: Sequence[JudgedSi
         shown = rate(int(safe[here].sum()), int(here.sum()))
         if shown is not None:
             bins.append({"sites": int(here.sum()), "printed": round(float(printed[here].mean()), 4), **shown})
-    return ConfidenceCheck(by, len(sites), float(np.abs(signed.sum(0)).sum() / len(sites)), (low, high), tuple(bins))
+    error = float(np.abs(signed.sum(0)).sum() / len(sites))
+    return ConfidenceCheck(by, len(sites), error, (min(low, round(error, 5)), high), tuple(bins))
