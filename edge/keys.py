@@ -34,7 +34,14 @@ EXPERT = {
         *("frozen_after_s", "frozen_after_m", "frozen_after_deg"),
     ),
     "decision": (
-        *("margin_m", "max_height_m", "max_distance_m", "landable_probability", "frame_landable_probability", "obstacle_probability"),
+        *(
+            "margin_m",
+            "max_height_m",
+            "max_distance_m",
+            "landable_probability",
+            "frame_landable_probability",
+            "obstacle_probability",
+        ),
         *("water_probability", "person_probability", "person_at_most", "vehicle_probability"),
     ),
     "director": ("confirm_s", "max_pose_age_s", "max_decision_age_s", "max_evidence_age_s", "hold_timeout_s"),

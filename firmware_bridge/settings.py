@@ -49,11 +49,13 @@ class LinkSection(BaseModel):
 
 
 class LinkExpert(BaseModel):
-    """``[expert.link]``: height, form of the targets, rates, timeouts and ids; the defaults fit nearly every vehicle."""
+    """``[expert.link]``: height, form of the targets, rates, timeouts and ids; the defaults fit most vehicles."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    baud: int = Field(default=921_600, ge=1200, le=12_000_000, description="speed of a serial connection that names none, baud")
+    baud: int = Field(
+        default=921_600, ge=1200, le=12_000_000, description="speed of a serial connection that names none, baud"
+    )
     target_frame: TargetForm = Field(
         default=TargetForm.AUTO,
         description="axes of the targets sent; a form that the autopilot drops is refused with the reason",

@@ -71,7 +71,11 @@ BAD = [
     ("width_px = 640", "", r"camera\.width_px is missing"),
     ("udpin:127.0.0.1:14550", "carrier-pigeon", r"\[link\] .*carrier-pigeon"),
     ("[link]", "[decision]\nvehicle_radius = 1\n[link]", "did you mean 'vehicle_radius_m'"),
-    ("[link]", "[expert.decision]\nmax_height_m=1.1\n[link]", r"view\.min_height_m 1\.2, and that below max_height_m 1\.1"),
+    (
+        "[link]",
+        "[expert.decision]\nmax_height_m=1.1\n[link]",
+        r"view\.min_height_m 1\.2, and that below max_height_m 1\.1",
+    ),
     (
         "[link]",
         "[decision]\ncommit_height_m=5\n[link]",

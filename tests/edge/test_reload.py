@@ -69,10 +69,7 @@ def test_what_flies_is_compared_not_what_is_written(file: Path, tmp_path: Path) 
         assert verdict is not None and not verdict.restart
         return [] if "nothing is different" in verdict.text else [verdict.text]
 
-    add(
-        file,
-        "[expert.decision]\nperson_probability = 0.1\nmargin_m = 0.5\n[camera.mount]\npitch_deg = -90\n",
-    )
+    add(file, "[expert.decision]\nperson_probability = 0.1\nmargin_m = 0.5\n[camera.mount]\npitch_deg = -90\n")
     assert changes() == []
     kept.write_text('{"TD_PERSON_P": 0.15}')  # laxer than what flies
     assert changes() == []
