@@ -117,6 +117,25 @@ def check_folder(
     """
     pairs = pairs or found.pairs()
     facts = survey(pairs, found.taxonomy, found.base, asked, found.class_list, threads=threads)
+    report = _report_of(facts, found, pairs)
+
+    def one(picture: PictureFacts) -> tuple[str, str]:
+        return _decoded(picture, base)
+
+    digests = []
+    for picture, (digest, problem) in zip(facts.pictures, in_order(one, facts.pictures, threads), strict=True):
+        digests.append(digest)
+        if problem:
+            report.findings.append(DataFinding("unreadable picture", below(picture.path, base), problem))
+        elif not picture.problem:
+            width, height = picture.shown_wh(facts.turn.turn)
+            report.sizes[f"{width}x{height}"] += 1
+        done()
+    return digests
+
+
+def _report_of(facts: Survey, found: FoundLayout, pairs: PairedFiles) -> DataReport:
+    """Report of what a survey saw; pictures are not decoded yet."""
     report = DataReport(
         found.base.resolve().name,
         found.taxonomy,
@@ -154,20 +173,7 @@ def check_folder(
 
 def _decode_all(report: DataReport, facts: Survey, base: Path, threads: int, done: Callable[[], None]) -> list[str]:
     """Decode every picture for the report; return their digests, empty where one cannot be read."""
-
-    def one(picture: PictureFacts) -> tuple[str, str]:
-        return _decoded(picture, base)
-
-    digests = []
-    for picture, (digest, problem) in zip(facts.pictures, in_order(one, facts.pictures, threads), strict=True):
-        digests.append(digest)
-        if problem:
-            report.findings.append(DataFinding("unreadable picture", below(picture.path, base), problem))
-        elif not picture.problem:
-            width, height = picture.shown_wh(facts.turn.turn)
-            report.sizes[f"{width}x{height}"] += 1
-        done()
-    return digests
+    return report
 
 
 def _decoded(picture: PictureFacts, base: Path) -> tuple[str, str]:
