@@ -118,20 +118,16 @@ def check_folder(
     pairs = pairs or found.pairs()
     facts = survey(pairs, found.taxonomy, found.base, asked, found.class_list, threads=threads)
     report = _report_of(facts, found, pairs)
-
-    def one(picture: PictureFacts) -> tuple[str, str]:
-        return _decoded(picture, base)
-
-    digests = []
-    for picture, (digest, problem) in zip(facts.pictures, in_order(one, facts.pictures, threads), strict=True):
-        digests.append(digest)
-        if problem:
-            report.findings.append(DataFinding("unreadable picture", below(picture.path, base), problem))
-        elif not picture.problem:
-            width, height = picture.shown_wh(facts.turn.turn)
-            report.sizes[f"{width}x{height}"] += 1
-        done()
-    return digests
+    digests = _decode_all(report, facts, found.base, threads, done)
+    part_of = dict(table.part_of) if table is not None and table.part_of else pairs.part_of
+    report.findings += _duplicates(pairs.samples, digests, part_of)
+    if table is not None and table.part_of:
+        names = {sample.name for sample in pairs.samples}
+        listed = set(table.part_of)
+        report.findings += [DataFinding("not in the split", n) for n in sorted(names - listed)]
+        report.findings += [DataFinding("only in the split", n) for n in sorted(listed - names)]
+    report.findings += _rare(report, facts.absent, absent)
+    return report
 
 
 def _report_of(facts: Survey, found: FoundLayout, pairs: PairedFiles) -> DataReport:
@@ -159,21 +155,25 @@ def _report_of(facts: Survey, found: FoundLayout, pairs: PairedFiles) -> DataRep
     report.findings += [
         DataFinding("role not confirmed", c.name, c.role.value + GUESS) for c in found.taxonomy.classes if c.guessed
     ]
-    digests = _decode_all(report, facts, found.base, threads, done)
-    part_of = dict(table.part_of) if table is not None and table.part_of else pairs.part_of
-    report.findings += _duplicates(pairs.samples, digests, part_of)
-    if table is not None and table.part_of:
-        names = {sample.name for sample in pairs.samples}
-        listed = set(table.part_of)
-        report.findings += [DataFinding("not in the split", n) for n in sorted(names - listed)]
-        report.findings += [DataFinding("only in the split", n) for n in sorted(listed - names)]
-    report.findings += _rare(report, facts.absent, absent)
     return report
 
 
 def _decode_all(report: DataReport, facts: Survey, base: Path, threads: int, done: Callable[[], None]) -> list[str]:
     """Decode every picture for the report; return their digests, empty where one cannot be read."""
-    return report
+
+    def one(picture: PictureFacts) -> tuple[str, str]:
+        return _decoded(picture, base)
+
+    digests = []
+    for picture, (digest, problem) in zip(facts.pictures, in_order(one, facts.pictures, threads), strict=True):
+        digests.append(digest)
+        if problem:
+            report.findings.append(DataFinding("unreadable picture", below(picture.path, base), problem))
+        elif not picture.problem:
+            width, height = picture.shown_wh(facts.turn.turn)
+            report.sizes[f"{width}x{height}"] += 1
+        done()
+    return digests
 
 
 def _decoded(picture: PictureFacts, base: Path) -> tuple[str, str]:
