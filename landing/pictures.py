@@ -66,7 +66,7 @@ def read_picture_bytes(path: str | Path, what: str, error: type[TouchdownError])
 
 
 def read_header(path: str | Path, what: str, error: type[TouchdownError]) -> bytes:
-    """The first bytes of a picture file, for `size_of`, `orientation_of` and `format_of`; a TIFF as a whole.
+    """The first bytes of a picture file, for `size_of`, `orientation_of` and `format_of`.
 
     Raises:
         TouchdownError: As `error`; see `read_picture_bytes`.
@@ -74,7 +74,7 @@ def read_header(path: str | Path, what: str, error: type[TouchdownError]) -> byt
     try:
         with open_file(path, what, error, PICTURE_BYTES) as stream:
             data = stream.read(_HEADER_BYTES)
-            if format_of(data) == "TIFF":  # it may say its size at its end
+            if format_of(data) == "TIFF" and size_of(data) == (0, 0):  # it may say its size at its end
                 data += stream.read(PICTURE_BYTES)
     except OSError as problem:
         raise error(f"{what} {path} cannot be read: {problem.strerror or problem}") from problem
@@ -119,12 +119,15 @@ def require_picture(data: bytes, origin: str, error: type[TouchdownError]) -> No
 
 
 def decode(data: bytes, flags: int) -> ByteArray | None:
-    """Decode a picture file's bytes with OpenCV; None where it cannot."""
+    """Decode a picture file's bytes with OpenCV, its rows as stored; None where it cannot."""
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:
         return None
-    return None if image is None else np.asarray(image)
+    if image is None:
+        return None
+    # OpenCV turns a TIFF whatever the flags say.
+    return as_stored(np.asarray(image), orientation_of(data)) if format_of(data) == "TIFF" else np.asarray(image)
 
 
 def format_of(data: bytes) -> str:
