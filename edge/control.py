@@ -201,7 +201,8 @@ class Control:
         selection = decision.selection
         if isinstance(selection, NoSite):
             if self._site is not None or selection.reason.value != self._no_site_reason:
-                self._events.write("no-site", reason=selection.reason, detail=selection.detail)
+                more = {} if selection.descend_to_m is None else {"descend_to_m": selection.descend_to_m}
+                self._events.write("no-site", reason=selection.reason, detail=selection.detail, **more)
             self._site, self._no_site_reason = None, selection.reason.value
             return
         before = self._site

@@ -244,7 +244,7 @@ def _resolved(config: EdgeConfig, spec: ModelSpec | None) -> ResolvedFlight:
     for name, section in sections.items():
         sources.update(_sources(name, section))
     model = camera.model()
-    authority, limited = _within_range(config.authority, decided.scale(model), model)
+    authority, limited = authority_within(config.authority, decided.scale(model), model)
     sources.update(limited)
     return ResolvedFlight(
         decided.model,
@@ -265,10 +265,10 @@ def _resolved(config: EdgeConfig, spec: ModelSpec | None) -> ResolvedFlight:
     )
 
 
-def _within_range(
+def authority_within(
     authority: AuthoritySettings, scale: GroundScale | None, camera: CameraModel
 ) -> tuple[AuthoritySettings, dict[str, str]]:
-    """The authority's settings with a ceiling from which the network still sees, and its source where it is lower."""
+    """Return the authority's settings with no ceiling above the network's range, and its source where it is lower."""
     if scale is None:
         return authority, {}
     ceiling_m = max(scale.heights_m(axis_down(camera))[1], authority.clear_height_m)

@@ -9,6 +9,7 @@ import click
 COMMANDS = {
     "onnx": ("export.cli_make", "Checkpoint to ONNX, or other roles for a finished ONNX."),
     "adopt": ("export.cli_make", "Make somebody else's segmentation ONNX fly."),
+    "range": ("export.cli_make", "Say from how near and far a finished model was trained to see the ground."),
     "confidence": ("export.cli_confidence", "Measure how often sites are safe, by score; the model keeps it."),
     "int8": ("export.cli_make", "Quantise a model, keeping in float what needs it."),
     "trt": ("export.trt.cli", "Build a TensorRT engine, here or on the Jetson over ssh."),

@@ -91,6 +91,16 @@ def _retaxonomy(source: str, output: str, taxonomy: str, choices: dict[str, Any]
     click.echo(f"wrote {report.path}, merged by {report.spec.taxonomy.name}")
 
 
+def _numbers(text: str, option: str) -> tuple[float, ...]:
+    try:
+        found = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        found = ()
+    if len(found) not in (1, 2):
+        raise InvalidValueError(f"{option} {text!r}: expected LEAST,GREATEST, or one number")
+    return found
+
+
 def _three(text: str, option: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in text.split(","))
@@ -146,6 +156,44 @@ def adopt_command(
         click.echo(note)
     click.echo(f"original against adopted: {report.parity.describe()}")
     click.echo(f"wrote {report.path}, {report.spec.name}")
+
+
+@click.command(name="range")
+@click.argument("source", metavar="MODEL.ONNX|MODEL.ENGINE", type=click.Path(path_type=Path))
+@click.option(
+    "--ground-width-m",
+    default="",
+    metavar="LEAST,GREATEST",
+    help="Ground across the training pictures, m. Default: that of the data set, where it is known.",
+)
+@click.option(
+    "--heights-m", default="", metavar="LEAST,GREATEST", help="Instead: heights above ground they were taken from, m."
+)
+@click.option("--hfov-deg", default="", metavar="LEAST,GREATEST", help="With --heights-m: field of view of the camera.")
+@click.option("--zoom", default="", metavar="LEAST,GREATEST", help="Of `trainer fit`. Default: that of the recipe.")
+@click.option("--picture", default="", metavar="WxH", help="Of the training pictures. Default: shaped as the input.")
+@click.option("-o", "--out", default=None, type=click.Path(path_type=Path), help="Default: MODEL.ONNX itself.")
+def range_command(
+    source: Path, ground_width_m: str, heights_m: str, hfov_deg: str, zoom: str, picture: str, out: Path | None
+) -> None:
+    """Write into a finished model from how near and how far it was trained to see the ground.
+
+    From higher up its answer is then "descend first". Weights and proofs stay.
+    """
+    from export.ground_range import RangeChoice, write_range
+    from trainer.data.ground import GroundWidth
+
+    if bool(heights_m) != bool(hfov_deg) or (heights_m and ground_width_m):
+        raise InvalidValueError("give --ground-width-m, or --heights-m and --hfov-deg")
+    width = GroundWidth.given(_numbers(ground_width_m, "--ground-width-m"), "given") if ground_width_m else None
+    if heights_m:
+        width = GroundWidth.seen_from(_numbers(heights_m, "--heights-m"), _numbers(hfov_deg, "--hfov-deg"))
+    least_greatest = _numbers(zoom, "--zoom") if zoom else None
+    between = None if least_greatest is None else (least_greatest[0], least_greatest[-1])
+    spec = write_range(source, out or source, RangeChoice(width, between, size_of(picture, "--picture")))
+    assert spec.ground_range is not None
+    click.echo(f"a pixel of its input shows {spec.ground_range.describe()} of ground; {spec.ground_range.source}")
+    click.echo(f"wrote {out or source}")
 
 
 @click.command(name="int8")

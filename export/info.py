@@ -137,6 +137,8 @@ def _of_spec(spec: ModelSpec) -> list[str]:
         roles = ("landable", "obstacle", "water", "person", "vehicle")
         chosen = ", ".join(f"{role} {getattr(spec.operating, role):.3g}" for role in roles)
         lines.append(f"operating     {chosen} ({spec.operating.chosen_on or 'not said on what'})")
+    ground = spec.ground_range
+    lines.append(f"ground        {f'{ground.describe()} a pixel; {ground.source}' if ground else '(not said)'}")
     if spec.site_confidence is not None:
         lines.append(f"confidence    {spec.site_confidence.describe()}")
     for title, text in (

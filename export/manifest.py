@@ -16,8 +16,17 @@ from pathlib import Path
 from landing.artefact import GateReport
 from landing.errors import InvalidValueError, TouchdownError
 from landing.manifest import EngineManifest, manifest_path, read_engine, read_manifest
+from landing.spec import ModelSpec
 
-__all__ = ["EngineManifest", "manifest_path", "read_engine", "read_manifest", "record_gate", "write_pair"]
+__all__ = [
+    "EngineManifest",
+    "manifest_path",
+    "read_engine",
+    "read_manifest",
+    "record_gate",
+    "record_model",
+    "write_pair",
+]
 
 _PREFIX = ".touchdown-partial-"
 
@@ -47,8 +56,22 @@ def record_gate(engine: Path, gate: GateReport) -> EngineManifest:
         ModelError: Engine and manifest are missing or do not belong together.
         TouchdownError: It cannot be written.
     """
+    return _record(engine, gate=gate)
+
+
+def record_model(engine: Path, model: ModelSpec) -> EngineManifest:
+    """Writes another description of the model into the manifest of an engine.
+
+    Raises:
+        ModelError: Engine and manifest are missing or do not belong together.
+        TouchdownError: It cannot be written.
+    """
+    return _record(engine, model=model)
+
+
+def _record(engine: Path, **update: GateReport | ModelSpec) -> EngineManifest:
     manifest, _ = read_engine(engine)
-    manifest = manifest.model_copy(update={"gate": gate})
+    manifest = manifest.model_copy(update=update)
     with staging(engine) as folder:
         new = folder / "manifest"
         _write(new, manifest.model_dump_json(indent=2).encode())

@@ -183,6 +183,7 @@ def describe(checkpoint: Checkpoint, sha256: str, options: ExportOptions, stride
             taxonomy=taxonomy,
             temperature=temperature,
             operating=_operating_point(checkpoint, options),
+            ground_range=checkpoint.ground_range,
             site_confidence=_site_confidence(checkpoint, options),
             provenance=Provenance(
                 trained_on=own.get("trained_on", ""),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib import resources
 from multiprocessing import get_context
@@ -22,6 +23,7 @@ import numpy.typing as npt
 from landing.camera import CameraModel
 from landing.errors import DataError
 from landing.geometry import quaternion_from_euler
+from landing.ground_scale import axis_down
 from landing.types import Pose
 from sim.camera import Motion, render
 from sim.camera.effects import Effects
@@ -129,21 +131,27 @@ def write_dataset(plan: DatasetPlan, out: Path, jobs: int = 1) -> Iterator[int]:
         taxonomy = resources.files("landing.taxonomies").joinpath(f"{TAXONOMY}.toml")
         (out / "taxonomy.toml").write_text(taxonomy.read_text("utf-8"), "utf-8")
         (out / "TERMS.txt").write_text(TERMS + "\n", "utf-8")
+        (out / "ground.csv").write_text("id,width_m\n", "utf-8")
         rows = [f"{name},{plan.part_of(seed)}" for seed in plan.seeds for name in plan.names(seed)]
         (out / "split.csv").write_text("\n".join(["id,split", *rows]) + "\n", "utf-8")
     except OSError as error:
         raise DataError(f"data folder {out}: {error.strerror}") from error
-    if jobs <= 1:
-        for seed in plan.seeds:
-            yield write_world(plan, out, seed)
-        return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        count = len(plan.seeds)
-        yield from pool.map(write_world, [plan] * count, [out] * count, plan.seeds)
+    count = len(plan.seeds)
+    arguments = [plan] * count, [out] * count, plan.seeds
+    with ExitStack() as stack, (out / "ground.csv").open("a", encoding="utf-8") as ground:
+        worlds: Iterator[dict[str, float]]
+        if jobs <= 1:
+            worlds = map(write_world, *arguments)
+        else:
+            pool = stack.enter_context(ProcessPoolExecutor(jobs, mp_context=get_context("spawn")))
+            worlds = pool.map(write_world, *arguments)
+        for seed, widths_m in zip(plan.seeds, worlds, strict=True):
+            ground.writelines(f"{name},{width_m:.4g}\n" for name, width_m in widths_m.items())
+            yield seed
 
 
-def write_world(plan: DatasetPlan, out: Path, seed: int) -> int:
-    """Renders the pictures of one world; returns its seed.
+def write_world(plan: DatasetPlan, out: Path, seed: int) -> dict[str, float]:
+    """Renders the pictures of one world; returns the ground across each in its middle, m by name.
 
     Raises:
         DataError: A file cannot be written.
@@ -151,12 +159,15 @@ def write_world(plan: DatasetPlan, out: Path, seed: int) -> int:
     cv2.setNumThreads(1)
     rng = np.random.default_rng([seed, 31])
     world = parse_world_spec(plan.worlds[seed % len(plan.worlds)], seed)
+    widths_m = {}
     if np.random.default_rng([seed, 37]).random() < OVERGROWN_SHARE:
         world = overgrown(world, rng)
     for name in plan.names(seed):
         camera = CameraModel.from_hfov(plan.width_px, plan.height_px, float(rng.uniform(*plan.hfov_deg)))
         t_s = float(rng.uniform(0, _LATEST_S))
         pose = random_pose(plan, world, t_s, rng)
+        assert pose.position_ned_m is not None
+        widths_m[name] = -pose.position_ned_m[2] / axis_down(camera, pose) / camera.fx * plan.width_px
         motion = Motion(velocity_ned_mps=_three(rng.normal(0, 2.0, 3)), rates_frd_radps=_three(rng.normal(0, 0.2, 3)))
         image, truth = render(world, camera, pose, t_s, random_effects(rng), rng, motion=motion)
         assert truth is not None
@@ -167,7 +178,7 @@ def write_world(plan: DatasetPlan, out: Path, seed: int) -> int:
         ):
             if not cv2.imwrite(str(path), picture, options):
                 raise DataError(f"{path} cannot be written; is the disk full?")
-    return seed
+    return widths_m
 
 
 def random_pose(plan: DatasetPlan, world: World, t_s: float, rng: np.random.Generator) -> Pose:

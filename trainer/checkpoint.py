@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
 from landing.errors import ModelError, TouchdownError
+from landing.spec import GroundRange
 from landing.taxonomy import Taxonomy
 from trainer.files import is_full, whole_file
 from trainer.model import ModelConfig, build, load_tensors
+
+_RANGE: TypeAdapter[GroundRange | None] = TypeAdapter(GroundRange | None)
 
 FORMAT = "touchdown.checkpoint.2"
 NETWORK = "network."
@@ -38,6 +41,7 @@ class Checkpoint:
         provenance: Strings: trained_on, split, recipe, licence, touchdown_version, versions.
         metrics: Scores on "val", "temperature" and "operating" (see `trainer.evaluation`).
         recipe: Recipe of the run; empty for foreign weights.
+        ground_range: From how near and how far training showed the ground; None where nobody said.
     """
 
     model: ModelConfig
@@ -47,6 +51,7 @@ class Checkpoint:
     provenance: dict[str, str] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     recipe: dict[str, Any] = field(default_factory=dict)
+    ground_range: GroundRange | None = None
 
     def network(self) -> nn.Module:
         """Return the network with these weights, in evaluation mode.
@@ -72,6 +77,7 @@ class Checkpoint:
             "provenance": self.provenance,
             "metrics": self.metrics,
             "recipe": self.recipe,
+            "ground_range": None if self.ground_range is None else self.ground_range.model_dump(mode="json"),
         }
 
     def save(self, path: str | Path) -> None:
@@ -117,6 +123,7 @@ class Checkpoint:
                 provenance=dict(content["provenance"]),
                 metrics=dict(content["metrics"]),
                 recipe=dict(content["recipe"]),
+                ground_range=_RANGE.validate_python(content.get("ground_range")),
             )
         except (KeyError, TypeError, ValueError, AttributeError, ValidationError) as error:
             reason = str(error).strip().splitlines()[0]

@@ -11,7 +11,7 @@ from landing.errors import InvalidValueError
 from trainer.augment_cli import augment_command
 from trainer.data_cli import data
 from trainer.evaluation.cli import calibrate_command, evaluate_command, predict_command
-from trainer.options import SIZE, checked, data_choice, given, model_options, split_options
+from trainer.options import NUMBERS, SIZE, checked, data_choice, given, model_options, split_options
 from trainer.presets import PRESETS
 from trainer.recipe import LossChoice, NetworkChoice, Recipe, RunLimits, Variation
 
@@ -54,6 +54,14 @@ def cli() -> None:
     type=SIZE,
     default=None,
     help="Training pictures, cut out at the scale of the input.  [default: the input]",
+)
+@click.option(
+    "--ground-width-m",
+    type=NUMBERS,
+    default=None,
+    metavar="LEAST,GREATEST",
+    help="Ground across the pictures, m: 2 x height x tan(half the field of view). From it the model knows from how "
+    "high its answer counts.  [default: the data set's, where it is known]",
 )
 @split_options
 @model_options(NetworkChoice)

@@ -44,8 +44,13 @@ data.add_command(import_command)
 @click.option("--threads", default=0, show_default=True, help="Reading threads; 0: one per core.")
 @click.option("--all", "show_all", is_flag=True, help=f"Print all findings, not {_SHOWN} a kind.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--pictures", "sheets", default="", metavar="PNG|DIR", help="Write contact sheets: masks over pictures, each class."
+)
 @split_options
-def check_command(folders: tuple[str, ...], threads: int, show_all: bool, as_json: bool, **options: Any) -> int:
+def check_command(
+    folders: tuple[str, ...], threads: int, show_all: bool, as_json: bool, sheets: str, **options: Any
+) -> int:
     """Read every file and list all that is wrong, with its remedy; exit 2 if something is.
 
     Missing partners, wrong sizes, turned pictures, labels without a class, absent classes, unreadable, compressed and
@@ -73,12 +78,23 @@ def check_command(folders: tuple[str, ...], threads: int, show_all: bool, as_jso
                 absent=choice.absent_classes,
             )
             reports.append(report)
+    pages = []
+    for number, report in enumerate(reports, 1):
+        if sheets:
+            from trainer.contact_sheet import write_sheets
+
+            target = Path(sheets)
+            pages += write_sheets(
+                report, target.with_name(f"{target.stem}-of-{number}{target.suffix}") if number > 1 else target
+            )
     if as_json:
         click.echo(json.dumps([report.to_mapping() for report in reports], indent=2))
     else:
         for report in reports:
             for line in _lines(report, None if show_all else _SHOWN):
                 click.echo(line)
+        if pages:
+            click.echo(f"contact sheets: {', '.join(map(str, pages))}")
     return 0 if all(report.valid for report in reports) else 2
 
 

@@ -30,9 +30,10 @@ from trainer.datamodule import TrainingData
 from trainer.evaluation.calibrate import calibrate_checkpoint
 from trainer.hardware import Hardware, OutOfMemoryError, memory_advice
 from trainer.loss import SegmentationLoss, inverse_sqrt_weights
-from trainer.model import build, load_tensors
+from trainer.model import build, load_tensors, require_trainable
 from trainer.progress import say
 from trainer.recipe import Recipe, RunLimits
+from trainer.scale import trained_range
 from trainer.schedule import EpochPlan
 from trainer.start import prepare_network
 from trainer.task import SegmentationTask
@@ -102,7 +103,11 @@ def _run(recipe: Recipe, limits: RunLimits, resume_from: Path | None) -> dict[st
     for line in (*data.remarks, absent):
         if line:
             _say_first(line)
+    ground = trained_range(recipe, data, split.train)
+    shown = "not known, so the model cannot say from how high its answer counts; give --ground-width-m"
+    _say_first(f"ground: {shown if ground is None else f'{ground.describe()} a pixel, {ground.source}'}")
     pictures = TrainingData(data, split, recipe, limits, config.input_wh)
+    require_trainable(network, config, pictures.batch_of(hardware.world))
     plan = EpochPlan(recipe.epochs, pictures.steps_per_epoch(hardware.world))
     weights = inverse_sqrt_weights(pictures.class_pixels)
     loss = SegmentationLoss(recipe.loss, weights if recipe.loss.class_weights == "auto" else None, data.taxonomy)
@@ -115,6 +120,7 @@ def _run(recipe: Recipe, limits: RunLimits, resume_from: Path | None) -> dict[st
         provenance(recipe, data, split, hardware.precision),
         {},
         recipe.model_dump(mode="json"),
+        ground,
     )
     task = SegmentationTask(network, about, recipe, loss, plan)
     best = keep_best(out, limits.keep_best)

@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from trainer.importers.convert import ImportReport, convert
+from trainer.importers.convert import ImportReport, convert, require_new
 from trainer.importers.export import ExportFolder, first_of
 from trainer.importers.forms import FORMS, form_of
 from trainer.importers.plan import ImportChoice, make_plan
@@ -60,13 +60,14 @@ def import_command(
     Roles are guessed from names and marked with `?` in taxonomy.toml. Training refuses guesses: look at the pictures
     (`trainer data check DIR --pictures`), correct the roles, and take each `?` away.
     """
+    target = Path(out)
+    require_new(target)
     choice = ImportChoice(taxonomy, unlabelled, exif_turn, skip)
     opened = ExportFolder(Path(export), Path(images) if images else None)
     name, file = form_of(form, opened)
     if form == "auto":
         say(f"{export} is taken for {FORMS[name].title}, by {file}")
     foreign = FORMS[name].read(opened)
-    target = Path(out)
     plan = make_plan(foreign, opened, target.absolute().name, choice)
     with Progress("importing", len(plan.pictures), every=200) as progress:
         report = convert(foreign, plan, target, choice, progress.step, threads)

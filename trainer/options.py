@@ -53,6 +53,9 @@ def _numbers(kind: type[int] | type[float]) -> Parsed:
     return Parsed("N,N,...", lambda text: tuple(kind(p) for p in text.split(",")), "numbers with commas between them")
 
 
+NUMBERS = _numbers(float)
+
+
 def _words(_ctx: Any, _param: Any, values: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(word for value in values for word in _names(value))
 

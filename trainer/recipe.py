@@ -34,6 +34,7 @@ class DataChoice(BaseModel):
     unknown_labels: Literal["refuse", "ignore"] = "refuse"
     absent_classes: Literal["refuse", "allow"] = "refuse"
     limit: int = Field(default=0, ge=0, description="pictures per part at most; 0 for all")
+    ground_width_m: tuple[float, ...] | None = None
 
 
 class NetworkChoice(BaseModel):

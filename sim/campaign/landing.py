@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from edge.flight_loop import FlightLoop, LoopSettings
 from edge.pipeline import Pipeline
+from edge.resolved import authority_within
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.settings import LinkSettings
 from landing.authority import AuthorityState
+from landing.camera import CameraModel
 from landing.director import DirectorOutput
+from landing.ground_scale import GroundScale
 from landing.settings import AuthorityLevel, AuthoritySettings, DecisionSettings, DirectorSettings
 from landing.types import Pose
 from sim.camera import Motion
@@ -44,6 +47,10 @@ POSITION_ONLY = 0b110111111000
 PILOT = "pilot"
 
 
+def no_scale(camera: CameraModel) -> GroundScale | None:
+    """Return the scale through a camera of a network whose range is not known: none."""
+
+
 @dataclass(frozen=True)
 class FlightSetup:
     """Settings of a flight, the same in every scene of a campaign.
@@ -55,6 +62,7 @@ class FlightSetup:
         search_s: So long the pilot hovers without a site before looking from nearer or giving up.
         nearer_m: No lower than this the pilot goes to look from nearer.
         autopilot: Its parameters that differ from `sim.vehicle.standin.PLND_PARAMETERS`.
+        scale: Scale of the ground by camera, for a network that is flown itself; None where its range is not known.
     """
 
     decision: DecisionSettings
@@ -63,6 +71,7 @@ class FlightSetup:
     search_s: float = SEARCH_S
     nearer_m: float = NEARER_M
     autopilot: Mapping[str, float] = field(default_factory=dict)
+    scale: Callable[[CameraModel], GroundScale | None] = no_scale
 
 
 class SceneHardware:
@@ -127,10 +136,11 @@ class Landing:
         settings, rng = link_settings(conditions, commands), scene_stream(scene.key, "link")
         self.link = InProcessLink(self._autopilot, settings, link_faults(conditions), rng, BOOT_NS)
         camera = believed_camera(conditions)
-        decider = policy.make(setup.decision, world.taxonomy, camera)
+        scale = setup.scale(camera)
+        decider = policy.make(setup.decision, world.taxonomy, camera, scale)
         self.pipeline = Pipeline(sensor, decider, camera, self._clock.ns, no_stopwatch)
         self.trace = Trace()
-        rules = LoopSettings(setup.director, setup.authority)
+        rules = LoopSettings(setup.director, authority_within(setup.authority, scale, camera)[0])
         self._loop: FlightLoop[CameraSample] = FlightLoop(rules, self.pipeline, self.link, self.trace, BOOT_NS)
         hardware = SceneHardware(conditions, self._autopilot, scene_stream(scene.key, "camera"))
         self._flight = SimulatedLoop(self._clock, self.link, self._loop, sensor, hardware)
@@ -174,7 +184,8 @@ class Landing:
         """Step the pilot, the intruder and the measurement of reactions, after each step of the control loop."""
         height_m = self._autopilot.vehicle.height_m
         hovering = self._autopilot.flight.mode is not Mode.LAND
-        order = self._pilot.step(Seen(self.t_s, output.state, self._authority, hovering, height_m))
+        seen = Seen(self.t_s, output.state, self._authority, hovering, height_m, output.descend_to_m)
+        order = self._pilot.step(seen)
         if isinstance(order, GoDown):
             self._go_down(order.by_m)
         elif order is not None:

@@ -13,11 +13,12 @@ from edge.pipeline import Decides
 from landing.camera import CameraModel
 from landing.decider import Decider
 from landing.errors import TouchdownError
+from landing.ground_scale import GroundScale
 from landing.settings import DecisionSettings
 from landing.taxonomy import Taxonomy
 from sim.campaign.baselines import Dovesei, LargestCentroid, SingleFrame, StraightDown
 
-Make = Callable[[DecisionSettings, Taxonomy, CameraModel], Decides]
+Make = Callable[[DecisionSettings, Taxonomy, CameraModel, GroundScale | None], Decides]
 
 
 @dataclass(frozen=True)
@@ -38,19 +39,36 @@ class Policy:
     confirms: bool = False
 
 
+def _touchdown(
+    settings: DecisionSettings, taxonomy: Taxonomy, camera: CameraModel, scale: GroundScale | None
+) -> Decides:
+    return Decider(settings, taxonomy, camera, scale=scale)
+
+
+def _baseline(kind: Callable[[DecisionSettings, Taxonomy, CameraModel], Decides]) -> Make:
+    """One that knows nothing of a network's range."""
+    return lambda settings, taxonomy, camera, _scale: kind(settings, taxonomy, camera)
+
+
 POLICIES: dict[str, Policy] = {
     p.name: p
     for p in (
-        Policy("touchdown", "landing.decider.Decider, as it flies", Decider, True),
-        Policy("single-frame", "our picker on each frame alone: no ground map, no memory of people", SingleFrame),
+        Policy("touchdown", "landing.decider.Decider, as it flies", _touchdown, True),
+        Policy(
+            "single-frame", "our picker on each frame alone: no ground map, no memory of people", _baseline(SingleFrame)
+        ),
         Policy(
             "dovesei",
             "largest area / (perimeter x (distance to the picture's middle + 1)), then the peak of "
             "its distance transform (DOVESEI, Bong et al. 2023)",
-            Dovesei,
+            _baseline(Dovesei),
         ),
-        Policy("largest-centroid", "largest connected safe area of the blurred mask, its centroid", LargestCentroid),
-        Policy("straight-down", "lands where it is", StraightDown),
+        Policy(
+            "largest-centroid",
+            "largest connected safe area of the blurred mask, its centroid",
+            _baseline(LargestCentroid),
+        ),
+        Policy("straight-down", "lands where it is", _baseline(StraightDown)),
     )
 }
 

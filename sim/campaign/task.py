@@ -97,12 +97,13 @@ class Plan:
             ValueError: A setting that there is not, or out of its range.
             ModelError: The network cannot be loaded.
         """
-        decision = self.resolved().decision
+        resolved = self.resolved()
+        decision = resolved.decision
         director = DirectorSettings.beside(DirectorSection(**self.director), decision)
         # A landing begins in the air here, and nobody has said anything before it.
         authority = AuthoritySettings(**{"level": "guard", "begin_in_air": True, **self.authority})
         check_together({"decision": decision, "director": director, "authority": authority})
-        return FlightSetup(decision, director, authority, self.search_s, self.nearer_m, self.autopilot)
+        return FlightSetup(decision, director, authority, self.search_s, self.nearer_m, self.autopilot, resolved.scale)
 
 
 @dataclass(frozen=True)

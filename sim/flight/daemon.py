@@ -117,6 +117,12 @@ class DaemonEvents:
         return f"{self.state}, {said['reason']}{detail}"
 
     @property
+    def descend_to_m(self) -> float | None:
+        """The height above ground below which it looks for a site, while it says so; None otherwise."""
+        event = self.last("no-site", "site-chosen")
+        return None if event is None else event.get("descend_to_m")
+
+    @property
     def site(self) -> dict[str, Any] | None:
         """The site it last chose, in the autopilot's frame; None before the first."""
         event = self.last("site-chosen", "site-changed")

@@ -2,7 +2,8 @@
 
 The pilot depends on the daemon's authority (see SAFETY.md). With `advise` it hovers until the daemon has tracked a site
 for a second, switches to LAND, and takes over when the site is lost. With `guard` the daemon stops a bad landing
-itself. A pilot without a site may go down once, to half the height, and look again.
+itself. Told to descend first, it lands, and goes on as long as the daemon says so. A pilot without a site may go down
+once, to half the height, and look again.
 """
 
 from __future__ import annotations
@@ -77,6 +78,7 @@ class Seen:
         authority: The daemon's.
         hovering: The vehicle hovers instead of landing.
         height_m: Above the ground.
+        descend_to_m: The daemon says to descend to this height first; None where it does not.
     """
 
     t_s: float
@@ -84,6 +86,7 @@ class Seen:
     authority: AuthorityState
     hovering: bool
     height_m: float
+    descend_to_m: float | None = None
 
 
 class Pilot:
@@ -140,6 +143,9 @@ class Pilot:
 
     def _look_for_site(self, seen: Seen) -> ModeOrder | GoDown | None:
         t_s, height_m = seen.t_s, seen.height_m
+        if seen.descend_to_m is not None:  # the landing shows what is there from lower down
+            self.land()
+            return ModeOrder.LAND
         if seen.state is not DirectorState.TRACK:
             self._steady_since_s = None
         elif self._steady_since_s is None:
@@ -170,6 +176,7 @@ class Pilot:
         if seen.authority not in (AuthorityState.OFF, AuthorityState.READY, AuthorityState.ENDED):
             return None
         lost = seen.state in (DirectorState.HOLD, DirectorState.ABORT) and seen.height_m > TAKEOVER_ABOVE_M
+        lost = lost and seen.descend_to_m is None
         if not self._lasts(seen.t_s, lost, self._patience_s):
             return None
         self.manual_takeovers += 1

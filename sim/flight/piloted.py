@@ -164,6 +164,7 @@ class PilotedFlight:
             AuthorityState.OFF if change is None else AuthorityState(change["to_state"]),
             self._autopilot.hovering(self._station),
             0.0 if truth is None else truth.height_m,
+            tail.descend_to_m,
         )
 
     def _hopeless(self) -> bool:

@@ -125,7 +125,7 @@ def test_height_and_lens_from_the_file(tmp_path: Path, model_path: Path) -> None
     # The diagonal of full frame over that of a 4:3 picture: 0.8 x 43.27 mm wide.
     assert records[0]["hfov_deg"] == pytest.approx(71.6, abs=0.2)
     assert said[0].startswith("(flight ")
-    assert "above take-off" in said[1] and "35 mm equivalent" in said[1]
+    assert "above take-off" in said[2] and "35 mm equivalent" in said[2]
 
 
 def test_the_height_above_the_sea_is_never_used(real_data: Path, model_path: Path) -> None:

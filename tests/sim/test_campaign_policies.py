@@ -48,7 +48,7 @@ def ne_of(row: float, column: float) -> tuple[float, float]:
 
 
 def chosen(policy: str, labels: np.ndarray) -> tuple[float, float]:
-    decider = POLICIES[policy].make(SETTINGS, TAXONOMY, CAMERA)
+    decider = POLICIES[policy].make(SETTINGS, TAXONOMY, CAMERA, None)
     decision = decider.observe(seen(labels), pose(), 0)
     assert isinstance(decision.selection, LandingSite)
     return decision.selection.position_ned_m[:2]
@@ -81,7 +81,7 @@ def test_dovesei_prefers_the_near_compact_area_over_a_far_large_strip() -> None:
 
 
 def test_straight_down_stays_over_where_it_began_whatever_is_there() -> None:
-    decider = POLICIES["straight-down"].make(SETTINGS, TAXONOMY, CAMERA)
+    decider = POLICIES["straight-down"].make(SETTINGS, TAXONOMY, CAMERA, None)
     decider.observe(seen(ground()), pose(), 0)
     later = decider.observe(seen(ground(), 10**9), pose(10**9, north_m=3.0), 10**9)
     assert isinstance(later.selection, LandingSite)
@@ -90,7 +90,7 @@ def test_straight_down_stays_over_where_it_began_whatever_is_there() -> None:
 
 
 def test_single_frame_keeps_our_clearance_but_forgets_the_frame_before() -> None:
-    decider = POLICIES["single-frame"].make(SETTINGS, TAXONOMY, CAMERA)
+    decider = POLICIES["single-frame"].make(SETTINGS, TAXONOMY, CAMERA, None)
     labels = ground((0, 0, 120, 160))
     labels[60:64, 80:84] = PERSON
     with_person = decider.observe(seen(labels), pose(), 0)
@@ -105,7 +105,7 @@ def test_single_frame_keeps_our_clearance_but_forgets_the_frame_before() -> None
 
 @pytest.mark.parametrize("policy", ["dovesei", "largest-centroid", "single-frame", "touchdown"])
 def test_nothing_landable_is_no_site(policy: str) -> None:
-    decider = POLICIES[policy].make(SETTINGS, TAXONOMY, CAMERA)
+    decider = POLICIES[policy].make(SETTINGS, TAXONOMY, CAMERA, None)
     assert isinstance(decider.observe(seen(ground()), pose(), 0).selection, NoSite)
 
 
@@ -122,7 +122,7 @@ def test_a_place_near_the_last_one_is_the_same_site(make: type) -> None:
 
 
 def test_no_pose_is_no_site() -> None:
-    decider = POLICIES["dovesei"].make(SETTINGS, TAXONOMY, CAMERA)
+    decider = POLICIES["dovesei"].make(SETTINGS, TAXONOMY, CAMERA, None)
     assert isinstance(decider.observe(seen(ground((0, 0, 120, 160))), None, 0).selection, NoSite)
 
 

@@ -62,3 +62,15 @@ def test_over_the_sea_the_vehicle_really_looks_from_half_the_height_before_it_gi
     (stays,) = run(Task(replace(plan, nearer_m=100.0), 0, ("touchdown",))).records
     assert stays["end_height_m"] == pytest.approx(start_m, abs=2.0)
     assert stays["seconds"] < record["seconds"]
+
+
+def test_a_pilot_who_is_told_to_descend_lands_and_goes_on_while_told() -> None:
+    pilot, searching = Pilot(search_s=5.0), DirectorState.SEARCH
+    told = Seen(0.0, searching, AuthorityState.OFF, True, 60.0, 33.0)
+    assert pilot.step(told) is ModeOrder.LAND and pilot.phase is Phase.LANDING
+    for t_s in range(1, 20):
+        assert pilot.step(replace(told, t_s=float(t_s), state=DirectorState.HOLD, hovering=False)) is None
+    orders = [
+        pilot.step(Seen(20.0 + t_s, DirectorState.HOLD, AuthorityState.OFF, False, 32.0)) for t_s in (0.0, 1.0, 2.0)
+    ]
+    assert orders == [None, None, ModeOrder.HOVER]  # lower down a missing site is one

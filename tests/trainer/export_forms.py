@@ -34,6 +34,12 @@ def truth(seed: int, size_wh: tuple[int, int] = SIZE_WH) -> ByteArray:
     return ids
 
 
+def roof_hole(ids: ByteArray) -> npt.NDArray[np.bool_]:
+    """Pixels that the roof goes around."""
+    contours = cv2.findContours((ids == 1).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0]
+    return (cv2.fillPoly(np.zeros(ids.shape, np.uint8), contours, 1) > 0) & (ids != 1)
+
+
 def photo(ids: ByteArray) -> ByteArray:
     palette = np.full((256, 3), 90, np.uint8)
     palette[:3] = COLOURS

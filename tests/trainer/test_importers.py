@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
+from landing.pictures import as_stored
+from landing.taxonomy import Role, Taxonomy
 from landing.types import ByteArray
 from tests.command import call
 from tests.trainer import export_forms as forms
 from trainer.data.layouts import open_set
+from trainer.data.samples import read_image
+from trainer.importers.roles import guessed_role
 
 MAPS = {"DJI_0001.jpg": forms.truth(0), "b 2.jpg": forms.truth(2, (112, 80))}
 
@@ -65,3 +71,170 @@ EXPORTS: dict[str, tuple[str, Callable[[Path], Path]]] = {
 def test_an_export_is_drawn_to_the_pixel(tmp_path: Path, name: str, auto: bool) -> None:
     form, make = EXPORTS[name]
     same(imported(make(tmp_path / "export"), "auto" if auto else form))
+
+
+def refused(folder: Path, form: str, *options: object) -> str:
+    """The one line of a refused import, which leaves nothing behind."""
+    out = folder.parent / "refused"
+    result = call("trainer", "data", "import", form, folder, "--out", out, *options)
+    assert result.returncode == 2, result.stdout
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1 and "Traceback" not in result.stderr, result.stderr
+    assert not list(folder.parent.glob("*refused*"))
+    return lines[0]
+
+
+def test_smaller_objects_of_coco_lie_on_larger_ones(tmp_path: Path) -> None:
+    root = forms.coco(tmp_path / "export" / "instances_val.json", MAPS, "polygons", tmp_path / "export" / "val").parent
+    found = imported(root, "auto")
+    for name, truth in MAPS.items():
+        filled = truth.copy()
+        filled[forms.roof_hole(truth)] = 1  # a COCO polygon has no holes
+        np.testing.assert_array_equal(found[Path(name).stem], filled)
+    rows = (tmp_path / "out" / "split.csv").read_text().splitlines()
+    assert rows[0] == "id,split,group" and all(",val," in row for row in rows[1:])
+
+
+def test_parts_and_copies_of_roboflow_become_a_split(tmp_path: Path) -> None:
+    imported(forms.roboflow(tmp_path / "export", MAPS), "roboflow")
+    rows = [line.split(",") for line in (tmp_path / "out" / "split.csv").read_text().splitlines()[1:]]
+    assert {(row[1], row[2]) for row in rows} == {("val", "DJI_0001_jpg"), ("train", "b 2_jpg")}
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_turned_pictures_are_turned_with_their_labels(tmp_path: Path, orientation: int) -> None:
+    """CVAT shows what EXIF says, so labels are for that; the new picture has no turn left to be forgotten."""
+    ids = forms.truth(1)
+    root = forms.cvat(tmp_path / "export", {"x.jpg": ids})
+    stored = Image.fromarray(as_stored(forms.photo(ids), orientation)[..., ::-1].copy())
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored.save(root / "images" / "x.jpg", quality=98, subsampling=0, exif=exif)
+    same(imported(root, "cvat"), {"x": ids})
+    image = read_image(tmp_path / "out" / "images" / "x.jpg")
+    assert image.shape[:2] == ids.shape
+    assert np.abs(image.astype(int) - forms.photo(ids)).mean() < 10
+    with Image.open(tmp_path / "out" / "images" / "x.jpg") as written:
+        assert written.getexif().get(0x0112, 1) == 1
+    if orientation < 5:
+        voc = forms.voc(tmp_path / "voc", {"x.jpg": ids})
+        (voc / "JPEGImages" / "x.jpg").write_bytes((root / "images" / "x.jpg").read_bytes())
+        assert "--exif-turn" in refused(voc, "voc")  # nobody knows what a VOC mask was drawn on
+
+
+def test_what_is_not_labelled_is_ignored_or_a_class_as_the_user_says(tmp_path: Path) -> None:
+    root = forms.voc(tmp_path / "export", MAPS)
+    (labels,) = [ids for name, ids in imported(root, "voc").items() if name == "DJI_0001"]
+    assert (labels == 255).any()
+    result = call("trainer", "data", "import", "voc", root, "--out", tmp_path / "two", "--unlabelled", "background")
+    assert result.returncode == 0 and "they are 'background'" in result.stdout
+    taxonomy = Taxonomy.load_open(tmp_path / "two" / "taxonomy.toml")
+    ids = read_labels(tmp_path / "two" / "labels" / "DJI_0001.png")
+    background = next(c for c in taxonomy.classes if c.name == "background")
+    assert ((ids == background.id) == (MAPS["DJI_0001.jpg"] == 255)).all() and background.role is Role.OBSTACLE
+
+
+def test_a_given_taxonomy_is_taken_by_name(tmp_path: Path) -> None:
+    root = forms.cvat(tmp_path / "export", MAPS)
+    own = tmp_path / "own.toml"
+    own.write_text(
+        'name = "own"\n'
+        + "".join(
+            f'[[classes]]\nid = {k}\nname = "{name}"\ncolor_rgb = [{k}, 0, 0]\nrole = "{role}"\n'
+            for k, (name, role) in enumerate(
+                (("water", "water"), ("person", "person"), ("grass", "landable"), ("roof", "obstacle"))
+            )
+        )
+    )
+    result = call("trainer", "data", "import", "cvat", root, "--out", tmp_path / "out", "--taxonomy", own)
+    assert result.returncode == 0 and "?" not in (tmp_path / "out" / "taxonomy.toml").read_text()
+    ids = read_labels(tmp_path / "out" / "labels" / "DJI_0001.png")
+    assert ((ids == 2) == (MAPS["DJI_0001.jpg"] == 0)).all()
+    own.write_text(own.read_text().replace('"roof"', '"building"'))
+    assert "'roof'" in refused(root, "cvat", "--taxonomy", own)
+
+
+def test_only_known_ground_is_guessed_to_be_landable() -> None:
+    landable = ("Grass", "lawn", "gravel_path", "paved-area", "landingPad", "Bare Soil", "meadow")
+    others = {
+        "car": Role.VEHICLE,
+        "ParkedTruck": Role.VEHICLE,
+        "swimming pool": Role.WATER,
+        "tall-grass": Role.OBSTACLE,
+        "grass roof": Role.OBSTACLE,
+        "not landable": Role.OBSTACLE,
+        "road": Role.OBSTACLE,
+        "Klasse 7": Role.OBSTACLE,
+        "people": Role.PERSON,
+        "person on lawn": Role.PERSON,
+        "sky": Role.IGNORE,
+    }
+    assert {name: guessed_role(name) for name in landable} == dict.fromkeys(landable, Role.LANDABLE)
+    assert {name: guessed_role(name) for name in others} == others
+
+
+def edit(path: Path, *pairs: tuple[str, str]) -> None:
+    text = path.read_text("utf-8-sig")
+    for old, new in pairs:
+        assert old in text, old
+        text = text.replace(old, new)
+    path.write_text(text)
+
+
+def test_what_would_be_lost_is_refused_with_count_and_remedy(tmp_path: Path) -> None:
+    root = forms.cvat(tmp_path / "a", MAPS)
+    edit(root / "annotations.xml", ("</image>", '<points label="person" points="3,4" z_order="0"></points></image>'))
+    assert "2 objects have no area (points person: 2)" in refused(root, "cvat")
+    assert (
+        call("trainer", "data", "import", "cvat", root, "--skip", "shapeless", "--out", tmp_path / "o").returncode == 0
+    )
+    (root / "images" / "b 2.jpg").unlink()
+    message = refused(root, "cvat", "--skip", "shapeless")
+    assert "1 of 2 labelled pictures" in message and "'b 2.jpg'" in message and "--images" in message
+    skipped = call(
+        "trainer",
+        "data",
+        "import",
+        "cvat",
+        root,
+        *("--skip", "shapeless", "--skip", "missing", "--out", tmp_path / "p"),
+    )
+    assert skipped.returncode == 0 and "1 pictures are not there" in skipped.stdout
+    forms.write_photo(root / "images" / "b 2.jpg", forms.truth(2, (50, 40)))
+    assert "50x40" in refused(root, "cvat", "--skip", "shapeless")
+    (root / "images" / "more").mkdir()
+    for name in ("b 2.jpg", "DJI_0001.jpg"):
+        (root / "images" / "more" / name).write_bytes((root / "images" / name).read_bytes())
+    assert "both fit" in refused(root, "cvat", "--skip", "shapeless")
+    assert (
+        "exists and is not overwritten"
+        in call("trainer", "data", "import", "cvat", root, "--out", tmp_path / "o").stderr
+    )
+    voc = forms.voc(tmp_path / "v", MAPS)
+    edit(voc / "labelmap.txt", ("roof:200,0,0", "roof:200,0,1"))
+    assert "colours without a class, most of them RGB (200, 0, 0)" in refused(voc, "voc")
+    flow = forms.roboflow(tmp_path / "r", MAPS)
+    edit(flow / "valid" / "_classes.csv", ("\n3, roof", ""))
+    assert "values without a class, as 3" in refused(flow, "roboflow")
+    coco = forms.coco(tmp_path / "c" / "a.json", MAPS, "text", tmp_path / "c" / "images").parent
+    edit(coco / "a.json", ('"file_name": "b 2.jpg"', '"file_name": "DJI_0001.png"'))
+    assert "DJI_0001.jpg is the only file for both" in refused(coco, "coco")
+
+
+def test_unused_classes_and_pictures_are_left_out_with_a_word(tmp_path: Path) -> None:
+    root = forms.cvat(tmp_path / "export", {**MAPS, "empty.jpg": forms.truth(4)})
+    text = (root / "annotations.xml").read_text("utf-8-sig")
+    head, tail = text.split('<image id="2"')
+    text = head + '<image id="2"' + tail.split(">", 1)[0] + "></image></annotations>"
+    text = text.replace("<labels>", "<labels><label><name>barn</name><color>#112233</color></label>")
+    (root / "annotations.xml").write_text(text)
+    result = call("trainer", "data", "import", "cvat", root, "--out", tmp_path / "out")
+    assert "1 pictures have nothing labelled" in result.stdout and "left out: 'barn'" in result.stdout
+    assert "barn" not in (tmp_path / "out" / "taxonomy.toml").read_text()
+    np.testing.assert_array_equal(read_labels(tmp_path / "out" / "labels" / "DJI_0001.png"), MAPS["DJI_0001.jpg"])
+
+
+def read_labels(path: Path) -> ByteArray:
+    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    assert image is not None
+    return np.asarray(image, np.uint8)

@@ -18,14 +18,16 @@ from landing.taxonomy import GUESS, Taxonomy
 from trainer.data.findings import ERRORS, NOTES, DataFinding, below
 from trainer.data.layouts import FoundLayout
 from trainer.data.pairs import PairedFiles
-from trainer.data.samples import Sample, decode_image
+from trainer.data.samples import FolderSet, Sample, decode_image
 from trainer.data.splitfile import SplitTable
-from trainer.data.survey import Asked, survey
+from trainer.data.survey import Asked, Survey, survey
 from trainer.data.turns import PictureFacts
 from trainer.progress import in_order
 
 RARE_PICTURES = 3
 """A class in fewer pictures than this is hardly there."""
+
+_COPIES_SHOWN = 5
 
 
 @dataclass
@@ -33,11 +35,13 @@ class DataReport:
     """Result of a check: findings by kind and file, sizes of pictures, pixels and pictures of each class.
 
     `lines` say what was decided of the whole set. `unknown` has the pixels and files of each label value, or RGB
-    colour, without a class.
+    colour, without a class. `data` reads it as it was decided; `largest` are the numbers of its samples with most of
+    each class.
     """
 
     name: str
     taxonomy: Taxonomy
+    data: FolderSet
     label_format: str
     pictures: int
     lines: tuple[str, ...] = ()
@@ -46,6 +50,7 @@ class DataReport:
     class_pixels: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
     class_pictures: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
     unknown: dict[str, tuple[int, int]] = field(default_factory=dict)
+    largest: dict[int, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -115,6 +120,14 @@ def check_folder(
     report = DataReport(
         found.base.resolve().name,
         found.taxonomy,
+        FolderSet(
+            found.name,
+            found.taxonomy,
+            pairs.samples,
+            facts.reading.reading,
+            unknown="ignore",
+            exif_turn=facts.turn.turn,
+        ),
         facts.reading.reading,
         pairs.images,
         tuple(line for line in (found.evidence, *facts.lines) if line),
@@ -122,23 +135,12 @@ def check_folder(
         class_pixels=facts.class_pixels,
         class_pictures=facts.class_pictures,
         unknown=facts.unknown,
+        largest=facts.largest,
     )
     report.findings += [
         DataFinding("role not confirmed", c.name, c.role.value + GUESS) for c in found.taxonomy.classes if c.guessed
     ]
-
-    def one(picture: PictureFacts) -> tuple[str, str]:
-        return _decoded(picture, found.base)
-
-    digests = []
-    for picture, (digest, problem) in zip(facts.pictures, in_order(one, facts.pictures, threads), strict=True):
-        digests.append(digest)
-        if problem:
-            report.findings.append(DataFinding("unreadable picture", below(picture.path, found.base), problem))
-        elif not picture.problem:
-            width, height = picture.shown_wh(facts.turn.turn)
-            report.sizes[f"{width}x{height}"] += 1
-        done()
+    digests = _decode_all(report, facts, found.base, threads, done)
     part_of = dict(table.part_of) if table is not None and table.part_of else pairs.part_of
     report.findings += _duplicates(pairs.samples, digests, part_of)
     if table is not None and table.part_of:
@@ -148,6 +150,24 @@ def check_folder(
         report.findings += [DataFinding("only in the split", n) for n in sorted(listed - names)]
     report.findings += _rare(report, facts.absent, absent)
     return report
+
+
+def _decode_all(report: DataReport, facts: Survey, base: Path, threads: int, done: Callable[[], None]) -> list[str]:
+    """Decode every picture for the report; return their digests, empty where one cannot be read."""
+
+    def one(picture: PictureFacts) -> tuple[str, str]:
+        return _decoded(picture, base)
+
+    digests = []
+    for picture, (digest, problem) in zip(facts.pictures, in_order(one, facts.pictures, threads), strict=True):
+        digests.append(digest)
+        if problem:
+            report.findings.append(DataFinding("unreadable picture", below(picture.path, base), problem))
+        elif not picture.problem:
+            width, height = picture.shown_wh(facts.turn.turn)
+            report.sizes[f"{width}x{height}"] += 1
+        done()
+    return digests
 
 
 def _decoded(picture: PictureFacts, base: Path) -> tuple[str, str]:
@@ -171,7 +191,8 @@ def _duplicates(samples: tuple[Sample, ...], digests: list[str], part_of: Mappin
     for names in (n for n in same.values() if len(n) > 1):
         parts = sorted({part_of.get(name, "") for name in names} - {""})
         kind = "same picture in two parts" if len(parts) > 1 else "same picture twice"
-        where = ", ".join(f"{n} ({part_of[n]})" if part_of.get(n) else n for n in names[1:])
+        where = ", ".join(f"{n} ({part_of[n]})" if part_of.get(n) else n for n in names[1:_COPIES_SHOWN])
+        where += f" and {len(names) - _COPIES_SHOWN} more" if len(names) > _COPIES_SHOWN else ""
         findings.append(DataFinding(kind, names[0], f"as {where}"))
     return findings
 

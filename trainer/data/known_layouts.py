@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trainer.data.ground import GroundWidth
 from trainer.data.pairs import FolderPair, has_masks_beside, is_folder
 
 _TU_GRAZ_TERMS = (
@@ -19,6 +20,10 @@ _VDD_TERMS = (
     "VDD, Varied Drone Dataset (Cai et al. 2023): non-commercial only; pictures not "
     "redistributable; models trained on it may be distributed but not used commercially"
 )
+SEMANTIC_DRONE_GROUND = GroundWidth(
+    15.0, 29.0, "assumed: 20 mm on an APS-C sensor, 5 to 30 m up, fits the size of people and cars in it"
+)
+AEROSCAPES_GROUND = GroundWidth(7.0, 70.0, "assumed: flown 5 to 50 m up with a field of view of 70 degrees")
 
 
 def _sequence(name: str) -> str:
@@ -83,6 +88,7 @@ class Layout:
         below: Folders under the root that the data set may lie in.
         group_of: Group of a sample from its name.
         terms: Licence of the data.
+        ground: Ground across its pictures, where the data set does not say it for each.
     """
 
     name: str
@@ -92,6 +98,7 @@ class Layout:
     below: tuple[str, ...] = ("",)
     group_of: Callable[[str], str] = _sequence
     terms: str = ""
+    ground: GroundWidth | None = None
 
     def find(self, root: Path) -> tuple[Path, list[FolderPair]] | None:
         """Return the folder with this layout at or under a root, and its places, or None."""
@@ -112,12 +119,14 @@ def _semantic_drone(name: str, images: str, labels: str, *below: str) -> Layout:
         ("", *below),
         group_of=_block_of_ten,
         terms=_TU_GRAZ_TERMS,
+        ground=SEMANTIC_DRONE_GROUND,
     )
 
 
 def _aeroscapes(name: str, images: str, labels: str, **more: Any) -> Layout:
     places = _two_folders(images, labels)
-    return Layout(name, f"{images}/ + {labels}/", places, "aeroscapes", terms=_AEROSCAPES_TERMS, **more)
+    about: dict[str, Any] = {"terms": _AEROSCAPES_TERMS, "ground": AEROSCAPES_GROUND}
+    return Layout(name, f"{images}/ + {labels}/", places, "aeroscapes", **about, **more)
 
 
 LAYOUTS = (

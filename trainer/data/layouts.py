@@ -14,6 +14,7 @@ from landing.reading import read_text
 from landing.taxonomy import Taxonomy
 from trainer.data.class_lists import ClassList, find_class_list
 from trainer.data.findings import refuse_first
+from trainer.data.ground import GROUND_FILE, GroundWidths, read_ground_file
 from trainer.data.known_layouts import LAYOUTS, Layout
 from trainer.data.pairs import LABEL_SUFFIXES, FolderPair, PairedFiles, files_in, find_pairs, is_folder
 from trainer.data.samples import FolderSet, LabeledSet
@@ -97,6 +98,8 @@ def _opened(found: FoundLayout, asked: Asked, with_split: bool = True) -> Labele
     refuse_first(facts.findings, found.base)
     own = found.base / SPLIT_FILE
     table = read_split_file(own) if with_split and os.path.lexists(own) else SplitTable(pairs.part_of, {})
+    ground_file = found.base / GROUND_FILE
+    widths = read_ground_file(ground_file) if os.path.lexists(ground_file) else {}
     terms_file, terms = found.base / TERMS_FILE, found.layout.terms
     if with_split and os.path.lexists(terms_file):
         terms = read_text(terms_file, "terms of use", DataError).strip()
@@ -111,6 +114,7 @@ def _opened(found: FoundLayout, asked: Asked, with_split: bool = True) -> Labele
         exif_turn=facts.turn.turn,
         remarks=tuple(line for line in (found.evidence, *facts.lines) if line),
         absent=facts.absent,
+        ground=GroundWidths(found.layout.ground, widths),
     )
 
 

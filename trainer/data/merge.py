@@ -13,6 +13,7 @@ import numpy as np
 
 from landing.taxonomy import Role, Taxonomy
 from landing.types import ByteArray
+from trainer.data.ground import GroundWidth
 from trainer.data.samples import IGNORE, LabeledSet, Sample
 from trainer.data.splitfile import SplitTable
 
@@ -89,6 +90,11 @@ class MergedSet:
         """See `LabeledSet.size_wh`."""
         source, original = self._origin[sample.name]
         return source.size_wh(original)
+
+    def ground_width(self, sample: Sample) -> GroundWidth | None:
+        """See `LabeledSet.ground_width`."""
+        source, original = self._origin[sample.name]
+        return source.ground_width(original)
 
     def digest(self, sample: Sample) -> str:
         """See `LabeledSet.digest`."""

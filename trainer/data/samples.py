@@ -26,6 +26,7 @@ from landing.pictures import (
 )
 from landing.taxonomy import Role, Taxonomy
 from landing.types import ByteArray
+from trainer.data.ground import NO_GROUND, GroundWidth, GroundWidths
 
 __all__ = ["IGNORE", "FolderSet", "LabeledSet", "Sample", "decode_image", "is_cut_short", "read_image"]
 
@@ -93,6 +94,9 @@ class LabeledSet(Protocol):
             DataError: Unreadable.
         """
 
+    def ground_width(self, sample: Sample) -> GroundWidth | None:
+        """Return the ground across a picture; None where nobody knows it."""
+
     def digest(self, sample: Sample) -> str:
         """Return hexadecimal that changes when the result of `read` may have changed; free of paths.
 
@@ -109,6 +113,7 @@ class FolderSet:
         label_format: Meaning of a stored label.
         unknown: "refuse" or "ignore" label values that the taxonomy does not know.
         exif_turn: "apply" where label maps were drawn on pictures as shown.
+        ground: Ground across each picture.
     """
 
     name: str
@@ -121,6 +126,7 @@ class FolderSet:
     exif_turn: ExifTurn = "ignore"
     remarks: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
+    ground: GroundWidths = NO_GROUND
 
     def read(self, sample: Sample) -> tuple[ByteArray, ByteArray]:
         """See `LabeledSet.read`."""
@@ -143,6 +149,10 @@ class FolderSet:
         width, height = size_of(header)
         sideways = self.exif_turn == "apply" and orientation_of(header) >= 5
         return (height, width) if sideways else (width, height)
+
+    def ground_width(self, sample: Sample) -> GroundWidth | None:
+        """See `LabeledSet.ground_width`."""
+        return self.ground.of(sample.name)
 
     def digest(self, sample: Sample) -> str:
         """Digest of both files' names, sizes and times, and of the taxonomy; see `LabeledSet.digest`."""

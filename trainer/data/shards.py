@@ -26,6 +26,7 @@ from landing.pictures import decode, require_picture
 from landing.reading import TABLE_BYTES, open_file
 from landing.taxonomy import Taxonomy
 from landing.types import ByteArray
+from trainer.data.ground import GroundWidth
 from trainer.data.samples import LabeledSet, Sample, absent_classes, decode_image
 from trainer.data.splitfile import PARTS
 from trainer.data.splits import Split
@@ -117,7 +118,10 @@ def _encoded(
         number, sample = numbered
         image, labels = shrink(*data.read(sample), limit_wh)
         options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if picture == "jpg" else []
-        facts = {"name": sample.name, "group": sample.group, "size_wh": [labels.shape[1], labels.shape[0]]}
+        facts: dict[str, Any] = {"name": sample.name, "group": sample.group}
+        facts["size_wh"] = [labels.shape[1], labels.shape[0]]
+        width = data.ground_width(sample)
+        facts["ground"] = None if width is None else [width.least_m, width.greatest_m, width.source]
         item = {
             "__key__": f"{number:07d}",
             picture: cv2.imencode(f".{picture}", image, options)[1].tobytes(),
@@ -204,6 +208,11 @@ class ShardedSet:
         """See `LabeledSet.size_wh`."""
         width, height = self._facts[sample.name]["size_wh"]
         return width, height
+
+    def ground_width(self, sample: Sample) -> GroundWidth | None:
+        """See `LabeledSet.ground_width`."""
+        known = self._facts[sample.name].get("ground")
+        return None if known is None else GroundWidth(*known)
 
     def digest(self, sample: Sample) -> str:
         """See `LabeledSet.digest`."""

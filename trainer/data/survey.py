@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,9 @@ from trainer.data.pairs import PairedFiles
 from trainer.data.samples import ExifTurn, Sample, absent_classes
 from trainer.data.turns import PictureFacts, TurnDecision, decide_turn, read_picture_facts
 from trainer.progress import in_order
+
+LARGEST = 8
+"""Samples that are kept as those with most of a class."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,7 @@ class Survey:
         class_pictures: Pictures with each class, int64 (256,).
         unknown: Pixels and files of each stored value without a class.
         absent: Names of classes that no label map has.
+        largest: Numbers of the samples with the largest shares of each class, by its id, the largest first.
     """
 
     reading: LabelReading
@@ -52,6 +57,7 @@ class Survey:
     class_pictures: npt.NDArray[np.int64]
     unknown: dict[str, tuple[int, int]]
     absent: tuple[str, ...]
+    largest: dict[int, tuple[int, ...]]
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -86,7 +92,7 @@ def survey(
     if reading.doubt:
         findings.append(DataFinding("uncertain reading", base.name, reading.doubt))
     findings += turn.findings
-    counts, files, unknown = _counted(masks, reading, taxonomy)
+    counts, files, unknown, largest = _counted(masks, reading, taxonomy)
     class_of = class_reader(reading.reading, taxonomy)
     for picture, mask in zip(pictures, masks, strict=True):
         findings += _of_pair(picture, mask, turn.turn, base)
@@ -96,7 +102,7 @@ def survey(
             if asked.unknown == "refuse" or finding.kind not in ("unknown labels", "near-miss colours")
         ]
     absent = absent_classes(taxonomy, counts) if masks else ()
-    return Survey(reading, turn, tuple(pictures), tuple(findings), counts, files, unknown, absent)
+    return Survey(reading, turn, tuple(pictures), tuple(findings), counts, files, unknown, absent, largest)
 
 
 def _facts(sample: Sample) -> tuple[PictureFacts, MaskFacts]:
@@ -120,13 +126,14 @@ def _of_pair(picture: PictureFacts, mask: MaskFacts, turn: ExifTurn, base: Path)
 
 def _counted(
     masks: list[MaskFacts], reading: LabelReading, taxonomy: Taxonomy
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], dict[str, tuple[int, int]]]:
-    """Pixels and files of each class, and of each stored value without one."""
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], dict[str, tuple[int, int]], dict[int, tuple[int, ...]]]:
+    """Pixels and files of each class, and of each stored value without one; files with the largest shares of each."""
     class_of = class_reader(reading.reading, taxonomy)
     pixels, files = np.zeros(256, np.int64), np.zeros(256, np.int64)
     unknown: dict[str, tuple[int, int]] = {}
-    for mask in masks:
-        found = set()
+    shares: dict[int, list[tuple[float, int]]] = defaultdict(list)
+    for number, mask in enumerate(masks):
+        found: dict[int, int] = defaultdict(int)
         for atom, count in zip(mask.atoms.tolist(), mask.pixels.tolist(), strict=True):
             class_id = class_of(atom)
             if class_id is None:
@@ -135,7 +142,10 @@ def _counted(
                     unknown[value_text(atom)] = before[0] + count, before[1] + 1
             else:
                 pixels[class_id] += count
-                found.add(class_id)
+                found[class_id] += count
         files[list(found)] += 1
+        for class_id, count in found.items():
+            shares[class_id] = sorted([*shares[class_id], (-count / max(1, mask.pixels.sum()), number)])[:LARGEST]
     pixels[len(taxonomy) :] = files[len(taxonomy) :] = 0
-    return pixels, files, unknown
+    largest = {class_id: tuple(number for _, number in best) for class_id, best in shares.items()}
+    return pixels, files, unknown, largest

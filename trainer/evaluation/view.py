@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from landing.camera import CameraModel
 from landing.taxonomy import Taxonomy
 from landing.types import Pose
+from trainer.data.known_layouts import SEMANTIC_DRONE_GROUND
 
 _LEVEL = (1.0, 0.0, 0.0, 0.0)
 
@@ -43,7 +44,8 @@ _SEMANTIC_DRONE = AssumedView(
     62.0,
     "assumed: the Semantic Drone Dataset was flown 5 to 30 m up with 24 megapixels and names no "
     "lens; 20 mm on an APS-C sensor fits the size of people and cars in its training pictures, "
-    "which puts the widths of pictures at some 15 to 29 m",
+    f"which puts the widths of pictures at some {SEMANTIC_DRONE_GROUND.least_m:g} to "
+    f"{SEMANTIC_DRONE_GROUND.greatest_m:g} m",
 )
 _ASSUMED = {
     "semantic-drone": _SEMANTIC_DRONE,

@@ -10,7 +10,6 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ import numpy.typing as npt
 
 from landing.errors import DataError
 from landing.pictures import (
+    decode,
     format_of,
     orientation_of,
     read_header,
@@ -34,8 +34,10 @@ from trainer.data.layouts import SPLIT_FILE, TAXONOMY_FILE
 from trainer.data.samples import IGNORE, Sample, decode_image
 from trainer.data.splitfile import write_split_file
 from trainer.importers.canvas import VOID, LabelCanvas
+from trainer.importers.export import first_of
 from trainer.importers.foreign import ForeignSet
-from trainer.importers.plan import ImportChoice, ImportPlan, PlannedPicture
+from trainer.importers.plan import ImportChoice, ImportPlan, PlannedPicture, renumbered
+from trainer.progress import in_order
 
 _SUFFIX_OF = {"JPEG": ".jpg", "PNG": ".png", "TIFF": ".tif"}
 """Kinds of pictures that training reads as they are."""
@@ -106,19 +108,20 @@ def convert(
             except DataError as error:
                 return error
 
-        with ThreadPoolExecutor(threads or len(os.sched_getaffinity(0))) as pool:
-            for picture, drawn in zip(plan.pictures, pool.map(one, plan.pictures), strict=True):
-                done()
-                if isinstance(drawn, DataError):
-                    problems.append(str(drawn))
-                elif _counted(report, drawn):
-                    kept.append(picture)
+        for picture, drawn in zip(plan.pictures, in_order(one, plan.pictures, threads), strict=True):
+            done()
+            if isinstance(drawn, DataError):
+                problems.append(str(drawn))
+            elif _counted(report, drawn):
+                kept.append(picture)
         if problems:
             more = f" (and {len(problems) - 1} more pictures have problems)" if len(problems) > 1 else ""
             raise DataError(problems[0] + more)
         if not kept:
             raise DataError("nothing is labelled in any picture, but for background")
-        (folder / TAXONOMY_FILE).write_text(plan.taxonomy.to_toml(), "utf-8")
+        if not choice.taxonomy:
+            _drop_absent(report, folder)
+        (folder / TAXONOMY_FILE).write_text(report.taxonomy.to_toml(), "utf-8")
         if any(p.foreign.part or p.foreign.group for p in kept):
             samples = [Sample(p.name, p.foreign.group or p.name.rsplit("_", 1)[0], out, out) for p in kept]
             write_split_file(folder / SPLIT_FILE, samples, {p.name: p.foreign.part for p in kept})
@@ -140,11 +143,39 @@ def _counted(report: ImportReport, drawn: _Drawn) -> bool:
     return True
 
 
+def _drop_absent(report: ImportReport, folder: Path) -> None:
+    """Take classes that no picture shows out of a taxonomy of guesses, and number the others anew."""
+    kept = [c for c in report.taxonomy.classes if report.pixels[c.id]]
+    absent = [c.name for c in report.taxonomy.classes if not report.pixels[c.id]]
+    if not absent:
+        return
+    report.notes.append(f"{len(absent)} classes that no picture shows are left out: {first_of(absent, 8)}")
+    table = np.full(256, IGNORE, np.uint8)
+    table[[c.id for c in kept]] = range(len(kept))
+    report.taxonomy = renumbered(report.taxonomy, kept)
+    for counts in (report.pixels, report.pictures):
+        counts[: len(kept)] = counts[[c.id for c in kept]]
+        counts[len(kept) :] = 0
+    for path in (folder / "labels").iterdir():
+        ids = decode(path.read_bytes(), cv2.IMREAD_UNCHANGED)
+        assert ids is not None
+        path.write_bytes(cv2.imencode(".png", table[ids])[1].tobytes())
+
+
+def require_new(out: Path) -> None:
+    """Refuse a folder that has anything in it.
+
+    Raises:
+        DataError: It has, or it is no folder.
+    """
+    if out.is_symlink() or (out.exists() and not (out.is_dir() and not any(out.iterdir()))):
+        raise DataError(f"{out} exists and is not overwritten: choose another --out, or remove it first")
+
+
 @contextmanager
 def _new_folder(out: Path) -> Iterator[Path]:
     """Yield a hidden folder that takes its name when all is well."""
-    if out.is_symlink() or (out.exists() and not (out.is_dir() and not any(out.iterdir()))):
-        raise DataError(f"{out} exists and is not overwritten: choose another --out, or remove it first")
+    require_new(out)
     folder = out.absolute().with_name(f".{out.absolute().name}.{os.getpid()}")
     try:
         for part in ("images", "labels"):

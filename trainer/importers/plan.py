@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from landing.errors import DataError
-from landing.taxonomy import GUESS, OPEN, Taxonomy
+from landing.taxonomy import GUESS, OPEN, ClassInfo, Taxonomy
 from trainer.data.samples import IGNORE
 from trainer.importers.canvas import VOID
 from trainer.importers.export import ExportFolder, first_of, tidy
@@ -112,12 +112,29 @@ def _value(label: str, id_of: dict[str, int]) -> int | None:
     return IGNORE if word in BACKGROUNDS else VOID if word in VOIDS else None
 
 
-def _guessed(names: Sequence[str], foreign: ForeignSet, name: str) -> Taxonomy:
+def renumbered(taxonomy: Taxonomy, kept: Sequence[ClassInfo]) -> Taxonomy:
+    """Return a taxonomy of guesses with some of its classes, numbered from 0.
+
+    Raises:
+        DataError: Fewer than two.
+    """
+    _require_several([c.name for c in kept])
+    classes = [
+        {"id": k, "name": c.name, "color_rgb": c.color_rgb, "role": c.role.value + GUESS} for k, c in enumerate(kept)
+    ]
+    return Taxonomy.parse({"name": taxonomy.name, "classes": classes}, "classes of the export", OPEN)
+
+
+def _require_several(names: Sequence[str]) -> None:
     if not 2 <= len(names) <= _MOST_CLASSES:
         raise DataError(
-            f"the export has {len(names)} classes ({first_of(names)}), expected 2 to {_MOST_CLASSES}"
+            f"the export has {len(names)} classes in use ({first_of(names)}), expected 2 to {_MOST_CLASSES}"
             + ("; --unlabelled NAME makes a class of what is not labelled" if len(names) < 2 else "")
         )
+
+
+def _guessed(names: Sequence[str], foreign: ForeignSet, name: str) -> Taxonomy:
+    _require_several(names)
     taken: set[tuple[int, int, int]] = {(0, 0, 0)}
     classes = []
     spare = iter(_colours())

@@ -1,0 +1,137 @@
+"""Width of the ground that labelled pictures show, and the range of scales that training makes of it. No torch here."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from landing.errors import DataError, InvalidValueError
+from landing.reading import TABLE_BYTES, read_text
+from landing.spec import GroundRange, Letterbox
+
+GROUND_FILE = "ground.csv"
+"""Table of a data set beside its pictures: `id`, `width_m`."""
+
+
+@dataclass(frozen=True)
+class GroundWidth:
+    """Ground across pictures.
+
+    Attributes:
+        least_m, greatest_m: Between which it lies, m.
+        source: Who says so, in words.
+
+    Raises:
+        InvalidValueError: No such width.
+    """
+
+    least_m: float
+    greatest_m: float
+    source: str
+
+    def __post_init__(self) -> None:
+        if not 0 < self.least_m <= self.greatest_m < math.inf:
+            raise InvalidValueError(
+                f"ground {self.least_m:g} to {self.greatest_m:g} m wide ({self.source}): expected 0 < least <= greatest"
+            )
+
+    @classmethod
+    def given(cls, width_m: tuple[float, ...], source: str) -> GroundWidth:
+        """Return a width of the command line: two numbers, or one for both.
+
+        Raises:
+            InvalidValueError: Other numbers.
+        """
+        if len(width_m) not in (1, 2):
+            raise InvalidValueError(f"{source} {','.join(map(str, width_m))}: expected LEAST,GREATEST in metres")
+        return cls(width_m[0], width_m[-1], source)
+
+    @classmethod
+    def seen_from(cls, heights_m: tuple[float, ...], hfov_deg: tuple[float, ...]) -> GroundWidth:
+        """Return the width that cameras show straight down, from least and greatest height and field of view.
+
+        Raises:
+            InvalidValueError: Numbers of no camera above the ground.
+        """
+        if len(heights_m) not in (1, 2) or len(hfov_deg) not in (1, 2) or not all(1 < d < 170 for d in hfov_deg):
+            raise InvalidValueError(
+                "--heights-m and --hfov-deg: expected LEAST,GREATEST, fields of view above 1 and below 170 degrees"
+            )
+        across = [2 * math.tan(math.radians(degrees) / 2) for degrees in hfov_deg]
+        source = (
+            f"seen from {heights_m[0]:g} to {heights_m[-1]:g} m with fields of view of {hfov_deg[0]:g} to "
+            f"{hfov_deg[-1]:g} degrees"
+        )
+        return cls(heights_m[0] * across[0], heights_m[-1] * across[-1], source)
+
+
+@dataclass(frozen=True)
+class GroundWidths:
+    """Ground across each picture of a set.
+
+    Attributes:
+        of_all: Of pictures that `of_each` lacks; None where nobody knows.
+        of_each: By name, m.
+    """
+
+    of_all: GroundWidth | None = None
+    of_each: Mapping[str, float] = field(default_factory=dict)
+
+    def of(self, name: str) -> GroundWidth | None:
+        """Return what is known of one picture."""
+        width_m = self.of_each.get(name)
+        return self.of_all if width_m is None else GroundWidth(width_m, width_m, f"its {GROUND_FILE}")
+
+
+NO_GROUND = GroundWidths()
+
+
+def read_ground_file(path: Path) -> dict[str, float]:
+    """Read the widths of a `ground.csv`, m by name.
+
+    Raises:
+        DataError: Unreadable, or no such table.
+    """
+    text = read_text(path, "ground widths", DataError, TABLE_BYTES)
+    try:
+        widths = {row["id"]: float(row["width_m"]) for row in csv.DictReader(io.StringIO(text, newline=""))}
+    except (csv.Error, KeyError, TypeError, ValueError) as error:
+        raise DataError(f"ground widths {path}: {error}; expected a table with columns id and width_m") from error
+    bad = next((name for name, width_m in widths.items() if not 0 < width_m < math.inf), None)
+    if bad is not None:
+        raise DataError(f"ground widths {path}: {bad!r} is {widths[bad]:g} m wide; expected more than 0")
+    return widths
+
+
+def range_of(
+    pictures: Iterable[tuple[GroundWidth, tuple[int, int]]],
+    input_wh: tuple[int, int],
+    zoom: tuple[float, float],
+    words: str,
+) -> GroundRange:
+    """Return the range of ground sizes of a pixel that training shows.
+
+    Args:
+        pictures: Ground width and size, px, of each.
+        input_wh: Of the network, px.
+        zoom: Least and greatest scale of pictures against a full fit.
+        words: What pictures they are.
+    """
+    finest_mm, coarsest_mm, widths = math.inf, 0.0, []
+    for width, size_wh in pictures:
+        shown_px = Letterbox.of(size_wh, input_wh).valid_wh[0]
+        finest_mm = min(finest_mm, 1000 * width.least_m / shown_px / zoom[1])
+        coarsest_mm = max(coarsest_mm, 1000 * width.greatest_m / shown_px / zoom[0])
+        widths.append(width)
+    least_m, greatest_m = min(w.least_m for w in widths), max(w.greatest_m for w in widths)
+    sources = ", ".join(sorted({w.source for w in widths}))
+    return GroundRange(
+        finest_mm=finest_mm,
+        coarsest_mm=coarsest_mm,
+        source=f"{words}: {least_m:.3g} to {greatest_m:.3g} m of ground across a picture ({sources}), input "
+        f"{input_wh[0]}x{input_wh[1]}, zoom {zoom[0]:g} to {zoom[1]:g}",
+    )
