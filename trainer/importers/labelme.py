@@ -116,7 +116,7 @@ def _points(shape: Entry, least: int, most: int) -> list[list[float]]:
 
 
 @dataclass(frozen=True)
-class Sketch:
+class LabelmeShape:
     """A shape that Pillow draws as labelme does: its rim belongs to it.
 
     Attributes:
@@ -162,7 +162,7 @@ class Sketch:
 
 def _sketch(shape: Entry, label: str, kind: str) -> Region:
     least, most = _POINTS[kind]
-    return Sketch(label, kind, np.asarray(_points(shape, least, most)))
+    return LabelmeShape(label, kind, np.asarray(_points(shape, least, most)))
 
 
 def _mask(shape: Entry, label: str) -> Region:
