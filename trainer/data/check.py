@@ -117,6 +117,21 @@ def check_folder(
     """
     pairs = pairs or found.pairs()
     facts = survey(pairs, found.taxonomy, found.base, asked, found.class_list, threads=threads)
+    report = _report_of(facts, found, pairs)
+    digests = _decode_all(report, facts, found.base, threads, done)
+    part_of = dict(table.part_of) if table is not None and table.part_of else pairs.part_of
+    report.findings += _duplicates(pairs.samples, digests, part_of)
+    if table is not None and table.part_of:
+        names = {sample.name for sample in pairs.samples}
+        listed = set(table.part_of)
+        report.findings += [DataFinding("not in the split", n) for n in sorted(names - listed)]
+        report.findings += [DataFinding("only in the split", n) for n in sorted(listed - names)]
+    report.findings += _rare(report, facts.absent, absent)
+    return report
+
+
+def _report_of(facts: Survey, found: FoundLayout, pairs: PairedFiles) -> DataReport:
+    """Report of what a survey saw; pictures are not decoded yet."""
     report = DataReport(
         found.base.resolve().name,
         found.taxonomy,
@@ -140,15 +155,6 @@ def check_folder(
     report.findings += [
         DataFinding("role not confirmed", c.name, c.role.value + GUESS) for c in found.taxonomy.classes if c.guessed
     ]
-    digests = _decode_all(report, facts, found.base, threads, done)
-    part_of = dict(table.part_of) if table is not None and table.part_of else pairs.part_of
-    report.findings += _duplicates(pairs.samples, digests, part_of)
-    if table is not None and table.part_of:
-        names = {sample.name for sample in pairs.samples}
-        listed = set(table.part_of)
-        report.findings += [DataFinding("not in the split", n) for n in sorted(names - listed)]
-        report.findings += [DataFinding("only in the split", n) for n in sorted(listed - names)]
-    report.findings += _rare(report, facts.absent, absent)
     return report
 
 
