@@ -32,7 +32,7 @@ AGREE = 0.05
 """Sources of the focal length that differ by more disagree."""
 
 DISPUTED = 0.12
-"""Where EXIF alone contradicts itself by more, as after a program wrote a copy's size into it, no scale is known."""
+"""EXIF that contradicts itself by more, as after a program wrote a copy's size into it, says no scale."""
 
 
 @dataclass(frozen=True)
