@@ -23,7 +23,7 @@ VOID = 254
 """Label value, while drawing, of what an object marks as not to be trained on."""
 MOST_CROSSINGS = 20_000_000
 """Crossings of one outline's edges with rows of pixels: a drawn outline has some thousands."""
-MOST_POINTS = 1_000_000
+MOST_POINTS = 200_000
 _FARTHEST_PX = 1e6
 
 BoolMask = npt.NDArray[np.bool_]

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from landing.errors import DataError
-from trainer.importers.canvas import Outline, Patch, Region, box, ellipse, ring_of
+from trainer.importers.canvas import MOST_POINTS, Outline, Patch, Region, box, ellipse, ring_of
 from trainer.importers.export import ExportFolder, read_annotations
 from trainer.importers.foreign import Entry, ForeignPicture, ForeignSet
 from trainer.importers.pixel_maps import mask_from_png
@@ -53,7 +53,7 @@ def read(export: ExportFolder) -> ForeignSet:
         file = Entry(value, f"annotations {path}")
         regions = []
         for shape in file.entries("shapes"):
-            kind = shape.get("shape_type") or "polygon"
+            kind = str(shape.get("shape_type") or "polygon")
             if kind not in _READERS:
                 raise DataError(f"{shape.origin}: shapes of kind {kind!r} are not known here")
             thin += kind in ("line", "linestrip", "point", "points")
@@ -86,7 +86,7 @@ def _decoded(text: Any, origin: str) -> bytes:
         raise DataError(f"{origin} is no base64: {error}") from error
 
 
-def _points(shape: Entry, least: int, most: int = 1_000_000) -> list[list[float]]:
+def _points(shape: Entry, least: int, most: int = MOST_POINTS) -> list[list[float]]:
     points = shape.get("points")
     if not isinstance(points, list) or not least <= len(points) <= most:
         raise DataError(f"{shape.origin}: expected at least {least} points")

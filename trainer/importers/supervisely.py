@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from landing.errors import DataError
-from landing.pictures import PICTURE_BYTES
 from trainer.importers.canvas import BoolMask, Outline, Patch, Region, box, ring_of
 from trainer.importers.export import ExportFolder
 from trainer.importers.foreign import Entry, ForeignPicture, ForeignSet, colour_from, part_of
 from trainer.importers.pixel_maps import mask_from_png
 
+_BITMAP_BYTES = 32 << 20
+"""Most of a bitmap's PNG: one of a drawn object has some thousands."""
 _SHAPELESS = ("point", "line", "polyline", "graph", "cuboid", "cuboid_2d")
 
 
@@ -87,9 +88,9 @@ def _bitmap(text: str, origin: str) -> BoolMask:
         data = base64.b64decode(text)
         if not data.startswith(b"\x89PNG"):
             unpacker = zlib.decompressobj()
-            data = unpacker.decompress(data, PICTURE_BYTES)
+            data = unpacker.decompress(data, _BITMAP_BYTES)
             if not unpacker.eof:
-                raise DataError(f"{origin}: a bitmap ends too early, or unpacks to more than {PICTURE_BYTES} bytes")
+                raise DataError(f"{origin}: a bitmap ends too early, or unpacks to more than {_BITMAP_BYTES} bytes")
     except (binascii.Error, ValueError, zlib.error) as error:
         raise DataError(f"{origin}: a bitmap is damaged: {error}") from error
     return mask_from_png(data, origin)
