@@ -73,9 +73,8 @@ max_decision_age_s = 1.5
 min_rate_hz = 1.0
 camera_timeout_ms = 1500
 pipeline_timeout_ms = 1500
-[recorder]
-budget_mb = 20.0
 [expert.recorder]
+budget_mb = 20.0
 segment_s = 60.0
 free_mb = 0.0
 """

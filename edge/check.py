@@ -226,7 +226,7 @@ def _scale(flight: ResolvedFlight) -> Finding:
 
 def _check_model(config: EdgeConfig, flights: list[ResolvedFlight]) -> Finding:
     with load_runtime(config.model.path, config.model.options) as runtime:
-        flight = resolve_flight(config, runtime.spec, read_kept(config.link.parameters))
+        flight = resolve_flight(config, runtime.spec, read_kept(config.expert.link.parameters))
         flights.append(flight)
         taxonomy = flight.classes
         runtime.warm_up()

@@ -11,7 +11,7 @@ from firmware_bridge.claims import Claim, holder_of
 def claims_of(path: Path, config: EdgeConfig) -> tuple[Claim, ...]:
     """Configuration file, link and recordings folder of a daemon."""
     claims = [Claim.of_path("configuration", path)]
-    link = Claim.of_link(config.link.connection, config.link.baud)
+    link = Claim.of_link(config.link.connection, config.expert.link.baud)
     if link is not None:
         claims.append(link)
     if config.recorder.enabled:

@@ -134,6 +134,8 @@ def check(
 )
 @click.option("--provider", multiple=True, help="ONNX Runtime execution provider.")
 @click.option("--allow-failed-gate", is_flag=True, help="Take a model that failed its gate.")
+@click.option("--gsd-m", type=click.FloatRange(1e-4, 10.0), help="Metres per pixel of an orthophoto that says none.")
+@click.option("--crs", help="Coordinate system of an orthophoto that says none, as EPSG:32632.")
 @click.option("--labels", type=click.Path(), help="Folder of label maps (NAME.png) to judge by.")
 @click.option("--label-taxonomy", help="Taxonomy of those label maps (name or file).")
 @click.option(
@@ -165,15 +167,18 @@ def look(
     threads: int,
     provider: tuple[str, ...],
     allow_failed_gate: bool,
+    gsd_m: float | None,
+    crs: str | None,
     labels: str | None,
     label_taxonomy: str | None,
     labels_as: Literal["index", "palette", "rgb", "binary"] | None,
     exif_turn: Literal["apply", "ignore"] | None,
 ) -> None:
-    """Decide on a photo, a folder of photos or a video.
+    """Decide on a photo, a folder of photos, a video or an orthophoto (GeoTIFF).
 
     Height, field of view and pitch come from the file or from options. A view that looks less than 45 degrees down, or
-    of unknown pitch, is refused. Annotated pictures (or a video) and results.jsonl are written to --out.
+    of unknown pitch, is refused. Annotated pictures (or a video) and results.jsonl are written to --out. An orthophoto
+    is cut into windows as seen from --height-agl-m; its sites are written as NAME.sites.geojson too.
     """
     import json
     from pathlib import Path
@@ -204,6 +209,8 @@ def look(
         report=report,
         every=every,
         independent=independent,
+        gsd_m=gsd_m,
+        crs=crs,
         labels=(
             LabelMaps(Path(labels), Taxonomy.load(label_taxonomy), labels_as, exif_turn)
             if labels and label_taxonomy

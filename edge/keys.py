@@ -14,27 +14,34 @@ from pydantic import BaseModel
 from firmware_bridge.settings import LinkExpert
 
 BASIC = {
-    "model": ("path", "threads", "runtime"),
+    "model": ("path", "threads"),
     "camera": (
         *("source", "width_px", "height_px", "fps", "hfov_deg", "calibration", "mount", "gimbal", "latency_ms", "loop"),
     ),
-    "decision": ("vehicle_radius_m", "margin_m", "max_height_m", "commit_height_m", "strictness"),
+    "decision": ("vehicle_radius_m", "commit_height_m", "strictness"),
     "authority": ("level", "look_height_m"),
     "log": ("events",),
-    "recorder": ("enabled", "folder", "budget_mb"),
-    "preview": ("enabled", "listen", "token_file"),
+    "recorder": ("folder",),
+    "preview": ("listen", "token_file"),
 }
 """Keys that an integrator chooses, by table."""
 
 EXPERT = {
-    "model": ("precision", "providers", "allow_failed_gate", "taxonomy"),
+    "model": ("runtime", "precision", "providers", "allow_failed_gate", "taxonomy"),
     "camera": ("fx", "fy", "cx", "cy", "distortion", "max_frame_age_ms", "start_timeout_ms", "stall_timeout_ms"),
     "picture": (
         *("least_brightness", "most_brightness", "least_contrast", "least_sharpness"),
         *("frozen_after_s", "frozen_after_m", "frozen_after_deg"),
     ),
     "decision": (
-        *("max_distance_m", "landable_probability", "frame_landable_probability", "obstacle_probability"),
+        *(
+            "margin_m",
+            "max_height_m",
+            "max_distance_m",
+            "landable_probability",
+            "frame_landable_probability",
+            "obstacle_probability",
+        ),
         *("water_probability", "person_probability", "person_at_most", "vehicle_probability"),
     ),
     "director": ("confirm_s", "max_pose_age_s", "max_decision_age_s", "max_evidence_age_s", "hold_timeout_s"),
@@ -45,8 +52,8 @@ EXPERT = {
     ),
     "health": ("camera_timeout_ms", "pipeline_timeout_ms", "pose_timeout_ms", "min_rate_hz", "hang_timeout_ms"),
     "log": ("level", "events_mb", "status_period_s"),
-    "recorder": ("ring_s", "before_s", "after_s", "segment_s", "free_mb", "image_quality"),
-    "preview": ("fps", "width_px", "history_s"),
+    "recorder": ("enabled", "budget_mb", "ring_s", "before_s", "after_s", "segment_s", "free_mb", "image_quality"),
+    "preview": ("enabled", "fps", "width_px", "history_s"),
 }
 """Keys whose defaults fit nearly everybody, by table; written below ``[expert.TABLE]``."""
 

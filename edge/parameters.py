@@ -120,7 +120,7 @@ class DaemonParameters:
     ) -> None:
         self._config = config
         self._unkept = unkept
-        self._file = config.link.parameters
+        self._file = config.expert.link.parameters
         self._events = events
         self._withhold: Callable[[str | None], None] | None = None
         self._set_status_period: Callable[[float], None] | None = None
@@ -281,7 +281,7 @@ def with_kept(config: EdgeConfig, kept: Mapping[str, float]) -> EdgeConfig:
             checked[name] = type(section).model_validate({**section.model_dump(), **values})
         except ValidationError as error:
             raise ConfigError(
-                f"parameters {config.link.parameters}: with what was kept [{name}] cannot be: "
+                f"parameters {config.expert.link.parameters}: with what was kept [{name}] cannot be: "
                 f"{first_problem(error, type(section))}; mend the file, or remove it to fly with "
                 "the configuration alone"
             ) from error

@@ -157,7 +157,7 @@ class Reloader:
     def _resolved(self, config: EdgeConfig) -> ResolvedFlight:
         """With the network that flies: another one begins a new run in any case."""
         config = config.model_copy(update={"model": self.config.model})
-        return resolve_flight(config, self._spec, read_kept(config.link.parameters))
+        return resolve_flight(config, self._spec, read_kept(config.expert.link.parameters))
 
     def _refuse(self, why: str) -> Verdict:
         logger.error("configuration not taken, nothing has changed: %s", why)

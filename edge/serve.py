@@ -111,7 +111,7 @@ def _run(
     digest = sha256_of(path, "config", ConfigError)
     events.write("start", config=path, config_sha256=digest, pid=os.getpid())
     config = reloader.config
-    kept = read_kept(config.link.parameters)
+    kept = read_kept(config.expert.link.parameters)
     camera = make_camera(config.camera.request())
     runtime = stack.enter_context(load_runtime(config.model.path, config.model.options))
     flight = resolve_flight(config, runtime.spec, kept)
@@ -124,7 +124,7 @@ def _run(
     link = FlightLink(flight.link, parameters=parameters)
     ending.check()
     stack.enter_context(link)
-    events.write("link", settings=config.link.model_dump())
+    events.write("link", settings={**config.link.model_dump(), **config.expert.link.model_dump()})
     logger.info("flight %s", flight.describe())
     events.write("flight", sha256=flight.digest, value=Exact(flight.as_dict()))
     decider = flight.decider(flight.camera, time.perf_counter_ns)

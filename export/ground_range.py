@@ -6,11 +6,11 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from export.files import read_model, spec_of, write_model
+from export.files import read_model, redescribe, spec_of, write_model
 from export.manifest import record_model
 from landing.errors import InvalidValueError
 from landing.manifest import read_engine
-from landing.spec import METADATA_KEY, GroundRange, ModelSpec
+from landing.spec import GroundRange, ModelSpec
 from trainer.data.ground import GroundWidth, range_of
 from trainer.data.known_layouts import LAYOUTS
 from trainer.recipe import Variation
@@ -90,9 +90,7 @@ def write_range(source: Path, output: Path, choice: RangeChoice) -> ModelSpec:
         return spec
     model = read_model(source)
     spec = _with_range(spec_of(model, source), choice, source)
-    for entry in model.metadata_props:
-        if entry.key == METADATA_KEY:
-            entry.value = spec.to_json()
+    redescribe(model, spec)
     write_model(model, output)
     return spec
 

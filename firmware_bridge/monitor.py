@@ -74,7 +74,7 @@ def run(options: MonitorOptions, echo: Echo) -> None:
 def _open(options: MonitorOptions, config: ToolConfig) -> Session:
     assert options.connection is not None
     endpoint = parse_connection(options.connection)
-    theirs = None if config.link is None else config.link.endpoints()[0]
+    theirs = None if config.link is None else parse_connection(config.link.connection)
     if endpoint.kind == "serial" and theirs is not None and theirs.device == endpoint.device:
         raise ConfigError(
             f"--link {endpoint.device} is the daemon's own port, which cannot be shared; give the monitor another "

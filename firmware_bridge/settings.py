@@ -25,7 +25,7 @@ Channel = Annotated[int, Field(ge=1, le=18)]
 
 
 class LinkSection(BaseModel):
-    """``[link]``: the autopilot, the ground stations, and what is sent to them."""
+    """``[link]``: the autopilot and the ground stations."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -33,19 +33,8 @@ class LinkSection(BaseModel):
         description="connection to the autopilot: /dev/ttyACM0, /dev/ttyTHS1,921600, udpin:HOST:PORT, "
         "udpout:HOST:PORT, tcp:HOST:PORT or tcpin:HOST:PORT"
     )
-    baud: int = Field(default=921_600, ge=1200, le=12_000_000, description="speed of a serial connection, baud")
     system_id: int | None = Field(
         default=None, ge=1, le=255, description="system id of the autopilot; the only one heard by default"
-    )
-    target_frame: TargetForm = Field(
-        default=TargetForm.AUTO,
-        description="axes of the targets sent; a form that the autopilot drops is refused with the reason",
-    )
-    height_source: HeightSource = Field(
-        default=HeightSource.AUTO, description="source of the height above ground: rangefinder, local position or both"
-    )
-    rangefinder_offset_frd_m: tuple[OffsetM, OffsetM, OffsetM] = Field(
-        default=(0.0, 0.0, 0.0), description="rangefinder from the body's origin: forward, right, down, m"
     )
     ground_stations: tuple[str, ...] = Field(
         default=(),
@@ -57,27 +46,32 @@ class LinkSection(BaseModel):
         description="key file of MAVLink 2 signing, mode 0600 (`touchdown bridge keygen`); unsigned frames are then "
         "ignored on every connection, RADIO_STATUS excepted",
     )
+
+
+class LinkExpert(BaseModel):
+    """``[expert.link]``: height, form of the targets, rates, timeouts and ids; the defaults fit most vehicles."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    baud: int = Field(
+        default=921_600, ge=1200, le=12_000_000, description="speed of a serial connection that names none, baud"
+    )
+    target_frame: TargetForm = Field(
+        default=TargetForm.AUTO,
+        description="axes of the targets sent; a form that the autopilot drops is refused with the reason",
+    )
+    height_source: HeightSource = Field(
+        default=HeightSource.AUTO, description="source of the height above ground: rangefinder, local position or both"
+    )
+    rangefinder_offset_frd_m: tuple[OffsetM, OffsetM, OffsetM] = Field(
+        default=(0.0, 0.0, 0.0), description="rangefinder from the body's origin: forward, right, down, m"
+    )
     parameters: Path | None = Field(
         default=None,
         description="file that keeps the parameters set by ground stations; without it only TD_ENABLE and "
         "TD_STATUS_S can be set, until the daemon ends",
     )
     video: VideoSettings | None = Field(default=None, description="video stream announced to ground stations")
-
-    def endpoints(self) -> tuple[Endpoint, ...]:
-        """Parse all connections; the first is the autopilot's.
-
-        Raises:
-            LinkError: A connection string is in none of the known forms.
-        """
-        return tuple(parse_connection(text, self.baud) for text in (self.connection, *self.ground_stations))
-
-
-class LinkExpert(BaseModel):
-    """``[expert.link]``: rates, timeouts and ids; the defaults fit every vehicle flown so far."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     component_id: int = Field(default=191, ge=2, le=255, description="our MAVLink component id (191: companion)")
     heartbeat_timeout_s: float = Field(
         default=3.0, ge=0.1, le=60, description="the autopilot counts as lost after this silence, s"
@@ -143,6 +137,14 @@ class LinkSettings(LinkSection, LinkExpert):
             raise ValueError(f"reconnect_longest_s is shorter than reconnect_first_s {self.reconnect_first_s:g}")
         return self
 
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Parse all connections; the first is the autopilot's.
+
+        Raises:
+            LinkError: A connection string is in none of the known forms.
+        """
+        return tuple(parse_connection(text, self.baud) for text in (self.connection, *self.ground_stations))
+
     @property
     def stamp_file(self) -> Path | None:
         """File of the signing stamp; None on an unsigned link."""
@@ -200,14 +202,13 @@ class ToolConfig(BaseModel):
         Raises:
             ConfigError: Neither names a connection.
         """
-        values = {} if self.link is None else dict(self.link)
+        values = {**dict(self.link or {}), **dict(self.expert.link)}
         given = {"connection": connection, "baud": baud}
         values.update({name: value for name, value in given.items() if value is not None})
         if "connection" not in values:
             raise ConfigError("no link: give --link (e.g. /dev/ttyACM0 or udpin:0.0.0.0:14550) or --config")
         # The tool shares the key but not the stamp of its signatures, and announces no video.
-        values.update(dict(self.expert.link), component_id=component_id, video=None)
-        return LinkSettings(**values)
+        return LinkSettings(**{**values, "component_id": component_id, "video": None})
 
 
 def load_tool_config(path: Path | None) -> ToolConfig:

@@ -23,7 +23,7 @@ LONGEST_URI = 159  # Characters in VIDEO_STREAM_INFORMATION.uri, with room for i
 
 
 class VideoSettings(BaseModel):
-    """``[link.video]``: a stream that something else serves; we only announce its address."""
+    """``[expert.link.video]``: a stream that something else serves; we only announce its address."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -20,6 +20,10 @@ from landing.shown_cells import mask_camera
 from landing.types import Pose, Segmentation
 
 MOST_STEPS = 64
+MOST_COARSER = 1.25
+"""Factor by which a disc may be smaller in the picture than those that were judged: coarser pixels hide more. At twice
+the height a curve said 95.2 % of 3,500 discs, and 88.1 % were safe (`synthetic-unet`, 12 worlds from 30 m)."""
+
 _RIM_POINTS = 64
 _RIM_BITS = 4
 """Of the fraction of a pixel in which OpenCV takes the rim."""
@@ -87,6 +91,7 @@ class SiteConfidence(BaseModel):
     Attributes:
         steps: Scores rising from 0, shares rising.
         disc_m: Radius of the discs that were judged, m; the curve holds for vehicles that need no more.
+        disc_px: Their radius in pixels of the network's maps; the curve holds down to a part of it, `MOST_COARSER`.
         safe_means: Meaning of "safe", in words.
         measured_on: The pictures, in words.
         pictures, scenes: Their number, and that of the scenes they show.
@@ -99,6 +104,7 @@ class SiteConfidence(BaseModel):
 
     steps: tuple[ConfidenceStep, ...] = Field(min_length=1, max_length=MOST_STEPS)
     disc_m: float = Field(gt=0.0, le=100.0)
+    disc_px: float = Field(ge=0.0, le=10_000.0)
     safe_means: str = Field(default="", max_length=400)
     measured_on: str = Field(default="", max_length=400)
     pictures: int = Field(ge=1, le=100_000_000)
@@ -164,6 +170,7 @@ def site_score(
     centre_ned_m: tuple[float, float, float],
     radius_m: float,
     smoothing_px: int,
+    least_px: float = 0.0,
 ) -> float | None:
     """Return the least probability of landable ground in a disc on the ground, 0 to 1, by one frame alone.
 
@@ -174,9 +181,10 @@ def site_score(
         centre_ned_m: Centre of the disc, local NED, m.
         radius_m: Of the disc, m.
         smoothing_px: Side of the noise filter that the decision uses.
+        least_px: Least radius of the disc in the segmentation, pixels.
 
     Returns:
-        None where the frame does not show the whole disc.
+        None where the frame does not show the whole disc, or shows it smaller.
     """
     rows, columns = segmentation.shape
     angle = np.linspace(0.0, 2.0 * np.pi, _RIM_POINTS, endpoint=False)
@@ -184,6 +192,8 @@ def site_score(
     rim = mask_camera(camera, rows, columns).camera.pixel_from_ned(np.asarray(centre_ned_m) + radius_m * circle, pose)
     inside = np.isfinite(rim).all() and rim.min() >= -0.5
     if not inside or rim[:, 0].max() > columns - 0.5 or rim[:, 1].max() > rows - 0.5:
+        return None
+    if np.ptp(rim, axis=0).min() < 2.0 * least_px:
         return None
     reach = max(1, smoothing_px)
     left, top = (max(0, math.floor(v) - reach) for v in rim.min(axis=0))

@@ -157,6 +157,8 @@ def _opened(data: bytes, origin: str) -> Any:
                 raise DataError(f"label map {origin} is compressed as JPEG inside, which changes values")
             if picture.format == "TIFF" and orientation_of(data) != 1:  # Pillow turns these alone
                 raise DataError(f"label map {origin} is a turned TIFF: save it upright, without an orientation")
+            if picture.format == "PNG" and data[24] in (2, 4) and data[25] == 0:  # Pillow would spread the values
+                raise DataError(f"label map {origin} has grey values of {data[24]} bits: save it with 8 bits")
             picture.load()
             if picture.mode in ("LA", "RGBA"):
                 if np.asarray(picture.getchannel("A")).min() < 255:

@@ -57,10 +57,15 @@ class _Stored:
 
 @dataclass
 class _Seen:
-    """All stored values of a set."""
+    """All stored values of a set.
+
+    `beside_0` are 255s in label maps that hold 0 and 255 alone; `beside_classes` counts maps that hold 255 and more.
+    """
 
     kinds: dict[str, int] = field(default_factory=dict)
     values: dict[tuple[str, int], _Stored] = field(default_factory=dict)
+    beside_0: _Stored = field(default_factory=_Stored)
+    beside_classes: int = 0
 
     @classmethod
     def of(cls, masks: Iterable[MaskFacts]) -> _Seen:
@@ -73,7 +78,18 @@ class _Seen:
                 stored = seen.values.setdefault((mask.kind, atom), _Stored(example=mask.path))
                 stored.pixels += pixels
                 stored.files += 1
+            seen.note_255(mask)
         return seen
+
+    def note_255(self, mask: MaskFacts) -> None:
+        """Count a label map that holds 255."""
+        pixels = {index_of(atom): n for atom, n in zip(mask.atoms.tolist(), mask.pixels.tolist(), strict=True)}
+        if pixels.keys() == {0, 255}:
+            self.beside_0.pixels += pixels[255]
+            self.beside_0.files += 1
+            self.beside_0.example = mask.path
+        elif 255 in pixels and len(pixels) > 1:
+            self.beside_classes += 1
 
     @property
     def atoms(self) -> list[int]:
@@ -206,14 +222,14 @@ def _conflict(seen: _Seen, taxonomy: Taxonomy, name: Reading) -> str:
 
 
 def _only_0_and_255(seen: _Seen, taxonomy: Taxonomy) -> str:
-    if {index_of(atom) for atom in seen.atoms} != {0, 255}:
+    """Doubt where 255 stands beside 0 and nowhere beside a class: so two-class masks are saved."""
+    found = seen.beside_0
+    if not found.files or seen.beside_classes:
         return ""
-    stored = [s for (_, atom), s in seen.values.items() if index_of(atom) == 255]
-    pixels, files = sum(s.pixels for s in stored), sum(s.files for s in stored)
     return (
-        f"{seen.describe()} hold 0 and 255 alone: as ids, 255 is 'not labelled', and its {pixels} px in {files} files "
-        f"are lost, as in {stored[0].example.name}: --labels-as index if so; --labels-as binary if 255 is a class, "
-        f"with a --taxonomy of two (this one has {len(taxonomy)})"
+        f"{found.files} label maps hold 0 and 255 alone: as ids, 255 is 'not labelled', and its {found.pixels} px are "
+        f"lost, as in {found.example.name}: --labels-as index if so; --labels-as binary if 255 is a class, with a "
+        f"--taxonomy of two (this one has {len(taxonomy)})"
     )
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import re
 import struct
 from pathlib import Path
+from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -33,8 +35,17 @@ _HEADER_BYTES = 1 << 18
 _FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 """Markers of a JPEG's start of frame."""
 _SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-_TIFF_TYPES = {1: "B", 3: "H", 4: "I"}
-_STARTS = ((b"\xff\xd8", "JPEG"), (b"\x89PNG\r\n\x1a\n", "PNG"), (b"II*\0", "TIFF"), (b"MM\0*", "TIFF"), (b"BM", "BMP"))
+_TIFF_TYPES = {1: "B", 3: "H", 4: "I", 16: "Q"}
+_TIFF_ORDERS = {b"II*\0": ("<", False), b"MM\0*": (">", False), b"II+\0": ("<", True), b"MM\0+": (">", True)}
+"""Byte order of a TIFF, and true for a BigTIFF, by its first bytes."""
+_TIFF_TAGS = 4096
+TIFF_SUFFIXES = (".tif", ".tiff")
+_STARTS = (
+    (b"\xff\xd8", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    *((start, "TIFF") for start in _TIFF_ORDERS),
+    (b"BM", "BMP"),
+)
 
 
 def read_picture_bytes(path: str | Path, what: str, error: type[TouchdownError]) -> bytes:
@@ -55,7 +66,7 @@ def read_picture_bytes(path: str | Path, what: str, error: type[TouchdownError])
 
 
 def read_header(path: str | Path, what: str, error: type[TouchdownError]) -> bytes:
-    """The first bytes of a picture file, for `size_of`, `orientation_of` and `format_of`; a TIFF as a whole.
+    """The first bytes of a picture file, for `size_of`, `orientation_of` and `format_of`.
 
     Raises:
         TouchdownError: As `error`; see `read_picture_bytes`.
@@ -63,7 +74,7 @@ def read_header(path: str | Path, what: str, error: type[TouchdownError]) -> byt
     try:
         with open_file(path, what, error, PICTURE_BYTES) as stream:
             data = stream.read(_HEADER_BYTES)
-            if format_of(data) == "TIFF":  # it may say its size at its end
+            if format_of(data) == "TIFF" and size_of(data) == (0, 0):  # it may say its size at its end
                 data += stream.read(PICTURE_BYTES)
     except OSError as problem:
         raise error(f"{what} {path} cannot be read: {problem.strerror or problem}") from problem
@@ -78,6 +89,15 @@ def picture_size(path: str | Path, what: str, error: type[TouchdownError]) -> tu
         TouchdownError: As `error`; see `read_picture_bytes`.
     """
     return size_of(read_header(path, what, error))
+
+
+def tiff_tags(path: str | Path) -> dict[int, int]:
+    """Tags of a TIFF's first picture with their first numbers, 0 for what is none; empty for what is no TIFF."""
+    try:
+        with open_file(path, "picture", TouchdownError) as stream:
+            return _tags_of(stream)
+    except (TouchdownError, OSError):
+        return {}
 
 
 def require_picture(data: bytes, origin: str, error: type[TouchdownError]) -> None:
@@ -99,12 +119,15 @@ def require_picture(data: bytes, origin: str, error: type[TouchdownError]) -> No
 
 
 def decode(data: bytes, flags: int) -> ByteArray | None:
-    """Decode a picture file's bytes with OpenCV; None where it cannot."""
+    """Decode a picture file's bytes with OpenCV, its rows as stored; None where it cannot."""
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:
         return None
-    return None if image is None else np.asarray(image)
+    if image is None:
+        return None
+    # OpenCV turns a TIFF whatever the flags say.
+    return as_stored(np.asarray(image), orientation_of(data)) if format_of(data) == "TIFF" else np.asarray(image)
 
 
 def format_of(data: bytes) -> str:
@@ -127,7 +150,7 @@ def size_of(data: bytes) -> tuple[int, int]:
             width, height = struct.unpack_from(">II", data, 16)
             return int(width), int(height)
         if kind == "TIFF":
-            tags = _tiff_tags(data)
+            tags = _tags_of(io.BytesIO(data))
             return tags.get(256, 0), tags.get(257, 0)
         if kind == "BMP":
             return _bmp(data)
@@ -143,7 +166,7 @@ def orientation_of(data: bytes) -> int:
     kind = format_of(data)
     try:
         exif = data if kind == "TIFF" else _EXIF_OF[kind](data[:_HEADER_BYTES]) if kind in _EXIF_OF else b""
-        value = _tiff_tags(exif).get(274, 1) if format_of(exif) == "TIFF" else 1
+        value = _tags_of(io.BytesIO(exif)).get(274, 1) if format_of(exif) == "TIFF" else 1
     except (struct.error, IndexError):
         return 1
     return value if 1 <= value <= 8 else 1
@@ -197,16 +220,29 @@ def _jpeg(data: bytes) -> tuple[int, int]:
     return 0, 0
 
 
-def _tiff_tags(data: bytes) -> dict[int, int]:
-    """Width (256), height (257) and orientation (274) in the first directory of a TIFF."""
-    order = "<" if data[:2] == b"II" else ">"
-    (at,) = struct.unpack_from(order + "I", data, 4)
-    (count,) = struct.unpack_from(order + "H", data, at)
-    found = {}
-    for place in range(at + 2, at + 2 + 12 * count, 12):
-        tag, kind = struct.unpack_from(order + "HH", data, place)
-        if tag in (256, 257, 274) and kind in _TIFF_TYPES:
-            found[tag] = int(struct.unpack_from(order + _TIFF_TYPES[kind], data, place + 8)[0])
+def _tags_of(stream: BinaryIO) -> dict[int, int]:
+    """Tags of a TIFF's first directory with the first number of each; BigTIFF: libtiff's specification."""
+    stream.seek(0)
+    order, big = _TIFF_ORDERS.get(stream.read(4), ("", False))
+    if not order:
+        return {}
+    word, size = ("Q", 20) if big else ("I", 12)
+    counted = "Q" if big else "H"
+    found: dict[int, int] = {}
+    try:
+        stream.seek(8 if big else 4)
+        (at,) = struct.unpack(order + word, stream.read(struct.calcsize(word)))
+        stream.seek(at)
+        (count,) = struct.unpack(order + counted, stream.read(struct.calcsize(counted)))
+        entries = stream.read(size * min(count, _TIFF_TAGS))
+        for place in range(0, len(entries) - size + 1, size):
+            tag, kind = struct.unpack_from(order + "HH", entries, place)
+            value = 0
+            if kind in _TIFF_TYPES:
+                (value,) = struct.unpack_from(order + _TIFF_TYPES[kind], entries, place + size - struct.calcsize(word))
+            found.setdefault(tag, int(value))
+    except (struct.error, OSError, OverflowError, ValueError):  # it ends within its header, or points nowhere
+        pass
     return found
 
 

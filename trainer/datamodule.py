@@ -80,15 +80,16 @@ class TrainingData(LightningDataModule):  # type: ignore[misc]  # lightning is n
             raise InvalidValueError(
                 f"{self._count} training pictures for {world} processes; use fewer --devices, or --repeat {world}"
             )
-        return self._count // world // self._batch(world)
+        return self._count // world // self.batch_of(world)
 
-    def _batch(self, world: int) -> int:
+    def batch_of(self, world: int) -> int:
+        """Return the pictures of a batch of one process: no more than there are."""
         return min(self._recipe.batch, self._count // world)
 
     def train_dataloader(self) -> DataLoader:
         """Return the varied pictures of this process."""
         world, rank = self.trainer.world_size, self.trainer.global_rank
-        batch, workers = self._batch(world), self._limits.workers
+        batch, workers = self.batch_of(world), self._limits.workers
         pictures: Dataset
         order: EpochOrder | None = None
         if self._shards is not None:

@@ -30,7 +30,7 @@ from trainer.datamodule import TrainingData
 from trainer.evaluation.calibrate import calibrate_checkpoint
 from trainer.hardware import Hardware, OutOfMemoryError, memory_advice
 from trainer.loss import SegmentationLoss, inverse_sqrt_weights
-from trainer.model import build, load_tensors
+from trainer.model import build, load_tensors, require_trainable
 from trainer.progress import say
 from trainer.recipe import Recipe, RunLimits
 from trainer.scale import trained_range
@@ -107,6 +107,7 @@ def _run(recipe: Recipe, limits: RunLimits, resume_from: Path | None) -> dict[st
     shown = "not known, so the model cannot say from how high its answer counts; give --ground-width-m"
     _say_first(f"ground: {shown if ground is None else f'{ground.describe()} a pixel, {ground.source}'}")
     pictures = TrainingData(data, split, recipe, limits, config.input_wh)
+    require_trainable(network, config, pictures.batch_of(hardware.world))
     plan = EpochPlan(recipe.epochs, pictures.steps_per_epoch(hardware.world))
     weights = inverse_sqrt_weights(pictures.class_pixels)
     loss = SegmentationLoss(recipe.loss, weights if recipe.loss.class_weights == "auto" else None, data.taxonomy)

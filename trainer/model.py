@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import struct
 from pathlib import Path
 from pickle import UnpicklingError  # only the name of what torch.load raises on a refused file
@@ -33,6 +34,9 @@ _WIDTHS = {
     "pspnet": ("psp_out_channels",),
 }
 """smp's names of the decoder's widths, by architecture."""
+
+PAN_LEAST_PX = 128
+"""Least side of PAN's input: its pyramid halves a sixteenth of it three times."""
 
 _OWN_STRIDE = {"fpn": 4, "pan": 4, "deeplabv3": 8, "deeplabv3plus": 4, "upernet": 4, "segformer": 4}
 
@@ -126,6 +130,8 @@ def build(config: ModelConfig) -> nn.Module:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         raise InvalidValueError(f"network {config.architecture} cannot be built: {reason[:300]}") from error
     _drop_unused_stages(network, config)
+    if config.arch == "pan":
+        _enlarge_small_input(network, config)
     if config.batchnorm_eps is not None:
         for module in network.encoder.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -178,6 +184,46 @@ def _drop_unused_stages(network: nn.Module, config: ModelConfig) -> None:
         encoder: Any = network.encoder
         last = encoder._out_indexes[config.encoder_depth - 1]
         encoder.features = encoder.features[: last + 1]
+
+
+def _enlarge_small_input(network: Any, config: ModelConfig) -> None:
+    """Pads what PAN sees to its least size at the right and below, and cuts it off the logits."""
+    more = tuple(max(0, PAN_LEAST_PX - side) for side in config.input_wh)
+    if any(more):
+        pad = (0, more[0], 0, more[1])
+        network.encoder.register_forward_pre_hook(lambda _module, given: (nn.functional.pad(given[0], pad),))
+        height, width = config.height_px // config.output_stride, config.width_px // config.output_stride
+        network.segmentation_head.append(_TopLeft(height, width))
+
+
+class _TopLeft(nn.Module):  # type: ignore[misc]  # torch is not read by mypy
+    def __init__(self, height: int, width: int) -> None:
+        super().__init__()
+        self._height, self._width = height, width
+
+    def forward(self, logits: torch.Tensor) -> torch.Tensor:
+        return logits[..., : self._height, : self._width]
+
+
+def require_trainable(network: nn.Module, config: ModelConfig, batch: int) -> None:
+    """Refuse a network that cannot be trained on batches of one picture, as with a pooling branch.
+
+    Batch normalisation knows no spread where the branch leaves one value per channel.
+
+    Raises:
+        InvalidValueError: It cannot.
+    """
+    if batch > 1:
+        return
+    tried = copy.deepcopy(network).train()
+    try:
+        with torch.no_grad():
+            tried(torch.zeros(1, 3, config.height_px, config.width_px))
+    except ValueError as error:
+        raise InvalidValueError(
+            f"{config.architecture} at {config.width_px}x{config.height_px} px cannot be trained on a batch of one "
+            "picture: give --batch 2 or more (and as many pictures), or another --arch"
+        ) from error
 
 
 class EncoderWeights:

@@ -159,7 +159,7 @@ class Replay:
         self.flies = ResolvedFlight.parse(start.flight)
         if instead.config is not None:
             self.flies = resolve_flight(
-                instead.config, _spec_of(recording, self._runtime), read_kept(instead.config.link.parameters)
+                instead.config, _spec_of(recording, self._runtime), read_kept(instead.config.expert.link.parameters)
             )
         elif self._runtime is not None:
             decision = resolve_decision(DecisionSection.model_validate(start.config["decision"]), self._runtime.spec)

@@ -21,9 +21,13 @@ from edge.annotate import annotate, annotate_refusal, way_to
 from edge.cameras import CameraRequest, EndOfStream, make_camera
 from edge.cameras.recordings import PICTURE_SUFFIXES, RAW_SUFFIXES, VIDEO_SUFFIXES, pictures_in, read_picture
 from edge.log import plain
+from edge.look.georeference import is_orthophoto
 from edge.look.labels import LabelMaps
+from edge.look.ortho import OrthoLook, OrthoWindow, ortho_record, ortho_view, site_features
+from edge.look.ortho_scale import scale_for
 from edge.look.output import LookOutput
 from edge.look.photo import PhotoFacts, read_facts
+from edge.look.raster import Orthophoto, open_orthophoto
 from edge.look.records import gap_record, gap_words, view_record
 from edge.look.sky import sky_fraction
 from edge.look.video_telemetry import TelemetryEntry, VideoTelemetry, telemetry_beside
@@ -36,6 +40,7 @@ from landing.camera import CameraModel, Mount
 from landing.errors import CameraError, DataError
 from landing.ground_scale import UNKNOWN_RANGE, axis_down
 from landing.obstruction import Gap, largest_gap
+from landing.pictures import TIFF_SUFFIXES
 from landing.settings import DecisionSection
 from landing.site import LandingSite, NoSite, NoSiteReason
 from landing.types import ByteArray, Frame, Pose
@@ -59,6 +64,8 @@ class LookOptions:
         every: Take every n-th picture or frame.
         independent: Decide on each video frame by itself.
         labels: Label maps to judge the sites by.
+        gsd_m: Metres per pixel of TIFFs that are orthophotos and do not say it.
+        crs: Coordinate system of orthophotos that do not say it.
     """
 
     model: Path
@@ -71,6 +78,8 @@ class LookOptions:
     every: int = 1
     independent: bool = False
     labels: LabelMaps | None = None
+    gsd_m: float | None = None
+    crs: str | None = None
 
 
 @dataclass
@@ -178,10 +187,14 @@ class Looker:
     def _pictures(self, paths: list[Path], runtime: Runtime, flies: ResolvedDecision) -> None:
         settings = flies.decision.single_look()
         for path in paths[:: self.options.every]:
+            tiff = path.suffix.lower() in TIFF_SUFFIXES
+            if tiff and (self.options.gsd_m is not None or is_orthophoto(path)):
+                self._orthophoto(path, runtime, flies)
+                continue
             try:
                 image = read_picture(path)
             except CameraError as error:
-                self._skip(path, str(error))
+                self._skip(path, f"{error}; if it is an orthophoto give --gsd-m" if tiff else str(error))
                 continue
             frame = Frame(image, 0, time.monotonic_ns())
             facts = read_facts(path)
@@ -200,6 +213,45 @@ class Looker:
                     path, annotate(step, view.camera, settings, tuple(record["notes"]))
                 )
             self._done(record, step)
+
+    def _orthophoto(self, path: Path, runtime: Runtime, flies: ResolvedDecision) -> None:
+        options = self.options
+        try:
+            with open_orthophoto(path, options.gsd_m, options.crs) as photo:
+                given = options.given
+                scale = scale_for(runtime.spec, photo.place.gsd_m, path, given.height_agl_m, given.hfov_deg)
+                look = OrthoLook(photo, scale, runtime, flies)
+                view = ortho_view(look, photo)
+                for note in (view.source, *view.notes):
+                    self._note(note)
+                for window in look.windows(options.every):
+                    if window.step is not None:
+                        self._ortho_window(path, view, look, window, window.step)
+                self._ortho_sites(path, look, photo)
+        except DataError as error:
+            self._skip(path, str(error))
+
+    def _ortho_window(self, path: Path, view: View, look: OrthoLook, window: OrthoWindow, step: Step) -> None:
+        place = "r{}-c{}".format(*window.index)
+        record = self._record(path, f"{path.name}#{place}", view, view.camera, step, labelled=False)
+        record["window"] = list(window.index)
+        if "site" in record and self._output is not None:
+            name = path.with_name(f"{path.stem}-{place}{path.suffix}")
+            record["picture"] = self._output.picture(name, annotate(step, view.camera, look.settings))
+        self._done(record, step)
+
+    def _ortho_sites(self, path: Path, look: OrthoLook, photo: Orthophoto) -> None:
+        """Say the sites of a whole orthophoto and write them with its overview."""
+        record = ortho_record(look, photo)
+        self._say(
+            f"{path.name}: {len(look.sites)} sites on {record['windows']} windows; {look.contradicted} more "
+            f"contradicted by a window beside, {look.no_ground} windows without ground"
+        )
+        if self._output is not None:
+            record["picture"] = self._output.picture(path, look.overview())
+            if photo.place.crs is not None:
+                record["geojson"] = self._output.document(path, ".sites.geojson", site_features(look, str(path)))
+        self._emit(record)
 
     def _video(self, path: Path, runtime: Runtime, flies: ResolvedDecision) -> None:
         settings = flies.decision.single_look() if self.options.independent else flies.decision
@@ -277,7 +329,8 @@ class Looker:
         try:
             view = view_of(size_px, facts, self.options.given, sky)
         except UnknownViewError as error:
-            self._skip(path, f"{path.name}: {error}")
+            hint = "; if it is an orthophoto give --gsd-m" if path.suffix.lower() in TIFF_SUFFIXES else ""
+            self._skip(path, f"{path.name}: {error}{hint}")
             return None
         self._note(view.source)
         for note in view.notes:
@@ -299,7 +352,9 @@ class Looker:
         self._say(f"{name}: no site: view: {view.refused}")
         self._emit(record)
 
-    def _record(self, path: Path, name: str, view: View, lens: CameraModel, step: Step) -> dict[str, Any]:
+    def _record(
+        self, path: Path, name: str, view: View, lens: CameraModel, step: Step, labelled: bool = True
+    ) -> dict[str, Any]:
         selection = step.decision.selection
         record = view_record(path, name, view)
         record["timings_ms"] = {k: round(v, 3) for k, v in step.timings_ms.items() if k != "age"}
@@ -323,7 +378,8 @@ class Looker:
             }
             if selection.confidence is not None:
                 record["site"]["confidence"] = selection.confidence.to_mapping()
-            record.update(self._judged(path, lens, step.pose, selection))
+            if labelled:
+                record.update(self._judged(path, lens, step.pose, selection))
         else:
             record["no_site"] = {"reason": selection.reason.value, "detail": selection.detail}
             if selection.descend_to_m is not None:

@@ -68,6 +68,19 @@ class LookOutput:
         self._stack.callback(writer.release)
         return path.name, writer
 
+    def document(self, source: Path, ending: str, value: Any) -> str:
+        """Write a JSON document about an input and return its name.
+
+        Raises:
+            TouchdownError: It cannot be written.
+        """
+        path = self._path_for(source, ending)
+        try:
+            path.write_text(json.dumps(value, indent=1) + "\n", "utf-8")
+        except OSError as error:
+            raise TouchdownError(f"{path} cannot be written: {error.strerror or error}") from error
+        return path.name
+
     def record(self, record: dict[str, Any]) -> None:
         """Write one line of `results.jsonl`."""
         self._results.write(json.dumps(record) + "\n")
@@ -99,14 +112,18 @@ class LookOutput:
 
 def report_html(records: list[dict[str, Any]], skipped: list[str]) -> str:
     """The page: counts first, then every picture with its answer. It opens from disk, beside its pictures."""
+    wholes = [r for r in records if "sites" in r]
+    records = [r for r in records if "sites" not in r]
     sites = sum("site" in r for r in records)
     reasons = Counter(r["no_site"]["reason"] for r in records if "no_site" in r)
     rows = "".join(f"<tr><th>no site: {html.escape(k)}</th><td>{v}</td></tr>" for k, v in reasons.most_common())
     rows += "".join(f"<tr><th>skipped</th><td>{html.escape(line)}</td></tr>" for line in skipped)
     shown: dict[str, list[dict[str, Any]]] = {}
     for record in records:
-        shown.setdefault(record.get("picture", record["name"]), []).append(record)
-    figures = "".join(_figure(picture, of_picture) for picture, of_picture in shown.items())
+        if "window" not in record or "picture" in record:  # a window without a site is shown in its orthophoto
+            shown.setdefault(record.get("picture", record["name"]), []).append(record)
+    figures = "".join(map(_whole_figure, wholes))
+    figures += "".join(_figure(picture, of_picture) for picture, of_picture in shown.items())
     return _PAGE.substitute(looked=len(records), sites=sites, rows=rows, figures=figures)
 
 
@@ -131,4 +148,15 @@ def _figure(picture: str, records: list[dict[str, Any]]) -> str:
     return (
         f'<figure class="{html.escape(kind, quote=True)}">{shown}<figcaption><b>{name}</b>: {html.escape(words)}{notes}'
         "</figcaption></figure>"
+    )
+
+
+def _whole_figure(record: dict[str, Any]) -> str:
+    """An orthophoto with its sites."""
+    link = html.escape(record["picture"], quote=True)
+    words = f"{len(record['sites'])} sites on {record['windows']} windows"
+    notes = "".join(f"<br><small>{html.escape(line)}</small>" for line in [record["viewpoint"], *record["notes"]])
+    return (
+        f'<figure class="site"><a href="{link}"><img src="{link}" loading="lazy" alt=""></a><figcaption>'
+        f"<b>{html.escape(record['name'])}</b>: {words}{notes}</figcaption></figure>"
     )

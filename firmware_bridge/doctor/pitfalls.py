@@ -49,7 +49,7 @@ PITFALLS: tuple[Pitfall, ...] = (
         Autopilot.ARDUPILOT,
         Level.NOTE,
         "takes targets in BODY_FRD only; LOCAL_FRD with a position is dropped, with angles it is read as BODY_FRD",
-        "what is sent is BODY_FRD; link.target_frame = 'local_frd' is refused",
+        "what is sent is BODY_FRD; expert.link.target_frame = 'local_frd' is refused",
         before=LOCAL_FRD_SINCE,
     ),
     Pitfall(

@@ -361,7 +361,7 @@ def test_a_gimbal_is_configured_in_one_line(tmp_path):
 
 
 def test_without_one_the_mount_looks_down_and_nothing_is_asked(tmp_path):
-    config = configured(tmp_path, "", 'target_frame = "local_frd"')
+    config = configured(tmp_path, "", '[expert.link]\ntarget_frame = "local_frd"')
     mount = config.camera.model().mount
     assert not mount.gimbal and mount.pitch_deg == -90
     settings = config.link_settings()

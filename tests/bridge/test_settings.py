@@ -18,13 +18,13 @@ LINK = '[link]\nconnection = "udpin:127.0.0.1:0"\n'
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (LINK + "bawd = 9600\n", "unknown key link.bawd; did you mean 'baud'?"),
-        (LINK + '[link.video]\nurl = "rtsp://a/b"\n', "unknown key link.video.url; did you mean 'uri'?"),
+        (LINK + "system = 1\n", "unknown key link.system; did you mean 'system_id'?"),
+        (LINK + '[expert.link.video]\nurl = "rtsp://a/b"\n', "unknown key expert.link.video.url; did you mean 'uri'?"),
         (LINK + "[expert.link]\nheartbeat_timeout_ms = 3.0\n", "did you mean 'heartbeat_timeout_s'?"),
         (LINK + "[expert.link]\nattitude_rate_hz = 900.0\n", "expert.link.attitude_rate_hz = 900.0"),
         (LINK + "attitude_rate_hz = 30.0\n", "is an expert's key: write it as [expert.link] attitude_rate_hz"),
-        (LINK + 'target_frame = "bodi"\n', "link.target_frame = 'bodi'"),
-        ("[link]\nbaud = 57600\n", "link.connection is missing"),
+        (LINK + '[expert.link]\ntarget_frame = "bodi"\n', "expert.link.target_frame = 'bodi'"),
+        ("[link]\nsystem_id = 1\n", "link.connection is missing"),
     ],
 )
 def test_tools_and_daemon_refuse_in_the_same_words(tmp_path, text, words):

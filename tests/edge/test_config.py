@@ -71,7 +71,11 @@ BAD = [
     ("width_px = 640", "", r"camera\.width_px is missing"),
     ("udpin:127.0.0.1:14550", "carrier-pigeon", r"\[link\] .*carrier-pigeon"),
     ("[link]", "[decision]\nvehicle_radius = 1\n[link]", "did you mean 'vehicle_radius_m'"),
-    ("[link]", "[decision]\nmax_height_m=1.1\n[link]", r"view\.min_height_m 1\.2, and that below max_height_m 1\.1"),
+    (
+        "[link]",
+        "[expert.decision]\nmax_height_m=1.1\n[link]",
+        r"view\.min_height_m 1\.2, and that below max_height_m 1\.1",
+    ),
     (
         "[link]",
         "[decision]\ncommit_height_m=5\n[link]",
@@ -96,8 +100,8 @@ BAD = [
     ("[link]", "[director]\nconfirm_s=2\n[link]", r"director\.confirm_s .* write it as \[expert\.director\] confirm_s"),
     (
         "[link]",
-        "[expert.decision]\nmargin_m=1\n[link]",
-        r"expert\.decision\.margin_m .*write it as \[decision\] margin_m",
+        "[expert.decision]\nvehicle_radius_m=1\n[link]",
+        r"expert\.decision\.vehicle_radius_m .*write it as \[decision\] vehicle_radius_m",
     ),
     ("[link]", "[decision]\nlately_s=1\n[link]", r"--set decision\.recent_hazard\.memory_s=VALUE"),
     ("[link]", "[director]\ncommit_height_m=3\n[link]", r"write it as \[decision\] commit_height_m"),

@@ -69,7 +69,7 @@ class Serving:
 @pytest.mark.timeout(240)
 def test_a_ground_station_finds_tunes_and_stops_the_daemon(tmp_path: Path, model_path: Path) -> None:
     peer = UdpWaitingPeer()
-    extra = f'ground_stations = ["{peer.connection}"]\nparameters = "kept.json"\n'
+    extra = f'ground_stations = ["{peer.connection}"]\n[expert.link]\nparameters = "kept.json"\n'
     with Serving(tmp_path, model_path, extra) as serving, GroundStation(peer) as station:
         # It finds the component by its heartbeat, and sees how its computer is.
         assert wait_for(lambda: station.of_type("HEARTBEAT", 191), SLOW_S), serving.log

@@ -22,7 +22,7 @@ def everything(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("shared", ["configuration", "link", "recordings"])
 def test_a_second_daemon_ends_and_touches_nothing(tmp_path: Path, model_path: Path, shared: str) -> None:
     path = write_config(tmp_path, model_path)
-    path.write_text(path.read_text() + "[recorder]\nenabled = true\n")
+    path.write_text(path.read_text() + "[expert.recorder]\nenabled = true\n")
     ring = tmp_path / "recordings" / "ring"
     ring.mkdir(parents=True)
     (ring / "live.mcap.part").write_bytes(b"the first one's live recording")

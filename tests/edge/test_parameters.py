@@ -21,7 +21,7 @@ from landing.vehicle import Autopilot
 from tests.edge.test_config import MINIMAL, load
 from tests.edge.test_resolved import CAREFUL, PLAIN
 
-KEEPING = MINIMAL + 'parameters = "kept.json"\n'
+KEEPING = MINIMAL + '[expert.link]\nparameters = "kept.json"\n'
 
 
 class Effects:
@@ -33,7 +33,7 @@ class Effects:
 
 
 def table_of(config: EdgeConfig, folder: Path, spec: ModelSpec = PLAIN) -> tuple[DaemonParameters, Effects]:
-    kept = read_kept(config.link.parameters)
+    kept = read_kept(config.expert.link.parameters)
     flies, unkept = (resolve_flight(config, spec, given) for given in (kept, {}))
     table = DaemonParameters(config, flies, unkept, kept, EventLog(folder / "events"))
     effects = Effects()
@@ -106,7 +106,7 @@ def test_a_stricter_limit_counts_after_the_next_start(tmp_path: Path) -> None:
     table.set("TD_RADIUS_M", 0.75, "a test")
     table.set("TD_PERSON_P", as_real32(0.1), "a test")
     assert table.get("TD_RADIUS_M") == 0.75
-    again = resolve_flight(config, PLAIN, read_kept(config.link.parameters))
+    again = resolve_flight(config, PLAIN, read_kept(config.expert.link.parameters))
     assert again.decision.vehicle_radius_m == 0.75
     assert again.decision.person_probability == pytest.approx(0.1)
     assert again.link == config.link_settings()
@@ -154,9 +154,9 @@ def test_no_write_ever_makes_the_decision_laxer(tmp_path: Path, index: int, valu
     except InvalidValueError as error:
         assert limit.name in str(error)
         assert table.get(limit.name) == configured
-        assert read_kept(config.link.parameters) == {}
+        assert read_kept(config.expert.link.parameters) == {}
         return
-    in_force = limit.of(resolve_flight(config, PLAIN, read_kept(config.link.parameters)))
+    in_force = limit.of(resolve_flight(config, PLAIN, read_kept(config.expert.link.parameters)))
     stricter = in_force >= configured if limit.loosest > configured else in_force <= configured
     assert stricter
 
@@ -172,7 +172,7 @@ def test_a_limit_can_be_set_back_to_what_is_configured(tmp_path: Path) -> None:
 
 
 def test_kept_values_laxer_than_a_new_configuration_are_left_out(tmp_path: Path) -> None:
-    config = load(tmp_path, KEEPING.replace("[link]", "[decision]\nmargin_m = 1.5\n[link]"))
+    config = load(tmp_path, KEEPING.replace("[link]", "[expert.decision]\nmargin_m = 1.5\n[link]"))
     assert with_kept(config, {"TD_MARGIN_M": 0.8}).decision.margin_m == 1.5
 
 
@@ -189,8 +189,8 @@ def test_a_damaged_file_is_not_passed_over(tmp_path: Path, content: str) -> None
 def test_link_section_of_a_full_configuration(tmp_path: Path) -> None:
     text = MINIMAL + (
         'ground_stations = ["udpout:192.168.1.10:14550", "tcpin:0.0.0.0:5790"]\n'
-        'signing_key = "link.key"\nparameters = "kept.json"\n'
-        '[link.video]\nuri = "rtsp://192.168.1.20:8554/preview"\nwidth_px = 640\n'
+        'signing_key = "link.key"\n[expert.link]\nparameters = "kept.json"\n'
+        '[expert.link.video]\nuri = "rtsp://192.168.1.20:8554/preview"\nwidth_px = 640\n'
     )
     config = load(tmp_path, text)
     link = config.link_settings()
@@ -205,8 +205,8 @@ def test_link_section_of_a_full_configuration(tmp_path: Path) -> None:
     ("line", "named"),
     [
         ('ground_stations = ["carrier:pigeon"]', "carrier:pigeon"),
-        ('[link.video]\nuri = "http://192.168.1.20:8080/preview"', "MJPEG"),
-        ('[link.video]\nuri = "rtsp://a/b"\n[expert.link]\ncomponent_id = 100', "component_id"),
+        ('[expert.link.video]\nuri = "http://192.168.1.20:8080/preview"', "MJPEG"),
+        ('[expert.link.video]\nuri = "rtsp://a/b"\n[expert.link]\ncomponent_id = 100', "component_id"),
     ],
 )
 def test_link_sections_that_are_refused(tmp_path: Path, line: str, named: str) -> None:

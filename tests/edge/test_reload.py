@@ -58,7 +58,7 @@ def test_what_flies_is_compared_not_what_is_written(file: Path, tmp_path: Path) 
     """The model's 0.1 written down is no change; a laxer number, or another calibration, is one."""
     text = file.read_text().replace("hfov_deg = 70", 'calibration = "lens.yaml"')
     kept = tmp_path / "kept.json"
-    file.write_text(text.replace("[log]", 'parameters = "kept.json"\n[log]'))
+    file.write_text(text.replace("[log]", '[expert.link]\nparameters = "kept.json"\n[log]'))
     lens = write_calibration(tmp_path / "lens.yaml", 150.0)
     keeper = reloader(file, tmp_path)
     keeper.flies(resolve_flight(keeper.config, CAREFUL, {}), CAREFUL)
@@ -69,10 +69,7 @@ def test_what_flies_is_compared_not_what_is_written(file: Path, tmp_path: Path) 
         assert verdict is not None and not verdict.restart
         return [] if "nothing is different" in verdict.text else [verdict.text]
 
-    add(
-        file,
-        "[expert.decision]\nperson_probability = 0.1\n[decision]\nmargin_m = 0.5\n[camera.mount]\npitch_deg = -90\n",
-    )
+    add(file, "[expert.decision]\nperson_probability = 0.1\nmargin_m = 0.5\n[camera.mount]\npitch_deg = -90\n")
     assert changes() == []
     kept.write_text('{"TD_PERSON_P": 0.15}')  # laxer than what flies
     assert changes() == []

@@ -91,8 +91,8 @@ def test_serve_flies_what_check_prints(tmp_path: Path, models: dict[bool, Path],
         f'[camera]\nsource = "images://pictures"\nwidth_px = {WIDTH}\nheight_px = {HEIGHT}\n'
         + ('calibration = "lens.yaml"\n' if calibrated else "hfov_deg = 70.1234567890123\n")
         + ('gimbal = "mavlink"\n' if gimbal else "")
-        + f'[link]\nconnection = "udpout:127.0.0.1:{port}"\nparameters = "kept.json"\n'
-        + '[link.video]\nuri = "rtsp://pilot:secret@127.0.0.1/live"\n'
+        + f'[link]\nconnection = "udpout:127.0.0.1:{port}"\n[expert.link]\nparameters = "kept.json"\n'
+        + '[expert.link.video]\nuri = "rtsp://pilot:secret@127.0.0.1/live"\n'
         + ("[expert.decision]\nperson_probability = 0.3\n" if written else "")
         + '[preview]\nlisten = "127.0.0.1:0"\n[log]\nevents = "events.jsonl"\n'
     )
@@ -207,7 +207,7 @@ def test_every_limit_is_resolved_and_named() -> None:
 
 
 def test_kept_limits_that_do_not_fit_together_are_named() -> None:
-    config = configuration(decision={"grid": {"cells": 64}}, link={"parameters": "kept.json"})
+    config = configuration(decision={"grid": {"cells": 64}}, expert={"link": {"parameters": "kept.json"}})
     with pytest.raises(ConfigError, match=r"kept\.json.*does not fit into the map"):
         resolve_flight(config, PLAIN, {"TD_RADIUS_M": 5.0, "TD_MARGIN_M": 4.0})
 

@@ -25,6 +25,7 @@ CURVE = SiteConfidence.model_validate(
     {
         "steps": [{"score_from": 0.0, "sites": 90, "safe": 3}, {"score_from": 0.8, "sites": 212, "safe": 207}],
         "disc_m": 1.0,
+        "disc_px": 9.0,
         "pictures": 40,
         "scenes": 12,
     }

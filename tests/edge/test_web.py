@@ -247,7 +247,7 @@ def test_a_busy_port_keeps_nobody_from_flying(
 def test_beyond_the_loopback_a_good_token_is_asked_for(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"preview.*beyond the loopback.*token_file"):
         load(tmp_path, MINIMAL + '[preview]\nlisten = "0.0.0.0:8650"\n')
-    off = load(tmp_path, MINIMAL + '[preview]\nlisten = "0.0.0.0:8650"\nenabled = false\n')
+    off = load(tmp_path, MINIMAL + '[preview]\nlisten = "0.0.0.0:8650"\n[expert.preview]\nenabled = false\n')
     assert not off.preview.enabled
     with pytest.raises(ConfigError, match="65535"):
         load(tmp_path, MINIMAL + '[preview]\nlisten = "127.0.0.1:70000"\n')

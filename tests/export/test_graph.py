@@ -138,7 +138,7 @@ def test_a_finished_file_is_merged_by_other_roles_as_an_export_would(pyramid_pat
     direct = export_onnx(pyramid_path, tmp_path / "direct.onnx", ExportOptions(taxonomy=str(roles))).path
     model = read_model(first)
     step = ConfidenceStep(score_from=0.0, sites=9, safe=1)
-    curve = SiteConfidence(steps=(step,), disc_m=1.0, pictures=1, scenes=1)
+    curve = SiteConfidence(steps=(step,), disc_m=1.0, disc_px=9.0, pictures=1, scenes=1)
     redescribe(model, spec_of(model, "m").model_copy(update={"site_confidence": curve}))
     write_model(model, first)
     assert spec_of(read_model(first), "m").site_confidence == curve

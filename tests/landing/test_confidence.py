@@ -15,13 +15,13 @@ from landing.decider import Decider
 from landing.settings import DecisionSettings
 from landing.site import LandingSite
 from landing.types import Segmentation
-from tests.landing.worlds import CAMERA, GRASS, LEVEL, ROOF, TAXONOMY, pose_at, seen
+from tests.landing.worlds import CAMERA, GRASS, ROOF, TAXONOMY, pose_at, seen
 
 SETTINGS = DecisionSettings().single_look()
 
 
 def curve(*steps: tuple[float, int, int], **more: Any) -> SiteConfidence:
-    values = {"disc_m": 1.0, "pictures": 10, "scenes": 5} | more
+    values = {"disc_m": 1.0, "disc_px": 10.0, "pictures": 10, "scenes": 5} | more
     return SiteConfidence.model_validate(
         {"steps": [{"score_from": s, "sites": n, "safe": k} for s, n, k in steps], **values}
     )
@@ -124,4 +124,9 @@ def test_a_decision_has_the_confidence_of_the_model_or_none() -> None:
         site = Decider(SETTINGS, TAXONOMY, CAMERA, confidence=given).observe(frame, pose, 0).selection
         assert isinstance(site, LandingSite)
         assert (site.confidence.text if site.confidence else None) == text
-    assert pose.ned_from_frd == LEVEL
+    # From so high the disc's radius is 8.3 px, then 7.6 px; 10 px were measured.
+    for height_m, known in ((23.0, True), (25.0, False)):
+        high = pose_at(height=height_m)
+        frame = seen(lambda n, e: np.where(np.hypot(n, e) < 4.0, GRASS, ROOF), high)
+        site = Decider(SETTINGS, TAXONOMY, CAMERA, confidence=RISING).observe(frame, high, 0).selection
+        assert isinstance(site, LandingSite) and (site.confidence is not None) is known

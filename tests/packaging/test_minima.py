@@ -22,6 +22,7 @@ EXTRAS = {
     "campaign": ("sim",),
     "deploy": ("deploy",),
     "openvino": ("edge.runtimes",),
+    "ortho": ("edge.look",),
     "tools": ("firmware_bridge",),
     "train": ("trainer",),
     "export": ("export",),
@@ -37,6 +38,19 @@ from landing.types import Frame
 with load_runtime(Path(sys.argv[1]), RuntimeOptions(sys.argv[2])) as runtime:
     seen = runtime.segment(Frame(np.full((96, 128, 3), 120, np.uint8), 1, 0))
     assert seen.hazards.shape[0] == 4 and seen.class_id.size > 0
+"""
+ORTHO = """
+from pathlib import Path
+import numpy as np
+import rasterio
+from rasterio.transform import Affine
+from edge.look.raster import open_orthophoto
+place, path = Affine(0.05, 0, 500000, 0, -0.05, 5200000), Path("o.tif")
+with rasterio.open(path, "w", "GTiff", 40, 30, 3, "EPSG:32632", place, "uint8", photometric="RGB") as out:
+    out.write(np.full((3, 30, 40), 90, np.uint8))
+with open_orthophoto(path) as photo, photo.at(0.1, (32, 32)) as reader:
+    image, nothing = reader.read(0, 0, 32, 32)
+    assert image[16, 16].tolist() == [90, 90, 90] and not nothing[16, 16] and nothing[0, 0]
 """
 MODEL = ROOT / "models" / "synthetic-unet.onnx"
 
@@ -77,6 +91,8 @@ def commands(extra: str, folder: Path) -> list[list[str]]:
         return [[*touchdown, "--help"], check, ["-c", SEGMENT, str(MODEL), "onnxruntime"]]
     if extra == "openvino":
         return [["-c", SEGMENT, str(MODEL), "openvino"]]
+    if extra == "ortho":
+        return [["-c", ORTHO]]
     if extra == "deploy":
         return [[*touchdown, "deploy", "keygen", "--out", str(folder / "fleet.key")]]
     if extra == "tools":

@@ -230,6 +230,18 @@ def test_pictures_with_an_exif_orientation(root, orientation, shown):
     assert np.abs(difference).mean() < 3  # saved as JPEG twice
 
 
+def test_turned_tiff_pictures_are_read_as_stored_until_asked(root):
+    data = open_set(root)
+    expected = data.read(data.samples[0])[0]
+    path = images(root)[0]
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(expected[..., ::-1]).save(path.with_suffix(".tif"), exif=exif)
+    path.unlink()
+    data = open_set(root)
+    np.testing.assert_array_equal(data.read(data.samples[0])[0], expected)
+
+
 def test_a_turned_picture_that_tells_decides_for_those_that_do_not(root):
     turned(root, 6, shown=False)
     exif = Image.Exif()

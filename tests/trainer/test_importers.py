@@ -18,6 +18,7 @@ from tests.trainer import export_forms as forms
 from trainer.data.layouts import open_set
 from trainer.data.samples import read_image
 from trainer.importers.roles import guessed_role
+from trainer.importers.runs import brush_mask
 
 MAPS = {"DJI_0001.jpg": forms.truth(0), "b 2.jpg": forms.truth(2, (112, 80))}
 
@@ -152,6 +153,18 @@ def test_a_given_taxonomy_is_taken_by_name(tmp_path: Path) -> None:
     assert ((ids == 2) == (MAPS["DJI_0001.jpg"] == 0)).all()
     own.write_text(own.read_text().replace('"roof"', '"building"'))
     assert "'roof'" in refused(root, "cvat", "--taxonomy", own)
+
+
+def test_a_brush_mask_of_the_browser_has_literal_values() -> None:
+    """A series without repetition is written value by value; Python's encoder of the tool never does that."""
+    alpha = [0, 255, 0, 255, 255, 255]
+    values = [value for a in alpha for value in (7, 8, 9, a)]
+    literal = f"0{1:02b}{len(values[:16]) - 1:04b}" + "".join(f"{value:08b}" for value in values[:16])
+    rest = f"0{0:02b}{len(values[16:]) - 1:03b}" + "".join(f"{value:08b}" for value in values[16:])
+    bits = f"{len(values):032b}{7:05b}{2:04b}{3:04b}{7:04b}{15:04b}{literal}{rest}"
+    bits += "0" * (-len(bits) % 8)
+    data = int(bits, 2).to_bytes(len(bits) // 8, "big")
+    assert brush_mask(data, 3, 2, "a mask").tolist() == [[False, True, False], [True, True, True]]
 
 
 def test_only_known_ground_is_guessed_to_be_landable() -> None:

@@ -101,8 +101,13 @@ def test_a_certain_reading_gives_every_pixel_its_class(tmp_path, picture, classe
     [
         ([Image.fromarray(IDS // 2 * 255)], RED_BLUE, ["--labels-as index: 0 = c0, 255 = not labelled", "255 = c1"]),
         ([Image.fromarray(IDS // 2 * 255)], BLACK_WHITE, ["no c1 anywhere", "--labels-as rgb"]),
-        ([Image.fromarray(IDS // 2 * 255)], FOUR, ["0 and 255 alone", "128 px in 1 files are lost"]),
-        ([Image.fromarray(IDS // 2)] + [Image.fromarray(IDS // 2 * 255)] * 2, BLACK_WHITE, []),
+        ([Image.fromarray(IDS // 2 * 255)], FOUR, ["0 and 255 alone", "its 128 px are lost"]),
+        (
+            [Image.fromarray(IDS // 2), Image.fromarray(IDS // 2 * 255)],
+            BLACK_WHITE,
+            ["1 label maps hold 0 and 255 alone"],
+        ),
+        ([Image.fromarray(IDS // 2 * 255), Image.fromarray(np.array([0, 0, 1, 255], np.uint8)[IDS])], RED_BLUE, []),
         (
             [Image.fromarray(np.array([0, 1, 255, 255], np.uint8)[IDS])],
             taxonomy((9, 0, 0), (0, 9, 0), (255,) * 3),

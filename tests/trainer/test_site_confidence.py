@@ -46,7 +46,9 @@ def drawn(seed: int, scenes: int = 30, each: int = 40, power: float = 2.0) -> li
     """Sites that are safe with the probability score ** power."""
     rng = np.random.default_rng(seed)
     scores = rng.random(scenes * each)
-    return [JudgedSite(float(s), bool(rng.random() < s**power), str(k // each)) for k, s in enumerate(scores.tolist())]
+    return [
+        JudgedSite(float(s), bool(rng.random() < s**power), str(k // each), 9.0) for k, s in enumerate(scores.tolist())
+    ]
 
 
 @given(st.lists(st.tuples(st.integers(0, 255), st.booleans()), min_size=1, max_size=400))
@@ -54,7 +56,7 @@ def drawn(seed: int, scenes: int = 30, each: int = 40, power: float = 2.0) -> li
 def test_the_curve_rises_in_steps_of_enough_sites(sites: list[tuple[int, bool]]) -> None:
     scores, safe = np.array([s / 255 for s, _ in sites]), np.array([b for _, b in sites])
     steps = fit_steps(scores, safe)
-    curve = SiteConfidence(steps=steps, disc_m=1.0, pictures=1, scenes=1)  # checks that it rises
+    curve = SiteConfidence(steps=steps, disc_m=1.0, disc_px=9.0, pictures=1, scenes=1)  # checks that it rises
     assert sum(s.sites for s in steps) == len(sites) and sum(s.safe for s in steps) == int(safe.sum())
     assert all(s.sites >= LEAST_SITES for s in steps) or len(steps) == 1
     for step, after in zip(steps, (*steps[1:], None), strict=True):

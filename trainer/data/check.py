@@ -20,12 +20,14 @@ from trainer.data.layouts import FoundLayout
 from trainer.data.pairs import PairedFiles
 from trainer.data.samples import FolderSet, Sample, decode_image
 from trainer.data.splitfile import SplitTable
-from trainer.data.survey import Asked, survey
+from trainer.data.survey import Asked, Survey, survey
 from trainer.data.turns import PictureFacts
 from trainer.progress import in_order
 
 RARE_PICTURES = 3
 """A class in fewer pictures than this is hardly there."""
+
+_COPIES_SHOWN = 5
 
 
 @dataclass
@@ -115,6 +117,21 @@ def check_folder(
     """
     pairs = pairs or found.pairs()
     facts = survey(pairs, found.taxonomy, found.base, asked, found.class_list, threads=threads)
+    report = _report_of(facts, found, pairs)
+    digests = _decode_all(report, facts, found.base, threads, done)
+    part_of = dict(table.part_of) if table is not None and table.part_of else pairs.part_of
+    report.findings += _duplicates(pairs.samples, digests, part_of)
+    if table is not None and table.part_of:
+        names = {sample.name for sample in pairs.samples}
+        listed = set(table.part_of)
+        report.findings += [DataFinding("not in the split", n) for n in sorted(names - listed)]
+        report.findings += [DataFinding("only in the split", n) for n in sorted(listed - names)]
+    report.findings += _rare(report, facts.absent, absent)
+    return report
+
+
+def _report_of(facts: Survey, found: FoundLayout, pairs: PairedFiles) -> DataReport:
+    """Report of what a survey saw; pictures are not decoded yet."""
     report = DataReport(
         found.base.resolve().name,
         found.taxonomy,
@@ -138,28 +155,25 @@ def check_folder(
     report.findings += [
         DataFinding("role not confirmed", c.name, c.role.value + GUESS) for c in found.taxonomy.classes if c.guessed
     ]
+    return report
+
+
+def _decode_all(report: DataReport, facts: Survey, base: Path, threads: int, done: Callable[[], None]) -> list[str]:
+    """Decode every picture for the report; return their digests, empty where one cannot be read."""
 
     def one(picture: PictureFacts) -> tuple[str, str]:
-        return _decoded(picture, found.base)
+        return _decoded(picture, base)
 
     digests = []
     for picture, (digest, problem) in zip(facts.pictures, in_order(one, facts.pictures, threads), strict=True):
         digests.append(digest)
         if problem:
-            report.findings.append(DataFinding("unreadable picture", below(picture.path, found.base), problem))
+            report.findings.append(DataFinding("unreadable picture", below(picture.path, base), problem))
         elif not picture.problem:
             width, height = picture.shown_wh(facts.turn.turn)
             report.sizes[f"{width}x{height}"] += 1
         done()
-    part_of = dict(table.part_of) if table is not None and table.part_of else pairs.part_of
-    report.findings += _duplicates(pairs.samples, digests, part_of)
-    if table is not None and table.part_of:
-        names = {sample.name for sample in pairs.samples}
-        listed = set(table.part_of)
-        report.findings += [DataFinding("not in the split", n) for n in sorted(names - listed)]
-        report.findings += [DataFinding("only in the split", n) for n in sorted(listed - names)]
-    report.findings += _rare(report, facts.absent, absent)
-    return report
+    return digests
 
 
 def _decoded(picture: PictureFacts, base: Path) -> tuple[str, str]:
@@ -183,7 +197,8 @@ def _duplicates(samples: tuple[Sample, ...], digests: list[str], part_of: Mappin
     for names in (n for n in same.values() if len(n) > 1):
         parts = sorted({part_of.get(name, "") for name in names} - {""})
         kind = "same picture in two parts" if len(parts) > 1 else "same picture twice"
-        where = ", ".join(f"{n} ({part_of[n]})" if part_of.get(n) else n for n in names[1:])
+        where = ", ".join(f"{n} ({part_of[n]})" if part_of.get(n) else n for n in names[1:_COPIES_SHOWN])
+        where += f" and {len(names) - _COPIES_SHOWN} more" if len(names) > _COPIES_SHOWN else ""
         findings.append(DataFinding(kind, names[0], f"as {where}"))
     return findings
 

@@ -49,11 +49,13 @@ class JudgedSite:
         score: See `landing.confidence.site_score`.
         safe: By the labels.
         scene: That the picture shows.
+        radius_px: Of the disc in the network's maps.
     """
 
     score: float
     safe: bool
     scene: str
+    radius_px: float
 
 
 def judged_sites(
@@ -90,7 +92,7 @@ def judged_sites(
         inside = _disc_in(labels.shape, u, v, radius_m * label_camera.fx / view.height_m)
         if score is None or np.mean(labels[inside] != IGNORE) < LEAST_LABELLED:
             continue
-        found.append(JudgedSite(score, not unsafe[inside].any(), scene))
+        found.append(JudgedSite(score, not unsafe[inside].any(), scene, radius_px))
     return found
 
 
@@ -188,6 +190,7 @@ def fit_confidence(
     return SiteConfidence(
         steps=fit_steps(np.array([s.score for s in sites]), np.array([s.safe for s in sites])),
         disc_m=disc_m,
+        disc_px=round(float(np.median([s.radius_px for s in sites])), 2),
         safe_means=SAFE_MEANS,
         measured_on=measured_on[:400],
         pictures=pictures,

@@ -123,7 +123,7 @@ def site_confidence(columns: Sequence[Column]) -> bytes:
         bins = check["bins"]
         printed, share = ([b[key] for b in bins] for key in ("printed", "share"))
         reach = [[b["share"] - b["low"] for b in bins], [b["high"] - b["share"] for b in bins]]
-        label = f"{title(column)}, {check['by']}: ECE {100 * check['ece']:.1f} %, {check['sites']} discs"
+        label = f"{title(column)}: ECE {100 * check['ece']:.1f} %, {check['sites']} discs"
         axes.errorbar(printed, share, reach, fmt="o", markersize=4, capsize=3, color=colour, label=label)
         if len(columns) == 1:
             for b in bins:

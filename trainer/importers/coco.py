@@ -46,6 +46,8 @@ def read(export: ExportFolder) -> ForeignSet:
 
 
 def _read_file(coco: Entry, part: str, result: ForeignSet, name: str) -> int:
+    if any("segments_info" in annotation for annotation in coco.entries("annotations")):
+        raise DataError(f"{coco.origin} are panoptic: export instances ('COCO 1.0')")
     label_of = _categories(coco, result)
     regions: dict[str, list[tuple[float, Region]]] = {}
     images = coco.entries("images")
@@ -57,8 +59,6 @@ def _read_file(coco: Entry, part: str, result: ForeignSet, name: str) -> int:
         size_of[key] = image.size_wh("width", "height") if "width" in image and "height" in image else None
     boxes = 0
     for annotation in coco.entries("annotations"):
-        if "segments_info" in annotation:
-            raise DataError(f"{coco.origin} are panoptic: export instances ('COCO 1.0')")
         key, category = _key(annotation, "image_id"), _key(annotation, "category_id")
         if key not in size_of or category not in label_of:
             raise DataError(f"{annotation.origin} is of image {key} and category {category}; one is not in the file")

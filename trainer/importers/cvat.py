@@ -122,7 +122,7 @@ class _File:
             raise DataError(f"{self._origin} have more than {_MOST_SHAPES} objects: export fewer pictures at a time")
         shape = Entry(fields, f"{image.origin}, {tag}")
         if tag in _SHAPELESS:
-            self._result.shapeless[f"{tag} {shape.text('label')}"] += 1
+            self._result.shapeless[f"{tag} {shape.get('label') or ''}".strip()] += 1
         elif tag in _READERS:
             label = shape.text("label")
             self._result.colour_of.setdefault(label, None)

@@ -126,7 +126,8 @@ def tidy(text: str) -> str:
 
 def _listed(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
-        raise DataError(f"folder {folder} does not exist or is no folder")
+        unpack = ": unpack it, and name the folder" if folder.suffix.lower() in (".zip", ".tar", ".gz", ".7z") else ""
+        raise DataError(f"folder {folder} does not exist or is no folder{unpack}")
     files: dict[str, Path] = {}
     for base, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not _is_litter(name))

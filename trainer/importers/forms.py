@@ -14,21 +14,36 @@ from trainer.importers.foreign import ForeignSet
 
 @dataclass(frozen=True)
 class ExportForm:
-    """A form: how it is named for the user, recognised (by the files returned) and read."""
+    """A form: how it is named for the user, the files it is known by, and its functions.
+
+    `recognised` returns the files that tell an export of this form, `read` reads it.
+    """
 
     title: str
+    files: str
     recognised: Callable[[ExportFolder], list[Path]]
     read: Callable[[ExportFolder], ForeignSet]
 
 
 FORMS = {
-    "cvat": ExportForm("CVAT for images 1.1", cvat.recognised, cvat.read),
-    "voc": ExportForm("VOC or CVAT segmentation masks", voc.recognised, voc.read),
-    "coco": ExportForm("COCO", coco.recognised, coco.read),
-    "labelme": ExportForm("LabelMe", labelme.recognised, labelme.read),
-    "roboflow": ExportForm("Roboflow semantic masks", roboflow.recognised, roboflow.read),
-    "label-studio": ExportForm("Label Studio", label_studio.recognised, label_studio.read),
-    "supervisely": ExportForm("Supervisely", supervisely.recognised, supervisely.read),
+    "cvat": ExportForm("CVAT for images 1.1", "an XML file with <annotations>", cvat.recognised, cvat.read),
+    "voc": ExportForm(
+        "VOC or CVAT segmentation masks",
+        "SegmentationClass/*.png with labelmap.txt or class_names.txt",
+        voc.recognised,
+        voc.read,
+    ),
+    "coco": ExportForm("COCO", "a JSON file with images, annotations and categories", coco.recognised, coco.read),
+    "labelme": ExportForm(
+        "LabelMe", "JSON files with shapes and imagePath, and no others", labelme.recognised, labelme.read
+    ),
+    "roboflow": ExportForm(
+        "Roboflow semantic masks", "*_mask.png beside _classes.csv", roboflow.recognised, roboflow.read
+    ),
+    "label-studio": ExportForm(
+        "Label Studio", "a JSON export, a list of tasks", label_studio.recognised, label_studio.read
+    ),
+    "supervisely": ExportForm("Supervisely", "meta.json and ann/*.json", supervisely.recognised, supervisely.read),
 }
 
 
@@ -47,8 +62,8 @@ def form_of(name: str, export: ExportFolder) -> tuple[str, str]:
     if found:
         both = ", ".join(f"{key} ({file})" for key, file in found.items())
         raise DataError(f"{export.folder} may be of several forms: {both}; say which")
-    forms = ", ".join(chosen)
-    raise DataError(f"{export.folder} has no export of {forms} (its files: {_some(export)})")
+    forms = "; ".join(f"{key}: {form.files}" for key, form in chosen.items())
+    raise DataError(f"{export.folder} has no export that is known here ({forms}); its files: {_some(export)}")
 
 
 def _some(export: ExportFolder) -> str:
