@@ -124,7 +124,7 @@ def main(pictures: int, rounds: int) -> Figures:
     with tempfile.TemporaryDirectory(prefix="input-pipeline-") as folder:
         root = Path(folder)
         write_pictures(root / "pictures", pictures)
-        data = open_set(root / "pictures")
+        data = open_set(root / "pictures", "aeroscapes-original")
         start = time.perf_counter()
         stored = open_or_prepare(data, data.samples, STORED_WH, root / "store")
         prepare_s = time.perf_counter() - start

@@ -130,7 +130,7 @@ def main(pictures: int, steps: int) -> Figures:
     with tempfile.TemporaryDirectory(prefix="training-speed-") as folder:
         root = Path(folder)
         write_pictures(root / "pictures", pictures)
-        data = open_set(root / "pictures")
+        data = open_set(root / "pictures", "aeroscapes-original")
         config = ModelConfig(classes=len(data.taxonomy), width_px=INPUT_WH[0], height_px=INPUT_WH[1])
         start = time.perf_counter()
         stored = open_or_prepare(data, data.samples, (1320, 880), root / "store")

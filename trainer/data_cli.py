@@ -12,7 +12,7 @@ import cv2
 
 from landing.errors import DataError
 from trainer.data.choice import asked_of, open_and_split, open_data
-from trainer.data.findings import ERRORS, NOTES
+from trainer.data.findings import ERRORS, NOTES, printable
 from trainer.data.layouts import SPLIT_FILE, FoundLayout, find_folder_pair, find_layout
 from trainer.data.prepared import prepare
 from trainer.data.samples import LabeledSet
@@ -92,7 +92,7 @@ def check_command(
     else:
         for report in reports:
             for line in _lines(report, None if show_all else _SHOWN):
-                click.echo(line)
+                click.echo(printable(line))
         if pages:
             click.echo(f"contact sheets: {', '.join(map(str, pages))}")
     return 0 if all(report.valid for report in reports) else 2

@@ -414,6 +414,14 @@ def test_texts_without_end_are_refused_in_a_line(root, name, text):
     assert status == 2 and printed.startswith("error: ") and printed.count("\n") == 1
 
 
+@pytest.mark.parametrize("name", [b"a\xff", b"a\nb", b"a\x1b[31m"])
+def test_names_that_are_no_text_are_named_in_one_line(root, name):
+    for path in (images(root)[0], labels(root)[0]):
+        path.rename(path.with_name(os.fsdecode(name) + path.suffix))
+    printed = refused(root, "name that is no text", "images/a\\")
+    assert printed.isprintable() or all(line.isprintable() for line in printed.splitlines())
+
+
 def test_a_folder_of_very_many_files_is_listed_in_bounded_output(root):
     picture = images(root)[0]
     for number in range(1000):

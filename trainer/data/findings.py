@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ ERRORS = {
     "tools' forms",
     "picture of another kind": "save it as JPEG, PNG or TIFF",
     "no pictures": "put pictures (.jpg .jpeg .png .tif .tiff) beside their label maps (.png .tif .tiff)",
+    "name that is no text": "rename it; file names are UTF-8",
     "name used twice": "rename or remove one; suffixes do not count, nor whether accents are written together or apart "
     "(Unicode NFC, NFD)",
     "names differ in case": "rename one, so that upper and lower case agree",
@@ -80,9 +82,16 @@ def refuse_first(findings: Sequence[DataFinding], where: str | Path) -> None:
     first = next(finding for finding in findings if finding.kind == kind)
     detail = f": {first.detail}" if first.detail else ""
     raise DataError(
-        f"data {where}: {kind}: {counts[kind]}, the first is {first.file}{detail}; {ERRORS[kind]} "
-        "(trainer data check lists all)"
+        printable(
+            f"data {where}: {kind}: {counts[kind]}, the first is {first.file}{detail}; {ERRORS[kind]} "
+            "(trainer data check lists all)"
+        )
     )
+
+
+def printable(text: str) -> str:
+    """Return a text as one line: names of files may hold line ends, terminal codes, and bytes that are no text."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def of_pairs(pairs: PairedFiles, base: Path) -> list[DataFinding]:
@@ -99,7 +108,14 @@ def of_pairs(pairs: PairedFiles, base: Path) -> list[DataFinding]:
         DataFinding("names differ in case", below(label, base), f"its picture is {image.name}")
         for image, label in pairs.other_case
     ]
+    named = (path for sample in pairs.samples for path in (sample.image, sample.label))
+    findings += [DataFinding("name that is no text", below(p, base)) for p in named if not _is_text(p.name)]
     return findings if pairs.images else [DataFinding("no pictures", str(base)), *findings]
+
+
+def _is_text(name: str) -> bool:
+    """False for a name with bytes that are no UTF-8, which Python keeps as lone surrogates, or with control codes."""
+    return name.isprintable() or all(unicodedata.category(c) not in ("Cs", "Cc") for c in name)
 
 
 def wrong_suffix(path: Path, found: str, base: Path) -> list[DataFinding]:

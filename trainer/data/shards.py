@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+import os
 import re
 import tarfile
 import urllib.error
@@ -221,7 +222,7 @@ class ShardedSet:
 
 def is_sharded(where: str) -> bool:
     """True for a URL, and for a folder that holds shards."""
-    return where.startswith(_WEB) or (Path(where) / SHARDS_FILE).is_file()
+    return where.startswith(_WEB) or os.path.lexists(Path(where) / SHARDS_FILE)
 
 
 def decode_pair(name: str, image: bytes, labels: bytes) -> tuple[ByteArray, ByteArray]:
