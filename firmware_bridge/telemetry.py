@@ -241,7 +241,7 @@ class Telemetry:
         change = self.selector.hear(message, peer, now_ns)
         if change is not None:
             self._on_change(change, now_ns)
-        if self.selector.belongs(message, peer):
+        if self.gimbal is not None and self.selector.belongs(message, peer):
             self._on_gimbal(message, now_ns)
         if not self.selector.speaks(message, peer):
             return

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from landing.camera import CameraModel
 from landing.estimator import FrameShift
 from landing.frame_times import NEVER_NS, FrameNumbers, FrameTimes
-from landing.ground_view import MOVING_ROLES, GridOfBool, GridOfFloat, GroundView
+from landing.ground_view import MOVING_ROLES, GridOfBool, GridOfFloat, GroundView, any_set
 from landing.merge import remove_small_objects, smoothed
 from landing.settings import DecisionSettings
 from landing.shown_cells import (
@@ -234,7 +234,7 @@ class GroundMap:
         is_hazard = self._hazard_cells()
         for k in _MOVING:
             somebody = is_hazard[k][shown.window] & shown.visible
-            if _any(somebody):
+            if any_set(somebody):
                 _fill(self._visited[shown.window], frame, somebody)
         if judged:
             self._note_bad(shown, at_ns, frame)
@@ -398,7 +398,7 @@ class GroundMap:
         """
         odd_px = side_px + 1 - side_px % 2
         kernel = np.ones((odd_px, odd_px), np.uint8)
-        widened = [p if odd_px == 1 or not _any(p) else cv2.dilate(p, kernel) for p in planes]
+        widened = [p if odd_px == 1 or not any_set(p) else cv2.dilate(p, kernel) for p in planes]
         tables = self._hazard_evidence
         if plain < 1.0 or not judged:
             tables = tables.copy()
@@ -433,7 +433,7 @@ class GroundMap:
         near &= part.visible
         _fill(from_m, np.inf, (good | forgotten) & near)
         bad &= near
-        if _any(bad):
+        if any_set(bad):
             bad &= ~self._recent(self._visited[window], at_ns, self._settings.recent_hazard.memory_s)
             lower_m = cv2.min(from_m, float(height_m))
             cv2.copyTo(lower_m, bad.view(np.uint8), from_m)
@@ -463,7 +463,7 @@ class GroundMap:
         known = unseen_s <= max_age_s
         hazards = {role: grid[window] for role, grid in zip(HAZARD_ROLES, self._hazard_cells(), strict=True)}
         for role in MOVING_ROLES:  # what stood there a while ago has gone, we do not know where
-            if _any(hazards[role]):
+            if any_set(hazards[role]):
                 hazards[role] = hazards[role] & (unseen_s <= self._settings.hidden_hazard.memory_s)
         visited = self._recent(self._visited[window], now_ns, self._settings.recent_hazard.memory_s)
         landable = self._landable[window].copy()
@@ -473,7 +473,7 @@ class GroundMap:
         # What was seen to be bad from much nearer is not good because it looks so from up here.
         nearer_m = np.float32(self._height_m / self._settings.unsafe_memory.factor)
         nearer = self._bad_from_m[window] <= nearer_m
-        if _any(nearer):
+        if any_set(nearer):
             free &= ~nearer | self._forgotten(self._bad[window], now_ns)
         corner = (
             (self._corner[0] + window[0].start) * self._cell_m,
@@ -490,11 +490,6 @@ class GroundMap:
         if width == 0:
             return slice(0, 1), slice(0, 1)
         return slice(top, top + height), slice(left, left + width)
-
-
-def _any(grid: GridOfBool | ByteArray) -> bool:
-    """Return True when any cell of a mask of any layout is set."""
-    return cv2.countNonZero(grid.view(np.uint8)) > 0
 
 
 def _fill(grid: GridOfFloat | FrameNumbers, value: float, where: GridOfBool) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from landing.errors import InvalidValueError
+from landing.ground_view import any_set
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 from landing.types import Segmentation
 
@@ -56,7 +57,7 @@ def smoothed(segmentation: Segmentation, side_px: int) -> Segmentation:
     size = (side_px, side_px)
     hazards = np.empty_like(segmentation.hazards)
     for plane, out in zip(segmentation.hazards, hazards, strict=True):
-        if plane.any():
+        if any_set(plane):
             cv2.blur(plane, size, dst=out, borderType=cv2.BORDER_REPLICATE)
         else:
             out[:] = 0
@@ -78,6 +79,6 @@ def remove_small_objects(segmentation: Segmentation, side_px: int) -> Segmentati
     kernel = np.ones((side_px, side_px), np.uint8)
     hazards = segmentation.hazards.copy()
     for k, role in enumerate(HAZARD_ROLES):
-        if role in (Role.PERSON, Role.VEHICLE) and hazards[k].any():
+        if role in (Role.PERSON, Role.VEHICLE) and any_set(hazards[k]):
             hazards[k] = cv2.morphologyEx(hazards[k], cv2.MORPH_OPEN, kernel)
     return replace(segmentation, hazards=hazards)

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from landing.decision_groups import HiddenHazard
-from landing.ground_view import MOVING_ROLES, GridOfBool, GridOfFloat, GroundView
+from landing.ground_view import MOVING_ROLES, GridOfBool, GridOfFloat, GroundView, any_set
 from landing.settings import DecisionSettings
 from landing.site import NoSite, NoSiteReason
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
@@ -108,7 +108,7 @@ def hazard_clearance_grid(
     found: list[GridOfFloat] = []
     for role in roles:
         cells = view.hazards[role]
-        if not cells.any():
+        if not any_set(cells):
             continue
         keep_m = taxonomy.clearance_of(role)
         if role not in MOVING_ROLES:
@@ -119,7 +119,7 @@ def hazard_clearance_grid(
             bucket = cells & (view.unseen_s >= newer_s)
             if math.isfinite(older_s):
                 bucket &= view.unseen_s < older_s
-            if bucket.any():
+            if any_set(bucket):
                 found.append(distance_m(bucket, view.cell_m, False) - np.float32(keep_m + moved_m))
     return least(found) if found else np.full(view.free.shape, np.inf, np.float32)
 
@@ -240,7 +240,7 @@ def score_grid(
     away_m = np.sqrt(_squared_distance(view, vehicle_ne_m)).astype(np.float32)
     away_m *= np.float32(settings.score.travel_cost)
     score = np.asarray(cv2.subtract(cv2.min(clearance_m, enough_m), away_m), np.float32)
-    if settings.recent_hazard.cost_m > 0.0 and view.visited.any():
+    if settings.recent_hazard.cost_m > 0.0 and any_set(view.visited):
         part = _around(view.visited, settings.recent_hazard.radius_m / view.cell_m)
         near = 1.0 - distance_m(view.visited[part], view.cell_m, False) / np.float32(settings.recent_hazard.radius_m)
         score[part] -= np.float32(settings.recent_hazard.cost_m) * np.maximum(near, np.float32(0.0))
@@ -300,9 +300,9 @@ def pick(
         height_m: From which it would be flown to; None to judge the ground alone.
         score_m: `score_grid` from there, where the caller has it already.
     """
-    if not view.known.any():
+    if not any_set(view.known):
         return NoSite(NoSiteReason.GROUND_NOT_IN_VIEW, "no ground seen recently")
-    if not view.free.any():
+    if not any_set(view.free):
         return NoSite(NoSiteReason.NOTHING_LANDABLE, _why_nothing(view))
     if regions.count == 0:
         widest_m = float(clearance_m.max())
@@ -347,7 +347,7 @@ def _best_score(
     inside = np.flatnonzero(wide & (away2 <= reach_m**2))
     if inside.size == 0:
         widest_m = float(clearance_m[regions.labels > 0].max())
-        if not wide.any():  # it would be lost again with the next noise
+        if not any_set(wide):  # it would be lost again with the next noise
             detail = f"{widest_m:.1f} m radius, {needed_m:.1f} m needed for a new site"
         else:
             detail = f"{widest_m:.1f} m radius but is farther than {reach_m:.0f} m"

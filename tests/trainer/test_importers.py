@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -94,6 +96,35 @@ def test_smaller_objects_of_coco_lie_on_larger_ones(tmp_path: Path) -> None:
         np.testing.assert_array_equal(found[Path(name).stem], filled)
     rows = (tmp_path / "out" / "split.csv").read_text().splitlines()
     assert rows[0] == "id,split,group" and all(",val," in row for row in rows[1:])
+
+
+def test_roboflow_coco_has_parts_copies_and_a_category_that_is_none(tmp_path: Path) -> None:
+    root = tmp_path / "export"
+    stems = {"train": "DJI_1_jpg.rf.aa.jpg", "valid": "DJI_2_jpg.rf.bb.jpg"}
+    for part, name in stems.items():
+        file = forms.coco(root / part / "_annotations.coco.json", {name: forms.truth(1)}, "text", root / part)
+        value = json.loads(file.read_text())
+        for category in value["categories"]:
+            category["supercategory"] = "objects"
+        value["categories"].insert(0, {"id": 0, "name": "objects", "supercategory": "none"})
+        file.write_text(json.dumps(value))
+    found = imported(root, "roboflow")
+    assert all((ids == forms.truth(1)).all() for ids in found.values()) and len(found) == 2
+    assert "objects" not in (tmp_path / "out" / "taxonomy.toml").read_text()
+    rows = (tmp_path / "out" / "split.csv").read_text().splitlines()[1:]
+    assert sorted(rows) == ["DJI_1_jpg.rf.aa,train,DJI_1_jpg", "DJI_2_jpg.rf.bb,val,DJI_2_jpg"]
+
+
+def test_same_names_in_two_folders_are_two_pictures_and_overlaps_are_told(tmp_path: Path) -> None:
+    maps = {"a/x.jpg": forms.truth(0), "b\\X.jpg": forms.truth(1), "Wüste 1.JPG": forms.truth(2)}
+    root = forms.cvat(tmp_path / "export", maps, outlines=True)
+    for path in root.rglob("W*"):
+        path.rename(path.with_name(unicodedata.normalize("NFD", path.name)))
+    result = call("trainer", "data", "import", "cvat", root, "--out", tmp_path / "out")
+    assert "objects that lie on each other: roof over grass" in result.stdout
+    written = {p.stem: read_labels(p) for p in (tmp_path / "out" / "labels").iterdir()}
+    for name, ids in zip(("a-x", "b-X", "Wüste 1"), maps.values(), strict=True):
+        np.testing.assert_array_equal(written[name], ids)
 
 
 def test_parts_and_copies_of_roboflow_become_a_split(tmp_path: Path) -> None:
