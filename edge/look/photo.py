@@ -190,7 +190,7 @@ def number_of(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def xmp_number(xmp: bytes, name: str, namespace: str = r"[\w-]+") -> Fact | None:
+def xmp_number(xmp: bytes, name: str, namespace: str = r"[\w-]{1,24}") -> Fact | None:
     """Read a number of an XMP packet, an attribute or an element; `namespace` is a regular expression."""
     key = re.escape(name.encode())
     value = rb"(?:\s*=\s*\"([^\"]{1,64})\"|\s*=\s*'([^']{1,64})'|>([^<]{1,64})<)"

@@ -190,3 +190,9 @@ def test_a_calibration_says_nothing_of_a_zoomed_picture(tmp_path: Path) -> None:
     facts = read_facts(written(tmp_path, {F35: 24, ZOOM: 3.0}, model="X"))
     with pytest.raises(UnknownViewError, match="zoomed 3 times"):
         view_of((400, 300), facts, Given(calibration=CameraModel.from_hfov(400, 300, 70.0)))
+
+
+def test_a_packet_that_is_one_long_word_takes_no_time(tmp_path: Path) -> None:
+    path = tmp_path / "p.jpg"
+    Image.fromarray(np.full((30, 40, 3), 90, np.uint8)).save(path, xmp=b"drone-dji" * 7000)
+    assert read_facts(path).pitch_deg is None
