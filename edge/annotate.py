@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -23,6 +24,8 @@ BLACK = (0, 0, 0)
 AMBER = (40, 190, 255)
 TINT = 0.38
 FONT = cv2.FONT_HERSHEY_SIMPLEX
+MOST_SHOWN_PX = 6000
+"""Long side of an annotated picture; larger ones are made smaller."""
 
 
 def annotate(step: Step, camera: CameraModel, settings: DecisionSettings, notes: tuple[str, ...] = ()) -> ByteArray:
@@ -35,8 +38,14 @@ def annotate(step: Step, camera: CameraModel, settings: DecisionSettings, notes:
         notes: Further lines, such as what was assumed.
 
     Returns:
-        uint8 (H, W, 3), the frame's size.
+        uint8 (H, W, 3), the frame's size, or made smaller to `MOST_SHOWN_PX`.
     """
+    shrink = MOST_SHOWN_PX / max(step.frame.image_bgr.shape[:2])
+    if shrink < 1.0:
+        size = (max(1, round(step.frame.width_px * shrink)), max(1, round(step.frame.height_px * shrink)))
+        small = cv2.resize(step.frame.image_bgr, size, interpolation=cv2.INTER_AREA)
+        step = replace(step, frame=replace(step.frame, image_bgr=np.asarray(small, np.uint8)))
+        camera = camera.resized(*size)
     picture = _tinted(step, settings)
     unit = max(picture.shape[1], picture.shape[0]) / 1280.0
     selection, pose = step.decision.selection, step.pose

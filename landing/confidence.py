@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -24,7 +23,9 @@ MOST_COARSER = 1.25
 """Factor by which a disc may be smaller in the picture than those that were judged: coarser pixels hide more. At twice
 the height a curve said 95.2 % of 3,500 discs, and 88.1 % were safe (`synthetic-unet`, 12 worlds from 30 m)."""
 
-_RIM_POINTS = 64
+_ANGLES = np.linspace(0.0, 2.0 * np.pi, 64, endpoint=False)
+_RIM = np.column_stack([np.cos(_ANGLES), np.sin(_ANGLES), np.zeros(64)])
+"""Points on a circle of radius 1 on the ground, shape (64, 3)."""
 _RIM_BITS = 4
 """Of the fraction of a pixel in which OpenCV takes the rim."""
 
@@ -137,7 +138,7 @@ class SiteConfidence(BaseModel):
     def at(self, score: float) -> Confidence:
         """Confidence in a site of a score from 0 to 1; what is no number counts as 0."""
         known = score if score >= 0.0 else 0.0
-        step = step_at(self.steps, known)
+        step = self.steps[bisect_right(self.steps, known, key=lambda s: s.score_from) - 1]
         return Confidence(step.share, step.sites, known)
 
     def for_radius(self, required_m: float) -> SiteConfidence | None:
@@ -156,11 +157,6 @@ class SiteConfidence(BaseModel):
             f"{100 * low.share:.0f} to {100 * high.share:.1f} % safe by score, {self.sites} discs of {self.disc_m:g} m "
             f"in {self.pictures} pictures of {self.scenes} scenes{error} ({self.measured_on or 'not said on what'})"
         )
-
-
-def step_at(steps: Sequence[ConfidenceStep], score: float) -> ConfidenceStep:
-    """Return the step that a score from 0 to 1 is in."""
-    return steps[max(0, bisect_right(steps, score, key=lambda step: step.score_from) - 1)]
 
 
 def site_score(
@@ -187,9 +183,7 @@ def site_score(
         None where the frame does not show the whole disc, or shows it smaller.
     """
     rows, columns = segmentation.shape
-    angle = np.linspace(0.0, 2.0 * np.pi, _RIM_POINTS, endpoint=False)
-    circle = np.column_stack([np.cos(angle), np.sin(angle), np.zeros(_RIM_POINTS)])
-    rim = mask_camera(camera, rows, columns).camera.pixel_from_ned(np.asarray(centre_ned_m) + radius_m * circle, pose)
+    rim = mask_camera(camera, rows, columns).camera.pixel_from_ned(np.asarray(centre_ned_m) + radius_m * _RIM, pose)
     inside = np.isfinite(rim).all() and rim.min() >= -0.5
     if not inside or rim[:, 0].max() > columns - 0.5 or rim[:, 1].max() > rows - 0.5:
         return None

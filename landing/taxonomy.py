@@ -130,7 +130,7 @@ class Taxonomy(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"]) or "file"
-            raise TaxonomyError(f"{origin}: {where}: {first['msg']}") from error
+            raise TaxonomyError(f"{origin}: {where}: {first['msg'].removeprefix('Value error, ')}") from error
 
     @classmethod
     def load_open(cls, path: str | Path) -> Taxonomy:

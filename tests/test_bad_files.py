@@ -133,7 +133,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
         'hfov_deg = 70\nsource = "file://clip.mp4"\n[link]\nconnection = "udpin:127.0.0.1:0"\n'
     )
     (tmp_path / "camera.toml").write_text(base)
-    (tmp_path / "kept.toml").write_text(base + 'parameters = "kept.json"\n')
+    (tmp_path / "kept.toml").write_text(base + '[expert.link]\nparameters = "kept.json"\n')
     (tmp_path / "key.toml").write_text(base + 'signing_key = "link.key"\n')
     (tmp_path / "token.toml").write_text(base + '[preview]\ntoken_file = "token"\n')
     with pytest.raises(SystemExit):

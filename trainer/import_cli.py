@@ -57,6 +57,8 @@ def import_command(
     FORM: cvat (CVAT for images 1.1), voc (masks with labelmap.txt, as CVAT's Segmentation mask 1.1), coco, labelme,
     roboflow, label-studio, supervisely, or auto. FOLDER is the unpacked export.
 
+    Pictures are linked (hard links) where the file system can, else copied; what EXIF turns is written anew, upright.
+
     Roles are guessed from names and marked with `?` in taxonomy.toml. Training refuses guesses: look at the pictures
     (`trainer data check DIR --pictures`), correct the roles, and take each `?` away.
     """

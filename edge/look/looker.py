@@ -328,7 +328,7 @@ class Looker:
         """The view of a picture; None, and a line that says why, where nothing places its camera."""
         try:
             view = view_of(size_px, facts, self.options.given, sky)
-        except UnknownViewError as error:
+        except CameraError as error:
             hint = "; if it is an orthophoto give --gsd-m" if path.suffix.lower() in TIFF_SUFFIXES else ""
             self._skip(path, f"{path.name}: {error}{hint}")
             return None

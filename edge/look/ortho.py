@@ -75,7 +75,7 @@ class _Judged:
     Attributes:
         window: Without its step.
         site: The site, if there is one.
-        hazards: bool, rows going north, columns east.
+        hazards, bad: Ground with a hazard, and ground that is not free, bool, rows going north, columns east.
         cell_m: Side of a cell, m.
         south_west_m: North and east of the outer corner of cell [0, 0] on the plane.
     """
@@ -83,6 +83,7 @@ class _Judged:
     window: OrthoWindow
     site: LandingSite | None
     hazards: GridOfBool
+    bad: GridOfBool
     cell_m: float
     south_west_m: tuple[float, float]
 
@@ -97,9 +98,16 @@ class _Judged:
             north_m + view.south_west_m[0] + low[0] * view.cell_m,
             east_m + view.south_west_m[1] + low[1] * view.cell_m,
         )
-        return cls(replace(window, step=None), site, hazards, view.cell_m, corner)
+        bad = (view.known & ~view.free)[part]
+        return cls(replace(window, step=None), site, hazards, bad, view.cell_m, corner)
 
-    def has_hazard_within(self, radius_m: float, east_m: float, north_m: float) -> bool:
+    def denies(self, east_m: float, north_m: float, vehicle_m: float, required_m: float) -> bool:
+        """Tell whether it shows a hazard in the disc of a site, or ground that is not free below the vehicle."""
+        return self._within(self.hazards, required_m, east_m, north_m) or self._within(
+            self.bad, vehicle_m, east_m, north_m
+        )
+
+    def _within(self, cells: GridOfBool, radius_m: float, east_m: float, north_m: float) -> bool:
         rows, columns = self.hazards.shape
         row = (north_m - self.south_west_m[0]) / self.cell_m - 0.5
         column = (east_m - self.south_west_m[1]) / self.cell_m - 0.5
@@ -107,7 +115,7 @@ class _Judged:
         if not (-reach <= row <= rows + reach and -reach <= column <= columns + reach):
             return False
         r, c = np.ogrid[:rows, :columns]
-        return bool((self.hazards & ((r - row) ** 2 + (c - column) ** 2 <= reach**2)).any())
+        return bool((cells & ((r - row) ** 2 + (c - column) ** 2 <= reach**2)).any())
 
 
 class OrthoLook:
@@ -212,10 +220,10 @@ class OrthoLook:
         return Pose(at_ns, LEVEL, (0.0, 0.0, -self.scale.height_m), self.scale.height_m)
 
     def _agreed(self, row: list[_Judged], around: Iterable[list[_Judged]]) -> list[OrthoSite]:
-        """Sites of a row of windows at which no other window shows a hazard where the vehicle would stand."""
+        """Sites of a row of windows that no other window denies."""
         found = []
         reach = math.ceil(self.window_px[0] / self._step[0]) - 1
-        radius_m = self.settings.required_radius_m
+        radii_m = (self.settings.vehicle_radius_m, self.settings.required_radius_m)
         others = [judged for line in around for judged in line]
         for judged in row:
             if judged.site is None:
@@ -224,7 +232,7 @@ class OrthoLook:
             place = (judged.window.middle_m[0] + east_m, judged.window.middle_m[1] + north_m)
             column = judged.window.index[1]
             near = (o for o in others if abs(o.window.index[1] - column) <= reach and o is not judged)
-            if any(other.has_hazard_within(radius_m, *place) for other in near):
+            if any(other.denies(*place, *radii_m) for other in near):
                 self.contradicted += 1
             else:
                 found.append(OrthoSite(*place, judged.site, judged.window.index))

@@ -21,6 +21,9 @@ from landing.errors import CameraError
 from landing.pictures import DAMAGED, PICTURE_BYTES
 from landing.reading import open_file
 
+XMP_BYTES = 4 << 20
+"""Most of an XMP packet that is searched."""
+
 XMP_SEARCH_BYTES = 1 << 18
 """XMP stands near the start of a JPEG."""
 
@@ -31,7 +34,20 @@ SENSOR_WIDTH_MM = {
     "FC3170": 6.4,
     "FC3582": 9.7,
 }
-"""Width of the sensor in 4:3 use, mm, by camera model as EXIF names it."""
+"""Width of the sensor, mm, by camera model as EXIF names it."""
+
+ONE_INCH_MM = (13.2, 8.8)
+"""The sensors of 3:2; the others are of 4:3. A picture of another shape is cut out of the middle of one."""
+
+NO_PLAIN_PICTURE = (
+    (rb"ImageSource\W{1,12}(?:Infrared|Thermal|IR)", "is of a thermal camera"),
+    (rb"BandName\W{1,80}(?:LWIR|NIR|Red ?Edge|Thermal)", "is of a thermal or multispectral band"),
+    (rb"ProjectionType\W{1,12}(?:equirectangular|cylindrical|spherical)", "is a panorama"),
+)
+"""Forms of XMP (DJI, Parrot and MicaSense, Google's GPano) of pictures that no single lens took in colour."""
+
+THERMAL_MAKES, THERMAL_MODELS = ("flir",), ("xt2", "xt s", "xtr", "zenmuse xt", "h20t-t", "flir")
+FISHEYE_MAKES = ("gopro", "insta360", "arashi vision")
 
 FULL_FRAME_DIAGONAL_MM = math.hypot(36.0, 24.0)
 MM_PER_RESOLUTION_UNIT = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}
@@ -53,10 +69,12 @@ class Fact:
     Attributes:
         value: In the unit of its name.
         source: Tag, for people.
+        certain: False for what programs leave behind when they write a copy of another size.
     """
 
     value: float
     source: str
+    certain: bool = True
 
 
 @dataclass(frozen=True)
@@ -75,6 +93,8 @@ class PhotoFacts:
         above_sea_m: GPS altitude, which is never a height above ground.
         pitch_deg: Pitch of the camera, -90 straight down.
         roll_deg: Roll of the camera.
+        unusable: Kind of picture that is never decided on, in words.
+        fisheye: True where the lens bends straight lines so far that a focal length says little.
     """
 
     size_px: tuple[int, int] = (0, 0)
@@ -87,6 +107,8 @@ class PhotoFacts:
     above_sea_m: Fact | None = None
     pitch_deg: Fact | None = None
     roll_deg: Fact | None = None
+    unusable: str | None = None
+    fisheye: bool = False
 
 
 def read_facts(path: Path) -> PhotoFacts:
@@ -105,8 +127,8 @@ def read_facts(path: Path) -> PhotoFacts:
             detail: dict[int, Any] = dict(exif.get_ifd(ExifTags.IFD.Exif))
             gps: dict[int, Any] = dict(exif.get_ifd(ExifTags.IFD.GPSInfo))
             size_px = image.size
-            xmp = image.info.get("xmp", b"")
-            if not isinstance(xmp, bytes) or not xmp:
+            xmp = _xmp_of(image, base)
+            if not xmp:
                 stream.seek(0)
                 xmp = stream.read(XMP_SEARCH_BYTES)
     except (*DAMAGED, Image.DecompressionBombError):
@@ -124,7 +146,33 @@ def read_facts(path: Path) -> PhotoFacts:
         _of_exif(gps, ExifTags.GPS.GPSAltitude, "GPS altitude"),
         _of_xmp(xmp, PITCH) or _pitch_of_pix4d(xmp),
         _of_xmp(xmp, ROLL),
+        _unusable(base, xmp),
+        _text(base, ExifTags.Base.Make).lower().startswith(FISHEYE_MAKES)
+        or re.search(rb"ModelType\W{1,12}fisheye", xmp) is not None,
     )
+
+
+def _xmp_of(image: Image.Image, base: Mapping[int, Any]) -> bytes:
+    """The XMP packet, at its place in JPEG and WebP, PNG, or TIFF (tag 700); empty where there is none."""
+    for packet in (image.info.get("xmp"), image.info.get("XML:com.adobe.xmp"), base.get(700)):
+        if packet:
+            data = packet.encode("utf-8", "replace") if isinstance(packet, str) else packet
+            return data[:XMP_BYTES] if isinstance(data, bytes) else b""
+    return b""
+
+
+def _text(tags: Mapping[int, Any], tag: int) -> str:
+    return str(tags.get(tag, "")).strip("\0 ")
+
+
+def _unusable(base: Mapping[int, Any], xmp: bytes) -> str | None:
+    found = next((words for form, words in NO_PLAIN_PICTURE if re.search(form, xmp, re.IGNORECASE)), None)
+    if found is not None:
+        return found
+    make, model = (_text(base, tag).lower() for tag in (ExifTags.Base.Make, ExifTags.Base.Model))
+    if make.startswith(THERMAL_MAKES) or model.startswith(THERMAL_MODELS):
+        return f"is of a thermal camera ({_text(base, ExifTags.Base.Model)})"
+    return None
 
 
 def number_of(value: Any) -> float | None:
@@ -180,9 +228,9 @@ def _taken_px(detail: Mapping[int, Any]) -> tuple[int, int] | None:
 def _focals_px(
     base: Mapping[int, Any], detail: Mapping[int, Any], xmp: bytes, taken_px: tuple[int, int], zoom: float
 ) -> list[Fact]:
-    """Focal lengths for pictures as they were taken, px; a sensor's long side is the picture's long side.
+    """Focal lengths for pictures as they were taken, px, the certain first.
 
-    The 35 mm equivalent is defined by the picture's diagonal (CIPA DCG-001).
+    A sensor's long side is the picture's. The 35 mm equivalent is defined by the picture's diagonal (CIPA DCG-001).
     """
     long_px = max(taken_px)
     zoomed = f", digital zoom {zoom:g}" if zoom > 1.0 else ""
@@ -200,14 +248,24 @@ def _focals_px(
             width_mm = long_px / per_unit * MM_PER_RESOLUTION_UNIT.get(int(unit), 25.4)
             if 1.0 < width_mm < 60.0:
                 source = f"EXIF focal length {focal_mm:g} mm and sensor width {width_mm:.1f} mm"
-                found.append(Fact(focal_mm / width_mm * long_px * zoom, source + zoomed))
-        model = str(base.get(ExifTags.Base.Model, "")).strip("\0 ")
+                found.append(Fact(focal_mm / width_mm * long_px * zoom, source + zoomed, certain=False))
+        model = _text(base, ExifTags.Base.Model)
         if model in SENSOR_WIDTH_MM:
-            width_mm = SENSOR_WIDTH_MM[model]
-            source = f"EXIF focal length {focal_mm:g} mm and the {width_mm:g} mm wide sensor of {model}"
+            width_mm = _width_used_mm(SENSOR_WIDTH_MM[model], max(taken_px) / min(taken_px))
+            source = f"EXIF focal length {focal_mm:g} mm and the sensor of {model}, {width_mm:.3g} mm wide"
             found.append(Fact(focal_mm / width_mm * long_px * zoom, source + zoomed))
     equivalent_mm = number_of(detail.get(ExifTags.Base.FocalLengthIn35mmFilm))
     if equivalent_mm is not None and equivalent_mm > 0:
         focal_px = equivalent_mm / FULL_FRAME_DIAGONAL_MM * math.hypot(*taken_px) * zoom
-        found.append(Fact(focal_px, f"EXIF 35 mm equivalent focal length {equivalent_mm:g} mm{zoomed}"))
-    return found
+        found.append(Fact(focal_px, f"EXIF 35 mm equivalent focal length {equivalent_mm:g} mm{zoomed}", certain=False))
+    return sorted(found, key=_doubt)
+
+
+def _doubt(fact: Fact) -> bool:
+    return not fact.certain
+
+
+def _width_used_mm(width_mm: float, shape: float) -> float:
+    """Width of the part of a sensor that a picture of some shape (long side by short side) is of, mm."""
+    height_mm = ONE_INCH_MM[1] if width_mm == ONE_INCH_MM[0] else 0.75 * width_mm
+    return min(width_mm, height_mm * shape)

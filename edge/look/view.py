@@ -31,6 +31,9 @@ UNKNOWN = Fact(-90.0, "nowhere")
 AGREE = 0.05
 """Sources of the focal length that differ by more disagree."""
 
+DISPUTED = 0.12
+"""EXIF that contradicts itself by more, as after a program wrote a copy's size into it, says no scale."""
+
 
 @dataclass(frozen=True)
 class Given:
@@ -96,7 +99,8 @@ def view_of(size_px: tuple[int, int], facts: PhotoFacts, given: Given, sky: floa
     notes: list[str] = []
     lens, lens_notes, cropped = _lens(size_px, facts, given)
     notes += lens_notes
-    refused = cropped
+    refused = None if facts.unusable is None else f"the picture {facts.unusable}, the model knows colour pictures"
+    refused = refused or cropped
     if pitch is None:
         refused = refused or (
             "the file does not say where the camera looked; give --assume-nadir if it looked straight down, "
@@ -174,7 +178,13 @@ def _lens(size_px: tuple[int, int], facts: PhotoFacts, given: Given) -> tuple[_L
     if given.hfov_deg is not None:
         return _Lens(CameraModel.from_hfov(width_px, height_px, given.hfov_deg), "--hfov-deg"), [], None
     if given.calibration is not None:
+        if facts.zoom > 1.0 + SAME_SHAPE:
+            raise UnknownViewError(
+                f"the picture was zoomed {facts.zoom:g} times, --calibration is of the whole picture; give --hfov-deg"
+            )
         return _Lens(camera_for_size(given.calibration, width_px, height_px), "--calibration"), [], None
+    if facts.fisheye:
+        raise UnknownViewError("the lens is a fisheye, its file says no scale; give --calibration")
     if not facts.focals_px:
         raise UnknownViewError("the field of view is not in the file; give it with --hfov-deg or --calibration")
     taken = facts.taken_px or size_px
@@ -194,6 +204,9 @@ def _lens(size_px: tuple[int, int], facts: PhotoFacts, given: Given) -> tuple[_L
         for other in facts.focals_px[1:]
         if abs(other.value / chosen.value - 1.0) > AGREE
     ]
+    disputed = next((f for f in facts.focals_px[1:] if abs(f.value / chosen.value - 1.0) > DISPUTED), None)
+    if disputed is not None and not chosen.certain:
+        cropped = cropped or f"{notes[0].removesuffix(': the second is used')}: give --hfov-deg"
     focal_px = chosen.value * scale
     try:
         camera = CameraModel(

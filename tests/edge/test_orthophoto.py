@@ -272,3 +272,13 @@ def test_huge_sparse_and_damaged_rasters_end_in_a_line(tmp_path: Path, model_pat
         damaged.write_bytes(whole.read_bytes()[:cut])
         with pytest.raises(DataError, match="none of 1 pictures"):
             look(model_path, damaged)
+
+
+def test_a_very_large_picture_is_shown_smaller(tmp_path: Path, model_path: Path) -> None:
+    assert cv2.imwrite(str(tmp_path / "wide.png"), fake_model.paint(6400, 64))
+    options = LookOptions(
+        model_path, RuntimeOptions(threads=1), DecisionSection(), given=Given(20.0, 70.0, pitch_deg=-90.0), out=tmp_path
+    )
+    records: list[dict[str, Any]] = []
+    Looker(options, lambda _line: None, records.append).run([tmp_path / "wide.png"])
+    assert cv2.imread(str(tmp_path / records[0]["picture"])).shape[:2] == (60, 6000)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image
 
@@ -94,6 +98,35 @@ def test_smaller_objects_of_coco_lie_on_larger_ones(tmp_path: Path) -> None:
         np.testing.assert_array_equal(found[Path(name).stem], filled)
     rows = (tmp_path / "out" / "split.csv").read_text().splitlines()
     assert rows[0] == "id,split,group" and all(",val," in row for row in rows[1:])
+
+
+def test_roboflow_coco_has_parts_copies_and_a_category_that_is_none(tmp_path: Path) -> None:
+    root = tmp_path / "export"
+    stems = {"train": "DJI_1_jpg.rf.aa.jpg", "valid": "DJI_2_jpg.rf.bb.jpg"}
+    for part, name in stems.items():
+        file = forms.coco(root / part / "_annotations.coco.json", {name: forms.truth(1)}, "text", root / part)
+        value = json.loads(file.read_text())
+        for category in value["categories"]:
+            category["supercategory"] = "objects"
+        value["categories"].insert(0, {"id": 0, "name": "objects", "supercategory": "none"})
+        file.write_text(json.dumps(value))
+    found = imported(root, "roboflow")
+    assert all((ids == forms.truth(1)).all() for ids in found.values()) and len(found) == 2
+    assert "objects" not in (tmp_path / "out" / "taxonomy.toml").read_text()
+    rows = (tmp_path / "out" / "split.csv").read_text().splitlines()[1:]
+    assert sorted(rows) == ["DJI_1_jpg.rf.aa,train,DJI_1_jpg", "DJI_2_jpg.rf.bb,val,DJI_2_jpg"]
+
+
+def test_same_names_in_two_folders_are_two_pictures_and_overlaps_are_told(tmp_path: Path) -> None:
+    maps = {"a/x.jpg": forms.truth(0), "b\\X.jpg": forms.truth(1), "Wüste 1.JPG": forms.truth(2)}
+    root = forms.cvat(tmp_path / "export", maps, outlines=True)
+    for path in root.rglob("W*"):
+        path.rename(path.with_name(unicodedata.normalize("NFD", path.name)))
+    result = call("trainer", "data", "import", "cvat", root, "--out", tmp_path / "out")
+    assert "objects that lie on each other: roof over grass" in result.stdout
+    written = {p.stem: read_labels(p) for p in (tmp_path / "out" / "labels").iterdir()}
+    for name, ids in zip(("a-x", "b-X", "Wüste 1"), maps.values(), strict=True):
+        np.testing.assert_array_equal(written[name], ids)
 
 
 def test_parts_and_copies_of_roboflow_become_a_split(tmp_path: Path) -> None:
@@ -251,3 +284,75 @@ def read_labels(path: Path) -> ByteArray:
     image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     assert image is not None
     return np.asarray(image, np.uint8)
+
+
+def overlap(found: npt.NDArray[np.bool_], truth: npt.NDArray[np.bool_]) -> float:
+    return float((found & truth).sum() / (found | truth).sum())
+
+
+def test_boxes_circles_and_turned_shapes_of_each_tool(tmp_path: Path) -> None:
+    """A lawn, and a roof of each shape on it, held against the shape's own formula."""
+    width, height = 120, 80
+    y, x = np.mgrid[:height, :width] + 0.5
+    disc = (x - 60) ** 2 + (y - 40) ** 2 < 20**2
+    oval = ((x - 60) / 30) ** 2 + ((y - 40) / 15) ** 2 < 1
+    box = (abs(x - 60) < 30) & (abs(y - 40) < 10)
+    upright = (abs(x - 60) < 10) & (abs(y - 40) < 30)
+    blank = np.full((height, width), 255, np.uint8)
+
+    def roof(form: str, root: Path) -> npt.NDArray[np.bool_]:
+        out = tmp_path / f"out-{len(list(tmp_path.iterdir()))}"
+        result = call("trainer", "data", "import", form, root, "--out", out)
+        assert result.returncode == 0, result.stderr
+        names = [c.name for c in Taxonomy.load_open(out / "taxonomy.toml").classes]
+        ids = read_labels(out / "labels" / "a.png")
+        assert (ids != 255).all() and (ids == names.index("grass")).any()
+        return np.asarray(ids == names.index("roof"))
+
+    def cvat(shape: str) -> Path:
+        root = tmp_path / f"cvat-{len(list(tmp_path.iterdir()))}"
+        forms.write_photo(root / "a.png", blank)
+        lawn = '<box label="grass" xtl="0" ytl="0" xbr="120" ybr="80" z_order="0"/>'
+        image = f'<image id="0" name="a.png" width="{width}" height="{height}">{shape}{lawn}</image>'
+        (root / "a.xml").write_text(f"<annotations>{image}</annotations>")
+        return root
+
+    box_of_cvat = '<box label="roof" xtl="30" ytl="30" xbr="90" ybr="50" rotation="{}" z_order="1"/>'
+    assert (roof("cvat", cvat(box_of_cvat.format("0"))) == box).all()
+    assert overlap(roof("cvat", cvat(box_of_cvat.format("90"))), upright) > 0.97
+    ellipse = '<ellipse label="roof" cx="60" cy="40" rx="30" ry="15" z_order="1"/>'
+    assert overlap(roof("cvat", cvat(ellipse)), oval) > 0.98
+
+    def studio(**value: object) -> Path:
+        root = tmp_path / f"studio-{len(list(tmp_path.iterdir()))}"
+        forms.write_photo(root / "a.png", blank)
+        lawn = {"x": 0, "y": 0, "width": 100, "height": 100, "rotation": 0, "rectanglelabels": ["grass"]}
+        common = {"original_width": width, "original_height": height, "image_rotation": 0}
+        regions = [{**common, "value": lawn}, {**common, "value": value}]
+        task = {"id": 1, "data": {"image": "a.png"}, "annotations": [{"id": 1, "result": regions}]}
+        (root / "a.json").write_text(json.dumps([task]))
+        return root
+
+    corner = {"x": 25, "y": 37.5, "width": 50, "height": 25}
+    assert (roof("label-studio", studio(**corner, rotation=0, rectanglelabels=["roof"])) == box).all()
+    # Label Studio turns about the box's first corner: here (70, 10)
+    turned = {"x": 7000 / width, "y": 1000 / height, "width": 6000 / width, "height": 2000 / height}
+    assert overlap(roof("label-studio", studio(**turned, rotation=90, rectanglelabels=["roof"])), upright) > 0.97
+    radii = {"x": 50, "y": 50, "radiusX": 25, "radiusY": 1500 / height, "rotation": 0}
+    assert overlap(roof("label-studio", studio(**radii, ellipselabels=["roof"])), oval) > 0.98
+    bitmask = np.zeros((height, width, 4), np.uint8)
+    bitmask[disc, 3] = 255
+    url = "data:image/png;base64," + base64.b64encode(cv2.imencode(".png", bitmask)[1].tobytes()).decode()
+    assert (roof("label-studio", studio(imageDataURL=url, bitmasklabels=["roof"])) == disc).all()
+
+    def labelme(kind: str, points: list[list[float]]) -> Path:
+        root = tmp_path / f"labelme-{len(list(tmp_path.iterdir()))}"
+        forms.write_photo(root / "a.png", blank)
+        lawn = {"label": "grass", "shape_type": "rectangle", "points": [[120, 80], [0, 0]]}
+        shapes = [lawn, {"label": "roof", "shape_type": kind, "points": points}]
+        (root / "a.json").write_text(json.dumps({"shapes": shapes, "imagePath": "a.png", "imageData": None}))
+        return root
+
+    assert overlap(roof("labelme", labelme("circle", [[60, 40], [60, 60]])), disc) > 0.93
+    assert (roof("labelme", labelme("rectangle", [[89, 49], [30, 30]])) == box).all()
+    assert (roof("labelme", labelme("polygon", [[30, 30], [89, 30], [89, 49], [30, 49]])) == box).all()

@@ -93,7 +93,7 @@ def open_pair(
 
 def _opened(found: FoundLayout, asked: Asked, with_split: bool = True) -> LabeledSet:
     pairs = found.pairs()
-    with Progress(f"reading label maps of {found.name}", len(pairs.samples), every=1000) as progress:
+    with Progress(f"reading label maps of {found.name}", len(pairs.samples), every=200) as progress:
         facts = survey(pairs, found.taxonomy, found.base, asked, found.class_list, progress.step)
     refuse_first(facts.findings, found.base)
     own = found.base / SPLIT_FILE

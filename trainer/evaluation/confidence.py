@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from landing.confidence import MOST_STEPS, ConfidenceStep, SiteConfidence, site_score, step_at
+from landing.confidence import MOST_STEPS, ConfidenceStep, SiteConfidence, site_score
 from landing.merge import smoothed
 from landing.settings import DecisionSettings
 from landing.taxonomy import Taxonomy
@@ -31,6 +31,9 @@ LEAST_SITES = 30
 
 LEAST_SCENES = 5
 """With fewer, a calibration error by leaving scenes out says nothing."""
+
+MOST_FOLDS = 50
+"""Parts that scenes are left out in; with no more scenes, each by itself."""
 
 LEAST_LABELLED = 0.5
 """Share of a disc that must have a class for it to be judged."""
@@ -205,13 +208,16 @@ def check_left_out(sites: Sequence[JudgedSite]) -> ConfidenceCheck | None:
     names = sorted({s.scene for s in sites})
     if len(names) < LEAST_SCENES:
         return None
+    place = {name: k % MOST_FOLDS for k, name in enumerate(names)}
+    fold = np.array([place[s.scene] for s in sites])
+    scores, safe = np.array([s.score for s in sites]), np.array([s.safe for s in sites])
     printed = np.empty(len(sites))
-    for name in names:
-        others = [s for s in sites if s.scene != name]
-        steps = fit_steps(np.array([s.score for s in others]), np.array([s.safe for s in others]))
-        for k, site in enumerate(sites):
-            if site.scene == name:
-                printed[k] = step_at(steps, site.score).share
+    for number in range(min(len(names), MOST_FOLDS)):
+        here = fold == number
+        steps = fit_steps(scores[~here], safe[~here])
+        starts = np.array([step.score_from for step in steps])
+        shares = np.array([step.share for step in steps])
+        printed[here] = shares[np.maximum(0, np.searchsorted(starts, scores[here], side="right") - 1)]
     return _checked("curves of the other scenes", printed, sites)
 
 
@@ -225,7 +231,8 @@ def check_curve(curve: SiteConfidence, sites: Sequence[JudgedSite]) -> Confidenc
 def _checked(by: str, printed: npt.NDArray[np.float64], sites: Sequence[JudgedSite]) -> ConfidenceCheck:
     safe = np.array([s.safe for s in sites])
     names = sorted({s.scene for s in sites})
-    scene = np.array([names.index(s.scene) for s in sites])
+    number = {name: k for k, name in enumerate(names)}
+    scene = np.array([number[s.scene] for s in sites])
     place = np.clip((printed * BINS).astype(np.int64), 0, BINS - 1)
     signed = np.zeros((len(names), BINS))
     np.add.at(signed, (scene, place), printed - safe)

@@ -56,11 +56,11 @@ class LabelCanvas:
             return
         inside, value = mask[y0 - top : y1 - top, x0 - left : x1 - left], self._id_of[label]
         place = self.ids[y0:y1, x0:x1]
-        counts = np.bincount(place[inside], minlength=256)
+        counts = cv2.calcHist([place], [0], np.ascontiguousarray(inside).view(np.uint8), [256], [0, 256]).ravel()
         for under in np.flatnonzero(counts[:VOID]):
             if under != value and value < VOID:
                 self.covered[int(under), value] += int(counts[under])
-        place[inside] = value
+        np.copyto(place, value, where=inside)
 
     def put_values(self, values: ByteArray, label_of: Mapping[int, str]) -> None:
         """Take over a whole map of values (H, W); those without a label stay undrawn."""

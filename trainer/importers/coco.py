@@ -7,6 +7,7 @@ as its area. COCO has no order of drawing, so smaller objects lie on larger ones
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from landing.errors import DataError
 from landing.pictures import MOST_PIXELS
@@ -20,12 +21,11 @@ _KEYS = {"images", "annotations", "categories"}
 
 
 def recognised(export: ExportFolder) -> list[Path]:
-    """Return the COCO files of an export."""
-    return [path for _, path in export.ending(".json") if _is_coco(export, path)]
+    """Return COCO files among the first ones of an export."""
+    return [path for path, value in export.first_json() if _is_coco(value)]
 
 
-def _is_coco(export: ExportFolder, path: Path) -> bool:
-    value = export.json(path)
+def _is_coco(value: Any) -> bool:
     return isinstance(value, dict) and set(value) >= _KEYS
 
 
@@ -38,7 +38,7 @@ def read(export: ExportFolder) -> ForeignSet:
     result = ForeignSet({}, [])
     boxes = 0
     for name, path in export.ending(".json"):
-        if _is_coco(export, path):
+        if _is_coco(export.json(path)):
             boxes += _read_file(Entry(export.json(path), f"annotations {path}"), part_of(name), result, name)
     if boxes:
         result.notes.append(f"{boxes} objects have a box and no outline: the whole box is their area")

@@ -11,6 +11,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from functools import cached_property
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -19,6 +20,7 @@ from landing.reading import TABLE_BYTES, parse_json, read_text
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 MOST_FILES = 1_000_000
+_LOOKED_AT = 4
 MOST_NODES = 10_000_000
 """Lists and objects in a JSON file: Python needs some 100 bytes for each."""
 
@@ -43,6 +45,14 @@ class ExportFolder:
     def ending(self, *suffixes: str) -> Iterator[tuple[str, Path]]:
         """Yield names and paths of files with one of these endings, in lower case."""
         return ((name, path) for name, path in self.files.items() if name.lower().endswith(suffixes))
+
+    def first_json(self) -> Iterator[tuple[Path, Any]]:
+        """Yield the first JSON files and their values, to recognise a form without reading thousands.
+
+        Raises:
+            DataError: See `json`.
+        """
+        return ((path, self.json(path)) for _, path in islice(self.ending(".json"), _LOOKED_AT))
 
     def text(self, path: Path) -> str:
         """Return a text of the export.

@@ -33,8 +33,8 @@ _SUFFIX = re.compile(r"\.(jpe?g|png|bmp|tiff?|webp)$", re.IGNORECASE)
 
 
 def recognised(export: ExportFolder) -> list[Path]:
-    """Return the JSON files of tasks of an export, or its masks where there are only these."""
-    files = [path for _, path in export.ending(".json") if _is_export(export.json(path))]
+    """Return files of tasks among the first ones of an export, or a mask where there are only these."""
+    files = [path for path, value in export.first_json() if _is_export(value)]
     return files or [path for _, path in export.ending(".png") if _PNG.fullmatch(path.name)][:1]
 
 
@@ -59,7 +59,10 @@ def read(export: ExportFolder) -> ForeignSet:
     for path in recognised(export):
         if path.suffix.lower() != ".json":
             raise DataError(f"{path} names a task, not a picture: put the project's JSON export into the same folder")
+    for _, path in export.ending(".json"):
         tasks = export.json(path)
+        if not _is_export(tasks):
+            raise DataError(f"annotations {path} are no tasks of Label Studio: take it out of the folder")
         for number, value in enumerate(tasks):
             task = Entry(
                 value, f"annotations {path}, task {value.get('id', number) if isinstance(value, dict) else number}"
