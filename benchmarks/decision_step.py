@@ -50,8 +50,8 @@ Clock = Callable[[], int]
 class Recorder(Decider):
     """The decision, keeping what it was asked."""
 
-    def __init__(self, settings: DecisionSettings, taxonomy: Taxonomy, camera: CameraModel) -> None:
-        super().__init__(settings, taxonomy, camera)
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
         self.steps: list[Step] = []
 
     def observe(self, segmentation: Segmentation, pose: Pose | None, now_ns: int) -> Decision:
