@@ -292,6 +292,25 @@ def test_a_class_that_is_drawn_and_not_to_be_seen_is_refused(tmp_path: Path, per
     assert result.returncode == 0 and "left out: 'person'" in result.stdout
 
 
+def test_run_lengths_of_another_size_are_refused(tmp_path: Path) -> None:
+    path = forms.coco(tmp_path / "c" / "a.json", MAPS, "text", tmp_path / "c" / "images")
+    coco = json.loads(path.read_text())
+    size = coco["annotations"][0]["segmentation"]["size"]
+    size[:] = size[::-1]
+    path.write_text(json.dumps(coco))
+    assert f"run lengths are of {size[1]}x{size[0]} pixels" in refused(path.parent, "coco")
+    for image in coco["images"]:
+        del image["width"], image["height"]
+    path.write_text(json.dumps(coco))
+    assert "run lengths are of" in refused(path.parent, "coco")
+
+
+def test_class_names_with_control_characters_are_refused(tmp_path: Path) -> None:
+    path = forms.coco(tmp_path / "c" / "a.json", MAPS, "text", tmp_path / "c" / "images")
+    edit(path, ('"roof"', '"roof\\u001b[2J"'))
+    assert r"'roof\x1b[2J' has control characters" in refused(path.parent, "coco")
+
+
 def test_unused_classes_and_pictures_are_left_out_with_a_word(tmp_path: Path) -> None:
     root = forms.cvat(tmp_path / "export", {**MAPS, "empty.jpg": forms.truth(4)})
     text = (root / "annotations.xml").read_text("utf-8-sig")
