@@ -39,6 +39,9 @@ UNKNOWN = Fact(-90.0, "nowhere")
 AGREE = 0.05
 """Sources of the focal length that differ by more disagree."""
 
+OVERRULED, OVERRULED_DEG = 0.15, 5.0
+"""An option that differs by more from the file, as a part of it or in degrees, is said."""
+
 DISPUTED = 0.12
 """EXIF that contradicts itself by more, as after a program wrote a copy's size into it, says no scale."""
 
@@ -104,7 +107,7 @@ def view_of(size_px: tuple[int, int], facts: PhotoFacts, given: Given, sky: floa
     """
     height = _height(facts, given)
     pitch = _pitch(facts, given)
-    notes: list[str] = []
+    notes = _overruled(size_px, facts, given)
     lens, lens_notes, cropped = _lens(size_px, facts, given)
     notes += lens_notes
     refused = None if facts.unusable is None else f"the picture {facts.unusable}, the model knows colour pictures"
@@ -160,6 +163,26 @@ def _direction(facts: PhotoFacts, given: Given, pitch: Fact | None) -> tuple[flo
                 "upper edge of the picture may be the near one; give --pitch-deg, beyond -90 if it is"
             )
     return (roll.value if abs(roll.value) <= MOST_ROLL_DEG else 0.0), refused
+
+
+def _overruled(size_px: tuple[int, int], facts: PhotoFacts, given: Given) -> list[str]:
+    """Say where an option is used against the file, a line each."""
+    notes = []
+    height, wanted_m = facts.above_ground_m or facts.above_take_off_m, given.height_agl_m
+    if wanted_m and height and height.value > 0 and abs(wanted_m / height.value - 1.0) > OVERRULED:
+        notes.append(f"--height-agl-m {wanted_m:g} is used; {height.source} says {height.value:g} m")
+    pitch, wanted_deg = facts.pitch_deg, given.pitch_deg
+    turn_deg = 0.0 if wanted_deg is None or pitch is None else (wanted_deg - pitch.value + 180.0) % 360.0 - 180.0
+    if pitch is not None and abs(turn_deg) > OVERRULED_DEG:
+        notes.append(f"--pitch-deg {wanted_deg:g} is used; {pitch.source} says {pitch.value:g} degrees")
+    if given.hfov_deg is not None and facts.focals_px:
+        own, taken = facts.focals_px[0], facts.taken_px or size_px
+        if _shape(taken) > 1 > _shape(size_px) or _shape(taken) < 1 < _shape(size_px):
+            taken = (taken[1], taken[0])
+        own_deg = _hfov_deg(taken, own)
+        if abs(given.hfov_deg / own_deg - 1.0) > OVERRULED:
+            notes.append(f"--hfov-deg {given.hfov_deg:g} is used; {own.source} means {own_deg:.1f} degrees")
+    return notes
 
 
 def in_colour(view: View, image_bgr: ByteArray) -> View:

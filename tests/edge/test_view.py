@@ -289,3 +289,12 @@ def test_a_picture_without_colour_is_refused(tmp_path: Path, tint: int, ok: bool
     grey = np.random.default_rng(0).integers(0, 240, (90, 120, 1), dtype=np.uint8).repeat(3, axis=2)
     grey[:45, :, 1] += np.uint8(tint)
     assert (in_colour(view, grey).refused is None) == ok
+
+
+def test_an_option_against_the_file_is_said(tmp_path: Path) -> None:
+    path = photo(tmp_path, xmp(NADIR), **LENS)
+    own = seen(path)
+    assert not seen(path, height_agl_m=31.0, pitch_deg=-88.0, hfov_deg=own.camera.hfov_deg).notes
+    notes = seen(path, height_agl_m=12.0, pitch_deg=-60.0, hfov_deg=20.0).notes
+    assert [note.split(" is used; ")[0] for note in notes] == ["--height-agl-m 12", "--pitch-deg -60", "--hfov-deg 20"]
+    assert "RelativeAltitude (above take-off) says 30 m" in notes[0] and "says -90 degrees" in notes[1]
