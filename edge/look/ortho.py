@@ -133,6 +133,7 @@ class OrthoLook:
         self.sites: list[OrthoSite] = []
         self.contradicted = 0
         self.no_ground = 0
+        self._coloured = False
         self._photo = photo
         spec = runtime.spec.input
         self.window_px = (spec.width_px, spec.height_px)
@@ -170,7 +171,7 @@ class OrthoLook:
         """Decide on every n-th window, row by row from the north-west; `sites` is complete at the end.
 
         Raises:
-            DataError: At the end, for an orthophoto without colour: its windows alone may be asphalt.
+            DataError: At the end, for an orthophoto without colour; no window is decided on before one had some.
         """
         found: list[OrthoSite] = []
         reach = math.ceil(self.window_px[1] / self._step[1]) - 1  # rows that share ground with a row
@@ -190,7 +191,7 @@ class OrthoLook:
                     found += self._agreed(rows[-1 - reach], rows)
         for row in range(max(self.rows - reach, 0), self.rows):
             found += self._agreed(rows[row - self.rows], rows)
-        if not has_colour(self._overview):
+        if not self._coloured:
             raise DataError(f"orthophoto {self._photo.path}: {NO_COLOUR}")
         self.sites = _apart(found)
 
@@ -201,6 +202,7 @@ class OrthoLook:
             left, top = first * self._step[0], row * self._step[1]
             strip, nothing = reader.read(left, top, width + (count - 1) * self._step[0], height)
             self._paste(strip, nothing, left, top)
+            self._coloured = self._coloured or has_colour(strip)
             for place in range(count):
                 if (row * self.columns + first + place) % every:
                     continue
@@ -213,7 +215,7 @@ class OrthoLook:
             self._corner_m[0] + (index[1] * self._step[0] + width / 2) * gsd,
             self._corner_m[1] - (index[0] * self._step[1] + height / 2) * gsd,
         )
-        if np.count_nonzero(nothing == 0) < LEAST_GROUND * nothing.size:
+        if not self._coloured or np.count_nonzero(nothing == 0) < LEAST_GROUND * nothing.size:
             self.no_ground += 1
             return OrthoWindow(index, middle, None)
         shown = np.where(nothing[..., None] > 0, np.uint8(127), image)
