@@ -159,6 +159,10 @@ def _opened(data: bytes, origin: str) -> Any:
                 raise DataError(f"label map {origin} is a turned TIFF: save it upright, without an orientation")
             if picture.format == "PNG" and data[24] in (2, 4) and data[25] == 0:  # Pillow would spread the values
                 raise DataError(f"label map {origin} has grey values of {data[24]} bits: save it with 8 bits")
+            if picture.format == "PNG" and data[24] == 16 and data[25] != 0:  # Pillow would keep the high byte
+                raise DataError(f"label map {origin} has colours of 16 bits: save it with 8 bits")
+            if getattr(picture, "n_frames", 1) != 1:
+                raise DataError(f"label map {origin} has {picture.n_frames} pages: save the one that counts by itself")
             picture.load()
             if picture.mode in ("LA", "RGBA"):
                 if np.asarray(picture.getchannel("A")).min() < 255:

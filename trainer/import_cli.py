@@ -39,7 +39,7 @@ _LEAST_COVERED = 0.001
     "--skip",
     multiple=True,
     type=click.Choice(("missing", "shapeless")),
-    help="Leave out pictures that are missing, or objects without an area (points, lines).",
+    help="Leave out pictures that are missing, or objects without an area (points, lines) or a pixel (hidden).",
 )
 @click.option("--threads", default=0, show_default=True, help="Threads; 0: one per core.")
 def import_command(

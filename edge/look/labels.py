@@ -71,6 +71,8 @@ class LabelMaps:
             paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in LABEL_SUFFIXES)
         except OSError as error:
             raise DataError(f"label folder {folder}: {error.strerror}; expected a folder of label maps") from error
+        if not paths:
+            raise DataError(f"label folder {folder} holds no label map: expected {' '.join(sorted(LABEL_SUFFIXES))}")
         self._path_of = {_name(path): path for path in paths}
         self._facts = {path: read_mask_facts(path) for path in paths}
         self.reading = decide(list(self._facts.values()), taxonomy, labels_as)

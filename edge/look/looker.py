@@ -31,7 +31,7 @@ from edge.look.raster import Orthophoto, open_orthophoto
 from edge.look.records import gap_record, gap_words, view_record
 from edge.look.sky import sky_fraction
 from edge.look.video_telemetry import TelemetryEntry, VideoTelemetry, telemetry_beside
-from edge.look.view import Given, UnknownViewError, View, view_of
+from edge.look.view import Given, UnknownViewError, View, in_colour, view_of
 from edge.pipeline import Pipeline, Step
 from edge.resolved import ResolvedDecision, resolve_decision
 from edge.runtimes import Runtime, RuntimeOptions, load_runtime
@@ -204,6 +204,7 @@ class Looker:
             view = self._view(path, (frame.width_px, frame.height_px), facts, self._sky(facts, image))
             if view is None:
                 continue
+            view = in_colour(view, image)
             if view.refused is not None:
                 self._refuse(path, path.name, view, frame.image_bgr)
                 continue
@@ -297,6 +298,7 @@ class Looker:
                     view, entry = placed
                     mount = view.camera.mount
                     pose = telemetry.pose(entry, now_ns, view.height_agl_m, mount.pitch_deg, mount.roll_deg)
+                view = in_colour(view, frame.image_bgr)
                 if view.refused is not None:
                     self._refuse(path, name, view)
                     continue

@@ -55,6 +55,9 @@ TURN_DEG = {1: 0, 2: 0, 3: 180, 4: 180, 5: 90, 6: 90, 7: 270, 8: 270}
 
 HEIGHT_ABOVE_GROUND = ("AboveGroundAltitude", "HeightAboveGround")
 HEIGHT_ABOVE_TAKE_OFF = ("RelativeAltitude",)
+NEAR_NADIR_DEG = 15.0
+"""A camera that looked straight down was tilted by no more, with the vehicle that carried it."""
+
 PITCH = ("GimbalPitchDegree", "CameraPitchDegree", "CameraPitch")
 ROLL = ("GimbalRollDegree", "CameraRollDegree", "CameraRoll")
 
@@ -91,6 +94,7 @@ class PhotoFacts:
         above_take_off_m: Height above the take-off point.
         above_sea_m: GPS altitude, which is never a height above ground.
         pitch_deg: Pitch of the camera, -90 straight down.
+        oblique: A pitch that makers count from different zeros, and that none of them calls straight down.
         roll_deg: Roll of the camera.
         unusable: Kind of picture that is never decided on, in words.
         fisheye: True where the lens bends straight lines so far that a focal length says little.
@@ -105,6 +109,7 @@ class PhotoFacts:
     above_take_off_m: Fact | None = None
     above_sea_m: Fact | None = None
     pitch_deg: Fact | None = None
+    oblique: Fact | None = None
     roll_deg: Fact | None = None
     unusable: str | None = None
     fisheye: bool = False
@@ -132,6 +137,7 @@ def read_facts(path: Path) -> PhotoFacts:
     except (*DAMAGED, Image.DecompressionBombError):
         return PhotoFacts()
     taken_px = _taken_px(detail)
+    pix4d = xmp_number(xmp, "Pitch", "Camera")
     zoom = max(1.0, number_of(detail.get(ExifTags.Base.DigitalZoomRatio)) or 1.0)
     return PhotoFacts(
         size_px,
@@ -142,7 +148,8 @@ def read_facts(path: Path) -> PhotoFacts:
         _of_xmp(xmp, HEIGHT_ABOVE_GROUND, "above ground"),
         _of_xmp(xmp, HEIGHT_ABOVE_TAKE_OFF, "above take-off"),
         _of_exif(gps, ExifTags.GPS.GPSAltitude, "GPS altitude"),
-        _of_xmp(xmp, PITCH) or _pitch_of_pix4d(xmp),
+        _of_xmp(xmp, PITCH) or _pitch_of_pix4d(pix4d),
+        pix4d if pix4d is not None and abs(pix4d.value) > NEAR_NADIR_DEG and pix4d.value > -45.0 else None,
         _of_xmp(xmp, ROLL),
         _unusable(base, xmp),
         _text(base, ExifTags.Base.Make).lower().startswith(FISHEYE_MAKES)
@@ -180,10 +187,11 @@ def number_of(value: Any) -> float | None:
         if found is None:
             return None
         number, divisor = float(found[1].replace(",", ".")), float(found[2] or 1.0)
-        return number / divisor if divisor else None
+        number = number / divisor if divisor else math.nan
+        return number if math.isfinite(number) else None
     try:
         number = float(value)
-    except (TypeError, ValueError, ZeroDivisionError):
+    except (TypeError, ValueError, ZeroDivisionError, OverflowError):
         return None
     return number if math.isfinite(number) else None
 
@@ -204,9 +212,8 @@ def _of_xmp(xmp: bytes, names: tuple[str, ...], meaning: str = "") -> Fact | Non
     return fact if fact is None or not meaning else Fact(fact.value, f"{fact.source} ({meaning})")
 
 
-def _pitch_of_pix4d(xmp: bytes) -> Fact | None:
+def _pitch_of_pix4d(fact: Fact | None) -> Fact | None:
     """`Camera:Pitch`, where it can have one meaning: at 0 some makers look straight down and others at the horizon."""
-    fact = xmp_number(xmp, "Pitch", "Camera")
     return fact if fact is not None and fact.value <= -45.0 else None
 
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from edge.lens import camera_for_size
 from edge.look.photo import Fact, PhotoFacts
 from landing.camera import CameraModel, Mount
 from landing.errors import CameraError, ConfigError, InvalidValueError
-from landing.types import Pose
+from landing.types import ByteArray, Pose
 
 LEVEL = (1.0, 0.0, 0.0, 0.0)
 
@@ -21,6 +23,12 @@ LEAST_DOWN_DEG = 45.0
 """A camera that looked less far down shows ground that is too far away and too flat to judge."""
 
 MOST_ROLL_DEG = 45.0
+COLOURLESS = 2
+"""Difference of the channels, grey levels, that no sensor and lens for colour stay within."""
+
+UPSIDE_DOWN_DEG = 80.0
+"""A camera upside down is as good as any other from here on: it looks straight down."""
+
 SAME_SHAPE = 0.02
 """Pictures whose aspect ratios differ by less are of one shape."""
 
@@ -30,6 +38,9 @@ UNKNOWN = Fact(-90.0, "nowhere")
 
 AGREE = 0.05
 """Sources of the focal length that differ by more disagree."""
+
+OVERRULED, OVERRULED_DEG = 0.15, 5.0
+"""An option that differs by more from the file, as a part of it or in degrees, is said."""
 
 DISPUTED = 0.12
 """EXIF that contradicts itself by more, as after a program wrote a copy's size into it, says no scale."""
@@ -108,28 +119,14 @@ def view_of(size_px: tuple[int, int], facts: PhotoFacts, given: Given, sky: floa
     """
     height = _height(facts, given)
     pitch = _pitch(facts, given)
-    notes: list[str] = []
+    notes = _overruled(size_px, facts, given)
     lens, lens_notes, cropped = _lens(size_px, facts, given)
     notes += lens_notes
     refused = None if facts.unusable is None else f"the picture {facts.unusable}, the model knows colour pictures"
     refused = refused or cropped
-    if pitch is None:
-        refused = refused or (
-            "the file does not say where the camera looked; give --assume-nadir if it looked straight down, "
-            "or --pitch-deg"
-        )
-        pitch = UNKNOWN
-    roll_deg = 0.0
-    if facts.roll_deg is not None and abs(facts.roll_deg.value) <= MOST_ROLL_DEG:
-        roll_deg = facts.roll_deg.value
-    elif facts.roll_deg is not None and abs(facts.roll_deg.value) < 180.0 - MOST_ROLL_DEG:
-        refused = refused or f"the camera was rolled by {facts.roll_deg.value:g} degrees ({facts.roll_deg.source})"
-    down_deg = math.degrees(math.asin(math.sin(math.radians(-pitch.value))))
-    if down_deg < LEAST_DOWN_DEG:
-        refused = refused or (
-            f"pitch {pitch.value:g} degrees ({pitch.source}): the camera looked {down_deg:.0f} degrees below the "
-            f"horizon, at least {LEAST_DOWN_DEG:g} are needed; if the file is wrong give --pitch-deg"
-        )
+    roll_deg, misdirected = _direction(facts, given, pitch)
+    refused = refused or misdirected
+    pitch = pitch or UNKNOWN
     if pitch.source == ASSUMED and sky > 0:
         refused = refused or (
             f"the upper {100 * sky:.0f} % of the picture look like sky, so it was not taken straight down; "
@@ -147,6 +144,66 @@ def view_of(size_px: tuple[int, int], facts: PhotoFacts, given: Given, sky: floa
     )
     source += "pitch not known" if pitch is UNKNOWN else f"pitch {pitch.value:g} degrees from {pitch.source}"
     return View(camera, height.value, source, tuple(notes), refused)
+
+
+def _direction(facts: PhotoFacts, given: Given, pitch: Fact | None) -> tuple[float, str | None]:
+    """Roll that is taken, degrees, and why the camera did not look at ground that can be judged; None where it did."""
+    roll = Fact(0.0, "") if facts.roll_deg is None else facts.roll_deg
+    refused = None
+    if given.pitch_deg is None and facts.pitch_deg is None and facts.oblique is not None:
+        refused = (
+            f"{facts.oblique.source} is {facts.oblique.value:g} degrees, which no maker calls straight down, and some "
+            "count from the horizon and others from below; give --pitch-deg"
+        )
+    elif pitch is None:
+        refused = (
+            "the file does not say where the camera looked; give --assume-nadir if it looked straight down, "
+            "or --pitch-deg"
+        )
+    if MOST_ROLL_DEG < abs(roll.value) < 180.0 - MOST_ROLL_DEG:
+        refused = refused or f"the camera was rolled by {roll.value:g} degrees ({roll.source})"
+    if pitch is not None:
+        down_deg = math.degrees(math.asin(math.sin(math.radians(-pitch.value))))
+        if down_deg < LEAST_DOWN_DEG:
+            refused = refused or (
+                f"pitch {pitch.value:g} degrees ({pitch.source}): the camera looked {down_deg:.0f} degrees below the "
+                f"horizon, at least {LEAST_DOWN_DEG:g} are needed; if the file is wrong give --pitch-deg"
+            )
+        if abs(roll.value) >= 180.0 - MOST_ROLL_DEG and given.pitch_deg is None and down_deg < UPSIDE_DOWN_DEG:
+            refused = refused or (
+                f"the camera was upside down ({roll.source} {roll.value:g}) at pitch {pitch.value:g} degrees: the "
+                "upper edge of the picture may be the near one; give --pitch-deg, beyond -90 if it is"
+            )
+    return (roll.value if abs(roll.value) <= MOST_ROLL_DEG else 0.0), refused
+
+
+def _overruled(size_px: tuple[int, int], facts: PhotoFacts, given: Given) -> list[str]:
+    """Say where an option is used against the file, a line each."""
+    notes = []
+    height, wanted_m = facts.above_ground_m or facts.above_take_off_m, given.height_agl_m
+    if wanted_m and height and height.value > 0 and abs(wanted_m / height.value - 1.0) > OVERRULED:
+        notes.append(f"--height-agl-m {wanted_m:g} is used; {height.source} says {height.value:g} m")
+    pitch, wanted_deg = facts.pitch_deg, given.pitch_deg
+    turn_deg = 0.0 if wanted_deg is None or pitch is None else (wanted_deg - pitch.value + 180.0) % 360.0 - 180.0
+    if pitch is not None and abs(turn_deg) > OVERRULED_DEG:
+        notes.append(f"--pitch-deg {wanted_deg:g} is used; {pitch.source} says {pitch.value:g} degrees")
+    if given.hfov_deg is not None and facts.focals_px:
+        own, taken = facts.focals_px[0], facts.taken_px or size_px
+        if _shape(taken) > 1 > _shape(size_px) or _shape(taken) < 1 < _shape(size_px):
+            taken = (taken[1], taken[0])
+        own_deg = _hfov_deg(taken, own)
+        if abs(given.hfov_deg / own_deg - 1.0) > OVERRULED:
+            notes.append(f"--hfov-deg {given.hfov_deg:g} is used; {own.source} means {own_deg:.1f} degrees")
+    return notes
+
+
+def in_colour(view: View, image_bgr: ByteArray) -> View:
+    """Return the view, refused where its picture, uint8 (H, W, 3), has no colour, as those of thermal cameras."""
+    step = max(1, max(image_bgr.shape[:2]) // 256)
+    few = image_bgr[::step, ::step].astype(np.int16)
+    if view.refused is not None or np.quantile(np.ptp(few, axis=2), 0.99) > COLOURLESS:
+        return view
+    return replace(view, refused="the picture has no colour (thermal, or black and white), the model knows colours")
 
 
 @dataclass(frozen=True)

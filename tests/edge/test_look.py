@@ -319,3 +319,8 @@ def test_a_refusal_names_what_took_the_room_and_where(model_path: Path, tmp_path
     assert gap["right_m"] > 2.0 and gap["ahead_m"] > 1.0 and gap["obstructions"][0]["kind"] == "obstacle"
     assert gap["obstructions"][0]["distance_m"] < 1.5
     assert any("largest gap" in line and "obstacle" in line and "kept clear" in line for line in said)
+
+
+def test_a_label_folder_without_label_maps_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="holds no label map"):
+        LabelMaps(tmp_path, Taxonomy.load("synthetic"))

@@ -213,9 +213,9 @@ def test_edge_check_takes_an_engine(fake_gpu: FakeGpu, tmp_path: Path, model_pat
     engine = fake_gpu.engine(model_path, gate)
     config = tmp_path / "edge.toml"
 
-    def checked(expert: str = "", model: str = "") -> tuple[bool, str]:
+    def checked(expert: str = "") -> tuple[bool, str]:
         config.write_text(
-            f'[model]\npath = "{engine}"\n{model}[camera]\nsource = "images://none"\n'
+            f'[model]\npath = "{engine}"\n[camera]\nsource = "images://none"\n'
             'width_px = 160\nheight_px = 120\nhfov_deg = 70\n[link]\nconnection = "tcp:h:1"\n'
             f"[expert.model]\n{expert}"
         )
@@ -226,7 +226,7 @@ def test_edge_check_takes_an_engine(fake_gpu: FakeGpu, tmp_path: Path, model_pat
     ok, line = checked()
     assert ok and "tensorrt 10.3.0" in line and "gate passed against best.onnx" in line
     fake_gpu.engine(model_path)
-    assert "never verified" in checked(model='runtime = "tensorrt"\n')[1]
+    assert "never verified" in checked('runtime = "tensorrt"\n')[1]
     fake_gpu.engine(model_path, GateReport(passed=False, frames=1, failures=("bad",)))
     ok, line = checked()
     assert not ok and "gate FAILED" in line and "allow_failed_gate = true" in line

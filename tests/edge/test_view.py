@@ -16,7 +16,7 @@ from PIL import Image
 from edge.cameras.recordings import pictures_in, read_picture
 from edge.look.photo import Fact, PhotoFacts, number_of, read_facts
 from edge.look.sky import sky_fraction
-from edge.look.view import Given, UnknownViewError, view_of
+from edge.look.view import Given, UnknownViewError, in_colour, view_of
 from landing.errors import CameraError
 
 NADIR = {"RelativeAltitude": "+30.00", "GimbalPitchDegree": "-90.00"}
@@ -261,3 +261,40 @@ def test_few_real_pictures_from_above_are_taken_for_sky(real_data: Path) -> None
     paths = [p for d in ("brighton", "caliterra", "aeroscapes/images") for p in sorted((real_data / d).glob("*.[jJ]*"))]
     found = [p for p in paths if sky_fraction(cv2.imread(str(p), cv2.IMREAD_REDUCED_COLOR_4)) > 0]
     assert len(found) <= 0.03 * len(paths), found
+
+
+def test_a_height_beyond_numbers_is_none(tmp_path: Path) -> None:
+    assert number_of("1e400") is None and number_of(10**400) is None
+    with pytest.raises(UnknownViewError, match="--height-agl-m"):
+        seen(photo(tmp_path, xmp({**NADIR, "RelativeAltitude": "1e400"}), **LENS))
+
+
+def test_a_camera_upside_down_is_decided_on_straight_down_alone(tmp_path: Path) -> None:
+    assert seen(photo(tmp_path, xmp({**NADIR, "GimbalRollDegree": "180"}), **LENS)).refused is None
+    path = photo(tmp_path, xmp({**NADIR, "GimbalPitchDegree": "-60", "GimbalRollDegree": "+180.00"}), **LENS)
+    assert "upside down" in (seen(path).refused or "")
+    assert seen(path, pitch_deg=-120.0).refused is None
+
+
+@pytest.mark.parametrize(("pitch", "ok"), [("20", False), ("90", False), ("-30", False), ("-4", True), ("0", True)])
+def test_an_oblique_pitch_of_unsaid_zero_is_not_assumed_away(tmp_path: Path, pitch: str, ok: bool) -> None:
+    path = photo(tmp_path, xmp({"AboveGroundAltitude": "30", "Pitch": pitch}, "Camera"), **LENS)
+    refused = seen(path, assume_nadir=True).refused
+    assert refused is None if ok else "--pitch-deg" in (refused or "")
+
+
+@pytest.mark.parametrize(("tint", "ok"), [(0, False), (2, False), (12, True)])
+def test_a_picture_without_colour_is_refused(tmp_path: Path, tint: int, ok: bool) -> None:
+    view = seen(photo(tmp_path, xmp(NADIR), **LENS))
+    grey = np.random.default_rng(0).integers(0, 240, (90, 120, 1), dtype=np.uint8).repeat(3, axis=2)
+    grey[:45, :, 1] += np.uint8(tint)
+    assert (in_colour(view, grey).refused is None) == ok
+
+
+def test_an_option_against_the_file_is_said(tmp_path: Path) -> None:
+    path = photo(tmp_path, xmp(NADIR), **LENS)
+    own = seen(path)
+    assert not seen(path, height_agl_m=31.0, pitch_deg=-88.0, hfov_deg=own.camera.hfov_deg).notes
+    notes = seen(path, height_agl_m=12.0, pitch_deg=-60.0, hfov_deg=20.0).notes
+    assert [note.split(" is used; ")[0] for note in notes] == ["--height-agl-m 12", "--pitch-deg -60", "--hfov-deg 20"]
+    assert "RelativeAltitude (above take-off) says 30 m" in notes[0] and "says -90 degrees" in notes[1]

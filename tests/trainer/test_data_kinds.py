@@ -20,6 +20,7 @@ from landing.pictures import orientation_of, upright
 from landing.taxonomy import Taxonomy
 from tests.command import call
 from tests.trainer import fake_data
+from trainer.data.class_lists import ListedClass, read_class_list
 from trainer.data.layouts import find_layout, open_pair, open_set
 from trainer.data.survey import Asked
 
@@ -298,6 +299,20 @@ def test_a_published_set_is_recognised_by_its_list_or_its_colours_or_named(tmp_p
     (voc / "classes.csv").write_text("id,name\n0,person\n1,background\n")
     with pytest.raises(DataError, match=r"classes.csv lists classes of its own \(person, background\)"):
         find_layout(voc, "aeroscapes-original")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "id;name;r;g;b\r\n4;lawn;1;2;3\r\n7;pond;0;0;200\r\n",
+        "class_id\tclass_name\tcolour\n4\tlawn\t#010203\n7\tpond\t#0000C8\n",
+        "label_name,hex,value\nlawn,010203,4\npond,0000c8,7\n",
+    ],
+)
+def test_class_lists_of_spreadsheets_are_read(tmp_path, text):
+    (tmp_path / "classes.csv").write_bytes(text.encode("utf-8-sig"))
+    listed = read_class_list(tmp_path / "classes.csv").classes
+    assert listed == (ListedClass("lawn", 4, (1, 2, 3)), ListedClass("pond", 7, (0, 0, 200)))
 
 
 def test_a_class_list_that_contradicts_the_taxonomy_is_named(root):

@@ -267,6 +267,50 @@ def test_what_would_be_lost_is_refused_with_count_and_remedy(tmp_path: Path) -> 
     assert "DJI_0001.jpg is the only file for both" in refused(coco, "coco")
 
 
+@pytest.mark.parametrize(
+    "person",
+    [
+        '<polygon label="person" points="1,1;20,1;20,20" z_order="-1"></polygon>',
+        '<polygon label="person" points="300,1;320,1;320,20" z_order="3"></polygon>',
+        '<polygon label="person" points="0.1,0.1;0.4,0.1;0.4,0.3" z_order="3"></polygon>',
+    ],
+    ids=("below", "outside", "parts-of-1"),
+)
+def test_a_class_that_is_drawn_and_not_to_be_seen_is_refused(tmp_path: Path, person: str) -> None:
+    root = tmp_path / "export"
+    forms.write_photo(root / "images" / "a.png", np.zeros((40, 60), np.uint8))
+    ground = "".join(
+        f'<box label="{label}" xtl="{x}" ytl="0" xbr="{x + 30}" ybr="40" z_order="0"></box>'
+        for label, x in (("grass", 0), ("tree", 30))
+    )
+    (root / "annotations.xml").write_text(
+        f'<annotations><image id="0" name="a.png" width="60" height="40">{ground}{person}</image></annotations>'
+    )
+    message = refused(root, "cvat")
+    assert "a.png: 1 objects of 'person' have no pixel" in message and "--skip shapeless" in message
+    result = call("trainer", "data", "import", "cvat", root, "--skip", "shapeless", "--out", tmp_path / "out")
+    assert result.returncode == 0 and "left out: 'person'" in result.stdout
+
+
+def test_run_lengths_of_another_size_are_refused(tmp_path: Path) -> None:
+    path = forms.coco(tmp_path / "c" / "a.json", MAPS, "text", tmp_path / "c" / "images")
+    coco = json.loads(path.read_text())
+    size = coco["annotations"][0]["segmentation"]["size"]
+    size[:] = size[::-1]
+    path.write_text(json.dumps(coco))
+    assert f"run lengths are of {size[1]}x{size[0]} pixels" in refused(path.parent, "coco")
+    for image in coco["images"]:
+        del image["width"], image["height"]
+    path.write_text(json.dumps(coco))
+    assert "run lengths are of" in refused(path.parent, "coco")
+
+
+def test_class_names_with_control_characters_are_refused(tmp_path: Path) -> None:
+    path = forms.coco(tmp_path / "c" / "a.json", MAPS, "text", tmp_path / "c" / "images")
+    edit(path, ('"roof"', '"roof\\u001b[2J"'))
+    assert r"'roof\x1b[2J' has control characters" in refused(path.parent, "coco")
+
+
 def test_unused_classes_and_pictures_are_left_out_with_a_word(tmp_path: Path) -> None:
     root = forms.cvat(tmp_path / "export", {**MAPS, "empty.jpg": forms.truth(4)})
     text = (root / "annotations.xml").read_text("utf-8-sig")

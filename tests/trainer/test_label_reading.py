@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -179,3 +180,15 @@ def test_the_choice_is_part_of_the_recipe_and_of_what_is_cached(tmp_path):
     assert isinstance(data, type(open_set(root)))
     assert data.digest(sample) != replace(data, label_format="rgb").digest(sample)
     assert data.digest(sample) != replace(data, exif_turn="apply").digest(sample)
+
+
+def test_what_would_be_read_in_part_is_refused(tmp_path):
+    deep, pages, frames = tmp_path / "deep.png", tmp_path / "pages.tif", tmp_path / "frames.png"
+    assert cv2.imwrite(str(deep), IDS.astype(np.uint16)[..., None].repeat(3, axis=2))
+    empty, full = Image.fromarray(np.zeros_like(IDS)), Image.fromarray(IDS)
+    empty.save(pages, save_all=True, append_images=[full])
+    empty.save(frames, save_all=True, append_images=[full])
+    for path, words in ((deep, "16 bits"), (pages, "2 pages"), (frames, "2 pages")):
+        assert words in read_mask_facts(path).problem[1]
+        with pytest.raises(DataError, match=words):
+            decode_labels(path.read_bytes(), path, FOUR, "index")

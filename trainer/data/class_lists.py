@@ -28,8 +28,9 @@ FILES = (
 )
 MOST_CLASSES = 1024
 """Most classes of a list: a label map has 255, and a list may have those of all sets of a publisher."""
-_ID = ("id", "pixel value", "value", "index")
-_NAME = ("name", "class", "label")
+_ID = ("id", "pixel value", "value", "index", "class_id", "category_id", "label_id")
+_NAME = ("name", "class", "label", "class_name", "category_name", "label_name")
+_HEX = ("color", "colour", "hex", "color_hex", "hex_color")
 _RED, _GREEN, _BLUE = ("r", "red"), ("g", "green"), ("b", "blue")
 
 
@@ -118,16 +119,22 @@ def compare(listed: ClassList, taxonomy: Taxonomy, by_colour: bool, name: str) -
 
 
 def _of_csv(text: str) -> list[ListedClass]:
-    rows = list(islice(csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True), MOST_CLASSES + 1))
+    header = text.partition("\n")[0]
+    between = max(",;\t", key=header.count)  # spreadsheets write semicolons where the comma is the decimal point
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=between, skipinitialspace=True)
+    rows = list(islice(reader, MOST_CLASSES + 1))
     classes = []
     for number, row in enumerate(rows, 2):
         cells = {str(key).strip().lower(): str(value or "").strip() for key, value in row.items()}
         name = _cell(cells, _NAME)
         if not name:
-            raise ValueError(f"line {number} names no class; expected a column {' or '.join(_NAME)}")
+            raise ValueError(f"line {number} names no class; expected a column {' or '.join(_NAME[:3])}")
         colour = [_cell(cells, names) for names in (_RED, _GREEN, _BLUE)]
         class_id = _cell(cells, _ID)
+        hexed = re.fullmatch(r"#?([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})", _cell(cells, _HEX))
         rgb = (int(colour[0]), int(colour[1]), int(colour[2])) if all(colour) else None
+        if rgb is None and hexed is not None:
+            rgb = (int(hexed[1], 16), int(hexed[2], 16), int(hexed[3], 16))
         classes.append(ListedClass(name, int(class_id) if class_id else None, rgb))
     return classes
 

@@ -29,7 +29,8 @@ ERRORS = {
     "wrong suffix": "rename it to what it is",
     "unreadable picture": "copy or export it again, or take picture and label map out",
     "unreadable label map": "export it again, or take picture and label map out",
-    "compressed label map": "export PNG from the labelling tool; JPEG changes values, also in a PNG made of one",
+    "compressed label map": "export PNG from the labelling tool; JPEG changes values, also in a PNG made of one, and "
+    "so do smooth edges and resizing",
     "class list of other classes": "mend the list or the taxonomy, so that a class has one id and colour",
     "uncertain reading": "say how with --labels-as",
     "uncertain EXIF turn": "say --exif-turn apply if label maps were drawn on pictures as shown, --exif-turn ignore "

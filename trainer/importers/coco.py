@@ -51,7 +51,7 @@ def _read_file(coco: Entry, part: str, result: ForeignSet, name: str) -> int:
     label_of = _categories(coco, result)
     regions: dict[str, list[tuple[float, Region]]] = {}
     images = coco.entries("images")
-    size_of = {}
+    size_of: dict[str, tuple[int, int] | None] = {}
     for image in images:
         key = _key(image, "id")
         if key in size_of:
@@ -62,6 +62,9 @@ def _read_file(coco: Entry, part: str, result: ForeignSet, name: str) -> int:
         key, category = _key(annotation, "image_id"), _key(annotation, "category_id")
         if key not in size_of or category not in label_of:
             raise DataError(f"{annotation.origin} is of image {key} and category {category}; one is not in the file")
+        shape = annotation.get("segmentation")
+        if isinstance(shape, dict):
+            _require_size(Entry(shape, annotation.origin), size_of, key)
         area, region = _region(annotation, label_of[category])
         boxes += not annotation.get("segmentation")
         regions.setdefault(key, []).append((area, region))
@@ -124,11 +127,26 @@ def _region(annotation: Entry, label: str) -> tuple[float, Region]:
     return outline.area_px, outline
 
 
-def _runs(shape: Entry, label: str) -> tuple[float, Region]:
+def _size_wh(shape: Entry) -> tuple[int, int]:
     size = shape.get("size")
     if not isinstance(size, list) or len(size) != 2:
         raise DataError(f"{shape.origin}: run lengths without a size")
-    width, height = Entry({"height": size[0], "width": size[1]}, shape.origin).size_wh("width", "height")
+    return Entry({"height": size[0], "width": size[1]}, shape.origin).size_wh("width", "height")
+
+
+def _require_size(shape: Entry, size_of: dict[str, tuple[int, int] | None], key: str) -> None:
+    """Hold run lengths against their picture's size, which they say where the file does not."""
+    own = _size_wh(shape)
+    other = size_of[key] or own
+    if own != other:
+        raise DataError(
+            f"{shape.origin}: its run lengths are of {own[0]}x{own[1]} pixels, its picture of {other[0]}x{other[1]}"
+        )
+    size_of[key] = own
+
+
+def _runs(shape: Entry, label: str) -> tuple[float, Region]:
+    width, height = _size_wh(shape)
     if width * height > MOST_PIXELS:
         raise DataError(f"{shape.origin} has {width}x{height} pixels")
     counts = shape.get("counts")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,10 +30,11 @@ from landing.pictures import (
     upright,
 )
 from landing.taxonomy import Taxonomy
+from landing.types import ByteArray
 from trainer.data.layouts import SPLIT_FILE, TAXONOMY_FILE
 from trainer.data.samples import IGNORE, Sample, decode_image
 from trainer.data.splitfile import write_split_file
-from trainer.importers.canvas import VOID, LabelCanvas
+from trainer.importers.canvas import VOID, LabelCanvas, Outline, Patch, Region
 from trainer.importers.export import first_of
 from trainer.importers.foreign import ForeignSet
 from trainer.importers.plan import ImportChoice, ImportPlan, PlannedPicture, renumbered
@@ -198,6 +199,7 @@ class _Job:
         self._plan = plan
         self._folder = folder
         self._exif = choice.exif_turn
+        self._skips_shapeless = "shapeless" in choice.skip
 
     def convert(self, picture: PlannedPicture) -> _Drawn:
         """Write one picture and its label map.
@@ -213,6 +215,8 @@ class _Job:
         for region in picture.foreign.regions:
             region.draw(canvas)
         ids = canvas.ids
+        if not self._skips_shapeless:
+            _require_all_shown(picture.foreign.regions, ids, self._plan.id_of, source.origin)
         if not (ids < VOID).any():
             return _Drawn()
         unlabelled = ids == IGNORE
@@ -247,6 +251,22 @@ class _Job:
                 "whether its labels are for the turned picture: say --exif-turn apply, or --exif-turn ignore"
             )
         return way
+
+
+def _require_all_shown(regions: Sequence[Region], ids: ByteArray, id_of: Mapping[str, int], origin: str) -> None:
+    """Refuse a label map that has no pixel of a class of which objects were drawn.
+
+    Raises:
+        DataError: They lie below others, outside of the picture, or between the middles of pixels.
+    """
+    drawn = [region.label for region in regions if isinstance(region, (Outline, Patch))]
+    shown = set(np.flatnonzero(np.bincount(ids.reshape(-1), minlength=256)).tolist())
+    lost = [label for label in dict.fromkeys(drawn) if id_of[label] < VOID and id_of[label] not in shown]
+    if lost:
+        raise DataError(
+            f"{origin}: {drawn.count(lost[0])} objects of {lost[0]!r} have no pixel: they lie wholly below others, "
+            "outside, or are smaller than a pixel; bring them to the front in the tool, or give --skip shapeless"
+        )
 
 
 class _SourcePicture:

@@ -84,6 +84,9 @@ def make_plan(foreign: ForeignSet, export: ExportFolder, name: str, choice: Impo
 
 def _classes(foreign: ForeignSet, used: set[str], name: str, choice: ImportChoice) -> tuple[Taxonomy, dict[str, int]]:
     labels = [*foreign.colour_of, *sorted(used - set(foreign.colour_of))]
+    odd = next((label for label in labels if not label.isprintable()), None)
+    if odd is not None:
+        raise DataError(f"the class {odd!r} has control characters: rename it in the tool")
     if choice.taxonomy:
         taxonomy = Taxonomy.load(choice.taxonomy)
         id_of = {c.name: c.id for c in taxonomy.classes}
