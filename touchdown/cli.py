@@ -84,7 +84,6 @@ def run(command: click.Command, name: str, arguments: list[str] | None = None) -
         result: Any = command.main(args=arguments, prog_name=name, standalone_mode=False)
     except click.ClickException as error:
         shown = io.StringIO()
-        error.message = printable(error.message)
         error.show(file=shown)
         click.echo(printable_lines(redact(shown.getvalue())), nl=False, err=True)
         sys.exit(error.exit_code)

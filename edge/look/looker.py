@@ -130,7 +130,7 @@ class Looker:
     ) -> None:
         self.options = options
         self.summary = Summary()
-        self._say = lambda line: say(printable(line))
+        self._say_line = say
         self._emit_line = emit
         self._output: LookOutput | None = None
 
@@ -343,6 +343,9 @@ class Looker:
         for note in view.notes:
             self._note(note)
         return view
+
+    def _say(self, line: str) -> None:
+        self._say_line(printable(line))
 
     def _skip(self, path: Path, why: str) -> None:
         self.summary.skipped.append(why)
