@@ -18,7 +18,7 @@ import numpy as np
 from edge.annotate import BLACK, FONT, WHITE
 from edge.look.ortho_scale import OrthoScale
 from edge.look.raster import Orthophoto, WindowReader
-from edge.look.view import LEVEL, View
+from edge.look.view import LEVEL, NO_COLOUR, View, has_colour
 from edge.pipeline import Pipeline, Step
 from edge.resolved import ResolvedDecision
 from edge.runtimes import Runtime
@@ -167,7 +167,11 @@ class OrthoLook:
         self._corner_m = (0.0, 0.0)
 
     def windows(self, every: int = 1) -> Iterator[OrthoWindow]:
-        """Decide on every n-th window, row by row from the north-west; `sites` is complete at the end."""
+        """Decide on every n-th window, row by row from the north-west; `sites` is complete at the end.
+
+        Raises:
+            DataError: At the end, for an orthophoto without colour: its windows alone may be asphalt.
+        """
         found: list[OrthoSite] = []
         reach = math.ceil(self.window_px[1] / self._step[1]) - 1  # rows that share ground with a row
         rows: deque[list[_Judged]] = deque([[] for _ in range(reach)], maxlen=2 * reach + 1)
@@ -186,6 +190,8 @@ class OrthoLook:
                     found += self._agreed(rows[-1 - reach], rows)
         for row in range(max(self.rows - reach, 0), self.rows):
             found += self._agreed(rows[row - self.rows], rows)
+        if not has_colour(self._overview):
+            raise DataError(f"orthophoto {self._photo.path}: {NO_COLOUR}")
         self.sites = _apart(found)
 
     def _row(self, reader: WindowReader, row: int, every: int) -> Iterator[OrthoWindow]:

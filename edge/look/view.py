@@ -197,13 +197,19 @@ def _overruled(size_px: tuple[int, int], facts: PhotoFacts, given: Given) -> lis
     return notes
 
 
-def in_colour(view: View, image_bgr: ByteArray) -> View:
-    """Return the view, refused where its picture, uint8 (H, W, 3), has no colour, as those of thermal cameras."""
+NO_COLOUR = "the picture has no colour (thermal, or black and white), the model knows colours"
+
+
+def has_colour(image_bgr: ByteArray) -> bool:
+    """Tell whether a picture, uint8 (H, W, 3), has colours; those of thermal cameras have none."""
     step = max(1, max(image_bgr.shape[:2]) // 256)
     few = image_bgr[::step, ::step].astype(np.int16)
-    if view.refused is not None or np.quantile(np.ptp(few, axis=2), 0.99) > COLOURLESS:
-        return view
-    return replace(view, refused="the picture has no colour (thermal, or black and white), the model knows colours")
+    return bool(np.quantile(np.ptp(few, axis=2), 0.99) > COLOURLESS)
+
+
+def in_colour(view: View, image_bgr: ByteArray) -> View:
+    """Return the view, refused where its picture, uint8 (H, W, 3), has no colour."""
+    return view if view.refused is not None or has_colour(image_bgr) else replace(view, refused=NO_COLOUR)
 
 
 @dataclass(frozen=True)

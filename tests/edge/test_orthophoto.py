@@ -225,6 +225,15 @@ def test_scales_that_are_not_said_are_asked_for(tmp_path: Path, model_path: Path
         look(model_path, plain, crs="EPSG:32632", height_agl_m=1.0)
 
 
+def test_an_orthophoto_without_colour_is_refused(tmp_path: Path, model_path: Path) -> None:
+    grey = np.repeat(lawn_in_a_wood().mean(axis=2, keepdims=True).astype(np.uint8), 3, axis=2)
+    at = about_middle("EPSG:32632", (600, 400), GSD_M, -GSD_M)
+    path = write(tmp_path / "ortho.tif", grey, at, "EPSG:32632")
+    with pytest.raises(DataError, match="has no colour"):
+        look(model_path, path, out=tmp_path / "out")
+    assert not list((tmp_path / "out").glob("*.geojson"))
+
+
 def test_a_photo_is_no_orthophoto(tmp_path: Path, model_path: Path) -> None:
     path = tmp_path / "photo.tif"
     tags = Image.Exif()
