@@ -172,11 +172,11 @@ def _go_back(
         reached("switched back")
         if supervision.service is not None:
             supervision.service.stop()
-        raise InstallError(f"release {failed} is not healthy: {why}\nThere is no earlier release: nothing flies now")
+        raise InstallError(f"release {failed} is not healthy: {why}. There is no earlier release: nothing flies now")
     root.switch(target)
     root.end_trial()
     say(f"rolled back: current -> {target}")
     reached("switched back")
     again = _restart_and_watch(supervision, say, reached)
     state = "flies again and is healthy" if again.ready else f"flies again, but: {again.text}"
-    raise InstallError(f"release {failed} is not healthy: {why}\n{target} {state}")
+    raise InstallError(f"release {failed} is not healthy: {why}. {target} {state}")

@@ -107,9 +107,10 @@ def _tinted(step: Step, settings: DecisionSettings) -> ByteArray:
     size = (step.frame.width_px, step.frame.height_px)
     picture = step.frame.image_bgr.copy()
     for mask, colour in ((landable, GREEN), (hazard, RED)):
-        full = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
-        tint = np.asarray(colour, np.float32) * TINT
-        picture[full] = (picture[full] * (1 - TINT) + tint).astype(np.uint8)
+        full = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+        levels = np.arange(256)[:, None] * (1 - TINT) + np.asarray(colour, np.float32) * TINT
+        tinted = cv2.LUT(picture, levels.astype(np.uint8)[None])
+        picture = np.asarray(cv2.copyTo(tinted, full, picture), np.uint8)
     return picture
 
 

@@ -185,9 +185,8 @@ def look(
 
     from edge.look.labels import LabelMaps
     from edge.look.looker import Looker, LookOptions, parse_decision
-    from edge.look.view import Given
+    from edge.look.view import Given, calibrated
     from edge.runtimes import RuntimeOptions
-    from landing.camera import CameraModel
     from landing.taxonomy import Taxonomy
 
     if (labels is None) != (label_taxonomy is None):
@@ -198,13 +197,7 @@ def look(
             providers=provider or ("CPUExecutionProvider",), threads=threads, allow_failed_gate=allow_failed_gate
         ),
         settings=parse_decision(decision),
-        given=Given(
-            height_agl_m,
-            hfov_deg,
-            CameraModel.from_calibration(calibration) if calibration else None,
-            pitch_deg,
-            assume_nadir,
-        ),
+        given=Given(height_agl_m, hfov_deg, calibrated(calibration) if calibration else None, pitch_deg, assume_nadir),
         out=None if no_pictures else Path(out),
         report=report,
         every=every,

@@ -27,16 +27,17 @@ from firmware_bridge.events import previous
 from landing.errors import ConfigError
 from landing.reading import open_for_writing
 from landing.redaction import redact, redact_all
+from landing.terminal import printable_lines
 
 logger = logging.getLogger("edge")
 
 
 class TextFormatter(logging.Formatter):
-    """Lines without secrets: message, arguments and traceback alike."""
+    """Lines without secrets and terminal codes: message, arguments and traceback alike."""
 
     def format(self, record: logging.LogRecord) -> str:
         """See `logging.Formatter`."""
-        return redact(super().format(record))
+        return printable_lines(redact(super().format(record)))
 
 
 @dataclasses.dataclass

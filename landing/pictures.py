@@ -28,6 +28,7 @@ DAMAGED = (
     LookupError,
     AttributeError,
     OverflowError,
+    MemoryError,
     struct.error,
 )
 """Exceptions that Pillow raises for a damaged picture."""

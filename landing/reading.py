@@ -11,6 +11,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import stat
 import sys
 from pathlib import Path
@@ -42,6 +43,8 @@ _KINDS = (
     (stat.S_ISCHR, "is a device"),
     (stat.S_ISBLK, "is a device"),
 )
+_ABSENT = "does not exist"
+_KEY_PARTS = 100
 _NO_BLOCK = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
@@ -170,6 +173,9 @@ def read_toml(path: str | Path, what: str, error: Error, remedy: str = "") -> di
         TouchdownError: As `error`; also for what is no TOML.
     """
     text = read_text(path, what, error, remedy=remedy)
+    # The parser takes time with the square of a key's parts.
+    if any(p.count(".") > _KEY_PARTS and not p.lstrip().startswith("#") for p in re.split(r"[=,\n]", text)):
+        raise error(f"{what} {path} has a key of more than {_KEY_PARTS} parts: it is damaged, or another kind of file")
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as problem:  # TOMLDecodeError; a year 0; nested too deep
@@ -197,6 +203,20 @@ def parse_json(text: str, origin: str, error: Error) -> Any:
         raise error(f"{origin} is no JSON: {_first_line(problem)}") from problem
 
 
+def absence(path: str | Path, otherwise: str = "cannot be read") -> str:
+    """Say how a path is not there; `otherwise` if it is."""
+    path = Path(path)
+    try:
+        path.stat()
+    except (OSError, ValueError) as problem:
+        if isinstance(problem, OSError) and problem.errno == errno.ELOOP:
+            return "is a link that leads to itself, or through too many others"
+        if path.is_symlink():
+            return f"is a link to {path.readlink()}, which does not exist"
+        return _ABSENT
+    return otherwise
+
+
 def _refuse(found: os.stat_result, path: str | Path, what: str, error: Error, most_bytes: int) -> None:
     if not stat.S_ISREG(found.st_mode):
         kind = next((words for test, words in _KINDS if test(found.st_mode)), "is no regular file")
@@ -216,10 +236,9 @@ def _amount(size: int) -> str:
 def _why(problem: OSError | ValueError, path: str | Path, remedy: str) -> str:
     if isinstance(problem, ValueError):  # a NUL, or what the file system's encoding does not have
         return f"cannot be read: no file can have that name ({problem})"
-    if problem.errno in (errno.ENOENT, errno.ENOTDIR):
-        if Path(path).is_symlink():
-            return f"is a link to {Path(path).readlink()}, which does not exist"
-        return f"does not exist{': ' if remedy else ''}{remedy}"
+    if problem.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+        why = absence(path)
+        return f"{why}: {remedy}" if remedy and why == _ABSENT else why
     if problem.errno == errno.ENXIO:
         return "is a socket: expected a regular file"
     return f"cannot be read: {problem.strerror or problem}"

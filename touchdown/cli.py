@@ -8,6 +8,7 @@ import io
 import sys
 import threading
 import traceback
+import warnings
 from types import TracebackType
 from typing import Any
 
@@ -16,6 +17,7 @@ import click
 from landing.distribution import install_command
 from landing.errors import TouchdownError
 from landing.redaction import redact
+from landing.terminal import printable, printable_lines
 from touchdown import __version__
 
 SUBCOMMANDS = {
@@ -77,25 +79,26 @@ def run(command: click.Command, name: str, arguments: list[str] | None = None) -
     """Runs a command; errors a user can act on become one or two lines and an exit status."""
     sys.excepthook = _crashed
     threading.excepthook = _thread_crashed
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # of damaged pictures, which are refused in a line
     try:
         result: Any = command.main(args=arguments, prog_name=name, standalone_mode=False)
     except click.ClickException as error:
         shown = io.StringIO()
         error.show(file=shown)
-        click.echo(redact(shown.getvalue()), nl=False, err=True)
+        click.echo(printable_lines(redact(shown.getvalue())), nl=False, err=True)
         sys.exit(error.exit_code)
     except click.exceptions.Abort:
         click.echo("stopped", err=True)
         sys.exit(130)
     except TouchdownError as error:
-        click.echo(redact(f"error: {error}"), err=True)
+        click.echo(printable(redact(f"error: {error}")), err=True)
         sys.exit(error.exit_code)
     except OSError as error:
         if error.filename is None and error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
             raise
         where = "" if error.filename is None else f"{error.filename}: "
         reason = str(error.strerror or error)
-        click.echo(redact(f"error: {where}{reason}; free it, or name another path"), err=True)
+        click.echo(printable(redact(f"error: {where}{reason}; free it, or name another path")), err=True)
         sys.exit(TouchdownError.exit_code)
     except ModuleNotFoundError as error:
         extra = MISSING_EXTRAS.get((error.name or "").partition(".")[0])

@@ -11,8 +11,9 @@ import click
 import cv2
 
 from landing.errors import DataError
+from landing.terminal import printable
 from trainer.data.choice import asked_of, open_and_split, open_data
-from trainer.data.findings import ERRORS, NOTES, printable
+from trainer.data.findings import ERRORS, NOTES
 from trainer.data.layouts import SPLIT_FILE, FoundLayout, find_folder_pair, find_layout
 from trainer.data.prepared import prepare
 from trainer.data.samples import LabeledSet

@@ -7,6 +7,7 @@ from typing import Literal
 
 import click
 
+from landing.terminal import printable_lines
 from trainer.importers.convert import ImportReport, convert, require_new
 from trainer.importers.export import ExportFolder, first_of
 from trainer.importers.forms import FORMS, form_of
@@ -74,7 +75,7 @@ def import_command(
     with Progress("importing", len(plan.pictures), every=200) as progress:
         report = convert(foreign, plan, target, choice, progress.step, threads)
     for line in import_lines(report, choice, out):
-        click.echo(line)
+        click.echo(printable_lines(line))
 
 
 def import_lines(report: ImportReport, choice: ImportChoice, out: str) -> list[str]:

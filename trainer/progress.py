@@ -11,6 +11,8 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from landing.terminal import printable_lines
+
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
@@ -46,7 +48,7 @@ class Progress:
 
 def say(line: str) -> None:
     """Prints a line at once, without tearing a bar."""
-    tqdm.write(line, file=sys.stdout)
+    tqdm.write(printable_lines(line), file=sys.stdout)
     sys.stdout.flush()
 
 

@@ -128,6 +128,8 @@ class VideoCamera(Camera):
         self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)  # frames as stored, as pictures are: mount angles hold
         width_px = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
         height_px = int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+        if width_px < 1 or height_px < 1:
+            raise CameraError(f"video {self.path} states {width_px}x{height_px} px: it is damaged, or no video")
         _size_agrees(self.request, width_px, height_px)
         stated_fps = float(self._capture.get(cv2.CAP_PROP_FPS))
         fps = self.request.fps or stated_fps

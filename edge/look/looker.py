@@ -41,8 +41,10 @@ from landing.errors import CameraError, DataError
 from landing.ground_scale import UNKNOWN_RANGE, axis_down
 from landing.obstruction import Gap, largest_gap
 from landing.pictures import TIFF_SUFFIXES
+from landing.reading import absence
 from landing.settings import DecisionSection
 from landing.site import LandingSite, NoSite, NoSiteReason
+from landing.terminal import printable, quiet_decoders
 from landing.types import ByteArray, Frame, Pose
 
 ZOOM_CHANGE = 0.02
@@ -128,7 +130,7 @@ class Looker:
     ) -> None:
         self.options = options
         self.summary = Summary()
-        self._say = say
+        self._say_line = say
         self._emit_line = emit
         self._output: LookOutput | None = None
 
@@ -140,7 +142,7 @@ class Looker:
         """
         for path in paths:
             if not path.exists():
-                raise DataError(f"{path} does not exist: expected a photo, a folder or a video")
+                raise DataError(f"{path} {absence(path)}: expected a photo, a folder or a video")
         with ExitStack() as stack:
             runtime = stack.enter_context(load_runtime(self.options.model, self.options.runtime))
             runtime.warm_up()
@@ -192,7 +194,8 @@ class Looker:
                 self._orthophoto(path, runtime, flies)
                 continue
             try:
-                image = read_picture(path)
+                with quiet_decoders():
+                    image = read_picture(path)
             except CameraError as error:
                 self._skip(path, f"{error}; if it is an orthophoto give --gsd-m" if tiff else str(error))
                 continue
@@ -215,6 +218,7 @@ class Looker:
                 )
             self._done(record, step)
 
+    @quiet_decoders()
     def _orthophoto(self, path: Path, runtime: Runtime, flies: ResolvedDecision) -> None:
         options = self.options
         try:
@@ -254,6 +258,7 @@ class Looker:
                 record["geojson"] = self._output.document(path, ".sites.geojson", site_features(look, str(path)))
         self._emit(record)
 
+    @quiet_decoders()
     def _video(self, path: Path, runtime: Runtime, flies: ResolvedDecision) -> None:
         settings = flies.decision.single_look() if self.options.independent else flies.decision
         telemetry = telemetry_beside(path)
@@ -338,6 +343,9 @@ class Looker:
         for note in view.notes:
             self._note(note)
         return view
+
+    def _say(self, line: str) -> None:
+        self._say_line(printable(line))
 
     def _skip(self, path: Path, why: str) -> None:
         self.summary.skipped.append(why)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import re
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,8 +124,7 @@ def read_facts(path: Path) -> PhotoFacts:
     except CameraError:
         return PhotoFacts()
     try:
-        with stream, warnings.catch_warnings(), Image.open(stream) as image:
-            warnings.simplefilter("ignore")  # of damaged EXIF; what cannot be read is not used
+        with stream, Image.open(stream) as image:
             exif = image.getexif()
             base: dict[int, Any] = dict(exif)
             detail: dict[int, Any] = dict(exif.get_ifd(ExifTags.IFD.Exif))

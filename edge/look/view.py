@@ -14,7 +14,7 @@ import numpy as np
 from edge.lens import camera_for_size
 from edge.look.photo import Fact, PhotoFacts
 from landing.camera import CameraModel, Mount
-from landing.errors import CameraError, InvalidValueError
+from landing.errors import CameraError, ConfigError, InvalidValueError
 from landing.types import ByteArray, Pose
 
 LEVEL = (1.0, 0.0, 0.0, 0.0)
@@ -90,6 +90,18 @@ class View:
 
 class UnknownViewError(CameraError):
     """A picture says too little to place its camera, and nobody else does."""
+
+
+def calibrated(path: str) -> CameraModel:
+    """Read the camera of a calibration file.
+
+    Raises:
+        CameraError: The file is missing or is no calibration. It is no `ConfigError`: nothing flies with it.
+    """
+    try:
+        return CameraModel.from_calibration(path)
+    except ConfigError as error:
+        raise CameraError(str(error)) from error
 
 
 def view_of(size_px: tuple[int, int], facts: PhotoFacts, given: Given, sky: float = 0.0) -> View:

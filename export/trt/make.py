@@ -123,7 +123,7 @@ def _require_builder(request: EngineRequest) -> tuple[TensorRT, Gpu | None]:
         words = ["touchdown", "export", "trt", str(request.source), "--out", str(request.out)]
         words += ["--precision", request.precision or "fp16"]
         raise ModelError(
-            f"{error}\nAn engine is built where it flies. From here: `{shlex.join(words)} --host "
+            f"{error}. An engine is built where it flies. From here: `{shlex.join(words)} --host "
             f"USER@JETSON`; or there, with the file copied: `{shlex.join(words)}`"
         ) from error
 

@@ -174,7 +174,7 @@ def test_a_service_manager_that_refuses_counts_as_unhealthy(drone: Drone, second
         raise InstallError("systemctl restart: Access denied")
 
     supervision = Supervision(drone.service, (), place_units=refuse, watcher=Verdicts(True))
-    with pytest.raises(InstallError, match=rf"Access denied\n{old} flies again, but: systemctl"):
+    with pytest.raises(InstallError, match=rf"Access denied. {old} flies again, but: systemctl"):
         install(drone.request(second), supervision, quiet)
     assert drone.root.current() == old
 

@@ -12,6 +12,7 @@ from landing.errors import DataError
 from landing.label_maps import IGNORE, MaskFacts, colour_of, index_of
 from landing.label_reading import ClassOf, LabelReading, near_class
 from landing.taxonomy import Taxonomy
+from landing.terminal import printable
 from trainer.data.pairs import PairedFiles
 
 ERRORS = {
@@ -88,11 +89,6 @@ def refuse_first(findings: Sequence[DataFinding], where: str | Path) -> None:
             "(trainer data check lists all)"
         )
     )
-
-
-def printable(text: str) -> str:
-    """Return a text as one line: names of files may hold line ends, terminal codes, and bytes that are no text."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def of_pairs(pairs: PairedFiles, base: Path) -> list[DataFinding]:

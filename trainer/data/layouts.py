@@ -10,7 +10,7 @@ from pathlib import Path
 from landing.errors import DataError
 from landing.label_maps import colour_of, read_mask_facts
 from landing.label_reading import voc_colour
-from landing.reading import read_text
+from landing.reading import absence, read_text
 from landing.taxonomy import Taxonomy
 from trainer.data.class_lists import ClassList, find_class_list
 from trainer.data.findings import refuse_first
@@ -127,7 +127,7 @@ def find_folder_pair(images: Path, labels: Path, taxonomy_name: str) -> FoundLay
     """
     for folder in (images, labels):
         if not is_folder(folder):
-            raise DataError(f"data folder {folder} does not exist or is no folder")
+            raise DataError(f"data folder {folder} {absence(folder, 'is no folder')}")
     place = FolderPair(images, labels)
     base = images.resolve().parent
     layout = Layout("pair", "--images + --labels", lambda _: [place], "")
@@ -146,7 +146,7 @@ def find_layout(folder: Path, layout_name: str = "auto", taxonomy_name: str = ""
         TaxonomyError: The taxonomy is not readable.
     """
     if not is_folder(folder):
-        raise DataError(f"data folder {folder} does not exist or is no folder")
+        raise DataError(f"data folder {folder} {absence(folder, 'is no folder')}")
     if layout_name not in ("auto", *LAYOUT_NAMES):
         raise DataError(f"layout {layout_name!r} is unknown; known are {', '.join(LAYOUT_NAMES)}")
     unrecognised: list[tuple[Layout, ClassList | None]] = []

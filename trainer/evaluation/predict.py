@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from landing.errors import DataError, TouchdownError
-from landing.reading import require_file
+from landing.reading import absence, require_file
 from landing.taxonomy import Taxonomy
 from landing.types import ByteArray
 from trainer.checkpoint import Checkpoint
@@ -45,7 +45,7 @@ def predict(
         TouchdownError: The output cannot be written.
     """
     if not source.exists():
-        raise DataError(f"{source} does not exist: expected a picture, a folder or a video")
+        raise DataError(f"{source} {absence(source)}: expected a picture, a folder or a video")
     files = _pictures(source)
     predictor = Predictor(Checkpoint.load(checkpoint_path), choose_device(device), precision)
     try:

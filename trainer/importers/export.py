@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from landing.errors import DataError
-from landing.reading import TABLE_BYTES, parse_json, read_text
+from landing.reading import TABLE_BYTES, absence, parse_json, read_text
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 MOST_FILES = 1_000_000
@@ -137,7 +137,7 @@ def tidy(text: str) -> str:
 def _listed(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         unpack = ": unpack it, and name the folder" if folder.suffix.lower() in (".zip", ".tar", ".gz", ".7z") else ""
-        raise DataError(f"folder {folder} does not exist or is no folder{unpack}")
+        raise DataError(f"folder {folder} {absence(folder, 'is no folder')}{unpack}")
     files: dict[str, Path] = {}
     for base, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not _is_litter(name))
