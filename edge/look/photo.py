@@ -48,6 +48,9 @@ NO_PLAIN_PICTURE = (
 THERMAL_MAKES, THERMAL_MODELS = ("flir",), ("xt2", "xt s", "xtr", "zenmuse xt", "h20t-t", "flir")
 FISHEYE_MAKES = ("gopro", "insta360", "arashi vision")
 
+WIDER_THAN_SENSORS = 1.6
+"""No still camera's sensor is wider: width by height."""
+
 FULL_FRAME_DIAGONAL_MM = math.hypot(36.0, 24.0)
 MM_PER_RESOLUTION_UNIT = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}
 TURN_DEG = {1: 0, 2: 0, 3: 180, 4: 180, 5: 90, 6: 90, 7: 270, 8: 270}
@@ -235,7 +238,8 @@ def _focals_px(
 ) -> list[Fact]:
     """Focal lengths for pictures as they were taken, px, the certain first.
 
-    A sensor's long side is the picture's. The 35 mm equivalent is defined by the picture's diagonal (CIPA DCG-001).
+    A sensor's long side is the picture's. The 35 mm equivalent is defined by the diagonal (CIPA DCG-001), and makers
+    write the whole sensor's into pictures that are cut from it: one wider than 3:2 is taken as the full width of 4:3.
     """
     long_px = max(taken_px)
     zoomed = f", digital zoom {zoom:g}" if zoom > 1.0 else ""
@@ -261,8 +265,10 @@ def _focals_px(
             found.append(Fact(focal_mm / width_mm * long_px * zoom, source + zoomed))
     equivalent_mm = number_of(detail.get(ExifTags.Base.FocalLengthIn35mmFilm))
     if equivalent_mm is not None and equivalent_mm > 0:
-        focal_px = equivalent_mm / FULL_FRAME_DIAGONAL_MM * math.hypot(*taken_px) * zoom
-        found.append(Fact(focal_px, f"EXIF 35 mm equivalent focal length {equivalent_mm:g} mm{zoomed}", certain=False))
+        wide = long_px / min(taken_px) > WIDER_THAN_SENSORS
+        diagonal_px = 1.25 * long_px if wide else math.hypot(*taken_px)
+        source = f"EXIF 35 mm equivalent focal length {equivalent_mm:g} mm{' of a 4:3 sensor' if wide else ''}{zoomed}"
+        found.append(Fact(equivalent_mm / FULL_FRAME_DIAGONAL_MM * diagonal_px * zoom, source, certain=False))
     return sorted(found, key=_doubt)
 
 
