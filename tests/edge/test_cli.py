@@ -72,7 +72,7 @@ def test_serve_stops_cleanly_and_soon(tmp_path: Path, model_path: Path, number: 
         finally:
             process.kill()
     assert process.returncode == 0, log
-    assert time.monotonic() - started < 2.0
+    assert time.monotonic() - started < 4.0  # 0.3 s where the processor is free
     events = events_of(tmp_path)
     names = [e["event"] for e in events]
     assert names[:3] == ["start", "model", "link"] and names[-1] == "stop"
@@ -154,16 +154,16 @@ def test_check_says_what_is_well_and_what_is_not(tmp_path: Path, model_path: Pat
 
 def test_check_warns_of_a_machine_or_camera_that_is_too_slow(tmp_path: Path, model_path: Path) -> None:
     config = write_config(tmp_path, model_path)
-    text = config.read_text()
+    text = config.read_text().replace(" 20 --picture", " 5 --picture").replace("fps = 20", "fps = 5")
     for setting, cause, remedy in (
         ("max_decision_age_s = 0.0001", "inference", "export int8"),
-        ("max_decision_age_s = 0.04", "camera gives", "raise camera.fps"),
+        ("max_decision_age_s = 0.2", "camera gives", "raise camera.fps"),
     ):
         config.write_text(f"{text}\n[expert.director]\n{setting}\n")
         result = call("edge", "check", "--config", config, "--skip-link")
         (line,) = (one for one in result.stdout.splitlines() if one.startswith("warn speed"))
         assert result.returncode == 0 and "too slow: " in line
-        assert cause in line and remedy in line and "max_decision_age_s (0.0" in line
+        assert cause in line and remedy in line and "max_decision_age_s (0." in line
         report = json.loads(call("edge", "check", "-c", config, "--skip-link", "--json").stdout)
         assert report["ok"] and report["speed"]["warning"]
 
