@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 NEVER_NS = -(2**62)
 CLEARED_AT = 4096
-"""So many times may be kept before those that no cell refers to are let go."""
+"""Number of times that may be kept before those that no cell refers to are let go."""
 
 FrameNumbers = npt.NDArray[np.int32]
 Stamps = npt.NDArray[np.int64]

@@ -45,6 +45,7 @@ _KINDS = (
 )
 _ABSENT = "does not exist"
 _KEY_PARTS = 100
+_STRING_OR_COMMENT = re.compile("\"[^\"\n]*\"|'[^'\n]*'|#[^\n]*")
 _NO_BLOCK = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
@@ -173,8 +174,9 @@ def read_toml(path: str | Path, what: str, error: Error, remedy: str = "") -> di
         TouchdownError: As `error`; also for what is no TOML.
     """
     text = read_text(path, what, error, remedy=remedy)
-    # The parser takes time with the square of a key's parts.
-    if any(p.count(".") > _KEY_PARTS and not p.lstrip().startswith("#") for p in re.split(r"[=,\n]", text)):
+    # The parser takes time with the square of a key's parts. Dots in strings and comments are none of a key's.
+    bare = _STRING_OR_COMMENT.sub("", text)
+    if any(part.count(".") > _KEY_PARTS for part in re.split(r"[=,\n]", bare)):
         raise error(f"{what} {path} has a key of more than {_KEY_PARTS} parts: it is damaged, or another kind of file")
     try:
         return tomllib.loads(text)

@@ -14,8 +14,9 @@ import cv2
 import numpy as np
 import pytest
 
-from landing.errors import DataError
+from landing.errors import ConfigError, DataError
 from landing.pictures import MOST_PIXELS, picture_size, size_of
+from landing.reading import read_toml
 from tests.edge import fake_model
 from tests.trainer.fake_data import picture, write_pair
 from touchdown.cli import cli, run
@@ -235,3 +236,13 @@ def test_the_size_in_a_header_is_that_of_the_picture(suffix: str, shape: tuple[i
     path = tmp_path / f"picture{suffix}"
     cv2.imwrite(str(path), np.full((*shape, 3), 90, np.uint8))
     assert picture_size(path, "picture", DataError) == (shape[1], shape[0])
+
+
+def test_dots_in_words_and_comments_are_no_key(tmp_path: Path) -> None:
+    dots = "." * 150
+    path = tmp_path / "a.toml"
+    path.write_text(f"# {dots}\na = \"{dots}\"  # {dots}\nb = '{dots}'\n")
+    assert read_toml(path, "config", ConfigError) == {"a": dots, "b": dots}
+    path.write_text(".".join(['"a"'] * 150) + " = 1\n")
+    with pytest.raises(ConfigError, match="a key of more than 100 parts"):
+        read_toml(path, "config", ConfigError)

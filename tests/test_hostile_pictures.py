@@ -141,7 +141,7 @@ SPECIAL: dict[str, Callable[[Path, ExitStack], object]] = {
     "bytes-\udcff\udc9b.jpg": lambda path, _: path.write_bytes(b"x"),
     "turned-\u202egpj.jpg": lambda path, _: path.write_bytes(b"x"),
 }
-"""What is no file of bytes, or has a name that a terminal would obey."""
+"""Inputs that are no files of bytes, or whose names a terminal would obey."""
 
 
 def _sparse(path: Path) -> None:
