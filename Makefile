@@ -8,6 +8,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST_ARGS ?=
 PYTEST := $(BIN)/python -m pytest
+# Promises with a time limit are judged on a machine that runs other tests too: what fails is tried twice more, with the
+# same seed, and listed.
+AGAIN := --reruns 2 -raR
 WHOLE := flight or packaging or browser or sitl
 
 # Processes that run tests: those that compute, those that mostly wait for daemons, flights and browsers.
@@ -81,9 +84,9 @@ types: $(VENV)/.dev
 # shown when both are done.
 unit: $(VENV)/.dev
 ifeq ($(PYTEST_ARGS),)
-	@mkdir -p out; nice -n 10 $(PYTEST) -n $(COMPUTING) -m "not soak and not ($(WHOLE))" >out/computing.log 2>&1 & computing=$$!; \
+	@mkdir -p out; nice -n 10 $(PYTEST) $(AGAIN) -n $(COMPUTING) -m "not soak and not ($(WHOLE))" >out/computing.log 2>&1 & computing=$$!; \
 	trap 'kill $$computing' INT TERM; \
-	$(PYTEST) -n $(WAITING) -m "not soak and ($(WHOLE))" $(WAITING_TESTS); waiting=$$?; \
+	$(PYTEST) $(AGAIN) -n $(WAITING) -m "not soak and ($(WHOLE))" $(WAITING_TESTS); waiting=$$?; \
 	wait $$computing; computing=$$?; cat out/computing.log; exit $$(( waiting + computing > 0 ))
 else
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
