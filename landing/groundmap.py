@@ -19,7 +19,7 @@ from landing.camera import CameraModel
 from landing.estimator import FrameShift
 from landing.frame_times import NEVER_NS, FrameNumbers, FrameTimes
 from landing.ground_view import MOVING_ROLES, GridOfBool, GridOfFloat, GroundView, any_set
-from landing.merge import remove_small_objects, smoothed
+from landing.merge import filtered
 from landing.settings import DecisionSettings
 from landing.shown_cells import (
     LEAST_SHOWN,
@@ -45,10 +45,6 @@ SAME_HEIGHT = 1.2
 
 BEYOND_SITES_M = 8.0
 """Reach of the map around the farthest site, m, so that people beside it are kept clear of."""
-
-
-NEAR_SHARE = 16
-"""The side of what is taken out as noise is never more than this part of the picture's."""
 
 
 class _Layer(NamedTuple):
@@ -218,11 +214,7 @@ class GroundMap:
         if shown is None or count == 0:
             return 0
         px_per_m = mask.camera.fx / max(height_m, 1e-3)
-        smallest_px = math.floor(min(self._settings.evidence.smallest_person_m * px_per_m, 1e3))
-        # Who is so near fills more of the picture than this, even cut by its edge and seen in part.
-        smallest_px = min(smallest_px, min(segmentation.shape) // NEAR_SHARE)
-        segmentation = remove_small_objects(segmentation, smallest_px)
-        segmentation = smoothed(segmentation, self._settings.evidence.smoothing_px)
+        segmentation = filtered(segmentation, px_per_m, self._settings.evidence)
         px_per_cell = self._cell_m * px_per_m
         side_px = max(1, math.ceil(min(px_per_cell, float(min(segmentation.shape)))))
         plain = min(1.0, PERSON_WIDE_M * px_per_m / max(self._settings.evidence.plain_person_px, 1e-3))

@@ -28,6 +28,8 @@ from trainer.data.samples import LabeledSet
 from trainer.data.splits import Split
 from trainer.datamodule import TrainingData
 from trainer.evaluation.calibrate import calibrate_checkpoint
+from trainer.evaluation.measure import SiteAssumptions
+from trainer.evaluation.view import view_of
 from trainer.hardware import Hardware, OutOfMemoryError, memory_advice
 from trainer.loss import SegmentationLoss, inverse_sqrt_weights
 from trainer.model import build, load_tensors, require_trainable
@@ -207,6 +209,7 @@ def _finish(
         "cuda" if hardware.accelerator == "gpu" else "cpu",
         split_column=recipe.data.split_column,
         precision="bfloat16" if hardware.precision == "bfloat16" else "float32",
+        ground=SiteAssumptions(view_of(data, split.val, best.taxonomy, ground_width_m=recipe.data.ground_width_m)),
     )
     report = {
         "best_epoch": best.epoch,

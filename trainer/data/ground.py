@@ -24,6 +24,7 @@ class GroundWidth:
     Attributes:
         least_m, greatest_m: Between which it lies, m.
         source: Who says so, in words.
+        usual_m: Width that most pictures have, m; None where nobody knows.
 
     Raises:
         InvalidValueError: No such width.
@@ -32,12 +33,23 @@ class GroundWidth:
     least_m: float
     greatest_m: float
     source: str
+    usual_m: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.least_m <= self.greatest_m < math.inf:
             raise InvalidValueError(
                 f"ground {self.least_m:g} to {self.greatest_m:g} m wide ({self.source}): expected 0 < least <= greatest"
             )
+        if self.usual_m is not None and not self.least_m <= self.usual_m <= self.greatest_m:
+            raise InvalidValueError(
+                f"ground usually {self.usual_m:g} m wide ({self.source}): expected {self.least_m:g} to "
+                f"{self.greatest_m:g} m"
+            )
+
+    @property
+    def middle_m(self) -> float:
+        """The usual width, or the geometric mean of least and greatest, m."""
+        return math.sqrt(self.least_m * self.greatest_m) if self.usual_m is None else self.usual_m
 
     @classmethod
     def given(cls, width_m: tuple[float, ...], source: str) -> GroundWidth:
