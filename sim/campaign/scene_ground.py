@@ -33,6 +33,13 @@ BUSH_RADIUS_M = (0.45, 0.8)
 BUSH_BGR = (38, 74, 44)
 
 
+PHOTO_MIDDLE = 0.4
+"""Part of a photograph's half sides in which it is flown again from."""
+
+LEAST_PHOTO_M = 5.0
+"""Least start height over a photograph that shows very little, m."""
+
+
 EXPECTED = {
     ExpectedOutcome.LAND: OracleVerdict.SITE,
     ExpectedOutcome.NO_SITE: OracleVerdict.NONE,
@@ -67,6 +74,8 @@ def make_scene_ground(scene: Scene, decision: DecisionSettings) -> SceneGround:
         return SceneGround(scenario.build(), scenario.start_ne_m, EXPECTED[scenario.expect])
     rng = stream(scene.key, "place")
     world = parse_world_spec(scene.world, scene.world_seed)
+    if world.photograph is not None:
+        return _photo_ground(scene, world, rng, decision)
     if rng.random() < NO_SITE_SHARE:
         world = overgrown(world, rng)
         wanted = OracleVerdict.NONE
@@ -80,6 +89,34 @@ def make_scene_ground(scene: Scene, decision: DecisionSettings) -> SceneGround:
             break
     assert place is not None
     return place
+
+
+def _photo_ground(scene: Scene, world: World, rng: np.random.Generator, decision: DecisionSettings) -> SceneGround:
+    """Start over the middle of a photograph; each further time over another place of its middle part."""
+    south, north, west, east = (PHOTO_MIDDLE * edge_m for edge_m in world.known_extent_m)
+    start_ne_m = (float(rng.uniform(south, north)), float(rng.uniform(west, east))) if scene.again else (0.0, 0.0)
+    if not world.judged:
+        return SceneGround(world, start_ne_m, OracleVerdict.UNKNOWN)
+    return SceneGround(world, start_ne_m, site_verdict(world, start_ne_m, over_photo(scene, world), decision))
+
+
+def over_photo(scene: Scene, world: World) -> Scene:
+    """The scene with what a photograph decides; itself over another world.
+
+    The camera looks along the picture's sides, from no higher than shows its ground alone. Light is the picture's.
+    """
+    if world.photograph is None:
+        return scene
+    c = scene.conditions
+    height_m = min(c.height_m, photo_height_m(world, c.hfov_deg))
+    return replace(scene, conditions=replace(c, height_m=height_m, yaw_deg=0.0, light=1.0))
+
+
+def photo_height_m(world: World, hfov_deg: float) -> float:
+    """Return the height from which a camera of 4:3 sees a photograph and nothing beyond it, m; at least `LEAST_PHOTO_M`."""
+    _, north_m, _, east_m = world.known_extent_m
+    half = math.tan(math.radians(hfov_deg) / 2)
+    return max(LEAST_PHOTO_M, min(east_m / half, north_m / (0.75 * half)))
 
 
 def site_verdict(

@@ -55,6 +55,22 @@ class DiscTruth:
     person_m: float
 
 
+@dataclass(frozen=True)
+class Photograph:
+    """A photograph of real ground in the middle of a world's plane; the rest of the plane mirrors it.
+
+    Attributes:
+        width_px, height_px: Its size, in pixels of the plane.
+        labelled: It has labels.
+        scale: Where its scale is known from, for people.
+    """
+
+    width_px: int
+    height_px: int
+    labelled: bool
+    scale: str
+
+
 @dataclass(frozen=True, repr=False)
 class World:
     """A labelled plane.
@@ -67,7 +83,8 @@ class World:
         taxonomy: Of the labels.
         origin_px: Column and row of NED (0, 0).
         actors: They are not in the rasters.
-        reflects: Beyond its edge the picture is mirrored; otherwise the ground there is unknown.
+        photograph: The real ground in a world of a picture: beyond it the picture is mirrored and nothing is known.
+            None: all of the plane is the world.
         detail_seed: Of the close-up texture of the synthetic classes; None for none.
 
     Raises:
@@ -85,7 +102,7 @@ class World:
     origin_px: tuple[float, float]
     actors: tuple[AnyActor, ...] = ()
     sun: Sun = DEFAULT_SUN
-    reflects: bool = False
+    photograph: Photograph | None = None
     detail_seed: int | None = None
 
     def __post_init__(self) -> None:
@@ -133,6 +150,24 @@ class World:
             (-0.5 - u0) * self.gsd_m,
             (width - 0.5 - u0) * self.gsd_m,
         )
+
+    @property
+    def judged(self) -> bool:
+        """True where labels can tell a good landing from a bad one."""
+        return self.photograph is None or self.photograph.labelled
+
+    @property
+    def known_extent_m(self) -> tuple[float, float, float, float]:
+        """South, north, west and east edge of the ground that is real, metres: the photograph's, else the world's."""
+        if self.photograph is None:
+            return self.extent_m
+        half_v_m, half_u_m = (0.5 * self.gsd_m * side for side in (self.photograph.height_px, self.photograph.width_px))
+        return -half_v_m, half_v_m, -half_u_m, half_u_m
+
+    def holds(self, north_m: float, east_m: float, radius_m: float) -> bool:
+        """Tell whether all of a disc is real ground, see `known_extent_m`."""
+        south, north, west, east = self.known_extent_m
+        return south + radius_m <= north_m <= north - radius_m and west + radius_m <= east_m <= east - radius_m
 
     @cached_property
     def pixel_from_ground(self) -> FloatArray:
