@@ -137,7 +137,7 @@ class Landing:
         self.link = InProcessLink(self._autopilot, settings, link_faults(conditions), rng, BOOT_NS)
         camera = believed_camera(conditions)
         scale = setup.scale(camera)
-        decider = policy.make(setup.decision, world.taxonomy, camera, scale)
+        decider = policy.make(setup.decision, sensor.taxonomy, camera, scale)
         self.pipeline = Pipeline(sensor, decider, camera, self._clock.ns, no_stopwatch)
         self.trace = Trace()
         rules = LoopSettings(setup.director, authority_within(setup.authority, scale, camera)[0])
@@ -149,7 +149,9 @@ class Landing:
         style = int(scene_stream(scene.key, "style").integers(1 << 30))
         self._intruder = SceneIntruder(scene.intruder, style) if scene.intruder else None
         self._touched: TrackPoint | None = None
-        self.flown = Flown("timeout", f"not down after {LONGEST_S:g} s", LONGEST_S)
+        known = {(c.name, c.role) for c in sensor.taxonomy.classes}
+        unknown = tuple(c.name for c in world.taxonomy.classes if (c.name, c.role) not in known)
+        self.flown = Flown("timeout", f"not down after {LONGEST_S:g} s", LONGEST_S, truth_only=unknown)
 
     @property
     def t_s(self) -> float:

@@ -24,7 +24,7 @@ from sim.campaign.ranges import stream
 from sim.campaign.scene import Scene, draw_scene
 from sim.campaign.scene_ground import SceneGround, make_scene_ground
 from sim.campaign.score import Record, score
-from sim.campaign.sensors import LabelSensor, camera_effects, require_classes, true_camera
+from sim.campaign.sensors import LabelSensor, camera_effects, true_camera
 from sim.campaign.trace import Flown
 from sim.flight.pilot import NEARER_M, SEARCH_S
 from sim.flight.sensor import NetworkSensor, SensorModel, load_network
@@ -181,7 +181,6 @@ def _sensor(plan: Plan, scene: Scene, place: SceneGround) -> SensorModel:
     if plan.segmentation == "model":
         assert plan.model is not None
         network = _network(plan.model)
-        require_classes(network, place.world)
         noise_seed = int(stream(scene.key, "eyes").integers(1 << 30))
         shutter = CameraSensor(camera, camera_effects(scene.conditions, noise_seed))
         return NetworkSensor(place.world, shutter, network)
