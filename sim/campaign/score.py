@@ -41,6 +41,7 @@ def score(
     Returns:
         Plain values. ``verdict``: ``landed-safe``, ``landed-unsafe``, ``landed-unjudged`` (over a photograph, where
         labels do not tell), ``no-site`` or ``timeout``. ``story``: of a landing over a photograph, how it went.
+        ``only_relief`` of a touchdown: unsafe, for ground that only relief tells from landable ground.
     """
     site = place.site
     intruded = len(world.actors) > len(place.world.actors)
@@ -71,6 +72,7 @@ def score(
         "decisions": flown.decisions,
         "targets": flown.targets,
         "reactions": flown.reactions,
+        "truth_only": flown.truth_only,
         "end_height_m": flown.track[-1].height_m,
         "touchdown": None,
         "last": None,
