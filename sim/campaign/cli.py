@@ -84,7 +84,13 @@ def campaign(
         replay_command(replay, scene, policies, sheet, as_json)
         return
     campaign_command(
-        plan_from(policies=policies or "touchdown", say=None if as_json else click.echo, **asked), out, engine, jobs, scheduler, pictures, as_json
+        plan_from(policies=policies or "touchdown", say=None if as_json else click.echo, **asked),
+        out,
+        engine,
+        jobs,
+        scheduler,
+        pictures,
+        as_json,
     )
 
 

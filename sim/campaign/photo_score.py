@@ -1,44 +1,19 @@
-"""Judgement of a landing over a photograph: what labels can tell, what only a person can, and what the picture shows."""
+"""Facts of a landing over a photograph for its record: what the picture shows, and how the landing went."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-from landing.camera import CameraModel
 from sim.campaign.scene import Scene
 from sim.campaign.sensors import believed_camera
 from sim.campaign.trace import Flown
+from sim.flight.photo_judge import coarser_words
 from sim.flight.photo_sensor import resolved_height_m
-from sim.flight.plan import PERSON_AWAY_M
 from sim.world import World
 
-UNJUDGED = "landed-unjudged"
-"""Verdict of a touchdown of which labels tell nothing."""
-
-UNKNOWN_GROUND = "unknown ground"
 STORY = ("transition", "authority", "no-site", "site-chosen", "pilot")
 """Events that tell how a landing went."""
-
-
-def unjudged_because(world: World, touchdown: dict[str, Any], radius_m: float) -> str | None:
-    """Return why labels do not tell whether a touchdown was safe; None where they do.
-
-    Args:
-        world: Any; only a photograph's labels can leave something open.
-        touchdown: See `sim.campaign.score`.
-        radius_m: Of the vehicle.
-    """
-    if world.photograph is None:
-        return None
-    if not world.holds(*touchdown["ne_m"], radius_m):
-        return "not judged: it came down beyond the edge of the photograph"
-    if not world.photograph.labelled:
-        return "not judged: no labels"
-    known_bad = [name for name in touchdown["unsafe_on"] if name != UNKNOWN_GROUND]
-    if UNKNOWN_GROUND in touchdown["classes"] and not known_bad and touchdown["person_m"] >= PERSON_AWAY_M:
-        return "not judged: ground without labels under the vehicle"
-    return None
 
 
 def photograph_facts(world: World, scene: Scene) -> dict[str, Any] | None:
@@ -56,12 +31,6 @@ def photograph_facts(world: World, scene: Scene) -> dict[str, Any] | None:
         "coarser_below_m": resolved_height_m(world, camera),
         "words": coarser_words(world, camera),
     }
-
-
-def coarser_words(world: World, camera: CameraModel) -> str:
-    """In words, from where on the photograph shows nothing new."""
-    height_m = resolved_height_m(world, camera)
-    return f"below {height_m:.1f} m this picture is coarser than the camera: the network sees it as from there"
 
 
 def story(flown: Flown) -> list[list[Any]]:

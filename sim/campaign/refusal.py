@@ -67,5 +67,3 @@ def refusal(
     elif widest[best] < needed_m:
         cause = SEVERAL
     return {"cause": cause, "widest_m": widest}
-
-

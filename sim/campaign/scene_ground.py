@@ -13,11 +13,13 @@ from landing.taxonomy import Role
 from landing.types import ByteArray
 from sim.campaign.ranges import stream
 from sim.campaign.scene import Scene
+from sim.campaign.sensors import believed_camera
 from sim.world import World, parse_world_spec
 from sim.world.adversarial import ExpectedOutcome
 from sim.world.oracle import OracleVerdict, feasibility_oracle
 from sim.world.raster import deferred
 from sim.world.spec import adversarial_scenario
+from sim.world.start import photo_height_m
 
 NO_SITE_SHARE = 0.08
 """Part of the scenes that are made without any site, beside those that have none by themselves."""
@@ -36,8 +38,8 @@ BUSH_BGR = (38, 74, 44)
 PHOTO_MIDDLE = 0.4
 """Part of a photograph's half sides in which it is flown again from."""
 
-LEAST_PHOTO_M = 5.0
-"""Least start height over a photograph that shows very little, m."""
+PHOTO_FPS = 5.0
+"""Of the camera over a photograph: as many decisions as a landing needs, and no more of them to compute."""
 
 
 EXPECTED = {
@@ -108,15 +110,8 @@ def over_photo(scene: Scene, world: World) -> Scene:
     if world.photograph is None:
         return scene
     c = scene.conditions
-    height_m = min(c.height_m, photo_height_m(world, c.hfov_deg))
-    return replace(scene, conditions=replace(c, height_m=height_m, yaw_deg=0.0, light=1.0))
-
-
-def photo_height_m(world: World, hfov_deg: float) -> float:
-    """Return the height from which a camera of 4:3 sees a photograph and nothing beyond it, m; at least `LEAST_PHOTO_M`."""
-    _, north_m, _, east_m = world.known_extent_m
-    half = math.tan(math.radians(hfov_deg) / 2)
-    return max(LEAST_PHOTO_M, min(east_m / half, north_m / (0.75 * half)))
+    height_m = min(c.height_m, photo_height_m(world, believed_camera(c)))
+    return replace(scene, conditions=replace(c, height_m=height_m, yaw_deg=0.0, light=1.0, fps=PHOTO_FPS))
 
 
 def site_verdict(

@@ -8,10 +8,11 @@ from dataclasses import asdict
 from typing import Any
 
 from landing.settings import DecisionSettings
-from sim.campaign.photo_score import UNJUDGED, photograph_facts, story, unjudged_because
+from sim.campaign.photo_score import photograph_facts, story
 from sim.campaign.scene import Scene
 from sim.campaign.scene_ground import SceneGround, site_verdict
 from sim.campaign.trace import Flown
+from sim.flight.photo_judge import UNJUDGED, unjudged_because
 from sim.flight.plan import PERSON_AWAY_M, TrackPoint
 from sim.world import World
 from sim.world.classes import RELIEF_ONLY
@@ -82,18 +83,24 @@ def score(
         "story": [] if world.photograph is None else story(flown),
     }
     if flown.outcome == "landed":
-        down = flown.track[-1]
-        record["touchdown"] = touchdown = _touchdown(world, down, flown.track, decision)
-        record["last"] = _last(world, flown.track)
-        safe = touchdown["all_landable"] and touchdown["person_m"] >= PERSON_AWAY_M
-        record["verdict"] = "landed-safe" if safe else "landed-unsafe"
-        record["reason"] = "" if safe else why_unsafe(touchdown)
-        open_because = unjudged_because(world, touchdown, decision.vehicle_radius_m)
-        if open_because is not None:
-            record["verdict"], record["reason"] = UNJUDGED, open_because
+        _judge(record, world, flown, decision)
     _evaluate_scenario(scene, world, flown, record)
     plain: Record = rounded(record)
     return plain
+
+
+def _judge(record: Record, world: World, flown: Flown, decision: DecisionSettings) -> None:
+    """Add the touchdown and its verdict."""
+    down = flown.track[-1]
+    record["touchdown"] = touchdown = _touchdown(world, down, flown.track, decision)
+    record["last"] = _last(world, flown.track)
+    safe = touchdown["all_landable"] and touchdown["person_m"] >= PERSON_AWAY_M
+    record["verdict"] = "landed-safe" if safe else "landed-unsafe"
+    record["reason"] = "" if safe else why_unsafe(touchdown)
+    truth = world.landable_disc(down.north_m, down.east_m, decision.vehicle_radius_m, down.t_s)
+    unjudged = unjudged_because(world, truth, touchdown["ne_m"], decision.vehicle_radius_m)
+    if unjudged is not None:
+        record["verdict"], record["reason"] = UNJUDGED, unjudged
 
 
 def _evaluate_scenario(scene: Scene, world: World, flown: Flown, record: Record) -> None:

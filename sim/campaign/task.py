@@ -200,9 +200,7 @@ def _sensor(plan: Plan, scene: Scene, place: SceneGround) -> SensorModel:
     return LabelSensor(place.world, camera, model, scene.conditions, rng)
 
 
-def _photo_sensor(
-    plan: Plan, scene: Scene, place: SceneGround, camera: CameraModel, network: Runtime
-) -> SensorModel:
+def _photo_sensor(plan: Plan, scene: Scene, place: SceneGround, camera: CameraModel, network: Runtime) -> SensorModel:
     if plan.looks == "ground":
         ground = PhotoGround(place.world, believed_camera(scene.conditions), network)
         return PhotoGroundSensor(place.world, camera, ground, network.spec.taxonomy)

@@ -38,7 +38,7 @@ LEVEL = (1.0, 0.0, 0.0, 0.0)
 LARGEST_CELLS = 40_000_000
 
 
-class _Seen(NamedTuple):
+class _Answers(NamedTuple):
     """Answers for a photograph from one height.
 
     Attributes:
@@ -51,7 +51,7 @@ class _Seen(NamedTuple):
 
 
 class PhotoGround:
-    """What a network says of a world's photograph, by height.
+    """Answers of a network for a world's photograph, by height.
 
     Args:
         world: With a photograph.
@@ -69,7 +69,7 @@ class PhotoGround:
         self._world = world
         self._camera = replace(camera, mount=Mount())
         self._runtime = runtime
-        self._seen: dict[tuple[int, int], _Seen] = {}
+        self._seen: dict[tuple[int, int], _Answers] = {}
 
     def answer(self, camera: CameraModel, pose: Pose, pattern: int, at_ns: int) -> Segmentation:
         """Return the answer for a view; nothing is landable, and nobody, beyond the photograph.
@@ -90,20 +90,18 @@ class PhotoGround:
         planes = np.stack([cv2.warpPerspective(plane, matrix, (columns, rows), flags=flags) for plane in seen.planes])
         return Segmentation(np.zeros((rows, columns), np.uint8), planes[0], planes[1:], at_ns)
 
-    def _at(self, step: int, pattern: int) -> _Seen:
+    def _at(self, step: int, pattern: int) -> _Answers:
         if (step, pattern) not in self._seen:
             self._seen[step, pattern] = self._look(self.resolved_m * STEP**step, pattern)
         return self._seen[step, pattern]
 
-    def _look(self, height_m: float, pattern: int) -> _Seen:
+    def _look(self, height_m: float, pattern: int) -> _Answers:
         """Look at all of the photograph from a height; each place is told by the look whose middle is nearest."""
         south, north, west, east = self._world.known_extent_m
         camera = self._camera
         wide_m, high_m = (height_m * px / focal for px, focal in zip(*_sizes(camera), strict=True))
         places = [
-            (float(n), float(e))
-            for n in _middles(north, high_m, pattern)
-            for e in _middles(east, wide_m, pattern)
+            (float(n), float(e)) for n in _middles(north, high_m, pattern) for e in _middles(east, wide_m, pattern)
         ]
         answers = [self._ask(n, e, height_m) for n, e in places]
         self._shape = answers[0].shape
@@ -129,7 +127,7 @@ class PhotoGround:
             for plane, said in zip(planes, (answer.landable, *answer.hazards), strict=True):
                 here = cv2.warpPerspective(said, matrix, (columns, rows), flags=flags, borderMode=cv2.BORDER_REPLICATE)
                 np.copyto(plane, here, where=nearest == k)
-        return _Seen(planes, cell_from_ground)
+        return _Answers(planes, cell_from_ground)
 
     def _ask(self, north_m: float, east_m: float, height_m: float) -> Segmentation:
         pose = Pose(0, LEVEL, (north_m, east_m, -height_m), height_m)

@@ -109,9 +109,13 @@ def _ground(
     if straight is None:
         flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
         size = (view.width_px, view.height_px)
-        return np.asarray(cv2.warpPerspective(source, matrix, size, flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=beyond))
+        return np.asarray(
+            cv2.warpPerspective(source, matrix, size, flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=beyond)
+        )
     places = cv2.perspectiveTransform(straight, matrix)
-    return np.asarray(cv2.remap(source, places, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=beyond))
+    return np.asarray(
+        cv2.remap(source, places, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=beyond)
+    )
 
 
 def _draw_actors(

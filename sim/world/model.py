@@ -22,6 +22,7 @@ from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 from landing.types import ByteArray
 from sim.world.actors import ActorState, AnyActor, Sun
 from sim.world.figures import draw_actors
+from sim.world.photograph import UNKNOWN_GROUND, Photograph
 from sim.world.raster import DeferredPicture, Painter, label_pyramid
 
 MAX_DISTANCE_M = 1000.0
@@ -29,7 +30,6 @@ MAX_DISTANCE_M = 1000.0
 
 LARGEST_ACTOR_M = 2.5
 """No outline reaches farther than this from its actor's middle."""
-
 
 DEFAULT_SUN = Sun()
 
@@ -53,22 +53,6 @@ class DiscTruth:
     clearance_m: float
     hazard_m: float
     person_m: float
-
-
-@dataclass(frozen=True)
-class Photograph:
-    """A photograph of real ground in the middle of a world's plane; the rest of the plane mirrors it.
-
-    Attributes:
-        width_px, height_px: Its size, in pixels of the plane.
-        labelled: It has labels.
-        scale: Where its scale is known from, for people.
-    """
-
-    width_px: int
-    height_px: int
-    labelled: bool
-    scale: str
 
 
 @dataclass(frozen=True, repr=False)
@@ -316,7 +300,7 @@ class World:
             cells = np.array([self.label_at(north_m, east_m, t_s)], dtype=np.uint8)
         landable = self.taxonomy.landable_lut[cells]
         names = {c.id: c.name for c in self.taxonomy.classes}
-        classes = tuple(names.get(int(i), "unknown ground") for i in np.unique(cells))
+        classes = tuple(names.get(int(i), UNKNOWN_GROUND) for i in np.unique(cells))
         person_m, hazard_m = self.hazard_distances_m(north_m, east_m, t_s)
         to_actor = self.nearest_actor_m(north_m, east_m, t_s)
         return DiscTruth(

@@ -12,8 +12,9 @@ from landing.errors import DataError
 from landing.taxonomy import Taxonomy
 from landing.types import ByteArray
 from sim.world.actors import Sun
-from sim.world.model import Photograph, World
+from sim.world.model import World
 from sim.world.photo_scale import scale_of
+from sim.world.photograph import Photograph
 
 MAX_SIDE_PX = 12_000
 

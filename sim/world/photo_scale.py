@@ -60,7 +60,7 @@ def scale_of(
     tilt_deg = abs(view.camera.mount.pitch_deg + 90.0)
     if tilt_deg > MOST_TILT_DEG:
         raise DataError(
-            f"picture {path}: it looked {tilt_deg:.0f} degrees away from straight down, at most {MOST_TILT_DEG:g} are a "
-            "plane; take another, or give gsd_m if its EXIF is wrong"
+            f"picture {path}: it looked {tilt_deg:.0f} degrees away from straight down, at most {MOST_TILT_DEG:g} are "
+            "a plane; take another, or give gsd_m if its EXIF is wrong"
         )
     return PhotoScale(view.height_agl_m / view.camera.fx, view.source)

@@ -18,7 +18,8 @@ from sim.world.procedural import procedural
 from sim.world.scenes import FAMILIES, scene
 from sim.world.store import load_world
 
-T, D = TypeVar("T"), TypeVar("D")
+T = TypeVar("T")
+D = TypeVar("D")
 
 ALL = "all"
 """Stands for every scenario or family."""
@@ -102,7 +103,7 @@ def check_world_spec(text: str) -> None:
 
 
 def expand_world_spec(text: str) -> tuple[str, ...]:
-    """One specification for each member of ``adversarial:all``, ``scenes:all`` or ``photo:FOLDER``; else the text alone.
+    """One specification for each member of ``adversarial:all``, ``scenes:all``, ``photo:FOLDER``; else the text alone.
 
     Labels of a folder are a folder too: the label map of a picture has its name but for the suffix. A picture without
     one is flown without labels.
@@ -122,7 +123,7 @@ def expand_world_spec(text: str) -> tuple[str, ...]:
 
 
 def photo_with(text: str, **options: object) -> str:
-    """The specification of a photo or of a folder of them, with options that it does not have; any other text itself."""
+    """The specification of a photo or a folder of them, with options that it does not have; other text itself."""
     kind, name, given = _split(text) if text.startswith("photo:") else ("", text, {})
     more = {key: str(value) for key, value in options.items() if value is not None and key not in given}
     return f"photo:{name}?{urlencode({**given, **more})}" if kind and more else text

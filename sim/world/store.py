@@ -12,8 +12,9 @@ import cv2
 from landing.errors import DataError, TouchdownError
 from landing.taxonomy import Taxonomy
 from sim.world.actors import Sun, actor_from_json, actor_to_json
-from sim.world.model import Photograph, World
+from sim.world.model import World
 from sim.world.photo import read_labels, read_picture
+from sim.world.photograph import Photograph
 
 FORMAT = "touchdown-world-2"
 
