@@ -85,8 +85,7 @@ def score(
     if flown.outcome == "landed":
         _judge(record, world, flown, decision)
     _evaluate_scenario(scene, world, flown, record)
-    plain: Record = rounded(record)
-    return plain
+    return dict(rounded(record))
 
 
 def _judge(record: Record, world: World, flown: Flown, decision: DecisionSettings) -> None:
