@@ -246,7 +246,12 @@ def cause_of(record: dict[str, Any]) -> str:
 @benchmark
 @click.option("--sets", type=click.Path(path_type=Path, exists=True, file_okay=False), required=True)
 @click.option("--only", multiple=True, help="Names of places; all without.")
-@click.option("--verdicts", type=click.Path(path_type=Path), help="Folder of NAME.csv for sets without their own.")
+@click.option(
+    "--verdicts",
+    type=click.Path(path_type=Path),
+    default=ROOT / "benchmarks" / "judged",
+    help="Folder of NAME.csv for sets without their own.",
+)
 @click.option("--model", type=click.Path(path_type=Path), default=ROOT / "models" / "semantic-drone-fast.onnx")
 @click.option("--fly", type=click.IntRange(0), default=0, help="Whole landings over so many pictures of each place.")
 @click.option("--out", type=click.Path(path_type=Path), default=ROOT / "out" / "real-ground", help="For the page.")
