@@ -1,39 +1,32 @@
 """Real ground, judged like an outsider: `edge look` on photographs of many places, scored by place, not by picture.
 
-    python -m benchmarks.real_ground --sets FOLDER [--model FILE] [--only PLACE] [--verdicts FOLDER] [--markdown FILE]
+    python -m benchmarks.real_ground --sets FOLDER [--model FILE] [--only PLACE] [--fly 4] [--markdown FILE]
 
 FOLDER holds a folder for each place: `images/`, `set.toml` (place, licence, camera, and `height_m`, `hfov_deg`,
 `pitch_deg`, `assume_nadir` where the files do not say them), an operator's `verdicts.csv` (benchmarks/verdicts.py
 says its form), and `labels/` with `taxonomy` in `set.toml`, if there are any. A page of all
-pictures, the wrong ones first, is written to `--out`.
+pictures, the wrong ones first, is written to `--out`. `--fly` adds whole landings over so many pictures of each place.
 """
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
+import cv2
 
+from benchmarks.real_figures import by_place, markdown, over_places
+from benchmarks.real_flights import PhotoFlight, flights_of, fly_over
 from benchmarks.real_page import write_page
-from benchmarks.runner import ROOT, Figures, benchmark, share_words, table
-from benchmarks.verdicts import (
-    RIGHT,
-    SAFE,
-    UNSAFE,
-    WRONG,
-    Answer,
-    PictureVerdict,
-    VerdictMap,
-    read_labels,
-    read_verdicts,
-)
-from edge.cameras.recordings import pictures_in
+from benchmarks.runner import ROOT, Figures, benchmark
+from benchmarks.verdicts import SAFE, UNSAFE, Answer, PictureVerdict, VerdictMap, read_labels, read_verdicts
+from edge.cameras.recordings import pictures_in, read_picture
 from edge.look.looker import Looker, LookOptions, parse_decision
 from edge.look.view import Given
 from edge.runtimes import RuntimeOptions
@@ -41,14 +34,16 @@ from landing.errors import DataError
 from landing.pictures import picture_size
 from landing.reading import read_toml
 from landing.taxonomy import Taxonomy
-from sim.campaign.wilson import share
 
 VERDICTS = "verdicts.csv"
 FLOWN_M = 60.0
 """Highest pictures of the range that the vehicle flies in; higher ones are a group of their own."""
 
-GOOD = 0.8
-"""Share of right answers from which a place counts as good."""
+NEARER = 0.95
+"""Part of the height to come down to, from which a picture that was too high is looked at again."""
+
+ROOM_M = 3.0
+"""Radius of safe ground in the middle of a picture from which the middle has room."""
 
 FACTS = {"place", "licence", "source", "commit", "camera", "note", "may_train", "held_back"}
 GIVEN = {"height_m", "hfov_deg", "pitch_deg", "assume_nadir", "taxonomy"}
@@ -84,37 +79,6 @@ class RealSet:
         )
 
 
-@dataclass
-class PlaceFigures:
-    """Counts of one place."""
-
-    outcomes: Counter[str] = field(default_factory=Counter)
-    causes: Counter[str] = field(default_factory=Counter)
-    heights_m: list[float] = field(default_factory=list)
-
-    @property
-    def judged(self) -> int:
-        return sum(self.outcomes[o] for o in (*RIGHT, *WRONG))
-
-    @property
-    def right(self) -> int:
-        return sum(self.outcomes[o] for o in RIGHT)
-
-    def to_mapping(self) -> Figures:
-        """For JSON."""
-        sites = self.outcomes["safe site"] + self.outcomes["unsafe site"]
-        room = self.outcomes["safe site"] + self.outcomes["wrong refusal"]
-        return {
-            "pictures": sum(self.outcomes.values()),
-            "height_m": round(statistics.median(self.heights_m), 1) if self.heights_m else None,
-            "right": asdict(share(self.right, self.judged)) | {"value": share(self.right, self.judged).value},
-            "unsafe": asdict(share(self.outcomes["unsafe site"], sites)),
-            "refused_with_room": asdict(share(self.outcomes["wrong refusal"], room)),
-            "causes": dict(self.causes.most_common()),
-            "outcomes": dict(self.outcomes),
-        }
-
-
 def read_set(folder: Path, verdicts: Path | None) -> RealSet:
     """Read a place's folder.
 
@@ -142,46 +106,102 @@ def read_set(folder: Path, verdicts: Path | None) -> RealSet:
     return RealSet(folder.name, facts, pictures, said, labels if labels.is_dir() else None)
 
 
-def look_at(real: RealSet, model: Path, out: Path) -> list[dict[str, Any]]:
-    """Return the records of `edge look` over a place's pictures."""
+@dataclass(frozen=True)
+class Look:
+    """One answer of `edge look`.
+
+    Attributes:
+        picture: The whole photograph.
+        record: Of it, or of its middle as it is seen from lower.
+        window: Left, top, right and bottom of what was looked at, in parts of the photograph.
+        height_m: Of the photograph.
+    """
+
+    picture: Path
+    record: dict[str, Any]
+    window: tuple[float, float, float, float]
+    height_m: float
+
+
+WHOLE = (0.0, 0.0, 1.0, 1.0)
+
+
+def look_at(real: RealSet, model: Path, out: Path) -> list[Look]:
+    """Look at a place's pictures; a picture that is too high is looked at again from where it says to come down to.
+
+    Its middle, cut out, is what the same camera sees from there. What is too high stays it where the network's range is
+    not known.
+    """
+    looks = [
+        Look(Path(r["path"]), r, WHOLE, r["height_agl_m"])
+        for r in _records(real.pictures, model, real.given, out / real.name)
+    ]
+    high = [k for k in looks if k.record.get("no_site", {}).get("descend_to_m") is not None]
+    if not high:
+        return looks
+    lower_m = NEARER * min(k.record["no_site"]["descend_to_m"] for k in high)
+    below = [_from_lower(k, lower_m, out / real.name / "lower") for k in high]
+    given = replace(real.given, height_agl_m=lower_m, hfov_deg=high[0].record["hfov_deg"], assume_nadir=True)
+    records = _records([path for path, _ in below], model, given, out / real.name / "lower")
+    again = [Look(k.picture, r, window, k.height_m) for k, r, (_, window) in zip(high, records, below, strict=True)]
+    return [k for k in looks if k not in high] + again
+
+
+def _records(pictures: Sequence[Path], model: Path, given: Given, out: Path) -> list[dict[str, Any]]:
     records: list[dict[str, Any]] = []
     options = LookOptions(
-        model=model, runtime=RuntimeOptions(threads=1), settings=parse_decision(()), given=real.given, out=out
+        model=model, runtime=RuntimeOptions(threads=1), settings=parse_decision(()), given=given, out=out
     )
-    Looker(options, lambda _line: None, records.append).run(list(real.pictures))
+    Looker(options, lambda _line: None, records.append).run(list(pictures))
     return records
 
 
-def answer_of(real: RealSet, record: dict[str, Any], radius_m: float) -> Answer:
-    """Judge one record of `edge look`.
+def _from_lower(look: Look, lower_m: float, folder: Path) -> tuple[Path, tuple[float, float, float, float]]:
+    """Cut a photograph's middle out: its file, and its place in the photograph."""
+    part = lower_m / look.height_m
+    low, high = 0.5 - part / 2.0, 0.5 + part / 2.0
+    image = read_picture(look.picture)
+    height_px, width_px = image.shape[:2]
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{look.picture.stem}.png"
+    cut = image[round(low * height_px) : round(high * height_px), round(low * width_px) : round(high * width_px)]
+    if not cv2.imwrite(str(path), cut):
+        raise DataError(f"{path} cannot be written: is the disk full or the folder read-only?")
+    return path, (low, low, high, high)
+
+
+def answer_of(real: RealSet, look: Look, radius_m: float) -> Answer:
+    """Judge one answer.
 
     Args:
         real: The place.
-        record: Of one picture.
+        look: Of one picture.
         radius_m: Of the vehicle.
     """
-    path = Path(record["path"])
-    height_m = float(record["height_agl_m"])
-    shown = f"{real.name}/{record['picture']}" if "picture" in record else ""
+    path, record, window = look.picture, look.record, look.window
+    below = "" if window == WHOLE else "lower/"
+    shown = f"{real.name}/{below}{record['picture']}" if "picture" in record else ""
     verdict = real.verdicts.get(path.name)
 
     def answer(outcome: str, why: str, person_m: float | None = None) -> Answer:
-        return Answer(real.name, path.name, outcome, why, height_m, person_m, shown)
+        return Answer(
+            real.name, path.name, outcome, why, look.height_m, record["height_agl_m"], person_m, shown, window
+        )
 
     site = record.get("site")
-    if site is None:
-        reason = cause_of(record)
-        if verdict is None:
-            return answer("not judged", reason)
-        outcomes = {True: "wrong refusal", False: "right refusal", None: "refused at the margin"}
-        return answer(outcomes[verdict.room], reason)
     if verdict is None:
-        return answer("not judged", "a site")
+        return answer("not judged", "a site" if site is not None else cause_of(record))
     size = picture_size(path, "picture", DataError)
-    width_m = 2.0 * height_m * math.tan(math.radians(record["hfov_deg"]) / 2.0)
-    judged = painted(real, path, verdict, size).judge(
-        site["u_px"] / size[0], site["v_px"] / size[1], radius_m / width_m, width_m
-    )
+    ground = painted(real, path, verdict, size)
+    width_m = 2.0 * look.height_m * math.tan(math.radians(record["hfov_deg"]) / 2.0)
+    if site is None:
+        room = verdict.room
+        if room and window != WHOLE and ground.room_m(window, width_m) < ROOM_M:
+            room = None
+        outcomes = {True: "wrong refusal", False: "right refusal", None: "refused at the margin"}
+        return answer(outcomes[room], cause_of(record))
+    u, v = window[0] + site["u_px"] / size[0], window[1] + site["v_px"] / size[1]
+    judged = ground.judge(u, v, radius_m / width_m, width_m)
     outcome = {SAFE: "safe site", UNSAFE: "unsafe site"}.get(judged.ground, "unsure")
     return answer(outcome, judged.what, judged.person_m)
 
@@ -195,6 +215,27 @@ def painted(real: RealSet, picture: Path, verdict: PictureVerdict, size: tuple[i
     return VerdictMap(verdict, size, (read_labels(labels, taxonomy), taxonomy))
 
 
+def flown(real: RealSet, model: Path, most: int, out: Path) -> list[PhotoFlight]:
+    """Fly over pictures of a place, spread evenly.
+
+    Args:
+        real: The place.
+        model: Network.
+        most: Number of pictures.
+        out: Folder; what it holds already is not flown again.
+    """
+    if not most:
+        return []
+    named = [p for p in real.pictures if p.name in real.verdicts]
+    chosen = [named[i * len(named) // most] for i in range(most)] if len(named) > most else named
+
+    def paint(picture: Path, verdict: PictureVerdict) -> VerdictMap:
+        return painted(real, picture, verdict, picture_size(picture, "picture", DataError))
+
+    folder = out / real.name / f"flights-{model.stem}"
+    return fly_over(real.name, chosen, real.facts, real.verdicts, paint, model, folder, partial(click.echo, err=True))
+
+
 def cause_of(record: dict[str, Any]) -> str:
     """Name what took the room: the kind of ground that bounds the largest gap tightest, else the reason."""
     refusal = record["no_site"]
@@ -202,77 +243,27 @@ def cause_of(record: dict[str, Any]) -> str:
     return str(bounds[0]["kind"] if bounds else refusal["reason"])
 
 
-def by_place(answers: Sequence[Answer]) -> dict[str, PlaceFigures]:
-    """Count the answers of each place."""
-    places: dict[str, PlaceFigures] = {}
-    for answer in answers:
-        figures = places.setdefault(answer.place, PlaceFigures())
-        figures.outcomes[answer.outcome] += 1
-        figures.heights_m.append(answer.height_m)
-        if answer.outcome == "wrong refusal":
-            figures.causes[answer.why] += 1
-        elif answer.outcome == "unsafe site":
-            figures.causes[f"unsafe: {answer.why}"] += 1
-    return places
-
-
-def over_places(places: dict[str, PlaceFigures]) -> Figures:
-    """Return the figures of a group of places: a place counts once, however many pictures it has."""
-    judged = [p for p in places.values() if p.judged]
-    shares = [p.right / p.judged for p in judged]
-    return {
-        "places": len(judged),
-        "mean_of_places": round(statistics.mean(shares), 4) if shares else None,
-        "worst_place": round(min(shares), 4) if shares else None,
-        "places_right_in_80_percent": _share(sum(s >= GOOD for s in shares), len(judged)),
-        "places_without_unsafe_site": _share(sum(not p.outcomes["unsafe site"] for p in judged), len(judged)),
-        "outcomes": dict(sum((p.outcomes for p in places.values()), Counter())),
-        "causes": dict(sum((p.causes for p in places.values()), Counter()).most_common()),
-    }
-
-
-def _share(count: int, of: int) -> Figures:
-    found = share(count, of)
-    return asdict(found) | {"value": found.value}
-
-
-def markdown(groups: dict[str, Figures], places: dict[str, Figures], sets: Sequence[RealSet], model: str) -> str:
-    """Return the figures as a page of Markdown."""
-    lines = ["# Real ground", "", f"Model `{model}`. A place counts once; in brackets Wilson's interval.", ""]
-    for name, group in groups.items():
-        if not group["places"]:
-            continue
-        lines += [
-            f"- **{name}**: {group['places']} places, right answers {100 * group['mean_of_places']:.0f} % in the mean "
-            f"of places, {100 * group['worst_place']:.0f} % in the worst; "
-            f"places without an unsafe site {share_words(group['places_without_unsafe_site'])}."
-        ]
-    rows = [
-        {
-            "place": name,
-            "height m": f"{figures['height_m']:g}",
-            "right": share_words(figures["right"]),
-            "unsafe of sites": f"{figures['unsafe']['count']} of {figures['unsafe']['of']}",
-            "refused with room": f"{figures['refused_with_room']['count']} of {figures['refused_with_room']['of']}",
-            "what was wrong": ", ".join(f"{kind} {count}" for kind, count in figures["causes"].items()),
-        }
-        for name, figures in places.items()
-    ]
-    lines += ["", table(rows), "", "## Sets", ""]
-    heads = ("place", "camera", "licence", "source")
-    lines += [table([{"set": s.name, **{h: s.facts.get(h, "") for h in heads}} for s in sets]), ""]
-    return "\n".join(lines)
-
-
 @benchmark
 @click.option("--sets", type=click.Path(path_type=Path, exists=True, file_okay=False), required=True)
 @click.option("--only", multiple=True, help="Names of places; all without.")
-@click.option("--verdicts", type=click.Path(path_type=Path), help="Folder of NAME.csv for sets without their own.")
+@click.option(
+    "--verdicts",
+    type=click.Path(path_type=Path),
+    default=ROOT / "benchmarks" / "judged",
+    help="Folder of NAME.csv for sets without their own.",
+)
 @click.option("--model", type=click.Path(path_type=Path), default=ROOT / "models" / "semantic-drone-fast.onnx")
+@click.option("--fly", type=click.IntRange(0), default=0, help="Whole landings over so many pictures of each place.")
 @click.option("--out", type=click.Path(path_type=Path), default=ROOT / "out" / "real-ground", help="For the page.")
 @click.option("--markdown", "markdown_path", type=click.Path(path_type=Path), help="Also write the tables here.")
 def main(
-    sets: Path, only: tuple[str, ...], verdicts: Path | None, model: Path, out: Path, markdown_path: Path | None
+    sets: Path,
+    only: tuple[str, ...],
+    verdicts: Path | None,
+    model: Path,
+    fly: int,
+    out: Path,
+    markdown_path: Path | None,
 ) -> Figures:
     folders = sorted(f for f in sets.iterdir() if (f / "set.toml").exists() and (not only or f.name in only))
     if not folders:
@@ -282,19 +273,23 @@ def main(
     answers: list[Answer] = []
     for real in reals:
         click.echo(f"{real.name}: {len(real.pictures)} pictures", err=True)
-        answers += [answer_of(real, record, radius_m) for record in look_at(real, model, out / real.name)]
+        answers += [answer_of(real, look, radius_m) for look in look_at(real, model, out)]
     write_page(out, answers, {(r.name, name): v for r in reals for name, v in r.verdicts.items()})
     places = by_place(answers)
     low = {n: p for n, p in places.items() if statistics.median(p.heights_m) <= FLOWN_M}
     high = {n: p for n, p in places.items() if n not in low}
     groups = {f"at most {FLOWN_M:g} m": over_places(low), f"above {FLOWN_M:g} m": over_places(high)}
     mappings = {name: figures.to_mapping() for name, figures in places.items()}
+    flights = flights_of([flight for real in reals for flight in flown(real, model, fly, out)])
     if markdown_path is not None:
-        markdown_path.write_text(markdown(groups, mappings, reals, model.name), "utf-8")
+        markdown_path.write_text(
+            markdown(groups, mappings, flights, [{"set": r.name, **r.facts} for r in reals], model.name), "utf-8"
+        )
     return {
         "model": model.name,
         "groups": groups,
         "places": mappings,
+        "landings": flights,
         "nearest_person_m": min((a.person_m for a in answers if a.person_m is not None), default=None),
         "answers": [asdict(a) for a in answers],
     }

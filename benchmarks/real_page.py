@@ -72,29 +72,36 @@ def _figure(out: Path, answer: Answer, verdict: PictureVerdict | None) -> str:
         small.parent.mkdir(parents=True, exist_ok=True)
         picture = cv2.imread(str(out / answer.shown))
         if picture is not None:
-            cv2.imwrite(str(small), outlined(picture, verdict), [cv2.IMWRITE_JPEG_QUALITY, 80])
+            cv2.imwrite(str(small), outlined(picture, verdict, answer.window), [cv2.IMWRITE_JPEG_QUALITY, 80])
             image = f'<img loading="lazy" src="{html.escape(small.relative_to(out).as_posix())}" alt="">'
     near = "" if answer.person_m is None else f", a person {answer.person_m:.1f} m away"
     mark = ' class="wrong"' if answer.outcome in WRONG else ""
+    lower = answer.seen_from_m < answer.height_m
+    seen = f"{answer.height_m:.0f} m" + (f", its middle as from {answer.seen_from_m:.0f} m" if lower else "")
     return (
         f'<figure data-outcome="{answer.outcome}" data-place="{html.escape(answer.place)}">{image}<figcaption>'
         f"<span{mark}>{answer.outcome}</span>: {html.escape(answer.why)}{near}<br>"
-        f"{html.escape(answer.place)}, {html.escape(answer.picture)}, {answer.height_m:.0f} m</figcaption></figure>"
+        f"{html.escape(answer.place)}, {html.escape(answer.picture)}, {seen}</figcaption></figure>"
     )
 
 
-def outlined(picture: ByteArray, verdict: PictureVerdict | None) -> ByteArray:
+def outlined(
+    picture: ByteArray, verdict: PictureVerdict | None, window: tuple[float, float, float, float]
+) -> ByteArray:
     """Return a picture made small, with an operator's areas as outlines.
 
     Args:
         picture: (H, W, 3).
         verdict: None: without outlines.
+        window: What the picture shows of the photograph that the verdict is on.
     """
     size = (WIDTH_PX, max(1, round(picture.shape[0] * WIDTH_PX / picture.shape[1])))
     small = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
     for row in [] if verdict is None else verdict.rows:
         colour = COLOURS["safe" if row.ground == SAFE else "unsafe"]
-        points = (np.array(row.corners).reshape(-1, 2) * size).round().astype(np.int32)
+        corners = np.array(row.corners).reshape(-1, 2)
+        within = (corners - window[:2]) / (np.array(window[2:]) - window[:2])
+        points = (within * size).round().astype(np.int32)
         if len(points) == 1:
             cv2.drawMarker(small, points[0].tolist(), colour, cv2.MARKER_TILTED_CROSS, 14, 3)
         elif len(points) == 2:

@@ -94,8 +94,10 @@ class Answer:
         outcome: One of `RIGHT`, `WRONG` and `OPEN`.
         why: The ground of a site, or what took the room.
         height_m: Of the camera above ground.
+        seen_from_m: Height from which it was looked at: lower, for a picture's middle.
         person_m: From the site to the nearest person that is known, m.
         shown: File of the annotated picture.
+        window: What it shows: left, top, right and bottom in parts of the photograph.
     """
 
     place: str
@@ -103,8 +105,10 @@ class Answer:
     outcome: str
     why: str
     height_m: float
+    seen_from_m: float
     person_m: float | None = None
     shown: str = ""
+    window: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
 
 
 def read_verdicts(path: Path) -> dict[str, PictureVerdict]:
@@ -199,6 +203,20 @@ class VerdictMap:
         if safe.sum() + unsafe.sum() >= (1.0 - TOUCHED) * inside.sum():
             return Judgement(SAFE, self.names[int(np.bincount(self._which[safe]).argmax())], person_m)
         return Judgement(UNSURE, self.names[0], person_m)
+
+    def room_m(self, window: tuple[float, float, float, float], metres: float) -> float:
+        """Return the radius of the widest disc of safe ground, m.
+
+        Args:
+            window: Left, top, right and bottom in parts of width and height; the disc lies within.
+            metres: Width of the picture on the ground, m.
+        """
+        left, top, right, bottom = (round(part * self.size[axis % 2]) for axis, part in enumerate(window))
+        safe = (self.ground[top:bottom, left:right] == SAFE).astype(np.uint8)
+        if not safe.size:
+            return 0.0
+        inside = cv2.distanceTransform(cv2.copyMakeBorder(safe, 1, 1, 1, 1, cv2.BORDER_CONSTANT), cv2.DIST_L2, 3)
+        return float(inside.max()) * metres / self.size[0]
 
     def _paint(self, row: Row) -> None:
         points = [(x * self.size[0], y * self.size[1]) for x, y in row.corners]

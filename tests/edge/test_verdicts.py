@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.real_ground import answer_of, by_place, look_at, main, over_places, read_set
+from benchmarks.real_figures import by_place, over_places
+from benchmarks.real_flights import flights_of, judged_flight
+from benchmarks.real_ground import answer_of, look_at, main, read_set
 from benchmarks.verdicts import SAFE, UNSAFE, UNSURE, VerdictMap, read_verdicts
 from landing.errors import DataError
 from landing.taxonomy import Role, Taxonomy
@@ -91,7 +94,7 @@ def place(tmp_path: Path) -> Path:
 
 def test_a_place_counts_once(place: Path, tmp_path: Path) -> None:
     real = read_set(place, None)
-    answers = [answer_of(real, record, 0.4) for record in look_at(real, MODEL, tmp_path / "out" / real.name)]
+    answers = [answer_of(real, look, 0.4) for look in look_at(real, MODEL, tmp_path / "out")]
     assert {a.outcome for a in answers} <= {"safe site", "wrong refusal", "unsafe site", "right refusal"}
     first, second = answers
     assert (first.outcome == "safe site") == (second.outcome == "unsafe site")
@@ -115,3 +118,24 @@ def test_a_set_with_an_unknown_fact_is_refused(place: Path) -> None:
     (place / "set.toml").write_text("heigth_m = 3\n", "utf-8")
     with pytest.raises(DataError, match="heigth_m is not one of"):
         read_set(place, None)
+
+
+def record(touchdown: tuple[float, float] | None, reason: str = "") -> dict[str, Any]:
+    """Return what a campaign records of a landing over a.png, 40 m wide."""
+    down = None if touchdown is None else {"ne_m": touchdown}
+    size = {"size_m": [WIDTH_M, 0.75 * WIDTH_M]}
+    end = {"end_height_m": 0.0, "seconds": 60.0, "story": [[1.0, 20.0, "site"]]}
+    return {"world": "photo a.png", "touchdown": down, "reason": reason, "photograph": size, **end}
+
+
+def test_a_landing_is_judged_by_the_ground_below_it(tmp_path: Path) -> None:
+    found = read_verdicts(verdicts(tmp_path, ROWS))["a.png"]
+    ground = VerdictMap(found, SIZE)
+    north_m, east_m = -5.0, -10.0  # a quarter of the way from the left, a third below the middle
+    records = [record((north_m, east_m)), record((5.0, 12.0)), record(None, "no site for 60 s")]
+    flights = [judged_flight("field", r, found, ground) for r in records]
+    assert [f.outcome for f in flights] == ["landed safe", "landed unsafe", "given up with room"]
+    assert [f.why for f in flights] == ["lawn", "trees", "no site for 60 s"]
+    figures = flights_of(flights)
+    assert figures["all"]["landed_with_room"]["value"] == 0.5
+    assert figures["places"]["field"]["unsafe_of_landed"]["count"] == 1
