@@ -97,8 +97,8 @@ def _run(recipe: Recipe, limits: RunLimits, resume_from: Path | None) -> dict[st
     out = _out_folder(Path(limits.out), resume_from)
     torch.manual_seed(recipe.seed)
     before = Checkpoint.load(resume_from) if resume_from else None
-    if before is not None and before.taxonomy != data.taxonomy:
-        raise ModelError("the data to resume on has another taxonomy than the checkpoint")
+    if before is not None and before.taxonomy.classes != data.taxonomy.classes:
+        raise ModelError("the data to resume on has other classes than the checkpoint")
     network, config = (build(before.model), before.model) if before else prepare_network(recipe, len(data.taxonomy))
     _say_first(f"data: {data.name}, taxonomy {data.taxonomy.name}; {split.describe()}")
     for line in (*data.remarks, absent):
