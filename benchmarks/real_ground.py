@@ -10,6 +10,7 @@ pictures, the wrong ones first, is written to `--out`. `--fly` adds whole landin
 
 from __future__ import annotations
 
+import json
 import math
 import statistics
 from collections.abc import Sequence
@@ -32,7 +33,7 @@ from edge.look.view import Given
 from edge.runtimes import RuntimeOptions
 from landing.errors import DataError
 from landing.pictures import picture_size
-from landing.reading import read_toml
+from landing.reading import read_text, read_toml
 from landing.taxonomy import Taxonomy
 
 VERDICTS = "verdicts.csv"
@@ -126,15 +127,15 @@ class Look:
 WHOLE = (0.0, 0.0, 1.0, 1.0)
 
 
-def look_at(real: RealSet, model: Path, out: Path) -> list[Look]:
+def look_at(real: RealSet, model: Path, out: Path, again: bool = False) -> list[Look]:
     """Look at a place's pictures; a picture that is too high is looked at again from where it says to come down to.
 
     Its middle, cut out, is what the same camera sees from there. What is too high stays it where the network's range is
-    not known.
+    not known. With `again` the records that `out` holds are taken as they are.
     """
     looks = [
         Look(Path(r["path"]), r, WHOLE, r["height_agl_m"])
-        for r in _records(real.pictures, model, real.given, out / real.name)
+        for r in _records(real.pictures, model, real.given, out / real.name, again)
     ]
     high = [k for k in looks if k.record.get("no_site", {}).get("descend_to_m") is not None]
     if not high:
@@ -142,12 +143,15 @@ def look_at(real: RealSet, model: Path, out: Path) -> list[Look]:
     lower_m = NEARER * min(k.record["no_site"]["descend_to_m"] for k in high)
     below = [_from_lower(k, lower_m, out / real.name / "lower") for k in high]
     given = replace(real.given, height_agl_m=lower_m, hfov_deg=high[0].record["hfov_deg"], assume_nadir=True)
-    records = _records([path for path, _ in below], model, given, out / real.name / "lower")
-    again = [Look(k.picture, r, window, k.height_m) for k, r, (_, window) in zip(high, records, below, strict=True)]
-    return [k for k in looks if k not in high] + again
+    records = _records([path for path, _ in below], model, given, out / real.name / "lower", again)
+    nearer = [Look(k.picture, r, window, k.height_m) for k, r, (_, window) in zip(high, records, below, strict=True)]
+    return [k for k in looks if k not in high] + nearer
 
 
-def _records(pictures: Sequence[Path], model: Path, given: Given, out: Path) -> list[dict[str, Any]]:
+def _records(pictures: Sequence[Path], model: Path, given: Given, out: Path, again: bool) -> list[dict[str, Any]]:
+    written = out / "results.jsonl"
+    if again and written.exists():
+        return [json.loads(line) for line in read_text(written, "results", DataError).splitlines()]
     records: list[dict[str, Any]] = []
     options = LookOptions(
         model=model, runtime=RuntimeOptions(threads=1), settings=parse_decision(()), given=given, out=out
@@ -254,6 +258,7 @@ def cause_of(record: dict[str, Any]) -> str:
 )
 @click.option("--model", type=click.Path(path_type=Path), default=ROOT / "models" / "semantic-drone-fast.onnx")
 @click.option("--fly", type=click.IntRange(0), default=0, help="Whole landings over so many pictures of each place.")
+@click.option("--again", is_flag=True, help="Judge the answers that --out holds once more, by verdicts that changed.")
 @click.option("--out", type=click.Path(path_type=Path), default=ROOT / "out" / "real-ground", help="For the page.")
 @click.option("--markdown", "markdown_path", type=click.Path(path_type=Path), help="Also write the tables here.")
 def main(
@@ -262,6 +267,7 @@ def main(
     verdicts: Path | None,
     model: Path,
     fly: int,
+    again: bool,
     out: Path,
     markdown_path: Path | None,
 ) -> Figures:
@@ -273,7 +279,7 @@ def main(
     answers: list[Answer] = []
     for real in reals:
         click.echo(f"{real.name}: {len(real.pictures)} pictures", err=True)
-        answers += [answer_of(real, look, radius_m) for look in look_at(real, model, out)]
+        answers += [answer_of(real, look, radius_m) for look in look_at(real, model, out, again)]
     write_page(out, answers, {(r.name, name): v for r in reals for name, v in r.verdicts.items()})
     places = by_place(answers)
     low = {n: p for n, p in places.items() if statistics.median(p.heights_m) <= FLOWN_M}

@@ -112,6 +112,10 @@ def test_the_command_writes_figures_tables_and_a_page(place: Path, tmp_path: Pat
     page = (out / "index.html").read_text("utf-8")
     assert page.count("<figure ") == 2
     assert len(list((out / "field" / "small").iterdir())) == 2
+    verdicts(place, "a.png,maybe,,\na.png,unsafe,crop,\nb.png,no room,,\n")
+    again = CliRunner().invoke(main, [*argv, "--again"])
+    assert again.exit_code == 0, again.output
+    assert (out / "index.html").read_text("utf-8") != page
 
 
 def test_a_set_with_an_unknown_fact_is_refused(place: Path) -> None:
@@ -139,3 +143,14 @@ def test_a_landing_is_judged_by_the_ground_below_it(tmp_path: Path) -> None:
     figures = flights_of(flights)
     assert figures["all"]["landed_with_room"]["value"] == 0.5
     assert figures["places"]["field"]["unsafe_of_landed"]["count"] == 1
+
+
+def test_a_picture_that_is_too_high_is_looked_at_from_lower(place: Path, tmp_path: Path) -> None:
+    (place / "set.toml").write_text("height_m = 400\nhfov_deg = 70\nassume_nadir = true\n", "utf-8")
+    looks = look_at(read_set(place, None), MODEL, tmp_path / "out")
+    seen = {k.record["height_agl_m"] for k in looks}
+    assert [k.height_m for k in looks] == [400.0, 400.0]
+    assert max(seen) < 400.0
+    left, top, right, bottom = looks[0].window
+    assert (left + right, top + bottom) == pytest.approx((1.0, 1.0))
+    assert right - left == pytest.approx(seen.pop() / 400.0, abs=0.01)
