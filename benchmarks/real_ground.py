@@ -280,13 +280,14 @@ def main(
     for real in reals:
         click.echo(f"{real.name}: {len(real.pictures)} pictures", err=True)
         answers += [answer_of(real, look, radius_m) for look in look_at(real, model, out, again)]
-    write_page(out, answers, {(r.name, name): v for r in reals for name, v in r.verdicts.items()})
     places = by_place(answers)
     low = {n: p for n, p in places.items() if statistics.median(p.heights_m) <= FLOWN_M}
     high = {n: p for n, p in places.items() if n not in low}
     groups = {f"at most {FLOWN_M:g} m": over_places(low), f"above {FLOWN_M:g} m": over_places(high)}
     mappings = {name: figures.to_mapping() for name, figures in places.items()}
-    flights = flights_of([flight for real in reals for flight in flown(real, model, fly, out)])
+    landings = [flight for real in reals for flight in flown(real, model, fly, out)]
+    flights = flights_of(landings)
+    write_page(out, answers, {(r.name, name): v for r in reals for name, v in r.verdicts.items()}, landings)
     if markdown_path is not None:
         markdown_path.write_text(
             markdown(groups, mappings, flights, [{"set": r.name, **r.facts} for r in reals], model.name), "utf-8"

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from benchmarks.real_figures import by_place, over_places
 from benchmarks.real_flights import flights_of, judged_flight
 from benchmarks.real_ground import answer_of, look_at, main, read_set
+from benchmarks.real_page import write_page
 from benchmarks.verdicts import SAFE, UNSAFE, UNSURE, VerdictMap, read_verdicts
 from landing.errors import DataError
 from landing.taxonomy import Role, Taxonomy
@@ -143,6 +144,8 @@ def test_a_landing_is_judged_by_the_ground_below_it(tmp_path: Path) -> None:
     figures = flights_of(flights)
     assert figures["all"]["landed_with_room"]["value"] == 0.5
     assert figures["places"]["field"]["unsafe_of_landed"]["count"] == 1
+    told = write_page(tmp_path, [], {}, flights).read_text("utf-8")
+    assert told.index("landed unsafe") < told.index("landed safe<")
 
 
 def test_a_picture_that_is_too_high_is_looked_at_from_lower(place: Path, tmp_path: Path) -> None:
