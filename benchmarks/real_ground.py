@@ -94,7 +94,11 @@ def read_set(folder: Path, verdicts: Path | None) -> RealSet:
     unknown = sorted(facts.keys() - FACTS - GIVEN)
     if unknown:
         raise DataError(f"set {folder / 'set.toml'}: {unknown[0]} is not one of {', '.join(sorted(FACTS | GIVEN))}")
-    pictures = tuple(pictures_in(folder / "images"))
+    for key in ("height_m", "hfov_deg", "pitch_deg"):
+        if isinstance(facts.get(key, 0.0), bool) or not isinstance(facts.get(key, 0.0), int | float):
+            raise DataError(f"set {folder / 'set.toml'}: {key} = {facts[key]!r} is not a number")
+    images = folder / "images"
+    pictures = tuple(pictures_in(images)) if images.is_dir() else ()
     if not pictures:
         raise DataError(f"set {folder}: images holds no pictures")
     own = folder / VERDICTS

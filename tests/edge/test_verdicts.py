@@ -119,9 +119,22 @@ def test_the_command_writes_figures_tables_and_a_page(place: Path, tmp_path: Pat
     assert (out / "index.html").read_text("utf-8") != page
 
 
-def test_a_set_with_an_unknown_fact_is_refused(place: Path) -> None:
-    (place / "set.toml").write_text("heigth_m = 3\n", "utf-8")
-    with pytest.raises(DataError, match="heigth_m is not one of"):
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [("heigth_m = 3\n", "heigth_m is not one of"), ("height_m = 'low'\n", "height_m = 'low' is not a number")],
+)
+def test_a_set_with_facts_that_cannot_be_used_is_refused(place: Path, facts: str, words: str) -> None:
+    (place / "set.toml").write_text(facts, "utf-8")
+    with pytest.raises(DataError, match=words):
+        read_set(place, None)
+
+
+def test_a_set_without_pictures_and_a_verdict_without_its_picture_are_refused(place: Path) -> None:
+    (place / "images" / "b.png").unlink()
+    with pytest.raises(DataError, match=r"no picture b\.png in"):
+        read_set(place, None)
+    (place / "images").rename(place / "pictures")
+    with pytest.raises(DataError, match="images holds no pictures"):
         read_set(place, None)
 
 
