@@ -26,7 +26,7 @@ from benchmarks.real_figures import by_place, markdown, over_places
 from benchmarks.real_flights import PhotoFlight, flights_of, fly_over
 from benchmarks.real_page import write_page
 from benchmarks.runner import ROOT, Figures, benchmark
-from benchmarks.verdicts import SAFE, UNSAFE, Answer, PictureVerdict, VerdictMap, read_labels, read_verdicts
+from benchmarks.verdicts import ROOM_M, SAFE, UNSAFE, Answer, PictureVerdict, VerdictMap, read_labels, read_verdicts
 from edge.cameras.recordings import pictures_in, read_picture
 from edge.look.looker import Looker, LookOptions, parse_decision
 from edge.look.view import Given
@@ -42,9 +42,6 @@ FLOWN_M = 60.0
 
 NEARER = 0.95
 """Part of the height to come down to, from which a picture that was too high is looked at again."""
-
-ROOM_M = 3.0
-"""Radius of safe ground in the middle of a picture from which the middle has room."""
 
 FACTS = {"place", "licence", "source", "commit", "camera", "note", "may_train", "held_back"}
 GIVEN = {"height_m", "hfov_deg", "pitch_deg", "assume_nadir", "taxonomy"}

@@ -143,7 +143,8 @@ def record(touchdown: tuple[float, float] | None, reason: str = "") -> dict[str,
     down = None if touchdown is None else {"ne_m": touchdown}
     size = {"size_m": [WIDTH_M, 0.75 * WIDTH_M]}
     end = {"end_height_m": 0.0, "seconds": 60.0, "story": [[1.0, 20.0, "site"]]}
-    return {"world": "photo a.png", "touchdown": down, "reason": reason, "photograph": size, **end}
+    start = {"height_m": 20.0, "hfov_deg": 70.0}
+    return {"world": "photo a.png", "touchdown": down, "reason": reason, "photograph": size, "conditions": start, **end}
 
 
 def test_a_landing_is_judged_by_the_ground_below_it(tmp_path: Path) -> None:
@@ -157,6 +158,8 @@ def test_a_landing_is_judged_by_the_ground_below_it(tmp_path: Path) -> None:
     figures = flights_of(flights)
     assert figures["all"]["landed_with_room"]["value"] == 0.5
     assert figures["places"]["field"]["unsafe_of_landed"]["count"] == 1
+    small = {**record(None), "conditions": {"height_m": 2.0, "hfov_deg": 70.0}}
+    assert judged_flight("field", small, found, ground).outcome == "not landed at the margin"
     told = write_page(tmp_path, [], {}, flights).read_text("utf-8")
     assert told.index("landed unsafe") < told.index("landed safe<")
 
