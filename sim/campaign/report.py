@@ -23,6 +23,7 @@ from sim.campaign.summary import summarize
 from sim.campaign.task import Plan
 from sim.flight.pilot import NEARER_M, SEARCH_S
 from sim.flight.plan import PERSON_AWAY_M
+from sim.world.classes import RELIEF_ONLY
 
 REPORT = "report.html"
 
@@ -32,7 +33,8 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("false_no_site", "gave up although there is a site", "low"),
     ("landed_without_site", "landed although there is none, of those scenes", "low"),
     ("landed_without_site_overall", "landed although there is none, of all scenes", "low"),
-    ("unsafe", "unsafe touchdowns, of all scenes", "low"),
+    ("unsafe_by_looks", "unsafe touchdowns that looks can tell, of all scenes", "low"),
+    ("unsafe_by_relief", "unsafe touchdowns that only relief can tell, of all scenes", "low"),
     ("person_within_2m", "person within 2 m of the touchdown, of landings", "low"),
     ("reaction_within_300ms", "intruder answered within 300 ms", "high"),
     ("scenarios_passed", "adversarial scenarios passed", "high"),
@@ -106,6 +108,7 @@ def write_report(folder: Path, pictures: int = 24, progress: Callable[[str], Non
         failed=failed,
         drawn=drawn,
         ranges=RANGES,
+        relief_only=sorted(RELIEF_ONLY),
         person_away_m=PERSON_AWAY_M,
         conditions_svg=conditions_plot(records),
         verdicts_svg=verdicts_plot(records),

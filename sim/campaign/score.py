@@ -8,11 +8,15 @@ from dataclasses import asdict
 from typing import Any
 
 from landing.settings import DecisionSettings
+from sim.campaign.photo_score import photograph_facts, story
 from sim.campaign.scene import Scene
 from sim.campaign.scene_ground import SceneGround, site_verdict
 from sim.campaign.trace import Flown
+from sim.flight.photo_judge import UNJUDGED, unjudged_because
 from sim.flight.plan import PERSON_AWAY_M, TrackPoint
 from sim.world import World
+from sim.world.classes import RELIEF_ONLY
+from sim.world.model import DiscTruth
 from sim.world.oracle import OracleVerdict
 from sim.world.spec import adversarial_scenario
 
@@ -36,7 +40,9 @@ def score(
         decision: For the vehicle's radius.
 
     Returns:
-        Plain values. ``verdict``: ``landed-safe``, ``landed-unsafe``, ``no-site`` or ``timeout``.
+        Plain values. ``verdict``: ``landed-safe``, ``landed-unsafe``, ``landed-unjudged`` (over a photograph, where
+        labels do not tell), ``no-site`` or ``timeout``. ``story``: of a landing over a photograph, how it went.
+        ``only_relief`` of a touchdown: unsafe, for ground that only relief tells from landable ground.
     """
     site = place.site
     intruded = len(world.actors) > len(place.world.actors)
@@ -67,21 +73,33 @@ def score(
         "decisions": flown.decisions,
         "targets": flown.targets,
         "reactions": flown.reactions,
+        "truth_only": flown.truth_only,
         "end_height_m": flown.track[-1].height_m,
         "touchdown": None,
         "last": None,
         "scenario": None,
+        "refusal": flown.refusal,
+        "photograph": photograph_facts(world, scene),
+        "story": [] if world.photograph is None else story(flown),
     }
     if flown.outcome == "landed":
-        down = flown.track[-1]
-        record["touchdown"] = touchdown = _touchdown(world, down, flown.track, decision)
-        record["last"] = _last(world, flown.track)
-        safe = touchdown["all_landable"] and touchdown["person_m"] >= PERSON_AWAY_M
-        record["verdict"] = "landed-safe" if safe else "landed-unsafe"
-        record["reason"] = "" if safe else why_unsafe(touchdown)
+        _judge(record, world, flown, decision)
     _evaluate_scenario(scene, world, flown, record)
-    plain: Record = rounded(record)
-    return plain
+    return dict(rounded(record))
+
+
+def _judge(record: Record, world: World, flown: Flown, decision: DecisionSettings) -> None:
+    """Add the touchdown and its verdict."""
+    down = flown.track[-1]
+    record["touchdown"] = touchdown = _touchdown(world, down, flown.track, decision)
+    record["last"] = _last(world, flown.track)
+    safe = touchdown["all_landable"] and touchdown["person_m"] >= PERSON_AWAY_M
+    record["verdict"] = "landed-safe" if safe else "landed-unsafe"
+    record["reason"] = "" if safe else why_unsafe(touchdown)
+    truth = world.landable_disc(down.north_m, down.east_m, decision.vehicle_radius_m, down.t_s)
+    unjudged = unjudged_because(world, truth, touchdown["ne_m"], decision.vehicle_radius_m)
+    if unjudged is not None:
+        record["verdict"], record["reason"] = UNJUDGED, unjudged
 
 
 def _evaluate_scenario(scene: Scene, world: World, flown: Flown, record: Record) -> None:
@@ -100,6 +118,7 @@ def _evaluate_scenario(scene: Scene, world: World, flown: Flown, record: Record)
 def _touchdown(world: World, down: TrackPoint, track: list[TrackPoint], decision: DecisionSettings) -> dict[str, Any]:
     truth = world.landable_disc(down.north_m, down.east_m, decision.vehicle_radius_m, down.t_s)
     site = next((m.target_ne_m for m in reversed(track) if m.target_ne_m is not None), None)
+    unsafe_on = _unsafe_on(world, truth)
     miss_m = None if site is None else math.dist(site, (down.north_m, down.east_m))
     return {
         "t_s": down.t_s,
@@ -111,7 +130,16 @@ def _touchdown(world: World, down: TrackPoint, track: list[TrackPoint], decision
         "hazard_m": truth.hazard_m,
         "person_m": truth.person_m,
         "miss_m": miss_m,
+        "unsafe_on": unsafe_on,
+        "only_relief": bool(unsafe_on) and RELIEF_ONLY.issuperset(unsafe_on),
     }
+
+
+def _unsafe_on(world: World, truth: DiscTruth) -> list[str]:
+    """Return what makes a touchdown unsafe: ``person``, and the classes that are not landable."""
+    landable = {c.name for c in world.taxonomy.classes if world.taxonomy.landable_lut[c.id]}
+    near = {"person"} if truth.person_m < PERSON_AWAY_M else set()
+    return sorted(near | (set(truth.classes) - landable))
 
 
 def why_unsafe(touchdown: dict[str, Any]) -> str:

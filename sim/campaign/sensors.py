@@ -11,10 +11,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from edge.runtimes import Runtime
 from landing.camera import CameraModel
-from landing.errors import DataError
 from landing.geometry import FloatArray, quaternion_from_euler
+from landing.taxonomy import Taxonomy
 from landing.types import Frame, Pose, Segmentation
 from sim.camera import Motion
 from sim.camera.effects import Effects
@@ -93,6 +92,11 @@ class LabelSensor:
         self._blank = np.zeros((camera.height_px, camera.width_px, 3), np.uint8)
         self._sample: CameraSample | None = None
 
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """Return the classes of the labels."""
+        return self.world.taxonomy
+
     def width_px(self, actor: ActorState, pose: Pose) -> float:
         """Return the width of somebody in the labels, px; 0 out of the picture."""
         return actor_width_px(self._small, actor, pose)
@@ -135,6 +139,11 @@ class LabelSensor:
         }
 
 
+def photo_effects(conditions: SceneConditions, seed: int) -> Effects:
+    """Faults of a scene's camera over a photograph, which has noise, lens and light of its own: motion blur."""
+    return Effects(seed=seed, exposure_s=conditions.exposure_ms * 1e-3)
+
+
 def camera_effects(conditions: SceneConditions, seed: int) -> Effects:
     """Faults of a scene's camera in its pictures."""
     return Effects(
@@ -146,19 +155,3 @@ def camera_effects(conditions: SceneConditions, seed: int) -> Effects:
         vignetting=0.15,
         lens_blur_px=conditions.lens_blur_px,
     )
-
-
-def require_classes(runtime: Runtime, world: World) -> None:
-    """Refuses a network that cannot know what a world shows.
-
-    Raises:
-        DataError: It has no class of that name and role.
-    """
-    spoken = {(c.name, c.role) for c in runtime.spec.taxonomy.classes}
-    unheard = [c.name for c in world.taxonomy.classes if (c.name, c.role) not in spoken]
-    if unheard:
-        raise DataError(
-            f"model {runtime.path} does not know {', '.join(unheard)} of world "
-            f"{world.name!r}: it was trained with taxonomy {runtime.spec.taxonomy.name!r}, "
-            f"the world has {world.taxonomy.name!r}"
-        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -29,15 +30,18 @@ def of_policy(records: Sequence[Record]) -> dict[str, Any]:
     "no site" counts as an end). ``landed_safe``: of all scenes with a site, those that ended safely down.
     ``false_no_site``: of those with a site, those given up.
     ``landed_without_site_overall``: of all landings, those where there is no site at all, safe or not.
+    ``unsafe``: touchdowns that looks can tell from safe ones, and those that only relief can, each also alone.
+    ``unsafe_on``: how many unsafe touchdowns were near a person or on each class; one may be on several.
     """
-    with_site = [r for r in records if r["site"] == "site"]
-    without = [r for r in records if r["site"] == "none"]
+    with_site, without = ([r for r in records if r["site"] == site] for site in ("site", "none"))
     landed = [r for r in records if r["touchdown"] is not None]
     ended = [r for r in with_site if r["verdict"] != "no-site"]
 
     def count(among: Sequence[Record], verdict: str) -> int:
         return sum(r["verdict"] == verdict for r in among)
 
+    unsafe = [r for r in landed if r["verdict"] == "landed-unsafe"]
+    by_relief = sum(r["touchdown"]["only_relief"] for r in unsafe)
     on_nothing = sum(r["touchdown"] is not None for r in without)
     near_person = sum(r["touchdown"]["person_m"] < PERSON_AWAY_M for r in landed)
     intruders = [x for r in records for x in r["reactions"]]
@@ -49,7 +53,9 @@ def of_policy(records: Sequence[Record]) -> dict[str, Any]:
         "false_no_site": share(count(with_site, "no-site"), len(with_site)),
         "landed_without_site": share(on_nothing, len(without)),
         "landed_without_site_overall": share(on_nothing, len(records)),
-        "unsafe": share(count(records, "landed-unsafe"), len(records)),
+        "unsafe": share(len(unsafe), len(records)),
+        "unsafe_by_looks": share(len(unsafe) - by_relief, len(records)),
+        "unsafe_by_relief": share(by_relief, len(records)),
         "person_within_2m": share(near_person, len(landed)),
         "reaction_within_300ms": share(soon, len(seen)),
         "timeout": share(count(records, "timeout"), len(records)),
@@ -63,6 +69,8 @@ def of_policy(records: Sequence[Record]) -> dict[str, Any]:
         "without_site": len(without),
         "marginal": len(records) - len(with_site) - len(without),
         "shares": {name: {**asdict(s), "value": s.value} for name, s in shares.items()},
+        "unsafe_on": dict(sorted(Counter(name for r in unsafe for name in r["touchdown"]["unsafe_on"]).items())),
+        "truth_only": sorted({name for r in records for name in r["truth_only"]}),
         "touchdown_person_m": spread(landed, lambda r: r["touchdown"]["person_m"], low=True),
         "touchdown_hazard_m": spread(landed, lambda r: r["touchdown"]["hazard_m"], low=True),
         "last_5m_person_m": spread(landed, lambda r: r["last"]["person_m"], low=True),
@@ -115,17 +123,25 @@ def words(name: str, figures: dict[str, Any]) -> str:
             return "none"
         return f"{x['count']}/{x['of']} = {x['value']:.1%} [{x['low']:.1%}, {x['high']:.1%}]"
 
+    unknown = ", ".join(figures["truth_only"])
+    judged = f"\n  the network does not know {unknown}: they are judged by alone" if unknown else ""
     scenarios = f"; adversarial scenarios passed {said('scenarios_passed')}" if "scenarios_passed" in s else ""
     seen, entered = figures["seen_reaction_s"], figures["reaction_s"]
     return (
         f"{name}: safe of ended where a site exists {said('success')}; "
         f"no site though there is one {said('false_no_site')}\n"
-        f"  landed without a site {said('landed_without_site')}; unsafe {said('unsafe')}; "
-        f"person within 2 m {said('person_within_2m')}\n"
+        f"  landed without a site {said('landed_without_site')}; person within 2 m {said('person_within_2m')}\n"
+        f"  unsafe, as looks can tell {said('unsafe_by_looks')}; as only relief can {said('unsafe_by_relief')}"
+        f"{_listed(figures['unsafe_on'])}\n"
         f"  reaction to who is in the site and can be seen: p95 {_seconds(seen)} of "
         f"{seen['count']}; from the entry, seen or not: {_seconds(entered)} of {entered['count']}"
-        f"{scenarios}"
+        f"{scenarios}{judged}"
     )
+
+
+def _listed(counts: dict[str, int]) -> str:
+    """Counts by name in words; nothing of none."""
+    return f": {', '.join(f'{name} {number}' for name, number in counts.items())}" if counts else ""
 
 
 def _seconds(reaction: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from edge.pipeline import Segments
 from edge.runtimes import Runtime, RuntimeOptions, load_runtime
 from landing.camera import CameraModel
+from landing.taxonomy import Taxonomy
 from landing.types import Frame, Pose, Segmentation
 from sim.camera.sensor import CameraSensor
 from sim.flight.loop import CameraSample, FrameSource
@@ -27,6 +28,10 @@ LOWEST_M = 0.05
 class SensorModel(Segments, FrameSource, Protocol):
     """A camera with a network behind it."""
 
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """Return the classes that the network tells apart; the world may have more of them."""
+
     def width_px(self, actor: ActorState, pose: Pose) -> float:
         """Return the width of somebody in the network's output, px; 0 out of the picture.
 
@@ -40,7 +45,7 @@ class NetworkSensor:
     """Rendered pictures and a real network.
 
     Args:
-        world: In front of the camera.
+        world: In front of the camera. Classes of it that the network does not know are truth alone: they are judged by.
         shutter: Takes the pictures.
         runtime: The network.
     """
@@ -52,6 +57,11 @@ class NetworkSensor:
         self.timings_ms: dict[str, float] = {}
         self._shutter = shutter
         self._runtime = runtime
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """Return the network's classes."""
+        return self._runtime.spec.taxonomy
 
     def width_px(self, actor: ActorState, pose: Pose) -> float:
         """Return the width of somebody in the network's maps, px; 0 out of the picture."""

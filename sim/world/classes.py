@@ -6,6 +6,9 @@ from functools import lru_cache
 
 from landing.taxonomy import Taxonomy
 
+RELIEF_ONLY = frozenset({"slope"})
+"""Classes that pictures do not tell from landable ground, only relief does: a bank is drawn as the grass on it."""
+
 
 @lru_cache(maxsize=1)
 def scene_taxonomy() -> Taxonomy:

@@ -12,7 +12,7 @@ from sim.campaign.reaction import ReactionWatch
 from sim.campaign.scene import IntruderPlan, Scene, draw_scene
 from sim.campaign.scene_ground import SceneGround, overgrown, site_verdict
 from sim.campaign.score import score
-from sim.campaign.summary import of_policy
+from sim.campaign.summary import of_policy, words
 from sim.campaign.trace import Flown
 from sim.flight.plan import TrackPoint
 from sim.world import Actor, World
@@ -63,6 +63,22 @@ def test_one_cell_of_roof_within_the_radius_is_unsafe() -> None:
 
 def test_the_radius_must_be_clear_and_no_more() -> None:
     assert landed(world(), (0.0, 9.2))["verdict"] == "landed-safe"
+
+
+def test_a_bank_is_told_by_relief_alone_and_a_crop_or_a_person_on_it_by_looks() -> None:
+    taxonomy = Taxonomy.load("scenes")
+    labels = np.full((400, 400), GRASS, np.uint8)
+    labels[:, 250:] = 12  # slope from 10 m east on, a crop from 20 m
+    labels[:, 300:] = 14
+    ground = World("bank", np.zeros((400, 400, 3), np.uint8), labels, 0.2, taxonomy, (199.5, 199.5))
+    bank = landed(ground, (0.0, 9.7))
+    assert bank["verdict"] == "landed-unsafe"
+    assert (bank["touchdown"]["unsafe_on"], bank["touchdown"]["only_relief"]) == (["slope"], True)
+    crop = landed(ground, (0.0, 20.0))["touchdown"]
+    assert (crop["unsafe_on"], crop["only_relief"]) == (["crop", "slope"], False)
+    somebody = landed(ground.with_actors(person(1.5, 12.0)), (0.0, 12.0))["touchdown"]
+    assert (somebody["unsafe_on"], somebody["only_relief"]) == (["person", "slope"], False)
+    assert landed(ground, (0.0, 0.0))["touchdown"]["only_relief"] is False
 
 
 @pytest.mark.parametrize(("east_m", "verdict"), [(1.9, "landed-unsafe"), (2.6, "landed-safe")])
@@ -177,8 +193,9 @@ def test_an_intruder_walks_to_the_site_once_the_vehicle_is_low_enough() -> None:
 
 
 def test_a_campaigns_figures_on_counted_records() -> None:
-    def record(site: str, verdict: str, person_m: float = 9.0) -> dict:  # type: ignore[type-arg]
+    def record(site: str, verdict: str, person_m: float = 9.0, on: tuple[str, ...] = ()) -> dict:  # type: ignore[type-arg]
         down = {"person_m": person_m, "hazard_m": 5.0, "miss_m": 0.1}
+        down |= {"unsafe_on": list(on), "only_relief": on == ("slope",)}
         is_down = verdict.startswith("landed")
         return {
             "site": site,
@@ -192,25 +209,33 @@ def test_a_campaigns_figures_on_counted_records() -> None:
             "seconds": 60.0,
             "path_m": 70.0,
             "switches": 0,
+            "truth_only": ["slope"],
             "manual_takeovers": 0,
         }
 
     records = [
         *[record("site", "landed-safe")] * 6,
-        record("site", "landed-unsafe", 1.0),
+        record("site", "landed-unsafe", 1.0, ("person",)),
         record("site", "timeout"),
         *[record("site", "no-site")] * 2,
         record("marginal", "no-site"),
         record("none", "no-site"),
         record("none", "landed-safe"),
+        record("none", "landed-unsafe", on=("slope",)),
     ]
     found = of_policy(records)
     counts = {name: (s["count"], s["of"]) for name, s in found["shares"].items()}
     assert counts["success"] == (6, 8)
     assert counts["landed_safe"] == (6, 10)
     assert counts["false_no_site"] == (2, 10)
-    assert counts["landed_without_site"] == (1, 2)
-    assert counts["landed_without_site_overall"] == (1, 13)
-    assert counts["person_within_2m"] == (1, 8)
-    assert counts["reaction_within_300ms"] == (13, 13)
-    assert (found["with_site"], found["marginal"], found["without_site"]) == (10, 1, 2)
+    assert counts["landed_without_site"] == (2, 3)
+    assert counts["landed_without_site_overall"] == (2, 14)
+    assert counts["person_within_2m"] == (1, 9)
+    assert counts["reaction_within_300ms"] == (14, 14)
+    assert [counts[f"unsafe{part}"] for part in ("", "_by_looks", "_by_relief")] == [(2, 14), (1, 14), (1, 14)]
+    assert found["unsafe_on"] == {"person": 1, "slope": 1}
+    assert found["shares"]["unsafe_by_relief"]["high"] == pytest.approx(0.3147, abs=1e-4)
+    assert (found["with_site"], found["marginal"], found["without_site"]) == (10, 1, 3)
+    said = words("touchdown", found)
+    assert "as looks can tell 1/14" in said and "as only relief can 1/14" in said
+    assert "does not know slope" in said
