@@ -52,11 +52,6 @@ class GroundWidth:
         """The usual width, or the geometric mean of least and greatest, m."""
         return math.sqrt(self.least_m * self.greatest_m) if self.usual_m is None else self.usual_m
 
-    @property
-    def middle_m(self) -> float:
-        """The middle by ratio of what is known, m."""
-        return math.sqrt(self.least_m * self.greatest_m)
-
     @classmethod
     def given(cls, width_m: tuple[float, ...], source: str) -> GroundWidth:
         """Return a width of the command line: two numbers, or one for both.

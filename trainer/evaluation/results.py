@@ -80,6 +80,22 @@ def summary(columns: Sequence[Column]) -> list[SummaryRow]:
         row("classes", _classes),
         row("pixel accuracy", lambda c: number(c["scores"]["accuracy"])),
         *(row(f"{role.value} recall", _recall(role.value, "argmax")) for role in HAZARD_ROLES),
+        *_operating(row, group),
+        group("Calibration"),
+        row("temperature", lambda c: f"{c['temperature']:g}"),
+        row("ECE of the class", _ece("class"), "15 bins, before and after the temperature"),
+        row("ECE of landable", _ece("landable")),
+        row(
+            "ECE of site confidence",
+            _site_ece,
+            "discs beside each other, safe if all labelled ground in them is landable; 95 % by bootstrap over scenes",
+        ),
+    ]
+
+
+def _operating(row: Callable[..., SummaryRow], group: Callable[[str], SummaryRow]) -> list[SummaryRow]:
+    """The lines of the summary at the thresholds that fly."""
+    return [
         group("At the operating point, as it flies by default"),
         row(
             "thresholds of a frame",
@@ -125,15 +141,6 @@ def summary(columns: Sequence[Column]) -> list[SummaryRow]:
             "of the pictures whose true labels have a site",
         ),
         row("no site, rightly", lambda c: str(c["sites"]["operating"]["rightly_abstained"])),
-        group("Calibration"),
-        row("temperature", lambda c: f"{c['temperature']:g}"),
-        row("ECE of the class", _ece("class"), "15 bins, before and after the temperature"),
-        row("ECE of landable", _ece("landable")),
-        row(
-            "ECE of site confidence",
-            _site_ece,
-            "discs beside each other, safe if all labelled ground in them is landable; 95 % by bootstrap over scenes",
-        ),
     ]
 
 

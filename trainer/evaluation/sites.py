@@ -81,7 +81,7 @@ class SiteCount:
         sites, with_hazard, with_not_landable: Chosen sites, those with a hazard pixel, and with one not landable.
         where_truth_has_none: Sites chosen where the truth has none.
         missed, rightly_abstained: Pictures without a chosen site, where the truth has one, and where it has none.
-        near_person, unsafe: Chosen sites with somebody nearer than `NEAR_PERSON_M`, and those with that or a hazard.
+        near_person: Chosen sites with somebody nearer than `NEAR_PERSON_M`.
         least_person_m: Least distance of a person from the rim of a chosen site, m; None without any.
     """
 
@@ -95,7 +95,6 @@ class SiteCount:
     missed: int
     rightly_abstained: int
     near_person: int = 0
-    unsafe: int = 0
     least_person_m: float | None = None
 
     @classmethod
@@ -113,7 +112,6 @@ class SiteCount:
             missed=sum(o.disc is None and o.truth_has_site for o in outcomes),
             rightly_abstained=sum(o.disc is None and not o.truth_has_site for o in outcomes),
             near_person=sum(d.near_person for d in discs),
-            unsafe=sum(d.near_person or d.hazard_px > 0 for d in discs),
             least_person_m=min((d.person_m for d in discs if d.person_m is not None), default=None),
         )
 

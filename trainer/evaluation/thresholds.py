@@ -11,7 +11,7 @@ default.
 Then landable ground: of the thresholds from 0.5 on at which at most the wanted share of pixels that are not landable is
 called free, the one whose sites hold a hazard least often over all widths that the pictures may have
 (`AssumedView.possible_m`), then the one that misses fewest sites at the assumed width, then the one with the fewest
-people nearer than `NEAR_PERSON_M` to a disc, then fewest missed at all widths, then the lowest. Nobody is kept away from
+people nearer than `NEAR_PERSON_M` to a disc, then fewest missed at all widths, then the lowest. Nobody is kept off
 by asking more of the ground: that is for the threshold of people, and who is near all the same is counted in `unmet`.
 While more sites than allowed hold a hazard, the thresholds of hazards are lowered, step by step, where that leaves
 fewer.
@@ -41,7 +41,7 @@ LANDABLE_STEP = 6
 _GREATEST_BYTE = byte_of(FRAME_LANDABLE_LIMITS[1])
 _LEAST_BYTE = math.ceil(LEAST_HAZARD * 255 + 0.5)
 _LOWER = 0.8
-"""Factor by which a hazard threshold is lowered at a time where sites are unsafe."""
+"""Factor by which a hazard threshold is lowered at a time where sites hold a hazard."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ def _best(tally: PixelCounts, book: SiteEvaluator, hazards: Mapping[Role, float]
 def _reached(
     tally: PixelCounts, instances: Sequence[Instance], trial: _Trial, targets: Targets
 ) -> tuple[dict[str, float], list[str]]:
-    """What the chosen point reaches on val, by name, and the targets that it misses, in words."""
+    """Results of the chosen point on val, by name, and the targets that it misses, in words."""
     measured: dict[str, float] = {}
     unmet: list[str] = []
     for role in HAZARD_ROLES:
