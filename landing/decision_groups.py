@@ -38,6 +38,16 @@ class Score(Frozen):
     )
 
 
+class SurfaceCost(Frozen):
+    """The ground that a site lies on counts by the preferences of the taxonomy.
+
+    A preferred surface wins over a bigger disc of a worse one.
+    """
+
+    # All the clearance that counts beyond what a new site needs, up to 20 m: 2 + 0.03 x 20 - 0.2.
+    cost_m: float = Field(default=2.5, ge=0, le=20, description="clearance that one step of preference costs, m")
+
+
 class RecentHazard(Frozen):
     """A place where people or vehicles were seen recently scores lower.
 

@@ -24,6 +24,7 @@ from landing.decision_groups import (
     Score,
     Shift,
     StandingClearance,
+    SurfaceCost,
     Switch,
     UnsafeMemory,
     UsableView,
@@ -63,6 +64,7 @@ class DecisionBase(Frozen):
     lost_after_s: float = Field(default=0.25, ge=0, le=5, description="time after which a bad site is given up, s")
     reach: Reach = Reach()
     score: Score = Score()
+    surface: SurfaceCost = SurfaceCost()
     recent_hazard: RecentHazard = RecentHazard()
     blacklist: Blacklist = Blacklist()
     shift: Shift = Shift()
