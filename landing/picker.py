@@ -242,7 +242,8 @@ def score_grid(
     away_m *= np.float32(settings.score.travel_cost)
     score = np.asarray(cv2.subtract(cv2.min(clearance_m, enough_m), away_m), np.float32)
     if view.quality is not None:
-        charge_surface(score, view.quality, view.cell_m, settings.required_radius_m, settings.surface.cost_m)
+        around_m = settings.required_radius_m + settings.score.clearance_per_height * max(height_m, 0.0)
+        charge_surface(score, view.quality, view.cell_m, around_m, settings.surface.cost_m)
     if settings.recent_hazard.cost_m > 0.0 and any_set(view.visited):
         part = _around(view.visited, settings.recent_hazard.radius_m / view.cell_m)
         near = 1.0 - distance_m(view.visited[part], view.cell_m, False) / np.float32(settings.recent_hazard.radius_m)

@@ -386,6 +386,8 @@ class Looker:
                 "clearance_m": round(selection.clearance_m, 3),
                 "area_m2": round(selection.area_m2, 2),
             }
+            if selection.surface is not None:
+                record["site"]["surface"] = selection.surface.to_mapping()
             if selection.confidence is not None:
                 record["site"]["confidence"] = selection.confidence.to_mapping()
             if labelled:
@@ -441,6 +443,8 @@ class Looker:
                 f"{_way(site['right_m'], 'right', 'left')}, clear {site['clearance_m']:.1f} m, "
                 f"area {site['area_m2']:.0f} m2"
             )
+            if "surface" in site:
+                text += f", on {site['surface']['text']}"
             if "confidence" in site:
                 text += f", {site['confidence']['text']}"
             if record.get("judged"):
