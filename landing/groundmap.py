@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import cv2
@@ -31,6 +32,7 @@ from landing.shown_cells import (
     mask_camera,
     shown_cells,
 )
+from landing.surface import mean_around
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 from landing.types import ByteArray, Pose, Segmentation
 
@@ -75,11 +77,11 @@ _LAYERS = {
     "bad_from_m": _Layer(np.float32, math.inf, np.minimum),
     "bad": _Layer(np.int32, 0, np.maximum),
 }
-_QUALITY = {"quality": _Layer(np.float32, 0.0, np.minimum)}
+_SURFACES = {name: _Layer(np.float32, 0.0, np.minimum) for name in ("quality", "quality_around")}
 """Kept where the taxonomy does not call all landable ground alike."""
 
 _TIMES = ("seen", "visited", "bad")
-_STATE = ("cell_m", "corner", "down_m", "height_m", "updated_ns")
+_STATE = ("cell_m", "corner", "down_m", "height_m", "updated_ns", "surfaces_ns")
 """State of the map, beside its settings and layers."""
 
 _MOVING = tuple(HAZARD_ROLES.index(role) for role in MOVING_ROLES)
@@ -100,11 +102,12 @@ class GroundMap:
     _bad_from_m: GridOfFloat
     _bad: FrameNumbers
     _quality: GridOfFloat
+    _quality_around: GridOfFloat
 
     def __init__(self, settings: DecisionSettings, taxonomy: Taxonomy) -> None:
         self._settings = settings
         self._quality_lut = taxonomy.quality_lut if len(taxonomy.surfaces) > 1 else None
-        self._layers = _LAYERS if self._quality_lut is None else _LAYERS | _QUALITY
+        self._layers = _LAYERS if self._quality_lut is None else _LAYERS | _SURFACES
         thresholds = settings.hazard_thresholds
         gain = settings.evidence.ground_gain
         self._landable_evidence = logit_table(settings.frame_landable_probability, gain)
@@ -129,7 +132,7 @@ class GroundMap:
         self._cell_m = 0.0
         self._corner = (0, 0)  # south-west cell, counted in whole cells from the NED origin
         self._down_m = self._height_m = 0.0
-        self._updated_ns = NEVER_NS
+        self._updated_ns = self._surfaces_ns = NEVER_NS
         self._times = FrameTimes()
         for name, layer in self._layers.items():
             shape = (n, n, len(HAZARD_ROLES)) if name == "hazards" else (n, n)
@@ -234,7 +237,9 @@ class GroundMap:
         plain = min(1.0, PERSON_WIDE_M * px_per_m / max(self._settings.evidence.plain_person_px, 1e-3))
         if judged:
             self._add_landable(segmentation.landable, shown, side_px)
-            self._add_quality(segmentation.class_id, shown)
+            if self._quality_lut is not None and at_ns - self._surfaces_ns >= self._settings.surface.period_s * 1e9:
+                self._add_surfaces(cv2.LUT(segmentation.class_id, self._quality_lut), shown)
+                self._surfaces_ns = at_ns
         self._add_hazards(segmentation.hazards, shown, side_px, plain, judged)
         frame = self._times.number(at_ns, (self._seen, self._visited, self._bad))
         _fill(self._seen[shown.window], frame, shown.visible)
@@ -390,19 +395,19 @@ class GroundMap:
         cv2.add(gathered, part.evidence(sampled, self._landable_evidence), dst=gathered)
         np.clip(gathered, -limit, limit, out=gathered)
 
-    def _add_quality(self, class_id: ByteArray, part: ShownCells) -> None:
+    def _add_surfaces(self, qualities: ByteArray, part: ShownCells) -> None:
         """Adds the surface in each cell's middle to the mean; what is not landable says nothing.
 
         Args:
-            class_id: Of the frame.
+            qualities: Of the mask's pixels, see `Taxonomy.quality_lut`.
             part: Of the map.
         """
-        if self._quality_lut is None:
-            return
-        sampled = cv2.remap(cv2.LUT(class_id, self._quality_lut), part.u, part.v, cv2.INTER_NEAREST)
+        sampled = cv2.remap(qualities, part.u, part.v, cv2.INTER_NEAREST)  # 0 for cells that are not shown
         gathered = self._quality[part.window]
         cv2.copyTo(sampled.astype(np.float32), (gathered == 0.0).view(np.uint8), gathered)
-        cv2.accumulateWeighted(sampled, gathered, self._settings.evidence.ground_gain, mask=sampled)
+        cv2.accumulateWeighted(sampled, gathered, self._settings.surface.gain, mask=sampled)
+        around_m = self._settings.required_radius_m + self._settings.score.clearance_per_height * self._height_m
+        self._quality_around = mean_around(self._quality, self._cell_m, around_m)
 
     def _add_hazards(self, planes: ByteArray, part: ShownCells, side_px: int, plain: float, judged: bool) -> None:
         """Adds the evidence of hazards: a cell takes the maximum of what it covers.
@@ -500,10 +505,10 @@ class GroundMap:
             (self._corner[0] + window[0].start) * self._cell_m,
             (self._corner[1] + window[1].start) * self._cell_m,
         )
-        quality = None if self._quality_lut is None else self._quality[window].copy()
-        return GroundView(
-            self._cell_m, corner, self._down_m, free, hazards, unseen_s, landable, known, visited, quality
-        )
+        view = GroundView(self._cell_m, corner, self._down_m, free, hazards, unseen_s, landable, known, visited)
+        if self._quality_lut is None:
+            return view
+        return replace(view, quality=self._quality[window].copy(), quality_around=self._quality_around[window].copy())
 
     def _window_of_interest(self, now_ns: int, max_age_s: float) -> Window:
         """The part of the map that was seen recently or holds a hazard; beyond it all is unknown."""

@@ -146,10 +146,7 @@ class DecisionSettings(DecisionBase):
 
 
 class Strictness(str, Enum):
-    """Level of caution of the thresholds: each step halves the odds at which a hazard counts.
-
-    It doubles the odds that landable ground must reach, of a frame and of all frames together.
-    """
+    """Caution of thresholds: each step halves the odds at which a hazard counts and doubles those of good ground."""
 
     RELAXED = "relaxed"
     NORMAL = "normal"

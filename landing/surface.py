@@ -11,29 +11,27 @@ import numpy as np
 from landing.ground_view import GridOfFloat, GroundView
 from landing.taxonomy import LAST_PREFERENCE, Surface
 
+BYTES_A_STEP = 50.0
+"""A step of preference, where qualities are summed up as bytes."""
+
 TOLD_SHARE = 0.1
 """The worst surface of so much of a site's ground gives it its name."""
 
 
-def charge_surface(score_m: GridOfFloat, quality: GridOfFloat, cell_m: float, radius_m: float, cost_m: float) -> None:
-    """Takes off each place's score, in place, the cost of the landable ground that lies around it.
+def mean_around(quality: GridOfFloat, cell_m: float, radius_m: float) -> GridOfFloat:
+    """Return the mean quality of the landable ground around each cell, shape (n, n); 0 where there is none.
 
     Args:
-        score_m: Of each cell, m, shape (n, n).
-        quality: See `GroundView.quality`.
+        quality: See `GroundView.quality`, shape (n, n).
         cell_m: Side of a cell, m.
-        radius_m: How far off the vehicle may come to stand, itself included, m.
-        cost_m: Of one step of preference, m.
+        radius_m: How far around a cell counts, m.
     """
     side = 2 * _reach(radius_m, cell_m) + 1
-    known = (quality > 0.0).view(np.uint8).astype(np.float32)
-    size = (side, side)
-    total, count = (
-        cv2.boxFilter(g, -1, size, normalize=False, borderType=cv2.BORDER_CONSTANT) for g in (quality, known)
-    )
-    # Half a cell that is not known decides where nothing is, and nowhere else: such a place is the last choice.
-    mean = cv2.divide(total, cv2.max(count, 0.5))
-    cv2.addWeighted(score_m, 1.0, mean, cost_m, -cost_m * LAST_PREFERENCE, dst=score_m)
+    bytes_ = cv2.convertScaleAbs(quality, alpha=BYTES_A_STEP)
+    known = cv2.compare(bytes_, 0.0, cv2.CMP_GT)
+    size, beyond = (side, side), cv2.BORDER_CONSTANT
+    total, count = (cv2.boxFilter(g, cv2.CV_32F, size, normalize=False, borderType=beyond) for g in (bytes_, known))
+    return np.asarray(cv2.divide(total, cv2.max(count, 1.0), scale=255.0 / BYTES_A_STEP), np.float32)
 
 
 def _reach(radius_m: float, cell_m: float) -> int:

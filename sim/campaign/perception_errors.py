@@ -345,10 +345,7 @@ def _table(band: Band, model: PerceptionErrorModel, taxonomy: Taxonomy) -> npt.N
 
 
 def _said(true: ClassInfo, shares: npt.NDArray[np.float64], names: tuple[str, ...], taxonomy: Taxonomy) -> ByteArray:
-    """Class that the network says at each level: the true one first, then others of its role, other roles at the worst.
-
-    At a hazard landable classes come last, since there the outputs look most landable.
-    """
+    """Class that the network says at each level: true, of the true role, of others; landable last at hazards."""
     share_of = dict(zip(names, shares.tolist(), strict=True))
     known = [c for c in taxonomy.classes if c.name in share_of]
     known.sort(key=lambda c: (c is not true, c.role is not true.role, c.role is Role.LANDABLE))
