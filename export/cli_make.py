@@ -74,19 +74,17 @@ def _retaxonomy(source: str, output: str, taxonomy: str, choices: dict[str, Any]
     from export.retaxonomy import retaxonomy
 
     if not taxonomy:
-        raise InvalidValueError(
-            f"{source} is an ONNX file already; give --taxonomy to merge its classes by other roles"
-        )
+        raise InvalidValueError(f"{source} is an ONNX file already; give --taxonomy for other roles or preferences")
     context = click.get_current_context()
     typed = click.core.ParameterSource.COMMANDLINE
     set_ones = [name for name in choices if context.get_parameter_source(name) is typed]
     if set_ones:
         raise InvalidValueError(
             f"--{set_ones[0].replace('_', '-')} needs the checkpoint: {source} is an ONNX file, of "
-            "which only the roles can be changed"
+            "which only roles, clearances and preferences can be changed"
         )
     report = retaxonomy(source, taxonomy, output or source)
-    for line in report.changed or ("no role is another one",):
+    for line in report.changed or ("no role or preference is another one",):
         click.echo(line)
     click.echo(f"wrote {report.path}, merged by {report.spec.taxonomy.name}")
 

@@ -15,6 +15,7 @@ from landing.errors import ModelError
 from landing.manifest import read_engine
 from landing.reading import sha256_of
 from landing.spec import ModelSpec
+from landing.taxonomy import ClassInfo, Taxonomy
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,15 @@ def _size(dims: Any) -> int:
     return size
 
 
+def _chosen(of_class: ClassInfo, taxonomy: Taxonomy) -> str:
+    """The preference of a class and its caution, where it has them."""
+    number = taxonomy.preference.get(of_class.name)
+    if number is None:
+        return ""
+    caution = taxonomy.caution.get(of_class.name)
+    return f", preference {number}" + (f" ({caution})" if caution else "")
+
+
 def _of_spec(spec: ModelSpec) -> list[str]:
     source, own = spec.input, spec.provenance
     lines = [
@@ -132,7 +142,7 @@ def _of_spec(spec: ModelSpec) -> list[str]:
         f"temperature   {spec.temperature:g}",
         f"taxonomy      {spec.taxonomy.name}:",
     ]
-    lines += [f"  {c.id:3d} {c.name:<16} {c.role.value}" for c in spec.taxonomy.classes]
+    lines += [f"  {c.id:3d} {c.name:<16} {c.role.value}{_chosen(c, spec.taxonomy)}" for c in spec.taxonomy.classes]
     if spec.operating is not None:
         roles = ("landable", "obstacle", "water", "person", "vehicle")
         chosen = ", ".join(f"{role} {getattr(spec.operating, role):.3g}" for role in roles)

@@ -182,9 +182,9 @@ def describe(checkpoint: Checkpoint, sha256: str, options: ExportOptions, stride
             outputs=OutputSpec(stride=stride),
             taxonomy=taxonomy,
             temperature=temperature,
-            operating=_operating_point(checkpoint, options),
+            operating=_operating_point(checkpoint, options, taxonomy),
             ground_range=checkpoint.ground_range,
-            site_confidence=_site_confidence(checkpoint, options),
+            site_confidence=_site_confidence(checkpoint, options, taxonomy),
             provenance=Provenance(
                 trained_on=own.get("trained_on", ""),
                 recipe=own.get("recipe", ""),
@@ -198,17 +198,23 @@ def describe(checkpoint: Checkpoint, sha256: str, options: ExportOptions, stride
         raise InvalidValueError(f"export options do not fit the model: {error}") from error
 
 
-def _operating_point(checkpoint: Checkpoint, options: ExportOptions) -> OperatingPoint | None:
+def _operating_point(checkpoint: Checkpoint, options: ExportOptions, taxonomy: Taxonomy) -> OperatingPoint | None:
     """The thresholds chosen for the checkpoint, unless what they were chosen for is changed."""
     chosen = checkpoint.metrics.get("operating")
-    if not isinstance(chosen, dict) or options.taxonomy or options.temperature is not None:
+    if not isinstance(chosen, dict) or _other_sums(checkpoint, options, taxonomy):
         return None
     return OperatingPoint.model_validate(chosen)
 
 
-def _site_confidence(checkpoint: Checkpoint, options: ExportOptions) -> SiteConfidence | None:
+def _site_confidence(checkpoint: Checkpoint, options: ExportOptions, taxonomy: Taxonomy) -> SiteConfidence | None:
     """The checkpoint's curve, unless the scores it is of are changed."""
-    return None if options.taxonomy or options.temperature is not None else stored_confidence(checkpoint)
+    return None if _other_sums(checkpoint, options, taxonomy) else stored_confidence(checkpoint)
+
+
+def _other_sums(checkpoint: Checkpoint, options: ExportOptions, taxonomy: Taxonomy) -> bool:
+    """True where the probabilities by role are not those of the checkpoint."""
+    other_roles = not np.array_equal(taxonomy.merge_matrix, checkpoint.taxonomy.merge_matrix)
+    return other_roles or options.temperature is not None
 
 
 def _number(value: Any) -> float | None:

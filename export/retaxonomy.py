@@ -1,10 +1,9 @@
-"""Other roles for the classes of a finished model: the merge in its graph is replaced, no torch."""
+"""Other roles, clearances and preferences for the classes of a finished model, no torch: the merge is replaced."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +11,7 @@ import onnx
 from onnx import numpy_helper
 
 from edge.runtimes import require_same_classes
-from export.files import describe, read_model, spec_of, write_model
+from export.files import describe, read_model, redescribe, spec_of, write_model
 from landing.errors import ModelError
 from landing.spec import ModelSpec
 from landing.taxonomy import Taxonomy
@@ -20,7 +19,7 @@ from landing.taxonomy import Taxonomy
 
 @dataclass(frozen=True)
 class Retaxonomy:
-    """The file, its new spec, and a line per class whose role is another one."""
+    """The file, its new spec, and a line per class whose role or preference is another one."""
 
     path: Path
     spec: ModelSpec
@@ -55,7 +54,8 @@ def same_classes(other: Taxonomy, own: Taxonomy, origin: str) -> Taxonomy:
 def retaxonomy(source: str | Path, taxonomy_name: str, output: str | Path) -> Retaxonomy:
     """Writes a model that computes the same classes and merges them by another taxonomy.
 
-    A gate report of the old merge is dropped: what it measured is no longer what flies.
+    Where a role changes, a gate report, thresholds and confidence of the old merge are dropped: what they measured is
+    no longer what flies.
 
     Raises:
         ModelError: The file is no model of ours, or its merge is not where it should be.
@@ -68,18 +68,25 @@ def retaxonomy(source: str | Path, taxonomy_name: str, output: str | Path) -> Re
     tensor = _merge_tensor(model, spec, source)
     replacement = numpy_helper.from_array(merge_sums(taxonomy), tensor.name)
     tensor.CopyFrom(replacement)
-    changed = tuple(
+    own = spec.taxonomy
+    roles = tuple(
         f"{before.name}: {before.role.value} -> {after.role.value}"
-        for before, after in zip(spec.taxonomy.classes, taxonomy.classes, strict=True)
+        for before, after in zip(own.classes, taxonomy.classes, strict=True)
         if before.role is not after.role
     )
-    updates: dict[str, Any] = {"taxonomy": taxonomy}
-    if changed:
-        updates |= {"operating": None, "site_confidence": None}  # of sums over other classes
-    spec = spec.model_copy(update=updates)
-    describe(model, spec)
+    preferences = tuple(
+        f"{name}: preference {own.preference.get(name, 'none')} -> {taxonomy.preference.get(name, 'none')}"
+        for name in (c.name for c in taxonomy.classes)
+        if own.preference.get(name) != taxonomy.preference.get(name)
+    )
+    if roles:  # the rest is of sums over other classes
+        spec = spec.model_copy(update={"taxonomy": taxonomy, "operating": None, "site_confidence": None})
+        describe(model, spec)
+    else:
+        spec = spec.model_copy(update={"taxonomy": taxonomy})
+        redescribe(model, spec)
     write_model(model, output)
-    return Retaxonomy(Path(output), spec, changed)
+    return Retaxonomy(Path(output), spec, roles + preferences)
 
 
 def _merge_tensor(model: onnx.ModelProto, spec: ModelSpec, source: str | Path) -> onnx.TensorProto:

@@ -60,6 +60,11 @@ TRUSTED_RESUMES = 2
 """After so many resumed landings a climb is not broken off for a site that is found on the way."""
 
 
+LOST_DESTINATION = "the local frame has moved by an unknown step"
+"""Of a climb or descent: where the vehicle was sent to is another place now."""
+
+FLYING = (AuthorityState.CLIMB, AuthorityState.DESCEND, AuthorityState.APPROACH)
+
 IN_THE_AIR = tuple(AuthorityState(name) for name in ("look", "hold", "climb", "descend", "search", "approach"))
 """States in which the vehicle stays up on our word, so that together they must end."""
 
@@ -319,14 +324,18 @@ class Authority:
             self._descend(inputs, modes, inputs.output.descend_to_m)
         elif clear and self._landing.resumes < TRUSTED_RESUMES and self._calm(now_ns):
             self._go_on(inputs, modes)
-        elif here is not None and to is not None and here[2] - to[2] <= ARRIVED_M:
+        elif to is None:
+            self._stop(inputs, modes, LOST_DESTINATION)
+        elif here is not None and here[2] - to[2] <= ARRIVED_M:
             self._enter(AuthorityState.SEARCH, f"searches from {height_m or 0:.0f} m", now_ns)
         elif now_ns > self._landing.deadline_ns:
             self._spent(inputs, modes, "the climb does not end")
 
     def _descending(self, inputs: AuthorityInput, modes: FlightModes) -> None:
         here, to = self._site.position_ned_m, self._landing.destination_ned_m
-        if here is not None and to is not None and to[2] - here[2] <= ARRIVED_M:
+        if to is None:
+            self._stop(inputs, modes, LOST_DESTINATION)
+        elif here is not None and to[2] - here[2] <= ARRIVED_M:
             self._enter(AuthorityState.SEARCH, f"searches from {self._site.height_m or 0:.0f} m", inputs.now_ns)
         elif inputs.now_ns > self._landing.deadline_ns:
             self._spent(inputs, modes, "the descent does not end")
@@ -370,7 +379,7 @@ class Authority:
         The same mode again would change nothing, and the vehicle would fly on.
         """
         here = self._site.position_ned_m
-        flying = self._state is AuthorityState.APPROACH
+        flying = self._state in FLYING
         command: FlightCommand = FlyTo(here) if flying and here is not None else Hold()
         if self._ask(inputs, command, modes.hold):
             self._stay(why, inputs.now_ns)

@@ -6,11 +6,12 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +45,12 @@ HAZARD_ROLES = tuple(Role(name) for name in HAZARD_ORDER)
 DEFAULT_CLEARANCE_M: Mapping[Role, float] = {Role.OBSTACLE: 1.0, Role.WATER: 1.5, Role.PERSON: 4.0, Role.VEHICLE: 2.5}
 """Ground to keep free beyond the vehicle's own radius, where a taxonomy file says nothing."""
 
+
+LAST_PREFERENCE = 4
+"""Number of the ground that is chosen only where nothing better is within reach; 1 is the first choice."""
+
+MOST_CAUTION = 40
+"""Characters of a caution: with the name of its class it fits into a text to the pilot."""
 
 GUESS = "?"
 """Mark behind a role that nobody has confirmed, as in `role = "landable?"`."""
@@ -83,6 +90,26 @@ class ClassInfo(BaseModel):
         return {**data, "role": role[:-1], "guessed": True}
 
 
+@dataclass(frozen=True)
+class Surface:
+    """Ground of a site, as it is told.
+
+    Attributes:
+        name: Of its class; of several classes of one preference, joined by "or".
+        preference: Number in the taxonomy, 1 for the first choice.
+        caution: Reason to expect somebody there; empty where there is none.
+    """
+
+    name: str
+    preference: int
+    caution: str = ""
+
+    @property
+    def text(self) -> str:
+        """In words, as ``road: traffic may come``."""
+        return f"{self.name}: {self.caution}" if self.caution else self.name
+
+
 class Taxonomy(BaseModel):
     """The classes of a data set or model, each with its role. Ids run from 0 without a gap.
 
@@ -90,6 +117,9 @@ class Taxonomy(BaseModel):
         name: Short name, unique among the taxonomies a user has.
         classes: In order of id.
         clearance_m: Distance to keep from hazards of a role, metres beyond the vehicle's radius.
+        preference: Number of each landable class by name, 1 for the first choice to `LAST_PREFERENCE` for the last;
+            empty: all are alike.
+        caution: Reason to expect somebody on a landable class, by name, in a few words.
         ignore_index: Value in a label map that means "not labelled"; never trained or scored on.
     """
 
@@ -99,6 +129,8 @@ class Taxonomy(BaseModel):
     description: str = ""
     classes: tuple[ClassInfo, ...] = Field(min_length=2)
     clearance_m: dict[Role, float] = Field(default_factory=lambda: dict(DEFAULT_CLEARANCE_M))
+    preference: dict[str, Annotated[int, Field(ge=1, le=LAST_PREFERENCE)]] = Field(default_factory=dict)
+    caution: dict[str, Annotated[str, Field(pattern=rf"^[ -~]{{1,{MOST_CAUTION}}}$")]] = Field(default_factory=dict)
     ignore_index: int = Field(default=255, ge=0, le=255)
 
     @model_validator(mode="after")
@@ -116,7 +148,21 @@ class Taxonomy(BaseModel):
                 raise ValueError(f"clearance_m.{role.value}: only hazards have a clearance")
             if not 0.0 <= clearance_m <= 100.0:
                 raise ValueError(f"clearance_m.{role.value} = {clearance_m}: expected 0 to 100 m")
+        self._check_preference()
         return self
+
+    def _check_preference(self) -> None:
+        landable = [c.name for c in self.classes if c.role is Role.LANDABLE]
+        for table, of_class in (("preference", self.preference), ("caution", self.caution)):
+            for name in of_class:
+                if name not in landable:
+                    raise ValueError(f"{table}.{name}: expected a landable class: {', '.join(landable)}")
+        missing = [name for name in landable if name not in self.preference]
+        if missing and (self.preference or self.caution):
+            raise ValueError(
+                f"preference: class {missing[0]!r} has none; number all landable classes, 1 for the first choice to "
+                f"{LAST_PREFERENCE} for the last, or none of them"
+            )
 
     @classmethod
     def parse(cls, data: Mapping[str, Any], origin: str, context: Mapping[str, Any] | None = None) -> Taxonomy:
@@ -167,6 +213,10 @@ class Taxonomy(BaseModel):
             "[clearance_m]",
         ]
         lines += [f"{role.value} = {float(m)}" for role, m in self.clearance_m.items()]
+        for table, of_class in (("preference", self.preference), ("caution", self.caution)):
+            if of_class:
+                lines += ["", f"[{table}]"]
+                lines += [f"{_toml_text(k)} = {json.dumps(v)}" for k, v in of_class.items()]
         for c in self.classes:
             lines += [
                 "",
@@ -199,6 +249,25 @@ class Taxonomy(BaseModel):
         """Shape (256,): True where a label value is landable ground."""
         lut = np.zeros(256, dtype=np.bool_)
         lut[list(self.ids_of(Role.LANDABLE))] = True
+        return lut
+
+    @cached_property
+    def surfaces(self) -> Mapping[int, Surface]:
+        """Surfaces by preference, the first choice first; empty where all landable ground is alike."""
+        surfaces: dict[int, Surface] = {}
+        for number in sorted(set(self.preference.values())):
+            names = [name for name, of_class in self.preference.items() if of_class == number]
+            cautions = dict.fromkeys(self.caution[name] for name in names if name in self.caution)
+            surfaces[number] = Surface(" or ".join(names), number, "; ".join(cautions))
+        return surfaces
+
+    @cached_property
+    def quality_lut(self) -> ByteArray:
+        """Shape (256,): how far each label value comes before the last choice: 1 for that, 0 where not landable."""
+        lut = np.zeros(256, dtype=np.uint8)
+        for c in self.classes:
+            if c.name in self.preference:
+                lut[c.id] = LAST_PREFERENCE + 1 - self.preference[c.name]
         return lut
 
     @cached_property

@@ -88,6 +88,7 @@ def seeds_of(text: str) -> list[int]:
 )
 @option("--authority", type=click.Choice(("advise", "guard", "land")), default="advise", help="Commands of the daemon.")
 @option("--world", default="procedural", help="procedural, photo:FILE?gsd_m=0.02&labels=FILE, or a world folder.")
+@click.option("--gsd-m", type=Range(0.0005, 1.0), help="Metres per pixel of a photograph.  [default: by its EXIF]")
 @option("--seed", "seeds", default="0", help="Of world, start, gusts and noise; 0:20 or 1,5,7 fly several in turn.")
 @click.option("--model", type=PATH, help=f"ONNX model to fly with.  [default: {DEMO_MODEL} beside the sources]")
 @option("--height-m", type=Range(3.0, 120.0), default=20.0, help="Start height above ground, m.")
@@ -128,6 +129,7 @@ def land(
     model: Path | None,
     wind_mps: float,
     latency_ms: float,
+    gsd_m: float | None,
     intruder_m: float | None,
     faults: tuple[str, ...],
     size: tuple[int, int],
@@ -143,7 +145,8 @@ def land(
     ardupilot and px4 need the simulator of that autopilot; without it the command says how to get one.
 
     Exit status: 0 when every flight came down on landable ground with the vehicle's radius clear, by the ground truth;
-    3 when at least one found no site and none came down badly; else 1.
+    3 when at least one found no site and none came down badly; 4 over a photograph without labels: a person has to
+    look at the picture; else 1.
     """
     import signal
     import sys
@@ -151,16 +154,20 @@ def land(
 
     from sim.flight.plan import REAL_FPS, SHARED_MACHINE, SIMULATED_FPS, Fault, FlightPlan, PlannedFault, parse_fault
     from sim.world import check_world_spec
+    from sim.world.spec import is_photo, photo_with
 
     # Whoever ends us ends what we started, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     numbers = seeds_of(seeds)
     planned = tuple(parse_fault(fault) for fault in faults)  # a misspelt one is told before anything starts
+    same["world"] = photo_with(same["world"], gsd_m=gsd_m)
     check_world_spec(same["world"])
     model = model if model is not None else find_demo_model()
     click.echo("loading ...", err=True)  # takes seconds, and minutes where others have the machine
     from sim.flight.clock import ClockChoice
 
+    if clock == "auto" and is_photo(same["world"]) and same["autopilot"] == "stand-in":
+        clock = "simulated"  # in real time a daemon would be shown the mirrored and the enlarged picture
     choice = ClockChoice(clock, lambda text: click.echo(text, err=True))
     results = []
     for seed in numbers:
@@ -192,6 +199,8 @@ def _tell(result: FlightResult, as_json: bool) -> None:
         click.echo(json.dumps(result.to_json()))
         return
     click.echo(result.summary())
+    if result.photograph:
+        click.echo(f"  photograph: {result.photograph}")
     click.echo(f"  picture: {result.picture}")
     if result.flight:
         from edge.resolved import ResolvedFlight

@@ -56,8 +56,8 @@ def load_runtime(path: Path, options: RuntimeOptions | None = None) -> Runtime:
 def taxonomy_for(spec: ModelSpec, override: str | Path | None) -> Taxonomy:
     """The taxonomy to decide with: the model's own, or another one of the very same classes.
 
-    Only what it says beside the classes (clearances, colours) can differ: which classes are merged is part of the
-    network's graph.
+    Only what it says beside the classes (clearances, preferences, colours) can differ: which classes are merged is part
+    of the network's graph.
 
     Raises:
         TaxonomyError: The other taxonomy has other classes or gives one another role.

@@ -184,7 +184,7 @@ class _CameraView:
 
     def ground(self) -> ByteArray:
         """The ground from the pyramid, mixed between levels by the local scale."""
-        border = cv2.BORDER_REFLECT if self.world.reflects else cv2.BORDER_CONSTANT
+        border = cv2.BORDER_CONSTANT if self.world.photograph is None else cv2.BORDER_REFLECT
         pyramid = self.world.pyramid
         octaves = np.clip(np.log2(self._scale_m / self.world.gsd_m), 0, len(pyramid) - 1)
         # Half an octave past a level is already the next one: a cell is never skipped.
@@ -225,9 +225,9 @@ class _CameraView:
 
     def labels(self) -> ByteArray:
         """Labels of the ground, by the nearest cell."""
-        border = cv2.BORDER_REFLECT if self.world.reflects else cv2.BORDER_CONSTANT
+        beyond = self.world.taxonomy.ignore_index
         return self._warp(
-            self.world.labels, self.world.pixel_from_ground, cv2.INTER_NEAREST, border, self.world.taxonomy.ignore_index
+            self.world.labels, self.world.pixel_from_ground, cv2.INTER_NEAREST, cv2.BORDER_CONSTANT, beyond
         )
 
     def add_detail(self, image: ByteArray, labels: ByteArray) -> None:

@@ -18,10 +18,17 @@ Whole, Number = click.IntRange, click.FloatRange
 @option(
     "--out", type=click.Path(path_type=Path), default=Path("out/campaign"), help="New folder, or one to go on with."
 )
-@option("--scenes", type=Whole(1, 1_000_000), default=200, help="How many scenes.")
+@click.option("--scenes", type=Whole(1, 1_000_000), help="How many.  [default: 200; of photographs each once]")
 @option("--seed", type=Whole(0), default=1, help="Of the campaign: everything random follows from it.")
 @option("--split", default="train", help="train for tuning, val for comparing, test for the one report.")
-@option("--worlds", default="scenes", help="Taken in turn: scenes, procedural, adversarial:all, photo:FILE?...")
+@option("--worlds", default="scenes", help="Taken in turn: scenes, procedural, adversarial:all, photo:FILE or FOLDER.")
+@option(
+    "--looks",
+    type=click.Choice(["ground", "frames"]),
+    default="ground",
+    help="Over photographs the network sees: the ground once from each height, or every frame (ten times slower).",
+)
+@click.option("--gsd-m", type=Number(0.0005, 1.0), help="Metres per pixel of photographs.  [default: by their EXIF]")
 @click.option("--policy", "policies", help="Names with commas, or all; with --replay, whose.  [default: touchdown]")
 @option(
     "--segmentation",
@@ -78,7 +85,13 @@ def campaign(
         replay_command(replay, scene, policies, sheet, as_json)
         return
     campaign_command(
-        plan_from(policies=policies or "touchdown", **asked), out, engine, jobs, scheduler, pictures, as_json
+        plan_from(policies=policies or "touchdown", say=None if as_json else click.echo, **asked),
+        out,
+        engine,
+        jobs,
+        scheduler,
+        pictures,
+        as_json,
     )
 
 

@@ -14,6 +14,8 @@ from pydantic import BaseModel, ValidationError
 
 from edge.keys import MOVED
 from landing.distribution import install_command
+from landing.errors import DataError
+from landing.ground_scale import IN_USE
 from landing.settings import AuthoritySettings, DecisionSection, DirectorSection
 from sim.campaign.campaign import PlainProgress, run_campaign
 from sim.campaign.policies import POLICIES, policy_named
@@ -23,16 +25,31 @@ from sim.campaign.summary import words
 from sim.campaign.task import Plan
 from sim.vehicle.autopilot.parameters import TABLE
 from sim.world import expand_world_spec
+from sim.world.spec import is_photo, photo_gsd_m, photo_with
+
+SCENES = 200
 
 NO_REPORT = f"no report: it needs matplotlib and jinja2, {install_command('campaign')}"
 
 
-def plan_from(*, policies: str, worlds: str, settings: tuple[str, ...] = (), **asked: Any) -> Plan:
+def plan_from(
+    *,
+    policies: str,
+    worlds: str,
+    scenes: int | None = None,
+    gsd_m: float | None = None,
+    settings: tuple[str, ...] = (),
+    say: Callable[[str], None] | None = None,
+    **asked: Any,
+) -> Plan:
     """Return a plan of what was typed.
 
     Args:
         policies: Names with commas, or `all`.
         worlds: Specifications with commas.
+        scenes: How many; `SCENES`, or each photograph once, when None.
+        gsd_m: Metres per pixel of photographs that do not say it in their specification.
+        say: Told of photographs that are left out.
         settings: Assignments ``SECTION.NAME=VALUE``.
         asked: Other fields of `Plan`, files as paths.
 
@@ -41,17 +58,72 @@ def plan_from(*, policies: str, worlds: str, settings: tuple[str, ...] = (), **a
     """
     names = tuple(POLICIES) if policies == "all" else tuple(policy_named(name).name for name in policies.split(","))
     fields: dict[str, Any] = {k: str(v.resolve()) if isinstance(v, Path) else v for k, v in asked.items()}
-    specs = tuple(world for part in worlds.split(",") for world in expand_world_spec(part))
-    plan = Plan(worlds=specs, policies=names, **fields, **dict[str, Any](_settings(settings)))
+    specs = tuple(
+        world for part in worlds.split(",") for world in usable(expand_world_spec(photo_with(part, gsd_m=gsd_m)), say)
+    )
+    if scenes is None:
+        scenes = len(specs) if all(map(is_photo, specs)) else SCENES
+    plan = Plan(scenes=scenes, worlds=specs, policies=names, **fields, **dict[str, Any](_settings(settings)))
     if plan.segmentation == "confusion":
         plan = replace(plan, segmentation="errors")
     if plan.split not in SPLITS:
         raise CampaignError(f"--split {plan.split!r}: expected {', '.join(SPLITS)}")
     if plan.segmentation == "model" and plan.network_shift:
         raise CampaignError("--network-shift is of --segmentation errors: a model is what it is")
+    if plan.segmentation != "model" and any(map(is_photo, specs)):
+        raise CampaignError("a photograph is flown by a network: give --segmentation model and --model FILE.onnx")
     if plan.segmentation == "model" and plan.model is None:
         raise CampaignError("--segmentation model needs --model FILE.onnx")
-    return plan
+    return fine_enough(plan, say) if any(map(is_photo, specs)) else plan
+
+
+def fine_enough(plan: Plan, say: Callable[[str], None] | None) -> Plan:
+    """Return the plan without photographs whose pixels show more ground than its network was trained for.
+
+    Raises:
+        CampaignError: None is left.
+    """
+    known = plan.resolved().ground_range
+    if known is None:
+        return plan
+    most_m = 1e-3 * known.coarsest_mm * IN_USE
+    gsd_m = {spec: photo_gsd_m(spec) if is_photo(spec) else 0.0 for spec in plan.worlds}
+    fine = tuple(spec for spec in plan.worlds if gsd_m[spec] <= most_m)
+    for spec in plan.worlds:
+        if gsd_m[spec] > most_m and say is not None:
+            say(
+                f"left out: {spec} shows {1000 * gsd_m[spec]:.3g} mm of ground a pixel, the model was trained for "
+                f"{known.describe()}"
+            )
+    if not fine:
+        raise CampaignError(
+            f"all {len(gsd_m)} photographs are coarser than the {known.describe()} of ground a pixel that the model "
+            "was trained for: take them from lower down"
+        )
+    scenes = len(fine) if plan.scenes == len(plan.worlds) else plan.scenes
+    return replace(plan, worlds=fine, scenes=scenes)
+
+
+def usable(specs: tuple[str, ...], say: Callable[[str], None] | None) -> tuple[str, ...]:
+    """Return the specifications without photographs that cannot be flown, each said with its reason.
+
+    Raises:
+        DataError: None can.
+    """
+    good: list[str] = []
+    first: DataError | None = None
+    for spec in specs:
+        try:
+            if is_photo(spec):
+                photo_gsd_m(spec)
+            good.append(spec)
+        except DataError as problem:
+            first = first or problem
+            if say is not None:
+                say(f"left out: {problem}")
+    if first is not None and not good:
+        raise first
+    return tuple(good)
 
 
 SECTIONS: dict[str, type[BaseModel]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from sim.campaign.policies import Policy
 from sim.campaign.ranges import SceneConditions
 from sim.campaign.ranges import stream as scene_stream
 from sim.campaign.reaction import ReactionWatch
+from sim.campaign.refusal import refusal
 from sim.campaign.scene import Scene
 from sim.campaign.sensors import believed_camera, shaken
 from sim.campaign.trace import Flown, Trace
@@ -129,6 +131,7 @@ class Landing:
         conditions = scene.conditions
         self.world = world
         self._sensor = sensor
+        self._settings = setup.decision
         self._clock = SimulatedClock()
         self._autopilot = StandInAutopilot(autopilot_config(scene, start_ne_m, setup.autopilot))
         self._autopilot.connect(PILOT)
@@ -261,8 +264,17 @@ class Landing:
             return True
         if self._pilot.phase is Phase.GIVEN_UP:
             self.flown.outcome, self.flown.reason = "no-site", self._last_words()
+            self.flown.refusal = self._refusal()
             return True
         return False
+
+    def _refusal(self) -> dict[str, Any] | None:
+        """Cause of the missing site by the map of the last decision; None without one."""
+        decider = self.pipeline.decider
+        if decider.last_view is None:
+            return None
+        share = self._settings.standing_clearance.share(self._autopilot.vehicle.height_m)
+        return refusal(decider.last_view, self._sensor.taxonomy, self._settings, share)
 
     def _last_words(self) -> str:
         """Reason of the missing site, or of the authority's end."""

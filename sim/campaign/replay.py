@@ -15,7 +15,7 @@ from landing.types import ByteArray, Pose
 from sim.camera import render
 from sim.campaign.ranges import stream
 from sim.campaign.scene import CampaignError
-from sim.campaign.scene_ground import make_scene_ground
+from sim.campaign.scene_ground import make_scene_ground, over_photo
 from sim.campaign.score import Record, score
 from sim.campaign.sensors import true_camera
 from sim.campaign.store import line_of, read_campaign
@@ -33,6 +33,7 @@ def refly(plan: Plan, number: int, policy: str) -> tuple[Record, Flown, World]:
     settle()
     scene, setup = plan.scene(number), plan.setup()
     place = make_scene_ground(scene, setup.decision)
+    scene = over_photo(scene, place.world)
     flown, world = fly(plan, scene, place, policy, setup)
     return score(scene, policy, place, world, flown, setup.decision), flown, world
 
@@ -134,7 +135,7 @@ def replay(folder: Path, number: int, policy: str | None, sheet: bool) -> tuple[
 
 def contact_sheet(plan: Plan, number: int, flown: Flown, world: World) -> ByteArray:
     """Return pictures of the camera at equal steps of the landing, the target marked; uint8 (h, w, 3)."""
-    scene = plan.scene(number)
+    scene = over_photo(plan.scene(number), world)
     camera = true_camera(scene.conditions, stream(scene.key, "mount")).resized(*TILE_PX)
     count = SHEET_COLUMNS * SHEET_ROWS
     flying = [m for m in flown.track if m.height_m > 0.2] or flown.track

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from landing.errors import TouchdownError
 from sim.campaign.ranges import SceneConditions, draw_conditions, stream
 from sim.world import SEEDS
-from sim.world.spec import adversarial_scenario
+from sim.world.spec import adversarial_scenario, is_photo
 
 SPLITS = ("train", "val", "test")
 """A decision is tuned on the first, compared on the second; the third is reported once."""
@@ -56,6 +56,7 @@ class Scene:
         world_seed: Of the world.
         conditions: Vehicle, camera, sensors, weather.
         intruder: None where nobody is sent into the site.
+        again: How often the world was flown before in this campaign.
     """
 
     number: int
@@ -65,6 +66,7 @@ class Scene:
     world_seed: int
     conditions: SceneConditions
     intruder: IntruderPlan | None
+    again: int = 0
 
     @property
     def key(self) -> tuple[int, int, int]:
@@ -90,13 +92,13 @@ def draw_scene(number: int, split: str, seed: int, worlds: tuple[str, ...]) -> S
     seeds, world = SEEDS[split], worlds[number % len(worlds)]
     conditions, intruder = draw_conditions(key), None
     scenario = adversarial_scenario(world)
-    if scenario is None:
-        intruder = _intruder(key, conditions)
-    else:
+    if scenario is not None:
         conditions = replace(conditions, height_m=scenario.start_height_m)
+    elif not is_photo(world):  # who walks into a photograph would be drawn
+        intruder = _intruder(key, conditions)
     # Campaigns of up to a thousand scenes with different seeds meet different worlds.
     world_seed = seeds.start + (seed * 1000 + number) % len(seeds)
-    return Scene(number, split, seed, world, world_seed, conditions, intruder)
+    return Scene(number, split, seed, world, world_seed, conditions, intruder, number // len(worlds))
 
 
 def _intruder(key: tuple[int, int, int], conditions: SceneConditions) -> IntruderPlan | None:

@@ -13,11 +13,13 @@ from landing.taxonomy import Role
 from landing.types import ByteArray
 from sim.campaign.ranges import stream
 from sim.campaign.scene import Scene
+from sim.campaign.sensors import believed_camera
 from sim.world import World, parse_world_spec
 from sim.world.adversarial import ExpectedOutcome
 from sim.world.oracle import OracleVerdict, feasibility_oracle
 from sim.world.raster import deferred
 from sim.world.spec import adversarial_scenario
+from sim.world.start import photo_height_m
 
 NO_SITE_SHARE = 0.08
 """Part of the scenes that are made without any site, beside those that have none by themselves."""
@@ -31,6 +33,13 @@ NARROWEST_REACH_M = 3.0
 BUSH_EVERY_M = 1.5
 BUSH_RADIUS_M = (0.45, 0.8)
 BUSH_BGR = (38, 74, 44)
+
+
+PHOTO_MIDDLE = 0.4
+"""Part of a photograph's half sides in which it is flown again from."""
+
+PHOTO_FPS = 5.0
+"""Of the camera over a photograph: as many decisions as a landing needs, and no more of them to compute."""
 
 
 EXPECTED = {
@@ -67,6 +76,8 @@ def make_scene_ground(scene: Scene, decision: DecisionSettings) -> SceneGround:
         return SceneGround(scenario.build(), scenario.start_ne_m, EXPECTED[scenario.expect])
     rng = stream(scene.key, "place")
     world = parse_world_spec(scene.world, scene.world_seed)
+    if world.photograph is not None:
+        return _photo_ground(scene, world, rng, decision)
     if rng.random() < NO_SITE_SHARE:
         world = overgrown(world, rng)
         wanted = OracleVerdict.NONE
@@ -80,6 +91,27 @@ def make_scene_ground(scene: Scene, decision: DecisionSettings) -> SceneGround:
             break
     assert place is not None
     return place
+
+
+def _photo_ground(scene: Scene, world: World, rng: np.random.Generator, decision: DecisionSettings) -> SceneGround:
+    """Start over the middle of a photograph; each further time over another place of its middle part."""
+    south, north, west, east = (PHOTO_MIDDLE * edge_m for edge_m in world.known_extent_m)
+    start_ne_m = (float(rng.uniform(south, north)), float(rng.uniform(west, east))) if scene.again else (0.0, 0.0)
+    if not world.judged:
+        return SceneGround(world, start_ne_m, OracleVerdict.UNKNOWN)
+    return SceneGround(world, start_ne_m, site_verdict(world, start_ne_m, over_photo(scene, world), decision))
+
+
+def over_photo(scene: Scene, world: World) -> Scene:
+    """The scene with what a photograph decides; itself over another world.
+
+    The camera looks along the picture's sides, from no higher than shows its ground alone. Light is the picture's.
+    """
+    if world.photograph is None:
+        return scene
+    c = scene.conditions
+    height_m = min(c.height_m, photo_height_m(world, believed_camera(c)))
+    return replace(scene, conditions=replace(c, height_m=height_m, yaw_deg=0.0, light=1.0, fps=PHOTO_FPS))
 
 
 def site_verdict(

@@ -8,9 +8,11 @@ from dataclasses import asdict
 from typing import Any
 
 from landing.settings import DecisionSettings
+from sim.campaign.photo_score import photograph_facts, story
 from sim.campaign.scene import Scene
 from sim.campaign.scene_ground import SceneGround, site_verdict
 from sim.campaign.trace import Flown
+from sim.flight.photo_judge import UNJUDGED, unjudged_because
 from sim.flight.plan import PERSON_AWAY_M, TrackPoint
 from sim.world import World
 from sim.world.classes import RELIEF_ONLY
@@ -38,8 +40,9 @@ def score(
         decision: For the vehicle's radius.
 
     Returns:
-        Plain values. ``verdict``: ``landed-safe``, ``landed-unsafe``, ``no-site`` or ``timeout``. ``only_relief`` of a
-        touchdown: unsafe, for ground that only relief tells from landable ground.
+        Plain values. ``verdict``: ``landed-safe``, ``landed-unsafe``, ``landed-unjudged`` (over a photograph, where
+        labels do not tell), ``no-site`` or ``timeout``. ``story``: of a landing over a photograph, how it went.
+        ``only_relief`` of a touchdown: unsafe, for ground that only relief tells from landable ground.
     """
     site = place.site
     intruded = len(world.actors) > len(place.world.actors)
@@ -75,17 +78,28 @@ def score(
         "touchdown": None,
         "last": None,
         "scenario": None,
+        "refusal": flown.refusal,
+        "photograph": photograph_facts(world, scene),
+        "story": [] if world.photograph is None else story(flown),
     }
     if flown.outcome == "landed":
-        down = flown.track[-1]
-        record["touchdown"] = touchdown = _touchdown(world, down, flown.track, decision)
-        record["last"] = _last(world, flown.track)
-        safe = touchdown["all_landable"] and touchdown["person_m"] >= PERSON_AWAY_M
-        record["verdict"] = "landed-safe" if safe else "landed-unsafe"
-        record["reason"] = "" if safe else why_unsafe(touchdown)
+        _judge(record, world, flown, decision)
     _evaluate_scenario(scene, world, flown, record)
-    plain: Record = rounded(record)
-    return plain
+    return dict(rounded(record))
+
+
+def _judge(record: Record, world: World, flown: Flown, decision: DecisionSettings) -> None:
+    """Add the touchdown and its verdict."""
+    down = flown.track[-1]
+    record["touchdown"] = touchdown = _touchdown(world, down, flown.track, decision)
+    record["last"] = _last(world, flown.track)
+    safe = touchdown["all_landable"] and touchdown["person_m"] >= PERSON_AWAY_M
+    record["verdict"] = "landed-safe" if safe else "landed-unsafe"
+    record["reason"] = "" if safe else why_unsafe(touchdown)
+    truth = world.landable_disc(down.north_m, down.east_m, decision.vehicle_radius_m, down.t_s)
+    unjudged = unjudged_because(world, truth, touchdown["ne_m"], decision.vehicle_radius_m)
+    if unjudged is not None:
+        record["verdict"], record["reason"] = UNJUDGED, unjudged
 
 
 def _evaluate_scenario(scene: Scene, world: World, flown: Flown, record: Record) -> None:

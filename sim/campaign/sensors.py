@@ -139,6 +139,11 @@ class LabelSensor:
         }
 
 
+def photo_effects(conditions: SceneConditions, seed: int) -> Effects:
+    """Faults of a scene's camera over a photograph, which has noise, lens and light of its own: motion blur."""
+    return Effects(seed=seed, exposure_s=conditions.exposure_ms * 1e-3)
+
+
 def camera_effects(conditions: SceneConditions, seed: int) -> Effects:
     """Faults of a scene's camera in its pictures."""
     return Effects(

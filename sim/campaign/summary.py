@@ -33,8 +33,7 @@ def of_policy(records: Sequence[Record]) -> dict[str, Any]:
     ``unsafe``: touchdowns that looks can tell from safe ones, and those that only relief can, each also alone.
     ``unsafe_on``: how many unsafe touchdowns were near a person or on each class; one may be on several.
     """
-    with_site = [r for r in records if r["site"] == "site"]
-    without = [r for r in records if r["site"] == "none"]
+    with_site, without = ([r for r in records if r["site"] == site] for site in ("site", "none"))
     landed = [r for r in records if r["touchdown"] is not None]
     ended = [r for r in with_site if r["verdict"] != "no-site"]
 

@@ -14,6 +14,7 @@ import cv2
 
 from edge.resolved import ResolvedDecision, resolve_decision
 from edge.runtimes import Runtime
+from landing.camera import CameraModel
 from landing.settings import AuthoritySettings, DecisionSection, DirectorSection, DirectorSettings, check_together
 from sim.camera.sensor import CameraSensor
 from sim.campaign.code import code_digest
@@ -22,13 +23,18 @@ from sim.campaign.perception_errors import PerceptionErrorModel, load_error_mode
 from sim.campaign.policies import policy_named
 from sim.campaign.ranges import RANGES, stream
 from sim.campaign.scene import Scene, draw_scene
-from sim.campaign.scene_ground import SceneGround, make_scene_ground
+from sim.campaign.scene_ground import SceneGround, make_scene_ground, over_photo
 from sim.campaign.score import Record, score
-from sim.campaign.sensors import LabelSensor, camera_effects, true_camera
+from sim.campaign.sensors import LabelSensor, believed_camera, camera_effects, photo_effects, true_camera
 from sim.campaign.trace import Flown
+from sim.flight.photo_ground import PhotoGround, PhotoGroundSensor
+from sim.flight.photo_sensor import PhotoSensor
 from sim.flight.pilot import NEARER_M, SEARCH_S
 from sim.flight.sensor import NetworkSensor, SensorModel, load_network
 from sim.world import World
+
+LOOKS = ("ground", "frames")
+"""Over a photograph: all of the ground once from each height (`sim.flight.photo_ground`), or each frame."""
 
 LOGGERS = ("edge", "firmware_bridge", "landing")
 
@@ -53,6 +59,7 @@ class Plan:
         nearer_m: No lower than this the pilot goes to look from nearer.
         autopilot: Parameters of the autopilot that differ from what is recommended.
         fps: Frames of the camera a second.
+        looks: One of `LOOKS`: how often the network is asked over a photograph.
         network_shift: Network worse than measured, probits: at -1 an error of one pixel in six is left to one in forty.
     """
 
@@ -72,6 +79,7 @@ class Plan:
     nearer_m: float = NEARER_M
     network_shift: float = 0.0
     fps: float = RANGES["fps"].low
+    looks: str = LOOKS[0]
 
     def scene(self, number: int) -> Scene:
         """The scene of a number."""
@@ -149,6 +157,7 @@ def run(task: Task) -> TaskResult:
     plan, scene, setup = task.plan, task.plan.scene(task.number), task.plan.setup()
     began = time.process_time()
     place = make_scene_ground(scene, setup.decision)
+    scene = over_photo(scene, place.world)
     made_s = time.process_time() - began
     records, timings = [], []
     for policy in task.policies:
@@ -184,11 +193,21 @@ def _sensor(plan: Plan, scene: Scene, place: SceneGround) -> SensorModel:
         assert plan.model is not None
         network = _network(plan.model)
         noise_seed = int(stream(scene.key, "eyes").integers(1 << 30))
+        if place.world.photograph is not None:
+            return _photo_sensor(plan, scene, place, camera, network)
         shutter = CameraSensor(camera, camera_effects(scene.conditions, noise_seed))
         return NetworkSensor(place.world, shutter, network)
     model = _error_model(plan.errors)
     rng = stream(scene.key, "eyes")
     return LabelSensor(place.world, camera, model, scene.conditions, rng)
+
+
+def _photo_sensor(plan: Plan, scene: Scene, place: SceneGround, camera: CameraModel, network: Runtime) -> SensorModel:
+    if plan.looks == "ground":
+        ground = PhotoGround(place.world, believed_camera(scene.conditions), network)
+        return PhotoGroundSensor(place.world, camera, ground, network.spec.taxonomy)
+    noise_seed = int(stream(scene.key, "eyes").integers(1 << 30))
+    return PhotoSensor(place.world, CameraSensor(camera, photo_effects(scene.conditions, noise_seed)), network)
 
 
 @lru_cache(maxsize=1)

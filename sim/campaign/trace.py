@@ -38,6 +38,7 @@ class Flown:
         frames, decisions: Taken by the camera, decided on.
         targets: LANDING_TARGET messages that reached the autopilot.
         reactions: Hazards that came into the site that was being sent, see `reaction`.
+        refusal: Cause of a missing site, see `sim.campaign.refusal`; None after a landing and where nobody can tell.
         truth_only: Classes of the world that the network does not know: the judge alone has them.
     """
 
@@ -52,3 +53,4 @@ class Flown:
     targets: int = 0
     reactions: list[dict[str, Any]] = field(default_factory=list)
     truth_only: tuple[str, ...] = ()
+    refusal: dict[str, Any] | None = None

@@ -11,11 +11,13 @@ import json
 import math
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from landing.camera import CameraModel
 from sim.flight.daemon import ORDERS, DaemonEvents, DaemonProcess, daemon_config, site_led_to
 from sim.flight.link_proxy import LinkProxy
+from sim.flight.photo_judge import UNJUDGED, coarser_words, unjudged_because
 from sim.flight.picture import FlightPicture, draw_flight
 from sim.flight.piloted import Cable, FollowedDaemon, PilotedFlight
 from sim.flight.plan import Fault, FlightPlan, FlightResult, TrackPoint
@@ -26,6 +28,7 @@ from sim.vehicle.autopilots import make_autopilot
 from sim.vehicle.ground_station import GroundStation, TruthSample
 from sim.vehicle.sitl.namespace import loopback_only
 from sim.world import World, parse_world_spec, save_world, suggest_start
+from sim.world.start import photo_height_m
 
 
 def quiet(_text: str) -> None:
@@ -61,6 +64,7 @@ def fly(plan: FlightPlan, say: Callable[[str], None] = quiet) -> tuple[FlightRes
     for name in ("events.jsonl", ORDERS, "daemon.log", "autopilot.log"):
         (plan.out / name).unlink(missing_ok=True)
     world = parse_world_spec(plan.world, plan.seed)
+    plan = _over_photograph(plan, world)
     start = plan.start_ne_m or suggest_start(world, plan.seed)
     result = FlightResult(
         world=world.name,
@@ -87,6 +91,15 @@ def fly(plan: FlightPlan, say: Callable[[str], None] = quiet) -> tuple[FlightRes
     tail.read()
     _complete(result, tail, world, station, plan)
     return result, world, list(station.track)
+
+
+def _over_photograph(plan: FlightPlan, world: World) -> FlightPlan:
+    """The plan as it is flown over a photograph: along its sides, from no higher than shows its ground alone."""
+    if world.photograph is None:
+        return plan
+    camera = CameraModel.from_hfov(plan.width_px, plan.height_px, plan.hfov_deg)
+    height_m = min(plan.height_m, photo_height_m(world, camera))
+    return replace(plan, height_m=height_m, yaw_deg=plan.yaw_deg or 0.0)
 
 
 def _as_processes(plan: FlightPlan, conditions: StartConditions, world: World, stack: ExitStack) -> Parties:
@@ -157,6 +170,9 @@ def _complete(result: FlightResult, tail: DaemonEvents, world: World, station: G
         result.sites.append({"event": event["event"], **event["site"], "position_ned_m": place})
     flown = tail.last("flight")
     result.flight = {k: flown[k] for k in ("sha256", "value")} if flown is not None else {}
+    if world.photograph is not None:
+        camera = CameraModel.from_hfov(plan.width_px, plan.height_px, plan.hfov_deg)
+        result.photograph = f"scale {world.photograph.scale}; {coarser_words(world, camera)}"
     last = tail.last("stop")
     result.daemon = {k: v for k, v in (last or {}).items() if k not in ("time", "event")}
     track = station.track
@@ -172,6 +188,9 @@ def _complete(result: FlightResult, tail: DaemonEvents, world: World, station: G
     result.touchdown_ne_m = (round(down.north_m, 3), round(down.east_m, 3))
     result.truth = world.landable_disc(down.north_m, down.east_m, plan.vehicle_radius_m, down.boot_s)
     result.verdict = "landed-safe" if result.truth.all_landable else "landed-unsafe"
+    unjudged = unjudged_because(world, result.truth, result.touchdown_ne_m, plan.vehicle_radius_m)
+    if unjudged is not None:
+        result.verdict, result.reason = UNJUDGED, unjudged
     people = [a for a in world.actors_at(down.boot_s) if a.kind == "person"]
     if people:
         away_m = min(person.distance_m(down.north_m, down.east_m) for person in people)
@@ -231,7 +250,9 @@ def _picture(plan: FlightPlan, result: FlightResult, track: list[TruthSample]) -
 def _facts(result: FlightResult) -> list[str]:
     facts = [f"world {result.world}, seed {result.seed}, {result.clock} clock"]
     facts.append(f"start {result.start_height_m:.0f} m up (triangle)")
-    if result.straight_down_ok is not None:
+    if result.photograph:
+        facts.append(result.photograph)
+    if result.straight_down_ok is not None and not result.photograph:
         facts.append(f"straight down: {'landable' if result.straight_down_ok else 'not landable'}")
     if result.truth is not None and result.touchdown_ne_m is not None:
         facts.append(

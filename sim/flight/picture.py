@@ -21,6 +21,7 @@ TRACK, SITE = (255, 190, 60), (60, 220, 60)
 VERDICT_BGR = {
     "landed-safe": (60, 200, 60),
     "landed-unsafe": (40, 40, 230),
+    "landed-unjudged": (255, 190, 60),
     "no-site": (60, 200, 240),
     "timeout": (125, 117, 108),
 }
@@ -87,7 +88,9 @@ def _ground(flight: FlightPicture, world: World) -> ByteArray:
     ground, to_px = world.picture(GROUND_PX, t_s=end.t_s)
     labels = cv2.resize(world.labels, (ground.shape[1], ground.shape[0]), interpolation=cv2.INTER_NEAREST)
     bad = ~world.taxonomy.landable_lut[labels]
-    ground[bad] = np.clip(ground[bad].astype(np.float32) * 0.62 + np.array([10, 0, 60], np.float32), 0, 255)
+    if world.judged:
+        ground[bad] = np.clip(ground[bad].astype(np.float32) * 0.62 + np.array([10, 0, 60], np.float32), 0, 255)
+    _darken_beyond(ground, np.asarray(to_px, float), world)
     ground, to_px = _zoomed(ground, np.asarray(to_px, float), flight)
     px_per_m = float(np.hypot(to_px[0, 1], to_px[1, 1]))
 
@@ -114,6 +117,17 @@ def _ground(flight: FlightPicture, world: World) -> ByteArray:
         circle(*flight.touchdown_ne_m, flight.vehicle_radius_m, WHITE)
     _scale_bar(ground, px_per_m)
     return ground
+
+
+def _darken_beyond(ground: ByteArray, to_px: FloatArray, world: World) -> None:
+    """Darken what only mirrors a photograph, in place."""
+    if world.photograph is None:
+        return
+    south, north, west, east = world.known_extent_m
+    corners = to_px @ np.array([[n, e, 1.0] for n, e in ((north, west), (north, east), (south, east), (south, west))]).T
+    inside = np.zeros(ground.shape[:2], np.uint8)
+    cv2.fillConvexPoly(inside, corners[:2].T.round().astype(np.int32), 1)
+    ground[inside == 0] //= 4
 
 
 def _zoomed(ground: ByteArray, to_px: FloatArray, flight: FlightPicture) -> tuple[ByteArray, FloatArray]:

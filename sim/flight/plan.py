@@ -181,7 +181,8 @@ class FlightResult:
     """Result of a flight.
 
     Attributes:
-        verdict: `landed-safe`, `landed-unsafe`, `no-site` or `not-landed`.
+        verdict: `landed-safe`, `landed-unsafe`, `landed-unjudged` (over a photograph whose labels do not tell),
+            `no-site` or `not-landed`.
         reason: Of a missing landing, in words; empty after a landing.
         autopilot, version: Of the vehicle; the version is its own.
         touchdown_ne_m: True touchdown, world NED.
@@ -200,6 +201,7 @@ class FlightResult:
         flight: The daemon's resolved configuration and its digest, from its event log.
         daemon: Its counters and latencies at the end.
         clock: `real` or `simulated`.
+        photograph: Scale and resolution of the photograph flown over, in words; empty over another world.
         too_slow: Figures of a machine that was too slow to land; empty if it was not.
     """
 
@@ -229,12 +231,13 @@ class FlightResult:
     daemon: dict[str, Any] = field(default_factory=dict)
     picture: str = ""
     clock: str = "real"
+    photograph: str = ""
     too_slow: str = ""
 
     @property
     def exit_status(self) -> int:
-        """0 for a safe landing, 3 for no site, 1 for anything else."""
-        return {"landed-safe": 0, "no-site": 3}.get(self.verdict, 1)
+        """0 for a safe landing, 3 for no site, 4 for one that nobody judged, 1 for anything else."""
+        return {"landed-safe": 0, "no-site": 3, "landed-unjudged": 4}.get(self.verdict, 1)
 
     def summary(self) -> str:
         """One line for people."""

@@ -36,6 +36,7 @@ from sim.camera.shake import Shake
 from sim.flight.daemon import ORDERS, DaemonEvents
 from sim.flight.link import LINK, InProcessLink, LinkFaults
 from sim.flight.loop import TICK_NS, CameraSample, SimulatedClock, SimulatedLoop, no_stopwatch
+from sim.flight.photo_sensor import PhotoSensor, ResolvedPictureMonitor
 from sim.flight.plan import FlightPlan
 from sim.flight.sensor import NetworkSensor
 from sim.vehicle.autopilot import TICK_S, StandInAutopilot
@@ -169,9 +170,12 @@ class SimulatedDaemon:
         self._events.write("flight", sha256=flight.digest, value=Exact(flight.as_dict()))
         faults: dict[str, Any] = {**plan.effects}
         camera, effects = flight.camera, Effects(plan.seed, **faults)
-        sensor = NetworkSensor(world, CameraSensor(camera, effects, plan.painted), runtime)
-        decider = flight.decider(camera)
-        pipeline = Pipeline(sensor, decider, camera, clock.ns, no_stopwatch, PictureMonitor(flight.picture, camera))
+        shutter, decider = CameraSensor(camera, effects, plan.painted), flight.decider(camera)
+        monitor, sensor = PictureMonitor(flight.picture, camera), NetworkSensor(world, shutter, runtime)
+        if world.photograph is not None:
+            sensor = PhotoSensor(world, shutter, runtime)
+            monitor = ResolvedPictureMonitor(flight.picture, camera, sensor)
+        pipeline = Pipeline(sensor, decider, camera, clock.ns, no_stopwatch, monitor)
         rules = LoopSettings(flight.director, flight.authority, flight.max_frame_age_ms, settings.health)
         self._loop: FlightLoop[CameraSample] = FlightLoop(rules, pipeline, link, self._events, clock.now_ns)
         self._flight = SimulatedLoop(clock, link, self._loop, sensor, OrderedCamera(plan, link, sensor, effects))

@@ -105,14 +105,17 @@ def _ground(
     source, cells = pyramid[level], float(1 << level)
     coarser = np.array([[1 / cells, 0, 0.5 / cells - 0.5], [0, 1 / cells, 0.5 / cells - 0.5], [0, 0, 1]])
     matrix = coarser @ world.pixel_from_ground @ ground_from_view
-    border = cv2.BORDER_REFLECT if world.reflects else cv2.BORDER_CONSTANT
     beyond = world.taxonomy.ignore_index
     if straight is None:
         flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
         size = (view.width_px, view.height_px)
-        return np.asarray(cv2.warpPerspective(source, matrix, size, flags=flags, borderMode=border, borderValue=beyond))
+        return np.asarray(
+            cv2.warpPerspective(source, matrix, size, flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=beyond)
+        )
     places = cv2.perspectiveTransform(straight, matrix)
-    return np.asarray(cv2.remap(source, places, None, cv2.INTER_NEAREST, borderMode=border, borderValue=beyond))
+    return np.asarray(
+        cv2.remap(source, places, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=beyond)
+    )
 
 
 def _draw_actors(

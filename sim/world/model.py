@@ -22,6 +22,7 @@ from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 from landing.types import ByteArray
 from sim.world.actors import ActorState, AnyActor, Sun
 from sim.world.figures import draw_actors
+from sim.world.photograph import UNKNOWN_GROUND, Photograph
 from sim.world.raster import DeferredPicture, Painter, label_pyramid
 
 MAX_DISTANCE_M = 1000.0
@@ -29,7 +30,6 @@ MAX_DISTANCE_M = 1000.0
 
 LARGEST_ACTOR_M = 2.5
 """No outline reaches farther than this from its actor's middle."""
-
 
 DEFAULT_SUN = Sun()
 
@@ -67,7 +67,8 @@ class World:
         taxonomy: Of the labels.
         origin_px: Column and row of NED (0, 0).
         actors: They are not in the rasters.
-        reflects: Beyond its edge the picture is mirrored; otherwise the ground there is unknown.
+        photograph: The real ground in a world of a picture: beyond it the picture is mirrored and nothing is known.
+            None: all of the plane is the world.
         detail_seed: Of the close-up texture of the synthetic classes; None for none.
 
     Raises:
@@ -85,7 +86,7 @@ class World:
     origin_px: tuple[float, float]
     actors: tuple[AnyActor, ...] = ()
     sun: Sun = DEFAULT_SUN
-    reflects: bool = False
+    photograph: Photograph | None = None
     detail_seed: int | None = None
 
     def __post_init__(self) -> None:
@@ -133,6 +134,24 @@ class World:
             (-0.5 - u0) * self.gsd_m,
             (width - 0.5 - u0) * self.gsd_m,
         )
+
+    @property
+    def judged(self) -> bool:
+        """True where labels can tell a good landing from a bad one."""
+        return self.photograph is None or self.photograph.labelled
+
+    @property
+    def known_extent_m(self) -> tuple[float, float, float, float]:
+        """South, north, west and east edge of the ground that is real, metres: the photograph's, else the world's."""
+        if self.photograph is None:
+            return self.extent_m
+        half_v_m, half_u_m = (0.5 * self.gsd_m * side for side in (self.photograph.height_px, self.photograph.width_px))
+        return -half_v_m, half_v_m, -half_u_m, half_u_m
+
+    def holds(self, north_m: float, east_m: float, radius_m: float) -> bool:
+        """Tell whether all of a disc is real ground, see `known_extent_m`."""
+        south, north, west, east = self.known_extent_m
+        return south + radius_m <= north_m <= north - radius_m and west + radius_m <= east_m <= east - radius_m
 
     @cached_property
     def pixel_from_ground(self) -> FloatArray:
@@ -281,7 +300,7 @@ class World:
             cells = np.array([self.label_at(north_m, east_m, t_s)], dtype=np.uint8)
         landable = self.taxonomy.landable_lut[cells]
         names = {c.id: c.name for c in self.taxonomy.classes}
-        classes = tuple(names.get(int(i), "unknown ground") for i in np.unique(cells))
+        classes = tuple(names.get(int(i), UNKNOWN_GROUND) for i in np.unique(cells))
         person_m, hazard_m = self.hazard_distances_m(north_m, east_m, t_s)
         to_actor = self.nearest_actor_m(north_m, east_m, t_s)
         return DiscTruth(

@@ -34,11 +34,12 @@ _ROLE_OF_KIND = {"person": Role.PERSON, "car": Role.VEHICLE}
 
 
 class OracleVerdict(str, Enum):
-    """Answer of the oracle: a site, a marginal one, or none."""
+    """Answer of the oracle: a site, a marginal one, or none; unknown where there are no labels to tell."""
 
     SITE = "site"
     MARGINAL = "marginal"
     NONE = "none"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from landing.taxonomy import Taxonomy
 from landing.types import ByteArray
 from sim.world.actors import Sun
 from sim.world.model import World
+from sim.world.photo_scale import scale_of
+from sim.world.photograph import Photograph
 
 MAX_SIDE_PX = 12_000
 
@@ -102,29 +104,38 @@ def _read(path: Path, what: str, flags: int) -> ByteArray:
 
 def photo(
     picture: str | Path,
-    gsd_m: float = 0.02,
+    gsd_m: float | None = None,
     labels: str | Path | None = None,
     taxonomy: str = "aeroscapes",
     size_m: float = 60.0,
+    height_agl_m: float | None = None,
+    hfov_deg: float | None = None,
 ) -> World:
-    """A world whose plane is a picture, mirrored over and over beyond its edges, labels too.
+    """A world whose plane is a picture, see `World.photograph`.
+
+    Beyond the picture's edges it is mirrored over and over, so that a network has surroundings to look at; what it is
+    there is not known, and nothing is labelled.
 
     Args:
         picture: Straight-down picture or orthophoto; its middle is NED (0, 0), its top is north. Transparent parts are
             unknown ground.
-        gsd_m: Metres per pixel.
-        labels: Label map of the same size, see `read_labels`. Without it nothing is known: never landable.
+        gsd_m: Metres per pixel; None takes the scale from the file, see `sim.world.photo_scale`.
+        labels: Label map of the same size, see `read_labels`. Without it nothing is known.
         taxonomy: Name or file, of the labels.
         size_m: The plane is at least this wide and high.
+        height_agl_m: Of the camera above ground, m, where the scale is the file's.
+        hfov_deg: Horizontal field of view of the camera, degrees, where the scale is the file's.
 
     Raises:
-        DataError: A file that cannot be used, sizes that differ, or a scale out of range.
+        DataError: A file that cannot be used, sizes that differ, or a scale that is not known or out of range.
         TaxonomyError: No such taxonomy.
     """
     classes = Taxonomy.load(taxonomy)
     path = Path(picture)
     image = read_picture(path, "picture")
     rows, columns = image.shape[:2]
+    scale = scale_of(path, (columns, rows), gsd_m, height_agl_m, hfov_deg)
+    gsd_m = scale.gsd_m
     _check_scale(path, (rows, columns), gsd_m, size_m)
     raster: ByteArray = np.full((rows, columns), classes.ignore_index, dtype=np.uint8)
     if labels is not None:
@@ -139,16 +150,17 @@ def photo(
         raster = np.where(outside, np.uint8(classes.ignore_index), raster)
     side = round(size_m / gsd_m)
     pad_v, pad_u = max(0, -(-(side - rows) // 2)), max(0, -(-(side - columns) // 2))
-    borders = (pad_v, pad_v, pad_u, pad_u, cv2.BORDER_REFLECT)
+    borders = (pad_v, pad_v, pad_u, pad_u)
+    unknown = cv2.copyMakeBorder(raster, *borders, cv2.BORDER_CONSTANT, value=(classes.ignore_index,))
     return World(
         name=f"photo {path.name}",
-        ortho_bgr=np.asarray(cv2.copyMakeBorder(image, *borders), np.uint8),
-        labels=np.asarray(cv2.copyMakeBorder(raster, *borders), np.uint8),
+        ortho_bgr=np.asarray(cv2.copyMakeBorder(image, *borders, cv2.BORDER_REFLECT), np.uint8),
+        labels=np.asarray(unknown, np.uint8),
         gsd_m=gsd_m,
         taxonomy=classes,
         origin_px=(pad_u + (columns - 1) / 2, pad_v + (rows - 1) / 2),
         sun=Sun(strength=0.3),
-        reflects=True,
+        photograph=Photograph(columns, rows, labels is not None, scale.source),
     )
 
 

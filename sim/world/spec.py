@@ -5,20 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
+
+from PIL import Image
 
 from landing.errors import DataError
 from sim.world.adversarial import ADVERSARIAL, AdversarialScenario
 from sim.world.model import World
 from sim.world.photo import photo
+from sim.world.photo_scale import scale_of
 from sim.world.procedural import procedural
 from sim.world.scenes import FAMILIES, scene
 from sim.world.store import load_world
 
 T = TypeVar("T")
+D = TypeVar("D")
 
 ALL = "all"
 """Stands for every scenario or family."""
+
+SCALE_KEYS = ("gsd_m", "height_agl_m", "hfov_deg")
+
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp")
+"""Of the pictures in a folder of photographs."""
 
 _ALIASES = {"worst": "adversarial"}
 
@@ -26,14 +35,14 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "procedural": ("seed", "size_m", "gsd_m", "layout"),
     "scenes": ("seed", "size_m", "gsd_m", "season", "light"),
     "adversarial": (),
-    "photo": ("gsd_m", "labels", "taxonomy", "size_m"),
+    "photo": ("gsd_m", "labels", "taxonomy", "size_m", "height_agl_m", "hfov_deg"),
     "folder": (),
 }
 
 GRAMMAR = (
     "procedural[?seed=1&size_m=80&gsd_m=0.05&layout=park], "
     "scenes[:FAMILY][?seed=1&size_m=160&gsd_m=0.1&season=snow&light=dusk], adversarial:NAME, "
-    "photo:FILE[?gsd_m=0.02&labels=FILE&taxonomy=aeroscapes&size_m=60], "
+    "photo:FILE[?gsd_m=0.02&labels=FILE&taxonomy=aeroscapes&size_m=60&height_agl_m=30&hfov_deg=70] (or photo:FOLDER), "
     "or a folder written by save_world"
 )
 
@@ -77,10 +86,12 @@ def parse_world_spec(text: str, seed: int = 0) -> World:
         )
     return photo(
         rest,
-        gsd_m=_number(text, options, "gsd_m", 0.02, float),
+        gsd_m=_number(text, options, "gsd_m", None, float),
         labels=options.get("labels"),
         taxonomy=options.get("taxonomy", "aeroscapes"),
         size_m=_number(text, options, "size_m", 60.0, float),
+        height_agl_m=_number(text, options, "height_agl_m", None, float),
+        hfov_deg=_number(text, options, "hfov_deg", None, float),
     )
 
 
@@ -94,14 +105,66 @@ def check_world_spec(text: str) -> None:
 
 
 def expand_world_spec(text: str) -> tuple[str, ...]:
-    """One specification for each member of ``adversarial:all`` or ``scenes:all``; any other text alone."""
+    """One specification for each member of ``adversarial:all``, ``scenes:all``, ``photo:FOLDER``; else the text alone.
+
+    Labels of a folder are a folder too: the label map of a picture has its name but for the suffix. A picture without
+    one is flown without labels.
+
+    Raises:
+        DataError: A folder without pictures.
+    """
     kind, _, rest = text.partition(":")
     kind = _ALIASES.get(kind, kind)
     name, mark, query = rest.partition("?")
+    if kind == "photo" and Path(name).is_dir():
+        return _photographs(text, Path(name))
     members = {"adversarial": ADVERSARIAL, "scenes": FAMILIES}.get(kind)
     if members is None or name != ALL:
         return (text,)
     return tuple(f"{kind}:{member}{mark}{query}" for member in members)
+
+
+def photo_with(text: str, **options: object) -> str:
+    """The specification of a photo or a folder of them, with options that it does not have; other text itself."""
+    kind, name, given = _split(text) if text.startswith("photo:") else ("", text, {})
+    more = {key: str(value) for key, value in options.items() if value is not None and key not in given}
+    return f"photo:{name}?{urlencode({**given, **more})}" if kind and more else text
+
+
+def is_photo(text: str) -> bool:
+    """True for the specification of a photograph."""
+    return text.startswith("photo:")
+
+
+def photo_gsd_m(text: str) -> float:
+    """Return the ground that a pixel of a photograph shows, m, without reading its pixels.
+
+    Raises:
+        DataError: It has no scale, or is no picture.
+    """
+    _, name, options = _split(text)
+    path = Path(name)
+    try:
+        with Image.open(path) as image:
+            size_px = image.size
+    except (OSError, Image.DecompressionBombError) as error:
+        raise DataError(f"picture {path}: {str(error).lower()}; name a PNG or JPEG file") from error
+    return scale_of(path, size_px, *(_number(text, options, key, None, float) for key in SCALE_KEYS)).gsd_m
+
+
+def _photographs(text: str, folder: Path) -> tuple[str, ...]:
+    _, _, options = _split(text)
+    pictures = sorted(p for p in folder.iterdir() if p.suffix.lower() in PHOTO_SUFFIXES)
+    if not pictures:
+        raise DataError(f"world {text!r}: {folder} holds no pictures ({' '.join(PHOTO_SUFFIXES)})")
+    labels = Path(options.pop("labels")) if "labels" in options else None
+    if labels is not None and not labels.is_dir():
+        raise DataError(f"world {text!r}: labels {labels} is no folder: pictures of a folder need one of label maps")
+    specs = []
+    for picture in pictures:
+        own = None if labels is None else next((p for p in sorted(labels.glob(f"{picture.stem}.*"))), None)
+        specs.append(photo_with(f"photo:{picture}", labels=own, **options))
+    return tuple(specs)
 
 
 def adversarial_scenario(text: str) -> AdversarialScenario | None:
@@ -139,7 +202,7 @@ def _split(text: str) -> tuple[str, str, dict[str, str]]:
     return kind, name, options
 
 
-def _number(text: str, options: dict[str, str], key: str, default: T, kind: Callable[[str], T]) -> T:
+def _number(text: str, options: dict[str, str], key: str, default: D, kind: Callable[[str], T]) -> T | D:
     value = options.get(key)
     if value is None:
         return default

@@ -7,8 +7,19 @@ import math
 import cv2
 import numpy as np
 
+from landing.camera import CameraModel
 from landing.errors import DataError
 from sim.world.model import World
+
+LEAST_PHOTO_M = 5.0
+"""Least start height over a photograph that shows very little, m."""
+
+
+def photo_height_m(world: World, camera: CameraModel) -> float:
+    """Return the height from which a camera, its rows along the picture's, sees nothing beyond the photograph, m."""
+    _, north_m, _, east_m = world.known_extent_m
+    fits_m = min(2 * east_m * camera.fx / camera.width_px, 2 * north_m * camera.fy / camera.height_px)
+    return max(LEAST_PHOTO_M, fits_m)
 
 
 def suggest_start(
@@ -17,7 +28,7 @@ def suggest_start(
     """A place to start from: mostly over or beside a hazard, with safe ground not far away.
 
     Safe ground has room for the vehicle's radius beyond every hazard's clearance, and lies within `reach_m`. A part of
-    the seeds, `hazard_share`, starts over ground that is not safe.
+    the seeds, `hazard_share`, starts over ground that is not safe. Over a photograph without labels it is the middle.
 
     Returns:
         North and east, metres.
@@ -25,6 +36,8 @@ def suggest_start(
     Raises:
         DataError: The world has no safe place near its middle.
     """
+    if not world.judged:
+        return 0.0, 0.0
     rng = np.random.default_rng([seed, 11])
     step = max(1, round(0.25 / world.gsd_m))
     margin = world.margin_m[::step, ::step].copy()

@@ -14,8 +14,9 @@ from landing.taxonomy import Taxonomy
 from sim.world.actors import Sun, actor_from_json, actor_to_json
 from sim.world.model import World
 from sim.world.photo import read_labels, read_picture
+from sim.world.photograph import Photograph
 
-FORMAT = "touchdown-world-1"
+FORMAT = "touchdown-world-2"
 
 
 def save_world(world: World, folder: str | Path) -> None:
@@ -30,7 +31,7 @@ def save_world(world: World, folder: str | Path) -> None:
         "name": world.name,
         "gsd_m": world.gsd_m,
         "origin_px": list(world.origin_px),
-        "reflects": world.reflects,
+        "photograph": None if world.photograph is None else asdict(world.photograph),
         "detail_seed": world.detail_seed,
         "sun": asdict(world.sun),
         "actors": [actor_to_json(actor) for actor in world.actors],
@@ -83,7 +84,7 @@ def load_world(folder: str | Path) -> World:
             origin_px=(float(u0), float(v0)),
             actors=actors,
             sun=Sun(**light),
-            reflects=bool(data["reflects"]),
+            photograph=None if data["photograph"] is None else Photograph(**data["photograph"]),
             detail_seed=data["detail_seed"],
         )
     except TouchdownError as error:

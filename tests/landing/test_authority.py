@@ -12,6 +12,7 @@ from landing.authority import Authority
 from landing.authority_io import AuthorityInput, AuthorityOutput, AuthorityState
 from landing.command import AnswerKind, CommandAnswer, FlyTo, Hold, Land
 from landing.director import DirectorOutput, DirectorState
+from landing.estimator import FIRST_FRAME, EstimatorFrame
 from landing.settings import AuthoritySettings
 from landing.site import Intruder
 from landing.taxonomy import Role
@@ -51,6 +52,7 @@ class World:
     stick_age_s: float = 0.0
     heartbeat_age_s: float = 0.1
     now_ns: int = 1000 * S
+    frame: EstimatorFrame = FIRST_FRAME
 
     def __post_init__(self) -> None:
         self.requests: list[object] = []
@@ -87,7 +89,7 @@ class World:
             heartbeat_ns=self.now_ns - round(self.heartbeat_age_s * S),
             pilot=pilot,
         )
-        pose = Pose(self.now_ns, LEVEL, (*self.position, down), self.height_m)
+        pose = Pose(self.now_ns, LEVEL, (*self.position, down), self.height_m, frame=self.frame)
         answers, self.answers = tuple(self.answers), []
         output = self.authority.step(
             AuthorityInput(
@@ -213,6 +215,24 @@ def test_without_a_site_it_climbs_searches_and_hands_back_holding():
     assert w.requests[0] == Hold() and Land() not in w.requests
     assert w.log[-1] == "ended" and w.log.count("search") == 1
     assert "take over" in w.step().reason and w.mode == "GUIDED"
+
+
+def test_a_climb_whose_destination_is_lost_with_the_local_frame_ends_here_and_goes_on():
+    w = world(height_m=12.0)
+    w.land()
+    w.height_m, w.site, w.obeys = 5.0, None, False
+    w.until("hold", 10.0)
+    w.mode = "GUIDED"
+    w.until("climb", 20.0)
+    w.height_m, w.frame = 7.0, w.frame.moved(None)
+    w.until("hold", 1.0)
+    assert w.requests[-1] == FlyTo((0.0, 0.0, -7.0))
+    w.obeys = True
+    w.until("climb", 20.0)
+    w.until("search", 2.0)
+    w.site = (0.0, 0.0, 0.0)
+    w.until("guard", 20.0)
+    assert "ended" not in w.log
 
 
 def test_without_a_site_it_may_be_told_to_land_as_if_alone():

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-NO_BENCHMARK = {"__init__", "runner", "simulated_soak"}
+NO_BENCHMARK = {"__init__", "runner", "simulated_soak", "verdicts", "real_page", "real_flights", "real_figures"}
 NAMES = sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py") if path.stem not in NO_BENCHMARK)
 OPTIONS = """
 import importlib, json, sys

@@ -22,11 +22,15 @@ from sim.camera import Motion, render
 from sim.camera.effects import Effects
 from sim.camera.render import BEYOND_BGR, SKY_BGR
 from sim.world import Actor, World, procedural
+from sim.world.photograph import Photograph
 
 CAMERA = CameraModel.from_hfov(640, 480, 70.0)
 F = 320 / math.tan(math.radians(35))
 TAXONOMY = Taxonomy.load("synthetic")
 RED, BLUE = (0, 0, 255), (255, 0, 0)
+
+
+WHOLE = Photograph(1201, 1201, True, "given")
 
 
 def marked_world(marks: dict[tuple[float, float], tuple[int, int, int]], **kwargs) -> World:
@@ -139,20 +143,21 @@ def test_distortion_bends_outwards_by_the_formula():
 def test_sky_is_above_the_horizon_and_unknown():
     # Looking level: a camera that looks along the body sees the horizon in the middle row.
     camera = CameraModel.from_hfov(640, 480, 70.0, Mount(pitch_deg=0.0))
-    world = marked_world({}, reflects=True)
+    world = marked_world({}, photograph=WHOLE)
     image, labels = render(world, camera, pose(5.0), 0.0)
     assert labels is not None
     assert (image[:238] == SKY_BGR).all()
     assert (labels[:238] == 255).all()
-    assert (labels[260:] == 2).all()
+    assert (labels[330:] == 2).all()
+    assert not (image == BEYOND_BGR).all(axis=2).any()
     # Rolled right, the horizon falls on the left: sky reaches lower there.
     _, rolled = render(world, camera, pose(5.0, roll=20), 0.0)
     assert rolled is not None
     dip = 220 * math.tan(math.radians(20))
     assert rolled[round(239.5 + dip) - 4, 100] == 255
-    assert rolled[round(239.5 + dip) + 16, 100] == 2
+    assert rolled[round(239.5 + dip) + 110, 100] == 2
     assert rolled[round(239.5 - dip) - 4, 539] == 255
-    assert rolled[round(239.5 - dip) + 16, 539] == 2
+    assert rolled[round(239.5 - dip) + 110, 539] == 2
 
 
 def test_ground_outside_is_unknown_or_mirrored():
@@ -162,15 +167,18 @@ def test_ground_outside_is_unknown_or_mirrored():
     assert tuple(image[2, 320]) == BEYOND_BGR
     assert labels[2, 320] == 255
     assert labels[477, 320] == 2
-    _, labels = render(marked_world({}, reflects=True), CAMERA, still, 0.0)
+    image, labels = render(marked_world({}, photograph=WHOLE), CAMERA, still, 0.0)
     assert labels is not None
-    assert (labels == 2).all()
+    assert (image == 128).all()
+    assert labels[2, 320] == 255, "what a mirrored picture shows is not known"
 
 
 def test_fine_pattern_does_not_alias_from_high_up():
     image = np.zeros((1200, 1200, 3), np.uint8)
     image[::2] = 255  # stripes of one cell: nothing but grey from 60 m
-    world = World("stripes", image, np.full((1200, 1200), 1, np.uint8), 0.05, TAXONOMY, (599.5, 599.5), reflects=True)
+    world = World(
+        "stripes", image, np.full((1200, 1200), 1, np.uint8), 0.05, TAXONOMY, (599.5, 599.5), photograph=WHOLE
+    )
     for height_m, yaw in ((40, 0), (60, 10), (60, 45)):
         seen, _ = render(world, CAMERA, pose(height_m, yaw=yaw), 0.0)
         assert seen.mean() == pytest.approx(127.5, abs=2)

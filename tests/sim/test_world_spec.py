@@ -28,20 +28,22 @@ def picture(tmp_path: Path) -> Path:
     return tmp_path / "p.png"
 
 
-def test_photo_is_mirrored_with_its_labels(picture: Path):
+def test_photo_is_mirrored_and_its_labels_end_at_its_edge(picture: Path):
     labels = picture.with_name("l.png")
     world = parse_world_spec(f"photo:{picture}?gsd_m=0.1&labels={labels}&size_m=20")
     image = cv2.imread(str(picture))
     assert min(world.labels.shape) >= 200
-    assert world.reflects
+    assert world.photograph is not None and world.photograph.labelled and world.judged
+    assert world.known_extent_m == pytest.approx((-2.0, 2.0, -3.0, 3.0))
+    assert world.holds(1.4, -2.4, 0.5) and not world.holds(1.6, 0.0, 0.5)
     u0, v0 = world.origin_px
     left, top = round(u0 - 29.5), round(v0 - 19.5)
     assert np.array_equal(world.ortho_bgr[top : top + 40, left : left + 60], image)
-    # Mirrored about the left edge: the first columns repeat, reversed, labels with them.
+    # Mirrored about the left edge: the first columns repeat, reversed. What is there is not known.
     assert np.array_equal(world.ortho_bgr[top : top + 40, left - 60 : left], image[:, ::-1])
     assert world.label_at(0.0, -2.0) == 9
-    assert world.label_at(0.0, -3.9) == 9
-    assert world.label_at(0.0, -5.2) == 10
+    assert world.label_at(0.0, -3.1) == 255
+    assert world.label_at(2.1, 0.0) == 255
     assert world.landable_disc(0.0, 1.0, 0.5).all_landable
     assert not world.landable_disc(0.0, -2.0, 0.5).all_landable
 
@@ -49,6 +51,7 @@ def test_photo_is_mirrored_with_its_labels(picture: Path):
 def test_photo_without_labels_is_never_landable(picture: Path):
     world = parse_world_spec(f"photo:{picture}?gsd_m=0.1&size_m=20")
     assert np.all(world.labels == 255)
+    assert not world.judged
     truth = world.landable_disc(0, 0, 1)
     assert truth.fraction_landable == 0.0
     assert truth.classes == ("unknown ground",)
@@ -87,12 +90,13 @@ def test_procedural_spec_takes_its_own_seed_first():
         ("photo:{dir}/empty.png", "not a picture"),
         ("photo:{dir}/p.png?scale=2", "key 'scale' is unknown"),
         ("photo:{dir}/p.png?gsd_m=0.1&gsd_m=0.2", "given twice"),
+        ("photo:{dir}/p.png", "its scale is not known"),
         ("photo:{dir}/p.png?gsd_m=fine", "expected a number"),
         ("photo:{dir}/p.png?gsd_m=nan", "expected 0.0005 to 1"),
         ("photo:{dir}/p.png?gsd_m=0.001&size_m=900", "smaller size_m"),
-        ("photo:{dir}/p.png?labels={dir}/small.png", "must be of one size"),
-        ("photo:{dir}/p.png?labels={dir}/p.png", "single-channel"),
-        ("photo:{dir}/p.png?labels={dir}/strange.png", "value 77"),
+        ("photo:{dir}/p.png?gsd_m=0.1&labels={dir}/small.png", "must be of one size"),
+        ("photo:{dir}/p.png?gsd_m=0.1&labels={dir}/p.png", "single-channel"),
+        ("photo:{dir}/p.png?gsd_m=0.1&labels={dir}/strange.png", "value 77"),
         ("folder:{dir}/none", "world.json"),
         ("folder:{dir}", "world.json"),
         ("folder:{dir}?seed=1", "takes: none"),

@@ -156,7 +156,8 @@ class FolderSet:
 
     def digest(self, sample: Sample) -> str:
         """Digest of both files' names, sizes and times, and of the taxonomy; see `LabeledSet.digest`."""
-        facts: list[object] = [self.taxonomy.model_dump_json(), self.label_format, self.unknown, self.exif_turn]
+        taxonomy = self.taxonomy.model_dump_json(exclude={"preference", "caution"})  # no label depends on these
+        facts: list[object] = [taxonomy, self.label_format, self.unknown, self.exif_turn]
         for path in (sample.image, sample.label):
             try:
                 stat = path.stat()
