@@ -178,7 +178,7 @@ def draw_actors(
     pieces = [np.column_stack([outline, np.zeros(len(outline))]) for outline in shadows]
     pieces += [_standing(state, seen[state.kind, state.style]) for state in states if seen[state.kind, state.style]]
     pixels = project(np.vstack(pieces))
-    drawable = np.isfinite(pixels).all(axis=1) & (np.abs(pixels) <= FARTHEST_PX).all(axis=1)
+    drawable = np.asarray((np.abs(pixels) <= FARTHEST_PX).all(axis=1))  # not so for NaN
     start = 0
     for outline in shadows:
         part_of = slice(start, start := start + len(outline))
