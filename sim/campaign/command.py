@@ -14,6 +14,8 @@ from pydantic import BaseModel, ValidationError
 
 from edge.keys import MOVED
 from landing.distribution import install_command
+from landing.errors import DataError
+from landing.ground_scale import IN_USE
 from landing.settings import AuthoritySettings, DecisionSection, DirectorSection
 from sim.campaign.campaign import PlainProgress, run_campaign
 from sim.campaign.policies import POLICIES, policy_named
@@ -23,7 +25,7 @@ from sim.campaign.summary import words
 from sim.campaign.task import Plan
 from sim.vehicle.autopilot.parameters import TABLE
 from sim.world import expand_world_spec
-from sim.world.spec import is_photo, photo_problem, photo_with
+from sim.world.spec import is_photo, photo_gsd_m, photo_with
 
 SCENES = 200
 
@@ -72,7 +74,34 @@ def plan_from(
         raise CampaignError("a photograph is flown by a network: give --segmentation model and --model FILE.onnx")
     if plan.segmentation == "model" and plan.model is None:
         raise CampaignError("--segmentation model needs --model FILE.onnx")
-    return plan
+    return fine_enough(plan, say) if any(map(is_photo, specs)) else plan
+
+
+def fine_enough(plan: Plan, say: Callable[[str], None] | None) -> Plan:
+    """Return the plan without photographs whose pixels show more ground than its network was trained for.
+
+    Raises:
+        CampaignError: None is left.
+    """
+    known = plan.resolved().ground_range
+    if known is None:
+        return plan
+    most_m = 1e-3 * known.coarsest_mm * IN_USE
+    gsd_m = {spec: photo_gsd_m(spec) if is_photo(spec) else 0.0 for spec in plan.worlds}
+    fine = tuple(spec for spec in plan.worlds if gsd_m[spec] <= most_m)
+    for spec in plan.worlds:
+        if gsd_m[spec] > most_m and say is not None:
+            say(
+                f"left out: {spec} shows {1000 * gsd_m[spec]:.3g} mm of ground a pixel, the model was trained for "
+                f"{known.describe()}"
+            )
+    if not fine:
+        raise CampaignError(
+            f"all {len(gsd_m)} photographs are coarser than the {known.describe()} of ground a pixel that the model "
+            "was trained for: take them from lower down"
+        )
+    scenes = len(fine) if plan.scenes == len(plan.worlds) else plan.scenes
+    return replace(plan, worlds=fine, scenes=scenes)
 
 
 def usable(specs: tuple[str, ...], say: Callable[[str], None] | None) -> tuple[str, ...]:
@@ -81,14 +110,17 @@ def usable(specs: tuple[str, ...], say: Callable[[str], None] | None) -> tuple[s
     Raises:
         DataError: None can.
     """
-    good, first = [], None
+    good: list[str] = []
+    first: DataError | None = None
     for spec in specs:
-        problem = photo_problem(spec) if is_photo(spec) else None
-        first = first or problem
-        if problem is None:
+        try:
+            if is_photo(spec):
+                photo_gsd_m(spec)
             good.append(spec)
-        elif say is not None:
-            say(f"left out: {problem}")
+        except DataError as problem:
+            first = first or problem
+            if say is not None:
+                say(f"left out: {problem}")
     if first is not None and not good:
         raise first
     return tuple(good)

@@ -1,20 +1,20 @@
 """A photograph as a network sees it: looked at once from each height, then flown over by the hundred landings.
 
 A photograph does not change, so what the network says of it need not be asked in every frame. The level camera looks
-at all of it from heights a third of an octave apart, down to the one below which the photograph shows nothing new, in
-more than one pattern, so that the same ground is seen in several surroundings. A frame takes the answers of the
-nearest height, in a pattern that changes every second. What is lost: the flicker of single frames, motion blur, and
-the tilt of the view.
+at all of it from heights a third of an octave apart, down to the one below which the photograph shows nothing new. A
+frame takes the answers of the nearest height. What is lost: the flicker of single frames, motion blur, and the tilt of
+the view.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
-from typing import NamedTuple
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from edge.runtimes import Runtime
 from landing.camera import CameraModel, Mount
@@ -30,7 +30,8 @@ from sim.flight.sensor import MAP_PX, above_ground, actor_width_px
 from sim.world import ActorState, World
 
 STEP = 2.0 ** (1 / 3)
-PATTERNS = 2
+Indices = npt.NDArray[np.int64]
+
 LEAST_OVERLAP = 0.4
 """Of neighbouring looks from one height, as a part of a look."""
 
@@ -38,16 +39,26 @@ LEVEL = (1.0, 0.0, 0.0, 0.0)
 LARGEST_CELLS = 40_000_000
 
 
-class _Answers(NamedTuple):
-    """Answers for a photograph from one height.
+@dataclass
+class _Level:
+    """Answers for a photograph from one height, as far as they were asked for.
 
     Attributes:
+        height_m: Of the looks.
         planes: uint8 (5, rows, columns): landable, then the hazards.
         cell_from_ground: Affine map, shape (3, 3), from (north, east, 1) to (column, row, 1).
+        middles_m: North and east of the looks' middles, m; each tells of the ground that is nearest to its own.
+        norths_m, easts_m: Of the cells' middles, m.
+        asked: Looks that were taken, by their index in `middles_m`.
     """
 
+    height_m: float
     planes: ByteArray
     cell_from_ground: FloatArray
+    middles_m: tuple[FloatArray, FloatArray]
+    norths_m: FloatArray
+    easts_m: FloatArray
+    asked: set[tuple[int, int]] = field(default_factory=set)
 
 
 class PhotoGround:
@@ -69,65 +80,92 @@ class PhotoGround:
         self._world = world
         self._camera = replace(camera, mount=Mount())
         self._runtime = runtime
-        self._seen: dict[tuple[int, int], _Answers] = {}
+        self._levels: dict[int, _Level] = {}
 
-    def answer(self, camera: CameraModel, pose: Pose, pattern: int, at_ns: int) -> Segmentation:
+    def answer(self, camera: CameraModel, pose: Pose, at_ns: int) -> Segmentation:
         """Return the answer for a view; nothing is landable, and nobody, beyond the photograph.
 
         Args:
             camera: With its mount, at the resolution of pictures.
             pose: With attitude and position.
-            pattern: Any number.
             at_ns: Capture time.
         """
         height_m = -float(camera.centre_ned_m(pose)[2])
         step = max(0, round(math.log(max(height_m, self.resolved_m) / self.resolved_m) / math.log(STEP)))
-        seen = self._at(step, pattern % PATTERNS)
         rows, columns = self._shape
+        if step not in self._levels:
+            self._levels[step] = self._level(self.resolved_m * STEP**step)
+        level = self._levels[step]
         view = mask_camera(camera, rows, columns).camera
-        matrix = seen.cell_from_ground @ np.linalg.inv(view.pixel_from_ground_plane(pose, 0.0))
+        ground: FloatArray = np.asarray(np.linalg.inv(view.pixel_from_ground_plane(pose, 0.0)), np.float64)
+        self._look_at(level, ground)
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        planes = np.stack([cv2.warpPerspective(plane, matrix, (columns, rows), flags=flags) for plane in seen.planes])
+        matrix = level.cell_from_ground @ ground
+        planes = np.stack([cv2.warpPerspective(plane, matrix, (columns, rows), flags=flags) for plane in level.planes])
         return Segmentation(np.zeros((rows, columns), np.uint8), planes[0], planes[1:], at_ns)
 
-    def _at(self, step: int, pattern: int) -> _Answers:
-        if (step, pattern) not in self._seen:
-            self._seen[step, pattern] = self._look(self.resolved_m * STEP**step, pattern)
-        return self._seen[step, pattern]
+    @cached_property
+    def _shape(self) -> tuple[int, int]:
+        """Rows and columns of the network's answers."""
+        return self._ask(0.0, 0.0, self.resolved_m).shape
 
-    def _look(self, height_m: float, pattern: int) -> _Answers:
-        """Look at all of the photograph from a height; each place is told by the look whose middle is nearest."""
+    @cached_property
+    def _view(self) -> CameraModel:
+        return mask_camera(self._camera, *self._shape).camera
+
+    def _level(self, height_m: float) -> _Level:
         south, north, west, east = self._world.known_extent_m
         camera = self._camera
-        wide_m, high_m = (height_m * px / focal for px, focal in zip(*_sizes(camera), strict=True))
-        places = [
-            (float(n), float(e)) for n in _middles(north, high_m, pattern) for e in _middles(east, wide_m, pattern)
-        ]
-        answers = [self._ask(n, e, height_m) for n, e in places]
-        self._shape = answers[0].shape
-        view = mask_camera(camera, *self._shape).camera
-        cell_m = height_m / math.sqrt(view.fx * view.fy)
+        middles_m = (
+            _middles(north, height_m * camera.height_px / camera.fy),
+            _middles(east, height_m * camera.width_px / camera.fx),
+        )
+        cell_m = height_m / math.sqrt(self._view.fx * self._view.fy)
         rows, columns = max(1, math.ceil((north - south) / cell_m)), max(1, math.ceil((east - west) / cell_m))
         if rows * columns > LARGEST_CELLS:
             raise DataError(f"world {self._world.name!r}: too large for a camera of {camera.hfov_deg:.0f} degrees")
         cell_from_ground = np.array(
             [[0.0, 1 / cell_m, -west / cell_m - 0.5], [-1 / cell_m, 0.0, north / cell_m - 0.5], [0.0, 0.0, 1.0]]
         )
-        ground_from_cell = np.linalg.inv(cell_from_ground)
-        norths = north - (np.arange(rows) + 0.5) * cell_m
-        easts = west + (np.arange(columns) + 0.5) * cell_m
-        # Sides of looks differ: nearest in shares of a look.
-        away = [((norths - n) / high_m)[:, None] ** 2 + ((easts - e) / wide_m)[None, :] ** 2 for n, e in places]
-        nearest = np.argmin(np.stack(away), axis=0)
+        norths_m: FloatArray = np.asarray(north - (np.arange(rows) + 0.5) * cell_m, np.float64)
+        easts_m: FloatArray = np.asarray(west + (np.arange(columns) + 0.5) * cell_m, np.float64)
         planes = np.zeros((5, rows, columns), np.uint8)
-        for k, ((n, e), answer) in enumerate(zip(places, answers, strict=True)):
-            pose = Pose(0, LEVEL, (n, e, -height_m), height_m)
-            matrix = view.pixel_from_ground_plane(pose, 0.0) @ ground_from_cell
-            flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-            for plane, said in zip(planes, (answer.landable, *answer.hazards), strict=True):
-                here = cv2.warpPerspective(said, matrix, (columns, rows), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-                np.copyto(plane, here, where=nearest == k)
-        return _Answers(planes, cell_from_ground)
+        return _Level(height_m, planes, cell_from_ground, middles_m, norths_m, easts_m)
+
+    def _look_at(self, level: _Level, ground_from_pixel: FloatArray) -> None:
+        """Take the looks that tell of the ground in a view, as far as they are missing."""
+        right, bottom = self._shape[1] - 1, self._shape[0] - 1
+        corners = np.array([[0, 0, 1], [right, 0, 1], [0, bottom, 1], [right, bottom, 1]], float)
+        points = corners @ ground_from_pixel.T
+        points = points[:, :2] / points[:, 2:]
+        wanted = [
+            _nearest(middles_m, np.array([points[:, axis].min(), points[:, axis].max()]))
+            for axis, middles_m in enumerate(level.middles_m)
+        ]
+        (bottom_look, top_look), (left_look, right_look) = wanted
+        for row in range(bottom_look, top_look + 1):
+            for column in range(left_look, right_look + 1):
+                if (row, column) not in level.asked:
+                    level.asked.add((row, column))
+                    self._look(level, (row, column))
+
+    def _look(self, level: _Level, look: tuple[int, int]) -> None:
+        """Take one look and keep its part of the level."""
+        norths_m, easts_m = level.middles_m
+        rows = np.flatnonzero(_nearest(norths_m, level.norths_m) == look[0])
+        columns = np.flatnonzero(_nearest(easts_m, level.easts_m) == look[1])
+        if not (rows.size and columns.size):
+            return
+        north_m, east_m = float(norths_m[look[0]]), float(easts_m[look[1]])
+        answer = self._ask(north_m, east_m, level.height_m)
+        pose = Pose(0, LEVEL, (north_m, east_m, -level.height_m), level.height_m)
+        top, left = int(rows[0]), int(columns[0])
+        part = np.array([[1.0, 0.0, left], [0.0, 1.0, top], [0.0, 0.0, 1.0]])
+        matrix = self._view.pixel_from_ground_plane(pose, 0.0) @ np.linalg.inv(level.cell_from_ground) @ part
+        size, flags = (columns.size, rows.size), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        for plane, said in zip(level.planes, (answer.landable, *answer.hazards), strict=True):
+            here = cv2.warpPerspective(said, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+            plane[top : top + rows.size, left : left + columns.size] = here
 
     def _ask(self, north_m: float, east_m: float, height_m: float) -> Segmentation:
         pose = Pose(0, LEVEL, (north_m, east_m, -height_m), height_m)
@@ -137,16 +175,21 @@ class PhotoGround:
         return self._runtime.result()
 
 
-def _sizes(camera: CameraModel) -> tuple[tuple[int, int], tuple[float, float]]:
-    return (camera.width_px, camera.height_px), (camera.fx, camera.fy)
+def _nearest(middles_m: FloatArray, places_m: FloatArray) -> Indices:
+    """Index of the nearest of some equally spaced middles, which ascend, for each place."""
+    if len(middles_m) == 1:
+        return np.zeros(places_m.shape, np.int64)
+    spacing_m = float(middles_m[1] - middles_m[0])
+    nearest = np.rint((places_m - middles_m[0]) / spacing_m)
+    return np.asarray(nearest.clip(0, len(middles_m) - 1), np.int64)
 
 
-def _middles(half_m: float, look_m: float, pattern: int) -> FloatArray:
+def _middles(half_m: float, look_m: float) -> FloatArray:
     """Middles of looks along a side that reaches so far to both sides of the photograph's middle, m."""
     room_m = 2.0 * half_m - look_m
     if room_m <= 0.0:
         return np.zeros(1)
-    count = 2 + math.floor(room_m / ((1.0 - LEAST_OVERLAP) * look_m)) + pattern
+    count = 2 + math.floor(room_m / ((1.0 - LEAST_OVERLAP) * look_m))
     return np.linspace(-room_m / 2, room_m / 2, count)
 
 
@@ -188,4 +231,4 @@ class PhotoGroundSensor:
         """Return the answer for what the camera sees."""
         sample = self._sample
         assert sample is not None
-        return self._ground.answer(self._camera, above_ground(sample.pose), int(sample.t_s), sample.captured_at_ns)
+        return self._ground.answer(self._camera, above_ground(sample.pose), sample.captured_at_ns)

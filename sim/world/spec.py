@@ -24,6 +24,8 @@ D = TypeVar("D")
 ALL = "all"
 """Stands for every scenario or family."""
 
+SCALE_KEYS = ("gsd_m", "height_agl_m", "hfov_deg")
+
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp")
 """Of the pictures in a folder of photographs."""
 
@@ -134,25 +136,20 @@ def is_photo(text: str) -> bool:
     return text.startswith("photo:")
 
 
-def photo_problem(text: str) -> DataError | None:
-    """Return why the photograph of a specification has no scale; None where it has one."""
+def photo_gsd_m(text: str) -> float:
+    """Return the ground that a pixel of a photograph shows, m, without reading its pixels.
+
+    Raises:
+        DataError: It has no scale, or is no picture.
+    """
     _, name, options = _split(text)
     path = Path(name)
     try:
         with Image.open(path) as image:
             size_px = image.size
-        scale_of(
-            path,
-            size_px,
-            _number(text, options, "gsd_m", None, float),
-            _number(text, options, "height_agl_m", None, float),
-            _number(text, options, "hfov_deg", None, float),
-        )
     except (OSError, Image.DecompressionBombError) as error:
-        return DataError(f"picture {path}: {str(error).lower()}; name a PNG or JPEG file")
-    except DataError as error:
-        return error
-    return None
+        raise DataError(f"picture {path}: {str(error).lower()}; name a PNG or JPEG file") from error
+    return scale_of(path, size_px, *(_number(text, options, key, None, float) for key in SCALE_KEYS)).gsd_m
 
 
 def _photographs(text: str, folder: Path) -> tuple[str, ...]:
