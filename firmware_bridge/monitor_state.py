@@ -227,9 +227,9 @@ def _site_words(site: object) -> str:
         return "one"
     position = site.get("position_ned_m") or (math.nan, math.nan)
     surface = site.get("surface")
-    on = f", on {surface['name']}" if isinstance(surface, dict) and "name" in surface else ""
-    if on and surface.get("caution"):
-        on += f": {surface['caution']}"
+    on = ""
+    if isinstance(surface, dict) and "name" in surface:
+        on = f", on {surface['name']}" + (f": {surface['caution']}" if surface.get("caution") else "")
     return f"{position[0]:.1f} N {position[1]:.1f} E, {site.get('clearance_m', math.nan):.1f} m clear{on}"
 
 

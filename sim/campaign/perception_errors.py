@@ -353,7 +353,7 @@ def _said(true: ClassInfo, shares: npt.NDArray[np.float64], names: tuple[str, ..
     if ends[-1] <= 0.0:  # never seen
         return np.full(len(LEVELS), true.id, np.uint8)
     place = np.searchsorted(ends / ends[-1], LEVELS).clip(0, len(known) - 1)
-    return np.array([c.id for c in known], np.uint8)[place]
+    return np.asarray(np.array([c.id for c in known], np.uint8)[place], np.uint8)
 
 
 _STANDS_FOR = {
