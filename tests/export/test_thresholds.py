@@ -23,7 +23,7 @@ GRASS, TREE, PERSON = (next(c.id for c in TAXONOMY.classes if c.name == name) fo
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three pictures, two of them val, of grass with trees and people, painted in the colours that the network knows."""
+    """Three pictures of grass with trees and people, in the colours that the network knows; two are val."""
     root = tmp_path_factory.mktemp("drawn")
     (root / "images").mkdir()
     (root / "labels").mkdir()

@@ -41,9 +41,7 @@ def test_the_range_is_of_a_pixel_of_the_input(size_wh, shown_px):
 
 def test_known_sets_say_their_ground_and_others_do_not(tmp_path):
     drone = known(recipe(fake_data.semantic_drone(tmp_path / "drone")))
-    assert (
-        drone is not None and "assumed: 20 mm on an APS-C sensor" in drone.source and "semantic-drone" in drone.source
-    )
+    assert drone is not None and "whole cars in 25 of its pictures" in drone.source and "semantic-drone" in drone.source
     assert known(recipe(fake_data.aeroscapes(tmp_path / "aero"))) is not None
     own = fake_data.folder(tmp_path / "own")
     assert known(recipe(own)) is None

@@ -189,7 +189,8 @@ def measure_maps(
     same = [c.name for c in seen.classes] == [c.name for c in labelled.classes]
     compared = labelled if same else _roles_as_classes()
     label_lut, class_lut = _comparing(labelled, compared), _comparing(seen, seen if same else compared)
-    found = Measurement(PixelCounts(compared), SiteEvaluator(labelled, ground.view, ground.settings, ground.truths))
+    book = SiteEvaluator(labelled, ground.view, ground.settings, ground.truths, seen)
+    found = Measurement(PixelCounts(compared), book)
     for sample, image, labels in pictures.read(pictures.part):
         maps = look(image)
         size = (labels.shape[1], labels.shape[0])

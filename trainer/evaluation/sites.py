@@ -138,22 +138,22 @@ class _PackedPicture:
 
     @classmethod
     def of(cls, name: str, maps: Segmentation, labels: ByteArray) -> _PackedPicture:
-        planes = np.concatenate([maps.landable[None], maps.hazards])
+        planes = np.concatenate([maps.class_id[None], maps.landable[None], maps.hazards])
         packed = zlib.compress(planes.tobytes(), 1), zlib.compress(labels.tobytes(), 1)
         return cls(name, packed[0], planes.shape, packed[1], labels.shape)
 
     def unpacked(self) -> tuple[Segmentation, ByteArray]:
-        """The maps, without classes, and the labels."""
+        """The maps and the labels."""
         planes = np.frombuffer(zlib.decompress(self.planes), np.uint8).reshape(self.planes_shape)
         labels = np.frombuffer(zlib.decompress(self.labels), np.uint8).reshape(self.labels_shape)
-        return Segmentation(np.zeros_like(planes[0]), planes[0], planes[1:]), labels
+        return Segmentation(planes[0], planes[1], planes[2:]), labels
 
 
 class SiteEvaluator:
     """Keeps the merged maps of pictures, so that sites can be counted at any thresholds and any width of the ground.
 
-    `truths` caches, by name of a picture and width of its ground, if its true labels have a site; evaluators of the
-    same pictures share it.
+    `seen` are the classes of the maps where they are not those of the labels. `truths` caches, by name of a picture and
+    width of its ground, if its true labels have a site; evaluators of the same pictures share it.
     """
 
     def __init__(
@@ -162,8 +162,10 @@ class SiteEvaluator:
         view: AssumedView,
         settings: DecisionSettings | None = None,
         truths: dict[tuple[str, float], bool] | None = None,
+        seen: Taxonomy | None = None,
     ) -> None:
         self.taxonomy = taxonomy
+        self._seen = seen or taxonomy
         self.view = view
         self.settings = (settings or DecisionSettings()).single_look()
         self._kept: list[_PackedPicture] = []
@@ -215,7 +217,7 @@ class SiteEvaluator:
             segmentation, labels = kept.unpacked()
             view = self.view.of(kept.name, width_m)
             camera = view.camera(labels.shape[1], labels.shape[0])
-            found = decide(segmentation, self.taxonomy, camera, view.pose, self.settings, hazards, landable)
+            found = decide(segmentation, self._seen, camera, view.pose, self.settings, hazards, landable)
             has_site = self._truth_has_site(kept.name, labels, view)
             judged: dict[Candidate, SiteDisc] = {}
             for result, candidate in zip(results, found, strict=True):
