@@ -1,14 +1,15 @@
 """A rolling metric map of the ground below, in local NED: what is landable, what is a hazard.
 
 Rows go north, columns go east; the map moves with the vehicle in whole cells. Every cell holds the log-odds of landable
-ground, those of each hazard role, and when it was last seen. A cell not seen recently is unknown, and unknown
-is never landable.
+ground, those of each hazard role, the quality of its surface, and when it was last seen. A cell not seen recently is
+unknown, and unknown is never landable.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import cv2
@@ -31,6 +32,7 @@ from landing.shown_cells import (
     mask_camera,
     shown_cells,
 )
+from landing.surface import mean_around
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 from landing.types import ByteArray, Pose, Segmentation
 
@@ -75,9 +77,12 @@ _LAYERS = {
     "bad_from_m": _Layer(np.float32, math.inf, np.minimum),
     "bad": _Layer(np.int32, 0, np.maximum),
 }
+_SURFACES = {name: _Layer(np.float32, 0.0, np.minimum) for name in ("quality", "quality_around")}
+"""Kept where the taxonomy does not call all landable ground alike."""
+
 _TIMES = ("seen", "visited", "bad")
-_STATE = ("cell_m", "corner", "down_m", "height_m", "updated_ns", *_LAYERS)
-"""State of the map, beside its settings."""
+_STATE = ("cell_m", "corner", "down_m", "height_m", "updated_ns", "surfaces_ns")
+"""State of the map, beside its settings and layers."""
 
 _MOVING = tuple(HAZARD_ROLES.index(role) for role in MOVING_ROLES)
 _STANDING = tuple(k for k in range(len(HAZARD_ROLES)) if k not in _MOVING)
@@ -96,9 +101,13 @@ class GroundMap:
     _visited: FrameNumbers
     _bad_from_m: GridOfFloat
     _bad: FrameNumbers
+    _quality: GridOfFloat
+    _quality_around: GridOfFloat
 
     def __init__(self, settings: DecisionSettings, taxonomy: Taxonomy) -> None:
         self._settings = settings
+        self._quality_lut = taxonomy.quality_lut if len(taxonomy.surfaces) > 1 else None
+        self._layers = _LAYERS if self._quality_lut is None else _LAYERS | _SURFACES
         thresholds = settings.hazard_thresholds
         gain = settings.evidence.ground_gain
         self._landable_evidence = logit_table(settings.frame_landable_probability, gain)
@@ -123,9 +132,9 @@ class GroundMap:
         self._cell_m = 0.0
         self._corner = (0, 0)  # south-west cell, counted in whole cells from the NED origin
         self._down_m = self._height_m = 0.0
-        self._updated_ns = NEVER_NS
+        self._updated_ns = self._surfaces_ns = NEVER_NS
         self._times = FrameTimes()
-        for name, layer in _LAYERS.items():
+        for name, layer in self._layers.items():
             shape = (n, n, len(HAZARD_ROLES)) if name == "hazards" else (n, n)
             setattr(self, f"_{name}", np.full(shape, layer.unknown, layer.dtype))
         self._is_hazard: tuple[GridOfBool, ...] | None = None  # where `_hazards` are positive; None: not known yet
@@ -133,7 +142,7 @@ class GroundMap:
     def state_dict(self) -> dict[str, Any]:
         """A copy of all that was gathered: plain values and arrays, see `load_state_dict`."""
         state: dict[str, Any] = {}
-        for name in _STATE:
+        for name in (*_STATE, *self._layers):
             value = getattr(self, f"_{name}")
             if name in _TIMES:
                 name, value = f"{name}_ns", self._times.stamps_ns(value)
@@ -146,7 +155,7 @@ class GroundMap:
         """Goes on from another map's `state_dict`, of the same number of cells."""
         self.reset()
         self._times = FrameTimes(np.unique([state[f"{name}_ns"] for name in _TIMES]).tolist())
-        for name in _STATE:
+        for name in (*_STATE, *self._layers):
             value = state[f"{name}_ns" if name in _TIMES else name]
             if name in _TIMES:
                 value = self._times.numbers(value)
@@ -228,6 +237,9 @@ class GroundMap:
         plain = min(1.0, PERSON_WIDE_M * px_per_m / max(self._settings.evidence.plain_person_px, 1e-3))
         if judged:
             self._add_landable(segmentation.landable, shown, side_px)
+            if self._quality_lut is not None and at_ns - self._surfaces_ns >= self._settings.surface.period_s * 1e9:
+                self._add_surfaces(cv2.LUT(segmentation.class_id, self._quality_lut), shown)
+                self._surfaces_ns = at_ns
         self._add_hazards(segmentation.hazards, shown, side_px, plain, judged)
         frame = self._times.number(at_ns, (self._seen, self._visited, self._bad))
         _fill(self._seen[shown.window], frame, shown.visible)
@@ -273,7 +285,7 @@ class GroundMap:
             rows, columns = n, 0
         new_rows = slice(n - rows, n) if rows > 0 else slice(0, -rows)
         new_columns = slice(n - columns, n) if columns > 0 else slice(0, -columns)
-        for name, layer in _LAYERS.items():
+        for name, layer in self._layers.items():
             grid = getattr(self, f"_{name}")
             # In a row of all cells a shift is one step; what it carries over an edge lies in what is new.
             cells = grid.reshape(-1)
@@ -348,7 +360,7 @@ class GroundMap:
                 r, c = old_cell(north[:, None], east[None, :])
                 inside = (r >= 0) & (r < n) & (c >= 0) & (c < n)
                 grid = (np.clip(r, 0, n - 1), np.clip(c, 0, n - 1))
-                for name, layer in _LAYERS.items():
+                for name, layer in self._layers.items():
                     old = getattr(self, f"_{name}")
                     here = old[grid]
                     here[~inside] = layer.unknown
@@ -382,6 +394,20 @@ class GroundMap:
         gathered, limit = self._landable[part.window], self._ground_limit
         cv2.add(gathered, part.evidence(sampled, self._landable_evidence), dst=gathered)
         np.clip(gathered, -limit, limit, out=gathered)
+
+    def _add_surfaces(self, qualities: ByteArray, part: ShownCells) -> None:
+        """Adds the surface in each cell's middle to the mean; what is not landable says nothing.
+
+        Args:
+            qualities: Of the mask's pixels, see `Taxonomy.quality_lut`.
+            part: Of the map.
+        """
+        sampled = cv2.remap(qualities, part.u, part.v, cv2.INTER_NEAREST)  # 0 for cells that are not shown
+        gathered = self._quality[part.window]
+        cv2.copyTo(sampled.astype(np.float32), (gathered == 0.0).view(np.uint8), gathered)
+        cv2.accumulateWeighted(sampled, gathered, self._settings.surface.gain, mask=sampled)
+        around_m = self._settings.required_radius_m + self._settings.score.clearance_per_height * self._height_m
+        self._quality_around = mean_around(self._quality, self._cell_m, around_m)
 
     def _add_hazards(self, planes: ByteArray, part: ShownCells, side_px: int, plain: float, judged: bool) -> None:
         """Adds the evidence of hazards: a cell takes the maximum of what it covers.
@@ -479,7 +505,10 @@ class GroundMap:
             (self._corner[0] + window[0].start) * self._cell_m,
             (self._corner[1] + window[1].start) * self._cell_m,
         )
-        return GroundView(self._cell_m, corner, self._down_m, free, hazards, unseen_s, landable, known, visited)
+        view = GroundView(self._cell_m, corner, self._down_m, free, hazards, unseen_s, landable, known, visited)
+        if self._quality_lut is None:
+            return view
+        return replace(view, quality=self._quality[window].copy(), quality_around=self._quality_around[window].copy())
 
     def _window_of_interest(self, now_ns: int, max_age_s: float) -> Window:
         """The part of the map that was seen recently or holds a hazard; beyond it all is unknown."""
