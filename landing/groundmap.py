@@ -32,7 +32,7 @@ from landing.shown_cells import (
     mask_camera,
     shown_cells,
 )
-from landing.surface import as_bytes, mean_around
+from landing.surface import as_bytes, mean_around, reach_cells
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 from landing.types import ByteArray, Pose, Segmentation
 
@@ -407,7 +407,12 @@ class GroundMap:
         cv2.copyTo(sampled.astype(np.float32), (gathered == 0.0).view(np.uint8), gathered)
         cv2.accumulateWeighted(sampled, gathered, self._settings.surface.gain, mask=sampled)
         around_m = self._settings.required_radius_m + self._settings.score.clearance_per_height * self._height_m
-        self._quality_around = mean_around(self._quality, self._cell_m, around_m)
+        # Only places so near to what is shown have another mean than before.
+        reach = reach_cells(around_m, self._cell_m)
+        inner, outer = ([_grown(s, k * reach, self._settings.grid.cells) for s in part.window] for k in (1, 2))
+        mean = mean_around(self._quality[outer[0], outer[1]], self._cell_m, around_m)
+        rows, columns = (slice(i.start - o.start, i.stop - o.start) for i, o in zip(inner, outer, strict=True))
+        self._quality_around[inner[0], inner[1]] = mean[rows, columns]
 
     def _add_hazards(self, planes: ByteArray, part: ShownCells, side_px: int, plain: float, judged: bool) -> None:
         """Adds the evidence of hazards: a cell takes the maximum of what it covers.
@@ -520,6 +525,11 @@ class GroundMap:
         if width == 0:
             return slice(0, 1), slice(0, 1)
         return slice(top, top + height), slice(left, left + width)
+
+
+def _grown(part: slice, by: int, cells: int) -> slice:
+    """Widen a range of a grid's rows or columns on both sides, within the grid."""
+    return slice(max(0, part.start - by), min(cells, part.stop + by))
 
 
 def _fill(grid: GridOfFloat | FrameNumbers, value: float, where: GridOfBool) -> None:

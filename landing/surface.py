@@ -32,7 +32,7 @@ def mean_around(quality: GridOfFloat, cell_m: float, radius_m: float) -> ByteArr
         cell_m: Side of a cell, m.
         radius_m: How far around a cell counts, m.
     """
-    side = 2 * _reach(radius_m, cell_m) + 1
+    side = 2 * reach_cells(radius_m, cell_m) + 1
     known = as_bytes(quality)
     total = cv2.blur(known, (side, side), borderType=cv2.BORDER_CONSTANT)
     share = cv2.blur(cv2.compare(known, 0.0, cv2.CMP_GT), (side, side), borderType=cv2.BORDER_CONSTANT)
@@ -51,21 +51,20 @@ def add_surface_cost(score_m: GridOfFloat, quality_around: ByteArray, cost_m: fl
     cv2.add(score_m, cv2.LUT(quality_around, np.float32(cost_m) * steps), dst=score_m)
 
 
-def _reach(radius_m: float, cell_m: float) -> int:
+def reach_cells(radius_m: float, cell_m: float) -> int:
     """Whole cells from a cell's centre within a distance."""
     return math.floor(radius_m / cell_m)
 
 
-def _under(view: GroundView, cell: tuple[int, int], radius_m: float) -> GridOfFloat | None:
-    """Qualities of the landable ground around a cell, at least one; None where all such ground is alike."""
+def _under(view: GroundView, cell: tuple[int, int], radius_m: float) -> ByteArray | None:
+    """Qualities of the landable ground around a cell as bytes, at least one; None where all such ground is alike."""
     if view.quality is None:
         return None
-    reach = _reach(radius_m, view.cell_m)
+    reach = reach_cells(radius_m, view.cell_m)
     top, left = max(0, cell[0] - reach), max(0, cell[1] - reach)
     part = view.quality[top : cell[0] + reach + 1, left : cell[1] + reach + 1]
     known = part[part > 0]
-    steps = known if known.size else np.zeros(1, np.uint8)
-    return np.asarray(steps / np.float32(BYTES_A_STEP), np.float32)
+    return known if known.size else np.zeros(1, np.uint8)
 
 
 def mean_quality(view: GroundView, cell: tuple[int, int], radius_m: float) -> float | None:
@@ -77,7 +76,7 @@ def mean_quality(view: GroundView, cell: tuple[int, int], radius_m: float) -> fl
         radius_m: Of the vehicle and its margin, m.
     """
     under = _under(view, cell, radius_m)
-    return None if under is None else float(under.mean())
+    return None if under is None else float(under.mean()) / BYTES_A_STEP
 
 
 def surface_at(
@@ -100,5 +99,5 @@ def surface_at(
     if under is None:
         return next(iter(surfaces.values()))
     number = int(TOLD_SHARE * under.size)
-    preference = LAST_PREFERENCE + 1 - float(np.partition(under, number)[number])
+    preference = LAST_PREFERENCE + 1 - int(np.sort(under)[number]) / BYTES_A_STEP
     return surfaces[min(surfaces, key=lambda known: (abs(known - preference), -known))]
