@@ -32,7 +32,7 @@ from landing.shown_cells import (
     mask_camera,
     shown_cells,
 )
-from landing.surface import mean_around
+from landing.surface import as_bytes, mean_around
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 from landing.types import ByteArray, Pose, Segmentation
 
@@ -77,7 +77,7 @@ _LAYERS = {
     "bad_from_m": _Layer(np.float32, math.inf, np.minimum),
     "bad": _Layer(np.int32, 0, np.maximum),
 }
-_SURFACES = {name: _Layer(np.float32, 0.0, np.minimum) for name in ("quality", "quality_around")}
+_SURFACES = {"quality": _Layer(np.float32, 0.0, np.minimum), "quality_around": _Layer(np.uint8, 0, np.minimum)}
 """Kept where the taxonomy does not call all landable ground alike."""
 
 _TIMES = ("seen", "visited", "bad")
@@ -102,7 +102,7 @@ class GroundMap:
     _bad_from_m: GridOfFloat
     _bad: FrameNumbers
     _quality: GridOfFloat
-    _quality_around: GridOfFloat
+    _quality_around: ByteArray
 
     def __init__(self, settings: DecisionSettings, taxonomy: Taxonomy) -> None:
         self._settings = settings
@@ -508,7 +508,8 @@ class GroundMap:
         view = GroundView(self._cell_m, corner, self._down_m, free, hazards, unseen_s, landable, known, visited)
         if self._quality_lut is None:
             return view
-        return replace(view, quality=self._quality[window].copy(), quality_around=self._quality_around[window].copy())
+        around = self._quality_around[window].copy()
+        return replace(view, quality=as_bytes(self._quality[window]), quality_around=around)
 
     def _window_of_interest(self, now_ns: int, max_age_s: float) -> Window:
         """The part of the map that was seen recently or holds a hazard; beyond it all is unknown."""
