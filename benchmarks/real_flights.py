@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -129,9 +129,12 @@ def _room_in_view(record: dict[str, Any], verdict: PictureVerdict, ground: Verdi
 
 
 def flights_of(flights: Sequence[PhotoFlight]) -> Figures:
-    """Return counts by place and over all: landed of those with room, unsafe of those landed, reasons."""
+    """Return counts by place and over all: landed of those with room, unsafe of those landed, reasons.
+
+    The stories are left to the page.
+    """
     places = {f.place: _counted([g for g in flights if g.place == f.place]) for f in flights}
-    return {"all": _counted(flights), "places": places, "flights": [asdict(f) for f in flights]}
+    return {"all": _counted(flights), "places": places, "flights": [asdict(replace(f, story=())) for f in flights]}
 
 
 def _counted(flights: Sequence[PhotoFlight]) -> Figures:

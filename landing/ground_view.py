@@ -38,9 +38,9 @@ class GroundView:
             `frame_landable_probability`.
         known: bool: seen recently, whatever it is.
         visited: bool: a person or vehicle was seen there within `recent_hazard.memory_s`, now included.
-        quality: float32: how far a cell comes before the ground of the last choice (`Taxonomy.quality_lut`), mean over
-            frames; 0 where not known. None where all landable ground is alike.
-        quality_around: float32: its mean over the ground on which a vehicle led here may come to stand; None likewise.
+        quality: uint8: how far a cell comes before the ground of the last choice (`Taxonomy.quality_lut`), mean over
+            frames, in `landing.surface.BYTES_A_STEP`; 0 where not known. None where all landable ground is alike.
+        quality_around: uint8: its mean over the ground on which a vehicle led here may come to stand; None likewise.
     """
 
     cell_m: float
@@ -52,8 +52,8 @@ class GroundView:
     landable: GridOfFloat
     known: GridOfBool
     visited: GridOfBool
-    quality: GridOfFloat | None = None
-    quality_around: GridOfFloat | None = None
+    quality: ByteArray | None = None
+    quality_around: ByteArray | None = None
 
     @property
     def probability(self) -> GridOfFloat:

@@ -32,7 +32,7 @@ from landing.shown_cells import (
     mask_camera,
     shown_cells,
 )
-from landing.surface import mean_around
+from landing.surface import as_bytes, mean_around, reach_cells
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 from landing.types import ByteArray, Pose, Segmentation
 
@@ -73,7 +73,7 @@ _LAYERS = {
     "bad_from_m": _Layer(np.float32, math.inf, np.minimum),
     "bad": _Layer(np.int32, 0, np.maximum),
 }
-_SURFACES = {name: _Layer(np.float32, 0.0, np.minimum) for name in ("quality", "quality_around")}
+_SURFACES = {"quality": _Layer(np.float32, 0.0, np.minimum), "quality_around": _Layer(np.uint8, 0, np.minimum)}
 """Kept where the taxonomy does not call all landable ground alike."""
 
 _TIMES = ("seen", "visited", "bad")
@@ -98,7 +98,7 @@ class GroundMap:
     _bad_from_m: GridOfFloat
     _bad: FrameNumbers
     _quality: GridOfFloat
-    _quality_around: GridOfFloat
+    _quality_around: ByteArray
 
     def __init__(self, settings: DecisionSettings, taxonomy: Taxonomy) -> None:
         self._settings = settings
@@ -399,7 +399,12 @@ class GroundMap:
         cv2.copyTo(sampled.astype(np.float32), (gathered == 0.0).view(np.uint8), gathered)
         cv2.accumulateWeighted(sampled, gathered, self._settings.surface.gain, mask=sampled)
         around_m = self._settings.required_radius_m + self._settings.score.clearance_per_height * self._height_m
-        self._quality_around = mean_around(self._quality, self._cell_m, around_m)
+        # Only places so near to what is shown have another mean than before.
+        reach = reach_cells(around_m, self._cell_m)
+        inner, outer = ([_grown(s, k * reach, self._settings.grid.cells) for s in part.window] for k in (1, 2))
+        mean = mean_around(self._quality[outer[0], outer[1]], self._cell_m, around_m)
+        rows, columns = (slice(i.start - o.start, i.stop - o.start) for i, o in zip(inner, outer, strict=True))
+        self._quality_around[inner[0], inner[1]] = mean[rows, columns]
 
     def _add_hazards(self, planes: ByteArray, part: ShownCells, side_px: int, plain: float, judged: bool) -> None:
         """Adds the evidence of hazards: a cell takes the maximum of what it covers.
@@ -500,7 +505,8 @@ class GroundMap:
         view = GroundView(self._cell_m, corner, self._down_m, free, hazards, unseen_s, landable, known, visited)
         if self._quality_lut is None:
             return view
-        return replace(view, quality=self._quality[window].copy(), quality_around=self._quality_around[window].copy())
+        around = self._quality_around[window].copy()
+        return replace(view, quality=as_bytes(self._quality[window]), quality_around=around)
 
     def _window_of_interest(self, now_ns: int, max_age_s: float) -> Window:
         """The part of the map that was seen recently or holds a hazard; beyond it all is unknown."""
@@ -511,6 +517,11 @@ class GroundMap:
         if width == 0:
             return slice(0, 1), slice(0, 1)
         return slice(top, top + height), slice(left, left + width)
+
+
+def _grown(part: slice, by: int, cells: int) -> slice:
+    """Widen a range of a grid's rows or columns on both sides, within the grid."""
+    return slice(max(0, part.start - by), min(cells, part.stop + by))
 
 
 def _fill(grid: GridOfFloat | FrameNumbers, value: float, where: GridOfBool) -> None:

@@ -20,7 +20,8 @@ from landing.decision_groups import HiddenHazard
 from landing.ground_view import MOVING_ROLES, GridOfBool, GridOfFloat, GroundView, any_set
 from landing.settings import DecisionSettings
 from landing.site import NoSite, NoSiteReason
-from landing.taxonomy import HAZARD_ROLES, LAST_PREFERENCE, Role, Taxonomy
+from landing.surface import add_surface_cost
+from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 
 CHAMFER_EXCESS = np.float32(1.0193)
 """Most by which the 5x5 chamfer distance (steps 1, 1.4, 2.1969; Borgefors 1986) overstates: with t = y / x it is (1 +
@@ -241,8 +242,7 @@ def score_grid(
     away_m *= np.float32(settings.score.travel_cost)
     score = np.asarray(cv2.subtract(cv2.min(clearance_m, enough_m), away_m), np.float32)
     if view.quality_around is not None:
-        cost_m = settings.surface.cost_m
-        cv2.addWeighted(score, 1.0, view.quality_around, cost_m, -cost_m * LAST_PREFERENCE, dst=score)
+        add_surface_cost(score, view.quality_around, settings.surface.cost_m)
     if settings.recent_hazard.cost_m > 0.0 and any_set(view.visited):
         part = _around(view.visited, settings.recent_hazard.radius_m / view.cell_m)
         near = 1.0 - distance_m(view.visited[part], view.cell_m, False) / np.float32(settings.recent_hazard.radius_m)
