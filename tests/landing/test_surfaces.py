@@ -129,6 +129,19 @@ def test_the_last_choice_is_taken_where_nothing_better_is_within_reach():
     assert narrow.surface == PAVED_SURFACE
 
 
+@pytest.mark.parametrize("height", [12.0, 30.0, 44.0])
+def test_a_speck_of_lawn_does_not_win_over_wide_paving(height):
+    """A network that takes a bush for grass must not lead there: the speck has little more than the least room."""
+    site = sites(Decider(DecisionSettings(), TAXONOMY, CAMERA), [lawn_beside_roofs] * 6, height)[-1]
+    assert site.surface == PAVED_SURFACE and site.position_ned_m[1] < 4.0
+
+
+def lawn_beside_roofs(north, east):
+    """Paving, and far to the east a strip of lawn 4.6 m wide between roofs: half of it lies within their clearance."""
+    strip, roofs = abs(east - 8.0) <= 2.3, abs(east - 8.0) <= 5.0
+    return np.where(strip, GRASS, np.where(roofs, ROOF, PAVED))
+
+
 def test_lawn_within_a_hazards_clearance_is_no_lawn():
     def world(n, e):
         return np.where(e > 1.0, PAVED, np.where(e > -1.5, GRASS, ROOF))
