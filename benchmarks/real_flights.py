@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.runner import Figures
-from benchmarks.verdicts import SAFE, UNSAFE, PictureVerdict, VerdictMap
+from benchmarks.verdicts import ROOM_M, SAFE, UNSAFE, PictureVerdict, VerdictMap
 from sim.campaign.campaign import run_campaign
 from sim.campaign.command import plan_from
 from sim.campaign.task import Plan
@@ -20,6 +21,8 @@ RADIUS_M = 0.4
 LANDED = {SAFE: "landed safe", UNSAFE: "landed unsafe"}
 REFUSED = {True: "given up with room", False: "rightly not landed", None: "not landed at the margin"}
 SEED = 1
+SHAPE = 0.75
+"""Height of the flown camera's picture by its width."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ def judged_flight(place: str, record: dict[str, Any], verdict: PictureVerdict, g
     """
     touchdown, person_m = record["touchdown"], None
     if touchdown is None:
-        outcome, why = REFUSED[verdict.room], str(record["reason"])
+        outcome, why = REFUSED[_room_in_view(record, verdict, ground)], str(record["reason"])
     else:
         width_m, height_m = record["photograph"]["size_m"]
         north_m, east_m = touchdown["ne_m"]
@@ -113,10 +116,25 @@ def judged_flight(place: str, record: dict[str, Any], verdict: PictureVerdict, g
     return PhotoFlight(place, name, outcome, why, record["end_height_m"], record["seconds"], person_m, story)
 
 
+def _room_in_view(record: dict[str, Any], verdict: PictureVerdict, ground: VerdictMap) -> bool | None:
+    """Return the operator's word on room; None where there is some, but too little in the view from the start."""
+    if not verdict.room:
+        return verdict.room
+    width_m, height_m = record["photograph"]["size_m"]
+    start = record["conditions"]
+    across_m = 2.0 * start["height_m"] * math.tan(math.radians(start["hfov_deg"]) / 2.0)
+    half_u, half_v = min(0.5, across_m / width_m / 2.0), min(0.5, SHAPE * across_m / height_m / 2.0)
+    view = (0.5 - half_u, 0.5 - half_v, 0.5 + half_u, 0.5 + half_v)
+    return True if ground.room_m(view, width_m) >= ROOM_M else None
+
+
 def flights_of(flights: Sequence[PhotoFlight]) -> Figures:
-    """Return counts by place and over all: landed of those with room, unsafe of those landed, reasons."""
+    """Return counts by place and over all: landed of those with room, unsafe of those landed, reasons.
+
+    The stories are left to the page.
+    """
     places = {f.place: _counted([g for g in flights if g.place == f.place]) for f in flights}
-    return {"all": _counted(flights), "places": places, "flights": [asdict(f) for f in flights]}
+    return {"all": _counted(flights), "places": places, "flights": [asdict(replace(f, story=())) for f in flights]}
 
 
 def _counted(flights: Sequence[PhotoFlight]) -> Figures:

@@ -10,6 +10,7 @@ pictures, the wrong ones first, is written to `--out`. `--fly` adds whole landin
 
 from __future__ import annotations
 
+import json
 import math
 import statistics
 from collections.abc import Sequence
@@ -25,14 +26,14 @@ from benchmarks.real_figures import by_place, markdown, over_places
 from benchmarks.real_flights import PhotoFlight, flights_of, fly_over
 from benchmarks.real_page import write_page
 from benchmarks.runner import ROOT, Figures, benchmark
-from benchmarks.verdicts import SAFE, UNSAFE, Answer, PictureVerdict, VerdictMap, read_labels, read_verdicts
+from benchmarks.verdicts import ROOM_M, SAFE, UNSAFE, Answer, PictureVerdict, VerdictMap, read_labels, read_verdicts
 from edge.cameras.recordings import pictures_in, read_picture
 from edge.look.looker import Looker, LookOptions, parse_decision
 from edge.look.view import Given
 from edge.runtimes import RuntimeOptions
 from landing.errors import DataError
 from landing.pictures import picture_size
-from landing.reading import read_toml
+from landing.reading import read_text, read_toml
 from landing.taxonomy import Taxonomy
 
 VERDICTS = "verdicts.csv"
@@ -41,9 +42,6 @@ FLOWN_M = 60.0
 
 NEARER = 0.95
 """Part of the height to come down to, from which a picture that was too high is looked at again."""
-
-ROOM_M = 3.0
-"""Radius of safe ground in the middle of a picture from which the middle has room."""
 
 FACTS = {"place", "licence", "source", "commit", "camera", "note", "may_train", "held_back"}
 GIVEN = {"height_m", "hfov_deg", "pitch_deg", "assume_nadir", "taxonomy"}
@@ -93,7 +91,11 @@ def read_set(folder: Path, verdicts: Path | None) -> RealSet:
     unknown = sorted(facts.keys() - FACTS - GIVEN)
     if unknown:
         raise DataError(f"set {folder / 'set.toml'}: {unknown[0]} is not one of {', '.join(sorted(FACTS | GIVEN))}")
-    pictures = tuple(pictures_in(folder / "images"))
+    for key in ("height_m", "hfov_deg", "pitch_deg"):
+        if isinstance(facts.get(key, 0.0), bool) or not isinstance(facts.get(key, 0.0), int | float):
+            raise DataError(f"set {folder / 'set.toml'}: {key} = {facts[key]!r} is not a number")
+    images = folder / "images"
+    pictures = tuple(pictures_in(images)) if images.is_dir() else ()
     if not pictures:
         raise DataError(f"set {folder}: images holds no pictures")
     own = folder / VERDICTS
@@ -126,15 +128,15 @@ class Look:
 WHOLE = (0.0, 0.0, 1.0, 1.0)
 
 
-def look_at(real: RealSet, model: Path, out: Path) -> list[Look]:
+def look_at(real: RealSet, model: Path, out: Path, again: bool = False) -> list[Look]:
     """Look at a place's pictures; a picture that is too high is looked at again from where it says to come down to.
 
     Its middle, cut out, is what the same camera sees from there. What is too high stays it where the network's range is
-    not known.
+    not known. With `again` the records that `out` holds are taken as they are.
     """
     looks = [
         Look(Path(r["path"]), r, WHOLE, r["height_agl_m"])
-        for r in _records(real.pictures, model, real.given, out / real.name)
+        for r in _records(real.pictures, model, real.given, out / real.name, again)
     ]
     high = [k for k in looks if k.record.get("no_site", {}).get("descend_to_m") is not None]
     if not high:
@@ -142,12 +144,15 @@ def look_at(real: RealSet, model: Path, out: Path) -> list[Look]:
     lower_m = NEARER * min(k.record["no_site"]["descend_to_m"] for k in high)
     below = [_from_lower(k, lower_m, out / real.name / "lower") for k in high]
     given = replace(real.given, height_agl_m=lower_m, hfov_deg=high[0].record["hfov_deg"], assume_nadir=True)
-    records = _records([path for path, _ in below], model, given, out / real.name / "lower")
-    again = [Look(k.picture, r, window, k.height_m) for k, r, (_, window) in zip(high, records, below, strict=True)]
-    return [k for k in looks if k not in high] + again
+    records = _records([path for path, _ in below], model, given, out / real.name / "lower", again)
+    nearer = [Look(k.picture, r, window, k.height_m) for k, r, (_, window) in zip(high, records, below, strict=True)]
+    return [k for k in looks if k not in high] + nearer
 
 
-def _records(pictures: Sequence[Path], model: Path, given: Given, out: Path) -> list[dict[str, Any]]:
+def _records(pictures: Sequence[Path], model: Path, given: Given, out: Path, again: bool) -> list[dict[str, Any]]:
+    written = out / "results.jsonl"
+    if again and written.exists():
+        return [json.loads(line) for line in read_text(written, "results", DataError).splitlines()]
     records: list[dict[str, Any]] = []
     options = LookOptions(
         model=model, runtime=RuntimeOptions(threads=1), settings=parse_decision(()), given=given, out=out
@@ -254,6 +259,7 @@ def cause_of(record: dict[str, Any]) -> str:
 )
 @click.option("--model", type=click.Path(path_type=Path), default=ROOT / "models" / "semantic-drone-fast.onnx")
 @click.option("--fly", type=click.IntRange(0), default=0, help="Whole landings over so many pictures of each place.")
+@click.option("--again", is_flag=True, help="Judge the answers that --out holds once more, by verdicts that changed.")
 @click.option("--out", type=click.Path(path_type=Path), default=ROOT / "out" / "real-ground", help="For the page.")
 @click.option("--markdown", "markdown_path", type=click.Path(path_type=Path), help="Also write the tables here.")
 def main(
@@ -262,6 +268,7 @@ def main(
     verdicts: Path | None,
     model: Path,
     fly: int,
+    again: bool,
     out: Path,
     markdown_path: Path | None,
 ) -> Figures:
@@ -273,14 +280,15 @@ def main(
     answers: list[Answer] = []
     for real in reals:
         click.echo(f"{real.name}: {len(real.pictures)} pictures", err=True)
-        answers += [answer_of(real, look, radius_m) for look in look_at(real, model, out)]
-    write_page(out, answers, {(r.name, name): v for r in reals for name, v in r.verdicts.items()})
+        answers += [answer_of(real, look, radius_m) for look in look_at(real, model, out, again)]
     places = by_place(answers)
     low = {n: p for n, p in places.items() if statistics.median(p.heights_m) <= FLOWN_M}
     high = {n: p for n, p in places.items() if n not in low}
     groups = {f"at most {FLOWN_M:g} m": over_places(low), f"above {FLOWN_M:g} m": over_places(high)}
     mappings = {name: figures.to_mapping() for name, figures in places.items()}
-    flights = flights_of([flight for real in reals for flight in flown(real, model, fly, out)])
+    landings = [flight for real in reals for flight in flown(real, model, fly, out)]
+    flights = flights_of(landings)
+    write_page(out, answers, {(r.name, name): v for r in reals for name, v in r.verdicts.items()}, landings)
     if markdown_path is not None:
         markdown_path.write_text(
             markdown(groups, mappings, flights, [{"set": r.name, **r.facts} for r in reals], model.name), "utf-8"

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from benchmarks.real_flights import PhotoFlight
 from benchmarks.verdicts import OPEN, RIGHT, SAFE, WRONG, Answer, PictureVerdict
 from landing.errors import TouchdownError
 from landing.types import ByteArray
@@ -30,6 +31,7 @@ button {{ font: inherit; padding: 4px 10px; margin: 0 6px 6px 0; }}
 <p>Outlines are the operator's: green safe, red unsafe, a cross somebody. {count} pictures.</p>
 <p>{buttons}</p>
 {figures}
+{flights}
 <script>
 function show(key, value) {{
   document.querySelectorAll("figure").forEach(f => {{ f.hidden = value !== "" && f.dataset[key] !== value; }});
@@ -38,13 +40,19 @@ function show(key, value) {{
 """
 
 
-def write_page(out: Path, answers: Sequence[Answer], verdicts: Mapping[tuple[str, str], PictureVerdict]) -> Path:
+def write_page(
+    out: Path,
+    answers: Sequence[Answer],
+    verdicts: Mapping[tuple[str, str], PictureVerdict],
+    flights: Sequence[PhotoFlight] = (),
+) -> Path:
     """Write `index.html` and its small pictures.
 
     Args:
         out: Folder that the pictures of the answers are in.
         answers: All of a run.
         verdicts: By place and picture, to be outlined.
+        flights: Whole landings, told below the pictures.
     """
     ordered = sorted(answers, key=lambda a: (ORDER.index(a.outcome), a.place, a.picture))
     figures = [_figure(out, answer, verdicts.get((answer.place, answer.picture))) for answer in ordered]
@@ -53,12 +61,28 @@ def write_page(out: Path, answers: Sequence[Answer], verdicts: Mapping[tuple[str
     places = sorted({a.place for a in answers})
     buttons += [_button(p, "place", p, sum(a.place == p for a in answers)) for p in places]
     page = out / "index.html"
-    text = PAGE.format(count=len(answers), buttons="".join(buttons), figures="\n".join(figures))
+    text = PAGE.format(
+        count=len(answers), buttons="".join(buttons), figures="\n".join(figures), flights=_flights(flights)
+    )
     try:
         page.write_text(text, "utf-8")
     except OSError as error:
         raise TouchdownError(f"{page} cannot be written: {error.strerror}") from error
     return page
+
+
+def _flights(flights: Sequence[PhotoFlight]) -> str:
+    """Return a table of whole landings, those that did not land safe first."""
+    if not flights:
+        return ""
+    rows = []
+    for flight in sorted(flights, key=lambda f: (f.outcome == "landed safe", f.place, f.picture)):
+        story = "".join(f"<li>{t:.1f} s, {h:.1f} m: {html.escape(words)}</li>" for t, h, words in flight.story)
+        cells = (flight.place, flight.picture, flight.outcome, flight.why)
+        told = f"<details><summary>{len(flight.story)} events</summary><ol>{story}</ol></details>"
+        rows.append("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in cells) + f"<td>{told}</td></tr>")
+    heads = "".join(f"<th>{h}</th>" for h in ("place", "picture", "outcome", "why", "story"))
+    return f"<h2>Whole landings</h2><table><tr>{heads}</tr>{''.join(rows)}</table>"
 
 
 def _button(text: str, key: str, value: str, count: int) -> str:

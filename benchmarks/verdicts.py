@@ -40,6 +40,9 @@ RIGHT = ("safe site", "right refusal")
 WRONG = ("unsafe site", "wrong refusal")
 OPEN = ("unsure", "refused at the margin", "not judged")
 PERSON_M = 2.0
+ROOM_M = 3.0
+"""Radius of safe ground from which the part of a picture that is in view has room."""
+
 MAP_PX = 960
 """Width of the map that verdicts are painted on."""
 

@@ -54,6 +54,8 @@ def annotate(step: Step, camera: CameraModel, settings: DecisionSettings, notes:
         if pose is not None and camera.missing_in(pose) is None:
             _draw_site(picture, selection, camera, pose, settings, unit)
         lines.append((f"SITE  clear radius {selection.clearance_m:.1f} m   area {selection.area_m2:.0f} m2", GREEN))
+        if selection.surface is not None:
+            lines.append((f"on {selection.surface.text}", AMBER if selection.surface.caution else WHITE))
         if selection.confidence is not None:
             lines.append((selection.confidence.text, WHITE))
         if pose is not None:

@@ -89,6 +89,7 @@ class Control:
         self.refusal: str | None = None
         self.slow: Slowness | None = None
         self._too_high = False
+        self._caution = ""
         self._sending = False
         self._site: LandingSite | None = None
         self._no_site_reason = ""
@@ -128,6 +129,7 @@ class Control:
             self.counters.commands = self.commanding.commands
         self._say(now_ns, output)
         self._say_height(now_ns, output, vehicle)
+        self._say_surface(now_ns, output, decision)
         if self.slow is not before:
             self._say_speed(now_ns, before, output)
         self._announcer.tick(now_ns)
@@ -144,6 +146,18 @@ class Control:
             words = f"Too high for a site: descend to {metres_down(output.descend_to_m)} m"
             self._announcer.say(now_ns, "height", words, Severity.NOTICE)
         self._too_high = too_high
+
+    def _say_surface(self, now_ns: int, output: DirectorOutput, decision: Decision | None) -> None:
+        """Once when the site that is sent turns out to lie where somebody may come."""
+        if output.target is None or decision is None or not isinstance(decision.selection, LandingSite):
+            return
+        surface = decision.selection.surface
+        before, self._caution = self._caution, surface.text if surface is not None and surface.caution else ""
+        if surface is None or self._caution in ("", before):
+            return
+        self._events.write("site-caution", surface=surface.to_mapping())
+        if not output.transitions:  # else it is in the text of the transition
+            self._announcer.say(now_ns, "surface", f"Site on {surface.text}", Severity.NOTICE)
 
     def _say_speed(self, now_ns: int, before: Slowness | None, output: DirectorOutput) -> None:
         """Once when decisions become too slow, every half minute after, and once when it ends."""

@@ -93,6 +93,11 @@ class ResolvedDecision:
         """Digest and value, as logs, recordings and reports carry them."""
         return {"sha256": self.digest, "value": self.as_dict()}
 
+    def _surfaces(self) -> str:
+        """The order in which landable ground is chosen."""
+        surfaces = {} if self.taxonomy is None else self.taxonomy.surfaces
+        return " before ".join(surface.name for surface in surfaces.values()) or "all alike"
+
     def describe(self) -> str:
         """One line for people."""
         gathered = self.decision.landable_probability
@@ -101,7 +106,7 @@ class ResolvedDecision:
         return (
             f"{self.digest[:12]}; thresholds of a frame: {describe(self.thresholds)}; landable in "
             f"all frames together {gathered:.3g} ({self.sources['decision.landable_probability']}); ground the model "
-            f"was trained for: {scale}; confidence in sites: {self.sources['confidence']}"
+            f"was trained for: {scale}; surfaces: {self._surfaces()}; confidence in sites: {self.sources['confidence']}"
         )
 
 

@@ -10,10 +10,12 @@ COMMANDS = {
     "onnx": ("export.cli_make", "Checkpoint to ONNX, or other roles for a finished ONNX."),
     "adopt": ("export.cli_make", "Make somebody else's segmentation ONNX fly."),
     "range": ("export.cli_make", "Say from how near and far a finished model was trained to see the ground."),
+    "thresholds": ("export.cli_thresholds", "Choose a finished model's thresholds for landings; the model keeps them."),
     "confidence": ("export.cli_confidence", "Measure how often sites are safe, by score; the model keeps it."),
     "int8": ("export.cli_make", "Quantise a model, keeping in float what needs it."),
     "trt": ("export.trt.cli", "Build a TensorRT engine, here or on the Jetson over ssh."),
     "verify": ("export.cli_prove", "Compare the decisions of two models on real frames."),
+    "evaluate": ("export.cli_thresholds", "Judge finished models on labelled pictures, and write a report."),
     "bench": ("export.cli_prove", "Latency, throughput and memory, next to the roofline."),
     "info": ("export.cli_prove", "Print the description in a model file."),
 }

@@ -15,7 +15,7 @@ from trainer.data.choice import open_and_split
 from trainer.evaluation import plots
 from trainer.evaluation.confidence import JudgedSite, check_left_out, fit_confidence, judged_sites
 from trainer.evaluation.measure import EvaluationSet
-from trainer.evaluation.view import assumed_view
+from trainer.evaluation.view import view_of
 from trainer.recipe import DataChoice
 
 
@@ -57,13 +57,13 @@ def write_confidence(
     column = choice.split_column if choice.split_files else ""
     samples = data.samples if part == "all" else split.val
     pictures = EvaluationSet(data, samples, part, split.describe(), column)
-    view = assumed_view(data.taxonomy, height_m, hfov_deg)
+    view = view_of(data, samples, data.taxonomy, height_m, hfov_deg)
     sites: list[JudgedSite] = []
     with load_runtime(source) as runtime:
         for number, (sample, image, labels) in enumerate(pictures.read(part)):
             runtime.submit(Frame(image, number, number))
-            sites += judged_sites(runtime.result(), labels, data.taxonomy, view, settings, sample.group)
-    words = f"{pictures.describe()}, seen from {view.height_m:g} m"
+            sites += judged_sites(runtime.result(), labels, data.taxonomy, view.of(sample.name), settings, sample.group)
+    words = f"{pictures.describe()}, seen from {view.height_m:.3g} m"
     curve = fit_confidence(sites, len(samples), words, settings.required_radius_m)
     if curve is None:
         raise DataError(

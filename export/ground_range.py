@@ -13,6 +13,7 @@ from landing.manifest import read_engine
 from landing.spec import GroundRange, ModelSpec
 from trainer.data.ground import GroundWidth, range_of
 from trainer.data.known_layouts import LAYOUTS
+from trainer.options import checked
 from trainer.recipe import Variation
 
 
@@ -45,28 +46,28 @@ def ground_range_of(spec: ModelSpec, choice: RangeChoice, origin: Path) -> Groun
             f"{origin}: nothing says how much ground its training pictures show (trained on {own.trained_on!r}); give "
             "--ground-width-m LEAST,GREATEST, or --heights-m and --hfov-deg"
         )
-    zoom = choice.zoom or _zoom_of(own.recipe)
-    if zoom is None:
+    variation = _variation_of(own.recipe) if choice.zoom is None else checked(Variation, zoom=choice.zoom)
+    if variation is None:
         raise InvalidValueError(f"{origin}: no recipe of `trainer fit` is in the file; give --zoom LEAST,GREATEST")
-    if not 0 < zoom[0] <= zoom[1]:
-        raise InvalidValueError(f"--zoom {zoom[0]:g},{zoom[1]:g}: expected the least, above 0, and then the greatest")
     input_wh = spec.input.width_px, spec.input.height_px
     words = own.trained_on or "training pictures"
-    return range_of([(width, choice.picture_wh or input_wh)], input_wh, zoom, words)
+    return range_of([(width, choice.picture_wh or input_wh)], input_wh, variation, words)
 
 
-def _zoom_of(recipe: str) -> tuple[float, float] | None:
-    """The zoom of a recorded command, or the trainer's default where it names none; None without a command."""
+def _variation_of(recipe: str) -> Variation | None:
+    """The scales of a recorded command, the trainer's default where it names none; None without a command."""
     try:
         words = shlex.split(recipe)
         if words[:3] != ["touchdown", "trainer", "fit"]:
             return None
-        if "--zoom" not in words:
-            return Variation().zoom
-        least, greatest = (float(part) for part in words[words.index("--zoom") + 1].split(","))
+        pairs = {
+            name: words[words.index(option) + 1].split(",")
+            for name, option in (("zoom", "--zoom"), ("ground_mm", "--ground-mm"))
+            if option in words
+        }
+        return Variation.model_validate(pairs)
     except (ValueError, IndexError):
         return None
-    return least, greatest
 
 
 def write_range(source: Path, output: Path, choice: RangeChoice) -> ModelSpec:

@@ -198,6 +198,9 @@ def _words_of(event: Mapping[str, Any], daemon: DaemonState) -> tuple[str, bool]
     if kind in ("site-chosen", "site-changed"):
         daemon.site = _site_words(event.get("site"))
         return f"{kind.replace('-', ' ')}: {daemon.site}", False
+    if kind == "site-caution":
+        surface = event.get("surface")
+        return f"site on {surface.get('text') if isinstance(surface, dict) else 'another surface'}", True
     if kind == "health":
         reasons = ", ".join(map(str, event.get("reasons") or ()))
         daemon.health = f"{event.get('state')}{': ' + reasons if reasons else ''}"
@@ -223,7 +226,11 @@ def _site_words(site: object) -> str:
     if not isinstance(site, dict):
         return "one"
     position = site.get("position_ned_m") or (math.nan, math.nan)
-    return f"{position[0]:.1f} N {position[1]:.1f} E, {site.get('clearance_m', math.nan):.1f} m clear"
+    surface = site.get("surface")
+    on = ""
+    if isinstance(surface, dict) and "name" in surface:
+        on = f", on {surface['name']}" + (f": {surface['caution']}" if surface.get("caution") else "")
+    return f"{position[0]:.1f} N {position[1]:.1f} E, {site.get('clearance_m', math.nan):.1f} m clear{on}"
 
 
 def age_s(at_ns: int | None, now_ns: int) -> float | None:

@@ -104,7 +104,7 @@ class Decider:
         self._confidence = confidence
         self._map = GroundMap(settings, taxonomy)
         self._plane = GroundPlane()
-        self._tracker = SiteTracker(settings)
+        self._tracker = SiteTracker(settings, taxonomy.surfaces)
         self._height_limit = HeightLimit(scale, camera)
         self._frame: EstimatorFrame | None = None
         self._pose: Pose | None = None

@@ -38,6 +38,19 @@ class Score(Frozen):
     )
 
 
+class SurfaceCost(Frozen):
+    """The ground that a site lies on counts by the preferences of the taxonomy.
+
+    A preferred surface wins over a bigger disc of a worse one.
+    """
+
+    # All the clearance that counts beyond what a new site needs, up to 20 m: 2 + 0.03 x 20 - 0.2.
+    cost_m: float = Field(default=2.5, ge=0, le=20, description="clearance that one step of preference costs, m")
+    # More than half of an error is there again in the next frame, and surfaces stay.
+    period_s: float = Field(default=0.25, ge=0, le=5, description="time between two frames whose surfaces count, s")
+    gain: float = Field(default=0.3, gt=0, le=1, description="weight of one of these frames in the mean")
+
+
 class RecentHazard(Frozen):
     """A place where people or vehicles were seen recently scores lower.
 

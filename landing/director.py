@@ -208,12 +208,12 @@ class Director:
 
     def _sending_state(self, inputs: DirectorInput, site: LandingSite) -> tuple[DirectorState, str]:
         assert inputs.pose is not None
-        words = f"site {site.clearance_m:.1f} m clear, {site.area_m2:.0f} m2"
+        words = f"site {site.clearance_m:.1f} m clear, {site.area_m2:.0f} m2{site.on_words}"
         if not inputs.vehicle.landing:
             return DirectorState.TRACK, words
         height_m = height_above_m(inputs.pose, site)
         if height_m <= self._settings.commit_height_m:
-            return DirectorState.COMMIT, f"{height_m:.1f} m above the site"
+            return DirectorState.COMMIT, f"{height_m:.1f} m above the site{site.on_words}"
         return DirectorState.DESCEND, words
 
     def _confirm(self, inputs: DirectorInput) -> None:

@@ -38,6 +38,9 @@ class GroundView:
             `frame_landable_probability`.
         known: bool: seen recently, whatever it is.
         visited: bool: a person or vehicle was seen there within `recent_hazard.memory_s`, now included.
+        quality: uint8: how far a cell comes before the ground of the last choice (`Taxonomy.quality_lut`), mean over
+            frames, in `landing.surface.BYTES_A_STEP`; 0 where not known. None where all landable ground is alike.
+        quality_around: uint8: its mean over the ground on which a vehicle led here may come to stand; None likewise.
     """
 
     cell_m: float
@@ -49,6 +52,8 @@ class GroundView:
     landable: GridOfFloat
     known: GridOfBool
     visited: GridOfBool
+    quality: ByteArray | None = None
+    quality_around: ByteArray | None = None
 
     @property
     def probability(self) -> GridOfFloat:

@@ -1,14 +1,15 @@
 """A rolling metric map of the ground below, in local NED: what is landable, what is a hazard.
 
 Rows go north, columns go east; the map moves with the vehicle in whole cells. Every cell holds the log-odds of landable
-ground, those of each hazard role, and when it was last seen. A cell not seen recently is unknown, and unknown
-is never landable.
+ground, those of each hazard role, the quality of its surface, and when it was last seen. A cell not seen recently is
+unknown, and unknown is never landable.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import cv2
@@ -19,7 +20,7 @@ from landing.camera import CameraModel
 from landing.estimator import FrameShift
 from landing.frame_times import NEVER_NS, FrameNumbers, FrameTimes
 from landing.ground_view import MOVING_ROLES, GridOfBool, GridOfFloat, GroundView, any_set
-from landing.merge import remove_small_objects, smoothed
+from landing.merge import filtered
 from landing.settings import DecisionSettings
 from landing.shown_cells import (
     LEAST_SHOWN,
@@ -31,6 +32,7 @@ from landing.shown_cells import (
     mask_camera,
     shown_cells,
 )
+from landing.surface import as_bytes, mean_around, reach_cells
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 from landing.types import ByteArray, Pose, Segmentation
 
@@ -45,10 +47,6 @@ SAME_HEIGHT = 1.2
 
 BEYOND_SITES_M = 8.0
 """Reach of the map around the farthest site, m, so that people beside it are kept clear of."""
-
-
-NEAR_SHARE = 16
-"""The side of what is taken out as noise is never more than this part of the picture's."""
 
 
 class _Layer(NamedTuple):
@@ -75,9 +73,12 @@ _LAYERS = {
     "bad_from_m": _Layer(np.float32, math.inf, np.minimum),
     "bad": _Layer(np.int32, 0, np.maximum),
 }
+_SURFACES = {"quality": _Layer(np.float32, 0.0, np.minimum), "quality_around": _Layer(np.uint8, 0, np.minimum)}
+"""Kept where the taxonomy does not call all landable ground alike."""
+
 _TIMES = ("seen", "visited", "bad")
-_STATE = ("cell_m", "corner", "down_m", "height_m", "updated_ns", *_LAYERS)
-"""State of the map, beside its settings."""
+_STATE = ("cell_m", "corner", "down_m", "height_m", "updated_ns", "surfaces_ns")
+"""State of the map, beside its settings and layers."""
 
 _MOVING = tuple(HAZARD_ROLES.index(role) for role in MOVING_ROLES)
 _STANDING = tuple(k for k in range(len(HAZARD_ROLES)) if k not in _MOVING)
@@ -96,9 +97,13 @@ class GroundMap:
     _visited: FrameNumbers
     _bad_from_m: GridOfFloat
     _bad: FrameNumbers
+    _quality: GridOfFloat
+    _quality_around: ByteArray
 
     def __init__(self, settings: DecisionSettings, taxonomy: Taxonomy) -> None:
         self._settings = settings
+        self._quality_lut = taxonomy.quality_lut if len(taxonomy.surfaces) > 1 else None
+        self._layers = _LAYERS if self._quality_lut is None else _LAYERS | _SURFACES
         thresholds = settings.hazard_thresholds
         gain = settings.evidence.ground_gain
         self._landable_evidence = logit_table(settings.frame_landable_probability, gain)
@@ -123,9 +128,9 @@ class GroundMap:
         self._cell_m = 0.0
         self._corner = (0, 0)  # south-west cell, counted in whole cells from the NED origin
         self._down_m = self._height_m = 0.0
-        self._updated_ns = NEVER_NS
+        self._updated_ns = self._surfaces_ns = NEVER_NS
         self._times = FrameTimes()
-        for name, layer in _LAYERS.items():
+        for name, layer in self._layers.items():
             shape = (n, n, len(HAZARD_ROLES)) if name == "hazards" else (n, n)
             setattr(self, f"_{name}", np.full(shape, layer.unknown, layer.dtype))
         self._is_hazard: tuple[GridOfBool, ...] | None = None  # where `_hazards` are positive; None: not known yet
@@ -133,7 +138,7 @@ class GroundMap:
     def state_dict(self) -> dict[str, Any]:
         """A copy of all that was gathered: plain values and arrays, see `load_state_dict`."""
         state: dict[str, Any] = {}
-        for name in _STATE:
+        for name in (*_STATE, *self._layers):
             value = getattr(self, f"_{name}")
             if name in _TIMES:
                 name, value = f"{name}_ns", self._times.stamps_ns(value)
@@ -146,7 +151,7 @@ class GroundMap:
         """Goes on from another map's `state_dict`, of the same number of cells."""
         self.reset()
         self._times = FrameTimes(np.unique([state[f"{name}_ns"] for name in _TIMES]).tolist())
-        for name in _STATE:
+        for name in (*_STATE, *self._layers):
             value = state[f"{name}_ns" if name in _TIMES else name]
             if name in _TIMES:
                 value = self._times.numbers(value)
@@ -218,16 +223,15 @@ class GroundMap:
         if shown is None or count == 0:
             return 0
         px_per_m = mask.camera.fx / max(height_m, 1e-3)
-        smallest_px = math.floor(min(self._settings.evidence.smallest_person_m * px_per_m, 1e3))
-        # Who is so near fills more of the picture than this, even cut by its edge and seen in part.
-        smallest_px = min(smallest_px, min(segmentation.shape) // NEAR_SHARE)
-        segmentation = remove_small_objects(segmentation, smallest_px)
-        segmentation = smoothed(segmentation, self._settings.evidence.smoothing_px)
+        segmentation = filtered(segmentation, px_per_m, self._settings.evidence)
         px_per_cell = self._cell_m * px_per_m
         side_px = max(1, math.ceil(min(px_per_cell, float(min(segmentation.shape)))))
         plain = min(1.0, PERSON_WIDE_M * px_per_m / max(self._settings.evidence.plain_person_px, 1e-3))
         if judged:
             self._add_landable(segmentation.landable, shown, side_px)
+            if self._quality_lut is not None and at_ns - self._surfaces_ns >= self._settings.surface.period_s * 1e9:
+                self._add_surfaces(cv2.LUT(segmentation.class_id, self._quality_lut), shown)
+                self._surfaces_ns = at_ns
         self._add_hazards(segmentation.hazards, shown, side_px, plain, judged)
         frame = self._times.number(at_ns, (self._seen, self._visited, self._bad))
         _fill(self._seen[shown.window], frame, shown.visible)
@@ -273,7 +277,7 @@ class GroundMap:
             rows, columns = n, 0
         new_rows = slice(n - rows, n) if rows > 0 else slice(0, -rows)
         new_columns = slice(n - columns, n) if columns > 0 else slice(0, -columns)
-        for name, layer in _LAYERS.items():
+        for name, layer in self._layers.items():
             grid = getattr(self, f"_{name}")
             # In a row of all cells a shift is one step; what it carries over an edge lies in what is new.
             cells = grid.reshape(-1)
@@ -348,7 +352,7 @@ class GroundMap:
                 r, c = old_cell(north[:, None], east[None, :])
                 inside = (r >= 0) & (r < n) & (c >= 0) & (c < n)
                 grid = (np.clip(r, 0, n - 1), np.clip(c, 0, n - 1))
-                for name, layer in _LAYERS.items():
+                for name, layer in self._layers.items():
                     old = getattr(self, f"_{name}")
                     here = old[grid]
                     here[~inside] = layer.unknown
@@ -382,6 +386,25 @@ class GroundMap:
         gathered, limit = self._landable[part.window], self._ground_limit
         cv2.add(gathered, part.evidence(sampled, self._landable_evidence), dst=gathered)
         np.clip(gathered, -limit, limit, out=gathered)
+
+    def _add_surfaces(self, qualities: ByteArray, part: ShownCells) -> None:
+        """Adds the surface in each cell's middle to the mean; what is not landable says nothing.
+
+        Args:
+            qualities: Of the mask's pixels, see `Taxonomy.quality_lut`.
+            part: Of the map.
+        """
+        sampled = cv2.remap(qualities, part.u, part.v, cv2.INTER_NEAREST)  # 0 for cells that are not shown
+        gathered = self._quality[part.window]
+        cv2.copyTo(sampled.astype(np.float32), (gathered == 0.0).view(np.uint8), gathered)
+        cv2.accumulateWeighted(sampled, gathered, self._settings.surface.gain, mask=sampled)
+        around_m = self._settings.required_radius_m + self._settings.score.clearance_per_height * self._height_m
+        # Only places so near to what is shown have another mean than before.
+        reach = reach_cells(around_m, self._cell_m)
+        inner, outer = ([_grown(s, k * reach, self._settings.grid.cells) for s in part.window] for k in (1, 2))
+        mean = mean_around(self._quality[outer[0], outer[1]], self._cell_m, around_m)
+        rows, columns = (slice(i.start - o.start, i.stop - o.start) for i, o in zip(inner, outer, strict=True))
+        self._quality_around[inner[0], inner[1]] = mean[rows, columns]
 
     def _add_hazards(self, planes: ByteArray, part: ShownCells, side_px: int, plain: float, judged: bool) -> None:
         """Adds the evidence of hazards: a cell takes the maximum of what it covers.
@@ -479,7 +502,11 @@ class GroundMap:
             (self._corner[0] + window[0].start) * self._cell_m,
             (self._corner[1] + window[1].start) * self._cell_m,
         )
-        return GroundView(self._cell_m, corner, self._down_m, free, hazards, unseen_s, landable, known, visited)
+        view = GroundView(self._cell_m, corner, self._down_m, free, hazards, unseen_s, landable, known, visited)
+        if self._quality_lut is None:
+            return view
+        around = self._quality_around[window].copy()
+        return replace(view, quality=as_bytes(self._quality[window]), quality_around=around)
 
     def _window_of_interest(self, now_ns: int, max_age_s: float) -> Window:
         """The part of the map that was seen recently or holds a hazard; beyond it all is unknown."""
@@ -490,6 +517,11 @@ class GroundMap:
         if width == 0:
             return slice(0, 1), slice(0, 1)
         return slice(top, top + height), slice(left, left + width)
+
+
+def _grown(part: slice, by: int, cells: int) -> slice:
+    """Widen a range of a grid's rows or columns on both sides, within the grid."""
+    return slice(max(0, part.start - by), min(cells, part.stop + by))
 
 
 def _fill(grid: GridOfFloat | FrameNumbers, value: float, where: GridOfBool) -> None:

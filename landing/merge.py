@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from landing.decision_groups import Evidence
 from landing.errors import InvalidValueError
 from landing.ground_view import any_set
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 from landing.types import Segmentation
+
+NEAR_SHARE = 16
+"""The side of what is taken out as noise is never more than this part of the picture's."""
 
 
 def merge_probabilities(
@@ -43,6 +48,20 @@ def segmentation_from_labels(labels: npt.NDArray[np.uint8], taxonomy: Taxonomy) 
     lut[:, : len(taxonomy)] = taxonomy.merge_matrix.astype(np.uint8) * 255
     planes = lut[:, labels]
     return Segmentation(labels.copy(), planes[0], np.ascontiguousarray(planes[1:]))
+
+
+def filtered(segmentation: Segmentation, px_per_m: float, evidence: Evidence) -> Segmentation:
+    """Takes out what is noise in a frame: people and vehicles too small to be any, and single pixels.
+
+    Args:
+        segmentation: Of the frame.
+        px_per_m: Pixels of its maps that show a metre of ground.
+        evidence: Sizes of the filters.
+    """
+    smallest_px = math.floor(min(evidence.smallest_person_m * px_per_m, 1e3))
+    # Who is so near fills more of the picture than this, even cut by its edge and seen in part.
+    smallest_px = min(smallest_px, min(segmentation.shape) // NEAR_SHARE)
+    return smoothed(remove_small_objects(segmentation, smallest_px), evidence.smoothing_px)
 
 
 def smoothed(segmentation: Segmentation, side_px: int) -> Segmentation:

@@ -1,4 +1,4 @@
-"""Pick the landing place: the clean place with the best score, clearance less the cost of the way.
+"""Pick the landing place: the clean place with the best score, clearance less the costs of the way and the surface.
 
 Without a height (one picture is judged, nobody flies there) it is the largest clean region, and inside it the point
 with the greatest clearance.
@@ -20,6 +20,7 @@ from landing.decision_groups import HiddenHazard
 from landing.ground_view import MOVING_ROLES, GridOfBool, GridOfFloat, GroundView, any_set
 from landing.settings import DecisionSettings
 from landing.site import NoSite, NoSiteReason
+from landing.surface import add_surface_cost
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 
 CHAMFER_EXCESS = np.float32(1.0193)
@@ -223,9 +224,9 @@ def score_grid(
 ) -> GridOfFloat:
     """Return the score of each cell as a site, m of clearance, shape (n, n).
 
-    The score is the clearance, capped at what is enough from this height, less the cost of the way there, less the
-    penalties of recent hazards (people or vehicles were seen there) and of the blacklist (a site there was lost
-    because of its ground).
+    The score is the clearance, capped at what is enough from this height, less the cost of the way there and of the
+    surface, less the penalties of recent hazards (people or vehicles were seen there) and of the blacklist (a site
+    there was lost because of its ground).
 
     Args:
         view: The map.
@@ -240,6 +241,8 @@ def score_grid(
     away_m = np.sqrt(_squared_distance(view, vehicle_ne_m)).astype(np.float32)
     away_m *= np.float32(settings.score.travel_cost)
     score = np.asarray(cv2.subtract(cv2.min(clearance_m, enough_m), away_m), np.float32)
+    if view.quality_around is not None:
+        add_surface_cost(score, view.quality_around, settings.surface.cost_m)
     if settings.recent_hazard.cost_m > 0.0 and any_set(view.visited):
         part = _around(view.visited, settings.recent_hazard.radius_m / view.cell_m)
         near = 1.0 - distance_m(view.visited[part], view.cell_m, False) / np.float32(settings.recent_hazard.radius_m)

@@ -24,6 +24,7 @@ from landing.decision_groups import (
     Score,
     Shift,
     StandingClearance,
+    SurfaceCost,
     Switch,
     UnsafeMemory,
     UsableView,
@@ -63,6 +64,7 @@ class DecisionBase(Frozen):
     lost_after_s: float = Field(default=0.25, ge=0, le=5, description="time after which a bad site is given up, s")
     reach: Reach = Reach()
     score: Score = Score()
+    surface: SurfaceCost = SurfaceCost()
     recent_hazard: RecentHazard = RecentHazard()
     blacklist: Blacklist = Blacklist()
     shift: Shift = Shift()
@@ -144,10 +146,7 @@ class DecisionSettings(DecisionBase):
 
 
 class Strictness(str, Enum):
-    """Level of caution of the thresholds: each step halves the odds at which a hazard counts.
-
-    It doubles the odds that landable ground must reach, of a frame and of all frames together.
-    """
+    """Caution of thresholds: each step halves the odds at which a hazard counts and doubles those of good ground."""
 
     RELAXED = "relaxed"
     NORMAL = "normal"

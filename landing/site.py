@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from landing.confidence import Confidence
-from landing.taxonomy import Role
+from landing.taxonomy import Role, Surface
 
 
 class NoSiteReason(str, Enum):
@@ -40,6 +40,7 @@ class LandingSite:
         area_m2: Clean area of the region that the site lies in.
         first_seen_ns, last_seen_ns: Capture times of the first and newest frame supporting it.
         confidence: By the newest frame; None where that does not show the whole site, or the model says none.
+        surface: What it lies on; None where the taxonomy calls all landable ground alike.
     """
 
     position_ned_m: tuple[float, float, float]
@@ -48,6 +49,12 @@ class LandingSite:
     first_seen_ns: int
     last_seen_ns: int
     confidence: Confidence | None = None
+    surface: Surface | None = None
+
+    @property
+    def on_words(self) -> str:
+        """Its surface as the end of a text, such as ``, on road: traffic may come``; empty where it has none."""
+        return "" if self.surface is None else f", on {self.surface.text}"
 
 
 @dataclass(frozen=True)

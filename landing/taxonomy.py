@@ -109,6 +109,10 @@ class Surface:
         """In words, as ``road: traffic may come``."""
         return f"{self.name}: {self.caution}" if self.caution else self.name
 
+    def to_mapping(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"name": self.name, "preference": self.preference, "caution": self.caution, "text": self.text}
+
 
 class Taxonomy(BaseModel):
     """The classes of a data set or model, each with its role. Ids run from 0 without a gap.

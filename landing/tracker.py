@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,8 @@ from landing.ground_view import MOVING_ROLES, GridOfFloat, GroundView
 from landing.picker import Candidate, LostPlace, Regions, any_within
 from landing.settings import DecisionSettings
 from landing.site import Intruder, LandingSite, NoSite, NoSiteReason, Selection
-from landing.taxonomy import HAZARD_ROLES, Role
+from landing.surface import mean_quality, surface_at
+from landing.taxonomy import HAZARD_ROLES, Role, Surface
 
 STANDING_ROLES = tuple(role for role in HAZARD_ROLES if role not in MOVING_ROLES)
 
@@ -25,6 +26,9 @@ stand still, and their outline wavers by about a cell."""
 
 SAME_PLACE_M, MOST_LOST = 1.0, 12
 """Lost sites nearer than this to each other are one; so many of them, the newest, are kept."""
+
+WORSE_BY = 0.75
+"""Steps of preference by which a site's surface must come out worse than it was chosen for to be exchanged."""
 
 SHIFT_COST = 0.3
 SHIFT_GAIN_M = 0.6
@@ -63,11 +67,14 @@ class MapSnapshot:
 class SiteTracker:
     """Keeps a site while it is good, so that the vehicle is not led back and forth."""
 
-    def __init__(self, settings: DecisionSettings) -> None:
+    def __init__(self, settings: DecisionSettings, surfaces: Mapping[int, Surface]) -> None:
         self._settings = settings
+        self._surfaces = surfaces
         self.site: LandingSite | None = None
         self._bad_since_ns: int | None = None
         self._better_since_ns: int | None = None
+        self._chosen_quality: float | None = None
+        """Of the site's ground when it was chosen, see `mean_quality`."""
         self._lost: list[tuple[LostPlace, int]] = []
         """Places and times (ns) of sites that were lost because of their ground."""
         self._approaches = Approaches(settings)
@@ -75,7 +82,8 @@ class SiteTracker:
     def state_dict(self) -> dict[str, Any]:
         """All that it knows, as plain values."""
         return {
-            "site": None if self.site is None else vars(self.site).copy(),
+            "site": None if self.site is None else asdict(self.site),
+            "chosen_quality": self._chosen_quality,
             "bad_since_ns": self._bad_since_ns,
             "better_since_ns": self._better_since_ns,
             "lost": [[*place, at_ns] for place, at_ns in self._lost],
@@ -86,8 +94,10 @@ class SiteTracker:
         """Goes on from another tracker's `state_dict`."""
         site = state["site"]
         if site is not None:
-            site = LandingSite(**{**site, "position_ned_m": tuple(site["position_ned_m"])})
+            surface = None if site["surface"] is None else Surface(**site["surface"])
+            site = LandingSite(**{**site, "position_ned_m": tuple(site["position_ned_m"]), "surface": surface})
         self.site = site
+        self._chosen_quality = state["chosen_quality"]
         self._bad_since_ns = state["bad_since_ns"]
         self._better_since_ns = state["better_since_ns"]
         self._lost = [(LostPlace(float(n), float(e), float(r)), int(at_ns)) for n, e, r, at_ns in state["lost"]]
@@ -185,8 +195,9 @@ class SiteTracker:
         assert cell is not None  # a site outside the map is a problem
         self._seen(snapshot, cell, committed)
         # Later on what is better depends on where the vehicle is: no leading back and forth, but for a place that was
-        # given up before.
-        open_to_others = at_ns - self.site.first_seen_ns <= self._settings.switch.within_s * 1e9 or self._lost_before()
+        # given up before, or one whose surface is not what it was chosen for.
+        new = at_ns - self.site.first_seen_ns <= self._settings.switch.within_s * 1e9
+        open_to_others = new or self._lost_before() or self._disappoints(snapshot.view, cell)
         if open_to_others and not committed and self._is_better(snapshot, cell):
             if self._better_since_ns is None:
                 self._better_since_ns = at_ns
@@ -215,6 +226,13 @@ class SiteTracker:
         place, near_m = self.site.position_ned_m[:2], self._settings.blacklist.radius_m / 2
         return any(math.dist(place, lost[:2]) <= near_m for lost, _ in self._lost)
 
+    def _disappoints(self, view: GroundView, cell: tuple[int, int]) -> bool:
+        """Return True when the site's surface comes out a step worse than it was chosen for."""
+        quality = mean_quality(view, cell, self._settings.required_radius_m)
+        if quality is None or self._chosen_quality is None:
+            return False
+        return self._chosen_quality - quality >= WORSE_BY
+
     def _seen(self, snapshot: MapSnapshot, cell: tuple[int, int], committed: bool) -> None:
         """Brings what is known of the site up to date."""
         assert self.site is not None
@@ -228,6 +246,7 @@ class SiteTracker:
             clearance_m=clearance_m if in_view or not committed else self.site.clearance_m,
             area_m2=snapshot.regions.area_m2(*cell) or self.site.area_m2,
             last_seen_ns=snapshot.at_ns if in_view else self.site.last_seen_ns,
+            surface=surface_at(view, self._surfaces, cell, self._settings.required_radius_m),
         )
 
     def _nearby(self, snapshot: MapSnapshot, cell: tuple[int, int], bad: bool) -> tuple[int, int] | None:
@@ -272,7 +291,13 @@ class SiteTracker:
             return best
         position = (best.north_m, best.east_m, snapshot.view.ground_down_m)
         since_ns = snapshot.at_ns if first_seen_ns is None else first_seen_ns
-        self.site = LandingSite(position, best.clearance_m, best.area_m2, since_ns, snapshot.at_ns)
+        surface = None
+        cell = snapshot.view.cell_of(best.north_m, best.east_m)
+        if cell is not None:
+            radius_m = self._settings.required_radius_m
+            surface = surface_at(snapshot.view, self._surfaces, cell, radius_m)
+            self._chosen_quality = mean_quality(snapshot.view, cell, radius_m)
+        self.site = LandingSite(position, best.clearance_m, best.area_m2, since_ns, snapshot.at_ns, surface=surface)
         self._bad_since_ns = self._better_since_ns = None
         return self.site
 

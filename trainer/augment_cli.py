@@ -1,9 +1,10 @@
-"""`trainer augment`: shows varied training pictures. No torch here."""
+"""`trainer augment`: shows varied training pictures. Torch is imported when they are made."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
@@ -12,19 +13,20 @@ import numpy as np
 from PIL import Image
 
 from landing.errors import DataError, InvalidValueError
-from landing.taxonomy import Role, Taxonomy
 from landing.types import ByteArray
-from trainer.data.augment import vary
 from trainer.data.choice import open_and_split, open_data
+from trainer.data.roles import as_classes
 from trainer.data.samples import IGNORE, LabeledSet, Sample
 from trainer.drawing import blend, legend
-from trainer.options import SIZE, checked, data_choice, given, model_options, split_options
-from trainer.recipe import DataChoice, Variation
+from trainer.options import SIZE, checked, data_choice, given, model_options, split_options, training_options
+from trainer.recipe import DataChoice, Recipe, Variation
 
 GRID, ANIMATION = "augment.png", "augment.gif"
 _GAP_PX = 4
 _LABEL_SHARE = 0.45
 _FRAME_MS = 500
+DONORS = 16
+"""Further training pictures, at most, that people are taken from."""
 
 
 @click.command(name="augment")
@@ -58,6 +60,7 @@ _FRAME_MS = 500
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of everything random.")
 @split_options
+@training_options
 @model_options(Variation)
 def augment_command(
     folders: tuple[str, ...],
@@ -80,16 +83,26 @@ def augment_command(
     data, samples = _training_samples(choice)
     count = min(rows, len(samples))
     shown = [samples[i * len(samples) // count] for i in range(count)]
-    pictures = [data.read(sample) for sample in shown]
-    varied = _Varied(variation, crop_wh or input_wh, input_wh, data.taxonomy, seed)
+    recipe: Recipe = checked(
+        Recipe,
+        data=choice,
+        variation=variation,
+        width_px=input_wh[0],
+        height_px=input_wh[1],
+        crop_wh=crop_wh,
+        rare=0.0,
+        seed=seed,
+    )
     folder = Path(out)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        grid = _grid(pictures, varied, columns)
-        Image.fromarray(grid[..., ::-1]).save(folder / GRID)
-        _animation(pictures[0], varied, frames, folder / ANIMATION)
-    except OSError as error:
-        raise InvalidValueError(f"output folder {folder}: {error.strerror or error}") from error
+    with TemporaryDirectory() as store:
+        varied = _Varied(recipe, data, shown, _donors(samples, shown, variation), Path(store))
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            grid = _grid(varied, count, columns)
+            Image.fromarray(grid[..., ::-1]).save(folder / GRID)
+            _animation(varied, frames, folder / ANIMATION)
+        except OSError as error:
+            raise InvalidValueError(f"output folder {folder}: {error.strerror or error}") from error
     names = ", ".join(sample.name for sample in shown)
     click.echo(f"{folder / GRID}: {count} pictures ({names}), {columns} varied copies of each")
     click.echo(f"{folder / ANIMATION}: {frames} varied copies of {shown[0].name}")
@@ -97,7 +110,7 @@ def augment_command(
 
 def _training_samples(choice: DataChoice) -> tuple[LabeledSet, Sequence[Sample]]:
     """Return the training part, or all pictures if there is no split."""
-    if choice.train or choice.val or choice.test:
+    if choice.train or choice.val or choice.test or choice.also:
         data, split = open_and_split(choice)
         return data, split.train
     data = open_data(choice)
@@ -108,40 +121,48 @@ def _training_samples(choice: DataChoice) -> tuple[LabeledSet, Sequence[Sample]]
     return data, samples
 
 
+def _donors(samples: Sequence[Sample], shown: Sequence[Sample], variation: Variation) -> list[Sample]:
+    """Other training pictures that people are taken from, spread evenly."""
+    others = [s for s in samples if s not in shown] if variation.people else []
+    count = min(DONORS, len(others))
+    return [others[i * len(others) // count] for i in range(count)]
+
+
 class _Varied:
-    """Makes the n-th varied copy of a picture, the same one each time."""
+    """Makes the n-th varied copy of a picture as `trainer fit` does, the same one each time.
+
+    Attributes:
+        originals: Picture of each row, BGR uint8 (H, W, 3).
+    """
 
     def __init__(
-        self, variation: Variation, crop_wh: tuple[int, int], input_wh: tuple[int, int], taxonomy: Taxonomy, seed: int
+        self, recipe: Recipe, data: LabeledSet, shown: Sequence[Sample], donors: Sequence[Sample], store: Path
     ) -> None:
-        self.taxonomy = taxonomy
-        self.size_wh = crop_wh
-        self._variation = variation
-        self._input_wh = input_wh
-        self._paintable = taxonomy.ids_of(Role.LANDABLE)
-        self._seed = seed
+        from trainer.datamodule import training_pictures
 
-    def copy(self, picture: tuple[ByteArray, ByteArray], row: int, number: int) -> tuple[ByteArray, ByteArray]:
+        self.taxonomy = data.taxonomy
+        self.size_wh = recipe.crop_wh or recipe.input_wh
+        stored, self._pictures = training_pictures(data, [*shown, *donors], recipe, store)
+        self.originals = [stored[row].image for row in range(len(shown))]
+
+    def copy(self, row: int, number: int) -> tuple[ByteArray, ByteArray]:
         """Return picture and labels of copy `number` of the picture of a row."""
-        rng = np.random.default_rng([self._seed, row, number])
-        image, labels = picture
-        return vary(
-            image, labels, self.size_wh, self._variation, rng, paintable=self._paintable, scale_wh=self._input_wh
-        )
+        image, labels, _ = self._pictures[(number, row)]
+        return image.numpy(), as_classes(self.taxonomy)[labels.numpy()]
 
 
-def _grid(pictures: Sequence[tuple[ByteArray, ByteArray]], varied: _Varied, columns: int) -> ByteArray:
+def _grid(varied: _Varied, rows: int, columns: int) -> ByteArray:
     """Return a BGR picture of the rows, with a legend of the classes beside them."""
     counts = np.zeros(256, dtype=np.int64)
-    rows = []
-    for row, picture in enumerate(pictures):
-        cells = [_fitted(picture[0], varied.size_wh)]
+    lines = []
+    for row in range(rows):
+        cells = [_fitted(varied.originals[row], varied.size_wh)]
         for number in range(columns):
-            image, labels = varied.copy(picture, row, number)
+            image, labels = varied.copy(row, number)
             cells += [image, blend(image, labels, varied.taxonomy, _LABEL_SHARE)]
             counts += np.bincount(labels.ravel(), minlength=256) * (np.arange(256) != IGNORE)
-        rows.append(_joined(cells, axis=1))
-    grid = _joined(rows, axis=0)
+        lines.append(_joined(cells, axis=1))
+    grid = _joined(lines, axis=0)
     return _joined([grid, legend(varied.taxonomy, grid.shape[0], counts)], axis=1)
 
 
@@ -164,11 +185,11 @@ def _fitted(image: ByteArray, size_wh: tuple[int, int]) -> ByteArray:
     return canvas
 
 
-def _animation(picture: tuple[ByteArray, ByteArray], varied: _Varied, frames: int, path: Path) -> None:
+def _animation(varied: _Varied, frames: int, path: Path) -> None:
     """Writes a GIF: each frame a varied copy, bare and with its labels."""
     shown = []
     for number in range(frames):
-        image, labels = varied.copy(picture, 0, number)
+        image, labels = varied.copy(0, number)
         both = _joined([image, blend(image, labels, varied.taxonomy, _LABEL_SHARE)], axis=1)
         shown.append(Image.fromarray(np.ascontiguousarray(both[..., ::-1])))
     shown[0].save(path, save_all=True, append_images=shown[1:], duration=_FRAME_MS, loop=0)

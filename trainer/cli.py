@@ -11,7 +11,7 @@ from landing.errors import InvalidValueError
 from trainer.augment_cli import augment_command
 from trainer.data_cli import data
 from trainer.evaluation.cli import calibrate_command, evaluate_command, predict_command
-from trainer.options import NUMBERS, SIZE, checked, data_choice, given, model_options, split_options
+from trainer.options import SIZE, checked, data_choice, given, model_options, split_options, training_options
 from trainer.presets import PRESETS
 from trainer.recipe import LossChoice, NetworkChoice, Recipe, RunLimits, Variation
 
@@ -55,14 +55,7 @@ def cli() -> None:
     default=None,
     help="Training pictures, cut out at the scale of the input.  [default: the input]",
 )
-@click.option(
-    "--ground-width-m",
-    type=NUMBERS,
-    default=None,
-    metavar="LEAST,GREATEST",
-    help="Ground across the pictures, m: 2 x height x tan(half the field of view). From it the model knows from how "
-    "high its answer counts.  [default: the data set's, where it is known]",
-)
+@training_options
 @split_options
 @model_options(NetworkChoice)
 @model_options(Recipe, without=("crop_wh",))
@@ -76,11 +69,11 @@ def fit_command(
     """Train a network; best.pt is chosen on val, test is not looked at."""
     limits = given(RunLimits, values)
     if resume_from:
-        _refuse_recipe_options(ctx, {"folders", "out", "resume_from", *RunLimits.model_fields})
+        _refuse_recipe_options(ctx, {"folders", "also", "out", "resume_from", *RunLimits.model_fields})
         run_limits = checked(RunLimits, out=out or str(Path(resume_from).parent), **limits)
         from trainer.fit import resume
 
-        resume(resume_from, run_limits, folders)
+        resume(resume_from, run_limits, folders, values["also"])
         return
     if not (folders or values["images"]) or not out:
         raise click.UsageError("--data DIR and --out DIR are needed (or --resume last.pt)")

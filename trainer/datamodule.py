@@ -6,6 +6,7 @@ import hashlib
 import math
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +16,26 @@ from torch.utils.data import DataLoader, Dataset
 
 from landing.errors import DataError, InvalidValueError
 from landing.taxonomy import Role
-from trainer.data.pictures import EpochOrder, LetterboxedPictures, StreamedPicture, TrainingPictures, one_thread_each
+from trainer.data.ground import zoom_of
+from trainer.data.pictures import (
+    EpochOrder,
+    Kinds,
+    LetterboxedPictures,
+    Scale,
+    StreamedPicture,
+    TrainingPictures,
+    one_thread_each,
+)
 from trainer.data.rare import RarePicker, rare_ids
+from trainer.data.roles import labels_of
 from trainer.data.samples import LabeledSet, Sample
 from trainer.data.shards import ShardedSet
 from trainer.data.splits import Split
-from trainer.data.store import StoredSamples, open_or_prepare
+from trainer.data.store import StoredSamples, open_or_prepare, shrunk_wh
 from trainer.data.streaming import ShardStream
 from trainer.progress import Progress
 from trainer.recipe import Recipe, RunLimits
+from trainer.scale import width_of
 from trainer.torchvision_guard import ensure_torchvision
 
 ensure_torchvision()
@@ -31,6 +43,9 @@ from lightning.pytorch import LightningDataModule  # noqa: E402
 
 _STORE_MARGIN = 1.25
 """Pictures are kept a quarter larger than the input, for what zooms in."""
+
+_STORE_MARGIN_BY_GROUND = 2.0
+"""The same where ground sizes choose the zoom, which then reaches farther in."""
 
 
 class TrainingData(LightningDataModule):  # type: ignore[misc]  # lightning is not followed
@@ -47,11 +62,10 @@ class TrainingData(LightningDataModule):  # type: ignore[misc]  # lightning is n
         self._recipe = recipe
         self._limits = limits
         self._input_wh = input_wh
-        margin = (math.ceil(input_wh[0] * _STORE_MARGIN), math.ceil(input_wh[1] * _STORE_MARGIN))
+        margin = stored_wh(recipe)
         store = store_folder(limits.cache, recipe)
         self._val = _decoded(data, split.val, margin, store, "val")
         require_labels(self._val.counts.sum(0)[: len(data.taxonomy)], "val", len(self._val))
-        paintable = data.taxonomy.ids_of(Role.LANDABLE)
         self._shards: ShardedSet | None = None
         self._to_tell: EpochOrder | ShardStream | None = None
         in_train = {name for name, part in (data.own_split or {}).items() if part == "train"}
@@ -61,13 +75,12 @@ class TrainingData(LightningDataModule):  # type: ignore[misc]  # lightning is n
             self._count = len(split.train)
             require_labels(self.class_pixels, "train", self._count)
             rare = rare_ids(self.class_pixels, data.taxonomy, recipe.rare_classes)
-            self._vary = StreamedPicture(recipe, rare, paintable)
+            zoom_of_name = {s.name: _scale(data, s, recipe).zoom for s in split.train}
+            self._vary = StreamedPicture(recipe, replace(_kinds(data), rare=rare), zoom_of_name.__getitem__)
             return
-        train = _decoded(data, split.train, margin, store, "train")
+        train, self._training = training_pictures(data, split.train, recipe, store)
         self.class_pixels = train.counts.sum(0)[: len(data.taxonomy)]
         require_labels(self.class_pixels, "train", len(train))
-        picker = RarePicker(train.centres, self.class_pixels, data.taxonomy, recipe.rare_classes)
-        self._training = TrainingPictures(train, recipe, picker, paintable)
         self._count = len(self._training)
 
     def steps_per_epoch(self, world: int) -> int:
@@ -126,6 +139,44 @@ class TrainingData(LightningDataModule):  # type: ignore[misc]  # lightning is n
         return DataLoader(pictures, batch_size=min(4, max(1, len(mine))))
 
 
+def training_pictures(
+    data: LabeledSet, samples: Sequence[Sample], recipe: Recipe, store: Path
+) -> tuple[StoredSamples, TrainingPictures]:
+    """Return samples decoded into a store, and the training pictures that a recipe makes of them.
+
+    Raises:
+        DataError: A picture cannot be read, or the store cannot be written.
+        InvalidValueError: The recipe asks for ground sizes, and nobody knows those of a picture.
+    """
+    stored = _decoded(data, samples, stored_wh(recipe), store, "train")
+    pixels = stored.counts.sum(0)[: len(data.taxonomy)]
+    picker = RarePicker(stored.centres, pixels, data.taxonomy, recipe.rare_classes)
+    scales = [_scale(data, sample, recipe) for sample in samples]
+    return stored, TrainingPictures(stored, scales, recipe, picker, _kinds(data))
+
+
+def stored_wh(recipe: Recipe) -> tuple[int, int]:
+    """Return the size that pictures are stored to fit, px."""
+    larger = _STORE_MARGIN if recipe.variation.ground_mm is None else _STORE_MARGIN_BY_GROUND
+    return math.ceil(recipe.width_px * larger), math.ceil(recipe.height_px * larger)
+
+
+def _kinds(data: LabeledSet) -> Kinds:
+    return Kinds(labels_of(data.taxonomy, Role.LANDABLE), labels_of(data.taxonomy, Role.PERSON))
+
+
+def _scale(data: LabeledSet, sample: Sample, recipe: Recipe) -> Scale:
+    """Scale of a training picture.
+
+    Raises:
+        InvalidValueError: The recipe asks for ground sizes, and nobody knows the picture's.
+    """
+    width, size_wh = width_of(recipe.data, data, sample), data.size_wh(sample)
+    zoom = zoom_of(recipe.variation, width, size_wh, recipe.input_wh)
+    stored_mm = None if width is None else 1000 * width.middle_m / shrunk_wh(size_wh, stored_wh(recipe))[0]
+    return Scale(zoom, stored_mm)
+
+
 def require_labels(class_pixels: npt.NDArray[np.int64], part: str, pictures: int) -> None:
     """Raises for a part without a labelled pixel, before hours are spent on it.
 
@@ -149,6 +200,6 @@ def _decoded(
 def store_folder(chosen: str, recipe: Recipe) -> Path:
     """Return the folder for decoded pictures: one for each set of data folders."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "touchdown"
-    where = [str(Path(f).resolve()) for f in (*recipe.data.folders, recipe.data.images) if f]
+    where = [str(Path(f).resolve()) for f in (*recipe.data.folders, *recipe.data.also, recipe.data.images) if f]
     digest = hashlib.sha256("\n".join(where).encode()).hexdigest()[:12]
     return (Path(chosen) if chosen else home / "pictures") / digest

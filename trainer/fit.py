@@ -28,6 +28,8 @@ from trainer.data.samples import LabeledSet
 from trainer.data.splits import Split
 from trainer.datamodule import TrainingData
 from trainer.evaluation.calibrate import calibrate_checkpoint
+from trainer.evaluation.measure import SiteAssumptions
+from trainer.evaluation.view import view_of
 from trainer.hardware import Hardware, OutOfMemoryError, memory_advice
 from trainer.loss import SegmentationLoss, inverse_sqrt_weights
 from trainer.model import build, load_tensors, require_trainable
@@ -60,10 +62,12 @@ def fit(recipe: Recipe, limits: RunLimits) -> dict[str, Any]:
     return _run(recipe, limits, None)
 
 
-def resume(path: str | Path, limits: RunLimits, folders: Sequence[str] = ()) -> dict[str, Any]:
+def resume(
+    path: str | Path, limits: RunLimits, folders: Sequence[str] = (), also: Sequence[str] = ()
+) -> dict[str, Any]:
     """Goes on with an interrupted run, by the recipe in its `last.pt`.
 
-    `folders` are the data, if it lies elsewhere now.
+    `folders` are the data, and `also` what teaches by role, if they lie elsewhere now.
 
     Raises:
         ModelError: The checkpoint is not one to go on from.
@@ -82,9 +86,8 @@ def resume(path: str | Path, limits: RunLimits, folders: Sequence[str] = ()) -> 
             f"{path} was written by another version of the trainer, its recipe is not understood "
             f"({where}: {first['msg']}); start anew with --init {path}"
         ) from error
-    if folders:
-        moved = recipe.data.model_copy(update={"folders": tuple(folders)})
-        recipe = recipe.model_copy(update={"data": moved})
+    moved = {name: tuple(given) for name, given in (("folders", folders), ("also", also)) if given}
+    recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update=moved)})
     return _run(recipe, limits, Path(path))
 
 
@@ -110,7 +113,8 @@ def _run(recipe: Recipe, limits: RunLimits, resume_from: Path | None) -> dict[st
     require_trainable(network, config, pictures.batch_of(hardware.world))
     plan = EpochPlan(recipe.epochs, pictures.steps_per_epoch(hardware.world))
     weights = inverse_sqrt_weights(pictures.class_pixels)
-    loss = SegmentationLoss(recipe.loss, weights if recipe.loss.class_weights == "auto" else None, data.taxonomy)
+    chosen = weights if recipe.loss.class_weights == "auto" else None
+    loss = SegmentationLoss(recipe.loss, chosen, data.taxonomy, by_role=bool(recipe.data.also))
     network = network.to(memory_format=torch.channels_last)
     about = Checkpoint(
         config,
@@ -138,7 +142,7 @@ def _run(recipe: Recipe, limits: RunLimits, resume_from: Path | None) -> dict[st
         raise OutOfMemoryError(advice) from error
     if not trainer.is_global_zero:
         return {}
-    return _finish(trainer.current_epoch, best.best_model_path, out, recipe, data, split, hardware)
+    return _finish(plan, best.best_model_path, out, recipe, data, split, hardware)
 
 
 def _trainer(recipe: Recipe, limits: RunLimits, hardware: Hardware, out: Path, best: Callback) -> Trainer:
@@ -193,7 +197,7 @@ def _logger(name: str, out: Path) -> Any:
 
 
 def _finish(
-    epochs: int, path: str, out: Path, recipe: Recipe, data: LabeledSet, split: Split, hardware: Hardware
+    plan: EpochPlan, path: str, out: Path, recipe: Recipe, data: LabeledSet, split: Split, hardware: Hardware
 ) -> dict[str, Any]:
     """Writes the best epoch as a slim `best.pt`, calibrated and measured on val."""
     if not path or not Path(path).is_file():
@@ -207,12 +211,14 @@ def _finish(
         "cuda" if hardware.accelerator == "gpu" else "cpu",
         split_column=recipe.data.split_column,
         precision="bfloat16" if hardware.precision == "bfloat16" else "float32",
+        ground=SiteAssumptions(view_of(data, split.val, best.taxonomy, ground_width_m=recipe.data.ground_width_m)),
     )
     report = {
         "best_epoch": best.epoch,
-        "epochs": epochs,
+        "epochs": plan.curve[-1].epoch,
         "planned_epochs": recipe.epochs,
         "resolution": "labels",
+        "curve": [point._asdict() for point in plan.curve],
         "parts": best.metrics,
         "provenance": best.provenance,
     }

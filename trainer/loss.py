@@ -7,6 +7,7 @@ import numpy.typing as npt
 import torch
 
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
+from trainer.data.roles import ROLE_ORDER, labels_of
 from trainer.data.samples import IGNORE
 from trainer.recipe import LossChoice
 
@@ -26,15 +27,24 @@ class SegmentationLoss(torch.nn.Module):  # type: ignore[misc]  # torch is not f
     """Sum of the losses of a choice, over the labelled pixels of a batch.
 
     A batch without a labelled pixel costs 0 and has a zero gradient, not NaN. Class weights have the shape (K,).
+
+    A pixel with a role label (`trainer.data.roles`) asks that the classes of the role together are probable: its
+    cross-entropy is that of their sum, its weight the mean of theirs. Dice leaves it out.
     """
 
-    def __init__(self, choice: LossChoice, class_weights: torch.Tensor | None, taxonomy: Taxonomy) -> None:
+    def __init__(
+        self, choice: LossChoice, class_weights: torch.Tensor | None, taxonomy: Taxonomy, by_role: bool = False
+    ) -> None:
         super().__init__()
         self._choice = choice
+        self._members = [list(taxonomy.ids_of(role)) for role in ROLE_ORDER] if by_role else []
         landable = torch.from_numpy(taxonomy.landable_lut[: len(taxonomy)].copy())
-        hazard = torch.zeros(len(taxonomy))
+        hazard = torch.zeros(len(taxonomy) + len(ROLE_ORDER))
         for role in HAZARD_ROLES:
-            hazard[list(taxonomy.ids_of(role))] = HAZARD_WEIGHT[role]
+            hazard[list(labels_of(taxonomy, role))] = HAZARD_WEIGHT[role]
+        if class_weights is not None and by_role:
+            of_roles = [class_weights[ids].mean() if ids else torch.tensor(0.0) for ids in self._members]
+            class_weights = torch.cat([class_weights, torch.stack(of_roles)])
         # Not in the state: they follow from the recipe, and a checkpoint holds only the network.
         self.register_buffer("_class_weights", class_weights, persistent=False)
         self.register_buffer("_elsewhere", (~landable).float(), persistent=False)
@@ -57,17 +67,27 @@ class SegmentationLoss(torch.nn.Module):  # type: ignore[misc]  # torch is not f
         truth = labels.where(valid, labels.new_zeros(()))
         # One gather of the true class serves cross-entropy and Dice. One-hot maps of all classes, as
         # smp.losses.DiceLoss builds, make Dice alone 3 to 6 times as long.
-        log_true = logs.gather(1, truth.unsqueeze(1)).squeeze(1)
+        log_true = self._with_roles(logs).gather(1, truth.unsqueeze(1)).squeeze(1)
         loss = self._per_pixel(log_true, truth, valid)
         choice = self._choice
         if choice.dice or choice.hazard_cost:
             probabilities = logs.exp()
             if choice.dice:
-                loss = loss + choice.dice * _soft_dice(probabilities, log_true, truth, valid)
+                exact = valid & (truth < logs.shape[1])
+                of_class = truth.where(exact, truth.new_zeros(()))
+                loss = loss + choice.dice * _soft_dice(probabilities, log_true, of_class, exact)
             if choice.hazard_cost:
                 cost = self._hazard_cost(probabilities, truth, valid)
                 loss = loss + choice.hazard_cost * cost
         return loss
+
+    def _with_roles(self, logs: torch.Tensor) -> torch.Tensor:
+        """Log-probabilities (B, K, n) with those of the roles behind them, (B, K + R, n); a role without classes: 0."""
+        if not self._members:
+            return logs
+        empty = torch.zeros_like(logs[:, :1])
+        sums = [logs[:, ids].logsumexp(1, keepdim=True) if ids else empty for ids in self._members]
+        return torch.cat([logs, *sums], 1)
 
     def _per_pixel(self, log_true: torch.Tensor, truth: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
         """Weighted mean of cross-entropy."""

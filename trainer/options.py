@@ -171,6 +171,26 @@ split_options = options(
 )
 
 
+training_options = options(
+    click.option(
+        "--also",
+        multiple=True,
+        metavar="DIR",
+        help="Labelled pictures of other classes: they teach roles (landable, person, ...) and choose nothing. Of "
+        "their own split the training part, or all.",
+    ),
+    click.option(
+        "--ground-width-m",
+        type=NUMBERS,
+        default=None,
+        metavar="LEAST,GREATEST",
+        help="Ground across the pictures, m: 2 x height x tan(half the field of view). From it the model knows from "
+        "how high its answer counts.  [default: the data set's, where it is known]",
+    ),
+)
+"""Options of the pictures that train, besides their split."""
+
+
 def data_choice(folders: Sequence[str], options: dict[str, Any]) -> DataChoice:
     """Takes the choice of data out of a command's options."""
     fields = {name: options.pop(name) for name in DataChoice.model_fields if name in options}

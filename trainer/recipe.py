@@ -19,6 +19,7 @@ class DataChoice(BaseModel):
     model_config = _STRICT
 
     folders: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
     images: str = ""
     labels: str = ""
     layout: str = "auto"
@@ -71,6 +72,11 @@ class Variation(BaseModel):
     zoom: tuple[float, float] = Field(
         default=(0.7, 2.0), description="Least and greatest scale of training pictures against a full fit: altitude."
     )
+    ground_mm: tuple[float, float] | None = Field(
+        default=None,
+        description="Instead of --zoom: least and greatest ground of a pixel of the input, mm, evenly by ratio, from "
+        "the ground across each picture (see --ground-width-m). So sets from different heights are shown alike.",
+    )
     turn_deg: float = Field(
         default=45.0,
         ge=0,
@@ -88,13 +94,19 @@ class Variation(BaseModel):
     markings: float = Field(
         default=0.0, ge=0, le=1, description="Probability of lane lines and arrows painted on landable ground."
     )
+    people: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Probability of one to six people of other training pictures, pasted on landable ground.",
+    )
 
-    @field_validator("zoom")
+    @field_validator("zoom", "ground_mm")
     @classmethod
-    def _ascending(cls, zoom: tuple[float, float]) -> tuple[float, float]:
-        if not 0 < zoom[0] <= zoom[1]:
-            raise ValueError("expected the least, above 0, and then the greatest scale")
-        return zoom
+    def _ascending(cls, pair: tuple[float, float] | None) -> tuple[float, float] | None:
+        if pair is not None and not 0 < pair[0] <= pair[1]:
+            raise ValueError("expected the least, above 0, and then the greatest")
+        return pair
 
 
 class LossChoice(BaseModel):
@@ -166,7 +178,7 @@ class Recipe(BaseModel):
         """Return the options that differ from the defaults, by name, groups opened."""
         flat: dict[str, Any] = {}
         for group in (self.data, self.network, self.variation, self.loss):
-            flat |= group.model_dump(exclude_defaults=True, exclude={"folders", "split_files"})
+            flat |= group.model_dump(exclude_defaults=True, exclude={"folders", "also", "split_files"})
         return flat | self.model_dump(exclude_defaults=True, exclude=_NOT_OPTIONS)
 
     def command(self) -> str:
@@ -174,6 +186,8 @@ class Recipe(BaseModel):
         words = ["touchdown trainer fit"]
         for folder in self.data.folders:
             words += ["--data", Path(folder).resolve().name]
+        for folder in self.data.also:
+            words += ["--also", Path(folder).resolve().name]
         words += ["--input", f"{self.width_px}x{self.height_px}"]
         for split_file in self.data.split_files:
             source, equals, path = split_file.rpartition("=")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 _WARM_UP = 0.15
 _START = 1 / 25
@@ -30,13 +31,24 @@ def epochs_that_fit(planned: int, done: int, elapsed_s: float, epoch_s: float, l
     return min(planned, done + more)
 
 
+class CurvePoint(NamedTuple):
+    """Progress of a run: val mIoU over the CPU time of the first process, hours, without its loader processes."""
+
+    epoch: int
+    cpu_h: float
+    miou: float
+
+
 @dataclass
 class EpochPlan:
     """Length of a run in epochs and steps of each process; a time limit may lower `epochs`.
 
-    `done` epochs were trained before a resumed run began.
+    Attributes:
+        done: Epochs that were trained before a resumed run began.
+        curve: Progress after each epoch, of all runs of a resumed one.
     """
 
     epochs: int
     steps_per_epoch: int = 1
     done: int = 0
+    curve: list[CurvePoint] = field(default_factory=list)

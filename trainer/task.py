@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from trainer.loss import SegmentationLoss
 from trainer.metrics import Scores
 from trainer.model import ModelConfig, normalise
 from trainer.recipe import Recipe
-from trainer.schedule import EpochPlan, one_cycle
+from trainer.schedule import CurvePoint, EpochPlan, one_cycle
 from trainer.torchvision_guard import ensure_torchvision
 
 ensure_torchvision()
@@ -47,6 +48,7 @@ class SegmentationTask(LightningModule):  # type: ignore[misc]  # torch is not f
         self._confusion = MulticlassConfusionMatrix(len(about.taxonomy), ignore_index=IGNORE, validate_args=False)
         self._loss_sum: torch.Tensor | float = 0.0
         self._val_pictures = 0
+        self._cpu_h_before = 0.0
         self.scores: Scores | None = None
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -135,6 +137,8 @@ class SegmentationTask(LightningModule):  # type: ignore[misc]  # torch is not f
             self.log(f"val_{name}", value, rank_zero_only=True)
         self.log("val_choice", self.choice(self.scores))
         self.log("epochs_trained", float(self.current_epoch + 1))
+        cpu_h = self._cpu_h_before + time.process_time() / 3600
+        self.plan.curve.append(CurvePoint(self.current_epoch + 1, cpu_h, self.scores.miou_in_truth))
 
     def choice(self, scores: Scores) -> float:
         """Return the score that chooses the best epoch."""
@@ -151,12 +155,14 @@ class SegmentationTask(LightningModule):  # type: ignore[misc]  # torch is not f
         if self.scores is not None:
             about["metrics"] = {"val": self.scores.to_mapping()}
         checkpoint.update(about)
-        checkpoint["plan"] = {"epochs": self.plan.epochs}
+        checkpoint["plan"] = {"epochs": self.plan.epochs, "curve": [list(point) for point in self.plan.curve]}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Takes over the plan of the interrupted run, which a time limit may have shortened."""
         self.plan.epochs = int(checkpoint["plan"]["epochs"])
         self.plan.done = int(checkpoint["epochs_trained"])
+        self.plan.curve = [CurvePoint(*point) for point in checkpoint["plan"]["curve"]]
+        self._cpu_h_before = self.plan.curve[-1].cpu_h if self.plan.curve else 0.0
 
 
 def parameter_groups(network: nn.Module, lr: float, encoder_lr_factor: float) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ from landing.vehicle import VehicleStatus
 
 Record = TypeVar("Record")
 
-FORMAT = 4
+FORMAT = 5
 """Version of the records; a reader refuses another one."""
 
 

@@ -308,7 +308,10 @@ def _words(selection: Selection) -> str:
     if isinstance(selection, NoSite):
         return f"{selection.reason.value}: {selection.detail}"
     north_m, east_m, _ = selection.position_ned_m
-    return f"site {north_m:.2f} m N {east_m:.2f} m E, {selection.clearance_m:.2f} m clear, {selection.area_m2:.1f} m2"
+    on = selection.on_words
+    return (
+        f"site {north_m:.2f} m N {east_m:.2f} m E, {selection.clearance_m:.2f} m clear, {selection.area_m2:.1f} m2{on}"
+    )
 
 
 def maps_of(png: bytes) -> Segmentation:

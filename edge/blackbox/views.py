@@ -137,7 +137,9 @@ def site_marks(site: LandingSite | None, utc_ns: int) -> SceneUpdate:
     disc.size.x = disc.size.y = 2.0 * max(site.clearance_m, 0.1)
     disc.size.z = 0.05
     disc.bottom_scale = disc.top_scale = 1.0
-    disc.color.g, disc.color.a = 1.0, 0.4
+    # Amber where somebody may come.
+    disc.color.r = 1.0 if site.surface is not None and site.surface.caution else 0.0
+    disc.color.g, disc.color.a = 1.0 - 0.3 * disc.color.r, 0.4
     return result
 
 

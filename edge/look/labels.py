@@ -32,11 +32,13 @@ class LabelVerdict:
         hazard_px: Hazard pixels in the clear disc.
         hazard_px_under_vehicle: Hazard pixels within the vehicle's radius.
         unknown_px: Pixels of the disc without a class.
+        under_vehicle: Class that most pixels within the vehicle's radius have; empty where they have none.
     """
 
     hazard_px: int
     hazard_px_under_vehicle: int
     unknown_px: int
+    under_vehicle: str = ""
 
     @property
     def certain(self) -> bool:
@@ -167,8 +169,11 @@ def _verdict(
             cv2.fillPoly(disc, [outline], 1)
         discs.append(disc > 0)
     clear, vehicle = discs
+    counts = np.bincount(labels[vehicle & ~unknown], minlength=1)
+    most = taxonomy.classes[int(counts.argmax())].name if counts.any() else ""
     return LabelVerdict(
         int(np.count_nonzero(hazard & clear)),
         int(np.count_nonzero(hazard & vehicle)),
         int(np.count_nonzero(unknown & (clear | vehicle))),
+        most,
     )

@@ -96,6 +96,8 @@ class Summary:
     judged: int = 0
     sites_with_hazard: int = 0
     vehicle_discs_with_hazard: int = 0
+    surfaces: Counter[str] = field(default_factory=Counter)
+    labels_under_vehicle: Counter[str] = field(default_factory=Counter)
     timings: Timings = field(default_factory=Timings)
     notes: list[str] = field(default_factory=list)
     flies: ResolvedDecision | None = None
@@ -111,6 +113,8 @@ class Summary:
             "judged": self.judged,
             "sites_with_hazard": self.sites_with_hazard,
             "vehicle_discs_with_hazard": self.vehicle_discs_with_hazard,
+            "surfaces": dict(self.surfaces),
+            "labels_under_vehicle": dict(self.labels_under_vehicle),
             "timings_ms": plain(self.timings.percentiles()),
             "flight": None if self.flies is None else self.flies.report(),
         }
@@ -386,6 +390,8 @@ class Looker:
                 "clearance_m": round(selection.clearance_m, 3),
                 "area_m2": round(selection.area_m2, 2),
             }
+            if selection.surface is not None:
+                record["site"]["surface"] = selection.surface.to_mapping()
             if selection.confidence is not None:
                 record["site"]["confidence"] = selection.confidence.to_mapping()
             if labelled:
@@ -427,6 +433,7 @@ class Looker:
             "judged": True,
             "hazard_px": verdict.hazard_px,
             "hazard_px_under_vehicle": verdict.hazard_px_under_vehicle,
+            "label_under_vehicle": verdict.under_vehicle,
         }
 
     def _done(self, record: dict[str, Any], step: Step) -> None:
@@ -441,11 +448,15 @@ class Looker:
                 f"{_way(site['right_m'], 'right', 'left')}, clear {site['clearance_m']:.1f} m, "
                 f"area {site['area_m2']:.0f} m2"
             )
+            if "surface" in site:
+                summary.surfaces[site["surface"]["name"]] += 1
+                text += f", on {site['surface']['text']}"
             if "confidence" in site:
                 text += f", {site['confidence']['text']}"
             if record.get("judged"):
                 summary.judged += 1
                 summary.sites_with_hazard += record["hazard_px"] > 0
+                summary.labels_under_vehicle[record["label_under_vehicle"]] += 1
                 summary.vehicle_discs_with_hazard += record["hazard_px_under_vehicle"] > 0
                 text += f", {record['hazard_px']} hazard px by label"
         else:

@@ -270,7 +270,7 @@ class OrthoLook:
 
     def site_record(self, found: OrthoSite) -> dict[str, Any]:
         """A site in the raster's own terms, for JSON."""
-        confidence = found.site.confidence
+        confidence, surface = found.site.confidence, found.site.surface
         column, row = self._photo.pixel_from_plane(found.east_m, found.north_m)
         lon_lat = self._photo.wgs84_from_plane(found.east_m, found.north_m)
         return {
@@ -281,6 +281,7 @@ class OrthoLook:
             ),
             "clearance_m": round(found.site.clearance_m, 3),
             "area_m2": round(found.site.area_m2, 2),
+            "surface": None if surface is None else surface.to_mapping(),
             "score": None if confidence is None else confidence.to_mapping(),
             "window": list(found.window),
         }

@@ -140,6 +140,8 @@ def _figure(picture: str, records: list[dict[str, Any]]) -> str:
     elif "site" in record:
         site = record["site"]
         words = f"site, clear {site['clearance_m']:.1f} m, {site['area_m2']:.0f} m2"
+        if "surface" in site:
+            words += f", on {site['surface']['text']}"
     else:
         words = f"no site: {record['no_site']['reason']}: {record['no_site']['detail']}"
     lines = [record["viewpoint"], *record["notes"]]

@@ -101,6 +101,7 @@ def _site(selection: LandingSite | NoSite | None, now_ns: int) -> dict[str, Any]
     return {
         "clearance_m": round(selection.clearance_m, 2),
         "area_m2": round(selection.area_m2, 1),
+        "surface": None if selection.surface is None else selection.surface.to_mapping(),
         "confidence": None if selection.confidence is None else selection.confidence.to_mapping(),
         "seen_s": _age_s(now_ns, selection.last_seen_ns),
         "position_m": [round(v, 2) for v in selection.position_ned_m],

@@ -46,6 +46,7 @@ Whole, Number = click.IntRange, click.FloatRange
     help="A setting of decision, director or authority, or a parameter of the autopilot; may be given several times.",
 )
 @option("--network-shift", type=Number(-4.0, 4.0), default=0.0, help="Network worse than measured by so much, probits.")
+@option("--fps", type=Number(4.0, 30.0), default=10.0, help="Frames of the camera a second; 5 fly a network faster.")
 @option("--search-s", type=Number(2.0, 600.0), default=25.0, help="Hover without a site before the next step, s.")
 @option("--nearer-m", type=Number(2.0, 200.0), default=15.0, help="The pilot goes down once to look, no lower than, m.")
 @option(

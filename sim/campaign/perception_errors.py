@@ -31,7 +31,7 @@ import numpy.typing as npt
 from landing.errors import DataError
 from landing.geometry import FloatArray
 from landing.reading import TABLE_BYTES, read_text
-from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
+from landing.taxonomy import HAZARD_ROLES, ClassInfo, Role, Taxonomy
 from landing.types import ByteArray, Segmentation
 from sim.campaign.patches import REGION_TIMES
 
@@ -43,6 +43,9 @@ BESIDE_PX, BESIDE_M = 3.0, 1.5
 and metres, for shadows and what leans out of the outline."""
 
 PLANES = 1 + len(HAZARD_ROLES)
+SAID = PLANES
+"""Place of the class that the network says, behind the planes of an output."""
+
 LEVELS = (0.02, *(k / 20 for k in range(1, 19)), 0.93, 0.95, 0.97, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995)
 """Quantiles kept of the outputs of a class, from right to wrong; dense where it matters."""
 
@@ -74,6 +77,7 @@ class Band:
         persistence: Share of the field's variance that stays with the ground.
         mover_persistence: The same at people and vehicles.
         outputs: uint8 (zones, classes, levels, planes): landable, then the hazards.
+        said: Share of each class that the network says, by true class, shape (classes, classes).
     """
 
     low_m: float
@@ -83,6 +87,7 @@ class Band:
     persistence: float
     mover_persistence: float
     outputs: ByteArray
+    said: npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -152,6 +157,7 @@ def _parse(data: dict[str, Any]) -> PerceptionErrorModel:
                 entry["persistence"],
                 entry["mover_persistence"],
                 outputs,
+                np.array([entry["confusion"][n] for n in names], np.float64).reshape(len(names), len(names)),
             )
         )
     width, height = data["size_px"]
@@ -237,8 +243,6 @@ class PerceptionErrorSampler:
     ) -> Segmentation:
         """Draw the network's output for a picture with these true labels.
 
-        Only the probabilities err; `class_id` are the true labels, which no decision reads.
-
         Args:
             labels: uint8 (h, w).
             ground_from_pixel: From (u, v, 1) of the label picture to north, east, 1; shape (3, 3).
@@ -264,7 +268,8 @@ class PerceptionErrorSampler:
         planes = np.empty((PLANES, *labels.shape), np.uint8)
         for k, plane in enumerate(planes):
             cv2.extractChannel(outputs, k, plane)
-        return Segmentation(labels, planes[0], planes[1:], captured_at_ns)
+        said = np.asarray(cv2.extractChannel(outputs, SAID), np.uint8)
+        return Segmentation(said, planes[0], planes[1:], captured_at_ns)
 
     def _ground(self, shape: tuple[int, ...], ground_from_pixel: FloatArray, band: Band, m_per_px: float) -> Field:
         """The field that stays with the ground; its grain follows the height by octaves."""
@@ -335,7 +340,20 @@ def _table(band: Band, model: PerceptionErrorModel, taxonomy: Taxonomy) -> npt.N
         row = _row_of(info.name, info.role, model.class_names)
         if row is not None:
             table[:, info.id, :, :PLANES] = band.outputs[:, row][:, level]
+            table[:, info.id, :, SAID] = _said(info, band.said[row], model.class_names, taxonomy)[level]
     return table.view(np.uint64).ravel()
+
+
+def _said(true: ClassInfo, shares: npt.NDArray[np.float64], names: tuple[str, ...], taxonomy: Taxonomy) -> ByteArray:
+    """Class that the network says at each level: true, of the true role, of others; landable last at hazards."""
+    share_of = dict(zip(names, shares.tolist(), strict=True))
+    known = [c for c in taxonomy.classes if c.name in share_of]
+    known.sort(key=lambda c: (c is not true, c.role is not true.role, c.role is Role.LANDABLE))
+    ends = np.cumsum([share_of[c.name] for c in known])
+    if ends[-1] <= 0.0:  # never seen
+        return np.full(len(LEVELS), true.id, np.uint8)
+    place = np.searchsorted(ends / ends[-1], LEVELS).clip(0, len(known) - 1)
+    return np.asarray(np.array([c.id for c in known], np.uint8)[place], np.uint8)
 
 
 _STANDS_FOR = {

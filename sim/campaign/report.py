@@ -152,6 +152,8 @@ def command_of(plan: Plan) -> str:
         words.append(f"--errors {Path(plan.errors).name}")
     for section in ("decision", "director", "authority", "autopilot"):
         words += [f"--set {section}.{k}={json.dumps(v)}" for k, v in getattr(plan, section).items()]
+    if plan.fps != RANGES["fps"].low:
+        words.append(f"--fps {plan.fps:g}")
     if plan.network_shift:
         words.append(f"--network-shift {plan.network_shift:g}")
     if plan.search_s != SEARCH_S:

@@ -21,7 +21,7 @@ from sim.campaign.code import code_digest
 from sim.campaign.landing import FlightSetup, Landing
 from sim.campaign.perception_errors import PerceptionErrorModel, load_error_model
 from sim.campaign.policies import policy_named
-from sim.campaign.ranges import stream
+from sim.campaign.ranges import RANGES, stream
 from sim.campaign.scene import Scene, draw_scene
 from sim.campaign.scene_ground import SceneGround, make_scene_ground, over_photo
 from sim.campaign.score import Record, score
@@ -58,6 +58,7 @@ class Plan:
         search_s: So long the pilot hovers without a site before looking from nearer or giving up.
         nearer_m: No lower than this the pilot goes to look from nearer.
         autopilot: Parameters of the autopilot that differ from what is recommended.
+        fps: Frames of the camera a second.
         looks: One of `LOOKS`: how often the network is asked over a photograph.
         network_shift: Network worse than measured, probits: at -1 an error of one pixel in six is left to one in forty.
     """
@@ -77,13 +78,14 @@ class Plan:
     search_s: float = SEARCH_S
     nearer_m: float = NEARER_M
     network_shift: float = 0.0
+    fps: float = RANGES["fps"].low
     looks: str = LOOKS[0]
 
     def scene(self, number: int) -> Scene:
         """The scene of a number."""
         scene = draw_scene(number, self.split, self.seed, self.worlds)
         shift = scene.conditions.model_shift + self.network_shift
-        return replace(scene, conditions=replace(scene.conditions, model_shift=shift))
+        return replace(scene, conditions=replace(scene.conditions, model_shift=shift, fps=self.fps))
 
     def resolved(self) -> ResolvedDecision:
         """Return the resolved decision, with the thresholds of a network that is flown itself.

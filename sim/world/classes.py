@@ -14,6 +14,6 @@ RELIEF_ONLY = frozenset({"slope"})
 def scene_taxonomy() -> Taxonomy:
     """The synthetic taxonomy, and ground that looks landable but must not be used.
 
-    Ids 0 to 11 mean what they mean there: one network serves scenes and procedural worlds.
+    Ids 0 to 13 mean what they mean there: one network serves scenes and procedural worlds.
     """
     return Taxonomy.load("scenes")

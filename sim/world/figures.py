@@ -23,6 +23,9 @@ from sim.world.texture import colours
 SHIFT_BITS = 4
 """OpenCV draws at sixteenths of a pixel."""
 
+FARTHEST_PX = 20_000
+"""Outlines that reach farther from the picture's corner are not drawn."""
+
 Project = Callable[[FloatArray], FloatArray]
 """From points in NED metres, shape (n, 3), to pixels, shape (n, 2); NaN where not in front."""
 
@@ -49,6 +52,17 @@ class _Part:
     def size_m(self) -> float:
         """Its longer side seen from above."""
         return float(np.ptp(self.outline_m, axis=0).max())
+
+    @cached_property
+    def points(self) -> FloatArray:
+        """Forward, right, down and shift forward at full stride, metres, shape (n, 4); lower outlines come first."""
+        levels = [(self.height_m, self.swing)]
+        if self.base_m is not None:
+            levels = [(self.base_m, self.swing), (self.height_m, 0.0)]
+        count = len(self.outline_m)
+        return np.vstack(
+            [np.column_stack([self.outline_m, np.tile([-up_m, ahead], (count, 1))]) for up_m, ahead in levels]
+        )
 
 
 def _shade(bgr: Sequence[float], factor: float) -> tuple[float, float, float]:
@@ -156,50 +170,45 @@ def draw_actors(
         shadow_scale: Times the strength of the sun.
         finest_m: Smaller parts are left out: nobody could see them.
     """
-    shadows, outlines, parts = [], [], []
-    for state in states:
-        swing = math.sin(state.stride_rad) if state.stride_rad else 0.0
-        outline = _shadow(state, sun)
-        shadows.append(np.column_stack([outline, np.zeros(len(outline))]))
-        for part in _figure(state.kind, state.style):
-            if part.height_m < ceiling_m and part.size_m >= finest_m:
-                outlines.append(_points(state, part, swing))
-                parts.append((state, part))
-    if not parts:
+    seen = {key: _seen(*key, ceiling_m, finest_m) for key in {(state.kind, state.style) for state in states}}
+    if not any(seen.values()):
         return
-    pieces = shadows + outlines
+    casts = sun.strength * shadow_scale > 0.01
+    shadows = [_shadow(state, sun) for state in states] if casts else []
+    pieces = [np.column_stack([outline, np.zeros(len(outline))]) for outline in shadows]
+    pieces += [_standing(state, seen[state.kind, state.style]) for state in states if seen[state.kind, state.style]]
     pixels = project(np.vstack(pieces))
-    ends = np.cumsum([len(piece) for piece in pieces])
-    split = np.split(pixels, ends[:-1])
-    if sun.strength * shadow_scale > 0.01:
-        for outline in split[: len(shadows)]:
-            if np.isfinite(outline).all():
-                _darken(image_bgr, outline, 1.0 - sun.strength * shadow_scale)
-    for (state, part), outline in zip(parts, split[len(shadows) :], strict=True):
-        if not np.isfinite(outline).all() or np.abs(outline).max() > 20000:
-            continue
-        if part.base_m is not None:
-            hull = cv2.convexHull(outline.astype(np.float32))
-            outline = np.asarray(hull.reshape(-1, 2), dtype=np.float64)
-        lit = [c * light for c, light in zip(part.bgr, sun.daylight_bgr, strict=True)]
-        _draw(image_bgr, outline, lit, cv2.LINE_AA)
-        if labels is not None:
-            _draw(labels, outline, (class_ids[state.kind],), cv2.LINE_8)
+    drawable = np.asarray((np.abs(pixels) <= FARTHEST_PX).all(axis=1))  # not so for NaN
+    start = 0
+    for outline in shadows:
+        part_of = slice(start, start := start + len(outline))
+        if drawable[part_of].all():
+            _darken(image_bgr, pixels[part_of], 1.0 - sun.strength * shadow_scale)
+    for state in states:
+        for part in seen[state.kind, state.style]:
+            part_of = slice(start, start := start + len(part.points))
+            if not drawable[part_of].all():
+                continue
+            outline = pixels[part_of]
+            if part.base_m is not None:
+                hull = cv2.convexHull(outline.astype(np.float32))
+                outline = np.asarray(hull.reshape(-1, 2), dtype=np.float64)
+            lit = [c * light for c, light in zip(part.bgr, sun.daylight_bgr, strict=True)]
+            _draw(image_bgr, outline, lit, cv2.LINE_AA)
+            if labels is not None:
+                _draw(labels, outline, (class_ids[state.kind],), cv2.LINE_8)
 
 
-def _points(state: ActorState, part: _Part, swing: float) -> FloatArray:
-    """Points of a part in NED metres; an upright one has its lower outline, then its upper."""
-    ahead = np.array([part.swing * swing, 0.0])
-    low = state.ground_from_local(part.outline_m + ahead)
-    if part.base_m is None:
-        return np.column_stack([low, np.full(len(low), -part.height_m)])
-    high = state.ground_from_local(part.outline_m)
-    return np.vstack(
-        [
-            np.column_stack([low, np.full(len(low), -part.base_m)]),
-            np.column_stack([high, np.full(len(high), -part.height_m)]),
-        ]
-    )
+def _seen(kind: str, style: int, ceiling_m: float, finest_m: float) -> tuple[_Part, ...]:
+    return tuple(p for p in _figure(kind, style) if p.height_m < ceiling_m and p.size_m >= finest_m)
+
+
+def _standing(state: ActorState, parts: tuple[_Part, ...]) -> FloatArray:
+    """Points of parts in NED metres, one part after the other, shape (n, 3)."""
+    forward, right, down, swing = np.concatenate([part.points for part in parts]).T
+    if state.stride_rad:
+        forward = forward + swing * math.sin(state.stride_rad)
+    return np.column_stack([state.ground_from_local(np.column_stack([forward, right])), down])
 
 
 def _darken(image: ByteArray, outline: FloatArray, factor: float) -> None:
@@ -208,7 +217,7 @@ def _darken(image: ByteArray, outline: FloatArray, factor: float) -> None:
     high = np.ceil(outline.max(axis=0)).astype(int) + 3
     left, top = max(int(low[0]), 0), max(int(low[1]), 0)
     right, bottom = min(int(high[0]), width), min(int(high[1]), height)
-    if left >= right or top >= bottom or np.abs(outline).max() > 20000:
+    if left >= right or top >= bottom:
         return
     mask: npt.NDArray[np.uint8] = np.zeros((bottom - top, right - left), dtype=np.uint8)
     _draw(mask, outline - [left, top], (255,), cv2.LINE_AA)

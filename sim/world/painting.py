@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
+from landing.geometry import FloatArray
 from landing.types import ByteArray
 from sim.world.canvas import Canvas
 from sim.world.classes import scene_taxonomy
 from sim.world.crowns import crown, ragged
 from sim.world.daylight import Daylight
 from sim.world.grid import Spot
+from sim.world.layout import offset
 from sim.world.light import shadows
 from sim.world.sketch import Glow, Sketch, Stroke, stroke_rng
 from sim.world.surfaces import SceneMaterials
@@ -29,9 +32,11 @@ _SNOW_ON = {
     "wall": 0.85,
     "car": 0.5,
     "slope": 0.66,
-    "crop": 0.8,
+    "crop": 0.45,
 }
 """Part of each class that lies under snow."""
+
+_KERB, _WORN = rgb(176, 172, 164), rgb(58, 58, 60)
 
 _LAMP_BGR = (0.55, 0.82, 1.0)
 
@@ -73,6 +78,45 @@ class _SceneCanvas(Canvas):
     def ragged(self, mask: ByteArray, width_m: float) -> ByteArray:
         """The mask with the edge it has in the labels."""
         return ragged(mask, width_m, self.gsd_m, self._outline)
+
+    def ribbon(
+        self,
+        path_ne_m: FloatArray,
+        width_m: float | FloatArray,
+        kind: str,
+        ragged_m: float = 0.0,
+        heading_rad: float | None = None,
+    ) -> None:
+        """A path, stream or road; a carriageway has kerbs and wheel tracks, a railway track its sleepers."""
+        super().ribbon(path_ne_m, width_m, kind, ragged_m, heading_rad)
+        wide_m = float(np.max(width_m))
+        if kind == "road":
+            self._wheel_tracks(path_ne_m, wide_m)
+            for side in (-1, 1):
+                self.marking(offset(path_ne_m, side * (wide_m / 2 - 0.1)), 0.2, _KERB, 0.9)
+        elif kind == "track":
+            self._sleepers(path_ne_m)
+
+    def _wheel_tracks(self, path_ne_m: FloatArray, width_m: float) -> None:
+        """Darker, smooth bands where the wheels of each of two lanes run."""
+        for lane in (-1, 1):
+            for wheel in (-0.8, 0.8):
+                self.marking(offset(path_ne_m, lane * width_m / 4 + wheel), 0.55, _WORN, 0.4)
+
+    def _sleepers(self, path_ne_m: FloatArray) -> None:
+        """Sleepers of a railway track, 2.5 m long, every 0.65 m."""
+        steps = np.linalg.norm(np.diff(path_ne_m, axis=0), axis=1)
+        way = np.concatenate([[0.0], np.cumsum(steps)])
+        at = np.arange(0.0, way[-1], 0.65)
+        ends = [
+            [np.interp(at, way, side[:, axis]) for axis in (0, 1)]
+            for side in (offset(path_ne_m, 1.25), offset(path_ne_m, -1.25))
+        ]
+        lines = np.rint(np.stack([self.pixels(np.column_stack(end)) for end in ends], axis=1) * 16).astype(np.int32)
+        mask = np.zeros(self.shape, np.uint8)
+        cv2.polylines(mask, list(lines), False, (255,), max(1, round(0.25 / self.gsd_m)), cv2.LINE_AA, 4)
+        dark = cv2.LUT(mask, np.linspace(1.0, 0.62, 256, dtype=np.float32))
+        self.bgr *= dark[..., None]
 
     def tree(self, north_m: float, east_m: float, radius_m: float, height_m: float) -> None:
         """A crown: a clumpy dome with a lit and a dark side; bare in the snow."""

@@ -117,29 +117,36 @@ class SceneMaterials(Materials):
         return colored(self._same("deck", rgb(138, 120, 98)), lum.astype(np.float32))
 
     def _crop(self, shape: tuple[int, int], angle_rad: float, base: Color, row_m: float, relief: float) -> Field:
-        """Standing crop in rows, with the tramlines of the sprayer every 12 m."""
+        """Standing crop in rows, a gap beside each pass of the drill of 3 m, the sprayer's tramlines every 12 m."""
         _, across = axes_m(shape, self.noise.gsd_m, angle_rad)
         coarse, medium, fine, white = self.fields(shape)
         rows = stripes((across + 0.05 * medium).astype(np.float32), row_m, 1.5)
         in_lane = np.abs(across % np.float32(12.0) - 1.0)
         wheels = (np.abs(in_lane - 0.8) < 0.22).astype(np.float32)
+        gaps = (np.abs(across % np.float32(3.0) - 1.5) > 1.38).astype(np.float32)
         lum = relief * rows + 0.06 * coarse + 0.05 * medium + 0.07 * fine + 0.09 * white
-        lum -= 0.22 * wheels
-        tint = np.clip(0.08 * coarse + 0.5 * wheels, 0, 0.7)
+        lum -= 0.3 * np.maximum(wheels, 0.6 * gaps)
+        tint = np.clip(0.08 * coarse + 0.6 * wheels + 0.25 * gaps, 0, 0.7)
         return colored(base, lum.astype(np.float32), tint.astype(np.float32), self.palette.dirt)
 
     def _wheat(self, shape: tuple[int, int], angle_rad: float) -> Field:
-        return self._crop(shape, angle_rad, self._same("wheat", rgb(190, 164, 92)), 0.3, 0.03)
+        return self._crop(shape, angle_rad, self._same("wheat", rgb(190, 164, 92)), 0.3, 0.09)
 
     def _maize(self, shape: tuple[int, int], angle_rad: float) -> Field:
-        return self._crop(shape, angle_rad, self._same("maize", rgb(78, 112, 46)), 0.75, 0.12)
+        return self._crop(shape, angle_rad, self._same("maize", rgb(78, 112, 46)), 0.75, 0.2)
 
     def _rapeseed(self, shape: tuple[int, int], angle_rad: float) -> Field:
-        return self._crop(shape, angle_rad, self._same("rapeseed", rgb(204, 190, 52)), 0.3, 0.02)
+        return self._crop(shape, angle_rad, self._same("rapeseed", rgb(204, 190, 52)), 0.3, 0.08)
 
     def _road(self, shape: tuple[int, int], angle_rad: float) -> Field:
+        """Asphalt with the tarred seams of its lanes and the covers of drains."""
         texture = self._asphalt(shape, angle_rad)
-        return np.asarray(texture * np.float32(0.9), dtype=np.float32)
+        along, across = axes_m(shape, self.noise.gsd_m, angle_rad)
+        _, medium, _, _ = self.fields(shape)
+        seams = np.abs((across + 0.04 * medium) % np.float32(3.5) - 1.75) < 0.07
+        to_cover = np.hypot(along % np.float32(17.0) - 8.5, across % np.float32(7.0) - 3.5)
+        dark = np.where(seams | (np.abs(to_cover - 0.3) < 0.08), np.float32(0.66), np.float32(0.9))
+        return np.asarray(texture * dark[..., None], dtype=np.float32)
 
     def _track(self, shape: tuple[int, int], angle_rad: float) -> Field:
         texture = self._ballast(shape, angle_rad)

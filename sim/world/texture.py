@@ -154,7 +154,7 @@ def _stones(rng: np.random.Generator, size: int, count: int, radius_px: tuple[in
     return layer
 
 
-_LOOKS_LIKE = {"road": "paved", "slope": "grass", "crop": "grass"}
+_LOOKS_LIKE = {"slope": "grass"}
 """Classes of the scenes with the close-up texture of another class."""
 
 
@@ -186,6 +186,10 @@ def detail_layer(family: str, seed: int) -> ByteArray:
         layer += 0.06 * _stones(rng, size, 160, (1, 4))
     elif family == "paved":
         layer = 0.06 * grain + 0.04 * _tileable(rng, size, 1.6) + 0.03 * _tileable(rng, size, 14)
+    elif family == "road":  # coarse stones in tar, with the gaps between them
+        layer = 0.11 * _stones(rng, size, 9000, (1, 3)) + 0.05 * _tileable(rng, size, 3) + 0.03 * grain
+    elif family == "crop":  # plants, and the dark between them
+        layer = 0.13 * _stones(rng, size, 2600, (5, 11)) + 0.1 * _tileable(rng, size, 10) + 0.04 * grain
     elif family == "roof":
         rows = np.sin(np.arange(size, dtype=np.float32) * np.float32(2 * math.pi * 16 / size))
         layer = 0.05 * grain + 0.04 * _tileable(rng, size, 3) + 0.04 * rows[:, None]

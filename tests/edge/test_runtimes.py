@@ -121,7 +121,7 @@ def test_another_taxonomy_of_the_same_classes_may_change_clearances(tmp_path: Pa
     wider = tmp_path / "wider.toml"
     wider.write_text(source.replace("person = 4.0", "person = 9.0"))
     assert taxonomy_for(spec, wider).clearance_m != spec.taxonomy.clearance_m
-    wider.write_text(source.replace('role = "vehicle"', 'role = "landable"'))
+    wider.write_text(source.replace('role = "vehicle"', 'role = "landable"').replace("paved = 3", "paved = 3\ncar = 4"))
     with pytest.raises(TaxonomyError, match=r"'car' is 'landable' there and 'vehicle'"):
         taxonomy_for(spec, wider)
 

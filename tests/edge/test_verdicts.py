@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from benchmarks.real_figures import by_place, over_places
 from benchmarks.real_flights import flights_of, judged_flight
 from benchmarks.real_ground import answer_of, look_at, main, read_set
+from benchmarks.real_page import write_page
 from benchmarks.verdicts import SAFE, UNSAFE, UNSURE, VerdictMap, read_verdicts
 from landing.errors import DataError
 from landing.taxonomy import Role, Taxonomy
@@ -112,11 +113,28 @@ def test_the_command_writes_figures_tables_and_a_page(place: Path, tmp_path: Pat
     page = (out / "index.html").read_text("utf-8")
     assert page.count("<figure ") == 2
     assert len(list((out / "field" / "small").iterdir())) == 2
+    verdicts(place, "a.png,maybe,,\na.png,unsafe,crop,\nb.png,no room,,\n")
+    again = CliRunner().invoke(main, [*argv, "--again"])
+    assert again.exit_code == 0, again.output
+    assert (out / "index.html").read_text("utf-8") != page
 
 
-def test_a_set_with_an_unknown_fact_is_refused(place: Path) -> None:
-    (place / "set.toml").write_text("heigth_m = 3\n", "utf-8")
-    with pytest.raises(DataError, match="heigth_m is not one of"):
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [("heigth_m = 3\n", "heigth_m is not one of"), ("height_m = 'low'\n", "height_m = 'low' is not a number")],
+)
+def test_a_set_with_facts_that_cannot_be_used_is_refused(place: Path, facts: str, words: str) -> None:
+    (place / "set.toml").write_text(facts, "utf-8")
+    with pytest.raises(DataError, match=words):
+        read_set(place, None)
+
+
+def test_a_set_without_pictures_and_a_verdict_without_its_picture_are_refused(place: Path) -> None:
+    (place / "images" / "b.png").unlink()
+    with pytest.raises(DataError, match=r"no picture b\.png in"):
+        read_set(place, None)
+    (place / "images").rename(place / "pictures")
+    with pytest.raises(DataError, match="images holds no pictures"):
         read_set(place, None)
 
 
@@ -125,7 +143,8 @@ def record(touchdown: tuple[float, float] | None, reason: str = "") -> dict[str,
     down = None if touchdown is None else {"ne_m": touchdown}
     size = {"size_m": [WIDTH_M, 0.75 * WIDTH_M]}
     end = {"end_height_m": 0.0, "seconds": 60.0, "story": [[1.0, 20.0, "site"]]}
-    return {"world": "photo a.png", "touchdown": down, "reason": reason, "photograph": size, **end}
+    start = {"height_m": 20.0, "hfov_deg": 70.0}
+    return {"world": "photo a.png", "touchdown": down, "reason": reason, "photograph": size, "conditions": start, **end}
 
 
 def test_a_landing_is_judged_by_the_ground_below_it(tmp_path: Path) -> None:
@@ -139,3 +158,18 @@ def test_a_landing_is_judged_by_the_ground_below_it(tmp_path: Path) -> None:
     figures = flights_of(flights)
     assert figures["all"]["landed_with_room"]["value"] == 0.5
     assert figures["places"]["field"]["unsafe_of_landed"]["count"] == 1
+    small = {**record(None), "conditions": {"height_m": 2.0, "hfov_deg": 70.0}}
+    assert judged_flight("field", small, found, ground).outcome == "not landed at the margin"
+    told = write_page(tmp_path, [], {}, flights).read_text("utf-8")
+    assert told.index("landed unsafe") < told.index("landed safe<")
+
+
+def test_a_picture_that_is_too_high_is_looked_at_from_lower(place: Path, tmp_path: Path) -> None:
+    (place / "set.toml").write_text("height_m = 400\nhfov_deg = 70\nassume_nadir = true\n", "utf-8")
+    looks = look_at(read_set(place, None), MODEL, tmp_path / "out")
+    seen = {k.record["height_agl_m"] for k in looks}
+    assert [k.height_m for k in looks] == [400.0, 400.0]
+    assert max(seen) < 400.0
+    left, top, right, bottom = looks[0].window
+    assert (left + right, top + bottom) == pytest.approx((1.0, 1.0))
+    assert right - left == pytest.approx(seen.pop() / 400.0, abs=0.01)

@@ -164,6 +164,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
                 "region_share": 0.5,
                 "persistence": 0.5,
                 "mover_persistence": 0.9,
+                "confusion": {n: [float(m == n) for m in names] for n in names},
                 "outputs": {z: {n: [[1] * PLANES] * len(LEVELS) for n in names} for z in ZONES},
             }
         ],

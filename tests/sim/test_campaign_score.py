@@ -68,8 +68,8 @@ def test_the_radius_must_be_clear_and_no_more() -> None:
 def test_a_bank_is_told_by_relief_alone_and_a_crop_or_a_person_on_it_by_looks() -> None:
     taxonomy = Taxonomy.load("scenes")
     labels = np.full((400, 400), GRASS, np.uint8)
-    labels[:, 250:] = 12  # slope from 10 m east on, a crop from 20 m
-    labels[:, 300:] = 14
+    labels[:, 250:] = 14  # slope from 10 m east on, a crop from 20 m
+    labels[:, 300:] = 13
     ground = World("bank", np.zeros((400, 400, 3), np.uint8), labels, 0.2, taxonomy, (199.5, 199.5))
     bank = landed(ground, (0.0, 9.7))
     assert bank["verdict"] == "landed-unsafe"

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+import cv2
 import numpy as np
 import pytest
 
 from landing.errors import DataError
 from landing.taxonomy import Taxonomy
 from sim.world import FAMILIES, SEEDS, Timetable, World, parse_world_spec, scene, split_of
+from sim.world.classes import RELIEF_ONLY
 from sim.world.painting import Painting
 from sim.world.raster import label_pyramid
 from sim.world.scenes import scene_taxonomy
+from sim.world.texture import detail_layer
 
 TAXONOMY = scene_taxonomy()
-PERSON, WATER, WALL, GRASS, ROAD = 10, 5, 11, 1, 13
+PERSON, WATER, WALL, GRASS, ROAD = 10, 5, 11, 1, 12
 
 
 @lru_cache(maxsize=32)
@@ -30,8 +33,9 @@ def held_picture(world: World) -> object:
 def test_scene_classes_extend_those_of_the_demo_model():
     synthetic = Taxonomy.load("synthetic")
     assert TAXONOMY.classes[: len(synthetic.classes)] == synthetic.classes
-    assert [c.name for c in TAXONOMY.classes[12:]] == ["slope", "road", "crop"]
+    assert [c.name for c in TAXONOMY.classes[12:]] == ["road", "crop", "slope"]
     assert not TAXONOMY.landable_lut[12:].any()
+    assert {c.name for c in TAXONOMY.classes[len(synthetic) :]} == RELIEF_ONLY
 
 
 def test_ranges_of_seeds_are_apart():
@@ -167,3 +171,31 @@ def test_coarser_labels_keep_walls_and_do_not_grow_dots():
 def test_mistakes_are_named(spec, words):
     with pytest.raises(DataError, match=words):
         parse_world_spec(spec, 20_000)
+
+
+def test_roads_and_crops_do_not_look_like_paving_and_lawn():
+    """Kerbs, wheel tracks, rows and tramlines at the world's scale; another grain close up."""
+    road = scene(20_001, "street", season="summer", light="noon", size_m=60)
+    kinds = {c.name: road.labels == c.id for c in TAXONOMY.classes}
+    assert kinds["road"].sum() > 5000
+    edge = cv2.morphologyEx(kinds["road"].astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
+    grey = cv2.cvtColor(road.ortho_bgr, cv2.COLOR_BGR2GRAY).astype(np.float32)
+    inside = cv2.erode(kinds["road"].astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+    assert np.median(grey[edge & kinds["road"]]) > 1.2 * np.median(grey[inside])
+    layers = {name: detail_layer(name, 7).astype(float) for name in ("road", "paved", "crop", "grass")}
+    for like, unlike in (("road", "paved"), ("crop", "grass")):
+        assert layers[like].std() > 1.3 * layers[unlike].std() or layers[unlike].std() > 1.3 * layers[like].std()
+    assert np.array_equal(detail_layer("slope", 7), detail_layer("grass", 7))
+
+
+def test_sleepers_lie_under_the_rails(monkeypatch):
+    track = scene(20_003, "railway", season="summer", light="noon", size_m=60)
+    ids = {c.name: c.id for c in TAXONOMY.classes}
+    bare = scene(20_003, "railway", season="summer", light="noon", size_m=60)
+    monkeypatch.setattr("sim.world.painting._SceneCanvas._sleepers", lambda *_: None)
+    without = bare.ortho_bgr
+    monkeypatch.undo()
+    changed = (track.ortho_bgr != without).any(axis=2)
+    assert changed.sum() > 1000
+    near = cv2.dilate((track.labels == ids["road"]).astype(np.uint8), np.ones((15, 15), np.uint8)) > 0
+    assert near[changed].mean() > 0.95

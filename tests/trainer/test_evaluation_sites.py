@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,11 +17,15 @@ from landing.settings import DecisionSettings
 from landing.site import LandingSite
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 from landing.types import Segmentation
-from trainer.data.samples import IGNORE
+from trainer.data.ground import GroundWidth
+from trainer.data.samples import IGNORE, Sample
+from trainer.evaluation.curves import by_person, by_width, hazards_found, held_classes
+from trainer.evaluation.instances import LEAST_M2, Instance, found_by_size, found_share, instances_of
 from trainer.evaluation.pixel_counts import LEAST_LANDABLE, PixelCounts, threshold_of
-from trainer.evaluation.sites import SiteCount, SiteEvaluator, SiteOutcome, decide, rate
+from trainer.evaluation.rates import rate
+from trainer.evaluation.sites import SiteCount, SiteEvaluator, SiteOutcome, decide
 from trainer.evaluation.thresholds import Targets, choose, false_safe_shares, hazard_threshold, landable_candidates
-from trainer.evaluation.view import AssumedView, assumed_view
+from trainer.evaluation.view import AssumedView, assumed_view, view_of
 
 SYNTHETIC = Taxonomy.load("synthetic")
 GRASS, ROOF, PERSON = (next(c.id for c in SYNTHETIC.classes if c.name == name) for name in ("grass", "roof", "person"))
@@ -112,6 +119,14 @@ def test_missed_and_rightly_abstained_and_hazards_not_seen():
     assert (count.with_hazard, count.with_not_landable, count.where_truth_has_none) == (1, 1, 1)
     mapping = count.to_mapping()
     assert mapping["abstain"]["share"] == 0.5
+    held = held_classes(SYNTHETIC, book.outcomes(HAZARDS, [0.5])[0])
+    assert [(row["class"], row["role"], row["discs"], row["alone"]) for row in held] == [("person", "person", 1, 1)]
+    assert hazards_found(book, HAZARDS)["person"]["ground"] == pytest.approx(0.5)
+    widths = by_width(book, HAZARDS, 0.5)
+    assert [row["width_m"] for row in widths] == sorted({round(book.view.across_m, 2), *book.view.tried_m()})
+    assert any(row["width_m"] == round(book.view.across_m, 2) and row["sites"] == 2 for row in widths)
+    blind = by_person(book, HAZARDS, 0.5)
+    assert {row["people"]["instances"] for row in blind} == {0}  # two pixels of 14 cm are less than a person
 
 
 def test_wilson_intervals():
@@ -141,30 +156,102 @@ def tally_of(seed: int, roles=HAZARD_ROLES) -> PixelCounts:
     return tally
 
 
-@given(st.integers(0, 2**32 - 1), st.floats(0.3, 0.99))
-@settings(max_examples=40, deadline=None)
-def test_hazard_thresholds_are_the_largest_that_find_enough(seed, target):
-    tally = tally_of(seed)
+def drawn_instances(seed: int, roles=HAZARD_ROLES) -> list[Instance]:
+    rng = np.random.default_rng(seed)
+    areas, seen = rng.gamma(1.0, 0.5, (len(roles), 40)), 255 * rng.beta(1.2, 2.0, (len(roles), 40))
+    return [
+        Instance("a", role, float(area), int(byte))
+        for k, role in enumerate(roles)
+        for area, byte in zip(areas[k], seen[k], strict=True)
+    ]
+
+
+def finds_enough(mine, threshold, least, wanted, lost):
+    """Brute force: the ground under what is found, and the big ones lost of those that the least threshold finds."""
+    found, at_least = ([i for i in mine if i.byte / 255 >= t] for t in (threshold, least))
+    ground, least_ground, all_ground = (sum(i.area_m2 for i in part) for part in (found, at_least, mine))
+    kept, big = (sum(i.area_m2 >= LEAST_M2 for i in part) for part in (found, at_least))
+    return ground / all_ground >= min(wanted, least_ground / all_ground) - 1e-9 and big - kept <= lost * big + 1e-9
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0.3, 0.99), st.floats(0, 0.3))
+@settings(max_examples=60, deadline=None)
+def test_hazard_thresholds_are_the_largest_that_find_enough(seed, wanted, lost):
+    instances = drawn_instances(seed)
+    targets = Targets(person=wanted, vehicle=wanted, obstacle=wanted, water=wanted, lost_people=lost)
     for role in HAZARD_ROLES:
-        threshold, recall = hazard_threshold(tally, role, target)
         default = getattr(DecisionSettings(), f"{role.value}_probability")
         allowed = [threshold_of(b) for b in range(256) if 0.05 <= threshold_of(b) <= default]
-        enough = [t for t in allowed if tally.recall(role, t) >= target]
-        assert threshold == (max(enough) if enough else allowed[0])
-        assert recall == pytest.approx(tally.recall(role, threshold))
+        mine = [i for i in instances if i.role is role]
+        good = [t for t in allowed if finds_enough(mine, t, allowed[0], wanted, lost if role is Role.PERSON else 1.0)]
+        assert hazard_threshold(instances, role, targets) == max(good)
 
 
-def site_counts(plan):
-    """Fakes sites: `plan(threshold)` gives (with_hazard, missed)."""
+def test_a_threshold_is_not_lowered_for_people_whom_none_finds():
+    """One of three is never found: the least threshold would only block more ground."""
+    people = [Instance("a", Role.PERSON, 0.5, byte) for byte in (0, 60, 200)]
+    assert hazard_threshold(people, Role.PERSON, Targets()) == threshold_of(51)
+    faint = [*people, Instance("a", Role.PERSON, 0.5, 30)]
+    assert hazard_threshold(faint, Role.PERSON, Targets()) == threshold_of(30)
 
-    def at(hazards, thresholds):
+
+def grass_with(patches, shape=(96, 128)):
+    """Labels of grass with squares of a class: (row, column, side, class)."""
+    labels = np.full(shape, GRASS, np.uint8)
+    for row, column, side, class_id in patches:
+        labels[row : row + side, column : column + side] = class_id
+    return labels
+
+
+def test_instances_are_found_where_half_of_them_is_covered():
+    labels = grass_with([(20, 20, 8, PERSON), (60, 90, 8, PERSON), (50, 30, 40, ROOF)])
+    maps = perfect(labels)
+    maps.hazards[HAZARD_ROLES.index(Role.PERSON)][60:68, 90:98] = 100
+    maps.hazards[HAZARD_ROLES.index(Role.OBSTACLE)][:, 34:] = 0  # a tenth of the roof is left
+    view = AssumedView(6.0, 75.0, "made up")
+    found = instances_of("a", maps, labels, SYNTHETIC, view, DecisionSettings())
+    by_role = {role: sorted(i.byte for i in found if i.role is role) for role in HAZARD_ROLES}
+    assert by_role[Role.PERSON] == [100, 255] and by_role[Role.OBSTACLE] == [0] and not by_role[Role.WATER]
+    side_m = view.across_m / 128
+    assert [i.area_m2 for i in found if i.role is Role.PERSON] == pytest.approx([64 * side_m**2] * 2)
+    sizes = found_by_size([i for i in found if i.role is Role.PERSON], 200)
+    assert [(r["instances"], r["found"]) for r in sizes] == [(0, 0), (2, 1), (0, 0), (0, 0), (2, 1)]
+    assert sizes[-1]["share"]["share"] == 0.5
+    assert found_share([], 1) is None
+
+
+def test_the_distance_of_people_is_from_the_rim_and_changes_with_the_assumed_width():
+    labels = grass_with([(4, 4, 5, PERSON)])
+    blind = perfect(np.full_like(labels, GRASS))
+    book = SiteEvaluator(SYNTHETIC, VIEW)
+    book.add("a", blind, labels)
+    for width_m in (None, 30.0):
+        (outcome,) = book.outcomes(HAZARDS, [0.5], width_m)[0]
+        disc = outcome.disc
+        m_per_px = (width_m or VIEW.across_m) / 128
+        rows, columns = np.nonzero(labels == PERSON)
+        nearest_px = np.hypot(rows - disc.v_px, columns - disc.u_px).min()
+        assert disc.person_m == pytest.approx(nearest_px * m_per_px - 1.0)
+        (count,) = book.counts(HAZARDS, [0.5], width_m)
+        assert count.least_person_m == disc.person_m and count.near_person == (disc.person_m < 2.0)
+
+
+class DrawnSites(SiteEvaluator):
+    """Sites from a plan: (hazards, threshold, width) to (with_hazard, near_person, missed)."""
+
+    def __init__(self, plan, instances=(), view=VIEW):
+        super().__init__(SYNTHETIC, view)
+        self.plan, self.drawn = plan, list(instances)
+
+    def instances(self, width_m=None):
+        return self.drawn
+
+    def counts(self, hazards, landable, width_m=None):
         counts = []
-        for t in thresholds:
-            bad, missed = plan(t)
-            counts.append(SiteCount(t, 20, 20, 20 - missed, bad, bad, 0, missed, 0))
+        for t in landable:
+            bad, near, missed = self.plan(hazards, t, width_m)
+            counts.append(SiteCount(t, 20, 20, 20 - missed, bad, bad, 0, missed, 0, near, None))
         return counts
-
-    return at
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0.001, 0.3))
@@ -172,26 +259,53 @@ def site_counts(plan):
 def test_the_landable_threshold_is_the_lowest_that_is_safe(seed, most):
     tally = tally_of(seed)
     rng = np.random.default_rng(seed)
-    plan = {t: (int(rng.integers(0, 2)), int(rng.integers(0, 3))) for t in landable_candidates()}
+    plan = {t: (0, int(rng.integers(0, 3)), int(rng.integers(0, 2))) for t in landable_candidates()}
     targets = Targets(false_safe=most)
-    point = choose(tally, site_counts(lambda t: plan.get(t, (1, 0))), "val", targets)
+    book = DrawnSites(lambda hazards, t, width_m: plan.get(t, (0, 1, 0)))
+    point = choose(tally, book, "val", targets)
     hazards = {role: point.of_role(role) for role in HAZARD_ROLES}
     share = false_safe_shares(tally, hazards)
     lowest = next(b for b in range(LEAST_LANDABLE, 257) if b == 249 or share[b] <= most)
     tried = [threshold_of(lowest)]
     tried += [t for t in landable_candidates() if t > tried[0]]
-    ranked = sorted(tried, key=lambda t: (*plan.get(t, (1, 0)), t))
+    ranked = sorted(tried, key=lambda t: (*plan.get(t, (0, 1, 0))[::-1], t))
     assert point.landable == ranked[0] >= 0.5
     if share[249] > most:
         assert any("false-safe" in text for text in point.unmet)
 
 
+def test_sites_are_to_be_safe_at_every_width_that_may_be():
+    view = replace(VIEW, span_m=(0.7 * VIEW.across_m, VIEW.across_m))
+    narrow = min(view.possible_m())
+
+    def plan(hazards, t, width_m):
+        return (int(width_m == narrow and t < 0.895), 0, int(t > 0.7))
+
+    point = choose(tally_of(1), DrawnSites(plan, view=view), "val", Targets(false_safe=1.0))
+    assert point.landable > 0.895 and point.measured["hazards_at_all_widths"] == 0
+    point = choose(tally_of(1), DrawnSites(plan), "val", Targets(false_safe=1.0))  # of a known width
+    assert point.landable == 0.5
+
+
+def test_hazards_in_discs_lower_thresholds_where_that_helps():
+    seen = [Instance("a", role, 1.0, 250) for role in HAZARD_ROLES]
+
+    def needs_a_low_vehicle_threshold(hazards, t, width_m):
+        return (int(hazards[Role.VEHICLE] > 0.15), 0, int(hazards[Role.VEHICLE] > 0.2))
+
+    point = choose(tally_of(1), DrawnSites(needs_a_low_vehicle_threshold, seen), "val")
+    assert 0.1 < point.vehicle <= 0.15 and point.person == pytest.approx(0.2, abs=0.003)
+    hopeless = choose(tally_of(1), DrawnSites(lambda hazards, t, width_m: (1, 0, 0), seen), "val")
+    assert hopeless.vehicle == pytest.approx(0.25, abs=0.003)
+    assert any("20 sites" in text and "hold a hazard" in text for text in hopeless.unmet)
+
+
 def test_a_role_that_val_does_not_have_keeps_its_default_and_it_is_said():
-    tally = tally_of(0, roles=(Role.OBSTACLE,))
-    point = choose(tally, site_counts(lambda t: (0, 0)), "val")
+    book = DrawnSites(lambda hazards, t, width_m: (0, 0, 0), drawn_instances(0, (Role.OBSTACLE,)))
+    point = choose(tally_of(0, roles=(Role.OBSTACLE,)), book, "val")
     assert point.person == DecisionSettings().person_probability
-    assert "person: no such pixel, the default is kept" in point.unmet
-    assert "person_recall" not in point.measured
+    assert "person: none in the labels, the default is kept" in point.unmet
+    assert "person_found" not in point.measured
 
 
 def test_what_cannot_be_met_is_said():
@@ -200,11 +314,12 @@ def test_what_cannot_be_met_is_said():
     planes = np.zeros((5, 8, 8), np.uint8)
     planes[0] = 255
     tally.add("a", "g", labels, labels, planes)
-    point = choose(tally, site_counts(lambda t: (2, 20)), "val")
+    unseen = [Instance("a", Role.PERSON, 1.0, 0)]
+    point = choose(tally, DrawnSites(lambda hazards, t, width_m: (0, 0, 20), unseen), "val")
     text = " ".join(point.unmet)
-    assert "person recall 0.000 of 0.95" in text
+    assert "person: 0.000 of their ground found, 0.98 wanted" in text
     assert "false-safe 1.000" in text and "no site at all" in text
-    assert point.person < 0.06 and point.landable > 0.97
+    assert point.landable > 0.97
 
 
 def test_views_are_assumed_or_given_and_say_which():
@@ -214,6 +329,34 @@ def test_views_are_assumed_or_given_and_say_which():
     assert given_view.height_m == 20.0 and given_view.hfov_deg == assumed_view(drone).hfov_deg
     assert "height as given" in given_view.describe()
     assert "nothing is known" in assumed_view(SYNTHETIC).describe()
+    assert assumed_view(drone).across_m == pytest.approx(25.0)
+    assert {12.0, 18.0, 24.0, 30.0} <= set(assumed_view(drone).tried_m())
+    assert assumed_view(drone).possible_m()[0] == pytest.approx(25.0) and min(assumed_view(drone).possible_m()) == 15.0
+    assert given_view.possible_m() == (given_view.across_m,)
+
+
+class StatedSet:
+    """Pictures that state their width, "near" and "far"."""
+
+    def __init__(self, widths):
+        self.widths = widths
+
+    def ground_width(self, sample):
+        return self.widths[sample.name]
+
+
+def test_a_picture_that_states_its_width_is_seen_so():
+    known = {"near": GroundWidth(5.0, 5.0, "stated"), "far": GroundWidth(50.0, 50.0, "stated")}
+    samples = [Sample(name, name, Path(), Path()) for name in known]
+    view = view_of(StatedSet(known), samples, SYNTHETIC)
+    assert {name: round(view.of(name, 20.0).across_m, 6) for name in known} == {"near": 5.0, "far": 50.0}
+    assert view.possible_m() == (view.across_m,)
+    assert view_of(StatedSet(known), samples, SYNTHETIC, 10.0).of("near").height_m == 10.0
+    some = {"near": known["near"], "far": GroundWidth(10.0, 40.0, "assumed")}
+    view = view_of(StatedSet(some), samples, SYNTHETIC)
+    assert view.of("near").across_m == pytest.approx(5.0)
+    given_m = view_of(StatedSet(some), samples, SYNTHETIC, ground_width_m=(10.0, 40.0))
+    assert given_m.across_m == pytest.approx(20.0) and given_m.span_m == (10.0, 40.0)
 
 
 def test_counts_of_nothing():

@@ -13,7 +13,7 @@ from tests.trainer import fake_data
 from tests.trainer.tiny import TINY, run
 from trainer.checkpoint import Checkpoint
 from trainer.data.choice import open_and_split
-from trainer.data.ground import GroundWidth, range_of
+from trainer.data.ground import GroundWidth, range_of, zoom_of
 from trainer.data.shards import write_shards
 from trainer.recipe import DataChoice, Recipe, Variation
 from trainer.scale import trained_range
@@ -33,7 +33,7 @@ def known(made, part="train"):
     ("size_wh", "shown_px"), [((640, 320), 64), ((96, 64), 48), ((32, 32), 32), ((6000, 3000), 64)]
 )
 def test_the_range_is_of_a_pixel_of_the_input(size_wh, shown_px):
-    made = range_of([(GroundWidth(10.0, 40.0, "test"), size_wh)], (64, 32), (0.5, 2.0), "pictures")
+    made = range_of([(GroundWidth(10.0, 40.0, "test"), size_wh)], (64, 32), Variation(zoom=(0.5, 2.0)), "pictures")
     assert made.finest_mm == pytest.approx(1000 * 10.0 / shown_px / 2.0)
     assert made.coarsest_mm == pytest.approx(1000 * 40.0 / shown_px / 0.5)
     assert made.source == "pictures: 10 to 40 m of ground across a picture (test), input 64x32, zoom 0.5 to 2"
@@ -41,9 +41,7 @@ def test_the_range_is_of_a_pixel_of_the_input(size_wh, shown_px):
 
 def test_known_sets_say_their_ground_and_others_do_not(tmp_path):
     drone = known(recipe(fake_data.semantic_drone(tmp_path / "drone")))
-    assert (
-        drone is not None and "assumed: 20 mm on an APS-C sensor" in drone.source and "semantic-drone" in drone.source
-    )
+    assert drone is not None and "whole cars in 25 of its pictures" in drone.source and "semantic-drone" in drone.source
     assert known(recipe(fake_data.aeroscapes(tmp_path / "aero"))) is not None
     own = fake_data.folder(tmp_path / "own")
     assert known(recipe(own)) is None
@@ -117,3 +115,38 @@ def test_fit_writes_the_range_into_the_checkpoint(toy, stopped, tmp_path):
     assert "--ground-width-m 10.0,30.0" in best.provenance["recipe"]
     assert Checkpoint.load(out / "last.pt").ground_range == best.ground_range
     assert Checkpoint.load(stopped / "last.pt").ground_range is None
+
+
+@pytest.mark.parametrize(
+    ("width_m", "zoom"),
+    [
+        ((16.0, 16.0), (2.5, 5.0)),  # 64 px show 250 mm each: 2.5 and 5 times as large at 100 and 50 mm
+        ((8.0, 32.0), (2.5, 5.0)),  # the middle by ratio
+        ((1.0, 1.0), (0.5, 0.5)),  # mostly padding otherwise
+        ((400.0, 400.0), (20.0, 20.0)),  # a pixel of the picture is enlarged twice at most
+    ],
+)
+def test_ground_sizes_choose_the_zoom_of_each_picture(width_m, zoom):
+    asked = Variation(ground_mm=(50.0, 100.0))
+    assert zoom_of(asked, GroundWidth(*width_m, "test"), (640, 320), (64, 32)) == pytest.approx(zoom)
+
+
+def test_ground_sizes_need_the_ground_of_every_picture(tmp_path):
+    with pytest.raises(InvalidValueError, match=r"give --ground-width-m LEAST,GREATEST, or a ground.csv"):
+        zoom_of(Variation(ground_mm=(50.0, 100.0)), None, (640, 320), (64, 32))
+    own = str(fake_data.folder(tmp_path / "own"))
+    with pytest.raises(InvalidValueError, match="--ground-mm"):
+        run("fit", "--data", own, *TINY, "--ground-mm", "50,100", "--out", tmp_path / "out")
+
+
+def test_pictures_from_two_heights_are_shown_at_the_same_ground_size():
+    """A set from 10 m and one from 40 m: after --ground-mm, an input pixel shows the same ground of both."""
+    asked = Variation(ground_mm=(20.0, 20.0))
+    shown = []
+    for width_m in (10.0, 20.0):
+        zoom, _ = zoom_of(asked, GroundWidth(width_m, width_m, "test"), (4000, 2000), (512, 256))
+        shown.append(1000 * width_m / 512 / zoom)
+    assert shown == pytest.approx([20.0, 20.0])
+    made = range_of([(GroundWidth(10.0, 20.0, "test"), (4000, 2000))], (512, 256), asked, "pictures")
+    assert "scaled to 20 to 20 mm a pixel" in made.source
+    assert made.finest_mm < 20.0 < made.coarsest_mm  # the width is known between 10 and 20 m only

@@ -7,7 +7,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from landing.taxonomy import Taxonomy
+from landing.taxonomy import Role, Taxonomy
+from trainer.data.roles import role_label
 from trainer.loss import HAZARD_WEIGHT, SegmentationLoss, inverse_sqrt_weights, labels_at
 from trainer.recipe import LossChoice
 
@@ -144,3 +145,39 @@ def test_a_checkpoint_holds_nothing_of_the_loss():
 def test_rare_classes_weigh_more_within_bounds():
     weights = inverse_sqrt_weights(np.array([1_000_000, 10_000, 100, 0])).tolist()
     assert weights == pytest.approx([0.3, 1.0, 6.0, 1.0])
+
+
+def test_a_role_label_asks_for_the_sum_of_its_classes():
+    landable = role_label(TAXONOMY, Role.LANDABLE)
+    logits = torch.tensor([1.0, 3.0, 0.0, -1.0, 0.5]).reshape(1, 5, 1, 1)
+    loss = SegmentationLoss(LossChoice(dice=0), None, TAXONOMY, by_role=True)
+    expected = -math.log(float(logits.softmax(1)[0, :2].sum()))
+    assert float(loss(logits, torch.tensor([[[landable]]]))) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_role_label_does_not_say_which_class_of_the_role():
+    logits = torch.tensor([2.0, 2.0, 0.0, 0.0, 0.0]).reshape(1, 5, 1, 1).requires_grad_()
+    label = torch.tensor([[[role_label(TAXONOMY, Role.LANDABLE)]]])
+    loss = SegmentationLoss(EACH["all"], WEIGHTS, TAXONOMY, by_role=True)
+    loss(logits, label).backward()
+    gradient = logits.grad.flatten()
+    assert gradient[0] == gradient[1] < 0 and (gradient[2:] > 0).all()
+
+
+def test_role_labels_cost_as_hazards_and_leave_dice_alone():
+    person = torch.tensor([[[role_label(TAXONOMY, Role.PERSON), 3]]])
+    logits = torch.tensor([4.0, 0.0, 0.0, 0.0, 0.0]).reshape(1, 5, 1, 1).expand(1, 5, 1, 2)
+    both = SegmentationLoss(LossChoice(dice=0, hazard_cost=1.0), None, TAXONOMY, by_role=True)
+    assert float(both(logits, person)) == pytest.approx(float(both(logits, person.flip(2))))
+    exact = torch.tensor([[[255, 3]]])
+    dice = SegmentationLoss(LossChoice(dice=1.0), None, TAXONOMY, by_role=True)
+    plain = SegmentationLoss(LossChoice(dice=0), None, TAXONOMY, by_role=True)
+    assert float(dice(logits, person) - plain(logits, person)) == pytest.approx(
+        float(dice(logits, exact) - plain(logits, exact)), rel=1e-5
+    )
+
+
+def test_without_role_labels_the_loss_is_the_same():
+    logits, labels = batch()
+    by_role = SegmentationLoss(EACH["all"], WEIGHTS, TAXONOMY, by_role=True)
+    assert float(by_role(logits, labels)) == pytest.approx(loss_of(EACH["all"], logits, labels), rel=1e-6)

@@ -10,6 +10,7 @@ from landing.errors import DataError
 from trainer.data.findings import ERRORS
 from trainer.data.layouts import open_pair, open_set
 from trainer.data.merge import ROLES, MergedSet, unique_names
+from trainer.data.roles import TaughtByRole
 from trainer.data.samples import LabeledSet, Sample
 from trainer.data.splitfile import SplitTable, read_split_file
 from trainer.data.splits import Split, by_patterns, by_table, carve
@@ -19,6 +20,8 @@ from trainer.recipe import DataChoice
 
 def open_and_split(choice: DataChoice) -> tuple[LabeledSet, Split]:
     """Return the set of labelled pictures and its parts.
+
+    Pictures of `choice.also` train by role and are in no other part.
 
     A split file wins over a folder's own split, and patterns over both. The rest is split in whole groups (scenes,
     sequences or worlds), so that val shows ground that training did not.
@@ -35,6 +38,9 @@ def open_and_split(choice: DataChoice) -> tuple[LabeledSet, Split]:
         split = by_patterns(data.samples, choice.train, choice.val, choice.test, choice.val_fraction)
     else:
         split = _by_own_split(data, data.own_split, choice.val_fraction)
+    if choice.also:
+        taught = TaughtByRole(data, [open_set(folder, "auto", "", asked_of(choice)) for folder in choice.also])
+        data, split = taught, replace(split, train=(*split.train, *taught.also))
     if choice.limit:
         split = replace(
             split,

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from landing.errors import InvalidValueError
 from landing.taxonomy import ClassInfo, Role, Taxonomy
+from trainer.data.roles import role_label
 
 RARE_SHARE = 0.02
 """A class on a smaller share of the labelled pixels is rare."""
@@ -24,7 +25,8 @@ class RarePicker:
 
     Rare are people and vehicles, and every class that covers less than `RARE_SHARE`, but never a class of role
     `ignore`:
-    annotators' doubts and things of no consequence would take their full share of picks from the people.
+    annotators' doubts and things of no consequence would take their full share of picks from the people. The role
+    labels of people and vehicles (`trainer.data.roles`) are picked like classes.
 
     `centres` are some pixels of every class for each training picture (`store.centres_of`); `class_pixels` has the
     shape (classes,); `names` are classes to pick instead of these. `classes` are the names of those that occur.
@@ -41,13 +43,17 @@ class RarePicker:
         names: Sequence[str] = (),
     ) -> None:
         self._centres = centres
-        having: dict[int, list[int]] = {class_id: [] for class_id in rare_ids(class_pixels, taxonomy, names)}
+        rare = rare_ids(class_pixels, taxonomy, names)
+        roles = [role for role in _ALWAYS if set(rare) & set(taxonomy.ids_of(role))]
+        name_of = {label: taxonomy.classes[label].name for label in rare}
+        name_of |= {role_label(taxonomy, role): role.value for role in roles}
+        having: dict[int, list[int]] = {label: [] for label in name_of}
         for number, of_picture in enumerate(centres):
             for class_id in np.unique(of_picture[:, 2]).tolist():
                 if class_id in having:
                     having[class_id].append(number)
-        self._pictures = [(c, numbers) for c, numbers in having.items() if numbers]
-        self.classes = tuple(taxonomy.classes[class_id].name for class_id, _ in self._pictures)
+        self._pictures = [(label, numbers) for label, numbers in having.items() if numbers]
+        self.classes = tuple(name_of[label] for label, _ in self._pictures)
 
     def pick(self, rng: np.random.Generator) -> tuple[int, tuple[int, int]] | None:
         """Return a training picture's number and a pixel (column, row) in it; None if nothing is rare."""

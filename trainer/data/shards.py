@@ -122,7 +122,7 @@ def _encoded(
         facts: dict[str, Any] = {"name": sample.name, "group": sample.group}
         facts["size_wh"] = [labels.shape[1], labels.shape[0]]
         width = data.ground_width(sample)
-        facts["ground"] = None if width is None else [width.least_m, width.greatest_m, width.source]
+        facts["ground"] = None if width is None else list(vars(width).values())
         item = {
             "__key__": f"{number:07d}",
             picture: cv2.imencode(f".{picture}", image, options)[1].tobytes(),

@@ -14,9 +14,9 @@ from trainer.evaluation.confidence import fit_confidence
 from trainer.evaluation.measure import EvaluationSet, SiteAssumptions, fit_calibration, require_same_classes
 from trainer.evaluation.predictor import Predictor, choose_device
 from trainer.evaluation.results import Column
-from trainer.evaluation.scoring import score
+from trainer.evaluation.scoring import Judged, score
 from trainer.evaluation.thresholds import Targets
-from trainer.evaluation.view import assumed_view
+from trainer.evaluation.view import view_of
 from trainer.progress import say
 
 
@@ -47,7 +47,7 @@ def calibrate_checkpoint(
     require_same_classes(checkpoint, data)
     predictor = Predictor(checkpoint, choose_device(device), precision)
     val = EvaluationSet(data, split.val, "val", split.describe(), split_column)
-    ground = ground or SiteAssumptions(assumed_view(checkpoint.taxonomy))
+    ground = ground or SiteAssumptions(view_of(data, split.val, checkpoint.taxonomy))
     calibration, measured = fit_calibration(predictor, val, ground, targets)
     say(f"temperature {calibration.temperature:g}; {describe(calibration.operating)}")
     confidence = fit_confidence(measured.judged, len(val.samples), val.describe(), ground.settings.required_radius_m)
@@ -57,7 +57,7 @@ def calibrate_checkpoint(
         "temperature": calibration.temperature,
         "operating": calibration.operating.model_dump(mode="json"),
         "site_confidence": None if confidence is None else confidence.model_dump(mode="json"),
-        "val": summary(score(checkpoint, measured, val, calibration)),
+        "val": summary(score(Judged.of_checkpoint(checkpoint), measured, val, calibration)),
     }
     finished = replace(checkpoint, metrics=metrics)
     finished.save(output or checkpoint_path)
@@ -72,7 +72,8 @@ def summary(column: Column) -> dict[str, Any]:
     extra |= {f"ece_{name}": r["ece"] for name, r in column["reliability"].items()}
     for name in ("false_safe", "abstain"):
         extra[f"site_{name}"] = sites[name]["share"] if sites[name] else None
-    extra |= {f"sites_{k}": sites[k] for k in ("pictures", "sites", "with_hazard", "missed")}
+    extra |= {f"sites_{k}": sites[k] for k in ("pictures", "sites", "with_hazard", "missed", "near_person")}
+    extra |= {f"{role}_found": found["ground"] for role, found in column["found"].items()}
     return {**column["scores"], **extra}
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +12,13 @@ from landing.errors import InvalidValueError
 from landing.settings import DecisionSettings
 from trainer.options import checked, data_choice, options, split_options
 
+if TYPE_CHECKING:
+    from trainer.evaluation.thresholds import Targets
+
+TARGETS_HELP = (
+    "Target of the operating point on val: share found of the ground under person, vehicle, obstacle, water (0.98); at "
+    "most lost_people (0.03), false_safe (0.04) and site_false_safe (0)."
+)
 _FILE = click.Path(path_type=Path)
 
 _machine_options = options(
@@ -92,7 +100,6 @@ def evaluate_command(
     settings = decision_of(values)
     choice = data_choice(folders, values)
     from trainer.evaluation.evaluate import evaluate
-    from trainer.evaluation.results import summary, title
 
     columns = evaluate(
         checkpoints,
@@ -107,13 +114,7 @@ def evaluate_command(
         settings=settings,
         also=also,
     )
-    for k, column in enumerate(columns):
-        click.echo(title(column))
-        for row in summary(columns):
-            if row.heading:
-                click.echo(f"  {row.label}")
-            else:
-                click.echo(f"    {row.label:<28}{row.cells[k]}")
+    echo_summary(columns)
 
 
 @click.command(name="calibrate")
@@ -122,14 +123,7 @@ def evaluate_command(
 @click.option(
     "-o", "--output", default=None, type=_FILE, metavar="FILE", help="Write here instead of over the checkpoint."
 )
-@click.option(
-    "--target",
-    "targets",
-    multiple=True,
-    metavar="NAME=SHARE",
-    help="Target of the operating point: recall on val of person, vehicle (0.95), obstacle, water (0.9); "
-    "at most false_safe (0.04) and site_false_safe (0).",
-)
+@click.option("--target", "targets", multiple=True, metavar="NAME=SHARE", help=TARGETS_HELP)
 @_machine_options
 @view_options
 @split_options
@@ -147,16 +141,15 @@ def calibrate_command(
     """Fit the temperature, the thresholds and the confidence in sites on val; the checkpoint keeps them."""
     settings = decision_of(values)
     choice = data_choice(folders, values)
-    wanted = _targets(targets)
+    wanted = targets_of(targets)
     from trainer.checkpoint import Checkpoint
     from trainer.data.choice import open_and_split
     from trainer.evaluation.calibrate import calibrate_checkpoint
     from trainer.evaluation.measure import SiteAssumptions
-    from trainer.evaluation.thresholds import Targets
-    from trainer.evaluation.view import assumed_view
+    from trainer.evaluation.view import view_of
 
     data, split = open_and_split(choice)
-    view = assumed_view(Checkpoint.load(checkpoint).taxonomy, height_m, hfov_deg)
+    view = view_of(data, split.val, Checkpoint.load(checkpoint).taxonomy, height_m, hfov_deg)
     calibrate_checkpoint(
         checkpoint,
         data,
@@ -165,7 +158,7 @@ def calibrate_command(
         precision=precision,
         split_column=choice.split_column if choice.split_files else "",
         ground=SiteAssumptions(view, settings),
-        targets=Targets(**wanted),
+        targets=wanted,
         output=output,
     )
     click.echo(f"wrote {output or checkpoint}")
@@ -194,6 +187,19 @@ def predict_command(
     predict(checkpoint, source, out, device=device, precision=precision, opacity=opacity, masks=masks, every=every)
 
 
+def echo_summary(columns: list[dict[str, Any]]) -> None:
+    """Print the summary table, one column of the report after the other."""
+    from trainer.evaluation.results import summary, title
+
+    for k, column in enumerate(columns):
+        click.echo(title(column))
+        for row in summary(columns):
+            if row.heading:
+                click.echo(f"  {row.label}")
+            else:
+                click.echo(f"    {row.label:<30}{row.cells[k]}")
+
+
 def decision_of(values: dict[str, Any]) -> DecisionSettings:
     """Takes the vehicle's size out of a command's options."""
     names = ("vehicle_radius_m", "margin_m")
@@ -202,8 +208,15 @@ def decision_of(values: dict[str, Any]) -> DecisionSettings:
     return settings
 
 
-def _targets(pairs: tuple[str, ...]) -> dict[str, float]:
-    known = ("person", "vehicle", "obstacle", "water", "false_safe", "site_false_safe")
+def targets_of(pairs: tuple[str, ...]) -> Targets:
+    """Parses the values of `--target`.
+
+    Raises:
+        InvalidValueError: No such target, or no share.
+    """
+    from trainer.evaluation.thresholds import Targets
+
+    known = [field.name for field in fields(Targets)]
     wanted: dict[str, float] = {}
     for pair in pairs:
         name, _, text = pair.partition("=")
@@ -216,4 +229,4 @@ def _targets(pairs: tuple[str, ...]) -> dict[str, float]:
                 f"--target {pair!r}: expected NAME=SHARE with a share from 0 to 1 and a name of {', '.join(known)}"
             )
         wanted[name] = share
-    return wanted
+    return Targets(**wanted)

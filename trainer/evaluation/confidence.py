@@ -23,7 +23,7 @@ from landing.settings import DecisionSettings
 from landing.taxonomy import Taxonomy
 from landing.types import ByteArray, Segmentation
 from trainer.data.samples import IGNORE
-from trainer.evaluation.sites import rate
+from trainer.evaluation.rates import rate
 from trainer.evaluation.view import AssumedView
 
 LEAST_SITES = 30

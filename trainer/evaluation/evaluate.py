@@ -17,8 +17,8 @@ from trainer.evaluation.frames import ReportFrame, chosen, draw
 from trainer.evaluation.measure import EvaluationSet, SiteAssumptions, fit_calibration, measure, require_same_classes
 from trainer.evaluation.predictor import Predictor, choose_device
 from trainer.evaluation.results import Column
-from trainer.evaluation.scoring import score, stored_calibration
-from trainer.evaluation.view import assumed_view
+from trainer.evaluation.scoring import Judged, score, stored_calibration
+from trainer.evaluation.view import view_of
 from trainer.progress import say
 from trainer.recipe import DataChoice
 
@@ -63,12 +63,12 @@ def evaluate(
     )
     columns: list[Column] = []
     frames: dict[str, list[ReportFrame]] = {}
-    truths: dict[str, bool] = {}
+    truths: dict[tuple[str, float], bool] = {}
     where = choose_device(device)
     for (path, checkpoint), name in zip(loaded, _names(paths), strict=True):
         started = time.monotonic()
         say(f"{name}: {checkpoint.model.architecture}, {part} {len(samples)} pictures")
-        view = assumed_view(checkpoint.taxonomy, height_m, hfov_deg)
+        view = view_of(data, data.samples, checkpoint.taxonomy, height_m, hfov_deg)
         ground = SiteAssumptions(view, settings or DecisionSettings(), truths)
         predictor = Predictor(checkpoint, where, precision)
         column = _scored(predictor, pictures, val, ground, recalibrate)
@@ -80,7 +80,7 @@ def evaluate(
             "warnings": _warnings(checkpoint, data.taxonomy, part, column_of_split),
             "seconds": round(time.monotonic() - started, 1),
         }
-        frames[column["id"]] = draw(predictor, pictures, column, chosen(column))
+        frames[column["id"]] = draw(predictor.classes, checkpoint.taxonomy, pictures, column, chosen(column))
         columns.append(column)
     made = {column["id"] for column in columns}
     columns = results.in_order([*columns, *(column for column in earlier if column["id"] not in made)])
@@ -98,7 +98,7 @@ def _scored(
         calibration, measured = fit_calibration(predictor, val, ground)
     if measured is None or pictures.part != "val":
         measured = measure(predictor, pictures, calibration.temperature, ground)
-    column = score(predictor.checkpoint, measured, pictures, calibration)
+    column = score(Judged.of_checkpoint(predictor.checkpoint), measured, pictures, calibration)
     return {**column, "calibrated_on": calibration.operating.chosen_on}
 
 

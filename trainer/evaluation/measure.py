@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 
 from landing.errors import DataError
 from landing.settings import DecisionSettings
 from landing.spec import OperatingPoint
-from landing.taxonomy import HAZARD_ROLES
-from landing.types import ByteArray
+from landing.taxonomy import HAZARD_ROLES, ClassInfo, Role, Taxonomy
+from landing.types import ByteArray, Segmentation
 from trainer.checkpoint import Checkpoint
 from trainer.data.samples import IGNORE, LabeledSet, Sample
 from trainer.evaluation.calibration import Reliability, fit_temperature, negative_log_likelihood, sample_places
@@ -87,7 +88,7 @@ class SiteAssumptions:
 
     view: AssumedView
     settings: DecisionSettings = field(default_factory=DecisionSettings)
-    truths: dict[str, bool] = field(default_factory=dict)
+    truths: dict[tuple[str, float], bool] = field(default_factory=dict)
 
 
 @dataclass
@@ -163,8 +164,64 @@ def measure(predictor: Predictor, pictures: EvaluationSet, temperature: float, g
         found.tally.add(sample.name, sample.group, labels, classes, planes)
         maps = merger.segmentation(flying, temperature)
         found.book.add(sample.name, maps, labels)
-        found.judged += judged_sites(maps, labels, taxonomy, ground.view, ground.settings, sample.group)
+        found.judged += judged_sites(maps, labels, taxonomy, ground.view.of(sample.name), ground.settings, sample.group)
     return found
+
+
+def measure_maps(
+    look: Callable[[ByteArray], Segmentation], seen: Taxonomy, pictures: EvaluationSet, ground: SiteAssumptions
+) -> Measurement:
+    """Goes over pictures once and counts everything that a finished model's maps can tell.
+
+    Classes are compared where model and labels have the same ones, else their roles are. Maps are enlarged to the size
+    of the labels, probabilities bilinearly.
+
+    Args:
+        look: Gives the maps of a picture, BGR uint8 (H, W, 3).
+        seen: Taxonomy of the maps.
+        pictures: The set; its own taxonomy says what its labels mean for landing.
+        ground: View, vehicle.
+
+    Raises:
+        DataError: The part is empty, or a picture cannot be read.
+    """
+    labelled = pictures.data.taxonomy
+    same = [c.name for c in seen.classes] == [c.name for c in labelled.classes]
+    compared = labelled if same else _roles_as_classes()
+    label_lut, class_lut = _comparing(labelled, compared), _comparing(seen, seen if same else compared)
+    book = SiteEvaluator(labelled, ground.view, ground.settings, ground.truths, seen)
+    found = Measurement(PixelCounts(compared), book)
+    for sample, image, labels in pictures.read(pictures.part):
+        maps = look(image)
+        size = (labels.shape[1], labels.shape[0])
+        classes = cv2.resize(class_lut[maps.class_id], size, interpolation=cv2.INTER_NEAREST)
+        planes = np.stack([cv2.resize(plane, size) for plane in (maps.landable, *maps.hazards)]).astype(np.uint8)
+        found.tally.add(sample.name, sample.group, label_lut[labels], np.asarray(classes, np.uint8), planes)
+        found.book.add(sample.name, maps, labels)
+        grid = sample_places(labels.shape, _RELIABILITY_PIXELS)
+        truth = labels[grid]
+        known = truth != IGNORE
+        stated = planes[0][grid][known] / np.float32(255)
+        found.reliability["landable_after"].add(stated, labelled.landable_lut[truth[known]])
+        view = ground.view.of(sample.name)
+        found.judged += judged_sites(maps, labels, labelled, view, ground.settings, sample.group)
+    return found
+
+
+def _roles_as_classes() -> Taxonomy:
+    """Taxonomy with a class for each role."""
+    roles = Taxonomy.load("roles")
+    other = ClassInfo(id=len(roles), name="other", color_rgb=(0, 0, 0), role=Role.IGNORE)
+    return roles.model_copy(update={"classes": (*roles.classes, other)})
+
+
+def _comparing(taxonomy: Taxonomy, compared: Taxonomy) -> ByteArray:
+    """Look-up table (256,) from a class to what it is compared as: itself, or its role's class; `IGNORE` stays."""
+    lut = np.arange(256, dtype=np.uint8)
+    if taxonomy.classes != compared.classes:
+        for c in taxonomy.classes:
+            lut[c.id] = next(r.id for r in compared.classes if r.role is c.role)
+    return lut
 
 
 def fit_calibration(
@@ -181,7 +238,7 @@ def fit_calibration(
     temperature = round(fit_temperature(logits, labels), 4)
     nll = tuple(negative_log_likelihood(logits, labels, t) for t in (1.0, temperature))
     measured = measure(predictor, pictures, temperature, ground)
-    operating = choose(measured.tally, measured.book.counts, pictures.describe(), targets)
+    operating = choose(measured.tally, measured.book, pictures.describe(), targets)
     return Calibration(temperature, operating, nll), measured
 
 

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from landing.taxonomy import HAZARD_ROLES, Role
 from trainer.evaluation.results import Column, title
+from trainer.evaluation.sites import NEAR_PERSON_M
 
 # Okabe and Ito's palette: told apart with any colour vision; line styles repeat the difference.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -82,35 +83,54 @@ def reliability(columns: Sequence[Column]) -> bytes:
     return _png(figure)
 
 
-def sites(columns: Sequence[Column]) -> bytes:
-    """Draws site false-safe and missed sites over the threshold of landable ground."""
-    figure = Figure(figsize=(9.6, 4.2), dpi=_DPI, layout="constrained")
+CURVES = {
+    "by_width": ("width_m", "assumed width of the ground in a picture, m"),
+    "by_person": ("threshold", "threshold of people in a frame"),
+    "curve": ("threshold", "threshold of landable ground in a frame"),
+}
+"""Key of what a curve of sites is over, and its name, by the curve's key in a column."""
+
+
+def sites(columns: Sequence[Column], curve: str) -> bytes:
+    """Draws unsafe sites, missed sites and the nearest person over what a curve of `CURVES` is over."""
+    over, label = CURVES[curve]
+    figure = Figure(figsize=(12.6, 4.2), dpi=_DPI, layout="constrained")
     panels = (("false_safe", "sites that hold a hazard, %"), ("abstain", "no site although the truth has one, %"))
-    for k, (key, label) in enumerate(panels):
-        axes = figure.add_subplot(1, 2, 1 + k)
+    for k, (key, name) in enumerate(panels):
+        axes = figure.add_subplot(1, 3, 1 + k)
         for n, column in enumerate(columns):
-            curve = [s for s in column["sites"]["curve"] if s[key] is not None]
-            colour = _COLOURS[n % len(_COLOURS)]
-            x = [s["threshold"] for s in curve]
-            axes.plot(
-                x, [100 * s[key]["share"] for s in curve], _STYLES[n % len(_STYLES)], color=colour, label=title(column)
-            )
+            rows = [row for row in column["sites"][curve] if row[key] is not None]
+            x, colour = [row[over] for row in rows], _COLOURS[n % len(_COLOURS)]
+            share, low, high = ([100 * row[key][part] for row in rows] for part in ("share", "low", "high"))
+            axes.plot(x, share, _STYLES[n % len(_STYLES)], marker=".", color=colour, label=title(column))
             if len(columns) <= 3:
-                axes.fill_between(
-                    x,
-                    [100 * s[key]["low"] for s in curve],
-                    [100 * s[key]["high"] for s in curve],
-                    color=colour,
-                    alpha=0.13,
-                    linewidth=0,
-                )
-            axes.axvline(column["thresholds"]["landable"]["value"], color=colour, linewidth=0.8, linestyle=":")
-        axes.set(xlabel="threshold of landable ground in a frame", ylabel=label)
-        top = max(5.0, axes.get_ylim()[1])
-        axes.set_ylim(-0.03 * top, top)
-        axes.grid(alpha=0.3)
-        axes.legend(fontsize=7)
+                axes.fill_between(x, low, high, color=colour, alpha=0.13, linewidth=0)
+        axes.set_ylim(-0.03 * max(5.0, axes.get_ylim()[1]), max(5.0, axes.get_ylim()[1]))
+        _finish(axes, columns, curve, label, name)
+    axes = figure.add_subplot(1, 3, 3)
+    for n, column in enumerate(columns):
+        rows = [row for row in column["sites"][curve] if row["least_person_m"] is not None]
+        style = _STYLES[n % len(_STYLES)]
+        x, away_m = [row[over] for row in rows], [row["least_person_m"] for row in rows]
+        axes.plot(x, away_m, style, marker=".", color=_COLOURS[n % len(_COLOURS)], label=title(column))
+    axes.axhline(NEAR_PERSON_M, color="#999999", linewidth=1, label=f"{NEAR_PERSON_M:g} m")
+    axes.set_ylim(0, max(6.0, axes.get_ylim()[1]))
+    _finish(axes, columns, curve, label, "from a disc's rim to the nearest person, m")
     return _png(figure)
+
+
+def _finish(axes: Any, columns: Sequence[Column], curve: str, label: str, name: str) -> None:
+    """Marks what is in force, names the axes."""
+    for n, column in enumerate(columns):
+        at = {
+            "by_width": column["sites"]["across_m"],
+            "by_person": column["thresholds"]["person"]["value"],
+            "curve": column["thresholds"]["landable"]["value"],
+        }[curve]
+        axes.axvline(at, color=_COLOURS[n % len(_COLOURS)], linewidth=0.8, linestyle=":")
+    axes.set(xlabel=label, ylabel=name)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=7)
 
 
 def site_confidence(columns: Sequence[Column]) -> bytes:

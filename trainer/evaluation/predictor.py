@@ -65,6 +65,10 @@ class Predictor:
         """Return logits float32 (K, h, w) as trained, of the picture without padding."""
         return self.both(image_bgr)[0]
 
+    def classes(self, image_bgr: ByteArray, size_wh: tuple[int, int]) -> ByteArray:
+        """Return the most probable classes of a picture at a size, uint8 (H, W)."""
+        return class_map(self.logits(image_bgr), size_wh)
+
     def both(self, image_bgr: ByteArray) -> tuple[torch.Tensor, torch.Tensor]:
         """Return logits float32 (K, h, w) of the picture without padding: as trained, and at the flying stride."""
         height, width = image_bgr.shape[:2]

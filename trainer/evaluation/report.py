@@ -16,6 +16,7 @@ from landing.errors import TouchdownError
 from trainer.evaluation import plots, results
 from trainer.evaluation.frames import ReportFrame
 from trainer.evaluation.results import Column
+from trainer.evaluation.tables import tables_of
 
 REPORT, RESULTS, TABLES = "report.html", "results.json", "results.md"
 FRAMES_FOLDER = "frames"
@@ -24,6 +25,7 @@ _EMBED_LIMIT = 6_000_000
 
 KINDS = {
     "hazard": "Sites that hold a hazard",
+    "near": "Sites with a person within 2 m of the disc",
     "best": "Best frames",
     "median": "Median frames",
     "worst": "Worst frames",
@@ -69,6 +71,7 @@ def _render(out: Path, columns: list[Column], frames: Mapping[str, Sequence[Repo
             {
                 "title": results.title(column),
                 "column": column,
+                "tables": tables_of(column),
                 "confusion": _embedded(plots.confusion(column), "png"),
                 "frames": [(KINDS[kind], kind, items) for kind, items in shown.items() if items],
                 "worst_confusions": _worst_confusions(column),
@@ -85,11 +88,14 @@ def _render(out: Path, columns: list[Column], frames: Mapping[str, Sequence[Repo
         classes=results.class_rows(columns),
         colours=[c["color"] for c in columns[0]["classes"]],
         reliability=_embedded(plots.reliability(columns), "png"),
-        sites=_embedded(plots.sites(columns), "png"),
+        curves=[
+            (label, _embedded(plots.sites(columns, curve), "png"))
+            for curve, (_, label) in plots.CURVES.items()
+            if any(column["sites"][curve] for column in columns)
+        ],
         site_confidence=_embedded(plots.site_confidence(columns), "png"),
         sections=sections,
         notes=results.notes(columns),
-        share_of=results.share_of,
     )
 
 

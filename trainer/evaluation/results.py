@@ -8,9 +8,12 @@ from typing import Any, NamedTuple
 
 from landing import reading
 from landing.errors import DataError
-from landing.taxonomy import HAZARD_ROLES
+from landing.taxonomy import HAZARD_ROLES, Role
+from trainer.evaluation.instances import LEAST_M2
+from trainer.evaluation.sites import NEAR_PERSON_M
+from trainer.evaluation.tables import metres, people_found, percent, share_of, tables_of
 
-FORMAT = "touchdown.evaluation.1"
+FORMAT = "touchdown.evaluation.2"
 HONEST_SPLIT = "scene"
 """Column of the split that keeps whole scenes together; its figures stand first."""
 
@@ -48,19 +51,6 @@ def number(value: float | None, digits: int = 3) -> str:
     return "none" if value is None else f"{value:.{digits}f}"
 
 
-def percent(value: float | None, digits: int = 1) -> str:
-    """Format a share as a percentage; "none" for None."""
-    return "none" if value is None else f"{100 * value:.{digits}f} %"
-
-
-def share_of(part: int, whole: int, shown: dict[str, float] | None) -> str:
-    """Format a share with its counts and its 95 % interval."""
-    if shown is None:
-        return f"none ({part} of {whole})"
-    interval = f"{100 * shown['low']:.0f} to {100 * shown['high']:.0f} %"
-    return f"{percent(shown['share'])} ({part} of {whole}; {interval})"
-
-
 def title(column: Column) -> str:
     """Return the name, part and split of a column."""
     which = column["split_column"]
@@ -90,13 +80,42 @@ def summary(columns: Sequence[Column]) -> list[SummaryRow]:
         row("classes", _classes),
         row("pixel accuracy", lambda c: number(c["scores"]["accuracy"])),
         *(row(f"{role.value} recall", _recall(role.value, "argmax")) for role in HAZARD_ROLES),
+        *_operating(row, group),
+        group("Calibration"),
+        row("temperature", lambda c: f"{c['temperature']:g}"),
+        row("ECE of the class", _ece("class"), "15 bins, before and after the temperature"),
+        row("ECE of landable", _ece("landable")),
+        row(
+            "ECE of site confidence",
+            _site_ece,
+            "discs beside each other, safe if all labelled ground in them is landable; 95 % by bootstrap over scenes",
+        ),
+    ]
+
+
+def _operating(row: Callable[..., SummaryRow], group: Callable[[str], SummaryRow]) -> list[SummaryRow]:
+    """The lines of the summary at the thresholds that fly."""
+    return [
         group("At the operating point, as it flies by default"),
         row(
             "thresholds of a frame",
             _thresholds,
             "landable, then obstacle / water / person / vehicle; chosen on val, never laxer than the defaults",
         ),
-        *(row(f"{role.value} recall", _recall(role.value, "operating")) for role in HAZARD_ROLES),
+        *(row(f"{role.value} pixel recall", _recall(role.value, "operating")) for role in HAZARD_ROLES),
+        row(
+            f"people above {LEAST_M2:g} m² found",
+            lambda c: people_found(c["found"][Role.PERSON.value]["sizes"][-1]),
+            "one by one, in the maps as they fly; 95 % Wilson",
+        ),
+        *(
+            row(
+                f"{role.value} found, by ground",
+                _ground_found(role.value),
+                "of the ground under their patches, that under the found ones",
+            )
+            for role in HAZARD_ROLES
+        ),
         row(
             "pixel false-safe",
             lambda c: percent(c["false_safe"]["all"], 2),
@@ -111,20 +130,17 @@ def summary(columns: Sequence[Column]) -> list[SummaryRow]:
         ),
         row("... any pixel not landable", _sites("with_not_landable", "sites", "not_landable")),
         row(
+            f"person within {NEAR_PERSON_M:g} m of the disc",
+            _sites("near_person", "sites", "near"),
+            "from its rim, by the labels",
+        ),
+        row("nearest person", lambda c: metres(c["sites"]["operating"]["least_person_m"])),
+        row(
             "no site, truth has one",
             _sites("missed", "with_truth_site", "abstain"),
             "of the pictures whose true labels have a site",
         ),
         row("no site, rightly", lambda c: str(c["sites"]["operating"]["rightly_abstained"])),
-        group("Calibration"),
-        row("temperature", lambda c: f"{c['temperature']:g}"),
-        row("ECE of the class", _ece("class"), "15 bins, before and after the temperature"),
-        row("ECE of landable", _ece("landable")),
-        row(
-            "ECE of site confidence",
-            _site_ece,
-            "discs beside each other, safe if all labelled ground in them is landable; 95 % by bootstrap over scenes",
-        ),
     ]
 
 
@@ -147,6 +163,10 @@ def _thresholds(column: Column) -> str:
 
 def _recall(role: str, at: str) -> Callable[[Column], str]:
     return lambda c: number(c["recall"][role][at])
+
+
+def _ground_found(role: str) -> Callable[[Column], str]:
+    return lambda c: percent(c["found"][role]["ground"])
 
 
 def _ece(what: str) -> Callable[[Column], str]:
@@ -190,6 +210,8 @@ def notes(columns: Sequence[Column]) -> list[str]:
             found.append(f"{name}: temperature and thresholds from {c['calibrated_on']}.")
         found += [f"{name}: cannot be met on val: {u}." for u in c["operating"]["unmet"]]
         found += [f"{name}: {w}." for w in c["warnings"]]
+        held = {row["class"] for row in c["sites"]["held"]}
+        found += [f"{name}: {text}." for label, text in c["label_notes"].items() if label in held]
         found.append(
             f"{name}: sites as seen from {c['sites']['view']}; a disc has {c['sites']['disc_m']:g} "
             "m radius (vehicle and margin)."
@@ -204,19 +226,13 @@ def markdown(columns: Sequence[Column]) -> str:
     heads = [title(c) for c in columns]
     lines = ["# Evaluation", "", *_table("", heads, summary(columns)), "", "## IoU by class", ""]
     lines += _table("class", heads, class_rows(columns))
-    lines += ["", "## Sites by threshold of landable ground", ""]
     for c in columns:
-        lines += [f"### {title(c)}", ""]
-        lines += ["| threshold | sites | hold a hazard | no site, truth has one | no site, rightly |"]
-        lines += ["|---|---|---|---|---|"]
-        for s in c["sites"]["curve"]:
-            lines.append(
-                f"| {s['threshold']:.2f} | {s['sites']} of {s['pictures']} | "
-                f"{share_of(s['with_hazard'], s['sites'], s['false_safe'])} | "
-                f"{share_of(s['missed'], s['with_truth_site'], s['abstain'])} | "
-                f"{s['rightly_abstained']} |"
-            )
-        lines.append("")
+        lines += ["", f"## Landing sites: {title(c)}"]
+        for table in tables_of(c):
+            lines += ["", f"### {table.title}", "", table.note, ""]
+            lines += ["| " + " | ".join(table.heads) + " |", "|---" * len(table.heads) + "|"]
+            lines += ["| " + " | ".join(cells) + " |" for cells in table.rows]
+    lines.append("")
     return "\n".join([*lines, "## Notes", "", *(f"* {n}" for n in notes(columns))]) + "\n"
 
 

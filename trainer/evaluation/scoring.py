@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,7 +13,9 @@ from landing.settings import DecisionSection
 from landing.spec import OperatingPoint
 from landing.taxonomy import HAZARD_ROLES, Role
 from trainer.checkpoint import Checkpoint
+from trainer.data.known_layouts import LABEL_NOTES
 from trainer.evaluation.confidence import check_curve, check_left_out
+from trainer.evaluation.curves import by_person, by_width, hazards_found, held_classes
 from trainer.evaluation.measure import Calibration, EvaluationSet, Measurement
 from trainer.evaluation.pixel_counts import PixelCounts, byte_of, mean_iou
 from trainer.evaluation.results import Column
@@ -23,7 +26,36 @@ from trainer.metrics import Scores
 _BOOTSTRAP = 1000
 
 
-def score(checkpoint: Checkpoint, measured: Measurement, pictures: EvaluationSet, calibration: Calibration) -> Column:
+@dataclass(frozen=True)
+class Judged:
+    """Facts of a model that is judged.
+
+    Attributes:
+        architecture, input_wh, epoch, trained_on, recipe: As it says of itself; epoch 0 where it does not say.
+        confidence: Its own curve; None without one.
+    """
+
+    architecture: str
+    input_wh: tuple[int, int]
+    epoch: int
+    trained_on: str
+    recipe: str
+    confidence: SiteConfidence | None
+
+    @classmethod
+    def of_checkpoint(cls, checkpoint: Checkpoint) -> Judged:
+        """Return those of a checkpoint."""
+        return cls(
+            checkpoint.model.architecture,
+            checkpoint.model.input_wh,
+            checkpoint.epoch,
+            checkpoint.provenance.get("trained_on", ""),
+            checkpoint.provenance.get("recipe", ""),
+            stored_confidence(checkpoint),
+        )
+
+
+def score(model: Judged, measured: Measurement, pictures: EvaluationSet, calibration: Calibration) -> Column:
     """Return a column of `results.json`: the figures of a measurement at the thresholds that fly by default."""
     tally = measured.tally
     settings, thresholds = thresholds_in_force(DecisionSection(), calibration.operating)
@@ -31,16 +63,17 @@ def score(checkpoint: Checkpoint, measured: Measurement, pictures: EvaluationSet
     landable = settings.frame_landable_probability
     scores = Scores.of(tally.matrix, tally.taxonomy, len(tally.pictures))
     return {
-        "architecture": checkpoint.model.architecture,
-        "input": list(checkpoint.model.input_wh),
-        "epoch": checkpoint.epoch,
-        "trained_on": checkpoint.provenance.get("trained_on", ""),
-        "recipe": checkpoint.provenance.get("recipe", ""),
+        "architecture": model.architecture,
+        "input": list(model.input_wh),
+        "epoch": model.epoch,
+        "trained_on": model.trained_on,
+        "recipe": model.recipe,
         "terms": pictures.data.terms,
         "data": pictures.data.name,
         "part": pictures.part,
         "split": pictures.split,
         "split_column": pictures.split_column,
+        "label_notes": LABEL_NOTES.get(measured.book.taxonomy.name, {}),
         "classes": [{"name": c.name, "role": c.role.value, "color": _hex(c.color_rgb)} for c in tally.taxonomy.classes],
         "scores": scores.to_mapping(),
         "miou_interval": interval(tally),
@@ -59,20 +92,19 @@ def score(checkpoint: Checkpoint, measured: Measurement, pictures: EvaluationSet
         },
         "false_safe": false_safe(tally, hazards, landable),
         "reliability": {name: r.to_mapping() for name, r in measured.reliability.items()},
-        "site_confidence": _confidence_check(checkpoint, measured, pictures.part),
+        "site_confidence": _confidence_check(model.confidence, measured, pictures.part),
         **_site_figures(measured, hazards, landable),
     }
 
 
-def _confidence_check(checkpoint: Checkpoint, measured: Measurement, part: str) -> Column | None:
-    """Check the confidence in sites: the checkpoint's curve, or on val, where that was made, curves of other scenes."""
-    curve = stored_confidence(checkpoint)
+def _confidence_check(curve: SiteConfidence | None, measured: Measurement, part: str) -> Column | None:
+    """Check the confidence in sites: the model's curve, or on val, where that was made, curves of other scenes."""
     check = check_left_out(measured.judged) if part == "val" or curve is None else check_curve(curve, measured.judged)
     return None if check is None else vars(check)
 
 
 def _site_figures(measured: Measurement, hazards: Mapping[Role, float], landable: float) -> Column:
-    """Return the sites over all thresholds, and the decision on each picture at those in force."""
+    """Return sites over thresholds and widths, the decision on each picture at those in force, and hazards found."""
     book = measured.book
     (outcomes,) = book.outcomes(hazards, [landable])
     outcome_of = {outcome.name: outcome for outcome in outcomes}
@@ -90,11 +122,16 @@ def _site_figures(measured: Measurement, hazards: Mapping[Role, float], landable
         )
     sites = {
         "view": book.view.describe(),
+        "across_m": round(book.view.across_m, 2),
+        "span_m": book.view.span_m,
         "disc_m": book.settings.required_radius_m,
         "operating": SiteCount.of(landable, outcomes).to_mapping(),
         "curve": [count.to_mapping() for count in book.counts(hazards, landable_candidates())],
+        "by_width": by_width(book, hazards, landable),
+        "by_person": by_person(book, hazards, landable),
+        "held": held_classes(book.taxonomy, outcomes),
     }
-    return {"sites": sites, "pictures": pictures}
+    return {"sites": sites, "found": hazards_found(book, hazards), "pictures": pictures}
 
 
 def false_safe(tally: PixelCounts, hazards: Mapping[Role, float], landable: float) -> dict[str, float | None]:

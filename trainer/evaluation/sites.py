@@ -9,10 +9,9 @@ Thresholds of `landable` are of one frame's probability; in flight they mark whe
 
 from __future__ import annotations
 
-import math
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -26,9 +25,12 @@ from landing.settings import DecisionSettings
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 from landing.types import ByteArray, Pose, Segmentation
 from trainer.data.samples import IGNORE
+from trainer.evaluation.instances import Instance, instances_of
+from trainer.evaluation.rates import rate
 from trainer.evaluation.view import AssumedView
 
-Z_95 = 1.959964
+NEAR_PERSON_M = 2.0
+"""No disc may have a person nearer to its rim."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class SiteDisc:
         clearance_m: Free radius that the decision found.
         hazard_px, not_landable_px: Labelled pixels of hazard roles, and of all that is not landable, in the circle.
         disc_px: All pixels in it.
+        person_m: From its rim to the nearest true pixel of a person, m, 0 where that is inside; None without any.
+        held: Pixels in the circle of each class that is not landable, by name.
     """
 
     u_px: float
@@ -49,6 +53,13 @@ class SiteDisc:
     hazard_px: int
     not_landable_px: int
     disc_px: int
+    person_m: float | None = None
+    held: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def near_person(self) -> bool:
+        """True for a disc with somebody nearer than `NEAR_PERSON_M`."""
+        return self.person_m is not None and self.person_m < NEAR_PERSON_M
 
 
 @dataclass(frozen=True)
@@ -70,6 +81,8 @@ class SiteCount:
         sites, with_hazard, with_not_landable: Chosen sites, those with a hazard pixel, and with one not landable.
         where_truth_has_none: Sites chosen where the truth has none.
         missed, rightly_abstained: Pictures without a chosen site, where the truth has one, and where it has none.
+        near_person: Chosen sites with somebody nearer than `NEAR_PERSON_M`.
+        least_person_m: Least distance of a person from the rim of a chosen site, m; None without any.
     """
 
     threshold: float
@@ -81,6 +94,8 @@ class SiteCount:
     where_truth_has_none: int
     missed: int
     rightly_abstained: int
+    near_person: int = 0
+    least_person_m: float | None = None
 
     @classmethod
     def of(cls, threshold: float, outcomes: Sequence[SiteOutcome]) -> SiteCount:
@@ -96,6 +111,8 @@ class SiteCount:
             where_truth_has_none=sum(o.disc is not None and not o.truth_has_site for o in outcomes),
             missed=sum(o.disc is None and o.truth_has_site for o in outcomes),
             rightly_abstained=sum(o.disc is None and not o.truth_has_site for o in outcomes),
+            near_person=sum(d.near_person for d in discs),
+            least_person_m=min((d.person_m for d in discs if d.person_m is not None), default=None),
         )
 
     def to_mapping(self) -> dict[str, object]:
@@ -103,25 +120,10 @@ class SiteCount:
         return {
             **vars(self),
             "false_safe": rate(self.with_hazard, self.sites),
+            "near": rate(self.near_person, self.sites),
             "not_landable": rate(self.with_not_landable, self.sites),
             "abstain": rate(self.missed, self.with_truth_site),
         }
-
-
-def rate(part: int, whole: int) -> dict[str, float] | None:
-    """A share with its Wilson 95 % interval; None of nothing.
-
-    E. B. Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
-    """
-    if whole == 0:
-        return None
-    share, z2 = part / whole, Z_95**2
-    centre = (share + z2 / (2 * whole)) / (1 + z2 / whole)
-    half = Z_95 / (1 + z2 / whole)
-    half *= math.sqrt(share * (1 - share) / whole + z2 / (4 * whole**2))
-    low = 0.0 if part == 0 else max(0.0, centre - half)
-    high = 1.0 if part == whole else min(1.0, centre + half)
-    return {"share": share, "low": low, "high": high}
 
 
 @dataclass(frozen=True)
@@ -133,13 +135,25 @@ class _PackedPicture:
     planes_shape: tuple[int, ...]
     labels: bytes
     labels_shape: tuple[int, ...]
-    truth_has_site: bool
+
+    @classmethod
+    def of(cls, name: str, maps: Segmentation, labels: ByteArray) -> _PackedPicture:
+        planes = np.concatenate([maps.class_id[None], maps.landable[None], maps.hazards])
+        packed = zlib.compress(planes.tobytes(), 1), zlib.compress(labels.tobytes(), 1)
+        return cls(name, packed[0], planes.shape, packed[1], labels.shape)
+
+    def unpacked(self) -> tuple[Segmentation, ByteArray]:
+        """The maps and the labels."""
+        planes = np.frombuffer(zlib.decompress(self.planes), np.uint8).reshape(self.planes_shape)
+        labels = np.frombuffer(zlib.decompress(self.labels), np.uint8).reshape(self.labels_shape)
+        return Segmentation(planes[0], planes[1], planes[2:]), labels
 
 
 class SiteEvaluator:
-    """Keeps the merged maps of pictures, so that sites can be counted at any thresholds.
+    """Keeps the merged maps of pictures, so that sites can be counted at any thresholds and any width of the ground.
 
-    `truths` caches, by name of a picture, if its true labels have a site; evaluators of the same pictures share it.
+    `seen` are the classes of the maps where they are not those of the labels. `truths` caches, by name of a picture and
+    width of its ground, if its true labels have a site; evaluators of the same pictures share it.
     """
 
     def __init__(
@@ -147,78 +161,115 @@ class SiteEvaluator:
         taxonomy: Taxonomy,
         view: AssumedView,
         settings: DecisionSettings | None = None,
-        truths: dict[str, bool] | None = None,
+        truths: dict[tuple[str, float], bool] | None = None,
+        seen: Taxonomy | None = None,
     ) -> None:
         self.taxonomy = taxonomy
+        self._seen = seen or taxonomy
         self.view = view
         self.settings = (settings or DecisionSettings()).single_look()
         self._kept: list[_PackedPicture] = []
-        hazards = [i for role in HAZARD_ROLES for i in taxonomy.ids_of(role)]
-        self._hazard = np.zeros(256, np.bool_)
-        self._hazard[hazards] = True
+        self._hazard, self._person = (
+            np.isin(np.arange(256), [i for role in roles for i in taxonomy.ids_of(role)])
+            for roles in (HAZARD_ROLES, (Role.PERSON,))
+        )
         self._not_landable = ~taxonomy.landable_lut
         self._not_landable[IGNORE] = False
-        self._truths: dict[str, bool] = {} if truths is None else truths
+        self._truths: dict[tuple[str, float], bool] = {} if truths is None else truths
+        self._instances: dict[float | None, list[Instance]] = {}
 
     def add(self, name: str, segmentation: Segmentation, labels: ByteArray) -> None:
         """Adds a picture: the network's maps, and true classes uint8 (H, W) of the whole picture."""
-        if name not in self._truths:
+        self._kept.append(_PackedPicture.of(name, segmentation, labels))
+        self._instances.clear()
+
+    @property
+    def assumed(self) -> bool:
+        """True where the ground across a picture is not stated by the data set."""
+        return any(kept.name not in self.view.of_each for kept in self._kept)
+
+    def _truth_has_site(self, name: str, labels: ByteArray, view: AssumedView) -> bool:
+        key = (name, round(view.across_m, 4))
+        if key not in self._truths:
             truth = segmentation_from_labels(labels, self.taxonomy)
             # Labels are certain: no noise to filter, and any threshold decides alike.
             certain = self.settings.model_copy(
                 update={"evidence": self.settings.evidence.model_copy(update={"smoothing_px": 1})}
             )
-            camera = self.view.camera(labels.shape[1], labels.shape[0])
-            (found,) = decide(
-                truth, self.taxonomy, camera, self.view.pose, certain, {role: 0.5 for role in HAZARD_ROLES}, [0.5]
-            )
-            self._truths[name] = found is not None
-        planes = np.concatenate([segmentation.landable[None], segmentation.hazards])
-        self._kept.append(
-            _PackedPicture(
-                name,
-                zlib.compress(planes.tobytes(), 1),
-                planes.shape,
-                zlib.compress(labels.tobytes(), 1),
-                labels.shape,
-                self._truths[name],
-            )
-        )
+            camera = view.camera(labels.shape[1], labels.shape[0])
+            even = dict.fromkeys(HAZARD_ROLES, 0.5)
+            (found,) = decide(truth, self.taxonomy, camera, view.pose, certain, even, [0.5])
+            self._truths[key] = found is not None
+        return self._truths[key]
 
-    def outcomes(self, hazards: Mapping[Role, float], landable: Sequence[float]) -> list[list[SiteOutcome]]:
-        """Return the decision on each picture, for each threshold of landable ground."""
+    def outcomes(
+        self, hazards: Mapping[Role, float], landable: Sequence[float], width_m: float | None = None
+    ) -> list[list[SiteOutcome]]:
+        """Return the decision on each picture, for each threshold of landable ground.
+
+        Args:
+            hazards: Thresholds of the hazards.
+            landable: Thresholds of landable ground, from 0.5 on.
+            width_m: Ground across the pictures that do not state it, m; None for the assumed view.
+        """
         results: list[list[SiteOutcome]] = [[] for _ in landable]
         for kept in self._kept:
-            planes = np.frombuffer(zlib.decompress(kept.planes), np.uint8)
-            planes = planes.reshape(kept.planes_shape)
-            labels = np.frombuffer(zlib.decompress(kept.labels), np.uint8)
-            labels = labels.reshape(kept.labels_shape)
-            segmentation = Segmentation(np.zeros_like(planes[0]), planes[0], planes[1:])
-            camera = self.view.camera(labels.shape[1], labels.shape[0])
-            found = decide(segmentation, self.taxonomy, camera, self.view.pose, self.settings, hazards, landable)
+            segmentation, labels = kept.unpacked()
+            view = self.view.of(kept.name, width_m)
+            camera = view.camera(labels.shape[1], labels.shape[0])
+            found = decide(segmentation, self._seen, camera, view.pose, self.settings, hazards, landable)
+            has_site = self._truth_has_site(kept.name, labels, view)
+            judged: dict[Candidate, SiteDisc] = {}
             for result, candidate in zip(results, found, strict=True):
-                disc = None if candidate is None else self._judge(candidate, camera, labels)
-                result.append(SiteOutcome(kept.name, disc, kept.truth_has_site))
+                disc = None
+                if candidate is not None:
+                    if candidate not in judged:  # mostly the same at all thresholds
+                        judged[candidate] = self._judge(candidate, camera, view, labels)
+                    disc = judged[candidate]
+                result.append(SiteOutcome(kept.name, disc, has_site))
         return results
 
-    def counts(self, hazards: Mapping[Role, float], landable: Sequence[float]) -> list[SiteCount]:
-        """Sites at each threshold of landable ground."""
-        found = self.outcomes(hazards, landable)
+    def counts(
+        self, hazards: Mapping[Role, float], landable: Sequence[float], width_m: float | None = None
+    ) -> list[SiteCount]:
+        """Sites at each threshold of landable ground; see `outcomes`."""
+        found = self.outcomes(hazards, landable, width_m)
         return [SiteCount.of(t, outcomes) for t, outcomes in zip(landable, found, strict=True)]
 
-    def _judge(self, site: Candidate, camera: CameraModel, labels: ByteArray) -> SiteDisc:
+    def instances(self, width_m: float | None = None) -> list[Instance]:
+        """Return the hazards of all pictures one by one; for `width_m` see `outcomes`."""
+        if width_m not in self._instances:
+            self._instances[width_m] = [
+                instance
+                for kept in self._kept
+                for instance in instances_of(
+                    kept.name, *kept.unpacked(), self.taxonomy, self.view.of(kept.name, width_m), self.settings
+                )
+            ]
+        return self._instances[width_m]
+
+    def _judge(self, site: Candidate, camera: CameraModel, view: AssumedView, labels: ByteArray) -> SiteDisc:
         centre = np.array([(site.north_m, site.east_m, 0.0)])
-        u, v = (float(x) for x in camera.pixel_from_ned(centre, self.view.pose)[0])
-        radius = self.settings.required_radius_m * camera.fx / self.view.height_m
+        u, v = (float(x) for x in camera.pixel_from_ned(centre, view.pose)[0])
+        px_per_m = camera.fx / view.height_m
+        radius = self.settings.required_radius_m * px_per_m
         inside = labels[disc_mask(labels.shape, u, v, radius)]
+        counts = np.bincount(inside, minlength=256)
+        held = {c.name: int(counts[c.id]) for c in self.taxonomy.classes if self._not_landable[c.id] and counts[c.id]}
+        rows, columns = np.nonzero(self._person[labels])
+        away_m = None
+        if len(rows):
+            away_m = max(0.0, float(np.hypot(columns - u, rows - v).min() - radius) / px_per_m)
         return SiteDisc(
-            u,
-            v,
-            radius,
-            site.clearance_m,
-            int(np.count_nonzero(self._hazard[inside])),
-            int(np.count_nonzero(self._not_landable[inside])),
-            len(inside),
+            u_px=u,
+            v_px=v,
+            radius_px=radius,
+            clearance_m=site.clearance_m,
+            hazard_px=int(counts[self._hazard].sum()),
+            not_landable_px=int(counts[self._not_landable].sum()),
+            disc_px=len(inside),
+            person_m=away_m,
+            held=held,
         )
 
 

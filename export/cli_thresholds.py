@@ -1,0 +1,98 @@
+"""`export thresholds` and `export evaluate`: finished models on labelled pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from trainer.evaluation.cli import TARGETS_HELP, decision_of, echo_summary, targets_of, view_options
+from trainer.options import data_choice, options, split_options
+
+_FILE = click.Path(path_type=Path)
+
+_folders = options(
+    click.option("--data", "folders", multiple=True, metavar="DIR", help="Labelled pictures that did not train it.")
+)
+
+
+@click.command(name="thresholds")
+@click.argument("source", metavar="MODEL.ONNX", type=_FILE)
+@_folders
+@click.option(
+    "--part",
+    default="val",
+    show_default=True,
+    type=click.Choice(("val", "all")),
+    help="Part of the split; all: of a set that trained nothing.",
+)
+@click.option("-o", "--out", type=_FILE, metavar="FILE", help="Default: MODEL.ONNX itself.")
+@click.option("--report", type=_FILE, metavar="DIR", help="Write a report of the model before and after here.")
+@click.option("--target", "targets", multiple=True, metavar="NAME=SHARE", help=TARGETS_HELP)
+@view_options
+@split_options
+def thresholds_command(
+    source: Path,
+    folders: tuple[str, ...],
+    part: str,
+    out: Path | None,
+    report: Path | None,
+    targets: tuple[str, ...],
+    height_m: float | None,
+    hfov_deg: float | None,
+    **values: Any,
+) -> None:
+    """Choose the thresholds of a finished model for landings and write them into it.
+
+    As `trainer calibrate` does for a checkpoint: by the people and other hazards found one by one, then by the sites.
+    Graph, weights, temperature and proofs stay. What is drawn from the thresholds, the confidence in sites, is measured
+    by `export confidence`.
+    """
+    settings, wanted = decision_of(values), targets_of(targets)
+    choice = data_choice(folders, values)
+    from export.thresholds import JudgingGround, write_thresholds
+    from trainer.evaluation.calibrate import describe
+
+    ground = JudgingGround(choice, part, height_m, hfov_deg, settings)
+    point, columns = write_thresholds(source, out or source, ground, wanted, report)
+    echo_summary(columns)
+    click.echo(describe(point))
+    click.echo(f"wrote {out or source}" + (f", {report}" if report else ""))
+
+
+@click.command(name="evaluate")
+@click.argument("sources", metavar="MODEL...", nargs=-1, required=True, type=_FILE)
+@_folders
+@click.option(
+    "--part",
+    default="val",
+    show_default=True,
+    type=click.Choice(("train", "val", "test", "all")),
+    help="Part of the split; all: of a set that trained nothing.",
+)
+@click.option(
+    "--out", required=True, type=_FILE, metavar="DIR", help="Folder for report.html, results.json and results.md."
+)
+@view_options
+@split_options
+def evaluate_command(
+    sources: tuple[Path, ...],
+    folders: tuple[str, ...],
+    part: str,
+    out: Path,
+    height_m: float | None,
+    hfov_deg: float | None,
+    **values: Any,
+) -> None:
+    """Judge finished models on labelled pictures, side by side, and write a report.
+
+    At the thresholds that they fly with by default. Labels of other classes than the model's are compared by role.
+    `trainer evaluate` does the same for checkpoints.
+    """
+    settings = decision_of(values)
+    choice = data_choice(folders, values)
+    from export.thresholds import JudgingGround, evaluate_models
+
+    echo_summary(evaluate_models(sources, JudgingGround(choice, part, height_m, hfov_deg, settings), out))
+    click.echo(f"wrote {out}")
