@@ -114,7 +114,7 @@ def test_the_same_pixels_are_not_asked_about_twice(tmp_path: Path, colour_model:
     with load_runtime(colour_model, RuntimeOptions(threads=1)) as runtime:
         ground, asked = PhotoGround(world, CAMERA, runtime), 0
         for height_m in (3.0, 2.5, 2.0, 1.0):
-            ground.answer(CAMERA, Pose(0, (1.0, 0.0, 0.0, 0.0), (0.0, 0.0, -height_m), height_m), 0)
+            ground.answer(CAMERA, Pose(0, (1.0, 0.0, 0.0, 0.0), (6.0, -9.0, -height_m), height_m), 0)
             asked = ground.looks if height_m == 3.0 else asked
         assert ground.looks == asked < 9, "what was seen from higher up is not asked again, what is out of view never"
         ground.answer(CAMERA, Pose(0, (1.0, 0.0, 0.0, 0.0), (0.0, 8.0, -1.0), 1.0), 0)
