@@ -155,6 +155,13 @@ def _name(path: Path, paths: Sequence[Path]) -> str:
     return path.stem if len({p.stem for p in paths}) == len(paths) else str(path)
 
 
+def with_thresholds(spec: ModelSpec, point: OperatingPoint) -> ModelSpec:
+    """Return the description with another operating point; figures at the former one are taken out."""
+    kept = {name: value for name, value in spec.provenance.metrics.items() if "operating" not in name}
+    provenance = spec.provenance.model_copy(update={"metrics": kept})
+    return spec.model_copy(update={"operating": point, "provenance": provenance})
+
+
 def write_thresholds(
     source: Path, output: Path, ground: JudgingGround, targets: Targets, out: Path | None = None
 ) -> tuple[OperatingPoint, list[Column]]:
@@ -194,6 +201,6 @@ def write_thresholds(
             columns = [looked.column("before", pictures, spec.operating), looked.column("after", pictures, point)]
             frames = {c["id"]: draw(_Eyes(runtime).classes, spec.taxonomy, pictures, c, chosen(c)) for c in columns}
             report.write(out, columns, frames)
-    redescribe(model, spec.model_copy(update={"operating": point}))
+    redescribe(model, with_thresholds(spec, point))
     write_model(model, output)
     return point, columns

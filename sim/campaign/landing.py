@@ -154,7 +154,7 @@ class Landing:
         self._touched: TrackPoint | None = None
         known = {(c.name, c.role) for c in sensor.taxonomy.classes}
         unknown = tuple(c.name for c in world.taxonomy.classes if (c.name, c.role) not in known)
-        self.flown = Flown("timeout", f"not down after {LONGEST_S:g} s", LONGEST_S, truth_only=unknown)
+        self.flown = Flown("timeout", f"not down after {LONGEST_S:g} s", LONGEST_S, truth_only=unknown, scale=scale)
 
     @property
     def t_s(self) -> float:

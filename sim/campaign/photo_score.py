@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from landing.ground_scale import GroundScale
 from sim.campaign.scene import Scene
 from sim.campaign.sensors import believed_camera
 from sim.campaign.trace import Flown
@@ -16,20 +17,20 @@ STORY = ("transition", "authority", "no-site", "site-chosen", "pilot")
 """Events that tell how a landing went."""
 
 
-def photograph_facts(world: World, scene: Scene) -> dict[str, Any] | None:
+def photograph_facts(world: World, scene: Scene, scale: GroundScale | None) -> dict[str, Any] | None:
     """Size, scale and resolution of the world's photograph, for the record; None of another world."""
     photo = world.photograph
     if photo is None:
         return None
-    camera = believed_camera(scene.conditions)
+    height_m = resolved_height_m(world, believed_camera(scene.conditions), scale)
     south, north, west, east = world.known_extent_m
     return {
         "size_m": [east - west, north - south],
         "gsd_m": world.gsd_m,
         "scale": photo.scale,
         "labelled": photo.labelled,
-        "coarser_below_m": resolved_height_m(world, camera),
-        "words": coarser_words(world, camera),
+        "coarser_below_m": height_m,
+        "words": coarser_words(height_m),
     }
 
 

@@ -79,7 +79,7 @@ def score(
         "last": None,
         "scenario": None,
         "refusal": flown.refusal,
-        "photograph": photograph_facts(world, scene),
+        "photograph": photograph_facts(world, scene, flown.scale),
         "story": [] if world.photograph is None else story(flown),
     }
     if flown.outcome == "landed":

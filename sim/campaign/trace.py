@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edge.log import EventLog, plain
+from landing.ground_scale import GroundScale
 from sim.flight.plan import TrackPoint
 
 
@@ -39,6 +40,7 @@ class Flown:
         targets: LANDING_TARGET messages that reached the autopilot.
         reactions: Hazards that came into the site that was being sent, see `reaction`.
         refusal: Cause of a missing site, see `sim.campaign.refusal`; None after a landing and where nobody can tell.
+        scale: Scale of the ground for the network through the camera; None where its range is not known.
         truth_only: Classes of the world that the network does not know: the judge alone has them.
     """
 
@@ -54,3 +56,4 @@ class Flown:
     reactions: list[dict[str, Any]] = field(default_factory=list)
     truth_only: tuple[str, ...] = ()
     refusal: dict[str, Any] | None = None
+    scale: GroundScale | None = None

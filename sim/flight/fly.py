@@ -14,10 +14,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from edge.resolved import ResolvedFlight
 from landing.camera import CameraModel
 from sim.flight.daemon import ORDERS, DaemonEvents, DaemonProcess, daemon_config, site_led_to
 from sim.flight.link_proxy import LinkProxy
 from sim.flight.photo_judge import UNJUDGED, coarser_words, unjudged_because
+from sim.flight.photo_sensor import resolved_height_m
 from sim.flight.picture import FlightPicture, draw_flight
 from sim.flight.piloted import Cable, FollowedDaemon, PilotedFlight
 from sim.flight.plan import Fault, FlightPlan, FlightResult, TrackPoint
@@ -171,8 +173,11 @@ def _complete(result: FlightResult, tail: DaemonEvents, world: World, station: G
     flown = tail.last("flight")
     result.flight = {k: flown[k] for k in ("sha256", "value")} if flown is not None else {}
     if world.photograph is not None:
-        camera = CameraModel.from_hfov(plan.width_px, plan.height_px, plan.hfov_deg)
-        result.photograph = f"scale {world.photograph.scale}; {coarser_words(world, camera)}"
+        result.photograph = f"scale {world.photograph.scale}"
+        if result.flight:
+            camera = CameraModel.from_hfov(plan.width_px, plan.height_px, plan.hfov_deg)
+            scale = ResolvedFlight.parse(result.flight["value"]).scale(camera)
+            result.photograph += f"; {coarser_words(resolved_height_m(world, camera, scale))}"
     last = tail.last("stop")
     result.daemon = {k: v for k, v in (last or {}).items() if k not in ("time", "event")}
     track = station.track

@@ -25,7 +25,7 @@ from landing.taxonomy import Taxonomy
 from landing.types import ByteArray, Frame, Pose, Segmentation
 from sim.camera.render import render
 from sim.flight.loop import CameraSample
-from sim.flight.photo_sensor import resolved_height_m
+from sim.flight.photo_sensor import resolved_height_m, scale_of_runtime
 from sim.flight.sensor import MAP_PX, above_ground, actor_width_px
 from sim.world import ActorState, World
 
@@ -75,7 +75,7 @@ class PhotoGround:
     """
 
     def __init__(self, world: World, camera: CameraModel, runtime: Runtime) -> None:
-        self.resolved_m = resolved_height_m(world, camera)
+        self.resolved_m = resolved_height_m(world, camera, scale_of_runtime(runtime, camera))
         self.looks = 0
         self._world = world
         self._camera = replace(camera, mount=Mount())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from landing.camera import CameraModel
-from sim.flight.photo_sensor import resolved_height_m
 from sim.flight.plan import PERSON_AWAY_M
 from sim.world import World
 from sim.world.model import DiscTruth
@@ -35,7 +33,6 @@ def unjudged_because(world: World, truth: DiscTruth, place_ne_m: tuple[float, fl
     return None
 
 
-def coarser_words(world: World, camera: CameraModel) -> str:
-    """In words, from where on the photograph shows nothing new."""
-    height_m = resolved_height_m(world, camera)
+def coarser_words(height_m: float) -> str:
+    """In words, that a photograph shows nothing new below a height."""
     return f"below {height_m:.1f} m this picture is coarser than the camera: the network sees it as from there"

@@ -1,9 +1,9 @@
 """A camera over a photograph, and the network behind it.
 
-A photograph has one resolution. From below the height at which one of its pixels fills one of the camera's, the
-rendered picture would be an enlarged, blurred one, which no real camera at that height would show. There the network
-looks from that height instead, along the same axis, and its answer is cut to what the camera sees: the same ground at
-the finest scale the photograph has. Nothing new is learnt on the rest of the way, and a result says from where on.
+A photograph has one resolution. From lower down the rendered picture would be an enlarged, blurred one, which no real
+camera at that height would show (`resolved_height_m`). There the network looks from that height instead, along the
+same axis, and its answer is cut to what the camera sees: the same ground at the finest scale the photograph has.
+Nothing new is learnt on the rest of the way, and a result says from where on.
 
 Beyond the photograph's edge the picture is mirrored, so that the network has surroundings; its answer there is taken
 away: that ground is not known.
@@ -20,6 +20,7 @@ import numpy as np
 from edge.runtimes import Runtime
 from landing.camera import CameraModel
 from landing.geometry import FloatArray
+from landing.ground_scale import GroundScale
 from landing.picture import PictureMonitor, PictureSettings
 from landing.shown_cells import mask_camera
 from landing.types import ByteArray, Frame, Pose, Segmentation
@@ -31,6 +32,11 @@ from sim.world import World
 SAME_VIEW_M = 0.5
 """Below the height that the photograph resolves an answer is used again until the camera has moved so far across the
 ground, or sees ground beyond it: a straight way down shows the same pixels again."""
+
+
+RESOLVED_PX = 1.5
+"""A colour photograph resolves about two thirds of its pixels along a side: its sensor sees each colour in some of them
+only, and coding takes the finest texture first. Networks learn on pictures that were made smaller by more than that."""
 
 
 class PhotoSensor(NetworkSensor):
@@ -47,7 +53,7 @@ class PhotoSensor(NetworkSensor):
 
     def __init__(self, world: World, shutter: CameraSensor, runtime: Runtime) -> None:
         super().__init__(world, shutter, runtime)
-        self.resolved_m = resolved_height_m(world, shutter.camera)
+        self.resolved_m = resolved_height_m(world, shutter.camera, scale_of_runtime(runtime, shutter.camera))
         self._pose: Pose | None = None
         self._from: Pose | None = None
         self._image: ByteArray | None = None
@@ -121,9 +127,28 @@ class ResolvedPictureMonitor(PictureMonitor):
         return super().problem(frame, pose) if self._sensor.resolves else None
 
 
-def resolved_height_m(world: World, camera: CameraModel) -> float:
-    """Return the height at which a pixel of a world's picture fills one of a camera that looks straight down, m."""
-    return world.gsd_m * float(np.sqrt(camera.fx * camera.fy))
+def resolved_height_m(world: World, camera: CameraModel, scale: GroundScale | None) -> float:
+    """Return the least height from which a picture rendered of a photograph is as sharp as a camera's, m.
+
+    A pixel of the camera takes `RESOLVED_PX` of the photograph there; fewer, down to one, where the network would
+    otherwise see more ground in a pixel than it was trained for.
+
+    Args:
+        world: With a photograph.
+        camera: It looks straight down.
+        scale: Of network and camera; None where the network's range is not known.
+    """
+    one_m = world.gsd_m * math.sqrt(camera.fx * camera.fy)
+    most_m = math.inf if scale is None else scale.heights_m()[1]
+    return max(one_m, min(RESOLVED_PX * one_m, most_m))
+
+
+def scale_of_runtime(runtime: Runtime, camera: CameraModel) -> GroundScale | None:
+    """Return the scale of the ground through a camera for a network; None where its range is not known."""
+    spec = runtime.spec
+    if spec.ground_range is None:
+        return None
+    return GroundScale.of(spec.ground_range, (spec.input.width_px, spec.input.height_px), camera)
 
 
 def raised(camera: CameraModel, pose: Pose, least_m: float) -> Pose:

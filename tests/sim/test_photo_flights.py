@@ -14,6 +14,8 @@ from edge.runtimes import RuntimeOptions, load_runtime
 from landing.camera import CameraModel
 from landing.errors import DataError
 from landing.geometry import quaternion_from_euler
+from landing.ground_scale import GroundScale
+from landing.spec import GroundRange
 from landing.taxonomy import Taxonomy
 from landing.types import Pose
 from sim.camera import Motion
@@ -24,7 +26,7 @@ from sim.campaign.command import plan_from
 from sim.campaign.scene import CampaignError
 from sim.flight.loop import CameraSample
 from sim.flight.photo_ground import PhotoGround
-from sim.flight.photo_sensor import PhotoSensor
+from sim.flight.photo_sensor import PhotoSensor, resolved_height_m
 from sim.vehicle.autopilot.estimator import EstimatorErrors, StateEstimator
 from sim.vehicle.multicopter import Vehicle
 from sim.world import World, expand_world_spec, parse_world_spec
@@ -74,8 +76,8 @@ def test_low_down_the_network_says_what_the_photograph_can_show(tmp_path: Path, 
     with load_runtime(colour_model, RuntimeOptions(threads=1)) as runtime:
         ground = PhotoGround(world, CAMERA, runtime)
         sensor = PhotoSensor(world, CameraSensor(CAMERA, Effects()), runtime)
-        assert ground.resolved_m == sensor.resolved_m == pytest.approx(0.06 * CAMERA.fx)
-        for number, height_m in enumerate((14.0, 6.5, 4.0, 3.9, 1.8)):
+        assert ground.resolved_m == sensor.resolved_m == pytest.approx(1.5 * 0.06 * CAMERA.fx)
+        for number, height_m in enumerate((16.0, 9.0, 6.0, 5.5, 1.8)):
             pose = Pose(0, attitude, (1.0, 3.5, -height_m), height_m)
             if looks == "ground":
                 answer = ground.answer(CAMERA, pose, 7)
@@ -91,23 +93,32 @@ def test_low_down_the_network_says_what_the_photograph_can_show(tmp_path: Path, 
             pixels = np.column_stack([u.ravel(), v.ravel()]).astype(float)
             places = small.ground_from_pixel(pixels, pose, 0.0)[:, :2]
             north_m, east_m = places[:, 0].reshape(u.shape), places[:, 1].reshape(u.shape)
-            beyond = (np.abs(north_m) > 9.2) | (np.abs(east_m) > 12.2)
+            beyond = (np.abs(north_m) > 9.5) | (np.abs(east_m) > 12.5)
             grass = (east_m < 3.2) & (np.abs(north_m) < 8.7) & (east_m > -11.7)
             lake = (east_m > 4.0) & (np.abs(north_m) < 8.7) & (east_m < 11.7)
             assert (answer.landable[grass] > 128).all() and (answer.landable[lake] < 128).all()
             assert not answer.landable[beyond].any() and not answer.hazards[:, beyond].any()
-            assert beyond.any() == (height_m == 14.0) and lake.any() and grass.any()
+            assert beyond.any() == (height_m == 16.0) and lake.any() and grass.any()
+
+
+def test_a_photograph_is_seen_no_coarser_than_the_network_was_trained_for(tmp_path: Path) -> None:
+    world, fx = world_of(tmp_path), CAMERA.fx
+    assert resolved_height_m(world, CAMERA, None) == pytest.approx(0.09 * fx)
+    for coarsest_mm, expected_mm in ((100.0, 90.0), (75.0, 75.0), (50.0, 60.0)):
+        scale = GroundScale(GroundRange(finest_mm=1.0, coarsest_mm=coarsest_mm, source="a test"), fx)
+        assert resolved_height_m(world, CAMERA, scale) == pytest.approx(1e-3 * expected_mm * fx)
 
 
 def test_the_same_pixels_are_not_asked_about_twice(tmp_path: Path, colour_model: Path) -> None:
     world = world_of(tmp_path)
     with load_runtime(colour_model, RuntimeOptions(threads=1)) as runtime:
-        ground = PhotoGround(world, CAMERA, runtime)
+        ground, asked = PhotoGround(world, CAMERA, runtime), 0
         for height_m in (3.0, 2.5, 2.0, 1.0):
-            ground.answer(CAMERA, Pose(0, (1.0, 0.0, 0.0, 0.0), (0.0, 0.0, -height_m), height_m), 0)
-        assert ground.looks <= 5
-        ground.answer(CAMERA, Pose(0, (1.0, 0.0, 0.0, 0.0), (0.0, 7.0, -1.0), 1.0), 0)
-        assert ground.looks > 5
+            ground.answer(CAMERA, Pose(0, (1.0, 0.0, 0.0, 0.0), (6.0, -9.0, -height_m), height_m), 0)
+            asked = ground.looks if height_m == 3.0 else asked
+        assert ground.looks == asked < 9, "what was seen from higher up is not asked again, what is out of view never"
+        ground.answer(CAMERA, Pose(0, (1.0, 0.0, 0.0, 0.0), (0.0, 8.0, -1.0), 1.0), 0)
+        assert ground.looks > asked
 
 
 def campaign_over(folder: Path, model: Path, out: Path, **asked: object) -> list[dict]:
