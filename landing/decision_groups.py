@@ -41,8 +41,8 @@ class Score(Frozen):
 class SurfaceCost(Frozen):
     """The ground that a site lies on counts by the preferences of the taxonomy.
 
-    A preferred surface wins over a bigger disc of a worse one, as far as it has room itself: from nothing at the least
-    clearance to all of its worth at enough. A speck that a network takes for lawn is worth no more than the rest.
+    A preferred surface wins over a bigger disc of a worse one if it has room itself: half of what is enough beyond the
+    least clearance. A speck that a network takes for lawn is worth no more than the rest.
     """
 
     # All the clearance that counts beyond what a new site needs, up to 20 m: 2 + 0.03 x 20 - 0.2.

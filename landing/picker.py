@@ -242,9 +242,8 @@ def score_grid(
     away_m *= np.float32(settings.score.travel_cost)
     score = np.asarray(cv2.subtract(cv2.min(clearance_m, enough_m), away_m), np.float32)
     if view.quality_around is not None:
-        least_m = settings.required_radius_m
-        room = cv2.min(cv2.subtract(clearance_m, least_m) / np.float32(enough_m - least_m), 1.0)
-        add_surface_cost(score, view.quality_around, np.asarray(room, np.float32), settings.surface.cost_m)
+        roomy = clearance_m >= np.float32((settings.required_radius_m + enough_m) / 2)
+        add_surface_cost(score, view.quality_around, roomy, settings.surface.cost_m)
     if settings.recent_hazard.cost_m > 0.0 and any_set(view.visited):
         part = _around(view.visited, settings.recent_hazard.radius_m / view.cell_m)
         near = 1.0 - distance_m(view.visited[part], view.cell_m, False) / np.float32(settings.recent_hazard.radius_m)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import cv2
 import numpy as np
 
-from landing.ground_view import GridOfFloat, GroundView
+from landing.ground_view import GridOfBool, GridOfFloat, GroundView
 from landing.taxonomy import LAST_PREFERENCE, Surface
 from landing.types import ByteArray
 
@@ -39,23 +39,22 @@ def mean_around(quality: GridOfFloat, cell_m: float, radius_m: float) -> ByteArr
     return np.asarray(cv2.divide(total, share, scale=255.0), np.uint8)
 
 
-def add_surface_cost(score_m: GridOfFloat, quality_around: ByteArray, room: GridOfFloat, cost_m: float) -> None:
+def add_surface_cost(score_m: GridOfFloat, quality_around: ByteArray, roomy: GridOfBool, cost_m: float) -> None:
     """Takes off each place's score, in place, the cost of its surface.
 
-    A better surface than the worst that has room counts only as far as it has room itself.
+    A place without room counts no better than the worst surface of those that have room.
 
     Args:
         score_m: Of each cell, m, shape (n, n).
         quality_around: See `GroundView.quality_around`.
-        room: Share of enough clearance that each cell has beyond the least, at most 1, shape (n, n).
+        roomy: True where there is room enough for a better surface to count, shape (n, n).
         cost_m: Of one step of preference, m.
     """
-    roomy = cv2.compare(cv2.min(room, quality_around.astype(np.float32)), 1.0, cv2.CMP_GE)
-    worst = cv2.minMaxLoc(quality_around, roomy)[0] if cv2.hasNonZero(roomy) else 0.0
-    better = cv2.subtract(quality_around, worst)
-    least = cv2.subtract(quality_around, better, dtype=cv2.CV_32F)
-    counted = cv2.add(least, cv2.multiply(better, cv2.max(room, 0.0), dtype=cv2.CV_32F))
-    cv2.scaleAdd(cv2.subtract(counted, float(BYTES_A_STEP * LAST_PREFERENCE)), cost_m / BYTES_A_STEP, score_m, score_m)
+    known = cv2.bitwise_and(roomy.view(np.uint8), cv2.min(quality_around, 1.0))
+    worst = cv2.minMaxLoc(quality_around, known)[0] if cv2.hasNonZero(known) else 0.0
+    counted = cv2.copyTo(quality_around, roomy.view(np.uint8), cv2.min(quality_around, worst))
+    steps = np.arange(256, dtype=np.float32) / np.float32(BYTES_A_STEP) - np.float32(LAST_PREFERENCE)
+    cv2.add(score_m, cv2.LUT(counted, np.float32(cost_m) * steps), dst=score_m)
 
 
 def reach_cells(radius_m: float, cell_m: float) -> int:
