@@ -177,9 +177,13 @@ def test_the_best_of_a_row_are_all_that_share_it() -> None:
         return {"shares": {name: {"value": value} for name, value in values.items()}}
 
     best = best_of(
-        {"a": of(success=0.9, unsafe=0.1), "b": of(success=0.9, unsafe=0.0), "c": of(success=0.5, unsafe=0.0)}
+        {
+            "a": of(success=0.9, unsafe_by_looks=0.1),
+            "b": of(success=0.9, unsafe_by_looks=0.0),
+            "c": of(success=0.5, unsafe_by_looks=0.0),
+        }
     )
-    assert best == {"success": ["a", "b"], "unsafe": ["b", "c"]}
+    assert best == {"success": ["a", "b"], "unsafe_by_looks": ["b", "c"]}
 
 
 def test_bad_options_are_words_and_not_tracebacks(tmp_path: Path) -> None:
