@@ -141,7 +141,7 @@ def test_check_says_what_is_well_and_what_is_not(tmp_path: Path, model_path: Pat
         "FAIL link",
     ]
     assert "advise" in lines[1] and "commands nothing" in lines[1]
-    assert "nearest-colour, 12 classes of synthetic, 128x128" in lines[2]
+    assert "nearest-colour, 14 classes of synthetic, 128x128" in lines[2]
     assert "touchdown export range" in lines[4]
     assert "160x120" in lines[5] and "Hz" in lines[5]
     assert "nothing comes" in lines[6]
