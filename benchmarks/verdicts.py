@@ -75,7 +75,7 @@ class PictureVerdict:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a site stands on.
+    """Ground that a site stands on.
 
     Attributes:
         ground: `UNSURE`, `SAFE` or `UNSAFE`.

@@ -7,26 +7,16 @@ from typing import Any
 
 import click
 
-from trainer.evaluation.cli import decision_of, view_options
-from trainer.options import data_choice, split_options
+from export.held_out import FILE, held_out
+from trainer.evaluation.cli import decision_of
+from trainer.options import data_choice
 
 
 @click.command(name="confidence")
-@click.argument("source", metavar="MODEL.ONNX", type=click.Path(path_type=Path))
-@click.option("--data", "folders", multiple=True, metavar="DIR", help="Labelled pictures that did not train it.")
-@click.option(
-    "--part",
-    default="val",
-    show_default=True,
-    type=click.Choice(("val", "all")),
-    help="Part of the split; all: of a set that trained nothing.",
-)
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="Default: MODEL.ONNX itself.")
-@click.option(
-    "--report", type=click.Path(path_type=Path), metavar="DIR", help="Write site-confidence.png and .json here."
-)
-@view_options
-@split_options
+@click.argument("source", metavar="MODEL.ONNX", type=FILE)
+@held_out("val", "all")
+@click.option("-o", "--out", type=FILE, help="Default: MODEL.ONNX itself.")
+@click.option("--report", type=FILE, metavar="DIR", help="Write site-confidence.png and .json here.")
 def confidence_command(
     source: Path,
     folders: tuple[str, ...],

@@ -7,31 +7,17 @@ from typing import Any
 
 import click
 
-from trainer.evaluation.cli import TARGETS_HELP, decision_of, echo_summary, targets_of, view_options
-from trainer.options import data_choice, options, split_options
-
-_FILE = click.Path(path_type=Path)
-
-_folders = options(
-    click.option("--data", "folders", multiple=True, metavar="DIR", help="Labelled pictures that did not train it.")
-)
+from export.held_out import FILE, held_out
+from trainer.evaluation.cli import TARGETS_HELP, decision_of, echo_summary, targets_of
+from trainer.options import data_choice
 
 
 @click.command(name="thresholds")
-@click.argument("source", metavar="MODEL.ONNX", type=_FILE)
-@_folders
-@click.option(
-    "--part",
-    default="val",
-    show_default=True,
-    type=click.Choice(("val", "all")),
-    help="Part of the split; all: of a set that trained nothing.",
-)
-@click.option("-o", "--out", type=_FILE, metavar="FILE", help="Default: MODEL.ONNX itself.")
-@click.option("--report", type=_FILE, metavar="DIR", help="Write a report of the model before and after here.")
+@click.argument("source", metavar="MODEL.ONNX", type=FILE)
+@held_out("val", "all")
+@click.option("-o", "--out", type=FILE, metavar="FILE", help="Default: MODEL.ONNX itself.")
+@click.option("--report", type=FILE, metavar="DIR", help="Write a report of the model before and after here.")
 @click.option("--target", "targets", multiple=True, metavar="NAME=SHARE", help=TARGETS_HELP)
-@view_options
-@split_options
 def thresholds_command(
     source: Path,
     folders: tuple[str, ...],
@@ -62,20 +48,11 @@ def thresholds_command(
 
 
 @click.command(name="evaluate")
-@click.argument("sources", metavar="MODEL...", nargs=-1, required=True, type=_FILE)
-@_folders
+@click.argument("sources", metavar="MODEL...", nargs=-1, required=True, type=FILE)
+@held_out("train", "val", "test", "all")
 @click.option(
-    "--part",
-    default="val",
-    show_default=True,
-    type=click.Choice(("train", "val", "test", "all")),
-    help="Part of the split; all: of a set that trained nothing.",
+    "--out", required=True, type=FILE, metavar="DIR", help="Folder for report.html, results.json and results.md."
 )
-@click.option(
-    "--out", required=True, type=_FILE, metavar="DIR", help="Folder for report.html, results.json and results.md."
-)
-@view_options
-@split_options
 def evaluate_command(
     sources: tuple[Path, ...],
     folders: tuple[str, ...],

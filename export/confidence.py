@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 from edge.runtimes import load_runtime
-from export.files import read_model, redescribe, spec_of, write_model
+from export.files import read_model, redescribe, require_onnx, spec_of, write_model
 from landing.confidence import SiteConfidence
-from landing.errors import DataError, InvalidValueError, TouchdownError
+from landing.errors import DataError, TouchdownError
 from landing.settings import DecisionSettings
 from landing.types import Frame
 from trainer.data.choice import open_and_split
@@ -46,11 +46,7 @@ def write_confidence(
         DataError: The part is empty, or no disc in it can be judged.
         TouchdownError: A file cannot be written.
     """
-    if source.suffix.lower() != ".onnx":
-        raise InvalidValueError(
-            f"{source}: expected an ONNX file. A checkpoint gets its confidence by `touchdown trainer calibrate`, an "
-            "engine from the ONNX file that it is built of"
-        )
+    require_onnx(source, "confidence")
     model = read_model(source)
     spec = spec_of(model, source)
     data, split = open_and_split(choice)

@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 from edge.runtimes.onnx_file import read_onnx
 from export.manifest import staging
 from landing.artefact import GATE_KEY, GateReport
-from landing.errors import ModelError, first_line
+from landing.errors import InvalidValueError, ModelError, first_line
 from landing.spec import METADATA_KEY, ModelSpec
 
 OPSET = 18
@@ -21,6 +21,19 @@ MAX_IR_VERSION = 10
 """ONNX Runtime 1.18 and TensorRT 10 read no newer one."""
 
 _CHECK_ERRORS = (onnx.checker.ValidationError, onnx.shape_inference.InferenceError)
+
+
+def require_onnx(source: Path, what: str) -> None:
+    """Refuses a file that a measurement cannot be written into; `what` is what it is given.
+
+    Raises:
+        InvalidValueError: It is no ONNX file.
+    """
+    if source.suffix.lower() != ".onnx":
+        raise InvalidValueError(
+            f"{source}: expected an ONNX file. A checkpoint gets its {what} by `touchdown trainer calibrate`, an "
+            "engine from the ONNX file that it is built of"
+        )
 
 
 def read_model(path: str | Path) -> onnx.ModelProto:

@@ -12,8 +12,8 @@ import numpy as np
 
 from edge.runtimes import load_runtime
 from edge.runtimes.contract import Runtime
-from export.files import read_model, redescribe, spec_of, write_model
-from landing.errors import DataError, InvalidValueError
+from export.files import read_model, redescribe, require_onnx, spec_of, write_model
+from landing.errors import DataError
 from landing.reading import sha256_of
 from landing.settings import DecisionSettings
 from landing.spec import ModelSpec, OperatingPoint
@@ -182,11 +182,7 @@ def write_thresholds(
         DataError: The set cannot be read, the part is empty, or has no labelled pixel.
         TouchdownError: A file cannot be written.
     """
-    if source.suffix.lower() != ".onnx":
-        raise InvalidValueError(
-            f"{source}: expected an ONNX file. A checkpoint gets its thresholds by `touchdown trainer calibrate`, an "
-            "engine from the ONNX file that it is built of"
-        )
+    require_onnx(source, "thresholds")
     model = read_model(source)
     spec = spec_of(model, source)
     pictures, assumptions = ground.open()
