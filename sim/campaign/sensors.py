@@ -14,13 +14,12 @@ import numpy as np
 from landing.camera import CameraModel
 from landing.geometry import FloatArray, quaternion_from_euler
 from landing.taxonomy import Taxonomy
-from landing.types import Frame, Pose, Segmentation
+from landing.types import Pose, Segmentation
 from sim.camera import Motion
 from sim.camera.effects import Effects
 from sim.campaign.perception_errors import PerceptionErrorModel, PerceptionErrorSampler
 from sim.campaign.ranges import SceneConditions
-from sim.flight.loop import CameraSample
-from sim.flight.sensor import above_ground, actor_width_px
+from sim.flight.sensor import BlackSensor, above_ground, actor_width_px
 from sim.vehicle import Quaternion
 from sim.world import ActorState, World
 from sim.world.label_view import label_view
@@ -61,7 +60,7 @@ def shaken(q: Quaternion, vibration_deg: float, rng: np.random.Generator) -> Qua
     )
 
 
-class LabelSensor:
+class LabelSensor(BlackSensor):
     """True labels with measured mistakes; no pictures.
 
     Args:
@@ -72,8 +71,6 @@ class LabelSensor:
         rng: Randomness of the landing.
     """
 
-    overlaps = False
-
     def __init__(
         self,
         world: World,
@@ -82,15 +79,11 @@ class LabelSensor:
         conditions: SceneConditions,
         rng: np.random.Generator,
     ) -> None:
-        self.world = world
-        self.timings_ms: dict[str, float] = {}
-        self._camera = camera
+        super().__init__(world, camera)
         self._small = camera.resized(*model.size_px)
         self._model = model
         self._conditions = conditions
         self._sampler = PerceptionErrorSampler(model, world.taxonomy, conditions.model_shift, rng)
-        self._blank = np.zeros((camera.height_px, camera.width_px, 3), np.uint8)
-        self._sample: CameraSample | None = None
 
     @property
     def taxonomy(self) -> Taxonomy:
@@ -101,19 +94,9 @@ class LabelSensor:
         """Return the width of somebody in the labels, px; 0 out of the picture."""
         return actor_width_px(self._small, actor, pose)
 
-    def frame(self, sample: CameraSample) -> Frame:
-        """A black picture with the right stamp: nobody looks at it."""
-        self._sample = sample
-        return Frame(self._blank, sample.frame_id, sample.captured_at_ns)
-
-    def submit(self, frame: Frame) -> None:
-        """Takes the frame of the newest sample."""
-        assert self._sample is not None and self._sample.frame_id == frame.frame_id
-
     def result(self) -> Segmentation:
         """Return the drawn output."""
-        sample = self._sample
-        assert sample is not None
+        sample = self.newest()
         pose = above_ground(sample.pose)
         labels = label_view(self.world, self._camera, pose, sample.t_s, self._model.size_px)
         height_m = -float(self._small.centre_ned_m(pose)[2])

@@ -24,9 +24,8 @@ from landing.shown_cells import mask_camera
 from landing.taxonomy import Taxonomy
 from landing.types import ByteArray, Frame, Pose, Segmentation
 from sim.camera.render import render
-from sim.flight.loop import CameraSample
 from sim.flight.photo_sensor import resolved_height_m, scale_of_runtime
-from sim.flight.sensor import MAP_PX, above_ground, actor_width_px
+from sim.flight.sensor import MAP_PX, BlackSensor, above_ground, actor_width_px
 from sim.world import ActorState, World
 
 STEP = 2.0 ** (1 / 3)
@@ -193,7 +192,7 @@ def _middles(half_m: float, look_m: float) -> FloatArray:
     return np.linspace(-room_m / 2, room_m / 2, count)
 
 
-class PhotoGroundSensor:
+class PhotoGroundSensor(BlackSensor):
     """A camera over a photograph whose answers are known.
 
     Args:
@@ -203,32 +202,16 @@ class PhotoGroundSensor:
         taxonomy: The network's.
     """
 
-    overlaps = False
-
     def __init__(self, world: World, camera: CameraModel, ground: PhotoGround, taxonomy: Taxonomy) -> None:
-        self.world = world
+        super().__init__(world, camera)
         self.taxonomy = taxonomy
-        self.timings_ms: dict[str, float] = {}
-        self._camera = camera
         self._ground = ground
-        self._blank = np.zeros((camera.height_px, camera.width_px, 3), np.uint8)
-        self._sample: CameraSample | None = None
 
     def width_px(self, actor: ActorState, pose: Pose) -> float:
         """Return the width of somebody in the network's maps, px; 0 out of the picture."""
         return actor_width_px(self._camera.resized(*MAP_PX), actor, pose)
 
-    def frame(self, sample: CameraSample) -> Frame:
-        """A black picture with the right stamp: nobody looks at it."""
-        self._sample = sample
-        return Frame(self._blank, sample.frame_id, sample.captured_at_ns)
-
-    def submit(self, frame: Frame) -> None:
-        """Takes the frame of the newest sample."""
-        assert self._sample is not None and self._sample.frame_id == frame.frame_id
-
     def result(self) -> Segmentation:
         """Return the answer for what the camera sees."""
-        sample = self._sample
-        assert sample is not None
+        sample = self.newest()
         return self._ground.answer(self._camera, above_ground(sample.pose), sample.captured_at_ns)

@@ -41,6 +41,33 @@ class SensorModel(Segments, FrameSource, Protocol):
         """
 
 
+class BlackSensor:
+    """A camera whose answer needs no picture: its frames are black, with the right stamps."""
+
+    overlaps = False
+
+    def __init__(self, world: World, camera: CameraModel) -> None:
+        self.world = world
+        self.timings_ms: dict[str, float] = {}
+        self._camera = camera
+        self._blank = np.zeros((camera.height_px, camera.width_px, 3), np.uint8)
+        self._sample: CameraSample | None = None
+
+    def frame(self, sample: CameraSample) -> Frame:
+        """A black picture: nobody looks at it."""
+        self._sample = sample
+        return Frame(self._blank, sample.frame_id, sample.captured_at_ns)
+
+    def submit(self, frame: Frame) -> None:
+        """Takes the frame of the newest sample."""
+        assert self._sample is not None and self._sample.frame_id == frame.frame_id
+
+    def newest(self) -> CameraSample:
+        """Return the sample of the newest frame."""
+        assert self._sample is not None
+        return self._sample
+
+
 class NetworkSensor:
     """Rendered pictures and a real network.
 
