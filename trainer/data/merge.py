@@ -31,7 +31,24 @@ def role_ids(taxonomy: Taxonomy) -> ByteArray:
     return ids
 
 
-class MergedSet:
+class JoinedSet:
+    """Samples of other sets under new names, each with its source."""
+
+    def __init__(self) -> None:
+        self._origin: dict[str, tuple[LabeledSet, Sample]] = {}
+
+    def size_wh(self, sample: Sample) -> tuple[int, int]:
+        """See `LabeledSet.size_wh`."""
+        source, original = self._origin[sample.name]
+        return source.size_wh(original)
+
+    def ground_width(self, sample: Sample) -> GroundWidth | None:
+        """See `LabeledSet.ground_width`."""
+        source, original = self._origin[sample.name]
+        return source.ground_width(original)
+
+
+class MergedSet(JoinedSet):
     """Data sets as one, or one with other roles, groups or split; see `LabeledSet`.
 
     With several sources a sample is called `source/name`, and so is its group. A split table replaces a source's own
@@ -47,8 +64,8 @@ class MergedSet:
         self.taxonomy = Taxonomy.load(ROLES) if self.merged_by_role else first
         self.source_names = unique_names(sources)
         self.name = "+".join(self.source_names)
-        self.terms = _joined_terms(sources, self.source_names)
-        self._origin: dict[str, tuple[LabeledSet, Sample]] = {}
+        self.terms = joined_terms(sources, self.source_names)
+        super().__init__()
         samples: list[Sample] = []
         split: dict[str, str] = {}
         for source, name, table in zip(sources, self.source_names, tables, strict=True):
@@ -86,16 +103,6 @@ class MergedSet:
         image, labels = source.read(original)
         return image, role_ids(source.taxonomy)[labels] if self.merged_by_role else labels
 
-    def size_wh(self, sample: Sample) -> tuple[int, int]:
-        """See `LabeledSet.size_wh`."""
-        source, original = self._origin[sample.name]
-        return source.size_wh(original)
-
-    def ground_width(self, sample: Sample) -> GroundWidth | None:
-        """See `LabeledSet.ground_width`."""
-        source, original = self._origin[sample.name]
-        return source.ground_width(original)
-
     def digest(self, sample: Sample) -> str:
         """See `LabeledSet.digest`."""
         source, original = self._origin[sample.name]
@@ -117,7 +124,8 @@ def _meaning(taxonomy: Taxonomy) -> list[tuple[str, Role]]:
     return [(c.name, c.role) for c in taxonomy.classes]
 
 
-def _joined_terms(sources: Sequence[LabeledSet], names: Sequence[str]) -> str:
+def joined_terms(sources: Sequence[LabeledSet], names: Sequence[str]) -> str:
+    """Return the licences of the sources, each with its name where there are several."""
     if len(sources) == 1:
         return sources[0].terms
     return "; ".join(

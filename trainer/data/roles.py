@@ -15,8 +15,7 @@ import numpy as np
 from landing.errors import DataError
 from landing.taxonomy import HAZARD_ROLES, Role, Taxonomy
 from landing.types import ByteArray
-from trainer.data.ground import GroundWidth
-from trainer.data.merge import unique_names
+from trainer.data.merge import JoinedSet, joined_terms, unique_names
 from trainer.data.samples import IGNORE, LabeledSet, Sample
 
 ROLE_ORDER = (Role.LANDABLE, *HAZARD_ROLES)
@@ -54,7 +53,7 @@ def as_classes(taxonomy: Taxonomy) -> ByteArray:
     return table
 
 
-class TaughtByRole:
+class TaughtByRole(JoinedSet):
     """A set, and the training pictures of others with role labels; see `LabeledSet`.
 
     Only `samples` of the first set can choose or report anything. Of the others, `also` are the pictures that train:
@@ -73,17 +72,15 @@ class TaughtByRole:
             )
         names = unique_names([main, *others])[1:]
         self.name = f"{main.name}, by role {'+'.join(names)}"
-        self.terms = "; ".join(
-            f"{name}: {source.terms or 'terms not stated'}"
-            for name, source in zip((main.name, *names), (main, *others), strict=True)
-        )
+        self.terms = joined_terms([main, *others], (main.name, *names))
         self.own_split = main.own_split
         self.absent = main.absent
         self.remarks = (
             *main.remarks,
             *(f"{name}: {line}" for source, name in zip(others, names, strict=True) for line in source.remarks),
         )
-        self._origin: dict[str, tuple[LabeledSet, Sample]] = {s.name: (main, s) for s in main.samples}
+        super().__init__()
+        self._origin |= {s.name: (main, s) for s in main.samples}
         self._main = main
         also: list[Sample] = []
         for source, name in zip(others, names, strict=True):
@@ -103,16 +100,6 @@ class TaughtByRole:
         source, original = self._origin[sample.name]
         image, labels = source.read(original)
         return image, labels if source is self._main else to_role_labels(source.taxonomy, self.taxonomy)[labels]
-
-    def size_wh(self, sample: Sample) -> tuple[int, int]:
-        """See `LabeledSet.size_wh`."""
-        source, original = self._origin[sample.name]
-        return source.size_wh(original)
-
-    def ground_width(self, sample: Sample) -> GroundWidth | None:
-        """See `LabeledSet.ground_width`."""
-        source, original = self._origin[sample.name]
-        return source.ground_width(original)
 
     def digest(self, sample: Sample) -> str:
         """See `LabeledSet.digest`."""
