@@ -41,12 +41,16 @@ class Score(Frozen):
 class SurfaceCost(Frozen):
     """The ground that a site lies on counts by the preferences of the taxonomy.
 
-    A preferred surface wins over a bigger disc of a worse one if it has room itself: half of what is enough beyond the
-    least clearance. A speck that a network takes for lawn is worth no more than the rest.
+    A preferred surface wins over a bigger disc of a worse one if it has room itself. A speck that a network takes for
+    lawn is worth no more than the rest.
     """
 
     # All the clearance that counts beyond what a new site needs, up to 20 m: 2 + 0.03 x 20 - 0.2.
     cost_m: float = Field(default=2.5, ge=0, le=20, description="clearance that one step of preference costs, m")
+    # At .15 sites were led to hedges on ground that trained nothing, at .5 hardly one was led from paving to lawn.
+    room: float = Field(
+        default=0.25, ge=0, le=1, description="share of enough clearance beyond the least that a better surface needs"
+    )
     # More than half of an error is there again in the next frame, and surfaces stay.
     period_s: float = Field(default=0.25, ge=0, le=5, description="time between two frames whose surfaces count, s")
     gain: float = Field(default=0.3, gt=0, le=1, description="weight of one of these frames in the mean")

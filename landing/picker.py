@@ -242,7 +242,8 @@ def score_grid(
     away_m *= np.float32(settings.score.travel_cost)
     score = np.asarray(cv2.subtract(cv2.min(clearance_m, enough_m), away_m), np.float32)
     if view.quality_around is not None:
-        roomy = clearance_m >= np.float32((settings.required_radius_m + enough_m) / 2)
+        least_m = settings.required_radius_m
+        roomy = clearance_m >= np.float32(least_m + settings.surface.room * (enough_m - least_m))
         add_surface_cost(score, view.quality_around, roomy, settings.surface.cost_m)
     if settings.recent_hazard.cost_m > 0.0 and any_set(view.visited):
         part = _around(view.visited, settings.recent_hazard.radius_m / view.cell_m)
