@@ -28,7 +28,7 @@ def list_models(as_json: bool) -> None:
         rows = [{**entry.model_dump(mode="json"), "path": None if path is None else str(path)} for entry, path in found]
         click.echo(json.dumps({"models": rows}, indent=2))
         return
-    table = [("name", "may I sell?", "input", "up to", "size", "file", "for")]
+    table: list[tuple[str, ...]] = [("name", "may I sell?", "input", "up to", "size", "file", "for")]
     table += [_words(entry, path) for entry, path in found]
     widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]
     for line in table:

@@ -16,7 +16,7 @@ import urllib.request
 from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
-from typing import IO, Any, BinaryIO, cast
+from typing import IO, Any, BinaryIO
 
 from landing.distribution import VERSION
 from landing.errors import ModelError, first_line
@@ -174,5 +174,5 @@ def _opened(address: str, have: int) -> Any:
 def _why(problem: Exception) -> str:
     if isinstance(problem, urllib.error.HTTPError):
         return f"the server answers {problem.code} {problem.reason}"
-    reason = problem.reason if isinstance(problem, urllib.error.URLError) else problem
-    return first_line(cast(BaseException, reason)) if isinstance(reason, BaseException) else str(reason)
+    reason: object = problem.reason if isinstance(problem, urllib.error.URLError) else problem
+    return first_line(reason) if isinstance(reason, BaseException) else str(reason)
