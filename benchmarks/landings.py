@@ -3,7 +3,8 @@
     python -m benchmarks.landings synthetic --jobs 2 --json FILE
     python -m benchmarks.landings aeroscapes --data ../shared/data --json ...
 
-Each flight is the command a user would type. On the simulated clock it is the same, byte by byte, whatever load the machine has.
+Each flight is the command a user would type. On the simulated clock it is the same, byte by byte, whatever load the
+machine has.
 """
 
 from __future__ import annotations
