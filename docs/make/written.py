@@ -15,7 +15,9 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(HERE)]
+
+from card import lists as card_lists  # noqa: E402
 
 from edge.commanding import QUIET  # noqa: E402
 from edge.control import GRAVE  # noqa: E402
@@ -168,6 +170,7 @@ def texts_reasons() -> str:
 PARTS: dict[str, Callable[[], str]] = {
     "field-of-view": field_of_view,
     "model-heights": model_heights,
+    "card": card_lists,
     "texts-landing": texts_landing,
     "texts-authority": texts_authority,
     "texts-others": texts_others,
