@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -21,7 +22,8 @@ from card import lists as card_lists  # noqa: E402
 
 from edge.commanding import QUIET  # noqa: E402
 from edge.control import GRAVE  # noqa: E402
-from edge.pilot_texts import AUTHORITY, LANDING, OTHERS, REASONS, PilotText  # noqa: E402
+from edge.pilot_reasons import REASONS, PilotText  # noqa: E402
+from edge.pilot_texts import AUTHORITY, LANDING, OTHERS  # noqa: E402
 from edge.runtimes.onnx_file import metadata_of, read_onnx  # noqa: E402
 from landing.authority_io import AuthorityState  # noqa: E402
 from landing.camera import CameraModel  # noqa: E402
@@ -34,6 +36,9 @@ PICTURE_WH = (1280, 720)
 ANGLES_DEG = (60, 70, 80, 90)
 HEIGHTS_M = (2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60)
 MODELS = ("semantic-drone-fast", "aeroscapes-unet", "synthetic-unet")
+COLUMNS, INDENT = 92, "     "
+"""Of what a command printed: width, and indent of a line's continuation, as wide as ``FAIL ``."""
+
 MARK = re.compile(r"(<!-- written: ([\w-]+) -->\n)(.*?)(<!-- end -->)", re.S)
 
 
@@ -121,8 +126,13 @@ DOCTOR: dict[str, Callable[..., str]] = {
 
 
 def output(text: str) -> str:
-    """Return a block of what a command printed."""
-    return f"<!-- output -->\n```text\n{text.strip()}\n```\n"
+    """Return a block of what a command printed, long lines folded as a terminal does, but between words."""
+    lines = (_folded(line) for line in text.strip().splitlines())
+    return f"<!-- output -->\n```text\n{chr(10).join(lines)}\n```\n"
+
+
+def _folded(line: str) -> str:
+    return textwrap.fill(line, COLUMNS, subsequent_indent=INDENT, break_on_hyphens=False, break_long_words=False)
 
 
 # --- Fly: texts on the ground station ---
