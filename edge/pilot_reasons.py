@@ -1,4 +1,4 @@
-"""Reasons in texts to the pilot: the meaning of each, and the next step. `edge.pilot_texts` has the texts themselves."""
+"""Reasons in texts to the pilot: the meaning of each, and the next step; `edge.pilot_texts` has the texts."""
 
 from __future__ import annotations
 
