@@ -5,11 +5,11 @@
     with ANNOUNCE, APPROACH, DESCEND, HAND_BACK, and ENDED
 
 `guard` accompanies a landing on a site that is followed: the pilot's, the last leg of a way home, or a mission's landing
-item (`landing.descent`). What it resumes of a mission is a landing outside of it: the mission's own item would fly to
-its place again, and AUTO may begin at the first item. Somebody at the site stops the vehicle
-at once; a missing site or missing evidence stops it after `grace_s`, above `alert_height_m` after `high_grace_s`. The
-vehicle then waits, climbs, searches, flies to a confirmed site and lands again, a bounded number of times. `land` may
-also begin a landing: from a mode that the pilot chose in the air, announced beforehand.
+(`landing.descent`). A mission's landing is resumed outside of it: AUTO would fly to the item's own place again, and may
+begin at the first item. Somebody at the site stops the vehicle at once; a missing site or missing evidence stops it
+after `grace_s`, above `alert_height_m` after `high_grace_s`. The vehicle then waits, climbs, searches, flies to a
+confirmed site and lands again, a bounded number of times. `land` may also begin a landing: from a mode that the pilot
+chose in the air, announced beforehand.
 
 Once on every way down it stops at `look_height_m` and looks around: in the last metres the picture is narrower than
 the clearance. Who is within a walk of `look_s` comes into view meanwhile. Who sets out later, or from farther, may

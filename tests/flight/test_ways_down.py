@@ -1,4 +1,4 @@
-"""Ways down other than LAND, on the stand-in: the director follows each, `guard` only those that the autopilot flies."""
+"""Ways down other than LAND, on the stand-in: the director follows each, `guard` those that the autopilot flies."""
 
 from __future__ import annotations
 
