@@ -5,7 +5,7 @@
     with ANNOUNCE, APPROACH, DESCEND, HAND_BACK, and ENDED
 
 `guard` accompanies a landing on a site that is followed: the pilot's, the last leg of the way home, or a mission's
-landing (`landing.descent`). A mission's landing is resumed outside of it: AUTO would fly to the item's own place again, and may
+landing (`landing.descent`). It is resumed outside of the mission: AUTO would fly to the item's own place again, and may
 begin at the first item. Somebody at the site stops the vehicle at once; a missing site or missing evidence stops it
 after `grace_s`, above `alert_height_m` after `high_grace_s`. The vehicle then waits, climbs, searches, flies to a
 confirmed site and lands again, a bounded number of times. `land` may also begin a landing: from a mode that the pilot
