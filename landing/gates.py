@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from landing.decider import Decision
 from landing.settings import DirectorSettings
-from landing.site import LandingSite, NoSite
+from landing.site import LandingSite, NoSite, NoSiteReason
 from landing.types import Pose
 from landing.vehicle import VehicleStatus
 
@@ -20,7 +20,8 @@ class Gate:
     """One condition.
 
     Attributes:
-        name: Short and stable: `link armed airborne pose speed decision frame intruder site height evidence confirmed`.
+        name: Short and stable: `link armed airborne pose speed decision frame picture-motion intruder
+            site height evidence confirmed`.
         closed: Why it keeps the target back, in words; None while it is open.
     """
 
@@ -84,8 +85,10 @@ def evidence_gates(
         yield Gate("frame", "the estimator's frame has moved by an unknown step")
         return
     yield Gate("frame")
-    yield Gate("intruder", None if decision.intruder is None else decision.intruder.text)
     site = here.selection
+    misled = site.detail if isinstance(site, NoSite) and site.reason is NoSiteReason.PICTURE_MOTION else None
+    yield Gate("picture-motion", misled)
+    yield Gate("intruder", None if decision.intruder is None else decision.intruder.text)
     if isinstance(site, NoSite):
         yield Gate("site", f"{site.reason.value}: {site.detail}")
         return

@@ -15,6 +15,7 @@ class NoSiteReason(str, Enum):
     NO_FRAME = "no-frame"
     STALE_FRAME = "stale-frame"
     BAD_PICTURE = "bad-picture"
+    PICTURE_MOTION = "picture-motion"
     NO_POSE = "no-pose"
     STALE_POSE = "stale-pose"
     NO_HEIGHT = "no-height"

@@ -382,7 +382,11 @@ class WebServer:
             status = self._feed.status
             if status is None or not self._viewers:
                 continue
-            described = words.describe(status, self._feed.held, self._timings.percentiles(), self._temperature_c())
+            step = self._feed.step
+            motion = None if step is None else step.motion
+            described = words.describe(
+                status, self._feed.held, self._timings.percentiles(), self._temperature_c(), motion
+            )
             for viewer in self._viewers:
                 described["events"] = list(self._feed.events_since(viewer.told_ns))
                 viewer.told_ns = status.at_ns

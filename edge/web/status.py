@@ -9,6 +9,7 @@ from edge.observer import DaemonStatus
 from edge.timings import Percentiles
 from edge.web.feed import HeldGate
 from firmware_bridge.messages import HealthState
+from landing.motion import MotionReport
 from landing.site import LandingSite, NoSite
 
 READY_STATES = (HealthState.OK, HealthState.STANDBY)
@@ -37,7 +38,11 @@ def ready(status: DaemonStatus | None, now_ns: int) -> tuple[bool, str]:
 
 
 def describe(
-    status: DaemonStatus, held: tuple[HeldGate, ...], percentiles: dict[str, Percentiles], temperature_c: float | None
+    status: DaemonStatus,
+    held: tuple[HeldGate, ...],
+    percentiles: dict[str, Percentiles],
+    temperature_c: float | None,
+    motion: MotionReport | None,
 ) -> dict[str, Any]:
     """Everything the page shows beside the picture; ages count from the tick."""
     now_ns = status.at_ns
@@ -65,6 +70,7 @@ def describe(
             }
             for h in held
         ],
+        "motion": None if motion is None else {"text": motion.text, "wrong": motion.mistake is not None},
         "site": _site(selection, now_ns),
         "no_site": selection.detail if isinstance(selection, NoSite) else "",
         "vehicle": {
