@@ -16,7 +16,11 @@ from landing.errors import CameraError
 from landing.ground_view import GridOfFloat, GroundView
 from landing.motion import MotionReport
 from landing.picture import PictureMonitor
+<<<<<<< HEAD
 from landing.site import NoSite
+=======
+from landing.problems import Problem
+>>>>>>> main
 from landing.types import Frame, Pose, Segmentation
 
 PoseAt = Callable[[int], Pose | None]
@@ -180,6 +184,7 @@ class Pipeline:
         if (frame.width_px, frame.height_px) != self._size:
             raise CameraError(
                 f"frame {frame.frame_id} is {frame.width_px}x{frame.height_px} px, the camera is "
-                f"set up for {self._size[0]}x{self._size[1]}"
+                f"set up for {self._size[0]}x{self._size[1]}",
+                Problem.CAMERA_OTHER,
             )
         self.runtime.submit(frame)

@@ -32,8 +32,8 @@ KINDS = tuple(STATED)
 EXPLAINED = 0.45
 """Part of the configured set-up's cost that a mistake's may have."""
 
-LEAST_GAIN, RIVAL_GAIN = 30.0, 10.0
-"""Fall of the cost that names a mistake, and by which it must be ahead of another kind to be named alone."""
+LEAST_GAIN = 30.0
+"""Fall of the cost that names a mistake; good flights reach 13."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Mistake:
     """A kind of `KINDS` with its size.
 
     Attributes:
-        kind: Or `unknown`: nothing here explains the motion.
+        kind: One of them.
         value: In the unit of `STATED`; 0 where there is none.
         text: For people.
     """
@@ -173,23 +173,16 @@ def best_mistake(window: Window, track: Track, configured: Fit) -> Mistake | Non
         return None
     if size_of(kind, best.setup) < STATED[kind]:
         return None
-    rivals = [
-        other
-        for other, fit in ranked[1:]
-        if fit.cost < best.cost + RIVAL_GAIN and size_of(other, fit.setup) >= STATED[other]
-    ]
-    text = words(kind, best.setup)
-    if rivals:
-        text += ", or " + ", or ".join(words(other, fits[other].setup) for other in rivals[:1])
-    return Mistake(kind, size_of(kind, best.setup), text)
+    return Mistake(kind, size_of(kind, best.setup), words(kind, best.setup))
 
 
 def words(kind: str, setup: Setup) -> str:
     """A mistake in words, with its number."""
     if kind == "mirrored":
         quarter = round(math.degrees(setup.turn_rad)) % 360
-        how = {0: "left to right", 180: "top to bottom"}.get(quarter, f"and turned by {quarter} degrees")
-        return f"the picture is mirrored {how}"
+        if quarter in (0, 180):
+            return f"the picture is mirrored {'top to bottom' if quarter else 'left to right'}"
+        return f"the picture is mirrored and turned by {quarter} degrees"
     if kind == "frozen":
         return "the picture does not move"
     if kind == "turned":
