@@ -199,7 +199,7 @@ NO_SITE = (
     ),
     PilotText(
         "picture-motion: the height told is about <number> times the true one",
-        "The ground moves too fast or too slowly for this height: a wrong rangefinder, or other ground than at take-off.",
+        "The ground moves otherwise than at this height: a wrong rangefinder, or ground higher than at take-off.",
         "Take over. Check the rangefinder.",
     ),
     PilotText(

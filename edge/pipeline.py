@@ -16,11 +16,8 @@ from landing.errors import CameraError
 from landing.ground_view import GridOfFloat, GroundView
 from landing.motion import MotionReport
 from landing.picture import PictureMonitor
-<<<<<<< HEAD
-from landing.site import NoSite
-=======
 from landing.problems import Problem
->>>>>>> main
+from landing.site import NoSite
 from landing.types import Frame, Pose, Segmentation
 
 PoseAt = Callable[[int], Pose | None]
