@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from landing.geometry import FloatArray
-from landing.picture_pairs import CONFIGURED, FITS, MOST_PER_PAIR, Fit, Setup, Track, Window
+from landing.picture_pairs import CONFIGURED, FITS, MOST_PER_PAIR, CameraTrack, Fit, Setup, Window
 
 STATED: dict[str, float] = {
     "mirrored": 0.0,
@@ -61,7 +61,7 @@ _FREE: dict[str, tuple[str, ...]] = {
     "late": ("late_s",),
     "drift": ("drift_mps",),
 }
-"""What is free in each kind."""
+"""Values of a set-up that are free in each kind."""
 
 _STEPS = {"turn_rad": 0.01, "tilt_rad": 0.01, "focal": 0.02, "height": 0.02, "late_s": 0.02, "drift_mps": 0.05}
 _BOUNDS = {"turn_rad": math.pi, "tilt_rad": 1.0, "focal": 1.2, "height": 1.6, "late_s": 1.2, "drift_mps": 15.0}
@@ -105,7 +105,7 @@ def _with(setup: Setup, names: tuple[str, ...], values: FloatArray) -> Setup:
     return replace(setup, **changed)  # type: ignore[arg-type]
 
 
-def refined(window: Window, track: Track, fit: Fit, names: tuple[str, ...], rounds: int = 4) -> Fit:
+def refined(window: Window, track: CameraTrack, fit: Fit, names: tuple[str, ...], rounds: int = 4) -> Fit:
     """The best set-up near one, by damped Gauss-Newton with weights that leave outliers out."""
     damping = 1e-3
     for _ in range(rounds):
@@ -137,7 +137,7 @@ def refined(window: Window, track: Track, fit: Fit, names: tuple[str, ...], roun
     return fit
 
 
-def best_of(window: Window, track: Track, kind: str) -> Fit:
+def best_of(window: Window, track: CameraTrack, kind: str) -> Fit:
     """The set-up of a kind that explains a window best."""
     names = _FREE[kind]
     tried = sorted((window.against(track, start) for start in _starts(kind)), key=lambda fit: fit.cost)
@@ -161,7 +161,7 @@ def size_of(kind: str, setup: Setup) -> float:
     return abs(setup.late_s) if kind == "late" else math.hypot(*setup.drift_mps)
 
 
-def best_mistake(window: Window, track: Track, configured: Fit) -> Mistake | None:
+def best_mistake(window: Window, track: CameraTrack, configured: Fit) -> Mistake | None:
     """The mistake that explains a window; None while a good set-up, or one below the stated sizes, explains it too."""
     fits = {kind: best_of(window, track, kind) for kind in KINDS}
     ranked = sorted(fits.items(), key=lambda item: item[1].cost + 4.0 * len(_FREE[item[0]]))
@@ -220,7 +220,7 @@ def _probes() -> dict[str, tuple[Setup, ...]]:
 _PROBES = _probes()
 
 
-def told_apart(window: Window, track: Track) -> frozenset[str]:
+def told_apart(window: Window, track: CameraTrack) -> frozenset[str]:
     """Kinds of mistakes that would have shown by now at their stated sizes."""
     return frozenset(
         kind for kind, probes in _PROBES.items() if all(window.apart(track, probe) >= LEAST_GAIN for probe in probes)

@@ -1,4 +1,4 @@
-"""Does the picture move as the vehicle does? One look after another, against what pose, lens, mount and height predict.
+"""Check that the picture moves as the vehicle does: one look after another, against pose, lens, mount and height.
 
 Corners are followed from frame to frame (pyramidal Lucas-Kanade). What they did over some tenths of a second to a
 second is one `MotionPair`: a homography of the picture, by RANSAC, so people and cars do not count. It is compared with
@@ -22,7 +22,7 @@ import numpy.typing as npt
 from landing.camera import CameraModel
 from landing.geometry import FloatArray
 from landing.mistakes import KINDS, Mistake, best_mistake, told_apart
-from landing.picture_pairs import ANCHORS, Track, Window
+from landing.picture_pairs import ANCHORS, CameraTrack, Window
 from landing.types import ByteArray, Pose
 
 LOOK_PX = 320
@@ -90,7 +90,7 @@ class PictureMotion:
         height_px = max(1, round(LOOK_PX * camera.height_px / camera.width_px))
         self._look = camera.resized(LOOK_PX, height_px)
         self._anchors = np.column_stack([ANCHORS * _half_field(self._look), np.ones(len(ANCHORS))])
-        self._track = Track(WINDOW_S + 4.0)
+        self._track = CameraTrack(WINDOW_S + 4.0)
         self._window = Window(self._anchors)
         self._grey: ByteArray | None = None
         self._start: FloatArray = np.zeros((0, 2))

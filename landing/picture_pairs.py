@@ -1,7 +1,7 @@
 """Pairs of looks at the ground, and what a set-up of camera and sensors predicts for them.
 
 A `Setup` is what may be wrong at once: mirrored, turned, tilted, another focal length, another height, late, drifting.
-The pairs of a `Window` say where nine anchors of the picture went; a `Track` says where the camera was. Both are
+The pairs of a `Window` say where nine anchors of the picture went; a `CameraTrack` says where the camera was. Both are
 compared by four numbers for each pair: shift across (2), turn, and growth, each by the error that a flown pose and a
 good lens may have.
 
@@ -38,8 +38,8 @@ FITS = 7.0
 """Mean cost of pairs that fit."""
 
 
-class Track:
-    """Where the camera was, over the last seconds: centre (m, NED), rotation ned_from_camera, height above ground, m.
+class CameraTrack:
+    """Way of the camera over the last seconds: centre (m, NED), rotation ned_from_camera, height above ground, m.
 
     Args:
         keep_s: So long.
@@ -125,7 +125,7 @@ CONFIGURED = Setup()
 
 @dataclass(frozen=True)
 class Fit:
-    """How well a set-up explains a window.
+    """Match of a set-up with a window.
 
     Attributes:
         setup: That one.
@@ -182,7 +182,7 @@ class Window:
         while self._from_ns and self._from_ns[0] < at_ns:
             del self._from_ns[0], self._to_ns[0], self._places[0]
 
-    def predicted(self, track: Track, setup: Setup) -> FloatArray:
+    def predicted(self, track: CameraTrack, setup: Setup) -> FloatArray:
         """Places of the anchors after each pair, shape (pairs, 9, 2)."""
         if setup.still:
             return np.broadcast_to(self.anchors[None, :, :2], (len(self), len(self.anchors), 2))
@@ -201,23 +201,23 @@ class Window:
         places: FloatArray = seen[..., :2] / np.maximum(seen[..., 2:], 0.05) * focal * flip
         return places
 
-    def against(self, track: Track, setup: Setup = CONFIGURED) -> Fit:
+    def against(self, track: CameraTrack, setup: Setup = CONFIGURED) -> Fit:
         """Compares the pairs with what a set-up predicts."""
         off = np.stack(self._places) - self.predicted(track, setup)
         cost = _robust(self._weighted(off, track)).sum()
         residual = float(np.median(np.hypot(off[..., 0], off[..., 1])))
         return Fit(setup, float(cost), len(self), residual)
 
-    def apart(self, track: Track, setup: Setup) -> float:
+    def apart(self, track: CameraTrack, setup: Setup) -> float:
         """Cost that a mistake would have caused by now."""
         off = self.predicted(track, setup) - self.predicted(track, CONFIGURED)
         return float(_robust(self._weighted(off, track)).sum())
 
-    def whitened(self, track: Track, setup: Setup) -> FloatArray:
+    def whitened(self, track: CameraTrack, setup: Setup) -> FloatArray:
         """Shift, turn and growth that a set-up does not explain, by what is allowed; shape (pairs, 4)."""
         return self._weighted(np.stack(self._places) - self.predicted(track, setup), track)
 
-    def _weighted(self, off: FloatArray, track: Track) -> FloatArray:
+    def _weighted(self, off: FloatArray, track: CameraTrack) -> FloatArray:
         places = self.anchors[:, :2]
         size = float((places**2).sum())
         turn = (places[:, 0] * off[..., 1] - places[:, 1] * off[..., 0]).sum(axis=1) / size
@@ -225,7 +225,7 @@ class Window:
         four: FloatArray = np.column_stack([off.mean(axis=1), turn, growth]) / self._spread(track)
         return four
 
-    def _spread(self, track: Track) -> FloatArray:
+    def _spread(self, track: CameraTrack) -> FloatArray:
         """Standard deviations of the four numbers for a good set-up, shape (pairs, 4)."""
         from_ns, to_ns = np.array(self._from_ns, np.int64), np.array(self._to_ns, np.int64)
         seconds = (to_ns - from_ns) * 1e-9

@@ -9,7 +9,6 @@ from edge.observer import DaemonStatus
 from edge.timings import Percentiles
 from edge.web.feed import HeldGate
 from firmware_bridge.messages import HealthState
-from landing.motion import MotionReport
 from landing.site import LandingSite, NoSite
 
 READY_STATES = (HealthState.OK, HealthState.STANDBY)
@@ -38,11 +37,7 @@ def ready(status: DaemonStatus | None, now_ns: int) -> tuple[bool, str]:
 
 
 def describe(
-    status: DaemonStatus,
-    held: tuple[HeldGate, ...],
-    percentiles: dict[str, Percentiles],
-    temperature_c: float | None,
-    motion: MotionReport | None,
+    status: DaemonStatus, held: tuple[HeldGate, ...], percentiles: dict[str, Percentiles], more: dict[str, Any]
 ) -> dict[str, Any]:
     """Everything the page shows beside the picture; ages count from the tick."""
     now_ns = status.at_ns
@@ -71,7 +66,6 @@ def describe(
             }
             for h in held
         ],
-        "motion": None if motion is None else {"text": motion.text, "wrong": motion.mistake is not None},
         "site": _site(selection, now_ns),
         "no_site": selection.detail if isinstance(selection, NoSite) else "",
         "vehicle": {
@@ -98,7 +92,7 @@ def describe(
         "frame_age_s": None if decision is None else _age_s(now_ns, decision.evidence_at_ns),
         "latency_ms": {name: {"p50": round(p.p50_ms, 1), "p95": round(p.p95_ms, 1)} for name, p in percentiles.items()},
         "counters": dict(status.counters),
-        "temperature_c": temperature_c,
+        **more,
     }
 
 
