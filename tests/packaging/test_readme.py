@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 from PIL import ExifTags, Image
 
+from tests.docs.command_lines import lines_of
+from tests.docs.pages import blocks
 from tests.edge import fake_model
 from tests.trainer import fake_data
 
@@ -86,6 +88,7 @@ def configuration(clone: Path) -> None:
     path.write_text(text, "utf-8")
 
 
+LINES = [line for block in blocks(ROOT / "README.md") for line in lines_of(block.text)]
 BEFORE: dict[str, Callable[[Path], None]] = {
     "make demo PHOTOS": photos,
     "touchdown trainer data check": data_set,
@@ -121,8 +124,7 @@ def clone(tmp_path: Path) -> Path:
 def test_the_command_lines_work_as_typed(clone: Path) -> None:
     path = f"{clone / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "PYTHONPATH": str(clone), "XDG_CACHE_HOME": str(clone / "cache")}
-    lines = re.findall(r"^ {4}(\S.*)$", (clone / "README.md").read_text("utf-8"), re.M)
-    typed = [line for line in lines if of(line, NOT_TYPED) is None]
+    typed = [line for line in LINES if of(line, NOT_TYPED) is None]
     assert len(typed) >= 8
     for line in typed:
         prepare = of(line, BEFORE)
