@@ -76,6 +76,11 @@ class LivePage:
         with resources.as_file(resources.files("edge.web") / "page.html") as page:
             driver.get(page.as_uri())
 
+    def words(self) -> tuple[str, str]:
+        """Return the state and its reason, as shown."""
+        state, reason = (self._driver.find_element("id", name).text.lower() for name in ("state", "reason"))
+        return state, reason
+
     def show(self, message: bytes, status: dict[str, Any]) -> None:
         """Show what a viewer's browser would have got, and take a picture."""
         self._driver.execute_async_script(SHOW, base64.b64encode(message).decode(), {**status, "events": []})

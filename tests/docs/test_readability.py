@@ -15,7 +15,6 @@ readability = pytest.importorskip("readability")
 GRADE = 9.0
 PAGES = [
     ROOT / "README.md",
-    ROOT / "docs" / "questions.md",
     *sorted((ROOT / "docs" / "start").glob("*.md")),
     *sorted((ROOT / "docs" / "fly").glob("*.md")),
 ]
