@@ -45,8 +45,10 @@ SEED = 16
 """Of `make demo`: begins over a pond and ends on dry ground."""
 PAGE_PX = (1080, 980)
 SHOWN_PX = (800, 726)
-EVERY_S, SHOWN_MS, END_MS = 0.5, 125, 4000
-"""A picture each half second of the flight, shown four times as fast, and the last one for longer."""
+FIRST_S, EVERY_S = 1.5, 0.5
+"""A picture each half second of the flight, from when the autopilot's position has come."""
+SHOWN_MS, END_MS = 125, 4000
+"""Four times as fast as the flight, and the last picture for longer."""
 
 SHOW = """
 const done = arguments[arguments.length - 1];
@@ -106,7 +108,7 @@ def watched(page: LivePage, camera: CameraModel, until_s: float) -> type[FlightL
     class WatchedLoop(FlightLoop[CameraSample]):
         feed = Feed(DirectorSettings())
         seen: Step | None = None
-        next_ns = BOOT_NS
+        next_ns = BOOT_NS + round(FIRST_S * 1e9)
 
         def decide(self, *args: Any, **kwargs: Any) -> Step:
             self.seen = super().decide(*args, **kwargs)

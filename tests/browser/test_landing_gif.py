@@ -21,7 +21,7 @@ pytestmark = pytest.mark.browser
 def test_it_films_a_flight_on_the_live_page(browser: Any, tmp_path: Path) -> None:
     script = runpy.run_path(str(ROOT / "docs" / "make" / "landing_gif.py"))
     page = script["LivePage"](browser)
-    assert script["film"](page, tmp_path / "flight", until_s=2.2) is None
+    assert script["film"](page, tmp_path / "flight", until_s=2.6) is None
     assert page.words() == ("confirm", "site found, confirming")
     script["save"](page.shots, tmp_path / "part.webp")
     with Image.open(tmp_path / "part.webp") as film:
