@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent
-sys.path[:0] = [str(DOCS.parent), str(DOCS / "make")]
+sys.path.insert(0, str(DOCS.parent))
 
-from links import REPOSITORY, beyond_docs  # noqa: E402
-from reference import expand  # noqa: E402
 from sphinx.application import Sphinx  # noqa: E402
 
+from docs.make.links import REPOSITORY, beyond_docs  # noqa: E402
+from docs.make.reference import expand  # noqa: E402
 from landing.distribution import VERSION  # noqa: E402
 
 project = "Touchdown"

@@ -4,8 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 
-GENERATORS: dict[str, Callable[[], str]] = {}
+from docs.make import commands, formats, mavlink, settings
+
+GENERATORS: dict[str, Callable[[], str]] = {
+    "settings": settings.settings,
+    "settings-together": settings.together,
+    "strictness": settings.strictness,
+    "commands": commands.overview,
+    "commands-touchdown": commands.commands,
+    **{f"commands-{name}": partial(commands.commands, name) for name in commands.PAGES},
+    "mavlink-messages": mavlink.messages,
+    "mavlink-commands": mavlink.commanded,
+    "mavlink-streams": mavlink.streams,
+    "own-parameters": mavlink.own_parameters,
+    "ardupilot-parameters": partial(mavlink.doctor_parameters, "ardupilot"),
+    "px4-parameters": partial(mavlink.doctor_parameters, "px4"),
+    "model-format": formats.model_format,
+    "taxonomy-format": formats.taxonomy_format,
+    "recording-format": formats.recording,
+}
 """Writers of Markdown, by name."""
 
 _MARK = re.compile(r"^<!-- generated: ([\w-]+) -->$", re.M)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -14,10 +13,9 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.append(str(ROOT / "docs" / "make"))
+from docs.make.reference import expand
 
-from reference import expand  # noqa: E402  docs/make is no package: Sphinx reads it from its own folder
+ROOT = Path(__file__).resolve().parents[2]
 
 MARK = re.compile(r"<!-- (run|output|not run)(?:: (.+?))? -->")
 DATA = ("toml", "json", "yaml", "ini", "xml")
@@ -63,13 +61,19 @@ def pages() -> tuple[Path, ...]:
 
 
 @cache
+def text_of(page: Path) -> str:
+    """Its text, generated parts written."""
+    return expand(page.read_text("utf-8"))
+
+
+@cache
 def tokens(page: Path) -> tuple[Token, ...]:
-    return tuple(MarkdownIt("commonmark").enable("table").parse(expand(page.read_text("utf-8"))))
+    return tuple(MarkdownIt("commonmark").enable("table").parse(text_of(page)))
 
 
 def blocks(page: Path) -> Iterator[Block]:
     """Its blocks, but those that are directives of MyST."""
-    lines = expand(page.read_text("utf-8")).splitlines()
+    lines = text_of(page).splitlines()
     for token in tokens(page):
         if token.type not in ("fence", "code_block") or token.map is None or token.info.startswith("{"):
             continue
@@ -106,7 +110,8 @@ def links(page: Path) -> Iterator[str]:
 def anchors(page: Path) -> frozenset[str]:
     """Anchors of its headings, as GitHub and MyST make them, and those set by hand."""
     found: dict[str, int] = {}
-    names = set(re.findall(r"^\(([\w-]+)\)=$", page.read_text("utf-8"), re.M))
+    by_hand = re.findall(r"^\(([\w-]+)\)=$|\{#([\w.-]+)\}", text_of(page), re.M)
+    names = {name for pair in by_hand for name in pair if name}
     items = tokens(page)
     for heading, title in pairwise(items):
         if heading.type != "heading_open":
