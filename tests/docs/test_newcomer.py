@@ -14,7 +14,7 @@ from tests.docs.running import named_runs, run_blocks, toctree
 
 pytestmark = [pytest.mark.packaging, pytest.mark.timeout(900)]
 
-CHAPTERS = ("start", "train", "operate")
+CHAPTERS = ("start",)
 LONGEST_CPU_S = 180.0
 """Of the whole evening, on the cores of this machine: load of others does not count."""
 
