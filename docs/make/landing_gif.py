@@ -1,6 +1,6 @@
 """Make the README's moving picture: a simulated landing as the live page shows it.
 
-    python docs/make/landing_gif.py
+    python -m docs.make.landing_gif
 
 The flight is `touchdown sim land` on the simulated clock: the daemon's own landing loop, network and link. Each moment
 is drawn by the live page itself (`edge/web/page.html`) in chromium, from the messages that the daemon's web server

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import runpy
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from docs.make.landing_gif import SHOWN_PX, LivePage, film, save
 from tests.browser.test_page import browser
 
 __all__ = ["browser"]
@@ -19,20 +19,19 @@ pytestmark = pytest.mark.browser
 
 
 def test_it_films_a_flight_on_the_live_page(browser: Any, tmp_path: Path) -> None:
-    script = runpy.run_path(str(ROOT / "docs" / "make" / "landing_gif.py"))
-    page = script["LivePage"](browser)
-    assert script["film"](page, tmp_path / "flight", until_s=2.6) is None
+    page = LivePage(browser)
+    assert film(page, tmp_path / "flight", until_s=2.6) is None
     assert page.words() == ("confirm", "site found, confirming")
-    script["save"](page.shots, tmp_path / "part.webp")
-    with Image.open(tmp_path / "part.webp") as film:
-        assert film.format == "WEBP" and film.size == script["SHOWN_PX"] and film.n_frames == len(page.shots) >= 3
-        film.seek(film.n_frames - 1)
-        corner = film.convert("RGB").getpixel((5, 5))
+    save(page.shots, tmp_path / "part.webp")
+    with Image.open(tmp_path / "part.webp") as part:
+        assert part.format == "WEBP" and part.size == SHOWN_PX and part.n_frames == len(page.shots) >= 3
+        part.seek(part.n_frames - 1)
+        corner = part.convert("RGB").getpixel((5, 5))
     assert max(corner) < 60  # the page's dark header: not white, as an empty page is
 
 
 def test_the_picture_of_the_readme_is_small_and_moves() -> None:
     path = ROOT / "docs" / "pictures" / "landing.webp"
     assert path.stat().st_size < MOST_BYTES
-    with Image.open(path) as film:
-        assert film.n_frames > 40
+    with Image.open(path) as moving:
+        assert moving.n_frames > 40
