@@ -11,7 +11,7 @@ from landing.ground_scale import axis_down, metres_down
 from landing.operating import describe
 from landing.spec import ModelSpec
 from landing.taxonomy import HAZARD_ROLES, Role
-from touchdown.safety.claims import SafetyClaim, SafetyClaims, Figure
+from touchdown.safety.claims import Figure, SafetyClaim, SafetyClaims
 from touchdown.safety.document import SafetyDocument
 
 SORA = (
@@ -41,7 +41,7 @@ class Case:
     gate: GateReport | None
     model_sha256: str
     configuration: str
-    claims: Claims
+    claims: SafetyClaims
     figures: dict[str, Figure]
     links: str
 

@@ -111,7 +111,7 @@ def load_claims(path: Path = CLAIMS) -> SafetyClaims:
     """
     data = read_toml(path, "claims of the safety case", DataError, _REMEDY)
     try:
-        return Claims.model_validate(data)
+        return SafetyClaims.model_validate(data)
     except ValidationError as error:
         raise DataError(f"claims of the safety case {path}: {first_problem(error, SafetyClaims)}") from error
 
