@@ -40,7 +40,6 @@ LANDING = {
 """Beginning of each text of the landing, by the director's state."""
 
 AUTHORITY = {
-    AuthorityState.OFF: PilotText("Authority off", "It commands nothing (advise)."),
     AuthorityState.READY: PilotText("Authority ready", "It waits and commands nothing."),
     AuthorityState.ANNOUNCE: PilotText(
         "Authority announce", "It will fly to the place soon.", "Switch the mode if you do not want that."
@@ -62,7 +61,7 @@ AUTHORITY = {
         "Authority ended", "It commands nothing any more. The vehicle stays as it is.", "You fly. Switch the mode."
     ),
 }
-"""Beginning of each text of the authority, by its state."""
+"""Beginning of each text of the authority, by its state; `off` is never told."""
 
 OTHERS = (
     PilotText(

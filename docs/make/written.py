@@ -154,11 +154,9 @@ def texts_landing() -> str:
 
 
 def texts_authority() -> str:
-    """Beginnings of the authority's texts; what no transition leads to is never said."""
+    """Beginnings of the authority's texts."""
     rows = []
     for state, text in AUTHORITY.items():
-        if state is AuthorityState.OFF:
-            continue
         level = "critical" if state is AuthorityState.ENDED else "info" if state in QUIET else "warning"
         rows.append([f"`{text.pattern}: …`", level, text.meaning, text.action or "–"])
     return table(["begins with", "level", "it means", "you do"], rows)
