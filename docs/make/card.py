@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from svg import BAD, INK, PAPER, QUIET, Drawing
+from docs.make.svg import BAD, INK, PAPER, QUIET, Drawing
 
 FILE = Path(__file__).resolve().parent.parent / "pictures" / "pre-flight-card.svg"
 WIDTH, HEIGHT = 592, 840

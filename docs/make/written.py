@@ -1,6 +1,6 @@
 """Write the parts of Hardware, Set up and Fly that come from the code between their marks in the pages.
 
-    python docs/make/written.py
+    python -m docs.make.written
 
 A part stands between `<!-- written: NAME -->` and `<!-- end -->`, so that a page also reads well where nothing is
 built. The doctor's output is that of the real command, against the stand-in autopilot and the tests' small PX4.
@@ -9,27 +9,23 @@ built. The doctor's output is that of the real command, against the stand-in aut
 from __future__ import annotations
 
 import re
-import sys
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-sys.path[:0] = [str(ROOT), str(HERE)]
+from docs.make.card import lists as card_lists
+from docs.make.markdown import table
+from edge.commanding import QUIET
+from edge.control import GRAVE
+from edge.pilot_reasons import REASONS, PilotText
+from edge.pilot_texts import AUTHORITY, LANDING, OTHERS
+from edge.runtimes.onnx_file import metadata_of, read_onnx
+from landing.authority_io import AuthorityState
+from landing.camera import CameraModel
+from landing.ground_scale import GroundScale, metres_down
+from landing.spec import ModelSpec
 
-from card import lists as card_lists  # noqa: E402
-
-from edge.commanding import QUIET  # noqa: E402
-from edge.control import GRAVE  # noqa: E402
-from edge.pilot_reasons import REASONS, PilotText  # noqa: E402
-from edge.pilot_texts import AUTHORITY, LANDING, OTHERS  # noqa: E402
-from edge.runtimes.onnx_file import metadata_of, read_onnx  # noqa: E402
-from landing.authority_io import AuthorityState  # noqa: E402
-from landing.camera import CameraModel  # noqa: E402
-from landing.ground_scale import GroundScale, metres_down  # noqa: E402
-from landing.spec import ModelSpec  # noqa: E402
-
+ROOT = Path(__file__).resolve().parents[2]
 PICTURE_WH = (1280, 720)
 """Size of the camera's pictures in the tables, px."""
 
@@ -40,12 +36,6 @@ COLUMNS, INDENT = 92, "     "
 """Of what a command printed: width, and indent of a line's continuation, as wide as ``FAIL ``."""
 
 MARK = re.compile(r"(<!-- written: ([\w-]+) -->\n)(.*?)(<!-- end -->)", re.S)
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
 # --- Hardware: field of view against height ---

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
+from docs.make import card, mounting, wiring, written
 from landing.spec import GroundRange
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.append(str(ROOT / "docs" / "make"))
-
-import card  # noqa: E402  docs/make is no package: Sphinx reads it from its own folder
-import mounting  # noqa: E402
-import wiring  # noqa: E402
-import written  # noqa: E402
-
 PICTURES = ROOT / "docs" / "pictures"
 DRAWN = {**wiring.drawings(), **{name: draw() for name, draw in mounting.DRAWINGS.items()}, card.FILE.name: card.draw()}
 PAGES = {path: path.read_text("utf-8") for path in written.pages()}
@@ -28,7 +21,7 @@ MEASURED = re.compile(r"^(ok  |WARN|note|FAIL) (loss|round trip|load|rate of|PLN
 
 @pytest.mark.parametrize("name", DRAWN)
 def test_a_drawing_is_what_its_script_draws_and_is_used(name: str) -> None:
-    assert (PICTURES / name).read_text("utf-8") == DRAWN[name], "run the scripts in docs/make"
+    assert (PICTURES / name).read_text("utf-8") == DRAWN[name], "run python -m docs.make.wiring, mounting and card"
     root = ElementTree.fromstring(DRAWN[name])
     title = root.find("{http://www.w3.org/2000/svg}title")
     assert title is not None and title.text
@@ -57,7 +50,7 @@ def test_parts_from_the_code_are_as_the_code_gives_them() -> None:
     names = {found[2] for text in PAGES.values() for found in written.MARK.finditer(text)}
     assert names == {*written.PARTS, *written.DOCTOR}
     for path, text in PAGES.items():
-        assert written.rewritten(text, written.PARTS) == text, f"{path.name}: run python docs/make/written.py"
+        assert written.rewritten(text, written.PARTS) == text, f"{path.name}: run python -m docs.make.written"
 
 
 def test_the_table_marks_what_the_model_knows() -> None:
