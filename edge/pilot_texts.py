@@ -30,7 +30,7 @@ LANDING = {
     DirectorState.LANDED: PilotText("Landing landed", "The vehicle is down.", "Disarm."),
     DirectorState.HOLD: PilotText(
         "Landing hold",
-        "You land, and there is no place now. No target is sent. Without guard the autopilot lands straight down.",
+        "You go down, and there is no place now. No target is sent. In LAND without guard it lands straight down.",
         "Take over while there is height to do so. Under guard: keep your hand on the stick.",
     ),
     DirectorState.ABORT: PilotText(
@@ -98,14 +98,15 @@ def explain(text: str) -> list[PilotText]:
     """Return the entries that tell the meaning of a text, its beginning first; empty for a text of somebody else.
 
     Args:
-        text: As the ground station shows it; a long one may be cut at its end.
+        text: As the ground station shows it, with whatever it puts before; a long one may be cut at its end.
     """
     for other in OTHERS:
-        if other.regex.match(text):
+        if other.regex.search(text):
             return [other]
     for head in (*LANDING.values(), *AUTHORITY.values()):
-        if text.startswith(f"{head.pattern}: "):
-            return [head, *_reasons(text[len(head.pattern) + 2 :].removesuffix(CUT))]
+        _, found, reason = text.strip().partition(f"{head.pattern}: ")
+        if found:
+            return [head, *_reasons(reason.removesuffix(CUT))]
     return []
 
 
