@@ -54,11 +54,20 @@ def _proxy(port: int) -> web.Application:
 async def _talk(request: web.Request, far: ClientWebSocketResponse) -> web.WebSocketResponse:
     near = web.WebSocketResponse()
     await near.prepare(request)
-    async for message in far:
-        if message.type is WSMsgType.TEXT:
-            await near.send_str(message.data)
-        elif message.type is WSMsgType.BINARY:
-            await near.send_bytes(message.data)
+
+    async def pass_on() -> None:
+        async for message in far:
+            send = near.send_str if message.type is WSMsgType.TEXT else near.send_bytes
+            await send(message.data)
+        await near.close()
+
+    passing = asyncio.create_task(pass_on())
+    try:
+        async for _ in near:  # ends when the browser leaves
+            pass
+    finally:
+        passing.cancel()
+        await asyncio.gather(passing, return_exceptions=True)
     return near
 
 
