@@ -17,12 +17,12 @@ WHOLE := flight or packaging or browser or sitl
 CORES := $(shell nproc 2>/dev/null || echo 2)
 COMPUTING ?= $(shell echo $$(( $(CORES) + 1 )))
 WAITING ?= $(CORES)
-WAITING_TESTS := tests/faults tests/flight tests/browser tests/sitl tests/packaging tests/deploy
+WAITING_TESTS := tests/faults tests/flight tests/browser tests/sitl tests/packaging tests/deploy tests/docs
 
 # Debian packages that single tests need; without them those tests skip and say so.
 SYSTEM := gstreamer1.0-tools gstreamer1.0-plugins-base openssh-server systemd chromium chromium-driver
 
-.PHONY: minima help demo check test lint types unit system faults clean
+.PHONY: minima help demo check test lint types unit system faults docs clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -4
@@ -40,6 +40,10 @@ $(VENV)/.base: pyproject.toml | $(BIN)/python
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(PIP) -e ".[dev]"
+	@touch $@ $(VENV)/.base $(VENV)/.docs
+
+$(VENV)/.docs: pyproject.toml | $(BIN)/python
+	$(PIP) -e ".[docs]"
 	@touch $@ $(VENV)/.base
 
 # With PHOTOS=folder: the same decision on real photographs. HEIGHT_M=30 and NADIR=1 (straight down) say what files do not.
@@ -54,6 +58,11 @@ check: lint types $(VENV)/.dev
 	$(PYTEST) -n $(CORES) -m "unit and not soak and not realdata" tests/landing tests/bridge tests/edge tests/sim tests/test_house.py
 
 test: system lint types unit
+
+# The documentation site, in out/docs; no network; a warning or a link to nothing is an error.
+docs: $(VENV)/.docs
+	$(BIN)/python -m sphinx -q -W --keep-going -n -E -b html docs out/docs
+	@echo "out/docs/index.html"
 
 # Every dependency at its declared minimum, in environments of its own; `make test` runs it too.
 minima: $(VENV)/.dev

@@ -57,7 +57,7 @@ COST_ONLY: dict[str, dict[str, Any]] = {
 INTRODUCTION = """# Networks the presets were chosen from
 
 Trained alike for so few epochs (see the JSON) that the figures rank networks and say nothing of
-what they reach: what `fast` reaches after its whole recipe is in `models/README.md`. MobileNetV2
+what they reach: what `fast` reaches after its whole recipe is in its card. MobileNetV2
 where nothing else is named; judged on val of the random split. CPU: median from frame to maps in
 ONNX Runtime at 512x512, 2 threads. Without accuracy: pretrained weights were not at hand.
 

@@ -27,6 +27,7 @@ SUBCOMMANDS = {
     "bridge": ("firmware_bridge.cli", "The flight-controller link: doctor, monitor."),
     "deploy": ("deploy.cli", "Bundle, sign, install on the drone, roll back."),
     "sim": ("sim.cli", "Land a simulated vehicle with the real daemon."),
+    "models": ("touchdown.models.cli", "Shipped models: list, get, card; may I sell with one?"),
     "report": ("touchdown.report", "Gather what somebody needs to help, without secrets, in one file."),
 }
 MISSING_EXTRAS = {

@@ -1,0 +1,1 @@
+"""Checks of the documentation: commands, links, generated parts, and the built site."""
