@@ -15,7 +15,8 @@ from importlib import metadata
 from pathlib import Path
 
 from firmware_bridge.computer import ComputerMonitor
-from landing.distribution import DISTRIBUTION, VERSION
+from landing.distribution import DISTRIBUTION
+from touchdown.version import RUNTIMES, version_text
 
 _BOARD = ("proc/device-tree/model", "sys/class/dmi/id/product_name")
 _PORTS = ("dev/ttyTHS*", "dev/ttyACM*", "dev/ttyUSB*", "dev/ttyAMA*", "dev/serial0")
@@ -29,8 +30,7 @@ def software(root: Path = Path("/")) -> Iterator[str]:
     Args:
         root: Folder of /usr; another one in tests.
     """
-    yield f"{DISTRIBUTION} {VERSION}"
-    yield f"Python {platform.python_version()} ({sys.implementation.name}, {'64' if sys.maxsize > 2**32 else '32'} bit)"
+    yield from version_text().splitlines()
     yield f"own environment: {'yes' if sys.prefix != sys.base_prefix else 'no'}"
     for name in sorted(_dependencies(), key=str.lower):
         try:
@@ -42,13 +42,13 @@ def software(root: Path = Path("/")) -> Iterator[str]:
 
 
 def _dependencies() -> set[str]:
-    """Names of all distributions that ours may need, extras included, and of the runtimes that others bring."""
+    """Names of all distributions that ours may need, extras included, but for the runtimes."""
     try:
         wanted = metadata.requires(DISTRIBUTION) or []
     except metadata.PackageNotFoundError:
         wanted = []
     found = {match.group() for line in wanted if (match := _NAMED.match(line))}
-    return (found | {"onnxruntime-gpu", "tensorrt"}) - {DISTRIBUTION}
+    return found - {DISTRIBUTION} - {name for names in RUNTIMES.values() for name in names}
 
 
 def hardware(root: Path = Path("/")) -> Iterator[str]:

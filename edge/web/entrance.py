@@ -1,7 +1,7 @@
 """The door of the page: who has no token is asked for it, and BlueOS is told that there is a page.
 
 BlueOS asks each port that is open beyond the loopback for `/` and `/register_service`, without any token, lists what
-answers, and shows it in a frame of its own page below `/extensionv2/touchdown/` (`deploy/blueos/README.md`). Neither
+answers, and shows it in a frame of its own page below `/extensionv2/touchdown/` (`docs/operate/blueos.md`). Neither
 answer holds anything of the flight.
 """
 

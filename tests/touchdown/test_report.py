@@ -72,7 +72,7 @@ def test_what_helps_is_in_it_and_no_secret(drone: Path) -> None:
     recording.write_bytes(b"12345")
     text = written(drone, "-c", drone / "edge.toml", "--doctor", doctor)
     for wanted in (
-        f"touchdown-landing {VERSION}",
+        f"\ntouchdown {VERSION}\n",
         "onnxruntime ",
         "== machine ==",
         "\nvalid\n",
