@@ -49,6 +49,7 @@ class Problem(str, Enum):
     TARGET = "TD-507"
     ARMED = "TD-508"
     SIGNING = "TD-509"
+    SECOND_SENDER = "TD-510"
     # No site, no target
     NO_FRAME = "TD-601"
     NO_POSE = "TD-602"

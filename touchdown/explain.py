@@ -6,6 +6,7 @@ import difflib
 import json
 import re
 import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib import resources
@@ -20,7 +21,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-PAGE = "docs/troubleshooting/errors.md"
+PAGE, SEEN = "docs/troubleshooting/errors.md", "index.md"
 _GROUPS = {
     "1": "The command and this machine",
     "2": "Configuration",
@@ -46,6 +47,7 @@ class Explanation:
         when: The situation in which it is said.
         remedy: Markdown, one bullet for each thing to do.
         names: Other words under which it is shown: reasons for no site, gates.
+        see: Section of the page of what is seen; empty where none is about it.
     """
 
     code: str
@@ -53,6 +55,7 @@ class Explanation:
     when: str
     remedy: str
     names: tuple[str, ...] = ()
+    see: str = ""
 
     @property
     def place(self) -> str:
@@ -68,7 +71,9 @@ class Explanation:
     def as_section(self) -> str:
         """For the page."""
         said = f" Said as: {', '.join(f'`{name}`' for name in self.names)}." if self.names else ""
-        return f"### {self.code}\n\n**{self.title}.** {self.when}{said}\n\n{self.remedy}"
+        words = textwrap.fill(f"**{self.title}.** {self.when}{said}", 130, break_on_hyphens=False)
+        more = f"- By what is seen: [{self.see.replace('-', ' ')}]({SEEN}#{self.see}).\n" if self.see else ""
+        return f"### {self.code}\n\n{words}\n\n{self.remedy}{more}"
 
 
 def explanations() -> dict[str, Explanation]:
@@ -78,7 +83,9 @@ def explanations() -> dict[str, Explanation]:
     for code, entry in tomllib.loads(text).items():
         reasons = [reason.value for reason in NoSiteReason if reason.problem == code]
         names = tuple(reasons) + tuple(name for name in entry.get("names", ()) if name.replace(" ", "-") not in reasons)
-        found[code] = Explanation(code, entry["title"], entry["when"], entry["remedy"].strip() + "\n", names)
+        found[code] = Explanation(
+            code, entry["title"], entry["when"], entry["remedy"].strip() + "\n", names, entry.get("see", "")
+        )
     return found
 
 
@@ -90,7 +97,8 @@ def errors_page() -> str:
         "# Codes",
         "",
         "An error ends with its code, as `[touchdown explain TD-603]`. Type that command, and it prints the section of",
-        "this page, also on a drone without a network. It takes words of a refusal too: `touchdown explain no-height`.",
+        "this page, also on a drone without a network. Words of a refusal work too, as `touchdown explain",
+        "no-height`, and so does a whole line in quotation marks.",
         "A code keeps its meaning. `--json` gives it as `code`.",
         "",
         "You see something wrong and have no code? Go by [what is seen](index.md).",
@@ -105,18 +113,24 @@ def errors_page() -> str:
 
 
 def find(word: str, entries: dict[str, Explanation]) -> Explanation:
-    """Return the entry that a user names by its code, by a reason or gate, or by its title.
+    """Return the entry that a user names by its code, by a reason or gate, by its title, or by a whole line with one.
 
     Raises:
         InvalidValueError: There is none; names the nearest ones.
     """
     wanted = _plain(word)
+    coded = re.search(r"\bTD-\d{3}\b", word, re.IGNORECASE)
+    if coded and coded[0].upper() in entries:
+        return entries[coded[0].upper()]
     known: dict[str, str] = {}
     for code, entry in entries.items():
         for name in (code, code.removeprefix("TD-"), entry.title, *entry.names):
             known.setdefault(_plain(name), code)
     if wanted in known:
         return entries[known[wanted]]
+    inside = [name for name in known if " " in name and re.search(rf"\b{re.escape(name)}\b", wanted)]
+    if inside:
+        return entries[known[max(inside, key=len)]]
     near = difflib.get_close_matches(wanted, known, n=3, cutoff=0.5)
     near += [name for name in known if wanted in name and wanted and name not in near][:3]
     codes = list(dict.fromkeys(known[name] for name in near))
