@@ -7,6 +7,7 @@ answer holds anything of the flight.
 
 from __future__ import annotations
 
+import re
 import secrets
 from importlib import resources
 
@@ -16,6 +17,7 @@ from edge.web.access import COOKIE
 from landing.distribution import VERSION
 
 REGISTER = "/register_service"
+_HOST = re.compile(r"([A-Za-z0-9.-]{1,253}|\[[0-9a-fA-F:.]{2,45}\])(?::\d{1,5})?")
 
 REGISTRATION = {
     "name": "Touchdown",
@@ -31,15 +33,22 @@ REGISTRATION = {
 """Metadata of a service, as `core/services/helper/main.py` of BlueOS reads it."""
 
 
-def html(name: str) -> web.Response:
-    """Return a page of this folder; it loads nothing from elsewhere, and only pages of this origin may frame it."""
+def html(name: str, host: str) -> web.Response:
+    """Return a page of this folder; it loads nothing from elsewhere, and only pages of the same host may frame it.
+
+    Args:
+        name: Of the file.
+        host: As the request names it. Its pages at the usual ports may frame ours: BlueOS 1.4 frames it by its port.
+    """
+    known = _HOST.fullmatch(host)
+    frames = f"'self' http://{known[1]} https://{known[1]}" if known else "'self'"
     nonce = secrets.token_urlsafe(16)
     text = resources.files("edge.web").joinpath(name).read_text("utf-8").replace("NONCE", nonce)
     response = web.Response(text=text, content_type="text/html", charset="utf-8")
     response.headers["Content-Security-Policy"] = (
         f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; "
         "img-src 'self' blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
-        "frame-ancestors 'self'"
+        f"frame-ancestors {frames}"
     )
     return response
 

@@ -245,7 +245,7 @@ class WebServer:
         if not allowed and request.path != REGISTER:
             await asyncio.sleep(0.2)  # guessing stays slow
             if asks_for_the_page(request):
-                return _guarded(html("signin.html"))
+                return _guarded(html("signin.html", host))
             raise web.HTTPUnauthorized(
                 text="a token is needed: open /?token=TOKEN, or send Authorization: Bearer TOKEN\n",
                 headers={"WWW-Authenticate": "Bearer"},
@@ -262,7 +262,7 @@ class WebServer:
             if token is not None:
                 remember(answer, token)
             return answer
-        page = html("page.html")
+        page = html("page.html", request.headers.get("Host", ""))
         if token is not None and "Authorization" in request.headers:
             remember(page, token)
         return page

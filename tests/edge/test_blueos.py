@@ -44,7 +44,10 @@ def test_only_pages_of_the_same_place_may_look_through_its_proxy(tmp_path: Path,
         assert get(server.port, "/history", Host="127.0.0.1", Origin="https://127.0.0.1")[0] == 200
         assert get(server.port, "/history", Host="127.0.0.1", Origin="http://127.0.0.1:9999")[0] == 403
         policy = get(server.port, "/")[2]["Content-Security-Policy"]
-        assert policy.endswith("frame-ancestors 'self'")
+        assert policy.endswith("; frame-ancestors 'self' http://127.0.0.1 https://127.0.0.1")  # BlueOS itself, port 80
+        for host in ("[::1]:80; script-src *", "localhost *", "127.0.0.1:80:80"):
+            code, _, headers = get(server.port, "/", Host=host)
+            assert code == 421 or headers["Content-Security-Policy"].endswith("; frame-ancestors 'self'"), host
 
 
 def test_it_works_below_a_folder(tmp_path: Path, model_path: Path) -> None:
