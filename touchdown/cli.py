@@ -31,6 +31,7 @@ SUBCOMMANDS = {
     "models": ("touchdown.models.cli", "Shipped models: list, get, card; may I sell with one?"),
     "explain": ("touchdown.explain", "Tell what an error's code means, and what to do."),
     "completion": ("touchdown.completion", "Print what makes a shell complete our commands."),
+    "report": ("touchdown.report", "Gather what somebody needs to help, without secrets, in one file."),
 }
 MISSING_EXTRAS = {
     "torch": "train",
