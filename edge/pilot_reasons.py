@@ -152,20 +152,22 @@ NO_SITE = (
     PilotText(
         "bad-picture: the picture is frozen (since <way> m and <angle> degrees)",
         "The same picture comes again and again, though the vehicle moves.",
-        "Take over. Restart the camera.",
+        "Take over. After landing: restart the camera.",
     ),
     PilotText(
         "bad-picture: the picture is frozen",
         "The same picture comes again and again.",
-        "Take over. Restart the camera.",
+        "Take over. After landing: restart the camera.",
     ),
     PilotText(
         "bad-picture: the picture is a loop of old ones (since <time> s, <way> m and <angle> degrees)",
         "Old pictures come again, so old and from so far away.",
-        "Take over. Restart the camera.",
+        "Take over. After landing: restart the camera.",
     ),
     PilotText(
-        "bad-picture: the picture is a loop of old ones", "Old pictures come again.", "Take over. Restart the camera."
+        "bad-picture: the picture is a loop of old ones",
+        "Old pictures come again.",
+        "Take over. After landing: restart the camera.",
     ),
     PilotText(
         "picture-motion: the picture is mirrored <left to right or top to bottom>",
