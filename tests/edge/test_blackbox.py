@@ -376,6 +376,8 @@ def test_mined_frames_walk_the_loop_to_training(flight_folder: Path, tmp_path: P
     out = tmp_path / "mined"
     mined = call("edge", "mine", flight_folder, "--out", out, "--count", 4, "--apart-s", 0.5)
     assert mined.returncode == 0 and "CVAT" in mined.stdout
+    told = json.loads(call("edge", "mine", flight_folder, "--out", out, "--count", 4, "--apart-s", 0.5, "--json").stdout)
+    assert told["folder"] == str(out) and {"number", "why", "at_s"} <= set(told["frames"][0])
     names = sorted(p.stem for p in (out / "images").iterdir())
     assert 2 <= len(names) <= 4 and names == sorted(p.stem for p in (out / "proposals").iterdir())
     rows = [line.split(",") for line in (out / "mined.csv").read_text().splitlines()]
