@@ -22,8 +22,11 @@ PAGES = (
     "reference/mavlink.html",
     "reference/python.html",
     "results.html",
+    "start/index.html",
+    "hardware/jetson.html",
+    "fly/preflight.html",
+    "how-it-decides.html",
     "glossary.html",
-    "search.html",
 )
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
 AXE = """
