@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import tarfile
 import zipfile
@@ -22,7 +23,11 @@ PACKAGES = {*FLIES, "deploy", "export", "trainer"}
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Wheel and source archive, built from what is committed and not ignored."""
     folder = tmp_path_factory.mktemp("dist")
-    source = tmp_path_factory.mktemp("source")
+    build(tmp_path_factory.mktemp("source"), folder)
+    return folder
+
+
+def build(source: Path, folder: Path) -> None:
     words = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(words, cwd=ROOT, capture_output=True, check=True, timeout=60).stdout.decode().split("\0")
     for name in filter(None, listed):
@@ -30,8 +35,21 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
             target = source / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes((ROOT / name).read_bytes())
-    uv("build", "--quiet", "--out-dir", folder, source)
-    return folder
+    constraints = ["--build-constraints", ROOT / ".ci" / "build.txt"]
+    uv("build", "--quiet", *constraints, "--out-dir", folder, source, SOURCE_DATE_EPOCH="1700000000")
+
+
+def test_the_same_source_gives_the_same_bytes(dist: Path, tmp_path: Path) -> None:
+    """Built in another folder, a second later, by somebody with other rights of new files."""
+    before = os.umask(0o077)
+    try:
+        build(tmp_path / "elsewhere", tmp_path / "again")
+    finally:
+        os.umask(before)
+    names = sorted(path.name for path in dist.iterdir() if path.suffix in (".whl", ".gz"))
+    assert len(names) == 2
+    for name in names:
+        assert (dist / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
 
 
 def test_wheel_holds_every_package_and_its_data(dist):
