@@ -56,7 +56,7 @@ def draw() -> str:
     """Return the card as SVG."""
     paper = Drawing(WIDTH, HEIGHT, "Pre-flight card: points to tick off, and when to take over")
     paper.text(32, 48, "Touchdown: pre-flight card", 22, bold=True)
-    paper.text(32, 74, "date ______________   place ______________________   pilot ______________________", 13, QUIET)
+    paper.text(32, 74, "date ____________   place __________________   pilot __________________", 13, QUIET)
     y = 106.0
     for heading, points in CARD.items():
         paper.text(32, y, heading, 16, bold=True)
