@@ -74,14 +74,21 @@ def test_wheel_holds_every_package_and_its_data(dist):
 
 
 def test_base_package_alone_imports_all_that_flies_without_torch(dist, tmp_path):
-    """A clean environment holds the wheel and the base dependencies, nothing else."""
-    python = environment(tmp_path / "venv", next(dist.glob("*.whl")))
+    """A clean environment, into which the wheel is installed by its own name, as from an index, and nothing else."""
+    python = environment(tmp_path / "venv", f"{DISTRIBUTION}=={VERSION}", "--find-links", dist)
     report = json.loads(run([python, "-I", "-c", IMPORT_ALL, ",".join(FLIES), ",".join(DRAWING)], tmp_path))
     bad = {"torch", "torchvision", "segmentation_models_pytorch", "lightning", "onnx", "timm"}
     assert report["count"] > 40 and not bad & set(report["loaded"])
     touchdown = python.with_name("touchdown")
-    for arguments in (["--version"], ["edge", "check", "--print-default"], ["sim", "land", "-h"]):
-        subprocess.run([str(touchdown), *arguments], check=True, capture_output=True, timeout=60)
+    for arguments in (
+        ["--version"],
+        ["edge", "check", "--print-default"],
+        ["sim", "land", "-h"],
+        ["models", "list"],
+        ["report"],
+    ):
+        subprocess.run([str(touchdown), *arguments], check=True, capture_output=True, timeout=60, cwd=tmp_path)
+    assert f"touchdown {VERSION}\n" in (tmp_path / "touchdown-report.txt").read_text("utf-8")
     words = [str(touchdown), "trainer", "fit", "--data", str(tmp_path), "--out", str(tmp_path / "o")]
     refused = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
     assert refused.returncode == 2
