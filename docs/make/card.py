@@ -34,7 +34,7 @@ CARD: dict[str, tuple[str, ...]] = {
         "the helper watches people and says STOP",
     ),
     "In the air, before LAND": (
-        "I hover above open ground; texts “Landing ...” come to my ground station",
+        "I hover above open ground; I get texts “Landing ...”",
         "the text has said track for 3 s",
         "the room it says looks right to my own eyes",
         "nobody is below or on the way",
