@@ -29,6 +29,15 @@ class NoSiteReason(str, Enum):
     NOT_CONFIRMED = "not-confirmed"
 
 
+GROUND_REASONS = (
+    NoSiteReason.NOT_CONFIDENT,
+    NoSiteReason.NOTHING_LANDABLE,
+    NoSiteReason.TOO_SMALL,
+    NoSiteReason.SITE_LOST,
+)
+"""Refusals that the ground is the reason of, and not the picture, the pose or the height."""
+
+
 @dataclass(frozen=True)
 class LandingSite:
     """Chosen ground.
