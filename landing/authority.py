@@ -26,6 +26,9 @@ A place whose ground was no good from near (too small, lost) is told in one text
 `climb_m` for each of them, so that the picture is wider. The place itself is tried again only after a whole search that
 found nothing else.
 
+In a failsafe of the autopilot nothing is commanded, unless `failsafe` is "guard": then a person at the site may hold
+the landing up within `landing.failsafe`'s bound, and when that is over it lands. No look around, no stop for ground.
+
 Below `commit_height_m` the camera sees less than the site, so a dip of the evidence stops nothing. A person or vehicle
 that is seen stops the vehicle down to `floor_height_m`; it then climbs to `clear_height_m`, away from heads, and never
 above the start of the landing, because that way is known to be free. Below the floor no frame is used, and the ground
@@ -42,6 +45,7 @@ from landing.command import FlightCommand, FlyTo, Hold, Land
 from landing.command_handshake import CommandHandshake
 from landing.descent import ORDERED_WAYS
 from landing.estimator import FrameShift
+from landing.failsafe import HoldBound
 from landing.pilot import PilotWatch
 from landing.settings import AuthorityLevel, AuthoritySettings
 from landing.site import Intruder
@@ -84,6 +88,9 @@ WAY_WORDS = {
 HOLDS_IN = "holds in"
 """In the reason of an end after the last try, and of no other end."""
 
+LEAST_HOLD_S = 3.0
+"""A failsafe landing is not stopped for less: nobody goes within it, and a mode change takes as long."""
+
 LOST_DESTINATION = "the local frame has moved by an unknown step"
 """Of a climb or descent: where the vehicle was sent to is another place now."""
 
@@ -106,6 +113,7 @@ class _Landing:
         deadline_ns: When it must be there.
         leaves: It began in a mission, which a resumed landing leaves; said once.
         failed_ned_m: Places whose ground was no good from near.
+        bound: Of the time that a failsafe leaves.
     """
 
     top_m: float | None = None
@@ -117,6 +125,7 @@ class _Landing:
     deadline_ns: int = 0
     leaves: bool = False
     failed_ned_m: list[Position] = field(default_factory=list)
+    bound: HoldBound = field(default_factory=HoldBound)
 
 
 class Authority:
@@ -185,7 +194,7 @@ class Authority:
         word = self._pilot.word(vehicle, self._handshake.expected_modes, now_ns)
         if word is not None:
             self._end(now_ns, f"the pilot has it: {word}")
-        elif vehicle.failsafe:
+        elif vehicle.failsafe and self._settings.failsafe == "advise":
             self._stand_down(now_ns, "the autopilot's own failsafe is in force")
         elif self._done(inputs, modes):
             self._act(inputs, modes)
@@ -200,7 +209,7 @@ class Authority:
             self._ordered = before != "" and vehicle.mode in self._settings.start_modes
         if not self._from_ground:
             self._reason = "came up in the air: commands nothing in this flight"
-        if vehicle.failsafe or not self._from_ground:
+        if not self._from_ground or (vehicle.failsafe and self._settings.failsafe == "advise"):
             return
         if self._accompanies(vehicle.way_down, now_ns):
             several = {WayDown.LAND: modes.land, WayDown.MISSION: modes.mission}
@@ -209,7 +218,7 @@ class Authority:
             self._landing.leaves = vehicle.way_down is WayDown.MISSION
             return
         high = status.height_m is not None and status.height_m >= self._settings.start_height_m
-        may_begin = self._settings.level is AuthorityLevel.LAND and self._ordered
+        may_begin = self._settings.level is AuthorityLevel.LAND and self._ordered and not vehicle.failsafe
         if may_begin and high and status.steady(now_ns):
             words = f"flies to the site in {self._settings.announce_s:g} s"
             self._engage(AuthorityState.ANNOUNCE, frozenset({vehicle.mode}), now_ns, words)
@@ -280,6 +289,9 @@ class Authority:
 
     def _act(self, inputs: AuthorityInput, modes: FlightModes) -> None:
         now_ns, state = inputs.now_ns, self._state
+        if state in IN_THE_AIR and inputs.vehicle.failsafe and self._hold_left_s(inputs) <= 0.0:
+            self._must_land(inputs, modes)
+            return
         touched_ns, limit_s = self._handshake.touched_ns, self._settings.max_total_s
         if state in IN_THE_AIR and touched_ns is not None and now_ns - touched_ns > limit_s * 1e9:
             self._spent(inputs, modes, f"{limit_s:g} s are over")
@@ -320,6 +332,11 @@ class Authority:
         if goes_on or self._pilot.settling or (height_m is not None and height_m < settings.floor_height_m):
             return
         somebody = self._somebody(inputs)
+        if inputs.vehicle.failsafe:  # it lands because it must: nothing but a person holds it up, and only for a time
+            left_s = self._hold_left_s(inputs)
+            if somebody is not None and left_s > LEAST_HOLD_S:
+                self._stop(inputs, modes, f"{somebody.text}; failsafe, at most {left_s:.0f} s")
+            return
         if somebody is not None:
             self._stop(inputs, modes, somebody.text)
             return
@@ -420,6 +437,19 @@ class Authority:
         settings = self._settings
         quiet = self._site.quiet(now_ns, settings.calm_s)
         return quiet and self._site.steady(now_ns, settings.steady_s)
+
+    # --- failsafe landings ---
+
+    def _hold_left_s(self, inputs: AuthorityInput) -> float:
+        """Time for which a failsafe landing may be held up yet, s."""
+        held = self._state in IN_THE_AIR
+        return self._landing.bound.left_s(inputs.vehicle.battery, self._site.height_m, inputs.now_ns, held=held)
+
+    def _must_land(self, inputs: AuthorityInput, modes: FlightModes) -> None:
+        """The time that the failsafe leaves is over: land on the site if there is one, else straight down."""
+        where = "on the site" if inputs.output.target is not None else "straight down"
+        if self._ask(inputs, Land(), modes.land[0]):
+            self._enter(AuthorityState.HAND_BACK, f"failsafe, no time left: lands {where}", inputs.now_ns)
 
     # --- places that failed ---
 

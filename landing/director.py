@@ -114,7 +114,7 @@ class Director:
         self._flying = False
         self._without_site_since_ns: int | None = None
         self._late_ns: int | None = None
-        """When decisions were last too late to send on, in a state that sends nothing because of it."""
+        """Time at which decisions were last too late to send on, in a state that sends nothing because of it."""
         self._transitions: list[Transition] = []
 
     @property

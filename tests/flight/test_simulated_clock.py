@@ -239,8 +239,6 @@ def test_guards_own_end_is_flown_seen_and_written(tmp_path: Path, colour_model: 
     assert written["verdict"] == "handed-back" and Path(result.picture).stat().st_size > 1000
     ended = [e for e in events(result, "authority") if e["to_state"] == "ended"]
     assert len(ended) == 1
-    said = [(float(t.split()[0]), t) for t in result.texts if "[191]" in t and "person" not in t]
-    assert min(b - a for (a, _), (b, _) in zip(said, said[1:], strict=False) if b > a) >= 1.9, said
 
 
 def test_a_flight_that_takes_too_long_has_a_result_and_a_picture(tmp_path: Path, colour_model: Path, lawn: str) -> None:

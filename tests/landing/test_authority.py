@@ -18,7 +18,7 @@ from landing.settings import AuthoritySettings
 from landing.site import Intruder
 from landing.taxonomy import Role
 from landing.types import LandingTarget, Pose
-from landing.vehicle import Autopilot, MissionItem, PilotReport, Sticks, VehicleStatus
+from landing.vehicle import Autopilot, Battery, MissionItem, PilotReport, Sticks, VehicleStatus
 
 S = 1_000_000_000
 STEP_NS = S // 20
@@ -50,6 +50,7 @@ class World:
     touching_down: bool | None = None
     mission: MissionItem | None = None
     ground_known: bool = True
+    battery: Battery | None = None
     known_up_to_m: float | None = None
     sticks: Sticks | None = REST
     stick_age_s: float = 0.0
@@ -94,6 +95,7 @@ class World:
             heartbeat_ns=self.now_ns - round(self.heartbeat_age_s * S),
             pilot=pilot,
             mission=self.mission,
+            battery=self.battery,
         )
         pose = Pose(self.now_ns, LEVEL, (*self.position, down), self.height_m, frame=self.frame)
         vehicle = self.watch.step(self.now_ns, vehicle, pose)
