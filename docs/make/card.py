@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from svg import BAD, INK, PAPER, QUIET, Drawing
+from docs.make.svg import BAD, INK, PAPER, QUIET, Drawing
 
 FILE = Path(__file__).resolve().parent.parent / "pictures" / "pre-flight-card.svg"
 WIDTH, HEIGHT = 592, 840
@@ -72,7 +72,7 @@ def draw() -> str:
         paper.text(40, y + 34 + 22 * number, f"•  {reason}", 14)
     last = "Switch to position hold. In GUIDED the sticks do nothing."
     paper.text(40, y + 40 + 22 * len(TAKE_OVER), last, 14, bold=True)
-    return str(paper)
+    return str(paper).replace(f'width="{WIDTH}" height="{HEIGHT}"', 'width="148mm" height="210mm"', 1)
 
 
 def lists() -> str:
