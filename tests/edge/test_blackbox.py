@@ -449,7 +449,7 @@ def test_another_format_is_refused_and_unknown_fields_are_not(
     flight_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("edge.blackbox.records.FORMAT", 0)
-    with pytest.raises(RecordingError, match="format 5, this version reads format 0"):
+    with pytest.raises(RecordingError, match="format 6, this version reads format 0"):
         Recording(flight_folder)
     monkeypatch.undo()
     entry = next(iter(Recording(flight_folder).entries(Topic.STEP.value)))
