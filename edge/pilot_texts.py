@@ -58,7 +58,7 @@ AUTHORITY = {
         "Authority hand-back", "It has given up and lands straight down.", "Take over if the ground is bad."
     ),
     AuthorityState.ENDED: PilotText(
-        "Authority ended", "It commands nothing any more. The vehicle stays as it is.", "You fly. Switch the mode."
+        "Authority ended", "It commands nothing any more. The mode stays as it is.", "You fly. Switch the mode."
     ),
 }
 """Beginning of each text of the authority, by its state; `off` is never told."""
@@ -85,7 +85,7 @@ OTHERS = (
     PilotText(
         "Configuration not taken: <why>",
         "The file has a mistake, or the vehicle is armed. Nothing has changed.",
-        "Land.",
+        "Change it on the ground.",
     ),
 )
 """Whole texts."""

@@ -27,6 +27,7 @@ SOURCES = (
     "landing/director.py",
     "landing/gates.py",
     "landing/ground_scale.py",
+    "landing/mistakes.py",
     "landing/picker.py",
     "landing/picture.py",
     "landing/pilot.py",
@@ -62,6 +63,7 @@ NOT_SAID = {
     "a pixel shows \0 mm of ground, nearer than the \0 the model was trained for": "a note of `edge look`",
     "does not say from how near and how far it was trained to see the ground, so no height is refused; say it with "
     "`touchdown export range`": "a note of `edge check`",
+    "field of view": "a kind of mistake, in metrics",
     "armed; \0 can change on the ground only": "part of <why>",
 }
 """Sentences in these modules that are no texts, each with its reason."""
