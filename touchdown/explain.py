@@ -105,7 +105,7 @@ def errors_page() -> str:
     ]
     for first, heading in _GROUPS.items():
         mine = [entry for code, entry in entries.items() if code[3] == first]
-        lines += ["", f"## {heading}", "", "| code | |", "|---|---|"]
+        lines += ["", f"## {heading}", "", "| code | what |", "|---|---|"]
         lines += [f"| [{entry.code}](#{entry.code.lower()}) | {entry.title} |" for entry in mine]
         for entry in mine:
             lines += ["", entry.as_section().rstrip()]
