@@ -6,6 +6,11 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
+from landing.problems import Problem
+from landing.site import NoSiteReason
+
+_REASON_NAMES = frozenset(reason.value for reason in NoSiteReason)
+
 
 @dataclass(frozen=True)
 class PilotText:
@@ -15,16 +20,24 @@ class PilotText:
         pattern: Of the text.
         meaning: In words for a pilot.
         action: The next step; empty where there is none.
+        problem: The code of its trouble, where its gate has one; that of a reason for no site is known by its name.
     """
 
     pattern: str
     meaning: str
     action: str = ""
+    problem: Problem | None = None
 
     @cached_property
     def regex(self) -> re.Pattern[str]:
         """Matches the beginning of a text; no place reaches beyond a semicolon."""
         return re.compile("".join("[^;]+" if part.startswith("<") else re.escape(part) for part in self.parts))
+
+    @property
+    def code(self) -> Problem | None:
+        """The code under which the troubleshooting pages say what to do; None where nothing is wrong."""
+        reason = self.pattern.partition(": ")[0]
+        return NoSiteReason(reason).problem if reason in _REASON_NAMES else self.problem
 
     @cached_property
     def parts(self) -> tuple[str, ...]:
@@ -51,34 +64,59 @@ WAY_DOWN = (
 """Reasons on the way to a site."""
 
 EVIDENCE = (
-    PilotText("no frame yet", "No picture has come.", "Wait. If it stays: check the camera."),
+    PilotText("no frame yet", "No picture has come.", "Wait. If it stays: check the camera.", problem=Problem.NO_FRAME),
     PilotText(
         "no decision on a frame of the last <seconds> s",
         "Pictures stopped, or the computer hangs.",
         "Take over if you land. On the ground: `touchdown edge check`.",
+        problem=Problem.NO_FRAME,
+    ),
+    PilotText(
+        "decisions come again, for less than <time> s",
+        "Decisions had come too late. They must come in time for a moment before a target is sent again.",
+        "Wait. Take over if it comes again and again.",
     ),
     PilotText(
         "too slow: camera gives <number> frames/s, needs <number>",
         "The camera is too slow to land by.",
         "Do not land by it. Raise the frame rate, or add light.",
+        problem=Problem.SLOW,
     ),
     PilotText(
         "too slow: <number> decisions/s, needs <number>; inference <time> ms on <number of threads>",
         "The computer is too slow to land by.",
         "Do not land by it. Check heat and power, take a faster model.",
+        problem=Problem.SLOW,
     ),
     PilotText(
         "too slow: <number> decisions/s, needs <number>; frame to decision <time> ms",
         "The computer is too slow to land by.",
         "Do not land by it. Check heat and power, take a faster model.",
+        problem=Problem.SLOW,
     ),
-    PilotText("no heartbeat from the autopilot", "The link to the autopilot is cut.", "You fly. Check the cable."),
-    PilotText("pose is not known", "The autopilot tells no position or attitude.", "Wait for GPS. Else fly by hand."),
-    PilotText("pose is older than <seconds> s", "The position stopped coming.", "Take over if you land."),
+    PilotText(
+        "no heartbeat from the autopilot",
+        "The link to the autopilot is cut.",
+        "You fly. Check the cable.",
+        problem=Problem.LINK_SILENT,
+    ),
+    PilotText(
+        "pose is not known",
+        "The autopilot tells no position or attitude.",
+        "Wait for GPS. Else fly by hand.",
+        problem=Problem.NO_POSE,
+    ),
+    PilotText(
+        "pose is older than <seconds> s",
+        "The position stopped coming.",
+        "Take over if you land.",
+        problem=Problem.NO_POSE,
+    ),
     PilotText(
         "the estimator's frame has moved by an unknown step",
         "The autopilot has moved its position at once. The map starts anew.",
         "Hover. If it comes back: check GPS and compass.",
+        problem=Problem.FRAME_MOVED,
     ),
     PilotText(
         "the local frame has moved by an unknown step",
@@ -86,9 +124,17 @@ EVIDENCE = (
         "Hover, or take over.",
     ),
     PilotText(
-        "the vehicle is <height> m below the site", "Height or map is wrong.", "Take over. Check the rangefinder."
+        "the vehicle is <height> m below the site",
+        "Height or map is wrong.",
+        "Take over. Check the rangefinder.",
+        problem=Problem.HEIGHT,
     ),
-    PilotText("site not seen for more than <seconds> s", "The place left the picture.", "Hover above it."),
+    PilotText(
+        "site not seen for more than <seconds> s",
+        "The place left the picture.",
+        "Hover above it.",
+        problem=Problem.SITE_LOST,
+    ),
 )
 """Reasons of pictures, pose, link and speed."""
 
@@ -266,11 +312,22 @@ GUARD = (
         "<person or vehicle> at the site",
         "Somebody is at the place, or will be in 2 s. The target has ended.",
         "Without guard: take over. With it: watch that the vehicle stops.",
+        problem=Problem.INTRUDER,
     ),
     PilotText("landing on the site", "The landing is watched from now on."),
     PilotText("the way home ends on the site", "The last leg of the way home is watched from now on."),
     PilotText("the mission's landing on the site", "The mission's landing is watched from now on."),
     PilotText("looks around for <seconds> s", "It stops once, to see who is on the way."),
+    PilotText(
+        "<why there is no place> at <height> m; next try from <height> m",
+        "A try failed from near. The next one begins higher and looks wider.",
+        "Wait, or take over.",
+    ),
+    PilotText(
+        "<person or vehicle> at the site; failsafe, at most <time> s",
+        "It holds a failsafe landing for somebody, for as long as the battery leaves.",
+        "Take over if you can.",
+    ),
     PilotText("nobody comes: lands", "The look around is over."),
     PilotText("site confirmed: lands", "The place is good again."),
     PilotText(
@@ -335,6 +392,16 @@ ENDED = (
     ),
     PilotText("the position is not known; holds in <mode>, take over", "It cannot climb without it.", "Take over now."),
     PilotText("the site is not reached; holds in <mode>, take over", "Wind, or a wrong position.", "Take over now."),
+    PilotText(
+        "failsafe, no time left: lands on the site",
+        "The time that the battery leaves for holding is over. It lands on the place.",
+        "Take over if somebody stands there.",
+    ),
+    PilotText(
+        "failsafe, no time left: lands straight down",
+        "The time that the battery leaves for holding is over, and there is no place.",
+        "Take over: steer away from people.",
+    ),
     PilotText("<why>; lands straight down", "It gives up as you set it (`when_spent`).", "Is the ground below free?"),
     PilotText("lands without us", "From here it is the autopilot's plain landing.", "Watch, take over if it is bad."),
 )
