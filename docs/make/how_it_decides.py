@@ -1,6 +1,6 @@
 """Make the pictures of docs/how-it-decides.md: each step of a decision over one frame of a simulated flight.
 
-    python docs/make/how_it_decides.py
+    python -m docs.make.how_it_decides
 
 The frames are rendered by the simulator over a world that the demo network was not trained on. Everything else is what
 flies: network, pipeline, ground map, picker, tracker, gates, and the drawing of `edge look` and of the live page. The

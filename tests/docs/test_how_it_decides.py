@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,10 +12,9 @@ from landing.picker import Candidate
 from landing.site import LandingSite
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.append(str(ROOT / "docs" / "make"))
 pytest.importorskip("matplotlib")
 
-import how_it_decides  # noqa: E402  docs/make is no package
+from docs.make import how_it_decides  # noqa: E402
 
 
 @pytest.fixture(scope="module")
