@@ -18,7 +18,7 @@ from typing import Any
 import click
 
 from benchmarks.runner import RESULTS, Figures, benchmark, describe, share_words
-from sim.campaign.campaign import PlainProgress, run_campaign
+from sim.campaign.campaign import run_campaign
 from sim.campaign.code import code_digest
 from sim.campaign.command import plan_from
 from sim.campaign.report import command_of
@@ -93,7 +93,7 @@ def main(
     found: list[dict[str, Any]] = []
     for name, plan in campaigns:
         folder = out / f"{name.replace(' ', '-').replace(',', '')}-{plan.scenes}"
-        _, summary = run_campaign(plan, folder, "processes", jobs, progress=PlainProgress(click.echo))
+        _, summary = run_campaign(plan, folder, "processes", jobs)
         found.append(
             {
                 "network": name,

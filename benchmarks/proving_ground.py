@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from benchmarks.runner import RESULTS, Figures, benchmark, describe, share_words
-from sim.campaign.campaign import PlainProgress, run_campaign
+from sim.campaign.campaign import run_campaign
 from sim.campaign.code import code_digest
 from sim.campaign.command import plan_from
 from sim.campaign.policies import POLICIES
@@ -47,7 +47,7 @@ def _plan(scenes: int, seed: int, split: str, worlds: str, policies: str) -> Pla
 def _fly(plan: Plan, out: Path, jobs: int) -> tuple[str, dict[str, Any], list[Record]]:
     """The command, what it took and the records of a campaign."""
     began = time.monotonic()
-    records, _ = run_campaign(plan, out, "processes", jobs, progress=PlainProgress(click.echo))
+    records, _ = run_campaign(plan, out, "processes", jobs)
     cost = cost_of(out)
     assert cost is not None
     took = {"words": cost.words, "wall_min": round((time.monotonic() - began) / 60, 1)}

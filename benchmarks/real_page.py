@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.real_flights import PhotoFlight
 from benchmarks.verdicts import OPEN, RIGHT, SAFE, WRONG, Answer, PictureVerdict
-from landing.errors import TouchdownError
+from landing.errors import FileError
 from landing.types import ByteArray
 
 WIDTH_PX = 640
@@ -67,7 +67,7 @@ def write_page(
     try:
         page.write_text(text, "utf-8")
     except OSError as error:
-        raise TouchdownError(f"{page} cannot be written: {error.strerror}") from error
+        raise FileError(f"{page} cannot be written: {error.strerror}") from error
     return page
 
 

@@ -42,7 +42,7 @@ from edge.config import EdgeConfig
 from edge.runtimes import load_runtime, taxonomy_for
 from landing.camera import CameraModel
 from landing.distribution import DISTRIBUTION, VERSION
-from landing.errors import ModelError, TouchdownError
+from landing.errors import FileError, ModelError
 from landing.manifest import Precision
 from landing.pictures import read_picture_bytes
 
@@ -256,6 +256,6 @@ def _in_place(out: Path) -> Iterator[Path]:
         partial.replace(out)
         sync_folder(out.parent)
     except OSError as error:
-        raise TouchdownError(f"bundle {out} cannot be written: {disk_words(error)}. Nothing was changed") from error
+        raise FileError(f"bundle {out} cannot be written: {disk_words(error)}. Nothing was changed") from error
     finally:
         partial.unlink(missing_ok=True)

@@ -87,9 +87,11 @@ def bundle(architecture: str | None, python: str, **choices: Any) -> None:
     """
     from deploy.bundle import BundleRequest, make_bundle
     from deploy.manifest import Target
+    from landing.progress import Progress, say
 
     target = Target.model_validate({"architecture": architecture or "any", "python": _version(python)})
-    make_bundle(BundleRequest(target=target, **choices), click.echo)
+    with Progress("making the bundle"):
+        make_bundle(BundleRequest(target=target, **choices), say)
 
 
 @click.command()

@@ -20,6 +20,7 @@ from deploy.manifest import REQUIREMENTS_NAME, BundleManifest
 from deploy.wheels import normalised
 from landing.distribution import DISTRIBUTION
 from landing.errors import last_lines
+from landing.progress import Progress
 
 _PIP_TIMEOUT_S = 1800.0
 _VERSION = "import sys; print(f'{sys.version_info.major}.{sys.version_info.minor}')"
@@ -78,17 +79,18 @@ def run(words: Sequence[str], what: str, timeout_s: float = _PIP_TIMEOUT_S) -> s
         InstallError: It cannot be started, fails or takes too long.
     """
     try:
-        done = subprocess.run(
-            list(words),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=timeout_s,
-            check=False,
-            env=clean_environ(),
-            umask=0o022,  # the daemon runs as another user, and must read what root made
-        )
+        with Progress(what):
+            done = subprocess.run(
+                list(words),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=timeout_s,
+                check=False,
+                env=clean_environ(),
+                umask=0o022,  # the daemon runs as another user, and must read what root made
+            )
     except subprocess.TimeoutExpired:
         raise InstallError(f"{what}: took longer than {timeout_s:g} s") from None
     except OSError as error:

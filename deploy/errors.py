@@ -5,14 +5,19 @@ from __future__ import annotations
 import errno
 
 from landing.errors import TouchdownError
+from landing.problems import Problem
 
 
 class BundleError(TouchdownError):
     """A bundle that must not be taken, or that cannot be made."""
 
+    problem = Problem.BUNDLE
+
 
 class InstallError(TouchdownError):
     """An installation that did not come about; what flew before still flies."""
+
+    problem = Problem.INSTALL
 
 
 def disk_words(error: OSError) -> str:

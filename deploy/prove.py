@@ -14,6 +14,7 @@ from deploy.layout import BUNDLE_FOLDER, ENGINE_FOLDER, FLIGHT_CONFIG, VENV_FOLD
 from deploy.manifest import JOB_FOLDER, BundleManifest
 from landing.errors import ModelError
 from landing.manifest import Precision
+from landing.problems import with_code
 
 _CHECK_TIMEOUT_S = 300.0
 _ENGINE_TIMEOUT_S = 3600.0
@@ -54,10 +55,15 @@ def check_release(release: Path, camera: bool, link: bool) -> list[str]:
     words += [] if link else ["--skip-link"]
     report = _json_of([*words, "--json"], "edge check")
     findings = {name: found for name, found in report.items() if isinstance(found, dict)}
-    wrong = [f"{name}: {found['text']}" for name, found in findings.items() if not found["ok"]]
+    wrong = [_told(name, found) for name, found in findings.items() if not found["ok"]]
     if wrong:
         raise InstallError(f"edge check of the new release failed: {'; '.join(wrong)}")
     return [f"{name}: {found['text']}" for name, found in findings.items()]
+
+
+def _told(name: str, found: dict[str, Any]) -> str:
+    code = found.get("code")  # a release of an older version tells none
+    return with_code(f"{name}: {found['text']}", code) if isinstance(code, str) else f"{name}: {found['text']}"
 
 
 def self_test(release: Path, manifest: BundleManifest) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from deploy.archive import CHUNK
 from export.ssh import ConnectionLostError, SshError, SshHost
+from landing.progress import Progress
 from landing.reading import open_file
 
 FOLDER = ".cache/touchdown/bundles"
@@ -89,11 +90,12 @@ def _send(request: PushRequest, size: int, digest: str, say: Callable[[str], Non
         with open_file(request.bundle, "bundle", SshError) as file:
             file.seek(offset)
             began_s = time.monotonic()
-            host.run(
-                ["sh", "-c", 'cat >> "$1"', "sh", partial],
-                stdin=file,
-                timeout_s=120.0 + (size - offset) / _SLOWEST_BYTES_S,
-            )
+            with Progress(f"sending {(size - offset) / 1e6:.0f} MB"):
+                host.run(
+                    ["sh", "-c", 'cat >> "$1"', "sh", partial],
+                    stdin=file,
+                    timeout_s=120.0 + (size - offset) / _SLOWEST_BYTES_S,
+                )
             took_s = max(time.monotonic() - began_s, 1e-3)
         say(f"sent {(size - offset) / 1e6:.1f} MB at {(size - offset) / 1e6 / took_s:.1f} MB/s")
     arrived = _there(host, partial)

@@ -18,6 +18,7 @@ from deploy.manifest import Target
 from deploy.wheels import Wheel, read_wheelhouse, this_machine
 from landing.distribution import DISTRIBUTION
 from landing.errors import last_lines
+from landing.progress import Progress
 
 EXTRA = "deploy"
 """Of our own wheel: a drone installs bundles itself."""
@@ -105,7 +106,8 @@ def _own(path: Path) -> Path:
 
 
 def _run(words: list[str], program: str, given: str = "") -> str:
-    done = subprocess.run(words, input=given, capture_output=True, text=True, check=False, timeout=_TIMEOUT_S)
+    with Progress({"uv": "resolving the set of wheels", "pip": "fetching wheels"}.get(program, program)):
+        done = subprocess.run(words, input=given, capture_output=True, text=True, check=False, timeout=_TIMEOUT_S)
     if done.returncode:
         cause = " ".join(done.stderr.split()).partition("Because ")[2][:400].rstrip(".")
         raise BundleError(f"{program}: {cause or last_lines(done.stderr)}")

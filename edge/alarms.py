@@ -8,6 +8,7 @@ from typing import Protocol
 from edge.log import EventLog
 from firmware_bridge.messages import Severity
 from firmware_bridge.report import Alarm, AlarmKind, SendResult
+from landing.problems import Problem
 
 logger = logging.getLogger("edge")
 
@@ -37,7 +38,7 @@ class LinkAlarms:
         for alarm in alarms:
             if alarm.kind not in self._on:
                 logger.error("link alarm, no targets: %s", alarm.text)
-                self._events.write("link-alarm", kind=alarm.kind, text=alarm.text)
+                self._events.write("link-alarm", kind=alarm.kind, text=alarm.text, code=Problem.SECOND_SENDER)
                 self._link.send_text(f"No landing targets: {alarm.text}", Severity.CRITICAL)
         now_on = frozenset(alarm.kind for alarm in alarms)
         for kind in sorted(self._on - now_on):

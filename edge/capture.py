@@ -11,6 +11,7 @@ from edge.cameras import Camera, CameraTimeout, EndOfStream
 from edge.flight_loop import FlightLoop
 from edge.log import EventLog
 from landing.errors import CameraError
+from landing.problems import Problem
 from landing.types import Frame
 
 logger = logging.getLogger("edge.capture")
@@ -111,7 +112,7 @@ class CaptureLoop:
             except CameraTimeout:
                 silent_s = (time.monotonic_ns() - since_ns) * 1e-9
                 if silent_s > limit_s:
-                    raise CameraError(f"camera stalled: no frame for {silent_s:.1f} s") from None
+                    raise CameraError(f"camera stalled: no frame for {silent_s:.1f} s", Problem.CAMERA_SILENT) from None
                 continue
             since_ns = time.monotonic_ns()
             if self._counters.camera_failures and limit_s == self._limits.start_s:

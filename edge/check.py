@@ -26,6 +26,7 @@ from firmware_bridge.link import FlightLink
 from firmware_bridge.settings import LinkExpert
 from landing.errors import CameraError, ConfigError, TouchdownError
 from landing.ground_scale import UNKNOWN_RANGE, axis_down, metres_down
+from landing.problems import Problem, with_code
 from landing.redaction import redact
 from landing.settings import AuthorityLevel
 from landing.speed import Slowness
@@ -45,6 +46,7 @@ class Finding:
     text: str
     data: dict[str, Any] = field(default_factory=dict)
     warning: bool = False
+    problem: Problem | None = None
 
     @property
     def mark(self) -> str:
@@ -52,6 +54,21 @@ class Finding:
         if not self.ok:
             return "FAIL"
         return "warn" if self.warning else "ok  "
+
+    @property
+    def line(self) -> str:
+        """For people; ends with the code of what is wrong."""
+        text = self.text if self.problem is None else with_code(self.text, self.problem.value)
+        return f"{self.mark} {self.name}: {text}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        told: dict[str, Any] = {"ok": self.ok, "text": self.text, **self.data}
+        if self.warning:
+            told["warning"] = True
+        if self.problem is not None:
+            told["code"] = self.problem
+        return told
 
 
 def example_text() -> str:
@@ -116,13 +133,14 @@ def check(path: Path, *, camera: bool, link: bool, timeout_s: float, as_json: bo
     def found(finding: Finding) -> None:
         findings.append(finding)
         if not as_json:
-            say(redact(f"{finding.mark} {finding.name}: {finding.text}"))
+            say(redact(finding.line))
 
     try:
         config = load_config(path)
     except ConfigError as error:
         if as_json:
-            say(json.dumps({"ok": False, "config": {"ok": False, "text": plain(str(error))}}))
+            config_finding = Finding("config", False, str(error), problem=error.problem)
+            say(json.dumps({"ok": False, "config": plain(config_finding.as_dict())}))
         raise
     lens = config.camera.model()
     found(Finding("config", True, f"{path}; lens {lens.hfov_deg:.1f} degrees wide", {"hfov_deg": lens.hfov_deg}))
@@ -142,7 +160,7 @@ def check(path: Path, *, camera: bool, link: bool, timeout_s: float, as_json: bo
         if not wanted:
             part = Finding(name, True, "skipped")
         elif held:
-            part = Finding(name, False, held)
+            part = Finding(name, False, held, problem=Problem.IN_USE)
         else:
             part = _guarded(name, what, config)
         found(part)
@@ -155,9 +173,7 @@ def check(path: Path, *, camera: bool, link: bool, timeout_s: float, as_json: bo
     if as_json:
         report: dict[str, Any] = {"ok": ok}
         for one in findings:
-            report[one.name] = plain({"ok": one.ok, "text": one.text, **one.data})
-            if one.warning:
-                report[one.name]["warning"] = True
+            report[one.name] = plain(one.as_dict())
         say(json.dumps(report))
     return ok
 
@@ -166,7 +182,7 @@ def _guarded(name: str, what: Callable[[EdgeConfig], Finding], config: EdgeConfi
     try:
         return what(config)
     except TouchdownError as error:
-        return Finding(name, False, str(error))
+        return Finding(name, False, str(error), problem=error.problem)
 
 
 def _authority(config: EdgeConfig) -> Finding:
@@ -190,7 +206,7 @@ def _authority(config: EdgeConfig) -> Finding:
 def _flight(flights: list[ResolvedFlight]) -> Finding:
     """Describe the settings that `edge serve` flies with, as in its event log."""
     if not flights:
-        return Finding("flight", False, "not known without the model")
+        return Finding("flight", False, "not known without the model", problem=Problem.MODEL)
     (flight,) = flights
     data = {"sha256": flight.digest, "value": Exact(flight.as_dict())}
     return Finding("flight", True, flight.describe(), data)
@@ -200,7 +216,7 @@ def _scale(flight: ResolvedFlight) -> Finding:
     """Describe the heights from which the network sees the ground as it was trained to, through this camera."""
     scale = flight.scale(flight.camera)
     if scale is None:
-        return Finding("scale", True, f"model {flight.model} {UNKNOWN_RANGE}", warning=True)
+        return Finding("scale", True, f"model {flight.model} {UNKNOWN_RANGE}", warning=True, problem=Problem.TOO_HIGH)
     lowest_m, highest_m = scale.heights_m(axis_down(flight.camera))
     top = f"{metres_down(highest_m)} m"
     text = (
@@ -217,11 +233,12 @@ def _scale(flight: ResolvedFlight) -> Finding:
     above = [f"{name} = {value:g} m" for name, value in named.items() if value > highest_m]
     if above:
         remedy = "take a longer lens, or a model that was trained from farther"
-        return Finding("scale", False, f"{text}; {', '.join(above)} lie above it: {remedy}", data)
+        words = f"{text}; {', '.join(above)} lie above it: {remedy}"
+        return Finding("scale", False, words, data, problem=Problem.TOO_HIGH)
     below = [f"{name} = {value:g} m" for name, value in named.items() if value < lowest_m]
     if below:
         text += f"; {', '.join(below)} lie below it: from there people and things look larger than in training"
-    return Finding("scale", True, text, data, warning=bool(below))
+    return Finding("scale", True, text, data, warning=bool(below), problem=Problem.TOO_HIGH if below else None)
 
 
 def _check_model(config: EdgeConfig, flights: list[ResolvedFlight]) -> Finding:
@@ -267,7 +284,7 @@ def _speed(config: EdgeConfig, frame_ms: float, fps: float | None) -> Finding | 
             f"where there are cores, or {knowingly}"
         )
     text = f"{slow.text}: no target would be sent; {remedy}"
-    return Finding("speed", True, text, vars(slow), warning=True)
+    return Finding("speed", True, text, vars(slow), warning=True, problem=Problem.SLOW)
 
 
 def _check_camera(config: EdgeConfig) -> Finding:
@@ -306,6 +323,7 @@ def _check_camera(config: EdgeConfig) -> Finding:
             "frames": len(stamps),
             "skipped": list(camera.skipped),
         },
+        problem=None if ok else Problem.CAMERA_OTHER,
     )
 
 
@@ -317,7 +335,7 @@ def _check_link(config: EdgeConfig, timeout_s: float) -> Finding:
             status = link.status(time.monotonic_ns())
             pose = link.latest_pose(time.monotonic_ns())
     if not status.ready:
-        return Finding("link", False, "; ".join(status.problems), vars(status))
+        return Finding("link", False, "; ".join(status.problems), vars(status), problem=Problem.LINK_SILENT)
     asked = config.link_settings().asked_rates_hz()
     rates = ", ".join(f"{name} {status.rates_hz.get(name, 0.0):.0f} Hz" for name in asked)
     text = f"{status.connection}: {status.autopilot.value}, system {status.system_id}; {rates}"

@@ -187,6 +187,7 @@ def look(
     from edge.look.looker import Looker, LookOptions, parse_decision
     from edge.look.view import Given, calibrated
     from edge.runtimes import RuntimeOptions
+    from landing.progress import say
     from landing.taxonomy import Taxonomy
 
     if (labels is None) != (label_taxonomy is None):
@@ -211,15 +212,15 @@ def look(
         ),
     )
 
-    def say(line: str) -> None:
+    def tell(line: str) -> None:
         if not as_json:
-            click.echo(line)
+            say(line)
 
     def emit(record: dict[str, object]) -> None:
         if as_json:
-            click.echo(json.dumps(record))
+            say(json.dumps(record))
 
-    summary = Looker(options, say, emit).run([Path(p) for p in paths])
+    summary = Looker(options, tell, emit).run([Path(p) for p in paths])
     if as_json:
         click.echo(json.dumps({"summary": summary.as_dict()}))
         return
@@ -311,18 +312,24 @@ def replay(
     type=click.FloatRange(min=0.0),
     help="Least time between two of them, s.",
 )
-def mine(flight: tuple[str, ...], out: str, count: int, apart_s: float) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
+def mine(flight: tuple[str, ...], out: str, count: int, apart_s: float, as_json: bool) -> None:
     """Take the frames of a recorded flight that are worth labelling.
 
     Those where the network knew least, contradicted itself, or nearly went wrong; written in the trainer's layout, with
     the network's own maps as proposals to correct, and as projects for CVAT and Label Studio; OUT/README.txt says how.
     """
+    import json
+    from dataclasses import asdict
     from pathlib import Path
 
     from edge.blackbox.mine import mine as run
     from edge.blackbox.recording import Recording
 
     chosen = run(Recording(*(Path(p) for p in flight)), Path(out), count, apart_s, ", ".join(flight))
+    if as_json:
+        click.echo(json.dumps({"folder": out, "frames": [{**asdict(frame), "why": frame.why} for frame in chosen]}))
+        return
     for frame in chosen:
         click.echo(f"{frame.at_s:8.1f} s  {frame.why:<13} score {frame.score:.2f}")
     click.echo(f"{len(chosen)} frames in {out}; correct them with CVAT or Label Studio ({out}/README.txt), then train")
@@ -340,3 +347,20 @@ def tlog(flight: tuple[str, ...], out: str) -> None:
 
     count = write_tlog(Recording(*(Path(p) for p in flight)), Path(out))
     click.echo(f"{count} frames in {out}")
+
+
+@cli.command()
+@click.argument("text")
+def explain(text: str) -> None:
+    """Say the meaning of a TEXT that the ground station showed, and the next step.
+
+    Exit status: 0 explained, 1 a text that is not ours.
+    """
+    from edge.pilot_texts import explain as entries_of
+
+    entries = entries_of(text)
+    for entry in entries:
+        click.echo(f"{entry.pattern}\n  {' '.join(filter(None, (entry.meaning, entry.action)))}")
+    if not entries:
+        click.echo("not a text of touchdown; the autopilot's own texts are in the documentation, Fly")
+        raise SystemExit(1)

@@ -216,7 +216,9 @@ class Control:
         if isinstance(selection, NoSite):
             if self._site is not None or selection.reason.value != self._no_site_reason:
                 more = {} if selection.descend_to_m is None else {"descend_to_m": selection.descend_to_m}
-                self._events.write("no-site", reason=selection.reason, detail=selection.detail, **more)
+                self._events.write(
+                    "no-site", reason=selection.reason, detail=selection.detail, code=selection.reason.problem, **more
+                )
             self._site, self._no_site_reason = None, selection.reason.value
             return
         before = self._site

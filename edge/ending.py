@@ -21,6 +21,7 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 
 from landing.errors import TouchdownError
+from landing.problems import Problem, with_code
 
 logger = logging.getLogger("edge")
 
@@ -47,6 +48,7 @@ class UnstoppedError(TouchdownError):
     """Threads do not end."""
 
     exit_code = LEFT_RUNNING
+    problem = Problem.NOT_ENDING
 
 
 class Ending:
@@ -172,6 +174,6 @@ def _status_of(error: BaseException | None) -> int:
 def _say_last(error: BaseException | None) -> None:
     """Print the error as the command line does."""
     if isinstance(error, TouchdownError):
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {with_code(str(error), error.problem.value)}\n")
     elif error is not None and not isinstance(error, SystemExit):
         traceback.print_exception(error, file=sys.stderr)

@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 
 from landing.errors import TouchdownError
+from landing.problems import Problem
 
 
 class RecordingError(TouchdownError):
     """A recording cannot be read."""
+
+    problem = Problem.RECORDING
 
 
 def exact(value: Any) -> Any:

@@ -24,6 +24,7 @@ from edge.vitals import Vitals
 from firmware_bridge.messages import HealthState
 from firmware_bridge.report import LinkStatus, SendResult
 from landing.decider import Decision
+from landing.descent import DescentWatch
 from landing.director import DirectorOutput
 from landing.settings import AuthoritySettings, DirectorSettings
 from landing.speed import Load
@@ -139,6 +140,7 @@ class FlightLoop(Generic[F]):
         self._vitals = Vitals(settings.health, events, notifier or ServiceNotifier({}), started_ns)
         self._alarms = LinkAlarms(link, events)
         self._ground = GroundWatch(events)
+        self._descent = DescentWatch()
         self._inference_ms: float | None = None
         self._status: Callable[[], DaemonStatus] | None = None
 
@@ -210,7 +212,8 @@ class FlightLoop(Generic[F]):
         A heartbeat tells the health of the tick before. While the pipeline hangs there is none.
         """
         link, vitals, decision = self._link, self._vitals, self.decision
-        pose, vehicle = link.latest_pose(now_ns), link.vehicle(now_ns)
+        pose = link.latest_pose(now_ns)
+        vehicle = self._descent.step(now_ns, link.vehicle(now_ns), pose)
         hung = vitals.hung(now_ns, self.busy_since_ns)
         if not hung and vitals.heartbeat_due(now_ns):
             link.send_heartbeat(vitals.state)

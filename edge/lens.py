@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from landing.camera import CameraModel
 from landing.errors import CameraError
+from landing.problems import Problem
 
 
 def camera_for_size(camera: CameraModel, width_px: int, height_px: int) -> CameraModel:
@@ -19,6 +20,7 @@ def camera_for_size(camera: CameraModel, width_px: int, height_px: int) -> Camer
         raise CameraError(
             f"the lens is given for {camera.width_px}x{camera.height_px} px, the pictures are "
             f"{width_px}x{height_px}: another shape, so the field of view is not known. Calibrate "
-            "at this size, or give its hfov_deg."
+            "at this size, or give its hfov_deg.",
+            Problem.CAMERA_OTHER,
         )
     return camera.resized(width_px, height_px)

@@ -15,6 +15,7 @@ from landing.decider import Decision
 from landing.errors import CameraError
 from landing.ground_view import GridOfFloat, GroundView
 from landing.picture import PictureMonitor
+from landing.problems import Problem
 from landing.types import Frame, Pose, Segmentation
 
 PoseAt = Callable[[int], Pose | None]
@@ -175,6 +176,7 @@ class Pipeline:
         if (frame.width_px, frame.height_px) != self._size:
             raise CameraError(
                 f"frame {frame.frame_id} is {frame.width_px}x{frame.height_px} px, the camera is "
-                f"set up for {self._size[0]}x{self._size[1]}"
+                f"set up for {self._size[0]}x{self._size[1]}",
+                Problem.CAMERA_OTHER,
             )
         self.runtime.submit(frame)

@@ -67,7 +67,7 @@ def serve(path: Path, ending: Ending, max_seconds: float | None = None) -> int:
             logger.info("%s while starting", stopped)
             events.write("stop", reason=str(stopped), starting=True)
         except TouchdownError as error:
-            events.write("failed", error=str(error))
+            events.write("failed", error=str(error), code=error.problem)
             raise
         except BaseException:
             logger.critical("crash\n%s", traceback.format_exc())

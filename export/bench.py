@@ -22,7 +22,8 @@ from edge.runtimes.contract import Runtime
 from export.files import read_model
 from export.roofline import Peak, PeakMeter, Work, work_of
 from export.verify import opened
-from landing.errors import InvalidValueError, TouchdownError
+from landing.errors import FileError, InvalidValueError, ModelError
+from landing.progress import tracked
 from landing.types import ByteArray, Frame
 
 PERCENTILES = (50, 95, 99)
@@ -131,7 +132,8 @@ def bench(paths: Sequence[Path], options: BenchOptions) -> tuple[BenchReport, li
         times: list[list[float]] = [[] for _ in runtimes]
         device: list[list[dict[str, float]]] = [[] for _ in runtimes]
         meter = PeakMeter(options.threads)
-        for round_ in range(options.warm_up + options.rounds):
+        rounds = options.warm_up + options.rounds
+        for round_ in tracked("measuring", range(rounds), rounds):
             if round_ % 5 == 0:
                 meter.sample()
             for i, (runtime, frame) in enumerate(zip(runtimes, frames, strict=True)):
@@ -147,7 +149,7 @@ def bench(paths: Sequence[Path], options: BenchOptions) -> tuple[BenchReport, li
             for (path, _), runtime, taken, parts in zip(ways, runtimes, times, device, strict=True)
         ]
     if options.memory:
-        for model, (path, how) in zip(models, ways, strict=True):
+        for model, (path, how) in tracked("measuring memory", zip(models, ways, strict=True), len(models)):
             model.peak_mb = peak_memory_mb(path, how, options)
     return BenchReport(machine(options.threads), peak, models), times
 
@@ -208,7 +210,7 @@ def peak_memory_mb(path: Path, how: str, options: BenchOptions) -> float:
         timeout=600,
     )
     if done.returncode:
-        raise TouchdownError(f"{path}: measuring its memory failed: {done.stderr.strip()[-200:]}")
+        raise ModelError(f"{path}: measuring its memory failed: {done.stderr.strip()[-200:]}")
     return float(done.stdout.split()[-1])
 
 
@@ -271,6 +273,6 @@ def plot(report: BenchReport, times: list[list[float]], path: Path) -> None:
     try:
         figure.savefig(path, dpi=120)
     except OSError as error:
-        raise TouchdownError(f"{path} cannot be written: {error.strerror or error}") from error
+        raise FileError(f"{path} cannot be written: {error.strerror or error}") from error
     finally:
         pyplot.close(figure)

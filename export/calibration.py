@@ -14,6 +14,7 @@ from onnxruntime.quantization.calibrate import TensorsData, create_calibrator
 
 from export.pictures import pictures_in, read_picture, split_parts, spread
 from landing.errors import DataError
+from landing.progress import tracked
 from landing.spec import Letterbox, ModelSpec
 from landing.types import ByteArray
 
@@ -73,7 +74,7 @@ class PictureReader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime
     """Feeds pictures to ONNX Runtime's calibration as the drone would feed its frames."""
 
     def __init__(self, paths: list[Path], spec: ModelSpec) -> None:
-        self._pictures = letterboxed(paths, spec)
+        self._pictures = tracked("calibrating", letterboxed(paths, spec), len(paths))
         self._name = spec.input.name
 
     def get_next(self) -> dict[str, ByteArray] | None:

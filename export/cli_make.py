@@ -9,6 +9,7 @@ import click
 
 from export.options import judging_options, size_of
 from landing.errors import InvalidValueError
+from landing.progress import Progress
 
 _STRIDES = ("own", "1", "2", "4", "8", "16", "32")
 
@@ -60,7 +61,8 @@ def onnx_command(source: str, output: str, taxonomy: str, **choices: Any) -> Non
     stride = choices.pop("output_stride")
     options = ExportOptions(output_stride=0 if stride == "own" else int(stride), taxonomy=taxonomy, **choices)
     target = output or str(Path(source).with_suffix(".onnx"))
-    report = export_onnx(source, target, options)
+    with Progress("exporting"):
+        report = export_onnx(source, target, options)
     click.echo(f"torch against ONNX Runtime: {report.parity.describe()}")
     if report.half_parity is not None:
         click.echo(f"half weights against full: {report.half_parity.describe()}")
@@ -149,7 +151,8 @@ def adopt_command(
     options = ImportOptions(
         mean=_three(mean, "--mean"), std=_three(std, "--std"), input_scale=scale, input_wh=size_of(input_wh), **choices
     )
-    report = import_onnx(source, output or str(Path(source).with_suffix(".touchdown.onnx")), options)
+    with Progress("adopting"):
+        report = import_onnx(source, output or str(Path(source).with_suffix(".touchdown.onnx")), options)
     for note in report.notes:
         click.echo(note)
     click.echo(f"original against adopted: {report.parity.describe()}")

@@ -70,7 +70,7 @@ def verify_command(a: Path, b: Path, keep: bool, as_json: bool, **choices: Any) 
     """
     from export.verify import VerifyOptions, store, table, verify
 
-    report = verify(a, b, VerifyOptions(**choices), lambda line: click.echo(line, err=True))
+    report = verify(a, b, VerifyOptions(**choices))
     if keep:
         store(report, b, choices["precision_b"])
     click.echo(report.model_dump_json(indent=2) if as_json else table(report))

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from export.held_out import FILE, held_out
+from landing.progress import words_aside
 from trainer.evaluation.cli import TARGETS_HELP, decision_of, echo_summary, targets_of
 from trainer.options import data_choice
 
@@ -53,11 +54,13 @@ def thresholds_command(
 @click.option(
     "--out", required=True, type=FILE, metavar="DIR", help="Folder for report.html, results.json and results.md."
 )
+@click.option("--json", "as_json", is_flag=True, help="Print what results.json holds, alone.")
 def evaluate_command(
     sources: tuple[Path, ...],
     folders: tuple[str, ...],
     part: str,
     out: Path,
+    as_json: bool,
     height_m: float | None,
     hfov_deg: float | None,
     **values: Any,
@@ -71,5 +74,8 @@ def evaluate_command(
     choice = data_choice(folders, values)
     from export.thresholds import JudgingGround, evaluate_models
 
-    echo_summary(evaluate_models(sources, JudgingGround(choice, part, height_m, hfov_deg, settings), out))
-    click.echo(f"wrote {out}")
+    with words_aside(as_json):
+        columns = evaluate_models(sources, JudgingGround(choice, part, height_m, hfov_deg, settings), out)
+    echo_summary(columns, as_json)
+    if not as_json:
+        click.echo(f"wrote {out}")

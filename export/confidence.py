@@ -8,7 +8,7 @@ from pathlib import Path
 from edge.runtimes import load_runtime
 from export.files import read_model, redescribe, require_onnx, spec_of, write_model
 from landing.confidence import SiteConfidence
-from landing.errors import DataError, TouchdownError
+from landing.errors import DataError, FileError
 from landing.settings import DecisionSettings
 from landing.types import Frame
 from trainer.data.choice import open_and_split
@@ -56,7 +56,7 @@ def write_confidence(
     view = view_of(data, samples, data.taxonomy, height_m, hfov_deg)
     sites: list[JudgedSite] = []
     with load_runtime(source) as runtime:
-        for number, (sample, image, labels) in enumerate(pictures.read(part)):
+        for number, (sample, image, labels) in enumerate(pictures.read(f"looking at {part}")):
             runtime.submit(Frame(image, number, number))
             sites += judged_sites(runtime.result(), labels, data.taxonomy, view.of(sample.name), settings, sample.group)
     words = f"{pictures.describe()}, seen from {view.height_m:.3g} m"
@@ -90,4 +90,4 @@ def _write_report(
         if check is not None:
             (folder / plots.SITE_CONFIDENCE).write_bytes(plots.site_confidence([column]))
     except OSError as error:
-        raise TouchdownError(f"--report {folder}: {error.strerror or error}") from error
+        raise FileError(f"--report {folder}: {error.strerror or error}") from error

@@ -27,6 +27,7 @@ from export.pictures import read_labels, read_picture
 from export.runtime import open_session
 from landing.artefact import GateReport
 from landing.errors import InvalidValueError, ModelError
+from landing.progress import tracked
 from landing.reading import sha256_of
 from landing.spec import Letterbox, ModelSpec
 from landing.types import ByteArray, Segmentation
@@ -245,7 +246,7 @@ class _Work:
         few = max(1, self.options.rank_pictures)
         self.say(f"ranking {len(self.weighted)} layers")
         harm = {}
-        for name in self.weighted:
+        for name in tracked("ranking layers", self.weighted, len(self.weighted)):
             session = open_session(self.made(set(), only=name))
             total = 0.0
             for image, want in zip(self.frames[:few], self.expected, strict=False):
@@ -260,7 +261,8 @@ class _Work:
         session = open_session(model)
         options = self.options
         comparison = Comparison(self.spec, options.height_agl_m, options.hfov_deg)
-        for path, image, want in zip(self.chosen.gate, self.frames, self.expected, strict=True):
+        shown = zip(self.chosen.gate, self.frames, self.expected, strict=True)
+        for path, image, want in tracked("judging", shown, len(self.frames)):
             labels = None
             if options.labels is not None:
                 labels = read_labels(options.labels, path, self.spec.taxonomy)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from landing.artefact import GateReport
-from landing.errors import InvalidValueError, TouchdownError
+from landing.errors import FileError, InvalidValueError
 from landing.manifest import EngineManifest, manifest_path, read_engine, read_manifest
 from landing.spec import ModelSpec
 
@@ -105,7 +105,7 @@ def staging(target: Path) -> Iterator[Path]:
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         hint = "the disk is full: free some space" if full else "check folder and permissions"
-        raise TouchdownError(
+        raise FileError(
             f"{target} cannot be written: {error.strerror or error}; {hint}. Nothing was changed"
         ) from error
 

@@ -13,6 +13,7 @@ from typing import IO
 import click
 
 from landing.errors import TouchdownError, last_lines
+from landing.problems import Problem
 
 CONNECT_TIMEOUT_S = 15
 STEP_TIMEOUT_S = 120.0
@@ -29,6 +30,8 @@ class SshError(TouchdownError):
         status: Exit status; None where it did not run.
         text: The end of what it printed.
     """
+
+    problem = Problem.SSH
 
     def __init__(self, message: str, status: int | None = None, text: str = "") -> None:
         super().__init__(message)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +19,10 @@ from export.runtime import read_spec
 from landing.artefact import BF16_GATE_KEY, GATE_KEY, GateReport
 from landing.errors import DataError, ModelError
 from landing.manifest import read_engine
+from landing.progress import tracked
 from landing.reading import sha256_of
 from landing.spec import ModelSpec
 from landing.types import Frame
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ class VerifyOptions:
         return RuntimeOptions(backend, threads=self.threads, allow_failed_gate=True, precision=precision)
 
 
-def verify(a: Path, b: Path, options: VerifyOptions, say: Say = lambda _: None) -> GateReport:
+def verify(a: Path, b: Path, options: VerifyOptions) -> GateReport:
     """Runs both on the pictures and judges B by the table of limits.
 
     Raises:
@@ -82,15 +80,13 @@ def verify(a: Path, b: Path, options: VerifyOptions, say: Say = lambda _: None) 
         other = stack.enter_context(opened(b, one.spec, how_b))
         _comparable(one, other)
         comparison = Comparison(one.spec, options.height_agl_m, options.hfov_deg)
-        for i, path in enumerate(pictures, 1):
+        for i, path in enumerate(tracked("comparing", pictures, len(pictures)), 1):
             image = read_picture(path)
             frame = Frame(image, i, 0)
             labels = None
             if options.labels is not None:
                 labels = read_labels(options.labels, path, one.spec.taxonomy)
             comparison.add(one.segment(frame), other.segment(frame), labels, (frame.width_px, frame.height_px))
-            if i % 20 == 0:
-                say(f"{i} of {len(pictures)}")
         if options.labels is not None and not comparison.labelled:
             raise DataError(
                 f"--labels {options.labels}: no label map there has the name of a picture of {options.data}"

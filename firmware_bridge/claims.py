@@ -18,6 +18,7 @@ from pathlib import Path
 
 from firmware_bridge.connection import Endpoint, parse_connection
 from landing.errors import ConfigError
+from landing.problems import Problem
 
 NAMES = Path("/proc/net/unix")
 COMMAND_LETTERS = 120
@@ -26,6 +27,8 @@ LOOPBACKS = ("localhost", "::1", "ip6-localhost")
 
 class HeldError(ConfigError):
     """Another daemon holds what this one is configured to use; starting again changes nothing."""
+
+    problem = Problem.IN_USE
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,7 @@ def doctor(**given: Any) -> None:
 @click.option("--seconds", type=click.FloatRange(min=0.1), help="Stop after this time.")
 @click.option("--passive", is_flag=True, help="Send nothing at all, not even stream requests.")
 @click.option("--plain", is_flag=True, help="Lines instead of a live view.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines: one a second, and one for each text or event.")
 def monitor(**given: Any) -> None:
     """Watch the link live: rates, pose, clock, mode, targets, and rejected messages with the reason.
 
@@ -113,7 +114,7 @@ def keygen(path: Path, passphrase: bool) -> None:
 
     from firmware_bridge.signing import KEY_BYTES, secret_of_passphrase
     from firmware_bridge.stamp_file import make_key_file
-    from landing.errors import LinkError
+    from landing.errors import SigningError
 
     secret = secrets.token_bytes(KEY_BYTES)
     if passphrase:
@@ -122,8 +123,8 @@ def keygen(path: Path, passphrase: bool) -> None:
     try:
         make_key_file(path, secret)
     except FileExistsError:
-        raise LinkError(f"signing key {path}: there is a file already; it is kept") from None
+        raise SigningError(f"signing key {path}: there is a file already; it is kept") from None
     except OSError as error:
-        raise LinkError(f"signing key {path}: {error.strerror or error}") from error
+        raise SigningError(f"signing key {path}: {error.strerror or error}") from error
     what = "the passphrase's key" if passphrase else f"{KEY_BYTES} random bytes"
     click.echo(f"{path}: {what} in hexadecimal, mode 0600")

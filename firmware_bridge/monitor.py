@@ -42,6 +42,7 @@ class MonitorOptions:
     seconds: float | None = None
     passive: bool = False
     plain: bool = False
+    as_json: bool = False
 
 
 def run(options: MonitorOptions, echo: Echo) -> None:
@@ -63,10 +64,10 @@ def run(options: MonitorOptions, echo: Echo) -> None:
         tail = None if events is None else EventTail(events)
         state = MonitorState(session)
         try:
-            if has_rich() and not options.plain:
+            if has_rich() and not (options.plain or options.as_json):
                 _live(state, tail, options.seconds)
             else:
-                _lines(state, tail, options.seconds, echo)
+                _lines(state, tail, options, echo)
         except KeyboardInterrupt:
             return
 
@@ -114,17 +115,21 @@ def _steps(state: MonitorState, tail: EventTail | None, seconds: float | None, p
     return step
 
 
-def _lines(state: MonitorState, tail: EventTail | None, seconds: float | None, echo: Echo) -> None:
+def _lines(state: MonitorState, tail: EventTail | None, options: MonitorOptions, echo: Echo) -> None:
     started_ns = time.monotonic_ns()
-    step = _steps(state, tail, seconds, REFRESH_S)
+    tell = monitor_view.told_as_json if options.as_json else monitor_view.told_as_text
+    status = monitor_view.status_as_json if options.as_json else monitor_view.status_as_text
+    step = _steps(state, tail, options.seconds, REFRESH_S)
     next_ns = started_ns + round(LINE_S * NS_PER_S)
     while step():
-        monitor_view.print_news(state, started_ns, echo)
+        for said in state.take_news():
+            echo(tell(said, started_ns))
         now_ns = time.monotonic_ns()
         if now_ns >= next_ns:
             next_ns = now_ns + round(LINE_S * NS_PER_S)
-            echo(f"{(now_ns - started_ns) / NS_PER_S:8.2f} {monitor_view.line(state, now_ns)}")
-    monitor_view.print_news(state, started_ns, echo)
+            echo(status(state, now_ns, started_ns))
+    for said in state.take_news():
+        echo(tell(said, started_ns))
 
 
 def _live(state: MonitorState, tail: EventTail | None, seconds: float | None) -> None:

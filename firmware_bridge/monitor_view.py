@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from firmware_bridge.doctor.findings import Level
 from firmware_bridge.doctor.show import STYLES
-from firmware_bridge.monitor_state import MonitorState, age_s
+from firmware_bridge.monitor_state import LogLine, MonitorState, age_s
 from firmware_bridge.telemetry import SUBSTITUTES
 from landing.geometry import euler_from_quaternion
 
@@ -168,11 +168,30 @@ def _short(name: str) -> str:
     return name.lower().replace("_", " ")
 
 
-def print_news(state: MonitorState, started_ns: int, echo: Callable[[str], None]) -> None:
-    """Print the lines since the last call."""
-    for said in state.take_news():
-        mark = "WARN" if said.bad else "said"
-        echo(f"{(said.at_ns - started_ns) / 1e9:8.2f} {mark} {said.who}: {said.text}")
+def told_as_text(said: LogLine, started_ns: int) -> str:
+    """Return a text or event as a line."""
+    mark = "WARN" if said.bad else "said"
+    return f"{(said.at_ns - started_ns) / 1e9:8.2f} {mark} {said.who}: {said.text}"
+
+
+def told_as_json(said: LogLine, started_ns: int) -> str:
+    """Return the same as one JSON object."""
+    at_s = round((said.at_ns - started_ns) / 1e9, 3)
+    return json.dumps({"kind": "said", "at_s": at_s, "who": said.who, "text": said.text, "bad": said.bad})
+
+
+def status_as_text(state: MonitorState, now_ns: int, started_ns: int) -> str:
+    """Return all blocks as a line, for logs."""
+    return f"{(now_ns - started_ns) / 1e9:8.2f} {line(state, now_ns)}"
+
+
+def status_as_json(state: MonitorState, now_ns: int, started_ns: int) -> str:
+    """Return all blocks as one JSON object: each row's words and level, by block and name."""
+    rows = {
+        title: {row.name: {"value": row.value, "level": row.level.name.lower()} for row in block}
+        for title, block in blocks(state, now_ns)
+    }
+    return json.dumps({"kind": "status", "at_s": round((now_ns - started_ns) / 1e9, 3), **rows})
 
 
 def picture(state: MonitorState, now_ns: int) -> Any:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.frames import MARKER_V2
-from landing.errors import LinkError
+from landing.errors import SigningError
 from landing.reading import TEXT_BYTES, open_file
 
 KEY_BYTES = 32
@@ -50,20 +50,20 @@ class SigningKey:
         """Read a key file: 32 bytes as they are, or 64 hexadecimal digits.
 
         Raises:
-            LinkError: The file is missing, may be read by others, is not ours, or holds no key.
+            SigningError: The file is missing, may be read by others, is not ours, or holds no key.
         """
         where = f"signing key {path}"
         remedy = f"`touchdown bridge keygen {path}` makes one"
-        with open_file(path, "signing key", LinkError, TEXT_BYTES, remedy) as file:
+        with open_file(path, "signing key", SigningError, TEXT_BYTES, remedy) as file:
             found = os.fstat(file.fileno())
             data = file.read(4096)
         if found.st_uid != os.geteuid():
-            raise LinkError(
+            raise SigningError(
                 f"{where}: belongs to user {found.st_uid}, not to us ({os.geteuid()}); chown {os.geteuid()} {path}"
             )
         mode = stat.S_IMODE(found.st_mode)
         if mode & 0o077:
-            raise LinkError(f"{where}: mode is {mode:04o}, others may use it; chmod 600 {path}")
+            raise SigningError(f"{where}: mode is {mode:04o}, others may use it; chmod 600 {path}")
         return cls(_secret_of(data, where))
 
 
@@ -71,10 +71,10 @@ def secret_of_passphrase(passphrase: str) -> bytes:
     """The key that MAVProxy and Mission Planner make from a passphrase: its SHA-256.
 
     Raises:
-        LinkError: It is too short: the hash is quick to try, so a short one is soon guessed.
+        SigningError: It is too short: the hash is quick to try, so a short one is soon guessed.
     """
     if len(passphrase) < SHORTEST_PASSPHRASE:
-        raise LinkError(f"passphrase of {len(passphrase)} characters: expected {SHORTEST_PASSPHRASE} or more")
+        raise SigningError(f"passphrase of {len(passphrase)} characters: expected {SHORTEST_PASSPHRASE} or more")
     return hashlib.sha256(passphrase.encode("utf-8")).digest()
 
 
@@ -87,7 +87,7 @@ def _secret_of(data: bytes, where: str) -> bytes:
             return bytes.fromhex(text.decode("ascii"))
         except ValueError:  # not ASCII, or not hexadecimal
             pass
-    raise LinkError(
+    raise SigningError(
         f"{where}: holds {len(data)} bytes, expected {KEY_BYTES} bytes or {2 * KEY_BYTES} hexadecimal digits"
     )
 

@@ -19,6 +19,7 @@ from firmware_bridge.frames import ReceivedFrame
 from firmware_bridge.gimbal import READERS as GIMBAL_READERS
 from firmware_bridge.gimbal import GimbalHistory
 from firmware_bridge.identity import Version, identity_of
+from firmware_bridge.mission import MISSION_RATE_HZ, MISSION_STREAM
 from firmware_bridge.peers import PeerTable
 from firmware_bridge.pose_history import HeightSource, PoseHistory
 from firmware_bridge.rangefinders import RangeReadings, stuck_words
@@ -100,6 +101,8 @@ class Telemetry:
             "MANUAL_CONTROL": self.vehicle.on_manual_control,
             "GLOBAL_POSITION_INT": self._on_global_position,
             "AUTOPILOT_VERSION": self._on_autopilot_version,
+            MISSION_STREAM: self.vehicle.mission.on_current,
+            "MISSION_ITEM_INT": self.vehicle.mission.on_item,
         }
 
     @property
@@ -179,7 +182,7 @@ class Telemetry:
             return None
         due = self.streams.due(now_ns)
         if due is None:
-            return self._version_request(autopilot, now_ns)
+            return self._version_request(autopilot, now_ns) or self.vehicle.mission_request(autopilot, now_ns)
         return set_message_interval(autopilot.system, autopilot.component, *due)
 
     def _version_request(self, autopilot: AutopilotId, now_ns: int) -> Any:
@@ -269,6 +272,7 @@ class Telemetry:
         sticks = STICK_STREAMS.get(served.id.autopilot)
         for name in ESTIMATOR_STREAMS.get(served.id.autopilot, ()):
             self.streams.add(name, ESTIMATOR_RATE_HZ, 0, optional=True)
+        self.streams.add(MISSION_STREAM, MISSION_RATE_HZ, 0, optional=True)
         if self._settings.commands and sticks is not None:
             self.streams.add(sticks, STICK_RATE_HZ, 0)
         log.info("link: autopilot %s", served)
@@ -311,6 +315,7 @@ class Telemetry:
     def _on_local_position(self, message: Any, now_ns: int) -> None:
         at_ns = self._stamp(message.time_boot_ms, now_ns)
         self._estimator.check_silence(now_ns)
+        self.vehicle.on_local_position(message, now_ns)
         if at_ns is not None:
             self.history.add_position(at_ns, (message.x, message.y, message.z), (message.vx, message.vy, message.vz))
 
@@ -389,6 +394,7 @@ class Telemetry:
         self.history.clear()
         self._estimator.clear()
         self._fix = None
+        self.vehicle.mission.forget()
         self.version = None  # it may have been given another firmware
         self._quaternion_at_ns = None
         self.streams.restart(now_ns)

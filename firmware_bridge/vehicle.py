@@ -6,15 +6,18 @@ and joysticks by then).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from firmware_bridge.dialect import enum_names, mavlink
+from firmware_bridge.mission import MissionWatch
 from landing.errors import InvalidValueError
-from landing.vehicle import Autopilot, PilotReport, Sticks, VehicleStatus
+from landing.vehicle import FLIGHT_MODES, Autopilot, PilotReport, Sticks, VehicleStatus
 
 COPTER_MODES = enum_names("COPTER_MODE_")  # ArduCopter's names by ``custom_mode``
 
+# Modes that end on the ground whatever is uploaded
 COPTER_LANDING_MODES = frozenset({"LAND", "RTL", "SMART_RTL", "AUTO_RTL"})
 
 
@@ -63,6 +66,8 @@ RC_MIDDLE_US, RC_HALF_TRAVEL_US = 1500, 400
 # Outside of these a channel carries nothing: 0 and 65535 are MAVLink's and ArduPilot's words for a transmitter that is
 # not there
 RC_VALID_US = range(800, 2201)
+
+SPEED_FRESH_NS = 1_000_000_000
 
 _AIRBORNE: dict[int, bool] = {
     mavlink.MAV_LANDED_STATE_ON_GROUND: False,
@@ -181,6 +186,9 @@ class VehicleTracker:
     """Keeps the newest HEARTBEAT, EXTENDED_SYS_STATE and sticks. Time is an argument.
 
     Without a heartbeat for its timeout the link counts as dead; an older EXTENDED_SYS_STATE is ignored.
+
+    Attributes:
+        mission: The item of its mission.
     """
 
     def __init__(
@@ -192,6 +200,7 @@ class VehicleTracker:
         self._heartbeat_timeout_ns = heartbeat_timeout_ns
         self._landed_timeout_ns = landed_timeout_ns
         self._stick_channels = stick_channels
+        self.mission = MissionWatch()
         self.forget()
 
     def forget(self) -> None:
@@ -202,6 +211,9 @@ class VehicleTracker:
         self._touching_down: bool | None = None
         self._airborne_at_ns = 0
         self._pilot: PilotReport | None = None
+        self._down_mps: float | None = None
+        self._down_at_ns = 0
+        self.mission.forget()
 
     @property
     def autopilot(self) -> Autopilot:
@@ -219,6 +231,11 @@ class VehicleTracker:
         self._touching_down = message.landed_state == mavlink.MAV_LANDED_STATE_LANDING
         self._airborne_at_ns = at_ns
 
+    def on_local_position(self, message: Any, at_ns: int) -> None:
+        """Take the speed in a LOCAL_POSITION_NED of the autopilot served."""
+        self._down_mps = float(message.vz) if math.isfinite(message.vz) else None
+        self._down_at_ns = at_ns
+
     def on_rc_channels(self, message: Any, at_ns: int) -> None:
         """Take ArduPilot's RC_CHANNELS; PX4's are raw, before its own mapping of channels."""
         if self.autopilot is Autopilot.ARDUPILOT:
@@ -228,6 +245,12 @@ class VehicleTracker:
     def on_manual_control(self, message: Any, at_ns: int) -> None:
         """Take a MANUAL_CONTROL of the autopilot served."""
         self._pilot = PilotReport(at_ns, sticks_of_manual_control(message))
+
+    def mission_request(self, to: AutopilotId, now_ns: int) -> Any:
+        """The request for the kind of the mission item flown, where one is due; or None."""
+        status = self.status(now_ns)
+        flown = status.armed and status.mode in FLIGHT_MODES[Autopilot.ARDUPILOT].mission
+        return self.mission.due(to.system, to.component, now_ns) if flown else None
 
     def heartbeat_age_ns(self, now_ns: int) -> int | None:
         """Time since the last heartbeat, or None when there was none."""
@@ -244,17 +267,23 @@ class VehicleTracker:
         if heartbeat is None:
             return VehicleStatus()
         autopilot = autopilot_of(heartbeat)
-        mode, landing = mode_of(autopilot, heartbeat.type, heartbeat.custom_mode)
+        mode, ends_on_ground = mode_of(autopilot, heartbeat.type, heartbeat.custom_mode)
         landed_known = now_ns - self._airborne_at_ns <= self._landed_timeout_ns
+        touching_down = self._touching_down if landed_known else None
+        modes = FLIGHT_MODES.get(autopilot)
+        lands_here = modes is not None and mode in modes.land
+        speed_known = now_ns - self._down_at_ns <= SPEED_FRESH_NS
         return VehicleStatus(
             link_alive=self.alive(now_ns),
             autopilot=autopilot,
             armed=is_armed(heartbeat),
             airborne=self._airborne if landed_known else None,
-            landing=landing,
+            landing=lands_here or (ends_on_ground if touching_down is None else touching_down),
             mode=mode,
-            touching_down=self._touching_down if landed_known else None,
+            touching_down=touching_down,
             failsafe=heartbeat.system_status in FAILSAFE_STATES,
             heartbeat_ns=self._heartbeat_at_ns,
             pilot=self._pilot,
+            down_mps=self._down_mps if speed_known else None,
+            mission=self.mission.item,
         )

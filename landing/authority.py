@@ -4,10 +4,12 @@
              GUARD -> HOLD -> (CLIMB -> SEARCH)... -> RESUME -> GUARD
     with ANNOUNCE, APPROACH, DESCEND, HAND_BACK, and ENDED
 
-`guard` accompanies a landing that the pilot ordered on a site that is followed. Somebody at the site stops the vehicle
-at once; a missing site or missing evidence stops it after `grace_s`, above `alert_height_m` after `high_grace_s`. The
-vehicle then waits, climbs, searches, flies to a confirmed site and lands again, a bounded number of times. `land` may
-also begin a landing: from a mode that the pilot chose in the air, announced beforehand.
+`guard` accompanies a landing on a site that is followed: the pilot's, the last leg of the way home, or a mission's
+landing (`landing.descent`). It is resumed outside of the mission: AUTO would fly to the item's own place again, and may
+begin at the first item. Somebody at the site stops the vehicle at once; a missing site or missing evidence stops it
+after `grace_s`, above `alert_height_m` after `high_grace_s`. The vehicle then waits, climbs, searches, flies to a
+confirmed site and lands again, a bounded number of times. `land` may also begin a landing: from a mode that the pilot
+chose in the air, announced beforehand.
 
 Once on every way down it stops at `look_height_m` and looks around: in the last metres the picture is narrower than
 the clearance. Who is within a walk of `look_s` comes into view meanwhile. Who sets out later, or from farther, may
@@ -34,11 +36,12 @@ from dataclasses import dataclass
 from landing.authority_io import AuthorityInput, AuthorityOutput, AuthorityState, AuthorityTransition
 from landing.command import FlightCommand, FlyTo, Hold, Land
 from landing.command_handshake import CommandHandshake
+from landing.descent import ORDERED_WAYS
 from landing.pilot import PilotWatch
 from landing.settings import AuthorityLevel, AuthoritySettings
 from landing.site import Intruder
 from landing.site_status import Position, SiteStatus
-from landing.vehicle import FLIGHT_MODES, FlightModes
+from landing.vehicle import FLIGHT_MODES, FlightModes, WayDown
 
 __all__ = ["Authority", "AuthorityInput", "AuthorityOutput", "AuthorityState", "AuthorityTransition"]
 
@@ -48,6 +51,9 @@ NOT_BELOW_M = 2.0
 
 NEAR_SITE_M = 2.0
 """From within this distance LAND finds the site by its targets; ArduPilot descends only here."""
+
+BELOW_PER_HEIGHT = 0.5
+"""A site within so much of the height, horizontally, is in the picture of any camera that looks down."""
 
 MOVED_M = 1.0
 OUT_OF_VIEW_S = 3.0
@@ -59,6 +65,13 @@ STARTING_S = 10.0
 TRUSTED_RESUMES = 2
 """After so many resumed landings a climb is not broken off for a site that is found on the way."""
 
+
+WAY_WORDS = {
+    WayDown.LAND: "landing on the site",
+    WayDown.HOME: "the way home ends on the site",
+    WayDown.MISSION: "the mission's landing on the site",
+}
+"""Names of the landings that the authority accompanies."""
 
 LOST_DESTINATION = "the local frame has moved by an unknown step"
 """Of a climb or descent: where the vehicle was sent to is another place now."""
@@ -80,6 +93,7 @@ class _Landing:
         entered_ns: When the present state began, or its command was done.
         destination_ned_m: Where the vehicle was sent.
         deadline_ns: When it must be there.
+        leaves: It began in a mission, which a resumed landing leaves; said once.
     """
 
     top_m: float | None = None
@@ -89,6 +103,7 @@ class _Landing:
     entered_ns: int = 0
     destination_ned_m: Position | None = None
     deadline_ns: int = 0
+    leaves: bool = False
 
 
 class Authority:
@@ -172,16 +187,28 @@ class Authority:
             self._reason = "came up in the air: commands nothing in this flight"
         if vehicle.failsafe or not self._from_ground:
             return
-        down = vehicle.mode in modes.land or (vehicle.mode in modes.home and vehicle.touching_down)
-        if down and status.followed(now_ns):
-            expected = modes.land if vehicle.mode in modes.land else (vehicle.mode,)
-            self._engage(AuthorityState.GUARD, frozenset(expected), now_ns, "landing on the site")
+        if self._accompanies(vehicle.way_down, now_ns):
+            several = {WayDown.LAND: modes.land, WayDown.MISSION: modes.mission}
+            expected = several.get(vehicle.way_down, (vehicle.mode,))
+            self._engage(AuthorityState.GUARD, frozenset(expected), now_ns, WAY_WORDS[vehicle.way_down])
+            self._landing.leaves = vehicle.way_down is WayDown.MISSION
             return
         high = status.height_m is not None and status.height_m >= self._settings.start_height_m
         may_begin = self._settings.level is AuthorityLevel.LAND and self._ordered
         if may_begin and high and status.steady(now_ns):
             words = f"flies to the site in {self._settings.announce_s:g} s"
             self._engage(AuthorityState.ANNOUNCE, frozenset({vehicle.mode}), now_ns, words)
+
+    def _accompanies(self, way: WayDown, now_ns: int) -> bool:
+        """Return True for a landing on a site: a pilot's on one that was followed, any other on one that is below.
+
+        A mission or a way home arrives with a site that it has flown past. It is out of view soon, and another follows.
+        """
+        status = self._site
+        if way is WayDown.LAND:
+            return status.followed(now_ns)
+        near_m = max(NEAR_SITE_M, BELOW_PER_HEIGHT * (status.height_m or 0.0))
+        return way in ORDERED_WAYS and status.steady(now_ns) and status.distance_m <= near_m
 
     def _engage(self, state: AuthorityState, expected: frozenset[str], now_ns: int, why: str) -> None:
         self._landing = _Landing(top_m=self._site.height_m)
@@ -271,7 +298,11 @@ class Authority:
 
     def _guard(self, inputs: AuthorityInput, modes: FlightModes) -> None:
         settings, height_m = self._settings, self._site.height_m
-        if self._pilot.settling or (height_m is not None and height_m < settings.floor_height_m):
+        if inputs.vehicle.way_down not in ORDERED_WAYS:
+            self._stand_down(inputs.now_ns, "the vehicle does not land any more")
+            return
+        goes_on = inputs.vehicle.way_down is not WayDown.LAND and inputs.vehicle.touching_down is False
+        if goes_on or self._pilot.settling or (height_m is not None and height_m < settings.floor_height_m):
             return
         somebody = self._somebody(inputs)
         if somebody is not None:
@@ -461,6 +492,10 @@ class Authority:
             if not looked:
                 self._landing.resumes += 1
             words = "nobody comes: lands" if looked else "site confirmed: lands"
+            if self._landing.leaves:
+                item = inputs.vehicle.mission
+                where = "" if item is None else f" at item {item.number}"
+                words, self._landing.leaves = f"{words} in {modes.land[0]}, the mission ends{where}", False
             self._enter(AuthorityState.RESUME, words, inputs.now_ns)
 
     def _spent(self, inputs: AuthorityInput, modes: FlightModes, why: str) -> None:

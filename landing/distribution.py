@@ -5,7 +5,7 @@ from __future__ import annotations
 DISTRIBUTION = "touchdown-landing"
 """Name on the package index. The commands and the packages have other names: `touchdown` there is another program."""
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 
 
 def install_command(extra: str) -> str:

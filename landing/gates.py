@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from landing.decider import Decision
+from landing.problems import Problem
 from landing.settings import DirectorSettings
 from landing.site import LandingSite, NoSite
 from landing.types import Pose
@@ -22,10 +23,13 @@ class Gate:
     Attributes:
         name: Short and stable: `link armed airborne pose speed decision frame intruder site height evidence confirmed`.
         closed: Why it keeps the target back, in words; None while it is open.
+        problem: The code under which the troubleshooting pages say what to do; None where nothing is wrong, as on the
+            ground.
     """
 
     name: str
     closed: str | None = None
+    problem: Problem | None = None
 
     @property
     def is_open(self) -> bool:
@@ -53,7 +57,7 @@ def gates(
     closed.
     """
     return (
-        Gate("link", None if vehicle.link_alive else "no heartbeat from the autopilot"),
+        Gate("link", None if vehicle.link_alive else "no heartbeat from the autopilot", Problem.LINK_SILENT),
         Gate("armed", None if vehicle.armed else "disarmed"),
         Gate("airborne", "on the ground" if vehicle.airborne is False else None),
         *evidence_gates(now_ns, decision, pose, settings, slow),
@@ -74,47 +78,49 @@ def evidence_gates(
     """
     where = _pose(now_ns, pose, settings)
     yield where
-    yield Gate("speed", slow)
+    yield Gate("speed", slow, Problem.SLOW)
     decided = _decision(now_ns, decision, settings)
     yield decided
     if decision is None:
         return
     here = decision if pose is None else decision.in_frame(pose.frame)
     if here is None:
-        yield Gate("frame", "the estimator's frame has moved by an unknown step")
+        yield Gate("frame", "the estimator's frame has moved by an unknown step", Problem.FRAME_MOVED)
         return
     yield Gate("frame")
-    yield Gate("intruder", None if decision.intruder is None else decision.intruder.text)
+    yield Gate("intruder", None if decision.intruder is None else decision.intruder.text, Problem.INTRUDER)
     site = here.selection
     if isinstance(site, NoSite):
-        yield Gate("site", f"{site.reason.value}: {site.detail}")
+        yield Gate("site", f"{site.reason.value}: {site.detail}", site.reason.problem)
         return
     yield Gate("site")
     if pose is None or pose.position_ned_m is None:
         return
     height_m = height_above_m(pose, site)
     too_low = height_m < -BELOW_SITE_M
-    yield Gate("height", f"the vehicle is {-height_m:.1f} m below the site" if too_low else None)
+    yield Gate("height", f"the vehicle is {-height_m:.1f} m below the site" if too_low else None, Problem.HEIGHT)
     low = height_m <= settings.commit_height_m
     limit_s = settings.commit_max_age_s if low else settings.max_evidence_age_s
     unseen = (now_ns - site.last_seen_ns) * 1e-9 > limit_s
-    yield Gate("evidence", f"site not seen for more than {limit_s:g} s" if unseen else None)
+    yield Gate("evidence", f"site not seen for more than {limit_s:g} s" if unseen else None, Problem.SITE_LOST)
     known_s = (site.last_seen_ns - site.first_seen_ns) * 1e-9
     unsure = known_s < settings.confirm_s
-    yield Gate("confirmed", f"seen for less than {settings.confirm_s:g} s" if unsure else None)
+    yield Gate("confirmed", f"seen for less than {settings.confirm_s:g} s" if unsure else None, Problem.SITE_LOST)
 
 
 def _pose(now_ns: int, pose: Pose | None, settings: DirectorSettings) -> Gate:
     if pose is None or pose.ned_from_frd is None or pose.position_ned_m is None:
-        return Gate("pose", "pose is not known")
+        return Gate("pose", "pose is not known", Problem.NO_POSE)
     if (now_ns - pose.at_ns) * 1e-9 > settings.max_pose_age_s:
-        return Gate("pose", f"pose is older than {settings.max_pose_age_s:g} s")
+        return Gate("pose", f"pose is older than {settings.max_pose_age_s:g} s", Problem.NO_POSE)
     return Gate("pose")
 
 
 def _decision(now_ns: int, decision: Decision | None, settings: DirectorSettings) -> Gate:
     if decision is None:
-        return Gate("decision", "no frame yet")
+        return Gate("decision", "no frame yet", Problem.NO_FRAME)
     if (now_ns - decision.evidence_at_ns) * 1e-9 > settings.max_decision_age_s:
-        return Gate("decision", f"no decision on a frame of the last {settings.max_decision_age_s:g} s")
+        return Gate(
+            "decision", f"no decision on a frame of the last {settings.max_decision_age_s:g} s", Problem.NO_FRAME
+        )
     return Gate("decision")

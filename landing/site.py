@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from landing.confidence import Confidence
+from landing.problems import Problem
 from landing.taxonomy import Role, Surface
 
 
@@ -27,6 +28,30 @@ class NoSiteReason(str, Enum):
     TOO_SMALL = "too-small"
     SITE_LOST = "site-lost"
     NOT_CONFIRMED = "not-confirmed"
+
+    @property
+    def problem(self) -> Problem:
+        """The code under which the troubleshooting pages say what to do."""
+        return _PROBLEMS[self]
+
+
+_PROBLEMS = {
+    NoSiteReason.NO_FRAME: Problem.NO_FRAME,
+    NoSiteReason.STALE_FRAME: Problem.NO_FRAME,
+    NoSiteReason.BAD_PICTURE: Problem.BAD_PICTURE,
+    NoSiteReason.NO_POSE: Problem.NO_POSE,
+    NoSiteReason.STALE_POSE: Problem.NO_POSE,
+    NoSiteReason.NO_HEIGHT: Problem.NO_HEIGHT,
+    NoSiteReason.HEIGHT_OUT_OF_RANGE: Problem.HEIGHT,
+    NoSiteReason.TOO_HIGH: Problem.TOO_HIGH,
+    NoSiteReason.TILT_TOO_LARGE: Problem.TILT,
+    NoSiteReason.GROUND_NOT_IN_VIEW: Problem.NOT_IN_VIEW,
+    NoSiteReason.NOT_CONFIDENT: Problem.NOT_CONFIDENT,
+    NoSiteReason.NOTHING_LANDABLE: Problem.NOTHING_LANDABLE,
+    NoSiteReason.TOO_SMALL: Problem.TOO_SMALL,
+    NoSiteReason.SITE_LOST: Problem.SITE_LOST,
+    NoSiteReason.NOT_CONFIRMED: Problem.SITE_LOST,
+}
 
 
 @dataclass(frozen=True)

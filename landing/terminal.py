@@ -6,6 +6,9 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TextIO
+
+_kept: list[TextIO] = []  # standard error as it was, while `quiet_decoders` keeps others off it
 
 
 def printable(text: str) -> str:
@@ -32,11 +35,23 @@ def quiet_decoders() -> Iterator[None]:
     except OSError:  # closed
         yield
         return
+    with os.fdopen(kept, "w", encoding="utf-8", errors="backslashreplace") as stream:
+        try:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, 2)
+            os.close(nowhere)
+            _kept.append(stream)
+            yield
+        finally:
+            _kept[:] = [s for s in _kept if s is not stream]
+            stream.flush()
+            os.dup2(kept, 2)
+
+
+def error_stream() -> TextIO:
+    """Return standard error for what is to be seen in any case, also within `quiet_decoders`."""
     try:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 2)
-        os.close(nowhere)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        whole = sys.stderr.fileno() == 2  # else it was replaced, and nobody keeps anything off it
+    except (OSError, ValueError, AttributeError):
+        whole = False
+    return _kept[0] if _kept and whole else sys.stderr

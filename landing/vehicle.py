@@ -43,6 +43,36 @@ class PilotReport:
     sticks: Sticks | None
 
 
+class WayDown(str, Enum):
+    """Way on which a vehicle goes to the ground, see `landing.descent`.
+
+    LAND is a mode that lands where the vehicle is, HOME the last leg of a way home, MISSION a mission's landing item,
+    HAND a pilot who sinks by stick, and UNNAMED any other sinking close to the ground.
+    """
+
+    NONE = "none"
+    LAND = "land"
+    HOME = "home"
+    MISSION = "mission"
+    HAND = "hand"
+    UNNAMED = "unnamed"
+
+
+@dataclass(frozen=True)
+class MissionItem:
+    """The item of its mission that the vehicle flies.
+
+    Attributes:
+        number: Its sequence number.
+        total: Number of the last item; None where the autopilot does not say.
+        lands: It ends on the ground; None while its kind is not known.
+    """
+
+    number: int
+    total: int | None = None
+    lands: bool | None = None
+
+
 @dataclass(frozen=True)
 class VehicleStatus:
     """The vehicle's state as last reported.
@@ -52,13 +82,16 @@ class VehicleStatus:
         autopilot: Which autopilot it is.
         armed: Motors may turn.
         airborne: True or False from EXTENDED_SYS_STATE, None when the autopilot does not say.
-        landing: It is in a mode that ends on the ground (LAND, RTL, precision landing).
+        landing: It is on its way to the ground.
         mode: The mode's name in the autopilot's own words, e.g. ``LAND``.
         touching_down: It says that it is on its way to the ground now: RTL's last part, not its way home. None when it
             does not say.
         failsafe: One of the autopilot's own failsafes is in force.
         heartbeat_ns: Monotonic time of its last heartbeat, which is how old `mode` is.
         pilot: What it reports of the transmitter; None where it reports nothing.
+        way_down: Kind of its way to the ground; NONE until `landing.descent` has judged it.
+        down_mps: Its speed towards the ground; None when it was not told lately.
+        mission: The item of its mission; None where it tells of none.
     """
 
     link_alive: bool = False
@@ -71,27 +104,46 @@ class VehicleStatus:
     failsafe: bool = False
     heartbeat_ns: int | None = field(default=None, compare=False)
     pilot: PilotReport | None = field(default=None, compare=False)
+    way_down: WayDown = WayDown.NONE
+    down_mps: float | None = field(default=None, compare=False)
+    mission: MissionItem | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
 class FlightModes:
-    """The modes that commands of ours lead into, in the autopilot's own words.
+    """The modes that commands of ours lead into and that lead to the ground, in the autopilot's own words.
 
     Attributes:
         hold: Stays where it is without the sticks and takes position targets.
         land: Lands on targets; the first one is what we ask for.
         home: Flies home first and lands then.
+        mission: Flies a mission, which may end with a landing.
+        by_hand: The pilot's stick decides on the height.
     """
 
     hold: str
     land: tuple[str, ...]
     home: tuple[str, ...]
+    mission: tuple[str, ...]
+    by_hand: tuple[str, ...]
 
 
 FLIGHT_MODES: Mapping[Autopilot, FlightModes] = {
     # GUIDED, not LOITER or BRAKE: LOITER descends when the throttle stick lies at the bottom, as it does with nobody at
     # the sticks; BRAKE takes no position target, so that a climb would need one more mode change that can fail.
-    Autopilot.ARDUPILOT: FlightModes("GUIDED", ("LAND",), ("RTL", "SMART_RTL")),
+    Autopilot.ARDUPILOT: FlightModes(
+        "GUIDED",
+        ("LAND",),
+        ("RTL", "SMART_RTL"),
+        ("AUTO", "AUTO_RTL"),
+        ("STABILIZE", "ACRO", "ALT_HOLD", "LOITER", "DRIFT", "SPORT", "POSHOLD", "FLOWHOLD"),
+    ),
     # AUTO.PRECLAND by DO_SET_MODE: NAV_LAND is acknowledged, but forgets the targets (flown).
-    Autopilot.PX4: FlightModes("AUTO.LOITER", ("AUTO.PRECLAND", "AUTO.LAND"), ("AUTO.RTL",)),
+    Autopilot.PX4: FlightModes(
+        "AUTO.LOITER",
+        ("AUTO.PRECLAND", "AUTO.LAND"),
+        ("AUTO.RTL",),
+        ("AUTO.MISSION",),
+        ("MANUAL", "STABILIZED", "ACRO", "ALTCTL", "POSCTL", "POSCTL.SLOW", "ALTITUDE_CRUISE"),
+    ),
 }

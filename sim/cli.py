@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from landing.errors import TouchdownError
+from landing.errors import InvalidValueError
+from landing.progress import tracked
 from sim.campaign.cli import campaign, measure_errors
 
 if TYPE_CHECKING:
@@ -217,7 +218,7 @@ def find_demo_model() -> Path:
     for folder in (Path.cwd(), Path(__file__).resolve().parent.parent):
         if (folder / DEMO_MODEL).is_file():
             return folder / DEMO_MODEL
-    raise TouchdownError(f"no --model given and {DEMO_MODEL} is not here: run from a checkout, or give --model")
+    raise InvalidValueError(f"no --model given and {DEMO_MODEL} is not here: run from a checkout, or give --model")
 
 
 def _seed_range(_: click.Context, __: click.Parameter, value: str) -> range:
@@ -261,10 +262,8 @@ def dataset(
 
     specs = tuple(world for part in worlds.split(",") for world in expand_world_spec(part))
     plan = DatasetPlan(seeds, frames_per_world, *size, heights_m, tilt_deg, hfov_deg, specs, aim)
-    total = len(seeds)
-    for done, _seed in enumerate(write_dataset(plan, out, jobs), start=1):
-        if done % max(1, total // 20) == 0 or done == total:
-            click.echo(f"{done}/{total} worlds, {done * frames_per_world} pictures")
+    for _seed in tracked("rendering worlds", write_dataset(plan, out, jobs), len(seeds)):
+        pass
     parts = ", ".join(f"{part} {plan.worlds_in(part)}" for part in ("train", "val", "test"))
     click.echo(f"wrote {out}: worlds {parts}")
 

@@ -13,12 +13,13 @@ from types import TracebackType
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from landing.distribution import install_command
 from landing.errors import TouchdownError
+from landing.problems import Problem, with_code
 from landing.redaction import redact
 from landing.terminal import printable, printable_lines
-from touchdown import __version__
 
 SUBCOMMANDS = {
     "trainer": ("trainer.cli", "Train and judge a segmentation model (workstation)."),
@@ -28,11 +29,13 @@ SUBCOMMANDS = {
     "deploy": ("deploy.cli", "Bundle, sign, install on the drone, roll back."),
     "sim": ("sim.cli", "Land a simulated vehicle with the real daemon."),
     "models": ("touchdown.models.cli", "Shipped models: list, get, card; may I sell with one?"),
+    "explain": ("touchdown.explain", "Tell what an error's code means, and what to do."),
+    "completion": ("touchdown.completion", "Print what makes a shell complete our commands."),
+    "report": ("touchdown.report", "Gather what somebody needs to help, without secrets, in one file."),
 }
 MISSING_EXTRAS = {
     "torch": "train",
     "segmentation_models_pytorch": "train",
-    "tqdm": "train",
     "lightning": "train",
     "torchmetrics": "train",
     "webdataset": "train",
@@ -61,14 +64,35 @@ class LazyGroup(click.Group):
         command: click.Command = importlib.import_module(SUBCOMMANDS[cmd_name][0]).cli
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Names of sub-commands for a shell, without importing any."""
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        return [CompletionItem(n, help=text) for n, (_, text) in SUBCOMMANDS.items() if n.startswith(incomplete)]
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Lists the sub-commands without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in SUBCOMMANDS.items()])
 
 
+def _print_version(ctx: click.Context, _option: click.Parameter, asked: bool) -> None:
+    if asked and not ctx.resilient_parsing:
+        from touchdown.version import version_text
+
+        click.echo(version_text())
+        ctx.exit()
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="touchdown")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_print_version,
+    help="Print the version and the runtimes found, and stop.",
+)
 def cli() -> None:
     """Segment the ground below a drone, choose a clean landing site, send it over MAVLink.
 
@@ -92,27 +116,34 @@ def run(command: click.Command, name: str, arguments: list[str] | None = None) -
         click.echo("stopped", err=True)
         sys.exit(130)
     except TouchdownError as error:
-        click.echo(printable(redact(f"error: {error}")), err=True)
+        _refuse(str(error), error.problem)
         sys.exit(error.exit_code)
     except OSError as error:
         if error.filename is None and error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
             raise
         where = "" if error.filename is None else f"{error.filename}: "
         reason = str(error.strerror or error)
-        click.echo(printable(redact(f"error: {where}{reason}; free it, or name another path")), err=True)
+        _refuse(f"{where}{reason}; free it, or name another path", Problem.FILE)
         sys.exit(TouchdownError.exit_code)
     except ModuleNotFoundError as error:
         extra = MISSING_EXTRAS.get((error.name or "").partition(".")[0])
         if extra is None:
             raise
-        needs = f"error: {error.name} is not installed, and this command needs it: {install_command(extra)}"
-        click.echo(needs, err=True)
-        sys.exit(2)
+        needs = f"{error.name} is not installed, and this command needs it: {install_command(extra)}"
+        _refuse(needs, Problem.NOT_INSTALLED)
+        sys.exit(TouchdownError.exit_code)
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def _refuse(text: str, problem: Problem) -> None:
+    click.echo(printable(redact(f"error: {with_code(text, problem.value)}")), err=True)
 
 
 def _crashed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Prints the traceback of a bug, without secrets."""
+    if isinstance(error, Exception):
+        words = "this is a fault of Touchdown, not of what it was given; please report it"
+        click.echo(with_code(words, Problem.FAULT.value), err=True)
     sys.stderr.write(redact("".join(traceback.format_exception(kind, error, trace))))
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
+from landing.progress import Progress, say
 from trainer.checkpoint import write_whole
 from trainer.model import load_tensors
-from trainer.progress import say
 from trainer.schedule import epochs_that_fit
 from trainer.task import SegmentationTask
 from trainer.torchvision_guard import ensure_torchvision
@@ -106,6 +106,45 @@ class Reporter(Callback):  # type: ignore[misc]
             f"{'none' if false_safe is None else f'{false_safe:.3f}'}, "
             f"{time.monotonic() - self._started:.1f} s" + (" *" if better else "")
         )
+
+
+class FitProgress(Callback):  # type: ignore[misc]
+    """Shows how far the training is, over all epochs."""
+
+    def __init__(self) -> None:
+        self._progress: Progress | None = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: SegmentationTask) -> None:
+        """Begins, where a run that goes on has stopped."""
+        if trainer.is_global_zero:
+            plan = pl_module.plan
+            steps = plan.steps_per_epoch
+            self._progress = Progress("training", steps * plan.epochs, steps * trainer.current_epoch)
+            self._progress.__enter__()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: SegmentationTask, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Counts a step."""
+        if self._progress is not None:
+            plan = pl_module.plan
+            self._progress.total = plan.steps_per_epoch * plan.epochs
+            self._progress.step(note=f"epoch {trainer.current_epoch + 1} of {plan.epochs}")
+
+    def on_validation_batch_end(self, *_: Any) -> None:
+        """Shows that it goes on."""
+        if self._progress is not None:
+            self._progress.tick()
+
+    def on_train_end(self, *_: Any) -> None:
+        """Takes it away."""
+        if self._progress is not None:
+            self._progress.__exit__(None, None, None)
+            self._progress = None
+
+    def on_exception(self, *_: Any) -> None:
+        """Takes it away before the error is told."""
+        self.on_train_end()
 
 
 class EndInTime(Callback):  # type: ignore[misc]

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
 from landing.errors import ModelError, TouchdownError
+from landing.problems import Problem
 from landing.spec import GroundRange
 from landing.taxonomy import Taxonomy
 from trainer.files import is_full, whole_file
@@ -29,6 +30,8 @@ NETWORK = "network."
 
 class SavingError(TouchdownError):
     """A checkpoint could not be written; an older one of that name is untouched."""
+
+    problem = Problem.FILE
 
 
 @dataclass(frozen=True)

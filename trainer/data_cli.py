@@ -11,6 +11,7 @@ import click
 import cv2
 
 from landing.errors import DataError
+from landing.progress import Progress, say
 from landing.terminal import printable
 from trainer.data.choice import asked_of, open_and_split, open_data
 from trainer.data.findings import ERRORS, NOTES
@@ -21,7 +22,6 @@ from trainer.data.shards import ShardedSet, is_sharded
 from trainer.data.splitfile import SplitTable, read_split_file, write_split_file
 from trainer.import_cli import import_command
 from trainer.options import SIZE, data_choice, reading_options, split_options
-from trainer.progress import Progress, say
 from trainer.recipe import DataChoice
 
 REMEDIES = ERRORS | NOTES
@@ -67,8 +67,7 @@ def check_command(
     choice = data_choice(folders, dict(options))
     for opened, table in _to_check(choice):
         pairs = opened.pairs()
-        every = 0 if as_json else 200
-        with Progress(f"checking {opened.base.name}", len(pairs.samples), every) as progress:
+        with Progress(f"checking {opened.base.name}", len(pairs.samples)) as progress:
             report = check_folder(
                 opened,
                 table,
@@ -228,7 +227,7 @@ def prepare_command(folders: tuple[str, ...], out: str, size: tuple[int, int], t
     choice = data_choice(folders, options)
     opened = open_data(choice)
     _say_remarks(opened)
-    with Progress("preparing", len(opened.samples), every=200) as progress:
+    with Progress("preparing", len(opened.samples)) as progress:
         prepare(opened, Path(out), size, progress.step, threads)
     used = sum(path.stat().st_size for path in Path(out).rglob("*") if path.is_file())
     say(
@@ -267,7 +266,7 @@ def shard_command(
     opened, split = open_and_split(choice)
     _say_remarks(opened)
     total = len(split.train) + len(split.val) + len(split.test)
-    with Progress("sharding", total, every=200) as progress:
+    with Progress("sharding", total) as progress:
         shards = write_shards(
             opened, split, Path(out), size, shard_mb=shard_mb, picture=picture, done=progress.step, threads=threads
         )

@@ -15,6 +15,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from landing.errors import DataError, InvalidValueError
+from landing.progress import Progress
 from landing.taxonomy import Role
 from trainer.data.ground import zoom_of
 from trainer.data.pictures import (
@@ -33,7 +34,6 @@ from trainer.data.shards import ShardedSet
 from trainer.data.splits import Split
 from trainer.data.store import StoredSamples, open_or_prepare, shrunk_wh
 from trainer.data.streaming import ShardStream
-from trainer.progress import Progress
 from trainer.recipe import Recipe, RunLimits
 from trainer.scale import width_of
 from trainer.torchvision_guard import ensure_torchvision
@@ -193,7 +193,7 @@ def require_labels(class_pixels: npt.NDArray[np.int64], part: str, pictures: int
 def _decoded(
     data: LabeledSet, samples: Sequence[Sample], limit_wh: tuple[int, int], folder: Path, title: str
 ) -> StoredSamples:
-    with Progress(f"reading {title}", len(samples), every=100) as progress:
+    with Progress(f"reading {title}", len(samples)) as progress:
         return open_or_prepare(data, samples, limit_wh, folder, progress.step)
 
 

@@ -10,7 +10,6 @@ import json
 import logging
 import os
 import platform
-import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,8 +19,10 @@ import torch
 from pydantic import ValidationError
 
 from landing.distribution import VERSION
-from landing.errors import InvalidValueError, ModelError, TouchdownError
-from trainer.callbacks import LAST, AverageWeights, EndInTime, Reporter, WholeFiles, keep, keep_best
+from landing.errors import InvalidValueError, ModelError
+from landing.problems import Problem
+from landing.progress import say
+from trainer.callbacks import LAST, AverageWeights, EndInTime, FitProgress, Reporter, WholeFiles, keep, keep_best
 from trainer.checkpoint import Checkpoint
 from trainer.data.choice import open_and_split, require_classes
 from trainer.data.samples import LabeledSet
@@ -33,7 +34,6 @@ from trainer.evaluation.view import view_of
 from trainer.hardware import Hardware, OutOfMemoryError, memory_advice
 from trainer.loss import SegmentationLoss, inverse_sqrt_weights
 from trainer.model import build, load_tensors, require_trainable
-from trainer.progress import say
 from trainer.recipe import Recipe, RunLimits
 from trainer.scale import trained_range
 from trainer.schedule import EpochPlan
@@ -46,7 +46,6 @@ from lightning.pytorch import Trainer  # noqa: E402
 from lightning.pytorch.callbacks import (  # noqa: E402
     Callback,
     EarlyStopping,
-    TQDMProgressBar,
 )
 
 BEST, METRICS = "best.pt", "metrics.json"
@@ -146,7 +145,7 @@ def _run(recipe: Recipe, limits: RunLimits, resume_from: Path | None) -> dict[st
 
 
 def _trainer(recipe: Recipe, limits: RunLimits, hardware: Hardware, out: Path, best: Callback) -> Trainer:
-    callbacks: list[Callback] = [Reporter(), EndInTime(limits.time_limit_min * 60, limits.stop_after)]
+    callbacks: list[Callback] = [FitProgress(), Reporter(), EndInTime(limits.time_limit_min * 60, limits.stop_after)]
     if recipe.ema:
         callbacks.append(AverageWeights(recipe.ema))
     if recipe.patience:
@@ -155,9 +154,6 @@ def _trainer(recipe: Recipe, limits: RunLimits, hardware: Hardware, out: Path, b
     if limits.keep_every:
         every = keep(out, "epoch-{epochs_trained:03.0f}", every_n_epochs=limits.keep_every, save_top_k=-1)
         callbacks.append(every)
-    terminal = sys.stderr.isatty()
-    if terminal:
-        callbacks.append(TQDMProgressBar())
     return Trainer(
         **hardware.trainer_options(),
         max_epochs=recipe.epochs,
@@ -170,7 +166,7 @@ def _trainer(recipe: Recipe, limits: RunLimits, hardware: Hardware, out: Path, b
         log_every_n_steps=10,
         default_root_dir=out,
         plugins=[WholeFiles()],
-        enable_progress_bar=terminal,
+        enable_progress_bar=False,
         enable_model_summary=False,
     )
 
@@ -201,7 +197,7 @@ def _finish(
 ) -> dict[str, Any]:
     """Writes the best epoch as a slim `best.pt`, calibrated and measured on val."""
     if not path or not Path(path).is_file():
-        raise TouchdownError(f"no checkpoint was kept in {out}: not one epoch was finished")
+        raise ModelError(f"no checkpoint was kept in {out}: not one epoch was finished", Problem.NO_CHECKPOINT)
     best = Checkpoint.load(path)
     best.save(out / BEST)
     best = calibrate_checkpoint(

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from landing.errors import InvalidValueError, TouchdownError
+from landing.problems import Problem
 from trainer.recipe import Recipe, RunLimits
 
 _PRECISION = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
@@ -16,6 +17,8 @@ _PRECISION = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mix
 
 class OutOfMemoryError(TouchdownError):
     """A step needs more memory than there is."""
+
+    problem = Problem.MEMORY
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from typing import Literal
 
 import click
 
+from landing.progress import Progress, say
 from landing.terminal import printable_lines
 from trainer.importers.convert import ImportReport, convert, require_new
 from trainer.importers.export import ExportFolder, first_of
 from trainer.importers.forms import FORMS, form_of
 from trainer.importers.plan import ImportChoice, make_plan
-from trainer.progress import Progress, say
 
 _COVERED_SHOWN = 4
 _LEAST_COVERED = 0.001
@@ -72,7 +72,7 @@ def import_command(
         say(f"{export} is taken for {FORMS[name].title}, by {file}")
     foreign = FORMS[name].read(opened)
     plan = make_plan(foreign, opened, target.absolute().name, choice)
-    with Progress("importing", len(plan.pictures), every=200) as progress:
+    with Progress("importing", len(plan.pictures)) as progress:
         report = convert(foreign, plan, target, choice, progress.step, threads)
     for line in import_lines(report, choice, out):
         click.echo(printable_lines(line))

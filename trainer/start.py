@@ -7,9 +7,9 @@ from pathlib import Path
 from torch import nn
 
 from landing.errors import ModelError
+from landing.progress import say
 from trainer.checkpoint import Checkpoint
 from trainer.model import NORMALISATIONS, EncoderWeights, ModelConfig, build, load_imagenet, own_stride
-from trainer.progress import say
 from trainer.recipe import Recipe
 
 

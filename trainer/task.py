@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from landing.errors import TouchdownError
+from landing.problems import Problem
 from trainer.checkpoint import Checkpoint
 from trainer.data.pictures import Batch
 from trainer.data.samples import IGNORE
@@ -30,6 +31,8 @@ CHECK_EVERY_GPU = 20
 
 class NotFiniteError(TouchdownError):
     """The loss became infinite or not a number."""
+
+    problem = Problem.DIVERGED
 
 
 class SegmentationTask(LightningModule):  # type: ignore[misc]  # torch is not followed

@@ -192,7 +192,7 @@ def mine(recording: Recording, out: Path, count: int, apart_s: float, source: st
     with (out / "mined.csv").open("w", newline="", encoding="utf-8") as stream:
         table = csv.writer(stream)
         table.writerow(["name", "why", "score", "entropy_bits", "disagreement", "at_s"])
-        for entry in recording.entries(views.PICTURE, views.MASKS, Topic.STEP.value):
+        for entry in recording.entries(views.PICTURE, views.MASKS, Topic.STEP.value, title="writing"):
             if entry.topic == views.PICTURE:
                 jpeg = picture_of(entry)
             elif entry.topic == views.MASKS:
@@ -218,7 +218,7 @@ def mine(recording: Recording, out: Path, count: int, apart_s: float, source: st
 
 def _steps(recording: Recording) -> Iterator[tuple[StepRecord, Segmentation]]:
     maps: Segmentation | None = None
-    for entry in recording.entries(views.MASKS, Topic.STEP.value):
+    for entry in recording.entries(views.MASKS, Topic.STEP.value, title="judging frames"):
         if entry.topic == views.MASKS:
             maps = maps_of(picture_of(entry))
         elif maps is not None:
@@ -228,7 +228,7 @@ def _steps(recording: Recording) -> Iterator[tuple[StepRecord, Segmentation]]:
 def _troubles(recording: Recording) -> Iterator[tuple[int, str]]:
     """Yield the monotonic time and the name of each near miss."""
     had_site = False
-    for entry in recording.entries(Topic.STEP.value, Topic.TICK.value):
+    for entry in recording.entries(Topic.STEP.value, Topic.TICK.value, title="looking for near misses"):
         if entry.topic == Topic.TICK.value:
             tick = tick_from(entry.data)
             for change in tick.output.transitions:

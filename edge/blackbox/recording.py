@@ -22,10 +22,12 @@ from edge.blackbox.records import Start, Topic, start_from
 from edge.blackbox.ring import SUFFIX
 from edge.blackbox.segment import PART
 from edge.exact import RecordingError
+from landing.progress import Progress
 from landing.reading import open_file, require_file
 
 MAX_RECORD_BYTES = 256_000_000
 """A length beyond it is damage, not data."""
+MEGABYTE = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -75,14 +77,18 @@ class Recording:
             )
         self.start = heads[self.files[0]]
 
-    def entries(self, *topics: str) -> Iterator[RecordedMessage]:
+    def entries(self, *topics: str, title: str = "reading") -> Iterator[RecordedMessage]:
         """The messages, of all topics or of some, in the order in which they were written.
+
+        Progress is shown under `title`.
 
         Raises:
             RecordingError: A file cannot be opened.
         """
-        for path in self.files:
-            yield from _read(path, self.start.utc_offset_ns, frozenset(topics))
+        total_mb = sum(path.stat().st_size // MEGABYTE for path in self.files)
+        with Progress(f"{title}, MB", max(1, total_mb)) as progress:
+            for path in self.files:
+                yield from _read(path, self.start.utc_offset_ns, frozenset(topics), progress)
 
 
 def picture_of(entry: RecordedMessage) -> bytes:
@@ -134,8 +140,11 @@ def _is_cut_at_its_head(path: Path) -> bool:
         return False
 
 
-def _read(path: Path, utc_offset_ns: int, topics: frozenset[str]) -> Iterator[RecordedMessage]:
+def _read(
+    path: Path, utc_offset_ns: int, topics: frozenset[str], progress: Progress | None = None
+) -> Iterator[RecordedMessage]:
     names: dict[int, str] = {}
+    read_mb = 0
     try:
         with open_file(path, "recording", RecordingError) as stream:
             reader = StreamReader(stream, validate_crcs=True, record_size_limit=MAX_RECORD_BYTES)
@@ -143,6 +152,9 @@ def _read(path: Path, utc_offset_ns: int, topics: frozenset[str]) -> Iterator[Re
                 if isinstance(record, Channel):
                     names[record.id] = record.topic
                 elif isinstance(record, Message):
+                    if progress is not None:
+                        before_mb, read_mb = read_mb, stream.tell() // MEGABYTE
+                        progress.step(read_mb - before_mb)
                     topic = names.get(record.channel_id, "")
                     if not topics or topic in topics:
                         yield RecordedMessage(topic, record.log_time - utc_offset_ns, record.data)

@@ -188,7 +188,7 @@ class Replay:
             ModelError: The other network does not run.
         """
         for entry in self._recording.entries(
-            Topic.STEP.value, Topic.MEMORY.value, Topic.TICK.value, views.MASKS, views.PICTURE
+            Topic.STEP.value, Topic.MEMORY.value, Topic.TICK.value, views.MASKS, views.PICTURE, title="replaying"
         ):
             if self._first_ns is None:
                 self._first_ns = entry.at_ns

@@ -14,6 +14,7 @@ from mcap_protobuf.schema import register_schema
 from edge.blackbox.records import Topic
 from edge.blackbox.views import Viewed
 from landing.errors import TouchdownError
+from landing.problems import Problem
 
 PART = ".part"
 CHUNK_BYTES = 512 * 1024
@@ -29,6 +30,8 @@ _SCHEMAS = {
 
 class SegmentError(TouchdownError):
     """A file that cannot be written."""
+
+    problem = Problem.FILE
 
 
 class Segment:

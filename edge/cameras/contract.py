@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from landing.errors import CameraError, InvalidValueError
+from landing.problems import Problem
 from landing.types import ByteArray, Frame
 
 
@@ -17,6 +18,8 @@ class EndOfStream(Exception):
 
 class CameraTimeout(CameraError):
     """No new frame came within the time that was given; a later one may."""
+
+    problem = Problem.CAMERA_SILENT
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class CameraInfo:
         width_px, height_px: Picture size.
         fps: Frame rate the source states; None when it does not.
         detail: Driver, codec or command, for people.
+        frames: Frames of a recording, as its file states them; None of a live camera.
     """
 
     source: str
@@ -58,6 +62,7 @@ class CameraInfo:
     height_px: int
     fps: float | None
     detail: str
+    frames: int | None = None
 
 
 @dataclass(frozen=True)

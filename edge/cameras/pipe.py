@@ -27,6 +27,7 @@ import numpy as np
 from edge.cameras.contract import Camera, CameraInfo, CameraRequest, Grabbed
 from edge.cameras.live import NewestReader
 from landing.errors import CameraError
+from landing.problems import Problem
 from landing.redaction import redact, secrets_in
 
 POLL_S = 0.1
@@ -146,12 +147,13 @@ class PipeCamera(Camera):
                     hint = "" if self._index else ": is the size right?"
                     raise CameraError(
                         f"camera command {self.command[0]!r} stopped within a frame ({filled} of "
-                        f"{len(room)} bytes) after {self._index} frames{hint}"
+                        f"{len(room)} bytes) after {self._index} frames{hint}",
+                        Problem.CAMERA_SILENT,
                     )
                 continue
             count = os.readv(descriptor, [room[filled:]])
             if count == 0:
-                raise CameraError(self._death(process, filled))
+                raise CameraError(self._death(process, filled), Problem.CAMERA_SILENT)
             last_byte_ns = time.monotonic_ns()
             if filled == 0:
                 first_byte_ns = last_byte_ns

@@ -12,8 +12,9 @@ import numpy as np
 
 from edge.cameras.contract import Camera, CameraInfo, CameraRequest, CameraTimeout, EndOfStream, Grabbed, Pacer
 from landing.distribution import install_command
-from landing.errors import CameraError
+from landing.errors import PictureError
 from landing.pictures import DAMAGED, MOST_PIXELS, PICTURE_BYTES, decode, is_whole_jpeg, read_picture_bytes
+from landing.problems import Problem
 from landing.reading import open_file, require_file
 from landing.types import ByteArray
 
@@ -45,22 +46,22 @@ def read_picture(path: Path) -> ByteArray:
     The EXIF orientation is left alone, as in a label map made for the stored pixels.
 
     Raises:
-        CameraError: It cannot be read or is not a whole picture.
+        PictureError: It cannot be read or is not a whole picture.
     """
     if path.suffix.lower() in RAW_SUFFIXES:
-        raise CameraError(f"picture {path.name} is undeveloped (raw): develop it to JPEG, or take the JPEG beside it")
+        raise PictureError(f"picture {path.name} is undeveloped (raw): develop it to JPEG, or take the JPEG beside it")
     if path.suffix.lower() in HEIF_SUFFIXES:
         return _read_heif(path)
-    data = read_picture_bytes(path, "picture", CameraError)
+    data = read_picture_bytes(path, "picture", PictureError)
     if data.startswith(b"\xff\xd8") and not is_whole_jpeg(data):
         # OpenCV fills the missing part of a truncated JPEG with grey and says nothing.
-        raise CameraError(f"picture {path.name} is truncated: a JPEG without its end")
+        raise PictureError(f"picture {path.name} is truncated: a JPEG without its end")
     image = decode(data, cv2.IMREAD_UNCHANGED)  # keeps bands and depth, and leaves the orientation alone
     if image is None:
-        raise CameraError(f"picture {path.name} cannot be decoded: it is damaged")
+        raise PictureError(f"picture {path.name} cannot be decoded: it is damaged")
     bands = 1 if image.ndim == 2 else image.shape[2]
     if image.dtype != np.uint8 or bands not in (3, 4):
-        raise CameraError(
+        raise PictureError(
             f"picture {path.name} has {bands} band{'s'[: bands != 1]} of {8 * image.dtype.itemsize} bits: expected "
             "colour, three bands of 8 bits; one band of a multispectral or thermal camera is no colour picture"
         )
@@ -70,18 +71,18 @@ def read_picture(path: Path) -> ByteArray:
 def _read_heif(path: Path) -> ByteArray:
     opener = heif_opener()
     if opener is None:
-        raise CameraError(f"picture {path.name} is HEIF: {install_command('heif')} to read it")
+        raise PictureError(f"picture {path.name} is HEIF: {install_command('heif')} to read it")
     try:
-        with open_file(path, "picture", CameraError, PICTURE_BYTES) as stream:
+        with open_file(path, "picture", PictureError, PICTURE_BYTES) as stream:
             heif = opener.open_heif(stream)
             width_px, height_px = heif.size
             if width_px * height_px > MOST_PIXELS:
-                raise CameraError(
+                raise PictureError(
                     f"picture {path.name} has {width_px}x{height_px} pixels, at most {MOST_PIXELS} expected"
                 )
             image = np.asarray(heif.to_pillow().convert("RGB"))
     except DAMAGED as error:
-        raise CameraError(f"picture {path.name} cannot be decoded: {error}") from error
+        raise PictureError(f"picture {path.name} cannot be decoded: {error}") from error
     return np.ascontiguousarray(image[..., ::-1])
 
 
@@ -98,9 +99,10 @@ def heif_opener() -> Any:
 def _size_agrees(request: CameraRequest, width_px: int, height_px: int) -> None:
     asked = (request.width_px, request.height_px)
     if asked != (None, None) and asked != (width_px, height_px):
-        raise CameraError(
+        raise PictureError(
             f"camera {request.source} delivers {width_px}x{height_px} px, "
-            f"camera.width_px x height_px ask for {asked[0]}x{asked[1]}: set them to what it has"
+            f"camera.width_px x height_px ask for {asked[0]}x{asked[1]}: set them to what it has",
+            Problem.CAMERA_OTHER,
         )
 
 
@@ -121,32 +123,32 @@ class VideoCamera(Camera):
         return self._skipped_frames
 
     def _open(self) -> CameraInfo:
-        require_file(self.path, "video", CameraError)
+        require_file(self.path, "video", PictureError)
         self._capture = cv2.VideoCapture(str(self.path))
         if not self._capture.isOpened():
-            raise CameraError(f"video {self.path} cannot be opened: it is damaged or of an unknown kind")
+            raise PictureError(f"video {self.path} cannot be opened: it is damaged or of an unknown kind")
         self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)  # frames as stored, as pictures are: mount angles hold
         width_px = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
         height_px = int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
         if width_px < 1 or height_px < 1:
-            raise CameraError(f"video {self.path} states {width_px}x{height_px} px: it is damaged, or no video")
+            raise PictureError(f"video {self.path} states {width_px}x{height_px} px: it is damaged, or no video")
         _size_agrees(self.request, width_px, height_px)
         stated_fps = float(self._capture.get(cv2.CAP_PROP_FPS))
         fps = self.request.fps or stated_fps
         if not 0.1 <= fps <= 1000.0 and not self.request.realtime:
             fps = DEFAULT_FPS
         if not 0.1 <= fps <= 1000.0:
-            raise CameraError(f"video {self.path} states {stated_fps:g} frames per second: set camera.fps")
+            raise PictureError(f"video {self.path} states {stated_fps:g} frames per second: set camera.fps")
         self._pacer = Pacer(fps, self.request.realtime)
         self._index = 0
         self._skipped_frames = 0
         count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        return CameraInfo(self.request.source, width_px, height_px, fps, f"video, {count} frames")
+        return CameraInfo(self.request.source, width_px, height_px, fps, f"video, {count} frames", max(0, count))
 
     def _grab(self, timeout_s: float) -> Grabbed:
         capture, pacer = self._capture, self._pacer
         if capture is None or pacer is None:
-            raise CameraError(f"video {self.path} is not open")
+            raise PictureError(f"video {self.path} is not open")
         if not pacer.wait(self._index, timeout_s):
             raise CameraTimeout(f"video {self.path.name}: no frame due within {timeout_s:.2f} s")
         if pacer.realtime:
@@ -162,7 +164,7 @@ class VideoCamera(Camera):
             capture.set(cv2.CAP_PROP_POS_FRAMES, 0)
             ok, image = capture.read()
             if not ok:
-                raise CameraError(f"video {self.path.name} cannot be played again from its start")
+                raise PictureError(f"video {self.path.name} cannot be played again from its start")
         index = self._index
         self._index += 1
         return Grabbed(image, stamp_ns, index)
@@ -195,15 +197,15 @@ class FolderCamera(Camera):
 
     def _open(self) -> CameraInfo:
         if not self.folder.is_dir():
-            raise CameraError(f"picture folder {self.folder} does not exist")
+            raise PictureError(f"picture folder {self.folder} does not exist")
         self._paths = pictures_in(self.folder)
         if not self._paths:
-            raise CameraError(f"picture folder {self.folder} holds no pictures ({', '.join(PICTURE_SUFFIXES)})")
+            raise PictureError(f"picture folder {self.folder} holds no pictures ({', '.join(PICTURE_SUFFIXES)})")
         self._bad = {}
         self._position = self._index = self._read_in_pass = 0
         first = next((i for i in map(self._readable, self._paths) if i is not None), None)
         if first is None:
-            raise CameraError(
+            raise PictureError(
                 f"picture folder {self.folder}: none of {len(self._paths)} pictures can be read; "
                 f"the first: {self.skipped[0]}"
             )
@@ -217,7 +219,7 @@ class FolderCamera(Camera):
     def _grab(self, timeout_s: float) -> Grabbed:
         pacer = self._pacer
         if pacer is None:
-            raise CameraError(f"picture folder {self.folder} is not open")
+            raise PictureError(f"picture folder {self.folder} is not open")
         if not pacer.wait(self._index, timeout_s):
             raise CameraTimeout(f"folder {self.folder.name}: none due within {timeout_s:.2f} s")
         while True:
@@ -234,9 +236,10 @@ class FolderCamera(Camera):
             if image is None:
                 continue
             if (image.shape[1], image.shape[0]) != self._size:
-                raise CameraError(
+                raise PictureError(
                     f"picture {path.name} is {image.shape[1]}x{image.shape[0]} px, the first was "
-                    f"{self._size[0]}x{self._size[1]}: one camera has one size"
+                    f"{self._size[0]}x{self._size[1]}: one camera has one size",
+                    Problem.CAMERA_OTHER,
                 )
             self._read_in_pass += 1
             index = self._index
@@ -246,7 +249,7 @@ class FolderCamera(Camera):
     def _readable(self, path: Path) -> ByteArray | None:
         try:
             return read_picture(path)
-        except CameraError as error:
+        except PictureError as error:
             if path.name not in self._bad:
                 self._bad[path.name] = str(error)
                 logger.warning("skipped: %s", error)

@@ -13,6 +13,7 @@ import cv2
 from edge.cameras.contract import Camera, CameraInfo, CameraRequest, Grabbed
 from edge.cameras.live import NewestReader
 from landing.errors import CameraError
+from landing.problems import Problem
 
 OpenDevice = Callable[[str], Any]
 """The one door to the driver: gives something with the methods of `cv2.VideoCapture`."""
@@ -64,13 +65,15 @@ class V4l2Camera(Camera):
             raise CameraError(
                 f"camera {self.device} refuses {asked[0]}x{asked[1]} px and gives "
                 f"{got[0]}x{got[1]}: set camera.width_px and height_px to a size it has "
-                "(`v4l2-ctl --list-formats-ext`)"
+                "(`v4l2-ctl --list-formats-ext`)",
+                Problem.CAMERA_OTHER,
             )
         fps = float(capture.get(cv2.CAP_PROP_FPS))
         if self.request.fps is not None and fps > 0 and fps < 0.9 * self.request.fps:
             raise CameraError(
                 f"camera {self.device} gives {fps:g} frames per second at {got[0]}x{got[1]}, "
-                f"camera.fps asks for {self.request.fps:g}: lower the one or the other"
+                f"camera.fps asks for {self.request.fps:g}: lower the one or the other",
+                Problem.CAMERA_OTHER,
             )
         # Bound to this capture: a thread left behind in the driver must not touch the next one.
         numbers = itertools.count()
@@ -80,7 +83,7 @@ class V4l2Camera(Camera):
     def _read_next(self, capture: Any, index: int) -> Grabbed:
         # grab() alone takes the picture off the driver: stamp it before it is decompressed.
         if not capture.grab():
-            raise CameraError(f"camera {self.device} stopped delivering: unplugged?")
+            raise CameraError(f"camera {self.device} stopped delivering: unplugged?", Problem.CAMERA_SILENT)
         arrived_at_ns = time.monotonic_ns()
         ok, image = capture.retrieve()
         if not ok:

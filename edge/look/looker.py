@@ -41,6 +41,7 @@ from landing.errors import CameraError, DataError
 from landing.ground_scale import UNKNOWN_RANGE, axis_down
 from landing.obstruction import Gap, largest_gap
 from landing.pictures import TIFF_SUFFIXES
+from landing.progress import tracked
 from landing.reading import absence
 from landing.settings import DecisionSection
 from landing.site import LandingSite, NoSite, NoSiteReason
@@ -192,7 +193,8 @@ class Looker:
 
     def _pictures(self, paths: list[Path], runtime: Runtime, flies: ResolvedDecision) -> None:
         settings = flies.decision.single_look()
-        for path in paths[:: self.options.every]:
+        paths = paths[:: self.options.every]
+        for path in tracked("looking", paths, len(paths)):
             tiff = path.suffix.lower() in TIFF_SUFFIXES
             if tiff and (self.options.gsd_m is not None or is_orthophoto(path)):
                 self._orthophoto(path, runtime, flies)
@@ -233,7 +235,8 @@ class Looker:
                 view = ortho_view(look, photo)
                 for note in (view.source, *view.notes):
                     self._note(note)
-                for window in look.windows(options.every):
+                windows = -(-look.rows * look.columns // options.every)
+                for window in tracked(f"looking at {path.name}", look.windows(options.every), windows):
                     if window.step is not None:
                         self._ortho_window(path, view, look, window, window.step)
                 self._ortho_sites(path, look, photo)
@@ -285,7 +288,7 @@ class Looker:
             fps = (camera.info.fps or 25.0) / self.options.every
             written = None if self._output is None else self._output.video(path, fps, size_px)
             started_ns: int | None = None
-            for frame in _frames(camera.grab):
+            for frame in tracked(f"looking at {path.name}", _frames(camera.grab), camera.info.frames or 0):
                 started_ns = frame.captured_at_ns if started_ns is None else started_ns
                 if frame.frame_id % self.options.every:
                     continue
@@ -397,7 +400,8 @@ class Looker:
             if labelled:
                 record.update(self._judged(path, lens, step.pose, selection))
         else:
-            record["no_site"] = {"reason": selection.reason.value, "detail": selection.detail}
+            code = selection.reason.problem.value
+            record["no_site"] = {"reason": selection.reason.value, "detail": selection.detail, "code": code}
             if selection.descend_to_m is not None:
                 record["no_site"]["descend_to_m"] = round(selection.descend_to_m, 2)
             gap = self._gap(selection, step)

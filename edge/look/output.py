@@ -15,7 +15,7 @@ from typing import Any
 
 import cv2
 
-from landing.errors import TouchdownError
+from landing.errors import FileError
 from landing.types import ByteArray
 
 _PAGE = Template(resources.files("edge.look").joinpath("report.html").read_text("utf-8"))
@@ -36,7 +36,7 @@ class LookOutput:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise TouchdownError(f"--out {folder}: {error.strerror or error}") from error
+            raise FileError(f"--out {folder}: {error.strerror or error}") from error
         self._folder = folder
         self._report = report
         self._taken: set[str] = set()
@@ -52,7 +52,7 @@ class LookOutput:
         """
         path = self._path_for(source, ".look.jpg")
         if not cv2.imwrite(str(path), image, [cv2.IMWRITE_JPEG_QUALITY, 90]):
-            raise TouchdownError(f"{path} cannot be written: is the disk full or the folder read-only?")
+            raise FileError(f"{path} cannot be written: is the disk full or the folder read-only?")
         return path.name
 
     def video(self, source: Path, fps: float, size_px: tuple[int, int]) -> tuple[str, cv2.VideoWriter]:
@@ -64,7 +64,7 @@ class LookOutput:
         path = self._path_for(source, ".look.mp4")
         writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, size_px)
         if not writer.isOpened():
-            raise TouchdownError(f"{path} cannot be written: OpenCV has no MPEG-4 encoder here")
+            raise FileError(f"{path} cannot be written: OpenCV has no MPEG-4 encoder here")
         self._stack.callback(writer.release)
         return path.name, writer
 
@@ -78,7 +78,7 @@ class LookOutput:
         try:
             path.write_text(json.dumps(value, indent=1) + "\n", "utf-8")
         except OSError as error:
-            raise TouchdownError(f"{path} cannot be written: {error.strerror or error}") from error
+            raise FileError(f"{path} cannot be written: {error.strerror or error}") from error
         return path.name
 
     def record(self, record: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from edge.lens import camera_for_size
 from edge.look.photo import Fact, PhotoFacts
 from landing.camera import CameraModel, Mount
 from landing.errors import CameraError, ConfigError, InvalidValueError
+from landing.problems import Problem
 from landing.types import ByteArray, Pose
 
 LEVEL = (1.0, 0.0, 0.0, 0.0)
@@ -90,6 +91,8 @@ class View:
 
 class UnknownViewError(CameraError):
     """A picture says too little to place its camera, and nobody else does."""
+
+    problem = Problem.VIEW
 
 
 def calibrated(path: str) -> CameraModel:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from edge.runtimes.contract import Runtime, RuntimeOptions
 from landing.errors import ModelError, TaxonomyError
+from landing.problems import Problem
 from landing.spec import ModelSpec
 from landing.taxonomy import Taxonomy
 
@@ -35,7 +36,8 @@ def load_runtime(path: Path, options: RuntimeOptions | None = None) -> Runtime:
     if chosen.precision != "auto" and backend != "openvino":
         raise ModelError(
             f"model.precision {chosen.precision!r}: {backend} computes {path} as the file says; "
-            "leave precision out, or set model.runtime to openvino"
+            "leave precision out, or set model.runtime to openvino",
+            Problem.RUNTIME,
         )
     if backend == "onnxruntime":
         # Imported here: loading ONNX Runtime takes a while, and other runtimes do without it.
@@ -50,7 +52,7 @@ def load_runtime(path: Path, options: RuntimeOptions | None = None) -> Runtime:
         from edge.runtimes.tensorrt import TensorRTRuntime
 
         return TensorRTRuntime.load(path, chosen)
-    raise ModelError(f"model.runtime {backend!r}: expected {', '.join(BACKENDS)}")
+    raise ModelError(f"model.runtime {backend!r}: expected {', '.join(BACKENDS)}", Problem.RUNTIME)
 
 
 def taxonomy_for(spec: ModelSpec, override: str | Path | None) -> Taxonomy:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from landing.errors import ModelError
+from landing.problems import Problem
 from landing.types import ByteArray
 
 SONAMES = ("libcudart.so.13", "libcudart.so.12", "libcudart.so.11.0", "libcudart.so")
@@ -64,6 +65,8 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
 
 class CudaError(ModelError):
     """The GPU cannot be used, or a CUDA call failed."""
+
+    problem = Problem.RUNTIME
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from edge.runtimes.contract import RuntimeOptions
 from landing.artefact import GateReport
 from landing.errors import ModelError
+from landing.problems import Problem
 
 logger = logging.getLogger("edge")
 
@@ -25,6 +26,7 @@ def require_gate(path: Path, gate: GateReport | None, options: RuntimeOptions) -
     if not options.allow_failed_gate:
         raise ModelError(
             f"model {path}: {gate.describe()}. Make a better one, or allow it: [model] "
-            "allow_failed_gate = true (--allow-failed-gate)"
+            "allow_failed_gate = true (--allow-failed-gate)",
+            Problem.GATE,
         )
     logger.warning("model %s is allowed although its %s", path, gate.describe())

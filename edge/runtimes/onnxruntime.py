@@ -13,6 +13,7 @@ from edge.runtimes.gate import require_gate
 from edge.runtimes.onnx_file import hold_against, metadata_of, read_onnx
 from landing.artefact import GateReport
 from landing.errors import ModelError, first_line
+from landing.problems import Problem
 from landing.spec import ModelSpec
 from landing.types import ByteArray
 
@@ -88,7 +89,8 @@ class OnnxRuntime(Runtime):
         unknown = [name for name in options.providers if name not in available]
         if unknown:
             raise ModelError(
-                f"model.providers: {unknown[0]!r} is not in this build of ONNX Runtime; it has {', '.join(available)}"
+                f"model.providers: {unknown[0]!r} is not in this build of ONNX Runtime; it has {', '.join(available)}",
+                Problem.RUNTIME,
             )
         settings = session_options(options.threads)
         try:
@@ -105,7 +107,8 @@ class OnnxRuntime(Runtime):
             # ONNX Runtime would go on without it, many times slower, and say so only in its log.
             raise ModelError(
                 f"model.providers: {failed[0]} is in this build of ONNX Runtime but does not start "
-                f"here (driver, libraries?); what runs is {', '.join(started)}"
+                f"here (driver, libraries?); what runs is {', '.join(started)}",
+                Problem.RUNTIME,
             )
         metadata = metadata_of(data)
         spec = ModelSpec.from_metadata(metadata, f"model {path}")

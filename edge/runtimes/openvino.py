@@ -21,6 +21,7 @@ from edge.runtimes.signal_stack import kept_signal_stack
 from landing.artefact import BF16_GATE_KEY, GateReport
 from landing.distribution import install_command
 from landing.errors import ModelError
+from landing.problems import Problem
 from landing.spec import ModelSpec
 from landing.types import ByteArray
 
@@ -137,12 +138,13 @@ def choose_precision(asked: str, proven: GateReport | None) -> str:
         ModelError: No such precision, or bfloat16 on a CPU that does not compute in it.
     """
     if asked not in PRECISIONS:
-        raise ModelError(f"model.precision {asked!r}: expected {', '.join(PRECISIONS)}")
+        raise ModelError(f"model.precision {asked!r}: expected {', '.join(PRECISIONS)}", Problem.RUNTIME)
     has = has_bf16()
     if asked == "bf16" and not has:
         raise ModelError(
             "model.precision 'bf16': this CPU has neither AVX512_BF16 nor AMX, and imitating it is "
-            "slower than fp32; expected auto or fp32"
+            "slower than fp32; expected auto or fp32",
+            Problem.RUNTIME,
         )
     if asked != "auto":
         return asked
@@ -186,7 +188,8 @@ def open_openvino() -> Any:
     except ImportError as error:
         raise ModelError(
             f"model.runtime 'openvino': it is not installed for this Python ({error}). "
-            f"{install_command('openvino')}, or leave model.runtime out for ONNX Runtime."
+            f"{install_command('openvino')}, or leave model.runtime out for ONNX Runtime.",
+            Problem.RUNTIME,
         ) from error
 
 

@@ -21,6 +21,7 @@ from edge.runtimes.gate import require_gate
 from edge.runtimes.tensorrt_api import Context, Engine, TensorRT, flavour_of, make_logger, open_tensorrt
 from landing.errors import ModelError
 from landing.manifest import EngineManifest, read_engine
+from landing.problems import Problem
 from landing.spec import ModelSpec
 from landing.types import ByteArray
 
@@ -43,12 +44,13 @@ class _Loaded:
             reason = next((text for bad, text in self._log.said if bad), "no reason given")
             raise ModelError(
                 f"engine {path} is not loaded by TensorRT although it was built for this machine: "
-                f"{reason[:200]}. Build it again: `{manifest.rebuild_command}`"
+                f"{reason[:200]}. Build it again: `{manifest.rebuild_command}`",
+                Problem.ENGINE,
             )
         self.engine: Engine = engine
         context = engine.create_execution_context()
         if context is None:
-            raise ModelError(f"model {path}: too little GPU memory to run it")
+            raise ModelError(f"model {path}: too little GPU memory to run it", Problem.RUNTIME)
         self.context: Context = context
 
     def forget(self) -> None:
@@ -154,7 +156,7 @@ class TensorRTRuntime(Runtime):
             if self._cancelled:
                 raise ModelError(f"model {self.path}: not waited for any longer")
             if time.monotonic_ns() > until_ns:
-                raise ModelError(f"model {self.path}: the GPU gave no result in {TIMEOUT_S:g} s")
+                raise ModelError(f"model {self.path}: the GPU gave no result in {TIMEOUT_S:g} s", Problem.RUNTIME)
             time.sleep(_POLL_S)
         parts = zip(("h2d", "compute", "d2h"), marks, marks[1:], strict=False)
         self.device_ms = {name: device.elapsed_ms(a, b) for name, a, b in parts}
@@ -171,7 +173,8 @@ def _require_version(path: Path, manifest: EngineManifest, module: TensorRT) -> 
         raise ModelError(
             f"engine {path} was built with {manifest.flavour} {manifest.tensorrt_version}, this "
             f"machine has {here[0]} {here[1]}; an engine runs with the very version that built it. "
-            f"Build it again here: `{manifest.rebuild_command}`"
+            f"Build it again here: `{manifest.rebuild_command}`",
+            Problem.ENGINE,
         )
 
 
@@ -181,7 +184,8 @@ def _require_gpu(path: Path, manifest: EngineManifest, gpu: Gpu) -> None:
         raise ModelError(
             f"engine {path} was built for {built[0]} (compute capability {built[1]}), this is "
             f"{gpu.name} ({gpu.compute_capability}); an engine runs on the GPU model it was built "
-            f"on. Build it again here: `{manifest.rebuild_command}`"
+            f"on. Build it again here: `{manifest.rebuild_command}`",
+            Problem.ENGINE,
         )
 
 
@@ -215,7 +219,8 @@ def _hold_against(path: Path, manifest: EngineManifest, engine: Engine, module: 
         odd = sorted(n for n in found.keys() | wanted.keys() if found.get(n) != wanted.get(n))[0]
         raise ModelError(
             f"engine {path}: {odd} is {_as_text(found.get(odd))}, its ModelSpec promises "
-            f"{_as_text(wanted.get(odd))}. Build it again: `{manifest.rebuild_command}`"
+            f"{_as_text(wanted.get(odd))}. Build it again: `{manifest.rebuild_command}`",
+            Problem.ENGINE,
         )
 
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from landing.errors import ModelError
+from landing.problems import Problem
 
 logger = logging.getLogger("tensorrt")
 # Without a log set up (`export`), what TensorRT says is in our own messages, not on the terminal.
@@ -102,7 +103,8 @@ def open_tensorrt() -> TensorRT:
     because = f" ({'; '.join(problems)})" if problems else ""
     raise ModelError(
         f"TensorRT is not installed for this Python{because}. On a Jetson: apt-get install "
-        "python3-libnvinfer, and a venv made with --system-site-packages. Elsewhere use the .onnx."
+        "python3-libnvinfer, and a venv made with --system-site-packages. Elsewhere use the .onnx.",
+        Problem.RUNTIME,
     )
 
 

@@ -1,9 +1,13 @@
 """Serves health, metrics and the page, in a thread with an event loop of its own.
 
-    GET /            the page                     GET /healthz   200 while the control loop ticks GET /live
-    WebSocket: looks, statuses   GET /readyz    200 while decisions are good GET /history     times of kept looks
-    GET /metrics   for Prometheus
-    GET /history/NS  the look nearest to a time   GET /picture.jpg, /stream.mjpg  pictures alone
+    GET /                       the page; without the token, a form that asks for it
+    WebSocket /live             looks and statuses
+    GET /history                times of kept looks; /history/NS is the look nearest to a time
+    GET /picture.jpg            one picture; /stream.mjpg is a stream of them
+    GET /healthz                200 while the control loop ticks
+    GET /readyz                 200 while decisions are good
+    GET /metrics                for Prometheus
+    GET /register_service       for BlueOS
 
 A look is drawn when somebody watches, and once a second for the history; viewers that are slow get fewer looks, never
 later ones.
@@ -14,7 +18,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import secrets
 import socket
 import struct
 import threading
@@ -22,7 +25,6 @@ import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
 from aiohttp import http_exceptions, web
@@ -32,6 +34,7 @@ from edge.timings import Timings
 from edge.web import status as words
 from edge.web.access import COOKIE, Access
 from edge.web.door import Door
+from edge.web.entrance import REGISTER, REGISTRATION, asks_for_the_page, html, remember
 from edge.web.feed import Feed
 from edge.web.history import History
 from edge.web.metrics import CONTENT_TYPE, render
@@ -125,7 +128,6 @@ class WebServer:
         self._timings = timings
         self._registry = registry
         self._temperature_c = temperature_c
-        self._page = resources.files("edge.web").joinpath("page.html").read_text("utf-8")
         self._viewers: set[_Viewer] = set()
         self._streams = 0
         self._door: Door | None = None
@@ -182,6 +184,7 @@ class WebServer:
         self._stopping = asyncio.Event()
         app = web.Application(middlewares=[self._guard])
         app.router.add_get("/", self._get_page)
+        app.router.add_get(REGISTER, self._get_registration)
         app.router.add_get("/live", self._get_live)
         app.router.add_get("/history", self._get_history)
         app.router.add_get("/history/{at_ns:[0-9]{1,20}}", self._get_moment)
@@ -238,37 +241,34 @@ class WebServer:
         if origin is not None and origin.split("://", 1)[-1] != host:
             raise web.HTTPForbidden(text="pages of other sites may not look\n")
         query = request.query.get("token", "")
-        if not self._access.allowed(request.headers.get("Authorization", ""), request.cookies.get(COOKIE, ""), query):
+        allowed = self._access.allowed(request.headers.get("Authorization", ""), request.cookies.get(COOKIE, ""), query)
+        if not allowed and request.path != REGISTER:
             await asyncio.sleep(0.2)  # guessing stays slow
+            if asks_for_the_page(request):
+                return _guarded(html("signin.html", host))
             raise web.HTTPUnauthorized(
                 text="a token is needed: open /?token=TOKEN, or send Authorization: Bearer TOKEN\n",
                 headers={"WWW-Authenticate": "Bearer"},
             )
-        response = await handler(request)
-        if not response.prepared:
-            response.headers["X-Content-Type-Options"] = "nosniff"
-            response.headers["Referrer-Policy"] = "no-referrer"
-            response.headers["Cache-Control"] = "no-store"
-        return response
+        return _guarded(await handler(request))
 
     # --- what there is ---
 
     async def _get_page(self, request: web.Request) -> web.StreamResponse:
+        token = self._access.token
         if request.query.get("token"):
-            # Out of the address bar and the history, into a cookie that scripts cannot read.
-            answer = web.Response(status=303, headers={"Location": "/"})
-            assert self._access.token is not None or self._access.loopback
-            if self._access.token is not None:
-                answer.set_cookie(COOKIE, self._access.token, httponly=True, samesite="Strict")
+            # Out of the address bar and the history; relative, for a proxy may serve it below a folder.
+            answer = web.Response(status=303, headers={"Location": "./"})
+            if token is not None:
+                remember(answer, token)
             return answer
-        nonce = secrets.token_urlsafe(16)
-        response = web.Response(text=self._page.replace("NONCE", nonce), content_type="text/html", charset="utf-8")
-        response.headers["Content-Security-Policy"] = (
-            f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; "
-            "img-src 'self' blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
-            "frame-ancestors 'none'"
-        )
-        return response
+        page = html("page.html", request.headers.get("Host", ""))
+        if token is not None and "Authorization" in request.headers:
+            remember(page, token)
+        return page
+
+    async def _get_registration(self, _request: web.Request) -> web.StreamResponse:
+        return web.json_response(REGISTRATION)
 
     async def _get_health(self, _request: web.Request) -> web.StreamResponse:
         return _verdict(*words.alive(self._feed.status, time.monotonic_ns()))
@@ -444,6 +444,15 @@ async def _sent(request: web.Request, sending: Awaitable[None]) -> bool:
             request.transport.abort()
         return False
     return True
+
+
+def _guarded(response: web.StreamResponse) -> web.StreamResponse:
+    """Headers that keep an answer from being guessed at, told on or kept."""
+    if not response.prepared:
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Referrer-Policy"] = "no-referrer"
+        response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def _has_left(request: web.Request) -> bool:

@@ -61,6 +61,7 @@ def describe(
                 "name": h.gate.name,
                 "open": h.gate.is_open,
                 "reason": h.gate.closed or "",
+                "code": "" if h.gate.is_open or h.gate.problem is None else h.gate.problem.value,
                 "for_s": round((now_ns - h.since_ns) * 1e-9, 1),
             }
             for h in held

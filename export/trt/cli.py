@@ -71,6 +71,7 @@ def trt_command(
     from export.trt.make import EngineRequest, make_engine
     from export.trt.remote import Remote
     from landing.manifest import BuilderOptions
+    from landing.progress import Progress
 
     if host and check_only:
         raise click.UsageError("--check-only throws the engine away, --host brings it home")
@@ -86,5 +87,7 @@ def trt_command(
         check_only=check_only,
         remote=remote,
     )
-    for line in make_engine(request, lambda text: click.echo(text, err=True)):
+    with Progress("building the engine"):
+        lines = make_engine(request, lambda text: click.echo(text, err=True))
+    for line in lines:
         click.echo(line)

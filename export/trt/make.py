@@ -16,7 +16,7 @@ from export.trt.builder import Built, build, l4t_release, require_builder
 from export.trt.job import CACHE_NAME, BuildJob, read_job, write_job
 from export.trt.remote import Remote
 from landing.distribution import VERSION
-from landing.errors import InvalidValueError, ModelError, TouchdownError
+from landing.errors import FileError, InvalidValueError, ModelError
 from landing.manifest import BuilderOptions, EngineManifest, Precision, manifest_path
 
 Say = Callable[[str], None]
@@ -159,7 +159,7 @@ def _stored(cache: Path) -> bytes:
     except FileNotFoundError:
         return b""
     except OSError as error:
-        raise TouchdownError(f"--timing-cache {cache}: {error.strerror or error}") from error
+        raise FileError(f"--timing-cache {cache}: {error.strerror or error}") from error
 
 
 def _keep_cache(request: EngineRequest, content: bytes | None) -> None:
@@ -171,7 +171,7 @@ def _keep_cache(request: EngineRequest, content: bytes | None) -> None:
         partial.write_bytes(content)
         partial.replace(request.timing_cache)
     except OSError as error:
-        raise TouchdownError(f"--timing-cache {request.timing_cache}: {error.strerror or error}") from error
+        raise FileError(f"--timing-cache {request.timing_cache}: {error.strerror or error}") from error
 
 
 def _summary(out: Path, manifest: EngineManifest, size: int) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.doctor.session import NS_PER_S, Session, result_name
 from landing.errors import LinkError
+from landing.problems import Problem
 
 SILENCE_S = 1.0  # After its word the autopilot goes on for a moment; what it says then is of the old boot
 UPTIME_MARGIN_S = 2.0
@@ -21,7 +22,7 @@ def reboot(session: Session, timeout_s: float = 60.0) -> float:
     """
     session.connect()
     if session.vehicle().armed:
-        raise LinkError("the autopilot is armed: it is not rebooted; disarm first")
+        raise LinkError("the autopilot is armed: it is not rebooted; disarm first", Problem.ARMED)
     started_ns = time.monotonic_ns()
     result = session.command(mavlink.MAV_CMD_PREFLIGHT_REBOOT_SHUTDOWN, 1.0, tries=2)
     if result not in (None, mavlink.MAV_RESULT_ACCEPTED):

@@ -57,6 +57,7 @@ def run(options: DoctorOptions, echo: Echo) -> int:
     except TouchdownError as error:
         if options.as_json:
             status = {"status": "error", "exit_status": error.exit_code, "error": str(error)}
+            status["code"] = error.problem.value
             echo(json.dumps(status))
             return error.exit_code
         raise

@@ -23,6 +23,7 @@ from firmware_bridge.doctor.rules import Rule, judge_all, names_of, number
 from firmware_bridge.doctor.session import Session
 from firmware_bridge.identity import Identity
 from landing.errors import LinkError
+from landing.problems import Problem
 from landing.vehicle import Autopilot
 
 RULES: Mapping[Autopilot, tuple[Rule, ...]] = {Autopilot.ARDUPILOT: ardupilot.RULES, Autopilot.PX4: px4.RULES}
@@ -99,7 +100,8 @@ def examine(
     rules = RULES.get(identity.autopilot)
     if rules is None:
         raise LinkError(
-            f"{session.settings.connection}: the autopilot is neither ArduPilot nor PX4; none else is supported"
+            f"{session.settings.connection}: the autopilot is neither ArduPilot nor PX4; none else is supported",
+            Problem.PITFALL,
         )
     report = Examination(identity)
 
@@ -153,7 +155,7 @@ def repair(session: Session, report: Examination) -> Repair:
     present = {name: change for name, change in changes.items() if name in report.values}
     session.connect()
     if present and session.vehicle().armed:
-        raise ParameterError("nothing is written: the vehicle is armed; disarm first")
+        raise ParameterError("nothing is written: the vehicle is armed; disarm first", Problem.ARMED)
     written: list[WrittenParameter] = []
     failed: dict[str, str] = {}
     for name, change in present.items():

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
+from landing.problems import Problem
+
 
 class Level(IntEnum):
     """Severity of a finding."""
@@ -16,6 +18,17 @@ class Level(IntEnum):
     WARNING = 2  # A landing may go otherwise than expected
     ERROR = 3  # No landing on a target, or one somewhere else
 
+
+PROBLEMS = {
+    "autopilot": Problem.PITFALL,
+    "link": Problem.LINK_QUALITY,
+    "parameters": Problem.PARAMETER,
+    "pitfalls": Problem.PITFALL,
+    "latency": Problem.LATENCY,
+    "target": Problem.TARGET,
+    "fix": Problem.PARAMETER,
+}
+"""Kind of trouble, by section."""
 
 # Exit status of the command by its worst finding
 EXIT_STATUS = {Level.OK: 0, Level.NOTE: 0, Level.WARNING: 1, Level.ERROR: 2}
@@ -43,6 +56,11 @@ class DoctorFinding:
     change: ParameterChange | None = None  # The remedy, where a parameter is one
     data: Mapping[str, Any] = field(default_factory=dict)  # The value in numbers, for `--json`
 
+    @property
+    def code(self) -> str:
+        """The code under which the troubleshooting pages say what to do; empty where nothing is wrong."""
+        return PROBLEMS[self.section].value if self.level >= Level.WARNING else ""
+
     def as_dict(self) -> dict[str, Any]:
         """For `--json`: fields that say nothing are left out."""
         found: dict[str, Any] = {
@@ -51,7 +69,7 @@ class DoctorFinding:
             "level": self.level.name.lower(),
             "value": self.value,
         }
-        for name in ("expected", "why"):
+        for name in ("expected", "why", "code"):
             if getattr(self, name):
                 found[name] = getattr(self, name)
         if self.change is not None:

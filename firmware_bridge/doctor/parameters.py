@@ -18,6 +18,7 @@ from firmware_bridge.dialect import mavlink
 from firmware_bridge.doctor.session import NS_PER_S, Session
 from firmware_bridge.identity import ParameterEncoding
 from landing.errors import LinkError
+from landing.problems import Problem
 
 WINDOW = 10  # Requests under way at a time: ArduPilot queues 20, and a slow line must not be flooded
 # Requests for each parameter in each round. Only silence tells of one that does not exist, so the rounds
@@ -41,6 +42,8 @@ _FORMATS: dict[int, str] = {
 
 class ParameterError(LinkError):
     """A parameter that could not be written or does not hold what was written."""
+
+    problem = Problem.PARAMETER
 
 
 @dataclass(frozen=True)
@@ -162,7 +165,7 @@ def _write(session: Session, before: AutopilotParameter, value: float) -> float:
     field = encode_value(value, before.type, encoding)
     # Looked at before every single write: somebody may arm in between.
     if session.vehicle().armed:
-        raise ParameterError(f"{before.name} is not written: the vehicle is armed; disarm first")
+        raise ParameterError(f"{before.name} is not written: the vehicle is armed; disarm first", Problem.ARMED)
     target = session.connect()
     message = mavlink.MAVLink_param_set_message(
         target.system, target.component, before.name.encode("ascii"), field, before.type

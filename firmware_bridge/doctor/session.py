@@ -23,6 +23,7 @@ from firmware_bridge.timesync import Timesync
 from firmware_bridge.transport import Transport
 from firmware_bridge.vehicle import AutopilotId
 from landing.errors import LinkError
+from landing.problems import Problem
 from landing.vehicle import VehicleStatus
 
 NS_PER_S = 1_000_000_000
@@ -97,7 +98,9 @@ class Session:
             if now_ns > deadline_ns:
                 problems = self.telemetry.problems(self._wire.is_open, now_ns)
                 problem = self._wire.unsigned or problems[0]
-                raise LinkError(f"{problem} (waited {timeout_s:g} s)")
+                alone = not self.telemetry.alarms(now_ns)
+                kind = Problem.LINK_SILENT if alone else Problem.SECOND_SENDER
+                raise LinkError(f"{problem} (waited {timeout_s:g} s)", kind)
             self._turn()
             now_ns = time.monotonic_ns()
         assert self.telemetry.autopilot is not None

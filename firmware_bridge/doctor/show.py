@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 from firmware_bridge.doctor.examination import Examination
 from firmware_bridge.doctor.findings import DoctorFinding, Level
+from landing.problems import with_code
 
 WORDS = {Level.OK: "ok  ", Level.NOTE: "note", Level.WARNING: "WARN", Level.ERROR: "FAIL"}
 STYLES = {Level.OK: "green", Level.NOTE: "cyan", Level.WARNING: "yellow", Level.ERROR: "bold red"}
@@ -21,7 +22,7 @@ def line_of(finding: DoctorFinding) -> str:
             text += f", should be {finding.expected}"
         if finding.why:
             text += f"; {finding.why}"
-    return text
+    return with_code(text, finding.code) if finding.code else text
 
 
 def closing_line(report: Examination) -> str:
@@ -62,6 +63,7 @@ def print_table(report: Examination) -> None:
     table.add_column("is", ratio=3)
     table.add_column("should be", ratio=2)
     table.add_column("why", ratio=4)
+    table.add_column("explain", no_wrap=True)
     section = ""
     for finding in report.findings:
         if finding.section != section:
@@ -75,5 +77,6 @@ def print_table(report: Examination) -> None:
             Text(finding.value),
             Text(finding.expected, style=quiet),
             Text(finding.why, style=quiet),
+            Text(finding.code),
         )
     Console().print(table)

@@ -13,6 +13,7 @@ from firmware_bridge.identity import Identity
 from firmware_bridge.target import TargetForm, landing_target_message
 from firmware_bridge.texts import StatusText
 from landing.errors import LinkError
+from landing.problems import Problem
 from landing.types import LandingTarget, Pose
 from landing.vehicle import Autopilot
 
@@ -38,7 +39,7 @@ def try_target(
     sent = 0
     while (now_ns := time.monotonic_ns()) < deadline_ns:
         if session.vehicle().armed:
-            raise LinkError("no test target is sent: the vehicle is armed and may follow it; disarm")
+            raise LinkError("no test target is sent: the vehicle is armed and may follow it; disarm", Problem.ARMED)
         if now_ns >= next_ns:
             next_ns = max(next_ns + period_ns, now_ns)
             pose = session.telemetry.history.latest(now_ns)

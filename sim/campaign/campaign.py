@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from landing.progress import Progress
 from sim.campaign.engines import outcomes
 from sim.campaign.score import Record
 from sim.campaign.store import CampaignFolder, replace_text
@@ -16,12 +15,9 @@ from sim.campaign.task import Plan
 
 SUMMARY = "summary.json"
 
-Progress = Callable[[int, int, Record], None]
-"""Called with landings done, landings in all, and the newest record."""
-
 
 def run_campaign(
-    plan: Plan, out: Path, engine: str, jobs: int, scheduler: str | None = None, progress: Progress | None = None
+    plan: Plan, out: Path, engine: str, jobs: int, scheduler: str | None = None
 ) -> tuple[list[Record], dict[str, Any]]:
     """Flies what is missing in a folder and writes its results and summary.
 
@@ -35,40 +31,15 @@ def run_campaign(
     folder = CampaignFolder(out, plan)
     total = plan.scenes * len(plan.policies)
     try:
-        for outcome in outcomes(folder.missing(), engine, jobs, scheduler):
-            folder.add(outcome)
-            if progress is not None:
-                progress(folder.done, total, outcome.records[-1])
+        with Progress("campaign", total, folder.done) as progress:
+            for outcome in outcomes(folder.missing(), engine, jobs, scheduler):
+                folder.add(outcome)
+                newest = outcome.records[-1]
+                words = f"scene {newest['scene']} {newest['policy']}: {newest['verdict']}"
+                progress.step(len(outcome.records), words)
         records = folder.finish()
     finally:
         folder.close()
     summary = summarize(records)
     replace_text(out / SUMMARY, json.dumps(summary, indent=1, sort_keys=True) + "\n")
     return records, summary
-
-
-class PlainProgress:
-    """A line now and then, with how long it will take.
-
-    Args:
-        say: Takes lines.
-        every_s: Least time between two.
-    """
-
-    def __init__(self, say: Callable[[str], None], every_s: float = 10.0) -> None:
-        self._say = say
-        self._every_s = every_s
-        self._began_s = self._said_s = time.monotonic()
-        self._first: int | None = None
-
-    def __call__(self, done: int, total: int, newest: Record) -> None:
-        """Says where it is, if it is time to."""
-        now_s = time.monotonic()
-        if self._first is None:
-            self._first = done
-        if now_s - self._said_s < self._every_s and done != total:
-            return
-        self._said_s = now_s
-        rate = (done - self._first) / max(now_s - self._began_s, 1e-9)
-        left = f", {(total - done) / rate / 60:.0f} min left" if rate > 0 and done < total else ""
-        self._say(f"{done}/{total}{left}; scene {newest['scene']} {newest['policy']}: {newest['verdict']}")

@@ -17,7 +17,7 @@ from landing.distribution import install_command
 from landing.errors import DataError
 from landing.ground_scale import IN_USE
 from landing.settings import AuthoritySettings, DecisionSection, DirectorSection
-from sim.campaign.campaign import PlainProgress, run_campaign
+from sim.campaign.campaign import run_campaign
 from sim.campaign.policies import POLICIES, policy_named
 from sim.campaign.scene import SPLITS, CampaignError
 from sim.campaign.store import cost_of
@@ -177,9 +177,8 @@ def campaign_command(
     """Flies, writes the report and says what came of it."""
     if not as_json:
         click.echo(f"flight {plan.resolved().describe()}")
-    progress = None if as_json else PlainProgress(click.echo)
-    _, summary = run_campaign(plan, out, engine, jobs, scheduler, progress)
-    report = _report(out, pictures, None if as_json else click.echo)
+    _, summary = run_campaign(plan, out, engine, jobs, scheduler)
+    report = _report(out, pictures)
     if as_json:
         click.echo(json.dumps(summary))
         return
@@ -192,13 +191,13 @@ def campaign_command(
     click.echo(f"report: {report}" if report is not None else NO_REPORT)
 
 
-def _report(out: Path, pictures: int, say: Callable[[str], None] | None) -> Path | None:
+def _report(out: Path, pictures: int) -> Path | None:
     """The report's file; None without what it is made with."""
     try:
         from sim.campaign.report import write_report
     except ImportError:
         return None
-    return write_report(out, pictures, say)
+    return write_report(out, pictures)
 
 
 def replay_command(folder: Path, number: int, policy: str | None, sheet: bool, as_json: bool) -> None:

@@ -28,6 +28,7 @@ import numpy.typing as npt
 from edge.runtimes import Runtime
 from landing.camera import CameraModel
 from landing.errors import DataError
+from landing.progress import tracked
 from landing.taxonomy import Role, Taxonomy
 from landing.types import ByteArray
 from sim.camera.effects import Effects
@@ -82,7 +83,7 @@ class _Tally:
 def measure(
     runtime: Runtime, worlds: tuple[str, ...], seeds: range, frames: int, origin: str
 ) -> Iterator[tuple[str, dict[str, Any] | None]]:
-    """Measures, saying how far it is; the last item has the finished model.
+    """Measures, a line for each band; the last item has the finished model.
 
     Args:
         runtime: Loaded network, of the taxonomy of the worlds.
@@ -97,7 +98,7 @@ def measure(
     taxonomy = runtime.spec.taxonomy
     tallies = [_Tally() for _ in BANDS_M]
     faulty = _FaultTally()
-    for number, seed in enumerate(seeds):
+    for number, seed in enumerate(tracked("measuring worlds", seeds, len(seeds))):
         world = parse_world_spec(worlds[seed % len(worlds)], seed)
         rng, rng_nearer = (np.random.default_rng([of, seed]) for of in (77, 79))
         pairs = frames * (number + 1) // len(seeds) - frames * number // len(seeds)
@@ -112,7 +113,6 @@ def measure(
                     _compare(tally.nearer, (looks[0], nearer), taxonomy)
                 _count_missed(tally.missed, looks, world)
         _look_through_faults(runtime, world, pairs, [41, seed], faulty)
-        yield f"{number + 1}/{len(seeds)} worlds: {world.name}", None
     rng = np.random.default_rng([77])
     bands = [_band(tallies, number, taxonomy, rng) for number in range(len(BANDS_M))]
     for band in bands:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from edge.pipeline import Decides
 from landing.camera import CameraModel
 from landing.decider import Decider
-from landing.errors import TouchdownError
+from landing.errors import InvalidValueError
 from landing.ground_scale import GroundScale
 from landing.settings import DecisionSettings
 from landing.taxonomy import Taxonomy
@@ -81,5 +81,5 @@ def policy_named(name: str) -> Policy:
     """
     name = "touchdown" if name == "ours" else name
     if name not in POLICIES:
-        raise TouchdownError(f"policy {name!r}: expected one of {', '.join(POLICIES)}")
+        raise InvalidValueError(f"policy {name!r}: expected one of {', '.join(POLICIES)}")
     return POLICIES[name]

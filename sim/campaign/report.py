@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
+from landing.progress import tracked
 from sim.campaign.code import code_digest
 from sim.campaign.plots import by_policy, conditions_plot, distances_plot, verdicts_plot
 from sim.campaign.policies import POLICIES
@@ -69,13 +70,12 @@ def failures(records: Sequence[Record]) -> list[Record]:
     return sorted(bad, key=lambda r: (badness(r), r["scene"]))
 
 
-def write_report(folder: Path, pictures: int = 24, progress: Callable[[str], None] | None = None) -> Path:
+def write_report(folder: Path, pictures: int = 24) -> Path:
     """Writes the report of a finished campaign.
 
     Args:
         folder: Of the campaign.
         pictures: Failures that get one, of the first policy; each is flown again for it.
-        progress: Told of each.
 
     Raises:
         CampaignError: The folder holds no finished campaign.
@@ -87,9 +87,8 @@ def write_report(folder: Path, pictures: int = 24, progress: Callable[[str], Non
     if code != code_digest():
         pictures = 0  # other code would draw other landings
     drawn: dict[tuple[int, str], str] = {}
-    for record in failed.get(plan.policies[0], [])[:pictures]:
-        if progress is not None:
-            progress(f"picture of scene {record['scene']}: {record['verdict']}")
+    shown = failed.get(plan.policies[0], [])[:pictures]
+    for record in tracked("drawing failures", shown, len(shown)):
         png = picture_of(plan, record)
         drawn[record["scene"], record["policy"]] = base64.b64encode(png).decode()
     template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from landing.errors import TouchdownError
+from landing.problems import Problem
 from sim.campaign.ranges import SceneConditions, draw_conditions, stream
 from sim.world import SEEDS
 from sim.world.spec import adversarial_scenario, is_photo
@@ -21,6 +22,8 @@ CAR_SHARE = 0.15
 
 class CampaignError(TouchdownError):
     """A campaign that cannot be flown as asked."""
+
+    problem = Problem.CAMPAIGN
 
 
 @dataclass(frozen=True)

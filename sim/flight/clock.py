@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from edge.runtimes import RuntimeOptions, load_runtime
-from landing.errors import LinkError, TouchdownError
+from landing.errors import InvalidValueError, LinkError
 from landing.types import Frame
 from sim.flight.fly import fly_one
 from sim.flight.plan import FlightPlan, FlightResult
@@ -98,7 +98,7 @@ class ClockChoice:
         fly: Fly = fly_one,
     ) -> None:
         if clock not in CLOCKS:
-            raise TouchdownError(f"clock {clock!r}: expected {', '.join(CLOCKS)}")
+            raise InvalidValueError(f"clock {clock!r}: expected {', '.join(CLOCKS)}")
         self._clock = clock
         self._say = say
         self._measure = measure
@@ -116,7 +116,7 @@ class ClockChoice:
         """
         if real.autopilot != "stand-in":
             if self._clock == "simulated":
-                raise TouchdownError(
+                raise InvalidValueError(
                     f"--clock simulated: {real.autopilot} is a program of its own that runs in "
                     "real time; leave --clock out, or fly --autopilot stand-in"
                 )

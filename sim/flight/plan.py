@@ -8,7 +8,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from landing.errors import TouchdownError
+from landing.errors import InvalidValueError
 from sim.world.model import DiscTruth
 
 SHARED_MACHINE: dict[str, dict[str, Any]] = {
@@ -76,7 +76,7 @@ def parse_fault(text: str) -> PlannedFault:
         return PlannedFault(Fault(name), below_m, for_s)
     except ValueError:
         names = ", ".join(m.value for m in Fault)
-        raise TouchdownError(
+        raise InvalidValueError(
             f"fault {text!r}: expected NAME@HEIGHT_M or NAME@HEIGHT_M:SECONDS, as in "
             f"camera-stall@8:2, with one of {names}"
         ) from None

@@ -18,6 +18,7 @@ from firmware_bridge.dialect import mavlink
 from firmware_bridge.peers import PeerTable
 from firmware_bridge.transport import Transport
 from landing.errors import LinkError
+from landing.problems import Problem
 from sim.vehicle.home import Home
 
 GROUND_STATION_ID = 255
@@ -190,7 +191,7 @@ class GroundStation:
         deadline_s = self.now_s + timeout_s
         while not self.heard_autopilot:
             if self.now_s > deadline_s:
-                raise LinkError(f"no heartbeat on {self._connection} within {timeout_s:g} s")
+                raise LinkError(f"no heartbeat on {self._connection} within {timeout_s:g} s", Problem.LINK_SILENT)
             self.poll()
 
     def wait(self, seconds: float) -> None:

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from landing.errors import TouchdownError
+from landing.problems import Problem
 
 START_S = 30.0
 STOP_S = 5.0
@@ -18,6 +19,7 @@ class FlightError(TouchdownError):
     """A process of the simulation failed, so nothing can be said of the landing."""
 
     exit_code = 4
+    problem = Problem.FLIGHT
 
 
 class TooLateError(FlightError):

@@ -11,7 +11,9 @@ import pytest
 
 from edge.web.server import WebServer
 from tests.edge import fake_model
+from tests.edge.blueos import FOLDER, blueos
 from tests.edge.test_daemon import Rig, wait_for
+from tests.edge.test_web import TOKEN
 from tests.edge.web_rig import served
 
 pytestmark = pytest.mark.browser
@@ -153,3 +155,27 @@ def test_a_daemon_that_is_gone_is_said(page: tuple[Any, Rig, WebServer]) -> None
     server.close()
     wait_for(lambda: text(browser, "lamp") == "no connection", 20)
     assert text(browser, "reason") == "what is shown is old"
+
+
+def test_it_works_in_the_frame_of_blueos(tmp_path: Path, model_path: Path, browser: Any) -> None:
+    secret = tmp_path / "token"
+    secret.write_text(TOKEN)
+    secret.chmod(0o600)
+    with served(tmp_path, model_path, token_file=str(secret)) as (_, server), blueos(server.port) as port:
+        errors(browser)
+        browser.get(f"http://127.0.0.1:{port}/")
+        browser.switch_to.frame(browser.find_element("tag name", "iframe"))
+        field = browser.find_element("id", "token")
+        assert field.accessible_name.startswith("Token of the live page")
+        field.send_keys("wrong-wrong-wrong-wrong\n")
+        wait_for(lambda: "another token" in text(browser, "said"), 20)
+        errors(browser)  # the browser notes that the wrong token was refused
+        field.clear()
+        field.send_keys(TOKEN + "\n")
+        wait_for(lambda: browser.find_elements("id", "state") and text(browser, "state").startswith("track"), 20)
+        wait_for(lambda: sum(pixels(browser, "picture")) > 0, 20)
+        assert browser.execute_script("return document.cookie") == ""  # scripts cannot read it
+        assert browser.execute_script("return location.pathname + location.search") == FOLDER + "/"
+        assert errors(browser) == []
+        browser.switch_to.default_content()
+        browser.get("about:blank")

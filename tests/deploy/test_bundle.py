@@ -23,6 +23,7 @@ from deploy.manifest import BundleManifest, Target, parse_manifest
 from deploy.unpack import verify_bundle
 from edge.check import example_text
 from landing.artefact import GateReport
+from landing.distribution import VERSION
 from landing.errors import ConfigError, ModelError, TouchdownError
 from tests.deploy.rig import ROOT, Kit, config_text, fake_wheel
 from tests.edge import fake_model
@@ -274,7 +275,7 @@ def test_wheels_say_what_they_run_on(kit: Kit, tmp_path: Path) -> None:
     leaf.rename(wheels / "leaf-2.0-cp310-cp310-manylinux_2_17_aarch64.manylinux2014_aarch64.whl")
     found = manifest_of(kit, kit.pack(out=tmp_path / "w.tar.zst", wheels=wheels))
     assert found.target == Target(architecture="aarch64", python="3.10")
-    assert found.versions.wheels == {"touchdown-landing": "0.1.0", "leaf": "2.0"}
+    assert found.versions.wheels == {"touchdown-landing": VERSION, "leaf": "2.0"}
     assert found.environment == "wheels" and len(found.wheels) == 2
     with pytest.raises(BundleError, match="is for aarch64, the bundle for x86-64"):
         kit.pack(out=tmp_path / "w.tar.zst", wheels=wheels, target=Target(architecture="x86-64"))

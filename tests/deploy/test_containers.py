@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from docs.make.links import REPOSITORY
+from edge.web.entrance import REGISTRATION
 from landing.distribution import VERSION
 from touchdown.cli import cli
 
@@ -39,17 +41,20 @@ def arguments(name: str) -> dict[str, str]:
     return {key: value.strip('"') for key, _, value in pairs}
 
 
-def expanded(name: str, text: str) -> str:
-    for key, value in arguments(name).items():
-        text = text.replace(f"${{{key}}}", value).replace(f"${key}", value)
-    return text
+def expanded(name: str, text: str, **given: str) -> str:
+    """Variables filled in as Docker does it: never inside single quotes."""
+    parts = re.split(r"('[^']*')", text)
+    for key, value in {**arguments(name), **given}.items():
+        filled = [p if p.startswith("'") else p.replace(f"${{{key}}}", value).replace(f"${key}", value) for p in parts]
+        parts = filled
+    return "".join(parts)
 
 
-def labels(name: str) -> dict[str, str]:
+def labels(name: str, **given: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for word, rest in instructions(name):
         if word == "LABEL":
-            for pair in shlex.split(expanded(name, rest)):
+            for pair in shlex.split(expanded(name, rest, **given)):
                 key, equals, value = pair.partition("=")
                 assert equals, pair
                 found[key] = value
@@ -119,7 +124,9 @@ def test_the_jetson_image_is_the_documented_one() -> None:
 
 def test_the_extension_of_blueos() -> None:
     """The format that its extensions repository documents."""
-    found = labels("Dockerfile.blueos")
+    publisher, email = "Ada's Drones", "ada@drones.example"
+    found = labels("Dockerfile.blueos", PUBLISHER=publisher, EMAIL=email)
+    assert not any("$" in value for value in found.values()), "a variable that Docker leaves as it is"
     assert {"version", "permissions", "authors", "company", "type", "tags", "readme", "links", "requirements"} == set(
         found
     )
@@ -128,11 +135,18 @@ def test_the_extension_of_blueos() -> None:
     host = permissions["HostConfig"]
     assert host["NetworkMode"] == "host" and "Privileged" not in host
     assert all(bind.count(":") in (1, 2) for bind in host["Binds"])
-    assert all(set(author) == {"name", "email"} for author in json.loads(found["authors"]))
-    assert set(json.loads(found["company"])) == {"about", "name", "email"}
+    assert json.loads(found["authors"]) == [{"name": publisher, "email": email}]
+    company = json.loads(found["company"])
+    assert set(company) == {"about", "name", "email"} and company["name"] == publisher
     assert found["type"] in ("device-integration", "example", "tool", "other", "education")
     tags = json.loads(found["tags"])
     assert len(tags) <= 10 and all(re.fullmatch(r"[a-z0-9-]+", tag) for tag in tags)
     assert "{tag}" in found["readme"] and json.loads(found["links"])
+    assert (ROOT / found["readme"].partition("{tag}/")[2]).is_file()
     metadata = json.loads((ROOT / "deploy" / "blueos" / "metadata.json").read_text())
     assert set(metadata) == {"name", "website", "docker", "description"}
+    assert metadata["website"] == arguments("Dockerfile.blueos")["SOURCE"] == REPOSITORY
+    first = (FOLDER / "Dockerfile.blueos").read_text().partition("FROM")[0]
+    assert f"{metadata['docker']}:{VERSION} " in first
+    assert not any(word in json.dumps(metadata) for word in ("YOUR", "example.org"))
+    assert metadata["name"] == REGISTRATION["name"], "one name in the store and in the menu"

@@ -75,6 +75,8 @@ def _check_command(words: list[str], whole: bool) -> bool:
     if not words:
         return False
     name = words[0].rpartition("/")[2] if "/bin/" in words[0] else words[0]
+    if name == "make" and words[1:2] == ["-C"]:
+        return False  # of another folder
     if name == "make":
         _check_make(words[1:])
         return True

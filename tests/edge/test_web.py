@@ -168,7 +168,10 @@ def test_without_the_token_there_is_nothing(tmp_path: Path, model_path: Path) ->
     secret.write_text(TOKEN + "\n")
     secret.chmod(0o600)
     with served(tmp_path, model_path, token_file=str(secret)) as (_, server):
-        for path in ("/", "/metrics", "/healthz", "/picture.jpg", "/history", "/live"):
+        code, body, headers = get(server.port, "/")
+        assert code == 200 and b"<form" in body and b"<canvas" not in body and TOKEN.encode() not in body
+        assert "Set-Cookie" not in headers and "default-src 'none'" in headers["Content-Security-Policy"]
+        for path in ("/metrics", "/healthz", "/picture.jpg", "/history", "/live", "/?token=wrong"):
             code, body, headers = get(server.port, path)
             assert code == 401 and TOKEN.encode() not in body
             assert headers["WWW-Authenticate"] == "Bearer"

@@ -11,13 +11,14 @@ from pydantic import ValidationError
 from landing.authority import Authority
 from landing.authority_io import AuthorityInput, AuthorityOutput, AuthorityState
 from landing.command import AnswerKind, CommandAnswer, FlyTo, Hold, Land
+from landing.descent import DescentWatch
 from landing.director import DirectorOutput, DirectorState
 from landing.estimator import FIRST_FRAME, EstimatorFrame
 from landing.settings import AuthoritySettings
 from landing.site import Intruder
 from landing.taxonomy import Role
 from landing.types import LandingTarget, Pose
-from landing.vehicle import Autopilot, PilotReport, Sticks, VehicleStatus
+from landing.vehicle import Autopilot, MissionItem, PilotReport, Sticks, VehicleStatus
 
 S = 1_000_000_000
 STEP_NS = S // 20
@@ -47,6 +48,7 @@ class World:
     airborne: bool = True
     failsafe: bool = False
     touching_down: bool | None = None
+    mission: MissionItem | None = None
     known_up_to_m: float | None = None
     sticks: Sticks | None = REST
     stick_age_s: float = 0.0
@@ -59,6 +61,7 @@ class World:
         self.log: list[str] = []
         self.answers: list[CommandAnswer] = []
         self.pilot_reports = True
+        self.watch = DescentWatch()
 
     @property
     def state(self) -> AuthorityState:
@@ -71,7 +74,7 @@ class World:
         too_high = self.known_up_to_m is not None and self.height_m > self.known_up_to_m
         if self.site is not None and self.intruder is None and not too_high:
             target = LandingTarget((0, 0, 5), self.site, self.now_ns, self.now_ns)
-        landing = self.mode in ("LAND", "RTL", "AUTO.PRECLAND", "AUTO.LAND")
+        landing = self.mode in ("LAND", "AUTO.PRECLAND", "AUTO.LAND") or self.touching_down is True
         state = DirectorState.DESCEND if landing else DirectorState.TRACK
         reason = "site" if target else self.intruder.text if self.intruder else "site lost"
         pilot = None
@@ -88,8 +91,10 @@ class World:
             failsafe=self.failsafe,
             heartbeat_ns=self.now_ns - round(self.heartbeat_age_s * S),
             pilot=pilot,
+            mission=self.mission,
         )
         pose = Pose(self.now_ns, LEVEL, (*self.position, down), self.height_m, frame=self.frame)
+        vehicle = self.watch.step(self.now_ns, vehicle, pose)
         answers, self.answers = tuple(self.answers), []
         output = self.authority.step(
             AuthorityInput(
@@ -563,6 +568,53 @@ def test_the_way_home_is_not_guarded_but_its_landing_is():
     w.intruder = PERSON
     w.step()
     assert w.requests == [Hold()]
+
+
+@pytest.mark.parametrize(
+    ("autopilot", "mode", "back"),
+    [
+        (Autopilot.ARDUPILOT, "AUTO", "LAND"),
+        (Autopilot.ARDUPILOT, "AUTO_RTL", "LAND"),
+        (Autopilot.PX4, "AUTO.MISSION", "AUTO.PRECLAND"),
+    ],
+)
+def test_a_missions_landing_item_is_guarded_and_resumed_outside_the_mission(autopilot, mode, back):
+    w = world(autopilot=autopilot, mode=mode, touching_down=False)
+    w.run(3.0)
+    w.intruder = PERSON
+    w.run(3.0)
+    assert w.state is AuthorityState.READY and w.requests == []  # the way there is the mission's
+    w.intruder, w.touching_down = None, True
+    w.mission = MissionItem(4, 5, lands=True)
+    w.until("guard", 1.0)
+    w.intruder = PERSON
+    w.step()
+    assert w.requests == [Hold()]
+    w.intruder = None
+    w.until("resume", 10.0)
+    assert "the mission ends at item 4" in w.step().reason or w.mode == back
+    w.until("guard", 2.0)
+    assert w.mode == back and w.requests == [Hold(), Land()]
+
+
+def test_a_mission_that_goes_on_is_let_go():
+    w = world(mode="AUTO", touching_down=True)
+    w.until("guard", 2.0)
+    w.touching_down = False
+    w.run(1.0)
+    assert w.state is AuthorityState.GUARD  # it comes and goes in a slow final
+    w.until("ready", 3.0)
+    w.intruder = PERSON
+    w.run(2.0)
+    assert w.requests == []
+
+
+def test_a_pilot_who_sinks_by_stick_is_never_commanded():
+    w = world(mode="LOITER", touching_down=False)
+    w.intruder = PERSON
+    for w.height_m in (8.0, 6.0, 4.0, 2.0):
+        w.run(1.0)
+    assert w.requests == [] and w.state is AuthorityState.READY
 
 
 def test_a_landing_on_no_site_is_the_pilots_own():

@@ -16,6 +16,9 @@ from pathlib import Path
 import pytest
 from PIL import ExifTags, Image
 
+from tests.docs.clean_machine import clone, environment
+from tests.docs.command_lines import lines_of
+from tests.docs.pages import blocks
 from tests.edge import fake_model
 from tests.trainer import fake_data
 
@@ -23,28 +26,24 @@ ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [pytest.mark.packaging, pytest.mark.flight, pytest.mark.timeout(600)]
 
 NOT_TYPED = {
-    "make test": "runs this test",
-    "make check": "is part of make test",
     "pip install": "tests/packaging/test_wheel.py installs",
     "touchdown trainer fit": "--encoder-weights imagenet needs the network; tests/trainer/test_fit.py trains",
     "touchdown bridge doctor": "needs an autopilot; tests/bridge/test_doctor.py has one",
     "touchdown edge serve": "runs until it is stopped; tests/deploy/test_first_time_user.py stops it",
-    "touchdown sim land": "a landing like that of make demo; tests/flight flies each kind",
-    "touchdown sim campaign": "takes hours; tests/sim/test_campaign_run.py flies a small one",
 }
 
 
-def photos(clone: Path) -> None:
+def photos(here: Path) -> None:
     """One picture with the focal length that a drone's camera writes."""
-    (clone / "my_photos").mkdir()
+    (here / "my_photos").mkdir()
     lens = Image.Exif()
     lens.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.FocalLengthIn35mmFilm] = 24
     picture = Image.fromarray(fake_model.paint(640, 480, ("car", (20, 20, 120, 80)))[..., ::-1])
-    picture.save(clone / "my_photos" / "a.jpg", exif=lens)
+    picture.save(here / "my_photos" / "a.jpg", exif=lens)
 
 
-def data_set(clone: Path) -> None:
-    fake_data.folder(clone / "drone-dataset", worlds=6, per_world=2, split=False)
+def data_set(here: Path) -> None:
+    fake_data.folder(here / "drone-dataset", worlds=6, per_world=2, split=False)
 
 
 CHECKPOINT = """
@@ -63,15 +62,15 @@ Checkpoint(config, taxonomy, build(config).state_dict(), metrics={"val": {"miou"
 """Checkpoint as `trainer fit` leaves it; made in a process of its own, so that this one does not load torch."""
 
 
-def checkpoint(clone: Path) -> None:
-    (clone / "runs" / "mine").mkdir(parents=True)
-    environment = {**os.environ, "PYTHONPATH": str(clone)}
-    subprocess.run([sys.executable, "-c", CHECKPOINT], cwd=clone, env=environment, check=True, timeout=120)
+def checkpoint(here: Path) -> None:
+    (here / "runs" / "mine").mkdir(parents=True)
+    importing = {**os.environ, "PYTHONPATH": str(here)}
+    subprocess.run([sys.executable, "-c", CHECKPOINT], cwd=here, env=importing, check=True, timeout=120)
 
 
-def configuration(clone: Path) -> None:
+def configuration(here: Path) -> None:
     """Model, camera and link are set, as the line before says."""
-    path = clone / "edge.toml"
+    path = here / "edge.toml"
     text = path.read_text("utf-8")
     for key, value in (
         ("path", "models/semantic-drone-fast.onnx"),
@@ -86,6 +85,7 @@ def configuration(clone: Path) -> None:
     path.write_text(text, "utf-8")
 
 
+LINES = [line for block in blocks(ROOT / "README.md") for line in lines_of(block.text)]
 BEFORE: dict[str, Callable[[Path], None]] = {
     "make demo PHOTOS": photos,
     "touchdown trainer data check": data_set,
@@ -101,38 +101,25 @@ def of(line: str, table: dict[str, object]) -> object:
 
 
 @pytest.fixture
-def clone(tmp_path: Path) -> Path:
-    """The tracked files, and an environment that runs them."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode()
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file() and not name.startswith(("tests/", "benchmarks/results")):
-            target = tmp_path / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes((ROOT / name).read_bytes())
-    commands = tmp_path / ".venv" / "bin"
-    commands.mkdir(parents=True)
-    for name, words in (("python", ""), ("touchdown", " -m touchdown")):
-        (commands / name).write_text(f'#!/bin/sh\nexec {sys.executable}{words} "$@"\n')
-        (commands / name).chmod(0o755)
-    (tmp_path / ".venv" / ".base").touch()
-    return tmp_path
+def fresh(tmp_path: Path) -> Path:
+    """A fresh clone, and an environment that runs it."""
+    return clone(tmp_path)
 
 
-def test_the_command_lines_work_as_typed(clone: Path) -> None:
-    path = f"{clone / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(clone), "XDG_CACHE_HOME": str(clone / "cache")}
-    lines = re.findall(r"^ {4}(\S.*)$", (clone / "README.md").read_text("utf-8"), re.M)
-    typed = [line for line in lines if of(line, NOT_TYPED) is None]
+def test_the_command_lines_work_as_typed(fresh: Path) -> None:
+    logged_in = environment(fresh, fresh / ".venv" / "bin", fresh / "home")
+    typed = [line for line in LINES if of(line, NOT_TYPED) is None]
+    assert all(any(line.startswith(start) for line in LINES) for start in (*NOT_TYPED, *BEFORE, *ENDS))
     assert len(typed) >= 8
     for line in typed:
         prepare = of(line, BEFORE)
         if callable(prepare):
-            prepare(clone)
+            prepare(fresh)
         done = subprocess.run(
-            ["bash", "-c", line], cwd=clone, env=environment, capture_output=True, text=True, timeout=300, check=False
+            ["bash", "-c", line], cwd=fresh, env=logged_in, capture_output=True, text=True, timeout=300, check=False
         )
         status, words = of(line, ENDS) or (0, "")
         said = done.stdout + done.stderr
         assert done.returncode == status and words in said and "Traceback" not in said, f"{line}\n{said}"
-    assert (clone / "out" / "demo" / "landing.png").stat().st_size > 50_000
-    assert (clone / "runs" / "mine" / "best.onnx").is_file()
+    assert (fresh / "out" / "demo" / "landing.png").stat().st_size > 50_000
+    assert (fresh / "runs" / "mine" / "best.onnx").is_file()

@@ -22,7 +22,7 @@ from trainer.data.samples import FolderSet, Sample, decode_image
 from trainer.data.splitfile import SplitTable
 from trainer.data.survey import Asked, Survey, survey
 from trainer.data.turns import PictureFacts
-from trainer.progress import in_order
+from trainer.threads import in_order
 
 RARE_PICTURES = 3
 """A class in fewer pictures than this is hardly there."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from landing.errors import DataError
 from landing.label_maps import colour_of, read_mask_facts
 from landing.label_reading import voc_colour
+from landing.progress import Progress
 from landing.reading import absence, read_text
 from landing.taxonomy import Taxonomy
 from trainer.data.class_lists import ClassList, find_class_list
@@ -21,7 +22,6 @@ from trainer.data.samples import FolderSet, LabeledSet
 from trainer.data.shards import SHARDS_FILE, ShardedSet, is_sharded
 from trainer.data.splitfile import SplitTable, read_split_file
 from trainer.data.survey import Asked, survey
-from trainer.progress import Progress
 
 SPLIT_FILE = "split.csv"
 TAXONOMY_FILE = "taxonomy.toml"
@@ -93,7 +93,7 @@ def open_pair(
 
 def _opened(found: FoundLayout, asked: Asked, with_split: bool = True) -> LabeledSet:
     pairs = found.pairs()
-    with Progress(f"reading label maps of {found.name}", len(pairs.samples), every=200) as progress:
+    with Progress(f"reading label maps of {found.name}", len(pairs.samples)) as progress:
         facts = survey(pairs, found.taxonomy, found.base, asked, found.class_list, progress.step)
     refuse_first(facts.findings, found.base)
     own = found.base / SPLIT_FILE

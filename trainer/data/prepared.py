@@ -20,7 +20,7 @@ from trainer.data.samples import LabeledSet, Sample
 from trainer.data.splitfile import write_split_file
 from trainer.data.store import shrink
 from trainer.files import locked, whole_file
-from trainer.progress import in_threads
+from trainer.threads import in_threads
 
 MARKER = "PREPARED.txt"
 _DIGEST = "touchdown-source"

@@ -33,7 +33,7 @@ from trainer.data.splitfile import PARTS
 from trainer.data.splits import Split
 from trainer.data.store import shrink
 from trainer.files import is_full, whole_file
-from trainer.progress import in_order
+from trainer.threads import in_order
 
 SHARDS_FILE = "shards.json"
 FORMAT = "touchdown-shards-1"

@@ -2,7 +2,8 @@
 
 Decoding a 24-megapixel JPEG takes longer than a training step on it. A file is named after all that its content follows
 from (`LabeledSet.digest` and greatest size), so a source that changed is decoded again. Files are written
-whole and never changed; one that was cut short does not open and is written again.
+whole and never changed; one that was cut short does not open and is written again. safetensors is imported where it is
+used: commands that only shrink do without it.
 """
 
 from __future__ import annotations
@@ -18,14 +19,12 @@ from typing import overload
 import cv2
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from landing.errors import DataError
 from landing.types import ByteArray
 from trainer.data.samples import IGNORE, LabeledSet, Sample
 from trainer.files import locked, whole_file
-from trainer.progress import in_threads
+from trainer.threads import in_threads
 
 CENTRES_PER_CLASS = 32
 """Pixels of each class that are kept with a picture, for crops centred on a class."""
@@ -79,6 +78,8 @@ class StoredSamples(Sequence[DecodedSample]):
     def __getitem__(self, index: int | slice) -> DecodedSample | StoredSamples:
         if isinstance(index, slice):
             return StoredSamples(self._samples[index], self.centres[index], self.counts[index])
+        from safetensors import safe_open
+
         name, path = self._samples[index]
         with safe_open(path, "numpy") as tensors:
             return DecodedSample(name, tensors.get_tensor("image"), tensors.get_tensor("labels"), self.centres[index])
@@ -129,6 +130,8 @@ def _file_name(data: LabeledSet, sample: Sample, limit_wh: tuple[int, int]) -> s
 
 def _facts(path: Path) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]] | None:
     """Centres and pixel counts of a file; None where it is missing or not whole."""
+    from safetensors import SafetensorError, safe_open
+
     try:
         with safe_open(path, "numpy") as tensors:
             return tensors.get_tensor("centres"), tensors.get_tensor("counts")
@@ -137,6 +140,8 @@ def _facts(path: Path) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]] | 
 
 
 def _write(path: Path, image: ByteArray, labels: ByteArray) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    from safetensors.numpy import save
+
     centres, counts = centres_of(labels), np.bincount(labels.ravel(), minlength=256).astype(np.int64)
     arrays = {"image": image, "labels": labels, "centres": centres, "counts": counts}
     with whole_file(path) as stream:

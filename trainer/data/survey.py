@@ -18,7 +18,7 @@ from trainer.data.findings import DataFinding, below, of_mask, of_pairs, value_t
 from trainer.data.pairs import PairedFiles
 from trainer.data.samples import ExifTurn, Sample, absent_classes
 from trainer.data.turns import PictureFacts, TurnDecision, decide_turn, read_picture_facts
-from trainer.progress import in_order
+from trainer.threads import in_order
 
 LARGEST = 8
 """Samples that are kept as those with most of a class."""

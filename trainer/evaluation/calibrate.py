@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from landing.progress import say
 from landing.spec import OperatingPoint
 from trainer.checkpoint import Checkpoint
 from trainer.data.samples import LabeledSet
@@ -17,7 +18,6 @@ from trainer.evaluation.results import Column
 from trainer.evaluation.scoring import Judged, score
 from trainer.evaluation.thresholds import Targets
 from trainer.evaluation.view import view_of
-from trainer.progress import say
 
 
 def calibrate_checkpoint(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from landing.errors import InvalidValueError
+from landing.progress import words_aside
 from landing.settings import DecisionSettings
 from trainer.options import checked, data_choice, options, split_options
 
@@ -80,6 +81,7 @@ view_options = options(
     is_flag=True,
     help="Choose temperature and thresholds on val anew; else only where a checkpoint has none.",
 )
+@click.option("--json", "as_json", is_flag=True, help="Print what results.json holds, alone.")
 @_machine_options
 @view_options
 @split_options
@@ -90,6 +92,7 @@ def evaluate_command(
     out: Path,
     also: tuple[Path, ...],
     recalibrate: bool,
+    as_json: bool,
     device: str,
     precision: str,
     height_m: float | None,
@@ -101,20 +104,21 @@ def evaluate_command(
     choice = data_choice(folders, values)
     from trainer.evaluation.evaluate import evaluate
 
-    columns = evaluate(
-        checkpoints,
-        choice,
-        out,
-        part=part,
-        device=device,
-        precision=precision,
-        recalibrate=recalibrate,
-        height_m=height_m,
-        hfov_deg=hfov_deg,
-        settings=settings,
-        also=also,
-    )
-    echo_summary(columns)
+    with words_aside(as_json):
+        columns = evaluate(
+            checkpoints,
+            choice,
+            out,
+            part=part,
+            device=device,
+            precision=precision,
+            recalibrate=recalibrate,
+            height_m=height_m,
+            hfov_deg=hfov_deg,
+            settings=settings,
+            also=also,
+        )
+    echo_summary(columns, as_json)
 
 
 @click.command(name="calibrate")
@@ -187,10 +191,14 @@ def predict_command(
     predict(checkpoint, source, out, device=device, precision=precision, opacity=opacity, masks=masks, every=every)
 
 
-def echo_summary(columns: list[dict[str, Any]]) -> None:
-    """Print the summary table, one column of the report after the other."""
+def echo_summary(columns: list[dict[str, Any]], as_json: bool = False) -> None:
+    """Print the summary table, one column of the report after the other, or all figures as JSON."""
+    from trainer.evaluation.results import as_json as json_of
     from trainer.evaluation.results import summary, title
 
+    if as_json:
+        click.echo(json_of(columns))
+        return
     for k, column in enumerate(columns):
         click.echo(title(column))
         for row in summary(columns):

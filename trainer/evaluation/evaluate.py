@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from landing.errors import DataError
+from landing.progress import say
 from landing.reading import sha256_of
 from landing.settings import DecisionSettings
 from trainer.checkpoint import Checkpoint
@@ -19,7 +20,6 @@ from trainer.evaluation.predictor import Predictor, choose_device
 from trainer.evaluation.results import Column
 from trainer.evaluation.scoring import Judged, score, stored_calibration
 from trainer.evaluation.view import view_of
-from trainer.progress import say
 from trainer.recipe import DataChoice
 
 

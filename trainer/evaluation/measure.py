@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from landing.errors import DataError
+from landing.progress import Progress
 from landing.settings import DecisionSettings
 from landing.spec import OperatingPoint
 from landing.taxonomy import HAZARD_ROLES, ClassInfo, Role, Taxonomy
@@ -26,7 +27,6 @@ from trainer.evaluation.predictor import Predictor, RoleMerger, as_bytes, strips
 from trainer.evaluation.sites import SiteEvaluator
 from trainer.evaluation.thresholds import Targets, choose
 from trainer.evaluation.view import AssumedView
-from trainer.progress import Progress
 
 _TEMPERATURE_PIXELS = 400_000
 _RELIABILITY_PIXELS = 100_000
@@ -56,7 +56,7 @@ class EvaluationSet:
         if not self.samples:
             raise DataError(f"the {self.part} part is empty ({self.split})")
         queue = iter(self.samples)
-        with ThreadPoolExecutor(1) as pool, Progress(title, len(self.samples), every=50) as bar:
+        with ThreadPoolExecutor(1) as pool, Progress(title, len(self.samples)) as bar:
 
             def ask(count: int) -> list[Any]:
                 return [(s, pool.submit(self.data.read, s)) for s in islice(queue, count)]
@@ -134,7 +134,7 @@ def measure(predictor: Predictor, pictures: EvaluationSet, temperature: float, g
     found = Measurement(PixelCounts(taxonomy), SiteEvaluator(taxonomy, ground.view, ground.settings, ground.truths))
     merger: RoleMerger | None = None
     landable = taxonomy.landable_lut
-    for sample, image, labels in pictures.read(pictures.part):
+    for sample, image, labels in pictures.read(f"looking at {pictures.part}"):
         logits, flying = predictor.both(image)
         merger = merger or RoleMerger(taxonomy, logits.device)
         size = (labels.shape[1], labels.shape[0])
@@ -191,7 +191,7 @@ def measure_maps(
     label_lut, class_lut = _comparing(labelled, compared), _comparing(seen, seen if same else compared)
     book = SiteEvaluator(labelled, ground.view, ground.settings, ground.truths, seen)
     found = Measurement(PixelCounts(compared), book)
-    for sample, image, labels in pictures.read(pictures.part):
+    for sample, image, labels in pictures.read(f"looking at {pictures.part}"):
         maps = look(image)
         size = (labels.shape[1], labels.shape[0])
         classes = cv2.resize(class_lut[maps.class_id], size, interpolation=cv2.INTER_NEAREST)
@@ -246,7 +246,7 @@ def _labelled_pixels(predictor: Predictor, pictures: EvaluationSet) -> tuple[tor
     """Logits (n, K) and labels (n,) of a regular grid of pixels of all pictures."""
     most = max(64, _TEMPERATURE_PIXELS // max(1, len(pictures.samples)))
     logits, labels = [], []
-    for _sample, image, truth in pictures.read("temperature"):
+    for _sample, image, truth in pictures.read("fitting the temperature"):
         rows, columns = sample_places(truth.shape, most)
         wanted = truth[rows, columns]
         size = (truth.shape[1], truth.shape[0])

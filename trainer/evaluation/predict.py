@@ -10,7 +10,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from landing.errors import DataError, TouchdownError
+from landing.errors import DataError, FileError
+from landing.progress import Progress, say, tracked
 from landing.reading import absence, require_file
 from landing.taxonomy import Taxonomy
 from landing.types import ByteArray
@@ -18,7 +19,6 @@ from trainer.checkpoint import Checkpoint
 from trainer.data.samples import read_image
 from trainer.drawing import blend, legend
 from trainer.evaluation.predictor import Predictor, choose_device, class_map
-from trainer.progress import Progress, say
 
 PICTURES = (".jpg", ".jpeg", ".png")
 VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".m4v")
@@ -51,7 +51,7 @@ def predict(
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise TouchdownError(f"--out {out}: {error.strerror}") from error
+        raise FileError(f"--out {out}: {error.strerror}") from error
 
     def draw(image: ByteArray, mask: Path) -> ByteArray:
         classes = class_map(predictor.logits(image), (image.shape[1], image.shape[0]))
@@ -63,10 +63,8 @@ def predict(
         count = _draw_video(draw, source, out, every)
     else:
         chosen = files[::every]
-        with Progress("predict", len(chosen), every=50) as bar:
-            for path in chosen:
-                _write(out / f"{path.stem}.overlay.jpg", draw(read_image(path), out / f"{path.stem}.mask.png"))
-                bar.step()
+        for path in tracked("predict", chosen, len(chosen)):
+            _write(out / f"{path.stem}.overlay.jpg", draw(read_image(path), out / f"{path.stem}.mask.png"))
         count = len(chosen)
     say(f"wrote {count} {'pictures' if files is not None else 'frames'} to {out}")
 
@@ -97,7 +95,7 @@ def _draw_video(draw: Callable[[ByteArray, Path], ByteArray], source: Path, out:
             raise DataError(f"video {source} cannot be opened: is it whole, and of a known codec?")
         fps = capture.get(cv2.CAP_PROP_FPS) or 25.0
         total = int(max(0, capture.get(cv2.CAP_PROP_FRAME_COUNT))) // every
-        bar = stack.enter_context(Progress("predict", total, every=100))
+        bar = stack.enter_context(Progress("predict", total))
         writer: Any = None
         for index, image in enumerate(_frames(capture)):
             if index % every:
@@ -110,7 +108,7 @@ def _draw_video(draw: Callable[[ByteArray, Path], ByteArray], source: Path, out:
                 writer = cv2.VideoWriter(str(target), code, fps / every, size)
                 stack.callback(writer.release)
                 if not writer.isOpened():
-                    raise TouchdownError(f"{target} cannot be written: no MPEG-4 encoder here")
+                    raise FileError(f"{target} cannot be written: no MPEG-4 encoder here")
             writer.write(drawn)
             count += 1
             bar.step()
@@ -137,4 +135,4 @@ def overlay(image_bgr: ByteArray, classes: ByteArray, taxonomy: Taxonomy, opacit
 
 def _write(path: Path, image: ByteArray) -> None:
     if not cv2.imwrite(str(path), image):
-        raise TouchdownError(f"{path} cannot be written: is the disk full or the folder read-only?")
+        raise FileError(f"{path} cannot be written: is the disk full or the folder read-only?")

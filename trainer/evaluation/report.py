@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -12,7 +11,7 @@ from typing import Any
 
 import jinja2
 
-from landing.errors import TouchdownError
+from landing.errors import FileError
 from trainer.evaluation import plots, results
 from trainer.evaluation.frames import ReportFrame
 from trainer.evaluation.results import Column
@@ -48,10 +47,9 @@ def write(out: Path, columns: Sequence[Column], frames: Mapping[str, Sequence[Re
         if any(column.get("site_confidence") for column in ordered):
             (out / plots.SITE_CONFIDENCE).write_bytes(plots.site_confidence(ordered))
         (out / TABLES).write_text(results.markdown(ordered), "utf-8")
-        content = json.dumps({"format": results.FORMAT, "columns": ordered})
-        (out / RESULTS).write_text(content + "\n", "utf-8")
+        (out / RESULTS).write_text(results.as_json(ordered) + "\n", "utf-8")
     except OSError as error:
-        raise TouchdownError(f"--out {out}: {error.strerror or error}") from error
+        raise FileError(f"--out {out}: {error.strerror or error}") from error
     return out / REPORT
 
 

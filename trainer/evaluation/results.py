@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,6 +40,11 @@ def read_json(path: Path) -> list[Column]:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise DataError(f"--also {path} is no results.json of `touchdown trainer evaluate`")
     return list(content["columns"])
+
+
+def as_json(columns: Sequence[Column]) -> str:
+    """Return the content of `results.json`."""
+    return json.dumps({"format": FORMAT, "columns": in_order(columns)})
 
 
 def in_order(columns: Sequence[Column]) -> list[Column]:

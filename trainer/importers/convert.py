@@ -38,7 +38,7 @@ from trainer.importers.canvas import VOID, LabelCanvas, Outline, Patch, Region
 from trainer.importers.export import first_of
 from trainer.importers.foreign import ForeignSet
 from trainer.importers.plan import ImportChoice, ImportPlan, PlannedPicture, renumbered
-from trainer.progress import in_order
+from trainer.threads import in_order
 
 _SUFFIX_OF = {"JPEG": ".jpg", "PNG": ".png", "TIFF": ".tif"}
 """Kinds of pictures that training reads as they are."""

@@ -17,6 +17,7 @@ from sim.vehicle import GroundHeight, Vehicle, flat_ground_m
 from sim.vehicle.autopilot.commands import POSITION_OFF, VELOCITY_OFF, Command, param_name, whole
 from sim.vehicle.autopilot.config import AutopilotConfig
 from sim.vehicle.autopilot.flight import FlightController
+from sim.vehicle.autopilot.mission_protocol import MissionProtocol
 from sim.vehicle.autopilot.modes import Mode, RefusedError
 from sim.vehicle.autopilot.parameters import ParameterStore
 from sim.vehicle.autopilot.telemetry import TelemetryMessages
@@ -67,7 +68,8 @@ class StandInAutopilot:
         yaw_rad = math.radians(config.start_yaw_deg)
         self.vehicle.place(config.start_n_m, config.start_e_m, height or 0.0, yaw_rad, flying=flying)
         self.flight = FlightController(self.vehicle, self.parameters, self._say, config)
-        self._telemetry = TelemetryMessages(self.flight, config.home)
+        mission = MissionProtocol(self.flight.mission, config.home, self._send)
+        self._telemetry = TelemetryMessages(self.flight, config.home, mission)
         self._links: dict[LinkId, _LinkState] = {}
         self._outbox: list[tuple[LinkId, Any]] = []
         self._owed_s = 0.0
@@ -99,6 +101,7 @@ class StandInAutopilot:
             "TIMESYNC": self._on_timesync,
             "SET_POSITION_TARGET_LOCAL_NED": self._on_local_target,
             "RC_CHANNELS_OVERRIDE": self._on_rc_override,
+            **mission.handlers,
         }
         if flying:
             self.flight.start_airborne(config.airborne_mode)

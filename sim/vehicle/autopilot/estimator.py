@@ -177,7 +177,7 @@ class PilotSticks:
 
     def __init__(self) -> None:
         self._channels_us = RC_AT_REST_US
-        self._right = self._forward = 0.0
+        self._right = self._forward = self._up = 0.0
         self._at_ms = -STICK_TIMEOUT_MS
 
     def override(self, channels_us: tuple[int, int, int, int], now_ms: int) -> None:
@@ -187,11 +187,17 @@ class PilotSticks:
         self._channels_us = (first, second, third, fourth)
         # Channel 1 is roll (right positive), 2 pitch (stick back positive).
         self._right, self._forward = _deflection(first), -_deflection(second)
+        # A throttle that nobody moves lies at the bottom, and is no order to sink.
+        self._up = 0.0 if channels_us[2] in (0, 65535) else _deflection(third)
         self._at_ms = now_ms
 
     def channels_us(self, now_ms: int) -> tuple[int, int, int, int]:
         """Channels 1 to 4 as RC_CHANNELS reports them."""
         return self._channels_us if now_ms - self._at_ms < STICK_TIMEOUT_MS else RC_AT_REST_US
+
+    def up(self, now_ms: int) -> float:
+        """Deflection of the throttle stick from its middle, -1 to 1; 0 while nobody moves it."""
+        return 0.0 if now_ms - self._at_ms >= STICK_TIMEOUT_MS else self._up
 
     def north_east(self, now_ms: int, yaw_rad: float) -> tuple[float, float]:
         """Deflection of the roll and pitch stick, -1 to 1, turned to north and east."""

@@ -11,6 +11,7 @@ from sim.vehicle.autopilot.config import AutopilotConfig
 from sim.vehicle.autopilot.control import HorizontalControl, VerticalControl, sqrt_rate
 from sim.vehicle.autopilot.estimator import RANGEFINDER_GOOD_READINGS, PilotSticks, Rangefinder, StateEstimator, Vector
 from sim.vehicle.autopilot.landing_rules import Action, LandingRules
+from sim.vehicle.autopilot.mission import Leg, MissionFlight
 from sim.vehicle.autopilot.modes import ARMABLE, NEEDS_POSITION, Mode, RefusedError
 from sim.vehicle.autopilot.parameters import ParameterStore
 from sim.vehicle.autopilot.precision_landing import InertialSample, PrecisionLanding, Say
@@ -20,7 +21,11 @@ MAYBE_LANDED_AFTER_MS = THROTTLE_LOW_AFTER_MS + 200
 LANDED_AFTER_MS = THROTTLE_LOW_AFTER_MS + 1000
 DISARM_DELAY_MS = 10_000
 SPOOL_UP_MS = 1000
+PILOT_CLIMB_MPS = 2.5  # PILOT_SPEED_UP, down as well
 _OPTION_AFTER_REPOSITION, _OPTION_FAST_FINAL = 2, 4
+
+
+AUTO_MODES = (Mode.AUTO, Mode.AUTO_RTL)
 
 
 class _Guided(Enum):
@@ -50,6 +55,7 @@ class FlightController:
         self._ready_after_ms = config.ready_after_ms
         self.target = PrecisionLanding(parameters.in_force, say, config.frame_rules)
         self.rules = LandingRules(parameters.in_force, self.target, say)
+        self.mission = MissionFlight(parameters.in_force)
         self._horizontal = HorizontalControl()
         self._vertical = VerticalControl()
         self.boot(0.01)
@@ -70,8 +76,8 @@ class FlightController:
         self._guided_ned = self._guided_v = (0.0, 0.0, 0.0)
         self._guided_until_ms = 0
         self._motors_at_ms = 0
-        self._rtl = _Rtl.CLIMB
-        self._rtl_since_ms = 0
+        self._begin_way_home()
+        self.mission.boot()
         self._yaw_rad = self.vehicle.yaw_rad
         self._repositioned = False
         self._controlling = False
@@ -98,7 +104,11 @@ class FlightController:
     @property
     def landing(self) -> bool:
         """True while a landing is flown."""
-        return self.armed and (self.mode is Mode.LAND or (self.mode is Mode.RTL and self._rtl is _Rtl.LAND))
+        if not self.armed:
+            return False
+        leg = self.mission.leg if self.mode in AUTO_MODES else None
+        home = self.mode is Mode.RTL or leg is Leg.HOME
+        return self.mode is Mode.LAND or leg is Leg.LAND or (home and self._rtl is _Rtl.LAND)
 
     @property
     def taking_off(self) -> bool:
@@ -113,7 +123,11 @@ class FlightController:
             raise RefusedError(f"No such mode {number}") from None
         if mode in NEEDS_POSITION and not self.ready:
             raise RefusedError(f"Mode change to {mode.name} failed: requires position")
+        if mode in AUTO_MODES and self.armed and self.landed:
+            raise RefusedError("Auto: Missing Takeoff Cmd")
         if mode is not self.mode:
+            if mode in AUTO_MODES and not self.mission.enter(landing_sequence=mode is Mode.AUTO_RTL):
+                raise RefusedError(f"Mode change to {mode.name} failed: no mission, or no landing sequence in it")
             self._enter(mode)
 
     def arm(self) -> None:
@@ -228,12 +242,14 @@ class FlightController:
         self._guided_ned = (self.estimate.n_m, self.estimate.e_m, self.estimate.d_m)
         self._yaw_rad = self.vehicle.yaw_rad
         self._repositioned = False
-        if mode is Mode.RTL:
-            self._rtl, self._rtl_since_ms = _Rtl.CLIMB, self.now_ms
-        if mode in (Mode.LAND, Mode.RTL):
+        self._begin_way_home()
+        if mode in (Mode.LAND, Mode.RTL, *AUTO_MODES):
             self.rules.start()
         if mode in (Mode.GUIDED, Mode.LOITER, Mode.POSHOLD):
             self._guided_ned = self._stopping_point()
+
+    def _begin_way_home(self) -> None:
+        self._rtl, self._rtl_since_ms = _Rtl.CLIMB, self.now_ms
 
     def _set_limits(self) -> None:
         self._horizontal.limit(self._p, self._lean_max_rad())
@@ -266,6 +282,8 @@ class FlightController:
             self._land(dt_s)
         elif self.mode is Mode.RTL:
             self._return(dt_s)
+        elif self.mode in AUTO_MODES:
+            self._fly_mission(dt_s)
         elif self.mode is Mode.GUIDED:
             self._guide(dt_s)
         else:
@@ -307,7 +325,12 @@ class FlightController:
             self._guided_ned = (n, e, d)
         else:
             self._horizontal.track_position(n, e, 0.0, 0.0, dt_s)
-        self._vertical.track_height(-d, dt_s)
+        up = self.sticks.up(self.now_ms) if self.mode is not Mode.BRAKE else 0.0
+        if not up:
+            self._vertical.track_height(-d, dt_s)
+            return
+        self._vertical.track_climb(up * PILOT_CLIMB_MPS, dt_s, pressed=self.vehicle.on_ground)
+        self._guided_ned = (self._guided_ned[0], self._guided_ned[1], self._stopping_point()[2])
 
     def _guide(self, dt_s: float) -> None:
         if self._guided is _Guided.VELOCITY:
@@ -322,6 +345,23 @@ class FlightController:
         self._vertical.track_height(-d, dt_s)
         if self._guided is _Guided.TAKEOFF and abs(self.estimate.d_m - d) < 0.1:
             self._guided = _Guided.HOLD
+
+    def _fly_mission(self, dt_s: float) -> None:
+        leg = self.mission.step(self.estimate)
+        if self.mode is Mode.AUTO_RTL and not self.mission.returning:
+            self.mode = Mode.AUTO  # it left its landing sequence
+        if leg is Leg.LAND:
+            self._land(dt_s)
+            return
+        if leg is Leg.HOME:
+            if self.mission.home_begins:
+                self._begin_way_home()
+                self._guided_ned = (self.estimate.n_m, self.estimate.e_m, self.estimate.d_m)
+            self._return(dt_s)
+            return
+        n, e, d = self.mission.goal_ned_m
+        self._horizontal.track_position(n, e, 0.0, 0.0, dt_s)
+        self._vertical.track_height(-d, dt_s)
 
     def _return(self, dt_s: float) -> None:
         est = self.estimate

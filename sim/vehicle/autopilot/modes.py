@@ -10,12 +10,14 @@ class Mode(IntEnum):
 
     STABILIZE = 0
     ALT_HOLD = 2
+    AUTO = 3
     GUIDED = 4
     LOITER = 5
     RTL = 6
     LAND = 9
     POSHOLD = 16
     BRAKE = 17
+    AUTO_RTL = 27  # AUTO, entered at its landing sequence
 
 
 NEEDS_POSITION = frozenset(Mode) - {Mode.STABILIZE, Mode.ALT_HOLD, Mode.LAND}

@@ -42,6 +42,7 @@ TABLE: tuple[ParameterRow, ...] = (
     ParameterRow("LAND_REPOSITION", 1, _I8),
     ParameterRow("LAND_SPEED", 50, _I16),
     ParameterRow("LAND_SPEED_HIGH", 0, _I16),
+    ParameterRow("MIS_RESTART", 0, _I8),
     ParameterRow("PLND_ACC_P_NSE", 2.5, _F32),
     ParameterRow("PLND_ALT_MAX", 8, _F32),
     ParameterRow("PLND_ALT_MIN", 0.75, _F32),

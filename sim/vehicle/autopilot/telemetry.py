@@ -10,6 +10,7 @@ from firmware_bridge.dialect import mavlink
 from landing.geometry import euler_from_quaternion
 from sim.vehicle import GRAVITY_MPS2, rotate_back
 from sim.vehicle.autopilot.flight import FlightController
+from sim.vehicle.autopilot.mission_protocol import MissionProtocol
 from sim.vehicle.autopilot.modes import Mode
 from sim.vehicle.home import Home
 
@@ -25,7 +26,7 @@ _VERSION = (4 << 24) | (6 << 16) | (2 << 8) | mavlink.FIRMWARE_VERSION_TYPE_OFFI
 _MESSAGES = (
     "heartbeat sys_status system_time gps_raw_int attitude attitude_quaternion local_position_ned global_position_int "
     "vfr_hud sim_state distance_sensor rangefinder extended_sys_state ekf_status_report rc_channels gps_global_origin "
-    "home_position autopilot_version"
+    "home_position autopilot_version mission_current"
 )
 
 
@@ -35,8 +36,9 @@ class TelemetryMessages:
     SIM_STATE is the ground truth; everything else is the autopilot's estimate.
     """
 
-    def __init__(self, flight: FlightController, home: Home) -> None:
+    def __init__(self, flight: FlightController, home: Home, mission: MissionProtocol) -> None:
         self._f = flight
+        self._mission = mission
         self._home = home
         self._builders: dict[int, Callable[[], Any]] = {
             getattr(mavlink, f"MAVLINK_MSG_ID_{name.upper()}"): getattr(self, f"_{name}") for name in _MESSAGES.split()
@@ -54,7 +56,7 @@ class TelemetryMessages:
         mode = mavlink.MAV_MODE_FLAG_CUSTOM_MODE_ENABLED | mavlink.MAV_MODE_FLAG_STABILIZE_ENABLED
         if f.armed:
             mode |= mavlink.MAV_MODE_FLAG_SAFETY_ARMED
-        if f.mode in (Mode.GUIDED, Mode.RTL, Mode.LAND):
+        if f.mode in (Mode.GUIDED, Mode.RTL, Mode.LAND, Mode.AUTO, Mode.AUTO_RTL):
             mode |= mavlink.MAV_MODE_FLAG_GUIDED_ENABLED
         flying = f.armed and not f.landed
         state = mavlink.MAV_STATE_ACTIVE if flying else mavlink.MAV_STATE_STANDBY
@@ -165,6 +167,9 @@ class TelemetryMessages:
         else:
             state = mavlink.MAV_LANDED_STATE_IN_AIR
         return mavlink.MAVLink_extended_sys_state_message(mavlink.MAV_VTOL_STATE_UNDEFINED, state)
+
+    def _mission_current(self) -> Any:
+        return self._mission.current()
 
     def _rc_channels(self) -> Any:
         unused = [0] * 10  # SITL reports 8 channels, the switches among them at their ends

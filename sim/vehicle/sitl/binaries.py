@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from landing.errors import TouchdownError
+from landing.problems import Problem
 
 
 class MissingSimulatorError(TouchdownError):
     """The simulator of an autopilot is not on this machine."""
+
+    problem = Problem.SIMULATOR
 
 
 @dataclass(frozen=True)

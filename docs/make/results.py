@@ -1,0 +1,421 @@
+"""docs/results.md, written from the raw figures in benchmarks/results/.
+
+    python -m docs.make.results          # writes the page
+    python -m docs.make.results --check  # exit status 1 where the page is another
+
+No figure is typed here: each is read from a file, and its row names the file, the day and the commit of the code.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from docs.make.markdown import table
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "benchmarks" / "results"
+PAGE = ROOT / "docs" / "results.md"
+
+HEAD = """# Results
+
+What was measured, with the day, the commit of the code, and the file with the raw figures.
+`python -m docs.make.results` writes this page from `benchmarks/results/`. No figure is typed by hand, but in one row,
+which says so.
+
+**Read it like this.** A figure holds for the code of its commit. Where the day is older than the newest change of the
+decision ([changelog](../CHANGELOG.md)), it tells what an older decision did. A landing counts as safe when every cell
+within the vehicle's radius is landable by the ground truth. Brackets hold Wilson's 95 % interval. Simulators are not
+fields: **no figure here is from a flight in the open.** [SAFETY.md](../SAFETY.md) says what is promised.
+"""
+
+END = """## How to measure it again
+
+Each script is in [benchmarks/](../benchmarks/README.md) with its command and what it needs. Figures that did not become
+a row:
+[thresholds of `semantic-drone-fast` before and after](../benchmarks/results/operating-point.md),
+[the networks that the presets were chosen from](../benchmarks/results/presets.md),
+[landings by the quality of the network](../benchmarks/results/network_quality.md),
+[whole landings over photographs, one by one](../benchmarks/results/photo_landings.md),
+[a first day with the tools, timed](../benchmarks/results/first-day.md).
+"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a table.
+
+    Attributes:
+        what: The question.
+        result: The figures, in words.
+        source: Name of a JSON file in benchmarks/results, or a link to a page.
+        day: Of the measurement, with its commit; that of the file by default.
+    """
+
+    what: str
+    result: str
+    source: str
+    day: str = ""
+
+    def cells(self) -> list[str]:
+        """Return the cells of its line."""
+        link = f"../benchmarks/results/{self.source}" if self.source.endswith(".json") else self.source
+        name = self.source.rpartition("/")[2]
+        return [self.what, self.result, self.day or day_of(self.source), f"[{name}]({link})"]
+
+
+@cache
+def figures(name: str) -> Any:
+    """Return what a file of benchmarks/results holds."""
+    return json.loads((RESULTS / name).read_text("utf-8"))
+
+
+def day_of(name: str) -> str:
+    """Return the day and the commit that a file of figures names."""
+    data = figures(name)
+    about = data.get("machine") if isinstance(data, dict) else None
+    about = about if isinstance(about, dict) else data if isinstance(data, dict) else {}
+    day = about.get("date") or (data.get("measured", {}).get("date") if isinstance(data, dict) else None)
+    if day is None:
+        return "not noted"
+    return f"{day}, `{about['commit']}`" if about.get("commit") else str(day)
+
+
+def share(value: dict[str, Any]) -> str:
+    """Return a share with its interval, in words."""
+    count, of = value["count"], value["of"]
+    if not of:
+        return "0 of 0"
+    low, high = value["low"] * 100, value["high"] * 100
+    return f"{count} of {of} ({low:.1f} to {high:.1f} %)"
+
+
+def percent(value: float, digits: int = 0) -> str:
+    """Return a share in percent."""
+    return f"{value * 100:.{digits}f} %"
+
+
+def simulated() -> Iterator[Row]:
+    """Yield landings in our own simulator."""
+    name = "landings-synthetic.json"
+    s = figures(name)["summary"]
+    yield Row(
+        f"`touchdown sim land`, {s['flights']} procedural worlds, the demo network on rendered pictures",
+        f"**{s['landed_safe']} of {s['flights']} landed safely**, {s['landed_unsafe']} unsafely; straight down would "
+        f"have been safe in {s['straight_down_would_be_safe']}; {s['miss_m_median']:.2f} m from the site in the median",
+        name,
+    )
+    name = "landings-aeroscapes.json"
+    s = figures(name)["summary"]
+    none = s.get("no-site", s.get("abstained"))
+    yield Row(
+        f"`touchdown sim land` over {s['flights']} frames of AeroScapes 001101, never trained on",
+        f"{s['landed_safe']} landed safely, {none} had no site, {s['landed_unsafe']} landed unsafely",
+        name,
+    )
+    yield from proving_ground()
+    yield Row(
+        "the demo network itself, 18 val scenes (`touchdown sim campaign --segmentation model`)",
+        "of 14 scenes with a site 7 safe, **4 unsafe**, 3 given up: it knows no road, crop or slope. The thousand "
+        "scenes above are flown with its measured mistakes, but as if it knew these like trees. Typed by hand: the raw "
+        "figures were not kept",
+        "../SAFETY.md",
+        "an older decision",
+    )
+    name = "last_metres.json"
+    data = figures(name)
+    words = "; ".join(f"{end.replace('-', ' ')}: {share(d['person_within_2m'])}" for end, d in data["ends"].items())
+    yield Row(
+        f"somebody sets out for the site in each of {data['scenes']} scenes: touchdowns with a person within 2 m, by "
+        "how the landing ends",
+        words,
+        name,
+    )
+
+
+def proving_ground() -> Iterator[Row]:
+    """Yield the thousand landings of the test scenes, and other policies on the first of them."""
+    name = "proving_ground.json"
+    data = figures(name)
+    shares = data["ours"]["shares"]
+    yield Row(
+        f"`touchdown sim campaign`, {data['scenes']:,} test scenes, seen once: people who walk in, wind, sensor "
+        "errors, the demo network's measured mistakes",
+        f"**{share(shares['success'])} of the landings that ended where a site exists were safe**; given up although "
+        f"there was a site: {share(shares['wrongful_abstention'])}; landed where none was promised: "
+        f"{share(shares['landed_without_site'])}; a person within 2 m of the touchdown: "
+        f"{share(shares['person_within_2m'])}",
+        name,
+    )
+    names = {
+        "ours": "Touchdown",
+        "single-frame": "Touchdown from single frames",
+        "dovesei": "DOVESEI's rule",
+        "largest-centroid": "largest region's centroid",
+        "straight-down": "straight down",
+    }
+    policies = "; ".join(
+        f"{names[policy]} {share(d['shares']['success'])}" for policy, d in data["side_by_side"].items()
+    )
+    yield Row(
+        f"the first {data['baselines']} of them by each way of choosing: safe where a site exists", policies, name
+    )
+    passed = sum(ok for ok, _ in data["traps"].values())
+    unsafe = sum(end == "landed-unsafe" for _, end in data["traps"].values())
+    yield Row(
+        f"{len(data['traps'])} adversarial scenarios",
+        f"{passed} passed, {len(data['traps']) - passed} given up, {unsafe} landed unsafely",
+        name,
+    )
+
+
+SITL = (
+    ("sitl-ardupilot.json", "landings", "22 to 40 m, wind with gusts"),
+    ("sitl-ardupilot.json", "hazard", "a person walks in, `guard`"),
+    ("sitl-ardupilot-present.json", "landings", "a later decision"),
+    ("sitl-ardupilot-present.json", "hazard", "a later decision, a person walks in, `guard`"),
+    ("sitl-ardupilot-late.json", "late", "a person sets out when the vehicle is below 2 m, `guard`"),
+    ("sitl-ardupilot-full-speed.json", "landings", "at full speed to the ground (`PLND_OPTIONS` 4)"),
+    ("sitl-ardupilot-full-speed.json", "late", "full speed, a person sets out when it is below 4 m, `guard`"),
+    ("sitl-px4.json", "landings", "still air"),
+    ("sitl-px4-present.json", "landings", "a later decision"),
+    ("sitl-px4-present.json", "hazard", "a later decision, a person walks in, `guard`"),
+    ("sitl-px4-look.json", "landings", "with the look around"),
+    ("sitl-px4-look.json", "late", "with the look around, a person sets out when it is below 4 m, `guard`"),
+)
+"""Series of landings on the autopilots' own simulators: file, series, conditions in words."""
+
+
+def autopilots() -> str:
+    """Write the table of the landings on the autopilots' own simulators."""
+    rows = []
+    for name, series, words in SITL:
+        s = figures(name)["series"][series]["summary"]
+        version = figures(name)["series"][series]["flights"][0]["version"]
+        autopilot = f"{'PX4' if 'px4' in name else 'ArduCopter'} {version}"
+        safe = f"**{s['verdicts'].get('landed-safe', 0)} of {s['flights']}**"
+        person = f"{s['person_m']['min']:.1f}" if s["person_m"] else ""
+        miss = s["miss_m"]
+        cells = [autopilot, words, safe, f"{miss['mean']:.2f}", f"{miss['max']:.2f}", person]
+        rows.append([*cells, day_of(name), f"[{name}](../benchmarks/results/{name})"])
+    head = (
+        "autopilot",
+        "conditions",
+        "safe",
+        "from the site, m",
+        "at most, m",
+        "nearest person, m",
+        "day, commit",
+        "raw",
+    )
+    return table(head, rows)
+
+
+def photographs() -> Iterator[Row]:
+    """Yield real pictures: networks on their test part, and whole answers by place."""
+    name = "semantic-drone-test.json"
+    for column in figures(name)["columns"]:
+        yield network(column, name)
+    name = "real_ground.json"
+    for group, d in figures(name)["groups"].items():
+        unsafe = d["outcomes"].get("unsafe site", 0)
+        sites = unsafe + d["outcomes"].get("safe site", 0)
+        yield Row(
+            f"`touchdown edge look` with `{figures(name)['model']}` on photographs of {d['places']} places, taken from "
+            f"{group}",
+            f"right answers {percent(d['mean_of_places'])} in the mean of places, {percent(d['worst_place'])} in the "
+            f"worst; {unsafe} of {sites} judged sites unsafe; places without an unsafe site "
+            f"{share(d['places_without_unsafe_site'])}",
+            name,
+        )
+    name = "real_ground_landings.json"
+    d = figures(name)["landings"]["all"]
+    yield Row(
+        f"whole simulated landings over {d['flown']} of these photographs",
+        f"landed where there was room: {share(d['landed_with_room'])}; unsafe: {share(d['unsafe_of_landed'])}",
+        name,
+    )
+    yield from confidence(figures("site-confidence.json"))
+
+
+def network(column: dict[str, Any], name: str) -> Row:
+    """Return the row of one network on its test part."""
+    recall, sites, wrong = column["recall"]["person"], column["sites"]["operating"], column["false_safe"]
+    low, high = (percent(sites["abstain"][end]) for end in ("low", "high"))
+    return Row(
+        f"recipe of `semantic-drone-fast`, test of the Semantic Drone Dataset, split `{column['split_column']}`, "
+        f"{column['scores']['pictures']} pictures, at the thresholds of that day "
+        "([chosen anew since](../benchmarks/results/operating-point.md))",
+        f"mIoU {column['scores']['miou']:.3f}; person recall {recall['operating']:.3f}; pixels wrongly free "
+        f"{percent(wrong['all'], 1)}; **chosen sites that hold a hazard: {sites['with_hazard']} of {sites['sites']}**; "
+        f"no site although there was room: {percent(sites['abstain']['share'])} ({low} to {high})",
+        name,
+    )
+
+
+def confidence(data: list[dict[str, Any]]) -> Iterator[Row]:
+    """Yield the calibration of what a model says of its sites."""
+    for model in (each for each in data if each.get("site_confidence")):
+        measured = model["site_confidence"]
+        low, high = measured["ece_interval"]
+        yield Row(
+            f"{model['name']}, {model['part']}: the share of safe sites that it prints, against held-out scenes",
+            f"expected calibration error {measured['ece']:.3f} ({low:.3f} to {high:.3f}), {measured['sites']:,} sites",
+            "site-confidence.json",
+        )
+
+
+def speed() -> Iterator[Row]:
+    """Yield times, each a ratio where the machine matters."""
+    ways = {way["way"]: way for way in figures("export_speed.json")["ways"]}
+    eager, plain = "times faster than eager U-Net 512x512", "times faster than plain U-Net 512x512"
+    named = ("preset fast 512x512, ORT", "preset fast 512x512, OV bf16", "preset balanced 512x512, ORT")
+    words = [f"{way} {ways[way][eager]:.1f}" for way in (*named, "fast-512.int8.onnx, ORT")]
+    unet = ways["ours U-Net 512x512, every 2nd px, ORT"]
+    yield Row(
+        "frame to mask at 512x512 on 2 cores: how many times faster than a U-Net in torch with numpy around it",
+        f"{'; '.join(words)}. The same U-Net against its plain ONNX export: {unet[plain]:.1f}",
+        "export_speed.json",
+    )
+    data = figures("training_speed.json")
+    ours, first = data["seconds_per_picture"]["ours"], data["seconds_per_picture"]["starting_point"]
+    yield Row(
+        f"training, {data['model']}, {data['input']}, {data['threads']} threads",
+        f"{ours} s a picture, {data['ratio']:.1f} times less than the starting point's {first} s",
+        "training_speed.json",
+    )
+    data = figures("input_pipeline.json")
+    yield Row(
+        f"training pictures of {data['source']}, {data['loader_processes']} loader processes",
+        f"{data['store_images_per_s']:.0f} a second from the store, {data['ratio']:.0f} times those decoded every time",
+        "input_pipeline.json",
+    )
+    grid = figures("decision_step.json")["grids"]["256"]
+    yield Row(
+        "one decision, one core, 256x256 cells, over two landings",
+        f"{grid['p50_ms']:.1f} ms in the median, {grid['p99_ms']:.1f} ms at 99 %",
+        "decision_step.json",
+    )
+    cases = figures("postprocess.json")["cases"]
+    yield Row(
+        "from the network's maps (512x512) to a site, 256x256 cells, one core",
+        "; ".join(f"{case}: {d['median_ms']:.1f} ms" for case, d in cases.items()) + " (medians)",
+        "postprocess.json",
+    )
+    data = figures("preview_cost.json")
+    yield Row(
+        "the live page with three viewers",
+        f"{percent(1 - data['rate_ratio'], 1)} fewer decisions a second",
+        "preview_cost.json",
+    )
+    data = figures("campaign_speed.json")
+    yield Row("simulated campaigns, one core", f"{data['times_real_time']:.0f} times real time", "campaign_speed.json")
+
+
+def endurance() -> Iterator[Row]:
+    """Yield faults, hostile input and long runs."""
+    lines = [line for line in (ROOT / "docs" / "faults.md").read_text("utf-8").splitlines() if line.startswith("| ")]
+    kept = sum(line.rstrip().endswith("| kept |") for line in lines)
+    yield Row(
+        f"{len(lines) - 1} faults injected into the running daemon, kills at random moments among them",
+        f"promise kept: {kept} of {len(lines) - 1}",
+        "faults.md",
+        "in the file",
+    )
+    runs = figures("fuzz-link.json")["runs"]
+    failures = sum(len(run["failures"]) for run in runs)
+    read = sum(run["bytes_read"] for run in runs)
+    yield Row(
+        f"hostile bytes and values on the link, {len(runs)} runs",
+        f"{read / 1e6:.0f} MB, {failures} failures",
+        "fuzz-link.json",
+    )
+    data = figures("soak-simulated.json")
+    growth = data["growth_per_simulated_hour"]
+    yield Row(
+        f"{data['simulated_hours']:.0f} simulated hours",
+        f"memory {growth['resident_mb']:+.1f} MB an hour, {growth['descriptors']:+.2f} open files an hour",
+        "soak-simulated.json",
+    )
+    data = figures("soak.json")
+    yield Row(
+        f"the whole daemon, {data['minutes']:.0f} minutes",
+        f"memory {data['memory_slope_mb_per_hour']:+.2f} MB an hour (standard error "
+        f"{data['memory_slope_standard_error']:.2f}), {data['targets_per_second']:.1f} targets a second",
+        "soak.json",
+    )
+    data = figures("estimator_resets.json")
+    yield Row(
+        f"resets of the estimator told falsely in {data['hard_flight_s'] / 60:.0f} minutes of hard flying",
+        "; ".join(f"{rate} poses: {count}" for rate, count in data["false_resets"].items()),
+        "estimator_resets.json",
+    )
+    refused = figures("picture_checks.json")["refused"]
+    yield Row(
+        "pictures refused", "; ".join(f"{kind}: {share}" for kind, share in refused.items()), "picture_checks.json"
+    )
+    yield standin()
+
+
+def standin() -> Row:
+    """Return the comparison of our stand-in autopilot with recorded landings."""
+    flights = figures("standin-vs-flights.json")
+    landed = [flight for flight in flights if flight["verdict_real"] != "runaway"]
+    same = sum(flight["verdict_real"] == flight["verdict_ours"] for flight in flights)
+    apart = [flight["touchdown_difference_m"] for flight in landed]
+    profile = [flight["profile_rms_m"] for flight in landed if flight["profile_rms_m"] is not None]
+    return Row(
+        f"the stand-in autopilot against {len(flights)} recorded landings of ArduCopter",
+        f"same verdict in {same}; without {len(flights) - len(landed)} runaways it touches down "
+        f"{statistics.median(apart):.2f} m away in the median, {max(apart):.2f} m at most; heights differ by "
+        f"{statistics.median(profile):.2f} m",
+        "standin-vs-flights.json",
+    )
+
+
+HEAD_OF_TABLE = ("what", "result", "day, commit", "raw")
+
+
+def page() -> str:
+    """Return the whole page."""
+
+    def rows(found: Iterator[Row]) -> str:
+        return table(HEAD_OF_TABLE, [row.cells() for row in found])
+
+    parts = [
+        HEAD,
+        "## Simulated landings\n\n" + rows(simulated()),
+        "## Landings on the autopilots' own simulators\n\nThe real firmware flies, the camera is perfect: this "
+        "measures the way from a site to the ground.\n\n" + autopilots(),
+        "## Real photographs\n\n" + rows(photographs()),
+        "## Speed\n\nThe machine and its load are in each file; ratios hold better than times.\n\n" + rows(speed()),
+        "## Faults and endurance\n\n" + rows(endurance()),
+        "## Not measured\n\n" + NOT_MEASURED,
+        END,
+    ]
+    return "\n".join(parts)
+
+
+NOT_MEASURED = """- A flight in the open, with any vehicle.
+- A TensorRT engine: none has been executed yet ([what is known](../benchmarks/results/tensorrt.md)).
+- Any board but an x86-64 server.
+"""
+
+
+def main() -> int:
+    """Write the page, or compare it."""
+    text = page()
+    if "--check" in sys.argv:
+        return int(text != PAGE.read_text("utf-8"))
+    PAGE.write_text(text, "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,305 @@
+"""Reasons in texts to the pilot: the meaning of each, and the next step; `edge.pilot_texts` has the texts."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+
+@dataclass(frozen=True)
+class PilotText:
+    """One pattern.
+
+    Attributes:
+        pattern: Of the text.
+        meaning: In words for a pilot.
+        action: The next step; empty where there is none.
+    """
+
+    pattern: str
+    meaning: str
+    action: str = ""
+
+    @cached_property
+    def regex(self) -> re.Pattern[str]:
+        """Matches the beginning of a text; no place reaches beyond a semicolon."""
+        return re.compile("".join("[^;]+" if part.startswith("<") else re.escape(part) for part in self.parts))
+
+    @cached_property
+    def parts(self) -> tuple[str, ...]:
+        """Fixed words and `<...>` places, in order."""
+        return tuple(filter(None, re.split(r"(<[^<>]+>)", self.pattern)))
+
+
+WAY_DOWN = (
+    PilotText("site found, confirming", "A place is in view, not yet for long enough.", "Hover."),
+    PilotText("another site, confirming", "The place has changed.", "Hover. Wait for track."),
+    PilotText(
+        "site <radius> m clear, <area> m2",
+        "The place has free ground of that radius around its middle.",
+        "Does the room look right to you?",
+    ),
+    PilotText(", on <surface>", "What the place lies on, and why somebody may come there."),
+    PilotText("<height> m above the site", "The last metres.", "Watch the ground."),
+    PilotText("airborne again", "You have taken off again. It starts anew."),
+    PilotText("mode <mode>", "You left the landing. It looks for a place again."),
+    PilotText("on the ground", "The vehicle is down."),
+    PilotText("disarmed", "The motors are off."),
+    PilotText("no site for <seconds> s while landing", "It has given up on this landing.", "Take over now."),
+)
+"""Reasons on the way to a site."""
+
+EVIDENCE = (
+    PilotText("no frame yet", "No picture has come.", "Wait. If it stays: check the camera."),
+    PilotText(
+        "no decision on a frame of the last <seconds> s",
+        "Pictures stopped, or the computer hangs.",
+        "Take over if you land. On the ground: `touchdown edge check`.",
+    ),
+    PilotText(
+        "too slow: camera gives <number> frames/s, needs <number>",
+        "The camera is too slow to land by.",
+        "Do not land by it. Raise the frame rate, or add light.",
+    ),
+    PilotText(
+        "too slow: <number> decisions/s, needs <number>; inference <time> ms on <number of threads>",
+        "The computer is too slow to land by.",
+        "Do not land by it. Check heat and power, take a faster model.",
+    ),
+    PilotText(
+        "too slow: <number> decisions/s, needs <number>; frame to decision <time> ms",
+        "The computer is too slow to land by.",
+        "Do not land by it. Check heat and power, take a faster model.",
+    ),
+    PilotText("no heartbeat from the autopilot", "The link to the autopilot is cut.", "You fly. Check the cable."),
+    PilotText("pose is not known", "The autopilot tells no position or attitude.", "Wait for GPS. Else fly by hand."),
+    PilotText("pose is older than <seconds> s", "The position stopped coming.", "Take over if you land."),
+    PilotText(
+        "the estimator's frame has moved by an unknown step",
+        "The autopilot has moved its position at once. The map starts anew.",
+        "Hover. If it comes back: check GPS and compass.",
+    ),
+    PilotText(
+        "the local frame has moved by an unknown step",
+        "As above, while it was flying to a place.",
+        "Hover, or take over.",
+    ),
+    PilotText(
+        "the vehicle is <height> m below the site", "Height or map is wrong.", "Take over. Check the rangefinder."
+    ),
+    PilotText("site not seen for more than <seconds> s", "The place left the picture.", "Hover above it."),
+)
+"""Reasons of pictures, pose, link and speed."""
+
+NO_SITE = (
+    PilotText(
+        "no-pose: <what> at capture time is not known",
+        "It does not know where the camera was (pose, attitude, position or gimbal).",
+        "Wait for GPS. With a gimbal: does it send its attitude?",
+    ),
+    PilotText(
+        "no-pose: position <position> is farther than <distance> m from the origin",
+        "The position makes no sense.",
+        "Do not land by it. Check the GPS.",
+    ),
+    PilotText(
+        "no-height: height above ground is not known",
+        "No rangefinder answers, and no other height is known.",
+        "Go lower, into the range of the rangefinder. Check its cable and its settings.",
+    ),
+    PilotText(
+        "height-out-of-range: height <height> m, frames are used from <lowest> to <highest> m",
+        "Too high, or too low, for the camera.",
+        "Fly at a height in between.",
+    ),
+    PilotText(
+        "too-high: descend to <height> m first: a pixel shows <size> mm of ground, the model was trained for <range>",
+        "From here the network cannot tell the ground well enough.",
+        "Go down to that height.",
+    ),
+    PilotText(
+        "tilt-too-large: tilt <angle> degrees, at most <angle>", "The vehicle leans too much.", "Fly more gently."
+    ),
+    PilotText(
+        "ground-not-in-view: no ground seen recently", "No picture of the ground of late.", "Hover for a second."
+    ),
+    PilotText(
+        "ground-not-in-view: the camera does not see the ground",
+        "The camera looks past the ground.",
+        "Level out. If it stays: check mount or gimbal.",
+    ),
+    PilotText(
+        "bad-picture: the picture is black (mean <number> of 255)",
+        "Lens cap, night, or no light.",
+        "Do not land by it.",
+    ),
+    PilotText(
+        "bad-picture: the picture is white (mean <number> of 255)",
+        "Too much light.",
+        "Turn away from the sun, or wait.",
+    ),
+    PilotText(
+        "bad-picture: the picture is blank (contrast <number> of 255)",
+        "Fog, a cover, or bare snow.",
+        "Fly over other ground. Else do not land by it.",
+    ),
+    PilotText(
+        "bad-picture: the picture is blurred (sharpness <number>)",
+        "Out of focus, wet, or shaking.",
+        "Hover. If it stays: land by hand and clean the lens.",
+    ),
+    PilotText(
+        "bad-picture: the picture is frozen (since <way> m and <angle> degrees)",
+        "The same picture comes again and again, though the vehicle moves.",
+        "Take over. Restart the camera.",
+    ),
+    PilotText(
+        "bad-picture: the picture is frozen",
+        "The same picture comes again and again.",
+        "Take over. Restart the camera.",
+    ),
+    PilotText(
+        "bad-picture: the picture is a loop of old ones (since <time> s, <way> m and <angle> degrees)",
+        "Old pictures come again, so old and from so far away.",
+        "Take over. Restart the camera.",
+    ),
+    PilotText(
+        "bad-picture: the picture is a loop of old ones", "Old pictures come again.", "Take over. Restart the camera."
+    ),
+    PilotText(
+        "nothing-landable: no landable ground in view: <hazard> <share> %",
+        "All that it sees is bad. The shares say what it takes it for.",
+        "Fly on, to open ground.",
+    ),
+    PilotText("nothing-landable: no landable ground in view", "All that it sees is bad.", "Fly on, to open ground."),
+    PilotText(
+        "too-small: widest clean disc has <radius> m radius, <radius> m needed for a new site",
+        "There is good ground, but too little room to start with.",
+        "Look for a wider place.",
+    ),
+    PilotText(
+        "too-small: widest clean disc has <radius> m radius, <radius> m needed",
+        "There is good ground, but too little room.",
+        "Look for a wider place.",
+    ),
+    PilotText(
+        "too-small: widest clean disc has <radius> m radius but is farther than <distance> m",
+        "There is a place, but too far away from here.",
+        "Fly nearer to it.",
+    ),
+    PilotText(
+        "site-lost: hazard at the site; <why no other>",
+        "Something came, or came to light, at the place.",
+        "Take over if low.",
+    ),
+    PilotText(
+        "site-lost: obstacle at the site; <why no other>", "Something stands where you would land.", "Take over."
+    ),
+    PilotText(
+        "site-lost: clean radius at the site fell to <radius> m; <why no other>",
+        "From nearer the room is smaller than it looked.",
+        "Look for a wider place.",
+    ),
+    PilotText(
+        "site-lost: site is outside the map; <why no other>",
+        "You have flown away from the place.",
+        "Fly back, or go on.",
+    ),
+    PilotText(
+        "site-lost: site not seen for <seconds> s; <why no other>",
+        "The place left the picture.",
+        "Take over if you land.",
+    ),
+)
+"""Reasons for which there is no site: `landing.site.NoSiteReason`, then the detail."""
+
+GUARD = (
+    PilotText(
+        "<person or vehicle> at the site",
+        "Somebody is at the place, or will be in 2 s. The target has ended.",
+        "Without guard: take over. With it: watch that the vehicle stops.",
+    ),
+    PilotText("landing on the site", "The landing is watched from now on."),
+    PilotText("looks around for <seconds> s", "It stops once, to see who is on the way."),
+    PilotText("nobody comes: lands", "The look around is over."),
+    PilotText("site confirmed: lands", "The place is good again."),
+    PilotText(
+        "flies to the site in <seconds> s", "It will leave this spot.", "Switch the mode if you do not want that."
+    ),
+    PilotText("leaves the way home for the site", "It stops the way home and lands here."),
+    PilotText("flies <distance> m to the site", "It flies there at this height.", "Is the way free?"),
+    PilotText("climbs to <height> m", "It climbs straight up.", "Is the way free?"),
+    PilotText("goes down to <height> m to see a site", "It goes straight down.", "Is the ground below free?"),
+    PilotText("searches from <height> m", "It looks for a place from there."),
+    PilotText("searches on", "It is at the top of its climb and looks on."),
+    PilotText("disarmed: armed again", "After this landing it may act again."),
+)
+"""Reasons of the authority while it acts."""
+
+ENDED = (
+    PilotText("the pilot has it: mode <mode>, which was not ours", "You switched the mode.", "You fly."),
+    PilotText(
+        "the pilot has it: <name> stick moved by <share> %",
+        "You moved a stick.",
+        "You fly. ArduPilot hovers in GUIDED until you switch the mode.",
+    ),
+    PilotText(
+        "the pilot has it: the sticks are no longer reported",
+        "The autopilot stopped telling the sticks. In doubt it was you.",
+        "You fly. Switch the mode.",
+    ),
+    PilotText("the autopilot's own failsafe is in force", "The autopilot has an emergency of its own.", "Follow it."),
+    PilotText(
+        "<state> refused: <answer>; the vehicle is in <mode>, take over", "The autopilot said no.", "Take over now."
+    ),
+    PilotText(
+        "<state> silent: not acknowledged in <number> tries; the vehicle is in <mode>, take over",
+        "The autopilot did not answer.",
+        "Take over now. Check the link.",
+    ),
+    PilotText(
+        "<state> silent: not acknowledged in <number> tries, the last answer was '<answer>'; "
+        "the vehicle is in <mode>, take over",
+        "The autopilot put it off until it was too late.",
+        "Take over now.",
+    ),
+    PilotText(
+        "<state> <mode> accepted, but not reported; the vehicle is in <mode>, take over",
+        "The autopilot said yes and did not do it.",
+        "Take over now.",
+    ),
+    PilotText("<state> no answer; the vehicle is in <mode>, take over", "The link is cut.", "Take over now."),
+    PilotText("<seconds> s are over; holds in <mode>, take over", "Its time is up.", "Take over now."),
+    PilotText("no site in <number> searches; holds in <mode>, take over", "It found no place.", "Take over now."),
+    PilotText("<number> tries did not end well; holds in <mode>, take over", "It has tried enough.", "Take over now."),
+    PilotText("the climb does not end; holds in <mode>, take over", "The vehicle does not climb.", "Take over now."),
+    PilotText(
+        "the descent does not end; holds in <mode>, take over", "The vehicle does not go down.", "Take over now."
+    ),
+    PilotText("the position is not known; holds in <mode>, take over", "It cannot climb without it.", "Take over now."),
+    PilotText("the site is not reached; holds in <mode>, take over", "Wind, or a wrong position.", "Take over now."),
+    PilotText("<why>; lands straight down", "It gives up as you set it (`when_spent`).", "Is the ground below free?"),
+    PilotText("lands without us", "From here it is the autopilot's plain landing.", "Watch, take over if it is bad."),
+)
+"""Reasons for which the authority ends."""
+
+REFUSED = (
+    PilotText("switched off by <parameter>", "Somebody switched it off.", "Set TD_ENABLE to 1."),
+    PilotText(
+        "no GLOBAL_POSITION_INT of the last second to fly by", "The autopilot tells no GPS position.", "Take over now."
+    ),
+    PilotText("position <position> is <distance> m away, at most <distance> m", "The place makes no sense."),
+    PilotText("commands of autopilot '<name>' are not known", "It can command ArduPilot and PX4 only."),
+)
+"""Answers that stand in `... refused: <answer>`, beside the autopilot's own result."""
+
+REASONS: dict[str, tuple[PilotText, ...]] = {
+    "The way down": WAY_DOWN,
+    "Pictures, position, link, speed": EVIDENCE,
+    "Why there is no place": NO_SITE,
+    "Guard at work": GUARD,
+    "Guard at its end": ENDED,
+    "Why a request was refused": REFUSED,
+}
+"""Reasons by subject."""

@@ -1,0 +1,83 @@
+"""The mission item flown, as the stand-in tells it to a link that asks politely."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from firmware_bridge.dialect import mavlink
+from firmware_bridge.mission import ASK_PERIOD_NS, TRIES, MissionWatch
+from firmware_bridge.settings import LinkSettings
+from landing.vehicle import MissionItem
+from sim.flight.link import InProcessLink, LinkFaults
+from sim.vehicle.autopilot import AutopilotConfig, Mode, StandInAutopilot
+from sim.vehicle.autopilot.mission import StoredItem
+
+LAND, WAYPOINT = mavlink.MAV_CMD_NAV_LAND, mavlink.MAV_CMD_NAV_WAYPOINT
+S = 1_000_000_000
+
+
+def current(seq: int, total: int = 4):
+    return mavlink.MAVLink_mission_current_message(seq, total)
+
+
+def item(seq: int, command: int, kind: int = 0):
+    return mavlink.MAVLink_mission_item_int_message(1, 191, seq, 3, command, 0, 1, 0, 0, 0, 0, 0, 0, 0, kind)
+
+
+def test_each_item_is_asked_for_once_and_a_silent_autopilot_only_a_few_times():
+    watch = MissionWatch()
+    assert watch.item is None and watch.due(1, 1, 0) is None
+    watch.on_current(current(2), 0)
+    sent = [at_s for at_s in range(20) if watch.due(1, 1, at_s * ASK_PERIOD_NS) is not None]
+    assert sent == [0, 1, 2] and len(sent) == TRIES
+    assert watch.item == MissionItem(2, 4, None)
+    watch.on_current(current(3), 0)
+    request = watch.due(1, 1, 30 * S)
+    assert (request.seq, request.get_type()) == (3, "MISSION_REQUEST_INT")
+    watch.on_item(item(3, LAND), 0)
+    assert watch.due(1, 1, 60 * S) is None and watch.item == MissionItem(3, 4, True)
+    watch.on_current(current(2), 0)
+    watch.on_item(item(2, LAND, mavlink.MAV_MISSION_TYPE_RALLY), 0)
+    assert watch.item.lands is None
+    watch.on_item(item(2, WAYPOINT), 0)
+    assert watch.item.lands is False
+
+
+def test_another_mission_forgets_the_kinds_of_the_last():
+    watch = MissionWatch()
+    watch.on_current(current(3), 0)
+    watch.on_item(item(3, LAND), 0)
+    watch.on_current(current(3, 9), 0)
+    assert watch.item == MissionItem(3, 9, None)
+
+
+@pytest.mark.parametrize("total", [0, 65_535])
+def test_an_autopilot_that_does_not_tell_the_total_is_not_believed_to_have_none(total):
+    watch = MissionWatch()
+    watch.on_current(current(3, total), 0)
+    assert watch.item == MissionItem(3, None, None)
+
+
+def test_the_kind_is_learnt_in_flight_and_only_while_a_mission_is_flown():
+    autopilot = StandInAutopilot(AutopilotConfig(airborne_height_m=15.0))
+    autopilot.flight.mission.items = [StoredItem(WAYPOINT, (8.0, 0.0, 15.0)), StoredItem(LAND, (8.0, 6.0, 0.0))]
+    link = InProcessLink(autopilot, LinkSettings("udpin:127.0.0.1:0"), LinkFaults(1.0), np.random.default_rng(0), S)
+    seen = []
+
+    def fly(seconds: float) -> None:
+        for _ in range(round(seconds * 100)):
+            autopilot.step(0.01)
+            link.carry(link.now_ns + 10_000_000)
+            status = link.vehicle(link.now_ns)
+            if not seen or status.mission != seen[-1]:
+                seen.append(status.mission)
+
+    fly(4.0)
+    assert seen[-1] == MissionItem(0, 2, None)
+    autopilot.flight.set_mode(Mode.AUTO)
+    fly(20.0)
+    assert seen[-1] == MissionItem(2, 2, True) and MissionItem(1, 2, False) in seen
+    status = link.vehicle(link.now_ns)
+    assert (status.mode, status.landing, status.touching_down) == ("AUTO", True, True)
+    assert status.down_mps == pytest.approx(autopilot.vehicle.vd_mps, abs=0.3)

@@ -1,0 +1,83 @@
+"""The headline figures of README.md are those of the raw results that its rows link to."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.docs.pages import ROOT
+
+Results = dict[str, Any]
+
+
+def row(link: str) -> str:
+    """The row of README's table that links to a file of results."""
+    found = [
+        line for line in (ROOT / "README.md").read_text("utf-8").splitlines() if f"(benchmarks/results/{link})" in line
+    ]
+    assert len(found) == 1, link
+    return found[0].rpartition("](benchmarks/results/")[2]
+
+
+def real_ground(results: Results) -> list[str]:
+    low, high = (results["groups"][name] for name in ("at most 60 m", "above 60 m"))
+    clean = low["places_without_unsafe_site"]
+    return [
+        f"{low['places'] + high['places']} real places",
+        f"Up to 60 m high, {clean['of']} places: {low['outcomes']['safe site']} safe sites and "
+        f"{low['outcomes']['unsafe site']} unsafe ones; {clean['count']} places had none unsafe",
+        f"{high['places']} places: {high['outcomes']['safe site']} safe and {high['outcomes']['unsafe site']} unsafe",
+    ]
+
+
+def unseen_scenes(results: Results) -> list[str]:
+    column = next(c for c in results["columns"] if c["split_column"] == "scene")
+    sites = column["sites"]["operating"]
+    low, high = (100 * sites["false_safe"][end] for end in ("low", "high"))
+    return [
+        f"on {sites['pictures']} test pictures",
+        f"{sites['with_hazard']} of {sites['sites']} chosen sites held a hazard (95 %: {low:.0f} to {high:.0f} %)",
+        f"no site in {sites['missed']} of {sites['with_truth_site']} pictures",
+    ]
+
+
+def simulated(results: Results) -> list[str]:
+    ours = results["ours"]["shares"]["success"]
+    down = results["side_by_side"]["straight-down"]["shares"]["success"]
+    return [
+        f"{ours['count']} of {ours['of']} landings were safe",
+        f"Straight down was safe in {down['count']} of {down['of']}",
+    ]
+
+
+def ardupilot(results: Results) -> list[str]:
+    summary = results["series"]["landings"]["summary"]
+    return [
+        f"{summary['verdicts']['landed-safe']} of {summary['flights']} safe",
+        f"at most {summary['miss_m']['max']:.2f} m from the chosen place",
+    ]
+
+
+HEADLINES: dict[str, tuple[str, Callable[[Results], list[str]]]] = {
+    "real_ground.md": ("real_ground.json", real_ground),
+    "semantic-drone-test.md": ("semantic-drone-test.json", unseen_scenes),
+    "proving_ground.md": ("proving_ground.json", simulated),
+    "sitl-ardupilot.json": ("sitl-ardupilot.json", ardupilot),
+}
+
+
+@pytest.mark.parametrize("link", list(HEADLINES))
+def test_a_headline_says_what_was_measured(link: str) -> None:
+    name, phrases = HEADLINES[link]
+    results = json.loads((ROOT / "benchmarks" / "results" / name).read_text("utf-8"))
+    for phrase in phrases(results):
+        assert phrase in row(link), f"{name} says: {phrase}"
+
+
+def test_no_other_file_of_results_is_a_headline() -> None:
+    links = re.findall(r"\(benchmarks/results/([^)]+)\)", (ROOT / "README.md").read_text("utf-8"))
+    assert links == list(HEADLINES)
