@@ -97,18 +97,22 @@ PARTS = {
 """Picture: report, and the first and last element of the page that it shows."""
 
 MARK = """
+const done = arguments[arguments.length - 1];
 const groups = [...document.querySelectorAll('#summary + .scroll tr.group')];
 groups[1].dataset.docs = 'from';
 groups[2].previousElementSibling.dataset.docs = 'to';
 for (const head of document.querySelectorAll('h4')) head.className = head.textContent.split(' ')[0].toLowerCase();
+const images = [...document.querySelectorAll('img')];
+for (const image of images) image.loading = 'eager';
+Promise.all(images.map((image) => image.decode())).then(() => done(true));
 """
-"""Marks the rows of the operating point, and the headings of frames by their first word."""
+"""Marks the rows of the operating point, and the headings of frames by their first word; waits for all pictures."""
 
 
 def photograph(driver: Any, report: Path, first: str, last: str) -> Image.Image:
     """Return the part of a report between two elements, as a reader sees it."""
     driver.get(report.resolve().as_uri())
-    driver.execute_script(MARK)
+    driver.execute_async_script(MARK)
     clip = {**driver.execute_script(RECTANGLE, first, last), "scale": 1}
     taken = driver.execute_cdp_cmd("Page.captureScreenshot", {"clip": clip, "captureBeyondViewport": True})
     shot = Image.open(io.BytesIO(base64.b64decode(taken["data"]))).convert("RGB")
