@@ -347,20 +347,3 @@ def tlog(flight: tuple[str, ...], out: str) -> None:
 
     count = write_tlog(Recording(*(Path(p) for p in flight)), Path(out))
     click.echo(f"{count} frames in {out}")
-
-
-@cli.command()
-@click.argument("text")
-def explain(text: str) -> None:
-    """Say the meaning of a TEXT that the ground station showed, and the next step.
-
-    Exit status: 0 explained, 1 a text that is not ours.
-    """
-    from edge.pilot_texts import explain as entries_of
-
-    entries = entries_of(text)
-    for entry in entries:
-        click.echo(f"{entry.pattern}\n  {' '.join(filter(None, (entry.meaning, entry.action)))}")
-    if not entries:
-        click.echo("not a text of touchdown; the autopilot's own texts are in the documentation, Fly")
-        raise SystemExit(1)

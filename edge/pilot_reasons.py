@@ -152,20 +152,67 @@ NO_SITE = (
     PilotText(
         "bad-picture: the picture is frozen (since <way> m and <angle> degrees)",
         "The same picture comes again and again, though the vehicle moves.",
-        "Take over. Restart the camera.",
+        "Take over. After landing: restart the camera.",
     ),
     PilotText(
         "bad-picture: the picture is frozen",
         "The same picture comes again and again.",
-        "Take over. Restart the camera.",
+        "Take over. After landing: restart the camera.",
     ),
     PilotText(
         "bad-picture: the picture is a loop of old ones (since <time> s, <way> m and <angle> degrees)",
         "Old pictures come again, so old and from so far away.",
+        "Take over. After landing: restart the camera.",
+    ),
+    PilotText(
+        "bad-picture: the picture is a loop of old ones",
+        "Old pictures come again.",
+        "Take over. After landing: restart the camera.",
+    ),
+    PilotText(
+        "picture-motion: the picture is mirrored <left to right or top to bottom>",
+        "The camera or its driver flips the picture.",
+        "Take over. Switch the flip off.",
+    ),
+    PilotText(
+        "picture-motion: the picture is mirrored and turned by <angle> degrees",
+        "The camera or its driver flips the picture and turns it.",
+        "Take over. Switch both off.",
+    ),
+    PilotText(
+        "picture-motion: the picture does not move",
+        "The vehicle moves and the picture does not.",
         "Take over. Restart the camera.",
     ),
     PilotText(
-        "bad-picture: the picture is a loop of old ones", "Old pictures come again.", "Take over. Restart the camera."
+        "picture-motion: the camera is turned by about <angle> degrees against camera.mount",
+        "The top of the picture is not where the settings say.",
+        "Take over. Put `camera.mount` right.",
+    ),
+    PilotText(
+        "picture-motion: the camera is tilted by about <angle> degrees against camera.mount",
+        "The camera looks elsewhere than the settings say.",
+        "Take over. Put `camera.mount` right.",
+    ),
+    PilotText(
+        "picture-motion: the focal length is about <number> times the configured one",
+        "The field of view in the settings is wrong, or the camera zooms.",
+        "Take over. Put `camera.hfov_deg` or the calibration right.",
+    ),
+    PilotText(
+        "picture-motion: the height told is about <number> times the true one",
+        "The ground moves otherwise than at this height: a wrong rangefinder, or ground higher than at take-off.",
+        "Take over. Check the rangefinder.",
+    ),
+    PilotText(
+        "picture-motion: the picture is about <time> ms <later or earlier> than its stamp",
+        "The camera is slower than the settings say.",
+        "Take over. Put `camera.latency_ms` right.",
+    ),
+    PilotText(
+        "picture-motion: the position drifts by about <number> m/s",
+        "The autopilot's position moves by itself.",
+        "Take over. Check GPS and compass.",
     ),
     PilotText(
         "nothing-landable: no landable ground in view: <hazard> <share> %",
@@ -221,9 +268,17 @@ GUARD = (
         "Without guard: take over. With it: watch that the vehicle stops.",
     ),
     PilotText("landing on the site", "The landing is watched from now on."),
+    PilotText("the way home ends on the site", "The last leg of the way home is watched from now on."),
+    PilotText("the mission's landing on the site", "The mission's landing is watched from now on."),
     PilotText("looks around for <seconds> s", "It stops once, to see who is on the way."),
     PilotText("nobody comes: lands", "The look around is over."),
     PilotText("site confirmed: lands", "The place is good again."),
+    PilotText(
+        "<why> in <mode>, the mission ends",
+        "It lands outside of the mission. Its other items are not flown.",
+        "Fly the rest as a new mission.",
+    ),
+    PilotText(" at item <number>", "The item of the mission that it has left."),
     PilotText(
         "flies to the site in <seconds> s", "It will leave this spot.", "Switch the mode if you do not want that."
     ),
@@ -249,6 +304,7 @@ ENDED = (
         "The autopilot stopped telling the sticks. In doubt it was you.",
         "You fly. Switch the mode.",
     ),
+    PilotText("the vehicle does not land any more", "The landing was called off, or a mission went on.", "You fly."),
     PilotText("the autopilot's own failsafe is in force", "The autopilot has an emergency of its own.", "Follow it."),
     PilotText(
         "<state> refused: <answer>; the vehicle is in <mode>, take over", "The autopilot said no.", "Take over now."

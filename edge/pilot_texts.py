@@ -30,7 +30,7 @@ LANDING = {
     DirectorState.LANDED: PilotText("Landing landed", "The vehicle is down.", "Disarm."),
     DirectorState.HOLD: PilotText(
         "Landing hold",
-        "You land, and there is no place now. No target is sent. Without guard the autopilot lands straight down.",
+        "You go down, and there is no place now. No target is sent. In LAND without guard it lands straight down.",
         "Take over while there is height to do so. Under guard: keep your hand on the stick.",
     ),
     DirectorState.ABORT: PilotText(
@@ -40,7 +40,6 @@ LANDING = {
 """Beginning of each text of the landing, by the director's state."""
 
 AUTHORITY = {
-    AuthorityState.OFF: PilotText("Authority off", "It commands nothing (advise)."),
     AuthorityState.READY: PilotText("Authority ready", "It waits and commands nothing."),
     AuthorityState.ANNOUNCE: PilotText(
         "Authority announce", "It will fly to the place soon.", "Switch the mode if you do not want that."
@@ -59,10 +58,10 @@ AUTHORITY = {
         "Authority hand-back", "It has given up and lands straight down.", "Take over if the ground is bad."
     ),
     AuthorityState.ENDED: PilotText(
-        "Authority ended", "It commands nothing any more. The vehicle stays as it is.", "You fly. Switch the mode."
+        "Authority ended", "It commands nothing any more. The mode stays as it is.", "You fly. Switch the mode."
     ),
 }
-"""Beginning of each text of the authority, by its state."""
+"""Beginning of each text of the authority, by its state; `off` is never told."""
 
 OTHERS = (
     PilotText(
@@ -86,7 +85,7 @@ OTHERS = (
     PilotText(
         "Configuration not taken: <why>",
         "The file has a mistake, or the vehicle is armed. Nothing has changed.",
-        "Land.",
+        "Change it on the ground.",
     ),
 )
 """Whole texts."""
@@ -99,14 +98,15 @@ def explain(text: str) -> list[PilotText]:
     """Return the entries that tell the meaning of a text, its beginning first; empty for a text of somebody else.
 
     Args:
-        text: As the ground station shows it; a long one may be cut at its end.
+        text: As the ground station shows it, with whatever it puts before; a long one may be cut at its end.
     """
     for other in OTHERS:
-        if other.regex.match(text):
+        if other.regex.search(text):
             return [other]
     for head in (*LANDING.values(), *AUTHORITY.values()):
-        if text.startswith(f"{head.pattern}: "):
-            return [head, *_reasons(text[len(head.pattern) + 2 :].removesuffix(CUT))]
+        _, found, reason = text.strip().partition(f"{head.pattern}: ")
+        if found:
+            return [head, *_reasons(reason.removesuffix(CUT))]
     return []
 
 

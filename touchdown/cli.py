@@ -29,6 +29,7 @@ SUBCOMMANDS = {
     "deploy": ("deploy.cli", "Bundle, sign, install on the drone, roll back."),
     "sim": ("sim.cli", "Land a simulated vehicle with the real daemon."),
     "models": ("touchdown.models.cli", "Shipped models: list, get, card; may I sell with one?"),
+    "safety-case": ("touchdown.safety.cli", "Write the safety case of a configuration, for a reviewer."),
     "explain": ("touchdown.explain", "Tell what an error's code means, and what to do."),
     "completion": ("touchdown.completion", "Print what makes a shell complete our commands."),
     "report": ("touchdown.report", "Gather what somebody needs to help, without secrets, in one file."),

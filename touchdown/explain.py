@@ -139,22 +139,39 @@ def find(word: str, entries: dict[str, Explanation]) -> Explanation:
 
 
 @click.command(name="explain")
-@click.argument("words", nargs=-1, metavar="[CODE|REASON]...")
+@click.argument("words", nargs=-1, metavar="[CODE|REASON|TEXT]...")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: a list of entries.")
 def cli(words: tuple[str, ...], as_json: bool) -> None:
-    """Tell what an error's code or a reason means, and what to do.
+    """Tell what an error's code, a reason, or a text of the ground station means, and what to do.
 
     CODE: as TD-603. REASON: as the daemon, the page and the ground station say it: no-height, "too small", intruder.
-    Without one, all codes are listed.
+    TEXT: a whole one in quotes, "Landing hold: no-height: height above ground is not known". Without one, all codes are
+    listed.
     """
+    from edge.pilot_texts import explain as texts_of  # it brings the whole decision with it
+
     entries = explanations()
-    chosen: Sequence[Explanation] = [find(word, entries) for word in words] or list(entries.values())
+    told = [(word, texts_of(word)) for word in words]
+    texts = [text for _, found in told for text in found]
+    chosen: Sequence[Explanation] = [
+        entry for word, found in told for entry in (_behind(word, entries) if found else [find(word, entries)])
+    ]
+    if not words:
+        chosen = list(entries.values())
     if as_json:
-        click.echo(json.dumps([{**asdict(entry), "page": entry.place} for entry in chosen], indent=2))
+        of_texts = [{"text": t.pattern, "meaning": t.meaning, "action": t.action} for t in texts]
+        click.echo(json.dumps([*of_texts, *({**asdict(entry), "page": entry.place} for entry in chosen)], indent=2))
     elif words:
-        click.echo("\n\n".join(entry.as_text() for entry in chosen))
+        said = [f"{t.pattern}\n  {t.meaning} {t.action}".rstrip() for t in texts]
+        click.echo("\n\n".join([*said, *(entry.as_text() for entry in chosen)]))
     else:
         click.echo("\n".join(f"{entry.code}  {entry.title}" for entry in chosen))
+
+
+def _behind(text: str, entries: dict[str, Explanation]) -> list[Explanation]:
+    """Entries of the reasons for no site that a text of the ground station names."""
+    named = {part for part in text.split(": ") if part in {reason.value for reason in NoSiteReason}}
+    return [entry for entry in entries.values() if named & set(entry.names)]
 
 
 def _plain(name: str) -> str:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from svg import BAD, GOOD, GROUND, INK, PANEL, PAPER, QUIET, SKY, Drawing, Point
+from docs.make.svg import BAD, GOOD, GROUND, INK, PANEL, PAPER, QUIET, SKY, Drawing, Point
 
 PICTURES = Path(__file__).resolve().parent.parent / "pictures"
 WIDTH, HEIGHT = 660, 330

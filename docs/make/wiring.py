@@ -14,7 +14,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-from svg import BAD, INK, PANEL, PAPER, QUIET, Drawing
+from docs.make.svg import BAD, INK, PANEL, PAPER, QUIET, Drawing
 
 HERE = Path(__file__).resolve().parent
 PICTURES = HERE.parent / "pictures"

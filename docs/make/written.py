@@ -1,6 +1,6 @@
 """Write the parts of Hardware, Set up and Fly that come from the code between their marks in the pages.
 
-    python docs/make/written.py
+    python -m docs.make.written
 
 A part stands between `<!-- written: NAME -->` and `<!-- end -->`, so that a page also reads well where nothing is
 built. The doctor's output is that of the real command, against the stand-in autopilot and the tests' small PX4.
@@ -9,27 +9,24 @@ built. The doctor's output is that of the real command, against the stand-in aut
 from __future__ import annotations
 
 import re
-import sys
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-sys.path[:0] = [str(ROOT), str(HERE)]
+from docs.make.card import lists as card_lists
+from docs.make.markdown import table
+from edge.commanding import QUIET
+from edge.control import GRAVE
+from edge.pilot_reasons import REASONS, PilotText
+from edge.pilot_texts import AUTHORITY, LANDING, OTHERS
+from edge.runtimes.onnx_file import metadata_of, read_onnx
+from landing.authority_io import AuthorityState
+from landing.camera import CameraModel
+from landing.ground_scale import GroundScale, metres_down
+from landing.site import NoSiteReason
+from landing.spec import ModelSpec
 
-from card import lists as card_lists  # noqa: E402
-
-from edge.commanding import QUIET  # noqa: E402
-from edge.control import GRAVE  # noqa: E402
-from edge.pilot_reasons import REASONS, PilotText  # noqa: E402
-from edge.pilot_texts import AUTHORITY, LANDING, OTHERS  # noqa: E402
-from edge.runtimes.onnx_file import metadata_of, read_onnx  # noqa: E402
-from landing.authority_io import AuthorityState  # noqa: E402
-from landing.camera import CameraModel  # noqa: E402
-from landing.ground_scale import GroundScale, metres_down  # noqa: E402
-from landing.spec import ModelSpec  # noqa: E402
-
+ROOT = Path(__file__).resolve().parents[2]
 PICTURE_WH = (1280, 720)
 """Size of the camera's pictures in the tables, px."""
 
@@ -39,13 +36,10 @@ MODELS = ("semantic-drone-fast", "aeroscapes-unet", "synthetic-unet")
 COLUMNS, INDENT = 92, "     "
 """Of what a command printed: width, and indent of a line's continuation, as wide as ``FAIL ``."""
 
+MEASURED = re.compile(r"^(ok  |WARN|note|FAIL) (loss|round trip|load|rate of|PLND_LAG|pose to arrival|test target)\b")
+"""Lines of the doctor with figures of the link, which another run gives otherwise."""
+
 MARK = re.compile(r"(<!-- written: ([\w-]+) -->\n)(.*?)(<!-- end -->)", re.S)
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
 # --- Hardware: field of view against height ---
@@ -131,6 +125,14 @@ def output(text: str) -> str:
     return f"<!-- output -->\n```text\n{chr(10).join(lines)}\n```\n"
 
 
+def constant(block: str) -> list[str]:
+    """Return the lines of such a block that are the same every time; of the last one, the counts are not."""
+    text = block.partition("```text\n")[2].partition("```")[0].replace(f"\n{INDENT}", " ")
+    lines = [line for line in text.strip().splitlines() if not MEASURED.match(line)]
+    lines[-1] = re.sub(r"\d+ (errors|warnings|notes|in order)", r"\1", lines[-1])
+    return [re.sub(r"after \d+ s", "after some s", line) for line in lines]
+
+
 def _folded(line: str) -> str:
     return textwrap.fill(line, COLUMNS, subsequent_indent=INDENT, break_on_hyphens=False, break_long_words=False)
 
@@ -139,9 +141,12 @@ def _folded(line: str) -> str:
 
 
 def shown(text: PilotText) -> list[str]:
-    """Return a pattern, its meaning and the next step as cells; places in italics."""
-    words = re.sub(r"<([^<>]+)>", r"…", text.pattern)
-    return [f"`{words}`", text.meaning, text.action or "–"]
+    """Return a pattern, its meaning and the next step as cells; a reason for no site leads to its code."""
+    words = re.sub(r"<[^<>]+>", "…", text.pattern).strip()
+    codes = {reason.value: reason.problem.value for reason in NoSiteReason}
+    code = codes.get(text.pattern.partition(": ")[0])
+    more = f" [{code}](../troubleshooting/errors.md#{code.lower()})" if code else ""
+    return [f"`{words}`", text.meaning, (text.action or "–") + more]
 
 
 def texts_landing() -> str:
@@ -154,11 +159,9 @@ def texts_landing() -> str:
 
 
 def texts_authority() -> str:
-    """Beginnings of the authority's texts; what no transition leads to is never said."""
+    """Beginnings of the authority's texts."""
     rows = []
     for state, text in AUTHORITY.items():
-        if state is AuthorityState.OFF:
-            continue
         level = "critical" if state is AuthorityState.ENDED else "info" if state in QUIET else "warning"
         rows.append([f"`{text.pattern}: …`", level, text.meaning, text.action or "–"])
     return table(["begins with", "level", "it means", "you do"], rows)
@@ -190,8 +193,16 @@ PARTS: dict[str, Callable[[], str]] = {
 
 
 def rewritten(page: str, parts: dict[str, Callable[[], str]]) -> str:
-    """Return a page with the named parts written anew; others stay."""
-    return MARK.sub(lambda m: f"{m[1]}{parts[m[2]]()}{m[4]}" if m[2] in parts else m[0], page)
+    """Return a page with the named parts written anew; others stay, and so do figures of the link alone."""
+
+    def write(found: re.Match[str]) -> str:
+        if found[2] not in parts:
+            return found[0]
+        text = parts[found[2]]()
+        same = found[2] in DOCTOR and "```text" in found[3] and constant(text) == constant(found[3])
+        return found[0] if same else f"{found[1]}{text}{found[4]}"
+
+    return MARK.sub(write, page)
 
 
 def pages() -> list[Path]:
