@@ -33,7 +33,7 @@ def test_the_page_shows_every_picture_and_no_other() -> None:
 def test_the_page_explains_every_gate(flown: how_it_decides.Flown) -> None:
     page = (ROOT / "docs" / "how-it-decides.md").read_text("utf-8")
     rows = " ".join(line.split("|")[1] for line in page.splitlines() if line.startswith("| `"))
-    assert re.findall(r"`(\w+)`", rows) == [gate.name for gate in how_it_decides.gate_columns(flown)["now"]]
+    assert re.findall(r"`([\w-]+)`", rows) == [gate.name for gate in how_it_decides.gate_columns(flown)["now"]]
 
 
 def test_the_flight_shows_what_the_page_tells(flown: how_it_decides.Flown) -> None:
