@@ -6,6 +6,11 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
+from landing.problems import Problem
+from landing.site import NoSiteReason
+
+_REASON_NAMES = frozenset(reason.value for reason in NoSiteReason)
+
 
 @dataclass(frozen=True)
 class PilotText:
@@ -15,16 +20,24 @@ class PilotText:
         pattern: Of the text.
         meaning: In words for a pilot.
         action: The next step; empty where there is none.
+        problem: The code of its trouble, where its gate has one; that of a reason for no site is known by its name.
     """
 
     pattern: str
     meaning: str
     action: str = ""
+    problem: Problem | None = None
 
     @cached_property
     def regex(self) -> re.Pattern[str]:
         """Matches the beginning of a text; no place reaches beyond a semicolon."""
         return re.compile("".join("[^;]+" if part.startswith("<") else re.escape(part) for part in self.parts))
+
+    @property
+    def code(self) -> Problem | None:
+        """The code under which the troubleshooting pages say what to do; None where nothing is wrong."""
+        reason = self.pattern.partition(": ")[0]
+        return NoSiteReason(reason).problem if reason in _REASON_NAMES else self.problem
 
     @cached_property
     def parts(self) -> tuple[str, ...]:
@@ -51,34 +64,54 @@ WAY_DOWN = (
 """Reasons on the way to a site."""
 
 EVIDENCE = (
-    PilotText("no frame yet", "No picture has come.", "Wait. If it stays: check the camera."),
+    PilotText("no frame yet", "No picture has come.", "Wait. If it stays: check the camera.", problem=Problem.NO_FRAME),
     PilotText(
         "no decision on a frame of the last <seconds> s",
         "Pictures stopped, or the computer hangs.",
         "Take over if you land. On the ground: `touchdown edge check`.",
+        problem=Problem.NO_FRAME,
     ),
     PilotText(
         "too slow: camera gives <number> frames/s, needs <number>",
         "The camera is too slow to land by.",
         "Do not land by it. Raise the frame rate, or add light.",
+        problem=Problem.SLOW,
     ),
     PilotText(
         "too slow: <number> decisions/s, needs <number>; inference <time> ms on <number of threads>",
         "The computer is too slow to land by.",
         "Do not land by it. Check heat and power, take a faster model.",
+        problem=Problem.SLOW,
     ),
     PilotText(
         "too slow: <number> decisions/s, needs <number>; frame to decision <time> ms",
         "The computer is too slow to land by.",
         "Do not land by it. Check heat and power, take a faster model.",
+        problem=Problem.SLOW,
     ),
-    PilotText("no heartbeat from the autopilot", "The link to the autopilot is cut.", "You fly. Check the cable."),
-    PilotText("pose is not known", "The autopilot tells no position or attitude.", "Wait for GPS. Else fly by hand."),
-    PilotText("pose is older than <seconds> s", "The position stopped coming.", "Take over if you land."),
+    PilotText(
+        "no heartbeat from the autopilot",
+        "The link to the autopilot is cut.",
+        "You fly. Check the cable.",
+        problem=Problem.LINK_SILENT,
+    ),
+    PilotText(
+        "pose is not known",
+        "The autopilot tells no position or attitude.",
+        "Wait for GPS. Else fly by hand.",
+        problem=Problem.NO_POSE,
+    ),
+    PilotText(
+        "pose is older than <seconds> s",
+        "The position stopped coming.",
+        "Take over if you land.",
+        problem=Problem.NO_POSE,
+    ),
     PilotText(
         "the estimator's frame has moved by an unknown step",
         "The autopilot has moved its position at once. The map starts anew.",
         "Hover. If it comes back: check GPS and compass.",
+        problem=Problem.FRAME_MOVED,
     ),
     PilotText(
         "the local frame has moved by an unknown step",
@@ -86,9 +119,17 @@ EVIDENCE = (
         "Hover, or take over.",
     ),
     PilotText(
-        "the vehicle is <height> m below the site", "Height or map is wrong.", "Take over. Check the rangefinder."
+        "the vehicle is <height> m below the site",
+        "Height or map is wrong.",
+        "Take over. Check the rangefinder.",
+        problem=Problem.HEIGHT,
     ),
-    PilotText("site not seen for more than <seconds> s", "The place left the picture.", "Hover above it."),
+    PilotText(
+        "site not seen for more than <seconds> s",
+        "The place left the picture.",
+        "Hover above it.",
+        problem=Problem.SITE_LOST,
+    ),
 )
 """Reasons of pictures, pose, link and speed."""
 
@@ -266,6 +307,7 @@ GUARD = (
         "<person or vehicle> at the site",
         "Somebody is at the place, or will be in 2 s. The target has ended.",
         "Without guard: take over. With it: watch that the vehicle stops.",
+        problem=Problem.INTRUDER,
     ),
     PilotText("landing on the site", "The landing is watched from now on."),
     PilotText("the way home ends on the site", "The last leg of the way home is watched from now on."),

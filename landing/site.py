@@ -56,6 +56,15 @@ _PROBLEMS = {
 }
 
 
+GROUND_REASONS = (
+    NoSiteReason.NOT_CONFIDENT,
+    NoSiteReason.NOTHING_LANDABLE,
+    NoSiteReason.TOO_SMALL,
+    NoSiteReason.SITE_LOST,
+)
+"""Refusals that the ground is the reason of, and not the picture, the pose or the height."""
+
+
 @dataclass(frozen=True)
 class LandingSite:
     """Chosen ground.
