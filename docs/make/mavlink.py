@@ -18,6 +18,7 @@ from edge.config import EdgeConfig, parse_config
 from edge.log import EventLog
 from edge.parameters import DaemonParameters
 from firmware_bridge import component, supplement
+from firmware_bridge.battery import BATTERY_RATE_HZ, BATTERY_STREAM
 from firmware_bridge.dialect import mavlink
 from firmware_bridge.doctor import ardupilot, px4
 from firmware_bridge.doctor.findings import Level
@@ -71,7 +72,7 @@ READ = {
     "RC_CHANNELS": "the pilot's sticks on ArduPilot; read where something may be commanded",
     "MANUAL_CONTROL": "the pilot's sticks on PX4; read where something may be commanded",
     "GLOBAL_POSITION_INT": "latitude and longitude for a flight to a place; read where something may be commanded",
-    "BATTERY_STATUS": "charge and state of the battery",
+    "BATTERY_STATUS": "the flight time that the batteries leave",
     "MISSION_CURRENT": "which item of a mission is being flown",
     "AUTOPILOT_VERSION": "version of the firmware: which form of target it takes",
     "TIMESYNC": "questions are answered; answers tell the autopilot's clock in ours",
@@ -166,6 +167,7 @@ def streams() -> str:
     for autopilot, names in ESTIMATOR_STREAMS.items():
         rows += [[_link(name), f"{ESTIMATOR_RATE_HZ:g}", "", f"from {_called(autopilot.value)}"] for name in names]
     rows.append([_link(MISSION_STREAM), f"{MISSION_RATE_HZ:g}", "", ""])
+    rows.append([_link(BATTERY_STREAM), f"{BATTERY_RATE_HZ:g}", "", ""])
     for autopilot, name in STICK_STREAMS.items():
         when = f"from {_called(autopilot.value)}, where something may be commanded"
         rows.append([_link(name), f"{STICK_RATE_HZ:g}", "", when])
