@@ -14,15 +14,15 @@ GUARD = (
     ),
     PilotText(
         "<person or vehicle> at the site; failsafe, at most <seconds> s",
-        "The autopilot lands because it must. It is held up for so long, no longer.",
-        "Get the person away, or take over.",
+        "It holds a failsafe landing for somebody, for as long as the battery leaves.",
+        "Take over if you can.",
     ),
     PilotText(
         " at <height> m; next try from <height> m",
-        "The place turned out bad so low. It climbs to there before the next try.",
-        "Mind the battery.",
+        "A try failed from near. The next one begins higher and looks wider.",
+        "Wait, or take over.",
     ),
-    PilotText("next try from <height> m", "It climbs to there before the next try.", "Mind the battery."),
+    PilotText("next try from <height> m", "The next try begins higher and looks wider.", "Wait, or take over."),
     PilotText("landing on the site", "The landing is watched from now on."),
     PilotText("the way home ends on the site", "The last leg of the way home is watched from now on."),
     PilotText("the mission's landing on the site", "The mission's landing is watched from now on."),
@@ -93,9 +93,14 @@ ENDED = (
     PilotText("the site is not reached; holds in <mode>, take over", "Wind, or a wrong position.", "Take over now."),
     PilotText("<why>; lands straight down", "It gives up as you set it (`when_spent`).", "Is the ground below free?"),
     PilotText(
-        "failsafe, no time left: lands <where>",
-        "The time that the autopilot's failsafe leaves is over.",
-        "Is the ground below free? Take over if not.",
+        "failsafe, no time left: lands on the site",
+        "The time that the battery leaves for holding is over. It lands on the place.",
+        "Take over if somebody stands there.",
+    ),
+    PilotText(
+        "failsafe, no time left: lands straight down",
+        "The time that the battery leaves for holding is over, and there is no place.",
+        "Take over: steer away from people.",
     ),
     PilotText("lands without us", "From here it is the autopilot's plain landing.", "Watch, take over if it is bad."),
 )

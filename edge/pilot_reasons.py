@@ -72,6 +72,11 @@ EVIDENCE = (
         problem=Problem.NO_FRAME,
     ),
     PilotText(
+        "decisions come again, for less than <time> s",
+        "Decisions had come too late. They must come in time for a moment before a target is sent again.",
+        "Wait. Take over if it comes again and again.",
+    ),
+    PilotText(
         "too slow: camera gives <number> frames/s, needs <number>",
         "The camera is too slow to land by.",
         "Do not land by it. Raise the frame rate, or add light.",
@@ -88,9 +93,6 @@ EVIDENCE = (
         "The computer is too slow to land by.",
         "Do not land by it. Check heat and power, take a faster model.",
         problem=Problem.SLOW,
-    ),
-    PilotText(
-        "decisions come again, for less than <seconds> s", "Pictures or decisions had stopped, and are back.", "Hover."
     ),
     PilotText(
         "no heartbeat from the autopilot",
